@@ -1,0 +1,3 @@
+//! What can go wrong.
+
+pub use crate::random::RandomUnavailable;

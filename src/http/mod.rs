@@ -1,0 +1,91 @@
+//! The seam to the network: one synchronous function from request to response.
+
+mod body;
+mod request;
+// #[cfg(feature = "ureq")]
+// mod ureq;
+
+pub use body::{Body, TooLarge};
+pub use request::{HttpRequest, HttpResponse};
+
+// #[cfg(feature = "ureq")]
+// pub use self::ureq::UreqClient;
+
+/// Sends one request and reads its answer.
+///
+/// # Contract
+///
+/// * One call is one request on the wire: no redirect is followed and nothing is tried again. A refresh
+///   token may be good for a single use.
+/// * Every answer that can be read is `Ok`, whatever its status; [`HttpError`] means that there was none.
+/// * The call ends within [`HttpRequest::timeout`], the whole body included, and never reads more than
+///   [`HttpRequest::max_response_bytes`].
+/// * Only `https` is spoken, unless whoever built the client allowed plain `http` to loopback addresses.
+/// * Nothing of the request is logged: its headers and body hold secrets.
+///
+/// Closures of the same shape are clients too.
+pub trait HttpClient: Send + Sync + 'static {
+    /// Sends the request.
+    ///
+    /// # Errors
+    ///
+    /// [`HttpError`] if there is no complete answer. Its kind says whether the request may have reached
+    /// the server: [`Connect`](HttpErrorKind::Connect) and [`Refused`](HttpErrorKind::Refused) may be used
+    /// only where not one byte of it was sent.
+    fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError>;
+}
+
+impl<F> HttpClient for F
+where
+    F: Fn(HttpRequest) -> Result<HttpResponse, HttpError> + Send + Sync + 'static,
+{
+    fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        self(request)
+    }
+}
+
+/// Why there is no answer. Holds neither URL nor body.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{kind}")]
+pub struct HttpError {
+    /// What went wrong.
+    pub kind: HttpErrorKind,
+}
+
+impl HttpError {
+    /// An error of this kind.
+    #[must_use]
+    pub const fn new(kind: HttpErrorKind) -> Self {
+        Self { kind }
+    }
+}
+
+impl From<HttpErrorKind> for HttpError {
+    fn from(kind: HttpErrorKind) -> Self {
+        Self::new(kind)
+    }
+}
+
+/// What went wrong with a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum HttpErrorKind {
+    /// No name, no route, no TLS: the request was not sent.
+    #[error("the server cannot be reached")]
+    Connect,
+    /// The client refused to send it: plain `http`, or a URL without a host.
+    #[error("the request is not allowed by the HTTP client")]
+    Refused,
+    /// No complete answer in time. The server may have acted.
+    #[error("the server did not answer in time")]
+    Timeout,
+    /// The connection broke after the request was sent. The server may have acted.
+    #[error("the connection broke before the answer was complete")]
+    Interrupted,
+    /// The answer is larger than allowed. The server has acted.
+    #[error("the answer is larger than allowed")]
+    TooLarge,
+    /// What came back is not HTTP. The server may have acted.
+    #[error("the answer is not valid HTTP")]
+    Protocol,
+}

@@ -1,0 +1,178 @@
+//! Requests and responses whose secrets are wiped.
+
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{HeaderMap, HeaderName, HeaderValue, InvalidHeaderValue};
+use http::{Method, StatusCode};
+use url::Url;
+use zeroize::Zeroize as _;
+
+use crate::http::Body;
+use crate::secret::SecretBytes;
+
+/// The most that is read of an answer from a token, revocation or account endpoint: 1 MiB.
+const MAX_RESPONSE_BYTES: usize = 1024 * 1024;
+
+/// How long such a request may take, from name resolution to the last byte: 10 s.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A request, with its limits. The body and the headers set by [`with_secret_header`](Self::with_secret_header)
+/// are wiped when it is dropped.
+pub struct HttpRequest {
+    /// The method.
+    pub method: Method,
+    /// The absolute URL. Its query never holds a credential.
+    pub url: Url,
+    /// The headers; those that hold a credential are marked sensitive.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Body,
+    /// The time until the last byte of the answer is read. 10 s unless set.
+    pub timeout: Duration,
+    /// The most bytes to read of the answer's body. 1 MiB unless set.
+    pub max_response_bytes: usize,
+    /// The same bytes as in the secret headers: `HeaderValue` shares them, but cannot be wiped itself.
+    secrets: Vec<Bytes>,
+}
+
+impl HttpRequest {
+    /// A request without headers and body, with the usual limits.
+    #[must_use]
+    pub fn new(method: Method, url: Url) -> Self {
+        Self {
+            method,
+            url,
+            headers: HeaderMap::new(),
+            body: Body::empty(),
+            timeout: TIMEOUT,
+            max_response_bytes: MAX_RESPONSE_BYTES,
+            secrets: Vec::new(),
+        }
+    }
+
+    /// The same request with this body.
+    #[must_use]
+    pub fn with_body(mut self, body: impl Into<Body>) -> Self {
+        self.body = body.into();
+        self
+    }
+
+    /// The same request with this header set.
+    #[must_use]
+    pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.insert(name, value);
+        self
+    }
+
+    /// The same request with this header set to a credential: marked sensitive, wiped with the request.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidHeaderValue`] if the value has a character that no header may have.
+    pub fn with_secret_header(
+        mut self,
+        name: HeaderName,
+        value: SecretBytes,
+    ) -> Result<Self, InvalidHeaderValue> {
+        let bytes = Bytes::copy_from_slice(value.expose_secret());
+        let header = HeaderValue::from_maybe_shared(bytes.clone());
+        self.secrets.push(bytes);
+        let mut header = header?;
+        header.set_sensitive(true);
+        self.headers.insert(name, header);
+        Ok(self)
+    }
+}
+
+impl Drop for HttpRequest {
+    fn drop(&mut self) {
+        self.headers.clear();
+        for secret in self.secrets.drain(..) {
+            // Fails only while a clone of the header is alive elsewhere: then that one is its owner's to wipe.
+            if let Ok(mut bytes) = secret.try_into_mut() {
+                bytes.as_mut().zeroize();
+            }
+        }
+    }
+}
+
+impl fmt::Debug for HttpRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpRequest")
+            .field("method", &self.method)
+            .field("host", &self.url.host_str())
+            .field("path", &self.url.path())
+            .field("body", &self.body)
+            .finish_non_exhaustive()
+    }
+}
+
+/// An answer, of whatever status. The body is wiped when it is dropped.
+pub struct HttpResponse {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Body,
+}
+
+impl HttpResponse {
+    /// An answer with this status and body.
+    #[must_use]
+    pub fn new(status: StatusCode, body: impl Into<Body>) -> Self {
+        Self {
+            status,
+            headers: HeaderMap::new(),
+            body: body.into(),
+        }
+    }
+
+    /// The same answer with this header set.
+    #[must_use]
+    pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.insert(name, value);
+        self
+    }
+}
+
+impl fmt::Debug for HttpResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpResponse")
+            .field("status", &self.status)
+            .field("body", &self.body)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_neither_query_nor_headers_nor_body() {
+        let url = Url::parse("https://as.test/token?code=c0de-marker").unwrap();
+        let request = HttpRequest::new(Method::POST, url)
+            .with_secret_header(
+                http::header::AUTHORIZATION,
+                b"Bearer t0ken-marker".to_vec().into(),
+            )
+            .unwrap()
+            .with_body("refresh_token=r3fresh-marker");
+        assert!(!format!("{request:?}").contains("marker"));
+        assert!(!format!("{:?}", request.headers).contains("marker"));
+    }
+
+    #[test]
+    fn a_line_break_is_no_header() {
+        let url = Url::parse("https://as.test/").unwrap();
+        let secret = b"Bearer a\r\nX: y".to_vec().into();
+        assert!(
+            HttpRequest::new(Method::GET, url)
+                .with_secret_header(http::header::AUTHORIZATION, secret)
+                .is_err()
+        );
+    }
+}

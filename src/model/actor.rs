@@ -1,0 +1,149 @@
+//! Who acts, for whom, and how far they reach.
+
+use crate::model::{TenantId, UserId};
+
+/// The person on whose behalf a turn runs: a tenant and a user within it.
+///
+/// Two people who talk to the same agent are two acting users; each resolves to their own connections.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ActingUser {
+    tenant: TenantId,
+    user: UserId,
+}
+
+impl ActingUser {
+    /// Declares that the host has authenticated this person.
+    ///
+    /// # Security
+    ///
+    /// Everything rests on this claim: the library cannot check it. Take the two names from your
+    /// authenticated session, never from a request's body, a model's output or a tool's arguments.
+    #[must_use]
+    pub const fn authenticated(tenant: TenantId, user: UserId) -> Self {
+        Self { tenant, user }
+    }
+
+    /// The workspace of this person.
+    #[must_use]
+    pub const fn tenant(&self) -> &TenantId {
+        &self.tenant
+    }
+
+    /// The person within the workspace.
+    #[must_use]
+    pub const fn user(&self) -> &UserId {
+        &self.user
+    }
+}
+
+/// A person who looks after a tenant's connections: sees all of them, revokes any, makes shared ones.
+///
+/// An operator gets no token of another person: resolution takes an [`ActingUser`], not this.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Operator {
+    acting_user: ActingUser,
+}
+
+impl Operator {
+    /// Declares that the host has authenticated this person as an operator of the tenant.
+    ///
+    /// # Security
+    ///
+    /// As for [`ActingUser::authenticated`], and the host vouches for the role as well.
+    #[must_use]
+    pub const fn authenticated(tenant: TenantId, user: UserId) -> Self {
+        Self {
+            acting_user: ActingUser::authenticated(tenant, user),
+        }
+    }
+
+    /// The operator as a person with connections of their own.
+    #[must_use]
+    pub const fn acting_user(&self) -> &ActingUser {
+        &self.acting_user
+    }
+}
+
+/// How far a [`Principal`] reaches within its tenant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach<'a> {
+    /// The connections of this person; shared ones can be seen, not changed.
+    User(&'a UserId),
+    /// All connections of the tenant.
+    Tenant,
+}
+
+/// Somebody whom the host has authenticated: an [`ActingUser`] or an [`Operator`].
+pub trait Principal: sealed::Sealed {
+    /// The workspace; nothing outside it is in reach.
+    fn tenant(&self) -> &TenantId;
+    /// How far the principal reaches within the workspace.
+    fn reach(&self) -> Reach<'_>;
+}
+
+impl Principal for ActingUser {
+    fn tenant(&self) -> &TenantId {
+        &self.tenant
+    }
+    fn reach(&self) -> Reach<'_> {
+        Reach::User(&self.user)
+    }
+}
+
+impl Principal for Operator {
+    fn tenant(&self) -> &TenantId {
+        self.acting_user.tenant()
+    }
+    fn reach(&self) -> Reach<'_> {
+        Reach::Tenant
+    }
+}
+
+mod sealed {
+    /// Only the two claims that a host can make are principals.
+    #[allow(unnameable_types, reason = "unnameable is what seals it")]
+    pub trait Sealed {}
+    impl Sealed for super::ActingUser {}
+    impl Sealed for super::Operator {}
+}
+
+/// To whom a connection belongs.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+pub enum Owner {
+    /// One person: nobody else resolves it.
+    Personal(UserId),
+    /// The tenant: a fallback for people without a connection of their own, where the policy allows it.
+    Shared,
+}
+
+impl Owner {
+    /// The person, if it belongs to one.
+    #[must_use]
+    pub const fn user(&self) -> Option<&UserId> {
+        match self {
+            Self::Personal(user) => Some(user),
+            Self::Shared => None,
+        }
+    }
+
+    /// Whether somebody with this reach may see a connection of this owner.
+    #[must_use]
+    pub fn is_visible_to(&self, reach: Reach<'_>) -> bool {
+        match (self, reach) {
+            (Self::Personal(owner), Reach::User(user)) => owner == user,
+            (Self::Shared, _) | (_, Reach::Tenant) => true,
+        }
+    }
+
+    /// Whether somebody with this reach may revoke, refresh or rename a connection of this owner.
+    #[must_use]
+    pub fn is_managed_by(&self, reach: Reach<'_>) -> bool {
+        match (self, reach) {
+            (Self::Personal(owner), Reach::User(user)) => owner == user,
+            (Self::Shared, Reach::User(_)) => false,
+            (_, Reach::Tenant) => true,
+        }
+    }
+}

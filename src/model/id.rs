@@ -1,0 +1,249 @@
+//! Names of tenants, people, services and connections.
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::str::FromStr;
+
+use uuid::Uuid;
+
+use crate::model::Timestamp;
+use crate::random;
+
+/// The longest id, in bytes.
+const MAX_LEN: usize = 512;
+
+/// Why a string cannot be an id. Never repeats the string: it may be hostile or a secret put there by mistake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidId {
+    /// The string is empty.
+    #[error("is empty")]
+    Empty,
+    /// The string is longer than 512 bytes.
+    #[error("is longer than 512 bytes")]
+    TooLong,
+    /// The string has a control character (C0, DEL, C1) or a line separator in it.
+    #[error("has a control character in it")]
+    ControlCharacter,
+    /// The string is no UUID.
+    #[error("is not a UUID")]
+    NotAUuid,
+}
+
+fn check(value: &str) -> Result<(), InvalidId> {
+    if value.is_empty() {
+        Err(InvalidId::Empty)
+    } else if value.len() > MAX_LEN {
+        Err(InvalidId::TooLong)
+    } else if value
+        .chars()
+        .any(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}'))
+    {
+        Err(InvalidId::ControlCharacter)
+    } else {
+        Ok(())
+    }
+}
+
+macro_rules! id {
+    ($(#[$meta:meta])* $name:ident) => {
+        $(#[$meta])*
+        ///
+        /// 1 to 512 bytes of UTF-8 without control characters.
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+        #[cfg_attr(feature = "serde", serde(try_from = "String", into = "String"))]
+        pub struct $name(Box<str>);
+
+        impl $name {
+            /// Checks and takes the name.
+            ///
+            /// # Errors
+            ///
+            /// [`InvalidId`] if it is empty, longer than 512 bytes, or has a control character.
+            pub fn new(value: impl Into<String>) -> Result<Self, InvalidId> {
+                let value = value.into();
+                check(&value)?;
+                Ok(Self(value.into_boxed_str()))
+            }
+
+            /// The name as text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidId;
+            fn from_str(value: &str) -> Result<Self, InvalidId> {
+                Self::new(value)
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = InvalidId;
+            fn try_from(value: String) -> Result<Self, InvalidId> {
+                Self::new(value)
+            }
+        }
+
+        impl TryFrom<&str> for $name {
+            type Error = InvalidId;
+            fn try_from(value: &str) -> Result<Self, InvalidId> {
+                Self::new(value)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(value: $name) -> Self {
+                value.0.into_string()
+            }
+        }
+
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                &self.0
+            }
+        }
+
+        // Same order, equality and hash as the text: a map keyed by the id can be asked with a `&str`.
+        impl Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($name), "({:?})"), &self.0)
+            }
+        }
+    };
+}
+
+id! {
+    /// A workspace. It has its own data key, and nothing crosses from one to another.
+    TenantId
+}
+id! {
+    /// A person within a tenant, by the name that the host gives them.
+    UserId
+}
+id! {
+    /// A service that can be connected, such as `gmail`.
+    ProviderId
+}
+id! {
+    /// An authorization server, such as `google`; several providers may share one.
+    ServerId
+}
+id! {
+    /// The name that tells several connections of one person to one provider apart, such as `work`.
+    Label
+}
+
+macro_rules! uuid_id {
+    ($(#[$meta:meta])* $name:ident) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+        #[cfg_attr(feature = "serde", serde(transparent))]
+        pub struct $name(Uuid);
+
+        impl $name {
+            /// A new id: a UUID of version 7, whose order is the order of creation
+            /// ([RFC 9562 §5.7](https://www.rfc-editor.org/rfc/rfc9562#section-5.7)).
+            ///
+            /// # Errors
+            ///
+            /// [`RandomUnavailable`](crate::error::RandomUnavailable) if the operating system has no random numbers.
+            pub fn generate(now: Timestamp) -> Result<Self, crate::error::RandomUnavailable> {
+                let mut bytes = [0_u8; 10];
+                random::fill(&mut bytes)?;
+                let millis = u64::try_from(now.as_unix_millis()).unwrap_or(0);
+                Ok(Self(uuid::Builder::from_unix_timestamp_millis(millis, &bytes).into_uuid()))
+            }
+
+            /// The id with these bytes.
+            #[must_use]
+            pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+                Self(Uuid::from_bytes(bytes))
+            }
+
+            /// The sixteen bytes of the id.
+            #[must_use]
+            pub const fn as_bytes(&self) -> &[u8; 16] {
+                self.0.as_bytes()
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidId;
+            fn from_str(value: &str) -> Result<Self, InvalidId> {
+                Uuid::parse_str(value).map(Self).map_err(|_| InvalidId::NotAUuid)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(&self.0.hyphenated(), f)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($name), "({})"), self.0)
+            }
+        }
+    };
+}
+
+uuid_id! {
+    /// The id of a connection. It survives a new consent: history and pins stay with it.
+    ConnectionId
+}
+uuid_id! {
+    /// The id of a pending consent: names it to people and logs; useless without `state` and binding.
+    ConsentId
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bad_ids_are_refused_without_an_echo() {
+        for (value, error) in [
+            (String::new(), InvalidId::Empty),
+            ("x".repeat(513), InvalidId::TooLong),
+            ("x".repeat(10_240), InvalidId::TooLong),
+            ("a\r\nb".into(), InvalidId::ControlCharacter),
+            ("a\0b".into(), InvalidId::ControlCharacter),
+            ("a\u{7f}b".into(), InvalidId::ControlCharacter),
+            ("a\u{85}b".into(), InvalidId::ControlCharacter),
+            ("a\u{2028}b".into(), InvalidId::ControlCharacter),
+        ] {
+            assert_eq!(TenantId::new(value.clone()), Err(error));
+            assert!(value.is_empty() || !error.to_string().contains(&value));
+        }
+        assert!(UserId::new("x".repeat(512)).is_ok());
+        assert!(UserId::new("Ålice O'Neill <a@b>").is_ok());
+    }
+
+    #[test]
+    fn connection_ids_are_version_7_and_ordered_by_time() {
+        let early = ConnectionId::generate(Timestamp::from_unix_millis(1_000)).unwrap();
+        let late = ConnectionId::generate(Timestamp::from_unix_millis(2_000)).unwrap();
+        assert!(early < late);
+        assert_eq!(Uuid::from_bytes(*early.as_bytes()).get_version_num(), 7);
+        assert_eq!(early.to_string().parse(), Ok(early));
+        assert_eq!("no-uuid".parse::<ConnectionId>(), Err(InvalidId::NotAUuid));
+    }
+}

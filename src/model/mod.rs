@@ -1,0 +1,17 @@
+//! Plain data: who acts, what is connected, what was granted. No I/O, no clock, no secret.
+
+mod actor;
+mod connection;
+mod event;
+mod id;
+mod scope;
+mod timestamp;
+
+pub use actor::{ActingUser, Operator, Owner, Principal, Reach};
+pub use connection::{
+    Account, Connection, FailureCode, InFlight, IssuedBy, NeedsConsent, Parameters, RefreshState, Status,
+};
+pub use event::{Event, EventKind, EventSink};
+pub use id::{ConnectionId, ConsentId, InvalidId, Label, ProviderId, ServerId, TenantId, UserId};
+pub use scope::{InvalidScope, Scope, Scopes};
+pub use timestamp::Timestamp;

@@ -1,0 +1,222 @@
+//! Scopes by the grammar of [RFC 6749 §3.3](https://www.rfc-editor.org/rfc/rfc6749#section-3.3).
+
+use std::borrow::Borrow;
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+
+/// Why a string is no scope. Never repeats the string.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidScope {
+    /// The scope is empty.
+    #[error("a scope is empty")]
+    Empty,
+    /// A character outside `%x21 / %x23-5B / %x5D-7E`.
+    #[error("a scope has a character that RFC 6749 does not allow")]
+    Character,
+    /// Longer than 1024 bytes.
+    #[error("a scope is longer than 1024 bytes")]
+    TooLong,
+}
+
+/// One scope: printable ASCII without space, `"` and `\`; case-sensitive; at most 1024 bytes.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(try_from = "String", into = "String"))]
+pub struct Scope(Box<str>);
+
+impl Scope {
+    /// Checks and takes a scope.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidScope`] if it is empty, too long, or breaks the grammar.
+    pub fn new(value: impl Into<String>) -> Result<Self, InvalidScope> {
+        let value = value.into();
+        if value.is_empty() {
+            return Err(InvalidScope::Empty);
+        }
+        if value.len() > 1024 {
+            return Err(InvalidScope::TooLong);
+        }
+        if !value
+            .bytes()
+            .all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e))
+        {
+            return Err(InvalidScope::Character);
+        }
+        Ok(Self(value.into_boxed_str()))
+    }
+
+    /// The scope as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for Scope {
+    type Error = InvalidScope;
+    fn try_from(value: String) -> Result<Self, InvalidScope> {
+        Self::new(value)
+    }
+}
+
+impl From<Scope> for String {
+    fn from(scope: Scope) -> Self {
+        scope.0.into_string()
+    }
+}
+
+impl Borrow<str> for Scope {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Scope({:?})", &self.0)
+    }
+}
+
+/// A set of scopes. Printed and parsed as a list with single spaces, in alphabetical order.
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(transparent))]
+pub struct Scopes(BTreeSet<Scope>);
+
+impl Scopes {
+    /// The set of these scopes.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidScope`] for the first one that breaks the grammar.
+    pub fn new<I>(scopes: I) -> Result<Self, InvalidScope>
+    where
+        I: IntoIterator,
+        I::Item: Into<String>,
+    {
+        scopes
+            .into_iter()
+            .map(Scope::new)
+            .collect::<Result<_, _>>()
+            .map(Self)
+    }
+
+    /// Whether the set is empty.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// How many scopes there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether this very scope (case-sensitive) is in the set.
+    #[must_use]
+    pub fn contains(&self, scope: &str) -> bool {
+        self.0.contains(scope)
+    }
+
+    /// The scopes in alphabetical order.
+    pub fn iter(&self) -> impl Iterator<Item = &Scope> {
+        self.0.iter()
+    }
+
+    /// Adds a scope.
+    pub fn insert(&mut self, scope: Scope) {
+        self.0.insert(scope);
+    }
+
+    /// What is in this set or the other.
+    #[must_use]
+    pub fn union(&self, other: &Self) -> Self {
+        Self(self.0.union(&other.0).cloned().collect())
+    }
+
+    /// What is in this set and not in the other.
+    #[must_use]
+    pub fn difference(&self, other: &Self) -> Self {
+        Self(self.0.difference(&other.0).cloned().collect())
+    }
+
+    /// The scopes with `separator` between them.
+    #[must_use]
+    pub fn join(&self, separator: &str) -> String {
+        let mut text = String::new();
+        for scope in &self.0 {
+            if !text.is_empty() {
+                text.push_str(separator);
+            }
+            text.push_str(scope.as_str());
+        }
+        text
+    }
+}
+
+impl FromStr for Scopes {
+    type Err = InvalidScope;
+    /// Reads a list with any number of spaces between the scopes; the empty string is the empty set.
+    fn from_str(value: &str) -> Result<Self, InvalidScope> {
+        Self::new(value.split(' ').filter(|scope| !scope.is_empty()))
+    }
+}
+
+impl FromIterator<Scope> for Scopes {
+    fn from_iter<I: IntoIterator<Item = Scope>>(scopes: I) -> Self {
+        Self(scopes.into_iter().collect())
+    }
+}
+
+impl fmt::Display for Scopes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.join(" "))
+    }
+}
+
+impl fmt::Debug for Scopes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.iter().map(Scope::as_str)).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_grammar_is_rfc_6749_section_3_3() {
+        for byte in 0_u8..=0x7f {
+            let allowed = matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
+            assert_eq!(
+                Scope::new(char::from(byte).to_string()).is_ok(),
+                allowed,
+                "{byte:#04x}"
+            );
+        }
+        assert_eq!(Scope::new("é"), Err(InvalidScope::Character));
+        assert_eq!(Scope::new(""), Err(InvalidScope::Empty));
+        assert_eq!(Scope::new("x".repeat(1025)), Err(InvalidScope::TooLong));
+    }
+
+    #[test]
+    fn sets_compare_by_content() {
+        let asked: Scopes = "mail.read  mail.send".parse().unwrap();
+        let granted: Scopes = "mail.read".parse().unwrap();
+        assert_eq!(asked.difference(&granted).to_string(), "mail.send");
+        assert_eq!(granted.union(&asked), asked);
+        assert!("".parse::<Scopes>().unwrap().is_empty());
+        assert!(!asked.contains("MAIL.READ"));
+    }
+}

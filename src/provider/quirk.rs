@@ -1,0 +1,191 @@
+//! How servers deviate, as closed enums.
+
+use std::time::Duration;
+
+/// How the client proves itself at the token endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[non_exhaustive]
+pub enum ClientAuthentication {
+    /// `client_id` and `client_secret` in the body. Works at most servers, with any secret.
+    Post,
+    /// HTTP Basic with id and secret form-encoded first, as
+    /// [RFC 6749 §2.3.1](https://www.rfc-editor.org/rfc/rfc6749#section-2.3.1) says.
+    Basic,
+    /// HTTP Basic with id and secret as they are. For servers that do not decode; it matters only for
+    /// secrets with reserved characters.
+    BasicUnencoded,
+    /// As `Basic`, and `client_id` in the body as well.
+    BasicWithClientId,
+    /// A public client: `client_id` in the body, no secret, PKCE.
+    None,
+}
+
+/// Whether the authorization request carries a PKCE challenge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[non_exhaustive]
+pub enum Pkce {
+    /// `S256`, always ([RFC 9700 §2.1.1](https://www.rfc-editor.org/rfc/rfc9700#section-2.1.1)). There is no `plain`.
+    S256,
+    /// None: this server refuses the parameters. The descriptor says where that is documented.
+    Refused,
+}
+
+/// How the body of a token request is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[non_exhaustive]
+pub enum BodyFormat {
+    /// `application/x-www-form-urlencoded`, as RFC 6749 wants.
+    Form,
+    /// A flat JSON object.
+    Json,
+}
+
+/// What becomes of the old refresh token when a new one is issued. It decides what can be saved after a
+/// refresh whose answer was lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[non_exhaustive]
+pub enum RotationClass {
+    /// The refresh token stays the same.
+    Static,
+    /// A new one comes and the old one stays valid.
+    OldStaysValid,
+    /// A new one comes and the old one is taken for that long still.
+    Grace(#[cfg_attr(feature = "serde", serde(with = "seconds"))] Duration),
+    /// A new one comes and the old one is dead at once.
+    SingleUse,
+    /// As `SingleUse`, and using the old one again kills the new one too.
+    SingleUseRevokesFamily,
+    /// Not known: treated as the strictest.
+    Unknown,
+}
+
+/// What the client does with the `iss` parameter of an authorization response
+/// ([RFC 9207](https://www.rfc-editor.org/rfc/rfc9207)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[non_exhaustive]
+pub enum IssuerPolicy {
+    /// May be absent; if present it must be the issuer, code point for code point.
+    MatchIfPresent,
+    /// Must be there where a code is, and must match: the server promises it.
+    Required,
+    /// Not compared: the server's issuer is not one fixed string (Microsoft's `common` endpoint).
+    Ignored,
+}
+
+/// How a grant is revoked at the provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[non_exhaustive]
+pub enum Revocation {
+    /// [RFC 7009](https://www.rfc-editor.org/rfc/rfc7009), or near enough: a POST with `token` and `token_type_hint`.
+    Endpoint {
+        /// The URL, a template.
+        url: String,
+        /// How the client proves itself there.
+        authentication: RevocationAuth,
+        /// Which tokens it takes.
+        tokens: RevocationTokens,
+        /// Whether revoking one connection ends the others of the same account and client.
+        grant_wide: bool,
+    },
+    /// No endpoint. The person can do it at this page.
+    ByUser {
+        /// The page where access can be removed.
+        url: String,
+    },
+    /// Neither endpoint nor page.
+    Unsupported,
+}
+
+/// How the client proves itself at the revocation endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[non_exhaustive]
+pub enum RevocationAuth {
+    /// As at the token endpoint.
+    SameAsToken,
+    /// In the body, with `client_secret` sent even where it is empty: some servers answer 400 without it.
+    Post,
+    /// HTTP Basic, form-encoded.
+    Basic,
+    /// Not at all: the token is proof enough.
+    None,
+}
+
+/// Which tokens a revocation endpoint takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[non_exhaustive]
+pub enum RevocationTokens {
+    /// Both, the refresh token first; each dies separately.
+    Both,
+    /// One ends the grant: the refresh token, or the access token where there is none.
+    Either,
+    /// Access tokens only.
+    Access,
+    /// Refresh tokens only.
+    Refresh,
+}
+
+/// An answer by which this server says that a grant is dead, beside `invalid_grant`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct DeadGrant {
+    /// The status, if only this one counts.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub status: Option<u16>,
+    /// The `error` code, if only this one counts. Absent, with a status: any body of that status counts.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub error: Option<String>,
+}
+
+/// How the access token is put into an API request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct TokenHeader {
+    /// The header's name.
+    pub name: String,
+    /// What stands before the token, its space included.
+    pub prefix: String,
+}
+
+impl Default for TokenHeader {
+    /// `Authorization: Bearer …` ([RFC 6750 §2.1](https://www.rfc-editor.org/rfc/rfc6750#section-2.1)).
+    fn default() -> Self {
+        Self {
+            name: "authorization".into(),
+            prefix: "Bearer ".into(),
+        }
+    }
+}
+
+/// A JSON pointer ([RFC 6901](https://www.rfc-editor.org/rfc/rfc6901)), such as `/user/email`.
+pub type Pointer = String;
+
+#[cfg(feature = "serde")]
+mod seconds {
+    use std::time::Duration;
+
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(value: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        value.as_secs().serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        u64::deserialize(deserializer).map(Duration::from_secs)
+    }
+}

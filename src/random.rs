@@ -1,0 +1,48 @@
+//! The one door through which randomness enters the crate.
+//!
+//! Not a public seam: a generator that a host may replace is a generator that somebody will weaken.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ring::rand::{SecureRandom as _, SystemRandom};
+use zeroize::{Zeroize as _, Zeroizing};
+
+/// The operating system gave no random numbers. Nothing can go on without them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the operating system's random number generator failed")]
+pub struct RandomUnavailable;
+
+/// Fills `bytes` from the operating system's generator.
+pub(crate) fn fill(bytes: &mut [u8]) -> Result<(), RandomUnavailable> {
+    SystemRandom::new().fill(bytes).map_err(|_| RandomUnavailable)
+}
+
+/// 256 random bits as 43 characters of base64url.
+pub(crate) fn token_256() -> Result<Zeroizing<String>, RandomUnavailable> {
+    let mut bytes = [0_u8; 32];
+    fill(&mut bytes)?;
+    let mut text = Zeroizing::new(String::with_capacity(43));
+    URL_SAFE_NO_PAD.encode_string(bytes, &mut text);
+    bytes.zeroize();
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_have_43_characters_and_never_repeat() {
+        let mut seen = std::collections::HashSet::new();
+        for _ in 0..1_000 {
+            let token = token_256().unwrap();
+            assert_eq!(token.len(), 43);
+            assert!(
+                token
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+            );
+            assert!(seen.insert(token.to_string()));
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! Values that must not be printed, copied or left in memory.
+//!
+//! Each secret is a type of its own, wiped when dropped, read only through `expose_secret`. None has
+//! `Display`, `Clone`, `PartialEq`, `Deref` or `Serialize`: a secret that can be copied without a word in
+//! the code is a secret that leaks without a word in the review.
+//!
+//! Wiping is best effort. What this crate owns is overwritten; the key schedules inside `ring`, the
+//! buffers of the TLS library and a core dump are out of its reach.
+
+use std::fmt;
+
+use zeroize::Zeroizing;
+
+macro_rules! secret {
+    ($(#[$meta:meta])* $name:ident) => {
+        $(#[$meta])*
+        pub struct $name(Zeroizing<Box<str>>);
+
+        impl $name {
+            /// Takes the value over. The given string is wiped.
+            pub fn new(value: impl Into<String>) -> Self {
+                let value = Zeroizing::new(value.into());
+                // A copy of the exact length: shrinking the string in place may leave its old bytes behind.
+                Self(Zeroizing::new(Box::from(value.as_str())))
+            }
+
+            /// The value itself.
+            ///
+            /// # Security
+            ///
+            /// Use it where it is needed and let it go: never log it, never put it into an error.
+            #[must_use]
+            pub fn expose_secret(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(concat!(stringify!($name), "([redacted])"))
+            }
+        }
+    };
+}
+
+secret! {
+    /// An access token ([RFC 6749 §1.4](https://www.rfc-editor.org/rfc/rfc6749#section-1.4)).
+    AccessToken
+}
+secret! {
+    /// A refresh token ([RFC 6749 §1.5](https://www.rfc-editor.org/rfc/rfc6749#section-1.5)).
+    RefreshToken
+}
+secret! {
+    /// The host's client secret at an authorization server ([RFC 6749 §2.3.1](https://www.rfc-editor.org/rfc/rfc6749#section-2.3.1)).
+    ClientSecret
+}
+secret! {
+    /// An authorization code ([RFC 6749 §1.3.1](https://www.rfc-editor.org/rfc/rfc6749#section-1.3.1)).
+    AuthorizationCode
+}
+secret! {
+    /// The `state` of a consent ([RFC 6749 §10.12](https://www.rfc-editor.org/rfc/rfc6749#section-10.12)): 256 random bits, good for one callback.
+    State
+}
+secret! {
+    /// A PKCE code verifier ([RFC 7636 §4.1](https://www.rfc-editor.org/rfc/rfc7636#section-4.1)).
+    PkceVerifier
+}
+secret! {
+    /// What ties a consent to the browser that began it.
+    ///
+    /// The host keeps it in a cookie (`__Host-` prefix, `Secure`, `HttpOnly`, `SameSite=Lax`) from
+    /// `start` to `complete`. A person who is lured into another's consent link does not have it.
+    Binding
+}
+secret! {
+    /// An OpenID Connect id token, kept sealed with the refresh token. Never used as a credential here.
+    IdToken
+}
+
+/// Bytes that are or contain a secret: wiped when dropped, redacted in `Debug`.
+#[derive(Default)]
+pub struct SecretBytes(Zeroizing<Vec<u8>>);
+
+impl SecretBytes {
+    /// Takes the bytes over.
+    #[must_use]
+    pub fn new(bytes: Vec<u8>) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+
+    /// The bytes themselves.
+    ///
+    /// # Security
+    ///
+    /// As for every secret: read, use, let go.
+    #[must_use]
+    pub fn expose_secret(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The number of bytes, which is no secret here.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is nothing in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl From<Vec<u8>> for SecretBytes {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::new(bytes)
+    }
+}
+
+impl fmt::Debug for SecretBytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretBytes([redacted])")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_says_what_it_is_and_nothing_of_it() {
+        assert_eq!(
+            format!("{:?}", AccessToken::new("tok-123")),
+            "AccessToken([redacted])"
+        );
+        assert_eq!(
+            format!("{:?}", SecretBytes::new(b"tok-123".to_vec())),
+            "SecretBytes([redacted])"
+        );
+        assert_eq!(
+            format!("{:#?}", Some(RefreshToken::new("tok-123"))),
+            "Some(\n    RefreshToken([redacted]),\n)"
+        );
+    }
+
+    #[test]
+    fn the_value_is_kept_exactly() {
+        let mut value = String::with_capacity(4096);
+        value.push_str("tök en");
+        assert_eq!(AccessToken::new(value).expose_secret(), "tök en");
+    }
+}

@@ -1,0 +1,1 @@
+//! What a host needs to test its own use of this crate: no network, no waiting.

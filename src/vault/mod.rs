@@ -1,0 +1,219 @@
+//! The transactional, encrypted home of connections, tokens, pending consents and refresh claims.
+
+// pub mod envelope;
+mod error;
+// pub mod lifecycle;
+// mod memory;
+mod record;
+// #[cfg(feature = "sqlite")]
+// mod sqlite;
+
+pub use error::VaultError;
+// pub use memory::MemoryVault;
+pub use record::{
+    Attempt, Claim, ClaimOutcome, ClaimRequest, Claimed, CommitOutcome, ConnectionQuery, ConsentStatus,
+    Erasure, Found, Grant, Holder, PendingConsent, Purpose, RefreshFailure, Renewed, Revoked, StateHash,
+    StoreOutcome, StoredToken, TokenQuery, Tokens, Use,
+};
+// #[cfg(feature = "sqlite")]
+// pub use sqlite::SqliteVault;
+
+use std::fmt::Debug;
+
+use crate::model::{Connection, ConnectionId, NeedsConsent, TenantId, Timestamp};
+use crate::secret::PkceVerifier;
+
+/// Keeps connections and their secrets.
+///
+/// # Contract
+///
+/// * **Atomic.** Each method is one transaction: it happens whole or not at all, and it is durable when it
+///   returns. A rotated refresh token that is lost in a crash is lost for good.
+/// * **Sealed.** Plaintext secrets come in and go out through this trait; what reaches a disk or a network is
+///   sealed ([`envelope`] does it), bound to its tenant, owner, provider, connection and generation.
+/// * **Compare and swap.** What writes tokens names the generation that it saw. If another one is stored, nothing
+///   is written and the outcome says so; it is no error.
+/// * **Separate.** Every method names its tenant. What belongs to another tenant does not exist.
+/// * **Honest.** A failure of the store is an error, never an empty answer: "not connected" means that the store
+///   was read and there is nothing. A record that cannot be opened is an error and is not overwritten.
+/// * **No waiting.** No method waits for the network or for another caller's refresh; a lock on the
+///   store is waited for with a bound.
+///
+/// The decisions (may this claim be granted? does this commit count?) are the same for every vault: they are
+/// pure functions in [`lifecycle`]. `testing::vault_contract` checks all of it.
+pub trait Vault: Debug + Send + Sync + 'static {
+    /// Stores a consent that has begun.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError`] if it was not stored.
+    fn insert_consent(
+        &self,
+        consent: &PendingConsent,
+        verifier: Option<&PkceVerifier>,
+    ) -> Result<(), VaultError>;
+
+    /// Reads a consent, whatever its status, until it is purged. The verifier stays inside.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError`] if the store cannot be read.
+    fn consent(&self, tenant: &TenantId, state: &StateHash) -> Result<Option<PendingConsent>, VaultError>;
+
+    /// Takes a pending consent: of any number of callers exactly one gets `Some`. The stored verifier is erased.
+    ///
+    /// `None` if there is no such consent, it is no longer pending, or it expired before `now`.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError`] if it was not taken.
+    #[allow(
+        clippy::option_option,
+        reason = "taken or not; and a taken one may have no verifier"
+    )]
+    fn take_consent(
+        &self,
+        tenant: &TenantId,
+        state: &StateHash,
+        now: Timestamp,
+    ) -> Result<Option<Option<PkceVerifier>>, VaultError>;
+
+    /// Says how a taken consent ended, if not in a stored grant.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError`] if it was not stored.
+    fn close_consent(
+        &self,
+        tenant: &TenantId,
+        state: &StateHash,
+        status: ConsentStatus,
+    ) -> Result<(), VaultError>;
+
+    /// Deletes at most `limit` consents (of all tenants) that expired before `before`. Returns how many.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError`] if nothing was deleted.
+    fn purge_consents(&self, before: Timestamp, limit: usize) -> Result<usize, VaultError>;
+
+    /// Stores the tokens of a consent: a new connection, or a new generation of the one it replaces, and the
+    /// consent as completed, in one transaction.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError`] if it was not stored.
+    fn store_grant(&self, grant: &Grant<'_>) -> Result<StoreOutcome, VaultError>;
+
+    /// Reads a connection.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError`] if the store cannot be read.
+    fn connection(&self, tenant: &TenantId, id: ConnectionId) -> Result<Option<Connection>, VaultError>;
+
+    /// Reads the connections that the query matches, ordered by id, without touching a secret.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError`] if the store cannot be read.
+    fn connections(&self, query: &ConnectionQuery<'_>) -> Result<Vec<Connection>, VaultError>;
+
+    /// Marks a connection as the default among its owner's connections to its provider, and no other.
+    /// Returns whether there is such a connection.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError`] if it was not stored.
+    fn set_default(&self, tenant: &TenantId, id: ConnectionId) -> Result<bool, VaultError>;
+
+    /// Stores when tokens were last handed out. A time older than the stored one changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError`] if nothing was stored.
+    fn record_use(&self, uses: &[Use]) -> Result<(), VaultError>;
+
+    /// The hot path: finds the connection that the query names and opens its access token, and nothing else.
+    ///
+    /// Revoked connections are passed over. Writes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError`] if the store cannot be read or the token cannot be opened.
+    fn find_token(&self, query: &TokenQuery<'_>) -> Result<Found, VaultError>;
+
+    /// As [`find_token`](Self::find_token), for a connection that is already known.
+    ///
+    /// # Errors
+    ///
+    /// As [`find_token`](Self::find_token).
+    fn token(&self, tenant: &TenantId, id: ConnectionId) -> Result<Option<StoredToken>, VaultError>;
+
+    /// Claims the refresh of a connection, durably, and gives out its refresh token: see [`lifecycle::claim`].
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError`] if the claim was not stored.
+    fn claim_refresh(&self, request: &ClaimRequest<'_>) -> Result<ClaimOutcome, VaultError>;
+
+    /// Stores renewed tokens: see [`lifecycle::commit`].
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError`] if they were not stored; the caller still has them and may try again.
+    fn commit_refresh(
+        &self,
+        tenant: &TenantId,
+        id: ConnectionId,
+        claim: &Claim,
+        renewed: &Renewed<'_>,
+    ) -> Result<CommitOutcome, VaultError>;
+
+    /// Ends a claim without new tokens: see [`lifecycle::fail`].
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError`] if it was not stored; the claim then lapses by itself.
+    fn fail_refresh(
+        &self,
+        tenant: &TenantId,
+        id: ConnectionId,
+        claim: &Claim,
+        failure: &RefreshFailure,
+    ) -> Result<CommitOutcome, VaultError>;
+
+    /// Erases the tokens of an active connection and records that it needs a new consent, if its generation is
+    /// still `generation`.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError`] if it was not stored.
+    fn need_consent(
+        &self,
+        tenant: &TenantId,
+        id: ConnectionId,
+        generation: u64,
+        reason: NeedsConsent,
+    ) -> Result<CommitOutcome, VaultError>;
+
+    /// Revokes a connection here: erases its sealed tokens and keeps the rest of the record as history. Returns the
+    /// tokens, so that they can be revoked at the provider. A connection that is revoked already yields none.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError`] if it was not stored. Tokens that cannot be opened are no error here: they are erased all the same.
+    fn revoke(
+        &self,
+        tenant: &TenantId,
+        id: ConnectionId,
+        now: Timestamp,
+    ) -> Result<Option<Revoked>, VaultError>;
+
+    /// Clears what erased secrets may have left behind in files beside the database.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError`] if it could not be tried.
+    fn clear_residue(&self) -> Result<Erasure, VaultError>;
+}
