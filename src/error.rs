@@ -1,3 +1,296 @@
-//! What can go wrong.
+//! What can go wrong, in words that a host can act on.
+//!
+//! No error holds a secret, a body, a URL or a text that a server wrote.
 
+use std::time::Duration;
+
+use crate::model::{
+    ConnectionId, FailureCode, InvalidId, InvalidScope, NeedsConsent, ProviderId, Scopes, ServerId,
+};
+use crate::protocol::{AuthorizationError, CallbackError};
+use crate::provider::{InvalidDescriptor, InvalidParameter};
 pub use crate::random::RandomUnavailable;
+use crate::vault::VaultError;
+
+/// A result of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What can go wrong.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The person must give (or give again) their consent. Show them a link.
+    #[error(transparent)]
+    ConsentRequired(Box<ConsentRequired>),
+    /// The person has several accounts connected, named none and marked none as the default.
+    #[error("several accounts are connected to {0}; name one by its label or mark one as the default")]
+    Ambiguous(ProviderId),
+    /// The provider does not answer as it should, for now. The connection is kept.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+    /// Only the operator can mend it. The connection is kept.
+    #[error(transparent)]
+    Misconfigured(#[from] Misconfigured),
+    /// The vault failed. It says nothing about whether the person is connected.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// The consent could not be completed.
+    #[error(transparent)]
+    Consent(#[from] ConsentError),
+    /// The callback is no authorization response.
+    #[error(transparent)]
+    Callback(#[from] CallbackError),
+    /// No provider has this id.
+    #[error("no provider has this id")]
+    UnknownProvider,
+    /// There is no such connection in reach of whoever asks.
+    #[error("there is no such connection")]
+    NotFound,
+    /// The connection is shared; only an operator may change it.
+    #[error("only an operator may change a shared connection")]
+    NotPermitted,
+    /// A connection parameter is missing, unknown or malformed.
+    #[error(transparent)]
+    Parameter(#[from] InvalidParameter),
+    /// An id is malformed.
+    #[error("the id {0}")]
+    Id(#[from] InvalidId),
+    /// A scope is malformed.
+    #[error(transparent)]
+    Scope(#[from] InvalidScope),
+    /// The request may not be sent with this person's token.
+    #[error(transparent)]
+    Request(#[from] RequestRefused),
+    /// The operating system gave no random numbers.
+    #[error(transparent)]
+    Random(#[from] RandomUnavailable),
+}
+
+impl Error {
+    /// Whether the same call may succeed later without anybody mending anything.
+    #[must_use]
+    pub const fn is_retryable(&self) -> bool {
+        match self {
+            Self::Unavailable(_) => true,
+            Self::Vault(error) => error.is_retryable(),
+            _ => false,
+        }
+    }
+
+    /// How long to wait before trying again, where that is known.
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Unavailable(unavailable) => unavailable.retry_after,
+            _ => None,
+        }
+    }
+
+    /// What consent is needed, if that is the trouble.
+    #[must_use]
+    pub fn consent_required(&self) -> Option<&ConsentRequired> {
+        match self {
+            Self::ConsentRequired(need) => Some(need),
+            _ => None,
+        }
+    }
+}
+
+impl From<ConsentRequired> for Error {
+    fn from(need: ConsentRequired) -> Self {
+        Self::ConsentRequired(Box::new(need))
+    }
+}
+
+impl From<InvalidDescriptor> for Error {
+    fn from(error: InvalidDescriptor) -> Self {
+        Self::Misconfigured(Misconfigured::Descriptor(Box::new(error)))
+    }
+}
+
+/// Consent is needed before this person can act at this provider.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{provider} needs consent: {reason}")]
+#[non_exhaustive]
+pub struct ConsentRequired {
+    /// The service.
+    pub provider: ProviderId,
+    /// The connection that a new consent would renew, if there is one.
+    pub connection: Option<ConnectionId>,
+    /// Why.
+    pub reason: ConsentReason,
+    /// The scopes that are needed and not granted.
+    pub missing_scopes: Scopes,
+}
+
+impl ConsentRequired {
+    /// A need without a connection or missing scopes.
+    pub(crate) fn new(provider: ProviderId, reason: ConsentReason) -> Self {
+        Self { provider, connection: None, reason, missing_scopes: Scopes::default() }
+    }
+
+    /// The same need, to be met by renewing this connection.
+    pub(crate) fn renewing(mut self, connection: ConnectionId) -> Self {
+        self.connection = Some(connection);
+        self
+    }
+
+    /// The same need, for these scopes.
+    pub(crate) fn missing(mut self, scopes: Scopes) -> Self {
+        self.missing_scopes = scopes;
+        self
+    }
+}
+
+/// Why consent is needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ConsentReason {
+    /// The person has not connected this service.
+    NotConnected,
+    /// The connection does not cover all that is needed.
+    MissingScopes,
+    /// The access token expired and cannot be refreshed.
+    Expired,
+    /// The provider refused the grant: access was removed there, or it grew too old.
+    Rejected,
+    /// A refresh was cut off and the provider takes the old token no more.
+    LostInFlight,
+    /// The provider's API refused the token even after a refresh.
+    RejectedAfterRefresh,
+}
+
+impl From<NeedsConsent> for ConsentReason {
+    fn from(reason: NeedsConsent) -> Self {
+        match reason {
+            NeedsConsent::Rejected => Self::Rejected,
+            NeedsConsent::Expired => Self::Expired,
+            NeedsConsent::LostInFlight => Self::LostInFlight,
+            NeedsConsent::RejectedAfterRefresh => Self::RejectedAfterRefresh,
+        }
+    }
+}
+
+impl std::fmt::Display for ConsentReason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::NotConnected => "not connected yet",
+            Self::MissingScopes => "more access is needed than was granted",
+            Self::Expired => "the access expired and cannot be renewed",
+            Self::Rejected => "the provider ended the access",
+            Self::LostInFlight => "a renewal was cut off and its token was lost",
+            Self::RejectedAfterRefresh => "the provider refuses the access even after a renewal",
+        })
+    }
+}
+
+/// The provider does not answer as it should, for now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{failure}")]
+#[non_exhaustive]
+pub struct Unavailable {
+    /// What happened.
+    pub failure: FailureCode,
+    /// How long to wait, where that is known.
+    pub retry_after: Option<Duration>,
+}
+
+impl Unavailable {
+    pub(crate) const fn new(failure: FailureCode, retry_after: Option<Duration>) -> Self {
+        Self { failure, retry_after }
+    }
+}
+
+/// Something that only the operator can mend.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum Misconfigured {
+    /// No client is registered for this authorization server.
+    #[error("no client registration for the authorization server {0}")]
+    NoClient(ServerId),
+    /// The authorization server refuses the client id or secret.
+    #[error("the authorization server {0} refuses the client credentials")]
+    ClientRejected(ServerId),
+    /// The authorization server refuses the request as such, or answers it with a redirect.
+    #[error("the authorization server {server} refuses the request: {failure}")]
+    RequestRejected {
+        /// The server.
+        server: ServerId,
+        /// How.
+        failure: FailureCode,
+    },
+    /// The descriptor names another token endpoint, or the registration another client, than the one that the tokens
+    /// came from. They are sent nowhere else: connect again, or put the old values back.
+    #[error("the token endpoint or the client of {0} has changed since the consent")]
+    IssuerChanged(ServerId),
+    /// A descriptor is not valid.
+    #[error(transparent)]
+    Descriptor(Box<InvalidDescriptor>),
+    /// There is no HTTP client: the feature `ureq` is off and the host gave none.
+    #[error("no HTTP client was given")]
+    NoHttpClient,
+}
+
+/// Why a consent could not be completed.
+///
+/// `Unknown`, `Used` and `Expired` read the same to people: a page that tells them apart tells a guesser which
+/// `state` exists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConsentError {
+    /// No consent has this `state`.
+    #[error("this consent is not valid any more; start again")]
+    Unknown,
+    /// The consent was completed, denied or given up already.
+    #[error("this consent is not valid any more; start again")]
+    Used,
+    /// Ten minutes have passed.
+    #[error("this consent is not valid any more; start again")]
+    Expired,
+    /// Somebody else began it. It stays open for them.
+    #[error("this consent was begun by somebody else")]
+    WrongUser,
+    /// It was begun in another browser. It stays open there.
+    #[error("this consent was begun in another browser")]
+    WrongBrowser,
+    /// The answer does not come from the server that was asked. The consent stays open.
+    #[error("the answer does not come from the authorization server that was asked")]
+    IssuerMismatch,
+    /// The person, or the server, said no.
+    #[error("the consent was not given: {0}")]
+    Denied(AuthorizationError),
+    /// The code could not be exchanged; whether it was used up is not known. Start again.
+    #[error("the code could not be exchanged: {0}; start again")]
+    ExchangeFailed(FailureCode),
+    /// Another account was chosen than the one to be connected again. Nothing was changed.
+    #[error("another account was chosen than the one that is connected")]
+    AccountMismatch,
+    /// The provider did not say whose account it is, so it cannot be told whether it is the one to be connected again.
+    /// Nothing was changed.
+    #[error("the provider did not say which account was chosen")]
+    AccountUnknown,
+    /// Another connection of the same owner has that label or account, made at the same moment. Start again.
+    #[error("the same connection was changed at the same moment; start again")]
+    Conflict,
+}
+
+/// Why a request may not be sent with a person's token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RequestRefused {
+    /// The URL is not one of the provider's API: another host, port, scheme or path.
+    #[error("the token of this provider may not be sent to this address")]
+    Address,
+    /// The request brings credentials of its own.
+    #[error("the request has credentials of its own")]
+    ForeignCredentials,
+    /// The URL is relative, and the provider has no base URL.
+    #[error("the address is relative and the provider has no base URL")]
+    NoBase,
+    /// The URL cannot be read.
+    #[error("the address cannot be read")]
+    Malformed,
+    /// The token cannot stand in a header.
+    #[error("the token cannot stand in a header")]
+    Header,
+}

@@ -1,0 +1,223 @@
+//! The same with a person in front of the browser: at the sandbox, a real service, or any server.
+
+use std::env;
+use std::error::Error;
+use std::process::Command;
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+
+use valetkey::manager::ConnectionsBuilder;
+use valetkey::model::{Connection, Label, ProviderId, Scopes, ServerId};
+use valetkey::provider::{
+    AccountEndpoint, ApiHost, AuthorizationServer, ClientAuthentication, ClientRegistration, IssuerPolicy, Loopback as
+    LoopbackRule, Pkce, Provider, Registry, Revocation, RevocationAuth, RevocationTokens,
+};
+use valetkey::testing::Sandbox;
+use valetkey::vault::SqliteVault;
+use valetkey::vault::envelope::MasterKey;
+use valetkey::{ConnectionManager as _, Connections, ConsentOptions, Resolver, SystemClock};
+
+use crate::arguments::{Arguments, Mode, Server};
+use crate::host::{Host, acting_user};
+use crate::support::loopback::Loopback;
+
+pub fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
+    let directory = tempfile::tempdir()?;
+    let vault = SqliteVault::open(directory.path().join("connections.db"), MasterKey::generate()?)?;
+    let application = Loopback::bind(loopback_host(&arguments.mode)?, arguments.port)?;
+    let redirect_uri = format!("{}/callback", application.origin());
+    let builder = Connections::builder(vault);
+    let (builder, provider) = match &arguments.mode {
+        Mode::Catalogue(id) => (at_catalogue(builder, id, &redirect_uri)?, id.clone()),
+        Mode::Server(server) => (at_server(builder, server, &redirect_uri)?, "custom".to_owned()),
+        Mode::Sandbox | Mode::Unattended => (at_sandbox(builder, &redirect_uri)?, "notes".to_owned()),
+    };
+    let connections = builder.build()?;
+    println!("The redirect URI to be registered at the server is {redirect_uri}");
+
+    let (outcomes, reported) = channel();
+    let link = format!("{}/login/you", application.origin());
+    let host = Host {
+        connections: connections.clone(),
+        provider: provider.clone(),
+        options: options(arguments)?,
+        outcomes,
+    };
+    application.serve(move |request| host.handle(&request));
+    println!("Open this link: {link}");
+    if arguments.open {
+        open_in_browser(&link);
+    }
+
+    // A denied consent or a stray callback is reported too; the consent stays open for the next try.
+    let connection = loop {
+        match reported.recv_timeout(Duration::from_secs(600))? {
+            Ok(connection) => break connection,
+            Err(error) => println!("Not connected: {error}. Try the link again: {link}"),
+        }
+    };
+    describe(&connection);
+    turn(&connections, &provider, arguments)?;
+    let you = acting_user("you").ok_or("a valid name")?;
+    let revocation = connections.revoke(&you, connection.id)?;
+    println!("Revoked: {:?} here, {:?} at the provider.", revocation.here, revocation.at_provider);
+    Ok(())
+}
+
+fn options(arguments: &Arguments) -> Result<ConsentOptions, Box<dyn Error>> {
+    let mut options = ConsentOptions::default();
+    if let Some(scope) = &arguments.scope {
+        options = options.scopes(scope.parse()?);
+    }
+    if let Some(label) = &arguments.label {
+        options = options.label(Label::new(label)?);
+    }
+    for (name, value) in &arguments.parameters {
+        options = options.parameter(name, value);
+    }
+    Ok(options)
+}
+
+fn describe(connection: &Connection) {
+    match &connection.account {
+        Some(account) => println!("Connected the account {}", account.email.as_ref().unwrap_or(&account.id)),
+        None => println!("Connected; the provider does not say whose account it is"),
+    }
+    println!("  granted: {}", connection.granted);
+    if !connection.missing_scopes().is_empty() {
+        println!("  asked for and not granted: {}", connection.missing_scopes());
+    }
+    println!("  renewable: {}", if connection.refreshable { "yes" } else { "no, a new consent when it expires" });
+}
+
+/// A turn: the token is resolved, renewed once by hand, and used where there is something to read.
+fn turn(connections: &Connections, provider: &str, arguments: &Arguments) -> Result<(), Box<dyn Error>> {
+    let you = acting_user("you").ok_or("a valid name")?;
+    let resolver = Resolver::new(connections.clone());
+    let token = resolver.resolve(&you, provider)?;
+    println!("Resolved a token of generation {}", token.generation());
+    match connections.refresh(&you, token.connection()) {
+        Ok(renewed) => println!("Renewed it: generation {}", renewed.generation),
+        Err(error) => println!("Not renewed: {error}"),
+    }
+    let target = match &arguments.mode {
+        Mode::Sandbox => Some("/notes"),
+        Mode::Server(server) => server.api.as_deref(),
+        Mode::Catalogue(_) | Mode::Unattended => None,
+    };
+    if let Some(target) = target {
+        let request = http::Request::get(target).body(Vec::new())?;
+        let response = resolver.send(&you, provider, request)?;
+        println!("The API answered {} with {} bytes", response.status(), response.body().len());
+    }
+    Ok(())
+}
+
+fn at_sandbox(builder: ConnectionsBuilder, redirect_uri: &str) -> Result<ConnectionsBuilder, Box<dyn Error>> {
+    let server = Loopback::bind("127.0.0.1", 0)?;
+    let sandbox = Sandbox::at(&server.origin(), SystemClock);
+    let builder = builder
+        .server(sandbox.server())
+        .provider(sandbox.provider("notes"))
+        .client("sandbox", sandbox.registration(redirect_uri))
+        .dangerous_loopback_http();
+    server.serve(move |request| sandbox.handle(request));
+    Ok(builder)
+}
+
+fn at_catalogue(
+    builder: ConnectionsBuilder,
+    provider: &str,
+    redirect_uri: &str,
+) -> Result<ConnectionsBuilder, Box<dyn Error>> {
+    let server = catalogued(provider)?.id;
+    Ok(builder.client(server.as_str(), registration(redirect_uri)?))
+}
+
+fn catalogued(provider: &str) -> Result<AuthorizationServer, Box<dyn Error>> {
+    let registry = Registry::with_catalog();
+    let service = registry.provider(provider).ok_or("the catalogue has no such provider")?;
+    Ok(AuthorizationServer::clone(service.server))
+}
+
+/// The name that the redirect URI must bear: some servers want `localhost`, some refuse it.
+fn loopback_host(mode: &Mode) -> Result<&'static str, Box<dyn Error>> {
+    let Mode::Catalogue(provider) = mode else {
+        return Ok("127.0.0.1");
+    };
+    match catalogued(provider)?.redirects.loopback {
+        LoopbackRule::Localhost => Ok("localhost"),
+        LoopbackRule::Refused => Err("this provider takes no loopback redirect URI; it wants https".into()),
+        _ => Ok("127.0.0.1"),
+    }
+}
+
+fn at_server(
+    builder: ConnectionsBuilder,
+    server: &Server,
+    redirect_uri: &str,
+) -> Result<ConnectionsBuilder, Box<dyn Error>> {
+    let id = ServerId::new("custom")?;
+    let mut descriptor =
+        AuthorizationServer::new(id.clone(), server.url(&server.authorize), server.url(&server.token));
+    descriptor.client_authentication = match server.auth.as_str() {
+        "post" if env::var_os("VALETKEY_CLIENT_SECRET").is_none() => ClientAuthentication::None,
+        "post" => ClientAuthentication::Post,
+        "basic" => ClientAuthentication::Basic,
+        "basic-unencoded" => ClientAuthentication::BasicUnencoded,
+        "none" => ClientAuthentication::None,
+        other => return Err(format!("--auth {other} is not known").into()),
+    };
+    if !server.pkce {
+        descriptor.pkce = Pkce::Refused;
+    }
+    descriptor.issuer.clone_from(&server.issuer);
+    if server.issuer.is_none() {
+        descriptor.issuer_policy = IssuerPolicy::Ignored;
+    }
+    if let Some(revoke) = &server.revoke {
+        descriptor.revocation = Revocation::Endpoint {
+            url: server.url(revoke),
+            authentication: RevocationAuth::SameAsToken,
+            tokens: RevocationTokens::Both,
+            grant_wide: false,
+        };
+    }
+    let mut hosts = vec![ApiHost::origin(origin(&server.base)?)];
+    if let Some(api) = server.api.as_deref().filter(|api| api.contains("://")) {
+        hosts.push(ApiHost::origin(origin(api)?));
+    }
+    let mut provider = Provider::new(ProviderId::new("custom")?, id, "Custom server", hosts);
+    provider.api_base = Some(origin(&server.base)?);
+    provider.default_scopes = Scopes::default();
+    provider.account = server.userinfo.as_ref().map(|userinfo| AccountEndpoint {
+        url: server.url(userinfo),
+        id: vec!["/sub".into(), "/id".into()],
+        email: vec!["/email".into()],
+        label: vec!["/name".into(), "/preferred_username".into(), "/login".into()],
+    });
+    let loopback = server.base.starts_with("http://");
+    let builder = builder.server(descriptor).provider(provider).client("custom", registration(redirect_uri)?);
+    Ok(if loopback { builder.dangerous_loopback_http() } else { builder })
+}
+
+fn origin(url: &str) -> Result<String, Box<dyn Error>> {
+    Ok(url::Url::parse(url)?.origin().ascii_serialization())
+}
+
+fn registration(redirect_uri: &str) -> Result<ClientRegistration, Box<dyn Error>> {
+    let id = env::var("VALETKEY_CLIENT_ID").map_err(|_| "VALETKEY_CLIENT_ID is not set")?;
+    Ok(match env::var("VALETKEY_CLIENT_SECRET") {
+        Ok(secret) => ClientRegistration::new(id, secret, redirect_uri),
+        Err(_) => ClientRegistration::public(id, redirect_uri),
+    })
+}
+
+/// Opens the application's own link, never the server's: this process hands it to another program as one argument.
+fn open_in_browser(link: &str) {
+    let opener = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
+    if Command::new(opener).arg(link).spawn().is_err() {
+        println!("(no browser could be opened from here)");
+    }
+}

@@ -1,0 +1,234 @@
+//! The standard [`ConnectionManager`].
+
+use std::sync::Arc;
+
+use crate::clock::Clock;
+use crate::error::{Error, Misconfigured, Result};
+use crate::http::HttpClient;
+use crate::manager::flight::Flights;
+use crate::manager::refresh::Renewed;
+use crate::manager::usage::Usage;
+use crate::manager::{
+    Budget, ConnectionFilter, ConnectionManager, ConnectionsBuilder, Consent, ConsentOptions, Health, Revocation,
+    Settings, Upkeep,
+};
+use crate::model::{
+    ActingUser, Connection, ConnectionId, Event, EventKind, EventSink, Operator, Owner, Principal, ProviderId, Reach,
+    TenantId, Timestamp, UserId,
+};
+use crate::protocol::AuthorizationResponse;
+use crate::provider::{AuthorizationServer, ClientRegistration, Provider, Registry};
+use crate::secret::Binding;
+use crate::vault::{ConnectionQuery, Holder, Vault};
+
+/// The connections of a host: consent, refresh, revocation, upkeep.
+///
+/// Cheap to clone, `Send + Sync`, without threads or a runtime of its own. Build one for a process and share it:
+/// refreshes of the same connection are joined within it.
+#[derive(Clone)]
+pub struct Connections {
+    inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) vault: Arc<dyn Vault>,
+    pub(crate) registry: Registry,
+    pub(crate) http: Arc<dyn HttpClient>,
+    pub(crate) clock: Arc<dyn Clock>,
+    events: Option<Arc<dyn EventSink>>,
+    pub(crate) settings: Settings,
+    pub(crate) holder: Holder,
+    pub(crate) flights: Flights<Result<Renewed>>,
+    pub(crate) usage: Usage,
+}
+
+impl Inner {
+    pub(crate) fn new(
+        vault: Arc<dyn Vault>,
+        registry: Registry,
+        http: Arc<dyn HttpClient>,
+        clock: Arc<dyn Clock>,
+        events: Option<Arc<dyn EventSink>>,
+        settings: Settings,
+        holder: Holder,
+    ) -> Self {
+        Self {
+            vault,
+            registry,
+            http,
+            clock,
+            events,
+            settings,
+            holder,
+            flights: Flights::new(),
+            usage: Usage::default(),
+        }
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// The provider, its authorization server and the host's client there.
+    pub(crate) fn service(&self, provider: &str) -> Result<Service<'_>> {
+        let entry = self.registry.provider(provider).ok_or(Error::UnknownProvider)?;
+        let client = self
+            .registry
+            .client(&entry.server.id)
+            .ok_or_else(|| Misconfigured::NoClient(entry.server.id.clone()))?;
+        Ok(Service { provider: entry.provider, server: entry.server, client })
+    }
+
+    pub(crate) fn emit(
+        &self,
+        tenant: &TenantId,
+        user: Option<&UserId>,
+        provider: &ProviderId,
+        connection: Option<ConnectionId>,
+        kind: EventKind,
+    ) {
+        if let Some(sink) = &self.events {
+            sink.emit(&Event::new(
+                self.now(),
+                tenant.clone(),
+                user.cloned(),
+                provider.clone(),
+                connection,
+                kind,
+            ));
+        }
+    }
+
+    /// A connection that the principal can see.
+    pub(crate) fn visible(&self, by: &dyn Principal, id: ConnectionId) -> Result<Connection> {
+        self.vault
+            .connection(by.tenant(), id)?
+            .filter(|connection| connection.owner.is_visible_to(by.reach()))
+            .ok_or(Error::NotFound)
+    }
+
+    /// A connection that the principal may change.
+    pub(crate) fn managed(&self, by: &dyn Principal, id: ConnectionId) -> Result<Connection> {
+        let connection = self.visible(by, id)?;
+        if connection.owner.is_managed_by(by.reach()) { Ok(connection) } else { Err(Error::NotPermitted) }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // The host is going down; when a token was last used is worth one write and no error.
+        let uses = self.usage.take();
+        if !uses.is_empty() {
+            let _ = self.vault.record_use(&uses);
+        }
+    }
+}
+
+/// A provider with all that is needed to talk to its authorization server.
+#[derive(Clone, Copy)]
+pub(crate) struct Service<'a> {
+    pub(crate) provider: &'a Arc<Provider>,
+    pub(crate) server: &'a Arc<AuthorizationServer>,
+    pub(crate) client: &'a ClientRegistration,
+}
+
+impl Connections {
+    /// Begins to build connections over this vault. The catalogue's providers are in it already.
+    pub fn builder(vault: impl Vault) -> ConnectionsBuilder {
+        ConnectionsBuilder::new(Arc::new(vault))
+    }
+
+    pub(crate) fn new(inner: Inner) -> Self {
+        Self { inner: Arc::new(inner) }
+    }
+
+    pub(crate) fn inner(&self) -> &Inner {
+        &self.inner
+    }
+
+    /// The providers that can be connected: those whose authorization server has a client registration.
+    pub fn providers(&self) -> impl Iterator<Item = &Provider> {
+        self.inner
+            .registry
+            .providers()
+            .filter(|provider| self.inner.registry.client(&provider.server).is_some())
+            .map(AsRef::as_ref)
+    }
+}
+
+impl ConnectionManager for Connections {
+    fn start(&self, acting_user: &ActingUser, provider: &str, options: ConsentOptions) -> Result<Consent> {
+        let owner = Owner::Personal(acting_user.user().clone());
+        self.inner.start(acting_user, owner, provider, options)
+    }
+
+    fn start_shared(&self, operator: &Operator, provider: &str, options: ConsentOptions) -> Result<Consent> {
+        self.inner.start(operator.acting_user(), Owner::Shared, provider, options)
+    }
+
+    fn complete(
+        &self,
+        acting_user: &ActingUser,
+        response: AuthorizationResponse,
+        binding: &Binding,
+    ) -> Result<Connection> {
+        self.inner.complete(acting_user, response, binding)
+    }
+
+    fn list(&self, by: &dyn Principal, filter: &ConnectionFilter) -> Result<Vec<Connection>> {
+        let limit = filter.limit.unwrap_or(1_000);
+        let query = |owner| {
+            let mut query = ConnectionQuery::of(by.tenant());
+            query.owner = owner;
+            query.provider = filter.provider.as_ref();
+            query.with_revoked = filter.with_revoked;
+            query.after = filter.after;
+            query.limit = limit;
+            query
+        };
+        let Reach::User(user) = by.reach() else {
+            return Ok(self.inner.vault.connections(&query(None))?);
+        };
+        let own = Owner::Personal(user.clone());
+        let mut connections = self.inner.vault.connections(&query(Some(&own)))?;
+        connections.extend(self.inner.vault.connections(&query(Some(&Owner::Shared)))?);
+        connections.sort_by_key(|connection| connection.id);
+        connections.truncate(limit);
+        Ok(connections)
+    }
+
+    fn get(&self, by: &dyn Principal, id: ConnectionId) -> Result<Connection> {
+        self.inner.visible(by, id)
+    }
+
+    fn health(&self, by: &dyn Principal, id: ConnectionId) -> Result<Health> {
+        let connection = self.inner.visible(by, id)?;
+        Ok(self.inner.health(&connection))
+    }
+
+    fn refresh(&self, by: &dyn Principal, id: ConnectionId) -> Result<Connection> {
+        let connection = self.inner.managed(by, id)?;
+        self.inner.refresh_now(&connection)?;
+        self.inner.visible(by, id)
+    }
+
+    fn revoke(&self, by: &dyn Principal, id: ConnectionId) -> Result<Revocation> {
+        let connection = self.inner.managed(by, id)?;
+        self.inner.revoke(&connection)
+    }
+
+    fn set_default(&self, by: &dyn Principal, id: ConnectionId) -> Result<()> {
+        let connection = self.inner.managed(by, id)?;
+        if self.inner.vault.set_default(&connection.tenant, id)? { Ok(()) } else { Err(Error::NotFound) }
+    }
+
+    fn maintain(&self, budget: Budget) -> Result<Upkeep> {
+        self.inner.maintain(budget)
+    }
+}
+
+impl std::fmt::Debug for Connections {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connections").field("vault", &self.inner.vault).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,172 @@
+//! What a host says when it begins a consent, and what it gets.
+
+use url::Url;
+
+use crate::error::ConsentRequired;
+use crate::model::{ConnectionId, ConsentId, Label, Parameters, ProviderId, Scopes, Timestamp};
+use crate::protocol::Hints;
+use crate::secret::Binding;
+
+/// What to ask for, beside what the provider's descriptor says.
+///
+/// `ConsentOptions::default()` connects a new account (or renews it, if the person picks one that is connected
+/// already) with the provider's default scopes.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct ConsentOptions {
+    /// The scopes to ask for instead of the default ones. What the descriptor requires is added.
+    pub scopes: Option<Scopes>,
+    /// Names the connection, where the person has several. An existing one of that name is renewed.
+    pub label: Option<Label>,
+    /// What the person will see chosen or be asked at the server.
+    pub hints: Hints,
+    /// The values of the descriptor's placeholders. Those of the connection to be renewed count where none is given.
+    pub parameters: Parameters,
+    /// Renew this connection; another account is refused unless `allow_other_account` was called.
+    pub(crate) reconnect: Option<Reconnect>,
+    /// Where the host means to send the browser afterwards. Kept with the consent and given back; never followed.
+    pub return_to: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Reconnect {
+    SameAccount(ConnectionId),
+    AnyAccount(ConnectionId),
+}
+
+impl Reconnect {
+    pub(crate) const fn id(self) -> ConnectionId {
+        match self {
+            Self::SameAccount(id) | Self::AnyAccount(id) => id,
+        }
+    }
+}
+
+impl ConsentOptions {
+    /// Asks for these scopes.
+    #[must_use]
+    pub fn scopes(mut self, scopes: Scopes) -> Self {
+        self.scopes = Some(scopes);
+        self
+    }
+
+    /// Names the connection.
+    #[must_use]
+    pub fn label(mut self, label: Label) -> Self {
+        self.label = Some(label);
+        self
+    }
+
+    /// Tells the server whom to expect, such as an e-mail address.
+    #[must_use]
+    pub fn login_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.login_hint = Some(hint.into());
+        self
+    }
+
+    /// Sets the value of a placeholder in the descriptor's URLs.
+    #[must_use]
+    pub fn parameter(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.parameters.insert(name.into(), value.into());
+        self
+    }
+
+    /// Renews this connection: it keeps its id and history, and what it had been granted is asked for again. If the
+    /// person chooses another account, the consent fails and the connection stays as it is.
+    #[must_use]
+    pub fn reconnect(mut self, id: ConnectionId) -> Self {
+        self.reconnect = Some(Reconnect::SameAccount(id));
+        self
+    }
+
+    /// As [`reconnect`](Self::reconnect), to whatever account the person chooses.
+    #[must_use]
+    pub fn reconnect_any_account(mut self, id: ConnectionId) -> Self {
+        self.reconnect = Some(Reconnect::AnyAccount(id));
+        self
+    }
+
+    /// Keeps an address of the host's own with the consent, for after the callback.
+    #[must_use]
+    pub fn return_to(mut self, address: impl Into<String>) -> Self {
+        self.return_to = Some(address.into());
+        self
+    }
+}
+
+impl From<&ConsentRequired> for ConsentOptions {
+    /// What meets the need: the same connection again, with the scopes that are missing beside those it had.
+    fn from(need: &ConsentRequired) -> Self {
+        let mut options = Self::default();
+        options.reconnect = need.connection.map(Reconnect::SameAccount);
+        if !need.missing_scopes.is_empty() {
+            options.scopes = Some(need.missing_scopes.clone());
+        }
+        options
+    }
+}
+
+/// A consent that has begun.
+///
+/// # Security
+///
+/// Send the browser of the person who began it to [`authorization_url`](Self::authorization_url), and keep
+/// [`binding`](Self::binding) in that browser, in a cookie with the `__Host-` prefix, `Secure`, `HttpOnly` and
+/// `SameSite=Lax`. Do not send the URL to anybody: whoever opens it connects an account to *this* person. Do not open
+/// it with a shell command: it has characters that shells read.
+#[derive(Debug)]
+pub struct Consent {
+    pub(crate) id: ConsentId,
+    pub(crate) provider: ProviderId,
+    pub(crate) authorization_url: AuthorizationUrl,
+    pub(crate) binding: Binding,
+    pub(crate) scopes: Scopes,
+    pub(crate) expires_at: Timestamp,
+}
+
+impl Consent {
+    /// Names the consent to people and logs; it opens nothing.
+    #[must_use]
+    pub const fn id(&self) -> ConsentId {
+        self.id
+    }
+
+    /// The service that is to be connected.
+    #[must_use]
+    pub const fn provider(&self) -> &ProviderId {
+        &self.provider
+    }
+
+    /// Where to send the browser: `https`, or `http` to a loopback address in tests. It holds `state`.
+    #[must_use]
+    pub const fn authorization_url(&self) -> &Url {
+        &self.authorization_url.0
+    }
+
+    /// What to keep in the browser until the callback.
+    #[must_use]
+    pub const fn binding(&self) -> &Binding {
+        &self.binding
+    }
+
+    /// The scopes that are asked for.
+    #[must_use]
+    pub const fn scopes(&self) -> &Scopes {
+        &self.scopes
+    }
+
+    /// When it can be completed no more.
+    #[must_use]
+    pub const fn expires_at(&self) -> Timestamp {
+        self.expires_at
+    }
+}
+
+/// An authorization URL. Its query holds `state`, so `Debug` leaves the query out.
+pub(crate) struct AuthorizationUrl(pub(crate) Url);
+
+impl std::fmt::Debug for AuthorizationUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "AuthorizationUrl({} …)", self.0.origin().ascii_serialization())
+    }
+}

@@ -1,0 +1,87 @@
+//! How a connection fares, in a few closed words.
+
+use std::time::Duration;
+
+use crate::manager::Inner;
+use crate::manager::settings::margin;
+use crate::model::{Connection, FailureCode, NeedsConsent, Status, Timestamp};
+
+/// How a connection fares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Health {
+    /// In a word.
+    pub state: HealthState,
+    /// When its tokens were last renewed, by refresh or by consent.
+    pub refreshed_at: Timestamp,
+    /// The last failure since then.
+    pub last_failure: Option<FailureCode>,
+    /// When that was.
+    pub failed_at: Option<Timestamp>,
+}
+
+/// How a connection fares, in a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HealthState {
+    /// The token is good; where known, for so long.
+    Healthy {
+        /// How long the access token is good for still.
+        expires_in: Option<Duration>,
+    },
+    /// The token is about to expire or has expired; the next `resolve` renews it.
+    Expiring,
+    /// A refresh is under way.
+    Refreshing {
+        /// Since when.
+        since: Timestamp,
+    },
+    /// Refreshing failed, for now.
+    BackingOff {
+        /// The next attempt.
+        until: Timestamp,
+        /// Why.
+        failure: FailureCode,
+    },
+    /// Only a new consent helps.
+    NeedsConsent(NeedsConsent),
+    /// It was revoked.
+    Revoked,
+}
+
+impl Inner {
+    pub(crate) fn health(&self, connection: &Connection) -> Health {
+        Health {
+            state: state(connection, self.now()),
+            refreshed_at: connection.refreshed_at,
+            last_failure: connection.refresh.last_failure,
+            failed_at: connection.refresh.failed_at,
+        }
+    }
+}
+
+fn state(connection: &Connection, now: Timestamp) -> HealthState {
+    match connection.status {
+        Status::NeedsConsent(reason) => return HealthState::NeedsConsent(reason),
+        Status::Revoked => return HealthState::Revoked,
+        Status::Active => {}
+    }
+    let refresh = &connection.refresh;
+    if let Some(flight) = refresh.in_flight.filter(|flight| flight.until > now) {
+        return HealthState::Refreshing { since: flight.since };
+    }
+    if let (Some(until), Some(failure)) = (refresh.not_before.filter(|until| *until > now), refresh.last_failure) {
+        return HealthState::BackingOff { until, failure };
+    }
+    let Some(expires_at) = connection.expires_at else {
+        return HealthState::Healthy { expires_in: None };
+    };
+    let left = expires_at.saturating_since(now);
+    if !connection.refreshable && left.is_zero() {
+        return HealthState::NeedsConsent(NeedsConsent::Expired);
+    }
+    if connection.refreshable && left <= margin(connection.id, connection.refreshed_at, expires_at) {
+        return HealthState::Expiring;
+    }
+    HealthState::Healthy { expires_in: Some(left) }
+}

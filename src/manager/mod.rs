@@ -1,0 +1,165 @@
+//! Consent, refresh, revocation and upkeep of connections.
+
+mod builder;
+mod complete;
+mod connections;
+mod consent;
+mod flight;
+mod health;
+mod maintain;
+pub(crate) mod refresh;
+mod revoke;
+pub(crate) mod settings;
+mod start;
+mod usage;
+
+pub use builder::ConnectionsBuilder;
+pub(crate) use connections::Inner;
+pub use connections::Connections;
+pub use consent::{Consent, ConsentOptions};
+pub use health::{Health, HealthState};
+pub use maintain::{Budget, Upkeep};
+pub use revoke::{AtProvider, Revocation};
+pub use settings::Settings;
+
+use crate::error::Result;
+use crate::model::{ActingUser, Connection, ConnectionId, Operator, Principal, ProviderId};
+use crate::protocol::AuthorizationResponse;
+use crate::secret::Binding;
+
+/// What can be done with connections: the seam that a host mocks in its own tests.
+///
+/// [`Connections`] is the implementation. Methods that take a [`Principal`] work for an [`ActingUser`] on their own
+/// connections and for an [`Operator`] on all of the tenant's; what is out of reach is [`NotFound`](crate::Error::NotFound).
+pub trait ConnectionManager: Send + Sync {
+    /// Begins a consent for this person: where to send their browser, and what to keep in it meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownProvider`](crate::Error::UnknownProvider), [`Misconfigured`](crate::Error::Misconfigured) without a
+    /// client registration, [`Parameter`](crate::Error::Parameter) or [`NotFound`](crate::Error::NotFound) for the
+    /// options, or a failure of the vault.
+    fn start(&self, acting_user: &ActingUser, provider: &str, options: ConsentOptions) -> Result<Consent>;
+
+    /// Begins a consent for a connection that the tenant's people share. The operator walks it, and completes it
+    /// as [`Operator::acting_user`].
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start).
+    fn start_shared(&self, operator: &Operator, provider: &str, options: ConsentOptions) -> Result<Consent>;
+
+    /// Completes a consent: checks who came back, exchanges the code, learns the account, seals the tokens.
+    ///
+    /// # Errors
+    ///
+    /// [`Consent`](crate::Error::Consent) says what was wrong and whether the consent is still open. Nothing is stored
+    /// unless all went well.
+    ///
+    /// # Security
+    ///
+    /// `acting_user` is the person of the session in which the callback arrived, and `binding` comes from that
+    /// browser's cookie. Never take either from the callback's query: an attacker can write that.
+    fn complete(
+        &self,
+        acting_user: &ActingUser,
+        response: AuthorizationResponse,
+        binding: &Binding,
+    ) -> Result<Connection>;
+
+    /// The connections in reach, oldest first, without the revoked ones unless asked for.
+    ///
+    /// # Errors
+    ///
+    /// A failure of the vault.
+    fn list(&self, by: &dyn Principal, filter: &ConnectionFilter) -> Result<Vec<Connection>>;
+
+    /// One connection.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](crate::Error::NotFound), or a failure of the vault.
+    fn get(&self, by: &dyn Principal, id: ConnectionId) -> Result<Connection>;
+
+    /// How a connection fares.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](crate::Error::NotFound), or a failure of the vault.
+    fn health(&self, by: &dyn Principal, id: ConnectionId) -> Result<Health>;
+
+    /// Renews the tokens now, whether or not they are about to expire.
+    ///
+    /// # Errors
+    ///
+    /// [`NotPermitted`](crate::Error::NotPermitted) for a shared connection and a mere user, and all that
+    /// [`Resolver::resolve`](crate::Resolver::resolve) returns.
+    fn refresh(&self, by: &dyn Principal, id: ConnectionId) -> Result<Connection>;
+
+    /// Revokes a connection: here first and at once, then at the provider. The answer says what was done in both
+    /// places. A revoked connection can be revoked again.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](crate::Error::NotFound), [`NotPermitted`](crate::Error::NotPermitted), or a failure of the vault.
+    /// A failure at the provider is no error: it is part of the answer.
+    fn revoke(&self, by: &dyn Principal, id: ConnectionId) -> Result<Revocation>;
+
+    /// Makes a connection the one that is taken when its owner has several and names none.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](crate::Error::NotFound), [`NotPermitted`](crate::Error::NotPermitted), or a failure of the vault.
+    fn set_default(&self, by: &dyn Principal, id: ConnectionId) -> Result<()>;
+
+    /// Does what is due: writes when tokens were last used, purges expired consents, clears what erasing left
+    /// behind. At most what the budget allows. Safe to call from every process at once.
+    ///
+    /// # Errors
+    ///
+    /// A failure of the vault.
+    fn maintain(&self, budget: Budget) -> Result<Upkeep>;
+}
+
+/// Which connections to list.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct ConnectionFilter {
+    /// Only those to this service.
+    pub provider: Option<ProviderId>,
+    /// Whether revoked ones are listed too.
+    pub with_revoked: bool,
+    /// Only those after this one: the last of the page before.
+    pub after: Option<ConnectionId>,
+    /// At most so many. Absent: 1000.
+    pub limit: Option<usize>,
+}
+
+impl ConnectionFilter {
+    /// Those to one service.
+    #[must_use]
+    pub fn provider(provider: ProviderId) -> Self {
+        Self { provider: Some(provider), ..Self::default() }
+    }
+
+    /// The same, revoked ones included.
+    #[must_use]
+    pub fn with_revoked(mut self) -> Self {
+        self.with_revoked = true;
+        self
+    }
+
+    /// The same, after this connection.
+    #[must_use]
+    pub fn after(mut self, id: ConnectionId) -> Self {
+        self.after = Some(id);
+        self
+    }
+
+    /// The same, at most so many.
+    #[must_use]
+    pub fn limit(mut self, limit: usize) -> Self {
+        self.limit = Some(limit);
+        self
+    }
+}

@@ -1,0 +1,295 @@
+//! Renewing tokens without losing one.
+//!
+//! Claim durably, dial outside any transaction, commit by compare-and-swap, and only then show the token. Whoever is
+//! late or unlucky adopts what is stored; only an answer that is final, to the token that is still stored, ends a
+//! connection.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::error::{ConsentReason, ConsentRequired, Error, Misconfigured, Result, Unavailable};
+use crate::manager::Inner;
+use crate::manager::connections::Service;
+use crate::manager::flight::Joined;
+use crate::manager::settings::back_off;
+use crate::model::{
+    Connection, ConnectionId, EventKind, FailureCode, NeedsConsent, ProviderId, Status, TenantId, Timestamp,
+};
+use crate::protocol::{
+    TokenClient, TokenFailure, TokenResponse, granted_scopes, parse_token_response, revocation_requests,
+};
+use crate::provider::{Endpoints, RotationClass};
+use crate::secret::AccessToken;
+use crate::vault::{
+    Attempt, ClaimOutcome, ClaimRequest, Claimed, CommitOutcome, RefreshFailure, Renewed as Renewal, StoredToken,
+    Tokens, VaultError,
+};
+
+/// How often somebody who waits for another process looks.
+const POLL: Duration = Duration::from_millis(15);
+
+/// What a refresh gave: stored before anybody sees it, and shared by all who waited.
+#[derive(Debug, Clone)]
+pub(crate) struct Renewed {
+    pub(crate) generation: u64,
+    pub(crate) access_token: Arc<AccessToken>,
+    pub(crate) expires_at: Option<Timestamp>,
+}
+
+impl Renewed {
+    fn adopted(stored: StoredToken) -> Option<Self> {
+        Some(Self {
+            generation: stored.generation,
+            access_token: Arc::new(stored.access_token?),
+            expires_at: stored.expires_at,
+        })
+    }
+}
+
+/// Which refresh is wanted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) tenant: &'a TenantId,
+    pub(crate) connection: ConnectionId,
+    /// The generation that will not do any more.
+    pub(crate) generation: u64,
+    pub(crate) attempt: Attempt,
+    pub(crate) deadline: Instant,
+}
+
+impl Inner {
+    /// Renews a connection by name.
+    pub(crate) fn refresh_now(&self, connection: &Connection) -> Result<Renewed> {
+        self.renew(Wanted {
+            tenant: &connection.tenant,
+            connection: connection.id,
+            generation: connection.generation,
+            attempt: Attempt::Forced,
+            deadline: Instant::now() + self.settings.resolve_deadline,
+        })
+    }
+
+    /// Gives a token of a later generation than the one named, or says why there is none.
+    pub(crate) fn renew(&self, wanted: Wanted<'_>) -> Result<Renewed> {
+        loop {
+            let joined = self
+                .flights
+                .join(wanted.tenant, wanted.connection, wanted.deadline, || self.lead(wanted));
+            match joined {
+                // The flight was for an older token than ours: what it brought is what we know to be no good.
+                Joined::Outcome(Ok(renewed)) if renewed.generation <= wanted.generation => {}
+                Joined::Outcome(outcome) => return outcome,
+                Joined::TimedOut => return Err(Unavailable::new(FailureCode::TimedOut, None).into()),
+            }
+        }
+    }
+
+    /// One attempt, on behalf of everybody in this process.
+    fn lead(&self, wanted: Wanted<'_>) -> Result<Renewed> {
+        let connection =
+            self.vault.connection(wanted.tenant, wanted.connection)?.ok_or(Error::NotFound)?;
+        let service = self.service(connection.provider.as_str())?;
+        let endpoints = service.server.endpoints(&connection.parameters)?;
+        let issuer = &connection.issued_by;
+        if endpoints.refresh.as_str() != issuer.token_endpoint || service.client.client_id() != issuer.client_id {
+            return Err(Misconfigured::IssuerChanged(service.server.id.clone()).into());
+        }
+        loop {
+            let request = ClaimRequest {
+                tenant: wanted.tenant,
+                connection: wanted.connection,
+                holder: self.holder,
+                generation: wanted.generation,
+                attempt: wanted.attempt,
+                now: self.now(),
+                lease: self.settings.refresh_lease,
+            };
+            match self.vault.claim_refresh(&request)? {
+                ClaimOutcome::Granted(claimed) => return self.dial(wanted, service, &endpoints, *claimed),
+                ClaimOutcome::Moved => return self.adopt(wanted, &connection.provider),
+                ClaimOutcome::Held(_) => {
+                    if Instant::now() + POLL > wanted.deadline {
+                        return Err(Unavailable::new(FailureCode::TimedOut, None).into());
+                    }
+                    thread::sleep(POLL);
+                }
+                ClaimOutcome::BackingOff(until) => {
+                    let failure = connection.refresh.last_failure.unwrap_or(FailureCode::ServerError);
+                    let wait = until.saturating_since(self.now());
+                    return Err(Unavailable::new(failure, Some(wait)).into());
+                }
+                ClaimOutcome::NotRefreshable => return Err(need(&connection.provider, wanted, ConsentReason::Expired)),
+                ClaimOutcome::NotActive(status) => return Err(not_active(&connection.provider, wanted, status)),
+                ClaimOutcome::Gone => return Err(Error::NotFound),
+            }
+        }
+    }
+
+    /// Takes what somebody else has stored meanwhile.
+    fn adopt(&self, wanted: Wanted<'_>, provider: &ProviderId) -> Result<Renewed> {
+        let stored = self.vault.token(wanted.tenant, wanted.connection)?.ok_or(Error::NotFound)?;
+        let status = stored.status;
+        Renewed::adopted(stored).ok_or_else(|| not_active(provider, wanted, status))
+    }
+
+    fn dial(
+        &self,
+        wanted: Wanted<'_>,
+        service: Service<'_>,
+        endpoints: &Endpoints,
+        claimed: Claimed,
+    ) -> Result<Renewed> {
+        let client = TokenClient { server: service.server, registration: service.client };
+        let sent_at = self.now();
+        let answer = client
+            .refresh_request(&endpoints.refresh, &claimed.refresh_token, &claimed.connection.granted)
+            .map_err(|_| TokenFailure::new(FailureCode::RequestRejected))
+            .and_then(|mut request| {
+                request.timeout = self.settings.token_timeout();
+                self.http.send(request).map_err(TokenFailure::from)
+            })
+            .and_then(|response| parse_token_response(service.server, &response));
+        match answer {
+            Ok(answer) => self.commit(wanted, service, endpoints, claimed, answer, sent_at),
+            Err(failure) => self.failed(wanted, service, &claimed, &failure),
+        }
+    }
+
+    fn commit(
+        &self,
+        wanted: Wanted<'_>,
+        service: Service<'_>,
+        endpoints: &Endpoints,
+        claimed: Claimed,
+        answer: TokenResponse,
+        sent_at: Timestamp,
+    ) -> Result<Renewed> {
+        let connection = claimed.connection;
+        let granted = answer
+            .scopes
+            .as_ref()
+            .map(|answered| granted_scopes(service.server, &connection.requested, Some(answered)));
+        let expires_at = answer.expires_in.or(service.server.default_expires_in).map(|lifetime| sent_at + lifetime);
+        let tokens = Tokens {
+            access_token: answer.access_token,
+            // RFC 6749 §6: an answer without a refresh token leaves the old one in force.
+            refresh_token: Some(answer.refresh_token.unwrap_or(claimed.refresh_token)),
+            id_token: answer.id_token.or(claimed.id_token),
+        };
+        let renewal = Renewal { tokens: &tokens, granted: granted.as_ref(), expires_at, at: sent_at };
+        let outcome = self.persist(|| {
+            self.vault.commit_refresh(wanted.tenant, wanted.connection, &claimed.claim, &renewal)
+        })?;
+        match outcome {
+            CommitOutcome::Stored => {
+                let id = Some(wanted.connection);
+                self.emit(wanted.tenant, connection.owner.user(), &connection.provider, id, EventKind::Refreshed);
+                Ok(Renewed {
+                    generation: claimed.claim.generation + 1,
+                    access_token: Arc::new(tokens.access_token),
+                    expires_at,
+                })
+            }
+            CommitOutcome::Superseded => self.adopt(wanted, &connection.provider),
+            CommitOutcome::Gone => {
+                // Revoked while the request was under way: the person said no, so the new token must not live on.
+                self.revoke_at_provider(service, endpoints, &tokens);
+                Err(need(&connection.provider, wanted, ConsentReason::NotConnected))
+            }
+        }
+    }
+
+    /// Stores what cannot be asked for twice: a busy vault is tried again for as long as a claim holds.
+    fn persist(
+        &self,
+        mut write: impl FnMut() -> Result<CommitOutcome, VaultError>,
+    ) -> Result<CommitOutcome, VaultError> {
+        let deadline = Instant::now() + self.settings.refresh_lease;
+        loop {
+            match write() {
+                Err(error) if error.is_retryable() && Instant::now() + POLL < deadline => thread::sleep(POLL),
+                outcome => return outcome,
+            }
+        }
+    }
+
+    fn failed(
+        &self,
+        wanted: Wanted<'_>,
+        service: Service<'_>,
+        claimed: &Claimed,
+        failure: &TokenFailure,
+    ) -> Result<Renewed> {
+        let connection = &claimed.connection;
+        let now = self.now();
+        let (record, event, error) = if failure.code == FailureCode::GrantRejected {
+            let reason = rejection(service.server.rotation, claimed.outcome_unknown);
+            let record = RefreshFailure::Rejected {
+                reason,
+                at: now,
+                quarantined_until: (!self.settings.quarantine.is_zero()).then(|| now + self.settings.quarantine),
+            };
+            (record, EventKind::ConsentNeeded(reason), need(&connection.provider, wanted, reason.into()))
+        } else {
+            let wait = back_off(connection.refresh.failures, failure.retry_after);
+            let record = RefreshFailure::Transient { code: failure.code, at: now, not_before: now + wait };
+            let server = service.server.id.clone();
+            let error = match failure.code {
+                FailureCode::ClientRejected => Misconfigured::ClientRejected(server).into(),
+                FailureCode::RequestRejected | FailureCode::Redirected => {
+                    Misconfigured::RequestRejected { server, failure: failure.code }.into()
+                }
+                code => Error::from(Unavailable::new(code, Some(wait))),
+            };
+            (record, EventKind::RefreshFailed(failure.code), error)
+        };
+        match self.vault.fail_refresh(wanted.tenant, wanted.connection, &claimed.claim, &record)? {
+            CommitOutcome::Stored => {
+                let id = Some(wanted.connection);
+                self.emit(wanted.tenant, connection.owner.user(), &connection.provider, id, event);
+                Err(error)
+            }
+            // The answer was about a token that is not the stored one any more: somebody else's success counts.
+            CommitOutcome::Superseded => match self.vault.token(wanted.tenant, wanted.connection)? {
+                Some(stored) if stored.generation > wanted.generation => {
+                    let status = stored.status;
+                    Renewed::adopted(stored).ok_or_else(|| not_active(&connection.provider, wanted, status))
+                }
+                _ => Err(Unavailable::new(FailureCode::Interrupted, None).into()),
+            },
+            CommitOutcome::Gone => Err(need(&connection.provider, wanted, ConsentReason::NotConnected)),
+        }
+    }
+
+    /// Revokes a token that must not be stored, as well as that can be done once.
+    fn revoke_at_provider(&self, service: Service<'_>, endpoints: &Endpoints, tokens: &Tokens) {
+        let requests =
+            revocation_requests(service.server, service.client, endpoints.revocation.as_ref(), tokens);
+        for mut request in requests.unwrap_or_default() {
+            request.timeout = self.settings.http_timeout;
+            let _ = self.http.send(request);
+        }
+    }
+}
+
+/// What it means that the server refused the refresh token. Where an earlier request with it may have been answered
+/// and the answer was lost, and the server takes each token once, that answer held the only good token.
+const fn rejection(rotation: RotationClass, outcome_unknown: bool) -> NeedsConsent {
+    match rotation {
+        RotationClass::Static | RotationClass::OldStaysValid => NeedsConsent::Rejected,
+        _ if outcome_unknown => NeedsConsent::LostInFlight,
+        _ => NeedsConsent::Rejected,
+    }
+}
+
+fn need(provider: &ProviderId, wanted: Wanted<'_>, reason: ConsentReason) -> Error {
+    ConsentRequired::new(provider.clone(), reason).renewing(wanted.connection).into()
+}
+
+fn not_active(provider: &ProviderId, wanted: Wanted<'_>, status: Status) -> Error {
+    match status {
+        Status::NeedsConsent(reason) => need(provider, wanted, reason.into()),
+        Status::Revoked | Status::Active => need(provider, wanted, ConsentReason::NotConnected),
+    }
+}

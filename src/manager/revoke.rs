@@ -1,0 +1,106 @@
+//! Ending a connection: here at once, then at the provider, and saying honestly what was done where.
+
+use std::time::Duration;
+
+use crate::error::{Error, Result};
+use crate::manager::Inner;
+use crate::model::{Connection, EventKind};
+use crate::protocol::{RevocationVerdict, revocation_requests, revocation_verdict};
+use crate::provider::Revocation as Capability;
+use crate::vault::{Erasure, Tokens};
+
+/// What revoking did, in both places.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Revocation {
+    /// The connection, revoked; its record stays as history.
+    pub connection: Connection,
+    /// Whether every file is free of the sealed tokens. They are out of the database either way.
+    pub here: Erasure,
+    /// What the provider said.
+    pub at_provider: AtProvider,
+}
+
+/// What became of the grant at the provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AtProvider {
+    /// The provider confirmed it.
+    Revoked,
+    /// The provider did not answer, or asks to try later. The grant may still live there; nothing here can use it.
+    Unconfirmed {
+        /// How long to wait, where that is known.
+        retry_after: Option<Duration>,
+    },
+    /// The provider refused to revoke it. The grant may still live there; nothing here can use it.
+    Refused,
+    /// The provider has no way to revoke it by program; the person can do it at this page.
+    ByUser {
+        /// The page.
+        url: String,
+    },
+    /// The provider has no way to revoke it.
+    Unsupported,
+    /// There was no token left to revoke.
+    NothingLeft,
+}
+
+impl Inner {
+    pub(crate) fn revoke(&self, connection: &Connection) -> Result<Revocation> {
+        let now = self.now();
+        let revoked =
+            self.vault.revoke(&connection.tenant, connection.id, now)?.ok_or(Error::NotFound)?;
+        // From here on nothing resolves it, whatever the network does.
+        let here = self.vault.clear_residue()?;
+        let at_provider = match &revoked.tokens {
+            Some(tokens) => self.revoke_there(&revoked.connection, tokens),
+            None => AtProvider::NothingLeft,
+        };
+        let id = Some(connection.id);
+        self.emit(&connection.tenant, connection.owner.user(), &connection.provider, id, EventKind::Revoked);
+        Ok(Revocation { connection: revoked.connection, here, at_provider })
+    }
+
+    fn revoke_there(&self, connection: &Connection, tokens: &Tokens) -> AtProvider {
+        let unconfirmed = AtProvider::Unconfirmed { retry_after: None };
+        let Ok(service) = self.service(connection.provider.as_str()) else {
+            return unconfirmed;
+        };
+        match &service.server.revocation {
+            Capability::ByUser { url } => return AtProvider::ByUser { url: url.clone() },
+            Capability::Unsupported => return AtProvider::Unsupported,
+            Capability::Endpoint { .. } => {}
+        }
+        let Ok(endpoints) = service.server.endpoints(&connection.parameters) else {
+            return unconfirmed;
+        };
+        // As with a refresh: a token goes only where it came from.
+        if endpoints.refresh.as_str() != connection.issued_by.token_endpoint {
+            return unconfirmed;
+        }
+        let requests = revocation_requests(service.server, service.client, endpoints.revocation.as_ref(), tokens);
+        let Ok(requests) = requests else {
+            return unconfirmed;
+        };
+        let mut outcome = AtProvider::NothingLeft;
+        for mut request in requests {
+            request.timeout = self.settings.http_timeout;
+            let verdict = match self.http.send(request) {
+                Ok(response) => revocation_verdict(&response),
+                Err(_) => RevocationVerdict::Later(None),
+            };
+            outcome = worse(outcome, verdict);
+        }
+        outcome
+    }
+}
+
+/// The outcome of several requests is that of the one which went worst.
+fn worse(so_far: AtProvider, verdict: RevocationVerdict) -> AtProvider {
+    match (so_far, verdict) {
+        (AtProvider::Refused, _) | (_, RevocationVerdict::Refused) => AtProvider::Refused,
+        (unconfirmed @ AtProvider::Unconfirmed { .. }, _) => unconfirmed,
+        (_, RevocationVerdict::Later(retry_after)) => AtProvider::Unconfirmed { retry_after },
+        (_, RevocationVerdict::Done) => AtProvider::Revoked,
+    }
+}

@@ -1,0 +1,104 @@
+//! How long things take and last.
+
+use std::time::Duration;
+
+use crate::model::{ConnectionId, Timestamp};
+
+/// How long things take and last. The defaults suit a server that talks to providers over the internet.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Settings {
+    /// How long a consent can be completed: 10 minutes.
+    pub consent_lifetime: Duration,
+    /// How long a request to a token, revocation or account endpoint may take: 10 s. At most half of
+    /// [`refresh_lease`](Self::refresh_lease): a claim must outlive its request.
+    pub http_timeout: Duration,
+    /// How long a claim to refresh holds, if its holder vanishes: 30 s.
+    pub refresh_lease: Duration,
+    /// How long `resolve` waits at most for a refresh, its own or another's: 20 s.
+    pub resolve_deadline: Duration,
+    /// How long a refused refresh token is kept, sealed and out of reach: 7 days. Zero erases it at once.
+    pub quarantine: Duration,
+    /// How long a request by `Resolver::send` may take: 60 s.
+    pub send_timeout: Duration,
+    /// The largest answer to `Resolver::send`: 32 MiB.
+    pub send_max_bytes: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            consent_lifetime: Duration::from_secs(600),
+            http_timeout: Duration::from_secs(10),
+            refresh_lease: Duration::from_secs(30),
+            resolve_deadline: Duration::from_secs(20),
+            quarantine: Duration::from_secs(7 * 24 * 3600),
+            send_timeout: Duration::from_secs(60),
+            send_max_bytes: 32 * 1024 * 1024,
+        }
+    }
+}
+
+impl Settings {
+    /// The timeout of a token request, kept below half the lease whatever the host set.
+    pub(crate) fn token_timeout(&self) -> Duration {
+        self.http_timeout.min(self.refresh_lease * 2 / 5)
+    }
+}
+
+/// How long before its expiry a token is renewed: a tenth of its lifetime, at least a minute and at most five, but
+/// never more than half of it; and ±10 %, so that what was connected together is not renewed together.
+pub(crate) fn margin(id: ConnectionId, issued_at: Timestamp, expires_at: Timestamp) -> Duration {
+    let lifetime = expires_at.saturating_since(issued_at);
+    let margin = (lifetime / 10)
+        .clamp(Duration::from_secs(60), Duration::from_secs(300))
+        .min(lifetime / 2);
+    // The last bytes of a version 7 UUID are random; the same connection keeps its place in the crowd.
+    let spread = u32::from(id.as_bytes()[15]);
+    margin * (9 * 255 + 2 * spread) / (10 * 255)
+}
+
+/// How long to wait after so many failures in a row: 30 s doubling to an hour, or what the server asks for, up to a
+/// day.
+pub(crate) fn back_off(failures: u32, retry_after: Option<Duration>) -> Duration {
+    let doubled = Duration::from_secs(30) * 2_u32.pow(failures.min(7));
+    let own = doubled.min(Duration::from_secs(3600));
+    match retry_after {
+        Some(asked) => asked.clamp(Duration::from_secs(1), Duration::from_secs(24 * 3600)),
+        None => own,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(last: u8) -> ConnectionId {
+        let mut bytes = [0; 16];
+        bytes[15] = last;
+        ConnectionId::from_bytes(bytes)
+    }
+
+    #[test]
+    fn the_margin_is_a_tenth_within_bounds_and_never_the_whole_life() {
+        let at = |seconds: i64| Timestamp::from_unix_millis(seconds * 1000);
+        let middle = |lifetime| margin(id(127), at(0), at(lifetime)).as_secs_f64();
+        assert!((middle(1200) - 120.0).abs() < 1.0);
+        assert!((middle(300) - 60.0).abs() < 1.0);
+        assert!((middle(3600) - 300.0).abs() < 2.0);
+        assert!((middle(20) - 10.0).abs() < 0.1);
+        assert_eq!(margin(id(0), at(10), at(0)), Duration::ZERO);
+        assert_eq!(margin(id(0), at(0), at(1200)), Duration::from_secs(108));
+        assert_eq!(margin(id(255), at(0), at(1200)), Duration::from_secs(132));
+    }
+
+    #[test]
+    fn the_back_off_doubles_to_an_hour_and_honours_the_server() {
+        assert_eq!(back_off(0, None), Duration::from_secs(30));
+        assert_eq!(back_off(1, None), Duration::from_secs(60));
+        assert_eq!(back_off(100, None), Duration::from_secs(3600));
+        assert_eq!(back_off(0, Some(Duration::from_secs(900))), Duration::from_secs(900));
+        assert_eq!(back_off(0, Some(Duration::from_secs(999_999))), Duration::from_secs(24 * 3600));
+        assert_eq!(back_off(5, Some(Duration::from_secs(5))), Duration::from_secs(5));
+    }
+}

@@ -1,0 +1,142 @@
+//! The first half of a consent: what is asked for, and what is bound.
+
+use crate::error::{Error, Result};
+use crate::manager::consent::{AuthorizationUrl, Reconnect};
+use crate::manager::{Consent, ConsentOptions, Inner};
+use crate::model::{ActingUser, Connection, ConsentId, EventKind, Label, Owner, Parameters, ProviderId, TenantId};
+use crate::protocol::{AuthorizationRequest, new_binding, new_state, new_verifier};
+use crate::provider::Pkce;
+use crate::vault::{ConnectionQuery, ConsentStatus, PendingConsent, Purpose, StateHash};
+
+impl Inner {
+    pub(crate) fn start(
+        &self,
+        acting_user: &ActingUser,
+        owner: Owner,
+        provider: &str,
+        options: ConsentOptions,
+    ) -> Result<Consent> {
+        let service = self.service(provider)?;
+        let provider = service.provider;
+        let tenant = acting_user.tenant();
+        let (purpose, target) = self.purpose(tenant, &owner, &provider.id, &options)?;
+
+        let given = parameters(options.parameters, target.as_ref());
+        let parameters = service.server.complete_parameters(&given, self.registry.transport())?;
+        let endpoints = service.server.endpoints(&parameters)?;
+
+        let asked = options.scopes.unwrap_or_else(|| provider.default_scopes.clone());
+        let mut scopes = asked.union(&provider.required_scopes);
+        if let Some(target) = &target {
+            // A new grant replaces the old one at most servers: what is not asked for again is lost.
+            scopes = scopes.union(&target.requested);
+        }
+
+        let state = new_state()?;
+        let binding = new_binding()?;
+        let verifier = match service.server.pkce {
+            Pkce::S256 => Some(new_verifier()?),
+            Pkce::Refused => None,
+        };
+        let authorization_url = AuthorizationRequest {
+            server: service.server,
+            provider,
+            endpoint: &endpoints.authorization,
+            client_id: service.client.client_id(),
+            redirect_uri: service.client.redirect_uri(),
+            scopes: &scopes,
+            state: &state,
+            verifier: verifier.as_ref(),
+            hints: &options.hints,
+        }
+        .url();
+
+        let now = self.now();
+        let consent = PendingConsent {
+            id: ConsentId::generate(now)?,
+            state: StateHash::of(&state),
+            binding: StateHash::of_binding(&binding),
+            tenant: tenant.clone(),
+            user: acting_user.user().clone(),
+            owner,
+            provider: provider.id.clone(),
+            server: service.server.id.clone(),
+            issuer: service.server.issuer.clone(),
+            token_endpoint: endpoints.token.to_string(),
+            client_id: service.client.client_id().to_owned(),
+            redirect_uri: service.client.redirect_uri().to_owned(),
+            scopes,
+            parameters,
+            label: options.label,
+            purpose,
+            return_to: options.return_to,
+            created_at: now,
+            expires_at: now + self.settings.consent_lifetime,
+            status: ConsentStatus::Pending,
+        };
+        self.vault.insert_consent(&consent, verifier.as_ref())?;
+        self.emit(tenant, Some(acting_user.user()), &provider.id, purpose.target(), EventKind::ConsentStarted);
+
+        Ok(Consent {
+            id: consent.id,
+            provider: consent.provider,
+            authorization_url: AuthorizationUrl(authorization_url),
+            binding,
+            scopes: consent.scopes,
+            expires_at: consent.expires_at,
+        })
+    }
+
+    /// What the consent is for, and the connection that it renews, if one is named: by id, or by a label that is in
+    /// use.
+    fn purpose(
+        &self,
+        tenant: &TenantId,
+        owner: &Owner,
+        provider: &ProviderId,
+        options: &ConsentOptions,
+    ) -> Result<(Purpose, Option<Connection>)> {
+        if let Some(reconnect) = options.reconnect {
+            let target = self
+                .vault
+                .connection(tenant, reconnect.id())?
+                .filter(|target| target.owner == *owner && target.provider == *provider)
+                .ok_or(Error::NotFound)?;
+            let purpose = match reconnect {
+                Reconnect::SameAccount(id) => Purpose::Reconnect(id),
+                Reconnect::AnyAccount(id) => Purpose::SwitchAccount(id),
+            };
+            return Ok((purpose, Some(target)));
+        }
+        match &options.label {
+            None => Ok((Purpose::Connect, None)),
+            Some(label) => match self.labelled(tenant, owner, provider, label)? {
+                None => Ok((Purpose::Connect, None)),
+                Some(target) => Ok((Purpose::Reconnect(target.id), Some(target))),
+            },
+        }
+    }
+
+    fn labelled(
+        &self,
+        tenant: &TenantId,
+        owner: &Owner,
+        provider: &ProviderId,
+        label: &Label,
+    ) -> Result<Option<Connection>> {
+        let mut query = ConnectionQuery::of(tenant);
+        query.owner = Some(owner);
+        query.provider = Some(provider);
+        Ok(self.vault.connections(&query)?.into_iter().find(|known| known.label.as_ref() == Some(label)))
+    }
+}
+
+/// What the host names counts; else what the connection had.
+fn parameters(mut given: Parameters, target: Option<&Connection>) -> Parameters {
+    if let Some(target) = target {
+        for (name, value) in &target.parameters {
+            given.entry(name.clone()).or_insert_with(|| value.clone());
+        }
+    }
+    given
+}

@@ -1,0 +1,126 @@
+//! From an acting user to an access token: what a host calls in its turn loop.
+
+mod policy;
+mod resolve;
+mod send;
+mod token;
+
+pub use policy::{SharedConnections, SharingPolicy};
+pub use resolve::ResolveOptions;
+pub use token::ResolvedToken;
+
+use crate::error::Result;
+#[allow(unused_imports, reason = "named in the documentation")]
+use crate::error::Error;
+use crate::manager::Connections;
+use crate::model::ActingUser;
+
+/// Resolves an acting user and a provider to an access token.
+///
+/// The person's own connection first; the tenant's shared one as a fallback, where the policy allows it; else
+/// [`ConsentRequired`](Error::ConsentRequired). Cheap to clone.
+///
+/// # From async code
+///
+/// [`peek`](Self::peek) never touches the network and takes microseconds: call it where you are. [`resolve`](Self::resolve)
+/// and [`send`](Self::send) may wait for a provider, always with a bound: call them in `spawn_blocking`.
+#[derive(Debug, Clone)]
+pub struct Resolver {
+    connections: Connections,
+    policy: SharingPolicy,
+}
+
+impl Resolver {
+    /// A resolver over these connections, with shared connections as a fallback.
+    #[must_use]
+    pub fn new(connections: Connections) -> Self {
+        Self { connections, policy: SharingPolicy::default() }
+    }
+
+    /// The same resolver with another policy.
+    #[must_use]
+    pub fn with_policy(mut self, policy: SharingPolicy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// The token of this person at this provider, renewed if need be.
+    ///
+    /// # Errors
+    ///
+    /// [`ConsentRequired`](Error::ConsentRequired): show them a link.
+    /// [`Ambiguous`](Error::Ambiguous): they have several accounts; name one.
+    /// [`Unavailable`](Error::Unavailable): the provider does not answer; try later.
+    /// [`Misconfigured`](Error::Misconfigured): the operator must act.
+    /// [`Vault`](Error::Vault): the store failed; it says nothing about the person.
+    pub fn resolve(&self, acting_user: &ActingUser, provider: &str) -> Result<ResolvedToken> {
+        self.resolve_with(acting_user, provider, &ResolveOptions::default())
+    }
+
+    /// As [`resolve`](Self::resolve), with a label, required scopes, or a least lifetime.
+    ///
+    /// # Errors
+    ///
+    /// As [`resolve`](Self::resolve).
+    pub fn resolve_with(
+        &self,
+        acting_user: &ActingUser,
+        provider: &str,
+        options: &ResolveOptions,
+    ) -> Result<ResolvedToken> {
+        let found = self.find(acting_user, provider, options)?;
+        let token = self.freshen(acting_user, found, options)?;
+        self.note(acting_user, &token);
+        Ok(token)
+    }
+
+    /// The token of this person at this provider if it is good as it is; `None` if it must be renewed first, which
+    /// [`resolve`](Self::resolve) does.
+    ///
+    /// Never touches the network and writes nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`resolve`](Self::resolve), without those that come from the network.
+    pub fn peek(&self, acting_user: &ActingUser, provider: &str) -> Result<Option<ResolvedToken>> {
+        self.peek_with(acting_user, provider, &ResolveOptions::default())
+    }
+
+    /// As [`peek`](Self::peek), with a label, required scopes, or a least lifetime.
+    ///
+    /// # Errors
+    ///
+    /// As [`peek`](Self::peek).
+    pub fn peek_with(
+        &self,
+        acting_user: &ActingUser,
+        provider: &str,
+        options: &ResolveOptions,
+    ) -> Result<Option<ResolvedToken>> {
+        let found = self.find(acting_user, provider, options)?;
+        let token = found.usable(self.connections.inner().now(), options);
+        if let Some(token) = &token {
+            self.note(acting_user, token);
+        }
+        Ok(token)
+    }
+
+    /// Sends a request as this person: the token is put in at the last moment, and the caller never sees it.
+    ///
+    /// The address must belong to the provider's API; one without a host is taken from its base URL. Redirects are not
+    /// followed. A 401 leads to one refresh, of the very token that was refused, and one more try; a 403 that asks for
+    /// more scope is [`ConsentRequired`](Error::ConsentRequired).
+    ///
+    /// # Errors
+    ///
+    /// [`Request`](Error::Request) if the request may not be sent with this token, and all that
+    /// [`resolve`](Self::resolve) returns. Every other answer of the API is `Ok`, whatever its status.
+    pub fn send(
+        &self,
+        acting_user: &ActingUser,
+        provider: &str,
+        request: http::Request<Vec<u8>>,
+    ) -> Result<http::Response<Vec<u8>>> {
+        self.send_with(acting_user, provider, request, &ResolveOptions::default())
+    }
+}

@@ -1,0 +1,252 @@
+//! Which connection, and is its token good.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::error::{ConsentReason, ConsentRequired, Error, Result};
+use crate::manager::refresh::Wanted;
+use crate::manager::settings::margin;
+use crate::model::{ActingUser, EventKind, Label, NeedsConsent, Scopes, Status, Timestamp, UserId};
+use crate::provider::Provider;
+use crate::resolver::{ResolvedToken, Resolver, SharedConnections};
+use crate::vault::{Attempt, CommitOutcome, Found, StoredToken, TokenQuery};
+
+/// What a turn needs of a token.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct ResolveOptions {
+    /// Which of the person's connections, where they have several.
+    pub label: Option<Label>,
+    /// The scopes that must have been granted.
+    pub scopes: Scopes,
+    /// How long the token must be good for at least.
+    pub min_ttl: Duration,
+}
+
+impl ResolveOptions {
+    /// Names one of several connections.
+    #[must_use]
+    pub fn label(mut self, label: Label) -> Self {
+        self.label = Some(label);
+        self
+    }
+
+    /// Requires these scopes.
+    #[must_use]
+    pub fn scopes(mut self, scopes: Scopes) -> Self {
+        self.scopes = scopes;
+        self
+    }
+
+    /// Requires the token to be good for at least this long. More than the provider's tokens ever live leads to a
+    /// refresh on each call.
+    #[must_use]
+    pub const fn min_ttl(mut self, min_ttl: Duration) -> Self {
+        self.min_ttl = min_ttl;
+        self
+    }
+}
+
+/// A connection that was found, active, with the scopes that are needed.
+pub(super) struct Candidate {
+    provider: Arc<Provider>,
+    stored: StoredToken,
+    shared: bool,
+}
+
+/// How good a stored token is.
+enum Freshness {
+    /// Good, and not about to expire.
+    Fresh,
+    /// Good still, but due to be renewed.
+    Expiring,
+    /// Not good for as long as is needed.
+    Stale,
+}
+
+impl Candidate {
+    fn freshness(&self, now: Timestamp, options: &ResolveOptions) -> Freshness {
+        let Some(expires_at) = self.stored.expires_at else {
+            // Unknown means: use it until it is refused.
+            return Freshness::Fresh;
+        };
+        let left = expires_at.saturating_since(now);
+        if left.is_zero() || left < options.min_ttl {
+            return Freshness::Stale;
+        }
+        if self.stored.refreshable && left <= margin(self.stored.connection, self.stored.refreshed_at, expires_at) {
+            return Freshness::Expiring;
+        }
+        Freshness::Fresh
+    }
+
+    /// The token as it is stored, if it is good for long enough.
+    pub(super) fn usable(self, now: Timestamp, options: &ResolveOptions) -> Option<ResolvedToken> {
+        match self.freshness(now, options) {
+            Freshness::Fresh | Freshness::Expiring => self.into_token(),
+            Freshness::Stale => None,
+        }
+    }
+
+    fn into_token(self) -> Option<ResolvedToken> {
+        Some(ResolvedToken {
+            access_token: Arc::new(self.stored.access_token?),
+            provider: self.provider,
+            connection: self.stored.connection,
+            generation: self.stored.generation,
+            expires_at: self.stored.expires_at,
+            shared: self.shared,
+            parameters: self.stored.parameters,
+        })
+    }
+}
+
+impl Resolver {
+    /// The connection that this person acts through: their own, else the shared one where the policy allows it.
+    pub(super) fn find(
+        &self,
+        acting_user: &ActingUser,
+        provider: &str,
+        options: &ResolveOptions,
+    ) -> Result<Candidate> {
+        let inner = self.connections.inner();
+        let provider = inner.registry.provider(provider).ok_or(Error::UnknownProvider)?.provider;
+        let (personal, shared) = match self.policy.of(&provider.id) {
+            SharedConnections::Fallback => (true, true),
+            SharedConnections::Forbidden => (true, false),
+            SharedConnections::Required => (false, true),
+        };
+        if personal && let Some(found) = self.look_up(acting_user, Some(acting_user.user()), provider, options)? {
+            return Ok(found);
+        }
+        if shared && let Some(found) = self.look_up(acting_user, None, provider, options)? {
+            return Ok(found);
+        }
+        Err(ConsentRequired::new(provider.id.clone(), ConsentReason::NotConnected)
+            .missing(options.scopes.clone())
+            .into())
+    }
+
+    fn look_up(
+        &self,
+        acting_user: &ActingUser,
+        user: Option<&UserId>,
+        provider: &Arc<Provider>,
+        options: &ResolveOptions,
+    ) -> Result<Option<Candidate>> {
+        let query = TokenQuery {
+            tenant: acting_user.tenant(),
+            user,
+            provider: &provider.id,
+            label: options.label.as_ref(),
+            scopes: &options.scopes,
+        };
+        let stored = match self.connections.inner().vault.find_token(&query)? {
+            Found::Nothing => return Ok(None),
+            Found::Several => return Err(Error::Ambiguous(provider.id.clone())),
+            Found::One(stored) => stored,
+        };
+        let need = |reason| ConsentRequired::new(provider.id.clone(), reason).renewing(stored.connection);
+        match stored.status {
+            Status::Active => {}
+            Status::NeedsConsent(reason) => return Err(need(reason.into()).missing(stored.missing).into()),
+            Status::Revoked => return Ok(None),
+        }
+        if !stored.missing.is_empty() {
+            return Err(need(ConsentReason::MissingScopes).missing(stored.missing).into());
+        }
+        Ok(Some(Candidate { provider: Arc::clone(provider), stored, shared: user.is_none() }))
+    }
+
+    /// The token, renewed if it is due, or as it is while it is good and cannot be renewed right now.
+    pub(super) fn freshen(
+        &self,
+        acting_user: &ActingUser,
+        found: Candidate,
+        options: &ResolveOptions,
+    ) -> Result<ResolvedToken> {
+        let inner = self.connections.inner();
+        let now = inner.now();
+        match found.freshness(now, options) {
+            Freshness::Fresh => self.hand_out(found),
+            Freshness::Expiring => {
+                let refresh = &found.stored.refresh;
+                let busy = refresh.in_flight.is_some_and(|flight| flight.until > now)
+                    || refresh.not_before.is_some_and(|until| until > now)
+                    || inner.flights.is_flying(acting_user.tenant(), found.stored.connection);
+                if busy {
+                    return self.hand_out(found);
+                }
+                match self.renew(acting_user, &found, Attempt::Due) {
+                    // It is good still: an early refresh that fails is no reason to fail the turn.
+                    Err(Error::Unavailable(_) | Error::Misconfigured(_) | Error::Vault(_)) => self.hand_out(found),
+                    renewed => renewed,
+                }
+            }
+            Freshness::Stale if found.stored.refreshable => self.renew(acting_user, &found, Attempt::Due),
+            Freshness::Stale => self.expired(acting_user, &found, now),
+        }
+    }
+
+    /// Gives a token of a later generation than the one that was found.
+    pub(super) fn renew(
+        &self,
+        acting_user: &ActingUser,
+        found: &Candidate,
+        attempt: Attempt,
+    ) -> Result<ResolvedToken> {
+        let inner = self.connections.inner();
+        let renewed = inner.renew(Wanted {
+            tenant: acting_user.tenant(),
+            connection: found.stored.connection,
+            generation: found.stored.generation,
+            attempt,
+            deadline: Instant::now() + inner.settings.resolve_deadline,
+        })?;
+        Ok(ResolvedToken {
+            access_token: renewed.access_token,
+            provider: Arc::clone(&found.provider),
+            connection: found.stored.connection,
+            generation: renewed.generation,
+            expires_at: renewed.expires_at,
+            shared: found.shared,
+            parameters: found.stored.parameters.clone(),
+        })
+    }
+
+    /// An expired token with nothing to renew it by is erased at once; one that is merely too short-lived is not.
+    fn expired(&self, acting_user: &ActingUser, found: &Candidate, now: Timestamp) -> Result<ResolvedToken> {
+        let inner = self.connections.inner();
+        let stored = &found.stored;
+        let reason = NeedsConsent::Expired;
+        if stored.expires_at.is_some_and(|expires_at| expires_at <= now) {
+            let outcome =
+                inner.vault.need_consent(acting_user.tenant(), stored.connection, stored.generation, reason)?;
+            if outcome == CommitOutcome::Stored {
+                let kind = EventKind::ConsentNeeded(reason);
+                let id = Some(stored.connection);
+                inner.emit(acting_user.tenant(), Some(acting_user.user()), &found.provider.id, id, kind);
+            }
+        }
+        Err(ConsentRequired::new(found.provider.id.clone(), reason.into()).renewing(stored.connection).into())
+    }
+
+    fn hand_out(&self, found: Candidate) -> Result<ResolvedToken> {
+        let provider = found.provider.id.clone();
+        let connection = found.stored.connection;
+        found.into_token().ok_or_else(|| {
+            ConsentRequired::new(provider, ConsentReason::NotConnected).renewing(connection).into()
+        })
+    }
+
+    /// Remembers that the token was handed out, and tells the host if it was not the person's own.
+    pub(super) fn note(&self, acting_user: &ActingUser, token: &ResolvedToken) {
+        let inner = self.connections.inner();
+        inner.usage.note(acting_user.tenant(), token.connection, inner.now());
+        if token.shared {
+            let id = Some(token.connection);
+            let provider = &token.provider.id;
+            inner.emit(acting_user.tenant(), Some(acting_user.user()), provider, id, EventKind::SharedFallback);
+        }
+    }
+}

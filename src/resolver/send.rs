@@ -1,0 +1,141 @@
+//! A request sent as a person, with a token that the caller never sees.
+
+use http::StatusCode;
+use http::header::{AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION};
+use url::Url;
+
+use crate::error::{ConsentReason, ConsentRequired, Error, RequestRefused, Result, Unavailable};
+use crate::http::{HttpErrorKind, HttpRequest, HttpResponse};
+use crate::manager::refresh::Wanted;
+use crate::model::{ActingUser, FailureCode, Scopes};
+use crate::protocol::{BearerError, bearer_error};
+use crate::resolver::{ResolveOptions, ResolvedToken, Resolver};
+use crate::vault::Attempt;
+
+impl Resolver {
+    /// As [`send`](Self::send), with a label, required scopes, or a least lifetime.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn send_with(
+        &self,
+        acting_user: &ActingUser,
+        provider: &str,
+        request: http::Request<Vec<u8>>,
+        options: &ResolveOptions,
+    ) -> Result<http::Response<Vec<u8>>> {
+        refuse_foreign_credentials(&request)?;
+        let token = self.resolve_with(acting_user, provider, options)?;
+        let url = address(&token, request.uri())?;
+        let answer = self.dispatch(&request, &url, &token)?;
+        if answer.status != StatusCode::UNAUTHORIZED {
+            return finish(&token, answer);
+        }
+        let Some(token) = self.renew_refused(acting_user, token)? else {
+            return hand_back(answer);
+        };
+        let answer = self.dispatch(&request, &url, &token)?;
+        if answer.status == StatusCode::UNAUTHORIZED {
+            return Err(need(&token, ConsentReason::RejectedAfterRefresh, Scopes::default()));
+        }
+        finish(&token, answer)
+    }
+
+    fn dispatch(
+        &self,
+        request: &http::Request<Vec<u8>>,
+        url: &Url,
+        token: &ResolvedToken,
+    ) -> Result<HttpResponse> {
+        let inner = self.connections.inner();
+        let (name, value) = token.header();
+        if request.headers().contains_key(&name) {
+            return Err(RequestRefused::ForeignCredentials.into());
+        }
+        let mut outgoing = HttpRequest::new(request.method().clone(), url.clone());
+        outgoing.headers = request.headers().clone();
+        outgoing.timeout = inner.settings.send_timeout;
+        outgoing.max_response_bytes = inner.settings.send_max_bytes;
+        let outgoing = outgoing
+            .with_body(request.body().clone())
+            .with_secret_header(name, value)
+            .map_err(|_| RequestRefused::Header)?;
+        inner.http.send(outgoing).map_err(|error| {
+            let code = match error.kind {
+                HttpErrorKind::Connect | HttpErrorKind::Refused => FailureCode::Unreachable,
+                HttpErrorKind::Timeout => FailureCode::TimedOut,
+                HttpErrorKind::TooLarge => FailureCode::UnreadableAnswer,
+                HttpErrorKind::Interrupted | HttpErrorKind::Protocol => FailureCode::Interrupted,
+            };
+            Unavailable::new(code, None).into()
+        })
+    }
+
+    /// Renews the token that the API refused. If a newer one is stored already, that one is taken. `None` if there is
+    /// nothing to renew it by.
+    fn renew_refused(&self, acting_user: &ActingUser, refused: ResolvedToken) -> Result<Option<ResolvedToken>> {
+        let inner = self.connections.inner();
+        let renewed = inner.renew(Wanted {
+            tenant: acting_user.tenant(),
+            connection: refused.connection,
+            generation: refused.generation,
+            attempt: Attempt::Forced,
+            deadline: std::time::Instant::now() + inner.settings.resolve_deadline,
+        });
+        match renewed {
+            Ok(renewed) => Ok(Some(ResolvedToken {
+                access_token: renewed.access_token,
+                generation: renewed.generation,
+                expires_at: renewed.expires_at,
+                ..refused
+            })),
+            Err(Error::ConsentRequired(need)) if need.reason == ConsentReason::Expired => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// A request that brings credentials of its own would act as two people at once.
+fn refuse_foreign_credentials(request: &http::Request<Vec<u8>>) -> Result<(), RequestRefused> {
+    let foreign = [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE];
+    if foreign.iter().any(|name| request.headers().contains_key(name)) {
+        return Err(RequestRefused::ForeignCredentials);
+    }
+    Ok(())
+}
+
+/// The absolute address of a request, if the token may go there.
+fn address(token: &ResolvedToken, uri: &http::Uri) -> Result<Url, RequestRefused> {
+    let url = if uri.authority().is_some() {
+        Url::parse(&uri.to_string()).map_err(|_| RequestRefused::Malformed)?
+    } else {
+        let base = token.provider.api_base(&token.parameters).map_err(|_| RequestRefused::NoBase)?;
+        let base = base.ok_or(RequestRefused::NoBase)?;
+        let path = uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+        Url::parse(&format!("{}{path}", base.as_str().trim_end_matches('/')))
+            .map_err(|_| RequestRefused::Malformed)?
+    };
+    if token.allows(&url) { Ok(url) } else { Err(RequestRefused::Address) }
+}
+
+/// Hands the answer on, unless the API says that the grant does not cover the request.
+fn finish(token: &ResolvedToken, answer: HttpResponse) -> Result<http::Response<Vec<u8>>> {
+    if answer.status == StatusCode::FORBIDDEN
+        && let Some(BearerError::InsufficientScope(scopes)) = bearer_error(&answer.headers)
+    {
+        return Err(need(token, ConsentReason::MissingScopes, scopes.unwrap_or_default()));
+    }
+    hand_back(answer)
+}
+
+fn hand_back(answer: HttpResponse) -> Result<http::Response<Vec<u8>>> {
+    let mut response = http::Response::new(answer.body.as_bytes().to_vec());
+    *response.status_mut() = answer.status;
+    *response.headers_mut() = answer.headers;
+    Ok(response)
+}
+
+fn need(token: &ResolvedToken, reason: ConsentReason, missing: Scopes) -> Error {
+    ConsentRequired::new(token.provider.id.clone(), reason).renewing(token.connection).missing(missing).into()
+}

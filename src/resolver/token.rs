@@ -1,0 +1,109 @@
+//! A token handed out for a turn, with the bounds within which it may be used.
+
+use std::sync::Arc;
+
+use http::header::{HeaderName, HeaderValue};
+use url::Url;
+
+use crate::error::{RequestRefused, Result};
+use crate::model::{ConnectionId, Parameters, ProviderId, Timestamp};
+use crate::protocol::bearer_header;
+use crate::provider::Provider;
+use crate::secret::{AccessToken, SecretBytes};
+
+/// An access token, lent for a turn: whose it is, until when, and where it may go.
+///
+/// Not `Clone` and not serialisable. Resolve again for the next turn; it costs microseconds.
+#[derive(Debug)]
+pub struct ResolvedToken {
+    pub(crate) access_token: Arc<AccessToken>,
+    pub(crate) provider: Arc<Provider>,
+    pub(crate) connection: ConnectionId,
+    pub(crate) generation: u64,
+    pub(crate) expires_at: Option<Timestamp>,
+    pub(crate) shared: bool,
+    pub(crate) parameters: Parameters,
+}
+
+impl ResolvedToken {
+    /// The token itself.
+    #[must_use]
+    pub fn access_token(&self) -> &AccessToken {
+        &self.access_token
+    }
+
+    /// The value of the `Authorization` header, or of the header that this provider wants instead; marked sensitive.
+    ///
+    /// # Security
+    ///
+    /// It does not say where it may be sent: prefer [`header_for`](Self::header_for) or
+    /// [`Resolver::send`](crate::Resolver::send). Strip it when you follow a redirect to another origin.
+    ///
+    /// # Panics
+    ///
+    /// Never: tokens that cannot stand in a header are refused when they are issued.
+    #[must_use]
+    pub fn authorization_header(&self) -> HeaderValue {
+        let (_, value) = self.header();
+        header_value(&value).unwrap_or_else(|_| unreachable!("checked when the token was parsed"))
+    }
+
+    /// The header for a request to this address: its name and its value, marked sensitive.
+    ///
+    /// # Errors
+    ///
+    /// [`RequestRefused::Address`] unless the address belongs to the provider's API.
+    pub fn header_for(&self, url: &Url) -> Result<(HeaderName, HeaderValue)> {
+        if !self.allows(url) {
+            return Err(RequestRefused::Address.into());
+        }
+        let (name, value) = self.header();
+        Ok((name, header_value(&value)?))
+    }
+
+    /// Whether the token may be sent to this address.
+    #[must_use]
+    pub fn allows(&self, url: &Url) -> bool {
+        self.provider.allows(url, &self.parameters)
+    }
+
+    /// The provider.
+    #[must_use]
+    pub fn provider(&self) -> &ProviderId {
+        &self.provider.id
+    }
+
+    /// The connection that it comes from.
+    #[must_use]
+    pub const fn connection(&self) -> ConnectionId {
+        self.connection
+    }
+
+    /// Which of the connection's token pairs it is of.
+    #[must_use]
+    pub const fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// When it expires, if that is known.
+    #[must_use]
+    pub const fn expires_at(&self) -> Option<Timestamp> {
+        self.expires_at
+    }
+
+    /// Whether it is the tenant's shared one, not the person's own.
+    #[must_use]
+    pub const fn is_shared(&self) -> bool {
+        self.shared
+    }
+
+    pub(crate) fn header(&self) -> (HeaderName, SecretBytes) {
+        bearer_header(&self.provider.token_header, &self.access_token)
+    }
+}
+
+fn header_value(value: &SecretBytes) -> Result<HeaderValue, RequestRefused> {
+    let mut value = HeaderValue::from_bytes(value.expose_secret()).map_err(|_| RequestRefused::Header)?;
+    value.set_sensitive(true);
+    Ok(value)
+}
