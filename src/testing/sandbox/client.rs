@@ -7,7 +7,7 @@ use url::form_urlencoded;
 
 use super::World;
 use super::log::{Received, single};
-use super::personality::json;
+use super::refusal::json;
 use crate::http::HttpResponse;
 use crate::provider::ClientAuthentication;
 

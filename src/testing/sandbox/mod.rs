@@ -13,6 +13,7 @@ mod grant;
 mod log;
 mod pages;
 mod personality;
+mod refusal;
 mod resource;
 mod revoke;
 mod token;
@@ -28,7 +29,8 @@ pub use self::account::Account;
 pub use self::browser::Walk;
 pub use self::grant::LiveGrant;
 pub use self::log::Logged;
-pub use self::personality::{ExpiresIn, IssuerEcho, Personality, RefreshTokenEcho, Refusal, ScopeEcho};
+pub use self::personality::{ExpiresIn, IssuerEcho, Personality, RefreshTokenEcho, ScopeEcho};
+pub use self::refusal::Refusal;
 
 use self::authorize::Pending;
 use self::grant::Grants;

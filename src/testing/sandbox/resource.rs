@@ -6,7 +6,7 @@ use serde_json::json;
 use super::World;
 use super::account::Account;
 use super::log::Received;
-use super::personality::json as answer;
+use super::refusal::json as answer;
 use crate::http::HttpResponse;
 use crate::model::{Scopes, Timestamp};
 

@@ -4,7 +4,8 @@ use super::World;
 use super::client::{Refused, authenticate, parameter};
 use super::grant::{GrantId, fresh};
 use super::log::Received;
-use super::personality::{ExpiresIn, Personality, RefreshTokenEcho, ScopeEcho, json_text};
+use super::personality::{ExpiresIn, Personality, RefreshTokenEcho, ScopeEcho};
+use super::refusal::json_text;
 use crate::http::HttpResponse;
 use crate::model::{Scope, Scopes, Timestamp};
 
