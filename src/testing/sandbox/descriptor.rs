@@ -70,7 +70,7 @@ impl Sandbox {
     }
 
     /// The host's app at this server, with this redirect URI registered. A public client where
-    /// [`Personality::client_authentication`] is none.
+    /// [`Personality::client_authentication`](super::Personality::client_authentication) is none.
     #[must_use]
     pub fn registration(&self, redirect_uri: &str) -> ClientRegistration {
         self.allow_redirect(redirect_uri);
