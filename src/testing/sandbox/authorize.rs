@@ -1,0 +1,176 @@
+//! The authorization endpoint ([RFC 6749 §3.1](https://www.rfc-editor.org/rfc/rfc6749#section-3.1)).
+
+use http::{HeaderValue, StatusCode, header};
+use url::Url;
+
+use super::account::Account;
+use super::grant::{Code, fresh};
+use super::log::{Pairs, Received, Repeated, single};
+use super::personality::IssuerEcho;
+use super::{World, pages};
+use crate::http::HttpResponse;
+use crate::model::{Scopes, Timestamp};
+use crate::provider::Pkce;
+
+/// A request that waits for the person's answer. Kept here, so that the page cannot change it.
+pub(super) struct Pending {
+    redirect: Redirect,
+    scopes: Scopes,
+    challenge: Option<String>,
+}
+
+/// Where the person is sent back to, and what is said there in every case.
+struct Redirect {
+    uri: String,
+    state: Option<String>,
+}
+
+/// Answers with the consent page, with an error page, or with an error redirect.
+pub(super) fn ask(world: &mut World, received: &Received) -> HttpResponse {
+    let redirect = match trusted_redirect(world, &received.query) {
+        Ok(redirect) => redirect,
+        Err(what) => return pages::error(what),
+    };
+    let (scopes, challenge) = match checked(world, &received.query) {
+        Ok(checked) => checked,
+        Err(error) => return redirect.with_error(world, error),
+    };
+    let id = fresh("request-");
+    let returns_to = Url::parse(&redirect.uri).map_or_else(|_| String::new(), |uri| origin(&uri));
+    let hint = first(&received.query, "login_hint").and_then(Account::find);
+    let page = pages::consent(&id, &world.client_id, &returns_to, &scopes, hint);
+    let pending = Pending {
+        redirect,
+        scopes,
+        challenge,
+    };
+    world.pending.insert(id, pending);
+    page
+}
+
+/// Takes the person's answer and sends them back with it.
+pub(super) fn decide(world: &mut World, received: &Received, now: Timestamp) -> HttpResponse {
+    let form = &received.form;
+    let Some(pending) = first(form, "request").and_then(|id| world.pending.remove(id)) else {
+        return pages::error("This request is not known, or was answered already.");
+    };
+    if first(form, "decision") != Some("allow") {
+        return pending.redirect.with_error(world, "access_denied");
+    }
+    let Some(account) = first(form, "account").and_then(Account::find) else {
+        return pages::error("No account was chosen.");
+    };
+    let ticked = |scope: &str| form.iter().any(|(name, value)| name == "scope" && value == scope);
+    let withheld = &world.personality.withheld_scopes;
+    let scopes = pending
+        .scopes
+        .iter()
+        .filter(|scope| ticked(scope.as_str()) && !withheld.iter().any(|held| held == scope.as_str()))
+        .cloned()
+        .collect();
+    let code = world.grants.issue_code(Code {
+        account,
+        scopes,
+        redirect_uri: pending.redirect.uri.clone(),
+        challenge: pending.challenge,
+        expires_at: now + world.personality.code_lifetime,
+    });
+    pending.redirect.back(world, &[("code", &code)])
+}
+
+/// The redirect URI, if both it and the client are known. Otherwise nobody is redirected
+/// ([RFC 6749 §4.1.2.1](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.2.1)).
+fn trusted_redirect(world: &World, query: &Pairs) -> Result<Redirect, &'static str> {
+    let client = single(query, "client_id").map_err(|Repeated| "The client is named twice.")?;
+    if client != Some(world.client_id.as_str()) {
+        return Err("The client is not known.");
+    }
+    let uri = single(query, "redirect_uri").map_err(|Repeated| "The redirect address is named twice.")?;
+    match uri {
+        // Byte for byte, as RFC 9700 §2.1 says.
+        Some(uri) if world.redirect_uris.contains(uri) => Ok(Redirect {
+            uri: uri.to_owned(),
+            state: first(query, "state").map(str::to_owned),
+        }),
+        _ => Err("The redirect address is not registered for this client."),
+    }
+}
+
+fn checked(world: &World, query: &Pairs) -> Result<(Scopes, Option<String>), &'static str> {
+    let invalid = |Repeated| "invalid_request";
+    match single(query, "response_type").map_err(invalid)? {
+        Some("code") => {}
+        Some(_) => return Err("unsupported_response_type"),
+        None => return Err("invalid_request"),
+    }
+    if single(query, "state").map_err(invalid)?.is_none_or(str::is_empty) {
+        return Err("invalid_request");
+    }
+    let challenge = single(query, "code_challenge").map_err(invalid)?;
+    let method = single(query, "code_challenge_method").map_err(invalid)?;
+    let well_formed = match world.personality.pkce {
+        // 32 bytes in base64url are 43 characters; `plain` is refused.
+        Pkce::S256 => method == Some("S256") && challenge.is_some_and(|value| value.len() == 43),
+        Pkce::Refused => method.is_none() && challenge.is_none(),
+    };
+    if !well_formed {
+        return Err("invalid_request");
+    }
+    let scopes = single(query, "scope").map_err(invalid)?.unwrap_or_default();
+    let scopes = scopes.parse::<Scopes>().map_err(|_| "invalid_scope")?;
+    Ok((scopes, challenge.map(str::to_owned)))
+}
+
+impl Redirect {
+    fn with_error(&self, world: &World, error: &'static str) -> HttpResponse {
+        self.back(world, &[("error", error)])
+    }
+
+    fn back(&self, world: &World, answer: &[(&str, &str)]) -> HttpResponse {
+        let Ok(mut url) = Url::parse(&self.uri) else {
+            return pages::error("The redirect address is no address.");
+        };
+        let is_error = answer.iter().any(|(name, _)| *name == "error");
+        {
+            let mut query = url.query_pairs_mut();
+            query.extend_pairs(answer);
+            if let Some(state) = &self.state {
+                query.append_pair("state", state);
+            }
+            match &world.personality.issuer {
+                IssuerEcho::Always => {
+                    query.append_pair("iss", &world.issuer());
+                }
+                IssuerEcho::WithCodeOnly if !is_error => {
+                    query.append_pair("iss", &world.issuer());
+                }
+                IssuerEcho::Instead(other) => {
+                    query.append_pair("iss", other);
+                }
+                IssuerEcho::WithCodeOnly | IssuerEcho::Never => {}
+            }
+        }
+        let location = HeaderValue::from_str(url.as_str()).expect("a URL is a legal header value");
+        // 303: the browser comes back with a GET, whatever the form was sent with.
+        HttpResponse::new(StatusCode::SEE_OTHER, "")
+            .with_header(header::LOCATION, location)
+            .with_header(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))
+            .with_header(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"))
+    }
+}
+
+/// The origin, or the scheme where there is none: an app's own scheme.
+fn origin(url: &Url) -> String {
+    if url.origin().is_tuple() {
+        url.origin().ascii_serialization()
+    } else {
+        format!("{}:", url.scheme())
+    }
+}
+
+fn first<'a>(pairs: &'a Pairs, name: &str) -> Option<&'a str> {
+    pairs
+        .iter()
+        .find(|(key, _)| key == name)
+        .map(|(_, value)| value.as_str())
+}

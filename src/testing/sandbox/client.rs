@@ -1,0 +1,125 @@
+//! How the sandbox checks the client ([RFC 6749 §2.3](https://www.rfc-editor.org/rfc/rfc6749#section-2.3)).
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::{HeaderValue, header};
+use url::form_urlencoded;
+
+use super::World;
+use super::log::{Received, single};
+use super::refusal::json;
+use crate::http::HttpResponse;
+use crate::provider::ClientAuthentication;
+
+/// What is wrong with a request to the token or the revocation endpoint, in the words of
+/// [RFC 6749 §5.2](https://www.rfc-editor.org/rfc/rfc6749#section-5.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refused {
+    InvalidRequest,
+    InvalidClient,
+    InvalidGrant,
+    InvalidScope,
+    UnsupportedGrantType,
+}
+
+impl Refused {
+    pub(super) fn answer(self, world: &World) -> HttpResponse {
+        let personality = &world.personality;
+        match self {
+            Self::InvalidClient if personality.hides_invalid_client => Self::InvalidGrant.answer(world),
+            Self::InvalidClient => json(401, &serde_json::json!({ "error": "invalid_client" })).with_header(
+                header::WWW_AUTHENTICATE,
+                HeaderValue::from_static("Basic realm=\"sandbox\""),
+            ),
+            Self::InvalidGrant => personality.dead_grant.answer("invalid_grant"),
+            Self::InvalidRequest => json(400, &serde_json::json!({ "error": "invalid_request" })),
+            Self::InvalidScope => json(400, &serde_json::json!({ "error": "invalid_scope" })),
+            Self::UnsupportedGrantType => {
+                json(400, &serde_json::json!({ "error": "unsupported_grant_type" }))
+            }
+        }
+    }
+}
+
+/// The value of a parameter that may come once.
+pub(super) fn parameter<'a>(received: &'a Received, name: &str) -> Result<Option<&'a str>, Refused> {
+    single(&received.form, name).map_err(|_| Refused::InvalidRequest)
+}
+
+/// Checks that the client proves itself in the one way that is set, and in no other besides.
+pub(super) fn authenticate(world: &World, received: &Received) -> Result<(), Refused> {
+    // A credential in a URL ends up in logs: refused, whatever else is right.
+    if !received.query.is_empty() {
+        return Err(Refused::InvalidRequest);
+    }
+    let in_header = received.header(&header::AUTHORIZATION);
+    let id = parameter(received, "client_id")?;
+    let secret = parameter(received, "client_secret")?;
+    if in_header.is_some() && secret.is_some() {
+        return Err(Refused::InvalidRequest);
+    }
+    let named = id == Some(world.client_id.as_str());
+    let (expected_id, expected_secret) = (world.client_id.as_str(), world.client_secret.as_str());
+    let basic = |encoded: bool| {
+        let credentials = in_header.and_then(|value| credentials(value, encoded));
+        credentials.is_some_and(|(id, secret)| id == expected_id && secret == expected_secret)
+            && (id.is_none() || named)
+    };
+    let proven = match world.personality.client_authentication {
+        ClientAuthentication::Post => in_header.is_none() && named && secret == Some(expected_secret),
+        ClientAuthentication::Basic => basic(true),
+        ClientAuthentication::BasicUnencoded => basic(false),
+        ClientAuthentication::BasicWithClientId => basic(true) && named,
+        ClientAuthentication::None => in_header.is_none() && named && secret.is_none(),
+    };
+    if proven {
+        Ok(())
+    } else {
+        Err(Refused::InvalidClient)
+    }
+}
+
+/// Id and secret out of a Basic header, form-decoded if they were form-encoded first.
+fn credentials(header: &str, encoded: bool) -> Option<(String, String)> {
+    let (scheme, value) = header.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let text = String::from_utf8(STANDARD.decode(value.trim()).ok()?).ok()?;
+    let (id, secret) = text.split_once(':')?;
+    if encoded {
+        Some((decoded(id)?, decoded(secret)?))
+    } else {
+        Some((id.to_owned(), secret.to_owned()))
+    }
+}
+
+fn decoded(part: &str) -> Option<String> {
+    // A reserved character that is still there was not encoded: `&` and `=` would split the field.
+    if part.contains(['&', '=', ':', ' ']) {
+        return None;
+    }
+    let pair = format!("v={part}");
+    let (_, value) = form_urlencoded::parse(pair.as_bytes()).next()?;
+    Some(value.into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn basic_credentials_split_at_the_first_colon_and_are_decoded_only_when_encoded() {
+        let header = |text: &str| format!("Basic {}", STANDARD.encode(text));
+        assert_eq!(
+            credentials(&header("id:a%3Ab%25c%2Bd+%C3%A9"), true),
+            Some(("id".into(), "a:b%c+d é".into()))
+        );
+        assert_eq!(
+            credentials(&header("id:a:b%c"), false),
+            Some(("id".into(), "a:b%c".into()))
+        );
+        assert_eq!(credentials(&header("id:a:b"), true), None);
+        assert_eq!(credentials("Bearer abc", true), None);
+    }
+}

@@ -1,0 +1,107 @@
+//! What a host needs to know of the sandbox: descriptors and its registration.
+
+use url::Url;
+
+use super::{IssuerEcho, Sandbox};
+use crate::model::{ProviderId, Scopes, ServerId};
+use crate::provider::{
+    AccountEndpoint, ApiHost, AuthorizationServer, ClientAuthentication, ClientRegistration, IssuerPolicy,
+    Provider, Revocation, RevocationAuth, RevocationTokens,
+};
+
+/// What a host needs to know of the server.
+impl Sandbox {
+    /// Where it is.
+    #[must_use]
+    pub fn base_url(&self) -> &Url {
+        &self.0.base
+    }
+
+    /// The descriptor, true to how the sandbox behaves at the moment of the call. Its id is `sandbox`.
+    #[must_use]
+    pub fn server(&self) -> AuthorizationServer {
+        let world = self.world();
+        let base = world.issuer();
+        let id = ServerId::new("sandbox").expect("the id is valid");
+        let mut server = AuthorizationServer::new(id, format!("{base}/authorize"), format!("{base}/token"));
+        server.client_authentication = world.personality.client_authentication;
+        server.pkce = world.personality.pkce;
+        server.rotation = world.personality.rotation;
+        server.issuer_policy = match world.personality.issuer {
+            IssuerEcho::Never => IssuerPolicy::MatchIfPresent,
+            IssuerEcho::Always | IssuerEcho::WithCodeOnly | IssuerEcho::Instead(_) => IssuerPolicy::Required,
+        };
+        server.revocation = Revocation::Endpoint {
+            url: format!("{base}/revoke"),
+            authentication: RevocationAuth::SameAsToken,
+            tokens: RevocationTokens::Both,
+            grant_wide: false,
+        };
+        server.issuer = Some(base);
+        server
+    }
+
+    /// A service at this server. Several, with other ids, can share it.
+    ///
+    /// # Panics
+    ///
+    /// If the id is not valid.
+    #[must_use]
+    pub fn provider(&self, id: &str) -> Provider {
+        let base = self.world().issuer();
+        let id = ProviderId::new(id).expect("the provider's id is valid");
+        let server = ServerId::new("sandbox").expect("the id is valid");
+        let mut provider = Provider::new(
+            id,
+            server,
+            "Sandbox notes",
+            vec![ApiHost::under(base.as_str(), "/api")],
+        );
+        provider.group = "Sandbox".into();
+        provider.default_scopes = Scopes::new(["notes.read", "notes.write"]).expect("the scopes are valid");
+        provider.api_base = Some(format!("{base}/api"));
+        provider.account = Some(AccountEndpoint {
+            url: format!("{base}/userinfo"),
+            id: vec!["/sub".into()],
+            email: vec!["/email".into()],
+            label: vec!["/name".into()],
+        });
+        provider
+    }
+
+    /// The host's app at this server, with this redirect URI registered. A public client where
+    /// [`Personality::client_authentication`](super::Personality::client_authentication) is none.
+    #[must_use]
+    pub fn registration(&self, redirect_uri: &str) -> ClientRegistration {
+        self.allow_redirect(redirect_uri);
+        let world = self.world();
+        match world.personality.client_authentication {
+            ClientAuthentication::None => ClientRegistration::public(&world.client_id, redirect_uri),
+            _ => ClientRegistration::new(&world.client_id, &world.client_secret, redirect_uri),
+        }
+    }
+
+    /// The client id of the host's app.
+    #[must_use]
+    pub fn client_id(&self) -> String {
+        self.world().client_id.clone()
+    }
+
+    /// The client secret of the host's app. The same in every process, and full of reserved characters.
+    #[must_use]
+    pub fn client_secret(&self) -> String {
+        self.world().client_secret.clone()
+    }
+
+    /// Takes this client secret from now on, and the old one no more.
+    pub fn change_client_secret(&self, secret: impl Into<String>) {
+        let world = &mut *self.world();
+        let old = std::mem::replace(&mut world.client_secret, secret.into());
+        world.other_secrets.push(old);
+    }
+
+    /// Registers one more redirect URI. Others are refused, byte for byte.
+    pub fn allow_redirect(&self, redirect_uri: impl Into<String>) {
+        self.world().redirect_uris.insert(redirect_uri.into());
+    }
+}

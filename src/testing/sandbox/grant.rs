@@ -1,0 +1,335 @@
+//! What the sandbox has granted: its own truth, kept apart from what the library believes.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ring::digest;
+
+use super::account::Account;
+use crate::model::{Scopes, Timestamp};
+use crate::provider::RotationClass;
+use crate::random;
+
+/// Names a grant.
+pub(super) type GrantId = usize;
+
+/// The code or the refresh token is good for nothing. Servers do not say why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Dead;
+
+/// What a person allowed, before the code is exchanged.
+pub(super) struct Code {
+    pub(super) account: Account,
+    pub(super) scopes: Scopes,
+    pub(super) redirect_uri: String,
+    pub(super) challenge: Option<String>,
+    pub(super) expires_at: Timestamp,
+}
+
+struct IssuedCode {
+    code: Code,
+    /// Set when the code has been exchanged.
+    grant: Option<GrantId>,
+}
+
+pub(super) struct Grant {
+    pub(super) account: Account,
+    pub(super) scopes: Scopes,
+}
+
+struct Access {
+    grant: GrantId,
+    dead: bool,
+    expires_at: Option<Timestamp>,
+}
+
+#[derive(Clone, Copy)]
+struct Refresh {
+    grant: GrantId,
+    state: RefreshState,
+}
+
+#[derive(Clone, Copy)]
+enum RefreshState {
+    Live,
+    /// Replaced, and taken until then.
+    Until(Timestamp),
+    /// Replaced: using it again is a replay.
+    Spent,
+    Revoked,
+}
+
+impl Refresh {
+    fn is_live(&self, now: Timestamp) -> bool {
+        match self.state {
+            RefreshState::Live => true,
+            RefreshState::Until(end) => now < end,
+            RefreshState::Spent | RefreshState::Revoked => false,
+        }
+    }
+}
+
+impl Access {
+    fn is_live(&self, now: Timestamp) -> bool {
+        !self.dead && self.expires_at.is_none_or(|end| now < end)
+    }
+}
+
+/// Everything that the sandbox has issued, and what of it still lives.
+#[derive(Default)]
+pub(super) struct Grants {
+    grants: Vec<Grant>,
+    codes: BTreeMap<String, IssuedCode>,
+    access: BTreeMap<String, Access>,
+    refresh: BTreeMap<String, Refresh>,
+    /// The access token issued last, for each grant.
+    latest: BTreeMap<GrantId, String>,
+}
+
+/// A random value with a prefix that a leak test can search for.
+pub(super) fn fresh(prefix: &str) -> String {
+    let random = random::token_256().expect("the operating system gives random numbers");
+    format!("{prefix}{}", random.as_str())
+}
+
+impl Grants {
+    pub(super) fn issue_code(&mut self, code: Code) -> String {
+        let value = fresh("sbx-code-");
+        self.codes.insert(value.clone(), IssuedCode { code, grant: None });
+        value
+    }
+
+    /// Exchanges a code for a grant. A second exchange ends the grant of the first
+    /// ([RFC 6749 §4.1.2](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.2)).
+    pub(super) fn redeem(
+        &mut self,
+        value: &str,
+        redirect_uri: Option<&str>,
+        verifier: Option<&str>,
+        now: Timestamp,
+    ) -> Result<GrantId, Dead> {
+        let issued = self.codes.get_mut(value).ok_or(Dead)?;
+        if let Some(grant) = issued.grant {
+            self.end(grant);
+            return Err(Dead);
+        }
+        let code = &issued.code;
+        let proven = match (&code.challenge, verifier) {
+            (Some(challenge), Some(verifier)) => s256(verifier) == *challenge,
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        if now >= code.expires_at || redirect_uri != Some(code.redirect_uri.as_str()) || !proven {
+            return Err(Dead);
+        }
+        let id = self.grants.len();
+        issued.grant = Some(id);
+        self.grants.push(Grant {
+            account: code.account,
+            scopes: code.scopes.clone(),
+        });
+        Ok(id)
+    }
+
+    pub(super) fn grant(&self, id: GrantId) -> &Grant {
+        &self.grants[id]
+    }
+
+    pub(super) fn narrow(&mut self, id: GrantId, scopes: Scopes) {
+        self.grants[id].scopes = scopes;
+    }
+
+    /// The grant of a refresh token that may be used now. A replay of a spent one may end its grant.
+    pub(super) fn refreshable(
+        &mut self,
+        token: &str,
+        rotation: RotationClass,
+        now: Timestamp,
+    ) -> Result<GrantId, Dead> {
+        let refresh = *self.refresh.get(token).ok_or(Dead)?;
+        if refresh.is_live(now) {
+            return Ok(refresh.grant);
+        }
+        if matches!(refresh.state, RefreshState::Spent) && rotation == RotationClass::SingleUseRevokesFamily {
+            self.end(refresh.grant);
+        }
+        Err(Dead)
+    }
+
+    /// Replaces a refresh token by the rules of its class; `None` where it stays the same.
+    pub(super) fn rotate(&mut self, token: &str, rotation: RotationClass, now: Timestamp) -> Option<String> {
+        let old = self.refresh.get_mut(token)?;
+        let grant = old.grant;
+        match rotation {
+            RotationClass::Static => return None,
+            RotationClass::OldStaysValid => {}
+            RotationClass::Grace(grace) => {
+                // The time runs from the first replacement: a second use within it does not prolong it.
+                if matches!(old.state, RefreshState::Live) {
+                    old.state = RefreshState::Until(now + grace);
+                }
+            }
+            RotationClass::SingleUse | RotationClass::SingleUseRevokesFamily | RotationClass::Unknown => {
+                old.state = RefreshState::Spent;
+            }
+        }
+        Some(self.issue_refresh(grant))
+    }
+
+    pub(super) fn issue_refresh(&mut self, grant: GrantId) -> String {
+        let token = fresh("sbx-rt-");
+        let state = RefreshState::Live;
+        self.refresh.insert(token.clone(), Refresh { grant, state });
+        token
+    }
+
+    pub(super) fn issue_access(&mut self, grant: GrantId, expires_at: Option<Timestamp>) -> String {
+        let token = fresh("sbx-at-");
+        let access = Access {
+            grant,
+            dead: false,
+            expires_at,
+        };
+        self.access.insert(token.clone(), access);
+        self.latest.insert(grant, token.clone());
+        token
+    }
+
+    /// The same access token as before with a new life, if it has not been revoked.
+    pub(super) fn prolong_access(&mut self, grant: GrantId, expires_at: Option<Timestamp>) -> Option<String> {
+        let token = self.latest.get(&grant)?;
+        let access = self.access.get_mut(token).filter(|access| !access.dead)?;
+        access.expires_at = expires_at;
+        Some(token.clone())
+    }
+
+    pub(super) fn kill_access_tokens(&mut self, of: impl Fn(GrantId) -> bool) {
+        for access in self.access.values_mut().filter(|access| of(access.grant)) {
+            access.dead = true;
+        }
+    }
+
+    /// Revoked ones stay revoked; the others can be prolonged.
+    pub(super) fn expire_access_tokens(&mut self, now: Timestamp) {
+        for access in self.access.values_mut() {
+            access.expires_at = Some(now);
+        }
+    }
+
+    /// The grant behind an access token that may be used now.
+    pub(super) fn bearer(&self, token: &str, now: Timestamp) -> Option<&Grant> {
+        let access = self.access.get(token)?;
+        access.is_live(now).then(|| self.grant(access.grant))
+    }
+
+    /// Ends a grant: every token of it is dead.
+    pub(super) fn end(&mut self, grant: GrantId) {
+        self.kill_access_tokens(|of| of == grant);
+        self.revoke_refresh(grant);
+    }
+
+    fn revoke_refresh(&mut self, grant: GrantId) {
+        for refresh in self.refresh.values_mut().filter(|token| token.grant == grant) {
+            refresh.state = RefreshState::Revoked;
+        }
+    }
+
+    /// Revokes what the token stands for: itself with its family, or all of its grant.
+    pub(super) fn revoke(&mut self, token: &str, whole_grant: bool) {
+        let refresh = self.refresh.get(token).map(|refresh| refresh.grant);
+        let access = self.access.get(token).map(|access| access.grant);
+        match (refresh, access) {
+            (Some(grant), _) | (_, Some(grant)) if whole_grant => self.end(grant),
+            (Some(grant), _) => self.revoke_refresh(grant),
+            (None, Some(_)) => {
+                if let Some(access) = self.access.get_mut(token) {
+                    access.dead = true;
+                }
+            }
+            (None, None) => {}
+        }
+    }
+
+    /// Ends every grant of the account, as when the person removes the app.
+    pub(super) fn end_all_of(&mut self, account: Account) {
+        let ids: Vec<GrantId> = (0..self.grants.len())
+            .filter(|id| self.grants[*id].account == account)
+            .collect();
+        for id in ids {
+            self.end(id);
+        }
+    }
+
+    pub(super) fn is_live(&self, token: &str, now: Timestamp) -> bool {
+        self.access.get(token).is_some_and(|access| access.is_live(now))
+            || self
+                .refresh
+                .get(token)
+                .is_some_and(|refresh| refresh.is_live(now))
+    }
+
+    /// The grants of which any token still lives.
+    pub(super) fn live(&self, now: Timestamp) -> Vec<LiveGrant> {
+        let count = |id: GrantId| {
+            let access = self.access.values().filter(|t| t.grant == id && t.is_live(now));
+            let refresh = self.refresh.values().filter(|t| t.grant == id && t.is_live(now));
+            (access.count(), refresh.count())
+        };
+        let grants = self.grants.iter().enumerate();
+        grants
+            .map(|(id, grant)| {
+                let (access_tokens, refresh_tokens) = count(id);
+                LiveGrant {
+                    account: grant.account,
+                    scopes: grant.scopes.clone(),
+                    access_tokens,
+                    refresh_tokens,
+                }
+            })
+            .filter(|grant| grant.access_tokens + grant.refresh_tokens > 0)
+            .collect()
+    }
+
+    /// Every code and token ever issued.
+    pub(super) fn issued(&self) -> Vec<String> {
+        let codes = self.codes.keys();
+        codes
+            .chain(self.access.keys())
+            .chain(self.refresh.keys())
+            .cloned()
+            .collect()
+    }
+}
+
+/// A grant of which at least one token lives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LiveGrant {
+    /// Who allowed it.
+    pub account: Account,
+    /// What was allowed.
+    pub scopes: Scopes,
+    /// How many of its access tokens live.
+    pub access_tokens: usize,
+    /// How many of its refresh tokens live; more than one within a grace period or where old ones stay valid.
+    pub refresh_tokens: usize,
+}
+
+/// The S256 challenge of a verifier ([RFC 7636 §4.2](https://www.rfc-editor.org/rfc/rfc7636#section-4.2)).
+fn s256(verifier: &str) -> String {
+    URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, verifier.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_challenge_is_that_of_rfc_7636_appendix_b() {
+        assert_eq!(
+            s256("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"),
+            "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
+        );
+    }
+}

@@ -1,0 +1,322 @@
+//! An authorization server to test against, with an account endpoint and a small API behind it.
+//!
+//! It keeps its own truth and never asks the library: what it calls live is what it would accept. Every
+//! code, token and secret of it begins with [`Sandbox::SECRET_PREFIX`], so that a test can search logs,
+//! errors and files for them.
+
+mod account;
+mod authorize;
+mod browser;
+mod client;
+mod descriptor;
+mod grant;
+mod log;
+mod pages;
+mod personality;
+mod refusal;
+mod resource;
+mod revoke;
+mod token;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use http::{Method, StatusCode};
+use url::Url;
+
+pub use self::account::Account;
+pub use self::browser::Walk;
+pub use self::grant::LiveGrant;
+pub use self::log::Logged;
+pub use self::personality::{ExpiresIn, IssuerEcho, Personality, RefreshTokenEcho, ScopeEcho};
+pub use self::refusal::Refusal;
+
+use self::authorize::Pending;
+use self::grant::Grants;
+use self::log::Received;
+use crate::clock::Clock;
+use crate::http::{HttpClient, HttpError, HttpErrorKind, HttpRequest, HttpResponse};
+
+/// An authorization server, an account endpoint and an API, in one process with the test. Clones are the same server.
+///
+/// As an [`HttpClient`] it answers requests to its own origin and cannot be reached at any other. A real
+/// browser can walk through it too: put [`handle`](Self::handle) behind any HTTP server on loopback.
+///
+/// | path | what it does |
+/// |---|---|
+/// | `GET /authorize`, `POST /authorize/decision` | the consent page and its form |
+/// | `POST /token` | codes and refresh tokens |
+/// | `POST /revoke` | RFC 7009 |
+/// | `GET /userinfo` | `sub`, `email`, `name` of the account |
+/// | `GET /api/notes`, `POST /api/notes` | the account's notes; needs `notes.read`, `notes.write` |
+/// | `/api/echo` | the headers of the request, the credential included |
+/// | `/api/redirect` | a redirect to another origin |
+///
+/// ```
+/// use valetkey::testing::{ManualClock, Sandbox};
+///
+/// let sandbox = Sandbox::new(ManualClock::default());
+/// let _registration = sandbox.registration("https://host.test/callback");
+/// let authorization_url = format!(
+///     "https://sandbox.test/authorize?response_type=code&client_id={}&state=abc\
+///      &redirect_uri=https%3A%2F%2Fhost.test%2Fcallback&scope=notes.read\
+///      &code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256",
+///     sandbox.client_id(),
+/// );
+/// let callback = sandbox.approve(&authorization_url, "ada");
+/// assert!(callback.starts_with("https://host.test/callback?code=sbx-code-"));
+/// ```
+#[derive(Clone)]
+pub struct Sandbox(Arc<Inner>);
+
+struct Inner {
+    base: Url,
+    clock: Box<dyn Clock>,
+    world: Mutex<World>,
+}
+
+/// All that changes while the sandbox runs. One lock: its truth is one sequence of events.
+struct World {
+    base: Url,
+    client_id: String,
+    client_secret: String,
+    redirect_uris: BTreeSet<String>,
+    personality: Personality,
+    pending: BTreeMap<String, Pending>,
+    grants: Grants,
+    /// Id tokens, and client secrets that were changed.
+    other_secrets: Vec<String>,
+    notes: BTreeMap<&'static str, Vec<String>>,
+    log: Vec<Logged>,
+}
+
+impl World {
+    /// The origin: no slash at its end.
+    fn issuer(&self) -> String {
+        self.base.origin().ascii_serialization()
+    }
+}
+
+impl Sandbox {
+    /// What every code, token and client secret of the sandbox begins with.
+    pub const SECRET_PREFIX: &'static str = "sbx-";
+
+    /// A server at `https://sandbox.test`, a name that leads nowhere (RFC 6761): for tests in process.
+    pub fn new(clock: impl Clock) -> Self {
+        Self::at("https://sandbox.test", clock)
+    }
+
+    /// A server at this origin, such as `http://127.0.0.1:8080`.
+    ///
+    /// # Panics
+    ///
+    /// If it is no `http` or `https` origin.
+    pub fn at(base_url: &str, clock: impl Clock) -> Self {
+        let base = Url::parse(base_url).expect("the base URL is a URL");
+        assert!(
+            matches!(base.scheme(), "http" | "https") && base.path() == "/" && base.query().is_none(),
+            "the base URL is an http or https origin"
+        );
+        let notes = [
+            (Account::ADA, ["Note G is done", "Ask Babbage about the mill"]),
+            (Account::GRACE, ["Found a moth", "Nanoseconds: order more wire"]),
+        ];
+        let world = World {
+            base: base.clone(),
+            client_id: "sandbox-client".into(),
+            // Reserved characters, so that each encoding of the credentials is put to the test.
+            client_secret: "sbx-cs-not:so+secret %26é".into(),
+            redirect_uris: BTreeSet::new(),
+            personality: Personality::default(),
+            pending: BTreeMap::new(),
+            grants: Grants::default(),
+            other_secrets: Vec::new(),
+            notes: notes
+                .into_iter()
+                .map(|(account, notes)| (account.id, notes.map(str::to_owned).to_vec()))
+                .collect(),
+            log: Vec::new(),
+        };
+        Self(Arc::new(Inner {
+            base,
+            clock: Box::new(clock),
+            world: Mutex::new(world),
+        }))
+    }
+
+    /// Answers one request: routing by its path alone, so that it may be served under any name.
+    #[must_use]
+    pub fn handle(&self, request: HttpRequest) -> HttpResponse {
+        let received = Received::new(&request);
+        // What waits in the log is the sandbox's; the request is wiped before anything else happens.
+        drop(request);
+        let now = self.0.clock.now();
+        let world = &mut *self.world();
+        let answer = match (&received.method, received.path.as_str()) {
+            (&Method::GET, "/authorize") => authorize::ask(world, &received),
+            (&Method::POST, "/authorize/decision") => authorize::decide(world, &received, now),
+            (&Method::POST, "/token") => token::answer(world, &received, now),
+            (&Method::POST, "/revoke") => revoke::answer(world, &received),
+            (&Method::GET, "/userinfo") => resource::userinfo(world, &received, now),
+            (&Method::GET | &Method::POST, "/api/notes") => resource::notes(world, &received, now),
+            (_, "/api/echo") => resource::echo(&received),
+            (_, "/api/redirect") => resource::redirect(),
+            (_, "/authorize" | "/authorize/decision" | "/token" | "/revoke" | "/userinfo" | "/api/notes") => {
+                HttpResponse::new(StatusCode::METHOD_NOT_ALLOWED, "")
+            }
+            _ => HttpResponse::new(StatusCode::NOT_FOUND, ""),
+        };
+        world.log.push(Logged::new(received, answer.status));
+        answer
+    }
+
+    fn world(&self) -> MutexGuard<'_, World> {
+        self.0.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How it behaves, and what has happened.
+impl Sandbox {
+    /// How the sandbox behaves now.
+    #[must_use]
+    pub fn personality(&self) -> Personality {
+        self.world().personality.clone()
+    }
+
+    /// Changes how it behaves from now on.
+    pub fn adjust(&self, change: impl FnOnce(&mut Personality)) {
+        change(&mut self.world().personality);
+    }
+
+    /// Every request so far, oldest first.
+    #[must_use]
+    pub fn log(&self) -> Vec<Logged> {
+        self.world().log.clone()
+    }
+
+    /// How many requests went to this path.
+    #[must_use]
+    pub fn count(&self, path: &str) -> usize {
+        self.world()
+            .log
+            .iter()
+            .filter(|logged| logged.path() == path)
+            .count()
+    }
+
+    /// Forgets the log.
+    pub fn clear_log(&self) {
+        self.world().log.clear();
+    }
+
+    /// Whether the sandbox would accept this access or refresh token now.
+    #[must_use]
+    pub fn is_live(&self, token: &str) -> bool {
+        let now = self.0.clock.now();
+        self.world().grants.is_live(token, now)
+    }
+
+    /// The grants of which any token lives.
+    #[must_use]
+    pub fn live_grants(&self) -> Vec<LiveGrant> {
+        let now = self.0.clock.now();
+        self.world().grants.live(now)
+    }
+
+    /// Every code, token and client secret that was ever issued: what a leak test searches for.
+    #[must_use]
+    pub fn issued_secrets(&self) -> Vec<String> {
+        let world = self.world();
+        let mut secrets = world.grants.issued();
+        secrets.extend(world.other_secrets.iter().cloned());
+        secrets.push(world.client_secret.clone());
+        secrets
+    }
+
+    /// The person removes the app at the provider: every grant of this account ends.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such account.
+    pub fn revoke_at_server(&self, account: &str) {
+        let account = Account::find(account).expect("the account exists");
+        self.world().grants.end_all_of(account);
+    }
+
+    /// Ends the life of every access token now, whatever the clock says. Refresh tokens live on.
+    pub fn expire_access_tokens(&self) {
+        let now = self.0.clock.now();
+        self.world().grants.expire_access_tokens(now);
+    }
+}
+
+/// A person's part in the consent.
+impl Sandbox {
+    /// Opens an authorization link as a browser would.
+    ///
+    /// # Panics
+    ///
+    /// If it is no URL.
+    #[must_use]
+    pub fn consent(&self, authorization_url: impl AsRef<str>) -> Walk {
+        Walk::open(self, authorization_url.as_ref())
+    }
+
+    /// Opens the link, allows everything as this account, and gives the callback URL.
+    ///
+    /// # Panics
+    ///
+    /// If the link does not lead to a page that asks for consent, or there is no such account.
+    #[must_use]
+    pub fn approve(&self, authorization_url: impl AsRef<str>, account: &str) -> String {
+        self.consent(authorization_url).allow(account)
+    }
+
+    /// The same, with these boxes ticked alone.
+    ///
+    /// # Panics
+    ///
+    /// As [`approve`](Self::approve), and if one of the scopes is not asked for.
+    #[must_use]
+    pub fn approve_some<S: AsRef<str>>(
+        &self,
+        authorization_url: impl AsRef<str>,
+        account: &str,
+        scopes: &[S],
+    ) -> String {
+        self.consent(authorization_url).allow_some(account, scopes)
+    }
+
+    /// Opens the link, denies, and gives the callback URL.
+    ///
+    /// # Panics
+    ///
+    /// If the link does not lead to a page that asks for consent.
+    #[must_use]
+    pub fn deny(&self, authorization_url: impl AsRef<str>) -> String {
+        self.consent(authorization_url).deny()
+    }
+}
+
+impl HttpClient for Sandbox {
+    fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        if request.url.origin() != self.0.base.origin() {
+            return Err(HttpErrorKind::Connect.into());
+        }
+        let limit = request.max_response_bytes;
+        let answer = self.handle(request);
+        if answer.body.len() > limit {
+            return Err(HttpErrorKind::TooLarge.into());
+        }
+        Ok(answer)
+    }
+}
+
+impl fmt::Debug for Sandbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sandbox")
+            .field("base_url", &self.0.base.as_str())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,142 @@
+//! How the sandbox behaves: what real servers do differently, as settings.
+
+use std::time::Duration;
+
+use http::StatusCode;
+
+use super::refusal::Refusal;
+use crate::provider::{ClientAuthentication, Pkce, RotationClass};
+
+/// How the sandbox behaves. The default is a strict server that keeps to the standards.
+///
+/// Changed with [`Sandbox::adjust`](super::Sandbox::adjust), at any time: what was issued before stays as it was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Personality {
+    /// How long an access token lives. None: for ever, and `expires_in` is not sent. One hour.
+    pub access_token_lifetime: Option<Duration>,
+    /// How long a code lives. One minute.
+    pub code_lifetime: Duration,
+    /// Whether refresh tokens are issued at all. Yes.
+    pub issues_refresh_tokens: bool,
+    /// What becomes of an old refresh token. The strictest: single use, and a replay ends the grant.
+    pub rotation: RotationClass,
+    /// What a refresh answer says where the refresh token stays the same ([`RotationClass::Static`]).
+    pub static_refresh_token: RefreshTokenEcho,
+    /// Whether a refresh answers with the same access token, its life prolonged. No.
+    pub repeats_access_token: bool,
+    /// Whether a refresh kills the access tokens before it. No.
+    pub refresh_kills_old_access_token: bool,
+    /// How the client must prove itself. By [`ClientAuthentication::Post`]; any other way is refused.
+    pub client_authentication: ClientAuthentication,
+    /// Whether a PKCE challenge must be there, or must not.
+    pub pkce: Pkce,
+    /// What the authorization response says of the issuer.
+    pub issuer: IssuerEcho,
+    /// Scopes that are dropped from every grant without a word.
+    pub withheld_scopes: Vec<String>,
+    /// How token answers name the granted scopes.
+    pub scope_echo: ScopeEcho,
+    /// The `token_type` of token answers; none: the member is missing.
+    pub token_type: Option<String>,
+    /// How token answers write `expires_in`.
+    pub expires_in: ExpiresIn,
+    /// Whether token answers carry an `id_token` (an opaque one: nothing in this crate reads it). No.
+    pub id_token: bool,
+    /// The status of token answers. 200.
+    pub token_status: StatusCode,
+    /// How a dead grant, `invalid_grant`, is told.
+    pub dead_grant: Refusal,
+    /// Whether a client that fails to prove itself is told `invalid_grant`, as some servers do. No.
+    pub hides_invalid_client: bool,
+    /// While set, every token request is answered so, with `server_error`, and nothing is done.
+    pub token_outage: Option<Refusal>,
+    /// While set, every revocation is answered so, with `server_error`, and nothing is done.
+    pub revocation_outage: Option<Refusal>,
+    /// Whether revoking one token ends its whole grant. No: each dies separately.
+    pub revocation_ends_grant: bool,
+}
+
+impl Default for Personality {
+    fn default() -> Self {
+        Self {
+            access_token_lifetime: Some(Duration::from_secs(3600)),
+            code_lifetime: Duration::from_secs(60),
+            issues_refresh_tokens: true,
+            rotation: RotationClass::SingleUseRevokesFamily,
+            static_refresh_token: RefreshTokenEcho::Omit,
+            repeats_access_token: false,
+            refresh_kills_old_access_token: false,
+            client_authentication: ClientAuthentication::Post,
+            pkce: Pkce::S256,
+            issuer: IssuerEcho::Always,
+            withheld_scopes: Vec::new(),
+            scope_echo: ScopeEcho::Spaces,
+            token_type: Some("Bearer".into()),
+            expires_in: ExpiresIn::Number,
+            id_token: false,
+            token_status: StatusCode::OK,
+            dead_grant: Refusal::Json,
+            hides_invalid_client: false,
+            token_outage: None,
+            revocation_outage: None,
+            revocation_ends_grant: false,
+        }
+    }
+}
+
+/// What a refresh answer says of a refresh token that stays the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RefreshTokenEcho {
+    /// Nothing.
+    Omit,
+    /// The same token again.
+    Repeat,
+    /// The empty string.
+    Empty,
+}
+
+/// What the authorization response says of the issuer ([RFC 9207](https://www.rfc-editor.org/rfc/rfc9207)).
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum IssuerEcho {
+    /// Its identifier, in codes and in errors.
+    Always,
+    /// Its identifier, but not in errors.
+    WithCodeOnly,
+    /// Nothing.
+    Never,
+    /// Another identifier: what a mixed-up or hostile server would say.
+    Instead(String),
+}
+
+/// How a token answer names the granted scopes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ScopeEcho {
+    /// A string with spaces, as RFC 6749 says.
+    Spaces,
+    /// A string with commas.
+    Commas,
+    /// An array of strings.
+    Array,
+    /// Not at all.
+    Absent,
+}
+
+/// How a token answer writes `expires_in`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ExpiresIn {
+    /// A number of seconds, as RFC 6749 says.
+    Number,
+    /// The number as a string.
+    Text,
+    /// The number with a decimal point.
+    Float,
+    /// Not at all.
+    Absent,
+    /// This piece of JSON, whatever the lifetime: `315360000`, `-1`, `1e400`, `null`.
+    Literal(String),
+}

@@ -1,0 +1,103 @@
+//! What an access token opens: the account endpoint and a small API for notes.
+
+use http::{HeaderValue, Method, StatusCode, header};
+use serde_json::json;
+
+use super::World;
+use super::account::Account;
+use super::log::Received;
+use super::refusal::json as answer;
+use crate::http::HttpResponse;
+use crate::model::{Scopes, Timestamp};
+
+/// Where `/api/redirect` leads: another origin, which no token may follow.
+pub(super) const ELSEWHERE: &str = "https://elsewhere.test/api/notes";
+
+/// The challenge of [RFC 6750 §3.1](https://www.rfc-editor.org/rfc/rfc6750#section-3.1).
+enum Challenge {
+    NoToken,
+    InvalidToken,
+    InsufficientScope(&'static str),
+}
+
+impl From<Challenge> for HttpResponse {
+    fn from(challenge: Challenge) -> Self {
+        let (status, error, value) = match challenge {
+            Challenge::NoToken => (401, "missing_token", "Bearer realm=\"sandbox\"".to_owned()),
+            Challenge::InvalidToken => (
+                401,
+                "invalid_token",
+                "Bearer realm=\"sandbox\", error=\"invalid_token\"".to_owned(),
+            ),
+            Challenge::InsufficientScope(scope) => (
+                403,
+                "insufficient_scope",
+                format!("Bearer realm=\"sandbox\", error=\"insufficient_scope\", scope=\"{scope}\""),
+            ),
+        };
+        let value = HeaderValue::from_str(&value).expect("the challenge is a legal header value");
+        answer(status, &json!({ "error": error })).with_header(header::WWW_AUTHENTICATE, value)
+    }
+}
+
+/// `GET /userinfo`: whose account it is.
+pub(super) fn userinfo(world: &World, received: &Received, now: Timestamp) -> HttpResponse {
+    match bearer(world, received, now) {
+        Ok((account, _)) => answer(
+            200,
+            &json!({ "sub": account.id, "email": account.email, "name": account.name }),
+        ),
+        Err(challenge) => challenge.into(),
+    }
+}
+
+/// `GET /api/notes` and `POST /api/notes`: the account's own notes, and one more.
+pub(super) fn notes(world: &mut World, received: &Received, now: Timestamp) -> HttpResponse {
+    let writes = received.method == Method::POST;
+    let needed = if writes { "notes.write" } else { "notes.read" };
+    let account = match bearer(world, received, now) {
+        Ok((account, scopes)) if scopes.contains(needed) => account,
+        Ok(_) => return Challenge::InsufficientScope(needed).into(),
+        Err(challenge) => return challenge.into(),
+    };
+    let notes = world.notes.entry(account.id).or_default();
+    if writes {
+        notes.push(received.body.clone());
+    }
+    let status = if writes { 201 } else { 200 };
+    answer(status, &json!({ "account": account.id, "notes": notes }))
+}
+
+/// `/api/echo`: the request's own headers, the credential included, as a careless API would.
+pub(super) fn echo(received: &Received) -> HttpResponse {
+    let headers: serde_json::Map<String, serde_json::Value> = received
+        .headers
+        .iter()
+        .map(|(name, value)| {
+            let text = String::from_utf8_lossy(value.as_bytes());
+            (name.as_str().to_owned(), text.into())
+        })
+        .collect();
+    answer(
+        200,
+        &json!({ "method": received.method.as_str(), "headers": headers }),
+    )
+}
+
+/// `/api/redirect`: a redirect to another origin.
+pub(super) fn redirect() -> HttpResponse {
+    HttpResponse::new(StatusCode::FOUND, "")
+        .with_header(header::LOCATION, HeaderValue::from_static(ELSEWHERE))
+}
+
+/// The account and scopes of the access token in the request.
+fn bearer(world: &World, received: &Received, now: Timestamp) -> Result<(Account, Scopes), Challenge> {
+    let token = received
+        .header(&header::AUTHORIZATION)
+        .and_then(|value| value.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+        .map(|(_, token)| token)
+        .ok_or(Challenge::NoToken)?;
+    let grant = world.grants.bearer(token, now).ok_or(Challenge::InvalidToken)?;
+    Ok((grant.account, grant.scopes.clone()))
+}

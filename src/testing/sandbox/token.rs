@@ -1,0 +1,166 @@
+//! The token endpoint ([RFC 6749 §3.2](https://www.rfc-editor.org/rfc/rfc6749#section-3.2)).
+
+use super::World;
+use super::client::{Refused, authenticate, parameter};
+use super::grant::{GrantId, fresh};
+use super::log::Received;
+use super::personality::{ExpiresIn, Personality, RefreshTokenEcho, ScopeEcho};
+use super::refusal::json_text;
+use crate::http::HttpResponse;
+use crate::model::{Scope, Scopes, Timestamp};
+
+/// What is handed out.
+struct Tokens {
+    access: String,
+    refresh: Option<String>,
+    id: Option<String>,
+    scopes: Scopes,
+}
+
+/// Answers a token request.
+pub(super) fn answer(world: &mut World, received: &Received, now: Timestamp) -> HttpResponse {
+    if let Some(outage) = &world.personality.token_outage {
+        return outage.answer("server_error");
+    }
+    match issue(world, received, now) {
+        Ok(tokens) => written(&world.personality, &tokens),
+        Err(refused) => refused.answer(world),
+    }
+}
+
+fn issue(world: &mut World, received: &Received, now: Timestamp) -> Result<Tokens, Refused> {
+    authenticate(world, received)?;
+    match parameter(received, "grant_type")? {
+        Some("authorization_code") => exchange(world, received, now),
+        Some("refresh_token") => refresh(world, received, now),
+        Some(_) => Err(Refused::UnsupportedGrantType),
+        None => Err(Refused::InvalidRequest),
+    }
+}
+
+fn exchange(world: &mut World, received: &Received, now: Timestamp) -> Result<Tokens, Refused> {
+    let code = parameter(received, "code")?.ok_or(Refused::InvalidRequest)?;
+    let redirect_uri = parameter(received, "redirect_uri")?;
+    let verifier = parameter(received, "code_verifier")?;
+    let grant = world
+        .grants
+        .redeem(code, redirect_uri, verifier, now)
+        .map_err(|_| Refused::InvalidGrant)?;
+    let access = world.grants.issue_access(grant, expiry(&world.personality, now));
+    let refresh = world
+        .personality
+        .issues_refresh_tokens
+        .then(|| world.grants.issue_refresh(grant));
+    Ok(completed(world, grant, access, refresh))
+}
+
+fn refresh(world: &mut World, received: &Received, now: Timestamp) -> Result<Tokens, Refused> {
+    let token = parameter(received, "refresh_token")?.ok_or(Refused::InvalidRequest)?;
+    let personality = world.personality.clone();
+    let grant = world
+        .grants
+        .refreshable(token, personality.rotation, now)
+        .map_err(|_| Refused::InvalidGrant)?;
+    if let Some(asked) = parameter(received, "scope")? {
+        narrow(world, grant, asked)?;
+    }
+    let refresh = match world.grants.rotate(token, personality.rotation, now) {
+        Some(new) => Some(new),
+        None => match personality.static_refresh_token {
+            RefreshTokenEcho::Omit => None,
+            RefreshTokenEcho::Repeat => Some(token.to_owned()),
+            RefreshTokenEcho::Empty => Some(String::new()),
+        },
+    };
+    let expires_at = expiry(&personality, now);
+    let same = if personality.repeats_access_token {
+        world.grants.prolong_access(grant, expires_at)
+    } else {
+        None
+    };
+    let access = match same {
+        Some(access) => access,
+        None => {
+            if personality.refresh_kills_old_access_token {
+                world.grants.kill_access_tokens(|of| of == grant);
+            }
+            world.grants.issue_access(grant, expires_at)
+        }
+    };
+    Ok(completed(world, grant, access, refresh))
+}
+
+/// A `scope` at refresh narrows the grant for good, as some servers do; it can never widen it
+/// ([RFC 6749 §6](https://www.rfc-editor.org/rfc/rfc6749#section-6)).
+fn narrow(world: &mut World, grant: GrantId, asked: &str) -> Result<(), Refused> {
+    let asked: Scopes = asked.parse().map_err(|_| Refused::InvalidScope)?;
+    if !asked.difference(&world.grants.grant(grant).scopes).is_empty() {
+        return Err(Refused::InvalidScope);
+    }
+    world.grants.narrow(grant, asked);
+    Ok(())
+}
+
+fn completed(world: &mut World, grant: GrantId, access: String, refresh: Option<String>) -> Tokens {
+    let id = world.personality.id_token.then(|| fresh("sbx-id-"));
+    world.other_secrets.extend(id.clone());
+    Tokens {
+        access,
+        refresh,
+        id,
+        scopes: world.grants.grant(grant).scopes.clone(),
+    }
+}
+
+fn expiry(personality: &Personality, now: Timestamp) -> Option<Timestamp> {
+    personality.access_token_lifetime.map(|lifetime| now + lifetime)
+}
+
+/// The answer as text: some of its shapes are JSON that no JSON library would write.
+fn written(personality: &Personality, tokens: &Tokens) -> HttpResponse {
+    let mut members = vec![("access_token", quoted(&tokens.access))];
+    if let Some(kind) = &personality.token_type {
+        members.push(("token_type", quoted(kind)));
+    }
+    if let Some(seconds) = expires_in(personality) {
+        members.push(("expires_in", seconds));
+    }
+    if let Some(refresh) = &tokens.refresh {
+        members.push(("refresh_token", quoted(refresh)));
+    }
+    let scopes = &tokens.scopes;
+    match personality.scope_echo {
+        ScopeEcho::Spaces => members.push(("scope", quoted(&scopes.join(" ")))),
+        ScopeEcho::Commas => members.push(("scope", quoted(&scopes.join(",")))),
+        ScopeEcho::Array => {
+            let list: Vec<&str> = scopes.iter().map(Scope::as_str).collect();
+            members.push(("scope", serde_json::json!(list).to_string()));
+        }
+        ScopeEcho::Absent => {}
+    }
+    if let Some(id) = &tokens.id {
+        members.push(("id_token", quoted(id)));
+    }
+    let members: Vec<String> = members
+        .into_iter()
+        .map(|(name, value)| format!("{}:{value}", quoted(name)))
+        .collect();
+    json_text(personality.token_status, format!("{{{}}}", members.join(",")))
+}
+
+fn expires_in(personality: &Personality) -> Option<String> {
+    if let ExpiresIn::Literal(json) = &personality.expires_in {
+        return Some(json.clone());
+    }
+    let seconds = personality.access_token_lifetime?.as_secs();
+    match personality.expires_in {
+        ExpiresIn::Number => Some(seconds.to_string()),
+        ExpiresIn::Text => Some(quoted(&seconds.to_string())),
+        ExpiresIn::Float => Some(format!("{seconds}.0")),
+        ExpiresIn::Absent | ExpiresIn::Literal(_) => None,
+    }
+}
+
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
