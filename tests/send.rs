@@ -1,0 +1,168 @@
+//! Requests sent as a person: where to, with what, and what a refusal leads to.
+
+mod world;
+
+use http::header::{AUTHORIZATION, COOKIE};
+use http::{Request, StatusCode};
+use valetkey::error::{ConsentReason, RequestRefused};
+use valetkey::testing::Fault;
+use valetkey::{ConnectionManager as _, ConsentOptions, Error};
+use world::{World, person};
+
+fn get(address: &str) -> Request<Vec<u8>> {
+    Request::get(address).body(Vec::new()).unwrap()
+}
+
+#[test]
+fn each_person_reads_their_own() {
+    let world = World::new();
+    let (alice, bob) = (person("alice"), person("bob"));
+    world.connect(&alice, "ada");
+    world.connect(&bob, "grace");
+    let read = |who, address| {
+        let response = world.resolver.send(who, "notes", get(address)).unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        String::from_utf8(response.into_body()).unwrap()
+    };
+    assert!(read(&alice, "https://sandbox.test/api/notes").contains("Note G"));
+    assert!(read(&bob, "/notes").contains("moth"));
+    assert!(!read(&bob, "/notes").contains("Note G"));
+}
+
+#[test]
+fn the_token_goes_nowhere_else() {
+    let world = World::new();
+    let alice = person("alice");
+    world.connect(&alice, "ada");
+    let requests = world.http.requests();
+    for address in [
+        "https://evil.test/api/notes",
+        "https://sandbox.test.evil.test/api/notes",
+        "https://sandbox.test@evil.test/api/notes",
+        "https://alice:pass@sandbox.test/api/notes",
+        "http://sandbox.test/api/notes",
+        "https://sandbox.test:444/api/notes",
+        "https://sandbox.test/token",
+        "https://sandbox.test/api/../token",
+        "https://sandbox.test/api/%2e%2e/token",
+        "https://sandbox.test./api/notes",
+        "https://127.0.0.1/api/notes",
+        "https://[::1]/api/notes",
+        "https://xn--sandbox-.test/api/notes",
+    ] {
+        let error = world.resolver.send(&alice, "notes", get(address)).unwrap_err();
+        assert!(
+            matches!(error, Error::Request(RequestRefused::Address | RequestRefused::Malformed)),
+            "{address}: {error:?}"
+        );
+    }
+    assert_eq!(world.http.requests(), requests);
+}
+
+#[test]
+fn a_request_with_credentials_of_its_own_is_refused() {
+    let world = World::new();
+    let alice = person("alice");
+    world.connect(&alice, "ada");
+    let requests = world.http.requests();
+    for name in [AUTHORIZATION, COOKIE] {
+        let request = Request::get("/notes").header(name, "x").body(Vec::new()).unwrap();
+        let error = world.resolver.send(&alice, "notes", request).unwrap_err();
+        assert!(matches!(error, Error::Request(RequestRefused::ForeignCredentials)));
+    }
+    assert_eq!(world.http.requests(), requests);
+}
+
+#[test]
+fn a_redirect_is_handed_back_and_not_followed() {
+    let world = World::new();
+    let alice = person("alice");
+    world.connect(&alice, "ada");
+    let requests = world.http.requests();
+    let response = world.resolver.send(&alice, "notes", get("/redirect")).unwrap();
+    assert!(response.status().is_redirection());
+    assert_eq!(world.http.requests(), requests + 1);
+}
+
+#[test]
+fn a_401_leads_to_one_refresh_and_one_more_try() {
+    let world = World::new();
+    let alice = person("alice");
+    world.connect(&alice, "ada");
+    world.sandbox.expire_access_tokens();
+    world.sandbox.clear_log();
+    let response = world.resolver.send(&alice, "notes", get("/notes")).unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    assert_eq!(world.sandbox.count("/token"), 1);
+    assert_eq!(world.sandbox.count("/api/notes"), 2);
+}
+
+// goose#9673, nearai/ironclaw#4968: a 401 that no refresh mends must not become a loop.
+#[test]
+fn a_401_after_the_refresh_is_the_end_of_it() {
+    let world = World::new();
+    let alice = person("alice");
+    world.connect(&alice, "ada");
+    world.sandbox.clear_log();
+    world.http.on("/api/notes").next(Fault::Status(401, String::new()));
+    world.http.on("/api/notes").next(Fault::Status(401, String::new()));
+    let error = world.resolver.send(&alice, "notes", get("/notes")).unwrap_err();
+    assert_eq!(error.consent_required().unwrap().reason, ConsentReason::RejectedAfterRefresh);
+    assert_eq!(world.sandbox.count("/token"), 1);
+}
+
+// netclaw#1697: two late refusals of the same old token are one refresh.
+#[test]
+fn a_refusal_of_a_token_that_was_renewed_meanwhile_needs_no_request() {
+    let world = World::new();
+    let alice = person("alice");
+    let connection = world.connect(&alice, "ada");
+    world.sandbox.clear_log();
+    // Between the token going out and the refusal coming back, somebody else renews it.
+    let connections = world.connections.clone();
+    let who = alice.clone();
+    world.http.on("/api/notes").next(Fault::answer(move |_| {
+        connections.refresh(&who, connection.id).unwrap();
+        Ok(valetkey::http::HttpResponse::new(StatusCode::UNAUTHORIZED, ""))
+    }));
+    assert_eq!(world.resolver.send(&alice, "notes", get("/notes")).unwrap().status(), StatusCode::OK);
+    assert_eq!(world.sandbox.count("/token"), 1);
+}
+
+#[test]
+fn a_401_without_a_refresh_token_is_handed_back() {
+    let world = World::like(|it| it.issues_refresh_tokens = false);
+    let alice = person("alice");
+    world.connect(&alice, "ada");
+    world.sandbox.expire_access_tokens();
+    let response = world.resolver.send(&alice, "notes", get("/notes")).unwrap();
+    assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+}
+
+#[test]
+fn a_403_for_want_of_scope_names_the_scope() {
+    let world = World::new();
+    let alice = person("alice");
+    let read = ConsentOptions::default().scopes("notes.read".parse().unwrap());
+    world.try_connect(&alice, "ada", read).unwrap();
+    let write = Request::post("/notes").body(b"{\"text\":\"hello\"}".to_vec()).unwrap();
+    let error = world.resolver.send(&alice, "notes", write).unwrap_err();
+    let need = error.consent_required().unwrap();
+    assert_eq!(need.reason, ConsentReason::MissingScopes);
+    assert_eq!(need.missing_scopes.to_string(), "notes.write");
+}
+
+#[test]
+fn any_other_answer_is_handed_back() {
+    let world = World::new();
+    let alice = person("alice");
+    world.connect(&alice, "ada");
+    for status in [400, 403, 404, 429, 500] {
+        world.http.on("/api/notes").next(Fault::Status(status, "body".into()));
+        let response = world.resolver.send(&alice, "notes", get("/notes")).unwrap();
+        assert_eq!(response.status().as_u16(), status);
+        assert_eq!(response.body(), b"body");
+    }
+    world.http.on("/api/notes").next(Fault::Timeout);
+    assert!(world.resolver.send(&alice, "notes", get("/notes")).unwrap_err().is_retryable());
+}
