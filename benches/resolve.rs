@@ -2,6 +2,7 @@
 //!
 //! `cargo bench --bench resolve`, or with `-- --smoke` for a short run.
 
+#[allow(unreachable_pub, reason = "a module of the bench")]
 mod harness;
 
 use std::alloc::System;

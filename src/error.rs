@@ -8,7 +8,7 @@ use crate::model::{
     ConnectionId, FailureCode, InvalidId, InvalidScope, NeedsConsent, ProviderId, Scopes, ServerId,
 };
 use crate::protocol::{AuthorizationError, CallbackError};
-use crate::provider::{InvalidDescriptor, InvalidParameter};
+use crate::provider::{InvalidDescriptor, InvalidParameter, InvalidTemplate};
 pub use crate::random::RandomUnavailable;
 use crate::vault::VaultError;
 
@@ -99,6 +99,12 @@ impl Error {
 impl From<ConsentRequired> for Error {
     fn from(need: ConsentRequired) -> Self {
         Self::ConsentRequired(Box::new(need))
+    }
+}
+
+impl From<InvalidTemplate> for Error {
+    fn from(error: InvalidTemplate) -> Self {
+        Self::Misconfigured(error.into())
     }
 }
 
@@ -226,6 +232,9 @@ pub enum Misconfigured {
     /// A descriptor is not valid.
     #[error(transparent)]
     Descriptor(Box<InvalidDescriptor>),
+    /// A URL of the descriptor cannot be filled with the connection's parameters.
+    #[error(transparent)]
+    Template(#[from] InvalidTemplate),
     /// There is no HTTP client: the feature `ureq` is off and the host gave none.
     #[error("no HTTP client was given")]
     NoHttpClient,

@@ -97,12 +97,13 @@ fn malformed_callbacks_are_refused_before_anything_is_looked_up() {
         ("https://app.test/callback?state=s&state=t&code=a", "duplicate"),
         ("https://app.test/callback?code=a", "state"),
         ("https://app.test/callback?state=s", "code"),
-        ("https://app.test/callback", "state"),
-        ("", "state"),
+        ("https://app.test/callback", "malformed"),
+        ("", "malformed"),
     ] {
         let error = AuthorizationResponse::parse(callback).unwrap_err();
         match expected {
             "duplicate" => assert!(matches!(error, CallbackError::DuplicateParameter(_)), "{callback}: {error:?}"),
+            "malformed" => assert!(matches!(error, CallbackError::Malformed), "{callback}: {error:?}"),
             "state" => assert!(matches!(error, CallbackError::MissingState), "{callback}: {error:?}"),
             _ => assert!(matches!(error, CallbackError::MissingCode), "{callback}: {error:?}"),
         }
@@ -143,7 +144,8 @@ fn connection_parameters_are_checked_before_anything_is_stored() {
         let options = ConsentOptions::default().parameter(name, value);
         let error = connections.start(&alice, "gitlab", options).unwrap_err();
         assert!(matches!(error, Error::Parameter(_)), "{value}: {error:?}");
-        assert!(error.to_string().contains(name));
+        // An unknown name may be anything, so it is not repeated.
+        assert!(name == "nothing" || error.to_string().contains(name));
         assert!(!error.to_string().contains("marker"));
     }
     let options = ConsentOptions::default().parameter("base_url", "https://gitlab.example/sub/");

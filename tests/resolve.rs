@@ -220,7 +220,9 @@ fn a_user_sees_their_own_and_the_shared_ones_and_an_operator_all() {
     let world = World::new();
     let (alice, bob) = (person("alice"), person("bob"));
     let alices = world.connect(&alice, "ada");
+    world.clock.advance(Duration::from_secs(1));
     let bobs = world.connect(&bob, "grace");
+    world.clock.advance(Duration::from_secs(1));
     let shared = world.connect_shared("ada");
     let ids = |connections: Vec<valetkey::model::Connection>| -> Vec<_> {
         connections.into_iter().map(|connection| connection.id).collect()

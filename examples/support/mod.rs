@@ -1,4 +1,5 @@
 //! What the examples share: a loopback HTTP server, and a browser that needs no person.
+#![allow(dead_code, unreachable_pub, reason = "each example uses a part of it")]
 
 pub mod browser;
 pub mod loopback;

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use crate::clock::{Clock, SystemClock};
-use crate::error::{Error, Misconfigured, Result};
+#[cfg(not(feature = "ureq"))]
+use crate::error::Misconfigured;
+use crate::error::Result;
 use crate::http::HttpClient;
 use crate::manager::{Connections, Inner, Settings};
 use crate::model::{EventSink, InvalidId, ServerId};
@@ -105,7 +107,7 @@ impl ConnectionsBuilder {
     ///
     /// # Errors
     ///
-    /// [`Misconfigured`] names the descriptor and the field, or says that there is no HTTP client.
+    /// [`Misconfigured`](crate::Error::Misconfigured) names the descriptor and the field, or says that there is no HTTP client.
     pub fn build(self) -> Result<Connections> {
         if let Some(invalid) = self.invalid {
             return Err(invalid.into());
@@ -120,6 +122,7 @@ impl ConnectionsBuilder {
         Ok(Connections::new(Inner::new(
             self.vault,
             self.registry,
+            self.transport,
             http,
             self.clock,
             self.events,
@@ -139,7 +142,7 @@ fn default_client(transport: Transport) -> Result<Arc<dyn HttpClient>> {
 
 #[cfg(not(feature = "ureq"))]
 fn default_client(_: Transport) -> Result<Arc<dyn HttpClient>> {
-    Err(Error::from(Misconfigured::NoHttpClient))
+    Err(Misconfigured::NoHttpClient.into())
 }
 
 impl std::fmt::Debug for ConnectionsBuilder {

@@ -127,7 +127,7 @@ impl Inner {
         access_token: &AccessToken,
     ) -> Option<Account> {
         let endpoint = service.provider.account.as_ref()?;
-        let url = service.provider.account_url(&consent.parameters).ok()??;
+        let url = service.provider.account_url(&consent.parameters)?;
         let mut request = account_request(service.provider, &url, access_token).ok()?;
         request.timeout = self.settings.http_timeout;
         let response = self.http.send(request).ok()?;

@@ -17,7 +17,7 @@ use crate::model::{
     TenantId, Timestamp, UserId,
 };
 use crate::protocol::AuthorizationResponse;
-use crate::provider::{AuthorizationServer, ClientRegistration, Provider, Registry};
+use crate::provider::{AuthorizationServer, ClientRegistration, Provider, Registry, Transport};
 use crate::secret::Binding;
 use crate::vault::{ConnectionQuery, Holder, Vault};
 
@@ -33,6 +33,7 @@ pub struct Connections {
 pub(crate) struct Inner {
     pub(crate) vault: Arc<dyn Vault>,
     pub(crate) registry: Registry,
+    pub(crate) transport: Transport,
     pub(crate) http: Arc<dyn HttpClient>,
     pub(crate) clock: Arc<dyn Clock>,
     events: Option<Arc<dyn EventSink>>,
@@ -46,6 +47,7 @@ impl Inner {
     pub(crate) fn new(
         vault: Arc<dyn Vault>,
         registry: Registry,
+        transport: Transport,
         http: Arc<dyn HttpClient>,
         clock: Arc<dyn Clock>,
         events: Option<Arc<dyn EventSink>>,
@@ -55,6 +57,7 @@ impl Inner {
         Self {
             vault,
             registry,
+            transport,
             http,
             clock,
             events,

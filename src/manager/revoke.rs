@@ -47,11 +47,14 @@ pub enum AtProvider {
 
 impl Inner {
     pub(crate) fn revoke(&self, connection: &Connection) -> Result<Revocation> {
-        let now = self.now();
-        let revoked =
-            self.vault.revoke(&connection.tenant, connection.id, now)?.ok_or(Error::NotFound)?;
+        let revoked = self.vault.revoke(&connection.tenant, connection.id, self.now())?;
         // From here on nothing resolves it, whatever the network does.
         let here = self.vault.clear_residue()?;
+        let Some(revoked) = revoked else {
+            // It was revoked before.
+            let connection = self.vault.connection(&connection.tenant, connection.id)?.ok_or(Error::NotFound)?;
+            return Ok(Revocation { connection, here, at_provider: AtProvider::NothingLeft });
+        };
         let at_provider = match &revoked.tokens {
             Some(tokens) => self.revoke_there(&revoked.connection, tokens),
             None => AtProvider::NothingLeft,

@@ -22,7 +22,7 @@ impl Inner {
         let (purpose, target) = self.purpose(tenant, &owner, &provider.id, &options)?;
 
         let given = parameters(options.parameters, target.as_ref());
-        let parameters = service.server.complete_parameters(&given, self.registry.transport())?;
+        let parameters = service.server.complete_parameters(&given, self.transport)?;
         let endpoints = service.server.endpoints(&parameters)?;
 
         let asked = options.scopes.unwrap_or_else(|| provider.default_scopes.clone());

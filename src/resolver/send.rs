@@ -110,8 +110,7 @@ fn address(token: &ResolvedToken, uri: &http::Uri) -> Result<Url, RequestRefused
     let url = if uri.authority().is_some() {
         Url::parse(&uri.to_string()).map_err(|_| RequestRefused::Malformed)?
     } else {
-        let base = token.provider.api_base(&token.parameters).map_err(|_| RequestRefused::NoBase)?;
-        let base = base.ok_or(RequestRefused::NoBase)?;
+        let base = token.provider.api_base(&token.parameters).ok_or(RequestRefused::NoBase)?;
         let path = uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
         Url::parse(&format!("{}{path}", base.as_str().trim_end_matches('/')))
             .map_err(|_| RequestRefused::Malformed)?

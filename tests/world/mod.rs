@@ -1,5 +1,5 @@
 //! A host, its users and the sandbox, for tests: no network, no waiting.
-#![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
