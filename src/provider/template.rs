@@ -200,7 +200,7 @@ pub(super) fn base_url(value: &str) -> Option<&str> {
 }
 
 /// An absolute https URL (or http to a loopback address) with a host and without user and fragment.
-pub(super) fn is_clean(url: &Url) -> bool {
+pub(crate) fn is_clean(url: &Url) -> bool {
     let scheme = match url.scheme() {
         "https" => url.host().is_some(),
         "http" => is_loopback(url),

@@ -67,7 +67,7 @@ pub enum DescriptorProblem {
     #[error("is not a header that can carry a token")]
     Header,
     /// Neither a status nor a code, or a status that is no refusal.
-    #[error("has an entry without code and without a status from 400 to 499")]
+    #[error("has an entry with neither a code nor a status from 400 to 499")]
     DeadGrant,
     /// The value is not one of those that are possible here.
     #[error("has a value that is not possible here")]
@@ -148,7 +148,9 @@ pub(super) fn server(server: &AuthorizationServer, transport: Transport) -> Resu
         Scope::new(prefix.as_str()).map_err(|_| check.error("scope_prefix", DescriptorProblem::Scope))?;
     }
     for dead in &server.dead_grants {
-        let status = dead.status.is_none_or(|status| (400..=499).contains(&status));
+        // A server error counts only with a code: an outage must not look like the end of every grant.
+        let last = if dead.error.is_some() { 599 } else { 499 };
+        let status = dead.status.is_none_or(|status| (400..=last).contains(&status));
         let code = dead.error.as_ref().is_none_or(|code| !code.is_empty());
         if !status || !code || (dead.status.is_none() && dead.error.is_none()) {
             return Err(check.error("dead_grants", DescriptorProblem::DeadGrant));
