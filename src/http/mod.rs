@@ -2,14 +2,14 @@
 
 mod body;
 mod request;
-// #[cfg(feature = "ureq")]
-// mod ureq;
+#[cfg(feature = "ureq")]
+mod ureq;
 
 pub use body::{Body, TooLarge};
 pub use request::{HttpRequest, HttpResponse};
 
-// #[cfg(feature = "ureq")]
-// pub use self::ureq::UreqClient;
+#[cfg(feature = "ureq")]
+pub use self::ureq::UreqClient;
 
 /// Sends one request and reads its answer.
 ///

@@ -1,1 +1,41 @@
-//! The protocol as pure functions: no I/O, no clock.
+//! What is said to an authorization server, and what its answers mean.
+//!
+//! Pure functions: no I/O, no clock, no storage. Each takes a descriptor and returns a request to be sent, or takes
+//! an answer and returns what it means in closed enums. A server's free text ends here: no error, no
+//! `Debug` and no event carries it on.
+//!
+//! In the order of a connection's life:
+//!
+//! * `authorization`: the URL the browser is sent to; `callback`: what comes back;
+//! * `token_request`, `token_response`, `token_error`, `granted`: codes and refresh tokens for tokens;
+//! * `account`: whose tokens they are;
+//! * `bearer`, `challenge`: the token in an API request, and why the API refused it;
+//! * `revocation`: the end.
+
+mod account;
+mod answer;
+mod authorization;
+mod bearer;
+mod callback;
+mod challenge;
+mod client_auth;
+mod form;
+mod granted;
+mod retry_after;
+mod revocation;
+mod token_error;
+mod token_request;
+mod token_response;
+
+pub use account::{account_request, parse_account};
+pub use authorization::{AuthorizationRequest, Hints, Prompt, new_binding, new_state, new_verifier};
+pub use bearer::bearer_header;
+pub use callback::{
+    AuthorizationError, AuthorizationResponse, CallbackError, IssuerMismatch, Outcome, check_issuer,
+};
+pub use challenge::{BearerError, bearer_error};
+pub use granted::granted_scopes;
+pub use revocation::{RevocationVerdict, revocation_requests, revocation_verdict};
+pub use token_error::{TokenErrorCode, TokenFailure, classify};
+pub use token_request::{RequestError, TokenClient};
+pub use token_response::{TokenResponse, parse_token_response};

@@ -3,26 +3,32 @@
 //! A descriptor says what a server wants and how it deviates; the protocol code reads it. Quirks are
 //! closed enums: what they cannot say, the library does not do.
 
-// pub mod catalog;
+pub mod catalog;
 mod parameter;
 mod quirk;
 mod redirect;
 mod registration;
-// mod registry;
+mod registry;
+#[cfg(feature = "serde")]
+mod seconds;
 mod server;
 mod service;
-// mod template;
-// mod validate;
+mod template;
+mod validate;
 
-pub use parameter::{ParameterKind, ParameterRule};
+pub use parameter::{InvalidParameter, ParameterKind, ParameterProblem, ParameterRule};
 pub use quirk::{
     BodyFormat, ClientAuthentication, DeadGrant, IssuerPolicy, Pkce, Pointer, Revocation, RevocationAuth,
     RevocationTokens, RotationClass, TokenHeader,
 };
-pub use redirect::{Loopback, RedirectRules};
+pub use redirect::{InvalidRedirect, Loopback, RedirectRules};
 pub use registration::ClientRegistration;
-// pub use registry::{Registry, UnknownProvider};
-pub use server::AuthorizationServer;
+pub use registry::{Registry, Service};
+pub use server::{AuthorizationServer, Endpoints};
 pub use service::{AccountEndpoint, ApiHost, Provider};
-// pub use template::{InvalidTemplate, Template};
-// pub use validate::InvalidDescriptor;
+pub use template::{InvalidTemplate, Template};
+pub use validate::{DescriptorProblem, InvalidDescriptor, Transport};
+
+pub(crate) use template::is_clean;
+#[cfg(feature = "ureq")]
+pub(crate) use template::is_loopback;

@@ -58,7 +58,7 @@ pub enum RotationClass {
     /// A new one comes and the old one stays valid.
     OldStaysValid,
     /// A new one comes and the old one is taken for that long still.
-    Grace(#[cfg_attr(feature = "serde", serde(with = "seconds"))] Duration),
+    Grace(#[cfg_attr(feature = "serde", serde(with = "crate::provider::seconds"))] Duration),
     /// A new one comes and the old one is dead at once.
     SingleUse,
     /// As `SingleUse`, and using the old one again kills the new one too.
@@ -147,7 +147,8 @@ pub struct DeadGrant {
     /// The status, if only this one counts.
     #[cfg_attr(feature = "serde", serde(default))]
     pub status: Option<u16>,
-    /// The `error` code, if only this one counts. Absent, with a status: any body of that status counts.
+    /// The `error` code, if only this one counts. Absent, with a status: any body of that status counts, unless it
+    /// says `invalid_client`: a wrong client secret must not end every user's connection.
     #[cfg_attr(feature = "serde", serde(default))]
     pub error: Option<String>,
 }
@@ -174,18 +175,3 @@ impl Default for TokenHeader {
 
 /// A JSON pointer ([RFC 6901](https://www.rfc-editor.org/rfc/rfc6901)), such as `/user/email`.
 pub type Pointer = String;
-
-#[cfg(feature = "serde")]
-mod seconds {
-    use std::time::Duration;
-
-    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
-
-    pub(super) fn serialize<S: Serializer>(value: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-        value.as_secs().serialize(serializer)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-        u64::deserialize(deserializer).map(Duration::from_secs)
-    }
-}

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::model::ServerId;
+use url::Url;
+
+use crate::model::{Parameters, ServerId};
 use crate::provider::{
-    BodyFormat, ClientAuthentication, DeadGrant, IssuerPolicy, ParameterRule, Pkce, RedirectRules,
-    Revocation, RotationClass,
+    BodyFormat, ClientAuthentication, DeadGrant, InvalidTemplate, IssuerPolicy, ParameterRule, Pkce,
+    RedirectRules, Revocation, RotationClass, Template,
 };
 
 /// An authorization server, as data. Several providers may share one; client registrations are kept by it.
@@ -58,13 +60,22 @@ pub struct AuthorizationServer {
     #[cfg_attr(feature = "serde", serde(default = "defaults::rotation"))]
     pub rotation: RotationClass,
     /// How long a refresh token lives unused, if it dies of that.
-    #[cfg_attr(feature = "serde", serde(default))]
+    #[cfg_attr(
+        feature = "serde",
+        serde(default, with = "crate::provider::seconds::optional")
+    )]
     pub refresh_token_idle: Option<Duration>,
     /// How long a refresh token lives from the consent at most, whatever is done.
-    #[cfg_attr(feature = "serde", serde(default))]
+    #[cfg_attr(
+        feature = "serde",
+        serde(default, with = "crate::provider::seconds::optional")
+    )]
     pub refresh_token_lifetime: Option<Duration>,
     /// The lifetime of an access token whose answer names none. Absent: used until it is refused.
-    #[cfg_attr(feature = "serde", serde(default))]
+    #[cfg_attr(
+        feature = "serde",
+        serde(default, with = "crate::provider::seconds::optional")
+    )]
     pub default_expires_in: Option<Duration>,
     /// How a grant is revoked.
     #[cfg_attr(feature = "serde", serde(default = "defaults::revocation"))]
@@ -127,6 +138,45 @@ impl AuthorizationServer {
     }
 }
 
+/// The endpoints of a server for one connection: its templates, filled in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(clippy::exhaustive_structs, reason = "plain data")]
+pub struct Endpoints {
+    /// Where consent is asked for.
+    pub authorization: Url,
+    /// Where codes are exchanged.
+    pub token: Url,
+    /// Where refresh tokens are exchanged; mostly the same.
+    pub refresh: Url,
+    /// Where tokens are revoked, if anywhere.
+    pub revocation: Option<Url>,
+}
+
+impl AuthorizationServer {
+    /// The endpoints for a connection with these parameters.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidTemplate`] if a parameter is missing or does not fit. Neither can happen to parameters
+    /// that [`complete_parameters`](Self::complete_parameters) returned and a server that was validated.
+    pub fn endpoints(&self, parameters: &Parameters) -> Result<Endpoints, InvalidTemplate> {
+        let url = |template: &str| Template::parse(template)?.expand(parameters);
+        let token = url(&self.token_endpoint)?;
+        Ok(Endpoints {
+            authorization: url(&self.authorization_endpoint)?,
+            refresh: match &self.refresh_endpoint {
+                Some(endpoint) => url(endpoint)?,
+                None => token.clone(),
+            },
+            token,
+            revocation: match &self.revocation {
+                Revocation::Endpoint { url: endpoint, .. } => Some(url(endpoint)?),
+                Revocation::ByUser { .. } | Revocation::Unsupported => None,
+            },
+        })
+    }
+}
+
 #[cfg(feature = "serde")]
 mod defaults {
     //! What a descriptor from a file means where it is silent: the same as [`AuthorizationServer::new`](super::AuthorizationServer::new).
@@ -153,5 +203,65 @@ mod defaults {
     }
     pub(super) const fn issuer_policy() -> IssuerPolicy {
         IssuerPolicy::MatchIfPresent
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gitlab() -> AuthorizationServer {
+        let mut server = AuthorizationServer::new(
+            ServerId::new("gitlab").unwrap(),
+            "{base_url}/oauth/authorize",
+            "{base_url}/oauth/token",
+        );
+        server.revocation = Revocation::ByUser {
+            url: "{base_url}/profile".into(),
+        };
+        server
+    }
+
+    #[test]
+    fn codes_and_refresh_tokens_go_to_the_token_endpoint_unless_the_server_says_otherwise() {
+        let parameters = Parameters::from([("base_url".into(), "https://git.example/lab".into())]);
+        let mut server = gitlab();
+        let endpoints = server.endpoints(&parameters).unwrap();
+        assert_eq!(
+            endpoints.authorization.as_str(),
+            "https://git.example/lab/oauth/authorize"
+        );
+        assert_eq!(endpoints.token, endpoints.refresh);
+        assert_eq!(endpoints.revocation, None);
+
+        server.refresh_endpoint = Some("{base_url}/oauth/refresh".into());
+        let endpoints = server.endpoints(&parameters).unwrap();
+        assert_eq!(endpoints.token.path(), "/lab/oauth/token");
+        assert_eq!(endpoints.refresh.path(), "/lab/oauth/refresh");
+        assert_eq!(
+            server.endpoints(&Parameters::new()),
+            Err(InvalidTemplate::Missing("base_url".into()))
+        );
+    }
+
+    #[cfg(feature = "serde")]
+    #[test]
+    fn a_silent_file_means_the_defaults_and_durations_are_seconds() {
+        let text = r#"{"id":"acme","authorization_endpoint":"https://a.example/a",
+            "token_endpoint":"https://a.example/t","refresh_token_idle":7776000,"rotation":{"grace":60}}"#;
+        let server: AuthorizationServer = serde_json::from_str(text).unwrap();
+        let mut expected = AuthorizationServer::new(
+            ServerId::new("acme").unwrap(),
+            "https://a.example/a",
+            "https://a.example/t",
+        );
+        expected.refresh_token_idle = Some(Duration::from_secs(7_776_000));
+        expected.rotation = RotationClass::Grace(Duration::from_secs(60));
+        assert_eq!(server, expected);
+        let text = serde_json::to_string(&server).unwrap();
+        assert_eq!(
+            serde_json::from_str::<AuthorizationServer>(&text).unwrap(),
+            expected
+        );
     }
 }

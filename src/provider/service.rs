@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{ProviderId, Scopes, ServerId};
-use crate::provider::{Pointer, TokenHeader};
+use url::Url;
+
+use crate::model::{Parameters, ProviderId, Scopes, ServerId};
+use crate::provider::template::is_clean;
+use crate::provider::{Pointer, Template, TokenHeader};
 
 /// A service that can be connected, as data.
 ///
@@ -65,13 +68,87 @@ impl Provider {
     }
 }
 
+impl Provider {
+    /// Whether the access token of a connection with these parameters may be sent to `url`.
+    ///
+    /// The URL must be https (http only where the descriptor itself names a loopback origin), have the very
+    /// scheme, host and port of an [`ApiHost`], no user, and a path under its prefix, whole segments compared.
+    /// Paths in which some server may find a dot segment (`..%2f`, `%252e%252e`, `..;`) are refused.
+    #[must_use]
+    pub fn allows(&self, url: &Url, parameters: &Parameters) -> bool {
+        is_clean(url)
+            && stays_below(url)
+            && self.api_hosts.iter().any(|host| {
+                let Some(origin) = expand(&host.origin, parameters) else {
+                    return false;
+                };
+                origin.origin() == url.origin()
+                    && strip_segments(url.path(), origin.path())
+                        .is_some_and(|rest| strip_segments(rest, &host.path_prefix).is_some())
+            })
+    }
+
+    /// Where the API begins for a connection with these parameters, if the descriptor says.
+    #[must_use]
+    pub fn api_base(&self, parameters: &Parameters) -> Option<Url> {
+        self.api_base.as_deref().and_then(|base| expand(base, parameters))
+    }
+
+    /// Where to ask whose account it is, if the descriptor says.
+    #[must_use]
+    pub fn account_url(&self, parameters: &Parameters) -> Option<Url> {
+        self.account
+            .as_ref()
+            .and_then(|account| expand(&account.url, parameters))
+    }
+}
+
+fn expand(template: &str, parameters: &Parameters) -> Option<Url> {
+    Template::parse(template).ok()?.expand(parameters).ok()
+}
+
+/// What is left of `path` below `prefix`, if `prefix` ends at a segment's end.
+fn strip_segments<'a>(path: &'a str, prefix: &str) -> Option<&'a str> {
+    let rest = path.strip_prefix(prefix.trim_end_matches('/'))?;
+    (rest.is_empty() || rest.starts_with('/')).then_some(rest)
+}
+
+/// Whether no reader of the path can find a dot segment in it. `Url` has resolved the plain and the encoded ones;
+/// a server may decode `%2f` and `%5c`, decode twice, or (Java) cut `;…` off before it resolves `..`.
+fn stays_below(url: &Url) -> bool {
+    let mut path = url.path().to_owned();
+    for _ in 0..3 {
+        path = decode(&path);
+    }
+    path.split(['/', '\\'])
+        .map(|segment| segment.split(';').next().unwrap_or(segment))
+        .all(|segment| segment != "." && segment != "..")
+}
+
+/// Decodes the `%` sequences that make up a dot segment or its ends; no other matters here.
+fn decode(path: &str) -> String {
+    let mut path = path.to_ascii_lowercase();
+    for (encoded, plain) in [
+        ("%2e", "."),
+        ("%2f", "/"),
+        ("%5c", "\\"),
+        ("%3b", ";"),
+        ("%25", "%"),
+    ] {
+        path = path.replace(encoded, plain);
+    }
+    path
+}
+
 /// A host that may receive the access token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct ApiHost {
-    /// The origin, such as `https://www.googleapis.com`; a template. A base URL with a path is cut to its origin.
+    /// The origin, such as `https://www.googleapis.com`; a template. Where a base URL brings a path,
+    /// that path is part of the prefix: a GitLab below `https://host/lab` gets no token of `https://host/other`.
     pub origin: String,
     /// The path must lie under this prefix, where one host serves several services. `/` allows all.
+    /// `/calendar/v3` allows `/calendar/v3` and `/calendar/v3/events`, not `/calendar/v30`.
     #[cfg_attr(feature = "serde", serde(default = "root"))]
     pub path_prefix: String,
 }
@@ -115,4 +192,94 @@ pub struct AccountEndpoint {
     /// The name for people; the first pointer that finds a string.
     #[cfg_attr(feature = "serde", serde(default))]
     pub label: Vec<Pointer>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn provider(hosts: Vec<ApiHost>) -> Provider {
+        Provider::new(
+            ProviderId::new("p").unwrap(),
+            ServerId::new("as").unwrap(),
+            "P",
+            hosts,
+        )
+    }
+
+    #[test]
+    fn the_token_goes_to_its_origin_and_path_alone() {
+        let provider = provider(vec![
+            ApiHost::origin("https://gmail.googleapis.com"),
+            ApiHost::under("https://www.googleapis.com", "/calendar/v3"),
+            ApiHost::origin("http://127.0.0.1:8080"),
+        ]);
+        for (url, allowed) in [
+            ("https://gmail.googleapis.com/gmail/v1/users/me", true),
+            ("https://gmail.googleapis.com", true),
+            (
+                "https://gmail.googleapis.com/projects/group%2Fproject/a..b/...",
+                true,
+            ),
+            ("https://GMAIL.googleapis.com:443/x?y=z", true),
+            ("https://www.googleapis.com/calendar/v3", true),
+            ("https://www.googleapis.com/calendar/v3/events?q=a%2Fb", true),
+            ("http://127.0.0.1:8080/x", true),
+            ("http://gmail.googleapis.com/", false),
+            ("https://gmail.googleapis.com:8443/", false),
+            ("https://gmail.googleapis.com.evil.tld/", false),
+            ("https://gmail.googleapis.com./", false),
+            ("https://evil.tld/gmail.googleapis.com", false),
+            ("https://gmail.googleapis.com@evil.tld/", false),
+            ("https://u@gmail.googleapis.com/", false),
+            ("https://www.googleapis.com/", false),
+            ("https://www.googleapis.com/calendar/v30", false),
+            ("https://www.googleapis.com/drive/v3", false),
+            ("https://www.googleapis.com/calendar/v3/../../drive/v3", false),
+            (
+                "https://www.googleapis.com/calendar/v3/%2e%2e/%2e%2e/drive",
+                false,
+            ),
+            ("https://www.googleapis.com/calendar/v3/..%2f..%2fdrive", false),
+            ("https://www.googleapis.com/calendar/v3/..%5cdrive", false),
+            ("https://www.googleapis.com/calendar/v3/%252e%252e/drive", false),
+            ("https://www.googleapis.com/calendar/v3/..;/drive", false),
+            ("https://www.googleapis.com//calendar/v3", false),
+            ("http://127.0.0.1:8081/x", false),
+            ("http://localhost:8080/x", false),
+            ("https://127.0.0.1:8080/x", false),
+            ("ftp://gmail.googleapis.com/", false),
+            ("data:text/plain,x", false),
+        ] {
+            let url = Url::parse(url).unwrap();
+            assert_eq!(provider.allows(&url, &Parameters::new()), allowed, "{url}");
+        }
+    }
+
+    #[test]
+    fn a_connections_base_url_decides_host_and_path() {
+        let mut provider = provider(vec![ApiHost::origin("{base_url}")]);
+        provider.api_base = Some("{base_url}/api/v4".into());
+        provider.account = Some(AccountEndpoint {
+            url: "{base_url}/api/v4/user".into(),
+            id: vec!["/id".into()],
+            email: vec![],
+            label: vec![],
+        });
+        let parameters = Parameters::from([("base_url".into(), "https://host.example/lab".into())]);
+        let allows = |url: &str| provider.allows(&Url::parse(url).unwrap(), &parameters);
+        assert!(allows("https://host.example/lab/api/v4/projects"));
+        assert!(!allows("https://host.example/other"));
+        assert!(!allows("https://host.example/lab2"));
+        assert!(!allows("https://gitlab.com/api/v4/projects"));
+        assert_eq!(
+            provider.api_base(&parameters).unwrap().as_str(),
+            "https://host.example/lab/api/v4"
+        );
+        assert_eq!(
+            provider.account_url(&parameters).unwrap().path(),
+            "/lab/api/v4/user"
+        );
+        assert_eq!(provider.api_base(&Parameters::new()), None);
+    }
 }

@@ -1,0 +1,154 @@
+//! Whose account was connected: one GET with the new access token.
+
+use http::Method;
+use http::header::{ACCEPT, HeaderValue};
+use serde_json::Value;
+use url::Url;
+
+use crate::http::{HttpRequest, HttpResponse};
+use crate::model::Account;
+use crate::protocol::bearer::bearer_header;
+use crate::protocol::token_request::RequestError;
+use crate::provider::{AccountEndpoint, Pointer, Provider, is_clean};
+use crate::secret::AccessToken;
+
+/// The longest value that is kept, in bytes.
+const MAX_LEN: usize = 512;
+
+/// The request that asks whose account it is.
+///
+/// # Errors
+///
+/// [`RequestError`] if the URL is not https, or the token does not fit the header.
+pub fn account_request(
+    provider: &Provider,
+    url: &Url,
+    access_token: &AccessToken,
+) -> Result<HttpRequest, RequestError> {
+    if !is_clean(url) {
+        return Err(RequestError::Endpoint);
+    }
+    let (name, value) = bearer_header(&provider.token_header, access_token);
+    HttpRequest::new(Method::GET, url.clone())
+        .with_header(ACCEPT, HeaderValue::from_static("application/json"))
+        .with_secret_header(name, value)
+        .map_err(|_| RequestError::Header)
+}
+
+/// The account that the answer names, if it is a 2xx with an id where the descriptor says.
+///
+/// Values longer than 512 bytes or with control characters are refused: an id is compared and an address is shown.
+#[must_use]
+pub fn parse_account(endpoint: &AccountEndpoint, response: &HttpResponse) -> Option<Account> {
+    if !response.status.is_success() {
+        return None;
+    }
+    let body: Value = serde_json::from_slice(response.body.as_bytes()).ok()?;
+    Some(Account {
+        id: find(&body, &endpoint.id)?,
+        email: find(&body, &endpoint.email),
+        label: find(&body, &endpoint.label),
+    })
+}
+
+/// What the first pointer that finds a usable string or number finds.
+fn find(body: &Value, pointers: &[Pointer]) -> Option<String> {
+    pointers.iter().find_map(|pointer| {
+        let text = match body.pointer(pointer)? {
+            Value::String(text) => text.clone(),
+            Value::Number(number) => number.to_string(),
+            _ => return None,
+        };
+        let is_usable = !text.is_empty()
+            && text.len() <= MAX_LEN
+            && !text
+                .chars()
+                .any(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}'));
+        is_usable.then_some(text)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::provider::catalog;
+    use http::StatusCode;
+    use http::header::AUTHORIZATION;
+
+    fn account(status: u16, body: &str) -> Option<(String, Option<String>, Option<String>)> {
+        let pointers = |list: &[&str]| list.iter().map(|&pointer| pointer.into()).collect();
+        let endpoint = AccountEndpoint {
+            url: "https://api.test/me".into(),
+            id: pointers(&["/account_id", "/user/id"]),
+            email: pointers(&["/mail", "/upn"]),
+            label: pointers(&["/name"]),
+        };
+        let response = HttpResponse::new(StatusCode::from_u16(status).unwrap(), body);
+        let account = parse_account(&endpoint, &response)?;
+        Some((account.id, account.email, account.label))
+    }
+
+    #[test]
+    fn the_first_usable_value_counts() {
+        let some = |id: &str, email: Option<&str>, label: Option<&str>| {
+            Some((id.into(), email.map(Into::into), label.map(Into::into)))
+        };
+        let long = format!(r#"{{"account_id":"{}"}}"#, "x".repeat(513));
+        for (status, body, expected) in [
+            (
+                200,
+                r#"{"account_id":"a","mail":"m@x","name":"N"}"#,
+                some("a", Some("m@x"), Some("N")),
+            ),
+            (
+                200,
+                r#"{"user":{"id":42},"mail":null,"upn":"u@x"}"#,
+                some("42", Some("u@x"), None),
+            ),
+            (
+                200,
+                r#"{"account_id":"","user":{"id":"b"}}"#,
+                some("b", None, None),
+            ),
+            (
+                200,
+                r#"{"account_id":"a","name":"x\u001b[31m"}"#,
+                some("a", None, None),
+            ),
+            (
+                200,
+                r#"{"account_id":18446744073709551615}"#,
+                some("18446744073709551615", None, None),
+            ),
+            (200, r#"{"account_id":true}"#, None),
+            (200, r#"{"account_id":"a\nb"}"#, None),
+            (200, &long, None),
+            (200, r#"{"mail":"m@x"}"#, None),
+            (200, "[]", None),
+            (200, "<html>", None),
+            (401, r#"{"account_id":"a"}"#, None),
+        ] {
+            assert_eq!(account(status, body), expected, "{status} {body:.60}");
+        }
+    }
+
+    #[test]
+    fn the_request_carries_the_token_in_the_descriptors_header() {
+        let url = Url::parse("https://api.test/me?a=b").unwrap();
+        let mut provider = catalog::gmail();
+        let token = AccessToken::new("at");
+        let request = account_request(&provider, &url, &token).unwrap();
+        assert_eq!(request.headers[AUTHORIZATION], "Bearer at");
+        assert!(request.headers[AUTHORIZATION].is_sensitive());
+        provider.token_header.name = "x-token".into();
+        provider.token_header.prefix = String::new();
+        let request = account_request(&provider, &url, &token).unwrap();
+        assert_eq!(request.headers["x-token"], "at");
+        assert!(!request.headers.contains_key(AUTHORIZATION));
+        let http = Url::parse("http://api.test/me").unwrap();
+        assert_eq!(
+            account_request(&provider, &http, &token).unwrap_err(),
+            RequestError::Endpoint
+        );
+    }
+}

@@ -1,0 +1,292 @@
+//! The body of an answer from a token endpoint, whatever form it takes.
+
+use std::time::Duration;
+
+use http::header::CONTENT_TYPE;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use zeroize::Zeroizing;
+
+use crate::http::HttpResponse;
+use crate::model::{Scope, Scopes};
+use crate::protocol::form::pairs;
+
+/// What is kept of the body. Everything else in it is ignored.
+#[derive(Default)]
+pub(super) struct Answer {
+    pub(super) access_token: Option<Zeroizing<String>>,
+    pub(super) refresh_token: Option<Zeroizing<String>>,
+    pub(super) id_token: Option<Zeroizing<String>>,
+    pub(super) token_type: Option<Zeroizing<String>>,
+    pub(super) expires_in: Option<Duration>,
+    pub(super) scopes: Option<Scopes>,
+    /// The error code. Empty where the body says that there is an error and not which.
+    pub(super) error: Option<Zeroizing<String>>,
+}
+
+/// The members, each left where it stands in the body: nothing is copied until it is known to be wanted.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Members<'a> {
+    #[serde(borrow)]
+    access_token: Option<&'a RawValue>,
+    #[serde(borrow)]
+    refresh_token: Option<&'a RawValue>,
+    #[serde(borrow)]
+    id_token: Option<&'a RawValue>,
+    #[serde(borrow)]
+    token_type: Option<&'a RawValue>,
+    #[serde(borrow)]
+    expires_in: Option<&'a RawValue>,
+    #[serde(borrow)]
+    scope: Option<&'a RawValue>,
+    #[serde(borrow)]
+    error: Option<&'a RawValue>,
+    // Errors in the manner of Fitbit, of ClickUp, of Slack.
+    #[serde(borrow)]
+    errors: Option<&'a RawValue>,
+    #[serde(borrow)]
+    err: Option<&'a RawValue>,
+    #[serde(borrow, rename = "ECODE")]
+    ecode: Option<&'a RawValue>,
+    #[serde(borrow)]
+    ok: Option<&'a RawValue>,
+}
+
+/// A nested error object.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct ErrorMembers<'a> {
+    #[serde(borrow, rename = "errorType")]
+    error_type: Option<&'a RawValue>,
+    #[serde(borrow)]
+    code: Option<&'a RawValue>,
+    #[serde(borrow, rename = "type")]
+    kind: Option<&'a RawValue>,
+}
+
+impl Answer {
+    /// Reads the body: a JSON object, or a form where the content type says so. `None` if it is neither.
+    pub(super) fn read(response: &HttpResponse) -> Option<Self> {
+        let body = response.body.as_bytes();
+        let is_object = body.trim_ascii_start().starts_with(b"{");
+        if is_object {
+            // Some servers call their JSON `text/plain` or `text/html`.
+            serde_json::from_slice(body).ok().map(Self::from_members)
+        } else if is_form(response) {
+            Self::from_form(body)
+        } else {
+            None
+        }
+    }
+
+    fn from_members(members: Members<'_>) -> Self {
+        Self {
+            error: error(&members),
+            access_token: members.access_token.and_then(text),
+            refresh_token: members.refresh_token.and_then(text),
+            id_token: members.id_token.and_then(text),
+            token_type: members.token_type.and_then(text),
+            expires_in: members.expires_in.and_then(|raw| seconds(raw.get())),
+            scopes: members.scope.and_then(scopes),
+        }
+    }
+
+    /// The same from a form. `None` if a member comes twice: which one counts would be a guess.
+    fn from_form(body: &[u8]) -> Option<Self> {
+        let mut answer = Self::default();
+        let mut seen = Vec::new();
+        for (name, value) in pairs(body) {
+            if value.is_empty() {
+                continue;
+            }
+            match name.as_str() {
+                "access_token" => answer.access_token = Some(value),
+                "refresh_token" => answer.refresh_token = Some(value),
+                "id_token" => answer.id_token = Some(value),
+                "token_type" => answer.token_type = Some(value),
+                "expires_in" => answer.expires_in = seconds(&value),
+                "scope" => answer.scopes = split(&value),
+                "error" => answer.error = Some(value),
+                _ => continue,
+            }
+            if seen.contains(&name) {
+                return None;
+            }
+            seen.push(name);
+        }
+        (!seen.is_empty()).then_some(answer)
+    }
+}
+
+fn is_form(response: &HttpResponse) -> bool {
+    response
+        .headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split(';').next())
+        .map(str::trim)
+        .is_some_and(|media_type| {
+            media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded")
+                || media_type.eq_ignore_ascii_case("text/plain")
+        })
+}
+
+/// The error code, if the body says that there is an error.
+fn error(members: &Members<'_>) -> Option<Zeroizing<String>> {
+    let says_no = |raw: &&RawValue| !matches!(raw.get(), "null" | "false" | "\"\"" | "[]" | "{}" | "0");
+    if let Some(raw) = members.error.filter(says_no) {
+        return Some(code(raw));
+    }
+    if let Some(raw) = members.errors.filter(says_no) {
+        let first = serde_json::from_str::<Vec<&RawValue>>(raw.get()).ok();
+        let first = first.and_then(|errors| errors.first().copied());
+        return Some(first.map(code).unwrap_or_default());
+    }
+    if members.err.filter(says_no).is_some() {
+        return Some(members.ecode.and_then(text).unwrap_or_default());
+    }
+    let failed = members.ok.is_some_and(|ok| ok.get() == "false");
+    failed.then(Zeroizing::default)
+}
+
+/// The code of an error that is a string or an object.
+fn code(raw: &RawValue) -> Zeroizing<String> {
+    if let Some(code) = text(raw) {
+        return code;
+    }
+    let members: ErrorMembers<'_> = serde_json::from_str(raw.get()).unwrap_or_default();
+    [members.error_type, members.code, members.kind]
+        .into_iter()
+        .flatten()
+        .find_map(text)
+        .unwrap_or_default()
+}
+
+/// The text of a JSON string that is not empty.
+///
+/// Unescaped here: the parser would do it in a buffer that is not wiped, and servers do write `\/` in tokens.
+fn text(raw: &RawValue) -> Option<Zeroizing<String>> {
+    let inner = raw.get().strip_prefix('"')?.strip_suffix('"')?;
+    // No escape is shorter than what it stands for, so the buffer never moves.
+    let mut text = Zeroizing::new(String::with_capacity(inner.len()));
+    let mut rest = inner;
+    while let Some((plain, escaped)) = rest.split_once('\\') {
+        text.push_str(plain);
+        let mut chars = escaped.chars();
+        match chars.next()? {
+            'b' => text.push('\u{8}'),
+            'f' => text.push('\u{c}'),
+            'n' => text.push('\n'),
+            'r' => text.push('\r'),
+            't' => text.push('\t'),
+            'u' => {
+                let (unit, after) = unit(chars.as_str())?;
+                let (decoded, after) = match unit {
+                    0xd800..=0xdbff => {
+                        let (low, after) = self::unit(after.strip_prefix("\\u")?)?;
+                        let pair = [unit, low];
+                        (char::decode_utf16(pair).next()?.ok()?, after)
+                    }
+                    _ => (char::from_u32(u32::from(unit))?, after),
+                };
+                text.push(decoded);
+                rest = after;
+                continue;
+            }
+            literal => text.push(literal),
+        }
+        rest = chars.as_str();
+    }
+    text.push_str(rest);
+    (!text.is_empty()).then_some(text)
+}
+
+/// Four hexadecimal digits and what follows.
+fn unit(text: &str) -> Option<(u16, &str)> {
+    let (digits, rest) = text.split_at_checked(4)?;
+    Some((u16::from_str_radix(digits, 16).ok()?, rest))
+}
+
+/// A lifetime in seconds: a number or a numeric string, whole or not. What is zero, negative, absurd or no number
+/// is unknown: servers write 0 for tokens that do not expire.
+fn seconds(text: &str) -> Option<Duration> {
+    /// Three thousand years; the largest in use is 315 360 000, ten years.
+    const ABSURD: f64 = 1e11;
+    let seconds: f64 = text.trim_matches('"').trim().parse().ok()?;
+    (seconds >= 1.0 && seconds < ABSURD).then(|| Duration::from_secs_f64(seconds.trunc()))
+}
+
+/// Scopes in a string, with spaces or commas, or in an array. Nothing named is nothing said.
+fn scopes(raw: &RawValue) -> Option<Scopes> {
+    if let Some(text) = text(raw) {
+        return split(&text);
+    }
+    let items: Vec<&RawValue> = serde_json::from_str(raw.get()).ok()?;
+    let scopes: Scopes = items
+        .into_iter()
+        .filter_map(text)
+        .filter_map(|scope| Scope::new(scope.as_str()).ok())
+        .collect();
+    (!scopes.is_empty()).then_some(scopes)
+}
+
+fn split(text: &str) -> Option<Scopes> {
+    let scopes: Scopes = text
+        .split([' ', ','])
+        .filter_map(|scope| Scope::new(scope).ok())
+        .collect();
+    (!scopes.is_empty()).then_some(scopes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn raw(json: &str) -> &RawValue {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn strings_are_unescaped_as_json_says() {
+        for (json, expected) in [
+            (r#""plain""#, Some("plain")),
+            (r#""a\/b\"c\\d""#, Some("a/b\"c\\d")),
+            (r#""\u0061\u00e9\ud83d\ude00z""#, Some("aé😀z")),
+            (r#""\b\f\n\r\t""#, Some("\u{8}\u{c}\n\r\t")),
+            (r#""\ud83dx""#, None),
+            (r#""""#, None),
+            ("12", None),
+            ("null", None),
+        ] {
+            assert_eq!(
+                text(raw(json)).as_ref().map(|text| text.as_str()),
+                expected,
+                "{json}"
+            );
+        }
+    }
+
+    #[test]
+    fn lifetimes_in_every_spelling() {
+        for (json, expected) in [
+            ("3600", Some(3600)),
+            ("\"3600\"", Some(3600)),
+            ("3599.7", Some(3599)),
+            ("3.6e3", Some(3600)),
+            ("315360000", Some(315_360_000)),
+            ("0", None),
+            ("-1", None),
+            ("1e400", None),
+            ("1e12", None),
+            ("\"NaN\"", None),
+            ("\"inf\"", None),
+            ("\"soon\"", None),
+            ("{}", None),
+            ("true", None),
+        ] {
+            let found = seconds(raw(json).get());
+            assert_eq!(found, expected.map(Duration::from_secs), "{json}");
+        }
+    }
+}

@@ -1,0 +1,347 @@
+//! The authorization request ([RFC 6749 §4.1.1](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.1)).
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use oauth2::basic::BasicClient;
+use oauth2::{AuthUrl, ClientId, CsrfToken, RedirectUrl};
+use ring::digest::{SHA256, digest};
+use url::Url;
+
+use crate::error::RandomUnavailable;
+use crate::model::Scopes;
+use crate::provider::{AuthorizationServer, Pkce, Provider};
+use crate::random;
+use crate::secret::{Binding, PkceVerifier, State};
+
+/// A new `state`: 256 random bits, with nothing about the user in them
+/// ([RFC 6749 §10.10](https://www.rfc-editor.org/rfc/rfc6749#section-10.10)).
+///
+/// # Errors
+///
+/// [`RandomUnavailable`] if the operating system has no random numbers.
+pub fn new_state() -> Result<State, RandomUnavailable> {
+    Ok(State::new(random::token_256()?.as_str()))
+}
+
+/// A new PKCE verifier: 256 random bits as 43 characters
+/// ([RFC 7636 §4.1](https://www.rfc-editor.org/rfc/rfc7636#section-4.1)).
+///
+/// # Errors
+///
+/// [`RandomUnavailable`] if the operating system has no random numbers.
+pub fn new_verifier() -> Result<PkceVerifier, RandomUnavailable> {
+    Ok(PkceVerifier::new(random::token_256()?.as_str()))
+}
+
+/// A new binding: what ties a consent to the browser that began it
+/// ([RFC 9700 §2.1](https://www.rfc-editor.org/rfc/rfc9700#section-2.1)).
+///
+/// # Errors
+///
+/// [`RandomUnavailable`] if the operating system has no random numbers.
+pub fn new_binding() -> Result<Binding, RandomUnavailable> {
+    Ok(Binding::new(random::token_256()?.as_str()))
+}
+
+/// The S256 challenge of a verifier ([RFC 7636 §4.2](https://www.rfc-editor.org/rfc/rfc7636#section-4.2)).
+///
+/// Not by `oauth2`: its verifier is a copy that is not wiped, and it panics on one of another length.
+fn challenge(verifier: &PkceVerifier) -> String {
+    URL_SAFE_NO_PAD.encode(digest(&SHA256, verifier.expose_secret().as_bytes()))
+}
+
+/// What the host may ask of the consent page.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Hints {
+    /// The account to be offered: an e-mail address or what the server takes for one
+    /// ([OpenID Connect §3.1.2.1](https://openid.net/specs/openid-connect-core-1_0.html#AuthRequest)).
+    pub login_hint: Option<String>,
+    /// What the page must or must not ask. Added to what the descriptor asks for.
+    pub prompt: Option<Prompt>,
+    /// How long ago the person may have signed in at most.
+    pub max_age: Option<Duration>,
+    /// The authentication classes wanted, separated by spaces
+    /// ([RFC 9470 §4](https://www.rfc-editor.org/rfc/rfc9470#section-4)).
+    pub acr_values: Option<String>,
+}
+
+/// What the consent page must or must not ask
+/// ([OpenID Connect §3.1.2.1](https://openid.net/specs/openid-connect-core-1_0.html#AuthRequest)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Prompt {
+    /// Ask nothing: fail if something would have to be asked. Stands alone, whatever the descriptor says.
+    None,
+    /// Ask to sign in again.
+    Login,
+    /// Ask for consent again.
+    Consent,
+    /// Ask which account.
+    SelectAccount,
+}
+
+impl Prompt {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Login => "login",
+            Self::Consent => "consent",
+            Self::SelectAccount => "select_account",
+        }
+    }
+
+    /// This one beside those that the descriptor asks for.
+    fn beside(self, others: Option<&str>) -> String {
+        let others = others.filter(|_| self != Self::None).unwrap_or("");
+        let mut prompts: Vec<&str> = others.split(' ').filter(|prompt| !prompt.is_empty()).collect();
+        if !prompts.contains(&self.as_str()) {
+            prompts.push(self.as_str());
+        }
+        prompts.join(" ")
+    }
+}
+
+/// An authorization request ([RFC 6749 §4.1.1](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.1)):
+/// `response_type=code`, always.
+#[derive(Debug, Clone, Copy)]
+#[allow(clippy::exhaustive_structs, reason = "plain data")]
+pub struct AuthorizationRequest<'a> {
+    /// The server.
+    pub server: &'a AuthorizationServer,
+    /// The provider.
+    pub provider: &'a Provider,
+    /// The server's authorization endpoint, filled in.
+    pub endpoint: &'a Url,
+    /// The host's client id.
+    pub client_id: &'a str,
+    /// Where the browser comes back to.
+    pub redirect_uri: &'a str,
+    /// What is asked for.
+    pub scopes: &'a Scopes,
+    /// What ties the callback to this request.
+    pub state: &'a State,
+    /// What ties the code to this request. Used iff the server takes PKCE.
+    pub verifier: Option<&'a PkceVerifier>,
+    /// What the host may ask of the page.
+    pub hints: &'a Hints,
+}
+
+impl AuthorizationRequest<'_> {
+    /// The URL to send the browser to. The endpoint's own query is kept, each parameter comes once, empty ones are
+    /// left out ([RFC 6749 §3.1](https://www.rfc-editor.org/rfc/rfc6749#section-3.1)).
+    ///
+    /// # Security
+    ///
+    /// It has the `state` in it: show it to the person who began the consent and to nobody else, and do
+    /// not hand it to a shell to be opened.
+    #[must_use]
+    pub fn url(&self) -> Url {
+        let added = self.added();
+        let client = BasicClient::new(ClientId::new(self.client_id.to_owned()))
+            .set_auth_uri(AuthUrl::from_url(self.bare_endpoint(&added)));
+        let mut request = client.authorize_url(|| CsrfToken::new(self.state.expose_secret().to_owned()));
+        match RedirectUrl::new(self.redirect_uri.to_owned()) {
+            Ok(redirect_uri) => request = request.set_redirect_uri(Cow::Owned(redirect_uri)),
+            // No registration with such a URI passes validation; if one did, the server's refusal is right.
+            Err(_) => request = request.add_extra_param("redirect_uri", self.redirect_uri),
+        }
+        for (name, value) in &added {
+            request = request.add_extra_param(*name, value.as_ref());
+        }
+        request.url().0
+    }
+
+    /// Every parameter but those that `oauth2` writes, without the empty ones.
+    fn added(&self) -> BTreeMap<&str, Cow<'_, str>> {
+        let mut added: BTreeMap<&str, Cow<'_, str>> = BTreeMap::new();
+        let described = [
+            &self.server.authorization_parameters,
+            &self.provider.authorization_parameters,
+        ];
+        for (name, value) in described.into_iter().flatten() {
+            added.insert(name, Cow::Borrowed(value));
+        }
+        if let Some(prompt) = self.hints.prompt {
+            let prompt = prompt.beside(added.get("prompt").map(AsRef::as_ref));
+            added.insert("prompt", Cow::Owned(prompt));
+        }
+        if let Some(hint) = &self.hints.login_hint {
+            added.insert("login_hint", Cow::Borrowed(hint));
+        }
+        if let Some(age) = self.hints.max_age {
+            added.insert("max_age", Cow::Owned(age.as_secs().to_string()));
+        }
+        if let Some(classes) = &self.hints.acr_values {
+            added.insert("acr_values", Cow::Borrowed(classes));
+        }
+        // Here and not by `oauth2`, which knows no separator but the space.
+        added.insert(
+            "scope",
+            Cow::Owned(self.scopes.join(&self.server.scope_separator)),
+        );
+        if let (Pkce::S256, Some(verifier)) = (self.server.pkce, self.verifier) {
+            added.insert("code_challenge", Cow::Owned(challenge(verifier)));
+            added.insert("code_challenge_method", Cow::Borrowed("S256"));
+        }
+        added.retain(|_, value| !value.is_empty());
+        added
+    }
+
+    /// The endpoint, without what this request sets itself in its query.
+    fn bare_endpoint(&self, added: &BTreeMap<&str, Cow<'_, str>>) -> Url {
+        const WRITTEN: [&str; 4] = ["response_type", "client_id", "state", "redirect_uri"];
+        let set_here = |name: &str| added.contains_key(name) || WRITTEN.contains(&name);
+        let mut endpoint = self.endpoint.clone();
+        if self.endpoint.query_pairs().any(|(name, _)| set_here(&name)) {
+            endpoint.set_query(None);
+            let kept = self.endpoint.query_pairs().filter(|(name, _)| !set_here(name));
+            endpoint.query_pairs_mut().extend_pairs(kept);
+        }
+        endpoint
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::model::ServerId;
+    use crate::provider::catalog;
+
+    fn build(server: &AuthorizationServer, provider: &Provider, endpoint: &str, hints: &Hints) -> Url {
+        AuthorizationRequest {
+            server,
+            provider,
+            endpoint: &Url::parse(endpoint).unwrap(),
+            client_id: "client",
+            redirect_uri: "https://app.test/cb?x=1",
+            scopes: &"b a".parse().unwrap(),
+            state: &State::new("st&te"),
+            verifier: Some(&PkceVerifier::new("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk")),
+            hints,
+        }
+        .url()
+    }
+
+    /// The query as a map; a name that comes twice fails the test.
+    fn query(url: &Url) -> BTreeMap<String, String> {
+        let mut map = BTreeMap::new();
+        for (name, value) in url.query_pairs() {
+            assert!(
+                map.insert(name.clone().into_owned(), value.into_owned())
+                    .is_none(),
+                "{name}"
+            );
+        }
+        map
+    }
+
+    fn plain() -> AuthorizationServer {
+        let id = ServerId::new("as").unwrap();
+        AuthorizationServer::new(id, "https://as.test/a", "https://as.test/t")
+    }
+
+    #[test]
+    fn the_challenge_is_that_of_rfc_7636_appendix_b() {
+        assert_eq!(
+            challenge(&PkceVerifier::new("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk")),
+            "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
+        );
+    }
+
+    #[test]
+    fn a_plain_request_has_these_parameters_and_no_other() {
+        let url = build(
+            &plain(),
+            &catalog::gmail(),
+            "https://as.test/a?p=B2C_1",
+            &Hints::default(),
+        );
+        let expected = [
+            ("client_id", "client"),
+            ("code_challenge", "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"),
+            ("code_challenge_method", "S256"),
+            ("p", "B2C_1"),
+            ("redirect_uri", "https://app.test/cb?x=1"),
+            ("response_type", "code"),
+            ("scope", "a b"),
+            ("state", "st&te"),
+        ];
+        let expected: BTreeMap<_, _> = expected.map(|(name, value)| (name.into(), value.into())).into();
+        assert_eq!(query(&url), expected);
+        assert_eq!(url.as_str().split('?').next(), Some("https://as.test/a"));
+    }
+
+    #[test]
+    fn descriptors_change_what_they_say_and_hints_add_to_it() {
+        let mut server = plain();
+        server.pkce = Pkce::Refused;
+        server.scope_separator = ",".into();
+        server
+            .authorization_parameters
+            .insert("prompt".into(), "consent".into());
+        server
+            .authorization_parameters
+            .insert("audience".into(), String::new());
+        let mut provider = catalog::gmail();
+        provider
+            .authorization_parameters
+            .insert("audience".into(), "api".into());
+        provider
+            .authorization_parameters
+            .insert("empty".into(), String::new());
+        let mut hints = Hints {
+            login_hint: Some("a@b.test".into()),
+            prompt: Some(Prompt::SelectAccount),
+            max_age: Some(Duration::from_secs(60)),
+            acr_values: Some(String::new()),
+        };
+        let endpoint = "https://as.test/a?prompt=login&keep=1";
+        let found = query(&build(&server, &provider, endpoint, &hints));
+        for (name, value) in [
+            ("scope", Some("a,b")),
+            ("prompt", Some("consent select_account")),
+            ("audience", Some("api")),
+            ("login_hint", Some("a@b.test")),
+            ("max_age", Some("60")),
+            ("keep", Some("1")),
+            ("acr_values", None),
+            ("empty", None),
+            ("code_challenge", None),
+            ("code_challenge_method", None),
+        ] {
+            assert_eq!(found.get(name).map(String::as_str), value, "{name}");
+        }
+        hints.prompt = Some(Prompt::None);
+        assert_eq!(
+            query(&build(&server, &provider, endpoint, &hints))["prompt"],
+            "none"
+        );
+        hints.prompt = Some(Prompt::Consent);
+        assert_eq!(
+            query(&build(&server, &provider, endpoint, &hints))["prompt"],
+            "consent"
+        );
+    }
+
+    #[test]
+    fn states_verifiers_and_bindings_are_fresh_each_time() {
+        let (one, other) = (new_verifier().unwrap(), new_verifier().unwrap());
+        assert_eq!(one.expose_secret().len(), 43);
+        assert_ne!(one.expose_secret(), other.expose_secret());
+        assert_ne!(
+            new_state().unwrap().expose_secret(),
+            new_state().unwrap().expose_secret()
+        );
+        assert_ne!(
+            new_binding().unwrap().expose_secret(),
+            new_binding().unwrap().expose_secret()
+        );
+    }
+}

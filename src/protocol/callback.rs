@@ -1,0 +1,378 @@
+//! The authorization response ([RFC 6749 §4.1.2](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.2)).
+
+use std::fmt;
+
+use url::form_urlencoded;
+
+use crate::provider::IssuerPolicy;
+use crate::secret::{AuthorizationCode, State};
+
+/// The longest callback that is read, in bytes. Codes of several kilobytes exist.
+const MAX_LEN: usize = 64 * 1024;
+
+/// What the authorization server sent back through the browser.
+///
+/// Nothing in it is trusted yet: the `state` has to be known, the acting user and the browser have to be those
+/// who began, and the issuer has to match, before the code is used.
+pub struct AuthorizationResponse {
+    state: State,
+    issuer: Option<String>,
+    outcome: Outcome,
+}
+
+/// What the authorization server decided.
+#[derive(Debug)]
+#[allow(clippy::exhaustive_enums, reason = "RFC 6749 knows no third outcome")]
+pub enum Outcome {
+    /// A code, to be exchanged once.
+    Code(AuthorizationCode),
+    /// No code.
+    Error(AuthorizationError),
+}
+
+/// Why a callback is not one. Holds nothing of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CallbackError {
+    /// A parameter that must come once comes twice ([RFC 6749 §3.1](https://www.rfc-editor.org/rfc/rfc6749#section-3.1)).
+    #[error("the callback has more than one \"{0}\"")]
+    DuplicateParameter(&'static str),
+    /// There is no `state`: nothing says who asked for it.
+    #[error("the callback has no \"state\"")]
+    MissingState,
+    /// There is neither a code nor an error.
+    #[error("the callback has neither \"code\" nor \"error\"")]
+    MissingCode,
+    /// It is longer than 64 KiB.
+    #[error("the callback is longer than 64 KiB")]
+    TooLong,
+    /// It has both a code and an error, or no query at all.
+    #[error("the callback is not an authorization response")]
+    Malformed,
+}
+
+/// Why the server gave no code ([RFC 6749 §4.1.2.1](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.2.1) and
+/// [OpenID Connect §3.1.2.6](https://openid.net/specs/openid-connect-core-1_0.html#AuthError)). The server's own
+/// words are dropped: they are whatever stood in a URL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AuthorizationError {
+    /// The person, or the server for them, said no.
+    #[error("access was denied")]
+    AccessDenied,
+    /// The request was malformed. The operator's to mend.
+    #[error("the provider refuses the request")]
+    InvalidRequest,
+    /// The client may not ask in this way. The operator's to mend.
+    #[error("the provider does not allow this client to ask")]
+    UnauthorizedClient,
+    /// The server gives no codes. The operator's to mend.
+    #[error("the provider does not support the response type")]
+    UnsupportedResponseType,
+    /// A scope is unknown or not allowed for this client.
+    #[error("the provider refuses the scopes")]
+    InvalidScope,
+    /// The server has an error of its own.
+    #[error("the provider has an error of its own")]
+    ServerError,
+    /// The server is overloaded or under maintenance.
+    #[error("the provider is temporarily unavailable")]
+    TemporarilyUnavailable,
+    /// The person must be asked for consent, and the request said not to ask.
+    #[error("the provider needs to ask for consent")]
+    ConsentRequired,
+    /// The person must sign in, and the request said not to ask.
+    #[error("the provider needs the person to sign in")]
+    LoginRequired,
+    /// The person must be asked something, and the request said not to ask.
+    #[error("the provider needs to ask something")]
+    InteractionRequired,
+    /// The resource is unknown ([RFC 8707 §2](https://www.rfc-editor.org/rfc/rfc8707#section-2)). The operator's to mend.
+    #[error("the provider does not know the resource")]
+    InvalidTarget,
+    /// A code of the server's own.
+    #[error("the provider gave no authorization")]
+    Other,
+}
+
+impl AuthorizationError {
+    fn from_code(code: &str) -> Self {
+        match code {
+            "access_denied" => Self::AccessDenied,
+            "invalid_request" => Self::InvalidRequest,
+            "unauthorized_client" => Self::UnauthorizedClient,
+            "unsupported_response_type" => Self::UnsupportedResponseType,
+            "invalid_scope" => Self::InvalidScope,
+            "server_error" => Self::ServerError,
+            "temporarily_unavailable" => Self::TemporarilyUnavailable,
+            "consent_required" => Self::ConsentRequired,
+            "login_required" => Self::LoginRequired,
+            "interaction_required" => Self::InteractionRequired,
+            "invalid_target" => Self::InvalidTarget,
+            _ => Self::Other,
+        }
+    }
+
+    /// Whether asking again later may do.
+    #[must_use]
+    pub const fn is_retryable(self) -> bool {
+        matches!(self, Self::ServerError | Self::TemporarilyUnavailable)
+    }
+}
+
+impl AuthorizationResponse {
+    /// Reads a callback: the full URL, its path and query, or its query alone, with or without the `?`.
+    ///
+    /// Parameters that are not known are ignored, as RFC 6749 wants. A response with both a code and an error is
+    /// malformed: no server writes it, and nothing is consumed by refusing it.
+    ///
+    /// # Errors
+    ///
+    /// [`CallbackError`] says what is missing or comes twice.
+    pub fn parse(callback: &str) -> Result<Self, CallbackError> {
+        let callback = callback.trim();
+        if callback.len() > MAX_LEN {
+            return Err(CallbackError::TooLong);
+        }
+        let query = query_of(callback).ok_or(CallbackError::Malformed)?;
+        let (mut code, mut state, mut issuer, mut error) = (None, None, None, None);
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            // The secret types wipe the owned string that they are given.
+            match name.as_ref() {
+                "code" => once(&mut code, "code", AuthorizationCode::new(value))?,
+                "state" => once(&mut state, "state", State::new(value))?,
+                "iss" => once(&mut issuer, "iss", value.into_owned())?,
+                "error" => once(&mut error, "error", value)?,
+                _ => {}
+            }
+        }
+        let state = state
+            .filter(|state| !state.expose_secret().is_empty())
+            .ok_or(CallbackError::MissingState)?;
+        let code = code.filter(|code| !code.expose_secret().is_empty());
+        let outcome = match (code, error.filter(|error| !error.is_empty())) {
+            (Some(code), None) => Outcome::Code(code),
+            (None, Some(error)) => Outcome::Error(AuthorizationError::from_code(&error)),
+            (Some(_), Some(_)) => return Err(CallbackError::Malformed),
+            (None, None) => return Err(CallbackError::MissingCode),
+        };
+        Ok(Self {
+            state,
+            issuer,
+            outcome,
+        })
+    }
+
+    /// A response whose code and state the host has read itself.
+    ///
+    /// # Security
+    ///
+    /// It has no issuer: use [`parse`](Self::parse) where there is a URL, so that an `iss` is compared.
+    #[must_use]
+    pub const fn new(code: AuthorizationCode, state: State) -> Self {
+        Self {
+            state,
+            issuer: None,
+            outcome: Outcome::Code(code),
+        }
+    }
+
+    /// What ties it to a request.
+    #[must_use]
+    pub const fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Who says that it answers ([RFC 9207 §2](https://www.rfc-editor.org/rfc/rfc9207#section-2)).
+    #[must_use]
+    pub fn issuer(&self) -> Option<&str> {
+        self.issuer.as_deref()
+    }
+
+    /// What the server decided.
+    #[must_use]
+    pub fn into_outcome(self) -> Outcome {
+        self.outcome
+    }
+}
+
+impl fmt::Debug for AuthorizationResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuthorizationResponse")
+            .field("outcome", &self.outcome)
+            .finish_non_exhaustive()
+    }
+}
+
+fn once<T>(slot: &mut Option<T>, name: &'static str, value: T) -> Result<(), CallbackError> {
+    match slot.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(CallbackError::DuplicateParameter(name)),
+    }
+}
+
+/// The query of a URL, of a path with a query, or of a query.
+fn query_of(callback: &str) -> Option<&str> {
+    let callback = callback.split('#').next().unwrap_or(callback);
+    // A colon or a slash before the first `=` is that of a scheme or a path: names have none.
+    let name_end = callback.find('=')?;
+    let before = &callback[..name_end];
+    if before.contains([':', '/', '?']) {
+        callback.split_once('?').map(|(_, query)| query)
+    } else {
+        Some(callback)
+    }
+}
+
+/// The response is not from the server that was asked: a mix-up or a forgery. Whatever else it says is void.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the callback does not come from the authorization server that was asked")]
+pub struct IssuerMismatch;
+
+/// Compares the response's issuer with the one that was asked, code point for code point
+/// ([RFC 9207 §2.4](https://www.rfc-editor.org/rfc/rfc9207#section-2.4)).
+///
+/// An issuer that must be there must be there with a code: servers that promise it leave it out of errors. Where the
+/// descriptor knows no issuer, there is nothing to compare with and one that is present is passed.
+///
+/// # Errors
+///
+/// [`IssuerMismatch`] if it is another, or is missing where the server promises it.
+pub fn check_issuer(
+    policy: IssuerPolicy,
+    expected: Option<&str>,
+    response: &AuthorizationResponse,
+) -> Result<(), IssuerMismatch> {
+    let matches = match (policy, response.issuer(), expected) {
+        (IssuerPolicy::Ignored, _, _) => true,
+        (IssuerPolicy::Required, None, _) => matches!(response.outcome, Outcome::Error(_)),
+        (IssuerPolicy::Required, Some(_), None) => false,
+        (IssuerPolicy::MatchIfPresent, None, _) | (IssuerPolicy::MatchIfPresent, Some(_), None) => true,
+        (_, Some(issuer), Some(expected)) => issuer == expected,
+    };
+    if matches { Ok(()) } else { Err(IssuerMismatch) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_a_path_and_a_query_give_the_same() {
+        for callback in [
+            "https://app.test/cb?code=c%2F1&state=s%26t&scope=a+b&authuser=0&hd=x",
+            "http://127.0.0.1:8080/cb?code=c%2F1&state=s%26t#",
+            "https://app.test/cb?x=1&code=c%2F1&state=s%26t",
+            "app:/cb?code=c%2F1&state=s%26t",
+            "/cb?code=c%2F1&state=s%26t",
+            "?code=c%2F1&state=s%26t",
+            "code=c%2F1&state=s%26t&session_state=q",
+            "  state=s%26t&code=c%2F1&error=\n",
+            "state=s%26t&code=c/1&return_to=https://evil.test/?a=b",
+        ] {
+            let response = AuthorizationResponse::parse(callback).expect(callback);
+            assert_eq!(response.state().expose_secret(), "s&t", "{callback}");
+            let Outcome::Code(code) = response.into_outcome() else {
+                panic!("{callback}");
+            };
+            assert_eq!(code.expose_secret(), "c/1", "{callback}");
+        }
+    }
+
+    #[test]
+    fn what_is_missing_or_comes_twice_is_refused() {
+        use CallbackError::{DuplicateParameter, Malformed, MissingCode, MissingState, TooLong};
+        let long = format!("code={}&state=s", "c".repeat(MAX_LEN));
+        for (callback, error) in [
+            ("code=a&code=b&state=s", DuplicateParameter("code")),
+            ("code=a&state=s&state=s", DuplicateParameter("state")),
+            ("code=a&state=s&iss=x&iss=x", DuplicateParameter("iss")),
+            ("error=a&error=b&state=s", DuplicateParameter("error")),
+            ("code=a&c%6Fde=b&state=s", DuplicateParameter("code")),
+            ("code=a", MissingState),
+            ("code=a&state=", MissingState),
+            ("error=access_denied", MissingState),
+            ("state=s", MissingCode),
+            ("state=s&code=", MissingCode),
+            ("state=s&code=a&error=access_denied", Malformed),
+            ("https://app.test/cb", Malformed),
+            ("https://app.test/cb#code=a&state=s", Malformed),
+            ("", Malformed),
+            (&long, TooLong),
+        ] {
+            assert_eq!(
+                AuthorizationResponse::parse(callback).unwrap_err(),
+                error,
+                "{callback:.60}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_code_of_two_kilobytes_is_no_surprise() {
+        let callback = format!("state=s&code={}", "c".repeat(2048));
+        assert!(AuthorizationResponse::parse(&callback).is_ok());
+    }
+
+    #[test]
+    fn error_codes_are_closed_and_free_text_is_dropped() {
+        use AuthorizationError as E;
+        for (code, expected, retryable) in [
+            ("access_denied", E::AccessDenied, false),
+            ("invalid_request", E::InvalidRequest, false),
+            ("unauthorized_client", E::UnauthorizedClient, false),
+            ("unsupported_response_type", E::UnsupportedResponseType, false),
+            ("invalid_scope", E::InvalidScope, false),
+            ("server_error", E::ServerError, true),
+            ("temporarily_unavailable", E::TemporarilyUnavailable, true),
+            ("consent_required", E::ConsentRequired, false),
+            ("login_required", E::LoginRequired, false),
+            ("interaction_required", E::InteractionRequired, false),
+            ("invalid_target", E::InvalidTarget, false),
+            ("m4rker%1B[31m", E::Other, false),
+        ] {
+            let callback = format!("state=s&error={code}&error_description=m4rker&error_uri=https://m4rker");
+            let response = AuthorizationResponse::parse(&callback).unwrap();
+            assert!(!format!("{response:?}").contains("m4rker"));
+            let Outcome::Error(error) = response.into_outcome() else {
+                panic!("{code}");
+            };
+            assert_eq!((error, error.is_retryable()), (expected, retryable), "{code}");
+            assert!(!error.to_string().contains("m4rker"));
+        }
+    }
+
+    #[test]
+    fn debug_shows_neither_code_nor_state_nor_issuer() {
+        let response = AuthorizationResponse::parse("code=m4rker&state=m4rker&iss=m4rker").unwrap();
+        assert!(!format!("{response:?}").contains("m4rker"));
+    }
+
+    #[test]
+    fn issuers_by_policy() {
+        use IssuerPolicy::{Ignored, MatchIfPresent, Required};
+        let expected = Some("https://as");
+        for (policy, expected, issuer, with_code, with_error) in [
+            (Required, expected, Some("https://as"), true, true),
+            (Required, expected, Some("https://as/"), false, false),
+            (Required, expected, None, false, true),
+            (Required, None, Some("https://as"), false, false),
+            (MatchIfPresent, expected, Some("https://as"), true, true),
+            (MatchIfPresent, expected, Some("https://AS"), false, false),
+            (MatchIfPresent, expected, Some("https://as:443"), false, false),
+            (MatchIfPresent, expected, Some(""), false, false),
+            (MatchIfPresent, expected, None, true, true),
+            (MatchIfPresent, None, Some("https://as"), true, true),
+            (Ignored, expected, Some("https://evil"), true, true),
+        ] {
+            for (outcome, ok) in [("code=c", with_code), ("error=access_denied", with_error)] {
+                let issuer = issuer.map(|issuer| format!("&iss={issuer}")).unwrap_or_default();
+                let response = AuthorizationResponse::parse(&format!("{outcome}&state=s{issuer}")).unwrap();
+                let checked = check_issuer(policy, expected, &response);
+                assert_eq!(checked.is_ok(), ok, "{policy:?} {expected:?} {issuer} {outcome}");
+            }
+        }
+        let response = AuthorizationResponse::parse("code=c&state=s&iss=https%3A%2F%2Fas%252F").unwrap();
+        assert_eq!(response.issuer(), Some("https://as%2F"));
+    }
+}

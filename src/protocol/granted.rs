@@ -1,0 +1,109 @@
+//! Which scopes were granted ([RFC 6749 §3.3](https://www.rfc-editor.org/rfc/rfc6749#section-3.3)).
+
+use crate::model::{Scope, Scopes};
+use crate::provider::AuthorizationServer;
+
+/// The scopes that a connection has, in the spelling in which they were asked for.
+///
+/// Where the answer names none, those asked for were granted. A scope asked for counts as granted if the answer names
+/// it, with the server's prefix or in another case where the descriptor allows for it, or if the server never
+/// names it. Scopes that the answer names and nobody asked for are kept as they are.
+#[must_use]
+pub fn granted_scopes(server: &AuthorizationServer, requested: &Scopes, answered: Option<&Scopes>) -> Scopes {
+    let Some(answered) = answered else {
+        return requested.clone();
+    };
+    let unechoed = |scope: &Scope| {
+        server
+            .unechoed_scopes
+            .iter()
+            .any(|name| same(server, name, scope.as_str()))
+    };
+    let named = |scope: &Scope| {
+        answered
+            .iter()
+            .any(|other| same(server, other.as_str(), scope.as_str()))
+    };
+    let granted = requested.iter().filter(|scope| named(scope) || unechoed(scope));
+    let unasked = answered.iter().filter(|scope| {
+        !requested
+            .iter()
+            .any(|other| same(server, other.as_str(), scope.as_str()))
+    });
+    granted.chain(unasked).cloned().collect()
+}
+
+/// Whether two spellings are one scope at this server.
+fn same(server: &AuthorizationServer, one: &str, other: &str) -> bool {
+    let equal = |one: &str, other: &str| {
+        if server.scopes_ignore_case {
+            one.eq_ignore_ascii_case(other)
+        } else {
+            one == other
+        }
+    };
+    let bare = |scope: &str| -> usize {
+        let prefix = server.scope_prefix.as_deref().unwrap_or_default();
+        match scope.split_at_checked(prefix.len()) {
+            Some((start, rest)) if !rest.is_empty() && equal(start, prefix) => prefix.len(),
+            _ => 0,
+        }
+    };
+    equal(&one[bare(one)..], &other[bare(other)..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::provider::catalog;
+
+    #[test]
+    fn what_was_asked_for_and_answered() {
+        let (google, microsoft, todoist) =
+            (catalog::google(), catalog::microsoft(), catalog::todoist_server());
+        for (server, requested, answered, expected) in [
+            (&todoist, "a b", None, "a b"),
+            (&todoist, "a b", Some("a b"), "a b"),
+            (&todoist, "a b", Some("b"), "b"),
+            (&todoist, "a b", Some("A b"), "A b"),
+            (&todoist, "a", Some("a extra"), "a extra"),
+            (
+                &google,
+                "openid email https://www.googleapis.com/auth/gmail.modify",
+                Some("openid https://www.googleapis.com/auth/userinfo.email"),
+                "openid email https://www.googleapis.com/auth/userinfo.email",
+            ),
+            (
+                &microsoft,
+                "Mail.Read User.Read offline_access",
+                Some("https://graph.microsoft.com/mail.read user.read profile openid email"),
+                "Mail.Read User.Read offline_access profile openid email",
+            ),
+            (
+                &microsoft,
+                "Mail.Read Mail.Send",
+                Some("https://graph.microsoft.com/Mail.Read"),
+                "Mail.Read",
+            ),
+            (
+                &microsoft,
+                "https://graph.microsoft.com/Mail.Read",
+                Some("Mail.Read"),
+                "https://graph.microsoft.com/Mail.Read",
+            ),
+            (
+                &microsoft,
+                "Mail.Read",
+                Some("https://outlook.office.com/Mail.Read"),
+                "https://outlook.office.com/Mail.Read",
+            ),
+        ] {
+            let answered: Option<Scopes> = answered.map(|scopes| scopes.parse().unwrap());
+            assert_eq!(
+                granted_scopes(server, &requested.parse().unwrap(), answered.as_ref()),
+                expected.parse().unwrap(),
+                "{requested} / {answered:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! Token revocation ([RFC 7009](https://www.rfc-editor.org/rfc/rfc7009)).
+
+use std::time::Duration;
+
+use http::Method;
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use url::Url;
+
+use crate::http::{HttpRequest, HttpResponse};
+use crate::protocol::answer::Answer;
+use crate::protocol::client_auth::{Encoding, basic};
+use crate::protocol::form::Form;
+use crate::protocol::retry_after::retry_after;
+use crate::protocol::token_request::RequestError;
+use crate::provider::{
+    AuthorizationServer, ClientAuthentication, ClientRegistration, Revocation, RevocationAuth,
+    RevocationTokens, is_clean,
+};
+use crate::vault::Tokens;
+
+/// How a revocation ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RevocationVerdict {
+    /// The token is dead, or was none ([RFC 7009 §2.2](https://www.rfc-editor.org/rfc/rfc7009#section-2.2)).
+    Done,
+    /// The token lives; try again, after this time if the server gives one.
+    Later(Option<Duration>),
+    /// The server will not do it. The token may live: the person can end it at the provider.
+    Refused,
+}
+
+/// The requests that revoke what a connection holds, in the order in which to send them: the refresh token first, so that
+/// nothing new can be had while the access token is being revoked.
+///
+/// None where the server has no endpoint, or where it takes only a token that is not held.
+///
+/// # Errors
+///
+/// [`RequestError`] if the endpoint or the registration cannot be used.
+pub fn revocation_requests(
+    server: &AuthorizationServer,
+    registration: &ClientRegistration,
+    endpoint: Option<&Url>,
+    tokens: &Tokens,
+) -> Result<Vec<HttpRequest>, RequestError> {
+    let (
+        Some(endpoint),
+        Revocation::Endpoint {
+            authentication,
+            tokens: taken,
+            ..
+        },
+    ) = (endpoint, &server.revocation)
+    else {
+        return Ok(Vec::new());
+    };
+    if !is_clean(endpoint) {
+        return Err(RequestError::Endpoint);
+    }
+    let refresh = tokens
+        .refresh_token
+        .as_ref()
+        .map(|token| (token.expose_secret(), "refresh_token"));
+    let access = Some((tokens.access_token.expose_secret(), "access_token"));
+    let wanted = match taken {
+        RevocationTokens::Both => [refresh, access],
+        RevocationTokens::Either => [refresh.or(access), None],
+        RevocationTokens::Access => [access, None],
+        RevocationTokens::Refresh => [refresh, None],
+    };
+    wanted
+        .into_iter()
+        .flatten()
+        .map(|(token, hint)| {
+            let mut form = Form::new();
+            form.push("token", token);
+            form.push("token_type_hint", hint);
+            authenticated(server, registration, *authentication, endpoint, form)
+        })
+        .collect()
+}
+
+/// Adds the client's proof and makes the request.
+fn authenticated(
+    server: &AuthorizationServer,
+    registration: &ClientRegistration,
+    authentication: RevocationAuth,
+    endpoint: &Url,
+    mut form: Form,
+) -> Result<HttpRequest, RequestError> {
+    let (header, id, secret) = match (authentication, server.client_authentication) {
+        (RevocationAuth::None, _) => (None, false, false),
+        (RevocationAuth::Post, _) => (None, true, true),
+        (RevocationAuth::Basic, _) => (Some(Encoding::Form), false, false),
+        (RevocationAuth::SameAsToken, ClientAuthentication::Post) => (None, true, true),
+        (RevocationAuth::SameAsToken, ClientAuthentication::None) => (None, true, false),
+        (RevocationAuth::SameAsToken, ClientAuthentication::Basic) => (Some(Encoding::Form), false, false),
+        (RevocationAuth::SameAsToken, ClientAuthentication::BasicUnencoded) => {
+            (Some(Encoding::Plain), false, false)
+        }
+        (RevocationAuth::SameAsToken, ClientAuthentication::BasicWithClientId) => {
+            (Some(Encoding::Form), true, false)
+        }
+    };
+    let held = registration.client_secret.as_ref();
+    if id {
+        form.push("client_id", &registration.client_id);
+    }
+    if secret {
+        // Empty where there is none: without the field some servers answer 400 and the token lives on.
+        form.push("client_secret", held.map_or("", |secret| secret.expose_secret()));
+    }
+    let request = HttpRequest::new(Method::POST, endpoint.clone())
+        .with_header(ACCEPT, HeaderValue::from_static("application/json"))
+        .with_header(
+            CONTENT_TYPE,
+            HeaderValue::from_static("application/x-www-form-urlencoded"),
+        )
+        .with_body(form.into_body());
+    match header {
+        None => Ok(request),
+        Some(encoding) => {
+            let secret = held.ok_or(RequestError::ClientSecret)?;
+            request
+                .with_secret_header(AUTHORIZATION, basic(&registration.client_id, secret, encoding))
+                .map_err(|_| RequestError::Header)
+        }
+    }
+}
+
+/// What the answer to a revocation means. A 2xx counts, whatever its body: some servers answer with a page.
+#[must_use]
+pub fn revocation_verdict(response: &HttpResponse) -> RevocationVerdict {
+    match response.status.as_u16() {
+        200..=299 => RevocationVerdict::Done,
+        // A token that the server does not know or does not take cannot be killed any further.
+        400 if is_moot(response) => RevocationVerdict::Done,
+        408 | 429 | 500.. => RevocationVerdict::Later(retry_after(&response.headers)),
+        _ => RevocationVerdict::Refused,
+    }
+}
+
+fn is_moot(response: &HttpResponse) -> bool {
+    Answer::read(response)
+        .and_then(|answer| answer.error)
+        .is_some_and(|code| matches!(code.as_str(), "invalid_token" | "unsupported_token_type"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::form::pairs;
+    use crate::provider::catalog;
+    use crate::secret::{AccessToken, RefreshToken};
+    use http::StatusCode;
+    use http::header::RETRY_AFTER;
+
+    fn tokens(refreshable: bool) -> Tokens {
+        Tokens {
+            access_token: AccessToken::new("at"),
+            refresh_token: refreshable.then(|| RefreshToken::new("r&t")),
+            id_token: None,
+        }
+    }
+
+    fn sent(
+        server: &AuthorizationServer,
+        registration: &ClientRegistration,
+        refreshable: bool,
+    ) -> Vec<String> {
+        let url = Url::parse("https://as.test/revoke").unwrap();
+        revocation_requests(server, registration, Some(&url), &tokens(refreshable))
+            .unwrap()
+            .iter()
+            .map(|request| {
+                let mut line: Vec<_> = pairs(request.body.as_bytes())
+                    .map(|(name, value)| format!("{name}={}", value.as_str()))
+                    .collect();
+                if request.headers.contains_key(AUTHORIZATION) {
+                    line.push("basic".into());
+                }
+                line.join(" ")
+            })
+            .collect()
+    }
+
+    #[test]
+    fn each_server_gets_the_tokens_and_the_proof_that_it_takes() {
+        let registration = ClientRegistration::new("id", "secret", "https://app.test/cb");
+        assert_eq!(
+            sent(&catalog::google(), &registration, true),
+            ["token=r&t token_type_hint=refresh_token"]
+        );
+        assert_eq!(
+            sent(&catalog::google(), &registration, false),
+            ["token=at token_type_hint=access_token"]
+        );
+        assert_eq!(
+            sent(&catalog::todoist_server(), &registration, true),
+            ["token=at token_type_hint=access_token basic"]
+        );
+        assert_eq!(
+            sent(&catalog::gitlab_server(), &registration, true),
+            [
+                "token=r&t token_type_hint=refresh_token client_id=id client_secret=secret",
+                "token=at token_type_hint=access_token client_id=id client_secret=secret",
+            ]
+        );
+        let public = ClientRegistration::public("id", "https://app.test/cb");
+        assert_eq!(
+            sent(&catalog::gitlab_server(), &public, false),
+            ["token=at token_type_hint=access_token client_id=id client_secret="]
+        );
+        assert!(sent(&catalog::microsoft(), &registration, true).is_empty());
+    }
+
+    #[test]
+    fn the_proof_of_the_token_endpoint_serves_here_too() {
+        use ClientAuthentication::{Basic, BasicUnencoded, BasicWithClientId, None, Post};
+        let registration = ClientRegistration::new("id", "secret", "https://app.test/cb");
+        for (authentication, proof) in [
+            (Post, " client_id=id client_secret=secret"),
+            (None, " client_id=id"),
+            (Basic, " basic"),
+            (BasicUnencoded, " basic"),
+            (BasicWithClientId, " client_id=id basic"),
+        ] {
+            let mut server = catalog::google();
+            server.client_authentication = authentication;
+            server.revocation = Revocation::Endpoint {
+                url: "https://as.test/revoke".into(),
+                authentication: RevocationAuth::SameAsToken,
+                tokens: RevocationTokens::Refresh,
+                grant_wide: false,
+            };
+            assert_eq!(
+                sent(&server, &registration, true),
+                [format!("token=r&t token_type_hint=refresh_token{proof}")]
+            );
+            assert!(sent(&server, &registration, false).is_empty());
+        }
+    }
+
+    #[test]
+    fn tokens_are_not_sent_in_the_clear() {
+        let registration = ClientRegistration::new("id", "secret", "https://app.test/cb");
+        let url = Url::parse("http://as.test/revoke").unwrap();
+        let found = revocation_requests(&catalog::google(), &registration, Some(&url), &tokens(true));
+        assert_eq!(found.unwrap_err(), RequestError::Endpoint);
+    }
+
+    #[test]
+    fn verdicts() {
+        use RevocationVerdict::{Done, Later, Refused};
+        for (status, body, verdict) in [
+            (200, "", Done),
+            (200, "{}", Done),
+            (200, "<html>revoked</html>", Done),
+            (204, "", Done),
+            (400, r#"{"error":"invalid_token"}"#, Done),
+            (400, r#"{"error":"unsupported_token_type"}"#, Done),
+            (400, r#"{"error":"invalid_request"}"#, Refused),
+            (400, "", Refused),
+            (401, r#"{"error":"invalid_client"}"#, Refused),
+            (403, "", Refused),
+            (307, "", Refused),
+            (429, "", Later(Some(Duration::from_secs(7)))),
+            (503, "", Later(Some(Duration::from_secs(7)))),
+            (500, "", Later(Some(Duration::from_secs(7)))),
+        ] {
+            let response = HttpResponse::new(StatusCode::from_u16(status).unwrap(), body)
+                .with_header(RETRY_AFTER, HeaderValue::from_static("7"));
+            assert_eq!(revocation_verdict(&response), verdict, "{status} {body}");
+        }
+    }
+}

@@ -1,0 +1,386 @@
+//! What a refusal means ([RFC 6749 §5.2](https://www.rfc-editor.org/rfc/rfc6749#section-5.2)).
+//!
+//! The status alone is no guide: servers say `invalid_grant` with 400, 401 and 403, and a wrong client secret with 400
+//! or 401. So the code in the body comes first, then the descriptor, then the status.
+
+use std::time::Duration;
+
+use http::StatusCode;
+
+use crate::http::{HttpError, HttpErrorKind, HttpResponse};
+use crate::model::FailureCode;
+use crate::protocol::answer::Answer;
+use crate::protocol::retry_after::retry_after;
+use crate::provider::AuthorizationServer;
+
+/// Why there are no tokens. Holds no word of the server's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{code}")]
+#[non_exhaustive]
+pub struct TokenFailure {
+    /// What it means.
+    pub code: FailureCode,
+    /// The server's error code, if it gave one.
+    pub error: Option<TokenErrorCode>,
+    /// How long the server asks to wait.
+    pub retry_after: Option<Duration>,
+}
+
+impl TokenFailure {
+    /// A failure without a code of the server's.
+    #[must_use]
+    pub const fn new(code: FailureCode) -> Self {
+        Self {
+            code,
+            error: None,
+            retry_after: None,
+        }
+    }
+}
+
+impl From<HttpError> for TokenFailure {
+    fn from(error: HttpError) -> Self {
+        Self::new(match error.kind {
+            HttpErrorKind::Connect | HttpErrorKind::Refused => FailureCode::Unreachable,
+            HttpErrorKind::Timeout => FailureCode::TimedOut,
+            HttpErrorKind::Interrupted | HttpErrorKind::Protocol => FailureCode::Interrupted,
+            HttpErrorKind::TooLarge => FailureCode::UnreadableAnswer,
+        })
+    }
+}
+
+/// A server's error code, as far as it is one of these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TokenErrorCode {
+    /// `invalid_request`
+    InvalidRequest,
+    /// `invalid_client`
+    InvalidClient,
+    /// `invalid_grant`
+    InvalidGrant,
+    /// `unauthorized_client`
+    UnauthorizedClient,
+    /// `unsupported_grant_type`
+    UnsupportedGrantType,
+    /// `invalid_scope`
+    InvalidScope,
+    /// `invalid_target` ([RFC 8707 §2](https://www.rfc-editor.org/rfc/rfc8707#section-2))
+    InvalidTarget,
+    /// `server_error`
+    ServerError,
+    /// `temporarily_unavailable`
+    TemporarilyUnavailable,
+    /// `slow_down` ([RFC 8628 §3.5](https://www.rfc-editor.org/rfc/rfc8628#section-3.5))
+    SlowDown,
+    /// A code of the server's own, or an error without a code.
+    Other,
+}
+
+impl TokenErrorCode {
+    fn from_code(code: &str) -> Self {
+        match code {
+            "invalid_request" => Self::InvalidRequest,
+            "invalid_client" => Self::InvalidClient,
+            "invalid_grant" => Self::InvalidGrant,
+            "unauthorized_client" => Self::UnauthorizedClient,
+            "unsupported_grant_type" => Self::UnsupportedGrantType,
+            "invalid_scope" => Self::InvalidScope,
+            "invalid_target" => Self::InvalidTarget,
+            "server_error" => Self::ServerError,
+            "temporarily_unavailable" => Self::TemporarilyUnavailable,
+            "slow_down" => Self::SlowDown,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// What an answer without tokens means.
+#[must_use]
+pub fn classify(server: &AuthorizationServer, response: &HttpResponse) -> TokenFailure {
+    let answer = Answer::read(response);
+    let code = answer.as_ref().and_then(|answer| answer.error.as_ref());
+    refusal(server, response, code.map(|code| code.as_str()))
+}
+
+/// The same, where the code has been read.
+pub(super) fn refusal(
+    server: &AuthorizationServer,
+    response: &HttpResponse,
+    code: Option<&str>,
+) -> TokenFailure {
+    let error = code.map(TokenErrorCode::from_code);
+    TokenFailure {
+        code: meaning(server, response.status, code, error),
+        error,
+        retry_after: retry_after(&response.headers),
+    }
+}
+
+fn meaning(
+    server: &AuthorizationServer,
+    status: StatusCode,
+    code: Option<&str>,
+    error: Option<TokenErrorCode>,
+) -> FailureCode {
+    use TokenErrorCode as E;
+    let is_dead = server.dead_grants.iter().any(|dead| {
+        dead.status.is_none_or(|wanted| wanted == status.as_u16())
+            && dead.error.as_deref().is_none_or(|wanted| Some(wanted) == code)
+    });
+    match (error, status.as_u16()) {
+        (_, 300..=399) => FailureCode::Redirected,
+        // Before the descriptor's word: a wrong secret must not end everybody's connections.
+        (Some(E::InvalidClient), _) => FailureCode::ClientRejected,
+        _ if is_dead => FailureCode::GrantRejected,
+        (_, 500..) => FailureCode::ServerError,
+        (Some(E::InvalidGrant), _) => FailureCode::GrantRejected,
+        (Some(E::SlowDown), _) | (_, 429) => FailureCode::RateLimited,
+        (Some(E::ServerError | E::TemporarilyUnavailable), _) | (_, 408) => FailureCode::ServerError,
+        (_, 401) => FailureCode::ClientRejected,
+        (
+            Some(
+                E::InvalidRequest
+                | E::UnauthorizedClient
+                | E::UnsupportedGrantType
+                | E::InvalidScope
+                | E::InvalidTarget
+                // A refusal in words of the server's own is no ground to end a grant, nor one to go on asking.
+                | E::Other,
+            ),
+            _,
+        ) => FailureCode::RequestRejected,
+        (None, _) => FailureCode::UnreadableAnswer,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::ServerId;
+    use crate::provider::DeadGrant;
+    use http::HeaderValue;
+    use http::header::RETRY_AFTER;
+
+    fn server(dead_grants: &[(Option<u16>, Option<&str>)]) -> AuthorizationServer {
+        let id = ServerId::new("as").unwrap();
+        let mut server = AuthorizationServer::new(id, "https://as.test/a", "https://as.test/t");
+        server.dead_grants = dead_grants
+            .iter()
+            .map(|(status, error)| DeadGrant {
+                status: *status,
+                error: error.map(Into::into),
+            })
+            .collect();
+        server
+    }
+
+    fn response(status: u16, body: &str) -> HttpResponse {
+        HttpResponse::new(StatusCode::from_u16(status).unwrap(), body)
+    }
+
+    #[test]
+    fn the_code_comes_first_then_the_status() {
+        use FailureCode as F;
+        use TokenErrorCode as E;
+        for (status, body, code, error) in [
+            (
+                400,
+                r#"{"error":"invalid_grant"}"#,
+                F::GrantRejected,
+                Some(E::InvalidGrant),
+            ),
+            (
+                401,
+                r#"{"error":"invalid_grant"}"#,
+                F::GrantRejected,
+                Some(E::InvalidGrant),
+            ),
+            (
+                403,
+                r#"{"error":"invalid_grant"}"#,
+                F::GrantRejected,
+                Some(E::InvalidGrant),
+            ),
+            (
+                200,
+                r#"{"error":"invalid_grant"}"#,
+                F::GrantRejected,
+                Some(E::InvalidGrant),
+            ),
+            (
+                500,
+                r#"{"error":"invalid_grant"}"#,
+                F::ServerError,
+                Some(E::InvalidGrant),
+            ),
+            (
+                400,
+                r#"{"error":"invalid_client"}"#,
+                F::ClientRejected,
+                Some(E::InvalidClient),
+            ),
+            (
+                401,
+                r#"{"error":"invalid_client"}"#,
+                F::ClientRejected,
+                Some(E::InvalidClient),
+            ),
+            (401, "", F::ClientRejected, None),
+            (401, "<html>", F::ClientRejected, None),
+            (
+                401,
+                r#"{"error":"invalid_request"}"#,
+                F::ClientRejected,
+                Some(E::InvalidRequest),
+            ),
+            (
+                400,
+                r#"{"error":"invalid_request"}"#,
+                F::RequestRejected,
+                Some(E::InvalidRequest),
+            ),
+            (
+                400,
+                r#"{"error":"unauthorized_client"}"#,
+                F::RequestRejected,
+                Some(E::UnauthorizedClient),
+            ),
+            (
+                400,
+                r#"{"error":"unsupported_grant_type"}"#,
+                F::RequestRejected,
+                Some(E::UnsupportedGrantType),
+            ),
+            (
+                400,
+                r#"{"error":"invalid_scope"}"#,
+                F::RequestRejected,
+                Some(E::InvalidScope),
+            ),
+            (
+                400,
+                r#"{"error":"invalid_target"}"#,
+                F::RequestRejected,
+                Some(E::InvalidTarget),
+            ),
+            (
+                400,
+                r#"{"error":"invalid_code"}"#,
+                F::RequestRejected,
+                Some(E::Other),
+            ),
+            (400, r#"{"error":"slow_down"}"#, F::RateLimited, Some(E::SlowDown)),
+            (
+                400,
+                r#"{"error":"server_error"}"#,
+                F::ServerError,
+                Some(E::ServerError),
+            ),
+            (
+                401,
+                r#"{"error":"temporarily_unavailable"}"#,
+                F::ServerError,
+                Some(E::TemporarilyUnavailable),
+            ),
+            (429, "", F::RateLimited, None),
+            (429, r#"{"error":"too_many"}"#, F::RateLimited, Some(E::Other)),
+            (408, "", F::ServerError, None),
+            (500, "", F::ServerError, None),
+            (502, "<html>bad gateway", F::ServerError, None),
+            (
+                503,
+                r#"{"error":"temporarily_unavailable"}"#,
+                F::ServerError,
+                Some(E::TemporarilyUnavailable),
+            ),
+            (302, "", F::Redirected, None),
+            (
+                307,
+                r#"{"error":"invalid_grant"}"#,
+                F::Redirected,
+                Some(E::InvalidGrant),
+            ),
+            (400, "", F::UnreadableAnswer, None),
+            (403, "<html>", F::UnreadableAnswer, None),
+            (404, "not found", F::UnreadableAnswer, None),
+            (
+                400,
+                r#"{"errors":[{"errorType":"invalid_grant","message":"x"}]}"#,
+                F::GrantRejected,
+                Some(E::InvalidGrant),
+            ),
+            (
+                400,
+                r#"{"error":{"code":"invalid_grant","message":"x"}}"#,
+                F::GrantRejected,
+                Some(E::InvalidGrant),
+            ),
+            (
+                400,
+                r#"{"err":"Code already used","ECODE":"OAUTH_014"}"#,
+                F::RequestRejected,
+                Some(E::Other),
+            ),
+        ] {
+            let failure = classify(&server(&[]), &response(status, body));
+            assert_eq!((failure.code, failure.error), (code, error), "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn the_descriptor_knows_this_servers_dead_grants() {
+        use FailureCode as F;
+        let server = server(&[(Some(403), None), (None, Some("invalid_code"))]);
+        for (status, body, code) in [
+            (403, "", F::GrantRejected),
+            (403, r#"{"error":"unauthorized_client"}"#, F::GrantRejected),
+            (403, r#"{"error":"invalid_client"}"#, F::ClientRejected),
+            (400, r#"{"error":"invalid_code"}"#, F::GrantRejected),
+            (500, r#"{"error":"invalid_code"}"#, F::GrantRejected),
+            (400, "", F::UnreadableAnswer),
+            (302, r#"{"error":"invalid_code"}"#, F::Redirected),
+        ] {
+            assert_eq!(
+                classify(&server, &response(status, body)).code,
+                code,
+                "{status} {body}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_servers_words_end_here() {
+        let body =
+            r#"{"error":"m4rker","error_description":"m4rker\u001b[31m","error_uri":"https://m4rker"}"#;
+        let failure = classify(&server(&[]), &response(400, body));
+        assert!(!format!("{failure} {failure:?}").contains("m4rker"));
+    }
+
+    #[test]
+    fn retry_after_is_read() {
+        let response = response(429, "").with_header(RETRY_AFTER, HeaderValue::from_static("900"));
+        let failure = classify(&server(&[]), &response);
+        assert_eq!(failure.retry_after, Some(Duration::from_secs(900)));
+    }
+
+    #[test]
+    fn transport_errors_keep_what_is_known_of_the_outcome() {
+        use HttpErrorKind as K;
+        for (kind, code, unknown) in [
+            (K::Connect, FailureCode::Unreachable, false),
+            (K::Refused, FailureCode::Unreachable, false),
+            (K::Timeout, FailureCode::TimedOut, true),
+            (K::Interrupted, FailureCode::Interrupted, true),
+            (K::Protocol, FailureCode::Interrupted, true),
+            (K::TooLarge, FailureCode::UnreadableAnswer, true),
+        ] {
+            let failure = TokenFailure::from(HttpError::new(kind));
+            assert_eq!(
+                (failure.code, failure.code.outcome_unknown()),
+                (code, unknown),
+                "{kind:?}"
+            );
+        }
+    }
+}

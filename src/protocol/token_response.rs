@@ -1,0 +1,404 @@
+//! Tokens out of an answer ([RFC 6749 §5.1](https://www.rfc-editor.org/rfc/rfc6749#section-5.1)), as servers write it.
+
+use std::time::Duration;
+
+use crate::http::HttpResponse;
+use crate::model::{FailureCode, Scopes};
+use crate::protocol::answer::Answer;
+use crate::protocol::token_error::{TokenFailure, classify, refusal};
+use crate::provider::AuthorizationServer;
+use crate::secret::{AccessToken, IdToken, RefreshToken};
+
+/// The longest token, in bytes. Tokens of several kilobytes are common.
+const MAX_TOKEN: usize = 64 * 1024;
+
+/// What a token endpoint answered.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct TokenResponse {
+    /// The access token: visible ASCII, so that it fits a header.
+    pub access_token: AccessToken,
+    /// A new refresh token. Absent: the one that is held goes on, if there is one.
+    pub refresh_token: Option<RefreshToken>,
+    /// An id token.
+    pub id_token: Option<IdToken>,
+    /// How long the access token lives, from when the request was sent; the descriptor's word where the answer
+    /// has none. Absent: until it is refused.
+    pub expires_in: Option<Duration>,
+    /// The scopes that the answer names. Absent: those asked for
+    /// ([`granted_scopes`](crate::protocol::granted_scopes) puts the two together).
+    pub scopes: Option<Scopes>,
+}
+
+/// Reads the answer of a token endpoint.
+///
+/// Any 2xx will do, and JSON or, where the content type says so, a form. `token_type` may be missing or be `bearer` in any
+/// case. Members that are not known are ignored; the body and every copy made of it are wiped.
+///
+/// # Errors
+///
+/// [`TokenFailure`] if the server refused, in whatever status, or if there is no usable access token: it is missing, longer
+/// than 64 KiB, of another type than `bearer`, or would not fit a header.
+pub fn parse_token_response(
+    server: &AuthorizationServer,
+    response: &HttpResponse,
+) -> Result<TokenResponse, TokenFailure> {
+    if !response.status.is_success() {
+        return Err(classify(server, response));
+    }
+    let unreadable = || TokenFailure::new(FailureCode::UnreadableAnswer);
+    let mut answer = Answer::read(response).ok_or_else(unreadable)?;
+    if let Some(code) = &answer.error {
+        return Err(refusal(server, response, Some(code)));
+    }
+    let bearer = |kind: &str| kind.eq_ignore_ascii_case("bearer");
+    let access_token = answer
+        .access_token
+        .as_mut()
+        .filter(|token| token.len() <= MAX_TOKEN && token.bytes().all(|byte| byte.is_ascii_graphic()))
+        .ok_or_else(unreadable)?;
+    let others = [&answer.refresh_token, &answer.id_token];
+    let too_long = others.into_iter().flatten().any(|token| token.len() > MAX_TOKEN);
+    if too_long || answer.token_type.as_ref().is_some_and(|kind| !bearer(kind)) {
+        return Err(unreadable());
+    }
+    // Each secret type wipes the string that it is given.
+    Ok(TokenResponse {
+        access_token: AccessToken::new(std::mem::take(&mut **access_token)),
+        refresh_token: answer
+            .refresh_token
+            .as_mut()
+            .map(|token| RefreshToken::new(std::mem::take(&mut **token))),
+        id_token: answer
+            .id_token
+            .as_mut()
+            .map(|token| IdToken::new(std::mem::take(&mut **token))),
+        expires_in: answer.expires_in.or(server.default_expires_in),
+        scopes: answer.scopes,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use http::header::CONTENT_TYPE;
+    use http::{HeaderValue, StatusCode};
+
+    use super::*;
+    use crate::model::ServerId;
+    use FailureCode as F;
+
+    fn server() -> AuthorizationServer {
+        let id = ServerId::new("as").unwrap();
+        AuthorizationServer::new(id, "https://as.test/a", "https://as.test/t")
+    }
+
+    fn parse(status: u16, media_type: &'static str, body: &str) -> Result<TokenResponse, TokenFailure> {
+        let response = HttpResponse::new(StatusCode::from_u16(status).unwrap(), body)
+            .with_header(CONTENT_TYPE, HeaderValue::from_static(media_type));
+        parse_token_response(&server(), &response)
+    }
+
+    /// One line: access token, refresh token, lifetime, scopes; or the failure.
+    fn line(status: u16, media_type: &'static str, body: &str) -> Result<String, F> {
+        let response = parse(status, media_type, body).map_err(|failure| failure.code)?;
+        Ok(format!(
+            "{} {} {} {}",
+            response.access_token.expose_secret(),
+            response
+                .refresh_token
+                .as_ref()
+                .map_or("-", RefreshToken::expose_secret),
+            response
+                .expires_in
+                .map_or_else(|| "-".into(), |time| time.as_secs().to_string()),
+            response
+                .scopes
+                .map_or_else(|| "-".into(), |scopes| scopes.join("+")),
+        ))
+    }
+
+    #[test]
+    fn answers_as_servers_write_them() {
+        const JSON: &str = "application/json";
+        const FORM: &str = "application/x-www-form-urlencoded; charset=utf-8";
+        let rows: &[(u16, &'static str, &str, Result<&str, F>)] = &[
+            // Conforming.
+            (
+                200,
+                JSON,
+                r#"{"access_token":"at","token_type":"Bearer","expires_in":3600,"refresh_token":"rt","scope":"b a"}"#,
+                Ok("at rt 3600 a+b"),
+            ),
+            // The type: missing, null, empty, any case; another one is refused.
+            (200, JSON, r#"{"access_token":"at"}"#, Ok("at - - -")),
+            (
+                200,
+                JSON,
+                r#"{"access_token":"at","token_type":null}"#,
+                Ok("at - - -"),
+            ),
+            (
+                200,
+                JSON,
+                r#"{"access_token":"at","token_type":""}"#,
+                Ok("at - - -"),
+            ),
+            (
+                200,
+                JSON,
+                r#"{"access_token":"at","token_type":"BEARER"}"#,
+                Ok("at - - -"),
+            ),
+            (
+                200,
+                JSON,
+                r#"{"access_token":"at","token_type":"bearer"}"#,
+                Ok("at - - -"),
+            ),
+            (
+                200,
+                JSON,
+                r#"{"access_token":"at","token_type":"mac"}"#,
+                Err(F::UnreadableAnswer),
+            ),
+            (
+                200,
+                JSON,
+                r#"{"access_token":"at","token_type":"DPoP"}"#,
+                Err(F::UnreadableAnswer),
+            ),
+            // The lifetime: a string, a float, ten years, none, nonsense.
+            (
+                200,
+                JSON,
+                r#"{"access_token":"at","expires_in":"3600"}"#,
+                Ok("at - 3600 -"),
+            ),
+            (
+                200,
+                JSON,
+                r#"{"access_token":"at","expires_in":3599.0}"#,
+                Ok("at - 3599 -"),
+            ),
+            (
+                200,
+                JSON,
+                r#"{"access_token":"at","expires_in":315360000}"#,
+                Ok("at - 315360000 -"),
+            ),
+            (
+                200,
+                JSON,
+                r#"{"access_token":"at","expires_in":null}"#,
+                Ok("at - - -"),
+            ),
+            (
+                200,
+                JSON,
+                r#"{"access_token":"at","expires_in":-1}"#,
+                Ok("at - - -"),
+            ),
+            (
+                200,
+                JSON,
+                r#"{"access_token":"at","expires_in":1e400}"#,
+                Ok("at - - -"),
+            ),
+            (
+                200,
+                JSON,
+                r#"{"access_token":"at","expires_in":{"a":1}}"#,
+                Ok("at - - -"),
+            ),
+            // The scopes: an array, commas, both, empty.
+            (
+                200,
+                JSON,
+                r#"{"access_token":"at","scope":["a","b"]}"#,
+                Ok("at - - a+b"),
+            ),
+            (
+                200,
+                JSON,
+                r#"{"access_token":"at","scope":"a,b"}"#,
+                Ok("at - - a+b"),
+            ),
+            (
+                200,
+                JSON,
+                r#"{"access_token":"at","scope":"a, b"}"#,
+                Ok("at - - a+b"),
+            ),
+            (200, JSON, r#"{"access_token":"at","scope":""}"#, Ok("at - - -")),
+            (200, JSON, r#"{"access_token":"at","scope":[]}"#, Ok("at - - -")),
+            (200, JSON, r#"{"access_token":"at","scope":7}"#, Ok("at - - -")),
+            // The refresh token: omitted at refresh, empty, null, the same again.
+            (
+                200,
+                JSON,
+                r#"{"access_token":"at","refresh_token":""}"#,
+                Ok("at - - -"),
+            ),
+            (
+                200,
+                JSON,
+                r#"{"access_token":"at","refresh_token":null}"#,
+                Ok("at - - -"),
+            ),
+            // Another 2xx, another content type, a form.
+            (201, JSON, r#"{"access_token":"at"}"#, Ok("at - - -")),
+            (200, "text/plain", r#"{"access_token":"at"}"#, Ok("at - - -")),
+            (200, "text/html", " {\"access_token\":\"at\"}\n", Ok("at - - -")),
+            (
+                200,
+                FORM,
+                "access_token=a%2Bt&scope=a+b&expires_in=60&x=1",
+                Ok("a+t - 60 a+b"),
+            ),
+            (200, "text/plain", "access_token=at&expires=5", Ok("at - - -")),
+            (
+                200,
+                FORM,
+                "access_token=at&access_token=bt",
+                Err(F::UnreadableAnswer),
+            ),
+            (200, FORM, "error=invalid_grant", Err(F::GrantRejected)),
+            // Members that nobody asked for, and escapes.
+            (
+                200,
+                JSON,
+                r#"{"access_token":"a\/t","x":{"y":[1,{"z":"}"}]}}"#,
+                Ok("a/t - - -"),
+            ),
+            // 200 with an error.
+            (200, JSON, r#"{"error":"invalid_grant"}"#, Err(F::GrantRejected)),
+            (
+                200,
+                JSON,
+                r#"{"access_token":"at","error":"invalid_grant"}"#,
+                Err(F::GrantRejected),
+            ),
+            (
+                200,
+                JSON,
+                r#"{"ok":false,"error":"invalid_auth"}"#,
+                Err(F::RequestRejected),
+            ),
+            (
+                200,
+                JSON,
+                r#"{"ok":false,"access_token":"at"}"#,
+                Err(F::RequestRejected),
+            ),
+            (
+                200,
+                JSON,
+                r#"{"ok":true,"access_token":"at","error":null}"#,
+                Ok("at - - -"),
+            ),
+            // Refusals: the standard one, Fitbit's, ClickUp's, empty, HTML, with the secret in its text.
+            (400, JSON, r#"{"error":"invalid_grant"}"#, Err(F::GrantRejected)),
+            (
+                400,
+                JSON,
+                r#"{"errors":[{"errorType":"invalid_grant"}],"success":false}"#,
+                Err(F::GrantRejected),
+            ),
+            (
+                400,
+                JSON,
+                r#"{"err":"Token invalid","ECODE":"OAUTH_025"}"#,
+                Err(F::RequestRejected),
+            ),
+            (400, JSON, "", Err(F::UnreadableAnswer)),
+            (502, "text/html", "<html>bad gateway</html>", Err(F::ServerError)),
+            (
+                400,
+                JSON,
+                r#"{"error":"invalid_client","error_description":"secret s3cret"}"#,
+                Err(F::ClientRejected),
+            ),
+            (403, JSON, r#"{"error":"invalid_grant"}"#, Err(F::GrantRejected)),
+            (429, JSON, "", Err(F::RateLimited)),
+            (307, JSON, r#"{"access_token":"at"}"#, Err(F::Redirected)),
+            // No tokens at all.
+            (200, JSON, "", Err(F::UnreadableAnswer)),
+            (204, JSON, "", Err(F::UnreadableAnswer)),
+            (200, JSON, "{}", Err(F::UnreadableAnswer)),
+            (200, JSON, "[]", Err(F::UnreadableAnswer)),
+            (200, JSON, "null", Err(F::UnreadableAnswer)),
+            (200, JSON, r#"{"access_token":"at""#, Err(F::UnreadableAnswer)),
+            (
+                200,
+                JSON,
+                r#"{"access_token":"at","access_token":"bt"}"#,
+                Err(F::UnreadableAnswer),
+            ),
+            (200, JSON, r#"{"access_token":""}"#, Err(F::UnreadableAnswer)),
+            (200, JSON, r#"{"access_token":7}"#, Err(F::UnreadableAnswer)),
+            (200, JSON, r#"{"access_token":"a t"}"#, Err(F::UnreadableAnswer)),
+            (
+                200,
+                JSON,
+                r#"{"access_token":"a\r\nX: y"}"#,
+                Err(F::UnreadableAnswer),
+            ),
+            (200, JSON, r#"{"access_token":"aé"}"#, Err(F::UnreadableAnswer)),
+            (
+                200,
+                "text/html",
+                "<html>access_token=at</html>",
+                Err(F::UnreadableAnswer),
+            ),
+        ];
+        for (status, media_type, body, expected) in rows {
+            let found = line(*status, media_type, body);
+            assert_eq!(found, expected.map(str::to_owned), "{status} {media_type} {body}");
+        }
+    }
+
+    #[test]
+    fn tokens_are_opaque_up_to_64_kib() {
+        for (length, ok) in [(MAX_TOKEN, true), (MAX_TOKEN + 1, false)] {
+            let token = "t".repeat(length);
+            for name in ["access_token", "refresh_token", "id_token"] {
+                let body = format!(r#"{{"access_token":"at","{name}":"{token}"}}"#);
+                let body = if name == "access_token" {
+                    format!(r#"{{"access_token":"{token}"}}"#)
+                } else {
+                    body
+                };
+                assert_eq!(
+                    parse(200, "application/json", &body).is_ok(),
+                    ok,
+                    "{name} {length}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn the_descriptor_fills_in_a_missing_lifetime() {
+        let mut server = server();
+        server.default_expires_in = Some(Duration::from_secs(60));
+        for (body, expected) in [
+            (r#"{"access_token":"at"}"#, 60),
+            (r#"{"access_token":"at","expires_in":5}"#, 5),
+        ] {
+            let response = HttpResponse::new(StatusCode::OK, body);
+            let parsed = parse_token_response(&server, &response).unwrap();
+            assert_eq!(parsed.expires_in, Some(Duration::from_secs(expected)));
+        }
+    }
+
+    #[test]
+    fn debug_shows_no_token() {
+        let body = r#"{"access_token":"m4rker","refresh_token":"m4rker","id_token":"m4rker"}"#;
+        let parsed = parse(200, "application/json", body).unwrap();
+        assert!(parsed.id_token.is_some());
+        assert!(!format!("{parsed:?}").contains("m4rker"));
+        let body = r#"{"error":"m4rker","error_description":"m4rker","refresh_token":"m4rker"}"#;
+        let failure = parse(400, "application/json", body).unwrap_err();
+        assert!(!format!("{failure} {failure:?}").contains("m4rker"));
+    }
+}

@@ -1,0 +1,237 @@
+//! Google: one authorization server, seven services.
+
+use super::{account, days, provider, scopes, server};
+use crate::provider::{
+    AccountEndpoint, ApiHost, AuthorizationServer, Loopback, Provider, Revocation, RevocationAuth,
+    RevocationTokens, RotationClass,
+};
+
+/// The authorization server of Google's services.
+pub const GOOGLE: &str = "google";
+/// Gmail.
+pub const GMAIL: &str = "gmail";
+/// Google Calendar.
+pub const GOOGLE_CALENDAR: &str = "google-calendar";
+/// Google Contacts.
+pub const GOOGLE_CONTACTS: &str = "google-contacts";
+/// Google Tasks.
+pub const GOOGLE_TASKS: &str = "google-tasks";
+/// Google Drive.
+pub const GOOGLE_DRIVE: &str = "google-drive";
+/// YouTube.
+pub const YOUTUBE: &str = "youtube";
+/// Fitbit, through the Google Health API.
+pub const FITBIT: &str = "fitbit";
+
+/// The group that the services are shown under.
+const GROUP: &str = "Google";
+
+/// The shared host of several Google APIs: they differ by path alone.
+const SHARED: &str = "https://www.googleapis.com";
+
+/// Google's authorization server.
+///
+/// While the consent screen is in status *Testing*, refresh tokens die after seven days, whatever is set here.
+#[must_use]
+pub fn google() -> AuthorizationServer {
+    // https://developers.google.com/identity/protocols/oauth2/web-server
+    let mut server = server(
+        GOOGLE,
+        "https://accounts.google.com/o/oauth2/v2/auth",
+        "https://oauth2.googleapis.com/token",
+    );
+    // https://accounts.google.com/.well-known/openid-configuration
+    // `iss` comes back since 2026 without being advertised, and not for every account (observed): so it is compared
+    // where it is present, and not required.
+    server.issuer = Some("https://accounts.google.com".into());
+    // https://developers.google.com/identity/protocols/oauth2/web-server#offline
+    // Without `prompt=consent` a second consent of the same person brings no refresh token.
+    // `include_granted_scopes` is not sent: it would merge the grants of all connections into one token.
+    server.authorization_parameters = [("access_type", "offline"), ("prompt", "consent")]
+        .map(|(name, value)| (name.into(), value.into()))
+        .into();
+    // https://developers.google.com/identity/protocols/oauth2#expiration: dead after six months unused.
+    server.rotation = RotationClass::Static;
+    server.refresh_token_idle = Some(days(180));
+    // https://developers.google.com/identity/protocols/oauth2/web-server#tokenrevoke
+    // It removes the person's grant for this client: siblings of the same account end too (effect documented, its
+    // exact reach is not).
+    server.revocation = Revocation::Endpoint {
+        url: "https://oauth2.googleapis.com/revoke".into(),
+        authentication: RevocationAuth::None,
+        tokens: RevocationTokens::Either,
+        grant_wide: true,
+    };
+    // https://developers.google.com/identity/protocols/oauth2/scopes#openid-connect
+    // `email` and `profile` are answered as `https://www.googleapis.com/auth/userinfo.…` (observed).
+    server.unechoed_scopes = vec!["email".into(), "profile".into()];
+    // https://developers.google.com/identity/protocols/oauth2/native-app#redirect-uri_loopback
+    server.redirects.loopback = Loopback::Any;
+    server
+}
+
+// https://developers.google.com/identity/openid-connect/openid-connect#obtaininguserprofileinformation
+/// Whose account it is, for every service.
+fn userinfo() -> AccountEndpoint {
+    account(
+        "https://openidconnect.googleapis.com/v1/userinfo",
+        &["/sub"],
+        &["/email"],
+        &["/email"],
+    )
+}
+
+fn service(id: &str, name: &str, base: &str, hosts: Vec<ApiHost>, wanted: &[&str]) -> Provider {
+    let mut provider = provider(id, GOOGLE, name, GROUP, hosts);
+    provider.api_base = Some(base.into());
+    let wanted: Vec<String> = wanted
+        .iter()
+        .map(|scope| format!("https://www.googleapis.com/auth/{scope}"))
+        .collect();
+    provider.default_scopes = scopes(&wanted.iter().map(String::as_str).collect::<Vec<_>>());
+    // What `userinfo` needs.
+    provider.required_scopes = scopes(&["openid", "email"]);
+    provider.account = Some(userinfo());
+    provider
+}
+
+/// Gmail: read, write, send and label, not delete for good. A *restricted* scope: Google reviews the app.
+#[must_use]
+pub fn gmail() -> Provider {
+    service(
+        GMAIL,
+        "Gmail",
+        // https://developers.google.com/workspace/gmail/api/reference/rest
+        "https://gmail.googleapis.com/gmail/v1",
+        vec![
+            ApiHost::origin("https://gmail.googleapis.com"),
+            ApiHost::under(SHARED, "/gmail/v1"),
+            ApiHost::under(SHARED, "/upload/gmail/v1"),
+        ],
+        // https://developers.google.com/workspace/gmail/api/auth/scopes
+        &["gmail.modify"],
+    )
+}
+
+/// Google Calendar: events of all calendars, and the list of calendars.
+#[must_use]
+pub fn google_calendar() -> Provider {
+    service(
+        GOOGLE_CALENDAR,
+        "Google Calendar",
+        // https://developers.google.com/workspace/calendar/api/v3/reference
+        "https://www.googleapis.com/calendar/v3",
+        vec![
+            ApiHost::under(SHARED, "/calendar/v3"),
+            ApiHost::origin("https://calendar.googleapis.com"),
+        ],
+        // https://developers.google.com/workspace/calendar/api/auth
+        &["calendar.events", "calendar.calendarlist.readonly"],
+    )
+}
+
+/// Google Contacts, through the People API.
+#[must_use]
+pub fn google_contacts() -> Provider {
+    service(
+        GOOGLE_CONTACTS,
+        "Google Contacts",
+        // https://developers.google.com/people/api/rest
+        "https://people.googleapis.com/v1",
+        vec![ApiHost::origin("https://people.googleapis.com")],
+        &["contacts"],
+    )
+}
+
+/// Google Tasks.
+#[must_use]
+pub fn google_tasks() -> Provider {
+    service(
+        GOOGLE_TASKS,
+        "Google Tasks",
+        // https://developers.google.com/workspace/tasks/reference/rest
+        "https://tasks.googleapis.com/tasks/v1",
+        vec![
+            ApiHost::origin("https://tasks.googleapis.com"),
+            ApiHost::under(SHARED, "/tasks/v1"),
+        ],
+        &["tasks"],
+    )
+}
+
+/// Google Drive, the whole of it: a *restricted* scope. `drive.file` alone reaches only what the app itself made or
+/// the person opened with it, and needs no review.
+#[must_use]
+pub fn google_drive() -> Provider {
+    service(
+        GOOGLE_DRIVE,
+        "Google Drive",
+        // https://developers.google.com/workspace/drive/api/reference/rest/v3
+        "https://www.googleapis.com/drive/v3",
+        vec![
+            ApiHost::under(SHARED, "/drive/v3"),
+            ApiHost::under(SHARED, "/upload/drive/v3"),
+        ],
+        // https://developers.google.com/workspace/drive/api/guides/api-specific-auth
+        &["drive"],
+    )
+}
+
+/// YouTube: the person's channel, videos, ratings, comments and captions.
+#[must_use]
+pub fn youtube() -> Provider {
+    service(
+        YOUTUBE,
+        "YouTube",
+        // https://developers.google.com/youtube/v3/docs
+        "https://www.googleapis.com/youtube/v3",
+        vec![
+            ApiHost::under(SHARED, "/youtube/v3"),
+            ApiHost::under(SHARED, "/upload/youtube/v3"),
+            ApiHost::origin("https://youtube.googleapis.com"),
+        ],
+        &["youtube.force-ssl"],
+    )
+}
+
+/// Fitbit data, through the Google Health API: Fitbit's own API and OAuth server were shut down in November 2026.
+#[must_use]
+pub fn fitbit() -> Provider {
+    // https://developers.google.com/health/scopes: reading and writing are separate scopes.
+    // `nutrition.readonly` is on that page and missing from the client library's copy: one source.
+    let mut provider = service(
+        FITBIT,
+        "Fitbit",
+        // https://developers.google.com/health/migration
+        "https://health.googleapis.com/v4",
+        vec![ApiHost::origin("https://health.googleapis.com")],
+        &[
+            "googlehealth.activity_and_fitness.readonly",
+            "googlehealth.activity_and_fitness.writeonly",
+            "googlehealth.health_metrics_and_measurements.readonly",
+            "googlehealth.nutrition.readonly",
+            "googlehealth.nutrition.writeonly",
+            "googlehealth.profile.readonly",
+            "googlehealth.sleep.readonly",
+        ],
+    );
+    provider.group = "Health & lifestyle".into();
+    provider
+}
+
+#[cfg(test)]
+mod tests {
+    use url::Url;
+
+    use super::*;
+    use crate::model::Parameters;
+
+    #[test]
+    fn services_on_the_shared_host_do_not_reach_each_other() {
+        let url = Url::parse("https://www.googleapis.com/drive/v3/files").unwrap();
+        for provider in [gmail(), google_calendar(), google_tasks(), youtube(), fitbit()] {
+            assert!(!provider.allows(&url, &Parameters::new()), "{}", provider.id);
+        }
+        assert!(google_drive().allows(&url, &Parameters::new()));
+    }
+}

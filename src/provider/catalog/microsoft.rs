@@ -1,0 +1,109 @@
+//! Microsoft: one authorization server, four services, all behind Microsoft Graph.
+
+use super::{account, days, provider, scopes, server};
+use crate::provider::{
+    ApiHost, AuthorizationServer, IssuerPolicy, Loopback, ParameterKind, ParameterRule, Provider, Revocation,
+    RotationClass,
+};
+
+/// The Microsoft identity platform.
+pub const MICROSOFT: &str = "microsoft";
+/// Outlook Mail.
+pub const OUTLOOK_MAIL: &str = "outlook-mail";
+/// Outlook Calendar.
+pub const OUTLOOK_CALENDAR: &str = "outlook-calendar";
+/// OneDrive.
+pub const ONEDRIVE: &str = "onedrive";
+/// Microsoft To Do.
+pub const MICROSOFT_TODO: &str = "microsoft-todo";
+
+/// The Microsoft identity platform, in the global cloud. The parameter `tenant` chooses who may sign in:
+/// `common` (anybody, the default), `organizations`, `consumers`, or a tenant's id or domain.
+#[must_use]
+pub fn microsoft() -> AuthorizationServer {
+    // https://learn.microsoft.com/entra/identity-platform/v2-oauth2-auth-code-flow
+    let mut server = server(
+        MICROSOFT,
+        "https://login.microsoftonline.com/{tenant}/oauth2/v2.0/authorize",
+        "https://login.microsoftonline.com/{tenant}/oauth2/v2.0/token",
+    );
+    // https://learn.microsoft.com/entra/identity-platform/v2-protocols#endpoints
+    server.parameters = vec![ParameterRule {
+        name: "tenant".into(),
+        kind: ParameterKind::Word,
+        default: Some("common".into()),
+    }];
+    // The issuer of `common` is the literal `https://login.microsoftonline.com/{tenantid}/v2.0`: no fixed string.
+    server.issuer_policy = IssuerPolicy::Ignored;
+    // No `prompt`: what offline access needs is a scope here, and `prompt=consent` shuts out people whose
+    // administrator consented for them.
+    server.authorization_parameters = [("response_mode".into(), "query".into())].into();
+    // https://learn.microsoft.com/entra/identity-platform/v2-oauth2-auth-code-flow#refresh-the-access-token
+    server.refresh_parameters = [("scope".into(), "{scope}".into())].into();
+    // https://learn.microsoft.com/entra/identity-platform/refresh-tokens: 90 days, begun anew by each use; the
+    // old one is not revoked. (24 hours, not begun anew, for single-page redirect URIs.)
+    server.rotation = RotationClass::OldStaysValid;
+    server.refresh_token_idle = Some(days(90));
+    // There is no RFC 7009 endpoint. `revokeSignInSessions` ends every session of the person in every app.
+    server.revocation = Revocation::ByUser {
+        url: "https://myapps.microsoft.com".into(),
+    };
+    // https://learn.microsoft.com/entra/identity-platform/scopes-oidc
+    // Scopes may come back with the resource before them and in other letter case; these four do not come back
+    // (observed).
+    server.scope_prefix = Some("https://graph.microsoft.com/".into());
+    server.scopes_ignore_case = true;
+    server.unechoed_scopes = ["offline_access", "openid", "profile", "email"]
+        .map(Into::into)
+        .into();
+    // https://learn.microsoft.com/entra/identity-platform/reply-url#localhost-exceptions
+    // The port is ignored for `localhost`; `127.0.0.1` needs an edit of the manifest, `[::1]` is not supported.
+    server.redirects.loopback = Loopback::Localhost;
+    server
+}
+
+fn service(id: &str, name: &str, wanted: &[&str]) -> Provider {
+    let hosts = vec![ApiHost::origin("https://graph.microsoft.com")];
+    let mut provider = provider(id, MICROSOFT, name, "Microsoft", hosts);
+    // https://learn.microsoft.com/graph/use-the-api
+    provider.api_base = Some("https://graph.microsoft.com/v1.0".into());
+    // https://learn.microsoft.com/graph/permissions-reference
+    provider.default_scopes = scopes(wanted);
+    // `User.Read` for the account below; `offline_access` for a refresh token.
+    provider.required_scopes = scopes(&["User.Read", "offline_access"]);
+    // https://learn.microsoft.com/graph/api/user-get. Personal accounts may have no `mail`.
+    provider.account = Some(account(
+        "https://graph.microsoft.com/v1.0/me?$select=id,displayName,mail,userPrincipalName",
+        &["/id"],
+        &["/mail", "/userPrincipalName"],
+        &["/userPrincipalName"],
+    ));
+    provider
+}
+
+/// Outlook Mail: read, write and send. The `.Shared` scopes are left out: personal accounts refuse them.
+#[must_use]
+pub fn outlook_mail() -> Provider {
+    service(OUTLOOK_MAIL, "Outlook Mail", &["Mail.ReadWrite", "Mail.Send"])
+}
+
+/// Outlook Calendar: read and write.
+#[must_use]
+pub fn outlook_calendar() -> Provider {
+    service(OUTLOOK_CALENDAR, "Outlook Calendar", &["Calendars.ReadWrite"])
+}
+
+/// OneDrive: the person's own files, read and write.
+///
+/// Downloads and upload sessions answer with URLs on other hosts that carry their own permission: the token
+/// does not go there.
+#[must_use]
+pub fn onedrive() -> Provider {
+    service(ONEDRIVE, "OneDrive", &["Files.ReadWrite"])
+}
+
+/// Microsoft To Do: lists and tasks, read and write.
+#[must_use]
+pub fn microsoft_todo() -> Provider {
+    service(MICROSOFT_TODO, "Microsoft To Do", &["Tasks.ReadWrite"])
+}

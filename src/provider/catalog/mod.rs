@@ -1,0 +1,134 @@
+//! The services that come with the crate.
+//!
+//! Each field that is not obvious carries the link to where it is documented; a word says so where it rests on one
+//! source or on observation. Descriptors are plain values: take one, change a field, and add it to the
+//! [`Registry`](crate::provider::Registry) in the place of the one here.
+
+mod google;
+mod lifestyle;
+mod microsoft;
+mod productivity;
+
+pub use google::{
+    FITBIT, GMAIL, GOOGLE, GOOGLE_CALENDAR, GOOGLE_CONTACTS, GOOGLE_DRIVE, GOOGLE_TASKS, YOUTUBE, fitbit,
+    gmail, google, google_calendar, google_contacts, google_drive, google_tasks, youtube,
+};
+pub use lifestyle::{SPOTIFY, spotify, spotify_accounts};
+pub use microsoft::{
+    MICROSOFT, MICROSOFT_TODO, ONEDRIVE, OUTLOOK_CALENDAR, OUTLOOK_MAIL, microsoft, microsoft_todo, onedrive,
+    outlook_calendar, outlook_mail,
+};
+pub use productivity::{GITLAB, TODOIST, gitlab, gitlab_server, todoist, todoist_server};
+
+use std::time::Duration;
+
+use crate::model::{ProviderId, Scopes, ServerId};
+use crate::provider::{AccountEndpoint, ApiHost, AuthorizationServer, Provider};
+
+/// Every authorization server of the catalog.
+#[must_use]
+pub fn servers() -> Vec<AuthorizationServer> {
+    vec![
+        google(),
+        microsoft(),
+        todoist_server(),
+        gitlab_server(),
+        spotify_accounts(),
+    ]
+}
+
+/// Every provider of the catalog.
+#[must_use]
+pub fn providers() -> Vec<Provider> {
+    vec![
+        gmail(),
+        google_calendar(),
+        google_contacts(),
+        google_tasks(),
+        google_drive(),
+        youtube(),
+        fitbit(),
+        outlook_mail(),
+        outlook_calendar(),
+        onedrive(),
+        microsoft_todo(),
+        todoist(),
+        gitlab(),
+        spotify(),
+    ]
+}
+
+fn server(id: &str, authorization_endpoint: &str, token_endpoint: &str) -> AuthorizationServer {
+    // Ids are constants of this module; a test builds them all.
+    let id = ServerId::new(id).expect("an id of the catalog");
+    AuthorizationServer::new(id, authorization_endpoint, token_endpoint)
+}
+
+fn provider(id: &str, server: &str, name: &str, group: &str, api_hosts: Vec<ApiHost>) -> Provider {
+    // As above.
+    let id = ProviderId::new(id).expect("an id of the catalog");
+    let server = ServerId::new(server).expect("an id of the catalog");
+    let mut provider = Provider::new(id, server, name, api_hosts);
+    provider.group = group.into();
+    provider
+}
+
+fn scopes(scopes: &[&str]) -> Scopes {
+    // Scopes are constants of this module; a test builds them all.
+    Scopes::new(scopes.iter().copied()).expect("scopes of the catalog")
+}
+
+fn account(url: &str, id: &[&str], email: &[&str], label: &[&str]) -> AccountEndpoint {
+    let pointers = |pointers: &[&str]| pointers.iter().map(|&pointer| pointer.into()).collect();
+    AccountEndpoint {
+        url: url.into(),
+        id: pointers(id),
+        email: pointers(email),
+        label: pointers(label),
+    }
+}
+
+const fn days(days: u64) -> Duration {
+    Duration::from_secs(days * 24 * 60 * 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::provider::{Pkce, Revocation};
+
+    #[test]
+    fn ids_are_unique_and_every_provider_asks_for_something() {
+        let servers: BTreeSet<_> = servers().into_iter().map(|server| server.id).collect();
+        let providers = providers();
+        let ids: BTreeSet<_> = providers.iter().map(|provider| &provider.id).collect();
+        assert_eq!(servers.len(), super::servers().len());
+        assert_eq!(ids.len(), providers.len());
+        for provider in &providers {
+            assert!(servers.contains(&provider.server), "{}", provider.id);
+            assert!(!provider.default_scopes.is_empty(), "{}", provider.id);
+            assert!(!provider.group.is_empty(), "{}", provider.id);
+        }
+    }
+
+    /// Adding an opt-out must be a visible change of this list, with the reason in the descriptor.
+    #[test]
+    fn pkce_is_sent_everywhere_but_here() {
+        let refused: Vec<_> = servers()
+            .into_iter()
+            .filter(|server| server.pkce != Pkce::S256)
+            .map(|server| server.id)
+            .collect();
+        assert_eq!(refused, []);
+    }
+
+    #[test]
+    fn one_grant_behind_several_services_is_said_so() {
+        for server in servers() {
+            let wide = matches!(server.revocation, Revocation::Endpoint { grant_wide: true, .. });
+            assert_eq!(wide, server.id.as_str() == GOOGLE, "{}", server.id);
+        }
+    }
+}

@@ -1,0 +1,337 @@
+//! URLs with placeholders, and how they are filled without changing their shape.
+
+use url::{Host, Url};
+
+use crate::model::Parameters;
+
+/// The longest value of a placeholder that is not a base URL, in bytes: that of a DNS name.
+const MAX_WORD: usize = 253;
+
+/// A URL with `{name}` placeholders, such as `https://{tenant}.example.com/token`.
+///
+/// A placeholder at the very start stands for a whole base URL (`{base_url}/oauth/token`); anywhere else it
+/// stands for a word of letters, digits, `.` and `-`. So a value can choose a host label or a path segment where
+/// the template says so, and can never bring a user name, a port, a query, a fragment or another segment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Template<'a> {
+    parts: Vec<Part<'a>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part<'a> {
+    Literal(&'a str),
+    Placeholder(&'a str),
+}
+
+/// Why a template or its expansion is no URL. Names placeholders, never values.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidTemplate {
+    /// The braces do not pair, or a name is not made of lower-case letters, digits and `_`.
+    #[error("the braces of the template do not pair or a name in it is not allowed")]
+    Syntax,
+    /// A placeholder touches literal text of the host: `https://api{x}` could become another's domain.
+    #[error("{{{0}}} must be a whole label of the host")]
+    Host(String),
+    /// There is no value for this placeholder.
+    #[error("there is no value for {{{0}}}")]
+    Missing(String),
+    /// The value for this placeholder has characters that may not stand there.
+    #[error("the value for {{{0}}} may not stand there")]
+    Value(String),
+    /// Filled in, it is not an absolute https URL (or http to a loopback address) without user and fragment.
+    #[error("the template does not make an https URL without user and fragment")]
+    Url,
+}
+
+impl<'a> Template<'a> {
+    /// Reads a template.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidTemplate`] if the braces do not pair, a name is not allowed, or a placeholder is only a part
+    /// of a host label.
+    pub fn parse(text: &'a str) -> Result<Self, InvalidTemplate> {
+        let mut parts = Vec::new();
+        let mut rest = text;
+        while let Some(start) = rest.find(['{', '}']) {
+            let (literal, tail) = rest.split_at(start);
+            let name = tail.strip_prefix('{').ok_or(InvalidTemplate::Syntax)?;
+            let end = name.find('}').ok_or(InvalidTemplate::Syntax)?;
+            let (name, tail) = (&name[..end], &name[end + 1..]);
+            if !is_name(name) {
+                return Err(InvalidTemplate::Syntax);
+            }
+            if !literal.is_empty() {
+                parts.push(Part::Literal(literal));
+            }
+            parts.push(Part::Placeholder(name));
+            rest = tail;
+        }
+        if !rest.is_empty() {
+            parts.push(Part::Literal(rest));
+        }
+        let template = Self { parts };
+        template.check_host()?;
+        Ok(template)
+    }
+
+    /// The names of the placeholders, in order; one may come twice.
+    pub fn placeholders(&self) -> impl Iterator<Item = &'a str> {
+        self.parts.iter().filter_map(|part| match part {
+            Part::Placeholder(name) => Some(*name),
+            Part::Literal(_) => None,
+        })
+    }
+
+    /// The placeholder that stands for a whole base URL, if there is one.
+    #[must_use]
+    pub fn base_url(&self) -> Option<&'a str> {
+        match self.parts.first() {
+            Some(Part::Placeholder(name)) => Some(name),
+            _ => None,
+        }
+    }
+
+    /// The URL with these values.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidTemplate`] if a value is missing or may not stand where it would, or if what results is no
+    /// absolute https URL (or http to a loopback address) without user and fragment.
+    pub fn expand(&self, values: &Parameters) -> Result<Url, InvalidTemplate> {
+        let mut text = String::new();
+        for (index, part) in self.parts.iter().enumerate() {
+            match *part {
+                Part::Literal(literal) => text.push_str(literal),
+                Part::Placeholder(name) => {
+                    let value = values
+                        .get(name)
+                        .ok_or_else(|| InvalidTemplate::Missing(name.into()))?;
+                    if index == 0 {
+                        text.push_str(base_url(value).ok_or_else(|| InvalidTemplate::Value(name.into()))?);
+                    } else if is_word(value) {
+                        text.push_str(value);
+                    } else {
+                        return Err(InvalidTemplate::Value(name.into()));
+                    }
+                }
+            }
+        }
+        let url = Url::parse(&text).map_err(|_| InvalidTemplate::Url)?;
+        if is_clean(&url) {
+            Ok(url)
+        } else {
+            Err(InvalidTemplate::Url)
+        }
+    }
+
+    /// Refuses `https://api{x}.example`, `https://{a}{b}` and `https://example{x}/`.
+    fn check_host(&self) -> Result<(), InvalidTemplate> {
+        if self.base_url().is_some() {
+            // What follows a base URL must begin a path: `{base_url}.evil` would be another host.
+            return match self.parts.get(1) {
+                None => Ok(()),
+                Some(Part::Literal(literal)) if literal.starts_with('/') => Ok(()),
+                Some(_) => Err(InvalidTemplate::Syntax),
+            };
+        }
+        let mut before = "";
+        let mut in_authority = false;
+        for (index, part) in self.parts.iter().enumerate() {
+            match *part {
+                Part::Literal(literal) => {
+                    let authority = match literal.split_once("://") {
+                        Some((_, authority)) if index == 0 => authority,
+                        _ if index == 0 => return Err(InvalidTemplate::Url),
+                        _ if in_authority => literal,
+                        _ => return Ok(()),
+                    };
+                    in_authority = !authority.contains(['/', '?', '#']);
+                    before = literal;
+                }
+                Part::Placeholder(name) => {
+                    if !in_authority {
+                        return Ok(());
+                    }
+                    let follows = match self.parts.get(index + 1) {
+                        None => true,
+                        Some(Part::Literal(next)) => next.starts_with(['.', '/', ':']),
+                        Some(Part::Placeholder(_)) => false,
+                    };
+                    if !follows || !before.ends_with(['.', '/']) {
+                        return Err(InvalidTemplate::Host(name.into()));
+                    }
+                    before = "";
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_name(name: &str) -> bool {
+    !name.is_empty()
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+}
+
+/// Letters, digits, `.` and `-`; no empty label, so that neither `..` nor a trailing dot slips in.
+pub(super) fn is_word(value: &str) -> bool {
+    !value.is_empty()
+        && value.len() <= MAX_WORD
+        && value
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-'))
+        && value.split('.').all(|label| !label.is_empty())
+}
+
+/// The value without a trailing slash, if it is a base URL that keeps its meaning when a path is appended.
+pub(super) fn base_url(value: &str) -> Option<&str> {
+    let value = value.trim_end_matches('/');
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b":/.-_~[]".contains(&byte);
+    let url = Url::parse(value).ok()?;
+    // Written as it is read: what the parser would rewrite (dot segments, a default port, upper case in the host,
+    // a host in decimal) is refused, so that a stored value and a compared one never differ.
+    let canonical = url.as_str().trim_end_matches('/') == value;
+    (value.len() <= 2048 && value.bytes().all(plain) && !value.contains("@") && canonical && is_clean(&url))
+        .then_some(value)
+}
+
+/// An absolute https URL (or http to a loopback address) with a host and without user and fragment.
+pub(crate) fn is_clean(url: &Url) -> bool {
+    let scheme = match url.scheme() {
+        "https" => url.host().is_some(),
+        "http" => is_loopback(url),
+        _ => false,
+    };
+    let dotted = url.host_str().is_none_or(|host| host.ends_with('.'));
+    scheme && !dotted && url.username().is_empty() && url.password().is_none() && url.fragment().is_none()
+}
+
+/// Whether the URL's host is this machine: `127.0.0.0/8`, `[::1]` or `localhost`.
+pub(crate) fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn values(value: &str) -> Parameters {
+        Parameters::from([("x".into(), value.into())])
+    }
+
+    #[test]
+    fn a_word_stays_where_it_is_put() {
+        for (template, value, expected) in [
+            (
+                "https://as.test/{x}/token",
+                "common",
+                Some("https://as.test/common/token"),
+            ),
+            (
+                "https://{x}.as.test/token",
+                "Acme",
+                Some("https://acme.as.test/token"),
+            ),
+            (
+                "https://as.test/t?realm={x}",
+                "eu-1",
+                Some("https://as.test/t?realm=eu-1"),
+            ),
+            ("https://as.test/{x}/token", "..", None),
+            ("https://as.test/{x}/token", ".", None),
+            ("https://as.test/{x}/token", "a..b", None),
+            ("https://as.test/{x}/token", "", None),
+            ("https://as.test/{x}/token", "a/../b", None),
+            ("https://as.test/{x}/token", "%2e%2e", None),
+            ("https://as.test/{x}/token", "a?b", None),
+            ("https://as.test/{x}/token", "a#b", None),
+            ("https://{x}.as.test/token", "evil.test/", None),
+            ("https://{x}.as.test/token", "user@evil", None),
+            ("https://{x}.as.test/token", "evil:80", None),
+            ("https://{x}/token", "evil.test.", None),
+            ("https://{x}.as.test/token", "evil\\", None),
+            ("https://{x}.as.test/token", "e\tvil", None),
+        ] {
+            let url = Template::parse(template).unwrap().expand(&values(value));
+            assert_eq!(
+                url.ok().as_ref().map(Url::as_str),
+                expected,
+                "{template} with {value:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_base_url_brings_scheme_host_port_and_path_alone() {
+        for (value, expected) in [
+            ("https://git.test", Some("https://git.test/oauth")),
+            ("https://git.test/", Some("https://git.test/oauth")),
+            (
+                "https://git.test:8443/lab",
+                Some("https://git.test:8443/lab/oauth"),
+            ),
+            ("http://127.0.0.1:8080", Some("http://127.0.0.1:8080/oauth")),
+            ("http://[::1]:8080", Some("http://[::1]:8080/oauth")),
+            ("http://localhost:8080", Some("http://localhost:8080/oauth")),
+            ("http://git.test", None),
+            ("https://u@git.test", None),
+            ("https://u:p@git.test", None),
+            ("https://git.test?x", None),
+            ("https://git.test#x", None),
+            ("https://git.test/a/../b", None),
+            ("https://git.test/%2e%2e", None),
+            ("https://git.test.", None),
+            ("https://GIT.test", None),
+            ("https://2130706433", None),
+            ("https:\\\\git.test", None),
+            ("javascript:alert(1)", None),
+            ("git.test", None),
+            ("", None),
+        ] {
+            let url = Template::parse("{x}/oauth").unwrap().expand(&values(value));
+            assert_eq!(url.ok().as_ref().map(Url::as_str), expected, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn templates_that_could_leave_their_host_are_refused() {
+        for (template, ok) in [
+            ("https://as.test/token", true),
+            ("https://{x}.test:8443/token", true),
+            ("https://{a}.{b}/token", true),
+            ("{x}", true),
+            ("https://api{x}.test/", false),
+            ("https://as.test{x}/", false),
+            ("https://{x}as.test/", false),
+            ("https://{a}{b}/", false),
+            ("https://as.test:{x}/", false),
+            ("{x}.test/token", false),
+            ("{x}{y}", false),
+            ("https://as.test/{", false),
+            ("https://as.test/}", false),
+            ("https://as.test/{}", false),
+            ("https://as.test/{a b}", false),
+            ("no-scheme/{x}", false),
+        ] {
+            assert_eq!(Template::parse(template).is_ok(), ok, "{template}");
+        }
+    }
+
+    #[test]
+    fn errors_name_the_placeholder_and_not_the_value() {
+        let template = Template::parse("https://as.test/{x}").unwrap();
+        let error = template.expand(&values("s3cret/")).unwrap_err();
+        assert_eq!(error.to_string(), "the value for {x} may not stand there");
+        let error = template.expand(&Parameters::new()).unwrap_err();
+        assert_eq!(error.to_string(), "there is no value for {x}");
+    }
+}

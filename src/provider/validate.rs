@@ -1,0 +1,339 @@
+//! Checks of descriptors, once, before anything is built on them.
+
+use std::collections::BTreeMap;
+
+use http::HeaderName;
+use http::header::HeaderValue;
+use url::Url;
+
+use crate::model::Scope;
+use crate::provider::template::{InvalidTemplate, Template, is_clean};
+use crate::provider::{
+    AuthorizationServer, InvalidRedirect, IssuerPolicy, ParameterKind, Provider, Revocation,
+};
+
+/// Which URLs descriptors and parameters may name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Transport {
+    /// `https` alone: everything outside a test.
+    HttpsOnly,
+    /// Plain `http` to `127.0.0.0/8`, `[::1]` and `localhost` as well, for sandboxes and tests.
+    HttpsOrLoopback,
+}
+
+/// A descriptor or a registration that cannot be used. The operator's to mend.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("\"{descriptor}\": {field}: {problem}")]
+#[non_exhaustive]
+pub struct InvalidDescriptor {
+    /// The id of the server or provider.
+    pub descriptor: String,
+    /// Its field.
+    pub field: &'static str,
+    /// What is wrong with it.
+    pub problem: DescriptorProblem,
+}
+
+/// What is wrong with a field of a descriptor.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DescriptorProblem {
+    /// The template is none.
+    #[error(transparent)]
+    Template(#[from] InvalidTemplate),
+    /// The URL is `http`.
+    #[error("is not https")]
+    NotHttps,
+    /// The URL has a query or a path where none may be.
+    #[error("is not a bare origin or has a query")]
+    NotBare,
+    /// The query of the endpoint, or an added parameter, has a name that the protocol uses.
+    #[error("sets \"{0}\", which the protocol uses")]
+    ProtocolParameter(String),
+    /// A placeholder without a rule, or with a rule that does not fit its place.
+    #[error("{{{0}}} has no rule that fits its place")]
+    Placeholder(String),
+    /// A rule with a bad name, no values or a default of another kind.
+    #[error("the rule for \"{0}\" is not usable")]
+    Rule(String),
+    /// What should be a scope is none.
+    #[error("has a scope that RFC 6749 does not allow")]
+    Scope,
+    /// What should be a JSON pointer is none.
+    #[error("has a JSON pointer that does not begin with \"/\"")]
+    Pointer,
+    /// The header cannot be sent, or is one that HTTP itself uses.
+    #[error("is not a header that can carry a token")]
+    Header,
+    /// Neither a status nor a code, or a status that is no refusal.
+    #[error("has an entry with neither a code nor a status from 400 to 499")]
+    DeadGrant,
+    /// The value is not one of those that are possible here.
+    #[error("has a value that is not possible here")]
+    Value,
+    /// The id names nothing that is known.
+    #[error("names what is not known")]
+    Unknown,
+    /// The redirect URI is not one that the server takes.
+    #[error(transparent)]
+    Redirect(#[from] InvalidRedirect),
+    /// There is a client secret and the client is public, or the other way round.
+    #[error("does not fit the server's client authentication")]
+    ClientSecret,
+}
+
+/// Names that only the protocol code may set, in a query as in a body.
+const PROTOCOL_PARAMETERS: [&str; 18] = [
+    "response_type",
+    "client_id",
+    "client_secret",
+    "client_assertion",
+    "client_assertion_type",
+    "redirect_uri",
+    "state",
+    "code",
+    "code_verifier",
+    "code_challenge",
+    "code_challenge_method",
+    "scope",
+    "resource",
+    "nonce",
+    "grant_type",
+    "refresh_token",
+    "request",
+    "request_uri",
+];
+
+/// One descriptor under examination.
+struct Check<'a> {
+    descriptor: &'a str,
+    server: &'a AuthorizationServer,
+    transport: Transport,
+}
+
+/// Checks a server.
+pub(super) fn server(server: &AuthorizationServer, transport: Transport) -> Result<(), InvalidDescriptor> {
+    let check = Check {
+        descriptor: server.id.as_str(),
+        server,
+        transport,
+    };
+    check.rules()?;
+    check.endpoint("authorization_endpoint", &server.authorization_endpoint)?;
+    check.endpoint("token_endpoint", &server.token_endpoint)?;
+    if let Some(endpoint) = &server.refresh_endpoint {
+        check.endpoint("refresh_endpoint", endpoint)?;
+    }
+    match &server.revocation {
+        Revocation::Endpoint { url, .. } => check.endpoint("revocation", url)?,
+        Revocation::ByUser { url } => drop(check.template("revocation", url)?),
+        Revocation::Unsupported => {}
+    }
+    check.issuer()?;
+    if !matches!(server.scope_separator.as_str(), " " | "," | "+" | ";" | "|") {
+        return Err(check.error("scope_separator", DescriptorProblem::Value));
+    }
+    check.added("authorization_parameters", &server.authorization_parameters, &[])?;
+    check.added("token_parameters", &server.token_parameters, &[])?;
+    check.added(
+        "refresh_parameters",
+        &server.refresh_parameters,
+        &[("redirect_uri", "{redirect_uri}"), ("scope", "{scope}")],
+    )?;
+    for scope in &server.unechoed_scopes {
+        Scope::new(scope.as_str()).map_err(|_| check.error("unechoed_scopes", DescriptorProblem::Scope))?;
+    }
+    if let Some(prefix) = &server.scope_prefix {
+        Scope::new(prefix.as_str()).map_err(|_| check.error("scope_prefix", DescriptorProblem::Scope))?;
+    }
+    for dead in &server.dead_grants {
+        // A server error counts only with a code: an outage must not look like the end of every grant.
+        let last = if dead.error.is_some() { 599 } else { 499 };
+        let status = dead.status.is_none_or(|status| (400..=last).contains(&status));
+        let code = dead.error.as_ref().is_none_or(|code| !code.is_empty());
+        if !status || !code || (dead.status.is_none() && dead.error.is_none()) {
+            return Err(check.error("dead_grants", DescriptorProblem::DeadGrant));
+        }
+    }
+    Ok(())
+}
+
+/// Checks a provider against its server.
+pub(super) fn provider(
+    provider: &Provider,
+    server: &AuthorizationServer,
+    transport: Transport,
+) -> Result<(), InvalidDescriptor> {
+    let check = Check {
+        descriptor: provider.id.as_str(),
+        server,
+        transport,
+    };
+    if let Some(base) = &provider.api_base {
+        let url = check.template("api_base", base)?;
+        if url.query().is_some() {
+            return Err(check.error("api_base", DescriptorProblem::NotBare));
+        }
+    }
+    for host in &provider.api_hosts {
+        let url = check.template("api_hosts", &host.origin)?;
+        let template =
+            Template::parse(&host.origin).map_err(|problem| check.error("api_hosts", problem.into()))?;
+        let bare = url.query().is_none() && (template.base_url().is_some() || url.path() == "/");
+        let prefix = host.path_prefix.starts_with('/')
+            && host
+                .path_prefix
+                .bytes()
+                .all(|byte| byte.is_ascii_graphic() && !b"?#%\\".contains(&byte));
+        if !bare || !prefix {
+            return Err(check.error("api_hosts", DescriptorProblem::NotBare));
+        }
+    }
+    if let Some(account) = &provider.account {
+        check.template("account", &account.url)?;
+        let mut pointers = account.id.iter().chain(&account.email).chain(&account.label);
+        if account.id.is_empty() || !pointers.all(|pointer| pointer.starts_with('/')) {
+            return Err(check.error("account", DescriptorProblem::Pointer));
+        }
+    }
+    check.token_header(provider)?;
+    check.added(
+        "authorization_parameters",
+        &provider.authorization_parameters,
+        &[],
+    )
+}
+
+impl Check<'_> {
+    fn error(&self, field: &'static str, problem: DescriptorProblem) -> InvalidDescriptor {
+        InvalidDescriptor {
+            descriptor: self.descriptor.into(),
+            field,
+            problem,
+        }
+    }
+
+    fn rules(&self) -> Result<(), InvalidDescriptor> {
+        for (index, rule) in self.server.parameters.iter().enumerate() {
+            let named = Template::parse(&format!("https://as.invalid/{{{}}}", rule.name)).is_ok();
+            let once = self.server.parameters[..index]
+                .iter()
+                .all(|earlier| earlier.name != rule.name);
+            let fits = rule.kind.is_base_url() || rule.kind.is_word();
+            if !(named && once && fits && rule.default_is_accepted(self.transport)) {
+                return Err(self.error("parameters", DescriptorProblem::Rule(rule.name.clone())));
+            }
+        }
+        Ok(())
+    }
+
+    /// Expands the template with a stand-in for each placeholder, which must have a rule that fits its place.
+    fn template(&self, field: &'static str, text: &str) -> Result<Url, InvalidDescriptor> {
+        let template = Template::parse(text).map_err(|problem| self.error(field, problem.into()))?;
+        let base = template.base_url();
+        let mut values = BTreeMap::new();
+        for name in template.placeholders() {
+            let rule = self.server.parameters.iter().find(|rule| rule.name == name);
+            let at_start = base == Some(name);
+            let stand_in = rule.and_then(|rule| {
+                let (fits, plain) = if at_start {
+                    (rule.kind.is_base_url(), "https://placeholder.invalid")
+                } else {
+                    (rule.kind.is_word(), "placeholder")
+                };
+                let value = match &rule.kind {
+                    ParameterKind::OneOf(values) => values.first().map(String::as_str),
+                    ParameterKind::Word | ParameterKind::BaseUrl => Some(plain),
+                };
+                fits.then_some(value).flatten()
+            });
+            let stand_in =
+                stand_in.ok_or_else(|| self.error(field, DescriptorProblem::Placeholder(name.into())))?;
+            values.insert(name.to_owned(), stand_in.to_owned());
+        }
+        let url = template
+            .expand(&values)
+            .map_err(|problem| self.error(field, problem.into()))?;
+        self.scheme(field, &url)?;
+        Ok(url)
+    }
+
+    fn scheme(&self, field: &'static str, url: &Url) -> Result<(), InvalidDescriptor> {
+        if url.scheme() == "https" || self.transport == Transport::HttpsOrLoopback {
+            Ok(())
+        } else {
+            Err(self.error(field, DescriptorProblem::NotHttps))
+        }
+    }
+
+    /// An endpoint may have a query of its own (RFC 6749 §3.1), without the protocol's names in it.
+    fn endpoint(&self, field: &'static str, text: &str) -> Result<(), InvalidDescriptor> {
+        let url = self.template(field, text)?;
+        match url.query_pairs().find(|(name, _)| is_protocol(name)) {
+            Some((name, _)) => Err(self.error(field, DescriptorProblem::ProtocolParameter(name.into()))),
+            None => Ok(()),
+        }
+    }
+
+    fn issuer(&self) -> Result<(), InvalidDescriptor> {
+        let Some(issuer) = &self.server.issuer else {
+            return match self.server.issuer_policy {
+                IssuerPolicy::Required => Err(self.error("issuer", DescriptorProblem::Value)),
+                IssuerPolicy::MatchIfPresent | IssuerPolicy::Ignored => Ok(()),
+            };
+        };
+        // RFC 8414 §2: https, no query, no fragment. It is compared as text, so it is not normalised here.
+        let url = Url::parse(issuer).map_err(|_| self.error("issuer", InvalidTemplate::Url.into()))?;
+        if !is_clean(&url) || url.query().is_some() {
+            return Err(self.error("issuer", DescriptorProblem::NotBare));
+        }
+        self.scheme("issuer", &url)
+    }
+
+    fn added(
+        &self,
+        field: &'static str,
+        parameters: &BTreeMap<String, String>,
+        allowed: &[(&str, &str)],
+    ) -> Result<(), InvalidDescriptor> {
+        for (name, value) in parameters {
+            if name.is_empty() {
+                return Err(self.error(field, DescriptorProblem::Value));
+            }
+            if is_protocol(name) && !allowed.contains(&(name.as_str(), value.as_str())) {
+                return Err(self.error(field, DescriptorProblem::ProtocolParameter(name.clone())));
+            }
+        }
+        Ok(())
+    }
+
+    fn token_header(&self, provider: &Provider) -> Result<(), InvalidDescriptor> {
+        /// Headers by which HTTP itself frames or routes the message.
+        const RESERVED: [&str; 8] = [
+            "connection",
+            "content-length",
+            "content-type",
+            "cookie",
+            "host",
+            "te",
+            "transfer-encoding",
+            "upgrade",
+        ];
+        let header = &provider.token_header;
+        let name = HeaderName::from_bytes(header.name.as_bytes())
+            .is_ok_and(|name| !RESERVED.contains(&name.as_str()));
+        let prefix = HeaderValue::from_str(&header.prefix).is_ok() && header.prefix.is_ascii();
+        if name && prefix {
+            Ok(())
+        } else {
+            Err(self.error("token_header", DescriptorProblem::Header))
+        }
+    }
+}
+
+fn is_protocol(name: &str) -> bool {
+    PROTOCOL_PARAMETERS
+        .iter()
+        .any(|protocol| protocol.eq_ignore_ascii_case(name))
+}
