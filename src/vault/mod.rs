@@ -1,8 +1,8 @@
 //! The transactional, encrypted home of connections, tokens, pending consents and refresh claims.
 
-// pub mod envelope;
+pub mod envelope;
 mod error;
-// pub mod lifecycle;
+pub mod lifecycle;
 // mod memory;
 mod record;
 // #[cfg(feature = "sqlite")]
