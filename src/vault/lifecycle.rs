@@ -14,7 +14,7 @@
 use std::time::Duration;
 
 use crate::model::{Connection, FailureCode, InFlight, NeedsConsent, RefreshState, Status, Timestamp};
-use crate::vault::{Attempt, Claim, ClaimRequest, CommitOutcome, Holder, RefreshFailure};
+use crate::vault::{Attempt, Claim, ClaimOutcome, ClaimRequest, CommitOutcome, Holder, RefreshFailure};
 
 /// Where the tokens of a connection stand.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,7 +81,22 @@ pub enum Decision {
     NotActive(Status),
 }
 
-/// What [`fail`] and [`need_consent`] leave of the sealed tokens.
+impl Decision {
+    /// The outcome of a claim that was not granted; `None` if it was.
+    #[must_use]
+    pub const fn refusal(self) -> Option<ClaimOutcome> {
+        match self {
+            Self::Granted { .. } => None,
+            Self::Held(in_flight) => Some(ClaimOutcome::Held(in_flight)),
+            Self::Moved => Some(ClaimOutcome::Moved),
+            Self::BackingOff(until) => Some(ClaimOutcome::BackingOff(until)),
+            Self::NotRefreshable => Some(ClaimOutcome::NotRefreshable),
+            Self::NotActive(status) => Some(ClaimOutcome::NotActive(status)),
+        }
+    }
+}
+
+/// What [`fail`] leaves of the sealed tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(clippy::exhaustive_enums, reason = "a vault must handle every case")]
 pub enum Keep {

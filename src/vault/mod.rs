@@ -3,13 +3,13 @@
 pub mod envelope;
 mod error;
 pub mod lifecycle;
-// mod memory;
+mod memory;
 mod record;
 // #[cfg(feature = "sqlite")]
 // mod sqlite;
 
 pub use error::VaultError;
-// pub use memory::MemoryVault;
+pub use memory::MemoryVault;
 pub use record::{
     Attempt, Claim, ClaimOutcome, ClaimRequest, Claimed, CommitOutcome, ConnectionQuery, ConsentStatus,
     Erasure, Found, Grant, Holder, PendingConsent, Purpose, RefreshFailure, Renewed, Revoked, StateHash,
