@@ -5,8 +5,8 @@ mod error;
 pub mod lifecycle;
 mod memory;
 mod record;
-// #[cfg(feature = "sqlite")]
-// mod sqlite;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 
 pub use error::VaultError;
 pub use memory::MemoryVault;
@@ -15,8 +15,8 @@ pub use record::{
     Erasure, Found, Grant, Holder, PendingConsent, Purpose, RefreshFailure, Renewed, Revoked, StateHash,
     StoreOutcome, StoredToken, TokenQuery, Tokens, Use,
 };
-// #[cfg(feature = "sqlite")]
-// pub use sqlite::SqliteVault;
+#[cfg(feature = "sqlite")]
+pub use sqlite::SqliteVault;
 
 use std::fmt::Debug;
 
