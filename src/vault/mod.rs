@@ -1,22 +1,22 @@
 //! The transactional, encrypted home of connections, tokens, pending consents and refresh claims.
 
-// pub mod envelope;
+pub mod envelope;
 mod error;
-// pub mod lifecycle;
-// mod memory;
+pub mod lifecycle;
+mod memory;
 mod record;
-// #[cfg(feature = "sqlite")]
-// mod sqlite;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 
 pub use error::VaultError;
-// pub use memory::MemoryVault;
+pub use memory::MemoryVault;
 pub use record::{
     Attempt, Claim, ClaimOutcome, ClaimRequest, Claimed, CommitOutcome, ConnectionQuery, ConsentStatus,
     Erasure, Found, Grant, Holder, PendingConsent, Purpose, RefreshFailure, Renewed, Revoked, StateHash,
     StoreOutcome, StoredToken, TokenQuery, Tokens, Use,
 };
-// #[cfg(feature = "sqlite")]
-// pub use sqlite::SqliteVault;
+#[cfg(feature = "sqlite")]
+pub use sqlite::SqliteVault;
 
 use std::fmt::Debug;
 

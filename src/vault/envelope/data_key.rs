@@ -1,0 +1,218 @@
+//! The key of one tenant, and how a master key wraps it.
+
+use std::fmt;
+
+use zeroize::Zeroizing;
+
+use crate::model::TenantId;
+use crate::random::{self, RandomUnavailable};
+use crate::vault::VaultError;
+use crate::vault::envelope::aead::{self, Cipher, KEY_LEN, NONCE_LEN, TAG_LEN};
+use crate::vault::envelope::{MasterKeys, VaultId, aad};
+
+const FORMAT: u8 = 1;
+const HEADER_LEN: usize = 1 + 16;
+const WRAPPED_LEN: usize = HEADER_LEN + NONCE_LEN + KEY_LEN + TAG_LEN;
+
+/// The key that seals the records of one tenant. A tenant may have several, told apart by their version.
+pub struct DataKey {
+    version: u32,
+    secret: Box<Zeroizing<[u8; KEY_LEN]>>,
+    cipher: Cipher,
+}
+
+impl DataKey {
+    /// A new, random key.
+    ///
+    /// # Errors
+    ///
+    /// [`RandomUnavailable`] if the operating system has no random numbers.
+    pub fn generate(version: u32) -> Result<Self, RandomUnavailable> {
+        let mut secret = Box::new(Zeroizing::new([0; KEY_LEN]));
+        random::fill(secret.as_mut_slice())?;
+        Ok(Self::new(version, secret))
+    }
+
+    pub(super) fn new(version: u32, secret: Box<Zeroizing<[u8; KEY_LEN]>>) -> Self {
+        let cipher = Cipher::new(&secret);
+        Self {
+            version,
+            secret,
+            cipher,
+        }
+    }
+
+    /// Which of the tenant's keys this is.
+    #[must_use]
+    pub const fn version(&self) -> u32 {
+        self.version
+    }
+
+    pub(super) const fn cipher(&self) -> &Cipher {
+        &self.cipher
+    }
+
+    /// Wraps the key with the active master key, bound to the vault, the tenant and the version.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError::Random`] if the operating system has no random numbers.
+    pub fn wrap(&self, keys: &MasterKeys, vault: VaultId, tenant: &TenantId) -> Result<Vec<u8>, VaultError> {
+        self.wrap_with_nonce(keys, vault, tenant, aead::nonce()?)
+    }
+
+    fn wrap_with_nonce(
+        &self,
+        keys: &MasterKeys,
+        vault: VaultId,
+        tenant: &TenantId,
+        nonce: [u8; NONCE_LEN],
+    ) -> Result<Vec<u8>, VaultError> {
+        let master = keys.active();
+        let mut wrapped = Zeroizing::new(Vec::with_capacity(WRAPPED_LEN));
+        wrapped.push(FORMAT);
+        wrapped.extend_from_slice(master.id());
+        let aad = binding(vault, tenant, self.version, &wrapped);
+        wrapped.extend_from_slice(&nonce);
+        wrapped.extend_from_slice(self.secret.as_slice());
+        master
+            .kek()
+            .seal(nonce, &aad, &mut wrapped, HEADER_LEN + NONCE_LEN)?;
+        Ok(std::mem::take(&mut wrapped))
+    }
+
+    /// Unwraps a key with the master key that it names.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError::UnknownMasterKey`] if that key was not given, [`VaultError::Tampered`] if the wrapped key
+    /// was altered or belongs to another vault, tenant or version.
+    pub fn unwrap(
+        wrapped: &[u8],
+        keys: &MasterKeys,
+        vault: VaultId,
+        tenant: &TenantId,
+        version: u32,
+    ) -> Result<Self, VaultError> {
+        if wrapped.len() != WRAPPED_LEN || wrapped.first() != Some(&FORMAT) {
+            return Err(VaultError::Tampered);
+        }
+        let (header, sealed) = wrapped
+            .split_first_chunk::<HEADER_LEN>()
+            .ok_or(VaultError::Tampered)?;
+        let (nonce, sealed) = sealed
+            .split_first_chunk::<NONCE_LEN>()
+            .ok_or(VaultError::Tampered)?;
+        let (_, id) = header.split_last_chunk::<16>().ok_or(VaultError::Tampered)?;
+        let master = keys.get(id).ok_or(VaultError::UnknownMasterKey)?;
+        let mut buffer = Zeroizing::new(sealed.to_vec());
+        let opened = master
+            .kek()
+            .open(*nonce, &binding(vault, tenant, version, header), &mut buffer)?;
+        let mut secret = Box::new(Zeroizing::new([0; KEY_LEN]));
+        if opened.len() != KEY_LEN {
+            return Err(VaultError::Tampered);
+        }
+        secret.copy_from_slice(opened);
+        Ok(Self::new(version, secret))
+    }
+}
+
+impl fmt::Debug for DataKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DataKey(version {})", self.version)
+    }
+}
+
+fn binding(vault: VaultId, tenant: &TenantId, version: u32, header: &[u8]) -> Vec<u8> {
+    aad::encode(&[
+        b"data_key",
+        vault.as_bytes(),
+        tenant.as_str().as_bytes(),
+        &version.to_be_bytes(),
+        header,
+    ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vault::envelope::MasterKey;
+
+    fn tenant(name: &str) -> TenantId {
+        TenantId::new(name).unwrap()
+    }
+
+    fn keys(byte: u8) -> MasterKeys {
+        MasterKey::new(Box::new(Zeroizing::new([byte; 32]))).into()
+    }
+
+    const VAULT: VaultId = VaultId::from_bytes([9; 16]);
+
+    #[test]
+    fn a_wrapped_key_comes_back() {
+        let key = DataKey::generate(3).unwrap();
+        let wrapped = key.wrap(&keys(1), VAULT, &tenant("acme")).unwrap();
+        assert_eq!(wrapped.len(), 77);
+        let back = DataKey::unwrap(&wrapped, &keys(1), VAULT, &tenant("acme"), 3).unwrap();
+        assert_eq!(back.secret.as_slice(), key.secret.as_slice());
+        assert_eq!(back.version(), 3);
+    }
+
+    #[test]
+    fn every_flipped_bit_and_every_wrong_length_is_refused() {
+        let wrapped = DataKey::generate(1)
+            .unwrap()
+            .wrap(&keys(1), VAULT, &tenant("acme"))
+            .unwrap();
+        let unwrap = |bytes: &[u8]| DataKey::unwrap(bytes, &keys(1), VAULT, &tenant("acme"), 1);
+        for bit in 0..wrapped.len() * 8 {
+            let mut bad = wrapped.clone();
+            bad[bit / 8] ^= 1 << (bit % 8);
+            let expected_unknown = (1..17).contains(&(bit / 8));
+            match unwrap(&bad).unwrap_err() {
+                VaultError::UnknownMasterKey => assert!(expected_unknown, "bit {bit}"),
+                VaultError::Tampered => assert!(!expected_unknown, "bit {bit}"),
+                other => panic!("{other:?}"),
+            }
+        }
+        for len in 0..wrapped.len() {
+            assert!(unwrap(&wrapped[..len]).is_err(), "{len} bytes");
+        }
+        for more in 1..=64 {
+            let mut bad = wrapped.clone();
+            bad.resize(wrapped.len() + more, 0);
+            assert!(unwrap(&bad).is_err(), "{more} bytes more");
+        }
+    }
+
+    #[test]
+    fn it_opens_nowhere_else() {
+        let wrapped = DataKey::generate(1)
+            .unwrap()
+            .wrap(&keys(1), VAULT, &tenant("acme"))
+            .unwrap();
+        let elsewhere = VaultId::from_bytes([8; 16]);
+        for (vault, name, version) in [(elsewhere, "acme", 1), (VAULT, "acm", 1), (VAULT, "acme", 2)] {
+            assert!(matches!(
+                DataKey::unwrap(&wrapped, &keys(1), vault, &tenant(name), version),
+                Err(VaultError::Tampered)
+            ));
+        }
+        assert!(matches!(
+            DataKey::unwrap(&wrapped, &keys(2), VAULT, &tenant("acme"), 1),
+            Err(VaultError::UnknownMasterKey)
+        ));
+    }
+
+    #[test]
+    fn a_former_master_key_still_unwraps() {
+        let wrapped = DataKey::generate(1)
+            .unwrap()
+            .wrap(&keys(1), VAULT, &tenant("acme"))
+            .unwrap();
+        let former = MasterKey::new(Box::new(Zeroizing::new([1; 32])));
+        let both = MasterKeys::new(MasterKey::generate().unwrap(), [former]);
+        assert!(DataKey::unwrap(&wrapped, &both, VAULT, &tenant("acme"), 1).is_ok());
+    }
+}

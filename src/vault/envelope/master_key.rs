@@ -1,0 +1,317 @@
+//! The key of keys: 32 bytes that the host keeps outside the vault.
+
+use std::fmt;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::alphabet::{Alphabet, STANDARD, URL_SAFE};
+use base64::engine::general_purpose;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use ring::hkdf::{HKDF_SHA256, KeyType, Salt};
+use ring::hmac;
+use zeroize::Zeroizing;
+
+use crate::random::{self, RandomUnavailable};
+use crate::vault::envelope::VaultId;
+use crate::vault::envelope::aead::{Cipher, KEY_LEN};
+
+/// Why there is no master key. Never repeats what was given.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MasterKeyError {
+    /// The environment variable is not set or empty.
+    #[error("the environment variable {0} is not set")]
+    NotSet(String),
+    /// The text is not base64.
+    #[error("the master key is not base64")]
+    NotBase64,
+    /// The key does not have 32 bytes.
+    #[error("the master key does not have 32 bytes")]
+    WrongLength,
+}
+
+/// A master key: wraps the data keys and never touches the database.
+///
+/// Its id is derived from it, so that a key needs no name and two keys cannot be mixed up.
+pub struct MasterKey {
+    secret: Box<Zeroizing<[u8; KEY_LEN]>>,
+    id: [u8; 16],
+    kek: Cipher,
+}
+
+impl MasterKey {
+    /// A new, random key.
+    ///
+    /// # Errors
+    ///
+    /// [`RandomUnavailable`] if the operating system has no random numbers.
+    pub fn generate() -> Result<Self, RandomUnavailable> {
+        let mut secret = Box::new(Zeroizing::new([0; KEY_LEN]));
+        random::fill(secret.as_mut_slice())?;
+        Ok(Self::new(secret))
+    }
+
+    /// Reads the key, in base64, from an environment variable.
+    ///
+    /// # Errors
+    ///
+    /// [`MasterKeyError`] if it is not set or is not 32 bytes in base64.
+    ///
+    /// # Security
+    ///
+    /// The environment of a process is inherited by its children and readable by its user.
+    pub fn from_env(name: &str) -> Result<Self, MasterKeyError> {
+        let value = match std::env::var(name) {
+            Ok(value) => Zeroizing::new(value),
+            Err(std::env::VarError::NotPresent) => return Err(MasterKeyError::NotSet(name.to_owned())),
+            Err(std::env::VarError::NotUnicode(value)) => {
+                drop(Zeroizing::new(value.into_encoded_bytes()));
+                return Err(MasterKeyError::NotBase64);
+            }
+        };
+        if value.trim().is_empty() {
+            return Err(MasterKeyError::NotSet(name.to_owned()));
+        }
+        Self::from_base64(&value)
+    }
+
+    /// Reads the key from base64: standard or URL-safe, with or without padding, exactly 32 bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`MasterKeyError`] if it is not.
+    pub fn from_base64(text: &str) -> Result<Self, MasterKeyError> {
+        let text = text.trim();
+        let alphabet = if text.contains(['-', '_']) {
+            URL_SAFE
+        } else {
+            STANDARD
+        };
+        // Room for what 44 characters may stand for; more of them cannot be 32 bytes.
+        let mut buffer = Zeroizing::new([0_u8; 36]);
+        let len = match lenient(&alphabet).decode_slice(text, buffer.as_mut_slice()) {
+            Ok(len) => len,
+            Err(base64::DecodeSliceError::OutputSliceTooSmall) => return Err(MasterKeyError::WrongLength),
+            Err(base64::DecodeSliceError::DecodeError(_)) => return Err(MasterKeyError::NotBase64),
+        };
+        let mut secret = Box::new(Zeroizing::new([0; KEY_LEN]));
+        let bytes = buffer.get(..len).unwrap_or_default();
+        if bytes.len() != KEY_LEN {
+            return Err(MasterKeyError::WrongLength);
+        }
+        secret.copy_from_slice(bytes);
+        Ok(Self::new(secret))
+    }
+
+    /// The key as [`from_base64`](Self::from_base64) reads it.
+    ///
+    /// # Security
+    ///
+    /// For the place where the key is kept, and no other.
+    #[must_use]
+    pub fn to_base64(&self) -> Zeroizing<String> {
+        let mut text = Zeroizing::new(String::with_capacity(44));
+        general_purpose::STANDARD.encode_string(self.secret.as_slice(), &mut text);
+        text
+    }
+
+    /// Names the key in what it wrapped. Tells nothing of the key.
+    #[must_use]
+    pub const fn id(&self) -> &[u8; 16] {
+        &self.id
+    }
+
+    /// What a vault stores to tell whether it is opened with the key that it was made with.
+    #[must_use]
+    pub fn check_value(&self, vault: VaultId) -> [u8; 32] {
+        let mut key = Zeroizing::new([0_u8; KEY_LEN]);
+        derive(&self.secret, b"fingerprint", key.as_mut_slice());
+        let tag = hmac::sign(
+            &hmac::Key::new(hmac::HMAC_SHA256, key.as_slice()),
+            vault.as_bytes(),
+        );
+        let mut value = [0; 32];
+        value.copy_from_slice(tag.as_ref());
+        value
+    }
+
+    /// The key that the chain of audit entries is authenticated with.
+    #[allow(dead_code, reason = "the audit chain is the next thing to stand on it")]
+    pub(crate) fn audit_key(&self) -> hmac::Key {
+        let mut key = Zeroizing::new([0_u8; KEY_LEN]);
+        derive(&self.secret, b"audit", key.as_mut_slice());
+        hmac::Key::new(hmac::HMAC_SHA256, key.as_slice())
+    }
+
+    pub(super) const fn kek(&self) -> &Cipher {
+        &self.kek
+    }
+
+    pub(super) fn new(secret: Box<Zeroizing<[u8; KEY_LEN]>>) -> Self {
+        let mut id = [0; 16];
+        derive(&secret, b"id", &mut id);
+        let mut kek = Zeroizing::new([0; KEY_LEN]);
+        derive(&secret, b"kek", kek.as_mut_slice());
+        let kek = Cipher::new(&kek);
+        Self { secret, id, kek }
+    }
+}
+
+impl fmt::Debug for MasterKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MasterKey(")?;
+        for byte in self.id {
+            write!(f, "{byte:02x}")?;
+        }
+        f.write_str(")")
+    }
+}
+
+/// One or more master keys: the first wraps, all of them unwrap.
+///
+/// Several are needed while one replaces another.
+#[derive(Debug, Clone)]
+pub struct MasterKeys(Arc<[MasterKey]>);
+
+impl MasterKeys {
+    /// The key in use, and those that it replaces.
+    #[must_use]
+    pub fn new(active: MasterKey, former: impl IntoIterator<Item = MasterKey>) -> Self {
+        Self(std::iter::once(active).chain(former).collect())
+    }
+
+    /// The key in use.
+    #[must_use]
+    pub fn active(&self) -> &MasterKey {
+        // `new` puts one in, and nothing takes any out.
+        &self.0[0]
+    }
+
+    /// The key with this id.
+    #[must_use]
+    pub fn get(&self, id: &[u8; 16]) -> Option<&MasterKey> {
+        self.0.iter().find(|key| key.id() == id)
+    }
+}
+
+impl From<MasterKey> for MasterKeys {
+    fn from(key: MasterKey) -> Self {
+        Self::new(key, [])
+    }
+}
+
+const fn lenient(alphabet: &Alphabet) -> GeneralPurpose {
+    GeneralPurpose::new(
+        alphabet,
+        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+    )
+}
+
+struct Length(usize);
+
+impl KeyType for Length {
+    fn len(&self) -> usize {
+        self.0
+    }
+}
+
+/// HKDF-SHA256 with the label as `info`.
+fn derive(secret: &Zeroizing<[u8; KEY_LEN]>, label: &[u8], out: &mut [u8]) {
+    let key = Salt::new(HKDF_SHA256, b"valetkey/1").extract(secret.as_slice());
+    let derived = key
+        .expand(&[label], Length(out.len()))
+        .and_then(|okm| okm.fill(out));
+    // HKDF-SHA256 gives up to 8160 bytes; nothing here asks for more than 32.
+    assert!(derived.is_ok(), "HKDF refuses the length");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "+/8AAQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0=";
+
+    #[test]
+    fn base64_in_all_its_dialects() {
+        let key = MasterKey::from_base64(KEY).unwrap();
+        for text in [
+            KEY.to_owned(),
+            KEY.trim_end_matches('=').to_owned(),
+            KEY.replace('+', "-").replace('/', "_"),
+            KEY.replace('+', "-").replace('/', "_").replace('=', ""),
+            format!(" {KEY}\n"),
+        ] {
+            assert_eq!(MasterKey::from_base64(&text).unwrap().id(), key.id(), "{text:?}");
+        }
+        assert_eq!(key.to_base64().as_str(), KEY);
+    }
+
+    #[test]
+    fn what_is_not_32_bytes_is_refused_without_an_echo() {
+        for (text, error) in [
+            ("", MasterKeyError::WrongLength),
+            ("AAAA", MasterKeyError::WrongLength),
+            (&KEY[..40], MasterKeyError::WrongLength),
+            (&format!("AAAA{KEY}"), MasterKeyError::WrongLength),
+            (&"A".repeat(4096), MasterKeyError::WrongLength),
+            (&KEY.replace("AQI", "A*I"), MasterKeyError::NotBase64),
+        ] {
+            let found = MasterKey::from_base64(text).unwrap_err();
+            assert_eq!(found, error, "{text:?}");
+            assert!(text.is_empty() || !format!("{found:?} {found}").contains(text));
+        }
+        assert_eq!(
+            MasterKey::from_env("VALETKEY_NO_SUCH_VARIABLE").unwrap_err(),
+            MasterKeyError::NotSet("VALETKEY_NO_SUCH_VARIABLE".into())
+        );
+    }
+
+    #[test]
+    fn debug_shows_the_id_and_nothing_of_the_key() {
+        let key = MasterKey::new(Box::new(Zeroizing::new([0xab; 32])));
+        let debug = format!("{key:?}");
+        assert_eq!(debug.len(), "MasterKey()".len() + 32);
+        assert!(!debug.contains("abab"));
+    }
+
+    #[test]
+    fn subkeys_differ_by_label_and_key() {
+        let secret = Zeroizing::new([1; 32]);
+        let other = Zeroizing::new([2; 32]);
+        let derived = |secret: &Zeroizing<[u8; 32]>, label: &[u8]| {
+            let mut out = [0; 32];
+            derive(secret, label, &mut out);
+            out
+        };
+        let all = [
+            derived(&secret, b"kek"),
+            derived(&secret, b"audit"),
+            derived(&secret, b"fingerprint"),
+            derived(&other, b"kek"),
+        ];
+        for (at, one) in all.iter().enumerate() {
+            assert_ne!(*one, *secret.as_slice());
+            assert!(all[..at].iter().all(|earlier| earlier != one));
+        }
+    }
+
+    #[test]
+    fn check_values_belong_to_one_key_and_one_vault() {
+        let (one, other) = (MasterKey::generate().unwrap(), MasterKey::generate().unwrap());
+        let (here, there) = (VaultId::from_bytes([1; 16]), VaultId::from_bytes([2; 16]));
+        assert_eq!(one.check_value(here), one.check_value(here));
+        assert_ne!(one.check_value(here), one.check_value(there));
+        assert_ne!(one.check_value(here), other.check_value(here));
+    }
+
+    #[test]
+    fn the_first_key_is_the_active_one() {
+        let keys = [MasterKey::generate().unwrap(), MasterKey::generate().unwrap()];
+        let ids = keys.each_ref().map(|key| *key.id());
+        let [active, former] = keys;
+        let keys = MasterKeys::new(active, [former]);
+        assert_eq!(keys.active().id(), &ids[0]);
+        assert_eq!(keys.get(&ids[1]).unwrap().id(), &ids[1]);
+        assert!(keys.get(&[0; 16]).is_none());
+    }
+}

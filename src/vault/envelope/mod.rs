@@ -1,0 +1,68 @@
+//! How secrets are sealed: for every vault the same.
+//!
+//! ```text
+//! MasterKey ──HKDF-SHA256──▶ kek ──wraps──▶ DataKey (one per tenant) ──seals──▶ records
+//! ```
+//!
+//! All numbers are big-endian.
+//!
+//! | what | bytes |
+//! |---|---|
+//! | sealed record | format `0x01` · data-key version u32 · nonce 12 · ciphertext ‖ tag 16 |
+//! | its additional data | each part as u32 length ‖ bytes: `"valetkey/1"`, kind, vault, tenant, owner (`0x01` ‖ user, or `0x00` if shared), provider, id, generation u64, header (format and version) |
+//! | its plaintext | each field as u32 length ‖ bytes; the fields together at most 64 KiB |
+//! | wrapped data key | format `0x01` · master-key id 16 · nonce 12 · ciphertext 48 |
+//! | its additional data | as above: `"valetkey/1"`, `"data_key"`, vault, tenant, version u32, header (format and master-key id) |
+//!
+//! The cipher is AES-256-GCM with random 96-bit nonces. A vault counts the seals of each data key and
+//! takes a new one long before 2³².
+//!
+//! # Security
+//!
+//! Plaintext is wiped when it is dropped. The key schedules inside `ring` are not.
+
+mod aad;
+mod aead;
+mod data_key;
+mod fields;
+mod master_key;
+mod record;
+
+pub use data_key::DataKey;
+pub use fields::Fields;
+pub use master_key::{MasterKey, MasterKeyError, MasterKeys};
+pub use record::{Context, Kind};
+
+use crate::random::{self, RandomUnavailable};
+
+/// The most bytes that the fields of one record may have together.
+pub const MAX_SECRET_LEN: usize = 64 * 1024;
+
+/// Names a vault for good: bound into all that it seals, so that nothing can be moved from one to another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct VaultId([u8; 16]);
+
+impl VaultId {
+    /// A new, random id.
+    ///
+    /// # Errors
+    ///
+    /// [`RandomUnavailable`] if the operating system has no random numbers.
+    pub fn generate() -> Result<Self, RandomUnavailable> {
+        let mut bytes = [0; 16];
+        random::fill(&mut bytes)?;
+        Ok(Self(bytes))
+    }
+
+    /// The id with these bytes.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes of the id.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+}

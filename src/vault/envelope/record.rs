@@ -1,0 +1,150 @@
+//! Sealed records, version 1.
+
+use zeroize::Zeroizing;
+
+use crate::model::{ProviderId, TenantId, UserId};
+use crate::vault::VaultError;
+use crate::vault::envelope::aead::{self, NONCE_LEN, TAG_LEN};
+use crate::vault::envelope::{DataKey, Fields, MAX_SECRET_LEN, VaultId, aad, fields};
+
+const FORMAT: u8 = 1;
+const HEADER_LEN: usize = 1 + 4;
+const SEALED_FROM: usize = HEADER_LEN + NONCE_LEN;
+/// No record has more fields than this.
+const MAX_FIELDS: usize = 16;
+const MAX_LEN: usize = SEALED_FROM + MAX_SECRET_LEN + 4 * MAX_FIELDS + TAG_LEN;
+
+/// What a record holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Kind {
+    /// The access token: sealed apart, so that the hot path opens nothing else.
+    AccessToken,
+    /// What else came with it: the refresh token and the id token.
+    Rest,
+    /// The PKCE verifier of a pending consent.
+    Consent,
+}
+
+impl Kind {
+    const fn as_bytes(self) -> &'static [u8] {
+        match self {
+            Self::AccessToken => b"access_token",
+            Self::Rest => b"rest",
+            Self::Consent => b"consent",
+        }
+    }
+}
+
+/// Where a record belongs: bound into it, so that it opens nowhere else.
+#[derive(Debug, Clone, Copy)]
+#[allow(
+    clippy::exhaustive_structs,
+    reason = "every part must be named by whoever seals"
+)]
+pub struct Context<'a> {
+    /// What it holds.
+    pub kind: Kind,
+    /// The vault.
+    pub vault: VaultId,
+    /// The workspace.
+    pub tenant: &'a TenantId,
+    /// The person it belongs to; absent if it is shared.
+    pub owner: Option<&'a UserId>,
+    /// The service.
+    pub provider: &'a ProviderId,
+    /// The id of the connection or of the consent.
+    pub id: &'a [u8; 16],
+    /// The generation of the connection; zero for a consent.
+    pub generation: u64,
+}
+
+impl Context<'_> {
+    fn encode(&self, header: &[u8]) -> Vec<u8> {
+        let generation = self.generation.to_be_bytes();
+        // One byte says whose it is, so that no user's name can stand for the shared owner.
+        let (tag, user) = match self.owner {
+            Some(user) => (1, user.as_str()),
+            None => (0, ""),
+        };
+        aad::encode_around(
+            &[
+                self.kind.as_bytes(),
+                self.vault.as_bytes(),
+                self.tenant.as_str().as_bytes(),
+            ],
+            tag,
+            user.as_bytes(),
+            &[self.provider.as_str().as_bytes(), self.id, &generation, header],
+        )
+    }
+}
+
+impl DataKey {
+    /// Seals the fields as one record.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError::TooLarge`] beyond [`MAX_SECRET_LEN`], [`VaultError::Random`] without random numbers.
+    pub fn seal(&self, context: &Context<'_>, secrets: &[&[u8]]) -> Result<Vec<u8>, VaultError> {
+        self.seal_with_nonce(context, secrets, aead::nonce()?)
+    }
+
+    fn seal_with_nonce(
+        &self,
+        context: &Context<'_>,
+        secrets: &[&[u8]],
+        nonce: [u8; NONCE_LEN],
+    ) -> Result<Vec<u8>, VaultError> {
+        if secrets.len() > MAX_FIELDS {
+            return Err(VaultError::TooLarge);
+        }
+        let plaintext_len = fields::encoded_len(secrets)?;
+        let mut record = Zeroizing::new(Vec::with_capacity(SEALED_FROM + plaintext_len + TAG_LEN));
+        record.push(FORMAT);
+        record.extend_from_slice(&self.version().to_be_bytes());
+        let aad = context.encode(&record);
+        record.extend_from_slice(&nonce);
+        fields::encode(secrets, &mut record)?;
+        self.cipher().seal(nonce, &aad, &mut record, SEALED_FROM)?;
+        Ok(std::mem::take(&mut record))
+    }
+
+    /// Which version of the tenant's key a record names.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError::Tampered`] if it is no record of a format that is known.
+    pub fn version_of(record: &[u8]) -> Result<u32, VaultError> {
+        if record.len() < SEALED_FROM + TAG_LEN || record.len() > MAX_LEN {
+            return Err(VaultError::Tampered);
+        }
+        match record.split_first_chunk::<HEADER_LEN>() {
+            Some(([FORMAT, version @ ..], _)) => Ok(u32::from_be_bytes(*version)),
+            _ => Err(VaultError::Tampered),
+        }
+    }
+
+    /// Opens a record in the buffer that it came in.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError::Tampered`] if it was altered, does not belong there, or names another key.
+    pub fn open(&self, context: &Context<'_>, record: Vec<u8>) -> Result<Fields, VaultError> {
+        if Self::version_of(&record)? != self.version() {
+            return Err(VaultError::Tampered);
+        }
+        let mut record = Zeroizing::new(record);
+        let (header, sealed) = record
+            .split_first_chunk_mut::<HEADER_LEN>()
+            .ok_or(VaultError::Tampered)?;
+        let (nonce, sealed) = sealed
+            .split_first_chunk_mut::<NONCE_LEN>()
+            .ok_or(VaultError::Tampered)?;
+        let len = self.cipher().open(*nonce, &context.encode(header), sealed)?.len();
+        Ok(Fields::new(record, SEALED_FROM, SEALED_FROM + len))
+    }
+}
+
+#[cfg(test)]
+mod tests;

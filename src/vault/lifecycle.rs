@@ -1,0 +1,332 @@
+//! The decisions about a connection's tokens: pure functions, the same for every vault.
+//!
+//! ```text
+//! Active(g) --claim--> in flight (g, fence) --commit--> Active(g+1)
+//!    ^                   |  \--fail(Rejected), g and fence unchanged--> NeedsConsent
+//!    |                   \--fail(Transient), g and fence unchanged--> Active(g), backing off
+//!    |  claim lapsed: claim (g, fence+1) with `outcome_unknown`
+//! any --revoke--> Revoked        any --grant--> Active(g+1)
+//! ```
+//!
+//! A vault keeps one [`Lifecycle`] for each connection and calls one of these functions inside the transaction
+//! that stores what they leave in it. Nothing was changed unless the function says so.
+
+use std::time::Duration;
+
+use crate::model::{Connection, FailureCode, InFlight, NeedsConsent, RefreshState, Status, Timestamp};
+use crate::vault::{Attempt, Claim, ClaimOutcome, ClaimRequest, CommitOutcome, Holder, RefreshFailure};
+
+/// Where the tokens of a connection stand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(clippy::exhaustive_structs, reason = "a vault must be able to build one")]
+pub struct Lifecycle {
+    /// Whether the connection can be resolved.
+    pub status: Status,
+    /// The count of its token pairs.
+    pub generation: u64,
+    /// Whether there is a refresh token that may be used.
+    pub refreshable: bool,
+    /// Raised by each claim; never lowered.
+    pub fence: u64,
+    /// The claim that has begun and has not ended. It may have lapsed.
+    pub held: Option<Held>,
+    /// The generation whose refresh token may have reached the server without the answer reaching us.
+    pub unknown_generation: Option<u64>,
+    /// Failures in a row since the last success.
+    pub failures: u32,
+    /// No attempt before this time.
+    pub not_before: Option<Timestamp>,
+    /// The last failure, until a success clears it.
+    pub last_failure: Option<FailureCode>,
+    /// When the last failure happened.
+    pub failed_at: Option<Timestamp>,
+    /// Until when a refused refresh token is kept.
+    pub quarantined_until: Option<Timestamp>,
+}
+
+/// A claim, as it is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(clippy::exhaustive_structs, reason = "a vault must be able to build one")]
+pub struct Held {
+    /// Who holds it.
+    pub holder: Holder,
+    /// Its number.
+    pub fence: u64,
+    /// When it was granted.
+    pub since: Timestamp,
+    /// When it lapses.
+    pub until: Timestamp,
+}
+
+/// What became of a wish to refresh.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(clippy::exhaustive_enums, reason = "a vault must handle every case")]
+pub enum Decision {
+    /// The claim is granted: the lifecycle holds it and must be stored.
+    Granted {
+        /// The proof of the claim.
+        claim: Claim,
+        /// Whether an earlier attempt with this refresh token may have reached the server.
+        outcome_unknown: bool,
+    },
+    /// A claim is live.
+    Held(InFlight),
+    /// Another generation is stored.
+    Moved,
+    /// No attempt before this time.
+    BackingOff(Timestamp),
+    /// There is no refresh token.
+    NotRefreshable,
+    /// The connection is not active.
+    NotActive(Status),
+}
+
+impl Decision {
+    /// The outcome of a claim that was not granted; `None` if it was.
+    #[must_use]
+    pub const fn refusal(self) -> Option<ClaimOutcome> {
+        match self {
+            Self::Granted { .. } => None,
+            Self::Held(in_flight) => Some(ClaimOutcome::Held(in_flight)),
+            Self::Moved => Some(ClaimOutcome::Moved),
+            Self::BackingOff(until) => Some(ClaimOutcome::BackingOff(until)),
+            Self::NotRefreshable => Some(ClaimOutcome::NotRefreshable),
+            Self::NotActive(status) => Some(ClaimOutcome::NotActive(status)),
+        }
+    }
+}
+
+/// What [`fail`] leaves of the sealed tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(clippy::exhaustive_enums, reason = "a vault must handle every case")]
+pub enum Keep {
+    /// All of them.
+    All,
+    /// Not the access token; the refused refresh token stays sealed until its quarantine ends.
+    RefreshToken,
+    /// None.
+    Nothing,
+}
+
+impl Lifecycle {
+    /// A connection that was just granted.
+    #[must_use]
+    pub const fn granted(generation: u64, refreshable: bool, fence: u64) -> Self {
+        Self {
+            status: Status::Active,
+            generation,
+            refreshable,
+            fence,
+            held: None,
+            unknown_generation: None,
+            failures: 0,
+            not_before: None,
+            last_failure: None,
+            failed_at: None,
+            quarantined_until: None,
+        }
+    }
+
+    /// What a connection shows of it.
+    #[must_use]
+    pub fn refresh_state(&self) -> RefreshState {
+        RefreshState {
+            failures: self.failures,
+            not_before: self.not_before,
+            last_failure: self.last_failure,
+            failed_at: self.failed_at,
+            in_flight: self.held.map(Held::in_flight),
+            quarantined_until: self.quarantined_until,
+        }
+    }
+
+    /// Writes what a connection shows of it into the connection.
+    pub fn show_in(&self, connection: &mut Connection) {
+        connection.status = self.status;
+        connection.generation = self.generation;
+        connection.refreshable = self.refreshable;
+        connection.refresh = self.refresh_state();
+    }
+}
+
+impl Held {
+    const fn in_flight(self) -> InFlight {
+        InFlight {
+            since: self.since,
+            until: self.until,
+        }
+    }
+}
+
+/// Decides on a wish to refresh. Changes the lifecycle only if the claim is granted.
+///
+/// A claim that is live belongs to somebody, even if to the same holder: two threads of one process are two
+/// clients to the authorization server.
+pub fn claim(lifecycle: &mut Lifecycle, request: &ClaimRequest<'_>) -> Decision {
+    if lifecycle.generation != request.generation {
+        return Decision::Moved;
+    }
+    if lifecycle.status != Status::Active {
+        return Decision::NotActive(lifecycle.status);
+    }
+    if !lifecycle.refreshable {
+        return Decision::NotRefreshable;
+    }
+    if let Some(held) = lifecycle.held
+        && lasts(held.since, held.until, request.lease, request.now)
+    {
+        return Decision::Held(held.in_flight());
+    }
+    if request.attempt == Attempt::Due
+        && let Some(not_before) = lifecycle.not_before
+        && lasts(
+            lifecycle.failed_at.unwrap_or(request.now),
+            not_before,
+            Duration::ZERO,
+            request.now,
+        )
+    {
+        return Decision::BackingOff(not_before);
+    }
+
+    let generation = lifecycle.generation;
+    // A claim that was never ended: its holder died, and whether it had dialled nobody knows.
+    let outcome_unknown = lifecycle.held.is_some() || lifecycle.unknown_generation == Some(generation);
+    if outcome_unknown {
+        lifecycle.unknown_generation = Some(generation);
+    }
+    lifecycle.fence = lifecycle.fence.saturating_add(1);
+    lifecycle.held = Some(Held {
+        holder: request.holder,
+        fence: lifecycle.fence,
+        since: request.now,
+        until: request.now + request.lease,
+    });
+    Decision::Granted {
+        claim: Claim {
+            generation,
+            fence: lifecycle.fence,
+        },
+        outcome_unknown,
+    }
+}
+
+/// Whether what was set at `since` to end at `until` still lasts.
+///
+/// If the clock went backwards by more than the span itself, it does not: nothing holds for ever because
+/// of an hour that came twice. A smaller step makes it last that much longer, so that two hosts whose
+/// clocks differ a little never hold one claim both.
+fn lasts(since: Timestamp, until: Timestamp, at_least: Duration, now: Timestamp) -> bool {
+    let span = until.saturating_since(since).max(at_least);
+    until > now && until.saturating_since(now) <= span.saturating_mul(2)
+}
+
+/// Decides on renewed tokens. On [`CommitOutcome::Stored`] they must be stored with the lifecycle, whose generation
+/// is raised by one.
+///
+/// By the generation alone: a holder whose claim has lapsed may have the only good token. It comes back even if
+/// a later claim was refused with the token that this one had used up.
+pub fn commit(lifecycle: &mut Lifecycle, claim: &Claim, refreshable: bool) -> CommitOutcome {
+    if lifecycle.status == Status::Revoked {
+        return CommitOutcome::Gone;
+    }
+    if lifecycle.generation != claim.generation {
+        return CommitOutcome::Superseded;
+    }
+    *lifecycle = Lifecycle::granted(
+        lifecycle.generation.saturating_add(1),
+        refreshable,
+        lifecycle.fence,
+    );
+    CommitOutcome::Stored
+}
+
+/// Decides on the end of a claim without new tokens. On [`CommitOutcome::Stored`] the lifecycle must be stored, and
+/// of the tokens what the second value says.
+///
+/// Counts only if this very claim is still open: what another attempt has learned meanwhile is newer.
+pub fn fail(lifecycle: &mut Lifecycle, claim: &Claim, failure: &RefreshFailure) -> (CommitOutcome, Keep) {
+    if lifecycle.status == Status::Revoked {
+        return (CommitOutcome::Gone, Keep::All);
+    }
+    let is_open = lifecycle.status == Status::Active
+        && lifecycle.generation == claim.generation
+        && lifecycle.held.is_some_and(|held| held.fence == claim.fence);
+    if !is_open {
+        return (CommitOutcome::Superseded, Keep::All);
+    }
+    lifecycle.held = None;
+    lifecycle.failures = lifecycle.failures.saturating_add(1);
+    let keep = match *failure {
+        RefreshFailure::Transient { code, at, not_before } => {
+            lifecycle.not_before = Some(not_before);
+            lifecycle.last_failure = Some(code);
+            lifecycle.failed_at = Some(at);
+            if code.outcome_unknown() {
+                lifecycle.unknown_generation = Some(lifecycle.generation);
+            }
+            Keep::All
+        }
+        RefreshFailure::Rejected {
+            reason,
+            at,
+            quarantined_until,
+        } => {
+            lifecycle.status = Status::NeedsConsent(reason);
+            lifecycle.refreshable = false;
+            lifecycle.not_before = None;
+            lifecycle.last_failure = Some(FailureCode::GrantRejected);
+            lifecycle.failed_at = Some(at);
+            lifecycle.quarantined_until = quarantined_until;
+            if quarantined_until.is_some() {
+                Keep::RefreshToken
+            } else {
+                Keep::Nothing
+            }
+        }
+    };
+    (CommitOutcome::Stored, keep)
+}
+
+/// Decides that an active connection needs a new consent. On [`CommitOutcome::Stored`] its tokens must be erased
+/// and the lifecycle be stored.
+pub fn need_consent(lifecycle: &mut Lifecycle, generation: u64, reason: NeedsConsent) -> CommitOutcome {
+    if lifecycle.status == Status::Revoked {
+        return CommitOutcome::Gone;
+    }
+    if lifecycle.status != Status::Active || lifecycle.generation != generation {
+        return CommitOutcome::Superseded;
+    }
+    lifecycle.status = Status::NeedsConsent(reason);
+    lifecycle.refreshable = false;
+    lifecycle.held = None;
+    lifecycle.not_before = None;
+    CommitOutcome::Stored
+}
+
+/// Revokes. `true` if it was not revoked before: then its tokens must be erased and the lifecycle be stored.
+pub fn revoke(lifecycle: &mut Lifecycle) -> bool {
+    if lifecycle.status == Status::Revoked {
+        return false;
+    }
+    *lifecycle = Lifecycle {
+        status: Status::Revoked,
+        ..Lifecycle::granted(lifecycle.generation, false, lifecycle.fence)
+    };
+    true
+}
+
+/// Decides on the tokens of a consent that name `generation`: what is stored with them, or `None` if what they
+/// replace has moved on.
+///
+/// Whatever the status was: a new consent brings back what needs one, and what was revoked.
+#[must_use]
+pub fn grant(stored: Option<&Lifecycle>, generation: u64, refreshable: bool) -> Option<Lifecycle> {
+    let (expected, fence) = stored.map_or((1, 0), |stored| {
+        (stored.generation.saturating_add(1), stored.fence)
+    });
+    (generation == expected).then(|| Lifecycle::granted(generation, refreshable, fence))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,176 @@
+//! Connections: reading, listing, choosing the default.
+
+use rusqlite::{Connection as Database, ToSql, params};
+
+use crate::model::{Connection, ConnectionId, Owner, ProviderId, Status, TenantId};
+use crate::vault::lifecycle::Lifecycle;
+use crate::vault::sqlite::SqliteVault;
+use crate::vault::sqlite::failure::failed;
+use crate::vault::sqlite::rows::{self, connection_columns};
+use crate::vault::sqlite::store::Step;
+use crate::vault::{ConnectionQuery, Use, VaultError};
+
+pub(super) const BY_ID: &str = concat!(
+    "SELECT ",
+    connection_columns!(),
+    " FROM connections c WHERE c.tenant = ?1 AND c.uuid = ?2"
+);
+
+macro_rules! list {
+    ($filter:literal) => {
+        concat!(
+            "SELECT ",
+            connection_columns!(),
+            " FROM connections c WHERE c.tenant = ?1 AND c.uuid > ?2",
+            $filter,
+            " ORDER BY c.uuid LIMIT ?3"
+        )
+    };
+}
+pub(super) const LIST: &str = list!("");
+pub(super) const LIST_CURRENT: &str = list!(" AND c.status <> 'revoked'");
+pub(super) const LIST_OF_PROVIDER: &str = list!(" AND c.provider = ?4");
+pub(super) const LIST_CURRENT_OF_PROVIDER: &str = list!(" AND c.provider = ?4 AND c.status <> 'revoked'");
+pub(super) const LIST_OF_OWNER: &str = list!(" AND c.owner = ?4");
+pub(super) const LIST_CURRENT_OF_OWNER: &str = list!(" AND c.owner = ?4 AND c.status <> 'revoked'");
+pub(super) const LIST_OF_BOTH: &str = list!(" AND c.owner = ?4 AND c.provider = ?5");
+pub(super) const LIST_CURRENT_OF_BOTH: &str =
+    list!(" AND c.owner = ?4 AND c.provider = ?5 AND c.status <> 'revoked'");
+
+pub(super) const CLEAR_DEFAULT: &str = "UPDATE connections SET is_default = 0
+    WHERE tenant = ?1 AND owner = ?2 AND provider = ?3 AND is_default = 1";
+pub(super) const SET_DEFAULT: &str = "UPDATE connections SET is_default = 1 WHERE id = ?1";
+pub(super) const RECORD_USE: &str = "UPDATE connections SET used_at = ?3
+    WHERE tenant = ?1 AND uuid = ?2 AND (used_at IS NULL OR used_at < ?3)";
+/// A connection and its row.
+pub(super) struct Stored {
+    pub(super) row: i64,
+    pub(super) connection: Connection,
+    pub(super) lifecycle: Lifecycle,
+}
+
+pub(super) fn find(
+    db: &Database,
+    tenant: i64,
+    name: &TenantId,
+    id: ConnectionId,
+) -> Result<Option<Stored>, VaultError> {
+    let mut statement = db.prepare_cached(BY_ID).map_err(failed)?;
+    let mut found = statement.query(params![tenant, id.as_bytes()]).map_err(failed)?;
+    match found.next().map_err(failed)? {
+        Some(row) => Ok(Some(Stored {
+            row: rows::get(row, 0)?,
+            connection: rows::connection(row, name)?,
+            lifecycle: rows::lifecycle(row)?,
+        })),
+        None => Ok(None),
+    }
+}
+
+impl SqliteVault {
+    pub(super) fn read_connection(
+        &self,
+        name: &TenantId,
+        id: ConnectionId,
+    ) -> Result<Option<Connection>, VaultError> {
+        let Some(tenant) = self.tenant(name)? else {
+            return Ok(None);
+        };
+        let found = self.store.read(|db| find(db, tenant.row, name, id))?;
+        Ok(found.map(|stored| stored.connection))
+    }
+
+    pub(super) fn read_connections(
+        &self,
+        query: &ConnectionQuery<'_>,
+    ) -> Result<Vec<Connection>, VaultError> {
+        let Some(tenant) = self.tenant(query.tenant)? else {
+            return Ok(Vec::new());
+        };
+        // The empty blob comes before every id.
+        let after = query.after.as_ref().map_or(&[][..], |id| id.as_bytes());
+        let limit = i64::try_from(query.limit).unwrap_or(i64::MAX);
+        let owner = query.owner.map(rows::owner_text);
+        let provider = query.provider.map(AsRef::<str>::as_ref);
+        let sql = match (owner.is_some(), provider.is_some(), query.with_revoked) {
+            (false, false, false) => LIST_CURRENT,
+            (false, false, true) => LIST,
+            (false, true, false) => LIST_CURRENT_OF_PROVIDER,
+            (false, true, true) => LIST_OF_PROVIDER,
+            (true, false, false) => LIST_CURRENT_OF_OWNER,
+            (true, false, true) => LIST_OF_OWNER,
+            (true, true, false) => LIST_CURRENT_OF_BOTH,
+            (true, true, true) => LIST_OF_BOTH,
+        };
+        let mut values: Vec<&dyn ToSql> = vec![&tenant.row, &after, &limit];
+        values.extend(owner.as_ref().map(|owner| owner as &dyn ToSql));
+        values.extend(provider.as_ref().map(|provider| provider as &dyn ToSql));
+        self.store.read(|db| {
+            let mut statement = db.prepare_cached(sql).map_err(failed)?;
+            let mut found = statement.query(values.as_slice()).map_err(failed)?;
+            let mut connections = Vec::new();
+            while let Some(row) = found.next().map_err(failed)? {
+                connections.push(rows::connection(row, query.tenant)?);
+            }
+            Ok(connections)
+        })
+    }
+
+    pub(super) fn write_default(&self, name: &TenantId, id: ConnectionId) -> Result<bool, VaultError> {
+        let Some(tenant) = self.tenant(name)? else {
+            return Ok(false);
+        };
+        self.store.write(|db| {
+            let stored = find(db, tenant.row, name, id)?;
+            let Some(stored) = stored.filter(|stored| stored.lifecycle.status != Status::Revoked) else {
+                return Ok(Step::Abandon(false));
+            };
+            clear_default(
+                db,
+                tenant.row,
+                &stored.connection.owner,
+                &stored.connection.provider,
+            )?;
+            db.prepare_cached(SET_DEFAULT)
+                .and_then(|mut statement| statement.execute([stored.row]))
+                .map_err(failed)?;
+            Ok(Step::Commit(true))
+        })
+    }
+
+    pub(super) fn write_uses(&self, uses: &[Use]) -> Result<(), VaultError> {
+        let mut known = Vec::with_capacity(uses.len());
+        for used in uses {
+            if let Some(tenant) = self.tenant(&used.tenant)? {
+                known.push((tenant.row, used));
+            }
+        }
+        if known.is_empty() {
+            return Ok(());
+        }
+        self.store.write(|db| {
+            let mut statement = db.prepare_cached(RECORD_USE).map_err(failed)?;
+            for (tenant, used) in &known {
+                let at = used.at.as_unix_millis();
+                statement
+                    .execute(params![tenant, used.connection.as_bytes(), at])
+                    .map_err(failed)?;
+            }
+            Ok(Step::Commit(()))
+        })
+    }
+}
+
+pub(super) fn clear_default(
+    db: &Database,
+    tenant: i64,
+    owner: &Owner,
+    provider: &ProviderId,
+) -> Result<(), VaultError> {
+    db.prepare_cached(CLEAR_DEFAULT)
+        .and_then(|mut statement| {
+            statement.execute(params![tenant, rows::owner_text(owner), provider.as_str()])
+        })
+        .map_err(failed)?;
+    Ok(())
+}

@@ -1,0 +1,293 @@
+//! Pending consents.
+
+use rusqlite::{Connection as Database, Row, params};
+
+use crate::model::{
+    ConnectionId, ConsentId, Label, Owner, ProviderId, ServerId, TenantId, Timestamp, UserId,
+};
+use crate::secret::PkceVerifier;
+use crate::vault::envelope::{Context, Kind};
+use crate::vault::sqlite::SqliteVault;
+use crate::vault::sqlite::failure::failed;
+use crate::vault::sqlite::rows::{self, get};
+use crate::vault::sqlite::store::Step;
+use crate::vault::{ConsentStatus, PendingConsent, Purpose, StateHash, VaultError};
+
+const INSERT: &str = "INSERT INTO consents (state, id, binding, tenant, user, owner, provider, server, issuer,
+    token_endpoint, client_id, redirect_uri, scopes, parameters, label, purpose, target, return_to, created_at,
+    expires_at, status, completed, verifier)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)";
+pub(super) const BY_STATE: &str = "SELECT id, binding, user, owner, provider, server, issuer, token_endpoint,
+    client_id, redirect_uri, scopes, parameters, label, purpose, target, return_to, created_at, expires_at, status,
+    completed, verifier FROM consents WHERE tenant = ?1 AND state = ?2";
+pub(super) const TAKE: &str = "UPDATE consents SET status = 'taken', verifier = NULL
+    WHERE tenant = ?1 AND state = ?2 AND status = 'pending' AND expires_at > ?3";
+pub(super) const CLOSE: &str = "UPDATE consents SET status = ?3, completed = ?4
+    WHERE tenant = ?1 AND state = ?2 AND status = 'taken'";
+pub(super) const COMPLETE: &str = "UPDATE consents SET status = 'completed', completed = ?3, verifier = NULL
+    WHERE tenant = ?1 AND state = ?2";
+pub(super) const PURGE: &str = "DELETE FROM consents WHERE row IN
+    (SELECT row FROM consents WHERE expires_at < ?1 ORDER BY expires_at LIMIT ?2)";
+
+/// Records that a consent has led to this connection, in the transaction that stores it.
+pub(super) fn complete(
+    db: &Database,
+    tenant: i64,
+    state: &StateHash,
+    connection: ConnectionId,
+) -> Result<(), VaultError> {
+    db.prepare_cached(COMPLETE)
+        .and_then(|mut statement| statement.execute(params![tenant, state.as_bytes(), connection.as_bytes()]))
+        .map_err(failed)?;
+    Ok(())
+}
+
+const fn status_text(status: ConsentStatus) -> (&'static str, Option<ConnectionId>) {
+    match status {
+        ConsentStatus::Pending => ("pending", None),
+        ConsentStatus::Taken => ("taken", None),
+        ConsentStatus::Completed(connection) => ("completed", Some(connection)),
+        ConsentStatus::Denied => ("denied", None),
+        ConsentStatus::Failed => ("failed", None),
+    }
+}
+
+fn status(text: &str, completed: Option<[u8; 16]>) -> Result<ConsentStatus, VaultError> {
+    Ok(match (text, completed) {
+        ("pending", _) => ConsentStatus::Pending,
+        ("taken", _) => ConsentStatus::Taken,
+        ("completed", Some(id)) => ConsentStatus::Completed(ConnectionId::from_bytes(id)),
+        ("denied", _) => ConsentStatus::Denied,
+        ("failed", _) => ConsentStatus::Failed,
+        _ => return Err(VaultError::Damaged),
+    })
+}
+
+const fn purpose_text(purpose: Purpose) -> &'static str {
+    match purpose {
+        Purpose::Connect => "connect",
+        Purpose::Reconnect(_) => "reconnect",
+        Purpose::SwitchAccount(_) => "switch_account",
+    }
+}
+
+fn purpose(text: &str, target: Option<[u8; 16]>) -> Result<Purpose, VaultError> {
+    Ok(match (text, target.map(ConnectionId::from_bytes)) {
+        ("connect", _) => Purpose::Connect,
+        ("reconnect", Some(id)) => Purpose::Reconnect(id),
+        ("switch_account", Some(id)) => Purpose::SwitchAccount(id),
+        _ => return Err(VaultError::Damaged),
+    })
+}
+
+/// A consent in a row of [`BY_STATE`], and its sealed verifier.
+fn read(
+    row: &Row<'_>,
+    tenant: &TenantId,
+    state: StateHash,
+) -> Result<(PendingConsent, Option<Vec<u8>>), VaultError> {
+    let damaged = |_| VaultError::Damaged;
+    let text = |at: usize| get::<String>(row, at);
+    let label = get::<Option<String>>(row, 12)?
+        .map(Label::new)
+        .transpose()
+        .map_err(damaged)?;
+    let consent = PendingConsent {
+        id: ConsentId::from_bytes(get(row, 0)?),
+        state,
+        binding: StateHash::from_bytes(get(row, 1)?),
+        tenant: tenant.clone(),
+        user: UserId::new(text(2)?).map_err(damaged)?,
+        owner: rows::owner(&text(3)?)?,
+        provider: ProviderId::new(text(4)?).map_err(damaged)?,
+        server: ServerId::new(text(5)?).map_err(damaged)?,
+        issuer: get(row, 6)?,
+        token_endpoint: text(7)?,
+        client_id: text(8)?,
+        redirect_uri: text(9)?,
+        scopes: rows::scopes(&text(10)?)?,
+        parameters: rows::parameters(&text(11)?)?,
+        label,
+        purpose: purpose(&text(13)?, get(row, 14)?)?,
+        return_to: get(row, 15)?,
+        created_at: Timestamp::from_unix_millis(get(row, 16)?),
+        expires_at: Timestamp::from_unix_millis(get(row, 17)?),
+        status: status(&text(18)?, get(row, 19)?)?,
+    };
+    Ok((consent, get(row, 20)?))
+}
+
+impl SqliteVault {
+    const fn consent_context<'a>(
+        &self,
+        tenant: &'a TenantId,
+        owner: &'a Owner,
+        provider: &'a ProviderId,
+        id: &'a ConsentId,
+    ) -> Context<'a> {
+        Context {
+            kind: Kind::Consent,
+            vault: self.keyring.vault,
+            tenant,
+            owner: owner.user(),
+            provider,
+            id: id.as_bytes(),
+            generation: 0,
+        }
+    }
+
+    pub(super) fn write_consent(
+        &self,
+        consent: &PendingConsent,
+        verifier: Option<&PkceVerifier>,
+    ) -> Result<(), VaultError> {
+        let scopes = consent.scopes.to_string();
+        let parameters = rows::parameters_text(&consent.parameters)?;
+        let (status, completed) = status_text(consent.status);
+        let context = self.consent_context(&consent.tenant, &consent.owner, &consent.provider, &consent.id);
+        self.write_sealed(
+            &consent.tenant,
+            |tenant| match verifier {
+                Some(verifier) => tenant
+                    .key()
+                    .seal(&context, &[verifier.expose_secret().as_bytes()])
+                    .map(Some),
+                None => Ok(None),
+            },
+            |db, tenant, sealed| {
+                if sealed.is_some() && !tenant.count_seals(db, &self.keyring, 1)? {
+                    return Ok(Step::Abandon(None));
+                }
+                db.prepare_cached(INSERT)
+                    .and_then(|mut statement| {
+                        statement.execute(params![
+                            consent.state.as_bytes(),
+                            consent.id.as_bytes(),
+                            consent.binding.as_bytes(),
+                            tenant.row,
+                            consent.user.as_str(),
+                            rows::owner_text(&consent.owner),
+                            consent.provider.as_str(),
+                            consent.server.as_str(),
+                            consent.issuer,
+                            consent.token_endpoint,
+                            consent.client_id,
+                            consent.redirect_uri,
+                            scopes,
+                            parameters,
+                            consent.label.as_ref().map(Label::as_str),
+                            purpose_text(consent.purpose),
+                            consent.purpose.target().map(|id| *id.as_bytes()),
+                            consent.return_to,
+                            consent.created_at.as_unix_millis(),
+                            consent.expires_at.as_unix_millis(),
+                            status,
+                            completed.map(|id| *id.as_bytes()),
+                            sealed,
+                        ])
+                    })
+                    .map_err(failed)?;
+                Ok(Step::Commit(Some(())))
+            },
+        )
+    }
+
+    fn find_consent(
+        &self,
+        name: &TenantId,
+        state: &StateHash,
+    ) -> Result<Option<(PendingConsent, Option<Vec<u8>>)>, VaultError> {
+        let Some(tenant) = self.tenant(name)? else {
+            return Ok(None);
+        };
+        self.store.read(|db| {
+            let mut statement = db.prepare_cached(BY_STATE).map_err(failed)?;
+            let mut found = statement
+                .query(params![tenant.row, state.as_bytes()])
+                .map_err(failed)?;
+            match found.next().map_err(failed)? {
+                Some(row) => read(row, name, *state).map(Some),
+                None => Ok(None),
+            }
+        })
+    }
+
+    pub(super) fn read_consent(
+        &self,
+        name: &TenantId,
+        state: &StateHash,
+    ) -> Result<Option<PendingConsent>, VaultError> {
+        Ok(self.find_consent(name, state)?.map(|(consent, _)| consent))
+    }
+
+    #[allow(clippy::option_option, reason = "as in the trait")]
+    pub(super) fn take_pending_consent(
+        &self,
+        name: &TenantId,
+        state: &StateHash,
+        now: Timestamp,
+    ) -> Result<Option<Option<PkceVerifier>>, VaultError> {
+        let (Some(tenant), Some((consent, sealed))) = (self.tenant(name)?, self.find_consent(name, state)?)
+        else {
+            return Ok(None);
+        };
+        if consent.status != ConsentStatus::Pending || consent.expires_at <= now {
+            return Ok(None);
+        }
+        // Opened first: one that does not open must not be taken, and nothing is decrypted in a transaction.
+        let verifier = match sealed {
+            Some(record) => {
+                let context = self.consent_context(name, &consent.owner, &consent.provider, &consent.id);
+                let fields = self.keyring.open(&self.store, &tenant, &context, record)?;
+                let mut text = fields.into_only_text()?;
+                Some(PkceVerifier::new(std::mem::take(&mut *text)))
+            }
+            None => None,
+        };
+        let taken = self.store.write(|db| {
+            let taken = db
+                .prepare_cached(TAKE)
+                .and_then(|mut statement| {
+                    statement.execute(params![tenant.row, state.as_bytes(), now.as_unix_millis()])
+                })
+                .map_err(failed)?;
+            Ok(if taken == 1 {
+                Step::Commit(true)
+            } else {
+                Step::Abandon(false)
+            })
+        })?;
+        Ok(taken.then_some(verifier))
+    }
+
+    pub(super) fn close_taken_consent(
+        &self,
+        name: &TenantId,
+        state: &StateHash,
+        status: ConsentStatus,
+    ) -> Result<(), VaultError> {
+        let Some(tenant) = self.tenant(name)? else {
+            return Ok(());
+        };
+        let (status, completed) = status_text(status);
+        let completed = completed.map(|id| *id.as_bytes());
+        self.store.write(|db| {
+            db.prepare_cached(CLOSE)
+                .and_then(|mut statement| {
+                    statement.execute(params![tenant.row, state.as_bytes(), status, completed])
+                })
+                .map_err(failed)?;
+            Ok(Step::Commit(()))
+        })
+    }
+
+    pub(super) fn delete_consents(&self, before: Timestamp, limit: usize) -> Result<usize, VaultError> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.store.write(|db| {
+            db.prepare_cached(PURGE)
+                .and_then(|mut statement| statement.execute(params![before.as_unix_millis(), limit]))
+                .map(Step::Commit)
+                .map_err(failed)
+        })
+    }
+}

@@ -1,0 +1,168 @@
+//! Storing what a consent has brought.
+
+use rusqlite::{Connection as Database, params};
+
+use crate::model::Connection;
+use crate::vault::envelope::{Context, Kind};
+use crate::vault::lifecycle;
+use crate::vault::sqlite::connections::{clear_default, find};
+use crate::vault::sqlite::failure::{failed, is_unique_violation};
+use crate::vault::sqlite::keys::Tenant;
+use crate::vault::sqlite::rows::{self, bind};
+use crate::vault::sqlite::store::Step;
+use crate::vault::sqlite::{SqliteVault, consents};
+use crate::vault::{Grant, StoreOutcome, Tokens, VaultError};
+
+pub(super) const INSERT: &str = "INSERT INTO connections (uuid, tenant, owner, provider, label, is_default, account_id,
+    account_email, account_label, requested, granted, parameters, server, token_endpoint, client_id, created_at,
+    refreshed_at, used_at, expires_at, status, generation, refreshable, fence, holder, held_fence, held_since,
+    held_until, unknown_generation, failures, not_before, last_failure, failed_at, quarantined_until)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22,
+    ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33)";
+pub(super) const REPLACE: &str = "UPDATE connections SET label = ?5, is_default = ?6, account_id = ?7,
+    account_email = ?8, account_label = ?9, requested = ?10, granted = ?11, parameters = ?12, server = ?13,
+    token_endpoint = ?14, client_id = ?15, created_at = ?16, refreshed_at = ?17, used_at = ?18, expires_at = ?19,
+    status = ?20, generation = ?21, refreshable = ?22, fence = ?23, holder = ?24, held_fence = ?25,
+    held_since = ?26, held_until = ?27, unknown_generation = ?28, failures = ?29, not_before = ?30,
+    last_failure = ?31, failed_at = ?32, quarantined_until = ?33
+    WHERE uuid = ?1 AND tenant = ?2 AND owner = ?3 AND provider = ?4";
+pub(super) const STORE_SECRETS: &str = "INSERT INTO secrets (connection, access, rest) VALUES (?1, ?2, ?3)
+    ON CONFLICT (connection) DO UPDATE SET access = excluded.access, rest = excluded.rest";
+
+/// The two records of a connection's tokens.
+pub(super) struct SealedTokens {
+    access: Vec<u8>,
+    rest: Option<Vec<u8>>,
+}
+
+impl SealedTokens {
+    pub(super) const fn seals(&self) -> u32 {
+        if self.rest.is_some() { 2 } else { 1 }
+    }
+
+    pub(super) fn store(&self, db: &Database, row: i64) -> Result<(), VaultError> {
+        db.prepare_cached(STORE_SECRETS)
+            .and_then(|mut statement| statement.execute(params![row, self.access, self.rest]))
+            .map_err(failed)?;
+        Ok(())
+    }
+}
+
+impl SqliteVault {
+    /// Seals tokens for a connection as it will be with this generation.
+    pub(super) fn seal_tokens(
+        &self,
+        tenant: &Tenant,
+        connection: &Connection,
+        generation: u64,
+        tokens: &Tokens,
+    ) -> Result<SealedTokens, VaultError> {
+        let context = self.context(connection, Kind::AccessToken, generation);
+        let access = tokens.access_token.expose_secret().as_bytes();
+        let access = tenant.key().seal(&context, &[access])?;
+        let refresh_token = tokens
+            .refresh_token
+            .as_ref()
+            .map(|token| token.expose_secret().as_bytes());
+        let id_token = tokens
+            .id_token
+            .as_ref()
+            .map(|token| token.expose_secret().as_bytes());
+        let rest = if refresh_token.is_some() || id_token.is_some() {
+            let context = Context {
+                kind: Kind::Rest,
+                ..context
+            };
+            let fields = [refresh_token.unwrap_or_default(), id_token.unwrap_or_default()];
+            Some(tenant.key().seal(&context, &fields)?)
+        } else {
+            None
+        };
+        Ok(SealedTokens { access, rest })
+    }
+
+    /// What the records of a connection are bound to.
+    pub(super) const fn context<'a>(
+        &self,
+        connection: &'a Connection,
+        kind: Kind,
+        generation: u64,
+    ) -> Context<'a> {
+        Context {
+            kind,
+            vault: self.keyring.vault,
+            tenant: &connection.tenant,
+            owner: connection.owner.user(),
+            provider: &connection.provider,
+            id: connection.id.as_bytes(),
+            generation,
+        }
+    }
+
+    pub(super) fn write_grant(&self, grant: &Grant<'_>) -> Result<StoreOutcome, VaultError> {
+        let new = grant.connection;
+        let refreshable = grant.tokens.refresh_token.is_some();
+        let parameters = rows::parameters_text(&new.parameters)?;
+        let (requested, granted) = (new.requested.to_string(), new.granted.to_string());
+        self.write_sealed(
+            &new.tenant,
+            |tenant| self.seal_tokens(tenant, new, new.generation, grant.tokens),
+            |db, tenant, sealed| {
+                let conflict = Step::Abandon(Some(StoreOutcome::Conflict));
+                let stored = find(db, tenant.row, &new.tenant, new.id)?;
+                let moved = stored.as_ref().is_some_and(|stored| {
+                    stored.connection.owner != new.owner || stored.connection.provider != new.provider
+                });
+                let lifecycle = stored.as_ref().map(|stored| &stored.lifecycle);
+                let Some(lifecycle) =
+                    lifecycle::grant(lifecycle, new.generation, refreshable).filter(|_| !moved)
+                else {
+                    return Ok(conflict);
+                };
+                if !tenant.count_seals(db, &self.keyring, sealed.seals())? {
+                    return Ok(Step::Abandon(None));
+                }
+                if new.is_default {
+                    clear_default(db, tenant.row, &new.owner, &new.provider)?;
+                }
+                let sql = if stored.is_some() { REPLACE } else { INSERT };
+                let mut statement = db.prepare_cached(sql).map_err(failed)?;
+                let account = new.account.as_ref();
+                let values: [&dyn rusqlite::ToSql; 19] = [
+                    new.id.as_bytes(),
+                    &tenant.row,
+                    &rows::owner_text(&new.owner),
+                    &new.provider.as_str(),
+                    &new.label.as_ref().map(AsRef::<str>::as_ref),
+                    &new.is_default,
+                    &account.map(|account| account.id.as_str()),
+                    &account.and_then(|account| account.email.as_deref()),
+                    &account.and_then(|account| account.label.as_deref()),
+                    &requested,
+                    &granted,
+                    &parameters,
+                    &new.issued_by.server.as_str(),
+                    &new.issued_by.token_endpoint,
+                    &new.issued_by.client_id,
+                    &new.created_at.as_unix_millis(),
+                    &new.refreshed_at.as_unix_millis(),
+                    &new.used_at.map(|time| time.as_unix_millis()),
+                    &new.expires_at.map(|time| time.as_unix_millis()),
+                ];
+                for (at, value) in (1..).zip(values) {
+                    bind(&mut statement, at, value)?;
+                }
+                rows::bind_lifecycle(&mut statement, 20, &lifecycle)?;
+                match statement.raw_execute() {
+                    Ok(_) => {}
+                    Err(error) if is_unique_violation(&error) => return Ok(conflict),
+                    Err(error) => return Err(failed(error)),
+                }
+                let row = stored.map_or_else(|| db.last_insert_rowid(), |stored| stored.row);
+                sealed.store(db, row)?;
+                consents::complete(db, tenant.row, grant.consent, new.id)?;
+                Ok(Step::Commit(Some(StoreOutcome::Stored)))
+            },
+        )
+    }
+}

@@ -1,0 +1,229 @@
+//! The vault in one SQLite file.
+
+mod connections;
+mod consents;
+mod erase;
+mod failure;
+mod grants;
+mod keys;
+mod open;
+mod readers;
+mod refresh;
+mod rows;
+mod schema;
+mod store;
+mod tokens;
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use rusqlite::Transaction;
+
+use crate::model::{Connection, ConnectionId, NeedsConsent, TenantId, Timestamp};
+use crate::secret::PkceVerifier;
+use crate::vault::envelope::MasterKeys;
+use crate::vault::sqlite::keys::{Keyring, Tenant};
+use crate::vault::sqlite::readers::Readers;
+use crate::vault::sqlite::store::{Step, Store};
+use crate::vault::{
+    Claim, ClaimOutcome, ClaimRequest, CommitOutcome, ConnectionQuery, ConsentStatus, Erasure, Found, Grant,
+    PendingConsent, RefreshFailure, Renewed, Revoked, StateHash, StoreOutcome, StoredToken, TokenQuery, Use,
+    Vault, VaultError,
+};
+
+/// A vault in one SQLite file, sealed by [`envelope`](crate::vault::envelope), shared by any number of threads
+/// and processes of one machine.
+///
+/// The file is in WAL mode with full synchronisation: what a method has stored survives a power cut. Secrets are
+/// decrypted after the statement that read them has ended, and sealed before the transaction that writes them
+/// begins.
+///
+/// # Security
+///
+/// The file shows names, times, scopes and sizes to whoever can read it, and no secret. Keep it on a local disk:
+/// SQLite's locks do not hold on network file systems.
+pub struct SqliteVault {
+    store: Store,
+    keyring: Keyring,
+}
+
+impl SqliteVault {
+    /// Opens the vault at `path`, or makes one there, readable by its owner alone.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError::WrongMasterKey`] if the vault was made with another key; [`VaultError::NotAVault`],
+    /// [`NewerVersion`](VaultError::NewerVersion), [`Damaged`](VaultError::Damaged) or
+    /// [`ReadOnly`](VaultError::ReadOnly) for a file that cannot be used; [`VaultError::UnsafePath`] for a link, a
+    /// directory or somebody else's file; [`VaultError::Unsupported`] if SQLite cannot be trusted with it. The
+    /// content of the file is unchanged then.
+    pub fn open(path: impl AsRef<Path>, keys: impl Into<MasterKeys>) -> Result<Self, VaultError> {
+        let keys = keys.into();
+        let (writer, vault, path) = open::open(path.as_ref(), &keys)?;
+        Ok(Self {
+            store: Store::new(writer, Some(Readers::new(path))),
+            keyring: Keyring::new(vault, keys),
+        })
+    }
+
+    /// Makes a vault in memory: the same statements and the same seals, gone when it is dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError`] if SQLite cannot be used or there are no random numbers.
+    pub fn in_memory(keys: impl Into<MasterKeys>) -> Result<Self, VaultError> {
+        let keys = keys.into();
+        let (writer, vault) = open::in_memory(&keys)?;
+        Ok(Self {
+            store: Store::new(writer, None),
+            keyring: Keyring::new(vault, keys),
+        })
+    }
+
+    fn tenant(&self, name: &TenantId) -> Result<Option<Arc<Tenant>>, VaultError> {
+        self.keyring.tenant(&self.store, name)
+    }
+
+    /// Seals outside and stores inside a transaction. `write` answers `Abandon(None)` if the data key was used
+    /// up or replaced meanwhile; then it is all done again with the next one.
+    fn write_sealed<S, T>(
+        &self,
+        name: &TenantId,
+        seal: impl Fn(&Tenant) -> Result<S, VaultError>,
+        write: impl Fn(&Transaction<'_>, &Tenant, &S) -> Result<Step<Option<T>>, VaultError>,
+    ) -> Result<T, VaultError> {
+        for _ in 0..4 {
+            let tenant = self.keyring.sealing_tenant(&self.store, name)?;
+            let sealed = seal(&tenant)?;
+            let done = self
+                .store
+                .write(|transaction| write(transaction, &tenant, &sealed))?;
+            match done {
+                Some(done) => return Ok(done),
+                None => self.keyring.renew(&self.store, &tenant)?,
+            }
+        }
+        // Somebody replaces the key again and again: as good as a lock that is never free.
+        Err(VaultError::Busy)
+    }
+}
+
+impl fmt::Debug for SqliteVault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteVault")
+            .field("id", &self.keyring.vault)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Vault for SqliteVault {
+    fn insert_consent(
+        &self,
+        consent: &PendingConsent,
+        verifier: Option<&PkceVerifier>,
+    ) -> Result<(), VaultError> {
+        self.write_consent(consent, verifier)
+    }
+
+    fn consent(&self, tenant: &TenantId, state: &StateHash) -> Result<Option<PendingConsent>, VaultError> {
+        self.read_consent(tenant, state)
+    }
+
+    fn take_consent(
+        &self,
+        tenant: &TenantId,
+        state: &StateHash,
+        now: Timestamp,
+    ) -> Result<Option<Option<PkceVerifier>>, VaultError> {
+        self.take_pending_consent(tenant, state, now)
+    }
+
+    fn close_consent(
+        &self,
+        tenant: &TenantId,
+        state: &StateHash,
+        status: ConsentStatus,
+    ) -> Result<(), VaultError> {
+        self.close_taken_consent(tenant, state, status)
+    }
+
+    fn purge_consents(&self, before: Timestamp, limit: usize) -> Result<usize, VaultError> {
+        self.delete_consents(before, limit)
+    }
+
+    fn store_grant(&self, grant: &Grant<'_>) -> Result<StoreOutcome, VaultError> {
+        self.write_grant(grant)
+    }
+
+    fn connection(&self, tenant: &TenantId, id: ConnectionId) -> Result<Option<Connection>, VaultError> {
+        self.read_connection(tenant, id)
+    }
+
+    fn connections(&self, query: &ConnectionQuery<'_>) -> Result<Vec<Connection>, VaultError> {
+        self.read_connections(query)
+    }
+
+    fn set_default(&self, tenant: &TenantId, id: ConnectionId) -> Result<bool, VaultError> {
+        self.write_default(tenant, id)
+    }
+
+    fn record_use(&self, uses: &[Use]) -> Result<(), VaultError> {
+        self.write_uses(uses)
+    }
+
+    fn find_token(&self, query: &TokenQuery<'_>) -> Result<Found, VaultError> {
+        self.read_token(query)
+    }
+
+    fn token(&self, tenant: &TenantId, id: ConnectionId) -> Result<Option<StoredToken>, VaultError> {
+        self.read_token_of(tenant, id)
+    }
+
+    fn claim_refresh(&self, request: &ClaimRequest<'_>) -> Result<ClaimOutcome, VaultError> {
+        self.write_claim(request)
+    }
+
+    fn commit_refresh(
+        &self,
+        tenant: &TenantId,
+        id: ConnectionId,
+        claim: &Claim,
+        renewed: &Renewed<'_>,
+    ) -> Result<CommitOutcome, VaultError> {
+        self.write_renewed(tenant, id, claim, renewed)
+    }
+
+    fn fail_refresh(
+        &self,
+        tenant: &TenantId,
+        id: ConnectionId,
+        claim: &Claim,
+        failure: &RefreshFailure,
+    ) -> Result<CommitOutcome, VaultError> {
+        self.write_failure(tenant, id, claim, failure)
+    }
+
+    fn need_consent(
+        &self,
+        tenant: &TenantId,
+        id: ConnectionId,
+        generation: u64,
+        reason: NeedsConsent,
+    ) -> Result<CommitOutcome, VaultError> {
+        self.write_need(tenant, id, generation, reason)
+    }
+
+    fn revoke(
+        &self,
+        tenant: &TenantId,
+        id: ConnectionId,
+        _now: Timestamp,
+    ) -> Result<Option<Revoked>, VaultError> {
+        self.erase_connection(tenant, id)
+    }
+
+    fn clear_residue(&self) -> Result<Erasure, VaultError> {
+        self.cut_log()
+    }
+}

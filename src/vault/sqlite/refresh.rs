@@ -1,0 +1,229 @@
+//! Claims on a refresh, and how they end.
+
+use rusqlite::{Connection as Database, Row, params};
+
+use crate::model::{ConnectionId, NeedsConsent, TenantId};
+use crate::secret::{IdToken, RefreshToken};
+use crate::vault::envelope::Kind;
+use crate::vault::lifecycle::{self, Decision, Keep, Lifecycle};
+use crate::vault::sqlite::SqliteVault;
+use crate::vault::sqlite::connections::{Stored, find};
+use crate::vault::sqlite::failure::failed;
+use crate::vault::sqlite::keys::Tenant;
+use crate::vault::sqlite::rows::{self, CONNECTION_COLUMNS, connection_columns};
+use crate::vault::sqlite::store::Step;
+use crate::vault::{
+    Claim, ClaimOutcome, ClaimRequest, Claimed, CommitOutcome, RefreshFailure, Renewed, VaultError,
+};
+
+pub(super) const WITH_REST: &str = concat!(
+    "SELECT ",
+    connection_columns!(),
+    ", s.rest FROM connections c LEFT JOIN secrets s ON s.connection = c.id WHERE c.tenant = ?1 AND c.uuid = ?2"
+);
+pub(super) const RENEW: &str = "UPDATE connections SET refreshed_at = ?2, expires_at = ?3,
+    granted = coalesce(?4, granted) WHERE id = ?1";
+pub(super) const ERASE_ACCESS: &str = "UPDATE secrets SET access = NULL WHERE connection = ?1";
+pub(super) const ERASE: &str = "DELETE FROM secrets WHERE connection = ?1";
+
+/// What is sealed beside the access token.
+pub(super) struct Rest {
+    pub(super) refresh_token: Option<RefreshToken>,
+    pub(super) id_token: Option<IdToken>,
+}
+
+fn with_rest(row: &Row<'_>, name: &TenantId) -> Result<(Stored, Option<Vec<u8>>), VaultError> {
+    let stored = Stored {
+        row: rows::get(row, 0)?,
+        connection: rows::connection(row, name)?,
+        lifecycle: rows::lifecycle(row)?,
+    };
+    Ok((stored, rows::get(row, CONNECTION_COLUMNS)?))
+}
+
+fn erase(db: &Database, row: i64, keep: Keep) -> Result<(), VaultError> {
+    let sql = match keep {
+        Keep::All => return Ok(()),
+        Keep::RefreshToken => ERASE_ACCESS,
+        Keep::Nothing => ERASE,
+    };
+    db.prepare_cached(sql)
+        .and_then(|mut statement| statement.execute([row]))
+        .map_err(failed)?;
+    Ok(())
+}
+
+impl SqliteVault {
+    /// Opens the record with the refresh token, sealed for the generation that the connection shows.
+    pub(super) fn open_rest(
+        &self,
+        tenant: &Tenant,
+        connection: &crate::model::Connection,
+        record: Vec<u8>,
+    ) -> Result<Rest, VaultError> {
+        let context = self.context(connection, Kind::Rest, connection.generation);
+        let mut fields = self.keyring.open(&self.store, tenant, &context, record)?;
+        let refresh_token = fields.expose_next_text()?.map(RefreshToken::new);
+        let id_token = fields.expose_next_text()?.map(IdToken::new);
+        fields.finish()?;
+        Ok(Rest {
+            refresh_token,
+            id_token,
+        })
+    }
+
+    /// Reads, decides and decrypts first; then decides again in the transaction. Who only waits for somebody
+    /// else's claim never takes the write lock, and a claim that could not be used is never stored.
+    pub(super) fn write_claim(&self, request: &ClaimRequest<'_>) -> Result<ClaimOutcome, VaultError> {
+        let Some(tenant) = self.tenant(request.tenant)? else {
+            return Ok(ClaimOutcome::Gone);
+        };
+        let read = self.store.read(|db| {
+            let mut statement = db.prepare_cached(WITH_REST).map_err(failed)?;
+            let mut found = statement
+                .query(params![tenant.row, request.connection.as_bytes()])
+                .map_err(failed)?;
+            match found.next().map_err(failed)? {
+                Some(row) => with_rest(row, request.tenant).map(Some),
+                None => Ok(None),
+            }
+        })?;
+        let Some((mut seen, rest)) = read else {
+            return Ok(ClaimOutcome::Gone);
+        };
+        if let Some(refused) = lifecycle::claim(&mut seen.lifecycle, request).refusal() {
+            return Ok(refused);
+        }
+        let record = rest.ok_or(VaultError::Tampered)?;
+        let rest = self.open_rest(&tenant, &seen.connection, record)?;
+        let refresh_token = rest.refresh_token.ok_or(VaultError::Tampered)?;
+
+        let decided = self.store.write(|db| {
+            let Some(mut stored) = find(db, tenant.row, request.tenant, request.connection)? else {
+                return Ok(Step::Abandon(None));
+            };
+            let decision = lifecycle::claim(&mut stored.lifecycle, request);
+            if !matches!(decision, Decision::Granted { .. }) {
+                return Ok(Step::Abandon(Some((decision, stored))));
+            }
+            rows::update_lifecycle(db, stored.row, &stored.lifecycle)?;
+            Ok(Step::Commit(Some((decision, stored))))
+        })?;
+        let Some((decision, mut stored)) = decided else {
+            return Ok(ClaimOutcome::Gone);
+        };
+        match decision {
+            Decision::Granted {
+                claim,
+                outcome_unknown,
+            } => {
+                stored.lifecycle.show_in(&mut stored.connection);
+                Ok(ClaimOutcome::Granted(Box::new(Claimed {
+                    claim,
+                    connection: stored.connection,
+                    refresh_token,
+                    id_token: rest.id_token,
+                    outcome_unknown,
+                })))
+            }
+            Decision::Held(in_flight) => Ok(ClaimOutcome::Held(in_flight)),
+            Decision::Moved => Ok(ClaimOutcome::Moved),
+            Decision::BackingOff(until) => Ok(ClaimOutcome::BackingOff(until)),
+            Decision::NotRefreshable => Ok(ClaimOutcome::NotRefreshable),
+            Decision::NotActive(status) => Ok(ClaimOutcome::NotActive(status)),
+        }
+    }
+
+    pub(super) fn write_renewed(
+        &self,
+        name: &TenantId,
+        id: ConnectionId,
+        claim: &Claim,
+        renewed: &Renewed<'_>,
+    ) -> Result<CommitOutcome, VaultError> {
+        // For what the seal is bound to and no refresh changes: the owner and the provider.
+        let Some(connection) = self.read_connection(name, id)? else {
+            return Ok(CommitOutcome::Gone);
+        };
+        let generation = claim.generation.saturating_add(1);
+        let refreshable = renewed.tokens.refresh_token.is_some();
+        let granted = renewed.granted.map(ToString::to_string);
+        self.write_sealed(
+            name,
+            |tenant| self.seal_tokens(tenant, &connection, generation, renewed.tokens),
+            |db, tenant, sealed| {
+                let Some(mut stored) = find(db, tenant.row, name, id)? else {
+                    return Ok(Step::Abandon(Some(CommitOutcome::Gone)));
+                };
+                let outcome = lifecycle::commit(&mut stored.lifecycle, claim, refreshable);
+                if outcome != CommitOutcome::Stored {
+                    return Ok(Step::Abandon(Some(outcome)));
+                }
+                if !tenant.count_seals(db, &self.keyring, sealed.seals())? {
+                    return Ok(Step::Abandon(None));
+                }
+                rows::update_lifecycle(db, stored.row, &stored.lifecycle)?;
+                let expires_at = renewed.expires_at.map(|time| time.as_unix_millis());
+                db.prepare_cached(RENEW)
+                    .and_then(|mut statement| {
+                        statement.execute(params![
+                            stored.row,
+                            renewed.at.as_unix_millis(),
+                            expires_at,
+                            granted
+                        ])
+                    })
+                    .map_err(failed)?;
+                sealed.store(db, stored.row)?;
+                Ok(Step::Commit(Some(outcome)))
+            },
+        )
+    }
+
+    pub(super) fn write_failure(
+        &self,
+        name: &TenantId,
+        id: ConnectionId,
+        claim: &Claim,
+        failure: &RefreshFailure,
+    ) -> Result<CommitOutcome, VaultError> {
+        self.change(name, id, |lifecycle| lifecycle::fail(lifecycle, claim, failure))
+    }
+
+    pub(super) fn write_need(
+        &self,
+        name: &TenantId,
+        id: ConnectionId,
+        generation: u64,
+        reason: NeedsConsent,
+    ) -> Result<CommitOutcome, VaultError> {
+        self.change(name, id, |lifecycle| {
+            let outcome = lifecycle::need_consent(lifecycle, generation, reason);
+            (outcome, Keep::Nothing)
+        })
+    }
+
+    /// Stores what `decide` makes of the lifecycle, and erases what it does not keep.
+    fn change(
+        &self,
+        name: &TenantId,
+        id: ConnectionId,
+        decide: impl Fn(&mut Lifecycle) -> (CommitOutcome, Keep),
+    ) -> Result<CommitOutcome, VaultError> {
+        let Some(tenant) = self.tenant(name)? else {
+            return Ok(CommitOutcome::Gone);
+        };
+        self.store.write(|db| {
+            let Some(mut stored) = find(db, tenant.row, name, id)? else {
+                return Ok(Step::Abandon(CommitOutcome::Gone));
+            };
+            let (outcome, keep) = decide(&mut stored.lifecycle);
+            if outcome != CommitOutcome::Stored {
+                return Ok(Step::Abandon(outcome));
+            }
+            rows::update_lifecycle(db, stored.row, &stored.lifecycle)?;
+            erase(db, stored.row, keep)?;
+            Ok(Step::Commit(outcome))
+        })
+    }
+}

@@ -1,0 +1,153 @@
+//! The hot path: one statement, one record opened, nothing written.
+
+use rusqlite::{Rows, params};
+
+use crate::model::{ConnectionId, ProviderId, Scopes, Status, TenantId, UserId};
+use crate::secret::AccessToken;
+use crate::vault::envelope::{Context, Kind};
+use crate::vault::sqlite::SqliteVault;
+use crate::vault::sqlite::failure::failed;
+use crate::vault::sqlite::keys::Tenant;
+use crate::vault::sqlite::rows::{self, SealedToken, token_columns};
+use crate::vault::{Found, StoredToken, TokenQuery, VaultError};
+
+pub(super) const BY_OWNER: &str = concat!(
+    "SELECT ",
+    token_columns!(),
+    " FROM connections c LEFT JOIN secrets s ON s.connection = c.id
+      WHERE c.tenant = ?1 AND c.owner = ?2 AND c.provider = ?3 AND c.status <> 'revoked'
+      ORDER BY c.is_default DESC LIMIT 2"
+);
+pub(super) const BY_LABEL: &str = concat!(
+    "SELECT ",
+    token_columns!(),
+    " FROM connections c LEFT JOIN secrets s ON s.connection = c.id
+      WHERE c.tenant = ?1 AND c.owner = ?2 AND c.provider = ?3 AND c.label = ?4 AND c.status <> 'revoked'"
+);
+pub(super) const BY_ID: &str = concat!(
+    "SELECT ",
+    token_columns!(),
+    ", c.owner, c.provider FROM connections c LEFT JOIN secrets s ON s.connection = c.id
+      WHERE c.tenant = ?1 AND c.uuid = ?2 AND c.status <> 'revoked'"
+);
+
+/// What the statement found, before anything is opened.
+enum Sealed {
+    Nothing,
+    One(SealedToken),
+    Several,
+}
+
+impl SqliteVault {
+    pub(super) fn read_token(&self, query: &TokenQuery<'_>) -> Result<Found, VaultError> {
+        let Some(tenant) = self.tenant(query.tenant)? else {
+            return Ok(Found::Nothing);
+        };
+        let owner = query.user.map_or("", UserId::as_str);
+        let provider = query.provider.as_str();
+        let sealed = self.store.read(|db| {
+            if let Some(label) = query.label {
+                let mut statement = db.prepare_cached(BY_LABEL).map_err(failed)?;
+                let rows = statement.query(params![tenant.row, owner, provider, label.as_str()]);
+                choose(rows.map_err(failed)?, query.scopes)
+            } else {
+                let mut statement = db.prepare_cached(BY_OWNER).map_err(failed)?;
+                let rows = statement.query(params![tenant.row, owner, provider]);
+                choose(rows.map_err(failed)?, query.scopes)
+            }
+        })?;
+        match sealed {
+            Sealed::Nothing => Ok(Found::Nothing),
+            Sealed::Several => Ok(Found::Several),
+            Sealed::One(token) => self
+                .open_token(&tenant, query.tenant, query.user, query.provider, token)
+                .map(Found::One),
+        }
+    }
+
+    pub(super) fn read_token_of(
+        &self,
+        name: &TenantId,
+        id: ConnectionId,
+    ) -> Result<Option<StoredToken>, VaultError> {
+        let Some(tenant) = self.tenant(name)? else {
+            return Ok(None);
+        };
+        let sealed = self.store.read(|db| {
+            let mut statement = db.prepare_cached(BY_ID).map_err(failed)?;
+            let mut rows = statement
+                .query(params![tenant.row, id.as_bytes()])
+                .map_err(failed)?;
+            match rows.next().map_err(failed)? {
+                Some(row) => {
+                    let owner: String = rows::get(row, 17)?;
+                    let provider: String = rows::get(row, 18)?;
+                    Ok(Some((rows::sealed_token(row, None)?, owner, provider)))
+                }
+                None => Ok(None),
+            }
+        })?;
+        let Some((token, owner, provider)) = sealed else {
+            return Ok(None);
+        };
+        let owner = rows::owner(&owner)?;
+        let provider = ProviderId::new(provider).map_err(|_| VaultError::Damaged)?;
+        self.open_token(&tenant, name, owner.user(), &provider, token)
+            .map(Some)
+    }
+
+    /// Opens what a statement has read, after its connection was given back.
+    fn open_token(
+        &self,
+        tenant: &Tenant,
+        name: &TenantId,
+        owner: Option<&UserId>,
+        provider: &ProviderId,
+        token: SealedToken,
+    ) -> Result<StoredToken, VaultError> {
+        let access_token = match (token.status, token.access) {
+            (Status::Active, Some(record)) => {
+                let context = Context {
+                    kind: Kind::AccessToken,
+                    vault: self.keyring.vault,
+                    tenant: name,
+                    owner,
+                    provider,
+                    id: token.connection.as_bytes(),
+                    generation: token.generation,
+                };
+                let fields = self.keyring.open(&self.store, tenant, &context, record)?;
+                let mut text = fields.into_only_text()?;
+                Some(AccessToken::new(std::mem::take(&mut *text)))
+            }
+            // An active connection has a token: somebody took it away.
+            (Status::Active, None) => return Err(VaultError::Tampered),
+            _ => None,
+        };
+        Ok(StoredToken {
+            connection: token.connection,
+            generation: token.generation,
+            status: token.status,
+            access_token,
+            refreshed_at: token.refreshed_at,
+            expires_at: token.expires_at,
+            refreshable: token.refreshable,
+            missing: token.missing,
+            parameters: token.parameters,
+            refresh: token.refresh,
+        })
+    }
+}
+
+/// The default comes first; one that is not the default counts only if it is alone.
+fn choose(mut rows: Rows<'_>, wanted: &Scopes) -> Result<Sealed, VaultError> {
+    let Some(row) = rows.next().map_err(failed)? else {
+        return Ok(Sealed::Nothing);
+    };
+    let is_default = rows::is_default(row)?;
+    let first = rows::sealed_token(row, Some(wanted))?;
+    if !is_default && rows.next().map_err(failed)?.is_some() {
+        return Ok(Sealed::Several);
+    }
+    Ok(Sealed::One(first))
+}
