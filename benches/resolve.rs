@@ -71,25 +71,43 @@ impl Floor {
         let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &[7; 32]).expect("a key"));
         for person in 0..HOT {
             let mut sealed = vec![b'x'; TOKEN_BYTES];
-            key.seal_in_place_append_tag(Nonce::assume_unique_for_key([0; 12]), Aad::from([0; 43]), &mut sealed)
-                .expect("sealing");
+            key.seal_in_place_append_tag(
+                Nonce::assume_unique_for_key([0; 12]),
+                Aad::from([0; 43]),
+                &mut sealed,
+            )
+            .expect("sealing");
             database
-                .execute("INSERT INTO secrets VALUES (1, ?1, 'gmail', ?2)", (user(person), sealed))
+                .execute(
+                    "INSERT INTO secrets VALUES (1, ?1, 'gmail', ?2)",
+                    (user(person), sealed),
+                )
                 .expect("a row");
         }
-        Self { database, key, users: (0..HOT).map(user).collect(), next: Cell::new(0) }
+        Self {
+            database,
+            key,
+            users: (0..HOT).map(user).collect(),
+            next: Cell::new(0),
+        }
     }
 
     fn read(&self) -> Box<str> {
         let user = &self.users[step(&self.next, HOT)];
         let mut statement = self
             .database
-            .prepare_cached("SELECT sealed FROM secrets WHERE tenant = 1 AND user = ?1 AND provider = 'gmail'")
+            .prepare_cached(
+                "SELECT sealed FROM secrets WHERE tenant = 1 AND user = ?1 AND provider = 'gmail'",
+            )
             .expect("a statement");
         let mut sealed: Vec<u8> = statement.query_row([user], |row| row.get(0)).expect("a row");
         let open = self
             .key
-            .open_in_place(Nonce::assume_unique_for_key([0; 12]), Aad::from([0; 43]), &mut sealed)
+            .open_in_place(
+                Nonce::assume_unique_for_key([0; 12]),
+                Aad::from([0; 43]),
+                &mut sealed,
+            )
             .expect("opens");
         Box::from(std::str::from_utf8(open).expect("text"))
     }
@@ -106,11 +124,12 @@ struct Resolving {
 impl Resolving {
     fn new(path: &Path, people: usize) -> Self {
         let sandbox = Sandbox::new(SystemClock);
-        let vault =
-            SqliteVault::open(path, MasterKey::generate().expect("random numbers")).expect("a vault");
+        let vault = SqliteVault::open(path, MasterKey::generate().expect("random numbers")).expect("a vault");
         let tenant = TenantId::new("acme").expect("valid");
         let people: Vec<_> = (0..people)
-            .map(|person| ActingUser::authenticated(tenant.clone(), UserId::new(user(person)).expect("valid")))
+            .map(|person| {
+                ActingUser::authenticated(tenant.clone(), UserId::new(user(person)).expect("valid"))
+            })
             .collect();
         for person in &people {
             connect(&vault, person);
@@ -123,7 +142,12 @@ impl Resolving {
             .build()
             .expect("connections");
         let stranger = ActingUser::authenticated(tenant, UserId::new("nobody").expect("valid"));
-        Self { resolver: Resolver::new(connections), people, stranger, next: Cell::new(0) }
+        Self {
+            resolver: Resolver::new(connections),
+            people,
+            stranger,
+            next: Cell::new(0),
+        }
     }
 
     fn resolve(&self) -> valetkey::resolver::ResolvedToken {
@@ -132,7 +156,9 @@ impl Resolving {
     }
 
     fn miss(&self) -> valetkey::Error {
-        self.resolver.resolve(&self.stranger, "sandbox").expect_err("not connected")
+        self.resolver
+            .resolve(&self.stranger, "sandbox")
+            .expect_err("not connected")
     }
 }
 
@@ -159,7 +185,11 @@ fn connect(vault: &dyn Vault, person: &ActingUser) {
     };
     let consent = StateHash::from_bytes([0; 32]);
     let stored = vault
-        .store_grant(&Grant { consent: &consent, connection: &connection, tokens: &tokens })
+        .store_grant(&Grant {
+            consent: &consent,
+            connection: &connection,
+            tokens: &tokens,
+        })
         .expect("stored");
     assert_eq!(stored, StoreOutcome::Stored);
 }

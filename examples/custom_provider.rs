@@ -8,8 +8,8 @@ use std::error::Error;
 use valetkey::model::{ProviderId, ServerId};
 use valetkey::protocol::AuthorizationResponse;
 use valetkey::provider::{
-    AccountEndpoint, ApiHost, AuthorizationServer, ClientAuthentication, Provider, Revocation, RevocationAuth,
-    RevocationTokens, RotationClass,
+    AccountEndpoint, ApiHost, AuthorizationServer, ClientAuthentication, Provider, Revocation,
+    RevocationAuth, RevocationTokens, RotationClass,
 };
 use valetkey::testing::{ManualClock, Sandbox};
 use valetkey::vault::SqliteVault;
@@ -40,7 +40,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     server.issuer = Some("https://sandbox.test".into());
 
     let hosts = vec![ApiHost::under("https://sandbox.test", "/api")];
-    let mut provider = Provider::new(ProviderId::new("notebook")?, server.id.clone(), "Example Notebook", hosts);
+    let mut provider = Provider::new(
+        ProviderId::new("notebook")?,
+        server.id.clone(),
+        "Example Notebook",
+        hosts,
+    );
     provider.default_scopes = "notes.read".parse()?;
     provider.api_base = Some("https://sandbox.test/api".into());
     provider.account = Some(AccountEndpoint {
@@ -61,8 +66,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let ada = ActingUser::authenticated(TenantId::new("acme")?, UserId::new("ada")?);
     let consent = connections.start(&ada, "notebook", ConsentOptions::default())?;
     let callback = sandbox.approve(consent.authorization_url(), "ada");
-    let connection = connections.complete(&ada, AuthorizationResponse::parse(&callback)?, consent.binding())?;
-    println!("connected {} with {}", connection.account.map_or_else(String::new, |account| account.id), connection.granted);
+    let connection =
+        connections.complete(&ada, AuthorizationResponse::parse(&callback)?, consent.binding())?;
+    println!(
+        "connected {} with {}",
+        connection.account.map_or_else(String::new, |account| account.id),
+        connection.granted
+    );
 
     let request = http::Request::get("/notes").body(Vec::new())?;
     let response = Resolver::new(connections).send(&ada, "notebook", request)?;
@@ -74,6 +84,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         .server(server)
         .provider(provider)
         .build();
-    println!("a plain-http endpoint is refused: {}", refused.err().ok_or("it was not refused")?);
+    println!(
+        "a plain-http endpoint is refused: {}",
+        refused.err().ok_or("it was not refused")?
+    );
     Ok(())
 }

@@ -5,13 +5,14 @@
 
 use std::error::Error;
 
+use valetkey::protocol::AuthorizationResponse;
 use valetkey::testing::{ManualClock, Sandbox};
 use valetkey::vault::SqliteVault;
 use valetkey::vault::envelope::MasterKey;
 use valetkey::{
-    ActingUser, Connections, ConnectionManager as _, ConsentOptions, Error as ValetkeyError, Resolver, TenantId, UserId,
+    ActingUser, ConnectionManager as _, Connections, ConsentOptions, Error as ValetkeyError, Resolver,
+    TenantId, UserId,
 };
-use valetkey::protocol::AuthorizationResponse;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let clock = ManualClock::default();
@@ -23,7 +24,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         .http_client(sandbox.clone())
         .clock(clock)
         .build()?;
-    let agent = Agent { resolver: Resolver::new(connections.clone()) };
+    let agent = Agent {
+        resolver: Resolver::new(connections.clone()),
+    };
 
     let acme = TenantId::new("acme")?;
     let ada = ActingUser::authenticated(acme.clone(), UserId::new("ada")?);
@@ -92,7 +95,11 @@ fn connect(
 ) -> Result<(), Box<dyn Error>> {
     let consent = connections.start(person, "notes", options)?;
     let callback = sandbox.approve(consent.authorization_url(), account);
-    connections.complete(person, AuthorizationResponse::parse(&callback)?, consent.binding())?;
+    connections.complete(
+        person,
+        AuthorizationResponse::parse(&callback)?,
+        consent.binding(),
+    )?;
     println!("       ({} connected the account {account})", person.user());
     Ok(())
 }

@@ -132,7 +132,12 @@ pub struct ConsentRequired {
 impl ConsentRequired {
     /// A need without a connection or missing scopes.
     pub(crate) fn new(provider: ProviderId, reason: ConsentReason) -> Self {
-        Self { provider, connection: None, reason, missing_scopes: Scopes::default() }
+        Self {
+            provider,
+            connection: None,
+            reason,
+            missing_scopes: Scopes::default(),
+        }
     }
 
     /// The same need, to be met by renewing this connection.

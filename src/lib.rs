@@ -21,4 +21,4 @@ pub use crate::manager::{ConnectionManager, Connections, Consent, ConsentOptions
 pub use crate::model::{ActingUser, ConnectionId, Operator, TenantId, Timestamp, UserId};
 pub use crate::provider::catalog;
 pub use crate::resolver::Resolver;
-pub use crate::secret::{AccessToken, AuthorizationCode, Binding, ClientSecret, RefreshToken};
+pub use crate::secret::{AccessToken, AuthorizationCode, Binding, ClientSecret, RefreshToken, Ticket};

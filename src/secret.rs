@@ -75,6 +75,12 @@ secret! {
     Binding
 }
 secret! {
+    /// What opens a consent that was prepared for a person: the last part of a one-time link.
+    ///
+    /// It opens nothing for anybody else, but treat it as a secret all the same: whoever holds it can use it up.
+    Ticket
+}
+secret! {
     /// An OpenID Connect id token, kept sealed with the refresh token. Never used as a credential here.
     IdToken
 }

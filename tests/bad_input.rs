@@ -24,12 +24,20 @@ fn an_unknown_provider_and_a_missing_registration_are_told_apart() {
     let alice = person("alice");
     let hostile = format!("x\r\nSet-Cookie: {}", "y".repeat(10_000));
     for unknown in ["", "nothing", "GMAIL", &hostile] {
-        let error = world.connections.start(&alice, unknown, ConsentOptions::default()).unwrap_err();
+        let error = world
+            .connections
+            .start(&alice, unknown, ConsentOptions::default())
+            .unwrap_err();
         assert!(matches!(error, Error::UnknownProvider));
         assert!(!error.to_string().contains("Cookie"));
     }
-    let error = world.connections.start(&alice, "gmail", ConsentOptions::default()).unwrap_err();
-    assert!(matches!(&error, Error::Misconfigured(Misconfigured::NoClient(server)) if server.as_str() == "google"));
+    let error = world
+        .connections
+        .start(&alice, "gmail", ConsentOptions::default())
+        .unwrap_err();
+    assert!(
+        matches!(&error, Error::Misconfigured(Misconfigured::NoClient(server)) if server.as_str() == "google")
+    );
     assert!(error.to_string().contains("google"));
 }
 
@@ -54,18 +62,30 @@ fn endpoints_must_be_https() {
             .build()
             .unwrap_err();
         let text = descriptor_error(&error).to_string();
-        assert!(text.contains("sandbox") && text.contains("token_endpoint"), "{endpoint}: {text}");
+        assert!(
+            text.contains("sandbox") && text.contains("token_endpoint"),
+            "{endpoint}: {text}"
+        );
     }
 }
 
 #[test]
 fn a_redirect_uri_that_no_server_could_use_is_refused_when_it_is_registered() {
     let sandbox = Sandbox::new(ManualClock::default());
-    for redirect in ["http://app.test/callback", "https://app.test/callback#x", "/callback", "javascript:alert(1)", ""] {
+    for redirect in [
+        "http://app.test/callback",
+        "https://app.test/callback#x",
+        "/callback",
+        "javascript:alert(1)",
+        "",
+    ] {
         let error = Connections::builder(MemoryVault::new())
             .server(sandbox.server())
             .provider(sandbox.provider("notes"))
-            .client("sandbox", ClientRegistration::new("id", "secret-marker", redirect))
+            .client(
+                "sandbox",
+                ClientRegistration::new("id", "secret-marker", redirect),
+            )
             .http_client(sandbox.clone())
             .build()
             .unwrap_err();
@@ -78,7 +98,14 @@ fn a_redirect_uri_that_no_server_could_use_is_refused_when_it_is_registered() {
 #[test]
 fn parameters_that_would_override_the_protocol_are_refused() {
     let sandbox = Sandbox::new(ManualClock::default());
-    for name in ["state", "client_id", "redirect_uri", "code_challenge", "response_type", "scope"] {
+    for name in [
+        "state",
+        "client_id",
+        "redirect_uri",
+        "code_challenge",
+        "response_type",
+        "scope",
+    ] {
         let mut server = sandbox.server();
         server.authorization_parameters.insert(name.into(), "x".into());
         let error = Connections::builder(MemoryVault::new())
@@ -86,7 +113,12 @@ fn parameters_that_would_override_the_protocol_are_refused() {
             .http_client(sandbox.clone())
             .build()
             .unwrap_err();
-        assert!(descriptor_error(&error).to_string().contains("authorization_parameters"), "{name}");
+        assert!(
+            descriptor_error(&error)
+                .to_string()
+                .contains("authorization_parameters"),
+            "{name}"
+        );
     }
 }
 
@@ -102,10 +134,19 @@ fn malformed_callbacks_are_refused_before_anything_is_looked_up() {
     ] {
         let error = AuthorizationResponse::parse(callback).unwrap_err();
         match expected {
-            "duplicate" => assert!(matches!(error, CallbackError::DuplicateParameter(_)), "{callback}: {error:?}"),
+            "duplicate" => assert!(
+                matches!(error, CallbackError::DuplicateParameter(_)),
+                "{callback}: {error:?}"
+            ),
             "malformed" => assert!(matches!(error, CallbackError::Malformed), "{callback}: {error:?}"),
-            "state" => assert!(matches!(error, CallbackError::MissingState), "{callback}: {error:?}"),
-            _ => assert!(matches!(error, CallbackError::MissingCode), "{callback}: {error:?}"),
+            "state" => assert!(
+                matches!(error, CallbackError::MissingState),
+                "{callback}: {error:?}"
+            ),
+            _ => assert!(
+                matches!(error, CallbackError::MissingCode),
+                "{callback}: {error:?}"
+            ),
         }
     }
     let huge = format!("https://app.test/callback?state=s&code={}", "c".repeat(4 << 20));
@@ -150,7 +191,12 @@ fn connection_parameters_are_checked_before_anything_is_stored() {
     }
     let options = ConsentOptions::default().parameter("base_url", "https://gitlab.example/sub/");
     let consent = connections.start(&alice, "gitlab", options).unwrap();
-    assert!(consent.authorization_url().as_str().starts_with("https://gitlab.example/sub/oauth/authorize?"));
+    assert!(
+        consent
+            .authorization_url()
+            .as_str()
+            .starts_with("https://gitlab.example/sub/oauth/authorize?")
+    );
 }
 
 #[test]
@@ -163,12 +209,21 @@ fn a_token_answer_of_any_broken_kind_stores_nothing() {
         (200, "{\"access_token\":\"\"}"),
         (200, "{\"access_token\":null,\"token_type\":\"bearer\"}"),
         (200, "{\"access_token\":7,\"token_type\":\"bearer\"}"),
-        (200, "{\"access_token\":\"a\\r\\nX: y\",\"token_type\":\"bearer\"}"),
+        (
+            200,
+            "{\"access_token\":\"a\\r\\nX: y\",\"token_type\":\"bearer\"}",
+        ),
         (200, "{\"access_token\":\"a\",\"token_type\":\"mac\"}"),
-        (200, "{\"error\":\"invalid_grant\",\"error_description\":\"marker\"}"),
+        (
+            200,
+            "{\"error\":\"invalid_grant\",\"error_description\":\"marker\"}",
+        ),
         (200, "{\"access_token\":\"a\",\"token_type\":\"bearer\""),
         (302, ""),
-        (400, "{\"error\":\"invalid_grant\",\"error_description\":\"marker\"}"),
+        (
+            400,
+            "{\"error\":\"invalid_grant\",\"error_description\":\"marker\"}",
+        ),
         (500, "<html>marker</html>"),
     ];
     for (status, body) in broken {
@@ -178,10 +233,20 @@ fn a_token_answer_of_any_broken_kind_stores_nothing() {
         let callback = world.sandbox.approve(consent.authorization_url(), "ada");
         world.http.on("/token").next(Fault::Status(status, body.into()));
         let response = AuthorizationResponse::parse(&callback).unwrap();
-        let error = world.connections.complete(&alice, response, consent.binding()).unwrap_err();
+        let error = world
+            .connections
+            .complete(&alice, response, consent.binding())
+            .unwrap_err();
         let text = format!("{error} {error:?}");
         assert!(!text.contains("marker"), "{status} {body}: {text}");
-        assert!(world.connections.list(&alice, &Default::default()).unwrap().is_empty(), "{status} {body}");
+        assert!(
+            world
+                .connections
+                .list(&alice, &Default::default())
+                .unwrap()
+                .is_empty(),
+            "{status} {body}"
+        );
     }
 }
 
@@ -193,6 +258,11 @@ fn an_empty_or_foreign_binding_is_no_panic() {
     let callback = world.sandbox.approve(consent.authorization_url(), "ada");
     for binding in ["", "\0", &"x".repeat(1 << 20)] {
         let response = AuthorizationResponse::parse(&callback).unwrap();
-        assert!(world.connections.complete(&alice, response, &Binding::new(binding)).is_err());
+        assert!(
+            world
+                .connections
+                .complete(&alice, response, &Binding::new(binding))
+                .is_err()
+        );
     }
 }

@@ -27,11 +27,17 @@ fn a_consent_gives_a_connection_with_its_account_and_scopes() {
     let connection = world.connect(&person("ada"), "ada");
     assert_eq!(connection.owner, Owner::Personal(person("ada").user().clone()));
     assert_eq!(connection.status, Status::Active);
-    assert_eq!(connection.account.unwrap().email.as_deref(), Some("ada@example.test"));
+    assert_eq!(
+        connection.account.unwrap().email.as_deref(),
+        Some("ada@example.test")
+    );
     assert_eq!(connection.granted.to_string(), "notes.read notes.write");
     assert_eq!(connection.generation, 1);
     assert!(connection.refreshable);
-    assert_eq!(world.events.kinds(), [EventKind::ConsentStarted, EventKind::ConsentCompleted]);
+    assert_eq!(
+        world.events.kinds(),
+        [EventKind::ConsentStarted, EventKind::ConsentCompleted]
+    );
 }
 
 #[test]
@@ -55,13 +61,22 @@ fn only_the_person_who_began_it_can_complete_it() {
     let consent = world.start(&alice, ConsentOptions::default());
     let callback = world.sandbox.approve(consent.authorization_url(), "ada");
 
-    let error = world.connections.complete(&bob, response(&callback), consent.binding()).unwrap_err();
+    let error = world
+        .connections
+        .complete(&bob, response(&callback), consent.binding())
+        .unwrap_err();
     assert_eq!(consent_error(&error), ConsentError::WrongUser);
-    let error = world.connections.complete(&stranger("alice"), response(&callback), consent.binding()).unwrap_err();
+    let error = world
+        .connections
+        .complete(&stranger("alice"), response(&callback), consent.binding())
+        .unwrap_err();
     assert_eq!(consent_error(&error), ConsentError::Unknown);
     assert_eq!(world.token_requests(), 0);
 
-    world.connections.complete(&alice, response(&callback), consent.binding()).unwrap();
+    world
+        .connections
+        .complete(&alice, response(&callback), consent.binding())
+        .unwrap();
 }
 
 #[test]
@@ -72,11 +87,17 @@ fn only_the_browser_in_which_it_began_can_complete_it() {
     let other = world.start(&alice, ConsentOptions::default());
     let callback = world.sandbox.approve(consent.authorization_url(), "ada");
     for binding in [other.binding(), &Binding::new("guess"), &Binding::new("")] {
-        let error = world.connections.complete(&alice, response(&callback), binding).unwrap_err();
+        let error = world
+            .connections
+            .complete(&alice, response(&callback), binding)
+            .unwrap_err();
         assert_eq!(consent_error(&error), ConsentError::WrongBrowser);
     }
     assert_eq!(world.token_requests(), 0);
-    world.connections.complete(&alice, response(&callback), consent.binding()).unwrap();
+    world
+        .connections
+        .complete(&alice, response(&callback), consent.binding())
+        .unwrap();
 }
 
 #[test]
@@ -85,20 +106,32 @@ fn an_unknown_used_or_expired_state_reads_the_same_and_reaches_no_network() {
     let alice = person("alice");
 
     let unknown = AuthorizationResponse::parse("?code=c&state=nobody").unwrap();
-    let unknown = world.connections.complete(&alice, unknown, &Binding::new("b")).unwrap_err();
+    let unknown = world
+        .connections
+        .complete(&alice, unknown, &Binding::new("b"))
+        .unwrap_err();
     assert_eq!(consent_error(&unknown), ConsentError::Unknown);
 
     let consent = world.start(&alice, ConsentOptions::default());
     let callback = world.sandbox.approve(consent.authorization_url(), "ada");
     world.clock.advance(Duration::from_secs(601));
-    let expired = world.connections.complete(&alice, response(&callback), consent.binding()).unwrap_err();
+    let expired = world
+        .connections
+        .complete(&alice, response(&callback), consent.binding())
+        .unwrap_err();
     assert_eq!(consent_error(&expired), ConsentError::Expired);
     assert_eq!(world.token_requests(), 0);
 
     let consent = world.start(&alice, ConsentOptions::default());
     let callback = world.sandbox.approve(consent.authorization_url(), "ada");
-    world.connections.complete(&alice, response(&callback), consent.binding()).unwrap();
-    let used = world.connections.complete(&alice, response(&callback), consent.binding()).unwrap_err();
+    world
+        .connections
+        .complete(&alice, response(&callback), consent.binding())
+        .unwrap();
+    let used = world
+        .connections
+        .complete(&alice, response(&callback), consent.binding())
+        .unwrap_err();
     assert_eq!(consent_error(&used), ConsentError::Used);
     assert_eq!(world.token_requests(), 1);
 
@@ -119,11 +152,18 @@ fn many_callbacks_at_once_are_one_exchange() {
             .map(|_| {
                 scope.spawn(|| {
                     start.wait();
-                    world.connections.complete(&alice, response(&callback), consent.binding()).is_ok()
+                    world
+                        .connections
+                        .complete(&alice, response(&callback), consent.binding())
+                        .is_ok()
                 })
             })
             .collect();
-        attempts.into_iter().map(|attempt| attempt.join().unwrap()).filter(|held| *held).count()
+        attempts
+            .into_iter()
+            .map(|attempt| attempt.join().unwrap())
+            .filter(|held| *held)
+            .count()
     });
     assert_eq!(completed, 1);
     assert_eq!(world.token_requests(), 1);
@@ -138,10 +178,16 @@ fn a_forged_callback_does_not_close_the_door_for_the_genuine_one() {
     let genuine = world.sandbox.approve(consent.authorization_url(), "ada");
     let forged = genuine.replace("sandbox.test", "evil.test");
     assert_ne!(genuine, forged);
-    let error = world.connections.complete(&alice, response(&forged), consent.binding()).unwrap_err();
+    let error = world
+        .connections
+        .complete(&alice, response(&forged), consent.binding())
+        .unwrap_err();
     assert_eq!(consent_error(&error), ConsentError::IssuerMismatch);
     assert_eq!(world.token_requests(), 0);
-    world.connections.complete(&alice, response(&genuine), consent.binding()).unwrap();
+    world
+        .connections
+        .complete(&alice, response(&genuine), consent.binding())
+        .unwrap();
 }
 
 #[test]
@@ -149,13 +195,18 @@ fn a_promised_issuer_must_be_there_where_a_code_is() {
     let world = World::new();
     let alice = person("alice");
     world.sandbox.adjust(|it| it.issuer = IssuerEcho::Never);
-    let error = world.try_connect(&alice, "ada", ConsentOptions::default()).unwrap_err();
+    let error = world
+        .try_connect(&alice, "ada", ConsentOptions::default())
+        .unwrap_err();
     assert_eq!(consent_error(&error), ConsentError::IssuerMismatch);
 
     world.sandbox.adjust(|it| it.issuer = IssuerEcho::WithCodeOnly);
     let consent = world.start(&alice, ConsentOptions::default());
     let denied = world.sandbox.deny(consent.authorization_url());
-    let error = world.connections.complete(&alice, response(&denied), consent.binding()).unwrap_err();
+    let error = world
+        .connections
+        .complete(&alice, response(&denied), consent.binding())
+        .unwrap_err();
     assert!(matches!(consent_error(&error), ConsentError::Denied(_)));
 }
 
@@ -165,9 +216,15 @@ fn a_denied_consent_is_said_to_be_denied_and_cannot_be_reused() {
     let alice = person("alice");
     let consent = world.start(&alice, ConsentOptions::default());
     let denied = world.sandbox.deny(consent.authorization_url());
-    let error = world.connections.complete(&alice, response(&denied), consent.binding()).unwrap_err();
+    let error = world
+        .connections
+        .complete(&alice, response(&denied), consent.binding())
+        .unwrap_err();
     assert!(matches!(consent_error(&error), ConsentError::Denied(_)));
-    let again = world.connections.complete(&alice, response(&denied), consent.binding()).unwrap_err();
+    let again = world
+        .connections
+        .complete(&alice, response(&denied), consent.binding())
+        .unwrap_err();
     assert_eq!(consent_error(&again), ConsentError::Used);
     assert_eq!(world.token_requests(), 0);
     assert!(world.events.kinds().contains(&EventKind::ConsentDenied));
@@ -180,9 +237,15 @@ fn a_code_is_never_sent_twice() {
     let consent = world.start(&alice, ConsentOptions::default());
     let callback = world.sandbox.approve(consent.authorization_url(), "ada");
     world.http.on("/token").next(Fault::InterruptedAfterSend);
-    let error = world.connections.complete(&alice, response(&callback), consent.binding()).unwrap_err();
+    let error = world
+        .connections
+        .complete(&alice, response(&callback), consent.binding())
+        .unwrap_err();
     assert!(matches!(consent_error(&error), ConsentError::ExchangeFailed(_)));
-    let again = world.connections.complete(&alice, response(&callback), consent.binding()).unwrap_err();
+    let again = world
+        .connections
+        .complete(&alice, response(&callback), consent.binding())
+        .unwrap_err();
     assert_eq!(consent_error(&again), ConsentError::Used);
     assert_eq!(world.token_requests(), 1);
     assert!(world.events.kinds().contains(&EventKind::ConsentFailed));
@@ -206,10 +269,18 @@ fn a_changed_token_endpoint_gets_no_code_and_the_consent_stays_open() {
         .clock(world.clock.clone())
         .build()
         .unwrap();
-    let error = elsewhere.complete(&alice, response(&callback), consent.binding()).unwrap_err();
-    assert!(matches!(error, Error::Misconfigured(Misconfigured::IssuerChanged(_))));
+    let error = elsewhere
+        .complete(&alice, response(&callback), consent.binding())
+        .unwrap_err();
+    assert!(matches!(
+        error,
+        Error::Misconfigured(Misconfigured::IssuerChanged(_))
+    ));
     assert_eq!(world.http.requests(), 0);
-    world.connections.complete(&alice, response(&callback), consent.binding()).unwrap();
+    world
+        .connections
+        .complete(&alice, response(&callback), consent.binding())
+        .unwrap();
 }
 
 // n8n-io/n8n#6268, nextcloud/integration_google#79, getsentry/junior#319: a box left unticked "succeeds" and fails later.
@@ -218,8 +289,13 @@ fn a_scope_that_was_not_granted_is_known_at_once() {
     let world = World::new();
     let alice = person("alice");
     let consent = world.start(&alice, ConsentOptions::default());
-    let callback = world.sandbox.approve_some(consent.authorization_url(), "ada", &["notes.read"]);
-    let connection = world.connections.complete(&alice, response(&callback), consent.binding()).unwrap();
+    let callback = world
+        .sandbox
+        .approve_some(consent.authorization_url(), "ada", &["notes.read"]);
+    let connection = world
+        .connections
+        .complete(&alice, response(&callback), consent.binding())
+        .unwrap();
     assert_eq!(connection.missing_scopes().to_string(), "notes.write");
 }
 
@@ -234,8 +310,13 @@ fn granted_is_what_the_answer_says_or_what_was_asked_for() {
         let world = World::like(|it| it.scope_echo = echo);
         let alice = person("alice");
         let consent = world.start(&alice, ConsentOptions::default());
-        let callback = world.sandbox.approve_some(consent.authorization_url(), "ada", &["notes.read"]);
-        let connection = world.connections.complete(&alice, response(&callback), consent.binding()).unwrap();
+        let callback = world
+            .sandbox
+            .approve_some(consent.authorization_url(), "ada", &["notes.read"]);
+        let connection = world
+            .connections
+            .complete(&alice, response(&callback), consent.binding())
+            .unwrap();
         assert_eq!(connection.granted.to_string(), granted, "{echo:?}");
     }
 }
@@ -262,13 +343,23 @@ fn reconnecting_refuses_another_account_unless_told_otherwise() {
     let first = world.connect(&alice, "ada");
     let before = world.resolver.resolve(&alice, "notes").unwrap();
 
-    let error = world.try_connect(&alice, "grace", ConsentOptions::default().reconnect(first.id)).unwrap_err();
+    let error = world
+        .try_connect(&alice, "grace", ConsentOptions::default().reconnect(first.id))
+        .unwrap_err();
     assert_eq!(consent_error(&error), ConsentError::AccountMismatch);
     let after = world.resolver.resolve(&alice, "notes").unwrap();
-    assert_eq!(after.access_token().expose_secret(), before.access_token().expose_secret());
+    assert_eq!(
+        after.access_token().expose_secret(),
+        before.access_token().expose_secret()
+    );
 
-    let switched =
-        world.try_connect(&alice, "grace", ConsentOptions::default().reconnect_any_account(first.id)).unwrap();
+    let switched = world
+        .try_connect(
+            &alice,
+            "grace",
+            ConsentOptions::default().reconnect_any_account(first.id),
+        )
+        .unwrap();
     assert_eq!(switched.id, first.id);
     assert_eq!(switched.account.unwrap().id, "grace");
 }
@@ -280,7 +371,10 @@ fn reconnecting_asks_again_for_what_was_asked_for_before() {
     let read = ConsentOptions::default().scopes("notes.read".parse().unwrap());
     let first = world.try_connect(&alice, "ada", read).unwrap();
     let write: Scopes = "notes.write".parse().unwrap();
-    let consent = world.start(&alice, ConsentOptions::default().scopes(write).reconnect(first.id));
+    let consent = world.start(
+        &alice,
+        ConsentOptions::default().scopes(write).reconnect(first.id),
+    );
     assert_eq!(consent.scopes().to_string(), "notes.read notes.write");
 }
 
@@ -307,7 +401,10 @@ fn somebody_elses_connection_cannot_be_reconnected() {
     }
     let shared = world.connect_shared("grace");
     let options = ConsentOptions::default().reconnect(shared.id);
-    assert!(matches!(world.connections.start(&person("alice"), "notes", options), Err(Error::NotFound)));
+    assert!(matches!(
+        world.connections.start(&person("alice"), "notes", options),
+        Err(Error::NotFound)
+    ));
 }
 
 #[test]
@@ -322,7 +419,9 @@ fn an_account_endpoint_that_fails_costs_no_tokens() {
     // Renewing it where nobody says whose account it is would be a blind switch, once the account is known.
     let known = world.connect(&alice, "ada");
     world.http.on("/userinfo").next(Fault::Timeout);
-    let error = world.try_connect(&alice, "ada", ConsentOptions::default().reconnect(known.id)).unwrap_err();
+    let error = world
+        .try_connect(&alice, "ada", ConsentOptions::default().reconnect(known.id))
+        .unwrap_err();
     assert_eq!(consent_error(&error), ConsentError::AccountUnknown);
 }
 
@@ -333,8 +432,13 @@ fn the_state_says_nothing_and_never_repeats() {
     let mut seen = std::collections::HashSet::new();
     for _ in 0..1_000 {
         let consent = world.start(&alice, ConsentOptions::default());
-        let state =
-            consent.authorization_url().query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
+        let state = consent
+            .authorization_url()
+            .query_pairs()
+            .find(|(name, _)| name == "state")
+            .unwrap()
+            .1
+            .into_owned();
         assert_eq!(state.len(), 43);
         assert!(seen.insert(state));
         assert!(seen.insert(consent.binding().expose_secret().to_owned()));
@@ -348,7 +452,14 @@ fn expired_consents_are_purged_by_upkeep() {
     for _ in 0..5 {
         world.start(&alice, ConsentOptions::default());
     }
-    assert_eq!(world.connections.maintain(Default::default()).unwrap().consents_purged, 0);
+    assert_eq!(
+        world
+            .connections
+            .maintain(Default::default())
+            .unwrap()
+            .consents_purged,
+        0
+    );
     world.clock.advance(Duration::from_secs(1_201));
     let budget = valetkey::manager::Budget::rows(3);
     assert_eq!(world.connections.maintain(budget).unwrap().consents_purged, 3);
@@ -362,4 +473,55 @@ fn an_operator_connects_what_the_tenant_shares() {
     assert_eq!(connection.owner, Owner::Shared);
     let seen = world.connections.list(&operator(), &Default::default()).unwrap();
     assert_eq!(seen.len(), 1);
+}
+
+#[test]
+fn a_prepared_consent_is_opened_once_by_its_person_alone() {
+    let world = World::new();
+    let (alice, bob) = (person("alice"), person("bob"));
+    let options = ConsentOptions::default()
+        .scopes("notes.read".parse().unwrap())
+        .return_to("/done");
+    let prepared = world.connections.prepare(&alice, "notes", options).unwrap();
+    assert_eq!(world.http.requests(), 0);
+
+    let error = world.connections.open(&bob, prepared.ticket()).unwrap_err();
+    assert_eq!(consent_error(&error), ConsentError::WrongUser);
+    let error = world
+        .connections
+        .open(&stranger("alice"), prepared.ticket())
+        .unwrap_err();
+    assert_eq!(consent_error(&error), ConsentError::Unknown);
+
+    let consent = world.connections.open(&alice, prepared.ticket()).unwrap();
+    assert_eq!(consent.scopes().to_string(), "notes.read");
+    let callback = world.sandbox.approve(consent.authorization_url(), "ada");
+    world
+        .connections
+        .complete(&alice, response(&callback), consent.binding())
+        .unwrap();
+
+    let error = world.connections.open(&alice, prepared.ticket()).unwrap_err();
+    assert_eq!(consent_error(&error), ConsentError::Used);
+}
+
+#[test]
+fn a_ticket_is_no_state_and_no_binding() {
+    let world = World::new();
+    let alice = person("alice");
+    let prepared = world
+        .connections
+        .prepare(&alice, "notes", ConsentOptions::default())
+        .unwrap();
+    let ticket = prepared.ticket().expose_secret();
+    let forged = AuthorizationResponse::parse(&format!("?code=c&state={ticket}")).unwrap();
+    let error = world
+        .connections
+        .complete(&alice, forged, &Binding::new(ticket))
+        .unwrap_err();
+    assert_eq!(consent_error(&error), ConsentError::Unknown);
+    assert_eq!(world.http.requests(), 0);
+    world.clock.advance(Duration::from_secs(24 * 3600));
+    let error = world.connections.open(&alice, prepared.ticket()).unwrap_err();
+    assert_eq!(consent_error(&error), ConsentError::Expired);
 }

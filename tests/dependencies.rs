@@ -11,7 +11,11 @@ fn tree(arguments: &[&str]) -> BTreeSet<String> {
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .expect("cargo runs");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     String::from_utf8(output.stdout)
         .unwrap()
         .lines()
@@ -25,17 +29,34 @@ fn tree(arguments: &[&str]) -> BTreeSet<String> {
 #[test]
 fn the_default_tree_is_small_and_synchronous() {
     let crates = tree(&[]);
-    assert!(crates.iter().any(|name| name.starts_with("ureq ")), "the tree was not read: {crates:?}");
+    assert!(
+        crates.iter().any(|name| name.starts_with("ureq ")),
+        "the tree was not read: {crates:?}"
+    );
     assert!(crates.len() <= 120, "{} crates", crates.len());
-    for banned in ["tokio", "reqwest", "hyper", "openssl", "openssl-sys", "native-tls", "async-std"] {
+    for banned in [
+        "tokio",
+        "reqwest",
+        "hyper",
+        "openssl",
+        "openssl-sys",
+        "native-tls",
+        "async-std",
+    ] {
         let prefix = format!("{banned} ");
-        assert!(!crates.iter().any(|name| name.starts_with(&prefix)), "{banned} is in the tree");
+        assert!(
+            !crates.iter().any(|name| name.starts_with(&prefix)),
+            "{banned} is in the tree"
+        );
     }
 }
 
 #[test]
 fn without_an_http_client_the_tree_is_smaller() {
     let crates = tree(&["--no-default-features", "--features", "sqlite"]);
-    assert!(crates.iter().any(|name| name.starts_with("rusqlite ")), "the tree was not read: {crates:?}");
+    assert!(
+        crates.iter().any(|name| name.starts_with("rusqlite ")),
+        "the tree was not read: {crates:?}"
+    );
     assert!(crates.len() <= 100, "{} crates", crates.len());
 }

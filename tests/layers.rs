@@ -17,8 +17,11 @@ const LAYERS: [&[&str]; 9] = [
 ];
 
 /// What a file at the bottom may use across: time and errors of randomness are parts of the model's vocabulary.
-const ALLOWED: [(&str, &str); 3] =
-    [("model/id.rs", "error"), ("protocol/revocation.rs", "vault"), ("protocol/revocation.rs", "vault")];
+const ALLOWED: [(&str, &str); 3] = [
+    ("model/id.rs", "error"),
+    ("protocol/revocation.rs", "vault"),
+    ("protocol/revocation.rs", "vault"),
+];
 
 fn layer(module: &str) -> Option<usize> {
     LAYERS.iter().position(|modules| modules.contains(&module))
@@ -41,7 +44,11 @@ fn used_modules(source: &str) -> Vec<String> {
     code.lines()
         .filter(|line| !line.trim_start().starts_with("//"))
         .flat_map(|line| line.split("crate::").skip(1))
-        .map(|rest| rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>())
+        .map(|rest| {
+            rest.chars()
+                .take_while(|c| c.is_alphanumeric() || *c == '_')
+                .collect::<String>()
+        })
         .collect()
 }
 
@@ -67,7 +74,12 @@ fn imports_point_down() {
     rust_files(&root, &mut files);
     assert!(files.len() > 20, "only {} files found", files.len());
     let sources = files.into_iter().map(|path| {
-        let name = path.strip_prefix(&root).unwrap().to_str().unwrap().replace('\\', "/");
+        let name = path
+            .strip_prefix(&root)
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .replace('\\', "/");
         let source = fs::read_to_string(path).unwrap();
         (name, source)
     });
@@ -80,7 +92,10 @@ fn every_module_of_the_crate_has_a_layer() {
     let library = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lib.rs")).unwrap();
     for line in library.lines() {
         let declaration = line.trim().trim_start_matches("pub ");
-        if let Some(module) = declaration.strip_prefix("mod ").and_then(|rest| rest.strip_suffix(';')) {
+        if let Some(module) = declaration
+            .strip_prefix("mod ")
+            .and_then(|rest| rest.strip_suffix(';'))
+        {
             assert!(layer(module).is_some(), "the module {module} has no layer");
         }
     }
@@ -88,6 +103,9 @@ fn every_module_of_the_crate_has_a_layer() {
 
 #[test]
 fn an_upward_import_is_found() {
-    let bad = ("vault/mod.rs".to_owned(), "use crate::resolver::Resolver;\n// use crate::gateway;".to_owned());
+    let bad = (
+        "vault/mod.rs".to_owned(),
+        "use crate::resolver::Resolver;\n// use crate::gateway;".to_owned(),
+    );
     assert_eq!(upward_imports([bad]), ["vault/mod.rs uses resolver"]);
 }

@@ -4,7 +4,6 @@
 mod world;
 
 #[path = "../examples/support/mod.rs"]
-#[allow(dead_code, reason = "the test uses a part of it")]
 mod support;
 
 use std::error::Error;
@@ -60,7 +59,11 @@ impl Transcript {
         for secret in secrets {
             // Not printed in the message: that would be the leak itself.
             let place = self.0.find(secret.as_str());
-            assert!(place.is_none(), "a secret of {} bytes was printed at {place:?}", secret.len());
+            assert!(
+                place.is_none(),
+                "a secret of {} bytes was printed at {place:?}",
+                secret.len()
+            );
         }
         assert!(!self.0.contains("marker"), "a server's words were printed");
     }
@@ -84,7 +87,13 @@ fn walk(world: &World, transcript: &mut Transcript) -> Vec<String> {
     transcript.debug(&world.connections);
     transcript.debug(&world.resolver);
 
-    let consent = transcript.outcome(world.connections.start(&alice, "notes", ConsentOptions::default())).unwrap();
+    let consent = transcript
+        .outcome(
+            world
+                .connections
+                .start(&alice, "notes", ConsentOptions::default()),
+        )
+        .unwrap();
     ours.push(consent.binding().expose_secret().to_owned());
     let callback = world.sandbox.approve(consent.authorization_url(), "ada");
     transcript.debug(&response(&callback));
@@ -92,10 +101,26 @@ fn walk(world: &World, transcript: &mut Transcript) -> Vec<String> {
         transcript.outcome(world.connections.complete(who, response(&callback), binding));
     }
     let forged = callback.replace("iss=", "iss=x");
-    transcript.outcome(world.connections.complete(&alice, response(&forged), consent.binding()));
-    let connection = transcript.outcome(world.connections.complete(&alice, response(&callback), consent.binding()));
-    transcript.outcome(world.connections.complete(&alice, response(&callback), consent.binding()));
-    transcript.outcome(world.connections.start_shared(&operator(), "notes", ConsentOptions::default()));
+    transcript.outcome(
+        world
+            .connections
+            .complete(&alice, response(&forged), consent.binding()),
+    );
+    let connection = transcript.outcome(world.connections.complete(
+        &alice,
+        response(&callback),
+        consent.binding(),
+    ));
+    transcript.outcome(
+        world
+            .connections
+            .complete(&alice, response(&callback), consent.binding()),
+    );
+    transcript.outcome(
+        world
+            .connections
+            .start_shared(&operator(), "notes", ConsentOptions::default()),
+    );
 
     let broken = format!("{callback}&code=again");
     if let Err(error) = AuthorizationResponse::parse(&broken) {
@@ -144,16 +169,12 @@ fn nothing_of_the_whole_walk_is_printed() {
         |it| it.dead_grant = Refusal::Marked("marker".into()),
         |it| it.token_outage = Some(Refusal::Marked("marker".into())),
     ];
-    let vaults: [fn() -> Box<dyn FnOnce(fn(&mut Personality)) -> World>; 2] = [
-        || Box::new(|behaviour| World::with(MemoryVault::new(), behaviour)),
-        || {
-            let vault = SqliteVault::in_memory(MasterKey::generate().unwrap()).unwrap();
-            Box::new(|behaviour| World::with(vault, behaviour))
-        },
-    ];
     for behaviour in behaviours {
-        for vault in vaults {
-            let world = vault()(behaviour);
+        let sealed = SqliteVault::in_memory(MasterKey::generate().unwrap()).unwrap();
+        for world in [
+            World::with(MemoryVault::new(), behaviour),
+            World::with(sealed, behaviour),
+        ] {
             let mut transcript = Transcript::default();
             let mut all = walk(&world, &mut transcript);
             all.extend(secrets(&world.sandbox));
@@ -166,11 +187,23 @@ fn nothing_of_the_whole_walk_is_printed() {
 fn no_error_of_a_server_is_repeated() {
     let marked = |status: u16| {
         [
-            (status, r#"{"error":"marker","error_description":"marker","error_uri":"https://marker"}"#.to_owned()),
+            (
+                status,
+                r#"{"error":"marker","error_description":"marker","error_uri":"https://marker"}"#.to_owned(),
+            ),
             (status, "<html><body>marker</body></html>".to_owned()),
-            (status, r#"{"errors":[{"message":"marker"}],"err":"marker"}"#.to_owned()),
-            (status, r#"{"access_token":"marker","token_type":"marker"}"#.to_owned()),
-            (status, r#"{"access_token":["marker"],"expires_in":"marker","scope":{"marker":1}}"#.to_owned()),
+            (
+                status,
+                r#"{"errors":[{"message":"marker"}],"err":"marker"}"#.to_owned(),
+            ),
+            (
+                status,
+                r#"{"access_token":"marker","token_type":"marker"}"#.to_owned(),
+            ),
+            (
+                status,
+                r#"{"access_token":["marker"],"expires_in":"marker","scope":{"marker":1}}"#.to_owned(),
+            ),
             (status, "marker".to_owned()),
         ]
     };
@@ -261,9 +294,13 @@ fn no_dependency_logs_a_secret() {
         .build()
         .unwrap();
     let alice = person("alice");
-    let consent = connections.start(&alice, "notes", ConsentOptions::default()).unwrap();
+    let consent = connections
+        .start(&alice, "notes", ConsentOptions::default())
+        .unwrap();
     let callback = sandbox.approve(consent.authorization_url(), "ada");
-    let connection = connections.complete(&alice, response(&callback), consent.binding()).unwrap();
+    let connection = connections
+        .complete(&alice, response(&callback), consent.binding())
+        .unwrap();
     let resolver = Resolver::new(connections.clone());
     let request = || http::Request::get("/notes").body(Vec::new()).unwrap();
     assert_eq!(resolver.send(&alice, "notes", request()).unwrap().status(), 200);
@@ -276,7 +313,11 @@ fn no_dependency_logs_a_secret() {
     let all = secrets(&sandbox);
     assert!(all.len() > 5);
     for secret in &all {
-        assert!(!lines.contains(secret.as_str()), "a secret of {} bytes was logged", secret.len());
+        assert!(
+            !lines.contains(secret.as_str()),
+            "a secret of {} bytes was logged",
+            secret.len()
+        );
     }
 }
 
@@ -288,9 +329,16 @@ fn no_example_prints_a_secret() {
             .current_dir(env!("CARGO_MANIFEST_DIR"))
             .output()
             .unwrap();
-        let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        let text = format!(
+            "{}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
         assert!(output.status.success(), "{example}: {text}");
         assert!(text.len() > 100, "{example} printed nothing");
-        assert!(!text.contains(Sandbox::SECRET_PREFIX), "{example} printed a secret");
+        assert!(
+            !text.contains(Sandbox::SECRET_PREFIX),
+            "{example} printed a secret"
+        );
     }
 }

@@ -27,11 +27,20 @@ fn connected_like(world: World) -> (World, ActingUser) {
 }
 
 fn token(world: &World, person: &ActingUser) -> String {
-    world.resolver.resolve(person, "notes").unwrap().access_token().expose_secret().to_owned()
+    world
+        .resolver
+        .resolve(person, "notes")
+        .unwrap()
+        .access_token()
+        .expose_secret()
+        .to_owned()
 }
 
 fn reason(error: &Error) -> ConsentReason {
-    error.consent_required().unwrap_or_else(|| panic!("consent is not the trouble: {error:?}")).reason
+    error
+        .consent_required()
+        .unwrap_or_else(|| panic!("consent is not the trouble: {error:?}"))
+        .reason
 }
 
 #[test]
@@ -61,7 +70,11 @@ fn rotation_goes_on_for_as_long_as_it_must() {
         let (world, alice) = connected_like(World::like(|it| it.rotation = rotation));
         for generation in 2..6 {
             world.expire();
-            assert_eq!(world.resolver.resolve(&alice, "notes").unwrap().generation(), generation, "{rotation:?}");
+            assert_eq!(
+                world.resolver.resolve(&alice, "notes").unwrap().generation(),
+                generation,
+                "{rotation:?}"
+            );
         }
         assert_eq!(world.sandbox.count("/token"), 4);
     }
@@ -70,7 +83,11 @@ fn rotation_goes_on_for_as_long_as_it_must() {
 // NangoHQ/nango#298, openai/codex#26520: an answer without a refresh token erased the one that was held.
 #[test]
 fn an_answer_without_a_refresh_token_or_scope_keeps_the_old_ones() {
-    for echo in [RefreshTokenEcho::Omit, RefreshTokenEcho::Empty, RefreshTokenEcho::Repeat] {
+    for echo in [
+        RefreshTokenEcho::Omit,
+        RefreshTokenEcho::Empty,
+        RefreshTokenEcho::Repeat,
+    ] {
         let (world, alice) = connected_like(World::like(|it| {
             it.rotation = RotationClass::Static;
             it.static_refresh_token = echo;
@@ -127,7 +144,9 @@ fn while_the_token_is_good_a_failed_early_refresh_serves_it() {
     let (world, alice) = connected();
     let old = token(&world, &alice);
     world.clock.advance(Duration::from_secs(3_540));
-    world.sandbox.adjust(|it| it.token_outage = Some(Refusal::JsonWith(503)));
+    world
+        .sandbox
+        .adjust(|it| it.token_outage = Some(Refusal::JsonWith(503)));
     assert_eq!(token(&world, &alice), old);
     // The back-off holds: the next turns do not knock again.
     assert_eq!(token(&world, &alice), old);
@@ -162,7 +181,10 @@ fn only_a_final_answer_ends_a_connection() {
         (Fault::Status(500, "<html>oops".into()), FailureCode::ServerError),
         (Fault::Status(503, String::new()), FailureCode::ServerError),
         (Fault::Status(429, "slow down".into()), FailureCode::RateLimited),
-        (Fault::Status(200, "not json".into()), FailureCode::UnreadableAnswer),
+        (
+            Fault::Status(200, "not json".into()),
+            FailureCode::UnreadableAnswer,
+        ),
         (Fault::Status(400, String::new()), FailureCode::UnreadableAnswer),
     ];
     for (fault, code) in cases {
@@ -171,13 +193,19 @@ fn only_a_final_answer_ends_a_connection() {
         world.http.on("/token").next(fault);
         let error = world.resolver.resolve(&alice, "notes").unwrap_err();
         assert!(error.is_retryable(), "{code:?}: {error:?}");
-        let Error::Unavailable(unavailable) = error else { panic!("{error:?}") };
+        let Error::Unavailable(unavailable) = error else {
+            panic!("{error:?}")
+        };
         assert_eq!(unavailable.failure, code);
         assert!(unavailable.retry_after.is_some());
         let connection = &world.connections.list(&alice, &Default::default()).unwrap()[0];
         assert_eq!(connection.status, Status::Active);
         world.clock.advance(Duration::from_secs(61));
-        assert_eq!(world.resolver.resolve(&alice, "notes").unwrap().generation(), 2, "{code:?}");
+        assert_eq!(
+            world.resolver.resolve(&alice, "notes").unwrap().generation(),
+            2,
+            "{code:?}"
+        );
     }
 }
 
@@ -188,7 +216,10 @@ fn a_wrong_client_secret_is_the_operators_to_mend() {
     let right = world.sandbox.client_secret();
     world.sandbox.change_client_secret("sbx-cs-other");
     let error = world.resolver.resolve(&alice, "notes").unwrap_err();
-    assert!(matches!(error, Error::Misconfigured(Misconfigured::ClientRejected(_))), "{error:?}");
+    assert!(
+        matches!(error, Error::Misconfigured(Misconfigured::ClientRejected(_))),
+        "{error:?}"
+    );
     world.sandbox.change_client_secret(right);
     world.clock.advance(Duration::from_secs(61));
     token(&world, &alice);
@@ -203,12 +234,23 @@ fn a_refused_grant_is_asked_about_once() {
         world.sandbox.revoke_at_server("ada");
         world.expire();
         for _ in 0..5 {
-            assert_eq!(reason(&world.resolver.resolve(&alice, "notes").unwrap_err()), ConsentReason::Rejected);
+            assert_eq!(
+                reason(&world.resolver.resolve(&alice, "notes").unwrap_err()),
+                ConsentReason::Rejected
+            );
             world.clock.advance(Duration::from_secs(3_600));
         }
         assert_eq!(world.sandbox.count("/token"), 1, "{dead:?}");
         let needed = EventKind::ConsentNeeded(NeedsConsent::Rejected);
-        assert_eq!(world.events.kinds().iter().filter(|kind| **kind == needed).count(), 1);
+        assert_eq!(
+            world
+                .events
+                .kinds()
+                .iter()
+                .filter(|kind| **kind == needed)
+                .count(),
+            1
+        );
 
         world.connect(&alice, "ada");
         token(&world, &alice);
@@ -220,19 +262,38 @@ fn an_answer_that_was_lost_is_declared_as_lost() {
     let (world, alice) = connected();
     world.expire();
     world.http.on("/token").next(Fault::InterruptedAfterSend);
-    assert!(world.resolver.resolve(&alice, "notes").unwrap_err().is_retryable());
+    assert!(
+        world
+            .resolver
+            .resolve(&alice, "notes")
+            .unwrap_err()
+            .is_retryable()
+    );
     world.clock.advance(Duration::from_secs(61));
     // The server takes each refresh token once and ends the family at a replay: nothing can be saved, but it is said.
-    assert_eq!(reason(&world.resolver.resolve(&alice, "notes").unwrap_err()), ConsentReason::LostInFlight);
+    assert_eq!(
+        reason(&world.resolver.resolve(&alice, "notes").unwrap_err()),
+        ConsentReason::LostInFlight
+    );
 }
 
 #[test]
 fn an_answer_that_was_lost_is_asked_for_again_where_the_old_token_still_works() {
-    for rotation in [RotationClass::Static, RotationClass::OldStaysValid, RotationClass::Grace(Duration::from_secs(120))] {
+    for rotation in [
+        RotationClass::Static,
+        RotationClass::OldStaysValid,
+        RotationClass::Grace(Duration::from_secs(120)),
+    ] {
         let (world, alice) = connected_like(World::like(|it| it.rotation = rotation));
         world.expire();
         world.http.on("/token").next(Fault::InterruptedAfterSend);
-        assert!(world.resolver.resolve(&alice, "notes").unwrap_err().is_retryable());
+        assert!(
+            world
+                .resolver
+                .resolve(&alice, "notes")
+                .unwrap_err()
+                .is_retryable()
+        );
         world.clock.advance(Duration::from_secs(61));
         token(&world, &alice);
     }
@@ -265,7 +326,10 @@ fn a_refresh_token_goes_only_where_it_came_from() {
         rebuilt("https://sandbox.test/token", "another-client"),
     ] {
         let error = resolver.resolve(&alice, "notes").unwrap_err();
-        assert!(matches!(error, Error::Misconfigured(Misconfigured::IssuerChanged(_))), "{error:?}");
+        assert!(
+            matches!(error, Error::Misconfigured(Misconfigured::IssuerChanged(_))),
+            "{error:?}"
+        );
     }
     assert_eq!(world.http.requests(), requests);
     token(&world, &alice);
@@ -283,11 +347,25 @@ fn a_revocation_during_a_refresh_wins_and_the_late_token_is_revoked() {
         gate.wait_for_arrivals(1);
         world.connections.revoke(&alice, connection).unwrap();
         gate.open();
-        assert_eq!(reason(&refreshing.join().unwrap().unwrap_err()), ConsentReason::NotConnected);
+        assert_eq!(
+            reason(&refreshing.join().unwrap().unwrap_err()),
+            ConsentReason::NotConnected
+        );
     });
-    assert_eq!(world.connections.get(&alice, connection).unwrap().status, Status::Revoked);
-    let live: usize = world.sandbox.live_grants().iter().map(|grant| grant.refresh_tokens).sum();
-    assert_eq!(live, 0, "a refresh token of a revoked connection lives on at the server");
+    assert_eq!(
+        world.connections.get(&alice, connection).unwrap().status,
+        Status::Revoked
+    );
+    let live: usize = world
+        .sandbox
+        .live_grants()
+        .iter()
+        .map(|grant| grant.refresh_tokens)
+        .sum();
+    assert_eq!(
+        live, 0,
+        "a refresh token of a revoked connection lives on at the server"
+    );
     assert!(world.resolver.resolve(&alice, "notes").is_err());
 }
 
@@ -299,7 +377,10 @@ fn a_refresh_by_name_does_not_wait_for_the_margin_or_the_back_off() {
     world.http.on("/token").next(Fault::Connect);
     assert!(world.connections.refresh(&alice, id).is_err());
     assert_eq!(world.connections.refresh(&alice, id).unwrap().generation, 3);
-    assert!(matches!(world.connections.refresh(&person("bob"), id), Err(Error::NotFound)));
+    assert!(matches!(
+        world.connections.refresh(&person("bob"), id),
+        Err(Error::NotFound)
+    ));
 }
 
 #[test]
@@ -307,12 +388,23 @@ fn health_says_how_it_fares() {
     let (world, alice) = connected();
     let id = world.connections.list(&alice, &Default::default()).unwrap()[0].id;
     let state = || world.connections.health(&alice, id).unwrap().state;
-    assert_eq!(state(), HealthState::Healthy { expires_in: Some(Duration::from_secs(3_600)) });
+    assert_eq!(
+        state(),
+        HealthState::Healthy {
+            expires_in: Some(Duration::from_secs(3_600))
+        }
+    );
     world.clock.advance(Duration::from_secs(3_590));
     assert_eq!(state(), HealthState::Expiring);
     world.http.on("/token").next(Fault::Timeout);
     token(&world, &alice);
-    assert!(matches!(state(), HealthState::BackingOff { failure: FailureCode::TimedOut, .. }));
+    assert!(matches!(
+        state(),
+        HealthState::BackingOff {
+            failure: FailureCode::TimedOut,
+            ..
+        }
+    ));
     world.clock.advance(Duration::from_secs(61));
     world.sandbox.revoke_at_server("ada");
     assert!(world.resolver.resolve(&alice, "notes").is_err());
@@ -324,7 +416,9 @@ fn health_says_how_it_fares() {
 // tokens that live for seconds must not be renewed at each turn
 #[test]
 fn a_short_lived_token_is_not_renewed_in_a_loop() {
-    let (world, alice) = connected_like(World::like(|it| it.access_token_lifetime = Some(Duration::from_secs(20))));
+    let (world, alice) = connected_like(World::like(|it| {
+        it.access_token_lifetime = Some(Duration::from_secs(20))
+    }));
     for _ in 0..5 {
         token(&world, &alice);
     }

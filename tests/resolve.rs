@@ -11,7 +11,10 @@ use valetkey::{ConnectionManager as _, ConsentOptions, Error, Resolver};
 use world::{World, operator, person, stranger};
 
 fn reason(error: &Error) -> ConsentReason {
-    error.consent_required().unwrap_or_else(|| panic!("consent is not the trouble: {error:?}")).reason
+    error
+        .consent_required()
+        .unwrap_or_else(|| panic!("consent is not the trouble: {error:?}"))
+        .reason
 }
 
 #[test]
@@ -22,13 +25,25 @@ fn two_people_act_with_their_own_tokens() {
     world.connect(&bob, "grace");
     let alices = world.resolver.resolve(&alice, "notes").unwrap();
     let bobs = world.resolver.resolve(&bob, "notes").unwrap();
-    assert_ne!(alices.access_token().expose_secret(), bobs.access_token().expose_secret());
+    assert_ne!(
+        alices.access_token().expose_secret(),
+        bobs.access_token().expose_secret()
+    );
     assert_ne!(alices.connection(), bobs.connection());
     for nobody in [person("carol"), stranger("alice")] {
-        assert_eq!(reason(&world.resolver.resolve(&nobody, "notes").unwrap_err()), ConsentReason::NotConnected);
+        assert_eq!(
+            reason(&world.resolver.resolve(&nobody, "notes").unwrap_err()),
+            ConsentReason::NotConnected
+        );
     }
-    assert_eq!(reason(&world.resolver.resolve(&alice, "mail").unwrap_err()), ConsentReason::NotConnected);
-    assert!(matches!(world.resolver.resolve(&alice, "nothing"), Err(Error::UnknownProvider)));
+    assert_eq!(
+        reason(&world.resolver.resolve(&alice, "mail").unwrap_err()),
+        ConsentReason::NotConnected
+    );
+    assert!(matches!(
+        world.resolver.resolve(&alice, "nothing"),
+        Err(Error::UnknownProvider)
+    ));
 }
 
 #[test]
@@ -56,8 +71,14 @@ fn a_personal_connection_that_needs_consent_is_not_replaced_by_the_shared_one() 
     world.connect(&alice, "ada");
     world.sandbox.revoke_at_server("ada");
     world.expire();
-    assert_eq!(reason(&world.resolver.resolve(&alice, "notes").unwrap_err()), ConsentReason::Rejected);
-    assert_eq!(reason(&world.resolver.resolve(&alice, "notes").unwrap_err()), ConsentReason::Rejected);
+    assert_eq!(
+        reason(&world.resolver.resolve(&alice, "notes").unwrap_err()),
+        ConsentReason::Rejected
+    );
+    assert_eq!(
+        reason(&world.resolver.resolve(&alice, "notes").unwrap_err()),
+        ConsentReason::Rejected
+    );
 }
 
 #[test]
@@ -69,11 +90,14 @@ fn the_policy_can_forbid_or_require_the_shared_connection() {
 
     let forbidden = SharingPolicy::default().provider(notes(), SharedConnections::Forbidden);
     let resolver = Resolver::new(world.connections.clone()).with_policy(forbidden);
-    assert_eq!(reason(&resolver.resolve(&alice, "notes").unwrap_err()), ConsentReason::NotConnected);
+    assert_eq!(
+        reason(&resolver.resolve(&alice, "notes").unwrap_err()),
+        ConsentReason::NotConnected
+    );
 
     world.connect(&alice, "ada");
     let required = SharingPolicy::new(SharedConnections::Required);
-    let resolver = Resolver::new(world.connections.clone()).with_policy(required);
+    let resolver = Resolver::new(world.connections).with_policy(required);
     assert_eq!(resolver.resolve(&alice, "notes").unwrap().connection(), shared.id);
 }
 
@@ -85,18 +109,36 @@ fn several_accounts_are_ambiguous_until_one_is_named_or_the_default() {
     let labelled = |label: &str| ConsentOptions::default().label(Label::new(label).unwrap());
     world.try_connect(&alice, "ada", labelled("home")).unwrap();
     let work = world.try_connect(&alice, "grace", labelled("work")).unwrap();
-    assert!(matches!(world.resolver.resolve(&alice, "notes"), Err(Error::Ambiguous(_))));
+    assert!(matches!(
+        world.resolver.resolve(&alice, "notes"),
+        Err(Error::Ambiguous(_))
+    ));
 
     let named = ResolveOptions::default().label(Label::new("work").unwrap());
-    assert_eq!(world.resolver.resolve_with(&alice, "notes", &named).unwrap().connection(), work.id);
+    assert_eq!(
+        world
+            .resolver
+            .resolve_with(&alice, "notes", &named)
+            .unwrap()
+            .connection(),
+        work.id
+    );
     let unknown = ResolveOptions::default().label(Label::new("other").unwrap());
     assert_eq!(
-        reason(&world.resolver.resolve_with(&alice, "notes", &unknown).unwrap_err()),
+        reason(
+            &world
+                .resolver
+                .resolve_with(&alice, "notes", &unknown)
+                .unwrap_err()
+        ),
         ConsentReason::NotConnected
     );
 
     world.connections.set_default(&alice, work.id).unwrap();
-    assert_eq!(world.resolver.resolve(&alice, "notes").unwrap().connection(), work.id);
+    assert_eq!(
+        world.resolver.resolve(&alice, "notes").unwrap().connection(),
+        work.id
+    );
 }
 
 #[test]
@@ -113,7 +155,9 @@ fn scopes_that_are_missing_are_named_and_a_new_consent_adds_them() {
     assert_eq!(need.missing_scopes.to_string(), "notes.write");
     assert_eq!(need.connection, Some(connection.id));
 
-    let renewed = world.try_connect(&alice, "ada", ConsentOptions::from(need)).unwrap();
+    let renewed = world
+        .try_connect(&alice, "ada", ConsentOptions::from(need))
+        .unwrap();
     assert_eq!(renewed.id, connection.id);
     assert_eq!(renewed.granted.to_string(), "notes.read notes.write");
     world.resolver.resolve_with(&alice, "notes", &both).unwrap();
@@ -142,12 +186,22 @@ fn an_expired_token_without_a_refresh_token_is_erased() {
     world.clock.advance(Duration::from_secs(3_599));
     world.resolver.resolve(&alice, "notes").unwrap();
     world.clock.advance(Duration::from_secs(1));
-    assert_eq!(reason(&world.resolver.resolve(&alice, "notes").unwrap_err()), ConsentReason::Expired);
+    assert_eq!(
+        reason(&world.resolver.resolve(&alice, "notes").unwrap_err()),
+        ConsentReason::Expired
+    );
     assert!(world.resolver.peek(&alice, "notes").is_err());
-    let events: Vec<_> =
-        world.events.kinds().into_iter().filter(|kind| matches!(kind, EventKind::ConsentNeeded(_))).collect();
+    let events: Vec<_> = world
+        .events
+        .kinds()
+        .into_iter()
+        .filter(|kind| matches!(kind, EventKind::ConsentNeeded(_)))
+        .collect();
     assert_eq!(events.len(), 1);
-    assert_eq!(world.connections.get(&alice, connection.id).unwrap().id, connection.id);
+    assert_eq!(
+        world.connections.get(&alice, connection.id).unwrap().id,
+        connection.id
+    );
 }
 
 #[test]
@@ -158,7 +212,13 @@ fn peek_never_touches_the_network() {
     let requests = world.http.requests();
     assert!(world.resolver.peek(&alice, "notes").unwrap().is_some());
     let long = ResolveOptions::default().min_ttl(Duration::from_secs(7_200));
-    assert!(world.resolver.peek_with(&alice, "notes", &long).unwrap().is_none());
+    assert!(
+        world
+            .resolver
+            .peek_with(&alice, "notes", &long)
+            .unwrap()
+            .is_none()
+    );
     world.expire();
     assert!(world.resolver.peek(&alice, "notes").unwrap().is_none());
     assert!(world.resolver.peek(&person("bob"), "notes").is_err());
@@ -172,9 +232,23 @@ fn a_token_that_will_not_last_is_renewed_first() {
     world.connect(&alice, "ada");
     world.clock.advance(Duration::from_secs(1_800));
     let short = ResolveOptions::default().min_ttl(Duration::from_secs(1_700));
-    assert_eq!(world.resolver.resolve_with(&alice, "notes", &short).unwrap().generation(), 1);
+    assert_eq!(
+        world
+            .resolver
+            .resolve_with(&alice, "notes", &short)
+            .unwrap()
+            .generation(),
+        1
+    );
     let long = ResolveOptions::default().min_ttl(Duration::from_secs(1_900));
-    assert_eq!(world.resolver.resolve_with(&alice, "notes", &long).unwrap().generation(), 2);
+    assert_eq!(
+        world
+            .resolver
+            .resolve_with(&alice, "notes", &long)
+            .unwrap()
+            .generation(),
+        2
+    );
 }
 
 #[test]
@@ -185,8 +259,15 @@ fn the_header_goes_only_to_the_providers_api() {
     let token = world.resolver.resolve(&alice, "notes").unwrap();
     let header = token.authorization_header();
     assert!(header.is_sensitive());
-    assert_eq!(header.as_bytes(), format!("Bearer {}", token.access_token().expose_secret()).as_bytes());
-    assert!(token.header_for(&"https://sandbox.test/api/notes".parse().unwrap()).is_ok());
+    assert_eq!(
+        header.as_bytes(),
+        format!("Bearer {}", token.access_token().expose_secret()).as_bytes()
+    );
+    assert!(
+        token
+            .header_for(&"https://sandbox.test/api/notes".parse().unwrap())
+            .is_ok()
+    );
     for elsewhere in [
         "https://sandbox.test/userinfo",
         "https://sandbox.test.evil.test/api/notes",
@@ -196,7 +277,10 @@ fn the_header_goes_only_to_the_providers_api() {
         "https://sandbox.test/apis/notes",
         "https://sandbox.test./api/notes",
     ] {
-        assert!(token.header_for(&elsewhere.parse().unwrap()).is_err(), "{elsewhere}");
+        assert!(
+            token.header_for(&elsewhere.parse().unwrap()).is_err(),
+            "{elsewhere}"
+        );
     }
 }
 
@@ -209,9 +293,24 @@ fn when_a_token_was_last_used_is_written_by_upkeep_and_not_by_resolve() {
     for _ in 0..3 {
         world.resolver.resolve(&alice, "notes").unwrap();
     }
-    assert_eq!(world.connections.get(&alice, connection.id).unwrap().used_at, None);
-    assert_eq!(world.connections.maintain(Default::default()).unwrap().uses_recorded, 1);
-    let used = world.connections.get(&alice, connection.id).unwrap().used_at.unwrap();
+    assert_eq!(
+        world.connections.get(&alice, connection.id).unwrap().used_at,
+        None
+    );
+    assert_eq!(
+        world
+            .connections
+            .maintain(Default::default())
+            .unwrap()
+            .uses_recorded,
+        1
+    );
+    let used = world
+        .connections
+        .get(&alice, connection.id)
+        .unwrap()
+        .used_at
+        .unwrap();
     assert_eq!(used, connection.created_at + Duration::from_secs(10));
 }
 
@@ -228,14 +327,38 @@ fn a_user_sees_their_own_and_the_shared_ones_and_an_operator_all() {
         connections.into_iter().map(|connection| connection.id).collect()
     };
     let all = Default::default();
-    assert_eq!(ids(world.connections.list(&alice, &all).unwrap()), [alices.id, shared.id]);
-    assert_eq!(ids(world.connections.list(&operator(), &all).unwrap()), [alices.id, bobs.id, shared.id]);
-    assert!(world.connections.list(&stranger("alice"), &all).unwrap().is_empty());
+    assert_eq!(
+        ids(world.connections.list(&alice, &all).unwrap()),
+        [alices.id, shared.id]
+    );
+    assert_eq!(
+        ids(world.connections.list(&operator(), &all).unwrap()),
+        [alices.id, bobs.id, shared.id]
+    );
+    assert!(
+        world
+            .connections
+            .list(&stranger("alice"), &all)
+            .unwrap()
+            .is_empty()
+    );
 
-    assert!(matches!(world.connections.get(&alice, bobs.id), Err(Error::NotFound)));
-    assert!(matches!(world.connections.revoke(&alice, bobs.id), Err(Error::NotFound)));
-    assert!(matches!(world.connections.revoke(&stranger("bob"), bobs.id), Err(Error::NotFound)));
+    assert!(matches!(
+        world.connections.get(&alice, bobs.id),
+        Err(Error::NotFound)
+    ));
+    assert!(matches!(
+        world.connections.revoke(&alice, bobs.id),
+        Err(Error::NotFound)
+    ));
+    assert!(matches!(
+        world.connections.revoke(&stranger("bob"), bobs.id),
+        Err(Error::NotFound)
+    ));
     assert!(world.connections.get(&alice, shared.id).is_ok());
-    assert!(matches!(world.connections.revoke(&alice, shared.id), Err(Error::NotPermitted)));
+    assert!(matches!(
+        world.connections.revoke(&alice, shared.id),
+        Err(Error::NotPermitted)
+    ));
     assert!(world.connections.revoke(&operator(), bobs.id).is_ok());
 }

@@ -17,7 +17,13 @@ fn nothing_resolves_and_the_server_has_ended_the_grant() {
     let world = World::new();
     let alice = person("alice");
     let connection = world.connect(&alice, "ada");
-    let token = world.resolver.resolve(&alice, "notes").unwrap().access_token().expose_secret().to_owned();
+    let token = world
+        .resolver
+        .resolve(&alice, "notes")
+        .unwrap()
+        .access_token()
+        .expose_secret()
+        .to_owned();
     let revocation = world.connections.revoke(&alice, connection.id).unwrap();
     assert_eq!(revocation.connection.status, Status::Revoked);
     assert_eq!(revocation.here, Erasure::Cleared);
@@ -25,13 +31,19 @@ fn nothing_resolves_and_the_server_has_ended_the_grant() {
     assert!(!world.sandbox.is_live(&token));
     assert!(world.sandbox.live_grants().is_empty());
     let error = world.resolver.resolve(&alice, "notes").unwrap_err();
-    assert_eq!(error.consent_required().unwrap().reason, ConsentReason::NotConnected);
+    assert_eq!(
+        error.consent_required().unwrap().reason,
+        ConsentReason::NotConnected
+    );
     assert_eq!(world.events.kinds().last(), Some(&EventKind::Revoked));
 
     // The refresh token goes first: it is the one that must not live on.
     let log = world.sandbox.log();
-    let hints: Vec<_> =
-        log.iter().filter(|it| it.path() == "/revoke").map(|it| it.parameter("token_type_hint")).collect();
+    let hints: Vec<_> = log
+        .iter()
+        .filter(|it| it.path() == "/revoke")
+        .map(|it| it.parameter("token_type_hint"))
+        .collect();
     assert_eq!(hints, [Some("refresh_token"), Some("access_token")]);
 }
 
@@ -42,7 +54,11 @@ fn a_provider_that_does_not_answer_keeps_nothing_usable_here() {
     let connection = world.connect(&alice, "ada");
     world.http.on("/revoke").next(Fault::Timeout);
     let revocation = world.connections.revoke(&alice, connection.id).unwrap();
-    assert!(matches!(revocation.at_provider, AtProvider::Unconfirmed { .. }), "{:?}", revocation.at_provider);
+    assert!(
+        matches!(revocation.at_provider, AtProvider::Unconfirmed { .. }),
+        "{:?}",
+        revocation.at_provider
+    );
     assert!(world.resolver.resolve(&alice, "notes").is_err());
 }
 
@@ -51,7 +67,9 @@ fn a_busy_provider_is_not_called_revoked() {
     let world = World::new();
     let alice = person("alice");
     let connection = world.connect(&alice, "ada");
-    world.sandbox.adjust(|it| it.revocation_outage = Some(Refusal::JsonWith(503)));
+    world
+        .sandbox
+        .adjust(|it| it.revocation_outage = Some(Refusal::JsonWith(503)));
     let revocation = world.connections.revoke(&alice, connection.id).unwrap();
     assert!(matches!(revocation.at_provider, AtProvider::Unconfirmed { .. }));
 }
@@ -71,8 +89,12 @@ fn a_provider_without_an_endpoint_names_the_page_or_says_so() {
     for (capability, expected) in [
         (Revocation::Unsupported, AtProvider::Unsupported),
         (
-            Revocation::ByUser { url: "https://sandbox.test/apps".into() },
-            AtProvider::ByUser { url: "https://sandbox.test/apps".into() },
+            Revocation::ByUser {
+                url: "https://sandbox.test/apps".into(),
+            },
+            AtProvider::ByUser {
+                url: "https://sandbox.test/apps".into(),
+            },
         ),
     ] {
         let sandbox = Sandbox::new(ManualClock::default());
@@ -87,10 +109,17 @@ fn a_provider_without_an_endpoint_names_the_page_or_says_so() {
             .build()
             .unwrap();
         let alice = person("alice");
-        let consent = connections.start(&alice, "notes", ConsentOptions::default()).unwrap();
+        let consent = connections
+            .start(&alice, "notes", ConsentOptions::default())
+            .unwrap();
         let callback = sandbox.approve(consent.authorization_url(), "ada");
-        let connection = connections.complete(&alice, response(&callback), consent.binding()).unwrap();
-        assert_eq!(connections.revoke(&alice, connection.id).unwrap().at_provider, expected);
+        let connection = connections
+            .complete(&alice, response(&callback), consent.binding())
+            .unwrap();
+        assert_eq!(
+            connections.revoke(&alice, connection.id).unwrap().at_provider,
+            expected
+        );
         assert_eq!(sandbox.count("/revoke"), 0);
         assert!(Resolver::new(connections).resolve(&alice, "notes").is_err());
     }
@@ -102,8 +131,17 @@ fn the_record_stays_as_history_and_comes_back_with_a_new_consent() {
     let alice = person("alice");
     let connection = world.connect(&alice, "ada");
     world.connections.revoke(&alice, connection.id).unwrap();
-    assert!(world.connections.list(&alice, &ConnectionFilter::default()).unwrap().is_empty());
-    let all = world.connections.list(&alice, &ConnectionFilter::default().with_revoked()).unwrap();
+    assert!(
+        world
+            .connections
+            .list(&alice, &ConnectionFilter::default())
+            .unwrap()
+            .is_empty()
+    );
+    let all = world
+        .connections
+        .list(&alice, &ConnectionFilter::default().with_revoked())
+        .unwrap();
     assert_eq!(all.len(), 1);
     let again = world.connect(&alice, "ada");
     assert_eq!(again.id, connection.id);

@@ -52,7 +52,10 @@ fn the_token_goes_nowhere_else() {
     ] {
         let error = world.resolver.send(&alice, "notes", get(address)).unwrap_err();
         assert!(
-            matches!(error, Error::Request(RequestRefused::Address | RequestRefused::Malformed)),
+            matches!(
+                error,
+                Error::Request(RequestRefused::Address | RequestRefused::Malformed)
+            ),
             "{address}: {error:?}"
         );
     }
@@ -68,7 +71,10 @@ fn a_request_with_credentials_of_its_own_is_refused() {
     for name in [AUTHORIZATION, COOKIE] {
         let request = Request::get("/notes").header(name, "x").body(Vec::new()).unwrap();
         let error = world.resolver.send(&alice, "notes", request).unwrap_err();
-        assert!(matches!(error, Error::Request(RequestRefused::ForeignCredentials)));
+        assert!(matches!(
+            error,
+            Error::Request(RequestRefused::ForeignCredentials)
+        ));
     }
     assert_eq!(world.http.requests(), requests);
 }
@@ -104,10 +110,19 @@ fn a_401_after_the_refresh_is_the_end_of_it() {
     let alice = person("alice");
     world.connect(&alice, "ada");
     world.sandbox.clear_log();
-    world.http.on("/api/notes").next(Fault::Status(401, String::new()));
-    world.http.on("/api/notes").next(Fault::Status(401, String::new()));
+    world
+        .http
+        .on("/api/notes")
+        .next(Fault::Status(401, String::new()));
+    world
+        .http
+        .on("/api/notes")
+        .next(Fault::Status(401, String::new()));
     let error = world.resolver.send(&alice, "notes", get("/notes")).unwrap_err();
-    assert_eq!(error.consent_required().unwrap().reason, ConsentReason::RejectedAfterRefresh);
+    assert_eq!(
+        error.consent_required().unwrap().reason,
+        ConsentReason::RejectedAfterRefresh
+    );
     assert_eq!(world.sandbox.count("/token"), 1);
 }
 
@@ -125,7 +140,14 @@ fn a_refusal_of_a_token_that_was_renewed_meanwhile_needs_no_request() {
         connections.refresh(&who, connection.id).unwrap();
         Ok(valetkey::http::HttpResponse::new(StatusCode::UNAUTHORIZED, ""))
     }));
-    assert_eq!(world.resolver.send(&alice, "notes", get("/notes")).unwrap().status(), StatusCode::OK);
+    assert_eq!(
+        world
+            .resolver
+            .send(&alice, "notes", get("/notes"))
+            .unwrap()
+            .status(),
+        StatusCode::OK
+    );
     assert_eq!(world.sandbox.count("/token"), 1);
 }
 
@@ -145,7 +167,9 @@ fn a_403_for_want_of_scope_names_the_scope() {
     let alice = person("alice");
     let read = ConsentOptions::default().scopes("notes.read".parse().unwrap());
     world.try_connect(&alice, "ada", read).unwrap();
-    let write = Request::post("/notes").body(b"{\"text\":\"hello\"}".to_vec()).unwrap();
+    let write = Request::post("/notes")
+        .body(b"{\"text\":\"hello\"}".to_vec())
+        .unwrap();
     let error = world.resolver.send(&alice, "notes", write).unwrap_err();
     let need = error.consent_required().unwrap();
     assert_eq!(need.reason, ConsentReason::MissingScopes);
@@ -158,11 +182,20 @@ fn any_other_answer_is_handed_back() {
     let alice = person("alice");
     world.connect(&alice, "ada");
     for status in [400, 403, 404, 429, 500] {
-        world.http.on("/api/notes").next(Fault::Status(status, "body".into()));
+        world
+            .http
+            .on("/api/notes")
+            .next(Fault::Status(status, "body".into()));
         let response = world.resolver.send(&alice, "notes", get("/notes")).unwrap();
         assert_eq!(response.status().as_u16(), status);
         assert_eq!(response.body(), b"body");
     }
     world.http.on("/api/notes").next(Fault::Timeout);
-    assert!(world.resolver.send(&alice, "notes", get("/notes")).unwrap_err().is_retryable());
+    assert!(
+        world
+            .resolver
+            .send(&alice, "notes", get("/notes"))
+            .unwrap_err()
+            .is_retryable()
+    );
 }

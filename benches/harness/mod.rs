@@ -24,7 +24,13 @@ impl<'a> Scenario<'a> {
         let run = Box::new(move || {
             black_box(run());
         });
-        Self { name, run, iterations: 1, rounds: Vec::new(), allocations: None }
+        Self {
+            name,
+            run,
+            iterations: 1,
+            rounds: Vec::new(),
+            allocations: None,
+        }
     }
 
     fn time(&mut self) -> Duration {
@@ -60,7 +66,9 @@ pub fn run(scenarios: &mut [Scenario<'_>], count_allocations: impl Fn(&mut dyn F
     for _ in 0..rounds {
         for scenario in scenarios.iter_mut() {
             let elapsed = scenario.time();
-            scenario.rounds.push(elapsed.as_secs_f64() * 1e9 / f64::from(scenario.iterations));
+            scenario
+                .rounds
+                .push(elapsed.as_secs_f64() * 1e9 / f64::from(scenario.iterations));
         }
     }
     print(scenarios);
@@ -74,7 +82,12 @@ fn print(scenarios: &[Scenario<'_>]) {
         "scenario", "median ns", "p10", "p90", "ratio", "p25..p75", "allocs"
     );
     for scenario in scenarios {
-        let ratios: Vec<f64> = scenario.rounds.iter().zip(floor).map(|(own, floor)| own / floor).collect();
+        let ratios: Vec<f64> = scenario
+            .rounds
+            .iter()
+            .zip(floor)
+            .map(|(own, floor)| own / floor)
+            .collect();
         println!(
             "{:<34} {:>10.0} {:>10.0} {:>10.0} {:>8.2} {:>7.2}..{:<6.2} {:>7.1}",
             scenario.name,

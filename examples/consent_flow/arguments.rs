@@ -74,7 +74,11 @@ impl Server {
         if endpoint.contains("://") {
             endpoint.to_owned()
         } else {
-            format!("{}/{}", self.base.trim_end_matches('/'), endpoint.trim_start_matches('/'))
+            format!(
+                "{}/{}",
+                self.base.trim_end_matches('/'),
+                endpoint.trim_start_matches('/')
+            )
         }
     }
 }
@@ -100,7 +104,9 @@ impl Arguments {
                 "--server" => arguments.mode = Mode::Server(Server::new(value()?)),
                 "--no-open" => arguments.open = false,
                 "--port" => {
-                    arguments.port = value()?.parse().map_err(|_| "--port wants a number up to 65535")?;
+                    arguments.port = value()?
+                        .parse()
+                        .map_err(|_| "--port wants a number up to 65535")?;
                 }
                 "--scope" => arguments.scope = Some(value()?),
                 "--label" => arguments.label = Some(value()?),
@@ -111,7 +117,9 @@ impl Arguments {
                 }
                 _ => {
                     let Mode::Server(server) = &mut arguments.mode else {
-                        return Err(format!("{name} is not known here (options of a server come after --server)"));
+                        return Err(format!(
+                            "{name} is not known here (options of a server come after --server)"
+                        ));
                     };
                     match name.as_str() {
                         "--authorize" => server.authorize = value()?,

@@ -6,12 +6,11 @@ use std::process::Command;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-
 use valetkey::manager::ConnectionsBuilder;
 use valetkey::model::{Connection, Label, ProviderId, Scopes, ServerId};
 use valetkey::provider::{
-    AccountEndpoint, ApiHost, AuthorizationServer, ClientAuthentication, ClientRegistration, IssuerPolicy, Loopback as
-    LoopbackRule, Pkce, Provider, Registry, Revocation, RevocationAuth, RevocationTokens,
+    AccountEndpoint, ApiHost, AuthorizationServer, ClientAuthentication, ClientRegistration, IssuerPolicy,
+    Loopback as LoopbackRule, Pkce, Provider, Registry, Revocation, RevocationAuth, RevocationTokens,
 };
 use valetkey::testing::Sandbox;
 use valetkey::vault::SqliteVault;
@@ -61,7 +60,10 @@ pub fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     turn(&connections, &provider, arguments)?;
     let you = acting_user("you").ok_or("a valid name")?;
     let revocation = connections.revoke(&you, connection.id)?;
-    println!("Revoked: {:?} here, {:?} at the provider.", revocation.here, revocation.at_provider);
+    println!(
+        "Revoked: {:?} here, {:?} at the provider.",
+        revocation.here, revocation.at_provider
+    );
     Ok(())
 }
 
@@ -81,14 +83,24 @@ fn options(arguments: &Arguments) -> Result<ConsentOptions, Box<dyn Error>> {
 
 fn describe(connection: &Connection) {
     match &connection.account {
-        Some(account) => println!("Connected the account {}", account.email.as_ref().unwrap_or(&account.id)),
+        Some(account) => println!(
+            "Connected the account {}",
+            account.email.as_ref().unwrap_or(&account.id)
+        ),
         None => println!("Connected; the provider does not say whose account it is"),
     }
     println!("  granted: {}", connection.granted);
     if !connection.missing_scopes().is_empty() {
         println!("  asked for and not granted: {}", connection.missing_scopes());
     }
-    println!("  renewable: {}", if connection.refreshable { "yes" } else { "no, a new consent when it expires" });
+    println!(
+        "  renewable: {}",
+        if connection.refreshable {
+            "yes"
+        } else {
+            "no, a new consent when it expires"
+        }
+    );
 }
 
 /// A turn: the token is resolved, renewed once by hand, and used where there is something to read.
@@ -109,7 +121,11 @@ fn turn(connections: &Connections, provider: &str, arguments: &Arguments) -> Res
     if let Some(target) = target {
         let request = http::Request::get(target).body(Vec::new())?;
         let response = resolver.send(&you, provider, request)?;
-        println!("The API answered {} with {} bytes", response.status(), response.body().len());
+        println!(
+            "The API answered {} with {} bytes",
+            response.status(),
+            response.body().len()
+        );
     }
     Ok(())
 }
@@ -137,7 +153,9 @@ fn at_catalogue(
 
 fn catalogued(provider: &str) -> Result<AuthorizationServer, Box<dyn Error>> {
     let registry = Registry::with_catalog();
-    let service = registry.provider(provider).ok_or("the catalogue has no such provider")?;
+    let service = registry
+        .provider(provider)
+        .ok_or("the catalogue has no such provider")?;
     Ok(AuthorizationServer::clone(service.server))
 }
 
@@ -159,8 +177,11 @@ fn at_server(
     redirect_uri: &str,
 ) -> Result<ConnectionsBuilder, Box<dyn Error>> {
     let id = ServerId::new("custom")?;
-    let mut descriptor =
-        AuthorizationServer::new(id.clone(), server.url(&server.authorize), server.url(&server.token));
+    let mut descriptor = AuthorizationServer::new(
+        id.clone(),
+        server.url(&server.authorize),
+        server.url(&server.token),
+    );
     descriptor.client_authentication = match server.auth.as_str() {
         "post" if env::var_os("VALETKEY_CLIENT_SECRET").is_none() => ClientAuthentication::None,
         "post" => ClientAuthentication::Post,
@@ -198,8 +219,15 @@ fn at_server(
         label: vec!["/name".into(), "/preferred_username".into(), "/login".into()],
     });
     let loopback = server.base.starts_with("http://");
-    let builder = builder.server(descriptor).provider(provider).client("custom", registration(redirect_uri)?);
-    Ok(if loopback { builder.dangerous_loopback_http() } else { builder })
+    let builder = builder
+        .server(descriptor)
+        .provider(provider)
+        .client("custom", registration(redirect_uri)?);
+    Ok(if loopback {
+        builder.dangerous_loopback_http()
+    } else {
+        builder
+    })
 }
 
 fn origin(url: &str) -> Result<String, Box<dyn Error>> {
@@ -216,7 +244,11 @@ fn registration(redirect_uri: &str) -> Result<ClientRegistration, Box<dyn Error>
 
 /// Opens the application's own link, never the server's: this process hands it to another program as one argument.
 fn open_in_browser(link: &str) {
-    let opener = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
+    let opener = if cfg!(target_os = "macos") {
+        "open"
+    } else {
+        "xdg-open"
+    };
     if Command::new(opener).arg(link).spawn().is_err() {
         println!("(no browser could be opened from here)");
     }

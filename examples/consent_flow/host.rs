@@ -39,14 +39,23 @@ impl Host {
         let Some(acting_user) = acting_user(user) else {
             return page(StatusCode::BAD_REQUEST, "That is no name.");
         };
-        match self.connections.start(&acting_user, &self.provider, self.options.clone()) {
+        match self
+            .connections
+            .start(&acting_user, &self.provider, self.options.clone())
+        {
             Ok(consent) => {
                 let mut response = page(StatusCode::FOUND, "One moment …");
                 let location = HeaderValue::from_str(consent.authorization_url().as_str());
-                response.headers.insert(header::LOCATION, location.expect("a URL is a header value"));
+                response
+                    .headers
+                    .insert(header::LOCATION, location.expect("a URL is a header value"));
                 set_cookie(&mut response.headers, "session", user);
                 // Over https the name would begin with `__Host-` and the cookie be `Secure`.
-                set_cookie(&mut response.headers, "binding", consent.binding().expose_secret());
+                set_cookie(
+                    &mut response.headers,
+                    "binding",
+                    consent.binding().expose_secret(),
+                );
                 response
             }
             Err(error) => {
@@ -59,14 +68,20 @@ impl Host {
 
     fn callback(&self, request: &HttpRequest) -> HttpResponse {
         let (Some(user), Some(binding)) = (cookie(request, "session"), cookie(request, "binding")) else {
-            return page(StatusCode::FORBIDDEN, "This consent was begun in another browser.");
+            return page(
+                StatusCode::FORBIDDEN,
+                "This consent was begun in another browser.",
+            );
         };
         let Some(acting_user) = acting_user(&user) else {
             return page(StatusCode::FORBIDDEN, "That is no name.");
         };
         let outcome = AuthorizationResponse::parse(request.url.as_str())
             .map_err(Error::from)
-            .and_then(|response| self.connections.complete(&acting_user, response, &Binding::new(binding)));
+            .and_then(|response| {
+                self.connections
+                    .complete(&acting_user, response, &Binding::new(binding))
+            });
         let response = match &outcome {
             Ok(_) => page(StatusCode::OK, "Connected. You can close this window."),
             Err(error) => page(StatusCode::BAD_REQUEST, &error.to_string()),
@@ -78,16 +93,28 @@ impl Host {
 
 /// A person of the demonstration's one workspace.
 pub fn acting_user(user: &str) -> Option<ActingUser> {
-    Some(ActingUser::authenticated(TenantId::new("acme").ok()?, UserId::new(user).ok()?))
+    Some(ActingUser::authenticated(
+        TenantId::new("acme").ok()?,
+        UserId::new(user).ok()?,
+    ))
 }
 
 fn page(status: StatusCode, text: &str) -> HttpResponse {
-    let html = format!("<!doctype html><meta charset=utf-8><title>consent_flow</title><p>{}", escape(text));
+    let html = format!(
+        "<!doctype html><meta charset=utf-8><title>consent_flow</title><p>{}",
+        escape(text)
+    );
     HttpResponse::new(status, html)
-        .with_header(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"))
+        .with_header(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("text/html; charset=utf-8"),
+        )
         .with_header(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))
         .with_header(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"))
-        .with_header(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'"))
+        .with_header(
+            header::CONTENT_SECURITY_POLICY,
+            HeaderValue::from_static("default-src 'none'"),
+        )
 }
 
 fn escape(text: &str) -> String {
@@ -96,11 +123,16 @@ fn escape(text: &str) -> String {
 
 fn set_cookie(headers: &mut HeaderMap, name: &str, value: &str) {
     let cookie = format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax");
-    headers.append(header::SET_COOKIE, HeaderValue::from_str(&cookie).expect("names and tokens are header values"));
+    headers.append(
+        header::SET_COOKIE,
+        HeaderValue::from_str(&cookie).expect("names and tokens are header values"),
+    );
 }
 
 fn cookie(request: &HttpRequest, name: &str) -> Option<String> {
     let cookies = request.headers.get(header::COOKIE)?.to_str().ok()?;
     let mut pairs = cookies.split(';').filter_map(|pair| pair.trim().split_once('='));
-    pairs.find(|(known, _)| *known == name).map(|(_, value)| value.to_owned())
+    pairs
+        .find(|(known, _)| *known == name)
+        .map(|(_, value)| value.to_owned())
 }

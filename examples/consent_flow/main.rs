@@ -6,7 +6,12 @@
 //! cargo run --example consent_flow -- --provider gmail    # you, and the real service (VALETKEY_CLIENT_ID, …_SECRET)
 //! cargo run --example consent_flow -- --server URL …      # you, and any server: see --help
 //! ```
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "an example talks to its reader")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "an example talks to its reader"
+)]
+#![allow(unreachable_pub, reason = "the modules of an example")]
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -39,7 +39,11 @@ pub fn run() -> Result<(), Box<dyn Error>> {
         .dangerous_loopback_http()
         .clock(clock.clone())
         .build()?;
-    println!("2. The application listens at {}, its vault is {}", application.origin(), file.display());
+    println!(
+        "2. The application listens at {}, its vault is {}",
+        application.origin(),
+        file.display()
+    );
 
     let origin = application.origin();
     let (outcomes, reported) = channel();
@@ -63,8 +67,14 @@ pub fn run() -> Result<(), Box<dyn Error>> {
     let resolver = Resolver::new(connections.clone());
     let adas = notes(&resolver, &ada)?;
     let graces = notes(&resolver, &grace)?;
-    ensure(adas.contains("Note G") && !adas.contains("moth"), "Ada sees her own notes")?;
-    ensure(graces.contains("moth") && !graces.contains("Note G"), "Grace sees her own notes")?;
+    ensure(
+        adas.contains("Note G") && !adas.contains("moth"),
+        "Ada sees her own notes",
+    )?;
+    ensure(
+        graces.contains("moth") && !graces.contains("Note G"),
+        "Grace sees her own notes",
+    )?;
     println!("5. A turn for each: Ada reads {adas}");
     println!("                    Grace reads {graces}");
 
@@ -76,10 +86,15 @@ pub fn run() -> Result<(), Box<dyn Error>> {
     ensure(sandbox.count("/token") == 1, "by one request")?;
     resolver.resolve(&ada, "notes")?;
     ensure(sandbox.count("/token") == 1, "and no more")?;
-    println!("6. Two hours later Ada's token had expired: one request renewed it, and it is generation {after} now");
+    println!(
+        "6. Two hours later Ada's token had expired: one request renewed it, and it is generation {after} now"
+    );
 
     let sealed = secrets_in(directory.path())?;
-    ensure(sealed == 0, "no token of the server stands in a file in the clear")?;
+    ensure(
+        sealed == 0,
+        "no token of the server stands in a file in the clear",
+    )?;
     println!("7. No token can be read in any file of the vault");
 
     revoke(&connections, &resolver, &sandbox, &grace, directory.path())?;
@@ -97,7 +112,10 @@ fn consent(origin: &str, person: &str, reported: &Receiver<Outcome>) -> Result<(
     let mut form = vec![("account", person), ("decision", "allow")];
     form.extend(scopes.iter().map(|scope| ("scope", scope.as_str())));
     let page = browser.submit(&page, &form)?;
-    ensure(page.status.is_success(), "the browser came back to the application")?;
+    ensure(
+        page.status.is_success(),
+        "the browser came back to the application",
+    )?;
     let connection = reported.recv_timeout(Duration::from_secs(30))??;
     let account = connection.account.ok_or("the account is known")?;
     ensure(account.id == person, "it is the account that was chosen")
@@ -123,12 +141,18 @@ fn revoke(
     let revocation = connections.revoke(grace, connection)?;
     ensure(revocation.here == Erasure::Cleared, "every file is free of it")?;
     ensure(sandbox.live_grants().len() == 1, "the server ended the grant")?;
-    let error = resolver.resolve(grace, "notes").err().ok_or("a revoked connection resolves")?;
+    let error = resolver
+        .resolve(grace, "notes")
+        .err()
+        .ok_or("a revoked connection resolves")?;
     let need = error.consent_required().ok_or("consent is asked for")?;
     let left = windows(directory)?;
     let erased = ciphertext.difference(&left).count();
     ensure(erased > 100, "the sealed bytes are gone")?;
-    println!("8. Grace revoked hers: {:?} here, {:?} at the server; resolving says \"{need}\"", revocation.here, revocation.at_provider);
+    println!(
+        "8. Grace revoked hers: {:?} here, {:?} at the server; resolving says \"{need}\"",
+        revocation.here, revocation.at_provider
+    );
     Ok(())
 }
 
@@ -138,7 +162,10 @@ fn secrets_in(directory: &Path) -> Result<usize, Box<dyn Error>> {
     for entry in fs::read_dir(directory)? {
         let bytes = fs::read(entry?.path())?;
         let prefix = Sandbox::SECRET_PREFIX.as_bytes();
-        found += bytes.windows(prefix.len()).filter(|window| *window == prefix).count();
+        found += bytes
+            .windows(prefix.len())
+            .filter(|window| *window == prefix)
+            .count();
     }
     Ok(found)
 }
@@ -148,11 +175,19 @@ fn windows(directory: &Path) -> Result<std::collections::BTreeSet<[u8; 16]>, Box
     let mut all = std::collections::BTreeSet::new();
     for entry in fs::read_dir(directory)? {
         let bytes = fs::read(entry?.path())?;
-        all.extend(bytes.windows(16).filter_map(|window| <[u8; 16]>::try_from(window).ok()));
+        all.extend(
+            bytes
+                .windows(16)
+                .filter_map(|window| <[u8; 16]>::try_from(window).ok()),
+        );
     }
     Ok(all)
 }
 
 fn ensure(held: bool, step: &str) -> Result<(), Box<dyn Error>> {
-    if held { Ok(()) } else { Err(format!("this did not hold: {step}").into()) }
+    if held {
+        Ok(())
+    } else {
+        Err(format!("this did not hold: {step}").into())
+    }
 }

@@ -22,7 +22,10 @@ pub struct Page {
 
 impl Browser {
     pub fn new() -> Self {
-        Self { client: UreqClient::dangerous_loopback_http(), cookies: BTreeMap::new() }
+        Self {
+            client: UreqClient::dangerous_loopback_http(),
+            cookies: BTreeMap::new(),
+        }
     }
 
     /// Opens an address and follows redirects until a page is shown.
@@ -34,7 +37,8 @@ impl Browser {
     pub fn submit(&mut self, page: &Page, values: &[(&str, &str)]) -> Result<Page, Box<dyn Error>> {
         let action = attribute(&page.html, "action").ok_or("the page has no form")?;
         let mut form = form_urlencoded::Serializer::new(String::new());
-        for tag in tags(&page.html, "input").filter(|tag| attribute(tag, "type").as_deref() == Some("hidden")) {
+        for tag in tags(&page.html, "input").filter(|tag| attribute(tag, "type").as_deref() == Some("hidden"))
+        {
             let name = attribute(tag, "name").ok_or("an input without a name")?;
             form.append_pair(&name, &attribute(tag, "value").unwrap_or_default());
         }
@@ -42,7 +46,10 @@ impl Browser {
             form.append_pair(name, value);
         }
         let request = HttpRequest::new(Method::POST, page.url.join(&action)?)
-            .with_header(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"))
+            .with_header(
+                header::CONTENT_TYPE,
+                HeaderValue::from_static("application/x-www-form-urlencoded"),
+            )
             .with_body(form.finish());
         self.follow(request)
     }
@@ -53,7 +60,11 @@ impl Browser {
             let response = self.send(request)?;
             let Some(location) = response.headers.get(header::LOCATION) else {
                 let html = String::from_utf8_lossy(response.body.as_bytes()).into_owned();
-                return Ok(Page { url, status: response.status, html });
+                return Ok(Page {
+                    url,
+                    status: response.status,
+                    html,
+                });
             };
             request = HttpRequest::new(Method::GET, url.join(location.to_str()?)?);
         }
@@ -64,8 +75,13 @@ impl Browser {
         let origin = request.url.origin().ascii_serialization();
         let jar = self.cookies.entry(origin).or_default();
         if !jar.is_empty() {
-            let cookies: Vec<_> = jar.iter().map(|(name, value)| format!("{name}={value}")).collect();
-            request.headers.insert(header::COOKIE, HeaderValue::from_str(&cookies.join("; "))?);
+            let cookies: Vec<_> = jar
+                .iter()
+                .map(|(name, value)| format!("{name}={value}"))
+                .collect();
+            request
+                .headers
+                .insert(header::COOKIE, HeaderValue::from_str(&cookies.join("; "))?);
         }
         let response = self.client.send(request)?;
         for cookie in response.headers.get_all(header::SET_COOKIE) {
@@ -100,5 +116,12 @@ fn tags<'a>(html: &'a str, name: &str) -> impl Iterator<Item = &'a str> {
 fn attribute(tag: &str, name: &str) -> Option<String> {
     let (_, rest) = tag.split_once(&format!(" {name}=\""))?;
     let (value, _) = rest.split_once('"')?;
-    Some(value.replace("&quot;", "\"").replace("&#39;", "'").replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&"))
+    Some(
+        value
+            .replace("&quot;", "\"")
+            .replace("&#39;", "'")
+            .replace("&lt;", "<")
+            .replace("&gt;", ">")
+            .replace("&amp;", "&"),
+    )
 }

@@ -63,7 +63,12 @@ fn answer(mut request: tiny_http::Request, origin: &Url, handle: &dyn Fn(HttpReq
 
 fn read(request: &mut tiny_http::Request, origin: &Url) -> Option<HttpRequest> {
     // Joined as text: a target such as `//evil.test/` must stay a path.
-    let url = Url::parse(&format!("{}{}", origin.as_str().trim_end_matches('/'), request.url())).ok()?;
+    let url = Url::parse(&format!(
+        "{}{}",
+        origin.as_str().trim_end_matches('/'),
+        request.url()
+    ))
+    .ok()?;
     let method = Method::from_bytes(request.method().as_str().as_bytes()).ok()?;
     let mut incoming = HttpRequest::new(method, url);
     for header in request.headers() {

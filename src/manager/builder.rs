@@ -7,6 +7,8 @@ use crate::clock::{Clock, SystemClock};
 use crate::error::Misconfigured;
 use crate::error::Result;
 use crate::http::HttpClient;
+use crate::manager::flight::Flights;
+use crate::manager::usage::Usage;
 use crate::manager::{Connections, Inner, Settings};
 use crate::model::{EventSink, InvalidId, ServerId};
 use crate::provider::{AuthorizationServer, ClientRegistration, Provider, Registry, Transport};
@@ -119,16 +121,18 @@ impl ConnectionsBuilder {
         };
         let mut holder = [0; 16];
         random::fill(&mut holder)?;
-        Ok(Connections::new(Inner::new(
-            self.vault,
-            self.registry,
-            self.transport,
+        Ok(Connections::new(Inner {
+            vault: self.vault,
+            registry: self.registry,
+            transport: self.transport,
             http,
-            self.clock,
-            self.events,
-            self.settings,
-            Holder::from_bytes(holder),
-        )))
+            clock: self.clock,
+            events: self.events,
+            settings: self.settings,
+            holder: Holder::from_bytes(holder),
+            flights: Flights::new(),
+            usage: Usage::default(),
+        }))
     }
 }
 

@@ -4,7 +4,8 @@ use crate::error::{ConsentError, Error, Misconfigured, Result};
 use crate::manager::Inner;
 use crate::manager::connections::Service;
 use crate::model::{
-    Account, ActingUser, Connection, ConnectionId, EventKind, IssuedBy, RefreshState, Scopes, Status, Timestamp,
+    Account, ActingUser, Connection, ConnectionId, EventKind, IssuedBy, RefreshState, Scopes, Status,
+    Timestamp,
 };
 use crate::protocol::{
     AuthorizationResponse, Outcome, TokenClient, TokenFailure, TokenResponse, account_request, check_issuer,
@@ -12,7 +13,9 @@ use crate::protocol::{
 };
 use crate::provider::Endpoints;
 use crate::secret::{AccessToken, AuthorizationCode, Binding, PkceVerifier};
-use crate::vault::{ConnectionQuery, ConsentStatus, Grant, PendingConsent, Purpose, StateHash, StoreOutcome, Tokens};
+use crate::vault::{
+    ConnectionQuery, ConsentStatus, Grant, PendingConsent, Purpose, StateHash, StoreOutcome, Tokens,
+};
 
 /// How often a grant is put together anew when another writer was faster.
 const STORE_ATTEMPTS: usize = 4;
@@ -30,13 +33,17 @@ impl Inner {
             return Err(ConsentError::IssuerMismatch.into());
         }
         let endpoints = service.server.endpoints(&consent.parameters)?;
-        if endpoints.token.as_str() != consent.token_endpoint || service.client.client_id() != consent.client_id {
+        if endpoints.token.as_str() != consent.token_endpoint
+            || service.client.client_id() != consent.client_id
+        {
             return Err(Misconfigured::IssuerChanged(service.server.id.clone()).into());
         }
 
         // Nothing before this line uses the consent up: a forged callback must not close the genuine one's door.
         // Nothing after it can use it twice: a code is sent at most once.
-        let taken = self.vault.take_consent(&consent.tenant, &consent.state, self.now())?;
+        let taken = self
+            .vault
+            .take_consent(&consent.tenant, &consent.state, self.now())?;
         let verifier = taken.ok_or(ConsentError::Used)?;
 
         let completed = match response.into_outcome() {
@@ -57,7 +64,10 @@ impl Inner {
         binding: &Binding,
     ) -> Result<PendingConsent> {
         let state = StateHash::of(response.state());
-        let consent = self.vault.consent(acting_user.tenant(), &state)?.ok_or(ConsentError::Unknown)?;
+        let consent = self
+            .vault
+            .consent(acting_user.tenant(), &state)?
+            .ok_or(ConsentError::Unknown)?;
         if consent.user != *acting_user.user() {
             return Err(ConsentError::WrongUser.into());
         }
@@ -81,7 +91,13 @@ impl Inner {
             _ => (ConsentStatus::Failed, EventKind::ConsentFailed),
         };
         let _ = self.vault.close_consent(&consent.tenant, &consent.state, status);
-        self.emit(&consent.tenant, Some(&consent.user), &consent.provider, consent.purpose.target(), kind);
+        self.emit(
+            &consent.tenant,
+            Some(&consent.user),
+            &consent.provider,
+            consent.purpose.target(),
+            kind,
+        );
     }
 
     fn exchange(
@@ -92,7 +108,10 @@ impl Inner {
         code: &AuthorizationCode,
         verifier: Option<&PkceVerifier>,
     ) -> Result<Connection> {
-        let client = TokenClient { server: service.server, registration: service.client };
+        let client = TokenClient {
+            server: service.server,
+            registration: service.client,
+        };
         let mut request = client
             .code_request(&endpoints.token, code, &consent.redirect_uri, verifier)
             .map_err(|_| ConsentError::ExchangeFailed(crate::model::FailureCode::RequestRejected))?;
@@ -141,7 +160,11 @@ impl Inner {
                 Some(target) => issued.renew(consent, target),
                 None => issued.connect(consent)?,
             };
-            let grant = Grant { consent: &consent.state, connection: &connection, tokens: &issued.tokens };
+            let grant = Grant {
+                consent: &consent.state,
+                connection: &connection,
+                tokens: &issued.tokens,
+            };
             match self.vault.store_grant(&grant)? {
                 StoreOutcome::Stored => return Ok(connection),
                 // A refresh raised the generation, or a sibling consent connected the account, since it was read.
@@ -175,7 +198,11 @@ impl Inner {
 
     /// The owner's connection to the same account, a revoked one included: it comes back with its id and history.
     /// Where the provider names no account, the label takes its place.
-    fn same_account(&self, consent: &PendingConsent, account: Option<&Account>) -> Result<Option<Connection>> {
+    fn same_account(
+        &self,
+        consent: &PendingConsent,
+        account: Option<&Account>,
+    ) -> Result<Option<Connection>> {
         let mut query = ConnectionQuery::of(&consent.tenant);
         query.owner = Some(&consent.owner);
         query.provider = Some(&consent.provider);
@@ -279,7 +306,11 @@ fn exchange_error(service: Service<'_>, failure: &TokenFailure) -> Error {
     let server = service.server.id.clone();
     match failure.code {
         ClientRejected => Misconfigured::ClientRejected(server).into(),
-        RequestRejected | Redirected => Misconfigured::RequestRejected { server, failure: failure.code }.into(),
+        RequestRejected | Redirected => Misconfigured::RequestRejected {
+            server,
+            failure: failure.code,
+        }
+        .into(),
         code => ConsentError::ExchangeFailed(code).into(),
     }
 }

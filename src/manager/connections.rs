@@ -9,16 +9,16 @@ use crate::manager::flight::Flights;
 use crate::manager::refresh::Renewed;
 use crate::manager::usage::Usage;
 use crate::manager::{
-    Budget, ConnectionFilter, ConnectionManager, ConnectionsBuilder, Consent, ConsentOptions, Health, Revocation,
-    Settings, Upkeep,
+    Budget, ConnectionFilter, ConnectionManager, ConnectionsBuilder, Consent, ConsentOptions, Health,
+    PreparedConsent, Revocation, Settings, Upkeep,
 };
 use crate::model::{
-    ActingUser, Connection, ConnectionId, Event, EventKind, EventSink, Operator, Owner, Principal, ProviderId, Reach,
-    TenantId, Timestamp, UserId,
+    ActingUser, Connection, ConnectionId, Event, EventKind, EventSink, Operator, Owner, Principal,
+    ProviderId, Reach, TenantId, Timestamp, UserId,
 };
 use crate::protocol::AuthorizationResponse;
 use crate::provider::{AuthorizationServer, ClientRegistration, Provider, Registry, Transport};
-use crate::secret::Binding;
+use crate::secret::{Binding, Ticket};
 use crate::vault::{ConnectionQuery, Holder, Vault};
 
 /// The connections of a host: consent, refresh, revocation, upkeep.
@@ -36,7 +36,7 @@ pub(crate) struct Inner {
     pub(crate) transport: Transport,
     pub(crate) http: Arc<dyn HttpClient>,
     pub(crate) clock: Arc<dyn Clock>,
-    events: Option<Arc<dyn EventSink>>,
+    pub(crate) events: Option<Arc<dyn EventSink>>,
     pub(crate) settings: Settings,
     pub(crate) holder: Holder,
     pub(crate) flights: Flights<Result<Renewed>>,
@@ -44,30 +44,6 @@ pub(crate) struct Inner {
 }
 
 impl Inner {
-    pub(crate) fn new(
-        vault: Arc<dyn Vault>,
-        registry: Registry,
-        transport: Transport,
-        http: Arc<dyn HttpClient>,
-        clock: Arc<dyn Clock>,
-        events: Option<Arc<dyn EventSink>>,
-        settings: Settings,
-        holder: Holder,
-    ) -> Self {
-        Self {
-            vault,
-            registry,
-            transport,
-            http,
-            clock,
-            events,
-            settings,
-            holder,
-            flights: Flights::new(),
-            usage: Usage::default(),
-        }
-    }
-
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
     }
@@ -79,7 +55,11 @@ impl Inner {
             .registry
             .client(&entry.server.id)
             .ok_or_else(|| Misconfigured::NoClient(entry.server.id.clone()))?;
-        Ok(Service { provider: entry.provider, server: entry.server, client })
+        Ok(Service {
+            provider: entry.provider,
+            server: entry.server,
+            client,
+        })
     }
 
     pub(crate) fn emit(
@@ -113,7 +93,11 @@ impl Inner {
     /// A connection that the principal may change.
     pub(crate) fn managed(&self, by: &dyn Principal, id: ConnectionId) -> Result<Connection> {
         let connection = self.visible(by, id)?;
-        if connection.owner.is_managed_by(by.reach()) { Ok(connection) } else { Err(Error::NotPermitted) }
+        if connection.owner.is_managed_by(by.reach()) {
+            Ok(connection)
+        } else {
+            Err(Error::NotPermitted)
+        }
     }
 }
 
@@ -142,7 +126,9 @@ impl Connections {
     }
 
     pub(crate) fn new(inner: Inner) -> Self {
-        Self { inner: Arc::new(inner) }
+        Self {
+            inner: Arc::new(inner),
+        }
     }
 
     pub(crate) fn inner(&self) -> &Inner {
@@ -166,7 +152,22 @@ impl ConnectionManager for Connections {
     }
 
     fn start_shared(&self, operator: &Operator, provider: &str, options: ConsentOptions) -> Result<Consent> {
-        self.inner.start(operator.acting_user(), Owner::Shared, provider, options)
+        self.inner
+            .start(operator.acting_user(), Owner::Shared, provider, options)
+    }
+
+    fn prepare(
+        &self,
+        acting_user: &ActingUser,
+        provider: &str,
+        options: ConsentOptions,
+    ) -> Result<PreparedConsent> {
+        let owner = Owner::Personal(acting_user.user().clone());
+        self.inner.prepare(acting_user, owner, provider, options)
+    }
+
+    fn open(&self, acting_user: &ActingUser, ticket: &Ticket) -> Result<Consent> {
+        self.inner.open_prepared(acting_user, ticket)
     }
 
     fn complete(
@@ -222,7 +223,11 @@ impl ConnectionManager for Connections {
 
     fn set_default(&self, by: &dyn Principal, id: ConnectionId) -> Result<()> {
         let connection = self.inner.managed(by, id)?;
-        if self.inner.vault.set_default(&connection.tenant, id)? { Ok(()) } else { Err(Error::NotFound) }
+        if self.inner.vault.set_default(&connection.tenant, id)? {
+            Ok(())
+        } else {
+            Err(Error::NotFound)
+        }
     }
 
     fn maintain(&self, budget: Budget) -> Result<Upkeep> {
@@ -232,6 +237,8 @@ impl ConnectionManager for Connections {
 
 impl std::fmt::Debug for Connections {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Connections").field("vault", &self.inner.vault).finish_non_exhaustive()
+        f.debug_struct("Connections")
+            .field("vault", &self.inner.vault)
+            .finish_non_exhaustive()
     }
 }

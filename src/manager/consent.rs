@@ -97,12 +97,12 @@ impl ConsentOptions {
 impl From<&ConsentRequired> for ConsentOptions {
     /// What meets the need: the same connection again, with the scopes that are missing beside those it had.
     fn from(need: &ConsentRequired) -> Self {
-        let mut options = Self::default();
-        options.reconnect = need.connection.map(Reconnect::SameAccount);
-        if !need.missing_scopes.is_empty() {
-            options.scopes = Some(need.missing_scopes.clone());
+        let missing = &need.missing_scopes;
+        Self {
+            reconnect: need.connection.map(Reconnect::SameAccount),
+            scopes: (!missing.is_empty()).then(|| missing.clone()),
+            ..Self::default()
         }
-        options
     }
 }
 

@@ -7,10 +7,12 @@ use std::time::Instant;
 
 use crate::model::{ConnectionId, TenantId};
 
+type Key = (TenantId, ConnectionId);
+
 /// The flights of a process, each with an outcome of type `T`.
 #[derive(Debug)]
 pub(crate) struct Flights<T> {
-    flights: Mutex<HashMap<(TenantId, ConnectionId), Arc<Flight<T>>>>,
+    flights: Mutex<HashMap<Key, Arc<Flight<T>>>>,
 }
 
 #[derive(Debug)]
@@ -38,12 +40,17 @@ pub(crate) enum Joined<T> {
 
 impl<T: Clone> Flights<T> {
     pub(crate) fn new() -> Self {
-        Self { flights: Mutex::new(HashMap::new()) }
+        Self {
+            flights: Mutex::new(HashMap::new()),
+        }
     }
 
     /// Whether somebody in this process is at it.
     pub(crate) fn is_flying(&self, tenant: &TenantId, id: ConnectionId) -> bool {
-        self.flights.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&(tenant.clone(), id))
+        self.flights
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains_key(&(tenant.clone(), id))
     }
 
     /// Runs `lead` if nobody is at it, else waits for whoever is. A leader that panics lets the others go: one of
@@ -62,10 +69,17 @@ impl<T: Clone> Flights<T> {
                 match flights.entry(key.clone()) {
                     Entry::Occupied(flying) => Arc::clone(flying.get()),
                     Entry::Vacant(free) => {
-                        let flight = Arc::new(Flight { state: Mutex::new(State::Flying), ended: Condvar::new() });
+                        let flight = Arc::new(Flight {
+                            state: Mutex::new(State::Flying),
+                            ended: Condvar::new(),
+                        });
                         free.insert(Arc::clone(&flight));
                         drop(flights);
-                        let landing = Landing { flights: self, key, flight: &flight };
+                        let landing = Landing {
+                            flights: self,
+                            key,
+                            flight: &flight,
+                        };
                         let outcome = lead();
                         landing.land(outcome.clone());
                         return Joined::Outcome(outcome);
@@ -100,7 +114,11 @@ impl<T: Clone> Flight<T> {
             if left.is_zero() {
                 return Waited::TimedOut;
             }
-            state = self.ended.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            state = self
+                .ended
+                .wait_timeout(state, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
         }
     }
 }
@@ -109,7 +127,7 @@ impl<T: Clone> Flight<T> {
 /// connection that nobody refreshes until the process restarts.
 struct Landing<'a, T> {
     flights: &'a Flights<T>,
-    key: (TenantId, ConnectionId),
+    key: Key,
     flight: &'a Flight<T>,
 }
 
@@ -121,7 +139,11 @@ impl<T> Landing<'_, T> {
 
 impl<T> Drop for Landing<'_, T> {
     fn drop(&mut self) {
-        self.flights.flights.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
+        self.flights
+            .flights
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&self.key);
         let mut state = self.flight.state.lock().unwrap_or_else(PoisonError::into_inner);
         if matches!(*state, State::Flying) {
             *state = State::Lost;
@@ -163,7 +185,8 @@ mod tests {
                         while waiting.load(Ordering::SeqCst) < 64 {
                             std::thread::yield_now();
                         }
-                        while Arc::strong_count(&flights.flights.lock().unwrap()[&(tenant.clone(), id)]) < 65 {
+                        while Arc::strong_count(&flights.flights.lock().unwrap()[&(tenant.clone(), id)]) < 65
+                        {
                             std::thread::yield_now();
                         }
                         7
@@ -182,9 +205,14 @@ mod tests {
         let (tenant, id) = key();
         let flights: Flights<u8> = Flights::new();
         let deadline = Instant::now() + Duration::from_secs(30);
-        let first = catch_unwind(AssertUnwindSafe(|| flights.join(&tenant, id, deadline, || panic!("in flight"))));
+        let first = catch_unwind(AssertUnwindSafe(|| {
+            flights.join(&tenant, id, deadline, || panic!("in flight"))
+        }));
         assert!(first.is_err());
-        assert!(matches!(flights.join(&tenant, id, deadline, || 2), Joined::Outcome(2)));
+        assert!(matches!(
+            flights.join(&tenant, id, deadline, || 2),
+            Joined::Outcome(2)
+        ));
     }
 
     #[test]
@@ -194,7 +222,10 @@ mod tests {
         let far = Instant::now() + Duration::from_secs(30);
         let joined = flights.join(&tenant, id, far, || {
             let late = std::thread::scope(|scope| {
-                scope.spawn(|| flights.join(&tenant, id, Instant::now(), || 9)).join().unwrap()
+                scope
+                    .spawn(|| flights.join(&tenant, id, Instant::now(), || 9))
+                    .join()
+                    .unwrap()
             });
             assert!(matches!(late, Joined::TimedOut));
             1

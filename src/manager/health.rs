@@ -70,7 +70,10 @@ fn state(connection: &Connection, now: Timestamp) -> HealthState {
     if let Some(flight) = refresh.in_flight.filter(|flight| flight.until > now) {
         return HealthState::Refreshing { since: flight.since };
     }
-    if let (Some(until), Some(failure)) = (refresh.not_before.filter(|until| *until > now), refresh.last_failure) {
+    if let (Some(until), Some(failure)) = (
+        refresh.not_before.filter(|until| *until > now),
+        refresh.last_failure,
+    ) {
         return HealthState::BackingOff { until, failure };
     }
     let Some(expires_at) = connection.expires_at else {
@@ -83,5 +86,7 @@ fn state(connection: &Connection, now: Timestamp) -> HealthState {
     if connection.refreshable && left <= margin(connection.id, connection.refreshed_at, expires_at) {
         return HealthState::Expiring;
     }
-    HealthState::Healthy { expires_in: Some(left) }
+    HealthState::Healthy {
+        expires_in: Some(left),
+    }
 }

@@ -48,6 +48,10 @@ impl Inner {
         let before = self.now().saturating_sub(self.settings.consent_lifetime);
         let consents_purged = self.vault.purge_consents(before, budget.rows)?;
         let residue = self.vault.clear_residue()?;
-        Ok(Upkeep { uses_recorded: uses.len(), consents_purged, residue })
+        Ok(Upkeep {
+            uses_recorded: uses.len(),
+            consents_purged,
+            residue,
+        })
     }
 }

@@ -4,28 +4,30 @@ mod builder;
 mod complete;
 mod connections;
 mod consent;
-mod flight;
+pub(crate) mod flight;
 mod health;
 mod maintain;
 pub(crate) mod refresh;
 mod revoke;
 pub(crate) mod settings;
 mod start;
-mod usage;
+mod ticket;
+pub(crate) mod usage;
 
 pub use builder::ConnectionsBuilder;
-pub(crate) use connections::Inner;
 pub use connections::Connections;
+pub(crate) use connections::Inner;
 pub use consent::{Consent, ConsentOptions};
 pub use health::{Health, HealthState};
 pub use maintain::{Budget, Upkeep};
 pub use revoke::{AtProvider, Revocation};
 pub use settings::Settings;
+pub use ticket::PreparedConsent;
 
 use crate::error::Result;
 use crate::model::{ActingUser, Connection, ConnectionId, Operator, Principal, ProviderId};
 use crate::protocol::AuthorizationResponse;
-use crate::secret::Binding;
+use crate::secret::{Binding, Ticket};
 
 /// What can be done with connections: the seam that a host mocks in its own tests.
 ///
@@ -48,6 +50,28 @@ pub trait ConnectionManager: Send + Sync {
     ///
     /// As [`start`](Self::start).
     fn start_shared(&self, operator: &Operator, provider: &str, options: ConsentOptions) -> Result<Consent>;
+
+    /// Prepares a consent for a person who is not in front of a browser now: an agent in a chat asks for it, or an
+    /// operator sends it. The ticket goes into a link on the host's own origin; it can be opened once, by this person
+    /// alone, for 24 hours.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start).
+    fn prepare(
+        &self,
+        acting_user: &ActingUser,
+        provider: &str,
+        options: ConsentOptions,
+    ) -> Result<PreparedConsent>;
+
+    /// Begins the consent that was prepared: the person has opened the link.
+    ///
+    /// # Errors
+    ///
+    /// [`Consent`](crate::Error::Consent) if the ticket is unknown, used or expired, or is somebody else's (it stays
+    /// good for them then), and as [`start`](Self::start).
+    fn open(&self, acting_user: &ActingUser, ticket: &Ticket) -> Result<Consent>;
 
     /// Completes a consent: checks who came back, exchanges the code, learns the account, seals the tokens.
     ///
@@ -139,7 +163,10 @@ impl ConnectionFilter {
     /// Those to one service.
     #[must_use]
     pub fn provider(provider: ProviderId) -> Self {
-        Self { provider: Some(provider), ..Self::default() }
+        Self {
+            provider: Some(provider),
+            ..Self::default()
+        }
     }
 
     /// The same, revoked ones included.

@@ -22,8 +22,8 @@ use crate::protocol::{
 use crate::provider::{Endpoints, RotationClass};
 use crate::secret::AccessToken;
 use crate::vault::{
-    Attempt, ClaimOutcome, ClaimRequest, Claimed, CommitOutcome, RefreshFailure, Renewed as Renewal, StoredToken,
-    Tokens, VaultError,
+    Attempt, ClaimOutcome, ClaimRequest, Claimed, CommitOutcome, RefreshFailure, Renewed as Renewal,
+    StoredToken, Tokens, VaultError,
 };
 
 /// How often somebody who waits for another process looks.
@@ -75,7 +75,9 @@ impl Inner {
         loop {
             let joined = self
                 .flights
-                .join(wanted.tenant, wanted.connection, wanted.deadline, || self.lead(wanted));
+                .join(wanted.tenant, wanted.connection, wanted.deadline, || {
+                    self.lead(wanted)
+                });
             match joined {
                 // The flight was for an older token than ours: what it brought is what we know to be no good.
                 Joined::Outcome(Ok(renewed)) if renewed.generation <= wanted.generation => {}
@@ -87,12 +89,16 @@ impl Inner {
 
     /// One attempt, on behalf of everybody in this process.
     fn lead(&self, wanted: Wanted<'_>) -> Result<Renewed> {
-        let connection =
-            self.vault.connection(wanted.tenant, wanted.connection)?.ok_or(Error::NotFound)?;
+        let connection = self
+            .vault
+            .connection(wanted.tenant, wanted.connection)?
+            .ok_or(Error::NotFound)?;
         let service = self.service(connection.provider.as_str())?;
         let endpoints = service.server.endpoints(&connection.parameters)?;
         let issuer = &connection.issued_by;
-        if endpoints.refresh.as_str() != issuer.token_endpoint || service.client.client_id() != issuer.client_id {
+        if endpoints.refresh.as_str() != issuer.token_endpoint
+            || service.client.client_id() != issuer.client_id
+        {
             return Err(Misconfigured::IssuerChanged(service.server.id.clone()).into());
         }
         loop {
@@ -115,12 +121,19 @@ impl Inner {
                     thread::sleep(POLL);
                 }
                 ClaimOutcome::BackingOff(until) => {
-                    let failure = connection.refresh.last_failure.unwrap_or(FailureCode::ServerError);
+                    let failure = connection
+                        .refresh
+                        .last_failure
+                        .unwrap_or(FailureCode::ServerError);
                     let wait = until.saturating_since(self.now());
                     return Err(Unavailable::new(failure, Some(wait)).into());
                 }
-                ClaimOutcome::NotRefreshable => return Err(need(&connection.provider, wanted, ConsentReason::Expired)),
-                ClaimOutcome::NotActive(status) => return Err(not_active(&connection.provider, wanted, status)),
+                ClaimOutcome::NotRefreshable => {
+                    return Err(need(&connection.provider, wanted, ConsentReason::Expired));
+                }
+                ClaimOutcome::NotActive(status) => {
+                    return Err(not_active(&connection.provider, wanted, status));
+                }
                 ClaimOutcome::Gone => return Err(Error::NotFound),
             }
         }
@@ -128,7 +141,10 @@ impl Inner {
 
     /// Takes what somebody else has stored meanwhile.
     fn adopt(&self, wanted: Wanted<'_>, provider: &ProviderId) -> Result<Renewed> {
-        let stored = self.vault.token(wanted.tenant, wanted.connection)?.ok_or(Error::NotFound)?;
+        let stored = self
+            .vault
+            .token(wanted.tenant, wanted.connection)?
+            .ok_or(Error::NotFound)?;
         let status = stored.status;
         Renewed::adopted(stored).ok_or_else(|| not_active(provider, wanted, status))
     }
@@ -140,10 +156,17 @@ impl Inner {
         endpoints: &Endpoints,
         claimed: Claimed,
     ) -> Result<Renewed> {
-        let client = TokenClient { server: service.server, registration: service.client };
+        let client = TokenClient {
+            server: service.server,
+            registration: service.client,
+        };
         let sent_at = self.now();
         let answer = client
-            .refresh_request(&endpoints.refresh, &claimed.refresh_token, &claimed.connection.granted)
+            .refresh_request(
+                &endpoints.refresh,
+                &claimed.refresh_token,
+                &claimed.connection.granted,
+            )
             .map_err(|_| TokenFailure::new(FailureCode::RequestRejected))
             .and_then(|mut request| {
                 request.timeout = self.settings.token_timeout();
@@ -170,21 +193,36 @@ impl Inner {
             .scopes
             .as_ref()
             .map(|answered| granted_scopes(service.server, &connection.requested, Some(answered)));
-        let expires_at = answer.expires_in.or(service.server.default_expires_in).map(|lifetime| sent_at + lifetime);
+        let expires_at = answer
+            .expires_in
+            .or(service.server.default_expires_in)
+            .map(|lifetime| sent_at + lifetime);
         let tokens = Tokens {
             access_token: answer.access_token,
             // RFC 6749 §6: an answer without a refresh token leaves the old one in force.
             refresh_token: Some(answer.refresh_token.unwrap_or(claimed.refresh_token)),
             id_token: answer.id_token.or(claimed.id_token),
         };
-        let renewal = Renewal { tokens: &tokens, granted: granted.as_ref(), expires_at, at: sent_at };
+        let renewal = Renewal {
+            tokens: &tokens,
+            granted: granted.as_ref(),
+            expires_at,
+            at: sent_at,
+        };
         let outcome = self.persist(|| {
-            self.vault.commit_refresh(wanted.tenant, wanted.connection, &claimed.claim, &renewal)
+            self.vault
+                .commit_refresh(wanted.tenant, wanted.connection, &claimed.claim, &renewal)
         })?;
         match outcome {
             CommitOutcome::Stored => {
                 let id = Some(wanted.connection);
-                self.emit(wanted.tenant, connection.owner.user(), &connection.provider, id, EventKind::Refreshed);
+                self.emit(
+                    wanted.tenant,
+                    connection.owner.user(),
+                    &connection.provider,
+                    id,
+                    EventKind::Refreshed,
+                );
                 Ok(Renewed {
                     generation: claimed.claim.generation + 1,
                     access_token: Arc::new(tokens.access_token),
@@ -228,26 +266,46 @@ impl Inner {
             let record = RefreshFailure::Rejected {
                 reason,
                 at: now,
-                quarantined_until: (!self.settings.quarantine.is_zero()).then(|| now + self.settings.quarantine),
+                quarantined_until: (!self.settings.quarantine.is_zero())
+                    .then(|| now + self.settings.quarantine),
             };
-            (record, EventKind::ConsentNeeded(reason), need(&connection.provider, wanted, reason.into()))
+            (
+                record,
+                EventKind::ConsentNeeded(reason),
+                need(&connection.provider, wanted, reason.into()),
+            )
         } else {
             let wait = back_off(connection.refresh.failures, failure.retry_after);
-            let record = RefreshFailure::Transient { code: failure.code, at: now, not_before: now + wait };
+            let record = RefreshFailure::Transient {
+                code: failure.code,
+                at: now,
+                not_before: now + wait,
+            };
             let server = service.server.id.clone();
             let error = match failure.code {
                 FailureCode::ClientRejected => Misconfigured::ClientRejected(server).into(),
-                FailureCode::RequestRejected | FailureCode::Redirected => {
-                    Misconfigured::RequestRejected { server, failure: failure.code }.into()
+                FailureCode::RequestRejected | FailureCode::Redirected => Misconfigured::RequestRejected {
+                    server,
+                    failure: failure.code,
                 }
+                .into(),
                 code => Error::from(Unavailable::new(code, Some(wait))),
             };
             (record, EventKind::RefreshFailed(failure.code), error)
         };
-        match self.vault.fail_refresh(wanted.tenant, wanted.connection, &claimed.claim, &record)? {
+        match self
+            .vault
+            .fail_refresh(wanted.tenant, wanted.connection, &claimed.claim, &record)?
+        {
             CommitOutcome::Stored => {
                 let id = Some(wanted.connection);
-                self.emit(wanted.tenant, connection.owner.user(), &connection.provider, id, event);
+                self.emit(
+                    wanted.tenant,
+                    connection.owner.user(),
+                    &connection.provider,
+                    id,
+                    event,
+                );
                 Err(error)
             }
             // The answer was about a token that is not the stored one any more: somebody else's success counts.
@@ -264,8 +322,12 @@ impl Inner {
 
     /// Revokes a token that must not be stored, as well as that can be done once.
     fn revoke_at_provider(&self, service: Service<'_>, endpoints: &Endpoints, tokens: &Tokens) {
-        let requests =
-            revocation_requests(service.server, service.client, endpoints.revocation.as_ref(), tokens);
+        let requests = revocation_requests(
+            service.server,
+            service.client,
+            endpoints.revocation.as_ref(),
+            tokens,
+        );
         for mut request in requests.unwrap_or_default() {
             request.timeout = self.settings.http_timeout;
             let _ = self.http.send(request);
@@ -284,7 +346,9 @@ const fn rejection(rotation: RotationClass, outcome_unknown: bool) -> NeedsConse
 }
 
 fn need(provider: &ProviderId, wanted: Wanted<'_>, reason: ConsentReason) -> Error {
-    ConsentRequired::new(provider.clone(), reason).renewing(wanted.connection).into()
+    ConsentRequired::new(provider.clone(), reason)
+        .renewing(wanted.connection)
+        .into()
 }
 
 fn not_active(provider: &ProviderId, wanted: Wanted<'_>, status: Status) -> Error {

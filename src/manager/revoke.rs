@@ -52,16 +52,33 @@ impl Inner {
         let here = self.vault.clear_residue()?;
         let Some(revoked) = revoked else {
             // It was revoked before.
-            let connection = self.vault.connection(&connection.tenant, connection.id)?.ok_or(Error::NotFound)?;
-            return Ok(Revocation { connection, here, at_provider: AtProvider::NothingLeft });
+            let connection = self
+                .vault
+                .connection(&connection.tenant, connection.id)?
+                .ok_or(Error::NotFound)?;
+            return Ok(Revocation {
+                connection,
+                here,
+                at_provider: AtProvider::NothingLeft,
+            });
         };
         let at_provider = match &revoked.tokens {
             Some(tokens) => self.revoke_there(&revoked.connection, tokens),
             None => AtProvider::NothingLeft,
         };
         let id = Some(connection.id);
-        self.emit(&connection.tenant, connection.owner.user(), &connection.provider, id, EventKind::Revoked);
-        Ok(Revocation { connection: revoked.connection, here, at_provider })
+        self.emit(
+            &connection.tenant,
+            connection.owner.user(),
+            &connection.provider,
+            id,
+            EventKind::Revoked,
+        );
+        Ok(Revocation {
+            connection: revoked.connection,
+            here,
+            at_provider,
+        })
     }
 
     fn revoke_there(&self, connection: &Connection, tokens: &Tokens) -> AtProvider {
@@ -81,7 +98,12 @@ impl Inner {
         if endpoints.refresh.as_str() != connection.issued_by.token_endpoint {
             return unconfirmed;
         }
-        let requests = revocation_requests(service.server, service.client, endpoints.revocation.as_ref(), tokens);
+        let requests = revocation_requests(
+            service.server,
+            service.client,
+            endpoints.revocation.as_ref(),
+            tokens,
+        );
         let Ok(requests) = requests else {
             return unconfirmed;
         };

@@ -10,6 +10,8 @@ use crate::model::{ConnectionId, Timestamp};
 pub struct Settings {
     /// How long a consent can be completed: 10 minutes.
     pub consent_lifetime: Duration,
+    /// How long a prepared consent waits for its person: 24 hours.
+    pub ticket_lifetime: Duration,
     /// How long a request to a token, revocation or account endpoint may take: 10 s. At most half of
     /// [`refresh_lease`](Self::refresh_lease): a claim must outlive its request.
     pub http_timeout: Duration,
@@ -29,6 +31,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             consent_lifetime: Duration::from_secs(600),
+            ticket_lifetime: Duration::from_secs(24 * 3600),
             http_timeout: Duration::from_secs(10),
             refresh_lease: Duration::from_secs(30),
             resolve_deadline: Duration::from_secs(20),
@@ -97,8 +100,14 @@ mod tests {
         assert_eq!(back_off(0, None), Duration::from_secs(30));
         assert_eq!(back_off(1, None), Duration::from_secs(60));
         assert_eq!(back_off(100, None), Duration::from_secs(3600));
-        assert_eq!(back_off(0, Some(Duration::from_secs(900))), Duration::from_secs(900));
-        assert_eq!(back_off(0, Some(Duration::from_secs(999_999))), Duration::from_secs(24 * 3600));
+        assert_eq!(
+            back_off(0, Some(Duration::from_secs(900))),
+            Duration::from_secs(900)
+        );
+        assert_eq!(
+            back_off(0, Some(Duration::from_secs(999_999))),
+            Duration::from_secs(24 * 3600)
+        );
         assert_eq!(back_off(5, Some(Duration::from_secs(5))), Duration::from_secs(5));
     }
 }

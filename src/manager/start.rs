@@ -1,9 +1,12 @@
 //! The first half of a consent: what is asked for, and what is bound.
 
 use crate::error::{Error, Result};
+use crate::manager::connections::Service;
 use crate::manager::consent::{AuthorizationUrl, Reconnect};
 use crate::manager::{Consent, ConsentOptions, Inner};
-use crate::model::{ActingUser, Connection, ConsentId, EventKind, Label, Owner, Parameters, ProviderId, TenantId};
+use crate::model::{
+    ActingUser, Connection, ConsentId, EventKind, Label, Owner, Parameters, ProviderId, TenantId,
+};
 use crate::protocol::{AuthorizationRequest, new_binding, new_state, new_verifier};
 use crate::provider::Pkce;
 use crate::vault::{ConnectionQuery, ConsentStatus, PendingConsent, Purpose, StateHash};
@@ -21,8 +24,7 @@ impl Inner {
         let tenant = acting_user.tenant();
         let (purpose, target) = self.purpose(tenant, &owner, &provider.id, &options)?;
 
-        let given = parameters(options.parameters, target.as_ref());
-        let parameters = service.server.complete_parameters(&given, self.transport)?;
+        let parameters = self.parameters(service, options.parameters, target.as_ref())?;
         let endpoints = service.server.endpoints(&parameters)?;
 
         let asked = options.scopes.unwrap_or_else(|| provider.default_scopes.clone());
@@ -75,7 +77,13 @@ impl Inner {
             status: ConsentStatus::Pending,
         };
         self.vault.insert_consent(&consent, verifier.as_ref())?;
-        self.emit(tenant, Some(acting_user.user()), &provider.id, purpose.target(), EventKind::ConsentStarted);
+        self.emit(
+            tenant,
+            Some(acting_user.user()),
+            &provider.id,
+            purpose.target(),
+            EventKind::ConsentStarted,
+        );
 
         Ok(Consent {
             id: consent.id,
@@ -89,7 +97,7 @@ impl Inner {
 
     /// What the consent is for, and the connection that it renews, if one is named: by id, or by a label that is in
     /// use.
-    fn purpose(
+    pub(crate) fn purpose(
         &self,
         tenant: &TenantId,
         owner: &Owner,
@@ -117,6 +125,19 @@ impl Inner {
         }
     }
 
+    /// The values of the placeholders: what the host names counts, else what the connection had, else the default.
+    pub(crate) fn parameters(
+        &self,
+        service: Service<'_>,
+        mut given: Parameters,
+        target: Option<&Connection>,
+    ) -> Result<Parameters> {
+        for (name, value) in target.iter().flat_map(|target| &target.parameters) {
+            given.entry(name.clone()).or_insert_with(|| value.clone());
+        }
+        Ok(service.server.complete_parameters(&given, self.transport)?)
+    }
+
     fn labelled(
         &self,
         tenant: &TenantId,
@@ -127,16 +148,10 @@ impl Inner {
         let mut query = ConnectionQuery::of(tenant);
         query.owner = Some(owner);
         query.provider = Some(provider);
-        Ok(self.vault.connections(&query)?.into_iter().find(|known| known.label.as_ref() == Some(label)))
+        Ok(self
+            .vault
+            .connections(&query)?
+            .into_iter()
+            .find(|known| known.label.as_ref() == Some(label)))
     }
-}
-
-/// What the host names counts; else what the connection had.
-fn parameters(mut given: Parameters, target: Option<&Connection>) -> Parameters {
-    if let Some(target) = target {
-        for (name, value) in &target.parameters {
-            given.entry(name.clone()).or_insert_with(|| value.clone());
-        }
-    }
-    given
 }

@@ -28,7 +28,14 @@ impl Usage {
             Some(known) if at.as_unix_millis() - known.at.as_unix_millis() < RESOLUTION_MILLIS => {}
             Some(known) => known.at = at,
             None => {
-                uses.insert(connection, Use { tenant: tenant.clone(), connection, at });
+                uses.insert(
+                    connection,
+                    Use {
+                        tenant: tenant.clone(),
+                        connection,
+                        at,
+                    },
+                );
             }
         }
     }

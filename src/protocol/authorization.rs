@@ -11,10 +11,10 @@ use oauth2::{AuthUrl, ClientId, CsrfToken, RedirectUrl};
 use ring::digest::{SHA256, digest};
 use url::Url;
 
-use crate::error::RandomUnavailable;
 use crate::model::Scopes;
 use crate::provider::{AuthorizationServer, Pkce, Provider};
 use crate::random;
+use crate::random::RandomUnavailable;
 use crate::secret::{Binding, PkceVerifier, State};
 
 /// A new `state`: 256 random bits, with nothing about the user in them

@@ -9,9 +9,9 @@ pub use policy::{SharedConnections, SharingPolicy};
 pub use resolve::ResolveOptions;
 pub use token::ResolvedToken;
 
-use crate::error::Result;
 #[allow(unused_imports, reason = "named in the documentation")]
 use crate::error::Error;
+use crate::error::Result;
 use crate::manager::Connections;
 use crate::model::ActingUser;
 
@@ -34,7 +34,10 @@ impl Resolver {
     /// A resolver over these connections, with shared connections as a fallback.
     #[must_use]
     pub fn new(connections: Connections) -> Self {
-        Self { connections, policy: SharingPolicy::default() }
+        Self {
+            connections,
+            policy: SharingPolicy::default(),
+        }
     }
 
     /// The same resolver with another policy.

@@ -29,7 +29,10 @@ impl SharingPolicy {
     /// The same for every provider that is not named.
     #[must_use]
     pub const fn new(default: SharedConnections) -> Self {
-        Self { default, providers: BTreeMap::new() }
+        Self {
+            default,
+            providers: BTreeMap::new(),
+        }
     }
 
     /// Sets it for one provider.

@@ -74,7 +74,9 @@ impl Candidate {
         if left.is_zero() || left < options.min_ttl {
             return Freshness::Stale;
         }
-        if self.stored.refreshable && left <= margin(self.stored.connection, self.stored.refreshed_at, expires_at) {
+        if self.stored.refreshable
+            && left <= margin(self.stored.connection, self.stored.refreshed_at, expires_at)
+        {
             return Freshness::Expiring;
         }
         Freshness::Fresh
@@ -110,21 +112,29 @@ impl Resolver {
         options: &ResolveOptions,
     ) -> Result<Candidate> {
         let inner = self.connections.inner();
-        let provider = inner.registry.provider(provider).ok_or(Error::UnknownProvider)?.provider;
+        let provider = inner
+            .registry
+            .provider(provider)
+            .ok_or(Error::UnknownProvider)?
+            .provider;
         let (personal, shared) = match self.policy.of(&provider.id) {
             SharedConnections::Fallback => (true, true),
             SharedConnections::Forbidden => (true, false),
             SharedConnections::Required => (false, true),
         };
-        if personal && let Some(found) = self.look_up(acting_user, Some(acting_user.user()), provider, options)? {
+        if personal
+            && let Some(found) = self.look_up(acting_user, Some(acting_user.user()), provider, options)?
+        {
             return Ok(found);
         }
         if shared && let Some(found) = self.look_up(acting_user, None, provider, options)? {
             return Ok(found);
         }
-        Err(ConsentRequired::new(provider.id.clone(), ConsentReason::NotConnected)
-            .missing(options.scopes.clone())
-            .into())
+        Err(
+            ConsentRequired::new(provider.id.clone(), ConsentReason::NotConnected)
+                .missing(options.scopes.clone())
+                .into(),
+        )
     }
 
     fn look_up(
@@ -155,7 +165,11 @@ impl Resolver {
         if !stored.missing.is_empty() {
             return Err(need(ConsentReason::MissingScopes).missing(stored.missing).into());
         }
-        Ok(Some(Candidate { provider: Arc::clone(provider), stored, shared: user.is_none() }))
+        Ok(Some(Candidate {
+            provider: Arc::clone(provider),
+            stored,
+            shared: user.is_none(),
+        }))
     }
 
     /// The token, renewed if it is due, or as it is while it is good and cannot be renewed right now.
@@ -173,13 +187,17 @@ impl Resolver {
                 let refresh = &found.stored.refresh;
                 let busy = refresh.in_flight.is_some_and(|flight| flight.until > now)
                     || refresh.not_before.is_some_and(|until| until > now)
-                    || inner.flights.is_flying(acting_user.tenant(), found.stored.connection);
+                    || inner
+                        .flights
+                        .is_flying(acting_user.tenant(), found.stored.connection);
                 if busy {
                     return self.hand_out(found);
                 }
                 match self.renew(acting_user, &found, Attempt::Due) {
                     // It is good still: an early refresh that fails is no reason to fail the turn.
-                    Err(Error::Unavailable(_) | Error::Misconfigured(_) | Error::Vault(_)) => self.hand_out(found),
+                    Err(Error::Unavailable(_) | Error::Misconfigured(_) | Error::Vault(_)) => {
+                        self.hand_out(found)
+                    }
                     renewed => renewed,
                 }
             }
@@ -220,33 +238,55 @@ impl Resolver {
         let stored = &found.stored;
         let reason = NeedsConsent::Expired;
         if stored.expires_at.is_some_and(|expires_at| expires_at <= now) {
-            let outcome =
-                inner.vault.need_consent(acting_user.tenant(), stored.connection, stored.generation, reason)?;
+            let outcome = inner.vault.need_consent(
+                acting_user.tenant(),
+                stored.connection,
+                stored.generation,
+                reason,
+            )?;
             if outcome == CommitOutcome::Stored {
                 let kind = EventKind::ConsentNeeded(reason);
                 let id = Some(stored.connection);
-                inner.emit(acting_user.tenant(), Some(acting_user.user()), &found.provider.id, id, kind);
+                inner.emit(
+                    acting_user.tenant(),
+                    Some(acting_user.user()),
+                    &found.provider.id,
+                    id,
+                    kind,
+                );
             }
         }
-        Err(ConsentRequired::new(found.provider.id.clone(), reason.into()).renewing(stored.connection).into())
+        Err(ConsentRequired::new(found.provider.id.clone(), reason.into())
+            .renewing(stored.connection)
+            .into())
     }
 
     fn hand_out(&self, found: Candidate) -> Result<ResolvedToken> {
         let provider = found.provider.id.clone();
         let connection = found.stored.connection;
         found.into_token().ok_or_else(|| {
-            ConsentRequired::new(provider, ConsentReason::NotConnected).renewing(connection).into()
+            ConsentRequired::new(provider, ConsentReason::NotConnected)
+                .renewing(connection)
+                .into()
         })
     }
 
     /// Remembers that the token was handed out, and tells the host if it was not the person's own.
     pub(super) fn note(&self, acting_user: &ActingUser, token: &ResolvedToken) {
         let inner = self.connections.inner();
-        inner.usage.note(acting_user.tenant(), token.connection, inner.now());
+        inner
+            .usage
+            .note(acting_user.tenant(), token.connection, inner.now());
         if token.shared {
             let id = Some(token.connection);
             let provider = &token.provider.id;
-            inner.emit(acting_user.tenant(), Some(acting_user.user()), provider, id, EventKind::SharedFallback);
+            inner.emit(
+                acting_user.tenant(),
+                Some(acting_user.user()),
+                provider,
+                id,
+                EventKind::SharedFallback,
+            );
         }
     }
 }

@@ -37,7 +37,11 @@ impl Resolver {
         };
         let answer = self.dispatch(&request, &url, &token)?;
         if answer.status == StatusCode::UNAUTHORIZED {
-            return Err(need(&token, ConsentReason::RejectedAfterRefresh, Scopes::default()));
+            return Err(need(
+                &token,
+                ConsentReason::RejectedAfterRefresh,
+                Scopes::default(),
+            ));
         }
         finish(&token, answer)
     }
@@ -74,7 +78,11 @@ impl Resolver {
 
     /// Renews the token that the API refused. If a newer one is stored already, that one is taken. `None` if there is
     /// nothing to renew it by.
-    fn renew_refused(&self, acting_user: &ActingUser, refused: ResolvedToken) -> Result<Option<ResolvedToken>> {
+    fn renew_refused(
+        &self,
+        acting_user: &ActingUser,
+        refused: ResolvedToken,
+    ) -> Result<Option<ResolvedToken>> {
         let inner = self.connections.inner();
         let renewed = inner.renew(Wanted {
             tenant: acting_user.tenant(),
@@ -110,12 +118,19 @@ fn address(token: &ResolvedToken, uri: &http::Uri) -> Result<Url, RequestRefused
     let url = if uri.authority().is_some() {
         Url::parse(&uri.to_string()).map_err(|_| RequestRefused::Malformed)?
     } else {
-        let base = token.provider.api_base(&token.parameters).ok_or(RequestRefused::NoBase)?;
+        let base = token
+            .provider
+            .api_base(&token.parameters)
+            .ok_or(RequestRefused::NoBase)?;
         let path = uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
         Url::parse(&format!("{}{path}", base.as_str().trim_end_matches('/')))
             .map_err(|_| RequestRefused::Malformed)?
     };
-    if token.allows(&url) { Ok(url) } else { Err(RequestRefused::Address) }
+    if token.allows(&url) {
+        Ok(url)
+    } else {
+        Err(RequestRefused::Address)
+    }
 }
 
 /// Hands the answer on, unless the API says that the grant does not cover the request.
@@ -123,7 +138,11 @@ fn finish(token: &ResolvedToken, answer: HttpResponse) -> Result<http::Response<
     if answer.status == StatusCode::FORBIDDEN
         && let Some(BearerError::InsufficientScope(scopes)) = bearer_error(&answer.headers)
     {
-        return Err(need(token, ConsentReason::MissingScopes, scopes.unwrap_or_default()));
+        return Err(need(
+            token,
+            ConsentReason::MissingScopes,
+            scopes.unwrap_or_default(),
+        ));
     }
     hand_back(answer)
 }
@@ -136,5 +155,8 @@ fn hand_back(answer: HttpResponse) -> Result<http::Response<Vec<u8>>> {
 }
 
 fn need(token: &ResolvedToken, reason: ConsentReason, missing: Scopes) -> Error {
-    ConsentRequired::new(token.provider.id.clone(), reason).renewing(token.connection).missing(missing).into()
+    ConsentRequired::new(token.provider.id.clone(), reason)
+        .renewing(token.connection)
+        .missing(missing)
+        .into()
 }

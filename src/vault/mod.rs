@@ -5,6 +5,7 @@ mod error;
 pub mod lifecycle;
 mod memory;
 mod record;
+mod shared;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 

@@ -8,9 +8,9 @@ use crate::model::{
     Connection, ConnectionId, ConsentId, FailureCode, InFlight, Label, NeedsConsent, Owner, Parameters,
     ProviderId, RefreshState, Scopes, ServerId, Status, TenantId, Timestamp, UserId,
 };
-use crate::secret::{AccessToken, Binding, IdToken, RefreshToken, State};
+use crate::secret::{AccessToken, Binding, IdToken, RefreshToken, State, Ticket};
 
-/// The SHA-256 of a `state` or a binding. The values themselves are never stored.
+/// The SHA-256 of a `state`, a binding or a ticket. The values themselves are never stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StateHash([u8; 32]);
 
@@ -27,9 +27,19 @@ impl StateHash {
         Self::of_text(binding.expose_secret())
     }
 
+    /// The hash of a ticket. Hashed twice: no `state`, which is text, can be made to have the same.
+    #[must_use]
+    pub fn of_ticket(ticket: &Ticket) -> Self {
+        Self::of_bytes(&Self::of_text(ticket.expose_secret()).0)
+    }
+
     fn of_text(text: &str) -> Self {
+        Self::of_bytes(text.as_bytes())
+    }
+
+    fn of_bytes(bytes: &[u8]) -> Self {
         let mut hash = [0; 32];
-        hash.copy_from_slice(digest(&SHA256, text.as_bytes()).as_ref());
+        hash.copy_from_slice(digest(&SHA256, bytes).as_ref());
         Self(hash)
     }
 

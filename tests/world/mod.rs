@@ -10,8 +10,8 @@ use valetkey::testing::sandbox::Personality;
 use valetkey::testing::{FaultClient, ManualClock, Sandbox};
 use valetkey::vault::{MemoryVault, Vault};
 use valetkey::{
-    ActingUser, ConnectionManager as _, Connections, Consent, ConsentOptions, Operator, Resolver, Result, TenantId,
-    UserId,
+    ActingUser, ConnectionManager as _, Connections, Consent, ConsentOptions, Operator, Resolver, Result,
+    TenantId, UserId,
 };
 
 pub const REDIRECT: &str = "https://app.test/callback";
@@ -57,7 +57,14 @@ impl World {
             .build()
             .unwrap();
         let resolver = Resolver::new(connections.clone());
-        Self { sandbox, clock, http, events, connections, resolver }
+        Self {
+            sandbox,
+            clock,
+            http,
+            events,
+            connections,
+            resolver,
+        }
     }
 
     pub fn start(&self, person: &ActingUser, options: ConsentOptions) -> Consent {
@@ -66,21 +73,33 @@ impl World {
 
     /// A person gives their consent with an account of theirs.
     pub fn connect(&self, person: &ActingUser, account: &str) -> Connection {
-        self.try_connect(person, account, ConsentOptions::default()).unwrap()
+        self.try_connect(person, account, ConsentOptions::default())
+            .unwrap()
     }
 
-    pub fn try_connect(&self, person: &ActingUser, account: &str, options: ConsentOptions) -> Result<Connection> {
+    pub fn try_connect(
+        &self,
+        person: &ActingUser,
+        account: &str,
+        options: ConsentOptions,
+    ) -> Result<Connection> {
         let consent = self.connections.start(person, "notes", options)?;
         let callback = self.sandbox.approve(consent.authorization_url(), account);
-        self.connections.complete(person, response(&callback), consent.binding())
+        self.connections
+            .complete(person, response(&callback), consent.binding())
     }
 
     /// An operator connects the account that the tenant shares.
     pub fn connect_shared(&self, account: &str) -> Connection {
         let operator = operator();
-        let consent = self.connections.start_shared(&operator, "notes", ConsentOptions::default()).unwrap();
+        let consent = self
+            .connections
+            .start_shared(&operator, "notes", ConsentOptions::default())
+            .unwrap();
         let callback = self.sandbox.approve(consent.authorization_url(), account);
-        self.connections.complete(operator.acting_user(), response(&callback), consent.binding()).unwrap()
+        self.connections
+            .complete(operator.acting_user(), response(&callback), consent.binding())
+            .unwrap()
     }
 
     /// The sandbox's access tokens have expired, by the clock.

@@ -1,0 +1,105 @@
+//! An `Arc` of a vault is a vault: the host keeps one handle, the connections another.
+
+use std::sync::Arc;
+
+use crate::model::{Connection, ConnectionId, NeedsConsent, TenantId, Timestamp};
+use crate::secret::PkceVerifier;
+use crate::vault::{
+    Claim, ClaimOutcome, ClaimRequest, CommitOutcome, ConnectionQuery, ConsentStatus, Erasure, Found, Grant,
+    PendingConsent, RefreshFailure, Renewed, Revoked, StateHash, StoreOutcome, StoredToken, TokenQuery, Use,
+    Vault, VaultError,
+};
+
+impl<V: Vault + ?Sized> Vault for Arc<V> {
+    fn insert_consent(
+        &self,
+        consent: &PendingConsent,
+        verifier: Option<&PkceVerifier>,
+    ) -> Result<(), VaultError> {
+        (**self).insert_consent(consent, verifier)
+    }
+    fn consent(&self, tenant: &TenantId, state: &StateHash) -> Result<Option<PendingConsent>, VaultError> {
+        (**self).consent(tenant, state)
+    }
+    fn take_consent(
+        &self,
+        tenant: &TenantId,
+        state: &StateHash,
+        now: Timestamp,
+    ) -> Result<Option<Option<PkceVerifier>>, VaultError> {
+        (**self).take_consent(tenant, state, now)
+    }
+    fn close_consent(
+        &self,
+        tenant: &TenantId,
+        state: &StateHash,
+        status: ConsentStatus,
+    ) -> Result<(), VaultError> {
+        (**self).close_consent(tenant, state, status)
+    }
+    fn purge_consents(&self, before: Timestamp, limit: usize) -> Result<usize, VaultError> {
+        (**self).purge_consents(before, limit)
+    }
+    fn store_grant(&self, grant: &Grant<'_>) -> Result<StoreOutcome, VaultError> {
+        (**self).store_grant(grant)
+    }
+    fn connection(&self, tenant: &TenantId, id: ConnectionId) -> Result<Option<Connection>, VaultError> {
+        (**self).connection(tenant, id)
+    }
+    fn connections(&self, query: &ConnectionQuery<'_>) -> Result<Vec<Connection>, VaultError> {
+        (**self).connections(query)
+    }
+    fn set_default(&self, tenant: &TenantId, id: ConnectionId) -> Result<bool, VaultError> {
+        (**self).set_default(tenant, id)
+    }
+    fn record_use(&self, uses: &[Use]) -> Result<(), VaultError> {
+        (**self).record_use(uses)
+    }
+    fn find_token(&self, query: &TokenQuery<'_>) -> Result<Found, VaultError> {
+        (**self).find_token(query)
+    }
+    fn token(&self, tenant: &TenantId, id: ConnectionId) -> Result<Option<StoredToken>, VaultError> {
+        (**self).token(tenant, id)
+    }
+    fn claim_refresh(&self, request: &ClaimRequest<'_>) -> Result<ClaimOutcome, VaultError> {
+        (**self).claim_refresh(request)
+    }
+    fn commit_refresh(
+        &self,
+        tenant: &TenantId,
+        id: ConnectionId,
+        claim: &Claim,
+        renewed: &Renewed<'_>,
+    ) -> Result<CommitOutcome, VaultError> {
+        (**self).commit_refresh(tenant, id, claim, renewed)
+    }
+    fn fail_refresh(
+        &self,
+        tenant: &TenantId,
+        id: ConnectionId,
+        claim: &Claim,
+        failure: &RefreshFailure,
+    ) -> Result<CommitOutcome, VaultError> {
+        (**self).fail_refresh(tenant, id, claim, failure)
+    }
+    fn need_consent(
+        &self,
+        tenant: &TenantId,
+        id: ConnectionId,
+        generation: u64,
+        reason: NeedsConsent,
+    ) -> Result<CommitOutcome, VaultError> {
+        (**self).need_consent(tenant, id, generation, reason)
+    }
+    fn revoke(
+        &self,
+        tenant: &TenantId,
+        id: ConnectionId,
+        now: Timestamp,
+    ) -> Result<Option<Revoked>, VaultError> {
+        (**self).revoke(tenant, id, now)
+    }
+    fn clear_residue(&self) -> Result<Erasure, VaultError> {
+        (**self).clear_residue()
+    }
+}
