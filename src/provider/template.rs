@@ -334,4 +334,23 @@ mod tests {
         let error = template.expand(&Parameters::new()).unwrap_err();
         assert_eq!(error.to_string(), "there is no value for {x}");
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_value_changes_the_shape_of_the_url(value in "[a-z0-9./:@?#%&\\\\\\[\\]_~-]{0,20}|.{0,12}") {
+            let word = Template::parse("https://{x}.as.test/p/{x}?q={x}").unwrap();
+            if let Ok(url) = word.expand(&values(&value)) {
+                assert!(url.host_str().unwrap().ends_with(".as.test"), "{url}");
+                assert_eq!((url.port(), url.username(), url.fragment()), (None, "", None), "{url}");
+                assert_eq!(url.path(), format!("/p/{value}"));
+                assert_eq!(url.query_pairs().count(), 1, "{url}");
+            }
+            let base = Template::parse("{x}/token").unwrap();
+            let value = format!("https://{value}");
+            if let Ok(url) = base.expand(&values(&value)) {
+                assert_eq!(url.as_str(), format!("{}/token", value.trim_end_matches('/')));
+                assert_eq!((url.username(), url.query(), url.fragment()), ("", None, None), "{url}");
+            }
+        }
+    }
 }
