@@ -27,8 +27,9 @@ enum Part<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidTemplate {
-    /// The braces do not pair, or a name is not made of lower-case letters, digits and `_`.
-    #[error("the braces of the template do not pair or a name in it is not allowed")]
+    /// The braces do not pair, a name is not made of lower-case letters, digits and `_`, or there is a blank, a
+    /// backslash or a character outside ASCII, which a URL parser would quietly rewrite.
+    #[error("the braces of the template do not pair or a name or character in it is not allowed")]
     Syntax,
     /// A placeholder touches literal text of the host: `https://api{x}` could become another's domain.
     #[error("{{{0}}} must be a whole label of the host")]
@@ -52,6 +53,9 @@ impl<'a> Template<'a> {
     /// [`InvalidTemplate`] if the braces do not pair, a name is not allowed, or a placeholder is only a part
     /// of a host label.
     pub fn parse(text: &'a str) -> Result<Self, InvalidTemplate> {
+        if text.bytes().any(|byte| !byte.is_ascii_graphic() || byte == b'\\') {
+            return Err(InvalidTemplate::Syntax);
+        }
         let mut parts = Vec::new();
         let mut rest = text;
         while let Some(start) = rest.find(['{', '}']) {
@@ -321,6 +325,10 @@ mod tests {
             ("https://as.test/{}", false),
             ("https://as.test/{a b}", false),
             ("no-scheme/{x}", false),
+            ("https://as.te\tst/", false),
+            ("https://as.test/\n", false),
+            ("https://as.test\\@evil.test/", false),
+            (" https://as.test/", false),
         ] {
             assert_eq!(Template::parse(template).is_ok(), ok, "{template}");
         }
