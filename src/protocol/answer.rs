@@ -214,7 +214,9 @@ fn seconds(text: &str) -> Option<Duration> {
     /// Three thousand years; the largest in use is 315 360 000, ten years.
     const ABSURD: f64 = 1e11;
     let seconds: f64 = text.trim_matches('"').trim().parse().ok()?;
-    (seconds >= 1.0 && seconds < ABSURD).then(|| Duration::from_secs_f64(seconds.trunc()))
+    (1.0..ABSURD)
+        .contains(&seconds)
+        .then(|| Duration::from_secs_f64(seconds.trunc()))
 }
 
 /// Scopes in a string, with spaces or commas, or in an array. Nothing named is nothing said.

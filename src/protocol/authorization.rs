@@ -344,4 +344,35 @@ mod tests {
             new_binding().unwrap().expose_secret()
         );
     }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_is_added_each_parameter_comes_once_and_the_protocols_are_ours(
+            added in proptest::collection::btree_map("[a-z_]{1,8}|prompt|audience", ".{0,8}", 0..5),
+            query in "([a-z]{1,4}=[a-z]{0,3}&?){0,4}(prompt=x&|state=y&)?",
+            hint in proptest::option::of(".{0,8}"),
+        ) {
+            let mut server = plain();
+            server.authorization_parameters = added;
+            // What validation refuses.
+            for name in ["state", "scope", "code", "resource", "nonce", "request"] {
+                server.authorization_parameters.remove(name);
+            }
+            let hints = Hints { login_hint: hint, ..Hints::default() };
+            let endpoint = format!("https://as.test/a?{query}");
+            let kept: Vec<_> = Url::parse(&endpoint).unwrap().query_pairs().into_owned().collect();
+            let url = build(&server, &catalog::gmail(), &endpoint, &hints);
+            let pairs: Vec<_> = url.query_pairs().into_owned().collect();
+            for (name, value) in [("state", "st&te"), ("response_type", "code"), ("client_id", "client")] {
+                let found: Vec<_> = pairs.iter().filter(|(found, _)| found == name).collect();
+                assert_eq!(found, [&(name.to_owned(), value.to_owned())], "{url}");
+            }
+            for (name, value) in &server.authorization_parameters {
+                let found = pairs.iter().filter(|(found, _)| found == name).count();
+                let in_endpoint = kept.iter().filter(|(kept, _)| kept == name).count();
+                // One that is empty is not sent, and leaves the endpoint's own alone.
+                assert_eq!(found, if value.is_empty() { in_endpoint } else { 1 }, "{name} in {url}");
+            }
+        }
+    }
 }

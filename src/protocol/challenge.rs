@@ -279,4 +279,13 @@ mod tests {
         let found = error(&[r#"Bearer error="m4rker", error_description="m4rker""#]);
         assert!(!format!("{found:?}").contains("m4rker"));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_line_is_read_to_its_end(line in proptest::collection::vec(
+            proptest::sample::select(&b"Bearer error=\"invalid_token\\,; \t\xff"[..]), 0..60,
+        )) {
+            let _ = Parser::new(&line).challenges();
+        }
+    }
 }

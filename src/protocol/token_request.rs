@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
-use http::{Method, Request};
+use http::{Method, Request, Response};
 use oauth2::basic::BasicClient;
 use oauth2::{AuthType, ClientId, EndpointNotSet, EndpointSet, RedirectUrl, RequestTokenError, TokenUrl};
 use url::Url;
@@ -52,8 +52,19 @@ pub struct TokenClient<'a> {
     pub registration: &'a ClientRegistration,
 }
 
-/// `oauth2` builds requests, and sends them by a function: this function refuses, and hands the request out.
-struct Prepared(Request<Vec<u8>>);
+/// `oauth2` builds requests, and sends them by a function: this one refuses, and hands out the body, which is all
+/// that is not known without it.
+struct Prepared(Body);
+
+impl Prepared {
+    #[allow(
+        clippy::unnecessary_wraps,
+        reason = "the function that `oauth2` calls to send"
+    )]
+    fn refuse(request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, Self> {
+        Err(Self(Body::from(request.into_body())))
+    }
+}
 
 impl fmt::Debug for Prepared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -107,7 +118,7 @@ impl TokenClient<'_> {
         for (name, value) in &self.server.token_parameters {
             request = request.add_extra_param(name, value);
         }
-        let body = taken(request.request(&|request| Err(Prepared(request))))?;
+        let body = taken(request.request(&Prepared::refuse))?;
         self.finish(endpoint, body)
     }
 
@@ -143,7 +154,7 @@ impl TokenClient<'_> {
                 request = request.add_extra_param(name, value);
             }
         }
-        let body = taken(request.request(&|request| Err(Prepared(request))));
+        let body = taken(request.request(&Prepared::refuse));
         refresh_token.into_secret().zeroize();
         self.finish(endpoint, body?)
     }
@@ -208,7 +219,7 @@ where
     E: oauth2::ErrorResponse,
 {
     match sent {
-        Err(RequestTokenError::Request(Prepared(request))) => Ok(Body::from(request.into_body())),
+        Err(RequestTokenError::Request(Prepared(body))) => Ok(body),
         Ok(_) | Err(_) => Err(RequestError::Target),
     }
 }

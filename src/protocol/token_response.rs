@@ -401,4 +401,23 @@ mod tests {
         let failure = parse(400, "application/json", body).unwrap_err();
         assert!(!format!("{failure} {failure:?}").contains("m4rker"));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_body_is_a_surprise_and_no_token_breaks_a_header(
+            status in 200_u16..600,
+            member in "access_token|refresh_token|expires_in|scope|error|errors|token_type|ok|err",
+            value in r#""[^"]{0,8}"|"\\\\[a-z0-9\\\\]{0,6}"|[0-9.eE+-]{1,6}|\[.{0,4}\]|\{.{0,6}\}|null|true"#,
+        ) {
+            let body = format!(r#"{{"access_token":"at","{member}":{value}}}"#);
+            let other = format!(r#"{{"{member}":{value}}}"#);
+            for body in [body.as_str(), other.as_str(), value.as_str()] {
+                if let Ok(parsed) = parse(status, "application/json", body) {
+                    assert!((200..300).contains(&status));
+                    let token = parsed.access_token.expose_secret();
+                    assert!(!token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic()));
+                }
+            }
+        }
+    }
 }

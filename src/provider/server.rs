@@ -175,6 +175,15 @@ impl AuthorizationServer {
             },
         })
     }
+
+    /// The page where the person can remove access, where there is a page and no endpoint.
+    #[must_use]
+    pub fn revocation_page(&self, parameters: &Parameters) -> Option<Url> {
+        match &self.revocation {
+            Revocation::ByUser { url } => Template::parse(url).ok()?.expand(parameters).ok(),
+            Revocation::Endpoint { .. } | Revocation::Unsupported => None,
+        }
+    }
 }
 
 #[cfg(feature = "serde")]
@@ -233,6 +242,8 @@ mod tests {
         );
         assert_eq!(endpoints.token, endpoints.refresh);
         assert_eq!(endpoints.revocation, None);
+        let page = server.revocation_page(&parameters).unwrap();
+        assert_eq!(page.as_str(), "https://git.example/lab/profile");
 
         server.refresh_endpoint = Some("{base_url}/oauth/refresh".into());
         let endpoints = server.endpoints(&parameters).unwrap();

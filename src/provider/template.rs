@@ -27,8 +27,9 @@ enum Part<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidTemplate {
-    /// The braces do not pair, or a name is not made of lower-case letters, digits and `_`.
-    #[error("the braces of the template do not pair or a name in it is not allowed")]
+    /// The braces do not pair, a name is not made of lower-case letters, digits and `_`, or there is a blank, a
+    /// backslash or a character outside ASCII, which a URL parser would quietly rewrite.
+    #[error("the braces of the template do not pair or a name or character in it is not allowed")]
     Syntax,
     /// A placeholder touches literal text of the host: `https://api{x}` could become another's domain.
     #[error("{{{0}}} must be a whole label of the host")]
@@ -52,6 +53,9 @@ impl<'a> Template<'a> {
     /// [`InvalidTemplate`] if the braces do not pair, a name is not allowed, or a placeholder is only a part
     /// of a host label.
     pub fn parse(text: &'a str) -> Result<Self, InvalidTemplate> {
+        if text.bytes().any(|byte| !byte.is_ascii_graphic() || byte == b'\\') {
+            return Err(InvalidTemplate::Syntax);
+        }
         let mut parts = Vec::new();
         let mut rest = text;
         while let Some(start) = rest.find(['{', '}']) {
@@ -321,6 +325,10 @@ mod tests {
             ("https://as.test/{}", false),
             ("https://as.test/{a b}", false),
             ("no-scheme/{x}", false),
+            ("https://as.te\tst/", false),
+            ("https://as.test/\n", false),
+            ("https://as.test\\@evil.test/", false),
+            (" https://as.test/", false),
         ] {
             assert_eq!(Template::parse(template).is_ok(), ok, "{template}");
         }
@@ -333,5 +341,24 @@ mod tests {
         assert_eq!(error.to_string(), "the value for {x} may not stand there");
         let error = template.expand(&Parameters::new()).unwrap_err();
         assert_eq!(error.to_string(), "there is no value for {x}");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_value_changes_the_shape_of_the_url(value in "[a-z0-9./:@?#%&\\\\\\[\\]_~-]{0,20}|.{0,12}") {
+            let word = Template::parse("https://{x}.as.test/p/{x}?q={x}").unwrap();
+            if let Ok(url) = word.expand(&values(&value)) {
+                assert!(url.host_str().unwrap().ends_with(".as.test"), "{url}");
+                assert_eq!((url.port(), url.username(), url.fragment()), (None, "", None), "{url}");
+                assert_eq!(url.path(), format!("/p/{value}"));
+                assert_eq!(url.query_pairs().count(), 1, "{url}");
+            }
+            let base = Template::parse("{x}/token").unwrap();
+            let value = format!("https://{value}");
+            if let Ok(url) = base.expand(&values(&value)) {
+                assert_eq!(url.as_str(), format!("{}/token", value.trim_end_matches('/')));
+                assert_eq!((url.username(), url.query(), url.fragment()), ("", None, None), "{url}");
+            }
+        }
     }
 }

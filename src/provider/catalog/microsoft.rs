@@ -2,8 +2,8 @@
 
 use super::{account, days, provider, scopes, server};
 use crate::provider::{
-    ApiHost, AuthorizationServer, IssuerPolicy, Loopback, ParameterKind, ParameterRule, Provider, Revocation,
-    RotationClass,
+    ApiHost, AuthorizationServer, DeadGrant, IssuerPolicy, Loopback, ParameterKind, ParameterRule, Provider,
+    Revocation, RotationClass,
 };
 
 /// The Microsoft identity platform.
@@ -40,6 +40,14 @@ pub fn microsoft() -> AuthorizationServer {
     server.authorization_parameters = [("response_mode".into(), "query".into())].into();
     // https://learn.microsoft.com/entra/identity-platform/v2-oauth2-auth-code-flow#refresh-the-access-token
     server.refresh_parameters = [("scope".into(), "{scope}".into())].into();
+    // https://learn.microsoft.com/entra/identity-platform/v2-oauth2-auth-code-flow#error-codes-for-token-endpoint-errors
+    // A refresh that meets a new policy (a second factor, a new consent) can only be mended by the person.
+    server.dead_grants = ["interaction_required", "consent_required"]
+        .map(|code| DeadGrant {
+            status: None,
+            error: Some(code.into()),
+        })
+        .into();
     // https://learn.microsoft.com/entra/identity-platform/refresh-tokens: 90 days, begun anew by each use; the
     // old one is not revoked. (24 hours, not begun anew, for single-page redirect URIs.)
     server.rotation = RotationClass::OldStaysValid;

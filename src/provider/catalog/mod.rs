@@ -125,6 +125,13 @@ mod tests {
     }
 
     #[test]
+    fn every_server_says_how_a_grant_ends() {
+        for server in servers() {
+            assert_ne!(server.revocation, Revocation::Unsupported, "{}", server.id);
+        }
+    }
+
+    #[test]
     fn one_grant_behind_several_services_is_said_so() {
         for server in servers() {
             let wide = matches!(server.revocation, Revocation::Endpoint { grant_wide: true, .. });
