@@ -1,10 +1,12 @@
 //! The seam to the network: one synchronous function from request to response.
 
+mod address;
 mod body;
 mod request;
 #[cfg(feature = "ureq")]
 mod ureq;
 
+pub(crate) use address::is_clean;
 pub use body::{Body, TooLarge};
 pub use request::{HttpRequest, HttpResponse};
 

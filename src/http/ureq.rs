@@ -7,8 +7,8 @@ use http::header::{CONTENT_LENGTH, HeaderValue};
 use ureq::tls::{RootCerts, TlsConfig};
 use ureq::{Agent, SendBody};
 
+use crate::http::address::{is_clean, is_loopback};
 use crate::http::{Body, HttpClient, HttpError, HttpErrorKind, HttpRequest, HttpResponse, TooLarge};
-use crate::provider::{is_clean, is_loopback};
 
 /// The longest that may pass before a connection stands, TLS included. The whole request may be allowed less.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

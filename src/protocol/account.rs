@@ -5,11 +5,11 @@ use http::header::{ACCEPT, HeaderValue};
 use serde_json::Value;
 use url::Url;
 
-use crate::http::{HttpRequest, HttpResponse};
+use crate::http::{HttpRequest, HttpResponse, is_clean};
 use crate::model::Account;
 use crate::protocol::bearer::bearer_header;
 use crate::protocol::token_request::RequestError;
-use crate::provider::{AccountEndpoint, Pointer, Provider, is_clean};
+use crate::provider::{AccountEndpoint, Pointer, Provider};
 use crate::secret::AccessToken;
 
 /// The longest value that is kept, in bytes.

@@ -6,7 +6,7 @@ use http::Method;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use url::Url;
 
-use crate::http::{HttpRequest, HttpResponse};
+use crate::http::{HttpRequest, HttpResponse, is_clean};
 use crate::protocol::answer::Answer;
 use crate::protocol::client_auth::{Encoding, basic};
 use crate::protocol::form::Form;
@@ -14,7 +14,7 @@ use crate::protocol::retry_after::retry_after;
 use crate::protocol::token_request::RequestError;
 use crate::provider::{
     AuthorizationServer, ClientAuthentication, ClientRegistration, Revocation, RevocationAuth,
-    RevocationTokens, is_clean,
+    RevocationTokens,
 };
 use crate::vault::Tokens;
 

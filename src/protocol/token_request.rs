@@ -12,13 +12,11 @@ use oauth2::{AuthType, ClientId, EndpointNotSet, EndpointSet, RedirectUrl, Reque
 use url::Url;
 use zeroize::{Zeroize as _, Zeroizing};
 
-use crate::http::{Body, HttpRequest};
+use crate::http::{Body, HttpRequest, is_clean};
 use crate::model::Scopes;
 use crate::protocol::client_auth::{Encoding, basic};
 use crate::protocol::form::{Form, pairs};
-use crate::provider::{
-    AuthorizationServer, BodyFormat, ClientAuthentication, ClientRegistration, Pkce, is_clean,
-};
+use crate::provider::{AuthorizationServer, BodyFormat, ClientAuthentication, ClientRegistration, Pkce};
 use crate::secret::{AuthorizationCode, PkceVerifier, RefreshToken};
 
 /// Why a request cannot be made. Nothing was sent. The operator's to mend.

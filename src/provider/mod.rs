@@ -28,7 +28,3 @@ pub use server::{AuthorizationServer, Endpoints};
 pub use service::{AccountEndpoint, ApiHost, Provider};
 pub use template::{InvalidTemplate, Template};
 pub use validate::{DescriptorProblem, InvalidDescriptor, Transport};
-
-pub(crate) use template::is_clean;
-#[cfg(feature = "ureq")]
-pub(crate) use template::is_loopback;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use url::Url;
 
+use crate::http::is_clean;
 use crate::model::{Parameters, ProviderId, Scopes, ServerId};
-use crate::provider::template::is_clean;
 use crate::provider::{Pointer, Template, TokenHeader};
 
 /// A service that can be connected, as data.

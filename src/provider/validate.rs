@@ -6,8 +6,9 @@ use http::HeaderName;
 use http::header::HeaderValue;
 use url::Url;
 
+use crate::http::is_clean;
 use crate::model::Scope;
-use crate::provider::template::{InvalidTemplate, Template, is_clean};
+use crate::provider::template::{InvalidTemplate, Template};
 use crate::provider::{
     AuthorizationServer, InvalidRedirect, IssuerPolicy, ParameterKind, Provider, Revocation,
 };
