@@ -9,7 +9,7 @@ use crate::model::{
 };
 use crate::secret::{AccessToken, IdToken, PkceVerifier, RefreshToken};
 use crate::vault::envelope::MAX_SECRET_LEN;
-use crate::vault::lifecycle::{self, Decision, Keep, Lifecycle};
+use crate::vault::lifecycle::{self, Keep, Lifecycle};
 use crate::vault::{
     Claim, ClaimOutcome, ClaimRequest, Claimed, CommitOutcome, ConnectionQuery, ConsentStatus, Erasure,
     Found, Grant, PendingConsent, RefreshFailure, Renewed, Revoked, StateHash, StoreOutcome, StoredToken,
@@ -365,13 +365,9 @@ impl Vault for MemoryVault {
         let Some(entry) = vault.entry_mut(request.tenant, request.connection) else {
             return Ok(ClaimOutcome::Gone);
         };
-        let decision = lifecycle::claim(&mut entry.lifecycle, request);
-        let Decision::Granted {
-            claim,
-            outcome_unknown,
-        } = decision
-        else {
-            return Ok(decision.refusal().unwrap_or(ClaimOutcome::Gone));
+        let (claim, outcome_unknown) = match lifecycle::claim(&mut entry.lifecycle, request).granted() {
+            Ok(granted) => granted,
+            Err(refused) => return Ok(refused),
         };
         entry.show();
         let refresh_token = entry.refresh_token.as_ref().ok_or(VaultError::Tampered)?;

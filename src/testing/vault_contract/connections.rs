@@ -169,7 +169,7 @@ fn separate(make: Make<'_>) {
     }]));
     assert_eq!(
         must(vault.connections(&ConnectionQuery::of(other))),
-        [theirs.clone()]
+        std::slice::from_ref(&theirs)
     );
     assert_eq!(stored(&*vault, &ours), ours);
     assert_eq!(access(&*vault, &ours).as_deref(), Some("access-1"));

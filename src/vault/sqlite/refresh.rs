@@ -5,7 +5,7 @@ use rusqlite::{Connection as Database, Row, params};
 use crate::model::{ConnectionId, NeedsConsent, TenantId};
 use crate::secret::{IdToken, RefreshToken};
 use crate::vault::envelope::Kind;
-use crate::vault::lifecycle::{self, Decision, Keep, Lifecycle};
+use crate::vault::lifecycle::{self, Keep, Lifecycle};
 use crate::vault::sqlite::SqliteVault;
 use crate::vault::sqlite::connections::{Stored, find};
 use crate::vault::sqlite::failure::failed;
@@ -91,7 +91,7 @@ impl SqliteVault {
         let Some((mut seen, rest)) = read else {
             return Ok(ClaimOutcome::Gone);
         };
-        if let Some(refused) = lifecycle::claim(&mut seen.lifecycle, request).refusal() {
+        if let Err(refused) = lifecycle::claim(&mut seen.lifecycle, request).granted() {
             return Ok(refused);
         }
         let record = rest.ok_or(VaultError::Tampered)?;
@@ -100,38 +100,27 @@ impl SqliteVault {
 
         let decided = self.store.write(|db| {
             let Some(mut stored) = find(db, tenant.row, request.tenant, request.connection)? else {
-                return Ok(Step::Abandon(None));
+                return Ok(Step::Abandon(Err(ClaimOutcome::Gone)));
             };
-            let decision = lifecycle::claim(&mut stored.lifecycle, request);
-            if !matches!(decision, Decision::Granted { .. }) {
-                return Ok(Step::Abandon(Some((decision, stored))));
-            }
+            let granted = match lifecycle::claim(&mut stored.lifecycle, request).granted() {
+                Ok(granted) => granted,
+                Err(refused) => return Ok(Step::Abandon(Err(refused))),
+            };
             rows::update_lifecycle(db, stored.row, &stored.lifecycle)?;
-            Ok(Step::Commit(Some((decision, stored))))
+            Ok(Step::Commit(Ok((granted, stored))))
         })?;
-        let Some((decision, mut stored)) = decided else {
-            return Ok(ClaimOutcome::Gone);
+        let ((claim, outcome_unknown), mut stored) = match decided {
+            Ok(decided) => decided,
+            Err(refused) => return Ok(refused),
         };
-        match decision {
-            Decision::Granted {
-                claim,
-                outcome_unknown,
-            } => {
-                stored.lifecycle.show_in(&mut stored.connection);
-                Ok(ClaimOutcome::Granted(Box::new(Claimed {
-                    claim,
-                    connection: stored.connection,
-                    refresh_token,
-                    id_token: rest.id_token,
-                    outcome_unknown,
-                })))
-            }
-            Decision::Held(in_flight) => Ok(ClaimOutcome::Held(in_flight)),
-            Decision::Moved => Ok(ClaimOutcome::Moved),
-            Decision::BackingOff(until) => Ok(ClaimOutcome::BackingOff(until)),
-            Decision::NotRefreshable => Ok(ClaimOutcome::NotRefreshable),
-            Decision::NotActive(status) => Ok(ClaimOutcome::NotActive(status)),
-        }
+        stored.lifecycle.show_in(&mut stored.connection);
+        Ok(ClaimOutcome::Granted(Box::new(Claimed {
+            claim,
+            connection: stored.connection,
+            refresh_token,
+            id_token: rest.id_token,
+            outcome_unknown,
+        })))
     }
 
     pub(super) fn write_renewed(
