@@ -7,7 +7,7 @@ use crate::secret::{IdToken, RefreshToken};
 use crate::vault::envelope::Kind;
 use crate::vault::lifecycle::{self, Keep, Lifecycle};
 use crate::vault::sqlite::SqliteVault;
-use crate::vault::sqlite::connections::{Stored, find};
+use crate::vault::sqlite::connections::{Stored, find, find_lifecycle};
 use crate::vault::sqlite::failure::failed;
 use crate::vault::sqlite::keys::Tenant;
 use crate::vault::sqlite::rows::{self, CONNECTION_COLUMNS, connection_columns};
@@ -141,29 +141,24 @@ impl SqliteVault {
             name,
             |tenant| self.seal_tokens(tenant, &connection, generation, renewed.tokens),
             |db, tenant, sealed| {
-                let Some(mut stored) = find(db, tenant.row, name, id)? else {
+                let Some((row, mut lifecycle)) = find_lifecycle(db, tenant.row, id)? else {
                     return Ok(Step::Abandon(Some(CommitOutcome::Gone)));
                 };
-                let outcome = lifecycle::commit(&mut stored.lifecycle, claim, refreshable);
+                let outcome = lifecycle::commit(&mut lifecycle, claim, refreshable);
                 if outcome != CommitOutcome::Stored {
                     return Ok(Step::Abandon(Some(outcome)));
                 }
                 if !tenant.count_seals(db, &self.keyring, sealed.seals())? {
                     return Ok(Step::Abandon(None));
                 }
-                rows::update_lifecycle(db, stored.row, &stored.lifecycle)?;
+                rows::update_lifecycle(db, row, &lifecycle)?;
                 let expires_at = renewed.expires_at.map(|time| time.as_unix_millis());
                 db.prepare_cached(RENEW)
                     .and_then(|mut statement| {
-                        statement.execute(params![
-                            stored.row,
-                            renewed.at.as_unix_millis(),
-                            expires_at,
-                            granted
-                        ])
+                        statement.execute(params![row, renewed.at.as_unix_millis(), expires_at, granted])
                     })
                     .map_err(failed)?;
-                sealed.store(db, stored.row)?;
+                sealed.store(db, row)?;
                 Ok(Step::Commit(Some(outcome)))
             },
         )
@@ -203,15 +198,15 @@ impl SqliteVault {
             return Ok(CommitOutcome::Gone);
         };
         self.store.write(|db| {
-            let Some(mut stored) = find(db, tenant.row, name, id)? else {
+            let Some((row, mut lifecycle)) = find_lifecycle(db, tenant.row, id)? else {
                 return Ok(Step::Abandon(CommitOutcome::Gone));
             };
-            let (outcome, keep) = decide(&mut stored.lifecycle);
+            let (outcome, keep) = decide(&mut lifecycle);
             if outcome != CommitOutcome::Stored {
                 return Ok(Step::Abandon(outcome));
             }
-            rows::update_lifecycle(db, stored.row, &stored.lifecycle)?;
-            erase(db, stored.row, keep)?;
+            rows::update_lifecycle(db, row, &lifecycle)?;
+            erase(db, row, keep)?;
             Ok(Step::Commit(outcome))
         })
     }
