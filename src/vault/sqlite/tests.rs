@@ -88,9 +88,13 @@ fn every_statement_searches_an_index() {
         ("claim", refresh::WITH_REST),
         ("renew", refresh::RENEW),
         ("lifecycle", rows::UPDATE_LIFECYCLE),
-        ("erase access", refresh::ERASE_ACCESS),
-        ("erase", refresh::ERASE),
-        ("secrets", erase::SECRETS),
+        ("wipe access", slots::WIPE_ACCESS),
+        ("wipe", slots::WIPE),
+        ("overwrite", slots::OVERWRITE),
+        ("secrets", slots::READ),
+        ("lengths", slots::LENGTHS),
+        ("find free", slots::FIND_FREE),
+        ("take free", slots::TAKE_FREE),
         ("clear default of one", erase::CLEAR_DEFAULT),
         ("clear default", connections::CLEAR_DEFAULT),
         ("set default", connections::SET_DEFAULT),
@@ -252,8 +256,8 @@ fn a_moved_or_altered_record_is_an_error_and_stays_as_it_is() {
         .store
         .writer()
         .execute_batch(
-            "UPDATE secrets SET access = (SELECT access FROM secrets WHERE connection = 2), rest = x'00'
-             WHERE connection = 1",
+            "UPDATE secrets SET access = (SELECT access FROM secrets WHERE slot = 2), rest = x'00'
+             WHERE slot = 1",
         )
         .unwrap();
     let before = dump(&vault);
@@ -285,7 +289,7 @@ fn a_moved_or_altered_record_is_an_error_and_stays_as_it_is() {
 fn dump(vault: &SqliteVault) -> Vec<(i64, i64, String)> {
     let db = vault.store.writer();
     let mut statement = db
-        .prepare("SELECT c.id, c.fence, hex(s.access) || hex(s.rest) FROM connections c JOIN secrets s ON s.connection = c.id")
+        .prepare("SELECT c.id, c.fence, hex(s.access) || hex(s.rest) FROM connections c JOIN secrets s ON s.slot = c.slot")
         .unwrap();
     statement
         .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
