@@ -1,5 +1,6 @@
 //! The whole life of two connections, with nobody asked. Fails unless every step held.
 
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::fs;
 use std::path::Path;
@@ -97,7 +98,7 @@ pub fn run() -> Result<(), Box<dyn Error>> {
     )?;
     println!("7. No token can be read in any file of the vault");
 
-    revoke(&connections, &resolver, &sandbox, &grace, directory.path())?;
+    revoke(&connections, &resolver, &sandbox, &grace, &file)?;
     ensure(notes(&resolver, &ada)? == adas, "Ada is not touched by it")?;
     println!("9. Ada goes on as before. Every step held.");
     Ok(())
@@ -134,10 +135,10 @@ fn revoke(
     resolver: &Resolver,
     sandbox: &Sandbox,
     grace: &ActingUser,
-    directory: &Path,
+    file: &Path,
 ) -> Result<(), Box<dyn Error>> {
     let connection = resolver.resolve(grace, "notes")?.connection();
-    let ciphertext = windows(directory)?;
+    let before = sealed_tokens(file)?;
     let revocation = connections.revoke(grace, connection)?;
     ensure(revocation.here == Erasure::Cleared, "every file is free of it")?;
     ensure(sandbox.live_grants().len() == 1, "the server ended the grant")?;
@@ -146,14 +147,43 @@ fn revoke(
         .err()
         .ok_or("a revoked connection resolves")?;
     let need = error.consent_required().ok_or("consent is asked for")?;
-    let left = windows(directory)?;
-    let erased = ciphertext.difference(&left).count();
-    ensure(erased > 100, "the sealed bytes are gone")?;
+
+    let after = sealed_tokens(file)?;
+    let erased: Vec<_> = before.difference(&after).collect();
+    ensure(erased.len() == 2, "two sealed records were erased")?;
+    ensure(
+        !any_piece_in(&erased, file)?,
+        "no piece of them is left in any file",
+    )?;
     println!(
-        "8. Grace revoked hers: {:?} here, {:?} at the server; resolving says \"{need}\"",
+        "8. Grace revoked hers: {:?} here, {:?} at the server, and no 16 bytes of the ciphertext are left; \
+         resolving says \"{need}\"",
         revocation.here, revocation.at_provider
     );
     Ok(())
+}
+
+/// The sealed records, read from the file by plain SQL: ciphertext, as anybody with the file could take it.
+fn sealed_tokens(file: &Path) -> Result<BTreeSet<Vec<u8>>, Box<dyn Error>> {
+    let database = rusqlite::Connection::open_with_flags(file, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    let mut statement = database.prepare("SELECT access FROM secrets UNION ALL SELECT rest FROM secrets")?;
+    let records = statement
+        .query_map([], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    Ok(records)
+}
+
+/// Whether any sixteen bytes in a row of these records stand in a file of the vault.
+fn any_piece_in(records: &[&Vec<u8>], file: &Path) -> Result<bool, Box<dyn Error>> {
+    let pieces: BTreeSet<&[u8]> = records.iter().flat_map(|record| record.windows(16)).collect();
+    let directory = file.parent().ok_or("the file is in a directory")?;
+    for entry in fs::read_dir(directory)? {
+        let bytes = fs::read(entry?.path())?;
+        if bytes.windows(16).any(|window| pieces.contains(window)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// How often a secret of the sandbox stands in a file.
@@ -168,20 +198,6 @@ fn secrets_in(directory: &Path) -> Result<usize, Box<dyn Error>> {
             .count();
     }
     Ok(found)
-}
-
-/// Every run of sixteen bytes in the vault's files that is not mostly zeros.
-fn windows(directory: &Path) -> Result<std::collections::BTreeSet<[u8; 16]>, Box<dyn Error>> {
-    let mut all = std::collections::BTreeSet::new();
-    for entry in fs::read_dir(directory)? {
-        let bytes = fs::read(entry?.path())?;
-        all.extend(
-            bytes
-                .windows(16)
-                .filter_map(|window| <[u8; 16]>::try_from(window).ok()),
-        );
-    }
-    Ok(all)
 }
 
 fn ensure(held: bool, step: &str) -> Result<(), Box<dyn Error>> {

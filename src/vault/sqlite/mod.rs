@@ -11,6 +11,7 @@ mod readers;
 mod refresh;
 mod rows;
 mod schema;
+mod slots;
 mod store;
 mod tokens;
 
@@ -227,3 +228,6 @@ impl Vault for SqliteVault {
         self.cut_log()
     }
 }
+
+#[cfg(test)]
+mod tests;

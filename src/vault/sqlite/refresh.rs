@@ -1,16 +1,17 @@
 //! Claims on a refresh, and how they end.
 
-use rusqlite::{Connection as Database, Row, params};
+use rusqlite::{Row, params};
 
 use crate::model::{ConnectionId, NeedsConsent, TenantId};
 use crate::secret::{IdToken, RefreshToken};
 use crate::vault::envelope::Kind;
-use crate::vault::lifecycle::{self, Decision, Keep, Lifecycle};
+use crate::vault::lifecycle::{self, Keep, Lifecycle};
 use crate::vault::sqlite::SqliteVault;
-use crate::vault::sqlite::connections::{Stored, find};
+use crate::vault::sqlite::connections::{Stored, find, find_lifecycle};
 use crate::vault::sqlite::failure::failed;
 use crate::vault::sqlite::keys::Tenant;
 use crate::vault::sqlite::rows::{self, CONNECTION_COLUMNS, connection_columns};
+use crate::vault::sqlite::slots;
 use crate::vault::sqlite::store::Step;
 use crate::vault::{
     Claim, ClaimOutcome, ClaimRequest, Claimed, CommitOutcome, RefreshFailure, Renewed, VaultError,
@@ -19,12 +20,10 @@ use crate::vault::{
 pub(super) const WITH_REST: &str = concat!(
     "SELECT ",
     connection_columns!(),
-    ", s.rest FROM connections c LEFT JOIN secrets s ON s.connection = c.id WHERE c.tenant = ?1 AND c.uuid = ?2"
+    ", s.rest FROM connections c LEFT JOIN secrets s ON s.slot = c.slot WHERE c.tenant = ?1 AND c.uuid = ?2"
 );
 pub(super) const RENEW: &str = "UPDATE connections SET refreshed_at = ?2, expires_at = ?3,
     granted = coalesce(?4, granted) WHERE id = ?1";
-pub(super) const ERASE_ACCESS: &str = "UPDATE secrets SET access = NULL WHERE connection = ?1";
-pub(super) const ERASE: &str = "DELETE FROM secrets WHERE connection = ?1";
 
 /// What is sealed beside the access token.
 pub(super) struct Rest {
@@ -35,22 +34,11 @@ pub(super) struct Rest {
 fn with_rest(row: &Row<'_>, name: &TenantId) -> Result<(Stored, Option<Vec<u8>>), VaultError> {
     let stored = Stored {
         row: rows::get(row, 0)?,
+        slot: rows::get(row, rows::SLOT)?,
         connection: rows::connection(row, name)?,
         lifecycle: rows::lifecycle(row)?,
     };
-    Ok((stored, rows::get(row, CONNECTION_COLUMNS)?))
-}
-
-fn erase(db: &Database, row: i64, keep: Keep) -> Result<(), VaultError> {
-    let sql = match keep {
-        Keep::All => return Ok(()),
-        Keep::RefreshToken => ERASE_ACCESS,
-        Keep::Nothing => ERASE,
-    };
-    db.prepare_cached(sql)
-        .and_then(|mut statement| statement.execute([row]))
-        .map_err(failed)?;
-    Ok(())
+    Ok((stored, slots::record(row, CONNECTION_COLUMNS)?))
 }
 
 impl SqliteVault {
@@ -91,7 +79,7 @@ impl SqliteVault {
         let Some((mut seen, rest)) = read else {
             return Ok(ClaimOutcome::Gone);
         };
-        if let Some(refused) = lifecycle::claim(&mut seen.lifecycle, request).refusal() {
+        if let Err(refused) = lifecycle::claim(&mut seen.lifecycle, request).granted() {
             return Ok(refused);
         }
         let record = rest.ok_or(VaultError::Tampered)?;
@@ -100,38 +88,27 @@ impl SqliteVault {
 
         let decided = self.store.write(|db| {
             let Some(mut stored) = find(db, tenant.row, request.tenant, request.connection)? else {
-                return Ok(Step::Abandon(None));
+                return Ok(Step::Abandon(Err(ClaimOutcome::Gone)));
             };
-            let decision = lifecycle::claim(&mut stored.lifecycle, request);
-            if !matches!(decision, Decision::Granted { .. }) {
-                return Ok(Step::Abandon(Some((decision, stored))));
-            }
-            rows::update_lifecycle(db, stored.row, &stored.lifecycle)?;
-            Ok(Step::Commit(Some((decision, stored))))
+            let granted = match lifecycle::claim(&mut stored.lifecycle, request).granted() {
+                Ok(granted) => granted,
+                Err(refused) => return Ok(Step::Abandon(Err(refused))),
+            };
+            rows::update_lifecycle(db, stored.row, &stored.lifecycle, stored.slot)?;
+            Ok(Step::Commit(Ok((granted, stored))))
         })?;
-        let Some((decision, mut stored)) = decided else {
-            return Ok(ClaimOutcome::Gone);
+        let ((claim, outcome_unknown), mut stored) = match decided {
+            Ok(decided) => decided,
+            Err(refused) => return Ok(refused),
         };
-        match decision {
-            Decision::Granted {
-                claim,
-                outcome_unknown,
-            } => {
-                stored.lifecycle.show_in(&mut stored.connection);
-                Ok(ClaimOutcome::Granted(Box::new(Claimed {
-                    claim,
-                    connection: stored.connection,
-                    refresh_token,
-                    id_token: rest.id_token,
-                    outcome_unknown,
-                })))
-            }
-            Decision::Held(in_flight) => Ok(ClaimOutcome::Held(in_flight)),
-            Decision::Moved => Ok(ClaimOutcome::Moved),
-            Decision::BackingOff(until) => Ok(ClaimOutcome::BackingOff(until)),
-            Decision::NotRefreshable => Ok(ClaimOutcome::NotRefreshable),
-            Decision::NotActive(status) => Ok(ClaimOutcome::NotActive(status)),
-        }
+        stored.lifecycle.show_in(&mut stored.connection);
+        Ok(ClaimOutcome::Granted(Box::new(Claimed {
+            claim,
+            connection: stored.connection,
+            refresh_token,
+            id_token: rest.id_token,
+            outcome_unknown,
+        })))
     }
 
     pub(super) fn write_renewed(
@@ -152,7 +129,7 @@ impl SqliteVault {
             name,
             |tenant| self.seal_tokens(tenant, &connection, generation, renewed.tokens),
             |db, tenant, sealed| {
-                let Some(mut stored) = find(db, tenant.row, name, id)? else {
+                let Some(mut stored) = find_lifecycle(db, tenant.row, id)? else {
                     return Ok(Step::Abandon(Some(CommitOutcome::Gone)));
                 };
                 let outcome = lifecycle::commit(&mut stored.lifecycle, claim, refreshable);
@@ -162,7 +139,8 @@ impl SqliteVault {
                 if !tenant.count_seals(db, &self.keyring, sealed.seals())? {
                     return Ok(Step::Abandon(None));
                 }
-                rows::update_lifecycle(db, stored.row, &stored.lifecycle)?;
+                let slot = sealed.store(db, stored.slot)?;
+                rows::update_lifecycle(db, stored.row, &stored.lifecycle, Some(slot))?;
                 let expires_at = renewed.expires_at.map(|time| time.as_unix_millis());
                 db.prepare_cached(RENEW)
                     .and_then(|mut statement| {
@@ -174,7 +152,6 @@ impl SqliteVault {
                         ])
                     })
                     .map_err(failed)?;
-                sealed.store(db, stored.row)?;
                 Ok(Step::Commit(Some(outcome)))
             },
         )
@@ -214,15 +191,15 @@ impl SqliteVault {
             return Ok(CommitOutcome::Gone);
         };
         self.store.write(|db| {
-            let Some(mut stored) = find(db, tenant.row, name, id)? else {
+            let Some(mut stored) = find_lifecycle(db, tenant.row, id)? else {
                 return Ok(Step::Abandon(CommitOutcome::Gone));
             };
             let (outcome, keep) = decide(&mut stored.lifecycle);
             if outcome != CommitOutcome::Stored {
                 return Ok(Step::Abandon(outcome));
             }
-            rows::update_lifecycle(db, stored.row, &stored.lifecycle)?;
-            erase(db, stored.row, keep)?;
+            let slot = slots::wipe(db, stored.slot, keep)?;
+            rows::update_lifecycle(db, stored.row, &stored.lifecycle, slot)?;
             Ok(Step::Commit(outcome))
         })
     }
