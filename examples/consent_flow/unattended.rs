@@ -175,7 +175,13 @@ fn sealed_tokens(file: &Path) -> Result<BTreeSet<Vec<u8>>, Box<dyn Error>> {
 
 /// Whether any sixteen bytes in a row of these records stand in a file of the vault.
 fn any_piece_in(records: &[&Vec<u8>], file: &Path) -> Result<bool, Box<dyn Error>> {
-    let pieces: BTreeSet<&[u8]> = records.iter().flat_map(|record| record.windows(16)).collect();
+    // A record stands in its slot with zeros behind it, which are in every file.
+    let sealed = |piece: &&[u8]| piece.iter().filter(|byte| **byte != 0).count() > 8;
+    let pieces: BTreeSet<&[u8]> = records
+        .iter()
+        .flat_map(|record| record.windows(16))
+        .filter(sealed)
+        .collect();
     let directory = file.parent().ok_or("the file is in a directory")?;
     for entry in fs::read_dir(directory)? {
         let bytes = fs::read(entry?.path())?;

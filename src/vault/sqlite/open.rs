@@ -85,6 +85,8 @@ fn connect(path: &Path) -> Result<Connection, VaultError> {
     let db = Connection::open_with_flags(path, flags).map_err(failed)?;
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
         .map_err(failed)?;
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
+        .map_err(failed)?;
     configure(&db)?;
     Ok(db)
 }
