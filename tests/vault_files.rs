@@ -436,11 +436,14 @@ fn promise_01_no_plaintext_in_any_file() {
     scan("closing");
 }
 
-/// The sealed records as they are stored now.
+/// The sealed records that connections have now.
 fn ciphertexts(path: &Path) -> Vec<Vec<u8>> {
     let db = rusqlite::Connection::open(path).unwrap();
     let mut statement = db
-        .prepare("SELECT access FROM secrets UNION ALL SELECT rest FROM secrets")
+        .prepare(
+            "SELECT access FROM connections JOIN secrets USING (slot)
+             UNION ALL SELECT rest FROM connections JOIN secrets USING (slot)",
+        )
         .unwrap();
     statement
         .query_map([], |row| row.get::<_, Vec<u8>>(0))

@@ -199,6 +199,43 @@ fn another_process_sees_a_new_data_key() {
 }
 
 #[test]
+fn slots_are_used_again_and_never_lost() {
+    let vault = SqliteVault::in_memory(key()).unwrap();
+    let count = |sql: &str| -> i64 { vault.store.writer().query_row(sql, [], |row| row.get(0)).unwrap() };
+    for number in 1..=20 {
+        grant(&vault, &connection(number), &"x".repeat(usize::from(number) * 50));
+    }
+    for number in 1..=20 {
+        let id = ConnectionId::from_bytes([number; 16]);
+        let revoked = vault.revoke(&tenant(), id, Timestamp::from_unix_millis(0));
+        assert!(revoked.unwrap().unwrap().tokens.is_some());
+    }
+    assert_eq!(count("SELECT count(*) FROM free_slots"), 20);
+    assert_eq!(
+        count("SELECT count(*) FROM secrets WHERE hex(access) || hex(rest) GLOB '*[1-9A-F]*'"),
+        0,
+        "what is free is zeros"
+    );
+    for number in 1..=20 {
+        let mut again = connection(number);
+        again.generation = 2;
+        grant(&vault, &again, &"y".repeat(usize::from(number) * 50));
+        // A token of another size moves to another slot, one of a like size stays.
+        again.generation = 3;
+        grant(&vault, &again, &"z".repeat(usize::from(number) * 50 + 1));
+        assert!(access(&vault, number).unwrap().starts_with("access-zz"));
+    }
+    let (slots, free) = (
+        count("SELECT count(*) FROM secrets"),
+        count("SELECT count(*) FROM free_slots"),
+    );
+    assert_eq!(slots - free, 20, "every slot is free or somebody's");
+    assert!(slots <= 24, "{slots} slots for 20 connections");
+    let shared = "SELECT count(*) FROM connections JOIN free_slots USING (slot)";
+    assert_eq!(count(shared), 0);
+}
+
+#[test]
 fn reading_writes_nothing() {
     let vault = SqliteVault::in_memory(key()).unwrap();
     grant(&vault, &connection(1), "1");
