@@ -1,4 +1,61 @@
-//! Per-user OAuth 2 connections for agent runtimes.
+//! Per-user OAuth 2 connections for agent runtimes: consent, an encrypted vault, refresh and resolution.
+//!
+//! A person gives their consent in a browser once; at each turn the host resolves the *acting user* and a provider to
+//! that person's access token, or sends a request with it. Embeddable and synchronous: no server, no runtime, no
+//! thread of its own.
+//!
+//! ```
+//! use valetkey::protocol::AuthorizationResponse;
+//! use valetkey::testing::{ManualClock, Sandbox};
+//! use valetkey::vault::MemoryVault;
+//! use valetkey::{ActingUser, ConnectionManager as _, Connections, ConsentOptions, Resolver, TenantId, UserId};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let sandbox = Sandbox::new(ManualClock::default());
+//! let connections = Connections::builder(MemoryVault::new())
+//! #   .server(sandbox.server()).provider(sandbox.provider("notes")).http_client(sandbox.clone())
+//! #   .clock(ManualClock::default())
+//!     .client("sandbox", sandbox.registration("https://app.example/callback"))
+//!     .build()?;
+//! let alice = ActingUser::authenticated(TenantId::new("acme")?, UserId::new("alice")?);
+//!
+//! let consent = connections.start(&alice, "notes", ConsentOptions::default())?;
+//! # let callback_url = sandbox.approve(consent.authorization_url(), "ada");
+//! connections.complete(&alice, AuthorizationResponse::parse(&callback_url)?, consent.binding())?;
+//!
+//! let token = Resolver::new(connections).resolve(&alice, "notes")?;
+//! assert!(!token.is_shared());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # The rooms, from the top
+//!
+//! | module | what is in it |
+//! |---|---|
+//! | [`resolver`] | acting user → token; personal and shared connections; requests sent as a person |
+//! | [`manager`] | [`ConnectionManager`] and [`Connections`]: consent, refresh, revocation, health, upkeep |
+//! | [`vault`] | the trait [`Vault`](vault::Vault), its contract, the envelope, SQLite and memory |
+//! | [`protocol`] | pure functions from descriptors to requests, and from answers to meanings |
+//! | [`provider`] | services and authorization servers as data; the [`catalog`] |
+//! | [`http`] | the seam to the network, and the default client |
+//! | [`model`], [`secret`], [`clock`], [`error`] | plain data, secrets, time, what can go wrong |
+#![cfg_attr(
+    feature = "testing",
+    doc = "| [`testing`] | a sandbox server, a manual clock, faults, the vault contract |"
+)]
+//!
+//! # Design
+//!
+//! **One transactional vault**, not a token store beside a metadata store: a rotated refresh token, its expiry and its
+//! generation commit together or not at all. **Generation compare-and-swap** everywhere: each write of tokens names the
+//! pair it saw. **Descriptors are data**: a server's quirks are closed enums, there is no code hook. **Secrets are
+//! types**. **Fail closed**: no master key, no vault; there is no "encryption off".
+//!
+//! # Security
+//!
+//! The library cannot check who a person is: everything rests on [`ActingUser::authenticated`]. Take both names from
+//! your authenticated session. What else is promised, to whom, and what is not, is in `SECURITY.md`.
 
 pub mod clock;
 pub mod error;
@@ -22,3 +79,7 @@ pub use crate::model::{ActingUser, ConnectionId, Operator, TenantId, Timestamp, 
 pub use crate::provider::catalog;
 pub use crate::resolver::Resolver;
 pub use crate::secret::{AccessToken, AuthorizationCode, Binding, ClientSecret, RefreshToken, Ticket};
+
+#[cfg(all(doctest, feature = "sqlite"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

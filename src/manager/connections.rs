@@ -70,15 +70,17 @@ impl Inner {
         connection: Option<ConnectionId>,
         kind: EventKind,
     ) {
+        let event = Event::new(
+            self.now(),
+            tenant.clone(),
+            user.cloned(),
+            provider.clone(),
+            connection,
+            kind,
+        );
+        trace(&event);
         if let Some(sink) = &self.events {
-            sink.emit(&Event::new(
-                self.now(),
-                tenant.clone(),
-                user.cloned(),
-                provider.clone(),
-                connection,
-                kind,
-            ));
+            sink.emit(&event);
         }
     }
 
@@ -100,6 +102,23 @@ impl Inner {
         }
     }
 }
+
+/// The same to the host's subscriber. Ids and codes; an event holds nothing else.
+#[cfg(feature = "tracing")]
+fn trace(event: &Event) {
+    tracing::info!(
+        target: "valetkey",
+        tenant = event.tenant.as_str(),
+        user = event.user.as_ref().map(UserId::as_str),
+        provider = event.provider.as_str(),
+        connection = event.connection.map(tracing::field::display),
+        "{:?}",
+        event.kind
+    );
+}
+
+#[cfg(not(feature = "tracing"))]
+const fn trace(_: &Event) {}
 
 impl Drop for Inner {
     fn drop(&mut self) {
