@@ -82,17 +82,23 @@ pub enum Decision {
 }
 
 impl Decision {
-    /// The outcome of a claim that was not granted; `None` if it was.
-    #[must_use]
-    pub const fn refusal(self) -> Option<ClaimOutcome> {
-        match self {
-            Self::Granted { .. } => None,
-            Self::Held(in_flight) => Some(ClaimOutcome::Held(in_flight)),
-            Self::Moved => Some(ClaimOutcome::Moved),
-            Self::BackingOff(until) => Some(ClaimOutcome::BackingOff(until)),
-            Self::NotRefreshable => Some(ClaimOutcome::NotRefreshable),
-            Self::NotActive(status) => Some(ClaimOutcome::NotActive(status)),
-        }
+    /// The claim and whether an earlier outcome is unknown, or the outcome that says why there is no claim.
+    ///
+    /// # Errors
+    ///
+    /// The outcome of a claim that was not granted.
+    pub const fn granted(self) -> Result<(Claim, bool), ClaimOutcome> {
+        Err(match self {
+            Self::Granted {
+                claim,
+                outcome_unknown,
+            } => return Ok((claim, outcome_unknown)),
+            Self::Held(in_flight) => ClaimOutcome::Held(in_flight),
+            Self::Moved => ClaimOutcome::Moved,
+            Self::BackingOff(until) => ClaimOutcome::BackingOff(until),
+            Self::NotRefreshable => ClaimOutcome::NotRefreshable,
+            Self::NotActive(status) => ClaimOutcome::NotActive(status),
+        })
     }
 }
 

@@ -8,7 +8,8 @@ use crate::model::{
     Connection, ConnectionId, NeedsConsent, Owner, ProviderId, Scopes, Status, TenantId, Timestamp,
 };
 use crate::secret::{AccessToken, IdToken, PkceVerifier, RefreshToken};
-use crate::vault::lifecycle::{self, Decision, Keep, Lifecycle};
+use crate::vault::envelope::MAX_SECRET_LEN;
+use crate::vault::lifecycle::{self, Keep, Lifecycle};
 use crate::vault::{
     Claim, ClaimOutcome, ClaimRequest, Claimed, CommitOutcome, ConnectionQuery, ConsentStatus, Erasure,
     Found, Grant, PendingConsent, RefreshFailure, Renewed, Revoked, StateHash, StoreOutcome, StoredToken,
@@ -106,6 +107,27 @@ impl Entry {
             .id_token
             .as_ref()
             .map(|token| IdToken::new(token.expose_secret()));
+    }
+
+    /// The bound that sealing sets: what a unit test stores must be storable.
+    fn check_size(tokens: &Tokens) -> Result<(), VaultError> {
+        let refresh_token = tokens
+            .refresh_token
+            .as_ref()
+            .map_or(0, |token| token.expose_secret().len());
+        let id_token = tokens
+            .id_token
+            .as_ref()
+            .map_or(0, |token| token.expose_secret().len());
+        let largest = tokens
+            .access_token
+            .expose_secret()
+            .len()
+            .max(refresh_token.saturating_add(id_token));
+        if largest > MAX_SECRET_LEN {
+            return Err(VaultError::TooLarge);
+        }
+        Ok(())
     }
 
     fn erase(&mut self, keep: Keep) {
@@ -210,6 +232,7 @@ impl Vault for MemoryVault {
     }
 
     fn store_grant(&self, grant: &Grant<'_>) -> Result<StoreOutcome, VaultError> {
+        Entry::check_size(grant.tokens)?;
         let new = grant.connection;
         let mut vault = self.state();
         let stored = vault.entry(&new.tenant, new.id);
@@ -342,13 +365,9 @@ impl Vault for MemoryVault {
         let Some(entry) = vault.entry_mut(request.tenant, request.connection) else {
             return Ok(ClaimOutcome::Gone);
         };
-        let decision = lifecycle::claim(&mut entry.lifecycle, request);
-        let Decision::Granted {
-            claim,
-            outcome_unknown,
-        } = decision
-        else {
-            return Ok(decision.refusal().unwrap_or(ClaimOutcome::Gone));
+        let (claim, outcome_unknown) = match lifecycle::claim(&mut entry.lifecycle, request).granted() {
+            Ok(granted) => granted,
+            Err(refused) => return Ok(refused),
         };
         entry.show();
         let refresh_token = entry.refresh_token.as_ref().ok_or(VaultError::Tampered)?;
@@ -375,6 +394,7 @@ impl Vault for MemoryVault {
         let Some(entry) = vault.entry_mut(tenant, id) else {
             return Ok(CommitOutcome::Gone);
         };
+        Entry::check_size(renewed.tokens)?;
         let refreshable = renewed.tokens.refresh_token.is_some();
         let outcome = lifecycle::commit(&mut entry.lifecycle, claim, refreshable);
         if outcome == CommitOutcome::Stored {

@@ -50,7 +50,15 @@ impl Fields {
     }
 
     /// The only field, as text, in the buffer that it was opened in: no copy is made.
-    pub(crate) fn into_only_text(mut self) -> Result<Zeroizing<String>, VaultError> {
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError::Tampered`] if there is none, there are several, or it is not UTF-8.
+    ///
+    /// # Security
+    ///
+    /// As for [`expose_next`](Self::expose_next).
+    pub fn into_only_text(mut self) -> Result<Zeroizing<String>, VaultError> {
         let (from, to) = self.next_bounds()?;
         if to != self.end {
             return Err(VaultError::Tampered);

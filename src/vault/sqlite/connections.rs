@@ -67,6 +67,20 @@ pub(super) fn find(
     }
 }
 
+/// As [`find`], for what changes the lifecycle alone: nothing else is parsed inside its transaction.
+pub(super) fn find_lifecycle(
+    db: &Database,
+    tenant: i64,
+    id: ConnectionId,
+) -> Result<Option<(i64, Lifecycle)>, VaultError> {
+    let mut statement = db.prepare_cached(BY_ID).map_err(failed)?;
+    let mut found = statement.query(params![tenant, id.as_bytes()]).map_err(failed)?;
+    match found.next().map_err(failed)? {
+        Some(row) => Ok(Some((rows::get(row, 0)?, rows::lifecycle(row)?))),
+        None => Ok(None),
+    }
+}
+
 impl SqliteVault {
     pub(super) fn read_connection(
         &self,

@@ -80,12 +80,14 @@ fn purpose(text: &str, target: Option<[u8; 16]>) -> Result<Purpose, VaultError> 
     })
 }
 
-/// A consent in a row of [`BY_STATE`], and its sealed verifier.
-fn read(
-    row: &Row<'_>,
-    tenant: &TenantId,
-    state: StateHash,
-) -> Result<(PendingConsent, Option<Vec<u8>>), VaultError> {
+/// A consent and its verifier, still sealed.
+struct Stored {
+    consent: PendingConsent,
+    verifier: Option<Vec<u8>>,
+}
+
+/// The consent in a row of [`BY_STATE`].
+fn read(row: &Row<'_>, tenant: &TenantId, state: StateHash) -> Result<Stored, VaultError> {
     let damaged = |_| VaultError::Damaged;
     let text = |at: usize| get::<String>(row, at);
     let label = get::<Option<String>>(row, 12)?
@@ -114,7 +116,10 @@ fn read(
         expires_at: Timestamp::from_unix_millis(get(row, 17)?),
         status: status(&text(18)?, get(row, 19)?)?,
     };
-    Ok((consent, get(row, 20)?))
+    Ok(Stored {
+        consent,
+        verifier: get(row, 20)?,
+    })
 }
 
 impl SqliteVault {
@@ -192,11 +197,7 @@ impl SqliteVault {
         )
     }
 
-    fn find_consent(
-        &self,
-        name: &TenantId,
-        state: &StateHash,
-    ) -> Result<Option<(PendingConsent, Option<Vec<u8>>)>, VaultError> {
+    fn find_consent(&self, name: &TenantId, state: &StateHash) -> Result<Option<Stored>, VaultError> {
         let Some(tenant) = self.tenant(name)? else {
             return Ok(None);
         };
@@ -217,7 +218,7 @@ impl SqliteVault {
         name: &TenantId,
         state: &StateHash,
     ) -> Result<Option<PendingConsent>, VaultError> {
-        Ok(self.find_consent(name, state)?.map(|(consent, _)| consent))
+        Ok(self.find_consent(name, state)?.map(|stored| stored.consent))
     }
 
     #[allow(clippy::option_option, reason = "as in the trait")]
@@ -227,7 +228,8 @@ impl SqliteVault {
         state: &StateHash,
         now: Timestamp,
     ) -> Result<Option<Option<PkceVerifier>>, VaultError> {
-        let (Some(tenant), Some((consent, sealed))) = (self.tenant(name)?, self.find_consent(name, state)?)
+        let (Some(tenant), Some(Stored { consent, verifier })) =
+            (self.tenant(name)?, self.find_consent(name, state)?)
         else {
             return Ok(None);
         };
@@ -235,7 +237,7 @@ impl SqliteVault {
             return Ok(None);
         }
         // Opened first: one that does not open must not be taken, and nothing is decrypted in a transaction.
-        let verifier = match sealed {
+        let verifier = match verifier {
             Some(record) => {
                 let context = self.consent_context(name, &consent.owner, &consent.provider, &consent.id);
                 let fields = self.keyring.open(&self.store, &tenant, &context, record)?;

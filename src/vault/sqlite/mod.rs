@@ -227,3 +227,6 @@ impl Vault for SqliteVault {
         self.cut_log()
     }
 }
+
+#[cfg(test)]
+mod tests;

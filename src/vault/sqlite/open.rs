@@ -8,7 +8,6 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
-use crate::random;
 use crate::vault::VaultError;
 use crate::vault::envelope::{MasterKeys, VaultId};
 use crate::vault::sqlite::failure::failed;
@@ -171,7 +170,7 @@ fn unwritable(error: std::io::Error) -> VaultError {
 fn check_owner(path: &Path, metadata: &fs::Metadata) -> Result<(), VaultError> {
     use std::os::unix::fs::MetadataExt as _;
 
-    let token = random::token_256()?;
+    let token = crate::random::token_256()?;
     let probe = path.with_file_name(format!(".valetkey-{}", token.as_str()));
     let file = private().create_new(true).open(&probe).map_err(unwritable)?;
     let ours = file.metadata().map(|metadata| metadata.uid());

@@ -5,9 +5,9 @@ use rusqlite::{Connection as Database, Row, params};
 use crate::model::{ConnectionId, NeedsConsent, TenantId};
 use crate::secret::{IdToken, RefreshToken};
 use crate::vault::envelope::Kind;
-use crate::vault::lifecycle::{self, Decision, Keep, Lifecycle};
+use crate::vault::lifecycle::{self, Keep, Lifecycle};
 use crate::vault::sqlite::SqliteVault;
-use crate::vault::sqlite::connections::{Stored, find};
+use crate::vault::sqlite::connections::{Stored, find, find_lifecycle};
 use crate::vault::sqlite::failure::failed;
 use crate::vault::sqlite::keys::Tenant;
 use crate::vault::sqlite::rows::{self, CONNECTION_COLUMNS, connection_columns};
@@ -91,7 +91,7 @@ impl SqliteVault {
         let Some((mut seen, rest)) = read else {
             return Ok(ClaimOutcome::Gone);
         };
-        if let Some(refused) = lifecycle::claim(&mut seen.lifecycle, request).refusal() {
+        if let Err(refused) = lifecycle::claim(&mut seen.lifecycle, request).granted() {
             return Ok(refused);
         }
         let record = rest.ok_or(VaultError::Tampered)?;
@@ -100,38 +100,27 @@ impl SqliteVault {
 
         let decided = self.store.write(|db| {
             let Some(mut stored) = find(db, tenant.row, request.tenant, request.connection)? else {
-                return Ok(Step::Abandon(None));
+                return Ok(Step::Abandon(Err(ClaimOutcome::Gone)));
             };
-            let decision = lifecycle::claim(&mut stored.lifecycle, request);
-            if !matches!(decision, Decision::Granted { .. }) {
-                return Ok(Step::Abandon(Some((decision, stored))));
-            }
+            let granted = match lifecycle::claim(&mut stored.lifecycle, request).granted() {
+                Ok(granted) => granted,
+                Err(refused) => return Ok(Step::Abandon(Err(refused))),
+            };
             rows::update_lifecycle(db, stored.row, &stored.lifecycle)?;
-            Ok(Step::Commit(Some((decision, stored))))
+            Ok(Step::Commit(Ok((granted, stored))))
         })?;
-        let Some((decision, mut stored)) = decided else {
-            return Ok(ClaimOutcome::Gone);
+        let ((claim, outcome_unknown), mut stored) = match decided {
+            Ok(decided) => decided,
+            Err(refused) => return Ok(refused),
         };
-        match decision {
-            Decision::Granted {
-                claim,
-                outcome_unknown,
-            } => {
-                stored.lifecycle.show_in(&mut stored.connection);
-                Ok(ClaimOutcome::Granted(Box::new(Claimed {
-                    claim,
-                    connection: stored.connection,
-                    refresh_token,
-                    id_token: rest.id_token,
-                    outcome_unknown,
-                })))
-            }
-            Decision::Held(in_flight) => Ok(ClaimOutcome::Held(in_flight)),
-            Decision::Moved => Ok(ClaimOutcome::Moved),
-            Decision::BackingOff(until) => Ok(ClaimOutcome::BackingOff(until)),
-            Decision::NotRefreshable => Ok(ClaimOutcome::NotRefreshable),
-            Decision::NotActive(status) => Ok(ClaimOutcome::NotActive(status)),
-        }
+        stored.lifecycle.show_in(&mut stored.connection);
+        Ok(ClaimOutcome::Granted(Box::new(Claimed {
+            claim,
+            connection: stored.connection,
+            refresh_token,
+            id_token: rest.id_token,
+            outcome_unknown,
+        })))
     }
 
     pub(super) fn write_renewed(
@@ -152,29 +141,24 @@ impl SqliteVault {
             name,
             |tenant| self.seal_tokens(tenant, &connection, generation, renewed.tokens),
             |db, tenant, sealed| {
-                let Some(mut stored) = find(db, tenant.row, name, id)? else {
+                let Some((row, mut lifecycle)) = find_lifecycle(db, tenant.row, id)? else {
                     return Ok(Step::Abandon(Some(CommitOutcome::Gone)));
                 };
-                let outcome = lifecycle::commit(&mut stored.lifecycle, claim, refreshable);
+                let outcome = lifecycle::commit(&mut lifecycle, claim, refreshable);
                 if outcome != CommitOutcome::Stored {
                     return Ok(Step::Abandon(Some(outcome)));
                 }
                 if !tenant.count_seals(db, &self.keyring, sealed.seals())? {
                     return Ok(Step::Abandon(None));
                 }
-                rows::update_lifecycle(db, stored.row, &stored.lifecycle)?;
+                rows::update_lifecycle(db, row, &lifecycle)?;
                 let expires_at = renewed.expires_at.map(|time| time.as_unix_millis());
                 db.prepare_cached(RENEW)
                     .and_then(|mut statement| {
-                        statement.execute(params![
-                            stored.row,
-                            renewed.at.as_unix_millis(),
-                            expires_at,
-                            granted
-                        ])
+                        statement.execute(params![row, renewed.at.as_unix_millis(), expires_at, granted])
                     })
                     .map_err(failed)?;
-                sealed.store(db, stored.row)?;
+                sealed.store(db, row)?;
                 Ok(Step::Commit(Some(outcome)))
             },
         )
@@ -214,15 +198,15 @@ impl SqliteVault {
             return Ok(CommitOutcome::Gone);
         };
         self.store.write(|db| {
-            let Some(mut stored) = find(db, tenant.row, name, id)? else {
+            let Some((row, mut lifecycle)) = find_lifecycle(db, tenant.row, id)? else {
                 return Ok(Step::Abandon(CommitOutcome::Gone));
             };
-            let (outcome, keep) = decide(&mut stored.lifecycle);
+            let (outcome, keep) = decide(&mut lifecycle);
             if outcome != CommitOutcome::Stored {
                 return Ok(Step::Abandon(outcome));
             }
-            rows::update_lifecycle(db, stored.row, &stored.lifecycle)?;
-            erase(db, stored.row, keep)?;
+            rows::update_lifecycle(db, row, &lifecycle)?;
+            erase(db, row, keep)?;
             Ok(Step::Commit(outcome))
         })
     }

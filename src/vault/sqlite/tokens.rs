@@ -32,6 +32,10 @@ pub(super) const BY_ID: &str = concat!(
 );
 
 /// What the statement found, before anything is opened.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "moved once: an allocation on the hot path is dearer"
+)]
 enum Sealed {
     Nothing,
     One(SealedToken),

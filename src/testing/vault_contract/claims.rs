@@ -1,0 +1,448 @@
+//! Refreshing: one claim at a time, commits by generation, failures by fence.
+
+use std::sync::Barrier;
+use std::thread;
+
+use super::{
+    Attempt, Check, ClaimOutcome, ClaimRequest, Holder, LEASE, Make, StoreOutcome, access, at, claim,
+    connection, grant, granted, id, must, personal, scopes, some, stored, tenant, tokens, with_one,
+};
+use crate::model::{Connection, FailureCode, InFlight, NeedsConsent, RefreshState, Scopes, Status};
+use crate::vault::{Claim, CommitOutcome, RefreshFailure, Renewed, Tokens, Vault};
+
+pub(super) const CHECKS: &[Check] = &[
+    ("a claim gives out what a refresh needs", given),
+    ("a claim that cannot be granted says why", refused),
+    ("of many threads one gets the claim", one_of_many),
+    (
+        "a lapsed claim can be taken over, its outcome unknown",
+        taken_over,
+    ),
+    (
+        "a claim from a clock that went back does not hold for ever",
+        clock,
+    ),
+    ("a commit stores the tokens and clears the failures", committed),
+    ("a commit counts by its generation", compare_and_swap),
+    ("a late holder may save the only good token", late),
+    ("a revocation wins over what is in flight", revoked),
+    ("a transient failure backs off and keeps the tokens", transient),
+    ("a failure counts for its own claim only", fenced),
+    ("an unknown outcome is remembered until a success", unknown),
+    ("a refusal erases the access token", rejected),
+    ("the fence is never lowered", fence),
+];
+
+fn commit(vault: &dyn Vault, claim: &Claim, tokens: &Tokens, granted: Option<&Scopes>) -> CommitOutcome {
+    must(vault.commit_refresh(
+        &tenant("acme"),
+        id(1),
+        claim,
+        &Renewed {
+            tokens,
+            granted,
+            expires_at: Some(at(7_200)),
+            at: at(100),
+        },
+    ))
+}
+
+fn fail(vault: &dyn Vault, claim: &Claim, failure: &RefreshFailure) -> CommitOutcome {
+    must(vault.fail_refresh(&tenant("acme"), id(1), claim, failure))
+}
+
+const fn transient_failure(code: FailureCode, seconds: i64) -> RefreshFailure {
+    let millis = 1_800_000_000_000 + seconds * 1_000;
+    RefreshFailure::Transient {
+        code,
+        at: crate::model::Timestamp::from_unix_millis(millis),
+        not_before: crate::model::Timestamp::from_unix_millis(millis + 30_000),
+    }
+}
+
+fn given(make: Make<'_>) {
+    let (vault, connection) = with_one(make);
+    let ClaimOutcome::Granted(claimed) = claim(&*vault, 1, Attempt::Due, 10) else {
+        panic!("not granted");
+    };
+    assert_eq!(claimed.claim.generation, 1);
+    assert!(!claimed.outcome_unknown);
+    assert_eq!(claimed.refresh_token.expose_secret(), "refresh-1");
+    assert_eq!(
+        claimed.id_token.as_ref().map(|token| token.expose_secret()),
+        Some("id-1")
+    );
+    let mut expected = connection.clone();
+    expected.refresh.in_flight = Some(InFlight {
+        since: at(10),
+        until: at(10) + LEASE,
+    });
+    assert_eq!(claimed.connection, expected);
+    assert_eq!(stored(&*vault, &connection), expected);
+    let token = some(must(vault.token(&connection.tenant, id(1))), "the token");
+    assert_eq!(token.refresh, expected.refresh);
+    assert!(token.access_token.is_some(), "it stays usable meanwhile");
+}
+
+fn refused(make: Make<'_>) {
+    let vault = make();
+    assert!(matches!(claim(&*vault, 1, Attempt::Due, 0), ClaimOutcome::Gone));
+    let (vault, connection) = with_one(make);
+    assert!(matches!(claim(&*vault, 2, Attempt::Due, 0), ClaimOutcome::Moved));
+    granted(claim(&*vault, 1, Attempt::Due, 0));
+    let held = stored(&*vault, &connection);
+    for attempt in [Attempt::Due, Attempt::Forced] {
+        let ClaimOutcome::Held(in_flight) = claim(&*vault, 1, attempt, 29) else {
+            panic!("the claim is live, even for its own holder");
+        };
+        assert_eq!(Some(in_flight), held.refresh.in_flight);
+    }
+    assert_eq!(
+        stored(&*vault, &connection),
+        held,
+        "a refused claim writes nothing"
+    );
+
+    assert_eq!(
+        must(vault.need_consent(&connection.tenant, id(1), 1, NeedsConsent::Expired)),
+        CommitOutcome::Stored
+    );
+    assert!(matches!(
+        claim(&*vault, 1, Attempt::Due, 0),
+        ClaimOutcome::NotActive(Status::NeedsConsent(NeedsConsent::Expired))
+    ));
+    assert!(must(vault.revoke(&connection.tenant, id(1), at(1))).is_some());
+    assert!(matches!(
+        claim(&*vault, 1, Attempt::Due, 0),
+        ClaimOutcome::NotActive(Status::Revoked)
+    ));
+
+    let vault = make();
+    let mut bare = tokens("1");
+    bare.refresh_token = None;
+    assert_eq!(grant(&*vault, &connection, &bare), StoreOutcome::Stored);
+    assert!(
+        matches!(
+            claim(&*vault, 1, Attempt::Forced, 0),
+            ClaimOutcome::NotRefreshable
+        ),
+        "an id token is no refresh token"
+    );
+    assert!(!stored(&*vault, &connection).refreshable);
+}
+
+fn one_of_many(make: Make<'_>) {
+    let (vault, _) = with_one(make);
+    let threads = 8_u8;
+    let barrier = Barrier::new(usize::from(threads));
+    let (acme, vault, barrier) = (&tenant("acme"), &vault, &barrier);
+    let winners = thread::scope(|scope| {
+        let all: Vec<_> = (0..threads)
+            .map(|holder| {
+                scope.spawn(move || {
+                    let request = ClaimRequest {
+                        tenant: acme,
+                        connection: id(1),
+                        holder: Holder::from_bytes([holder; 16]),
+                        generation: 1,
+                        attempt: Attempt::Due,
+                        now: at(0),
+                        lease: LEASE,
+                    };
+                    barrier.wait();
+                    match must(vault.claim_refresh(&request)) {
+                        ClaimOutcome::Granted(_) => 1,
+                        ClaimOutcome::Held(_) => 0,
+                        other => panic!("neither granted nor held: {other:?}"),
+                    }
+                })
+            })
+            .collect();
+        all.into_iter()
+            .map(|thread| thread.join().unwrap_or(usize::MAX / 16))
+            .sum::<usize>()
+    });
+    assert_eq!(winners, 1);
+}
+
+fn taken_over(make: Make<'_>) {
+    let (vault, _) = with_one(make);
+    let (first, unknown) = granted(claim(&*vault, 1, Attempt::Due, 0));
+    assert!(!unknown);
+    let (second, unknown) = granted(claim(&*vault, 1, Attempt::Due, 30));
+    assert!(unknown, "nobody knows whether the first had dialled");
+    assert!(second.fence > first.fence);
+    assert_eq!(second.generation, 1);
+}
+
+fn clock(make: Make<'_>) {
+    let (vault, _) = with_one(make);
+    granted(claim(&*vault, 1, Attempt::Due, 3_600));
+    let (second, unknown) = granted(claim(&*vault, 1, Attempt::Due, 0));
+    assert!(unknown);
+    assert_eq!(
+        fail(
+            &*vault,
+            &second,
+            &transient_failure(FailureCode::RateLimited, 7_200)
+        ),
+        CommitOutcome::Stored
+    );
+    granted(claim(&*vault, 1, Attempt::Due, 1));
+}
+
+fn committed(make: Make<'_>) {
+    let (vault, connection) = with_one(make);
+    let (first, _) = granted(claim(&*vault, 1, Attempt::Due, 0));
+    assert_eq!(
+        fail(&*vault, &first, &transient_failure(FailureCode::ServerError, 0)),
+        CommitOutcome::Stored
+    );
+    let (second, _) = granted(claim(&*vault, 1, Attempt::Forced, 1));
+    assert_eq!(
+        commit(&*vault, &second, &tokens("2"), None),
+        CommitOutcome::Stored
+    );
+    let mut expected = Connection {
+        generation: 2,
+        refreshed_at: at(100),
+        expires_at: Some(at(7_200)),
+        refresh: RefreshState::default(),
+        ..connection.clone()
+    };
+    assert_eq!(
+        stored(&*vault, &connection),
+        expected,
+        "scopes that are not named stay"
+    );
+    assert_eq!(access(&*vault, &connection).as_deref(), Some("access-2"));
+
+    let (third, unknown) = granted(claim(&*vault, 2, Attempt::Due, 101));
+    assert!(!unknown);
+    let mut bare = tokens("3");
+    bare.refresh_token = None;
+    let narrower = scopes("mail.send");
+    assert_eq!(
+        commit(&*vault, &third, &bare, Some(&narrower)),
+        CommitOutcome::Stored
+    );
+    expected.generation = 3;
+    expected.granted = narrower;
+    expected.refreshable = false;
+    assert_eq!(stored(&*vault, &connection), expected);
+    assert!(matches!(
+        claim(&*vault, 3, Attempt::Due, 102),
+        ClaimOutcome::NotRefreshable
+    ));
+}
+
+fn compare_and_swap(make: Make<'_>) {
+    let (vault, connection) = with_one(make);
+    let (first, _) = granted(claim(&*vault, 1, Attempt::Due, 0));
+    let wrong = Claim {
+        generation: 2,
+        ..first
+    };
+    assert_eq!(
+        commit(&*vault, &wrong, &tokens("x"), None),
+        CommitOutcome::Superseded
+    );
+    assert_eq!(commit(&*vault, &first, &tokens("2"), None), CommitOutcome::Stored);
+    let after = stored(&*vault, &connection);
+    assert_eq!(
+        commit(&*vault, &first, &tokens("x"), None),
+        CommitOutcome::Superseded,
+        "a second time"
+    );
+    assert_eq!(stored(&*vault, &connection), after);
+    assert_eq!(access(&*vault, &connection).as_deref(), Some("access-2"));
+}
+
+fn late(make: Make<'_>) {
+    let (vault, connection) = with_one(make);
+    let (first, _) = granted(claim(&*vault, 1, Attempt::Due, 0));
+    let (second, _) = granted(claim(&*vault, 1, Attempt::Due, 31));
+    assert_eq!(
+        commit(&*vault, &first, &tokens("2"), None),
+        CommitOutcome::Stored,
+        "its claim lapsed, its generation did not"
+    );
+    assert_eq!(
+        commit(&*vault, &second, &tokens("x"), None),
+        CommitOutcome::Superseded
+    );
+    let refusal = RefreshFailure::Rejected {
+        reason: NeedsConsent::Rejected,
+        at: at(32),
+        quarantined_until: None,
+    };
+    assert_eq!(fail(&*vault, &second, &refusal), CommitOutcome::Superseded);
+    assert_eq!(access(&*vault, &connection).as_deref(), Some("access-2"));
+
+    // The same, but the refusal came first.
+    let (first, _) = granted(claim(&*vault, 2, Attempt::Due, 0));
+    let (second, _) = granted(claim(&*vault, 2, Attempt::Due, 31));
+    assert_eq!(fail(&*vault, &second, &refusal), CommitOutcome::Stored);
+    assert_eq!(commit(&*vault, &first, &tokens("3"), None), CommitOutcome::Stored);
+    assert_eq!(stored(&*vault, &connection).status, Status::Active);
+    assert_eq!(access(&*vault, &connection).as_deref(), Some("access-3"));
+}
+
+fn revoked(make: Make<'_>) {
+    let (vault, mut connection) = with_one(make);
+    let (first, _) = granted(claim(&*vault, 1, Attempt::Due, 0));
+    assert!(must(vault.revoke(&connection.tenant, id(1), at(1))).is_some());
+    assert_eq!(commit(&*vault, &first, &tokens("2"), None), CommitOutcome::Gone);
+    assert_eq!(
+        fail(&*vault, &first, &transient_failure(FailureCode::TimedOut, 2)),
+        CommitOutcome::Gone
+    );
+    let after = stored(&*vault, &connection);
+    assert_eq!(after.status, Status::Revoked);
+    assert_eq!(after.refresh, RefreshState::default());
+    assert!(must(vault.token(&connection.tenant, id(1))).is_none());
+    // A new consent after the revocation is a newer generation: what is late is late.
+    connection.generation = 2;
+    assert_eq!(grant(&*vault, &connection, &tokens("3")), StoreOutcome::Stored);
+    assert_eq!(
+        commit(&*vault, &first, &tokens("2"), None),
+        CommitOutcome::Superseded
+    );
+    assert_eq!(access(&*vault, &connection).as_deref(), Some("access-3"));
+    let unknown = Claim {
+        generation: 1,
+        fence: 1,
+    };
+    let nowhere = must(vault.commit_refresh(
+        &connection.tenant,
+        id(9),
+        &unknown,
+        &Renewed {
+            tokens: &tokens("x"),
+            granted: None,
+            expires_at: None,
+            at: at(0),
+        },
+    ));
+    assert_eq!(nowhere, CommitOutcome::Gone);
+}
+
+fn transient(make: Make<'_>) {
+    let (vault, connection) = with_one(make);
+    for (failures, seconds) in [(1, 0), (2, 60), (3, 120)] {
+        let (claim, _) = granted(claim(&*vault, 1, Attempt::Due, seconds));
+        assert_eq!(
+            fail(
+                &*vault,
+                &claim,
+                &transient_failure(FailureCode::RateLimited, seconds)
+            ),
+            CommitOutcome::Stored
+        );
+        let mut expected = connection.clone();
+        expected.refresh.failures = failures;
+        expected.refresh.not_before = Some(at(seconds + 30));
+        expected.refresh.last_failure = Some(FailureCode::RateLimited);
+        expected.refresh.failed_at = Some(at(seconds));
+        assert_eq!(stored(&*vault, &connection), expected);
+        assert_eq!(access(&*vault, &connection).as_deref(), Some("access-1"));
+    }
+    let ClaimOutcome::BackingOff(until) = claim(&*vault, 1, Attempt::Due, 149) else {
+        panic!("it must wait");
+    };
+    assert_eq!(until, at(150));
+    let (claim, unknown) = granted(claim(&*vault, 1, Attempt::Forced, 149));
+    assert!(!unknown, "a refused request reached nothing");
+    assert_eq!(commit(&*vault, &claim, &tokens("2"), None), CommitOutcome::Stored);
+}
+
+fn fenced(make: Make<'_>) {
+    let (vault, connection) = with_one(make);
+    let (first, _) = granted(claim(&*vault, 1, Attempt::Due, 0));
+    let (second, _) = granted(claim(&*vault, 1, Attempt::Due, 31));
+    let before = stored(&*vault, &connection);
+    let refusal = RefreshFailure::Rejected {
+        reason: NeedsConsent::Rejected,
+        at: at(32),
+        quarantined_until: None,
+    };
+    let timeout = transient_failure(FailureCode::TimedOut, 32);
+    assert_eq!(fail(&*vault, &first, &timeout), CommitOutcome::Superseded);
+    assert_eq!(fail(&*vault, &first, &refusal), CommitOutcome::Superseded);
+    assert_eq!(stored(&*vault, &connection), before);
+    assert_eq!(fail(&*vault, &second, &timeout), CommitOutcome::Stored);
+    assert_eq!(
+        fail(&*vault, &second, &timeout),
+        CommitOutcome::Superseded,
+        "a claim ends once"
+    );
+    assert_eq!(stored(&*vault, &connection).refresh.failures, 1);
+}
+
+fn unknown(make: Make<'_>) {
+    for code in FailureCode::ALL {
+        let (vault, _) = with_one(make);
+        let (first, _) = granted(claim(&*vault, 1, Attempt::Due, 0));
+        assert_eq!(
+            fail(&*vault, &first, &transient_failure(code, 0)),
+            CommitOutcome::Stored
+        );
+        let (second, unknown) = granted(claim(&*vault, 1, Attempt::Due, 60));
+        assert_eq!(unknown, code.outcome_unknown(), "{code:?}");
+        assert_eq!(
+            fail(&*vault, &second, &transient_failure(FailureCode::Unreachable, 60)),
+            CommitOutcome::Stored
+        );
+        let (third, unknown) = granted(claim(&*vault, 1, Attempt::Due, 120));
+        assert_eq!(unknown, code.outcome_unknown(), "{code:?}, one failure later");
+        assert_eq!(commit(&*vault, &third, &tokens("2"), None), CommitOutcome::Stored);
+        let (_, unknown) = granted(claim(&*vault, 2, Attempt::Due, 121));
+        assert!(!unknown);
+    }
+}
+
+fn rejected(make: Make<'_>) {
+    for quarantined_until in [Some(at(900)), None] {
+        let (vault, mut connection) = with_one(make);
+        let (first, _) = granted(claim(&*vault, 1, Attempt::Due, 0));
+        let refusal = RefreshFailure::Rejected {
+            reason: NeedsConsent::Rejected,
+            at: at(5),
+            quarantined_until,
+        };
+        assert_eq!(fail(&*vault, &first, &refusal), CommitOutcome::Stored);
+        let after = stored(&*vault, &connection);
+        assert_eq!(after.status, Status::NeedsConsent(NeedsConsent::Rejected));
+        assert_eq!(after.generation, 1);
+        assert!(!after.refreshable);
+        assert_eq!(after.refresh.quarantined_until, quarantined_until);
+        assert_eq!(after.refresh.last_failure, Some(FailureCode::GrantRejected));
+        assert_eq!(after.refresh.failed_at, Some(at(5)));
+        assert_eq!(after.refresh.in_flight, None);
+        assert_eq!(access(&*vault, &connection), None);
+        assert!(
+            matches!(claim(&*vault, 1, Attempt::Forced, 60), ClaimOutcome::NotActive(_)),
+            "what is in quarantine is out of reach"
+        );
+        connection.generation = 2;
+        assert_eq!(grant(&*vault, &connection, &tokens("2")), StoreOutcome::Stored);
+        assert_eq!(stored(&*vault, &connection), connection);
+    }
+}
+
+fn fence(make: Make<'_>) {
+    let vault = make();
+    let mut connection = connection("acme", 1, personal("alice"));
+    let mut last = 0;
+    for generation in 1..=5 {
+        connection.generation = generation;
+        assert_eq!(grant(&*vault, &connection, &tokens("x")), StoreOutcome::Stored);
+        let (claim, unknown) = granted(claim(&*vault, generation, Attempt::Due, 0));
+        assert!(claim.fence > last, "{} after {last}", claim.fence);
+        assert!(!unknown, "a new consent brings a new token");
+        last = claim.fence;
+        if generation % 2 == 0 {
+            assert!(must(vault.revoke(&connection.tenant, id(1), at(1))).is_some());
+        }
+    }
+}

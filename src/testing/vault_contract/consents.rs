@@ -1,0 +1,170 @@
+//! Consents are taken once and by one.
+
+use std::sync::Barrier;
+use std::thread;
+
+use super::{
+    Check, Make, StoreOutcome, at, connection, consent, id, must, personal, state, tenant, tokens, verifier,
+};
+use crate::model::Timestamp;
+use crate::vault::{ConsentStatus, Grant, Purpose, Vault};
+
+pub(super) const CHECKS: &[Check] = &[
+    ("a consent comes back as it was stored", round_trip),
+    ("a consent is taken once", taken_once),
+    ("of many threads one takes a consent", taken_by_one_thread),
+    ("an expired consent is not taken", expired),
+    ("a consent belongs to its tenant", separate),
+    ("a taken consent can be closed, another cannot", closed),
+    ("a stored grant completes its consent", completed),
+    ("a grant that conflicts leaves its consent alone", not_completed),
+    ("purging is bounded and takes expired consents only", purged),
+];
+
+fn round_trip(make: Make<'_>) {
+    let vault = make();
+    let full = consent("acme", "full");
+    must(vault.insert_consent(&full, Some(&verifier())));
+    let mut bare = consent("acme", "bare");
+    bare.owner = crate::model::Owner::Shared;
+    bare.issuer = None;
+    bare.label = None;
+    bare.return_to = None;
+    bare.parameters.clear();
+    bare.purpose = Purpose::Connect;
+    must(vault.insert_consent(&bare, None));
+    assert_eq!(must(vault.consent(&full.tenant, &full.state)), Some(full.clone()));
+    assert_eq!(must(vault.consent(&bare.tenant, &bare.state)), Some(bare.clone()));
+    assert_eq!(must(vault.consent(&full.tenant, &state("other"))), None);
+    let taken = must(vault.take_consent(&bare.tenant, &bare.state, at(1)));
+    assert!(
+        matches!(taken, Some(None)),
+        "taken, and there is no verifier: {taken:?}"
+    );
+}
+
+fn taken(vault: &dyn Vault, name: &str, now: Timestamp) -> Option<String> {
+    must(vault.take_consent(&tenant("acme"), &state(name), now))
+        .map(|verifier| verifier.map_or_else(String::new, |verifier| verifier.expose_secret().to_owned()))
+}
+
+fn taken_once(make: Make<'_>) {
+    let vault = make();
+    assert_eq!(taken(&*vault, "one", at(1)), None, "nothing is there yet");
+    let one = consent("acme", "one");
+    must(vault.insert_consent(&one, Some(&verifier())));
+    assert_eq!(taken(&*vault, "one", at(1)).as_deref(), Some("verifier-1"));
+    assert_eq!(taken(&*vault, "one", at(1)), None, "a second time");
+    let read = must(vault.consent(&one.tenant, &one.state)).map(|consent| consent.status);
+    assert_eq!(read, Some(ConsentStatus::Taken));
+}
+
+fn taken_by_one_thread(make: Make<'_>) {
+    for round in 0..10 {
+        let vault = make();
+        must(vault.insert_consent(&consent("acme", "one"), Some(&verifier())));
+        let threads = 2 + round;
+        let barrier = Barrier::new(threads);
+        let winners = thread::scope(|scope| {
+            let all: Vec<_> = (0..threads)
+                .map(|_| {
+                    scope.spawn(|| {
+                        barrier.wait();
+                        taken(&*vault, "one", at(1))
+                    })
+                })
+                .collect();
+            all.into_iter()
+                .map(|thread| match thread.join() {
+                    Ok(taken) => usize::from(taken.is_some()),
+                    Err(_) => panic!("a thread failed"),
+                })
+                .sum::<usize>()
+        });
+        assert_eq!(winners, 1, "of {threads} threads");
+    }
+}
+
+fn expired(make: Make<'_>) {
+    let vault = make();
+    must(vault.insert_consent(&consent("acme", "one"), Some(&verifier())));
+    assert_eq!(taken(&*vault, "one", at(600)), None, "at its last moment");
+    assert_eq!(taken(&*vault, "one", at(601)), None);
+    assert!(taken(&*vault, "one", at(599)).is_some());
+}
+
+fn separate(make: Make<'_>) {
+    let vault = make();
+    let ours = consent("acme", "one");
+    must(vault.insert_consent(&ours, Some(&verifier())));
+    let mut theirs = consent("other", "one");
+    theirs.redirect_uri = "https://other.test/callback".into();
+    must(vault.insert_consent(&theirs, None));
+    assert_eq!(must(vault.consent(&tenant("other"), &state("one"))), Some(theirs));
+    assert!(must(vault.take_consent(&tenant("third"), &state("one"), at(1))).is_none());
+    must(vault.close_consent(&tenant("third"), &state("one"), ConsentStatus::Denied));
+    assert!(must(vault.take_consent(&tenant("other"), &state("one"), at(1))).is_some());
+    assert_eq!(must(vault.consent(&ours.tenant, &ours.state)), Some(ours));
+}
+
+fn closed(make: Make<'_>) {
+    let vault = make();
+    let one = consent("acme", "one");
+    let status = || must(vault.consent(&one.tenant, &one.state)).map(|consent| consent.status);
+    must(vault.insert_consent(&one, Some(&verifier())));
+    must(vault.close_consent(&one.tenant, &one.state, ConsentStatus::Failed));
+    assert_eq!(status(), Some(ConsentStatus::Pending), "it was not taken");
+    assert!(taken(&*vault, "one", at(1)).is_some());
+    must(vault.close_consent(&one.tenant, &one.state, ConsentStatus::Denied));
+    assert_eq!(status(), Some(ConsentStatus::Denied));
+    must(vault.close_consent(&one.tenant, &one.state, ConsentStatus::Failed));
+    assert_eq!(status(), Some(ConsentStatus::Denied), "it was closed already");
+    assert_eq!(taken(&*vault, "one", at(1)), None);
+}
+
+fn completed(make: Make<'_>) {
+    let vault = make();
+    let one = consent("acme", "one");
+    must(vault.insert_consent(&one, Some(&verifier())));
+    assert!(taken(&*vault, "one", at(1)).is_some());
+    let outcome = must(vault.store_grant(&Grant {
+        consent: &one.state,
+        connection: &connection("acme", 1, personal("alice")),
+        tokens: &tokens("1"),
+    }));
+    assert_eq!(outcome, StoreOutcome::Stored);
+    let read = must(vault.consent(&one.tenant, &one.state)).map(|consent| consent.status);
+    assert_eq!(read, Some(ConsentStatus::Completed(id(1))));
+}
+
+fn not_completed(make: Make<'_>) {
+    let vault = make();
+    let one = consent("acme", "one");
+    must(vault.insert_consent(&one, Some(&verifier())));
+    assert!(taken(&*vault, "one", at(1)).is_some());
+    let mut late = connection("acme", 1, personal("alice"));
+    late.generation = 2;
+    let outcome = must(vault.store_grant(&Grant {
+        consent: &one.state,
+        connection: &late,
+        tokens: &tokens("1"),
+    }));
+    assert_eq!(outcome, StoreOutcome::Conflict);
+    let read = must(vault.consent(&one.tenant, &one.state)).map(|consent| consent.status);
+    assert_eq!(read, Some(ConsentStatus::Taken));
+}
+
+fn purged(make: Make<'_>) {
+    let vault = make();
+    for (tenant, name) in [("acme", "a"), ("acme", "b"), ("other", "c")] {
+        must(vault.insert_consent(&consent(tenant, name), Some(&verifier())));
+    }
+    let mut fresh = consent("acme", "fresh");
+    fresh.expires_at = at(601);
+    must(vault.insert_consent(&fresh, None));
+    assert_eq!(must(vault.purge_consents(at(600), 10)), 0);
+    assert_eq!(must(vault.purge_consents(at(601), 2)), 2);
+    assert_eq!(must(vault.purge_consents(at(601), 2)), 1);
+    assert_eq!(must(vault.purge_consents(at(601), 2)), 0);
+    assert_eq!(must(vault.consent(&fresh.tenant, &fresh.state)), Some(fresh));
+}

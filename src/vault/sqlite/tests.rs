@@ -1,0 +1,336 @@
+use std::path::PathBuf;
+
+use rusqlite::Connection as Database;
+
+use super::*;
+use crate::model::{IssuedBy, Owner, ProviderId, Scopes, ServerId, UserId};
+use crate::secret::{AccessToken, RefreshToken, State};
+use crate::vault::envelope::MasterKey;
+use crate::vault::{Attempt, Holder, Tokens};
+
+fn key() -> MasterKey {
+    MasterKey::from_base64(&"A".repeat(43)).unwrap()
+}
+
+fn tenant() -> TenantId {
+    TenantId::new("acme").unwrap()
+}
+
+fn connection(number: u8) -> Connection {
+    Connection::new(
+        ConnectionId::from_bytes([number; 16]),
+        tenant(),
+        Owner::Personal(UserId::new("alice").unwrap()),
+        ProviderId::new("gmail").unwrap(),
+        IssuedBy {
+            server: ServerId::new("google").unwrap(),
+            token_endpoint: "https://issuer.test/token".into(),
+            client_id: "client".into(),
+        },
+        Timestamp::from_unix_millis(0),
+    )
+}
+
+fn tokens(name: &str) -> Tokens {
+    Tokens {
+        access_token: AccessToken::new(format!("access-{name}")),
+        refresh_token: Some(RefreshToken::new(format!("refresh-{name}"))),
+        id_token: None,
+    }
+}
+
+fn grant(vault: &SqliteVault, connection: &Connection, name: &str) {
+    let outcome = vault
+        .store_grant(&Grant {
+            consent: &StateHash::of(&State::new("none")),
+            connection,
+            tokens: &tokens(name),
+        })
+        .unwrap();
+    assert_eq!(outcome, StoreOutcome::Stored);
+}
+
+fn access(vault: &SqliteVault, number: u8) -> Result<String, VaultError> {
+    let token = vault.token(&tenant(), ConnectionId::from_bytes([number; 16]))?;
+    Ok(token.unwrap().access_token.unwrap().expose_secret().to_owned())
+}
+
+fn file() -> (tempfile::TempDir, PathBuf) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("vault.db");
+    (directory, path)
+}
+
+fn plan(db: &Database, sql: &str) -> Vec<String> {
+    let mut statement = db.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+    let count = statement.parameter_count();
+    for at in 1..=count {
+        statement.raw_bind_parameter(at, 1).unwrap();
+    }
+    let mut rows = statement.raw_query();
+    let mut plan = Vec::new();
+    while let Some(row) = rows.next().unwrap() {
+        plan.push(row.get::<_, String>(3).unwrap());
+    }
+    plan
+}
+
+/// No statement reads a table from end to end, and the hot path does not even sort.
+#[test]
+fn every_statement_searches_an_index() {
+    let vault = SqliteVault::in_memory(key()).unwrap();
+    let db = vault.store.writer();
+    let all = [
+        ("token by owner", tokens::BY_OWNER),
+        ("token by label", tokens::BY_LABEL),
+        ("token by id", tokens::BY_ID),
+        ("connection by id", connections::BY_ID),
+        ("claim", refresh::WITH_REST),
+        ("renew", refresh::RENEW),
+        ("lifecycle", rows::UPDATE_LIFECYCLE),
+        ("erase access", refresh::ERASE_ACCESS),
+        ("erase", refresh::ERASE),
+        ("secrets", erase::SECRETS),
+        ("clear default of one", erase::CLEAR_DEFAULT),
+        ("clear default", connections::CLEAR_DEFAULT),
+        ("set default", connections::SET_DEFAULT),
+        ("record use", connections::RECORD_USE),
+        ("replace", grants::REPLACE),
+        ("list", connections::LIST),
+        ("list current", connections::LIST_CURRENT),
+        ("list of provider", connections::LIST_OF_PROVIDER),
+        ("list current of provider", connections::LIST_CURRENT_OF_PROVIDER),
+        ("list of owner", connections::LIST_OF_OWNER),
+        ("list current of owner", connections::LIST_CURRENT_OF_OWNER),
+        ("list of both", connections::LIST_OF_BOTH),
+        ("list current of both", connections::LIST_CURRENT_OF_BOTH),
+        ("consent", consents::BY_STATE),
+        ("take consent", consents::TAKE),
+        ("close consent", consents::CLOSE),
+        ("complete consent", consents::COMPLETE),
+        ("purge consents", consents::PURGE),
+        ("tenant", keys::TENANT),
+        ("newest key", keys::NEWEST_KEY),
+        ("key", keys::KEY),
+        ("count seals", keys::COUNT_SEALS),
+    ];
+    for (name, sql) in all {
+        let plan = plan(&db, sql);
+        assert!(
+            plan.iter().any(|step| step.starts_with("SEARCH")),
+            "{name}: {plan:?}"
+        );
+        assert!(
+            !plan.iter().any(|step| step.starts_with("SCAN")),
+            "{name}: {plan:?}"
+        );
+        if name.starts_with("token") {
+            assert!(
+                !plan.iter().any(|step| step.contains("TEMP B-TREE")),
+                "{name}: {plan:?}"
+            );
+        }
+        if name.starts_with("list") {
+            assert!(!sql.contains("secrets"), "{name} touches a secret");
+        }
+    }
+    let by_owner = plan(&db, tokens::BY_OWNER).concat();
+    assert!(by_owner.contains("connections_by_owner"), "{by_owner}");
+    let by_label = plan(&db, tokens::BY_LABEL).concat();
+    assert!(by_label.contains("connections_by_label"), "{by_label}");
+    let page = plan(&db, connections::LIST_CURRENT).concat();
+    assert!(
+        page.contains("connections_by_id") && !page.contains("TEMP"),
+        "{page}"
+    );
+}
+
+#[test]
+fn a_data_key_is_replaced_before_it_has_sealed_too_much() {
+    let mut vault = SqliteVault::in_memory(key()).unwrap();
+    let id = vault.keyring.vault;
+    vault.keyring = Keyring::new(id, key().into()).with_max_seals(4);
+    for number in 1..=9 {
+        grant(&vault, &connection(number), &number.to_string());
+    }
+    for number in 1..=9 {
+        assert_eq!(access(&vault, number).unwrap(), format!("access-{number}"));
+    }
+    let db = vault.store.writer();
+    let mut statement = db
+        .prepare("SELECT version, seals FROM tenant_keys ORDER BY version")
+        .unwrap();
+    let keys: Vec<(u32, u32)> = statement
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
+    assert_eq!(keys, [(1, 4), (2, 4), (3, 4), (4, 4), (5, 2)]);
+}
+
+#[test]
+fn another_process_sees_a_new_data_key() {
+    let (_directory, path) = file();
+    let mut one = SqliteVault::open(&path, key()).unwrap();
+    let other = SqliteVault::open(&path, key()).unwrap();
+    one.keyring = Keyring::new(one.keyring.vault, key().into()).with_max_seals(2);
+    grant(&one, &connection(1), "1");
+    assert_eq!(access(&other, 1).unwrap(), "access-1");
+    grant(&one, &connection(2), "2");
+    assert_eq!(
+        access(&other, 2).unwrap(),
+        "access-2",
+        "sealed with a key it had not seen"
+    );
+    grant(&other, &connection(3), "3");
+    assert_eq!(access(&one, 3).unwrap(), "access-3");
+    let retired: u32 = other
+        .store
+        .writer()
+        .query_row("SELECT seals FROM tenant_keys WHERE version = 1", [], |row| {
+            row.get(0)
+        })
+        .unwrap();
+    assert_eq!(retired, 2, "nobody seals with a key that was replaced");
+}
+
+#[test]
+fn reading_writes_nothing() {
+    let vault = SqliteVault::in_memory(key()).unwrap();
+    grant(&vault, &connection(1), "1");
+    let changes = vault.store.writer().total_changes();
+    let scopes = Scopes::default();
+    let (user, provider) = (UserId::new("alice").unwrap(), ProviderId::new("gmail").unwrap());
+    for _ in 0..3 {
+        let found = vault.find_token(&TokenQuery {
+            tenant: &tenant(),
+            user: Some(&user),
+            provider: &provider,
+            label: None,
+            scopes: &scopes,
+        });
+        assert!(matches!(found, Ok(Found::One(_))));
+        access(&vault, 1).unwrap();
+        vault.connections(&ConnectionQuery::of(&tenant())).unwrap();
+    }
+    assert_eq!(vault.store.writer().total_changes(), changes);
+}
+
+#[test]
+fn readers_cannot_write() {
+    let (_directory, path) = file();
+    let vault = SqliteVault::open(&path, key()).unwrap();
+    let written = vault
+        .store
+        .read(|db| db.execute("DELETE FROM tenants", []).map_err(failure::failed));
+    assert!(matches!(written, Err(VaultError::ReadOnly)), "{written:?}");
+}
+
+#[test]
+fn more_threads_than_slots_all_read() {
+    let (_directory, path) = file();
+    let vault = SqliteVault::open(&path, key()).unwrap();
+    grant(&vault, &connection(1), "1");
+    std::thread::scope(|scope| {
+        for _ in 0..16 {
+            scope.spawn(|| {
+                for _ in 0..200 {
+                    assert_eq!(access(&vault, 1).unwrap(), "access-1");
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn a_moved_or_altered_record_is_an_error_and_stays_as_it_is() {
+    let vault = SqliteVault::in_memory(key()).unwrap();
+    for number in 1..=2 {
+        grant(&vault, &connection(number), &number.to_string());
+    }
+    vault
+        .store
+        .writer()
+        .execute_batch(
+            "UPDATE secrets SET access = (SELECT access FROM secrets WHERE connection = 2), rest = x'00'
+             WHERE connection = 1",
+        )
+        .unwrap();
+    let before = dump(&vault);
+    assert!(matches!(access(&vault, 1), Err(VaultError::Tampered)));
+    let claim = vault.claim_refresh(&ClaimRequest {
+        tenant: &tenant(),
+        connection: ConnectionId::from_bytes([1; 16]),
+        holder: Holder::from_bytes([1; 16]),
+        generation: 1,
+        attempt: Attempt::Due,
+        now: Timestamp::from_unix_millis(0),
+        lease: std::time::Duration::from_secs(30),
+    });
+    assert!(matches!(claim, Err(VaultError::Tampered)), "{claim:?}");
+    assert_eq!(dump(&vault), before, "no claim is held, nothing is overwritten");
+    assert_eq!(access(&vault, 2).unwrap(), "access-2");
+    // Revoking erases it all the same.
+    let revoked = vault
+        .revoke(
+            &tenant(),
+            ConnectionId::from_bytes([1; 16]),
+            Timestamp::from_unix_millis(0),
+        )
+        .unwrap()
+        .unwrap();
+    assert!(revoked.tokens.is_none());
+}
+
+fn dump(vault: &SqliteVault) -> Vec<(i64, i64, String)> {
+    let db = vault.store.writer();
+    let mut statement = db
+        .prepare("SELECT c.id, c.fence, hex(s.access) || hex(s.rest) FROM connections c JOIN secrets s ON s.connection = c.id")
+        .unwrap();
+    statement
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        .unwrap()
+        .map(Result::unwrap)
+        .collect()
+}
+
+#[test]
+fn a_swapped_data_key_is_tampering() {
+    let (_directory, path) = file();
+    let vault = SqliteVault::open(&path, key()).unwrap();
+    grant(&vault, &connection(1), "1");
+    let mut theirs = connection(1);
+    theirs.tenant = TenantId::new("other").unwrap();
+    grant(&vault, &theirs, "1");
+    vault
+        .store
+        .writer()
+        .execute_batch("UPDATE tenant_keys SET wrapped = (SELECT wrapped FROM tenant_keys WHERE tenant = 2)")
+        .unwrap();
+    drop(vault);
+    let vault = SqliteVault::open(&path, key()).unwrap();
+    assert!(matches!(access(&vault, 1), Err(VaultError::Tampered)));
+}
+
+#[test]
+fn a_foreign_writer_makes_it_busy_and_loses_nothing() {
+    let (_directory, path) = file();
+    let vault = SqliteVault::open(&path, key()).unwrap();
+    grant(&vault, &connection(1), "1");
+    vault
+        .store
+        .writer()
+        .busy_timeout(std::time::Duration::from_millis(20))
+        .unwrap();
+    let foreign = Database::open(&path).unwrap();
+    foreign.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let busy = vault.set_default(&tenant(), ConnectionId::from_bytes([1; 16]));
+    assert!(matches!(busy, Err(VaultError::Busy)), "{busy:?}");
+    assert_eq!(access(&vault, 1).unwrap(), "access-1", "reading goes on");
+    foreign.execute_batch("COMMIT").unwrap();
+    assert!(
+        vault
+            .set_default(&tenant(), ConnectionId::from_bytes([1; 16]))
+            .unwrap()
+    );
+}

@@ -1,0 +1,37 @@
+//! Every vault of this crate passes the contract that others must pass.
+
+use std::sync::Arc;
+
+use valetkey::testing::vault_contract::check;
+use valetkey::vault::MemoryVault;
+
+#[test]
+fn memory() {
+    check(&|| Arc::new(MemoryVault::new()));
+}
+
+#[cfg(feature = "sqlite")]
+mod sqlite {
+    use std::cell::Cell;
+    use std::sync::Arc;
+
+    use valetkey::testing::vault_contract::check;
+    use valetkey::vault::SqliteVault;
+    use valetkey::vault::envelope::MasterKey;
+
+    #[test]
+    fn in_memory() {
+        check(&|| Arc::new(SqliteVault::in_memory(MasterKey::generate().unwrap()).unwrap()));
+    }
+
+    #[test]
+    fn in_a_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let count = Cell::new(0);
+        check(&|| {
+            count.set(count.get() + 1);
+            let path = directory.path().join(format!("{}.db", count.get()));
+            Arc::new(SqliteVault::open(path, MasterKey::generate().unwrap()).unwrap())
+        });
+    }
+}
