@@ -436,16 +436,24 @@ fn promise_01_no_plaintext_in_any_file() {
     scan("closing");
 }
 
-/// The sealed records as they are stored now.
+/// The sealed records that connections have now.
 fn ciphertexts(path: &Path) -> Vec<Vec<u8>> {
     let db = rusqlite::Connection::open(path).unwrap();
     let mut statement = db
-        .prepare("SELECT access FROM secrets WHERE access NOTNULL UNION ALL SELECT rest FROM secrets WHERE rest NOTNULL")
+        .prepare(
+            "SELECT access FROM connections JOIN secrets USING (slot)
+             UNION ALL SELECT rest FROM connections JOIN secrets USING (slot)",
+        )
         .unwrap();
     statement
-        .query_map([], |row| row.get(0))
+        .query_map([], |row| row.get::<_, Vec<u8>>(0))
         .unwrap()
         .map(Result::unwrap)
+        .filter_map(|slot| {
+            let (len, rest) = slot.split_first_chunk::<4>()?;
+            let record = rest[..u32::from_be_bytes(*len) as usize].to_vec();
+            Some(record).filter(|record| !record.is_empty())
+        })
         .collect()
 }
 

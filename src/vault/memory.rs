@@ -18,7 +18,7 @@ use crate::vault::{
 
 /// A vault in plain memory, for unit tests: nothing is sealed, nothing survives.
 ///
-/// Tests of a host are better served by [`SqliteVault::in_memory`](crate::vault::SqliteVault::in_memory), which
+/// Tests of a host are better served by `SqliteVault::in_memory`, which
 /// seals and stores as the real one does.
 #[derive(Default)]
 pub struct MemoryVault {

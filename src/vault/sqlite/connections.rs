@@ -45,6 +45,7 @@ pub(super) const RECORD_USE: &str = "UPDATE connections SET used_at = ?3
 /// A connection and its row.
 pub(super) struct Stored {
     pub(super) row: i64,
+    pub(super) slot: Option<i64>,
     pub(super) connection: Connection,
     pub(super) lifecycle: Lifecycle,
 }
@@ -60,6 +61,7 @@ pub(super) fn find(
     match found.next().map_err(failed)? {
         Some(row) => Ok(Some(Stored {
             row: rows::get(row, 0)?,
+            slot: rows::get(row, rows::SLOT)?,
             connection: rows::connection(row, name)?,
             lifecycle: rows::lifecycle(row)?,
         })),
@@ -67,16 +69,27 @@ pub(super) fn find(
     }
 }
 
+/// The row of a connection, its slot and its lifecycle.
+pub(super) struct StoredLifecycle {
+    pub(super) row: i64,
+    pub(super) slot: Option<i64>,
+    pub(super) lifecycle: Lifecycle,
+}
+
 /// As [`find`], for what changes the lifecycle alone: nothing else is parsed inside its transaction.
 pub(super) fn find_lifecycle(
     db: &Database,
     tenant: i64,
     id: ConnectionId,
-) -> Result<Option<(i64, Lifecycle)>, VaultError> {
+) -> Result<Option<StoredLifecycle>, VaultError> {
     let mut statement = db.prepare_cached(BY_ID).map_err(failed)?;
     let mut found = statement.query(params![tenant, id.as_bytes()]).map_err(failed)?;
     match found.next().map_err(failed)? {
-        Some(row) => Ok(Some((rows::get(row, 0)?, rows::lifecycle(row)?))),
+        Some(row) => Ok(Some(StoredLifecycle {
+            row: rows::get(row, 0)?,
+            slot: rows::get(row, rows::SLOT)?,
+            lifecycle: rows::lifecycle(row)?,
+        })),
         None => Ok(None),
     }
 }

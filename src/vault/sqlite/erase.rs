@@ -7,18 +7,17 @@ use rusqlite::Connection as Database;
 use crate::model::{ConnectionId, TenantId};
 use crate::secret::AccessToken;
 use crate::vault::envelope::Kind;
-use crate::vault::lifecycle;
+use crate::vault::lifecycle::{self, Keep};
 use crate::vault::sqlite::SqliteVault;
 use crate::vault::sqlite::connections::{Stored, find};
 use crate::vault::sqlite::failure::failed;
 use crate::vault::sqlite::keys::Tenant;
 use crate::vault::sqlite::open::BUSY_TIMEOUT;
-use crate::vault::sqlite::refresh::ERASE;
 use crate::vault::sqlite::rows;
+use crate::vault::sqlite::slots;
 use crate::vault::sqlite::store::Step;
 use crate::vault::{Erasure, Revoked, Tokens, VaultError};
 
-pub(super) const SECRETS: &str = "SELECT access, rest FROM secrets WHERE connection = ?1";
 pub(super) const CLEAR_DEFAULT: &str = "UPDATE connections SET is_default = 0 WHERE id = ?1";
 
 /// How long a reader is waited for before the log is left for later.
@@ -31,13 +30,14 @@ struct Sealed {
     rest: Option<Vec<u8>>,
 }
 
-fn secrets(db: &Database, row: i64) -> Result<Sealed, VaultError> {
-    let mut statement = db.prepare_cached(SECRETS).map_err(failed)?;
-    let mut found = statement.query([row]).map_err(failed)?;
+fn secrets(db: &Database, slot: Option<i64>) -> Result<Sealed, VaultError> {
+    let mut statement = db.prepare_cached(slots::READ).map_err(failed)?;
+    let mut found = statement.query([slot]).map_err(failed)?;
     match found.next().map_err(failed)? {
+        // What is too broken to be cut out is erased like the rest.
         Some(row) => Ok(Sealed {
-            access: rows::get(row, 0)?,
-            rest: rows::get(row, 1)?,
+            access: slots::record(row, 0).unwrap_or_default(),
+            rest: slots::record(row, 1).unwrap_or_default(),
         }),
         None => Ok(Sealed::default()),
     }
@@ -59,13 +59,12 @@ impl SqliteVault {
             if !lifecycle::revoke(&mut stored.lifecycle) {
                 return Ok(Step::Abandon(None));
             }
-            let sealed = secrets(db, stored.row)?;
-            rows::update_lifecycle(db, stored.row, &stored.lifecycle)?;
-            for sql in [CLEAR_DEFAULT, ERASE] {
-                db.prepare_cached(sql)
-                    .and_then(|mut statement| statement.execute([stored.row]))
-                    .map_err(failed)?;
-            }
+            let sealed = secrets(db, stored.slot)?;
+            let slot = slots::wipe(db, stored.slot, Keep::Nothing)?;
+            rows::update_lifecycle(db, stored.row, &stored.lifecycle, slot)?;
+            db.prepare_cached(CLEAR_DEFAULT)
+                .and_then(|mut statement| statement.execute([stored.row]))
+                .map_err(failed)?;
             Ok(Step::Commit(Some((stored, sealed))))
         })?;
         let Some((mut stored, sealed)) = erased else {

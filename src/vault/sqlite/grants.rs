@@ -1,6 +1,6 @@
 //! Storing what a consent has brought.
 
-use rusqlite::{Connection as Database, params};
+use rusqlite::Connection as Database;
 
 use crate::model::Connection;
 use crate::vault::envelope::{Context, Kind};
@@ -9,6 +9,7 @@ use crate::vault::sqlite::connections::{clear_default, find};
 use crate::vault::sqlite::failure::{failed, is_unique_violation};
 use crate::vault::sqlite::keys::Tenant;
 use crate::vault::sqlite::rows::{self, bind};
+use crate::vault::sqlite::slots;
 use crate::vault::sqlite::store::Step;
 use crate::vault::sqlite::{SqliteVault, consents};
 use crate::vault::{Grant, StoreOutcome, Tokens, VaultError};
@@ -16,35 +17,30 @@ use crate::vault::{Grant, StoreOutcome, Tokens, VaultError};
 pub(super) const INSERT: &str = "INSERT INTO connections (uuid, tenant, owner, provider, label, is_default, account_id,
     account_email, account_label, requested, granted, parameters, server, token_endpoint, client_id, created_at,
     refreshed_at, used_at, expires_at, status, generation, refreshable, fence, holder, held_fence, held_since,
-    held_until, unknown_generation, failures, not_before, last_failure, failed_at, quarantined_until)
+    held_until, unknown_generation, failures, not_before, last_failure, failed_at, quarantined_until, slot)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22,
-    ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33)";
+    ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34)";
 pub(super) const REPLACE: &str = "UPDATE connections SET label = ?5, is_default = ?6, account_id = ?7,
     account_email = ?8, account_label = ?9, requested = ?10, granted = ?11, parameters = ?12, server = ?13,
     token_endpoint = ?14, client_id = ?15, created_at = ?16, refreshed_at = ?17, used_at = ?18, expires_at = ?19,
     status = ?20, generation = ?21, refreshable = ?22, fence = ?23, holder = ?24, held_fence = ?25,
     held_since = ?26, held_until = ?27, unknown_generation = ?28, failures = ?29, not_before = ?30,
-    last_failure = ?31, failed_at = ?32, quarantined_until = ?33
+    last_failure = ?31, failed_at = ?32, quarantined_until = ?33, slot = ?34
     WHERE uuid = ?1 AND tenant = ?2 AND owner = ?3 AND provider = ?4";
-pub(super) const STORE_SECRETS: &str = "INSERT INTO secrets (connection, access, rest) VALUES (?1, ?2, ?3)
-    ON CONFLICT (connection) DO UPDATE SET access = excluded.access, rest = excluded.rest";
-
-/// The two records of a connection's tokens.
+/// The two records of a connection's tokens, padded for their slot.
 pub(super) struct SealedTokens {
     access: Vec<u8>,
-    rest: Option<Vec<u8>>,
+    rest: Vec<u8>,
 }
 
 impl SealedTokens {
     pub(super) const fn seals(&self) -> u32 {
-        if self.rest.is_some() { 2 } else { 1 }
+        if self.rest.is_empty() { 1 } else { 2 }
     }
 
-    pub(super) fn store(&self, db: &Database, row: i64) -> Result<(), VaultError> {
-        db.prepare_cached(STORE_SECRETS)
-            .and_then(|mut statement| statement.execute(params![row, self.access, self.rest]))
-            .map_err(failed)?;
-        Ok(())
+    /// Stores them in place of those in `slot`; returns where they are now.
+    pub(super) fn store(&self, db: &Database, slot: Option<i64>) -> Result<i64, VaultError> {
+        slots::store(db, slot, &self.access, &self.rest)
     }
 }
 
@@ -74,11 +70,14 @@ impl SqliteVault {
                 ..context
             };
             let fields = [refresh_token.unwrap_or_default(), id_token.unwrap_or_default()];
-            Some(tenant.key().seal(&context, &fields)?)
+            tenant.key().seal(&context, &fields)?
         } else {
-            None
+            Vec::new()
         };
-        Ok(SealedTokens { access, rest })
+        Ok(SealedTokens {
+            access: slots::pad(&access)?,
+            rest: slots::pad(&rest)?,
+        })
     }
 
     /// What the records of a connection are bound to.
@@ -153,13 +152,13 @@ impl SqliteVault {
                     bind(&mut statement, at, value)?;
                 }
                 rows::bind_lifecycle(&mut statement, 20, &lifecycle)?;
+                let slot = sealed.store(db, stored.as_ref().and_then(|stored| stored.slot))?;
+                bind(&mut statement, 34, &slot)?;
                 match statement.raw_execute() {
                     Ok(_) => {}
                     Err(error) if is_unique_violation(&error) => return Ok(conflict),
                     Err(error) => return Err(failed(error)),
                 }
-                let row = stored.map_or_else(|| db.last_insert_rowid(), |stored| stored.row);
-                sealed.store(db, row)?;
                 consents::complete(db, tenant.row, grant.consent, new.id)?;
                 Ok(Step::Commit(Some(StoreOutcome::Stored)))
             },

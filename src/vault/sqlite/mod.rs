@@ -11,6 +11,7 @@ mod readers;
 mod refresh;
 mod rows;
 mod schema;
+mod slots;
 mod store;
 mod tokens;
 

@@ -1,6 +1,6 @@
 //! Claims on a refresh, and how they end.
 
-use rusqlite::{Connection as Database, Row, params};
+use rusqlite::{Row, params};
 
 use crate::model::{ConnectionId, NeedsConsent, TenantId};
 use crate::secret::{IdToken, RefreshToken};
@@ -11,6 +11,7 @@ use crate::vault::sqlite::connections::{Stored, find, find_lifecycle};
 use crate::vault::sqlite::failure::failed;
 use crate::vault::sqlite::keys::Tenant;
 use crate::vault::sqlite::rows::{self, CONNECTION_COLUMNS, connection_columns};
+use crate::vault::sqlite::slots;
 use crate::vault::sqlite::store::Step;
 use crate::vault::{
     Claim, ClaimOutcome, ClaimRequest, Claimed, CommitOutcome, RefreshFailure, Renewed, VaultError,
@@ -19,12 +20,10 @@ use crate::vault::{
 pub(super) const WITH_REST: &str = concat!(
     "SELECT ",
     connection_columns!(),
-    ", s.rest FROM connections c LEFT JOIN secrets s ON s.connection = c.id WHERE c.tenant = ?1 AND c.uuid = ?2"
+    ", s.rest FROM connections c LEFT JOIN secrets s ON s.slot = c.slot WHERE c.tenant = ?1 AND c.uuid = ?2"
 );
 pub(super) const RENEW: &str = "UPDATE connections SET refreshed_at = ?2, expires_at = ?3,
     granted = coalesce(?4, granted) WHERE id = ?1";
-pub(super) const ERASE_ACCESS: &str = "UPDATE secrets SET access = NULL WHERE connection = ?1";
-pub(super) const ERASE: &str = "DELETE FROM secrets WHERE connection = ?1";
 
 /// What is sealed beside the access token.
 pub(super) struct Rest {
@@ -35,22 +34,11 @@ pub(super) struct Rest {
 fn with_rest(row: &Row<'_>, name: &TenantId) -> Result<(Stored, Option<Vec<u8>>), VaultError> {
     let stored = Stored {
         row: rows::get(row, 0)?,
+        slot: rows::get(row, rows::SLOT)?,
         connection: rows::connection(row, name)?,
         lifecycle: rows::lifecycle(row)?,
     };
-    Ok((stored, rows::get(row, CONNECTION_COLUMNS)?))
-}
-
-fn erase(db: &Database, row: i64, keep: Keep) -> Result<(), VaultError> {
-    let sql = match keep {
-        Keep::All => return Ok(()),
-        Keep::RefreshToken => ERASE_ACCESS,
-        Keep::Nothing => ERASE,
-    };
-    db.prepare_cached(sql)
-        .and_then(|mut statement| statement.execute([row]))
-        .map_err(failed)?;
-    Ok(())
+    Ok((stored, slots::record(row, CONNECTION_COLUMNS)?))
 }
 
 impl SqliteVault {
@@ -106,7 +94,7 @@ impl SqliteVault {
                 Ok(granted) => granted,
                 Err(refused) => return Ok(Step::Abandon(Err(refused))),
             };
-            rows::update_lifecycle(db, stored.row, &stored.lifecycle)?;
+            rows::update_lifecycle(db, stored.row, &stored.lifecycle, stored.slot)?;
             Ok(Step::Commit(Ok((granted, stored))))
         })?;
         let ((claim, outcome_unknown), mut stored) = match decided {
@@ -141,24 +129,29 @@ impl SqliteVault {
             name,
             |tenant| self.seal_tokens(tenant, &connection, generation, renewed.tokens),
             |db, tenant, sealed| {
-                let Some((row, mut lifecycle)) = find_lifecycle(db, tenant.row, id)? else {
+                let Some(mut stored) = find_lifecycle(db, tenant.row, id)? else {
                     return Ok(Step::Abandon(Some(CommitOutcome::Gone)));
                 };
-                let outcome = lifecycle::commit(&mut lifecycle, claim, refreshable);
+                let outcome = lifecycle::commit(&mut stored.lifecycle, claim, refreshable);
                 if outcome != CommitOutcome::Stored {
                     return Ok(Step::Abandon(Some(outcome)));
                 }
                 if !tenant.count_seals(db, &self.keyring, sealed.seals())? {
                     return Ok(Step::Abandon(None));
                 }
-                rows::update_lifecycle(db, row, &lifecycle)?;
+                let slot = sealed.store(db, stored.slot)?;
+                rows::update_lifecycle(db, stored.row, &stored.lifecycle, Some(slot))?;
                 let expires_at = renewed.expires_at.map(|time| time.as_unix_millis());
                 db.prepare_cached(RENEW)
                     .and_then(|mut statement| {
-                        statement.execute(params![row, renewed.at.as_unix_millis(), expires_at, granted])
+                        statement.execute(params![
+                            stored.row,
+                            renewed.at.as_unix_millis(),
+                            expires_at,
+                            granted
+                        ])
                     })
                     .map_err(failed)?;
-                sealed.store(db, row)?;
                 Ok(Step::Commit(Some(outcome)))
             },
         )
@@ -198,15 +191,15 @@ impl SqliteVault {
             return Ok(CommitOutcome::Gone);
         };
         self.store.write(|db| {
-            let Some((row, mut lifecycle)) = find_lifecycle(db, tenant.row, id)? else {
+            let Some(mut stored) = find_lifecycle(db, tenant.row, id)? else {
                 return Ok(Step::Abandon(CommitOutcome::Gone));
             };
-            let (outcome, keep) = decide(&mut lifecycle);
+            let (outcome, keep) = decide(&mut stored.lifecycle);
             if outcome != CommitOutcome::Stored {
                 return Ok(Step::Abandon(outcome));
             }
-            rows::update_lifecycle(db, row, &lifecycle)?;
-            erase(db, row, keep)?;
+            let slot = slots::wipe(db, stored.slot, keep)?;
+            rows::update_lifecycle(db, stored.row, &stored.lifecycle, slot)?;
             Ok(Step::Commit(outcome))
         })
     }

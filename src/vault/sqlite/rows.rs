@@ -9,6 +9,7 @@ use crate::model::{
 };
 use crate::vault::lifecycle::{Held, Lifecycle};
 use crate::vault::sqlite::failure::failed;
+use crate::vault::sqlite::slots;
 use crate::vault::{Holder, VaultError};
 
 /// The columns of a connection, in the order in which [`connection`] and [`lifecycle`] read them.
@@ -18,13 +19,16 @@ macro_rules! connection_columns {
          c.account_label, c.requested, c.granted, c.parameters, c.server, c.token_endpoint, c.client_id, \
          c.created_at, c.refreshed_at, c.used_at, c.expires_at, c.generation, c.refreshable, c.fence, c.holder, \
          c.held_fence, c.held_since, c.held_until, c.unknown_generation, c.failures, c.not_before, \
-         c.last_failure, c.failed_at, c.quarantined_until"
+         c.last_failure, c.failed_at, c.quarantined_until, c.slot"
     };
 }
 pub(super) use connection_columns;
 
+/// Where the slot of a connection's tokens is among its columns.
+pub(super) const SLOT: usize = 33;
+
 /// Where the columns after [`connection_columns`] begin.
-pub(super) const CONNECTION_COLUMNS: usize = 33;
+pub(super) const CONNECTION_COLUMNS: usize = 34;
 
 pub(super) fn get<T: FromSql>(row: &Row<'_>, at: usize) -> Result<T, VaultError> {
     row.get(at).map_err(failed)
@@ -240,7 +244,7 @@ pub(super) fn sealed_token(row: &Row<'_>, wanted: Option<&Scopes>) -> Result<Sea
             quarantined_until: maybe_timestamp(row, 13)?,
         },
         missing,
-        access: get(row, 16)?,
+        access: slots::record(row, 16)?,
     })
 }
 
@@ -257,22 +261,24 @@ fn missing(wanted: &Scopes, granted: &str) -> Scopes {
         .collect()
 }
 
-/// Writes a lifecycle: one statement for every change of it.
+/// Writes a lifecycle and a slot: one statement for every change of it.
 pub(super) const UPDATE_LIFECYCLE: &str =
     "UPDATE connections SET status = ?2, generation = ?3, refreshable = ?4,
     fence = ?5, holder = ?6, held_fence = ?7, held_since = ?8, held_until = ?9, unknown_generation = ?10,
-    failures = ?11, not_before = ?12, last_failure = ?13, failed_at = ?14, quarantined_until = ?15
+    failures = ?11, not_before = ?12, last_failure = ?13, failed_at = ?14, quarantined_until = ?15, slot = ?16
     WHERE id = ?1";
 
-/// Stores a lifecycle in the connection with this row.
+/// Stores a lifecycle, and where its tokens lie, in the connection with this row.
 pub(super) fn update_lifecycle(
     db: &rusqlite::Connection,
     row: i64,
     lifecycle: &Lifecycle,
+    slot: Option<i64>,
 ) -> Result<(), VaultError> {
     let mut statement = db.prepare_cached(UPDATE_LIFECYCLE).map_err(failed)?;
     bind(&mut statement, 1, &row)?;
     bind_lifecycle(&mut statement, 2, lifecycle)?;
+    bind(&mut statement, 16, &slot)?;
     statement.raw_execute().map_err(failed)?;
     Ok(())
 }

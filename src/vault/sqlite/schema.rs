@@ -72,7 +72,8 @@ CREATE TABLE connections (
     not_before INTEGER,
     last_failure TEXT,
     failed_at INTEGER,
-    quarantined_until INTEGER
+    quarantined_until INTEGER,
+    slot INTEGER
 ) STRICT;
 
 CREATE UNIQUE INDEX connections_by_id ON connections (tenant, uuid);
@@ -85,10 +86,17 @@ CREATE UNIQUE INDEX connections_one_default ON connections (tenant, owner, provi
     WHERE is_default = 1 AND status <> 'revoked';
 
 CREATE TABLE secrets (
-    connection INTEGER PRIMARY KEY REFERENCES connections (id),
-    access BLOB,
-    rest BLOB
+    slot INTEGER PRIMARY KEY,
+    access BLOB NOT NULL,
+    rest BLOB NOT NULL
 ) STRICT;
+
+CREATE TABLE free_slots (
+    access INTEGER NOT NULL,
+    rest INTEGER NOT NULL,
+    slot INTEGER NOT NULL,
+    PRIMARY KEY (access, rest, slot)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE consents (
     row INTEGER PRIMARY KEY,

@@ -88,9 +88,13 @@ fn every_statement_searches_an_index() {
         ("claim", refresh::WITH_REST),
         ("renew", refresh::RENEW),
         ("lifecycle", rows::UPDATE_LIFECYCLE),
-        ("erase access", refresh::ERASE_ACCESS),
-        ("erase", refresh::ERASE),
-        ("secrets", erase::SECRETS),
+        ("wipe access", slots::WIPE_ACCESS),
+        ("wipe", slots::WIPE),
+        ("overwrite", slots::OVERWRITE),
+        ("secrets", slots::READ),
+        ("lengths", slots::LENGTHS),
+        ("find free", slots::FIND_FREE),
+        ("take free", slots::TAKE_FREE),
         ("clear default of one", erase::CLEAR_DEFAULT),
         ("clear default", connections::CLEAR_DEFAULT),
         ("set default", connections::SET_DEFAULT),
@@ -195,6 +199,43 @@ fn another_process_sees_a_new_data_key() {
 }
 
 #[test]
+fn slots_are_used_again_and_never_lost() {
+    let vault = SqliteVault::in_memory(key()).unwrap();
+    let count = |sql: &str| -> i64 { vault.store.writer().query_row(sql, [], |row| row.get(0)).unwrap() };
+    for number in 1..=20 {
+        grant(&vault, &connection(number), &"x".repeat(usize::from(number) * 50));
+    }
+    for number in 1..=20 {
+        let id = ConnectionId::from_bytes([number; 16]);
+        let revoked = vault.revoke(&tenant(), id, Timestamp::from_unix_millis(0));
+        assert!(revoked.unwrap().unwrap().tokens.is_some());
+    }
+    assert_eq!(count("SELECT count(*) FROM free_slots"), 20);
+    assert_eq!(
+        count("SELECT count(*) FROM secrets WHERE hex(access) || hex(rest) GLOB '*[1-9A-F]*'"),
+        0,
+        "what is free is zeros"
+    );
+    for number in 1..=20 {
+        let mut again = connection(number);
+        again.generation = 2;
+        grant(&vault, &again, &"y".repeat(usize::from(number) * 50));
+        // A token of another size moves to another slot, one of a like size stays.
+        again.generation = 3;
+        grant(&vault, &again, &"z".repeat(usize::from(number) * 50 + 1));
+        assert!(access(&vault, number).unwrap().starts_with("access-zz"));
+    }
+    let (slots, free) = (
+        count("SELECT count(*) FROM secrets"),
+        count("SELECT count(*) FROM free_slots"),
+    );
+    assert_eq!(slots - free, 20, "every slot is free or somebody's");
+    assert!(slots <= 24, "{slots} slots for 20 connections");
+    let shared = "SELECT count(*) FROM connections JOIN free_slots USING (slot)";
+    assert_eq!(count(shared), 0);
+}
+
+#[test]
 fn reading_writes_nothing() {
     let vault = SqliteVault::in_memory(key()).unwrap();
     grant(&vault, &connection(1), "1");
@@ -252,8 +293,8 @@ fn a_moved_or_altered_record_is_an_error_and_stays_as_it_is() {
         .store
         .writer()
         .execute_batch(
-            "UPDATE secrets SET access = (SELECT access FROM secrets WHERE connection = 2), rest = x'00'
-             WHERE connection = 1",
+            "UPDATE secrets SET access = (SELECT access FROM secrets WHERE slot = 2), rest = x'00'
+             WHERE slot = 1",
         )
         .unwrap();
     let before = dump(&vault);
@@ -285,7 +326,7 @@ fn a_moved_or_altered_record_is_an_error_and_stays_as_it_is() {
 fn dump(vault: &SqliteVault) -> Vec<(i64, i64, String)> {
     let db = vault.store.writer();
     let mut statement = db
-        .prepare("SELECT c.id, c.fence, hex(s.access) || hex(s.rest) FROM connections c JOIN secrets s ON s.connection = c.id")
+        .prepare("SELECT c.id, c.fence, hex(s.access) || hex(s.rest) FROM connections c JOIN secrets s ON s.slot = c.slot")
         .unwrap();
     statement
         .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))

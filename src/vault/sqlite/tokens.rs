@@ -14,20 +14,20 @@ use crate::vault::{Found, StoredToken, TokenQuery, VaultError};
 pub(super) const BY_OWNER: &str = concat!(
     "SELECT ",
     token_columns!(),
-    " FROM connections c LEFT JOIN secrets s ON s.connection = c.id
+    " FROM connections c LEFT JOIN secrets s ON s.slot = c.slot
       WHERE c.tenant = ?1 AND c.owner = ?2 AND c.provider = ?3 AND c.status <> 'revoked'
       ORDER BY c.is_default DESC LIMIT 2"
 );
 pub(super) const BY_LABEL: &str = concat!(
     "SELECT ",
     token_columns!(),
-    " FROM connections c LEFT JOIN secrets s ON s.connection = c.id
+    " FROM connections c LEFT JOIN secrets s ON s.slot = c.slot
       WHERE c.tenant = ?1 AND c.owner = ?2 AND c.provider = ?3 AND c.label = ?4 AND c.status <> 'revoked'"
 );
 pub(super) const BY_ID: &str = concat!(
     "SELECT ",
     token_columns!(),
-    ", c.owner, c.provider FROM connections c LEFT JOIN secrets s ON s.connection = c.id
+    ", c.owner, c.provider FROM connections c LEFT JOIN secrets s ON s.slot = c.slot
       WHERE c.tenant = ?1 AND c.uuid = ?2 AND c.status <> 'revoked'"
 );
 
