@@ -10,8 +10,9 @@ pub type Parameters = BTreeMap<String, String>;
 /// A provider connected for an owner: the record without its tokens.
 ///
 /// Fields are public data; a [`Vault`](crate::vault::Vault) builds one with [`Connection::new`] and sets what it read.
+// Vaults keep it in their own formats: a field that comes later needs `#[serde(default)]`, or old records are lost.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct Connection {
     /// Names the connection; a new consent keeps it.
@@ -97,7 +98,7 @@ impl Connection {
 
 /// Whether a connection can be resolved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Status {
@@ -111,7 +112,7 @@ pub enum Status {
 
 /// Why a connection needs a new consent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum NeedsConsent {
@@ -152,7 +153,7 @@ pub struct IssuedBy {
 
 /// How the attempts to refresh fare.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct RefreshState {
     /// Failures in a row since the last success.
@@ -171,7 +172,7 @@ pub struct RefreshState {
 
 /// A refresh that has begun and has not ended, or has been cut off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct InFlight {
     /// When it was claimed.
     pub since: Timestamp,

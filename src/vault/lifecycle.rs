@@ -18,6 +18,7 @@ use crate::vault::{Attempt, Claim, ClaimOutcome, ClaimRequest, CommitOutcome, Ho
 
 /// Where the tokens of a connection stand.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[allow(clippy::exhaustive_structs, reason = "a vault must be able to build one")]
 pub struct Lifecycle {
     /// Whether the connection can be resolved.
@@ -46,6 +47,7 @@ pub struct Lifecycle {
 
 /// A claim, as it is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[allow(clippy::exhaustive_structs, reason = "a vault must be able to build one")]
 pub struct Held {
     /// Who holds it.

@@ -12,6 +12,8 @@ use crate::secret::{AccessToken, Binding, IdToken, RefreshToken, State, Ticket};
 
 /// The SHA-256 of a `state`, a binding or a ticket. The values themselves are never stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(transparent))]
 pub struct StateHash([u8; 32]);
 
 impl StateHash {
@@ -60,6 +62,7 @@ impl StateHash {
 ///
 /// Plain data, all of it bound at the start: what comes back is compared with this, never trusted.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[allow(clippy::exhaustive_structs, reason = "a vault must be able to build one")]
 pub struct PendingConsent {
     /// Names the consent to people and logs.
@@ -106,6 +109,8 @@ pub struct PendingConsent {
 
 /// What a consent is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Purpose {
     /// To connect an account; if the account is connected already, that connection is renewed.
@@ -129,6 +134,8 @@ impl Purpose {
 
 /// Where a consent stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum ConsentStatus {
     /// Nobody has come back yet.
@@ -277,6 +284,8 @@ pub struct StoredToken {
 
 /// A process that may hold claims: 16 random bytes, new each time one starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(transparent))]
 pub struct Holder([u8; 16]);
 
 impl Holder {

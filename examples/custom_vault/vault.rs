@@ -1,0 +1,430 @@
+//! The trait, method by method: load, let `lifecycle` decide, store. Secrets are sealed before the batch
+//! that stores them and opened after the one that read them.
+
+use std::sync::Arc;
+
+use valetkey::model::{Account, Connection, ConnectionId, NeedsConsent, Scopes, Status, TenantId, Timestamp};
+use valetkey::secret::PkceVerifier;
+use valetkey::vault::envelope::MasterKeys;
+use valetkey::vault::lifecycle::{self, Keep, Lifecycle};
+use valetkey::vault::{
+    Claim, ClaimOutcome, ClaimRequest, Claimed, CommitOutcome, ConnectionQuery, ConsentStatus, Erasure,
+    Found, Grant, PendingConsent, RefreshFailure, Renewed, Revoked, StateHash, StoreOutcome, StoredToken,
+    TokenQuery, Tokens, Use, Vault, VaultError,
+};
+
+use crate::rows::{Entry, is_sibling};
+use crate::sealing::Sealer;
+use crate::shelf::{Shelf, Table};
+
+/// A vault on the host's own shelf.
+#[derive(Debug)]
+pub struct ShelfVault {
+    shelf: Arc<Shelf>,
+    sealer: Sealer,
+}
+
+impl ShelfVault {
+    pub fn open(shelf: Arc<Shelf>, keys: impl Into<MasterKeys>) -> Result<Self, VaultError> {
+        let sealer = Sealer::open(Arc::clone(&shelf), keys.into())?;
+        Ok(Self { shelf, sealer })
+    }
+
+    /// Stores what `decide` makes of a connection's lifecycle, and erases what it does not keep.
+    fn change(
+        &self,
+        tenant: &TenantId,
+        id: ConnectionId,
+        decide: impl FnOnce(&mut Lifecycle) -> (CommitOutcome, Keep),
+    ) -> Result<CommitOutcome, VaultError> {
+        self.shelf.batch(|batch| {
+            let Some(mut entry) = batch.entry(tenant, id)? else {
+                return Ok(CommitOutcome::Gone);
+            };
+            let (outcome, keep) = decide(&mut entry.lifecycle);
+            if outcome == CommitOutcome::Stored {
+                batch.take_tokens(tenant, id, keep);
+                batch.put_entry(entry)?;
+            }
+            Ok(outcome)
+        })
+    }
+
+    /// A token as a turn wants it. `sealed` was read together with the entry: its generation is the entry's.
+    fn stored_token(
+        &self,
+        connection: Connection,
+        sealed: Option<Vec<u8>>,
+        wanted: Option<&Scopes>,
+    ) -> Result<StoredToken, VaultError> {
+        let access_token = if connection.status == Status::Active {
+            // An active connection has a token: somebody took it away.
+            let record = sealed.ok_or(VaultError::Tampered)?;
+            Some(self.sealer.open_access(&connection, record)?)
+        } else {
+            None
+        };
+        Ok(StoredToken {
+            connection: connection.id,
+            generation: connection.generation,
+            status: connection.status,
+            access_token,
+            refreshed_at: connection.refreshed_at,
+            expires_at: connection.expires_at,
+            refreshable: connection.refreshable,
+            missing: wanted
+                .map(|wanted| wanted.difference(&connection.granted))
+                .unwrap_or_default(),
+            parameters: connection.parameters,
+            refresh: connection.refresh,
+        })
+    }
+}
+
+/// Whether two connections of one owner to one provider could not be told apart.
+fn collides(one: &Connection, other: &Connection) -> bool {
+    let same_label = one.label.is_some() && one.label == other.label;
+    let same_account = |(one, other): (&Account, &Account)| one.id == other.id;
+    same_label
+        || one
+            .account
+            .as_ref()
+            .zip(other.account.as_ref())
+            .is_some_and(same_account)
+}
+
+impl Vault for ShelfVault {
+    fn insert_consent(
+        &self,
+        consent: &PendingConsent,
+        verifier: Option<&PkceVerifier>,
+    ) -> Result<(), VaultError> {
+        let sealed = verifier
+            .map(|verifier| self.sealer.seal_verifier(consent, verifier))
+            .transpose()?;
+        self.shelf.batch(|batch| {
+            if let Some(sealed) = sealed {
+                let key = Table::Verifiers.key(&consent.tenant, consent.state.as_bytes());
+                batch.put(key, sealed);
+            }
+            batch.put_consent(consent)
+        })
+    }
+
+    fn consent(&self, tenant: &TenantId, state: &StateHash) -> Result<Option<PendingConsent>, VaultError> {
+        self.shelf.batch(|batch| batch.consent(tenant, state))
+    }
+
+    fn take_consent(
+        &self,
+        tenant: &TenantId,
+        state: &StateHash,
+        now: Timestamp,
+    ) -> Result<Option<Option<PkceVerifier>>, VaultError> {
+        let read = self.shelf.batch(|batch| {
+            let sealed = batch.get(&Table::Verifiers.key(tenant, state.as_bytes()));
+            Ok(batch
+                .pending_consent(tenant, state, now)?
+                .map(|consent| (consent, sealed)))
+        })?;
+        let Some((consent, sealed)) = read else {
+            return Ok(None);
+        };
+        // Opened first: a consent whose verifier does not open must not be used up.
+        let verifier = sealed
+            .map(|record| self.sealer.open_verifier(&consent, record))
+            .transpose()?;
+        self.shelf.batch(|batch| {
+            let Some(mut consent) = batch.pending_consent(tenant, state, now)? else {
+                return Ok(None);
+            };
+            consent.status = ConsentStatus::Taken;
+            batch.put_consent(&consent)?;
+            batch.take(Table::Verifiers.key(tenant, state.as_bytes()));
+            Ok(Some(verifier))
+        })
+    }
+
+    fn close_consent(
+        &self,
+        tenant: &TenantId,
+        state: &StateHash,
+        status: ConsentStatus,
+    ) -> Result<(), VaultError> {
+        self.shelf.batch(|batch| match batch.consent(tenant, state)? {
+            Some(consent) if consent.status == ConsentStatus::Taken => {
+                batch.put_consent(&PendingConsent { status, ..consent })
+            }
+            _ => Ok(()),
+        })
+    }
+
+    fn purge_consents(&self, before: Timestamp, limit: usize) -> Result<usize, VaultError> {
+        self.shelf.batch(|batch| {
+            let mut dead = batch.consents()?;
+            dead.retain(|consent| consent.expires_at < before);
+            dead.truncate(limit);
+            for consent in &dead {
+                for table in [Table::Consents, Table::Verifiers] {
+                    batch.take(table.key(&consent.tenant, consent.state.as_bytes()));
+                }
+            }
+            Ok(dead.len())
+        })
+    }
+
+    fn store_grant(&self, grant: &Grant<'_>) -> Result<StoreOutcome, VaultError> {
+        let new = grant.connection;
+        let refreshable = grant.tokens.refresh_token.is_some();
+        let sealed = self.sealer.seal_tokens(new, new.generation, grant.tokens)?;
+        self.shelf.batch(|batch| {
+            let stored = batch.entry(&new.tenant, new.id)?;
+            let stored = stored.as_ref();
+            let moved = stored.is_some_and(|stored| !is_sibling(&stored.connection, new));
+            let before = stored.map(|stored| &stored.lifecycle);
+            let decided = lifecycle::grant(before, new.generation, refreshable);
+            // Where the database has partial unique indexes, they are the better place for this.
+            let taken = batch.entries(&new.tenant)?.iter().any(|entry| {
+                let other = &entry.connection;
+                other.id != new.id
+                    && other.status != Status::Revoked
+                    && is_sibling(other, new)
+                    && collides(new, other)
+            });
+            let Some(lifecycle) = decided.filter(|_| !moved && !taken) else {
+                return Ok(StoreOutcome::Conflict);
+            };
+            if new.is_default {
+                batch.choose_default(new)?;
+            }
+            let connection = new.clone();
+            batch.put_entry(Entry {
+                connection,
+                lifecycle,
+            })?;
+            batch.put_tokens(&new.tenant, new.id, sealed);
+            if let Some(mut consent) = batch.consent(&new.tenant, grant.consent)? {
+                consent.status = ConsentStatus::Completed(new.id);
+                batch.put_consent(&consent)?;
+                batch.take(Table::Verifiers.key(&new.tenant, grant.consent.as_bytes()));
+            }
+            Ok(StoreOutcome::Stored)
+        })
+    }
+
+    fn connection(&self, tenant: &TenantId, id: ConnectionId) -> Result<Option<Connection>, VaultError> {
+        let entry = self.shelf.batch(|batch| batch.entry(tenant, id))?;
+        Ok(entry.map(|entry| entry.connection))
+    }
+
+    fn connections(&self, query: &ConnectionQuery<'_>) -> Result<Vec<Connection>, VaultError> {
+        let entries = self.shelf.batch(|batch| batch.entries(query.tenant))?;
+        Ok(entries
+            .into_iter()
+            .map(|entry| entry.connection)
+            .filter(|connection| {
+                query.owner.is_none_or(|owner| connection.owner == *owner)
+                    && query
+                        .provider
+                        .is_none_or(|provider| connection.provider == *provider)
+                    && (query.with_revoked || connection.status != Status::Revoked)
+                    && query.after.is_none_or(|after| connection.id > after)
+            })
+            .take(query.limit)
+            .collect())
+    }
+
+    fn set_default(&self, tenant: &TenantId, id: ConnectionId) -> Result<bool, VaultError> {
+        self.shelf.batch(|batch| match batch.entry(tenant, id)? {
+            Some(entry) if entry.connection.status != Status::Revoked => {
+                batch.choose_default(&entry.connection)?;
+                Ok(true)
+            }
+            _ => Ok(false),
+        })
+    }
+
+    fn record_use(&self, uses: &[Use]) -> Result<(), VaultError> {
+        self.shelf.batch(|batch| {
+            for used in uses {
+                if let Some(mut entry) = batch.entry(&used.tenant, used.connection)? {
+                    entry.connection.used_at = entry.connection.used_at.max(Some(used.at));
+                    batch.put_entry(entry)?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn find_token(&self, query: &TokenQuery<'_>) -> Result<Found, VaultError> {
+        let found = self.shelf.batch(|batch| {
+            let mut matching = batch.entries(query.tenant)?;
+            matching.retain(|Entry { connection, .. }| {
+                connection.owner.user() == query.user
+                    && connection.provider == *query.provider
+                    && connection.status != Status::Revoked
+                    && query
+                        .label
+                        .is_none_or(|label| connection.label.as_ref() == Some(label))
+            });
+            if matching.len() > 1 {
+                matching.retain(|entry| entry.connection.is_default);
+                if matching.is_empty() {
+                    return Ok(Err(Found::Several));
+                }
+            }
+            let Some(Entry { connection, .. }) = matching.pop() else {
+                return Ok(Err(Found::Nothing));
+            };
+            let sealed = batch.get(&Table::AccessTokens.key(query.tenant, connection.id.as_bytes()));
+            Ok(Ok((connection, sealed)))
+        })?;
+        match found {
+            Ok((connection, sealed)) => self
+                .stored_token(connection, sealed, Some(query.scopes))
+                .map(Found::One),
+            Err(none) => Ok(none),
+        }
+    }
+
+    fn token(&self, tenant: &TenantId, id: ConnectionId) -> Result<Option<StoredToken>, VaultError> {
+        let (entry, sealed) = self.shelf.batch(|batch| {
+            let sealed = batch.get(&Table::AccessTokens.key(tenant, id.as_bytes()));
+            Ok((batch.entry(tenant, id)?, sealed))
+        })?;
+        entry
+            .map(|entry| entry.connection)
+            .filter(|connection| connection.status != Status::Revoked)
+            .map(|connection| self.stored_token(connection, sealed, None))
+            .transpose()
+    }
+
+    fn claim_refresh(&self, request: &ClaimRequest<'_>) -> Result<ClaimOutcome, VaultError> {
+        let (tenant, id) = (request.tenant, request.connection);
+        let (seen, sealed) = self.shelf.batch(|batch| {
+            let sealed = batch.get(&Table::Rest.key(tenant, id.as_bytes()));
+            Ok((batch.entry(tenant, id)?, sealed))
+        })?;
+        let Some(mut seen) = seen else {
+            return Ok(ClaimOutcome::Gone);
+        };
+        if let Err(refused) = lifecycle::claim(&mut seen.lifecycle, request).granted() {
+            return Ok(refused);
+        }
+        // Opened first: a claim whose token does not open would keep everybody else waiting for nothing.
+        let record = sealed.ok_or(VaultError::Tampered)?;
+        let (refresh_token, id_token) = self.sealer.open_rest(&seen.connection, record)?;
+        let refresh_token = refresh_token.ok_or(VaultError::Tampered)?;
+        // And decided again: somebody may have been faster. The token is still the right one then, because a
+        // claim is granted for the generation that the request names and for no other.
+        self.shelf.batch(|batch| {
+            let Some(mut entry) = batch.entry(tenant, id)? else {
+                return Ok(ClaimOutcome::Gone);
+            };
+            let (claim, outcome_unknown) = match lifecycle::claim(&mut entry.lifecycle, request).granted() {
+                Ok(granted) => granted,
+                Err(refused) => return Ok(refused),
+            };
+            Ok(ClaimOutcome::Granted(Box::new(Claimed {
+                claim,
+                connection: batch.put_entry(entry)?,
+                refresh_token,
+                id_token,
+                outcome_unknown,
+            })))
+        })
+    }
+
+    fn commit_refresh(
+        &self,
+        tenant: &TenantId,
+        id: ConnectionId,
+        claim: &Claim,
+        renewed: &Renewed<'_>,
+    ) -> Result<CommitOutcome, VaultError> {
+        // For what the seal is bound to and no refresh changes: the owner and the provider.
+        let Some(connection) = self.connection(tenant, id)? else {
+            return Ok(CommitOutcome::Gone);
+        };
+        let generation = claim.generation.saturating_add(1);
+        let sealed = self.sealer.seal_tokens(&connection, generation, renewed.tokens)?;
+        let refreshable = renewed.tokens.refresh_token.is_some();
+        self.shelf.batch(|batch| {
+            let Some(mut entry) = batch.entry(tenant, id)? else {
+                return Ok(CommitOutcome::Gone);
+            };
+            let outcome = lifecycle::commit(&mut entry.lifecycle, claim, refreshable);
+            if outcome == CommitOutcome::Stored {
+                entry.connection.refreshed_at = renewed.at;
+                entry.connection.expires_at = renewed.expires_at;
+                if let Some(granted) = renewed.granted {
+                    entry.connection.granted = granted.clone();
+                }
+                batch.put_entry(entry)?;
+                batch.put_tokens(tenant, id, sealed);
+            }
+            Ok(outcome)
+        })
+    }
+
+    fn fail_refresh(
+        &self,
+        tenant: &TenantId,
+        id: ConnectionId,
+        claim: &Claim,
+        failure: &RefreshFailure,
+    ) -> Result<CommitOutcome, VaultError> {
+        self.change(tenant, id, |lifecycle| lifecycle::fail(lifecycle, claim, failure))
+    }
+
+    fn need_consent(
+        &self,
+        tenant: &TenantId,
+        id: ConnectionId,
+        generation: u64,
+        reason: NeedsConsent,
+    ) -> Result<CommitOutcome, VaultError> {
+        self.change(tenant, id, |lifecycle| {
+            let outcome = lifecycle::need_consent(lifecycle, generation, reason);
+            (outcome, Keep::Nothing)
+        })
+    }
+
+    fn revoke(
+        &self,
+        tenant: &TenantId,
+        id: ConnectionId,
+        _now: Timestamp,
+    ) -> Result<Option<Revoked>, VaultError> {
+        let erased = self.shelf.batch(|batch| {
+            let Some(mut entry) = batch.entry(tenant, id)? else {
+                return Ok(None);
+            };
+            if !lifecycle::revoke(&mut entry.lifecycle) {
+                return Ok(None);
+            }
+            entry.connection.is_default = false;
+            let sealed = batch.take_tokens(tenant, id, Keep::Nothing);
+            Ok(Some((batch.put_entry(entry)?, sealed)))
+        })?;
+        let Some((connection, sealed)) = erased else {
+            return Ok(None);
+        };
+        // They are erased: what does not open cannot be revoked at the provider, and that is all.
+        let tokens = sealed.0.zip(sealed.1).and_then(|(access, rest)| {
+            let access_token = self.sealer.open_access(&connection, access).ok()?;
+            let (refresh_token, id_token) = self.sealer.open_rest(&connection, rest).ok()?;
+            Some(Tokens {
+                access_token,
+                refresh_token,
+                id_token,
+            })
+        });
+        Ok(Some(Revoked { connection, tokens }))
+    }
+
+    fn clear_residue(&self) -> Result<Erasure, VaultError> {
+        // A map keeps no log of what was in it. A database that does says `Pending` until its log is cut.
+        Ok(Erasure::Cleared)
+    }
+}

@@ -1,0 +1,463 @@
+//! The state machine of a refresh, explored over every schedule of three holders, a server of every kind, crashes, lost
+//! answers, lapsed claims and a revocation.
+//!
+//! The decisions are the library's own ([`lifecycle`]); the store is a value, each step of a holder is one transition,
+//! and the explorer tries each order in which they can happen.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use valetkey::model::{FailureCode, NeedsConsent, Status, Timestamp};
+use valetkey::provider::RotationClass;
+use valetkey::vault::lifecycle::{self, Decision, Lifecycle};
+use valetkey::vault::{Attempt, Claim, ClaimRequest, CommitOutcome, Holder, RefreshFailure};
+use valetkey::{ConnectionId, TenantId};
+
+const LEASE: Duration = Duration::from_secs(30);
+const HOLDERS: usize = 3;
+
+/// All there is: what the vault stores, what the server knows, where each holder stands.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Universe {
+    stored: Stored,
+    server: Server,
+    holders: [At; HOLDERS],
+    now: i64,
+    crashes: u8,
+    lost_answers: u8,
+    lapses: u8,
+    revocations: u8,
+    /// Tokens that a late holder must give back to the server.
+    returned: Vec<u32>,
+}
+
+/// What the vault stores, flattened to what can be compared.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Stored {
+    status: u8,
+    generation: u64,
+    fence: u64,
+    held: Option<(u64, i64, i64)>,
+    unknown: Option<u64>,
+    /// The refresh token, by its number at the server.
+    token: Option<u32>,
+}
+
+/// A server's own truth.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Server {
+    current: u32,
+    issued: u32,
+    family_dead: bool,
+    /// Until when the token before is still taken, for servers with a grace window.
+    grace_until: i64,
+}
+
+/// Where a holder stands.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum At {
+    Idle,
+    /// It holds a claim and the refresh token, and has not dialled.
+    Claimed {
+        claim: (u64, u64),
+        token: u32,
+        unknown: bool,
+    },
+    /// The server has answered; nothing is stored yet.
+    Answered {
+        claim: (u64, u64),
+        token: u32,
+        unknown: bool,
+        answer: Option<u32>,
+    },
+    Crashed,
+    Done,
+}
+
+fn holder(index: usize) -> Holder {
+    Holder::from_bytes([u8::try_from(index).unwrap(); 16])
+}
+
+impl Stored {
+    fn lifecycle(&self) -> Lifecycle {
+        let mut lifecycle = Lifecycle::granted(self.generation, self.token.is_some(), self.fence);
+        lifecycle.status = match self.status {
+            0 => Status::Active,
+            1 => Status::NeedsConsent(NeedsConsent::Rejected),
+            2 => Status::NeedsConsent(NeedsConsent::LostInFlight),
+            _ => Status::Revoked,
+        };
+        lifecycle.held = self.held.map(|(fence, since, until)| lifecycle::Held {
+            holder: holder(0),
+            fence,
+            since: Timestamp::from_unix_millis(since),
+            until: Timestamp::from_unix_millis(until),
+        });
+        lifecycle.unknown_generation = self.unknown;
+        lifecycle
+    }
+
+    fn keep(&mut self, lifecycle: &Lifecycle) {
+        self.status = match lifecycle.status {
+            Status::Active => 0,
+            Status::NeedsConsent(NeedsConsent::LostInFlight) => 2,
+            Status::NeedsConsent(_) => 1,
+            _ => 3,
+        };
+        self.generation = lifecycle.generation;
+        self.fence = lifecycle.fence;
+        self.held = lifecycle.held.map(|held| {
+            (
+                held.fence,
+                held.since.as_unix_millis(),
+                held.until.as_unix_millis(),
+            )
+        });
+        self.unknown = lifecycle.unknown_generation;
+    }
+}
+
+impl Server {
+    /// What a refresh with this token gives: a new token's number, or a refusal.
+    fn refresh(&mut self, rotation: RotationClass, token: u32, now: i64) -> Option<u32> {
+        if self.family_dead {
+            return None;
+        }
+        let taken = match rotation {
+            RotationClass::Static => return (token == self.current).then_some(token),
+            RotationClass::OldStaysValid => token <= self.current,
+            RotationClass::Grace(_) => {
+                token == self.current || (token + 1 == self.current && now <= self.grace_until)
+            }
+            _ => token == self.current,
+        };
+        if !taken {
+            if rotation == RotationClass::SingleUseRevokesFamily {
+                self.family_dead = true;
+            }
+            return None;
+        }
+        if let RotationClass::Grace(window) = rotation
+            && token + 1 == self.current
+        {
+            // A replay within the window is answered with the token that the lost answer held.
+            let _ = window;
+            return Some(self.current);
+        }
+        self.issued += 1;
+        self.current = self.issued;
+        if let RotationClass::Grace(window) = rotation {
+            self.grace_until = now + i64::try_from(window.as_millis()).unwrap();
+        }
+        Some(self.current)
+    }
+}
+
+/// Every universe that one step leads to.
+fn steps(universe: &Universe, rotation: RotationClass) -> Vec<Universe> {
+    let mut next = Vec::new();
+    for index in 0..HOLDERS {
+        if let Some(stepped) = step(universe, index, rotation) {
+            next.push(stepped);
+        }
+        let busy = matches!(universe.holders[index], At::Claimed { .. } | At::Answered { .. });
+        if busy && universe.crashes > 0 {
+            let mut crashed = universe.clone();
+            crashed.crashes -= 1;
+            crashed.holders[index] = At::Crashed;
+            next.push(crashed);
+        }
+    }
+    for index in 0..HOLDERS {
+        if universe.lost_answers > 0
+            && let At::Answered { claim, .. } = universe.holders[index]
+        {
+            next.push(lose_answer(universe, index, claim));
+        }
+    }
+    if universe.lapses > 0 && universe.stored.held.is_some() {
+        let mut later = universe.clone();
+        later.lapses -= 1;
+        later.now += 31_000;
+        next.push(later);
+    }
+    if universe.revocations > 0 && universe.stored.status != 3 {
+        let mut revoked = universe.clone();
+        revoked.revocations -= 1;
+        let mut lifecycle = revoked.stored.lifecycle();
+        assert!(lifecycle::revoke(&mut lifecycle));
+        revoked.stored.keep(&lifecycle);
+        revoked.stored.token = None;
+        next.push(revoked);
+    }
+    next
+}
+
+/// The server has acted, and its answer never comes.
+fn lose_answer(universe: &Universe, index: usize, claim: (u64, u64)) -> Universe {
+    let mut next = universe.clone();
+    next.lost_answers -= 1;
+    next.holders[index] = At::Done;
+    let mut lifecycle = next.stored.lifecycle();
+    let at = Timestamp::from_unix_millis(next.now);
+    let failure = RefreshFailure::Transient {
+        code: FailureCode::TimedOut,
+        at,
+        not_before: at,
+    };
+    let claim = Claim {
+        generation: claim.0,
+        fence: claim.1,
+    };
+    if lifecycle::fail(&mut lifecycle, &claim, &failure).0 == CommitOutcome::Stored {
+        next.stored.keep(&lifecycle);
+    }
+    next
+}
+
+fn step(universe: &Universe, index: usize, rotation: RotationClass) -> Option<Universe> {
+    let mut next = universe.clone();
+    next.holders[index] = match universe.holders[index].clone() {
+        At::Idle => claim(&mut next, index)?,
+        At::Claimed {
+            claim,
+            token,
+            unknown,
+        } => {
+            let answer = next.server.refresh(rotation, token, universe.now);
+            At::Answered {
+                claim,
+                token,
+                unknown,
+                answer,
+            }
+        }
+        At::Answered {
+            claim,
+            unknown,
+            answer,
+            ..
+        } => {
+            end(
+                &mut next,
+                Claim {
+                    generation: claim.0,
+                    fence: claim.1,
+                },
+                unknown,
+                answer,
+                rotation,
+            );
+            At::Done
+        }
+        At::Crashed | At::Done => return None,
+    };
+    Some(next)
+}
+
+fn claim(next: &mut Universe, index: usize) -> Option<At> {
+    let tenant = TenantId::new("acme").unwrap();
+    let mut lifecycle = next.stored.lifecycle();
+    let request = ClaimRequest {
+        tenant: &tenant,
+        connection: ConnectionId::from_bytes([0; 16]),
+        holder: holder(index),
+        // Each holder found the first generation too old.
+        generation: 1,
+        attempt: Attempt::Forced,
+        now: Timestamp::from_unix_millis(next.now),
+        lease: LEASE,
+    };
+    match lifecycle::claim(&mut lifecycle, &request) {
+        Decision::Granted {
+            claim,
+            outcome_unknown,
+        } => {
+            next.stored.keep(&lifecycle);
+            let token = next.stored.token.expect("a granted claim has a token");
+            Some(At::Claimed {
+                claim: (claim.generation, claim.fence),
+                token,
+                unknown: outcome_unknown,
+            })
+        }
+        // It waits; whatever it waits for is another step.
+        Decision::Held(_) => None,
+        _ => Some(At::Done),
+    }
+}
+
+fn end(next: &mut Universe, claim: Claim, unknown: bool, answer: Option<u32>, rotation: RotationClass) {
+    let mut lifecycle = next.stored.lifecycle();
+    if let Some(token) = answer {
+        match lifecycle::commit(&mut lifecycle, &claim, true) {
+            CommitOutcome::Stored => {
+                next.stored.keep(&lifecycle);
+                next.stored.token = Some(token);
+            }
+            CommitOutcome::Gone => next.returned.push(token),
+            _ => {}
+        }
+        return;
+    }
+    let lost = unknown && !matches!(rotation, RotationClass::Static | RotationClass::OldStaysValid);
+    let reason = if lost {
+        NeedsConsent::LostInFlight
+    } else {
+        NeedsConsent::Rejected
+    };
+    let at = Timestamp::from_unix_millis(next.now);
+    let failure = RefreshFailure::Rejected {
+        reason,
+        at,
+        quarantined_until: None,
+    };
+    if lifecycle::fail(&mut lifecycle, &claim, &failure).0 == CommitOutcome::Stored {
+        next.stored.keep(&lifecycle);
+        next.stored.token = None;
+    }
+}
+
+/// What must hold wherever nothing more can happen, and what must hold always.
+fn check(before: &Universe, after: &Universe, rotation: RotationClass) {
+    assert!(
+        after.stored.generation >= before.stored.generation,
+        "a generation went back: {after:?}"
+    );
+    assert!(
+        before.stored.status != 3 || after.stored.status == 3,
+        "a revoked connection came back: {after:?}"
+    );
+    assert!(
+        after.stored.status != 3 || after.stored.token.is_none(),
+        "a revoked connection holds a token"
+    );
+    let dialling = after
+        .holders
+        .iter()
+        .filter(|at| matches!(at, At::Claimed { .. }))
+        .count();
+    assert!(
+        dialling <= 1 || after.lapses < before.lapses || has_lapsed(after),
+        "two dial at once: {after:?}"
+    );
+    let crashed = after.holders.iter().any(|at| matches!(at, At::Crashed));
+    // Without a crash or a claim that lapsed under its holder, nothing is ever lost.
+    if after.stored.status == 1 || after.stored.status == 2 {
+        let lost_answer = after.lost_answers == 0;
+        assert!(
+            crashed || lost_answer || has_lapsed(after),
+            "lost without a cause: {after:?}"
+        );
+        let forgiving = matches!(
+            rotation,
+            RotationClass::Static | RotationClass::OldStaysValid | RotationClass::Grace(_)
+        );
+        assert!(
+            !forgiving,
+            "lost before a server that takes the old token: {after:?}"
+        );
+        assert_eq!(after.stored.status, 2, "a loss under the wrong name: {after:?}");
+    }
+}
+
+fn has_lapsed(universe: &Universe) -> bool {
+    universe.now > 0
+}
+
+/// At the end of all steps: what is stored is what the server takes, or the connection says that it is lost.
+fn check_end(universe: &Universe, rotation: RotationClass) {
+    if universe.stored.status == 0 {
+        let token = universe.stored.token.expect("an active connection has a token");
+        // A claim that nobody ended, or an answer that never came: remembered, and declared at the next attempt.
+        let waiting = universe.stored.held.is_some() || universe.stored.unknown.is_some();
+        let good = universe
+            .server
+            .clone()
+            .refresh(rotation, token, universe.now)
+            .is_some();
+        assert!(good || waiting, "a silent divergence: {universe:?}");
+    }
+}
+
+fn explore(rotation: RotationClass) -> usize {
+    let start = Universe {
+        stored: Stored {
+            status: 0,
+            generation: 1,
+            fence: 0,
+            held: None,
+            unknown: None,
+            token: Some(1),
+        },
+        server: Server {
+            current: 1,
+            issued: 1,
+            family_dead: false,
+            grace_until: 0,
+        },
+        holders: [const { At::Idle }; HOLDERS],
+        now: 0,
+        crashes: 1,
+        lost_answers: 1,
+        lapses: 2,
+        revocations: 1,
+        returned: Vec::new(),
+    };
+    let mut seen = HashSet::new();
+    let mut open = vec![start];
+    while let Some(universe) = open.pop() {
+        let next = steps(&universe, rotation);
+        if next.is_empty() {
+            check_end(&universe, rotation);
+        }
+        for after in next {
+            check(&universe, &after, rotation);
+            if seen.insert(after.clone()) {
+                open.push(after);
+            }
+        }
+    }
+    seen.len()
+}
+
+#[test]
+fn every_schedule_holds_before_every_kind_of_server() {
+    for rotation in [
+        RotationClass::Static,
+        RotationClass::OldStaysValid,
+        RotationClass::Grace(Duration::from_secs(120)),
+        RotationClass::SingleUse,
+        RotationClass::SingleUseRevokesFamily,
+    ] {
+        let states = explore(rotation);
+        assert!(states > 1_000, "{rotation:?}: only {states} states were reached");
+    }
+}
+
+#[test]
+fn the_explorer_bites() {
+    // A store that commits whatever comes: the late holder's token overwrites the newer one.
+    let mut lifecycle = Lifecycle::granted(1, true, 2);
+    let late = Claim {
+        generation: 1,
+        fence: 1,
+    };
+    assert_eq!(
+        lifecycle::commit(&mut lifecycle, &late, true),
+        CommitOutcome::Stored
+    );
+    assert_eq!(
+        lifecycle::commit(&mut lifecycle, &late, true),
+        CommitOutcome::Superseded
+    );
+    let failure = RefreshFailure::Transient {
+        code: FailureCode::TimedOut,
+        at: Timestamp::from_unix_millis(0),
+        not_before: Timestamp::from_unix_millis(0),
+    };
+    assert_eq!(
+        lifecycle::fail(&mut lifecycle, &late, &failure).0,
+        CommitOutcome::Superseded
+    );
+}
