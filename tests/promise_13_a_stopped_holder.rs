@@ -1,18 +1,21 @@
 //! A process is stopped in the middle of a refresh, for longer than its claim holds.
+#![allow(clippy::print_stdout, reason = "how the child tells its parent where it is")]
 
 mod processes;
 
+use std::io::{BufRead as _, BufReader};
 use std::process::Child;
-use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use processes::{Part, Scene, alice, consent, renew, signal};
+use valetkey::http::{HttpClient as _, HttpError, HttpRequest, HttpResponse, UreqClient};
 use valetkey::manager::Settings;
 use valetkey::model::Status;
 use valetkey::provider::RotationClass;
 use valetkey::testing::sandbox::Personality;
 use valetkey::{ConnectionManager as _, Connections, Resolver};
 
+const ANSWERED: &str = "the server has answered";
 const STOPPED: &str = "promise_13_a_late_token_is_saved_but_never_over_a_newer_one";
 
 /// Claims lapse soon, so that the test need not wait half a minute.
@@ -22,71 +25,40 @@ fn short() -> Settings {
     settings
 }
 
-/// Holds the answers of the token endpoint back, after the server has made them.
-#[derive(Clone, Default)]
-struct Valve(Arc<(Mutex<State>, Condvar)>);
-
-#[derive(Default)]
-struct State {
-    holding: bool,
-    held: usize,
-}
-
-impl Valve {
-    fn hold(&self) {
-        self.0.0.lock().unwrap().holding = true;
+/// A client that has read the answer of the token endpoint and then waits for a word from the parent: where a process
+/// can be stopped with the only good token in hand.
+fn pausing(request: HttpRequest) -> Result<HttpResponse, HttpError> {
+    let is_refresh = request.url.path() == "/token";
+    let response = UreqClient::dangerous_loopback_http().send(request)?;
+    if is_refresh {
+        println!("{ANSWERED}");
+        let mut line = String::new();
+        std::io::stdin().read_line(&mut line).unwrap();
     }
-    fn open(&self) {
-        self.0.0.lock().unwrap().holding = false;
-        self.0.1.notify_all();
-    }
-    fn pass(&self) {
-        let mut state = self.0.0.lock().unwrap();
-        if state.holding {
-            state.held += 1;
-            self.0.1.notify_all();
-            while state.holding {
-                state = self.0.1.wait(state).unwrap();
-            }
-        }
-    }
-    fn wait_for_one(&self) {
-        let mut state = self.0.0.lock().unwrap();
-        while state.held == 0 {
-            state = self.0.1.wait(state).unwrap();
-        }
-        state.held = 0;
-    }
+    Ok(response)
 }
 
 struct Stopped {
     scene: Scene,
-    valve: Valve,
     connections: Connections,
     child: Child,
     connection: valetkey::ConnectionId,
 }
 
-/// A child whose refresh the server has answered, and which is stopped before it reads the answer.
+/// A child that has the server's answer to its refresh, and is stopped before it stores it.
 fn stopped(change: impl FnOnce(&mut Personality)) -> Stopped {
-    let valve = Valve::default();
-    let hand = valve.clone();
-    let scene = Scene::behind(change, move |path, answer| {
-        let answered = answer();
-        if path == "/token" {
-            hand.pass();
-        }
-        answered
-    });
+    let scene = Scene::new(change);
     let connections = scene.connections_with(short());
     let connection = consent(&scene, &connections).id;
-    valve.hold();
-    let child = scene.spawn(STOPPED, "");
-    valve.wait_for_one();
+    let mut child = scene.spawn_talking(STOPPED);
+    let output = BufReader::new(child.stdout.take().unwrap());
+    assert!(
+        output.lines().any(|line| line.unwrap().contains(ANSWERED)),
+        "the child never refreshed"
+    );
     signal(&child, "-STOP");
     Stopped {
         scene,
-        valve,
         connections,
         child,
         connection,
@@ -116,6 +88,7 @@ impl Stopped {
 
     fn go_on(&mut self) {
         signal(&self.child, "-CONT");
+        drop(self.child.stdin.take());
         let began = Instant::now();
         while self.child.try_wait().unwrap().is_none() {
             assert!(
@@ -131,13 +104,13 @@ impl Stopped {
 fn promise_13_a_late_token_is_saved_but_never_over_a_newer_one() {
     if let Some(part) = Part::of(STOPPED) {
         // Whatever comes of it: the parent looks at what is stored.
-        let _ = renew(&Resolver::new(part.connections_with(short())));
-        return;
+        let _ = renew(&Resolver::new(part.connections_with(short(), pausing)));
+        // Nothing of the harness is to be printed into a pipe that nobody reads.
+        std::process::exit(0);
     }
     // Nobody took over: the late token is the only good one, and is saved although its claim has lapsed.
     let mut alone = stopped(|it| it.rotation = RotationClass::SingleUseRevokesFamily);
     alone.wait_for_lapse();
-    alone.valve.open();
     alone.go_on();
     assert_eq!(alone.generation(), 2);
     let token = Resolver::new(alone.connections.clone())
@@ -148,7 +121,6 @@ fn promise_13_a_late_token_is_saved_but_never_over_a_newer_one() {
     // Somebody took over: the newer generation stays.
     let mut overtaken = stopped(|it| it.rotation = RotationClass::OldStaysValid);
     overtaken.wait_for_lapse();
-    overtaken.valve.open();
     let resolver = Resolver::new(overtaken.connections.clone());
     assert_eq!(renew(&resolver).unwrap(), 2);
     let newer = resolver.resolve(&alice(), "notes").unwrap();
@@ -163,7 +135,6 @@ fn promise_13_a_late_token_is_saved_but_never_over_a_newer_one() {
     // It was revoked meanwhile: the late token is not stored, and is revoked at the server.
     let mut revoked = stopped(|it| it.rotation = RotationClass::SingleUse);
     revoked.connections.revoke(&alice(), revoked.connection).unwrap();
-    revoked.valve.open();
     revoked.go_on();
     let record = revoked.connections.get(&alice(), revoked.connection).unwrap();
     assert_eq!(record.status, Status::Revoked);

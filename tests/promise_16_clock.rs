@@ -52,7 +52,8 @@ fn promise_16_a_step_of_the_clock_during_a_refresh_is_no_second_dial() {
             });
             gate.open();
             assert_eq!(refreshing.join().unwrap().unwrap(), 2);
-            assert_eq!(waiting.join().unwrap().unwrap(), 2);
+            // After the step back the old token is good again, and is served without waiting.
+            assert!(matches!(waiting.join().unwrap().unwrap(), 1 | 2));
         });
         assert_eq!(world.sandbox.count("/token"), 1, "backwards: {backwards}");
     }

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use support::loopback::Loopback;
-use valetkey::http::{HttpRequest, HttpResponse, UreqClient};
+use valetkey::http::{HttpClient, HttpRequest, HttpResponse, UreqClient};
 use valetkey::manager::Settings;
 use valetkey::protocol::AuthorizationResponse;
 use valetkey::testing::Sandbox;
@@ -91,21 +91,37 @@ impl Scene {
 
     /// The connections of this process.
     pub fn connections(&self) -> Connections {
+        self.connections_with(Settings::default())
+    }
+
+    pub fn connections_with(&self, settings: Settings) -> Connections {
+        let client = UreqClient::dangerous_loopback_http();
         connections(
             &self.file,
             &self.origin,
             &self.sandbox.personality(),
-            Settings::default(),
+            settings,
+            client,
         )
     }
 
-    pub fn connections_with(&self, settings: Settings) -> Connections {
-        connections(&self.file, &self.origin, &self.sandbox.personality(), settings)
+    /// The same, with a pipe to and from it.
+    pub fn spawn_talking(&self, test: &str) -> Child {
+        self.child(test, "")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap()
     }
 
     /// Another process: plays the part `part` of the test named `test`, with this argument.
     pub fn spawn(&self, test: &str, argument: &str) -> Child {
-        Command::new(env::current_exe().unwrap())
+        self.child(test, argument).stdout(Stdio::null()).spawn().unwrap()
+    }
+
+    fn child(&self, test: &str, argument: &str) -> Command {
+        let mut command = Command::new(env::current_exe().unwrap());
+        command
             .args([test, "--exact", "--nocapture", "--test-threads=1"])
             .env("VALETKEY_CHILD", test)
             .env("VALETKEY_CHILD_FILE", &self.file)
@@ -115,10 +131,8 @@ impl Scene {
                 format!("{:?}", self.sandbox.personality().rotation),
             )
             .env("VALETKEY_CHILD_ARGUMENT", argument)
-            .stdout(Stdio::null())
-            .stderr(Stdio::inherit())
-            .spawn()
-            .unwrap()
+            .stderr(Stdio::inherit());
+        command
     }
 }
 
@@ -142,20 +156,27 @@ impl Part {
     }
 
     pub fn connections(&self) -> Connections {
+        self.connections_with(Settings::default(), UreqClient::dangerous_loopback_http())
+    }
+
+    pub fn connections_with(&self, settings: Settings, client: impl HttpClient) -> Connections {
         connections(
             &self.file,
             &self.origin,
             &Personality::default(),
-            Settings::default(),
+            settings,
+            client,
         )
-    }
-
-    pub fn connections_with(&self, settings: Settings) -> Connections {
-        connections(&self.file, &self.origin, &Personality::default(), settings)
     }
 }
 
-fn connections(file: &Path, origin: &str, like: &Personality, settings: Settings) -> Connections {
+fn connections(
+    file: &Path,
+    origin: &str,
+    like: &Personality,
+    settings: Settings,
+    client: impl HttpClient,
+) -> Connections {
     // Only its descriptors: the server that answers is in the parent.
     let described = Sandbox::at(origin, SystemClock);
     described.adjust(|personality| *personality = like.clone());
@@ -163,7 +184,7 @@ fn connections(file: &Path, origin: &str, like: &Personality, settings: Settings
         .server(described.server())
         .provider(described.provider("notes"))
         .client("sandbox", described.registration(REDIRECT))
-        .http_client(UreqClient::dangerous_loopback_http())
+        .http_client(client)
         .dangerous_loopback_http()
         .settings(settings)
         .build()
