@@ -12,8 +12,7 @@ use crate::manager::usage::Usage;
 use crate::manager::{Connections, Inner, Settings};
 use crate::model::{EventSink, InvalidId, ServerId};
 use crate::provider::{AuthorizationServer, ClientRegistration, Provider, Registry, Transport};
-use crate::random;
-use crate::vault::{Holder, Vault};
+use crate::vault::Vault;
 
 /// Builds [`Connections`]: see [`Connections::builder`].
 pub struct ConnectionsBuilder {
@@ -119,8 +118,7 @@ impl ConnectionsBuilder {
             Some(client) => client,
             None => default_client(self.transport)?,
         };
-        let mut holder = [0; 16];
-        random::fill(&mut holder)?;
+        let holder = self.vault.holder()?;
         Ok(Connections::new(Inner {
             vault: self.vault,
             registry: self.registry,
@@ -129,7 +127,7 @@ impl ConnectionsBuilder {
             clock: self.clock,
             events: self.events,
             settings: self.settings,
-            holder: Holder::from_bytes(holder),
+            holder,
             flights: Flights::new(),
             usage: Usage::default(),
         }))

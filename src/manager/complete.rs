@@ -280,6 +280,7 @@ impl Issued {
         target.generation += 1;
         target.status = Status::Active;
         target.refresh = RefreshState::default();
+        target.consented_at = self.at;
         target.refreshed_at = self.at;
         target.issued_by = self.issued_by.clone();
         self.fill(consent, target)

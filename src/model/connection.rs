@@ -45,6 +45,8 @@ pub struct Connection {
     pub refreshable: bool,
     /// When it was first connected.
     pub created_at: Timestamp,
+    /// When the person last gave their consent; a refresh does not change it.
+    pub consented_at: Timestamp,
     /// When its tokens were last renewed, by refresh or by consent.
     pub refreshed_at: Timestamp,
     /// When a token of it was last handed out; written in batches, so it lags.
@@ -82,6 +84,7 @@ impl Connection {
             generation: 1,
             refreshable: false,
             created_at: now,
+            consented_at: now,
             refreshed_at: now,
             used_at: None,
             expires_at: None,

@@ -13,6 +13,7 @@ mod claims;
 mod connections;
 mod consents;
 mod tokens;
+mod upkeep;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +24,7 @@ use crate::model::{
 };
 use crate::secret::{AccessToken, IdToken, PkceVerifier, RefreshToken, State};
 use crate::vault::{
-    Attempt, Claim, ClaimOutcome, ClaimRequest, ConsentStatus, Found, Grant, Holder, PendingConsent, Purpose,
+    Attempt, Claim, ClaimOutcome, ClaimRequest, ConsentStatus, Found, Grant, PendingConsent, Purpose,
     StateHash, StoreOutcome, TokenQuery, Tokens, Vault,
 };
 
@@ -41,6 +42,7 @@ pub fn check(make: &dyn Fn() -> Arc<dyn Vault>) {
         .chain(connections::CHECKS)
         .chain(tokens::CHECKS)
         .chain(claims::CHECKS)
+        .chain(upkeep::CHECKS)
     {
         let guard = Name(name);
         check(make);
@@ -231,7 +233,7 @@ fn claim(vault: &dyn Vault, generation: u64, attempt: Attempt, now: i64) -> Clai
     must(vault.claim_refresh(&ClaimRequest {
         tenant: &tenant("acme"),
         connection: id(1),
-        holder: Holder::from_bytes([1; 16]),
+        holder: must(vault.holder()),
         generation,
         attempt,
         now: at(now),

@@ -5,6 +5,7 @@
 //!    ^                   |  \--fail(Rejected), g and fence unchanged--> NeedsConsent
 //!    |                   \--fail(Transient), g and fence unchanged--> Active(g), backing off
 //!    |  claim lapsed: claim (g, fence+1) with `outcome_unknown`
+//! NeedsConsent, refused token in quarantine --claim(Quarantined)--> in flight --commit--> Active(g+1)
 //! any --revoke--> Revoked        any --grant--> Active(g+1)
 //! ```
 //!
@@ -135,6 +136,20 @@ impl Lifecycle {
         }
     }
 
+    /// Whether it holds a refused refresh token that may be tried again on request.
+    #[must_use]
+    pub fn is_quarantined(&self, now: Timestamp) -> bool {
+        matches!(self.status, Status::NeedsConsent(_))
+            && self.quarantined_until.is_some_and(|until| until > now)
+    }
+
+    /// Until when it waits after a failure, if it still does.
+    #[must_use]
+    pub fn backs_off(&self, now: Timestamp) -> Option<Timestamp> {
+        self.not_before
+            .filter(|until| lasts(self.failed_at.unwrap_or(now), *until, Duration::ZERO, now))
+    }
+
     /// What a connection shows of it.
     #[must_use]
     pub fn refresh_state(&self) -> RefreshState {
@@ -158,6 +173,12 @@ impl Lifecycle {
 }
 
 impl Held {
+    /// Whether it has not lapsed. It may, all the same, be the claim of a holder that is dead.
+    #[must_use]
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        lasts(self.since, self.until, Duration::ZERO, now)
+    }
+
     const fn in_flight(self) -> InFlight {
         InFlight {
             since: self.since,
@@ -168,31 +189,30 @@ impl Held {
 
 /// Decides on a wish to refresh. Changes the lifecycle only if the claim is granted.
 ///
-/// A claim that is live belongs to somebody, even if to the same holder: two threads of one process are two
+/// `dead` is a holder that is known to live no more: its claim has lapsed, whatever its time. A claim that is live belongs to somebody, even if to the same holder: two threads of one process are two
 /// clients to the authorization server.
-pub fn claim(lifecycle: &mut Lifecycle, request: &ClaimRequest<'_>) -> Decision {
+pub fn claim(lifecycle: &mut Lifecycle, request: &ClaimRequest<'_>, dead: Option<Holder>) -> Decision {
     if lifecycle.generation != request.generation {
         return Decision::Moved;
     }
-    if lifecycle.status != Status::Active {
+    let quarantined = request.attempt == Attempt::Quarantined;
+    if quarantined && !lifecycle.is_quarantined(request.now) || !quarantined && !lifecycle.refreshable {
+        return match lifecycle.status {
+            Status::Active => Decision::NotRefreshable,
+            status => Decision::NotActive(status),
+        };
+    }
+    if !quarantined && lifecycle.status != Status::Active {
         return Decision::NotActive(lifecycle.status);
     }
-    if !lifecycle.refreshable {
-        return Decision::NotRefreshable;
-    }
     if let Some(held) = lifecycle.held
+        && Some(held.holder) != dead
         && lasts(held.since, held.until, request.lease, request.now)
     {
         return Decision::Held(held.in_flight());
     }
     if request.attempt == Attempt::Due
-        && let Some(not_before) = lifecycle.not_before
-        && lasts(
-            lifecycle.failed_at.unwrap_or(request.now),
-            not_before,
-            Duration::ZERO,
-            request.now,
-        )
+        && let Some(not_before) = lifecycle.backs_off(request.now)
     {
         return Decision::BackingOff(not_before);
     }
@@ -257,13 +277,17 @@ pub fn fail(lifecycle: &mut Lifecycle, claim: &Claim, failure: &RefreshFailure) 
     if lifecycle.status == Status::Revoked {
         return (CommitOutcome::Gone, Keep::All);
     }
-    let is_open = lifecycle.status == Status::Active
-        && lifecycle.generation == claim.generation
+    let is_open = lifecycle.generation == claim.generation
         && lifecycle.held.is_some_and(|held| held.fence == claim.fence);
-    if !is_open {
+    let quarantined = lifecycle.status != Status::Active;
+    if !is_open || quarantined && lifecycle.quarantined_until.is_none() {
         return (CommitOutcome::Superseded, Keep::All);
     }
     lifecycle.held = None;
+    if quarantined && matches!(failure, RefreshFailure::Rejected { .. }) {
+        // It was refused before: a second refusal neither shortens nor lengthens its quarantine.
+        return (CommitOutcome::Stored, Keep::All);
+    }
     lifecycle.failures = lifecycle.failures.saturating_add(1);
     let keep = match *failure {
         RefreshFailure::Transient { code, at, not_before } => {
@@ -310,6 +334,16 @@ pub fn need_consent(lifecycle: &mut Lifecycle, generation: u64, reason: NeedsCon
     lifecycle.held = None;
     lifecycle.not_before = None;
     CommitOutcome::Stored
+}
+
+/// Ends a quarantine. `true` if it was over: then the refused refresh token must be erased and the lifecycle be stored.
+pub fn end_quarantine(lifecycle: &mut Lifecycle, now: Timestamp) -> bool {
+    if lifecycle.quarantined_until.is_none_or(|until| until > now) {
+        return false;
+    }
+    lifecycle.quarantined_until = None;
+    lifecycle.held = None;
+    true
 }
 
 /// Revokes. `true` if it was not revoked before: then its tokens must be erased and the lifecycle be stored.

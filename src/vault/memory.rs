@@ -3,17 +3,19 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use crate::model::{
-    Connection, ConnectionId, NeedsConsent, Owner, ProviderId, Scopes, Status, TenantId, Timestamp,
+    Connection, ConnectionId, NeedsConsent, Owner, ProviderId, Scopes, ServerId, Status, TenantId, Timestamp,
 };
+use crate::random;
 use crate::secret::{AccessToken, IdToken, PkceVerifier, RefreshToken};
 use crate::vault::envelope::MAX_SECRET_LEN;
 use crate::vault::lifecycle::{self, Keep, Lifecycle};
 use crate::vault::{
-    Claim, ClaimOutcome, ClaimRequest, Claimed, CommitOutcome, ConnectionQuery, ConsentStatus, Erasure,
-    Found, Grant, PendingConsent, RefreshFailure, Renewed, Revoked, StateHash, StoreOutcome, StoredToken,
-    TokenQuery, Tokens, Use, Vault, VaultError,
+    Claim, ClaimOutcome, ClaimRequest, Claimed, CommitOutcome, ConnectionQuery, ConsentStatus, Due, Erasure,
+    Found, Grant, Holder, PendingConsent, RefreshFailure, Renewed, Revoked, StateHash, StoreOutcome,
+    StoredToken, TokenQuery, Tokens, Use, Vault, VaultError,
 };
 
 /// A vault in plain memory, for unit tests: nothing is sealed, nothing survives.
@@ -27,6 +29,7 @@ pub struct MemoryVault {
 
 #[derive(Default)]
 struct State {
+    holder: Option<Holder>,
     consents: HashMap<(TenantId, StateHash), (PendingConsent, Option<PkceVerifier>)>,
     entries: HashMap<(TenantId, ConnectionId), Entry>,
 }
@@ -66,6 +69,12 @@ impl State {
         self.entries.get_mut(&(tenant.clone(), id))
     }
 
+    fn refreshable(&self) -> impl Iterator<Item = &Entry> {
+        self.entries
+            .values()
+            .filter(|entry| entry.lifecycle.status == Status::Active && entry.lifecycle.refreshable)
+    }
+
     fn siblings<'a>(
         &'a mut self,
         tenant: &'a TenantId,
@@ -91,6 +100,16 @@ impl Entry {
         entry.keep_tokens(tokens);
         entry.show();
         entry
+    }
+
+    fn due(&self) -> Due {
+        Due {
+            tenant: self.connection.tenant.clone(),
+            connection: self.connection.id,
+            generation: self.connection.generation,
+            provider: self.connection.provider.clone(),
+            expires_at: self.connection.expires_at,
+        }
     }
 
     fn show(&mut self) {
@@ -360,12 +379,57 @@ impl Vault for MemoryVault {
             .transpose()
     }
 
+    fn holder(&self) -> Result<Holder, VaultError> {
+        let mut vault = self.state();
+        if let Some(holder) = vault.holder {
+            return Ok(holder);
+        }
+        let mut bytes = [0; 16];
+        random::fill(&mut bytes)?;
+        Ok(*vault.holder.insert(Holder::from_bytes(bytes)))
+    }
+
+    fn due(&self, now: Timestamp, horizon: Duration, limit: usize) -> Result<Vec<Due>, VaultError> {
+        let vault = self.state();
+        let mut due: Vec<_> = vault
+            .refreshable()
+            .filter(|entry| {
+                entry
+                    .connection
+                    .expires_at
+                    .is_some_and(|expiry| expiry < now + horizon)
+            })
+            .filter(|entry| entry.lifecycle.backs_off(now).is_none())
+            .filter(|entry| !entry.lifecycle.held.is_some_and(|held| held.is_live(now)))
+            .map(Entry::due)
+            .collect();
+        due.sort_by_key(|due| due.expires_at);
+        due.truncate(limit);
+        Ok(due)
+    }
+
+    fn idle(
+        &self,
+        refreshed_before: Timestamp,
+        server: &ServerId,
+        limit: usize,
+    ) -> Result<Vec<Due>, VaultError> {
+        let vault = self.state();
+        let mut idle: Vec<_> = vault
+            .refreshable()
+            .filter(|entry| entry.connection.issued_by.server == *server)
+            .filter(|entry| entry.connection.refreshed_at < refreshed_before)
+            .collect();
+        idle.sort_by_key(|entry| entry.connection.refreshed_at);
+        Ok(idle.into_iter().take(limit).map(Entry::due).collect())
+    }
+
     fn claim_refresh(&self, request: &ClaimRequest<'_>) -> Result<ClaimOutcome, VaultError> {
         let mut vault = self.state();
         let Some(entry) = vault.entry_mut(request.tenant, request.connection) else {
             return Ok(ClaimOutcome::Gone);
         };
-        let (claim, outcome_unknown) = match lifecycle::claim(&mut entry.lifecycle, request).granted() {
+        let (claim, outcome_unknown) = match lifecycle::claim(&mut entry.lifecycle, request, None).granted() {
             Ok(granted) => granted,
             Err(refused) => return Ok(refused),
         };
@@ -443,6 +507,19 @@ impl Vault for MemoryVault {
             entry.show();
         }
         Ok(outcome)
+    }
+
+    fn erase_quarantined(&self, now: Timestamp, limit: usize) -> Result<usize, VaultError> {
+        let mut vault = self.state();
+        let mut erased = 0;
+        for entry in vault.entries.values_mut() {
+            if erased < limit && lifecycle::end_quarantine(&mut entry.lifecycle, now) {
+                entry.erase(Keep::Nothing);
+                entry.show();
+                erased += 1;
+            }
+        }
+        Ok(erased)
     }
 
     fn revoke(

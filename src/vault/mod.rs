@@ -12,7 +12,7 @@ mod sqlite;
 pub use error::VaultError;
 pub use memory::MemoryVault;
 pub use record::{
-    Attempt, Claim, ClaimOutcome, ClaimRequest, Claimed, CommitOutcome, ConnectionQuery, ConsentStatus,
+    Attempt, Claim, ClaimOutcome, ClaimRequest, Claimed, CommitOutcome, ConnectionQuery, ConsentStatus, Due,
     Erasure, Found, Grant, Holder, PendingConsent, Purpose, RefreshFailure, Renewed, Revoked, StateHash,
     StoreOutcome, StoredToken, TokenQuery, Tokens, Use,
 };
@@ -20,8 +20,9 @@ pub use record::{
 pub use sqlite::SqliteVault;
 
 use std::fmt::Debug;
+use std::time::Duration;
 
-use crate::model::{Connection, ConnectionId, NeedsConsent, TenantId, Timestamp};
+use crate::model::{Connection, ConnectionId, NeedsConsent, ServerId, TenantId, Timestamp};
 use crate::secret::PkceVerifier;
 
 /// Keeps connections and their secrets.
@@ -151,6 +152,38 @@ pub trait Vault: Debug + Send + Sync + 'static {
     /// As [`find_token`](Self::find_token).
     fn token(&self, tenant: &TenantId, id: ConnectionId) -> Result<Option<StoredToken>, VaultError>;
 
+    /// Who claims through this handle: the same at every call, another for every handle that is opened.
+    ///
+    /// A vault that several processes share can tell whether the holder of a claim still lives, so that the claim of
+    /// a process that died is not waited for.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError`] if there are no random numbers, or the sign of life cannot be stored.
+    fn holder(&self) -> Result<Holder, VaultError>;
+
+    /// Active connections of all tenants that can be refreshed now and whose access token expires before `now` plus
+    /// `horizon`, the soonest first, at most `limit`. Not those whose refresh is claimed or backing off, nor those
+    /// whose expiry is unknown.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError`] if the store cannot be read.
+    fn due(&self, now: Timestamp, horizon: Duration, limit: usize) -> Result<Vec<Due>, VaultError>;
+
+    /// Active connections of all tenants that can be refreshed at one authorization server and whose tokens were last
+    /// renewed before `refreshed_before`, the oldest first, at most `limit`: servers end grants that lie idle.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError`] if the store cannot be read.
+    fn idle(
+        &self,
+        refreshed_before: Timestamp,
+        server: &ServerId,
+        limit: usize,
+    ) -> Result<Vec<Due>, VaultError>;
+
     /// Claims the refresh of a connection, durably, and gives out its refresh token: see [`lifecycle::claim`].
     ///
     /// # Errors
@@ -197,6 +230,13 @@ pub trait Vault: Debug + Send + Sync + 'static {
         generation: u64,
         reason: NeedsConsent,
     ) -> Result<CommitOutcome, VaultError>;
+
+    /// Erases refused refresh tokens (of all tenants) whose quarantine has ended, at most `limit`. Returns how many.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError`] if nothing was erased.
+    fn erase_quarantined(&self, now: Timestamp, limit: usize) -> Result<usize, VaultError>;
 
     /// Revokes a connection here: erases its sealed tokens and keeps the rest of the record as history. Returns the
     /// tokens, so that they can be revoked at the provider. A connection that is revoked already yields none.

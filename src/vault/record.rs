@@ -282,7 +282,8 @@ pub struct StoredToken {
     pub refresh: RefreshState,
 }
 
-/// A process that may hold claims: 16 random bytes, new each time one starts.
+/// Who may hold claims: 16 random bytes, new each time a vault is opened. A vault says which by
+/// [`Vault::holder`](crate::vault::Vault::holder); a claim under another name may be taken for a dead one's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(transparent))]
@@ -330,6 +331,24 @@ pub enum Attempt {
     Due,
     /// Somebody asked for it by name. Does not wait for the back-off.
     Forced,
+    /// Somebody asked to try a refused refresh token again, while it is in quarantine. Does not wait for the back-off.
+    Quarantined,
+}
+
+/// A connection whose tokens should be renewed before somebody waits for them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(clippy::exhaustive_structs, reason = "a vault must be able to build one")]
+pub struct Due {
+    /// The workspace.
+    pub tenant: TenantId,
+    /// The connection.
+    pub connection: ConnectionId,
+    /// The generation to be renewed.
+    pub generation: u64,
+    /// The service.
+    pub provider: ProviderId,
+    /// When the access token expires, if known.
+    pub expires_at: Option<Timestamp>,
 }
 
 /// A granted claim: what later calls prove it by.

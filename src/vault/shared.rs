@@ -1,13 +1,14 @@
 //! An `Arc` of a vault is a vault: the host keeps one handle, the connections another.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::model::{Connection, ConnectionId, NeedsConsent, TenantId, Timestamp};
+use crate::model::{Connection, ConnectionId, NeedsConsent, ServerId, TenantId, Timestamp};
 use crate::secret::PkceVerifier;
 use crate::vault::{
-    Claim, ClaimOutcome, ClaimRequest, CommitOutcome, ConnectionQuery, ConsentStatus, Erasure, Found, Grant,
-    PendingConsent, RefreshFailure, Renewed, Revoked, StateHash, StoreOutcome, StoredToken, TokenQuery, Use,
-    Vault, VaultError,
+    Claim, ClaimOutcome, ClaimRequest, CommitOutcome, ConnectionQuery, ConsentStatus, Due, Erasure, Found,
+    Grant, Holder, PendingConsent, RefreshFailure, Renewed, Revoked, StateHash, StoreOutcome, StoredToken,
+    TokenQuery, Use, Vault, VaultError,
 };
 
 impl<V: Vault + ?Sized> Vault for Arc<V> {
@@ -61,6 +62,20 @@ impl<V: Vault + ?Sized> Vault for Arc<V> {
     fn token(&self, tenant: &TenantId, id: ConnectionId) -> Result<Option<StoredToken>, VaultError> {
         (**self).token(tenant, id)
     }
+    fn holder(&self) -> Result<Holder, VaultError> {
+        (**self).holder()
+    }
+    fn due(&self, now: Timestamp, horizon: Duration, limit: usize) -> Result<Vec<Due>, VaultError> {
+        (**self).due(now, horizon, limit)
+    }
+    fn idle(
+        &self,
+        refreshed_before: Timestamp,
+        server: &ServerId,
+        limit: usize,
+    ) -> Result<Vec<Due>, VaultError> {
+        (**self).idle(refreshed_before, server, limit)
+    }
     fn claim_refresh(&self, request: &ClaimRequest<'_>) -> Result<ClaimOutcome, VaultError> {
         (**self).claim_refresh(request)
     }
@@ -90,6 +105,9 @@ impl<V: Vault + ?Sized> Vault for Arc<V> {
         reason: NeedsConsent,
     ) -> Result<CommitOutcome, VaultError> {
         (**self).need_consent(tenant, id, generation, reason)
+    }
+    fn erase_quarantined(&self, now: Timestamp, limit: usize) -> Result<usize, VaultError> {
+        (**self).erase_quarantined(now, limit)
     }
     fn revoke(
         &self,

@@ -4,8 +4,8 @@ use std::sync::Barrier;
 use std::thread;
 
 use super::{
-    Attempt, Check, ClaimOutcome, ClaimRequest, Holder, LEASE, Make, StoreOutcome, access, at, claim,
-    connection, grant, granted, id, must, personal, scopes, some, stored, tenant, tokens, with_one,
+    Attempt, Check, ClaimOutcome, ClaimRequest, LEASE, Make, StoreOutcome, access, at, claim, connection,
+    grant, granted, id, must, personal, scopes, some, stored, tenant, tokens, with_one,
 };
 use crate::model::{Connection, FailureCode, InFlight, NeedsConsent, RefreshState, Scopes, Status};
 use crate::vault::{Claim, CommitOutcome, RefreshFailure, Renewed, Tokens, Vault};
@@ -138,12 +138,12 @@ fn one_of_many(make: Make<'_>) {
     let (acme, vault, barrier) = (&tenant("acme"), &vault, &barrier);
     let winners = thread::scope(|scope| {
         let all: Vec<_> = (0..threads)
-            .map(|holder| {
+            .map(|_| {
                 scope.spawn(move || {
                     let request = ClaimRequest {
                         tenant: acme,
                         connection: id(1),
-                        holder: Holder::from_bytes([holder; 16]),
+                        holder: must(vault.holder()),
                         generation: 1,
                         attempt: Attempt::Due,
                         now: at(0),

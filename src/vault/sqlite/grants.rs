@@ -17,15 +17,15 @@ use crate::vault::{Grant, StoreOutcome, Tokens, VaultError};
 pub(super) const INSERT: &str = "INSERT INTO connections (uuid, tenant, owner, provider, label, is_default, account_id,
     account_email, account_label, requested, granted, parameters, server, token_endpoint, client_id, created_at,
     refreshed_at, used_at, expires_at, status, generation, refreshable, fence, holder, held_fence, held_since,
-    held_until, unknown_generation, failures, not_before, last_failure, failed_at, quarantined_until, slot)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22,
-    ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34)";
+    held_until, unknown_generation, failures, not_before, last_failure, failed_at, quarantined_until, slot,
+    consented_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22,
+    ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35)";
 pub(super) const REPLACE: &str = "UPDATE connections SET label = ?5, is_default = ?6, account_id = ?7,
     account_email = ?8, account_label = ?9, requested = ?10, granted = ?11, parameters = ?12, server = ?13,
     token_endpoint = ?14, client_id = ?15, created_at = ?16, refreshed_at = ?17, used_at = ?18, expires_at = ?19,
     status = ?20, generation = ?21, refreshable = ?22, fence = ?23, holder = ?24, held_fence = ?25,
     held_since = ?26, held_until = ?27, unknown_generation = ?28, failures = ?29, not_before = ?30,
-    last_failure = ?31, failed_at = ?32, quarantined_until = ?33, slot = ?34
+    last_failure = ?31, failed_at = ?32, quarantined_until = ?33, slot = ?34, consented_at = ?35
     WHERE uuid = ?1 AND tenant = ?2 AND owner = ?3 AND provider = ?4";
 /// The two records of a connection's tokens, padded for their slot.
 pub(super) struct SealedTokens {
@@ -154,6 +154,7 @@ impl SqliteVault {
                 rows::bind_lifecycle(&mut statement, 20, &lifecycle)?;
                 let slot = sealed.store(db, stored.as_ref().and_then(|stored| stored.slot))?;
                 bind(&mut statement, 34, &slot)?;
+                bind(&mut statement, 35, &new.consented_at.as_unix_millis())?;
                 match statement.raw_execute() {
                     Ok(_) => {}
                     Err(error) if is_unique_violation(&error) => return Ok(conflict),

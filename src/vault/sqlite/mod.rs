@@ -2,9 +2,11 @@
 
 mod connections;
 mod consents;
+mod due;
 mod erase;
 mod failure;
 mod grants;
+mod holders;
 mod keys;
 mod open;
 mod readers;
@@ -18,19 +20,21 @@ mod tokens;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rusqlite::Transaction;
 
-use crate::model::{Connection, ConnectionId, NeedsConsent, TenantId, Timestamp};
+use crate::model::{Connection, ConnectionId, NeedsConsent, ServerId, TenantId, Timestamp};
 use crate::secret::PkceVerifier;
 use crate::vault::envelope::MasterKeys;
+use crate::vault::sqlite::holders::Holders;
 use crate::vault::sqlite::keys::{Keyring, Tenant};
 use crate::vault::sqlite::readers::Readers;
 use crate::vault::sqlite::store::{Step, Store};
 use crate::vault::{
-    Claim, ClaimOutcome, ClaimRequest, CommitOutcome, ConnectionQuery, ConsentStatus, Erasure, Found, Grant,
-    PendingConsent, RefreshFailure, Renewed, Revoked, StateHash, StoreOutcome, StoredToken, TokenQuery, Use,
-    Vault, VaultError,
+    Claim, ClaimOutcome, ClaimRequest, CommitOutcome, ConnectionQuery, ConsentStatus, Due, Erasure, Found,
+    Grant, Holder, PendingConsent, RefreshFailure, Renewed, Revoked, StateHash, StoreOutcome, StoredToken,
+    TokenQuery, Use, Vault, VaultError,
 };
 
 /// A vault in one SQLite file, sealed by [`envelope`](crate::vault::envelope), shared by any number of threads
@@ -47,6 +51,7 @@ use crate::vault::{
 pub struct SqliteVault {
     store: Store,
     keyring: Keyring,
+    holders: Holders,
 }
 
 impl SqliteVault {
@@ -63,8 +68,9 @@ impl SqliteVault {
         let keys = keys.into();
         let (writer, vault, path) = open::open(path.as_ref(), &keys)?;
         Ok(Self {
-            store: Store::new(writer, Some(Readers::new(path))),
+            store: Store::new(writer, Some(Readers::new(path.clone()))),
             keyring: Keyring::new(vault, keys),
+            holders: Holders::new(Some(path)),
         })
     }
 
@@ -79,6 +85,7 @@ impl SqliteVault {
         Ok(Self {
             store: Store::new(writer, None),
             keyring: Keyring::new(vault, keys),
+            holders: Holders::new(None),
         })
     }
 
@@ -181,6 +188,23 @@ impl Vault for SqliteVault {
         self.read_token_of(tenant, id)
     }
 
+    fn holder(&self) -> Result<Holder, VaultError> {
+        self.holders.own()
+    }
+
+    fn due(&self, now: Timestamp, horizon: Duration, limit: usize) -> Result<Vec<Due>, VaultError> {
+        self.read_due(now, horizon, limit)
+    }
+
+    fn idle(
+        &self,
+        refreshed_before: Timestamp,
+        server: &ServerId,
+        limit: usize,
+    ) -> Result<Vec<Due>, VaultError> {
+        self.read_idle(refreshed_before, server, limit)
+    }
+
     fn claim_refresh(&self, request: &ClaimRequest<'_>) -> Result<ClaimOutcome, VaultError> {
         self.write_claim(request)
     }
@@ -213,6 +237,10 @@ impl Vault for SqliteVault {
         reason: NeedsConsent,
     ) -> Result<CommitOutcome, VaultError> {
         self.write_need(tenant, id, generation, reason)
+    }
+
+    fn erase_quarantined(&self, now: Timestamp, limit: usize) -> Result<usize, VaultError> {
+        self.erase_over_quarantines(now, limit)
     }
 
     fn revoke(

@@ -150,7 +150,7 @@ fn make_or_check(path: &Path) -> Result<(), VaultError> {
     check_header(path, metadata.len())
 }
 
-fn private() -> OpenOptions {
+pub(super) fn private() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.write(true);
     #[cfg(unix)]
@@ -158,7 +158,7 @@ fn private() -> OpenOptions {
     options
 }
 
-fn unwritable(error: std::io::Error) -> VaultError {
+pub(super) fn unwritable(error: std::io::Error) -> VaultError {
     match error.kind() {
         ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => VaultError::ReadOnly,
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => VaultError::DiskFull,
@@ -243,7 +243,7 @@ fn number(header: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_be_bytes(*bytes))
 }
 
-fn beside(path: &Path, suffix: &str) -> PathBuf {
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     PathBuf::from(name)

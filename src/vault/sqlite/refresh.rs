@@ -79,7 +79,9 @@ impl SqliteVault {
         let Some((mut seen, rest)) = read else {
             return Ok(ClaimOutcome::Gone);
         };
-        if let Err(refused) = lifecycle::claim(&mut seen.lifecycle, request).granted() {
+        // Looked for before the transaction: whoever is dead by then stays dead.
+        let dead = self.dead_holder(seen.lifecycle.held);
+        if let Err(refused) = lifecycle::claim(&mut seen.lifecycle, request, dead).granted() {
             return Ok(refused);
         }
         let record = rest.ok_or(VaultError::Tampered)?;
@@ -90,7 +92,7 @@ impl SqliteVault {
             let Some(mut stored) = find(db, tenant.row, request.tenant, request.connection)? else {
                 return Ok(Step::Abandon(Err(ClaimOutcome::Gone)));
             };
-            let granted = match lifecycle::claim(&mut stored.lifecycle, request).granted() {
+            let granted = match lifecycle::claim(&mut stored.lifecycle, request, dead).granted() {
                 Ok(granted) => granted,
                 Err(refused) => return Ok(Step::Abandon(Err(refused))),
             };

@@ -19,7 +19,7 @@ macro_rules! connection_columns {
          c.account_label, c.requested, c.granted, c.parameters, c.server, c.token_endpoint, c.client_id, \
          c.created_at, c.refreshed_at, c.used_at, c.expires_at, c.generation, c.refreshable, c.fence, c.holder, \
          c.held_fence, c.held_since, c.held_until, c.unknown_generation, c.failures, c.not_before, \
-         c.last_failure, c.failed_at, c.quarantined_until, c.slot"
+         c.last_failure, c.failed_at, c.quarantined_until, c.slot, c.consented_at"
     };
 }
 pub(super) use connection_columns;
@@ -28,7 +28,7 @@ pub(super) use connection_columns;
 pub(super) const SLOT: usize = 33;
 
 /// Where the columns after [`connection_columns`] begin.
-pub(super) const CONNECTION_COLUMNS: usize = 34;
+pub(super) const CONNECTION_COLUMNS: usize = 35;
 
 pub(super) fn get<T: FromSql>(row: &Row<'_>, at: usize) -> Result<T, VaultError> {
     row.get(at).map_err(failed)
@@ -148,6 +148,7 @@ pub(super) fn connection(row: &Row<'_>, tenant: &TenantId) -> Result<Connection,
     connection.requested = scopes(text(row, 10)?)?;
     connection.granted = scopes(text(row, 11)?)?;
     connection.parameters = parameters(text(row, 12)?)?;
+    connection.consented_at = timestamp(row, 34)?;
     connection.refreshed_at = timestamp(row, 17)?;
     connection.used_at = maybe_timestamp(row, 18)?;
     connection.expires_at = maybe_timestamp(row, 19)?;
@@ -155,17 +156,22 @@ pub(super) fn connection(row: &Row<'_>, tenant: &TenantId) -> Result<Connection,
     Ok(connection)
 }
 
+/// The claim in the four columns from `holder` on.
+pub(super) fn held(row: &Row<'_>, from: usize) -> Result<Option<Held>, VaultError> {
+    let Some(holder) = get::<Option<[u8; 16]>>(row, from)? else {
+        return Ok(None);
+    };
+    Ok(Some(Held {
+        holder: Holder::from_bytes(holder),
+        fence: unsigned(row, from + 1)?,
+        since: timestamp(row, from + 2)?,
+        until: timestamp(row, from + 3)?,
+    }))
+}
+
 /// The lifecycle in a row that begins with [`connection_columns`].
 pub(super) fn lifecycle(row: &Row<'_>) -> Result<Lifecycle, VaultError> {
-    let held = match get::<Option<[u8; 16]>>(row, 23)? {
-        Some(holder) => Some(Held {
-            holder: Holder::from_bytes(holder),
-            fence: unsigned(row, 24)?,
-            since: timestamp(row, 25)?,
-            until: timestamp(row, 26)?,
-        }),
-        None => None,
-    };
+    let held = held(row, 23)?;
     let unknown_generation = get::<Option<i64>>(row, 27)?;
     Ok(Lifecycle {
         status: status(text(row, 6)?)?,

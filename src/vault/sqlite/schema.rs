@@ -57,6 +57,7 @@ CREATE TABLE connections (
     token_endpoint TEXT NOT NULL,
     client_id TEXT NOT NULL,
     created_at INTEGER NOT NULL,
+    consented_at INTEGER NOT NULL,
     refreshed_at INTEGER NOT NULL,
     used_at INTEGER,
     expires_at INTEGER,
@@ -84,6 +85,13 @@ CREATE UNIQUE INDEX connections_by_account ON connections (tenant, owner, provid
     WHERE account_id IS NOT NULL AND status <> 'revoked';
 CREATE UNIQUE INDEX connections_one_default ON connections (tenant, owner, provider)
     WHERE is_default = 1 AND status <> 'revoked';
+
+CREATE INDEX connections_by_expiry ON connections (expires_at)
+    WHERE status = 'active' AND refreshable = 1 AND expires_at IS NOT NULL;
+CREATE INDEX connections_by_renewal ON connections (server, refreshed_at)
+    WHERE status = 'active' AND refreshable = 1;
+CREATE INDEX connections_by_quarantine ON connections (quarantined_until)
+    WHERE quarantined_until IS NOT NULL;
 
 CREATE TABLE secrets (
     slot INTEGER PRIMARY KEY,

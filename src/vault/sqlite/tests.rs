@@ -85,6 +85,9 @@ fn every_statement_searches_an_index() {
         ("token by label", tokens::BY_LABEL),
         ("token by id", tokens::BY_ID),
         ("connection by id", connections::BY_ID),
+        ("due", due::DUE),
+        ("idle", due::IDLE),
+        ("over", due::OVER),
         ("claim", refresh::WITH_REST),
         ("renew", refresh::RENEW),
         ("lifecycle", rows::UPDATE_LIFECYCLE),
@@ -142,6 +145,14 @@ fn every_statement_searches_an_index() {
     assert!(by_owner.contains("connections_by_owner"), "{by_owner}");
     let by_label = plan(&db, tokens::BY_LABEL).concat();
     assert!(by_label.contains("connections_by_label"), "{by_label}");
+    for (sql, index) in [
+        (due::DUE, "connections_by_expiry"),
+        (due::IDLE, "connections_by_renewal"),
+        (due::OVER, "connections_by_quarantine"),
+    ] {
+        let plan = plan(&db, sql).concat();
+        assert!(plan.contains(index) && !plan.contains("TEMP"), "{plan}");
+    }
     let page = plan(&db, connections::LIST_CURRENT).concat();
     assert!(
         page.contains("connections_by_id") && !page.contains("TEMP"),
@@ -373,5 +384,47 @@ fn a_foreign_writer_makes_it_busy_and_loses_nothing() {
         vault
             .set_default(&tenant(), ConnectionId::from_bytes([1; 16]))
             .unwrap()
+    );
+}
+
+#[test]
+fn the_claim_of_a_handle_that_is_gone_is_not_waited_for() {
+    let (_directory, path) = file();
+    let one = SqliteVault::open(&path, key()).unwrap();
+    let other = SqliteVault::open(&path, key()).unwrap();
+    let mut due = connection(1);
+    due.expires_at = Some(Timestamp::from_unix_millis(0));
+    grant(&one, &due, "1");
+    let claim = |vault: &SqliteVault| {
+        vault
+            .claim_refresh(&ClaimRequest {
+                tenant: &tenant(),
+                connection: due.id,
+                holder: vault.holder().unwrap(),
+                generation: 1,
+                attempt: Attempt::Due,
+                now: Timestamp::from_unix_millis(1),
+                lease: Duration::from_secs(30),
+            })
+            .unwrap()
+    };
+    let count = || {
+        other
+            .due(Timestamp::from_unix_millis(1), Duration::ZERO, 9)
+            .unwrap()
+            .len()
+    };
+    assert!(matches!(claim(&one), ClaimOutcome::Granted(_)));
+    assert!(matches!(claim(&other), ClaimOutcome::Held(_)));
+    assert_eq!(count(), 0);
+    drop(one);
+    assert_eq!(count(), 1);
+    let ClaimOutcome::Granted(claimed) = claim(&other) else {
+        panic!("waits for nobody");
+    };
+    assert!(claimed.outcome_unknown);
+    assert!(
+        matches!(claim(&other), ClaimOutcome::Held(_)),
+        "two threads are two clients"
     );
 }
