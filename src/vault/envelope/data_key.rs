@@ -61,7 +61,7 @@ impl DataKey {
         self.wrap_with_nonce(keys, vault, tenant, aead::nonce()?)
     }
 
-    fn wrap_with_nonce(
+    pub(super) fn wrap_with_nonce(
         &self,
         keys: &MasterKeys,
         vault: VaultId,

@@ -8,6 +8,9 @@
 //!
 //! | what | bytes |
 //! |---|---|
+//! | key-encryption key | HKDF-SHA256 of the master key: salt `"valetkey/1"`, info `"kek"`, 32 bytes |
+//! | master-key id | the same with info `"id"`, 16 bytes |
+//! | check value | HMAC-SHA256 of the vault's id, under the same with info `"fingerprint"`, 32 bytes |
 //! | sealed record | format `0x01` · data-key version u32 · nonce 12 · ciphertext ‖ tag 16 |
 //! | its additional data | each part as u32 length ‖ bytes: `"valetkey/1"`, kind, vault, tenant, owner (`0x01` ‖ user, or `0x00` if shared), provider, id, generation u64, header (format and version) |
 //! | its plaintext | each field as u32 length ‖ bytes; the fields together at most 64 KiB |
@@ -34,6 +37,11 @@ pub use master_key::{MasterKey, MasterKeyError, MasterKeys};
 pub use record::{Context, Kind};
 
 use crate::random::{self, RandomUnavailable};
+
+#[cfg(test)]
+mod known_answers;
+#[cfg(test)]
+mod wycheproof;
 
 /// The most bytes that the fields of one record may have together.
 pub const MAX_SECRET_LEN: usize = 64 * 1024;

@@ -90,7 +90,7 @@ impl DataKey {
         self.seal_with_nonce(context, secrets, aead::nonce()?)
     }
 
-    fn seal_with_nonce(
+    pub(super) fn seal_with_nonce(
         &self,
         context: &Context<'_>,
         secrets: &[&[u8]],
