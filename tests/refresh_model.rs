@@ -37,7 +37,8 @@ struct Stored {
     status: u8,
     generation: u64,
     fence: u64,
-    held: Option<(u64, i64, i64)>,
+    /// Holder, fence, since, until.
+    held: Option<(u8, u64, i64, i64)>,
     unknown: Option<u64>,
     /// The refresh token, by its number at the server.
     token: Option<u32>,
@@ -87,8 +88,8 @@ impl Stored {
             2 => Status::NeedsConsent(NeedsConsent::LostInFlight),
             _ => Status::Revoked,
         };
-        lifecycle.held = self.held.map(|(fence, since, until)| lifecycle::Held {
-            holder: holder(0),
+        lifecycle.held = self.held.map(|(index, fence, since, until)| lifecycle::Held {
+            holder: holder(index.into()),
             fence,
             since: Timestamp::from_unix_millis(since),
             until: Timestamp::from_unix_millis(until),
@@ -107,11 +108,8 @@ impl Stored {
         self.generation = lifecycle.generation;
         self.fence = lifecycle.fence;
         self.held = lifecycle.held.map(|held| {
-            (
-                held.fence,
-                held.since.as_unix_millis(),
-                held.until.as_unix_millis(),
-            )
+            let (since, until) = (held.since.as_unix_millis(), held.until.as_unix_millis());
+            (held.holder.as_bytes()[0], held.fence, since, until)
         });
         self.unknown = lifecycle.unknown_generation;
     }
@@ -268,7 +266,11 @@ fn claim(next: &mut Universe, index: usize) -> Option<At> {
         now: Timestamp::from_unix_millis(next.now),
         lease: LEASE,
     };
-    match lifecycle::claim(&mut lifecycle, &request) {
+    let dead = next.stored.held.and_then(|(index, ..)| {
+        let crashed = matches!(next.holders[usize::from(index)], At::Crashed);
+        crashed.then(|| holder(index.into()))
+    });
+    match lifecycle::claim(&mut lifecycle, &request, dead) {
         Decision::Granted {
             claim,
             outcome_unknown,

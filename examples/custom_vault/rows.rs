@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use valetkey::model::{Connection, ConnectionId, TenantId, Timestamp};
 use valetkey::vault::lifecycle::{Keep, Lifecycle};
-use valetkey::vault::{ConsentStatus, PendingConsent, StateHash, VaultError};
+use valetkey::vault::{ConsentStatus, Due, PendingConsent, StateHash, VaultError};
 
 use crate::sealing::SealedTokens;
 use crate::shelf::{Batch, Table};
@@ -16,6 +16,18 @@ pub struct Entry {
     pub lifecycle: Lifecycle,
 }
 
+impl Entry {
+    pub fn due(self) -> Due {
+        Due {
+            tenant: self.connection.tenant,
+            connection: self.connection.id,
+            generation: self.connection.generation,
+            provider: self.connection.provider,
+            expires_at: self.connection.expires_at,
+        }
+    }
+}
+
 impl Batch<'_> {
     pub fn entry(&self, tenant: &TenantId, id: ConnectionId) -> Result<Option<Entry>, VaultError> {
         let row = self.get(&Table::Connections.key(tenant, id.as_bytes()));
@@ -25,6 +37,12 @@ impl Batch<'_> {
     /// The connections of a tenant, in the order of their ids. A database has indexes for those who want few of them.
     pub fn entries(&self, tenant: &TenantId) -> Result<Vec<Entry>, VaultError> {
         let rows = self.scan(Table::Connections.key(tenant, &[]));
+        rows.map(|(_, row)| decode(row)).collect()
+    }
+
+    /// The connections of every tenant, for upkeep.
+    pub fn all_entries(&self) -> Result<Vec<Entry>, VaultError> {
+        let rows = self.scan(vec![Table::Connections as u8]);
         rows.map(|(_, row)| decode(row)).collect()
     }
 

@@ -2,16 +2,21 @@
 //! that stores them and opened after the one that read them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use valetkey::model::{Account, Connection, ConnectionId, NeedsConsent, Scopes, Status, TenantId, Timestamp};
+use valetkey::model::{
+    Account, Connection, ConnectionId, NeedsConsent, Scopes, ServerId, Status, TenantId, Timestamp,
+};
 use valetkey::secret::PkceVerifier;
 use valetkey::vault::envelope::MasterKeys;
 use valetkey::vault::lifecycle::{self, Keep, Lifecycle};
 use valetkey::vault::{
-    Claim, ClaimOutcome, ClaimRequest, Claimed, CommitOutcome, ConnectionQuery, ConsentStatus, Erasure,
-    Found, Grant, PendingConsent, RefreshFailure, Renewed, Revoked, StateHash, StoreOutcome, StoredToken,
-    TokenQuery, Tokens, Use, Vault, VaultError,
+    Claim, ClaimOutcome, ClaimRequest, Claimed, CommitOutcome, ConnectionQuery, ConsentStatus, Due, Erasure,
+    Found, Grant, Holder, PendingConsent, RefreshFailure, Renewed, Revoked, StateHash, StoreOutcome,
+    StoredToken, TokenQuery, Tokens, Use, Vault, VaultError,
 };
+
+use valetkey::{Clock as _, SystemClock};
 
 use crate::rows::{Entry, is_sibling};
 use crate::sealing::Sealer;
@@ -22,12 +27,19 @@ use crate::shelf::{Shelf, Table};
 pub struct ShelfVault {
     shelf: Arc<Shelf>,
     sealer: Sealer,
+    holder: Holder,
 }
 
 impl ShelfVault {
     pub fn open(shelf: Arc<Shelf>, keys: impl Into<MasterKeys>) -> Result<Self, VaultError> {
         let sealer = Sealer::open(Arc::clone(&shelf), keys.into())?;
-        Ok(Self { shelf, sealer })
+        // Any number that no other handle has; a version 7 UUID is one.
+        let holder = ConnectionId::generate(SystemClock.now())?;
+        Ok(Self {
+            shelf,
+            sealer,
+            holder: Holder::from_bytes(*holder.as_bytes()),
+        })
     }
 
     /// Stores what `decide` makes of a connection's lifecycle, and erases what it does not keep.
@@ -48,6 +60,15 @@ impl ShelfVault {
             }
             Ok(outcome)
         })
+    }
+
+    /// Active connections of all tenants that can be refreshed and match.
+    fn refreshable(&self, wanted: impl Fn(&Entry) -> bool) -> Result<Vec<Entry>, VaultError> {
+        let mut entries = self.shelf.batch(|batch| batch.all_entries())?;
+        entries.retain(|entry| {
+            entry.lifecycle.status == Status::Active && entry.lifecycle.refreshable && wanted(entry)
+        });
+        Ok(entries)
     }
 
     /// A token as a turn wants it. `sealed` was read together with the entry: its generation is the entry's.
@@ -299,6 +320,50 @@ impl Vault for ShelfVault {
             .transpose()
     }
 
+    fn holder(&self) -> Result<Holder, VaultError> {
+        Ok(self.holder)
+    }
+
+    fn due(&self, now: Timestamp, horizon: Duration, limit: usize) -> Result<Vec<Due>, VaultError> {
+        let mut due = self.refreshable(|entry| {
+            let soon = entry
+                .connection
+                .expires_at
+                .is_some_and(|expiry| expiry < now + horizon);
+            let held = entry.lifecycle.held.is_some_and(|held| held.is_live(now));
+            soon && !held && entry.lifecycle.backs_off(now).is_none()
+        })?;
+        due.sort_by_key(|entry| entry.connection.expires_at);
+        Ok(due.into_iter().take(limit).map(Entry::due).collect())
+    }
+
+    fn idle(
+        &self,
+        refreshed_before: Timestamp,
+        server: &ServerId,
+        limit: usize,
+    ) -> Result<Vec<Due>, VaultError> {
+        let mut idle = self.refreshable(|entry| {
+            entry.connection.issued_by.server == *server && entry.connection.refreshed_at < refreshed_before
+        })?;
+        idle.sort_by_key(|entry| entry.connection.refreshed_at);
+        Ok(idle.into_iter().take(limit).map(Entry::due).collect())
+    }
+
+    fn erase_quarantined(&self, now: Timestamp, limit: usize) -> Result<usize, VaultError> {
+        self.shelf.batch(|batch| {
+            let mut erased = 0;
+            for mut entry in batch.all_entries()? {
+                if erased < limit && lifecycle::end_quarantine(&mut entry.lifecycle, now) {
+                    batch.take_tokens(&entry.connection.tenant, entry.connection.id, Keep::Nothing);
+                    batch.put_entry(entry)?;
+                    erased += 1;
+                }
+            }
+            Ok(erased)
+        })
+    }
+
     fn claim_refresh(&self, request: &ClaimRequest<'_>) -> Result<ClaimOutcome, VaultError> {
         let (tenant, id) = (request.tenant, request.connection);
         let (seen, sealed) = self.shelf.batch(|batch| {
@@ -308,7 +373,7 @@ impl Vault for ShelfVault {
         let Some(mut seen) = seen else {
             return Ok(ClaimOutcome::Gone);
         };
-        if let Err(refused) = lifecycle::claim(&mut seen.lifecycle, request).granted() {
+        if let Err(refused) = lifecycle::claim(&mut seen.lifecycle, request, None).granted() {
             return Ok(refused);
         }
         // Opened first: a claim whose token does not open would keep everybody else waiting for nothing.
@@ -321,10 +386,11 @@ impl Vault for ShelfVault {
             let Some(mut entry) = batch.entry(tenant, id)? else {
                 return Ok(ClaimOutcome::Gone);
             };
-            let (claim, outcome_unknown) = match lifecycle::claim(&mut entry.lifecycle, request).granted() {
-                Ok(granted) => granted,
-                Err(refused) => return Ok(refused),
-            };
+            let (claim, outcome_unknown) =
+                match lifecycle::claim(&mut entry.lifecycle, request, None).granted() {
+                    Ok(granted) => granted,
+                    Err(refused) => return Ok(refused),
+                };
             Ok(ClaimOutcome::Granted(Box::new(Claimed {
                 claim,
                 connection: batch.put_entry(entry)?,
