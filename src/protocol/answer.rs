@@ -166,7 +166,7 @@ fn code(raw: &RawValue) -> Zeroizing<String> {
 /// The text of a JSON string that is not empty.
 ///
 /// Unescaped here: the parser would do it in a buffer that is not wiped, and servers do write `\/` in tokens.
-fn text(raw: &RawValue) -> Option<Zeroizing<String>> {
+pub(super) fn text(raw: &RawValue) -> Option<Zeroizing<String>> {
     let inner = raw.get().strip_prefix('"')?.strip_suffix('"')?;
     // No escape is shorter than what it stands for, so the buffer never moves.
     let mut text = Zeroizing::new(String::with_capacity(inner.len()));

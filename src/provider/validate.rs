@@ -8,9 +8,10 @@ use url::Url;
 
 use crate::http::is_clean;
 use crate::model::Scope;
-use crate::provider::template::{InvalidTemplate, Template};
+use crate::provider::pattern::Pattern;
+use crate::provider::template::{Alternative, InvalidTemplate, Template, names_in};
 use crate::provider::{
-    AuthorizationServer, InvalidRedirect, IssuerPolicy, ParameterKind, Provider, Revocation,
+    AuthorizationServer, InvalidRedirect, IssuerPolicy, ParameterKind, ParameterSource, Provider, Revocation,
 };
 
 /// Which URLs descriptors and parameters may name.
@@ -64,6 +65,17 @@ pub enum DescriptorProblem {
     /// What should be a JSON pointer is none.
     #[error("has a JSON pointer that does not begin with \"/\"")]
     Pointer,
+    /// A value that the browser brings would decide where secrets go.
+    #[error("takes {{{0}}}, which the callback brings: give it a list of values")]
+    FromCallback(String),
+    /// A value that is known only after the consent is needed before it.
+    #[error(
+        "needs {{{0}}}, which is known only after the consent: add an alternative without it after \" || \""
+    )]
+    NotYetKnown(String),
+    /// A parameter may not be renamed or left out: state and PKCE protect the consent.
+    #[error("may not rename or leave out \"{0}\"")]
+    Renamed(String),
     /// The header cannot be sent, or is one that HTTP itself uses.
     #[error("is not a header that can carry a token")]
     Header,
@@ -106,6 +118,18 @@ const PROTOCOL_PARAMETERS: [&str; 18] = [
     "request_uri",
 ];
 
+/// Headers by which HTTP itself frames or routes the message.
+const RESERVED_HEADERS: [&str; 8] = [
+    "connection",
+    "content-length",
+    "content-type",
+    "cookie",
+    "host",
+    "te",
+    "transfer-encoding",
+    "upgrade",
+];
+
 /// One descriptor under examination.
 struct Check<'a> {
     descriptor: &'a str,
@@ -123,11 +147,17 @@ pub(super) fn server(server: &AuthorizationServer, transport: Transport) -> Resu
     check.rules()?;
     check.endpoint("authorization_endpoint", &server.authorization_endpoint)?;
     check.endpoint("token_endpoint", &server.token_endpoint)?;
+    check.known_early("authorization_endpoint", &server.authorization_endpoint)?;
+    check.known_early("token_endpoint", &server.token_endpoint)?;
     if let Some(endpoint) = &server.refresh_endpoint {
         check.endpoint("refresh_endpoint", endpoint)?;
+        check.known_early("refresh_endpoint", endpoint)?;
     }
+    check.deviations()?;
     match &server.revocation {
-        Revocation::Endpoint { url, .. } => check.endpoint("revocation", url)?,
+        Revocation::Endpoint { url, .. } | Revocation::DeleteWithBearer { url } => {
+            check.endpoint("revocation", url)?;
+        }
         Revocation::ByUser { url } => drop(check.template("revocation", url)?),
         Revocation::Unsupported => {}
     }
@@ -141,6 +171,12 @@ pub(super) fn server(server: &AuthorizationServer, transport: Transport) -> Resu
         "refresh_parameters",
         &server.refresh_parameters,
         &[("redirect_uri", "{redirect_uri}"), ("scope", "{scope}")],
+    )?;
+    check.values(
+        "refresh_parameters",
+        &server.refresh_parameters,
+        &["redirect_uri", "scope", "client_id", "random"],
+        false,
     )?;
     for scope in &server.unechoed_scopes {
         Scope::new(scope.as_str()).map_err(|_| check.error("unechoed_scopes", DescriptorProblem::Scope))?;
@@ -181,7 +217,8 @@ pub(super) fn provider(
         let url = check.template("api_hosts", &host.origin)?;
         let template =
             Template::parse(&host.origin).map_err(|problem| check.error("api_hosts", problem.into()))?;
-        let bare = url.query().is_none() && (template.base_url().is_some() || url.path() == "/");
+        let based = template.alternatives().all(|one| one.base_url().is_some());
+        let bare = url.query().is_none() && (based || url.path() == "/");
         let prefix = host.path_prefix.starts_with('/')
             && host
                 .path_prefix
@@ -189,6 +226,12 @@ pub(super) fn provider(
                 .all(|byte| byte.is_ascii_graphic() && !b"?#%\\".contains(&byte));
         if !bare || !prefix {
             return Err(check.error("api_hosts", DescriptorProblem::NotBare));
+        }
+        for name in names_in(&host.path_prefix) {
+            let rule = server.parameters.iter().find(|rule| rule.name == name);
+            if !rule.is_some_and(|rule| rule.kind.is_segment()) {
+                return Err(check.error("api_hosts", DescriptorProblem::Placeholder(name.into())));
+            }
         }
     }
     if let Some(account) = &provider.account {
@@ -198,11 +241,32 @@ pub(super) fn provider(
             return Err(check.error("account", DescriptorProblem::Pointer));
         }
     }
+    if let Some(account) = &provider.account_in_answer {
+        let mut pointers = account.id.iter().chain(&account.email).chain(&account.label);
+        if account.id.is_empty() || !pointers.all(|pointer| pointer.starts_with('/')) {
+            return Err(check.error("account_in_answer", DescriptorProblem::Pointer));
+        }
+    }
+    check.discovery(provider)?;
+    if let Some(modes) = &provider.scope_modes
+        && server.parameters.iter().all(|rule| rule.name != modes.parameter)
+    {
+        return Err(check.error(
+            "scope_modes",
+            DescriptorProblem::Placeholder(modes.parameter.clone()),
+        ));
+    }
     check.token_header(provider)?;
     check.added(
         "authorization_parameters",
         &provider.authorization_parameters,
         &[],
+    )?;
+    check.values(
+        "authorization_parameters",
+        &provider.authorization_parameters,
+        &["client_id", "random"],
+        true,
     )
 }
 
@@ -221,8 +285,31 @@ impl Check<'_> {
             let once = self.server.parameters[..index]
                 .iter()
                 .all(|earlier| earlier.name != rule.name);
-            let fits = rule.kind.is_base_url() || rule.kind.is_word();
-            if !(named && once && fits && rule.default_is_accepted(self.transport)) {
+            let fits = !matches!(&rule.kind, ParameterKind::OneOf(values) if values.is_empty());
+            let pattern = rule
+                .pattern
+                .as_deref()
+                .is_none_or(|pattern| Pattern::parse(pattern).is_ok());
+            let source = match &rule.source {
+                ParameterSource::Host => true,
+                ParameterSource::Callback(parameter) => {
+                    !parameter.is_empty() && !is_protocol(parameter) && rule.kind != ParameterKind::BaseUrl
+                }
+                ParameterSource::TokenAnswer(pointer) => pointer.starts_with('/'),
+                ParameterSource::Discovery => true,
+            };
+            let reserved = matches!(
+                rule.name.as_str(),
+                "redirect_uri" | "scope" | "client_id" | "random" | "state"
+            );
+            if !(named
+                && once
+                && fits
+                && pattern
+                && source
+                && !reserved
+                && rule.default_is_accepted(self.transport))
+            {
                 return Err(self.error("parameters", DescriptorProblem::Rule(rule.name.clone())));
             }
         }
@@ -232,20 +319,40 @@ impl Check<'_> {
     /// Expands the template with a stand-in for each placeholder, which must have a rule that fits its place.
     fn template(&self, field: &'static str, text: &str) -> Result<Url, InvalidDescriptor> {
         let template = Template::parse(text).map_err(|problem| self.error(field, problem.into()))?;
+        let mut first = None;
+        for alternative in template.alternatives() {
+            let url = self.alternative(field, alternative)?;
+            first.get_or_insert(url);
+        }
+        first.ok_or_else(|| self.error(field, InvalidTemplate::Syntax.into()))
+    }
+
+    fn alternative(&self, field: &'static str, template: &Alternative<'_>) -> Result<Url, InvalidDescriptor> {
         let base = template.base_url();
+        let in_host: Vec<&str> = template.host_placeholders().collect();
         let mut values = BTreeMap::new();
         for name in template.placeholders() {
             let rule = self.server.parameters.iter().find(|rule| rule.name == name);
             let at_start = base == Some(name);
+            // Where the browser chose a host, it would choose who gets the code or the token.
+            if let Some(rule) = rule
+                && matches!(rule.source, ParameterSource::Callback(_))
+                && (at_start || in_host.contains(&name))
+                && !matches!(rule.kind, ParameterKind::OneOf(_))
+            {
+                return Err(self.error(field, DescriptorProblem::FromCallback(name.into())));
+            }
             let stand_in = rule.and_then(|rule| {
                 let (fits, plain) = if at_start {
                     (rule.kind.is_base_url(), "https://placeholder.invalid")
-                } else {
+                } else if in_host.contains(&name) {
                     (rule.kind.is_word(), "placeholder")
+                } else {
+                    (rule.kind.is_segment(), "placeholder")
                 };
                 let value = match &rule.kind {
                     ParameterKind::OneOf(values) => values.first().map(String::as_str),
-                    ParameterKind::Word | ParameterKind::BaseUrl => Some(plain),
+                    _ => Some(plain),
                 };
                 fits.then_some(value).flatten()
             });
@@ -266,6 +373,160 @@ impl Check<'_> {
         } else {
             Err(self.error(field, DescriptorProblem::NotHttps))
         }
+    }
+
+    /// What is needed before the consent has an alternative without what comes only after it.
+    fn known_early(&self, field: &'static str, text: &str) -> Result<(), InvalidDescriptor> {
+        let template = Template::parse(text).map_err(|problem| self.error(field, problem.into()))?;
+        let late = |name: &str| {
+            let rule = self.server.parameters.iter().find(|rule| rule.name == name);
+            rule.is_some_and(|rule| {
+                rule.default.is_none() && (rule.source != ParameterSource::Host || rule.optional)
+            })
+        };
+        let mut unknown = None;
+        for alternative in template.alternatives() {
+            match alternative.placeholders().find(|name| late(name)) {
+                None => return Ok(()),
+                Some(name) => unknown = Some(name.to_owned()),
+            }
+        }
+        Err(self.error(field, DescriptorProblem::NotYetKnown(unknown.unwrap_or_default())))
+    }
+
+    /// The fields in which a server leaves the standards.
+    fn deviations(&self) -> Result<(), InvalidDescriptor> {
+        /// What protects a consent keeps its name, and what names the code does too.
+        const KEPT: [&str; 4] = [
+            "state",
+            "code_challenge",
+            "code_challenge_method",
+            "code_verifier",
+        ];
+        let server = self.server;
+        for (field, renames) in [
+            ("authorization_renames", &server.authorization_renames),
+            ("token_renames", &server.token_renames),
+        ] {
+            for (old, new) in renames {
+                if KEPT.contains(&old.as_str()) || KEPT.contains(&new.as_str()) || old.is_empty() {
+                    return Err(self.error(field, DescriptorProblem::Renamed(old.clone())));
+                }
+            }
+        }
+        let more = ["client_id", "random"];
+        let at_exchange = ["client_id", "random", "redirect_uri", "state"];
+        self.values(
+            "authorization_parameters",
+            &server.authorization_parameters,
+            &more,
+            true,
+        )?;
+        self.values("token_parameters", &server.token_parameters, &at_exchange, true)?;
+        self.values("token_headers", &server.token_headers, &more, false)?;
+        self.values(
+            "token_query",
+            &server.token_query,
+            &["client_id", "redirect_uri"],
+            false,
+        )?;
+        for (name, value) in &server.token_headers {
+            let usable = HeaderName::from_bytes(name.as_bytes()).is_ok_and(|name| {
+                !RESERVED_HEADERS.contains(&name.as_str()) && name.as_str() != "authorization"
+            });
+            if !usable || HeaderValue::from_str(value).is_err() {
+                return Err(self.error("token_headers", DescriptorProblem::Header));
+            }
+        }
+        self.added(
+            "token_query",
+            &server.token_query,
+            &[("redirect_uri", "{redirect_uri}")],
+        )?;
+        for resource in &server.resources {
+            // RFC 8707 §2: an absolute URI without a fragment.
+            if !Url::parse(resource).is_ok_and(|url| url.fragment().is_none()) {
+                return Err(self.error("resources", DescriptorProblem::Value));
+            }
+        }
+        if server
+            .code_parameter
+            .as_deref()
+            .is_some_and(|name| name.is_empty() || matches!(name, "state" | "iss" | "error"))
+        {
+            return Err(self.error("code_parameter", DescriptorProblem::Value));
+        }
+        if server
+            .authorization_fragment
+            .as_deref()
+            .is_some_and(|route| route.contains(['?', '#', ' ']) || route.is_empty())
+        {
+            return Err(self.error("authorization_fragment", DescriptorProblem::Value));
+        }
+        if let Some(page) = &server.access_page {
+            self.template("access_page", page)?;
+        }
+        if let Some(page) = &server.register_at {
+            self.template("register_at", page)?;
+        }
+        let shape = &server.answer;
+        let flag = shape.success.as_ref().map(|flag| &flag.pointer);
+        let pointers = [
+            &shape.envelope,
+            &shape.access_token,
+            &shape.refresh_token,
+            &shape.expires,
+            &shape.scope,
+            &shape.error,
+        ];
+        let mut pointers = pointers.into_iter().flatten().chain(flag);
+        if !pointers.all(|pointer| pointer.starts_with('/')) {
+            return Err(self.error("answer", DescriptorProblem::Pointer));
+        }
+        Ok(())
+    }
+
+    fn discovery(&self, provider: &Provider) -> Result<(), InvalidDescriptor> {
+        let Some(discovery) = &provider.discovery else {
+            return Ok(());
+        };
+        self.template("discovery", &discovery.url)?;
+        let is_pointer = |pointer: &str| pointer.is_empty() || pointer.starts_with('/');
+        let pick = discovery.pick.as_ref();
+        let mut pointers = discovery.values.values().chain(pick.map(|pick| &pick.pointer));
+        if !is_pointer(&discovery.entries) || !pointers.all(|pointer| is_pointer(pointer)) {
+            return Err(self.error("discovery", DescriptorProblem::Pointer));
+        }
+        let known = |name: &str| self.server.parameters.iter().find(|rule| rule.name == name);
+        if let Some(pick) = pick.filter(|pick| known(&pick.parameter).is_none()) {
+            return Err(self.error(
+                "discovery",
+                DescriptorProblem::Placeholder(pick.parameter.clone()),
+            ));
+        }
+        let filled =
+            |name: &&String| known(name).is_some_and(|rule| rule.source == ParameterSource::Discovery);
+        match discovery.values.keys().find(|name| !filled(name)) {
+            Some(name) => Err(self.error("discovery", DescriptorProblem::Placeholder(name.clone()))),
+            None => Ok(()),
+        }
+    }
+
+    /// Each `{name}` in a value stands for something that is known where the value is sent.
+    fn values(
+        &self,
+        field: &'static str,
+        values: &BTreeMap<String, String>,
+        known: &[&str],
+        parameters: bool,
+    ) -> Result<(), InvalidDescriptor> {
+        for name in values.values().flat_map(|value| names_in(value)) {
+            let rule = self.server.parameters.iter().any(|rule| rule.name == name);
+            if !known.contains(&name) && !(parameters && rule) {
+                return Err(self.error(field, DescriptorProblem::Placeholder(name.into())));
+            }
+        }
+        Ok(())
     }
 
     /// An endpoint may have a query of its own (RFC 6749 §3.1), without the protocol's names in it.
@@ -310,20 +571,9 @@ impl Check<'_> {
     }
 
     fn token_header(&self, provider: &Provider) -> Result<(), InvalidDescriptor> {
-        /// Headers by which HTTP itself frames or routes the message.
-        const RESERVED: [&str; 8] = [
-            "connection",
-            "content-length",
-            "content-type",
-            "cookie",
-            "host",
-            "te",
-            "transfer-encoding",
-            "upgrade",
-        ];
         let header = &provider.token_header;
         let name = HeaderName::from_bytes(header.name.as_bytes())
-            .is_ok_and(|name| !RESERVED.contains(&name.as_str()));
+            .is_ok_and(|name| !RESERVED_HEADERS.contains(&name.as_str()));
         let prefix = HeaderValue::from_str(&header.prefix).is_ok() && header.prefix.is_ascii();
         if name && prefix {
             Ok(())

@@ -70,6 +70,10 @@ pub(super) fn authenticate(world: &World, received: &Received) -> Result<(), Ref
         ClientAuthentication::Basic => basic(true),
         ClientAuthentication::BasicUnencoded => basic(false),
         ClientAuthentication::BasicWithClientId => basic(true) && named,
+        ClientAuthentication::SecretAsUser => {
+            let expected = STANDARD.encode(format!("{expected_secret}:"));
+            in_header == Some(format!("Basic {expected}").as_str()) && id.is_none()
+        }
         ClientAuthentication::None => in_header.is_none() && named && secret.is_none(),
     };
     if proven {
