@@ -50,9 +50,9 @@ impl Class {
 #[derive(Debug, Clone)]
 enum Node {
     Char(Class),
-    Sequence(Vec<Node>),
-    Either(Vec<Node>),
-    Repeat(Box<Node>, usize, Option<usize>),
+    Sequence(Vec<Self>),
+    Either(Vec<Self>),
+    Repeat(Box<Self>, usize, Option<usize>),
 }
 
 impl Pattern {

@@ -183,7 +183,7 @@ impl<'a> Alternative<'a> {
             Part::Literal(literal) => literal.contains(['/', '?', '#']),
             Part::Placeholder(_) => false,
         };
-        let ended = self.parts.iter().enumerate().position(|part| over(part));
+        let ended = self.parts.iter().enumerate().position(over);
         ended.map_or(self.parts.len(), |index| index + 1)
     }
 

@@ -522,7 +522,8 @@ impl Check<'_> {
     ) -> Result<(), InvalidDescriptor> {
         for name in values.values().flat_map(|value| names_in(value)) {
             let rule = self.server.parameters.iter().any(|rule| rule.name == name);
-            if !known.contains(&name) && !(parameters && rule) {
+            let is_known = known.contains(&name) || (parameters && rule);
+            if !is_known {
                 return Err(self.error(field, DescriptorProblem::Placeholder(name.into())));
             }
         }
