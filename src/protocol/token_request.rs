@@ -126,7 +126,7 @@ impl TokenClient<'_> {
             request = request.add_extra_param("resource", resource);
         }
         let body = taken(request.request(&Prepared::refuse))?;
-        self.finish(endpoint, body, redirect_uri_text)
+        self.finish(endpoint, body, redirect_uri_text, None)
     }
 
     /// The request that exchanges a refresh token ([RFC 6749 §6](https://www.rfc-editor.org/rfc/rfc6749#section-6)).
@@ -162,7 +162,8 @@ impl TokenClient<'_> {
         }
         let body = taken(request.request(&Prepared::refuse));
         refresh_token.into_secret().zeroize();
-        self.finish(endpoint, body?, &self.registration.redirect_uri)
+        let grant_type = self.server.refresh_grant_type.as_deref();
+        self.finish(endpoint, body?, &self.registration.redirect_uri, grant_type)
     }
 
     /// The value of an added parameter or header, with what is known of this request in it.
@@ -192,7 +193,13 @@ impl TokenClient<'_> {
     }
 
     /// Takes the body that `oauth2` wrote, with `client_id` in it, to what the server wants.
-    fn finish(&self, endpoint: &Url, body: Body, redirect_uri: &str) -> Result<HttpRequest, RequestError> {
+    fn finish(
+        &self,
+        endpoint: &Url,
+        body: Body,
+        redirect_uri: &str,
+        grant_type: Option<&str>,
+    ) -> Result<HttpRequest, RequestError> {
         let (encoding, keeps_id) = match self.server.client_authentication {
             ClientAuthentication::Post | ClientAuthentication::None => (None, true),
             ClientAuthentication::SecretAsUser => (Some(Encoding::SecretAsUser), false),
@@ -208,9 +215,17 @@ impl TokenClient<'_> {
             None if !keeps_id && name == "client_id" => None,
             None => Some(name),
         };
-        let renamed = |(name, value): (String, Zeroizing<String>)| Some((named(name)?, value));
+        let renamed = |(name, value): (String, Zeroizing<String>)| {
+            let value = match grant_type {
+                Some(grant_type) if name == "grant_type" => Zeroizing::new(grant_type.to_owned()),
+                _ => value,
+            };
+            Some((named(name)?, value))
+        };
         let (media_type, body) = match self.server.body_format {
-            BodyFormat::Form if keeps_id && renames.is_empty() => ("application/x-www-form-urlencoded", body),
+            BodyFormat::Form if keeps_id && renames.is_empty() && grant_type.is_none() => {
+                ("application/x-www-form-urlencoded", body)
+            }
             BodyFormat::Form => {
                 let mut form = Form::new();
                 for (name, value) in pairs(body.as_bytes()).filter_map(renamed) {

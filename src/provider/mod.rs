@@ -6,6 +6,7 @@
 mod answer_shape;
 pub mod catalog;
 mod discovery;
+mod file;
 mod parameter;
 mod pattern;
 mod quirk;
@@ -22,6 +23,7 @@ mod validate;
 
 pub use answer_shape::{AnswerShape, Expiry, SuccessFlag};
 pub use discovery::{Discovery, Pick};
+pub use file::DescriptorFile;
 pub use parameter::{InvalidParameter, ParameterKind, ParameterProblem, ParameterRule, ParameterSource};
 pub use quirk::{
     BodyFormat, ClientAuthentication, DeadGrant, IssuerPolicy, Pkce, Pointer, RefreshWith, Revocation,

@@ -150,6 +150,7 @@ pub enum RevocationTokens {
 /// An answer by which this server says that a grant is dead, beside `invalid_grant`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 pub struct DeadGrant {
     /// The status, if only this one counts.
     #[cfg_attr(feature = "serde", serde(default))]
@@ -163,6 +164,7 @@ pub struct DeadGrant {
 /// How the access token is put into an API request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 pub struct TokenHeader {
     /// The header's name.
     pub name: String,

@@ -134,6 +134,9 @@ pub struct AuthorizationServer {
     /// What renews an access token.
     #[cfg_attr(feature = "serde", serde(default))]
     pub refresh_with: RefreshWith,
+    /// The `grant_type` of a refresh, if not `refresh_token`.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub refresh_grant_type: Option<String>,
     /// Whether the revocation endpoint is not documented to end the grant: its yes is reported as an attempt.
     #[cfg_attr(feature = "serde", serde(default))]
     pub revocation_is_best_effort: bool,
@@ -192,6 +195,7 @@ impl AuthorizationServer {
             raw_scope: false,
             answer: AnswerShape::default(),
             refresh_with: RefreshWith::RefreshToken,
+            refresh_grant_type: None,
             revocation_is_best_effort: false,
             access_page: None,
             register_at: None,
