@@ -105,7 +105,7 @@ mod tests {
             ("Wed, 31 Dec 1969 23:59:59 GMT", None),
             ("Sun, 06 Nov 1994 08:49:37 CET", None),
         ] {
-            assert_eq!(seconds(date), expected, "{date}");
+            assert_eq!(date_seconds(date), expected, "{date}");
         }
     }
 }
