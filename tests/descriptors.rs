@@ -286,7 +286,7 @@ fn a_code_by_another_name_and_headers_and_a_query_of_the_servers_own() {
     let file = file(
         r#""code_parameter":"spapi_oauth_code","token_headers":{"x-client":"{client_id}","x-nonce":"{random}"},
            "token_query":{"redirect_uri":"{redirect_uri}"},"resources":["https://api.acme.test/mcp"],
-           "token_parameters":{"tenant":"{tenant}"},"authorization_parameters":{"tenant":"t-{tenant}"},
+           "token_parameters":{"tenant":"{tenant}","echo":"{state}"},"authorization_parameters":{"tenant":"t-{tenant}"},
            "parameters":[{"name":"tenant","kind":"text","default":"my team"}]"#,
         "",
     );
@@ -300,6 +300,7 @@ fn a_code_by_another_name_and_headers_and_a_query_of_the_servers_own() {
     let exchange = walk.seen(0);
     assert_eq!(exchange.form["code"], "the-code");
     assert_eq!(exchange.form["tenant"], "my team");
+    assert_eq!(exchange.form["echo"], pairs(&url)["state"]);
     assert_eq!(exchange.form["resource"], "https://api.acme.test/mcp");
     assert_eq!(exchange.headers["x-client"], "the-client");
     assert_eq!(exchange.headers["x-nonce"].len(), 43);

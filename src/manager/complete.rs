@@ -56,9 +56,12 @@ impl Inner {
             .take_consent(&consent.tenant, &consent.state, self.now())?;
         let verifier = taken.ok_or(ConsentError::Used)?;
 
+        let state = response.state().expose_secret().to_owned();
         let completed = match response.into_outcome() {
             Outcome::Error(error) => Err(ConsentError::Denied(error).into()),
-            Outcome::Code(code) => self.exchange(&mut consent, service, &endpoints, &code, verifier.as_ref()),
+            Outcome::Code(code) => {
+                self.exchange(&mut consent, service, &endpoints, &code, verifier.as_ref(), state)
+            }
         };
         if let Err(error) = &completed {
             self.close(&consent, error);
@@ -117,8 +120,12 @@ impl Inner {
         endpoints: &Endpoints,
         code: &AuthorizationCode,
         verifier: Option<&PkceVerifier>,
+        state: String,
     ) -> Result<Connection> {
-        let server = service.server.for_connection(&consent.parameters);
+        // A few servers want the state once more; it opens nothing any longer.
+        let mut values = consent.parameters.clone();
+        values.insert("state".into(), state);
+        let server = service.server.for_connection(&values);
         let client = TokenClient {
             server: &server,
             registration: service.client,

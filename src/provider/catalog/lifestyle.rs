@@ -41,6 +41,8 @@ pub fn oura_server() -> AuthorizationServer {
     // Granted scopes come back with the prefix even where the bare name was asked for (observed).
     server.scope_prefix = Some("extapi:".into());
     server.redirects.loopback = Loopback::Localhost;
+    // The page is not documented (general knowledge).
+    server.access_page = Some("https://cloud.ouraring.com/".into());
     server.register_at = Some("https://developer.ouraring.com".into());
     server.notes = vec![
         "Enable each scope in the portal: others are dropped from the grant without a word.".into(),

@@ -157,6 +157,75 @@ mod tests {
         assert_eq!(refused, [CLICKUP, SMARTTHINGS]);
     }
 
+    /// What must hold of each descriptor, whatever its service is like.
+    #[test]
+    fn every_descriptor_keeps_the_invariants() {
+        for server in servers() {
+            let id = &server.id;
+            assert!(
+                server.register_at.is_some(),
+                "{id} does not say where to register"
+            );
+            let pages = server.revocation_page(&crate::model::Parameters::from([(
+                "base_url".into(),
+                "https://gitlab.com".into(),
+            )]));
+            assert!(
+                pages.is_some(),
+                "{id} names no page where the person can remove access"
+            );
+            for rule in &server.parameters {
+                let askable = rule.source == crate::provider::ParameterSource::Host;
+                assert!(
+                    !askable || rule.default.is_some() || rule.optional,
+                    "{id} needs {} from the host",
+                    rule.name
+                );
+            }
+        }
+        for provider in providers() {
+            let id = &provider.id;
+            let tiers = &provider.tiers;
+            let writes = |scopes: &Scopes| {
+                let words = ["write", "Write", "modify", "x:", "insert"];
+                scopes
+                    .iter()
+                    .any(|scope| words.iter().any(|word| scope.as_str().contains(word)))
+            };
+            if let Some(read_only) = &tiers.read_only {
+                assert!(
+                    !read_only.is_empty() && !writes(read_only),
+                    "{id}: read-only scopes that write"
+                );
+            }
+            for tier in [&tiers.read_only, &tiers.read_write, &tiers.least_privilege]
+                .into_iter()
+                .flatten()
+            {
+                assert!(!tier.is_empty(), "{id}");
+                assert!(
+                    tier.iter().all(|scope| scope.as_str() != "offline_access"),
+                    "{id}: offline is required, not chosen"
+                );
+            }
+            let named = tiers.read_write.as_ref().or(tiers.read_only.as_ref());
+            assert_eq!(named.is_none(), provider.default_scopes.is_empty(), "{id}");
+            assert!(
+                !provider.api_hosts.is_empty() && provider.api_base.is_some(),
+                "{id}"
+            );
+            assert!(
+                provider.account.is_some() || provider.account_in_answer.is_some(),
+                "{id}"
+            );
+            assert_eq!(
+                provider.token_header,
+                crate::provider::TokenHeader::default(),
+                "{id}"
+            );
+        }
+    }
+
     #[test]
     fn every_server_says_how_a_grant_ends() {
         for server in servers() {
