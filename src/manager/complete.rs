@@ -4,14 +4,15 @@ use crate::error::{ConsentError, Error, Misconfigured, Result};
 use crate::manager::Inner;
 use crate::manager::connections::Service;
 use crate::model::{
-    Account, ActingUser, Connection, ConnectionId, EventKind, IssuedBy, RefreshState, Scopes, Status,
-    Timestamp,
+    Account, ActingUser, Connection, ConnectionId, EventKind, FailureCode, IssuedBy, RefreshState, Scopes,
+    Status, Timestamp,
 };
 use crate::protocol::{
-    AuthorizationResponse, Outcome, TokenClient, TokenFailure, TokenResponse, account_request, check_issuer,
-    granted_scopes, parse_account, parse_token_response,
+    AuthorizationResponse, Outcome, TokenClient, TokenFailure, TokenResponse, account_in_answer,
+    account_request, check_issuer, granted_scopes, parse_account, parse_discovery, parse_token_response,
+    value_in_answer,
 };
-use crate::provider::Endpoints;
+use crate::provider::{Endpoints, Template};
 use crate::secret::{AccessToken, AuthorizationCode, Binding, PkceVerifier};
 use crate::vault::{
     ConnectionQuery, ConsentStatus, Grant, PendingConsent, Purpose, StateHash, StoreOutcome, Tokens,
@@ -29,6 +30,7 @@ impl Inner {
     ) -> Result<Connection> {
         let consent = self.open_consent(acting_user, &response, binding)?;
         let service = self.service(consent.provider.as_str())?;
+        let response = response.with_code_of(service.server)?;
         if check_issuer(service.server.issuer_policy, consent.issuer.as_deref(), &response).is_err() {
             return Err(ConsentError::IssuerMismatch.into());
         }
@@ -39,6 +41,14 @@ impl Inner {
             return Err(Misconfigured::IssuerChanged(service.server.id.clone()).into());
         }
 
+        // What the callback brings may choose among the endpoints that the descriptor lists, and nothing else.
+        let brought = service
+            .server
+            .captured_from_callback(|name| response.other(name), self.transport)?;
+        let mut consent = consent;
+        consent.parameters.extend(brought);
+        let endpoints = service.server.endpoints(&consent.parameters)?;
+
         // Nothing before this line uses the consent up: a forged callback must not close the genuine one's door.
         // Nothing after it can use it twice: a code is sent at most once.
         let taken = self
@@ -46,9 +56,12 @@ impl Inner {
             .take_consent(&consent.tenant, &consent.state, self.now())?;
         let verifier = taken.ok_or(ConsentError::Used)?;
 
+        let state = response.state().expose_secret().to_owned();
         let completed = match response.into_outcome() {
             Outcome::Error(error) => Err(ConsentError::Denied(error).into()),
-            Outcome::Code(code) => self.exchange(&consent, service, &endpoints, &code, verifier.as_ref()),
+            Outcome::Code(code) => {
+                self.exchange(&mut consent, service, &endpoints, &code, verifier.as_ref(), state)
+            }
         };
         if let Err(error) = &completed {
             self.close(&consent, error);
@@ -102,30 +115,44 @@ impl Inner {
 
     fn exchange(
         &self,
-        consent: &PendingConsent,
+        consent: &mut PendingConsent,
         service: Service<'_>,
         endpoints: &Endpoints,
         code: &AuthorizationCode,
         verifier: Option<&PkceVerifier>,
+        state: String,
     ) -> Result<Connection> {
+        // A few servers want the state once more; it opens nothing any longer.
+        let mut values = consent.parameters.clone();
+        values.insert("state".into(), state);
+        let server = service.server.for_connection(&values);
         let client = TokenClient {
-            server: service.server,
+            server: &server,
             registration: service.client,
         };
         let mut request = client
             .code_request(&endpoints.token, code, &consent.redirect_uri, verifier)
-            .map_err(|_| ConsentError::ExchangeFailed(crate::model::FailureCode::RequestRejected))?;
+            .map_err(|_| ConsentError::ExchangeFailed(FailureCode::RequestRejected))?;
         request.timeout = self.settings.token_timeout();
 
         // The lifetime counts from before the request: an answer that took long must not lengthen it.
         let sent_at = self.now();
-        let answer = self
+        let response = self
             .http
             .send(request)
-            .map_err(TokenFailure::from)
-            .and_then(|response| parse_token_response(service.server, &response))
+            .map_err(|error| exchange_error(service, &TokenFailure::from(error)))?;
+        let answer = parse_token_response(service.server, &response)
             .map_err(|failure| exchange_error(service, &failure))?;
-        let account = self.account(consent, service, &answer.access_token);
+        let brought = service
+            .server
+            .captured_from_answer(|pointer| value_in_answer(&response, pointer), self.transport)?;
+        consent.parameters.extend(brought);
+        self.discover(consent, service, &answer.access_token)?;
+        service.server.check_captured(&consent.parameters)?;
+        let told = service.provider.account_in_answer.as_ref();
+        let account = told
+            .and_then(|pointers| account_in_answer(pointers, &response))
+            .or_else(|| self.account(consent, service, &answer.access_token));
         let issued = Issued::new(consent, service, endpoints, answer, account, sent_at);
         let connection = self.store(consent, &issued)?;
         self.emit(
@@ -136,6 +163,35 @@ impl Inner {
             EventKind::ConsentCompleted,
         );
         Ok(connection)
+    }
+
+    /// Asks which of the person's sites the connection is for, where the descriptor says how.
+    fn discover(
+        &self,
+        consent: &mut PendingConsent,
+        service: Service<'_>,
+        access_token: &AccessToken,
+    ) -> Result<()> {
+        let Some(discovery) = &service.provider.discovery else {
+            return Ok(());
+        };
+        let rejected = |_| ConsentError::ExchangeFailed(FailureCode::RequestRejected);
+        let url = Template::parse(&discovery.url)?.expand(&consent.parameters)?;
+        let mut request = account_request(service.provider, &url, access_token).map_err(rejected)?;
+        request.timeout = self.settings.http_timeout;
+        let response = self
+            .http
+            .send(request)
+            .map_err(|error| exchange_error(service, &TokenFailure::from(error)))?;
+        let found = parse_discovery(
+            discovery,
+            service.server,
+            &consent.parameters,
+            &response,
+            self.transport,
+        )?;
+        consent.parameters.extend(found);
+        Ok(())
     }
 
     /// Asks whose account it is. A provider that does not say, or not now, is no reason to lose the tokens.

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use crate::error::{Error, Result};
-use crate::manager::Inner;
-use crate::model::{Connection, EventKind};
+use crate::manager::{Connections, Inner};
+use crate::model::{Connection, ConnectionId, EventKind, Principal, Status};
 use crate::protocol::{RevocationVerdict, revocation_requests, revocation_verdict};
 use crate::provider::Revocation as Capability;
-use crate::vault::{Erasure, Tokens};
+use crate::vault::{ConnectionQuery, Erasure, Tokens};
 
 /// What revoking did, in both places.
 #[derive(Debug, Clone)]
@@ -27,6 +27,11 @@ pub struct Revocation {
 pub enum AtProvider {
     /// The provider confirmed it.
     Revoked,
+    /// The provider said yes, and it is not documented that the grant ends by it. The person can make sure at this page.
+    Attempted {
+        /// The page, if there is one.
+        url: Option<String>,
+    },
     /// The provider did not answer, or asks to try later. The grant may still live there; nothing here can use it.
     Unconfirmed {
         /// How long to wait, where that is known.
@@ -87,9 +92,14 @@ impl Inner {
             return unconfirmed;
         };
         match &service.server.revocation {
-            Capability::ByUser { url } => return AtProvider::ByUser { url: url.clone() },
+            Capability::ByUser { .. } => {
+                let page = service.server.revocation_page(&connection.parameters);
+                return page.map_or(AtProvider::Unsupported, |url| AtProvider::ByUser {
+                    url: url.into(),
+                });
+            }
             Capability::Unsupported => return AtProvider::Unsupported,
-            Capability::Endpoint { .. } => {}
+            Capability::Endpoint { .. } | Capability::DeleteWithBearer { .. } => {}
         }
         let Ok(endpoints) = service.server.endpoints(&connection.parameters) else {
             return unconfirmed;
@@ -116,7 +126,55 @@ impl Inner {
             };
             outcome = worse(outcome, verdict);
         }
+        if service.server.revocation_is_best_effort && outcome == AtProvider::Revoked {
+            let page = service.server.revocation_page(&connection.parameters);
+            return AtProvider::Attempted {
+                url: page.map(Into::into),
+            };
+        }
         outcome
+    }
+
+    /// The other live connections that end with this one, because the provider revokes the grant behind them all.
+    fn shares_fate_with(&self, connection: &Connection) -> Result<Vec<Connection>> {
+        let service = self.service(connection.provider.as_str())?;
+        if !matches!(
+            service.server.revocation,
+            Capability::Endpoint { grant_wide: true, .. }
+        ) {
+            return Ok(Vec::new());
+        }
+        let mut query = ConnectionQuery::of(&connection.tenant);
+        query.owner = Some(&connection.owner);
+        let others = self.vault.connections(&query)?;
+        Ok(others
+            .into_iter()
+            .filter(|other| {
+                let same_account = match (&other.account, &connection.account) {
+                    (Some(one), Some(other)) => one.id == other.id,
+                    // Where one of them is not known, it may be the same.
+                    _ => true,
+                };
+                other.id != connection.id
+                    && other.issued_by.server == connection.issued_by.server
+                    && other.issued_by.client_id == connection.issued_by.client_id
+                    && other.status != Status::Revoked
+                    && same_account
+            })
+            .collect())
+    }
+}
+
+impl Connections {
+    /// The connections of the same owner that would end with this one: their provider revokes the grant behind all
+    /// services of the account at once (Google does). Ask before revoking, and tell the person.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`] if the principal cannot see the connection; [`Error::Vault`] if the vault fails.
+    pub fn revoked_together(&self, by: &dyn Principal, id: ConnectionId) -> Result<Vec<Connection>> {
+        let connection = self.inner().visible(by, id)?;
+        self.inner().shares_fate_with(&connection)
     }
 }
 

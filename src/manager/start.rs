@@ -27,12 +27,13 @@ impl Inner {
         let parameters = self.parameters(service, options.parameters, target.as_ref())?;
         let endpoints = service.server.endpoints(&parameters)?;
 
-        let asked = options.scopes.unwrap_or_else(|| provider.default_scopes.clone());
-        let mut scopes = asked.union(&provider.required_scopes);
-        if let Some(target) = &target {
-            // A new grant replaces the old one at most servers: what is not asked for again is lost.
-            scopes = scopes.union(&target.requested);
-        }
+        // A new grant replaces the old one at most servers: what is not asked for again is lost.
+        let held = target
+            .as_ref()
+            .map(|target| target.requested.clone())
+            .unwrap_or_default();
+        let scopes = provider.wanted_scopes(options.scopes, &held, &parameters);
+        let server = service.server.for_connection(&parameters);
 
         let state = new_state()?;
         let binding = new_binding()?;
@@ -41,7 +42,7 @@ impl Inner {
             Pkce::Refused => None,
         };
         let authorization_url = AuthorizationRequest {
-            server: service.server,
+            server: &server,
             provider,
             endpoint: &endpoints.authorization,
             client_id: service.client.client_id(),

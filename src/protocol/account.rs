@@ -8,8 +8,9 @@ use url::Url;
 use crate::http::{HttpRequest, HttpResponse, is_clean};
 use crate::model::Account;
 use crate::protocol::bearer::bearer_header;
+use crate::protocol::pointer::value_in_answer;
 use crate::protocol::token_request::RequestError;
-use crate::provider::{AccountEndpoint, Pointer, Provider};
+use crate::provider::{AccountEndpoint, AccountPointers, Pointer, Provider};
 use crate::secret::AccessToken;
 
 /// The longest value that is kept, in bytes.
@@ -51,6 +52,31 @@ pub fn parse_account(endpoint: &AccountEndpoint, response: &HttpResponse) -> Opt
     })
 }
 
+/// The account that a token answer names, where the descriptor says.
+///
+/// The answer holds tokens: only what the pointers point to is copied out of it.
+#[must_use]
+pub fn account_in_answer(pointers: &AccountPointers, response: &HttpResponse) -> Option<Account> {
+    let first = |list: &[Pointer]| {
+        list.iter()
+            .find_map(|pointer| value_in_answer(response, pointer))
+            .filter(|text| is_usable(text))
+    };
+    Some(Account {
+        id: first(&pointers.id)?,
+        email: first(&pointers.email),
+        label: first(&pointers.label),
+    })
+}
+
+fn is_usable(text: &str) -> bool {
+    !text.is_empty()
+        && text.len() <= MAX_LEN
+        && !text
+            .chars()
+            .any(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}'))
+}
+
 /// What the first pointer that finds a usable string or number finds.
 fn find(body: &Value, pointers: &[Pointer]) -> Option<String> {
     pointers.iter().find_map(|pointer| {
@@ -59,12 +85,7 @@ fn find(body: &Value, pointers: &[Pointer]) -> Option<String> {
             Value::Number(number) => number.to_string(),
             _ => return None,
         };
-        let is_usable = !text.is_empty()
-            && text.len() <= MAX_LEN
-            && !text
-                .chars()
-                .any(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}'));
-        is_usable.then_some(text)
+        is_usable(&text).then_some(text)
     })
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_TYPE, DATE};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
@@ -10,6 +10,9 @@ use zeroize::Zeroizing;
 use crate::http::HttpResponse;
 use crate::model::{Scope, Scopes};
 use crate::protocol::form::pairs;
+use crate::protocol::pointer::{find, plain};
+use crate::protocol::retry_after::date_seconds;
+use crate::provider::{AnswerShape, Expiry};
 
 /// What is kept of the body. Everything else in it is ignored.
 #[derive(Default)]
@@ -80,6 +83,56 @@ impl Answer {
         }
     }
 
+    /// The same, from where this server's answers have things.
+    pub(super) fn read_as(shape: &AnswerShape, response: &HttpResponse) -> Option<Self> {
+        if *shape == AnswerShape::default() {
+            return Self::read(response);
+        }
+        let Ok(root) = serde_json::from_slice::<&RawValue>(response.body.as_bytes()) else {
+            return Self::read(response);
+        };
+        let members = |raw: &RawValue| serde_json::from_str(raw.get()).ok().map(Self::from_members);
+        let outer = members(root)?;
+        let inner = shape.envelope.as_deref().and_then(|pointer| find(root, pointer));
+        let mut answer = inner.and_then(members).unwrap_or_default();
+        if shape.envelope.is_none() {
+            answer = outer;
+        } else if answer.error.is_none() {
+            answer.error = outer.error;
+        }
+        let at = |pointer: &Option<String>| find(root, pointer.as_deref()?);
+        if shape.access_token.is_some() {
+            answer.access_token = at(&shape.access_token).and_then(text);
+        }
+        if shape.refresh_token.is_some() {
+            answer.refresh_token = at(&shape.refresh_token).and_then(text);
+        }
+        if shape.scope.is_some() {
+            answer.scopes = at(&shape.scope).and_then(scopes);
+        }
+        if let Some(found) = at(&shape.error)
+            && !is_nothing(found)
+        {
+            answer.error = Some(code(found));
+        }
+        // A time in milliseconds since 1970 is an absurd lifetime and a fine time.
+        let expires = shape.expires.clone().or_else(|| {
+            let envelope = shape.envelope.as_deref().unwrap_or_default();
+            Some(format!("{envelope}/expires_in"))
+        });
+        answer.expires_in = at(&expires).and_then(|raw| bounded(raw.get(), 1e15));
+        answer.expires_in = answer
+            .expires_in
+            .and_then(|written| lifetime(written, shape.expiry, response));
+        if let Some(flag) = &shape.success {
+            let found = find(root, &flag.pointer).and_then(plain);
+            if !found.is_some_and(|found| flag.values.contains(&found)) {
+                answer.error = Some(answer.error.unwrap_or_default());
+            }
+        }
+        Some(answer)
+    }
+
     fn from_members(members: Members<'_>) -> Self {
         Self {
             error: error(&members),
@@ -134,7 +187,7 @@ fn is_form(response: &HttpResponse) -> bool {
 
 /// The error code, if the body says that there is an error.
 fn error(members: &Members<'_>) -> Option<Zeroizing<String>> {
-    let says_no = |raw: &&RawValue| !matches!(raw.get(), "null" | "false" | "\"\"" | "[]" | "{}" | "0");
+    let says_no = |raw: &&RawValue| !is_nothing(raw);
     if let Some(raw) = members.error.filter(says_no) {
         return Some(code(raw));
     }
@@ -148,6 +201,27 @@ fn error(members: &Members<'_>) -> Option<Zeroizing<String>> {
     }
     let failed = members.ok.is_some_and(|ok| ok.get() == "false");
     failed.then(Zeroizing::default)
+}
+
+fn is_nothing(raw: &RawValue) -> bool {
+    matches!(raw.get(), "null" | "false" | "\"\"" | "[]" | "{}" | "0")
+}
+
+/// How long from now, by how the server writes it.
+fn lifetime(written: Duration, expiry: Expiry, response: &HttpResponse) -> Option<Duration> {
+    let until = |end: Duration| {
+        // There is no clock here; the server's own is the one that it counts by.
+        let date = response.headers.get(DATE)?.to_str().ok()?;
+        let left = end.checked_sub(Duration::from_secs(date_seconds(date)?))?;
+        (!left.is_zero()).then_some(left)
+    };
+    let milliseconds = || Duration::from_millis(written.as_secs());
+    match expiry {
+        Expiry::Seconds => Some(written),
+        Expiry::Milliseconds => Some(milliseconds()),
+        Expiry::UnixSeconds => until(written),
+        Expiry::UnixMilliseconds => until(milliseconds()),
+    }
 }
 
 /// The code of an error that is a string or an object.
@@ -166,7 +240,7 @@ fn code(raw: &RawValue) -> Zeroizing<String> {
 /// The text of a JSON string that is not empty.
 ///
 /// Unescaped here: the parser would do it in a buffer that is not wiped, and servers do write `\/` in tokens.
-fn text(raw: &RawValue) -> Option<Zeroizing<String>> {
+pub(super) fn text(raw: &RawValue) -> Option<Zeroizing<String>> {
     let inner = raw.get().strip_prefix('"')?.strip_suffix('"')?;
     // No escape is shorter than what it stands for, so the buffer never moves.
     let mut text = Zeroizing::new(String::with_capacity(inner.len()));
@@ -213,8 +287,13 @@ fn unit(text: &str) -> Option<(u16, &str)> {
 fn seconds(text: &str) -> Option<Duration> {
     /// Three thousand years; the largest in use is 315 360 000, ten years.
     const ABSURD: f64 = 1e11;
+    bounded(text, ABSURD)
+}
+
+/// A positive number below a bound, as whole seconds.
+fn bounded(text: &str, bound: f64) -> Option<Duration> {
     let seconds: f64 = text.trim_matches('"').trim().parse().ok()?;
-    (1.0..ABSURD)
+    (1.0..bound)
         .contains(&seconds)
         .then(|| Duration::from_secs_f64(seconds.trunc()))
 }

@@ -9,9 +9,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use oauth2::basic::BasicClient;
 use oauth2::{AuthUrl, ClientId, CsrfToken, RedirectUrl};
 use ring::digest::{SHA256, digest};
-use url::Url;
+use url::{Url, form_urlencoded};
 
 use crate::model::Scopes;
+use crate::provider::template::{filled, names_in};
 use crate::provider::{AuthorizationServer, Pkce, Provider};
 use crate::random;
 use crate::random::RandomUnavailable;
@@ -52,6 +53,20 @@ pub fn new_binding() -> Result<Binding, RandomUnavailable> {
 /// Not by `oauth2`: its verifier is a copy that is not wiped, and it panics on one of another length.
 fn challenge(verifier: &PkceVerifier) -> String {
     URL_SAFE_NO_PAD.encode(digest(&SHA256, verifier.expose_secret().as_bytes()))
+}
+
+/// Text for a query with only that encoded which would end it or break the URL.
+fn raw_text(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'&' | b'#' | b'%' | b'"' | b'<' | b'>' | b'\'' | 0..=0x20 | 0x7f.. => {
+                out.push_str(&format!("%{byte:02X}"));
+            }
+            _ => out.push(char::from(byte)),
+        }
+    }
+    out
 }
 
 /// What the host may ask of the consent page.
@@ -153,7 +168,48 @@ impl AuthorizationRequest<'_> {
         for (name, value) in &added {
             request = request.add_extra_param(*name, value.as_ref());
         }
-        request.url().0
+        self.in_the_servers_words(request.url().0)
+    }
+
+    /// The finished request by this server's own names, with its resources, and where it wants it.
+    fn in_the_servers_words(&self, mut url: Url) -> Url {
+        let server = self.server;
+        if server.authorization_renames.is_empty()
+            && server.resources.is_empty()
+            && !server.raw_scope
+            && server.authorization_fragment.is_none()
+        {
+            return url;
+        }
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        let mut raw = String::new();
+        for (name, value) in url.query_pairs() {
+            let name = match server.authorization_renames.get(name.as_ref()) {
+                Some(new) => new.as_str(),
+                None => name.as_ref(),
+            };
+            if name.is_empty() {
+                continue;
+            }
+            if name == "scope" && server.raw_scope {
+                raw = format!("scope={}", raw_text(&value));
+            } else {
+                query.append_pair(name, &value);
+            }
+        }
+        query.extend_pairs(server.resources.iter().map(|resource| ("resource", resource)));
+        let mut query = query.finish();
+        if !raw.is_empty() {
+            query = format!("{query}&{raw}");
+        }
+        match &server.authorization_fragment {
+            Some(route) => {
+                url.set_query(None);
+                url.set_fragment(Some(&format!("{route}?{query}")));
+            }
+            None => url.set_query(Some(&query)),
+        }
+        url
     }
 
     /// Every parameter but those that `oauth2` writes, without the empty ones.
@@ -164,7 +220,7 @@ impl AuthorizationRequest<'_> {
             &self.provider.authorization_parameters,
         ];
         for (name, value) in described.into_iter().flatten() {
-            added.insert(name, Cow::Borrowed(value));
+            added.insert(name, self.value(value));
         }
         if let Some(prompt) = self.hints.prompt {
             let prompt = prompt.beside(added.get("prompt").map(AsRef::as_ref));
@@ -190,6 +246,18 @@ impl AuthorizationRequest<'_> {
         }
         added.retain(|_, value| !value.is_empty());
         added
+    }
+
+    /// The value of an added parameter, with what is known of this request in it.
+    fn value<'v>(&self, value: &'v str) -> Cow<'v, str> {
+        if names_in(value).next().is_none() {
+            return Cow::Borrowed(value);
+        }
+        Cow::Owned(filled(value, |name| match name {
+            "client_id" => Some(self.client_id.to_owned()),
+            "random" => random::token_256().ok().map(|random| random.as_str().to_owned()),
+            _ => None,
+        }))
     }
 
     /// The endpoint, without what this request sets itself in its query.

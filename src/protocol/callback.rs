@@ -3,12 +3,16 @@
 use std::fmt;
 
 use url::form_urlencoded;
+use zeroize::Zeroizing;
 
-use crate::provider::IssuerPolicy;
+use crate::provider::{AuthorizationServer, IssuerPolicy};
 use crate::secret::{AuthorizationCode, State};
 
 /// The longest callback that is read, in bytes. Codes of several kilobytes exist.
 const MAX_LEN: usize = 64 * 1024;
+
+/// The most parameters beside the protocol's own that are kept.
+const MAX_OTHERS: usize = 32;
 
 /// What the authorization server sent back through the browser.
 ///
@@ -17,7 +21,10 @@ const MAX_LEN: usize = 64 * 1024;
 pub struct AuthorizationResponse {
     state: State,
     issuer: Option<String>,
-    outcome: Outcome,
+    /// None where the code, if there is one, has another name than the standard's.
+    outcome: Option<Outcome>,
+    /// What else came: a value that a descriptor asks for, or the code under another name.
+    others: Vec<(String, Zeroizing<String>)>,
 }
 
 /// What the authorization server decided.
@@ -136,6 +143,7 @@ impl AuthorizationResponse {
         }
         let query = query_of(callback).ok_or(CallbackError::Malformed)?;
         let (mut code, mut state, mut issuer, mut error) = (None, None, None, None);
+        let mut others = Vec::new();
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             // The secret types wipe the owned string that they are given.
             match name.as_ref() {
@@ -143,6 +151,9 @@ impl AuthorizationResponse {
                 "state" => once(&mut state, "state", State::new(value))?,
                 "iss" => once(&mut issuer, "iss", value.into_owned())?,
                 "error" => once(&mut error, "error", value)?,
+                _ if others.len() < MAX_OTHERS && !value.is_empty() => {
+                    others.push((name.into_owned(), Zeroizing::new(value.into_owned())));
+                }
                 _ => {}
             }
         }
@@ -151,15 +162,17 @@ impl AuthorizationResponse {
             .ok_or(CallbackError::MissingState)?;
         let code = code.filter(|code| !code.expose_secret().is_empty());
         let outcome = match (code, error.filter(|error| !error.is_empty())) {
-            (Some(code), None) => Outcome::Code(code),
-            (None, Some(error)) => Outcome::Error(AuthorizationError::from_code(&error)),
+            (Some(code), None) => Some(Outcome::Code(code)),
+            (None, Some(error)) => Some(Outcome::Error(AuthorizationError::from_code(&error))),
             (Some(_), Some(_)) => return Err(CallbackError::Malformed),
-            (None, None) => return Err(CallbackError::MissingCode),
+            (None, None) if others.is_empty() => return Err(CallbackError::MissingCode),
+            (None, None) => None,
         };
         Ok(Self {
             state,
             issuer,
             outcome,
+            others,
         })
     }
 
@@ -173,7 +186,8 @@ impl AuthorizationResponse {
         Self {
             state,
             issuer: None,
-            outcome: Outcome::Code(code),
+            outcome: Some(Outcome::Code(code)),
+            others: Vec::new(),
         }
     }
 
@@ -189,10 +203,41 @@ impl AuthorizationResponse {
         self.issuer.as_deref()
     }
 
-    /// What the server decided.
+    /// What the server decided. A response with neither a code nor an error by its standard name is
+    /// [`AuthorizationError::Other`].
     #[must_use]
     pub fn into_outcome(self) -> Outcome {
-        self.outcome
+        self.outcome.unwrap_or(Outcome::Error(AuthorizationError::Other))
+    }
+
+    /// The same, with the code taken from where this server's callbacks have it.
+    ///
+    /// # Errors
+    ///
+    /// [`CallbackError::MissingCode`] if there is none, and no error either.
+    pub fn with_code_of(mut self, server: &AuthorizationServer) -> Result<Self, CallbackError> {
+        if let Some(name) = server.code_parameter.as_deref().filter(|name| *name != "code")
+            && !matches!(self.outcome, Some(Outcome::Error(_)))
+        {
+            let mut named = self.others.iter_mut().filter(|(other, _)| other == name);
+            let code = named.next().map(|(_, value)| std::mem::take(&mut **value));
+            if named.next().is_some() {
+                return Err(CallbackError::DuplicateParameter("code"));
+            }
+            self.outcome = code.map(|code| Outcome::Code(AuthorizationCode::new(code)));
+        }
+        if self.outcome.is_none() {
+            return Err(CallbackError::MissingCode);
+        }
+        Ok(self)
+    }
+
+    /// The first value of a parameter that the protocol does not know.
+    pub(crate) fn other(&self, name: &str) -> Option<&str> {
+        self.others
+            .iter()
+            .find(|(other, _)| other == name)
+            .map(|(_, value)| value.as_str())
     }
 }
 
@@ -245,7 +290,7 @@ pub fn check_issuer(
 ) -> Result<(), IssuerMismatch> {
     let matches = match (policy, response.issuer(), expected) {
         (IssuerPolicy::Ignored, _, _) => true,
-        (IssuerPolicy::Required, None, _) => matches!(response.outcome, Outcome::Error(_)),
+        (IssuerPolicy::Required, None, _) => matches!(response.outcome, Some(Outcome::Error(_))),
         (IssuerPolicy::Required, Some(_), None) => false,
         (IssuerPolicy::MatchIfPresent, None, _) | (IssuerPolicy::MatchIfPresent, Some(_), None) => true,
         (_, Some(issuer), Some(expected)) => issuer == expected,

@@ -14,6 +14,8 @@ pub(super) enum Encoding {
     Form,
     /// As they are, for servers that do not decode.
     Plain,
+    /// The secret as the user name, no password.
+    SecretAsUser,
 }
 
 /// The value of the `Authorization` header.
@@ -30,6 +32,10 @@ pub(super) fn basic(client_id: &str, secret: &ClientSecret, encoding: Encoding) 
             pair.push_str(client_id);
             pair.push(':');
             pair.push_str(secret);
+        }
+        Encoding::SecretAsUser => {
+            pair.push_str(secret);
+            pair.push(':');
         }
     }
     // Room for all of it, so that nothing is moved: six for `Basic `, four for each three bytes.

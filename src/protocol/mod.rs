@@ -19,22 +19,26 @@ mod bearer;
 mod callback;
 mod challenge;
 mod client_auth;
+mod discovery;
 mod form;
 mod granted;
+mod pointer;
 mod retry_after;
 mod revocation;
 mod token_error;
 mod token_request;
 mod token_response;
 
-pub use account::{account_request, parse_account};
+pub use account::{account_in_answer, account_request, parse_account};
 pub use authorization::{AuthorizationRequest, Hints, Prompt, new_binding, new_state, new_verifier};
 pub use bearer::bearer_header;
 pub use callback::{
     AuthorizationError, AuthorizationResponse, CallbackError, IssuerMismatch, Outcome, check_issuer,
 };
 pub use challenge::{BearerError, bearer_error};
+pub use discovery::parse_discovery;
 pub use granted::granted_scopes;
+pub use pointer::value_in_answer;
 pub use revocation::{RevocationVerdict, revocation_requests, revocation_verdict};
 pub use token_error::{TokenErrorCode, TokenFailure, classify};
 pub use token_request::{RequestError, TokenClient};

@@ -23,14 +23,14 @@ pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
         // Digits alone that do not fit are a very long time.
         value.parse().map_or(Duration::MAX, Duration::from_secs)
     } else {
-        let until = seconds(value)?;
-        Duration::from_secs(until.saturating_sub(seconds(text(DATE)?)?))
+        let until = date_seconds(value)?;
+        Duration::from_secs(until.saturating_sub(date_seconds(text(DATE)?)?))
     };
     Some(wait.min(LONGEST))
 }
 
 /// The seconds since 1970 of a date such as `Sun, 06 Nov 1994 08:49:37 GMT`, the one form that may be sent.
-fn seconds(date: &str) -> Option<u64> {
+pub(super) fn date_seconds(date: &str) -> Option<u64> {
     const MONTHS: [&str; 12] = [
         "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
     ];
@@ -105,7 +105,7 @@ mod tests {
             ("Wed, 31 Dec 1969 23:59:59 GMT", None),
             ("Sun, 06 Nov 1994 08:49:37 CET", None),
         ] {
-            assert_eq!(seconds(date), expected, "{date}");
+            assert_eq!(date_seconds(date), expected, "{date}");
         }
     }
 }

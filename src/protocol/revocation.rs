@@ -8,13 +8,14 @@ use url::Url;
 
 use crate::http::{HttpRequest, HttpResponse, is_clean};
 use crate::protocol::answer::Answer;
+use crate::protocol::bearer::bearer_header;
 use crate::protocol::client_auth::{Encoding, basic};
 use crate::protocol::form::Form;
 use crate::protocol::retry_after::retry_after;
 use crate::protocol::token_request::RequestError;
 use crate::provider::{
     AuthorizationServer, ClientAuthentication, ClientRegistration, Revocation, RevocationAuth,
-    RevocationTokens,
+    RevocationTokens, TokenHeader,
 };
 use crate::vault::Tokens;
 
@@ -44,6 +45,9 @@ pub fn revocation_requests(
     endpoint: Option<&Url>,
     tokens: &Tokens,
 ) -> Result<Vec<HttpRequest>, RequestError> {
+    if let (Some(endpoint), Revocation::DeleteWithBearer { .. }) = (endpoint, &server.revocation) {
+        return delete_with_bearer(endpoint, tokens).map(|request| vec![request]);
+    }
     let (
         Some(endpoint),
         Revocation::Endpoint {
@@ -81,6 +85,17 @@ pub fn revocation_requests(
         .collect()
 }
 
+fn delete_with_bearer(endpoint: &Url, tokens: &Tokens) -> Result<HttpRequest, RequestError> {
+    if !is_clean(endpoint) {
+        return Err(RequestError::Endpoint);
+    }
+    let (name, value) = bearer_header(&TokenHeader::default(), &tokens.access_token);
+    HttpRequest::new(Method::DELETE, endpoint.clone())
+        .with_header(ACCEPT, HeaderValue::from_static("application/json"))
+        .with_secret_header(name, value)
+        .map_err(|_| RequestError::Header)
+}
+
 /// Adds the client's proof and makes the request.
 fn authenticated(
     server: &AuthorizationServer,
@@ -98,6 +113,9 @@ fn authenticated(
         (RevocationAuth::SameAsToken, ClientAuthentication::Basic) => (Some(Encoding::Form), false, false),
         (RevocationAuth::SameAsToken, ClientAuthentication::BasicUnencoded) => {
             (Some(Encoding::Plain), false, false)
+        }
+        (RevocationAuth::SameAsToken, ClientAuthentication::SecretAsUser) => {
+            (Some(Encoding::SecretAsUser), false, false)
         }
         (RevocationAuth::SameAsToken, ClientAuthentication::BasicWithClientId) => {
             (Some(Encoding::Form), true, false)

@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{Method, Request, Response};
 use oauth2::basic::BasicClient;
 use oauth2::{AuthType, ClientId, EndpointNotSet, EndpointSet, RedirectUrl, RequestTokenError, TokenUrl};
@@ -16,7 +16,9 @@ use crate::http::{Body, HttpRequest, is_clean};
 use crate::model::Scopes;
 use crate::protocol::client_auth::{Encoding, basic};
 use crate::protocol::form::{Form, pairs};
+use crate::provider::template::filled;
 use crate::provider::{AuthorizationServer, BodyFormat, ClientAuthentication, ClientRegistration, Pkce};
+use crate::random;
 use crate::secret::{AuthorizationCode, PkceVerifier, RefreshToken};
 
 /// Why a request cannot be made. Nothing was sent. The operator's to mend.
@@ -103,6 +105,7 @@ impl TokenClient<'_> {
         redirect_uri: &str,
         verifier: Option<&PkceVerifier>,
     ) -> Result<HttpRequest, RequestError> {
+        let redirect_uri_text = redirect_uri;
         let redirect_uri =
             RedirectUrl::new(redirect_uri.to_owned()).map_err(|_| RequestError::RedirectUri)?;
         let client = self.client(endpoint)?;
@@ -114,10 +117,16 @@ impl TokenClient<'_> {
             request = request.set_pkce_verifier(verifier);
         }
         for (name, value) in &self.server.token_parameters {
-            request = request.add_extra_param(name, value);
+            let value = self.value(value, None);
+            if !value.is_empty() {
+                request = request.add_extra_param(name, value);
+            }
+        }
+        for resource in &self.server.resources {
+            request = request.add_extra_param("resource", resource);
         }
         let body = taken(request.request(&Prepared::refuse))?;
-        self.finish(endpoint, body)
+        self.finish(endpoint, body, redirect_uri_text, None)
     }
 
     /// The request that exchanges a refresh token ([RFC 6749 §6](https://www.rfc-editor.org/rfc/rfc6749#section-6)).
@@ -143,18 +152,29 @@ impl TokenClient<'_> {
         let refresh_token = oauth2::RefreshToken::new(refresh_token.expose_secret().to_owned());
         let mut request = client.exchange_refresh_token(&refresh_token);
         for (name, value) in &self.server.refresh_parameters {
-            let value = match value.as_str() {
-                "{redirect_uri}" => self.registration.redirect_uri.clone(),
-                "{scope}" => granted.join(&self.server.scope_separator),
-                _ => value.clone(),
-            };
+            let value = self.value(value, Some(granted));
             if !value.is_empty() {
                 request = request.add_extra_param(name, value);
             }
         }
+        for resource in &self.server.resources {
+            request = request.add_extra_param("resource", resource);
+        }
         let body = taken(request.request(&Prepared::refuse));
         refresh_token.into_secret().zeroize();
-        self.finish(endpoint, body?)
+        let grant_type = self.server.refresh_grant_type.as_deref();
+        self.finish(endpoint, body?, &self.registration.redirect_uri, grant_type)
+    }
+
+    /// The value of an added parameter or header, with what is known of this request in it.
+    fn value(&self, value: &str, granted: Option<&Scopes>) -> String {
+        filled(value, |name| match name {
+            "client_id" => Some(self.registration.client_id.clone()),
+            "redirect_uri" => Some(self.registration.redirect_uri.clone()),
+            "scope" => granted.map(|scopes| scopes.join(&self.server.scope_separator)),
+            "random" => random::token_256().ok().map(|random| random.as_str().to_owned()),
+            _ => None,
+        })
     }
 
     fn client(&self, endpoint: &Url) -> Result<Client, RequestError> {
@@ -173,32 +193,68 @@ impl TokenClient<'_> {
     }
 
     /// Takes the body that `oauth2` wrote, with `client_id` in it, to what the server wants.
-    fn finish(&self, endpoint: &Url, body: Body) -> Result<HttpRequest, RequestError> {
+    fn finish(
+        &self,
+        endpoint: &Url,
+        body: Body,
+        redirect_uri: &str,
+        grant_type: Option<&str>,
+    ) -> Result<HttpRequest, RequestError> {
         let (encoding, keeps_id) = match self.server.client_authentication {
             ClientAuthentication::Post | ClientAuthentication::None => (None, true),
+            ClientAuthentication::SecretAsUser => (Some(Encoding::SecretAsUser), false),
             ClientAuthentication::Basic => (Some(Encoding::Form), false),
             ClientAuthentication::BasicUnencoded => (Some(Encoding::Plain), false),
             ClientAuthentication::BasicWithClientId => (Some(Encoding::Form), true),
         };
-        let kept = |name: &str| keeps_id || name != "client_id";
+        let renames = &self.server.token_renames;
+        // The name by which this server knows a parameter; none where it is left out, or replaced by one added below.
+        let named = |name: String| match renames.get(&name) {
+            Some(new) if new.is_empty() => None,
+            Some(new) => Some(new.clone()),
+            None if !keeps_id && name == "client_id" => None,
+            None => Some(name),
+        };
+        let renamed = |(name, value): (String, Zeroizing<String>)| {
+            let value = match grant_type {
+                Some(grant_type) if name == "grant_type" => Zeroizing::new(grant_type.to_owned()),
+                _ => value,
+            };
+            Some((named(name)?, value))
+        };
         let (media_type, body) = match self.server.body_format {
-            BodyFormat::Form if keeps_id => ("application/x-www-form-urlencoded", body),
+            BodyFormat::Form if keeps_id && renames.is_empty() && grant_type.is_none() => {
+                ("application/x-www-form-urlencoded", body)
+            }
             BodyFormat::Form => {
                 let mut form = Form::new();
-                for (name, value) in pairs(body.as_bytes()).filter(|(name, _)| kept(name)) {
+                for (name, value) in pairs(body.as_bytes()).filter_map(renamed) {
                     form.push(&name, &value);
                 }
                 ("application/x-www-form-urlencoded", form.into_body())
             }
-            BodyFormat::Json => {
-                let kept = pairs(body.as_bytes()).filter(|(name, _)| kept(name));
-                ("application/json", json(kept, body.len()))
-            }
+            BodyFormat::Json => (
+                "application/json",
+                json(pairs(body.as_bytes()).filter_map(renamed), body.len() + 256),
+            ),
         };
-        let mut request = HttpRequest::new(Method::POST, endpoint.clone())
+        let mut endpoint = endpoint.clone();
+        for (name, value) in &self.server.token_query {
+            let value = match value.as_str() {
+                "{redirect_uri}" => redirect_uri.to_owned(),
+                value => self.value(value, None),
+            };
+            endpoint.query_pairs_mut().append_pair(name, &value);
+        }
+        let mut request = HttpRequest::new(Method::POST, endpoint)
             .with_header(ACCEPT, HeaderValue::from_static("application/json"))
             .with_header(CONTENT_TYPE, HeaderValue::from_static(media_type))
             .with_body(body);
+        for (name, value) in &self.server.token_headers {
+            let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| RequestError::Header)?;
+            let value = HeaderValue::from_str(&self.value(value, None)).map_err(|_| RequestError::Header)?;
+            request = request.with_header(name, value);
+        }
         if let Some(encoding) = encoding {
             let secret = self.registration.client_secret.as_ref();
             let secret = secret.ok_or(RequestError::ClientSecret)?;

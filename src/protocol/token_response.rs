@@ -6,7 +6,7 @@ use crate::http::HttpResponse;
 use crate::model::{FailureCode, Scopes};
 use crate::protocol::answer::Answer;
 use crate::protocol::token_error::{TokenFailure, classify, refusal};
-use crate::provider::AuthorizationServer;
+use crate::provider::{AuthorizationServer, RefreshWith};
 use crate::secret::{AccessToken, IdToken, RefreshToken};
 
 /// The longest token, in bytes. Tokens of several kilobytes are common.
@@ -47,7 +47,7 @@ pub fn parse_token_response(
         return Err(classify(server, response));
     }
     let unreadable = || TokenFailure::new(FailureCode::UnreadableAnswer);
-    let mut answer = Answer::read(response).ok_or_else(unreadable)?;
+    let mut answer = Answer::read_as(&server.answer, response).ok_or_else(unreadable)?;
     if let Some(code) = &answer.error {
         return Err(refusal(server, response, Some(code)));
     }
@@ -59,16 +59,23 @@ pub fn parse_token_response(
         .ok_or_else(unreadable)?;
     let others = [&answer.refresh_token, &answer.id_token];
     let too_long = others.into_iter().flatten().any(|token| token.len() > MAX_TOKEN);
-    if too_long || answer.token_type.as_ref().is_some_and(|kind| !bearer(kind)) {
+    let other_type = answer.token_type.as_ref().is_some_and(|kind| !bearer(kind));
+    if too_long || (other_type && !server.answer.any_token_type) {
         return Err(unreadable());
     }
     // Each secret type wipes the string that it is given.
+    let answered = answer
+        .refresh_token
+        .as_mut()
+        .map(|token| RefreshToken::new(std::mem::take(&mut **token)));
+    let refresh_token = match server.refresh_with {
+        RefreshWith::RefreshToken => answered,
+        RefreshWith::AccessToken => Some(RefreshToken::new(access_token.as_str())),
+        RefreshWith::Nothing => None,
+    };
     Ok(TokenResponse {
         access_token: AccessToken::new(std::mem::take(&mut **access_token)),
-        refresh_token: answer
-            .refresh_token
-            .as_mut()
-            .map(|token| RefreshToken::new(std::mem::take(&mut **token))),
+        refresh_token,
         id_token: answer
             .id_token
             .as_mut()

@@ -3,28 +3,37 @@
 //! A descriptor says what a server wants and how it deviates; the protocol code reads it. Quirks are
 //! closed enums: what they cannot say, the library does not do.
 
+mod answer_shape;
 pub mod catalog;
+mod discovery;
+mod file;
 mod parameter;
+mod pattern;
 mod quirk;
 mod redirect;
 mod registration;
 mod registry;
+mod scope_choice;
 #[cfg(feature = "serde")]
 mod seconds;
 mod server;
 mod service;
-mod template;
+pub(crate) mod template;
 mod validate;
 
-pub use parameter::{InvalidParameter, ParameterKind, ParameterProblem, ParameterRule};
+pub use answer_shape::{AnswerShape, Expiry, SuccessFlag};
+pub use discovery::{Discovery, Pick};
+pub use file::DescriptorFile;
+pub use parameter::{InvalidParameter, ParameterKind, ParameterProblem, ParameterRule, ParameterSource};
 pub use quirk::{
-    BodyFormat, ClientAuthentication, DeadGrant, IssuerPolicy, Pkce, Pointer, Revocation, RevocationAuth,
-    RevocationTokens, RotationClass, TokenHeader,
+    BodyFormat, ClientAuthentication, DeadGrant, IssuerPolicy, Pkce, Pointer, RefreshWith, Revocation,
+    RevocationAuth, RevocationTokens, RotationClass, TokenHeader,
 };
 pub use redirect::{InvalidRedirect, Loopback, RedirectRules};
 pub use registration::ClientRegistration;
 pub use registry::{Registry, Service};
+pub use scope_choice::{ScopeModes, ScopeTier, ScopeTiers};
 pub use server::{AuthorizationServer, Endpoints};
-pub use service::{AccountEndpoint, ApiHost, Provider};
+pub use service::{AccountEndpoint, AccountPointers, ApiHost, Provider};
 pub use template::{InvalidTemplate, Template};
 pub use validate::{DescriptorProblem, InvalidDescriptor, Transport};

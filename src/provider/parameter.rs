@@ -1,12 +1,19 @@
 //! The values that a connection brings for a descriptor's URLs.
 
 use crate::model::Parameters;
-use crate::provider::template::{base_url, is_word};
-use crate::provider::{AuthorizationServer, Transport};
+use crate::provider::pattern::Pattern;
+use crate::provider::template::{base_url, is_segment, is_word};
+use crate::provider::{AuthorizationServer, Pointer, Transport};
 
-/// A placeholder of a server's URLs, and what may stand in it.
+/// The longest value of a kind without a tighter bound, in bytes.
+const MAX_TEXT: usize = 1024;
+
+/// A value that a connection brings, what it may be, and where it comes from. Make one with
+/// [`ParameterRule::new`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
+#[non_exhaustive]
 pub struct ParameterRule {
     /// The name, as in `{name}`.
     pub name: String,
@@ -15,6 +22,45 @@ pub struct ParameterRule {
     /// The value when the host names none. Absent: the host must name one.
     #[cfg_attr(feature = "serde", serde(default))]
     pub default: Option<String>,
+    /// Whether it may be missing altogether. A template without its value falls back to its next alternative.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub optional: bool,
+    /// Where the value comes from. The host, unless set.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub source: ParameterSource,
+    /// What the value must match from end to end: a regular expression without look-around and back references.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub pattern: Option<String>,
+    /// What people write before the value and is not part of it: `https://`.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub prefix: Option<String>,
+    /// What people write after the value and is not part of it: `.example.com`.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub suffix: Option<String>,
+    /// The name for people.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub title: Option<String>,
+    /// A value to show as an example.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub example: Option<String>,
+}
+
+/// Where the value of a parameter comes from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[non_exhaustive]
+pub enum ParameterSource {
+    /// The host names it when the consent begins.
+    #[default]
+    Host,
+    /// It comes back with the callback, in the parameter of this name. The browser brings it, so it chooses only
+    /// among what the rule allows: it may not be a base URL unless it is one of a list.
+    Callback(String),
+    /// It stands in the token answer, at this place.
+    TokenAnswer(Pointer),
+    /// The provider's [`Discovery`](crate::provider::Discovery) finds it after the consent.
+    Discovery,
 }
 
 /// What may stand in a placeholder.
@@ -29,6 +75,10 @@ pub enum ParameterKind {
     BaseUrl,
     /// One of these.
     OneOf(Vec<String>),
+    /// A word that may have `_`, `~`, `:` and `@` too: for a path or a query, never for a host.
+    Segment,
+    /// Visible characters and single spaces, at most 1024 bytes: for added parameters and headers, never for a URL.
+    Text,
 }
 
 /// Why the parameters of a connection are not accepted. Names the parameter, never its value.
@@ -49,9 +99,12 @@ pub enum ParameterProblem {
     /// The server has no such parameter.
     #[error("is not known to this server")]
     Unknown,
-    /// It has no default and was not given.
+    /// It has no default and was not given, or the provider did not say it.
     #[error("is missing")]
     Missing,
+    /// Several fit, and none was named: the choice is the person's, never silent.
+    #[error("must be named, because the provider offers several")]
+    Several,
     /// The value is not of its kind.
     #[error("does not have an allowed value")]
     Malformed,
@@ -68,13 +121,19 @@ impl ParameterKind {
                 allowed.then(|| value.into())
             }
             Self::OneOf(values) => values.iter().find(|one| *one == value).cloned(),
+            Self::Segment => is_segment(value).then(|| value.into()),
+            Self::Text => {
+                let plain =
+                    !value.is_empty() && value.trim() == value && !value.chars().any(char::is_control);
+                (plain && value.len() <= MAX_TEXT).then(|| value.into())
+            }
         }
     }
 
     /// Whether a value of this kind may begin a template.
     pub(super) fn is_base_url(&self) -> bool {
         match self {
-            Self::Word => false,
+            Self::Word | Self::Segment | Self::Text => false,
             Self::BaseUrl => true,
             Self::OneOf(values) => !values.is_empty() && values.iter().all(|value| base_url(value).is_some()),
         }
@@ -84,23 +143,105 @@ impl ParameterKind {
     pub(super) fn is_word(&self) -> bool {
         match self {
             Self::Word => true,
-            Self::BaseUrl => false,
+            Self::BaseUrl | Self::Segment | Self::Text => false,
             Self::OneOf(values) => !values.is_empty() && values.iter().all(|value| is_word(value)),
+        }
+    }
+
+    /// Whether a value of this kind may stand in a template after its host.
+    pub(super) fn is_segment(&self) -> bool {
+        match self {
+            Self::Segment => true,
+            Self::OneOf(values) => !values.is_empty() && values.iter().all(|value| is_segment(value)),
+            Self::Word | Self::BaseUrl | Self::Text => self.is_word(),
         }
     }
 }
 
 impl ParameterRule {
+    /// A value that the host must name.
+    #[must_use]
+    pub fn new(name: impl Into<String>, kind: ParameterKind) -> Self {
+        Self {
+            name: name.into(),
+            kind,
+            default: None,
+            optional: false,
+            source: ParameterSource::Host,
+            pattern: None,
+            prefix: None,
+            suffix: None,
+            title: None,
+            example: None,
+        }
+    }
+
+    /// The same with a value for when the host names none.
+    #[must_use]
+    pub fn default_value(mut self, value: impl Into<String>) -> Self {
+        self.default = Some(value.into());
+        self
+    }
+
+    /// The same, and it may be missing.
+    #[must_use]
+    pub const fn optional(mut self) -> Self {
+        self.optional = true;
+        self
+    }
+
+    /// The same, from another source than the host.
+    #[must_use]
+    pub fn source(mut self, source: ParameterSource) -> Self {
+        self.source = source;
+        self
+    }
+
+    /// The same, and it must match this from end to end.
+    #[must_use]
+    pub fn pattern(mut self, pattern: impl Into<String>) -> Self {
+        self.pattern = Some(pattern.into());
+        self
+    }
+
+    /// The value in its kept form, if the rule allows it.
+    pub(crate) fn accept(&self, value: &str, transport: Transport) -> Result<String, InvalidParameter> {
+        let value = self
+            .prefix
+            .as_deref()
+            .map_or(value, |prefix| value.strip_prefix(prefix).unwrap_or(value));
+        let value = self
+            .suffix
+            .as_deref()
+            .map_or(value, |suffix| value.strip_suffix(suffix).unwrap_or(value));
+        let matches = |value: &str| match &self.pattern {
+            None => true,
+            Some(pattern) => Pattern::parse(pattern).is_ok_and(|pattern| pattern.matches(value)),
+        };
+        self.kind
+            .accept(value, transport)
+            .filter(|kept| matches(kept))
+            .ok_or_else(|| self.invalid(ParameterProblem::Malformed))
+    }
+
+    pub(crate) fn invalid(&self, problem: ParameterProblem) -> InvalidParameter {
+        InvalidParameter {
+            name: self.name.clone(),
+            problem,
+        }
+    }
+
     /// Whether the default, if there is one, is of the rule's kind.
     pub(super) fn default_is_accepted(&self, transport: Transport) -> bool {
         self.default
             .as_ref()
-            .is_none_or(|value| self.kind.accept(value, transport).is_some())
+            .is_none_or(|value| self.accept(value, transport).is_ok())
     }
 }
 
 impl AuthorizationServer {
-    /// The parameters of a connection: checked, cut to their kept form, with the defaults for those not given.
+    /// The parameters of a connection: checked, cut to their kept form, with the defaults for those not given. Those
+    /// that come from elsewhere than the host may be missing still.
     ///
     /// # Errors
     ///
@@ -124,24 +265,17 @@ impl AuthorizationServer {
                 problem: ParameterProblem::Unknown,
             });
         }
-        self.parameters
-            .iter()
-            .map(|rule| {
-                let invalid = |problem| InvalidParameter {
-                    name: rule.name.clone(),
-                    problem,
-                };
-                let value = given
-                    .get(&rule.name)
-                    .or(rule.default.as_ref())
-                    .ok_or_else(|| invalid(ParameterProblem::Missing))?;
-                let value = rule
-                    .kind
-                    .accept(value, transport)
-                    .ok_or_else(|| invalid(ParameterProblem::Malformed))?;
-                Ok((rule.name.clone(), value))
-            })
-            .collect()
+        let mut complete = Parameters::new();
+        for rule in &self.parameters {
+            let Some(value) = given.get(&rule.name).or(rule.default.as_ref()) else {
+                if rule.optional || rule.source != ParameterSource::Host {
+                    continue;
+                }
+                return Err(rule.invalid(ParameterProblem::Missing));
+            };
+            complete.insert(rule.name.clone(), rule.accept(value, transport)?);
+        }
+        Ok(complete)
     }
 }
 
@@ -153,11 +287,9 @@ mod tests {
     fn server(kind: ParameterKind, default: Option<&str>) -> AuthorizationServer {
         let id = ServerId::new("as").unwrap();
         let mut server = AuthorizationServer::new(id, "https://as.test/{x}", "https://as.test/{x}");
-        server.parameters.push(ParameterRule {
-            name: "x".into(),
-            kind,
-            default: default.map(Into::into),
-        });
+        let mut rule = ParameterRule::new("x", kind);
+        rule.default = default.map(Into::into);
+        server.parameters.push(rule);
         server
     }
 

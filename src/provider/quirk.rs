@@ -18,6 +18,8 @@ pub enum ClientAuthentication {
     BasicUnencoded,
     /// As `Basic`, and `client_id` in the body as well.
     BasicWithClientId,
+    /// HTTP Basic with the secret as the user name and no password.
+    SecretAsUser,
     /// A public client: `client_id` in the body, no secret, PKCE.
     None,
 }
@@ -99,6 +101,11 @@ pub enum Revocation {
         /// Whether revoking one connection ends the others of the same account and client.
         grant_wide: bool,
     },
+    /// A `DELETE` with the access token as bearer, at the resource that stands for the grant.
+    DeleteWithBearer {
+        /// The URL, a template; often with a value that the token answer brought.
+        url: String,
+    },
     /// No endpoint. The person can do it at this page.
     ByUser {
         /// The page where access can be removed.
@@ -143,6 +150,7 @@ pub enum RevocationTokens {
 /// An answer by which this server says that a grant is dead, beside `invalid_grant`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 pub struct DeadGrant {
     /// The status, if only this one counts.
     #[cfg_attr(feature = "serde", serde(default))]
@@ -156,6 +164,7 @@ pub struct DeadGrant {
 /// How the access token is put into an API request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 pub struct TokenHeader {
     /// The header's name.
     pub name: String,
@@ -171,6 +180,21 @@ impl Default for TokenHeader {
             prefix: "Bearer ".into(),
         }
     }
+}
+
+/// What renews an access token.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[non_exhaustive]
+pub enum RefreshWith {
+    /// The refresh token, if there is one.
+    #[default]
+    RefreshToken,
+    /// The access token itself, while it lives: it is kept in the place of a refresh token.
+    AccessToken,
+    /// Nothing: refresh tokens in answers are dropped.
+    Nothing,
 }
 
 /// A JSON pointer ([RFC 6901](https://www.rfc-editor.org/rfc/rfc6901)), such as `/user/email`.

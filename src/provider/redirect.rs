@@ -8,6 +8,7 @@ use url::{Host, Url};
 /// Which redirect URIs an authorization server accepts. `https` is always accepted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
 pub struct RedirectRules {
     /// Which plain-http loopback addresses it accepts.
     pub loopback: Loopback,

@@ -1,14 +1,17 @@
 //! An authorization server: endpoints, client authentication, quirks.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use url::Url;
 
 use crate::model::{Parameters, ServerId};
+use crate::provider::template::{filled, names_in};
 use crate::provider::{
-    BodyFormat, ClientAuthentication, DeadGrant, InvalidTemplate, IssuerPolicy, ParameterRule, Pkce,
-    RedirectRules, Revocation, RotationClass, Template,
+    AnswerShape, BodyFormat, ClientAuthentication, DeadGrant, InvalidParameter, InvalidTemplate,
+    IssuerPolicy, ParameterProblem, ParameterRule, ParameterSource, Pkce, RedirectRules, RefreshWith,
+    Revocation, RotationClass, Template, Transport,
 };
 
 /// An authorization server, as data. Several providers may share one; client registrations are kept by it.
@@ -18,6 +21,7 @@ use crate::provider::{
 /// Everything is checked once, when the connections are built.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 #[non_exhaustive]
 pub struct AuthorizationServer {
     /// Names the server.
@@ -98,6 +102,53 @@ pub struct AuthorizationServer {
     /// Which redirect URIs the server accepts.
     #[cfg_attr(feature = "serde", serde(default))]
     pub redirects: RedirectRules,
+    /// Where the tokens will be used: `resource` in every request
+    /// ([RFC 8707](https://www.rfc-editor.org/rfc/rfc8707#section-2)). Absolute URIs without a fragment.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub resources: Vec<String>,
+    /// Other names for parameters of the authorization request; the empty name leaves the parameter out.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub authorization_renames: BTreeMap<String, String>,
+    /// Other names for parameters of token requests; the empty name leaves the parameter out.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub token_renames: BTreeMap<String, String>,
+    /// More headers for token requests. `{name}` stands for a parameter of the connection at the code exchange, `{client_id}`
+    /// for the client id, `{random}` for a new random value.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub token_headers: BTreeMap<String, String>,
+    /// More parameters for the query of token requests. Never a credential: queries end up in logs.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub token_query: BTreeMap<String, String>,
+    /// The name under which the callback brings the code, if not `code`.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub code_parameter: Option<String>,
+    /// The route of a single-page consent screen: the request goes behind it, into the fragment (`/oauth/authorize`).
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub authorization_fragment: Option<String>,
+    /// Whether scopes stand in the authorization URL as they are, without percent-encoding where a query allows it.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub raw_scope: bool,
+    /// Where token answers say what.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub answer: AnswerShape,
+    /// What renews an access token.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub refresh_with: RefreshWith,
+    /// The `grant_type` of a refresh, if not `refresh_token`.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub refresh_grant_type: Option<String>,
+    /// Whether the revocation endpoint is not documented to end the grant: its yes is reported as an attempt.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub revocation_is_best_effort: bool,
+    /// The page where the person can remove access themselves, beside what `revocation` does.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub access_page: Option<String>,
+    /// Where the host registers its client.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub register_at: Option<String>,
+    /// What whoever registers the client should know, in sentences.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub notes: Vec<String>,
 }
 
 impl AuthorizationServer {
@@ -134,6 +185,21 @@ impl AuthorizationServer {
             scopes_ignore_case: false,
             dead_grants: Vec::new(),
             redirects: RedirectRules::default(),
+            resources: Vec::new(),
+            authorization_renames: BTreeMap::new(),
+            token_renames: BTreeMap::new(),
+            token_headers: BTreeMap::new(),
+            token_query: BTreeMap::new(),
+            code_parameter: None,
+            authorization_fragment: None,
+            raw_scope: false,
+            answer: AnswerShape::default(),
+            refresh_with: RefreshWith::RefreshToken,
+            refresh_grant_type: None,
+            revocation_is_best_effort: false,
+            access_page: None,
+            register_at: None,
+            notes: Vec::new(),
         }
     }
 }
@@ -170,19 +236,108 @@ impl AuthorizationServer {
             },
             token,
             revocation: match &self.revocation {
-                Revocation::Endpoint { url: endpoint, .. } => Some(url(endpoint)?),
+                // A value that only the token answer brings is not there yet when the consent begins.
+                Revocation::Endpoint { url: endpoint, .. }
+                | Revocation::DeleteWithBearer { url: endpoint } => match url(endpoint) {
+                    Err(InvalidTemplate::Missing(_)) => None,
+                    expanded => Some(expanded?),
+                },
                 Revocation::ByUser { .. } | Revocation::Unsupported => None,
             },
         })
     }
 
-    /// The page where the person can remove access, where there is a page and no endpoint.
+    /// The page where the person can remove access themselves, if there is one.
     #[must_use]
     pub fn revocation_page(&self, parameters: &Parameters) -> Option<Url> {
-        match &self.revocation {
-            Revocation::ByUser { url } => Template::parse(url).ok()?.expand(parameters).ok(),
-            Revocation::Endpoint { .. } | Revocation::Unsupported => None,
+        let page = match &self.revocation {
+            Revocation::ByUser { url } => url,
+            Revocation::Endpoint { .. } | Revocation::DeleteWithBearer { .. } | Revocation::Unsupported => {
+                self.access_page.as_ref()?
+            }
+        };
+        Template::parse(page).ok()?.expand(parameters).ok()
+    }
+}
+
+impl AuthorizationServer {
+    /// The values that the callback brought, by the rules that take them from there.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidParameter`] if one is not allowed by its rule. One that is missing is not an error here.
+    pub fn captured_from_callback<'v>(
+        &self,
+        found: impl Fn(&str) -> Option<&'v str>,
+        transport: Transport,
+    ) -> Result<Parameters, InvalidParameter> {
+        self.captured(transport, |source| match source {
+            ParameterSource::Callback(name) => found(name).map(Into::into),
+            _ => None,
+        })
+    }
+
+    /// The values that the token answer brought, by the rules that take them from there.
+    ///
+    /// # Errors
+    ///
+    /// As [`captured_from_callback`](Self::captured_from_callback).
+    pub fn captured_from_answer(
+        &self,
+        found: impl Fn(&str) -> Option<String>,
+        transport: Transport,
+    ) -> Result<Parameters, InvalidParameter> {
+        self.captured(transport, |source| match source {
+            ParameterSource::TokenAnswer(pointer) => found(pointer),
+            _ => None,
+        })
+    }
+
+    fn captured(
+        &self,
+        transport: Transport,
+        found: impl Fn(&ParameterSource) -> Option<String>,
+    ) -> Result<Parameters, InvalidParameter> {
+        let mut captured = Parameters::new();
+        for rule in &self.parameters {
+            if let Some(value) = found(&rule.source) {
+                captured.insert(rule.name.clone(), rule.accept(&value, transport)?);
+            }
         }
+        Ok(captured)
+    }
+
+    /// The first value that was to come with the consent, did not, and is not optional.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidParameter`] names it.
+    pub fn check_captured(&self, parameters: &Parameters) -> Result<(), InvalidParameter> {
+        let missing = self
+            .parameters
+            .iter()
+            .find(|rule| !rule.optional && !parameters.contains_key(&rule.name));
+        missing.map_or(Ok(()), |rule| Err(rule.invalid(ParameterProblem::Missing)))
+    }
+
+    /// The same server with the connection's values in the parameters and headers that it adds.
+    #[must_use]
+    pub fn for_connection(&self, parameters: &Parameters) -> Cow<'_, Self> {
+        let added = [&self.authorization_parameters, &self.token_parameters];
+        let mut names = added
+            .into_iter()
+            .flat_map(BTreeMap::values)
+            .flat_map(|value| names_in(value));
+        if !names.any(|name| parameters.contains_key(name)) {
+            return Cow::Borrowed(self);
+        }
+        let mut server = self.clone();
+        for values in [&mut server.authorization_parameters, &mut server.token_parameters] {
+            for value in values.values_mut() {
+                *value = filled(value, |name| parameters.get(name).cloned());
+            }
+        }
+        Cow::Owned(server)
     }
 }
 

@@ -6,7 +6,8 @@ use url::Url;
 
 use crate::http::is_clean;
 use crate::model::{Parameters, ProviderId, Scopes, ServerId};
-use crate::provider::{Pointer, Template, TokenHeader};
+use crate::provider::template::{filled, is_segment, names_in};
+use crate::provider::{Discovery, Pointer, ScopeModes, ScopeTiers, Template, TokenHeader};
 
 /// A service that can be connected, as data.
 ///
@@ -14,6 +15,7 @@ use crate::provider::{Pointer, Template, TokenHeader};
 /// the connection's parameters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 #[non_exhaustive]
 pub struct Provider {
     /// Names the service.
@@ -46,6 +48,21 @@ pub struct Provider {
     /// More parameters for the authorization request, beside the server's. None may bear a name that the protocol uses.
     #[cfg_attr(feature = "serde", serde(default))]
     pub authorization_parameters: BTreeMap<String, String>,
+    /// Other choices of scopes than the default one.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub tiers: ScopeTiers,
+    /// Scopes that a parameter of the connection decides, whatever else is asked for.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub scope_modes: Option<ScopeModes>,
+    /// How to find, after the consent, which of the person's sites the connection is for.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub discovery: Option<Discovery>,
+    /// Where the token answer itself says whose account it is. Asked before [`account`](Self::account).
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub account_in_answer: Option<AccountPointers>,
+    /// What whoever uses the service should know, in sentences.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub notes: Vec<String>,
 }
 
 impl Provider {
@@ -64,6 +81,11 @@ impl Provider {
             account: None,
             token_header: TokenHeader::default(),
             authorization_parameters: BTreeMap::new(),
+            tiers: ScopeTiers::default(),
+            scope_modes: None,
+            discovery: None,
+            account_in_answer: None,
+            notes: Vec::new(),
         }
     }
 }
@@ -84,7 +106,8 @@ impl Provider {
                 };
                 origin.origin() == url.origin()
                     && strip_segments(url.path(), origin.path())
-                        .is_some_and(|rest| strip_segments(rest, &host.path_prefix).is_some())
+                        .zip(host.prefix(parameters))
+                        .is_some_and(|(rest, prefix)| strip_segments(rest, &prefix).is_some())
             })
     }
 
@@ -143,12 +166,14 @@ fn decode(path: &str) -> String {
 /// A host that may receive the access token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 pub struct ApiHost {
     /// The origin, such as `https://www.googleapis.com`; a template. Where a base URL brings a path,
     /// that path is part of the prefix: a GitLab below `https://host/lab` gets no token of `https://host/other`.
     pub origin: String,
     /// The path must lie under this prefix, where one host serves several services. `/` allows all.
-    /// `/calendar/v3` allows `/calendar/v3` and `/calendar/v3/events`, not `/calendar/v30`.
+    /// `/calendar/v3` allows `/calendar/v3` and `/calendar/v3/events`, not `/calendar/v30`. `{name}` stands for a value of the
+    /// connection; while it is not known, nothing is allowed.
     #[cfg_attr(feature = "serde", serde(default = "root"))]
     pub path_prefix: String,
 }
@@ -168,6 +193,13 @@ impl ApiHost {
         }
     }
 
+    /// The prefix with the connection's values, if they are all known.
+    fn prefix(&self, parameters: &Parameters) -> Option<String> {
+        let known = |name: &str| parameters.get(name).filter(|value| is_segment(value)).cloned();
+        let all_known = names_in(&self.path_prefix).all(|name| known(name).is_some());
+        all_known.then(|| filled(&self.path_prefix, known))
+    }
+
     /// What lies under a path of an origin.
     #[must_use]
     pub fn under(origin: impl Into<String>, path_prefix: impl Into<String>) -> Self {
@@ -181,9 +213,26 @@ impl ApiHost {
 /// How to learn whose account was connected: a GET with the access token, and where the answer says it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 pub struct AccountEndpoint {
     /// The URL, a template.
     pub url: String,
+    /// The stable id; the first pointer that finds a string or a number.
+    pub id: Vec<Pointer>,
+    /// The e-mail address; the first pointer that finds a string.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub email: Vec<Pointer>,
+    /// The name for people; the first pointer that finds a string.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub label: Vec<Pointer>,
+}
+
+/// Where an answer says whose account it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
+#[allow(clippy::exhaustive_structs, reason = "plain data")]
+pub struct AccountPointers {
     /// The stable id; the first pointer that finds a string or a number.
     pub id: Vec<Pointer>,
     /// The e-mail address; the first pointer that finds a string.

@@ -11,10 +11,19 @@ const MAX_WORD: usize = 253;
 /// A URL with `{name}` placeholders, such as `https://{tenant}.example.com/token`.
 ///
 /// A placeholder at the very start stands for a whole base URL (`{base_url}/oauth/token`); anywhere else it
-/// stands for a word of letters, digits, `.` and `-`. So a value can choose a host label or a path segment where
-/// the template says so, and can never bring a user name, a port, a query, a fragment or another segment.
+/// stands for a word of letters, digits, `.` and `-` (after the host, `_`, `~`, `:` and `@` too). So a value can choose
+/// a host label or a path segment where the template says so, and can never bring a user name, a port, a query, a
+/// fragment or another segment.
+///
+/// ` || ` stands between alternatives: the first one whose values are all known is taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template<'a> {
+    alternatives: Vec<Alternative<'a>>,
+}
+
+/// One of the URLs between the ` || `.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Alternative<'a> {
     parts: Vec<Part<'a>>,
 }
 
@@ -28,7 +37,7 @@ enum Part<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidTemplate {
-    /// The braces do not pair, a name is not made of lower-case letters, digits and `_`, or there is a blank, a
+    /// The braces do not pair, a name is not made of letters, digits, `_` and `-`, or there is a blank, a
     /// backslash or a character outside ASCII, which a URL parser would quietly rewrite.
     #[error("the braces of the template do not pair or a name or character in it is not allowed")]
     Syntax,
@@ -54,6 +63,48 @@ impl<'a> Template<'a> {
     /// [`InvalidTemplate`] if the braces do not pair, a name is not allowed, or a placeholder is only a part
     /// of a host label.
     pub fn parse(text: &'a str) -> Result<Self, InvalidTemplate> {
+        let alternatives = text
+            .split(" || ")
+            .map(Alternative::parse)
+            .collect::<Result<_, _>>()?;
+        Ok(Self { alternatives })
+    }
+
+    pub(super) fn alternatives(&self) -> impl Iterator<Item = &Alternative<'a>> {
+        self.alternatives.iter()
+    }
+
+    /// The names of the placeholders, in order; one may come twice.
+    pub fn placeholders(&self) -> impl Iterator<Item = &'a str> {
+        self.alternatives.iter().flat_map(Alternative::placeholders)
+    }
+
+    /// The placeholder that stands for a whole base URL in the first alternative, if there is one.
+    #[must_use]
+    pub fn base_url(&self) -> Option<&'a str> {
+        self.alternatives.first().and_then(Alternative::base_url)
+    }
+
+    /// The URL with these values: of the first alternative that has them all.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidTemplate`] if a value is missing or may not stand where it would, or if what results is no
+    /// absolute https URL (or http to a loopback address) without user and fragment.
+    pub fn expand(&self, values: &Parameters) -> Result<Url, InvalidTemplate> {
+        let mut missing = InvalidTemplate::Syntax;
+        for alternative in &self.alternatives {
+            match alternative.expand(values) {
+                Err(InvalidTemplate::Missing(name)) => missing = InvalidTemplate::Missing(name),
+                expanded => return expanded,
+            }
+        }
+        Err(missing)
+    }
+}
+
+impl<'a> Alternative<'a> {
+    fn parse(text: &'a str) -> Result<Self, InvalidTemplate> {
         if text.bytes().any(|byte| !byte.is_ascii_graphic() || byte == b'\\') {
             return Err(InvalidTemplate::Syntax);
         }
@@ -81,30 +132,22 @@ impl<'a> Template<'a> {
         Ok(template)
     }
 
-    /// The names of the placeholders, in order; one may come twice.
-    pub fn placeholders(&self) -> impl Iterator<Item = &'a str> {
+    pub(super) fn placeholders(&self) -> impl Iterator<Item = &'a str> {
         self.parts.iter().filter_map(|part| match part {
             Part::Placeholder(name) => Some(*name),
             Part::Literal(_) => None,
         })
     }
 
-    /// The placeholder that stands for a whole base URL, if there is one.
-    #[must_use]
-    pub fn base_url(&self) -> Option<&'a str> {
+    pub(super) fn base_url(&self) -> Option<&'a str> {
         match self.parts.first() {
             Some(Part::Placeholder(name)) => Some(name),
             _ => None,
         }
     }
 
-    /// The URL with these values.
-    ///
-    /// # Errors
-    ///
-    /// [`InvalidTemplate`] if a value is missing or may not stand where it would, or if what results is no
-    /// absolute https URL (or http to a loopback address) without user and fragment.
-    pub fn expand(&self, values: &Parameters) -> Result<Url, InvalidTemplate> {
+    pub(super) fn expand(&self, values: &Parameters) -> Result<Url, InvalidTemplate> {
+        let hosts = self.placeholders_in_host();
         let mut text = String::new();
         for (index, part) in self.parts.iter().enumerate() {
             match *part {
@@ -115,7 +158,7 @@ impl<'a> Template<'a> {
                         .ok_or_else(|| InvalidTemplate::Missing(name.into()))?;
                     if index == 0 {
                         text.push_str(base_url(value).ok_or_else(|| InvalidTemplate::Value(name.into()))?);
-                    } else if is_word(value) {
+                    } else if is_word(value) || (index >= hosts && is_segment(value)) {
                         text.push_str(value);
                     } else {
                         return Err(InvalidTemplate::Value(name.into()));
@@ -131,7 +174,46 @@ impl<'a> Template<'a> {
         }
     }
 
-    /// Refuses `https://api{x}.example`, `https://{a}{b}` and `https://example{x}/`.
+    /// The part at which the host is over: what stands before it is judged as a host label.
+    pub(super) fn placeholders_in_host(&self) -> usize {
+        let over = |(index, part): (usize, &Part<'_>)| match part {
+            Part::Literal(literal) if index == 0 => literal
+                .split_once("://")
+                .is_some_and(|(_, rest)| rest.contains(['/', '?', '#'])),
+            Part::Literal(literal) => literal.contains(['/', '?', '#']),
+            Part::Placeholder(_) => false,
+        };
+        let ended = self.parts.iter().enumerate().position(over);
+        ended.map_or(self.parts.len(), |index| index + 1)
+    }
+
+    /// The names of the placeholders that stand in the host.
+    pub(super) fn host_placeholders(&self) -> impl Iterator<Item = &'a str> {
+        self.parts
+            .iter()
+            .take(self.placeholders_in_host())
+            .filter_map(|part| match part {
+                Part::Placeholder(name) => Some(*name),
+                Part::Literal(_) => None,
+            })
+    }
+
+    /// Whether the rest of the host after this part is fixed and has two labels at least: whatever stands before it
+    /// stays below a domain that the descriptor names.
+    fn is_anchored(&self, index: usize) -> bool {
+        match self.parts.get(index + 1) {
+            Some(Part::Literal(next)) => {
+                let host = next.split(['/', '?', '#', ':']).next().unwrap_or(next);
+                let ends = next.len() > host.len() || self.parts.len() == index + 2;
+                let (_, below) = host.split_once('.').unwrap_or((host, ""));
+                ends && below.split('.').count() >= 2 && below.split('.').all(|label| !label.is_empty())
+            }
+            _ => false,
+        }
+    }
+
+    /// Refuses `https://api{x}.example`, `https://{a}{b}` and `https://example{x}/`. What is only a part of a label must
+    /// have a fixed domain behind it, such as `https://api-{x}.example.com`.
     fn check_host(&self) -> Result<(), InvalidTemplate> {
         if self.base_url().is_some() {
             // What follows a base URL must begin a path: `{base_url}.evil` would be another host.
@@ -164,7 +246,7 @@ impl<'a> Template<'a> {
                         Some(Part::Literal(next)) => next.starts_with(['.', '/', ':']),
                         Some(Part::Placeholder(_)) => false,
                     };
-                    if !follows || !before.ends_with(['.', '/']) {
+                    if (!follows || !before.ends_with(['.', '/'])) && !self.is_anchored(index) {
                         return Err(InvalidTemplate::Host(name.into()));
                     }
                     before = "";
@@ -175,11 +257,41 @@ impl<'a> Template<'a> {
     }
 }
 
+/// The names of the `{name}` in a value that is no URL. Other braces are text.
+pub(crate) fn names_in(value: &str) -> impl Iterator<Item = &str> {
+    value.split('{').skip(1).filter_map(|rest| {
+        let (name, _) = rest.split_once('}')?;
+        is_name(name).then_some(name)
+    })
+}
+
+/// The value with each `{name}` replaced by what is known of it; others stay as they are.
+pub(crate) fn filled(value: &str, known: impl Fn(&str) -> Option<String>) -> String {
+    let mut out = String::new();
+    let mut rest = value;
+    while let Some((before, after)) = rest.split_once('{') {
+        out.push_str(before);
+        let named = after.split_once('}').filter(|(name, _)| is_name(name));
+        match named.and_then(|(name, tail)| Some((known(name)?, tail))) {
+            Some((text, tail)) => {
+                out.push_str(&text);
+                rest = tail;
+            }
+            None => {
+                out.push('{');
+                rest = after;
+            }
+        }
+    }
+    out.push_str(rest);
+    out
+}
+
 fn is_name(name: &str) -> bool {
     !name.is_empty()
         && name
             .bytes()
-            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
 }
 
 /// Letters, digits, `.` and `-`; no empty label, so that neither `..` nor a trailing dot slips in.
@@ -190,6 +302,17 @@ pub(super) fn is_word(value: &str) -> bool {
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-'))
         && value.split('.').all(|label| !label.is_empty())
+}
+
+/// A word that may have `_`, `~`, `:` and `@` too: no dot segment and nothing that ends a path segment or a value.
+pub(super) fn is_segment(value: &str) -> bool {
+    !value.is_empty()
+        && value.len() <= MAX_WORD
+        && value
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b".-_~:@".contains(&byte))
+        && value != "."
+        && !value.contains("..")
 }
 
 /// The value without a trailing slash, if it is a base URL that keeps its meaning when a path is appended.

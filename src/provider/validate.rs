@@ -1,5 +1,7 @@
 //! Checks of descriptors, once, before anything is built on them.
 
+mod deviations;
+
 use std::collections::BTreeMap;
 
 use http::HeaderName;
@@ -8,9 +10,10 @@ use url::Url;
 
 use crate::http::is_clean;
 use crate::model::Scope;
-use crate::provider::template::{InvalidTemplate, Template};
+use crate::provider::pattern::Pattern;
+use crate::provider::template::{Alternative, InvalidTemplate, Template, names_in};
 use crate::provider::{
-    AuthorizationServer, InvalidRedirect, IssuerPolicy, ParameterKind, Provider, Revocation,
+    AuthorizationServer, InvalidRedirect, IssuerPolicy, ParameterKind, ParameterSource, Provider, Revocation,
 };
 
 /// Which URLs descriptors and parameters may name.
@@ -64,6 +67,17 @@ pub enum DescriptorProblem {
     /// What should be a JSON pointer is none.
     #[error("has a JSON pointer that does not begin with \"/\"")]
     Pointer,
+    /// A value that the browser brings would decide where secrets go.
+    #[error("takes {{{0}}}, which the callback brings: give it a list of values")]
+    FromCallback(String),
+    /// A value that is known only after the consent is needed before it.
+    #[error(
+        "needs {{{0}}}, which is known only after the consent: add an alternative without it after \" || \""
+    )]
+    NotYetKnown(String),
+    /// A parameter may not be renamed or left out: state and PKCE protect the consent.
+    #[error("may not rename or leave out \"{0}\"")]
+    Renamed(String),
     /// The header cannot be sent, or is one that HTTP itself uses.
     #[error("is not a header that can carry a token")]
     Header,
@@ -106,6 +120,18 @@ const PROTOCOL_PARAMETERS: [&str; 18] = [
     "request_uri",
 ];
 
+/// Headers by which HTTP itself frames or routes the message.
+const RESERVED_HEADERS: [&str; 8] = [
+    "connection",
+    "content-length",
+    "content-type",
+    "cookie",
+    "host",
+    "te",
+    "transfer-encoding",
+    "upgrade",
+];
+
 /// One descriptor under examination.
 struct Check<'a> {
     descriptor: &'a str,
@@ -123,11 +149,17 @@ pub(super) fn server(server: &AuthorizationServer, transport: Transport) -> Resu
     check.rules()?;
     check.endpoint("authorization_endpoint", &server.authorization_endpoint)?;
     check.endpoint("token_endpoint", &server.token_endpoint)?;
+    check.known_early("authorization_endpoint", &server.authorization_endpoint)?;
+    check.known_early("token_endpoint", &server.token_endpoint)?;
     if let Some(endpoint) = &server.refresh_endpoint {
         check.endpoint("refresh_endpoint", endpoint)?;
+        check.known_early("refresh_endpoint", endpoint)?;
     }
+    check.deviations()?;
     match &server.revocation {
-        Revocation::Endpoint { url, .. } => check.endpoint("revocation", url)?,
+        Revocation::Endpoint { url, .. } | Revocation::DeleteWithBearer { url } => {
+            check.endpoint("revocation", url)?;
+        }
         Revocation::ByUser { url } => drop(check.template("revocation", url)?),
         Revocation::Unsupported => {}
     }
@@ -141,6 +173,12 @@ pub(super) fn server(server: &AuthorizationServer, transport: Transport) -> Resu
         "refresh_parameters",
         &server.refresh_parameters,
         &[("redirect_uri", "{redirect_uri}"), ("scope", "{scope}")],
+    )?;
+    check.values(
+        "refresh_parameters",
+        &server.refresh_parameters,
+        &["redirect_uri", "scope", "client_id", "random"],
+        false,
     )?;
     for scope in &server.unechoed_scopes {
         Scope::new(scope.as_str()).map_err(|_| check.error("unechoed_scopes", DescriptorProblem::Scope))?;
@@ -181,7 +219,8 @@ pub(super) fn provider(
         let url = check.template("api_hosts", &host.origin)?;
         let template =
             Template::parse(&host.origin).map_err(|problem| check.error("api_hosts", problem.into()))?;
-        let bare = url.query().is_none() && (template.base_url().is_some() || url.path() == "/");
+        let based = template.alternatives().all(|one| one.base_url().is_some());
+        let bare = url.query().is_none() && (based || url.path() == "/");
         let prefix = host.path_prefix.starts_with('/')
             && host
                 .path_prefix
@@ -189,6 +228,12 @@ pub(super) fn provider(
                 .all(|byte| byte.is_ascii_graphic() && !b"?#%\\".contains(&byte));
         if !bare || !prefix {
             return Err(check.error("api_hosts", DescriptorProblem::NotBare));
+        }
+        for name in names_in(&host.path_prefix) {
+            let rule = server.parameters.iter().find(|rule| rule.name == name);
+            if !rule.is_some_and(|rule| rule.kind.is_segment()) {
+                return Err(check.error("api_hosts", DescriptorProblem::Placeholder(name.into())));
+            }
         }
     }
     if let Some(account) = &provider.account {
@@ -198,11 +243,32 @@ pub(super) fn provider(
             return Err(check.error("account", DescriptorProblem::Pointer));
         }
     }
+    if let Some(account) = &provider.account_in_answer {
+        let mut pointers = account.id.iter().chain(&account.email).chain(&account.label);
+        if account.id.is_empty() || !pointers.all(|pointer| pointer.starts_with('/')) {
+            return Err(check.error("account_in_answer", DescriptorProblem::Pointer));
+        }
+    }
+    check.discovery(provider)?;
+    if let Some(modes) = &provider.scope_modes
+        && server.parameters.iter().all(|rule| rule.name != modes.parameter)
+    {
+        return Err(check.error(
+            "scope_modes",
+            DescriptorProblem::Placeholder(modes.parameter.clone()),
+        ));
+    }
     check.token_header(provider)?;
     check.added(
         "authorization_parameters",
         &provider.authorization_parameters,
         &[],
+    )?;
+    check.values(
+        "authorization_parameters",
+        &provider.authorization_parameters,
+        &["client_id", "random"],
+        true,
     )
 }
 
@@ -221,8 +287,31 @@ impl Check<'_> {
             let once = self.server.parameters[..index]
                 .iter()
                 .all(|earlier| earlier.name != rule.name);
-            let fits = rule.kind.is_base_url() || rule.kind.is_word();
-            if !(named && once && fits && rule.default_is_accepted(self.transport)) {
+            let fits = !matches!(&rule.kind, ParameterKind::OneOf(values) if values.is_empty());
+            let pattern = rule
+                .pattern
+                .as_deref()
+                .is_none_or(|pattern| Pattern::parse(pattern).is_ok());
+            let source = match &rule.source {
+                ParameterSource::Host => true,
+                ParameterSource::Callback(parameter) => {
+                    !parameter.is_empty() && !is_protocol(parameter) && rule.kind != ParameterKind::BaseUrl
+                }
+                ParameterSource::TokenAnswer(pointer) => pointer.starts_with('/'),
+                ParameterSource::Discovery => true,
+            };
+            let reserved = matches!(
+                rule.name.as_str(),
+                "redirect_uri" | "scope" | "client_id" | "random" | "state"
+            );
+            if !(named
+                && once
+                && fits
+                && pattern
+                && source
+                && !reserved
+                && rule.default_is_accepted(self.transport))
+            {
                 return Err(self.error("parameters", DescriptorProblem::Rule(rule.name.clone())));
             }
         }
@@ -232,20 +321,40 @@ impl Check<'_> {
     /// Expands the template with a stand-in for each placeholder, which must have a rule that fits its place.
     fn template(&self, field: &'static str, text: &str) -> Result<Url, InvalidDescriptor> {
         let template = Template::parse(text).map_err(|problem| self.error(field, problem.into()))?;
+        let mut first = None;
+        for alternative in template.alternatives() {
+            let url = self.alternative(field, alternative)?;
+            first.get_or_insert(url);
+        }
+        first.ok_or_else(|| self.error(field, InvalidTemplate::Syntax.into()))
+    }
+
+    fn alternative(&self, field: &'static str, template: &Alternative<'_>) -> Result<Url, InvalidDescriptor> {
         let base = template.base_url();
+        let in_host: Vec<&str> = template.host_placeholders().collect();
         let mut values = BTreeMap::new();
         for name in template.placeholders() {
             let rule = self.server.parameters.iter().find(|rule| rule.name == name);
             let at_start = base == Some(name);
+            // Where the browser chose a host, it would choose who gets the code or the token.
+            if let Some(rule) = rule
+                && matches!(rule.source, ParameterSource::Callback(_))
+                && (at_start || in_host.contains(&name))
+                && !matches!(rule.kind, ParameterKind::OneOf(_))
+            {
+                return Err(self.error(field, DescriptorProblem::FromCallback(name.into())));
+            }
             let stand_in = rule.and_then(|rule| {
                 let (fits, plain) = if at_start {
                     (rule.kind.is_base_url(), "https://placeholder.invalid")
-                } else {
+                } else if in_host.contains(&name) {
                     (rule.kind.is_word(), "placeholder")
+                } else {
+                    (rule.kind.is_segment(), "placeholder")
                 };
                 let value = match &rule.kind {
                     ParameterKind::OneOf(values) => values.first().map(String::as_str),
-                    ParameterKind::Word | ParameterKind::BaseUrl => Some(plain),
+                    _ => Some(plain),
                 };
                 fits.then_some(value).flatten()
             });
@@ -310,20 +419,9 @@ impl Check<'_> {
     }
 
     fn token_header(&self, provider: &Provider) -> Result<(), InvalidDescriptor> {
-        /// Headers by which HTTP itself frames or routes the message.
-        const RESERVED: [&str; 8] = [
-            "connection",
-            "content-length",
-            "content-type",
-            "cookie",
-            "host",
-            "te",
-            "transfer-encoding",
-            "upgrade",
-        ];
         let header = &provider.token_header;
         let name = HeaderName::from_bytes(header.name.as_bytes())
-            .is_ok_and(|name| !RESERVED.contains(&name.as_str()));
+            .is_ok_and(|name| !RESERVED_HEADERS.contains(&name.as_str()));
         let prefix = HeaderValue::from_str(&header.prefix).is_ok() && header.prefix.is_ascii();
         if name && prefix {
             Ok(())

@@ -1,6 +1,7 @@
 //! Google: one authorization server, seven services.
 
 use super::{account, days, provider, scopes, server};
+use crate::model::Scopes;
 use crate::provider::{
     AccountEndpoint, ApiHost, AuthorizationServer, Loopback, Provider, Revocation, RevocationAuth,
     RevocationTokens, RotationClass,
@@ -67,6 +68,13 @@ pub fn google() -> AuthorizationServer {
     server.unechoed_scopes = vec!["email".into(), "profile".into()];
     // https://developers.google.com/identity/protocols/oauth2/native-app#redirect-uri_loopback
     server.redirects.loopback = Loopback::Any;
+    server.access_page = Some("https://myaccount.google.com/connections".into());
+    server.register_at = Some("https://console.cloud.google.com/auth/clients".into());
+    server.notes = vec![
+        "One client serves all seven services; enable each API in the project.".into(),
+        "While the consent screen is in status Testing, refresh tokens die after seven days.".into(),
+        "Restricted scopes (all of Gmail but sending, all of Drive, all of Google Health) need a review of the app.".into(),
+    ];
     server
 }
 
@@ -81,14 +89,28 @@ fn userinfo() -> AccountEndpoint {
     )
 }
 
-fn service(id: &str, name: &str, base: &str, hosts: Vec<ApiHost>, wanted: &[&str]) -> Provider {
+fn google_scopes(names: &[&str]) -> Scopes {
+    let names: Vec<String> = names
+        .iter()
+        .map(|name| format!("https://www.googleapis.com/auth/{name}"))
+        .collect();
+    scopes(&names.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// A service whose default scopes are those for reading and writing.
+fn service(
+    id: &str,
+    name: &str,
+    base: &str,
+    hosts: Vec<ApiHost>,
+    [wanted, read_only, least]: [&[&str]; 3],
+) -> Provider {
     let mut provider = provider(id, GOOGLE, name, GROUP, hosts);
     provider.api_base = Some(base.into());
-    let wanted: Vec<String> = wanted
-        .iter()
-        .map(|scope| format!("https://www.googleapis.com/auth/{scope}"))
-        .collect();
-    provider.default_scopes = scopes(&wanted.iter().map(String::as_str).collect::<Vec<_>>());
+    provider.default_scopes = google_scopes(wanted);
+    provider.tiers.read_write = Some(google_scopes(wanted));
+    provider.tiers.read_only = Some(google_scopes(read_only));
+    provider.tiers.least_privilege = Some(google_scopes(least));
     // What `userinfo` needs.
     provider.required_scopes = scopes(&["openid", "email"]);
     provider.account = Some(userinfo());
@@ -109,7 +131,11 @@ pub fn gmail() -> Provider {
             ApiHost::under(SHARED, "/upload/gmail/v1"),
         ],
         // https://developers.google.com/workspace/gmail/api/auth/scopes
-        &["gmail.modify"],
+        [
+            &["gmail.modify"],
+            &["gmail.readonly"],
+            &["gmail.readonly", "gmail.compose"],
+        ],
     )
 }
 
@@ -126,7 +152,11 @@ pub fn google_calendar() -> Provider {
             ApiHost::origin("https://calendar.googleapis.com"),
         ],
         // https://developers.google.com/workspace/calendar/api/auth
-        &["calendar.events", "calendar.calendarlist.readonly"],
+        [
+            &["calendar.events", "calendar.calendarlist.readonly"],
+            &["calendar.events.readonly", "calendar.calendarlist.readonly"],
+            &["calendar.events.owned"],
+        ],
     )
 }
 
@@ -139,7 +169,7 @@ pub fn google_contacts() -> Provider {
         // https://developers.google.com/people/api/rest
         "https://people.googleapis.com/v1",
         vec![ApiHost::origin("https://people.googleapis.com")],
-        &["contacts"],
+        [&["contacts"], &["contacts.readonly"], &["contacts"]],
     )
 }
 
@@ -155,7 +185,7 @@ pub fn google_tasks() -> Provider {
             ApiHost::origin("https://tasks.googleapis.com"),
             ApiHost::under(SHARED, "/tasks/v1"),
         ],
-        &["tasks"],
+        [&["tasks"], &["tasks.readonly"], &["tasks"]],
     )
 }
 
@@ -173,7 +203,7 @@ pub fn google_drive() -> Provider {
             ApiHost::under(SHARED, "/upload/drive/v3"),
         ],
         // https://developers.google.com/workspace/drive/api/guides/api-specific-auth
-        &["drive"],
+        [&["drive"], &["drive.readonly"], &["drive.file"]],
     )
 }
 
@@ -190,7 +220,7 @@ pub fn youtube() -> Provider {
             ApiHost::under(SHARED, "/upload/youtube/v3"),
             ApiHost::origin("https://youtube.googleapis.com"),
         ],
-        &["youtube.force-ssl"],
+        [&["youtube.force-ssl"], &["youtube.readonly"], &["youtube.upload"]],
     )
 }
 
@@ -205,17 +235,42 @@ pub fn fitbit() -> Provider {
         // https://developers.google.com/health/migration
         "https://health.googleapis.com/v4",
         vec![ApiHost::origin("https://health.googleapis.com")],
-        &[
-            "googlehealth.activity_and_fitness.readonly",
-            "googlehealth.activity_and_fitness.writeonly",
-            "googlehealth.health_metrics_and_measurements.readonly",
-            "googlehealth.nutrition.readonly",
-            "googlehealth.nutrition.writeonly",
-            "googlehealth.profile.readonly",
-            "googlehealth.sleep.readonly",
+        [
+            &[
+                "googlehealth.activity_and_fitness.readonly",
+                "googlehealth.activity_and_fitness.writeonly",
+                "googlehealth.health_metrics_and_measurements.readonly",
+                "googlehealth.nutrition.readonly",
+                "googlehealth.nutrition.writeonly",
+                "googlehealth.profile.readonly",
+                "googlehealth.sleep.readonly",
+            ],
+            &[
+                "googlehealth.activity_and_fitness.readonly",
+                "googlehealth.health_metrics_and_measurements.readonly",
+                "googlehealth.profile.readonly",
+                "googlehealth.sleep.readonly",
+            ],
+            &[
+                "googlehealth.activity_and_fitness.readonly",
+                "googlehealth.activity_and_fitness.writeonly",
+            ],
         ],
     );
     provider.group = "Health & lifestyle".into();
+    // https://developers.google.com/health/reference/rest: no `openid` is needed to learn whose data it is.
+    provider.account = Some(account(
+        "https://health.googleapis.com/v4/users/me/identity",
+        &["/healthUserId"],
+        &[],
+        &["/legacyUserId"],
+    ));
+    provider.notes = vec![
+        "Fitbit's own OAuth server answers 410 since November 2026: people connect with their Google account, and old \
+         tokens cannot be carried over."
+            .into(),
+        "An account without a Google Health profile is answered with 400, a project without access with 403.".into(),
+    ];
     provider
 }
 

@@ -1,13 +1,195 @@
-//! Health and lifestyle: Spotify.
+//! Health and lifestyle: Oura Ring, Spotify and Samsung SmartThings. Fitbit is a service of Google's.
 
 use super::{account, days, provider, scopes, server};
 use crate::provider::{
-    ApiHost, AuthorizationServer, ClientAuthentication, Loopback, Provider, Revocation, RevocationAuth,
-    RevocationTokens, RotationClass,
+    AccountPointers, ApiHost, AuthorizationServer, ClientAuthentication, Loopback, ParameterKind,
+    ParameterRule, ParameterSource, Pkce, Provider, Revocation, RevocationAuth, RevocationTokens,
+    RotationClass,
 };
 
 /// Spotify, the service and its authorization server.
 pub const SPOTIFY: &str = "spotify";
+
+/// Oura Ring, the service and its authorization server.
+pub const OURA: &str = "oura";
+/// Oura Ring for apps registered in the old portal.
+pub const OURA_LEGACY: &str = "oura-legacy";
+/// Samsung SmartThings, the service and its authorization server.
+pub const SMARTTHINGS: &str = "smartthings";
+
+/// The group that the services are shown under.
+const GROUP: &str = "Health & lifestyle";
+
+/// Oura's authorization server, for apps registered in the current portal. The old endpoints refuse those.
+#[must_use]
+pub fn oura_server() -> AuthorizationServer {
+    // The discovery document at this host (read in September 2026); Oura's own page still shows the old endpoints.
+    let mut server = server(
+        OURA,
+        "https://moi.ouraring.com/oauth/v2/ext/oauth-authorize",
+        "https://moi.ouraring.com/oauth/v2/ext/oauth-token",
+    );
+    server.issuer = Some("https://moi.ouraring.com/oauth/v2/ext/oauth-anonymous".into());
+    server.rotation = RotationClass::SingleUse;
+    // The same document: RFC 7009.
+    server.revocation = Revocation::Endpoint {
+        url: "https://moi.ouraring.com/oauth/v2/ext/oauth-revoke".into(),
+        authentication: RevocationAuth::Post,
+        tokens: RevocationTokens::Either,
+        grant_wide: false,
+    };
+    // Granted scopes come back with the prefix even where the bare name was asked for (observed).
+    server.scope_prefix = Some("extapi:".into());
+    server.redirects.loopback = Loopback::Localhost;
+    // The page is not documented (general knowledge).
+    server.access_page = Some("https://cloud.ouraring.com/".into());
+    server.register_at = Some("https://developer.ouraring.com".into());
+    server.notes = vec![
+        "Enable each scope in the portal: others are dropped from the grant without a word.".into(),
+        "An app from the old portal works with oura-legacy only; tokens are never carried between the two."
+            .into(),
+    ];
+    server
+}
+
+/// Oura's old authorization server, for apps registered at cloud.ouraring.com.
+#[must_use]
+pub fn oura_legacy_server() -> AuthorizationServer {
+    // https://cloud.ouraring.com/docs/authentication
+    let mut server = server(
+        OURA_LEGACY,
+        "https://cloud.ouraring.com/oauth/authorize",
+        "https://api.ouraring.com/oauth/token",
+    );
+    server.rotation = RotationClass::SingleUse;
+    server.scope_prefix = Some("extapi:".into());
+    // Its revocation takes the token in the URL alone, where logs keep it: left to the person.
+    server.revocation = Revocation::ByUser {
+        url: "https://cloud.ouraring.com/".into(),
+    };
+    server.redirects.loopback = Loopback::Localhost;
+    server.register_at = Some("https://cloud.ouraring.com/oauth/applications".into());
+    server
+}
+
+/// Oura Ring: everything that the ring measures. The API has nothing to write.
+#[must_use]
+pub fn oura() -> Provider {
+    let hosts = vec![ApiHost::origin("https://api.ouraring.com")];
+    let mut provider = provider(OURA, OURA, "Oura Ring", GROUP, hosts);
+    provider.api_base = Some("https://api.ouraring.com/v2".into());
+    provider.api_hosts = vec![ApiHost::under("https://api.ouraring.com", "/v2")];
+    // Names as the discovery document has them; `spo2Daily`, in some lists, is wrong.
+    let all = scopes(&[
+        "extapi:personal",
+        "extapi:daily",
+        "extapi:heartrate",
+        "extapi:workout",
+        "extapi:session",
+        "extapi:tag",
+        "extapi:spo2",
+        "extapi:stress",
+        "extapi:heart_health",
+    ]);
+    provider.default_scopes = all.clone();
+    provider.tiers.read_only = Some(all);
+    provider.tiers.least_privilege = Some(scopes(&["extapi:daily", "extapi:personal"]));
+    // For the account below.
+    provider.required_scopes = scopes(&["extapi:personal", "email"]);
+    provider.account = Some(account(
+        "https://api.ouraring.com/v2/usercollection/personal_info",
+        &["/id"],
+        &["/email"],
+        &["/email"],
+    ));
+    provider
+}
+
+/// Oura Ring by [`oura_legacy_server`], where scopes have their bare names.
+#[must_use]
+pub fn oura_legacy() -> Provider {
+    let mut provider = oura();
+    provider.id = super::provider_id(OURA_LEGACY);
+    provider.server = super::server_id(OURA_LEGACY);
+    provider.name = "Oura Ring (app from the old portal)".into();
+    let all = scopes(&[
+        "personal",
+        "daily",
+        "heartrate",
+        "workout",
+        "session",
+        "tag",
+        "spo2",
+        "stress",
+        "heart_health",
+    ]);
+    provider.default_scopes = all.clone();
+    provider.tiers.read_only = Some(all);
+    provider.tiers.least_privilege = Some(scopes(&["daily", "personal"]));
+    provider.required_scopes = scopes(&["personal", "email"]);
+    provider
+}
+
+/// SmartThings' authorization server.
+#[must_use]
+pub fn smartthings_server() -> AuthorizationServer {
+    // https://developer.smartthings.com/docs/service-integrations/oauth. Two older addresses lead to the same server.
+    let mut server = server(
+        SMARTTHINGS,
+        "https://api.smartthings.com/v1/oauth/authorize",
+        "https://api.smartthings.com/v1/oauth/token",
+    );
+    server.client_authentication = ClientAuthentication::BasicWithClientId;
+    // PKCE is not documented for these apps.
+    server.pkce = Pkce::Refused;
+    // https://developer.smartthings.com/docs/service-integrations/token-management: 30 days, both new at each refresh.
+    server.rotation = RotationClass::SingleUse;
+    server.refresh_token_idle = Some(days(30));
+    server.parameters = vec![
+        ParameterRule::new("installed_app_id", ParameterKind::Word)
+            .source(ParameterSource::TokenAnswer("/installed_app_id".into())),
+    ];
+    // There is no RFC 7009 endpoint: deleting the installed app ends the grant (the official sample does it; whether
+    // `w:installedapps` is needed is not documented).
+    server.revocation = Revocation::DeleteWithBearer {
+        url: "https://api.smartthings.com/v1/installedapps/{installed_app_id}".into(),
+    };
+    server.access_page = Some("https://account.smartthings.com".into());
+    server.redirects.loopback = Loopback::Refused;
+    server.register_at = Some("https://developer.smartthings.com/workspace".into());
+    server.notes = vec![
+        "Only public https callbacks; ask for no scope that the app was not made with.".into(),
+        "An idle connection must be refreshed within 30 days.".into(),
+        "Each location that a person adds counts towards the app's limit of installs.".into(),
+    ];
+    server
+}
+
+/// SmartThings: devices and scenes, read and run; locations, read.
+#[must_use]
+pub fn smartthings() -> Provider {
+    let hosts = vec![ApiHost::under("https://api.smartthings.com", "/v1")];
+    let mut provider = provider(SMARTTHINGS, SMARTTHINGS, "Samsung SmartThings", GROUP, hosts);
+    provider.api_base = Some("https://api.smartthings.com/v1".into());
+    let read_write = [
+        "r:devices:*",
+        "x:devices:*",
+        "r:locations:*",
+        "r:scenes:*",
+        "x:scenes:*",
+    ];
+    provider.default_scopes = scopes(&read_write);
+    provider.tiers.read_write = Some(scopes(&read_write));
+    provider.tiers.read_only = Some(scopes(&["r:devices:*", "r:locations:*", "r:scenes:*"]));
+    provider.tiers.least_privilege = Some(scopes(&["r:devices:*", "x:devices:*"]));
+    // There is no account endpoint. That every kind of account has this member rests on one source.
+    provider.account_in_answer = Some(AccountPointers {
+        id: vec!["/owner_account_id".into(), "/installed_app_id".into()],
+        email: Vec::new(),
+        label: Vec::new(),
+    });
+    provider
+}
 
 /// Spotify's accounts service.
 #[must_use]
@@ -35,6 +217,14 @@ pub fn spotify_accounts() -> AuthorizationServer {
     };
     // https://developer.spotify.com/documentation/web-api/concepts/redirect_uri: no `localhost`.
     server.redirects.loopback = Loopback::IpLiteral;
+    server.revocation_is_best_effort = true;
+    server.access_page = Some("https://www.spotify.com/account/apps/".into());
+    server.register_at = Some("https://developer.spotify.com/dashboard".into());
+    server.notes = vec![
+        "Register the loopback callback without a port and with the address, not with localhost.".into(),
+        "In development mode an app has five users and its owner needs Premium.".into(),
+        "Six months after the consent the person must give it again.".into(),
+    ];
     server
 }
 
@@ -57,6 +247,19 @@ pub fn spotify() -> Provider {
         "user-library-read",
         "user-library-modify",
     ]);
+    provider.tiers.read_write = Some(provider.default_scopes.clone());
+    provider.tiers.read_only = Some(scopes(&[
+        "user-read-playback-state",
+        "user-read-currently-playing",
+        "user-read-recently-played",
+        "playlist-read-private",
+        "playlist-read-collaborative",
+        "user-library-read",
+    ]));
+    provider.tiers.least_privilege = Some(scopes(&[
+        "user-read-playback-state",
+        "user-modify-playback-state",
+    ]));
     // https://developer.spotify.com/documentation/web-api/references/changes/may-2026: `account_id` is the stable
     // one. No scope is needed for id and name; without `user-read-email` there is no e-mail address.
     provider.account = Some(account(

@@ -28,11 +28,7 @@ pub fn microsoft() -> AuthorizationServer {
         "https://login.microsoftonline.com/{tenant}/oauth2/v2.0/token",
     );
     // https://learn.microsoft.com/entra/identity-platform/v2-protocols#endpoints
-    server.parameters = vec![ParameterRule {
-        name: "tenant".into(),
-        kind: ParameterKind::Word,
-        default: Some("common".into()),
-    }];
+    server.parameters = vec![ParameterRule::new("tenant", ParameterKind::Word).default_value("common")];
     // The issuer of `common` is the literal `https://login.microsoftonline.com/{tenantid}/v2.0`: no fixed string.
     server.issuer_policy = IssuerPolicy::Ignored;
     // No `prompt`: what offline access needs is a scope here, and `prompt=consent` shuts out people whose
@@ -67,16 +63,24 @@ pub fn microsoft() -> AuthorizationServer {
     // https://learn.microsoft.com/entra/identity-platform/reply-url#localhost-exceptions
     // The port is ignored for `localhost`; `127.0.0.1` needs an edit of the manifest, `[::1]` is not supported.
     server.redirects.loopback = Loopback::Localhost;
+    server.register_at = Some("https://entra.microsoft.com".into());
+    server.notes = vec![
+        "One client serves all four services.".into(),
+        "Apps for several organisations need publisher verification; an organisation may ask its administrator.".into(),
+    ];
     server
 }
 
-fn service(id: &str, name: &str, wanted: &[&str]) -> Provider {
+fn service(id: &str, name: &str, [wanted, read_only, least]: [&[&str]; 3]) -> Provider {
     let hosts = vec![ApiHost::origin("https://graph.microsoft.com")];
     let mut provider = provider(id, MICROSOFT, name, "Microsoft", hosts);
     // https://learn.microsoft.com/graph/use-the-api
     provider.api_base = Some("https://graph.microsoft.com/v1.0".into());
     // https://learn.microsoft.com/graph/permissions-reference
     provider.default_scopes = scopes(wanted);
+    provider.tiers.read_write = Some(scopes(wanted));
+    provider.tiers.read_only = Some(scopes(read_only));
+    provider.tiers.least_privilege = Some(scopes(least));
     // `User.Read` for the account below; `offline_access` for a refresh token.
     provider.required_scopes = scopes(&["User.Read", "offline_access"]);
     // https://learn.microsoft.com/graph/api/user-get. Personal accounts may have no `mail`.
@@ -92,13 +96,29 @@ fn service(id: &str, name: &str, wanted: &[&str]) -> Provider {
 /// Outlook Mail: read, write and send. The `.Shared` scopes are left out: personal accounts refuse them.
 #[must_use]
 pub fn outlook_mail() -> Provider {
-    service(OUTLOOK_MAIL, "Outlook Mail", &["Mail.ReadWrite", "Mail.Send"])
+    service(
+        OUTLOOK_MAIL,
+        "Outlook Mail",
+        [
+            &["Mail.ReadWrite", "Mail.Send"],
+            &["Mail.Read"],
+            &["Mail.ReadBasic", "Mail.Send"],
+        ],
+    )
 }
 
 /// Outlook Calendar: read and write.
 #[must_use]
 pub fn outlook_calendar() -> Provider {
-    service(OUTLOOK_CALENDAR, "Outlook Calendar", &["Calendars.ReadWrite"])
+    service(
+        OUTLOOK_CALENDAR,
+        "Outlook Calendar",
+        [
+            &["Calendars.ReadWrite"],
+            &["Calendars.Read"],
+            &["Calendars.ReadBasic"],
+        ],
+    )
 }
 
 /// OneDrive: the person's own files, read and write.
@@ -107,11 +127,23 @@ pub fn outlook_calendar() -> Provider {
 /// does not go there.
 #[must_use]
 pub fn onedrive() -> Provider {
-    service(ONEDRIVE, "OneDrive", &["Files.ReadWrite"])
+    service(
+        ONEDRIVE,
+        "OneDrive",
+        [
+            &["Files.ReadWrite"],
+            &["Files.Read"],
+            &["Files.ReadWrite.AppFolder"],
+        ],
+    )
 }
 
 /// Microsoft To Do: lists and tasks, read and write.
 #[must_use]
 pub fn microsoft_todo() -> Provider {
-    service(MICROSOFT_TODO, "Microsoft To Do", &["Tasks.ReadWrite"])
+    service(
+        MICROSOFT_TODO,
+        "Microsoft To Do",
+        [&["Tasks.ReadWrite"], &["Tasks.Read"], &["Tasks.ReadWrite"]],
+    )
 }

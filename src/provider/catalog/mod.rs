@@ -13,12 +13,19 @@ pub use google::{
     FITBIT, GMAIL, GOOGLE, GOOGLE_CALENDAR, GOOGLE_CONTACTS, GOOGLE_DRIVE, GOOGLE_TASKS, YOUTUBE, fitbit,
     gmail, google, google_calendar, google_contacts, google_drive, google_tasks, youtube,
 };
-pub use lifestyle::{SPOTIFY, spotify, spotify_accounts};
+pub use lifestyle::{
+    OURA, OURA_LEGACY, SMARTTHINGS, SPOTIFY, oura, oura_legacy, oura_legacy_server, oura_server, smartthings,
+    smartthings_server, spotify, spotify_accounts,
+};
 pub use microsoft::{
     MICROSOFT, MICROSOFT_TODO, ONEDRIVE, OUTLOOK_CALENDAR, OUTLOOK_MAIL, microsoft, microsoft_todo, onedrive,
     outlook_calendar, outlook_mail,
 };
-pub use productivity::{GITLAB, TODOIST, gitlab, gitlab_server, todoist, todoist_server};
+pub use productivity::{
+    ASANA, ATLASSIAN, CLICKUP, GITLAB, JIRA, TODOIST, TODOIST_LEGACY, asana, asana_server, atlassian,
+    clickup, clickup_server, gitlab, gitlab_server, jira, todoist, todoist_legacy, todoist_legacy_server,
+    todoist_server,
+};
 
 use std::time::Duration;
 
@@ -32,8 +39,15 @@ pub fn servers() -> Vec<AuthorizationServer> {
         google(),
         microsoft(),
         todoist_server(),
+        todoist_legacy_server(),
+        asana_server(),
+        atlassian(),
+        clickup_server(),
         gitlab_server(),
+        oura_server(),
+        oura_legacy_server(),
         spotify_accounts(),
+        smartthings_server(),
     ]
 }
 
@@ -53,22 +67,34 @@ pub fn providers() -> Vec<Provider> {
         onedrive(),
         microsoft_todo(),
         todoist(),
+        todoist_legacy(),
+        asana(),
+        jira(),
+        clickup(),
         gitlab(),
+        oura(),
+        oura_legacy(),
         spotify(),
+        smartthings(),
     ]
 }
 
 fn server(id: &str, authorization_endpoint: &str, token_endpoint: &str) -> AuthorizationServer {
+    AuthorizationServer::new(server_id(id), authorization_endpoint, token_endpoint)
+}
+
+fn server_id(id: &str) -> ServerId {
     // Ids are constants of this module; a test builds them all.
-    let id = ServerId::new(id).expect("an id of the catalog");
-    AuthorizationServer::new(id, authorization_endpoint, token_endpoint)
+    ServerId::new(id).expect("an id of the catalog")
+}
+
+fn provider_id(id: &str) -> ProviderId {
+    // As above.
+    ProviderId::new(id).expect("an id of the catalog")
 }
 
 fn provider(id: &str, server: &str, name: &str, group: &str, api_hosts: Vec<ApiHost>) -> Provider {
-    // As above.
-    let id = ProviderId::new(id).expect("an id of the catalog");
-    let server = ServerId::new(server).expect("an id of the catalog");
-    let mut provider = Provider::new(id, server, name, api_hosts);
+    let mut provider = Provider::new(provider_id(id), server_id(server), name, api_hosts);
     provider.group = group.into();
     provider
 }
@@ -108,7 +134,13 @@ mod tests {
         assert_eq!(ids.len(), providers.len());
         for provider in &providers {
             assert!(servers.contains(&provider.server), "{}", provider.id);
-            assert!(!provider.default_scopes.is_empty(), "{}", provider.id);
+            let has_no_scopes = provider.id.as_str() == CLICKUP;
+            assert_eq!(
+                provider.default_scopes.is_empty(),
+                has_no_scopes,
+                "{}",
+                provider.id
+            );
             assert!(!provider.group.is_empty(), "{}", provider.id);
         }
     }
@@ -121,7 +153,77 @@ mod tests {
             .filter(|server| server.pkce != Pkce::S256)
             .map(|server| server.id)
             .collect();
-        assert_eq!(refused, []);
+        let refused: Vec<_> = refused.iter().map(ServerId::as_str).collect();
+        assert_eq!(refused, [CLICKUP, SMARTTHINGS]);
+    }
+
+    /// What must hold of each descriptor, whatever its service is like.
+    #[test]
+    fn every_descriptor_keeps_the_invariants() {
+        for server in servers() {
+            let id = &server.id;
+            assert!(
+                server.register_at.is_some(),
+                "{id} does not say where to register"
+            );
+            let pages = server.revocation_page(&crate::model::Parameters::from([(
+                "base_url".into(),
+                "https://gitlab.com".into(),
+            )]));
+            assert!(
+                pages.is_some(),
+                "{id} names no page where the person can remove access"
+            );
+            for rule in &server.parameters {
+                let askable = rule.source == crate::provider::ParameterSource::Host;
+                assert!(
+                    !askable || rule.default.is_some() || rule.optional,
+                    "{id} needs {} from the host",
+                    rule.name
+                );
+            }
+        }
+        for provider in providers() {
+            let id = &provider.id;
+            let tiers = &provider.tiers;
+            let writes = |scopes: &Scopes| {
+                let words = ["write", "Write", "modify", "x:", "insert"];
+                scopes
+                    .iter()
+                    .any(|scope| words.iter().any(|word| scope.as_str().contains(word)))
+            };
+            if let Some(read_only) = &tiers.read_only {
+                assert!(
+                    !read_only.is_empty() && !writes(read_only),
+                    "{id}: read-only scopes that write"
+                );
+            }
+            for tier in [&tiers.read_only, &tiers.read_write, &tiers.least_privilege]
+                .into_iter()
+                .flatten()
+            {
+                assert!(!tier.is_empty(), "{id}");
+                assert!(
+                    tier.iter().all(|scope| scope.as_str() != "offline_access"),
+                    "{id}: offline is required, not chosen"
+                );
+            }
+            let named = tiers.read_write.as_ref().or(tiers.read_only.as_ref());
+            assert_eq!(named.is_none(), provider.default_scopes.is_empty(), "{id}");
+            assert!(
+                !provider.api_hosts.is_empty() && provider.api_base.is_some(),
+                "{id}"
+            );
+            assert!(
+                provider.account.is_some() || provider.account_in_answer.is_some(),
+                "{id}"
+            );
+            assert_eq!(
+                provider.token_header,
+                crate::provider::TokenHeader::default(),
+                "{id}"
+            );
+        }
     }
 
     #[test]

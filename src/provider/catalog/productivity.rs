@@ -1,15 +1,26 @@
-//! Productivity: Todoist and GitLab, each with its own authorization server.
+//! Productivity: Todoist, Asana, Jira Cloud, ClickUp and GitLab, each with its own authorization server.
 
 use std::time::Duration;
 
-use super::{account, provider, scopes, server};
+use super::{account, days, provider, scopes, server};
 use crate::provider::{
-    ApiHost, AuthorizationServer, Loopback, ParameterKind, ParameterRule, Provider, Revocation,
-    RevocationAuth, RevocationTokens, RotationClass,
+    ApiHost, AuthorizationServer, DeadGrant, Discovery, Loopback, ParameterKind, ParameterRule,
+    ParameterSource, Pick, Pkce, Provider, Revocation, RevocationAuth, RevocationTokens, RotationClass,
+    ScopeModes,
 };
 
 /// Todoist, the service and its authorization server.
 pub const TODOIST: &str = "todoist";
+/// Todoist as it was for apps registered before mid-2026.
+pub const TODOIST_LEGACY: &str = "todoist-legacy";
+/// Asana, the service and its authorization server.
+pub const ASANA: &str = "asana";
+/// Jira Cloud; its authorization server is [`ATLASSIAN`].
+pub const JIRA: &str = "jira";
+/// Atlassian's authorization server.
+pub const ATLASSIAN: &str = "atlassian";
+/// ClickUp, the service and its authorization server.
+pub const CLICKUP: &str = "clickup";
 /// GitLab, the service and its authorization server: gitlab.com or the host's own.
 pub const GITLAB: &str = "gitlab";
 
@@ -43,7 +54,37 @@ pub fn todoist_server() -> AuthorizationServer {
     };
     // `localhost` is documented for testing; nothing is said of IP addresses.
     server.redirects.loopback = Loopback::Localhost;
+    server.access_page = Some("https://app.todoist.com/app/settings/integrations".into());
+    server.register_at = Some("https://developer.todoist.com/appconsole.html".into());
+    server.notes = vec![
+        "Apps made since mid-2026 have expiring tokens; an older app may answer without expiry and refresh token, which \
+         works too."
+            .into(),
+    ];
     server
+}
+
+/// The hosts under which older clients reached Todoist, and its tokens without an end. For grants that came from
+/// there: tokens stay with the endpoint that issued them.
+#[must_use]
+pub fn todoist_legacy_server() -> AuthorizationServer {
+    let mut server = todoist_server();
+    server.id = super::server_id(TODOIST_LEGACY);
+    server.authorization_endpoint = "https://todoist.com/oauth/authorize".into();
+    server.token_endpoint = "https://todoist.com/oauth/access_token".into();
+    server.rotation = RotationClass::Static;
+    server.notes = vec!["For apps registered before mid-2026, whose tokens do not expire.".into()];
+    server
+}
+
+/// Todoist by [`todoist_legacy_server`].
+#[must_use]
+pub fn todoist_legacy() -> Provider {
+    let mut provider = todoist();
+    provider.id = super::provider_id(TODOIST_LEGACY);
+    provider.server = super::server_id(TODOIST_LEGACY);
+    provider.name = "Todoist (app from before 2026)".into();
+    provider
 }
 
 /// Todoist: tasks and projects, read and write, not delete.
@@ -54,6 +95,9 @@ pub fn todoist() -> Provider {
     // https://developer.todoist.com/api/v1/
     provider.api_base = Some("https://api.todoist.com/api/v1".into());
     provider.default_scopes = scopes(&["data:read_write"]);
+    provider.tiers.read_write = Some(scopes(&["data:read_write"]));
+    provider.tiers.read_only = Some(scopes(&["data:read"]));
+    provider.tiers.least_privilege = Some(scopes(&["task:add"]));
     provider.account = Some(account(
         "https://api.todoist.com/api/v1/user",
         &["/id"],
@@ -63,16 +107,220 @@ pub fn todoist() -> Provider {
     provider
 }
 
+/// Asana's authorization server. The parameter `scope_mode` says how the app is registered: `granular` (the default, and
+/// what new apps are) or `full`. The wrong one is refused with `forbidden_scopes`, both ways.
+#[must_use]
+pub fn asana_server() -> AuthorizationServer {
+    // https://developers.asana.com/docs/oauth
+    let mut server = server(
+        ASANA,
+        "https://app.asana.com/-/oauth_authorize",
+        "https://app.asana.com/-/oauth_token",
+    );
+    // https://app.asana.com/.well-known/oauth-authorization-server: `iss` is not advertised.
+    server.issuer = Some("https://app.asana.com".into());
+    let modes = ["granular", "full"].map(Into::into).into();
+    server.parameters =
+        vec![ParameterRule::new("scope_mode", ParameterKind::OneOf(modes)).default_value("granular")];
+    // Documented as lasting until the person removes it; the refresh answers without a refresh token.
+    server.rotation = RotationClass::Static;
+    // https://developers.asana.com/docs/oauth#token-deauthorization-endpoint: credentials in the body, refresh tokens
+    // alone; its access tokens die with it.
+    server.revocation = Revocation::Endpoint {
+        url: "https://app.asana.com/-/oauth_revoke".into(),
+        authentication: RevocationAuth::Post,
+        tokens: RevocationTokens::Refresh,
+        grant_wide: false,
+    };
+    // The documentation wants https for everything but native apps; plain http to loopback is not documented.
+    server.redirects.loopback = Loopback::Refused;
+    server.access_page = Some("https://app.asana.com/0/my-apps".into());
+    server.register_at = Some("https://app.asana.com/0/my-apps".into());
+    server.notes = vec![
+        "Register every scope that is asked for, or choose full permissions and set scope_mode to full."
+            .into(),
+    ];
+    server
+}
+
+/// Asana: tasks and their comments, read and write; projects and workspaces, read.
+#[must_use]
+pub fn asana() -> Provider {
+    let hosts = vec![ApiHost::under("https://app.asana.com", "/api/1.0")];
+    let mut provider = provider(ASANA, ASANA, "Asana", GROUP, hosts);
+    provider.api_base = Some("https://app.asana.com/api/1.0".into());
+    // https://developers.asana.com/docs/oauth-scopes
+    let read_write = scopes(&[
+        "tasks:read",
+        "tasks:write",
+        "projects:read",
+        "stories:read",
+        "stories:write",
+        "users:read",
+        "workspaces:read",
+    ]);
+    provider.default_scopes = read_write.clone();
+    provider.tiers.read_write = Some(read_write);
+    provider.tiers.read_only = Some(scopes(&[
+        "tasks:read",
+        "projects:read",
+        "stories:read",
+        "users:read",
+        "workspaces:read",
+    ]));
+    provider.tiers.least_privilege = Some(scopes(&[
+        "tasks:read",
+        "tasks:write",
+        "users:read",
+        "workspaces:read",
+    ]));
+    // For the account below.
+    provider.required_scopes = scopes(&["users:read"]);
+    provider.scope_modes = Some(ScopeModes {
+        parameter: "scope_mode".into(),
+        scopes: [("full".into(), scopes(&["default"]))].into(),
+    });
+    provider.account = Some(account(
+        "https://app.asana.com/api/1.0/users/me?opt_fields=name,email",
+        &["/data/gid"],
+        &["/data/email"],
+        &["/data/name"],
+    ));
+    provider
+}
+
+/// Atlassian's authorization server, for three-legged OAuth apps.
+///
+/// The parameter `site_url` chooses one of several sites; `cloud_id` is found after the consent.
+#[must_use]
+pub fn atlassian() -> AuthorizationServer {
+    // https://developer.atlassian.com/cloud/jira/platform/oauth-2-3lo-apps/
+    let mut server = server(
+        ATLASSIAN,
+        "https://auth.atlassian.com/authorize",
+        "https://auth.atlassian.com/oauth/token",
+    );
+    server.authorization_parameters = [("audience", "api.atlassian.com"), ("prompt", "consent")]
+        .map(|(name, value)| (name.into(), value.into()))
+        .into();
+    // PKCE is accepted and not documented for these apps: it is sent, and the secret stays.
+    server.parameters = vec![
+        ParameterRule::new("site_url", ParameterKind::BaseUrl)
+            .optional()
+            .pattern(r"^https://[a-z0-9-]+\.atlassian\.net$"),
+        ParameterRule::new("cloud_id", ParameterKind::Word).source(ParameterSource::Discovery),
+    ];
+    // Ten minutes in which the old refresh token is taken still; 90 days unused, 365 days in all (Atlassian's staff).
+    server.rotation = RotationClass::Grace(Duration::from_secs(600));
+    server.refresh_token_idle = Some(days(90));
+    server.refresh_token_lifetime = Some(days(365));
+    // A dead refresh token is answered with 403, `unauthorized_client` or `invalid_grant` (observed).
+    server.dead_grants = vec![DeadGrant {
+        status: Some(403),
+        error: None,
+    }];
+    // In the metadata of another issuer of Atlassian's, and not in the documentation of these apps: best effort.
+    server.revocation = Revocation::Endpoint {
+        url: "https://auth.atlassian.com/oauth/revoke".into(),
+        authentication: RevocationAuth::Post,
+        tokens: RevocationTokens::Refresh,
+        grant_wide: false,
+    };
+    server.revocation_is_best_effort = true;
+    server.access_page = Some("https://id.atlassian.com/manage-profile/apps".into());
+    // One exact callback URL for each app; loopback addresses are taken in practice.
+    server.redirects.loopback = Loopback::Any;
+    server.register_at = Some("https://developer.atlassian.com/console/myapps/".into());
+    server.notes = vec![
+        "An app has one callback URL. Scopes are enabled for each API in the console; offline_access is not listed there.".into(),
+    ];
+    server
+}
+
+/// Jira Cloud: issues, read and write.
+///
+/// A person may have several sites: name one by the parameter `site_url`, else the consent fails where there are several.
+#[must_use]
+pub fn jira() -> Provider {
+    let mut provider = provider(JIRA, ATLASSIAN, "Jira Cloud", GROUP, Vec::new());
+    provider.api_hosts = vec![ApiHost::under("https://api.atlassian.com", "/ex/jira/{cloud_id}")];
+    // Tokens do not work at the site's own host.
+    provider.api_base = Some("https://api.atlassian.com/ex/jira/{cloud_id}/rest/api/3".into());
+    // https://developer.atlassian.com/cloud/jira/platform/scopes-for-oauth-2-3LO-and-forge-apps/: the classic ones.
+    provider.default_scopes = scopes(&["read:jira-work", "write:jira-work"]);
+    provider.tiers.read_write = Some(scopes(&["read:jira-work", "write:jira-work"]));
+    provider.tiers.read_only = Some(scopes(&["read:jira-work"]));
+    provider.tiers.least_privilege = Some(scopes(&["read:jira-work", "write:jira-work"]));
+    // `read:jira-user` for the account below; `offline_access` for a refresh token.
+    provider.required_scopes = scopes(&["read:jira-user", "offline_access"]);
+    // https://developer.atlassian.com/cloud/jira/platform/oauth-2-3lo-apps/#3-1--get-the-cloudid-for-your-site
+    provider.discovery = Some(Discovery {
+        url: "https://api.atlassian.com/oauth/token/accessible-resources".into(),
+        entries: String::new(),
+        pick: Some(Pick {
+            parameter: "site_url".into(),
+            pointer: "/url".into(),
+        }),
+        values: [("cloud_id".into(), "/id".into())].into(),
+    });
+    provider.account = Some(account(
+        "https://api.atlassian.com/ex/jira/{cloud_id}/rest/api/3/myself",
+        &["/accountId"],
+        &["/emailAddress"],
+        &["/displayName"],
+    ));
+    provider
+}
+
+/// ClickUp's authorization server.
+#[must_use]
+pub fn clickup_server() -> AuthorizationServer {
+    // https://developer.clickup.com/docs/authentication
+    let mut server = server(
+        CLICKUP,
+        "https://app.clickup.com/api",
+        "https://api.clickup.com/api/v2/oauth/token",
+    );
+    // PKCE is documented nowhere; it would protect nothing.
+    server.pkce = Pkce::Refused;
+    // No refresh token, and access tokens that do not expire ("subject to change").
+    server.rotation = RotationClass::Static;
+    // No endpoint: the person removes the app in their settings.
+    server.revocation = Revocation::ByUser {
+        url: "https://app.clickup.com/settings/apps".into(),
+    };
+    server.redirects.loopback = Loopback::Localhost;
+    server.register_at = Some("https://app.clickup.com/settings/team/integrations".into());
+    server
+}
+
+/// ClickUp: all that the person may do in the workspaces that they pick. There are no scopes, so none is sent.
+#[must_use]
+pub fn clickup() -> Provider {
+    let hosts = vec![ApiHost::under("https://api.clickup.com", "/api")];
+    let mut provider = provider(CLICKUP, CLICKUP, "ClickUp", GROUP, hosts);
+    provider.api_base = Some("https://api.clickup.com/api/v2".into());
+    provider.account = Some(account(
+        "https://api.clickup.com/api/v2/user",
+        &["/user/id"],
+        &["/user/email"],
+        &["/user/username"],
+    ));
+    provider.notes = vec![
+        "There are no scopes and no read-only mode: what an agent may do is for the host to limit.".into(),
+        "A 401 with the code OAUTH_023 means that the workspace was not picked, not that the token is dead."
+            .into(),
+    ];
+    provider
+}
+
 /// A GitLab instance. The parameter `base_url` names it; `https://gitlab.com` unless set.
 #[must_use]
 pub fn gitlab_server() -> AuthorizationServer {
     // https://docs.gitlab.com/api/oauth2/
     let mut server = server(GITLAB, "{base_url}/oauth/authorize", "{base_url}/oauth/token");
-    server.parameters = vec![ParameterRule {
-        name: "base_url".into(),
-        kind: ParameterKind::BaseUrl,
-        default: Some("https://gitlab.com".into()),
-    }];
+    server.parameters =
+        vec![ParameterRule::new("base_url", ParameterKind::BaseUrl).default_value("https://gitlab.com")];
     // https://docs.gitlab.com/api/oauth2/#authorization-code-with-proof-key-for-code-exchange-pkce
     // The refresh must repeat the redirect URI, the page says (most clients get away without it).
     server.refresh_parameters = [("redirect_uri".into(), "{redirect_uri}".into())].into();
@@ -87,6 +335,9 @@ pub fn gitlab_server() -> AuthorizationServer {
         grant_wide: false,
     };
     server.redirects.loopback = Loopback::Any;
+    server.access_page = Some("{base_url}/-/user_settings/applications".into());
+    server.register_at = Some("{base_url}/-/user_settings/applications".into());
+    server.notes = vec!["The application's scopes must cover those that are asked for.".into()];
     server
 }
 
@@ -99,6 +350,9 @@ pub fn gitlab() -> Provider {
     provider.api_base = Some("{base_url}/api/v4".into());
     // https://docs.gitlab.com/integration/oauth_provider/#view-all-authorized-applications
     provider.default_scopes = scopes(&["api"]);
+    provider.tiers.read_write = Some(scopes(&["api"]));
+    provider.tiers.read_only = Some(scopes(&["read_api"]));
+    provider.tiers.least_privilege = Some(scopes(&["read_user", "read_repository", "write_repository"]));
     // https://docs.gitlab.com/api/users/#get-the-current-user; `api` and `read_api` cover it.
     provider.account = Some(account(
         "{base_url}/api/v4/user",

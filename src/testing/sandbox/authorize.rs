@@ -106,6 +106,11 @@ fn checked(world: &World, query: &Pairs) -> Result<(Scopes, Option<String>), &'s
     if single(query, "state").map_err(invalid)?.is_none_or(str::is_empty) {
         return Err("invalid_request");
     }
+    for (name, value) in &world.personality.required_parameters {
+        if single(query, name).map_err(invalid)? != Some(value) {
+            return Err("invalid_request");
+        }
+    }
     let challenge = single(query, "code_challenge").map_err(invalid)?;
     let method = single(query, "code_challenge_method").map_err(invalid)?;
     let well_formed = match world.personality.pkce {
@@ -116,8 +121,20 @@ fn checked(world: &World, query: &Pairs) -> Result<(Scopes, Option<String>), &'s
     if !well_formed {
         return Err("invalid_request");
     }
-    let scopes = single(query, "scope").map_err(invalid)?.unwrap_or_default();
-    let scopes = scopes.parse::<Scopes>().map_err(|_| "invalid_scope")?;
+    let scopes = single(query, "scope").map_err(invalid)?;
+    if scopes.is_some() && world.personality.refuses_scopes {
+        return Err("invalid_scope");
+    }
+    let separator = world.personality.scope_separator.as_str();
+    let named = scopes
+        .unwrap_or_default()
+        .split(separator)
+        .filter(|scope| !scope.is_empty());
+    // A scope with another server's separator in it is no scope.
+    let scopes = Scopes::new(named).map_err(|_| "invalid_scope")?;
+    if separator != "," && scopes.iter().any(|scope| scope.as_str().contains(',')) {
+        return Err("invalid_scope");
+    }
     Ok((scopes, challenge.map(str::to_owned)))
 }
 

@@ -47,7 +47,11 @@ pub(super) fn parameter<'a>(received: &'a Received, name: &str) -> Result<Option
 }
 
 /// Checks that the client proves itself in the one way that is set, and in no other besides.
-pub(super) fn authenticate(world: &World, received: &Received) -> Result<(), Refused> {
+pub(super) fn authenticate(
+    world: &World,
+    received: &Received,
+    authentication: ClientAuthentication,
+) -> Result<(), Refused> {
     // A credential in a URL ends up in logs: refused, whatever else is right.
     if !received.query.is_empty() {
         return Err(Refused::InvalidRequest);
@@ -65,11 +69,15 @@ pub(super) fn authenticate(world: &World, received: &Received) -> Result<(), Ref
         credentials.is_some_and(|(id, secret)| id == expected_id && secret == expected_secret)
             && (id.is_none() || named)
     };
-    let proven = match world.personality.client_authentication {
+    let proven = match authentication {
         ClientAuthentication::Post => in_header.is_none() && named && secret == Some(expected_secret),
         ClientAuthentication::Basic => basic(true),
         ClientAuthentication::BasicUnencoded => basic(false),
         ClientAuthentication::BasicWithClientId => basic(true) && named,
+        ClientAuthentication::SecretAsUser => {
+            let expected = STANDARD.encode(format!("{expected_secret}:"));
+            in_header == Some(format!("Basic {expected}").as_str()) && id.is_none()
+        }
         ClientAuthentication::None => in_header.is_none() && named && secret.is_none(),
     };
     if proven {

@@ -223,6 +223,35 @@ impl Grants {
         access.is_live(now).then(|| self.grant(access.grant))
     }
 
+    /// The grant behind an access token that may be used now, by its name.
+    pub(super) fn bearer_grant(&self, token: &str, now: Timestamp) -> Option<GrantId> {
+        let access = self.access.get(token)?;
+        access.is_live(now).then_some(access.grant)
+    }
+
+    /// Whether this refresh token was replaced and is still taken.
+    pub(super) fn is_replaced(&self, token: &str) -> bool {
+        let refresh = self.refresh.get(token);
+        refresh.is_some_and(|refresh| matches!(refresh.state, RefreshState::Until(_)))
+    }
+
+    /// The access token of a grant that was issued last.
+    pub(super) fn latest_access(&self, grant: GrantId) -> Option<String> {
+        self.latest.get(&grant).cloned()
+    }
+
+    /// The account behind a token, dead or alive.
+    pub(super) fn account_of(&self, token: &str) -> Option<Account> {
+        let refresh = self.refresh.get(token).map(|refresh| refresh.grant);
+        let grant = refresh.or_else(|| self.access.get(token).map(|access| access.grant))?;
+        Some(self.grants[grant].account)
+    }
+
+    /// Whether it is a refresh token, dead or alive.
+    pub(super) fn is_refresh_token(&self, token: &str) -> bool {
+        self.refresh.contains_key(token)
+    }
+
     /// Ends a grant: every token of it is dead.
     pub(super) fn end(&mut self, grant: GrantId) {
         self.kill_access_tokens(|of| of == grant);

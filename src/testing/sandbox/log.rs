@@ -16,6 +16,8 @@ pub(super) type Pairs = Vec<(String, String)>;
 pub(super) struct Received {
     pub(super) method: Method,
     pub(super) path: String,
+    /// The URL without its query.
+    pub(super) address: String,
     pub(super) query: Pairs,
     pub(super) form: Pairs,
     pub(super) headers: HeaderMap,
@@ -32,6 +34,11 @@ impl Received {
         Self {
             method: request.method.clone(),
             path: request.url.path().to_owned(),
+            address: format!(
+                "{}{}",
+                request.url.origin().ascii_serialization(),
+                request.url.path()
+            ),
             query: request.url.query_pairs().into_owned().collect(),
             form: parameters(&request.headers, &body),
             headers: copied(&request.headers),
@@ -109,6 +116,20 @@ impl Logged {
     #[must_use]
     pub fn path(&self) -> &str {
         &self.received.path
+    }
+
+    /// The URL, without the query.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.received.address
+    }
+
+    /// The names and values of the query, in the order of arrival.
+    pub fn query_pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.received
+            .query
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// The status that was answered.

@@ -16,6 +16,8 @@ mod personality;
 mod refusal;
 mod resource;
 mod revoke;
+mod services;
+mod surface;
 mod token;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,6 +33,7 @@ pub use self::grant::LiveGrant;
 pub use self::log::Logged;
 pub use self::personality::{ExpiresIn, IssuerEcho, Personality, RefreshTokenEcho, ScopeEcho};
 pub use self::refusal::Refusal;
+pub use self::surface::Surface;
 
 use self::authorize::Pending;
 use self::grant::Grants;
@@ -89,11 +92,16 @@ struct World {
     other_secrets: Vec<String>,
     notes: BTreeMap<&'static str, Vec<String>>,
     log: Vec<Logged>,
+    /// The addresses under which it plays a service; none: its own.
+    surface: Option<Surface>,
 }
 
 impl World {
-    /// The origin: no slash at its end.
+    /// What it calls itself: the origin, without a slash at its end, unless it plays somebody.
     fn issuer(&self) -> String {
+        if let Some(issuer) = self.surface.as_ref().and_then(|surface| surface.issuer.clone()) {
+            return issuer;
+        }
         self.base.origin().ascii_serialization()
     }
 }
@@ -137,6 +145,7 @@ impl Sandbox {
                 .map(|(account, notes)| (account.id, notes.map(str::to_owned).to_vec()))
                 .collect(),
             log: Vec::new(),
+            surface: None,
         };
         Self(Arc::new(Inner {
             base,
@@ -153,9 +162,11 @@ impl Sandbox {
         drop(request);
         let now = self.0.clock.now();
         let world = &mut *self.world();
+        let played = world.surface.as_ref().map(|surface| surface.role(&received));
         let answer = match (&received.method, received.path.as_str()) {
-            (&Method::GET, "/authorize") => authorize::ask(world, &received),
             (&Method::POST, "/authorize/decision") => authorize::decide(world, &received, now),
+            _ if played.is_some() => surface::answer(world, &received, played.unwrap_or_default(), now),
+            (&Method::GET, "/authorize") => authorize::ask(world, &received),
             (&Method::POST, "/token") => token::answer(world, &received, now),
             (&Method::POST, "/revoke") => revoke::answer(world, &received),
             (&Method::GET, "/userinfo") => resource::userinfo(world, &received, now),
@@ -301,7 +312,12 @@ impl Sandbox {
 
 impl HttpClient for Sandbox {
     fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
-        if request.url.origin() != self.0.base.origin() {
+        let plays = self
+            .world()
+            .surface
+            .as_ref()
+            .map(|surface| surface.knows(&request.url));
+        if !plays.unwrap_or_else(|| request.url.origin() == self.0.base.origin()) {
             return Err(HttpErrorKind::Connect.into());
         }
         let limit = request.max_response_bytes;

@@ -1,11 +1,12 @@
 //! How the sandbox behaves: what real servers do differently, as settings.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use http::StatusCode;
 
 use super::refusal::Refusal;
-use crate::provider::{ClientAuthentication, Pkce, RotationClass};
+use crate::provider::{ClientAuthentication, Pkce, RevocationAuth, RevocationTokens, RotationClass};
 
 /// How the sandbox behaves. The default is a strict server that keeps to the standards.
 ///
@@ -55,6 +56,29 @@ pub struct Personality {
     pub revocation_outage: Option<Refusal>,
     /// Whether revoking one token ends its whole grant. No: each dies separately.
     pub revocation_ends_grant: bool,
+    /// Whether revoking one token ends every grant of the account, as Google does. No.
+    pub revocation_ends_account: bool,
+    /// How the client must prove itself to revoke. As at the token endpoint.
+    pub revocation_authentication: RevocationAuth,
+    /// Which tokens can be revoked; others are refused. All.
+    pub revocation_takes: RevocationTokens,
+    /// What stands between scopes in the authorization request. A space.
+    pub scope_separator: String,
+    /// Parameters without which an authorization request is refused.
+    pub required_parameters: BTreeMap<String, String>,
+    /// Whether an authorization request with a `scope` is refused. No.
+    pub refuses_scopes: bool,
+    /// The scope without which no refresh token is issued.
+    pub offline_scope: Option<String>,
+    /// Other names under which scopes are answered; the empty name leaves the scope out.
+    pub scope_names: BTreeMap<String, String>,
+    /// More members of token answers, as JSON: `{id}` stands for the account's id, `{email}` and `{name}` likewise.
+    pub more_members: BTreeMap<String, String>,
+    /// Parameters without which a refresh is refused.
+    pub refresh_requires: Vec<String>,
+    /// Whether a refresh token used again within its grace period is answered with the access token of the first time and no
+    /// refresh token, as Todoist does. No.
+    pub reuse_repeats_access_token: bool,
 }
 
 impl Default for Personality {
@@ -81,6 +105,17 @@ impl Default for Personality {
             token_outage: None,
             revocation_outage: None,
             revocation_ends_grant: false,
+            revocation_ends_account: false,
+            revocation_authentication: RevocationAuth::SameAsToken,
+            revocation_takes: RevocationTokens::Both,
+            scope_separator: " ".into(),
+            required_parameters: BTreeMap::new(),
+            refuses_scopes: false,
+            offline_scope: None,
+            scope_names: BTreeMap::new(),
+            more_members: BTreeMap::new(),
+            refresh_requires: Vec::new(),
+            reuse_repeats_access_token: false,
         }
     }
 }

@@ -6,7 +6,8 @@ use serde_json::json;
 use super::World;
 use super::account::Account;
 use super::log::Received;
-use super::refusal::json as answer;
+use super::refusal::{json as answer, json_text};
+use super::surface::about;
 use crate::http::HttpResponse;
 use crate::model::{Scopes, Timestamp};
 
@@ -88,6 +89,31 @@ pub(super) fn echo(received: &Received) -> HttpResponse {
 pub(super) fn redirect() -> HttpResponse {
     HttpResponse::new(StatusCode::FOUND, "")
         .with_header(header::LOCATION, HeaderValue::from_static(ELSEWHERE))
+}
+
+/// `GET` at a place that any token opens: the account, in the service's own words.
+pub(super) fn about_account(world: &World, received: &Received, words: &str, now: Timestamp) -> HttpResponse {
+    match bearer(world, received, now) {
+        Ok((account, _)) => json_text(StatusCode::OK, about(&account, words)),
+        Err(challenge) => challenge.into(),
+    }
+}
+
+/// `DELETE` at the resource that stands for a grant: the grant of the token ends.
+pub(super) fn delete_grant(world: &mut World, received: &Received, id: &str, now: Timestamp) -> HttpResponse {
+    let account = match bearer(world, received, now) {
+        Ok((account, _)) => account,
+        Err(challenge) => return challenge.into(),
+    };
+    let token = received
+        .header(&header::AUTHORIZATION)
+        .and_then(|value| value.split_once(' '));
+    let grant = token.and_then(|(_, token)| world.grants.bearer_grant(token, now));
+    match grant.filter(|_| id == format!("app-{}", account.id)) {
+        Some(grant) => world.grants.end(grant),
+        None => return HttpResponse::new(StatusCode::NOT_FOUND, ""),
+    }
+    answer(200, &json!({ "count": 1 }))
 }
 
 /// The account and scopes of the access token in the request.

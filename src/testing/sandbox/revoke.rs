@@ -6,6 +6,7 @@ use super::World;
 use super::client::{Refused, authenticate, parameter};
 use super::log::Received;
 use crate::http::HttpResponse;
+use crate::provider::{ClientAuthentication, RevocationAuth, RevocationTokens};
 
 /// Answers a revocation request: 200 for every token, known or not.
 pub(super) fn answer(world: &mut World, received: &Received) -> HttpResponse {
@@ -19,10 +20,31 @@ pub(super) fn answer(world: &mut World, received: &Received) -> HttpResponse {
 }
 
 fn revoke(world: &mut World, received: &Received) -> Result<(), Refused> {
-    authenticate(world, received)?;
+    let authentication = match world.personality.revocation_authentication {
+        RevocationAuth::SameAsToken => Some(world.personality.client_authentication),
+        RevocationAuth::Post => Some(ClientAuthentication::Post),
+        RevocationAuth::Basic => Some(ClientAuthentication::Basic),
+        RevocationAuth::None => None,
+    };
+    if let Some(authentication) = authentication {
+        authenticate(world, received, authentication)?;
+    }
     let token = parameter(received, "token")?.ok_or(Refused::InvalidRequest)?;
     // Only a hint (RFC 7009 §2.1): looked at for repetition, never believed.
     parameter(received, "token_type_hint")?;
+    let takes = match world.personality.revocation_takes {
+        RevocationTokens::Both | RevocationTokens::Either => true,
+        RevocationTokens::Access => !world.grants.is_refresh_token(token),
+        RevocationTokens::Refresh => world.grants.is_refresh_token(token),
+    };
+    if !takes {
+        return Err(Refused::InvalidRequest);
+    }
+    if world.personality.revocation_ends_account
+        && let Some(account) = world.grants.account_of(token)
+    {
+        world.grants.end_all_of(account);
+    }
     let whole_grant = world.personality.revocation_ends_grant;
     world.grants.revoke(token, whole_grant);
     Ok(())

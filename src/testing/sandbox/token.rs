@@ -6,6 +6,7 @@ use super::grant::{GrantId, fresh};
 use super::log::Received;
 use super::personality::{ExpiresIn, Personality, RefreshTokenEcho, ScopeEcho};
 use super::refusal::json_text;
+use super::surface::about;
 use crate::http::HttpResponse;
 use crate::model::{Scope, Scopes, Timestamp};
 
@@ -15,6 +16,7 @@ struct Tokens {
     refresh: Option<String>,
     id: Option<String>,
     scopes: Scopes,
+    more: Vec<(String, String)>,
 }
 
 /// Answers a token request.
@@ -29,7 +31,7 @@ pub(super) fn answer(world: &mut World, received: &Received, now: Timestamp) -> 
 }
 
 fn issue(world: &mut World, received: &Received, now: Timestamp) -> Result<Tokens, Refused> {
-    authenticate(world, received)?;
+    authenticate(world, received, world.personality.client_authentication)?;
     match parameter(received, "grant_type")? {
         Some("authorization_code") => exchange(world, received, now),
         Some("refresh_token") => refresh(world, received, now),
@@ -47,10 +49,10 @@ fn exchange(world: &mut World, received: &Received, now: Timestamp) -> Result<To
         .redeem(code, redirect_uri, verifier, now)
         .map_err(|_| Refused::InvalidGrant)?;
     let access = world.grants.issue_access(grant, expiry(&world.personality, now));
-    let refresh = world
-        .personality
-        .issues_refresh_tokens
-        .then(|| world.grants.issue_refresh(grant));
+    let offline = world.personality.offline_scope.as_deref();
+    let offline = offline.is_none_or(|scope| world.grants.grant(grant).scopes.contains(scope));
+    let refresh =
+        (world.personality.issues_refresh_tokens && offline).then(|| world.grants.issue_refresh(grant));
     Ok(completed(world, grant, access, refresh))
 }
 
@@ -61,6 +63,17 @@ fn refresh(world: &mut World, received: &Received, now: Timestamp) -> Result<Tok
         .grants
         .refreshable(token, personality.rotation, now)
         .map_err(|_| Refused::InvalidGrant)?;
+    for name in &personality.refresh_requires {
+        if parameter(received, name)?.is_none_or(str::is_empty) {
+            return Err(Refused::InvalidRequest);
+        }
+    }
+    if personality.reuse_repeats_access_token
+        && world.grants.is_replaced(token)
+        && let Some(access) = world.grants.latest_access(grant)
+    {
+        return Ok(completed(world, grant, access, None));
+    }
     if let Some(asked) = parameter(received, "scope")? {
         narrow(world, grant, asked)?;
     }
@@ -108,8 +121,25 @@ fn completed(world: &mut World, grant: GrantId, access: String, refresh: Option<
         access,
         refresh,
         id,
-        scopes: world.grants.grant(grant).scopes.clone(),
+        scopes: echoed(&world.personality, &world.grants.grant(grant).scopes),
+        more: world
+            .personality
+            .more_members
+            .iter()
+            .map(|(name, json)| (name.clone(), about(&world.grants.grant(grant).account, json)))
+            .collect(),
     }
+}
+
+/// The scopes by the names that the answer has for them.
+fn echoed(personality: &Personality, scopes: &Scopes) -> Scopes {
+    scopes
+        .iter()
+        .filter_map(|scope| match personality.scope_names.get(scope.as_str()) {
+            Some(name) => Scope::new(name.as_str()).ok(),
+            None => Some(scope.clone()),
+        })
+        .collect()
 }
 
 fn expiry(personality: &Personality, now: Timestamp) -> Option<Timestamp> {
@@ -141,6 +171,12 @@ fn written(personality: &Personality, tokens: &Tokens) -> HttpResponse {
     if let Some(id) = &tokens.id {
         members.push(("id_token", quoted(id)));
     }
+    members.extend(
+        tokens
+            .more
+            .iter()
+            .map(|(name, json)| (name.as_str(), json.clone())),
+    );
     let members: Vec<String> = members
         .into_iter()
         .map(|(name, value)| format!("{}:{value}", quoted(name)))

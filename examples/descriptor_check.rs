@@ -1,0 +1,271 @@
+//! Checks a descriptor file, says what its apps need to be registered with, and walks a consent with it.
+//!
+//! `cargo run --example descriptor_check -- FILE [--walk] [--redirect URI] [--parameter name=value]...`
+//!
+//! With `--walk` a sandbox plays the server of each provider, at the addresses of the descriptor, in process: consent,
+//! account, refresh and revocation. It shows that a descriptor holds together, not that the real server agrees with it.
+#![allow(clippy::print_stdout, reason = "an example talks to its reader")]
+
+use std::error::Error;
+use std::time::Duration;
+
+use valetkey::model::Parameters;
+use valetkey::protocol::AuthorizationResponse;
+use valetkey::provider::{
+    AuthorizationServer, ClientAuthentication, DescriptorFile, Discovery, Loopback, ParameterSource,
+    Provider, Revocation, Transport,
+};
+use valetkey::testing::sandbox::{IssuerEcho, Personality, Surface};
+use valetkey::testing::{ManualClock, Sandbox};
+use valetkey::vault::MemoryVault;
+use valetkey::{
+    ActingUser, ConnectionManager as _, Connections, ConsentOptions, Resolver, TenantId, UserId, catalog,
+};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut path = None;
+    let (mut walks, mut redirect, mut parameters) = (false, None, Parameters::new());
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--walk" => walks = true,
+            "--redirect" => redirect = arguments.next(),
+            "--parameter" => {
+                let pair = arguments.next().unwrap_or_default();
+                let (name, value) = pair.split_once('=').ok_or("--parameter takes name=value")?;
+                parameters.insert(name.into(), value.into());
+            }
+            _ => path = Some(argument),
+        }
+    }
+    let path =
+        path.ok_or("usage: descriptor_check FILE [--walk] [--redirect URI] [--parameter name=value]...")?;
+    let file: DescriptorFile = serde_json::from_str(&std::fs::read_to_string(path)?)?;
+    file.validate(Transport::HttpsOnly)?;
+    println!(
+        "{} servers and {} providers, all valid",
+        file.servers.len(),
+        file.providers.len()
+    );
+
+    let known = catalog::servers();
+    for provider in &file.providers {
+        let server = file
+            .servers
+            .iter()
+            .chain(&known)
+            .find(|server| server.id == provider.server);
+        let server = server.ok_or("a provider names a server that is not there")?;
+        let redirect = redirect
+            .clone()
+            .unwrap_or_else(|| default_redirect(server).into());
+        describe(provider, server, &redirect);
+        if walks {
+            walk(provider, server, &redirect, &parameters)?;
+        }
+    }
+    Ok(())
+}
+
+const fn default_redirect(server: &AuthorizationServer) -> &'static str {
+    match server.redirects.loopback {
+        Loopback::Any | Loopback::IpLiteral => "http://127.0.0.1:8080/callback",
+        Loopback::Localhost => "http://localhost:8080/callback",
+        _ => "https://your-app.example/callback",
+    }
+}
+
+fn describe(provider: &Provider, server: &AuthorizationServer, redirect: &str) {
+    println!("\n{} ({})", provider.name, provider.id);
+    if let Some(page) = &server.register_at {
+        println!("  register the app at  {page}");
+    }
+    println!(
+        "  redirect URI         {redirect}   (accepted: {})",
+        server.redirects
+    );
+    println!(
+        "  scopes               {}",
+        provider.default_scopes.union(&provider.required_scopes)
+    );
+    if server.client_authentication == ClientAuthentication::None {
+        println!("  client               public, no secret");
+    }
+    for rule in server
+        .parameters
+        .iter()
+        .filter(|rule| rule.source == ParameterSource::Host)
+    {
+        println!(
+            "  parameter            {} {}",
+            rule.name,
+            rule.default.as_deref().unwrap_or("(to be named)")
+        );
+    }
+    if provider.api_hosts.is_empty() {
+        println!("  warning: no api_hosts, so the token can be sent nowhere by the library");
+    }
+    if provider.account.is_none() && provider.account_in_answer.is_none() {
+        println!(
+            "  warning: nothing says whose account it is: two accounts of a person cannot be told apart"
+        );
+    }
+}
+
+/// A sandbox at the descriptor's addresses, as strict as the descriptor.
+fn sandbox(
+    provider: &Provider,
+    server: &AuthorizationServer,
+    parameters: &Parameters,
+    clock: ManualClock,
+) -> Result<Sandbox, Box<dyn Error>> {
+    let plain = |url: &url::Url| format!("{}{}", url.origin().ascii_serialization(), url.path());
+    let endpoints = server.endpoints(parameters)?;
+    let mut known = parameters.clone();
+    for name in provider
+        .discovery
+        .iter()
+        .flat_map(|discovery| discovery.values.keys())
+    {
+        known.insert(name.clone(), "found-1".into());
+    }
+    let api = provider
+        .api_base(&known)
+        .map_or_else(|| plain(&endpoints.token), |url| plain(&url));
+    let mut surface = Surface::new(plain(&endpoints.authorization), plain(&endpoints.token), api);
+    surface.issuer.clone_from(&server.issuer);
+    surface.revocation = endpoints.revocation.as_ref().map(plain);
+    if let (Some(account), Some(url)) = (&provider.account, provider.account_url(&known)) {
+        let words = shaped(&[
+            (account.id.first(), "{id}"),
+            (account.email.first(), "{email}"),
+            (account.label.first(), "{name}"),
+        ]);
+        surface.resources.push((plain(&url), words));
+    }
+    if let Some(discovery) = &provider.discovery {
+        let url = url::Url::parse(&discovery.url)?;
+        surface
+            .resources
+            .push((plain(&url), entry(discovery, parameters)));
+    }
+    let personality = {
+        let mut it = Personality::default();
+        it.client_authentication = server.client_authentication;
+        it.pkce = server.pkce;
+        it.rotation = server.rotation;
+        it.scope_separator.clone_from(&server.scope_separator);
+        it.issuer = if server.issuer.is_some() {
+            IssuerEcho::Always
+        } else {
+            IssuerEcho::Never
+        };
+        if let Revocation::Endpoint {
+            authentication,
+            tokens,
+            ..
+        } = &server.revocation
+        {
+            it.revocation_authentication = *authentication;
+            it.revocation_takes = *tokens;
+        }
+        it
+    };
+    Ok(Sandbox::playing_as(surface, personality, clock))
+}
+
+/// An object with these texts where the pointers point.
+fn shaped(places: &[(Option<&String>, &str)]) -> String {
+    let mut root = serde_json::json!({});
+    for (pointer, text) in places {
+        let Some(pointer) = pointer else { continue };
+        let mut at = &mut root;
+        for name in pointer.split('/').skip(1) {
+            if !at.is_object() {
+                *at = serde_json::json!({});
+            }
+            at = &mut at[name];
+        }
+        *at = (*text).into();
+    }
+    root.to_string()
+}
+
+fn entry(discovery: &Discovery, parameters: &Parameters) -> String {
+    let mut places: Vec<(Option<&String>, &str)> = discovery
+        .values
+        .values()
+        .map(|pointer| (Some(pointer), "found-1"))
+        .collect();
+    if let Some(pick) = &discovery.pick
+        && let Some(wanted) = parameters.get(&pick.parameter)
+    {
+        places.push((Some(&pick.pointer), wanted));
+    }
+    let one = format!("[{}]", shaped(&places));
+    match discovery.entries.strip_prefix('/') {
+        Some(name) => format!("{{\"{name}\":{one}}}"),
+        None => one,
+    }
+}
+
+fn walk(
+    provider: &Provider,
+    server: &AuthorizationServer,
+    redirect: &str,
+    given: &Parameters,
+) -> Result<(), Box<dyn Error>> {
+    let deviates = server.answer != valetkey::provider::AnswerShape::default()
+        || !server.token_renames.is_empty()
+        || !server.authorization_renames.is_empty()
+        || server.authorization_fragment.is_some()
+        || server.code_parameter.is_some()
+        || !server.token_query.is_empty()
+        || server.parameters.iter().any(|rule| {
+            matches!(
+                rule.source,
+                ParameterSource::Callback(_) | ParameterSource::TokenAnswer(_)
+            )
+        });
+    if deviates {
+        println!("  not walked: the sandbox does not play servers that rename, wrap or bring values");
+        return Ok(());
+    }
+    let clock = ManualClock::default();
+    let parameters = server.complete_parameters(given, Transport::HttpsOnly)?;
+    let sandbox = sandbox(provider, server, &parameters, clock.clone())?;
+    let connections = Connections::builder(MemoryVault::new())
+        .server(server.clone())
+        .provider(provider.clone())
+        .client(server.id.as_str(), sandbox.registration(redirect))
+        .http_client(sandbox.clone())
+        .clock(clock.clone())
+        .build()?;
+    let ada = ActingUser::authenticated(TenantId::new("acme")?, UserId::new("ada")?);
+    let options = parameters
+        .iter()
+        .fold(ConsentOptions::default(), |options, (name, value)| {
+            options.parameter(name, value)
+        });
+    let consent = connections.start(&ada, provider.id.as_str(), options)?;
+    let callback = sandbox.approve(consent.authorization_url(), "ada");
+    let connection =
+        connections.complete(&ada, AuthorizationResponse::parse(&callback)?, consent.binding())?;
+    println!(
+        "  walk: connected as {}",
+        connection
+            .account
+            .as_ref()
+            .map_or("nobody known", |account| &account.id)
+    );
+    let resolver = Resolver::new(connections.clone());
+    resolver.resolve(&ada, provider.id.as_str())?;
+    if connection.refreshable {
+        clock.advance(Duration::from_secs(3601));
+        resolver.resolve(&ada, provider.id.as_str())?;
+        println!("  walk: refreshed");
+    }
+    let revoked = connections.revoke(&ada, connection.id)?;
+    println!("  walk: revoked here, at the provider: {:?}", revoked.at_provider);
+    Ok(())
+}

@@ -1,0 +1,61 @@
+//! Where a token answer says what.
+
+use crate::provider::Pointer;
+
+/// Where the answers of a token endpoint say what. Silent: at the places of
+/// [RFC 6749 §5.1](https://www.rfc-editor.org/rfc/rfc6749#section-5.1).
+///
+/// Pointers start at the root of the answer, so an envelope is a part of each: `/data/access_token`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
+#[non_exhaustive]
+pub struct AnswerShape {
+    /// The object that holds the standard members, if not the root: `/data`. The pointers below start at the root still.
+    pub envelope: Option<Pointer>,
+    /// The access token.
+    pub access_token: Option<Pointer>,
+    /// The refresh token.
+    pub refresh_token: Option<Pointer>,
+    /// The lifetime or the end of the access token.
+    pub expires: Option<Pointer>,
+    /// How the lifetime is written.
+    pub expiry: Expiry,
+    /// The scopes.
+    pub scope: Option<Pointer>,
+    /// The error code.
+    pub error: Option<Pointer>,
+    /// What marks a success, where refusals come with status 200.
+    pub success: Option<SuccessFlag>,
+    /// Whether `token_type` may be anything.
+    pub any_token_type: bool,
+}
+
+/// How an answer writes when the access token expires.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[non_exhaustive]
+pub enum Expiry {
+    /// Seconds from now.
+    #[default]
+    Seconds,
+    /// Milliseconds from now.
+    Milliseconds,
+    /// Seconds since 1970, compared with the answer's own `Date`; without one the default lifetime counts.
+    UnixSeconds,
+    /// Milliseconds since 1970, in the same way.
+    UnixMilliseconds,
+}
+
+/// A member that has one of these values in a success, and another in a refusal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
+#[allow(clippy::exhaustive_structs, reason = "plain data")]
+pub struct SuccessFlag {
+    /// The member.
+    pub pointer: Pointer,
+    /// What it says in a success: `true`, `0`, `"0000"` without the quotes.
+    pub values: Vec<String>,
+}

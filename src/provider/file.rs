@@ -1,0 +1,36 @@
+//! Descriptors as a host's configuration holds them.
+
+use crate::provider::{AuthorizationServer, InvalidDescriptor, Provider, Registry, Transport};
+
+/// Authorization servers and providers of a host's own: what a descriptor file holds. With feature `serde` it is read
+/// from JSON, TOML, YAML or whatever else serde reads; unknown fields are refused, and the error says which are known.
+///
+/// `docs/descriptors.md` describes every field with an example.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
+#[allow(clippy::exhaustive_structs, reason = "plain data")]
+pub struct DescriptorFile {
+    /// The servers.
+    pub servers: Vec<AuthorizationServer>,
+    /// The providers; their servers are in the file or in the catalogue.
+    pub providers: Vec<Provider>,
+}
+
+impl DescriptorFile {
+    /// Checks every descriptor, as building the connections would. The catalogue's servers can be named.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidDescriptor`] for the first that cannot be used: it names the descriptor, the field and what is wrong.
+    pub fn validate(&self, transport: Transport) -> Result<(), InvalidDescriptor> {
+        let mut registry = Registry::with_catalog();
+        for server in &self.servers {
+            registry.add_server(server.clone());
+        }
+        for provider in &self.providers {
+            registry.add_provider(provider.clone());
+        }
+        registry.validate(transport)
+    }
+}

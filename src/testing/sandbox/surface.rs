@@ -1,0 +1,147 @@
+//! The addresses under which the sandbox plays a service: hosts, paths and the words of its account answers.
+
+use http::{Method, StatusCode};
+use url::Url;
+
+use super::account::Account;
+use super::log::Received;
+use super::{Personality, Sandbox, World, authorize, resource, revoke, services, token};
+use crate::clock::Clock;
+use crate::http::HttpResponse;
+use crate::model::Timestamp;
+
+/// Where a played service answers, and what its account endpoints say.
+///
+/// It is the sandbox's own knowledge, written down apart from the descriptors: a descriptor that errs is found out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Surface {
+    /// What it calls itself in `iss`.
+    pub issuer: Option<String>,
+    /// The authorization endpoint, without a query.
+    pub authorization: String,
+    /// The token endpoint.
+    pub token: String,
+    /// The revocation endpoint, if there is one.
+    pub revocation: Option<String>,
+    /// Where a `DELETE` ends the grant, up to the id of the grant (`app-` and the account's id).
+    pub deletion: Option<String>,
+    /// What a `GET` with any token finds, as JSON: `{id}`, `{email}` and `{name}` stand for the account's.
+    pub resources: Vec<(String, String)>,
+    /// Where the API begins: everything below answers 200 to a live token.
+    pub api: String,
+}
+
+/// What stands at an address.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) enum Role {
+    Authorization,
+    Token,
+    Revocation,
+    Deletion(String),
+    Resource(String),
+    #[default]
+    Nothing,
+}
+
+impl Surface {
+    /// A service with these endpoints and nothing else.
+    #[must_use]
+    pub fn new(authorization: impl Into<String>, token: impl Into<String>, api: impl Into<String>) -> Self {
+        Self {
+            issuer: None,
+            authorization: authorization.into(),
+            token: token.into(),
+            revocation: None,
+            deletion: None,
+            resources: Vec::new(),
+            api: api.into(),
+        }
+    }
+
+    pub(super) fn role(&self, received: &Received) -> Role {
+        let address = received.address.as_str();
+        let below = |prefix: &str| {
+            address
+                .strip_prefix(prefix)
+                .map(|rest| rest.trim_start_matches('/'))
+        };
+        match received.method {
+            Method::GET if address == self.authorization => Role::Authorization,
+            Method::POST if address == self.token => Role::Token,
+            Method::POST if Some(address) == self.revocation.as_deref() => Role::Revocation,
+            Method::DELETE => match self.deletion.as_deref().and_then(below) {
+                Some(id) => Role::Deletion(id.to_owned()),
+                None => Role::Nothing,
+            },
+            Method::GET => match self.resources.iter().find(|(url, _)| url == address) {
+                Some((_, words)) => Role::Resource(words.clone()),
+                None if below(&self.api).is_some() => Role::Resource("{\"ok\":true}".into()),
+                None => Role::Nothing,
+            },
+            _ => Role::Nothing,
+        }
+    }
+
+    /// Whether the service has this host at all.
+    pub(super) fn knows(&self, url: &Url) -> bool {
+        let known = [&self.authorization, &self.token, &self.api];
+        let resources = self.resources.iter().map(|(url, _)| url);
+        known
+            .into_iter()
+            .chain(&self.revocation)
+            .chain(&self.deletion)
+            .chain(resources)
+            .filter_map(|known| Url::parse(known).ok())
+            .any(|known| known.origin() == url.origin())
+    }
+}
+
+pub(super) fn answer(world: &mut World, received: &Received, role: Role, now: Timestamp) -> HttpResponse {
+    match role {
+        Role::Authorization => authorize::ask(world, received),
+        Role::Token => token::answer(world, received, now),
+        Role::Revocation => revoke::answer(world, received),
+        Role::Deletion(id) => resource::delete_grant(world, received, &id, now),
+        Role::Resource(words) => resource::about_account(world, received, &words, now),
+        Role::Nothing => HttpResponse::new(StatusCode::NOT_FOUND, ""),
+    }
+}
+
+/// A text with the account in it.
+pub(super) fn about(account: &Account, words: &str) -> String {
+    words
+        .replace("{id}", account.id)
+        .replace("{email}", account.email)
+        .replace("{name}", account.name)
+}
+
+/// A sandbox that plays a service.
+impl Sandbox {
+    /// Plays one of the services of the catalogue, by its id: at its real addresses, in process, with its quirks.
+    ///
+    /// # Panics
+    ///
+    /// If there is no service of this id.
+    pub fn playing(service: &str, clock: impl Clock) -> Self {
+        let (surface, personality) = services::service(service).expect("the sandbox plays this service");
+        Self::playing_as(surface, personality, clock)
+    }
+
+    /// Plays a service at these addresses and in this manner.
+    pub fn playing_as(surface: Surface, personality: Personality, clock: impl Clock) -> Self {
+        let sandbox = Self::new(clock);
+        {
+            let mut world = sandbox.world();
+            world.surface = Some(surface);
+            world.personality = personality;
+        }
+        sandbox
+    }
+
+    /// The services that [`playing`](Self::playing) knows.
+    #[must_use]
+    pub const fn playable() -> &'static [&'static str] {
+        &services::ALL
+    }
+}

@@ -1,0 +1,522 @@
+//! Services that the catalogue does not have, from a configuration file: every deviation that a descriptor can express,
+//! walked against a server that insists on it.
+
+mod world;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use http::header::{DATE, HeaderValue};
+use http::{Method, StatusCode};
+use url::Url;
+use valetkey::http::{HttpError, HttpRequest, HttpResponse};
+use valetkey::model::Connection;
+use valetkey::provider::{ClientRegistration, DescriptorFile, Transport};
+use valetkey::testing::ManualClock;
+use valetkey::vault::MemoryVault;
+use valetkey::{ActingUser, ConnectionManager as _, Connections, ConsentOptions, Error, Resolver};
+use world::{REDIRECT, person, response};
+
+type Answer = Arc<dyn Fn(&Seen) -> String + Send + Sync>;
+
+/// A request as the server saw it.
+#[derive(Clone)]
+struct Seen {
+    method: Method,
+    url: Url,
+    headers: BTreeMap<String, String>,
+    body: String,
+    form: BTreeMap<String, String>,
+}
+
+struct Walk {
+    connections: Connections,
+    clock: ManualClock,
+    log: Arc<Mutex<Vec<Seen>>>,
+    alice: ActingUser,
+}
+
+impl Walk {
+    fn new(file: &str, answer: impl Fn(&Seen) -> String + Send + Sync + 'static) -> Self {
+        let file: DescriptorFile = serde_json::from_str(file).unwrap();
+        file.validate(Transport::HttpsOnly).unwrap();
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let (seen, answer): (_, Answer) = (Arc::clone(&log), Arc::new(answer));
+        let client = move |request: HttpRequest| -> Result<HttpResponse, HttpError> {
+            let body = String::from_utf8_lossy(request.body.as_bytes()).into_owned();
+            let one = Seen {
+                method: request.method.clone(),
+                url: request.url.clone(),
+                headers: request
+                    .headers
+                    .iter()
+                    .map(|(name, value)| {
+                        (
+                            name.to_string(),
+                            String::from_utf8_lossy(value.as_bytes()).into_owned(),
+                        )
+                    })
+                    .collect(),
+                form: url::form_urlencoded::parse(body.as_bytes())
+                    .into_owned()
+                    .collect(),
+                body,
+            };
+            let text = answer(&one);
+            seen.lock().unwrap().push(one);
+            let date = HeaderValue::from_static("Sun, 22 Nov 2026 16:00:00 GMT");
+            Ok(HttpResponse::new(StatusCode::OK, text).with_header(DATE, date))
+        };
+        let clock = ManualClock::default();
+        let mut builder = Connections::builder(MemoryVault::new())
+            .http_client(client)
+            .clock(clock.clone());
+        for server in file.servers {
+            builder = builder
+                .client(
+                    server.id.as_str(),
+                    ClientRegistration::new("the-client", "the-secret", REDIRECT),
+                )
+                .server(server);
+        }
+        for provider in file.providers {
+            builder = builder.provider(provider);
+        }
+        Self {
+            connections: builder.build().unwrap(),
+            clock,
+            log,
+            alice: person("alice"),
+        }
+    }
+
+    fn start(&self, options: ConsentOptions) -> (Url, valetkey::Consent) {
+        let consent = self.connections.start(&self.alice, "acme", options).unwrap();
+        (consent.authorization_url().clone(), consent)
+    }
+
+    fn complete(&self, consent: &valetkey::Consent, callback: &str) -> Result<Connection, Error> {
+        let url = consent.authorization_url().as_str().replace("/#", "");
+        let query = Url::parse(&url).unwrap();
+        let state = query
+            .query_pairs()
+            .find(|(name, _)| name == "state")
+            .unwrap()
+            .1
+            .into_owned();
+        let callback = format!("{REDIRECT}?state={state}&{callback}");
+        self.connections
+            .complete(&self.alice, response(&callback), consent.binding())
+    }
+
+    fn connect(&self, callback: &str) -> Connection {
+        let (_, consent) = self.start(ConsentOptions::default());
+        self.complete(&consent, callback).unwrap()
+    }
+
+    fn seen(&self, index: usize) -> Seen {
+        self.log.lock().unwrap()[index].clone()
+    }
+}
+
+fn file(server: &str, provider: &str) -> String {
+    let server = if server.is_empty() {
+        String::new()
+    } else {
+        format!(",{server}")
+    };
+    let provider = if provider.is_empty() {
+        String::new()
+    } else {
+        format!(",{provider}")
+    };
+    let endpoints = if server.contains("token_endpoint") {
+        String::new()
+    } else {
+        r#","token_endpoint":"https://as.test/token""#.into()
+    };
+    format!(
+        r#"{{"servers":[{{"id":"acme","authorization_endpoint":"https://as.test/authorize"{endpoints}{server}}}],
+            "providers":[{{"id":"acme","server":"acme","name":"Acme"{provider}}}]}}"#
+    )
+}
+
+const PLAIN: &str =
+    r#"{"access_token":"at-1","token_type":"bearer","expires_in":3600,"refresh_token":"rt-1"}"#;
+
+fn pairs(url: &Url) -> BTreeMap<String, String> {
+    url.query_pairs().into_owned().collect()
+}
+
+#[test]
+fn parameters_bear_the_servers_names_or_are_left_out() {
+    let file = file(
+        r#""authorization_renames":{"client_id":"client_key","response_type":""},
+           "token_renames":{"client_id":"app_id","client_secret":"secret","code":"auth_code","grant_type":""}"#,
+        "",
+    );
+    let walk = Walk::new(&file, |_| PLAIN.into());
+    let (url, consent) = walk.start(ConsentOptions::default());
+    let query = pairs(&url);
+    assert_eq!(query["client_key"], "the-client");
+    assert!(!query.contains_key("client_id") && !query.contains_key("response_type"));
+    walk.complete(&consent, "code=c").unwrap();
+    let form = walk.seen(0).form;
+    let names: Vec<&str> = form.keys().map(String::as_str).collect();
+    assert_eq!(
+        names,
+        ["app_id", "auth_code", "code_verifier", "redirect_uri", "secret"]
+    );
+}
+
+#[test]
+fn an_answer_in_an_envelope_with_milliseconds_and_a_flag() {
+    let file = file(
+        r#""answer":{"envelope":"/data","access_token":"/data/token/value","expiry":"milliseconds",
+             "success":{"pointer":"/code","values":["0","0000"]}}"#,
+        "",
+    );
+    let refused = Arc::new(Mutex::new(false));
+    let switch = Arc::clone(&refused);
+    let walk = Walk::new(&file, move |_| {
+        if *switch.lock().unwrap() {
+            r#"{"code":40001,"data":{"token":{"value":"at-x"}}}"#.into()
+        } else {
+            r#"{"code":0,"data":{"token":{"value":"at-1"},"expires_in":7200000,"refresh_token":"rt-1"}}"#
+                .into()
+        }
+    });
+    let connection = walk.connect("code=c");
+    let lifetime = connection
+        .expires_at
+        .unwrap()
+        .saturating_since(connection.refreshed_at);
+    assert_eq!(lifetime, Duration::from_secs(7200));
+    assert!(connection.refreshable);
+    *refused.lock().unwrap() = true;
+    assert!(
+        walk.connections.refresh(&walk.alice, connection.id).is_err(),
+        "a refusal with status 200"
+    );
+}
+
+#[test]
+fn an_expiry_may_be_a_time_and_another_token_type_may_be_allowed() {
+    // 2026-11-22T17:00:00Z: an hour after the answer's own date.
+    for (unit, value) in [
+        ("unix_seconds", "1795366800"),
+        ("unix_milliseconds", "\"1795366800000\""),
+    ] {
+        let file = file(
+            &format!(r#""answer":{{"expires":"/ends","expiry":"{unit}","any_token_type":true}}"#),
+            "",
+        );
+        let answer = format!(r#"{{"access_token":"a","token_type":"user","ends":{value}}}"#);
+        let walk = Walk::new(&file, move |_| answer.clone());
+        let connection = walk.connect("code=c");
+        let lifetime = connection
+            .expires_at
+            .map(|end| end.saturating_since(connection.refreshed_at));
+        assert_eq!(lifetime, Some(Duration::from_secs(3600)), "{unit}");
+    }
+}
+
+#[test]
+fn values_of_callback_and_answer_fill_urls() {
+    let file = file(
+        r#""token_endpoint":"https://{dc}.as.test/token || https://as.test/token",
+           "parameters":[
+             {"name":"dc","kind":{"one_of":["eu","us"]},"source":{"callback":"location"},"optional":true},
+             {"name":"realm","kind":"segment","source":{"callback":"realmId"}},
+             {"name":"instance","kind":"base_url","source":{"token_answer":"/instance_url"}}]"#,
+        r#""api_base":"{instance}/v1/{realm}","api_hosts":[{"origin":"{instance}"}]"#,
+    );
+    let walk = Walk::new(&file, |_| {
+        r#"{"access_token":"at-1","token_type":"Bearer","refresh_token":"rt","expires_in":3600,"instance_url":"https://na1.acme.test"}"#.into()
+    });
+    let connection = walk.connect("code=c&location=eu&realmId=r_42");
+    assert_eq!(walk.seen(0).url.as_str(), "https://eu.as.test/token");
+    assert_eq!(connection.parameters["realm"], "r_42");
+    let resolver = Resolver::new(walk.connections.clone());
+    let request = http::Request::get("/things").body(Vec::new()).unwrap();
+    resolver.send(&walk.alice, "acme", request).unwrap();
+    assert_eq!(walk.seen(1).url.as_str(), "https://na1.acme.test/v1/r_42/things");
+    // The refresh goes where the tokens came from.
+    walk.clock.advance(Duration::from_secs(4000));
+    resolver.resolve(&walk.alice, "acme").unwrap();
+    assert_eq!(walk.seen(2).url.as_str(), "https://eu.as.test/token");
+    assert_eq!(walk.seen(2).method, Method::POST);
+
+    let (_, consent) = walk.start(ConsentOptions::default());
+    let error = walk
+        .complete(&consent, "code=c&location=evil.test&realmId=r")
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the parameter \"dc\" does not have an allowed value"
+    );
+    // It was refused before the code left: the genuine callback still works.
+    walk.complete(&consent, "code=c&realmId=r").unwrap();
+}
+
+#[test]
+fn the_browser_never_chooses_a_host() {
+    for (parameter, endpoint) in [
+        (
+            r#"{"name":"x","kind":"word","source":{"callback":"x"}}"#,
+            "https://{x}/t || https://as.test/t",
+        ),
+        (
+            r#"{"name":"x","kind":"base_url","source":{"callback":"x"}}"#,
+            "{x}/t || https://as.test/t",
+        ),
+    ] {
+        let text = file(
+            &format!(r#""token_endpoint":"{endpoint}","parameters":[{parameter}]"#),
+            "",
+        );
+        let file: DescriptorFile = serde_json::from_str(&text).unwrap();
+        assert!(file.validate(Transport::HttpsOnly).is_err(), "{endpoint}");
+    }
+}
+
+#[test]
+fn a_code_by_another_name_and_headers_and_a_query_of_the_servers_own() {
+    let file = file(
+        r#""code_parameter":"spapi_oauth_code","token_headers":{"x-client":"{client_id}","x-nonce":"{random}"},
+           "token_query":{"redirect_uri":"{redirect_uri}"},"resources":["https://api.acme.test/mcp"],
+           "token_parameters":{"tenant":"{tenant}","echo":"{state}"},"authorization_parameters":{"tenant":"t-{tenant}"},
+           "parameters":[{"name":"tenant","kind":"text","default":"my team"}]"#,
+        "",
+    );
+    let walk = Walk::new(&file, |_| PLAIN.into());
+    let (url, consent) = walk.start(ConsentOptions::default());
+    assert_eq!(pairs(&url)["tenant"], "t-my team");
+    assert_eq!(pairs(&url)["resource"], "https://api.acme.test/mcp");
+    let error = walk.complete(&consent, "other=c").unwrap_err();
+    assert!(matches!(error, Error::Callback(_)), "{error}");
+    let connection = walk.complete(&consent, "spapi_oauth_code=the-code").unwrap();
+    let exchange = walk.seen(0);
+    assert_eq!(exchange.form["code"], "the-code");
+    assert_eq!(exchange.form["tenant"], "my team");
+    assert_eq!(exchange.form["echo"], pairs(&url)["state"]);
+    assert_eq!(exchange.form["resource"], "https://api.acme.test/mcp");
+    assert_eq!(exchange.headers["x-client"], "the-client");
+    assert_eq!(exchange.headers["x-nonce"].len(), 43);
+    assert_eq!(pairs(&exchange.url)["redirect_uri"], REDIRECT);
+    walk.connections.refresh(&walk.alice, connection.id).unwrap();
+    assert_eq!(walk.seen(1).form["resource"], "https://api.acme.test/mcp");
+}
+
+#[test]
+fn a_single_page_consent_and_raw_scopes() {
+    let file = file(
+        r#""authorization_fragment":"/oauth/authorize","raw_scope":true"#,
+        r#""default_scopes":["a:b","c/d"]"#,
+    );
+    let walk = Walk::new(&file, |_| PLAIN.into());
+    let (url, _) = walk.start(ConsentOptions::default());
+    let text = url.as_str();
+    assert!(
+        text.starts_with("https://as.test/authorize#/oauth/authorize?"),
+        "{text}"
+    );
+    assert!(text.ends_with("&scope=a:b%20c/d"), "{text}");
+    assert_eq!(url.query(), None);
+}
+
+#[test]
+fn an_access_token_that_renews_itself_and_json_bodies() {
+    let file = file(
+        r#""refresh_with":"access_token","refresh_grant_type":"fb_exchange_token","body_format":"json",
+           "token_renames":{"refresh_token":"fb_exchange_token"}"#,
+        "",
+    );
+    let walk = Walk::new(&file, |_| r#"{"access_token":"at-1","expires_in":3600}"#.into());
+    let connection = walk.connect("code=c");
+    walk.connections.refresh(&walk.alice, connection.id).unwrap();
+    let body: BTreeMap<String, String> = serde_json::from_str(&walk.seen(1).body).unwrap();
+    assert_eq!(body["fb_exchange_token"], "at-1");
+    assert_eq!(body["grant_type"], "fb_exchange_token");
+    assert!(!body.contains_key("refresh_token"));
+}
+
+#[test]
+fn a_secret_as_user_name_another_token_header_and_a_default_lifetime() {
+    let file = file(
+        r#""client_authentication":"secret_as_user","default_expires_in":1800"#,
+        r#""api_base":"https://api.test/v1","api_hosts":[{"origin":"https://api.test"}],
+           "token_header":{"name":"x-acme-access-token","prefix":""}"#,
+    );
+    let walk = Walk::new(&file, |_| r#"{"access_token":"at-1"}"#.into());
+    let connection = walk.connect("code=c");
+    // base64 of "the-secret:".
+    assert_eq!(walk.seen(0).headers["authorization"], "Basic dGhlLXNlY3JldDo=");
+    let lifetime = connection
+        .expires_at
+        .unwrap()
+        .saturating_since(connection.refreshed_at);
+    assert_eq!(lifetime, Duration::from_secs(1800));
+    let request = http::Request::get("/x").body(Vec::new()).unwrap();
+    Resolver::new(walk.connections.clone())
+        .send(&walk.alice, "acme", request)
+        .unwrap();
+    assert_eq!(walk.seen(1).headers["x-acme-access-token"], "at-1");
+}
+
+#[test]
+fn typed_parameters_with_pattern_prefix_suffix_and_alternatives() {
+    let file = file(
+        r#""token_endpoint":"https://{shop}.acme.test/token",
+           "parameters":[{"name":"shop","kind":"word","prefix":"https://","suffix":".acme.test","pattern":"^[a-z][a-z0-9-]{1,20}$"}]"#,
+        "",
+    );
+    let walk = Walk::new(&file, |_| PLAIN.into());
+    for (given, taken) in [
+        ("corner-shop", Some("corner-shop")),
+        ("https://corner-shop.acme.test", Some("corner-shop")),
+        ("Corner", None),
+        ("x", None),
+        ("corner.evil", None),
+    ] {
+        let started = walk.connections.start(
+            &walk.alice,
+            "acme",
+            ConsentOptions::default().parameter("shop", given),
+        );
+        match taken {
+            Some(shop) => {
+                walk.complete(&started.unwrap(), "code=c").unwrap();
+                let last = walk.log.lock().unwrap().last().unwrap().clone();
+                assert_eq!(last.url.as_str(), format!("https://{shop}.acme.test/token"));
+            }
+            None => assert!(started.unwrap_err().to_string().contains("shop"), "{given}"),
+        }
+    }
+}
+
+#[test]
+fn a_mistake_in_a_file_is_named_with_what_is_allowed() {
+    for (server, provider, says) in [
+        (
+            r#""scope_seperator":",""#,
+            "",
+            &["scope_seperator", "scope_separator"][..],
+        ),
+        (r#""pkce":"plain""#, "", &["plain", "s256", "refused"]),
+        (
+            r#""answer":{"acces_token":"/x"}"#,
+            "",
+            &["acces_token", "access_token"],
+        ),
+        ("", r#""tiers":{"readonly":[]}"#, &["readonly", "read_only"]),
+        (
+            r#""parameters":[{"name":"x","kind":"number"}]"#,
+            "",
+            &["number", "word", "base_url", "segment"],
+        ),
+    ] {
+        let error = serde_json::from_str::<DescriptorFile>(&file(server, provider))
+            .unwrap_err()
+            .to_string();
+        for word in says {
+            assert!(error.contains(word), "{error}");
+        }
+    }
+    for (server, provider, field) in [
+        (r#""token_renames":{"code_verifier":""}"#, "", "token_renames"),
+        (
+            r#""authorization_renames":{"state":"s"}"#,
+            "",
+            "authorization_renames",
+        ),
+        (r#""token_headers":{"authorization":"x"}"#, "", "token_headers"),
+        (r#""token_query":{"client_secret":"x"}"#, "", "token_query"),
+        (r#""token_parameters":{"x":"{unknown}"}"#, "", "token_parameters"),
+        (r#""refresh_parameters":{"x":"{code}"}"#, "", "refresh_parameters"),
+        (
+            r#""parameters":[{"name":"x","kind":"word","pattern":"(?!a)"}]"#,
+            "",
+            "parameters",
+        ),
+        (r#""answer":{"envelope":"data"}"#, "", "answer"),
+        (r#""code_parameter":"state""#, "", "code_parameter"),
+        (r#""resources":["not a uri"]"#, "", "resources"),
+        (
+            r#""token_endpoint":"https://{x}.as.test/t","parameters":[{"name":"x","kind":"word","source":"discovery"}]"#,
+            "",
+            "token_endpoint",
+        ),
+        (
+            "",
+            r#""discovery":{"url":"https://as.test/x","values":{"y":"/id"}}"#,
+            "discovery",
+        ),
+        (
+            "",
+            r#""scope_modes":{"parameter":"mode","scopes":{}}"#,
+            "scope_modes",
+        ),
+    ] {
+        let file: DescriptorFile = serde_json::from_str(&file(server, provider)).unwrap();
+        let error = file.validate(Transport::HttpsOnly).unwrap_err();
+        assert_eq!(error.field, field, "{error}");
+        assert!(error.to_string().starts_with("\"acme\": "), "{error}");
+    }
+}
+
+/// The format is documented as long as nobody forgets: every field of every descriptor is in the schema and the page.
+#[test]
+fn the_schema_and_the_page_know_every_field() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let schema: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(root.join("docs/descriptor.schema.json")).unwrap())
+            .unwrap();
+    let page = std::fs::read_to_string(root.join("docs/descriptors.md")).unwrap();
+    let catalogue = DescriptorFile {
+        servers: valetkey::catalog::servers(),
+        providers: valetkey::catalog::providers(),
+    };
+    let value = serde_json::to_value(&catalogue).unwrap();
+    for (name, objects) in [("server", &value["servers"]), ("provider", &value["providers"])] {
+        let fields: Vec<&String> = objects[0].as_object().unwrap().keys().collect();
+        let mut known: Vec<&String> = schema["$defs"][name]["properties"]
+            .as_object()
+            .unwrap()
+            .keys()
+            .collect();
+        known.sort();
+        let mut sorted = fields.clone();
+        sorted.sort();
+        assert_eq!(sorted, known, "{name}");
+        for field in fields {
+            assert!(
+                page.contains(&format!("`{field}`")),
+                "docs/descriptors.md does not describe {field}"
+            );
+        }
+    }
+    let rule = value["servers"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find_map(|server| server["parameters"].get(0))
+        .unwrap();
+    for (name, object) in [("parameter", rule), ("answer", &value["servers"][0]["answer"])] {
+        let mut fields: Vec<&String> = object.as_object().unwrap().keys().collect();
+        let mut known: Vec<&String> = schema["$defs"][name]["properties"]
+            .as_object()
+            .unwrap()
+            .keys()
+            .collect();
+        fields.sort();
+        known.sort();
+        assert_eq!(fields, known, "{name}");
+    }
+    // What the catalogue says in JSON is what it says in Rust.
+    assert_eq!(
+        serde_json::from_value::<DescriptorFile>(value).unwrap(),
+        catalogue
+    );
+}
