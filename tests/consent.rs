@@ -461,7 +461,7 @@ fn expired_consents_are_purged_by_upkeep() {
         0
     );
     world.clock.advance(Duration::from_secs(1_201));
-    let budget = valetkey::manager::Budget::rows(3);
+    let budget = valetkey::manager::Budget::default().rows(3);
     assert_eq!(world.connections.maintain(budget).unwrap().consents_purged, 3);
     assert_eq!(world.connections.maintain(budget).unwrap().consents_purged, 2);
 }

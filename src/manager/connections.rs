@@ -10,7 +10,7 @@ use crate::manager::refresh::Renewed;
 use crate::manager::usage::Usage;
 use crate::manager::{
     Budget, ConnectionFilter, ConnectionManager, ConnectionsBuilder, Consent, ConsentOptions, Health,
-    PreparedConsent, Revocation, Settings, Upkeep,
+    PreparedConsent, Retried, Revocation, Settings, Upkeep,
 };
 use crate::model::{
     ActingUser, Connection, ConnectionId, Event, EventKind, EventSink, Operator, Owner, Principal,
@@ -233,6 +233,10 @@ impl ConnectionManager for Connections {
         let connection = self.inner.managed(by, id)?;
         self.inner.refresh_now(&connection)?;
         self.inner.visible(by, id)
+    }
+
+    fn retry_rejected(&self, operator: &Operator, provider: &str, limit: usize) -> Result<Retried> {
+        self.inner.retry_rejected(operator, provider, limit)
     }
 
     fn revoke(&self, by: &dyn Principal, id: ConnectionId) -> Result<Revocation> {

@@ -18,6 +18,10 @@ pub struct Health {
     pub last_failure: Option<FailureCode>,
     /// When that was.
     pub failed_at: Option<Timestamp>,
+    /// When a new consent will be needed whatever is done, at servers that end a grant so long after it was given.
+    pub reconsent_by: Option<Timestamp>,
+    /// When the grant dies if it is not refreshed before, at servers that end grants which lie idle. `maintain` sees to it.
+    pub idle_until: Option<Timestamp>,
 }
 
 /// How a connection fares, in a word.
@@ -51,11 +55,20 @@ pub enum HealthState {
 
 impl Inner {
     pub(crate) fn health(&self, connection: &Connection) -> Health {
+        let server = self.registry.server(connection.issued_by.server.as_str());
         Health {
             state: state(connection, self.now()),
             refreshed_at: connection.refreshed_at,
             last_failure: connection.refresh.last_failure,
             failed_at: connection.refresh.failed_at,
+            reconsent_by: server
+                .and_then(|server| server.refresh_token_lifetime)
+                .filter(|_| connection.refreshable)
+                .map(|lifetime| connection.consented_at + lifetime),
+            idle_until: server
+                .and_then(|server| server.refresh_token_idle)
+                .filter(|_| connection.refreshable)
+                .map(|idle| connection.refreshed_at + idle),
         }
     }
 }

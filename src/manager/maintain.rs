@@ -29,7 +29,11 @@ pub struct Budget {
 
 impl Default for Budget {
     fn default() -> Self {
-        Self { rows: 1_000, refreshes: 100, time: Duration::from_secs(30) }
+        Self {
+            rows: 1_000,
+            refreshes: 100,
+            time: Duration::from_secs(30),
+        }
     }
 }
 
@@ -98,7 +102,11 @@ impl Inner {
             consents_purged,
             quarantines_ended,
             residue,
-            next: if spent { Duration::ZERO } else { Duration::from_secs(60) },
+            next: if spent {
+                Duration::ZERO
+            } else {
+                Duration::from_secs(60)
+            },
         })
     }
 
@@ -133,7 +141,9 @@ impl Inner {
     fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<Due>> {
         let mut due = self.vault.due(now, HORIZON, limit)?;
         for server in self.registry.servers() {
-            let Some(idle) = server.refresh_token_idle else { continue };
+            let Some(idle) = server.refresh_token_idle else {
+                continue;
+            };
             let left = limit.saturating_sub(due.len());
             if left == 0 {
                 break;

@@ -8,6 +8,7 @@ pub(crate) mod flight;
 mod health;
 mod maintain;
 pub(crate) mod refresh;
+mod retry;
 mod revoke;
 pub(crate) mod settings;
 mod start;
@@ -20,6 +21,7 @@ pub(crate) use connections::Inner;
 pub use consent::{Consent, ConsentOptions};
 pub use health::{Health, HealthState};
 pub use maintain::{Budget, Upkeep};
+pub use retry::Retried;
 pub use revoke::{AtProvider, Revocation};
 pub use settings::Settings;
 pub use ticket::PreparedConsent;
@@ -119,6 +121,15 @@ pub trait ConnectionManager: Send + Sync {
     /// [`NotPermitted`](crate::Error::NotPermitted) for a shared connection and a mere user, and all that
     /// [`Resolver::resolve`](crate::Resolver::resolve) returns.
     fn refresh(&self, by: &dyn Principal, id: ConnectionId) -> Result<Connection>;
+
+    /// Tries the refused refresh tokens of a provider again, while they are in quarantine: after a mistake was mended
+    /// that the server blamed on the grants, such as a wrong client secret. At most so many; call again until none is
+    /// left. For an operator, on all of the tenant's connections.
+    ///
+    /// # Errors
+    ///
+    /// A failure of the vault, or of the registration. A token that is refused again is counted, not an error.
+    fn retry_rejected(&self, operator: &Operator, provider: &str, limit: usize) -> Result<Retried>;
 
     /// Revokes a connection: here first and at once, then at the provider. The answer says what was done in both
     /// places. A revoked connection can be revoked again.

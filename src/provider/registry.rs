@@ -82,6 +82,11 @@ impl Registry {
         self.clients.get(server)
     }
 
+    /// The authorization servers, in the order of their ids.
+    pub fn servers(&self) -> impl Iterator<Item = &Arc<AuthorizationServer>> {
+        self.servers.values()
+    }
+
     /// The providers, in the order of their ids.
     pub fn providers(&self) -> impl Iterator<Item = &Arc<Provider>> {
         self.providers.values()

@@ -1,0 +1,68 @@
+//! A host's upkeep: one thread, no runtime, any number of processes.
+//!
+//! `cargo run --example upkeep`
+#![allow(clippy::print_stdout, reason = "an example talks to its reader")]
+
+use std::error::Error;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::thread;
+use std::time::Duration;
+
+use valetkey::manager::Budget;
+use valetkey::protocol::AuthorizationResponse;
+use valetkey::testing::{ManualClock, Sandbox};
+use valetkey::vault::SqliteVault;
+use valetkey::vault::envelope::MasterKey;
+use valetkey::{ActingUser, ConnectionManager as _, Connections, ConsentOptions, TenantId, UserId};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let clock = ManualClock::default();
+    let sandbox = Sandbox::new(clock.clone());
+    let connections = Connections::builder(SqliteVault::in_memory(MasterKey::generate()?)?)
+        .server(sandbox.server())
+        .provider(sandbox.provider("notes"))
+        .client("sandbox", sandbox.registration("https://app.test/callback"))
+        .http_client(sandbox.clone())
+        .clock(clock.clone())
+        .build()?;
+    let ada = ActingUser::authenticated(TenantId::new("acme")?, UserId::new("ada")?);
+    let consent = connections.start(&ada, "notes", ConsentOptions::default())?;
+    let callback = sandbox.approve(consent.authorization_url(), "ada");
+    connections.complete(&ada, AuthorizationResponse::parse(&callback)?, consent.binding())?;
+
+    // An hour passes; the token is about to expire, and nobody is waiting for it.
+    clock.advance(Duration::from_secs(3_400));
+
+    let (stop, stopped) = channel::<()>();
+    let worker = thread::spawn(move || {
+        loop {
+            let wait = match connections.maintain(Budget::default()) {
+                Ok(upkeep) => {
+                    println!(
+                        "{} refreshed, {} failed; again in {:?}",
+                        upkeep.refreshed, upkeep.failed, upkeep.next
+                    );
+                    upkeep.next
+                }
+                // The vault is busy or the disk is full: the next round finds the same work.
+                Err(error) => {
+                    println!("upkeep failed: {error}");
+                    Duration::from_secs(60)
+                }
+            };
+            // Sleeps, and wakes at once when the host shuts down.
+            if stopped.recv_timeout(wait) != Err(RecvTimeoutError::Timeout) {
+                return;
+            }
+        }
+    });
+
+    // The host does its own work meanwhile; here it only waits until the refresh shows.
+    while sandbox.count("/token") < 2 {
+        thread::yield_now();
+    }
+    drop(stop);
+    worker.join().map_err(|_| "the worker panicked")?;
+    println!("the token was renewed before any turn had to wait for it");
+    Ok(())
+}
