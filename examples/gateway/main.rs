@@ -21,8 +21,11 @@ mod world;
 
 use std::error::Error;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use support::loopback::Loopback;
+use valetkey::ConnectionManager as _;
+use valetkey::manager::Budget;
 use world::World;
 
 /// Where the host mounts the gateway.
@@ -55,6 +58,7 @@ fn run(check: bool) -> Result<(), Box<dyn Error>> {
     let origin = site.origin();
 
     let World { host, sandbox, seeds } = World::build(&origin, &provider.origin())?;
+    let connections = host.connections.clone();
     provider.serve(move |request| sandbox.handle(request));
     site.serve(move |request| host.handle(request));
     seeds.sow()?;
@@ -67,6 +71,8 @@ fn run(check: bool) -> Result<(), Box<dyn Error>> {
     println!("Sign in as Ada or Grace to connect something, as Olga to look after everybody's.");
     println!("Nothing is kept: Ctrl-C ends it all.");
     loop {
-        std::thread::park();
+        // Upkeep is a call that the host makes: here every few seconds, so that "last used" is soon to be seen.
+        connections.maintain(Budget::default())?;
+        std::thread::sleep(Duration::from_secs(5));
     }
 }

@@ -169,7 +169,10 @@ pub(super) struct Card {
     pub(super) scopes: Vec<ScopeView>,
 }
 
-/// Services by group, in the order of the groups' names.
+/// The catalogue's groups come first, in this order; the host's own follow by name.
+const ORDER: [&str; 4] = ["Google", "Microsoft", "Productivity", "Health & lifestyle"];
+
+/// Services by group.
 pub(super) fn groups<'a>(providers: impl Iterator<Item = &'a Provider>) -> Vec<Group> {
     let mut groups: BTreeMap<&str, Vec<Card>> = BTreeMap::new();
     for provider in providers {
@@ -185,6 +188,13 @@ pub(super) fn groups<'a>(providers: impl Iterator<Item = &'a Provider>) -> Vec<G
             scopes: scopes(&provider.default_scopes.union(&provider.required_scopes)),
         });
     }
+    let mut groups: Vec<_> = groups.into_iter().collect();
+    groups.sort_by_key(|(name, _)| {
+        ORDER
+            .iter()
+            .position(|known| known == name)
+            .unwrap_or(ORDER.len())
+    });
     groups
         .into_iter()
         .map(|(name, mut cards)| {
