@@ -19,7 +19,7 @@ pub const BASE: &str = "/at";
 
 /// Tells callers by a cookie `session=tenant.name.role`, or by the same words as a bearer credential.
 #[derive(Debug)]
-struct Door;
+pub struct Door;
 
 impl Authenticator for Door {
     fn authenticate(&self, head: &Parts) -> Result<Caller, Refused> {
