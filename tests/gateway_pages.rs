@@ -2,77 +2,21 @@
 
 mod gateway;
 
+use std::sync::Arc;
+
+use gateway::planted::{SharedVault, plant};
 use gateway::{BASE, Site, header_of, program, text};
 use http::{Method, Request, Response, header};
 use valetkey::gateway::{Gateway, Mount};
-use valetkey::model::{
-    Account, Connection, ConnectionId, FailureCode, IssuedBy, Label, NeedsConsent, Owner, ProviderId, Scopes,
-    ServerId, Status, TenantId, Timestamp, UserId,
-};
+use valetkey::model::{Account, FailureCode, Label, Owner, Scopes, Status, UserId};
 use valetkey::provider::{Revocation, RevocationAuth, RevocationTokens};
-use valetkey::secret::AccessToken;
 use valetkey::testing::Fault;
 use valetkey::vault::envelope::MasterKey;
-use valetkey::vault::{
-    ConsentStatus, Grant, MemoryVault, PendingConsent, Purpose, SqliteVault, StateHash, Tokens, Vault,
-};
+use valetkey::vault::{MemoryVault, SqliteVault};
 use valetkey::{ConnectionManager as _, ConsentOptions};
 
 const ALICE: &str = "acme.alice.user";
 const OLGA: &str = "acme.olga.operator";
-
-/// Puts a connection into a vault as if it had been granted.
-fn plant(vault: &impl Vault, number: usize, change: impl FnOnce(&mut Connection)) -> ConnectionId {
-    let tenant = TenantId::new("acme").unwrap();
-    let now = Timestamp::from_unix_millis(1_700_000_000_000 + i64::try_from(number).unwrap());
-    let id = ConnectionId::generate(now).unwrap();
-    let issued_by = IssuedBy {
-        server: ServerId::new("sandbox").unwrap(),
-        token_endpoint: "https://sandbox.test/token".into(),
-        client_id: "sandbox-client".into(),
-    };
-    let owner = Owner::Personal(UserId::new(format!("user-{number}")).unwrap());
-    let provider = ProviderId::new("notes").unwrap();
-    let mut connection = Connection::new(id, tenant.clone(), owner, provider, issued_by, now);
-    change(&mut connection);
-    let state = StateHash::of(&valetkey::secret::State::new(format!("state-{number}")));
-    let consent = PendingConsent {
-        id: valetkey::model::ConsentId::generate(now).unwrap(),
-        state,
-        binding: state,
-        tenant: tenant.clone(),
-        user: UserId::new("somebody").unwrap(),
-        owner: connection.owner.clone(),
-        provider: connection.provider.clone(),
-        server: ServerId::new("sandbox").unwrap(),
-        issuer: None,
-        token_endpoint: String::new(),
-        client_id: String::new(),
-        redirect_uri: String::new(),
-        scopes: Scopes::default(),
-        parameters: Default::default(),
-        label: None,
-        purpose: Purpose::Connect,
-        return_to: None,
-        created_at: now,
-        expires_at: Timestamp::from_unix_millis(i64::MAX / 2),
-        status: ConsentStatus::Pending,
-    };
-    vault.insert_consent(&consent, None).unwrap();
-    vault.take_consent(&tenant, &state, now).unwrap().unwrap();
-    let tokens = Tokens {
-        access_token: AccessToken::new(format!("planted-{number}")),
-        refresh_token: None,
-        id_token: None,
-    };
-    let grant = Grant {
-        consent: &state,
-        connection: &connection,
-        tokens: &tokens,
-    };
-    vault.store_grant(&grant).unwrap();
-    id
-}
 
 #[test]
 fn every_answer_bears_the_headers_that_keep_it_in() {
@@ -170,12 +114,12 @@ fn handles_events(tag: &str) -> bool {
 #[test]
 fn what_people_and_providers_write_stays_text_everywhere() {
     for hostile in HOSTILE {
-        let site_vault = std::sync::Arc::new(MemoryVault::new());
+        let site_vault = Arc::new(MemoryVault::new());
         let scope: String = hostile
             .chars()
             .filter(|c| matches!(c, '!' | '#'..='[' | ']'..='~'))
             .collect();
-        let id = plant(&SharedVault(site_vault.clone()), 1, |connection| {
+        let id = plant(&SharedVault(Arc::clone(&site_vault)), 1, |connection| {
             connection.owner = Owner::Personal(UserId::new(hostile).unwrap());
             connection.label = Some(Label::new(hostile).unwrap());
             connection.granted = Scopes::new([scope.clone()]).unwrap();
@@ -234,46 +178,6 @@ fn what_people_and_providers_write_stays_text_everywhere() {
         }
         assert!(shown >= 8, "{hostile} was shown on {shown} pages only");
     }
-}
-
-/// A vault that a test fills before the host has it.
-#[derive(Debug)]
-struct SharedVault(std::sync::Arc<MemoryVault>);
-
-macro_rules! delegate {
-    ($($name:ident($($argument:ident: $kind:ty),*) -> $answer:ty;)*) => {
-        impl Vault for SharedVault {
-            $(fn $name(&self, $($argument: $kind),*) -> Result<$answer, valetkey::vault::VaultError> {
-                self.0.$name($($argument),*)
-            })*
-        }
-    };
-}
-
-use valetkey::vault::{
-    Claim, ClaimOutcome, ClaimRequest, CommitOutcome, ConnectionQuery, Erasure, Found, RefreshFailure,
-    Renewed, Revoked, StoreOutcome, StoredToken, TokenQuery, Use,
-};
-
-delegate! {
-    insert_consent(consent: &PendingConsent, verifier: Option<&valetkey::secret::PkceVerifier>) -> ();
-    consent(tenant: &TenantId, state: &StateHash) -> Option<PendingConsent>;
-    take_consent(tenant: &TenantId, state: &StateHash, now: Timestamp) -> Option<Option<valetkey::secret::PkceVerifier>>;
-    close_consent(tenant: &TenantId, state: &StateHash, status: ConsentStatus) -> ();
-    purge_consents(before: Timestamp, limit: usize) -> usize;
-    store_grant(grant: &Grant<'_>) -> StoreOutcome;
-    connection(tenant: &TenantId, id: ConnectionId) -> Option<Connection>;
-    connections(query: &ConnectionQuery<'_>) -> Vec<Connection>;
-    set_default(tenant: &TenantId, id: ConnectionId) -> bool;
-    record_use(uses: &[Use]) -> ();
-    find_token(query: &TokenQuery<'_>) -> Found;
-    token(tenant: &TenantId, id: ConnectionId) -> Option<StoredToken>;
-    claim_refresh(request: &ClaimRequest<'_>) -> ClaimOutcome;
-    commit_refresh(tenant: &TenantId, id: ConnectionId, claim: &Claim, renewed: &Renewed<'_>) -> CommitOutcome;
-    fail_refresh(tenant: &TenantId, id: ConnectionId, claim: &Claim, failure: &RefreshFailure) -> CommitOutcome;
-    need_consent(tenant: &TenantId, id: ConnectionId, generation: u64, reason: NeedsConsent) -> CommitOutcome;
-    revoke(tenant: &TenantId, id: ConnectionId, now: Timestamp) -> Option<Revoked>;
-    clear_residue() -> Erasure;
 }
 
 #[test]
@@ -471,7 +375,7 @@ fn on_plain_http_cookies_lose_what_browsers_would_refuse() {
     };
     assert!(cookie(&site.gateway, BASE).contains("; Secure"));
     let mount = Mount::dangerous_loopback_http("http://127.0.0.1:8080").unwrap();
-    let plain = Gateway::builder(site.connections.clone(), mount, gateway::Door).build();
+    let plain = Gateway::builder(site.connections, mount, gateway::Door).build();
     let kept = cookie(&plain, "");
     assert!(
         kept.starts_with("valetkey-csrf=") && !kept.contains("Secure"),

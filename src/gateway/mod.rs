@@ -12,7 +12,7 @@
 //! | `GET /callback/{server}` | completes a consent; each authorization server has its own |
 //! | `GET /connections/{id}` and below | one connection: renew, make default, revoke |
 //! | `POST /v1/oauth/token` | a code for a connection, for front ends that receive the callback themselves |
-//! | `/v1/connections`, `/v1/providers`, `/v1/session` | the API; [`/v1/openapi.json`](self) describes it |
+//! | `/v1/connections`, `/v1/providers`, `/v1/session` | the API; `/v1/openapi.json` describes it |
 //! | `GET /healthz` | whether the vault answers |
 //!
 //! Who is calling is the host's to say: see [`Authenticator`]. Each change that a browser asks for needs a CSRF token;

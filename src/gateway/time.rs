@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn lengths_are_told_in_their_largest_unit() {
-        let minutes = |minutes| span(Duration::from_secs(minutes * 60));
+        let minutes = |minutes: u64| span(Duration::from_secs(minutes * 60));
         assert_eq!(minutes(0), "less than a minute");
         assert_eq!(minutes(12), "12 min");
         assert_eq!(minutes(90), "1 h");

@@ -1,6 +1,7 @@
 //! A host with the gateway mounted, and browsers and programs that call it.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
 
+pub mod planted;
 pub mod schema;
 
 use std::collections::BTreeMap;
