@@ -59,6 +59,8 @@
 
 pub mod clock;
 pub mod error;
+#[cfg(feature = "gateway")]
+pub mod gateway;
 pub mod http;
 pub mod manager;
 pub mod model;

@@ -10,7 +10,7 @@ use crate::manager::refresh::Renewed;
 use crate::manager::usage::Usage;
 use crate::manager::{
     Budget, ConnectionFilter, ConnectionManager, ConnectionsBuilder, Consent, ConsentOptions, Health,
-    PreparedConsent, Retried, Revocation, Settings, Upkeep,
+    PreparedConsent, Retried, Revocation, Settings, StatusFilter, Upkeep,
 };
 use crate::model::{
     ActingUser, Connection, ConnectionId, Event, EventKind, EventSink, Operator, Owner, Principal,
@@ -81,6 +81,37 @@ impl Inner {
         trace(&event);
         if let Some(sink) = &self.events {
             sink.emit(&event);
+        }
+    }
+
+    /// At most `limit` connections in reach that the filter's owner and provider admit, after one of them.
+    fn page(
+        &self,
+        by: &dyn Principal,
+        filter: &ConnectionFilter,
+        after: Option<ConnectionId>,
+        limit: usize,
+    ) -> Result<Vec<Connection>> {
+        let read = |owner: Option<Owner>| {
+            let mut query = ConnectionQuery::of(by.tenant());
+            query.owner = owner.as_ref();
+            query.provider = filter.provider.as_ref();
+            query.with_revoked = filter.with_revoked || filter.status == Some(StatusFilter::Revoked);
+            query.after = after;
+            query.limit = limit;
+            self.vault.connections(&query)
+        };
+        match (by.reach(), &filter.user) {
+            (Reach::Tenant, wanted) => Ok(read(wanted.clone().map(Owner::Personal))?),
+            (Reach::User(user), Some(wanted)) if user != wanted => Ok(Vec::new()),
+            (Reach::User(user), Some(_)) => Ok(read(Some(Owner::Personal(user.clone())))?),
+            (Reach::User(user), None) => {
+                let mut connections = read(Some(Owner::Personal(user.clone())))?;
+                connections.extend(read(Some(Owner::Shared))?);
+                connections.sort_by_key(|connection| connection.id);
+                connections.truncate(limit);
+                Ok(connections)
+            }
         }
     }
 
@@ -200,24 +231,24 @@ impl ConnectionManager for Connections {
 
     fn list(&self, by: &dyn Principal, filter: &ConnectionFilter) -> Result<Vec<Connection>> {
         let limit = filter.limit.unwrap_or(1_000);
-        let query = |owner| {
-            let mut query = ConnectionQuery::of(by.tenant());
-            query.owner = owner;
-            query.provider = filter.provider.as_ref();
-            query.with_revoked = filter.with_revoked;
-            query.after = filter.after;
-            query.limit = limit;
-            query
+        let Some(status) = filter.status else {
+            return self.inner.page(by, filter, filter.after, limit);
         };
-        let Reach::User(user) = by.reach() else {
-            return Ok(self.inner.vault.connections(&query(None))?);
-        };
-        let own = Owner::Personal(user.clone());
-        let mut connections = self.inner.vault.connections(&query(Some(&own)))?;
-        connections.extend(self.inner.vault.connections(&query(Some(&Owner::Shared)))?);
-        connections.sort_by_key(|connection| connection.id);
-        connections.truncate(limit);
-        Ok(connections)
+        // The vault does not filter by status: pages are read until enough of them match.
+        let mut found = Vec::new();
+        let mut after = filter.after;
+        let size = limit.clamp(100, 1_000);
+        while found.len() < limit {
+            let page = self.inner.page(by, filter, after, size)?;
+            let last = page.len() < size;
+            after = page.last().map(|connection| connection.id);
+            found.extend(page.into_iter().filter(|it| status.matches(it.status)));
+            if last {
+                break;
+            }
+        }
+        found.truncate(limit);
+        Ok(found)
     }
 
     fn get(&self, by: &dyn Principal, id: ConnectionId) -> Result<Connection> {

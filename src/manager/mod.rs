@@ -27,7 +27,7 @@ pub use settings::Settings;
 pub use ticket::PreparedConsent;
 
 use crate::error::Result;
-use crate::model::{ActingUser, Connection, ConnectionId, Operator, Principal, ProviderId};
+use crate::model::{ActingUser, Connection, ConnectionId, Operator, Principal, ProviderId, Status, UserId};
 use crate::protocol::AuthorizationResponse;
 use crate::secret::{Binding, Ticket};
 
@@ -160,14 +160,43 @@ pub trait ConnectionManager: Send + Sync {
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct ConnectionFilter {
+    /// Only this person's own. For anybody but an operator and the person: none.
+    pub user: Option<UserId>,
     /// Only those to this service.
     pub provider: Option<ProviderId>,
-    /// Whether revoked ones are listed too.
+    /// Only those of this status.
+    pub status: Option<StatusFilter>,
+    /// Whether revoked ones are listed too. [`StatusFilter::Revoked`] implies it.
     pub with_revoked: bool,
     /// Only those after this one: the last of the page before.
     pub after: Option<ConnectionId>,
     /// At most so many. Absent: 1000.
     pub limit: Option<usize>,
+}
+
+/// A status to list by, whatever its reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum StatusFilter {
+    /// Those that hold tokens.
+    Active,
+    /// Those that only a new consent brings back.
+    NeedsConsent,
+    /// Those that were revoked.
+    Revoked,
+}
+
+impl StatusFilter {
+    /// Whether a status is of this kind.
+    #[must_use]
+    pub const fn matches(self, status: Status) -> bool {
+        matches!(
+            (self, status),
+            (Self::Active, Status::Active)
+                | (Self::NeedsConsent, Status::NeedsConsent(_))
+                | (Self::Revoked, Status::Revoked)
+        )
+    }
 }
 
 impl ConnectionFilter {
@@ -178,6 +207,20 @@ impl ConnectionFilter {
             provider: Some(provider),
             ..Self::default()
         }
+    }
+
+    /// The same, of one person alone.
+    #[must_use]
+    pub fn user(mut self, user: UserId) -> Self {
+        self.user = Some(user);
+        self
+    }
+
+    /// The same, of one status alone.
+    #[must_use]
+    pub fn status(mut self, status: StatusFilter) -> Self {
+        self.status = Some(status);
+        self
     }
 
     /// The same, revoked ones included.

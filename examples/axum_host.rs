@@ -1,0 +1,197 @@
+//! An asynchronous host: the gateway and a turn loop, mounted in axum.
+//!
+//! The library blocks: where it may wait for a provider, the host calls it on a thread for that
+//! (`spawn_blocking`). `peek` never waits and may be called right in a handler.
+//!
+//! `cargo run --example axum_host` walks through it once and exits.
+#![allow(clippy::print_stdout, reason = "an example talks to its reader")]
+
+#[path = "support/mod.rs"]
+mod support;
+
+use std::error::Error;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{any, get};
+use http::request::Parts;
+use http::{HeaderMap, StatusCode, header};
+use tokio::net::TcpListener;
+use tokio::task::spawn_blocking;
+use valetkey::gateway::{Authenticator, Caller, Gateway, Mount, Refused};
+use valetkey::http::UreqClient;
+use valetkey::testing::Sandbox;
+use valetkey::vault::SqliteVault;
+use valetkey::vault::envelope::MasterKey;
+use valetkey::{
+    ActingUser, ConnectionManager as _, Connections, ConsentOptions, Error as ValetkeyError, Resolver,
+    SystemClock, TenantId, UserId,
+};
+
+use support::browser::{Browser, Page};
+use support::loopback::Loopback;
+
+/// Where the gateway is mounted.
+const MOUNTED_AT: &str = "/connections";
+/// The largest body that the host reads.
+const MAX_BODY: usize = 64 * 1024;
+
+struct Host {
+    gateway: Gateway,
+    connections: Connections,
+    resolver: Resolver,
+}
+
+/// Stands for the host's own sessions: the cookie says who it is.
+#[derive(Debug)]
+struct Sessions;
+
+impl Authenticator for Sessions {
+    fn authenticate(&self, head: &Parts) -> Result<Caller, Refused> {
+        signed_in(&head.headers)
+            .map(Caller::user)
+            .ok_or(Refused::Unauthenticated)
+    }
+}
+
+fn signed_in(headers: &HeaderMap) -> Option<ActingUser> {
+    let cookies = headers.get(header::COOKIE)?.to_str().ok()?;
+    let name = cookies
+        .split(';')
+        .find_map(|pair| pair.trim().strip_prefix("session="))?;
+    let tenant = TenantId::new("acme").ok()?;
+    Some(ActingUser::authenticated(tenant, UserId::new(name).ok()?))
+}
+
+/// Hands a request to the gateway, on a thread where it may block.
+async fn connections_page(State(host): State<Arc<Host>>, request: Request) -> Response {
+    let (head, body) = request.into_parts();
+    let Ok(body) = to_bytes(body, MAX_BODY).await else {
+        return StatusCode::PAYLOAD_TOO_LARGE.into_response();
+    };
+    let request = Request::from_parts(head, Vec::from(body));
+    match spawn_blocking(move || host.gateway.handle(request)).await {
+        Ok(response) => response.map(Body::from),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+/// A turn of an agent: it reads the notes of whoever is talking to it.
+async fn turn(State(host): State<Arc<Host>>, headers: HeaderMap) -> Response {
+    let Some(person) = signed_in(&headers) else {
+        return StatusCode::UNAUTHORIZED.into_response();
+    };
+    // Microseconds and no network: fit for an asynchronous thread. Here it decides what the agent says first.
+    let ready = matches!(host.resolver.peek(&person, "notes"), Ok(Some(_)));
+    let reply = spawn_blocking(move || answer(&host, &person)).await;
+    match reply {
+        Ok(Ok(reply)) => format!("ready: {ready}; {reply}").into_response(),
+        Ok(Err(_)) | Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+/// May refresh a token, so it may wait; `send` puts the token in and keeps it.
+fn answer(host: &Host, person: &ActingUser) -> Result<String, ValetkeyError> {
+    let request = http::Request::get("/notes").body(Vec::new()).unwrap_or_default();
+    match host.resolver.send(person, "notes", request) {
+        Ok(response) => Ok(format!("notes: {}", String::from_utf8_lossy(response.body()))),
+        Err(ValetkeyError::ConsentRequired(need)) => {
+            let prepared = host
+                .connections
+                .prepare(person, "notes", ConsentOptions::from(&*need))?;
+            let link = host.gateway.mount().connect_url(prepared.ticket());
+            Ok(format!("please connect your notes: {link}"))
+        }
+        Err(error) if error.is_retryable() => Ok("please ask again in a while".into()),
+        Err(error) => Err(error),
+    }
+}
+
+async fn sign_in() -> Response {
+    (
+        [(header::SET_COOKIE, "session=ada; Path=/; HttpOnly; SameSite=Lax")],
+        "Hello, Ada.",
+    )
+        .into_response()
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_io()
+        .build()?
+        .block_on(run())
+}
+
+async fn run() -> Result<(), Box<dyn Error>> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let origin = format!("http://{}", listener.local_addr()?);
+    let provider = Loopback::bind("127.0.0.1", 0)?;
+    let sandbox = Sandbox::at(&provider.origin(), SystemClock);
+    let served = sandbox.clone();
+    provider.serve(move |request| served.handle(request));
+
+    let mount = Mount::dangerous_loopback_http(&origin)?.under(MOUNTED_AT)?;
+    let connections = Connections::builder(SqliteVault::in_memory(MasterKey::generate()?)?)
+        .server(sandbox.server())
+        .provider(sandbox.provider("notes"))
+        .client("sandbox", sandbox.registration(&mount.callback_url("sandbox")))
+        .http_client(UreqClient::dangerous_loopback_http())
+        .dangerous_loopback_http()
+        .build()?;
+    let host = Arc::new(Host {
+        gateway: Gateway::builder(connections.clone(), mount, Sessions).build(),
+        connections: connections.clone(),
+        resolver: Resolver::new(connections),
+    });
+    // Not `nest`: the gateway wants the path that the browser sees.
+    let app = Router::new()
+        .route("/sign-in", get(sign_in))
+        .route("/turn", get(turn))
+        .route(MOUNTED_AT, any(connections_page))
+        .route(&format!("{MOUNTED_AT}/"), any(connections_page))
+        .route(&format!("{MOUNTED_AT}/{{*path}}"), any(connections_page))
+        .with_state(host);
+    let server = tokio::spawn(async move { axum::serve(listener, app).await });
+    let walked = spawn_blocking(move || walk(&origin).map_err(|error| error.to_string())).await?;
+    server.abort();
+    Ok(walked?)
+}
+
+/// A person in front of a browser.
+fn walk(origin: &str) -> Result<(), Box<dyn Error>> {
+    let mut ada = Browser::new();
+    ada.open(&format!("{origin}/sign-in"))?;
+    let asked = ada.open(&format!("{origin}/turn"))?;
+    let link = asked
+        .html
+        .split("notes: ")
+        .nth(1)
+        .ok_or("the agent gives a link")?
+        .to_owned();
+    println!("1. The agent has no access to Ada's notes yet and gives her a one-time link");
+
+    let page = ada.open(&link)?;
+    let connection = allow(&mut ada, &page)?;
+    if !connection.html.contains("ada@example.test") {
+        return Err("the account is shown".into());
+    }
+    println!("2. She opened it, said yes at the provider, and came back to her connection");
+
+    let told = ada.open(&format!("{origin}/turn"))?;
+    if !(told.html.contains("ready: true") && told.html.contains("Note G")) {
+        return Err(format!("the agent reads the notes: {}", told.html).into());
+    }
+    println!("3. The agent read them: {}", told.html);
+    Ok(())
+}
+
+fn allow(browser: &mut Browser, page: &Page) -> Result<Page, Box<dyn Error>> {
+    let scopes = page.values("scope");
+    let mut form = vec![("account", "ada"), ("decision", "allow")];
+    form.extend(scopes.iter().map(|scope| ("scope", scope.as_str())));
+    browser.submit(page, &form)
+}

@@ -1,0 +1,198 @@
+//! The host: it signs people in, runs an agent for them, and mounts the gateway. A real one has all of that already.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use ring::rand::{SecureRandom as _, SystemRandom};
+use url::form_urlencoded;
+use valetkey::gateway::{Authenticator, Caller, Gateway, Refused};
+use valetkey::http::{HttpRequest, HttpResponse};
+use valetkey::{ActingUser, ConnectionManager as _, Connections, ConsentOptions, Error, Operator, Resolver};
+
+use crate::MOUNTED_AT;
+use crate::world::{PEOPLE, acting_user};
+
+/// Who is signed in in which browser. The gateway asks it for every request.
+#[derive(Debug, Clone, Default)]
+pub struct Sessions(Arc<Mutex<HashMap<String, &'static str>>>);
+
+impl Sessions {
+    fn begin(&self, name: &'static str) -> Option<String> {
+        let mut bytes = [0; 32];
+        SystemRandom::new().fill(&mut bytes).ok()?;
+        let id = URL_SAFE_NO_PAD.encode(bytes);
+        self.sessions().insert(id.clone(), name);
+        Some(id)
+    }
+
+    fn person(&self, headers: &HeaderMap) -> Option<&'static str> {
+        let cookies = headers.get(header::COOKIE)?.to_str().ok()?;
+        let session = cookies
+            .split(';')
+            .find_map(|pair| pair.trim().strip_prefix("session="))?;
+        self.sessions().get(session).copied()
+    }
+
+    fn sessions(&self) -> std::sync::MutexGuard<'_, HashMap<String, &'static str>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Authenticator for Sessions {
+    fn authenticate(&self, head: &Parts) -> Result<Caller, Refused> {
+        let refused = || Refused::SignIn("/sign-in".into());
+        let name = self.person(&head.headers).ok_or_else(refused)?;
+        let person = acting_user(name).map_err(|_| Refused::Forbidden)?;
+        let operator = PEOPLE
+            .iter()
+            .any(|(known, _, operator)| *known == name && *operator);
+        Ok(if operator {
+            Caller::operator(Operator::authenticated(
+                person.tenant().clone(),
+                person.user().clone(),
+            ))
+        } else {
+            Caller::user(person)
+        })
+    }
+}
+
+pub struct Host {
+    pub gateway: Gateway,
+    pub connections: Connections,
+    pub resolver: Resolver,
+    pub sessions: Sessions,
+}
+
+impl Host {
+    pub fn handle(&self, request: HttpRequest) -> HttpResponse {
+        let path = request.url.path().to_owned();
+        if path == MOUNTED_AT || path.starts_with(&format!("{MOUNTED_AT}/")) {
+            return outgoing(self.gateway.handle(incoming(&request)));
+        }
+        let person = self.sessions.person(&request.headers);
+        match (&request.method, path.as_str(), person) {
+            (&Method::GET, "/sign-in", _) => page(&sign_in_form()),
+            (&Method::POST, "/sign-in", _) => self.sign_in(&request),
+            (&Method::GET, "/", None) => redirect("/sign-in"),
+            (&Method::GET, "/", Some(_)) => redirect(&format!("{MOUNTED_AT}/")),
+            (&Method::GET, "/agent", Some(person)) => page(&self.agent(person)),
+            _ => HttpResponse::new(StatusCode::NOT_FOUND, "There is nothing here."),
+        }
+    }
+
+    fn sign_in(&self, request: &HttpRequest) -> HttpResponse {
+        let chosen = form_urlencoded::parse(request.body.as_bytes()).find(|(name, _)| name == "person");
+        let person = chosen.and_then(|(_, name)| PEOPLE.iter().find(|(known, ..)| *known == name));
+        let session = person.and_then(|(name, ..)| self.sessions.begin(name));
+        let Some(session) = session else {
+            return redirect("/sign-in");
+        };
+        let mut response = redirect(&format!("{MOUNTED_AT}/"));
+        let cookie = format!("session={session}; Path=/; HttpOnly; SameSite=Lax");
+        if let Ok(cookie) = HeaderValue::from_str(&cookie) {
+            response.headers.append(header::SET_COOKIE, cookie);
+        }
+        response
+    }
+
+    /// A turn of an agent that reads notes: with the person's authorization, or with a link to give it.
+    fn agent(&self, person: &str) -> String {
+        let Ok(person) = acting_user(person) else {
+            return String::new();
+        };
+        let request = Request::get("/notes").body(Vec::new()).unwrap_or_default();
+        let said = match self.resolver.send(&person, "notes", request) {
+            Ok(response) => format!(
+                "<p>Your notes say: <code>{}</code></p>",
+                escape(&String::from_utf8_lossy(response.body()))
+            ),
+            Err(Error::ConsentRequired(need)) => match self.link(&person, &ConsentOptions::from(&*need)) {
+                Some(link) => format!(
+                    "<p>I cannot do that yet ({}). <a class=\"button primary\" href=\"{}\">Give access</a></p>",
+                    escape(&need.reason.to_string()),
+                    escape(&link)
+                ),
+                None => "<p>I cannot do that.</p>".into(),
+            },
+            Err(error) => format!("<p>Not now: {}.</p>", escape(&error.to_string())),
+        };
+        format!("<h1>What do my notes say?</h1>{said}<p><a href=\"{MOUNTED_AT}/\">Connections</a></p>")
+    }
+
+    fn link(&self, person: &ActingUser, options: &ConsentOptions) -> Option<String> {
+        let prepared = self.connections.prepare(person, "notes", options.clone()).ok()?;
+        Some(self.gateway.mount().connect_url(prepared.ticket()))
+    }
+}
+
+/// Any server's request becomes the gateway's by a few lines such as these.
+fn incoming(request: &HttpRequest) -> Request<Vec<u8>> {
+    let mut converted = Request::new(request.body.as_bytes().to_vec());
+    *converted.method_mut() = request.method.clone();
+    let target = match request.url.query() {
+        Some(query) => format!("{}?{query}", request.url.path()),
+        None => request.url.path().to_owned(),
+    };
+    *converted.uri_mut() = target.parse().unwrap_or_default();
+    *converted.headers_mut() = request.headers.clone();
+    converted
+}
+
+fn outgoing(response: Response<Vec<u8>>) -> HttpResponse {
+    let (head, body) = response.into_parts();
+    let mut converted = HttpResponse::new(head.status, body);
+    converted.headers = head.headers;
+    converted
+}
+
+fn sign_in_form() -> String {
+    let buttons: String = PEOPLE
+        .iter()
+        .map(|(name, who, _)| {
+            format!(
+                "<button class=\"button\" name=\"person\" value=\"{name}\">{}</button>",
+                escape(who)
+            )
+        })
+        .collect();
+    format!(
+        "<h1>Who are you?</h1><p>A demonstration: no password, and nothing outside this machine.</p>\
+         <form method=\"post\" action=\"/sign-in\" class=\"options\">{buttons}</form>"
+    )
+}
+
+fn page(main: &str) -> HttpResponse {
+    let html = format!(
+        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><title>Acme Assistant</title>\
+         <link rel=\"icon\" href=\"{MOUNTED_AT}/assets/icon.svg\">\
+         <link rel=\"stylesheet\" href=\"{MOUNTED_AT}/assets/gateway.css\"></head>\
+         <body><main class=\"wide\"><div class=\"card-page\">{main}</div></main></body></html>"
+    );
+    HttpResponse::new(StatusCode::OK, html)
+        .with_header(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"))
+        .with_header(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))
+        .with_header(
+            header::CONTENT_SECURITY_POLICY,
+            HeaderValue::from_static(
+                "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none'",
+            ),
+        )
+}
+
+fn redirect(location: &str) -> HttpResponse {
+    let location = HeaderValue::from_str(location).unwrap_or(HeaderValue::from_static("/"));
+    HttpResponse::new(StatusCode::SEE_OTHER, "").with_header(header::LOCATION, location)
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
+}

@@ -1,0 +1,78 @@
+//! The whole thing in a browser, with nothing to set up: a host, its users, the gateway's page, and a provider that
+//! grants everything.
+//!
+//! ```text
+//! cargo run --example gateway              # prints an address; open it, sign in, connect, revoke
+//! cargo run --example gateway -- --check   # walks through it alone and exits
+//! ```
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "an example talks to its reader"
+)]
+#![allow(unreachable_pub, reason = "the modules of an example")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod check;
+mod host;
+mod world;
+
+use std::error::Error;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use support::loopback::Loopback;
+use valetkey::ConnectionManager as _;
+use valetkey::manager::Budget;
+use world::World;
+
+/// Where the host mounts the gateway.
+pub const MOUNTED_AT: &str = "/connections";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let check = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] => false,
+        ["--check"] => true,
+        _ => {
+            eprintln!("usage: gateway [--check]");
+            return ExitCode::from(2);
+        }
+    };
+    match run(check) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("✗ {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(check: bool) -> Result<(), Box<dyn Error>> {
+    let provider = Loopback::bind("127.0.0.1", 0)?;
+    // The same address each time, where it is free: a tab that is open stays good.
+    let port = if check { 0 } else { 8686 };
+    let site = Loopback::bind("127.0.0.1", port).or_else(|_| Loopback::bind("127.0.0.1", 0))?;
+    let origin = site.origin();
+
+    let World { host, sandbox, seeds } = World::build(&origin, &provider.origin())?;
+    let connections = host.connections.clone();
+    provider.serve(move |request| sandbox.handle(request));
+    site.serve(move |request| host.handle(request));
+    seeds.sow()?;
+
+    if check {
+        return check::walk(&origin);
+    }
+    println!("The page is at    {origin}/");
+    println!("The provider is   a sandbox in this process; its accounts are made up.");
+    println!("Sign in as Ada or Grace to connect something, as Olga to look after everybody's.");
+    println!("Nothing is kept: Ctrl-C ends it all.");
+    loop {
+        // Upkeep is a call that the host makes: here every few seconds, so that "last used" is soon to be seen.
+        connections.maintain(Budget::default())?;
+        std::thread::sleep(Duration::from_secs(5));
+    }
+}

@@ -1,0 +1,116 @@
+//! What the demonstration is made of, and what is connected in it before anybody comes.
+
+use std::error::Error;
+
+use valetkey::gateway::{Gateway, Mount};
+use valetkey::http::UreqClient;
+use valetkey::model::Connection;
+use valetkey::protocol::AuthorizationResponse;
+use valetkey::testing::Sandbox;
+use valetkey::vault::SqliteVault;
+use valetkey::vault::envelope::MasterKey;
+use valetkey::{
+    ActingUser, ConnectionManager as _, Connections, Consent, ConsentOptions, Operator, Resolver,
+    SystemClock, TenantId, UserId,
+};
+
+use crate::MOUNTED_AT;
+use crate::host::{Host, Sessions};
+
+/// The people of the demonstration: who signs in as them, and whether they look after the others.
+pub const PEOPLE: [(&str, &str, bool); 3] = [
+    ("ada", "Ada, who works here", false),
+    ("grace", "Grace, who works here too", false),
+    ("olga", "Olga, who looks after the connections", true),
+];
+
+pub struct World {
+    pub host: Host,
+    pub sandbox: Sandbox,
+    pub seeds: Seeds,
+}
+
+impl World {
+    /// A host at one origin and a provider at another.
+    pub fn build(origin: &str, provider: &str) -> Result<Self, Box<dyn Error>> {
+        let mount = Mount::dangerous_loopback_http(origin)?.under(MOUNTED_AT)?;
+        let sandbox = Sandbox::at(provider, SystemClock);
+        let mut builder = Connections::builder(SqliteVault::in_memory(MasterKey::generate()?)?)
+            .server(sandbox.server())
+            .client("sandbox", sandbox.registration(&mount.callback_url("sandbox")))
+            .http_client(UreqClient::dangerous_loopback_http())
+            .dangerous_loopback_http();
+        for (id, name, group) in [
+            ("notes", "Sandbox Notes", "Productivity"),
+            ("tasks", "Sandbox Tasks", "Productivity"),
+            ("mail", "Sandbox Mail", "Mail & calendar"),
+            ("calendar", "Sandbox Calendar", "Mail & calendar"),
+            ("steps", "Sandbox Steps", "Health & lifestyle"),
+        ] {
+            let mut provider = sandbox.provider(id);
+            provider.name = name.into();
+            provider.group = group.into();
+            builder = builder.provider(provider);
+        }
+        let connections = builder.build()?;
+        let sessions = Sessions::default();
+        let gateway = Gateway::builder(connections.clone(), mount, sessions.clone())
+            .title("Acme Assistant")
+            .account_link("Switch person", "/sign-in")
+            .build();
+        Ok(Self {
+            host: Host {
+                gateway,
+                connections: connections.clone(),
+                resolver: Resolver::new(connections.clone()),
+                sessions,
+            },
+            sandbox: sandbox.clone(),
+            seeds: Seeds { connections, sandbox },
+        })
+    }
+}
+
+/// A shared connection that is well, and one of Grace's that is not.
+pub struct Seeds {
+    connections: Connections,
+    sandbox: Sandbox,
+}
+
+impl Seeds {
+    pub fn sow(&self) -> Result<(), Box<dyn Error>> {
+        let grace = acting_user("grace")?;
+        let consent = self
+            .connections
+            .start(&grace, "mail", ConsentOptions::default())?;
+        let mail = self.give(&grace, &consent, "grace")?;
+        // She removes the access at the provider; the next refresh finds it out.
+        self.sandbox.revoke_at_server("grace");
+        let _ = self.connections.refresh(&grace, mail.id);
+
+        let olga = Operator::authenticated(tenant()?, UserId::new("olga")?);
+        let options = ConsentOptions::default().label(valetkey::model::Label::new("team")?);
+        let consent = self.connections.start_shared(&olga, "calendar", options)?;
+        self.give(olga.acting_user(), &consent, "ada")?;
+        Ok(())
+    }
+
+    fn give(
+        &self,
+        person: &ActingUser,
+        consent: &Consent,
+        account: &str,
+    ) -> Result<Connection, Box<dyn Error>> {
+        let callback = self.sandbox.approve(consent.authorization_url(), account);
+        let response = AuthorizationResponse::parse(&callback)?;
+        Ok(self.connections.complete(person, response, consent.binding())?)
+    }
+}
+
+pub fn tenant() -> Result<TenantId, Box<dyn Error>> {
+    Ok(TenantId::new("acme")?)
+}
+
+pub fn acting_user(name: &str) -> Result<ActingUser, Box<dyn Error>> {
+    Ok(ActingUser::authenticated(tenant()?, UserId::new(name)?))
+}

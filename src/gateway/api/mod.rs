@@ -1,0 +1,145 @@
+//! The API for programs: the same connections as on the page, as JSON.
+
+pub(super) mod openapi;
+mod shape;
+
+use http::request::Parts;
+use http::{Method, Response, StatusCode};
+
+use super::answer::{self, Answer};
+use super::refusal::Refusal;
+use super::request::Incoming;
+use super::{Caller, Inner, Role, csrf};
+use crate::error::Error;
+use crate::manager::{ConnectionFilter, ConnectionManager as _, StatusFilter};
+use crate::model::{Connection, ConnectionId, ProviderId, TenantId, UserId};
+use shape::{ConnectionJson, Page, ProviderJson, Providers, RevocationJson, Session};
+
+impl Inner {
+    /// `GET /healthz`: whether the vault can be read. Nobody's data is looked at.
+    pub(super) fn health(&self) -> Answer {
+        let nobody = TenantId::new("healthz").map_err(Error::from)?;
+        let vault = &self.connections.inner().vault;
+        vault.connection(&nobody, ConnectionId::from_bytes([0; 16]))?;
+        answer::json(StatusCode::OK, &serde_json::json!({ "status": "ok" }))
+    }
+
+    /// `GET /v1/session`: who is calling, and the token for scripts that make changes.
+    pub(super) fn session(&self, caller: &Caller, head: &Parts) -> Answer {
+        let who = caller.acting_user();
+        let csrf = csrf::issue(self.cookies(), &head.headers, who)?;
+        let body = Session {
+            tenant: who.tenant().as_str(),
+            user: who.user().as_str(),
+            role: match caller.role() {
+                Role::User => "user",
+                Role::Operator => "operator",
+            },
+            csrf_token: &csrf.token,
+        };
+        let response = answer::json(StatusCode::OK, &body)?;
+        let cookie = csrf.fresh.and_then(|secret| self.cookies().keep_csrf(&secret));
+        Ok(answer::with_cookie(response, cookie))
+    }
+
+    /// `GET /v1/providers`.
+    pub(super) fn providers(&self) -> Answer {
+        let providers = self.connections.providers().map(ProviderJson::new).collect();
+        answer::json(StatusCode::OK, &Providers { providers })
+    }
+
+    /// `GET /v1/connections`.
+    pub(super) fn api_list(&self, caller: &Caller, incoming: &Incoming<'_>) -> Answer {
+        let limit = match incoming.query("limit") {
+            None => self.page_size,
+            Some(limit) => limit
+                .parse()
+                .ok()
+                .filter(|limit| (1..=200).contains(limit))
+                .ok_or_else(|| Refusal::invalid("The limit is a number from 1 to 200."))?,
+        };
+        let filter = filter(incoming)?.limit(limit + 1);
+        let mut connections = self.connections.list(caller.principal(), &filter)?;
+        // One more than asked for says that there is another page.
+        let more = connections.len() > limit;
+        connections.truncate(limit);
+        let next_after = more.then(|| connections.last().map(|it| it.id.to_string()));
+        let body = Page {
+            connections: connections.iter().map(|it| self.shape(caller, it)).collect(),
+            next_after: next_after.flatten(),
+        };
+        answer::json(StatusCode::OK, &body)
+    }
+
+    /// `GET` and `DELETE /v1/connections/{id}`.
+    pub(super) fn api_one(&self, caller: &Caller, id: &str, method: &Method) -> Answer {
+        let id = connection_id(id)?;
+        if *method == Method::DELETE {
+            let revocation = self.connections.revoke(caller.principal(), id)?;
+            let connection = self.shape(caller, &revocation.connection);
+            return answer::json(StatusCode::OK, &RevocationJson::new(connection, &revocation));
+        }
+        let connection = self.connections.get(caller.principal(), id)?;
+        self.connection_json(StatusCode::OK, caller, &connection)
+    }
+
+    /// `POST /v1/connections/{id}/refresh`.
+    pub(super) fn api_refresh(&self, caller: &Caller, id: &str) -> Answer {
+        let connection = self.connections.refresh(caller.principal(), connection_id(id)?)?;
+        self.connection_json(StatusCode::OK, caller, &connection)
+    }
+
+    /// `POST /v1/connections/{id}/default`.
+    pub(super) fn api_default(&self, caller: &Caller, id: &str) -> Answer {
+        let id = connection_id(id)?;
+        self.connections.set_default(caller.principal(), id)?;
+        let connection = self.connections.get(caller.principal(), id)?;
+        self.connection_json(StatusCode::OK, caller, &connection)
+    }
+
+    pub(super) fn connection_json(
+        &self,
+        status: StatusCode,
+        caller: &Caller,
+        connection: &Connection,
+    ) -> Result<Response<Vec<u8>>, Refusal> {
+        answer::json(status, &self.shape(caller, connection))
+    }
+
+    fn shape(&self, caller: &Caller, connection: &Connection) -> ConnectionJson {
+        let manager = self.connections.inner();
+        let managed = connection.owner.is_managed_by(caller.principal().reach());
+        ConnectionJson::new(connection, &manager.health(connection), managed)
+    }
+}
+
+/// An id as it stands in a path. One that is no id is as little there as one that is somebody else's.
+pub(super) fn connection_id(text: &str) -> Result<ConnectionId, Refusal> {
+    text.parse().map_err(|_| Refusal::not_found())
+}
+
+/// The filter that a query names.
+pub(super) fn filter(incoming: &Incoming<'_>) -> Result<ConnectionFilter, Refusal> {
+    let mut filter = ConnectionFilter::default();
+    if let Some(user) = incoming.query("user") {
+        filter.user = Some(UserId::new(user).map_err(Error::from)?);
+    }
+    if let Some(provider) = incoming.query("provider") {
+        filter.provider = Some(ProviderId::new(provider).map_err(Error::from)?);
+    }
+    match incoming.query("status") {
+        None => {}
+        Some("active") => filter.status = Some(StatusFilter::Active),
+        Some("needs_consent") => filter.status = Some(StatusFilter::NeedsConsent),
+        Some("revoked") => filter.status = Some(StatusFilter::Revoked),
+        Some("all") => filter.with_revoked = true,
+        Some(_) => return Err(Refusal::invalid("There is no such status.")),
+    }
+    if let Some(after) = incoming.query("after") {
+        let after = after
+            .parse()
+            .map_err(|_| Refusal::invalid("The page is not known."))?;
+        filter.after = Some(after);
+    }
+    Ok(filter)
+}

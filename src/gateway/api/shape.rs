@@ -1,0 +1,203 @@
+//! The JSON shapes. What is not named here is not told: no token, no endpoint, no client.
+
+use serde::Serialize;
+
+use crate::gateway::page::words::{self, Words};
+use crate::gateway::time::rfc3339;
+use crate::manager::{AtProvider, Health, HealthState, Revocation};
+use crate::model::{Connection, NeedsConsent, Owner, Scope, Scopes, Status, UserId};
+use crate::provider::Provider;
+use crate::vault::Erasure;
+
+#[derive(Serialize)]
+pub(super) struct Session<'a> {
+    pub(super) tenant: &'a str,
+    pub(super) user: &'a str,
+    pub(super) role: &'static str,
+    pub(super) csrf_token: &'a str,
+}
+
+#[derive(Serialize)]
+pub(super) struct Providers<'a> {
+    pub(super) providers: Vec<ProviderJson<'a>>,
+}
+
+#[derive(Serialize)]
+pub(super) struct ProviderJson<'a> {
+    id: &'a str,
+    name: &'a str,
+    group: &'a str,
+    server: &'a str,
+    scopes: Vec<String>,
+}
+
+impl<'a> ProviderJson<'a> {
+    pub(super) fn new(provider: &'a Provider) -> Self {
+        Self {
+            id: provider.id.as_str(),
+            name: &provider.name,
+            group: &provider.group,
+            server: provider.server.as_str(),
+            scopes: texts(&provider.default_scopes.union(&provider.required_scopes)),
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct Page {
+    pub(super) connections: Vec<ConnectionJson>,
+    pub(super) next_after: Option<String>,
+}
+
+#[derive(Serialize)]
+pub(super) struct ConnectionJson {
+    id: String,
+    provider: String,
+    server: String,
+    user: Option<String>,
+    shared: bool,
+    label: Option<String>,
+    is_default: bool,
+    managed: bool,
+    status: &'static str,
+    reason: Option<&'static str>,
+    account: Option<AccountJson>,
+    granted_scopes: Vec<String>,
+    missing_scopes: Vec<String>,
+    health: HealthJson,
+    refreshable: bool,
+    created_at: String,
+    refreshed_at: String,
+    used_at: Option<String>,
+    expires_at: Option<String>,
+}
+
+#[derive(Serialize)]
+struct AccountJson {
+    id: String,
+    email: Option<String>,
+    label: Option<String>,
+}
+
+#[derive(Serialize)]
+struct HealthJson {
+    state: &'static str,
+    reason: Option<&'static str>,
+    until: Option<String>,
+    last_failure: Option<&'static str>,
+    failed_at: Option<String>,
+}
+
+impl ConnectionJson {
+    pub(super) fn new(connection: &Connection, health: &Health, managed: bool) -> Self {
+        let (status, reason) = match connection.status {
+            Status::Active => ("active", None),
+            Status::NeedsConsent(reason) => ("needs_consent", Some(reason_code(reason))),
+            Status::Revoked => ("revoked", None),
+        };
+        Self {
+            id: connection.id.to_string(),
+            provider: connection.provider.as_str().into(),
+            server: connection.issued_by.server.as_str().into(),
+            user: connection.owner.user().map(UserId::to_string),
+            shared: connection.owner == Owner::Shared,
+            label: connection.label.as_ref().map(ToString::to_string),
+            is_default: connection.is_default,
+            managed,
+            status,
+            reason,
+            account: connection.account.as_ref().map(|account| AccountJson {
+                id: account.id.clone(),
+                email: account.email.clone(),
+                label: account.label.clone(),
+            }),
+            granted_scopes: texts(&connection.granted),
+            missing_scopes: texts(&connection.missing_scopes()),
+            health: HealthJson::new(health),
+            refreshable: connection.refreshable,
+            created_at: rfc3339(connection.created_at),
+            refreshed_at: rfc3339(connection.refreshed_at),
+            used_at: connection.used_at.map(rfc3339),
+            expires_at: connection.expires_at.map(rfc3339),
+        }
+    }
+}
+
+impl HealthJson {
+    fn new(health: &Health) -> Self {
+        let mut json = Self {
+            state: "healthy",
+            reason: None,
+            until: None,
+            last_failure: health.last_failure.map(|failure| failure.as_str()),
+            failed_at: health.failed_at.map(rfc3339),
+        };
+        match health.state {
+            HealthState::Healthy { .. } => {}
+            HealthState::Expiring => json.state = "expiring",
+            HealthState::Refreshing { .. } => json.state = "refreshing",
+            HealthState::BackingOff { until, failure } => {
+                json.state = "backing_off";
+                json.reason = Some(failure.as_str());
+                json.until = Some(rfc3339(until));
+            }
+            HealthState::NeedsConsent(reason) => {
+                json.state = "needs_consent";
+                json.reason = Some(reason_code(reason));
+            }
+            HealthState::Revoked => json.state = "revoked",
+        }
+        json
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct RevocationJson {
+    connection: ConnectionJson,
+    here: &'static str,
+    at_provider: &'static str,
+    page: Option<String>,
+    retry_after: Option<u64>,
+    text: String,
+}
+
+impl RevocationJson {
+    pub(super) fn new(connection: ConnectionJson, revocation: &Revocation) -> Self {
+        let (at_provider, page, retry_after) = match &revocation.at_provider {
+            AtProvider::Revoked => ("revoked", None, None),
+            AtProvider::Unconfirmed { retry_after } => {
+                ("unconfirmed", None, retry_after.map(|wait| wait.as_secs()))
+            }
+            AtProvider::Attempted { url } => ("attempted", url.clone(), None),
+            AtProvider::Refused => ("refused", None, None),
+            AtProvider::ByUser { url } => ("by_user", Some(url.clone()), None),
+            AtProvider::Unsupported => ("unsupported", None, None),
+            AtProvider::NothingLeft => ("nothing_left", None, None),
+        };
+        let Words { detail, .. } = words::at_provider(&revocation.at_provider, "the provider");
+        Self {
+            connection,
+            here: match revocation.here {
+                Erasure::Cleared => "cleared",
+                Erasure::Pending => "pending",
+            },
+            at_provider,
+            page,
+            retry_after,
+            text: detail,
+        }
+    }
+}
+
+const fn reason_code(reason: NeedsConsent) -> &'static str {
+    match reason {
+        NeedsConsent::Rejected => "rejected",
+        NeedsConsent::Expired => "expired",
+        NeedsConsent::LostInFlight => "lost_in_flight",
+        NeedsConsent::RejectedAfterRefresh => "rejected_after_refresh",
+    }
+}
+
+fn texts(scopes: &Scopes) -> Vec<String> {
+    scopes.iter().map(Scope::to_string).collect()
+}

@@ -1,0 +1,136 @@
+//! Who is calling: the host's to say.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use http::request::Parts;
+
+use crate::model::{ActingUser, Operator, Principal};
+
+/// Says who is calling.
+///
+/// # Contract
+///
+/// Called once for every request but those for the style sheet, the script and `/healthz`, before anything else is
+/// done with it. It looks at the head alone: a session cookie, an `Authorization` header, what a proxy in front has
+/// established. It must not let anybody in whom it does not know: there is no default.
+///
+/// # Security
+///
+/// Everything rests on the answer. Session cookies should be `Secure`, `HttpOnly` and `SameSite=Lax`; with
+/// `SameSite=Strict` the browser that comes back from a provider would seem to be nobody's.
+pub trait Authenticator: Debug + Send + Sync + 'static {
+    /// Who is calling.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`] if it is nobody, or somebody who may not be here.
+    fn authenticate(&self, head: &Parts) -> Result<Caller, Refused>;
+}
+
+impl<A: Authenticator + ?Sized> Authenticator for Arc<A> {
+    fn authenticate(&self, head: &Parts) -> Result<Caller, Refused> {
+        (**self).authenticate(head)
+    }
+}
+
+/// Why a caller is not let in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Refused {
+    /// Nobody known: 401.
+    Unauthenticated,
+    /// Nobody known, and this address of the host signs people in: a browser that asks for a page is sent there. For
+    /// everything else it is 401.
+    SignIn(String),
+    /// Somebody known who may not use this: 403.
+    Forbidden,
+}
+
+/// What a caller may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[allow(
+    clippy::exhaustive_enums,
+    reason = "a third role would be a new answer to every question here"
+)]
+pub enum Role {
+    /// Sees and manages their own connections, sees the shared ones.
+    User,
+    /// Sees and manages all of their tenant's connections, and starts some for others.
+    Operator,
+}
+
+/// Somebody whom the host has authenticated.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    acting_user: ActingUser,
+    operator: Option<Operator>,
+    ambient: bool,
+}
+
+impl Caller {
+    /// A person who looks after their own connections.
+    #[must_use]
+    pub const fn user(acting_user: ActingUser) -> Self {
+        Self {
+            acting_user,
+            operator: None,
+            ambient: true,
+        }
+    }
+
+    /// A person who looks after those of their tenant.
+    #[must_use]
+    pub fn operator(operator: Operator) -> Self {
+        Self {
+            acting_user: operator.acting_user().clone(),
+            operator: Some(operator),
+            ambient: true,
+        }
+    }
+
+    /// The same, who proved it by something that a browser does not send by itself, such as an `Authorization: Bearer`
+    /// header: no other site can make such a request, and no CSRF token is asked for.
+    ///
+    /// # Security
+    ///
+    /// Never say so of a cookie, of HTTP Basic or Negotiate, of a client certificate, or of an address: browsers send
+    /// those along with requests that other sites make.
+    #[must_use]
+    pub const fn with_explicit_credentials(mut self) -> Self {
+        self.ambient = false;
+        self
+    }
+
+    /// The person.
+    #[must_use]
+    pub const fn acting_user(&self) -> &ActingUser {
+        &self.acting_user
+    }
+
+    /// What they may do.
+    #[must_use]
+    pub const fn role(&self) -> Role {
+        match self.operator {
+            Some(_) => Role::Operator,
+            None => Role::User,
+        }
+    }
+
+    /// Whether their browser sends the proof of who they are by itself.
+    pub(super) const fn is_ambient(&self) -> bool {
+        self.ambient
+    }
+
+    pub(super) const fn is_operator(&self) -> bool {
+        self.operator.is_some()
+    }
+
+    /// Whose reach counts.
+    pub(super) fn principal(&self) -> &dyn Principal {
+        match &self.operator {
+            Some(operator) => operator,
+            None => &self.acting_user,
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! The two cookies of the gateway: what ties a consent to its browser, and what forms are checked against.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::{HeaderMap, HeaderValue, header};
+use ring::digest::{SHA256, digest};
+use std::time::Duration;
+
+use crate::secret::{Binding, State};
+
+/// Names and attributes of cookies: with `__Host-` and `Secure`, or without both on plain http.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Cookies {
+    pub(super) secure: bool,
+}
+
+impl Cookies {
+    /// The cookie of one consent. Each has its own, so that a person can have several under way in one browser.
+    fn consent(self, state: &State) -> String {
+        let hash = digest(&SHA256, state.expose_secret().as_bytes());
+        // Twelve bytes tell the few consents of one browser apart; the hash keeps `state` itself out of the name.
+        let short = URL_SAFE_NO_PAD.encode(&hash.as_ref()[..12]);
+        format!("{}valetkey-consent-{short}", self.prefix())
+    }
+
+    /// The cookie that CSRF tokens are derived from.
+    pub(super) fn csrf(self) -> String {
+        format!("{}valetkey-csrf", self.prefix())
+    }
+
+    /// What the browser keeps from the start of a consent to its end.
+    pub(super) fn keep_binding(
+        self,
+        state: &State,
+        binding: &Binding,
+        lifetime: Duration,
+    ) -> Option<HeaderValue> {
+        self.set(&self.consent(state), binding.expose_secret(), Some(lifetime))
+    }
+
+    pub(super) fn forget_binding(self, state: &State) -> Option<HeaderValue> {
+        self.set(&self.consent(state), "", Some(Duration::ZERO))
+    }
+
+    pub(super) fn binding(self, headers: &HeaderMap, state: &State) -> Option<Binding> {
+        find(headers, &self.consent(state)).map(Binding::new)
+    }
+
+    pub(super) fn keep_csrf(self, secret: &str) -> Option<HeaderValue> {
+        self.set(&self.csrf(), secret, None)
+    }
+
+    fn set(self, name: &str, value: &str, lifetime: Option<Duration>) -> Option<HeaderValue> {
+        let age = lifetime.map_or_else(String::new, |lifetime| {
+            format!("; Max-Age={}", lifetime.as_secs())
+        });
+        let secure = if self.secure { "; Secure" } else { "" };
+        let cookie = format!("{name}={value}; Path=/{age}; HttpOnly; SameSite=Lax{secure}");
+        let mut value = HeaderValue::from_str(&cookie).ok()?;
+        value.set_sensitive(true);
+        Some(value)
+    }
+
+    const fn prefix(self) -> &'static str {
+        if self.secure { "__Host-" } else { "" }
+    }
+}
+
+/// The value of a cookie. If it comes twice, none: one of them is not ours.
+pub(super) fn find<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let mut found = headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .filter(|(known, _)| *known == name)
+        .map(|(_, value)| value);
+    let value = found.next().filter(|value| !value.is_empty())?;
+    found.next().is_none().then_some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cookie_that_comes_twice_is_none() {
+        let mut headers = HeaderMap::new();
+        headers.append(header::COOKIE, HeaderValue::from_static("a=1; b=2; c="));
+        assert_eq!(find(&headers, "b"), Some("2"));
+        assert_eq!(find(&headers, "c"), None);
+        headers.append(header::COOKIE, HeaderValue::from_static("b=3"));
+        assert_eq!(find(&headers, "b"), None);
+    }
+
+    #[test]
+    fn names_and_attributes_follow_the_transport() {
+        let state = State::new("s");
+        let kept = |secure| {
+            let cookies = Cookies { secure };
+            let value = cookies.keep_binding(&state, &Binding::new("b"), Duration::from_secs(600));
+            value.unwrap().to_str().unwrap().to_owned()
+        };
+        assert!(kept(true).starts_with("__Host-valetkey-consent-"));
+        assert!(kept(true).ends_with("=b; Path=/; Max-Age=600; HttpOnly; SameSite=Lax; Secure"));
+        assert!(kept(false).starts_with("valetkey-consent-"));
+        assert!(!kept(false).contains("Secure"));
+    }
+}

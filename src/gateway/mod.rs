@@ -1,0 +1,289 @@
+//! The HTTP face of the connections: the token endpoint, the callback, the API and the admin page.
+//!
+//! A pure function from [`http::Request`] to [`http::Response`]: no server, no runtime, no global. Any Rust server can
+//! mount it under a path; an asynchronous one calls [`Gateway::handle`] where blocking is allowed (`spawn_blocking`),
+//! for completing a consent talks to the provider. The client secret and the tokens never leave it.
+//!
+//! | route | what it does |
+//! |---|---|
+//! | `GET /` | the page: connections, filters |
+//! | `GET /connect`, `POST /connect` | choose a service; begin a consent, or make a one-time link |
+//! | `GET /connect/{ticket}` | the one-time link: begins the consent for the person that it was made for |
+//! | `GET /callback/{server}` | completes a consent; each authorization server has its own |
+//! | `GET /connections/{id}` and below | one connection: renew, make default, revoke |
+//! | `POST /v1/oauth/token` | a code for a connection, for front ends that receive the callback themselves |
+//! | `/v1/connections`, `/v1/providers`, `/v1/session` | the API; `/v1/openapi.json` describes it |
+//! | `GET /healthz` | whether the vault answers |
+//!
+//! Who is calling is the host's to say: see [`Authenticator`]. Each change that a browser asks for needs a CSRF token;
+//! what is out of a caller's reach is 404, as if it did not exist.
+
+mod answer;
+mod api;
+mod begin;
+mod caller;
+mod cookie;
+mod csrf;
+mod finish;
+mod mount;
+mod page;
+mod refusal;
+mod request;
+mod route;
+mod time;
+
+use std::sync::Arc;
+
+use http::request::Parts;
+use http::{Method, Request, Response};
+use zeroize::Zeroizing;
+
+pub use caller::{Authenticator, Caller, Refused, Role};
+pub use mount::{InvalidMount, Mount};
+
+use crate::manager::Connections;
+use crate::model::Timestamp;
+use cookie::Cookies;
+use refusal::{Format, Refusal};
+use request::Incoming;
+use route::Route;
+
+/// The HTTP face of the connections. Cheap to clone.
+#[derive(Clone)]
+pub struct Gateway {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    connections: Connections,
+    authenticator: Arc<dyn Authenticator>,
+    mount: Mount,
+    title: String,
+    account_link: Option<(String, String)>,
+    return_to: Vec<String>,
+    max_body: usize,
+    page_size: usize,
+    openapi: Vec<u8>,
+}
+
+/// Builds a [`Gateway`]: see [`Gateway::builder`].
+#[derive(Debug)]
+pub struct GatewayBuilder {
+    connections: Connections,
+    authenticator: Arc<dyn Authenticator>,
+    mount: Mount,
+    title: String,
+    account_link: Option<(String, String)>,
+    return_to: Vec<String>,
+    max_body: usize,
+    page_size: usize,
+}
+
+impl GatewayBuilder {
+    /// What the pages are headed with: "Connections" by default.
+    #[must_use]
+    pub fn title(mut self, title: impl Into<String>) -> Self {
+        self.title = title.into();
+        self
+    }
+
+    /// A link of the host's in the head of each page, such as "Sign out". Begins with `/`, or with `https://`.
+    #[must_use]
+    pub fn account_link(mut self, label: impl Into<String>, address: impl Into<String>) -> Self {
+        self.account_link = Some((label.into(), address.into()));
+        self
+    }
+
+    /// Lets consents name this very address as the place to go afterwards
+    /// ([`ConsentOptions::return_to`](crate::ConsentOptions)). Without it, and for every other address, the person
+    /// comes back to the page. May be called several times.
+    #[must_use]
+    pub fn allow_return_to(mut self, address: impl Into<String>) -> Self {
+        self.return_to.push(address.into());
+        self
+    }
+
+    /// The largest body that is read: 64 KiB by default. The server in front should have a bound of its own.
+    #[must_use]
+    pub const fn max_body(mut self, bytes: usize) -> Self {
+        self.max_body = bytes;
+        self
+    }
+
+    /// How many connections a page shows: 50 by default, at most 200.
+    #[must_use]
+    pub fn page_size(mut self, rows: usize) -> Self {
+        self.page_size = rows.clamp(1, 200);
+        self
+    }
+
+    /// Builds the gateway.
+    #[must_use]
+    pub fn build(self) -> Gateway {
+        let openapi = api::openapi::document(&self.mount);
+        Gateway {
+            inner: Arc::new(Inner {
+                connections: self.connections,
+                authenticator: self.authenticator,
+                mount: self.mount,
+                title: self.title,
+                account_link: self.account_link,
+                return_to: self.return_to,
+                max_body: self.max_body,
+                page_size: self.page_size,
+                openapi,
+            }),
+        }
+    }
+}
+
+impl Gateway {
+    /// Begins to build a gateway to these connections, at this place, for whom this authenticator lets in.
+    #[must_use]
+    pub fn builder(
+        connections: Connections,
+        mount: Mount,
+        authenticator: impl Authenticator,
+    ) -> GatewayBuilder {
+        GatewayBuilder {
+            connections,
+            authenticator: Arc::new(authenticator),
+            mount,
+            title: "Connections".into(),
+            account_link: None,
+            return_to: Vec::new(),
+            max_body: 64 * 1024,
+            page_size: 50,
+        }
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn mount(&self) -> &Mount {
+        &self.inner.mount
+    }
+
+    /// Answers a request.
+    ///
+    /// Its path is the one that the browser sees, the base path included. May block on the vault and, when it
+    /// completes a consent, renews or revokes, on the provider: always with a bound.
+    #[must_use]
+    pub fn handle(&self, request: Request<Vec<u8>>) -> Response<Vec<u8>> {
+        let (head, body) = request.into_parts();
+        // It may hold a code.
+        let body = Zeroizing::new(body);
+        let head_only = head.method == Method::HEAD;
+        let mut response = self.inner.answer(&head, &body);
+        answer::secure(&mut response, self.inner.mount.is_secure());
+        if head_only {
+            response.body_mut().clear();
+        }
+        response
+    }
+}
+
+impl Inner {
+    fn answer(&self, head: &Parts, body: &[u8]) -> Response<Vec<u8>> {
+        let path = self.mount.strip(head.uri.path());
+        let format = Format::of(path.unwrap_or("/"), &head.headers);
+        let answered = match path {
+            Some(path) => self.route(head, path, body),
+            None => Err(Refusal::not_found()),
+        };
+        answered.unwrap_or_else(|refusal| self.refuse(head, format, &refusal))
+    }
+
+    fn route(&self, head: &Parts, path: &str, body: &[u8]) -> Result<Response<Vec<u8>>, Refusal> {
+        if head.uri.query().map_or(0, str::len) + path.len() > request::MAX_TARGET {
+            return Err(Refusal::target_too_long());
+        }
+        let route = Route::of(path).ok_or_else(Refusal::not_found)?;
+        let allowed = route.methods();
+        if !allowed.contains(&head.method) {
+            return Err(Refusal::method(allowed));
+        }
+        if body.len() > self.max_body {
+            return Err(Refusal::body_too_large());
+        }
+        match route {
+            Route::Asset(name) => return page::asset(&name),
+            Route::Health => return self.health(),
+            _ => {}
+        }
+        let caller = self.authenticator.authenticate(head)?;
+        if route.is_once() && request::is_prefetch(&head.headers) {
+            // A browser that looks ahead must not use up what can be used once.
+            return Err(Refusal::prefetch());
+        }
+        let incoming = Incoming::read(head, body)?;
+        if !head.method.is_safe() {
+            self.check_origin(head, &caller, &incoming)?;
+        }
+        match route {
+            Route::Asset(_) | Route::Health => Err(Refusal::not_found()),
+            Route::Token => self.token(&caller, &incoming),
+            Route::OpenApi => Ok(answer::json_bytes(self.openapi.clone())),
+            Route::Session => self.session(&caller, head),
+            Route::Providers => self.providers(),
+            Route::ApiList => self.api_list(&caller, &incoming),
+            Route::ApiOne(id) => self.api_one(&caller, &id, &head.method),
+            Route::ApiRefresh(id) => self.api_refresh(&caller, &id),
+            Route::ApiDefault(id) => self.api_default(&caller, &id),
+            Route::List => self.list_page(&caller, &incoming),
+            Route::Connect if head.method.is_safe() => self.chooser_page(&caller, &incoming),
+            Route::Connect => self.begin(&caller, &incoming),
+            Route::Ticket(ticket) => self.open_ticket(&caller, &ticket),
+            Route::Callback(server) => self.callback(&caller, &incoming, &server),
+            Route::Outcome(word) => self.outcome_page(&caller, &incoming, &word),
+            Route::One(id) => self.detail_page(&caller, &incoming, &id),
+            Route::Refresh(id) => self.refresh_by_form(&caller, &incoming, &id),
+            Route::Default(id) => self.default_by_form(&caller, &id),
+            Route::Revoke(id) if head.method.is_safe() => self.confirm_page(&caller, &incoming, &id),
+            Route::Revoke(id) => self.revoke_by_form(&caller, &incoming, &id),
+        }
+    }
+
+    /// Whether a change was asked for by the gateway's own page, or by a caller whom no other site can speak for.
+    fn check_origin(&self, head: &Parts, caller: &Caller, incoming: &Incoming<'_>) -> Result<(), Refusal> {
+        if !caller.is_ambient() {
+            return Ok(());
+        }
+        if request::is_foreign(&head.headers, self.mount.origin()) {
+            return Err(Refusal::csrf());
+        }
+        let token = head
+            .headers
+            .get(csrf::HEADER)
+            .and_then(|value| value.to_str().ok())
+            .or_else(|| incoming.field(csrf::FIELD));
+        let who = caller.acting_user();
+        match token {
+            Some(token) if csrf::holds(self.cookies(), &head.headers, who, token) => Ok(()),
+            _ => Err(Refusal::csrf()),
+        }
+    }
+
+    const fn cookies(&self) -> Cookies {
+        Cookies {
+            secure: self.mount.is_secure(),
+        }
+    }
+
+    fn now(&self) -> Timestamp {
+        self.connections.inner().now()
+    }
+
+    /// An address of the gateway's own.
+    fn path(&self, path: &str) -> String {
+        format!("{}{path}", self.mount.base_path())
+    }
+}
+
+impl std::fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Gateway")
+            .field("mount", &self.inner.mount)
+            .field("authenticator", &self.inner.authenticator)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,194 @@
+//! Where the gateway is: the public origin and the path under which it is mounted.
+
+use url::Url;
+
+use crate::secret::Ticket;
+
+/// Where the gateway is, as browsers see it.
+///
+/// ```
+/// use valetkey::gateway::Mount;
+///
+/// let mount = Mount::new("https://agent.example")?.under("/connections")?;
+/// assert_eq!(mount.callback_url("google"), "https://agent.example/connections/callback/google");
+/// # Ok::<(), valetkey::gateway::InvalidMount>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mount {
+    origin: String,
+    base: String,
+    secure: bool,
+}
+
+/// Why a mount is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidMount {
+    /// It is not `https://host` or `https://host:port`.
+    #[error("the public origin is not an https origin")]
+    Origin,
+    /// It is not a path such as `/connections`: a slash, then letters, digits, `-`, `_`, `.`, `~` and slashes.
+    #[error("the base path is not a plain path")]
+    BasePath,
+}
+
+impl Mount {
+    /// At the root of this origin, such as `https://agent.example`.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidMount::Origin`] if it is no origin, or not `https`.
+    pub fn new(origin: &str) -> Result<Self, InvalidMount> {
+        Self::at(origin)
+            .filter(|mount| mount.secure)
+            .ok_or(InvalidMount::Origin)
+    }
+
+    /// At the root of a plain-http loopback origin, such as `http://127.0.0.1:8080`.
+    ///
+    /// # Security
+    ///
+    /// For demonstrations and tests on one machine. Cookies lose `Secure` and the `__Host-` prefix: without https
+    /// browsers would not keep them.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidMount::Origin`] if it is no origin, or neither `https` nor at a loopback address.
+    pub fn dangerous_loopback_http(origin: &str) -> Result<Self, InvalidMount> {
+        Self::at(origin).ok_or(InvalidMount::Origin)
+    }
+
+    fn at(origin: &str) -> Option<Self> {
+        let url = Url::parse(origin).ok()?;
+        let secure = url.scheme() == "https";
+        let loopback =
+            url.scheme() == "http" && matches!(url.host_str()?, "127.0.0.1" | "[::1]" | "localhost");
+        let canonical = url.origin().ascii_serialization();
+        // Compared as text: what is not a bare origin has more than one.
+        let bare = origin.strip_suffix('/').unwrap_or(origin) == canonical;
+        ((secure || loopback) && bare).then_some(Self {
+            origin: canonical,
+            base: String::new(),
+            secure,
+        })
+    }
+
+    /// The same, under this path.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidMount::BasePath`] if it is no plain path.
+    pub fn under(mut self, path: &str) -> Result<Self, InvalidMount> {
+        let path = path.strip_suffix('/').unwrap_or(path);
+        let plain = |segment: &str| {
+            !matches!(segment, "" | "." | "..")
+                && segment
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte))
+        };
+        let fits = path.is_empty()
+            || path
+                .strip_prefix('/')
+                .is_some_and(|rest| rest.split('/').all(plain));
+        if !fits {
+            return Err(InvalidMount::BasePath);
+        }
+        path.clone_into(&mut self.base);
+        Ok(self)
+    }
+
+    /// The redirect URI to register for an authorization server, and to give to
+    /// [`ClientRegistration`](crate::provider::ClientRegistration): each has its own.
+    #[must_use]
+    pub fn callback_url(&self, server: &str) -> String {
+        let encoded: String = url::form_urlencoded::byte_serialize(server.as_bytes()).collect();
+        // A form writes a space as `+`, which in a path is a plus.
+        format!(
+            "{}{}/callback/{}",
+            self.origin,
+            self.base,
+            encoded.replace('+', "%20")
+        )
+    }
+
+    /// The one-time link for a consent that was [prepared](crate::ConnectionManager::prepare): what an agent shows in
+    /// its chat.
+    ///
+    /// # Security
+    ///
+    /// It is good for its person alone; show it to nobody else all the same.
+    #[must_use]
+    pub fn connect_url(&self, ticket: &Ticket) -> String {
+        format!("{}{}/connect/{}", self.origin, self.base, ticket.expose_secret())
+    }
+
+    /// The origin, without a slash at its end.
+    #[must_use]
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// The path before all others: empty, or with a slash at its beginning and none at its end.
+    #[must_use]
+    pub fn base_path(&self) -> &str {
+        &self.base
+    }
+
+    /// Whether it is https.
+    pub(super) const fn is_secure(&self) -> bool {
+        self.secure
+    }
+
+    /// The path within the gateway, if it is below the mount: it begins with a slash.
+    pub(super) fn strip<'a>(&self, path: &'a str) -> Option<&'a str> {
+        let rest = path.strip_prefix(self.base.as_str())?;
+        match rest {
+            "" => Some("/"),
+            _ => rest.starts_with('/').then_some(rest),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_is_an_origin_and_nothing_more() {
+        for (origin, fits) in [
+            ("https://agent.example", true),
+            ("https://agent.example/", true),
+            ("https://agent.example:8443", true),
+            ("http://agent.example", false),
+            ("http://127.0.0.1:8080", false),
+            ("https://agent.example/x", false),
+            ("https://agent.example?x", false),
+            ("https://u@agent.example", false),
+            ("https://AGENT.example", false),
+            ("javascript:alert(1)", false),
+            ("", false),
+        ] {
+            assert_eq!(Mount::new(origin).is_ok(), fits, "{origin}");
+        }
+        assert!(Mount::dangerous_loopback_http("http://127.0.0.1:8080").is_ok());
+        assert!(Mount::dangerous_loopback_http("http://127.0.0.1.evil.test").is_err());
+    }
+
+    #[test]
+    fn the_base_path_is_plain_and_whole() {
+        let mount = || Mount::new("https://agent.example").unwrap();
+        for path in ["connections", "//evil.test", "/a/../b", "/a b", "/a?b", "/a\r\nb"] {
+            assert_eq!(mount().under(path), Err(InvalidMount::BasePath), "{path}");
+        }
+        let under = mount().under("/c/").unwrap();
+        assert_eq!(under.base_path(), "/c");
+        assert_eq!(under.strip("/c"), Some("/"));
+        assert_eq!(under.strip("/c/v1/providers"), Some("/v1/providers"));
+        assert_eq!(under.strip("/connections"), None);
+        assert_eq!(mount().under("/").unwrap().base_path(), "");
+        assert_eq!(
+            mount().callback_url("a b/c"),
+            "https://agent.example/callback/a%20b%2Fc"
+        );
+    }
+}

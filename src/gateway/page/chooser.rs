@@ -1,0 +1,86 @@
+//! `GET /connect`: which service, for whom; and what follows.
+
+use askama::Template;
+use http::{Response, StatusCode};
+
+use super::view::{Group, Moment, Shell, groups};
+use crate::gateway::answer::Answer;
+use crate::gateway::refusal::Refusal;
+use crate::gateway::request::Incoming;
+use crate::gateway::{Caller, Inner, time};
+use crate::manager::{Consent, PreparedConsent};
+use crate::model::ActingUser;
+
+#[derive(Template)]
+#[template(path = "connect.html")]
+struct ChooserPage {
+    shell: Shell,
+    groups: Vec<Group>,
+    user: String,
+}
+
+/// The page between a form and the provider: a form may lead to the gateway alone, a page may lead on.
+#[derive(Template)]
+#[template(path = "departure.html")]
+struct DeparturePage {
+    shell: Shell,
+    provider: String,
+    host: String,
+    address: String,
+}
+
+#[derive(Template)]
+#[template(path = "link.html")]
+struct LinkPage {
+    shell: Shell,
+    provider: String,
+    user: String,
+    link: String,
+    expires: Moment,
+    lasts: String,
+}
+
+impl Inner {
+    pub(in crate::gateway) fn chooser_page(&self, caller: &Caller, incoming: &Incoming<'_>) -> Answer {
+        self.show(caller, incoming, StatusCode::OK, |shell| ChooserPage {
+            shell,
+            groups: groups(self.connections.providers()),
+            user: incoming.query("user").unwrap_or_default().to_owned(),
+        })
+    }
+
+    pub(in crate::gateway) fn departure_page(
+        &self,
+        caller: &Caller,
+        incoming: &Incoming<'_>,
+        provider: &str,
+        consent: &Consent,
+    ) -> Result<Response<Vec<u8>>, Refusal> {
+        let url = consent.authorization_url();
+        self.show(caller, incoming, StatusCode::OK, |shell| DeparturePage {
+            shell,
+            provider: provider.to_owned(),
+            host: url.host_str().unwrap_or_default().to_owned(),
+            address: url.to_string(),
+        })
+    }
+
+    pub(in crate::gateway) fn link_page(
+        &self,
+        caller: &Caller,
+        incoming: &Incoming<'_>,
+        link: &str,
+        prepared: &PreparedConsent,
+        person: &ActingUser,
+    ) -> Answer {
+        let now = self.now();
+        self.show(caller, incoming, StatusCode::CREATED, |shell| LinkPage {
+            shell,
+            provider: self.provider_name(prepared.provider().as_str()),
+            user: person.user().to_string(),
+            link: link.to_owned(),
+            expires: Moment::new(prepared.expires_at(), now),
+            lasts: time::span(prepared.expires_at().saturating_since(now)),
+        })
+    }
+}

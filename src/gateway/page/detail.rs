@@ -1,0 +1,72 @@
+//! `GET /connections/{id}`: one connection, and what can be done with it.
+
+use askama::Template;
+use http::StatusCode;
+
+use super::notice;
+use super::view::{ConnectionView, Moment, Shell};
+use crate::gateway::answer::{self, Answer};
+use crate::gateway::api::connection_id;
+use crate::gateway::request::Incoming;
+use crate::gateway::{Caller, Inner};
+use crate::manager::ConnectionManager as _;
+
+#[derive(Template)]
+#[template(path = "detail.html")]
+struct DetailPage {
+    shell: Shell,
+    row: ConnectionView,
+    provider_id: String,
+    expires: Option<Moment>,
+    last_failure: Option<(String, Option<Moment>)>,
+    notice: Option<&'static str>,
+}
+
+impl Inner {
+    pub(in crate::gateway) fn detail_page(
+        &self,
+        caller: &Caller,
+        incoming: &Incoming<'_>,
+        id: &str,
+    ) -> Answer {
+        let connection = self.connections.get(caller.principal(), connection_id(id)?)?;
+        let now = self.now();
+        let health = self.connections.inner().health(&connection);
+        self.show(caller, incoming, StatusCode::OK, |shell| DetailPage {
+            shell,
+            row: ConnectionView::new(self, caller, &connection, now),
+            provider_id: connection.provider.to_string(),
+            expires: connection.expires_at.map(|at| Moment::new(at, now)),
+            last_failure: health.last_failure.map(|failure| {
+                let at = health.failed_at.map(|at| Moment::new(at, now));
+                (failure.to_string(), at)
+            }),
+            notice: notice(incoming.query("done")),
+        })
+    }
+
+    /// `POST /connections/{id}/refresh`.
+    pub(in crate::gateway) fn refresh_by_form(
+        &self,
+        caller: &Caller,
+        incoming: &Incoming<'_>,
+        id: &str,
+    ) -> Answer {
+        let id = connection_id(id)?;
+        match self.connections.refresh(caller.principal(), id) {
+            Ok(_) => answer::see_other(&self.path(&format!("/connections/{id}?done=renewed"))),
+            // What stands in the way is written on the connection's own page.
+            Err(error) if error.consent_required().is_some() || error.is_retryable() => {
+                self.detail_page(caller, incoming, &id.to_string())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// `POST /connections/{id}/default`.
+    pub(in crate::gateway) fn default_by_form(&self, caller: &Caller, id: &str) -> Answer {
+        let id = connection_id(id)?;
+        self.connections.set_default(caller.principal(), id)?;
+        answer::see_other(&self.path(&format!("/connections/{id}?done=default")))
+    }
+}

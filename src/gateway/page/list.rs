@@ -1,0 +1,145 @@
+//! `GET /`: the connections in reach, filtered and paged by key.
+
+use askama::Template;
+use http::StatusCode;
+use url::form_urlencoded;
+
+use super::view::{ConnectionView, Group, Shell, groups};
+use crate::error::Result;
+use crate::gateway::answer::Answer;
+use crate::gateway::request::Incoming;
+use crate::gateway::{Caller, Inner, api};
+use crate::manager::{ConnectionFilter, ConnectionManager as _};
+use crate::model::{Connection, UserId};
+
+#[derive(Template)]
+#[template(path = "list.html")]
+struct ListPage {
+    shell: Shell,
+    rows: Vec<ConnectionView>,
+    filter: Filter,
+    providers: Vec<(String, String)>,
+    groups: Vec<Group>,
+    next: Option<String>,
+    first: Option<String>,
+}
+
+/// What the list is filtered by, as the form shows it.
+struct Filter {
+    text: String,
+    user: String,
+    provider: String,
+    status: String,
+}
+
+impl Filter {
+    fn of(incoming: &Incoming<'_>) -> Self {
+        let field = |name| incoming.query(name).unwrap_or_default().to_owned();
+        Self {
+            text: field("q"),
+            user: field("user"),
+            provider: field("provider"),
+            status: field("status"),
+        }
+    }
+
+    fn is_set(&self) -> bool {
+        [&self.text, &self.user, &self.provider, &self.status]
+            .iter()
+            .any(|field| !field.is_empty())
+    }
+
+    /// The query of the same list, after this connection.
+    fn query(&self, after: Option<&str>) -> String {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        let fields = [
+            ("q", self.text.as_str()),
+            ("user", &self.user),
+            ("provider", &self.provider),
+            ("status", &self.status),
+            ("after", after.unwrap_or_default()),
+        ];
+        query.extend_pairs(fields.iter().filter(|(_, value)| !value.is_empty()));
+        query.finish()
+    }
+}
+
+impl Inner {
+    pub(in crate::gateway) fn list_page(&self, caller: &Caller, incoming: &Incoming<'_>) -> Answer {
+        let wanted = api::filter(incoming)?;
+        let filter = Filter::of(incoming);
+        let mut found = self.search(caller, wanted.clone(), &filter.text, self.page_size + 1)?;
+        // One more than fits says that there is another page.
+        let more = found.len() > self.page_size;
+        found.truncate(self.page_size);
+        let last = found.last().map(|connection| connection.id.to_string());
+        let next = more.then(|| self.path(&format!("/?{}", filter.query(last.as_deref()))));
+        let first = wanted
+            .after
+            .map(|_| self.path(&format!("/?{}", filter.query(None))));
+        let now = self.now();
+        let providers = self.connections.providers();
+        let groups = if found.is_empty() && !filter.is_set() {
+            groups(self.connections.providers())
+        } else {
+            Vec::new()
+        };
+        self.show(caller, incoming, StatusCode::OK, |shell| ListPage {
+            shell,
+            rows: found
+                .iter()
+                .map(|connection| ConnectionView::new(self, caller, connection, now))
+                .collect(),
+            providers: providers.map(|it| (it.id.to_string(), it.name.clone())).collect(),
+            groups,
+            next,
+            first,
+            filter,
+        })
+    }
+
+    /// The connections that bear the text, read page by page until there are enough.
+    fn search(
+        &self,
+        caller: &Caller,
+        mut filter: ConnectionFilter,
+        text: &str,
+        enough: usize,
+    ) -> Result<Vec<Connection>> {
+        let text = text.trim().to_lowercase();
+        if text.is_empty() {
+            return self.connections.list(caller.principal(), &filter.limit(enough));
+        }
+        let size = 500;
+        filter.limit = Some(size);
+        let mut found = Vec::new();
+        loop {
+            let page = self.connections.list(caller.principal(), &filter)?;
+            filter.after = page.last().map(|connection| connection.id);
+            let read = page.len();
+            found.extend(page.into_iter().filter(|it| self.bears(it, &text)));
+            if found.len() >= enough || read < size {
+                found.truncate(enough);
+                return Ok(found);
+            }
+        }
+    }
+
+    /// Whether the text stands in what a row shows.
+    fn bears(&self, connection: &Connection, text: &str) -> bool {
+        let account = connection.account.as_ref();
+        let name = self.provider_name(connection.provider.as_str());
+        [
+            Some(name.as_str()),
+            Some(connection.provider.as_str()),
+            connection.owner.user().map(UserId::as_str),
+            connection.label.as_ref().map(AsRef::as_ref),
+            account.map(|account| account.id.as_str()),
+            account.and_then(|account| account.email.as_deref()),
+            account.and_then(|account| account.label.as_deref()),
+        ]
+        .into_iter()
+        .flatten()
+        .any(|field| field.to_lowercase().contains(text))
+    }
+}

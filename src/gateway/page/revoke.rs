@@ -1,0 +1,164 @@
+//! Revoking: first what will happen, then what did.
+
+use askama::Template;
+use http::StatusCode;
+
+use super::view::{ConnectionView, Shell};
+use super::words::{self, Words};
+use crate::error::Result;
+use crate::gateway::answer::{self, Answer};
+use crate::gateway::api::connection_id;
+use crate::gateway::request::Incoming;
+use crate::gateway::{Caller, Inner};
+use crate::manager::{AtProvider, ConnectionFilter, ConnectionManager as _};
+use crate::model::{Connection, Status};
+use crate::provider::Revocation as Capability;
+use crate::vault::Erasure;
+
+#[derive(Template)]
+#[template(path = "revoke.html")]
+struct ConfirmPage {
+    shell: Shell,
+    row: ConnectionView,
+    there: String,
+    page: Option<String>,
+    siblings: Vec<ConnectionView>,
+}
+
+#[derive(Template)]
+#[template(path = "revoked.html")]
+struct RevokedPage {
+    shell: Shell,
+    row: ConnectionView,
+    cleared: bool,
+    there: Words,
+    page: Option<String>,
+    siblings: Vec<ConnectionView>,
+}
+
+impl Inner {
+    pub(in crate::gateway) fn confirm_page(
+        &self,
+        caller: &Caller,
+        incoming: &Incoming<'_>,
+        id: &str,
+    ) -> Answer {
+        let connection = self.connections.get(caller.principal(), connection_id(id)?)?;
+        if connection.status == Status::Revoked {
+            return answer::see_other(&self.path(&format!("/connections/{}", connection.id)));
+        }
+        if !connection.owner.is_managed_by(caller.principal().reach()) {
+            return Err(crate::error::Error::NotPermitted.into());
+        }
+        let siblings = self.siblings(caller, &connection)?;
+        let name = self.provider_name(connection.provider.as_str());
+        let (there, page) = self.expectation(&connection, &name);
+        let now = self.now();
+        self.show(caller, incoming, StatusCode::OK, |shell| ConfirmPage {
+            shell,
+            row: ConnectionView::new(self, caller, &connection, now),
+            there,
+            page,
+            siblings: self.views(caller, &siblings),
+        })
+    }
+
+    /// Answers at once instead of leading on: what the provider said is kept nowhere, and is not to be faked by an
+    /// address. Loading the page again revokes what is revoked, which does nothing.
+    pub(in crate::gateway) fn revoke_by_form(
+        &self,
+        caller: &Caller,
+        incoming: &Incoming<'_>,
+        id: &str,
+    ) -> Answer {
+        let id = connection_id(id)?;
+        let before = self.connections.get(caller.principal(), id)?;
+        let siblings = self.siblings(caller, &before)?;
+        let revocation = self.connections.revoke(caller.principal(), id)?;
+        let name = self.provider_name(before.provider.as_str());
+        let ended = revocation.at_provider == AtProvider::Revoked;
+        let page = match &revocation.at_provider {
+            AtProvider::ByUser { url } => link(url),
+            _ => None,
+        };
+        let now = self.now();
+        self.show(caller, incoming, StatusCode::OK, |shell| RevokedPage {
+            shell,
+            row: ConnectionView::new(self, caller, &revocation.connection, now),
+            cleared: revocation.here == Erasure::Cleared,
+            there: words::at_provider(&revocation.at_provider, &name),
+            page,
+            siblings: if ended {
+                self.views(caller, &siblings)
+            } else {
+                Vec::new()
+            },
+        })
+    }
+
+    fn views(&self, caller: &Caller, connections: &[Connection]) -> Vec<ConnectionView> {
+        let now = self.now();
+        let view = |connection| ConnectionView::new(self, caller, connection, now);
+        connections.iter().map(view).collect()
+    }
+
+    /// What revoking will do at the provider.
+    fn expectation(&self, connection: &Connection, name: &str) -> (String, Option<String>) {
+        let registry = &self.connections.inner().registry;
+        let capability = registry
+            .provider(connection.provider.as_str())
+            .map(|service| &service.server.revocation);
+        match capability {
+            Some(Capability::Endpoint { .. }) => {
+                let text = format!(
+                    "{name} is asked to end the access. If it does not answer, the access may still exist there; \
+                     you are told, and nothing here can use it."
+                );
+                (text, None)
+            }
+            Some(Capability::ByUser { url }) => {
+                let text = format!(
+                    "{name} cannot be told: it lets only its own users end an access, on a page of theirs. \
+                     You are led there afterwards."
+                );
+                (text, link(url))
+            }
+            _ => {
+                let text = format!(
+                    "{name} has no way to end an access. What is left of it there runs out by itself; nothing here \
+                     can use it."
+                );
+                (text, None)
+            }
+        }
+    }
+
+    /// The other connections in reach that end with this one, at servers where one grant stands behind all
+    /// connections of an account.
+    fn siblings(&self, caller: &Caller, connection: &Connection) -> Result<Vec<Connection>> {
+        let registry = &self.connections.inner().registry;
+        let wide = registry
+            .server(connection.issued_by.server.as_str())
+            .is_some_and(|server| matches!(server.revocation, Capability::Endpoint { grant_wide: true, .. }));
+        let (true, Some(account)) = (wide, &connection.account) else {
+            return Ok(Vec::new());
+        };
+        let mut siblings = Vec::new();
+        let of_server = registry
+            .providers()
+            .filter(|provider| provider.server == connection.issued_by.server);
+        for provider in of_server {
+            let filter = ConnectionFilter::provider(provider.id.clone()).limit(usize::MAX);
+            let found = self.connections.list(caller.principal(), &filter)?;
+            siblings.extend(found.into_iter().filter(|it| {
+                it.id != connection.id && it.account.as_ref().is_some_and(|other| other.id == account.id)
+            }));
+        }
+        Ok(siblings)
+    }
+}
+
+/// A page of the provider's, if it can stand in a link.
+fn link(url: &str) -> Option<String> {
+    url.starts_with("https://").then(|| url.to_owned())
+}

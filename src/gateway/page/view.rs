@@ -1,0 +1,220 @@
+//! What the templates are given.
+
+use std::collections::BTreeMap;
+
+use super::words::{self, Words};
+use crate::gateway::{Caller, Inner, time};
+use crate::model::{Connection, Owner, Scopes, Status, Timestamp, UserId};
+use crate::provider::Provider;
+
+/// What is around every page.
+pub(super) struct Shell {
+    pub(super) base: String,
+    pub(super) title: String,
+    pub(super) who: Option<Who>,
+    pub(super) csrf: String,
+    pub(super) account_link: Option<(String, String)>,
+    pub(super) version: &'static str,
+}
+
+/// Who is signed in.
+pub(super) struct Who {
+    pub(super) name: String,
+    pub(super) operator: bool,
+}
+
+impl Shell {
+    pub(super) fn new(gateway: &Inner, caller: Option<&Caller>, csrf: String) -> Self {
+        Self {
+            base: gateway.mount.base_path().to_owned(),
+            title: gateway.title.clone(),
+            who: caller.map(|caller| Who {
+                name: caller.acting_user().user().to_string(),
+                operator: caller.is_operator(),
+            }),
+            csrf,
+            account_link: gateway.account_link.clone(),
+            version: env!("CARGO_PKG_VERSION"),
+        }
+    }
+}
+
+impl Shell {
+    pub(super) fn is_operator(&self) -> bool {
+        self.who.as_ref().is_some_and(|who| who.operator)
+    }
+}
+
+/// A point in time: for machines, in a few words, and in full.
+pub(super) struct Moment {
+    pub(super) iso: String,
+    pub(super) ago: String,
+    pub(super) full: String,
+}
+
+impl Moment {
+    pub(super) fn new(at: Timestamp, now: Timestamp) -> Self {
+        Self {
+            iso: time::rfc3339(at),
+            ago: time::ago(at, now),
+            full: time::full(at),
+        }
+    }
+}
+
+/// A scope: for people, and as the provider spells it.
+pub(super) struct ScopeView {
+    pub(super) short: String,
+    pub(super) full: String,
+}
+
+pub(super) fn scopes(scopes: &Scopes) -> Vec<ScopeView> {
+    scopes
+        .iter()
+        .map(|scope| ScopeView {
+            short: words::scope(scope.as_str()).to_owned(),
+            full: scope.to_string(),
+        })
+        .collect()
+}
+
+/// A connection as a page shows it.
+pub(super) struct ConnectionView {
+    pub(super) id: String,
+    pub(super) provider: String,
+    pub(super) initial: String,
+    pub(super) hue: u8,
+    pub(super) account: String,
+    /// The account in more words, where there are more.
+    pub(super) account_more: Option<String>,
+    pub(super) owner: String,
+    pub(super) shared: bool,
+    pub(super) mine: bool,
+    pub(super) managed: bool,
+    pub(super) label: Option<String>,
+    pub(super) is_default: bool,
+    pub(super) active: bool,
+    pub(super) revoked: bool,
+    pub(super) health: Words,
+    pub(super) granted: Vec<ScopeView>,
+    pub(super) missing: Vec<ScopeView>,
+    pub(super) created: Moment,
+    pub(super) refreshed: Moment,
+    pub(super) used: Option<Moment>,
+}
+
+impl ConnectionView {
+    pub(super) fn new(gateway: &Inner, caller: &Caller, connection: &Connection, now: Timestamp) -> Self {
+        let manager = gateway.connections.inner();
+        let provider = gateway.provider_name(connection.provider.as_str());
+        let (account, account_more) = account(connection);
+        let who = caller.acting_user().user();
+        Self {
+            id: connection.id.to_string(),
+            initial: initial(&provider),
+            hue: hue(connection.provider.as_str()),
+            account,
+            account_more,
+            owner: connection
+                .owner
+                .user()
+                .map_or_else(|| "Everybody".into(), UserId::to_string),
+            shared: connection.owner == Owner::Shared,
+            mine: connection.owner.user() == Some(who),
+            managed: connection.owner.is_managed_by(caller.principal().reach()),
+            label: connection.label.as_ref().map(ToString::to_string),
+            is_default: connection.is_default,
+            active: connection.status == Status::Active,
+            revoked: connection.status == Status::Revoked,
+            health: words::health(manager.health(connection).state, connection, &provider, now),
+            granted: scopes(&connection.granted),
+            missing: scopes(&connection.missing_scopes()),
+            created: Moment::new(connection.created_at, now),
+            refreshed: Moment::new(connection.refreshed_at, now),
+            used: connection.used_at.map(|at| Moment::new(at, now)),
+            provider,
+        }
+    }
+
+    /// Whether reconnecting is what helps.
+    pub(super) fn wants_consent(&self) -> bool {
+        !self.revoked && (self.health.tone == "bad" || !self.missing.is_empty())
+    }
+}
+
+/// The account, by what people know it by, and what else is known of it.
+fn account(connection: &Connection) -> (String, Option<String>) {
+    let Some(account) = &connection.account else {
+        return ("Account not known".into(), None);
+    };
+    match (&account.email, &account.label) {
+        (Some(email), Some(label)) if email != label => (email.clone(), Some(label.clone())),
+        (Some(name), _) | (None, Some(name)) => (name.clone(), None),
+        (None, None) => (account.id.clone(), None),
+    }
+}
+
+/// The services of one group.
+pub(super) struct Group {
+    pub(super) name: String,
+    pub(super) cards: Vec<Card>,
+}
+
+/// A service that can be connected.
+pub(super) struct Card {
+    pub(super) id: String,
+    pub(super) name: String,
+    pub(super) initial: String,
+    pub(super) hue: u8,
+    pub(super) scopes: Vec<ScopeView>,
+}
+
+/// The catalogue's groups come first, in this order; the host's own follow by name.
+const ORDER: [&str; 4] = ["Google", "Microsoft", "Productivity", "Health & lifestyle"];
+
+/// Services by group.
+pub(super) fn groups<'a>(providers: impl Iterator<Item = &'a Provider>) -> Vec<Group> {
+    let mut groups: BTreeMap<&str, Vec<Card>> = BTreeMap::new();
+    for provider in providers {
+        let group = match provider.group.as_str() {
+            "" => "Other",
+            group => group,
+        };
+        groups.entry(group).or_default().push(Card {
+            id: provider.id.to_string(),
+            name: provider.name.clone(),
+            initial: initial(&provider.name),
+            hue: hue(provider.id.as_str()),
+            scopes: scopes(&provider.default_scopes.union(&provider.required_scopes)),
+        });
+    }
+    let mut groups: Vec<_> = groups.into_iter().collect();
+    groups.sort_by_key(|(name, _)| {
+        ORDER
+            .iter()
+            .position(|known| known == name)
+            .unwrap_or(ORDER.len())
+    });
+    groups
+        .into_iter()
+        .map(|(name, mut cards)| {
+            cards.sort_by(|one, other| one.name.cmp(&other.name));
+            Group {
+                name: name.to_owned(),
+                cards,
+            }
+        })
+        .collect()
+}
+
+fn initial(name: &str) -> String {
+    let first = name.chars().find(|c| c.is_alphanumeric());
+    first.map_or_else(|| "?".into(), |c| c.to_uppercase().to_string())
+}
+
+/// One of eight colours, always the same for a service.
+fn hue(id: &str) -> u8 {
+    id.bytes()
+        .fold(7_u8, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte))
+        % 8
+}

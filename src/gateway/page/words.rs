@@ -1,0 +1,138 @@
+//! How a connection fares, and what revoking did, in words for people.
+
+use crate::gateway::time;
+use crate::manager::{AtProvider, HealthState};
+use crate::model::{Connection, NeedsConsent, Timestamp};
+
+/// A state in a word or two, what it means, and which colour goes with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::gateway) struct Words {
+    /// `good`, `busy`, `warn`, `bad` or `off`. Never the only sign: the words say it too.
+    pub(in crate::gateway) tone: &'static str,
+    pub(in crate::gateway) short: String,
+    pub(in crate::gateway) detail: String,
+}
+
+impl Words {
+    fn new(tone: &'static str, short: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self {
+            tone,
+            short: short.into(),
+            detail: detail.into(),
+        }
+    }
+}
+
+/// How a connection fares.
+pub(super) fn health(state: HealthState, connection: &Connection, provider: &str, now: Timestamp) -> Words {
+    match state {
+        HealthState::Healthy { expires_in: None } => {
+            Words::new("good", "Healthy", "the access has no known end")
+        }
+        HealthState::Healthy {
+            expires_in: Some(left),
+        } if connection.refreshable => Words::new(
+            "good",
+            "Healthy",
+            format!("renews by itself, next in about {}", time::span(left)),
+        ),
+        HealthState::Healthy {
+            expires_in: Some(left),
+        } => Words::new(
+            "warn",
+            format!("Expires in {}", time::span(left)),
+            format!("{provider} gave nothing to renew it with"),
+        ),
+        HealthState::Expiring => Words::new("good", "Healthy", "is renewed when it is next used"),
+        HealthState::Refreshing { .. } => Words::new("busy", "Renewing", "new tokens are on their way"),
+        HealthState::BackingOff { until, failure } => Words::new(
+            "warn",
+            format!("Backing off until {}", time::clock(until, now)),
+            failure.to_string(),
+        ),
+        HealthState::NeedsConsent(reason) => Words::new("bad", "Needs consent", need(reason, provider)),
+        HealthState::Revoked => Words::new("off", "Revoked", "nothing of its tokens is left here"),
+    }
+}
+
+fn need(reason: NeedsConsent, provider: &str) -> String {
+    match reason {
+        NeedsConsent::Rejected => format!("access was removed at {provider}, or grew too old there"),
+        NeedsConsent::Expired => "the access expired and cannot be renewed".into(),
+        NeedsConsent::LostInFlight => "a renewal was cut off and its token was lost".into(),
+        NeedsConsent::RejectedAfterRefresh => format!("{provider} refuses the access even after a renewal"),
+    }
+}
+
+/// What became of the grant at the provider.
+pub(in crate::gateway) fn at_provider(outcome: &AtProvider, provider: &str) -> Words {
+    match outcome {
+        AtProvider::Revoked => Words::new("good", "Ended there too", format!("{provider} has confirmed it.")),
+        AtProvider::Attempted { .. } => Words::new(
+            "warn",
+            "Said to be ended there",
+            format!("{provider} said yes, without a promise that the access ends by it. Its own page shows."),
+        ),
+        AtProvider::Unconfirmed { retry_after } => {
+            let wait = match retry_after {
+                Some(wait) => format!(" It asks to wait {}.", time::span(*wait)),
+                None => String::new(),
+            };
+            Words::new(
+                "warn",
+                "Not confirmed there",
+                format!(
+                    "{provider} did not confirm it, so the access may still exist there. Nothing here can use it.{wait}"
+                ),
+            )
+        }
+        AtProvider::Refused => Words::new(
+            "warn",
+            "Refused there",
+            format!(
+                "{provider} refused to end the access, so it may still exist there. Nothing here can use it."
+            ),
+        ),
+        AtProvider::ByUser { .. } => Words::new(
+            "warn",
+            "One step is left",
+            format!("{provider} lets only its own users end an access, on a page of theirs."),
+        ),
+        AtProvider::Unsupported => Words::new(
+            "warn",
+            "Not possible there",
+            format!("{provider} has no way to end an access. What is left of it runs out by itself."),
+        ),
+        AtProvider::NothingLeft => Words::new(
+            "off",
+            "Nothing to end there",
+            "There was no token left that could have been revoked.",
+        ),
+    }
+}
+
+/// A scope as people read it: of a URL its last part.
+pub(super) fn scope(scope: &str) -> &str {
+    let Some(rest) = scope.strip_prefix("https://") else {
+        return scope;
+    };
+    let trimmed = rest.trim_end_matches('/');
+    trimmed.rsplit('/').next().unwrap_or(trimmed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scope_that_is_a_url_is_its_last_part() {
+        for (text, short) in [
+            ("https://www.googleapis.com/auth/gmail.modify", "gmail.modify"),
+            ("https://mail.google.com/", "mail.google.com"),
+            ("notes.read", "notes.read"),
+            ("https://", ""),
+        ] {
+            assert_eq!(scope(text), short);
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! What a request brings: the fields of its query and its body, read strictly.
+
+use std::collections::BTreeMap;
+
+use http::request::Parts;
+use http::{HeaderMap, header};
+use url::form_urlencoded;
+use zeroize::Zeroizing;
+
+use super::refusal::Refusal;
+
+/// The longest path and query. Codes of several kilobytes exist.
+pub(super) const MAX_TARGET: usize = 16 * 1024;
+
+type Fields = BTreeMap<String, Zeroizing<String>>;
+
+/// A request, read.
+pub(super) struct Incoming<'a> {
+    pub(super) head: &'a Parts,
+    query: Fields,
+    body: Fields,
+    json: bool,
+}
+
+impl<'a> Incoming<'a> {
+    /// Reads the query, and the body of a request that changes something: a form, or a flat JSON object.
+    pub(super) fn read(head: &'a Parts, body: &[u8]) -> Result<Self, Refusal> {
+        // Of the callback's query the protocol layer is the reader; that a name comes twice is for it to say.
+        let query = head.uri.query().unwrap_or_default();
+        let query = pairs(query.as_bytes()).0;
+        let mut incoming = Self {
+            head,
+            query,
+            body: Fields::new(),
+            json: is_json(&head.headers),
+        };
+        if head.method.is_safe() || body.is_empty() {
+            return Ok(incoming);
+        }
+        incoming.body = match media_type(&head.headers).as_deref() {
+            Some("application/x-www-form-urlencoded") => {
+                let (fields, repeated) = pairs(body);
+                if repeated {
+                    return Err(Refusal::invalid("a field comes twice"));
+                }
+                fields
+            }
+            Some("application/json") => object(body)?,
+            _ => return Err(Refusal::media_type()),
+        };
+        Ok(incoming)
+    }
+
+    /// A field of the query, if it is there and not empty.
+    pub(super) fn query(&self, name: &str) -> Option<&str> {
+        filled(&self.query, name)
+    }
+
+    /// A field of the body, if it is there and not empty.
+    pub(super) fn field(&self, name: &str) -> Option<&str> {
+        filled(&self.body, name)
+    }
+
+    /// Whether a box was ticked, or a member is true.
+    pub(super) fn flag(&self, name: &str) -> bool {
+        matches!(self.field(name), Some("true" | "on" | "1"))
+    }
+
+    /// Whether the answer should be JSON.
+    pub(super) const fn wants_json(&self) -> bool {
+        self.json
+    }
+}
+
+fn filled<'f>(fields: &'f Fields, name: &str) -> Option<&'f str> {
+    fields
+        .get(name)
+        .map(|value| value.as_str())
+        .filter(|value| !value.is_empty())
+}
+
+/// The pairs of a form, and whether a name comes twice. The first counts.
+fn pairs(text: &[u8]) -> (Fields, bool) {
+    let mut fields = Fields::new();
+    let mut repeated = false;
+    for (name, value) in form_urlencoded::parse(text) {
+        if fields.contains_key(name.as_ref()) {
+            repeated = true;
+        } else {
+            fields.insert(name.into_owned(), Zeroizing::new(value.into_owned()));
+        }
+    }
+    (fields, repeated)
+}
+
+/// The members of a JSON object whose values are strings or booleans.
+fn object(body: &[u8]) -> Result<Fields, Refusal> {
+    let members: BTreeMap<String, serde_json::Value> =
+        serde_json::from_slice(body).map_err(|_| Refusal::invalid("the body is not a JSON object"))?;
+    let mut fields = Fields::new();
+    for (name, value) in members {
+        let value = match value {
+            serde_json::Value::String(text) => text,
+            serde_json::Value::Bool(flag) => flag.to_string(),
+            serde_json::Value::Null => continue,
+            _ => return Err(Refusal::invalid("a member is neither a string nor a boolean")),
+        };
+        fields.insert(name, Zeroizing::new(value));
+    }
+    Ok(fields)
+}
+
+/// The media type of the body, without its parameters.
+fn media_type(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
+    Some(value.split(';').next()?.trim().to_ascii_lowercase())
+}
+
+/// Whether the caller speaks JSON: it sends it, or takes nothing else.
+pub(super) fn is_json(headers: &HeaderMap) -> bool {
+    let accepts = headers
+        .get(header::ACCEPT)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    media_type(headers).as_deref() == Some("application/json")
+        || accepts.to_ascii_lowercase().starts_with("application/json")
+}
+
+/// Whether the browser fetches it before anybody has asked to see it.
+pub(super) fn is_prefetch(headers: &HeaderMap) -> bool {
+    ["sec-purpose", "purpose", "x-moz"].into_iter().any(|name| {
+        headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .is_some_and(|value| value.contains("prefetch") || value.contains("prerender"))
+    })
+}
+
+/// Whether the browser says that another site makes the request. `Origin: null` says nothing: it is what browsers
+/// write for a page with `Referrer-Policy: no-referrer`, such as ours.
+pub(super) fn is_foreign(headers: &HeaderMap, own: &str) -> bool {
+    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
+    let by_site = text("sec-fetch-site").is_some_and(|site| !matches!(site, "same-origin" | "none"));
+    let by_origin = text("origin").is_some_and(|origin| origin != "null" && origin != own);
+    by_site || by_origin
+}

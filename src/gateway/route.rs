@@ -1,0 +1,115 @@
+//! Which path is which, and what may be done with it.
+
+use http::Method;
+
+/// Where a request goes. Ids and tickets are taken as they come: who reads them checks them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Route {
+    List,
+    Connect,
+    Ticket(String),
+    Callback(String),
+    Outcome(String),
+    One(String),
+    Refresh(String),
+    Default(String),
+    Revoke(String),
+    Asset(String),
+    Health,
+    Token,
+    Session,
+    Providers,
+    ApiList,
+    ApiOne(String),
+    ApiRefresh(String),
+    ApiDefault(String),
+    OpenApi,
+}
+
+impl Route {
+    /// The route of a path within the gateway.
+    pub(super) fn of(path: &str) -> Option<Self> {
+        let segments: Vec<String> = path
+            .strip_prefix('/')?
+            .split('/')
+            .map(decode)
+            .collect::<Option<_>>()?;
+        let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+        Some(match segments[..] {
+            [""] => Self::List,
+            ["connect"] => Self::Connect,
+            ["connect", ticket] => Self::Ticket(ticket.into()),
+            ["callback", server] => Self::Callback(server.into()),
+            ["consent", word] => Self::Outcome(word.into()),
+            ["connections", id] => Self::One(id.into()),
+            ["connections", id, "refresh"] => Self::Refresh(id.into()),
+            ["connections", id, "default"] => Self::Default(id.into()),
+            ["connections", id, "revoke"] => Self::Revoke(id.into()),
+            ["assets", name] => Self::Asset(name.into()),
+            ["healthz"] => Self::Health,
+            ["v1", "oauth", "token"] => Self::Token,
+            ["v1", "session"] => Self::Session,
+            ["v1", "providers"] => Self::Providers,
+            ["v1", "connections"] => Self::ApiList,
+            ["v1", "connections", id] => Self::ApiOne(id.into()),
+            ["v1", "connections", id, "refresh"] => Self::ApiRefresh(id.into()),
+            ["v1", "connections", id, "default"] => Self::ApiDefault(id.into()),
+            ["v1", "openapi.json"] => Self::OpenApi,
+            _ => return None,
+        })
+    }
+
+    pub(super) const fn methods(&self) -> &'static [Method] {
+        match self {
+            Self::Connect | Self::Revoke(_) => &[Method::GET, Method::HEAD, Method::POST],
+            Self::Refresh(_) | Self::Default(_) | Self::Token | Self::ApiRefresh(_) | Self::ApiDefault(_) => {
+                &[Method::POST]
+            }
+            Self::ApiOne(_) => &[Method::GET, Method::HEAD, Method::DELETE],
+            // A HEAD would use them up.
+            Self::Ticket(_) | Self::Callback(_) => &[Method::GET],
+            _ => &[Method::GET, Method::HEAD],
+        }
+    }
+
+    /// Whether a GET uses something up.
+    pub(super) const fn is_once(&self) -> bool {
+        matches!(self, Self::Ticket(_) | Self::Callback(_))
+    }
+}
+
+/// A path segment without its percent signs; none if it is no UTF-8 then, or never was well-formed.
+fn decode(segment: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(segment.len());
+    let mut rest = segment.bytes();
+    while let Some(byte) = rest.next() {
+        if byte != b'%' {
+            bytes.push(byte);
+            continue;
+        }
+        let high = char::from(rest.next()?).to_digit(16)?;
+        let low = char::from(rest.next()?).to_digit(16)?;
+        bytes.push(u8::try_from(high * 16 + low).ok()?);
+    }
+    String::from_utf8(bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn segments_are_decoded_after_they_are_split() {
+        assert_eq!(
+            Route::of("/callback/a%2Fb%20c"),
+            Some(Route::Callback("a/b c".into()))
+        );
+        assert_eq!(Route::of("/v1%2Fproviders"), None);
+        assert_eq!(Route::of("/callback/%"), None);
+        assert_eq!(Route::of("/callback/%zz"), None);
+        assert_eq!(Route::of("/callback/%ff"), None);
+        assert_eq!(Route::of("/v1/providers/"), None);
+        assert_eq!(Route::of("v1/providers"), None);
+        assert_eq!(Route::of("/"), Some(Route::List));
+    }
+}

@@ -1,0 +1,142 @@
+//! Points in time as people and programs read them.
+
+use std::time::Duration;
+
+use crate::model::Timestamp;
+
+/// A point in time, as [RFC 3339](https://www.rfc-editor.org/rfc/rfc3339) in UTC.
+pub(super) fn rfc3339(time: Timestamp) -> String {
+    let [year, month, day, hour, minute, second] = civil(time);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
+/// The same for people: `1 March 2026, 14:05 UTC`.
+pub(super) fn full(time: Timestamp) -> String {
+    const MONTHS: [&str; 12] = [
+        "January",
+        "February",
+        "March",
+        "April",
+        "May",
+        "June",
+        "July",
+        "August",
+        "September",
+        "October",
+        "November",
+        "December",
+    ];
+    let [year, month, day, hour, minute, _] = civil(time);
+    let name = usize::try_from(month - 1)
+        .ok()
+        .and_then(|index| MONTHS.get(index));
+    format!("{day} {} {year}, {hour:02}:{minute:02} UTC", name.unwrap_or(&"?"))
+}
+
+/// The hour and minute alone if it is the same day, in UTC.
+pub(super) fn clock(time: Timestamp, now: Timestamp) -> String {
+    let [.., hour, minute, _] = civil(time);
+    if civil(time)[..3] == civil(now)[..3] {
+        format!("{hour:02}:{minute:02} UTC")
+    } else {
+        full(time)
+    }
+}
+
+/// How long ago.
+pub(super) fn ago(time: Timestamp, now: Timestamp) -> String {
+    let passed = now.saturating_since(time);
+    if passed < Duration::from_secs(60) {
+        "just now".into()
+    } else {
+        format!("{} ago", span(passed))
+    }
+}
+
+/// A length of time in its largest unit.
+pub(super) fn span(length: Duration) -> String {
+    let seconds = length.as_secs();
+    match seconds {
+        0..60 => "less than a minute".into(),
+        60..3_600 => format!("{} min", seconds / 60),
+        3_600..172_800 => format!("{} h", seconds / 3_600),
+        172_800..5_184_000 => format!("{} days", seconds / 86_400),
+        5_184_000..63_072_000 => format!("{} months", seconds / 2_592_000),
+        _ => format!("{} years", seconds / 31_536_000),
+    }
+}
+
+/// Year, month, day, hour, minute and second in UTC, by the proleptic Gregorian calendar. Years stay within four
+/// digits: what a provider says of the year 40,000 is shown as the end of 9999.
+fn civil(time: Timestamp) -> [i64; 6] {
+    let seconds = (time.as_unix_millis().div_euclid(1_000)).clamp(-62_135_596_800, 253_402_300_799);
+    let (days, rest) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+    // Eras of 400 years that begin on 1 March: the leap day is the last of its year.
+    let shifted = days + 719_468;
+    let (era, day_of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 {
+        shifted_month + 3
+    } else {
+        shifted_month - 9
+    };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    [year, month, day, rest / 3_600, rest % 3_600 / 60, rest % 60]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_unix_millis(seconds * 1_000)
+    }
+
+    #[test]
+    fn known_dates() {
+        for (seconds, text) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (-1, "1969-12-31T23:59:59Z"),
+            (951_782_400, "2000-02-29T00:00:00Z"),
+            (1_709_164_800, "2024-02-29T00:00:00Z"),
+            (1_735_689_599, "2024-12-31T23:59:59Z"),
+            (4_107_542_400, "2100-03-01T00:00:00Z"),
+            (i64::MAX / 1_000, "9999-12-31T23:59:59Z"),
+            (i64::MIN / 1_000, "0001-01-01T00:00:00Z"),
+        ] {
+            assert_eq!(rfc3339(at(seconds)), text);
+        }
+        assert_eq!(full(at(951_782_400 + 50_700)), "29 February 2000, 14:05 UTC");
+    }
+
+    #[test]
+    fn every_day_of_four_centuries_follows_the_one_before() {
+        let mut last = civil(at(0));
+        for day in 1..146_097 {
+            let next = civil(at(day * 86_400));
+            let follows = if next[2] == 1 {
+                next[1] == last[1] % 12 + 1 && (28..=31).contains(&last[2])
+            } else {
+                next[2] == last[2] + 1 && next[1] == last[1]
+            };
+            assert!(follows, "{last:?} {next:?}");
+            last = next;
+        }
+    }
+
+    #[test]
+    fn lengths_are_told_in_their_largest_unit() {
+        let minutes = |minutes: u64| span(Duration::from_secs(minutes * 60));
+        assert_eq!(minutes(0), "less than a minute");
+        assert_eq!(minutes(12), "12 min");
+        assert_eq!(minutes(90), "1 h");
+        assert_eq!(minutes(60 * 24 * 3), "3 days");
+        assert_eq!(ago(at(100), at(90)), "just now");
+        assert_eq!(ago(at(0), at(7_200)), "2 h ago");
+        assert_eq!(clock(at(50_700), at(0)), "14:05 UTC");
+        assert_eq!(clock(at(50_700 + 86_400), at(0)), "2 January 1970, 14:05 UTC");
+    }
+}

@@ -1,0 +1,264 @@
+// A real browser walks through the example `gateway`: everything that a person does there, and what nobody may do.
+// Usage: node walk.mjs GATEWAY_BINARY CHROMIUM SCREENSHOT_DIRECTORY
+
+import { spawn } from "node:child_process";
+import { mkdirSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { createInterface } from "node:readline";
+import path from "node:path";
+import puppeteer from "puppeteer-core";
+
+const [, , binary, chromium, directory] = process.argv;
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+mkdirSync(directory, { recursive: true });
+
+let passed = 0;
+let failed = 0;
+
+function check(held, what) {
+  if (held) {
+    passed += 1;
+    console.log(`  ok    ${what}`);
+  } else {
+    failed += 1;
+    console.log(`  FAIL  ${what}`);
+  }
+}
+
+/** Starts the example and reads from its output where it is. */
+function start() {
+  const child = spawn(binary, [], { stdio: ["ignore", "pipe", "inherit"] });
+  const origin = new Promise((resolve, reject) => {
+    const lines = createInterface({ input: child.stdout });
+    lines.on("line", (line) => {
+      const found = line.match(/page is at\s+(http:\/\/\S+?)\/$/);
+      if (found) resolve(found[1]);
+    });
+    child.on("exit", (code) => reject(new Error(`the example ended with ${code}`)));
+  });
+  return { child, origin };
+}
+
+/** One person's browser: cookies of its own, and a list of what its console complained of. */
+class Person {
+  constructor(page, origin) {
+    this.page = page;
+    this.origin = origin;
+    this.complaints = [];
+    page.on("console", (message) => {
+      const text = message.text();
+      // A page that is refused on purpose is logged as a resource that failed to load.
+      if (["error", "warn"].includes(message.type()) && !text.startsWith("Failed to load resource")) {
+        this.complaints.push(text);
+      }
+    });
+    page.on("pageerror", (error) => this.complaints.push(String(error)));
+  }
+
+  static async signIn(browser, origin, name, { script = true } = {}) {
+    const context = await browser.createBrowserContext();
+    const page = await context.newPage();
+    await page.setViewport({ width: 1180, height: 860 });
+    await page.setJavaScriptEnabled(script);
+    const person = new Person(page, origin);
+    await page.goto(`${origin}/`);
+    await person.click(`button[value=${name}]`);
+    return person;
+  }
+
+  async open(address) {
+    return this.page.goto(address.startsWith("http") ? address : `${this.origin}/connections${address}`);
+  }
+
+  /** Clicks and waits until a page has come that stays. */
+  async click(selector) {
+    await Promise.all([this.page.waitForNavigation(), this.page.click(selector)]);
+  }
+
+  /** Chooses a service, and waits for the provider's page. */
+  async choose(provider) {
+    await this.page.click(`button.card[value=${provider}]`);
+    await this.page.waitForSelector("button[name=decision]");
+  }
+
+  text() {
+    return this.page.$eval("body", (body) => body.innerText);
+  }
+
+  /** What the list itself shows, without the filters above it. */
+  rows() {
+    return this.page.$$eval("ul.rows h2", (names) => names.map((name) => name.innerText.trim()));
+  }
+
+  async shot(name, options = {}) {
+    await this.page.screenshot({ path: path.join(directory, `${name}.png`), ...options });
+  }
+
+  /** No finding of axe-core that is serious or worse, in light and in dark. */
+  async accessible(what) {
+    for (const scheme of ["light", "dark"]) {
+      await this.scheme(scheme);
+      await this.page.evaluate(axe);
+      const { violations } = await this.page.evaluate(() => globalThis.axe.run());
+      const grave = violations.filter((it) => ["serious", "critical"].includes(it.impact));
+      for (const it of violations) {
+        console.log(`        ${it.impact}: ${it.id}: ${it.nodes.map((node) => node.html).slice(0, 3).join(" | ")}`);
+      }
+      check(grave.length === 0, `${what} is accessible (${scheme})`);
+    }
+    await this.scheme("light");
+  }
+
+  /** Without motion: a colour that is still on its way has no contrast that could be measured. */
+  async scheme(scheme) {
+    await this.page.emulateMediaFeatures([
+      { name: "prefers-color-scheme", value: scheme },
+      { name: "prefers-reduced-motion", value: "reduce" },
+    ]);
+  }
+
+  async fits(what) {
+    await this.page.setViewport({ width: 360, height: 740, isMobile: true });
+    const overflow = await this.page.evaluate(
+      () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+    );
+    check(overflow <= 0, `${what} fits a phone (${overflow})`);
+  }
+
+  async desktop() {
+    await this.page.setViewport({ width: 1180, height: 860 });
+  }
+}
+
+async function walk(browser, origin) {
+  console.log("Ada connects her notes");
+  const ada = await Person.signIn(browser, origin, "ada");
+  check((await ada.text()).includes("Shared with everybody"), "she sees the shared connection, marked as such");
+  await ada.accessible("her list");
+  await ada.open("/connect");
+  await ada.shot("connect");
+  await ada.accessible("the choice of a service");
+  await ada.fits("the choice of a service");
+  await ada.shot("connect-phone", { fullPage: true });
+  await ada.desktop();
+  await ada.choose("notes");
+  await ada.shot("provider");
+  await ada.click("button[value=allow]");
+  const url = new URL(ada.page.url());
+  check(url.origin === origin && /^\/connections\/connections\/[0-9a-f-]{36}$/.test(url.pathname), "she is back at her connection");
+  check(!/code|state/.test(url.search), "the code has left the address bar");
+  check((await ada.text()).includes("ada@example.test"), "it shows whose account it is");
+  await ada.shot("connection");
+  await ada.accessible("a connection");
+  await ada.fits("a connection");
+  await ada.desktop();
+  const connection = url.pathname.replace(/^\/connections/, "");
+  await ada.click("form[action$='/refresh'] button");
+  check((await ada.text()).includes("Renewed. New tokens are in the vault."), "she renews it");
+  await ada.open(`${origin}/agent`);
+  check((await ada.text()).includes("Note G"), "an agent reads her notes");
+  await ada.open("/");
+  check((await ada.rows()).includes("Sandbox Notes"), "she sees it in her list");
+  await ada.page.keyboard.press("Tab");
+  check(
+    (await ada.page.evaluate(() => document.activeElement.textContent)) === "Skip to the content",
+    "the keyboard reaches the way to the content first",
+  );
+
+  console.log("Grace says no, and does not see what is Ada's");
+  const grace = await Person.signIn(browser, origin, "grace", { script: false });
+  check(!(await grace.rows()).includes("Sandbox Notes"), "Ada's notes are not in her list");
+  const hidden = await grace.open(connection);
+  check(hidden.status() === 404, "Ada's connection does not exist for her");
+  await grace.open("/connect");
+  await grace.choose("notes");
+  await grace.click("button[value=deny]");
+  check((await grace.text()).includes("Access was not given"), "she is told what became of it, without script");
+  check(!grace.page.url().includes("error="), "the provider's words have left the address bar");
+  await grace.shot("denied");
+
+  console.log("Olga looks after everybody's");
+  // The example does its upkeep every few seconds; until then nobody sees when a token was used.
+  await new Promise((resolve) => setTimeout(resolve, 6_000));
+  const olga = await Person.signIn(browser, origin, "olga");
+  const list = await olga.text();
+  check(list.includes("ada") && list.includes("grace"), "she sees both");
+  check(list.includes("Needs consent"), "and what is wrong with Grace's");
+  check(/Used\s+just now/.test(list), "and when it was last used");
+  await olga.shot("list");
+  await olga.accessible("her list");
+  await olga.scheme("dark");
+  await olga.shot("list-dark");
+  await olga.fits("her list");
+  await olga.shot("list-phone", { fullPage: true });
+  await olga.scheme("light");
+  await olga.desktop();
+  await Promise.all([olga.page.waitForNavigation(), olga.page.select("select[name=status]", "needs_consent")]);
+  check((await olga.rows()).join() === "Sandbox Mail", "she filters by status");
+  await olga.open("/?q=nobody-has-this");
+  check((await olga.text()).includes("No connection matches"), "an empty search says so");
+  await olga.shot("empty");
+
+  console.log("A link for Ada is good for Ada alone");
+  await olga.open("/connect");
+  await olga.page.type("input[name=user]", "ada");
+  await olga.shot("connect-operator");
+  await olga.accessible("the operator's choice of a service");
+  await olga.click("button.card[value=mail]");
+  const link = await olga.page.$eval("#link", (field) => field.value);
+  await olga.shot("link");
+  await olga.accessible("the link");
+  const refused = await grace.open(link);
+  check(refused.status() === 404, "Grace is refused");
+  check((await grace.text()).includes("made for somebody else"), "and told why it may be");
+  await grace.shot("refused");
+  await ada.open(link);
+  await ada.page.waitForSelector("button[name=decision]");
+  await ada.click("button[value=allow]");
+  check((await ada.text()).includes("Sandbox Mail"), "Ada opens it and connects");
+  const again = await ada.open(link);
+  check(again.status() === 404, "it works once");
+
+  console.log("Olga revokes Ada's notes");
+  await olga.open(connection);
+  await olga.click("a.danger");
+  await olga.shot("revoke");
+  await olga.accessible("the question");
+  await olga.click("button.danger");
+  const result = await olga.text();
+  check(result.includes("Erased") && result.includes("Ended there too"), "she is told what happened in both places");
+  await olga.shot("revoked");
+  await olga.accessible("the answer");
+  await ada.open(`${origin}/agent`);
+  check((await ada.text()).includes("Give access"), "the agent has to ask Ada again");
+
+  const complaints = [ada, grace, olga].flatMap((person) => person.complaints);
+  check(complaints.length === 0, `no console complained ${complaints.join(" | ")}`);
+}
+
+const { child, origin } = start();
+let browser;
+try {
+  browser = await puppeteer.launch({
+    executablePath: chromium,
+    args: [
+      "--no-sandbox",
+      "--disable-gpu",
+      "--disable-quic",
+      "--no-first-run",
+      "--disable-background-networking",
+      "--disable-component-update",
+      "--disable-sync",
+    ],
+  });
+  await walk(browser, await origin);
+} catch (error) {
+  failed += 1;
+  console.log(`  FAIL  ${error.stack}`);
+} finally {
+  await browser?.close();
+  child.removeAllListeners("exit");
+  child.kill();
+}
+console.log(`${passed} passed, ${failed} failed`);
+process.exit(failed === 0 ? 0 : 1);

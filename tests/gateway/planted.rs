@@ -1,0 +1,102 @@
+//! Connections that are in a vault before the host has it.
+
+use std::sync::Arc;
+
+use valetkey::model::{
+    Connection, ConnectionId, ConsentId, IssuedBy, NeedsConsent, Owner, ProviderId, Scopes, ServerId,
+    TenantId, Timestamp, UserId,
+};
+use valetkey::secret::{AccessToken, PkceVerifier, State};
+use valetkey::vault::{
+    Claim, ClaimOutcome, ClaimRequest, CommitOutcome, ConnectionQuery, ConsentStatus, Erasure, Found, Grant,
+    MemoryVault, PendingConsent, Purpose, RefreshFailure, Renewed, Revoked, StateHash, StoreOutcome,
+    StoredToken, TokenQuery, Tokens, Use, Vault, VaultError,
+};
+
+/// Puts a connection into a vault as if it had been granted.
+pub fn plant(vault: &impl Vault, number: usize, change: impl FnOnce(&mut Connection)) -> ConnectionId {
+    let tenant = TenantId::new("acme").unwrap();
+    let now = Timestamp::from_unix_millis(1_700_000_000_000 + i64::try_from(number).unwrap());
+    let id = ConnectionId::generate(now).unwrap();
+    let issued_by = IssuedBy {
+        server: ServerId::new("sandbox").unwrap(),
+        token_endpoint: "https://sandbox.test/token".into(),
+        client_id: "sandbox-client".into(),
+    };
+    let owner = Owner::Personal(UserId::new(format!("user-{number}")).unwrap());
+    let provider = ProviderId::new("notes").unwrap();
+    let mut connection = Connection::new(id, tenant.clone(), owner, provider, issued_by, now);
+    change(&mut connection);
+    let state = StateHash::of(&State::new(format!("state-{number}")));
+    let consent = PendingConsent {
+        id: ConsentId::generate(now).unwrap(),
+        state,
+        binding: state,
+        tenant: tenant.clone(),
+        user: UserId::new("somebody").unwrap(),
+        owner: connection.owner.clone(),
+        provider: connection.provider.clone(),
+        server: ServerId::new("sandbox").unwrap(),
+        issuer: None,
+        token_endpoint: String::new(),
+        client_id: String::new(),
+        redirect_uri: String::new(),
+        scopes: Scopes::default(),
+        parameters: Default::default(),
+        label: None,
+        purpose: Purpose::Connect,
+        return_to: None,
+        created_at: now,
+        expires_at: Timestamp::from_unix_millis(i64::MAX / 2),
+        status: ConsentStatus::Pending,
+    };
+    vault.insert_consent(&consent, None).unwrap();
+    vault.take_consent(&tenant, &state, now).unwrap().unwrap();
+    let tokens = Tokens {
+        access_token: AccessToken::new(format!("planted-{number}")),
+        refresh_token: None,
+        id_token: None,
+    };
+    let grant = Grant {
+        consent: &state,
+        connection: &connection,
+        tokens: &tokens,
+    };
+    vault.store_grant(&grant).unwrap();
+    id
+}
+
+/// A vault that a test fills before the host has it.
+#[derive(Debug)]
+pub struct SharedVault(pub Arc<MemoryVault>);
+
+macro_rules! delegate {
+    ($($name:ident($($argument:ident: $kind:ty),*) -> $answer:ty;)*) => {
+        impl Vault for SharedVault {
+            $(fn $name(&self, $($argument: $kind),*) -> Result<$answer, VaultError> {
+                self.0.$name($($argument),*)
+            })*
+        }
+    };
+}
+
+delegate! {
+    insert_consent(consent: &PendingConsent, verifier: Option<&PkceVerifier>) -> ();
+    consent(tenant: &TenantId, state: &StateHash) -> Option<PendingConsent>;
+    take_consent(tenant: &TenantId, state: &StateHash, now: Timestamp) -> Option<Option<PkceVerifier>>;
+    close_consent(tenant: &TenantId, state: &StateHash, status: ConsentStatus) -> ();
+    purge_consents(before: Timestamp, limit: usize) -> usize;
+    store_grant(grant: &Grant<'_>) -> StoreOutcome;
+    connection(tenant: &TenantId, id: ConnectionId) -> Option<Connection>;
+    connections(query: &ConnectionQuery<'_>) -> Vec<Connection>;
+    set_default(tenant: &TenantId, id: ConnectionId) -> bool;
+    record_use(uses: &[Use]) -> ();
+    find_token(query: &TokenQuery<'_>) -> Found;
+    token(tenant: &TenantId, id: ConnectionId) -> Option<StoredToken>;
+    claim_refresh(request: &ClaimRequest<'_>) -> ClaimOutcome;
+    commit_refresh(tenant: &TenantId, id: ConnectionId, claim: &Claim, renewed: &Renewed<'_>) -> CommitOutcome;
+    fail_refresh(tenant: &TenantId, id: ConnectionId, claim: &Claim, failure: &RefreshFailure) -> CommitOutcome;
+    need_consent(tenant: &TenantId, id: ConnectionId, generation: u64, reason: NeedsConsent) -> CommitOutcome;
+    revoke(tenant: &TenantId, id: ConnectionId, now: Timestamp) -> Option<Revoked>;
+    clear_residue() -> Erasure;
+}
