@@ -806,6 +806,8 @@ fn a_jira_person_with_a_site_of_another_name_is_told_which_parameter_to_mend() {
     let other = ConsentOptions::default().parameter("site_url", "https://other.atlassian.net");
     let error = host.try_connect("jira", other).unwrap_err();
     assert_eq!(error.to_string(), "the parameter \"site_url\" is missing");
+    // What was issued for the refused consent does not live on at the provider.
+    assert_eq!(host.sandbox.live_grants().len(), 1);
     let evil = ConsentOptions::default().parameter("site_url", "https://evil.test");
     assert!(host.try_connect("jira", evil).is_err());
 

@@ -1,18 +1,19 @@
 //! The second half of a consent: who came back, with what, and what becomes of it.
 
 use crate::error::{ConsentError, Error, Misconfigured, Result};
+use crate::http::HttpResponse;
 use crate::manager::Inner;
 use crate::manager::connections::Service;
 use crate::model::{
-    Account, ActingUser, Connection, ConnectionId, EventKind, FailureCode, IssuedBy, RefreshState, Scopes,
-    Status, Timestamp,
+    Account, ActingUser, Connection, ConnectionId, EventKind, FailureCode, IssuedBy, Parameters,
+    RefreshState, Scopes, Status, Timestamp,
 };
 use crate::protocol::{
     AuthorizationResponse, Outcome, TokenClient, TokenFailure, TokenResponse, account_in_answer,
     account_request, check_issuer, granted_scopes, parse_account, parse_discovery, parse_token_response,
-    value_in_answer,
+    revocation_requests, value_in_answer,
 };
-use crate::provider::{Endpoints, Template};
+use crate::provider::{Endpoints, Revocation, Template};
 use crate::secret::{AccessToken, AuthorizationCode, Binding, PkceVerifier};
 use crate::vault::{
     ConnectionQuery, ConsentStatus, Grant, PendingConsent, Purpose, StateHash, StoreOutcome, Tokens,
@@ -143,12 +144,10 @@ impl Inner {
             .map_err(|error| exchange_error(service, &TokenFailure::from(error)))?;
         let answer = parse_token_response(service.server, &response)
             .map_err(|failure| exchange_error(service, &failure))?;
-        let brought = service
-            .server
-            .captured_from_answer(|pointer| value_in_answer(&response, pointer), self.transport)?;
-        consent.parameters.extend(brought);
-        self.discover(consent, service, &answer.access_token)?;
-        service.server.check_captured(&consent.parameters)?;
+        if let Err(error) = self.capture(consent, service, &response, &answer.access_token) {
+            self.give_back(service, &consent.parameters, answer);
+            return Err(error);
+        }
         let told = service.provider.account_in_answer.as_ref();
         let account = told
             .and_then(|pointers| account_in_answer(pointers, &response))
@@ -163,6 +162,47 @@ impl Inner {
             EventKind::ConsentCompleted,
         );
         Ok(connection)
+    }
+
+    /// Keeps what the answer, or a question after it, says of this connection's values.
+    fn capture(
+        &self,
+        consent: &mut PendingConsent,
+        service: Service<'_>,
+        response: &HttpResponse,
+        access_token: &AccessToken,
+    ) -> Result<()> {
+        let brought = service
+            .server
+            .captured_from_answer(|pointer| value_in_answer(response, pointer), self.transport)?;
+        consent.parameters.extend(brought);
+        self.discover(consent, service, access_token)?;
+        Ok(service.server.check_captured(&consent.parameters)?)
+    }
+
+    /// Revokes tokens that will not be stored, once and as well as it goes; not where others would end with them.
+    fn give_back(&self, service: Service<'_>, parameters: &Parameters, answer: TokenResponse) {
+        if matches!(
+            service.server.revocation,
+            Revocation::Endpoint { grant_wide: true, .. }
+        ) {
+            return;
+        }
+        let tokens = Tokens {
+            access_token: answer.access_token,
+            refresh_token: answer.refresh_token,
+            id_token: None,
+        };
+        let endpoint = service
+            .server
+            .endpoints(parameters)
+            .ok()
+            .and_then(|them| them.revocation);
+        let requests = revocation_requests(service.server, service.client, endpoint.as_ref(), &tokens);
+        for mut request in requests.unwrap_or_default() {
+            request.timeout = self.settings.http_timeout;
+            let _ = self.http.send(request);
+        }
     }
 
     /// Asks which of the person's sites the connection is for, where the descriptor says how.
