@@ -4,7 +4,7 @@ mod gateway;
 
 use std::sync::Arc;
 
-use gateway::planted::{SharedVault, plant};
+use gateway::planted::plant;
 use gateway::{BASE, Site, header_of, program, text};
 use http::{Method, Request, Response, header};
 use valetkey::gateway::{Gateway, Mount};
@@ -119,7 +119,7 @@ fn what_people_and_providers_write_stays_text_everywhere() {
             .chars()
             .filter(|c| matches!(c, '!' | '#'..='[' | ']'..='~'))
             .collect();
-        let id = plant(&SharedVault(Arc::clone(&site_vault)), 1, |connection| {
+        let id = plant(&Arc::clone(&site_vault), 1, |connection| {
             connection.owner = Owner::Personal(UserId::new(hostile).unwrap());
             connection.label = Some(Label::new(hostile).unwrap());
             connection.granted = Scopes::new([scope.clone()]).unwrap();
@@ -130,7 +130,7 @@ fn what_people_and_providers_write_stays_text_everywhere() {
                 label: Some(format!("{hostile}!")),
             });
         });
-        let site = Site::over(SharedVault(site_vault));
+        let site = Site::over(site_vault);
         let mut olga = site.tab(OLGA);
         let encoded: String = url::form_urlencoded::byte_serialize(hostile.as_bytes()).collect();
         let mut pages: Vec<(String, Response<Vec<u8>>)> = [

@@ -1,17 +1,11 @@
 //! Connections that are in a vault before the host has it.
 
-use std::sync::Arc;
-
 use valetkey::model::{
-    Connection, ConnectionId, ConsentId, IssuedBy, NeedsConsent, Owner, ProviderId, Scopes, ServerId,
-    TenantId, Timestamp, UserId,
+    Connection, ConnectionId, ConsentId, IssuedBy, Owner, ProviderId, Scopes, ServerId, TenantId, Timestamp,
+    UserId,
 };
-use valetkey::secret::{AccessToken, PkceVerifier, State};
-use valetkey::vault::{
-    Claim, ClaimOutcome, ClaimRequest, CommitOutcome, ConnectionQuery, ConsentStatus, Erasure, Found, Grant,
-    MemoryVault, PendingConsent, Purpose, RefreshFailure, Renewed, Revoked, StateHash, StoreOutcome,
-    StoredToken, TokenQuery, Tokens, Use, Vault, VaultError,
-};
+use valetkey::secret::{AccessToken, State};
+use valetkey::vault::{ConsentStatus, Grant, PendingConsent, Purpose, StateHash, Tokens, Vault};
 
 /// Puts a connection into a vault as if it had been granted.
 pub fn plant(vault: &impl Vault, number: usize, change: impl FnOnce(&mut Connection)) -> ConnectionId {
@@ -64,39 +58,4 @@ pub fn plant(vault: &impl Vault, number: usize, change: impl FnOnce(&mut Connect
     };
     vault.store_grant(&grant).unwrap();
     id
-}
-
-/// A vault that a test fills before the host has it.
-#[derive(Debug)]
-pub struct SharedVault(pub Arc<MemoryVault>);
-
-macro_rules! delegate {
-    ($($name:ident($($argument:ident: $kind:ty),*) -> $answer:ty;)*) => {
-        impl Vault for SharedVault {
-            $(fn $name(&self, $($argument: $kind),*) -> Result<$answer, VaultError> {
-                self.0.$name($($argument),*)
-            })*
-        }
-    };
-}
-
-delegate! {
-    insert_consent(consent: &PendingConsent, verifier: Option<&PkceVerifier>) -> ();
-    consent(tenant: &TenantId, state: &StateHash) -> Option<PendingConsent>;
-    take_consent(tenant: &TenantId, state: &StateHash, now: Timestamp) -> Option<Option<PkceVerifier>>;
-    close_consent(tenant: &TenantId, state: &StateHash, status: ConsentStatus) -> ();
-    purge_consents(before: Timestamp, limit: usize) -> usize;
-    store_grant(grant: &Grant<'_>) -> StoreOutcome;
-    connection(tenant: &TenantId, id: ConnectionId) -> Option<Connection>;
-    connections(query: &ConnectionQuery<'_>) -> Vec<Connection>;
-    set_default(tenant: &TenantId, id: ConnectionId) -> bool;
-    record_use(uses: &[Use]) -> ();
-    find_token(query: &TokenQuery<'_>) -> Found;
-    token(tenant: &TenantId, id: ConnectionId) -> Option<StoredToken>;
-    claim_refresh(request: &ClaimRequest<'_>) -> ClaimOutcome;
-    commit_refresh(tenant: &TenantId, id: ConnectionId, claim: &Claim, renewed: &Renewed<'_>) -> CommitOutcome;
-    fail_refresh(tenant: &TenantId, id: ConnectionId, claim: &Claim, failure: &RefreshFailure) -> CommitOutcome;
-    need_consent(tenant: &TenantId, id: ConnectionId, generation: u64, reason: NeedsConsent) -> CommitOutcome;
-    revoke(tenant: &TenantId, id: ConnectionId, now: Timestamp) -> Option<Revoked>;
-    clear_residue() -> Erasure;
 }

@@ -78,7 +78,7 @@ impl Inner {
         let name = self.provider_name(before.provider.as_str());
         let ended = revocation.at_provider == AtProvider::Revoked;
         let page = match &revocation.at_provider {
-            AtProvider::ByUser { url } => link(url),
+            AtProvider::ByUser { url } | AtProvider::Attempted { url: Some(url) } => link(url),
             _ => None,
         };
         let now = self.now();
