@@ -27,6 +27,8 @@ struct Universe {
     lost_answers: u8,
     lapses: u8,
     revocations: u8,
+    /// A request of a holder that crashed, still on its way to the server.
+    on_its_way: Option<u32>,
     /// Tokens that a late holder must give back to the server.
     returned: Vec<u32>,
 }
@@ -163,8 +165,19 @@ fn steps(universe: &Universe, rotation: RotationClass) -> Vec<Universe> {
             let mut crashed = universe.clone();
             crashed.crashes -= 1;
             crashed.holders[index] = At::Crashed;
+            if let At::Claimed { token, .. } = universe.holders[index] {
+                let mut sent = crashed.clone();
+                sent.on_its_way = Some(token);
+                next.push(sent);
+            }
             next.push(crashed);
         }
+    }
+    if let Some(token) = universe.on_its_way {
+        let mut arrived = universe.clone();
+        arrived.on_its_way = None;
+        arrived.server.refresh(rotation, token, universe.now);
+        next.push(arrived);
     }
     for index in 0..HOLDERS {
         if universe.lost_answers > 0
@@ -404,6 +417,7 @@ fn explore(rotation: RotationClass) -> usize {
         lost_answers: 1,
         lapses: 2,
         revocations: 1,
+        on_its_way: None,
         returned: Vec::new(),
     };
     let mut seen = HashSet::new();

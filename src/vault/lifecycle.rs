@@ -32,7 +32,8 @@ pub struct Lifecycle {
     pub fence: u64,
     /// The claim that has begun and has not ended. It may have lapsed.
     pub held: Option<Held>,
-    /// The generation whose refresh token may have reached the server without the answer reaching us.
+    /// The generation whose refresh token may have reached the server without the answer reaching us: this one, or the
+    /// one before, whose request may still be on its way.
     pub unknown_generation: Option<u64>,
     /// Failures in a row since the last success.
     pub failures: u32,
@@ -219,8 +220,14 @@ pub fn claim(lifecycle: &mut Lifecycle, request: &ClaimRequest<'_>, dead: Option
 
     let generation = lifecycle.generation;
     // A claim that was never ended: its holder died, and whether it had dialled nobody knows.
-    let outcome_unknown = lifecycle.held.is_some() || lifecycle.unknown_generation == Some(generation);
-    if outcome_unknown {
+    let this_unknown = lifecycle.held.is_some() || lifecycle.unknown_generation == Some(generation);
+    // The request of a process that died may still be on its way when its successor's is answered. A server that ends
+    // the family at a replay ends the successor's token then: that is a loss in flight too.
+    let outcome_unknown = this_unknown
+        || lifecycle
+            .unknown_generation
+            .is_some_and(|unknown| unknown.saturating_add(1) == generation);
+    if this_unknown {
         lifecycle.unknown_generation = Some(generation);
     }
     lifecycle.fence = lifecycle.fence.saturating_add(1);
@@ -261,11 +268,17 @@ pub fn commit(lifecycle: &mut Lifecycle, claim: &Claim, refreshable: bool) -> Co
     if lifecycle.generation != claim.generation {
         return CommitOutcome::Superseded;
     }
-    *lifecycle = Lifecycle::granted(
-        lifecycle.generation.saturating_add(1),
-        refreshable,
-        lifecycle.fence,
-    );
+    let unknown_generation = lifecycle
+        .unknown_generation
+        .filter(|unknown| *unknown == claim.generation);
+    *lifecycle = Lifecycle {
+        unknown_generation,
+        ..Lifecycle::granted(
+            lifecycle.generation.saturating_add(1),
+            refreshable,
+            lifecycle.fence,
+        )
+    };
     CommitOutcome::Stored
 }
 

@@ -182,7 +182,7 @@ fn back_off_holds_what_is_due_and_not_what_is_forced() {
 }
 
 #[test]
-fn an_unknown_outcome_is_remembered_until_a_success() {
+fn an_unknown_outcome_is_remembered_for_one_success_more() {
     let mut lifecycle = active();
     assert_eq!(decide(&mut lifecycle, 5, Attempt::Due, 0), granted(3, false));
     assert_eq!(decide(&mut lifecycle, 5, Attempt::Due, 40), granted(4, true));
@@ -206,7 +206,18 @@ fn an_unknown_outcome_is_remembered_until_a_success() {
         fence: 5,
     };
     assert_eq!(commit(&mut lifecycle, &claim, true), CommitOutcome::Stored);
-    assert_eq!(lifecycle, Lifecycle::granted(6, true, 5));
+    // The request of the first attempt may still arrive, and a strict server end the family by it.
+    let claim = Claim {
+        generation: 6,
+        fence: 6,
+    };
+    let unknown = Decision::Granted {
+        claim,
+        outcome_unknown: true,
+    };
+    assert_eq!(decide(&mut lifecycle, 6, Attempt::Due, 80), unknown);
+    assert_eq!(commit(&mut lifecycle, &claim, true), CommitOutcome::Stored);
+    assert_eq!(lifecycle, Lifecycle::granted(7, true, 6));
 }
 
 #[test]
