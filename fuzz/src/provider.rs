@@ -1,0 +1,101 @@
+//! Descriptors as data.
+
+use serde::{Deserialize, Serialize};
+use url::Url;
+use valetkey::model::{Parameters, Scopes};
+use valetkey::protocol::{AuthorizationRequest, Hints};
+use valetkey::provider::{AuthorizationServer, Provider, Registry, Transport};
+use valetkey::secret::{PkceVerifier, State};
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Descriptors {
+    server: AuthorizationServer,
+    provider: Provider,
+}
+
+/// What passes validation can be used, with https alone and the protocol's own parameters.
+pub fn provider_descriptor(data: &[u8]) {
+    let Ok(descriptors) = serde_json::from_slice::<Descriptors>(data) else {
+        return;
+    };
+    let written = serde_json::to_string(&descriptors).unwrap();
+    let again: Descriptors = serde_json::from_str(&written).unwrap();
+    assert!(again == descriptors, "what was written is read otherwise");
+
+    let mut registry = Registry::empty();
+    registry.add_server(descriptors.server.clone());
+    registry.add_provider(descriptors.provider.clone());
+    if registry.validate(Transport::HttpsOnly).is_err() {
+        return;
+    }
+    let Descriptors { server, provider } = descriptors;
+    // What has no default gets a value that suits its rule.
+    let mut given = Parameters::new();
+    for rule in server.parameters.iter().filter(|rule| rule.default.is_none()) {
+        let value = match &rule.kind {
+            valetkey::provider::ParameterKind::OneOf(values) => values[0].clone(),
+            valetkey::provider::ParameterKind::BaseUrl => "https://host.example/lab".into(),
+            _ => "word".into(),
+        };
+        given.insert(rule.name.clone(), value);
+    }
+    let parameters = server
+        .complete_parameters(&given, Transport::HttpsOnly)
+        .expect("values that suit their rules");
+    let endpoints = server.endpoints(&parameters).expect("validated endpoints");
+    let all = [
+        Some(&endpoints.authorization),
+        Some(&endpoints.token),
+        Some(&endpoints.refresh),
+        endpoints.revocation.as_ref(),
+    ];
+    for url in all.into_iter().flatten() {
+        check_url(url);
+    }
+
+    let (state, verifier) = (State::new("s".repeat(43)), PkceVerifier::new("v".repeat(43)));
+    let url = AuthorizationRequest {
+        server: &server,
+        provider: &provider,
+        endpoint: &endpoints.authorization,
+        client_id: "client",
+        redirect_uri: "https://app.test/callback",
+        scopes: &Scopes::default(),
+        state: &state,
+        verifier: Some(&verifier),
+        hints: &Hints::default(),
+    }
+    .url();
+    check_url(&url);
+    assert!(url.origin() == endpoints.authorization.origin());
+    for (name, value) in [
+        ("response_type", "code"),
+        ("client_id", "client"),
+        ("redirect_uri", "https://app.test/callback"),
+        ("state", state.expose_secret()),
+    ] {
+        let mut found = url.query_pairs().filter(|(found, _)| found == name);
+        assert!(found.next().is_some_and(|(_, found)| found == value), "{name}");
+        assert!(found.next().is_none(), "{name} comes twice");
+    }
+    assert!(
+        !url.as_str().contains(verifier.expose_secret()),
+        "the verifier is in the URL"
+    );
+
+    // The token goes nowhere but to the hosts that are named.
+    let elsewhere = Url::parse("https://elsewhere.invalid/api").unwrap();
+    let names_it = provider
+        .api_hosts
+        .iter()
+        .any(|host| host.origin.contains("elsewhere"));
+    assert!(names_it || !provider.allows(&elsewhere, &parameters));
+    for url in [provider.api_base(&parameters), provider.account_url(&parameters)] {
+        url.iter().for_each(check_url);
+    }
+}
+
+fn check_url(url: &Url) {
+    assert!(url.scheme() == "https", "{}", url.scheme());
+    assert!(url.username().is_empty() && url.password().is_none() && url.fragment().is_none());
+}

@@ -1,0 +1,160 @@
+//! One run of a scenario in a child process, disturbed or not.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::LazyLock;
+use std::{env, fs};
+
+use crate::scenario::{Scenario, Template};
+
+/// What changes a file. SQLite writes with `pwrite64`; what the child reports goes through `write`, which is let be.
+const CALLS: [&str; 6] = [
+    "pwrite64",
+    "fsync",
+    "fdatasync",
+    "ftruncate",
+    "fallocate",
+    "unlink",
+];
+
+/// How often each call is made.
+pub(crate) type Calls = BTreeMap<&'static str, usize>;
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Fault {
+    /// The process dies before the n-th call.
+    Kill(&'static str, usize),
+    /// The n-th call fails.
+    Eio(&'static str, usize),
+    /// The n-th call finds the disk full, and later ones do not.
+    Enospc(&'static str, usize),
+    /// The disk is full from the n-th call on.
+    StaysFull(&'static str, usize),
+}
+
+impl Fault {
+    /// What can happen at a call.
+    pub(crate) fn at(call: &'static str) -> Vec<Box<dyn Fn(usize) -> Self>> {
+        let mut faults: Vec<Box<dyn Fn(usize) -> Self>> = vec![
+            Box::new(move |nth| Self::Kill(call, nth)),
+            Box::new(move |nth| Self::Eio(call, nth)),
+        ];
+        if call != "unlink" {
+            faults.push(Box::new(move |nth| Self::Enospc(call, nth)));
+        }
+        if call == "pwrite64" {
+            faults.push(Box::new(move |nth| Self::StaysFull(call, nth)));
+        }
+        faults
+    }
+
+    pub(crate) const fn kind(self) -> &'static str {
+        match self {
+            Self::Kill(..) => "killed",
+            Self::Eio(..) => "EIO",
+            Self::Enospc(..) => "ENOSPC once",
+            Self::StaysFull(..) => "ENOSPC for good",
+        }
+    }
+
+    fn injection(self) -> String {
+        match self {
+            Self::Kill(call, nth) => format!("inject={call}:signal=KILL:when={nth}"),
+            Self::Eio(call, nth) => format!("inject={call}:error=EIO:when={nth}"),
+            Self::Enospc(call, nth) => format!("inject={call}:error=ENOSPC:when={nth}"),
+            Self::StaysFull(call, nth) => format!("inject={call}:error=ENOSPC:when={nth}+"),
+        }
+    }
+}
+
+/// What became of it.
+pub(crate) struct Run {
+    /// Where it left its files.
+    pub(crate) directory: tempfile::TempDir,
+    /// What the child said, line by line.
+    pub(crate) report: Vec<String>,
+    pub(crate) calls: Calls,
+    pub(crate) fault: Option<Fault>,
+    pub(crate) was_disturbed: bool,
+}
+
+impl Run {
+    pub(crate) fn of(scenario: &Scenario, template: &Template, fault: Option<Fault>) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let aside = tempfile::tempdir().unwrap();
+        let vault = directory.path().join("vault.db");
+        template.copy_to(directory.path());
+        let (log, report) = (aside.path().join("calls"), aside.path().join("report"));
+        fs::write(&report, "").unwrap();
+
+        let mut command = strace(&log);
+        command.arg("-e").arg(format!("trace={}", CALLS.join(",")));
+        if let Some(fault) = fault {
+            command.arg("-e").arg(fault.injection());
+        }
+        let output = command
+            .arg(env::current_exe().unwrap())
+            .args(["--exact", "child", "--nocapture", "--test-threads=1"])
+            .env("VALETKEY_FAULT_SCENARIO", scenario.name)
+            .env("VALETKEY_FAULT_VAULT", &vault)
+            .env("VALETKEY_FAULT_REPORT", &report)
+            .output()
+            .unwrap();
+        let log = fs::read_to_string(&log).unwrap_or_default();
+        let died = matches!(fault, Some(Fault::Kill(..))) && log.contains("killed by SIGKILL");
+        assert!(
+            output.status.success() || died,
+            "{} with {fault:?}: the child failed\n{}\n{}",
+            scenario.name,
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr),
+        );
+        let mut calls = Calls::new();
+        for line in log.lines() {
+            let made = line.split_whitespace().nth(1).unwrap_or_default();
+            if let Some(call) = CALLS.iter().find(|call| made.starts_with(&format!("{call}("))) {
+                *calls.entry(call).or_default() += 1;
+            }
+        }
+        Self {
+            directory,
+            report: fs::read_to_string(&report)
+                .unwrap()
+                .lines()
+                .map(str::to_owned)
+                .collect(),
+            calls,
+            fault,
+            was_disturbed: died || log.contains("(INJECTED)"),
+        }
+    }
+
+    pub(crate) fn vault(&self) -> PathBuf {
+        self.directory.path().join("vault.db")
+    }
+
+    pub(crate) fn is_finished(&self) -> bool {
+        self.report.last().is_some_and(|line| line == "end")
+    }
+}
+
+fn strace(log: &Path) -> Command {
+    let mut command = Command::new("strace");
+    command.args([OsStr::new("-f"), "-o".as_ref(), log.as_os_str()]);
+    command
+}
+
+/// Whether there is a `strace` that may trace: containers often forbid it.
+pub(crate) fn is_possible() -> bool {
+    static POSSIBLE: LazyLock<bool> = LazyLock::new(|| {
+        strace(Path::new("/dev/null"))
+            .args(["-e", "inject=fsync:error=EIO:when=1", "true"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .is_ok_and(|status| status.success())
+    });
+    *POSSIBLE
+}

@@ -1,0 +1,103 @@
+//! What is left of a vault when the process dies or the disk fails at any write, sync, truncation or removal.
+//!
+//! Each scenario runs in a child process under `strace`, which can make the n-th call of a kind fail or kill the
+//! child there: no privilege, no unsafe code, and the very calls that SQLite makes. First the calls of an undisturbed
+//! run are counted, then the same run is disturbed at one after the other; a stride is taken unless
+//! `VALETKEY_FULL` is set.
+//!
+//! A killed process is not a power cut: what was written and not synced is still there. And a process that is killed
+//! in the middle of a call is one that is killed before or after it.
+
+#![cfg(all(target_os = "linux", feature = "sqlite"))]
+
+mod disturb;
+mod judge;
+mod scenario;
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+
+use disturb::{Calls, Fault, Run};
+use scenario::Scenario;
+
+/// The child: does nothing unless a parent started it.
+#[test]
+fn child() {
+    scenario::run_if_asked();
+}
+
+#[test]
+fn promise_12_making_a_vault() {
+    survives(&scenario::CREATE);
+}
+
+#[test]
+fn promise_12_connecting() {
+    survives(&scenario::CONNECT);
+}
+
+#[test]
+fn promise_12_refreshing() {
+    survives(&scenario::REFRESH);
+}
+
+#[test]
+fn promise_12_revoking() {
+    survives(&scenario::REVOKE);
+}
+
+#[test]
+fn promise_12_opening_what_a_crash_left() {
+    survives(&scenario::RECOVER);
+}
+
+/// How many places each fault is put at, unless all of them are wanted.
+const SAMPLE: usize = 6;
+
+fn survives(scenario: &'static Scenario) {
+    if !disturb::is_possible() {
+        let full = std::env::var_os("VALETKEY_FULL").is_some();
+        assert!(!full, "a full run needs strace, allowed to trace");
+        say("skipped: there is no strace, or it may not trace");
+        return;
+    }
+    let template = scenario::Template::new(scenario);
+    let undisturbed = Run::of(scenario, &template, None);
+    judge::judge(scenario, &template, &undisturbed);
+    assert!(undisturbed.is_finished(), "undisturbed, it does not get through");
+
+    let mut done: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+    for fault in places(&undisturbed.calls) {
+        let run = Run::of(scenario, &template, Some(fault));
+        judge::judge(scenario, &template, &run);
+        let (runs, hits) = done.entry(fault.kind()).or_default();
+        *runs += 1;
+        *hits += usize::from(run.was_disturbed);
+    }
+    for (kind, (runs, hits)) in done {
+        // A call or two may go away where an earlier run saw them (a log that was cut already), not more.
+        assert!(
+            hits * 10 >= runs * 9,
+            "{kind}: only {hits} of {runs} runs were disturbed"
+        );
+        say(&format!("{}: {kind}: {hits} of {runs}", scenario.name));
+    }
+}
+
+/// Every fault at every call where it can happen, or at some of them.
+fn places(calls: &Calls) -> Vec<Fault> {
+    let full = std::env::var_os("VALETKEY_FULL").is_some();
+    let mut places = Vec::new();
+    for (call, count) in calls {
+        let step = if full { 1 } else { count.div_ceil(SAMPLE) };
+        for faults in Fault::at(call) {
+            // From the end, so that the last call is always one of them.
+            places.extend((1..=*count).rev().step_by(step).map(faults));
+        }
+    }
+    places
+}
+
+fn say(text: &str) {
+    drop(writeln!(std::io::stderr(), "{text}"));
+}
