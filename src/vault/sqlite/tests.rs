@@ -317,7 +317,7 @@ fn a_moved_or_altered_record_is_an_error_and_stays_as_it_is() {
         generation: 1,
         attempt: Attempt::Due,
         now: Timestamp::from_unix_millis(0),
-        lease: std::time::Duration::from_secs(30),
+        lease: Duration::from_secs(30),
     });
     assert!(matches!(claim, Err(VaultError::Tampered)), "{claim:?}");
     assert_eq!(dump(&vault), before, "no claim is held, nothing is overwritten");
@@ -372,7 +372,7 @@ fn a_foreign_writer_makes_it_busy_and_loses_nothing() {
     vault
         .store
         .writer()
-        .busy_timeout(std::time::Duration::from_millis(20))
+        .busy_timeout(Duration::from_millis(20))
         .unwrap();
     let foreign = Database::open(&path).unwrap();
     foreign.execute_batch("BEGIN IMMEDIATE").unwrap();
