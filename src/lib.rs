@@ -33,6 +33,10 @@
 //!
 //! | module | what is in it |
 //! |---|---|
+#![cfg_attr(
+    feature = "gateway",
+    doc = "| [`gateway`] | the HTTP face: token endpoint, callback, one-time links, API, admin page |"
+)]
 //! | [`resolver`] | acting user → token; personal and shared connections; requests sent as a person |
 //! | [`manager`] | [`ConnectionManager`] and [`Connections`]: consent, refresh, revocation, health, upkeep |
 //! | [`vault`] | the trait [`Vault`](vault::Vault), its contract, the envelope, SQLite and memory |

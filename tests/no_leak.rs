@@ -323,9 +323,20 @@ fn no_dependency_logs_a_secret() {
 
 #[test]
 fn no_example_prints_a_secret() {
-    for example in ["consent_flow", "turn_loop", "custom_provider"] {
+    let examples: [&[&str]; 7] = [
+        &["consent_flow"],
+        &["turn_loop"],
+        &["upkeep"],
+        &["custom_provider"],
+        &["custom_vault"],
+        &["gateway", "--", "--check"],
+        &["axum_host"],
+    ];
+    for arguments in examples {
+        let example = arguments[0];
         let output = Command::new(env!("CARGO"))
-            .args(["run", "--quiet", "--example", example])
+            .args(["run", "--quiet", "--example"])
+            .args(arguments)
             .current_dir(env!("CARGO_MANIFEST_DIR"))
             .output()
             .unwrap();
@@ -335,7 +346,7 @@ fn no_example_prints_a_secret() {
             String::from_utf8_lossy(&output.stderr)
         );
         assert!(output.status.success(), "{example}: {text}");
-        assert!(text.len() > 100, "{example} printed nothing");
+        assert!(text.len() > 50, "{example} printed nothing");
         assert!(
             !text.contains(Sandbox::SECRET_PREFIX),
             "{example} printed a secret"
