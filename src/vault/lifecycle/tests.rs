@@ -501,7 +501,7 @@ fn a_retry_from_quarantine_ends_in_a_token_or_leaves_it_there() {
         last_failure: Some(FailureCode::TimedOut),
         failed_at: Some(at(11)),
         unknown_generation: Some(5),
-        ..before.clone()
+        ..before
     };
     assert_eq!(after, expected);
 

@@ -156,7 +156,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let database = directory.path().join("vault.db");
         let here = Holders::new(Some(database.clone()));
-        let there = Holders::new(Some(database.clone()));
+        let there = Holders::new(Some(database));
         let (one, other) = (here.own().unwrap(), there.own().unwrap());
         assert_ne!(one, other);
         assert_eq!(here.own().unwrap(), one, "the same at every call");
