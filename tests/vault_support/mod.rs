@@ -15,8 +15,8 @@ use valetkey::model::{
 use valetkey::secret::{AccessToken, IdToken, RefreshToken, State};
 use valetkey::vault::envelope::MasterKey;
 use valetkey::vault::{
-    Attempt, ClaimOutcome, ClaimRequest, CommitOutcome, ConsentStatus, Grant, PendingConsent, Purpose, Renewed,
-    SqliteVault, StateHash, StoreOutcome, Tokens, Vault, VaultError,
+    Attempt, ClaimOutcome, ClaimRequest, CommitOutcome, ConsentStatus, Grant, PendingConsent, Purpose,
+    Renewed, SqliteVault, StateHash, StoreOutcome, Tokens, Vault, VaultError,
 };
 
 pub(crate) fn full() -> bool {

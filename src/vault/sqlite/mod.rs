@@ -11,6 +11,7 @@ mod forget;
 mod grants;
 mod holders;
 mod keys;
+mod mounts;
 mod open;
 mod outbox;
 mod readers;

@@ -11,6 +11,7 @@ use rusqlite::{Connection, OpenFlags};
 use crate::vault::VaultError;
 use crate::vault::envelope::MasterKeys;
 use crate::vault::sqlite::failure::failed;
+use crate::vault::sqlite::mounts;
 use crate::vault::sqlite::schema::{self, APPLICATION_ID, Opened, State};
 
 /// Earlier versions can corrupt a write-ahead log that two processes share.
@@ -25,6 +26,7 @@ const STATEMENTS: usize = 64;
 pub(super) fn open(path: &Path, keys: &MasterKeys) -> Result<(Connection, Opened, PathBuf), VaultError> {
     check_library()?;
     let path = resolve(path)?;
+    mounts::check(&path)?;
     make_or_check(&path)?;
     let mut db = connect(&path)?;
     if db.is_readonly("main").map_err(failed)? {

@@ -219,7 +219,7 @@ impl SqliteVault {
             parameters: stored.connection.parameters,
             access_token,
             refresh_token,
-            attempts: stored.attempts,
+            attempts: stored.attempts.saturating_add(1),
             give_up_at: stored.give_up_at,
         })
     }
