@@ -130,6 +130,19 @@ pub enum NeedsConsent {
     RejectedAfterRefresh,
 }
 
+impl NeedsConsent {
+    /// The reason as one lower-case word, for storage and display.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Rejected => "rejected",
+            Self::Expired => "expired",
+            Self::LostInFlight => "lost_in_flight",
+            Self::RejectedAfterRefresh => "rejected_after_refresh",
+        }
+    }
+}
+
 /// Whose account a connection is, in the provider's words.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]

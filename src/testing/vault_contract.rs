@@ -9,6 +9,7 @@
 //! valetkey::testing::vault_contract::check(&|| Arc::new(MemoryVault::new()));
 //! ```
 
+mod audit;
 mod claims;
 mod connections;
 mod consents;
@@ -43,6 +44,7 @@ pub fn check(make: &dyn Fn() -> Arc<dyn Vault>) {
         .chain(tokens::CHECKS)
         .chain(claims::CHECKS)
         .chain(upkeep::CHECKS)
+        .chain(audit::CHECKS)
     {
         let guard = Name(name);
         check(make);

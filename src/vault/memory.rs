@@ -1,21 +1,27 @@
 //! A vault without a file.
 
+mod entry;
+mod outbox;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::clock::{Clock as _, SystemClock};
 use crate::model::{
-    Connection, ConnectionId, NeedsConsent, Owner, ProviderId, Scopes, ServerId, Status, TenantId, Timestamp,
+    Connection, ConnectionId, NeedsConsent, Owner, ProviderId, ServerId, Status, TenantId, Timestamp, UserId,
 };
 use crate::random;
-use crate::secret::{AccessToken, IdToken, PkceVerifier, RefreshToken};
-use crate::vault::envelope::MAX_SECRET_LEN;
-use crate::vault::lifecycle::{self, Keep, Lifecycle};
+use crate::secret::{IdToken, PkceVerifier, RefreshToken};
+use crate::vault::lifecycle::{self, Keep};
+use crate::vault::memory::entry::Entry;
+use crate::vault::memory::outbox::Outbox;
 use crate::vault::{
-    Claim, ClaimOutcome, ClaimRequest, Claimed, CommitOutcome, ConnectionQuery, ConsentStatus, Due, Erasure,
-    Found, Grant, Holder, PendingConsent, RefreshFailure, Renewed, Revoked, StateHash, StoreOutcome,
-    StoredToken, TokenQuery, Tokens, Use, Vault, VaultError,
+    AuditEntry, AuditFilter, AuditHead, AuditKind, Claim, ClaimOutcome, ClaimRequest, Claimed, CommitOutcome,
+    ConnectionQuery, ConsentStatus, Due, Erasure, Forgotten, Found, Grant, Handout, Holder, PendingConsent,
+    PendingRevocation, RefreshFailure, Renewed, Revoked, Settlement, StateHash, StoreOutcome, StoredToken,
+    TokenQuery, Tokens, Use, Vault, VaultError,
 };
 
 /// A vault in plain memory, for unit tests: nothing is sealed, nothing survives.
@@ -32,14 +38,9 @@ struct State {
     holder: Option<Holder>,
     consents: HashMap<(TenantId, StateHash), (PendingConsent, Option<PkceVerifier>)>,
     entries: HashMap<(TenantId, ConnectionId), Entry>,
-}
-
-struct Entry {
-    connection: Connection,
-    lifecycle: Lifecycle,
-    access_token: Option<AccessToken>,
-    refresh_token: Option<RefreshToken>,
-    id_token: Option<IdToken>,
+    outbox: Outbox,
+    /// Plain and unchained: nobody else can write here.
+    audit: Vec<(TenantId, AuditEntry)>,
 }
 
 impl MemoryVault {
@@ -61,12 +62,83 @@ impl fmt::Debug for MemoryVault {
 }
 
 impl State {
+    fn tell(&mut self, tenant: &TenantId, mut entry: AuditEntry) -> AuditHead {
+        entry.number = self.audit.last().map_or(1, |(_, last)| last.number + 1);
+        let number = entry.number;
+        self.audit.push((tenant.clone(), entry));
+        AuditHead { number, mac: [0; 32] }
+    }
+
+    fn tell_of(&mut self, tenant: &TenantId, id: ConnectionId, entry: AuditEntry) {
+        if let Some(entry) = self.entry(tenant, id).map(|about| about.told(entry)) {
+            self.tell(tenant, entry);
+        }
+    }
+
     fn entry(&self, tenant: &TenantId, id: ConnectionId) -> Option<&Entry> {
         self.entries.get(&(tenant.clone(), id))
     }
 
     fn entry_mut(&mut self, tenant: &TenantId, id: ConnectionId) -> Option<&mut Entry> {
         self.entries.get_mut(&(tenant.clone(), id))
+    }
+
+    /// Whether anything was ever stored for a tenant and not forgotten.
+    fn knows(&self, tenant: &TenantId) -> bool {
+        self.audit.iter().any(|(of, _)| of == tenant)
+    }
+
+    fn revoke(
+        &mut self,
+        tenant: &TenantId,
+        id: ConnectionId,
+        now: Timestamp,
+        queue: Option<Timestamp>,
+    ) -> Option<Revoked> {
+        let key = (tenant.clone(), id);
+        let entry = self.entries.get_mut(&key)?;
+        if !lifecycle::revoke(&mut entry.lifecycle) {
+            return None;
+        }
+        entry.connection.is_default = false;
+        entry.show();
+        let connection = entry.connection.clone();
+        let queued = queue.and_then(|give_up_at| {
+            let (access, refresh) = (entry.access_token.as_ref(), entry.refresh_token.as_ref());
+            let first = now + Duration::from_secs(60);
+            self.outbox.add(&connection, access, refresh, first, give_up_at)
+        });
+        let (tokens, refused) = match entry.access_token.take() {
+            Some(access_token) => (
+                Some(Tokens {
+                    access_token,
+                    refresh_token: entry.refresh_token.take(),
+                    id_token: entry.id_token.take(),
+                }),
+                None,
+            ),
+            None => (None, entry.refresh_token.take()),
+        };
+        entry.erase(Keep::Nothing);
+        self.tell_of(tenant, id, AuditEntry::new(AuditKind::Revoked, now));
+        Some(Revoked {
+            connection,
+            tokens,
+            refused,
+            queued,
+        })
+    }
+
+    fn settle(&mut self, tenant: &TenantId, id: u64, settlement: Settlement, now: Timestamp) {
+        if let Settlement::Again { at } = settlement {
+            self.outbox.again(id, at);
+        } else if let Some(connection) = self.outbox.remove(id) {
+            let told = AuditEntry::new(AuditKind::RevocationEnded, now)
+                .user(connection.owner.user())
+                .about(connection.id, &connection.provider, connection.generation)
+                .detail(settlement.as_str());
+            self.tell(tenant, told);
+        }
     }
 
     fn refreshable(&self) -> impl Iterator<Item = &Entry> {
@@ -88,101 +160,6 @@ impl State {
     }
 }
 
-impl Entry {
-    fn new(connection: Connection, lifecycle: Lifecycle, tokens: &Tokens) -> Self {
-        let mut entry = Self {
-            connection,
-            lifecycle,
-            access_token: None,
-            refresh_token: None,
-            id_token: None,
-        };
-        entry.keep_tokens(tokens);
-        entry.show();
-        entry
-    }
-
-    fn due(&self) -> Due {
-        Due {
-            tenant: self.connection.tenant.clone(),
-            connection: self.connection.id,
-            generation: self.connection.generation,
-            provider: self.connection.provider.clone(),
-            expires_at: self.connection.expires_at,
-        }
-    }
-
-    fn show(&mut self) {
-        self.lifecycle.show_in(&mut self.connection);
-    }
-
-    fn keep_tokens(&mut self, tokens: &Tokens) {
-        self.access_token = Some(AccessToken::new(tokens.access_token.expose_secret()));
-        self.refresh_token = tokens
-            .refresh_token
-            .as_ref()
-            .map(|token| RefreshToken::new(token.expose_secret()));
-        self.id_token = tokens
-            .id_token
-            .as_ref()
-            .map(|token| IdToken::new(token.expose_secret()));
-    }
-
-    /// The bound that sealing sets: what a unit test stores must be storable.
-    fn check_size(tokens: &Tokens) -> Result<(), VaultError> {
-        let refresh_token = tokens
-            .refresh_token
-            .as_ref()
-            .map_or(0, |token| token.expose_secret().len());
-        let id_token = tokens
-            .id_token
-            .as_ref()
-            .map_or(0, |token| token.expose_secret().len());
-        let largest = tokens
-            .access_token
-            .expose_secret()
-            .len()
-            .max(refresh_token.saturating_add(id_token));
-        if largest > MAX_SECRET_LEN {
-            return Err(VaultError::TooLarge);
-        }
-        Ok(())
-    }
-
-    fn erase(&mut self, keep: Keep) {
-        if keep != Keep::All {
-            self.access_token = None;
-        }
-        if keep == Keep::Nothing {
-            self.refresh_token = None;
-            self.id_token = None;
-        }
-    }
-
-    fn stored_token(&self, scopes: Option<&Scopes>) -> Result<StoredToken, VaultError> {
-        let connection = &self.connection;
-        let access_token = match (connection.status, &self.access_token) {
-            (Status::Active, Some(token)) => Some(AccessToken::new(token.expose_secret())),
-            (Status::Active, None) => return Err(VaultError::Tampered),
-            _ => None,
-        };
-        Ok(StoredToken {
-            connection: connection.id,
-            generation: connection.generation,
-            status: connection.status,
-            access_token,
-            refreshed_at: connection.refreshed_at,
-            expires_at: connection.expires_at,
-            refreshable: connection.refreshable,
-            missing: scopes
-                .map(|scopes| scopes.difference(&connection.granted))
-                .unwrap_or_default(),
-            parameters: connection.parameters.clone(),
-            refresh: connection.refresh,
-        })
-    }
-}
-
 impl Vault for MemoryVault {
     fn insert_consent(
         &self,
@@ -191,7 +168,12 @@ impl Vault for MemoryVault {
     ) -> Result<(), VaultError> {
         let verifier = verifier.map(|verifier| PkceVerifier::new(verifier.expose_secret()));
         let key = (consent.tenant.clone(), consent.state);
-        self.state().consents.insert(key, (consent.clone(), verifier));
+        let mut vault = self.state();
+        vault.consents.insert(key, (consent.clone(), verifier));
+        vault.tell(
+            &consent.tenant,
+            about_consent(consent, AuditKind::ConsentStarted, consent.created_at),
+        );
         Ok(())
     }
 
@@ -227,10 +209,17 @@ impl Vault for MemoryVault {
         state: &StateHash,
         status: ConsentStatus,
     ) -> Result<(), VaultError> {
-        if let Some((consent, _)) = self.state().consents.get_mut(&(tenant.clone(), *state))
+        let mut vault = self.state();
+        if let Some((consent, _)) = vault.consents.get_mut(&(tenant.clone(), *state))
             && consent.status == ConsentStatus::Taken
         {
             consent.status = status;
+            let kind = match status {
+                ConsentStatus::Denied => AuditKind::ConsentDenied,
+                _ => AuditKind::ConsentFailed,
+            };
+            let entry = about_consent(consent, kind, SystemClock.now());
+            vault.tell(tenant, entry);
         }
         Ok(())
     }
@@ -283,11 +272,16 @@ impl Vault for MemoryVault {
         }
         let entry = Entry::new(new.clone(), lifecycle, grant.tokens);
         vault.entries.insert((new.tenant.clone(), new.id), entry);
+        let mut told = AuditEntry::new(AuditKind::ConsentCompleted, new.refreshed_at)
+            .user(new.owner.user())
+            .about(new.id, &new.provider, new.generation);
         let consent = vault.consents.get_mut(&(new.tenant.clone(), *grant.consent));
         if let Some((consent, verifier)) = consent {
             consent.status = ConsentStatus::Completed(new.id);
+            told = told.user(Some(&consent.user));
             *verifier = None;
         }
+        vault.tell(&new.tenant, told);
         Ok(StoreOutcome::Stored)
     }
 
@@ -332,6 +326,11 @@ impl Vault for MemoryVault {
         for entry in vault.siblings(tenant, &owner, &provider) {
             entry.connection.is_default = entry.connection.id == id;
         }
+        vault.tell_of(
+            tenant,
+            id,
+            AuditEntry::new(AuditKind::DefaultSet, SystemClock.now()),
+        );
         Ok(true)
     }
 
@@ -469,6 +468,7 @@ impl Vault for MemoryVault {
                 entry.connection.granted = granted.clone();
             }
             entry.show();
+            vault.tell_of(tenant, id, AuditEntry::new(AuditKind::Refreshed, renewed.at));
         }
         Ok(outcome)
     }
@@ -487,6 +487,12 @@ impl Vault for MemoryVault {
         let (outcome, keep) = lifecycle::fail(&mut entry.lifecycle, claim, failure);
         entry.erase(keep);
         entry.show();
+        if let RefreshFailure::Rejected { reason, at, .. } = failure
+            && outcome == CommitOutcome::Stored
+        {
+            let told = AuditEntry::new(AuditKind::RefreshRejected, *at).detail(reason.as_str());
+            vault.tell_of(tenant, id, told);
+        }
         Ok(outcome)
     }
 
@@ -505,51 +511,164 @@ impl Vault for MemoryVault {
         if outcome == CommitOutcome::Stored {
             entry.erase(Keep::Nothing);
             entry.show();
+            let told = AuditEntry::new(AuditKind::ConsentNeeded, SystemClock.now()).detail(reason.as_str());
+            vault.tell_of(tenant, id, told);
         }
         Ok(outcome)
     }
 
     fn erase_quarantined(&self, now: Timestamp, limit: usize) -> Result<usize, VaultError> {
         let mut vault = self.state();
-        let mut erased = 0;
+        let mut erased = Vec::new();
         for entry in vault.entries.values_mut() {
-            if erased < limit && lifecycle::end_quarantine(&mut entry.lifecycle, now) {
+            if erased.len() < limit && lifecycle::end_quarantine(&mut entry.lifecycle, now) {
                 entry.erase(Keep::Nothing);
                 entry.show();
-                erased += 1;
+                let told = entry.told(AuditEntry::new(AuditKind::QuarantineErased, now));
+                erased.push((entry.connection.tenant.clone(), told));
             }
         }
-        Ok(erased)
+        for (tenant, told) in &erased {
+            vault.tell(tenant, told.clone());
+        }
+        Ok(erased.len())
     }
 
     fn revoke(
         &self,
         tenant: &TenantId,
         id: ConnectionId,
-        _now: Timestamp,
+        now: Timestamp,
     ) -> Result<Option<Revoked>, VaultError> {
+        Ok(self.state().revoke(tenant, id, now, None))
+    }
+
+    fn revoke_and_queue(
+        &self,
+        tenant: &TenantId,
+        id: ConnectionId,
+        now: Timestamp,
+        give_up_at: Timestamp,
+    ) -> Result<Option<Revoked>, VaultError> {
+        Ok(self.state().revoke(tenant, id, now, Some(give_up_at)))
+    }
+
+    fn queue_revocation(
+        &self,
+        connection: &Connection,
+        tokens: &Tokens,
+        now: Timestamp,
+        give_up_at: Timestamp,
+    ) -> Result<bool, VaultError> {
+        Entry::check_size(tokens)?;
+        let (access, refresh) = (Some(&tokens.access_token), tokens.refresh_token.as_ref());
+        let added = self
+            .state()
+            .outbox
+            .add(connection, access, refresh, now, give_up_at);
+        Ok(added.is_some())
+    }
+
+    fn take_revocations(
+        &self,
+        now: Timestamp,
+        lease: Duration,
+        limit: usize,
+    ) -> Result<Vec<PendingRevocation>, VaultError> {
         let mut vault = self.state();
-        let Some(entry) = vault.entry_mut(tenant, id) else {
-            return Ok(None);
-        };
-        if !lifecycle::revoke(&mut entry.lifecycle) {
+        let taken = vault.outbox.take(now, lease, limit);
+        let (old, pending) = taken
+            .into_iter()
+            .partition::<Vec<_>, _>(|pending| pending.give_up_at <= now);
+        for old in old {
+            vault.settle(&old.tenant, old.id, Settlement::GivenUp, now);
+        }
+        Ok(pending)
+    }
+
+    fn settle_revocation(
+        &self,
+        tenant: &TenantId,
+        id: u64,
+        settlement: Settlement,
+        now: Timestamp,
+    ) -> Result<(), VaultError> {
+        self.state().settle(tenant, id, settlement, now);
+        Ok(())
+    }
+
+    fn forget_user(
+        &self,
+        tenant: &TenantId,
+        user: &UserId,
+        now: Timestamp,
+    ) -> Result<Option<Forgotten>, VaultError> {
+        let mut vault = self.state();
+        if !vault.knows(tenant) {
             return Ok(None);
         }
-        entry.connection.is_default = false;
-        entry.show();
-        let tokens = entry.access_token.take().map(|access_token| Tokens {
-            access_token,
-            refresh_token: entry.refresh_token.take(),
-            id_token: entry.id_token.take(),
+        let is_theirs =
+            |connection: &Connection| connection.tenant == *tenant && connection.owner.user() == Some(user);
+        let before = vault.entries.len();
+        vault.entries.retain(|_, entry| !is_theirs(&entry.connection));
+        vault.outbox.forget(is_theirs);
+        vault.consents.retain(|(of, _), (consent, _)| {
+            of != tenant || consent.user != *user && consent.owner.user() != Some(user)
         });
-        entry.erase(Keep::Nothing);
-        Ok(Some(Revoked {
-            connection: entry.connection.clone(),
-            tokens,
-        }))
+        let erased = before - vault.entries.len();
+        let proof = vault.tell(tenant, AuditEntry::new(AuditKind::UserForgotten, now));
+        Ok(Some(Forgotten::new(proof, now, erased)))
+    }
+
+    fn forget_tenant(&self, tenant: &TenantId, now: Timestamp) -> Result<Option<Forgotten>, VaultError> {
+        let mut vault = self.state();
+        if !vault.knows(tenant) {
+            return Ok(None);
+        }
+        let before = vault.entries.len();
+        vault.entries.retain(|(of, _), _| of != tenant);
+        vault.consents.retain(|(of, _), _| of != tenant);
+        vault.outbox.forget(|connection| connection.tenant == *tenant);
+        let erased = before - vault.entries.len();
+        let proof = vault.tell(tenant, AuditEntry::new(AuditKind::TenantForgotten, now));
+        vault.audit.retain(|(of, _)| of != tenant);
+        Ok(Some(Forgotten::new(proof, now, erased)))
+    }
+
+    fn record_handouts(&self, handouts: &[Handout]) -> Result<(), VaultError> {
+        let mut vault = self.state();
+        for handout in handouts {
+            if let Some(entry) = vault.entry_mut(&handout.tenant, handout.connection) {
+                entry.connection.used_at = entry.connection.used_at.max(Some(handout.at));
+            }
+            if vault.knows(&handout.tenant) {
+                vault.tell(&handout.tenant, handout.entry());
+            }
+        }
+        Ok(())
+    }
+
+    fn audit(&self, filter: &AuditFilter<'_>) -> Result<Vec<AuditEntry>, VaultError> {
+        let vault = self.state();
+        Ok(vault
+            .audit
+            .iter()
+            .filter(|(tenant, entry)| tenant == filter.tenant && entry.number > filter.after)
+            .map(|(_, entry)| entry)
+            .filter(|entry| filter.wants(entry))
+            .take(filter.limit)
+            .cloned()
+            .collect())
     }
 
     fn clear_residue(&self) -> Result<Erasure, VaultError> {
         Ok(Erasure::Cleared)
     }
+}
+
+fn about_consent(consent: &PendingConsent, kind: AuditKind, at: Timestamp) -> AuditEntry {
+    let mut entry = AuditEntry::new(kind, at).user(Some(&consent.user));
+    entry.provider = Some(consent.provider.clone());
+    entry.connection = consent.purpose.target();
+    entry
 }

@@ -1,5 +1,6 @@
 //! The transactional, encrypted home of connections, tokens, pending consents and refresh claims.
 
+mod audit;
 pub mod envelope;
 mod error;
 pub mod lifecycle;
@@ -9,12 +10,16 @@ mod shared;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
+pub use audit::{
+    AuditEntry, AuditFilter, AuditHead, AuditKind, AuditReport, Forgotten, Handout, InvalidAuditHead,
+    UseAudit,
+};
 pub use error::VaultError;
 pub use memory::MemoryVault;
 pub use record::{
     Attempt, Claim, ClaimOutcome, ClaimRequest, Claimed, CommitOutcome, ConnectionQuery, ConsentStatus, Due,
-    Erasure, Found, Grant, Holder, PendingConsent, Purpose, RefreshFailure, Renewed, Revoked, StateHash,
-    StoreOutcome, StoredToken, TokenQuery, Tokens, Use,
+    Erasure, Found, Grant, Holder, PendingConsent, PendingRevocation, Purpose, RefreshFailure, Renewed,
+    Resealed, Revoked, Rewrapped, Settlement, StateHash, StoreOutcome, StoredToken, TokenQuery, Tokens, Use,
 };
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteVault;
@@ -22,7 +27,7 @@ pub use sqlite::SqliteVault;
 use std::fmt::Debug;
 use std::time::Duration;
 
-use crate::model::{Connection, ConnectionId, NeedsConsent, ServerId, TenantId, Timestamp};
+use crate::model::{Connection, ConnectionId, NeedsConsent, ServerId, TenantId, Timestamp, UserId};
 use crate::secret::PkceVerifier;
 
 /// Keeps connections and their secrets.
@@ -250,6 +255,99 @@ pub trait Vault: Debug + Send + Sync + 'static {
         id: ConnectionId,
         now: Timestamp,
     ) -> Result<Option<Revoked>, VaultError>;
+
+    /// As [`revoke`](Self::revoke), and keeps the tokens, sealed and out of reach, for upkeep to revoke at the provider:
+    /// in the same transaction, so that no crash loses them. [`Revoked::queued`] is the number for
+    /// [`settle_revocation`](Self::settle_revocation); none if there is nothing to revoke or no room. Whoever revokes has a
+    /// minute for the first attempt.
+    ///
+    /// # Errors
+    ///
+    /// As for [`revoke`](Self::revoke).
+    fn revoke_and_queue(
+        &self,
+        tenant: &TenantId,
+        id: ConnectionId,
+        now: Timestamp,
+        give_up_at: Timestamp,
+    ) -> Result<Option<Revoked>, VaultError>;
+
+    /// Keeps tokens that came too late to be stored, for upkeep to revoke at the provider. `connection` is the record that
+    /// they were for, with their generation. `false` if there is no room.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError`] if they were not stored.
+    fn queue_revocation(
+        &self,
+        connection: &Connection,
+        tokens: &Tokens,
+        now: Timestamp,
+        give_up_at: Timestamp,
+    ) -> Result<bool, VaultError>;
+
+    /// Takes pending revocations (of all tenants) whose time has come, at most `limit`. Nobody else is given them for
+    /// `lease`. Those that are too old are given up and erased.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError`] if the store cannot be read or written.
+    fn take_revocations(
+        &self,
+        now: Timestamp,
+        lease: Duration,
+        limit: usize,
+    ) -> Result<Vec<PendingRevocation>, VaultError>;
+
+    /// Says how an attempt at a pending revocation ended. One that is not there any more is no error.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError`] if it was not stored.
+    fn settle_revocation(
+        &self,
+        tenant: &TenantId,
+        id: u64,
+        settlement: Settlement,
+        now: Timestamp,
+    ) -> Result<(), VaultError>;
+
+    /// Erases everything of a person in a workspace: connections, consents, pending revocations. Their past entries in
+    /// the audit stay, sealed under the workspace's key. `None` if there is no such workspace.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError`] if nothing was erased.
+    fn forget_user(
+        &self,
+        tenant: &TenantId,
+        user: &UserId,
+        now: Timestamp,
+    ) -> Result<Option<Forgotten>, VaultError>;
+
+    /// Erases everything of a workspace, its keys first: what is sealed with them is lost to everybody, backups aside.
+    /// `None` if there is no such workspace.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError`] if its keys were not erased, or not all of its rows: then the next
+    /// [`clear_residue`](Self::clear_residue) goes on.
+    fn forget_tenant(&self, tenant: &TenantId, now: Timestamp) -> Result<Option<Forgotten>, VaultError>;
+
+    /// Stores that tokens were handed out: the time of the last use of each connection, and an entry in the audit for
+    /// each, in one transaction.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError`] if nothing was stored.
+    fn record_handouts(&self, handouts: &[Handout]) -> Result<(), VaultError>;
+
+    /// Reads the audit of one tenant, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError`] if the store cannot be read or an entry cannot be opened.
+    fn audit(&self, filter: &AuditFilter<'_>) -> Result<Vec<AuditEntry>, VaultError>;
 
     /// Clears what erased secrets may have left behind in files beside the database.
     ///

@@ -5,8 +5,8 @@ use std::time::Duration;
 use ring::digest::{SHA256, digest};
 
 use crate::model::{
-    Connection, ConnectionId, ConsentId, FailureCode, InFlight, Label, NeedsConsent, Owner, Parameters,
-    ProviderId, RefreshState, Scopes, ServerId, Status, TenantId, Timestamp, UserId,
+    Connection, ConnectionId, ConsentId, FailureCode, InFlight, IssuedBy, Label, NeedsConsent, Owner,
+    Parameters, ProviderId, RefreshState, Scopes, ServerId, Status, TenantId, Timestamp, UserId,
 };
 use crate::secret::{AccessToken, Binding, IdToken, RefreshToken, State, Ticket};
 
@@ -456,6 +456,88 @@ pub struct Revoked {
     pub connection: Connection,
     /// What it held, if anything could be opened: to be revoked at the provider.
     pub tokens: Option<Tokens>,
+    /// The refused refresh token that it had in quarantine: to be revoked as well, because a refusal may be wrong.
+    pub refused: Option<RefreshToken>,
+    /// The number of the pending revocation, if its tokens were kept for one.
+    pub queued: Option<u64>,
+}
+
+/// A revocation that the provider has not confirmed yet.
+#[derive(Debug)]
+#[allow(clippy::exhaustive_structs, reason = "a vault must be able to build one")]
+pub struct PendingRevocation {
+    /// Its number.
+    pub id: u64,
+    /// The workspace.
+    pub tenant: TenantId,
+    /// The connection that was revoked. It may be connected again meanwhile, with other tokens.
+    pub connection: ConnectionId,
+    /// The service.
+    pub provider: ProviderId,
+    /// Where the tokens came from: they are sent nowhere else.
+    pub issued_by: IssuedBy,
+    /// The values of the descriptor's placeholders.
+    pub parameters: Parameters,
+    /// The access token, unless it was erased before.
+    pub access_token: Option<AccessToken>,
+    /// The refresh token, if there was one.
+    pub refresh_token: Option<RefreshToken>,
+    /// How many attempts have begun, this one included.
+    pub attempts: u32,
+    /// When it will be given up and its tokens be erased.
+    pub give_up_at: Timestamp,
+}
+
+/// How an attempt at a pending revocation ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Settlement {
+    /// The provider confirmed it. The tokens are erased.
+    Confirmed,
+    /// The provider refused. The tokens are erased.
+    Refused,
+    /// Nobody will try again. The tokens are erased.
+    GivenUp,
+    /// It is tried again after this time.
+    Again {
+        /// When.
+        at: Timestamp,
+    },
+}
+
+impl Settlement {
+    /// The end as one lower-case word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Confirmed => "confirmed",
+            Self::Refused => "refused",
+            Self::GivenUp => "given_up",
+            Self::Again { .. } => "again",
+        }
+    }
+}
+
+/// How far a new master key has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Rewrapped {
+    /// How many keys were wrapped anew.
+    pub rewrapped: usize,
+    /// The ids of other master keys by which keys are still wrapped. None: those can be dropped.
+    pub still_named: Vec<[u8; 16]>,
+}
+
+/// How far new data keys have come.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Resealed {
+    /// How many connections' tokens were sealed anew.
+    pub resealed: usize,
+    /// How many old data keys were destroyed.
+    pub destroyed: usize,
+    /// How many old data keys still seal something.
+    pub remaining: usize,
 }
 
 /// Whether erased secrets are gone from every file.

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::{Connection, ConnectionId, NeedsConsent, ServerId, TenantId, Timestamp};
+use crate::model::{Connection, ConnectionId, NeedsConsent, ServerId, TenantId, Timestamp, UserId};
 use crate::secret::PkceVerifier;
 use crate::vault::{
-    Claim, ClaimOutcome, ClaimRequest, CommitOutcome, ConnectionQuery, ConsentStatus, Due, Erasure, Found,
-    Grant, Holder, PendingConsent, RefreshFailure, Renewed, Revoked, StateHash, StoreOutcome, StoredToken,
-    TokenQuery, Use, Vault, VaultError,
+    AuditEntry, AuditFilter, Claim, ClaimOutcome, ClaimRequest, CommitOutcome, ConnectionQuery,
+    ConsentStatus, Due, Erasure, Forgotten, Found, Grant, Handout, Holder, PendingConsent, PendingRevocation,
+    RefreshFailure, Renewed, Revoked, Settlement, StateHash, StoreOutcome, StoredToken, TokenQuery, Tokens,
+    Use, Vault, VaultError,
 };
 
 impl<V: Vault + ?Sized> Vault for Arc<V> {
@@ -116,6 +117,58 @@ impl<V: Vault + ?Sized> Vault for Arc<V> {
         now: Timestamp,
     ) -> Result<Option<Revoked>, VaultError> {
         (**self).revoke(tenant, id, now)
+    }
+    fn revoke_and_queue(
+        &self,
+        tenant: &TenantId,
+        id: ConnectionId,
+        now: Timestamp,
+        give_up_at: Timestamp,
+    ) -> Result<Option<Revoked>, VaultError> {
+        (**self).revoke_and_queue(tenant, id, now, give_up_at)
+    }
+    fn queue_revocation(
+        &self,
+        connection: &Connection,
+        tokens: &Tokens,
+        now: Timestamp,
+        give_up_at: Timestamp,
+    ) -> Result<bool, VaultError> {
+        (**self).queue_revocation(connection, tokens, now, give_up_at)
+    }
+    fn take_revocations(
+        &self,
+        now: Timestamp,
+        lease: Duration,
+        limit: usize,
+    ) -> Result<Vec<PendingRevocation>, VaultError> {
+        (**self).take_revocations(now, lease, limit)
+    }
+    fn settle_revocation(
+        &self,
+        tenant: &TenantId,
+        id: u64,
+        settlement: Settlement,
+        now: Timestamp,
+    ) -> Result<(), VaultError> {
+        (**self).settle_revocation(tenant, id, settlement, now)
+    }
+    fn forget_user(
+        &self,
+        tenant: &TenantId,
+        user: &UserId,
+        now: Timestamp,
+    ) -> Result<Option<Forgotten>, VaultError> {
+        (**self).forget_user(tenant, user, now)
+    }
+    fn forget_tenant(&self, tenant: &TenantId, now: Timestamp) -> Result<Option<Forgotten>, VaultError> {
+        (**self).forget_tenant(tenant, now)
+    }
+    fn record_handouts(&self, handouts: &[Handout]) -> Result<(), VaultError> {
+        (**self).record_handouts(handouts)
+    }
+    fn audit(&self, filter: &AuditFilter<'_>) -> Result<Vec<AuditEntry>, VaultError> {
+        (**self).audit(filter)
     }
     fn clear_residue(&self) -> Result<Erasure, VaultError> {
         (**self).clear_residue()

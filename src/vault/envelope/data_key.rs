@@ -68,17 +68,9 @@ impl DataKey {
         tenant: &TenantId,
         nonce: [u8; NONCE_LEN],
     ) -> Result<Vec<u8>, VaultError> {
-        let master = keys.active();
-        let mut wrapped = Zeroizing::new(Vec::with_capacity(WRAPPED_LEN));
-        wrapped.push(FORMAT);
-        wrapped.extend_from_slice(master.id());
-        let aad = binding(vault, tenant, self.version, &wrapped);
-        wrapped.extend_from_slice(&nonce);
-        wrapped.extend_from_slice(self.secret.as_slice());
-        master
-            .kek()
-            .seal(nonce, &aad, &mut wrapped, HEADER_LEN + NONCE_LEN)?;
-        Ok(std::mem::take(&mut wrapped))
+        wrap(&self.secret, keys, nonce, |header| {
+            binding(vault, tenant, self.version, header)
+        })
     }
 
     /// Unwraps a key with the master key that it names.
@@ -94,28 +86,56 @@ impl DataKey {
         tenant: &TenantId,
         version: u32,
     ) -> Result<Self, VaultError> {
-        if wrapped.len() != WRAPPED_LEN || wrapped.first() != Some(&FORMAT) {
-            return Err(VaultError::Tampered);
-        }
-        let (header, sealed) = wrapped
-            .split_first_chunk::<HEADER_LEN>()
-            .ok_or(VaultError::Tampered)?;
-        let (nonce, sealed) = sealed
-            .split_first_chunk::<NONCE_LEN>()
-            .ok_or(VaultError::Tampered)?;
-        let (_, id) = header.split_last_chunk::<16>().ok_or(VaultError::Tampered)?;
-        let master = keys.get(id).ok_or(VaultError::UnknownMasterKey)?;
-        let mut buffer = Zeroizing::new(sealed.to_vec());
-        let opened = master
-            .kek()
-            .open(*nonce, &binding(vault, tenant, version, header), &mut buffer)?;
-        let mut secret = Box::new(Zeroizing::new([0; KEY_LEN]));
-        if opened.len() != KEY_LEN {
-            return Err(VaultError::Tampered);
-        }
-        secret.copy_from_slice(opened);
+        let secret = unwrap(wrapped, keys, |header| binding(vault, tenant, version, header))?;
         Ok(Self::new(version, secret))
     }
+}
+
+/// Wraps a key with the active master key. `binding` is given the header and says what the key is bound to.
+pub(super) fn wrap(
+    secret: &Zeroizing<[u8; KEY_LEN]>,
+    keys: &MasterKeys,
+    nonce: [u8; NONCE_LEN],
+    binding: impl Fn(&[u8]) -> Vec<u8>,
+) -> Result<Vec<u8>, VaultError> {
+    let master = keys.active();
+    let mut wrapped = Zeroizing::new(Vec::with_capacity(WRAPPED_LEN));
+    wrapped.push(FORMAT);
+    wrapped.extend_from_slice(master.id());
+    let aad = binding(&wrapped);
+    wrapped.extend_from_slice(&nonce);
+    wrapped.extend_from_slice(secret.as_slice());
+    master
+        .kek()
+        .seal(nonce, &aad, &mut wrapped, HEADER_LEN + NONCE_LEN)?;
+    Ok(std::mem::take(&mut wrapped))
+}
+
+/// Unwraps a key with the master key that it names.
+pub(super) fn unwrap(
+    wrapped: &[u8],
+    keys: &MasterKeys,
+    binding: impl Fn(&[u8]) -> Vec<u8>,
+) -> Result<Box<Zeroizing<[u8; KEY_LEN]>>, VaultError> {
+    if wrapped.len() != WRAPPED_LEN || wrapped.first() != Some(&FORMAT) {
+        return Err(VaultError::Tampered);
+    }
+    let (header, sealed) = wrapped
+        .split_first_chunk::<HEADER_LEN>()
+        .ok_or(VaultError::Tampered)?;
+    let (nonce, sealed) = sealed
+        .split_first_chunk::<NONCE_LEN>()
+        .ok_or(VaultError::Tampered)?;
+    let (_, id) = header.split_last_chunk::<16>().ok_or(VaultError::Tampered)?;
+    let master = keys.get(id).ok_or(VaultError::UnknownMasterKey)?;
+    let mut buffer = Zeroizing::new(sealed.to_vec());
+    let opened = master.kek().open(*nonce, &binding(header), &mut buffer)?;
+    let mut secret = Box::new(Zeroizing::new([0; KEY_LEN]));
+    if opened.len() != KEY_LEN {
+        return Err(VaultError::Tampered);
+    }
+    secret.copy_from_slice(opened);
+    Ok(secret)
 }
 
 impl fmt::Debug for DataKey {

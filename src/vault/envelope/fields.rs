@@ -79,6 +79,26 @@ impl Fields {
         }
     }
 
+    /// All the fields that were not read yet.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError::Tampered`] if what is left is not made of fields.
+    ///
+    /// # Security
+    ///
+    /// As for [`expose_next`](Self::expose_next).
+    pub fn expose_all(&self) -> Result<Vec<&[u8]>, VaultError> {
+        let mut all = Vec::new();
+        let mut at = self.at;
+        while at < self.end {
+            let (from, to) = self.bounds(at)?;
+            all.push(self.buffer.get(from..to).ok_or(VaultError::Tampered)?);
+            at = to;
+        }
+        Ok(all)
+    }
+
     /// Checks that every field was read.
     ///
     /// # Errors
@@ -93,16 +113,20 @@ impl Fields {
     }
 
     fn next_bounds(&self) -> Result<(usize, usize), VaultError> {
+        self.bounds(self.at)
+    }
+
+    fn bounds(&self, at: usize) -> Result<(usize, usize), VaultError> {
         let plaintext = self.buffer.get(..self.end).ok_or(VaultError::Tampered)?;
         let (len, rest) = plaintext
-            .get(self.at..)
+            .get(at..)
             .and_then(<[u8]>::split_first_chunk::<4>)
             .ok_or(VaultError::Tampered)?;
         let len = usize::try_from(u32::from_be_bytes(*len)).map_err(|_| VaultError::Tampered)?;
         if len > rest.len() {
             return Err(VaultError::Tampered);
         }
-        let from = self.at + 4;
+        let from = at + 4;
         Ok((from, from + len))
     }
 }

@@ -135,14 +135,6 @@ impl MasterKey {
         value
     }
 
-    /// The key that the chain of audit entries is authenticated with.
-    #[allow(dead_code, reason = "the audit chain is the next thing to stand on it")]
-    pub(crate) fn audit_key(&self) -> hmac::Key {
-        let mut key = Zeroizing::new([0_u8; KEY_LEN]);
-        derive(&self.secret, b"audit", key.as_mut_slice());
-        hmac::Key::new(hmac::HMAC_SHA256, key.as_slice())
-    }
-
     pub(super) const fn kek(&self) -> &Cipher {
         &self.kek
     }
@@ -216,7 +208,7 @@ impl KeyType for Length {
 }
 
 /// HKDF-SHA256 with the label as `info`.
-fn derive(secret: &Zeroizing<[u8; KEY_LEN]>, label: &[u8], out: &mut [u8]) {
+pub(super) fn derive(secret: &Zeroizing<[u8; KEY_LEN]>, label: &[u8], out: &mut [u8]) {
     let key = Salt::new(HKDF_SHA256, b"valetkey/1").extract(secret.as_slice());
     let derived = key
         .expand(&[label], Length(out.len()))

@@ -17,6 +17,15 @@
 //! | wrapped data key | format `0x01` · master-key id 16 · nonce 12 · ciphertext 48 |
 //! | its additional data | as above: `"valetkey/1"`, `"data_key"`, vault, tenant, version u32, header (format and master-key id) |
 //!
+//! | audit entry's body | as a sealed record, under the tenant's audit key |
+//! | its additional data | as above: `"valetkey/1"`, `"audit"`, vault, tenant, number u64, header |
+//! | wrapped audit key | as a wrapped data key; its additional data: `"valetkey/1"`, `"audit_key"`, vault, header |
+//!
+//! A tenant has data keys, numbered from 1, for its tokens, and audit keys, numbered from 2³¹, for the bodies of its
+//! audit entries: data keys are replaced and destroyed, what the audit says must stay readable. The vault's own
+//! audit key authenticates the chain of entries (HKDF label `audit`) and makes fingerprints (label `fingerprint`);
+//! it is wrapped, so that the chain outlives the master key that it began with.
+//!
 //! The cipher is AES-256-GCM with random 96-bit nonces. A vault counts the seals of each data key and
 //! takes a new one long before 2³².
 //!
@@ -26,11 +35,13 @@
 
 mod aad;
 mod aead;
+mod audit_key;
 mod data_key;
 mod fields;
 mod master_key;
 mod record;
 
+pub use audit_key::{AuditKey, Link};
 pub use data_key::DataKey;
 pub use fields::Fields;
 pub use master_key::{MasterKey, MasterKeyError, MasterKeys};

@@ -90,9 +90,52 @@ impl DataKey {
         self.seal_with_nonce(context, secrets, aead::nonce()?)
     }
 
+    /// Seals the body of an audit entry, bound to its number.
+    ///
+    /// # Errors
+    ///
+    /// As for [`seal`](Self::seal).
+    pub fn seal_audit(
+        &self,
+        vault: VaultId,
+        tenant: &TenantId,
+        number: u64,
+        fields: &[&[u8]],
+    ) -> Result<Vec<u8>, VaultError> {
+        self.seal_bound(
+            |header| audit_binding(vault, tenant, number, header),
+            fields,
+            aead::nonce()?,
+        )
+    }
+
+    /// Opens the body of an audit entry.
+    ///
+    /// # Errors
+    ///
+    /// As for [`open`](Self::open).
+    pub fn open_audit(
+        &self,
+        vault: VaultId,
+        tenant: &TenantId,
+        number: u64,
+        body: Vec<u8>,
+    ) -> Result<Fields, VaultError> {
+        self.open_bound(|header| audit_binding(vault, tenant, number, header), body)
+    }
+
     pub(super) fn seal_with_nonce(
         &self,
         context: &Context<'_>,
+        secrets: &[&[u8]],
+        nonce: [u8; NONCE_LEN],
+    ) -> Result<Vec<u8>, VaultError> {
+        self.seal_bound(|header| context.encode(header), secrets, nonce)
+    }
+
+    fn seal_bound(
+        &self,
+        binding: impl Fn(&[u8]) -> Vec<u8>,
         secrets: &[&[u8]],
         nonce: [u8; NONCE_LEN],
     ) -> Result<Vec<u8>, VaultError> {
@@ -103,7 +146,7 @@ impl DataKey {
         let mut record = Zeroizing::new(Vec::with_capacity(SEALED_FROM + plaintext_len + TAG_LEN));
         record.push(FORMAT);
         record.extend_from_slice(&self.version().to_be_bytes());
-        let aad = context.encode(&record);
+        let aad = binding(&record);
         record.extend_from_slice(&nonce);
         fields::encode(secrets, &mut record)?;
         self.cipher().seal(nonce, &aad, &mut record, SEALED_FROM)?;
@@ -131,6 +174,10 @@ impl DataKey {
     ///
     /// [`VaultError::Tampered`] if it was altered, does not belong there, or names another key.
     pub fn open(&self, context: &Context<'_>, record: Vec<u8>) -> Result<Fields, VaultError> {
+        self.open_bound(|header| context.encode(header), record)
+    }
+
+    fn open_bound(&self, binding: impl Fn(&[u8]) -> Vec<u8>, record: Vec<u8>) -> Result<Fields, VaultError> {
         if Self::version_of(&record)? != self.version() {
             return Err(VaultError::Tampered);
         }
@@ -141,9 +188,19 @@ impl DataKey {
         let (nonce, sealed) = sealed
             .split_first_chunk_mut::<NONCE_LEN>()
             .ok_or(VaultError::Tampered)?;
-        let len = self.cipher().open(*nonce, &context.encode(header), sealed)?.len();
+        let len = self.cipher().open(*nonce, &binding(header), sealed)?.len();
         Ok(Fields::new(record, SEALED_FROM, SEALED_FROM + len))
     }
+}
+
+fn audit_binding(vault: VaultId, tenant: &TenantId, number: u64, header: &[u8]) -> Vec<u8> {
+    aad::encode(&[
+        b"audit",
+        vault.as_bytes(),
+        tenant.as_str().as_bytes(),
+        &number.to_be_bytes(),
+        header,
+    ])
 }
 
 #[cfg(test)]

@@ -2,13 +2,14 @@
 
 use rusqlite::{Connection as Database, ToSql, params};
 
-use crate::model::{Connection, ConnectionId, Owner, ProviderId, Status, TenantId};
+use crate::clock::{Clock as _, SystemClock};
+use crate::model::{Connection, ConnectionId, Owner, ProviderId, Status, TenantId, Timestamp};
 use crate::vault::lifecycle::Lifecycle;
-use crate::vault::sqlite::SqliteVault;
 use crate::vault::sqlite::failure::failed;
 use crate::vault::sqlite::rows::{self, connection_columns};
 use crate::vault::sqlite::store::Step;
-use crate::vault::{ConnectionQuery, Use, VaultError};
+use crate::vault::sqlite::{SqliteVault, audit};
+use crate::vault::{AuditEntry, AuditKind, ConnectionQuery, Use, VaultError};
 
 pub(super) const BY_ID: &str = concat!(
     "SELECT ",
@@ -42,6 +43,7 @@ pub(super) const CLEAR_DEFAULT: &str = "UPDATE connections SET is_default = 0
 pub(super) const SET_DEFAULT: &str = "UPDATE connections SET is_default = 1 WHERE id = ?1";
 pub(super) const RECORD_USE: &str = "UPDATE connections SET used_at = ?3
     WHERE tenant = ?1 AND uuid = ?2 AND (used_at IS NULL OR used_at < ?3)";
+
 /// A connection and its row.
 pub(super) struct Stored {
     pub(super) row: i64,
@@ -144,13 +146,13 @@ impl SqliteVault {
     }
 
     pub(super) fn write_default(&self, name: &TenantId, id: ConnectionId) -> Result<bool, VaultError> {
-        let Some(tenant) = self.tenant(name)? else {
+        if self.tenant(name)?.is_none() {
             return Ok(false);
-        };
-        self.store.write(|db| {
+        }
+        self.write_audited(name, |db, tenant| {
             let stored = find(db, tenant.row, name, id)?;
             let Some(stored) = stored.filter(|stored| stored.lifecycle.status != Status::Revoked) else {
-                return Ok(Step::Abandon(false));
+                return Ok(Step::Abandon(Some(false)));
             };
             clear_default(
                 db,
@@ -161,7 +163,14 @@ impl SqliteVault {
             db.prepare_cached(SET_DEFAULT)
                 .and_then(|mut statement| statement.execute([stored.row]))
                 .map_err(failed)?;
-            Ok(Step::Commit(true))
+            let connection = &stored.connection;
+            let entry = AuditEntry::new(AuditKind::DefaultSet, SystemClock.now())
+                .user(connection.owner.user())
+                .about(id, &connection.provider, connection.generation);
+            if !audit::append(db, &self.keyring, tenant, &entry)? {
+                return Ok(Step::Abandon(None));
+            }
+            Ok(Step::Commit(Some(true)))
         })
     }
 
@@ -176,16 +185,24 @@ impl SqliteVault {
             return Ok(());
         }
         self.store.write(|db| {
-            let mut statement = db.prepare_cached(RECORD_USE).map_err(failed)?;
             for (tenant, used) in &known {
-                let at = used.at.as_unix_millis();
-                statement
-                    .execute(params![tenant, used.connection.as_bytes(), at])
-                    .map_err(failed)?;
+                record_use(db, *tenant, used.connection, used.at)?;
             }
             Ok(Step::Commit(()))
         })
     }
+}
+
+pub(super) fn record_use(
+    db: &Database,
+    tenant: i64,
+    id: ConnectionId,
+    at: Timestamp,
+) -> Result<(), VaultError> {
+    db.prepare_cached(RECORD_USE)
+        .and_then(|mut statement| statement.execute(params![tenant, id.as_bytes(), at.as_unix_millis()]))
+        .map_err(failed)?;
+    Ok(())
 }
 
 pub(super) fn clear_default(

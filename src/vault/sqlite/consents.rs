@@ -2,42 +2,73 @@
 
 use rusqlite::{Connection as Database, Row, params};
 
+use crate::clock::{Clock as _, SystemClock};
 use crate::model::{
     ConnectionId, ConsentId, Label, Owner, ProviderId, ServerId, TenantId, Timestamp, UserId,
 };
 use crate::secret::PkceVerifier;
 use crate::vault::envelope::{Context, Kind};
-use crate::vault::sqlite::SqliteVault;
+use crate::vault::lifecycle::Keep;
 use crate::vault::sqlite::failure::failed;
 use crate::vault::sqlite::rows::{self, get};
 use crate::vault::sqlite::store::Step;
-use crate::vault::{ConsentStatus, PendingConsent, Purpose, StateHash, VaultError};
+use crate::vault::sqlite::{SqliteVault, audit, slots};
+use crate::vault::{AuditEntry, AuditKind, ConsentStatus, PendingConsent, Purpose, StateHash, VaultError};
 
 const INSERT: &str = "INSERT INTO consents (state, id, binding, tenant, user, owner, provider, server, issuer,
     token_endpoint, client_id, redirect_uri, scopes, parameters, label, purpose, target, return_to, created_at,
-    expires_at, status, completed, verifier)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)";
-pub(super) const BY_STATE: &str = "SELECT id, binding, user, owner, provider, server, issuer, token_endpoint,
-    client_id, redirect_uri, scopes, parameters, label, purpose, target, return_to, created_at, expires_at, status,
-    completed, verifier FROM consents WHERE tenant = ?1 AND state = ?2";
-pub(super) const TAKE: &str = "UPDATE consents SET status = 'taken', verifier = NULL
+    expires_at, status, completed, slot, key_version)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24)";
+pub(super) const BY_STATE: &str = "SELECT c.id, c.binding, c.user, c.owner, c.provider, c.server, c.issuer,
+    c.token_endpoint, c.client_id, c.redirect_uri, c.scopes, c.parameters, c.label, c.purpose, c.target, c.return_to,
+    c.created_at, c.expires_at, c.status, c.completed, s.access FROM consents c
+    LEFT JOIN secrets s ON s.slot = c.slot WHERE c.tenant = ?1 AND c.state = ?2";
+pub(super) const SLOT: &str = "SELECT slot, user FROM consents WHERE tenant = ?1 AND state = ?2";
+pub(super) const TAKE: &str = "UPDATE consents SET status = 'taken', slot = NULL
     WHERE tenant = ?1 AND state = ?2 AND status = 'pending' AND expires_at > ?3";
 pub(super) const CLOSE: &str = "UPDATE consents SET status = ?3, completed = ?4
     WHERE tenant = ?1 AND state = ?2 AND status = 'taken'";
-pub(super) const COMPLETE: &str = "UPDATE consents SET status = 'completed', completed = ?3, verifier = NULL
+pub(super) const COMPLETE: &str = "UPDATE consents SET status = 'completed', completed = ?3, slot = NULL
     WHERE tenant = ?1 AND state = ?2";
-pub(super) const PURGE: &str = "DELETE FROM consents WHERE row IN
-    (SELECT row FROM consents WHERE expires_at < ?1 ORDER BY expires_at LIMIT ?2)";
+pub(super) const OVER: &str =
+    "SELECT row, slot FROM consents WHERE expires_at < ?1 ORDER BY expires_at LIMIT ?2";
+pub(super) const DELETE: &str = "DELETE FROM consents WHERE row = ?1";
 
-/// Records that a consent has led to this connection, in the transaction that stores it.
+/// Erases the verifier of a consent, if one is left. Returns who began the consent.
+fn wipe_verifier(db: &Database, tenant: i64, state: &StateHash) -> Result<Option<UserId>, VaultError> {
+    let (slot, user) = {
+        let mut statement = db.prepare_cached(SLOT).map_err(failed)?;
+        let mut found = statement
+            .query(params![tenant, state.as_bytes()])
+            .map_err(failed)?;
+        match found.next().map_err(failed)? {
+            Some(row) => (get(row, 0)?, get::<String>(row, 1)?),
+            None => return Ok(None),
+        }
+    };
+    slots::wipe(db, slot, Keep::Nothing)?;
+    UserId::new(user).map(Some).map_err(|_| VaultError::Damaged)
+}
+
+/// Records that a consent has led to this connection, in the transaction that stores it. Returns who began it.
 pub(super) fn complete(
     db: &Database,
     tenant: i64,
     state: &StateHash,
     connection: ConnectionId,
-) -> Result<(), VaultError> {
+) -> Result<Option<UserId>, VaultError> {
+    let user = wipe_verifier(db, tenant, state)?;
     db.prepare_cached(COMPLETE)
         .and_then(|mut statement| statement.execute(params![tenant, state.as_bytes(), connection.as_bytes()]))
+        .map_err(failed)?;
+    Ok(user)
+}
+
+/// Deletes a consent and what is left of its verifier.
+pub(super) fn delete(db: &Database, row: i64, slot: Option<i64>) -> Result<(), VaultError> {
+    slots::wipe(db, slot, Keep::Nothing)?;
+    db.prepare_cached(DELETE)
+        .and_then(|mut statement| statement.execute([row]))
         .map_err(failed)?;
     Ok(())
 }
@@ -118,7 +149,7 @@ fn read(row: &Row<'_>, tenant: &TenantId, state: StateHash) -> Result<Stored, Va
     };
     Ok(Stored {
         consent,
-        verifier: get(row, 20)?,
+        verifier: slots::record(row, 20)?,
     })
 }
 
@@ -150,19 +181,29 @@ impl SqliteVault {
         let parameters = rows::parameters_text(&consent.parameters)?;
         let (status, completed) = status_text(consent.status);
         let context = self.consent_context(&consent.tenant, &consent.owner, &consent.provider, &consent.id);
+        let entry = entry(consent, AuditKind::ConsentStarted, consent.created_at);
         self.write_sealed(
             &consent.tenant,
             |tenant| match verifier {
-                Some(verifier) => tenant
-                    .key()
-                    .seal(&context, &[verifier.expose_secret().as_bytes()])
-                    .map(Some),
+                Some(verifier) => {
+                    let record = tenant
+                        .key()
+                        .seal(&context, &[verifier.expose_secret().as_bytes()])?;
+                    slots::pad(&record).map(Some)
+                }
                 None => Ok(None),
             },
             |db, tenant, sealed| {
                 if sealed.is_some() && !tenant.count_seals(db, &self.keyring, 1)? {
                     return Ok(Step::Abandon(None));
                 }
+                if !audit::append(db, &self.keyring, tenant, &entry)? {
+                    return Ok(Step::Abandon(None));
+                }
+                let slot = match sealed {
+                    Some(sealed) => Some(slots::store(db, None, sealed, &[])?),
+                    None => None,
+                };
                 db.prepare_cached(INSERT)
                     .and_then(|mut statement| {
                         statement.execute(params![
@@ -188,7 +229,8 @@ impl SqliteVault {
                             consent.expires_at.as_unix_millis(),
                             status,
                             completed.map(|id| *id.as_bytes()),
-                            sealed,
+                            slot,
+                            slot.map(|_| tenant.key().version()),
                         ])
                     })
                     .map_err(failed)?;
@@ -247,6 +289,7 @@ impl SqliteVault {
             None => None,
         };
         let taken = self.store.write(|db| {
+            wipe_verifier(db, tenant.row, state)?;
             let taken = db
                 .prepare_cached(TAKE)
                 .and_then(|mut statement| {
@@ -268,28 +311,58 @@ impl SqliteVault {
         state: &StateHash,
         status: ConsentStatus,
     ) -> Result<(), VaultError> {
-        let Some(tenant) = self.tenant(name)? else {
+        let Some(consent) = self.read_consent(name, state)? else {
             return Ok(());
         };
+        let kind = match status {
+            ConsentStatus::Denied => AuditKind::ConsentDenied,
+            _ => AuditKind::ConsentFailed,
+        };
+        let entry = entry(&consent, kind, SystemClock.now());
         let (status, completed) = status_text(status);
         let completed = completed.map(|id| *id.as_bytes());
-        self.store.write(|db| {
-            db.prepare_cached(CLOSE)
+        self.write_audited(name, |db, tenant| {
+            let closed = db
+                .prepare_cached(CLOSE)
                 .and_then(|mut statement| {
                     statement.execute(params![tenant.row, state.as_bytes(), status, completed])
                 })
                 .map_err(failed)?;
-            Ok(Step::Commit(()))
+            if closed == 0 {
+                return Ok(Step::Abandon(Some(())));
+            }
+            if !audit::append(db, &self.keyring, tenant, &entry)? {
+                return Ok(Step::Abandon(None));
+            }
+            Ok(Step::Commit(Some(())))
         })
     }
 
     pub(super) fn delete_consents(&self, before: Timestamp, limit: usize) -> Result<usize, VaultError> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         self.store.write(|db| {
-            db.prepare_cached(PURGE)
-                .and_then(|mut statement| statement.execute(params![before.as_unix_millis(), limit]))
-                .map(Step::Commit)
-                .map_err(failed)
+            let mut over: Vec<(i64, Option<i64>)> = Vec::new();
+            {
+                let mut statement = db.prepare_cached(OVER).map_err(failed)?;
+                let mut found = statement
+                    .query(params![before.as_unix_millis(), limit])
+                    .map_err(failed)?;
+                while let Some(row) = found.next().map_err(failed)? {
+                    over.push((get(row, 0)?, get(row, 1)?));
+                }
+            }
+            for (row, slot) in &over {
+                delete(db, *row, *slot)?;
+            }
+            Ok(Step::Commit(over.len()))
         })
     }
+}
+
+/// What the audit tells of a consent.
+fn entry(consent: &PendingConsent, kind: AuditKind, at: Timestamp) -> AuditEntry {
+    let mut entry = AuditEntry::new(kind, at).user(Some(&consent.user));
+    entry.provider = Some(consent.provider.clone());
+    entry.connection = consent.purpose.target();
+    entry
 }

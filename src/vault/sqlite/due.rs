@@ -6,19 +6,18 @@ use rusqlite::{Params, Row, params};
 
 use crate::model::{ConnectionId, ProviderId, ServerId, TenantId, Timestamp};
 use crate::vault::lifecycle::{self, Held, Keep};
-use crate::vault::sqlite::SqliteVault;
+use crate::vault::sqlite::connections::find;
 use crate::vault::sqlite::failure::failed;
-use crate::vault::sqlite::rows::{self, connection_columns};
-use crate::vault::sqlite::slots;
 use crate::vault::sqlite::store::Step;
-use crate::vault::{Due, Holder, VaultError};
+use crate::vault::sqlite::{SqliteVault, audit, rows, slots};
+use crate::vault::{AuditEntry, AuditKind, Due, Holder, VaultError};
 
 /// The failure's back-off is judged as [`lifecycle::Lifecycle::backs_off`] judges it: one from a clock that was put
 /// back by more than its own span is over.
 pub(super) const DUE: &str =
     "SELECT t.name, c.uuid, c.generation, c.provider, c.expires_at, c.holder, c.held_fence,
     c.held_since, c.held_until FROM connections c JOIN tenants t ON t.id = c.tenant
-    WHERE c.status = 'active' AND c.refreshable = 1 AND c.expires_at < ?1
+    WHERE c.status = 'active' AND c.refreshable = 1 AND c.expires_at < ?1 AND t.name IS NOT NULL
       AND (c.not_before IS NULL OR c.not_before <= ?2
         OR c.not_before - ?2 > 2 * max(0, c.not_before - coalesce(c.failed_at, ?2)))
     ORDER BY c.expires_at";
@@ -26,12 +25,12 @@ pub(super) const IDLE: &str =
     "SELECT t.name, c.uuid, c.generation, c.provider, c.expires_at FROM connections c
     JOIN tenants t ON t.id = c.tenant
     WHERE c.server = ?1 AND c.status = 'active' AND c.refreshable = 1 AND c.refreshed_at < ?2
+      AND t.name IS NOT NULL
     ORDER BY c.refreshed_at LIMIT ?3";
-pub(super) const OVER: &str = concat!(
-    "SELECT ",
-    connection_columns!(),
-    " FROM connections c WHERE c.quarantined_until <= ?1 ORDER BY c.quarantined_until LIMIT ?2"
-);
+pub(super) const OVER: &str =
+    "SELECT t.name, c.uuid, c.generation, c.provider, c.expires_at FROM connections c
+    JOIN tenants t ON t.id = c.tenant WHERE c.quarantined_until <= ?1 AND t.name IS NOT NULL
+    ORDER BY c.quarantined_until LIMIT ?2";
 
 fn due(row: &Row<'_>) -> Result<Due, VaultError> {
     Ok(Due {
@@ -101,32 +100,32 @@ impl SqliteVault {
     }
 
     pub(super) fn erase_over_quarantines(&self, now: Timestamp, limit: usize) -> Result<usize, VaultError> {
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        self.store.write(|db| {
-            let mut over = Vec::new();
-            {
-                let mut statement = db.prepare_cached(OVER).map_err(failed)?;
-                let mut found = statement
-                    .query(params![now.as_unix_millis(), limit])
-                    .map_err(failed)?;
-                while let Some(row) = found.next().map_err(failed)? {
-                    let slot: Option<i64> = rows::get(row, rows::SLOT)?;
-                    over.push((rows::get::<i64>(row, 0)?, slot, rows::lifecycle(row)?));
-                }
+        let most = i64::try_from(limit).unwrap_or(i64::MAX);
+        let over = self.collect(OVER, params![now.as_unix_millis(), most], limit, |_| Ok(true))?;
+        let mut erased = 0;
+        for due in over {
+            if self.tenant(&due.tenant)?.is_none() {
+                continue;
             }
-            let mut erased = 0;
-            for (row, slot, mut lifecycle) in over {
-                if lifecycle::end_quarantine(&mut lifecycle, now) {
-                    let slot = slots::wipe(db, slot, Keep::Nothing)?;
-                    rows::update_lifecycle(db, row, &lifecycle, slot)?;
-                    erased += 1;
+            let done = self.write_audited(&due.tenant, |db, tenant| {
+                let Some(mut stored) = find(db, tenant.row, &due.tenant, due.connection)? else {
+                    return Ok(Step::Abandon(Some(0)));
+                };
+                if !lifecycle::end_quarantine(&mut stored.lifecycle, now) {
+                    return Ok(Step::Abandon(Some(0)));
                 }
-            }
-            Ok(if erased == 0 {
-                Step::Abandon(0)
-            } else {
-                Step::Commit(erased)
-            })
-        })
+                let slot = slots::wipe(db, stored.slot, Keep::Nothing)?;
+                rows::update_lifecycle(db, stored.row, &stored.lifecycle, slot)?;
+                let entry = AuditEntry::new(AuditKind::QuarantineErased, now)
+                    .user(stored.connection.owner.user())
+                    .about(due.connection, &due.provider, due.generation);
+                if !audit::append(db, &self.keyring, tenant, &entry)? {
+                    return Ok(Step::Abandon(None));
+                }
+                Ok(Step::Commit(Some(1)))
+            })?;
+            erased += done;
+        }
+        Ok(erased)
     }
 }

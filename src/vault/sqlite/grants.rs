@@ -2,7 +2,7 @@
 
 use rusqlite::Connection as Database;
 
-use crate::model::Connection;
+use crate::model::{Connection, Timestamp};
 use crate::vault::envelope::{Context, Kind};
 use crate::vault::lifecycle;
 use crate::vault::sqlite::connections::{clear_default, find};
@@ -11,22 +11,24 @@ use crate::vault::sqlite::keys::Tenant;
 use crate::vault::sqlite::rows::{self, bind};
 use crate::vault::sqlite::slots;
 use crate::vault::sqlite::store::Step;
-use crate::vault::sqlite::{SqliteVault, consents};
-use crate::vault::{Grant, StoreOutcome, Tokens, VaultError};
+use crate::vault::sqlite::{SqliteVault, audit, consents};
+use crate::vault::{AuditEntry, AuditKind, Grant, StoreOutcome, Tokens, VaultError};
 
 pub(super) const INSERT: &str = "INSERT INTO connections (uuid, tenant, owner, provider, label, is_default, account_id,
     account_email, account_label, requested, granted, parameters, server, token_endpoint, client_id, created_at,
     refreshed_at, used_at, expires_at, status, generation, refreshable, fence, holder, held_fence, held_since,
     held_until, unknown_generation, failures, not_before, last_failure, failed_at, quarantined_until, slot,
-    consented_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22,
-    ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35)";
+    consented_at, key_version) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22,
+    ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36)";
 pub(super) const REPLACE: &str = "UPDATE connections SET label = ?5, is_default = ?6, account_id = ?7,
     account_email = ?8, account_label = ?9, requested = ?10, granted = ?11, parameters = ?12, server = ?13,
     token_endpoint = ?14, client_id = ?15, created_at = ?16, refreshed_at = ?17, used_at = ?18, expires_at = ?19,
     status = ?20, generation = ?21, refreshable = ?22, fence = ?23, holder = ?24, held_fence = ?25,
     held_since = ?26, held_until = ?27, unknown_generation = ?28, failures = ?29, not_before = ?30,
-    last_failure = ?31, failed_at = ?32, quarantined_until = ?33, slot = ?34, consented_at = ?35
+    last_failure = ?31, failed_at = ?32, quarantined_until = ?33, slot = ?34, consented_at = ?35,
+    key_version = ?36
     WHERE uuid = ?1 AND tenant = ?2 AND owner = ?3 AND provider = ?4";
+
 /// The two records of a connection's tokens, padded for their slot.
 pub(super) struct SealedTokens {
     access: Vec<u8>,
@@ -80,6 +82,29 @@ impl SqliteVault {
         })
     }
 
+    /// What the audit tells of new tokens.
+    pub(super) fn token_entry(
+        &self,
+        kind: AuditKind,
+        at: Timestamp,
+        connection: &Connection,
+        generation: u64,
+        tokens: &Tokens,
+    ) -> Result<AuditEntry, VaultError> {
+        let mut entry = AuditEntry::new(kind, at).user(connection.owner.user()).about(
+            connection.id,
+            &connection.provider,
+            generation,
+        );
+        entry.fingerprint = Some(self.keyring.audit_key()?.fingerprint(&[
+            connection.tenant.as_str().as_bytes(),
+            connection.id.as_bytes(),
+            &generation.to_be_bytes(),
+            tokens.access_token.expose_secret().as_bytes(),
+        ]));
+        Ok(entry)
+    }
+
     /// What the records of a connection are bound to.
     pub(super) const fn context<'a>(
         &self,
@@ -103,6 +128,13 @@ impl SqliteVault {
         let refreshable = grant.tokens.refresh_token.is_some();
         let parameters = rows::parameters_text(&new.parameters)?;
         let (requested, granted) = (new.requested.to_string(), new.granted.to_string());
+        let entry = self.token_entry(
+            AuditKind::ConsentCompleted,
+            new.refreshed_at,
+            new,
+            new.generation,
+            grant.tokens,
+        )?;
         self.write_sealed(
             &new.tenant,
             |tenant| self.seal_tokens(tenant, new, new.generation, grant.tokens),
@@ -155,12 +187,17 @@ impl SqliteVault {
                 let slot = sealed.store(db, stored.as_ref().and_then(|stored| stored.slot))?;
                 bind(&mut statement, 34, &slot)?;
                 bind(&mut statement, 35, &new.consented_at.as_unix_millis())?;
+                bind(&mut statement, 36, &tenant.key().version())?;
                 match statement.raw_execute() {
                     Ok(_) => {}
                     Err(error) if is_unique_violation(&error) => return Ok(conflict),
                     Err(error) => return Err(failed(error)),
                 }
-                consents::complete(db, tenant.row, grant.consent, new.id)?;
+                let user = consents::complete(db, tenant.row, grant.consent, new.id)?;
+                let entry = entry.clone().user(user.as_ref().or(new.owner.user()));
+                if !audit::append(db, &self.keyring, tenant, &entry)? {
+                    return Ok(Step::Abandon(None));
+                }
                 Ok(Step::Commit(Some(StoreOutcome::Stored)))
             },
         )

@@ -1,16 +1,22 @@
 //! The vault in one SQLite file.
 
+mod audit;
+mod backup;
 mod connections;
 mod consents;
 mod due;
 mod erase;
 mod failure;
+mod forget;
 mod grants;
 mod holders;
 mod keys;
+mod mounts;
 mod open;
+mod outbox;
 mod readers;
 mod refresh;
+mod rotate;
 mod rows;
 mod schema;
 mod slots;
@@ -18,13 +24,13 @@ mod store;
 mod tokens;
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::Transaction;
 
-use crate::model::{Connection, ConnectionId, NeedsConsent, ServerId, TenantId, Timestamp};
+use crate::model::{Connection, ConnectionId, NeedsConsent, ServerId, TenantId, Timestamp, UserId};
 use crate::secret::PkceVerifier;
 use crate::vault::envelope::MasterKeys;
 use crate::vault::sqlite::holders::Holders;
@@ -32,9 +38,10 @@ use crate::vault::sqlite::keys::{Keyring, Tenant};
 use crate::vault::sqlite::readers::Readers;
 use crate::vault::sqlite::store::{Step, Store};
 use crate::vault::{
-    Claim, ClaimOutcome, ClaimRequest, CommitOutcome, ConnectionQuery, ConsentStatus, Due, Erasure, Found,
-    Grant, Holder, PendingConsent, RefreshFailure, Renewed, Revoked, StateHash, StoreOutcome, StoredToken,
-    TokenQuery, Use, Vault, VaultError,
+    AuditEntry, AuditFilter, Claim, ClaimOutcome, ClaimRequest, CommitOutcome, ConnectionQuery,
+    ConsentStatus, Due, Erasure, Forgotten, Found, Grant, Handout, Holder, PendingConsent, PendingRevocation,
+    RefreshFailure, Renewed, Revoked, Settlement, StateHash, StoreOutcome, StoredToken, TokenQuery, Tokens,
+    Use, Vault, VaultError,
 };
 
 /// A vault in one SQLite file, sealed by [`envelope`](crate::vault::envelope), shared by any number of threads
@@ -52,6 +59,8 @@ pub struct SqliteVault {
     store: Store,
     keyring: Keyring,
     holders: Holders,
+    /// None for a vault in memory.
+    path: Option<PathBuf>,
 }
 
 impl SqliteVault {
@@ -66,11 +75,12 @@ impl SqliteVault {
     /// content of the file is unchanged then.
     pub fn open(path: impl AsRef<Path>, keys: impl Into<MasterKeys>) -> Result<Self, VaultError> {
         let keys = keys.into();
-        let (writer, vault, path) = open::open(path.as_ref(), &keys)?;
+        let (writer, opened, path) = open::open(path.as_ref(), &keys)?;
         Ok(Self {
             store: Store::new(writer, Some(Readers::new(path.clone()))),
-            keyring: Keyring::new(vault, keys),
-            holders: Holders::new(Some(path)),
+            keyring: Keyring::new(opened, keys),
+            holders: Holders::new(Some(path.clone())),
+            path: Some(path),
         })
     }
 
@@ -81,11 +91,12 @@ impl SqliteVault {
     /// [`VaultError`] if SQLite cannot be used or there are no random numbers.
     pub fn in_memory(keys: impl Into<MasterKeys>) -> Result<Self, VaultError> {
         let keys = keys.into();
-        let (writer, vault) = open::in_memory(&keys)?;
+        let (writer, opened) = open::in_memory(&keys)?;
         Ok(Self {
             store: Store::new(writer, None),
-            keyring: Keyring::new(vault, keys),
+            keyring: Keyring::new(opened, keys),
             holders: Holders::new(None),
+            path: None,
         })
     }
 
@@ -114,6 +125,17 @@ impl SqliteVault {
         }
         // Somebody replaces the key again and again: as good as a lock that is never free.
         Err(VaultError::Busy)
+    }
+}
+
+impl SqliteVault {
+    /// Writes what seals nothing but its audit entry. `write` answers as for [`write_sealed`](Self::write_sealed).
+    fn write_audited<T>(
+        &self,
+        name: &TenantId,
+        write: impl Fn(&Transaction<'_>, &Tenant) -> Result<Step<Option<T>>, VaultError>,
+    ) -> Result<T, VaultError> {
+        self.write_sealed(name, |_| Ok(()), |db, tenant, ()| write(db, tenant))
     }
 }
 
@@ -247,9 +269,69 @@ impl Vault for SqliteVault {
         &self,
         tenant: &TenantId,
         id: ConnectionId,
-        _now: Timestamp,
+        now: Timestamp,
     ) -> Result<Option<Revoked>, VaultError> {
-        self.erase_connection(tenant, id)
+        self.erase_connection(tenant, id, now, None)
+    }
+
+    fn revoke_and_queue(
+        &self,
+        tenant: &TenantId,
+        id: ConnectionId,
+        now: Timestamp,
+        give_up_at: Timestamp,
+    ) -> Result<Option<Revoked>, VaultError> {
+        self.erase_connection(tenant, id, now, Some(give_up_at))
+    }
+
+    fn queue_revocation(
+        &self,
+        connection: &Connection,
+        tokens: &Tokens,
+        now: Timestamp,
+        give_up_at: Timestamp,
+    ) -> Result<bool, VaultError> {
+        self.write_revocation(connection, tokens, now, give_up_at)
+    }
+
+    fn take_revocations(
+        &self,
+        now: Timestamp,
+        lease: Duration,
+        limit: usize,
+    ) -> Result<Vec<PendingRevocation>, VaultError> {
+        self.lease_revocations(now, lease, limit)
+    }
+
+    fn settle_revocation(
+        &self,
+        tenant: &TenantId,
+        id: u64,
+        settlement: Settlement,
+        now: Timestamp,
+    ) -> Result<(), VaultError> {
+        self.end_revocation(tenant, id, settlement, now)
+    }
+
+    fn forget_user(
+        &self,
+        tenant: &TenantId,
+        user: &UserId,
+        now: Timestamp,
+    ) -> Result<Option<Forgotten>, VaultError> {
+        self.erase_user(tenant, user, now)
+    }
+
+    fn forget_tenant(&self, tenant: &TenantId, now: Timestamp) -> Result<Option<Forgotten>, VaultError> {
+        self.erase_tenant(tenant, now)
+    }
+
+    fn record_handouts(&self, handouts: &[Handout]) -> Result<(), VaultError> {
+        self.write_handouts(handouts)
+    }
+
+    fn audit(&self, filter: &AuditFilter<'_>) -> Result<Vec<AuditEntry>, VaultError> {
+        self.read_audit(filter)
     }
 
     fn clear_residue(&self) -> Result<Erasure, VaultError> {

@@ -9,9 +9,10 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::vault::VaultError;
-use crate::vault::envelope::{MasterKeys, VaultId};
+use crate::vault::envelope::MasterKeys;
 use crate::vault::sqlite::failure::failed;
-use crate::vault::sqlite::schema::{self, APPLICATION_ID, State};
+use crate::vault::sqlite::mounts;
+use crate::vault::sqlite::schema::{self, APPLICATION_ID, Opened, State};
 
 /// Earlier versions can corrupt a write-ahead log that two processes share.
 const OLDEST_SQLITE: i32 = 3_051_003;
@@ -22,9 +23,10 @@ pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const STATEMENTS: usize = 64;
 
 /// Opens the file at `path`, or makes it, and returns its writing connection.
-pub(super) fn open(path: &Path, keys: &MasterKeys) -> Result<(Connection, VaultId, PathBuf), VaultError> {
+pub(super) fn open(path: &Path, keys: &MasterKeys) -> Result<(Connection, Opened, PathBuf), VaultError> {
     check_library()?;
     let path = resolve(path)?;
+    mounts::check(&path)?;
     make_or_check(&path)?;
     let mut db = connect(&path)?;
     if db.is_readonly("main").map_err(failed)? {
@@ -53,7 +55,7 @@ pub(super) fn open(path: &Path, keys: &MasterKeys) -> Result<(Connection, VaultI
 }
 
 /// Makes a vault in memory.
-pub(super) fn in_memory(keys: &MasterKeys) -> Result<(Connection, VaultId), VaultError> {
+pub(super) fn in_memory(keys: &MasterKeys) -> Result<(Connection, Opened), VaultError> {
     check_library()?;
     let mut db = Connection::open_in_memory().map_err(failed)?;
     configure(&db)?;
@@ -77,7 +79,7 @@ fn check_library() -> Result<(), VaultError> {
     Ok(())
 }
 
-fn connect(path: &Path) -> Result<Connection, VaultError> {
+pub(super) fn connect(path: &Path) -> Result<Connection, VaultError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX
         | OpenFlags::SQLITE_OPEN_NOFOLLOW
@@ -118,7 +120,7 @@ fn expect(db: &Connection, pragma: &'static str, value: i64) -> Result<(), Vault
 }
 
 /// The path with its directory's links resolved, so that the file itself can be opened without following any.
-fn resolve(path: &Path) -> Result<PathBuf, VaultError> {
+pub(super) fn resolve(path: &Path) -> Result<PathBuf, VaultError> {
     let name = path.file_name().ok_or(VaultError::UnsafePath("no file name"))?;
     let directory = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,

@@ -2,19 +2,21 @@
 
 use rusqlite::{Row, params};
 
+use crate::clock::{Clock as _, SystemClock};
 use crate::model::{ConnectionId, NeedsConsent, TenantId};
 use crate::secret::{IdToken, RefreshToken};
 use crate::vault::envelope::Kind;
 use crate::vault::lifecycle::{self, Keep, Lifecycle};
-use crate::vault::sqlite::SqliteVault;
 use crate::vault::sqlite::connections::{Stored, find, find_lifecycle};
 use crate::vault::sqlite::failure::failed;
 use crate::vault::sqlite::keys::Tenant;
 use crate::vault::sqlite::rows::{self, CONNECTION_COLUMNS, connection_columns};
 use crate::vault::sqlite::slots;
 use crate::vault::sqlite::store::Step;
+use crate::vault::sqlite::{SqliteVault, audit};
 use crate::vault::{
-    Claim, ClaimOutcome, ClaimRequest, Claimed, CommitOutcome, RefreshFailure, Renewed, VaultError,
+    AuditEntry, AuditKind, Claim, ClaimOutcome, ClaimRequest, Claimed, CommitOutcome, RefreshFailure,
+    Renewed, VaultError,
 };
 
 pub(super) const WITH_REST: &str = concat!(
@@ -23,7 +25,7 @@ pub(super) const WITH_REST: &str = concat!(
     ", s.rest FROM connections c LEFT JOIN secrets s ON s.slot = c.slot WHERE c.tenant = ?1 AND c.uuid = ?2"
 );
 pub(super) const RENEW: &str = "UPDATE connections SET refreshed_at = ?2, expires_at = ?3,
-    granted = coalesce(?4, granted) WHERE id = ?1";
+    granted = coalesce(?4, granted), key_version = ?5 WHERE id = ?1";
 
 /// What is sealed beside the access token.
 pub(super) struct Rest {
@@ -63,6 +65,14 @@ impl SqliteVault {
     /// Reads, decides and decrypts first; then decides again in the transaction. Who only waits for somebody
     /// else's claim never takes the write lock, and a claim that could not be used is never stored.
     pub(super) fn write_claim(&self, request: &ClaimRequest<'_>) -> Result<ClaimOutcome, VaultError> {
+        match self.write_claim_once(request) {
+            // Sealed anew since it was read, and the old key destroyed: or altered indeed.
+            Err(VaultError::Tampered) => self.write_claim_once(request),
+            claimed => claimed,
+        }
+    }
+
+    fn write_claim_once(&self, request: &ClaimRequest<'_>) -> Result<ClaimOutcome, VaultError> {
         let Some(tenant) = self.tenant(request.tenant)? else {
             return Ok(ClaimOutcome::Gone);
         };
@@ -127,6 +137,13 @@ impl SqliteVault {
         let generation = claim.generation.saturating_add(1);
         let refreshable = renewed.tokens.refresh_token.is_some();
         let granted = renewed.granted.map(ToString::to_string);
+        let entry = self.token_entry(
+            AuditKind::Refreshed,
+            renewed.at,
+            &connection,
+            generation,
+            renewed.tokens,
+        )?;
         self.write_sealed(
             name,
             |tenant| self.seal_tokens(tenant, &connection, generation, renewed.tokens),
@@ -150,10 +167,14 @@ impl SqliteVault {
                             stored.row,
                             renewed.at.as_unix_millis(),
                             expires_at,
-                            granted
+                            granted,
+                            tenant.key().version()
                         ])
                     })
                     .map_err(failed)?;
+                if !audit::append(db, &self.keyring, tenant, &entry)? {
+                    return Ok(Step::Abandon(None));
+                }
                 Ok(Step::Commit(Some(outcome)))
             },
         )
@@ -166,7 +187,16 @@ impl SqliteVault {
         claim: &Claim,
         failure: &RefreshFailure,
     ) -> Result<CommitOutcome, VaultError> {
-        self.change(name, id, |lifecycle| lifecycle::fail(lifecycle, claim, failure))
+        // What fails for now fails often, and changes nothing for good: the connection itself tells of it.
+        let entry = match failure {
+            RefreshFailure::Rejected { reason, at, .. } => {
+                Some(AuditEntry::new(AuditKind::RefreshRejected, *at).detail(reason.as_str()))
+            }
+            RefreshFailure::Transient { .. } => None,
+        };
+        self.change(name, id, claim.generation, entry, |lifecycle| {
+            lifecycle::fail(lifecycle, claim, failure)
+        })
     }
 
     pub(super) fn write_need(
@@ -176,33 +206,46 @@ impl SqliteVault {
         generation: u64,
         reason: NeedsConsent,
     ) -> Result<CommitOutcome, VaultError> {
-        self.change(name, id, |lifecycle| {
+        let entry = AuditEntry::new(AuditKind::ConsentNeeded, SystemClock.now()).detail(reason.as_str());
+        self.change(name, id, generation, Some(entry), |lifecycle| {
             let outcome = lifecycle::need_consent(lifecycle, generation, reason);
             (outcome, Keep::Nothing)
         })
     }
 
-    /// Stores what `decide` makes of the lifecycle, and erases what it does not keep.
+    /// Stores what `decide` makes of the lifecycle, erases what it does not keep, and tells the audit.
     fn change(
         &self,
         name: &TenantId,
         id: ConnectionId,
+        generation: u64,
+        entry: Option<AuditEntry>,
         decide: impl Fn(&mut Lifecycle) -> (CommitOutcome, Keep),
     ) -> Result<CommitOutcome, VaultError> {
-        let Some(tenant) = self.tenant(name)? else {
+        let Some(connection) = self.read_connection(name, id)? else {
             return Ok(CommitOutcome::Gone);
         };
-        self.store.write(|db| {
+        let entry = entry.map(|entry| {
+            entry
+                .user(connection.owner.user())
+                .about(id, &connection.provider, generation)
+        });
+        self.write_audited(name, |db, tenant| {
             let Some(mut stored) = find_lifecycle(db, tenant.row, id)? else {
-                return Ok(Step::Abandon(CommitOutcome::Gone));
+                return Ok(Step::Abandon(Some(CommitOutcome::Gone)));
             };
             let (outcome, keep) = decide(&mut stored.lifecycle);
             if outcome != CommitOutcome::Stored {
-                return Ok(Step::Abandon(outcome));
+                return Ok(Step::Abandon(Some(outcome)));
             }
             let slot = slots::wipe(db, stored.slot, keep)?;
             rows::update_lifecycle(db, stored.row, &stored.lifecycle, slot)?;
-            Ok(Step::Commit(outcome))
+            if let Some(entry) = &entry
+                && !audit::append(db, &self.keyring, tenant, entry)?
+            {
+                return Ok(Step::Abandon(None));
+            }
+            Ok(Step::Commit(Some(outcome)))
         })
     }
 }

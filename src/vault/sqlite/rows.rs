@@ -98,10 +98,7 @@ pub(super) const fn status_text(status: Status) -> &'static str {
     match status {
         Status::Active => "active",
         Status::Revoked => "revoked",
-        Status::NeedsConsent(NeedsConsent::Rejected) => "rejected",
-        Status::NeedsConsent(NeedsConsent::Expired) => "expired",
-        Status::NeedsConsent(NeedsConsent::LostInFlight) => "lost_in_flight",
-        Status::NeedsConsent(NeedsConsent::RejectedAfterRefresh) => "rejected_after_refresh",
+        Status::NeedsConsent(reason) => reason.as_str(),
     }
 }
 

@@ -3,7 +3,8 @@
 use rusqlite::{Connection, TransactionBehavior, params};
 
 use crate::vault::VaultError;
-use crate::vault::envelope::{MasterKeys, VaultId};
+use crate::vault::envelope::{AuditKey, MasterKeys, VaultId};
+use crate::vault::sqlite::audit;
 use crate::vault::sqlite::failure::failed;
 
 /// "vkey": tells a vault from any other SQLite file.
@@ -14,29 +15,35 @@ const MIGRATIONS: [&str; 1] = [VERSION_1];
 
 /// Sealed tokens are in a table of their own: listing connections never touches a page with a secret on it.
 /// Owner `''` is the tenant itself (a user's name is never empty). Rows of tenants are never given a number twice
-/// (AUTOINCREMENT), because processes remember them.
+/// (AUTOINCREMENT), because processes remember them; one without a name is being forgotten. Everything sealed lies in
+/// `secrets`, whose rows never move: wrapped keys and verifiers too.
 const VERSION_1: &str = "
 CREATE TABLE vault (
     only INTEGER PRIMARY KEY CHECK (only = 1),
     id BLOB NOT NULL CHECK (length(id) = 16),
     created_at INTEGER NOT NULL,
     master_key BLOB NOT NULL CHECK (length(master_key) = 16),
-    key_check BLOB NOT NULL CHECK (length(key_check) = 32)
+    key_check BLOB NOT NULL CHECK (length(key_check) = 32),
+    audit_key BLOB NOT NULL
 ) STRICT;
 
 CREATE TABLE tenants (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
-    name TEXT NOT NULL UNIQUE
+    name TEXT UNIQUE
 ) STRICT;
 
 CREATE TABLE tenant_keys (
     tenant INTEGER NOT NULL REFERENCES tenants (id),
     version INTEGER NOT NULL,
     master_key BLOB NOT NULL CHECK (length(master_key) = 16),
-    wrapped BLOB NOT NULL,
+    slot INTEGER NOT NULL,
     seals INTEGER NOT NULL DEFAULT 0,
+    retired INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (tenant, version)
 ) STRICT, WITHOUT ROWID;
+
+CREATE INDEX tenant_keys_by_master ON tenant_keys (master_key);
+CREATE INDEX tenant_keys_retired ON tenant_keys (tenant, version) WHERE retired = 1;
 
 CREATE TABLE connections (
     id INTEGER PRIMARY KEY,
@@ -74,7 +81,8 @@ CREATE TABLE connections (
     last_failure TEXT,
     failed_at INTEGER,
     quarantined_until INTEGER,
-    slot INTEGER
+    slot INTEGER,
+    key_version INTEGER
 ) STRICT;
 
 CREATE UNIQUE INDEX connections_by_id ON connections (tenant, uuid);
@@ -92,6 +100,8 @@ CREATE INDEX connections_by_renewal ON connections (server, refreshed_at)
     WHERE status = 'active' AND refreshable = 1;
 CREATE INDEX connections_by_quarantine ON connections (quarantined_until)
     WHERE quarantined_until IS NOT NULL;
+
+CREATE INDEX connections_by_key ON connections (tenant, key_version) WHERE slot IS NOT NULL;
 
 CREATE TABLE secrets (
     slot INTEGER PRIMARY KEY,
@@ -130,11 +140,53 @@ CREATE TABLE consents (
     expires_at INTEGER NOT NULL,
     status TEXT NOT NULL,
     completed BLOB,
-    verifier BLOB
+    slot INTEGER,
+    key_version INTEGER
 ) STRICT;
 
 CREATE UNIQUE INDEX consents_by_state ON consents (tenant, state);
 CREATE INDEX consents_by_expiry ON consents (expires_at);
+CREATE INDEX consents_by_key ON consents (tenant, key_version) WHERE slot IS NOT NULL;
+
+CREATE TABLE outbox (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    tenant INTEGER NOT NULL REFERENCES tenants (id),
+    uuid BLOB NOT NULL CHECK (length(uuid) = 16),
+    owner TEXT NOT NULL,
+    provider TEXT NOT NULL,
+    server TEXT NOT NULL,
+    token_endpoint TEXT NOT NULL,
+    client_id TEXT NOT NULL,
+    parameters TEXT NOT NULL,
+    generation INTEGER NOT NULL,
+    attempts INTEGER NOT NULL,
+    not_before INTEGER NOT NULL,
+    give_up_at INTEGER NOT NULL,
+    slot INTEGER NOT NULL,
+    key_version INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX outbox_by_time ON outbox (not_before);
+CREATE INDEX outbox_by_key ON outbox (tenant, key_version);
+
+CREATE TABLE audit (
+    number INTEGER PRIMARY KEY,
+    at INTEGER NOT NULL,
+    tenant INTEGER,
+    kind TEXT NOT NULL,
+    body BLOB NOT NULL,
+    mac BLOB NOT NULL
+) STRICT;
+
+CREATE INDEX audit_by_tenant ON audit (tenant, number);
+
+CREATE TABLE audit_head (
+    only INTEGER PRIMARY KEY CHECK (only = 1),
+    number INTEGER NOT NULL,
+    mac BLOB NOT NULL,
+    broken INTEGER,
+    seal BLOB NOT NULL
+) STRICT;
 ";
 
 /// The schema version that this crate writes.
@@ -186,6 +238,8 @@ pub(super) fn state(db: &Connection) -> Result<State, VaultError> {
 pub(super) fn create(db: &mut Connection, keys: &MasterKeys) -> Result<(), VaultError> {
     let id = VaultId::generate()?;
     let check = keys.active().check_value(id);
+    let audit_key = AuditKey::generate()?;
+    let wrapped = audit_key.wrap(keys, id)?;
     let transaction = db
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .map_err(failed)?;
@@ -197,11 +251,12 @@ pub(super) fn create(db: &mut Connection, keys: &MasterKeys) -> Result<(), Vault
     }
     transaction
         .execute(
-            "INSERT INTO vault (only, id, created_at, master_key, key_check)
-             VALUES (1, ?1, unixepoch() * 1000, ?2, ?3)",
-            params![id.as_bytes(), keys.active().id(), check],
+            "INSERT INTO vault (only, id, created_at, master_key, key_check, audit_key)
+             VALUES (1, ?1, unixepoch() * 1000, ?2, ?3, ?4)",
+            params![id.as_bytes(), keys.active().id(), check, wrapped],
         )
         .map_err(failed)?;
+    audit::begin(&transaction, &audit_key, id)?;
     set_version(&transaction)?;
     transaction.commit().map_err(failed)
 }
@@ -229,16 +284,28 @@ fn set_version(db: &Connection) -> Result<(), VaultError> {
         .map_err(failed)
 }
 
+/// What the vault's own row says.
+pub(super) struct Opened {
+    pub(super) id: VaultId,
+    /// Still wrapped: most handles that are opened never write an audit entry.
+    pub(super) audit_key: Vec<u8>,
+}
+
 /// Checks that one of the keys is the one that the vault was made with. Writes nothing.
-pub(super) fn check_key(db: &Connection, keys: &MasterKeys) -> Result<VaultId, VaultError> {
-    let read = db.query_row("SELECT id, master_key, key_check FROM vault", [], |row| {
-        Ok((
-            row.get::<_, [u8; 16]>(0)?,
-            row.get::<_, [u8; 16]>(1)?,
-            row.get::<_, [u8; 32]>(2)?,
-        ))
-    });
-    let (id, master_key, check) = match read {
+pub(super) fn check_key(db: &Connection, keys: &MasterKeys) -> Result<Opened, VaultError> {
+    let read = db.query_row(
+        "SELECT id, master_key, key_check, audit_key FROM vault",
+        [],
+        |row| {
+            Ok((
+                row.get::<_, [u8; 16]>(0)?,
+                row.get::<_, [u8; 16]>(1)?,
+                row.get::<_, [u8; 32]>(2)?,
+                row.get::<_, Vec<u8>>(3)?,
+            ))
+        },
+    );
+    let (id, master_key, check, audit_key) = match read {
         Ok(read) => read,
         Err(rusqlite::Error::QueryReturnedNoRows) => return Err(VaultError::Damaged),
         Err(error) => return Err(failed(error)),
@@ -246,7 +313,7 @@ pub(super) fn check_key(db: &Connection, keys: &MasterKeys) -> Result<VaultId, V
     let id = VaultId::from_bytes(id);
     let key = keys.get(&master_key).ok_or(VaultError::WrongMasterKey)?;
     if key.check_value(id) == check {
-        Ok(id)
+        Ok(Opened { id, audit_key })
     } else {
         // The key is known and its proof is wrong: the row was altered.
         Err(VaultError::Tampered)

@@ -44,9 +44,14 @@ pub(super) fn pad(record: &[u8]) -> Result<Vec<u8>, VaultError> {
 pub(super) fn record(row: &Row<'_>, at: usize) -> Result<Option<Vec<u8>>, VaultError> {
     let column = row.get_ref(at).map_err(failed)?;
     let padded = column.as_blob_or_null().map_err(|_| VaultError::Damaged)?;
-    let Some(padded) = padded.filter(|padded| !padded.is_empty()) else {
+    padded.map_or(Ok(None), unpad)
+}
+
+/// The record in a slot's bytes; `None` if there is none or it was wiped.
+pub(super) fn unpad(padded: &[u8]) -> Result<Option<Vec<u8>>, VaultError> {
+    if padded.is_empty() {
         return Ok(None);
-    };
+    }
     let (len, rest) = padded.split_first_chunk::<4>().ok_or(VaultError::Tampered)?;
     let len = usize::try_from(u32::from_be_bytes(*len)).map_err(|_| VaultError::Tampered)?;
     if len == 0 {

@@ -115,11 +115,43 @@ fn every_statement_searches_an_index() {
         ("take consent", consents::TAKE),
         ("close consent", consents::CLOSE),
         ("complete consent", consents::COMPLETE),
-        ("purge consents", consents::PURGE),
+        ("over consents", consents::OVER),
+        ("delete consent", consents::DELETE),
+        ("consent slot", consents::SLOT),
         ("tenant", keys::TENANT),
         ("newest key", keys::NEWEST_KEY),
         ("key", keys::KEY),
         ("count seals", keys::COUNT_SEALS),
+        ("retire", keys::RETIRE),
+        ("audit page", audit::PAGE),
+        ("audit chain", audit::CHAIN),
+        ("audit mac", audit::MAC),
+        ("audit head", audit::HEAD),
+        ("outbox due", outbox::DUE),
+        ("outbox lease", outbox::LEASE),
+        ("outbox find", outbox::FIND),
+        ("outbox again", outbox::AGAIN),
+        ("outbox delete", outbox::DELETE),
+        ("connections of", forget::CONNECTIONS_OF),
+        ("consents of", forget::CONSENTS_OF),
+        ("outbox of", forget::OUTBOX_OF),
+        ("keys of", forget::KEYS),
+        ("delete keys", forget::DELETE_KEYS),
+        ("unname", forget::UNNAME),
+        ("unnamed", forget::UNNAMED),
+        ("count connections", forget::COUNT),
+        ("some connections", forget::SOME_CONNECTIONS),
+        ("some consents", forget::SOME_CONSENTS),
+        ("some outbox", forget::SOME_OUTBOX),
+        ("delete connection", forget::DELETE_CONNECTION),
+        ("delete tenant", forget::DELETE_TENANT),
+        ("next master", rotate::NEXT_MASTER),
+        ("wrapped by", rotate::WRAPPED_BY),
+        ("rewrap", rotate::REWRAP),
+        ("sealed by", rotate::SEALED_BY),
+        ("set version", rotate::SET_VERSION),
+        ("key slot", rotate::KEY_SLOT),
+        ("delete key", rotate::DELETE_KEY),
     ];
     for (name, sql) in all {
         let plan = plan(&db, sql);
@@ -149,6 +181,11 @@ fn every_statement_searches_an_index() {
         (due::DUE, "connections_by_expiry"),
         (due::IDLE, "connections_by_renewal"),
         (due::OVER, "connections_by_quarantine"),
+        (outbox::DUE, "outbox_by_time"),
+        (rotate::RETIRED, "tenant_keys_retired"),
+        (rotate::SEALED_BY, "connections_by_key"),
+        (rotate::NEXT_MASTER, "tenant_keys_by_master"),
+        (audit::PAGE, "audit_by_tenant"),
     ] {
         let plan = plan(&db, sql).concat();
         assert!(plan.contains(index) && !plan.contains("TEMP"), "{plan}");
@@ -163,8 +200,7 @@ fn every_statement_searches_an_index() {
 #[test]
 fn a_data_key_is_replaced_before_it_has_sealed_too_much() {
     let mut vault = SqliteVault::in_memory(key()).unwrap();
-    let id = vault.keyring.vault;
-    vault.keyring = Keyring::new(id, key().into()).with_max_seals(4);
+    vault.keyring.set_max_seals(4);
     for number in 1..=9 {
         grant(&vault, &connection(number), &number.to_string());
     }
@@ -173,14 +209,31 @@ fn a_data_key_is_replaced_before_it_has_sealed_too_much() {
     }
     let db = vault.store.writer();
     let mut statement = db
-        .prepare("SELECT version, seals FROM tenant_keys ORDER BY version")
+        .prepare(
+            "SELECT version, seals, retired FROM tenant_keys WHERE version < 2147483648 ORDER BY version",
+        )
         .unwrap();
-    let keys: Vec<(u32, u32)> = statement
-        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+    let keys: Vec<(u32, u32, bool)> = statement
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
         .unwrap()
         .map(Result::unwrap)
         .collect();
-    assert_eq!(keys, [(1, 4), (2, 4), (3, 4), (4, 4), (5, 2)]);
+    let expected = [
+        (1, 4, true),
+        (2, 4, true),
+        (3, 4, true),
+        (4, 4, true),
+        (5, 2, false),
+    ];
+    assert_eq!(keys, expected);
+    let most: u32 = db
+        .query_row("SELECT max(seals) FROM tenant_keys", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(most, 4, "audit keys are counted too");
+    drop(statement);
+    drop(db);
+    assert!(vault.verify_audit().unwrap().is_intact());
+    assert_eq!(vault.audit(&AuditFilter::of(&tenant())).unwrap().len(), 9 + 4);
 }
 
 #[test]
@@ -188,7 +241,7 @@ fn another_process_sees_a_new_data_key() {
     let (_directory, path) = file();
     let mut one = SqliteVault::open(&path, key()).unwrap();
     let other = SqliteVault::open(&path, key()).unwrap();
-    one.keyring = Keyring::new(one.keyring.vault, key().into()).with_max_seals(2);
+    one.keyring.set_max_seals(2);
     grant(&one, &connection(1), "1");
     assert_eq!(access(&other, 1).unwrap(), "access-1");
     grant(&one, &connection(2), "2");
@@ -223,7 +276,10 @@ fn slots_are_used_again_and_never_lost() {
     }
     assert_eq!(count("SELECT count(*) FROM free_slots"), 20);
     assert_eq!(
-        count("SELECT count(*) FROM secrets WHERE hex(access) || hex(rest) GLOB '*[1-9A-F]*'"),
+        count(
+            "SELECT count(*) FROM secrets JOIN free_slots USING (slot)
+             WHERE hex(secrets.access) || hex(secrets.rest) GLOB '*[1-9A-F]*'"
+        ),
         0,
         "what is free is zeros"
     );
@@ -240,8 +296,12 @@ fn slots_are_used_again_and_never_lost() {
         count("SELECT count(*) FROM secrets"),
         count("SELECT count(*) FROM free_slots"),
     );
-    assert_eq!(slots - free, 20, "every slot is free or somebody's");
-    assert!(slots <= 24, "{slots} slots for 20 connections");
+    assert_eq!(
+        slots - free,
+        20 + 2,
+        "every slot is free or somebody's: two are keys"
+    );
+    assert!(slots <= 26, "{slots} slots for 20 connections");
     let shared = "SELECT count(*) FROM connections JOIN free_slots USING (slot)";
     assert_eq!(count(shared), 0);
 }
@@ -304,8 +364,9 @@ fn a_moved_or_altered_record_is_an_error_and_stays_as_it_is() {
         .store
         .writer()
         .execute_batch(
-            "UPDATE secrets SET access = (SELECT access FROM secrets WHERE slot = 2), rest = x'00'
-             WHERE slot = 1",
+            "UPDATE secrets SET rest = x'00', access = (SELECT access FROM secrets WHERE slot =
+                (SELECT slot FROM connections WHERE id = 2))
+             WHERE slot = (SELECT slot FROM connections WHERE id = 1)",
         )
         .unwrap();
     let before = dump(&vault);
@@ -357,7 +418,11 @@ fn a_swapped_data_key_is_tampering() {
     vault
         .store
         .writer()
-        .execute_batch("UPDATE tenant_keys SET wrapped = (SELECT wrapped FROM tenant_keys WHERE tenant = 2)")
+        .execute_batch(
+            "UPDATE secrets SET access = (SELECT access FROM tenant_keys JOIN secrets USING (slot)
+                WHERE tenant = 2 AND version = 1)
+             WHERE slot = (SELECT slot FROM tenant_keys WHERE tenant = 1 AND version = 1)",
+        )
         .unwrap();
     drop(vault);
     let vault = SqliteVault::open(&path, key()).unwrap();

@@ -43,7 +43,15 @@ enum Sealed {
 }
 
 impl SqliteVault {
+    /// A record that does not open is read once more: it may have been sealed anew, and its old key destroyed, since.
     pub(super) fn read_token(&self, query: &TokenQuery<'_>) -> Result<Found, VaultError> {
+        match self.read_token_once(query) {
+            Err(VaultError::Tampered) => self.read_token_once(query),
+            found => found,
+        }
+    }
+
+    fn read_token_once(&self, query: &TokenQuery<'_>) -> Result<Found, VaultError> {
         let Some(tenant) = self.tenant(query.tenant)? else {
             return Ok(Found::Nothing);
         };
@@ -69,7 +77,19 @@ impl SqliteVault {
         }
     }
 
+    /// As [`read_token`](Self::read_token), for a connection that is known.
     pub(super) fn read_token_of(
+        &self,
+        name: &TenantId,
+        id: ConnectionId,
+    ) -> Result<Option<StoredToken>, VaultError> {
+        match self.read_token_of_once(name, id) {
+            Err(VaultError::Tampered) => self.read_token_of_once(name, id),
+            found => found,
+        }
+    }
+
+    fn read_token_of_once(
         &self,
         name: &TenantId,
         id: ConnectionId,

@@ -1,0 +1,205 @@
+//! The key of a vault's audit: chains its entries and makes fingerprints.
+
+use std::fmt;
+
+use ring::hmac;
+use zeroize::Zeroizing;
+
+use crate::random;
+use crate::vault::VaultError;
+use crate::vault::envelope::aead::{self, KEY_LEN};
+use crate::vault::envelope::data_key::{unwrap, wrap};
+use crate::vault::envelope::master_key::derive;
+use crate::vault::envelope::{MasterKeys, VaultId, aad};
+
+/// Authenticates the chain of audit entries and makes keyed fingerprints.
+pub struct AuditKey {
+    secret: Box<Zeroizing<[u8; KEY_LEN]>>,
+    chain: hmac::Key,
+    fingerprint: hmac::Key,
+}
+
+/// One entry, as the chain sees it: its body stays sealed.
+#[derive(Debug, Clone, Copy)]
+#[allow(
+    clippy::exhaustive_structs,
+    reason = "every part must be named by whoever chains"
+)]
+pub struct Link<'a> {
+    /// Its place, from 1.
+    pub number: u64,
+    /// What the entry before it was authenticated with; zeros for the first.
+    pub before: &'a [u8; 32],
+    /// When, in milliseconds since 1970.
+    pub at: i64,
+    /// The vault's number of the tenant; none if it concerns the whole vault.
+    pub tenant: Option<i64>,
+    /// What happened.
+    pub kind: &'a str,
+    /// The body, sealed.
+    pub body: &'a [u8],
+}
+
+impl AuditKey {
+    /// A new, random key.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError::Random`] if the operating system has no random numbers.
+    pub fn generate() -> Result<Self, VaultError> {
+        let mut secret = Box::new(Zeroizing::new([0; KEY_LEN]));
+        random::fill(secret.as_mut_slice())?;
+        Ok(Self::new(secret))
+    }
+
+    fn new(secret: Box<Zeroizing<[u8; KEY_LEN]>>) -> Self {
+        let subkey = |label: &[u8]| {
+            let mut key = Zeroizing::new([0_u8; KEY_LEN]);
+            derive(&secret, label, key.as_mut_slice());
+            hmac::Key::new(hmac::HMAC_SHA256, key.as_slice())
+        };
+        Self {
+            chain: subkey(b"audit"),
+            fingerprint: subkey(b"fingerprint"),
+            secret,
+        }
+    }
+
+    /// Wraps the key with the active master key, bound to the vault.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError::Random`] if the operating system has no random numbers.
+    pub fn wrap(&self, keys: &MasterKeys, vault: VaultId) -> Result<Vec<u8>, VaultError> {
+        wrap(&self.secret, keys, aead::nonce()?, |header| {
+            binding(vault, header)
+        })
+    }
+
+    /// Unwraps the key with the master key that it names.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError::UnknownMasterKey`] if that key was not given, [`VaultError::Tampered`] if it does not open.
+    pub fn unwrap(wrapped: &[u8], keys: &MasterKeys, vault: VaultId) -> Result<Self, VaultError> {
+        unwrap(wrapped, keys, |header| binding(vault, header)).map(Self::new)
+    }
+
+    /// What authenticates an entry and all those before it.
+    #[must_use]
+    pub fn link(&self, vault: VaultId, link: &Link<'_>) -> [u8; 32] {
+        let tenant = link.tenant.map(i64::to_be_bytes);
+        self.sign(&[
+            b"link",
+            vault.as_bytes(),
+            &link.number.to_be_bytes(),
+            link.before,
+            &link.at.to_be_bytes(),
+            tenant.as_ref().map_or(&[], |tenant| tenant.as_slice()),
+            link.kind.as_bytes(),
+            link.body,
+        ])
+    }
+
+    /// What authenticates the last entry as the last, and says whether a break was noticed while writing.
+    #[must_use]
+    pub fn head(&self, vault: VaultId, number: u64, mac: &[u8; 32], broken: Option<u64>) -> [u8; 32] {
+        let broken = broken.map(u64::to_be_bytes);
+        self.sign(&[
+            b"head",
+            vault.as_bytes(),
+            &number.to_be_bytes(),
+            mac,
+            broken.as_ref().map_or(&[], |broken| broken.as_slice()),
+        ])
+    }
+
+    fn sign(&self, parts: &[&[u8]]) -> [u8; 32] {
+        let tag = hmac::sign(&self.chain, &aad::encode(parts));
+        let mut mac = [0; 32];
+        mac.copy_from_slice(tag.as_ref());
+        mac
+    }
+
+    /// Tells one value from another without showing either: who has the value and the key can recognise it.
+    #[must_use]
+    pub fn fingerprint(&self, parts: &[&[u8]]) -> [u8; 8] {
+        // The parts hold a token: the encoding is wiped.
+        let encoded = Zeroizing::new(aad::encode(parts));
+        let tag = hmac::sign(&self.fingerprint, &encoded);
+        let mut fingerprint = [0; 8];
+        fingerprint.copy_from_slice(tag.as_ref().get(..8).unwrap_or(&[0; 8]));
+        fingerprint
+    }
+}
+
+impl fmt::Debug for AuditKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AuditKey([redacted])")
+    }
+}
+
+fn binding(vault: VaultId, header: &[u8]) -> Vec<u8> {
+    aad::encode(&[b"audit_key", vault.as_bytes(), header])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vault::envelope::MasterKey;
+
+    const VAULT: VaultId = VaultId::from_bytes([9; 16]);
+
+    #[test]
+    fn a_wrapped_key_comes_back_in_its_own_vault() {
+        let keys: MasterKeys = MasterKey::generate().unwrap().into();
+        let key = AuditKey::generate().unwrap();
+        let wrapped = key.wrap(&keys, VAULT).unwrap();
+        let back = AuditKey::unwrap(&wrapped, &keys, VAULT).unwrap();
+        assert_eq!(back.fingerprint(&[b"a"]), key.fingerprint(&[b"a"]));
+        let elsewhere = AuditKey::unwrap(&wrapped, &keys, VaultId::from_bytes([8; 16]));
+        assert!(matches!(elsewhere, Err(VaultError::Tampered)));
+    }
+
+    #[test]
+    fn every_part_of_a_link_counts() {
+        let key = AuditKey::generate().unwrap();
+        let link = Link {
+            number: 1,
+            before: &[0; 32],
+            at: 5,
+            tenant: Some(1),
+            kind: "refreshed",
+            body: b"body",
+        };
+        let others = [
+            Link { number: 2, ..link },
+            Link {
+                before: &[1; 32],
+                ..link
+            },
+            Link { at: 6, ..link },
+            Link {
+                tenant: Some(2),
+                ..link
+            },
+            Link { tenant: None, ..link },
+            Link {
+                kind: "revoked",
+                ..link
+            },
+            Link {
+                body: b"bodz",
+                ..link
+            },
+        ];
+        let mac = key.link(VAULT, &link);
+        assert_eq!(key.link(VAULT, &link), mac);
+        for other in others {
+            assert_ne!(key.link(VAULT, &other), mac, "{other:?}");
+        }
+        assert_ne!(key.link(VaultId::from_bytes([8; 16]), &link), mac);
+        assert_ne!(AuditKey::generate().unwrap().link(VAULT, &link), mac);
+        assert_ne!(key.head(VAULT, 1, &mac, None), key.head(VAULT, 1, &mac, Some(1)));
+    }
+}
