@@ -2,15 +2,17 @@
 
 mod world;
 
+use std::time::Duration;
+
 use valetkey::error::ConsentReason;
-use valetkey::manager::{AtProvider, ConnectionFilter};
+use valetkey::manager::{AtProvider, AuditPage, Budget, ConnectionFilter};
 use valetkey::model::{EventKind, Status};
 use valetkey::provider::Revocation;
 use valetkey::testing::sandbox::Refusal;
 use valetkey::testing::{Fault, ManualClock, Sandbox};
-use valetkey::vault::{Erasure, MemoryVault};
+use valetkey::vault::{AuditKind, Erasure, MemoryVault};
 use valetkey::{ConnectionManager as _, Connections, ConsentOptions, Resolver};
-use world::{REDIRECT, World, person, response};
+use world::{REDIRECT, World, operator, person, response};
 
 #[test]
 fn nothing_resolves_and_the_server_has_ended_the_grant() {
@@ -147,4 +149,128 @@ fn the_record_stays_as_history_and_comes_back_with_a_new_consent() {
     assert_eq!(again.id, connection.id);
     assert_eq!(again.status, Status::Active);
     world.resolver.resolve(&alice, "notes").unwrap();
+}
+
+// NangoHQ/nango#459, elastic/kibana#277618, PostHog/posthog#70044: "disconnect" left the grant alive at the provider.
+#[test]
+fn what_the_provider_did_not_confirm_is_tried_again_by_upkeep() {
+    let world = World::new();
+    let alice = person("alice");
+    let connection = world.connect(&alice, "ada");
+    world
+        .sandbox
+        .adjust(|it| it.revocation_outage = Some(Refusal::JsonWith(503)));
+    let revocation = world.connections.revoke(&alice, connection.id).unwrap();
+    assert!(matches!(revocation.at_provider, AtProvider::Unconfirmed { .. }));
+    assert_eq!(world.sandbox.live_grants().len(), 1);
+
+    world.clock.advance(Duration::from_secs(600));
+    assert_eq!(
+        world
+            .connections
+            .maintain(Budget::default())
+            .unwrap()
+            .revocations_settled,
+        0
+    );
+    world.sandbox.adjust(|it| it.revocation_outage = None);
+    world.clock.advance(Duration::from_secs(3_600));
+    assert_eq!(
+        world
+            .connections
+            .maintain(Budget::default())
+            .unwrap()
+            .revocations_settled,
+        1
+    );
+    assert!(world.sandbox.live_grants().is_empty());
+    let requests = world.http.requests();
+    world.clock.advance(Duration::from_secs(3_600));
+    assert_eq!(
+        world
+            .connections
+            .maintain(Budget::default())
+            .unwrap()
+            .revocations_settled,
+        0
+    );
+    assert_eq!(world.http.requests(), requests);
+}
+
+#[test]
+fn a_revocation_that_never_succeeds_is_given_up_and_leaves_nothing() {
+    let world = World::new();
+    let alice = person("alice");
+    let connection = world.connect(&alice, "ada");
+    world
+        .sandbox
+        .adjust(|it| it.revocation_outage = Some(Refusal::JsonWith(503)));
+    world.connections.revoke(&alice, connection.id).unwrap();
+    world.clock.advance(Duration::from_secs(8 * 24 * 3_600));
+    world.connections.maintain(Budget::default()).unwrap();
+    world.sandbox.adjust(|it| it.revocation_outage = None);
+    let requests = world.http.requests();
+    world.clock.advance(Duration::from_secs(24 * 3_600));
+    world.connections.maintain(Budget::default()).unwrap();
+    assert_eq!(world.http.requests(), requests);
+}
+
+#[test]
+fn the_audit_tells_a_person_their_own_and_an_operator_all() {
+    let world = World::new();
+    let (alice, bob) = (person("alice"), person("bob"));
+    let connection = world.connect(&alice, "ada");
+    world.connect(&bob, "grace");
+    world.connections.revoke(&alice, connection.id).unwrap();
+    let kinds = |by: &dyn valetkey::model::Principal, page: &AuditPage| -> Vec<AuditKind> {
+        world
+            .connections
+            .audit(by, page)
+            .unwrap()
+            .into_iter()
+            .map(|entry| entry.kind)
+            .collect()
+    };
+    let all = AuditPage::default();
+    assert!(kinds(&alice, &all).contains(&AuditKind::Revoked));
+    assert!(!kinds(&bob, &all).contains(&AuditKind::Revoked));
+    assert!(kinds(&operator(), &all).len() > kinds(&alice, &all).len());
+    assert!(kinds(&world::stranger("alice"), &all).is_empty());
+    assert!(kinds(&operator(), &AuditPage::of(connection.id)).contains(&AuditKind::ConsentCompleted));
+}
+
+#[test]
+fn a_forgotten_person_has_nothing_left() {
+    let world = World::new();
+    let (alice, bob) = (person("alice"), person("bob"));
+    world.connect(&alice, "ada");
+    world.connect(&bob, "grace");
+    let receipt = world
+        .connections
+        .forget_user(&operator(), alice.user())
+        .unwrap()
+        .unwrap();
+    assert_eq!(receipt.connections, 1);
+    assert!(
+        world
+            .connections
+            .list(&alice, &ConnectionFilter::default().with_revoked())
+            .unwrap()
+            .is_empty()
+    );
+    assert!(world.resolver.resolve(&alice, "notes").is_err());
+    world.resolver.resolve(&bob, "notes").unwrap();
+    assert_eq!(
+        world
+            .connections
+            .forget_tenant(&operator())
+            .unwrap()
+            .unwrap()
+            .connections,
+        1
+    );
+    assert!(world.resolver.resolve(&bob, "notes").is_err());
+    // A workspace that comes back begins anew.
+    world.connect(&bob, "grace");
+    world.resolver.resolve(&bob, "notes").unwrap();
 }

@@ -9,7 +9,7 @@ use crate::model::{
     RefreshState, Scopes, Status, Timestamp,
 };
 use crate::protocol::{
-    AuthorizationResponse, Outcome, TokenClient, TokenFailure, TokenResponse, account_in_answer,
+    AuthorizationResponse, Outcome, Revocable, TokenClient, TokenFailure, TokenResponse, account_in_answer,
     account_request, check_issuer, granted_scopes, parse_account, parse_discovery, parse_token_response,
     revocation_requests, value_in_answer,
 };
@@ -188,17 +188,16 @@ impl Inner {
         ) {
             return;
         }
-        let tokens = Tokens {
-            access_token: answer.access_token,
-            refresh_token: answer.refresh_token,
-            id_token: None,
+        let tokens = Revocable {
+            access_token: Some(&answer.access_token),
+            refresh_token: answer.refresh_token.as_ref(),
         };
         let endpoint = service
             .server
             .endpoints(parameters)
             .ok()
             .and_then(|them| them.revocation);
-        let requests = revocation_requests(service.server, service.client, endpoint.as_ref(), &tokens);
+        let requests = revocation_requests(service.server, service.client, endpoint.as_ref(), tokens);
         for mut request in requests.unwrap_or_default() {
             request.timeout = self.settings.http_timeout;
             let _ = self.http.send(request);

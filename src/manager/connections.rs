@@ -9,8 +9,8 @@ use crate::manager::flight::Flights;
 use crate::manager::refresh::Renewed;
 use crate::manager::usage::Usage;
 use crate::manager::{
-    Budget, ConnectionFilter, ConnectionManager, ConnectionsBuilder, Consent, ConsentOptions, Health,
-    PreparedConsent, Retried, Revocation, Settings, StatusFilter, Upkeep,
+    AuditPage, Budget, ConnectionFilter, ConnectionManager, ConnectionsBuilder, Consent, ConsentOptions,
+    Health, PreparedConsent, Retried, Revocation, Settings, StatusFilter, Upkeep,
 };
 use crate::model::{
     ActingUser, Connection, ConnectionId, Event, EventKind, EventSink, Operator, Owner, Principal,
@@ -19,7 +19,7 @@ use crate::model::{
 use crate::protocol::AuthorizationResponse;
 use crate::provider::{AuthorizationServer, ClientRegistration, Provider, Registry, Transport};
 use crate::secret::{Binding, Ticket};
-use crate::vault::{ConnectionQuery, Holder, Vault};
+use crate::vault::{AuditEntry, AuditFilter, ConnectionQuery, Forgotten, Holder, Vault};
 
 /// The connections of a host: consent, refresh, revocation, upkeep.
 ///
@@ -282,6 +282,31 @@ impl ConnectionManager for Connections {
         } else {
             Err(Error::NotFound)
         }
+    }
+
+    fn audit(&self, by: &dyn Principal, page: &AuditPage) -> Result<Vec<AuditEntry>> {
+        let mut filter = AuditFilter::of(by.tenant());
+        filter.after = page.after;
+        filter.connection = page.connection;
+        filter.limit = page.limit.unwrap_or(1_000);
+        if let Reach::User(user) = by.reach() {
+            filter.user = Some(user);
+        }
+        Ok(self.inner.vault.audit(&filter)?)
+    }
+
+    fn forget_user(&self, operator: &Operator, user: &UserId) -> Result<Option<Forgotten>> {
+        Ok(self
+            .inner
+            .vault
+            .forget_user(operator.tenant(), user, self.inner.now())?)
+    }
+
+    fn forget_tenant(&self, operator: &Operator) -> Result<Option<Forgotten>> {
+        Ok(self
+            .inner
+            .vault
+            .forget_tenant(operator.tenant(), self.inner.now())?)
     }
 
     fn maintain(&self, budget: Budget) -> Result<Upkeep> {

@@ -70,6 +70,8 @@ pub struct Upkeep {
     pub refreshed: usize,
     /// How many refreshes failed, for now or for good; each connection's health says why.
     pub failed: usize,
+    /// How many pending revocations were settled at their provider.
+    pub revocations_settled: usize,
     /// How many expired consents were deleted.
     pub consents_purged: usize,
     /// How many refused refresh tokens were erased at the end of their quarantine.
@@ -93,12 +95,14 @@ impl Inner {
         let consents_purged = self.vault.purge_consents(before, budget.rows)?;
         let quarantines_ended = self.vault.erase_quarantined(now, budget.rows)?;
         let (refreshed, failed, spent) = self.refresh_due(now, budget, until)?;
+        let revocations_settled = self.drain_outbox(budget.refreshes)?;
         let residue = self.vault.clear_residue()?;
         let spent = spent || consents_purged == budget.rows || quarantines_ended == budget.rows;
         Ok(Upkeep {
             uses_recorded: uses.len(),
             refreshed,
             failed,
+            revocations_settled,
             consents_purged,
             quarantines_ended,
             residue,

@@ -30,6 +30,7 @@ use crate::error::Result;
 use crate::model::{ActingUser, Connection, ConnectionId, Operator, Principal, ProviderId, Status, UserId};
 use crate::protocol::AuthorizationResponse;
 use crate::secret::{Binding, Ticket};
+use crate::vault::{AuditEntry, Forgotten};
 
 /// What can be done with connections: the seam that a host mocks in its own tests.
 ///
@@ -147,6 +148,29 @@ pub trait ConnectionManager: Send + Sync {
     /// [`NotFound`](crate::Error::NotFound), [`NotPermitted`](crate::Error::NotPermitted), or a failure of the vault.
     fn set_default(&self, by: &dyn Principal, id: ConnectionId) -> Result<()>;
 
+    /// Reads the audit, oldest first: a person what concerns them, an operator all of the tenant's.
+    ///
+    /// # Errors
+    ///
+    /// A failure of the vault.
+    fn audit(&self, by: &dyn Principal, page: &AuditPage) -> Result<Vec<AuditEntry>>;
+
+    /// Erases everything of a person: connections, tokens, consents, pending revocations. The provider is asked nothing;
+    /// revoke first where the grants there are to end too. `None` if the workspace is not known.
+    ///
+    /// # Errors
+    ///
+    /// A failure of the vault.
+    fn forget_user(&self, operator: &Operator, user: &UserId) -> Result<Option<Forgotten>>;
+
+    /// Erases everything of the operator's workspace, its keys first: what was sealed with them is lost to everybody,
+    /// backups aside.
+    ///
+    /// # Errors
+    ///
+    /// A failure of the vault.
+    fn forget_tenant(&self, operator: &Operator) -> Result<Option<Forgotten>>;
+
     /// Does what is due: writes when tokens were last used, purges expired consents, clears what erasing left
     /// behind. At most what the budget allows. Safe to call from every process at once.
     ///
@@ -154,6 +178,43 @@ pub trait ConnectionManager: Send + Sync {
     ///
     /// A failure of the vault.
     fn maintain(&self, budget: Budget) -> Result<Upkeep>;
+}
+
+/// Which entries of the audit to read.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct AuditPage {
+    /// Only those after this number: the last one of the page before.
+    pub after: u64,
+    /// Only those of this connection.
+    pub connection: Option<ConnectionId>,
+    /// At most so many. Absent: 1000.
+    pub limit: Option<usize>,
+}
+
+impl AuditPage {
+    /// What happened to one connection.
+    #[must_use]
+    pub fn of(connection: ConnectionId) -> Self {
+        Self {
+            connection: Some(connection),
+            ..Self::default()
+        }
+    }
+
+    /// The same, after this number.
+    #[must_use]
+    pub const fn after(mut self, number: u64) -> Self {
+        self.after = number;
+        self
+    }
+
+    /// The same, at most so many.
+    #[must_use]
+    pub const fn limit(mut self, limit: usize) -> Self {
+        self.limit = Some(limit);
+        self
+    }
 }
 
 /// Which connections to list.

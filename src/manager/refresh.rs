@@ -16,9 +16,7 @@ use crate::manager::settings::back_off;
 use crate::model::{
     Connection, ConnectionId, EventKind, FailureCode, NeedsConsent, ProviderId, Status, TenantId, Timestamp,
 };
-use crate::protocol::{
-    TokenClient, TokenFailure, TokenResponse, granted_scopes, parse_token_response, revocation_requests,
-};
+use crate::protocol::{TokenClient, TokenFailure, TokenResponse, granted_scopes, parse_token_response};
 use crate::provider::{Endpoints, RotationClass};
 use crate::secret::AccessToken;
 use crate::vault::{
@@ -174,7 +172,7 @@ impl Inner {
             })
             .and_then(|response| parse_token_response(service.server, &response));
         match answer {
-            Ok(answer) => self.commit(wanted, service, endpoints, claimed, answer, sent_at),
+            Ok(answer) => self.commit(wanted, service, claimed, answer, sent_at),
             Err(failure) => self.failed(wanted, service, &claimed, &failure),
         }
     }
@@ -183,7 +181,6 @@ impl Inner {
         &self,
         wanted: Wanted<'_>,
         service: Service<'_>,
-        endpoints: &Endpoints,
         claimed: Claimed,
         answer: TokenResponse,
         sent_at: Timestamp,
@@ -232,7 +229,9 @@ impl Inner {
             CommitOutcome::Superseded => self.adopt(wanted, &connection.provider),
             CommitOutcome::Gone => {
                 // Revoked while the request was under way: the person said no, so the new token must not live on.
-                self.revoke_at_provider(service, endpoints, &tokens);
+                let mut late = connection.clone();
+                late.generation = claimed.claim.generation.saturating_add(1);
+                self.end_late_tokens(&late, &tokens);
                 Err(need(&connection.provider, wanted, ConsentReason::NotConnected))
             }
         }
@@ -317,20 +316,6 @@ impl Inner {
                 _ => Err(Unavailable::new(FailureCode::Interrupted, None).into()),
             },
             CommitOutcome::Gone => Err(need(&connection.provider, wanted, ConsentReason::NotConnected)),
-        }
-    }
-
-    /// Revokes a token that must not be stored, as well as that can be done once.
-    fn revoke_at_provider(&self, service: Service<'_>, endpoints: &Endpoints, tokens: &Tokens) {
-        let requests = revocation_requests(
-            service.server,
-            service.client,
-            endpoints.revocation.as_ref(),
-            tokens,
-        );
-        for mut request in requests.unwrap_or_default() {
-            request.timeout = self.settings.http_timeout;
-            let _ = self.http.send(request);
         }
     }
 }

@@ -3,11 +3,14 @@
 use std::time::Duration;
 
 use crate::error::{Error, Result};
+use crate::manager::settings::back_off;
 use crate::manager::{Connections, Inner};
-use crate::model::{Connection, ConnectionId, EventKind, Principal, Status};
-use crate::protocol::{RevocationVerdict, revocation_requests, revocation_verdict};
+use crate::model::{
+    Connection, ConnectionId, EventKind, IssuedBy, Parameters, Principal, ProviderId, Status,
+};
+use crate::protocol::{Revocable, RevocationVerdict, revocation_requests, revocation_verdict};
 use crate::provider::Revocation as Capability;
-use crate::vault::{ConnectionQuery, Erasure, Tokens};
+use crate::vault::{ConnectionQuery, Erasure, Settlement, Tokens};
 
 /// What revoking did, in both places.
 #[derive(Debug, Clone)]
@@ -50,35 +53,58 @@ pub enum AtProvider {
     NothingLeft,
 }
 
+/// A grant to be ended at its provider: whose it was, and what is held of it.
+#[derive(Clone, Copy)]
+pub(crate) struct Ending<'a> {
+    pub(crate) provider: &'a ProviderId,
+    pub(crate) issued_by: &'a IssuedBy,
+    pub(crate) parameters: &'a Parameters,
+    pub(crate) tokens: Revocable<'a>,
+}
+
 impl Inner {
     pub(crate) fn revoke(&self, connection: &Connection) -> Result<Revocation> {
-        let revoked = self.vault.revoke(&connection.tenant, connection.id, self.now())?;
+        let (tenant, id, now) = (&connection.tenant, connection.id, self.now());
+        let revoked = if self.ends_by_program(connection) {
+            // Kept sealed for upkeep in the same transaction: a crash between here and the provider loses nothing.
+            self.vault
+                .revoke_and_queue(tenant, id, now, now + self.settings.revocation_patience)?
+        } else {
+            self.vault.revoke(tenant, id, now)?
+        };
         // From here on nothing resolves it, whatever the network does.
-        let here = self.vault.clear_residue()?;
         let Some(revoked) = revoked else {
             // It was revoked before.
-            let connection = self
-                .vault
-                .connection(&connection.tenant, connection.id)?
-                .ok_or(Error::NotFound)?;
+            let connection = self.vault.connection(tenant, id)?.ok_or(Error::NotFound)?;
+            let here = self.vault.clear_residue()?;
             return Ok(Revocation {
                 connection,
                 here,
                 at_provider: AtProvider::NothingLeft,
             });
         };
-        let at_provider = match &revoked.tokens {
-            Some(tokens) => self.revoke_there(&revoked.connection, tokens),
-            None => AtProvider::NothingLeft,
-        };
-        let id = Some(connection.id);
-        self.emit(
-            &connection.tenant,
-            connection.owner.user(),
-            &connection.provider,
-            id,
-            EventKind::Revoked,
-        );
+        let access_token = revoked.tokens.as_ref().map(|tokens| &tokens.access_token);
+        let current = revoked
+            .tokens
+            .as_ref()
+            .and_then(|tokens| tokens.refresh_token.as_ref());
+        let at_provider = self.end_at_provider(Ending {
+            provider: &revoked.connection.provider,
+            issued_by: &revoked.connection.issued_by,
+            parameters: &revoked.connection.parameters,
+            // One that was refused and put in quarantine may live all the same.
+            tokens: Revocable {
+                access_token,
+                refresh_token: current.or(revoked.refused.as_ref()),
+            },
+        });
+        if let Some(queued) = revoked.queued {
+            self.vault
+                .settle_revocation(tenant, queued, self.settlement(&at_provider, 1), self.now())?;
+        }
+        let here = self.vault.clear_residue()?;
+        let owner = connection.owner.user();
+        self.emit(tenant, owner, &connection.provider, Some(id), EventKind::Revoked);
         Ok(Revocation {
             connection: revoked.connection,
             here,
@@ -86,14 +112,25 @@ impl Inner {
         })
     }
 
-    fn revoke_there(&self, connection: &Connection, tokens: &Tokens) -> AtProvider {
+    fn ends_by_program(&self, connection: &Connection) -> bool {
+        let server = self.registry.server(connection.issued_by.server.as_str());
+        server.is_some_and(|server| {
+            matches!(
+                server.revocation,
+                Capability::Endpoint { .. } | Capability::DeleteWithBearer { .. }
+            )
+        })
+    }
+
+    /// Tries once, and says what came of it.
+    pub(crate) fn end_at_provider(&self, ending: Ending<'_>) -> AtProvider {
         let unconfirmed = AtProvider::Unconfirmed { retry_after: None };
-        let Ok(service) = self.service(connection.provider.as_str()) else {
+        let Ok(service) = self.service(ending.provider.as_str()) else {
             return unconfirmed;
         };
         match &service.server.revocation {
             Capability::ByUser { .. } => {
-                let page = service.server.revocation_page(&connection.parameters);
+                let page = service.server.revocation_page(ending.parameters);
                 return page.map_or(AtProvider::Unsupported, |url| AtProvider::ByUser {
                     url: url.into(),
                 });
@@ -101,19 +138,15 @@ impl Inner {
             Capability::Unsupported => return AtProvider::Unsupported,
             Capability::Endpoint { .. } | Capability::DeleteWithBearer { .. } => {}
         }
-        let Ok(endpoints) = service.server.endpoints(&connection.parameters) else {
+        let Ok(endpoints) = service.server.endpoints(ending.parameters) else {
             return unconfirmed;
         };
         // As with a refresh: a token goes only where it came from.
-        if endpoints.refresh.as_str() != connection.issued_by.token_endpoint {
+        if endpoints.refresh.as_str() != ending.issued_by.token_endpoint {
             return unconfirmed;
         }
-        let requests = revocation_requests(
-            service.server,
-            service.client,
-            endpoints.revocation.as_ref(),
-            tokens,
-        );
+        let endpoint = endpoints.revocation.as_ref();
+        let requests = revocation_requests(service.server, service.client, endpoint, ending.tokens);
         let Ok(requests) = requests else {
             return unconfirmed;
         };
@@ -127,12 +160,67 @@ impl Inner {
             outcome = worse(outcome, verdict);
         }
         if service.server.revocation_is_best_effort && outcome == AtProvider::Revoked {
-            let page = service.server.revocation_page(&connection.parameters);
+            let page = service.server.revocation_page(ending.parameters);
             return AtProvider::Attempted {
                 url: page.map(Into::into),
             };
         }
         outcome
+    }
+
+    /// Ends a token that must not be stored: now, or by upkeep if the provider does not answer.
+    pub(crate) fn end_late_tokens(&self, connection: &Connection, tokens: &Tokens) {
+        let outcome = self.end_at_provider(Ending {
+            provider: &connection.provider,
+            issued_by: &connection.issued_by,
+            parameters: &connection.parameters,
+            tokens: Revocable {
+                access_token: Some(&tokens.access_token),
+                refresh_token: tokens.refresh_token.as_ref(),
+            },
+        });
+        if matches!(outcome, AtProvider::Unconfirmed { .. }) {
+            let now = self.now();
+            // Without room, or with a vault that fails, there is nothing left that could be done.
+            let _ =
+                self.vault
+                    .queue_revocation(connection, tokens, now, now + self.settings.revocation_patience);
+        }
+    }
+
+    /// Tries what an earlier attempt left open. Returns how many are settled.
+    pub(crate) fn drain_outbox(&self, limit: usize) -> Result<usize> {
+        let mut settled = 0;
+        let lease = self.settings.refresh_lease;
+        for pending in self.vault.take_revocations(self.now(), lease, limit)? {
+            let outcome = self.end_at_provider(Ending {
+                provider: &pending.provider,
+                issued_by: &pending.issued_by,
+                parameters: &pending.parameters,
+                tokens: Revocable {
+                    access_token: pending.access_token.as_ref(),
+                    refresh_token: pending.refresh_token.as_ref(),
+                },
+            });
+            let settlement = self.settlement(&outcome, pending.attempts);
+            settled += usize::from(!matches!(settlement, Settlement::Again { .. }));
+            self.vault
+                .settle_revocation(&pending.tenant, pending.id, settlement, self.now())?;
+        }
+        Ok(settled)
+    }
+
+    fn settlement(&self, outcome: &AtProvider, attempts: u32) -> Settlement {
+        match outcome {
+            AtProvider::Revoked | AtProvider::Attempted { .. } | AtProvider::NothingLeft => {
+                Settlement::Confirmed
+            }
+            AtProvider::Refused => Settlement::Refused,
+            AtProvider::ByUser { .. } | AtProvider::Unsupported => Settlement::GivenUp,
+            AtProvider::Unconfirmed { retry_after } => Settlement::Again {
+                at: self.now() + back_off(attempts, *retry_after),
+            },
+        }
     }
 
     /// The other live connections that end with this one, because the provider revokes the grant behind them all.

@@ -21,6 +21,8 @@ pub struct Settings {
     pub resolve_deadline: Duration,
     /// How long a refused refresh token is kept, sealed and out of reach: 7 days. Zero erases it at once.
     pub quarantine: Duration,
+    /// How long a revocation is tried again at a provider that does not answer: 7 days. Then its tokens are erased.
+    pub revocation_patience: Duration,
     /// How long a request by `Resolver::send` may take: 60 s.
     pub send_timeout: Duration,
     /// The largest answer to `Resolver::send`: 32 MiB.
@@ -36,6 +38,7 @@ impl Default for Settings {
             refresh_lease: Duration::from_secs(30),
             resolve_deadline: Duration::from_secs(20),
             quarantine: Duration::from_secs(7 * 24 * 3600),
+            revocation_patience: Duration::from_secs(7 * 24 * 3600),
             send_timeout: Duration::from_secs(60),
             send_max_bytes: 32 * 1024 * 1024,
         }

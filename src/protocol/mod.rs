@@ -39,7 +39,7 @@ pub use challenge::{BearerError, bearer_error};
 pub use discovery::parse_discovery;
 pub use granted::granted_scopes;
 pub use pointer::value_in_answer;
-pub use revocation::{RevocationVerdict, revocation_requests, revocation_verdict};
+pub use revocation::{Revocable, RevocationVerdict, revocation_requests, revocation_verdict};
 pub use token_error::{TokenErrorCode, TokenFailure, classify};
 pub use token_request::{RequestError, TokenClient};
 pub use token_response::{TokenResponse, parse_token_response};

@@ -17,7 +17,7 @@ use crate::provider::{
     AuthorizationServer, ClientAuthentication, ClientRegistration, Revocation, RevocationAuth,
     RevocationTokens, TokenHeader,
 };
-use crate::vault::Tokens;
+use crate::secret::{AccessToken, RefreshToken};
 
 /// How a revocation ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +29,16 @@ pub enum RevocationVerdict {
     Later(Option<Duration>),
     /// The server will not do it. The token may live: the person can end it at the provider.
     Refused,
+}
+
+/// The tokens to be revoked: those that are held still.
+#[derive(Debug, Clone, Copy)]
+#[allow(clippy::exhaustive_structs, reason = "plain data")]
+pub struct Revocable<'a> {
+    /// The access token.
+    pub access_token: Option<&'a AccessToken>,
+    /// The refresh token.
+    pub refresh_token: Option<&'a RefreshToken>,
 }
 
 /// The requests that revoke what a connection holds, in the order in which to send them: the refresh token first, so that
@@ -43,10 +53,13 @@ pub fn revocation_requests(
     server: &AuthorizationServer,
     registration: &ClientRegistration,
     endpoint: Option<&Url>,
-    tokens: &Tokens,
+    tokens: Revocable<'_>,
 ) -> Result<Vec<HttpRequest>, RequestError> {
     if let (Some(endpoint), Revocation::DeleteWithBearer { .. }) = (endpoint, &server.revocation) {
-        return delete_with_bearer(endpoint, tokens).map(|request| vec![request]);
+        let request = tokens
+            .access_token
+            .map(|token| delete_with_bearer(endpoint, token));
+        return request.into_iter().collect();
     }
     let (
         Some(endpoint),
@@ -64,9 +77,10 @@ pub fn revocation_requests(
     }
     let refresh = tokens
         .refresh_token
-        .as_ref()
         .map(|token| (token.expose_secret(), "refresh_token"));
-    let access = Some((tokens.access_token.expose_secret(), "access_token"));
+    let access = tokens
+        .access_token
+        .map(|token| (token.expose_secret(), "access_token"));
     let wanted = match taken {
         RevocationTokens::Both => [refresh, access],
         RevocationTokens::Either => [refresh.or(access), None],
@@ -85,11 +99,11 @@ pub fn revocation_requests(
         .collect()
 }
 
-fn delete_with_bearer(endpoint: &Url, tokens: &Tokens) -> Result<HttpRequest, RequestError> {
+fn delete_with_bearer(endpoint: &Url, token: &AccessToken) -> Result<HttpRequest, RequestError> {
     if !is_clean(endpoint) {
         return Err(RequestError::Endpoint);
     }
-    let (name, value) = bearer_header(&TokenHeader::default(), &tokens.access_token);
+    let (name, value) = bearer_header(&TokenHeader::default(), token);
     HttpRequest::new(Method::DELETE, endpoint.clone())
         .with_header(ACCEPT, HeaderValue::from_static("application/json"))
         .with_secret_header(name, value)
@@ -170,16 +184,22 @@ mod tests {
     use super::*;
     use crate::protocol::form::pairs;
     use crate::provider::catalog;
-    use crate::secret::{AccessToken, RefreshToken};
     use http::StatusCode;
     use http::header::RETRY_AFTER;
 
-    fn tokens(refreshable: bool) -> Tokens {
-        Tokens {
-            access_token: AccessToken::new("at"),
-            refresh_token: refreshable.then(|| RefreshToken::new("r&t")),
-            id_token: None,
-        }
+    fn requests(
+        server: &AuthorizationServer,
+        registration: &ClientRegistration,
+        url: &Url,
+        refreshable: bool,
+    ) -> Result<Vec<HttpRequest>, RequestError> {
+        let access_token = AccessToken::new("at");
+        let refresh_token = refreshable.then(|| RefreshToken::new("r&t"));
+        let tokens = Revocable {
+            access_token: Some(&access_token),
+            refresh_token: refresh_token.as_ref(),
+        };
+        revocation_requests(server, registration, Some(url), tokens)
     }
 
     fn sent(
@@ -188,7 +208,7 @@ mod tests {
         refreshable: bool,
     ) -> Vec<String> {
         let url = Url::parse("https://as.test/revoke").unwrap();
-        revocation_requests(server, registration, Some(&url), &tokens(refreshable))
+        requests(server, registration, &url, refreshable)
             .unwrap()
             .iter()
             .map(|request| {
@@ -264,7 +284,7 @@ mod tests {
     fn tokens_are_not_sent_in_the_clear() {
         let registration = ClientRegistration::new("id", "secret", "https://app.test/cb");
         let url = Url::parse("http://as.test/revoke").unwrap();
-        let found = revocation_requests(&catalog::google(), &registration, Some(&url), &tokens(true));
+        let found = requests(&catalog::google(), &registration, &url, true);
         assert_eq!(found.unwrap_err(), RequestError::Endpoint);
     }
 
