@@ -539,3 +539,59 @@ fn promise_07_a_reader_makes_it_pending() {
     assert_eq!(vault.clear_residue().unwrap(), Erasure::Cleared);
     assert_eq!(residue(&path, &dead), None);
 }
+
+/// The child of the next test: opens the vault, stores a connection and closes it again.
+#[test]
+fn open_and_close_in_a_child() {
+    if let Some(path) = std::env::var_os("VALETKEY_OPEN") {
+        let vault = open(Path::new(&path)).unwrap();
+        grant(&vault, &connection(7, 1), &tokens("theirs", "theirs"));
+    }
+}
+
+/// SQLite's locks belong to the process, and closing any descriptor of the file drops them all: whoever closes last in
+/// another process would then cut away the log that this one still writes to.
+#[test]
+fn nothing_is_lost_when_another_process_closes_the_vault() {
+    let (_directory, path) = place();
+    drop(open(&path).unwrap());
+    let vault = open(&path).unwrap();
+    let again = open(&path).unwrap();
+    assert!(
+        vault
+            .token(&tenant(), ConnectionId::from_bytes([1; 16]))
+            .unwrap()
+            .is_none()
+    );
+    #[cfg(target_os = "linux")]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+
+        let inode = format!(":{} ", fs::metadata(&path).unwrap().ino());
+        let locks = fs::read_to_string("/proc/locks").unwrap();
+        assert!(
+            locks.is_empty() || locks.lines().any(|lock| lock.contains(&inode)),
+            "no lock is held on the file:\n{locks}"
+        );
+    }
+    let status = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "open_and_close_in_a_child"])
+        .env("VALETKEY_OPEN", &path)
+        .stdout(std::process::Stdio::null())
+        .status()
+        .unwrap();
+    assert!(status.success());
+    assert!(
+        path.with_file_name("vault.db-wal").exists(),
+        "the log was taken away"
+    );
+    grant(&vault, &connection(1, 1), &tokens("access", "refresh"));
+    drop((vault, again));
+    let vault = open(&path).unwrap();
+    for number in [1, 7] {
+        let token = vault
+            .token(&tenant(), ConnectionId::from_bytes([number; 16]))
+            .unwrap();
+        assert!(token.is_some(), "{number} is lost");
+    }
+}

@@ -1,11 +1,14 @@
 //! The transactional, encrypted home of connections, tokens, pending consents and refresh claims.
 
 mod audit;
+mod claim;
 pub mod envelope;
 mod error;
 pub mod lifecycle;
 mod memory;
 mod record;
+mod revocation;
+mod rotation;
 mod shared;
 #[cfg(feature = "sqlite")]
 mod sqlite;
@@ -14,13 +17,17 @@ pub use audit::{
     AuditEntry, AuditFilter, AuditHead, AuditKind, AuditReport, Forgotten, Handout, InvalidAuditHead,
     UseAudit,
 };
+pub use claim::{
+    Attempt, Claim, ClaimOutcome, ClaimRequest, Claimed, CommitOutcome, Due, Holder, RefreshFailure, Renewed,
+};
 pub use error::VaultError;
 pub use memory::MemoryVault;
 pub use record::{
-    Attempt, Claim, ClaimOutcome, ClaimRequest, Claimed, CommitOutcome, ConnectionQuery, ConsentStatus, Due,
-    Erasure, Found, Grant, Holder, PendingConsent, PendingRevocation, Purpose, RefreshFailure, Renewed,
-    Resealed, Revoked, Rewrapped, Settlement, StateHash, StoreOutcome, StoredToken, TokenQuery, Tokens, Use,
+    ConnectionQuery, ConsentStatus, Found, Grant, PendingConsent, Purpose, StateHash, StoreOutcome,
+    StoredToken, TokenQuery, Tokens, Use,
 };
+pub use revocation::{Erasure, PendingRevocation, Revoked, Settlement};
+pub use rotation::{Resealed, Rewrapped};
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteVault;
 

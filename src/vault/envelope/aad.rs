@@ -53,7 +53,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn different_parts_never_encode_alike(
+        fn promise_04_different_parts_never_encode_alike(
             left in prop::collection::vec(delimiter_like(), 0..5),
             right in prop::collection::vec(delimiter_like(), 0..5),
         ) {

@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn every_flipped_bit_and_every_wrong_length_is_refused() {
+    fn promise_03_every_flipped_bit_and_every_wrong_length_of_a_wrapped_key_is_refused() {
         let wrapped = DataKey::generate(1)
             .unwrap()
             .wrap(&keys(1), VAULT, &tenant("acme"))
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn it_opens_nowhere_else() {
+    fn promise_04_a_wrapped_key_opens_nowhere_else() {
         let wrapped = DataKey::generate(1)
             .unwrap()
             .wrap(&keys(1), VAULT, &tenant("acme"))

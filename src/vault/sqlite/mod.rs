@@ -35,6 +35,7 @@ use crate::secret::PkceVerifier;
 use crate::vault::envelope::MasterKeys;
 use crate::vault::sqlite::holders::Holders;
 use crate::vault::sqlite::keys::{Keyring, Tenant};
+use crate::vault::sqlite::open::InUse;
 use crate::vault::sqlite::readers::Readers;
 use crate::vault::sqlite::store::{Step, Store};
 use crate::vault::{
@@ -61,6 +62,8 @@ pub struct SqliteVault {
     holders: Holders,
     /// None for a vault in memory.
     path: Option<PathBuf>,
+    /// Last, because fields are dropped in order: after every connection.
+    _in_use: Option<InUse>,
 }
 
 impl SqliteVault {
@@ -75,12 +78,13 @@ impl SqliteVault {
     /// content of the file is unchanged then.
     pub fn open(path: impl AsRef<Path>, keys: impl Into<MasterKeys>) -> Result<Self, VaultError> {
         let keys = keys.into();
-        let (writer, opened, path) = open::open(path.as_ref(), &keys)?;
+        let (writer, opened, path, in_use) = open::open(path.as_ref(), &keys)?;
         Ok(Self {
             store: Store::new(writer, Some(Readers::new(path.clone()))),
             keyring: Keyring::new(opened, keys),
             holders: Holders::new(Some(path.clone())),
             path: Some(path),
+            _in_use: Some(in_use),
         })
     }
 
@@ -97,6 +101,7 @@ impl SqliteVault {
             keyring: Keyring::new(opened, keys),
             holders: Holders::new(None),
             path: None,
+            _in_use: None,
         })
     }
 

@@ -3,6 +3,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
@@ -23,11 +24,14 @@ pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const STATEMENTS: usize = 64;
 
 /// Opens the file at `path`, or makes it, and returns its writing connection.
-pub(super) fn open(path: &Path, keys: &MasterKeys) -> Result<(Connection, Opened, PathBuf), VaultError> {
+pub(super) fn open(
+    path: &Path,
+    keys: &MasterKeys,
+) -> Result<(Connection, Opened, PathBuf, InUse), VaultError> {
     check_library()?;
     let path = resolve(path)?;
     mounts::check(&path)?;
-    make_or_check(&path)?;
+    let in_use = make_or_check(&path)?;
     let mut db = connect(&path)?;
     if db.is_readonly("main").map_err(failed)? {
         return Err(VaultError::ReadOnly);
@@ -36,7 +40,6 @@ pub(super) fn open(path: &Path, keys: &MasterKeys) -> Result<(Connection, Opened
         // In rollback mode, so that the file itself says what it is from its first page on.
         schema::create(&mut db, keys)?;
     }
-    check_length(&path)?;
     let vault = schema::check_key(&db, keys)?;
     // Only now may closing write into the file.
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)
@@ -51,7 +54,7 @@ pub(super) fn open(path: &Path, keys: &MasterKeys) -> Result<(Connection, Opened
     if schema::state(&db)? != State::Vault(schema::newest()) {
         schema::migrate(&mut db)?;
     }
-    Ok((db, vault, path))
+    Ok((db, vault, path, in_use))
 }
 
 /// Makes a vault in memory.
@@ -132,9 +135,10 @@ pub(super) fn resolve(path: &Path) -> Result<PathBuf, VaultError> {
 }
 
 /// Makes the file for its owner alone, or checks the one that is there. Leaves what is there as it is.
-fn make_or_check(path: &Path) -> Result<(), VaultError> {
+fn make_or_check(path: &Path) -> Result<InUse, VaultError> {
+    let mut in_use = IN_USE.lock().unwrap_or_else(PoisonError::into_inner);
     match private().create_new(true).open(path) {
-        Ok(_) => return Ok(()),
+        Ok(_) => return Ok(InUse::enter(&mut in_use, path)),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
         Err(error) => return Err(unwritable(error)),
     }
@@ -149,7 +153,65 @@ fn make_or_check(path: &Path) -> Result<(), VaultError> {
         return Err(VaultError::ReadOnly);
     }
     check_owner(path, &metadata)?;
-    check_header(path, metadata.len())
+    if !in_use.contains(&Identity::of(path, &metadata)) {
+        check_header(path, metadata.len())?;
+    }
+    Ok(InUse::enter(&mut in_use, path))
+}
+
+/// The files that this process has open. SQLite's locks belong to the process, and closing any descriptor of the file
+/// drops them all: another process would then take itself for the last one and cut away the log. So nothing but SQLite
+/// opens a file that is in use here.
+static IN_USE: Mutex<Vec<Identity>> = Mutex::new(Vec::new());
+
+/// Which file it is, whatever it is called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Identity {
+    #[cfg(unix)]
+    device_and_inode: (u64, u64),
+    #[cfg(not(unix))]
+    path: PathBuf,
+}
+
+impl Identity {
+    #[cfg(unix)]
+    fn of(_: &Path, metadata: &fs::Metadata) -> Self {
+        use std::os::unix::fs::MetadataExt as _;
+
+        Self {
+            device_and_inode: (metadata.dev(), metadata.ino()),
+        }
+    }
+
+    #[cfg(not(unix))]
+    fn of(path: &Path, _: &fs::Metadata) -> Self {
+        Self {
+            path: path.to_path_buf(),
+        }
+    }
+}
+
+/// That a file is in use, until this is dropped: after the last connection to it.
+pub(super) struct InUse(Option<Identity>);
+
+impl InUse {
+    fn enter(all: &mut Vec<Identity>, path: &Path) -> Self {
+        let identity = fs::symlink_metadata(path)
+            .ok()
+            .map(|metadata| Identity::of(path, &metadata));
+        all.extend(identity.clone());
+        Self(identity)
+    }
+}
+
+impl Drop for InUse {
+    fn drop(&mut self) {
+        let mut all = IN_USE.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = all.iter().position(|other| Some(other) == self.0.as_ref());
+        if let Some(at) = at {
+            all.swap_remove(at);
+        }
+    }
 }
 
 pub(super) fn private() -> OpenOptions {
@@ -213,27 +275,28 @@ fn check_header(path: &Path, len: u64) -> Result<(), VaultError> {
     let ours = application == APPLICATION_ID.cast_unsigned();
     // Cut off while it was being made: SQLite rolls it back to an empty file.
     let unfinished = application == 0 && beside(path, "-journal").exists();
-    if ours || unfinished {
-        Ok(())
+    if !ours && !unfinished {
+        return Err(VaultError::NotAVault);
+    }
+    // What is being made or moved by somebody else, or was when they died, is finished by SQLite.
+    let is_settled = ours
+        && !beside(path, "-journal").exists()
+        && !fs::metadata(beside(path, "-wal")).is_ok_and(|log| log.len() > 0);
+    if is_settled {
+        check_length(&header, len)
     } else {
-        Err(VaultError::NotAVault)
+        Ok(())
     }
 }
 
-/// Refuses a file that is shorter than its own header says, unless the rest is still in the write-ahead log.
-fn check_length(path: &Path) -> Result<(), VaultError> {
-    if fs::metadata(beside(path, "-wal")).is_ok_and(|wal| wal.len() > 0) {
-        return Ok(());
-    }
-    let mut file = File::open(path).map_err(unwritable)?;
-    let mut header = [0; 100];
-    file.read_exact(&mut header).map_err(|_| VaultError::Damaged)?;
-    let pages = u64::from(number(&header, 28).unwrap_or(0));
-    let page_size = match (header[16], header[17]) {
-        (0, 1) => 65_536,
-        (high, low) => u64::from(u16::from_be_bytes([high, low])),
+/// Refuses a file that is shorter than its own header says.
+fn check_length(header: &[u8], len: u64) -> Result<(), VaultError> {
+    let pages = u64::from(number(header, 28).unwrap_or(0));
+    let page_size = match header.get(16..18) {
+        Some([0, 1]) => 65_536,
+        Some([high, low]) => u64::from(u16::from_be_bytes([*high, *low])),
+        _ => return Err(VaultError::Damaged),
     };
-    let len = file.metadata().map_err(VaultError::storage)?.len();
     if pages == 0 || len < pages.saturating_mul(page_size) {
         return Err(VaultError::Damaged);
     }

@@ -198,7 +198,7 @@ fn every_statement_searches_an_index() {
 }
 
 #[test]
-fn a_data_key_is_replaced_before_it_has_sealed_too_much() {
+fn promise_06_a_data_key_is_replaced_before_it_has_sealed_too_much() {
     let mut vault = SqliteVault::in_memory(key()).unwrap();
     vault.keyring.set_max_seals(4);
     for number in 1..=9 {
@@ -355,7 +355,7 @@ fn more_threads_than_slots_all_read() {
 }
 
 #[test]
-fn a_moved_or_altered_record_is_an_error_and_stays_as_it_is() {
+fn promise_04_a_moved_or_altered_record_is_an_error_and_stays_as_it_is() {
     let vault = SqliteVault::in_memory(key()).unwrap();
     for number in 1..=2 {
         grant(&vault, &connection(number), &number.to_string());
@@ -408,7 +408,7 @@ fn dump(vault: &SqliteVault) -> Vec<(i64, i64, String)> {
 }
 
 #[test]
-fn a_swapped_data_key_is_tampering() {
+fn promise_05_a_swapped_data_key_is_tampering() {
     let (_directory, path) = file();
     let vault = SqliteVault::open(&path, key()).unwrap();
     grant(&vault, &connection(1), "1");

@@ -98,7 +98,7 @@ fn the_format_is_what_the_documentation_says() {
 }
 
 #[test]
-fn every_flipped_bit_is_refused() {
+fn promise_03_every_flipped_bit_is_refused() {
     let parts = Parts::new();
     let key = counting_key(1);
     let sealed = key
@@ -116,7 +116,7 @@ fn every_flipped_bit_is_refused() {
 }
 
 #[test]
-fn every_truncation_and_extension_is_refused() {
+fn promise_03_every_truncation_and_extension_is_refused() {
     let parts = Parts::new();
     let key = counting_key(1);
     let sealed = key.seal(&parts.context(), &[b"secret-token"]).unwrap();
@@ -144,7 +144,7 @@ fn every_truncation_and_extension_is_refused() {
 }
 
 #[test]
-fn a_record_opens_at_its_own_place_only() {
+fn promise_04_a_record_opens_at_its_own_place_only() {
     let names = Parts::new();
     let (alice, bob) = (user("alice"), user("bob"));
     // `gmai` + `l…` and `acme` + `alice` shifted over a boundary must not read alike.
@@ -222,7 +222,7 @@ fn sixty_four_kibibytes_fit() {
 }
 
 #[test]
-fn nonces_are_not_repeated() {
+fn promise_06_nonces_are_not_repeated() {
     let parts = Parts::new();
     let key = counting_key(1);
     let mut seen = std::collections::HashSet::new();
