@@ -123,7 +123,10 @@ fn sealed_records(file: &std::path::Path) -> Vec<Vec<u8>> {
     let database =
         rusqlite::Connection::open_with_flags(file, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
     let mut statement = database
-        .prepare("SELECT access FROM secrets UNION ALL SELECT rest FROM secrets")
+        .prepare(
+            "SELECT s.access FROM secrets s JOIN connections c ON c.slot = s.slot
+             UNION ALL SELECT s.rest FROM secrets s JOIN connections c ON c.slot = s.slot",
+        )
         .unwrap();
     statement
         .query_map([], |row| row.get(0))
