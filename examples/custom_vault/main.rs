@@ -5,6 +5,9 @@
 //! ```text
 //! main     the proof: the contract, a day's work, and a look at every stored byte
 //! vault    the trait, method by method: load, let `lifecycle` decide, store
+//! outbox   revocations that wait for their provider
+//! audit    what is told of each change, in its batch
+//! forget   erasing a person or a workspace
 //! rows     connections and consents as rows
 //! sealing  data keys, and what is sealed with them: all that touches cryptography
 //! shelf    the stand-in for the database: put yours in its place
@@ -12,6 +15,9 @@
 #![allow(clippy::print_stdout, reason = "an example talks to its reader")]
 #![allow(unreachable_pub, reason = "the modules of an example")]
 
+mod audit;
+mod forget;
+mod outbox;
 mod rows;
 mod sealing;
 mod shelf;

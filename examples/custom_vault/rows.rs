@@ -6,6 +6,7 @@ use valetkey::model::{Connection, ConnectionId, TenantId, Timestamp};
 use valetkey::vault::lifecycle::{Keep, Lifecycle};
 use valetkey::vault::{ConsentStatus, Due, PendingConsent, StateHash, VaultError};
 
+use crate::outbox::Sealed;
 use crate::sealing::SealedTokens;
 use crate::shelf::{Batch, Table};
 
@@ -66,18 +67,33 @@ impl Batch<'_> {
         Ok(())
     }
 
+    /// Stores that a connection was used, unless it was used later.
+    pub fn used(&mut self, tenant: &TenantId, id: ConnectionId, at: Timestamp) -> Result<(), VaultError> {
+        if let Some(mut entry) = self.entry(tenant, id)? {
+            entry.connection.used_at = entry.connection.used_at.max(Some(at));
+            self.put_entry(entry)?;
+        }
+        Ok(())
+    }
+
+    /// The next number of a table, from 1. None is given out twice, whatever is deleted.
+    pub fn next_number(&mut self, table: Table) -> Result<u64, VaultError> {
+        let key = vec![Table::Numbers as u8, table as u8];
+        let last = match self.get(&key) {
+            Some(row) => u64::from_be_bytes(row.try_into().map_err(|_| VaultError::Damaged)?),
+            None => 0,
+        };
+        self.put(key, (last + 1).to_be_bytes().to_vec());
+        Ok(last + 1)
+    }
+
     pub fn put_tokens(&mut self, tenant: &TenantId, id: ConnectionId, sealed: SealedTokens) {
         self.put(Table::AccessTokens.key(tenant, id.as_bytes()), sealed.access);
         self.put(Table::Rest.key(tenant, id.as_bytes()), sealed.rest);
     }
 
     /// Erases the tokens that are not to be kept, and gives them out a last time.
-    pub fn take_tokens(
-        &mut self,
-        tenant: &TenantId,
-        id: ConnectionId,
-        keep: Keep,
-    ) -> (Option<Vec<u8>>, Option<Vec<u8>>) {
+    pub fn take_tokens(&mut self, tenant: &TenantId, id: ConnectionId, keep: Keep) -> Sealed {
         let mut take = |table: Table| self.take(table.key(tenant, id.as_bytes()));
         match keep {
             Keep::All => (None, None),
@@ -112,6 +128,13 @@ impl Batch<'_> {
         rows.map(|(_, row)| decode(row)).collect()
     }
 
+    /// Deletes a consent and its verifier.
+    pub fn drop_consent(&mut self, consent: &PendingConsent) {
+        for table in [Table::Consents, Table::Verifiers] {
+            self.take(table.key(&consent.tenant, consent.state.as_bytes()));
+        }
+    }
+
     pub fn put_consent(&mut self, consent: &PendingConsent) -> Result<(), VaultError> {
         let key = Table::Consents.key(&consent.tenant, consent.state.as_bytes());
         self.put(key, encode(consent)?);
@@ -124,11 +147,11 @@ pub fn is_sibling(one: &Connection, other: &Connection) -> bool {
     one.owner == other.owner && one.provider == other.provider
 }
 
-fn encode(row: &impl Serialize) -> Result<Vec<u8>, VaultError> {
+pub fn encode(row: &impl Serialize) -> Result<Vec<u8>, VaultError> {
     serde_json::to_vec(row).map_err(VaultError::storage)
 }
 
 /// What cannot be read is an error: "there is none" would send people to connect again.
-fn decode<T: DeserializeOwned>(row: &[u8]) -> Result<T, VaultError> {
+pub fn decode<T: DeserializeOwned>(row: &[u8]) -> Result<T, VaultError> {
     serde_json::from_slice(row).map_err(|_| VaultError::Damaged)
 }

@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use valetkey::model::{Connection, TenantId};
 use valetkey::secret::{AccessToken, IdToken, PkceVerifier, RefreshToken};
-use valetkey::vault::envelope::{Context, DataKey, Fields, Kind, MasterKeys, VaultId};
+use valetkey::vault::envelope::{AuditKey, Context, DataKey, Fields, Kind, MasterKeys, VaultId};
 use valetkey::vault::{PendingConsent, Tokens, VaultError};
 
+use crate::audit::Pen;
+use crate::outbox::Sealed;
 use crate::shelf::{Batch, Shelf, Table};
 
 /// Random nonces of 96 bits are good for 2^32 seals; a new key long before that costs nothing.
@@ -16,7 +18,9 @@ const MAX_SEALS: u32 = 1 << 30;
 #[derive(Debug)]
 pub struct Sealer {
     shelf: Arc<Shelf>,
-    vault: VaultId,
+    pub vault: VaultId,
+    /// Chains the audit of all tenants.
+    pub audit: AuditKey,
     keys: MasterKeys,
 }
 
@@ -31,27 +35,30 @@ impl Sealer {
     pub fn open(shelf: Arc<Shelf>, keys: MasterKeys) -> Result<Self, VaultError> {
         let (new, master) = (VaultId::generate()?, keys.active());
         let new = [new.as_bytes().as_slice(), master.id(), &master.check_value(new)].concat();
-        let row = shelf.batch(|batch| {
-            let key = vec![Table::Vault as u8];
-            Ok(batch.get(&key).unwrap_or_else(|| {
-                batch.put(key, new.clone());
-                new
-            }))
-        })?;
+        let row = first(&shelf, Table::Vault, new)?;
         let (id, row) = row.split_first_chunk().ok_or(VaultError::Damaged)?;
         let (master, check) = row.split_first_chunk().ok_or(VaultError::Damaged)?;
         let vault = VaultId::from_bytes(*id);
-        match keys.get(master) {
-            Some(master) if master.check_value(vault) == check => Ok(Self { shelf, vault, keys }),
-            _ => Err(VaultError::WrongMasterKey),
+        if keys
+            .get(master)
+            .is_none_or(|master| master.check_value(vault) != check)
+        {
+            return Err(VaultError::WrongMasterKey);
         }
+        let wrapped = first(&shelf, Table::AuditKey, AuditKey::generate()?.wrap(&keys, vault)?)?;
+        Ok(Self {
+            audit: AuditKey::unwrap(&wrapped, &keys, vault)?,
+            shelf,
+            vault,
+            keys,
+        })
     }
 
     /// The tenant's newest data key, made if there is none or it is used up.
     ///
     /// Seals are counted before they are made: a crash in between wastes some, and none goes uncounted. A busy host
     /// counts a thousand at a time and remembers the unwrapped key.
-    fn sealing_key(&self, tenant: &TenantId, seals: u32) -> Result<DataKey, VaultError> {
+    pub fn pen<'a>(&'a self, tenant: &'a TenantId, seals: u32) -> Result<Pen<'a>, VaultError> {
         loop {
             let newest = self.shelf.batch(|batch| {
                 let newest = newest_key(batch, tenant)?;
@@ -64,7 +71,12 @@ impl Sealer {
             })?;
             let next = match newest {
                 Some((version, used, wrapped)) if used < MAX_SEALS => {
-                    return DataKey::unwrap(&wrapped, &self.keys, self.vault, tenant, version);
+                    return Ok(Pen {
+                        sealer: self,
+                        tenant,
+                        key: DataKey::unwrap(&wrapped, &self.keys, self.vault, tenant, version)?,
+                        wrapped,
+                    });
                 }
                 Some((version, ..)) => version + 1,
                 None => 1,
@@ -80,14 +92,29 @@ impl Sealer {
         }
     }
 
-    fn open_record(&self, context: &Context<'_>, record: Vec<u8>) -> Result<Fields, VaultError> {
-        let (tenant, version) = (context.tenant, DataKey::version_of(&record)?);
+    /// For one entry of the audit; none for a tenant of whom nothing is stored.
+    pub fn known_pen<'a>(&'a self, tenant: &'a TenantId) -> Result<Option<Pen<'a>>, VaultError> {
+        let newest = self.shelf.batch(|batch| newest_key(batch, tenant))?;
+        newest.map(|_| self.pen(tenant, 1)).transpose()
+    }
+
+    fn key_of(&self, tenant: &TenantId, record: &[u8]) -> Result<DataKey, VaultError> {
+        let version = DataKey::version_of(record)?;
         let key = Table::DataKeys.key(tenant, &version.to_be_bytes());
         let row = self.shelf.batch(|batch| Ok(batch.get(&key)))?;
-        // Data keys are never deleted: a record that names one that is not there was altered.
+        // A data key goes only with its tenant: a record that names one that is not there was altered.
         let row = row.ok_or(VaultError::Tampered)?;
         let (_, wrapped) = row.split_first_chunk::<4>().ok_or(VaultError::Damaged)?;
-        DataKey::unwrap(wrapped, &self.keys, self.vault, tenant, version)?.open(context, record)
+        DataKey::unwrap(wrapped, &self.keys, self.vault, tenant, version)
+    }
+
+    fn open_record(&self, context: &Context<'_>, record: Vec<u8>) -> Result<Fields, VaultError> {
+        self.key_of(context.tenant, &record)?.open(context, record)
+    }
+
+    pub fn open_audit(&self, tenant: &TenantId, number: u64, body: Vec<u8>) -> Result<Fields, VaultError> {
+        self.key_of(tenant, &body)?
+            .open_audit(self.vault, tenant, number, body)
     }
 
     const fn context<'a>(&self, connection: &'a Connection, kind: Kind, generation: u64) -> Context<'a> {
@@ -114,27 +141,6 @@ impl Sealer {
         }
     }
 
-    /// Seals tokens for a connection as it will be with this generation.
-    pub fn seal_tokens(
-        &self,
-        connection: &Connection,
-        generation: u64,
-        tokens: &Tokens,
-    ) -> Result<SealedTokens, VaultError> {
-        let key = self.sealing_key(&connection.tenant, 2)?;
-        let access = tokens.access_token.expose_secret().as_bytes();
-        let refresh = tokens
-            .refresh_token
-            .as_ref()
-            .map_or("", RefreshToken::expose_secret);
-        let id = tokens.id_token.as_ref().map_or("", IdToken::expose_secret);
-        let context = self.context(connection, Kind::AccessToken, generation);
-        let access = key.seal(&context, &[access])?;
-        let context = self.context(connection, Kind::Rest, generation);
-        let rest = key.seal(&context, &[refresh.as_bytes(), id.as_bytes()])?;
-        Ok(SealedTokens { access, rest })
-    }
-
     pub fn open_access(&self, connection: &Connection, record: Vec<u8>) -> Result<AccessToken, VaultError> {
         let context = self.context(connection, Kind::AccessToken, connection.generation);
         let mut text = self.open_record(&context, record)?.into_only_text()?;
@@ -155,16 +161,16 @@ impl Sealer {
         Ok((refresh_token, id_token))
     }
 
-    pub fn seal_verifier(
+    /// Opens what is left of the tokens. What does not open cannot be revoked at the provider, and that is all.
+    pub fn open_held(
         &self,
-        consent: &PendingConsent,
-        verifier: &PkceVerifier,
-    ) -> Result<Vec<u8>, VaultError> {
-        let key = self.sealing_key(&consent.tenant, 1)?;
-        key.seal(
-            &self.consent_context(consent),
-            &[verifier.expose_secret().as_bytes()],
-        )
+        connection: &Connection,
+        (access, rest): Sealed,
+    ) -> (Option<AccessToken>, Option<RefreshToken>, Option<IdToken>) {
+        let access = access.and_then(|record| self.open_access(connection, record).ok());
+        let rest = rest.and_then(|record| self.open_rest(connection, record).ok());
+        let (refresh_token, id_token) = rest.unwrap_or_default();
+        (access, refresh_token, id_token)
     }
 
     pub fn open_verifier(
@@ -175,6 +181,50 @@ impl Sealer {
         let fields = self.open_record(&self.consent_context(consent), record)?;
         Ok(PkceVerifier::new(std::mem::take(&mut *fields.into_only_text()?)))
     }
+}
+
+impl Pen<'_> {
+    /// Seals tokens for a connection as it will be with this generation.
+    pub fn seal_tokens(
+        &self,
+        connection: &Connection,
+        generation: u64,
+        tokens: &Tokens,
+    ) -> Result<SealedTokens, VaultError> {
+        let access = tokens.access_token.expose_secret().as_bytes();
+        let refresh = tokens
+            .refresh_token
+            .as_ref()
+            .map_or("", RefreshToken::expose_secret);
+        let id = tokens.id_token.as_ref().map_or("", IdToken::expose_secret);
+        let context = self.sealer.context(connection, Kind::AccessToken, generation);
+        let access = self.key.seal(&context, &[access])?;
+        let context = self.sealer.context(connection, Kind::Rest, generation);
+        let rest = self.key.seal(&context, &[refresh.as_bytes(), id.as_bytes()])?;
+        Ok(SealedTokens { access, rest })
+    }
+
+    pub fn seal_verifier(
+        &self,
+        consent: &PendingConsent,
+        verifier: &PkceVerifier,
+    ) -> Result<Vec<u8>, VaultError> {
+        self.key.seal(
+            &self.sealer.consent_context(consent),
+            &[verifier.expose_secret().as_bytes()],
+        )
+    }
+}
+
+/// The row of a table that has only one, made if it is not there.
+fn first(shelf: &Shelf, table: Table, new: Vec<u8>) -> Result<Vec<u8>, VaultError> {
+    shelf.batch(|batch| {
+        let key = vec![table as u8];
+        Ok(batch.get(&key).unwrap_or_else(|| {
+            batch.put(key, new.clone());
+            new
+        }))
+    })
 }
 
 /// The version of the tenant's newest data key, how often it has sealed, and the key itself, wrapped.

@@ -24,9 +24,30 @@ pub enum Table {
     Rest,
     Consents,
     Verifiers,
+    Outbox,
+    OutboxAccess,
+    OutboxRest,
+    Audit,
+    AuditKey,
+    Links,
+    Numbers,
 }
 
 impl Table {
+    /// Those whose rows each belong to a tenant and go with it.
+    pub const OF_TENANTS: [Self; 10] = [
+        Self::DataKeys,
+        Self::Connections,
+        Self::AccessTokens,
+        Self::Rest,
+        Self::Consents,
+        Self::Verifiers,
+        Self::Outbox,
+        Self::OutboxAccess,
+        Self::OutboxRest,
+        Self::Audit,
+    ];
+
     /// The key of a row. The length keeps tenants apart: no name is the beginning of another one's keys.
     pub fn key(self, tenant: &TenantId, row: &[u8]) -> Vec<u8> {
         let name = tenant.as_str().as_bytes();

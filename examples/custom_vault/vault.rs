@@ -5,19 +5,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use valetkey::model::{
-    Account, Connection, ConnectionId, NeedsConsent, Scopes, ServerId, Status, TenantId, Timestamp,
+    Account, Connection, ConnectionId, NeedsConsent, Scopes, ServerId, Status, TenantId, Timestamp, UserId,
 };
 use valetkey::secret::PkceVerifier;
 use valetkey::vault::envelope::MasterKeys;
 use valetkey::vault::lifecycle::{self, Keep, Lifecycle};
 use valetkey::vault::{
-    Claim, ClaimOutcome, ClaimRequest, Claimed, CommitOutcome, ConnectionQuery, ConsentStatus, Due, Erasure,
-    Found, Grant, Holder, PendingConsent, RefreshFailure, Renewed, Revoked, StateHash, StoreOutcome,
-    StoredToken, TokenQuery, Tokens, Use, Vault, VaultError,
+    AuditEntry, AuditFilter, AuditKind, Claim, ClaimOutcome, ClaimRequest, Claimed, CommitOutcome,
+    ConnectionQuery, ConsentStatus, Due, Erasure, Forgotten, Found, Grant, Handout, Holder, PendingConsent,
+    PendingRevocation, RefreshFailure, Renewed, Revoked, Settlement, StateHash, StoreOutcome, StoredToken,
+    TokenQuery, Tokens, Use, Vault, VaultError,
 };
 
 use valetkey::{Clock as _, SystemClock};
 
+use crate::audit::about_consent;
 use crate::rows::{Entry, is_sibling};
 use crate::sealing::Sealer;
 use crate::shelf::{Shelf, Table};
@@ -25,8 +27,8 @@ use crate::shelf::{Shelf, Table};
 /// A vault on the host's own shelf.
 #[derive(Debug)]
 pub struct ShelfVault {
-    shelf: Arc<Shelf>,
-    sealer: Sealer,
+    pub shelf: Arc<Shelf>,
+    pub sealer: Sealer,
     holder: Holder,
 }
 
@@ -42,13 +44,17 @@ impl ShelfVault {
         })
     }
 
-    /// Stores what `decide` makes of a connection's lifecycle, and erases what it does not keep.
+    /// Stores what `decide` makes of a connection's lifecycle, erases what it does not keep, and tells it.
     fn change(
         &self,
         tenant: &TenantId,
         id: ConnectionId,
+        told: Option<AuditEntry>,
         decide: impl FnOnce(&mut Lifecycle) -> (CommitOutcome, Keep),
     ) -> Result<CommitOutcome, VaultError> {
+        let Some(pen) = self.sealer.known_pen(tenant)? else {
+            return Ok(CommitOutcome::Gone);
+        };
         self.shelf.batch(|batch| {
             let Some(mut entry) = batch.entry(tenant, id)? else {
                 return Ok(CommitOutcome::Gone);
@@ -56,7 +62,10 @@ impl ShelfVault {
             let (outcome, keep) = decide(&mut entry.lifecycle);
             if outcome == CommitOutcome::Stored {
                 batch.take_tokens(tenant, id, keep);
-                batch.put_entry(entry)?;
+                let connection = batch.put_entry(entry)?;
+                if let Some(told) = told {
+                    pen.tell_of(batch, &connection, told)?;
+                }
             }
             Ok(outcome)
         })
@@ -120,15 +129,19 @@ impl Vault for ShelfVault {
         consent: &PendingConsent,
         verifier: Option<&PkceVerifier>,
     ) -> Result<(), VaultError> {
+        let pen = self.sealer.pen(&consent.tenant, 2)?;
         let sealed = verifier
-            .map(|verifier| self.sealer.seal_verifier(consent, verifier))
+            .map(|verifier| pen.seal_verifier(consent, verifier))
             .transpose()?;
         self.shelf.batch(|batch| {
             if let Some(sealed) = sealed {
                 let key = Table::Verifiers.key(&consent.tenant, consent.state.as_bytes());
                 batch.put(key, sealed);
             }
-            batch.put_consent(consent)
+            batch.put_consent(consent)?;
+            let started = about_consent(consent, AuditKind::ConsentStarted, consent.created_at);
+            pen.tell(batch, started)?;
+            Ok(())
         })
     }
 
@@ -172,8 +185,16 @@ impl Vault for ShelfVault {
         state: &StateHash,
         status: ConsentStatus,
     ) -> Result<(), VaultError> {
+        let Some(pen) = self.sealer.known_pen(tenant)? else {
+            return Ok(());
+        };
+        let kind = match status {
+            ConsentStatus::Denied => AuditKind::ConsentDenied,
+            _ => AuditKind::ConsentFailed,
+        };
         self.shelf.batch(|batch| match batch.consent(tenant, state)? {
             Some(consent) if consent.status == ConsentStatus::Taken => {
+                pen.tell(batch, about_consent(&consent, kind, SystemClock.now()))?;
                 batch.put_consent(&PendingConsent { status, ..consent })
             }
             _ => Ok(()),
@@ -186,9 +207,7 @@ impl Vault for ShelfVault {
             dead.retain(|consent| consent.expires_at < before);
             dead.truncate(limit);
             for consent in &dead {
-                for table in [Table::Consents, Table::Verifiers] {
-                    batch.take(table.key(&consent.tenant, consent.state.as_bytes()));
-                }
+                batch.drop_consent(consent);
             }
             Ok(dead.len())
         })
@@ -197,7 +216,8 @@ impl Vault for ShelfVault {
     fn store_grant(&self, grant: &Grant<'_>) -> Result<StoreOutcome, VaultError> {
         let new = grant.connection;
         let refreshable = grant.tokens.refresh_token.is_some();
-        let sealed = self.sealer.seal_tokens(new, new.generation, grant.tokens)?;
+        let pen = self.sealer.pen(&new.tenant, 3)?;
+        let sealed = pen.seal_tokens(new, new.generation, grant.tokens)?;
         self.shelf.batch(|batch| {
             let stored = batch.entry(&new.tenant, new.id)?;
             let stored = stored.as_ref();
@@ -224,11 +244,16 @@ impl Vault for ShelfVault {
                 lifecycle,
             })?;
             batch.put_tokens(&new.tenant, new.id, sealed);
+            let mut told = AuditEntry::new(AuditKind::ConsentCompleted, new.refreshed_at)
+                .user(new.owner.user())
+                .about(new.id, &new.provider, new.generation);
             if let Some(mut consent) = batch.consent(&new.tenant, grant.consent)? {
                 consent.status = ConsentStatus::Completed(new.id);
                 batch.put_consent(&consent)?;
                 batch.take(Table::Verifiers.key(&new.tenant, grant.consent.as_bytes()));
+                told = told.user(Some(&consent.user));
             }
+            pen.tell(batch, told)?;
             Ok(StoreOutcome::Stored)
         })
     }
@@ -256,9 +281,14 @@ impl Vault for ShelfVault {
     }
 
     fn set_default(&self, tenant: &TenantId, id: ConnectionId) -> Result<bool, VaultError> {
+        let Some(pen) = self.sealer.known_pen(tenant)? else {
+            return Ok(false);
+        };
         self.shelf.batch(|batch| match batch.entry(tenant, id)? {
             Some(entry) if entry.connection.status != Status::Revoked => {
                 batch.choose_default(&entry.connection)?;
+                let told = AuditEntry::new(AuditKind::DefaultSet, SystemClock.now());
+                pen.tell_of(batch, &entry.connection, told)?;
                 Ok(true)
             }
             _ => Ok(false),
@@ -268,10 +298,7 @@ impl Vault for ShelfVault {
     fn record_use(&self, uses: &[Use]) -> Result<(), VaultError> {
         self.shelf.batch(|batch| {
             for used in uses {
-                if let Some(mut entry) = batch.entry(&used.tenant, used.connection)? {
-                    entry.connection.used_at = entry.connection.used_at.max(Some(used.at));
-                    batch.put_entry(entry)?;
-                }
+                batch.used(&used.tenant, used.connection, used.at)?;
             }
             Ok(())
         })
@@ -351,12 +378,28 @@ impl Vault for ShelfVault {
     }
 
     fn erase_quarantined(&self, now: Timestamp, limit: usize) -> Result<usize, VaultError> {
+        let mut over = self.shelf.batch(|batch| batch.all_entries())?;
+        over.retain_mut(|entry| lifecycle::end_quarantine(&mut entry.lifecycle, now));
+        over.truncate(limit);
+        let mut pens = Vec::with_capacity(over.len());
+        for Entry { connection, .. } in &over {
+            pens.extend(
+                self.sealer
+                    .known_pen(&connection.tenant)?
+                    .map(|pen| (pen, connection.id)),
+            );
+        }
         self.shelf.batch(|batch| {
             let mut erased = 0;
-            for mut entry in batch.all_entries()? {
-                if erased < limit && lifecycle::end_quarantine(&mut entry.lifecycle, now) {
-                    batch.take_tokens(&entry.connection.tenant, entry.connection.id, Keep::Nothing);
-                    batch.put_entry(entry)?;
+            for (pen, id) in pens {
+                // Decided again: it may have been renewed meanwhile.
+                if let Some(mut entry) = batch.entry(pen.tenant, id)?
+                    && lifecycle::end_quarantine(&mut entry.lifecycle, now)
+                {
+                    batch.take_tokens(pen.tenant, id, Keep::Nothing);
+                    let connection = batch.put_entry(entry)?;
+                    let told = AuditEntry::new(AuditKind::QuarantineErased, now);
+                    pen.tell_of(batch, &connection, told)?;
                     erased += 1;
                 }
             }
@@ -413,7 +456,8 @@ impl Vault for ShelfVault {
             return Ok(CommitOutcome::Gone);
         };
         let generation = claim.generation.saturating_add(1);
-        let sealed = self.sealer.seal_tokens(&connection, generation, renewed.tokens)?;
+        let pen = self.sealer.pen(tenant, 3)?;
+        let sealed = pen.seal_tokens(&connection, generation, renewed.tokens)?;
         let refreshable = renewed.tokens.refresh_token.is_some();
         self.shelf.batch(|batch| {
             let Some(mut entry) = batch.entry(tenant, id)? else {
@@ -426,8 +470,13 @@ impl Vault for ShelfVault {
                 if let Some(granted) = renewed.granted {
                     entry.connection.granted = granted.clone();
                 }
-                batch.put_entry(entry)?;
+                let connection = batch.put_entry(entry)?;
                 batch.put_tokens(tenant, id, sealed);
+                pen.tell_of(
+                    batch,
+                    &connection,
+                    AuditEntry::new(AuditKind::Refreshed, renewed.at),
+                )?;
             }
             Ok(outcome)
         })
@@ -440,7 +489,15 @@ impl Vault for ShelfVault {
         claim: &Claim,
         failure: &RefreshFailure,
     ) -> Result<CommitOutcome, VaultError> {
-        self.change(tenant, id, |lifecycle| lifecycle::fail(lifecycle, claim, failure))
+        let told = match failure {
+            RefreshFailure::Rejected { reason, at, .. } => {
+                Some(AuditEntry::new(AuditKind::RefreshRejected, *at).detail(reason.as_str()))
+            }
+            _ => None,
+        };
+        self.change(tenant, id, told, |lifecycle| {
+            lifecycle::fail(lifecycle, claim, failure)
+        })
     }
 
     fn need_consent(
@@ -450,7 +507,8 @@ impl Vault for ShelfVault {
         generation: u64,
         reason: NeedsConsent,
     ) -> Result<CommitOutcome, VaultError> {
-        self.change(tenant, id, |lifecycle| {
+        let told = AuditEntry::new(AuditKind::ConsentNeeded, SystemClock.now()).detail(reason.as_str());
+        self.change(tenant, id, Some(told), |lifecycle| {
             let outcome = lifecycle::need_consent(lifecycle, generation, reason);
             (outcome, Keep::Nothing)
         })
@@ -460,33 +518,69 @@ impl Vault for ShelfVault {
         &self,
         tenant: &TenantId,
         id: ConnectionId,
-        _now: Timestamp,
+        now: Timestamp,
     ) -> Result<Option<Revoked>, VaultError> {
-        let erased = self.shelf.batch(|batch| {
-            let Some(mut entry) = batch.entry(tenant, id)? else {
-                return Ok(None);
-            };
-            if !lifecycle::revoke(&mut entry.lifecycle) {
-                return Ok(None);
-            }
-            entry.connection.is_default = false;
-            let sealed = batch.take_tokens(tenant, id, Keep::Nothing);
-            Ok(Some((batch.put_entry(entry)?, sealed)))
-        })?;
-        let Some((connection, sealed)) = erased else {
-            return Ok(None);
-        };
-        // They are erased: what does not open cannot be revoked at the provider, and that is all.
-        let tokens = sealed.0.zip(sealed.1).and_then(|(access, rest)| {
-            let access_token = self.sealer.open_access(&connection, access).ok()?;
-            let (refresh_token, id_token) = self.sealer.open_rest(&connection, rest).ok()?;
-            Some(Tokens {
-                access_token,
-                refresh_token,
-                id_token,
-            })
-        });
-        Ok(Some(Revoked { connection, tokens }))
+        self.erase(tenant, id, now, None)
+    }
+
+    fn revoke_and_queue(
+        &self,
+        tenant: &TenantId,
+        id: ConnectionId,
+        now: Timestamp,
+        give_up_at: Timestamp,
+    ) -> Result<Option<Revoked>, VaultError> {
+        self.erase(tenant, id, now, Some(give_up_at))
+    }
+
+    fn queue_revocation(
+        &self,
+        connection: &Connection,
+        tokens: &Tokens,
+        now: Timestamp,
+        give_up_at: Timestamp,
+    ) -> Result<bool, VaultError> {
+        self.queue_late(connection, tokens, now, give_up_at)
+    }
+
+    fn take_revocations(
+        &self,
+        now: Timestamp,
+        lease: Duration,
+        limit: usize,
+    ) -> Result<Vec<PendingRevocation>, VaultError> {
+        self.lease_pending(now, lease, limit)
+    }
+
+    fn settle_revocation(
+        &self,
+        tenant: &TenantId,
+        id: u64,
+        settlement: Settlement,
+        now: Timestamp,
+    ) -> Result<(), VaultError> {
+        self.settle(tenant, id, settlement, now)
+    }
+
+    fn forget_user(
+        &self,
+        tenant: &TenantId,
+        user: &UserId,
+        now: Timestamp,
+    ) -> Result<Option<Forgotten>, VaultError> {
+        self.erase_user(tenant, user, now)
+    }
+
+    fn forget_tenant(&self, tenant: &TenantId, now: Timestamp) -> Result<Option<Forgotten>, VaultError> {
+        self.erase_tenant(tenant, now)
+    }
+
+    fn record_handouts(&self, handouts: &[Handout]) -> Result<(), VaultError> {
+        self.store_handouts(handouts)
+    }
+
+    fn audit(&self, filter: &AuditFilter<'_>) -> Result<Vec<AuditEntry>, VaultError> {
+        self.read_audit(filter)
     }
 
     fn clear_residue(&self) -> Result<Erasure, VaultError> {

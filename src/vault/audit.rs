@@ -4,7 +4,7 @@ use crate::model::{ConnectionId, ProviderId, TenantId, Timestamp, UserId};
 
 /// What an audit entry tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum AuditKind {
@@ -95,7 +95,7 @@ impl AuditKind {
 
 /// One entry of the audit. Holds ids and codes, never a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct AuditEntry {
     /// Its place in the vault's chain; those between belong to other tenants.
@@ -270,6 +270,14 @@ pub struct AuditHead {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not the head of an audit")]
 pub struct InvalidAuditHead;
+
+impl AuditHead {
+    /// The head with this number and MAC.
+    #[must_use]
+    pub const fn new(number: u64, mac: [u8; 32]) -> Self {
+        Self { number, mac }
+    }
+}
 
 impl std::fmt::Display for AuditHead {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
