@@ -8,6 +8,7 @@ use crate::manager::refresh::Wanted;
 use crate::manager::settings::margin;
 use crate::model::{ActingUser, EventKind, Label, NeedsConsent, Scopes, Status, Timestamp, UserId};
 use crate::provider::Provider;
+use crate::resolver::ledger::Ledger;
 use crate::resolver::{ResolvedToken, Resolver, SharedConnections};
 use crate::vault::{Attempt, CommitOutcome, Found, StoredToken, TokenQuery};
 
@@ -21,6 +22,8 @@ pub struct ResolveOptions {
     pub scopes: Scopes,
     /// How long the token must be good for at least.
     pub min_ttl: Duration,
+    /// How long the call may take, waiting for a refresh and for the API's answer. The settings' bounds hold besides.
+    pub deadline: Option<Duration>,
 }
 
 impl ResolveOptions {
@@ -36,6 +39,18 @@ impl ResolveOptions {
     pub fn scopes(mut self, scopes: Scopes) -> Self {
         self.scopes = scopes;
         self
+    }
+
+    /// Gives the call this long at most. `send` has what the refresh leaves of it.
+    #[must_use]
+    pub const fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+
+    /// When a call that began then must end, if it is not to take longer than this besides.
+    pub(super) fn ends(&self, began: Instant, bound: Duration) -> Instant {
+        began + self.deadline.map_or(bound, |deadline| deadline.min(bound))
     }
 
     /// Requires the token to be good for at least this long. More than the provider's tokens ever live leads to a
@@ -87,6 +102,13 @@ impl Candidate {
         match self.freshness(now, options) {
             Freshness::Fresh | Freshness::Expiring => self.into_token(),
             Freshness::Stale => None,
+        }
+    }
+
+    /// The token that is renewed was this person's until now, and a tool may have seen it.
+    fn remember(self, ledger: &Ledger) {
+        if let Some(token) = self.stored.access_token {
+            ledger.note(&Arc::new(token));
         }
     }
 
@@ -178,6 +200,7 @@ impl Resolver {
         acting_user: &ActingUser,
         found: Candidate,
         options: &ResolveOptions,
+        ledger: &Ledger,
     ) -> Result<ResolvedToken> {
         let inner = self.connections.inner();
         let now = inner.now();
@@ -193,15 +216,22 @@ impl Resolver {
                 if busy {
                     return self.hand_out(found);
                 }
-                match self.renew(acting_user, &found, Attempt::Due) {
+                match self.renew(acting_user, &found, options) {
                     // It is good still: an early refresh that fails is no reason to fail the turn.
                     Err(Error::Unavailable(_) | Error::Misconfigured(_) | Error::Vault(_)) => {
                         self.hand_out(found)
                     }
-                    renewed => renewed,
+                    renewed => {
+                        found.remember(ledger);
+                        renewed
+                    }
                 }
             }
-            Freshness::Stale if found.stored.refreshable => self.renew(acting_user, &found, Attempt::Due),
+            Freshness::Stale if found.stored.refreshable => {
+                let renewed = self.renew(acting_user, &found, options);
+                found.remember(ledger);
+                renewed
+            }
             Freshness::Stale => self.expired(acting_user, &found, now),
         }
     }
@@ -211,15 +241,15 @@ impl Resolver {
         &self,
         acting_user: &ActingUser,
         found: &Candidate,
-        attempt: Attempt,
+        options: &ResolveOptions,
     ) -> Result<ResolvedToken> {
         let inner = self.connections.inner();
         let renewed = inner.renew(Wanted {
             tenant: acting_user.tenant(),
             connection: found.stored.connection,
             generation: found.stored.generation,
-            attempt,
-            deadline: Instant::now() + inner.settings.resolve_deadline,
+            attempt: Attempt::Due,
+            deadline: options.ends(Instant::now(), inner.settings.resolve_deadline),
         })?;
         Ok(ResolvedToken {
             access_token: renewed.access_token,
