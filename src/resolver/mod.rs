@@ -1,6 +1,7 @@
 //! From an acting user to an access token: what a host calls in its turn loop.
 
 mod ledger;
+pub mod mcp;
 mod policy;
 mod redact;
 mod resolve;
@@ -12,7 +13,7 @@ pub use policy::{SharedConnections, SharingPolicy};
 pub use redact::Redactor;
 pub use resolve::ResolveOptions;
 pub use token::ResolvedToken;
-pub use turn::{Turn, TurnId};
+pub use turn::{Asked, Placeholder, Turn, TurnId};
 
 #[allow(unused_imports, reason = "named in the documentation")]
 use crate::error::Error;

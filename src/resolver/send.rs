@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use http::StatusCode;
 use http::header::{
-    ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, COOKIE, HeaderValue, PROXY_AUTHORIZATION,
+    ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, COOKIE, HeaderName, HeaderValue, PROXY_AUTHORIZATION,
 };
 use url::Url;
 
@@ -97,7 +97,12 @@ impl Resolver {
             .with_body(request.body().clone())
             .with_secret_header(name, value)
             .map_err(|_| RequestRefused::Header)?;
-        inner.http.send(outgoing).map_err(|error| {
+        self.transmit(outgoing)
+    }
+
+    /// Puts a request on the wire. Whoever calls this has checked where it goes.
+    pub(super) fn transmit(&self, outgoing: HttpRequest) -> Result<HttpResponse> {
+        self.connections.inner().http.send(outgoing).map_err(|error| {
             let code = match error.kind {
                 HttpErrorKind::Connect | HttpErrorKind::Refused => FailureCode::Unreachable,
                 HttpErrorKind::Timeout => FailureCode::TimedOut,
@@ -137,17 +142,22 @@ impl Resolver {
     }
 }
 
+/// Headers by which a request acts as somebody.
+pub(super) const CREDENTIALS: [HeaderName; 3] = [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE];
+
 /// A request that brings credentials of its own would act as two people at once.
 fn refuse_foreign_credentials(request: &http::Request<Vec<u8>>) -> Result<(), RequestRefused> {
-    let foreign = [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE];
-    if foreign.iter().any(|name| request.headers().contains_key(name)) {
+    if CREDENTIALS
+        .iter()
+        .any(|name| request.headers().contains_key(name))
+    {
         return Err(RequestRefused::ForeignCredentials);
     }
     Ok(())
 }
 
 /// The absolute address of a request, if the token may go there.
-fn address(token: &ResolvedToken, uri: &http::Uri) -> Result<Url, RequestRefused> {
+pub(super) fn address(token: &ResolvedToken, uri: &http::Uri) -> Result<Url, RequestRefused> {
     let url = if uri.authority().is_some() {
         Url::parse(&uri.to_string()).map_err(|_| RequestRefused::Malformed)?
     } else {
@@ -181,7 +191,7 @@ fn finish(token: &ResolvedToken, answer: HttpResponse, ledger: &Ledger) -> Resul
 }
 
 /// The answer as the caller may see it: an API that repeats the token repeats it to nobody.
-fn hand_back(answer: HttpResponse, ledger: &Ledger) -> http::Response<Vec<u8>> {
+pub(super) fn hand_back(answer: HttpResponse, ledger: &Ledger) -> http::Response<Vec<u8>> {
     let HttpResponse {
         status,
         mut headers,

@@ -65,7 +65,7 @@ impl Masks {
     }
 
     /// The places of tokens in the text, from the first to the last, none touching another's bytes.
-    fn find(&self, text: &[u8]) -> Vec<Range<usize>> {
+    pub(crate) fn find(&self, text: &[u8]) -> Vec<Range<usize>> {
         let mut found = Vec::new();
         // Without an escape in the text both views are the same.
         let escaped = text.iter().any(|byte| matches!(byte, b'%' | b'\\'));
@@ -78,10 +78,6 @@ impl Masks {
         }
         merge(&mut found);
         found
-    }
-
-    pub(crate) fn contains(&self, text: &[u8]) -> bool {
-        !self.find(text).is_empty()
     }
 
     /// The text with every token masked; the very text if there is none in it.

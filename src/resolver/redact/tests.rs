@@ -203,9 +203,9 @@ proptest! {
         let text = format!("{before}{hidden}{after}");
         let masks = masks(&token);
         let clean = masks.redact(&text).into_owned();
-        prop_assert!(masks.contains(text.as_bytes()));
+        prop_assert!(!masks.find(text.as_bytes()).is_empty());
         prop_assert!(clean.contains("[redacted]"), "{text}");
-        prop_assert!(!masks.contains(clean.as_bytes()), "{text} became {clean}");
+        prop_assert!(masks.find(clean.as_bytes()).is_empty(), "{text} became {clean}");
         prop_assert!(!clean.contains(&hidden));
         prop_assert_eq!(in_pieces(masks, &text, &sizes), clean);
     }

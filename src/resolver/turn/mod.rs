@@ -1,7 +1,15 @@
 //! One turn of one person, and what must not leave it.
 
+mod ask;
+mod placeholder;
+
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Range;
+use std::sync::{Arc, Mutex};
+
+pub use ask::Asked;
+pub use placeholder::Placeholder;
 
 use crate::error::Result;
 use crate::model::{ActingUser, ConsentId};
@@ -44,6 +52,8 @@ pub struct Turn {
     id: Option<TurnId>,
     purpose: Option<String>,
     ledger: Ledger,
+    placeholders: Mutex<Vec<placeholder::Promise>>,
+    asked: Mutex<Vec<Arc<Asked>>>,
 }
 
 /// Names a turn to the host's own log. Opens nothing.
@@ -79,6 +89,8 @@ impl Turn {
             id: id.map(|id| TurnId(id.to_string())),
             purpose: None,
             ledger: Ledger::default(),
+            placeholders: Mutex::default(),
+            asked: Mutex::default(),
         }
     }
 
@@ -223,7 +235,17 @@ impl Turn {
     /// As [`contains_secret`](Self::contains_secret), for bytes.
     #[must_use]
     pub fn contains_secret_bytes(&self, bytes: &[u8]) -> bool {
-        self.ledger.masks().is_some_and(|masks| masks.contains(bytes))
+        !self.secrets_in(bytes).is_empty()
+    }
+
+    /// Where tokens of this turn are, in any of the encodings that [`redact`](Self::redact) finds: from the first place to the
+    /// last, none overlapping another.
+    #[must_use]
+    pub fn secrets_in(&self, bytes: &[u8]) -> Vec<Range<usize>> {
+        self.ledger
+            .masks()
+            .map(|masks| masks.find(bytes))
+            .unwrap_or_default()
     }
 }
 
