@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use http::StatusCode;
 use http::header::{
-    ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, COOKIE, HeaderName, HeaderValue, PROXY_AUTHORIZATION,
+    ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, COOKIE, HOST, HeaderName, HeaderValue,
+    PROXY_AUTHORIZATION,
 };
 use url::Url;
 
@@ -91,6 +92,8 @@ impl Resolver {
         outgoing
             .headers
             .insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        // One front end serves many hosts: this header would send the token past the check of the address.
+        outgoing.headers.remove(HOST);
         outgoing.timeout = inner.settings.send_timeout.min(left);
         outgoing.max_response_bytes = inner.settings.send_max_bytes;
         let outgoing = outgoing

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::PoisonError;
 
 use http::HeaderMap;
-use http::header::{ACCEPT_ENCODING, HeaderValue};
+use http::header::{ACCEPT_ENCODING, HOST, HeaderValue};
 use zeroize::Zeroizing;
 
 use crate::error::{Error, RequestRefused, Result};
@@ -100,7 +100,8 @@ impl Turn {
         let mut headers = HeaderMap::new();
         let mut secrets = Vec::new();
         let mut url = None;
-        for (name, value) in &parts.headers {
+        // As in `send`: the address that was checked says which host it is.
+        for (name, value) in parts.headers.iter().filter(|(name, _)| **name != HOST) {
             let Some(at) = find(value.as_bytes()) else {
                 if CREDENTIALS.contains(name) {
                     return Err(RequestRefused::ForeignCredentials.into());
