@@ -92,7 +92,9 @@ fn leaks(resolver: &Resolver, person: &ActingUser) -> Result<(), Box<dyn Error>>
     println!("echoed:   {}", String::from_utf8(echo.into_body())?);
 
     // It logs it: all of a token's own formatting is redacted, and a line that was built by hand is masked.
-    let line = turn.redact(&format!("{:?} {hidden}", token.access_token())).into_owned();
+    let line = turn
+        .redact(&format!("{:?} {hidden}", token.access_token()))
+        .into_owned();
     println!("logged:   {line}");
 
     let errors = format!("{by_library:?} {by_placeholder:?}");

@@ -1,5 +1,6 @@
 //! From an acting user to an access token: what a host calls in its turn loop.
 
+mod explain;
 mod ledger;
 pub mod mcp;
 mod policy;
@@ -9,6 +10,7 @@ mod send;
 mod token;
 mod turn;
 
+pub use explain::{Explanation, Finding, Step, TokenState};
 pub use policy::{SharedConnections, SharingPolicy};
 pub use redact::Redactor;
 pub use resolve::ResolveOptions;
@@ -89,7 +91,7 @@ impl Resolver {
         provider: &str,
         options: &ResolveOptions,
     ) -> Result<ResolvedToken> {
-        let found = self.find(acting_user, provider, options)?;
+        let found = self.find(acting_user, provider, options, &mut |_| {})?;
         let token = self.freshen(acting_user, found, options, ledger)?;
         ledger.note(&token.access_token);
         self.note(acting_user, &token);
@@ -119,7 +121,7 @@ impl Resolver {
         provider: &str,
         options: &ResolveOptions,
     ) -> Result<Option<ResolvedToken>> {
-        let found = self.find(acting_user, provider, options)?;
+        let found = self.find(acting_user, provider, options, &mut |_| {})?;
         let token = found.usable(self.connections.inner().now(), options);
         if let Some(token) = &token {
             self.note(acting_user, token);

@@ -8,6 +8,7 @@ use crate::manager::refresh::Wanted;
 use crate::manager::settings::margin;
 use crate::model::{ActingUser, EventKind, Label, NeedsConsent, Scopes, Status, Timestamp, UserId};
 use crate::provider::Provider;
+use crate::resolver::explain::{Finding, Step};
 use crate::resolver::ledger::Ledger;
 use crate::resolver::{ResolvedToken, Resolver, SharedConnections};
 use crate::vault::{Attempt, CommitOutcome, Found, StoredToken, TokenQuery};
@@ -70,7 +71,7 @@ pub(super) struct Candidate {
 }
 
 /// How good a stored token is.
-enum Freshness {
+pub(super) enum Freshness {
     /// Good, and not about to expire.
     Fresh,
     /// Good still, but due to be renewed.
@@ -80,7 +81,7 @@ enum Freshness {
 }
 
 impl Candidate {
-    fn freshness(&self, now: Timestamp, options: &ResolveOptions) -> Freshness {
+    pub(super) fn freshness(&self, now: Timestamp, options: &ResolveOptions) -> Freshness {
         let Some(expires_at) = self.stored.expires_at else {
             // Unknown means: use it until it is refused.
             return Freshness::Fresh;
@@ -95,6 +96,11 @@ impl Candidate {
             return Freshness::Expiring;
         }
         Freshness::Fresh
+    }
+
+    /// Whether it can be renewed without its person.
+    pub(super) const fn refreshable(&self) -> bool {
+        self.stored.refreshable
     }
 
     /// The token as it is stored, if it is good for long enough.
@@ -132,6 +138,7 @@ impl Resolver {
         acting_user: &ActingUser,
         provider: &str,
         options: &ResolveOptions,
+        tell: &mut dyn FnMut(Step),
     ) -> Result<Candidate> {
         let inner = self.connections.inner();
         let provider = inner
@@ -139,17 +146,20 @@ impl Resolver {
             .provider(provider)
             .ok_or(Error::UnknownProvider)?
             .provider;
-        let (personal, shared) = match self.policy.of(&provider.id) {
+        let policy = self.policy.for_scopes(&provider.id, &options.scopes);
+        tell(Step::Policy(policy));
+        let (personal, shared) = match policy {
             SharedConnections::Fallback => (true, true),
             SharedConnections::Forbidden => (true, false),
             SharedConnections::Required => (false, true),
         };
         if personal
-            && let Some(found) = self.look_up(acting_user, Some(acting_user.user()), provider, options)?
+            && let Some(found) =
+                self.look_up(acting_user, Some(acting_user.user()), provider, options, tell)?
         {
             return Ok(found);
         }
-        if shared && let Some(found) = self.look_up(acting_user, None, provider, options)? {
+        if shared && let Some(found) = self.look_up(acting_user, None, provider, options, tell)? {
             return Ok(found);
         }
         Err(
@@ -165,7 +175,15 @@ impl Resolver {
         user: Option<&UserId>,
         provider: &Arc<Provider>,
         options: &ResolveOptions,
+        tell: &mut dyn FnMut(Step),
     ) -> Result<Option<Candidate>> {
+        let mut tell = |finding| {
+            tell(if user.is_some() {
+                Step::Personal(finding)
+            } else {
+                Step::Shared(finding)
+            });
+        };
         let query = TokenQuery {
             tenant: acting_user.tenant(),
             user,
@@ -174,19 +192,36 @@ impl Resolver {
             scopes: &options.scopes,
         };
         let stored = match self.connections.inner().vault.find_token(&query)? {
-            Found::Nothing => return Ok(None),
-            Found::Several => return Err(Error::Ambiguous(provider.id.clone())),
+            Found::Nothing => {
+                tell(Finding::Nothing);
+                return Ok(None);
+            }
+            Found::Several => {
+                tell(Finding::Several);
+                return Err(Error::Ambiguous(provider.id.clone()));
+            }
             Found::One(stored) => stored,
         };
         let need = |reason| ConsentRequired::new(provider.id.clone(), reason).renewing(stored.connection);
         match stored.status {
             Status::Active => {}
-            Status::NeedsConsent(reason) => return Err(need(reason.into()).missing(stored.missing).into()),
-            Status::Revoked => return Ok(None),
+            Status::NeedsConsent(reason) => {
+                tell(Finding::NeedsConsent(stored.connection, reason.into()));
+                return Err(need(reason.into()).missing(stored.missing).into());
+            }
+            Status::Revoked => {
+                tell(Finding::Nothing);
+                return Ok(None);
+            }
         }
         if !stored.missing.is_empty() {
+            tell(Finding::NeedsConsent(
+                stored.connection,
+                ConsentReason::MissingScopes,
+            ));
             return Err(need(ConsentReason::MissingScopes).missing(stored.missing).into());
         }
+        tell(Finding::Active(stored.connection));
         Ok(Some(Candidate {
             provider: Arc::clone(provider),
             stored,
