@@ -81,7 +81,7 @@ fn more_access_is_asked_for_in_other_words() {
 fn nobody_is_asked_for_what_only_an_operator_can_connect() {
     let world = World::new();
     let policy = SharingPolicy::new(SharedConnections::Required);
-    let turn = world.resolver.clone().with_policy(policy).turn(person("alice"));
+    let turn = world.resolver.with_policy(policy).turn(person("alice"));
     let error = turn.resolve("notes").unwrap_err();
     let refused = turn.ask(error.consent_required().unwrap()).unwrap_err();
     assert!(matches!(refused, Error::NotPermitted));

@@ -29,6 +29,8 @@ pub(crate) struct Masks {
     /// Where each byte is found in the automaton's alphabet. The automaton cannot be wiped, so it is built over a random
     /// alphabet, which can: what is left of it in freed memory is a puzzle without its key.
     alphabet: Zeroizing<[u8; 256]>,
+    /// The bytes, in the text's alphabet, with which some encoding begins: most text is none of them.
+    begins: [bool; 256],
     /// The length of the longest encoding.
     longest: usize,
 }
@@ -56,10 +58,13 @@ impl Masks {
             .build(patterns.iter().map(|pattern| pattern.as_slice()))
             .ok()?;
         let start = automaton.start_state(Anchored::No).ok()?;
+        let begins =
+            std::array::from_fn(|byte| automaton.next_state(Anchored::No, start, alphabet[byte]) != start);
         Some(Self {
             automaton,
             start,
             alphabet,
+            begins,
             longest,
         })
     }
@@ -135,7 +140,8 @@ pub(super) fn merge(places: &mut Vec<Range<usize>>) {
 pub(super) struct Track {
     view: View,
     state: StateID,
-    /// Where in the text the last units of the view begin: as many as the longest encoding has, or more.
+    /// Where in the text the last units of the view begin, those left out that begin nothing: as many as the longest
+    /// encoding has, or more.
     begins: Box<[usize]>,
     count: usize,
     /// Up to here, nothing is part of what may yet become a token.
@@ -209,6 +215,10 @@ fn step(
     unit: Unit,
     found: &mut impl FnMut(Range<usize>),
 ) {
+    if *state == masks.start && !masks.begins[usize::from(unit.byte)] {
+        *calm = unit.end;
+        return;
+    }
     let last = begins.len() - 1;
     begins[*count & last] = unit.begin;
     *count += 1;
