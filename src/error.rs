@@ -304,6 +304,9 @@ pub enum RequestRefused {
     /// The URL cannot be read.
     #[error("the address cannot be read")]
     Malformed,
+    /// The placeholder was made in another turn, or it stands where no token may.
+    #[error("the placeholder is of another turn or stands where no token may")]
+    Placeholder,
     /// The token cannot stand in a header.
     #[error("the token cannot stand in a header")]
     Header,

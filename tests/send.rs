@@ -35,6 +35,7 @@ fn the_token_goes_nowhere_else() {
     let alice = person("alice");
     world.connect(&alice, "ada");
     let requests = world.http.requests();
+    let mut unreadable = 0;
     for address in [
         "https://evil.test/api/notes",
         "https://sandbox.test.evil.test/api/notes",
@@ -49,8 +50,39 @@ fn the_token_goes_nowhere_else() {
         "https://127.0.0.1/api/notes",
         "https://[::1]/api/notes",
         "https://xn--sandbox-.test/api/notes",
+        "https://s\u{430}ndbox.test/api/notes",
+        "https://xn--sndbox-5nf.test/api/notes",
+        "https://sandbox.test%2eevil.test/api/notes",
+        "https://sandbox.test%00.evil.test/api/notes",
+        "https://sandbox.test%20/api/notes",
+        "https://sandbox.test\\@evil.test/api/notes",
+        "https://sandbox.test#@evil.test/api/notes",
+        "https://sandbox.test?@evil.test/api/notes",
+        "https://sandbox.test@/api/notes",
+        "https://:@sandbox.test:80/api/notes",
+        "https://sandbox.test:0/api/notes",
+        "https://sandbox.test:8443/api/notes",
+        "https://sandbox.test../api/notes",
+        "https://.sandbox.test/api/notes",
+        "https://api.sandbox.test/api/notes",
+        "https://2130706433/api/notes",
+        "https://0x7f.1/api/notes",
+        "https://[::ffff:127.0.0.1]/api/notes",
+        "https://169.254.169.254/api/notes",
+        "https://localhost/api/notes",
+        "https://sandbox.test/api%2f..%2ftoken",
+        "https://sandbox.test/api/..;/token",
+        "https://sandbox.test/API/notes",
+        "https://sandbox.test/apis",
+        "wss://sandbox.test/api/notes",
+        "file://sandbox.test/api/notes",
     ] {
-        let error = world.resolver.send(&alice, "notes", get(address)).unwrap_err();
+        // What `http` itself cannot read never becomes a request.
+        let Ok(request) = Request::get(address).body(Vec::new()) else {
+            unreadable += 1;
+            continue;
+        };
+        let error = world.resolver.send(&alice, "notes", request).unwrap_err();
         assert!(
             matches!(
                 error,
@@ -60,6 +92,25 @@ fn the_token_goes_nowhere_else() {
         );
     }
     assert_eq!(world.http.requests(), requests);
+    assert!(unreadable < 8, "{unreadable} addresses were not tried");
+}
+
+// The front end of a cloud serves the API and an attacker's site alike, and goes by this header.
+#[test]
+fn the_host_header_is_the_addresss_own() {
+    let world = World::new();
+    let alice = person("alice");
+    world.connect(&alice, "ada");
+    let request = || Request::get("/echo").header("host", "evil.test");
+    let response = world
+        .resolver
+        .send(&alice, "notes", request().body(Vec::new()).unwrap())
+        .unwrap();
+    assert!(!String::from_utf8(response.into_body()).unwrap().contains("evil"));
+    let turn = world.resolver.turn(alice);
+    let bearer = format!("Bearer {}", turn.placeholder("notes").unwrap());
+    let request = request().header(AUTHORIZATION, bearer).body(Vec::new()).unwrap();
+    assert!(!turn.fill(request).unwrap().headers.contains_key("host"));
 }
 
 #[test]

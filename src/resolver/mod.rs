@@ -1,19 +1,28 @@
 //! From an acting user to an access token: what a host calls in its turn loop.
 
+mod explain;
+mod ledger;
+pub mod mcp;
 mod policy;
+mod redact;
 mod resolve;
 mod send;
 mod token;
+mod turn;
 
+pub use explain::{Explanation, Finding, Step, TokenState};
 pub use policy::{SharedConnections, SharingPolicy};
+pub use redact::Redactor;
 pub use resolve::ResolveOptions;
 pub use token::ResolvedToken;
+pub use turn::{Asked, Placeholder, Turn, TurnId};
 
 #[allow(unused_imports, reason = "named in the documentation")]
 use crate::error::Error;
 use crate::error::Result;
 use crate::manager::Connections;
 use crate::model::ActingUser;
+use crate::resolver::ledger::Ledger;
 
 /// Resolves an acting user and a provider to an access token.
 ///
@@ -71,8 +80,20 @@ impl Resolver {
         provider: &str,
         options: &ResolveOptions,
     ) -> Result<ResolvedToken> {
-        let found = self.find(acting_user, provider, options)?;
-        let token = self.freshen(acting_user, found, options)?;
+        self.resolve_into(&Ledger::default(), acting_user, provider, options)
+    }
+
+    /// As [`resolve_with`](Self::resolve_with); the token, and one that was renewed for it, are written down.
+    fn resolve_into(
+        &self,
+        ledger: &Ledger,
+        acting_user: &ActingUser,
+        provider: &str,
+        options: &ResolveOptions,
+    ) -> Result<ResolvedToken> {
+        let found = self.find(acting_user, provider, options, &mut |_| {})?;
+        let token = self.freshen(acting_user, found, options, ledger)?;
+        ledger.note(&token.access_token);
         self.note(acting_user, &token);
         Ok(token)
     }
@@ -100,7 +121,7 @@ impl Resolver {
         provider: &str,
         options: &ResolveOptions,
     ) -> Result<Option<ResolvedToken>> {
-        let found = self.find(acting_user, provider, options)?;
+        let found = self.find(acting_user, provider, options, &mut |_| {})?;
         let token = found.usable(self.connections.inner().now(), options);
         if let Some(token) = &token {
             self.note(acting_user, token);
@@ -114,6 +135,10 @@ impl Resolver {
     /// followed. A 401 leads to one refresh, of the very token that was refused, and one more try; a 403 that asks for
     /// more scope is [`ConsentRequired`](Error::ConsentRequired).
     ///
+    /// Where the answer repeats the token, in its headers or in its body, `[redacted]` stands in its place: see
+    /// [`Turn::redact`] for the encodings that are found. The API is asked not to compress its answer, for a compressed one
+    /// cannot be searched.
+    ///
     /// # Errors
     ///
     /// [`Request`](Error::Request) if the request may not be sent with this token, and all that
@@ -125,5 +150,12 @@ impl Resolver {
         request: http::Request<Vec<u8>>,
     ) -> Result<http::Response<Vec<u8>>> {
         self.send_with(acting_user, provider, request, &ResolveOptions::default())
+    }
+
+    /// Begins a turn of this person: a guard that resolves and sends for them alone, and knows every token of the turn
+    /// by its value, so that none gets into a prompt, an answer or a log.
+    #[must_use]
+    pub fn turn(&self, acting_user: ActingUser) -> Turn {
+        Turn::new(self.clone(), acting_user)
     }
 }

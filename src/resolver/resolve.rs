@@ -8,6 +8,8 @@ use crate::manager::refresh::Wanted;
 use crate::manager::settings::margin;
 use crate::model::{ActingUser, EventKind, Label, NeedsConsent, Scopes, Status, Timestamp, UserId};
 use crate::provider::Provider;
+use crate::resolver::explain::{Finding, Step};
+use crate::resolver::ledger::Ledger;
 use crate::resolver::{ResolvedToken, Resolver, SharedConnections};
 use crate::vault::{Attempt, CommitOutcome, Found, StoredToken, TokenQuery};
 
@@ -21,6 +23,8 @@ pub struct ResolveOptions {
     pub scopes: Scopes,
     /// How long the token must be good for at least.
     pub min_ttl: Duration,
+    /// How long the call may take, waiting for a refresh and for the API's answer. The settings' bounds hold besides.
+    pub deadline: Option<Duration>,
 }
 
 impl ResolveOptions {
@@ -36,6 +40,18 @@ impl ResolveOptions {
     pub fn scopes(mut self, scopes: Scopes) -> Self {
         self.scopes = scopes;
         self
+    }
+
+    /// Gives the call this long at most. `send` has what the refresh leaves of it.
+    #[must_use]
+    pub const fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+
+    /// When a call that began then must end, if it is not to take longer than this besides.
+    pub(super) fn ends(&self, began: Instant, bound: Duration) -> Instant {
+        began + self.deadline.map_or(bound, |deadline| deadline.min(bound))
     }
 
     /// Requires the token to be good for at least this long. More than the provider's tokens ever live leads to a
@@ -55,7 +71,7 @@ pub(super) struct Candidate {
 }
 
 /// How good a stored token is.
-enum Freshness {
+pub(super) enum Freshness {
     /// Good, and not about to expire.
     Fresh,
     /// Good still, but due to be renewed.
@@ -65,7 +81,7 @@ enum Freshness {
 }
 
 impl Candidate {
-    fn freshness(&self, now: Timestamp, options: &ResolveOptions) -> Freshness {
+    pub(super) fn freshness(&self, now: Timestamp, options: &ResolveOptions) -> Freshness {
         let Some(expires_at) = self.stored.expires_at else {
             // Unknown means: use it until it is refused.
             return Freshness::Fresh;
@@ -82,11 +98,23 @@ impl Candidate {
         Freshness::Fresh
     }
 
+    /// Whether it can be renewed without its person.
+    pub(super) const fn refreshable(&self) -> bool {
+        self.stored.refreshable
+    }
+
     /// The token as it is stored, if it is good for long enough.
     pub(super) fn usable(self, now: Timestamp, options: &ResolveOptions) -> Option<ResolvedToken> {
         match self.freshness(now, options) {
             Freshness::Fresh | Freshness::Expiring => self.into_token(),
             Freshness::Stale => None,
+        }
+    }
+
+    /// The token that is renewed was this person's until now, and a tool may have seen it.
+    fn remember(self, ledger: &Ledger) {
+        if let Some(token) = self.stored.access_token {
+            ledger.note(&Arc::new(token));
         }
     }
 
@@ -110,6 +138,7 @@ impl Resolver {
         acting_user: &ActingUser,
         provider: &str,
         options: &ResolveOptions,
+        tell: &mut dyn FnMut(Step),
     ) -> Result<Candidate> {
         let inner = self.connections.inner();
         let provider = inner
@@ -117,17 +146,20 @@ impl Resolver {
             .provider(provider)
             .ok_or(Error::UnknownProvider)?
             .provider;
-        let (personal, shared) = match self.policy.of(&provider.id) {
+        let policy = self.policy.for_scopes(&provider.id, &options.scopes);
+        tell(Step::Policy(policy));
+        let (personal, shared) = match policy {
             SharedConnections::Fallback => (true, true),
             SharedConnections::Forbidden => (true, false),
             SharedConnections::Required => (false, true),
         };
         if personal
-            && let Some(found) = self.look_up(acting_user, Some(acting_user.user()), provider, options)?
+            && let Some(found) =
+                self.look_up(acting_user, Some(acting_user.user()), provider, options, tell)?
         {
             return Ok(found);
         }
-        if shared && let Some(found) = self.look_up(acting_user, None, provider, options)? {
+        if shared && let Some(found) = self.look_up(acting_user, None, provider, options, tell)? {
             return Ok(found);
         }
         Err(
@@ -143,7 +175,15 @@ impl Resolver {
         user: Option<&UserId>,
         provider: &Arc<Provider>,
         options: &ResolveOptions,
+        tell: &mut dyn FnMut(Step),
     ) -> Result<Option<Candidate>> {
+        let mut tell = |finding| {
+            tell(if user.is_some() {
+                Step::Personal(finding)
+            } else {
+                Step::Shared(finding)
+            });
+        };
         let query = TokenQuery {
             tenant: acting_user.tenant(),
             user,
@@ -152,19 +192,36 @@ impl Resolver {
             scopes: &options.scopes,
         };
         let stored = match self.connections.inner().vault.find_token(&query)? {
-            Found::Nothing => return Ok(None),
-            Found::Several => return Err(Error::Ambiguous(provider.id.clone())),
+            Found::Nothing => {
+                tell(Finding::Nothing);
+                return Ok(None);
+            }
+            Found::Several => {
+                tell(Finding::Several);
+                return Err(Error::Ambiguous(provider.id.clone()));
+            }
             Found::One(stored) => stored,
         };
         let need = |reason| ConsentRequired::new(provider.id.clone(), reason).renewing(stored.connection);
         match stored.status {
             Status::Active => {}
-            Status::NeedsConsent(reason) => return Err(need(reason.into()).missing(stored.missing).into()),
-            Status::Revoked => return Ok(None),
+            Status::NeedsConsent(reason) => {
+                tell(Finding::NeedsConsent(stored.connection, reason.into()));
+                return Err(need(reason.into()).missing(stored.missing).into());
+            }
+            Status::Revoked => {
+                tell(Finding::Nothing);
+                return Ok(None);
+            }
         }
         if !stored.missing.is_empty() {
+            tell(Finding::NeedsConsent(
+                stored.connection,
+                ConsentReason::MissingScopes,
+            ));
             return Err(need(ConsentReason::MissingScopes).missing(stored.missing).into());
         }
+        tell(Finding::Active(stored.connection));
         Ok(Some(Candidate {
             provider: Arc::clone(provider),
             stored,
@@ -178,6 +235,7 @@ impl Resolver {
         acting_user: &ActingUser,
         found: Candidate,
         options: &ResolveOptions,
+        ledger: &Ledger,
     ) -> Result<ResolvedToken> {
         let inner = self.connections.inner();
         let now = inner.now();
@@ -193,15 +251,22 @@ impl Resolver {
                 if busy {
                     return self.hand_out(found);
                 }
-                match self.renew(acting_user, &found, Attempt::Due) {
+                match self.renew(acting_user, &found, options) {
                     // It is good still: an early refresh that fails is no reason to fail the turn.
                     Err(Error::Unavailable(_) | Error::Misconfigured(_) | Error::Vault(_)) => {
                         self.hand_out(found)
                     }
-                    renewed => renewed,
+                    renewed => {
+                        found.remember(ledger);
+                        renewed
+                    }
                 }
             }
-            Freshness::Stale if found.stored.refreshable => self.renew(acting_user, &found, Attempt::Due),
+            Freshness::Stale if found.stored.refreshable => {
+                let renewed = self.renew(acting_user, &found, options);
+                found.remember(ledger);
+                renewed
+            }
             Freshness::Stale => self.expired(acting_user, &found, now),
         }
     }
@@ -211,15 +276,15 @@ impl Resolver {
         &self,
         acting_user: &ActingUser,
         found: &Candidate,
-        attempt: Attempt,
+        options: &ResolveOptions,
     ) -> Result<ResolvedToken> {
         let inner = self.connections.inner();
         let renewed = inner.renew(Wanted {
             tenant: acting_user.tenant(),
             connection: found.stored.connection,
             generation: found.stored.generation,
-            attempt,
-            deadline: Instant::now() + inner.settings.resolve_deadline,
+            attempt: Attempt::Due,
+            deadline: options.ends(Instant::now(), inner.settings.resolve_deadline),
         })?;
         Ok(ResolvedToken {
             access_token: renewed.access_token,

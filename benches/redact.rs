@@ -1,0 +1,88 @@
+//! `redact` beside a plain search for one token in its plain form, on 1 MiB of a tool's output.
+//!
+//! `cargo bench --bench redact`, or with `-- --smoke` for a short run. MB/s is 1,048,576 over the median in µs.
+
+#[allow(unreachable_pub, reason = "a module of the bench")]
+mod harness;
+
+use std::alloc::System;
+
+use harness::Scenario;
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+use valetkey::protocol::AuthorizationResponse;
+use valetkey::testing::{ManualClock, Sandbox};
+use valetkey::vault::MemoryVault;
+use valetkey::{ActingUser, ConnectionManager as _, Connections, ConsentOptions, Resolver, TenantId, UserId};
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+const SIZE: usize = 1024 * 1024;
+
+fn main() {
+    let turn = turn();
+    let token = turn.resolve("notes").expect("connected");
+    let token = token.access_token().expose_secret();
+    let fill = |line: &str| line.repeat(SIZE / line.len() + 1)[..SIZE].to_owned();
+    let prose = fill("The quick brown fox jumps over the lazy dog, and nothing of it is a token.\n");
+    let json =
+        fill(r#"{"id":"18c2f0e1","snippet":"Line one\nline two, 100% of it","labels":["INBOX","UNREAD"]},"#);
+    let base64 = fill("JVBERi0xLjcKJeLjz9MKMSAwIG9iago8PC9UeXBlL0NhdGFsb2cvUGFnZXMgMiAwIFI+PgplbmRvYmoK\n");
+    let mut leaky = prose.clone();
+    for at in (0..SIZE - token.len()).step_by(SIZE / 100) {
+        leaky.replace_range(at..at + token.len(), token);
+    }
+
+    harness::run(
+        &mut [
+            Scenario::new("floor: str::contains, prose", || prose.contains(token)),
+            Scenario::new("redact, prose", || turn.redact(&prose).len()),
+            Scenario::new("redact, JSON with escapes", || turn.redact(&json).len()),
+            Scenario::new("redact, base64", || turn.redact(&base64).len()),
+            Scenario::new("redact, a token every 10 KiB", || turn.redact(&leaky).len()),
+            Scenario::new("redactor, prose in 4 KiB pieces", || {
+                let mut redactor = turn.redactor();
+                let mut given = 0;
+                for at in (0..SIZE).step_by(4096) {
+                    given += redactor.push(&prose[at..at + 4096]).len();
+                }
+                given + redactor.finish().len()
+            }),
+        ],
+        |run| {
+            let region = Region::new(ALLOCATOR);
+            run();
+            region.change().allocations
+        },
+    );
+}
+
+/// A turn of a person who is connected.
+fn turn() -> valetkey::resolver::Turn {
+    let clock = ManualClock::default();
+    let sandbox = Sandbox::new(clock.clone());
+    let connections = Connections::builder(MemoryVault::new())
+        .server(sandbox.server())
+        .provider(sandbox.provider("notes"))
+        .client("sandbox", sandbox.registration("https://app.test/callback"))
+        .http_client(sandbox.clone())
+        .clock(clock)
+        .build()
+        .expect("a valid host");
+    let person = ActingUser::authenticated(
+        TenantId::new("acme").expect("an id"),
+        UserId::new("alice").expect("an id"),
+    );
+    let consent = connections
+        .start(&person, "notes", ConsentOptions::default())
+        .expect("a consent");
+    let callback = sandbox.approve(consent.authorization_url(), "ada");
+    connections
+        .complete(
+            &person,
+            AuthorizationResponse::parse(&callback).expect("an answer"),
+            consent.binding(),
+        )
+        .expect("a connection");
+    Resolver::new(connections).turn(person)
+}

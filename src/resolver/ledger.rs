@@ -1,0 +1,50 @@
+//! The tokens of a turn, remembered so that they can be masked.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::resolver::redact::{Masks, SharedMasks};
+use crate::secret::AccessToken;
+
+/// Every token that was handed out or used. A token is wiped when the last who holds it lets it go.
+#[derive(Default)]
+pub(super) struct Ledger(Mutex<Page>);
+
+#[derive(Default)]
+struct Page {
+    tokens: Vec<Arc<AccessToken>>,
+    /// Masks for all of them, from when they were last asked for.
+    masks: SharedMasks,
+}
+
+impl Ledger {
+    /// Writes a token down, unless it is known.
+    pub(super) fn note(&self, token: &Arc<AccessToken>) {
+        let mut page = self.page();
+        let value = token.expose_secret();
+        if page.tokens.iter().any(|known| known.expose_secret() == value) {
+            return;
+        }
+        page.tokens.push(Arc::clone(token));
+        page.masks = None;
+    }
+
+    /// Masks for all tokens written down so far; `None` if there are none.
+    pub(super) fn masks(&self) -> SharedMasks {
+        let mut page = self.page();
+        if page.masks.is_none() {
+            page.masks = Masks::new(page.tokens.iter().map(AsRef::as_ref)).map(Arc::new);
+        }
+        page.masks.clone()
+    }
+
+    fn page(&self) -> MutexGuard<'_, Page> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Ledger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Ledger({} tokens)", self.page().tokens.len())
+    }
+}

@@ -1,0 +1,108 @@
+//! A consent that is needed, in the words of the Model Context Protocol: plain JSON for a host that is an MCP server.
+//!
+//! What is asked for is a visit to a page, in *URL mode*: neither the client nor its model sees a token, a `state` or the
+//! provider's authorization URL. How a client asks for the answer depends on the revision it speaks:
+//!
+//! | revision | what to answer |
+//! |---|---|
+//! | 2026-07-28 | [`input_required`], a result, if the request declared the capability `elicitation.url` |
+//! | 2025-11-25 | [`url_elicitation_required`], an error, if the client declared it when the session began |
+//! | a client that declared neither | the [message](Asked::message) and the link, as the tool's own text |
+//!
+//! When the client calls the tool again, resolve again: the vault knows whether the person has been there, and
+//! [`Turn::ask`](crate::resolver::Turn::ask) has the same consent for the same need. A client that answers
+//! [`Declined`](Action::Declined) or [`Cancelled`](Action::Cancelled) has ended the matter: the ticket expires by itself.
+
+use serde_json::{Map, Value, json};
+
+use crate::resolver::Asked;
+
+/// The JSON-RPC error code of revision 2025-11-25 for a request that needs a visit to a page first.
+pub const URL_ELICITATION_REQUIRED: i64 = -32042;
+
+/// A consent and the link to it, on the host's own origin.
+#[derive(Debug, Clone, Copy)]
+pub struct Elicitation<'a> {
+    asked: &'a Asked,
+    link: &'a str,
+}
+
+impl<'a> Elicitation<'a> {
+    /// The consent, and where its person finds it, such as the gateway's `connect_url` of its ticket.
+    ///
+    /// # Security
+    ///
+    /// Not the provider's authorization URL: whoever opens that connects an account of theirs to *this* person. The page
+    /// behind the link must check who is signed in, as the gateway's does.
+    #[must_use]
+    pub const fn new(asked: &'a Asked, link: &'a str) -> Self {
+        Self { asked, link }
+    }
+
+    fn parameters(&self) -> Value {
+        json!({ "mode": "url", "url": self.link, "message": self.asked.message() })
+    }
+}
+
+/// The result of revision 2026-07-28 that asks for these consents: `InputRequiredResult`.
+///
+/// `request_state` comes back as it is when the client calls again. It is text from an attacker then: seal what you put
+/// in, and bind it to the person and the call. Where the vault says all that the next call needs, give none.
+#[must_use]
+pub fn input_required(elicitations: &[Elicitation<'_>], request_state: Option<&str>) -> Value {
+    let requests: Map<String, Value> = elicitations
+        .iter()
+        .map(|elicitation| {
+            let request = json!({ "method": "elicitation/create", "params": elicitation.parameters() });
+            (elicitation.asked.id().to_string(), request)
+        })
+        .collect();
+    let mut result = json!({ "resultType": "input_required", "inputRequests": requests });
+    if let Some(state) = request_state {
+        result["requestState"] = state.into();
+    }
+    result
+}
+
+/// The JSON-RPC error object of revision 2025-11-25 that asks for these consents. Clients of later revisions do not know it.
+#[must_use]
+pub fn url_elicitation_required(elicitations: &[Elicitation<'_>]) -> Value {
+    let elicitations: Vec<Value> = elicitations
+        .iter()
+        .map(|elicitation| {
+            let mut parameters = elicitation.parameters();
+            parameters["elicitationId"] = elicitation.asked.id().to_string().into();
+            parameters
+        })
+        .collect();
+    json!({
+        "code": URL_ELICITATION_REQUIRED,
+        "message": "This request needs the person's consent first.",
+        "data": { "elicitations": elicitations },
+    })
+}
+
+/// What the person did with the link, as the client says. Only the vault knows whether a consent was given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Action {
+    /// They opened it. The consent may still be under way.
+    Accepted,
+    /// They said no: go on without, and do not ask again in this turn.
+    Declined,
+    /// They said nothing: ask again when they next want the same.
+    Cancelled,
+}
+
+impl Action {
+    /// The action of an answer to an elicitation; `None` if it is none.
+    #[must_use]
+    pub fn of(answer: &Value) -> Option<Self> {
+        match answer.get("action")?.as_str()? {
+            "accept" => Some(Self::Accepted),
+            "decline" => Some(Self::Declined),
+            "cancel" => Some(Self::Cancelled),
+            _ => None,
+        }
+    }
+}

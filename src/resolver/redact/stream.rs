@@ -1,0 +1,150 @@
+//! Masking of text that comes in pieces.
+
+use std::fmt;
+use std::mem;
+use std::ops::Range;
+
+use zeroize::Zeroize as _;
+
+use super::masks::{MASK, Track, into_text, merge};
+use super::{Masks, SharedMasks};
+
+/// Masks the tokens of a turn in text that comes in pieces, as a model or a download yields it: from
+/// [`Turn::redactor`](crate::resolver::Turn::redactor).
+///
+/// What may be the beginning of a token is held back until it is clear whether it is one; clean text passes almost at
+/// once, and at most as much is held as the longest encoding of a token takes. It knows the tokens that the turn knew
+/// when it was made.
+pub struct Redactor {
+    search: Option<Search>,
+}
+
+struct Search {
+    masks: std::sync::Arc<Masks>,
+    /// The text with its escapes undone, and as it is.
+    tracks: [Track; 2],
+    /// What has been read and not given out.
+    held: Vec<u8>,
+    /// Where in the whole text it begins.
+    at: usize,
+    found: Vec<Range<usize>>,
+}
+
+impl Redactor {
+    pub(crate) fn new(masks: SharedMasks) -> Self {
+        Self {
+            search: masks.map(|masks| Search {
+                tracks: [Track::new(&masks, true), Track::new(&masks, false)],
+                masks,
+                held: Vec::new(),
+                at: 0,
+                found: Vec::new(),
+            }),
+        }
+    }
+
+    /// Takes the next piece and gives what is clear by now.
+    pub fn push(&mut self, piece: &str) -> String {
+        match &mut self.search {
+            Some(search) => into_text(search.push(piece.as_bytes(), true)),
+            None => piece.to_owned(),
+        }
+    }
+
+    /// As [`push`](Self::push), for bytes. Do not mix the two in one stream, unless the bytes are whole characters.
+    pub fn push_bytes(&mut self, piece: &[u8]) -> Vec<u8> {
+        match &mut self.search {
+            Some(search) => search.push(piece, false),
+            None => piece.to_owned(),
+        }
+    }
+
+    /// The text has ended: gives what was held back.
+    #[must_use]
+    pub fn finish(self) -> String {
+        into_text(self.finish_bytes())
+    }
+
+    /// As [`finish`](Self::finish), for bytes.
+    #[must_use]
+    pub fn finish_bytes(mut self) -> Vec<u8> {
+        self.search.as_mut().map(Search::finish).unwrap_or_default()
+    }
+}
+
+impl Search {
+    fn push(&mut self, piece: &[u8], text: bool) -> Vec<u8> {
+        let begin = self.at + self.held.len();
+        let end = begin + piece.len();
+        self.hold(piece);
+        for track in &mut self.tracks {
+            let found = &mut self.found;
+            track.read(&self.masks, piece, begin, &mut |place| found.push(place));
+        }
+        merge(&mut self.found);
+        let settled = self.tracks.iter().map(|track| track.settled(&self.masks, end));
+        let mut settled = settled.min().unwrap_or(end).max(self.at);
+        if let Some(cut) = self.found.iter().find(|place| place.end > settled) {
+            settled = settled.min(cut.start);
+        }
+        while text
+            && self
+                .held
+                .get(settled - self.at)
+                .is_some_and(|byte| byte >> 6 == 0b10)
+        {
+            settled -= 1;
+        }
+        self.give(settled)
+    }
+
+    fn finish(&mut self) -> Vec<u8> {
+        for track in &mut self.tracks {
+            let found = &mut self.found;
+            track.finish(&self.masks, &mut |place| found.push(place));
+        }
+        merge(&mut self.found);
+        self.give(self.at + self.held.len())
+    }
+
+    /// Gives out what is held up to this place of the text.
+    fn give(&mut self, settled: usize) -> Vec<u8> {
+        let mut clean = Vec::with_capacity(settled - self.at);
+        let mut from = self.at;
+        let given = self.found.iter().take_while(|place| place.end <= settled).count();
+        for place in self.found.drain(..given) {
+            clean.extend_from_slice(&self.held[from - self.at..place.start - self.at]);
+            clean.extend_from_slice(MASK.as_bytes());
+            from = place.end;
+        }
+        clean.extend_from_slice(&self.held[from - self.at..settled - self.at]);
+        let kept = self.held.len() - (settled - self.at);
+        self.held.copy_within(settled - self.at.., 0);
+        self.held[kept..].zeroize();
+        self.held.truncate(kept);
+        self.at = settled;
+        clean
+    }
+
+    /// Growing in place would leave a copy of what may be half a token behind.
+    fn hold(&mut self, piece: &[u8]) {
+        if self.held.capacity() - self.held.len() < piece.len() {
+            let mut grown = Vec::with_capacity((self.held.len() + piece.len()).next_power_of_two());
+            grown.extend_from_slice(&self.held);
+            mem::replace(&mut self.held, grown).zeroize();
+        }
+        self.held.extend_from_slice(piece);
+    }
+}
+
+impl Drop for Search {
+    fn drop(&mut self) {
+        self.held.zeroize();
+    }
+}
+
+impl fmt::Debug for Redactor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Redactor").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,260 @@
+//! One turn of one person, and what must not leave it.
+
+mod ask;
+mod placeholder;
+
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::Range;
+use std::sync::{Arc, Mutex};
+
+pub use ask::Asked;
+pub use placeholder::Placeholder;
+
+use crate::error::Result;
+use crate::model::{ActingUser, ConsentId};
+use crate::resolver::ledger::Ledger;
+use crate::resolver::{Redactor, ResolveOptions, ResolvedToken, Resolver};
+
+/// A turn of an agent on behalf of one person: from [`Resolver::turn`].
+///
+/// It acts for nobody else, and remembers every token that it handed out or used, those that were renewed meanwhile
+/// included: [`redact`](Self::redact) masks them *by value* in whatever goes to a model, a person or a log. Neither
+/// `Clone` nor serialisable; share it between the tools of the turn by reference. What it remembers is wiped when it is dropped.
+///
+/// ```
+/// # use valetkey::protocol::AuthorizationResponse;
+/// # use valetkey::testing::{ManualClock, Sandbox};
+/// # use valetkey::vault::MemoryVault;
+/// # use valetkey::{ActingUser, ConnectionManager as _, Connections, ConsentOptions, Resolver, TenantId, UserId};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let sandbox = Sandbox::new(ManualClock::default());
+/// # let connections = Connections::builder(MemoryVault::new())
+/// #   .server(sandbox.server()).provider(sandbox.provider("notes")).http_client(sandbox.clone())
+/// #   .clock(ManualClock::default())
+/// #   .client("sandbox", sandbox.registration("https://app.example/callback"))
+/// #   .build()?;
+/// # let alice = ActingUser::authenticated(TenantId::new("acme")?, UserId::new("alice")?);
+/// # let consent = connections.start(&alice, "notes", ConsentOptions::default())?;
+/// # let callback_url = sandbox.approve(consent.authorization_url(), "ada");
+/// # connections.complete(&alice, AuthorizationResponse::parse(&callback_url)?, consent.binding())?;
+/// # let resolver = Resolver::new(connections);
+/// let turn = resolver.turn(alice).purpose("answer a chat message");
+/// let token = turn.resolve("notes")?;
+/// let careless = format!("I called the API with {}", token.access_token().expose_secret());
+/// assert_eq!(turn.redact(&careless), "I called the API with [redacted]");
+/// # Ok(())
+/// # }
+/// ```
+pub struct Turn {
+    resolver: Resolver,
+    acting_user: ActingUser,
+    id: Option<TurnId>,
+    purpose: Option<String>,
+    ledger: Ledger,
+    placeholders: Mutex<Vec<placeholder::Promise>>,
+    asked: Mutex<Vec<Arc<Asked>>>,
+}
+
+/// Names a turn to the host's own log. Opens nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TurnId(String);
+
+impl TurnId {
+    /// The id that the host's runtime gave to the turn.
+    pub fn new(id: impl Into<String>) -> Self {
+        Self(id.into())
+    }
+
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for TurnId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Turn {
+    pub(super) fn new(resolver: Resolver, acting_user: ActingUser) -> Self {
+        // Ordered by time and unique, as every id of this crate. A turn without one is as safe.
+        let id = ConsentId::generate(resolver.connections.inner().now()).ok();
+        Self {
+            resolver,
+            acting_user,
+            id: id.map(|id| TurnId(id.to_string())),
+            purpose: None,
+            ledger: Ledger::default(),
+            placeholders: Mutex::default(),
+            asked: Mutex::default(),
+        }
+    }
+
+    /// The same turn under the id that the host's runtime gave it.
+    #[must_use]
+    pub fn with_id(mut self, id: TurnId) -> Self {
+        self.id = Some(id);
+        self
+    }
+
+    /// The same turn with a few words of what it is for.
+    #[must_use]
+    pub fn purpose(mut self, purpose: impl Into<String>) -> Self {
+        self.purpose = Some(purpose.into());
+        self
+    }
+
+    /// The turn's id; `None` only where the operating system gave no random numbers.
+    #[must_use]
+    pub const fn id(&self) -> Option<&TurnId> {
+        self.id.as_ref()
+    }
+
+    /// What the turn is for, if the host said.
+    #[must_use]
+    pub fn what_for(&self) -> Option<&str> {
+        self.purpose.as_deref()
+    }
+
+    /// Whose turn it is.
+    #[must_use]
+    pub const fn acting_user(&self) -> &ActingUser {
+        &self.acting_user
+    }
+
+    /// As [`Resolver::resolve`], for the person of this turn.
+    ///
+    /// # Errors
+    ///
+    /// As [`Resolver::resolve`].
+    pub fn resolve(&self, provider: &str) -> Result<ResolvedToken> {
+        self.resolve_with(provider, &ResolveOptions::default())
+    }
+
+    /// As [`Resolver::resolve_with`], for the person of this turn.
+    ///
+    /// # Errors
+    ///
+    /// As [`Resolver::resolve`].
+    pub fn resolve_with(&self, provider: &str, options: &ResolveOptions) -> Result<ResolvedToken> {
+        self.resolver
+            .resolve_into(&self.ledger, &self.acting_user, provider, options)
+    }
+
+    /// As [`Resolver::peek`], for the person of this turn.
+    ///
+    /// # Errors
+    ///
+    /// As [`Resolver::peek`].
+    pub fn peek(&self, provider: &str) -> Result<Option<ResolvedToken>> {
+        self.peek_with(provider, &ResolveOptions::default())
+    }
+
+    /// As [`Resolver::peek_with`], for the person of this turn.
+    ///
+    /// # Errors
+    ///
+    /// As [`Resolver::peek`].
+    pub fn peek_with(&self, provider: &str, options: &ResolveOptions) -> Result<Option<ResolvedToken>> {
+        let token = self.resolver.peek_with(&self.acting_user, provider, options)?;
+        if let Some(token) = &token {
+            self.ledger.note(&token.access_token);
+        }
+        Ok(token)
+    }
+
+    /// As [`Resolver::send`], for the person of this turn. No token of the turn comes back in the answer, whichever it was sent
+    /// with.
+    ///
+    /// # Errors
+    ///
+    /// As [`Resolver::send`].
+    pub fn send(&self, provider: &str, request: http::Request<Vec<u8>>) -> Result<http::Response<Vec<u8>>> {
+        self.send_with(provider, request, &ResolveOptions::default())
+    }
+
+    /// As [`Resolver::send_with`], for the person of this turn.
+    ///
+    /// # Errors
+    ///
+    /// As [`Resolver::send`].
+    pub fn send_with(
+        &self,
+        provider: &str,
+        request: http::Request<Vec<u8>>,
+        options: &ResolveOptions,
+    ) -> Result<http::Response<Vec<u8>>> {
+        self.resolver
+            .send_into(&self.ledger, &self.acting_user, provider, request, options)
+    }
+
+    /// The text with `[redacted]` in the place of every token of this turn so far; the text itself if there is none in it.
+    ///
+    /// Tokens are found by value: as they are; percent-encoded or JSON-escaped, whole or in part, once or several times;
+    /// in base64 at any alignment and in either alphabet, and so in `Basic` credentials; in hexadecimal; and each of these
+    /// wrapped by blanks and line breaks. Takes time linear in the text.
+    ///
+    /// # Security
+    ///
+    /// A second line of defence. Not found are a part of a token, and one that was encrypted, compressed, hashed or spelled
+    /// out: a tool that is handed a token can still carry it out of the turn in a form of its own. Hand out none, and use
+    /// [`send`](Self::send).
+    #[must_use]
+    pub fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        match self.ledger.masks() {
+            Some(masks) => masks.redact(text),
+            None => Cow::Borrowed(text),
+        }
+    }
+
+    /// As [`redact`](Self::redact), for bytes.
+    #[must_use]
+    pub fn redact_bytes<'a>(&self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
+        match self.ledger.masks() {
+            Some(masks) => masks.redact_bytes(bytes),
+            None => Cow::Borrowed(bytes),
+        }
+    }
+
+    /// Masks text that comes in pieces. No token of the turn so far gets through, however it falls on the pieces.
+    #[must_use]
+    pub fn redactor(&self) -> Redactor {
+        Redactor::new(self.ledger.masks())
+    }
+
+    /// Whether a token of this turn is in the text, in any of the encodings that [`redact`](Self::redact) finds.
+    #[must_use]
+    pub fn contains_secret(&self, text: &str) -> bool {
+        self.contains_secret_bytes(text.as_bytes())
+    }
+
+    /// As [`contains_secret`](Self::contains_secret), for bytes.
+    #[must_use]
+    pub fn contains_secret_bytes(&self, bytes: &[u8]) -> bool {
+        !self.secrets_in(bytes).is_empty()
+    }
+
+    /// Where tokens of this turn are, in any of the encodings that [`redact`](Self::redact) finds: from the first place to the
+    /// last, none overlapping another.
+    #[must_use]
+    pub fn secrets_in(&self, bytes: &[u8]) -> Vec<Range<usize>> {
+        self.ledger
+            .masks()
+            .map(|masks| masks.find(bytes))
+            .unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for Turn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Turn")
+            .field("id", &self.id)
+            .field("acting_user", &self.acting_user)
+            .field("ledger", &self.ledger)
+            .finish_non_exhaustive()
+    }
+}

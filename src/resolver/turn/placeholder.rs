@@ -1,0 +1,183 @@
+//! Placeholders: what a tool that builds its own requests writes in the place of a token.
+
+use std::fmt;
+use std::sync::PoisonError;
+
+use http::HeaderMap;
+use http::header::{ACCEPT_ENCODING, HOST, HeaderValue};
+use zeroize::Zeroizing;
+
+use crate::error::{Error, RequestRefused, Result};
+use crate::http::HttpRequest;
+use crate::random;
+use crate::resolver::send::{CREDENTIALS, address, hand_back};
+use crate::resolver::{ResolveOptions, Turn};
+use crate::secret::SecretBytes;
+
+/// How every placeholder begins, so that one of another turn is told from a tool's own text.
+const MARK: &str = "vkp_";
+
+/// The length of a placeholder: the mark and 256 random bits.
+const LENGTH: usize = MARK.len() + 43;
+
+/// What a tool writes in a header in the place of a token: random text, good in the turn that made it and nowhere else.
+///
+/// No secret: a model may see it and a log may keep it. It stands for a token only in [`Turn::fill`], and only towards the
+/// provider's own API.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Placeholder(String);
+
+impl Placeholder {
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Placeholder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What a placeholder stands for.
+#[derive(Debug, Clone)]
+pub(super) struct Promise {
+    placeholder: Placeholder,
+    provider: String,
+    options: ResolveOptions,
+}
+
+impl Turn {
+    /// A placeholder for the token of this person at this provider, to be put into a header: `Authorization: Bearer vkp_…`.
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownProvider`](Error::UnknownProvider), [`Random`](Error::Random). Whether the person is connected shows when
+    /// it is filled.
+    pub fn placeholder(&self, provider: &str) -> Result<Placeholder> {
+        self.placeholder_with(provider, ResolveOptions::default())
+    }
+
+    /// As [`placeholder`](Self::placeholder), with a label, required scopes, or a least lifetime.
+    ///
+    /// # Errors
+    ///
+    /// As [`placeholder`](Self::placeholder).
+    pub fn placeholder_with(&self, provider: &str, options: ResolveOptions) -> Result<Placeholder> {
+        let inner = self.resolver.connections.inner();
+        inner.registry.provider(provider).ok_or(Error::UnknownProvider)?;
+        let placeholder = Placeholder(format!("{MARK}{}", random::token_256()?.as_str()));
+        self.placeholders
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(Promise {
+                placeholder: placeholder.clone(),
+                provider: provider.to_owned(),
+                options,
+            });
+        Ok(placeholder)
+    }
+
+    /// The request with tokens in the place of the placeholders in its headers, for the host to send.
+    ///
+    /// # Errors
+    ///
+    /// [`Request`](Error::Request) if the address does not belong to the API of every provider whose placeholder is in it, if a
+    /// placeholder is of another turn or stands in the address, or if there are credentials beside it; and all that
+    /// [`resolve`](Self::resolve) returns.
+    ///
+    /// # Security
+    ///
+    /// The answer must not go back to the tool: it holds the token. Do not follow redirects with it.
+    /// [`send_filled`](Self::send_filled) does both right.
+    pub fn fill(&self, request: http::Request<Vec<u8>>) -> Result<HttpRequest> {
+        let (parts, body) = request.into_parts();
+        if parts.uri.to_string().contains(MARK) {
+            return Err(RequestRefused::Placeholder.into());
+        }
+        let mut headers = HeaderMap::new();
+        let mut secrets = Vec::new();
+        let mut url = None;
+        // As in `send`: the address that was checked says which host it is.
+        for (name, value) in parts.headers.iter().filter(|(name, _)| **name != HOST) {
+            let Some(at) = find(value.as_bytes()) else {
+                if CREDENTIALS.contains(name) {
+                    return Err(RequestRefused::ForeignCredentials.into());
+                }
+                headers.append(name, value.clone());
+                continue;
+            };
+            // Of two values of one header, a server reads whichever it likes.
+            if parts.headers.get_all(name).iter().count() > 1 {
+                return Err(RequestRefused::Placeholder.into());
+            }
+            let promise = self.promise(&value.as_bytes()[at..])?;
+            let token = self.resolve_with(&promise.provider, &promise.options)?;
+            // The first provider's base decides where a relative address leads; every provider must allow the result.
+            let target = match &url {
+                Some(url) if token.allows(url) => url.clone(),
+                Some(_) => return Err(RequestRefused::Address.into()),
+                None => address(&token, &parts.uri)?,
+            };
+            url = Some(target);
+            let token = token.access_token().expose_secret().as_bytes();
+            let around = value.as_bytes();
+            let (before, after) = (&around[..at], &around[at + LENGTH..]);
+            if find(after).is_some() {
+                return Err(RequestRefused::Placeholder.into());
+            }
+            let mut filled = Zeroizing::new(Vec::with_capacity(before.len() + token.len() + after.len()));
+            for part in [before, token, after] {
+                filled.extend_from_slice(part);
+            }
+            secrets.push((name.clone(), SecretBytes::new(std::mem::take(&mut *filled))));
+        }
+        // Without a placeholder there is no token to be sent, and nothing to say where it may go.
+        let url = url.ok_or(RequestRefused::Placeholder)?;
+        let settings = &self.resolver.connections.inner().settings;
+        let mut outgoing = HttpRequest::new(parts.method, url).with_body(body);
+        outgoing.headers = headers;
+        outgoing.timeout = settings.send_timeout;
+        outgoing.max_response_bytes = settings.send_max_bytes;
+        for (name, value) in secrets {
+            outgoing = outgoing
+                .with_secret_header(name, value)
+                .map_err(|_| RequestRefused::Header)?;
+        }
+        Ok(outgoing)
+    }
+
+    /// Fills the request and sends it. Redirects are not followed, nothing is tried again, and no token of the turn comes back in
+    /// the answer.
+    ///
+    /// # Errors
+    ///
+    /// As [`fill`](Self::fill), and [`Unavailable`](Error::Unavailable) if there is no answer.
+    pub fn send_filled(&self, request: http::Request<Vec<u8>>) -> Result<http::Response<Vec<u8>>> {
+        let mut outgoing = self.fill(request)?;
+        outgoing
+            .headers
+            .insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        Ok(hand_back(self.resolver.transmit(outgoing)?, &self.ledger))
+    }
+
+    fn promise(&self, value: &[u8]) -> Result<Promise, RequestRefused> {
+        let text = value.get(..LENGTH).ok_or(RequestRefused::Placeholder)?;
+        self.placeholders
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+            .find(|promise| promise.placeholder.0.as_bytes() == text)
+            .cloned()
+            .ok_or(RequestRefused::Placeholder)
+    }
+}
+
+/// Where a placeholder begins, of whatever turn.
+fn find(value: &[u8]) -> Option<usize> {
+    value
+        .windows(MARK.len())
+        .position(|window| window == MARK.as_bytes())
+}

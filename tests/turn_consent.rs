@@ -1,0 +1,143 @@
+//! Consent asked for from inside a turn, also in the words of the Model Context Protocol.
+
+mod world;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use valetkey::error::ConsentReason;
+use valetkey::resolver::mcp::{Action, Elicitation, input_required, url_elicitation_required};
+use valetkey::resolver::{Asked, SharedConnections, SharingPolicy, Turn};
+use valetkey::{ConnectionManager as _, ConsentOptions, Error};
+use world::{World, person, response};
+
+fn need(turn: &Turn, provider: &str) -> Arc<Asked> {
+    let error = turn.resolve(provider).unwrap_err();
+    turn.ask(error.consent_required().unwrap()).unwrap()
+}
+
+#[test]
+fn many_tools_that_need_the_same_ask_once() {
+    let world = World::new();
+    let turn = world.resolver.turn(person("alice"));
+    let all: Vec<Arc<Asked>> = std::thread::scope(|scope| {
+        let tools: Vec<_> = (0..20).map(|_| scope.spawn(|| need(&turn, "notes"))).collect();
+        tools.into_iter().map(|tool| tool.join().unwrap()).collect()
+    });
+    assert!(all.iter().all(|asked| asked.id() == all[0].id()));
+    assert_ne!(need(&turn, "mail").id(), all[0].id());
+    world.clock.advance(Duration::from_secs(25 * 3600));
+    assert_ne!(need(&turn, "notes").id(), all[0].id(), "the first one expired");
+}
+
+#[test]
+fn the_ticket_opens_the_consent_for_its_person_alone_and_the_next_call_finds_it() {
+    let world = World::new();
+    let alice = person("alice");
+    let turn = world.resolver.turn(alice.clone());
+    let asked = need(&turn, "notes");
+    assert_eq!(asked.need().reason, ConsentReason::NotConnected);
+    assert_eq!(asked.message(), format!("Connect {} to go on.", name(&world)));
+    let ticket = asked.prepared().ticket();
+    assert!(world.connections.open(&person("bob"), ticket).is_err());
+    let consent = world.connections.open(&alice, ticket).unwrap();
+    let callback = world.sandbox.approve(consent.authorization_url(), "ada");
+    world
+        .connections
+        .complete(&alice, response(&callback), consent.binding())
+        .unwrap();
+    assert!(turn.resolve("notes").is_ok());
+}
+
+fn name(world: &World) -> String {
+    world
+        .connections
+        .providers()
+        .find(|provider| provider.id.as_str() == "notes")
+        .unwrap()
+        .name
+        .clone()
+}
+
+#[test]
+fn more_access_is_asked_for_in_other_words() {
+    let world = World::new();
+    let alice = person("alice");
+    let read = ConsentOptions::default().scopes("notes.read".parse().unwrap());
+    world.try_connect(&alice, "ada", read).unwrap();
+    let turn = world.resolver.turn(alice);
+    let write = http::Request::post("/notes").body(b"{}".to_vec()).unwrap();
+    let error = turn.send("notes", write).unwrap_err();
+    let asked = turn.ask(error.consent_required().unwrap()).unwrap();
+    assert!(
+        asked.message().starts_with("More access to "),
+        "{}",
+        asked.message()
+    );
+}
+
+#[test]
+fn nobody_is_asked_for_what_only_an_operator_can_connect() {
+    let world = World::new();
+    let policy = SharingPolicy::new(SharedConnections::Required);
+    let turn = world.resolver.with_policy(policy).turn(person("alice"));
+    let error = turn.resolve("notes").unwrap_err();
+    let refused = turn.ask(error.consent_required().unwrap()).unwrap_err();
+    assert!(matches!(refused, Error::NotPermitted));
+}
+
+#[test]
+fn both_revisions_of_the_protocol_are_served() {
+    let world = World::new();
+    let turn = world.resolver.turn(person("alice"));
+    let asked = need(&turn, "notes");
+    let id = asked.id().to_string();
+    let link = format!(
+        "https://app.test/connect/{}",
+        asked.prepared().ticket().expose_secret()
+    );
+    let elicitations = [Elicitation::new(&asked, &link)];
+    let parameters = json!({ "mode": "url", "url": link, "message": asked.message() });
+
+    let request = json!({ "method": "elicitation/create", "params": parameters });
+    let mut result = json!({ "resultType": "input_required", "inputRequests": { id.clone(): request } });
+    assert_eq!(input_required(&elicitations, None), result);
+    result["requestState"] = "sealed".into();
+    assert_eq!(input_required(&elicitations, Some("sealed")), result);
+
+    let mut elicitation = parameters;
+    elicitation["elicitationId"] = id.into();
+    let error = url_elicitation_required(&elicitations);
+    assert_eq!(error["code"], -32042);
+    assert_eq!(error["data"], json!({ "elicitations": [elicitation] }));
+
+    for printed in [result.to_string(), error.to_string(), format!("{asked:?}")] {
+        for hidden in ["state=", "client_id", "/authorize", "alice", "acme"] {
+            assert!(!printed.contains(hidden), "{hidden}");
+        }
+    }
+    assert!(!format!("{asked:?}").contains(asked.prepared().ticket().expose_secret()));
+}
+
+#[test]
+fn a_clients_answer_is_read_and_proves_nothing() {
+    for (answer, action) in [
+        (json!({ "action": "accept" }), Some(Action::Accepted)),
+        (json!({ "action": "decline" }), Some(Action::Declined)),
+        (json!({ "action": "cancel" }), Some(Action::Cancelled)),
+        (json!({ "action": "other" }), None),
+        (json!({ "action": 1 }), None),
+        (json!("accept"), None),
+    ] {
+        assert_eq!(Action::of(&answer), action, "{answer}");
+    }
+    let world = World::new();
+    let turn = world.resolver.turn(person("alice"));
+    let asked = need(&turn, "notes");
+    assert_eq!(
+        need(&turn, "notes").id(),
+        asked.id(),
+        "accepted, and not yet given"
+    );
+}

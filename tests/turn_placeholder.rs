@@ -1,0 +1,140 @@
+//! Placeholders stand for a token in one turn and towards one API.
+
+mod world;
+
+use http::Request;
+use http::header::AUTHORIZATION;
+use valetkey::Error;
+use valetkey::error::RequestRefused;
+use valetkey::resolver::Turn;
+use world::{World, person};
+
+fn turn_of_alice(world: &World) -> Turn {
+    world.connect(&person("alice"), "ada");
+    world.resolver.turn(person("alice"))
+}
+
+fn request(address: &str, value: &str) -> Request<Vec<u8>> {
+    Request::get(address)
+        .header(AUTHORIZATION, value)
+        .body(Vec::new())
+        .unwrap()
+}
+
+fn refused(turn: &Turn, request: Request<Vec<u8>>) -> RequestRefused {
+    match turn.fill(request).unwrap_err() {
+        Error::Request(refused) => refused,
+        error => panic!("{error:?}"),
+    }
+}
+
+#[test]
+fn a_placeholder_becomes_the_token_on_its_way_to_the_api() {
+    let world = World::new();
+    let turn = turn_of_alice(&world);
+    let placeholder = turn.placeholder("notes").unwrap();
+    assert!(!turn.contains_secret(placeholder.as_str()));
+    let bearer = format!("Bearer {placeholder}");
+    let filled = turn
+        .fill(request("https://sandbox.test/api/notes?a=b", &bearer))
+        .unwrap();
+    let token = turn.resolve("notes").unwrap();
+    assert_eq!(filled.headers[AUTHORIZATION], token.authorization_header());
+    assert!(filled.headers[AUTHORIZATION].is_sensitive());
+    assert_eq!(filled.url.query(), Some("a=b"));
+    assert!(!turn.contains_secret(&format!("{filled:?} {placeholder:?}")));
+
+    let response = turn.send_filled(request("/notes", &bearer)).unwrap();
+    assert!(
+        String::from_utf8(response.into_body())
+            .unwrap()
+            .contains("Note G")
+    );
+    let echo = turn.send_filled(request("/echo", &bearer)).unwrap();
+    let echo = String::from_utf8(echo.into_body()).unwrap();
+    assert!(echo.contains("Bearer [redacted]"), "{echo}");
+    assert!(!echo.contains(placeholder.as_str()));
+}
+
+#[test]
+fn a_placeholder_is_worthless_anywhere_else() {
+    let world = World::new();
+    let turn = turn_of_alice(&world);
+    let placeholder = turn.placeholder("notes").unwrap();
+    let bearer = format!("Bearer {placeholder}");
+    for address in [
+        "https://evil.test/api/notes",
+        "https://sandbox.test/token",
+        "http://sandbox.test/api/notes",
+        "https://sandbox.test:444/api/notes",
+    ] {
+        assert_eq!(
+            refused(&turn, request(address, &bearer)),
+            RequestRefused::Address,
+            "{address}"
+        );
+    }
+    let other = world.resolver.turn(person("alice"));
+    world.connect(&person("bob"), "grace");
+    let bobs = world.resolver.turn(person("bob"));
+    for turn in [&other, &bobs] {
+        assert_eq!(
+            refused(turn, request("/notes", &bearer)),
+            RequestRefused::Placeholder
+        );
+    }
+    for value in [
+        "Bearer vkp_".to_owned(),
+        format!("Bearer vkp_{}", "A".repeat(43)),
+        format!("{bearer} {placeholder}"),
+        "Bearer".to_owned(),
+    ] {
+        assert!(turn.fill(request("/notes", &value)).is_err(), "{value}");
+    }
+}
+
+#[test]
+fn a_placeholder_stands_in_headers_alone_and_beside_no_other_credential() {
+    let world = World::new();
+    let turn = turn_of_alice(&world);
+    let placeholder = turn.placeholder("notes").unwrap();
+    let in_query = request(
+        &format!("/notes?token={placeholder}"),
+        &format!("Bearer {placeholder}"),
+    );
+    assert_eq!(refused(&turn, in_query), RequestRefused::Placeholder);
+    let none = Request::get("/notes").body(Vec::new()).unwrap();
+    assert_eq!(refused(&turn, none), RequestRefused::Placeholder);
+    let twice = Request::get("/notes")
+        .header(AUTHORIZATION, format!("Bearer {placeholder}"))
+        .header(AUTHORIZATION, "Bearer another")
+        .body(Vec::new())
+        .unwrap();
+    assert_eq!(refused(&turn, twice), RequestRefused::Placeholder);
+    let cookie = Request::get("/notes")
+        .header(AUTHORIZATION, format!("Bearer {placeholder}"))
+        .header("cookie", "a=b")
+        .body(Vec::new())
+        .unwrap();
+    assert_eq!(refused(&turn, cookie), RequestRefused::ForeignCredentials);
+    let body = Request::post("/notes")
+        .header(AUTHORIZATION, format!("Bearer {placeholder}"))
+        .body(placeholder.as_str().into())
+        .unwrap();
+    assert_eq!(
+        turn.fill(body).unwrap().body.as_bytes(),
+        placeholder.as_str().as_bytes()
+    );
+}
+
+#[test]
+fn whoever_is_not_connected_learns_it_when_the_placeholder_is_filled() {
+    let world = World::new();
+    let turn = world.resolver.turn(person("alice"));
+    assert!(matches!(turn.placeholder("none"), Err(Error::UnknownProvider)));
+    let placeholder = turn.placeholder("notes").unwrap();
+    let error = turn
+        .fill(request("/notes", &format!("Bearer {placeholder}")))
+        .unwrap_err();
+    assert!(error.consent_required().is_some());
+}
