@@ -362,3 +362,49 @@ fn a_user_sees_their_own_and_the_shared_ones_and_an_operator_all() {
     ));
     assert!(world.connections.revoke(&operator(), bobs.id).is_ok());
 }
+
+#[test]
+fn uses_are_audited_as_the_host_wishes() {
+    use valetkey::manager::{AuditPage, Settings, UseAudit};
+    use valetkey::vault::{AuditKind, MemoryVault};
+    for (policy, at_once, after_upkeep) in [
+        (UseAudit::Off, 0, 0),
+        (UseAudit::Batched, 0, 1),
+        (UseAudit::Strict, 3, 3),
+    ] {
+        let template = World::new();
+        let mut settings = Settings::default();
+        settings.use_audit = policy;
+        let connections = valetkey::Connections::builder(MemoryVault::new())
+            .server(template.sandbox.server())
+            .provider(template.sandbox.provider("notes"))
+            .client("sandbox", template.sandbox.registration(world::REDIRECT))
+            .http_client(template.sandbox.clone())
+            .clock(template.clock.clone())
+            .settings(settings)
+            .build()
+            .unwrap();
+        let alice = person("alice");
+        let consent = connections
+            .start(&alice, "notes", ConsentOptions::default())
+            .unwrap();
+        let callback = template.sandbox.approve(consent.authorization_url(), "ada");
+        connections
+            .complete(&alice, world::response(&callback), consent.binding())
+            .unwrap();
+        let resolver = Resolver::new(connections.clone());
+        for _ in 0..3 {
+            resolver.resolve(&alice, "notes").unwrap();
+        }
+        let used = || {
+            let entries = connections.audit(&alice, &AuditPage::default()).unwrap();
+            entries
+                .into_iter()
+                .filter(|entry| entry.kind == AuditKind::TokenUsed)
+                .count()
+        };
+        assert_eq!(used(), at_once, "{policy:?}");
+        connections.maintain(Default::default()).unwrap();
+        assert_eq!(used(), after_upkeep, "{policy:?}");
+    }
+}

@@ -64,7 +64,7 @@ impl Budget {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Upkeep {
-    /// How many times of last use were written.
+    /// How many uses of tokens were written, for the audit and for the time of the last use.
     pub uses_recorded: usize,
     /// How many connections were refreshed.
     pub refreshed: usize,
@@ -88,7 +88,7 @@ impl Inner {
         let now = self.now();
         let uses = self.usage.take();
         if !uses.is_empty() {
-            self.vault.record_use(&uses)?;
+            self.vault.record_handouts(&uses)?;
         }
         // A used consent is remembered for one more lifetime, so that a late replay is told from a stranger's guess.
         let before = now.saturating_sub(self.settings.consent_lifetime);

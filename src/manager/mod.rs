@@ -25,6 +25,7 @@ pub use retry::Retried;
 pub use revoke::{AtProvider, Revocation};
 pub use settings::Settings;
 pub use ticket::PreparedConsent;
+pub use usage::UseAudit;
 
 use crate::error::Result;
 use crate::model::{ActingUser, Connection, ConnectionId, Operator, Principal, ProviderId, Status, UserId};

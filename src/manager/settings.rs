@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::manager::usage::UseAudit;
 use crate::model::{ConnectionId, Timestamp};
 
 /// How long things take and last. The defaults suit a server that talks to providers over the internet.
@@ -23,6 +24,8 @@ pub struct Settings {
     pub quarantine: Duration,
     /// How long a revocation is tried again at a provider that does not answer: 7 days. Then its tokens are erased.
     pub revocation_patience: Duration,
+    /// How the handing out of tokens is audited: in batches.
+    pub use_audit: UseAudit,
     /// How long a request by `Resolver::send` may take: 60 s.
     pub send_timeout: Duration,
     /// The largest answer to `Resolver::send`: 32 MiB.
@@ -39,6 +42,7 @@ impl Default for Settings {
             resolve_deadline: Duration::from_secs(20),
             quarantine: Duration::from_secs(7 * 24 * 3600),
             revocation_patience: Duration::from_secs(7 * 24 * 3600),
+            use_audit: UseAudit::Batched,
             send_timeout: Duration::from_secs(60),
             send_max_bytes: 32 * 1024 * 1024,
         }

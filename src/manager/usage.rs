@@ -1,71 +1,142 @@
-//! When tokens were last handed out, gathered in memory.
+//! Who was handed a token and when, gathered in memory.
 //!
 //! `resolve` must not write: a commit costs a hundred times the read. What is gathered here is written in one
-//! transaction by `maintain`, and by the drop of the last handle; a crash loses what came since.
+//! transaction by `maintain`, by whoever finds a full page, and by the drop of the last handle; a crash loses what came
+//! since. A host that may lose nothing takes [`UseAudit::Strict`].
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::model::{ConnectionId, TenantId, Timestamp};
-use crate::vault::Use;
+use crate::model::{ActingUser, ConnectionId, ProviderId, Timestamp};
+use crate::vault::Handout;
 
-/// Several maps, so that threads which resolve different connections seldom meet.
-const SHARDS: usize = 16;
+/// Several pages, so that threads which resolve different connections seldom meet.
+const PAGES: usize = 16;
 
-/// Uses closer together than this are one: the page shows minutes.
+/// A page with so many entries is written by whoever filled it.
+const FULL: usize = 512;
+
+/// Uses by one person closer together than this are one: the page shows minutes, and a turn calls many tools.
 const RESOLUTION_MILLIS: i64 = 1_000;
+
+/// How the handing out of tokens is audited.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum UseAudit {
+    /// Not at all; and when a connection was last used is not known either.
+    Off,
+    /// Gathered in memory and written in batches. A crash loses what was gathered since the last one: at most a minute,
+    /// where `maintain` is called each minute.
+    #[default]
+    Batched,
+    /// Written before the token is handed out. Each resolve costs a commit, and fails if it cannot be written.
+    Strict,
+}
 
 #[derive(Debug, Default)]
 pub(crate) struct Usage {
-    shards: [Mutex<HashMap<ConnectionId, Use>>; SHARDS],
+    pages: [Mutex<Page>; PAGES],
+}
+
+#[derive(Debug, Default)]
+struct Page {
+    /// The last entry of each connection, by its place.
+    last: HashMap<ConnectionId, usize>,
+    entries: Vec<Handout>,
+}
+
+/// One handing out.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Handed<'a> {
+    pub(crate) to: &'a ActingUser,
+    pub(crate) connection: ConnectionId,
+    pub(crate) provider: &'a ProviderId,
+    pub(crate) shared: bool,
+    pub(crate) at: Timestamp,
+}
+
+impl Handed<'_> {
+    pub(crate) fn entry(&self) -> Handout {
+        Handout {
+            tenant: self.to.tenant().clone(),
+            connection: self.connection,
+            provider: self.provider.clone(),
+            at: self.at,
+            user: self.to.user().clone(),
+            shared: self.shared,
+            purpose: None,
+            turn: None,
+        }
+    }
 }
 
 impl Usage {
-    pub(crate) fn note(&self, tenant: &TenantId, connection: ConnectionId, at: Timestamp) {
-        let shard = usize::from(connection.as_bytes()[15]) % SHARDS;
-        let mut uses = self.shards[shard].lock().unwrap_or_else(PoisonError::into_inner);
-        match uses.get_mut(&connection) {
-            Some(known) if at.as_unix_millis() - known.at.as_unix_millis() < RESOLUTION_MILLIS => {}
-            Some(known) => known.at = at,
-            None => {
-                uses.insert(
-                    connection,
-                    Use {
-                        tenant: tenant.clone(),
-                        connection,
-                        at,
-                    },
-                );
+    /// Gathers it. Gives back the whole page if this filled it: then it is to be written.
+    pub(crate) fn note(&self, handed: Handed<'_>) -> Option<Vec<Handout>> {
+        let mut page = self.page(usize::from(handed.connection.as_bytes()[15]) % PAGES);
+        let Page { last, entries } = &mut *page;
+        if let Some(known) = last.get(&handed.connection).and_then(|place| entries.get(*place)) {
+            let apart = handed.at.as_unix_millis() - known.at.as_unix_millis();
+            if known.user == *handed.to.user() && (0..RESOLUTION_MILLIS).contains(&apart) {
+                return None;
             }
         }
+        last.insert(handed.connection, entries.len());
+        entries.push(handed.entry());
+        (entries.len() >= FULL).then(|| page.turn())
     }
 
     /// Takes all that was gathered.
-    pub(crate) fn take(&self) -> Vec<Use> {
-        let mut all = Vec::new();
-        for shard in &self.shards {
-            let mut uses = shard.lock().unwrap_or_else(PoisonError::into_inner);
-            all.extend(uses.drain().map(|(_, used)| used));
-        }
-        all
+    pub(crate) fn take(&self) -> Vec<Handout> {
+        (0..PAGES).flat_map(|number| self.page(number).turn()).collect()
+    }
+
+    fn page(&self, number: usize) -> MutexGuard<'_, Page> {
+        self.pages[number].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Page {
+    fn turn(&mut self) -> Vec<Handout> {
+        self.last.clear();
+        std::mem::take(&mut self.entries)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{TenantId, UserId};
 
     #[test]
-    fn many_uses_become_one_with_the_latest_time() {
+    fn uses_within_a_second_are_one_unless_by_another_person() {
         let usage = Usage::default();
         let tenant = TenantId::new("acme").unwrap();
-        let id = ConnectionId::from_bytes([7; 16]);
-        for second in 0..5 {
-            usage.note(&tenant, id, Timestamp::from_unix_millis(second * 1_000));
-        }
-        let uses = usage.take();
-        assert_eq!(uses.len(), 1);
-        assert_eq!(uses[0].at, Timestamp::from_unix_millis(4_000));
+        let person = |name| ActingUser::authenticated(tenant.clone(), UserId::new(name).unwrap());
+        let (alice, bob) = (person("alice"), person("bob"));
+        let provider = ProviderId::new("notes").unwrap();
+        let note = |to, at| {
+            let handed = Handed {
+                to,
+                connection: ConnectionId::from_bytes([7; 16]),
+                provider: &provider,
+                shared: true,
+                at: Timestamp::from_unix_millis(at),
+            };
+            assert!(usage.note(handed).is_none());
+        };
+        note(&alice, 0);
+        note(&alice, 999);
+        note(&bob, 999);
+        note(&alice, 1_000);
+        note(&alice, 2_500);
+        let taken: Vec<_> = usage
+            .take()
+            .into_iter()
+            .map(|entry| (entry.user, entry.at.as_unix_millis()))
+            .collect();
+        let expected = [("alice", 0), ("bob", 999), ("alice", 1_000), ("alice", 2_500)];
+        assert_eq!(taken, expected.map(|(user, at)| (UserId::new(user).unwrap(), at)));
         assert!(usage.take().is_empty());
     }
 }

@@ -94,7 +94,7 @@ impl Resolver {
         let found = self.find(acting_user, provider, options, &mut |_| {})?;
         let token = self.freshen(acting_user, found, options, ledger)?;
         ledger.note(&token.access_token);
-        self.note(acting_user, &token);
+        self.note(acting_user, &token)?;
         Ok(token)
     }
 
@@ -124,7 +124,7 @@ impl Resolver {
         let found = self.find(acting_user, provider, options, &mut |_| {})?;
         let token = found.usable(self.connections.inner().now(), options);
         if let Some(token) = &token {
-            self.note(acting_user, token);
+            self.note(acting_user, token)?;
         }
         Ok(token)
     }

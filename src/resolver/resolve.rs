@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::error::{ConsentReason, ConsentRequired, Error, Result};
+use crate::manager::UseAudit;
 use crate::manager::refresh::Wanted;
 use crate::manager::settings::margin;
+use crate::manager::usage::Handed;
 use crate::model::{ActingUser, EventKind, Label, NeedsConsent, Scopes, Status, Timestamp, UserId};
 use crate::provider::Provider;
 use crate::resolver::explain::{Finding, Step};
@@ -337,11 +339,24 @@ impl Resolver {
     }
 
     /// Remembers that the token was handed out, and tells the host if it was not the person's own.
-    pub(super) fn note(&self, acting_user: &ActingUser, token: &ResolvedToken) {
+    pub(super) fn note(&self, acting_user: &ActingUser, token: &ResolvedToken) -> Result<()> {
         let inner = self.connections.inner();
-        inner
-            .usage
-            .note(acting_user.tenant(), token.connection, inner.now());
+        let handed = Handed {
+            to: acting_user,
+            connection: token.connection,
+            provider: &token.provider.id,
+            shared: token.shared,
+            at: inner.now(),
+        };
+        match inner.settings.use_audit {
+            UseAudit::Off => {}
+            UseAudit::Strict => inner.vault.record_handouts(&[handed.entry()])?,
+            UseAudit::Batched => {
+                if let Some(page) = inner.usage.note(handed) {
+                    inner.vault.record_handouts(&page)?;
+                }
+            }
+        }
         if token.shared {
             let id = Some(token.connection);
             let provider = &token.provider.id;
@@ -353,5 +368,6 @@ impl Resolver {
                 EventKind::SharedFallback,
             );
         }
+        Ok(())
     }
 }
