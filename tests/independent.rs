@@ -203,16 +203,26 @@ mod file {
             .unwrap();
         assert_eq!(master_key, format::derive::<16>(&secret, "id"));
         assert_eq!(check, format::check_value(&secret, vault));
-        let (version, wrapped): (u32, Vec<u8>) = db
-            .query_row("SELECT version, wrapped FROM tenant_keys", [], |row| {
-                Ok((row.get(0)?, row.get(1)?))
-            })
+        let in_slot = |slot: &[u8]| {
+            let (len, rest) = slot.split_first_chunk::<4>().unwrap();
+            rest[..u32::from_be_bytes(*len) as usize].to_vec()
+        };
+        // The tenant's other key, numbered from 2^31, is for its audit.
+        let (version, slot): (u32, Vec<u8>) = db
+            .query_row(
+                "SELECT version, access FROM tenant_keys JOIN secrets USING (slot) WHERE version < 2147483648",
+                [],
+                |row| Ok((row.get(0)?, row.get(1)?)),
+            )
             .unwrap();
+        let wrapped = in_slot(&slot);
         let data_key = format::unwrap(&secret, vault, "acme", version, &wrapped).expect("unwraps");
         let slots: [Vec<u8>; 2] = db
-            .query_row("SELECT access, rest FROM secrets", [], |row| {
-                Ok([row.get(0)?, row.get(1)?])
-            })
+            .query_row(
+                "SELECT access, rest FROM secrets JOIN connections USING (slot)",
+                [],
+                |row| Ok([row.get(0)?, row.get(1)?]),
+            )
             .unwrap();
         let mut found = slots.iter().zip(["access_token", "rest"]).map(|(slot, kind)| {
             let place = format::Place {
@@ -224,9 +234,7 @@ mod file {
                 id: [5; 16],
                 generation: 1,
             };
-            let (len, rest) = slot.split_first_chunk::<4>().unwrap();
-            let record = &rest[..u32::from_be_bytes(*len) as usize];
-            let plaintext = format::open(&data_key, version, &place, record).expect("opens");
+            let plaintext = format::open(&data_key, version, &place, &in_slot(slot)).expect("opens");
             format::split(&plaintext).expect("fields")
         });
         assert!(found.next().unwrap() == [b"access".to_vec()]);

@@ -311,16 +311,21 @@ fn intact(path: &Path, place: &str) {
         .prepare("PRAGMA foreign_key_check")
         .and_then(|mut statement| statement.exists([]));
     assert!(!dangling.unwrap(), "{place}: a row refers to nothing");
-    // A slot belongs to one connection, or is free and empty.
+    // A slot belongs to one row, or is free and empty.
     let strays: i64 = db
         .query_row(
-            "SELECT (SELECT count(*) - count(DISTINCT slot) FROM connections WHERE slot IS NOT NULL)
-                  + (SELECT count(*) FROM free_slots JOIN connections USING (slot))
+            "WITH used AS (
+                SELECT slot FROM connections WHERE slot IS NOT NULL
+                UNION ALL SELECT slot FROM consents WHERE slot IS NOT NULL
+                UNION ALL SELECT slot FROM outbox
+                UNION ALL SELECT slot FROM tenant_keys)
+             SELECT (SELECT count(*) - count(DISTINCT slot) FROM used)
+                  + (SELECT count(*) FROM free_slots JOIN used USING (slot))
                   + (SELECT count(*) FROM free_slots JOIN secrets USING (slot)
                      WHERE secrets.access <> zeroblob(length(secrets.access))
                         OR secrets.rest <> zeroblob(length(secrets.rest)))
                   + (SELECT count(*) FROM secrets WHERE slot NOT IN
-                        (SELECT slot FROM connections WHERE slot IS NOT NULL UNION SELECT slot FROM free_slots))",
+                        (SELECT slot FROM used UNION SELECT slot FROM free_slots))",
             [],
             |row| row.get(0),
         )
