@@ -41,6 +41,7 @@ fn routes(id: &str) -> Vec<(Method, String, bool, u16)> {
     vec![
         (Method::GET, format!("/v1/connections/{id}"), false, 200),
         (Method::GET, format!("/connections/{id}"), false, 200),
+        (Method::GET, format!("/v1/audit?connection={id}"), false, 200),
         (Method::GET, format!("/connections/{id}/revoke"), true, 200),
         (Method::POST, format!("/v1/connections/{id}/refresh"), true, 200),
         (Method::POST, format!("/connections/{id}/refresh"), true, 303),
@@ -88,7 +89,7 @@ fn every_route_for_every_caller_and_every_connection() {
             }
         }
     }
-    assert_eq!(tried, 5 * 3 * 9);
+    assert_eq!(tried, 5 * 3 * 10);
 }
 
 #[test]
@@ -148,6 +149,7 @@ fn nobody_gets_in_without_the_hosts_word() {
         "/callback/sandbox?code=c&state=s",
         "/consent/denied",
         "/v1/connections",
+        "/v1/audit",
         "/v1/providers",
         "/v1/session",
         "/v1/openapi.json",

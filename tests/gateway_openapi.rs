@@ -60,7 +60,7 @@ fn the_document_says_where_it_is_and_names_each_route_of_the_api() {
     assert_eq!(document["openapi"], "3.1.0");
     assert_eq!(document["servers"][0]["url"], "https://app.test/at");
     let operations = operations(&document);
-    assert_eq!(operations.len(), 11);
+    assert_eq!(operations.len(), 12);
     let paths: Vec<&String> = document["paths"].as_object().unwrap().keys().collect();
     for path in &paths {
         let methods: Vec<&Method> = operations
@@ -128,6 +128,7 @@ fn answers_in_every_state_fit_their_description() {
     all(&[
         ("health", 200),
         ("listConnections", 200),
+        ("readAudit", 200),
         ("prepareConsent", 201),
         ("exchangeCode", 400),
     ]);
@@ -143,6 +144,7 @@ fn answers_in_every_state_fit_their_description() {
         ("getConnection", 200),
         ("revokeConnection", 200),
         ("makeDefault", 404),
+        ("readAudit", 200),
     ]);
     assert_eq!(
         site.connections
@@ -158,9 +160,9 @@ proptest! {
 
     #[test]
     fn whatever_is_sent_is_answered_as_described(
-        which in 0_usize..11,
+        which in 0_usize..12,
         id in prop_oneof![Just("018f0000-0000-7000-8000-000000000000".to_owned()), "[a-z0-9%-]{0,40}"],
-        query in "([a-z]{1,9}=[ -~]{0,12}&?){0,4}|(status|limit|after|user|provider)=[a-z0-9-]{0,10}",
+        query in "([a-z]{1,9}=[ -~]{0,12}&?){0,4}|(status|limit|after|user|provider|connection)=[a-z0-9-]{0,10}",
         body in prop_oneof![
             Just(Vec::new()),
             proptest::collection::vec(any::<u8>(), 0..200),

@@ -8,11 +8,13 @@ use gateway::planted::plant;
 use gateway::{BASE, Site, header_of, program, text};
 use http::{Method, Request, Response, header};
 use valetkey::gateway::{Gateway, Mount};
-use valetkey::model::{Account, FailureCode, Label, Owner, Scopes, Status, UserId};
+use valetkey::model::{
+    Account, FailureCode, Label, Owner, ProviderId, Scopes, Status, TenantId, Timestamp, UserId,
+};
 use valetkey::provider::{Revocation, RevocationAuth, RevocationTokens};
 use valetkey::testing::Fault;
 use valetkey::vault::envelope::MasterKey;
-use valetkey::vault::{MemoryVault, SqliteVault};
+use valetkey::vault::{Handout, MemoryVault, SqliteVault, Vault as _};
 use valetkey::{ConnectionManager as _, ConsentOptions};
 
 const ALICE: &str = "acme.alice.user";
@@ -30,6 +32,7 @@ fn every_answer_bears_the_headers_that_keep_it_in() {
         "/consent/denied",
         "/nothing",
         "/v1/connections",
+        "/v1/audit",
         "/v1/session",
         "/v1/nothing",
         "/connect/x",
@@ -130,8 +133,37 @@ fn what_people_and_providers_write_stays_text_everywhere() {
                 label: Some(format!("{hostile}!")),
             });
         });
+        site_vault
+            .record_handouts(&[Handout {
+                tenant: TenantId::new("acme").unwrap(),
+                connection: id,
+                provider: ProviderId::new("notes").unwrap(),
+                at: Timestamp::from_unix_millis(1_700_000_000_000),
+                user: UserId::new(hostile).unwrap(),
+                shared: true,
+                purpose: Some(format!("p-{hostile}")),
+                turn: Some(format!("t-{hostile}")),
+            }])
+            .unwrap();
         let site = Site::over(site_vault);
         let mut olga = site.tab(OLGA);
+        let trail = olga.get(&format!("/connections/{id}"));
+        let trail = text(&trail).split("id=\"trail\"").nth(1).unwrap();
+        let words: String = hostile.chars().filter(char::is_ascii_alphanumeric).collect();
+        let told: String = trail
+            .replace("&#60;", "")
+            .replace("&#62;", "")
+            .replace("&#34;", "")
+            .replace("&#39;", "");
+        let told: String = told
+            .replace("&#38;", "")
+            .chars()
+            .filter(char::is_ascii_alphanumeric)
+            .collect();
+        assert!(
+            told.contains(&format!("p{words}")) && told.contains(&format!("t{words}")),
+            "{trail}"
+        );
         let encoded: String = url::form_urlencoded::byte_serialize(hostile.as_bytes()).collect();
         let mut pages: Vec<(String, Response<Vec<u8>>)> = [
             "/".to_owned(),
@@ -325,6 +357,7 @@ fn no_secret_stands_on_any_page() {
         "/".to_owned(),
         format!("/connections/{id}"),
         "/v1/connections".into(),
+        "/v1/audit".into(),
         "/v1/session".into(),
     ] {
         keep(&alice.get(&path));

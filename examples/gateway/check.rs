@@ -17,6 +17,10 @@ pub fn walk(origin: &str) -> Result<(), Box<dyn Error>> {
         "Ada's account is connected",
     )?;
     ensure(
+        connection.html.contains("Consent given"),
+        "what happened is told on its page",
+    )?;
+    ensure(
         connection.url.query() == Some("done=connected"),
         "the code has left the address bar",
     )?;

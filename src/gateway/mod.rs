@@ -12,7 +12,7 @@
 //! | `GET /callback/{server}` | completes a consent; each authorization server has its own |
 //! | `GET /connections/{id}` and below | one connection: renew, make default, revoke |
 //! | `POST /v1/oauth/token` | a code for a connection, for front ends that receive the callback themselves |
-//! | `/v1/connections`, `/v1/providers`, `/v1/session` | the API; `/v1/openapi.json` describes it |
+//! | `/v1/connections`, `/v1/audit`, `/v1/providers`, `/v1/session` | the API; `/v1/openapi.json` describes it |
 //! | `GET /healthz` | whether the vault answers |
 //!
 //! Who is calling is the host's to say: see [`Authenticator`]. Each change that a browser asks for needs a CSRF token;
@@ -229,6 +229,7 @@ impl Inner {
             Route::ApiOne(id) => self.api_one(&caller, &id, &head.method),
             Route::ApiRefresh(id) => self.api_refresh(&caller, &id),
             Route::ApiDefault(id) => self.api_default(&caller, &id),
+            Route::ApiAudit => self.api_audit(&caller, &incoming),
             Route::List => self.list_page(&caller, &incoming),
             Route::Connect if head.method.is_safe() => self.chooser_page(&caller, &incoming),
             Route::Connect => self.begin(&caller, &incoming),

@@ -23,6 +23,7 @@ pub(super) enum Route {
     ApiOne(String),
     ApiRefresh(String),
     ApiDefault(String),
+    ApiAudit,
     OpenApi,
 }
 
@@ -54,6 +55,7 @@ impl Route {
             ["v1", "connections", id] => Self::ApiOne(id.into()),
             ["v1", "connections", id, "refresh"] => Self::ApiRefresh(id.into()),
             ["v1", "connections", id, "default"] => Self::ApiDefault(id.into()),
+            ["v1", "audit"] => Self::ApiAudit,
             ["v1", "openapi.json"] => Self::OpenApi,
             _ => return None,
         })

@@ -1,5 +1,6 @@
 //! The API for programs: the same connections as on the page, as JSON.
 
+mod audit;
 pub(super) mod openapi;
 mod shape;
 
@@ -50,14 +51,7 @@ impl Inner {
 
     /// `GET /v1/connections`.
     pub(super) fn api_list(&self, caller: &Caller, incoming: &Incoming<'_>) -> Answer {
-        let limit = match incoming.query("limit") {
-            None => self.page_size,
-            Some(limit) => limit
-                .parse()
-                .ok()
-                .filter(|limit| (1..=200).contains(limit))
-                .ok_or_else(|| Refusal::invalid("The limit is a number from 1 to 200."))?,
-        };
+        let limit = limit(incoming, self.page_size)?;
         let filter = filter(incoming)?.limit(limit + 1);
         let mut connections = self.connections.list(caller.principal(), &filter)?;
         // One more than asked for says that there is another page.
@@ -116,6 +110,18 @@ impl Inner {
 /// An id as it stands in a path. One that is no id is as little there as one that is somebody else's.
 pub(super) fn connection_id(text: &str) -> Result<ConnectionId, Refusal> {
     text.parse().map_err(|_| Refusal::not_found())
+}
+
+/// How many a page holds: what the query says, or else this many.
+fn limit(incoming: &Incoming<'_>, otherwise: usize) -> Result<usize, Refusal> {
+    let Some(limit) = incoming.query("limit") else {
+        return Ok(otherwise);
+    };
+    limit
+        .parse()
+        .ok()
+        .filter(|limit| (1..=200).contains(limit))
+        .ok_or_else(|| Refusal::invalid("The limit is a number from 1 to 200."))
 }
 
 /// The filter that a query names.

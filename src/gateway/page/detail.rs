@@ -4,6 +4,7 @@ use askama::Template;
 use http::StatusCode;
 
 use super::notice;
+use super::trail::Trail;
 use super::view::{ConnectionView, Moment, Shell};
 use crate::gateway::answer::{self, Answer};
 use crate::gateway::api::connection_id;
@@ -20,6 +21,8 @@ struct DetailPage {
     expires: Option<Moment>,
     last_failure: Option<(String, Option<Moment>)>,
     notice: Option<&'static str>,
+    /// None: it could not be read. The connection can be revoked all the same.
+    trail: Option<Trail>,
 }
 
 impl Inner {
@@ -42,6 +45,7 @@ impl Inner {
                 (failure.to_string(), at)
             }),
             notice: notice(incoming.query("done")),
+            trail: self.trail(caller, &connection, now).ok(),
         })
     }
 

@@ -64,6 +64,16 @@ fn need(reason: NeedsConsent, provider: &str) -> String {
     }
 }
 
+/// Why a consent became necessary, told afterwards.
+pub(super) const fn past_need(reason: NeedsConsent) -> &'static str {
+    match reason {
+        NeedsConsent::Rejected => "the access was removed there, or had grown too old",
+        NeedsConsent::Expired => "the access had expired and could not be renewed",
+        NeedsConsent::LostInFlight => "a renewal was cut off and its token was lost",
+        NeedsConsent::RejectedAfterRefresh => "the access was refused even after a renewal",
+    }
+}
+
 /// What became of the grant at the provider.
 pub(in crate::gateway) fn at_provider(outcome: &AtProvider, provider: &str) -> Words {
     match outcome {

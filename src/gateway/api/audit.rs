@@ -1,0 +1,84 @@
+//! `GET /v1/audit`: what happened, as JSON.
+
+use http::StatusCode;
+use serde::Serialize;
+
+use super::{connection_id, limit};
+use crate::gateway::answer::{self, Answer};
+use crate::gateway::refusal::Refusal;
+use crate::gateway::request::Incoming;
+use crate::gateway::time::rfc3339;
+use crate::gateway::{Caller, Inner};
+use crate::manager::{AuditPage, ConnectionManager as _};
+use crate::vault::AuditEntry;
+
+#[derive(Serialize)]
+struct AuditPageJson {
+    entries: Vec<AuditEntryJson>,
+    next_after: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct AuditEntryJson {
+    number: u64,
+    at: String,
+    kind: &'static str,
+    user: Option<String>,
+    connection: Option<String>,
+    provider: Option<String>,
+    generation: Option<u64>,
+    fingerprint: Option<String>,
+    detail: Option<String>,
+    purpose: Option<String>,
+    turn: Option<String>,
+    shared: bool,
+}
+
+impl AuditEntryJson {
+    fn new(entry: AuditEntry) -> Self {
+        let hex = |bytes: [u8; 8]| format!("{:016x}", u64::from_be_bytes(bytes));
+        Self {
+            number: entry.number,
+            at: rfc3339(entry.at),
+            kind: entry.kind.as_str(),
+            user: entry.user.map(|user| user.to_string()),
+            connection: entry.connection.map(|id| id.to_string()),
+            provider: entry.provider.map(|provider| provider.to_string()),
+            generation: entry.generation,
+            fingerprint: entry.fingerprint.map(hex),
+            detail: entry.detail,
+            purpose: entry.purpose,
+            turn: entry.turn,
+            shared: entry.shared,
+        }
+    }
+}
+
+impl Inner {
+    /// `GET /v1/audit`.
+    pub(in crate::gateway) fn api_audit(&self, caller: &Caller, incoming: &Incoming<'_>) -> Answer {
+        let limit = limit(incoming, self.page_size)?;
+        let mut page = AuditPage::default().limit(limit + 1);
+        if let Some(after) = incoming.query("after") {
+            page.after = after
+                .parse()
+                .map_err(|_| Refusal::invalid("The page is not known."))?;
+        }
+        if let Some(id) = incoming.query("connection") {
+            let id = connection_id(id)?;
+            // An empty list would tell what is out of reach from what is quiet.
+            self.connections.get(caller.principal(), id)?;
+            page.connection = Some(id);
+        }
+        let mut entries = self.connections.audit(caller.principal(), &page)?;
+        // One more than asked for says that there is another page.
+        let more = entries.len() > limit;
+        entries.truncate(limit);
+        let next_after = more.then(|| entries.last().map(|entry| entry.number));
+        let body = AuditPageJson {
+            entries: entries.into_iter().map(AuditEntryJson::new).collect(),
+            next_after: next_after.flatten(),
+        };
+        answer::json(StatusCode::OK, &body)
+    }
+}
