@@ -297,6 +297,49 @@ mod unix {
         assert_eq!(mode(&path), 0o600);
     }
 
+    /// The child of the next test, under a mask that takes no rights away.
+    #[test]
+    fn make_everything_in_a_child() {
+        let Some(path) = std::env::var_os("VALETKEY_UMASK") else {
+            return;
+        };
+        let path = Path::new(&path);
+        let probe = path.with_file_name("probe");
+        fs::write(&probe, "").unwrap();
+        assert_eq!(mode(&probe), 0o666, "the mask is not 000");
+        fs::remove_file(probe).unwrap();
+        let vault = open(path).unwrap();
+        vault.holder().unwrap();
+        grant(&vault, &connection(1, 1), &tokens("access", "refresh"));
+        vault.backup(path.with_file_name("backup.db")).unwrap();
+        let all = files(path);
+        assert_eq!(
+            all.len(),
+            5,
+            "the vault, its log and index, a sign of life, a backup"
+        );
+        for (file, _) in all {
+            assert_eq!(mode(&file), 0o600, "{file:?}");
+        }
+    }
+
+    #[test]
+    fn promise_26_files_are_for_their_owner_alone_under_umask_000() {
+        let (_directory, path) = place();
+        let status = std::process::Command::new("sh")
+            .args([
+                "-c",
+                "umask 000; exec \"$0\" --exact unix::make_everything_in_a_child",
+            ])
+            .arg(std::env::current_exe().unwrap())
+            .env("VALETKEY_UMASK", &path)
+            .stdout(std::process::Stdio::null())
+            .status()
+            .unwrap();
+        assert!(status.success());
+        assert!(path.exists(), "the child did nothing");
+    }
+
     #[test]
     fn promise_26_links_and_directories_are_refused() {
         let (directory, path) = place();
@@ -432,6 +475,27 @@ fn promise_01_no_plaintext_in_any_file() {
     scan("revoke");
     vault.clear_residue().unwrap();
     scan("clearing");
+    for number in 2..=4 {
+        grant(&vault, &connection(number, 1), &tokens(&long, "MARKER-refresh-2"));
+    }
+    let id = |number| ConnectionId::from_bytes([number; 16]);
+    let queued = vault
+        .revoke_and_queue(&tenant(), id(2), at(3), at(9_000))
+        .unwrap();
+    assert!(queued.unwrap().queued.is_some());
+    scan("queueing");
+    vault.rotate_data_key(&tenant()).unwrap();
+    vault.reseal(9).unwrap();
+    scan("resealing");
+    vault.backup(path.with_file_name("backup.db")).unwrap();
+    scan("backing up");
+    vault.holder().unwrap();
+    vault
+        .forget_user(&tenant(), &UserId::new("alice").unwrap(), at(4))
+        .unwrap();
+    scan("forgetting a person");
+    vault.forget_tenant(&tenant(), at(5)).unwrap();
+    scan("forgetting a workspace");
     drop(vault);
     scan("closing");
 }
@@ -594,4 +658,105 @@ fn nothing_is_lost_when_another_process_closes_the_vault() {
             .unwrap();
         assert!(token.is_some(), "{number} is lost");
     }
+}
+
+#[test]
+fn promise_29_after_the_quarantine_nothing_is_left() {
+    let (_directory, path) = place();
+    let vault = open(&path).unwrap();
+    let count = if std::env::var_os("VALETKEY_FULL").is_some() {
+        200
+    } else {
+        20
+    };
+    for number in 1..=count {
+        grant(&vault, &connection(number, 1), &tokens("access", "refresh"));
+    }
+    let dead = ciphertexts(&path);
+    for number in 1..=count {
+        let id = ConnectionId::from_bytes([number; 16]);
+        let outcome = vault.claim_refresh(&ClaimRequest {
+            tenant: &tenant(),
+            connection: id,
+            holder: vault.holder().unwrap(),
+            generation: 1,
+            attempt: Attempt::Forced,
+            now: at(1),
+            lease: Duration::from_secs(30),
+        });
+        let ClaimOutcome::Granted(claimed) = outcome.unwrap() else {
+            panic!("not granted");
+        };
+        let refusal = valetkey::vault::RefreshFailure::Rejected {
+            reason: valetkey::model::NeedsConsent::Rejected,
+            at: at(2),
+            quarantined_until: Some(at(900)),
+        };
+        vault
+            .fail_refresh(&tenant(), id, &claimed.claim, &refusal)
+            .unwrap();
+    }
+    assert_eq!(
+        ciphertexts(&path).len(),
+        usize::from(count),
+        "the refresh tokens alone"
+    );
+    assert_eq!(
+        vault.erase_quarantined(at(900), 1_000).unwrap(),
+        usize::from(count)
+    );
+    assert_eq!(vault.clear_residue().unwrap(), Erasure::Cleared);
+    assert_eq!(residue(&path, &dead), None);
+}
+
+/// Every record moved into the place of every other, as a writer of the file can.
+#[test]
+fn promise_04_no_record_opens_in_the_place_of_another() {
+    let (_directory, path) = place();
+    let vault = open(&path).unwrap();
+    let mut other = connection(9, 1);
+    other.tenant = TenantId::new("other").unwrap();
+    grant(&vault, &other, &tokens("access", "refresh"));
+    for number in 1..=4 {
+        grant(&vault, &connection(number, 1), &tokens("access", "refresh"));
+    }
+    refresh(&vault, 4, 1, &tokens("access", "refresh"));
+    let db = rusqlite::Connection::open(&path).unwrap();
+    db.execute_batch("CREATE TEMP TABLE good AS SELECT slot, access, rest FROM secrets")
+        .unwrap();
+    let slots: Vec<(i64, Vec<u8>)> = db
+        .prepare("SELECT slot, uuid FROM connections")
+        .unwrap()
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
+    let mut moved = 0;
+    for (to, uuid) in &slots {
+        for (from, _) in &slots {
+            for column in ["access", "rest"] {
+                if from == to && column == "access" {
+                    continue;
+                }
+                db.execute(
+                    &format!("UPDATE secrets SET access = (SELECT {column} FROM good WHERE slot = ?1) WHERE slot = ?2"),
+                    [from, to],
+                )
+                .unwrap();
+                let id = ConnectionId::from_bytes(uuid.as_slice().try_into().unwrap());
+                let of = if uuid[0] == 9 { &other.tenant } else { &tenant() };
+                let found = vault.token(of, id);
+                assert!(
+                    matches!(found, Err(VaultError::Tampered)),
+                    "{column} of {from} in {to}: {found:?}"
+                );
+                moved += 1;
+            }
+        }
+        db.execute_batch(
+            "UPDATE secrets SET access = (SELECT access FROM good g WHERE g.slot = secrets.slot)",
+        )
+        .unwrap();
+    }
+    assert_eq!(moved, 5 * 5 * 2 - 5);
 }

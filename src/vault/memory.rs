@@ -2,23 +2,21 @@
 
 mod entry;
 mod outbox;
+mod state;
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::clock::{Clock as _, SystemClock};
-use crate::model::{
-    Connection, ConnectionId, NeedsConsent, Owner, ProviderId, ServerId, Status, TenantId, Timestamp, UserId,
-};
+use crate::model::{Connection, ConnectionId, NeedsConsent, ServerId, Status, TenantId, Timestamp, UserId};
 use crate::random;
 use crate::secret::{IdToken, PkceVerifier, RefreshToken};
 use crate::vault::lifecycle::{self, Keep};
 use crate::vault::memory::entry::Entry;
-use crate::vault::memory::outbox::Outbox;
+use crate::vault::memory::state::{State, about_consent};
 use crate::vault::{
-    AuditEntry, AuditFilter, AuditHead, AuditKind, Claim, ClaimOutcome, ClaimRequest, Claimed, CommitOutcome,
+    AuditEntry, AuditFilter, AuditKind, Claim, ClaimOutcome, ClaimRequest, Claimed, CommitOutcome,
     ConnectionQuery, ConsentStatus, Due, Erasure, Forgotten, Found, Grant, Handout, Holder, PendingConsent,
     PendingRevocation, RefreshFailure, Renewed, Revoked, Settlement, StateHash, StoreOutcome, StoredToken,
     TokenQuery, Tokens, Use, Vault, VaultError,
@@ -31,16 +29,6 @@ use crate::vault::{
 #[derive(Default)]
 pub struct MemoryVault {
     state: Mutex<State>,
-}
-
-#[derive(Default)]
-struct State {
-    holder: Option<Holder>,
-    consents: HashMap<(TenantId, StateHash), (PendingConsent, Option<PkceVerifier>)>,
-    entries: HashMap<(TenantId, ConnectionId), Entry>,
-    outbox: Outbox,
-    /// Plain and unchained: nobody else can write here.
-    audit: Vec<(TenantId, AuditEntry)>,
 }
 
 impl MemoryVault {
@@ -58,105 +46,6 @@ impl MemoryVault {
 impl fmt::Debug for MemoryVault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MemoryVault").finish_non_exhaustive()
-    }
-}
-
-impl State {
-    fn tell(&mut self, tenant: &TenantId, mut entry: AuditEntry) -> AuditHead {
-        entry.number = self.audit.last().map_or(1, |(_, last)| last.number + 1);
-        let number = entry.number;
-        self.audit.push((tenant.clone(), entry));
-        AuditHead { number, mac: [0; 32] }
-    }
-
-    fn tell_of(&mut self, tenant: &TenantId, id: ConnectionId, entry: AuditEntry) {
-        if let Some(entry) = self.entry(tenant, id).map(|about| about.told(entry)) {
-            self.tell(tenant, entry);
-        }
-    }
-
-    fn entry(&self, tenant: &TenantId, id: ConnectionId) -> Option<&Entry> {
-        self.entries.get(&(tenant.clone(), id))
-    }
-
-    fn entry_mut(&mut self, tenant: &TenantId, id: ConnectionId) -> Option<&mut Entry> {
-        self.entries.get_mut(&(tenant.clone(), id))
-    }
-
-    /// Whether anything was ever stored for a tenant and not forgotten.
-    fn knows(&self, tenant: &TenantId) -> bool {
-        self.audit.iter().any(|(of, _)| of == tenant)
-    }
-
-    fn revoke(
-        &mut self,
-        tenant: &TenantId,
-        id: ConnectionId,
-        now: Timestamp,
-        queue: Option<Timestamp>,
-    ) -> Option<Revoked> {
-        let key = (tenant.clone(), id);
-        let entry = self.entries.get_mut(&key)?;
-        if !lifecycle::revoke(&mut entry.lifecycle) {
-            return None;
-        }
-        entry.connection.is_default = false;
-        entry.show();
-        let connection = entry.connection.clone();
-        let queued = queue.and_then(|give_up_at| {
-            let (access, refresh) = (entry.access_token.as_ref(), entry.refresh_token.as_ref());
-            let first = now + Duration::from_secs(60);
-            self.outbox.add(&connection, access, refresh, first, give_up_at)
-        });
-        let (tokens, refused) = match entry.access_token.take() {
-            Some(access_token) => (
-                Some(Tokens {
-                    access_token,
-                    refresh_token: entry.refresh_token.take(),
-                    id_token: entry.id_token.take(),
-                }),
-                None,
-            ),
-            None => (None, entry.refresh_token.take()),
-        };
-        entry.erase(Keep::Nothing);
-        self.tell_of(tenant, id, AuditEntry::new(AuditKind::Revoked, now));
-        Some(Revoked {
-            connection,
-            tokens,
-            refused,
-            queued,
-        })
-    }
-
-    fn settle(&mut self, tenant: &TenantId, id: u64, settlement: Settlement, now: Timestamp) {
-        if let Settlement::Again { at } = settlement {
-            self.outbox.again(id, at);
-        } else if let Some(connection) = self.outbox.remove(id) {
-            let told = AuditEntry::new(AuditKind::RevocationEnded, now)
-                .user(connection.owner.user())
-                .about(connection.id, &connection.provider, connection.generation)
-                .detail(settlement.as_str());
-            self.tell(tenant, told);
-        }
-    }
-
-    fn refreshable(&self) -> impl Iterator<Item = &Entry> {
-        self.entries
-            .values()
-            .filter(|entry| entry.lifecycle.status == Status::Active && entry.lifecycle.refreshable)
-    }
-
-    fn siblings<'a>(
-        &'a mut self,
-        tenant: &'a TenantId,
-        owner: &'a Owner,
-        provider: &'a ProviderId,
-    ) -> impl Iterator<Item = &'a mut Entry> {
-        self.entries.values_mut().filter(move |entry| {
-            let connection = &entry.connection;
-            connection.tenant == *tenant && connection.owner == *owner && connection.provider == *provider
-        })
     }
 }
 
@@ -664,11 +553,4 @@ impl Vault for MemoryVault {
     fn clear_residue(&self) -> Result<Erasure, VaultError> {
         Ok(Erasure::Cleared)
     }
-}
-
-fn about_consent(consent: &PendingConsent, kind: AuditKind, at: Timestamp) -> AuditEntry {
-    let mut entry = AuditEntry::new(kind, at).user(Some(&consent.user));
-    entry.provider = Some(consent.provider.clone());
-    entry.connection = consent.purpose.target();
-    entry
 }
