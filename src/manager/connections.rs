@@ -156,7 +156,7 @@ impl Drop for Inner {
         // The host is going down; when a token was last used is worth one write and no error.
         let uses = self.usage.take();
         if !uses.is_empty() {
-            let _ = self.vault.record_handouts(&uses);
+            let _ = self.record(&uses);
         }
     }
 }

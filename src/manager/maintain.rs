@@ -88,7 +88,7 @@ impl Inner {
         let now = self.now();
         let uses = self.usage.take();
         if !uses.is_empty() {
-            self.vault.record_handouts(&uses)?;
+            self.record(&uses)?;
         }
         // A used consent is remembered for one more lifetime, so that a late replay is told from a stranger's guess.
         let before = now.saturating_sub(self.settings.consent_lifetime);

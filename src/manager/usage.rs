@@ -7,8 +7,9 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::manager::Inner;
 use crate::model::{ActingUser, ConnectionId, ProviderId, Timestamp};
-use crate::vault::Handout;
+use crate::vault::{Handout, Use, VaultError};
 
 /// Several pages, so that threads which resolve different connections seldom meet.
 const PAGES: usize = 16;
@@ -23,7 +24,7 @@ const RESOLUTION_MILLIS: i64 = 1_000;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UseAudit {
-    /// Not at all; and when a connection was last used is not known either.
+    /// Not at all; only the time of a connection's last use is kept, gathered and written as below.
     Off,
     /// Gathered in memory and written in batches. A crash loses what was gathered since the last one: at most a minute,
     /// where `maintain` is called each minute.
@@ -67,6 +68,24 @@ impl Handed<'_> {
             purpose: None,
             turn: None,
         }
+    }
+}
+
+impl Inner {
+    /// Writes what was gathered, as the host wishes it audited.
+    pub(crate) fn record(&self, handouts: &[Handout]) -> Result<(), VaultError> {
+        if self.settings.use_audit == UseAudit::Off {
+            let uses: Vec<_> = handouts
+                .iter()
+                .map(|handout| Use {
+                    tenant: handout.tenant.clone(),
+                    connection: handout.connection,
+                    at: handout.at,
+                })
+                .collect();
+            return self.vault.record_use(&uses);
+        }
+        self.vault.record_handouts(handouts)
     }
 }
 

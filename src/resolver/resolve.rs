@@ -348,14 +348,10 @@ impl Resolver {
             shared: token.shared,
             at: inner.now(),
         };
-        match inner.settings.use_audit {
-            UseAudit::Off => {}
-            UseAudit::Strict => inner.vault.record_handouts(&[handed.entry()])?,
-            UseAudit::Batched => {
-                if let Some(page) = inner.usage.note(handed) {
-                    inner.vault.record_handouts(&page)?;
-                }
-            }
+        if inner.settings.use_audit == UseAudit::Strict {
+            inner.record(&[handed.entry()])?;
+        } else if let Some(page) = inner.usage.note(handed) {
+            inner.record(&page)?;
         }
         if token.shared {
             let id = Some(token.connection);

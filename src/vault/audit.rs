@@ -243,19 +243,6 @@ impl Handout {
     }
 }
 
-/// How the audit tells of the use of tokens.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum UseAudit {
-    /// Not at all; only the time of the last use is kept.
-    Off,
-    /// Gathered in memory and written together. A crash loses what was gathered since.
-    #[default]
-    Batched,
-    /// Written before the token is handed out.
-    Strict,
-}
-
 /// The end of the chain, for the host to keep elsewhere: a vault that no longer leads there was rolled back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]

@@ -15,7 +15,6 @@ mod sqlite;
 
 pub use audit::{
     AuditEntry, AuditFilter, AuditHead, AuditKind, AuditReport, Forgotten, Handout, InvalidAuditHead,
-    UseAudit,
 };
 pub use claim::{
     Attempt, Claim, ClaimOutcome, ClaimRequest, Claimed, CommitOutcome, Due, Holder, RefreshFailure, Renewed,
