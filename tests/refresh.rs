@@ -43,6 +43,7 @@ fn reason(error: &Error) -> ConsentReason {
         .reason
 }
 
+// macro-inc/macro#5107, google/adk-python#5329, golang/oauth2#84: a refresh worked in memory and was never written back.
 #[test]
 fn an_expired_token_is_renewed_once_and_stored() {
     let (world, alice) = connected();
@@ -58,6 +59,7 @@ fn an_expired_token_is_renewed_once_and_stored() {
     assert_eq!(request.parameter("scope"), None);
 }
 
+// NangoHQ/nango#6136: the second refresh sent the first refresh token again; one place alone holds it.
 #[test]
 fn rotation_goes_on_for_as_long_as_it_must() {
     for rotation in [
@@ -172,7 +174,8 @@ fn a_turn_beside_a_refresh_in_flight_gets_the_good_token_without_waiting() {
     assert_eq!(world.sandbox.count("/token"), 1);
 }
 
-// PipedreamHQ/pipedream#5346 and others: an outage at the provider must not end connections.
+// PipedreamHQ/pipedream#5346 and others: an outage at the provider must not end connections. google/adk-python's
+// refresher: an expired token was handed out as if the refresh had succeeded.
 #[test]
 fn only_a_final_answer_ends_a_connection() {
     let cases: [(Fault, FailureCode); 7] = [
@@ -423,4 +426,93 @@ fn a_short_lived_token_is_not_renewed_in_a_loop() {
         token(&world, &alice);
     }
     assert_eq!(world.sandbox.count("/token"), 0);
+}
+
+/// Another host of the same vault, behind the same faults.
+fn another_host(world: &World, vault: &Arc<MemoryVault>) -> Connections {
+    Connections::builder(Arc::clone(vault))
+        .server(world.sandbox.server())
+        .provider(world.sandbox.provider("notes"))
+        .client("sandbox", world.sandbox.registration(REDIRECT))
+        .http_client(world.http.clone())
+        .clock(world.clock.clone())
+        .build()
+        .unwrap()
+}
+
+// Menci/Floway#67: the loser of a race was told `invalid_grant`, and destroyed what the winner had got.
+#[test]
+fn a_refusal_of_the_old_token_does_not_touch_the_new_one() {
+    let vault = Arc::new(MemoryVault::new());
+    let behaviour = |it: &mut valetkey::testing::sandbox::Personality| it.rotation = RotationClass::SingleUse;
+    let (world, alice) = connected_like(World::with(Arc::clone(&vault), behaviour));
+    let winner = Resolver::new(another_host(&world, &vault));
+    world.expire();
+    let gate = Gate::new();
+    world.http.on("/token").next(Fault::Hold(gate.clone()));
+    std::thread::scope(|scope| {
+        let loser = scope.spawn(|| world.resolver.resolve(&alice, "notes"));
+        gate.wait_for_arrivals(1);
+        // The loser is slow beyond its claim; somebody else takes over and wins.
+        world.clock.advance(Duration::from_secs(31));
+        let won = winner.resolve(&alice, "notes").unwrap();
+        assert_eq!(won.generation(), 2);
+        gate.open();
+        let adopted = loser.join().unwrap().unwrap();
+        assert_eq!(
+            adopted.access_token().expose_secret(),
+            won.access_token().expose_secret()
+        );
+    });
+    let connection = &world.connections.list(&alice, &Default::default()).unwrap()[0];
+    assert_eq!((connection.status, connection.generation), (Status::Active, 2));
+    world.expire();
+    assert_eq!(world.resolver.resolve(&alice, "notes").unwrap().generation(), 3);
+}
+
+// eca#462, openai/codex#29017, openwork#4441: several hosts raced for a token that is good for one use.
+#[test]
+fn hosts_of_one_vault_take_turns() {
+    let vault = Arc::new(MemoryVault::new());
+    let (world, alice) = connected_like(World::over(Arc::clone(&vault)));
+    let hosts: Vec<_> = (0..4)
+        .map(|_| Resolver::new(another_host(&world, &vault)))
+        .collect();
+    for generation in 2..6 {
+        world.expire();
+        let start = Barrier::new(hosts.len());
+        std::thread::scope(|scope| {
+            for host in &hosts {
+                scope.spawn(|| {
+                    start.wait();
+                    assert_eq!(host.resolve(&alice, "notes").unwrap().generation(), generation);
+                });
+            }
+        });
+    }
+    assert_eq!(world.sandbox.count("/token"), 4);
+}
+
+// authlib/authlib#673, #266: the lock belonged to an object of one request; spring-security#15145 has none.
+#[test]
+fn clones_of_the_connections_share_one_flight() {
+    let (world, alice) = connected();
+    world.expire();
+    let gate = Gate::new();
+    world.http.on("/token").next(Fault::Hold(gate.clone()));
+    let start = Barrier::new(9);
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            let own = Resolver::new(world.connections.clone());
+            let (start, alice) = (&start, &alice);
+            scope.spawn(move || {
+                start.wait();
+                assert_eq!(own.resolve(alice, "notes").unwrap().generation(), 2);
+            });
+        }
+        start.wait();
+        gate.wait_for_arrivals(1);
+        gate.open();
+    });
+    assert_eq!(world.sandbox.count("/token"), 1);
 }
