@@ -80,7 +80,8 @@ impl Resolver {
         provider: &str,
         options: &ResolveOptions,
     ) -> Result<ResolvedToken> {
-        self.resolve_into(&Ledger::default(), acting_user, provider, options)
+        // Nobody reads this ledger, so the token itself is not written into it: that would be an allocation for nothing.
+        self.lend(&Ledger::default(), acting_user, provider, options)
     }
 
     /// As [`resolve_with`](Self::resolve_with); the token, and one that was renewed for it, are written down.
@@ -91,9 +92,21 @@ impl Resolver {
         provider: &str,
         options: &ResolveOptions,
     ) -> Result<ResolvedToken> {
+        let token = self.lend(ledger, acting_user, provider, options)?;
+        ledger.note(&token.access_token);
+        Ok(token)
+    }
+
+    /// Finds the connection and gives its token, renewed if need be; an older one that was renewed is written down.
+    fn lend(
+        &self,
+        ledger: &Ledger,
+        acting_user: &ActingUser,
+        provider: &str,
+        options: &ResolveOptions,
+    ) -> Result<ResolvedToken> {
         let found = self.find(acting_user, provider, options, &mut |_| {})?;
         let token = self.freshen(acting_user, found, options, ledger)?;
-        ledger.note(&token.access_token);
         self.note(acting_user, &token)?;
         Ok(token)
     }
