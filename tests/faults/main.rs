@@ -47,6 +47,11 @@ fn promise_12_revoking() {
 }
 
 #[test]
+fn promise_12_rotating() {
+    survives(&scenario::ROTATE);
+}
+
+#[test]
 fn promise_12_opening_what_a_crash_left() {
     survives(&scenario::RECOVER);
 }

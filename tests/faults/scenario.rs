@@ -44,6 +44,9 @@ pub(crate) enum Step {
     Revoke {
         number: u8,
     },
+    /// A new data key; and the records sealed anew under it, two at a time.
+    Rotate,
+    Reseal,
     Clear,
     Close,
 }
@@ -155,6 +158,20 @@ pub(crate) const REVOKE: Scenario = Scenario {
     ],
 };
 
+pub(crate) const ROTATE: Scenario = Scenario {
+    name: "rotate",
+    begins_with: Beginning::Closed,
+    steps: &[
+        Step::Open,
+        Step::Rotate,
+        Step::Reseal,
+        Step::Reseal,
+        Step::Reseal,
+        Step::Clear,
+        Step::Close,
+    ],
+};
+
 pub(crate) const RECOVER: Scenario = Scenario {
     name: "recover",
     begins_with: Beginning::Crashed,
@@ -170,7 +187,7 @@ pub(crate) const RECOVER: Scenario = Scenario {
     ],
 };
 
-const ALL: [&Scenario; 5] = [&CREATE, &CONNECT, &REFRESH, &REVOKE, &RECOVER];
+const ALL: [&Scenario; 6] = [&CREATE, &CONNECT, &REFRESH, &REVOKE, &ROTATE, &RECOVER];
 
 pub(crate) fn open(path: &Path) -> Result<SqliteVault, VaultError> {
     SqliteVault::open(path, MasterKey::from_base64(&STANDARD.encode([1; 32])).unwrap())
@@ -459,6 +476,12 @@ impl Host {
             Step::Revoke { number } => {
                 let revoked = vault.revoke(&tenant(), id(number), at(12))?.expect("active");
                 assert!(revoked.tokens.is_some());
+            }
+            Step::Rotate => {
+                vault.rotate_data_key(&tenant())?;
+            }
+            Step::Reseal => {
+                vault.reseal(2)?;
             }
             Step::Clear => {
                 return Ok(match vault.clear_residue()? {
