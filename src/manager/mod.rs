@@ -172,12 +172,13 @@ pub trait ConnectionManager: Send + Sync {
     /// A failure of the vault.
     fn forget_tenant(&self, operator: &Operator) -> Result<Option<Forgotten>>;
 
-    /// Does what is due: writes when tokens were last used, purges expired consents, clears what erasing left
+    /// Does what is due: renews tokens that are about to expire and grants that lie idle, tries pending revocations
+    /// again, writes the gathered uses, purges expired consents and quarantines that are over, clears what erasing left
     /// behind. At most what the budget allows. Safe to call from every process at once.
     ///
     /// # Errors
     ///
-    /// A failure of the vault.
+    /// A failure of the vault. A refresh or a revocation that fails is counted, not an error.
     fn maintain(&self, budget: Budget) -> Result<Upkeep>;
 }
 
