@@ -87,8 +87,12 @@ impl Inner {
         let until = Instant::now() + budget.time;
         let now = self.now();
         let uses = self.usage.take();
-        if !uses.is_empty() {
-            self.record(&uses)?;
+        let uses_recorded = uses.len();
+        if !uses.is_empty()
+            && let Err(error) = self.record(&uses)
+        {
+            self.usage.put_back(uses);
+            return Err(error.into());
         }
         // A used consent is remembered for one more lifetime, so that a late replay is told from a stranger's guess.
         let before = now.saturating_sub(self.settings.consent_lifetime);
@@ -99,7 +103,7 @@ impl Inner {
         let residue = self.vault.clear_residue()?;
         let spent = spent || consents_purged == budget.rows || quarantines_ended == budget.rows;
         Ok(Upkeep {
-            uses_recorded: uses.len(),
+            uses_recorded,
             refreshed,
             failed,
             revocations_settled,

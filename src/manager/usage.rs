@@ -17,6 +17,9 @@ const PAGES: usize = 16;
 /// A page with so many entries is written by whoever filled it.
 const FULL: usize = 512;
 
+/// A page that cannot be written keeps at most so many.
+const KEPT: usize = 16 * FULL;
+
 /// Uses by one person closer together than this are one: the page shows minutes, and a turn calls many tools.
 const RESOLUTION_MILLIS: i64 = 1_000;
 
@@ -102,12 +105,23 @@ impl Usage {
         }
         last.insert(handed.connection, entries.len());
         entries.push(handed.entry());
-        (entries.len() >= FULL).then(|| page.turn())
+        entries.len().is_multiple_of(FULL).then(|| page.turn())
     }
 
     /// Takes all that was gathered.
     pub(crate) fn take(&self) -> Vec<Handout> {
         (0..PAGES).flat_map(|number| self.page(number).turn()).collect()
+    }
+
+    /// Keeps what could not be written for the next time, up to a bound: a vault that stays locked must not fill the
+    /// memory.
+    pub(crate) fn put_back(&self, handouts: Vec<Handout>) {
+        for handout in handouts {
+            let mut page = self.page(usize::from(handout.connection.as_bytes()[15]) % PAGES);
+            if page.entries.len() < KEPT {
+                page.entries.push(handout);
+            }
+        }
     }
 
     fn page(&self, number: usize) -> MutexGuard<'_, Page> {
@@ -157,5 +171,27 @@ mod tests {
         let expected = [("alice", 0), ("bob", 999), ("alice", 1_000), ("alice", 2_500)];
         assert_eq!(taken, expected.map(|(user, at)| (UserId::new(user).unwrap(), at)));
         assert!(usage.take().is_empty());
+    }
+
+    #[test]
+    fn a_full_page_is_given_out_and_what_could_not_be_written_is_kept() {
+        let usage = Usage::default();
+        let alice = ActingUser::authenticated(TenantId::new("acme").unwrap(), UserId::new("alice").unwrap());
+        let provider = ProviderId::new("notes").unwrap();
+        let note = |second: usize| {
+            usage.note(Handed {
+                to: &alice,
+                connection: ConnectionId::from_bytes([7; 16]),
+                provider: &provider,
+                shared: false,
+                at: Timestamp::from_unix_millis(i64::try_from(second).unwrap() * 1_000),
+            })
+        };
+        let full = (0..FULL).find_map(note).expect("a full page is given out");
+        assert_eq!(full.len(), FULL);
+        usage.put_back(full);
+        // The next attempt comes with the next full page, not with the next turn.
+        assert!(note(FULL).is_none());
+        assert_eq!(usage.take().len(), FULL + 1);
     }
 }

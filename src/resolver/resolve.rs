@@ -350,8 +350,11 @@ impl Resolver {
         };
         if inner.settings.use_audit == UseAudit::Strict {
             inner.record(&[handed.entry()])?;
-        } else if let Some(page) = inner.usage.note(handed) {
-            inner.record(&page)?;
+        } else if let Some(page) = inner.usage.note(handed)
+            && inner.record(&page).is_err()
+        {
+            // The token is good, and a batch may wait: upkeep writes it, or says what is wrong with the vault.
+            inner.usage.put_back(page);
         }
         if token.shared {
             let id = Some(token.connection);
