@@ -28,15 +28,27 @@ macro_rules! list {
         )
     };
 }
+/// The `+` keeps the planner from walking the whole tenant in the order of ids for the few that a person has.
+macro_rules! list_of_owner {
+    ($filter:literal) => {
+        concat!(
+            "SELECT ",
+            connection_columns!(),
+            " FROM connections c WHERE c.tenant = ?1 AND +c.uuid > ?2 AND c.owner = ?4",
+            $filter,
+            " ORDER BY +c.uuid LIMIT ?3"
+        )
+    };
+}
 pub(super) const LIST: &str = list!("");
 pub(super) const LIST_CURRENT: &str = list!(" AND c.status <> 'revoked'");
 pub(super) const LIST_OF_PROVIDER: &str = list!(" AND c.provider = ?4");
 pub(super) const LIST_CURRENT_OF_PROVIDER: &str = list!(" AND c.provider = ?4 AND c.status <> 'revoked'");
-pub(super) const LIST_OF_OWNER: &str = list!(" AND c.owner = ?4");
-pub(super) const LIST_CURRENT_OF_OWNER: &str = list!(" AND c.owner = ?4 AND c.status <> 'revoked'");
-pub(super) const LIST_OF_BOTH: &str = list!(" AND c.owner = ?4 AND c.provider = ?5");
+pub(super) const LIST_OF_OWNER: &str = list_of_owner!("");
+pub(super) const LIST_CURRENT_OF_OWNER: &str = list_of_owner!(" AND c.status <> 'revoked'");
+pub(super) const LIST_OF_BOTH: &str = list_of_owner!(" AND c.provider = ?5");
 pub(super) const LIST_CURRENT_OF_BOTH: &str =
-    list!(" AND c.owner = ?4 AND c.provider = ?5 AND c.status <> 'revoked'");
+    list_of_owner!(" AND c.provider = ?5 AND c.status <> 'revoked'");
 
 pub(super) const CLEAR_DEFAULT: &str = "UPDATE connections SET is_default = 0
     WHERE tenant = ?1 AND owner = ?2 AND provider = ?3 AND is_default = 1";

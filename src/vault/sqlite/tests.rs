@@ -190,6 +190,19 @@ fn every_statement_searches_an_index() {
         let plan = plan(&db, sql).concat();
         assert!(plan.contains(index) && !plan.contains("TEMP"), "{plan}");
     }
+    for of_owner in [
+        connections::LIST_OF_OWNER,
+        connections::LIST_CURRENT_OF_OWNER,
+        connections::LIST_OF_BOTH,
+        connections::LIST_CURRENT_OF_BOTH,
+    ] {
+        // A person's few are sorted; the tenant's many are not walked.
+        let plan = plan(&db, of_owner).concat();
+        assert!(
+            plan.contains("connections_by_owner (tenant=? AND owner=?"),
+            "{plan}"
+        );
+    }
     let page = plan(&db, connections::LIST_CURRENT).concat();
     assert!(
         page.contains("connections_by_id") && !page.contains("TEMP"),
