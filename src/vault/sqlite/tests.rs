@@ -345,6 +345,8 @@ fn reading_writes_nothing() {
 fn readers_cannot_write() {
     let (_directory, path) = file();
     let vault = SqliteVault::open(&path, key()).unwrap();
+    // While the writer is taken: otherwise it would read itself.
+    let _writer = vault.store.writer();
     let written = vault
         .store
         .read(|db| db.execute("DELETE FROM tenants", []).map_err(failure::failed));
@@ -505,4 +507,22 @@ fn the_claim_of_a_handle_that_is_gone_is_not_waited_for() {
         matches!(claim(&other), ClaimOutcome::Held(_)),
         "two threads are two clients"
     );
+}
+
+#[test]
+fn the_writer_reads_until_somebody_finds_it_busy() {
+    let (_directory, path) = file();
+    let vault = SqliteVault::open(path, key()).unwrap();
+    grant(&vault, &connection(1), "1");
+    assert_eq!(access(&vault, 1).unwrap(), "access-1");
+    assert!(!vault.store.has_open_readers(), "one connection is enough");
+    let commit = vault.store.writer();
+    assert_eq!(
+        access(&vault, 1).unwrap(),
+        "access-1",
+        "nobody waits behind a commit"
+    );
+    drop(commit);
+    assert!(vault.store.has_open_readers());
+    assert_eq!(access(&vault, 1).unwrap(), "access-1");
 }
