@@ -131,6 +131,28 @@ impl fmt::Debug for SecretBytes {
     }
 }
 
+/// Text that may hold a secret and grows without leaving a copy behind: a `String` moves as it grows, and gives its old
+/// buffer back as it is.
+#[derive(Default)]
+pub(crate) struct SecretText(Zeroizing<String>);
+
+impl SecretText {
+    pub(crate) fn push_str(&mut self, text: &str) {
+        let needed = self.0.len() + text.len();
+        if self.0.capacity() < needed {
+            let mut grown = Zeroizing::new(String::with_capacity(needed.max(2 * self.0.capacity())));
+            grown.push_str(&self.0);
+            self.0 = grown;
+        }
+        self.0.push_str(text);
+    }
+
+    /// The text, for its taker to wipe.
+    pub(crate) fn into_string(mut self) -> String {
+        std::mem::take(&mut *self.0)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

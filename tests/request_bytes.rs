@@ -44,7 +44,13 @@ fn requests(out: &mut String, name: &str, server: &AuthorizationServer, registra
     let code = AuthorizationCode::new(ODD);
     let verifier = PkceVerifier::new("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk");
     let refresh_token = RefreshToken::new(ODD);
-    let sent = client.code_request(&endpoint, &code, registration.redirect_uri(), Some(&verifier));
+    let sent = client.code_request(
+        &endpoint,
+        &code,
+        registration.redirect_uri(),
+        Some(&verifier),
+        None,
+    );
     match sent {
         Ok(request) => line(out, &format!("{name} code"), &request),
         Err(error) => writeln!(out, "{name} code\t{error}").unwrap(),

@@ -55,11 +55,19 @@ fn forms(value: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
         ("form-encoded", encoded.into_bytes()),
         (
             "percent-encoded",
-            value.iter().map(|byte| format!("%{byte:02X}")).collect::<String>().into(),
+            value
+                .iter()
+                .map(|byte| format!("%{byte:02X}"))
+                .collect::<String>()
+                .into(),
         ),
         (
             "hexadecimal",
-            value.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into(),
+            value
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect::<String>()
+                .into(),
         ),
     ];
     if let Ok(text) = std::str::from_utf8(value) {

@@ -3,6 +3,7 @@
 //! It stands outside of what is inspected, but for two things that are the library's: the request that it is given, which it
 //! lets go of where the library answers for it, and the body that it answers with.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use base64::Engine as _;
@@ -113,12 +114,18 @@ impl State {
     fn answer(&mut self, request: &HttpRequest) -> HttpResponse {
         self.requests += 1;
         let sent = String::from_utf8_lossy(request.body.as_bytes()).into_owned();
-        for (name, value) in form_urlencoded::parse(sent.as_bytes()) {
-            if name == "code_verifier" {
-                self.secrets.add("verifier", value.as_bytes());
-            }
+        let form: Vec<(String, String)> = match serde_json::from_str::<BTreeMap<String, String>>(&sent) {
+            Ok(object) => object.into_iter().collect(),
+            Err(_) => form_urlencoded::parse(sent.as_bytes()).into_owned().collect(),
+        };
+        for (_, verifier) in form.iter().filter(|(name, _)| name == "code_verifier") {
+            self.secrets.add("verifier", verifier);
         }
-        if let Some(pair) = request.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()) {
+        if let Some(pair) = request
+            .headers
+            .get(AUTHORIZATION)
+            .and_then(|value| value.to_str().ok())
+        {
             if let Some(pair) = pair.strip_prefix("Basic ") {
                 self.secrets.add("Basic credentials", pair);
             }
@@ -140,14 +147,19 @@ impl State {
         match self.mood {
             Mood::Refuses => {
                 let text = serde_json::to_string(sent).expect("text is JSON");
-                json(400, format!(r#"{{"error":"invalid_grant","error_description":{text}}}"#))
+                json(
+                    400,
+                    format!(r#"{{"error":"invalid_grant","error_description":{text}}}"#),
+                )
             }
             Mood::Out => echo(503, sent),
             Mood::Garbles => {
                 let (access, refresh) = (self.secret("access token"), self.secret("refresh token"));
                 json(
                     200,
-                    format!(r#"{{"access_token":["{access}"],"refresh_token":"{refresh}","scope":{{"a":1}}}}"#),
+                    format!(
+                        r#"{{"access_token":["{access}"],"refresh_token":"{refresh}","scope":{{"a":1}}}}"#
+                    ),
                 )
             }
             Mood::Fine => {

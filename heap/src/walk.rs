@@ -54,11 +54,13 @@ struct Walk<'a> {
 pub(crate) fn walk(kind: &Kind, server: &Server, vault: impl Vault, between: &dyn Fn()) {
     let clock = ManualClock::default();
     let tenant = || TenantId::new(TENANT).expect("a name");
-    let client_secret = apart(|| server.secret("client secret"));
     let registration = match kind.authentication {
         ClientAuthentication::None => ClientRegistration::public("clïent", "https://app.test/cb"),
         // The string is given away: that it is wiped is what is looked at.
-        _ => ClientRegistration::new("clïent", client_secret, "https://app.test/cb"),
+        _ => {
+            let client_secret = apart(|| server.secret("client secret"));
+            ClientRegistration::new("clïent", client_secret, "https://app.test/cb")
+        }
     };
     let connections = Connections::builder(vault)
         .server(descriptor(kind))
@@ -107,7 +109,8 @@ impl Walk<'_> {
         let callback = apart(|| self.callback(consent));
         let response = AuthorizationResponse::parse(&callback)?;
         apart(|| drop(callback));
-        self.connections.complete(&self.alice, response, consent.binding())
+        self.connections
+            .complete(&self.alice, response, consent.binding())
     }
 
     fn start(&self, options: ConsentOptions) -> Consent {
@@ -148,7 +151,9 @@ impl Walk<'_> {
         drop(token);
         drop(self.resolver.peek(&self.alice, "notes").expect("connected"));
         for path in ["/echo", "/forbidden"] {
-            let request = http::Request::post(path).body(b"hello".to_vec()).expect("a request");
+            let request = http::Request::post(path)
+                .body(b"hello".to_vec())
+                .expect("a request");
             drop(self.resolver.send(&self.alice, "notes", request));
         }
 
@@ -207,7 +212,11 @@ impl Walk<'_> {
 
     fn ends(&self, connection: &Connection) {
         self.server.be(Mood::Out);
-        drop(self.connections.revoke(&self.alice, connection.id).expect("revoked here"));
+        drop(
+            self.connections
+                .revoke(&self.alice, connection.id)
+                .expect("revoked here"),
+        );
         self.clock.advance(Duration::from_secs(3_600));
         self.connections.maintain(Default::default()).expect("upkeep");
         self.server.be(Mood::Fine);
@@ -218,9 +227,15 @@ impl Walk<'_> {
         let second = self.connect();
         drop(self.connections.revoke(&self.alice, second.id).expect("revoked"));
         drop(self.connect());
-        drop(self.connections.audit(&self.operator, &Default::default()).expect("the audit"));
+        drop(
+            self.connections
+                .audit(&self.operator, &Default::default())
+                .expect("the audit"),
+        );
         let alice = self.alice.user();
-        self.connections.forget_user(&self.operator, alice).expect("forgotten");
+        self.connections
+            .forget_user(&self.operator, alice)
+            .expect("forgotten");
         drop(self.connect());
         self.connections.forget_tenant(&self.operator).expect("forgotten");
     }
@@ -237,10 +252,14 @@ fn descriptor(kind: &Kind) -> AuthorizationServer {
     server.code_parameter = kind.code.map(Into::into);
     if kind.renamed {
         server.token_renames.insert("client_id".into(), "app_id".into());
-        server.token_renames.insert("client_secret".into(), "app_secret".into());
+        server
+            .token_renames
+            .insert("client_secret".into(), "app_secret".into());
         server.refresh_grant_type = Some("renew".into());
-        server.authorization_renames.insert("client_id".into(), "app_id".into());
-        server.token_parameters.insert("state".into(), "{state}".into());
+        server
+            .authorization_renames
+            .insert("client_id".into(), "app_id".into());
+        server.token_parameters.insert("echo".into(), "of {state}".into());
     }
     server.revocation = match kind.revocation {
         RevocationKind::Post => Revocation::Endpoint {
