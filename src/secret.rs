@@ -4,7 +4,7 @@
 //! `Display`, `Clone`, `PartialEq`, `Deref` or `Serialize`: a secret that can be copied without a word in
 //! the code is a secret that leaks without a word in the review.
 //!
-//! Wiping is best effort. What this crate owns is overwritten; the key schedules inside `ring`, the
+//! Wiping is best effort. What this crate puts on the heap is overwritten before it is freed; the stack, the
 //! buffers of the TLS library and a core dump are out of its reach.
 
 use std::fmt;
