@@ -1,9 +1,11 @@
 //! URLs with placeholders, and how they are filled without changing their shape.
 
 use url::Url;
+use zeroize::Zeroizing;
 
 use crate::http::is_clean;
 use crate::model::Parameters;
+use crate::secret::SecretText;
 
 /// The longest value of a placeholder that is not a base URL, in bytes: that of a DNS name.
 const MAX_WORD: usize = 253;
@@ -267,24 +269,24 @@ pub(crate) fn names_in(value: &str) -> impl Iterator<Item = &str> {
 
 /// The value with each `{name}` replaced by what is known of it; others stay as they are.
 pub(crate) fn filled(value: &str, known: impl Fn(&str) -> Option<String>) -> String {
-    let mut out = String::new();
+    let mut out = SecretText::default();
     let mut rest = value;
     while let Some((before, after)) = rest.split_once('{') {
         out.push_str(before);
         let named = after.split_once('}').filter(|(name, _)| is_name(name));
         match named.and_then(|(name, tail)| Some((known(name)?, tail))) {
             Some((text, tail)) => {
-                out.push_str(&text);
+                out.push_str(&Zeroizing::new(text));
                 rest = tail;
             }
             None => {
-                out.push('{');
+                out.push_str("{");
                 rest = after;
             }
         }
     }
     out.push_str(rest);
-    out
+    out.into_string()
 }
 
 fn is_name(name: &str) -> bool {

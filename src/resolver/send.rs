@@ -9,6 +9,7 @@ use http::header::{
     PROXY_AUTHORIZATION,
 };
 use url::Url;
+use zeroize::Zeroizing;
 
 use crate::error::{ConsentReason, ConsentRequired, Error, RequestRefused, Result, Unavailable};
 use crate::http::{HttpErrorKind, HttpRequest, HttpResponse};
@@ -184,6 +185,11 @@ fn finish(token: &ResolvedToken, answer: HttpResponse, ledger: &Ledger) -> Resul
     if answer.status == StatusCode::FORBIDDEN
         && let Some(BearerError::InsufficientScope(scopes)) = bearer_error(&answer.headers)
     {
+        // An API that repeats the token repeats it to nobody, as a scope neither.
+        let named = |scopes: &Scopes| Zeroizing::new(scopes.join(" "));
+        let masks = ledger.masks();
+        let scopes =
+            scopes.filter(|scopes| masks.is_none_or(|masks| masks.find(named(scopes).as_bytes()).is_empty()));
         return Err(need(
             token,
             ConsentReason::MissingScopes,
