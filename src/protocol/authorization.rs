@@ -12,7 +12,7 @@ use ring::digest::{SHA256, digest};
 use url::{Url, form_urlencoded};
 
 use crate::model::Scopes;
-use crate::provider::template::{filled, names_in};
+use crate::provider::value::{filled, names_in};
 use crate::provider::{AuthorizationServer, Pkce, Provider};
 use crate::random;
 use crate::random::RandomUnavailable;
@@ -174,7 +174,9 @@ impl AuthorizationRequest<'_> {
     /// The finished request by this server's own names, with its resources, and where it wants it.
     fn in_the_servers_words(&self, mut url: Url) -> Url {
         let server = self.server;
+        let response_type = self.response_type();
         if server.authorization_renames.is_empty()
+            && response_type.is_none()
             && server.resources.is_empty()
             && !server.raw_scope
             && server.authorization_fragment.is_none()
@@ -184,6 +186,10 @@ impl AuthorizationRequest<'_> {
         let mut query = form_urlencoded::Serializer::new(String::new());
         let mut raw = String::new();
         for (name, value) in url.query_pairs() {
+            let value = match response_type {
+                Some(other) if name == "response_type" => Cow::Borrowed(other),
+                _ => value,
+            };
             let name = match server.authorization_renames.get(name.as_ref()) {
                 Some(new) => new.as_str(),
                 None => name.as_ref(),
@@ -205,7 +211,8 @@ impl AuthorizationRequest<'_> {
         match &server.authorization_fragment {
             Some(route) => {
                 url.set_query(None);
-                url.set_fragment(Some(&format!("{route}?{query}")));
+                let slash = if route.starts_with('/') { "" } else { "/" };
+                url.set_fragment(Some(&format!("{slash}{route}?{query}")));
             }
             None => url.set_query(Some(&query)),
         }
@@ -235,6 +242,7 @@ impl AuthorizationRequest<'_> {
         if let Some(classes) = &self.hints.acr_values {
             added.insert("acr_values", Cow::Borrowed(classes));
         }
+        added.remove("response_type");
         // Here and not by `oauth2`, which knows no separator but the space.
         added.insert(
             "scope",
@@ -246,6 +254,19 @@ impl AuthorizationRequest<'_> {
         }
         added.retain(|_, value| !value.is_empty());
         added
+    }
+
+    /// What the descriptor wants in the place of `code`.
+    fn response_type(&self) -> Option<&str> {
+        let described = [
+            &self.provider.authorization_parameters,
+            &self.server.authorization_parameters,
+        ];
+        described
+            .into_iter()
+            .find_map(|parameters| parameters.get("response_type"))
+            .map(String::as_str)
+            .filter(|kind| *kind != "code")
     }
 
     /// The value of an added parameter, with what is known of this request in it.

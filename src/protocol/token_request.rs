@@ -16,7 +16,7 @@ use crate::http::{Body, HttpRequest, is_clean};
 use crate::model::Scopes;
 use crate::protocol::client_auth::{Encoding, basic};
 use crate::protocol::form::{Form, pairs};
-use crate::provider::template::filled;
+use crate::provider::value::filled;
 use crate::provider::{AuthorizationServer, BodyFormat, ClientAuthentication, ClientRegistration, Pkce};
 use crate::random;
 use crate::secret::{AuthorizationCode, PkceVerifier, RefreshToken};
