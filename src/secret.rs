@@ -4,7 +4,7 @@
 //! `Display`, `Clone`, `PartialEq`, `Deref` or `Serialize`: a secret that can be copied without a word in
 //! the code is a secret that leaks without a word in the review.
 //!
-//! Wiping is best effort. What this crate owns is overwritten; the key schedules inside `ring`, the
+//! Wiping is best effort. What this crate puts on the heap is overwritten before it is freed; the stack, the
 //! buffers of the TLS library and a core dump are out of its reach.
 
 use std::fmt;
@@ -128,6 +128,28 @@ impl From<Vec<u8>> for SecretBytes {
 impl fmt::Debug for SecretBytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SecretBytes([redacted])")
+    }
+}
+
+/// Text that may hold a secret and grows without leaving a copy behind: a `String` moves as it grows, and gives its old
+/// buffer back as it is.
+#[derive(Default)]
+pub(crate) struct SecretText(Zeroizing<String>);
+
+impl SecretText {
+    pub(crate) fn push_str(&mut self, text: &str) {
+        let needed = self.0.len() + text.len();
+        if self.0.capacity() < needed {
+            let mut grown = Zeroizing::new(String::with_capacity(needed.max(2 * self.0.capacity())));
+            grown.push_str(&self.0);
+            self.0 = grown;
+        }
+        self.0.push_str(text);
+    }
+
+    /// The text, for its taker to wipe.
+    pub(crate) fn into_string(mut self) -> String {
+        std::mem::take(&mut *self.0)
     }
 }
 

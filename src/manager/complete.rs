@@ -14,7 +14,7 @@ use crate::protocol::{
     revocation_requests, value_in_answer,
 };
 use crate::provider::{Endpoints, Revocation, Template};
-use crate::secret::{AccessToken, AuthorizationCode, Binding, PkceVerifier};
+use crate::secret::{AccessToken, AuthorizationCode, Binding, PkceVerifier, State};
 use crate::vault::{
     ConnectionQuery, ConsentStatus, Grant, PendingConsent, Purpose, StateHash, StoreOutcome, Tokens,
 };
@@ -57,12 +57,17 @@ impl Inner {
             .take_consent(&consent.tenant, &consent.state, self.now())?;
         let verifier = taken.ok_or(ConsentError::Used)?;
 
-        let state = response.state().expose_secret().to_owned();
-        let completed = match response.into_outcome() {
+        let (state, outcome) = response.into_state_and_outcome();
+        let completed = match outcome {
             Outcome::Error(error) => Err(ConsentError::Denied(error).into()),
-            Outcome::Code(code) => {
-                self.exchange(&mut consent, service, &endpoints, &code, verifier.as_ref(), state)
-            }
+            Outcome::Code(code) => self.exchange(
+                &mut consent,
+                service,
+                &endpoints,
+                &code,
+                verifier.as_ref(),
+                &state,
+            ),
         };
         if let Err(error) = &completed {
             self.close(&consent, error);
@@ -121,18 +126,21 @@ impl Inner {
         endpoints: &Endpoints,
         code: &AuthorizationCode,
         verifier: Option<&PkceVerifier>,
-        state: String,
+        state: &State,
     ) -> Result<Connection> {
-        // A few servers want the state once more; it opens nothing any longer.
-        let mut values = consent.parameters.clone();
-        values.insert("state".into(), state);
-        let server = service.server.for_connection(&values);
+        let server = service.server.for_connection(&consent.parameters);
         let client = TokenClient {
             server: &server,
             registration: service.client,
         };
         let mut request = client
-            .code_request(&endpoints.token, code, &consent.redirect_uri, verifier)
+            .code_request(
+                &endpoints.token,
+                code,
+                &consent.redirect_uri,
+                verifier,
+                Some(state),
+            )
             .map_err(|_| ConsentError::ExchangeFailed(FailureCode::RequestRejected))?;
         request.timeout = self.settings.token_timeout();
 

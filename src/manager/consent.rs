@@ -1,6 +1,7 @@
 //! What a host says when it begins a consent, and what it gets.
 
 use url::Url;
+use zeroize::Zeroizing;
 
 use crate::error::ConsentRequired;
 use crate::model::{ConnectionId, ConsentId, Label, Parameters, ProviderId, Scopes, Timestamp};
@@ -162,8 +163,20 @@ impl Consent {
     }
 }
 
-/// An authorization URL. Its query holds `state`, so `Debug` leaves the query out.
+/// An authorization URL. Its query holds `state`, so `Debug` leaves the query out, and it is wiped when dropped.
 pub(crate) struct AuthorizationUrl(pub(crate) Url);
+
+impl Drop for AuthorizationUrl {
+    fn drop(&mut self) {
+        // A URL cannot be wiped, but it gives up its text. What takes its place has nothing in it.
+        if let Ok(nothing) = Url::parse("about:blank") {
+            drop(Zeroizing::new(String::from(std::mem::replace(
+                &mut self.0,
+                nothing,
+            ))));
+        }
+    }
+}
 
 impl std::fmt::Debug for AuthorizationUrl {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

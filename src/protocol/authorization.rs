@@ -6,17 +6,17 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use oauth2::basic::BasicClient;
-use oauth2::{AuthUrl, ClientId, CsrfToken, RedirectUrl};
 use ring::digest::{SHA256, digest};
-use url::{Url, form_urlencoded};
+use url::{Position, Url};
+use zeroize::Zeroizing;
 
 use crate::model::Scopes;
+use crate::protocol::form::{Fields, pairs};
 use crate::provider::value::{filled, names_in};
 use crate::provider::{AuthorizationServer, Pkce, Provider};
 use crate::random;
 use crate::random::RandomUnavailable;
-use crate::secret::{Binding, PkceVerifier, State};
+use crate::secret::{Binding, PkceVerifier, SecretText, State};
 
 /// A new `state`: 256 random bits, with nothing about the user in them
 /// ([RFC 6749 §10.10](https://www.rfc-editor.org/rfc/rfc6749#section-10.10)).
@@ -49,8 +49,6 @@ pub fn new_binding() -> Result<Binding, RandomUnavailable> {
 }
 
 /// The S256 challenge of a verifier ([RFC 7636 §4.2](https://www.rfc-editor.org/rfc/rfc7636#section-4.2)).
-///
-/// Not by `oauth2`: its verifier is a copy that is not wiped, and it panics on one of another length.
 fn challenge(verifier: &PkceVerifier) -> String {
     URL_SAFE_NO_PAD.encode(digest(&SHA256, verifier.expose_secret().as_bytes()))
 }
@@ -157,69 +155,66 @@ impl AuthorizationRequest<'_> {
     #[must_use]
     pub fn url(&self) -> Url {
         let added = self.added();
-        let client = BasicClient::new(ClientId::new(self.client_id.to_owned()))
-            .set_auth_uri(AuthUrl::from_url(self.bare_endpoint(&added)));
-        let mut request = client.authorize_url(|| CsrfToken::new(self.state.expose_secret().to_owned()));
-        match RedirectUrl::new(self.redirect_uri.to_owned()) {
-            Ok(redirect_uri) => request = request.set_redirect_uri(Cow::Owned(redirect_uri)),
-            // No registration with such a URI passes validation; if one did, the server's refusal is right.
-            Err(_) => request = request.add_extra_param("redirect_uri", self.redirect_uri),
-        }
+        let endpoint = self.bare_endpoint(&added);
+        let mut fields = Fields::new();
+        fields.lend("response_type", self.response_type());
+        fields.lend("client_id", self.client_id);
+        fields.lend("state", self.state.expose_secret());
+        fields.lend("redirect_uri", self.redirect_uri);
         for (name, value) in &added {
-            request = request.add_extra_param(*name, value.as_ref());
+            fields.lend(name, value);
         }
-        self.in_the_servers_words(request.url().0)
+        let mut url = SecretText::default();
+        url.push_str(&endpoint[..Position::AfterPath]);
+        if let Some(route) = &self.server.authorization_fragment {
+            url.push_str(if route.starts_with('/') { "#" } else { "#/" });
+            url.push_str(route);
+        }
+        url.push_str("?");
+        self.write_query(endpoint.query().unwrap_or_default(), fields, &mut url);
+        let url = Zeroizing::new(url.into_string());
+        // A URL with another query is a URL. Without it the server refuses, which would be right.
+        Url::parse(&url).unwrap_or(endpoint)
     }
 
-    /// The finished request by this server's own names, with its resources, and where it wants it.
-    fn in_the_servers_words(&self, mut url: Url) -> Url {
+    /// Writes the endpoint's own query and the fields, by this server's names and with its resources.
+    fn write_query(&self, own: &str, fields: Fields<'_>, out: &mut SecretText) {
         let server = self.server;
-        let response_type = self.response_type();
         if server.authorization_renames.is_empty()
-            && response_type.is_none()
             && server.resources.is_empty()
             && !server.raw_scope
             && server.authorization_fragment.is_none()
         {
-            return url;
-        }
-        let mut query = form_urlencoded::Serializer::new(String::new());
-        let mut raw = String::new();
-        for (name, value) in url.query_pairs() {
-            let value = match response_type {
-                Some(other) if name == "response_type" => Cow::Borrowed(other),
-                _ => value,
-            };
-            let name = match server.authorization_renames.get(name.as_ref()) {
-                Some(new) => new.as_str(),
-                None => name.as_ref(),
-            };
-            if name.is_empty() {
-                continue;
+            out.push_str(own);
+            if !own.is_empty() {
+                out.push_str("&");
             }
-            if name == "scope" && server.raw_scope {
-                raw = format!("scope={}", raw_text(&value));
-            } else {
-                query.append_pair(name, &value);
-            }
+            out.push_str(&fields.to_form());
+            return;
         }
-        query.extend_pairs(server.resources.iter().map(|resource| ("resource", resource)));
-        let mut query = query.finish();
-        if !raw.is_empty() {
-            query = format!("{query}&{raw}");
+        // What the endpoint has is written anew, by the server's names as well.
+        let own: Vec<_> = pairs(own.as_bytes()).collect();
+        let mut all = Fields::new();
+        for (name, value) in &own {
+            all.lend(name, value);
         }
-        match &server.authorization_fragment {
-            Some(route) => {
-                url.set_query(None);
-                let slash = if route.starts_with('/') { "" } else { "/" };
-                url.set_fragment(Some(&format!("{slash}{route}?{query}")));
-            }
-            None => url.set_query(Some(&query)),
+        all.append(fields);
+        all.rename(|name| match server.authorization_renames.get(name) {
+            Some(new) => Some(new.as_str()).filter(|new| !new.is_empty()),
+            None => Some(name),
+        });
+        let raw_scope = if server.raw_scope { all.take("scope") } else { None };
+        for resource in &server.resources {
+            all.lend("resource", resource);
         }
-        url
+        out.push_str(&all.to_form());
+        if let Some(scope) = raw_scope {
+            out.push_str("&scope=");
+            out.push_str(&raw_text(&scope));
+        }
     }
 
-    /// Every parameter but those that `oauth2` writes, without the empty ones.
+    /// Every parameter but the protocol's own four, without the empty ones.
     fn added(&self) -> BTreeMap<&str, Cow<'_, str>> {
         let mut added: BTreeMap<&str, Cow<'_, str>> = BTreeMap::new();
         let described = [
@@ -243,11 +238,8 @@ impl AuthorizationRequest<'_> {
             added.insert("acr_values", Cow::Borrowed(classes));
         }
         added.remove("response_type");
-        // Here and not by `oauth2`, which knows no separator but the space.
-        added.insert(
-            "scope",
-            Cow::Owned(self.scopes.join(&self.server.scope_separator)),
-        );
+        let scopes = self.scopes.join(&self.server.scope_separator);
+        added.insert("scope", Cow::Owned(scopes));
         if let (Pkce::S256, Some(verifier)) = (self.server.pkce, self.verifier) {
             added.insert("code_challenge", Cow::Owned(challenge(verifier)));
             added.insert("code_challenge_method", Cow::Borrowed("S256"));
@@ -256,8 +248,8 @@ impl AuthorizationRequest<'_> {
         added
     }
 
-    /// What the descriptor wants in the place of `code`.
-    fn response_type(&self) -> Option<&str> {
+    /// `code`, or what the descriptor wants in its place.
+    fn response_type(&self) -> &str {
         let described = [
             &self.provider.authorization_parameters,
             &self.server.authorization_parameters,
@@ -265,8 +257,7 @@ impl AuthorizationRequest<'_> {
         described
             .into_iter()
             .find_map(|parameters| parameters.get("response_type"))
-            .map(String::as_str)
-            .filter(|kind| *kind != "code")
+            .map_or("code", String::as_str)
     }
 
     /// The value of an added parameter, with what is known of this request in it.

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use url::form_urlencoded;
 use zeroize::Zeroizing;
 
+use crate::protocol::form::pairs;
 use crate::provider::{AuthorizationServer, IssuerPolicy};
 use crate::secret::{AuthorizationCode, State};
 
@@ -144,15 +144,16 @@ impl AuthorizationResponse {
         let query = query_of(callback).ok_or(CallbackError::Malformed)?;
         let (mut code, mut state, mut issuer, mut error) = (None, None, None, None);
         let mut others = Vec::new();
-        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        for (name, mut value) in pairs(query.as_bytes()) {
             // The secret types wipe the owned string that they are given.
-            match name.as_ref() {
-                "code" => once(&mut code, "code", AuthorizationCode::new(value))?,
-                "state" => once(&mut state, "state", State::new(value))?,
-                "iss" => once(&mut issuer, "iss", value.into_owned())?,
+            let mut owned = || std::mem::take(&mut *value);
+            match name.as_str() {
+                "code" => once(&mut code, "code", AuthorizationCode::new(owned()))?,
+                "state" => once(&mut state, "state", State::new(owned()))?,
+                "iss" => once(&mut issuer, "iss", owned())?,
                 "error" => once(&mut error, "error", value)?,
                 _ if others.len() < MAX_OTHERS && !value.is_empty() => {
-                    others.push((name.into_owned(), Zeroizing::new(value.into_owned())));
+                    others.push((name.to_string(), value));
                 }
                 _ => {}
             }
@@ -208,6 +209,12 @@ impl AuthorizationResponse {
     #[must_use]
     pub fn into_outcome(self) -> Outcome {
         self.outcome.unwrap_or(Outcome::Error(AuthorizationError::Other))
+    }
+
+    /// What ties it to a request, and what the server decided.
+    pub(crate) fn into_state_and_outcome(self) -> (State, Outcome) {
+        let outcome = self.outcome.unwrap_or(Outcome::Error(AuthorizationError::Other));
+        (self.state, outcome)
     }
 
     /// The same, with the code taken from where this server's callbacks have it.

@@ -1,37 +1,116 @@
-//! `application/x-www-form-urlencoded`, without copies that are not wiped.
+//! `application/x-www-form-urlencoded`, and the same pairs as a JSON object, without copies that are not wiped
+//! ([RFC 6749 appendix B](https://www.rfc-editor.org/rfc/rfc6749#appendix-B)).
+//!
+//! Written here and not by a library: a buffer that grows by moving gives the old one back to the allocator with the secret
+//! in it. What is written here is measured first.
 
 use url::form_urlencoded;
 use zeroize::Zeroizing;
 
 use crate::http::Body;
 
-/// A form body under construction.
-pub(super) struct Form(Zeroizing<String>);
+/// The fields of a request, in the order in which they are sent. A secret is lent: its only copy is the body.
+pub(super) struct Fields<'a>(Vec<(&'a str, Value<'a>)>);
 
-impl Form {
-    pub(super) fn new() -> Self {
-        Self(Zeroizing::new(String::with_capacity(1024)))
+enum Value<'a> {
+    Lent(&'a str),
+    Made(Zeroizing<String>),
+}
+
+impl Value<'_> {
+    fn as_str(&self) -> &str {
+        match self {
+            Self::Lent(value) => value,
+            Self::Made(value) => value,
+        }
+    }
+}
+
+impl<'a> Fields<'a> {
+    pub(super) const fn new() -> Self {
+        Self(Vec::new())
     }
 
-    /// Appends a pair.
-    pub(super) fn push(&mut self, name: &str, value: &str) {
-        // A string grows by moving, and the old buffer would go back to the allocator with the secret in it.
-        let needed = self.0.len() + 3 * (name.len() + value.len()) + 2;
-        if self.0.capacity() < needed {
-            let mut grown = Zeroizing::new(String::with_capacity(needed.max(2 * self.0.capacity())));
-            grown.push_str(&self.0);
-            self.0 = grown;
-        }
-        if !self.0.is_empty() {
-            self.0.push('&');
-        }
-        encode(name, &mut self.0);
-        self.0.push('=');
-        encode(value, &mut self.0);
+    /// Appends a field whose value is kept elsewhere.
+    pub(super) fn lend(&mut self, name: &'a str, value: &'a str) {
+        self.0.push((name, Value::Lent(value)));
     }
 
-    pub(super) fn into_body(mut self) -> Body {
-        Body::from(std::mem::take(&mut *self.0))
+    /// Appends a field whose value was made for it.
+    pub(super) fn give(&mut self, name: &'a str, value: Zeroizing<String>) {
+        self.0.push((name, Value::Made(value)));
+    }
+
+    /// Appends all of these.
+    pub(super) fn append(&mut self, mut others: Self) {
+        self.0.append(&mut others.0);
+    }
+
+    /// Gives each field the name that `named` has for it, and leaves out those for which it has none.
+    pub(super) fn rename(&mut self, named: impl Fn(&'a str) -> Option<&'a str>) {
+        self.0.retain_mut(|(name, _)| {
+            let new = named(name);
+            *name = new.unwrap_or_default();
+            new.is_some()
+        });
+    }
+
+    /// Takes the first field of this name out.
+    pub(super) fn take(&mut self, name: &str) -> Option<Zeroizing<String>> {
+        let at = self.0.iter().position(|(found, _)| *found == name)?;
+        match self.0.remove(at).1 {
+            Value::Lent(value) => Some(Zeroizing::new(value.to_owned())),
+            Value::Made(value) => Some(value),
+        }
+    }
+
+    /// The fields as a form.
+    pub(super) fn to_form(&self) -> Zeroizing<String> {
+        // No byte takes more than three.
+        let room = self.measure(|text| 3 * text.len());
+        let mut form = Zeroizing::new(String::with_capacity(room));
+        for (name, value) in &self.0 {
+            if !form.is_empty() {
+                form.push('&');
+            }
+            encode(name, &mut form);
+            form.push('=');
+            encode(value.as_str(), &mut form);
+        }
+        form
+    }
+
+    /// The fields as a flat object of strings.
+    pub(super) fn to_json(&self) -> Body {
+        // No byte takes more than six, `\u001f`; each text has its quotes.
+        let room = self.measure(|text| 6 * text.len() + 2);
+        let mut body = Zeroizing::new(Vec::with_capacity(room + 2));
+        body.push(b'{');
+        for (name, value) in &self.0 {
+            if body.len() > 1 {
+                body.push(b',');
+            }
+            // A string cannot fail to be written into a vector.
+            drop(serde_json::to_writer(&mut *body, name));
+            body.push(b':');
+            drop(serde_json::to_writer(&mut *body, value.as_str()));
+        }
+        body.push(b'}');
+        Body::from(std::mem::take(&mut *body))
+    }
+
+    /// The most that the fields take, each with two separators.
+    fn measure(&self, most: impl Fn(&str) -> usize) -> usize {
+        let fields = self.0.iter();
+        fields
+            .map(|(name, value)| most(name) + most(value.as_str()) + 2)
+            .sum()
+    }
+}
+
+impl From<Fields<'_>> for Body {
+    fn from(fields: Fields<'_>) -> Self {
+        Self::from(std::mem::take(&mut *fields.to_form()))
     }
 }
 
@@ -40,9 +119,54 @@ pub(super) fn encode(text: &str, out: &mut String) {
     out.extend(form_urlencoded::byte_serialize(text.as_bytes()));
 }
 
-/// The pairs of a form. A buffer of the decoder's own is not wiped where a value has both `+` and `%` in it.
-pub(super) fn pairs(body: &[u8]) -> impl Iterator<Item = (String, Zeroizing<String>)> {
-    form_urlencoded::parse(body).map(|(name, value)| (name.into_owned(), Zeroizing::new(value.into_owned())))
+/// The pairs of a form, as the [URL Standard](https://url.spec.whatwg.org/#urlencoded-parsing) reads it.
+pub(super) fn pairs(form: &[u8]) -> impl Iterator<Item = (Zeroizing<String>, Zeroizing<String>)> {
+    form.split(|byte| *byte == b'&')
+        .filter(|pair| !pair.is_empty())
+        .map(|pair| {
+            let end = pair.iter().position(|byte| *byte == b'=').unwrap_or(pair.len());
+            let (name, value) = pair.split_at(end);
+            (decode(name), decode(value.strip_prefix(b"=").unwrap_or(value)))
+        })
+}
+
+/// The text that was form-encoded. What is no UTF-8 becomes U+FFFD.
+fn decode(encoded: &[u8]) -> Zeroizing<String> {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(encoded.len()));
+    let mut rest = encoded;
+    while let Some((first, after)) = rest.split_first() {
+        let escaped = match (first, after) {
+            (b'%', [high, low, ..]) => nibble(*high).zip(nibble(*low)),
+            _ => None,
+        };
+        match (first, escaped) {
+            (_, Some((high, low))) => {
+                bytes.push(high << 4 | low);
+                rest = &after[2..];
+                continue;
+            }
+            (b'+', None) => bytes.push(b' '),
+            (byte, None) => bytes.push(*byte),
+        }
+        rest = after;
+    }
+    // Each byte that is none takes three.
+    let mut text = Zeroizing::new(String::with_capacity(match std::str::from_utf8(&bytes) {
+        Ok(_) => bytes.len(),
+        Err(_) => 3 * bytes.len(),
+    }));
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        if !chunk.invalid().is_empty() {
+            text.push(char::REPLACEMENT_CHARACTER);
+        }
+    }
+    text
+}
+
+fn nibble(digit: u8) -> Option<u8> {
+    let value = char::from(digit).to_digit(16)?;
+    u8::try_from(value).ok()
 }
 
 #[cfg(test)]
@@ -50,15 +174,64 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_is_read_and_growth_loses_nothing() {
-        let value = "a b&c=d+é%".repeat(500);
-        let mut form = Form::new();
-        form.push("x y", "");
-        form.push("value", &value);
-        let body = form.into_body();
-        let read: Vec<_> = pairs(body.as_bytes())
-            .map(|(name, value)| (name, value.to_string()))
+    fn what_is_written_is_read_and_nothing_moves() {
+        let value = "a b&c=d+é%\u{1f}\"".repeat(500);
+        let mut fields = Fields::new();
+        fields.lend("x y", "");
+        fields.give("value", Zeroizing::new(value.clone()));
+        let form = fields.to_form();
+        let read: Vec<_> = pairs(form.as_bytes())
+            .map(|(name, value)| (name.to_string(), value.to_string()))
             .collect();
-        assert_eq!(read, [("x y".into(), String::new()), ("value".into(), value)]);
+        assert_eq!(
+            read,
+            [
+                ("x y".to_owned(), String::new()),
+                ("value".to_owned(), value.clone())
+            ]
+        );
+        let object: serde_json::Value = serde_json::from_slice(fields.to_json().as_bytes()).unwrap();
+        assert_eq!(object, serde_json::json!({"x y": "", "value": value}));
+    }
+
+    #[test]
+    fn fields_are_renamed_left_out_and_taken() {
+        let mut fields = Fields::new();
+        for (name, value) in [("a", "1"), ("b", "2"), ("c", "3")] {
+            fields.lend(name, value);
+        }
+        fields.rename(|name| match name {
+            "a" => Some("z"),
+            "b" => None,
+            name => Some(name),
+        });
+        assert_eq!(fields.to_form().as_str(), "z=1&c=3");
+        assert_eq!(fields.take("z").unwrap().as_str(), "1");
+        assert!(fields.take("a").is_none());
+        assert_eq!(fields.to_form().as_str(), "c=3");
+    }
+
+    proptest::proptest! {
+        // Another decoder agrees, on what nobody would write too.
+        #[test]
+        fn forms_are_read_as_the_standard_says(
+            form in proptest::collection::vec(proptest::sample::select(&b"ab=&+%4Ff\xc3\xa9\xff "[..]), 0..40),
+        ) {
+            let read: Vec<_> = pairs(&form).map(|(name, value)| (name.to_string(), value.to_string())).collect();
+            let expected: Vec<_> = form_urlencoded::parse(&form).into_owned().collect();
+            assert_eq!(read, expected);
+        }
+
+        #[test]
+        fn forms_are_written_as_the_standard_says(
+            fields in proptest::collection::vec((".{0,8}", ".{0,8}"), 0..6),
+        ) {
+            let mut ours = Fields::new();
+            for (name, value) in &fields {
+                ours.lend(name, value);
+            }
+            let expected = form_urlencoded::Serializer::new(String::new()).extend_pairs(&fields).finish();
+            assert_eq!(ours.to_form().as_str(), expected);
+        }
     }
 }

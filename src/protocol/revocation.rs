@@ -10,7 +10,7 @@ use crate::http::{HttpRequest, HttpResponse, is_clean};
 use crate::protocol::answer::Answer;
 use crate::protocol::bearer::bearer_header;
 use crate::protocol::client_auth::{Encoding, basic};
-use crate::protocol::form::Form;
+use crate::protocol::form::Fields;
 use crate::protocol::retry_after::retry_after;
 use crate::protocol::token_request::RequestError;
 use crate::provider::{
@@ -91,10 +91,10 @@ pub fn revocation_requests(
         .into_iter()
         .flatten()
         .map(|(token, hint)| {
-            let mut form = Form::new();
-            form.push("token", token);
-            form.push("token_type_hint", hint);
-            authenticated(server, registration, *authentication, endpoint, form)
+            let mut fields = Fields::new();
+            fields.lend("token", token);
+            fields.lend("token_type_hint", hint);
+            authenticated(server, registration, *authentication, endpoint, fields)
         })
         .collect()
 }
@@ -111,12 +111,12 @@ fn delete_with_bearer(endpoint: &Url, token: &AccessToken) -> Result<HttpRequest
 }
 
 /// Adds the client's proof and makes the request.
-fn authenticated(
+fn authenticated<'a>(
     server: &AuthorizationServer,
-    registration: &ClientRegistration,
+    registration: &'a ClientRegistration,
     authentication: RevocationAuth,
     endpoint: &Url,
-    mut form: Form,
+    mut fields: Fields<'a>,
 ) -> Result<HttpRequest, RequestError> {
     let (header, id, secret) = match (authentication, server.client_authentication) {
         (RevocationAuth::None, _) => (None, false, false),
@@ -137,11 +137,11 @@ fn authenticated(
     };
     let held = registration.client_secret.as_ref();
     if id {
-        form.push("client_id", &registration.client_id);
+        fields.lend("client_id", &registration.client_id);
     }
     if secret {
         // Empty where there is none: without the field some servers answer 400 and the token lives on.
-        form.push("client_secret", held.map_or("", |secret| secret.expose_secret()));
+        fields.lend("client_secret", held.map_or("", |secret| secret.expose_secret()));
     }
     let request = HttpRequest::new(Method::POST, endpoint.clone())
         .with_header(ACCEPT, HeaderValue::from_static("application/json"))
@@ -149,7 +149,7 @@ fn authenticated(
             CONTENT_TYPE,
             HeaderValue::from_static("application/x-www-form-urlencoded"),
         )
-        .with_body(form.into_body());
+        .with_body(fields);
     match header {
         None => Ok(request),
         Some(encoding) => {
@@ -213,7 +213,7 @@ mod tests {
             .iter()
             .map(|request| {
                 let mut line: Vec<_> = pairs(request.body.as_bytes())
-                    .map(|(name, value)| format!("{name}={}", value.as_str()))
+                    .map(|(name, value)| format!("{}={}", *name, *value))
                     .collect();
                 if request.headers.contains_key(AUTHORIZATION) {
                     line.push("basic".into());

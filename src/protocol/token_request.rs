@@ -2,24 +2,21 @@
 //! ([RFC 6749 §4.1.3](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.3),
 //! [§6](https://www.rfc-editor.org/rfc/rfc6749#section-6)).
 
-use std::borrow::Cow;
-use std::fmt;
+use std::collections::BTreeMap;
 
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
-use http::{Method, Request, Response};
-use oauth2::basic::BasicClient;
-use oauth2::{AuthType, ClientId, EndpointNotSet, EndpointSet, RedirectUrl, RequestTokenError, TokenUrl};
+use http::{Method, Uri};
 use url::Url;
-use zeroize::{Zeroize as _, Zeroizing};
+use zeroize::Zeroizing;
 
 use crate::http::{Body, HttpRequest, is_clean};
 use crate::model::Scopes;
 use crate::protocol::client_auth::{Encoding, basic};
-use crate::protocol::form::{Form, pairs};
+use crate::protocol::form::Fields;
 use crate::provider::value::filled;
 use crate::provider::{AuthorizationServer, BodyFormat, ClientAuthentication, ClientRegistration, Pkce};
 use crate::random;
-use crate::secret::{AuthorizationCode, PkceVerifier, RefreshToken};
+use crate::secret::{AuthorizationCode, PkceVerifier, RefreshToken, State};
 
 /// Why a request cannot be made. Nothing was sent. The operator's to mend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -52,43 +49,21 @@ pub struct TokenClient<'a> {
     pub registration: &'a ClientRegistration,
 }
 
-/// `oauth2` builds requests, and sends them by a function: this one refuses, and hands out the body, which is all
-/// that is not known without it.
-struct Prepared(Body);
+/// The one parameter of a token request that a descriptor may put another value into.
+const GRANT_TYPE: &str = "grant_type";
 
-impl Prepared {
-    #[allow(
-        clippy::unnecessary_wraps,
-        reason = "the function that `oauth2` calls to send"
-    )]
-    fn refuse(request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, Self> {
-        Err(Self(Body::from(request.into_body())))
-    }
+/// What the placeholders in added parameters and headers stand for, beside what the registration says.
+#[derive(Clone, Copy, Default)]
+struct Known<'a> {
+    granted: Option<&'a Scopes>,
+    state: Option<&'a State>,
 }
 
-impl fmt::Debug for Prepared {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Prepared")
-    }
-}
-
-impl fmt::Display for Prepared {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the request is prepared")
-    }
-}
-
-impl std::error::Error for Prepared {}
-
-type Client = BasicClient<EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointSet>;
-
-// What `oauth2` leaves unwiped: the string in its code, verifier and client secret, and the earlier, shorter
-// buffers of the body as it grew. Its refresh token is taken back and wiped, its finished body is taken over. With
-// Basic it is never given the client secret: the header is built here.
 impl TokenClient<'_> {
     /// The request that exchanges a code ([RFC 6749 §4.1.3](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.3)).
     ///
-    /// `redirect_uri` is sent byte for byte; the verifier is sent if the server takes PKCE.
+    /// `redirect_uri` is sent byte for byte; the verifier is sent if the server takes PKCE. `state` is what `{state}` in the
+    /// descriptor's `token_parameters` stands for: a few servers want it once more.
     ///
     /// # Errors
     ///
@@ -104,29 +79,29 @@ impl TokenClient<'_> {
         code: &AuthorizationCode,
         redirect_uri: &str,
         verifier: Option<&PkceVerifier>,
+        state: Option<&State>,
     ) -> Result<HttpRequest, RequestError> {
-        let redirect_uri_text = redirect_uri;
-        let redirect_uri =
-            RedirectUrl::new(redirect_uri.to_owned()).map_err(|_| RequestError::RedirectUri)?;
-        let client = self.client(endpoint)?;
-        let mut request = client
-            .exchange_code(oauth2::AuthorizationCode::new(code.expose_secret().to_owned()))
-            .set_redirect_uri(Cow::Owned(redirect_uri));
+        if Url::parse(redirect_uri).is_err() {
+            return Err(RequestError::RedirectUri);
+        }
+        let mut fields = Fields::new();
+        let grant_type = self.server.token_parameters.get(GRANT_TYPE);
+        fields.lend(
+            GRANT_TYPE,
+            grant_type.map_or("authorization_code", String::as_str),
+        );
+        fields.lend("code", code.expose_secret());
         if let (Pkce::S256, Some(verifier)) = (self.server.pkce, verifier) {
-            let verifier = oauth2::PkceCodeVerifier::new(verifier.expose_secret().to_owned());
-            request = request.set_pkce_verifier(verifier);
+            fields.lend("code_verifier", verifier.expose_secret());
         }
-        for (name, value) in &self.server.token_parameters {
-            let value = self.value(value, None);
-            if !value.is_empty() {
-                request = request.add_extra_param(name, value);
-            }
-        }
-        for resource in &self.server.resources {
-            request = request.add_extra_param("resource", resource);
-        }
-        let body = taken(request.request(&Prepared::refuse))?;
-        self.finish(endpoint, body, redirect_uri_text, None)
+        self.name_the_client(&mut fields)?;
+        fields.lend("redirect_uri", redirect_uri);
+        let known = Known {
+            state,
+            ..Known::default()
+        };
+        self.add(&mut fields, &self.server.token_parameters, known);
+        self.request(endpoint, fields, redirect_uri)
     }
 
     /// The request that exchanges a refresh token ([RFC 6749 §6](https://www.rfc-editor.org/rfc/rfc6749#section-6)).
@@ -148,58 +123,78 @@ impl TokenClient<'_> {
         refresh_token: &RefreshToken,
         granted: &Scopes,
     ) -> Result<HttpRequest, RequestError> {
-        let client = self.client(endpoint)?;
-        let refresh_token = oauth2::RefreshToken::new(refresh_token.expose_secret().to_owned());
-        let mut request = client.exchange_refresh_token(&refresh_token);
-        for (name, value) in &self.server.refresh_parameters {
-            let value = self.value(value, Some(granted));
-            if !value.is_empty() {
-                request = request.add_extra_param(name, value);
-            }
-        }
-        for resource in &self.server.resources {
-            request = request.add_extra_param("resource", resource);
-        }
-        let body = taken(request.request(&Prepared::refuse));
-        refresh_token.into_secret().zeroize();
-        let grant_type = self.server.refresh_grant_type.as_deref();
-        self.finish(endpoint, body?, &self.registration.redirect_uri, grant_type)
+        let grant_type = self.server.refresh_grant_type.as_ref();
+        let grant_type = grant_type.or_else(|| self.server.refresh_parameters.get(GRANT_TYPE));
+        let mut fields = Fields::new();
+        fields.lend(GRANT_TYPE, grant_type.map_or("refresh_token", String::as_str));
+        fields.lend("refresh_token", refresh_token.expose_secret());
+        self.name_the_client(&mut fields)?;
+        let known = Known {
+            granted: Some(granted),
+            ..Known::default()
+        };
+        self.add(&mut fields, &self.server.refresh_parameters, known);
+        self.request(endpoint, fields, &self.registration.redirect_uri)
     }
 
-    /// The value of an added parameter or header, with what is known of this request in it.
-    fn value(&self, value: &str, granted: Option<&Scopes>) -> String {
-        filled(value, |name| match name {
-            "client_id" => Some(self.registration.client_id.clone()),
-            "redirect_uri" => Some(self.registration.redirect_uri.clone()),
-            "scope" => granted.map(|scopes| scopes.join(&self.server.scope_separator)),
-            "random" => random::token_256().ok().map(|random| random.as_str().to_owned()),
-            _ => None,
-        })
-    }
-
-    fn client(&self, endpoint: &Url) -> Result<Client, RequestError> {
-        if !is_clean(endpoint) {
-            return Err(RequestError::Endpoint);
-        }
-        let mut client = BasicClient::new(ClientId::new(self.registration.client_id.clone()))
-            .set_auth_type(AuthType::RequestBody)
-            .set_token_uri(TokenUrl::from_url(endpoint.clone()));
+    /// `client_id`, and `client_secret` where it goes into the body
+    /// ([RFC 6749 §2.3.1](https://www.rfc-editor.org/rfc/rfc6749#section-2.3.1)).
+    fn name_the_client<'f>(&'f self, fields: &mut Fields<'f>) -> Result<(), RequestError> {
+        fields.lend("client_id", &self.registration.client_id);
         if self.server.client_authentication == ClientAuthentication::Post {
             let secret = self.registration.client_secret.as_ref();
             let secret = secret.ok_or(RequestError::ClientSecret)?;
-            client = client.set_client_secret(oauth2::ClientSecret::new(secret.expose_secret().to_owned()));
+            fields.lend("client_secret", secret.expose_secret());
         }
-        Ok(client)
+        Ok(())
     }
 
-    /// Takes the body that `oauth2` wrote, with `client_id` in it, to what the server wants.
-    fn finish(
-        &self,
+    /// What the descriptor adds.
+    fn add<'f>(
+        &'f self,
+        fields: &mut Fields<'f>,
+        parameters: &'f BTreeMap<String, String>,
+        known: Known<'_>,
+    ) {
+        for (name, value) in parameters {
+            let value = self.value(value, known);
+            if !value.is_empty() && name != GRANT_TYPE {
+                fields.give(name, value);
+            }
+        }
+        for resource in &self.server.resources {
+            fields.lend("resource", resource);
+        }
+    }
+
+    /// The value of an added parameter or header, with what is known of this request in it.
+    fn value(&self, value: &str, known: Known<'_>) -> Zeroizing<String> {
+        let filled = filled(value, |name| match name {
+            "client_id" => Some(self.registration.client_id.clone()),
+            "redirect_uri" => Some(self.registration.redirect_uri.clone()),
+            "scope" => known
+                .granted
+                .map(|scopes| scopes.join(&self.server.scope_separator)),
+            "state" => known.state.map(|state| state.expose_secret().to_owned()),
+            "random" => random::token_256().ok().map(|random| random.as_str().to_owned()),
+            _ => None,
+        });
+        Zeroizing::new(filled)
+    }
+
+    /// Makes the request of these fields, by the names and in the form that this server wants.
+    fn request<'f>(
+        &'f self,
         endpoint: &Url,
-        body: Body,
+        mut fields: Fields<'f>,
         redirect_uri: &str,
-        grant_type: Option<&str>,
     ) -> Result<HttpRequest, RequestError> {
+        if !is_clean(endpoint) {
+            return Err(RequestError::Endpoint);
+        }
+        if Uri::try_from(endpoint.as_str()).is_err() {
+            return Err(RequestError::Target);
+        }
         let (encoding, keeps_id) = match self.server.client_authentication {
             ClientAuthentication::Post | ClientAuthentication::None => (None, true),
             ClientAuthentication::SecretAsUser => (Some(Encoding::SecretAsUser), false),
@@ -207,43 +202,26 @@ impl TokenClient<'_> {
             ClientAuthentication::BasicUnencoded => (Some(Encoding::Plain), false),
             ClientAuthentication::BasicWithClientId => (Some(Encoding::Form), true),
         };
-        let renames = &self.server.token_renames;
-        // The name by which this server knows a parameter; none where it is left out, or replaced by one added below.
-        let named = |name: String| match renames.get(&name) {
+        fields.rename(|name| match self.server.token_renames.get(name) {
+            // Left out, or replaced by one that was added.
             Some(new) if new.is_empty() => None,
-            Some(new) => Some(new.clone()),
+            Some(new) => Some(new),
             None if !keeps_id && name == "client_id" => None,
             None => Some(name),
-        };
-        let renamed = |(name, value): (String, Zeroizing<String>)| {
-            let value = match grant_type {
-                Some(grant_type) if name == "grant_type" => Zeroizing::new(grant_type.to_owned()),
-                _ => value,
-            };
-            Some((named(name)?, value))
-        };
+        });
         let (media_type, body) = match self.server.body_format {
-            BodyFormat::Form if keeps_id && renames.is_empty() && grant_type.is_none() => {
-                ("application/x-www-form-urlencoded", body)
-            }
-            BodyFormat::Form => {
-                let mut form = Form::new();
-                for (name, value) in pairs(body.as_bytes()).filter_map(renamed) {
-                    form.push(&name, &value);
-                }
-                ("application/x-www-form-urlencoded", form.into_body())
-            }
-            BodyFormat::Json => (
-                "application/json",
-                json(pairs(body.as_bytes()).filter_map(renamed), body.len() + 256),
-            ),
+            BodyFormat::Form => ("application/x-www-form-urlencoded", Body::from(fields)),
+            BodyFormat::Json => ("application/json", fields.to_json()),
         };
         let mut endpoint = endpoint.clone();
         for (name, value) in &self.server.token_query {
             let value = match value.as_str() {
-                "{redirect_uri}" => redirect_uri.to_owned(),
-                value => self.value(value, None),
+                "{redirect_uri}" => Zeroizing::new(redirect_uri.to_owned()),
+                value => self.value(value, Known::default()),
             };
+            if value.is_empty() {
+                continue;
+            }
             endpoint.query_pairs_mut().append_pair(name, &value);
         }
         let mut request = HttpRequest::new(Method::POST, endpoint)
@@ -252,7 +230,11 @@ impl TokenClient<'_> {
             .with_body(body);
         for (name, value) in &self.server.token_headers {
             let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| RequestError::Header)?;
-            let value = HeaderValue::from_str(&self.value(value, None)).map_err(|_| RequestError::Header)?;
+            let value = self.value(value, Known::default());
+            if value.is_empty() {
+                continue;
+            }
+            let value = HeaderValue::from_str(&value).map_err(|_| RequestError::Header)?;
             request = request.with_header(name, value);
         }
         if let Some(encoding) = encoding {
@@ -267,45 +249,11 @@ impl TokenClient<'_> {
     }
 }
 
-/// The body of the request that `oauth2` was about to send.
-fn taken<T, E>(sent: Result<T, RequestTokenError<Prepared, E>>) -> Result<Body, RequestError>
-where
-    E: oauth2::ErrorResponse,
-{
-    match sent {
-        Err(RequestTokenError::Request(Prepared(body))) => Ok(body),
-        Ok(_) | Err(_) => Err(RequestError::Target),
-    }
-}
-
-/// A flat object of strings.
-fn json(pairs: impl Iterator<Item = (String, Zeroizing<String>)>, form_len: usize) -> Body {
-    // Six bytes for each is the most that escaping makes of one, and the form is no shorter than its values: with
-    // this room nothing moves.
-    let mut body = Zeroizing::new(Vec::with_capacity(6 * form_len + 2));
-    body.push(b'{');
-    for (name, value) in pairs {
-        if body.len() > 1 {
-            body.push(b',');
-        }
-        for (text, end) in [(name.as_str(), b':'), (value.as_str(), 0)] {
-            // A string cannot fail to be written into a vector.
-            drop(serde_json::to_writer(&mut *body, text));
-            if end != 0 {
-                body.push(end);
-            }
-        }
-    }
-    body.push(b'}');
-    Body::from(std::mem::take(&mut *body))
-}
-
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
     use crate::model::ServerId;
+    use crate::protocol::form::pairs;
 
     fn server(authentication: ClientAuthentication) -> AuthorizationServer {
         let id = ServerId::new("as").unwrap();
@@ -326,7 +274,8 @@ mod tests {
     fn form(request: &HttpRequest) -> BTreeMap<String, String> {
         let mut map = BTreeMap::new();
         for (name, value) in pairs(request.body.as_bytes()) {
-            assert!(map.insert(name.clone(), value.to_string()).is_none(), "{name}");
+            let earlier = map.insert(name.to_string(), value.to_string());
+            assert!(earlier.is_none(), "{}", *name);
         }
         map
     }
@@ -338,6 +287,7 @@ mod tests {
                 &AuthorizationCode::new("c/1 +"),
                 registration.redirect_uri(),
                 Some(&PkceVerifier::new("verifier")),
+                None,
             )
             .unwrap()
     }

@@ -1,6 +1,9 @@
 //! Values with placeholders that are no URLs: added parameters and headers.
 
+use zeroize::Zeroizing;
+
 use crate::provider::template::is_name;
+use crate::secret::SecretText;
 
 /// Names that stand for something of the request itself, never for a value of the connection.
 pub(super) const BUILT_IN: [&str; 5] = ["redirect_uri", "scope", "client_id", "random", "state"];
@@ -18,24 +21,24 @@ pub(crate) fn names_in(value: &str) -> impl Iterator<Item = &str> {
 
 /// The value with each `{name}` replaced by what is known of it; others stay as they are.
 pub(crate) fn filled(value: &str, known: impl Fn(&str) -> Option<String>) -> String {
-    let mut out = String::new();
+    let mut out = SecretText::default();
     let mut rest = value;
     while let Some((before, after)) = rest.split_once('{') {
         out.push_str(before);
         let named = after.split_once('}').filter(|(name, _)| is_name(name));
         match named.and_then(|(name, tail)| Some((known(name)?, tail))) {
             Some((text, tail)) => {
-                out.push_str(&text);
+                out.push_str(&Zeroizing::new(text));
                 rest = tail;
             }
             None => {
-                out.push('{');
+                out.push_str("{");
                 rest = after;
             }
         }
     }
     out.push_str(rest);
-    out
+    out.into_string()
 }
 
 /// Whether the value says anything but itself.

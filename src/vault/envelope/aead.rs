@@ -9,7 +9,8 @@ pub(super) const KEY_LEN: usize = 32;
 pub(super) const NONCE_LEN: usize = 12;
 pub(super) const TAG_LEN: usize = 16;
 
-/// A key of the cipher, with its schedule computed.
+/// A key of the cipher, with its schedule computed. Overwritten when dropped; what `ring` left on the stack when it
+/// computed it is not.
 pub(super) struct Cipher(LessSafeKey);
 
 impl Cipher {
@@ -48,6 +49,16 @@ impl Cipher {
         self.0
             .open_in_place(Nonce::assume_unique_for_key(nonce), Aad::from(aad), in_out)
             .map_err(|_| VaultError::Tampered)
+    }
+}
+
+impl Drop for Cipher {
+    fn drop(&mut self) {
+        // `ring` does not wipe a schedule, which begins with the key itself; another key's can be put in its place.
+        if let Ok(nothing) = UnboundKey::new(&AES_256_GCM, &[0; KEY_LEN]) {
+            self.0 = LessSafeKey::new(nothing);
+            std::hint::black_box(&self.0);
+        }
     }
 }
 

@@ -31,7 +31,7 @@
 //!
 //! # Security
 //!
-//! Plaintext is wiped when it is dropped. The key schedules inside `ring` are not.
+//! Plaintext and key schedules are overwritten when they are dropped.
 
 mod aad;
 mod aead;
