@@ -436,7 +436,7 @@ fn a_mistake_in_a_file_is_named_with_what_is_allowed() {
         (r#""token_parameters":{"x":"{unknown}"}"#, "", "token_parameters"),
         (r#""refresh_parameters":{"x":"{code}"}"#, "", "refresh_parameters"),
         (
-            r#""parameters":[{"name":"x","kind":"word","pattern":"(?!a)"}]"#,
+            r#""parameters":[{"name":"x","kind":"word","pattern":"a(?!a)"}]"#,
             "",
             "parameters",
         ),

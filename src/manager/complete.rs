@@ -225,6 +225,7 @@ impl Inner {
         let rejected = |_| ConsentError::ExchangeFailed(FailureCode::RequestRejected);
         let url = Template::parse(&discovery.url)?.expand(&consent.parameters)?;
         let mut request = account_request(service.provider, &url, access_token).map_err(rejected)?;
+        service.add_to_request(&consent.parameters, &mut request);
         request.timeout = self.settings.http_timeout;
         let response = self
             .http
@@ -251,6 +252,7 @@ impl Inner {
         let endpoint = service.provider.account.as_ref()?;
         let url = service.provider.account_url(&consent.parameters)?;
         let mut request = account_request(service.provider, &url, access_token).ok()?;
+        service.add_to_request(&consent.parameters, &mut request);
         request.timeout = self.settings.http_timeout;
         let response = self.http.send(request).ok()?;
         parse_account(endpoint, &response)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::error::{Error, Misconfigured, Result};
-use crate::http::HttpClient;
+use crate::http::{HttpClient, HttpRequest};
 use crate::manager::flight::Flights;
 use crate::manager::refresh::Renewed;
 use crate::manager::usage::Usage;
@@ -13,8 +13,8 @@ use crate::manager::{
     Health, PreparedConsent, Retried, Revocation, Settings, StatusFilter, Upkeep,
 };
 use crate::model::{
-    ActingUser, Connection, ConnectionId, Event, EventKind, EventSink, Operator, Owner, Principal,
-    ProviderId, Reach, TenantId, Timestamp, UserId,
+    ActingUser, Connection, ConnectionId, Event, EventKind, EventSink, Operator, Owner, Parameters,
+    Principal, ProviderId, Reach, TenantId, Timestamp, UserId,
 };
 use crate::protocol::AuthorizationResponse;
 use crate::provider::{AuthorizationServer, ClientRegistration, Provider, Registry, Transport};
@@ -167,6 +167,15 @@ pub(crate) struct Service<'a> {
     pub(crate) provider: &'a Arc<Provider>,
     pub(crate) server: &'a Arc<AuthorizationServer>,
     pub(crate) client: &'a ClientRegistration,
+}
+
+impl Service<'_> {
+    /// Adds what the provider wants in every request to its API.
+    pub(crate) fn add_to_request(&self, parameters: &Parameters, request: &mut HttpRequest) {
+        let client_id = self.client.client_id();
+        self.provider
+            .add_to_request(parameters, client_id, &mut request.url, &mut request.headers);
+    }
 }
 
 impl Connections {

@@ -154,8 +154,9 @@ impl Inner {
         endpoints: &Endpoints,
         claimed: Claimed,
     ) -> Result<Renewed> {
+        let server = service.server.for_connection(&claimed.connection.parameters);
         let client = TokenClient {
-            server: service.server,
+            server: &server,
             registration: service.client,
         };
         let sent_at = self.now();

@@ -43,7 +43,7 @@ impl Inner {
         };
         let authorization_url = AuthorizationRequest {
             server: &server,
-            provider,
+            provider: &provider.for_connection(&parameters),
             endpoint: &endpoints.authorization,
             client_id: service.client.client_id(),
             redirect_uri: service.client.redirect_uri(),

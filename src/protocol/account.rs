@@ -30,8 +30,12 @@ pub fn account_request(
         return Err(RequestError::Endpoint);
     }
     let (name, value) = bearer_header(&provider.token_header, access_token);
-    HttpRequest::new(Method::GET, url.clone())
-        .with_header(ACCEPT, HeaderValue::from_static("application/json"))
+    let mut request = HttpRequest::new(Method::GET, url.clone());
+    let says_itself = |name: &String| name.eq_ignore_ascii_case(ACCEPT.as_str());
+    if !provider.api_headers.keys().any(says_itself) {
+        request = request.with_header(ACCEPT, HeaderValue::from_static("application/json"));
+    }
+    request
         .with_secret_header(name, value)
         .map_err(|_| RequestError::Header)
 }

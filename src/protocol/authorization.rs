@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::model::Scopes;
 use crate::protocol::form::{Fields, pairs};
-use crate::provider::template::{filled, names_in};
+use crate::provider::value::{filled, names_in};
 use crate::provider::{AuthorizationServer, Pkce, Provider};
 use crate::random;
 use crate::random::RandomUnavailable;
@@ -157,7 +157,7 @@ impl AuthorizationRequest<'_> {
         let added = self.added();
         let endpoint = self.bare_endpoint(&added);
         let mut fields = Fields::new();
-        fields.lend("response_type", "code");
+        fields.lend("response_type", self.response_type());
         fields.lend("client_id", self.client_id);
         fields.lend("state", self.state.expose_secret());
         fields.lend("redirect_uri", self.redirect_uri);
@@ -167,7 +167,7 @@ impl AuthorizationRequest<'_> {
         let mut url = SecretText::default();
         url.push_str(&endpoint[..Position::AfterPath]);
         if let Some(route) = &self.server.authorization_fragment {
-            url.push_str("#");
+            url.push_str(if route.starts_with('/') { "#" } else { "#/" });
             url.push_str(route);
         }
         url.push_str("?");
@@ -237,6 +237,7 @@ impl AuthorizationRequest<'_> {
         if let Some(classes) = &self.hints.acr_values {
             added.insert("acr_values", Cow::Borrowed(classes));
         }
+        added.remove("response_type");
         let scopes = self.scopes.join(&self.server.scope_separator);
         added.insert("scope", Cow::Owned(scopes));
         if let (Pkce::S256, Some(verifier)) = (self.server.pkce, self.verifier) {
@@ -245,6 +246,18 @@ impl AuthorizationRequest<'_> {
         }
         added.retain(|_, value| !value.is_empty());
         added
+    }
+
+    /// `code`, or what the descriptor wants in its place.
+    fn response_type(&self) -> &str {
+        let described = [
+            &self.provider.authorization_parameters,
+            &self.server.authorization_parameters,
+        ];
+        described
+            .into_iter()
+            .find_map(|parameters| parameters.get("response_type"))
+            .map_or("code", String::as_str)
     }
 
     /// The value of an added parameter, with what is known of this request in it.

@@ -13,7 +13,7 @@ use crate::http::{Body, HttpRequest, is_clean};
 use crate::model::Scopes;
 use crate::protocol::client_auth::{Encoding, basic};
 use crate::protocol::form::Fields;
-use crate::provider::template::filled;
+use crate::provider::value::filled;
 use crate::provider::{AuthorizationServer, BodyFormat, ClientAuthentication, ClientRegistration, Pkce};
 use crate::random;
 use crate::secret::{AuthorizationCode, PkceVerifier, RefreshToken, State};
@@ -49,6 +49,9 @@ pub struct TokenClient<'a> {
     pub registration: &'a ClientRegistration,
 }
 
+/// The one parameter of a token request that a descriptor may put another value into.
+const GRANT_TYPE: &str = "grant_type";
+
 /// What the placeholders in added parameters and headers stand for, beside what the registration says.
 #[derive(Clone, Copy, Default)]
 struct Known<'a> {
@@ -82,7 +85,11 @@ impl TokenClient<'_> {
             return Err(RequestError::RedirectUri);
         }
         let mut fields = Fields::new();
-        fields.lend("grant_type", "authorization_code");
+        let grant_type = self.server.token_parameters.get(GRANT_TYPE);
+        fields.lend(
+            GRANT_TYPE,
+            grant_type.map_or("authorization_code", String::as_str),
+        );
         fields.lend("code", code.expose_secret());
         if let (Pkce::S256, Some(verifier)) = (self.server.pkce, verifier) {
             fields.lend("code_verifier", verifier.expose_secret());
@@ -116,9 +123,10 @@ impl TokenClient<'_> {
         refresh_token: &RefreshToken,
         granted: &Scopes,
     ) -> Result<HttpRequest, RequestError> {
-        let grant_type = self.server.refresh_grant_type.as_deref();
+        let grant_type = self.server.refresh_grant_type.as_ref();
+        let grant_type = grant_type.or_else(|| self.server.refresh_parameters.get(GRANT_TYPE));
         let mut fields = Fields::new();
-        fields.lend("grant_type", grant_type.unwrap_or("refresh_token"));
+        fields.lend(GRANT_TYPE, grant_type.map_or("refresh_token", String::as_str));
         fields.lend("refresh_token", refresh_token.expose_secret());
         self.name_the_client(&mut fields)?;
         let known = Known {
@@ -150,7 +158,7 @@ impl TokenClient<'_> {
     ) {
         for (name, value) in parameters {
             let value = self.value(value, known);
-            if !value.is_empty() {
+            if !value.is_empty() && name != GRANT_TYPE {
                 fields.give(name, value);
             }
         }
@@ -211,6 +219,9 @@ impl TokenClient<'_> {
                 "{redirect_uri}" => Zeroizing::new(redirect_uri.to_owned()),
                 value => self.value(value, Known::default()),
             };
+            if value.is_empty() {
+                continue;
+            }
             endpoint.query_pairs_mut().append_pair(name, &value);
         }
         let mut request = HttpRequest::new(Method::POST, endpoint)
@@ -220,6 +231,9 @@ impl TokenClient<'_> {
         for (name, value) in &self.server.token_headers {
             let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| RequestError::Header)?;
             let value = self.value(value, Known::default());
+            if value.is_empty() {
+                continue;
+            }
             let value = HeaderValue::from_str(&value).map_err(|_| RequestError::Header)?;
             request = request.with_header(name, value);
         }

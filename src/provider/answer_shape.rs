@@ -57,5 +57,6 @@ pub struct SuccessFlag {
     /// The member.
     pub pointer: Pointer,
     /// What it says in a success: `true`, `0`, `"0000"` without the quotes.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::provider::scalar::list"))]
     pub values: Vec<String>,
 }

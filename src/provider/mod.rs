@@ -4,6 +4,7 @@
 //! closed enums: what they cannot say, the library does not do.
 
 mod answer_shape;
+mod api_request;
 pub mod catalog;
 mod discovery;
 mod file;
@@ -13,6 +14,8 @@ mod quirk;
 mod redirect;
 mod registration;
 mod registry;
+#[cfg(feature = "serde")]
+mod scalar;
 mod scope_choice;
 #[cfg(feature = "serde")]
 mod seconds;
@@ -20,6 +23,7 @@ mod server;
 mod service;
 pub(crate) mod template;
 mod validate;
+pub(crate) mod value;
 
 pub use answer_shape::{AnswerShape, Expiry, SuccessFlag};
 pub use discovery::{Discovery, Pick};

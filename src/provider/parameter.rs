@@ -2,7 +2,7 @@
 
 use crate::model::Parameters;
 use crate::provider::pattern::Pattern;
-use crate::provider::template::{base_url, is_segment, is_word};
+use crate::provider::template::{base_url, is_host, is_segment, is_word, meant_base_url, meant_host};
 use crate::provider::{AuthorizationServer, Pointer, Transport};
 
 /// The longest value of a kind without a tighter bound, in bytes.
@@ -19,8 +19,11 @@ pub struct ParameterRule {
     pub name: String,
     /// What may stand in it.
     pub kind: ParameterKind,
-    /// The value when the host names none. Absent: the host must name one.
-    #[cfg_attr(feature = "serde", serde(default))]
+    /// The value when the host names none. Absent: the host must name one. Empty: there is none, and none is needed.
+    #[cfg_attr(
+        feature = "serde",
+        serde(default, deserialize_with = "crate::provider::scalar::optional")
+    )]
     pub default: Option<String>,
     /// Whether it may be missing altogether. A template without its value falls back to its next alternative.
     #[cfg_attr(feature = "serde", serde(default))]
@@ -28,7 +31,8 @@ pub struct ParameterRule {
     /// Where the value comes from. The host, unless set.
     #[cfg_attr(feature = "serde", serde(default))]
     pub source: ParameterSource,
-    /// What the value must match from end to end: a regular expression without look-around and back references.
+    /// What the value must match from end to end: a regular expression without back references, and with look-ahead only
+    /// at its very start.
     #[cfg_attr(feature = "serde", serde(default))]
     pub pattern: Option<String>,
     /// What people write before the value and is not part of it: `https://`.
@@ -41,7 +45,10 @@ pub struct ParameterRule {
     #[cfg_attr(feature = "serde", serde(default))]
     pub title: Option<String>,
     /// A value to show as an example.
-    #[cfg_attr(feature = "serde", serde(default))]
+    #[cfg_attr(
+        feature = "serde",
+        serde(default, deserialize_with = "crate::provider::scalar::optional")
+    )]
     pub example: Option<String>,
 }
 
@@ -69,13 +76,19 @@ pub enum ParameterSource {
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum ParameterKind {
-    /// Letters, digits, `.` and `-`, at most 253: a host label, a tenant's name or id.
+    /// Letters, digits, `.`, `-` and `_`, at most 253: a host, a label of one, a tenant's name or id.
     Word,
-    /// A base URL: https, a host, perhaps a port and a path; no user, query, fragment or trailing slash.
+    /// A base URL: https, a host, perhaps a port and a path; no user, query, fragment or trailing slash. `https://` is
+    /// added where it is missing.
     BaseUrl,
+    /// A host, perhaps with a port and a path, right behind `https://`: `acme.example:8443/lab`. A scheme and a trailing
+    /// slash are cut off.
+    Host,
     /// One of these.
-    OneOf(Vec<String>),
-    /// A word that may have `_`, `~`, `:` and `@` too: for a path or a query, never for a host.
+    OneOf(
+        #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::provider::scalar::list"))] Vec<String>,
+    ),
+    /// A word that may have `~`, `:` and `@` too: for a path or a query, never for a host.
     Segment,
     /// Visible characters and single spaces, at most 1024 bytes: for added parameters and headers, never for a URL.
     Text,
@@ -116,10 +129,11 @@ impl ParameterKind {
         match self {
             Self::Word => is_word(value).then(|| value.into()),
             Self::BaseUrl => {
-                let value = base_url(value)?;
+                let value = meant_base_url(value)?;
                 let allowed = transport == Transport::HttpsOrLoopback || value.starts_with("https:");
-                allowed.then(|| value.into())
+                allowed.then_some(value)
             }
+            Self::Host => meant_host(value),
             Self::OneOf(values) => values.iter().find(|one| *one == value).cloned(),
             Self::Segment => is_segment(value).then(|| value.into()),
             Self::Text => {
@@ -133,7 +147,7 @@ impl ParameterKind {
     /// Whether a value of this kind may begin a template.
     pub(super) fn is_base_url(&self) -> bool {
         match self {
-            Self::Word | Self::Segment | Self::Text => false,
+            Self::Word | Self::Host | Self::Segment | Self::Text => false,
             Self::BaseUrl => true,
             Self::OneOf(values) => !values.is_empty() && values.iter().all(|value| base_url(value).is_some()),
         }
@@ -143,8 +157,17 @@ impl ParameterKind {
     pub(super) fn is_word(&self) -> bool {
         match self {
             Self::Word => true,
-            Self::BaseUrl | Self::Segment | Self::Text => false,
+            Self::BaseUrl | Self::Host | Self::Segment | Self::Text => false,
             Self::OneOf(values) => !values.is_empty() && values.iter().all(|value| is_word(value)),
+        }
+    }
+
+    /// Whether a value of this kind may be all there is of a host.
+    pub(super) fn is_host(&self) -> bool {
+        match self {
+            Self::Host => true,
+            Self::OneOf(values) => !values.is_empty() && values.iter().all(|value| is_host(value)),
+            Self::Word | Self::BaseUrl | Self::Segment | Self::Text => self.is_word(),
         }
     }
 
@@ -153,7 +176,7 @@ impl ParameterKind {
         match self {
             Self::Segment => true,
             Self::OneOf(values) => !values.is_empty() && values.iter().all(|value| is_segment(value)),
-            Self::Word | Self::BaseUrl | Self::Text => self.is_word(),
+            Self::Word | Self::BaseUrl | Self::Host | Self::Text => self.is_word(),
         }
     }
 }
@@ -231,11 +254,16 @@ impl ParameterRule {
         }
     }
 
+    /// Whether there need be no value: it is optional, or nothing is its default.
+    pub(super) fn may_be_missing(&self) -> bool {
+        self.optional || self.default.as_ref().is_some_and(String::is_empty)
+    }
+
     /// Whether the default, if there is one, is of the rule's kind.
     pub(super) fn default_is_accepted(&self, transport: Transport) -> bool {
         self.default
             .as_ref()
-            .is_none_or(|value| self.accept(value, transport).is_ok())
+            .is_none_or(|value| value.is_empty() || self.accept(value, transport).is_ok())
     }
 }
 
@@ -267,8 +295,12 @@ impl AuthorizationServer {
         }
         let mut complete = Parameters::new();
         for rule in &self.parameters {
-            let Some(value) = given.get(&rule.name).or(rule.default.as_ref()) else {
-                if rule.optional || rule.source != ParameterSource::Host {
+            let named = given
+                .get(&rule.name)
+                .filter(|value| !(value.is_empty() && rule.may_be_missing()));
+            let default = rule.default.as_ref().filter(|value| !value.is_empty());
+            let Some(value) = named.or(default) else {
+                if rule.may_be_missing() || rule.source != ParameterSource::Host {
                     continue;
                 }
                 return Err(rule.invalid(ParameterProblem::Missing));

@@ -1,4 +1,4 @@
-//! What a parameter must match: regular expressions without look-around and back references, in linear time.
+//! What a parameter must match: regular expressions without back references, in linear time.
 
 /// The most instructions of a pattern: repetitions are written out.
 const MAX_PROGRAM: usize = 4096;
@@ -9,11 +9,22 @@ const MAX_DEPTH: usize = 32;
 /// A regular expression, matched from end to end.
 ///
 /// It has literals, `.`, classes (`[a-z]`, `[^/]`, `\d`, `\w`, `\s`), groups, `|`, and `*`, `+`, `?`, `{n}`, `{n,}`,
-/// `{n,m}`. `^` and `$` at the ends change nothing.
+/// `{n,m}`; and look-ahead (`(?=…)`, `(?!…)`) at its very start. `^` and `$` at the ends change nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Pattern {
-    program: Vec<Step>,
+    ahead: Vec<Ahead>,
+    program: Program,
 }
+
+/// What the text must, or must not, begin with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Ahead {
+    wanted: bool,
+    program: Program,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Program(Vec<Step>);
 
 /// It is no pattern, or one with more than is supported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +53,13 @@ impl Class {
         }
     }
 
+    const fn any() -> Self {
+        Self {
+            negated: true,
+            ranges: Vec::new(),
+        }
+    }
+
     fn has(&self, c: char) -> bool {
         self.ranges.iter().any(|(low, high)| (*low..=*high).contains(&c)) != self.negated
     }
@@ -66,38 +84,60 @@ impl Pattern {
             chars.pop();
         }
         let mut reader = Reader { chars, at: 0 };
+        let mut ahead = Vec::new();
+        while let Some(wanted) = reader.look_ahead() {
+            ahead.push(Ahead {
+                wanted,
+                program: reader.ahead()?,
+            });
+        }
         let node = reader.either(0)?;
         if reader.at != reader.chars.len() {
             return Err(Unsupported);
         }
-        let mut program = Vec::new();
-        write(&node, &mut program)?;
-        program.push(Step::End);
-        Ok(Self { program })
+        Ok(Self {
+            ahead,
+            program: Program::of(&node)?,
+        })
     }
 
-    /// Whether the whole text matches. Every state at once: time grows with the text, never beyond.
+    /// Whether the whole text matches.
     pub(super) fn matches(&self, text: &str) -> bool {
+        let allowed = |ahead: &Ahead| ahead.program.matches(text) == ahead.wanted;
+        self.ahead.iter().all(allowed) && self.program.matches(text)
+    }
+}
+
+impl Program {
+    fn of(node: &Node) -> Result<Self, Unsupported> {
+        let mut program = Vec::new();
+        write(node, &mut program)?;
+        program.push(Step::End);
+        Ok(Self(program))
+    }
+
+    /// Every state at once: time grows with the text, never beyond.
+    fn matches(&self, text: &str) -> bool {
         let mut states = self.closure([0].into());
         for c in text.chars() {
             let next = states
                 .iter()
-                .filter(|state| matches!(&self.program[**state], Step::Char(class) if class.has(c)))
+                .filter(|state| matches!(&self.0[**state], Step::Char(class) if class.has(c)))
                 .map(|state| state + 1)
                 .collect();
             states = self.closure(next);
         }
-        states.iter().any(|state| self.program[*state] == Step::End)
+        states.iter().any(|state| self.0[*state] == Step::End)
     }
 
     fn closure(&self, mut open: Vec<usize>) -> Vec<usize> {
-        let mut seen = vec![false; self.program.len()];
+        let mut seen = vec![false; self.0.len()];
         let mut closed = Vec::new();
         while let Some(state) = open.pop() {
             if std::mem::replace(&mut seen[state], true) {
                 continue;
             }
-            match &self.program[state] {
+            match &self.0[state] {
                 Step::Jump(to) => open.push(*to),
                 Step::Split(one, other) => open.extend([*one, *other]),
                 Step::Char(_) | Step::End => closed.push(state),
@@ -123,10 +163,38 @@ impl Reader {
         Ok(c)
     }
 
+    /// Whether a `$` stands here that ends a group: it means something at the end of a look-ahead alone.
+    fn ends_ahead(&self) -> bool {
+        self.chars.get(self.at..self.at + 2) == Some(&['$', ')'])
+    }
+
     fn eat(&mut self, c: char) -> bool {
         let found = self.peek() == Some(c);
         self.at += usize::from(found);
         found
+    }
+
+    /// Whether a look-ahead begins here, and whether it is wanted or not.
+    fn look_ahead(&mut self) -> Option<bool> {
+        let wanted = match self.chars.get(self.at..self.at + 3)? {
+            ['(', '?', '='] => true,
+            ['(', '?', '!'] => false,
+            _ => return None,
+        };
+        self.at += 3;
+        Some(wanted)
+    }
+
+    /// The rest of a look-ahead: what the text begins with, or with `$` what it is.
+    fn ahead(&mut self) -> Result<Program, Unsupported> {
+        let mut nodes = vec![self.either(1)?];
+        if !self.eat('$') {
+            nodes.push(Node::Repeat(Box::new(Node::Char(Class::any())), 0, None));
+        }
+        if !self.eat(')') {
+            return Err(Unsupported);
+        }
+        Program::of(&Node::Sequence(nodes))
     }
 
     fn either(&mut self, depth: usize) -> Result<Node, Unsupported> {
@@ -142,7 +210,10 @@ impl Reader {
 
     fn sequence(&mut self, depth: usize) -> Result<Node, Unsupported> {
         let mut nodes = Vec::new();
-        while self.peek().is_some_and(|c| c != '|' && c != ')') {
+        while self
+            .peek()
+            .is_some_and(|c| c != '|' && c != ')' && !self.ends_ahead())
+        {
             let atom = self.atom(depth)?;
             nodes.push(self.repeated(atom)?);
         }
@@ -362,6 +433,12 @@ mod tests {
             (r"(?:[^/.]+\.)*x", &["x", "a.b.x"], &[".x", "a/b.x"]),
             (r"^[\w.-]+@[\]a]$", &["a.b@]", "x@a"], &["x@b"]),
             ("a{2,}", &["aa", "aaaa"], &["a"]),
+            (
+                r"^(?!(?:.*\.)?bad\.test$)[a-z.]+$",
+                &["a.test", "bad.test.org", "notbad.test"],
+                &["bad.test", "a.bad.test", "A"],
+            ),
+            ("^(?=.*[0-9])(?!x)[a-z0-9]+$", &["a1"], &["a", "x1", "1-"]),
             (r"\$", &["$"], &[""]),
         ] {
             let parsed = Pattern::parse(pattern).expect(pattern);
@@ -377,7 +454,10 @@ mod tests {
     #[test]
     fn what_is_not_supported_is_said_and_nothing_blows_up() {
         for pattern in [
-            "(?!a)b",
+            "a(?!a)b",
+            "(?<=a)b",
+            "(?!a",
+            "(a$)b",
             r"(a)\1",
             "[a",
             "a{600}",

@@ -242,7 +242,8 @@ mod tests {
                 s.token_parameters.insert("client_secret".into(), "x".into());
             }),
             ("refresh_parameters", |s| {
-                s.refresh_parameters.insert("scope".into(), "everything".into());
+                s.refresh_parameters
+                    .insert("redirect_uri".into(), "https://x.test/".into());
             }),
             ("unechoed_scopes", |s| s.unechoed_scopes.push("a b".into())),
             ("dead_grants", |s| {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use url::Url;
 
 use crate::model::{Parameters, ServerId};
-use crate::provider::template::{filled, names_in};
+use crate::provider::value::{chosen, is_template};
 use crate::provider::{
     AnswerShape, BodyFormat, ClientAuthentication, DeadGrant, InvalidParameter, InvalidTemplate,
     IssuerPolicy, ParameterProblem, ParameterRule, ParameterSource, Pkce, RedirectRules, RefreshWith,
@@ -48,14 +48,24 @@ pub struct AuthorizationServer {
     /// How token requests are written.
     #[cfg_attr(feature = "serde", serde(default = "defaults::body_format"))]
     pub body_format: BodyFormat,
-    /// More parameters for the authorization request. None may bear a name that the protocol uses.
-    #[cfg_attr(feature = "serde", serde(default))]
+    /// More parameters for the authorization request. None may bear a name that the protocol uses, but for `response_type`
+    /// with a `code` in it.
+    #[cfg_attr(
+        feature = "serde",
+        serde(default, deserialize_with = "crate::provider::scalar::map")
+    )]
     pub authorization_parameters: BTreeMap<String, String>,
-    /// More parameters for the code exchange.
-    #[cfg_attr(feature = "serde", serde(default))]
+    /// More parameters for the code exchange. A `grant_type` takes the place of the standard one.
+    #[cfg_attr(
+        feature = "serde",
+        serde(default, deserialize_with = "crate::provider::scalar::map")
+    )]
     pub token_parameters: BTreeMap<String, String>,
     /// More parameters for the refresh. `{redirect_uri}` and `{scope}` (the granted ones) stand for those values.
-    #[cfg_attr(feature = "serde", serde(default))]
+    #[cfg_attr(
+        feature = "serde",
+        serde(default, deserialize_with = "crate::provider::scalar::map")
+    )]
     pub refresh_parameters: BTreeMap<String, String>,
     /// The values that a connection brings for the URLs.
     #[cfg_attr(feature = "serde", serde(default))]
@@ -107,17 +117,28 @@ pub struct AuthorizationServer {
     #[cfg_attr(feature = "serde", serde(default))]
     pub resources: Vec<String>,
     /// Other names for parameters of the authorization request; the empty name leaves the parameter out.
-    #[cfg_attr(feature = "serde", serde(default))]
+    #[cfg_attr(
+        feature = "serde",
+        serde(default, deserialize_with = "crate::provider::scalar::map")
+    )]
     pub authorization_renames: BTreeMap<String, String>,
     /// Other names for parameters of token requests; the empty name leaves the parameter out.
-    #[cfg_attr(feature = "serde", serde(default))]
+    #[cfg_attr(
+        feature = "serde",
+        serde(default, deserialize_with = "crate::provider::scalar::map")
+    )]
     pub token_renames: BTreeMap<String, String>,
-    /// More headers for token requests. `{name}` stands for a parameter of the connection at the code exchange, `{client_id}`
-    /// for the client id, `{random}` for a new random value.
-    #[cfg_attr(feature = "serde", serde(default))]
+    /// More headers for token requests.
+    #[cfg_attr(
+        feature = "serde",
+        serde(default, deserialize_with = "crate::provider::scalar::map")
+    )]
     pub token_headers: BTreeMap<String, String>,
     /// More parameters for the query of token requests. Never a credential: queries end up in logs.
-    #[cfg_attr(feature = "serde", serde(default))]
+    #[cfg_attr(
+        feature = "serde",
+        serde(default, deserialize_with = "crate::provider::scalar::map")
+    )]
     pub token_query: BTreeMap<String, String>,
     /// The name under which the callback brings the code, if not `code`.
     #[cfg_attr(feature = "serde", serde(default))]
@@ -316,28 +337,45 @@ impl AuthorizationServer {
         let missing = self
             .parameters
             .iter()
-            .find(|rule| !rule.optional && !parameters.contains_key(&rule.name));
+            .find(|rule| !rule.may_be_missing() && !parameters.contains_key(&rule.name));
         missing.map_or(Ok(()), |rule| Err(rule.invalid(ParameterProblem::Missing)))
     }
 
-    /// The same server with the connection's values in the parameters and headers that it adds.
+    /// The same server with the connection's values in the parameters and headers that it adds. What has no value becomes
+    /// empty, and is not sent.
     #[must_use]
     pub fn for_connection(&self, parameters: &Parameters) -> Cow<'_, Self> {
-        let added = [&self.authorization_parameters, &self.token_parameters];
-        let mut names = added
+        let added = [
+            &self.authorization_parameters,
+            &self.token_parameters,
+            &self.refresh_parameters,
+            &self.token_headers,
+            &self.token_query,
+        ];
+        if !added
             .into_iter()
             .flat_map(BTreeMap::values)
-            .flat_map(|value| names_in(value));
-        if !names.any(|name| parameters.contains_key(name)) {
+            .any(|value| is_template(value))
+        {
             return Cow::Borrowed(self);
         }
         let mut server = self.clone();
-        for values in [&mut server.authorization_parameters, &mut server.token_parameters] {
+        server.fill_added(parameters);
+        Cow::Owned(server)
+    }
+
+    fn fill_added(&mut self, parameters: &Parameters) {
+        for values in [
+            &mut self.authorization_parameters,
+            &mut self.token_parameters,
+            &mut self.refresh_parameters,
+            &mut self.token_headers,
+            &mut self.token_query,
+        ] {
             for value in values.values_mut() {
-                *value = filled(value, |name| parameters.get(name).cloned());
+                *value = chosen(value, |name| parameters.get(name).cloned());
             }
         }
-        Cow::Owned(server)
     }
 }
 

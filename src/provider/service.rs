@@ -1,12 +1,14 @@
 //! A provider: one service at an authorization server.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use url::Url;
 
 use crate::http::is_clean;
 use crate::model::{Parameters, ProviderId, Scopes, ServerId};
-use crate::provider::template::{filled, is_segment, names_in};
+use crate::provider::template::is_segment;
+use crate::provider::value::{chosen, filled, is_template, names_in};
 use crate::provider::{Discovery, Pointer, ScopeModes, ScopeTiers, Template, TokenHeader};
 
 /// A service that can be connected, as data.
@@ -36,17 +38,33 @@ pub struct Provider {
     /// Where the service's API begins; a request to `send` with a path alone is resolved against it.
     #[cfg_attr(feature = "serde", serde(default))]
     pub api_base: Option<String>,
-    /// Where the access token may be sent. Nowhere else, ever.
+    /// Where the access token may be sent. Nowhere else, ever. Empty: below `api_base`.
     #[cfg_attr(feature = "serde", serde(default))]
     pub api_hosts: Vec<ApiHost>,
     /// How to learn whose account was connected.
     #[cfg_attr(feature = "serde", serde(default))]
     pub account: Option<AccountEndpoint>,
+    /// More headers for API requests, the account request and the discovery included. One that a request brings itself
+    /// stays as it is; one without its value is left out.
+    #[cfg_attr(
+        feature = "serde",
+        serde(default, deserialize_with = "crate::provider::scalar::map")
+    )]
+    pub api_headers: BTreeMap<String, String>,
+    /// More parameters for the query of API requests, in the same way. Never a credential: queries end up in logs.
+    #[cfg_attr(
+        feature = "serde",
+        serde(default, deserialize_with = "crate::provider::scalar::map")
+    )]
+    pub api_query: BTreeMap<String, String>,
     /// How the access token is put into a request.
     #[cfg_attr(feature = "serde", serde(default))]
     pub token_header: TokenHeader,
     /// More parameters for the authorization request, beside the server's. None may bear a name that the protocol uses.
-    #[cfg_attr(feature = "serde", serde(default))]
+    #[cfg_attr(
+        feature = "serde",
+        serde(default, deserialize_with = "crate::provider::scalar::map")
+    )]
     pub authorization_parameters: BTreeMap<String, String>,
     /// Other choices of scopes than the default one.
     #[cfg_attr(feature = "serde", serde(default))]
@@ -79,6 +97,8 @@ impl Provider {
             api_base: None,
             api_hosts,
             account: None,
+            api_headers: BTreeMap::new(),
+            api_query: BTreeMap::new(),
             token_header: TokenHeader::default(),
             authorization_parameters: BTreeMap::new(),
             tiers: ScopeTiers::default(),
@@ -94,21 +114,41 @@ impl Provider {
     /// Whether the access token of a connection with these parameters may be sent to `url`.
     ///
     /// The URL must be https (http only where the descriptor itself names a loopback origin), have the very
-    /// scheme, host and port of an [`ApiHost`], no user, and a path under its prefix, whole segments compared.
+    /// scheme, host and port of an [`ApiHost`] (or of the API base, where none is listed), no user, and a path under its
+    /// prefix, whole segments compared.
     /// Paths in which some server may find a dot segment (`..%2f`, `%252e%252e`, `..;`) are refused.
     #[must_use]
     pub fn allows(&self, url: &Url, parameters: &Parameters) -> bool {
-        is_clean(url)
-            && stays_below(url)
-            && self.api_hosts.iter().any(|host| {
-                let Some(origin) = expand(&host.origin, parameters) else {
-                    return false;
-                };
-                origin.origin() == url.origin()
-                    && strip_segments(url.path(), origin.path())
-                        .zip(host.prefix(parameters))
-                        .is_some_and(|(rest, prefix)| strip_segments(rest, &prefix).is_some())
-            })
+        let below = |base: &Url, prefix: &str| {
+            base.origin() == url.origin()
+                && strip_segments(url.path(), base.path())
+                    .is_some_and(|rest| strip_segments(rest, prefix).is_some())
+        };
+        if !is_clean(url) || !stays_below(url) {
+            return false;
+        }
+        if self.api_hosts.is_empty() {
+            return self.api_base(parameters).is_some_and(|base| below(&base, "/"));
+        }
+        self.api_hosts.iter().any(|host| {
+            expand(&host.origin, parameters)
+                .zip(host.prefix(parameters))
+                .is_some_and(|(origin, prefix)| below(&origin, &prefix))
+        })
+    }
+
+    /// The same provider with the connection's values in the parameters that it adds to the authorization request.
+    #[must_use]
+    pub fn for_connection(&self, parameters: &Parameters) -> Cow<'_, Self> {
+        let added = self.authorization_parameters.values();
+        if !added.into_iter().any(|value| is_template(value)) {
+            return Cow::Borrowed(self);
+        }
+        let mut provider = self.clone();
+        for value in provider.authorization_parameters.values_mut() {
+            *value = chosen(value, |name| parameters.get(name).cloned());
+        }
+        Cow::Owned(provider)
     }
 
     /// Where the API begins for a connection with these parameters, if the descriptor says.

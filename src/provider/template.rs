@@ -1,21 +1,20 @@
 //! URLs with placeholders, and how they are filled without changing their shape.
 
 use url::Url;
-use zeroize::Zeroizing;
 
 use crate::http::is_clean;
 use crate::model::Parameters;
-use crate::secret::SecretText;
 
 /// The longest value of a placeholder that is not a base URL, in bytes: that of a DNS name.
 const MAX_WORD: usize = 253;
 
 /// A URL with `{name}` placeholders, such as `https://{tenant}.example.com/token`.
 ///
-/// A placeholder at the very start stands for a whole base URL (`{base_url}/oauth/token`); anywhere else it
-/// stands for a word of letters, digits, `.` and `-` (after the host, `_`, `~`, `:` and `@` too). So a value can choose
-/// a host label or a path segment where the template says so, and can never bring a user name, a port, a query, a
-/// fragment or another segment.
+/// A placeholder at the very start stands for a whole base URL (`{base_url}/oauth/token`); one that is all there is
+/// between `https://` and the path stands for a host, perhaps with a port and a path (`https://{host}/oauth/token`);
+/// anywhere else it stands for a word of letters, digits, `.`, `-` and `_` (after the host, `~`, `:` and `@` too). So a
+/// value can choose a host label or a path segment where the template says so, and can never bring a user name, a query,
+/// a fragment or, in the place of a word, a port or another segment.
 ///
 /// ` || ` stands between alternatives: the first one whose values are all known is taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,12 +38,12 @@ enum Part<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidTemplate {
-    /// The braces do not pair, a name is not made of letters, digits, `_` and `-`, or there is a blank, a
+    /// The braces do not pair, a name is not made of letters, digits, `_`, `-` and `.`, or there is a blank, a
     /// backslash or a character outside ASCII, which a URL parser would quietly rewrite.
     #[error("the braces of the template do not pair or a name or character in it is not allowed")]
     Syntax,
     /// A placeholder touches literal text of the host: `https://api{x}` could become another's domain.
-    #[error("{{{0}}} must be a whole label of the host")]
+    #[error("{{{0}}} must be a whole label of the host, or have a fixed domain of two labels behind it")]
     Host(String),
     /// There is no value for this placeholder.
     #[error("there is no value for {{{0}}}")]
@@ -148,6 +147,17 @@ impl<'a> Alternative<'a> {
         }
     }
 
+    /// The placeholder that is all there is of the host.
+    pub(super) fn whole_host(&self) -> Option<&'a str> {
+        match (self.parts.first(), self.parts.get(1), self.parts.get(2)) {
+            (Some(Part::Literal("https://")), Some(Part::Placeholder(name)), None) => Some(name),
+            (Some(Part::Literal("https://")), Some(Part::Placeholder(name)), Some(Part::Literal(next))) => {
+                next.starts_with('/').then_some(*name)
+            }
+            _ => None,
+        }
+    }
+
     pub(super) fn expand(&self, values: &Parameters) -> Result<Url, InvalidTemplate> {
         let hosts = self.placeholders_in_host();
         let mut text = String::new();
@@ -160,7 +170,10 @@ impl<'a> Alternative<'a> {
                         .ok_or_else(|| InvalidTemplate::Missing(name.into()))?;
                     if index == 0 {
                         text.push_str(base_url(value).ok_or_else(|| InvalidTemplate::Value(name.into()))?);
-                    } else if is_word(value) || (index >= hosts && is_segment(value)) {
+                    } else if is_word(value)
+                        || (index >= hosts && is_segment(value))
+                        || (self.whole_host() == Some(name) && index == 1 && is_host(value))
+                    {
                         text.push_str(value);
                     } else {
                         return Err(InvalidTemplate::Value(name.into()));
@@ -200,22 +213,23 @@ impl<'a> Alternative<'a> {
             })
     }
 
-    /// Whether the rest of the host after this part is fixed and has two labels at least: whatever stands before it
-    /// stays below a domain that the descriptor names.
+    /// Whether the host ends in a fixed domain of two labels at least: whatever stands before it stays below a domain
+    /// that the descriptor names.
     fn is_anchored(&self, index: usize) -> bool {
-        match self.parts.get(index + 1) {
-            Some(Part::Literal(next)) => {
-                let host = next.split(['/', '?', '#', ':']).next().unwrap_or(next);
-                let ends = next.len() > host.len() || self.parts.len() == index + 2;
+        let last = self.parts.len() - 1;
+        for (at, part) in self.parts.iter().enumerate().skip(index + 1) {
+            let Part::Literal(text) = part else { continue };
+            let host = text.split(['/', '?', '#', ':']).next().unwrap_or(text);
+            if text.len() > host.len() || at == last {
                 let (_, below) = host.split_once('.').unwrap_or((host, ""));
-                ends && below.split('.').count() >= 2 && below.split('.').all(|label| !label.is_empty())
+                return below.split('.').count() >= 2 && below.split('.').all(|label| !label.is_empty());
             }
-            _ => false,
         }
+        false
     }
 
     /// Refuses `https://api{x}.example`, `https://{a}{b}` and `https://example{x}/`. What is only a part of a label must
-    /// have a fixed domain behind it, such as `https://api-{x}.example.com`.
+    /// have a fixed domain behind it, such as `https://{x}-{y}.example.com`.
     fn check_host(&self) -> Result<(), InvalidTemplate> {
         if self.base_url().is_some() {
             // What follows a base URL must begin a path: `{base_url}.evil` would be another host.
@@ -259,54 +273,24 @@ impl<'a> Alternative<'a> {
     }
 }
 
-/// The names of the `{name}` in a value that is no URL. Other braces are text.
-pub(crate) fn names_in(value: &str) -> impl Iterator<Item = &str> {
-    value.split('{').skip(1).filter_map(|rest| {
-        let (name, _) = rest.split_once('}')?;
-        is_name(name).then_some(name)
-    })
-}
-
-/// The value with each `{name}` replaced by what is known of it; others stay as they are.
-pub(crate) fn filled(value: &str, known: impl Fn(&str) -> Option<String>) -> String {
-    let mut out = SecretText::default();
-    let mut rest = value;
-    while let Some((before, after)) = rest.split_once('{') {
-        out.push_str(before);
-        let named = after.split_once('}').filter(|(name, _)| is_name(name));
-        match named.and_then(|(name, tail)| Some((known(name)?, tail))) {
-            Some((text, tail)) => {
-                out.push_str(&Zeroizing::new(text));
-                rest = tail;
-            }
-            None => {
-                out.push_str("{");
-                rest = after;
-            }
-        }
-    }
-    out.push_str(rest);
-    out.into_string()
-}
-
-fn is_name(name: &str) -> bool {
+pub(super) fn is_name(name: &str) -> bool {
     !name.is_empty()
         && name
             .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'))
 }
 
-/// Letters, digits, `.` and `-`; no empty label, so that neither `..` nor a trailing dot slips in.
+/// Letters, digits, `.`, `-` and `_`; no empty label, so that neither `..` nor a trailing dot slips in.
 pub(super) fn is_word(value: &str) -> bool {
     !value.is_empty()
         && value.len() <= MAX_WORD
         && value
             .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-'))
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'))
         && value.split('.').all(|label| !label.is_empty())
 }
 
-/// A word that may have `_`, `~`, `:` and `@` too: no dot segment and nothing that ends a path segment or a value.
+/// A word that may have `~`, `:` and `@` too: no dot segment and nothing that ends a path segment or a value.
 pub(super) fn is_segment(value: &str) -> bool {
     !value.is_empty()
         && value.len() <= MAX_WORD
@@ -327,6 +311,30 @@ pub(super) fn base_url(value: &str) -> Option<&str> {
     let canonical = url.as_str().trim_end_matches('/') == value;
     (value.len() <= 2048 && value.bytes().all(plain) && !value.contains("@") && canonical && is_clean(&url))
         .then_some(value)
+}
+
+/// The base URL that people mean: with the scheme, the host in lower case, no trailing slash.
+pub(super) fn meant_base_url(value: &str) -> Option<String> {
+    let value = value.trim_end_matches('/');
+    let (scheme, rest) = value.split_once("://").unwrap_or(("https", value));
+    let path = rest.find('/').unwrap_or(rest.len());
+    let meant = format!(
+        "{scheme}://{}{}",
+        rest[..path].to_ascii_lowercase(),
+        &rest[path..]
+    );
+    base_url(&meant).map(str::to_owned)
+}
+
+/// The host, with its port and path, that people mean: without the scheme.
+pub(super) fn meant_host(value: &str) -> Option<String> {
+    let url = meant_base_url(value)?;
+    url.strip_prefix("https://").map(str::to_owned)
+}
+
+/// A host as it is kept: perhaps with a port and a path, without scheme and trailing slash.
+pub(super) fn is_host(value: &str) -> bool {
+    meant_host(value).is_some_and(|meant| meant == value)
 }
 
 #[cfg(test)]
@@ -412,6 +420,46 @@ mod tests {
     }
 
     #[test]
+    fn a_whole_host_may_bring_its_port_and_path() {
+        for (value, expected) in [
+            ("acme.test", Some("https://acme.test/token")),
+            ("acme.test:8443", Some("https://acme.test:8443/token")),
+            ("acme.test/lab", Some("https://acme.test/lab/token")),
+            ("acme.test/", None),
+            ("https://acme.test", None),
+            ("acme.test:443", None),
+            ("u@acme.test", None),
+            ("acme.test/../x", None),
+            ("acme.test?x", None),
+            ("acme.test#x", None),
+        ] {
+            let url = Template::parse("https://{x}/token")
+                .unwrap()
+                .expand(&values(value));
+            assert_eq!(url.ok().as_ref().map(Url::as_str), expected, "{value:?}");
+        }
+        // A port or a path stays out of a host that goes on.
+        for template in ["https://{x}.as.test/", "https://as.test/{x}", "https://{x}:8443/"] {
+            for value in ["acme.test:8443", "acme/lab"] {
+                let segment = template.ends_with("{x}") && !value.contains('/');
+                assert_eq!(
+                    Template::parse(template).unwrap().expand(&values(value)).is_ok(),
+                    segment,
+                    "{template} {value}"
+                );
+            }
+        }
+        for (typed, meant) in [
+            ("https://Acme.test/Lab/", Some("acme.test/Lab")),
+            ("acme.test", Some("acme.test")),
+            ("http://acme.test", None),
+            ("a b", None),
+        ] {
+            assert_eq!(meant_host(typed).as_deref(), meant, "{typed}");
+        }
+    }
+
+    #[test]
     fn templates_that_could_leave_their_host_are_refused() {
         for (template, ok) in [
             ("https://as.test/token", true),
@@ -421,6 +469,11 @@ mod tests {
             ("https://api{x}.test/", false),
             ("https://as.test{x}/", false),
             ("https://{x}as.test/", false),
+            ("https://{a}-{b}.as.test/", true),
+            ("https://x-{a}{b}.as.test:8443/", true),
+            ("https://{a}-{b}.test/", false),
+            ("https://{a}-{b}", false),
+            ("https://as.test/{a.b}", true),
             ("https://{a}{b}/", false),
             ("https://as.test:{x}/", false),
             ("{x}.test/token", false),

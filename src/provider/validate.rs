@@ -1,5 +1,6 @@
 //! Checks of descriptors, once, before anything is built on them.
 
+mod added;
 mod deviations;
 
 use std::collections::BTreeMap;
@@ -11,7 +12,8 @@ use url::Url;
 use crate::http::is_clean;
 use crate::model::Scope;
 use crate::provider::pattern::Pattern;
-use crate::provider::template::{Alternative, InvalidTemplate, Template, names_in};
+use crate::provider::template::{Alternative, InvalidTemplate, Template};
+use crate::provider::value::{BUILT_IN, names_in};
 use crate::provider::{
     AuthorizationServer, InvalidRedirect, IssuerPolicy, ParameterKind, ParameterSource, Provider, Revocation,
 };
@@ -81,6 +83,9 @@ pub enum DescriptorProblem {
     /// The header cannot be sent, or is one that HTTP itself uses.
     #[error("is not a header that can carry a token")]
     Header,
+    /// The header is none, or frames the message, or acts as somebody.
+    #[error("may not set the header \"{0}\": it is none, frames the message or carries a credential")]
+    HeaderName(String),
     /// Neither a status nor a code, or a status that is no refusal.
     #[error("has an entry with neither a code nor a status from 400 to 499")]
     DeadGrant,
@@ -99,7 +104,7 @@ pub enum DescriptorProblem {
 }
 
 /// Names that only the protocol code may set, in a query as in a body.
-const PROTOCOL_PARAMETERS: [&str; 18] = [
+const PROTOCOL_PARAMETERS: [&str; 15] = [
     "response_type",
     "client_id",
     "client_secret",
@@ -113,11 +118,8 @@ const PROTOCOL_PARAMETERS: [&str; 18] = [
     "code_challenge_method",
     "scope",
     "resource",
-    "nonce",
     "grant_type",
     "refresh_token",
-    "request",
-    "request_uri",
 ];
 
 /// Headers by which HTTP itself frames or routes the message.
@@ -167,19 +169,7 @@ pub(super) fn server(server: &AuthorizationServer, transport: Transport) -> Resu
     if !matches!(server.scope_separator.as_str(), " " | "," | "+" | ";" | "|") {
         return Err(check.error("scope_separator", DescriptorProblem::Value));
     }
-    check.added("authorization_parameters", &server.authorization_parameters, &[])?;
-    check.added("token_parameters", &server.token_parameters, &[])?;
-    check.added(
-        "refresh_parameters",
-        &server.refresh_parameters,
-        &[("redirect_uri", "{redirect_uri}"), ("scope", "{scope}")],
-    )?;
-    check.values(
-        "refresh_parameters",
-        &server.refresh_parameters,
-        &["redirect_uri", "scope", "client_id", "random"],
-        false,
-    )?;
+    check.added_parameters()?;
     for scope in &server.unechoed_scopes {
         Scope::new(scope.as_str()).map_err(|_| check.error("unechoed_scopes", DescriptorProblem::Scope))?;
     }
@@ -259,17 +249,8 @@ pub(super) fn provider(
         ));
     }
     check.token_header(provider)?;
-    check.added(
-        "authorization_parameters",
-        &provider.authorization_parameters,
-        &[],
-    )?;
-    check.values(
-        "authorization_parameters",
-        &provider.authorization_parameters,
-        &["client_id", "random"],
-        true,
-    )
+    check.api_request(provider)?;
+    check.authorization_parameters(&provider.authorization_parameters)
 }
 
 impl Check<'_> {
@@ -295,15 +276,14 @@ impl Check<'_> {
             let source = match &rule.source {
                 ParameterSource::Host => true,
                 ParameterSource::Callback(parameter) => {
-                    !parameter.is_empty() && !is_protocol(parameter) && rule.kind != ParameterKind::BaseUrl
+                    !parameter.is_empty()
+                        && !is_protocol(parameter)
+                        && !matches!(rule.kind, ParameterKind::BaseUrl | ParameterKind::Host)
                 }
                 ParameterSource::TokenAnswer(pointer) => pointer.starts_with('/'),
                 ParameterSource::Discovery => true,
             };
-            let reserved = matches!(
-                rule.name.as_str(),
-                "redirect_uri" | "scope" | "client_id" | "random" | "state"
-            );
+            let reserved = BUILT_IN.contains(&rule.name.as_str());
             if !(named
                 && once
                 && fits
@@ -331,6 +311,7 @@ impl Check<'_> {
 
     fn alternative(&self, field: &'static str, template: &Alternative<'_>) -> Result<Url, InvalidDescriptor> {
         let base = template.base_url();
+        let whole_host = template.whole_host();
         let in_host: Vec<&str> = template.host_placeholders().collect();
         let mut values = BTreeMap::new();
         for name in template.placeholders() {
@@ -347,6 +328,10 @@ impl Check<'_> {
             let stand_in = rule.and_then(|rule| {
                 let (fits, plain) = if at_start {
                     (rule.kind.is_base_url(), "https://placeholder.invalid")
+                } else if whole_host == Some(name)
+                    && template.placeholders().filter(|it| *it == name).count() == 1
+                {
+                    (rule.kind.is_host(), "placeholder.invalid")
                 } else if in_host.contains(&name) {
                     (rule.kind.is_word(), "placeholder")
                 } else {
@@ -399,23 +384,6 @@ impl Check<'_> {
             return Err(self.error("issuer", DescriptorProblem::NotBare));
         }
         self.scheme("issuer", &url)
-    }
-
-    fn added(
-        &self,
-        field: &'static str,
-        parameters: &BTreeMap<String, String>,
-        allowed: &[(&str, &str)],
-    ) -> Result<(), InvalidDescriptor> {
-        for (name, value) in parameters {
-            if name.is_empty() {
-                return Err(self.error(field, DescriptorProblem::Value));
-            }
-            if is_protocol(name) && !allowed.contains(&(name.as_str(), value.as_str())) {
-                return Err(self.error(field, DescriptorProblem::ProtocolParameter(name.clone())));
-            }
-        }
-        Ok(())
     }
 
     fn token_header(&self, provider: &Provider) -> Result<(), InvalidDescriptor> {

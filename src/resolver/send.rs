@@ -95,6 +95,7 @@ impl Resolver {
             .insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         // One front end serves many hosts: this header would send the token past the check of the address.
         outgoing.headers.remove(HOST);
+        self.add_to_request(token, &mut outgoing)?;
         outgoing.timeout = inner.settings.send_timeout.min(left);
         outgoing.max_response_bytes = inner.settings.send_max_bytes;
         let outgoing = outgoing
@@ -102,6 +103,13 @@ impl Resolver {
             .with_secret_header(name, value)
             .map_err(|_| RequestRefused::Header)?;
         self.transmit(outgoing)
+    }
+
+    /// What the provider wants in every request to its API.
+    pub(super) fn add_to_request(&self, token: &ResolvedToken, request: &mut HttpRequest) -> Result<()> {
+        let service = self.connections.inner().service(token.provider.id.as_str())?;
+        service.add_to_request(&token.parameters, request);
+        Ok(())
     }
 
     /// Puts a request on the wire. Whoever calls this has checked where it goes.

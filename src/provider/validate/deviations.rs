@@ -1,13 +1,9 @@
 //! Checks of what leaves the standards: renames, captures, shapes, discovery.
 
-use std::collections::BTreeMap;
-
-use http::HeaderName;
-use http::header::HeaderValue;
 use url::Url;
 
-use super::{Check, DescriptorProblem, InvalidDescriptor, RESERVED_HEADERS};
-use crate::provider::template::{Template, names_in};
+use super::{Check, DescriptorProblem, InvalidDescriptor};
+use crate::provider::template::Template;
 use crate::provider::{ParameterSource, Provider};
 
 impl Check<'_> {
@@ -16,9 +12,7 @@ impl Check<'_> {
         let template = Template::parse(text).map_err(|problem| self.error(field, problem.into()))?;
         let late = |name: &str| {
             let rule = self.server.parameters.iter().find(|rule| rule.name == name);
-            rule.is_some_and(|rule| {
-                rule.default.is_none() && (rule.source != ParameterSource::Host || rule.optional)
-            })
+            rule.is_some_and(|rule| rule.default.is_none() && rule.source != ParameterSource::Host)
         };
         let mut unknown = None;
         for alternative in template.alternatives() {
@@ -50,35 +44,6 @@ impl Check<'_> {
                 }
             }
         }
-        let more = ["client_id", "random"];
-        let at_exchange = ["client_id", "random", "redirect_uri", "state"];
-        self.values(
-            "authorization_parameters",
-            &server.authorization_parameters,
-            &more,
-            true,
-        )?;
-        self.values("token_parameters", &server.token_parameters, &at_exchange, true)?;
-        self.values("token_headers", &server.token_headers, &more, false)?;
-        self.values(
-            "token_query",
-            &server.token_query,
-            &["client_id", "redirect_uri"],
-            false,
-        )?;
-        for (name, value) in &server.token_headers {
-            let usable = HeaderName::from_bytes(name.as_bytes()).is_ok_and(|name| {
-                !RESERVED_HEADERS.contains(&name.as_str()) && name.as_str() != "authorization"
-            });
-            if !usable || HeaderValue::from_str(value).is_err() {
-                return Err(self.error("token_headers", DescriptorProblem::Header));
-            }
-        }
-        self.added(
-            "token_query",
-            &server.token_query,
-            &[("redirect_uri", "{redirect_uri}")],
-        )?;
         for resource in &server.resources {
             // RFC 8707 §2: an absolute URI without a fragment.
             if !Url::parse(resource).is_ok_and(|url| url.fragment().is_none()) {
@@ -146,23 +111,5 @@ impl Check<'_> {
             Some(name) => Err(self.error("discovery", DescriptorProblem::Placeholder(name.clone()))),
             None => Ok(()),
         }
-    }
-
-    /// Each `{name}` in a value stands for something that is known where the value is sent.
-    pub(super) fn values(
-        &self,
-        field: &'static str,
-        values: &BTreeMap<String, String>,
-        known: &[&str],
-        parameters: bool,
-    ) -> Result<(), InvalidDescriptor> {
-        for name in values.values().flat_map(|value| names_in(value)) {
-            let rule = self.server.parameters.iter().any(|rule| rule.name == name);
-            let is_known = known.contains(&name) || (parameters && rule);
-            if !is_known {
-                return Err(self.error(field, DescriptorProblem::Placeholder(name.into())));
-            }
-        }
-        Ok(())
     }
 }

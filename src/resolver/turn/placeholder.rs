@@ -99,6 +99,7 @@ impl Turn {
         }
         let mut headers = HeaderMap::new();
         let mut secrets = Vec::new();
+        let mut lent = Vec::new();
         let mut url = None;
         // As in `send`: the address that was checked says which host it is.
         for (name, value) in parts.headers.iter().filter(|(name, _)| **name != HOST) {
@@ -122,7 +123,8 @@ impl Turn {
                 None => address(&token, &parts.uri)?,
             };
             url = Some(target);
-            let token = token.access_token().expose_secret().as_bytes();
+            lent.push(token);
+            let token = lent[lent.len() - 1].access_token().expose_secret().as_bytes();
             let around = value.as_bytes();
             let (before, after) = (&around[..at], &around[at + LENGTH..]);
             if find(after).is_some() {
@@ -139,6 +141,9 @@ impl Turn {
         let settings = &self.resolver.connections.inner().settings;
         let mut outgoing = HttpRequest::new(parts.method, url).with_body(body);
         outgoing.headers = headers;
+        for token in &lent {
+            self.resolver.add_to_request(token, &mut outgoing)?;
+        }
         outgoing.timeout = settings.send_timeout;
         outgoing.max_response_bytes = settings.send_max_bytes;
         for (name, value) in secrets {

@@ -1,0 +1,80 @@
+//! Values with placeholders that are no URLs: added parameters and headers.
+
+use zeroize::Zeroizing;
+
+use crate::provider::template::is_name;
+use crate::secret::SecretText;
+
+/// Names that stand for something of the request itself, never for a value of the connection.
+pub(super) const BUILT_IN: [&str; 5] = ["redirect_uri", "scope", "client_id", "random", "state"];
+
+/// What stands between alternatives, as in a URL.
+const OR: &str = " || ";
+
+/// The names of the `{name}` in a value. Other braces are text.
+pub(crate) fn names_in(value: &str) -> impl Iterator<Item = &str> {
+    value.split('{').skip(1).filter_map(|rest| {
+        let (name, _) = rest.split_once('}')?;
+        is_name(name).then_some(name)
+    })
+}
+
+/// The value with each `{name}` replaced by what is known of it; others stay as they are.
+pub(crate) fn filled(value: &str, known: impl Fn(&str) -> Option<String>) -> String {
+    let mut out = SecretText::default();
+    let mut rest = value;
+    while let Some((before, after)) = rest.split_once('{') {
+        out.push_str(before);
+        let named = after.split_once('}').filter(|(name, _)| is_name(name));
+        match named.and_then(|(name, tail)| Some((known(name)?, tail))) {
+            Some((text, tail)) => {
+                out.push_str(&Zeroizing::new(text));
+                rest = tail;
+            }
+            None => {
+                out.push_str("{");
+                rest = after;
+            }
+        }
+    }
+    out.push_str(rest);
+    out.into_string()
+}
+
+/// Whether the value says anything but itself.
+pub(super) fn is_template(value: &str) -> bool {
+    value.contains(OR) || names_in(value).next().is_some()
+}
+
+/// The first of the alternatives whose names are all known, filled in; empty if there is none. Names that are
+/// [`BUILT_IN`] and not known yet stay as they are.
+pub(super) fn chosen(value: &str, known: impl Fn(&str) -> Option<String>) -> String {
+    let has = |name: &str| known(name).is_some() || BUILT_IN.contains(&name);
+    value
+        .split(OR)
+        .find(|alternative| names_in(alternative).all(has))
+        .map(|alternative| filled(alternative, &known))
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_alternative_that_is_known_is_taken() {
+        let known = |name: &str| (name == "a").then(|| "1".to_owned());
+        for (value, expected) in [
+            ("x-{a}", "x-1"),
+            ("{b} || {a} || 3", "1"),
+            ("{b} || 3", "3"),
+            ("{b}", ""),
+            ("{a}{b}", ""),
+            ("{random}-{a}", "{random}-1"),
+            ("{not a name} {", "{not a name} {"),
+            ("", ""),
+        ] {
+            assert_eq!(chosen(value, known), expected, "{value}");
+        }
+    }
+}
