@@ -90,6 +90,7 @@ fn refresh(vault: &SqliteVault, number: u8, generation: u64, tokens: &Tokens) {
         granted: None,
         expires_at: None,
         at: at(2),
+        by: None,
     };
     let outcome = vault.commit_refresh(&tenant(), id, &claimed.claim, &renewed);
     assert_eq!(outcome.unwrap(), CommitOutcome::Stored);
@@ -462,7 +463,7 @@ fn promise_01_no_plaintext_in_any_file() {
     scan("refresh");
     assert!(
         vault
-            .revoke(&tenant(), ConnectionId::from_bytes([1; 16]), at(3))
+            .revoke(&tenant(), ConnectionId::from_bytes([1; 16]), None, at(3))
             .unwrap()
             .is_some()
     );
@@ -474,7 +475,7 @@ fn promise_01_no_plaintext_in_any_file() {
     }
     let id = |number| ConnectionId::from_bytes([number; 16]);
     let queued = vault
-        .revoke_and_queue(&tenant(), id(2), at(3), at(9_000))
+        .revoke_and_queue(&tenant(), id(2), None, at(3), at(9_000))
         .unwrap();
     assert!(queued.unwrap().queued.is_some());
     scan("queueing");
@@ -485,7 +486,7 @@ fn promise_01_no_plaintext_in_any_file() {
     scan("backing up");
     vault.holder().unwrap();
     vault
-        .forget_user(&tenant(), &UserId::new("alice").unwrap(), at(4))
+        .forget_user(&tenant(), &UserId::new("alice").unwrap(), None, at(4))
         .unwrap();
     scan("forgetting a person");
     vault.forget_tenant(&tenant(), at(5)).unwrap();
@@ -568,7 +569,7 @@ fn promise_07_revoke_leaves_nothing_in_the_files() {
         let victim = u8::try_from(random(8)).unwrap();
         dead.extend(ciphertexts(&path));
         vault
-            .revoke(&tenant(), ConnectionId::from_bytes([victim; 16]), at(9))
+            .revoke(&tenant(), ConnectionId::from_bytes([victim; 16]), None, at(9))
             .unwrap();
         let alive = ciphertexts(&path);
         dead.retain(|record| !alive.contains(record));
@@ -589,7 +590,7 @@ fn promise_07_a_reader_makes_it_pending() {
         .query_row("SELECT count(*) FROM connections", [], |row| row.get(0))
         .unwrap();
     vault
-        .revoke(&tenant(), ConnectionId::from_bytes([1; 16]), at(9))
+        .revoke(&tenant(), ConnectionId::from_bytes([1; 16]), None, at(9))
         .unwrap();
     assert_eq!(vault.clear_residue().unwrap(), Erasure::Pending);
     assert!(residue(&path, &dead).is_some(), "so this test can see it");

@@ -62,7 +62,7 @@ fn live(vault: &SqliteVault) {
     );
     grant(vault, &of_bob(5), &tokens("access-5", "refresh-5"));
     let queued = vault
-        .revoke_and_queue(&tenant(), id(3), at(20), at(9_000))
+        .revoke_and_queue(&tenant(), id(3), None, at(20), at(9_000))
         .unwrap()
         .unwrap();
     assert!(queued.queued.is_some());
@@ -77,7 +77,7 @@ fn live(vault: &SqliteVault) {
     vault
         .fail_refresh(&tenant(), id(4), &claimed.claim, &refusal)
         .unwrap();
-    assert!(vault.set_default(&tenant(), id(1)).unwrap());
+    assert!(vault.set_default(&tenant(), id(1), None).unwrap());
     let handout = Handout {
         tenant: tenant(),
         connection: id(2),
@@ -241,7 +241,7 @@ fn it_goes_on(vault: &SqliteVault, head: &AuditHead) {
     assert_eq!((resealed.remaining, resealed.destroyed), (0, 1));
     assert!(
         vault
-            .revoke(&tenant(), id(2), at(41))
+            .revoke(&tenant(), id(2), None, at(41))
             .unwrap()
             .unwrap()
             .tokens

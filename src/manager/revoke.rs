@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::manager::settings::back_off;
 use crate::manager::{Connections, Inner};
 use crate::model::{
-    Connection, ConnectionId, EventKind, IssuedBy, Parameters, Principal, ProviderId, Status,
+    Actor, Connection, ConnectionId, EventKind, IssuedBy, Parameters, Principal, ProviderId, Status,
 };
 use crate::protocol::{Revocable, RevocationVerdict, revocation_requests, revocation_verdict};
 use crate::provider::Revocation as Capability;
@@ -63,14 +63,14 @@ pub(crate) struct Ending<'a> {
 }
 
 impl Inner {
-    pub(crate) fn revoke(&self, connection: &Connection) -> Result<Revocation> {
+    pub(crate) fn revoke(&self, connection: &Connection, by: &Actor) -> Result<Revocation> {
         let (tenant, id, now) = (&connection.tenant, connection.id, self.now());
         let revoked = if self.ends_by_program(connection) {
             // Kept sealed for upkeep in the same transaction: a crash between here and the provider loses nothing.
             self.vault
-                .revoke_and_queue(tenant, id, now, now + self.settings.revocation_patience)?
+                .revoke_and_queue(tenant, id, Some(by), now, now + self.settings.revocation_patience)?
         } else {
-            self.vault.revoke(tenant, id, now)?
+            self.vault.revoke(tenant, id, Some(by), now)?
         };
         // From here on nothing resolves it, whatever the network does.
         let Some(revoked) = revoked else {

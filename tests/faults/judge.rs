@@ -274,6 +274,7 @@ fn goes_on(vault: &SqliteVault, number: u8, stand: Stand, place: &str) {
         granted: None,
         expires_at: None,
         at: at(10_001),
+        by: None,
     };
     let outcome = vault.commit_refresh(&tenant(), id(number), &claimed_now.claim, &renewed);
     assert_eq!(outcome.unwrap(), CommitOutcome::Stored, "{place}: {number}");

@@ -322,7 +322,7 @@ impl Template {
             claim(&vault, HELD, 1, at(1)),
             Ok(ClaimOutcome::Granted(_))
         ));
-        vault.revoke(&tenant(), id(REVOKED), at(1)).unwrap();
+        vault.revoke(&tenant(), id(REVOKED), None, at(1)).unwrap();
         assert_eq!(vault.clear_residue().unwrap(), Erasure::Cleared);
         if scenario.begins_with == Beginning::Crashed {
             // So that there is something in the log.
@@ -458,6 +458,7 @@ impl Host {
                     granted: None,
                     expires_at: None,
                     at: at(11),
+                    by: None,
                 };
                 let claim = self.claim.unwrap();
                 let outcome = vault.commit_refresh(&tenant(), id(number), &claim, &renewed)?;
@@ -474,7 +475,9 @@ impl Host {
                 assert_eq!(outcome, CommitOutcome::Stored);
             }
             Step::Revoke { number } => {
-                let revoked = vault.revoke(&tenant(), id(number), at(12))?.expect("active");
+                let revoked = vault
+                    .revoke(&tenant(), id(number), None, at(12))?
+                    .expect("active");
                 assert!(revoked.tokens.is_some());
             }
             Step::Rotate => {

@@ -139,6 +139,7 @@ pub(crate) fn refresh(vault: &SqliteVault, number: u8, generation: u64, tokens: 
         granted: None,
         expires_at: None,
         at: at(2),
+        by: None,
     };
     let outcome = vault.commit_refresh(&tenant(), id(number), &claimed.claim, &renewed);
     assert_eq!(outcome.unwrap(), CommitOutcome::Stored);
