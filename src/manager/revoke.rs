@@ -18,7 +18,9 @@ use crate::vault::{ConnectionQuery, Erasure, Settlement, Tokens};
 pub struct Revocation {
     /// The connection, revoked; its record stays as history.
     pub connection: Connection,
-    /// Whether every file is free of the sealed tokens. They are out of the database either way.
+    /// Whether every file is free of the sealed tokens. Nothing can use them either way. Pending while a reader keeps the
+    /// log, and while they are kept for upkeep because the provider has not answered. Of a connection that was revoked
+    /// before, only the files are told of, not what still waits for its provider.
     pub here: Erasure,
     /// What the provider said.
     pub at_provider: AtProvider,
@@ -98,11 +100,15 @@ impl Inner {
                 refresh_token: current.or(revoked.refused.as_ref()),
             },
         });
+        let mut waits = false;
         if let Some(queued) = revoked.queued {
+            let settlement = self.settlement(&at_provider, 1);
+            waits = matches!(settlement, Settlement::Again { .. });
             self.vault
-                .settle_revocation(tenant, queued, self.settlement(&at_provider, 1), self.now())?;
+                .settle_revocation(tenant, queued, settlement, self.now())?;
         }
-        let here = self.vault.clear_residue()?;
+        let cleared = self.vault.clear_residue()?;
+        let here = if waits { Erasure::Pending } else { cleared };
         let owner = connection.owner.user();
         self.emit(tenant, owner, &connection.provider, Some(id), EventKind::Revoked);
         Ok(Revocation {
