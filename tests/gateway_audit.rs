@@ -178,3 +178,69 @@ fn the_trail_is_bounded_and_tells_nobody_of_others() {
     let nothing = page(ALICE);
     assert!(nothing.contains("<h3>Nothing yet</h3>") && !nothing.contains("use-"));
 }
+
+#[test]
+fn the_audit_says_who_acted_and_whose_connection_it_is() {
+    let site = Site::new();
+    let first = site.connect(ALICE, "ada", ConsentOptions::default()).id;
+    let mut alice = site.tab(ALICE);
+    alice.post(&format!("/connections/{first}/refresh"), &[]);
+    alice.post(&format!("/connections/{first}/default"), &[]);
+    site.tab(OLGA).post(&format!("/connections/{first}/revoke"), &[]);
+
+    let told = read(&site, OLGA, &format!("?connection={first}"));
+    let by = |kind: &str| {
+        let entry = entries(&told).iter().find(|entry| entry["kind"] == kind);
+        let entry = entry.unwrap_or_else(|| panic!("no {kind} in {told}"));
+        assert_eq!(entry["user"], "alice", "{kind}");
+        (entry["actor"]["user"].clone(), entry["actor"]["role"].clone())
+    };
+    assert_eq!(by("revoked"), ("olga".into(), "operator".into()));
+    assert_eq!(by("default_set"), ("alice".into(), "user".into()));
+    assert_eq!(by("refreshed"), ("alice".into(), "user".into()));
+    assert_eq!(by("consent_completed"), (Value::Null, Value::Null));
+
+    let page = |caller: &str| {
+        text(&site.send(program(caller, Method::GET, &format!("/connections/{first}")))).to_owned()
+    };
+    assert!(page(ALICE).contains("<strong>Access ended here</strong> by olga"));
+    assert!(page(OLGA).contains("<strong>Access ended here</strong> by you"));
+    assert!(page(ALICE).contains("<strong>Renewed</strong> by you"));
+}
+
+#[cfg(feature = "sqlite")]
+#[test]
+fn an_audit_that_cannot_be_read_is_an_error_without_detail() {
+    use valetkey::vault::SqliteVault;
+    use valetkey::vault::envelope::MasterKey;
+
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("vault.db");
+    let site = Site::over(SqliteVault::open(&path, MasterKey::generate().unwrap()).unwrap());
+    let id = site.connect(ALICE, "ada", ConsentOptions::default()).id;
+    let db = rusqlite::Connection::open(&path).unwrap();
+    db.execute_batch("UPDATE audit SET body = zeroblob(length(body))")
+        .unwrap();
+
+    let page = site.send(program(ALICE, Method::GET, &format!("/connections/{id}")));
+    let api = site.send(program(ALICE, Method::GET, "/v1/audit"));
+    assert_eq!(api.status(), 503);
+    assert_eq!(json(&api)["error"], "temporarily_unavailable", "{}", text(&api));
+    // On the page of a connection only its past is missing, and is not called empty: access can still be ended there.
+    assert_eq!(page.status(), 200);
+    let html = text(&page);
+    assert!(html.contains("This cannot be read right now."), "{html}");
+    assert!(!html.contains("Nothing yet") && html.contains("/revoke"));
+    for body in [html, text(&api)] {
+        for detail in ["tampered", "Tampered", "sqlite", "SQLite", "database", "vault.db"] {
+            assert!(!body.contains(detail), "{detail} in {body}");
+        }
+    }
+    site.tab(ALICE).post(&format!("/connections/{id}/revoke"), &[]);
+    let list = site.send(program(ALICE, Method::GET, "/v1/connections"));
+    assert!(
+        json(&list)["connections"].as_array().unwrap().is_empty(),
+        "{}",
+        text(&list)
+    );
+}

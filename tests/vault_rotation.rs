@@ -189,7 +189,7 @@ fn promise_09_an_old_data_key_is_destroyed_and_leaves_nothing() {
     assert_eq!((first.resealed, first.destroyed, first.remaining), (4, 0, 1));
     // A write reseals by itself, and a revocation leaves nothing to be resealed.
     refresh(&vault, 9, 1, &tokens("access", "refresh"));
-    assert!(vault.revoke(&tenant(), id(8), at(1)).unwrap().is_some());
+    assert!(vault.revoke(&tenant(), id(8), None, at(1)).unwrap().is_some());
     let second = vault.reseal(9).unwrap();
     assert_eq!((second.resealed, second.destroyed, second.remaining), (3, 1, 0));
     assert_eq!(vault.clear_residue().unwrap(), Erasure::Cleared);

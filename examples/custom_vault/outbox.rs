@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use valetkey::model::{Connection, ConnectionId, TenantId, Timestamp};
+use valetkey::model::{Actor, Connection, ConnectionId, TenantId, Timestamp};
 use valetkey::vault::lifecycle::{self, Keep};
 use valetkey::vault::{AuditEntry, AuditKind, PendingRevocation, Revoked, Settlement, Tokens, VaultError};
 
@@ -84,6 +84,7 @@ impl ShelfVault {
         &self,
         tenant: &TenantId,
         id: ConnectionId,
+        by: Option<&Actor>,
         now: Timestamp,
         give_up_at: Option<Timestamp>,
     ) -> Result<Option<Revoked>, VaultError> {
@@ -104,7 +105,11 @@ impl ShelfVault {
                 Some(give_up_at) => batch.queue(&connection, sealed.clone(), now + HEAD_START, give_up_at)?,
                 None => None,
             };
-            pen.tell_of(batch, &connection, AuditEntry::new(AuditKind::Revoked, now))?;
+            pen.tell_of(
+                batch,
+                &connection,
+                AuditEntry::new(AuditKind::Revoked, now).by(by),
+            )?;
             Ok(Some((connection, sealed, queued)))
         })?;
         let Some((connection, sealed, queued)) = erased else {

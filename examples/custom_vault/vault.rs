@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use valetkey::model::{
-    Account, Connection, ConnectionId, NeedsConsent, Scopes, ServerId, Status, TenantId, Timestamp, UserId,
+    Account, Actor, Connection, ConnectionId, NeedsConsent, Scopes, ServerId, Status, TenantId, Timestamp,
+    UserId,
 };
 use valetkey::secret::PkceVerifier;
 use valetkey::vault::envelope::MasterKeys;
@@ -280,14 +281,19 @@ impl Vault for ShelfVault {
             .collect())
     }
 
-    fn set_default(&self, tenant: &TenantId, id: ConnectionId) -> Result<bool, VaultError> {
+    fn set_default(
+        &self,
+        tenant: &TenantId,
+        id: ConnectionId,
+        by: Option<&Actor>,
+    ) -> Result<bool, VaultError> {
         let Some(pen) = self.sealer.known_pen(tenant)? else {
             return Ok(false);
         };
         self.shelf.batch(|batch| match batch.entry(tenant, id)? {
             Some(entry) if entry.connection.status != Status::Revoked => {
                 batch.choose_default(&entry.connection)?;
-                let told = AuditEntry::new(AuditKind::DefaultSet, SystemClock.now());
+                let told = AuditEntry::new(AuditKind::DefaultSet, SystemClock.now()).by(by);
                 pen.tell_of(batch, &entry.connection, told)?;
                 Ok(true)
             }
@@ -475,7 +481,7 @@ impl Vault for ShelfVault {
                 pen.tell_of(
                     batch,
                     &connection,
-                    AuditEntry::new(AuditKind::Refreshed, renewed.at),
+                    AuditEntry::new(AuditKind::Refreshed, renewed.at).by(renewed.by),
                 )?;
             }
             Ok(outcome)
@@ -518,19 +524,21 @@ impl Vault for ShelfVault {
         &self,
         tenant: &TenantId,
         id: ConnectionId,
+        by: Option<&Actor>,
         now: Timestamp,
     ) -> Result<Option<Revoked>, VaultError> {
-        self.erase(tenant, id, now, None)
+        self.erase(tenant, id, by, now, None)
     }
 
     fn revoke_and_queue(
         &self,
         tenant: &TenantId,
         id: ConnectionId,
+        by: Option<&Actor>,
         now: Timestamp,
         give_up_at: Timestamp,
     ) -> Result<Option<Revoked>, VaultError> {
-        self.erase(tenant, id, now, Some(give_up_at))
+        self.erase(tenant, id, by, now, Some(give_up_at))
     }
 
     fn queue_revocation(
@@ -566,9 +574,10 @@ impl Vault for ShelfVault {
         &self,
         tenant: &TenantId,
         user: &UserId,
+        by: Option<&Actor>,
         now: Timestamp,
     ) -> Result<Option<Forgotten>, VaultError> {
-        self.erase_user(tenant, user, now)
+        self.erase_user(tenant, user, by, now)
     }
 
     fn forget_tenant(&self, tenant: &TenantId, now: Timestamp) -> Result<Option<Forgotten>, VaultError> {

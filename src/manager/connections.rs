@@ -271,7 +271,7 @@ impl ConnectionManager for Connections {
 
     fn refresh(&self, by: &dyn Principal, id: ConnectionId) -> Result<Connection> {
         let connection = self.inner.managed(by, id)?;
-        self.inner.refresh_now(&connection)?;
+        self.inner.refresh_now(&connection, &by.actor())?;
         self.inner.visible(by, id)
     }
 
@@ -281,12 +281,16 @@ impl ConnectionManager for Connections {
 
     fn revoke(&self, by: &dyn Principal, id: ConnectionId) -> Result<Revocation> {
         let connection = self.inner.managed(by, id)?;
-        self.inner.revoke(&connection)
+        self.inner.revoke(&connection, &by.actor())
     }
 
     fn set_default(&self, by: &dyn Principal, id: ConnectionId) -> Result<()> {
         let connection = self.inner.managed(by, id)?;
-        if self.inner.vault.set_default(&connection.tenant, id)? {
+        if self
+            .inner
+            .vault
+            .set_default(&connection.tenant, id, Some(&by.actor()))?
+        {
             Ok(())
         } else {
             Err(Error::NotFound)
@@ -295,6 +299,7 @@ impl ConnectionManager for Connections {
 
     fn audit(&self, by: &dyn Principal, page: &AuditPage) -> Result<Vec<AuditEntry>> {
         let mut filter = AuditFilter::of(by.tenant());
+        filter.order = page.order;
         filter.after = page.after;
         filter.connection = page.connection;
         filter.limit = page.limit.unwrap_or(1_000);
@@ -305,10 +310,12 @@ impl ConnectionManager for Connections {
     }
 
     fn forget_user(&self, operator: &Operator, user: &UserId) -> Result<Option<Forgotten>> {
-        Ok(self
-            .inner
-            .vault
-            .forget_user(operator.tenant(), user, self.inner.now())?)
+        Ok(self.inner.vault.forget_user(
+            operator.tenant(),
+            user,
+            Some(&operator.actor()),
+            self.inner.now(),
+        )?)
     }
 
     fn forget_tenant(&self, operator: &Operator) -> Result<Option<Forgotten>> {

@@ -132,6 +132,7 @@ impl Inner {
                 connection: due.connection,
                 generation: due.generation,
                 attempt: Attempt::Due,
+                by: None,
                 deadline: Instant::now() + self.settings.resolve_deadline,
             });
             match renewed {

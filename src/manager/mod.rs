@@ -31,7 +31,7 @@ use crate::error::Result;
 use crate::model::{ActingUser, Connection, ConnectionId, Operator, Principal, ProviderId, Status, UserId};
 use crate::protocol::AuthorizationResponse;
 use crate::secret::{Binding, Ticket};
-use crate::vault::{AuditEntry, Forgotten};
+use crate::vault::{AuditEntry, AuditOrder, Forgotten};
 
 /// What can be done with connections: the seam that a host mocks in its own tests.
 ///
@@ -149,7 +149,7 @@ pub trait ConnectionManager: Send + Sync {
     /// [`NotFound`](crate::Error::NotFound), [`NotPermitted`](crate::Error::NotPermitted), or a failure of the vault.
     fn set_default(&self, by: &dyn Principal, id: ConnectionId) -> Result<()>;
 
-    /// Reads the audit, oldest first: a person what concerns them, an operator all of the tenant's.
+    /// Reads the audit, in the order that the page names: a person what concerns them, an operator all of the tenant's.
     ///
     /// # Errors
     ///
@@ -186,7 +186,9 @@ pub trait ConnectionManager: Send + Sync {
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct AuditPage {
-    /// Only those after this number: the last one of the page before.
+    /// In which order.
+    pub order: AuditOrder,
+    /// Only those that follow this number in that order: the last one of the page before. Zero: from the beginning.
     pub after: u64,
     /// Only those of this connection.
     pub connection: Option<ConnectionId>,
@@ -202,6 +204,13 @@ impl AuditPage {
             connection: Some(connection),
             ..Self::default()
         }
+    }
+
+    /// The same, from the last entry back.
+    #[must_use]
+    pub const fn newest_first(mut self) -> Self {
+        self.order = AuditOrder::NewestFirst;
+        self
     }
 
     /// The same, after this number.

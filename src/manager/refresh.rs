@@ -14,7 +14,8 @@ use crate::manager::connections::Service;
 use crate::manager::flight::Joined;
 use crate::manager::settings::back_off;
 use crate::model::{
-    Connection, ConnectionId, EventKind, FailureCode, NeedsConsent, ProviderId, Status, TenantId, Timestamp,
+    Actor, Connection, ConnectionId, EventKind, FailureCode, NeedsConsent, ProviderId, Status, TenantId,
+    Timestamp,
 };
 use crate::protocol::{TokenClient, TokenFailure, TokenResponse, granted_scopes, parse_token_response};
 use crate::provider::{Endpoints, RotationClass};
@@ -53,17 +54,20 @@ pub(crate) struct Wanted<'a> {
     /// The generation that will not do any more.
     pub(crate) generation: u64,
     pub(crate) attempt: Attempt,
+    /// Who asked for it by name, if anybody did.
+    pub(crate) by: Option<&'a Actor>,
     pub(crate) deadline: Instant,
 }
 
 impl Inner {
     /// Renews a connection by name.
-    pub(crate) fn refresh_now(&self, connection: &Connection) -> Result<Renewed> {
+    pub(crate) fn refresh_now(&self, connection: &Connection, by: &Actor) -> Result<Renewed> {
         self.renew(Wanted {
             tenant: &connection.tenant,
             connection: connection.id,
             generation: connection.generation,
             attempt: Attempt::Forced,
+            by: Some(by),
             deadline: Instant::now() + self.settings.resolve_deadline,
         })
     }
@@ -206,6 +210,7 @@ impl Inner {
             granted: granted.as_ref(),
             expires_at,
             at: sent_at,
+            by: wanted.by,
         };
         let outcome = self.persist(|| {
             self.vault

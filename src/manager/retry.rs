@@ -8,7 +8,7 @@ use std::time::Instant;
 use crate::error::{Error, Result};
 use crate::manager::Inner;
 use crate::manager::refresh::Wanted;
-use crate::model::{ConnectionId, NeedsConsent, Operator, ProviderId, Status};
+use crate::model::{ConnectionId, NeedsConsent, Operator, Principal as _, ProviderId, Status};
 use crate::vault::{Attempt, ConnectionQuery};
 
 /// How many connections are read at a time.
@@ -37,6 +37,7 @@ impl Inner {
     ) -> Result<Retried> {
         let provider = self.service(provider)?.provider.id.clone();
         let tenant = operator.acting_user().tenant();
+        let actor = operator.actor();
         let mut retried = Retried::default();
         let mut after = None;
         loop {
@@ -54,6 +55,7 @@ impl Inner {
                     connection: id,
                     generation,
                     attempt: Attempt::Quarantined,
+                    by: Some(&actor),
                     deadline: Instant::now() + self.settings.resolve_deadline,
                 });
                 match renewed {

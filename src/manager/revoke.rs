@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::manager::settings::back_off;
 use crate::manager::{Connections, Inner};
 use crate::model::{
-    Connection, ConnectionId, EventKind, IssuedBy, Parameters, Principal, ProviderId, Status,
+    Actor, Connection, ConnectionId, EventKind, IssuedBy, Parameters, Principal, ProviderId, Status,
 };
 use crate::protocol::{Revocable, RevocationVerdict, revocation_requests, revocation_verdict};
 use crate::provider::Revocation as Capability;
@@ -18,7 +18,9 @@ use crate::vault::{ConnectionQuery, Erasure, Settlement, Tokens};
 pub struct Revocation {
     /// The connection, revoked; its record stays as history.
     pub connection: Connection,
-    /// Whether every file is free of the sealed tokens. They are out of the database either way.
+    /// Whether every file is free of the sealed tokens. Nothing can use them either way. Pending while a reader keeps the
+    /// log, and while they are kept for upkeep because the provider has not answered. Of a connection that was revoked
+    /// before, only the files are told of, not what still waits for its provider.
     pub here: Erasure,
     /// What the provider said.
     pub at_provider: AtProvider,
@@ -63,14 +65,14 @@ pub(crate) struct Ending<'a> {
 }
 
 impl Inner {
-    pub(crate) fn revoke(&self, connection: &Connection) -> Result<Revocation> {
+    pub(crate) fn revoke(&self, connection: &Connection, by: &Actor) -> Result<Revocation> {
         let (tenant, id, now) = (&connection.tenant, connection.id, self.now());
         let revoked = if self.ends_by_program(connection) {
             // Kept sealed for upkeep in the same transaction: a crash between here and the provider loses nothing.
             self.vault
-                .revoke_and_queue(tenant, id, now, now + self.settings.revocation_patience)?
+                .revoke_and_queue(tenant, id, Some(by), now, now + self.settings.revocation_patience)?
         } else {
-            self.vault.revoke(tenant, id, now)?
+            self.vault.revoke(tenant, id, Some(by), now)?
         };
         // From here on nothing resolves it, whatever the network does.
         let Some(revoked) = revoked else {
@@ -98,11 +100,15 @@ impl Inner {
                 refresh_token: current.or(revoked.refused.as_ref()),
             },
         });
+        let mut waits = false;
         if let Some(queued) = revoked.queued {
+            let settlement = self.settlement(&at_provider, 1);
+            waits = matches!(settlement, Settlement::Again { .. });
             self.vault
-                .settle_revocation(tenant, queued, self.settlement(&at_provider, 1), self.now())?;
+                .settle_revocation(tenant, queued, settlement, self.now())?;
         }
-        let here = self.vault.clear_residue()?;
+        let cleared = self.vault.clear_residue()?;
+        let here = if waits { Erasure::Pending } else { cleared };
         let owner = connection.owner.user();
         self.emit(tenant, owner, &connection.provider, Some(id), EventKind::Revoked);
         Ok(Revocation {

@@ -7,7 +7,7 @@ mod id;
 mod scope;
 mod timestamp;
 
-pub use actor::{ActingUser, Operator, Owner, Principal, Reach};
+pub use actor::{ActingUser, Actor, Operator, Owner, Principal, Reach};
 pub use connection::{
     Account, Connection, FailureCode, InFlight, IssuedBy, NeedsConsent, Parameters, RefreshState, Status,
 };

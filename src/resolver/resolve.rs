@@ -286,6 +286,7 @@ impl Resolver {
             connection: found.stored.connection,
             generation: found.stored.generation,
             attempt: Attempt::Due,
+            by: None,
             deadline: options.ends(Instant::now(), inner.settings.resolve_deadline),
         })?;
         Ok(ResolvedToken {

@@ -139,6 +139,7 @@ impl Resolver {
             connection: refused.connection,
             generation: refused.generation,
             attempt: Attempt::Forced,
+            by: None,
             deadline: ends.min(Instant::now() + inner.settings.resolve_deadline),
         });
         match renewed {

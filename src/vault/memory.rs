@@ -9,17 +9,19 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::clock::{Clock as _, SystemClock};
-use crate::model::{Connection, ConnectionId, NeedsConsent, ServerId, Status, TenantId, Timestamp, UserId};
+use crate::model::{
+    Actor, Connection, ConnectionId, NeedsConsent, ServerId, Status, TenantId, Timestamp, UserId,
+};
 use crate::random;
 use crate::secret::{IdToken, PkceVerifier, RefreshToken};
 use crate::vault::lifecycle::{self, Keep};
 use crate::vault::memory::entry::Entry;
 use crate::vault::memory::state::{State, about_consent};
 use crate::vault::{
-    AuditEntry, AuditFilter, AuditKind, Claim, ClaimOutcome, ClaimRequest, Claimed, CommitOutcome,
-    ConnectionQuery, ConsentStatus, Due, Erasure, Forgotten, Found, Grant, Handout, Holder, PendingConsent,
-    PendingRevocation, RefreshFailure, Renewed, Revoked, Settlement, StateHash, StoreOutcome, StoredToken,
-    TokenQuery, Tokens, Use, Vault, VaultError,
+    AuditEntry, AuditFilter, AuditKind, AuditOrder, Claim, ClaimOutcome, ClaimRequest, Claimed,
+    CommitOutcome, ConnectionQuery, ConsentStatus, Due, Erasure, Forgotten, Found, Grant, Handout, Holder,
+    PendingConsent, PendingRevocation, RefreshFailure, Renewed, Revoked, Settlement, StateHash, StoreOutcome,
+    StoredToken, TokenQuery, Tokens, Use, Vault, VaultError,
 };
 
 /// A vault in plain memory, for unit tests: nothing is sealed, nothing survives.
@@ -203,7 +205,12 @@ impl Vault for MemoryVault {
         Ok(found)
     }
 
-    fn set_default(&self, tenant: &TenantId, id: ConnectionId) -> Result<bool, VaultError> {
+    fn set_default(
+        &self,
+        tenant: &TenantId,
+        id: ConnectionId,
+        by: Option<&Actor>,
+    ) -> Result<bool, VaultError> {
         let mut vault = self.state();
         let Some(entry) = vault.entry(tenant, id) else {
             return Ok(false);
@@ -218,7 +225,7 @@ impl Vault for MemoryVault {
         vault.tell_of(
             tenant,
             id,
-            AuditEntry::new(AuditKind::DefaultSet, SystemClock.now()),
+            AuditEntry::new(AuditKind::DefaultSet, SystemClock.now()).by(by),
         );
         Ok(true)
     }
@@ -357,7 +364,11 @@ impl Vault for MemoryVault {
                 entry.connection.granted = granted.clone();
             }
             entry.show();
-            vault.tell_of(tenant, id, AuditEntry::new(AuditKind::Refreshed, renewed.at));
+            vault.tell_of(
+                tenant,
+                id,
+                AuditEntry::new(AuditKind::Refreshed, renewed.at).by(renewed.by),
+            );
         }
         Ok(outcome)
     }
@@ -427,19 +438,21 @@ impl Vault for MemoryVault {
         &self,
         tenant: &TenantId,
         id: ConnectionId,
+        by: Option<&Actor>,
         now: Timestamp,
     ) -> Result<Option<Revoked>, VaultError> {
-        Ok(self.state().revoke(tenant, id, now, None))
+        Ok(self.state().revoke(tenant, id, by, now, None))
     }
 
     fn revoke_and_queue(
         &self,
         tenant: &TenantId,
         id: ConnectionId,
+        by: Option<&Actor>,
         now: Timestamp,
         give_up_at: Timestamp,
     ) -> Result<Option<Revoked>, VaultError> {
-        Ok(self.state().revoke(tenant, id, now, Some(give_up_at)))
+        Ok(self.state().revoke(tenant, id, by, now, Some(give_up_at)))
     }
 
     fn queue_revocation(
@@ -490,6 +503,7 @@ impl Vault for MemoryVault {
         &self,
         tenant: &TenantId,
         user: &UserId,
+        by: Option<&Actor>,
         now: Timestamp,
     ) -> Result<Option<Forgotten>, VaultError> {
         let mut vault = self.state();
@@ -505,7 +519,8 @@ impl Vault for MemoryVault {
             of != tenant || consent.user != *user && consent.owner.user() != Some(user)
         });
         let erased = before - vault.entries.len();
-        let proof = vault.tell(tenant, AuditEntry::new(AuditKind::UserForgotten, now));
+        let told = AuditEntry::new(AuditKind::UserForgotten, now).by(by.filter(|actor| actor.user() != user));
+        let proof = vault.tell(tenant, told);
         Ok(Some(Forgotten::new(proof, now, erased)))
     }
 
@@ -539,15 +554,17 @@ impl Vault for MemoryVault {
 
     fn audit(&self, filter: &AuditFilter<'_>) -> Result<Vec<AuditEntry>, VaultError> {
         let vault = self.state();
-        Ok(vault
+        let mut entries: Vec<_> = vault
             .audit
             .iter()
-            .filter(|(tenant, entry)| tenant == filter.tenant && entry.number > filter.after)
+            .filter(|(tenant, entry)| tenant == filter.tenant && filter.reaches(entry.number))
             .map(|(_, entry)| entry)
             .filter(|entry| filter.wants(entry))
-            .take(filter.limit)
-            .cloned()
-            .collect())
+            .collect();
+        if filter.order == AuditOrder::NewestFirst {
+            entries.reverse();
+        }
+        Ok(entries.into_iter().take(filter.limit).cloned().collect())
     }
 
     fn clear_residue(&self) -> Result<Erasure, VaultError> {

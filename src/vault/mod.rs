@@ -14,7 +14,8 @@ mod shared;
 mod sqlite;
 
 pub use audit::{
-    AuditEntry, AuditFilter, AuditHead, AuditKind, AuditReport, Forgotten, Handout, InvalidAuditHead,
+    AuditEntry, AuditFilter, AuditHead, AuditKind, AuditOrder, AuditReport, Forgotten, Handout,
+    InvalidAuditHead,
 };
 pub use claim::{
     Attempt, Claim, ClaimOutcome, ClaimRequest, Claimed, CommitOutcome, Due, Holder, RefreshFailure, Renewed,
@@ -33,7 +34,7 @@ pub use sqlite::SqliteVault;
 use std::fmt::Debug;
 use std::time::Duration;
 
-use crate::model::{Connection, ConnectionId, NeedsConsent, ServerId, TenantId, Timestamp, UserId};
+use crate::model::{Actor, Connection, ConnectionId, NeedsConsent, ServerId, TenantId, Timestamp, UserId};
 use crate::secret::PkceVerifier;
 
 /// Keeps connections and their secrets.
@@ -46,6 +47,7 @@ use crate::secret::PkceVerifier;
 ///   sealed ([`envelope`] does it), bound to its tenant, owner, provider, connection and generation.
 /// * **Compare and swap.** What writes tokens names the generation that it saw. If another one is stored, nothing
 ///   is written and the outcome says so; it is no error.
+/// * **Told.** Each change and its entry in the audit are one. A method that names who acts (`by`) tells it in that entry.
 /// * **Separate.** Every method names its tenant. What belongs to another tenant does not exist.
 /// * **Honest.** A failure of the store is an error, never an empty answer: "not connected" means that the store
 ///   was read and there is nothing. A record that cannot be opened is an error and is not overwritten.
@@ -138,7 +140,12 @@ pub trait Vault: Debug + Send + Sync + 'static {
     /// # Errors
     ///
     /// [`VaultError`] if it was not stored.
-    fn set_default(&self, tenant: &TenantId, id: ConnectionId) -> Result<bool, VaultError>;
+    fn set_default(
+        &self,
+        tenant: &TenantId,
+        id: ConnectionId,
+        by: Option<&Actor>,
+    ) -> Result<bool, VaultError>;
 
     /// Stores when tokens were last handed out. A time older than the stored one changes nothing.
     ///
@@ -259,6 +266,7 @@ pub trait Vault: Debug + Send + Sync + 'static {
         &self,
         tenant: &TenantId,
         id: ConnectionId,
+        by: Option<&Actor>,
         now: Timestamp,
     ) -> Result<Option<Revoked>, VaultError>;
 
@@ -274,6 +282,7 @@ pub trait Vault: Debug + Send + Sync + 'static {
         &self,
         tenant: &TenantId,
         id: ConnectionId,
+        by: Option<&Actor>,
         now: Timestamp,
         give_up_at: Timestamp,
     ) -> Result<Option<Revoked>, VaultError>;
@@ -319,7 +328,8 @@ pub trait Vault: Debug + Send + Sync + 'static {
     ) -> Result<(), VaultError>;
 
     /// Erases everything of a person in a workspace: connections, consents, pending revocations. Their past entries in
-    /// the audit stay, sealed under the workspace's key. `None` if there is no such workspace.
+    /// the audit stay, sealed under the workspace's key. `None` if there is no such workspace. The entry that tells of it
+    /// names who acted, unless it is that very person.
     ///
     /// # Errors
     ///
@@ -328,6 +338,7 @@ pub trait Vault: Debug + Send + Sync + 'static {
         &self,
         tenant: &TenantId,
         user: &UserId,
+        by: Option<&Actor>,
         now: Timestamp,
     ) -> Result<Option<Forgotten>, VaultError>;
 
@@ -348,7 +359,8 @@ pub trait Vault: Debug + Send + Sync + 'static {
     /// [`VaultError`] if nothing was stored.
     fn record_handouts(&self, handouts: &[Handout]) -> Result<(), VaultError>;
 
-    /// Reads the audit of one tenant, oldest first.
+    /// Reads the audit of one tenant, in the order that the filter names: a page at the end costs no more than one at the
+    /// beginning.
     ///
     /// # Errors
     ///

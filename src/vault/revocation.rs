@@ -81,7 +81,7 @@ impl Settlement {
 pub enum Erasure {
     /// They are gone.
     Cleared,
-    /// The record is erased, but a reader keeps the write-ahead log from being cut: a copy of the ciphertext is in it
-    /// until `maintain` has cleared it.
+    /// Nothing can use them, but a sealed copy is there until `maintain` has cleared it: a reader keeps the write-ahead log
+    /// from being cut, or the provider has not confirmed the revocation yet.
     Pending,
 }

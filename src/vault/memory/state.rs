@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use crate::model::{ConnectionId, Owner, ProviderId, Status, TenantId, Timestamp};
+use crate::model::{Actor, ConnectionId, Owner, ProviderId, Status, TenantId, Timestamp};
 use crate::secret::PkceVerifier;
 use crate::vault::lifecycle::{self, Keep};
 use crate::vault::memory::entry::Entry;
@@ -53,6 +53,7 @@ impl State {
         &mut self,
         tenant: &TenantId,
         id: ConnectionId,
+        by: Option<&Actor>,
         now: Timestamp,
         queue: Option<Timestamp>,
     ) -> Option<Revoked> {
@@ -81,7 +82,7 @@ impl State {
             None => (None, entry.refresh_token.take()),
         };
         entry.erase(Keep::Nothing);
-        self.tell_of(tenant, id, AuditEntry::new(AuditKind::Revoked, now));
+        self.tell_of(tenant, id, AuditEntry::new(AuditKind::Revoked, now).by(by));
         Some(Revoked {
             connection,
             tokens,

@@ -3,7 +3,7 @@
 use rusqlite::{Connection as Database, ToSql, params};
 
 use crate::clock::{Clock as _, SystemClock};
-use crate::model::{Connection, ConnectionId, Owner, ProviderId, Status, TenantId, Timestamp};
+use crate::model::{Actor, Connection, ConnectionId, Owner, ProviderId, Status, TenantId, Timestamp};
 use crate::vault::lifecycle::Lifecycle;
 use crate::vault::sqlite::failure::failed;
 use crate::vault::sqlite::rows::{self, connection_columns};
@@ -157,7 +157,12 @@ impl SqliteVault {
         })
     }
 
-    pub(super) fn write_default(&self, name: &TenantId, id: ConnectionId) -> Result<bool, VaultError> {
+    pub(super) fn write_default(
+        &self,
+        name: &TenantId,
+        id: ConnectionId,
+        by: Option<&Actor>,
+    ) -> Result<bool, VaultError> {
         if self.tenant(name)?.is_none() {
             return Ok(false);
         }
@@ -178,7 +183,8 @@ impl SqliteVault {
             let connection = &stored.connection;
             let entry = AuditEntry::new(AuditKind::DefaultSet, SystemClock.now())
                 .user(connection.owner.user())
-                .about(id, &connection.provider, connection.generation);
+                .about(id, &connection.provider, connection.generation)
+                .by(by);
             if !audit::append(db, &self.keyring, tenant, &entry)? {
                 return Ok(Step::Abandon(None));
             }

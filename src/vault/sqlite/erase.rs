@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rusqlite::Connection as Database;
 
-use crate::model::{Connection, ConnectionId, TenantId, Timestamp};
+use crate::model::{Actor, Connection, ConnectionId, TenantId, Timestamp};
 use crate::secret::{AccessToken, RefreshToken};
 use crate::vault::envelope::Kind;
 use crate::vault::lifecycle::{self, Keep};
@@ -54,6 +54,7 @@ impl SqliteVault {
         &self,
         name: &TenantId,
         id: ConnectionId,
+        by: Option<&Actor>,
         now: Timestamp,
         queue: Option<Timestamp>,
     ) -> Result<Option<Revoked>, VaultError> {
@@ -70,7 +71,8 @@ impl SqliteVault {
             let sealed = secrets(db, stored.slot)?;
             let entry = AuditEntry::new(AuditKind::Revoked, now)
                 .user(stored.connection.owner.user())
-                .about(id, &stored.connection.provider, stored.connection.generation);
+                .about(id, &stored.connection.provider, stored.connection.generation)
+                .by(by);
             if !audit::append(db, &self.keyring, tenant, &entry)? {
                 return Ok(Step::Abandon(None));
             }

@@ -5,7 +5,7 @@
 
 use rusqlite::{Connection as Database, Params, params};
 
-use crate::model::{TenantId, Timestamp, UserId};
+use crate::model::{Actor, TenantId, Timestamp, UserId};
 use crate::vault::lifecycle::Keep;
 use crate::vault::sqlite::failure::failed;
 use crate::vault::sqlite::rows::get;
@@ -81,13 +81,15 @@ impl SqliteVault {
         &self,
         name: &TenantId,
         user: &UserId,
+        by: Option<&Actor>,
         now: Timestamp,
     ) -> Result<Option<Forgotten>, VaultError> {
         if self.tenant(name)?.is_none() {
             return Ok(None);
         }
         // The person's name is not in the entry: a keyed fingerprint of it is, and says the same to who knows the name.
-        let mut entry = AuditEntry::new(AuditKind::UserForgotten, now);
+        let mut entry =
+            AuditEntry::new(AuditKind::UserForgotten, now).by(by.filter(|actor| actor.user() != user));
         entry.fingerprint = Some(self.keyring.audit_key()?.fingerprint(&[
             b"user",
             name.as_str().as_bytes(),

@@ -263,13 +263,18 @@ pub(super) fn create(db: &mut Connection, keys: &MasterKeys) -> Result<(), Vault
 
 /// Brings an older vault up to the newest schema, in one transaction. Never the other way.
 pub(super) fn migrate(db: &mut Connection) -> Result<(), VaultError> {
+    apply(db, &MIGRATIONS)
+}
+
+fn apply(db: &mut Connection, migrations: &[&str]) -> Result<(), VaultError> {
     let transaction = db
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .map_err(failed)?;
     let State::Vault(version) = state(&transaction)? else {
         return Err(VaultError::Damaged);
     };
-    for (from, migration) in (0_u32..).zip(MIGRATIONS) {
+    // Read again under the lock: another process may have been faster.
+    for (from, migration) in (0_u32..).zip(migrations) {
         if from >= version {
             transaction.execute_batch(migration).map_err(failed)?;
         }
@@ -317,5 +322,33 @@ pub(super) fn check_key(db: &Connection, keys: &MasterKeys) -> Result<Opened, Va
     } else {
         // The key is known and its proof is wrong: the row was altered.
         Err(VaultError::Tampered)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_migration_that_is_cut_off_leaves_the_file_as_it_was() {
+        let mut db = Connection::open_in_memory().unwrap();
+        db.execute_batch(VERSION_1).unwrap();
+        db.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
+        db.pragma_update(None, "user_version", 1).unwrap();
+        let tables = |db: &Connection| -> i64 {
+            db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+                .unwrap()
+        };
+        let before = tables(&db);
+        // What is to be made comes before what fails.
+        let steps = [VERSION_1, "CREATE TABLE new (a); CREATE TABLE new (a)"];
+        assert!(apply(&mut db, &steps).is_err());
+        assert_eq!(tables(&db), before);
+        assert_eq!(state(&db).unwrap(), State::Vault(1));
+        assert!(apply(&mut db, &[VERSION_1, "CREATE TABLE new (a)"]).is_ok());
+        assert_eq!(tables(&db), before + 1);
+        // Once is enough.
+        migrate(&mut db).unwrap();
+        assert_eq!(state(&db).unwrap(), State::Vault(newest()));
     }
 }

@@ -124,6 +124,7 @@ fn every_statement_searches_an_index() {
         ("count seals", keys::COUNT_SEALS),
         ("retire", keys::RETIRE),
         ("audit page", audit::PAGE),
+        ("audit page back", audit::PAGE_BACK),
         ("audit chain", audit::CHAIN),
         ("audit mac", audit::MAC),
         ("audit head", audit::HEAD),
@@ -186,6 +187,7 @@ fn every_statement_searches_an_index() {
         (rotate::SEALED_BY, "connections_by_key"),
         (rotate::NEXT_MASTER, "tenant_keys_by_master"),
         (audit::PAGE, "audit_by_tenant"),
+        (audit::PAGE_BACK, "audit_by_tenant"),
     ] {
         let plan = plan(&db, sql).concat();
         assert!(plan.contains(index) && !plan.contains("TEMP"), "{plan}");
@@ -284,7 +286,7 @@ fn slots_are_used_again_and_never_lost() {
     }
     for number in 1..=20 {
         let id = ConnectionId::from_bytes([number; 16]);
-        let revoked = vault.revoke(&tenant(), id, Timestamp::from_unix_millis(0));
+        let revoked = vault.revoke(&tenant(), id, None, Timestamp::from_unix_millis(0));
         assert!(revoked.unwrap().unwrap().tokens.is_some());
     }
     assert_eq!(count("SELECT count(*) FROM free_slots"), 20);
@@ -403,6 +405,7 @@ fn promise_04_a_moved_or_altered_record_is_an_error_and_stays_as_it_is() {
         .revoke(
             &tenant(),
             ConnectionId::from_bytes([1; 16]),
+            None,
             Timestamp::from_unix_millis(0),
         )
         .unwrap()
@@ -456,13 +459,13 @@ fn a_foreign_writer_makes_it_busy_and_loses_nothing() {
         .unwrap();
     let foreign = Database::open(&path).unwrap();
     foreign.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let busy = vault.set_default(&tenant(), ConnectionId::from_bytes([1; 16]));
+    let busy = vault.set_default(&tenant(), ConnectionId::from_bytes([1; 16]), None);
     assert!(matches!(busy, Err(VaultError::Busy)), "{busy:?}");
     assert_eq!(access(&vault, 1).unwrap(), "access-1", "reading goes on");
     foreign.execute_batch("COMMIT").unwrap();
     assert!(
         vault
-            .set_default(&tenant(), ConnectionId::from_bytes([1; 16]))
+            .set_default(&tenant(), ConnectionId::from_bytes([1; 16]), None)
             .unwrap()
     );
 }
