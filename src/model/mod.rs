@@ -12,6 +12,8 @@ pub use connection::{
     Account, Connection, FailureCode, InFlight, IssuedBy, NeedsConsent, Parameters, RefreshState, Status,
 };
 pub use event::{Event, EventKind, EventSink};
-pub use id::{ConnectionId, ConsentId, InvalidId, Label, ProviderId, ServerId, TenantId, UserId};
+pub use id::{
+    ConnectionId, ConsentId, InvalidId, Label, ProviderId, ServerId, TenantId, TurnId, TurnPurpose, UserId,
+};
 pub use scope::{InvalidScope, Scope, Scopes};
 pub use timestamp::Timestamp;

@@ -15,7 +15,9 @@ pub use policy::{SharedConnections, SharingPolicy};
 pub use redact::Redactor;
 pub use resolve::ResolveOptions;
 pub use token::ResolvedToken;
-pub use turn::{Asked, Placeholder, Turn, TurnId};
+pub use turn::{Asked, Placeholder, Turn};
+
+pub use crate::model::{TurnId, TurnPurpose};
 
 #[allow(unused_imports, reason = "named in the documentation")]
 use crate::error::Error;
@@ -107,7 +109,7 @@ impl Resolver {
     ) -> Result<ResolvedToken> {
         let found = self.find(acting_user, provider, options, &mut |_| {})?;
         let token = self.freshen(acting_user, found, options, ledger)?;
-        self.note(acting_user, &token)?;
+        self.note(acting_user, &token, ledger)?;
         Ok(token)
     }
 
@@ -134,10 +136,21 @@ impl Resolver {
         provider: &str,
         options: &ResolveOptions,
     ) -> Result<Option<ResolvedToken>> {
+        self.peek_into(&Ledger::default(), acting_user, provider, options)
+    }
+
+    /// As [`peek_with`](Self::peek_with), for this turn.
+    fn peek_into(
+        &self,
+        ledger: &Ledger,
+        acting_user: &ActingUser,
+        provider: &str,
+        options: &ResolveOptions,
+    ) -> Result<Option<ResolvedToken>> {
         let found = self.find(acting_user, provider, options, &mut |_| {})?;
         let token = found.usable(self.connections.inner().now(), options);
         if let Some(token) = &token {
-            self.note(acting_user, token)?;
+            self.note(acting_user, token, ledger)?;
         }
         Ok(token)
     }

@@ -339,13 +339,20 @@ impl Resolver {
     }
 
     /// Remembers that the token was handed out, and tells the host if it was not the person's own.
-    pub(super) fn note(&self, acting_user: &ActingUser, token: &ResolvedToken) -> Result<()> {
+    pub(super) fn note(
+        &self,
+        acting_user: &ActingUser,
+        token: &ResolvedToken,
+        ledger: &Ledger,
+    ) -> Result<()> {
         let inner = self.connections.inner();
         let handed = Handed {
             to: acting_user,
             connection: token.connection,
             provider: &token.provider.id,
             shared: token.shared,
+            turn: ledger.turn.as_ref(),
+            purpose: ledger.purpose.as_ref(),
             at: inner.now(),
         };
         if inner.settings.use_audit == UseAudit::Strict {
