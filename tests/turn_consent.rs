@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::json;
 use valetkey::error::ConsentReason;
 use valetkey::resolver::mcp::{Action, Elicitation, input_required, url_elicitation_required};
-use valetkey::resolver::{Asked, SharedConnections, SharingPolicy, Turn};
+use valetkey::resolver::{Asked, Policy, SharedConnections, Turn};
 use valetkey::{ConnectionManager as _, ConsentOptions, Error};
 use world::{World, person, response};
 
@@ -80,7 +80,7 @@ fn more_access_is_asked_for_in_other_words() {
 #[test]
 fn nobody_is_asked_for_what_only_an_operator_can_connect() {
     let world = World::new();
-    let policy = SharingPolicy::new(SharedConnections::Required);
+    let policy = Policy::new(SharedConnections::Required);
     let turn = world.resolver.with_policy(policy).turn(person("alice"));
     let error = turn.resolve("notes").unwrap_err();
     let refused = turn.ask(error.consent_required().unwrap()).unwrap_err();

@@ -149,6 +149,10 @@ id! {
     Label
 }
 id! {
+    /// A tool of an agent, such as `send_mail`, by the name that the host gives it: what a policy goes by.
+    ToolName
+}
+id! {
     /// A turn of an agent, by the name that the host's runtime gives it. For the audit; it opens nothing.
     TurnId
 }

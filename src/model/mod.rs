@@ -13,7 +13,8 @@ pub use connection::{
 };
 pub use event::{Event, EventKind, EventSink};
 pub use id::{
-    ConnectionId, ConsentId, InvalidId, Label, ProviderId, ServerId, TenantId, TurnId, TurnPurpose, UserId,
+    ConnectionId, ConsentId, InvalidId, Label, ProviderId, ServerId, TenantId, ToolName, TurnId, TurnPurpose,
+    UserId,
 };
 pub use scope::{InvalidScope, Scope, Scopes};
 pub use timestamp::Timestamp;

@@ -11,13 +11,13 @@ mod token;
 mod turn;
 
 pub use explain::{Explanation, Finding, Step, TokenState};
-pub use policy::{SharedConnections, SharingPolicy};
+pub use policy::{Calls, Policy, Setting, SharedConnections};
 pub use redact::Redactor;
 pub use resolve::ResolveOptions;
 pub use token::ResolvedToken;
 pub use turn::{Asked, Placeholder, Turn};
 
-pub use crate::model::{TurnId, TurnPurpose};
+pub use crate::model::{ToolName, TurnId, TurnPurpose};
 
 #[allow(unused_imports, reason = "named in the documentation")]
 use crate::error::Error;
@@ -38,7 +38,7 @@ use crate::resolver::ledger::Ledger;
 #[derive(Debug, Clone)]
 pub struct Resolver {
     connections: Connections,
-    policy: SharingPolicy,
+    policy: Policy,
 }
 
 impl Resolver {
@@ -47,13 +47,13 @@ impl Resolver {
     pub fn new(connections: Connections) -> Self {
         Self {
             connections,
-            policy: SharingPolicy::default(),
+            policy: Policy::default(),
         }
     }
 
     /// The same resolver with another policy.
     #[must_use]
-    pub fn with_policy(mut self, policy: SharingPolicy) -> Self {
+    pub fn with_policy(mut self, policy: Policy) -> Self {
         self.policy = policy;
         self
     }
@@ -63,6 +63,7 @@ impl Resolver {
     /// # Errors
     ///
     /// [`ConsentRequired`](Error::ConsentRequired): show them a link.
+    /// [`Denied`](Error::Denied): the host's policy does not allow the call.
     /// [`Ambiguous`](Error::Ambiguous): they have several accounts; name one.
     /// [`Unavailable`](Error::Unavailable): the provider does not answer; try later.
     /// [`Misconfigured`](Error::Misconfigured): the operator must act.

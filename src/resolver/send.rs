@@ -224,6 +224,7 @@ pub(super) fn hand_back(answer: HttpResponse, ledger: &Ledger) -> http::Response
 fn need(token: &ResolvedToken, reason: ConsentReason, missing: Scopes) -> Error {
     ConsentRequired::new(token.provider.id.clone(), reason)
         .renewing(token.connection)
+        .of(token.shared)
         .missing(missing)
         .into()
 }

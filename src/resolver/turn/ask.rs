@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError};
 use crate::error::{ConsentReason, ConsentRequired, Error, Result};
 use crate::manager::{ConnectionManager as _, ConsentOptions, PreparedConsent};
 use crate::model::ConsentId;
-use crate::resolver::{SharedConnections, Turn};
+use crate::resolver::Turn;
 
 /// A consent that a turn asked its person for: from [`Turn::ask`].
 #[derive(Debug)]
@@ -49,10 +49,9 @@ impl Turn {
     ///
     /// # Errors
     ///
-    /// [`NotPermitted`](Error::NotPermitted) where the policy has everybody act through the shared connection, which only an
-    /// operator can connect; and all that [`prepare`](crate::ConnectionManager::prepare) returns.
+    /// [`NotPermitted`](Error::NotPermitted) where the shared connection is needed, which only an operator can connect; and all that [`prepare`](crate::ConnectionManager::prepare) returns.
     pub fn ask(&self, need: &ConsentRequired) -> Result<Arc<Asked>> {
-        if self.resolver.policy.of(&need.provider) == SharedConnections::Required {
+        if need.shared {
             return Err(Error::NotPermitted);
         }
         // Held while the consent is prepared, so that two tools that ask at once are asked for together.
