@@ -281,6 +281,9 @@ pub enum Misconfigured {
     /// A URL of the descriptor cannot be filled with the connection's parameters.
     #[error(transparent)]
     Template(#[from] InvalidTemplate),
+    /// The host's HTTP client answered without having read the request's body: it does not send bodies that are readers.
+    #[error("the HTTP client does not send bodies that are readers")]
+    NoUploads,
     /// There is no HTTP client: the feature `ureq` is off and the host gave none.
     #[error("no HTTP client was given")]
     NoHttpClient,
@@ -351,4 +354,8 @@ pub enum RequestRefused {
     /// The token cannot stand in a header.
     #[error("the token cannot stand in a header")]
     Header,
+    /// The body that is to be sent cannot be opened or read, is shorter than was said, or was read already. A part of it
+    /// may have been sent.
+    #[error("the body cannot be read: {0}")]
+    Upload(std::io::ErrorKind),
 }

@@ -7,6 +7,7 @@ mod policy;
 mod redact;
 mod resolve;
 mod send;
+mod stream;
 mod token;
 mod turn;
 
@@ -14,6 +15,7 @@ pub use explain::{Explanation, Finding, Step, TokenState};
 pub use policy::{Calls, Policy, Setting, SharedConnections};
 pub use redact::Redactor;
 pub use resolve::ResolveOptions;
+pub use stream::{Download, Upload};
 pub use token::ResolvedToken;
 pub use turn::{Asked, Placeholder, Turn};
 
@@ -177,6 +179,30 @@ impl Resolver {
         request: http::Request<Vec<u8>>,
     ) -> Result<http::Response<Vec<u8>>> {
         self.send_with(acting_user, provider, request, &ResolveOptions::default())
+    }
+
+    /// As [`send`](Self::send), for bodies that need not fit into memory: the request's is read while it is sent, the answer's
+    /// is a reader.
+    ///
+    /// # Bounds
+    ///
+    /// The size of an answer has none. The whole, until the last byte of the answer is read, takes
+    /// [`Settings::stream_timeout`](crate::manager::Settings::stream_timeout) at most, or the
+    /// [deadline](ResolveOptions::deadline) of the call if that is shorter; the time that the host leaves a download lying
+    /// counts. The default HTTP client also gives up when the network stands still for
+    /// [`Settings::send_timeout`](crate::manager::Settings::send_timeout); one of the host's own is told to.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send); [`RequestRefused::Upload`](crate::error::RequestRefused::Upload) if the body cannot be read;
+    /// [`Misconfigured`](Error::Misconfigured) if the host's HTTP client does not send readers.
+    pub fn send_stream(
+        &self,
+        acting_user: &ActingUser,
+        provider: &str,
+        request: http::Request<Upload>,
+    ) -> Result<http::Response<Download>> {
+        self.send_stream_with(acting_user, provider, request, &ResolveOptions::default())
     }
 
     /// Begins a turn of this person: a guard that resolves and sends for them alone, and knows every token of the turn

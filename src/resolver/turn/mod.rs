@@ -14,7 +14,7 @@ pub use placeholder::Placeholder;
 use crate::error::Result;
 use crate::model::{ActingUser, ConsentId, TurnId, TurnPurpose};
 use crate::resolver::ledger::Ledger;
-use crate::resolver::{Redactor, ResolveOptions, ResolvedToken, Resolver};
+use crate::resolver::{Download, Redactor, ResolveOptions, ResolvedToken, Resolver, Upload};
 
 /// A turn of an agent on behalf of one person: from [`Resolver::turn`].
 ///
@@ -168,6 +168,35 @@ impl Turn {
     ) -> Result<http::Response<Vec<u8>>> {
         self.resolver
             .send_into(&self.ledger, &self.acting_user, provider, request, options)
+    }
+
+    /// As [`Resolver::send_stream`], for the person of this turn. No token that the turn knew when the answer came is in what is
+    /// read of it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Resolver::send_stream`].
+    pub fn send_stream(
+        &self,
+        provider: &str,
+        request: http::Request<Upload>,
+    ) -> Result<http::Response<Download>> {
+        self.send_stream_with(provider, request, &ResolveOptions::default())
+    }
+
+    /// As [`Resolver::send_stream_with`], for the person of this turn.
+    ///
+    /// # Errors
+    ///
+    /// As [`Resolver::send_stream`].
+    pub fn send_stream_with(
+        &self,
+        provider: &str,
+        request: http::Request<Upload>,
+        options: &ResolveOptions,
+    ) -> Result<http::Response<Download>> {
+        self.resolver
+            .stream_into(&self.ledger, &self.acting_user, provider, request, options)
     }
 
     /// The text with `[redacted]` in the place of every token of this turn so far; the text itself if there is none in it.
