@@ -377,7 +377,7 @@ fn a_download_that_breaks_off_ends_in_an_error_without_words_and_stays_there() {
 #[test]
 fn a_download_ends_with_the_time_of_its_call() {
     let world = connected();
-    let (millisecond, alice) = (Duration::from_millis(1), person("alice"));
+    let alice = person("alice");
     world.http.on("/api/file").next(Fault::answer(|_| {
         Ok(HttpResponse::new(
             StatusCode::OK,
@@ -394,7 +394,7 @@ fn a_download_ends_with_the_time_of_its_call() {
     let error = io::copy(&mut response.into_body(), &mut io::sink()).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     assert!(begun.elapsed() >= Duration::from_secs(1));
-    let options = ResolveOptions::default().deadline(millisecond * 0);
+    let options = ResolveOptions::default().deadline(Duration::ZERO);
     let requests = world.http.requests();
     let late = world
         .resolver

@@ -323,7 +323,8 @@ pub(super) fn hand_back(answer: HttpResponse, ledger: &Ledger) -> http::Response
         mut headers,
         body,
     } = answer;
-    let masks = ledger.masks();
+    let values = headers.values().map(HeaderValue::as_bytes);
+    let masks = ledger.masks_for(values.chain([body.as_bytes()]));
     let clean = match &masks {
         Some(masks) => masks.redact_bytes(body.as_bytes()),
         None => Cow::Borrowed(body.as_bytes()),
