@@ -10,10 +10,10 @@ use crate::manager::refresh::Renewed;
 use crate::manager::usage::Usage;
 use crate::manager::{
     AuditPage, Budget, ConnectionFilter, ConnectionManager, ConnectionsBuilder, Consent, ConsentOptions,
-    Health, PreparedConsent, Retried, Revocation, Settings, StatusFilter, Upkeep,
+    ConsentState, Health, PreparedConsent, Retried, Revocation, Settings, StatusFilter, Upkeep,
 };
 use crate::model::{
-    ActingUser, Connection, ConnectionId, Event, EventKind, EventSink, Operator, Owner, Principal,
+    ActingUser, Connection, ConnectionId, ConsentId, Event, EventKind, EventSink, Operator, Owner, Principal,
     ProviderId, Reach, TenantId, Timestamp, UserId,
 };
 use crate::protocol::AuthorizationResponse;
@@ -218,6 +218,14 @@ impl ConnectionManager for Connections {
 
     fn open(&self, acting_user: &ActingUser, ticket: &Ticket) -> Result<Consent> {
         self.inner.open_prepared(acting_user, ticket)
+    }
+
+    fn poll(&self, acting_user: &ActingUser, id: ConsentId) -> Result<ConsentState> {
+        self.inner.poll(acting_user, id)
+    }
+
+    fn cancel(&self, acting_user: &ActingUser, id: ConsentId) -> Result<ConsentState> {
+        self.inner.cancel(acting_user, id)
     }
 
     fn complete(

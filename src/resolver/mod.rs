@@ -1,5 +1,6 @@
 //! From an acting user to an access token: what a host calls in its turn loop.
 
+mod asking;
 mod explain;
 mod ledger;
 pub mod mcp;
@@ -21,11 +22,14 @@ pub use turn::{Asked, Placeholder, Turn};
 
 pub use crate::model::{ToolName, TurnId, TurnPurpose};
 
+use std::sync::Arc;
+
 #[allow(unused_imports, reason = "named in the documentation")]
 use crate::error::Error;
 use crate::error::Result;
 use crate::manager::Connections;
 use crate::model::ActingUser;
+use crate::resolver::asking::Asking;
 use crate::resolver::ledger::Ledger;
 
 /// Resolves an acting user and a provider to an access token.
@@ -41,6 +45,7 @@ use crate::resolver::ledger::Ledger;
 pub struct Resolver {
     connections: Connections,
     policy: Policy,
+    asking: Arc<Asking>,
 }
 
 impl Resolver {
@@ -50,6 +55,7 @@ impl Resolver {
         Self {
             connections,
             policy: Policy::default(),
+            asking: Arc::default(),
         }
     }
 

@@ -6,7 +6,7 @@ mod placeholder;
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
 pub use ask::Asked;
 pub use placeholder::Placeholder;
@@ -52,7 +52,6 @@ pub struct Turn {
     acting_user: ActingUser,
     ledger: Ledger,
     placeholders: Mutex<Vec<placeholder::Promise>>,
-    asked: Mutex<Vec<Arc<Asked>>>,
 }
 
 impl Turn {
@@ -66,7 +65,6 @@ impl Turn {
             acting_user,
             ledger,
             placeholders: Mutex::default(),
-            asked: Mutex::default(),
         }
     }
 
