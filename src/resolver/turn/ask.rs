@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::error::{ConsentReason, ConsentRequired, Error, Result};
 use crate::manager::{ConnectionManager as _, ConsentOptions, ConsentState, PreparedConsent};
-use crate::model::ConsentId;
+use crate::model::{ConsentId, Timestamp};
 use crate::resolver::Turn;
 
 /// A consent that a turn asked its person for: from [`Turn::ask`].
@@ -77,6 +77,10 @@ impl Turn {
         });
         shelf.remember(&self.acting_user, &asked);
         Ok(asked)
+    }
+
+    pub(in crate::resolver) fn now(&self) -> Timestamp {
+        self.resolver.connections.inner().now()
     }
 
     /// Where a consent stands that this person was asked for, in whatever turn or process: as
