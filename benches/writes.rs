@@ -153,6 +153,7 @@ impl Written {
             granted: None,
             expires_at: connection.expires_at,
             at: now,
+            by: None,
         };
         let committed = self
             .vault
@@ -166,7 +167,7 @@ impl Written {
         connection.id = ConnectionId::generate(SystemClock.now()).expect("random numbers");
         people::store(&self.vault, &connection);
         self.vault
-            .revoke(&connection.tenant, connection.id, SystemClock.now())
+            .revoke(&connection.tenant, connection.id, None, SystemClock.now())
             .expect("revoked");
         let _ = self.vault.clear_residue().expect("cleared");
     }

@@ -6,6 +6,7 @@
 
 use std::error::Error;
 
+use valetkey::model::TurnPurpose;
 use valetkey::protocol::AuthorizationResponse;
 use valetkey::testing::{ManualClock, Sandbox, assert_no_secrets};
 use valetkey::vault::SqliteVault;
@@ -60,7 +61,9 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// A tool that was given a token tries to get it out: the turn knows the token by its value, and the library where it
 /// may go.
 fn leaks(resolver: &Resolver, person: &ActingUser) -> Result<(), Box<dyn Error>> {
-    let turn = resolver.turn(person.clone()).purpose("a tool that leaks");
+    let turn = resolver
+        .turn(person.clone())
+        .purpose(TurnPurpose::new("a tool that leaks")?);
     let token = turn.resolve("notes")?;
     let stolen = token.access_token().expose_secret();
     let hidden: String = stolen.bytes().map(|byte| format!("{byte:02x}")).collect();
@@ -123,7 +126,10 @@ struct Agent {
 
 impl Agent {
     fn turn(&self, person: &ActingUser) -> Result<Reply, Box<dyn Error>> {
-        let turn = self.resolver.turn(person.clone()).purpose("answer a question");
+        let turn = self
+            .resolver
+            .turn(person.clone())
+            .purpose(TurnPurpose::new("answer a question")?);
         // The tool gets an answer of the API, never a token: there is nothing that it could leak.
         let request = http::Request::get("/notes").body(Vec::new())?;
         match turn.send("notes", request) {

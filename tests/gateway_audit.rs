@@ -8,9 +8,11 @@ use gateway::planted::plant;
 use gateway::{Site, json, program, text};
 use http::Method;
 use serde_json::Value;
-use valetkey::ConsentOptions;
+use valetkey::manager::Budget;
 use valetkey::model::{Connection, ConnectionId, Owner, ProviderId, Timestamp, UserId};
+use valetkey::resolver::{TurnId, TurnPurpose};
 use valetkey::vault::{Handout, MemoryVault, Vault as _};
+use valetkey::{ActingUser, ConnectionManager as _, ConsentOptions, Resolver, TenantId};
 
 const ALICE: &str = "acme.alice.user";
 const BOB: &str = "acme.bob.user";
@@ -38,7 +40,7 @@ fn users(page: &Value) -> std::collections::BTreeSet<&str> {
 /// That a token was handed out to somebody of acme's.
 fn handout(connection: ConnectionId, user: &str, purpose: &str, second: i64) -> Handout {
     Handout {
-        tenant: valetkey::TenantId::new("acme").unwrap(),
+        tenant: TenantId::new("acme").unwrap(),
         connection,
         provider: ProviderId::new("notes").unwrap(),
         at: Timestamp::from_unix_millis(1_700_000_100_000 + second * 1_000),
@@ -243,4 +245,30 @@ fn an_audit_that_cannot_be_read_is_an_error_without_detail() {
         "{}",
         text(&list)
     );
+}
+
+#[test]
+fn the_trail_names_the_turn_that_used_a_token() {
+    let site = Site::new();
+    let id = site.connect(ALICE, "ada", ConsentOptions::default()).id;
+    let alice = ActingUser::authenticated(TenantId::new("acme").unwrap(), UserId::new("alice").unwrap());
+    let turn = Resolver::new(site.connections.clone())
+        .turn(alice)
+        .with_id(TurnId::new("turn-<9>").unwrap())
+        .purpose(TurnPurpose::new("read the <notes>").unwrap());
+    turn.resolve("notes").unwrap();
+    site.connections.maintain(Budget::default()).unwrap();
+
+    let page = read(&site, ALICE, &format!("?connection={id}"));
+    let used = entries(&page).last().unwrap();
+    assert_eq!(used["kind"], "token_used");
+    assert_eq!(
+        (&used["turn"], &used["purpose"]),
+        (&"turn-<9>".into(), &"read the <notes>".into())
+    );
+    let html = site.send(program(ALICE, Method::GET, &format!("/connections/{id}")));
+    let html = text(&html);
+    for told in ["turn-&#60;9&#62;", "read the &#60;notes&#62;"] {
+        assert!(html.contains(told), "{told}: {html}");
+    }
 }

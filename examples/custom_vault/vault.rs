@@ -150,6 +150,14 @@ impl Vault for ShelfVault {
         self.shelf.batch(|batch| batch.consent(tenant, state))
     }
 
+    fn consents(&self, tenant: &TenantId, user: &UserId) -> Result<Vec<PendingConsent>, VaultError> {
+        self.shelf.batch(|batch| {
+            let mut consents = batch.consents()?;
+            consents.retain(|consent| consent.tenant == *tenant && consent.user == *user);
+            Ok(consents)
+        })
+    }
+
     fn take_consent(
         &self,
         tenant: &TenantId,
@@ -190,7 +198,7 @@ impl Vault for ShelfVault {
             return Ok(());
         };
         let kind = match status {
-            ConsentStatus::Denied => AuditKind::ConsentDenied,
+            ConsentStatus::Denied | ConsentStatus::Cancelled => AuditKind::ConsentDenied,
             _ => AuditKind::ConsentFailed,
         };
         self.shelf.batch(|batch| match batch.consent(tenant, state)? {

@@ -8,14 +8,17 @@ use ureq::tls::{RootCerts, TlsConfig};
 use ureq::{Agent, SendBody};
 
 use crate::http::address::{is_clean, is_loopback};
-use crate::http::{Body, HttpClient, HttpError, HttpErrorKind, HttpRequest, HttpResponse, TooLarge};
+use crate::http::{
+    Body, Delivery, HttpClient, HttpError, HttpErrorKind, HttpRequest, HttpResponse, TooLarge,
+};
 
 /// The longest that may pass before a connection stands, TLS included. The whole request may be allowed less.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The default HTTP client.
 ///
-/// Follows no redirect, tries nothing again, reads no more than is allowed and ends in time. The certificates it
+/// Follows no redirect, tries nothing again, reads no more than is allowed and ends in time. Bodies that are readers, in
+/// either direction, pass through a buffer of fixed size. The certificates it
 /// trusts are Mozilla's, compiled in. It goes through no proxy and reads no environment variable: a host behind a
 /// proxy brings an [`HttpClient`] of its own.
 ///
@@ -71,12 +74,15 @@ impl UreqClient {
         &self,
         request: http::Request<SendBody<'_>>,
         timeout: Duration,
+        idle_timeout: Option<Duration>,
     ) -> Result<http::Response<ureq::Body>, ureq::Error> {
         let request = self
             .agent
             .configure_request(request)
             .timeout_global(Some(timeout))
             .timeout_connect(Some(CONNECT_TIMEOUT.min(timeout)))
+            .timeout_per_read(idle_timeout)
+            .timeout_per_write(idle_timeout)
             .build();
         self.agent.run(request)
     }
@@ -89,8 +95,9 @@ impl HttpClient for UreqClient {
         if !allowed {
             return Err(HttpErrorKind::Refused.into());
         }
+        let length = request.body.length().ok_or(HttpErrorKind::Refused)?;
         let mut body = Outgoing {
-            rest: request.body.as_bytes(),
+            reader: std::mem::take(&mut request.body).into_reader(),
             touched: false,
         };
         let mut prepared = http::Request::new(());
@@ -98,26 +105,35 @@ impl HttpClient for UreqClient {
         *prepared.uri_mut() = request.url.as_str().parse().map_err(|_| HttpErrorKind::Refused)?;
         // Taken, not cloned: a secret header can be wiped once nobody else holds it.
         *prepared.headers_mut() = std::mem::take(&mut request.headers);
-        let has_body = !request.body.is_empty() || request.method == http::Method::POST;
+        let has_body = length > 0 || request.method == http::Method::POST;
         if has_body {
             prepared
                 .headers_mut()
-                .insert(CONTENT_LENGTH, HeaderValue::from(request.body.len()));
+                .insert(CONTENT_LENGTH, HeaderValue::from(length));
         }
         let (parts, ()) = prepared.into_parts();
         let answered = if has_body {
             let prepared = http::Request::from_parts(parts, SendBody::from_reader(&mut body));
-            self.run(prepared, request.timeout)
+            self.run(prepared, request.timeout, request.idle_timeout)
         } else {
             self.run(
                 http::Request::from_parts(parts, SendBody::none()),
                 request.timeout,
+                request.idle_timeout,
             )
         };
         // The body is asked for only when the connection stands: untouched, it cannot have reached anybody.
-        let sent = (!request.body.is_empty()).then_some(body.touched);
+        let sent = (length > 0).then_some(body.touched);
         let answer = answered.map_err(|error| HttpError::new(kind(&error, sent)))?;
         let (parts, incoming) = answer.into_parts();
+        if request.delivery == Delivery::Streamed {
+            let length = incoming.content_length();
+            return Ok(HttpResponse {
+                status: parts.status,
+                headers: parts.headers,
+                body: Body::from_reader(Incoming(incoming.into_reader()), length),
+            });
+        }
         let body = Body::read_from(incoming.into_reader(), request.max_response_bytes).map_err(|error| {
             let too_large = error.get_ref().is_some_and(|inner| inner.is::<TooLarge>());
             HttpError::new(if too_large {
@@ -135,15 +151,31 @@ impl HttpClient for UreqClient {
 }
 
 /// The body on its way out, which knows whether it was asked for.
-struct Outgoing<'a> {
-    rest: &'a [u8],
+struct Outgoing {
+    reader: Box<dyn Read + Send>,
     touched: bool,
 }
 
-impl Read for Outgoing<'_> {
+impl Read for Outgoing {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.touched = true;
-        self.rest.read(buffer)
+        self.reader.read(buffer)
+    }
+}
+
+/// The body of an answer on its way in. Its errors are kinds alone: those of `ureq` may name the address.
+struct Incoming<R>(R);
+
+impl<R: Read> Read for Incoming<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer).map_err(|error| {
+            let kind = match kind(&error.into(), Some(true)) {
+                HttpErrorKind::Timeout => io::ErrorKind::TimedOut,
+                HttpErrorKind::Protocol => io::ErrorKind::InvalidData,
+                _ => io::ErrorKind::ConnectionAborted,
+            };
+            kind.into()
+        })
     }
 }
 
@@ -342,6 +374,67 @@ mod tests {
         request.timeout = Duration::from_millis(200);
         assert_eq!(send(request).unwrap_err(), HttpErrorKind::Timeout);
         server.join().unwrap();
+    }
+
+    fn stream(request: &mut HttpRequest, idle: Duration) {
+        request.timeout = Duration::from_secs(60);
+        request.idle_timeout = Some(idle);
+        request.delivery = Delivery::Streamed;
+    }
+
+    #[test]
+    fn a_stream_that_stands_still_times_out_long_before_the_whole_is_over() {
+        let (url, server) = serve(|stream| {
+            stream
+                .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabc")
+                .unwrap();
+            // Comes back when the client has hung up.
+            drop(stream.read(&mut [0]));
+        });
+        let mut request = post(&url);
+        stream(&mut request, Duration::from_millis(200));
+        let begun = Instant::now();
+        let response = UreqClient::dangerous_loopback_http().send(request).unwrap();
+        assert_eq!(response.body.length(), Some(9));
+        let mut read = Vec::new();
+        let error = response.body.into_reader().read_to_end(&mut read).unwrap_err();
+        assert_eq!(
+            (error.kind(), read.as_slice()),
+            (io::ErrorKind::TimedOut, &b"abc"[..])
+        );
+        assert!(begun.elapsed() < Duration::from_secs(60));
+        server.join().unwrap();
+    }
+
+    #[test]
+    fn a_stream_that_is_cut_short_ends_in_an_error() {
+        let (url, server) = serve(|stream| {
+            let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabc";
+            stream.write_all(answer).unwrap();
+        });
+        let mut request = post(&url);
+        stream(&mut request, Duration::from_secs(5));
+        let response = UreqClient::dangerous_loopback_http().send(request).unwrap();
+        assert!(response.body.into_reader().read_to_end(&mut Vec::new()).is_err());
+        server.join().unwrap();
+    }
+
+    #[test]
+    fn a_body_that_is_a_reader_goes_out_with_its_length() {
+        let (url, server) = serve(|stream| {
+            stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").unwrap();
+        });
+        let body = |length| Body::from_reader(&b"0123456789"[..], length);
+        assert_eq!(
+            send(post(&url).with_body(body(None))).unwrap_err(),
+            HttpErrorKind::Refused
+        );
+        send(post(&url).with_body(body(Some(10)))).unwrap();
+        let asked = server.join().unwrap();
+        assert!(
+            asked.contains("content-length: 10\r\n") && asked.ends_with("\r\n\r\n0123456789"),
+            "{asked}"
+        );
     }
 
     #[test]

@@ -10,11 +10,11 @@ use crate::manager::refresh::Renewed;
 use crate::manager::usage::Usage;
 use crate::manager::{
     AuditPage, Budget, ConnectionFilter, ConnectionManager, ConnectionsBuilder, Consent, ConsentOptions,
-    Health, PreparedConsent, Retried, Revocation, Settings, StatusFilter, Upkeep,
+    ConsentState, Health, PreparedConsent, Retried, Revocation, Settings, StatusFilter, Upkeep,
 };
 use crate::model::{
-    ActingUser, Connection, ConnectionId, Event, EventKind, EventSink, Operator, Owner, Parameters,
-    Principal, ProviderId, Reach, TenantId, Timestamp, UserId,
+    ActingUser, Connection, ConnectionId, ConsentId, Event, EventKind, EventSink, Operator, Owner,
+    Parameters, Principal, ProviderId, Reach, TenantId, Timestamp, UserId,
 };
 use crate::protocol::AuthorizationResponse;
 use crate::provider::{AuthorizationServer, ClientRegistration, Provider, Registry, Transport};
@@ -227,6 +227,14 @@ impl ConnectionManager for Connections {
 
     fn open(&self, acting_user: &ActingUser, ticket: &Ticket) -> Result<Consent> {
         self.inner.open_prepared(acting_user, ticket)
+    }
+
+    fn poll(&self, acting_user: &ActingUser, id: ConsentId) -> Result<ConsentState> {
+        self.inner.poll(acting_user, id)
+    }
+
+    fn cancel(&self, acting_user: &ActingUser, id: ConsentId) -> Result<ConsentState> {
+        self.inner.cancel(acting_user, id)
     }
 
     fn complete(

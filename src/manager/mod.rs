@@ -7,6 +7,7 @@ mod consent;
 pub(crate) mod flight;
 mod health;
 mod maintain;
+mod poll;
 pub(crate) mod refresh;
 mod retry;
 mod revoke;
@@ -21,6 +22,7 @@ pub(crate) use connections::Inner;
 pub use consent::{Consent, ConsentOptions};
 pub use health::{Health, HealthState};
 pub use maintain::{Budget, Upkeep};
+pub use poll::ConsentState;
 pub use retry::Retried;
 pub use revoke::{AtProvider, Revocation};
 pub use settings::Settings;
@@ -28,7 +30,9 @@ pub use ticket::PreparedConsent;
 pub use usage::UseAudit;
 
 use crate::error::Result;
-use crate::model::{ActingUser, Connection, ConnectionId, Operator, Principal, ProviderId, Status, UserId};
+use crate::model::{
+    ActingUser, Connection, ConnectionId, ConsentId, Operator, Principal, ProviderId, Status, UserId,
+};
 use crate::protocol::AuthorizationResponse;
 use crate::secret::{Binding, Ticket};
 use crate::vault::{AuditEntry, AuditOrder, Forgotten};
@@ -76,6 +80,23 @@ pub trait ConnectionManager: Send + Sync {
     /// [`Consent`](crate::Error::Consent) if the ticket is unknown, used or expired, or is somebody else's (it stays
     /// good for them then), and as [`start`](Self::start).
     fn open(&self, acting_user: &ActingUser, ticket: &Ticket) -> Result<Consent>;
+
+    /// Where a consent of this person stands, by its [id](Consent::id): one that was started or prepared in whatever
+    /// process. A ticket and the flow that it opened are one consent.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](crate::Error::NotFound) if there is none, it was somebody else's, or it is forgotten; or a failure of the
+    /// vault.
+    fn poll(&self, acting_user: &ActingUser, id: ConsentId) -> Result<ConsentState>;
+
+    /// Withdraws a consent of this person: its link opens nothing any more, and a flow that it opened cannot be completed.
+    /// Gives where the consent stands then, which is not [`Cancelled`](ConsentState::Cancelled) if it had ended before.
+    ///
+    /// # Errors
+    ///
+    /// As [`poll`](Self::poll).
+    fn cancel(&self, acting_user: &ActingUser, id: ConsentId) -> Result<ConsentState>;
 
     /// Completes a consent: checks who came back, exchanges the code, learns the account, seals the tokens.
     ///

@@ -19,6 +19,19 @@ impl Inner {
         provider: &str,
         options: ConsentOptions,
     ) -> Result<Consent> {
+        let id = ConsentId::generate(self.now())?;
+        self.start_as(id, acting_user, owner, provider, options)
+    }
+
+    /// As [`start`](Self::start), under an id that a ticket has already: what was asked for is one consent to people.
+    pub(crate) fn start_as(
+        &self,
+        id: ConsentId,
+        acting_user: &ActingUser,
+        owner: Owner,
+        provider: &str,
+        options: ConsentOptions,
+    ) -> Result<Consent> {
         let service = self.service(provider)?;
         let provider = service.provider;
         let tenant = acting_user.tenant();
@@ -56,7 +69,7 @@ impl Inner {
 
         let now = self.now();
         let consent = PendingConsent {
-            id: ConsentId::generate(now)?,
+            id,
             state: StateHash::of(&state),
             binding: StateHash::of_binding(&binding),
             tenant: tenant.clone(),

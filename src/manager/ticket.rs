@@ -112,7 +112,8 @@ impl Inner {
             .take_consent(tenant, &hash, self.now())?
             .ok_or(ConsentError::Used)?;
         let provider = prepared.provider.clone();
-        self.start(
+        self.start_as(
+            prepared.id,
             acting_user,
             prepared.owner.clone(),
             provider.as_str(),

@@ -12,6 +12,9 @@ pub use connection::{
     Account, Connection, FailureCode, InFlight, IssuedBy, NeedsConsent, Parameters, RefreshState, Status,
 };
 pub use event::{Event, EventKind, EventSink};
-pub use id::{ConnectionId, ConsentId, InvalidId, Label, ProviderId, ServerId, TenantId, UserId};
+pub use id::{
+    ConnectionId, ConsentId, InvalidId, Label, ProviderId, ServerId, TenantId, ToolName, TurnId, TurnPurpose,
+    UserId,
+};
 pub use scope::{InvalidScope, Scope, Scopes};
 pub use timestamp::Timestamp;

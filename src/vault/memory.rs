@@ -77,6 +77,15 @@ impl Vault for MemoryVault {
         Ok(found)
     }
 
+    fn consents(&self, tenant: &TenantId, user: &UserId) -> Result<Vec<PendingConsent>, VaultError> {
+        let vault = self.state();
+        let theirs = vault.consents.values().map(|(consent, _)| consent);
+        Ok(theirs
+            .filter(|consent| consent.tenant == *tenant && consent.user == *user)
+            .cloned()
+            .collect())
+    }
+
     fn take_consent(
         &self,
         tenant: &TenantId,
@@ -106,7 +115,7 @@ impl Vault for MemoryVault {
         {
             consent.status = status;
             let kind = match status {
-                ConsentStatus::Denied => AuditKind::ConsentDenied,
+                ConsentStatus::Denied | ConsentStatus::Cancelled => AuditKind::ConsentDenied,
                 _ => AuditKind::ConsentFailed,
             };
             let entry = about_consent(consent, kind, SystemClock.now());

@@ -75,6 +75,14 @@ pub trait Vault: Debug + Send + Sync + 'static {
     /// [`VaultError`] if the store cannot be read.
     fn consent(&self, tenant: &TenantId, state: &StateHash) -> Result<Option<PendingConsent>, VaultError>;
 
+    /// Reads the consents that a person began, whatever their status, until they are purged, in no order. Verifiers stay
+    /// inside.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError`] if the store cannot be read.
+    fn consents(&self, tenant: &TenantId, user: &UserId) -> Result<Vec<PendingConsent>, VaultError>;
+
     /// Takes a pending consent: of any number of callers exactly one gets `Some`. The stored verifier is erased.
     ///
     /// `None` if there is no such consent, it is no longer pending, or it expired before `now`.

@@ -105,6 +105,15 @@ pub struct PendingConsent {
     pub status: ConsentStatus,
 }
 
+impl PendingConsent {
+    /// Whether it is a ticket, which waits for its person, and not a flow that a browser is in. A flow that a ticket
+    /// opened has the ticket's id.
+    #[must_use]
+    pub fn is_prepared(&self) -> bool {
+        self.binding == self.state
+    }
+}
+
 /// What a consent is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -146,6 +155,8 @@ pub enum ConsentStatus {
     Denied,
     /// The code could not be exchanged or the answer not be used.
     Failed,
+    /// It was withdrawn, by its person or by the agent that had asked for it.
+    Cancelled,
 }
 
 /// The tokens of a connection.

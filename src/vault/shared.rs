@@ -23,6 +23,9 @@ impl<V: Vault + ?Sized> Vault for Arc<V> {
     fn consent(&self, tenant: &TenantId, state: &StateHash) -> Result<Option<PendingConsent>, VaultError> {
         (**self).consent(tenant, state)
     }
+    fn consents(&self, tenant: &TenantId, user: &UserId) -> Result<Vec<PendingConsent>, VaultError> {
+        (**self).consents(tenant, user)
+    }
     fn take_consent(
         &self,
         tenant: &TenantId,

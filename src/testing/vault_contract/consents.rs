@@ -7,10 +7,11 @@ use super::{
     Check, Make, StoreOutcome, at, connection, consent, id, must, personal, state, tenant, tokens, verifier,
 };
 use crate::model::Timestamp;
-use crate::vault::{ConsentStatus, Grant, Purpose, Vault};
+use crate::vault::{ConsentStatus, Grant, PendingConsent, Purpose, Vault};
 
 pub(super) const CHECKS: &[Check] = &[
     ("a consent comes back as it was stored", round_trip),
+    ("a person's consents are found, and nobody else's", found),
     ("a consent is taken once", taken_once),
     ("of many threads one takes a consent", taken_by_one_thread),
     ("an expired consent is not taken", expired),
@@ -41,6 +42,28 @@ fn round_trip(make: Make<'_>) {
         matches!(taken, Some(None)),
         "taken, and there is no verifier: {taken:?}"
     );
+}
+
+fn found(make: Make<'_>) {
+    let vault = make();
+    let user = consent("acme", "one").user;
+    assert_eq!(must(vault.consents(&tenant("acme"), &user)), Vec::new());
+    let (one, two) = (consent("acme", "one"), consent("acme", "two"));
+    let mut of_another = consent("acme", "three");
+    of_another.user = must(crate::model::UserId::new("somebody-else"));
+    must(vault.insert_consent(&one, Some(&verifier())));
+    must(vault.insert_consent(&two, None));
+    must(vault.insert_consent(&of_another, None));
+    must(vault.insert_consent(&consent("globex", "four"), None));
+    assert!(taken(&*vault, "two", at(1)).is_some());
+    must(vault.close_consent(&two.tenant, &two.state, ConsentStatus::Cancelled));
+    let mut consents = must(vault.consents(&tenant("acme"), &user));
+    consents.sort_by_key(|consent| consent.state != one.state);
+    let two = PendingConsent {
+        status: ConsentStatus::Cancelled,
+        ..two
+    };
+    assert_eq!(consents, [one, two]);
 }
 
 fn taken(vault: &dyn Vault, name: &str, now: Timestamp) -> Option<String> {

@@ -23,6 +23,11 @@ pub(super) const BY_STATE: &str = "SELECT c.id, c.binding, c.user, c.owner, c.pr
     c.token_endpoint, c.client_id, c.redirect_uri, c.scopes, c.parameters, c.label, c.purpose, c.target, c.return_to,
     c.created_at, c.expires_at, c.status, c.completed, s.access FROM consents c
     LEFT JOIN secrets s ON s.slot = c.slot WHERE c.tenant = ?1 AND c.state = ?2";
+/// Found among the tenant's by the index over `state`: a tenant's consents live for a day at most.
+pub(super) const BY_USER: &str = "SELECT c.id, c.binding, c.user, c.owner, c.provider, c.server, c.issuer,
+    c.token_endpoint, c.client_id, c.redirect_uri, c.scopes, c.parameters, c.label, c.purpose, c.target, c.return_to,
+    c.created_at, c.expires_at, c.status, c.completed, NULL, c.state FROM consents c
+    WHERE c.tenant = ?1 AND c.user = ?2";
 pub(super) const SLOT: &str = "SELECT slot, user FROM consents WHERE tenant = ?1 AND state = ?2";
 pub(super) const TAKE: &str = "UPDATE consents SET status = 'taken', slot = NULL
     WHERE tenant = ?1 AND state = ?2 AND status = 'pending' AND expires_at > ?3";
@@ -80,6 +85,7 @@ const fn status_text(status: ConsentStatus) -> (&'static str, Option<ConnectionI
         ConsentStatus::Completed(connection) => ("completed", Some(connection)),
         ConsentStatus::Denied => ("denied", None),
         ConsentStatus::Failed => ("failed", None),
+        ConsentStatus::Cancelled => ("cancelled", None),
     }
 }
 
@@ -90,6 +96,7 @@ fn status(text: &str, completed: Option<[u8; 16]>) -> Result<ConsentStatus, Vaul
         ("completed", Some(id)) => ConsentStatus::Completed(ConnectionId::from_bytes(id)),
         ("denied", _) => ConsentStatus::Denied,
         ("failed", _) => ConsentStatus::Failed,
+        ("cancelled", _) => ConsentStatus::Cancelled,
         _ => return Err(VaultError::Damaged),
     })
 }
@@ -263,6 +270,28 @@ impl SqliteVault {
         Ok(self.find_consent(name, state)?.map(|stored| stored.consent))
     }
 
+    pub(super) fn read_consents(
+        &self,
+        name: &TenantId,
+        user: &UserId,
+    ) -> Result<Vec<PendingConsent>, VaultError> {
+        let Some(tenant) = self.tenant(name)? else {
+            return Ok(Vec::new());
+        };
+        self.store.read(|db| {
+            let mut statement = db.prepare_cached(BY_USER).map_err(failed)?;
+            let mut found = statement
+                .query(params![tenant.row, user.as_str()])
+                .map_err(failed)?;
+            let mut consents = Vec::new();
+            while let Some(row) = found.next().map_err(failed)? {
+                let state = StateHash::from_bytes(get(row, 21)?);
+                consents.push(read(row, name, state)?.consent);
+            }
+            Ok(consents)
+        })
+    }
+
     #[allow(clippy::option_option, reason = "as in the trait")]
     pub(super) fn take_pending_consent(
         &self,
@@ -315,7 +344,7 @@ impl SqliteVault {
             return Ok(());
         };
         let kind = match status {
-            ConsentStatus::Denied => AuditKind::ConsentDenied,
+            ConsentStatus::Denied | ConsentStatus::Cancelled => AuditKind::ConsentDenied,
             _ => AuditKind::ConsentFailed,
         };
         let entry = entry(&consent, kind, SystemClock.now());

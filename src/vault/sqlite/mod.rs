@@ -165,6 +165,10 @@ impl Vault for SqliteVault {
         self.read_consent(tenant, state)
     }
 
+    fn consents(&self, tenant: &TenantId, user: &UserId) -> Result<Vec<PendingConsent>, VaultError> {
+        self.read_consents(tenant, user)
+    }
+
     fn take_consent(
         &self,
         tenant: &TenantId,
