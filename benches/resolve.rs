@@ -189,6 +189,7 @@ fn connect(vault: &dyn Vault, person: &ActingUser) {
             consent: &consent,
             connection: &connection,
             tokens: &tokens,
+            members: &[],
         })
         .expect("stored");
     assert_eq!(stored, StoreOutcome::Stored);

@@ -67,6 +67,7 @@ fn grant(vault: &SqliteVault, connection: &Connection, tokens: &Tokens) {
         consent: &consent,
         connection,
         tokens,
+        members: &[],
     });
     assert_eq!(outcome.unwrap(), StoreOutcome::Stored);
 }
@@ -438,6 +439,7 @@ fn promise_01_no_plaintext_in_any_file() {
         client_id: "client".into(),
         redirect_uri: "https://host.test/".into(),
         scopes: Scopes::default(),
+        services: std::collections::BTreeMap::new(),
         parameters: Parameters::new(),
         label: None,
         purpose: Purpose::Connect,

@@ -259,6 +259,7 @@ impl Inner {
                 consent: &consent.state,
                 connection: &connection,
                 tokens: &issued.tokens,
+                members: &[],
             };
             match self.vault.store_grant(&grant)? {
                 StoreOutcome::Stored => return Ok(connection),
@@ -273,7 +274,7 @@ impl Inner {
     fn target(&self, consent: &PendingConsent, account: Option<&Account>) -> Result<Option<Connection>> {
         match consent.purpose {
             Purpose::Connect => self.same_account(consent, account),
-            Purpose::Reconnect(id) => {
+            Purpose::Reconnect(id) | Purpose::Extend(id) => {
                 let target = self.read_target(consent, id)?;
                 match (&target.account, account) {
                     (Some(known), Some(chosen)) if known.id != chosen.id => {

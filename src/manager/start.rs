@@ -69,6 +69,7 @@ impl Inner {
             client_id: service.client.client_id().to_owned(),
             redirect_uri: service.client.redirect_uri().to_owned(),
             scopes,
+            services: std::collections::BTreeMap::new(),
             parameters,
             label: options.label,
             purpose,

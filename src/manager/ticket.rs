@@ -83,6 +83,7 @@ impl Inner {
             client_id: String::new(),
             redirect_uri: String::new(),
             scopes: options.scopes.unwrap_or_default(),
+            services: std::collections::BTreeMap::new(),
             parameters,
             label: options.label,
             purpose,
@@ -125,7 +126,7 @@ impl Inner {
 fn options(prepared: PendingConsent) -> ConsentOptions {
     let reconnect = match prepared.purpose {
         Purpose::Connect => None,
-        Purpose::Reconnect(id) => Some(Reconnect::SameAccount(id)),
+        Purpose::Reconnect(id) | Purpose::Extend(id) => Some(Reconnect::SameAccount(id)),
         Purpose::SwitchAccount(id) => Some(Reconnect::AnyAccount(id)),
     };
     ConsentOptions {

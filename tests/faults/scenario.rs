@@ -249,6 +249,7 @@ fn consent() -> PendingConsent {
         client_id: "client".into(),
         redirect_uri: "https://host.test/".into(),
         scopes: Scopes::default(),
+        services: std::collections::BTreeMap::new(),
         parameters: Parameters::new(),
         label: None,
         purpose: Purpose::Connect,
@@ -290,6 +291,7 @@ fn grant(vault: &SqliteVault, number: u8, generation: u64) -> Result<(), VaultEr
         consent: &state(),
         connection: &connection,
         tokens: &tokens(number, generation),
+        members: &[],
     })?;
     assert_eq!(outcome, StoreOutcome::Stored);
     Ok(())

@@ -386,9 +386,9 @@ fn revoking_is_once_and_final_for_what_is_in_flight() {
 
 #[test]
 fn a_grant_names_the_next_generation() {
-    assert_eq!(grant(None, 1, true), Some(Lifecycle::granted(1, true, 0)));
-    assert_eq!(grant(None, 2, true), None);
-    assert_eq!(grant(None, 0, true), None);
+    assert_eq!(grant(None, 0, 1, true), Some(Lifecycle::granted(1, true, 0)));
+    assert_eq!(grant(None, 0, 2, true), None);
+    assert_eq!(grant(None, 0, 0, true), None);
     for status in all_statuses() {
         let stored = Lifecycle {
             status,
@@ -398,11 +398,11 @@ fn a_grant_names_the_next_generation() {
             ..active()
         };
         assert_eq!(
-            grant(Some(&stored), 6, false),
+            grant(Some(&stored), 0, 6, false),
             Some(Lifecycle::granted(6, false, 2))
         );
         for generation in [0, 1, 5, 7] {
-            assert_eq!(grant(Some(&stored), generation, true), None);
+            assert_eq!(grant(Some(&stored), 0, generation, true), None);
         }
     }
 }

@@ -45,6 +45,7 @@ fn grant(vault: &SqliteVault, connection: &Connection, name: &str) {
             consent: &StateHash::of(&State::new("none")),
             connection,
             tokens: &tokens(name),
+            members: &[],
         })
         .unwrap();
     assert_eq!(outcome, StoreOutcome::Stored);
@@ -98,6 +99,10 @@ fn every_statement_searches_an_index() {
         ("lengths", slots::LENGTHS),
         ("find free", slots::FIND_FREE),
         ("take free", slots::TAKE_FREE),
+        ("sharing", connections::LIST_SHARING),
+        ("is shared", grants::IS_SHARED),
+        ("leave", erase::LEAVE),
+        ("count of owner", forget::COUNT_OF),
         ("clear default of one", erase::CLEAR_DEFAULT),
         ("clear default", connections::CLEAR_DEFAULT),
         ("set default", connections::SET_DEFAULT),
