@@ -30,8 +30,8 @@ pub(super) const REPLACE: &str = "UPDATE connections SET label = ?5, is_default 
     key_version = ?36, shares = ?37
     WHERE uuid = ?1 AND tenant = ?2 AND owner = ?3 AND provider = ?4";
 
-pub(super) const IS_SHARED: &str =
-    "SELECT EXISTS (SELECT 1 FROM connections WHERE tenant = ?1 AND shares = ?2)";
+pub(super) const SOMEBODY_SHARES: &str =
+    "SELECT min(uuid) FROM connections WHERE tenant = ?1 AND shares = ?2";
 
 /// The two records of a connection's tokens, padded for their slot.
 pub(super) struct SealedTokens {
@@ -319,13 +319,13 @@ fn put(
 
 /// Deletes a record that kept tokens for several, if nobody shares it any more.
 fn delete_unshared(db: &Database, tenant: i64, keeper: ConnectionId) -> Result<(), VaultError> {
-    let shared: bool = db
-        .prepare_cached(IS_SHARED)
+    let somebody: Option<[u8; 16]> = db
+        .prepare_cached(SOMEBODY_SHARES)
         .and_then(|mut statement| {
             statement.query_row(params![tenant, keeper.as_bytes()], |row| row.get(0))
         })
         .map_err(failed)?;
-    if !shared && let Some(unshared) = find_lifecycle(db, tenant, keeper)? {
+    if somebody.is_none() && let Some(unshared) = find_lifecycle(db, tenant, keeper)? {
         slots::wipe(db, unshared.slot, Keep::Nothing)?;
         delete(db, unshared.row)?;
     }

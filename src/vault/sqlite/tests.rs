@@ -100,7 +100,7 @@ fn every_statement_searches_an_index() {
         ("find free", slots::FIND_FREE),
         ("take free", slots::TAKE_FREE),
         ("sharing", connections::LIST_SHARING),
-        ("is shared", grants::IS_SHARED),
+        ("somebody shares", grants::SOMEBODY_SHARES),
         ("leave", erase::LEAVE),
         ("count of owner", forget::COUNT_OF),
         ("clear default of one", erase::CLEAR_DEFAULT),
