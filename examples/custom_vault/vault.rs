@@ -224,7 +224,11 @@ impl Vault for ShelfVault {
                 batch.take(Table::Verifiers.key(&new.tenant, grant.consent.as_bytes()));
                 user = Some(consent.user);
             }
-            let told = if new.is_keeper { grant.members } else { std::slice::from_ref(new) };
+            let told = if new.is_keeper {
+                grant.members
+            } else {
+                std::slice::from_ref(new)
+            };
             for connection in told {
                 let entry = AuditEntry::new(AuditKind::ConsentCompleted, new.refreshed_at)
                     .user(user.as_ref())

@@ -119,7 +119,9 @@ impl Connection {
         self.refreshed_at = keeper.refreshed_at;
         self.expires_at = keeper.expires_at;
         self.refresh = keeper.refresh;
-        self.granted = self.requested.difference(&self.requested.difference(&keeper.granted));
+        self.granted = self
+            .requested
+            .difference(&self.requested.difference(&keeper.granted));
     }
 
     /// The scopes that were asked for and not granted: a box that the person left unticked.

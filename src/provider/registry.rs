@@ -238,6 +238,9 @@ mod tests {
             ("authorization_parameters", |s| {
                 s.authorization_parameters.insert("State".into(), "x".into());
             }),
+            ("extending_parameters", |s| {
+                s.extending_parameters.insert("scope".into(), "x".into());
+            }),
             ("token_parameters", |s| {
                 s.token_parameters.insert("client_secret".into(), "x".into());
             }),

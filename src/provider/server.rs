@@ -51,6 +51,10 @@ pub struct AuthorizationServer {
     /// More parameters for the authorization request. None may bear a name that the protocol uses.
     #[cfg_attr(feature = "serde", serde(default))]
     pub authorization_parameters: BTreeMap<String, String>,
+    /// With these in the authorization request, the server adds what is asked for to what it granted before. Absent: it does
+    /// not, and all is asked for again.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub extending_parameters: BTreeMap<String, String>,
     /// More parameters for the code exchange.
     #[cfg_attr(feature = "serde", serde(default))]
     pub token_parameters: BTreeMap<String, String>,
@@ -171,6 +175,7 @@ impl AuthorizationServer {
             scope_separator: " ".into(),
             body_format: BodyFormat::Form,
             authorization_parameters: BTreeMap::new(),
+            extending_parameters: BTreeMap::new(),
             token_parameters: BTreeMap::new(),
             refresh_parameters: BTreeMap::new(),
             parameters: Vec::new(),

@@ -168,6 +168,7 @@ pub(super) fn server(server: &AuthorizationServer, transport: Transport) -> Resu
         return Err(check.error("scope_separator", DescriptorProblem::Value));
     }
     check.added("authorization_parameters", &server.authorization_parameters, &[])?;
+    check.added("extending_parameters", &server.extending_parameters, &[])?;
     check.added("token_parameters", &server.token_parameters, &[])?;
     check.added(
         "refresh_parameters",

@@ -128,6 +128,8 @@ impl Resolver {
         let renewed = inner.renew(Wanted {
             tenant: acting_user.tenant(),
             connection: refused.connection,
+            provider: &refused.provider.id,
+            keeper: refused.keeper,
             generation: refused.generation,
             attempt: Attempt::Forced,
             deadline: ends.min(Instant::now() + inner.settings.resolve_deadline),

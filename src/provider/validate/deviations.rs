@@ -58,6 +58,7 @@ impl Check<'_> {
             &more,
             true,
         )?;
+        self.values("extending_parameters", &server.extending_parameters, &more, false)?;
         self.values("token_parameters", &server.token_parameters, &at_exchange, true)?;
         self.values("token_headers", &server.token_headers, &more, false)?;
         self.values(

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use super::{
-    Check, LEASE, Make, StoreOutcome, access, account, at, claim, connection, grant, granted, id, label, must,
-    personal, provider, scopes, some, state, stored, tenant, tokens, user,
+    Check, LEASE, Make, StoreOutcome, access, account, at, claim, connection, grant, granted, id, label,
+    must, personal, provider, scopes, some, state, stored, tenant, tokens, user,
 };
 use crate::model::{Connection, FailureCode, NeedsConsent, Status};
 use crate::vault::{
-    Attempt, Claim, ClaimOutcome, CommitOutcome, ConnectionQuery, ConsentStatus, Found, Grant, RefreshFailure,
-    Renewed, TokenQuery, Vault,
+    Attempt, Claim, ClaimOutcome, CommitOutcome, ConnectionQuery, ConsentStatus, Found, Grant,
+    RefreshFailure, Renewed, TokenQuery, Vault,
 };
 use std::sync::Arc;
 
@@ -19,7 +19,10 @@ pub(super) const CHECKS: &[Check] = &[
     ("what joins a grant has no tokens of its own any more", joined),
     ("what leaves a grant has tokens of its own", left),
     ("who is revoked leaves the others to go on", revoked),
-    ("to revoke what keeps tokens is to revoke all who share them", revoked_together),
+    (
+        "to revoke what keeps tokens is to revoke all who share them",
+        revoked_together,
+    ),
     ("a grant that is refused is refused for all who share it", refused),
     ("a grant for several is stored whole or not at all", whole),
     ("what keeps tokens is no connection by itself", hidden),
@@ -89,7 +92,10 @@ fn listed(vault: &dyn Vault, change: &dyn Fn(&mut ConnectionQuery<'_>)) -> Vec<u
     let mut query = ConnectionQuery::of(&acme);
     change(&mut query);
     let found = must(vault.connections(&query));
-    found.iter().map(|connection| connection.id.as_bytes()[0]).collect()
+    found
+        .iter()
+        .map(|connection| connection.id.as_bytes()[0])
+        .collect()
 }
 
 #[track_caller]
@@ -120,13 +126,23 @@ fn serves(make: Make<'_>) {
         members: &two,
     }));
     assert_eq!(outcome, StoreOutcome::Stored);
-    let completed = some(must(vault.consent(&consent.tenant, &consent.state)), "the consent");
-    assert_eq!(completed.status, ConsentStatus::Completed(id(2)), "the first member");
+    let completed = some(
+        must(vault.consent(&consent.tenant, &consent.state)),
+        "the consent",
+    );
+    assert_eq!(
+        completed.status,
+        ConsentStatus::Completed(id(2)),
+        "the first member"
+    );
     for member in &two {
         assert_eq!(stored(&*vault, member), *member);
         assert_eq!(access(&*vault, member).as_deref(), Some("access-1"));
     }
-    assert_eq!(must(vault.connections(&ConnectionQuery::of(&consent.tenant))), two);
+    assert_eq!(
+        must(vault.connections(&ConnectionQuery::of(&consent.tenant))),
+        two
+    );
     for (name, number, wanted, missing) in [
         ("gmail", 2, "mail.read", ""),
         ("gmail", 2, "mail.send", "mail.send"),
@@ -136,7 +152,10 @@ fn serves(make: Make<'_>) {
         let Found::One(token) = find(&*vault, name, wanted) else {
             panic!("{name} is not found");
         };
-        assert_eq!((token.connection, token.shares, token.keeper()), (id(number), Some(id(1)), id(1)));
+        assert_eq!(
+            (token.connection, token.shares, token.keeper()),
+            (id(number), Some(id(1)), id(1))
+        );
         assert_eq!(token.missing, scopes(missing), "judged by the whole grant");
         assert_eq!(token.parameters, two[usize::from(number) - 2].parameters);
         let access_token = some(token.access_token, "the access token");
@@ -152,7 +171,10 @@ fn refreshed(make: Make<'_>) {
     assert_eq!(idle.iter().map(|due| due.connection).collect::<Vec<_>>(), [id(1)]);
     let (claim, _) = granted(claim(&*vault, 1, Attempt::Due, 3_500));
     for member in &two {
-        assert!(stored(&*vault, member).refresh.in_flight.is_some(), "it shows the claim");
+        assert!(
+            stored(&*vault, member).refresh.in_flight.is_some(),
+            "it shows the claim"
+        );
     }
     assert_eq!(commit(&*vault, 1, &claim, "2"), CommitOutcome::Stored);
     for member in &two {
@@ -201,7 +223,10 @@ fn joined(make: Make<'_>) {
     for generation in [2, 3] {
         let outcome = must(vault.need_consent(&mail.tenant, mail.id, generation, NeedsConsent::Expired));
         assert_eq!(outcome, CommitOutcome::Superseded, "it has no tokens of its own");
-        let request = crate::vault::ClaimRequest { generation, ..request };
+        let request = crate::vault::ClaimRequest {
+            generation,
+            ..request
+        };
         let refused = must(vault.claim_refresh(&request));
         assert!(
             matches!(refused, ClaimOutcome::Moved | ClaimOutcome::NotRefreshable),
@@ -249,21 +274,34 @@ fn revoked(make: Make<'_>) {
     let history = stored(&*vault, &mail);
     assert_eq!((history.status, history.shares), (Status::Revoked, None));
     assert_eq!((history.generation, history.is_default), (1, false));
-    assert_eq!((&history.granted, history.expires_at), (&mail.granted, mail.expires_at));
+    assert_eq!(
+        (&history.granted, history.expires_at),
+        (&mail.granted, mail.expires_at)
+    );
     assert_eq!(gone.connection, history);
     assert!(must(vault.token(acme, mail.id)).is_none());
     assert!(matches!(find(&*vault, "gmail", ""), Found::Nothing));
-    assert!(must(vault.revoke(acme, mail.id, at(7))).is_none(), "it was revoked before");
+    assert!(
+        must(vault.revoke(acme, mail.id, at(7))).is_none(),
+        "it was revoked before"
+    );
     // The refresh that was under way is the others'.
     assert_eq!(commit(&*vault, 1, &claim, "2"), CommitOutcome::Stored);
     assert_eq!(access(&*vault, &calendar).as_deref(), Some("access-2"));
-    assert_eq!(stored(&*vault, &mail), history, "and changes nothing of what was revoked");
+    assert_eq!(
+        stored(&*vault, &mail),
+        history,
+        "and changes nothing of what was revoked"
+    );
 
     let (late, _) = granted(super::claim(&*vault, 2, Attempt::Forced, 50));
     let last = must(vault.revoke_and_queue(acme, calendar.id, at(60), at(9_999)));
     let last = some(last, "what revoking gives");
     assert!(last.still_used_by.is_empty());
-    assert_eq!((last.connection.id, last.connection.status), (calendar.id, Status::Revoked));
+    assert_eq!(
+        (last.connection.id, last.connection.status),
+        (calendar.id, Status::Revoked)
+    );
     let given = some(last.tokens, "the tokens");
     assert_eq!(given.access_token.expose_secret(), "access-2");
     assert_eq!(
@@ -362,7 +400,11 @@ fn whole(make: Make<'_>) {
     assert!(matches!(find(&*vault, "calendar", ""), Found::Several));
     let mut changed = keeper(2);
     changed.is_keeper = false;
-    assert_eq!(grant(&*vault, &changed, &tokens("x")), StoreOutcome::Conflict, "it is something else");
+    assert_eq!(
+        grant(&*vault, &changed, &tokens("x")),
+        StoreOutcome::Conflict,
+        "it is something else"
+    );
 }
 
 fn hidden(make: Make<'_>) {
@@ -381,7 +423,10 @@ fn hidden(make: Make<'_>) {
         query.with_revoked = with_revoked;
         assert_eq!(must(vault.connections(&query)).len(), 1);
     }
-    let forgotten = some(must(vault.forget_user(acme, &user("alice"), at(9))), "the receipt");
+    let forgotten = some(
+        must(vault.forget_user(acme, &user("alice"), at(9))),
+        "the receipt",
+    );
     assert_eq!(forgotten.connections, 2, "only what people were told of");
     assert_eq!(must(vault.connection(acme, id(1))), None);
     assert!(must(vault.due(at(9_999), Duration::from_secs(60), 9)).is_empty());

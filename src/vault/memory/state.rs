@@ -75,7 +75,11 @@ impl State {
         let still_used_by = self.sharing(tenant, keeper);
         let is_used = !still_used_by.is_empty();
         for member in leaving {
-            let told = if is_used { told.clone().detail("grant_still_used") } else { told.clone() };
+            let told = if is_used {
+                told.clone().detail("grant_still_used")
+            } else {
+                told.clone()
+            };
             self.tell_of(tenant, member, told);
         }
         if is_used {
@@ -112,7 +116,8 @@ impl State {
         let connection = if connection.is_keeper {
             self.entries.remove(&(tenant.clone(), keeper));
             // What was named may be the last that shared it.
-            self.entry(tenant, id).map_or(connection, |named| named.connection.clone())
+            self.entry(tenant, id)
+                .map_or(connection, |named| named.connection.clone())
         } else {
             self.tell_of(tenant, id, told);
             connection
@@ -156,7 +161,9 @@ impl State {
     pub(super) fn shown(&self, entry: &Entry) -> Result<Connection, VaultError> {
         let mut connection = entry.connection.clone();
         if let Some(keeper) = connection.shares {
-            let keeper = self.entry(&connection.tenant, keeper).ok_or(VaultError::Damaged)?;
+            let keeper = self
+                .entry(&connection.tenant, keeper)
+                .ok_or(VaultError::Damaged)?;
             connection.show_grant(&keeper.connection);
         }
         Ok(connection)
@@ -169,7 +176,9 @@ impl State {
         scopes: Option<&Scopes>,
     ) -> Result<StoredToken, VaultError> {
         let shown = self.shown(entry)?;
-        let keeper = self.entry(&shown.tenant, shown.keeper()).ok_or(VaultError::Damaged)?;
+        let keeper = self
+            .entry(&shown.tenant, shown.keeper())
+            .ok_or(VaultError::Damaged)?;
         Ok(StoredToken {
             connection: shown.id,
             shares: shown.shares,
@@ -197,7 +206,10 @@ impl State {
 
     pub(super) fn store(&mut self, grant: &Grant<'_>) -> StoreOutcome {
         let new = grant.connection;
-        let is_taken = [new].into_iter().chain(grant.members).any(|new| self.is_taken(new));
+        let is_taken = [new]
+            .into_iter()
+            .chain(grant.members)
+            .any(|new| self.is_taken(new));
         let left: Vec<_> = [new]
             .into_iter()
             .chain(grant.members)
@@ -205,8 +217,14 @@ impl State {
             .filter(|keeper| *keeper != new.id)
             .collect();
         let before = |id| self.entry(&new.tenant, id).map(|entry| &entry.lifecycle);
-        let others = grant.members.iter().map(|member| member.id).chain(left.iter().copied());
-        let shown = others.filter_map(|id| before(id).map(|lifecycle| lifecycle.generation)).max();
+        let others = grant
+            .members
+            .iter()
+            .map(|member| member.id)
+            .chain(left.iter().copied());
+        let shown = others
+            .filter_map(|id| before(id).map(|lifecycle| lifecycle.generation))
+            .max();
         let refreshable = grant.tokens.refresh_token.is_some();
         let decided = lifecycle::grant(
             before(new.id),
@@ -238,7 +256,11 @@ impl State {
             consent.user.clone()
         });
         // A record that keeps tokens for several is nothing that people were told of: they are.
-        let told = if new.is_keeper { grant.members } else { std::slice::from_ref(new) };
+        let told = if new.is_keeper {
+            grant.members
+        } else {
+            std::slice::from_ref(new)
+        };
         for connection in told {
             let entry = AuditEntry::new(AuditKind::ConsentCompleted, new.refreshed_at)
                 .user(user.as_ref().or(new.owner.user()))
@@ -262,18 +284,20 @@ impl State {
     fn is_taken(&self, new: &Connection) -> bool {
         let stored = self.entry(&new.tenant, new.id).map(|entry| &entry.connection);
         let is_other = stored.is_some_and(|stored| {
-            stored.owner != new.owner
-                || stored.provider != new.provider
-                || stored.is_keeper != new.is_keeper
+            stored.owner != new.owner || stored.provider != new.provider || stored.is_keeper != new.is_keeper
         });
         let account = new.account.as_ref().map(|account| &account.id);
-        let mut siblings = self.entries.values().map(|entry| &entry.connection).filter(|other| {
-            other.tenant == new.tenant
-                && other.owner == new.owner
-                && other.provider == new.provider
-                && other.id != new.id
-                && other.status != Status::Revoked
-        });
+        let mut siblings = self
+            .entries
+            .values()
+            .map(|entry| &entry.connection)
+            .filter(|other| {
+                other.tenant == new.tenant
+                    && other.owner == new.owner
+                    && other.provider == new.provider
+                    && other.id != new.id
+                    && other.status != Status::Revoked
+            });
         let collides = siblings.any(|other| {
             let other_account = other.account.as_ref().map(|account| &account.id);
             (new.label.is_some() && other.label == new.label)

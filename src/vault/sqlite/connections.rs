@@ -32,9 +32,11 @@ pub(super) const LIST: &str = list!(" AND c.is_keeper = 0");
 pub(super) const LIST_SHARING: &str = list!(" AND c.shares = ?4");
 pub(super) const LIST_CURRENT: &str = list!(" AND c.is_keeper = 0 AND c.status <> 'revoked'");
 pub(super) const LIST_OF_PROVIDER: &str = list!(" AND c.is_keeper = 0 AND c.provider = ?4");
-pub(super) const LIST_CURRENT_OF_PROVIDER: &str = list!(" AND c.is_keeper = 0 AND c.provider = ?4 AND c.status <> 'revoked'");
+pub(super) const LIST_CURRENT_OF_PROVIDER: &str =
+    list!(" AND c.is_keeper = 0 AND c.provider = ?4 AND c.status <> 'revoked'");
 pub(super) const LIST_OF_OWNER: &str = list!(" AND c.is_keeper = 0 AND c.owner = ?4");
-pub(super) const LIST_CURRENT_OF_OWNER: &str = list!(" AND c.is_keeper = 0 AND c.owner = ?4 AND c.status <> 'revoked'");
+pub(super) const LIST_CURRENT_OF_OWNER: &str =
+    list!(" AND c.is_keeper = 0 AND c.owner = ?4 AND c.status <> 'revoked'");
 pub(super) const LIST_OF_BOTH: &str = list!(" AND c.is_keeper = 0 AND c.owner = ?4 AND c.provider = ?5");
 pub(super) const LIST_CURRENT_OF_BOTH: &str =
     list!(" AND c.is_keeper = 0 AND c.owner = ?4 AND c.provider = ?5 AND c.status <> 'revoked'");

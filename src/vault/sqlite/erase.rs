@@ -58,12 +58,7 @@ struct Ending {
 
 impl Ending {
     /// Ends the rows that share tokens; what keeps tokens is left to the caller. `None` if there is nothing to end.
-    fn of(
-        db: &Database,
-        tenant: i64,
-        name: &TenantId,
-        id: ConnectionId,
-    ) -> Result<Option<Self>, VaultError> {
+    fn of(db: &Database, tenant: i64, name: &TenantId, id: ConnectionId) -> Result<Option<Self>, VaultError> {
         let Some(mut named) = find(db, tenant, name, id)? else {
             return Ok(None);
         };

@@ -137,7 +137,11 @@ impl SqliteVault {
             .map(|member| Ok((member, Texts::of(member)?)))
             .collect::<Result<Vec<_>, VaultError>>()?;
         // A record that keeps tokens for several is nothing that people were told of: they are.
-        let told = if new.is_keeper { grant.members } else { std::slice::from_ref(new) };
+        let told = if new.is_keeper {
+            grant.members
+        } else {
+            std::slice::from_ref(new)
+        };
         let entries = told
             .iter()
             .map(|connection| {
@@ -182,7 +186,10 @@ impl SqliteVault {
                     }
                 }
                 let left = joining.iter().map(|(_, _, replaced)| replaced).chain([&stored]);
-                for keeper in left.filter_map(|replaced| replaced.left).filter(|id| *id != new.id) {
+                for keeper in left
+                    .filter_map(|replaced| replaced.left)
+                    .filter(|id| *id != new.id)
+                {
                     delete_unshared(db, tenant.row, keeper)?;
                 }
                 let user = consents::complete(db, tenant.row, grant.consent, completed)?;
@@ -321,11 +328,11 @@ fn put(
 fn delete_unshared(db: &Database, tenant: i64, keeper: ConnectionId) -> Result<(), VaultError> {
     let somebody: Option<[u8; 16]> = db
         .prepare_cached(SOMEBODY_SHARES)
-        .and_then(|mut statement| {
-            statement.query_row(params![tenant, keeper.as_bytes()], |row| row.get(0))
-        })
+        .and_then(|mut statement| statement.query_row(params![tenant, keeper.as_bytes()], |row| row.get(0)))
         .map_err(failed)?;
-    if somebody.is_none() && let Some(unshared) = find_lifecycle(db, tenant, keeper)? {
+    if somebody.is_none()
+        && let Some(unshared) = find_lifecycle(db, tenant, keeper)?
+    {
         slots::wipe(db, unshared.slot, Keep::Nothing)?;
         delete(db, unshared.row)?;
     }

@@ -176,12 +176,7 @@ impl SqliteVault {
 }
 
 /// The default comes first; one that is not the default counts only if it is alone.
-fn choose(
-    db: &Database,
-    tenant: i64,
-    mut rows: Rows<'_>,
-    wanted: &Scopes,
-) -> Result<Sealed, VaultError> {
+fn choose(db: &Database, tenant: i64, mut rows: Rows<'_>, wanted: &Scopes) -> Result<Sealed, VaultError> {
     let Some(row) = rows.next().map_err(failed)? else {
         return Ok(Sealed::Nothing);
     };
