@@ -662,7 +662,7 @@ fn the_audit_and_the_receipt_name_only_what_people_know() {
         let entries = host.connections.audit(&host.alice, &AuditPage::of(id)).unwrap();
         entries
             .into_iter()
-            .map(|entry| (entry.kind, entry.detail.map(|detail| detail.to_string())))
+            .map(|entry| (entry.kind, entry.detail))
             .collect()
     };
     assert_eq!(

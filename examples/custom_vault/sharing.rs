@@ -136,7 +136,7 @@ impl Batch<'_> {
         };
         let kept_by = named.connection.keeper();
         let leaving = match named.connection.shares {
-            Some(_) => vec![named.connection.clone()],
+            Some(_) => vec![named.connection],
             None => self.sharing(tenant, id)?,
         };
         let mut ended = Vec::new();

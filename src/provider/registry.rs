@@ -202,7 +202,7 @@ mod tests {
     #[test]
     fn each_fault_of_a_server_is_found_and_named() {
         type Change = fn(&mut AuthorizationServer);
-        let faults: [(&str, Change); 21] = [
+        let faults: [(&str, Change); 22] = [
             ("authorization_endpoint", |s| {
                 s.authorization_endpoint = "javascript:alert(1)".into()
             }),

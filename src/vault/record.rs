@@ -259,6 +259,10 @@ pub struct TokenQuery<'a> {
 
 /// What a [`TokenQuery`] found.
 #[derive(Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "moved once or twice: an allocation on the hot path is dearer"
+)]
 pub enum Found {
     /// No such connection.
     Nothing,
