@@ -47,7 +47,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             Reply::NeedsConsent(message, options) => {
                 println!("agent: {message}");
                 // Here a host shows its own link, and the person comes back through the browser.
-                connect(&connections, &sandbox, person, person.user().as_str(), options)?;
+                connect(&connections, &sandbox, person, person.user().as_str(), *options)?;
                 match agent.turn(person)? {
                     Reply::Answer(answer) => println!("agent: {answer}"),
                     Reply::NeedsConsent(message, _) => return Err(message.into()),
@@ -116,7 +116,7 @@ fn leaks(resolver: &Resolver, person: &ActingUser) -> Result<(), Box<dyn Error>>
 /// What an agent says at the end of a turn.
 enum Reply {
     Answer(String),
-    NeedsConsent(String, ConsentOptions),
+    NeedsConsent(String, Box<ConsentOptions>),
 }
 
 /// A toy agent with one tool: it reads the notes of whoever is talking to it.
@@ -137,7 +137,10 @@ impl Agent {
             Err(ValetkeyError::ConsentRequired(need)) => {
                 // However many tools of the turn need it, the person is asked once.
                 let message = format!("I cannot do that yet. {}", turn.ask(&need)?.message());
-                Ok(Reply::NeedsConsent(message, ConsentOptions::from(&*need)))
+                Ok(Reply::NeedsConsent(
+                    message,
+                    Box::new(ConsentOptions::from(&*need)),
+                ))
             }
             Err(error) if error.is_retryable() => {
                 Ok(Reply::Answer(format!("Please ask again in a while: {error}.")))

@@ -52,6 +52,10 @@ pub enum Error {
     /// The connection is shared; only an operator may change it.
     #[error("only an operator may change a shared connection")]
     NotPermitted,
+    /// This service cannot be served by the same grant: it has another authorization server, client or address there, or
+    /// must be connected by itself.
+    #[error("{0} cannot be served by the same grant")]
+    NotOneGrant(ProviderId),
     /// A connection parameter is missing, unknown or malformed.
     #[error(transparent)]
     Parameter(#[from] InvalidParameter),

@@ -97,6 +97,7 @@ fn promise_09_rotation_never_loses_a_token() {
             consent: &state("none"),
             connection: &numbered(number),
             tokens: &tokens(&format!("access-{number}"), &format!("refresh-{number}")),
+            members: &[],
         });
         assert_eq!(outcome.unwrap(), StoreOutcome::Stored);
     }
@@ -220,6 +221,7 @@ fn promise_09_a_chunk_holds_the_write_lock_for_less_than_25_ms() {
                 consent: &state("none"),
                 connection: &one,
                 tokens: &all,
+                members: &[],
             })
             .unwrap();
     }

@@ -103,6 +103,7 @@ pub fn store(vault: &dyn Vault, connection: &Connection) {
         consent: &consent,
         connection,
         tokens: &tokens,
+        members: &[],
     };
     assert_eq!(vault.store_grant(&grant).expect("stored"), StoreOutcome::Stored);
 }

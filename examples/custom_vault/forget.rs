@@ -34,7 +34,7 @@ impl ShelfVault {
                 if is_theirs(&entry.connection) {
                     batch.take_tokens(tenant, *id, Keep::Nothing);
                     batch.take(Table::Connections.key(tenant, id.as_bytes()));
-                    connections += 1;
+                    connections += usize::from(!entry.connection.is_keeper);
                 }
             }
             for pending in batch.all_pending()? {
@@ -64,7 +64,8 @@ impl ShelfVault {
             if rows(Table::DataKeys).is_empty() {
                 return Ok(None);
             }
-            let connections = rows(Table::Connections).len();
+            let entries = batch.entries(tenant)?;
+            let connections = entries.iter().filter(|entry| !entry.connection.is_keeper).count();
             let doomed: Vec<_> = Table::OF_TENANTS.into_iter().flat_map(rows).collect();
             for key in doomed {
                 batch.take(key);

@@ -171,6 +171,7 @@ impl From<Error> for Refusal {
         match error {
             Error::NotFound => Self::not_found(),
             Error::NotPermitted | Error::Denied(_) => Self::forbidden(),
+            Error::NotOneGrant(_) => Self::invalid("These services cannot share one consent."),
             Error::ConsentRequired(need) => Self::new(
                 StatusCode::CONFLICT,
                 "consent_required",

@@ -119,7 +119,7 @@ impl Inner {
     pub(crate) fn visible(&self, by: &dyn Principal, id: ConnectionId) -> Result<Connection> {
         self.vault
             .connection(by.tenant(), id)?
-            .filter(|connection| connection.owner.is_visible_to(by.reach()))
+            .filter(|connection| !connection.is_keeper && connection.owner.is_visible_to(by.reach()))
             .ok_or(Error::NotFound)
     }
 

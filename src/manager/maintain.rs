@@ -130,6 +130,8 @@ impl Inner {
             let renewed = self.renew(Wanted {
                 tenant: &due.tenant,
                 connection: due.connection,
+                provider: &due.provider,
+                keeper: due.connection,
                 generation: due.generation,
                 attempt: Attempt::Due,
                 by: None,

@@ -53,6 +53,8 @@ impl Inner {
                 let renewed = self.renew(Wanted {
                     tenant,
                     connection: id,
+                    provider: &provider,
+                    keeper: id,
                     generation,
                     attempt: Attempt::Quarantined,
                     by: Some(&actor),
@@ -95,7 +97,7 @@ impl Inner {
                     .quarantined_until
                     .is_some_and(|until| until > now)
             })
-            .map(|connection| (connection.id, connection.generation))
+            .map(|connection| (connection.keeper(), connection.generation))
             .collect();
         Ok(Some((last, in_quarantine)))
     }

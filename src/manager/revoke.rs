@@ -53,6 +53,8 @@ pub enum AtProvider {
     Unsupported,
     /// There was no token left to revoke.
     NothingLeft,
+    /// Nothing was sent: these connections share the grant and go on with it. With the last of them it is revoked.
+    StillUsedBy(Vec<ConnectionId>),
 }
 
 /// A grant to be ended at its provider: whose it was, and what is held of it.
@@ -85,6 +87,14 @@ impl Inner {
                 at_provider: AtProvider::NothingLeft,
             });
         };
+        if !revoked.still_used_by.is_empty() {
+            self.emit_to_all(&revoked.connection, EventKind::Revoked);
+            return Ok(Revocation {
+                connection: revoked.connection,
+                here: self.vault.clear_residue()?,
+                at_provider: AtProvider::StillUsedBy(revoked.still_used_by),
+            });
+        }
         let access_token = revoked.tokens.as_ref().map(|tokens| &tokens.access_token);
         let current = revoked
             .tokens
@@ -109,8 +119,9 @@ impl Inner {
         }
         let cleared = self.vault.clear_residue()?;
         let here = if waits { Erasure::Pending } else { cleared };
-        let owner = connection.owner.user();
-        self.emit(tenant, owner, &connection.provider, Some(id), EventKind::Revoked);
+        if !connection.is_keeper {
+            self.emit_to_all(connection, EventKind::Revoked);
+        }
         Ok(Revocation {
             connection: revoked.connection,
             here,
@@ -176,6 +187,14 @@ impl Inner {
 
     /// Ends a token that must not be stored: now, or by upkeep if the provider does not answer.
     pub(crate) fn end_late_tokens(&self, connection: &Connection, tokens: &Tokens) {
+        // A service may have left the grant for one of its own, and would lose that too where all end together.
+        if connection.is_keeper
+            && !self
+                .shares_fate_with(connection)
+                .is_ok_and(|others| others.is_empty())
+        {
+            return;
+        }
         let outcome = self.end_at_provider(Ending {
             provider: &connection.provider,
             issued_by: &connection.issued_by,
@@ -222,7 +241,9 @@ impl Inner {
                 Settlement::Confirmed
             }
             AtProvider::Refused => Settlement::Refused,
-            AtProvider::ByUser { .. } | AtProvider::Unsupported => Settlement::GivenUp,
+            AtProvider::ByUser { .. } | AtProvider::Unsupported | AtProvider::StillUsedBy(_) => {
+                Settlement::GivenUp
+            }
             AtProvider::Unconfirmed { retry_after } => Settlement::Again {
                 at: self.now() + back_off(attempts, *retry_after),
             },
@@ -231,6 +252,10 @@ impl Inner {
 
     /// The other live connections that end with this one, because the provider revokes the grant behind them all.
     fn shares_fate_with(&self, connection: &Connection) -> Result<Vec<Connection>> {
+        if connection.shares.is_some() && self.family(connection)?.len() > 1 {
+            // It leaves the grant to the others: nothing is sent.
+            return Ok(Vec::new());
+        }
         let service = self.service(connection.provider.as_str())?;
         if !matches!(
             service.server.revocation,
@@ -260,6 +285,40 @@ impl Inner {
 }
 
 impl Connections {
+    /// The other connections that live by the same grant as this one: one consent serves them all. To revoke one leaves
+    /// the grant to the others; [`revoke_grant`](Self::revoke_grant) ends them all.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`] if the principal cannot see the connection; [`Error::Vault`] if the vault fails.
+    pub fn sharing(&self, by: &dyn Principal, id: ConnectionId) -> Result<Vec<Connection>> {
+        let connection = self.inner().visible(by, id)?;
+        let mut family = self.inner().family(&connection)?;
+        family.retain(|other| other.id != id);
+        Ok(family)
+    }
+
+    /// Revokes the whole grant of a connection: it and all that [share](Self::sharing) it, here at once, then at the
+    /// provider. For one that shares with nobody, as [`revoke`](crate::ConnectionManager::revoke).
+    ///
+    /// # Errors
+    ///
+    /// As [`revoke`](crate::ConnectionManager::revoke).
+    pub fn revoke_grant(&self, by: &dyn Principal, id: ConnectionId) -> Result<Revocation> {
+        let connection = self.inner().managed(by, id)?;
+        let Some(keeper) = connection.shares else {
+            return self.inner().revoke(&connection, &by.actor());
+        };
+        let whole = self.inner().vault.connection(&connection.tenant, keeper)?;
+        let family = self.inner().family(&connection)?;
+        let mut revocation = self.inner().revoke(&whole.ok_or(Error::NotFound)?, &by.actor())?;
+        for ended in &family {
+            self.inner().emit_to_all(ended, EventKind::Revoked);
+        }
+        revocation.connection = self.inner().visible(by, id)?;
+        Ok(revocation)
+    }
+
     /// The connections of the same owner that would end with this one: their provider revokes the grant behind all
     /// services of the account at once (Google does). Ask before revoking, and tell the person.
     ///

@@ -5,7 +5,7 @@ use crate::manager::connections::Service;
 use crate::manager::consent::{AuthorizationUrl, Reconnect};
 use crate::manager::{Consent, ConsentOptions, Inner};
 use crate::model::{
-    ActingUser, Connection, ConsentId, EventKind, Label, Owner, Parameters, ProviderId, TenantId,
+    ActingUser, Connection, ConsentId, EventKind, Label, Owner, Parameters, ProviderId, Status, TenantId,
 };
 use crate::protocol::{AuthorizationRequest, new_binding, new_state, new_verifier};
 use crate::provider::Pkce;
@@ -37,15 +37,10 @@ impl Inner {
         let tenant = acting_user.tenant();
         let (purpose, target) = self.purpose(tenant, &owner, &provider.id, &options)?;
 
-        let parameters = self.parameters(service, options.parameters, target.as_ref())?;
+        let parameters = self.parameters(service, options.parameters.clone(), target.as_ref())?;
         let endpoints = service.server.endpoints(&parameters)?;
 
-        // A new grant replaces the old one at most servers: what is not asked for again is lost.
-        let held = target
-            .as_ref()
-            .map(|target| target.requested.clone())
-            .unwrap_or_default();
-        let scopes = provider.wanted_scopes(options.scopes, &held, &parameters);
+        let asked = self.asked(service, &options, target.as_ref(), &parameters)?;
         let server = service.server.for_connection(&parameters);
 
         let state = new_state()?;
@@ -56,11 +51,11 @@ impl Inner {
         };
         let authorization_url = AuthorizationRequest {
             server: &server,
-            provider: &provider.for_connection(&parameters),
+            provider: &asked.provider.for_connection(&parameters),
             endpoint: &endpoints.authorization,
             client_id: service.client.client_id(),
             redirect_uri: service.client.redirect_uri(),
-            scopes: &scopes,
+            scopes: &asked.scopes,
             state: &state,
             verifier: verifier.as_ref(),
             hints: &options.hints,
@@ -81,7 +76,8 @@ impl Inner {
             token_endpoint: endpoints.token.to_string(),
             client_id: service.client.client_id().to_owned(),
             redirect_uri: service.client.redirect_uri().to_owned(),
-            scopes,
+            scopes: asked.scopes,
+            services: asked.services,
             parameters,
             label: options.label,
             purpose,
@@ -122,9 +118,14 @@ impl Inner {
             let target = self
                 .vault
                 .connection(tenant, reconnect.id())?
-                .filter(|target| target.owner == *owner && target.provider == *provider)
+                .filter(|target| target.owner == *owner && !target.is_keeper)
+                .filter(|target| match reconnect {
+                    Reconnect::Extend(_) => target.status != Status::Revoked,
+                    Reconnect::SameAccount(_) | Reconnect::AnyAccount(_) => target.provider == *provider,
+                })
                 .ok_or(Error::NotFound)?;
             let purpose = match reconnect {
+                Reconnect::Extend(id) => Purpose::Extend(id),
                 Reconnect::SameAccount(id) => Purpose::Reconnect(id),
                 Reconnect::AnyAccount(id) => Purpose::SwitchAccount(id),
             };

@@ -55,6 +55,13 @@ pub struct AuthorizationServer {
         serde(default, deserialize_with = "crate::provider::scalar::map")
     )]
     pub authorization_parameters: BTreeMap<String, String>,
+    /// With these in the authorization request, the server adds what is asked for to what it granted before. Absent: it does
+    /// not, and all is asked for again.
+    #[cfg_attr(
+        feature = "serde",
+        serde(default, deserialize_with = "crate::provider::scalar::map")
+    )]
+    pub extending_parameters: BTreeMap<String, String>,
     /// More parameters for the code exchange. A `grant_type` takes the place of the standard one.
     #[cfg_attr(
         feature = "serde",
@@ -192,6 +199,7 @@ impl AuthorizationServer {
             scope_separator: " ".into(),
             body_format: BodyFormat::Form,
             authorization_parameters: BTreeMap::new(),
+            extending_parameters: BTreeMap::new(),
             token_parameters: BTreeMap::new(),
             refresh_parameters: BTreeMap::new(),
             parameters: Vec::new(),

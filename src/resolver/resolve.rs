@@ -108,7 +108,7 @@ impl Candidate {
             return Freshness::Stale;
         }
         if self.stored.refreshable
-            && left <= margin(self.stored.connection, self.stored.refreshed_at, expires_at)
+            && left <= margin(self.stored.keeper(), self.stored.refreshed_at, expires_at)
         {
             return Freshness::Expiring;
         }
@@ -137,6 +137,7 @@ impl Candidate {
 
     fn into_token(self) -> Option<ResolvedToken> {
         Some(ResolvedToken {
+            keeper: self.stored.keeper(),
             access_token: Arc::new(self.stored.access_token?),
             provider: self.provider,
             connection: self.stored.connection,
@@ -282,7 +283,7 @@ impl Resolver {
                     || refresh.not_before.is_some_and(|until| until > now)
                     || inner
                         .flights
-                        .is_flying(acting_user.tenant(), found.stored.connection);
+                        .is_flying(acting_user.tenant(), found.stored.keeper());
                 if busy {
                     return self.hand_out(found);
                 }
@@ -317,6 +318,8 @@ impl Resolver {
         let renewed = inner.renew(Wanted {
             tenant: acting_user.tenant(),
             connection: found.stored.connection,
+            provider: &found.provider.id,
+            keeper: found.stored.keeper(),
             generation: found.stored.generation,
             attempt: Attempt::Due,
             by: None,
@@ -330,6 +333,7 @@ impl Resolver {
             access_token: renewed.access_token,
             provider: Arc::clone(&found.provider),
             connection: found.stored.connection,
+            keeper: found.stored.keeper(),
             generation: renewed.generation,
             expires_at: renewed.expires_at,
             shared: found.shared,
@@ -343,12 +347,10 @@ impl Resolver {
         let stored = &found.stored;
         let reason = NeedsConsent::Expired;
         if stored.expires_at.is_some_and(|expires_at| expires_at <= now) {
-            let outcome = inner.vault.need_consent(
-                acting_user.tenant(),
-                stored.connection,
-                stored.generation,
-                reason,
-            )?;
+            let outcome =
+                inner
+                    .vault
+                    .need_consent(acting_user.tenant(), stored.keeper(), stored.generation, reason)?;
             if outcome == CommitOutcome::Stored {
                 let kind = EventKind::ConsentNeeded(reason);
                 let id = Some(stored.connection);
@@ -359,6 +361,9 @@ impl Resolver {
                     id,
                     kind,
                 );
+                if let Some(keeper) = stored.shares {
+                    inner.emit_to_others(acting_user.tenant(), keeper, stored.connection, kind);
+                }
             }
         }
         Err(ConsentRequired::new(found.provider.id.clone(), reason.into())

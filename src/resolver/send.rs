@@ -263,6 +263,8 @@ impl Resolver {
         let renewed = inner.renew(Wanted {
             tenant: acting_user.tenant(),
             connection: refused.connection,
+            provider: &refused.provider.id,
+            keeper: refused.keeper,
             generation: refused.generation,
             attempt: Attempt::Forced,
             by: None,

@@ -123,19 +123,25 @@ pub trait Vault: Debug + Send + Sync + 'static {
     /// Stores the tokens of a consent: a new connection, or a new generation of the one it replaces, and the
     /// consent as completed, in one transaction.
     ///
+    /// With [members](Grant::members), the record keeps the tokens for them: each is stored, shares it from now on and
+    /// loses what tokens it had. A record that nobody shares any more afterwards is deleted with its tokens. Each
+    /// member has an entry in the audit, and the consent leads to the first of them.
+    ///
     /// # Errors
     ///
     /// [`VaultError`] if it was not stored.
     fn store_grant(&self, grant: &Grant<'_>) -> Result<StoreOutcome, VaultError>;
 
-    /// Reads a connection.
+    /// Reads a connection, or a record that keeps tokens for several. One that shares such a record shows its state:
+    /// [`Connection::show_grant`].
     ///
     /// # Errors
     ///
     /// [`VaultError`] if the store cannot be read.
     fn connection(&self, tenant: &TenantId, id: ConnectionId) -> Result<Option<Connection>, VaultError>;
 
-    /// Reads the connections that the query matches, ordered by id, without touching a secret.
+    /// Reads the connections that the query matches, ordered by id, without touching a secret. Not the records that keep
+    /// tokens for several; who shares one shows its state.
     ///
     /// # Errors
     ///
@@ -164,7 +170,8 @@ pub trait Vault: Debug + Send + Sync + 'static {
 
     /// The hot path: finds the connection that the query names and opens its access token, and nothing else.
     ///
-    /// Revoked connections are passed over. Writes nothing.
+    /// Revoked connections and records that keep tokens for several are passed over. A connection that shares such a
+    /// record has its tokens, and what is missing is judged by what was granted to it as a whole. Writes nothing.
     ///
     /// # Errors
     ///
@@ -244,7 +251,7 @@ pub trait Vault: Debug + Send + Sync + 'static {
     ) -> Result<CommitOutcome, VaultError>;
 
     /// Erases the tokens of an active connection and records that it needs a new consent, if its generation is
-    /// still `generation`.
+    /// still `generation` and its tokens are its own.
     ///
     /// # Errors
     ///
@@ -266,6 +273,9 @@ pub trait Vault: Debug + Send + Sync + 'static {
 
     /// Revokes a connection here: erases its sealed tokens and keeps the rest of the record as history. Returns the
     /// tokens, so that they can be revoked at the provider. A connection that is revoked already yields none.
+    ///
+    /// One that shares tokens leaves the others to go on with them; with the last one the record that kept them is
+    /// deleted and gives them out. To revoke that record is to revoke all who share it.
     ///
     /// # Errors
     ///

@@ -16,6 +16,8 @@ pub struct Revoked {
     pub refused: Option<RefreshToken>,
     /// The number of the pending revocation, if its tokens were kept for one.
     pub queued: Option<u64>,
+    /// The connections that go on with the tokens, where it shared them. Then there is nothing to revoke at the provider.
+    pub still_used_by: Vec<ConnectionId>,
 }
 
 /// A revocation that the provider has not confirmed yet.

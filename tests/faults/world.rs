@@ -99,6 +99,7 @@ pub(crate) fn consent() -> PendingConsent {
         client_id: "client".into(),
         redirect_uri: "https://host.test/".into(),
         scopes: Scopes::default(),
+        services: std::collections::BTreeMap::new(),
         parameters: Parameters::new(),
         label: None,
         purpose: Purpose::Connect,
@@ -145,6 +146,7 @@ pub(crate) fn grant(vault: &SqliteVault, number: u8, generation: u64) -> Result<
         consent: &state(),
         connection: &connection(number, generation),
         tokens: &tokens(number, generation),
+        members: &[],
     })?;
     assert_eq!(outcome, StoreOutcome::Stored);
     Ok(())

@@ -93,6 +93,7 @@ pub(crate) fn consent(name: &str) -> PendingConsent {
         client_id: "client".into(),
         redirect_uri: "https://host.test/".into(),
         scopes: Scopes::default(),
+        services: std::collections::BTreeMap::new(),
         parameters: Parameters::new(),
         label: None,
         purpose: Purpose::Connect,
@@ -116,6 +117,7 @@ pub(crate) fn grant(vault: &SqliteVault, connection: &Connection, tokens: &Token
         consent: &state("none"),
         connection,
         tokens,
+        members: &[],
     });
     assert_eq!(outcome.unwrap(), StoreOutcome::Stored);
 }

@@ -154,6 +154,7 @@ fn completed(make: Make<'_>) {
         consent: &one.state,
         connection: &connection("acme", 1, personal("alice")),
         tokens: &tokens("1"),
+        members: &[],
     }));
     assert_eq!(outcome, StoreOutcome::Stored);
     let read = must(vault.consent(&one.tenant, &one.state)).map(|consent| consent.status);
@@ -171,6 +172,7 @@ fn not_completed(make: Make<'_>) {
         consent: &one.state,
         connection: &late,
         tokens: &tokens("1"),
+        members: &[],
     }));
     assert_eq!(outcome, StoreOutcome::Conflict);
     let read = must(vault.consent(&one.tenant, &one.state)).map(|consent| consent.status);

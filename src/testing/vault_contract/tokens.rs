@@ -231,6 +231,7 @@ fn large(make: Make<'_>) {
         consent: &super::state("none"),
         connection: &next,
         tokens: &with(64 * 1024 + 1),
+        members: &[],
     });
     assert!(matches!(refused, Err(VaultError::TooLarge)), "{refused:?}");
     assert_eq!(stored(&*vault, &bare).generation, 1);

@@ -236,6 +236,9 @@ impl SqliteVault {
             let Some(mut stored) = find_lifecycle(db, tenant.row, id)? else {
                 return Ok(Step::Abandon(Some(CommitOutcome::Gone)));
             };
+            if stored.shares {
+                return Ok(Step::Abandon(Some(CommitOutcome::Superseded)));
+            }
             let (outcome, keep) = decide(&mut stored.lifecycle);
             if outcome != CommitOutcome::Stored {
                 return Ok(Step::Abandon(Some(outcome)));

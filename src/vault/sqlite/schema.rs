@@ -11,7 +11,7 @@ use crate::vault::sqlite::failure::failed;
 pub(super) const APPLICATION_ID: i32 = 0x766b_6579;
 
 /// Each entry takes the file from the version of its index to the next one. Entries are added, never changed.
-const MIGRATIONS: [&str; 1] = [VERSION_1];
+const MIGRATIONS: [&str; 2] = [VERSION_1, SHARED_GRANTS];
 
 /// Sealed tokens are in a table of their own: listing connections never touches a page with a secret on it.
 /// Owner `''` is the tenant itself (a user's name is never empty). Rows of tenants are never given a number twice
@@ -187,6 +187,15 @@ CREATE TABLE audit_head (
     broken INTEGER,
     seal BLOB NOT NULL
 ) STRICT;
+";
+
+/// One consent for several services: `shares` is the uuid of the row that keeps the tokens.
+const SHARED_GRANTS: &str = "
+ALTER TABLE connections ADD COLUMN shares BLOB CHECK (shares IS NULL OR length(shares) = 16);
+ALTER TABLE connections ADD COLUMN is_keeper INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE consents ADD COLUMN services TEXT NOT NULL DEFAULT '';
+
+CREATE INDEX connections_by_keeper ON connections (tenant, shares, uuid) WHERE shares IS NOT NULL;
 ";
 
 /// The schema version that this crate writes.

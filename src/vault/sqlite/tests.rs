@@ -45,6 +45,7 @@ fn grant(vault: &SqliteVault, connection: &Connection, name: &str) {
             consent: &StateHash::of(&State::new("none")),
             connection,
             tokens: &tokens(name),
+            members: &[],
         })
         .unwrap();
     assert_eq!(outcome, StoreOutcome::Stored);
@@ -98,6 +99,10 @@ fn every_statement_searches_an_index() {
         ("lengths", slots::LENGTHS),
         ("find free", slots::FIND_FREE),
         ("take free", slots::TAKE_FREE),
+        ("sharing", connections::LIST_SHARING),
+        ("somebody shares", grants::SOMEBODY_SHARES),
+        ("leave", erase::LEAVE),
+        ("count of owner", forget::COUNT_OF),
         ("clear default of one", erase::CLEAR_DEFAULT),
         ("clear default", connections::CLEAR_DEFAULT),
         ("set default", connections::SET_DEFAULT),
@@ -528,4 +533,117 @@ fn the_writer_reads_until_somebody_finds_it_busy() {
     drop(commit);
     assert!(vault.store.has_open_readers());
     assert_eq!(access(&vault, 1).unwrap(), "access-1");
+}
+
+/// A file of the first schema gets what came later, and keeps what it has.
+#[test]
+fn a_file_of_the_first_version_is_brought_up_to_date() {
+    let (_directory, path) = file();
+    let vault = SqliteVault::open(&path, key()).unwrap();
+    grant(&vault, &connection(1), "1");
+    let before = vault.connection(&tenant(), connection(1).id).unwrap();
+    drop(vault);
+    let old = Database::open(&path).unwrap();
+    old.execute_batch(
+        "DROP INDEX connections_by_keeper;
+         ALTER TABLE connections DROP COLUMN shares;
+         ALTER TABLE connections DROP COLUMN is_keeper;
+         ALTER TABLE consents DROP COLUMN services;
+         PRAGMA user_version = 1;",
+    )
+    .unwrap();
+    drop(old);
+    let vault = SqliteVault::open(&path, key()).unwrap();
+    assert_eq!(vault.connection(&tenant(), connection(1).id).unwrap(), before);
+    assert_eq!(access(&vault, 1).unwrap(), "access-1");
+    let mut keeper = connection(2);
+    keeper.is_keeper = true;
+    keeper.generation = 2;
+    let mut member = connection(1);
+    member.shares = Some(keeper.id);
+    let outcome = vault
+        .store_grant(&Grant {
+            consent: &StateHash::of(&State::new("none")),
+            connection: &keeper,
+            tokens: &tokens("2"),
+            members: &[member],
+        })
+        .unwrap();
+    assert_eq!(outcome, StoreOutcome::Stored);
+    assert_eq!(access(&vault, 1).unwrap(), "access-2");
+}
+
+/// The hot path of a connection with tokens of its own is the one statement that it was.
+#[test]
+fn the_hot_path_looks_nowhere_else() {
+    let vault = SqliteVault::in_memory(key()).unwrap();
+    let db = vault.store.writer();
+    let plan = plan(&db, tokens::BY_OWNER);
+    assert_eq!(
+        plan.len(),
+        2,
+        "one search for the row, one for the token: {plan:?}"
+    );
+}
+
+/// Tokens that are shared, left or revoked leave no sealed record behind that nobody names.
+#[test]
+fn no_slot_outlives_its_tokens() {
+    let vault = SqliteVault::in_memory(key()).unwrap();
+    let used = || {
+        let db = vault.store.writer();
+        let sql = "SELECT count(*) FROM secrets WHERE slot NOT IN (SELECT slot FROM free_slots)
+                   AND slot NOT IN (SELECT slot FROM tenant_keys)";
+        db.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap()
+    };
+    let shared = |number: u8, generation: u64, members: &[u8]| {
+        let mut keeper = connection(number);
+        keeper.is_keeper = true;
+        keeper.generation = generation;
+        let members = members.iter().map(|member| {
+            let mut member = connection(*member);
+            member.provider = ProviderId::new(format!("service-{}", member.id)).unwrap();
+            member.shares = Some(keeper.id);
+            member
+        });
+        let outcome = vault.store_grant(&Grant {
+            consent: &StateHash::of(&State::new("none")),
+            connection: &keeper,
+            tokens: &tokens("shared"),
+            members: &members.collect::<Vec<_>>(),
+        });
+        assert_eq!(outcome.unwrap(), StoreOutcome::Stored);
+    };
+    let alone = |number: u8, generation: u64| {
+        let mut alone = connection(number);
+        alone.provider = ProviderId::new(format!("service-{}", alone.id)).unwrap();
+        alone.generation = generation;
+        grant(&vault, &alone, "alone");
+    };
+    let now = Timestamp::from_unix_millis(1);
+    let revoke = |number: u8| {
+        let id = ConnectionId::from_bytes([number; 16]);
+        vault.revoke(&tenant(), id, None, now).unwrap().unwrap()
+    };
+    alone(1, 1);
+    alone(2, 1);
+    assert_eq!(used(), 2);
+    shared(9, 2, &[1, 2, 3]);
+    assert_eq!(used(), 1, "those that joined have none of their own");
+    alone(1, 3);
+    assert_eq!(used(), 2);
+    shared(8, 4, &[1, 2, 3]);
+    assert_eq!(used(), 1, "the record that nobody shares any more is gone");
+    revoke(1);
+    revoke(2);
+    assert_eq!(used(), 1);
+    revoke(3);
+    assert_eq!(used(), 0);
+    shared(7, 5, &[1, 2]);
+    revoke(7);
+    assert_eq!(used(), 0);
+    shared(6, 6, &[1, 2]);
+    alone(1, 7);
+    alone(2, 7);
+    assert_eq!(used(), 2, "the last to leave has taken the record with it");
 }
