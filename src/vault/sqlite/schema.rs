@@ -349,8 +349,12 @@ mod tests {
                 .unwrap()
         };
         let before = tables(&db);
-        // What is to be made comes before what fails.
-        let steps = [VERSION_1, "CREATE TABLE new (a); CREATE TABLE new (a)"];
+        // All of the first step and some of the second are taken before it fails.
+        let steps = [
+            VERSION_1,
+            "CREATE TABLE first (a)",
+            "CREATE TABLE second (a); CREATE TABLE second (a)",
+        ];
         assert!(apply(&mut db, &steps).is_err());
         assert_eq!(tables(&db), before);
         assert_eq!(state(&db).unwrap(), State::Vault(1));
