@@ -292,6 +292,10 @@ pub(super) fn address(token: &ResolvedToken, uri: &http::Uri) -> Result<Url, Req
             .api_base(&token.parameters)
             .ok_or(RequestRefused::NoBase)?;
         let path = uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+        // What does not begin a path would lengthen the last part of the base, which may be its host.
+        if !path.starts_with(['/', '?']) {
+            return Err(RequestRefused::Malformed);
+        }
         Url::parse(&format!("{}{path}", base.as_str().trim_end_matches('/')))
             .map_err(|_| RequestRefused::Malformed)?
     };
