@@ -204,9 +204,7 @@ impl Resolver {
         outgoing
             .headers
             .insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        // One front end serves many hosts: the first would send the token past the check of the address. The others say
-        // where the body ends, and so where another request begins: that is the HTTP client's to say.
-        for name in [HOST, CONTENT_LENGTH, TRANSFER_ENCODING] {
+        for name in CLIENTS {
             outgoing.headers.remove(name);
         }
         outgoing.timeout = bounds.each.min(left);
@@ -273,6 +271,10 @@ impl Resolver {
 
 /// Headers by which a request acts as somebody.
 pub(super) const CREDENTIALS: [HeaderName; 3] = [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE];
+
+/// Headers that are the HTTP client's to write. One front end serves many hosts: the first would send the token past the
+/// check of the address. The others say where the body ends, and so where another request begins.
+pub(super) const CLIENTS: [HeaderName; 3] = [HOST, CONTENT_LENGTH, TRANSFER_ENCODING];
 
 /// A request that brings credentials of its own would act as two people at once.
 fn refuse_foreign_credentials(headers: &HeaderMap) -> Result<(), RequestRefused> {
