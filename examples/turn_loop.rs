@@ -1,13 +1,15 @@
 //! An agent that two people talk to. Each acts with their own authorization, and who has none is asked for it.
-//! Then a tool that tries to carry a token out of its turn, in four ways, and fails in each.
+//! A file goes up and comes down as a stream. Then a tool that tries to carry a token out of its turn, in four ways, and fails in each.
 //!
 //! `cargo run --example turn_loop`
 #![allow(clippy::print_stdout, reason = "an example talks to its reader")]
 
 use std::error::Error;
+use std::io;
 
 use valetkey::model::TurnPurpose;
 use valetkey::protocol::AuthorizationResponse;
+use valetkey::resolver::Upload;
 use valetkey::testing::{ManualClock, Sandbox, assert_no_secrets};
 use valetkey::vault::SqliteVault;
 use valetkey::vault::envelope::MasterKey;
@@ -55,7 +57,23 @@ fn main() -> Result<(), Box<dyn Error>> {
             }
         }
     }
+    carries(&agent.resolver, &ada)?;
     leaks(&agent.resolver, &ada)
+}
+
+/// A tool that moves a file: read while it is sent, opened again if the API wants a fresh token, and read as it comes back.
+fn carries(resolver: &Resolver, person: &ActingUser) -> Result<(), Box<dyn Error>> {
+    let turn = resolver
+        .turn(person.clone())
+        .purpose(TurnPurpose::new("keep a report")?);
+    // In a host: `Upload::new(length, move || File::open(&path))`.
+    let upload = Upload::new(1 << 20, || Ok(io::repeat(b'x')));
+    let kept = turn.send_stream("notes", http::Request::put("/file").body(upload)?)?;
+    println!("kept:     {}", kept.status());
+    let file = turn.send_stream("notes", http::Request::get("/file").body(Upload::empty())?)?;
+    let bytes = io::copy(&mut file.into_body(), &mut io::sink())?;
+    println!("read:     {bytes} bytes");
+    Ok(())
 }
 
 /// A tool that was given a token tries to get it out: the turn knows the token by its value, and the library where it

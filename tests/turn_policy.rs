@@ -168,7 +168,7 @@ fn the_explanation_names_the_setting_that_counted() {
         .tool(tool("strict"), SharedConnections::Forbidden)
         .tool(tool("loose"), SharedConnections::Fallback)
         .personal_scopes("notes.write".parse().unwrap());
-    let resolver = world.resolver.clone().with_policy(policy);
+    let resolver = world.resolver.with_policy(policy);
     for (provider, options, setting) in [
         ("mail", scopes(""), Setting::Default),
         ("mail", scopes("").tool(tool("other")), Setting::Default),
@@ -275,7 +275,6 @@ fn a_label_that_must_be_named_is_not_left_to_a_default() {
     let at_work = world.try_connect(&alice, "grace", labelled).unwrap();
     let resolver = world
         .resolver
-        .clone()
         .with_policy(Policy::default().require_label(notes()));
     let Err(Error::Denied(denied)) = resolver.resolve(&alice, "notes") else {
         panic!("not denied")

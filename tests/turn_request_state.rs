@@ -174,7 +174,7 @@ fn a_call_is_answered_again_after_the_consent_and_a_replay_is_refused() {
         .complete(&alice, response(&callback), consent.binding())
         .unwrap();
 
-    let last = world.resolver.turn(alice.clone());
+    let last = world.resolver.turn(alice);
     let ids = key.open(&last, &call, &state).unwrap();
     assert!(matches!(last.poll(ids[0]).unwrap(), ConsentState::Completed(_)));
     assert!(last.resolve("notes").is_ok());

@@ -205,9 +205,7 @@ impl Resolver {
         outgoing
             .headers
             .insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        // One front end serves many hosts: the first would send the token past the check of the address. The others say
-        // where the body ends, and so where another request begins: that is the HTTP client's to say.
-        for name in [HOST, CONTENT_LENGTH, TRANSFER_ENCODING] {
+        for name in CLIENTS {
             outgoing.headers.remove(name);
         }
         self.add_to_request(token, &mut outgoing)?;
@@ -286,6 +284,10 @@ impl Resolver {
 /// Headers by which a request acts as somebody.
 pub(super) const CREDENTIALS: [HeaderName; 3] = [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE];
 
+/// Headers that are the HTTP client's to write. One front end serves many hosts: the first would send the token past the
+/// check of the address. The others say where the body ends, and so where another request begins.
+pub(super) const CLIENTS: [HeaderName; 3] = [HOST, CONTENT_LENGTH, TRANSFER_ENCODING];
+
 /// A request that brings credentials of its own would act as two people at once.
 fn refuse_foreign_credentials(headers: &HeaderMap) -> Result<(), RequestRefused> {
     if CREDENTIALS.iter().any(|name| headers.contains_key(name)) {
@@ -304,6 +306,10 @@ pub(super) fn address(token: &ResolvedToken, uri: &http::Uri) -> Result<Url, Req
             .api_base(&token.parameters)
             .ok_or(RequestRefused::NoBase)?;
         let path = uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+        // What does not begin a path would lengthen the last part of the base, which may be its host.
+        if !path.starts_with(['/', '?']) {
+            return Err(RequestRefused::Malformed);
+        }
         Url::parse(&format!("{}{path}", base.as_str().trim_end_matches('/')))
             .map_err(|_| RequestRefused::Malformed)?
     };

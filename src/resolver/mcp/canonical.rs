@@ -110,6 +110,8 @@ mod tests {
             json!({"b": {}, "a": 1}),
             json!(["ab", "c"]),
             json!(["a", "bc"]),
+            json!(["as", "x"]),
+            json!(["a", "sx"]),
             json!(["abc"]),
             json!(["a\",\"bc"]),
             json!("\u{e9}"),
