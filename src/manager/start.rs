@@ -9,10 +9,24 @@ use crate::model::{
 };
 use crate::protocol::{AuthorizationRequest, new_binding, new_state, new_verifier};
 use crate::provider::Pkce;
+use crate::trace::{self, Seam};
 use crate::vault::{ConnectionQuery, ConsentStatus, PendingConsent, Purpose, StateHash};
 
 impl Inner {
     pub(crate) fn start(
+        &self,
+        acting_user: &ActingUser,
+        owner: Owner,
+        provider: &str,
+        options: ConsentOptions,
+    ) -> Result<Consent> {
+        let about = || self.about(acting_user, provider);
+        trace::within(Seam::Start, about, || {
+            self.begin(acting_user, owner, provider, options)
+        })
+    }
+
+    fn begin(
         &self,
         acting_user: &ActingUser,
         owner: Owner,

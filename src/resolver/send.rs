@@ -19,6 +19,7 @@ use crate::protocol::{BearerError, bearer_error};
 use crate::resolver::ledger::Ledger;
 use crate::resolver::redact::MASK;
 use crate::resolver::{ResolveOptions, ResolvedToken, Resolver};
+use crate::trace::{self, Seam};
 use crate::vault::Attempt;
 
 impl Resolver {
@@ -39,6 +40,20 @@ impl Resolver {
 
     /// As [`send_with`](Self::send_with); every token used is written down, and none of those written down comes back.
     pub(super) fn send_into(
+        &self,
+        ledger: &Ledger,
+        acting_user: &ActingUser,
+        provider: &str,
+        request: http::Request<Vec<u8>>,
+        options: &ResolveOptions,
+    ) -> Result<http::Response<Vec<u8>>> {
+        let about = || self.connections.inner().about(acting_user, provider);
+        trace::within(Seam::Send, about, || {
+            self.carry(ledger, acting_user, provider, request, options)
+        })
+    }
+
+    fn carry(
         &self,
         ledger: &Ledger,
         acting_user: &ActingUser,
