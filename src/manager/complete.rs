@@ -15,6 +15,7 @@ use crate::protocol::{
 };
 use crate::provider::{Endpoints, Provider, Revocation, Template};
 use crate::secret::{AccessToken, AuthorizationCode, Binding, PkceVerifier, State};
+use crate::trace;
 use crate::vault::{ConsentStatus, PendingConsent, Purpose, StateHash};
 
 impl Inner {
@@ -25,6 +26,7 @@ impl Inner {
         binding: &Binding,
     ) -> Result<Connection> {
         let consent = self.open_consent(acting_user, &response, binding)?;
+        trace::provider(&consent.provider);
         let service = self.service(consent.provider.as_str())?;
         let response = response.with_code_of(service.server)?;
         if check_issuer(service.server.issuer_policy, consent.issuer.as_deref(), &response).is_err() {

@@ -19,6 +19,7 @@ use crate::model::{
 use crate::protocol::AuthorizationResponse;
 use crate::provider::{AuthorizationServer, ClientRegistration, Provider, Registry, Transport};
 use crate::secret::{Binding, Ticket};
+use crate::trace::{self, About, Seam};
 use crate::vault::{AuditEntry, AuditFilter, ConnectionQuery, Forgotten, Holder, Vault};
 
 /// The connections of a host: consent, refresh, revocation, upkeep.
@@ -78,9 +79,19 @@ impl Inner {
             connection,
             kind,
         );
-        trace(&event);
+        trace::event(&event);
         if let Some(sink) = &self.events {
             sink.emit(&event);
+        }
+    }
+
+    /// What a span of this person at this provider says, of what is known.
+    pub(crate) fn about<'a>(&'a self, acting_user: &'a ActingUser, provider: &str) -> About<'a> {
+        About {
+            tenant: Some(acting_user.tenant()),
+            user: Some(acting_user.user()),
+            provider: self.registry.provider(provider).map(|entry| &entry.provider.id),
+            connection: None,
         }
     }
 
@@ -133,23 +144,6 @@ impl Inner {
         }
     }
 }
-
-/// The same to the host's subscriber. Ids and codes; an event holds nothing else.
-#[cfg(feature = "tracing")]
-fn trace(event: &Event) {
-    tracing::info!(
-        target: "valetkey",
-        tenant = event.tenant.as_str(),
-        user = event.user.as_ref().map(UserId::as_str),
-        provider = event.provider.as_str(),
-        connection = event.connection.map(tracing::field::display),
-        "{:?}",
-        event.kind
-    );
-}
-
-#[cfg(not(feature = "tracing"))]
-const fn trace(_: &Event) {}
 
 impl Drop for Inner {
     fn drop(&mut self) {
@@ -243,7 +237,11 @@ impl ConnectionManager for Connections {
         response: AuthorizationResponse,
         binding: &Binding,
     ) -> Result<Connection> {
-        self.inner.complete(acting_user, response, binding)
+        trace::within(
+            Seam::Complete,
+            || self.inner.about(acting_user, ""),
+            || self.inner.complete(acting_user, response, binding),
+        )
     }
 
     fn list(&self, by: &dyn Principal, filter: &ConnectionFilter) -> Result<Vec<Connection>> {
@@ -289,7 +287,11 @@ impl ConnectionManager for Connections {
 
     fn revoke(&self, by: &dyn Principal, id: ConnectionId) -> Result<Revocation> {
         let connection = self.inner.managed(by, id)?;
-        self.inner.revoke(&connection, &by.actor())
+        trace::within(
+            Seam::Revoke,
+            || About::from(&connection),
+            || self.inner.revoke(&connection, &by.actor()),
+        )
     }
 
     fn set_default(&self, by: &dyn Principal, id: ConnectionId) -> Result<()> {
@@ -334,7 +336,7 @@ impl ConnectionManager for Connections {
     }
 
     fn maintain(&self, budget: Budget) -> Result<Upkeep> {
-        self.inner.maintain(budget)
+        trace::within(Seam::Maintain, About::default, || self.inner.maintain(budget))
     }
 }
 

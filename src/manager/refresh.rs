@@ -20,6 +20,7 @@ use crate::model::{
 use crate::protocol::{TokenClient, TokenFailure, TokenResponse, granted_scopes, parse_token_response};
 use crate::provider::{Endpoints, RotationClass};
 use crate::secret::AccessToken;
+use crate::trace::{self, About, Seam};
 use crate::vault::{
     Attempt, ClaimOutcome, ClaimRequest, Claimed, CommitOutcome, ConnectionQuery, RefreshFailure,
     Renewed as Renewal, StoredToken, Tokens, VaultError,
@@ -81,6 +82,15 @@ impl Inner {
 
     /// Gives a token of a later generation than the one named, or says why there is none.
     pub(crate) fn renew(&self, wanted: Wanted<'_>) -> Result<Renewed> {
+        let about = || About {
+            tenant: Some(wanted.tenant),
+            connection: Some(wanted.connection),
+            ..About::default()
+        };
+        trace::within(Seam::Refresh, about, || self.fly(wanted))
+    }
+
+    fn fly(&self, wanted: Wanted<'_>) -> Result<Renewed> {
         loop {
             let joined = self
                 .flights
@@ -133,6 +143,7 @@ impl Inner {
             .vault
             .connection(wanted.tenant, wanted.keeper)?
             .ok_or(Error::NotFound)?;
+        trace::provider(&connection.provider);
         let service = self.service(connection.provider.as_str())?;
         let endpoints = service.server.endpoints(&connection.parameters)?;
         let issuer = &connection.issued_by;

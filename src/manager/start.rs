@@ -9,6 +9,7 @@ use crate::model::{
 };
 use crate::protocol::{AuthorizationRequest, new_binding, new_state, new_verifier};
 use crate::provider::Pkce;
+use crate::trace::{self, Seam};
 use crate::vault::{ConnectionQuery, ConsentStatus, PendingConsent, Purpose, StateHash};
 
 impl Inner {
@@ -25,6 +26,20 @@ impl Inner {
 
     /// As [`start`](Self::start), under an id that a ticket has already: what was asked for is one consent to people.
     pub(crate) fn start_as(
+        &self,
+        id: ConsentId,
+        acting_user: &ActingUser,
+        owner: Owner,
+        provider: &str,
+        options: ConsentOptions,
+    ) -> Result<Consent> {
+        let about = || self.about(acting_user, provider);
+        trace::within(Seam::Start, about, || {
+            self.begin(id, acting_user, owner, provider, options)
+        })
+    }
+
+    fn begin(
         &self,
         id: ConsentId,
         acting_user: &ActingUser,

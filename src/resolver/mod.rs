@@ -31,6 +31,7 @@ use crate::manager::Connections;
 use crate::model::ActingUser;
 use crate::resolver::asking::Asking;
 use crate::resolver::ledger::Ledger;
+use crate::trace::{self, Seam};
 
 /// Resolves an acting user and a provider to an access token.
 ///
@@ -116,10 +117,13 @@ impl Resolver {
         provider: &str,
         options: &ResolveOptions,
     ) -> Result<ResolvedToken> {
-        let found = self.find(acting_user, provider, options, &mut |_| {})?;
-        let token = self.freshen(acting_user, found, options, ledger)?;
-        self.note(acting_user, &token, ledger)?;
-        Ok(token)
+        let about = || self.connections.inner().about(acting_user, provider);
+        trace::within(Seam::Resolve, about, || {
+            let found = self.find(acting_user, provider, options, &mut |_| {})?;
+            let token = self.freshen(acting_user, found, options, ledger)?;
+            self.note(acting_user, &token, ledger)?;
+            Ok(token)
+        })
     }
 
     /// The token of this person at this provider if it is good as it is; `None` if it must be renewed first, which

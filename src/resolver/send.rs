@@ -25,6 +25,7 @@ use crate::resolver::ledger::Ledger;
 use crate::resolver::redact::{MASK, SharedMasks};
 use crate::resolver::stream::{Download, Upload, Watch};
 use crate::resolver::{Redactor, ResolveOptions, ResolvedToken, Resolver};
+use crate::trace::{self, Seam};
 use crate::vault::Attempt;
 
 /// How long an exchange may take, and how its answer is wanted.
@@ -156,30 +157,33 @@ impl Resolver {
         options: &ResolveOptions,
         bounds: Bounds,
     ) -> Result<HttpResponse> {
-        refuse_foreign_credentials(&parts.headers)?;
-        let token = self.resolve_into(ledger, acting_user, provider, options)?;
-        let url = address(&token, &parts.uri)?;
-        let body = upload()?.ok_or(RequestRefused::Upload(ErrorKind::UnexpectedEof))?;
-        let answer = self.dispatch(parts, body, &url, &token, bounds)?;
-        if answer.status != StatusCode::UNAUTHORIZED {
-            return finish(&token, answer, ledger);
-        }
-        let Some(token) = self.renew_refused(acting_user, token, bounds.ends)? else {
-            return Ok(answer);
-        };
-        ledger.note(&token.access_token);
-        let Some(body) = upload()? else {
-            return Ok(answer);
-        };
-        let answer = self.dispatch(parts, body, &url, &token, bounds)?;
-        if answer.status == StatusCode::UNAUTHORIZED {
-            return Err(need(
-                &token,
-                ConsentReason::RejectedAfterRefresh,
-                Scopes::default(),
-            ));
-        }
-        finish(&token, answer, ledger)
+        let about = || self.connections.inner().about(acting_user, provider);
+        trace::within(Seam::Send, about, || {
+            refuse_foreign_credentials(&parts.headers)?;
+            let token = self.resolve_into(ledger, acting_user, provider, options)?;
+            let url = address(&token, &parts.uri)?;
+            let body = upload()?.ok_or(RequestRefused::Upload(ErrorKind::UnexpectedEof))?;
+            let answer = self.dispatch(parts, body, &url, &token, bounds)?;
+            if answer.status != StatusCode::UNAUTHORIZED {
+                return finish(&token, answer, ledger);
+            }
+            let Some(token) = self.renew_refused(acting_user, token, bounds.ends)? else {
+                return Ok(answer);
+            };
+            ledger.note(&token.access_token);
+            let Some(body) = upload()? else {
+                return Ok(answer);
+            };
+            let answer = self.dispatch(parts, body, &url, &token, bounds)?;
+            if answer.status == StatusCode::UNAUTHORIZED {
+                return Err(need(
+                    &token,
+                    ConsentReason::RejectedAfterRefresh,
+                    Scopes::default(),
+                ));
+            }
+            finish(&token, answer, ledger)
+        })
     }
 
     fn dispatch(
