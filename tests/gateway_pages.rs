@@ -336,6 +336,38 @@ fn revoking_says_what_will_happen_and_what_did() {
 }
 
 #[test]
+fn a_service_that_shares_its_consent_says_so_before_it_is_revoked() {
+    let site = Site::new();
+    let notes = site.connect(ALICE, "ada", ConsentOptions::default().also("mail"));
+    let alice = gateway::person(ALICE);
+    let others = site.connections.sharing(&alice, notes.id).unwrap();
+    let mut tab = site.tab(ALICE);
+    let detail = tab.get(&format!("/connections/{}", notes.id));
+    let link = format!("href=\"{BASE}/connections/{}\"", others[0].id);
+    assert!(text(&detail).contains("One consent with") && text(&detail).contains(&link));
+    let list = text(&tab.get("/")).to_owned();
+    let keeper = notes.shares.unwrap().to_string();
+    assert!(!list.contains(&keeper), "what keeps the tokens is no connection");
+    assert_eq!(tab.get(&format!("/connections/{keeper}")).status(), 404);
+    let confirm = tab.get(&format!("/connections/{}/revoke", notes.id));
+    assert!(
+        text(&confirm).contains("They keep the access"),
+        "{}",
+        text(&confirm)
+    );
+    let revoked = tab.post(&format!("/connections/{}/revoke", notes.id), &[]);
+    assert!(
+        text(&revoked).contains("Still in use there"),
+        "{}",
+        text(&revoked)
+    );
+    let json = site.send(program(ALICE, Method::GET, "/v1/connections"));
+    assert_eq!(gateway::json(&json)["connections"][0]["grant"], keeper);
+    let last = tab.get(&format!("/connections/{}/revoke", others[0].id));
+    assert!(!text(&last).contains("They keep the access"));
+}
+
+#[test]
 fn no_secret_stands_on_any_page() {
     let site = Site::new();
     let mut all = String::new();

@@ -607,6 +607,29 @@ fn an_answer_without_a_refresh_token_leaves_the_old_one_in_force() {
 }
 
 #[test]
+fn a_mistaken_refusal_is_undone_for_all_by_one_request() {
+    let host = Host::new(GOOGLE);
+    let [mail, calendar] = host.two(GOOGLE);
+    host.expire();
+    let mistake = Fault::Status(400, "{\"error\":\"invalid_grant\"}".into());
+    host.http.on("/token").next(mistake);
+    assert_eq!(host.refusal("google-calendar"), ConsentReason::Rejected);
+    assert_eq!(host.refusal("gmail"), ConsentReason::Rejected);
+    for connection in [&mail, &calendar] {
+        let health = host.connections.health(&host.alice, connection.id).unwrap();
+        assert!(matches!(health.state, HealthState::NeedsConsent(_)), "{health:?}");
+    }
+    let retried = host.connections.retry_rejected(&operator(), "gmail", 9).unwrap();
+    assert_eq!((retried.restored, retried.refused, retried.failed), (1, 0, 0));
+    assert_eq!(host.token("gmail"), host.token("google-calendar"));
+    let nothing = host
+        .connections
+        .retry_rejected(&operator(), "google-calendar", 9)
+        .unwrap();
+    assert_eq!(nothing.restored, 0, "it was the same grant");
+}
+
+#[test]
 fn the_whole_grant_can_be_ended_at_once() {
     let host = Host::new(GOOGLE);
     let [mail, calendar] = host.two(GOOGLE);

@@ -102,7 +102,8 @@ impl Connection {
         }
     }
 
-    /// The record that keeps its tokens: itself, unless it shares another's. Refreshes go by it.
+    /// The record that keeps its tokens: itself, unless it shares another's. Refreshes go by it, and so do their entries in
+    /// the audit.
     #[must_use]
     pub fn keeper(&self) -> ConnectionId {
         self.shares.unwrap_or(self.id)

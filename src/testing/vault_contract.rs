@@ -138,7 +138,9 @@ fn consent(tenant_name: &str, state_name: &str) -> PendingConsent {
         client_id: "client-1".into(),
         redirect_uri: "https://host.test/callback?a=b".into(),
         scopes: scopes("mail.read mail.send"),
-        services: std::collections::BTreeMap::new(),
+        services: [("gmail", "mail.read mail.send"), ("calendar", "calendar")]
+            .map(|(name, wanted)| (provider(name), scopes(wanted)))
+            .into(),
         parameters: [("site".to_owned(), "a \"b\" c".to_owned())].into(),
         label: Some(label("work")),
         purpose: Purpose::SwitchAccount(id(3)),

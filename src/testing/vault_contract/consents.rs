@@ -32,11 +32,21 @@ fn round_trip(make: Make<'_>) {
     bare.label = None;
     bare.return_to = None;
     bare.parameters.clear();
+    bare.services.clear();
     bare.purpose = Purpose::Connect;
     must(vault.insert_consent(&bare, None));
     assert_eq!(must(vault.consent(&full.tenant, &full.state)), Some(full.clone()));
     assert_eq!(must(vault.consent(&bare.tenant, &bare.state)), Some(bare.clone()));
     assert_eq!(must(vault.consent(&full.tenant, &state("other"))), None);
+    for (name, purpose) in [
+        ("reconnect", Purpose::Reconnect(id(3))),
+        ("extend", Purpose::Extend(id(3))),
+    ] {
+        let mut other = consent("acme", name);
+        other.purpose = purpose;
+        must(vault.insert_consent(&other, None));
+        assert_eq!(must(vault.consent(&other.tenant, &other.state)), Some(other));
+    }
     let taken = must(vault.take_consent(&bare.tenant, &bare.state, at(1)));
     assert!(
         matches!(taken, Some(None)),

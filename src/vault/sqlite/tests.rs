@@ -647,3 +647,25 @@ fn no_slot_outlives_its_tokens() {
     alone(2, 7);
     assert_eq!(used(), 2, "the last to leave has taken the record with it");
 }
+
+/// A new data key reaches the tokens of a grant, and those who share it go on.
+#[test]
+fn what_keeps_tokens_is_resealed_like_any_other() {
+    let vault = SqliteVault::in_memory(key()).unwrap();
+    let mut keeper = connection(9);
+    keeper.is_keeper = true;
+    let mut member = connection(1);
+    member.shares = Some(keeper.id);
+    vault
+        .store_grant(&Grant {
+            consent: &StateHash::of(&State::new("none")),
+            connection: &keeper,
+            tokens: &tokens("1"),
+            members: &[member],
+        })
+        .unwrap();
+    assert!(vault.rotate_data_key(&tenant()).unwrap());
+    let done = vault.reseal(10).unwrap();
+    assert_eq!((done.resealed, done.destroyed, done.remaining), (1, 1, 0));
+    assert_eq!(access(&vault, 1).unwrap(), "access-1");
+}
