@@ -1,12 +1,15 @@
 //! What may and may not be in the files of a run.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
+use aho_corasick::AhoCorasick;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::vault_support::Searched;
 use crate::world::{Template, files};
 
 pub(crate) fn intact(path: &Path, place: &str) {
@@ -44,37 +47,39 @@ pub(crate) fn intact(path: &Path, place: &str) {
     );
 }
 
-pub(crate) fn no_plaintext(directory: &Path, place: &str) {
+/// The shapes in which a secret might lie in a file: each has this word in it.
+static PLAINTEXT: LazyLock<AhoCorasick> = LazyLock::new(|| {
     let marker = b"MARKER";
     let hex: String = marker.iter().map(|byte| format!("{byte:02x}")).collect();
-    let shapes = [
+    AhoCorasick::new([
         marker.to_vec(),
         hex.to_uppercase().into_bytes(),
         hex.into_bytes(),
         STANDARD.encode(marker).into_bytes(),
-    ];
+    ])
+    .unwrap()
+});
+
+pub(crate) fn no_plaintext(directory: &Path, place: &str) {
     for file in files(directory) {
-        let content = fs::read(&file).unwrap();
-        for shape in &shapes {
-            let found = content.windows(shape.len()).any(|window| window == shape);
-            assert!(!found, "{place}: plaintext in {file:?}");
-        }
+        let found = PLAINTEXT.is_match(&fs::read(&file).unwrap());
+        assert!(!found, "{place}: plaintext in {file:?}");
     }
 }
 
 /// What was reported as cleared is in no file, sealed or not.
 pub(crate) fn nothing_of(cleared: &BTreeSet<u8>, template: &Template, directory: &Path, place: &str) {
-    // Behind the length and the header, which all records share, and before the zeros.
-    let windows: HashSet<&[u8]> = template
+    let records: Vec<Vec<u8>> = template
         .sealed
         .iter()
         .filter(|(number, _)| cleared.contains(number))
-        .flat_map(|(_, slot)| {
+        .map(|(_, slot)| {
             let len = u32::from_be_bytes(*slot.first_chunk().unwrap()) as usize;
-            slot[9..4 + len].windows(16)
+            slot[4..4 + len].to_vec()
         })
         .collect();
-    assert_eq!(windows.is_empty(), cleared.is_empty());
+    assert_eq!(records.is_empty(), cleared.is_empty());
+    let searched = Searched::new(&records);
     // A backup holds what there was when it was made.
     let own = |file: &PathBuf| {
         file.file_name()
@@ -84,8 +89,10 @@ pub(crate) fn nothing_of(cleared: &BTreeSet<u8>, template: &Template, directory:
             .starts_with("vault.db")
     };
     for file in files(directory).into_iter().filter(own) {
-        let content = fs::read(&file).unwrap();
-        let found = content.windows(16).any(|window| windows.contains(window));
-        assert!(!found, "{place}: reported as cleared, and still in {file:?}");
+        let found = searched.find(&fs::read(&file).unwrap());
+        assert!(
+            found.is_none(),
+            "{place}: reported as cleared, and still in {file:?}"
+        );
     }
 }

@@ -15,6 +15,8 @@ mod files;
 mod host;
 mod judge;
 mod scenario;
+#[path = "../vault_support/mod.rs"]
+mod vault_support;
 mod world;
 
 use std::collections::BTreeMap;
