@@ -206,6 +206,27 @@ fn a_client_that_reads_everything_into_memory_is_masked_as_well() {
 }
 
 #[test]
+fn a_reader_that_was_not_asked_for_is_read_whole() {
+    let world = connected();
+    let answer = |size: u64| {
+        Fault::answer(move |request: HttpRequest| {
+            assert_eq!(request.delivery, Delivery::Whole);
+            let body = Body::from_reader(io::repeat(b'x').take(size), None);
+            Ok(HttpResponse::new(StatusCode::OK, body))
+        })
+    };
+    let send = || {
+        let request = Request::get("/file").body(Vec::new()).unwrap();
+        world.resolver.send(&person("alice"), "notes", request)
+    };
+    world.http.on("/api/file").next(answer(100));
+    assert_eq!(send().unwrap().body().len(), 100);
+    let most = valetkey::manager::Settings::default().send_max_bytes as u64;
+    world.http.on("/api/file").next(answer(most + 1));
+    assert!(matches!(send(), Err(Error::Unavailable(_))));
+}
+
+#[test]
 fn a_body_that_can_be_opened_again_is_sent_again_after_a_401() {
     let world = connected();
     world.sandbox.expire_access_tokens();

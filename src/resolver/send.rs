@@ -242,15 +242,23 @@ impl Resolver {
 
     /// Puts a request on the wire. Whoever calls this has checked where it goes.
     pub(super) fn transmit(&self, outgoing: HttpRequest) -> Result<HttpResponse> {
-        self.connections.inner().http.send(outgoing).map_err(|error| {
+        let (delivery, most) = (outgoing.delivery, outgoing.max_response_bytes);
+        let mut answer = self.connections.inner().http.send(outgoing).map_err(|error| {
             let code = match error.kind {
                 HttpErrorKind::Connect | HttpErrorKind::Refused => FailureCode::Unreachable,
                 HttpErrorKind::Timeout => FailureCode::TimedOut,
                 HttpErrorKind::TooLarge => FailureCode::UnreadableAnswer,
                 HttpErrorKind::Interrupted | HttpErrorKind::Protocol => FailureCode::Interrupted,
             };
-            Unavailable::new(code, None).into()
-        })
+            Unavailable::new(code, None)
+        })?;
+        if delivery == Delivery::Whole && answer.body.is_reader() {
+            // The client did not keep to what was wanted. An empty answer in its place would be a lie.
+            let reader = std::mem::take(&mut answer.body).into_reader();
+            answer.body = Body::read_from(reader, most)
+                .map_err(|_| Unavailable::new(FailureCode::UnreadableAnswer, None))?;
+        }
+        Ok(answer)
     }
 
     /// Renews the token that the API refused. If a newer one is stored already, that one is taken. `None` if there is

@@ -164,6 +164,7 @@ impl RequestStateKey {
         for consent in asked.iter().take(MAX_CONSENTS) {
             state.extend_from_slice(consent.id().as_bytes());
         }
+        // Fails for what is too long, and a state is short.
         self.cipher
             .seal(nonce, &[FORMAT], &mut state, 1 + NONCE)
             .map_err(|_| RandomUnavailable)?;

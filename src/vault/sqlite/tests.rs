@@ -117,6 +117,7 @@ fn every_statement_searches_an_index() {
         ("list of both", connections::LIST_OF_BOTH),
         ("list current of both", connections::LIST_CURRENT_OF_BOTH),
         ("consent", consents::BY_STATE),
+        ("consents of a person", consents::BY_USER),
         ("take consent", consents::TAKE),
         ("close consent", consents::CLOSE),
         ("complete consent", consents::COMPLETE),
