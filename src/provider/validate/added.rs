@@ -14,13 +14,10 @@ impl Check<'_> {
     pub(super) fn added_parameters(&self) -> Result<(), InvalidDescriptor> {
         let server = self.server;
         self.authorization_parameters(&server.authorization_parameters)?;
-        let any = |names: &'static [&'static str]| move |name: &str, _: &str| names.contains(&name);
         let field = "token_parameters";
-        self.added(
-            field,
-            &server.token_parameters,
-            any(&["grant_type", "scope", "resource"]),
-        )?;
+        self.added(field, &server.token_parameters, |name, value| {
+            matches!(name, "grant_type" | "scope" | "resource") || (name, value) == ("state", "{state}")
+        })?;
         let known = ["client_id", "random", "redirect_uri", "state"];
         self.values(field, &server.token_parameters, &known)?;
         let field = "refresh_parameters";
