@@ -6,7 +6,7 @@ use crate::clock::Clock;
 use crate::error::{Error, Misconfigured, Result};
 use crate::http::{HttpClient, HttpRequest};
 use crate::manager::flight::Flights;
-use crate::manager::refresh::Renewed;
+use crate::manager::refresh::{Renewed, Wanted};
 use crate::manager::usage::Usage;
 use crate::manager::{
     AuditPage, Budget, ConnectionFilter, ConnectionManager, ConnectionsBuilder, Consent, ConsentOptions,
@@ -18,7 +18,7 @@ use crate::model::{
 };
 use crate::protocol::AuthorizationResponse;
 use crate::provider::{AuthorizationServer, ClientRegistration, Provider, Registry, Transport};
-use crate::secret::{Binding, Ticket};
+use crate::secret::{AccessToken, Binding, Ticket};
 use crate::trace::{self, About, Seam};
 use crate::vault::{AuditEntry, AuditFilter, ConnectionQuery, Forgotten, Holder, Vault};
 
@@ -61,6 +61,12 @@ impl Inner {
             server: entry.server,
             client,
         })
+    }
+
+    /// The access token that a connection holds: a few servers let it live on and bring no other.
+    pub(crate) fn held(&self, wanted: Wanted<'_>) -> Option<AccessToken> {
+        let stored = self.vault.token(wanted.tenant, wanted.connection).ok()??;
+        stored.access_token
     }
 
     pub(crate) fn emit(

@@ -17,7 +17,7 @@ use crate::model::{
     Actor, Connection, ConnectionId, EventKind, FailureCode, NeedsConsent, ProviderId, Status, TenantId,
     Timestamp,
 };
-use crate::protocol::{TokenClient, TokenFailure, TokenResponse, granted_scopes, parse_token_response};
+use crate::protocol::{TokenClient, TokenFailure, TokenResponse, granted_scopes, parse_refresh_response};
 use crate::provider::{Endpoints, RotationClass};
 use crate::secret::AccessToken;
 use crate::trace::{self, About, Seam};
@@ -224,7 +224,7 @@ impl Inner {
                 request.timeout = self.settings.token_timeout();
                 self.http.send(request).map_err(TokenFailure::from)
             })
-            .and_then(|response| parse_token_response(service.server, &response));
+            .and_then(|response| parse_refresh_response(service.server, &response, || self.held(wanted)));
         match answer {
             Ok(answer) => self.commit(wanted, service, claimed, answer, sent_at),
             Err(failure) => self.failed(wanted, service, &claimed, &failure),

@@ -42,4 +42,4 @@ pub use pointer::value_in_answer;
 pub use revocation::{Revocable, RevocationVerdict, revocation_requests, revocation_verdict};
 pub use token_error::{TokenErrorCode, TokenFailure, classify};
 pub use token_request::{RequestError, TokenClient};
-pub use token_response::{TokenResponse, parse_token_response};
+pub use token_response::{TokenResponse, parse_refresh_response, parse_token_response};

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use zeroize::Zeroizing;
+
 use crate::http::HttpResponse;
 use crate::model::{FailureCode, Scopes};
 use crate::protocol::answer::Answer;
@@ -43,6 +45,30 @@ pub fn parse_token_response(
     server: &AuthorizationServer,
     response: &HttpResponse,
 ) -> Result<TokenResponse, TokenFailure> {
+    parse(server, response, || None)
+}
+
+/// Reads the answer to a refresh, as [`parse_token_response`] does. Where the descriptor says that a refresh brings no
+/// access token, the one that is `held` lives on.
+///
+/// # Errors
+///
+/// As [`parse_token_response`].
+pub fn parse_refresh_response(
+    server: &AuthorizationServer,
+    response: &HttpResponse,
+    held: impl FnOnce() -> Option<AccessToken>,
+) -> Result<TokenResponse, TokenFailure> {
+    parse(server, response, || {
+        server.answer.refresh_without_token.then(held).flatten()
+    })
+}
+
+fn parse(
+    server: &AuthorizationServer,
+    response: &HttpResponse,
+    held: impl FnOnce() -> Option<AccessToken>,
+) -> Result<TokenResponse, TokenFailure> {
     if !response.status.is_success() {
         return Err(classify(server, response));
     }
@@ -50,6 +76,10 @@ pub fn parse_token_response(
     let mut answer = Answer::read_as(&server.answer, response).ok_or_else(unreadable)?;
     if let Some(code) = &answer.error {
         return Err(refusal(server, response, Some(code)));
+    }
+    if answer.access_token.is_none() {
+        let held = held();
+        answer.access_token = held.map(|token| Zeroizing::new(token.expose_secret().to_owned()));
     }
     let bearer = |kind: &str| kind.eq_ignore_ascii_case("bearer");
     let access_token = answer

@@ -29,6 +29,8 @@ pub struct AnswerShape {
     pub success: Option<SuccessFlag>,
     /// Whether `token_type` may be anything.
     pub any_token_type: bool,
+    /// Whether a refresh that succeeds brings no access token: the one that is held lives on.
+    pub refresh_without_token: bool,
 }
 
 /// How an answer writes when the access token expires.

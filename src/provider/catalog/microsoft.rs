@@ -66,6 +66,7 @@ pub fn microsoft() -> AuthorizationServer {
     server.register_at = Some("https://entra.microsoft.com".into());
     server.notes = vec![
         "One client serves all four services.".into(),
+        "Personal accounts remove access at https://account.live.com/consent/Manage, not at the page for work accounts.".into(),
         "Apps for several organisations need publisher verification; an organisation may ask its administrator.".into(),
     ];
     server

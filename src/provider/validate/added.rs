@@ -17,13 +17,10 @@ impl Check<'_> {
         let extending = &server.extending_parameters;
         self.added("extending_parameters", extending, |_, _| false)?;
         self.values("extending_parameters", extending, &["client_id", "random"])?;
-        let any = |names: &'static [&'static str]| move |name: &str, _: &str| names.contains(&name);
         let field = "token_parameters";
-        self.added(
-            field,
-            &server.token_parameters,
-            any(&["grant_type", "scope", "resource"]),
-        )?;
+        self.added(field, &server.token_parameters, |name, value| {
+            matches!(name, "grant_type" | "scope" | "resource") || (name, value) == ("state", "{state}")
+        })?;
         let known = ["client_id", "random", "redirect_uri", "state"];
         self.values(field, &server.token_parameters, &known)?;
         let field = "refresh_parameters";
