@@ -1,4 +1,4 @@
-//! `redact` beside a plain search for one token in its plain form, on 1 MiB of a tool's output.
+//! `redact` beside a plain search for one token in its plain form, on 1 MiB of a tool's output; and a whole `send`.
 //!
 //! `cargo bench --bench redact`, or with `-- --smoke` for a short run. MB/s is 1,048,576 over the median in µs.
 
@@ -8,7 +8,9 @@ mod harness;
 use std::alloc::System;
 
 use harness::Scenario;
+use http::{Request, StatusCode};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+use valetkey::http::{HttpClient as _, HttpRequest, HttpResponse};
 use valetkey::protocol::AuthorizationResponse;
 use valetkey::testing::{ManualClock, Sandbox};
 use valetkey::vault::MemoryVault;
@@ -20,7 +22,8 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 const SIZE: usize = 1024 * 1024;
 
 fn main() {
-    let turn = turn();
+    let (resolver, person) = connected();
+    let turn = resolver.turn(person.clone());
     let token = turn.resolve("notes").expect("connected");
     let token = token.access_token().expose_secret();
     let fill = |line: &str| line.repeat(SIZE / line.len() + 1)[..SIZE].to_owned();
@@ -40,6 +43,11 @@ fn main() {
             Scenario::new("redact, JSON with escapes", || turn.redact(&json).len()),
             Scenario::new("redact, base64", || turn.redact(&base64).len()),
             Scenario::new("redact, a token every 10 KiB", || turn.redact(&leaky).len()),
+            Scenario::new("send outside of a turn, 1 KiB back", || {
+                let request = Request::get("/notes").body(Vec::new()).expect("a request");
+                let response = resolver.send(&person, "notes", request).expect("an answer");
+                response.into_body().len()
+            }),
             Scenario::new("redactor, prose in 4 KiB pieces", || {
                 let mut redactor = turn.redactor();
                 let mut given = 0;
@@ -57,15 +65,21 @@ fn main() {
     );
 }
 
-/// A turn of a person who is connected.
-fn turn() -> valetkey::resolver::Turn {
+/// A person who is connected to a service whose API always answers the same.
+fn connected() -> (Resolver, ActingUser) {
     let clock = ManualClock::default();
     let sandbox = Sandbox::new(clock.clone());
+    let inner = sandbox.clone();
     let connections = Connections::builder(MemoryVault::new())
         .server(sandbox.server())
         .provider(sandbox.provider("notes"))
         .client("sandbox", sandbox.registration("https://app.test/callback"))
-        .http_client(sandbox.clone())
+        .http_client(move |request: HttpRequest| {
+            if request.url.path().starts_with("/api/") {
+                return Ok(HttpResponse::new(StatusCode::OK, "x".repeat(1024)));
+            }
+            inner.send(request)
+        })
         .clock(clock)
         .build()
         .expect("a valid host");
@@ -84,5 +98,5 @@ fn turn() -> valetkey::resolver::Turn {
             consent.binding(),
         )
         .expect("a connection");
-    Resolver::new(connections).turn(person)
+    (Resolver::new(connections), person)
 }

@@ -10,24 +10,17 @@ use std::cell::Cell;
 use std::path::Path;
 
 use harness::Scenario;
+use harness::people::{self, TOKEN_BYTES, step, user};
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use rusqlite::Connection as Database;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
-use valetkey::model::{Connection, ConnectionId, IssuedBy, Owner, ProviderId, ServerId};
-use valetkey::testing::Sandbox;
-use valetkey::vault::envelope::MasterKey;
-use valetkey::vault::{Grant, SqliteVault, StateHash, StoreOutcome, Tokens, Vault};
-use valetkey::{
-    AccessToken, ActingUser, Clock as _, Connections, RefreshToken, Resolver, SystemClock, TenantId, UserId,
-};
+use valetkey::{ActingUser, Resolver};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 /// As many people as a process serves in the same minutes.
 const HOT: usize = 100;
-/// The size of a sealed access token that most providers issue.
-const TOKEN_BYTES: usize = 570;
 
 fn main() {
     let directory = tempfile::tempdir().expect("a temporary directory");
@@ -38,9 +31,9 @@ fn main() {
     harness::run(
         &mut [
             Scenario::new("floor: point read + open", || floor.read()),
-            Scenario::new("resolve, 100 people", || hot.resolve()),
-            Scenario::new("resolve, 1000 people", || warm.resolve()),
-            Scenario::new("resolve, not connected", || hot.miss()),
+            Scenario::new("resolve, 100 people", || hot.resolve()).at_most(2.2),
+            Scenario::new("resolve, 1000 people", || warm.resolve()).at_most(2.6),
+            Scenario::new("resolve, not connected", || hot.miss()).at_most(2.4),
         ],
         |run| {
             let region = Region::new(ALLOCATOR);
@@ -122,30 +115,13 @@ struct Resolving {
 }
 
 impl Resolving {
-    fn new(path: &Path, people: usize) -> Self {
-        let sandbox = Sandbox::new(SystemClock);
-        let vault = SqliteVault::open(path, MasterKey::generate().expect("random numbers")).expect("a vault");
-        let tenant = TenantId::new("acme").expect("valid");
-        let people: Vec<_> = (0..people)
-            .map(|person| {
-                ActingUser::authenticated(tenant.clone(), UserId::new(user(person)).expect("valid"))
-            })
-            .collect();
-        for person in &people {
-            connect(&vault, person);
-        }
-        let connections = Connections::builder(vault)
-            .server(sandbox.server())
-            .provider(sandbox.provider("sandbox"))
-            .client("sandbox", sandbox.registration("https://app.test/callback"))
-            .http_client(sandbox)
-            .build()
-            .expect("connections");
-        let stranger = ActingUser::authenticated(tenant, UserId::new("nobody").expect("valid"));
+    fn new(path: &Path, count: usize) -> Self {
+        let vault = people::vault(path);
+        people::connect_all(&vault, count);
         Self {
-            resolver: Resolver::new(connections),
-            people,
-            stranger,
+            resolver: Resolver::new(people::connections(vault)),
+            people: (0..count).map(people::person).collect(),
+            stranger: people::stranger(),
             next: Cell::new(0),
         }
     }
@@ -160,46 +136,4 @@ impl Resolving {
             .resolve(&self.stranger, "sandbox")
             .expect_err("not connected")
     }
-}
-
-fn connect(vault: &dyn Vault, person: &ActingUser) {
-    let now = SystemClock.now();
-    let mut connection = Connection::new(
-        ConnectionId::generate(now).expect("random numbers"),
-        person.tenant().clone(),
-        Owner::Personal(person.user().clone()),
-        ProviderId::new("sandbox").expect("valid"),
-        IssuedBy {
-            server: ServerId::new("sandbox").expect("valid"),
-            token_endpoint: "https://sandbox.test/token".into(),
-            client_id: "client".into(),
-        },
-        now,
-    );
-    connection.refreshable = true;
-    connection.expires_at = Some(now + std::time::Duration::from_secs(30 * 24 * 3600));
-    let tokens = Tokens {
-        access_token: AccessToken::new("x".repeat(TOKEN_BYTES)),
-        refresh_token: Some(RefreshToken::new("r".repeat(100))),
-        id_token: None,
-    };
-    let consent = StateHash::from_bytes([0; 32]);
-    let stored = vault
-        .store_grant(&Grant {
-            consent: &consent,
-            connection: &connection,
-            tokens: &tokens,
-        })
-        .expect("stored");
-    assert_eq!(stored, StoreOutcome::Stored);
-}
-
-fn user(person: usize) -> String {
-    format!("person-{person:05}")
-}
-
-/// Walks round the people in an order that is not that of the rows.
-fn step(next: &Cell<usize>, people: usize) -> usize {
-    next.set((next.get() + 37) % people);
-    next.get()
 }

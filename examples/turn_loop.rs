@@ -1,12 +1,15 @@
 //! An agent that two people talk to. Each acts with their own authorization, and who has none is asked for it.
-//! Then a tool that tries to carry a token out of its turn, in four ways, and fails in each.
+//! A file goes up and comes down as a stream. Then a tool that tries to carry a token out of its turn, in four ways, and fails in each.
 //!
 //! `cargo run --example turn_loop`
 #![allow(clippy::print_stdout, reason = "an example talks to its reader")]
 
 use std::error::Error;
+use std::io;
 
+use valetkey::model::TurnPurpose;
 use valetkey::protocol::AuthorizationResponse;
+use valetkey::resolver::Upload;
 use valetkey::testing::{ManualClock, Sandbox, assert_no_secrets};
 use valetkey::vault::SqliteVault;
 use valetkey::vault::envelope::MasterKey;
@@ -46,7 +49,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             Reply::NeedsConsent(message, options) => {
                 println!("agent: {message}");
                 // Here a host shows its own link, and the person comes back through the browser.
-                connect(&connections, &sandbox, person, person.user().as_str(), options)?;
+                connect(&connections, &sandbox, person, person.user().as_str(), *options)?;
                 match agent.turn(person)? {
                     Reply::Answer(answer) => println!("agent: {answer}"),
                     Reply::NeedsConsent(message, _) => return Err(message.into()),
@@ -54,13 +57,31 @@ fn main() -> Result<(), Box<dyn Error>> {
             }
         }
     }
+    carries(&agent.resolver, &ada)?;
     leaks(&agent.resolver, &ada)
+}
+
+/// A tool that moves a file: read while it is sent, opened again if the API wants a fresh token, and read as it comes back.
+fn carries(resolver: &Resolver, person: &ActingUser) -> Result<(), Box<dyn Error>> {
+    let turn = resolver
+        .turn(person.clone())
+        .purpose(TurnPurpose::new("keep a report")?);
+    // In a host: `Upload::new(length, move || File::open(&path))`.
+    let upload = Upload::new(1 << 20, || Ok(io::repeat(b'x')));
+    let kept = turn.send_stream("notes", http::Request::put("/file").body(upload)?)?;
+    println!("kept:     {}", kept.status());
+    let file = turn.send_stream("notes", http::Request::get("/file").body(Upload::empty())?)?;
+    let bytes = io::copy(&mut file.into_body(), &mut io::sink())?;
+    println!("read:     {bytes} bytes");
+    Ok(())
 }
 
 /// A tool that was given a token tries to get it out: the turn knows the token by its value, and the library where it
 /// may go.
 fn leaks(resolver: &Resolver, person: &ActingUser) -> Result<(), Box<dyn Error>> {
-    let turn = resolver.turn(person.clone()).purpose("a tool that leaks");
+    let turn = resolver
+        .turn(person.clone())
+        .purpose(TurnPurpose::new("a tool that leaks")?);
     let token = turn.resolve("notes")?;
     let stolen = token.access_token().expose_secret();
     let hidden: String = stolen.bytes().map(|byte| format!("{byte:02x}")).collect();
@@ -113,7 +134,7 @@ fn leaks(resolver: &Resolver, person: &ActingUser) -> Result<(), Box<dyn Error>>
 /// What an agent says at the end of a turn.
 enum Reply {
     Answer(String),
-    NeedsConsent(String, ConsentOptions),
+    NeedsConsent(String, Box<ConsentOptions>),
 }
 
 /// A toy agent with one tool: it reads the notes of whoever is talking to it.
@@ -123,7 +144,10 @@ struct Agent {
 
 impl Agent {
     fn turn(&self, person: &ActingUser) -> Result<Reply, Box<dyn Error>> {
-        let turn = self.resolver.turn(person.clone()).purpose("answer a question");
+        let turn = self
+            .resolver
+            .turn(person.clone())
+            .purpose(TurnPurpose::new("answer a question")?);
         // The tool gets an answer of the API, never a token: there is nothing that it could leak.
         let request = http::Request::get("/notes").body(Vec::new())?;
         match turn.send("notes", request) {
@@ -131,7 +155,10 @@ impl Agent {
             Err(ValetkeyError::ConsentRequired(need)) => {
                 // However many tools of the turn need it, the person is asked once.
                 let message = format!("I cannot do that yet. {}", turn.ask(&need)?.message());
-                Ok(Reply::NeedsConsent(message, ConsentOptions::from(&*need)))
+                Ok(Reply::NeedsConsent(
+                    message,
+                    Box::new(ConsentOptions::from(&*need)),
+                ))
             }
             Err(error) if error.is_retryable() => {
                 Ok(Reply::Answer(format!("Please ask again in a while: {error}.")))

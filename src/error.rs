@@ -25,6 +25,9 @@ pub enum Error {
     /// The person has several accounts connected, named none and marked none as the default.
     #[error("several accounts are connected to {0}; name one by its label or mark one as the default")]
     Ambiguous(ProviderId),
+    /// The host's policy does not allow the call, whatever is connected. The vault was not asked.
+    #[error(transparent)]
+    Denied(#[from] Denied),
     /// The provider does not answer as it should, for now. The connection is kept.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
@@ -49,6 +52,10 @@ pub enum Error {
     /// The connection is shared; only an operator may change it.
     #[error("only an operator may change a shared connection")]
     NotPermitted,
+    /// This service cannot be served by the same grant: it has another authorization server, client or address there, or
+    /// must be connected by itself.
+    #[error("{0} cannot be served by the same grant")]
+    NotOneGrant(ProviderId),
     /// A connection parameter is missing, unknown or malformed.
     #[error(transparent)]
     Parameter(#[from] InvalidParameter),
@@ -127,6 +134,8 @@ pub struct ConsentRequired {
     pub reason: ConsentReason,
     /// The scopes that are needed and not granted.
     pub missing_scopes: Scopes,
+    /// Whether it is the tenant's shared connection that is needed, which only an operator can connect.
+    pub shared: bool,
 }
 
 impl ConsentRequired {
@@ -137,6 +146,7 @@ impl ConsentRequired {
             connection: None,
             reason,
             missing_scopes: Scopes::default(),
+            shared: false,
         }
     }
 
@@ -149,6 +159,12 @@ impl ConsentRequired {
     /// The same need, for these scopes.
     pub(crate) fn missing(mut self, scopes: Scopes) -> Self {
         self.missing_scopes = scopes;
+        self
+    }
+
+    /// The same need, of whosever connection it is.
+    pub(crate) const fn of(mut self, shared: bool) -> Self {
+        self.shared = shared;
         self
     }
 }
@@ -193,6 +209,35 @@ impl std::fmt::Display for ConsentReason {
             Self::RejectedAfterRefresh => "the provider refuses the access even after a renewal",
         })
     }
+}
+
+/// The host's policy does not allow a call.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("this call to {provider} is denied: {reason}")]
+#[non_exhaustive]
+pub struct Denied {
+    /// The service.
+    pub provider: ProviderId,
+    /// Why.
+    pub reason: DenialReason,
+}
+
+impl Denied {
+    pub(crate) const fn new(provider: ProviderId, reason: DenialReason) -> Self {
+        Self { provider, reason }
+    }
+}
+
+/// Why a policy does not allow a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum DenialReason {
+    /// It is among the calls that are [denied](crate::resolver::Policy::deny).
+    #[error("the policy lists it")]
+    Listed,
+    /// It names no label, and the provider [needs one](crate::resolver::Policy::require_label).
+    #[error("the policy wants a label to be named")]
+    LabelRequired,
 }
 
 /// The provider does not answer as it should, for now.
@@ -240,6 +285,9 @@ pub enum Misconfigured {
     /// A URL of the descriptor cannot be filled with the connection's parameters.
     #[error(transparent)]
     Template(#[from] InvalidTemplate),
+    /// The host's HTTP client answered without having read the request's body: it does not send bodies that are readers.
+    #[error("the HTTP client does not send bodies that are readers")]
+    NoUploads,
     /// There is no HTTP client: the feature `ureq` is off and the host gave none.
     #[error("no HTTP client was given")]
     NoHttpClient,
@@ -310,4 +358,8 @@ pub enum RequestRefused {
     /// The token cannot stand in a header.
     #[error("the token cannot stand in a header")]
     Header,
+    /// The body that is to be sent cannot be opened or read, is shorter than was said, or was read already. A part of it
+    /// may have been sent.
+    #[error("the body cannot be read: {0}")]
+    Upload(std::io::ErrorKind),
 }

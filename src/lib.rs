@@ -73,6 +73,7 @@ pub mod provider;
 mod random;
 pub mod resolver;
 pub mod secret;
+mod trace;
 pub mod vault;
 
 #[cfg(feature = "testing")]

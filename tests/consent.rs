@@ -61,22 +61,15 @@ fn only_the_person_who_began_it_can_complete_it() {
     let consent = world.start(&alice, ConsentOptions::default());
     let callback = world.sandbox.approve(consent.authorization_url(), "ada");
 
-    let error = world
-        .connections
-        .complete(&bob, response(&callback), consent.binding())
-        .unwrap_err();
+    let error = world.complete(&bob, &callback, &consent).unwrap_err();
     assert_eq!(consent_error(&error), ConsentError::WrongUser);
     let error = world
-        .connections
-        .complete(&stranger("alice"), response(&callback), consent.binding())
+        .complete(&stranger("alice"), &callback, &consent)
         .unwrap_err();
     assert_eq!(consent_error(&error), ConsentError::Unknown);
     assert_eq!(world.token_requests(), 0);
 
-    world
-        .connections
-        .complete(&alice, response(&callback), consent.binding())
-        .unwrap();
+    world.complete(&alice, &callback, &consent).unwrap();
 }
 
 #[test]
@@ -94,10 +87,7 @@ fn only_the_browser_in_which_it_began_can_complete_it() {
         assert_eq!(consent_error(&error), ConsentError::WrongBrowser);
     }
     assert_eq!(world.token_requests(), 0);
-    world
-        .connections
-        .complete(&alice, response(&callback), consent.binding())
-        .unwrap();
+    world.complete(&alice, &callback, &consent).unwrap();
 }
 
 #[test]
@@ -115,23 +105,14 @@ fn an_unknown_used_or_expired_state_reads_the_same_and_reaches_no_network() {
     let consent = world.start(&alice, ConsentOptions::default());
     let callback = world.sandbox.approve(consent.authorization_url(), "ada");
     world.clock.advance(Duration::from_secs(601));
-    let expired = world
-        .connections
-        .complete(&alice, response(&callback), consent.binding())
-        .unwrap_err();
+    let expired = world.complete(&alice, &callback, &consent).unwrap_err();
     assert_eq!(consent_error(&expired), ConsentError::Expired);
     assert_eq!(world.token_requests(), 0);
 
     let consent = world.start(&alice, ConsentOptions::default());
     let callback = world.sandbox.approve(consent.authorization_url(), "ada");
-    world
-        .connections
-        .complete(&alice, response(&callback), consent.binding())
-        .unwrap();
-    let used = world
-        .connections
-        .complete(&alice, response(&callback), consent.binding())
-        .unwrap_err();
+    world.complete(&alice, &callback, &consent).unwrap();
+    let used = world.complete(&alice, &callback, &consent).unwrap_err();
     assert_eq!(consent_error(&used), ConsentError::Used);
     assert_eq!(world.token_requests(), 1);
 
@@ -152,10 +133,7 @@ fn many_callbacks_at_once_are_one_exchange() {
             .map(|_| {
                 scope.spawn(|| {
                     start.wait();
-                    world
-                        .connections
-                        .complete(&alice, response(&callback), consent.binding())
-                        .is_ok()
+                    world.complete(&alice, &callback, &consent).is_ok()
                 })
             })
             .collect();
@@ -178,16 +156,10 @@ fn a_forged_callback_does_not_close_the_door_for_the_genuine_one() {
     let genuine = world.sandbox.approve(consent.authorization_url(), "ada");
     let forged = genuine.replace("sandbox.test", "evil.test");
     assert_ne!(genuine, forged);
-    let error = world
-        .connections
-        .complete(&alice, response(&forged), consent.binding())
-        .unwrap_err();
+    let error = world.complete(&alice, &forged, &consent).unwrap_err();
     assert_eq!(consent_error(&error), ConsentError::IssuerMismatch);
     assert_eq!(world.token_requests(), 0);
-    world
-        .connections
-        .complete(&alice, response(&genuine), consent.binding())
-        .unwrap();
+    world.complete(&alice, &genuine, &consent).unwrap();
 }
 
 #[test]
@@ -203,10 +175,7 @@ fn a_promised_issuer_must_be_there_where_a_code_is() {
     world.sandbox.adjust(|it| it.issuer = IssuerEcho::WithCodeOnly);
     let consent = world.start(&alice, ConsentOptions::default());
     let denied = world.sandbox.deny(consent.authorization_url());
-    let error = world
-        .connections
-        .complete(&alice, response(&denied), consent.binding())
-        .unwrap_err();
+    let error = world.complete(&alice, &denied, &consent).unwrap_err();
     assert!(matches!(consent_error(&error), ConsentError::Denied(_)));
 }
 
@@ -216,15 +185,9 @@ fn a_denied_consent_is_said_to_be_denied_and_cannot_be_reused() {
     let alice = person("alice");
     let consent = world.start(&alice, ConsentOptions::default());
     let denied = world.sandbox.deny(consent.authorization_url());
-    let error = world
-        .connections
-        .complete(&alice, response(&denied), consent.binding())
-        .unwrap_err();
+    let error = world.complete(&alice, &denied, &consent).unwrap_err();
     assert!(matches!(consent_error(&error), ConsentError::Denied(_)));
-    let again = world
-        .connections
-        .complete(&alice, response(&denied), consent.binding())
-        .unwrap_err();
+    let again = world.complete(&alice, &denied, &consent).unwrap_err();
     assert_eq!(consent_error(&again), ConsentError::Used);
     assert_eq!(world.token_requests(), 0);
     assert!(world.events.kinds().contains(&EventKind::ConsentDenied));
@@ -237,15 +200,9 @@ fn a_code_is_never_sent_twice() {
     let consent = world.start(&alice, ConsentOptions::default());
     let callback = world.sandbox.approve(consent.authorization_url(), "ada");
     world.http.on("/token").next(Fault::InterruptedAfterSend);
-    let error = world
-        .connections
-        .complete(&alice, response(&callback), consent.binding())
-        .unwrap_err();
+    let error = world.complete(&alice, &callback, &consent).unwrap_err();
     assert!(matches!(consent_error(&error), ConsentError::ExchangeFailed(_)));
-    let again = world
-        .connections
-        .complete(&alice, response(&callback), consent.binding())
-        .unwrap_err();
+    let again = world.complete(&alice, &callback, &consent).unwrap_err();
     assert_eq!(consent_error(&again), ConsentError::Used);
     assert_eq!(world.token_requests(), 1);
     assert!(world.events.kinds().contains(&EventKind::ConsentFailed));
@@ -277,10 +234,7 @@ fn a_changed_token_endpoint_gets_no_code_and_the_consent_stays_open() {
         Error::Misconfigured(Misconfigured::IssuerChanged(_))
     ));
     assert_eq!(world.http.requests(), 0);
-    world
-        .connections
-        .complete(&alice, response(&callback), consent.binding())
-        .unwrap();
+    world.complete(&alice, &callback, &consent).unwrap();
 }
 
 // n8n-io/n8n#6268, nextcloud/integration_google#79, getsentry/junior#319: a box left unticked "succeeds" and fails later.
@@ -292,10 +246,7 @@ fn a_scope_that_was_not_granted_is_known_at_once() {
     let callback = world
         .sandbox
         .approve_some(consent.authorization_url(), "ada", &["notes.read"]);
-    let connection = world
-        .connections
-        .complete(&alice, response(&callback), consent.binding())
-        .unwrap();
+    let connection = world.complete(&alice, &callback, &consent).unwrap();
     assert_eq!(connection.missing_scopes().to_string(), "notes.write");
 }
 
@@ -313,10 +264,7 @@ fn granted_is_what_the_answer_says_or_what_was_asked_for() {
         let callback = world
             .sandbox
             .approve_some(consent.authorization_url(), "ada", &["notes.read"]);
-        let connection = world
-            .connections
-            .complete(&alice, response(&callback), consent.binding())
-            .unwrap();
+        let connection = world.complete(&alice, &callback, &consent).unwrap();
         assert_eq!(connection.granted.to_string(), granted, "{echo:?}");
     }
 }
@@ -496,10 +444,7 @@ fn a_prepared_consent_is_opened_once_by_its_person_alone() {
     let consent = world.connections.open(&alice, prepared.ticket()).unwrap();
     assert_eq!(consent.scopes().to_string(), "notes.read");
     let callback = world.sandbox.approve(consent.authorization_url(), "ada");
-    world
-        .connections
-        .complete(&alice, response(&callback), consent.binding())
-        .unwrap();
+    world.complete(&alice, &callback, &consent).unwrap();
 
     let error = world.connections.open(&alice, prepared.ticket()).unwrap_err();
     assert_eq!(consent_error(&error), ConsentError::Used);

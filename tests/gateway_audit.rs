@@ -8,9 +8,11 @@ use gateway::planted::plant;
 use gateway::{Site, json, program, text};
 use http::Method;
 use serde_json::Value;
-use valetkey::ConsentOptions;
+use valetkey::manager::Budget;
 use valetkey::model::{Connection, ConnectionId, Owner, ProviderId, Timestamp, UserId};
+use valetkey::resolver::{TurnId, TurnPurpose};
 use valetkey::vault::{Handout, MemoryVault, Vault as _};
+use valetkey::{ActingUser, ConnectionManager as _, ConsentOptions, Resolver, TenantId};
 
 const ALICE: &str = "acme.alice.user";
 const BOB: &str = "acme.bob.user";
@@ -38,7 +40,7 @@ fn users(page: &Value) -> std::collections::BTreeSet<&str> {
 /// That a token was handed out to somebody of acme's.
 fn handout(connection: ConnectionId, user: &str, purpose: &str, second: i64) -> Handout {
     Handout {
-        tenant: valetkey::TenantId::new("acme").unwrap(),
+        tenant: TenantId::new("acme").unwrap(),
         connection,
         provider: ProviderId::new("notes").unwrap(),
         at: Timestamp::from_unix_millis(1_700_000_100_000 + second * 1_000),
@@ -177,4 +179,96 @@ fn the_trail_is_bounded_and_tells_nobody_of_others() {
     }
     let nothing = page(ALICE);
     assert!(nothing.contains("<h3>Nothing yet</h3>") && !nothing.contains("use-"));
+}
+
+#[test]
+fn the_audit_says_who_acted_and_whose_connection_it_is() {
+    let site = Site::new();
+    let first = site.connect(ALICE, "ada", ConsentOptions::default()).id;
+    let mut alice = site.tab(ALICE);
+    alice.post(&format!("/connections/{first}/refresh"), &[]);
+    alice.post(&format!("/connections/{first}/default"), &[]);
+    site.tab(OLGA).post(&format!("/connections/{first}/revoke"), &[]);
+
+    let told = read(&site, OLGA, &format!("?connection={first}"));
+    let by = |kind: &str| {
+        let entry = entries(&told).iter().find(|entry| entry["kind"] == kind);
+        let entry = entry.unwrap_or_else(|| panic!("no {kind} in {told}"));
+        assert_eq!(entry["user"], "alice", "{kind}");
+        (entry["actor"]["user"].clone(), entry["actor"]["role"].clone())
+    };
+    assert_eq!(by("revoked"), ("olga".into(), "operator".into()));
+    assert_eq!(by("default_set"), ("alice".into(), "user".into()));
+    assert_eq!(by("refreshed"), ("alice".into(), "user".into()));
+    assert_eq!(by("consent_completed"), (Value::Null, Value::Null));
+
+    let page = |caller: &str| {
+        text(&site.send(program(caller, Method::GET, &format!("/connections/{first}")))).to_owned()
+    };
+    assert!(page(ALICE).contains("<strong>Access ended here</strong> by olga"));
+    assert!(page(OLGA).contains("<strong>Access ended here</strong> by you"));
+    assert!(page(ALICE).contains("<strong>Renewed</strong> by you"));
+}
+
+#[cfg(feature = "sqlite")]
+#[test]
+fn an_audit_that_cannot_be_read_is_an_error_without_detail() {
+    use valetkey::vault::SqliteVault;
+    use valetkey::vault::envelope::MasterKey;
+
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("vault.db");
+    let site = Site::over(SqliteVault::open(&path, MasterKey::generate().unwrap()).unwrap());
+    let id = site.connect(ALICE, "ada", ConsentOptions::default()).id;
+    let db = rusqlite::Connection::open(&path).unwrap();
+    db.execute_batch("UPDATE audit SET body = zeroblob(length(body))")
+        .unwrap();
+
+    let page = site.send(program(ALICE, Method::GET, &format!("/connections/{id}")));
+    let api = site.send(program(ALICE, Method::GET, "/v1/audit"));
+    assert_eq!(api.status(), 503);
+    assert_eq!(json(&api)["error"], "temporarily_unavailable", "{}", text(&api));
+    // On the page of a connection only its past is missing, and is not called empty: access can still be ended there.
+    assert_eq!(page.status(), 200);
+    let html = text(&page);
+    assert!(html.contains("This cannot be read right now."), "{html}");
+    assert!(!html.contains("Nothing yet") && html.contains("/revoke"));
+    for body in [html, text(&api)] {
+        for detail in ["tampered", "Tampered", "sqlite", "SQLite", "database", "vault.db"] {
+            assert!(!body.contains(detail), "{detail} in {body}");
+        }
+    }
+    site.tab(ALICE).post(&format!("/connections/{id}/revoke"), &[]);
+    let list = site.send(program(ALICE, Method::GET, "/v1/connections"));
+    assert!(
+        json(&list)["connections"].as_array().unwrap().is_empty(),
+        "{}",
+        text(&list)
+    );
+}
+
+#[test]
+fn the_trail_names_the_turn_that_used_a_token() {
+    let site = Site::new();
+    let id = site.connect(ALICE, "ada", ConsentOptions::default()).id;
+    let alice = ActingUser::authenticated(TenantId::new("acme").unwrap(), UserId::new("alice").unwrap());
+    let turn = Resolver::new(site.connections.clone())
+        .turn(alice)
+        .with_id(TurnId::new("turn-<9>").unwrap())
+        .purpose(TurnPurpose::new("read the <notes>").unwrap());
+    turn.resolve("notes").unwrap();
+    site.connections.maintain(Budget::default()).unwrap();
+
+    let page = read(&site, ALICE, &format!("?connection={id}"));
+    let used = entries(&page).last().unwrap();
+    assert_eq!(used["kind"], "token_used");
+    assert_eq!(
+        (&used["turn"], &used["purpose"]),
+        (&"turn-<9>".into(), &"read the <notes>".into())
+    );
+    let html = site.send(program(ALICE, Method::GET, &format!("/connections/{id}")));
+    let html = text(&html);
+    for told in ["turn-&#60;9&#62;", "read the &#60;notes&#62;"] {
+        assert!(html.contains(told), "{told}: {html}");
+    }
 }

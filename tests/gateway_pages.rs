@@ -311,7 +311,11 @@ fn revoking_says_what_will_happen_and_what_did() {
     );
     site.http.on("/revoke").next(Fault::Timeout);
     let revoked = olga.post(&format!("/connections/{id}/revoke"), &[]);
-    assert!(text(&revoked).contains("Not confirmed there") && text(&revoked).contains("Erased"));
+    assert!(text(&revoked).contains("Not confirmed there"));
+    // While they are kept for the next attempt, nobody is told that they are erased.
+    assert!(
+        text(&revoked).contains("Nobody can use the tokens any more") && !text(&revoked).contains("Erased")
+    );
     let again = olga.get(&format!("/connections/{id}/revoke"));
     assert_eq!(again.status(), 303);
 
@@ -329,6 +333,38 @@ fn revoking_says_what_will_happen_and_what_did() {
         "{}",
         text(&revoked)
     );
+}
+
+#[test]
+fn a_service_that_shares_its_consent_says_so_before_it_is_revoked() {
+    let site = Site::new();
+    let notes = site.connect(ALICE, "ada", ConsentOptions::default().also("mail"));
+    let alice = gateway::person(ALICE);
+    let others = site.connections.sharing(&alice, notes.id).unwrap();
+    let mut tab = site.tab(ALICE);
+    let detail = tab.get(&format!("/connections/{}", notes.id));
+    let link = format!("href=\"{BASE}/connections/{}\"", others[0].id);
+    assert!(text(&detail).contains("One consent with") && text(&detail).contains(&link));
+    let list = text(&tab.get("/")).to_owned();
+    let keeper = notes.shares.unwrap().to_string();
+    assert!(!list.contains(&keeper), "what keeps the tokens is no connection");
+    assert_eq!(tab.get(&format!("/connections/{keeper}")).status(), 404);
+    let confirm = tab.get(&format!("/connections/{}/revoke", notes.id));
+    assert!(
+        text(&confirm).contains("They keep the access"),
+        "{}",
+        text(&confirm)
+    );
+    let revoked = tab.post(&format!("/connections/{}/revoke", notes.id), &[]);
+    assert!(
+        text(&revoked).contains("Still in use there"),
+        "{}",
+        text(&revoked)
+    );
+    let json = site.send(program(ALICE, Method::GET, "/v1/connections"));
+    assert_eq!(gateway::json(&json)["connections"][0]["grant"], keeper);
+    let last = tab.get(&format!("/connections/{}/revoke", others[0].id));
+    assert!(!text(&last).contains("They keep the access"));
 }
 
 #[test]

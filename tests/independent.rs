@@ -191,6 +191,7 @@ mod file {
             consent: &StateHash::of(&State::new("none")),
             connection: &connection,
             tokens: &tokens,
+            members: &[],
         });
         assert_eq!(outcome.unwrap(), StoreOutcome::Stored);
         drop(vault);

@@ -4,11 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the top to the bottom. A module may use what stands below it, and itself.
-const LAYERS: [&[&str]; 9] = [
+const LAYERS: [&[&str]; 10] = [
     &["testing"],
     &["gateway"],
     &["resolver"],
     &["manager"],
+    &["trace"],
     &["error"],
     &["vault", "protocol"],
     &["provider"],

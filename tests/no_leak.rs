@@ -1,16 +1,17 @@
 //! Every public path with marked secrets: not one of them in a `Debug`, a `Display`, an error chain, a log line, an
 //! event, a page or the output of an example.
 
+mod printed;
 mod world;
 
 #[path = "../examples/support/mod.rs"]
 mod support;
 
-use std::error::Error;
-use std::fmt::{Debug, Write as _};
+use std::fmt::Write as _;
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 
+use printed::{Transcript, secrets};
 use support::loopback::Loopback;
 use valetkey::http::UreqClient;
 use valetkey::model::Label;
@@ -22,63 +23,6 @@ use valetkey::vault::envelope::MasterKey;
 use valetkey::vault::{MemoryVault, SqliteVault, Vault};
 use valetkey::{Binding, ConnectionManager as _, Connections, ConsentOptions, Resolver};
 use world::{REDIRECT, World, operator, person, response, stranger};
-
-/// All that was printed.
-#[derive(Default)]
-struct Transcript(String);
-
-impl Transcript {
-    fn debug(&mut self, value: &dyn Debug) {
-        writeln!(self.0, "{value:?}\n{value:#?}").unwrap();
-    }
-
-    fn error(&mut self, error: &dyn Error) {
-        let mut next = Some(error);
-        while let Some(error) = next {
-            writeln!(self.0, "{error}\n{error:?}\n{error:#?}").unwrap();
-            next = error.source();
-        }
-    }
-
-    fn outcome<T: Debug>(&mut self, outcome: Result<T, valetkey::Error>) -> Option<T> {
-        match outcome {
-            Ok(value) => {
-                self.debug(&value);
-                Some(value)
-            }
-            Err(error) => {
-                self.error(&error);
-                None
-            }
-        }
-    }
-
-    fn assert_clean(&self, secrets: &[String]) {
-        assert!(secrets.len() > 3, "only {} secrets were in play", secrets.len());
-        assert!(self.0.len() > 1_000, "nothing was printed");
-        for secret in secrets {
-            // Not printed in the message: that would be the leak itself.
-            let place = self.0.find(secret.as_str());
-            assert!(
-                place.is_none(),
-                "a secret of {} bytes was printed at {place:?}",
-                secret.len()
-            );
-        }
-        assert!(!self.0.contains("marker"), "a server's words were printed");
-    }
-}
-
-/// Every secret that was in play: the sandbox's, and ours that it saw.
-fn secrets(sandbox: &Sandbox) -> Vec<String> {
-    let mut all = sandbox.issued_secrets();
-    for logged in sandbox.log() {
-        all.extend(logged.parameter("code_verifier").map(str::to_owned));
-        all.extend(logged.query("state").map(str::to_owned));
-    }
-    all.retain(|secret| secret.len() > 8);
-    all
-}
 
 /// What can be done with one connection, good and bad, with everything printed.
 fn walk(world: &World, transcript: &mut Transcript) -> Vec<String> {
@@ -124,7 +68,7 @@ fn walk(world: &World, transcript: &mut Transcript) -> Vec<String> {
 
     let broken = format!("{callback}&code=again");
     if let Err(error) = AuthorizationResponse::parse(&broken) {
-        transcript.error(&error);
+        transcript.error(error);
     }
 
     if let Some(token) = transcript.outcome(world.resolver.resolve(&alice, "notes")) {
@@ -240,7 +184,7 @@ fn a_vault_does_not_print_what_it_keeps() {
     transcript.debug(&vault);
     for broken in [&text[..20], &text.to_lowercase(), "", "marker"] {
         if let Err(error) = MasterKey::from_base64(broken) {
-            transcript.error(&error);
+            transcript.error(error);
         }
     }
     let memory = MemoryVault::new();

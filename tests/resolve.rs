@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use valetkey::error::ConsentReason;
 use valetkey::model::{EventKind, Label, ProviderId};
-use valetkey::resolver::{ResolveOptions, SharedConnections, SharingPolicy};
+use valetkey::resolver::{Policy, ResolveOptions, SharedConnections};
 use valetkey::{ConnectionManager as _, ConsentOptions, Error, Resolver};
 use world::{World, operator, person, stranger};
 
@@ -88,7 +88,7 @@ fn the_policy_can_forbid_or_require_the_shared_connection() {
     let shared = world.connect_shared("grace");
     let notes = || ProviderId::new("notes").unwrap();
 
-    let forbidden = SharingPolicy::default().provider(notes(), SharedConnections::Forbidden);
+    let forbidden = Policy::default().provider(notes(), SharedConnections::Forbidden);
     let resolver = Resolver::new(world.connections.clone()).with_policy(forbidden);
     assert_eq!(
         reason(&resolver.resolve(&alice, "notes").unwrap_err()),
@@ -96,7 +96,7 @@ fn the_policy_can_forbid_or_require_the_shared_connection() {
     );
 
     world.connect(&alice, "ada");
-    let required = SharingPolicy::new(SharedConnections::Required);
+    let required = Policy::new(SharedConnections::Required);
     let resolver = Resolver::new(world.connections).with_policy(required);
     assert_eq!(resolver.resolve(&alice, "notes").unwrap().connection(), shared.id);
 }

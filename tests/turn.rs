@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use http::{HeaderValue, Request, StatusCode};
 use valetkey::http::HttpResponse;
-use valetkey::resolver::{ResolveOptions, Turn, TurnId};
+use valetkey::resolver::{ResolveOptions, Turn, TurnId, TurnPurpose};
 use valetkey::testing::Fault;
 use valetkey::{ConnectionManager as _, Error};
 use world::{World, person};
@@ -166,14 +166,14 @@ fn a_deadline_bounds_the_request() {
 #[test]
 fn a_turn_prints_no_token_and_has_an_id() {
     let world = World::new();
-    let turn = turn_of_alice(&world).purpose("answer a message");
+    let turn = turn_of_alice(&world).purpose(TurnPurpose::new("answer a message").unwrap());
     let token = turn.resolve("notes").unwrap();
     let printed = format!("{turn:?} {turn:#?} {:?}", turn.redactor());
     assert!(!turn.contains_secret(&printed));
     assert!(!printed.contains(token.access_token().expose_secret()));
-    assert_eq!(turn.what_for(), Some("answer a message"));
+    assert_eq!(turn.what_for().map(TurnPurpose::as_str), Some("answer a message"));
     assert_ne!(turn.id(), world.resolver.turn(person("alice")).id());
-    let named = turn.with_id(TurnId::new("turn-7"));
+    let named = turn.with_id(TurnId::new("turn-7").unwrap());
     assert_eq!(named.id().unwrap().as_str(), "turn-7");
     assert_eq!(named.acting_user(), &person("alice"));
 }

@@ -6,10 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
+use valetkey::error::ConsentError;
 use valetkey::error::ConsentReason;
+use valetkey::manager::ConsentState;
 use valetkey::resolver::mcp::{Action, Elicitation, input_required, url_elicitation_required};
-use valetkey::resolver::{Asked, SharedConnections, SharingPolicy, Turn};
-use valetkey::{ConnectionManager as _, ConsentOptions, Error};
+use valetkey::resolver::{Asked, Policy, SharedConnections, Turn};
+use valetkey::vault::SqliteVault;
+use valetkey::vault::envelope::MasterKey;
+use valetkey::{ConnectionManager as _, ConsentOptions, Error, Resolver};
 use world::{World, person, response};
 
 fn need(turn: &Turn, provider: &str) -> Arc<Asked> {
@@ -80,7 +84,7 @@ fn more_access_is_asked_for_in_other_words() {
 #[test]
 fn nobody_is_asked_for_what_only_an_operator_can_connect() {
     let world = World::new();
-    let policy = SharingPolicy::new(SharedConnections::Required);
+    let policy = Policy::new(SharedConnections::Required);
     let turn = world.resolver.with_policy(policy).turn(person("alice"));
     let error = turn.resolve("notes").unwrap_err();
     let refused = turn.ask(error.consent_required().unwrap()).unwrap_err();
@@ -140,4 +144,152 @@ fn a_clients_answer_is_read_and_proves_nothing() {
         asked.id(),
         "accepted, and not yet given"
     );
+}
+
+#[test]
+fn later_turns_of_the_same_person_have_the_same_consent_while_it_is_good() {
+    let world = World::new();
+    let alice = person("alice");
+    let first = need(&world.resolver.turn(alice.clone()), "notes");
+    let ask = |who: &str| need(&world.resolver.clone().turn(person(who)), "notes");
+    assert_eq!(ask("alice").id(), first.id());
+    assert_eq!(
+        ask("alice").prepared().ticket().expose_secret(),
+        first.prepared().ticket().expose_secret()
+    );
+    assert_ne!(ask("bob").id(), first.id());
+    // Once it was opened its link is dead: who asks again gets another.
+    world.connections.open(&alice, first.prepared().ticket()).unwrap();
+    let second = ask("alice");
+    assert_ne!(second.id(), first.id());
+    // Withdrawn in another process: only the vault knows.
+    world.connections.cancel(&alice, second.id()).unwrap();
+    assert_ne!(ask("alice").id(), second.id());
+    // A resolver that does not know the link makes its own, and both are good.
+    let elsewhere = need(
+        &Resolver::new(world.connections.clone()).turn(alice.clone()),
+        "notes",
+    );
+    assert_ne!(elsewhere.id(), ask("alice").id());
+    assert_eq!(
+        world.connections.poll(&alice, ask("alice").id()).unwrap(),
+        ConsentState::Pending
+    );
+    assert_eq!(
+        world.connections.poll(&alice, elsewhere.id()).unwrap(),
+        ConsentState::Pending
+    );
+}
+
+#[test]
+fn a_consent_can_be_followed_to_each_of_its_ends() {
+    for world in [
+        World::new(),
+        World::over(SqliteVault::in_memory(MasterKey::generate().unwrap()).unwrap()),
+    ] {
+        let alice = person("alice");
+        let turn = world.resolver.turn(alice.clone());
+        let open = |asked: &Asked| world.connections.open(&alice, asked.prepared().ticket());
+
+        let asked = need(&turn, "notes");
+        let state = |id| turn.poll(id).unwrap();
+        assert_eq!(state(asked.id()), ConsentState::Pending);
+        let consent = open(&asked).unwrap();
+        assert_eq!(
+            (consent.id(), state(asked.id())),
+            (asked.id(), ConsentState::Opened)
+        );
+        let denied = world.sandbox.deny(consent.authorization_url());
+        assert!(
+            world
+                .connections
+                .complete(&alice, response(&denied), consent.binding())
+                .is_err()
+        );
+        assert_eq!(state(asked.id()), ConsentState::Denied);
+
+        let asked = need(&turn, "notes");
+        let consent = open(&asked).unwrap();
+        world.http.next(valetkey::testing::Fault::Timeout);
+        let callback = world.sandbox.approve(consent.authorization_url(), "ada");
+        assert!(
+            world
+                .connections
+                .complete(&alice, response(&callback), consent.binding())
+                .is_err()
+        );
+        assert_eq!(state(asked.id()), ConsentState::Failed);
+
+        let asked = need(&turn, "notes");
+        let consent = open(&asked).unwrap();
+        world.clock.advance(Duration::from_secs(601));
+        assert_eq!(state(consent.id()), ConsentState::Expired);
+        let waits = need(&turn, "notes");
+        world.clock.advance(Duration::from_secs(25 * 3600));
+        assert_eq!(state(waits.id()), ConsentState::Expired);
+
+        let asked = need(&turn, "notes");
+        let consent = open(&asked).unwrap();
+        let callback = world.sandbox.approve(consent.authorization_url(), "ada");
+        let connection = world
+            .connections
+            .complete(&alice, response(&callback), consent.binding())
+            .unwrap();
+        assert_eq!(state(asked.id()), ConsentState::Completed(connection.id));
+        assert_eq!(
+            turn.cancel(asked.id()).unwrap(),
+            ConsentState::Completed(connection.id),
+            "too late"
+        );
+        assert!(turn.resolve("notes").is_ok());
+        // Somebody else's, and one that never was.
+        for who in ["bob", "alice"] {
+            let id = if who == "bob" {
+                asked.id()
+            } else {
+                valetkey::model::ConsentId::from_bytes([7; 16])
+            };
+            let turn = world.resolver.turn(person(who));
+            assert!(matches!(turn.poll(id), Err(Error::NotFound)));
+            assert!(matches!(turn.cancel(id), Err(Error::NotFound)));
+        }
+    }
+}
+
+#[test]
+fn what_was_cancelled_can_be_neither_opened_nor_completed() {
+    for world in [
+        World::new(),
+        World::over(SqliteVault::in_memory(MasterKey::generate().unwrap()).unwrap()),
+    ] {
+        let alice = person("alice");
+        let turn = world.resolver.turn(alice.clone());
+        let asked = need(&turn, "notes");
+        assert!(matches!(
+            world.resolver.turn(person("bob")).cancel(asked.id()),
+            Err(Error::NotFound)
+        ));
+        assert_eq!(turn.poll(asked.id()).unwrap(), ConsentState::Pending);
+        assert_eq!(turn.cancel(asked.id()).unwrap(), ConsentState::Cancelled);
+        assert_eq!(turn.cancel(asked.id()).unwrap(), ConsentState::Cancelled, "twice");
+        let opened = world.connections.open(&alice, asked.prepared().ticket());
+        assert!(
+            matches!(opened, Err(Error::Consent(ConsentError::Used))),
+            "{opened:?}"
+        );
+
+        let asked = need(&turn, "notes");
+        let consent = world.connections.open(&alice, asked.prepared().ticket()).unwrap();
+        assert_eq!(turn.cancel(asked.id()).unwrap(), ConsentState::Cancelled);
+        let callback = world.sandbox.approve(consent.authorization_url(), "ada");
+        let completed = world
+            .connections
+            .complete(&alice, response(&callback), consent.binding());
+        assert!(
+            matches!(completed, Err(Error::Consent(ConsentError::Used))),
+            "{completed:?}"
+        );
+        assert_eq!(turn.poll(asked.id()).unwrap(), ConsentState::Cancelled);
+        assert!(turn.resolve("notes").unwrap_err().consent_required().is_some());
+    }
 }

@@ -7,9 +7,10 @@ mod vault_support;
 use std::fs;
 
 use rusqlite::Connection as Database;
-use valetkey::model::{NeedsConsent, UserId};
+use valetkey::model::{Actor, NeedsConsent, UserId};
 use valetkey::vault::{
-    AuditFilter, AuditHead, AuditKind, ClaimOutcome, Handout, RefreshFailure, SqliteVault, Vault,
+    AuditFilter, AuditHead, AuditKind, AuditOrder, ClaimOutcome, Handout, RefreshFailure, SqliteVault, Vault,
+    VaultError,
 };
 use vault_support::*;
 
@@ -38,7 +39,7 @@ fn lived(vault: &SqliteVault) -> Vec<AuditKind> {
         .fail_refresh(&tenant(), id(2), &claimed.claim, &refusal)
         .unwrap();
     assert_eq!(vault.erase_quarantined(at(9), 9).unwrap(), 1);
-    assert!(vault.set_default(&tenant(), id(1)).unwrap());
+    assert!(vault.set_default(&tenant(), id(1), None).unwrap());
     vault
         .record_handouts(&[Handout {
             tenant: tenant(),
@@ -55,7 +56,7 @@ fn lived(vault: &SqliteVault) -> Vec<AuditKind> {
     vault
         .need_consent(&tenant(), id(1), 2, NeedsConsent::RejectedAfterRefresh)
         .unwrap();
-    assert!(vault.revoke(&tenant(), id(1), at(11)).unwrap().is_some());
+    assert!(vault.revoke(&tenant(), id(1), None, at(11)).unwrap().is_some());
     vec![
         AuditKind::ConsentStarted,
         AuditKind::ConsentDenied,
@@ -122,8 +123,8 @@ fn promise_28_a_change_without_its_entry_does_not_happen() {
     db.execute_batch("CREATE TRIGGER no BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'no'); END")
         .unwrap();
     let before = vault.connection(&tenant(), id(1)).unwrap();
-    assert!(vault.revoke(&tenant(), id(1), at(1)).is_err());
-    assert!(vault.set_default(&tenant(), id(1)).is_err());
+    assert!(vault.revoke(&tenant(), id(1), None, at(1)).is_err());
+    assert!(vault.set_default(&tenant(), id(1), None).is_err());
     assert!(vault.insert_consent(&consent("one"), None).is_err());
     assert!(
         vault
@@ -227,7 +228,7 @@ fn promise_28_whatever_is_done_to_the_chain_is_noticed() {
             if tampered % 10 == 0 {
                 grant(&vault, &connection(99, 1), &tokens("access", "refresh"));
                 assert!(!vault.verify_audit().unwrap().is_intact(), "covered up: {sql}");
-                vault.forget_user(&tenant(), &user_of(99), at(1)).unwrap();
+                vault.forget_user(&tenant(), &user_of(99), None, at(1)).unwrap();
             }
         }
         db.execute_batch(
@@ -282,4 +283,41 @@ fn promise_28_a_rollback_is_noticed_against_an_exported_head() {
     grant(&restored, &connection(4, 1), &tokens("access", "refresh"));
     assert_eq!(restored.audit_head().unwrap().number, exported.number);
     assert!(!restored.verify_against(&exported).unwrap().is_intact());
+}
+
+#[test]
+fn the_newest_page_is_read_without_the_oldest_entries() {
+    let (_directory, path) = place();
+    let vault = open(&path).unwrap();
+    lived(&vault);
+    let db = Database::open(&path).unwrap();
+    db.execute_batch("UPDATE audit SET body = zeroblob(length(body)) WHERE number <= 9")
+        .unwrap();
+    let acme = tenant();
+    let mut filter = AuditFilter::of(&acme);
+    (filter.order, filter.limit) = (AuditOrder::NewestFirst, 3);
+    let newest = vault.audit(&filter).unwrap();
+    let numbers: Vec<_> = newest.iter().map(|entry| entry.number).collect();
+    assert_eq!(numbers, [12, 11, 10]);
+    filter.limit = 4;
+    assert!(matches!(vault.audit(&filter), Err(VaultError::Tampered)));
+}
+
+#[test]
+fn who_acted_is_sealed_and_chained_like_the_rest() {
+    let (_directory, path) = place();
+    let vault = open(&path).unwrap();
+    grant(&vault, &connection(1, 1), &tokens("access", "refresh"));
+    let actor = Actor::Operator(UserId::new("MARKER-operator").unwrap());
+    vault.revoke(&tenant(), id(1), Some(&actor), at(1)).unwrap();
+    let told = vault.audit(&AuditFilter::of(&tenant())).unwrap().pop().unwrap();
+    assert_eq!((told.user, told.actor), (Some(user()), Some(actor)));
+    let db = Database::open(&path).unwrap();
+    let body: Vec<u8> = db
+        .query_row("SELECT body FROM audit WHERE number = 2", [], |row| row.get(0))
+        .unwrap();
+    assert!(!body.windows(6).any(|window| window == b"MARKER"));
+    db.execute_batch("UPDATE audit SET body = (SELECT body FROM audit WHERE number = 1) WHERE number = 2")
+        .unwrap();
+    assert_eq!(vault.verify_audit().unwrap().first_broken, Some(2));
 }

@@ -20,7 +20,7 @@ fn inhabited(vault: &SqliteVault) {
     }
     refresh(vault, 2, 1, &tokens("access-2", "refresh-2"));
     let queued = vault
-        .revoke_and_queue(&tenant(), id(3), at(3), at(9_000))
+        .revoke_and_queue(&tenant(), id(3), None, at(3), at(9_000))
         .unwrap()
         .unwrap();
     assert!(queued.queued.is_some());
@@ -120,7 +120,10 @@ fn promise_08_a_forgotten_user_leaves_no_token_and_a_neighbour_everything() {
     let mut dead = everything(&path);
     dead.retain(|record| !alive.contains(record));
     assert_eq!(dead.len(), 3 * 2 + 1, "three connections and a verifier");
-    let forgotten = vault.forget_user(&tenant(), &user(), at(5)).unwrap().unwrap();
+    let forgotten = vault
+        .forget_user(&tenant(), &user(), None, at(5))
+        .unwrap()
+        .unwrap();
     assert_eq!(vault.clear_residue().unwrap(), Erasure::Cleared);
     assert_eq!(forgotten.connections, 3);
     assert_eq!(residue(&path, &dead), None);
@@ -150,7 +153,10 @@ fn promise_08_a_forgotten_user_leaves_no_token_and_a_neighbour_everything() {
     );
     assert_eq!(last.user, None);
     let nobody = UserId::new("nobody").unwrap();
-    let receipt = vault.forget_user(&tenant(), &nobody, at(6)).unwrap().unwrap();
+    let receipt = vault
+        .forget_user(&tenant(), &nobody, None, at(6))
+        .unwrap()
+        .unwrap();
     assert_eq!(receipt.connections, 0);
 }
 

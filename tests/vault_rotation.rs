@@ -97,6 +97,7 @@ fn promise_09_rotation_never_loses_a_token() {
             consent: &state("none"),
             connection: &numbered(number),
             tokens: &tokens(&format!("access-{number}"), &format!("refresh-{number}")),
+            members: &[],
         });
         assert_eq!(outcome.unwrap(), StoreOutcome::Stored);
     }
@@ -189,7 +190,7 @@ fn promise_09_an_old_data_key_is_destroyed_and_leaves_nothing() {
     assert_eq!((first.resealed, first.destroyed, first.remaining), (4, 0, 1));
     // A write reseals by itself, and a revocation leaves nothing to be resealed.
     refresh(&vault, 9, 1, &tokens("access", "refresh"));
-    assert!(vault.revoke(&tenant(), id(8), at(1)).unwrap().is_some());
+    assert!(vault.revoke(&tenant(), id(8), None, at(1)).unwrap().is_some());
     let second = vault.reseal(9).unwrap();
     assert_eq!((second.resealed, second.destroyed, second.remaining), (3, 1, 0));
     assert_eq!(vault.clear_residue().unwrap(), Erasure::Cleared);
@@ -220,6 +221,7 @@ fn promise_09_a_chunk_holds_the_write_lock_for_less_than_25_ms() {
                 consent: &state("none"),
                 connection: &one,
                 tokens: &all,
+                members: &[],
             })
             .unwrap();
     }

@@ -4,6 +4,10 @@
 //! scenario is calibrated to about 20 ms, and the rounds interleave them, so that a change of clock speed or a noisy
 //! neighbour meets all of them alike.
 
+#![allow(dead_code, reason = "each bench takes what it needs of it")]
+
+pub mod people;
+
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
@@ -17,6 +21,7 @@ pub struct Scenario<'a> {
     iterations: u32,
     rounds: Vec<f64>,
     allocations: Option<f64>,
+    limit: Option<f64>,
 }
 
 impl<'a> Scenario<'a> {
@@ -30,7 +35,14 @@ impl<'a> Scenario<'a> {
             iterations: 1,
             rounds: Vec::new(),
             allocations: None,
+            limit: None,
         }
+    }
+
+    /// The ratio to the floor that this must not exceed: `--check` fails if it does.
+    pub fn at_most(mut self, ratio: f64) -> Self {
+        self.limit = Some(ratio);
+        self
     }
 
     fn time(&mut self) -> Duration {
@@ -50,12 +62,21 @@ impl<'a> Scenario<'a> {
     fn median(&self) -> f64 {
         quantile(&self.rounds, 0.5)
     }
+
+    fn ratios(&self, floor: &Self) -> Vec<f64> {
+        let rounds = self.rounds.iter().zip(&floor.rounds);
+        rounds.map(|(own, floor)| own / floor).collect()
+    }
+
+    fn is_too_slow(&self, floor: &Self) -> bool {
+        self.limit
+            .is_some_and(|limit| quantile(&self.ratios(floor), 0.5) > limit)
+    }
 }
 
 /// Runs the scenarios round by round. The first one is the floor that the others are compared with.
 pub fn run(scenarios: &mut [Scenario<'_>], count_allocations: impl Fn(&mut dyn FnMut()) -> usize) {
-    let smoke = std::env::args().any(|argument| argument == "--smoke" || argument == "--test");
-    let (rounds, slice) = if smoke { (2, SLICE / 20) } else { (25, SLICE) };
+    let (rounds, slice) = if is_smoke() { (2, SLICE / 20) } else { (25, SLICE) };
     for scenario in scenarios.iter_mut() {
         scenario.calibrate(slice);
         let mut once = || (scenario.run)();
@@ -72,24 +93,38 @@ pub fn run(scenarios: &mut [Scenario<'_>], count_allocations: impl Fn(&mut dyn F
         }
     }
     print(scenarios);
+    if asked("--check")
+        && scenarios
+            .iter()
+            .any(|scenario| scenario.is_too_slow(&scenarios[0]))
+    {
+        std::process::exit(1);
+    }
+}
+
+/// Whether the command line says so.
+pub fn asked(option: &str) -> bool {
+    std::env::args().any(|argument| argument == option)
+}
+
+/// Whether this is a short run, to see that the bench still works.
+pub fn is_smoke() -> bool {
+    asked("--smoke") || asked("--test")
 }
 
 #[allow(clippy::print_stdout, reason = "a bench reports on standard output")]
 fn print(scenarios: &[Scenario<'_>]) {
-    let floor = &scenarios[0].rounds;
     println!(
-        "{:<34} {:>10} {:>10} {:>10} {:>8} {:>15} {:>7}",
-        "scenario", "median ns", "p10", "p90", "ratio", "p25..p75", "allocs"
+        "{:<34} {:>10} {:>10} {:>10} {:>8} {:>15} {:>7} {:>7}",
+        "scenario", "median ns", "p10", "p90", "ratio", "p25..p75", "allocs", "limit"
     );
     for scenario in scenarios {
-        let ratios: Vec<f64> = scenario
-            .rounds
-            .iter()
-            .zip(floor)
-            .map(|(own, floor)| own / floor)
-            .collect();
+        let ratios = scenario.ratios(&scenarios[0]);
+        let limit = scenario
+            .limit
+            .map_or(String::new(), |limit| format!("{limit:.2}"));
         println!(
-            "{:<34} {:>10.0} {:>10.0} {:>10.0} {:>8.2} {:>7.2}..{:<6.2} {:>7.1}",
+            "{:<34} {:>10.0} {:>10.0} {:>10.0} {:>8.2} {:>7.2}..{:<6.2} {:>7.1} {limit:>7}",
             scenario.name,
             scenario.median(),
             quantile(&scenario.rounds, 0.1),
@@ -102,7 +137,8 @@ fn print(scenarios: &[Scenario<'_>]) {
     }
 }
 
-fn quantile(values: &[f64], at: f64) -> f64 {
+/// The value below which this share of the values lies.
+pub fn quantile(values: &[f64], at: f64) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     sorted[((sorted.len() - 1) as f64 * at).round() as usize]

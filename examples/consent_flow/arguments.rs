@@ -13,6 +13,7 @@ without a secret the client is public. The redirect URI to register is printed.
   --port N             the loopback port of the callback (8765)
   --scope \"A B\"        ask for these scopes
   --label NAME         name the connection
+  --also ID            serve this service with the same consent, such as google-calendar beside gmail
   --parameter N=V      fill the placeholder N of the provider's URLs
 
 With --server, endpoints are URLs or paths under the server's URL:
@@ -31,6 +32,7 @@ pub struct Arguments {
     pub port: u16,
     pub scope: Option<String>,
     pub label: Option<String>,
+    pub also: Vec<String>,
     pub parameters: Vec<(String, String)>,
 }
 
@@ -92,6 +94,7 @@ impl Arguments {
             port: 8765,
             scope: None,
             label: None,
+            also: Vec::new(),
             parameters: Vec::new(),
         };
         let mut given = given.peekable();
@@ -110,6 +113,7 @@ impl Arguments {
                 }
                 "--scope" => arguments.scope = Some(value()?),
                 "--label" => arguments.label = Some(value()?),
+                "--also" => arguments.also.push(value()?),
                 "--parameter" => {
                     let pair = value()?;
                     let (name, value) = pair.split_once('=').ok_or("--parameter wants NAME=VALUE")?;

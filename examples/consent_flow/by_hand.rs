@@ -59,7 +59,10 @@ pub fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     describe(&connection);
     turn(&connections, &provider, arguments)?;
     let you = acting_user("you").ok_or("a valid name")?;
-    let revocation = connections.revoke(&you, connection.id)?;
+    for other in connections.sharing(&you, connection.id)? {
+        println!("The same consent serves {}.", other.provider);
+    }
+    let revocation = connections.revoke_grant(&you, connection.id)?;
     println!(
         "Revoked: {:?} here, {:?} at the provider.",
         revocation.here, revocation.at_provider
@@ -74,6 +77,9 @@ fn options(arguments: &Arguments) -> Result<ConsentOptions, Box<dyn Error>> {
     }
     if let Some(label) = &arguments.label {
         options = options.label(Label::new(label)?);
+    }
+    for service in &arguments.also {
+        options = options.also(service);
     }
     for (name, value) in &arguments.parameters {
         options = options.parameter(name, value);

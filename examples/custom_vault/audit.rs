@@ -3,7 +3,9 @@
 
 use valetkey::model::{Connection, TenantId, Timestamp};
 use valetkey::vault::envelope::{DataKey, Link};
-use valetkey::vault::{AuditEntry, AuditFilter, AuditHead, AuditKind, Handout, PendingConsent, VaultError};
+use valetkey::vault::{
+    AuditEntry, AuditFilter, AuditHead, AuditKind, AuditOrder, Handout, PendingConsent, VaultError,
+};
 
 use crate::rows::{decode, encode};
 use crate::sealing::Sealer;
@@ -119,8 +121,15 @@ impl ShelfVault {
             })
             .collect::<Result<Vec<_>, VaultError>>()
         })?;
+        let mut rows: Vec<_> = rows
+            .into_iter()
+            .filter(|(number, _)| filter.reaches(*number))
+            .collect();
+        if filter.order == AuditOrder::NewestFirst {
+            rows.reverse();
+        }
         let mut wanted = Vec::new();
-        for (number, body) in rows.into_iter().filter(|(number, _)| *number > filter.after) {
+        for (number, body) in rows {
             if wanted.len() == filter.limit {
                 break;
             }

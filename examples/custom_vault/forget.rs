@@ -1,7 +1,7 @@
 //! Erasing a person or a workspace: each in one batch. Where that is too much for a database, a workspace's keys go
 //! first, and its rows after them.
 
-use valetkey::model::{Connection, TenantId, Timestamp, UserId};
+use valetkey::model::{Actor, Connection, TenantId, Timestamp, UserId};
 use valetkey::vault::lifecycle::Keep;
 use valetkey::vault::{AuditEntry, AuditKind, Forgotten, VaultError};
 
@@ -14,6 +14,7 @@ impl ShelfVault {
         &self,
         tenant: &TenantId,
         user: &UserId,
+        by: Option<&Actor>,
         now: Timestamp,
     ) -> Result<Option<Forgotten>, VaultError> {
         let Some(pen) = self.sealer.known_pen(tenant)? else {
@@ -22,7 +23,8 @@ impl ShelfVault {
         let is_theirs =
             |connection: &Connection| connection.tenant == *tenant && connection.owner.user() == Some(user);
         // It does not name the person, but whoever knows the name can recognise it.
-        let mut entry = AuditEntry::new(AuditKind::UserForgotten, now);
+        let mut entry =
+            AuditEntry::new(AuditKind::UserForgotten, now).by(by.filter(|actor| actor.user() != user));
         let name = [b"user", tenant.as_str().as_bytes(), user.as_str().as_bytes()];
         entry.fingerprint = Some(self.sealer.audit.fingerprint(&name));
         self.shelf.batch(|batch| {
@@ -32,7 +34,7 @@ impl ShelfVault {
                 if is_theirs(&entry.connection) {
                     batch.take_tokens(tenant, *id, Keep::Nothing);
                     batch.take(Table::Connections.key(tenant, id.as_bytes()));
-                    connections += 1;
+                    connections += usize::from(!entry.connection.is_keeper);
                 }
             }
             for pending in batch.all_pending()? {
@@ -62,7 +64,8 @@ impl ShelfVault {
             if rows(Table::DataKeys).is_empty() {
                 return Ok(None);
             }
-            let connections = rows(Table::Connections).len();
+            let entries = batch.entries(tenant)?;
+            let connections = entries.iter().filter(|entry| !entry.connection.is_keeper).count();
             let doomed: Vec<_> = Table::OF_TENANTS.into_iter().flat_map(rows).collect();
             for key in doomed {
                 batch.take(key);

@@ -6,6 +6,7 @@
 //! main     the proof: the contract, a day's work, and a look at every stored byte
 //! vault    the trait, method by method: load, let `lifecycle` decide, store
 //! outbox   revocations that wait for their provider
+//! sharing  one grant for several connections: who joins, who leaves
 //! audit    what is told of each change, in its batch
 //! forget   erasing a person or a workspace
 //! rows     connections and consents as rows
@@ -20,6 +21,7 @@ mod forget;
 mod outbox;
 mod rows;
 mod sealing;
+mod sharing;
 mod shelf;
 mod vault;
 

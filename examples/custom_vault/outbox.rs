@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use valetkey::model::{Connection, ConnectionId, TenantId, Timestamp};
-use valetkey::vault::lifecycle::{self, Keep};
+use valetkey::model::{Actor, Connection, ConnectionId, TenantId, Timestamp};
 use valetkey::vault::{AuditEntry, AuditKind, PendingRevocation, Revoked, Settlement, Tokens, VaultError};
 
 use crate::rows::{decode, encode};
@@ -84,6 +83,7 @@ impl ShelfVault {
         &self,
         tenant: &TenantId,
         id: ConnectionId,
+        by: Option<&Actor>,
         now: Timestamp,
         give_up_at: Option<Timestamp>,
     ) -> Result<Option<Revoked>, VaultError> {
@@ -91,26 +91,31 @@ impl ShelfVault {
             return Ok(None);
         };
         let erased = self.shelf.batch(|batch| {
-            let Some(mut entry) = batch.entry(tenant, id)? else {
+            let Some(ending) = batch.end(tenant, id)? else {
                 return Ok(None);
             };
-            if !lifecycle::revoke(&mut entry.lifecycle) {
-                return Ok(None);
+            let queued = match (&ending.last, give_up_at) {
+                (Some((keeper, sealed)), Some(give_up_at)) => {
+                    batch.queue(keeper, sealed.clone(), now + HEAD_START, give_up_at)?
+                }
+                _ => None,
+            };
+            for ended in &ending.ended {
+                let mut told = AuditEntry::new(AuditKind::Revoked, now).by(by);
+                if !ending.still_used_by.is_empty() {
+                    told = told.detail("grant_still_used");
+                }
+                pen.tell_of(batch, ended, told)?;
             }
-            entry.connection.is_default = false;
-            let sealed = batch.take_tokens(tenant, id, Keep::Nothing);
-            let connection = batch.put_entry(entry)?;
-            let queued = match give_up_at {
-                Some(give_up_at) => batch.queue(&connection, sealed.clone(), now + HEAD_START, give_up_at)?,
-                None => None,
-            };
-            pen.tell_of(batch, &connection, AuditEntry::new(AuditKind::Revoked, now))?;
-            Ok(Some((connection, sealed, queued)))
+            Ok(Some((ending, queued)))
         })?;
-        let Some((connection, sealed, queued)) = erased else {
+        let Some((ending, queued)) = erased else {
             return Ok(None);
         };
-        let (access_token, refresh_token, id_token) = self.sealer.open_held(&connection, sealed);
+        let (access_token, refresh_token, id_token) = match ending.last {
+            Some((keeper, sealed)) => self.sealer.open_held(&keeper, sealed),
+            None => (None, None, None),
+        };
         let (tokens, refused) = match access_token {
             Some(access_token) => {
                 let tokens = Tokens {
@@ -123,10 +128,11 @@ impl ShelfVault {
             None => (None, refresh_token),
         };
         Ok(Some(Revoked {
-            connection,
+            connection: ending.connection,
             tokens,
             refused,
             queued,
+            still_used_by: ending.still_used_by,
         }))
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use valetkey::model::{
-    Account, Connection, ConnectionId, NeedsConsent, Scopes, ServerId, Status, TenantId, Timestamp, UserId,
+    Actor, Connection, ConnectionId, NeedsConsent, Scopes, ServerId, Status, TenantId, Timestamp, UserId,
 };
 use valetkey::secret::PkceVerifier;
 use valetkey::vault::envelope::MasterKeys;
@@ -20,8 +20,9 @@ use valetkey::vault::{
 use valetkey::{Clock as _, SystemClock};
 
 use crate::audit::about_consent;
-use crate::rows::{Entry, is_sibling};
+use crate::rows::Entry;
 use crate::sealing::Sealer;
+use crate::sharing::Kept;
 use crate::shelf::{Shelf, Table};
 
 /// A vault on the host's own shelf.
@@ -59,6 +60,10 @@ impl ShelfVault {
             let Some(mut entry) = batch.entry(tenant, id)? else {
                 return Ok(CommitOutcome::Gone);
             };
+            if entry.connection.shares.is_some() {
+                // Its tokens are not its own to end.
+                return Ok(CommitOutcome::Superseded);
+            }
             let (outcome, keep) = decide(&mut entry.lifecycle);
             if outcome == CommitOutcome::Stored {
                 batch.take_tokens(tenant, id, keep);
@@ -80,47 +85,36 @@ impl ShelfVault {
         Ok(entries)
     }
 
-    /// A token as a turn wants it. `sealed` was read together with the entry: its generation is the entry's.
-    fn stored_token(
-        &self,
-        connection: Connection,
-        sealed: Option<Vec<u8>>,
-        wanted: Option<&Scopes>,
-    ) -> Result<StoredToken, VaultError> {
-        let access_token = if connection.status == Status::Active {
+    /// A token as a turn wants it. All of it was read in one batch: its generation is its keeper's.
+    fn stored_token(&self, kept: Kept, wanted: Option<&Scopes>) -> Result<StoredToken, VaultError> {
+        let Kept {
+            shown,
+            keeper,
+            sealed,
+        } = kept;
+        let access_token = if keeper.status == Status::Active {
             // An active connection has a token: somebody took it away.
             let record = sealed.ok_or(VaultError::Tampered)?;
-            Some(self.sealer.open_access(&connection, record)?)
+            Some(self.sealer.open_access(&keeper, record)?)
         } else {
             None
         };
         Ok(StoredToken {
-            connection: connection.id,
-            generation: connection.generation,
-            status: connection.status,
+            connection: shown.id,
+            shares: shown.shares,
+            generation: shown.generation,
+            status: shown.status,
             access_token,
-            refreshed_at: connection.refreshed_at,
-            expires_at: connection.expires_at,
-            refreshable: connection.refreshable,
+            refreshed_at: shown.refreshed_at,
+            expires_at: shown.expires_at,
+            refreshable: shown.refreshable,
             missing: wanted
-                .map(|wanted| wanted.difference(&connection.granted))
+                .map(|wanted| wanted.difference(&keeper.granted))
                 .unwrap_or_default(),
-            parameters: connection.parameters,
-            refresh: connection.refresh,
+            parameters: shown.parameters,
+            refresh: shown.refresh,
         })
     }
-}
-
-/// Whether two connections of one owner to one provider could not be told apart.
-fn collides(one: &Connection, other: &Connection) -> bool {
-    let same_label = one.label.is_some() && one.label == other.label;
-    let same_account = |(one, other): (&Account, &Account)| one.id == other.id;
-    same_label
-        || one
-            .account
-            .as_ref()
-            .zip(other.account.as_ref())
-            .is_some_and(same_account)
 }
 
 impl Vault for ShelfVault {
@@ -147,6 +141,14 @@ impl Vault for ShelfVault {
 
     fn consent(&self, tenant: &TenantId, state: &StateHash) -> Result<Option<PendingConsent>, VaultError> {
         self.shelf.batch(|batch| batch.consent(tenant, state))
+    }
+
+    fn consents(&self, tenant: &TenantId, user: &UserId) -> Result<Vec<PendingConsent>, VaultError> {
+        self.shelf.batch(|batch| {
+            let mut consents = batch.consents()?;
+            consents.retain(|consent| consent.tenant == *tenant && consent.user == *user);
+            Ok(consents)
+        })
     }
 
     fn take_consent(
@@ -189,7 +191,7 @@ impl Vault for ShelfVault {
             return Ok(());
         };
         let kind = match status {
-            ConsentStatus::Denied => AuditKind::ConsentDenied,
+            ConsentStatus::Denied | ConsentStatus::Cancelled => AuditKind::ConsentDenied,
             _ => AuditKind::ConsentFailed,
         };
         self.shelf.batch(|batch| match batch.consent(tenant, state)? {
@@ -215,79 +217,80 @@ impl Vault for ShelfVault {
 
     fn store_grant(&self, grant: &Grant<'_>) -> Result<StoreOutcome, VaultError> {
         let new = grant.connection;
-        let refreshable = grant.tokens.refresh_token.is_some();
         let pen = self.sealer.pen(&new.tenant, 3)?;
         let sealed = pen.seal_tokens(new, new.generation, grant.tokens)?;
         self.shelf.batch(|batch| {
-            let stored = batch.entry(&new.tenant, new.id)?;
-            let stored = stored.as_ref();
-            let moved = stored.is_some_and(|stored| !is_sibling(&stored.connection, new));
-            let before = stored.map(|stored| &stored.lifecycle);
-            let decided = lifecycle::grant(before, new.generation, refreshable);
-            // Where the database has partial unique indexes, they are the better place for this.
-            let taken = batch.entries(&new.tenant)?.iter().any(|entry| {
-                let other = &entry.connection;
-                other.id != new.id
-                    && other.status != Status::Revoked
-                    && is_sibling(other, new)
-                    && collides(new, other)
-            });
-            let Some(lifecycle) = decided.filter(|_| !moved && !taken) else {
+            if !batch.join(grant)? {
                 return Ok(StoreOutcome::Conflict);
-            };
-            if new.is_default {
-                batch.choose_default(new)?;
             }
-            let connection = new.clone();
-            batch.put_entry(Entry {
-                connection,
-                lifecycle,
-            })?;
             batch.put_tokens(&new.tenant, new.id, sealed);
-            let mut told = AuditEntry::new(AuditKind::ConsentCompleted, new.refreshed_at)
-                .user(new.owner.user())
-                .about(new.id, &new.provider, new.generation);
+            let mut user = new.owner.user().cloned();
             if let Some(mut consent) = batch.consent(&new.tenant, grant.consent)? {
-                consent.status = ConsentStatus::Completed(new.id);
+                let completed = grant.members.first().unwrap_or(new).id;
+                consent.status = ConsentStatus::Completed(completed);
                 batch.put_consent(&consent)?;
                 batch.take(Table::Verifiers.key(&new.tenant, grant.consent.as_bytes()));
-                told = told.user(Some(&consent.user));
+                user = Some(consent.user);
             }
-            pen.tell(batch, told)?;
+            let told = if new.is_keeper {
+                grant.members
+            } else {
+                std::slice::from_ref(new)
+            };
+            for connection in told {
+                let entry = AuditEntry::new(AuditKind::ConsentCompleted, new.refreshed_at)
+                    .user(user.as_ref())
+                    .about(connection.id, &connection.provider, new.generation);
+                pen.tell(batch, entry)?;
+            }
             Ok(StoreOutcome::Stored)
         })
     }
 
     fn connection(&self, tenant: &TenantId, id: ConnectionId) -> Result<Option<Connection>, VaultError> {
-        let entry = self.shelf.batch(|batch| batch.entry(tenant, id))?;
-        Ok(entry.map(|entry| entry.connection))
+        self.shelf.batch(|batch| match batch.entry(tenant, id)? {
+            Some(entry) => batch.shown(entry.connection).map(Some),
+            None => Ok(None),
+        })
     }
 
     fn connections(&self, query: &ConnectionQuery<'_>) -> Result<Vec<Connection>, VaultError> {
-        let entries = self.shelf.batch(|batch| batch.entries(query.tenant))?;
-        Ok(entries
-            .into_iter()
-            .map(|entry| entry.connection)
-            .filter(|connection| {
-                query.owner.is_none_or(|owner| connection.owner == *owner)
-                    && query
-                        .provider
-                        .is_none_or(|provider| connection.provider == *provider)
-                    && (query.with_revoked || connection.status != Status::Revoked)
-                    && query.after.is_none_or(|after| connection.id > after)
-            })
-            .take(query.limit)
-            .collect())
+        self.shelf.batch(|batch| {
+            batch
+                .entries(query.tenant)?
+                .into_iter()
+                .map(|entry| entry.connection)
+                .filter(|connection| match query.shares {
+                    Some(_) => connection.shares == query.shares,
+                    None => {
+                        !connection.is_keeper
+                            && query.owner.is_none_or(|owner| connection.owner == *owner)
+                            && query
+                                .provider
+                                .is_none_or(|provider| connection.provider == *provider)
+                    }
+                })
+                .filter(|connection| query.with_revoked || connection.status != Status::Revoked)
+                .filter(|connection| query.after.is_none_or(|after| connection.id > after))
+                .take(query.limit)
+                .map(|connection| batch.shown(connection))
+                .collect()
+        })
     }
 
-    fn set_default(&self, tenant: &TenantId, id: ConnectionId) -> Result<bool, VaultError> {
+    fn set_default(
+        &self,
+        tenant: &TenantId,
+        id: ConnectionId,
+        by: Option<&Actor>,
+    ) -> Result<bool, VaultError> {
         let Some(pen) = self.sealer.known_pen(tenant)? else {
             return Ok(false);
         };
         self.shelf.batch(|batch| match batch.entry(tenant, id)? {
-            Some(entry) if entry.connection.status != Status::Revoked => {
+            Some(entry) if entry.connection.status != Status::Revoked && !entry.connection.is_keeper => {
                 batch.choose_default(&entry.connection)?;
-                let told = AuditEntry::new(AuditKind::DefaultSet, SystemClock.now());
+                let told = AuditEntry::new(AuditKind::DefaultSet, SystemClock.now()).by(by);
                 pen.tell_of(batch, &entry.connection, told)?;
                 Ok(true)
             }
@@ -311,6 +314,7 @@ impl Vault for ShelfVault {
                 connection.owner.user() == query.user
                     && connection.provider == *query.provider
                     && connection.status != Status::Revoked
+                    && !connection.is_keeper
                     && query
                         .label
                         .is_none_or(|label| connection.label.as_ref() == Some(label))
@@ -324,27 +328,22 @@ impl Vault for ShelfVault {
             let Some(Entry { connection, .. }) = matching.pop() else {
                 return Ok(Err(Found::Nothing));
             };
-            let sealed = batch.get(&Table::AccessTokens.key(query.tenant, connection.id.as_bytes()));
-            Ok(Ok((connection, sealed)))
+            batch.kept(connection).map(Ok)
         })?;
         match found {
-            Ok((connection, sealed)) => self
-                .stored_token(connection, sealed, Some(query.scopes))
-                .map(Found::One),
+            Ok(kept) => self.stored_token(kept, Some(query.scopes)).map(Found::One),
             Err(none) => Ok(none),
         }
     }
 
     fn token(&self, tenant: &TenantId, id: ConnectionId) -> Result<Option<StoredToken>, VaultError> {
-        let (entry, sealed) = self.shelf.batch(|batch| {
-            let sealed = batch.get(&Table::AccessTokens.key(tenant, id.as_bytes()));
-            Ok((batch.entry(tenant, id)?, sealed))
+        let found = self.shelf.batch(|batch| match batch.entry(tenant, id)? {
+            Some(entry) if entry.connection.status != Status::Revoked => {
+                batch.kept(entry.connection).map(Some)
+            }
+            _ => Ok(None),
         })?;
-        entry
-            .map(|entry| entry.connection)
-            .filter(|connection| connection.status != Status::Revoked)
-            .map(|connection| self.stored_token(connection, sealed, None))
-            .transpose()
+        found.map(|kept| self.stored_token(kept, None)).transpose()
     }
 
     fn holder(&self) -> Result<Holder, VaultError> {
@@ -475,7 +474,7 @@ impl Vault for ShelfVault {
                 pen.tell_of(
                     batch,
                     &connection,
-                    AuditEntry::new(AuditKind::Refreshed, renewed.at),
+                    AuditEntry::new(AuditKind::Refreshed, renewed.at).by(renewed.by),
                 )?;
             }
             Ok(outcome)
@@ -518,19 +517,21 @@ impl Vault for ShelfVault {
         &self,
         tenant: &TenantId,
         id: ConnectionId,
+        by: Option<&Actor>,
         now: Timestamp,
     ) -> Result<Option<Revoked>, VaultError> {
-        self.erase(tenant, id, now, None)
+        self.erase(tenant, id, by, now, None)
     }
 
     fn revoke_and_queue(
         &self,
         tenant: &TenantId,
         id: ConnectionId,
+        by: Option<&Actor>,
         now: Timestamp,
         give_up_at: Timestamp,
     ) -> Result<Option<Revoked>, VaultError> {
-        self.erase(tenant, id, now, Some(give_up_at))
+        self.erase(tenant, id, by, now, Some(give_up_at))
     }
 
     fn queue_revocation(
@@ -566,9 +567,10 @@ impl Vault for ShelfVault {
         &self,
         tenant: &TenantId,
         user: &UserId,
+        by: Option<&Actor>,
         now: Timestamp,
     ) -> Result<Option<Forgotten>, VaultError> {
-        self.erase_user(tenant, user, now)
+        self.erase_user(tenant, user, by, now)
     }
 
     fn forget_tenant(&self, tenant: &TenantId, now: Timestamp) -> Result<Option<Forgotten>, VaultError> {

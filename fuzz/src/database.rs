@@ -53,6 +53,7 @@ static FILES: LazyLock<Files> = LazyLock::new(|| {
                     consent: &StateHash::of(&State::new("none")),
                     connection: &connection,
                     tokens: &tokens(number, generation),
+                    members: &[],
                 })
                 .unwrap();
         }

@@ -259,7 +259,10 @@ fn descriptor(kind: &Kind) -> AuthorizationServer {
         server
             .authorization_renames
             .insert("client_id".into(), "app_id".into());
-        server.token_parameters.insert("echo".into(), "of {state}".into());
+        server.token_parameters.insert(
+            "echo".into(),
+            "{state}, and text that makes the buffer grow after it".into(),
+        );
     }
     server.revocation = match kind.revocation {
         RevocationKind::Post => Revocation::Endpoint {

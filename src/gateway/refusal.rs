@@ -170,7 +170,8 @@ impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
         match error {
             Error::NotFound => Self::not_found(),
-            Error::NotPermitted => Self::forbidden(),
+            Error::NotPermitted | Error::Denied(_) => Self::forbidden(),
+            Error::NotOneGrant(_) => Self::invalid("These services cannot share one consent."),
             Error::ConsentRequired(need) => Self::new(
                 StatusCode::CONFLICT,
                 "consent_required",

@@ -1,4 +1,4 @@
-//! A body that is wiped when dropped.
+//! A body: bytes that are wiped when dropped, or a reader.
 
 use std::fmt;
 use std::io::{self, Read};
@@ -10,9 +10,19 @@ use crate::secret::SecretBytes;
 #[error("the body is larger than allowed")]
 pub struct TooLarge;
 
-/// The body of a request or a response. Wiped when dropped; `Debug` prints its length alone.
+/// The body of a request or a response: bytes in memory, which are wiped when dropped, or a reader, whose bytes pass
+/// through. `Debug` prints its length alone.
 #[derive(Default)]
-pub struct Body(SecretBytes);
+pub struct Body {
+    /// Empty if it is a reader.
+    bytes: SecretBytes,
+    reader: Option<Stream>,
+}
+
+struct Stream {
+    reader: Box<dyn Read + Send>,
+    length: Option<u64>,
+}
 
 impl Body {
     /// An empty body.
@@ -21,22 +31,60 @@ impl Body {
         Self::default()
     }
 
-    /// The bytes.
+    /// A body that is read as it goes, with its length in bytes, if that is known. A request's is always known.
+    pub fn from_reader(reader: impl Read + Send + 'static, length: Option<u64>) -> Self {
+        Self {
+            bytes: SecretBytes::default(),
+            reader: Some(Stream {
+                reader: Box::new(reader),
+                length,
+            }),
+        }
+    }
+
+    /// The bytes, of a body in memory. Of a reader, none: see [`into_reader`](Self::into_reader).
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
-        self.0.expose_secret()
+        self.bytes.expose_secret()
     }
 
-    /// The number of bytes.
+    /// The number of bytes in memory.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.bytes.len()
     }
 
-    /// Whether there is nothing in it.
+    /// The number of bytes, whether in memory or to be read; `None` if a reader's is not known.
+    #[must_use]
+    pub fn length(&self) -> Option<u64> {
+        match &self.reader {
+            Some(stream) => stream.length,
+            None => Some(self.bytes.len() as u64),
+        }
+    }
+
+    /// Whether there is nothing in it, so that a request needs no body at all.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.length() == Some(0)
+    }
+
+    /// Whether it is a reader.
+    #[must_use]
+    pub const fn is_reader(&self) -> bool {
+        self.reader.is_some()
+    }
+
+    /// A reader of all of it, in memory or not. A request gives its body by `std::mem::take(&mut request.body)`.
+    #[must_use]
+    pub fn into_reader(self) -> Box<dyn Read + Send> {
+        match self.reader {
+            Some(stream) => stream.reader,
+            None => Box::new(Bytes {
+                bytes: self.bytes,
+                read: 0,
+            }),
+        }
     }
 
     /// Reads to the end, at most `limit` bytes, leaving no copy behind when the buffer grows.
@@ -65,13 +113,30 @@ impl Body {
             }
             bytes.extend_from_slice(&chunk[..read]);
         }
-        Ok(Self(SecretBytes::new(std::mem::take(&mut *bytes))))
+        Ok(Self::from(std::mem::take(&mut *bytes)))
     }
 }
 
 impl From<Vec<u8>> for Body {
     fn from(bytes: Vec<u8>) -> Self {
-        Self(SecretBytes::new(bytes))
+        Self {
+            bytes: SecretBytes::new(bytes),
+            reader: None,
+        }
+    }
+}
+
+/// Bytes in memory, read like any other body.
+struct Bytes {
+    bytes: SecretBytes,
+    read: usize,
+}
+
+impl Read for Bytes {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.bytes.expose_secret()[self.read..].as_ref().read(buffer)?;
+        self.read += read;
+        Ok(read)
     }
 }
 
@@ -89,7 +154,10 @@ impl From<&str> for Body {
 
 impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Body({} bytes)", self.len())
+        match self.length() {
+            Some(length) => write!(f, "Body({length} bytes)"),
+            None => f.write_str("Body(..)"),
+        }
     }
 }
 
@@ -111,5 +179,19 @@ mod tests {
     #[test]
     fn debug_prints_the_length_alone() {
         assert_eq!(format!("{:?}", Body::from("access_token=tok")), "Body(16 bytes)");
+        let reader = |length| Body::from_reader(&b"access_token=tok"[..], length);
+        assert_eq!(format!("{:?}", reader(Some(16))), "Body(16 bytes)");
+        assert_eq!(format!("{:?}", reader(None)), "Body(..)");
+    }
+
+    #[test]
+    fn bytes_and_readers_are_read_alike() {
+        for body in [Body::from("text"), Body::from_reader(&b"text"[..], Some(4))] {
+            assert_eq!(body.length(), Some(4));
+            let mut text = String::new();
+            body.into_reader().read_to_string(&mut text).unwrap();
+            assert_eq!(text, "text");
+        }
+        assert!(Body::empty().is_empty() && !Body::from_reader(&b""[..], None).is_empty());
     }
 }

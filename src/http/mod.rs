@@ -8,7 +8,7 @@ mod ureq;
 
 pub(crate) use address::is_clean;
 pub use body::{Body, TooLarge};
-pub use request::{HttpRequest, HttpResponse};
+pub use request::{Delivery, HttpRequest, HttpResponse};
 
 #[cfg(feature = "ureq")]
 pub use self::ureq::UreqClient;
@@ -21,7 +21,13 @@ pub use self::ureq::UreqClient;
 ///   token may be good for a single use.
 /// * Every answer that can be read is `Ok`, whatever its status; [`HttpError`] means that there was none.
 /// * The call ends within [`HttpRequest::timeout`], the whole body included, and never reads more than
-///   [`HttpRequest::max_response_bytes`].
+///   [`HttpRequest::max_response_bytes`]; no single wait for the network is longer than
+///   [`HttpRequest::idle_timeout`].
+/// * The request's body is sent whether it is [in memory](Body::as_bytes) or a [reader](Body::into_reader), with its
+///   [length](Body::length) as the `Content-Length`. A reader that fails breaks the request off.
+/// * An answer that is wanted [as a reader](Delivery::Streamed) may be given as one: then the call ends with the head, the
+///   body is read afterwards within the same [`timeout`](HttpRequest::timeout), and its size has no bound. A reader ends
+///   in an error if the connection breaks, never as if the body had ended.
 /// * Only `https` is spoken, unless whoever built the client allowed plain `http` to loopback addresses.
 /// * Nothing of the request is logged: its headers and body hold secrets.
 ///

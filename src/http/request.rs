@@ -18,6 +18,17 @@ const MAX_RESPONSE_BYTES: usize = 1024 * 1024;
 /// How long such a request may take, from name resolution to the last byte: 10 s.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How the body of an answer is wanted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Delivery {
+    /// In memory, read to its end, within [`HttpRequest::max_response_bytes`].
+    #[default]
+    Whole,
+    /// As a reader, as soon as the head of the answer is there. A client that cannot do that reads it whole.
+    Streamed,
+}
+
 /// A request, with its limits. The body and the headers set by [`with_secret_header`](Self::with_secret_header)
 /// are wiped when it is dropped.
 pub struct HttpRequest {
@@ -27,11 +38,15 @@ pub struct HttpRequest {
     pub url: Url,
     /// The headers; those that hold a credential are marked sensitive.
     pub headers: HeaderMap,
-    /// The body.
+    /// The body. A reader only where the host sends one: see [`Resolver::send_stream`](crate::Resolver::send_stream).
     pub body: Body,
     /// The time until the last byte of the answer is read. 10 s unless set.
     pub timeout: Duration,
-    /// The most bytes to read of the answer's body. 1 MiB unless set.
+    /// The longest that the network may give nothing or take nothing, if that is bounded apart from the whole.
+    pub idle_timeout: Option<Duration>,
+    /// How the answer's body is wanted.
+    pub delivery: Delivery,
+    /// The most bytes to read of the answer's body, if it is wanted whole. 1 MiB unless set.
     pub max_response_bytes: usize,
     /// The same bytes as in the secret headers: `HeaderValue` shares them, but cannot be wiped itself.
     secrets: Vec<Bytes>,
@@ -47,6 +62,8 @@ impl HttpRequest {
             headers: HeaderMap::new(),
             body: Body::empty(),
             timeout: TIMEOUT,
+            idle_timeout: None,
+            delivery: Delivery::Whole,
             max_response_bytes: MAX_RESPONSE_BYTES,
             secrets: Vec::new(),
         }

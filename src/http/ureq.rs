@@ -8,14 +8,18 @@ use ureq::tls::{RootCerts, TlsConfig};
 use ureq::{Agent, SendBody};
 
 use crate::http::address::{is_clean, is_loopback};
-use crate::http::{Body, HttpClient, HttpError, HttpErrorKind, HttpRequest, HttpResponse, TooLarge};
+use crate::http::{
+    Body, Delivery, HttpClient, HttpError, HttpErrorKind, HttpRequest, HttpResponse, TooLarge,
+};
 
-/// The longest that may pass before a connection stands, TLS included. The whole request may be allowed less.
+/// The longest that a name may be looked up, and then a connection made, TLS included. The whole request may be allowed
+/// less.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The default HTTP client.
 ///
-/// Follows no redirect, tries nothing again, reads no more than is allowed and ends in time. The certificates it
+/// Follows no redirect, tries nothing again, reads no more than is allowed and ends in time. Bodies that are readers, in
+/// either direction, pass through a buffer of fixed size. The certificates it
 /// trusts are Mozilla's, compiled in. It goes through no proxy and reads no environment variable: a host behind a
 /// proxy brings an [`HttpClient`] of its own.
 ///
@@ -71,12 +75,16 @@ impl UreqClient {
         &self,
         request: http::Request<SendBody<'_>>,
         timeout: Duration,
+        idle_timeout: Option<Duration>,
     ) -> Result<http::Response<ureq::Body>, ureq::Error> {
         let request = self
             .agent
             .configure_request(request)
             .timeout_global(Some(timeout))
+            .timeout_resolve(Some(CONNECT_TIMEOUT.min(timeout)))
             .timeout_connect(Some(CONNECT_TIMEOUT.min(timeout)))
+            .timeout_per_read(idle_timeout)
+            .timeout_per_write(idle_timeout)
             .build();
         self.agent.run(request)
     }
@@ -89,8 +97,9 @@ impl HttpClient for UreqClient {
         if !allowed {
             return Err(HttpErrorKind::Refused.into());
         }
+        let length = request.body.length().ok_or(HttpErrorKind::Refused)?;
         let mut body = Outgoing {
-            rest: request.body.as_bytes(),
+            reader: std::mem::take(&mut request.body).into_reader(),
             touched: false,
         };
         let mut prepared = http::Request::new(());
@@ -98,26 +107,35 @@ impl HttpClient for UreqClient {
         *prepared.uri_mut() = request.url.as_str().parse().map_err(|_| HttpErrorKind::Refused)?;
         // Taken, not cloned: a secret header can be wiped once nobody else holds it.
         *prepared.headers_mut() = std::mem::take(&mut request.headers);
-        let has_body = !request.body.is_empty() || request.method == http::Method::POST;
+        let has_body = length > 0 || request.method == http::Method::POST;
         if has_body {
             prepared
                 .headers_mut()
-                .insert(CONTENT_LENGTH, HeaderValue::from(request.body.len()));
+                .insert(CONTENT_LENGTH, HeaderValue::from(length));
         }
         let (parts, ()) = prepared.into_parts();
         let answered = if has_body {
             let prepared = http::Request::from_parts(parts, SendBody::from_reader(&mut body));
-            self.run(prepared, request.timeout)
+            self.run(prepared, request.timeout, request.idle_timeout)
         } else {
             self.run(
                 http::Request::from_parts(parts, SendBody::none()),
                 request.timeout,
+                request.idle_timeout,
             )
         };
         // The body is asked for only when the connection stands: untouched, it cannot have reached anybody.
-        let sent = (!request.body.is_empty()).then_some(body.touched);
+        let sent = (length > 0).then_some(body.touched);
         let answer = answered.map_err(|error| HttpError::new(kind(&error, sent)))?;
         let (parts, incoming) = answer.into_parts();
+        if request.delivery == Delivery::Streamed {
+            let length = incoming.content_length();
+            return Ok(HttpResponse {
+                status: parts.status,
+                headers: parts.headers,
+                body: Body::from_reader(Incoming(incoming.into_reader()), length),
+            });
+        }
         let body = Body::read_from(incoming.into_reader(), request.max_response_bytes).map_err(|error| {
             let too_large = error.get_ref().is_some_and(|inner| inner.is::<TooLarge>());
             HttpError::new(if too_large {
@@ -135,15 +153,31 @@ impl HttpClient for UreqClient {
 }
 
 /// The body on its way out, which knows whether it was asked for.
-struct Outgoing<'a> {
-    rest: &'a [u8],
+struct Outgoing {
+    reader: Box<dyn Read + Send>,
     touched: bool,
 }
 
-impl Read for Outgoing<'_> {
+impl Read for Outgoing {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.touched = true;
-        self.rest.read(buffer)
+        self.reader.read(buffer)
+    }
+}
+
+/// The body of an answer on its way in. Its errors are kinds alone: those of `ureq` may name the address.
+struct Incoming<R>(R);
+
+impl<R: Read> Read for Incoming<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer).map_err(|error| {
+            let kind = match kind(&error.into(), Some(true)) {
+                HttpErrorKind::Timeout => io::ErrorKind::TimedOut,
+                HttpErrorKind::Protocol => io::ErrorKind::InvalidData,
+                _ => io::ErrorKind::ConnectionAborted,
+            };
+            kind.into()
+        })
     }
 }
 
@@ -179,234 +213,4 @@ fn precedes_connection(error: &ureq::Error) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io::Write as _;
-    use std::net::{TcpListener, TcpStream};
-    use std::thread::{self, JoinHandle};
-    use std::time::Instant;
-
-    use http::{Method, StatusCode};
-    use url::Url;
-
-    use super::*;
-
-    /// Serves one connection, and gives what was asked.
-    fn serve(answer: impl FnOnce(&mut TcpStream) + Send + 'static) -> (Url, JoinHandle<String>) {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}/token?p=1", listener.local_addr().unwrap());
-        let server = thread::spawn(move || {
-            let (mut stream, _) = listener.accept().unwrap();
-            let asked = read_request(&mut stream);
-            answer(&mut stream);
-            asked
-        });
-        (Url::parse(&url).unwrap(), server)
-    }
-
-    /// Head and as much body as the head announces.
-    fn read_request(stream: &mut TcpStream) -> String {
-        let mut asked = String::new();
-        let mut byte = [0];
-        let mut body = None;
-        while body != Some(0) {
-            if stream.read(&mut byte).unwrap_or(0) == 0 {
-                break;
-            }
-            asked.push(char::from(byte[0]));
-            body = match body {
-                Some(left) => Some(left - 1),
-                None if asked.ends_with("\r\n\r\n") => {
-                    let length = asked
-                        .lines()
-                        .find_map(|line| line.strip_prefix("content-length: "));
-                    Some(length.map_or(0, |length| length.parse::<usize>().unwrap()))
-                }
-                None => None,
-            };
-        }
-        asked
-    }
-
-    fn post(url: &Url) -> HttpRequest {
-        let mut request = HttpRequest::new(Method::POST, url.clone()).with_body("refresh_token=r");
-        request.timeout = Duration::from_secs(5);
-        request
-    }
-
-    fn send(request: HttpRequest) -> Result<HttpResponse, HttpErrorKind> {
-        UreqClient::dangerous_loopback_http()
-            .send(request)
-            .map_err(|error| error.kind)
-    }
-
-    #[test]
-    fn a_request_goes_out_whole_and_the_answer_comes_back_whatever_its_status() {
-        let (url, server) = serve(|stream| {
-            stream
-                .write_all(b"HTTP/1.1 403 Forbidden\r\nretry-after: 7\r\ncontent-length: 2\r\n\r\n{}")
-                .unwrap();
-        });
-        let request = post(&url)
-            .with_secret_header(http::header::AUTHORIZATION, b"Basic eA==".to_vec().into())
-            .unwrap();
-        let response = send(request).unwrap();
-        assert_eq!(response.status, StatusCode::FORBIDDEN);
-        assert_eq!(response.headers["retry-after"], "7");
-        assert_eq!(response.body.as_bytes(), b"{}");
-        let asked = server.join().unwrap();
-        assert!(asked.starts_with("POST /token?p=1 HTTP/1.1\r\n"), "{asked}");
-        assert!(asked.contains("authorization: Basic eA==\r\n"), "{asked}");
-        assert!(!asked.contains("transfer-encoding"), "{asked}");
-        assert_eq!(asked.matches("content-length: 15\r\n").count(), 1, "{asked}");
-        assert!(asked.ends_with("\r\n\r\nrefresh_token=r"), "{asked}");
-    }
-
-    #[test]
-    fn a_get_has_no_body() {
-        let (url, server) = serve(|stream| {
-            stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").unwrap();
-        });
-        let response = send(HttpRequest::new(Method::GET, url)).unwrap();
-        assert_eq!(response.status, StatusCode::NO_CONTENT);
-        let asked = server.join().unwrap();
-        assert!(
-            asked.starts_with("GET ") && !asked.contains("content-length"),
-            "{asked}"
-        );
-    }
-
-    #[test]
-    fn a_redirect_is_an_answer_and_is_not_followed() {
-        let elsewhere = TcpListener::bind("127.0.0.1:0").unwrap();
-        let location = format!("http://{}/", elsewhere.local_addr().unwrap());
-        let (url, server) = serve(move |stream| {
-            let head = format!("HTTP/1.1 307 T\r\nlocation: {location}\r\ncontent-length: 0\r\n\r\n");
-            stream.write_all(head.as_bytes()).unwrap();
-        });
-        let response = send(post(&url)).unwrap();
-        assert_eq!(response.status, StatusCode::TEMPORARY_REDIRECT);
-        server.join().unwrap();
-        elsewhere.set_nonblocking(true).unwrap();
-        assert_eq!(elsewhere.accept().unwrap_err().kind(), io::ErrorKind::WouldBlock);
-    }
-
-    #[test]
-    fn an_answer_of_one_byte_too_many_is_refused() {
-        for (length, ok) in [(1000, true), (1001, false)] {
-            let (url, server) = serve(move |stream| {
-                let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n");
-                stream.write_all(head.as_bytes()).unwrap();
-                stream.write_all(&vec![b'x'; length]).unwrap();
-            });
-            let mut request = post(&url);
-            request.max_response_bytes = 1000;
-            let found = send(request).map(|response| response.body.len());
-            assert_eq!(
-                found,
-                if ok {
-                    Ok(1000)
-                } else {
-                    Err(HttpErrorKind::TooLarge)
-                }
-            );
-            server.join().unwrap();
-        }
-    }
-
-    #[test]
-    fn an_answer_that_drips_ends_in_time() {
-        let (url, server) = serve(|stream| {
-            stream
-                .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n")
-                .unwrap();
-            // Until the client has hung up: each byte comes well within the time for a single read.
-            while stream.write_all(b"x").is_ok() {
-                thread::sleep(Duration::from_millis(5));
-            }
-        });
-        let mut request = post(&url);
-        request.timeout = Duration::from_millis(200);
-        let begun = Instant::now();
-        assert_eq!(send(request).unwrap_err(), HttpErrorKind::Timeout);
-        assert!(begun.elapsed() >= Duration::from_millis(200));
-        server.join().unwrap();
-    }
-
-    #[test]
-    fn a_server_that_says_nothing_times_out() {
-        let (url, server) = serve(|stream| {
-            // Comes back when the client has hung up.
-            drop(stream.read(&mut [0]));
-        });
-        let mut request = post(&url);
-        request.timeout = Duration::from_millis(200);
-        assert_eq!(send(request).unwrap_err(), HttpErrorKind::Timeout);
-        server.join().unwrap();
-    }
-
-    #[test]
-    fn what_breaks_after_the_request_leaves_the_outcome_open() {
-        let answers: [(&[u8], HttpErrorKind); 3] = [
-            (b"", HttpErrorKind::Interrupted),
-            (
-                b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabc",
-                HttpErrorKind::Interrupted,
-            ),
-            (b"SSH-2.0-x\r\n\r\n", HttpErrorKind::Protocol),
-        ];
-        for (answer, kind) in answers {
-            let (url, server) = serve(|stream| stream.write_all(answer).unwrap());
-            assert_eq!(send(post(&url)).unwrap_err(), kind, "{answer:?}");
-            server.join().unwrap();
-        }
-    }
-
-    #[test]
-    fn what_never_connects_is_unsent() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = Url::parse(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
-        drop(listener);
-        assert_eq!(send(post(&url)).unwrap_err(), HttpErrorKind::Connect);
-        let get = HttpRequest::new(Method::GET, url);
-        assert_eq!(send(get).unwrap_err(), HttpErrorKind::Connect);
-    }
-
-    #[test]
-    fn a_failed_handshake_is_unsent() {
-        for answer in [&b"this is not TLS at all, not by any means"[..], b""] {
-            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-            let url = format!("https://{}/", listener.local_addr().unwrap());
-            let server = thread::spawn(move || {
-                let (mut stream, _) = listener.accept().unwrap();
-                let mut hello = [0; 5];
-                stream.read_exact(&mut hello).unwrap();
-                // May fail once the client has given up; what it sees is all that counts.
-                drop(stream.write_all(answer));
-            });
-            assert_eq!(
-                send(post(&Url::parse(&url).unwrap())).unwrap_err(),
-                HttpErrorKind::Connect
-            );
-            server.join().unwrap();
-        }
-    }
-
-    #[test]
-    fn plain_http_is_refused_before_any_connection() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.set_nonblocking(true).unwrap();
-        let loopback = format!("http://{}/", listener.local_addr().unwrap());
-        for (client, url) in [
-            (UreqClient::new(), loopback.as_str()),
-            (UreqClient::dangerous_loopback_http(), "http://192.0.2.1/"),
-            (UreqClient::dangerous_loopback_http(), "http://localhost.example/"),
-            (UreqClient::dangerous_loopback_http(), "ftp://127.0.0.1/"),
-            (UreqClient::dangerous_loopback_http(), "http://user@127.0.0.1/"),
-            (UreqClient::new(), "data:text/plain,x"),
-        ] {
-            let error = client.send(post(&Url::parse(url).unwrap())).unwrap_err();
-            assert_eq!(error.kind, HttpErrorKind::Refused, "{url}");
-        }
-        assert_eq!(listener.accept().unwrap_err().kind(), io::ErrorKind::WouldBlock);
-    }
-}
+mod tests;

@@ -1,26 +1,22 @@
 //! The second half of a consent: who came back, with what, and what becomes of it.
 
+use std::collections::BTreeMap;
+
 use crate::error::{ConsentError, Error, Misconfigured, Result};
 use crate::http::HttpResponse;
 use crate::manager::Inner;
 use crate::manager::connections::Service;
-use crate::model::{
-    Account, ActingUser, Connection, ConnectionId, EventKind, FailureCode, IssuedBy, Parameters,
-    RefreshState, Scopes, Status, Timestamp,
-};
+use crate::manager::grant::Issued;
+use crate::model::{Account, ActingUser, Connection, EventKind, FailureCode, Parameters, ProviderId};
 use crate::protocol::{
     AuthorizationResponse, Outcome, Revocable, TokenClient, TokenFailure, TokenResponse, account_in_answer,
-    account_request, check_issuer, granted_scopes, parse_account, parse_discovery, parse_token_response,
-    revocation_requests, value_in_answer,
+    account_request, check_issuer, parse_account, parse_discovery, parse_token_response, revocation_requests,
+    value_in_answer,
 };
-use crate::provider::{Endpoints, Revocation, Template};
+use crate::provider::{Endpoints, Provider, Revocation, Template};
 use crate::secret::{AccessToken, AuthorizationCode, Binding, PkceVerifier, State};
-use crate::vault::{
-    ConnectionQuery, ConsentStatus, Grant, PendingConsent, Purpose, StateHash, StoreOutcome, Tokens,
-};
-
-/// How often a grant is put together anew when another writer was faster.
-const STORE_ATTEMPTS: usize = 4;
+use crate::trace;
+use crate::vault::{ConsentStatus, PendingConsent, Purpose, StateHash};
 
 impl Inner {
     pub(crate) fn complete(
@@ -30,6 +26,7 @@ impl Inner {
         binding: &Binding,
     ) -> Result<Connection> {
         let consent = self.open_consent(acting_user, &response, binding)?;
+        trace::provider(&consent.provider);
         let service = self.service(consent.provider.as_str())?;
         let response = response.with_code_of(service.server)?;
         if check_issuer(service.server.issuer_policy, consent.issuer.as_deref(), &response).is_err() {
@@ -156,20 +153,63 @@ impl Inner {
             self.give_back(service, &consent.parameters, answer);
             return Err(error);
         }
-        let told = service.provider.account_in_answer.as_ref();
-        let account = told
-            .and_then(|pointers| account_in_answer(pointers, &response))
-            .or_else(|| self.account(consent, service, &answer.access_token));
-        let issued = Issued::new(consent, service, endpoints, answer, account, sent_at);
-        let connection = self.store(consent, &issued)?;
-        self.emit(
-            &consent.tenant,
-            Some(&consent.user),
-            &consent.provider,
-            Some(connection.id),
-            EventKind::ConsentCompleted,
-        );
-        Ok(connection)
+        let accounts = self.accounts(consent, service, &response, &answer.access_token)?;
+        let issued = Issued::new(consent, service, endpoints, answer, accounts, sent_at);
+        let connections = self.store(consent, service, issued)?;
+        for connection in &connections {
+            self.emit(
+                &consent.tenant,
+                Some(&consent.user),
+                &connection.provider,
+                Some(connection.id),
+                EventKind::ConsentCompleted,
+            );
+        }
+        connections.into_iter().next().ok_or(Error::NotFound)
+    }
+
+    /// Whose account it is, as each service tells that has a part in the consent. Those that ask at the same place are
+    /// asked once.
+    fn accounts(
+        &self,
+        consent: &PendingConsent,
+        service: Service<'_>,
+        response: &HttpResponse,
+        access_token: &AccessToken,
+    ) -> Result<BTreeMap<ProviderId, Account>> {
+        let target = match consent.purpose {
+            Purpose::Extend(id) => self.vault.connection(&consent.tenant, id)?,
+            _ => None,
+        };
+        let target = target.map(|target| target.provider);
+        let mut accounts = BTreeMap::new();
+        let mut asked: Vec<(&Provider, Option<Account>)> = Vec::new();
+        let others = consent.services.keys().chain(&target);
+        for provider in [&consent.provider].into_iter().chain(others) {
+            let Ok(service) = self.service(provider.as_str()).map(|other| Service {
+                provider: other.provider,
+                ..service
+            }) else {
+                continue;
+            };
+            let alike = asked.iter().find(|(other, _)| {
+                other.account == service.provider.account
+                    && other.account_in_answer == service.provider.account_in_answer
+            });
+            let account = match alike {
+                Some((_, account)) => account.clone(),
+                None => {
+                    let told = service.provider.account_in_answer.as_ref();
+                    let account = told
+                        .and_then(|pointers| account_in_answer(pointers, response))
+                        .or_else(|| self.account(consent, service, access_token));
+                    asked.push((service.provider, account.clone()));
+                    account
+                }
+            };
+            accounts.extend(account.map(|account| (provider.clone(), account)));
+        }
+        Ok(accounts)
     }
 
     /// Keeps what the answer, or a question after it, says of this connection's values.
@@ -256,154 +296,6 @@ impl Inner {
         request.timeout = self.settings.http_timeout;
         let response = self.http.send(request).ok()?;
         parse_account(endpoint, &response)
-    }
-
-    /// Stores the grant: as a new connection, or as the next generation of the one that it renews.
-    fn store(&self, consent: &PendingConsent, issued: &Issued) -> Result<Connection> {
-        for _ in 0..STORE_ATTEMPTS {
-            let connection = match self.target(consent, issued.account.as_ref())? {
-                Some(target) => issued.renew(consent, target),
-                None => issued.connect(consent)?,
-            };
-            let grant = Grant {
-                consent: &consent.state,
-                connection: &connection,
-                tokens: &issued.tokens,
-            };
-            match self.vault.store_grant(&grant)? {
-                StoreOutcome::Stored => return Ok(connection),
-                // A refresh raised the generation, or a sibling consent connected the account, since it was read.
-                StoreOutcome::Conflict => {}
-            }
-        }
-        Err(ConsentError::Conflict.into())
-    }
-
-    /// The connection that this consent renews, if any.
-    fn target(&self, consent: &PendingConsent, account: Option<&Account>) -> Result<Option<Connection>> {
-        match consent.purpose {
-            Purpose::Connect => self.same_account(consent, account),
-            Purpose::Reconnect(id) => {
-                let target = self.read_target(consent, id)?;
-                match (&target.account, account) {
-                    (Some(known), Some(chosen)) if known.id != chosen.id => {
-                        Err(ConsentError::AccountMismatch.into())
-                    }
-                    (Some(_), None) => Err(ConsentError::AccountUnknown.into()),
-                    _ => Ok(Some(target)),
-                }
-            }
-            Purpose::SwitchAccount(id) => self.read_target(consent, id).map(Some),
-        }
-    }
-
-    fn read_target(&self, consent: &PendingConsent, id: ConnectionId) -> Result<Connection> {
-        self.vault.connection(&consent.tenant, id)?.ok_or(Error::NotFound)
-    }
-
-    /// The owner's connection to the same account, a revoked one included: it comes back with its id and history.
-    /// Where the provider names no account, the label takes its place.
-    fn same_account(
-        &self,
-        consent: &PendingConsent,
-        account: Option<&Account>,
-    ) -> Result<Option<Connection>> {
-        let mut query = ConnectionQuery::of(&consent.tenant);
-        query.owner = Some(&consent.owner);
-        query.provider = Some(&consent.provider);
-        query.with_revoked = true;
-        let known = self.vault.connections(&query)?;
-        let mut same = known.into_iter().filter(|known| match (&known.account, account) {
-            (Some(known), Some(chosen)) => known.id == chosen.id,
-            (None, None) => known.label == consent.label,
-            _ => false,
-        });
-        let mut best = same.next();
-        for other in same {
-            if best.as_ref().is_some_and(|best| best.status == Status::Revoked) {
-                best = Some(other);
-            }
-        }
-        Ok(best)
-    }
-}
-
-/// What a code was exchanged for.
-struct Issued {
-    tokens: Tokens,
-    account: Option<Account>,
-    granted: Scopes,
-    issued_by: IssuedBy,
-    expires_at: Option<Timestamp>,
-    at: Timestamp,
-}
-
-impl Issued {
-    fn new(
-        consent: &PendingConsent,
-        service: Service<'_>,
-        endpoints: &Endpoints,
-        answer: TokenResponse,
-        account: Option<Account>,
-        at: Timestamp,
-    ) -> Self {
-        let granted = granted_scopes(service.server, &consent.scopes, answer.scopes.as_ref());
-        let expires_in = answer.expires_in.or(service.server.default_expires_in);
-        Self {
-            tokens: Tokens {
-                access_token: answer.access_token,
-                refresh_token: answer.refresh_token,
-                id_token: answer.id_token,
-            },
-            account,
-            granted,
-            // Recorded is where the refresh token will be sent, which may differ from where the code went.
-            issued_by: IssuedBy {
-                server: service.server.id.clone(),
-                token_endpoint: endpoints.refresh.to_string(),
-                client_id: consent.client_id.clone(),
-            },
-            expires_at: expires_in.map(|lifetime| at + lifetime),
-            at,
-        }
-    }
-
-    fn connect(&self, consent: &PendingConsent) -> Result<Connection> {
-        let id = ConnectionId::generate(self.at)?;
-        let new = Connection::new(
-            id,
-            consent.tenant.clone(),
-            consent.owner.clone(),
-            consent.provider.clone(),
-            self.issued_by.clone(),
-            self.at,
-        );
-        Ok(self.fill(consent, new))
-    }
-
-    fn renew(&self, consent: &PendingConsent, mut target: Connection) -> Connection {
-        target.generation += 1;
-        target.status = Status::Active;
-        target.refresh = RefreshState::default();
-        target.consented_at = self.at;
-        target.refreshed_at = self.at;
-        target.issued_by = self.issued_by.clone();
-        self.fill(consent, target)
-    }
-
-    fn fill(&self, consent: &PendingConsent, mut connection: Connection) -> Connection {
-        if self.account.is_some() {
-            connection.account.clone_from(&self.account);
-        }
-        if consent.label.is_some() {
-            connection.label.clone_from(&consent.label);
-        }
-        connection.requested = consent.scopes.clone();
-        connection.granted = self.granted.clone();
-        connection.parameters = consent.parameters.clone();
-        connection.refreshable = self.tokens.refresh_token.is_some();
-        connection.expires_at = self.expires_at;
-        connection
     }
 }
 

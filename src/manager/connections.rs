@@ -10,15 +10,16 @@ use crate::manager::refresh::{Renewed, Wanted};
 use crate::manager::usage::Usage;
 use crate::manager::{
     AuditPage, Budget, ConnectionFilter, ConnectionManager, ConnectionsBuilder, Consent, ConsentOptions,
-    Health, PreparedConsent, Retried, Revocation, Settings, StatusFilter, Upkeep,
+    ConsentState, Health, PreparedConsent, Retried, Revocation, Settings, StatusFilter, Upkeep,
 };
 use crate::model::{
-    ActingUser, Connection, ConnectionId, Event, EventKind, EventSink, Operator, Owner, Parameters,
-    Principal, ProviderId, Reach, TenantId, Timestamp, UserId,
+    ActingUser, Connection, ConnectionId, ConsentId, Event, EventKind, EventSink, Operator, Owner,
+    Parameters, Principal, ProviderId, Reach, TenantId, Timestamp, UserId,
 };
 use crate::protocol::AuthorizationResponse;
 use crate::provider::{AuthorizationServer, ClientRegistration, Provider, Registry, Transport};
 use crate::secret::{AccessToken, Binding, Ticket};
+use crate::trace::{self, About, Seam};
 use crate::vault::{AuditEntry, AuditFilter, ConnectionQuery, Forgotten, Holder, Vault};
 
 /// The connections of a host: consent, refresh, revocation, upkeep.
@@ -84,9 +85,19 @@ impl Inner {
             connection,
             kind,
         );
-        trace(&event);
+        trace::event(&event);
         if let Some(sink) = &self.events {
             sink.emit(&event);
+        }
+    }
+
+    /// What a span of this person at this provider says, of what is known.
+    pub(crate) fn about<'a>(&'a self, acting_user: &'a ActingUser, provider: &str) -> About<'a> {
+        About {
+            tenant: Some(acting_user.tenant()),
+            user: Some(acting_user.user()),
+            provider: self.registry.provider(provider).map(|entry| &entry.provider.id),
+            connection: None,
         }
     }
 
@@ -125,7 +136,7 @@ impl Inner {
     pub(crate) fn visible(&self, by: &dyn Principal, id: ConnectionId) -> Result<Connection> {
         self.vault
             .connection(by.tenant(), id)?
-            .filter(|connection| connection.owner.is_visible_to(by.reach()))
+            .filter(|connection| !connection.is_keeper && connection.owner.is_visible_to(by.reach()))
             .ok_or(Error::NotFound)
     }
 
@@ -139,23 +150,6 @@ impl Inner {
         }
     }
 }
-
-/// The same to the host's subscriber. Ids and codes; an event holds nothing else.
-#[cfg(feature = "tracing")]
-fn trace(event: &Event) {
-    tracing::info!(
-        target: "valetkey",
-        tenant = event.tenant.as_str(),
-        user = event.user.as_ref().map(UserId::as_str),
-        provider = event.provider.as_str(),
-        connection = event.connection.map(tracing::field::display),
-        "{:?}",
-        event.kind
-    );
-}
-
-#[cfg(not(feature = "tracing"))]
-const fn trace(_: &Event) {}
 
 impl Drop for Inner {
     fn drop(&mut self) {
@@ -235,13 +229,25 @@ impl ConnectionManager for Connections {
         self.inner.open_prepared(acting_user, ticket)
     }
 
+    fn poll(&self, acting_user: &ActingUser, id: ConsentId) -> Result<ConsentState> {
+        self.inner.poll(acting_user, id)
+    }
+
+    fn cancel(&self, acting_user: &ActingUser, id: ConsentId) -> Result<ConsentState> {
+        self.inner.cancel(acting_user, id)
+    }
+
     fn complete(
         &self,
         acting_user: &ActingUser,
         response: AuthorizationResponse,
         binding: &Binding,
     ) -> Result<Connection> {
-        self.inner.complete(acting_user, response, binding)
+        trace::within(
+            Seam::Complete,
+            || self.inner.about(acting_user, ""),
+            || self.inner.complete(acting_user, response, binding),
+        )
     }
 
     fn list(&self, by: &dyn Principal, filter: &ConnectionFilter) -> Result<Vec<Connection>> {
@@ -277,7 +283,7 @@ impl ConnectionManager for Connections {
 
     fn refresh(&self, by: &dyn Principal, id: ConnectionId) -> Result<Connection> {
         let connection = self.inner.managed(by, id)?;
-        self.inner.refresh_now(&connection)?;
+        self.inner.refresh_now(&connection, &by.actor())?;
         self.inner.visible(by, id)
     }
 
@@ -287,12 +293,20 @@ impl ConnectionManager for Connections {
 
     fn revoke(&self, by: &dyn Principal, id: ConnectionId) -> Result<Revocation> {
         let connection = self.inner.managed(by, id)?;
-        self.inner.revoke(&connection)
+        trace::within(
+            Seam::Revoke,
+            || About::from(&connection),
+            || self.inner.revoke(&connection, &by.actor()),
+        )
     }
 
     fn set_default(&self, by: &dyn Principal, id: ConnectionId) -> Result<()> {
         let connection = self.inner.managed(by, id)?;
-        if self.inner.vault.set_default(&connection.tenant, id)? {
+        if self
+            .inner
+            .vault
+            .set_default(&connection.tenant, id, Some(&by.actor()))?
+        {
             Ok(())
         } else {
             Err(Error::NotFound)
@@ -301,6 +315,7 @@ impl ConnectionManager for Connections {
 
     fn audit(&self, by: &dyn Principal, page: &AuditPage) -> Result<Vec<AuditEntry>> {
         let mut filter = AuditFilter::of(by.tenant());
+        filter.order = page.order;
         filter.after = page.after;
         filter.connection = page.connection;
         filter.limit = page.limit.unwrap_or(1_000);
@@ -311,10 +326,12 @@ impl ConnectionManager for Connections {
     }
 
     fn forget_user(&self, operator: &Operator, user: &UserId) -> Result<Option<Forgotten>> {
-        Ok(self
-            .inner
-            .vault
-            .forget_user(operator.tenant(), user, self.inner.now())?)
+        Ok(self.inner.vault.forget_user(
+            operator.tenant(),
+            user,
+            Some(&operator.actor()),
+            self.inner.now(),
+        )?)
     }
 
     fn forget_tenant(&self, operator: &Operator) -> Result<Option<Forgotten>> {
@@ -325,7 +342,7 @@ impl ConnectionManager for Connections {
     }
 
     fn maintain(&self, budget: Budget) -> Result<Upkeep> {
-        self.inner.maintain(budget)
+        trace::within(Seam::Maintain, About::default, || self.inner.maintain(budget))
     }
 }
 

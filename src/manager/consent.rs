@@ -25,6 +25,8 @@ pub struct ConsentOptions {
     pub parameters: Parameters,
     /// Renew this connection; another account is refused unless `allow_other_account` was called.
     pub(crate) reconnect: Option<Reconnect>,
+    /// The services that the same consent is to serve besides.
+    pub(crate) also: Vec<String>,
     /// Where the host means to send the browser afterwards. Kept with the consent and given back; never followed.
     pub return_to: Option<String>,
 }
@@ -33,12 +35,13 @@ pub struct ConsentOptions {
 pub(crate) enum Reconnect {
     SameAccount(ConnectionId),
     AnyAccount(ConnectionId),
+    Extend(ConnectionId),
 }
 
 impl Reconnect {
     pub(crate) const fn id(self) -> ConnectionId {
         match self {
-            Self::SameAccount(id) | Self::AnyAccount(id) => id,
+            Self::SameAccount(id) | Self::AnyAccount(id) | Self::Extend(id) => id,
         }
     }
 }
@@ -84,6 +87,29 @@ impl ConsentOptions {
     #[must_use]
     pub fn reconnect_any_account(mut self, id: ConnectionId) -> Self {
         self.reconnect = Some(Reconnect::AnyAccount(id));
+        self
+    }
+
+    /// Serves this service with the same consent: one page for the person, one grant, and a connection for each service. It
+    /// must be at the same authorization server; its default scopes are asked for. Call it again for a third.
+    ///
+    /// One answer of the person can leave some services out: each connection says which scopes
+    /// [it misses](crate::model::Connection::missing_scopes).
+    #[must_use]
+    pub fn also(mut self, provider: impl Into<String>) -> Self {
+        self.also.push(provider.into());
+        self
+    }
+
+    /// Adds the named service, or more scopes of it, to the grant of this connection, which may be to another service of
+    /// the same authorization server. If the person chooses another account, the consent fails and the grant stays as it
+    /// is.
+    ///
+    /// Where the server adds to grants by itself, only what is missing is asked for; elsewhere all that the grant serves,
+    /// because the new one replaces it.
+    #[must_use]
+    pub fn extending(mut self, id: ConnectionId) -> Self {
+        self.reconnect = Some(Reconnect::Extend(id));
         self
     }
 

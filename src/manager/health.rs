@@ -96,7 +96,7 @@ fn state(connection: &Connection, now: Timestamp) -> HealthState {
     if !connection.refreshable && left.is_zero() {
         return HealthState::NeedsConsent(NeedsConsent::Expired);
     }
-    if connection.refreshable && left <= margin(connection.id, connection.refreshed_at, expires_at) {
+    if connection.refreshable && left <= margin(connection.keeper(), connection.refreshed_at, expires_at) {
         return HealthState::Expiring;
     }
     HealthState::Healthy {

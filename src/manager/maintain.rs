@@ -130,8 +130,11 @@ impl Inner {
             let renewed = self.renew(Wanted {
                 tenant: &due.tenant,
                 connection: due.connection,
+                provider: &due.provider,
+                keeper: due.connection,
                 generation: due.generation,
                 attempt: Attempt::Due,
+                by: None,
                 deadline: Instant::now() + self.settings.resolve_deadline,
             });
             match renewed {

@@ -5,11 +5,14 @@ mod complete;
 mod connections;
 mod consent;
 pub(crate) mod flight;
+mod grant;
 mod health;
 mod maintain;
+mod poll;
 pub(crate) mod refresh;
 mod retry;
 mod revoke;
+mod services;
 pub(crate) mod settings;
 mod start;
 mod ticket;
@@ -21,6 +24,7 @@ pub(crate) use connections::Inner;
 pub use consent::{Consent, ConsentOptions};
 pub use health::{Health, HealthState};
 pub use maintain::{Budget, Upkeep};
+pub use poll::ConsentState;
 pub use retry::Retried;
 pub use revoke::{AtProvider, Revocation};
 pub use settings::Settings;
@@ -28,10 +32,12 @@ pub use ticket::PreparedConsent;
 pub use usage::UseAudit;
 
 use crate::error::Result;
-use crate::model::{ActingUser, Connection, ConnectionId, Operator, Principal, ProviderId, Status, UserId};
+use crate::model::{
+    ActingUser, Connection, ConnectionId, ConsentId, Operator, Principal, ProviderId, Status, UserId,
+};
 use crate::protocol::AuthorizationResponse;
 use crate::secret::{Binding, Ticket};
-use crate::vault::{AuditEntry, Forgotten};
+use crate::vault::{AuditEntry, AuditOrder, Forgotten};
 
 /// What can be done with connections: the seam that a host mocks in its own tests.
 ///
@@ -76,6 +82,23 @@ pub trait ConnectionManager: Send + Sync {
     /// [`Consent`](crate::Error::Consent) if the ticket is unknown, used or expired, or is somebody else's (it stays
     /// good for them then), and as [`start`](Self::start).
     fn open(&self, acting_user: &ActingUser, ticket: &Ticket) -> Result<Consent>;
+
+    /// Where a consent of this person stands, by its [id](Consent::id): one that was started or prepared in whatever
+    /// process. A ticket and the flow that it opened are one consent.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](crate::Error::NotFound) if there is none, it was somebody else's, or it is forgotten; or a failure of the
+    /// vault.
+    fn poll(&self, acting_user: &ActingUser, id: ConsentId) -> Result<ConsentState>;
+
+    /// Withdraws a consent of this person: its link opens nothing any more, and a flow that it opened cannot be completed.
+    /// Gives where the consent stands then, which is not [`Cancelled`](ConsentState::Cancelled) if it had ended before.
+    ///
+    /// # Errors
+    ///
+    /// As [`poll`](Self::poll).
+    fn cancel(&self, acting_user: &ActingUser, id: ConsentId) -> Result<ConsentState>;
 
     /// Completes a consent: checks who came back, exchanges the code, learns the account, seals the tokens.
     ///
@@ -149,7 +172,7 @@ pub trait ConnectionManager: Send + Sync {
     /// [`NotFound`](crate::Error::NotFound), [`NotPermitted`](crate::Error::NotPermitted), or a failure of the vault.
     fn set_default(&self, by: &dyn Principal, id: ConnectionId) -> Result<()>;
 
-    /// Reads the audit, oldest first: a person what concerns them, an operator all of the tenant's.
+    /// Reads the audit, in the order that the page names: a person what concerns them, an operator all of the tenant's.
     ///
     /// # Errors
     ///
@@ -186,7 +209,9 @@ pub trait ConnectionManager: Send + Sync {
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct AuditPage {
-    /// Only those after this number: the last one of the page before.
+    /// In which order.
+    pub order: AuditOrder,
+    /// Only those that follow this number in that order: the last one of the page before. Zero: from the beginning.
     pub after: u64,
     /// Only those of this connection.
     pub connection: Option<ConnectionId>,
@@ -202,6 +227,13 @@ impl AuditPage {
             connection: Some(connection),
             ..Self::default()
         }
+    }
+
+    /// The same, from the last entry back.
+    #[must_use]
+    pub const fn newest_first(mut self) -> Self {
+        self.order = AuditOrder::NewestFirst;
+        self
     }
 
     /// The same, after this number.

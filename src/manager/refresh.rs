@@ -14,18 +14,20 @@ use crate::manager::connections::Service;
 use crate::manager::flight::Joined;
 use crate::manager::settings::back_off;
 use crate::model::{
-    Connection, ConnectionId, EventKind, FailureCode, NeedsConsent, ProviderId, Status, TenantId, Timestamp,
+    Actor, Connection, ConnectionId, EventKind, FailureCode, NeedsConsent, ProviderId, Status, TenantId,
+    Timestamp,
 };
 use crate::protocol::{TokenClient, TokenFailure, TokenResponse, granted_scopes, parse_refresh_response};
 use crate::provider::{Endpoints, RotationClass};
 use crate::secret::AccessToken;
+use crate::trace::{self, About, Seam};
 use crate::vault::{
-    Attempt, ClaimOutcome, ClaimRequest, Claimed, CommitOutcome, RefreshFailure, Renewed as Renewal,
-    StoredToken, Tokens, VaultError,
+    Attempt, ClaimOutcome, ClaimRequest, Claimed, CommitOutcome, ConnectionQuery, RefreshFailure,
+    Renewed as Renewal, StoredToken, Tokens, VaultError,
 };
 
 /// How often somebody who waits for another process looks.
-const POLL: Duration = Duration::from_millis(15);
+pub(super) const POLL: Duration = Duration::from_millis(15);
 
 /// What a refresh gave: stored before anybody sees it, and shared by all who waited.
 #[derive(Debug, Clone)]
@@ -49,39 +51,89 @@ impl Renewed {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Wanted<'a> {
     pub(crate) tenant: &'a TenantId,
+    /// For whom: what an error is about.
     pub(crate) connection: ConnectionId,
+    /// Its service.
+    pub(crate) provider: &'a ProviderId,
+    /// The record that keeps its tokens: claims and flights go by it, so that many services are one refresh.
+    pub(crate) keeper: ConnectionId,
     /// The generation that will not do any more.
     pub(crate) generation: u64,
     pub(crate) attempt: Attempt,
+    /// Who asked for it by name, if anybody did.
+    pub(crate) by: Option<&'a Actor>,
     pub(crate) deadline: Instant,
 }
 
 impl Inner {
     /// Renews a connection by name.
-    pub(crate) fn refresh_now(&self, connection: &Connection) -> Result<Renewed> {
+    pub(crate) fn refresh_now(&self, connection: &Connection, by: &Actor) -> Result<Renewed> {
         self.renew(Wanted {
             tenant: &connection.tenant,
             connection: connection.id,
+            provider: &connection.provider,
+            keeper: connection.keeper(),
             generation: connection.generation,
             attempt: Attempt::Forced,
+            by: Some(by),
             deadline: Instant::now() + self.settings.resolve_deadline,
         })
     }
 
     /// Gives a token of a later generation than the one named, or says why there is none.
     pub(crate) fn renew(&self, wanted: Wanted<'_>) -> Result<Renewed> {
+        let about = || About {
+            tenant: Some(wanted.tenant),
+            connection: Some(wanted.connection),
+            ..About::default()
+        };
+        trace::within(Seam::Refresh, about, || self.fly(wanted))
+    }
+
+    fn fly(&self, wanted: Wanted<'_>) -> Result<Renewed> {
         loop {
             let joined = self
                 .flights
-                .join(wanted.tenant, wanted.connection, wanted.deadline, || {
+                .join(wanted.tenant, wanted.keeper, wanted.deadline, || {
                     self.lead(wanted)
                 });
             match joined {
                 // The flight was for an older token than ours: what it brought is what we know to be no good.
                 Joined::Outcome(Ok(renewed)) if renewed.generation <= wanted.generation => {}
-                Joined::Outcome(outcome) => return outcome,
+                Joined::Outcome(outcome) if wanted.keeper == wanted.connection => return outcome,
+                Joined::Outcome(Ok(renewed)) if self.still_shares(wanted)? => return Ok(renewed),
+                Joined::Outcome(Ok(_)) => return self.in_its_own_words(wanted, Error::NotFound),
+                Joined::Outcome(Err(error)) => return self.in_its_own_words(wanted, error),
                 Joined::TimedOut => return Err(Unavailable::new(FailureCode::TimedOut, None).into()),
             }
+        }
+    }
+
+    /// Whether the connection lives by the grant still: what was revoked while the request was under way gets no token.
+    fn still_shares(&self, wanted: Wanted<'_>) -> Result<bool> {
+        let connection = self.vault.connection(wanted.tenant, wanted.connection)?;
+        Ok(connection.is_some_and(|connection| connection.shares == Some(wanted.keeper)))
+    }
+
+    /// What a failure of the grant means to one of the connections that share it.
+    fn in_its_own_words(&self, wanted: Wanted<'_>, error: Error) -> Result<Renewed> {
+        match error {
+            Error::ConsentRequired(need) => Err(ConsentRequired {
+                provider: wanted.provider.clone(),
+                connection: Some(wanted.connection),
+                ..*need
+            }
+            .into()),
+            // Nobody shares the record any more: this connection was revoked, or has tokens of its own since.
+            Error::NotFound => match self.vault.token(wanted.tenant, wanted.connection)? {
+                Some(stored) if stored.generation > wanted.generation => {
+                    let status = stored.status;
+                    Renewed::adopted(stored).ok_or_else(|| not_active(wanted.provider, wanted, status))
+                }
+                Some(_) => Err(Unavailable::new(FailureCode::Interrupted, None).into()),
+                None => Err(need(wanted.provider, wanted, ConsentReason::NotConnected)),
+            },
+            other => Err(other),
         }
     }
 
@@ -89,8 +141,9 @@ impl Inner {
     fn lead(&self, wanted: Wanted<'_>) -> Result<Renewed> {
         let connection = self
             .vault
-            .connection(wanted.tenant, wanted.connection)?
+            .connection(wanted.tenant, wanted.keeper)?
             .ok_or(Error::NotFound)?;
+        trace::provider(&connection.provider);
         let service = self.service(connection.provider.as_str())?;
         let endpoints = service.server.endpoints(&connection.parameters)?;
         let issuer = &connection.issued_by;
@@ -102,7 +155,7 @@ impl Inner {
         loop {
             let request = ClaimRequest {
                 tenant: wanted.tenant,
-                connection: wanted.connection,
+                connection: wanted.keeper,
                 holder: self.holder,
                 generation: wanted.generation,
                 attempt: wanted.attempt,
@@ -141,7 +194,7 @@ impl Inner {
     fn adopt(&self, wanted: Wanted<'_>, provider: &ProviderId) -> Result<Renewed> {
         let stored = self
             .vault
-            .token(wanted.tenant, wanted.connection)?
+            .token(wanted.tenant, wanted.keeper)?
             .ok_or(Error::NotFound)?;
         let status = stored.status;
         Renewed::adopted(stored).ok_or_else(|| not_active(provider, wanted, status))
@@ -206,21 +259,15 @@ impl Inner {
             granted: granted.as_ref(),
             expires_at,
             at: sent_at,
+            by: wanted.by,
         };
         let outcome = self.persist(|| {
             self.vault
-                .commit_refresh(wanted.tenant, wanted.connection, &claimed.claim, &renewal)
+                .commit_refresh(wanted.tenant, wanted.keeper, &claimed.claim, &renewal)
         })?;
         match outcome {
             CommitOutcome::Stored => {
-                let id = Some(wanted.connection);
-                self.emit(
-                    wanted.tenant,
-                    connection.owner.user(),
-                    &connection.provider,
-                    id,
-                    EventKind::Refreshed,
-                );
+                self.emit_to_all(&connection, EventKind::Refreshed);
                 Ok(Renewed {
                     generation: claimed.claim.generation + 1,
                     access_token: Arc::new(tokens.access_token),
@@ -233,7 +280,7 @@ impl Inner {
                 let mut late = connection.clone();
                 late.generation = claimed.claim.generation.saturating_add(1);
                 self.end_late_tokens(&late, &tokens);
-                Err(need(&connection.provider, wanted, ConsentReason::NotConnected))
+                Err(gone(&connection, wanted))
             }
         }
     }
@@ -295,28 +342,58 @@ impl Inner {
         };
         match self
             .vault
-            .fail_refresh(wanted.tenant, wanted.connection, &claimed.claim, &record)?
+            .fail_refresh(wanted.tenant, wanted.keeper, &claimed.claim, &record)?
         {
             CommitOutcome::Stored => {
-                let id = Some(wanted.connection);
-                self.emit(
-                    wanted.tenant,
-                    connection.owner.user(),
-                    &connection.provider,
-                    id,
-                    event,
-                );
+                self.emit_to_all(connection, event);
                 Err(error)
             }
             // The answer was about a token that is not the stored one any more: somebody else's success counts.
-            CommitOutcome::Superseded => match self.vault.token(wanted.tenant, wanted.connection)? {
+            CommitOutcome::Superseded => match self.vault.token(wanted.tenant, wanted.keeper)? {
                 Some(stored) if stored.generation > wanted.generation => {
                     let status = stored.status;
                     Renewed::adopted(stored).ok_or_else(|| not_active(&connection.provider, wanted, status))
                 }
                 _ => Err(Unavailable::new(FailureCode::Interrupted, None).into()),
             },
-            CommitOutcome::Gone => Err(need(&connection.provider, wanted, ConsentReason::NotConnected)),
+            CommitOutcome::Gone => Err(gone(connection, wanted)),
+        }
+    }
+}
+
+impl Inner {
+    /// Tells the host of a change of a grant: of each connection that lives by it.
+    pub(crate) fn emit_to_all(&self, connection: &Connection, kind: EventKind) {
+        if connection.is_keeper {
+            self.emit_to_others(&connection.tenant, connection.id, connection.id, kind);
+        } else {
+            let user = connection.owner.user();
+            self.emit(
+                &connection.tenant,
+                user,
+                &connection.provider,
+                Some(connection.id),
+                kind,
+            );
+        }
+    }
+
+    /// The same, of those that share a record, but for one that was told of already.
+    pub(crate) fn emit_to_others(
+        &self,
+        tenant: &TenantId,
+        keeper: ConnectionId,
+        but: ConnectionId,
+        kind: EventKind,
+    ) {
+        let mut query = ConnectionQuery::of(tenant);
+        query.shares = Some(keeper);
+        // What changed is stored; whom else it concerns could not be read, and that is no reason to fail.
+        for other in self.vault.connections(&query).unwrap_or_default() {
+            if other.id != but {
+                let user = other.owner.user();
+                self.emit(tenant, user, &other.provider, Some(other.id), kind);
+            }
         }
     }
 }
@@ -335,6 +412,14 @@ fn need(provider: &ProviderId, wanted: Wanted<'_>, reason: ConsentReason) -> Err
     ConsentRequired::new(provider.clone(), reason)
         .renewing(wanted.connection)
         .into()
+}
+
+/// The connection is revoked; where several shared the record, each of them knows better what became of it.
+fn gone(connection: &Connection, wanted: Wanted<'_>) -> Error {
+    if connection.is_keeper {
+        return Error::NotFound;
+    }
+    need(&connection.provider, wanted, ConsentReason::NotConnected)
 }
 
 fn not_active(provider: &ProviderId, wanted: Wanted<'_>, status: Status) -> Error {

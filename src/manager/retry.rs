@@ -8,7 +8,7 @@ use std::time::Instant;
 use crate::error::{Error, Result};
 use crate::manager::Inner;
 use crate::manager::refresh::Wanted;
-use crate::model::{ConnectionId, NeedsConsent, Operator, ProviderId, Status};
+use crate::model::{ConnectionId, NeedsConsent, Operator, Principal as _, ProviderId, Status};
 use crate::vault::{Attempt, ConnectionQuery};
 
 /// How many connections are read at a time.
@@ -37,6 +37,7 @@ impl Inner {
     ) -> Result<Retried> {
         let provider = self.service(provider)?.provider.id.clone();
         let tenant = operator.acting_user().tenant();
+        let actor = operator.actor();
         let mut retried = Retried::default();
         let mut after = None;
         loop {
@@ -52,8 +53,11 @@ impl Inner {
                 let renewed = self.renew(Wanted {
                     tenant,
                     connection: id,
+                    provider: &provider,
+                    keeper: id,
                     generation,
                     attempt: Attempt::Quarantined,
+                    by: Some(&actor),
                     deadline: Instant::now() + self.settings.resolve_deadline,
                 });
                 match renewed {
@@ -93,7 +97,7 @@ impl Inner {
                     .quarantined_until
                     .is_some_and(|until| until > now)
             })
-            .map(|connection| (connection.id, connection.generation))
+            .map(|connection| (connection.keeper(), connection.generation))
             .collect();
         Ok(Some((last, in_quarantine)))
     }

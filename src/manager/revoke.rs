@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::manager::settings::back_off;
 use crate::manager::{Connections, Inner};
 use crate::model::{
-    Connection, ConnectionId, EventKind, IssuedBy, Parameters, Principal, ProviderId, Status,
+    Actor, Connection, ConnectionId, EventKind, IssuedBy, Parameters, Principal, ProviderId, Status,
 };
 use crate::protocol::{Revocable, RevocationVerdict, revocation_requests, revocation_verdict};
 use crate::provider::Revocation as Capability;
@@ -18,7 +18,9 @@ use crate::vault::{ConnectionQuery, Erasure, Settlement, Tokens};
 pub struct Revocation {
     /// The connection, revoked; its record stays as history.
     pub connection: Connection,
-    /// Whether every file is free of the sealed tokens. They are out of the database either way.
+    /// Whether every file is free of the sealed tokens. Nothing can use them either way. Pending while a reader keeps the
+    /// log, and while they are kept for upkeep because the provider has not answered. Of a connection that was revoked
+    /// before, only the files are told of, not what still waits for its provider.
     pub here: Erasure,
     /// What the provider said.
     pub at_provider: AtProvider,
@@ -51,6 +53,8 @@ pub enum AtProvider {
     Unsupported,
     /// There was no token left to revoke.
     NothingLeft,
+    /// Nothing was sent: these connections share the grant and go on with it. With the last of them it is revoked.
+    StillUsedBy(Vec<ConnectionId>),
 }
 
 /// A grant to be ended at its provider: whose it was, and what is held of it.
@@ -63,14 +67,14 @@ pub(crate) struct Ending<'a> {
 }
 
 impl Inner {
-    pub(crate) fn revoke(&self, connection: &Connection) -> Result<Revocation> {
+    pub(crate) fn revoke(&self, connection: &Connection, by: &Actor) -> Result<Revocation> {
         let (tenant, id, now) = (&connection.tenant, connection.id, self.now());
         let revoked = if self.ends_by_program(connection) {
             // Kept sealed for upkeep in the same transaction: a crash between here and the provider loses nothing.
             self.vault
-                .revoke_and_queue(tenant, id, now, now + self.settings.revocation_patience)?
+                .revoke_and_queue(tenant, id, Some(by), now, now + self.settings.revocation_patience)?
         } else {
-            self.vault.revoke(tenant, id, now)?
+            self.vault.revoke(tenant, id, Some(by), now)?
         };
         // From here on nothing resolves it, whatever the network does.
         let Some(revoked) = revoked else {
@@ -83,6 +87,14 @@ impl Inner {
                 at_provider: AtProvider::NothingLeft,
             });
         };
+        if !revoked.still_used_by.is_empty() {
+            self.emit_to_all(&revoked.connection, EventKind::Revoked);
+            return Ok(Revocation {
+                connection: revoked.connection,
+                here: self.vault.clear_residue()?,
+                at_provider: AtProvider::StillUsedBy(revoked.still_used_by),
+            });
+        }
         let access_token = revoked.tokens.as_ref().map(|tokens| &tokens.access_token);
         let current = revoked
             .tokens
@@ -98,13 +110,18 @@ impl Inner {
                 refresh_token: current.or(revoked.refused.as_ref()),
             },
         });
+        let mut waits = false;
         if let Some(queued) = revoked.queued {
+            let settlement = self.settlement(&at_provider, 1);
+            waits = matches!(settlement, Settlement::Again { .. });
             self.vault
-                .settle_revocation(tenant, queued, self.settlement(&at_provider, 1), self.now())?;
+                .settle_revocation(tenant, queued, settlement, self.now())?;
         }
-        let here = self.vault.clear_residue()?;
-        let owner = connection.owner.user();
-        self.emit(tenant, owner, &connection.provider, Some(id), EventKind::Revoked);
+        let cleared = self.vault.clear_residue()?;
+        let here = if waits { Erasure::Pending } else { cleared };
+        if !connection.is_keeper {
+            self.emit_to_all(connection, EventKind::Revoked);
+        }
         Ok(Revocation {
             connection: revoked.connection,
             here,
@@ -170,6 +187,14 @@ impl Inner {
 
     /// Ends a token that must not be stored: now, or by upkeep if the provider does not answer.
     pub(crate) fn end_late_tokens(&self, connection: &Connection, tokens: &Tokens) {
+        // A service may have left the grant for one of its own, and would lose that too where all end together.
+        if connection.is_keeper
+            && !self
+                .shares_fate_with(connection)
+                .is_ok_and(|others| others.is_empty())
+        {
+            return;
+        }
         let outcome = self.end_at_provider(Ending {
             provider: &connection.provider,
             issued_by: &connection.issued_by,
@@ -216,7 +241,9 @@ impl Inner {
                 Settlement::Confirmed
             }
             AtProvider::Refused => Settlement::Refused,
-            AtProvider::ByUser { .. } | AtProvider::Unsupported => Settlement::GivenUp,
+            AtProvider::ByUser { .. } | AtProvider::Unsupported | AtProvider::StillUsedBy(_) => {
+                Settlement::GivenUp
+            }
             AtProvider::Unconfirmed { retry_after } => Settlement::Again {
                 at: self.now() + back_off(attempts, *retry_after),
             },
@@ -225,6 +252,10 @@ impl Inner {
 
     /// The other live connections that end with this one, because the provider revokes the grant behind them all.
     fn shares_fate_with(&self, connection: &Connection) -> Result<Vec<Connection>> {
+        if connection.shares.is_some() && self.family(connection)?.len() > 1 {
+            // It leaves the grant to the others: nothing is sent.
+            return Ok(Vec::new());
+        }
         let service = self.service(connection.provider.as_str())?;
         if !matches!(
             service.server.revocation,
@@ -254,6 +285,40 @@ impl Inner {
 }
 
 impl Connections {
+    /// The other connections that live by the same grant as this one: one consent serves them all. To revoke one leaves
+    /// the grant to the others; [`revoke_grant`](Self::revoke_grant) ends them all.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`] if the principal cannot see the connection; [`Error::Vault`] if the vault fails.
+    pub fn sharing(&self, by: &dyn Principal, id: ConnectionId) -> Result<Vec<Connection>> {
+        let connection = self.inner().visible(by, id)?;
+        let mut family = self.inner().family(&connection)?;
+        family.retain(|other| other.id != id);
+        Ok(family)
+    }
+
+    /// Revokes the whole grant of a connection: it and all that [share](Self::sharing) it, here at once, then at the
+    /// provider. For one that shares with nobody, as [`revoke`](crate::ConnectionManager::revoke).
+    ///
+    /// # Errors
+    ///
+    /// As [`revoke`](crate::ConnectionManager::revoke).
+    pub fn revoke_grant(&self, by: &dyn Principal, id: ConnectionId) -> Result<Revocation> {
+        let connection = self.inner().managed(by, id)?;
+        let Some(keeper) = connection.shares else {
+            return self.inner().revoke(&connection, &by.actor());
+        };
+        let whole = self.inner().vault.connection(&connection.tenant, keeper)?;
+        let family = self.inner().family(&connection)?;
+        let mut revocation = self.inner().revoke(&whole.ok_or(Error::NotFound)?, &by.actor())?;
+        for ended in &family {
+            self.inner().emit_to_all(ended, EventKind::Revoked);
+        }
+        revocation.connection = self.inner().visible(by, id)?;
+        Ok(revocation)
+    }
+
     /// The connections of the same owner that would end with this one: their provider revokes the grant behind all
     /// services of the account at once (Google does). Ask before revoking, and tell the person.
     ///

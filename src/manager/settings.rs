@@ -26,8 +26,10 @@ pub struct Settings {
     pub revocation_patience: Duration,
     /// How the handing out of tokens is audited: in batches.
     pub use_audit: UseAudit,
-    /// How long a request by `Resolver::send` may take: 60 s.
+    /// How long a request by `Resolver::send` may take, and one by `send_stream` may stand still: 60 s.
     pub send_timeout: Duration,
+    /// How long a request by `Resolver::send_stream` may take, until the last byte of the answer is read: 1 hour.
+    pub stream_timeout: Duration,
     /// The largest answer to `Resolver::send`: 32 MiB.
     pub send_max_bytes: usize,
 }
@@ -44,6 +46,7 @@ impl Default for Settings {
             revocation_patience: Duration::from_secs(7 * 24 * 3600),
             use_audit: UseAudit::Batched,
             send_timeout: Duration::from_secs(60),
+            stream_timeout: Duration::from_secs(3600),
             send_max_bytes: 32 * 1024 * 1024,
         }
     }

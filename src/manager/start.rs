@@ -5,10 +5,11 @@ use crate::manager::connections::Service;
 use crate::manager::consent::{AuthorizationUrl, Reconnect};
 use crate::manager::{Consent, ConsentOptions, Inner};
 use crate::model::{
-    ActingUser, Connection, ConsentId, EventKind, Label, Owner, Parameters, ProviderId, TenantId,
+    ActingUser, Connection, ConsentId, EventKind, Label, Owner, Parameters, ProviderId, Status, TenantId,
 };
 use crate::protocol::{AuthorizationRequest, new_binding, new_state, new_verifier};
 use crate::provider::Pkce;
+use crate::trace::{self, Seam};
 use crate::vault::{ConnectionQuery, ConsentStatus, PendingConsent, Purpose, StateHash};
 
 impl Inner {
@@ -19,20 +20,42 @@ impl Inner {
         provider: &str,
         options: ConsentOptions,
     ) -> Result<Consent> {
+        let id = ConsentId::generate(self.now())?;
+        self.start_as(id, acting_user, owner, provider, options)
+    }
+
+    /// As [`start`](Self::start), under an id that a ticket has already: what was asked for is one consent to people.
+    pub(crate) fn start_as(
+        &self,
+        id: ConsentId,
+        acting_user: &ActingUser,
+        owner: Owner,
+        provider: &str,
+        options: ConsentOptions,
+    ) -> Result<Consent> {
+        let about = || self.about(acting_user, provider);
+        trace::within(Seam::Start, about, || {
+            self.begin(id, acting_user, owner, provider, options)
+        })
+    }
+
+    fn begin(
+        &self,
+        id: ConsentId,
+        acting_user: &ActingUser,
+        owner: Owner,
+        provider: &str,
+        options: ConsentOptions,
+    ) -> Result<Consent> {
         let service = self.service(provider)?;
         let provider = service.provider;
         let tenant = acting_user.tenant();
         let (purpose, target) = self.purpose(tenant, &owner, &provider.id, &options)?;
 
-        let parameters = self.parameters(service, options.parameters, target.as_ref())?;
+        let parameters = self.parameters(service, options.parameters.clone(), target.as_ref())?;
         let endpoints = service.server.endpoints(&parameters)?;
 
-        // A new grant replaces the old one at most servers: what is not asked for again is lost.
-        let held = target
-            .as_ref()
-            .map(|target| target.requested.clone())
-            .unwrap_or_default();
-        let scopes = provider.wanted_scopes(options.scopes, &held, &parameters);
+        let asked = self.asked(service, &options, target.as_ref(), &parameters)?;
         let server = service.server.for_connection(&parameters);
 
         let state = new_state()?;
@@ -43,11 +66,11 @@ impl Inner {
         };
         let authorization_url = AuthorizationRequest {
             server: &server,
-            provider: &provider.for_connection(&parameters),
+            provider: &asked.provider.for_connection(&parameters),
             endpoint: &endpoints.authorization,
             client_id: service.client.client_id(),
             redirect_uri: service.client.redirect_uri(),
-            scopes: &scopes,
+            scopes: &asked.scopes,
             state: &state,
             verifier: verifier.as_ref(),
             hints: &options.hints,
@@ -56,7 +79,7 @@ impl Inner {
 
         let now = self.now();
         let consent = PendingConsent {
-            id: ConsentId::generate(now)?,
+            id,
             state: StateHash::of(&state),
             binding: StateHash::of_binding(&binding),
             tenant: tenant.clone(),
@@ -68,7 +91,8 @@ impl Inner {
             token_endpoint: endpoints.token.to_string(),
             client_id: service.client.client_id().to_owned(),
             redirect_uri: service.client.redirect_uri().to_owned(),
-            scopes,
+            scopes: asked.scopes,
+            services: asked.services,
             parameters,
             label: options.label,
             purpose,
@@ -109,9 +133,14 @@ impl Inner {
             let target = self
                 .vault
                 .connection(tenant, reconnect.id())?
-                .filter(|target| target.owner == *owner && target.provider == *provider)
+                .filter(|target| target.owner == *owner && !target.is_keeper)
+                .filter(|target| match reconnect {
+                    Reconnect::Extend(_) => target.status != Status::Revoked,
+                    Reconnect::SameAccount(_) | Reconnect::AnyAccount(_) => target.provider == *provider,
+                })
                 .ok_or(Error::NotFound)?;
             let purpose = match reconnect {
+                Reconnect::Extend(id) => Purpose::Extend(id),
                 Reconnect::SameAccount(id) => Purpose::Reconnect(id),
                 Reconnect::AnyAccount(id) => Purpose::SwitchAccount(id),
             };

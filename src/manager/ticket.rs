@@ -6,7 +6,7 @@
 use crate::error::{ConsentError, Result};
 use crate::manager::consent::Reconnect;
 use crate::manager::{Consent, ConsentOptions, Inner};
-use crate::model::{ActingUser, ConsentId, Owner, ProviderId, Timestamp};
+use crate::model::{ActingUser, ConsentId, Owner, ProviderId, Scopes, Timestamp};
 use crate::random;
 use crate::secret::Ticket;
 use crate::vault::{ConsentStatus, PendingConsent, Purpose, StateHash};
@@ -58,7 +58,12 @@ impl Inner {
         let service = self.service(provider)?;
         let tenant = acting_user.tenant();
         let (purpose, target) = self.purpose(tenant, &owner, &service.provider.id, &options)?;
-        let parameters = self.parameters(service, options.parameters, target.as_ref())?;
+        let parameters = self.parameters(service, options.parameters.clone(), target.as_ref())?;
+        self.asked(service, &options, target.as_ref(), &parameters)?;
+        let also = options
+            .also
+            .iter()
+            .map(|also| Ok((self.service(also)?.provider.id.clone(), Scopes::default())));
         let ticket = Ticket::new(random::token_256()?.as_str());
         let now = self.now();
         let prepared = PreparedConsent {
@@ -83,6 +88,7 @@ impl Inner {
             client_id: String::new(),
             redirect_uri: String::new(),
             scopes: options.scopes.unwrap_or_default(),
+            services: also.collect::<Result<_>>()?,
             parameters,
             label: options.label,
             purpose,
@@ -112,7 +118,8 @@ impl Inner {
             .take_consent(tenant, &hash, self.now())?
             .ok_or(ConsentError::Used)?;
         let provider = prepared.provider.clone();
-        self.start(
+        self.start_as(
+            prepared.id,
             acting_user,
             prepared.owner.clone(),
             provider.as_str(),
@@ -126,10 +133,12 @@ fn options(prepared: PendingConsent) -> ConsentOptions {
     let reconnect = match prepared.purpose {
         Purpose::Connect => None,
         Purpose::Reconnect(id) => Some(Reconnect::SameAccount(id)),
+        Purpose::Extend(id) => Some(Reconnect::Extend(id)),
         Purpose::SwitchAccount(id) => Some(Reconnect::AnyAccount(id)),
     };
     ConsentOptions {
         scopes: (!prepared.scopes.is_empty()).then_some(prepared.scopes),
+        also: prepared.services.keys().map(ToString::to_string).collect(),
         label: prepared.label,
         parameters: prepared.parameters,
         return_to: prepared.return_to,

@@ -5,10 +5,12 @@
 //! since. A host that may lose nothing takes [`UseAudit::Strict`].
 
 use std::collections::HashMap;
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher as _;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::manager::Inner;
-use crate::model::{ActingUser, ConnectionId, ProviderId, Timestamp};
+use crate::model::{ActingUser, ConnectionId, ProviderId, Timestamp, TurnId, TurnPurpose};
 use crate::vault::{Handout, Use, VaultError};
 
 /// Several pages, so that threads which resolve different connections seldom meet.
@@ -20,7 +22,7 @@ const FULL: usize = 512;
 /// A page that cannot be written keeps at most so many.
 const KEPT: usize = 16 * FULL;
 
-/// Uses by one person closer together than this are one: the page shows minutes, and a turn calls many tools.
+/// Uses by one person in one turn closer together than this are one: the page shows minutes, and a turn calls many tools.
 const RESOLUTION_MILLIS: i64 = 1_000;
 
 /// How the handing out of tokens is audited.
@@ -44,8 +46,9 @@ pub(crate) struct Usage {
 
 #[derive(Debug, Default)]
 struct Page {
-    /// The last entry of each connection, by its place.
-    last: HashMap<ConnectionId, usize>,
+    /// The place of the last entry of each connection, person and turn, by their hash.
+    last: HashMap<u64, usize>,
+    hasher: RandomState,
     entries: Vec<Handout>,
 }
 
@@ -56,6 +59,8 @@ pub(crate) struct Handed<'a> {
     pub(crate) connection: ConnectionId,
     pub(crate) provider: &'a ProviderId,
     pub(crate) shared: bool,
+    pub(crate) turn: Option<&'a TurnId>,
+    pub(crate) purpose: Option<&'a TurnPurpose>,
     pub(crate) at: Timestamp,
 }
 
@@ -68,9 +73,19 @@ impl Handed<'_> {
             at: self.at,
             user: self.to.user().clone(),
             shared: self.shared,
-            purpose: None,
-            turn: None,
+            purpose: self.purpose.map(|purpose| purpose.as_str().to_owned()),
+            turn: self.turn.map(|turn| turn.as_str().to_owned()),
         }
+    }
+
+    /// Whether the entry tells of a use by the same person in the same turn, no longer ago than the resolution.
+    fn continues(&self, known: &Handout) -> bool {
+        let apart = self.at.as_unix_millis() - known.at.as_unix_millis();
+        (0..RESOLUTION_MILLIS).contains(&apart)
+            && known.connection == self.connection
+            && known.user == *self.to.user()
+            && known.turn.as_deref() == self.turn.map(TurnId::as_str)
+            && known.purpose.as_deref() == self.purpose.map(TurnPurpose::as_str)
     }
 }
 
@@ -96,14 +111,18 @@ impl Usage {
     /// Gathers it. Gives back the whole page if this filled it: then it is to be written.
     pub(crate) fn note(&self, handed: Handed<'_>) -> Option<Vec<Handout>> {
         let mut page = self.page(usize::from(handed.connection.as_bytes()[15]) % PAGES);
-        let Page { last, entries } = &mut *page;
-        if let Some(known) = last.get(&handed.connection).and_then(|place| entries.get(*place)) {
-            let apart = handed.at.as_unix_millis() - known.at.as_unix_millis();
-            if known.user == *handed.to.user() && (0..RESOLUTION_MILLIS).contains(&apart) {
-                return None;
-            }
+        let Page {
+            last,
+            entries,
+            hasher,
+        } = &mut *page;
+        // Turns that run side by side each find their own entry. Two that share a hash are told apart, and gathered twice.
+        let whose = hasher.hash_one((handed.connection, handed.to.user(), handed.turn));
+        let known = last.get(&whose).and_then(|place| entries.get(*place));
+        if known.is_some_and(|known| handed.continues(known)) {
+            return None;
         }
-        last.insert(handed.connection, entries.len());
+        last.insert(whose, entries.len());
         entries.push(handed.entry());
         entries.len().is_multiple_of(FULL).then(|| page.turn())
     }
@@ -142,34 +161,52 @@ mod tests {
     use crate::model::{TenantId, UserId};
 
     #[test]
-    fn uses_within_a_second_are_one_unless_by_another_person() {
+    fn uses_within_a_second_are_one_unless_by_another_person_or_in_another_turn() {
         let usage = Usage::default();
         let tenant = TenantId::new("acme").unwrap();
         let person = |name| ActingUser::authenticated(tenant.clone(), UserId::new(name).unwrap());
         let (alice, bob) = (person("alice"), person("bob"));
         let provider = ProviderId::new("notes").unwrap();
-        let note = |to, at| {
+        let (one, other) = (TurnId::new("one").unwrap(), TurnId::new("other").unwrap());
+        let note = |to, turn, at| {
             let handed = Handed {
                 to,
                 connection: ConnectionId::from_bytes([7; 16]),
                 provider: &provider,
                 shared: true,
+                turn,
+                purpose: None,
                 at: Timestamp::from_unix_millis(at),
             };
             assert!(usage.note(handed).is_none());
         };
-        note(&alice, 0);
-        note(&alice, 999);
-        note(&bob, 999);
-        note(&alice, 1_000);
-        note(&alice, 2_500);
+        note(&alice, None, 0);
+        note(&alice, None, 999);
+        note(&bob, None, 999);
+        note(&alice, None, 1_000);
+        note(&alice, None, 2_500);
+        // Two turns side by side are two entries, however their calls fall.
+        for _ in 0..3 {
+            note(&alice, Some(&one), 2_600);
+            note(&alice, Some(&other), 2_600);
+        }
         let taken: Vec<_> = usage
             .take()
             .into_iter()
-            .map(|entry| (entry.user, entry.at.as_unix_millis()))
+            .map(|entry| (entry.user.to_string(), entry.turn, entry.at.as_unix_millis()))
             .collect();
-        let expected = [("alice", 0), ("bob", 999), ("alice", 1_000), ("alice", 2_500)];
-        assert_eq!(taken, expected.map(|(user, at)| (UserId::new(user).unwrap(), at)));
+        let expected = [
+            ("alice", None, 0),
+            ("bob", None, 999),
+            ("alice", None, 1_000),
+            ("alice", None, 2_500),
+            ("alice", Some("one"), 2_600),
+            ("alice", Some("other"), 2_600),
+        ];
+        assert_eq!(
+            taken,
+            expected.map(|(user, turn, at)| (user.to_owned(), turn.map(str::to_owned), at))
+        );
         assert!(usage.take().is_empty());
     }
 
@@ -184,6 +221,8 @@ mod tests {
                 connection: ConnectionId::from_bytes([7; 16]),
                 provider: &provider,
                 shared: false,
+                turn: None,
+                purpose: None,
                 at: Timestamp::from_unix_millis(i64::try_from(second).unwrap() * 1_000),
             })
         };

@@ -73,12 +73,44 @@ pub enum Reach<'a> {
     Tenant,
 }
 
+/// Who did something, as the audit keeps it: the name that the host has authenticated, and the role.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+pub enum Actor {
+    /// A person, as an [`ActingUser`].
+    User(UserId),
+    /// A person, as an [`Operator`].
+    Operator(UserId),
+}
+
+impl Actor {
+    /// The person.
+    #[must_use]
+    pub const fn user(&self) -> &UserId {
+        match self {
+            Self::User(user) | Self::Operator(user) => user,
+        }
+    }
+
+    /// The role as one lower-case word, for storage and display.
+    #[must_use]
+    pub const fn role(&self) -> &'static str {
+        match self {
+            Self::User(_) => "user",
+            Self::Operator(_) => "operator",
+        }
+    }
+}
+
 /// Somebody whom the host has authenticated: an [`ActingUser`] or an [`Operator`].
 pub trait Principal: sealed::Sealed {
     /// The workspace; nothing outside it is in reach.
     fn tenant(&self) -> &TenantId;
     /// How far the principal reaches within the workspace.
     fn reach(&self) -> Reach<'_>;
+    /// The same for the audit.
+    fn actor(&self) -> Actor;
 }
 
 impl Principal for ActingUser {
@@ -88,6 +120,9 @@ impl Principal for ActingUser {
     fn reach(&self) -> Reach<'_> {
         Reach::User(&self.user)
     }
+    fn actor(&self) -> Actor {
+        Actor::User(self.user.clone())
+    }
 }
 
 impl Principal for Operator {
@@ -96,6 +131,9 @@ impl Principal for Operator {
     }
     fn reach(&self) -> Reach<'_> {
         Reach::Tenant
+    }
+    fn actor(&self) -> Actor {
+        Actor::Operator(self.acting_user.user().clone())
     }
 }
 

@@ -55,6 +55,14 @@ pub struct Connection {
     pub expires_at: Option<Timestamp>,
     /// How the attempts to refresh fare.
     pub refresh: RefreshState,
+    /// The record that keeps its tokens, where one consent serves several services: all that name the same one share
+    /// its status, expiry and refresh. Absent: it has tokens of its own.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub shares: Option<ConnectionId>,
+    /// Whether it is such a record: it keeps tokens for the connections that share it and serves nobody by itself.
+    /// Never listed.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub is_keeper: bool,
 }
 
 impl Connection {
@@ -89,7 +97,32 @@ impl Connection {
             used_at: None,
             expires_at: None,
             refresh: RefreshState::default(),
+            shares: None,
+            is_keeper: false,
         }
+    }
+
+    /// The record that keeps its tokens: itself, unless it shares another's. Refreshes go by it, and so do their entries in
+    /// the audit.
+    #[must_use]
+    pub fn keeper(&self) -> ConnectionId {
+        self.shares.unwrap_or(self.id)
+    }
+
+    /// Shows what the record says that keeps its tokens: status, expiry and refresh are the grant's, and of the
+    /// scopes those that this service asked for. A revoked connection shares nothing any more.
+    pub fn show_grant(&mut self, keeper: &Self) {
+        self.status = keeper.status;
+        self.issued_by.clone_from(&keeper.issued_by);
+        self.generation = keeper.generation;
+        self.refreshable = keeper.refreshable;
+        self.consented_at = keeper.consented_at;
+        self.refreshed_at = keeper.refreshed_at;
+        self.expires_at = keeper.expires_at;
+        self.refresh = keeper.refresh;
+        self.granted = self
+            .requested
+            .difference(&self.requested.difference(&keeper.granted));
     }
 
     /// The scopes that were asked for and not granted: a box that the person left unticked.

@@ -7,11 +7,14 @@ mod id;
 mod scope;
 mod timestamp;
 
-pub use actor::{ActingUser, Operator, Owner, Principal, Reach};
+pub use actor::{ActingUser, Actor, Operator, Owner, Principal, Reach};
 pub use connection::{
     Account, Connection, FailureCode, InFlight, IssuedBy, NeedsConsent, Parameters, RefreshState, Status,
 };
 pub use event::{Event, EventKind, EventSink};
-pub use id::{ConnectionId, ConsentId, InvalidId, Label, ProviderId, ServerId, TenantId, UserId};
+pub use id::{
+    ConnectionId, ConsentId, InvalidId, Label, ProviderId, ServerId, TenantId, ToolName, TurnId, TurnPurpose,
+    UserId,
+};
 pub use scope::{InvalidScope, Scope, Scopes};
 pub use timestamp::Timestamp;

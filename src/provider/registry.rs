@@ -202,7 +202,7 @@ mod tests {
     #[test]
     fn each_fault_of_a_server_is_found_and_named() {
         type Change = fn(&mut AuthorizationServer);
-        let faults: [(&str, Change); 21] = [
+        let faults: [(&str, Change); 22] = [
             ("authorization_endpoint", |s| {
                 s.authorization_endpoint = "javascript:alert(1)".into()
             }),
@@ -237,6 +237,9 @@ mod tests {
             ("scope_separator", |s| s.scope_separator = "a".into()),
             ("authorization_parameters", |s| {
                 s.authorization_parameters.insert("State".into(), "x".into());
+            }),
+            ("extending_parameters", |s| {
+                s.extending_parameters.insert("scope".into(), "x".into());
             }),
             ("token_parameters", |s| {
                 s.token_parameters.insert("client_secret".into(), "x".into());

@@ -55,6 +55,13 @@ pub struct AuthorizationServer {
         serde(default, deserialize_with = "crate::provider::scalar::map")
     )]
     pub authorization_parameters: BTreeMap<String, String>,
+    /// With these in the authorization request, the server adds what is asked for to what it granted before. Absent: it does
+    /// not, and all is asked for again.
+    #[cfg_attr(
+        feature = "serde",
+        serde(default, deserialize_with = "crate::provider::scalar::map")
+    )]
+    pub extending_parameters: BTreeMap<String, String>,
     /// More parameters for the code exchange. A `grant_type` takes the place of the standard one.
     #[cfg_attr(
         feature = "serde",
@@ -192,6 +199,7 @@ impl AuthorizationServer {
             scope_separator: " ".into(),
             body_format: BodyFormat::Form,
             authorization_parameters: BTreeMap::new(),
+            extending_parameters: BTreeMap::new(),
             token_parameters: BTreeMap::new(),
             refresh_parameters: BTreeMap::new(),
             parameters: Vec::new(),
@@ -347,6 +355,7 @@ impl AuthorizationServer {
     pub fn for_connection(&self, parameters: &Parameters) -> Cow<'_, Self> {
         let added = [
             &self.authorization_parameters,
+            &self.extending_parameters,
             &self.token_parameters,
             &self.refresh_parameters,
             &self.token_headers,
@@ -367,6 +376,7 @@ impl AuthorizationServer {
     fn fill_added(&mut self, parameters: &Parameters) {
         for values in [
             &mut self.authorization_parameters,
+            &mut self.extending_parameters,
             &mut self.token_parameters,
             &mut self.refresh_parameters,
             &mut self.token_headers,

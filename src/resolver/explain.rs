@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use crate::error::{ConsentReason, Error};
+use crate::error::{ConsentReason, DenialReason, Error};
 use crate::model::{ActingUser, ConnectionId};
 use crate::resolver::resolve::Freshness;
-use crate::resolver::{ResolveOptions, Resolver, SharedConnections};
+use crate::resolver::{ResolveOptions, Resolver, Setting, SharedConnections};
 
 /// How [`Resolver::resolve_with`] decides, told by the code that decides: from [`Resolver::explain`].
 ///
@@ -23,8 +23,10 @@ pub struct Explanation {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Step {
-    /// What the policy says of the shared connection, for this provider and these scopes.
-    Policy(SharedConnections),
+    /// The policy does not allow the call; nothing else was looked at.
+    Denied(DenialReason),
+    /// The policy allows the call. What it says of the shared connection, and by which of its settings.
+    Policy(SharedConnections, Setting),
     /// The person's own connections were looked at.
     Personal(Finding),
     /// The shared connection was looked at.
@@ -100,15 +102,8 @@ impl fmt::Display for Explanation {
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Policy(SharedConnections::Fallback) => {
-                f.write_str("policy: the shared connection is a fallback")
-            }
-            Self::Policy(SharedConnections::Forbidden) => {
-                f.write_str("policy: the shared connection may not be used")
-            }
-            Self::Policy(SharedConnections::Required) => {
-                f.write_str("policy: the shared connection must be used")
-            }
+            Self::Denied(reason) => write!(f, "policy: denied: {reason}"),
+            Self::Policy(shared, setting) => write!(f, "policy: {shared}, {setting}"),
             Self::Personal(finding) => write!(f, "the person's own connection: {finding}"),
             Self::Shared(finding) => write!(f, "the shared connection: {finding}"),
             Self::Token(state) => write!(f, "its token: {state}"),

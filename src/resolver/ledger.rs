@@ -1,14 +1,20 @@
-//! The tokens of a turn, remembered so that they can be masked.
+//! What is known of a turn: its tokens, so that they can be masked, and its name, for the audit.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::model::{TurnId, TurnPurpose};
 use crate::resolver::redact::{Masks, SharedMasks};
 use crate::secret::AccessToken;
 
 /// Every token that was handed out or used. A token is wiped when the last who holds it lets it go.
 #[derive(Default)]
-pub(super) struct Ledger(Mutex<Page>);
+pub(super) struct Ledger {
+    page: Mutex<Page>,
+    /// In which turn tokens are used; none outside of a turn.
+    pub(super) turn: Option<TurnId>,
+    pub(super) purpose: Option<TurnPurpose>,
+}
 
 #[derive(Default)]
 struct Page {
@@ -38,8 +44,23 @@ impl Ledger {
         page.masks.clone()
     }
 
+    /// As [`masks`](Self::masks); none as well if no token can be in any of these texts. Most answers repeat no token, and
+    /// then all masks of a call that stands alone would be made for nothing.
+    pub(super) fn masks_for<'a>(&self, texts: impl IntoIterator<Item = &'a [u8]>) -> SharedMasks {
+        let tokens = {
+            let page = self.page();
+            if page.masks.is_some() {
+                return page.masks.clone();
+            }
+            page.tokens.clone()
+        };
+        let endings = Masks::endings(tokens.iter().map(AsRef::as_ref))?;
+        let suspect = texts.into_iter().any(|text| !endings.find(text).is_empty());
+        suspect.then(|| self.masks()).flatten()
+    }
+
     fn page(&self) -> MutexGuard<'_, Page> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.page.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

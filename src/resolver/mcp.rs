@@ -11,7 +11,17 @@
 //!
 //! When the client calls the tool again, resolve again: the vault knows whether the person has been there, and
 //! [`Turn::ask`](crate::resolver::Turn::ask) has the same consent for the same need. A client that answers
-//! [`Declined`](Action::Declined) or [`Cancelled`](Action::Cancelled) has ended the matter: the ticket expires by itself.
+//! [`Declined`](Action::Declined) or [`Cancelled`](Action::Cancelled) has ended the matter: withdraw the consent with
+//! [`Turn::cancel`](crate::resolver::Turn::cancel), so that the link opens nothing any more.
+//!
+//! Whose consent it is comes from the turn, and so from whom the host authenticated: nothing here takes a name out of a
+//! client's message. What a server must know when the client calls again is sealed into the request state by a
+//! [`RequestStateKey`]; it opens for the same person and the same call alone, and once.
+
+mod canonical;
+mod request_state;
+
+pub use request_state::{Call, RequestStateError, RequestStateKey};
 
 use serde_json::{Map, Value, json};
 
@@ -46,8 +56,8 @@ impl<'a> Elicitation<'a> {
 
 /// The result of revision 2026-07-28 that asks for these consents: `InputRequiredResult`.
 ///
-/// `request_state` comes back as it is when the client calls again. It is text from an attacker then: seal what you put
-/// in, and bind it to the person and the call. Where the vault says all that the next call needs, give none.
+/// `request_state` comes back as it is when the client calls again. It is text from an attacker then: make it with
+/// [`RequestStateKey::seal`]. Where the vault says all that the next call needs, give none.
 #[must_use]
 pub fn input_required(elicitations: &[Elicitation<'_>], request_state: Option<&str>) -> Value {
     let requests: Map<String, Value> = elicitations

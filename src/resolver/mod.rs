@@ -1,5 +1,6 @@
 //! From an acting user to an access token: what a host calls in its turn loop.
 
+mod asking;
 mod explain;
 mod ledger;
 pub mod mcp;
@@ -7,22 +8,30 @@ mod policy;
 mod redact;
 mod resolve;
 mod send;
+mod stream;
 mod token;
 mod turn;
 
 pub use explain::{Explanation, Finding, Step, TokenState};
-pub use policy::{SharedConnections, SharingPolicy};
+pub use policy::{Calls, Policy, Setting, SharedConnections};
 pub use redact::Redactor;
 pub use resolve::ResolveOptions;
+pub use stream::{Download, Upload};
 pub use token::ResolvedToken;
-pub use turn::{Asked, Placeholder, Turn, TurnId};
+pub use turn::{Asked, Placeholder, Turn};
+
+pub use crate::model::{ToolName, TurnId, TurnPurpose};
+
+use std::sync::Arc;
 
 #[allow(unused_imports, reason = "named in the documentation")]
 use crate::error::Error;
 use crate::error::Result;
 use crate::manager::Connections;
 use crate::model::ActingUser;
+use crate::resolver::asking::Asking;
 use crate::resolver::ledger::Ledger;
+use crate::trace::{self, Seam};
 
 /// Resolves an acting user and a provider to an access token.
 ///
@@ -36,7 +45,8 @@ use crate::resolver::ledger::Ledger;
 #[derive(Debug, Clone)]
 pub struct Resolver {
     connections: Connections,
-    policy: SharingPolicy,
+    policy: Policy,
+    asking: Arc<Asking>,
 }
 
 impl Resolver {
@@ -45,13 +55,14 @@ impl Resolver {
     pub fn new(connections: Connections) -> Self {
         Self {
             connections,
-            policy: SharingPolicy::default(),
+            policy: Policy::default(),
+            asking: Arc::default(),
         }
     }
 
     /// The same resolver with another policy.
     #[must_use]
-    pub fn with_policy(mut self, policy: SharingPolicy) -> Self {
+    pub fn with_policy(mut self, policy: Policy) -> Self {
         self.policy = policy;
         self
     }
@@ -61,6 +72,7 @@ impl Resolver {
     /// # Errors
     ///
     /// [`ConsentRequired`](Error::ConsentRequired): show them a link.
+    /// [`Denied`](Error::Denied): the host's policy does not allow the call.
     /// [`Ambiguous`](Error::Ambiguous): they have several accounts; name one.
     /// [`Unavailable`](Error::Unavailable): the provider does not answer; try later.
     /// [`Misconfigured`](Error::Misconfigured): the operator must act.
@@ -105,10 +117,13 @@ impl Resolver {
         provider: &str,
         options: &ResolveOptions,
     ) -> Result<ResolvedToken> {
-        let found = self.find(acting_user, provider, options, &mut |_| {})?;
-        let token = self.freshen(acting_user, found, options, ledger)?;
-        self.note(acting_user, &token)?;
-        Ok(token)
+        let about = || self.connections.inner().about(acting_user, provider);
+        trace::within(Seam::Resolve, about, || {
+            let found = self.find(acting_user, provider, options, &mut |_| {})?;
+            let token = self.freshen(acting_user, found, options, ledger)?;
+            self.note(acting_user, &token, ledger)?;
+            Ok(token)
+        })
     }
 
     /// The token of this person at this provider if it is good as it is; `None` if it must be renewed first, which
@@ -134,10 +149,21 @@ impl Resolver {
         provider: &str,
         options: &ResolveOptions,
     ) -> Result<Option<ResolvedToken>> {
+        self.peek_into(&Ledger::default(), acting_user, provider, options)
+    }
+
+    /// As [`peek_with`](Self::peek_with), for this turn.
+    fn peek_into(
+        &self,
+        ledger: &Ledger,
+        acting_user: &ActingUser,
+        provider: &str,
+        options: &ResolveOptions,
+    ) -> Result<Option<ResolvedToken>> {
         let found = self.find(acting_user, provider, options, &mut |_| {})?;
         let token = found.usable(self.connections.inner().now(), options);
         if let Some(token) = &token {
-            self.note(acting_user, token)?;
+            self.note(acting_user, token, ledger)?;
         }
         Ok(token)
     }
@@ -163,6 +189,30 @@ impl Resolver {
         request: http::Request<Vec<u8>>,
     ) -> Result<http::Response<Vec<u8>>> {
         self.send_with(acting_user, provider, request, &ResolveOptions::default())
+    }
+
+    /// As [`send`](Self::send), for bodies that need not fit into memory: the request's is read while it is sent, the answer's
+    /// is a reader.
+    ///
+    /// # Bounds
+    ///
+    /// The size of an answer has none. The whole, until the last byte of the answer is read, takes
+    /// [`Settings::stream_timeout`](crate::manager::Settings::stream_timeout) at most, or the
+    /// [deadline](ResolveOptions::deadline) of the call if that is shorter; the time that the host leaves a download lying
+    /// counts. The default HTTP client also gives up when the network stands still for
+    /// [`Settings::send_timeout`](crate::manager::Settings::send_timeout); one of the host's own is told to.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send); [`RequestRefused::Upload`](crate::error::RequestRefused::Upload) if the body cannot be read;
+    /// [`Misconfigured`](Error::Misconfigured) if the host's HTTP client does not send readers.
+    pub fn send_stream(
+        &self,
+        acting_user: &ActingUser,
+        provider: &str,
+        request: http::Request<Upload>,
+    ) -> Result<http::Response<Download>> {
+        self.send_stream_with(acting_user, provider, request, &ResolveOptions::default())
     }
 
     /// Begins a turn of this person: a guard that resolves and sends for them alone, and knows every token of the turn

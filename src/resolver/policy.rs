@@ -1,15 +1,24 @@
-//! When a person without a connection of their own may act through the tenant's shared one.
+//! Whether a call may be made at all, and through whose connection.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
-use crate::model::{ProviderId, Scopes};
+use crate::error::DenialReason;
+use crate::model::{ActingUser, Label, ProviderId, Scopes, TenantId, ToolName, UserId};
 
-/// Whether shared connections are used, for each provider.
+/// What the host allows: which calls are denied, which must name a label, and when a person without a connection of
+/// their own may act through the tenant's shared one.
+///
+/// Decided before the vault is asked, by provider, tool, person, scopes and label alone. `Display` prints it for an
+/// operator, a rule a line.
 #[derive(Debug, Clone, Default)]
-pub struct SharingPolicy {
+pub struct Policy {
     default: SharedConnections,
     providers: BTreeMap<ProviderId, SharedConnections>,
+    tools: BTreeMap<ToolName, SharedConnections>,
     personal_scopes: Option<Scopes>,
+    denied: Vec<Calls>,
+    labelled: BTreeSet<ProviderId>,
 }
 
 /// Whether a provider's shared connection is used.
@@ -26,48 +35,221 @@ pub enum SharedConnections {
     Required,
 }
 
-impl SharingPolicy {
-    /// The same for every provider that is not named.
+/// Which setting of a [`Policy`] decided about the shared connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Setting {
+    /// The one for whatever has no other.
+    Default,
+    /// The one for the provider.
+    Provider,
+    /// The one for the tool.
+    Tool,
+    /// [`Policy::personal_scopes`].
+    Scopes,
+}
+
+/// Some of all calls: those to a provider, by a tool, of a person. What is not named is any.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Calls {
+    provider: Option<ProviderId>,
+    tool: Option<ToolName>,
+    person: Option<(TenantId, UserId)>,
+}
+
+/// What a decision goes by.
+pub(super) struct Call<'a> {
+    pub(super) acting_user: &'a ActingUser,
+    pub(super) provider: &'a ProviderId,
+    pub(super) tool: Option<&'a ToolName>,
+    pub(super) scopes: &'a Scopes,
+    pub(super) label: Option<&'a Label>,
+}
+
+impl Calls {
+    /// All of them.
     #[must_use]
-    pub const fn new(default: SharedConnections) -> Self {
+    pub fn all() -> Self {
+        Self::default()
+    }
+
+    /// Those to this provider.
+    #[must_use]
+    pub fn provider(mut self, provider: ProviderId) -> Self {
+        self.provider = Some(provider);
+        self
+    }
+
+    /// Those by this tool: a call that [names](crate::resolver::ResolveOptions::tool) no tool is not among them.
+    #[must_use]
+    pub fn tool(mut self, tool: ToolName) -> Self {
+        self.tool = Some(tool);
+        self
+    }
+
+    /// Those of this person.
+    #[must_use]
+    pub fn person(mut self, tenant: TenantId, user: UserId) -> Self {
+        self.person = Some((tenant, user));
+        self
+    }
+
+    fn have(&self, call: &Call<'_>) -> bool {
+        self.provider
+            .as_ref()
+            .is_none_or(|provider| provider == call.provider)
+            && self.tool.as_ref().is_none_or(|tool| Some(tool) == call.tool)
+            && self.person.as_ref().is_none_or(|(tenant, user)| {
+                tenant == call.acting_user.tenant() && user == call.acting_user.user()
+            })
+    }
+}
+
+impl Policy {
+    /// One that denies nothing, with this for every provider and tool that is not named.
+    #[must_use]
+    pub fn new(default: SharedConnections) -> Self {
         Self {
             default,
-            providers: BTreeMap::new(),
-            personal_scopes: None,
+            ..Self::default()
         }
     }
 
-    /// Sets it for one provider.
+    /// Sets it for one provider. Where the tool has a setting too, the stricter one counts.
     #[must_use]
     pub fn provider(mut self, provider: ProviderId, shared: SharedConnections) -> Self {
         self.providers.insert(provider, shared);
         self
     }
 
+    /// Sets it for the calls of one tool. Where the provider has a setting too, the stricter one counts: `Forbidden`
+    /// before `Required` before `Fallback`.
+    #[must_use]
+    pub fn tool(mut self, tool: ToolName, shared: SharedConnections) -> Self {
+        self.tools.insert(tool, shared);
+        self
+    }
+
     /// What needs one of these scopes is done with a person's own connection alone, where else the shared one would be a
     /// fallback: reading may fall back, sending never.
     ///
-    /// It goes by the scopes that the caller [names](crate::resolver::ResolveOptions::scopes), so name them for each tool. A
-    /// tool that must never act through the shared connection, whatever it names, gets a resolver with a policy of its own.
+    /// It goes by the scopes that the caller [names](crate::resolver::ResolveOptions::scopes), so name them for each tool.
     #[must_use]
     pub fn personal_scopes(mut self, scopes: Scopes) -> Self {
         self.personal_scopes = Some(scopes);
         self
     }
 
-    pub(crate) fn of(&self, provider: &ProviderId) -> SharedConnections {
-        self.providers.get(provider).copied().unwrap_or(self.default)
+    /// Denies these calls, whatever is connected and whatever else is set.
+    #[must_use]
+    pub fn deny(mut self, calls: Calls) -> Self {
+        self.denied.push(calls);
+        self
     }
 
-    /// What holds for a call that needs these scopes.
-    pub(super) fn for_scopes(&self, provider: &ProviderId, scopes: &Scopes) -> SharedConnections {
+    /// Denies calls to this provider that [name](crate::resolver::ResolveOptions::label) no label, however few
+    /// connections there are: which account is used is then never left to chance, nor to a default.
+    #[must_use]
+    pub fn require_label(mut self, provider: ProviderId) -> Self {
+        self.labelled.insert(provider);
+        self
+    }
+
+    /// The whole decision: may the call be made, and if so, what holds for the shared connection, and by which setting.
+    pub(super) fn decide(&self, call: &Call<'_>) -> Result<(SharedConnections, Setting), DenialReason> {
+        if self.denied.iter().any(|calls| calls.have(call)) {
+            return Err(DenialReason::Listed);
+        }
+        if call.label.is_none() && self.labelled.contains(call.provider) {
+            return Err(DenialReason::LabelRequired);
+        }
+        let of_tool = call.tool.and_then(|tool| self.tools.get(tool));
+        let (shared, setting) = match (self.providers.get(call.provider), of_tool) {
+            (Some(provider), Some(tool)) if tool.strictness() > provider.strictness() => {
+                (*tool, Setting::Tool)
+            }
+            (Some(provider), _) => (*provider, Setting::Provider),
+            (None, Some(tool)) => (*tool, Setting::Tool),
+            (None, None) => (self.default, Setting::Default),
+        };
         let personal = self
             .personal_scopes
             .as_ref()
-            .is_some_and(|personal| scopes.iter().any(|scope| personal.contains(scope.as_str())));
-        match self.of(provider) {
-            SharedConnections::Fallback if personal => SharedConnections::Forbidden,
-            other => other,
+            .is_some_and(|personal| call.scopes.iter().any(|scope| personal.contains(scope.as_str())));
+        if personal && shared == SharedConnections::Fallback {
+            return Ok((SharedConnections::Forbidden, Setting::Scopes));
         }
+        Ok((shared, setting))
+    }
+}
+
+impl SharedConnections {
+    const fn strictness(self) -> u8 {
+        match self {
+            Self::Fallback => 0,
+            Self::Required => 1,
+            Self::Forbidden => 2,
+        }
+    }
+}
+
+impl fmt::Display for SharedConnections {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Fallback => "the shared connection is a fallback",
+            Self::Forbidden => "the shared connection may not be used",
+            Self::Required => "the shared connection must be used",
+        })
+    }
+}
+
+impl fmt::Display for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Default => "by default",
+            Self::Provider => "as set for the provider",
+            Self::Tool => "as set for the tool",
+            Self::Scopes => "for one of the scopes",
+        })
+    }
+}
+
+impl fmt::Display for Calls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.provider {
+            Some(provider) => write!(f, "calls to {provider}")?,
+            None => f.write_str("calls to every provider")?,
+        }
+        if let Some(tool) = &self.tool {
+            write!(f, ", by the tool {tool}")?;
+        }
+        if let Some((tenant, user)) = &self.person {
+            write!(f, ", of {user} in {tenant}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for calls in &self.denied {
+            writeln!(f, "denied: {calls}")?;
+        }
+        for provider in &self.labelled {
+            writeln!(f, "{provider}: a label must be named")?;
+        }
+        if let Some(scopes) = &self.personal_scopes {
+            writeln!(
+                f,
+                "what needs one of {scopes}: never a fallback to the shared connection"
+            )?;
+        }
+        for (provider, shared) in &self.providers {
+            writeln!(f, "{provider}: {shared}")?;
+        }
+        for (tool, shared) in &self.tools {
+            writeln!(f, "the tool {tool}: {shared}")?;
+        }
+        write!(f, "else: {}", self.default)
     }
 }

@@ -3,15 +3,16 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::error::{ConsentReason, ConsentRequired, Error, Result};
+use crate::error::{ConsentReason, ConsentRequired, Denied, Error, Result};
 use crate::manager::UseAudit;
 use crate::manager::refresh::Wanted;
 use crate::manager::settings::margin;
 use crate::manager::usage::Handed;
-use crate::model::{ActingUser, EventKind, Label, NeedsConsent, Scopes, Status, Timestamp, UserId};
+use crate::model::{ActingUser, EventKind, Label, NeedsConsent, Scopes, Status, Timestamp, ToolName, UserId};
 use crate::provider::Provider;
 use crate::resolver::explain::{Finding, Step};
 use crate::resolver::ledger::Ledger;
+use crate::resolver::policy::Call;
 use crate::resolver::{ResolvedToken, Resolver, SharedConnections};
 use crate::vault::{Attempt, CommitOutcome, Found, StoredToken, TokenQuery};
 
@@ -21,6 +22,8 @@ use crate::vault::{Attempt, CommitOutcome, Found, StoredToken, TokenQuery};
 pub struct ResolveOptions {
     /// Which of the person's connections, where they have several.
     pub label: Option<Label>,
+    /// Which of the agent's tools calls, where the policy tells them apart.
+    pub tool: Option<ToolName>,
     /// The scopes that must have been granted.
     pub scopes: Scopes,
     /// How long the token must be good for at least.
@@ -34,6 +37,18 @@ impl ResolveOptions {
     #[must_use]
     pub fn label(mut self, label: Label) -> Self {
         self.label = Some(label);
+        self
+    }
+
+    /// Names the tool that calls.
+    ///
+    /// # Security
+    ///
+    /// Take the name from the host's own registry of tools. One that a model may choose freely passes by every rule of
+    /// the [`Policy`](crate::resolver::Policy) about tools.
+    #[must_use]
+    pub fn tool(mut self, tool: ToolName) -> Self {
+        self.tool = Some(tool);
         self
     }
 
@@ -93,7 +108,7 @@ impl Candidate {
             return Freshness::Stale;
         }
         if self.stored.refreshable
-            && left <= margin(self.stored.connection, self.stored.refreshed_at, expires_at)
+            && left <= margin(self.stored.keeper(), self.stored.refreshed_at, expires_at)
         {
             return Freshness::Expiring;
         }
@@ -122,6 +137,7 @@ impl Candidate {
 
     fn into_token(self) -> Option<ResolvedToken> {
         Some(ResolvedToken {
+            keeper: self.stored.keeper(),
             access_token: Arc::new(self.stored.access_token?),
             provider: self.provider,
             connection: self.stored.connection,
@@ -148,8 +164,21 @@ impl Resolver {
             .provider(provider)
             .ok_or(Error::UnknownProvider)?
             .provider;
-        let policy = self.policy.for_scopes(&provider.id, &options.scopes);
-        tell(Step::Policy(policy));
+        let call = Call {
+            acting_user,
+            provider: &provider.id,
+            tool: options.tool.as_ref(),
+            scopes: &options.scopes,
+            label: options.label.as_ref(),
+        };
+        let (policy, setting) = match self.policy.decide(&call) {
+            Ok(decided) => decided,
+            Err(reason) => {
+                tell(Step::Denied(reason));
+                return Err(Denied::new(provider.id.clone(), reason).into());
+            }
+        };
+        tell(Step::Policy(policy, setting));
         let (personal, shared) = match policy {
             SharedConnections::Fallback => (true, true),
             SharedConnections::Forbidden => (true, false),
@@ -167,6 +196,7 @@ impl Resolver {
         Err(
             ConsentRequired::new(provider.id.clone(), ConsentReason::NotConnected)
                 .missing(options.scopes.clone())
+                .of(!personal)
                 .into(),
         )
     }
@@ -204,7 +234,11 @@ impl Resolver {
             }
             Found::One(stored) => stored,
         };
-        let need = |reason| ConsentRequired::new(provider.id.clone(), reason).renewing(stored.connection);
+        let need = |reason| {
+            ConsentRequired::new(provider.id.clone(), reason)
+                .renewing(stored.connection)
+                .of(user.is_none())
+        };
         match stored.status {
             Status::Active => {}
             Status::NeedsConsent(reason) => {
@@ -249,7 +283,7 @@ impl Resolver {
                     || refresh.not_before.is_some_and(|until| until > now)
                     || inner
                         .flights
-                        .is_flying(acting_user.tenant(), found.stored.connection);
+                        .is_flying(acting_user.tenant(), found.stored.keeper());
                 if busy {
                     return self.hand_out(found);
                 }
@@ -284,14 +318,22 @@ impl Resolver {
         let renewed = inner.renew(Wanted {
             tenant: acting_user.tenant(),
             connection: found.stored.connection,
+            provider: &found.provider.id,
+            keeper: found.stored.keeper(),
             generation: found.stored.generation,
             attempt: Attempt::Due,
+            by: None,
             deadline: options.ends(Instant::now(), inner.settings.resolve_deadline),
+        });
+        let renewed = renewed.map_err(|error| match error {
+            Error::ConsentRequired(need) => (*need).of(found.shared).into(),
+            other => other,
         })?;
         Ok(ResolvedToken {
             access_token: renewed.access_token,
             provider: Arc::clone(&found.provider),
             connection: found.stored.connection,
+            keeper: found.stored.keeper(),
             generation: renewed.generation,
             expires_at: renewed.expires_at,
             shared: found.shared,
@@ -305,12 +347,10 @@ impl Resolver {
         let stored = &found.stored;
         let reason = NeedsConsent::Expired;
         if stored.expires_at.is_some_and(|expires_at| expires_at <= now) {
-            let outcome = inner.vault.need_consent(
-                acting_user.tenant(),
-                stored.connection,
-                stored.generation,
-                reason,
-            )?;
+            let outcome =
+                inner
+                    .vault
+                    .need_consent(acting_user.tenant(), stored.keeper(), stored.generation, reason)?;
             if outcome == CommitOutcome::Stored {
                 let kind = EventKind::ConsentNeeded(reason);
                 let id = Some(stored.connection);
@@ -321,31 +361,43 @@ impl Resolver {
                     id,
                     kind,
                 );
+                if let Some(keeper) = stored.shares {
+                    inner.emit_to_others(acting_user.tenant(), keeper, stored.connection, kind);
+                }
             }
         }
         Err(ConsentRequired::new(found.provider.id.clone(), reason.into())
             .renewing(stored.connection)
+            .of(found.shared)
             .into())
     }
 
     fn hand_out(&self, found: Candidate) -> Result<ResolvedToken> {
         let provider = found.provider.id.clone();
-        let connection = found.stored.connection;
+        let (connection, shared) = (found.stored.connection, found.shared);
         found.into_token().ok_or_else(|| {
             ConsentRequired::new(provider, ConsentReason::NotConnected)
                 .renewing(connection)
+                .of(shared)
                 .into()
         })
     }
 
     /// Remembers that the token was handed out, and tells the host if it was not the person's own.
-    pub(super) fn note(&self, acting_user: &ActingUser, token: &ResolvedToken) -> Result<()> {
+    pub(super) fn note(
+        &self,
+        acting_user: &ActingUser,
+        token: &ResolvedToken,
+        ledger: &Ledger,
+    ) -> Result<()> {
         let inner = self.connections.inner();
         let handed = Handed {
             to: acting_user,
             connection: token.connection,
             provider: &token.provider.id,
             shared: token.shared,
+            turn: ledger.turn.as_ref(),
+            purpose: ledger.purpose.as_ref(),
             at: inner.now(),
         };
         if inner.settings.use_audit == UseAudit::Strict {

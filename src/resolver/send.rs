@@ -1,24 +1,45 @@
 //! A request sent as a person, with a token that the caller never sees.
 
 use std::borrow::Cow;
-use std::time::Instant;
+use std::io::ErrorKind;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use http::StatusCode;
 use http::header::{
     ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, COOKIE, HOST, HeaderName, HeaderValue,
-    PROXY_AUTHORIZATION,
+    PROXY_AUTHORIZATION, TRANSFER_ENCODING,
 };
+use http::request::Parts;
+use http::{HeaderMap, StatusCode};
 use url::Url;
+use zeroize::Zeroizing;
 
-use crate::error::{ConsentReason, ConsentRequired, Error, RequestRefused, Result, Unavailable};
-use crate::http::{HttpErrorKind, HttpRequest, HttpResponse};
+use crate::error::{
+    ConsentReason, ConsentRequired, Error, Misconfigured, RequestRefused, Result, Unavailable,
+};
+use crate::http::{Body, Delivery, HttpErrorKind, HttpRequest, HttpResponse};
 use crate::manager::refresh::Wanted;
 use crate::model::{ActingUser, FailureCode, Scopes};
 use crate::protocol::{BearerError, bearer_error};
 use crate::resolver::ledger::Ledger;
-use crate::resolver::redact::MASK;
-use crate::resolver::{ResolveOptions, ResolvedToken, Resolver};
+use crate::resolver::redact::{MASK, SharedMasks};
+use crate::resolver::stream::{Download, Upload, Watch};
+use crate::resolver::{Redactor, ResolveOptions, ResolvedToken, Resolver};
+use crate::trace::{self, Seam};
 use crate::vault::Attempt;
+
+/// How long an exchange may take, and how its answer is wanted.
+#[derive(Clone, Copy)]
+struct Bounds {
+    /// When all of it must have ended.
+    ends: Instant,
+    /// How long each request may take besides.
+    each: Duration,
+    delivery: Delivery,
+}
+
+/// Gives the body for one request, and what is seen of it on its way; `None` if it cannot be sent again.
+type Bodies<'a> = dyn FnMut() -> Result<Option<(Body, Option<Arc<Watch>>)>> + 'a;
 
 impl Resolver {
     /// As [`send`](Self::send), with a label, required scopes, or a least lifetime.
@@ -45,63 +66,171 @@ impl Resolver {
         request: http::Request<Vec<u8>>,
         options: &ResolveOptions,
     ) -> Result<http::Response<Vec<u8>>> {
-        let began = Instant::now();
-        refuse_foreign_credentials(&request)?;
-        let token = self.resolve_into(ledger, acting_user, provider, options)?;
-        let url = address(&token, request.uri())?;
         let settings = &self.connections.inner().settings;
-        let ends = options.ends(began, settings.resolve_deadline + 2 * settings.send_timeout);
-        let answer = self.dispatch(&request, &url, &token, ends)?;
-        if answer.status != StatusCode::UNAUTHORIZED {
-            return finish(&token, answer, ledger);
-        }
-        let Some(token) = self.renew_refused(acting_user, token, ends)? else {
-            return Ok(hand_back(answer, ledger));
+        let bounds = Bounds {
+            ends: options.ends(
+                Instant::now(),
+                settings.resolve_deadline + 2 * settings.send_timeout,
+            ),
+            each: settings.send_timeout,
+            delivery: Delivery::Whole,
         };
-        ledger.note(&token.access_token);
-        let answer = self.dispatch(&request, &url, &token, ends)?;
-        if answer.status == StatusCode::UNAUTHORIZED {
-            return Err(need(
-                &token,
-                ConsentReason::RejectedAfterRefresh,
-                Scopes::default(),
-            ));
-        }
-        finish(&token, answer, ledger)
+        let (parts, body) = request.into_parts();
+        let mut upload = || Ok(Some((Body::from(body.clone()), None)));
+        let answer = self.exchange(
+            ledger,
+            acting_user,
+            provider,
+            &parts,
+            &mut upload,
+            options,
+            bounds,
+        )?;
+        Ok(hand_back(answer, ledger))
+    }
+
+    /// As [`send_stream`](Self::send_stream), with a label, required scopes, or a least lifetime.
+    ///
+    /// # Errors
+    ///
+    /// As [`send_stream`](Self::send_stream).
+    pub fn send_stream_with(
+        &self,
+        acting_user: &ActingUser,
+        provider: &str,
+        request: http::Request<Upload>,
+        options: &ResolveOptions,
+    ) -> Result<http::Response<Download>> {
+        self.stream_into(&Ledger::default(), acting_user, provider, request, options)
+    }
+
+    /// As [`send_stream_with`](Self::send_stream_with), for this turn.
+    pub(super) fn stream_into(
+        &self,
+        ledger: &Ledger,
+        acting_user: &ActingUser,
+        provider: &str,
+        request: http::Request<Upload>,
+        options: &ResolveOptions,
+    ) -> Result<http::Response<Download>> {
+        let settings = &self.connections.inner().settings;
+        let bounds = Bounds {
+            ends: options.ends(Instant::now(), settings.stream_timeout),
+            each: settings.stream_timeout,
+            delivery: Delivery::Streamed,
+        };
+        let (parts, mut body) = request.into_parts();
+        let mut upload = || Ok(body.open()?.map(|(body, watch)| (body, Some(watch))));
+        let answer = self.exchange(
+            ledger,
+            acting_user,
+            provider,
+            &parts,
+            &mut upload,
+            options,
+            bounds,
+        )?;
+        let HttpResponse {
+            status,
+            mut headers,
+            body,
+        } = answer;
+        redact_headers(&mut headers, &ledger.masks());
+        // What is read may be shorter or longer: `Download::announced` says what was announced.
+        headers.remove(CONTENT_LENGTH);
+        let mut response =
+            http::Response::new(Download::new(body, Redactor::new(ledger.masks()), bounds.ends));
+        *response.status_mut() = status;
+        *response.headers_mut() = headers;
+        Ok(response)
+    }
+
+    /// Sends the request, and once more if its token is refused and can be renewed and its body sent again.
+    #[allow(clippy::too_many_arguments, reason = "one exchange, told whole")]
+    fn exchange(
+        &self,
+        ledger: &Ledger,
+        acting_user: &ActingUser,
+        provider: &str,
+        parts: &Parts,
+        upload: &mut Bodies<'_>,
+        options: &ResolveOptions,
+        bounds: Bounds,
+    ) -> Result<HttpResponse> {
+        let about = || self.connections.inner().about(acting_user, provider);
+        trace::within(Seam::Send, about, || {
+            refuse_foreign_credentials(&parts.headers)?;
+            let token = self.resolve_into(ledger, acting_user, provider, options)?;
+            let url = address(&token, &parts.uri)?;
+            let body = upload()?.ok_or(RequestRefused::Upload(ErrorKind::UnexpectedEof))?;
+            let answer = self.dispatch(parts, body, &url, &token, bounds)?;
+            if answer.status != StatusCode::UNAUTHORIZED {
+                return finish(&token, answer, ledger);
+            }
+            let Some(token) = self.renew_refused(acting_user, token, bounds.ends)? else {
+                return Ok(answer);
+            };
+            ledger.note(&token.access_token);
+            let Some(body) = upload()? else {
+                return Ok(answer);
+            };
+            let answer = self.dispatch(parts, body, &url, &token, bounds)?;
+            if answer.status == StatusCode::UNAUTHORIZED {
+                return Err(need(
+                    &token,
+                    ConsentReason::RejectedAfterRefresh,
+                    Scopes::default(),
+                ));
+            }
+            finish(&token, answer, ledger)
+        })
     }
 
     fn dispatch(
         &self,
-        request: &http::Request<Vec<u8>>,
+        parts: &Parts,
+        (body, watch): (Body, Option<Arc<Watch>>),
         url: &Url,
         token: &ResolvedToken,
-        ends: Instant,
+        bounds: Bounds,
     ) -> Result<HttpResponse> {
-        let inner = self.connections.inner();
-        let left = ends.saturating_duration_since(Instant::now());
+        let settings = &self.connections.inner().settings;
+        let left = bounds.ends.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return Err(Unavailable::new(FailureCode::TimedOut, None).into());
         }
         let (name, value) = token.header();
-        if request.headers().contains_key(&name) {
+        if parts.headers.contains_key(&name) {
             return Err(RequestRefused::ForeignCredentials.into());
         }
-        let mut outgoing = HttpRequest::new(request.method().clone(), url.clone());
-        outgoing.headers = request.headers().clone();
+        let mut outgoing = HttpRequest::new(parts.method.clone(), url.clone());
+        outgoing.headers = parts.headers.clone();
         // A compressed answer would carry an echo of the token past the masks.
         outgoing
             .headers
             .insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        // One front end serves many hosts: this header would send the token past the check of the address.
-        outgoing.headers.remove(HOST);
+        for name in CLIENTS {
+            outgoing.headers.remove(name);
+        }
         self.add_to_request(token, &mut outgoing)?;
-        outgoing.timeout = inner.settings.send_timeout.min(left);
-        outgoing.max_response_bytes = inner.settings.send_max_bytes;
+        outgoing.timeout = bounds.each.min(left);
+        outgoing.idle_timeout = Some(settings.send_timeout);
+        outgoing.delivery = bounds.delivery;
+        outgoing.max_response_bytes = settings.send_max_bytes;
         let outgoing = outgoing
-            .with_body(request.body().clone())
+            .with_body(body)
             .with_secret_header(name, value)
             .map_err(|_| RequestRefused::Header)?;
-        self.transmit(outgoing)
+        let answered = self.transmit(outgoing);
+        if let Some(watch) = watch {
+            if let Some(kind) = watch.failed() {
+                return Err(RequestRefused::Upload(kind).into());
+            }
+            if !watch.touched() && answered.as_ref().is_ok_and(|answer| answer.status.is_success()) {
+                return Err(Misconfigured::NoUploads.into());
+            }
+        }
+        answered
     }
 
     /// What the provider wants in every request to its API.
@@ -113,15 +242,23 @@ impl Resolver {
 
     /// Puts a request on the wire. Whoever calls this has checked where it goes.
     pub(super) fn transmit(&self, outgoing: HttpRequest) -> Result<HttpResponse> {
-        self.connections.inner().http.send(outgoing).map_err(|error| {
+        let (delivery, most) = (outgoing.delivery, outgoing.max_response_bytes);
+        let mut answer = self.connections.inner().http.send(outgoing).map_err(|error| {
             let code = match error.kind {
                 HttpErrorKind::Connect | HttpErrorKind::Refused => FailureCode::Unreachable,
                 HttpErrorKind::Timeout => FailureCode::TimedOut,
                 HttpErrorKind::TooLarge => FailureCode::UnreadableAnswer,
                 HttpErrorKind::Interrupted | HttpErrorKind::Protocol => FailureCode::Interrupted,
             };
-            Unavailable::new(code, None).into()
-        })
+            Unavailable::new(code, None)
+        })?;
+        if delivery == Delivery::Whole && answer.body.is_reader() {
+            // The client did not keep to what was wanted. An empty answer in its place would be a lie.
+            let reader = std::mem::take(&mut answer.body).into_reader();
+            answer.body = Body::read_from(reader, most)
+                .map_err(|_| Unavailable::new(FailureCode::UnreadableAnswer, None))?;
+        }
+        Ok(answer)
     }
 
     /// Renews the token that the API refused. If a newer one is stored already, that one is taken. `None` if there is
@@ -136,8 +273,11 @@ impl Resolver {
         let renewed = inner.renew(Wanted {
             tenant: acting_user.tenant(),
             connection: refused.connection,
+            provider: &refused.provider.id,
+            keeper: refused.keeper,
             generation: refused.generation,
             attempt: Attempt::Forced,
+            by: None,
             deadline: ends.min(Instant::now() + inner.settings.resolve_deadline),
         });
         match renewed {
@@ -156,12 +296,13 @@ impl Resolver {
 /// Headers by which a request acts as somebody.
 pub(super) const CREDENTIALS: [HeaderName; 3] = [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE];
 
+/// Headers that are the HTTP client's to write. One front end serves many hosts: the first would send the token past the
+/// check of the address. The others say where the body ends, and so where another request begins.
+pub(super) const CLIENTS: [HeaderName; 3] = [HOST, CONTENT_LENGTH, TRANSFER_ENCODING];
+
 /// A request that brings credentials of its own would act as two people at once.
-fn refuse_foreign_credentials(request: &http::Request<Vec<u8>>) -> Result<(), RequestRefused> {
-    if CREDENTIALS
-        .iter()
-        .any(|name| request.headers().contains_key(name))
-    {
+fn refuse_foreign_credentials(headers: &HeaderMap) -> Result<(), RequestRefused> {
+    if CREDENTIALS.iter().any(|name| headers.contains_key(name)) {
         return Err(RequestRefused::ForeignCredentials);
     }
     Ok(())
@@ -177,6 +318,10 @@ pub(super) fn address(token: &ResolvedToken, uri: &http::Uri) -> Result<Url, Req
             .api_base(&token.parameters)
             .ok_or(RequestRefused::NoBase)?;
         let path = uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+        // What does not begin a path would lengthen the last part of the base, which may be its host.
+        if !path.starts_with(['/', '?']) {
+            return Err(RequestRefused::Malformed);
+        }
         Url::parse(&format!("{}{path}", base.as_str().trim_end_matches('/')))
             .map_err(|_| RequestRefused::Malformed)?
     };
@@ -188,17 +333,22 @@ pub(super) fn address(token: &ResolvedToken, uri: &http::Uri) -> Result<Url, Req
 }
 
 /// Hands the answer on, unless the API says that the grant does not cover the request.
-fn finish(token: &ResolvedToken, answer: HttpResponse, ledger: &Ledger) -> Result<http::Response<Vec<u8>>> {
+fn finish(token: &ResolvedToken, answer: HttpResponse, ledger: &Ledger) -> Result<HttpResponse> {
     if answer.status == StatusCode::FORBIDDEN
         && let Some(BearerError::InsufficientScope(scopes)) = bearer_error(&answer.headers)
     {
+        // An API that repeats the token repeats it to nobody, as a scope neither.
+        let named = |scopes: &Scopes| Zeroizing::new(scopes.join(" "));
+        let masks = ledger.masks();
+        let scopes =
+            scopes.filter(|scopes| masks.is_none_or(|masks| masks.find(named(scopes).as_bytes()).is_empty()));
         return Err(need(
             token,
             ConsentReason::MissingScopes,
             scopes.unwrap_or_default(),
         ));
     }
-    Ok(hand_back(answer, ledger))
+    Ok(answer)
 }
 
 /// The answer as the caller may see it: an API that repeats the token repeats it to nobody.
@@ -208,18 +358,13 @@ pub(super) fn hand_back(answer: HttpResponse, ledger: &Ledger) -> http::Response
         mut headers,
         body,
     } = answer;
-    let masks = ledger.masks();
+    let values = headers.values().map(HeaderValue::as_bytes);
+    let masks = ledger.masks_for(values.chain([body.as_bytes()]));
     let clean = match &masks {
         Some(masks) => masks.redact_bytes(body.as_bytes()),
         None => Cow::Borrowed(body.as_bytes()),
     };
-    if let Some(masks) = &masks {
-        for value in headers.values_mut() {
-            if let Cow::Owned(clean) = masks.redact_bytes(value.as_bytes()) {
-                *value = HeaderValue::from_bytes(&clean).unwrap_or(HeaderValue::from_static(MASK));
-            }
-        }
-    }
+    redact_headers(&mut headers, &masks);
     if matches!(clean, Cow::Owned(_)) && headers.contains_key(CONTENT_LENGTH) {
         headers.insert(CONTENT_LENGTH, HeaderValue::from(clean.len()));
     }
@@ -229,9 +374,19 @@ pub(super) fn hand_back(answer: HttpResponse, ledger: &Ledger) -> http::Response
     response
 }
 
+fn redact_headers(headers: &mut HeaderMap, masks: &SharedMasks) {
+    let Some(masks) = masks else { return };
+    for value in headers.values_mut() {
+        if let Cow::Owned(clean) = masks.redact_bytes(value.as_bytes()) {
+            *value = HeaderValue::from_bytes(&clean).unwrap_or(HeaderValue::from_static(MASK));
+        }
+    }
+}
+
 fn need(token: &ResolvedToken, reason: ConsentReason, missing: Scopes) -> Error {
     ConsentRequired::new(token.provider.id.clone(), reason)
         .renewing(token.connection)
+        .of(token.shared)
         .missing(missing)
         .into()
 }

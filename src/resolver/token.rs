@@ -19,6 +19,8 @@ pub struct ResolvedToken {
     pub(crate) access_token: Arc<AccessToken>,
     pub(crate) provider: Arc<Provider>,
     pub(crate) connection: ConnectionId,
+    /// The record that keeps the token.
+    pub(crate) keeper: ConnectionId,
     pub(crate) generation: u64,
     pub(crate) expires_at: Option<Timestamp>,
     pub(crate) shared: bool,

@@ -13,6 +13,7 @@ mod audit;
 mod claims;
 mod connections;
 mod consents;
+mod sharing;
 mod tokens;
 mod upkeep;
 
@@ -43,6 +44,7 @@ pub fn check(make: &dyn Fn() -> Arc<dyn Vault>) {
         .chain(connections::CHECKS)
         .chain(tokens::CHECKS)
         .chain(claims::CHECKS)
+        .chain(sharing::CHECKS)
         .chain(upkeep::CHECKS)
         .chain(audit::CHECKS)
     {
@@ -136,6 +138,9 @@ fn consent(tenant_name: &str, state_name: &str) -> PendingConsent {
         client_id: "client-1".into(),
         redirect_uri: "https://host.test/callback?a=b".into(),
         scopes: scopes("mail.read mail.send"),
+        services: [("gmail", "mail.read mail.send"), ("calendar", "calendar")]
+            .map(|(name, wanted)| (provider(name), scopes(wanted)))
+            .into(),
         parameters: [("site".to_owned(), "a \"b\" c".to_owned())].into(),
         label: Some(label("work")),
         purpose: Purpose::SwitchAccount(id(3)),
@@ -189,6 +194,7 @@ fn grant(vault: &dyn Vault, connection: &Connection, tokens: &Tokens) -> StoreOu
         consent: &state("no such consent"),
         connection,
         tokens,
+        members: &[],
     }))
 }
 

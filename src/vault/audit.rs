@@ -1,6 +1,6 @@
 //! What the audit holds and how it is read.
 
-use crate::model::{ConnectionId, ProviderId, TenantId, Timestamp, UserId};
+use crate::model::{Actor, ConnectionId, ProviderId, TenantId, Timestamp, UserId};
 
 /// What an audit entry tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -104,8 +104,14 @@ pub struct AuditEntry {
     pub at: Timestamp,
     /// What.
     pub kind: AuditKind,
-    /// The person who acted, or whose connection it is, as far as the vault was told.
+    /// Whose connection it is; of a consent and of a use, the person who gave it or for whom it was. None for a shared
+    /// connection.
     pub user: Option<UserId>,
+    /// Who made the change by name: revoked, chose the default, asked for a refresh, had a person forgotten. None for
+    /// what upkeep, a server or a turn brought about, for consents and uses (there [`user`](Self::user) acted), and in
+    /// entries of vaults that did not keep it yet.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub actor: Option<Actor>,
     /// The connection.
     pub connection: Option<ConnectionId>,
     /// The service.
@@ -133,6 +139,7 @@ impl AuditEntry {
             at,
             kind,
             user: None,
+            actor: None,
             connection: None,
             provider: None,
             generation: None,
@@ -148,6 +155,13 @@ impl AuditEntry {
     #[must_use]
     pub fn user(mut self, user: Option<&UserId>) -> Self {
         self.user = user.cloned();
+        self
+    }
+
+    /// The same, done by this one.
+    #[must_use]
+    pub fn by(mut self, actor: Option<&Actor>) -> Self {
+        self.actor = actor.cloned();
         self
     }
 
@@ -168,17 +182,30 @@ impl AuditEntry {
     }
 }
 
+/// In which order entries are read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AuditOrder {
+    /// From the first one on.
+    #[default]
+    OldestFirst,
+    /// From the last one back.
+    NewestFirst,
+}
+
 /// Which entries to read.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct AuditFilter<'a> {
     /// The workspace. Nothing of another one is read.
     pub tenant: &'a TenantId,
-    /// Only those after this number: the last one of the page before.
+    /// In which order.
+    pub order: AuditOrder,
+    /// Only those that follow this number in that order: the last one of the page before. Zero: from the beginning.
     pub after: u64,
     /// Only those of this connection.
     pub connection: Option<ConnectionId>,
-    /// Only those of this person.
+    /// Only those of this person: about them, or about what they did.
     pub user: Option<&'a UserId>,
     /// At most so many.
     pub limit: usize,
@@ -190,6 +217,7 @@ impl<'a> AuditFilter<'a> {
     pub const fn of(tenant: &'a TenantId) -> Self {
         Self {
             tenant,
+            order: AuditOrder::OldestFirst,
             after: 0,
             connection: None,
             user: None,
@@ -197,11 +225,23 @@ impl<'a> AuditFilter<'a> {
         }
     }
 
+    /// Whether the entry with this number comes later in the order than those that were read.
+    #[must_use]
+    pub const fn reaches(&self, number: u64) -> bool {
+        match self.order {
+            AuditOrder::OldestFirst => number > self.after,
+            AuditOrder::NewestFirst => self.after == 0 || number < self.after,
+        }
+    }
+
     /// Whether an entry, of the right tenant and number, is wanted.
     #[must_use]
     pub fn wants(&self, entry: &AuditEntry) -> bool {
         self.connection.is_none_or(|id| entry.connection == Some(id))
-            && self.user.is_none_or(|user| entry.user.as_ref() == Some(user))
+            && self.user.is_none_or(|user| {
+                let actor = entry.actor.as_ref().map(Actor::user);
+                entry.user.as_ref() == Some(user) || actor == Some(user)
+            })
     }
 }
 

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::model::{
-    Connection, ConnectionId, FailureCode, InFlight, NeedsConsent, ProviderId, Scopes, Status, TenantId,
-    Timestamp,
+    Actor, Connection, ConnectionId, FailureCode, InFlight, NeedsConsent, ProviderId, Scopes, Status,
+    TenantId, Timestamp,
 };
 use crate::secret::{IdToken, RefreshToken};
 use crate::vault::Tokens;
@@ -136,6 +136,8 @@ pub struct Renewed<'a> {
     pub expires_at: Option<Timestamp>,
     /// When the request was sent.
     pub at: Timestamp,
+    /// Who asked for it by name; absent where it was due.
+    pub by: Option<&'a Actor>,
 }
 
 /// How a write that names a generation ended.

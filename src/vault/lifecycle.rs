@@ -374,13 +374,32 @@ pub fn revoke(lifecycle: &mut Lifecycle) -> bool {
 /// Decides on the tokens of a consent that name `generation`: what is stored with them, or `None` if what they
 /// replace has moved on.
 ///
-/// Whatever the status was: a new consent brings back what needs one, and what was revoked.
+/// `shown` is the highest generation that the connections show which the tokens are for, as far as their tokens were kept
+/// elsewhere until now; 0 if none was. So no connection's generation ever falls, and a claim on what it had before is
+/// superseded. Whatever the status was: a new consent brings back what needs one, and what was revoked.
 #[must_use]
-pub fn grant(stored: Option<&Lifecycle>, generation: u64, refreshable: bool) -> Option<Lifecycle> {
-    let (expected, fence) = stored.map_or((1, 0), |stored| {
-        (stored.generation.saturating_add(1), stored.fence)
-    });
+pub fn grant(
+    stored: Option<&Lifecycle>,
+    shown: u64,
+    generation: u64,
+    refreshable: bool,
+) -> Option<Lifecycle> {
+    let (before, fence) = stored.map_or((0, 0), |stored| (stored.generation, stored.fence));
+    let expected = before.max(shown).saturating_add(1);
     (generation == expected).then(|| Lifecycle::granted(generation, refreshable, fence))
+}
+
+/// What is stored of a connection that shares another record's tokens from this generation on: nothing to refresh, so
+/// nothing to claim. What it had before must be erased.
+#[must_use]
+pub fn share(stored: Option<&Lifecycle>, generation: u64) -> Lifecycle {
+    Lifecycle::granted(generation, false, stored.map_or(0, |stored| stored.fence))
+}
+
+/// Ends a connection that shares tokens, which the others go on with: it keeps the generation that it showed last.
+pub fn leave(lifecycle: &mut Lifecycle, shown: u64) {
+    lifecycle.generation = lifecycle.generation.max(shown);
+    revoke(lifecycle);
 }
 
 #[cfg(test)]

@@ -9,17 +9,19 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::clock::{Clock as _, SystemClock};
-use crate::model::{Connection, ConnectionId, NeedsConsent, ServerId, Status, TenantId, Timestamp, UserId};
+use crate::model::{
+    Actor, Connection, ConnectionId, NeedsConsent, ServerId, Status, TenantId, Timestamp, UserId,
+};
 use crate::random;
 use crate::secret::{IdToken, PkceVerifier, RefreshToken};
 use crate::vault::lifecycle::{self, Keep};
 use crate::vault::memory::entry::Entry;
 use crate::vault::memory::state::{State, about_consent};
 use crate::vault::{
-    AuditEntry, AuditFilter, AuditKind, Claim, ClaimOutcome, ClaimRequest, Claimed, CommitOutcome,
-    ConnectionQuery, ConsentStatus, Due, Erasure, Forgotten, Found, Grant, Handout, Holder, PendingConsent,
-    PendingRevocation, RefreshFailure, Renewed, Revoked, Settlement, StateHash, StoreOutcome, StoredToken,
-    TokenQuery, Tokens, Use, Vault, VaultError,
+    AuditEntry, AuditFilter, AuditKind, AuditOrder, Claim, ClaimOutcome, ClaimRequest, Claimed,
+    CommitOutcome, ConnectionQuery, ConsentStatus, Due, Erasure, Forgotten, Found, Grant, Handout, Holder,
+    PendingConsent, PendingRevocation, RefreshFailure, Renewed, Revoked, Settlement, StateHash, StoreOutcome,
+    StoredToken, TokenQuery, Tokens, Use, Vault, VaultError,
 };
 
 /// A vault in plain memory, for unit tests: nothing is sealed, nothing survives.
@@ -75,6 +77,15 @@ impl Vault for MemoryVault {
         Ok(found)
     }
 
+    fn consents(&self, tenant: &TenantId, user: &UserId) -> Result<Vec<PendingConsent>, VaultError> {
+        let vault = self.state();
+        let theirs = vault.consents.values().map(|(consent, _)| consent);
+        Ok(theirs
+            .filter(|consent| consent.tenant == *tenant && consent.user == *user)
+            .cloned()
+            .collect())
+    }
+
     fn take_consent(
         &self,
         tenant: &TenantId,
@@ -104,7 +115,7 @@ impl Vault for MemoryVault {
         {
             consent.status = status;
             let kind = match status {
-                ConsentStatus::Denied => AuditKind::ConsentDenied,
+                ConsentStatus::Denied | ConsentStatus::Cancelled => AuditKind::ConsentDenied,
                 _ => AuditKind::ConsentFailed,
             };
             let entry = about_consent(consent, kind, SystemClock.now());
@@ -130,85 +141,54 @@ impl Vault for MemoryVault {
 
     fn store_grant(&self, grant: &Grant<'_>) -> Result<StoreOutcome, VaultError> {
         Entry::check_size(grant.tokens)?;
-        let new = grant.connection;
-        let mut vault = self.state();
-        let stored = vault.entry(&new.tenant, new.id);
-        let moved = stored.is_some_and(|entry| {
-            entry.connection.owner != new.owner || entry.connection.provider != new.provider
-        });
-        let refreshable = grant.tokens.refresh_token.is_some();
-        let decided = lifecycle::grant(stored.map(|entry| &entry.lifecycle), new.generation, refreshable);
-        let Some(lifecycle) = decided.filter(|_| !moved) else {
-            return Ok(StoreOutcome::Conflict);
-        };
-        let account = new.account.as_ref().map(|account| account.id.as_str());
-        let collides = vault
-            .siblings(&new.tenant, &new.owner, &new.provider)
-            .filter(|entry| entry.connection.id != new.id && entry.connection.status != Status::Revoked)
-            .any(|entry| {
-                let other = &entry.connection;
-                let other_account = other.account.as_ref().map(|account| account.id.as_str());
-                (new.label.is_some() && other.label == new.label)
-                    || (account.is_some() && other_account == account)
-            });
-        if collides {
-            return Ok(StoreOutcome::Conflict);
-        }
-        if new.is_default {
-            for entry in vault.siblings(&new.tenant, &new.owner, &new.provider) {
-                entry.connection.is_default = false;
-            }
-        }
-        let entry = Entry::new(new.clone(), lifecycle, grant.tokens);
-        vault.entries.insert((new.tenant.clone(), new.id), entry);
-        let mut told = AuditEntry::new(AuditKind::ConsentCompleted, new.refreshed_at)
-            .user(new.owner.user())
-            .about(new.id, &new.provider, new.generation);
-        let consent = vault.consents.get_mut(&(new.tenant.clone(), *grant.consent));
-        if let Some((consent, verifier)) = consent {
-            consent.status = ConsentStatus::Completed(new.id);
-            told = told.user(Some(&consent.user));
-            *verifier = None;
-        }
-        vault.tell(&new.tenant, told);
-        Ok(StoreOutcome::Stored)
+        Ok(self.state().store(grant))
     }
 
     fn connection(&self, tenant: &TenantId, id: ConnectionId) -> Result<Option<Connection>, VaultError> {
-        Ok(self
-            .state()
-            .entry(tenant, id)
-            .map(|entry| entry.connection.clone()))
+        let vault = self.state();
+        let found = vault.entry(tenant, id).map(|entry| vault.shown(entry));
+        found.transpose()
     }
 
     fn connections(&self, query: &ConnectionQuery<'_>) -> Result<Vec<Connection>, VaultError> {
         let vault = self.state();
-        let mut found: Vec<_> = vault
+        let mut found: Vec<Connection> = vault
             .entries
             .values()
-            .map(|entry| &entry.connection)
-            .filter(|connection| {
+            .filter(|Entry { connection, .. }| {
+                let matches = match query.shares {
+                    Some(_) => connection.shares == query.shares,
+                    None => {
+                        !connection.is_keeper
+                            && query.owner.is_none_or(|owner| connection.owner == *owner)
+                            && query
+                                .provider
+                                .is_none_or(|provider| connection.provider == *provider)
+                    }
+                };
                 connection.tenant == *query.tenant
-                    && query.owner.is_none_or(|owner| connection.owner == *owner)
-                    && query
-                        .provider
-                        .is_none_or(|provider| connection.provider == *provider)
+                    && matches
                     && (query.with_revoked || connection.status != Status::Revoked)
                     && query.after.is_none_or(|after| connection.id > after)
             })
-            .cloned()
-            .collect();
+            .map(|entry| vault.shown(entry))
+            .collect::<Result<_, _>>()?;
         found.sort_by_key(|connection| connection.id);
         found.truncate(query.limit);
         Ok(found)
     }
 
-    fn set_default(&self, tenant: &TenantId, id: ConnectionId) -> Result<bool, VaultError> {
+    fn set_default(
+        &self,
+        tenant: &TenantId,
+        id: ConnectionId,
+        by: Option<&Actor>,
+    ) -> Result<bool, VaultError> {
         let mut vault = self.state();
         let Some(entry) = vault.entry(tenant, id) else {
             return Ok(false);
         };
-        if entry.connection.status == Status::Revoked {
+        if entry.connection.status == Status::Revoked || entry.connection.is_keeper {
             return Ok(false);
         }
         let (owner, provider) = (entry.connection.owner.clone(), entry.connection.provider.clone());
@@ -218,7 +198,7 @@ impl Vault for MemoryVault {
         vault.tell_of(
             tenant,
             id,
-            AuditEntry::new(AuditKind::DefaultSet, SystemClock.now()),
+            AuditEntry::new(AuditKind::DefaultSet, SystemClock.now()).by(by),
         );
         Ok(true)
     }
@@ -244,6 +224,7 @@ impl Vault for MemoryVault {
                     && connection.owner.user() == query.user
                     && connection.provider == *query.provider
                     && connection.status != Status::Revoked
+                    && !connection.is_keeper
                     && query
                         .label
                         .is_none_or(|label| connection.label.as_ref() == Some(label))
@@ -255,15 +236,16 @@ impl Vault for MemoryVault {
             several => several.iter().find(|entry| entry.connection.is_default),
         };
         chosen.map_or(Ok(Found::Several), |entry| {
-            entry.stored_token(Some(query.scopes)).map(Found::One)
+            vault.stored_token(entry, Some(query.scopes)).map(Found::One)
         })
     }
 
     fn token(&self, tenant: &TenantId, id: ConnectionId) -> Result<Option<StoredToken>, VaultError> {
-        self.state()
+        let vault = self.state();
+        vault
             .entry(tenant, id)
             .filter(|entry| entry.connection.status != Status::Revoked)
-            .map(|entry| entry.stored_token(None))
+            .map(|entry| vault.stored_token(entry, None))
             .transpose()
     }
 
@@ -357,7 +339,11 @@ impl Vault for MemoryVault {
                 entry.connection.granted = granted.clone();
             }
             entry.show();
-            vault.tell_of(tenant, id, AuditEntry::new(AuditKind::Refreshed, renewed.at));
+            vault.tell_of(
+                tenant,
+                id,
+                AuditEntry::new(AuditKind::Refreshed, renewed.at).by(renewed.by),
+            );
         }
         Ok(outcome)
     }
@@ -396,6 +382,9 @@ impl Vault for MemoryVault {
         let Some(entry) = vault.entry_mut(tenant, id) else {
             return Ok(CommitOutcome::Gone);
         };
+        if entry.connection.shares.is_some() {
+            return Ok(CommitOutcome::Superseded);
+        }
         let outcome = lifecycle::need_consent(&mut entry.lifecycle, generation, reason);
         if outcome == CommitOutcome::Stored {
             entry.erase(Keep::Nothing);
@@ -427,19 +416,21 @@ impl Vault for MemoryVault {
         &self,
         tenant: &TenantId,
         id: ConnectionId,
+        by: Option<&Actor>,
         now: Timestamp,
     ) -> Result<Option<Revoked>, VaultError> {
-        Ok(self.state().revoke(tenant, id, now, None))
+        Ok(self.state().revoke(tenant, id, by, now, None))
     }
 
     fn revoke_and_queue(
         &self,
         tenant: &TenantId,
         id: ConnectionId,
+        by: Option<&Actor>,
         now: Timestamp,
         give_up_at: Timestamp,
     ) -> Result<Option<Revoked>, VaultError> {
-        Ok(self.state().revoke(tenant, id, now, Some(give_up_at)))
+        Ok(self.state().revoke(tenant, id, by, now, Some(give_up_at)))
     }
 
     fn queue_revocation(
@@ -490,6 +481,7 @@ impl Vault for MemoryVault {
         &self,
         tenant: &TenantId,
         user: &UserId,
+        by: Option<&Actor>,
         now: Timestamp,
     ) -> Result<Option<Forgotten>, VaultError> {
         let mut vault = self.state();
@@ -498,14 +490,14 @@ impl Vault for MemoryVault {
         }
         let is_theirs =
             |connection: &Connection| connection.tenant == *tenant && connection.owner.user() == Some(user);
-        let before = vault.entries.len();
+        let erased = vault.count(is_theirs);
         vault.entries.retain(|_, entry| !is_theirs(&entry.connection));
         vault.outbox.forget(is_theirs);
         vault.consents.retain(|(of, _), (consent, _)| {
             of != tenant || consent.user != *user && consent.owner.user() != Some(user)
         });
-        let erased = before - vault.entries.len();
-        let proof = vault.tell(tenant, AuditEntry::new(AuditKind::UserForgotten, now));
+        let told = AuditEntry::new(AuditKind::UserForgotten, now).by(by.filter(|actor| actor.user() != user));
+        let proof = vault.tell(tenant, told);
         Ok(Some(Forgotten::new(proof, now, erased)))
     }
 
@@ -514,11 +506,10 @@ impl Vault for MemoryVault {
         if !vault.knows(tenant) {
             return Ok(None);
         }
-        let before = vault.entries.len();
+        let erased = vault.count(|connection| connection.tenant == *tenant);
         vault.entries.retain(|(of, _), _| of != tenant);
         vault.consents.retain(|(of, _), _| of != tenant);
         vault.outbox.forget(|connection| connection.tenant == *tenant);
-        let erased = before - vault.entries.len();
         let proof = vault.tell(tenant, AuditEntry::new(AuditKind::TenantForgotten, now));
         vault.audit.retain(|(of, _)| of != tenant);
         Ok(Some(Forgotten::new(proof, now, erased)))
@@ -539,15 +530,17 @@ impl Vault for MemoryVault {
 
     fn audit(&self, filter: &AuditFilter<'_>) -> Result<Vec<AuditEntry>, VaultError> {
         let vault = self.state();
-        Ok(vault
+        let mut entries: Vec<_> = vault
             .audit
             .iter()
-            .filter(|(tenant, entry)| tenant == filter.tenant && entry.number > filter.after)
+            .filter(|(tenant, entry)| tenant == filter.tenant && filter.reaches(entry.number))
             .map(|(_, entry)| entry)
             .filter(|entry| filter.wants(entry))
-            .take(filter.limit)
-            .cloned()
-            .collect())
+            .collect();
+        if filter.order == AuditOrder::NewestFirst {
+            entries.reverse();
+        }
+        Ok(entries.into_iter().take(filter.limit).cloned().collect())
     }
 
     fn clear_residue(&self) -> Result<Erasure, VaultError> {

@@ -14,7 +14,8 @@ mod shared;
 mod sqlite;
 
 pub use audit::{
-    AuditEntry, AuditFilter, AuditHead, AuditKind, AuditReport, Forgotten, Handout, InvalidAuditHead,
+    AuditEntry, AuditFilter, AuditHead, AuditKind, AuditOrder, AuditReport, Forgotten, Handout,
+    InvalidAuditHead,
 };
 pub use claim::{
     Attempt, Claim, ClaimOutcome, ClaimRequest, Claimed, CommitOutcome, Due, Holder, RefreshFailure, Renewed,
@@ -33,7 +34,7 @@ pub use sqlite::SqliteVault;
 use std::fmt::Debug;
 use std::time::Duration;
 
-use crate::model::{Connection, ConnectionId, NeedsConsent, ServerId, TenantId, Timestamp, UserId};
+use crate::model::{Actor, Connection, ConnectionId, NeedsConsent, ServerId, TenantId, Timestamp, UserId};
 use crate::secret::PkceVerifier;
 
 /// Keeps connections and their secrets.
@@ -46,6 +47,7 @@ use crate::secret::PkceVerifier;
 ///   sealed ([`envelope`] does it), bound to its tenant, owner, provider, connection and generation.
 /// * **Compare and swap.** What writes tokens names the generation that it saw. If another one is stored, nothing
 ///   is written and the outcome says so; it is no error.
+/// * **Told.** Each change and its entry in the audit are one. A method that names who acts (`by`) tells it in that entry.
 /// * **Separate.** Every method names its tenant. What belongs to another tenant does not exist.
 /// * **Honest.** A failure of the store is an error, never an empty answer: "not connected" means that the store
 ///   was read and there is nothing. A record that cannot be opened is an error and is not overwritten.
@@ -72,6 +74,14 @@ pub trait Vault: Debug + Send + Sync + 'static {
     ///
     /// [`VaultError`] if the store cannot be read.
     fn consent(&self, tenant: &TenantId, state: &StateHash) -> Result<Option<PendingConsent>, VaultError>;
+
+    /// Reads the consents that a person began, whatever their status, until they are purged, in no order. Verifiers stay
+    /// inside.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError`] if the store cannot be read.
+    fn consents(&self, tenant: &TenantId, user: &UserId) -> Result<Vec<PendingConsent>, VaultError>;
 
     /// Takes a pending consent: of any number of callers exactly one gets `Some`. The stored verifier is erased.
     ///
@@ -113,19 +123,25 @@ pub trait Vault: Debug + Send + Sync + 'static {
     /// Stores the tokens of a consent: a new connection, or a new generation of the one it replaces, and the
     /// consent as completed, in one transaction.
     ///
+    /// With [members](Grant::members), the record keeps the tokens for them: each is stored, shares it from now on and
+    /// loses what tokens it had. A record that nobody shares any more afterwards is deleted with its tokens. Each
+    /// member has an entry in the audit, and the consent leads to the first of them.
+    ///
     /// # Errors
     ///
     /// [`VaultError`] if it was not stored.
     fn store_grant(&self, grant: &Grant<'_>) -> Result<StoreOutcome, VaultError>;
 
-    /// Reads a connection.
+    /// Reads a connection, or a record that keeps tokens for several. One that shares such a record shows its state:
+    /// [`Connection::show_grant`].
     ///
     /// # Errors
     ///
     /// [`VaultError`] if the store cannot be read.
     fn connection(&self, tenant: &TenantId, id: ConnectionId) -> Result<Option<Connection>, VaultError>;
 
-    /// Reads the connections that the query matches, ordered by id, without touching a secret.
+    /// Reads the connections that the query matches, ordered by id, without touching a secret. Not the records that keep
+    /// tokens for several; who shares one shows its state.
     ///
     /// # Errors
     ///
@@ -138,7 +154,12 @@ pub trait Vault: Debug + Send + Sync + 'static {
     /// # Errors
     ///
     /// [`VaultError`] if it was not stored.
-    fn set_default(&self, tenant: &TenantId, id: ConnectionId) -> Result<bool, VaultError>;
+    fn set_default(
+        &self,
+        tenant: &TenantId,
+        id: ConnectionId,
+        by: Option<&Actor>,
+    ) -> Result<bool, VaultError>;
 
     /// Stores when tokens were last handed out. A time older than the stored one changes nothing.
     ///
@@ -149,7 +170,8 @@ pub trait Vault: Debug + Send + Sync + 'static {
 
     /// The hot path: finds the connection that the query names and opens its access token, and nothing else.
     ///
-    /// Revoked connections are passed over. Writes nothing.
+    /// Revoked connections and records that keep tokens for several are passed over. A connection that shares such a
+    /// record has its tokens, and what is missing is judged by what was granted to it as a whole. Writes nothing.
     ///
     /// # Errors
     ///
@@ -229,7 +251,7 @@ pub trait Vault: Debug + Send + Sync + 'static {
     ) -> Result<CommitOutcome, VaultError>;
 
     /// Erases the tokens of an active connection and records that it needs a new consent, if its generation is
-    /// still `generation`.
+    /// still `generation` and its tokens are its own.
     ///
     /// # Errors
     ///
@@ -252,6 +274,9 @@ pub trait Vault: Debug + Send + Sync + 'static {
     /// Revokes a connection here: erases its sealed tokens and keeps the rest of the record as history. Returns the
     /// tokens, so that they can be revoked at the provider. A connection that is revoked already yields none.
     ///
+    /// One that shares tokens leaves the others to go on with them; with the last one the record that kept them is
+    /// deleted and gives them out. To revoke that record is to revoke all who share it.
+    ///
     /// # Errors
     ///
     /// [`VaultError`] if it was not stored. Tokens that cannot be opened are no error here: they are erased all the same.
@@ -259,6 +284,7 @@ pub trait Vault: Debug + Send + Sync + 'static {
         &self,
         tenant: &TenantId,
         id: ConnectionId,
+        by: Option<&Actor>,
         now: Timestamp,
     ) -> Result<Option<Revoked>, VaultError>;
 
@@ -274,6 +300,7 @@ pub trait Vault: Debug + Send + Sync + 'static {
         &self,
         tenant: &TenantId,
         id: ConnectionId,
+        by: Option<&Actor>,
         now: Timestamp,
         give_up_at: Timestamp,
     ) -> Result<Option<Revoked>, VaultError>;
@@ -319,7 +346,8 @@ pub trait Vault: Debug + Send + Sync + 'static {
     ) -> Result<(), VaultError>;
 
     /// Erases everything of a person in a workspace: connections, consents, pending revocations. Their past entries in
-    /// the audit stay, sealed under the workspace's key. `None` if there is no such workspace.
+    /// the audit stay, sealed under the workspace's key. `None` if there is no such workspace. The entry that tells of it
+    /// names who acted, unless it is that very person.
     ///
     /// # Errors
     ///
@@ -328,6 +356,7 @@ pub trait Vault: Debug + Send + Sync + 'static {
         &self,
         tenant: &TenantId,
         user: &UserId,
+        by: Option<&Actor>,
         now: Timestamp,
     ) -> Result<Option<Forgotten>, VaultError>;
 
@@ -348,7 +377,8 @@ pub trait Vault: Debug + Send + Sync + 'static {
     /// [`VaultError`] if nothing was stored.
     fn record_handouts(&self, handouts: &[Handout]) -> Result<(), VaultError>;
 
-    /// Reads the audit of one tenant, oldest first.
+    /// Reads the audit of one tenant, in the order that the filter names: a page at the end costs no more than one at the
+    /// beginning.
     ///
     /// # Errors
     ///

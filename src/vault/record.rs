@@ -1,5 +1,7 @@
 //! What crosses the [`Vault`](crate::vault::Vault) boundary.
 
+use std::collections::BTreeMap;
+
 use ring::digest::{SHA256, digest};
 
 use crate::model::{
@@ -89,6 +91,9 @@ pub struct PendingConsent {
     pub redirect_uri: String,
     /// The scopes as asked for.
     pub scopes: Scopes,
+    /// Where the consent is to serve several services: each of them, the named one included, with its scopes.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub services: BTreeMap<ProviderId, Scopes>,
     /// The values of the descriptor's placeholders.
     pub parameters: Parameters,
     /// The label that the connection will bear.
@@ -105,6 +110,15 @@ pub struct PendingConsent {
     pub status: ConsentStatus,
 }
 
+impl PendingConsent {
+    /// Whether it is a ticket, which waits for its person, and not a flow that a browser is in. A flow that a ticket
+    /// opened has the ticket's id.
+    #[must_use]
+    pub fn is_prepared(&self) -> bool {
+        self.binding == self.state
+    }
+}
+
 /// What a consent is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -117,15 +131,17 @@ pub enum Purpose {
     Reconnect(ConnectionId),
     /// To connect this one again, to whatever account the person chooses.
     SwitchAccount(ConnectionId),
+    /// To extend the grant of this one, by a service or by scopes; another account is refused.
+    Extend(ConnectionId),
 }
 
 impl Purpose {
-    /// The connection that is to be renewed, if one was named.
+    /// The connection that is to be renewed or extended, if one was named.
     #[must_use]
     pub const fn target(self) -> Option<ConnectionId> {
         match self {
             Self::Connect => None,
-            Self::Reconnect(id) | Self::SwitchAccount(id) => Some(id),
+            Self::Reconnect(id) | Self::SwitchAccount(id) | Self::Extend(id) => Some(id),
         }
     }
 }
@@ -146,6 +162,8 @@ pub enum ConsentStatus {
     Denied,
     /// The code could not be exchanged or the answer not be used.
     Failed,
+    /// It was withdrawn, by its person or by the agent that had asked for it.
+    Cancelled,
 }
 
 /// The tokens of a connection.
@@ -166,10 +184,14 @@ pub struct Tokens {
 pub struct Grant<'a> {
     /// The consent that they come from; recorded as completed.
     pub consent: &'a StateHash,
-    /// The record to store, whole. Its generation is 1 for a new connection, else the one it replaces plus 1.
+    /// The record to store, whole. Its generation is one more than the highest that it or a member shows; 1 if all are
+    /// new.
     pub connection: &'a Connection,
     /// Its tokens.
     pub tokens: &'a Tokens,
+    /// Where the record [keeps](Connection::is_keeper) tokens for several services: those that share it from now on, as
+    /// they show themselves then. Others that share it already need not be named.
+    pub members: &'a [Connection],
 }
 
 /// How storing a grant ended.
@@ -177,7 +199,7 @@ pub struct Grant<'a> {
 pub enum StoreOutcome {
     /// It is stored.
     Stored,
-    /// Nothing was stored: the generation to be replaced has moved on; or the owner has another connection to that
+    /// Nothing was stored: a generation to be replaced has moved on; or the owner has another connection to that
     /// provider with the same label or the same account that is not revoked. Read again and decide again.
     Conflict,
 }
@@ -192,6 +214,8 @@ pub struct ConnectionQuery<'a> {
     pub owner: Option<&'a Owner>,
     /// Only those to this service.
     pub provider: Option<&'a ProviderId>,
+    /// Only those that share this record's tokens. The owner and the provider do not count then.
+    pub shares: Option<ConnectionId>,
     /// Whether revoked ones are wanted too.
     pub with_revoked: bool,
     /// Only those after this one.
@@ -208,6 +232,7 @@ impl<'a> ConnectionQuery<'a> {
             tenant,
             owner: None,
             provider: None,
+            shares: None,
             with_revoked: false,
             after: None,
             limit: usize::MAX,
@@ -245,6 +270,10 @@ pub struct TokenQuery<'a> {
 
 /// What a [`TokenQuery`] found.
 #[derive(Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "moved once or twice: an allocation on the hot path is dearer"
+)]
 pub enum Found {
     /// No such connection.
     Nothing,
@@ -260,6 +289,8 @@ pub enum Found {
 pub struct StoredToken {
     /// The connection.
     pub connection: ConnectionId,
+    /// The record that keeps the tokens, if it is another: claims and failures name that one.
+    pub shares: Option<ConnectionId>,
     /// Its generation.
     pub generation: u64,
     /// Its status.
@@ -278,4 +309,12 @@ pub struct StoredToken {
     pub parameters: Parameters,
     /// How the attempts to refresh fare.
     pub refresh: RefreshState,
+}
+
+impl StoredToken {
+    /// The record that keeps the tokens: the connection itself, unless it shares another's.
+    #[must_use]
+    pub fn keeper(&self) -> ConnectionId {
+        self.shares.unwrap_or(self.connection)
+    }
 }

@@ -16,6 +16,8 @@ pub struct Revoked {
     pub refused: Option<RefreshToken>,
     /// The number of the pending revocation, if its tokens were kept for one.
     pub queued: Option<u64>,
+    /// The connections that go on with the tokens, where it shared them. Then there is nothing to revoke at the provider.
+    pub still_used_by: Vec<ConnectionId>,
 }
 
 /// A revocation that the provider has not confirmed yet.
@@ -81,7 +83,7 @@ impl Settlement {
 pub enum Erasure {
     /// They are gone.
     Cleared,
-    /// The record is erased, but a reader keeps the write-ahead log from being cut: a copy of the ciphertext is in it
-    /// until `maintain` has cleared it.
+    /// Nothing can use them, but a sealed copy is there until `maintain` has cleared it: a reader keeps the write-ahead log
+    /// from being cut, or the provider has not confirmed the revocation yet.
     Pending,
 }

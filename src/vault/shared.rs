@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::{Connection, ConnectionId, NeedsConsent, ServerId, TenantId, Timestamp, UserId};
+use crate::model::{Actor, Connection, ConnectionId, NeedsConsent, ServerId, TenantId, Timestamp, UserId};
 use crate::secret::PkceVerifier;
 use crate::vault::{
     AuditEntry, AuditFilter, Claim, ClaimOutcome, ClaimRequest, CommitOutcome, ConnectionQuery,
@@ -22,6 +22,9 @@ impl<V: Vault + ?Sized> Vault for Arc<V> {
     }
     fn consent(&self, tenant: &TenantId, state: &StateHash) -> Result<Option<PendingConsent>, VaultError> {
         (**self).consent(tenant, state)
+    }
+    fn consents(&self, tenant: &TenantId, user: &UserId) -> Result<Vec<PendingConsent>, VaultError> {
+        (**self).consents(tenant, user)
     }
     fn take_consent(
         &self,
@@ -51,8 +54,13 @@ impl<V: Vault + ?Sized> Vault for Arc<V> {
     fn connections(&self, query: &ConnectionQuery<'_>) -> Result<Vec<Connection>, VaultError> {
         (**self).connections(query)
     }
-    fn set_default(&self, tenant: &TenantId, id: ConnectionId) -> Result<bool, VaultError> {
-        (**self).set_default(tenant, id)
+    fn set_default(
+        &self,
+        tenant: &TenantId,
+        id: ConnectionId,
+        by: Option<&Actor>,
+    ) -> Result<bool, VaultError> {
+        (**self).set_default(tenant, id, by)
     }
     fn record_use(&self, uses: &[Use]) -> Result<(), VaultError> {
         (**self).record_use(uses)
@@ -114,18 +122,20 @@ impl<V: Vault + ?Sized> Vault for Arc<V> {
         &self,
         tenant: &TenantId,
         id: ConnectionId,
+        by: Option<&Actor>,
         now: Timestamp,
     ) -> Result<Option<Revoked>, VaultError> {
-        (**self).revoke(tenant, id, now)
+        (**self).revoke(tenant, id, by, now)
     }
     fn revoke_and_queue(
         &self,
         tenant: &TenantId,
         id: ConnectionId,
+        by: Option<&Actor>,
         now: Timestamp,
         give_up_at: Timestamp,
     ) -> Result<Option<Revoked>, VaultError> {
-        (**self).revoke_and_queue(tenant, id, now, give_up_at)
+        (**self).revoke_and_queue(tenant, id, by, now, give_up_at)
     }
     fn queue_revocation(
         &self,
@@ -157,9 +167,10 @@ impl<V: Vault + ?Sized> Vault for Arc<V> {
         &self,
         tenant: &TenantId,
         user: &UserId,
+        by: Option<&Actor>,
         now: Timestamp,
     ) -> Result<Option<Forgotten>, VaultError> {
-        (**self).forget_user(tenant, user, now)
+        (**self).forget_user(tenant, user, by, now)
     }
     fn forget_tenant(&self, tenant: &TenantId, now: Timestamp) -> Result<Option<Forgotten>, VaultError> {
         (**self).forget_tenant(tenant, now)

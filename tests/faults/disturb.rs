@@ -7,16 +7,18 @@ use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 use std::{env, fs};
 
-use crate::scenario::{Scenario, Template};
+use crate::scenario::Scenario;
+use crate::world::Template;
 
 /// What changes a file. SQLite writes with `pwrite64`; what the child reports goes through `write`, which is let be.
-const CALLS: [&str; 6] = [
+const CALLS: [&str; 7] = [
     "pwrite64",
     "fsync",
     "fdatasync",
     "ftruncate",
     "fallocate",
     "unlink",
+    "linkat",
 ];
 
 /// How often each call is made.

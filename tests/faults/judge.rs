@@ -1,18 +1,18 @@
 //! Whether what a run has left is what its report allows.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use valetkey::model::Status;
-use valetkey::vault::{ClaimOutcome, CommitOutcome, ConsentStatus, Renewed, SqliteVault, Vault as _};
+use valetkey::model::{Status, TenantId};
+use valetkey::vault::{
+    ClaimOutcome, CommitOutcome, ConsentStatus, Erasure, Renewed, Settlement, SqliteVault, Vault as _,
+};
 
 use crate::disturb::{Fault, Run};
-use crate::scenario::{
-    ACTIVE, Beginning, HELD, NEW, REVOKED, Scenario, Step, Template, access, at, claim, files, id, open,
-    refresh, state, tenant, tokens,
+use crate::files::{intact, no_plaintext, nothing_of};
+use crate::scenario::{ACTIVE, Beginning, HELD, NEW, REVOKED, Scenario, Step};
+use crate::world::{
+    Template, access, alice, at, claim, id, older, open, refresh, state, tenant, tenant_of, tokens, user_of,
 };
 
 /// Where a connection may stand.
@@ -44,6 +44,12 @@ enum Taken {
 struct Expected {
     connections: BTreeMap<u8, BTreeSet<Stand>>,
     consent: BTreeSet<Consent>,
+    /// Whether tokens wait for the provider.
+    waiting: BTreeMap<u8, BTreeSet<bool>>,
+    /// Those that are revoked if and only if their tokens wait.
+    queued: BTreeSet<u8>,
+    /// Whether there must be a backup.
+    backup: bool,
     /// Of these, nothing may be in any file.
     cleared: BTreeSet<u8>,
 }
@@ -51,12 +57,18 @@ struct Expected {
 pub(crate) fn judge(scenario: &Scenario, template: &Template, run: &Run) {
     let place = format!("{} with {:?}: {:?}", scenario.name, run.fault, run.report);
     failures_are_named(run, &place);
-    let expected = expected(scenario, run);
     no_plaintext(run.directory.path(), &place);
+    if scenario.begins_with == Beginning::Older {
+        return older_vault(run, &place);
+    }
+    let expected = expected(scenario, run);
     nothing_of(&expected.cleared, template, run.directory.path(), &place);
+    backup(template, run, &expected, &place);
 
     let vault = open(&run.vault()).unwrap_or_else(|error| panic!("{place}: does not open: {error:?}"));
     intact(&run.vault(), &place);
+    audited(&vault, template, &place);
+    let mut revoked = BTreeSet::new();
     for (number, stands) in &expected.connections {
         let stand = stand(&vault, *number, &place);
         assert!(
@@ -64,6 +76,9 @@ pub(crate) fn judge(scenario: &Scenario, template: &Template, run: &Run) {
             "{place}: {number} is {stand:?}, not one of {stands:?}"
         );
         goes_on(&vault, *number, stand, &place);
+        if stand == Stand::Revoked {
+            revoked.insert(*number);
+        }
     }
     let consent = consent(&vault);
     assert!(
@@ -74,9 +89,139 @@ pub(crate) fn judge(scenario: &Scenario, template: &Template, run: &Run) {
         let again = vault.take_consent(&tenant(), &state(), at(1)).unwrap();
         assert!(again.is_none(), "{place}: the consent can be taken again");
     }
+    let waiting = waiting(&vault, &place);
+    for (number, allowed) in &expected.waiting {
+        let waits = waiting.contains(number);
+        assert!(allowed.contains(&waits), "{place}: {number} waits: {waits}");
+    }
+    for number in &expected.queued {
+        let both = (revoked.contains(number), waiting.contains(number));
+        assert_eq!(
+            both.0, both.1,
+            "{place}: {number} is revoked, and waits: {both:?}"
+        );
+    }
+    assert!(waiting.iter().all(|number| expected.waiting.contains_key(number)));
+
+    // By now everything that the template held was renewed, revoked or forgotten: nothing of it comes back.
+    audited(&vault, template, &place);
+    assert_eq!(vault.clear_residue().unwrap(), Erasure::Cleared, "{place}");
     drop(vault);
+    let all = template
+        .sealed
+        .iter()
+        .filter(|(_, slot)| !slot.starts_with(&[0; 4]));
+    nothing_of(
+        &all.map(|(number, _)| *number).collect(),
+        template,
+        run.directory.path(),
+        &place,
+    );
     intact(&run.vault(), &place);
     no_plaintext(run.directory.path(), &place);
+}
+
+/// The audit is whole, and has lost nothing that was in it.
+fn audited(vault: &SqliteVault, template: &Template, place: &str) {
+    let report = match &template.head {
+        Some(head) => vault.verify_against(head),
+        None => vault.verify_audit(),
+    };
+    assert!(report.unwrap().is_intact(), "{place}: the audit is broken");
+}
+
+/// The connections whose tokens wait for the provider: each with its own, whole. They are ended by this.
+fn waiting(vault: &SqliteVault, place: &str) -> BTreeSet<u8> {
+    let pending = vault
+        .take_revocations(at(80_000), std::time::Duration::ZERO, 99)
+        .unwrap();
+    let mut waiting = BTreeSet::new();
+    for pending in pending {
+        let number = pending.connection.as_bytes()[0];
+        let own = pending
+            .access_token
+            .is_some_and(|token| token.expose_secret() == access(number, 1))
+            && pending
+                .refresh_token
+                .is_some_and(|token| token.expose_secret() == refresh(number, 1));
+        assert!(own, "{place}: what waits for {number} is not its own");
+        waiting.insert(number);
+        vault
+            .settle_revocation(&pending.tenant, pending.id, Settlement::Confirmed, at(80_001))
+            .unwrap();
+    }
+    waiting
+}
+
+/// There is no backup, or there is a whole one: opened like any other, with everything that was stored when it was made.
+fn backup(template: &Template, run: &Run, expected: &Expected, place: &str) {
+    let file = run.directory.path().join("backup.db");
+    if !file.exists() {
+        assert!(!expected.backup, "{place}: the backup is not there");
+        return;
+    }
+    let aside = tempfile::tempdir().unwrap();
+    let copy = aside.path().join("vault.db");
+    fs::copy(&file, &copy).unwrap();
+    let vault = open(&copy).unwrap_or_else(|error| panic!("{place}: the backup does not open: {error:?}"));
+    intact(&copy, place);
+    audited(&vault, template, place);
+    let place = format!("{place}, in the backup");
+    let first = |claimed| Stand::Active {
+        generation: 1,
+        claimed,
+    };
+    for number in ACTIVE {
+        assert_eq!(
+            stand(&vault, number, &place),
+            first(number == HELD),
+            "{place}: {number}"
+        );
+    }
+    assert_eq!(stand(&vault, NEW[0], &place), first(false), "{place}");
+    assert_eq!(stand(&vault, REVOKED, &place), Stand::Revoked, "{place}");
+}
+
+/// What the first schema's file held is there, whether it was brought up to the newest schema or not.
+fn older_vault(run: &Run, place: &str) {
+    let version = || -> u32 {
+        let db = rusqlite::Connection::open(run.vault()).unwrap();
+        db.pragma_query_value(None, "user_version", |row| row.get(0))
+            .unwrap()
+    };
+    let before = version();
+    let vault = open(&run.vault()).unwrap_or_else(|error| panic!("{place}: does not open: {error:?}"));
+    let newest = version();
+    // One transaction takes it all the way: there is nothing between.
+    assert!(
+        before == 1 || before == newest,
+        "{place}: left at version {before}"
+    );
+    let globex = TenantId::new("globex").unwrap();
+    for (tenant, number, token) in [
+        (&tenant(), 1, "access-1-2"),
+        (&tenant(), 2, "access-2"),
+        (&globex, 5, "access-5"),
+    ] {
+        let found = vault
+            .token(tenant, id(number))
+            .unwrap()
+            .and_then(|stored| stored.access_token);
+        assert!(
+            found.is_some_and(|found| found.expose_secret() == token),
+            "{place}: {number} is lost"
+        );
+    }
+    assert_eq!(
+        vault
+            .take_revocations(at(100), std::time::Duration::ZERO, 9)
+            .unwrap()
+            .len(),
+        1,
+        "{place}"
+    );
+    assert!(vault.verify_against(&older().1).unwrap().is_intact(), "{place}");
+    intact(&run.vault(), place);
 }
 
 /// A full disk must not be called a damaged file: somebody might throw it away.
@@ -122,6 +267,9 @@ fn expected(scenario: &Scenario, run: &Run) -> Expected {
     let mut expected = Expected {
         connections,
         consent: BTreeSet::from([Consent::Absent]),
+        waiting: BTreeMap::new(),
+        queued: BTreeSet::new(),
+        backup: false,
         cleared: BTreeSet::new(),
     };
     let mut revoked = BTreeSet::new();
@@ -178,6 +326,41 @@ fn expected(scenario: &Scenario, run: &Run) -> Expected {
                     revoked.insert(number);
                 }
             }
+            Step::Queue { number } => {
+                expected.connection(number, taken, Stand::Revoked);
+                expected.waits(number, taken, true);
+                expected.queued.insert(number);
+            }
+            Step::QueueLate { number } => expected.waits(number, taken, true),
+            Step::Settle { number } => {
+                expected.waits(number, taken, false);
+                expected.queued.remove(&number);
+                if taken == Taken::Yes {
+                    revoked.extend(ACTIVE.into_iter().filter(|one| *one == number));
+                }
+            }
+            Step::ForgetUser | Step::ForgetTenant => {
+                let forgotten = |number: &u8| {
+                    let theirs = *step == Step::ForgetTenant || user_of(*number) == alice();
+                    tenant_of(*number) == tenant() && theirs
+                };
+                for number in expected.connections.keys().copied().collect::<Vec<_>>() {
+                    if forgotten(&number) {
+                        expected.connection(number, taken, Stand::Absent);
+                    }
+                }
+                for number in expected.waiting.keys().copied().collect::<Vec<_>>() {
+                    expected.waits(number, taken, false);
+                }
+                expected.queued.clear();
+                expected.consent(taken, Consent::Absent);
+                if taken == Taken::Yes {
+                    revoked.extend(ACTIVE.iter().filter(|number| forgotten(number)));
+                }
+            }
+            Step::Backup => expected.backup = taken == Taken::Yes,
+            // Who takes changes nothing but who may take next.
+            Step::Take | Step::TryLater { .. } => {}
             Step::Clear if said("done").is_some_and(|what| what.trim() == "cleared") => {
                 expected.cleared.extend(&revoked);
             }
@@ -199,6 +382,17 @@ impl Expected {
         stands.insert(stand);
     }
 
+    fn waits(&mut self, number: u8, taken: Taken, waits: bool) {
+        let allowed = self
+            .waiting
+            .entry(number)
+            .or_insert_with(|| BTreeSet::from([false]));
+        if taken == Taken::Yes {
+            allowed.clear();
+        }
+        allowed.insert(waits);
+    }
+
     fn consent(&mut self, taken: Taken, consent: Consent) {
         if taken == Taken::Yes {
             self.consent.clear();
@@ -209,11 +403,11 @@ impl Expected {
 
 /// Reads where a connection stands; its token, if it has one, must be its own of that very generation.
 fn stand(vault: &SqliteVault, number: u8, place: &str) -> Stand {
-    let Some(connection) = vault.connection(&tenant(), id(number)).unwrap() else {
+    let Some(connection) = vault.connection(&tenant_of(number), id(number)).unwrap() else {
         return Stand::Absent;
     };
     let token = vault
-        .token(&tenant(), id(number))
+        .token(&tenant_of(number), id(number))
         .unwrap()
         .and_then(|stored| stored.access_token);
     match connection.status {
@@ -274,11 +468,12 @@ fn goes_on(vault: &SqliteVault, number: u8, stand: Stand, place: &str) {
         granted: None,
         expires_at: None,
         at: at(10_001),
+        by: None,
     };
-    let outcome = vault.commit_refresh(&tenant(), id(number), &claimed_now.claim, &renewed);
+    let outcome = vault.commit_refresh(&tenant_of(number), id(number), &claimed_now.claim, &renewed);
     assert_eq!(outcome.unwrap(), CommitOutcome::Stored, "{place}: {number}");
     let token = vault
-        .token(&tenant(), id(number))
+        .token(&tenant_of(number), id(number))
         .unwrap()
         .unwrap()
         .access_token
@@ -300,78 +495,5 @@ fn consent(vault: &SqliteVault) -> Consent {
         Some(ConsentStatus::Taken) => Consent::Taken,
         Some(ConsentStatus::Completed(_)) => Consent::Completed,
         Some(other) => panic!("{other:?}"),
-    }
-}
-
-fn intact(path: &Path, place: &str) {
-    let db = rusqlite::Connection::open(path).unwrap();
-    let check: String = db
-        .query_row("PRAGMA integrity_check", [], |row| row.get(0))
-        .unwrap();
-    assert_eq!(check, "ok", "{place}");
-    let dangling = db
-        .prepare("PRAGMA foreign_key_check")
-        .and_then(|mut statement| statement.exists([]));
-    assert!(!dangling.unwrap(), "{place}: a row refers to nothing");
-    // A slot belongs to one row, or is free and empty.
-    let strays: i64 = db
-        .query_row(
-            "WITH used AS (
-                SELECT slot FROM connections WHERE slot IS NOT NULL
-                UNION ALL SELECT slot FROM consents WHERE slot IS NOT NULL
-                UNION ALL SELECT slot FROM outbox
-                UNION ALL SELECT slot FROM tenant_keys)
-             SELECT (SELECT count(*) - count(DISTINCT slot) FROM used)
-                  + (SELECT count(*) FROM free_slots JOIN used USING (slot))
-                  + (SELECT count(*) FROM free_slots JOIN secrets USING (slot)
-                     WHERE secrets.access <> zeroblob(length(secrets.access))
-                        OR secrets.rest <> zeroblob(length(secrets.rest)))
-                  + (SELECT count(*) FROM secrets WHERE slot NOT IN
-                        (SELECT slot FROM used UNION SELECT slot FROM free_slots))",
-            [],
-            |row| row.get(0),
-        )
-        .unwrap();
-    assert_eq!(
-        strays, 0,
-        "{place}: slots that are shared, lost, or free and full"
-    );
-}
-
-fn no_plaintext(directory: &Path, place: &str) {
-    let marker = b"MARKER";
-    let hex: String = marker.iter().map(|byte| format!("{byte:02x}")).collect();
-    let shapes = [
-        marker.to_vec(),
-        hex.to_uppercase().into_bytes(),
-        hex.into_bytes(),
-        STANDARD.encode(marker).into_bytes(),
-    ];
-    for file in files(directory) {
-        let content = fs::read(&file).unwrap();
-        for shape in &shapes {
-            let found = content.windows(shape.len()).any(|window| window == shape);
-            assert!(!found, "{place}: plaintext in {file:?}");
-        }
-    }
-}
-
-/// What was reported as cleared is in no file, sealed or not.
-fn nothing_of(cleared: &BTreeSet<u8>, template: &Template, directory: &Path, place: &str) {
-    // Behind the length and the header, which all records share, and before the zeros.
-    let windows: HashSet<&[u8]> = template
-        .sealed
-        .iter()
-        .filter(|(number, _)| cleared.contains(number))
-        .flat_map(|(_, slot)| {
-            let len = u32::from_be_bytes(*slot.first_chunk().unwrap()) as usize;
-            slot[9..4 + len].windows(16)
-        })
-        .collect();
-    assert_eq!(windows.is_empty(), cleared.is_empty());
-    for file in files(directory) {
-        let content = fs::read(&file).unwrap();
-        let found = content.windows(16).any(|window| windows.contains(window));
-        assert!(!found, "{place}: reported as cleared, and still in {file:?}");
     }
 }

@@ -11,8 +11,13 @@
 #![cfg(all(target_os = "linux", feature = "sqlite"))]
 
 mod disturb;
+mod files;
+mod host;
 mod judge;
 mod scenario;
+#[path = "../vault_support/mod.rs"]
+mod vault_support;
+mod world;
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -23,7 +28,7 @@ use scenario::Scenario;
 /// The child: does nothing unless a parent started it.
 #[test]
 fn child() {
-    scenario::run_if_asked();
+    host::run_if_asked();
 }
 
 #[test]
@@ -56,6 +61,31 @@ fn promise_12_opening_what_a_crash_left() {
     survives(&scenario::RECOVER);
 }
 
+#[test]
+fn promise_12_forgetting_a_person() {
+    survives(&scenario::FORGET_USER);
+}
+
+#[test]
+fn promise_12_forgetting_a_tenant() {
+    survives(&scenario::FORGET_TENANT);
+}
+
+#[test]
+fn promise_12_revocations_that_wait_for_the_provider() {
+    survives(&scenario::OUTBOX);
+}
+
+#[test]
+fn promise_12_backing_up() {
+    survives(&scenario::BACKUP);
+}
+
+#[test]
+fn promise_12_opening_an_older_file() {
+    survives(&scenario::MIGRATE);
+}
+
 /// How many places each fault is put at, unless all of them are wanted.
 const SAMPLE: usize = 6;
 
@@ -66,7 +96,7 @@ fn survives(scenario: &'static Scenario) {
         say("skipped: there is no strace, or it may not trace");
         return;
     }
-    let template = scenario::Template::new(scenario);
+    let template = world::Template::new(scenario);
     let undisturbed = Run::of(scenario, &template, None);
     judge::judge(scenario, &template, &undisturbed);
     assert!(undisturbed.is_finished(), "undisturbed, it does not get through");

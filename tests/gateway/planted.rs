@@ -36,6 +36,7 @@ pub fn plant(vault: &impl Vault, number: usize, change: impl FnOnce(&mut Connect
         client_id: String::new(),
         redirect_uri: String::new(),
         scopes: Scopes::default(),
+        services: std::collections::BTreeMap::new(),
         parameters: Default::default(),
         label: None,
         purpose: Purpose::Connect,
@@ -55,6 +56,7 @@ pub fn plant(vault: &impl Vault, number: usize, change: impl FnOnce(&mut Connect
         consent: &state,
         connection: &connection,
         tokens: &tokens,
+        members: &[],
     };
     vault.store_grant(&grant).unwrap();
     id

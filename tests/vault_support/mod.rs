@@ -1,6 +1,10 @@
 //! What the tests of the vault's file have in common.
 
-#![allow(dead_code, reason = "each test crate uses a part of it")]
+#![allow(dead_code, unused_imports, reason = "each test crate uses a part of it")]
+
+mod residue;
+
+pub(crate) use residue::{Searched, residue};
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -89,6 +93,7 @@ pub(crate) fn consent(name: &str) -> PendingConsent {
         client_id: "client".into(),
         redirect_uri: "https://host.test/".into(),
         scopes: Scopes::default(),
+        services: std::collections::BTreeMap::new(),
         parameters: Parameters::new(),
         label: None,
         purpose: Purpose::Connect,
@@ -112,6 +117,7 @@ pub(crate) fn grant(vault: &SqliteVault, connection: &Connection, tokens: &Token
         consent: &state("none"),
         connection,
         tokens,
+        members: &[],
     });
     assert_eq!(outcome.unwrap(), StoreOutcome::Stored);
 }
@@ -139,6 +145,7 @@ pub(crate) fn refresh(vault: &SqliteVault, number: u8, generation: u64, tokens: 
         granted: None,
         expires_at: None,
         at: at(2),
+        by: None,
     };
     let outcome = vault.commit_refresh(&tenant(), id(number), &claimed.claim, &renewed);
     assert_eq!(outcome.unwrap(), CommitOutcome::Stored);
@@ -150,13 +157,32 @@ pub(crate) fn place() -> (tempfile::TempDir, PathBuf) {
     (directory, path)
 }
 
-/// The content of every file in the directory.
+/// The content of a file, read by another process: when this one closes a file that SQLite has open, the locks on it
+/// are gone.
+#[cfg(unix)]
+pub(crate) fn content(file: &Path) -> Vec<u8> {
+    let read = std::process::Command::new("cat").arg(file).output().unwrap();
+    assert!(read.status.success(), "{file:?}");
+    read.stdout
+}
+
+#[cfg(not(unix))]
+pub(crate) fn content(file: &Path) -> Vec<u8> {
+    fs::read(file).unwrap()
+}
+
+/// Every file in the directory with what is in it.
 pub(crate) fn files(path: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     fs::read_dir(path.parent().unwrap())
         .unwrap()
         .map(|entry| entry.unwrap().path())
-        .map(|file| (file.clone(), fs::read(file).unwrap()))
+        .map(|file| (file.clone(), content(&file)))
         .collect()
+}
+
+/// The sealed records that connections have now.
+pub(crate) fn ciphertexts(path: &Path) -> Vec<Vec<u8>> {
+    records(path, "slot IN (SELECT slot FROM connections)")
 }
 
 /// Every record that lies in a slot now: tokens, verifiers, wrapped keys.
@@ -174,18 +200,6 @@ pub(crate) fn records(path: &Path, of: &str) -> Vec<Vec<u8>> {
             Some(record).filter(|record| !record.is_empty())
         })
         .collect()
-}
-
-/// Whether any 16 bytes in a row of a record are in any file. The first bytes, alike in all records, do not count.
-pub(crate) fn residue(path: &Path, dead: &[Vec<u8>]) -> Option<String> {
-    let windows: std::collections::HashSet<&[u8]> =
-        dead.iter().flat_map(|record| record[17..].windows(16)).collect();
-    for (file, content) in files(path) {
-        if let Some(offset) = content.windows(16).position(|window| windows.contains(window)) {
-            return Some(format!("{file:?} at {offset}"));
-        }
-    }
-    None
 }
 
 /// A small generator that gives every run the same numbers.

@@ -71,6 +71,12 @@ impl World {
         self.connections.start(person, "notes", options).unwrap()
     }
 
+    /// A browser comes back with this callback, and with what the consent left in it.
+    pub fn complete(&self, by: &ActingUser, callback: &str, consent: &Consent) -> Result<Connection> {
+        self.connections
+            .complete(by, response(callback), consent.binding())
+    }
+
     /// A person gives their consent with an account of theirs.
     pub fn connect(&self, person: &ActingUser, account: &str) -> Connection {
         self.try_connect(person, account, ConsentOptions::default())
@@ -85,8 +91,7 @@ impl World {
     ) -> Result<Connection> {
         let consent = self.connections.start(person, "notes", options)?;
         let callback = self.sandbox.approve(consent.authorization_url(), account);
-        self.connections
-            .complete(person, response(&callback), consent.binding())
+        self.complete(person, &callback, &consent)
     }
 
     /// An operator connects the account that the tenant shares.
@@ -97,8 +102,7 @@ impl World {
             .start_shared(&operator, "notes", ConsentOptions::default())
             .unwrap();
         let callback = self.sandbox.approve(consent.authorization_url(), account);
-        self.connections
-            .complete(operator.acting_user(), response(&callback), consent.binding())
+        self.complete(operator.acting_user(), &callback, &consent)
             .unwrap()
     }
 

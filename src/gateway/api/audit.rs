@@ -10,6 +10,7 @@ use crate::gateway::request::Incoming;
 use crate::gateway::time::rfc3339;
 use crate::gateway::{Caller, Inner};
 use crate::manager::{AuditPage, ConnectionManager as _};
+use crate::model::Actor;
 use crate::vault::AuditEntry;
 
 #[derive(Serialize)]
@@ -24,6 +25,7 @@ struct AuditEntryJson {
     at: String,
     kind: &'static str,
     user: Option<String>,
+    actor: Option<ActorJson>,
     connection: Option<String>,
     provider: Option<String>,
     generation: Option<u64>,
@@ -34,6 +36,21 @@ struct AuditEntryJson {
     shared: bool,
 }
 
+#[derive(Serialize)]
+struct ActorJson {
+    user: String,
+    role: &'static str,
+}
+
+impl ActorJson {
+    fn new(actor: Actor) -> Self {
+        Self {
+            user: actor.user().to_string(),
+            role: actor.role(),
+        }
+    }
+}
+
 impl AuditEntryJson {
     fn new(entry: AuditEntry) -> Self {
         let hex = |bytes: [u8; 8]| format!("{:016x}", u64::from_be_bytes(bytes));
@@ -42,6 +59,7 @@ impl AuditEntryJson {
             at: rfc3339(entry.at),
             kind: entry.kind.as_str(),
             user: entry.user.map(|user| user.to_string()),
+            actor: entry.actor.map(ActorJson::new),
             connection: entry.connection.map(|id| id.to_string()),
             provider: entry.provider.map(|provider| provider.to_string()),
             generation: entry.generation,

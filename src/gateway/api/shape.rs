@@ -64,6 +64,8 @@ pub(super) struct ConnectionJson {
     account: Option<AccountJson>,
     granted_scopes: Vec<String>,
     missing_scopes: Vec<String>,
+    /// Equal for those that live by one grant.
+    grant: Option<String>,
     health: HealthJson,
     refreshable: bool,
     created_at: String,
@@ -113,6 +115,7 @@ impl ConnectionJson {
             }),
             granted_scopes: texts(&connection.granted),
             missing_scopes: texts(&connection.missing_scopes()),
+            grant: connection.shares.map(|keeper| keeper.to_string()),
             health: HealthJson::new(health),
             refreshable: connection.refreshable,
             created_at: rfc3339(connection.created_at),
@@ -173,6 +176,7 @@ impl RevocationJson {
             AtProvider::ByUser { url } => ("by_user", Some(url.clone()), None),
             AtProvider::Unsupported => ("unsupported", None, None),
             AtProvider::NothingLeft => ("nothing_left", None, None),
+            AtProvider::StillUsedBy(_) => ("still_used", None, None),
         };
         let Words { detail, .. } = words::at_provider(&revocation.at_provider, "the provider");
         Self {

@@ -21,6 +21,8 @@ struct DetailPage {
     expires: Option<Moment>,
     last_failure: Option<(String, Option<Moment>)>,
     notice: Option<&'static str>,
+    /// The other services that came with the same consent.
+    sharing: Vec<(String, String)>,
     /// None: it could not be read. The connection can be revoked all the same.
     trail: Option<Trail>,
 }
@@ -33,6 +35,7 @@ impl Inner {
         id: &str,
     ) -> Answer {
         let connection = self.connections.get(caller.principal(), connection_id(id)?)?;
+        let sharing = self.connections.sharing(caller.principal(), connection.id)?;
         let now = self.now();
         let health = self.connections.inner().health(&connection);
         self.show(caller, incoming, StatusCode::OK, |shell| DetailPage {
@@ -45,6 +48,10 @@ impl Inner {
                 (failure.to_string(), at)
             }),
             notice: notice(incoming.query("done")),
+            sharing: sharing
+                .iter()
+                .map(|other| (other.id.to_string(), self.provider_name(other.provider.as_str())))
+                .collect(),
             trail: self.trail(caller, &connection, now).ok(),
         })
     }

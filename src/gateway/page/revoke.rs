@@ -50,9 +50,16 @@ impl Inner {
         if !connection.owner.is_managed_by(caller.principal().reach()) {
             return Err(crate::error::Error::NotPermitted.into());
         }
-        let siblings = self.siblings(caller, &connection)?;
+        let sharing = self.connections.sharing(caller.principal(), connection.id)?;
         let name = self.provider_name(connection.provider.as_str());
-        let (there, page) = self.expectation(&connection, &name);
+        let (siblings, (there, page)) = if sharing.is_empty() {
+            (
+                self.siblings(caller, &connection)?,
+                self.expectation(&connection, &name),
+            )
+        } else {
+            (Vec::new(), (self.goes_on(&sharing, &name), None))
+        };
         let now = self.now();
         self.show(caller, incoming, StatusCode::OK, |shell| ConfirmPage {
             shell,
@@ -100,6 +107,19 @@ impl Inner {
         let now = self.now();
         let view = |connection| ConnectionView::new(self, caller, connection, now);
         connections.iter().map(view).collect()
+    }
+
+    /// What it means that others live by the same grant.
+    fn goes_on(&self, sharing: &[Connection], name: &str) -> String {
+        let names: Vec<_> = sharing
+            .iter()
+            .map(|other| self.provider_name(other.provider.as_str()))
+            .collect();
+        format!(
+            "{name} came with one consent that serves {} too. They keep the access, so it is not ended there; it ends with \
+             the last of them.",
+            names.join(", ")
+        )
     }
 
     /// What revoking will do at the provider.

@@ -1,7 +1,5 @@
 //! What happened to a connection, newest first, in words for people.
 
-use std::collections::VecDeque;
-
 use super::view::Moment;
 use super::words;
 use crate::error::Result;
@@ -12,9 +10,6 @@ use crate::vault::{AuditEntry, AuditKind};
 
 /// How many entries the page shows.
 const SHOWN: usize = 50;
-
-/// How many are read at a time.
-const READ: usize = 1_000;
 
 /// The end of a connection's trail.
 pub(super) struct Trail {
@@ -38,28 +33,15 @@ pub(super) struct Step {
 impl Inner {
     /// What the caller may know of a connection's past.
     pub(super) fn trail(&self, caller: &Caller, connection: &Connection, now: Timestamp) -> Result<Trail> {
-        let mut latest = VecDeque::with_capacity(SHOWN);
-        let (mut after, mut more) = (0, false);
-        loop {
-            let page = AuditPage::of(connection.id).after(after).limit(READ);
-            let entries = self.connections.audit(caller.principal(), &page)?;
-            let full = entries.len() == READ;
-            for entry in entries {
-                after = entry.number;
-                if latest.len() == SHOWN {
-                    latest.pop_front();
-                    more = true;
-                }
-                latest.push_back(entry);
-            }
-            if !full {
-                break;
-            }
-        }
+        // One more than is shown says whether there are older ones.
+        let page = AuditPage::of(connection.id).newest_first().limit(SHOWN + 1);
+        let mut latest = self.connections.audit(caller.principal(), &page)?;
+        let more = latest.len() > SHOWN;
+        latest.truncate(SHOWN);
         let provider = self.provider_name(connection.provider.as_str());
-        let steps = latest.into_iter().rev();
         Ok(Trail {
-            steps: steps
+            steps: latest
+                .into_iter()
                 .map(|entry| Step::new(entry, caller, &provider, now))
                 .collect(),
             more,
@@ -70,7 +52,7 @@ impl Inner {
 impl Step {
     fn new(entry: AuditEntry, caller: &Caller, provider: &str, now: Timestamp) -> Self {
         let (what, why) = told(entry.kind, entry.detail.as_deref(), provider);
-        // Of the other kinds the audit names the owner, who need not be the one who acted.
+        // Of the other kinds the user is the owner, who need not be the one who acted.
         let acted = matches!(
             entry.kind,
             AuditKind::ConsentStarted
@@ -79,7 +61,8 @@ impl Step {
                 | AuditKind::ConsentFailed
                 | AuditKind::TokenUsed
         );
-        let user = entry.user.filter(|_| acted);
+        let actor = entry.actor.as_ref().map(|actor| actor.user().clone());
+        let user = actor.or_else(|| entry.user.filter(|_| acted));
         Self {
             at: Moment::new(entry.at, now),
             what,

@@ -113,6 +113,18 @@ pub(in crate::gateway) fn at_provider(outcome: &AtProvider, provider: &str) -> W
             "Not possible there",
             format!("{provider} has no way to end an access. What is left of it runs out by itself."),
         ),
+        AtProvider::StillUsedBy(others) => Words::new(
+            "warn",
+            "Still in use there",
+            format!(
+                "{} at {provider} came with the same consent and is still connected, so the access itself goes on. It ends \
+                 with the last one.",
+                match others.len() {
+                    1 => "One other service".to_owned(),
+                    number => format!("{number} other services"),
+                }
+            ),
+        ),
         AtProvider::NothingLeft => Words::new(
             "off",
             "Nothing to end there",

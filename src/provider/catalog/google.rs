@@ -47,10 +47,12 @@ pub fn google() -> AuthorizationServer {
     server.issuer = Some("https://accounts.google.com".into());
     // https://developers.google.com/identity/protocols/oauth2/web-server#offline
     // Without `prompt=consent` a second consent of the same person brings no refresh token.
-    // `include_granted_scopes` is not sent: it would merge the grants of all connections into one token.
     server.authorization_parameters = [("access_type", "offline"), ("prompt", "consent")]
         .map(|(name, value)| (name.into(), value.into()))
         .into();
+    // https://developers.google.com/identity/protocols/oauth2/web-server#incrementalAuth
+    // Sent where a grant is to be extended, and never else: it unites all that the account granted to this client.
+    server.extending_parameters = [("include_granted_scopes".into(), "true".into())].into();
     // https://developers.google.com/identity/protocols/oauth2#expiration: dead after six months unused.
     server.rotation = RotationClass::Static;
     server.refresh_token_idle = Some(days(180));

@@ -14,6 +14,9 @@ impl Check<'_> {
     pub(super) fn added_parameters(&self) -> Result<(), InvalidDescriptor> {
         let server = self.server;
         self.authorization_parameters(&server.authorization_parameters)?;
+        let extending = &server.extending_parameters;
+        self.added("extending_parameters", extending, |_, _| false)?;
+        self.values("extending_parameters", extending, &["client_id", "random"])?;
         let field = "token_parameters";
         self.added(field, &server.token_parameters, |name, value| {
             matches!(name, "grant_type" | "scope" | "resource") || (name, value) == ("state", "{state}")

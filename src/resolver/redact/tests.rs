@@ -204,6 +204,8 @@ proptest! {
         let masks = masks(&token);
         let clean = masks.redact(&text).into_owned();
         prop_assert!(!masks.find(text.as_bytes()).is_empty());
+        let endings = Masks::endings([&AccessToken::new(&*token)]).unwrap();
+        prop_assert!(!endings.find(text.as_bytes()).is_empty(), "{text}");
         prop_assert!(clean.contains("[redacted]"), "{text}");
         prop_assert!(masks.find(clean.as_bytes()).is_empty(), "{text} became {clean}");
         prop_assert!(!clean.contains(&hidden));
@@ -218,6 +220,8 @@ proptest! {
         let bytes = [&before, token.as_bytes(), &after].concat();
         let text = if url { URL_SAFE_NO_PAD.encode(bytes) } else { STANDARD.encode(bytes) };
         let text = wrapped(&text, width, "\r\n");
+        let endings = Masks::endings([&AccessToken::new(&*token)]).unwrap();
+        prop_assert!(!endings.find(text.as_bytes()).is_empty(), "{}", text);
         let clean = masks(&token).redact(&text).into_owned();
         prop_assert!(clean.contains("[redacted]"), "{}", text);
         // At most one character on either side holds bits of the token and of its neighbour.

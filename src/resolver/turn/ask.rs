@@ -1,11 +1,11 @@
 //! Consent asked for from inside a turn.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use crate::error::{ConsentReason, ConsentRequired, Error, Result};
-use crate::manager::{ConnectionManager as _, ConsentOptions, PreparedConsent};
-use crate::model::ConsentId;
-use crate::resolver::{SharedConnections, Turn};
+use crate::manager::{ConnectionManager as _, ConsentOptions, ConsentState, PreparedConsent};
+use crate::model::{ConsentId, Timestamp};
+use crate::resolver::Turn;
 
 /// A consent that a turn asked its person for: from [`Turn::ask`].
 #[derive(Debug)]
@@ -42,27 +42,31 @@ impl Asked {
 }
 
 impl Turn {
-    /// Prepares the consent that meets the need. However many tools of the turn ask for the same, there is one.
+    /// Prepares the consent that meets the need. However many tools ask for the same, in this turn and in later ones of the
+    /// same person, there is one, while its link can be opened.
     ///
     /// Show the person a link on your own origin that ends in the ticket, such as the gateway's
-    /// `connect_url`; never the provider's authorization URL. Whether they have been there shows when the tool resolves again.
+    /// `connect_url`; never the provider's authorization URL. Whether they have been there shows when the tool resolves
+    /// again, or by [`poll`](Self::poll).
+    ///
+    /// All turns of a [`Resolver`](crate::Resolver) and of its clones know of each other's links. Another process does not,
+    /// for the vault keeps no link, only its hash: it makes one of its own, and both are good.
     ///
     /// # Errors
     ///
-    /// [`NotPermitted`](Error::NotPermitted) where the policy has everybody act through the shared connection, which only an
-    /// operator can connect; and all that [`prepare`](crate::ConnectionManager::prepare) returns.
+    /// [`NotPermitted`](Error::NotPermitted) where the shared connection is needed, which only an operator can connect; and
+    /// all that [`prepare`](crate::ConnectionManager::prepare) returns.
     pub fn ask(&self, need: &ConsentRequired) -> Result<Arc<Asked>> {
-        if self.resolver.policy.of(&need.provider) == SharedConnections::Required {
+        if need.shared {
             return Err(Error::NotPermitted);
         }
-        // Held while the consent is prepared, so that two tools that ask at once are asked for together.
-        let mut all = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = self.resolver.connections.inner().now();
-        all.retain(|asked| asked.prepared.expires_at() > now);
-        if let Some(asked) = all.iter().find(|asked| asked.need == *need) {
-            return Ok(Arc::clone(asked));
-        }
         let connections = &self.resolver.connections;
+        let mut shelf = self.resolver.asking.of(&self.acting_user);
+        if let Some(asked) = shelf.known(&self.acting_user, need, connections.inner().now())
+            && connections.poll(&self.acting_user, asked.id())? == ConsentState::Pending
+        {
+            return Ok(asked);
+        }
         let provider = need.provider.as_str();
         let prepared = connections.prepare(&self.acting_user, provider, ConsentOptions::from(need))?;
         let name = connections.inner().service(provider)?.provider.name.clone();
@@ -71,8 +75,32 @@ impl Turn {
             need: need.clone(),
             prepared,
         });
-        all.push(Arc::clone(&asked));
+        shelf.remember(&self.acting_user, &asked);
         Ok(asked)
+    }
+
+    pub(in crate::resolver) fn now(&self) -> Timestamp {
+        self.resolver.connections.inner().now()
+    }
+
+    /// Where a consent stands that this person was asked for, in whatever turn or process: as
+    /// [`ConnectionManager::poll`](crate::ConnectionManager::poll).
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](Error::NotFound) if there is none of this person's, or a failure of the vault.
+    pub fn poll(&self, id: ConsentId) -> Result<ConsentState> {
+        self.resolver.connections.poll(&self.acting_user, id)
+    }
+
+    /// Withdraws a consent that this person was asked for, such as when they decline: its link opens nothing any more. As
+    /// [`ConnectionManager::cancel`](crate::ConnectionManager::cancel).
+    ///
+    /// # Errors
+    ///
+    /// As [`poll`](Self::poll).
+    pub fn cancel(&self, id: ConsentId) -> Result<ConsentState> {
+        self.resolver.connections.cancel(&self.acting_user, id)
     }
 }
 

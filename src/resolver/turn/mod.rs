@@ -6,15 +6,15 @@ mod placeholder;
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
 pub use ask::Asked;
 pub use placeholder::Placeholder;
 
 use crate::error::Result;
-use crate::model::{ActingUser, ConsentId};
+use crate::model::{ActingUser, ConsentId, TurnId, TurnPurpose};
 use crate::resolver::ledger::Ledger;
-use crate::resolver::{Redactor, ResolveOptions, ResolvedToken, Resolver};
+use crate::resolver::{Download, Redactor, ResolveOptions, ResolvedToken, Resolver, Upload};
 
 /// A turn of an agent on behalf of one person: from [`Resolver::turn`].
 ///
@@ -26,6 +26,7 @@ use crate::resolver::{Redactor, ResolveOptions, ResolvedToken, Resolver};
 /// # use valetkey::protocol::AuthorizationResponse;
 /// # use valetkey::testing::{ManualClock, Sandbox};
 /// # use valetkey::vault::MemoryVault;
+/// # use valetkey::resolver::TurnPurpose;
 /// # use valetkey::{ActingUser, ConnectionManager as _, Connections, ConsentOptions, Resolver, TenantId, UserId};
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let sandbox = Sandbox::new(ManualClock::default());
@@ -39,7 +40,7 @@ use crate::resolver::{Redactor, ResolveOptions, ResolvedToken, Resolver};
 /// # let callback_url = sandbox.approve(consent.authorization_url(), "ada");
 /// # connections.complete(&alice, AuthorizationResponse::parse(&callback_url)?, consent.binding())?;
 /// # let resolver = Resolver::new(connections);
-/// let turn = resolver.turn(alice).purpose("answer a chat message");
+/// let turn = resolver.turn(alice).purpose(TurnPurpose::new("answer a chat message")?);
 /// let token = turn.resolve("notes")?;
 /// let careless = format!("I called the API with {}", token.access_token().expose_secret());
 /// assert_eq!(turn.redact(&careless), "I called the API with [redacted]");
@@ -49,75 +50,48 @@ use crate::resolver::{Redactor, ResolveOptions, ResolvedToken, Resolver};
 pub struct Turn {
     resolver: Resolver,
     acting_user: ActingUser,
-    id: Option<TurnId>,
-    purpose: Option<String>,
     ledger: Ledger,
     placeholders: Mutex<Vec<placeholder::Promise>>,
-    asked: Mutex<Vec<Arc<Asked>>>,
-}
-
-/// Names a turn to the host's own log. Opens nothing.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct TurnId(String);
-
-impl TurnId {
-    /// The id that the host's runtime gave to the turn.
-    pub fn new(id: impl Into<String>) -> Self {
-        Self(id.into())
-    }
-
-    /// The id as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for TurnId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
 }
 
 impl Turn {
     pub(super) fn new(resolver: Resolver, acting_user: ActingUser) -> Self {
         // Ordered by time and unique, as every id of this crate. A turn without one is as safe.
         let id = ConsentId::generate(resolver.connections.inner().now()).ok();
+        let mut ledger = Ledger::default();
+        ledger.turn = id.and_then(|id| TurnId::new(id.to_string()).ok());
         Self {
             resolver,
             acting_user,
-            id: id.map(|id| TurnId(id.to_string())),
-            purpose: None,
-            ledger: Ledger::default(),
+            ledger,
             placeholders: Mutex::default(),
-            asked: Mutex::default(),
         }
     }
 
-    /// The same turn under the id that the host's runtime gave it.
+    /// The same turn under the id that the host's runtime gave it. The audit names it at each use of a token.
     #[must_use]
     pub fn with_id(mut self, id: TurnId) -> Self {
-        self.id = Some(id);
+        self.ledger.turn = Some(id);
         self
     }
 
-    /// The same turn with a few words of what it is for.
+    /// The same turn with a few words of what it is for. The audit has them at each use of a token.
     #[must_use]
-    pub fn purpose(mut self, purpose: impl Into<String>) -> Self {
-        self.purpose = Some(purpose.into());
+    pub fn purpose(mut self, purpose: TurnPurpose) -> Self {
+        self.ledger.purpose = Some(purpose);
         self
     }
 
     /// The turn's id; `None` only where the operating system gave no random numbers.
     #[must_use]
     pub const fn id(&self) -> Option<&TurnId> {
-        self.id.as_ref()
+        self.ledger.turn.as_ref()
     }
 
     /// What the turn is for, if the host said.
     #[must_use]
-    pub fn what_for(&self) -> Option<&str> {
-        self.purpose.as_deref()
+    pub const fn what_for(&self) -> Option<&TurnPurpose> {
+        self.ledger.purpose.as_ref()
     }
 
     /// Whose turn it is.
@@ -160,7 +134,9 @@ impl Turn {
     ///
     /// As [`Resolver::peek`].
     pub fn peek_with(&self, provider: &str, options: &ResolveOptions) -> Result<Option<ResolvedToken>> {
-        let token = self.resolver.peek_with(&self.acting_user, provider, options)?;
+        let token = self
+            .resolver
+            .peek_into(&self.ledger, &self.acting_user, provider, options)?;
         if let Some(token) = &token {
             self.ledger.note(&token.access_token);
         }
@@ -190,6 +166,35 @@ impl Turn {
     ) -> Result<http::Response<Vec<u8>>> {
         self.resolver
             .send_into(&self.ledger, &self.acting_user, provider, request, options)
+    }
+
+    /// As [`Resolver::send_stream`], for the person of this turn. No token that the turn knew when the answer came is in what is
+    /// read of it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Resolver::send_stream`].
+    pub fn send_stream(
+        &self,
+        provider: &str,
+        request: http::Request<Upload>,
+    ) -> Result<http::Response<Download>> {
+        self.send_stream_with(provider, request, &ResolveOptions::default())
+    }
+
+    /// As [`Resolver::send_stream_with`], for the person of this turn.
+    ///
+    /// # Errors
+    ///
+    /// As [`Resolver::send_stream`].
+    pub fn send_stream_with(
+        &self,
+        provider: &str,
+        request: http::Request<Upload>,
+        options: &ResolveOptions,
+    ) -> Result<http::Response<Download>> {
+        self.resolver
+            .stream_into(&self.ledger, &self.acting_user, provider, request, options)
     }
 
     /// The text with `[redacted]` in the place of every token of this turn so far; the text itself if there is none in it.
@@ -252,7 +257,7 @@ impl Turn {
 impl fmt::Debug for Turn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Turn")
-            .field("id", &self.id)
+            .field("id", &self.id())
             .field("acting_user", &self.acting_user)
             .field("ledger", &self.ledger)
             .finish_non_exhaustive()

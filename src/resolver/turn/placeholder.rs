@@ -4,13 +4,13 @@ use std::fmt;
 use std::sync::PoisonError;
 
 use http::HeaderMap;
-use http::header::{ACCEPT_ENCODING, HOST, HeaderValue};
+use http::header::{ACCEPT_ENCODING, HeaderValue};
 use zeroize::Zeroizing;
 
 use crate::error::{Error, RequestRefused, Result};
 use crate::http::HttpRequest;
 use crate::random;
-use crate::resolver::send::{CREDENTIALS, address, hand_back};
+use crate::resolver::send::{CLIENTS, CREDENTIALS, address, hand_back};
 use crate::resolver::{ResolveOptions, Turn};
 use crate::secret::SecretBytes;
 
@@ -102,7 +102,7 @@ impl Turn {
         let mut lent = Vec::new();
         let mut url = None;
         // As in `send`: the address that was checked says which host it is.
-        for (name, value) in parts.headers.iter().filter(|(name, _)| **name != HOST) {
+        for (name, value) in parts.headers.iter().filter(|(name, _)| !CLIENTS.contains(name)) {
             let Some(at) = find(value.as_bytes()) else {
                 if CREDENTIALS.contains(name) {
                     return Err(RequestRefused::ForeignCredentials.into());

@@ -17,6 +17,8 @@ pub(super) struct Pending {
     redirect: Redirect,
     scopes: Scopes,
     challenge: Option<String>,
+    /// Whether what the account granted before is added.
+    unites: bool,
 }
 
 /// Where the person is sent back to, and what is said there in every case.
@@ -36,6 +38,8 @@ pub(super) fn ask(world: &mut World, received: &Received) -> HttpResponse {
         Err(error) => return redirect.with_error(world, error),
     };
     let id = fresh("request-");
+    let uniting = world.personality.uniting_parameter.as_ref();
+    let unites = uniting.is_some_and(|(name, value)| first(&received.query, name) == Some(value));
     let returns_to = Url::parse(&redirect.uri).map_or_else(|_| String::new(), |uri| origin(&uri));
     let hint = first(&received.query, "login_hint").and_then(Account::find);
     let page = pages::consent(&id, &world.client_id, &returns_to, &scopes, hint);
@@ -43,6 +47,7 @@ pub(super) fn ask(world: &mut World, received: &Received) -> HttpResponse {
         redirect,
         scopes,
         challenge,
+        unites,
     };
     world.pending.insert(id, pending);
     page
@@ -62,7 +67,13 @@ pub(super) fn decide(world: &mut World, received: &Received, now: Timestamp) -> 
     };
     let ticked = |scope: &str| form.iter().any(|(name, value)| name == "scope" && value == scope);
     let withheld = &world.personality.withheld_scopes;
-    let scopes = pending
+    let before = world
+        .grants
+        .live(now)
+        .into_iter()
+        .filter(|grant| pending.unites && grant.account.id == account.id);
+    let before = before.fold(Scopes::default(), |all, grant| all.union(&grant.scopes));
+    let scopes: Scopes = pending
         .scopes
         .iter()
         .filter(|scope| ticked(scope.as_str()) && !withheld.iter().any(|held| held == scope.as_str()))
@@ -70,7 +81,7 @@ pub(super) fn decide(world: &mut World, received: &Received, now: Timestamp) -> 
         .collect();
     let code = world.grants.issue_code(Code {
         account,
-        scopes,
+        scopes: scopes.union(&before),
         redirect_uri: pending.redirect.uri.clone(),
         challenge: pending.challenge,
         expires_at: now + world.personality.code_lifetime,

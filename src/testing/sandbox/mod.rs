@@ -39,7 +39,7 @@ use self::authorize::Pending;
 use self::grant::Grants;
 use self::log::Received;
 use crate::clock::Clock;
-use crate::http::{HttpClient, HttpError, HttpErrorKind, HttpRequest, HttpResponse};
+use crate::http::{Body, Delivery, HttpClient, HttpError, HttpErrorKind, HttpRequest, HttpResponse};
 
 /// An authorization server, an account endpoint and an API, in one process with the test. Clones are the same server.
 ///
@@ -54,6 +54,7 @@ use crate::http::{HttpClient, HttpError, HttpErrorKind, HttpRequest, HttpRespons
 /// | `GET /userinfo` | `sub`, `email`, `name` of the account |
 /// | `GET /api/notes`, `POST /api/notes` | the account's notes; needs `notes.read`, `notes.write` |
 /// | `/api/echo` | the headers of the request, the credential included |
+/// | `PUT /api/file`, `GET /api/file` | one file of the account's, of any size that fits into memory |
 /// | `/api/redirect` | a redirect to another origin |
 ///
 /// ```
@@ -91,6 +92,7 @@ struct World {
     /// Id tokens, and client secrets that were changed.
     other_secrets: Vec<String>,
     notes: BTreeMap<&'static str, Vec<String>>,
+    files: BTreeMap<&'static str, Vec<u8>>,
     log: Vec<Logged>,
     /// The addresses under which it plays a service; none: its own.
     surface: Option<Surface>,
@@ -144,6 +146,7 @@ impl Sandbox {
                 .into_iter()
                 .map(|(account, notes)| (account.id, notes.map(str::to_owned).to_vec()))
                 .collect(),
+            files: BTreeMap::new(),
             log: Vec::new(),
             surface: None,
         };
@@ -154,10 +157,11 @@ impl Sandbox {
         }))
     }
 
-    /// Answers one request: routing by its path alone, so that it may be served under any name.
+    /// Answers one request: routing by its path alone, so that it may be served under any name. Its body is in memory.
     #[must_use]
     pub fn handle(&self, request: HttpRequest) -> HttpResponse {
         let received = Received::new(&request);
+        let file = (received.path == "/api/file").then(|| request.body.as_bytes().to_vec());
         // What waits in the log is the sandbox's; the request is wiped before anything else happens.
         drop(request);
         let now = self.0.clock.now();
@@ -171,6 +175,9 @@ impl Sandbox {
             (&Method::POST, "/revoke") => revoke::answer(world, &received),
             (&Method::GET, "/userinfo") => resource::userinfo(world, &received, now),
             (&Method::GET | &Method::POST, "/api/notes") => resource::notes(world, &received, now),
+            (&Method::PUT | &Method::GET, "/api/file") => {
+                resource::file(world, &received, file.unwrap_or_default(), now)
+            }
             (_, "/api/echo") => resource::echo(&received),
             (_, "/api/redirect") => resource::redirect(),
             (_, "/authorize" | "/authorize/decision" | "/token" | "/revoke" | "/userinfo" | "/api/notes") => {
@@ -311,7 +318,7 @@ impl Sandbox {
 }
 
 impl HttpClient for Sandbox {
-    fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+    fn send(&self, mut request: HttpRequest) -> Result<HttpResponse, HttpError> {
         let plays = self
             .world()
             .surface
@@ -320,8 +327,18 @@ impl HttpClient for Sandbox {
         if !plays.unwrap_or_else(|| request.url.origin() == self.0.base.origin()) {
             return Err(HttpErrorKind::Connect.into());
         }
+        if request.body.is_reader() {
+            let reader = std::mem::take(&mut request.body).into_reader();
+            request.body = Body::read_from(reader, usize::MAX).map_err(|_| HttpErrorKind::Interrupted)?;
+        }
         let limit = request.max_response_bytes;
-        let answer = self.handle(request);
+        let delivery = request.delivery;
+        let mut answer = self.handle(request);
+        if delivery == Delivery::Streamed {
+            let length = answer.body.length();
+            answer.body = Body::from_reader(answer.body.into_reader(), length);
+            return Ok(answer);
+        }
         if answer.body.len() > limit {
             return Err(HttpErrorKind::TooLarge.into());
         }

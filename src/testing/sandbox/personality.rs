@@ -64,6 +64,9 @@ pub struct Personality {
     pub revocation_takes: RevocationTokens,
     /// What stands between scopes in the authorization request. A space.
     pub scope_separator: String,
+    /// The parameter with which an authorization request adds to all that the account granted before, as at Google. None: each
+    /// grant stands for itself.
+    pub uniting_parameter: Option<(String, String)>,
     /// Parameters without which an authorization request is refused.
     pub required_parameters: BTreeMap<String, String>,
     /// Whether an authorization request with a `scope` is refused. No.
@@ -109,6 +112,7 @@ impl Default for Personality {
             revocation_authentication: RevocationAuth::SameAsToken,
             revocation_takes: RevocationTokens::Both,
             scope_separator: " ".into(),
+            uniting_parameter: None,
             required_parameters: BTreeMap::new(),
             refuses_scopes: false,
             offline_scope: None,

@@ -69,6 +69,26 @@ pub(super) fn notes(world: &mut World, received: &Received, now: Timestamp) -> H
     answer(status, &json!({ "account": account.id, "notes": notes }))
 }
 
+/// `PUT /api/file` and `GET /api/file`: the account's one file, put there and read again.
+pub(super) fn file(world: &mut World, received: &Received, put: Vec<u8>, now: Timestamp) -> HttpResponse {
+    let writes = received.method == Method::PUT;
+    let needed = if writes { "notes.write" } else { "notes.read" };
+    let account = match bearer(world, received, now) {
+        Ok((account, scopes)) if scopes.contains(needed) => account,
+        Ok(_) => return Challenge::InsufficientScope(needed).into(),
+        Err(challenge) => return challenge.into(),
+    };
+    if writes {
+        let length = put.len();
+        world.files.insert(account.id, put);
+        return answer(201, &json!({ "bytes": length }));
+    }
+    match world.files.get(account.id) {
+        Some(file) => HttpResponse::new(StatusCode::OK, file.clone()),
+        None => HttpResponse::new(StatusCode::NOT_FOUND, ""),
+    }
+}
+
 /// `/api/echo`: the request's own headers, the credential included, as a careless API would.
 pub(super) fn echo(received: &Received) -> HttpResponse {
     let headers: serde_json::Map<String, serde_json::Value> = received

@@ -92,6 +92,7 @@ fn google(api: &str) -> (Surface, Personality) {
         static_refresh_token: RefreshTokenEcho::Omit,
         issuer: IssuerEcho::Always,
         id_token: true,
+        uniting_parameter: Some(("include_granted_scopes".into(), "true".into())),
         required_parameters: words(&[("access_type", "offline"), ("prompt", "consent")]),
         scope_names: words(&[("email", "https://www.googleapis.com/auth/userinfo.email")]),
         revocation_authentication: RevocationAuth::None,

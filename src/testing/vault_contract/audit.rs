@@ -6,14 +6,17 @@ use super::{
     Attempt, Check, Make, StoreOutcome, access, at, claim, connection, consent, grant, granted, id, must,
     personal, provider, some, stored, tenant, tokens, user, verifier, with_one,
 };
-use crate::model::{Connection, NeedsConsent, Owner};
+use crate::model::{Actor, Connection, NeedsConsent, Owner};
 use crate::secret::{AccessToken, RefreshToken};
 use crate::vault::{
-    AuditFilter, AuditKind, ConnectionQuery, Handout, PendingRevocation, RefreshFailure, Settlement, Vault,
+    AuditFilter, AuditKind, AuditOrder, ConnectionQuery, Handout, PendingRevocation, RefreshFailure, Renewed,
+    Settlement, Vault,
 };
 
 pub(super) const CHECKS: &[Check] = &[
     ("each change is told once, to its own tenant", told),
+    ("an entry names whose connection it is, and who acted", acted),
+    ("the newest entries can be read first", newest_first),
     ("a use is told and counts as a use", used),
     ("a revocation waits for the provider with its tokens", queued),
     ("a pending revocation is lent, tried again, and ended", settled),
@@ -56,8 +59,8 @@ fn told(make: Make<'_>) {
     };
     must(vault.fail_refresh(&one.tenant, one.id, &held, &refusal));
     must(vault.fail_refresh(&one.tenant, one.id, &held, &refusal));
-    assert!(must(vault.revoke(&one.tenant, one.id, at(9))).is_some());
-    assert!(must(vault.revoke(&one.tenant, one.id, at(9))).is_none());
+    assert!(must(vault.revoke(&one.tenant, one.id, None, at(9))).is_some());
+    assert!(must(vault.revoke(&one.tenant, one.id, None, at(9))).is_none());
     let expected = [
         AuditKind::ConsentStarted,
         AuditKind::ConsentCompleted,
@@ -77,6 +80,95 @@ fn told(make: Make<'_>) {
     assert_eq!((all[2].at, all[3].at), (at(5), at(9)));
     (filter.after, filter.limit) = (all[0].number, 2);
     assert_eq!(must(vault.audit(&filter)), all[1..3]);
+}
+
+fn acted(make: Make<'_>) {
+    let vault = make();
+    let (alice, olga) = (user("alice"), user("olga"));
+    let operator = Actor::Operator(olga.clone());
+    let owner = Actor::User(alice.clone());
+    let acme = tenant("acme");
+    for number in [1, 2, 3] {
+        let one = connection("acme", number, personal("alice"));
+        assert_eq!(grant(&*vault, &one, &tokens("1")), StoreOutcome::Stored);
+    }
+    let (held, _) = granted(claim(&*vault, 1, Attempt::Forced, 0));
+    let new = tokens("2");
+    let renewed = Renewed {
+        tokens: &new,
+        granted: None,
+        expires_at: None,
+        at: at(1),
+        by: Some(&operator),
+    };
+    must(vault.commit_refresh(&acme, id(1), &held, &renewed));
+    must(vault.set_default(&acme, id(1), Some(&owner)));
+    must(vault.revoke(&acme, id(1), Some(&operator), at(2)));
+    must(vault.revoke_and_queue(&acme, id(2), Some(&owner), at(3), at(9_000)));
+    must(vault.revoke(&acme, id(3), None, at(4)));
+    let filter = AuditFilter::of(&acme);
+    let told: Vec<_> = must(vault.audit(&filter))
+        .into_iter()
+        .skip(3)
+        .map(|entry| (entry.kind, entry.user, entry.actor))
+        .collect();
+    let of_alice = |kind, actor: Option<&Actor>| (kind, Some(alice.clone()), actor.cloned());
+    let expected = [
+        of_alice(AuditKind::Refreshed, Some(&operator)),
+        of_alice(AuditKind::DefaultSet, Some(&owner)),
+        of_alice(AuditKind::Revoked, Some(&operator)),
+        of_alice(AuditKind::Revoked, Some(&owner)),
+        of_alice(AuditKind::Revoked, None),
+    ];
+    assert_eq!(told, expected);
+    let mut of_olga = AuditFilter::of(&acme);
+    of_olga.user = Some(&olga);
+    assert_eq!(
+        must(vault.audit(&of_olga)).len(),
+        2,
+        "what she did is about her too"
+    );
+
+    // Who forgets somebody is named, and who is forgotten is not.
+    must(vault.forget_user(&acme, &alice, Some(&operator), at(5)));
+    must(vault.forget_user(&acme, &alice, Some(&owner), at(6)));
+    let entries = must(vault.audit(&filter));
+    let actors: Vec<_> = entries.iter().skip(8).map(|entry| entry.actor.as_ref()).collect();
+    assert_eq!(actors, [Some(&operator), None]);
+}
+
+fn newest_first(make: Make<'_>) {
+    let vault = make();
+    for number in 1..=7 {
+        let owner = personal(if number % 2 == 0 { "bob" } else { "alice" });
+        let one = connection("acme", number, owner);
+        assert_eq!(grant(&*vault, &one, &tokens("1")), StoreOutcome::Stored);
+        let elsewhere = connection("other", number, personal("alice"));
+        assert_eq!(grant(&*vault, &elsewhere, &tokens("1")), StoreOutcome::Stored);
+    }
+    let acme = tenant("acme");
+    let mut filter = AuditFilter::of(&acme);
+    let mut backwards = must(vault.audit(&filter));
+    backwards.reverse();
+    filter.order = AuditOrder::NewestFirst;
+    assert_eq!(must(vault.audit(&filter)), backwards);
+    filter.limit = 3;
+    let mut paged = Vec::new();
+    loop {
+        let page = must(vault.audit(&filter));
+        let Some(last) = page.last() else { break };
+        filter.after = last.number;
+        paged.extend(page);
+    }
+    assert_eq!(paged, backwards);
+    let bob = user("bob");
+    filter.after = 0;
+    filter.user = Some(&bob);
+    let his: Vec<_> = must(vault.audit(&filter))
+        .into_iter()
+        .map(|entry| entry.connection)
+        .collect();
+    assert_eq!(his, [Some(id(6)), Some(id(4)), Some(id(2))]);
 }
 
 fn used(make: Make<'_>) {
@@ -118,7 +210,7 @@ fn only(mut pending: Vec<PendingRevocation>) -> PendingRevocation {
 }
 
 fn queue(vault: &dyn Vault, one: &Connection, give_up: i64) -> u64 {
-    let revoked = must(vault.revoke_and_queue(&one.tenant, one.id, at(0), at(give_up)));
+    let revoked = must(vault.revoke_and_queue(&one.tenant, one.id, None, at(0), at(give_up)));
     some(some(revoked, "the revocation").queued, "its number")
 }
 
@@ -150,7 +242,7 @@ fn queued(make: Make<'_>) {
         Some("refresh-1")
     );
     assert_eq!(access(&*vault, &one).as_deref(), Some("access-2"));
-    assert!(must(vault.revoke_and_queue(&one.tenant, id(9), at(0), at(9))).is_none());
+    assert!(must(vault.revoke_and_queue(&one.tenant, id(9), None, at(0), at(9))).is_none());
 }
 
 fn settled(make: Make<'_>) {
@@ -186,7 +278,7 @@ fn given_up(make: Make<'_>) {
 
 fn late(make: Make<'_>) {
     let (vault, mut one) = with_one(make);
-    assert!(must(vault.revoke(&one.tenant, one.id, at(0))).is_some());
+    assert!(must(vault.revoke(&one.tenant, one.id, None, at(0))).is_some());
     one.generation = 2;
     assert!(must(vault.queue_revocation(
         &one,
@@ -213,7 +305,7 @@ fn refused(make: Make<'_>) {
     };
     must(vault.fail_refresh(&one.tenant, one.id, &held, &refusal));
     let revoked = some(
-        must(vault.revoke_and_queue(&one.tenant, one.id, at(0), at(9_000))),
+        must(vault.revoke_and_queue(&one.tenant, one.id, None, at(0), at(9_000))),
         "it",
     );
     assert!(revoked.tokens.is_none());
@@ -241,7 +333,7 @@ fn user_forgotten(make: Make<'_>) {
     must(vault.insert_consent(&bobs, None));
     let alice = user("alice");
     let forgotten = some(
-        must(vault.forget_user(&alices.tenant, &alice, at(5))),
+        must(vault.forget_user(&alices.tenant, &alice, None, at(5))),
         "a receipt",
     );
     assert_eq!((forgotten.connections, forgotten.at), (1, at(5)));
@@ -253,7 +345,7 @@ fn user_forgotten(make: Make<'_>) {
         2
     );
     assert!(must(vault.connection(&elsewhere.tenant, id(1))).is_some());
-    assert!(must(vault.forget_user(&tenant("nowhere"), &alice, at(5))).is_none());
+    assert!(must(vault.forget_user(&tenant("nowhere"), &alice, None, at(5))).is_none());
     assert_eq!(kinds(&*vault, "acme").last(), Some(&AuditKind::UserForgotten));
 }
 

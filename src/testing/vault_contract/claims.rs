@@ -43,6 +43,7 @@ fn commit(vault: &dyn Vault, claim: &Claim, tokens: &Tokens, granted: Option<&Sc
             granted,
             expires_at: Some(at(7_200)),
             at: at(100),
+            by: None,
         },
     ))
 }
@@ -111,7 +112,7 @@ fn refused(make: Make<'_>) {
         claim(&*vault, 1, Attempt::Due, 0),
         ClaimOutcome::NotActive(Status::NeedsConsent(NeedsConsent::Expired))
     ));
-    assert!(must(vault.revoke(&connection.tenant, id(1), at(1))).is_some());
+    assert!(must(vault.revoke(&connection.tenant, id(1), None, at(1))).is_some());
     assert!(matches!(
         claim(&*vault, 1, Attempt::Due, 0),
         ClaimOutcome::NotActive(Status::Revoked)
@@ -291,7 +292,7 @@ fn late(make: Make<'_>) {
 fn revoked(make: Make<'_>) {
     let (vault, mut connection) = with_one(make);
     let (first, _) = granted(claim(&*vault, 1, Attempt::Due, 0));
-    assert!(must(vault.revoke(&connection.tenant, id(1), at(1))).is_some());
+    assert!(must(vault.revoke(&connection.tenant, id(1), None, at(1))).is_some());
     assert_eq!(commit(&*vault, &first, &tokens("2"), None), CommitOutcome::Gone);
     assert_eq!(
         fail(&*vault, &first, &transient_failure(FailureCode::TimedOut, 2)),
@@ -322,6 +323,7 @@ fn revoked(make: Make<'_>) {
             granted: None,
             expires_at: None,
             at: at(0),
+            by: None,
         },
     ));
     assert_eq!(nowhere, CommitOutcome::Gone);
@@ -453,7 +455,7 @@ fn fence(make: Make<'_>) {
         assert!(!unknown, "a new consent brings a new token");
         last = claim.fence;
         if generation % 2 == 0 {
-            assert!(must(vault.revoke(&connection.tenant, id(1), at(1))).is_some());
+            assert!(must(vault.revoke(&connection.tenant, id(1), None, at(1))).is_some());
         }
     }
 }

@@ -89,7 +89,7 @@ fn brought_back(make: Make<'_>) {
     connection.generation = 2;
     assert_eq!(grant(&*vault, &connection, &tokens("2")), StoreOutcome::Stored);
     assert_eq!(stored(&*vault, &connection), connection);
-    assert!(must(vault.revoke(&connection.tenant, id(1), at(3))).is_some());
+    assert!(must(vault.revoke(&connection.tenant, id(1), None, at(3))).is_some());
     assert_eq!(grant(&*vault, &connection, &tokens("3")), StoreOutcome::Conflict);
     connection.generation = 3;
     assert_eq!(grant(&*vault, &connection, &tokens("3")), StoreOutcome::Stored);
@@ -137,7 +137,7 @@ fn unique(make: Make<'_>, mark: &dyn Fn(&mut Connection)) {
     assert_eq!(grant(&*vault, &calendar, &tokens("5")), StoreOutcome::Stored);
     let unmarked = connection("acme", 6, personal("alice"));
     assert_eq!(grant(&*vault, &unmarked, &tokens("6")), StoreOutcome::Stored);
-    assert!(must(vault.revoke(&first.tenant, first.id, at(1))).is_some());
+    assert!(must(vault.revoke(&first.tenant, first.id, None, at(1))).is_some());
     assert_eq!(grant(&*vault, &second, &tokens("2")), StoreOutcome::Stored);
     let mut again = first;
     again.generation = 2;
@@ -156,8 +156,8 @@ fn separate(make: Make<'_>) {
     let other = &theirs.tenant;
     assert_eq!(must(vault.connection(other, ours.id)), None);
     assert!(must(vault.token(other, ours.id)).is_none());
-    assert!(!must(vault.set_default(other, ours.id)));
-    assert!(must(vault.revoke(other, ours.id, at(1))).is_none());
+    assert!(!must(vault.set_default(other, ours.id, None)));
+    assert!(must(vault.revoke(other, ours.id, None, at(1))).is_none());
     assert_eq!(
         must(vault.need_consent(other, ours.id, 1, NeedsConsent::Expired)),
         CommitOutcome::Gone
@@ -202,17 +202,20 @@ fn default(make: Make<'_>) {
             .collect::<Vec<_>>()
     };
     assert!(defaults().is_empty());
-    assert!(must(vault.set_default(&bobs.tenant, id(4))));
-    assert!(must(vault.set_default(&bobs.tenant, id(1))));
-    assert!(must(vault.set_default(&bobs.tenant, id(3))));
+    assert!(must(vault.set_default(&bobs.tenant, id(4), None)));
+    assert!(must(vault.set_default(&bobs.tenant, id(1), None)));
+    assert!(must(vault.set_default(&bobs.tenant, id(3), None)));
     assert_eq!(defaults(), [id(3), id(4)], "one for each owner");
-    assert!(!must(vault.set_default(&bobs.tenant, id(9))));
-    assert!(must(vault.revoke(&bobs.tenant, id(3), at(1))).is_some());
-    assert!(!must(vault.set_default(&bobs.tenant, id(3))), "it is revoked");
+    assert!(!must(vault.set_default(&bobs.tenant, id(9), None)));
+    assert!(must(vault.revoke(&bobs.tenant, id(3), None, at(1))).is_some());
+    assert!(
+        !must(vault.set_default(&bobs.tenant, id(3), None)),
+        "it is revoked"
+    );
     assert_eq!(defaults(), [id(4)]);
     let mut new = connection("acme", 5, personal("alice"));
     new.is_default = true;
-    assert!(must(vault.set_default(&bobs.tenant, id(1))));
+    assert!(must(vault.set_default(&bobs.tenant, id(1), None)));
     assert_eq!(grant(&*vault, &new, &tokens("x")), StoreOutcome::Stored);
     assert_eq!(defaults(), [id(4), id(5)], "a grant may bring the new default");
 }
@@ -231,7 +234,7 @@ fn listed(make: Make<'_>) {
         assert_eq!(grant(&*vault, &connection, &tokens("x")), StoreOutcome::Stored);
     }
     let acme = tenant("acme");
-    assert!(must(vault.revoke(&acme, id(4), at(1))).is_some());
+    assert!(must(vault.revoke(&acme, id(4), None, at(1))).is_some());
     let (alice, gmail) = (Owner::Personal(user("alice")), provider("gmail"));
     let list = |change: &dyn Fn(&mut ConnectionQuery<'_>)| {
         let mut query = ConnectionQuery::of(&acme);

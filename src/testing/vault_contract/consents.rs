@@ -7,10 +7,11 @@ use super::{
     Check, Make, StoreOutcome, at, connection, consent, id, must, personal, state, tenant, tokens, verifier,
 };
 use crate::model::Timestamp;
-use crate::vault::{ConsentStatus, Grant, Purpose, Vault};
+use crate::vault::{ConsentStatus, Grant, PendingConsent, Purpose, Vault};
 
 pub(super) const CHECKS: &[Check] = &[
     ("a consent comes back as it was stored", round_trip),
+    ("a person's consents are found, and nobody else's", found),
     ("a consent is taken once", taken_once),
     ("of many threads one takes a consent", taken_by_one_thread),
     ("an expired consent is not taken", expired),
@@ -31,16 +32,48 @@ fn round_trip(make: Make<'_>) {
     bare.label = None;
     bare.return_to = None;
     bare.parameters.clear();
+    bare.services.clear();
     bare.purpose = Purpose::Connect;
     must(vault.insert_consent(&bare, None));
     assert_eq!(must(vault.consent(&full.tenant, &full.state)), Some(full.clone()));
     assert_eq!(must(vault.consent(&bare.tenant, &bare.state)), Some(bare.clone()));
     assert_eq!(must(vault.consent(&full.tenant, &state("other"))), None);
+    for (name, purpose) in [
+        ("reconnect", Purpose::Reconnect(id(3))),
+        ("extend", Purpose::Extend(id(3))),
+    ] {
+        let mut other = consent("acme", name);
+        other.purpose = purpose;
+        must(vault.insert_consent(&other, None));
+        assert_eq!(must(vault.consent(&other.tenant, &other.state)), Some(other));
+    }
     let taken = must(vault.take_consent(&bare.tenant, &bare.state, at(1)));
     assert!(
         matches!(taken, Some(None)),
         "taken, and there is no verifier: {taken:?}"
     );
+}
+
+fn found(make: Make<'_>) {
+    let vault = make();
+    let user = consent("acme", "one").user;
+    assert_eq!(must(vault.consents(&tenant("acme"), &user)), Vec::new());
+    let (one, two) = (consent("acme", "one"), consent("acme", "two"));
+    let mut of_another = consent("acme", "three");
+    of_another.user = must(crate::model::UserId::new("somebody-else"));
+    must(vault.insert_consent(&one, Some(&verifier())));
+    must(vault.insert_consent(&two, None));
+    must(vault.insert_consent(&of_another, None));
+    must(vault.insert_consent(&consent("globex", "four"), None));
+    assert!(taken(&*vault, "two", at(1)).is_some());
+    must(vault.close_consent(&two.tenant, &two.state, ConsentStatus::Cancelled));
+    let mut consents = must(vault.consents(&tenant("acme"), &user));
+    consents.sort_by_key(|consent| consent.state != one.state);
+    let two = PendingConsent {
+        status: ConsentStatus::Cancelled,
+        ..two
+    };
+    assert_eq!(consents, [one, two]);
 }
 
 fn taken(vault: &dyn Vault, name: &str, now: Timestamp) -> Option<String> {
@@ -131,6 +164,7 @@ fn completed(make: Make<'_>) {
         consent: &one.state,
         connection: &connection("acme", 1, personal("alice")),
         tokens: &tokens("1"),
+        members: &[],
     }));
     assert_eq!(outcome, StoreOutcome::Stored);
     let read = must(vault.consent(&one.tenant, &one.state)).map(|consent| consent.status);
@@ -148,6 +182,7 @@ fn not_completed(make: Make<'_>) {
         consent: &one.state,
         connection: &late,
         tokens: &tokens("1"),
+        members: &[],
     }));
     assert_eq!(outcome, StoreOutcome::Conflict);
     let read = must(vault.consent(&one.tenant, &one.state)).map(|consent| consent.status);

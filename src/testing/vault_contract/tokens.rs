@@ -72,20 +72,20 @@ fn several(make: Make<'_>) {
     let search = || find(&*vault, &first.owner, None, &scopes(""));
     assert!(matches!(search(), Found::Several));
     for chosen in [2, 1] {
-        assert!(must(vault.set_default(&first.tenant, id(chosen))));
+        assert!(must(vault.set_default(&first.tenant, id(chosen), None)));
         assert_eq!(found_id(search()), id(chosen));
     }
     let third = connection("acme", 3, first.owner.clone());
     assert_eq!(grant(&*vault, &third, &tokens("3")), StoreOutcome::Stored);
     assert_eq!(found_id(search()), id(1));
-    assert!(must(vault.revoke(&first.tenant, id(1), at(1))).is_some());
+    assert!(must(vault.revoke(&first.tenant, id(1), None, at(1))).is_some());
     assert!(
         matches!(search(), Found::Several),
         "the default is gone, nobody takes its place"
     );
-    assert!(must(vault.revoke(&first.tenant, id(2), at(1))).is_some());
+    assert!(must(vault.revoke(&first.tenant, id(2), None, at(1))).is_some());
     assert_eq!(found_id(search()), id(3), "the only one left");
-    assert!(must(vault.revoke(&first.tenant, id(3), at(1))).is_some());
+    assert!(must(vault.revoke(&first.tenant, id(3), None, at(1))).is_some());
     assert!(matches!(search(), Found::Nothing));
 }
 
@@ -94,7 +94,7 @@ fn labelled(make: Make<'_>) {
     let mut work = connection("acme", 2, first.owner.clone());
     work.label = Some(label("work"));
     assert_eq!(grant(&*vault, &work, &tokens("2")), StoreOutcome::Stored);
-    assert!(must(vault.set_default(&first.tenant, id(1))));
+    assert!(must(vault.set_default(&first.tenant, id(1), None)));
     let search = |name: &str| find(&*vault, &first.owner, Some(&label(name)), &scopes(""));
     assert_eq!(found_id(search("work")), id(2));
     assert!(
@@ -102,7 +102,7 @@ fn labelled(make: Make<'_>) {
         "the default is no answer to a name"
     );
     assert!(matches!(search("Work"), Found::Nothing));
-    assert!(must(vault.revoke(&first.tenant, id(2), at(1))).is_some());
+    assert!(must(vault.revoke(&first.tenant, id(2), None, at(1))).is_some());
     assert!(matches!(search("work"), Found::Nothing));
 }
 
@@ -158,7 +158,7 @@ fn needs_consent(make: Make<'_>) {
     );
     assert!(token.access_token.is_none());
     assert!(!token.refreshable);
-    let gone = must(vault.revoke(&first.tenant, id(1), at(1)));
+    let gone = must(vault.revoke(&first.tenant, id(1), None, at(1)));
     assert!(some(gone, "the revocation").tokens.is_none(), "nothing was left");
     assert_eq!(need(1), CommitOutcome::Gone);
     assert_eq!(
@@ -169,7 +169,10 @@ fn needs_consent(make: Make<'_>) {
 
 fn revoked(make: Make<'_>) {
     let (vault, first) = with_one(make);
-    let gone = some(must(vault.revoke(&first.tenant, id(1), at(9))), "the revocation");
+    let gone = some(
+        must(vault.revoke(&first.tenant, id(1), None, at(9))),
+        "the revocation",
+    );
     assert_eq!(gone.connection.status, Status::Revoked);
     assert!(!gone.connection.refreshable);
     assert_eq!(gone.connection.id, first.id);
@@ -189,8 +192,8 @@ fn revoked(make: Make<'_>) {
         "the record stays as history"
     );
     assert!(must(vault.token(&first.tenant, id(1))).is_none());
-    assert!(must(vault.revoke(&first.tenant, id(1), at(10))).is_none());
-    assert!(must(vault.revoke(&first.tenant, id(9), at(10))).is_none());
+    assert!(must(vault.revoke(&first.tenant, id(1), None, at(10))).is_none());
+    assert!(must(vault.revoke(&first.tenant, id(9), None, at(10))).is_none());
 }
 
 fn revoked_bare(make: Make<'_>) {
@@ -204,7 +207,10 @@ fn revoked_bare(make: Make<'_>) {
     };
     assert_eq!(grant(&*vault, &bare, &held), StoreOutcome::Stored);
     assert_eq!(stored(&*vault, &bare), bare);
-    let gone = some(must(vault.revoke(&bare.tenant, id(1), at(9))), "the revocation");
+    let gone = some(
+        must(vault.revoke(&bare.tenant, id(1), None, at(9))),
+        "the revocation",
+    );
     let tokens = some(gone.tokens, "what it held");
     assert!(tokens.refresh_token.is_none() && tokens.id_token.is_none());
 }
@@ -225,6 +231,7 @@ fn large(make: Make<'_>) {
         consent: &super::state("none"),
         connection: &next,
         tokens: &with(64 * 1024 + 1),
+        members: &[],
     });
     assert!(matches!(refused, Err(VaultError::TooLarge)), "{refused:?}");
     assert_eq!(stored(&*vault, &bare).generation, 1);
@@ -232,6 +239,6 @@ fn large(make: Make<'_>) {
 
 fn cleared(make: Make<'_>) {
     let (vault, first) = with_one(make);
-    assert!(must(vault.revoke(&first.tenant, id(1), at(9))).is_some());
+    assert!(must(vault.revoke(&first.tenant, id(1), None, at(9))).is_some());
     assert_eq!(must(vault.clear_residue()), Erasure::Cleared);
 }

@@ -64,7 +64,7 @@ fn due(make: Make<'_>) {
     assert_eq!(must(vault.due(at(0), Duration::ZERO, 9)), expected[..1]);
     assert!(must(vault.due(at(0), HOUR, 0)).is_empty());
 
-    assert!(must(vault.revoke(&all[4].tenant, all[4].id, at(0))).is_some());
+    assert!(must(vault.revoke(&all[4].tenant, all[4].id, None, at(0))).is_some());
     let needy = must(vault.need_consent(&all[1].tenant, all[1].id, 1, NeedsConsent::Expired));
     assert_eq!(needy, CommitOutcome::Stored);
     let mut bare = tokens("2");
@@ -100,7 +100,7 @@ fn idle(make: Make<'_>) {
     assert_eq!(must(vault.idle(at(3), google, 1)), expected[..1]);
     assert!(must(vault.idle(at(1), google, 9)).is_empty());
     assert!(must(vault.idle(at(9), &must(ServerId::new("slack")), 9)).is_empty());
-    assert!(must(vault.revoke(&all[0].tenant, all[0].id, at(0))).is_some());
+    assert!(must(vault.revoke(&all[0].tenant, all[0].id, None, at(0))).is_some());
     assert_eq!(must(vault.idle(at(3), google, 9)), expected[1..]);
 }
 
@@ -141,6 +141,7 @@ fn renew(vault: &dyn Vault, connection: &Connection, claim: &Claim) -> CommitOut
         granted: None,
         expires_at: Some(at(7_200)),
         at: at(100),
+        by: None,
     };
     must(vault.commit_refresh(&connection.tenant, connection.id, claim, &renewed))
 }

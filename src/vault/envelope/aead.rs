@@ -6,12 +6,12 @@ use crate::random;
 use crate::vault::VaultError;
 
 pub(super) const KEY_LEN: usize = 32;
-pub(super) const NONCE_LEN: usize = 12;
+pub(crate) const NONCE_LEN: usize = 12;
 pub(super) const TAG_LEN: usize = 16;
 
 /// A key of the cipher, with its schedule computed. Overwritten when dropped; what `ring` left on the stack when it
 /// computed it is not.
-pub(super) struct Cipher(LessSafeKey);
+pub(crate) struct Cipher(LessSafeKey);
 
 impl Cipher {
     pub(super) fn new(key: &[u8; KEY_LEN]) -> Self {
@@ -23,7 +23,7 @@ impl Cipher {
     }
 
     /// Encrypts `in_out` from `from` on and appends the tag.
-    pub(super) fn seal(
+    pub(crate) fn seal(
         &self,
         nonce: [u8; NONCE_LEN],
         aad: &[u8],
@@ -40,7 +40,7 @@ impl Cipher {
     }
 
     /// Decrypts `in_out`, which ends in the tag, in place. On failure nothing in it is plaintext.
-    pub(super) fn open<'a>(
+    pub(crate) fn open<'a>(
         &self,
         nonce: [u8; NONCE_LEN],
         aad: &[u8],

@@ -99,6 +99,12 @@ impl Fields {
         Ok(all)
     }
 
+    /// Whether every field was read: what older records end with may be followed by more in newer ones.
+    #[must_use]
+    pub const fn is_finished(&self) -> bool {
+        self.at == self.end
+    }
+
     /// Checks that every field was read.
     ///
     /// # Errors

@@ -103,6 +103,13 @@ impl MasterKey {
         Ok(Self::new(secret))
     }
 
+    /// A cipher for something that is not the vault's, under a key of its own that this label names.
+    pub(crate) fn derived_cipher(&self, label: &[u8]) -> Cipher {
+        let mut key = Zeroizing::new([0; KEY_LEN]);
+        derive(&self.secret, label, key.as_mut_slice());
+        Cipher::new(&key)
+    }
+
     /// The key as [`from_base64`](Self::from_base64) reads it.
     ///
     /// # Security

@@ -17,6 +17,7 @@
 //! | wrapped data key | format `0x01` · master-key id 16 · nonce 12 · ciphertext 48 |
 //! | its additional data | as above: `"valetkey/1"`, `"data_key"`, vault, tenant, version u32, header (format and master-key id) |
 //!
+//! | request state's key | HKDF as above with info `"request-state"`, 32 bytes: see `resolver::mcp::RequestStateKey` |
 //! | audit entry's body | as a sealed record, under the tenant's audit key |
 //! | its additional data | as above: `"valetkey/1"`, `"audit"`, vault, tenant, number u64, header |
 //! | wrapped audit key | as a wrapped data key; its additional data: `"valetkey/1"`, `"audit_key"`, vault, header |
@@ -41,6 +42,7 @@ mod fields;
 mod master_key;
 mod record;
 
+pub(crate) use aead::Cipher;
 pub use audit_key::{AuditKey, Link};
 pub use data_key::DataKey;
 pub use fields::Fields;

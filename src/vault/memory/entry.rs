@@ -1,10 +1,10 @@
 //! A connection and its tokens, in plain memory.
 
-use crate::model::{Connection, Scopes, Status};
+use crate::model::{Connection, Status};
 use crate::secret::{AccessToken, IdToken, RefreshToken};
 use crate::vault::envelope::MAX_SECRET_LEN;
 use crate::vault::lifecycle::{Keep, Lifecycle};
-use crate::vault::{AuditEntry, Due, StoredToken, Tokens, VaultError};
+use crate::vault::{AuditEntry, Due, Tokens, VaultError};
 
 pub(super) struct Entry {
     pub(super) connection: Connection,
@@ -15,7 +15,8 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    pub(super) fn new(connection: Connection, lifecycle: Lifecycle, tokens: &Tokens) -> Self {
+    /// A connection without tokens.
+    pub(super) fn new(connection: Connection, lifecycle: Lifecycle) -> Self {
         let mut entry = Self {
             connection,
             lifecycle,
@@ -23,7 +24,6 @@ impl Entry {
             refresh_token: None,
             id_token: None,
         };
-        entry.keep_tokens(tokens);
         entry.show();
         entry
     }
@@ -85,27 +85,13 @@ impl Entry {
         }
     }
 
-    pub(super) fn stored_token(&self, scopes: Option<&Scopes>) -> Result<StoredToken, VaultError> {
-        let connection = &self.connection;
-        let access_token = match (connection.status, &self.access_token) {
-            (Status::Active, Some(token)) => Some(AccessToken::new(token.expose_secret())),
-            (Status::Active, None) => return Err(VaultError::Tampered),
-            _ => None,
-        };
-        Ok(StoredToken {
-            connection: connection.id,
-            generation: connection.generation,
-            status: connection.status,
-            access_token,
-            refreshed_at: connection.refreshed_at,
-            expires_at: connection.expires_at,
-            refreshable: connection.refreshable,
-            missing: scopes
-                .map(|scopes| scopes.difference(&connection.granted))
-                .unwrap_or_default(),
-            parameters: connection.parameters.clone(),
-            refresh: connection.refresh,
-        })
+    /// The token, if it is active: then it has one.
+    pub(super) fn access(&self) -> Result<Option<AccessToken>, VaultError> {
+        match (self.lifecycle.status, &self.access_token) {
+            (Status::Active, Some(token)) => Ok(Some(AccessToken::new(token.expose_secret()))),
+            (Status::Active, None) => Err(VaultError::Tampered),
+            _ => Ok(None),
+        }
     }
 
     /// What the audit tells of the connection.

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection as Database, Row, params};
 
-use crate::model::{ConnectionId, ProviderId, Timestamp, UserId};
+use crate::model::{Actor, ConnectionId, ProviderId, Timestamp, UserId};
 use crate::vault::envelope::{AuditKey, Fields, Link, VaultId};
 use crate::vault::sqlite::SqliteVault;
 use crate::vault::sqlite::connections::record_use;
@@ -15,7 +15,12 @@ use crate::vault::sqlite::failure::failed;
 use crate::vault::sqlite::keys::{Keyring, Tenant};
 use crate::vault::sqlite::rows::{get, signed};
 use crate::vault::sqlite::store::Step;
-use crate::vault::{AuditEntry, AuditFilter, AuditHead, AuditKind, AuditReport, Handout, VaultError};
+use crate::vault::{
+    AuditEntry, AuditFilter, AuditHead, AuditKind, AuditOrder, AuditReport, Handout, VaultError,
+};
+
+/// How many entries are read at a time.
+const CHUNK: usize = 1_000;
 
 pub(super) const HEAD: &str = "SELECT number, mac, broken, seal, (SELECT max(number) FROM audit)
     FROM audit_head WHERE only = 1";
@@ -25,7 +30,10 @@ const SET_HEAD: &str = "INSERT INTO audit_head (only, number, mac, broken, seal)
 const APPEND: &str =
     "INSERT INTO audit (number, at, tenant, kind, body, mac) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
 pub(super) const PAGE: &str = "SELECT number, at, kind, body FROM audit WHERE tenant = ?1 AND number > ?2
-    ORDER BY number LIMIT 1000";
+    ORDER BY number LIMIT ?3";
+pub(super) const PAGE_BACK: &str =
+    "SELECT number, at, kind, body FROM audit WHERE tenant = ?1 AND number < ?2
+    ORDER BY number DESC LIMIT ?3";
 pub(super) const CHAIN: &str = "SELECT number, at, kind, body, tenant, mac FROM audit
     WHERE number > ?1 AND number <= ?2 ORDER BY number LIMIT 1000";
 pub(super) const MAC: &str = "SELECT mac FROM audit WHERE number = ?1";
@@ -117,7 +125,8 @@ pub(super) fn append(
     let generation = entry.generation.map(u64::to_be_bytes);
     let text = |text: &Option<String>| text.as_deref().unwrap_or_default().to_owned();
     let (detail, purpose, turn) = (text(&entry.detail), text(&entry.purpose), text(&entry.turn));
-    let fields: [&[u8]; 9] = [
+    let actor = entry.actor.as_ref().map(actor_text).unwrap_or_default();
+    let fields: [&[u8]; 10] = [
         entry.user.as_ref().map_or(&[], |user| user.as_str().as_bytes()),
         entry.connection.as_ref().map_or(&[], |id| id.as_bytes()),
         entry
@@ -135,12 +144,29 @@ pub(super) fn append(
         purpose.as_bytes(),
         turn.as_bytes(),
         if entry.shared { b"1" } else { b"" },
+        actor.as_bytes(),
     ];
     let key = tenant.audit_key(keyring)?;
     extend(db, keyring, entry, Some(tenant.row), |number| {
         key.seal_audit(keyring.vault, &tenant.name, number, &fields)
     })?;
     Ok(true)
+}
+
+/// Who acted, as one field: the role, a colon, the name.
+fn actor_text(actor: &Actor) -> String {
+    format!("{}:{}", actor.role(), actor.user().as_str())
+}
+
+/// Who acted, out of what [`actor_text`] wrote.
+fn actor(text: &str) -> Result<Actor, VaultError> {
+    let (role, user) = text.split_once(':').ok_or(VaultError::Tampered)?;
+    let user = UserId::try_from(user).map_err(|_| VaultError::Tampered)?;
+    match role {
+        "user" => Ok(Actor::User(user)),
+        "operator" => Ok(Actor::Operator(user)),
+        _ => Err(VaultError::Tampered),
+    }
 }
 
 /// Adds an entry whose body is not sealed under a tenant's key, because there is none: it names nothing.
@@ -247,6 +273,10 @@ fn opened(sealed: &Sealed, mut fields: Fields) -> Result<AuditEntry, VaultError>
     entry.purpose = fields.expose_next_text()?.map(str::to_owned);
     entry.turn = fields.expose_next_text()?.map(str::to_owned);
     entry.shared = !fields.expose_next()?.is_empty();
+    // The first entries ended here.
+    if !fields.is_finished() {
+        entry.actor = fields.expose_next_text()?.map(actor).transpose()?;
+    }
     fields.finish()?;
     Ok(entry)
 }
@@ -256,13 +286,23 @@ impl SqliteVault {
         let Some(tenant) = self.tenant(filter.tenant)? else {
             return Ok(Vec::new());
         };
+        let (sql, start) = match filter.order {
+            AuditOrder::OldestFirst => (PAGE, 0),
+            AuditOrder::NewestFirst => (PAGE_BACK, u64::MAX),
+        };
+        let mut after = if filter.after == 0 { start } else { filter.after };
         let mut wanted = Vec::new();
-        let mut after = filter.after;
+        // What the index does not know (the connection, the person) is sealed: such pages may read on.
+        let mut chunk = filter.limit.min(CHUNK);
         while wanted.len() < filter.limit {
             let page = self.store.read(|db| {
-                let mut statement = db.prepare_cached(PAGE).map_err(failed)?;
+                let mut statement = db.prepare_cached(sql).map_err(failed)?;
                 let mut rows = statement
-                    .query(params![tenant.row, signed(after)])
+                    .query(params![
+                        tenant.row,
+                        signed(after),
+                        i64::try_from(chunk).unwrap_or(i64::MAX)
+                    ])
                     .map_err(failed)?;
                 let mut page = Vec::new();
                 while let Some(row) = rows.next().map_err(failed)? {
@@ -272,6 +312,7 @@ impl SqliteVault {
             })?;
             let Some(last) = page.last() else { break };
             after = last.number;
+            chunk = CHUNK;
             for mut sealed in page {
                 let body = std::mem::take(&mut sealed.body);
                 let fields = self

@@ -1,11 +1,46 @@
 //! A copy of the vault while it is in use, and asking SQLite whether the file is whole.
 
 use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::path::Path;
 
 use crate::vault::VaultError;
 use crate::vault::sqlite::failure::failed;
 use crate::vault::sqlite::{SqliteVault, open};
+
+const EXISTS: VaultError = VaultError::UnsafePath("the backup exists already");
+
+/// Gives a whole copy its name, unless somebody took that meanwhile.
+fn publish(partial: &Path, path: &Path) -> Result<(), VaultError> {
+    match fs::hard_link(partial, path) {
+        Ok(()) => {}
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => return Err(EXISTS),
+        // Some file systems have no second names.
+        Err(error) if matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::PermissionDenied) => {
+            if fs::symlink_metadata(path).is_ok() {
+                return Err(EXISTS);
+            }
+            fs::rename(partial, path).map_err(open::unwritable)?;
+        }
+        Err(error) => return Err(open::unwritable(error)),
+    }
+    synced(path).inspect_err(|_| {
+        let _ = fs::remove_file(path);
+    })
+}
+
+/// Makes the name of a file last.
+fn synced(path: &Path) -> Result<(), VaultError> {
+    #[cfg(unix)]
+    if let Some(directory) = path.parent() {
+        File::open(directory)
+            .and_then(|directory| directory.sync_all())
+            .map_err(VaultError::storage)?;
+    }
+    #[cfg(not(unix))]
+    let _ = path;
+    Ok(())
+}
 
 impl SqliteVault {
     /// Writes a consistent copy of the vault to a new file, readable by its owner alone, while others read and write.
@@ -16,7 +51,8 @@ impl SqliteVault {
     /// # Errors
     ///
     /// [`VaultError::UnsafePath`] if there is something at `path` already; [`VaultError`] if the copy could not be
-    /// written. Nothing is left there then.
+    /// written. Nothing is there then: the copy gets its name when it is whole. A crash may leave a file beside it whose
+    /// name goes on with `.partial-`; it can be deleted.
     ///
     /// # Security
     ///
@@ -24,19 +60,20 @@ impl SqliteVault {
     /// what you open with [`verify_against`](Self::verify_against).
     pub fn backup(&self, path: impl AsRef<Path>) -> Result<(), VaultError> {
         let path = open::resolve(path.as_ref())?;
+        if fs::symlink_metadata(&path).is_ok() {
+            return Err(EXISTS);
+        }
+        // Whole before it has its name: an empty file that a crash left there would be opened as a new vault.
+        let token = crate::random::token_256()?;
+        let partial = open::beside(&path, &format!(".partial-{}", token.as_str()));
         // SQLite fills an empty file, which has the right mode from its beginning.
-        match open::private().create_new(true).open(&path) {
-            Ok(_) => {}
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-                return Err(VaultError::UnsafePath("the backup exists already"));
-            }
-            Err(error) => return Err(open::unwritable(error)),
-        }
-        let copied = self.copy_into(&path);
-        if copied.is_err() {
-            // The error in hand says more than one about the remains.
-            let _ = fs::remove_file(&path);
-        }
+        open::private()
+            .create_new(true)
+            .open(&partial)
+            .map_err(open::unwritable)?;
+        let copied = self.copy_into(&partial).and_then(|()| publish(&partial, &path));
+        // The outcome in hand says more than an error about the remains.
+        let _ = fs::remove_file(&partial);
         copied
     }
 

@@ -1,9 +1,9 @@
 //! Connections: reading, listing, choosing the default.
 
-use rusqlite::{Connection as Database, ToSql, params};
+use rusqlite::{Connection as Database, Row, ToSql, params};
 
 use crate::clock::{Clock as _, SystemClock};
-use crate::model::{Connection, ConnectionId, Owner, ProviderId, Status, TenantId, Timestamp};
+use crate::model::{Actor, Connection, ConnectionId, Owner, ProviderId, Status, TenantId, Timestamp};
 use crate::vault::lifecycle::Lifecycle;
 use crate::vault::sqlite::failure::failed;
 use crate::vault::sqlite::rows::{self, connection_columns};
@@ -28,15 +28,30 @@ macro_rules! list {
         )
     };
 }
-pub(super) const LIST: &str = list!("");
-pub(super) const LIST_CURRENT: &str = list!(" AND c.status <> 'revoked'");
-pub(super) const LIST_OF_PROVIDER: &str = list!(" AND c.provider = ?4");
-pub(super) const LIST_CURRENT_OF_PROVIDER: &str = list!(" AND c.provider = ?4 AND c.status <> 'revoked'");
-pub(super) const LIST_OF_OWNER: &str = list!(" AND c.owner = ?4");
-pub(super) const LIST_CURRENT_OF_OWNER: &str = list!(" AND c.owner = ?4 AND c.status <> 'revoked'");
-pub(super) const LIST_OF_BOTH: &str = list!(" AND c.owner = ?4 AND c.provider = ?5");
+/// The `+` keeps the planner from walking the whole tenant in the order of ids for the few that a person has.
+macro_rules! list_of_owner {
+    ($filter:literal) => {
+        concat!(
+            "SELECT ",
+            connection_columns!(),
+            " FROM connections c WHERE c.tenant = ?1 AND +c.uuid > ?2 AND c.owner = ?4",
+            $filter,
+            " ORDER BY +c.uuid LIMIT ?3"
+        )
+    };
+}
+pub(super) const LIST: &str = list!(" AND c.is_keeper = 0");
+pub(super) const LIST_CURRENT: &str = list!(" AND c.is_keeper = 0 AND c.status <> 'revoked'");
+pub(super) const LIST_OF_PROVIDER: &str = list!(" AND c.is_keeper = 0 AND c.provider = ?4");
+pub(super) const LIST_CURRENT_OF_PROVIDER: &str =
+    list!(" AND c.is_keeper = 0 AND c.provider = ?4 AND c.status <> 'revoked'");
+pub(super) const LIST_OF_OWNER: &str = list_of_owner!(" AND c.is_keeper = 0");
+pub(super) const LIST_CURRENT_OF_OWNER: &str =
+    list_of_owner!(" AND c.is_keeper = 0 AND c.status <> 'revoked'");
+pub(super) const LIST_OF_BOTH: &str = list_of_owner!(" AND c.is_keeper = 0 AND c.provider = ?5");
 pub(super) const LIST_CURRENT_OF_BOTH: &str =
-    list!(" AND c.owner = ?4 AND c.provider = ?5 AND c.status <> 'revoked'");
+    list_of_owner!(" AND c.is_keeper = 0 AND c.provider = ?5 AND c.status <> 'revoked'");
+pub(super) const LIST_SHARING: &str = list!(" AND c.shares = ?4");
 
 pub(super) const CLEAR_DEFAULT: &str = "UPDATE connections SET is_default = 0
     WHERE tenant = ?1 AND owner = ?2 AND provider = ?3 AND is_default = 1";
@@ -61,20 +76,55 @@ pub(super) fn find(
     let mut statement = db.prepare_cached(BY_ID).map_err(failed)?;
     let mut found = statement.query(params![tenant, id.as_bytes()]).map_err(failed)?;
     match found.next().map_err(failed)? {
-        Some(row) => Ok(Some(Stored {
-            row: rows::get(row, 0)?,
-            slot: rows::get(row, rows::SLOT)?,
-            connection: rows::connection(row, name)?,
-            lifecycle: rows::lifecycle(row)?,
-        })),
+        Some(row) => stored(row, name).map(Some),
         None => Ok(None),
     }
+}
+
+fn stored(row: &Row<'_>, name: &TenantId) -> Result<Stored, VaultError> {
+    Ok(Stored {
+        row: rows::get(row, 0)?,
+        slot: rows::get(row, rows::SLOT)?,
+        connection: rows::connection(row, name)?,
+        lifecycle: rows::lifecycle(row)?,
+    })
+}
+
+/// The connection in a row, with the grant's state where it shares one. Read while the row's statement stands on it:
+/// so both are of the same moment.
+fn shown(db: &Database, tenant: i64, row: &Row<'_>, name: &TenantId) -> Result<Connection, VaultError> {
+    let mut connection = rows::connection(row, name)?;
+    if let Some(keeper) = connection.shares {
+        let keeper = find(db, tenant, name, keeper)?.ok_or(VaultError::Damaged)?;
+        connection.show_grant(&keeper.connection);
+    }
+    Ok(connection)
+}
+
+/// Those who share a record's tokens, as they are in their own rows.
+pub(super) fn sharing(
+    db: &Database,
+    tenant: i64,
+    name: &TenantId,
+    keeper: ConnectionId,
+) -> Result<Vec<Stored>, VaultError> {
+    let mut statement = db.prepare_cached(LIST_SHARING).map_err(failed)?;
+    let mut found = statement
+        .query(params![tenant, [0_u8; 0], i64::MAX, keeper.as_bytes()])
+        .map_err(failed)?;
+    let mut all = Vec::new();
+    while let Some(row) = found.next().map_err(failed)? {
+        all.push(stored(row, name)?);
+    }
+    Ok(all)
 }
 
 /// The row of a connection, its slot and its lifecycle.
 pub(super) struct StoredLifecycle {
     pub(super) row: i64,
     pub(super) slot: Option<i64>,
+    /// Whether its tokens are elsewhere.
+    pub(super) shares: bool,
     pub(super) lifecycle: Lifecycle,
 }
 
@@ -90,6 +140,7 @@ pub(super) fn find_lifecycle(
         Some(row) => Ok(Some(StoredLifecycle {
             row: rows::get(row, 0)?,
             slot: rows::get(row, rows::SLOT)?,
+            shares: rows::get::<Option<[u8; 16]>>(row, rows::SHARES)?.is_some(),
             lifecycle: rows::lifecycle(row)?,
         })),
         None => Ok(None),
@@ -105,8 +156,16 @@ impl SqliteVault {
         let Some(tenant) = self.tenant(name)? else {
             return Ok(None);
         };
-        let found = self.store.read(|db| find(db, tenant.row, name, id))?;
-        Ok(found.map(|stored| stored.connection))
+        self.store.read(|db| {
+            let mut statement = db.prepare_cached(BY_ID).map_err(failed)?;
+            let mut found = statement
+                .query(params![tenant.row, id.as_bytes()])
+                .map_err(failed)?;
+            match found.next().map_err(failed)? {
+                Some(row) => shown(db, tenant.row, row, name).map(Some),
+                None => Ok(None),
+            }
+        })
     }
 
     pub(super) fn read_connections(
@@ -121,6 +180,7 @@ impl SqliteVault {
         let limit = i64::try_from(query.limit).unwrap_or(i64::MAX);
         let owner = query.owner.map(rows::owner_text);
         let provider = query.provider.map(AsRef::<str>::as_ref);
+        let keeper = query.shares.map(|id| *id.as_bytes());
         let sql = match (owner.is_some(), provider.is_some(), query.with_revoked) {
             (false, false, false) => LIST_CURRENT,
             (false, false, true) => LIST,
@@ -132,26 +192,39 @@ impl SqliteVault {
             (true, true, true) => LIST_OF_BOTH,
         };
         let mut values: Vec<&dyn ToSql> = vec![&tenant.row, &after, &limit];
-        values.extend(owner.as_ref().map(|owner| owner as &dyn ToSql));
-        values.extend(provider.as_ref().map(|provider| provider as &dyn ToSql));
+        let sql = if let Some(keeper) = &keeper {
+            values.push(keeper);
+            LIST_SHARING
+        } else {
+            values.extend(owner.as_ref().map(|owner| owner as &dyn ToSql));
+            values.extend(provider.as_ref().map(|provider| provider as &dyn ToSql));
+            sql
+        };
         self.store.read(|db| {
             let mut statement = db.prepare_cached(sql).map_err(failed)?;
             let mut found = statement.query(values.as_slice()).map_err(failed)?;
             let mut connections = Vec::new();
             while let Some(row) = found.next().map_err(failed)? {
-                connections.push(rows::connection(row, query.tenant)?);
+                connections.push(shown(db, tenant.row, row, query.tenant)?);
             }
             Ok(connections)
         })
     }
 
-    pub(super) fn write_default(&self, name: &TenantId, id: ConnectionId) -> Result<bool, VaultError> {
+    pub(super) fn write_default(
+        &self,
+        name: &TenantId,
+        id: ConnectionId,
+        by: Option<&Actor>,
+    ) -> Result<bool, VaultError> {
         if self.tenant(name)?.is_none() {
             return Ok(false);
         }
         self.write_audited(name, |db, tenant| {
             let stored = find(db, tenant.row, name, id)?;
-            let Some(stored) = stored.filter(|stored| stored.lifecycle.status != Status::Revoked) else {
+            let is_choice =
+                |stored: &Stored| stored.lifecycle.status != Status::Revoked && !stored.connection.is_keeper;
+            let Some(stored) = stored.filter(is_choice) else {
                 return Ok(Step::Abandon(Some(false)));
             };
             clear_default(
@@ -166,7 +239,8 @@ impl SqliteVault {
             let connection = &stored.connection;
             let entry = AuditEntry::new(AuditKind::DefaultSet, SystemClock.now())
                 .user(connection.owner.user())
-                .about(id, &connection.provider, connection.generation);
+                .about(id, &connection.provider, connection.generation)
+                .by(by);
             if !audit::append(db, &self.keyring, tenant, &entry)? {
                 return Ok(Step::Abandon(None));
             }

@@ -1,10 +1,12 @@
 //! Pending consents.
 
+use std::collections::BTreeMap;
+
 use rusqlite::{Connection as Database, Row, params};
 
 use crate::clock::{Clock as _, SystemClock};
 use crate::model::{
-    ConnectionId, ConsentId, Label, Owner, ProviderId, ServerId, TenantId, Timestamp, UserId,
+    ConnectionId, ConsentId, Label, Owner, ProviderId, Scopes, ServerId, TenantId, Timestamp, UserId,
 };
 use crate::secret::PkceVerifier;
 use crate::vault::envelope::{Context, Kind};
@@ -17,12 +19,18 @@ use crate::vault::{AuditEntry, AuditKind, ConsentStatus, PendingConsent, Purpose
 
 const INSERT: &str = "INSERT INTO consents (state, id, binding, tenant, user, owner, provider, server, issuer,
     token_endpoint, client_id, redirect_uri, scopes, parameters, label, purpose, target, return_to, created_at,
-    expires_at, status, completed, slot, key_version)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24)";
+    expires_at, status, completed, slot, key_version, services)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24,
+    ?25)";
 pub(super) const BY_STATE: &str = "SELECT c.id, c.binding, c.user, c.owner, c.provider, c.server, c.issuer,
     c.token_endpoint, c.client_id, c.redirect_uri, c.scopes, c.parameters, c.label, c.purpose, c.target, c.return_to,
-    c.created_at, c.expires_at, c.status, c.completed, s.access FROM consents c
+    c.created_at, c.expires_at, c.status, c.completed, s.access, c.services FROM consents c
     LEFT JOIN secrets s ON s.slot = c.slot WHERE c.tenant = ?1 AND c.state = ?2";
+/// Found among the tenant's by the index over `state`: a tenant's consents live for a day at most.
+pub(super) const BY_USER: &str = "SELECT c.id, c.binding, c.user, c.owner, c.provider, c.server, c.issuer,
+    c.token_endpoint, c.client_id, c.redirect_uri, c.scopes, c.parameters, c.label, c.purpose, c.target, c.return_to,
+    c.created_at, c.expires_at, c.status, c.completed, NULL, c.state FROM consents c
+    WHERE c.tenant = ?1 AND c.user = ?2";
 pub(super) const SLOT: &str = "SELECT slot, user FROM consents WHERE tenant = ?1 AND state = ?2";
 pub(super) const TAKE: &str = "UPDATE consents SET status = 'taken', slot = NULL
     WHERE tenant = ?1 AND state = ?2 AND status = 'pending' AND expires_at > ?3";
@@ -80,6 +88,7 @@ const fn status_text(status: ConsentStatus) -> (&'static str, Option<ConnectionI
         ConsentStatus::Completed(connection) => ("completed", Some(connection)),
         ConsentStatus::Denied => ("denied", None),
         ConsentStatus::Failed => ("failed", None),
+        ConsentStatus::Cancelled => ("cancelled", None),
     }
 }
 
@@ -90,6 +99,7 @@ fn status(text: &str, completed: Option<[u8; 16]>) -> Result<ConsentStatus, Vaul
         ("completed", Some(id)) => ConsentStatus::Completed(ConnectionId::from_bytes(id)),
         ("denied", _) => ConsentStatus::Denied,
         ("failed", _) => ConsentStatus::Failed,
+        ("cancelled", _) => ConsentStatus::Cancelled,
         _ => return Err(VaultError::Damaged),
     })
 }
@@ -99,6 +109,7 @@ const fn purpose_text(purpose: Purpose) -> &'static str {
         Purpose::Connect => "connect",
         Purpose::Reconnect(_) => "reconnect",
         Purpose::SwitchAccount(_) => "switch_account",
+        Purpose::Extend(_) => "extend",
     }
 }
 
@@ -107,8 +118,27 @@ fn purpose(text: &str, target: Option<[u8; 16]>) -> Result<Purpose, VaultError> 
         ("connect", _) => Purpose::Connect,
         ("reconnect", Some(id)) => Purpose::Reconnect(id),
         ("switch_account", Some(id)) => Purpose::SwitchAccount(id),
+        ("extend", Some(id)) => Purpose::Extend(id),
         _ => return Err(VaultError::Damaged),
     })
+}
+
+/// By the name of the service, its scopes: in the form of parameters.
+fn services_text(services: &BTreeMap<ProviderId, Scopes>) -> Result<String, VaultError> {
+    let named = services
+        .iter()
+        .map(|(provider, scopes)| (provider.as_str().to_owned(), scopes.to_string()));
+    rows::parameters_text(&named.collect())
+}
+
+fn services(text: &str) -> Result<BTreeMap<ProviderId, Scopes>, VaultError> {
+    let named = rows::parameters(text)?.into_iter();
+    named
+        .map(|(provider, scopes)| {
+            let provider = ProviderId::new(provider).map_err(|_| VaultError::Damaged)?;
+            Ok((provider, rows::scopes(&scopes)?))
+        })
+        .collect()
 }
 
 /// A consent and its verifier, still sealed.
@@ -139,6 +169,7 @@ fn read(row: &Row<'_>, tenant: &TenantId, state: StateHash) -> Result<Stored, Va
         client_id: text(8)?,
         redirect_uri: text(9)?,
         scopes: rows::scopes(&text(10)?)?,
+        services: services(&text(21)?)?,
         parameters: rows::parameters(&text(11)?)?,
         label,
         purpose: purpose(&text(13)?, get(row, 14)?)?,
@@ -179,6 +210,7 @@ impl SqliteVault {
     ) -> Result<(), VaultError> {
         let scopes = consent.scopes.to_string();
         let parameters = rows::parameters_text(&consent.parameters)?;
+        let services = services_text(&consent.services)?;
         let (status, completed) = status_text(consent.status);
         let context = self.consent_context(&consent.tenant, &consent.owner, &consent.provider, &consent.id);
         let entry = entry(consent, AuditKind::ConsentStarted, consent.created_at);
@@ -231,6 +263,7 @@ impl SqliteVault {
                             completed.map(|id| *id.as_bytes()),
                             slot,
                             slot.map(|_| tenant.key().version()),
+                            services,
                         ])
                     })
                     .map_err(failed)?;
@@ -261,6 +294,28 @@ impl SqliteVault {
         state: &StateHash,
     ) -> Result<Option<PendingConsent>, VaultError> {
         Ok(self.find_consent(name, state)?.map(|stored| stored.consent))
+    }
+
+    pub(super) fn read_consents(
+        &self,
+        name: &TenantId,
+        user: &UserId,
+    ) -> Result<Vec<PendingConsent>, VaultError> {
+        let Some(tenant) = self.tenant(name)? else {
+            return Ok(Vec::new());
+        };
+        self.store.read(|db| {
+            let mut statement = db.prepare_cached(BY_USER).map_err(failed)?;
+            let mut found = statement
+                .query(params![tenant.row, user.as_str()])
+                .map_err(failed)?;
+            let mut consents = Vec::new();
+            while let Some(row) = found.next().map_err(failed)? {
+                let state = StateHash::from_bytes(get(row, 21)?);
+                consents.push(read(row, name, state)?.consent);
+            }
+            Ok(consents)
+        })
     }
 
     #[allow(clippy::option_option, reason = "as in the trait")]
@@ -315,7 +370,7 @@ impl SqliteVault {
             return Ok(());
         };
         let kind = match status {
-            ConsentStatus::Denied => AuditKind::ConsentDenied,
+            ConsentStatus::Denied | ConsentStatus::Cancelled => AuditKind::ConsentDenied,
             _ => AuditKind::ConsentFailed,
         };
         let entry = entry(&consent, kind, SystemClock.now());

@@ -2,22 +2,25 @@
 
 use std::time::Duration;
 
-use rusqlite::Connection as Database;
+use rusqlite::{Connection as Database, params};
 
-use crate::model::{Connection, ConnectionId, TenantId, Timestamp};
+use crate::model::{Actor, Connection, ConnectionId, TenantId, Timestamp};
 use crate::secret::{AccessToken, RefreshToken};
 use crate::vault::envelope::Kind;
 use crate::vault::lifecycle::{self, Keep};
-use crate::vault::sqlite::connections::find;
+use crate::vault::sqlite::connections::{Stored, find, sharing};
 use crate::vault::sqlite::failure::failed;
 use crate::vault::sqlite::keys::Tenant;
 use crate::vault::sqlite::open::BUSY_TIMEOUT;
 use crate::vault::sqlite::refresh::Rest;
 use crate::vault::sqlite::store::Step;
-use crate::vault::sqlite::{SqliteVault, audit, outbox, rows, slots};
+use crate::vault::sqlite::{SqliteVault, audit, grants, outbox, rows, slots};
 use crate::vault::{AuditEntry, AuditKind, Erasure, Revoked, Tokens, VaultError};
 
 pub(super) const CLEAR_DEFAULT: &str = "UPDATE connections SET is_default = 0 WHERE id = ?1";
+
+pub(super) const LEAVE: &str = "UPDATE connections SET shares = NULL, is_default = 0, granted = ?2,
+    consented_at = ?3, refreshed_at = ?4, expires_at = ?5 WHERE id = ?1";
 
 /// How long a reader is waited for before the log is left for later.
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -42,6 +45,86 @@ pub(super) fn secrets(db: &Database, slot: Option<i64>) -> Result<Sealed, VaultE
     }
 }
 
+/// What ends when a connection is revoked.
+struct Ending {
+    /// The connection, as it shows itself afterwards.
+    connection: Connection,
+    /// The connections that end, as they were: this one, or all that share a record which is revoked itself.
+    ended: Vec<Connection>,
+    /// The row with the tokens that end, its lifecycle revoked. None if others go on with them.
+    last: Option<Stored>,
+    still_used_by: Vec<ConnectionId>,
+}
+
+impl Ending {
+    /// Ends the rows that share tokens; what keeps tokens is left to the caller. `None` if there is nothing to end.
+    fn of(db: &Database, tenant: i64, name: &TenantId, id: ConnectionId) -> Result<Option<Self>, VaultError> {
+        let Some(mut named) = find(db, tenant, name, id)? else {
+            return Ok(None);
+        };
+        let mut ended = Vec::new();
+        let mut still_used_by = Vec::new();
+        let mut last = None;
+        if let Some(keeper) = named.connection.shares {
+            let keeper = find(db, tenant, name, keeper)?.ok_or(VaultError::Damaged)?;
+            ended.push(leave(db, &mut named, &keeper.connection)?);
+            still_used_by.extend(
+                sharing(db, tenant, name, keeper.connection.id)?
+                    .into_iter()
+                    .map(|other| other.connection.id),
+            );
+            last = Some(keeper).filter(|_| still_used_by.is_empty());
+        } else if named.connection.is_keeper {
+            for mut member in sharing(db, tenant, name, id)? {
+                ended.push(leave(db, &mut member, &named.connection)?);
+            }
+        } else {
+            ended.push(named.connection.clone());
+        }
+        let mut connection = named.connection.clone();
+        if let Some(keeper) = &mut last {
+            lifecycle::revoke(&mut keeper.lifecycle);
+        } else if still_used_by.is_empty() {
+            if !lifecycle::revoke(&mut named.lifecycle) {
+                return Ok(None);
+            }
+            connection.is_default = false;
+            named.lifecycle.show_in(&mut connection);
+            last = Some(named);
+        }
+        Ok(Some(Self {
+            connection,
+            ended,
+            last,
+            still_used_by,
+        }))
+    }
+}
+
+/// Ends a row that shares tokens: what it showed last is its own from now on. Returns it as it was.
+fn leave(db: &Database, member: &mut Stored, keeper: &Connection) -> Result<Connection, VaultError> {
+    let connection = &mut member.connection;
+    connection.show_grant(keeper);
+    let before = connection.clone();
+    connection.shares = None;
+    connection.is_default = false;
+    lifecycle::leave(&mut member.lifecycle, connection.generation);
+    member.lifecycle.show_in(connection);
+    rows::update_lifecycle(db, member.row, &member.lifecycle, None)?;
+    db.prepare_cached(LEAVE)
+        .and_then(|mut statement| {
+            statement.execute(params![
+                member.row,
+                connection.granted.to_string(),
+                connection.consented_at.as_unix_millis(),
+                connection.refreshed_at.as_unix_millis(),
+                connection.expires_at.map(|time| time.as_unix_millis()),
+            ])
+        })
+        .map_err(failed)?;
+    Ok(before)
+}
+
 /// What a connection held when it ended.
 pub(super) struct Held {
     pub(super) access_token: Option<AccessToken>,
@@ -54,6 +137,7 @@ impl SqliteVault {
         &self,
         name: &TenantId,
         id: ConnectionId,
+        by: Option<&Actor>,
         now: Timestamp,
         queue: Option<Timestamp>,
     ) -> Result<Option<Revoked>, VaultError> {
@@ -61,49 +145,61 @@ impl SqliteVault {
             return Ok(None);
         }
         let erased = self.write_audited(name, |db, tenant| {
-            let Some(mut stored) = find(db, tenant.row, name, id)? else {
+            let Some(ending) = Ending::of(db, tenant.row, name, id)? else {
                 return Ok(Step::Abandon(Some(None)));
             };
-            if !lifecycle::revoke(&mut stored.lifecycle) {
-                return Ok(Step::Abandon(Some(None)));
+            for ended in &ending.ended {
+                let mut entry = AuditEntry::new(AuditKind::Revoked, now)
+                    .user(ended.owner.user())
+                    .about(ended.id, &ended.provider, ended.generation)
+                    .by(by);
+                if !ending.still_used_by.is_empty() {
+                    entry = entry.detail("grant_still_used");
+                }
+                if !audit::append(db, &self.keyring, tenant, &entry)? {
+                    return Ok(Step::Abandon(None));
+                }
             }
-            let sealed = secrets(db, stored.slot)?;
-            let entry = AuditEntry::new(AuditKind::Revoked, now)
-                .user(stored.connection.owner.user())
-                .about(id, &stored.connection.provider, stored.connection.generation);
-            if !audit::append(db, &self.keyring, tenant, &entry)? {
-                return Ok(Step::Abandon(None));
-            }
-            let queued = match (queue, stored.slot) {
-                (Some(give_up_at), Some(_)) => outbox::adopt(db, tenant.row, id, now, give_up_at)?,
+            let Some(last) = &ending.last else {
+                return Ok(Step::Commit(Some(Some((ending, Sealed::default(), None)))));
+            };
+            let sealed = secrets(db, last.slot)?;
+            let queued = match (queue, last.slot) {
+                (Some(give_up_at), Some(_)) => {
+                    outbox::adopt(db, tenant.row, last.connection.id, now, give_up_at)?
+                }
                 _ => None,
             };
             let slot = if queued.is_some() {
                 None
             } else {
-                slots::wipe(db, stored.slot, Keep::Nothing)?
+                slots::wipe(db, last.slot, Keep::Nothing)?
             };
-            rows::update_lifecycle(db, stored.row, &stored.lifecycle, slot)?;
-            db.prepare_cached(CLEAR_DEFAULT)
-                .and_then(|mut statement| statement.execute([stored.row]))
-                .map_err(failed)?;
-            Ok(Step::Commit(Some(Some((stored, sealed, queued)))))
+            if last.connection.is_keeper {
+                grants::delete(db, last.row)?;
+            } else {
+                rows::update_lifecycle(db, last.row, &last.lifecycle, slot)?;
+                db.prepare_cached(CLEAR_DEFAULT)
+                    .and_then(|mut statement| statement.execute([last.row]))
+                    .map_err(failed)?;
+            }
+            Ok(Step::Commit(Some(Some((ending, sealed, queued)))))
         })?;
-        let (Some((mut stored, sealed, queued)), Some(tenant)) = (erased, self.tenant(name)?) else {
+        let (Some((ending, sealed, queued)), Some(tenant)) = (erased, self.tenant(name)?) else {
             return Ok(None);
         };
         // They are erased: what does not open cannot be revoked at the provider, and that is all.
-        let (tokens, refused) = match self.open_held(&tenant, &stored.connection, sealed) {
-            Ok(held) => split(held),
-            Err(_) => (None, None),
-        };
-        stored.connection.is_default = false;
-        stored.lifecycle.show_in(&mut stored.connection);
+        let held = ending
+            .last
+            .as_ref()
+            .and_then(|last| self.open_held(&tenant, &last.connection, sealed).ok());
+        let (tokens, refused) = held.map_or((None, None), split);
         Ok(Some(Revoked {
-            connection: stored.connection,
+            connection: ending.connection,
             tokens,
             refused,
             queued,
+            still_used_by: ending.still_used_by,
         }))
     }
 

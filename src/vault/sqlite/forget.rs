@@ -5,7 +5,7 @@
 
 use rusqlite::{Connection as Database, Params, params};
 
-use crate::model::{TenantId, Timestamp, UserId};
+use crate::model::{Actor, TenantId, Timestamp, UserId};
 use crate::vault::lifecycle::Keep;
 use crate::vault::sqlite::failure::failed;
 use crate::vault::sqlite::rows::get;
@@ -22,7 +22,9 @@ pub(super) const OUTBOX_OF: &str = "SELECT id, slot FROM outbox WHERE tenant = ?
 pub(super) const KEYS: &str = "SELECT version, slot FROM tenant_keys WHERE tenant = ?1";
 pub(super) const DELETE_KEYS: &str = "DELETE FROM tenant_keys WHERE tenant = ?1";
 pub(super) const UNNAME: &str = "UPDATE tenants SET name = NULL WHERE id = ?1";
-pub(super) const COUNT: &str = "SELECT count(*) FROM connections WHERE tenant = ?1";
+pub(super) const COUNT: &str = "SELECT count(*) FROM connections WHERE tenant = ?1 AND is_keeper = 0";
+pub(super) const COUNT_OF: &str =
+    "SELECT count(*) FROM connections WHERE tenant = ?1 AND owner = ?2 AND is_keeper = 0";
 pub(super) const UNNAMED: &str = "SELECT id FROM tenants WHERE name IS NULL LIMIT 1";
 pub(super) const SOME_CONNECTIONS: &str = "SELECT id, slot FROM connections WHERE tenant = ?1 LIMIT ?2";
 pub(super) const SOME_CONSENTS: &str = "SELECT row, slot FROM consents WHERE tenant = ?1 LIMIT ?2";
@@ -81,13 +83,15 @@ impl SqliteVault {
         &self,
         name: &TenantId,
         user: &UserId,
+        by: Option<&Actor>,
         now: Timestamp,
     ) -> Result<Option<Forgotten>, VaultError> {
         if self.tenant(name)?.is_none() {
             return Ok(None);
         }
         // The person's name is not in the entry: a keyed fingerprint of it is, and says the same to who knows the name.
-        let mut entry = AuditEntry::new(AuditKind::UserForgotten, now);
+        let mut entry =
+            AuditEntry::new(AuditKind::UserForgotten, now).by(by.filter(|actor| actor.user() != user));
         entry.fingerprint = Some(self.keyring.audit_key()?.fingerprint(&[
             b"user",
             name.as_str().as_bytes(),
@@ -100,12 +104,15 @@ impl SqliteVault {
                 consents: list(db, CONSENTS_OF, of)?,
                 outbox: list(db, OUTBOX_OF, of)?,
             };
+            // What keeps tokens for several was never shown as a connection.
+            let count: i64 = db.query_row(COUNT_OF, of, |row| row.get(0)).map_err(failed)?;
+            let count = usize::try_from(count).unwrap_or_default();
             doomed.erase(db)?;
             if !audit::append(db, &self.keyring, tenant, &entry)? {
                 return Ok(Step::Abandon(None));
             }
             let proof = audit::stored_head(db)?;
-            let forgotten = Forgotten::new(proof, now, doomed.connections.len());
+            let forgotten = Forgotten::new(proof, now, count);
             Ok(Step::Commit(Some(Some(forgotten))))
         })
     }

@@ -30,7 +30,7 @@ use std::time::Duration;
 
 use rusqlite::Transaction;
 
-use crate::model::{Connection, ConnectionId, NeedsConsent, ServerId, TenantId, Timestamp, UserId};
+use crate::model::{Actor, Connection, ConnectionId, NeedsConsent, ServerId, TenantId, Timestamp, UserId};
 use crate::secret::PkceVerifier;
 use crate::vault::envelope::MasterKeys;
 use crate::vault::sqlite::holders::Holders;
@@ -165,6 +165,10 @@ impl Vault for SqliteVault {
         self.read_consent(tenant, state)
     }
 
+    fn consents(&self, tenant: &TenantId, user: &UserId) -> Result<Vec<PendingConsent>, VaultError> {
+        self.read_consents(tenant, user)
+    }
+
     fn take_consent(
         &self,
         tenant: &TenantId,
@@ -199,8 +203,13 @@ impl Vault for SqliteVault {
         self.read_connections(query)
     }
 
-    fn set_default(&self, tenant: &TenantId, id: ConnectionId) -> Result<bool, VaultError> {
-        self.write_default(tenant, id)
+    fn set_default(
+        &self,
+        tenant: &TenantId,
+        id: ConnectionId,
+        by: Option<&Actor>,
+    ) -> Result<bool, VaultError> {
+        self.write_default(tenant, id, by)
     }
 
     fn record_use(&self, uses: &[Use]) -> Result<(), VaultError> {
@@ -274,19 +283,21 @@ impl Vault for SqliteVault {
         &self,
         tenant: &TenantId,
         id: ConnectionId,
+        by: Option<&Actor>,
         now: Timestamp,
     ) -> Result<Option<Revoked>, VaultError> {
-        self.erase_connection(tenant, id, now, None)
+        self.erase_connection(tenant, id, by, now, None)
     }
 
     fn revoke_and_queue(
         &self,
         tenant: &TenantId,
         id: ConnectionId,
+        by: Option<&Actor>,
         now: Timestamp,
         give_up_at: Timestamp,
     ) -> Result<Option<Revoked>, VaultError> {
-        self.erase_connection(tenant, id, now, Some(give_up_at))
+        self.erase_connection(tenant, id, by, now, Some(give_up_at))
     }
 
     fn queue_revocation(
@@ -322,9 +333,10 @@ impl Vault for SqliteVault {
         &self,
         tenant: &TenantId,
         user: &UserId,
+        by: Option<&Actor>,
         now: Timestamp,
     ) -> Result<Option<Forgotten>, VaultError> {
-        self.erase_user(tenant, user, now)
+        self.erase_user(tenant, user, by, now)
     }
 
     fn forget_tenant(&self, tenant: &TenantId, now: Timestamp) -> Result<Option<Forgotten>, VaultError> {

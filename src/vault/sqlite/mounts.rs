@@ -1,5 +1,7 @@
 //! Refuses file systems on which SQLite's locks do not hold, where the operating system says which one it is.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use crate::vault::VaultError;
@@ -24,8 +26,10 @@ const NETWORK: [&str; 14] = [
 
 /// Checks the file system of a path whose directory is resolved. Where it cannot be told, it is trusted.
 pub(super) fn check(path: &Path) -> Result<(), VaultError> {
-    match std::fs::read_to_string("/proc/self/mountinfo") {
-        Ok(mounts) if is_network(&mounts, path) => Err(VaultError::UnsafePath("on a network file system")),
+    // The kernel writes the table anew for each read, and its length is not known: one read with room enough.
+    let mut mounts = String::with_capacity(64 * 1024);
+    match File::open("/proc/self/mountinfo").and_then(|mut file| file.read_to_string(&mut mounts)) {
+        Ok(_) if is_network(&mounts, path) => Err(VaultError::UnsafePath("on a network file system")),
         _ => Ok(()),
     }
 }

@@ -1,7 +1,7 @@
 //! Four connections that read beside the writer.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 use rusqlite::Connection;
@@ -23,6 +23,7 @@ thread_local! {
 pub(super) struct Readers {
     path: PathBuf,
     slots: [Mutex<Option<Connection>>; SLOTS],
+    open: AtomicBool,
 }
 
 impl Readers {
@@ -30,7 +31,13 @@ impl Readers {
         Self {
             path,
             slots: Default::default(),
+            open: AtomicBool::new(false),
         }
+    }
+
+    /// Whether one of them was needed yet.
+    pub(super) fn are_open(&self) -> bool {
+        self.open.load(Ordering::Relaxed)
     }
 
     /// Lends a connection. The fewer things `read` does with it, the better: no decryption in there.
@@ -38,6 +45,7 @@ impl Readers {
         &self,
         read: impl FnOnce(&Connection) -> Result<T, VaultError>,
     ) -> Result<T, VaultError> {
+        self.open.store(true, Ordering::Relaxed);
         let mut slot = self.slot();
         let db = match &mut *slot {
             Some(db) => db,

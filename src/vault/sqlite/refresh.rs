@@ -137,13 +137,15 @@ impl SqliteVault {
         let generation = claim.generation.saturating_add(1);
         let refreshable = renewed.tokens.refresh_token.is_some();
         let granted = renewed.granted.map(ToString::to_string);
-        let entry = self.token_entry(
-            AuditKind::Refreshed,
-            renewed.at,
-            &connection,
-            generation,
-            renewed.tokens,
-        )?;
+        let entry = self
+            .token_entry(
+                AuditKind::Refreshed,
+                renewed.at,
+                &connection,
+                generation,
+                renewed.tokens,
+            )?
+            .by(renewed.by);
         self.write_sealed(
             name,
             |tenant| self.seal_tokens(tenant, &connection, generation, renewed.tokens),
@@ -234,6 +236,9 @@ impl SqliteVault {
             let Some(mut stored) = find_lifecycle(db, tenant.row, id)? else {
                 return Ok(Step::Abandon(Some(CommitOutcome::Gone)));
             };
+            if stored.shares {
+                return Ok(Step::Abandon(Some(CommitOutcome::Superseded)));
+            }
             let (outcome, keep) = decide(&mut stored.lifecycle);
             if outcome != CommitOutcome::Stored {
                 return Ok(Step::Abandon(Some(outcome)));

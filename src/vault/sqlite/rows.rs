@@ -19,7 +19,7 @@ macro_rules! connection_columns {
          c.account_label, c.requested, c.granted, c.parameters, c.server, c.token_endpoint, c.client_id, \
          c.created_at, c.refreshed_at, c.used_at, c.expires_at, c.generation, c.refreshable, c.fence, c.holder, \
          c.held_fence, c.held_since, c.held_until, c.unknown_generation, c.failures, c.not_before, \
-         c.last_failure, c.failed_at, c.quarantined_until, c.slot, c.consented_at"
+         c.last_failure, c.failed_at, c.quarantined_until, c.slot, c.consented_at, c.shares, c.is_keeper"
     };
 }
 pub(super) use connection_columns;
@@ -27,8 +27,11 @@ pub(super) use connection_columns;
 /// Where the slot of a connection's tokens is among its columns.
 pub(super) const SLOT: usize = 33;
 
+/// Where it says whose tokens it shares.
+pub(super) const SHARES: usize = 35;
+
 /// Where the columns after [`connection_columns`] begin.
-pub(super) const CONNECTION_COLUMNS: usize = 35;
+pub(super) const CONNECTION_COLUMNS: usize = 37;
 
 pub(super) fn get<T: FromSql>(row: &Row<'_>, at: usize) -> Result<T, VaultError> {
     row.get(at).map_err(failed)
@@ -114,7 +117,8 @@ fn status(text: &str) -> Result<Status, VaultError> {
     })
 }
 
-/// The connection in a row that begins with [`connection_columns`].
+/// The connection in a row that begins with [`connection_columns`], as it is in its own row: one that shares tokens does
+/// not show the grant's state yet.
 pub(super) fn connection(row: &Row<'_>, tenant: &TenantId) -> Result<Connection, VaultError> {
     let issued_by = IssuedBy {
         server: parsed(row, 13)?,
@@ -149,6 +153,8 @@ pub(super) fn connection(row: &Row<'_>, tenant: &TenantId) -> Result<Connection,
     connection.refreshed_at = timestamp(row, 17)?;
     connection.used_at = maybe_timestamp(row, 18)?;
     connection.expires_at = maybe_timestamp(row, 19)?;
+    connection.shares = get::<Option<[u8; 16]>>(row, SHARES)?.map(ConnectionId::from_bytes);
+    connection.is_keeper = get(row, 36)?;
     lifecycle(row)?.show_in(&mut connection);
     Ok(connection)
 }
@@ -193,12 +199,12 @@ fn failure_code(row: &Row<'_>, at: usize) -> Result<Option<FailureCode>, VaultEr
     }
 }
 
-/// The columns of a token, for the hot path: what a turn must know, and the sealed access token last.
+/// The columns of a token, for the hot path: what a turn must know, the sealed access token, and where it is if not here.
 macro_rules! token_columns {
     () => {
         "c.uuid, c.generation, c.status, c.refreshed_at, c.expires_at, c.refreshable, c.parameters, c.failures, \
          c.not_before, c.last_failure, c.failed_at, c.held_since, c.held_until, c.quarantined_until, c.granted, \
-         c.is_default, s.access"
+         c.is_default, s.access, c.shares"
     };
 }
 pub(super) use token_columns;
@@ -206,6 +212,7 @@ pub(super) use token_columns;
 /// A token as it is stored: its secret still sealed.
 pub(super) struct SealedToken {
     pub(super) connection: ConnectionId,
+    pub(super) shares: Option<ConnectionId>,
     pub(super) generation: u64,
     pub(super) status: Status,
     pub(super) refreshed_at: Timestamp,
@@ -232,6 +239,7 @@ pub(super) fn sealed_token(row: &Row<'_>, wanted: Option<&Scopes>) -> Result<Sea
     };
     Ok(SealedToken {
         connection: ConnectionId::from_bytes(get(row, 0)?),
+        shares: get::<Option<[u8; 16]>>(row, 17)?.map(ConnectionId::from_bytes),
         generation: unsigned(row, 1)?,
         status: status(text(row, 2)?)?,
         refreshed_at: timestamp(row, 3)?,

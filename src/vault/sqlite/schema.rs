@@ -11,7 +11,7 @@ use crate::vault::sqlite::failure::failed;
 pub(super) const APPLICATION_ID: i32 = 0x766b_6579;
 
 /// Each entry takes the file from the version of its index to the next one. Entries are added, never changed.
-const MIGRATIONS: [&str; 1] = [VERSION_1];
+const MIGRATIONS: [&str; 2] = [VERSION_1, SHARED_GRANTS];
 
 /// Sealed tokens are in a table of their own: listing connections never touches a page with a secret on it.
 /// Owner `''` is the tenant itself (a user's name is never empty). Rows of tenants are never given a number twice
@@ -189,6 +189,15 @@ CREATE TABLE audit_head (
 ) STRICT;
 ";
 
+/// One consent for several services: `shares` is the uuid of the row that keeps the tokens.
+const SHARED_GRANTS: &str = "
+ALTER TABLE connections ADD COLUMN shares BLOB CHECK (shares IS NULL OR length(shares) = 16);
+ALTER TABLE connections ADD COLUMN is_keeper INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE consents ADD COLUMN services TEXT NOT NULL DEFAULT '';
+
+CREATE INDEX connections_by_keeper ON connections (tenant, shares, uuid) WHERE shares IS NOT NULL;
+";
+
 /// The schema version that this crate writes.
 pub(super) const fn newest() -> u32 {
     // The array has as many entries as there are versions: a handful.
@@ -263,13 +272,18 @@ pub(super) fn create(db: &mut Connection, keys: &MasterKeys) -> Result<(), Vault
 
 /// Brings an older vault up to the newest schema, in one transaction. Never the other way.
 pub(super) fn migrate(db: &mut Connection) -> Result<(), VaultError> {
+    apply(db, &MIGRATIONS)
+}
+
+fn apply(db: &mut Connection, migrations: &[&str]) -> Result<(), VaultError> {
     let transaction = db
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .map_err(failed)?;
     let State::Vault(version) = state(&transaction)? else {
         return Err(VaultError::Damaged);
     };
-    for (from, migration) in (0_u32..).zip(MIGRATIONS) {
+    // Read again under the lock: another process may have been faster.
+    for (from, migration) in (0_u32..).zip(migrations) {
         if from >= version {
             transaction.execute_batch(migration).map_err(failed)?;
         }
@@ -317,5 +331,37 @@ pub(super) fn check_key(db: &Connection, keys: &MasterKeys) -> Result<Opened, Va
     } else {
         // The key is known and its proof is wrong: the row was altered.
         Err(VaultError::Tampered)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_migration_that_is_cut_off_leaves_the_file_as_it_was() {
+        let mut db = Connection::open_in_memory().unwrap();
+        db.execute_batch(VERSION_1).unwrap();
+        db.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
+        db.pragma_update(None, "user_version", 1).unwrap();
+        let tables = |db: &Connection| -> i64 {
+            db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+                .unwrap()
+        };
+        let before = tables(&db);
+        // All of the first step and some of the second are taken before it fails.
+        let steps = [
+            VERSION_1,
+            "CREATE TABLE first (a)",
+            "CREATE TABLE second (a); CREATE TABLE second (a)",
+        ];
+        assert!(apply(&mut db, &steps).is_err());
+        assert_eq!(tables(&db), before);
+        assert_eq!(state(&db).unwrap(), State::Vault(1));
+        assert!(apply(&mut db, &[VERSION_1, "CREATE TABLE new (a)"]).is_ok());
+        assert_eq!(tables(&db), before + 1);
+        // Once is enough.
+        migrate(&mut db).unwrap();
+        assert_eq!(state(&db).unwrap(), State::Vault(newest()));
     }
 }

@@ -33,13 +33,22 @@ impl Store {
     }
 
     /// Reads. Opens no secret in there: the connection is lent for the statement alone.
+    ///
+    /// A connection parses the whole schema when it is opened, which is most of what a process waits for its first answer. So
+    /// the writer reads as well, until somebody finds it busy; from then on nobody waits behind a commit.
     pub(super) fn read<T>(
         &self,
         read: impl FnOnce(&Connection) -> Result<T, VaultError>,
     ) -> Result<T, VaultError> {
-        match &self.readers {
-            Some(readers) => readers.with(read),
-            None => read(&self.writer()),
+        let Some(readers) = &self.readers else {
+            return read(&self.writer());
+        };
+        if readers.are_open() {
+            return readers.with(read);
+        }
+        match self.writer.try_lock() {
+            Ok(writer) => read(&writer),
+            Err(_) => readers.with(read),
         }
     }
 
@@ -68,6 +77,11 @@ impl Store {
     /// The writing connection. Whoever panicked with it has rolled back: a transaction does so when dropped.
     pub(super) fn writer(&self) -> MutexGuard<'_, Connection> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[cfg(test)]
+    pub(super) fn has_open_readers(&self) -> bool {
+        self.readers.as_ref().is_some_and(Readers::are_open)
     }
 
     pub(super) const fn has_file(&self) -> bool {

@@ -45,6 +45,7 @@ fn grant(vault: &SqliteVault, connection: &Connection, name: &str) {
             consent: &StateHash::of(&State::new("none")),
             connection,
             tokens: &tokens(name),
+            members: &[],
         })
         .unwrap();
     assert_eq!(outcome, StoreOutcome::Stored);
@@ -98,6 +99,10 @@ fn every_statement_searches_an_index() {
         ("lengths", slots::LENGTHS),
         ("find free", slots::FIND_FREE),
         ("take free", slots::TAKE_FREE),
+        ("sharing", connections::LIST_SHARING),
+        ("somebody shares", grants::SOMEBODY_SHARES),
+        ("leave", erase::LEAVE),
+        ("count of owner", forget::COUNT_OF),
         ("clear default of one", erase::CLEAR_DEFAULT),
         ("clear default", connections::CLEAR_DEFAULT),
         ("set default", connections::SET_DEFAULT),
@@ -112,6 +117,7 @@ fn every_statement_searches_an_index() {
         ("list of both", connections::LIST_OF_BOTH),
         ("list current of both", connections::LIST_CURRENT_OF_BOTH),
         ("consent", consents::BY_STATE),
+        ("consents of a person", consents::BY_USER),
         ("take consent", consents::TAKE),
         ("close consent", consents::CLOSE),
         ("complete consent", consents::COMPLETE),
@@ -124,6 +130,7 @@ fn every_statement_searches_an_index() {
         ("count seals", keys::COUNT_SEALS),
         ("retire", keys::RETIRE),
         ("audit page", audit::PAGE),
+        ("audit page back", audit::PAGE_BACK),
         ("audit chain", audit::CHAIN),
         ("audit mac", audit::MAC),
         ("audit head", audit::HEAD),
@@ -186,9 +193,23 @@ fn every_statement_searches_an_index() {
         (rotate::SEALED_BY, "connections_by_key"),
         (rotate::NEXT_MASTER, "tenant_keys_by_master"),
         (audit::PAGE, "audit_by_tenant"),
+        (audit::PAGE_BACK, "audit_by_tenant"),
     ] {
         let plan = plan(&db, sql).concat();
         assert!(plan.contains(index) && !plan.contains("TEMP"), "{plan}");
+    }
+    for of_owner in [
+        connections::LIST_OF_OWNER,
+        connections::LIST_CURRENT_OF_OWNER,
+        connections::LIST_OF_BOTH,
+        connections::LIST_CURRENT_OF_BOTH,
+    ] {
+        // A person's few are sorted; the tenant's many are not walked.
+        let plan = plan(&db, of_owner).concat();
+        assert!(
+            plan.contains("connections_by_owner (tenant=? AND owner=?"),
+            "{plan}"
+        );
     }
     let page = plan(&db, connections::LIST_CURRENT).concat();
     assert!(
@@ -271,7 +292,7 @@ fn slots_are_used_again_and_never_lost() {
     }
     for number in 1..=20 {
         let id = ConnectionId::from_bytes([number; 16]);
-        let revoked = vault.revoke(&tenant(), id, Timestamp::from_unix_millis(0));
+        let revoked = vault.revoke(&tenant(), id, None, Timestamp::from_unix_millis(0));
         assert!(revoked.unwrap().unwrap().tokens.is_some());
     }
     assert_eq!(count("SELECT count(*) FROM free_slots"), 20);
@@ -332,6 +353,8 @@ fn reading_writes_nothing() {
 fn readers_cannot_write() {
     let (_directory, path) = file();
     let vault = SqliteVault::open(&path, key()).unwrap();
+    // While the writer is taken: otherwise it would read itself.
+    let _writer = vault.store.writer();
     let written = vault
         .store
         .read(|db| db.execute("DELETE FROM tenants", []).map_err(failure::failed));
@@ -388,6 +411,7 @@ fn promise_04_a_moved_or_altered_record_is_an_error_and_stays_as_it_is() {
         .revoke(
             &tenant(),
             ConnectionId::from_bytes([1; 16]),
+            None,
             Timestamp::from_unix_millis(0),
         )
         .unwrap()
@@ -441,13 +465,13 @@ fn a_foreign_writer_makes_it_busy_and_loses_nothing() {
         .unwrap();
     let foreign = Database::open(&path).unwrap();
     foreign.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let busy = vault.set_default(&tenant(), ConnectionId::from_bytes([1; 16]));
+    let busy = vault.set_default(&tenant(), ConnectionId::from_bytes([1; 16]), None);
     assert!(matches!(busy, Err(VaultError::Busy)), "{busy:?}");
     assert_eq!(access(&vault, 1).unwrap(), "access-1", "reading goes on");
     foreign.execute_batch("COMMIT").unwrap();
     assert!(
         vault
-            .set_default(&tenant(), ConnectionId::from_bytes([1; 16]))
+            .set_default(&tenant(), ConnectionId::from_bytes([1; 16]), None)
             .unwrap()
     );
 }
@@ -492,4 +516,157 @@ fn the_claim_of_a_handle_that_is_gone_is_not_waited_for() {
         matches!(claim(&other), ClaimOutcome::Held(_)),
         "two threads are two clients"
     );
+}
+
+#[test]
+fn the_writer_reads_until_somebody_finds_it_busy() {
+    let (_directory, path) = file();
+    let vault = SqliteVault::open(path, key()).unwrap();
+    grant(&vault, &connection(1), "1");
+    assert_eq!(access(&vault, 1).unwrap(), "access-1");
+    assert!(!vault.store.has_open_readers(), "one connection is enough");
+    let commit = vault.store.writer();
+    assert_eq!(
+        access(&vault, 1).unwrap(),
+        "access-1",
+        "nobody waits behind a commit"
+    );
+    drop(commit);
+    assert!(vault.store.has_open_readers());
+    assert_eq!(access(&vault, 1).unwrap(), "access-1");
+}
+
+/// A file of the first schema gets what came later, and keeps what it has.
+#[test]
+fn a_file_of_the_first_version_is_brought_up_to_date() {
+    let (_directory, path) = file();
+    let vault = SqliteVault::open(&path, key()).unwrap();
+    grant(&vault, &connection(1), "1");
+    let before = vault.connection(&tenant(), connection(1).id).unwrap();
+    drop(vault);
+    let old = Database::open(&path).unwrap();
+    old.execute_batch(
+        "DROP INDEX connections_by_keeper;
+         ALTER TABLE connections DROP COLUMN shares;
+         ALTER TABLE connections DROP COLUMN is_keeper;
+         ALTER TABLE consents DROP COLUMN services;
+         PRAGMA user_version = 1;",
+    )
+    .unwrap();
+    drop(old);
+    let vault = SqliteVault::open(&path, key()).unwrap();
+    assert_eq!(vault.connection(&tenant(), connection(1).id).unwrap(), before);
+    assert_eq!(access(&vault, 1).unwrap(), "access-1");
+    let mut keeper = connection(2);
+    keeper.is_keeper = true;
+    keeper.generation = 2;
+    let mut member = connection(1);
+    member.shares = Some(keeper.id);
+    let outcome = vault
+        .store_grant(&Grant {
+            consent: &StateHash::of(&State::new("none")),
+            connection: &keeper,
+            tokens: &tokens("2"),
+            members: &[member],
+        })
+        .unwrap();
+    assert_eq!(outcome, StoreOutcome::Stored);
+    assert_eq!(access(&vault, 1).unwrap(), "access-2");
+}
+
+/// The hot path of a connection with tokens of its own is the one statement that it was.
+#[test]
+fn the_hot_path_looks_nowhere_else() {
+    let vault = SqliteVault::in_memory(key()).unwrap();
+    let db = vault.store.writer();
+    let plan = plan(&db, tokens::BY_OWNER);
+    assert_eq!(
+        plan.len(),
+        2,
+        "one search for the row, one for the token: {plan:?}"
+    );
+}
+
+/// Tokens that are shared, left or revoked leave no sealed record behind that nobody names.
+#[test]
+fn no_slot_outlives_its_tokens() {
+    let vault = SqliteVault::in_memory(key()).unwrap();
+    let used = || {
+        let db = vault.store.writer();
+        let sql = "SELECT count(*) FROM secrets WHERE slot NOT IN (SELECT slot FROM free_slots)
+                   AND slot NOT IN (SELECT slot FROM tenant_keys)";
+        db.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap()
+    };
+    let shared = |number: u8, generation: u64, members: &[u8]| {
+        let mut keeper = connection(number);
+        keeper.is_keeper = true;
+        keeper.generation = generation;
+        let members = members.iter().map(|member| {
+            let mut member = connection(*member);
+            member.provider = ProviderId::new(format!("service-{}", member.id)).unwrap();
+            member.shares = Some(keeper.id);
+            member
+        });
+        let outcome = vault.store_grant(&Grant {
+            consent: &StateHash::of(&State::new("none")),
+            connection: &keeper,
+            tokens: &tokens("shared"),
+            members: &members.collect::<Vec<_>>(),
+        });
+        assert_eq!(outcome.unwrap(), StoreOutcome::Stored);
+    };
+    let alone = |number: u8, generation: u64| {
+        let mut alone = connection(number);
+        alone.provider = ProviderId::new(format!("service-{}", alone.id)).unwrap();
+        alone.generation = generation;
+        grant(&vault, &alone, "alone");
+    };
+    let now = Timestamp::from_unix_millis(1);
+    let revoke = |number: u8| {
+        let id = ConnectionId::from_bytes([number; 16]);
+        vault.revoke(&tenant(), id, None, now).unwrap().unwrap()
+    };
+    alone(1, 1);
+    alone(2, 1);
+    assert_eq!(used(), 2);
+    shared(9, 2, &[1, 2, 3]);
+    assert_eq!(used(), 1, "those that joined have none of their own");
+    alone(1, 3);
+    assert_eq!(used(), 2);
+    shared(8, 4, &[1, 2, 3]);
+    assert_eq!(used(), 1, "the record that nobody shares any more is gone");
+    revoke(1);
+    revoke(2);
+    assert_eq!(used(), 1);
+    revoke(3);
+    assert_eq!(used(), 0);
+    shared(7, 5, &[1, 2]);
+    revoke(7);
+    assert_eq!(used(), 0);
+    shared(6, 6, &[1, 2]);
+    alone(1, 7);
+    alone(2, 7);
+    assert_eq!(used(), 2, "the last to leave has taken the record with it");
+}
+
+/// A new data key reaches the tokens of a grant, and those who share it go on.
+#[test]
+fn what_keeps_tokens_is_resealed_like_any_other() {
+    let vault = SqliteVault::in_memory(key()).unwrap();
+    let mut keeper = connection(9);
+    keeper.is_keeper = true;
+    let mut member = connection(1);
+    member.shares = Some(keeper.id);
+    vault
+        .store_grant(&Grant {
+            consent: &StateHash::of(&State::new("none")),
+            connection: &keeper,
+            tokens: &tokens("1"),
+            members: &[member],
+        })
+        .unwrap();
+    assert!(vault.rotate_data_key(&tenant()).unwrap());
+    let done = vault.reseal(10).unwrap();
+    assert_eq!((done.resealed, done.destroyed, done.remaining), (1, 1, 0));
+    assert_eq!(access(&vault, 1).unwrap(), "access-1");
 }

@@ -1,6 +1,6 @@
 //! The hot path: one statement, one record opened, nothing written.
 
-use rusqlite::{Rows, params};
+use rusqlite::{Connection as Database, Rows, params};
 
 use crate::model::{ConnectionId, ProviderId, Scopes, Status, TenantId, UserId};
 use crate::secret::AccessToken;
@@ -15,7 +15,7 @@ pub(super) const BY_OWNER: &str = concat!(
     "SELECT ",
     token_columns!(),
     " FROM connections c LEFT JOIN secrets s ON s.slot = c.slot
-      WHERE c.tenant = ?1 AND c.owner = ?2 AND c.provider = ?3 AND c.status <> 'revoked'
+      WHERE c.tenant = ?1 AND c.owner = ?2 AND c.provider = ?3 AND c.status <> 'revoked' AND c.is_keeper = 0
       ORDER BY c.is_default DESC LIMIT 2"
 );
 pub(super) const BY_LABEL: &str = concat!(
@@ -38,8 +38,14 @@ pub(super) const BY_ID: &str = concat!(
 )]
 enum Sealed {
     Nothing,
-    One(SealedToken),
+    One(SealedToken, Option<Kept>),
     Several,
+}
+
+/// Whose seal is on a token that a connection shares.
+struct Kept {
+    keeper: ConnectionId,
+    provider: ProviderId,
 }
 
 impl SqliteVault {
@@ -61,18 +67,18 @@ impl SqliteVault {
             if let Some(label) = query.label {
                 let mut statement = db.prepare_cached(BY_LABEL).map_err(failed)?;
                 let rows = statement.query(params![tenant.row, owner, provider, label.as_str()]);
-                choose(rows.map_err(failed)?, query.scopes)
+                choose(db, tenant.row, rows.map_err(failed)?, query.scopes)
             } else {
                 let mut statement = db.prepare_cached(BY_OWNER).map_err(failed)?;
                 let rows = statement.query(params![tenant.row, owner, provider]);
-                choose(rows.map_err(failed)?, query.scopes)
+                choose(db, tenant.row, rows.map_err(failed)?, query.scopes)
             }
         })?;
         match sealed {
             Sealed::Nothing => Ok(Found::Nothing),
             Sealed::Several => Ok(Found::Several),
-            Sealed::One(token) => self
-                .open_token(&tenant, query.tenant, query.user, query.provider, token)
+            Sealed::One(token, kept) => self
+                .open_token(&tenant, query.tenant, query.user, query.provider, token, kept)
                 .map(Found::One),
         }
     }
@@ -104,19 +110,20 @@ impl SqliteVault {
                 .map_err(failed)?;
             match rows.next().map_err(failed)? {
                 Some(row) => {
-                    let owner: String = rows::get(row, 17)?;
-                    let provider: String = rows::get(row, 18)?;
-                    Ok(Some((rows::sealed_token(row, None)?, owner, provider)))
+                    let owner: String = rows::get(row, 18)?;
+                    let provider: String = rows::get(row, 19)?;
+                    let (token, kept) = with_kept(db, tenant.row, rows::sealed_token(row, None)?, None)?;
+                    Ok(Some((token, kept, owner, provider)))
                 }
                 None => Ok(None),
             }
         })?;
-        let Some((token, owner, provider)) = sealed else {
+        let Some((token, kept, owner, provider)) = sealed else {
             return Ok(None);
         };
         let owner = rows::owner(&owner)?;
         let provider = ProviderId::new(provider).map_err(|_| VaultError::Damaged)?;
-        self.open_token(&tenant, name, owner.user(), &provider, token)
+        self.open_token(&tenant, name, owner.user(), &provider, token, kept)
             .map(Some)
     }
 
@@ -128,6 +135,7 @@ impl SqliteVault {
         owner: Option<&UserId>,
         provider: &ProviderId,
         token: SealedToken,
+        kept: Option<Kept>,
     ) -> Result<StoredToken, VaultError> {
         let access_token = match (token.status, token.access) {
             (Status::Active, Some(record)) => {
@@ -136,8 +144,11 @@ impl SqliteVault {
                     vault: self.keyring.vault,
                     tenant: name,
                     owner,
-                    provider,
-                    id: token.connection.as_bytes(),
+                    provider: kept.as_ref().map_or(provider, |kept| &kept.provider),
+                    id: kept
+                        .as_ref()
+                        .map_or(&token.connection, |kept| &kept.keeper)
+                        .as_bytes(),
                     generation: token.generation,
                 };
                 let fields = self.keyring.open(&self.store, tenant, &context, record)?;
@@ -150,6 +161,7 @@ impl SqliteVault {
         };
         Ok(StoredToken {
             connection: token.connection,
+            shares: token.shares,
             generation: token.generation,
             status: token.status,
             access_token,
@@ -164,14 +176,41 @@ impl SqliteVault {
 }
 
 /// The default comes first; one that is not the default counts only if it is alone.
-fn choose(mut rows: Rows<'_>, wanted: &Scopes) -> Result<Sealed, VaultError> {
+fn choose(db: &Database, tenant: i64, mut rows: Rows<'_>, wanted: &Scopes) -> Result<Sealed, VaultError> {
     let Some(row) = rows.next().map_err(failed)? else {
         return Ok(Sealed::Nothing);
     };
     let is_default = rows::is_default(row)?;
     let first = rows::sealed_token(row, Some(wanted))?;
+    // Before the next row: while this statement stands on one, what another reads is of the same moment.
+    let (first, kept) = with_kept(db, tenant, first, Some(wanted))?;
     if !is_default && rows.next().map_err(failed)?.is_some() {
         return Ok(Sealed::Several);
     }
-    Ok(Sealed::One(first))
+    Ok(Sealed::One(first, kept))
+}
+
+/// The token that a connection shares, where it does: it shows its keeper's state, and its own name and values.
+fn with_kept(
+    db: &Database,
+    tenant: i64,
+    member: SealedToken,
+    wanted: Option<&Scopes>,
+) -> Result<(SealedToken, Option<Kept>), VaultError> {
+    let Some(keeper) = member.shares else {
+        return Ok((member, None));
+    };
+    let mut statement = db.prepare_cached(BY_ID).map_err(failed)?;
+    let mut rows = statement
+        .query(params![tenant, keeper.as_bytes()])
+        .map_err(failed)?;
+    let row = rows.next().map_err(failed)?.ok_or(VaultError::Damaged)?;
+    let provider = ProviderId::new(rows::get::<String>(row, 19)?).map_err(|_| VaultError::Damaged)?;
+    let token = SealedToken {
+        connection: member.connection,
+        shares: member.shares,
+        parameters: member.parameters,
+        ..rows::sealed_token(row, wanted)?
+    };
+    Ok((token, Some(Kept { keeper, provider })))
 }

@@ -1,0 +1,263 @@
+//! What writing costs, beside the least that a durable write can: and how long rotating keeps others from writing.
+//!
+//! `cargo bench --bench writes`. Each write is one transaction with `synchronous=FULL`: its time is that of the disk.
+
+#[allow(unreachable_pub, reason = "a module of the bench")]
+mod harness;
+
+use std::cell::Cell;
+use std::fs::File;
+use std::io::{Seek as _, Write as _};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use harness::people::{self, step};
+use harness::{Scenario, is_smoke, quantile};
+use rusqlite::Connection as Database;
+use valetkey::model::{Connection, ConnectionId, Owner};
+use valetkey::vault::envelope::{MasterKey, MasterKeys};
+use valetkey::vault::{
+    Attempt, ClaimOutcome, ClaimRequest, CommitOutcome, ConnectionQuery, Holder, Renewed, SqliteVault, Vault,
+};
+use valetkey::{Clock as _, SystemClock};
+
+const PEOPLE: usize = 200;
+
+fn main() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let disk = Disk::new(&directory.path().join("plain"));
+    let bare = Bare::new(&directory.path().join("bare.db"));
+    let vault = Written::new(&directory.path().join("vault.db"));
+    harness::run(
+        &mut [
+            Scenario::new("bare upsert, FULL, secure_delete", || bare.upsert()),
+            Scenario::new("8 KiB and fdatasync", || disk.write()),
+            Scenario::new("store a grant", || vault.store()),
+            Scenario::new("claim and commit a refresh", || vault.refresh()),
+            Scenario::new("store, revoke, clear the log", || vault.revoke()),
+            Scenario::new("list a person's five", || vault.list(5)),
+            Scenario::new("a page of 100", || vault.list(100)),
+        ],
+        |run| {
+            run();
+            0
+        },
+    );
+    rotation(directory.path());
+}
+
+/// The least that makes bytes durable.
+struct Disk(Cell<Option<File>>);
+
+impl Disk {
+    fn new(path: &Path) -> Self {
+        Self(Cell::new(Some(File::create(path).expect("a file"))))
+    }
+
+    fn write(&self) {
+        let mut file = self.0.take().expect("one at a time");
+        file.rewind().expect("a file");
+        file.write_all(&[7; 8192]).expect("written");
+        file.sync_data().expect("durable");
+        self.0.set(Some(file));
+    }
+}
+
+/// SQLite without us.
+struct Bare {
+    database: Database,
+    next: Cell<usize>,
+}
+
+impl Bare {
+    fn new(path: &Path) -> Self {
+        let database = Database::open(path).expect("a database");
+        database
+            .execute_batch(
+                "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;
+                 CREATE TABLE secrets (user TEXT PRIMARY KEY, sealed BLOB) STRICT;",
+            )
+            .expect("a schema");
+        Self {
+            database,
+            next: Cell::new(0),
+        }
+    }
+
+    fn upsert(&self) {
+        let person = people::user(step(&self.next, PEOPLE));
+        self.database
+            .prepare_cached(
+                "INSERT INTO secrets VALUES (?1, ?2) ON CONFLICT (user) DO UPDATE SET sealed = excluded.sealed",
+            )
+            .and_then(|mut statement| statement.execute((person, vec![7_u8; people::TOKEN_BYTES])))
+            .expect("stored");
+    }
+}
+
+/// The vault's own transactions: sealed, counted, audited.
+struct Written {
+    vault: SqliteVault,
+    holder: Holder,
+    next: Cell<usize>,
+}
+
+impl Written {
+    fn new(path: &Path) -> Self {
+        let vault = people::vault(path);
+        people::connect_all(&vault, PEOPLE);
+        Self {
+            holder: vault.holder().expect("a holder"),
+            vault,
+            next: Cell::new(0),
+        }
+    }
+
+    fn some_connection(&self) -> Connection {
+        let (tenant, person) = (people::tenant(), people::person(step(&self.next, PEOPLE)));
+        let owner = Owner::Personal(person.user().clone());
+        let mut query = ConnectionQuery::of(&tenant);
+        query.owner = Some(&owner);
+        self.vault.connections(&query).expect("a list").remove(0)
+    }
+
+    fn store(&self) {
+        let mut connection = self.some_connection();
+        connection.generation += 1;
+        people::store(&self.vault, &connection);
+    }
+
+    fn refresh(&self) {
+        let connection = self.some_connection();
+        let now = SystemClock.now();
+        let claim = self
+            .vault
+            .claim_refresh(&ClaimRequest {
+                tenant: &connection.tenant,
+                connection: connection.id,
+                holder: self.holder,
+                generation: connection.generation,
+                attempt: Attempt::Forced,
+                now,
+                lease: Duration::from_secs(30),
+            })
+            .expect("a claim");
+        let ClaimOutcome::Granted(claimed) = claim else {
+            panic!("nobody else claims");
+        };
+        let tokens = people::tokens();
+        let renewed = Renewed {
+            tokens: &tokens,
+            granted: None,
+            expires_at: connection.expires_at,
+            at: now,
+            by: None,
+        };
+        let committed = self
+            .vault
+            .commit_refresh(&connection.tenant, connection.id, &claimed.claim, &renewed)
+            .expect("a commit");
+        assert_eq!(committed, CommitOutcome::Stored);
+    }
+
+    fn revoke(&self) {
+        let mut connection = people::connected(&people::stranger());
+        connection.id = ConnectionId::generate(SystemClock.now()).expect("random numbers");
+        people::store(&self.vault, &connection);
+        self.vault
+            .revoke(&connection.tenant, connection.id, None, SystemClock.now())
+            .expect("revoked");
+        let _ = self.vault.clear_residue().expect("cleared");
+    }
+
+    fn list(&self, limit: usize) {
+        let tenant = people::tenant();
+        let mut query = ConnectionQuery::of(&tenant);
+        query.limit = limit;
+        assert_eq!(self.vault.connections(&query).expect("a list").len(), limit);
+    }
+}
+
+/// Rotates every key of a vault while another handle asks for the write lock without a pause: what it waits at most is how
+/// long a chunk holds it.
+#[allow(clippy::print_stdout, reason = "a bench reports on standard output")]
+fn rotation(directory: &Path) {
+    let (tenants, records) = if is_smoke() { (20, 200) } else { (2_000, 20_000) };
+    let path = directory.join("rotated.db");
+    fill(&people::vault(&path), tenants, records);
+    let new = MasterKey::generate().expect("random numbers");
+    let keys = MasterKeys::new(new, [people::master_key()]);
+    let vault = SqliteVault::open(&path, keys).expect("a vault");
+
+    let (rewrapping, waited) = beside_a_writer(&path, || {
+        let rewrapped = vault.rotate_master_key(usize::MAX).expect("rewrapped");
+        assert!(rewrapped.rewrapped > tenants, "{rewrapped:?}");
+    });
+    report("rewrap", tenants, rewrapping, &waited);
+
+    for number in 0..tenants {
+        assert!(vault.rotate_data_key(&tenant_of(number)).expect("a new key"));
+    }
+    let (resealing, waited) = beside_a_writer(&path, || {
+        let resealed = vault.reseal(usize::MAX).expect("resealed");
+        assert_eq!(resealed.resealed, records);
+    });
+    report("reseal", records, resealing, &waited);
+
+    fn report(what: &str, count: usize, took: Duration, waited: &[f64]) {
+        println!(
+            "{what}: {count} in {:.0} ms, {:.1} us each; another writer waited {:.2} ms (p99), {:.2} ms (longest)",
+            took.as_secs_f64() * 1e3,
+            took.as_secs_f64() * 1e6 / count as f64,
+            quantile(waited, 0.99),
+            quantile(waited, 1.0),
+        );
+    }
+}
+
+fn tenant_of(number: usize) -> valetkey::TenantId {
+    valetkey::TenantId::new(format!("tenant-{number}")).expect("valid")
+}
+
+fn fill(vault: &SqliteVault, tenants: usize, records: usize) {
+    for number in 0..records {
+        let person = valetkey::ActingUser::authenticated(
+            tenant_of(number % tenants),
+            valetkey::UserId::new(people::user(number)).expect("valid"),
+        );
+        people::store(vault, &people::connected(&person));
+    }
+}
+
+/// How long the work took, and how many milliseconds each of the other's transactions waited for the lock.
+fn beside_a_writer(path: &Path, work: impl FnOnce()) -> (Duration, Vec<f64>) {
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let other = scope.spawn(|| {
+            let mut database = Database::open(path).expect("a database");
+            // SQLite's own handler sleeps longer at each try: it would measure its naps.
+            database
+                .busy_handler(Some(|_| {
+                    thread::sleep(Duration::from_micros(50));
+                    true
+                }))
+                .expect("a handler");
+            let mut waited = Vec::new();
+            while !over.load(Ordering::Relaxed) {
+                let asked = Instant::now();
+                database.execute_batch("BEGIN IMMEDIATE").expect("the lock");
+                waited.push(asked.elapsed().as_secs_f64() * 1e3);
+                database.execute_batch("ROLLBACK").expect("given back");
+                thread::sleep(Duration::from_micros(200));
+            }
+            waited
+        });
+        let began = Instant::now();
+        work();
+        let took = began.elapsed();
+        over.store(true, Ordering::Relaxed);
+        (took, other.join().expect("the other writer"))
+    })
+}

@@ -1,0 +1,151 @@
+//! Which services a consent is for: the named one alone, or several that will share its grant.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use crate::error::{Error, Result};
+use crate::manager::connections::Service;
+use crate::manager::consent::Reconnect;
+use crate::manager::{ConsentOptions, Inner};
+use crate::model::{Connection, Parameters, ProviderId, Scopes, Status};
+use crate::provider::{AuthorizationServer, Provider};
+use crate::vault::ConnectionQuery;
+
+/// What a consent asks for.
+pub(super) struct Asked<'a> {
+    /// The scopes of the authorization request.
+    pub(super) scopes: Scopes,
+    /// Each service with its scopes, where the grant is to be shared.
+    pub(super) services: BTreeMap<ProviderId, Scopes>,
+    /// The named service, with all parameters that the request has to have.
+    pub(super) provider: Cow<'a, Provider>,
+}
+
+impl Inner {
+    /// Puts together what is asked for, and refuses what no single grant can serve.
+    pub(super) fn asked<'a>(
+        &'a self,
+        service: Service<'a>,
+        options: &ConsentOptions,
+        target: Option<&Connection>,
+        parameters: &Parameters,
+    ) -> Result<Asked<'a>> {
+        let extends = matches!(options.reconnect, Some(Reconnect::Extend(_)));
+        if extends && let Some(target) = target {
+            one_grant(service, target, parameters)?;
+        }
+        let family = match target {
+            Some(target) => self.family(target)?,
+            None => Vec::new(),
+        };
+        let wanted = |provider: &Provider, named: Option<Scopes>| {
+            // A new grant replaces the old one at most servers: what is not asked for again is lost.
+            let held = family
+                .iter()
+                .find(|known| known.provider == provider.id)
+                .map(|known| known.requested.clone())
+                .unwrap_or_default();
+            provider.wanted_scopes(named, &held, parameters)
+        };
+
+        let named = service.provider;
+        let mut services = BTreeMap::from([(named.id.clone(), wanted(named, options.scopes.clone()))]);
+        let mut more = BTreeMap::new();
+        for also in &options.also {
+            let other = self.service(also)?.provider;
+            if other.id == named.id {
+                continue;
+            }
+            if other.server != named.server || other.discovery.is_some() {
+                return Err(Error::NotOneGrant(other.id.clone()));
+            }
+            for (name, value) in &other.authorization_parameters {
+                let known = named
+                    .authorization_parameters
+                    .get(name)
+                    .or_else(|| more.get(name));
+                if known.is_some_and(|known| known != value) {
+                    return Err(Error::NotOneGrant(other.id.clone()));
+                }
+                more.insert(name.clone(), value.clone());
+            }
+            services.insert(other.id.clone(), wanted(other, None));
+        }
+
+        let all = union(services.values());
+        // Renewed together or not at all: the others that share the grant would lose their part of it.
+        let stays = extends
+            || matches!(options.reconnect, Some(Reconnect::SameAccount(_)))
+                && target.is_some_and(|target| target.shares.is_some());
+        let scopes = match target {
+            Some(target) if extends && adds_to(service.server, target) => {
+                more.extend(service.server.extending_parameters.clone());
+                let granted = self.whole_grant(target)?.granted;
+                let missing = all.difference(&granted);
+                if missing.is_empty() { all } else { missing }
+            }
+            _ if stays => all.union(&union(family.iter().map(|known| &known.requested))),
+            _ => all,
+        };
+        if services.len() == 1 && !stays {
+            services.clear();
+        }
+        let provider = if more.is_empty() {
+            Cow::Borrowed(&**named)
+        } else {
+            let mut provider = Provider::clone(named);
+            provider.authorization_parameters.extend(more);
+            Cow::Owned(provider)
+        };
+        Ok(Asked {
+            scopes,
+            services,
+            provider,
+        })
+    }
+
+    /// The connections that live by one grant with this one, itself included. Those that were revoked do not.
+    pub(super) fn family(&self, connection: &Connection) -> Result<Vec<Connection>> {
+        let Some(keeper) = connection.shares else {
+            return Ok(vec![connection.clone()]);
+        };
+        let mut query = ConnectionQuery::of(&connection.tenant);
+        query.shares = Some(keeper);
+        Ok(self.vault.connections(&query)?)
+    }
+
+    /// The record with the tokens of a connection: what was granted as a whole.
+    pub(super) fn whole_grant(&self, connection: &Connection) -> Result<Connection> {
+        if connection.shares.is_none() {
+            return Ok(connection.clone());
+        }
+        self.vault
+            .connection(&connection.tenant, connection.keeper())?
+            .ok_or(Error::NotFound)
+    }
+}
+
+/// Whether the server adds what is asked for to what this connection was granted: then only what is missing is asked.
+pub(super) fn adds_to(server: &AuthorizationServer, target: &Connection) -> bool {
+    !server.extending_parameters.is_empty() && target.status == Status::Active
+}
+
+/// Whether a service can be served by the grant of a connection: the tokens come from one place, for one client.
+fn one_grant(service: Service<'_>, target: &Connection, parameters: &Parameters) -> Result<()> {
+    let from = &target.issued_by;
+    let endpoints = service.server.endpoints(parameters)?;
+    let same = from.server == service.server.id
+        && from.client_id == service.client.client_id()
+        && from.token_endpoint == endpoints.refresh.as_str();
+    if same {
+        Ok(())
+    } else {
+        Err(Error::NotOneGrant(service.provider.id.clone()))
+    }
+}
+
+/// All scopes of these.
+pub(super) fn union<'a>(all: impl IntoIterator<Item = &'a Scopes>) -> Scopes {
+    all.into_iter()
+        .fold(Scopes::default(), |all, scopes| all.union(scopes))
+}

@@ -1,0 +1,868 @@
+//! One consent for several services: one grant, and a connection for each.
+
+mod world;
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Barrier};
+use std::time::Duration;
+
+use url::Url;
+use valetkey::error::{ConsentError, ConsentReason};
+use valetkey::manager::{AtProvider, AuditPage, Budget, ConnectionFilter, HealthState};
+use valetkey::model::{Connection, ConnectionId, EventKind, Scopes, Status};
+use valetkey::testing::sandbox::Logged;
+use valetkey::testing::{Fault, FaultClient, Gate, ManualClock, Sandbox};
+use valetkey::vault::envelope::MasterKey;
+use valetkey::vault::{AuditKind, MemoryVault, SqliteVault, Vault};
+use valetkey::{ActingUser, ConnectionManager as _, Connections, ConsentOptions, Error, Resolver, Result};
+use world::{Events, REDIRECT, operator, person, response};
+
+const LOCAL: &str = "http://localhost:3000/callback";
+
+/// A family of three services at one authorization server.
+struct Family {
+    server: &'static str,
+    /// The two of the first consent, and the one that comes later.
+    services: [&'static str; 3],
+    /// A scope by which each is known.
+    scopes: [&'static str; 3],
+    /// How a later consent is told to add to the grant; none where the whole is asked for again.
+    adds: Option<(&'static str, &'static str)>,
+    /// Whether the provider can be asked to end the grant.
+    ends: bool,
+}
+
+const FAMILIES: [Family; 2] = [
+    Family {
+        server: "google",
+        services: ["gmail", "google-calendar", "google-drive"],
+        scopes: [
+            "https://www.googleapis.com/auth/gmail.modify",
+            "https://www.googleapis.com/auth/calendar.events",
+            "https://www.googleapis.com/auth/drive",
+        ],
+        adds: Some(("include_granted_scopes", "true")),
+        ends: true,
+    },
+    Family {
+        server: "microsoft",
+        services: ["outlook-mail", "outlook-calendar", "onedrive"],
+        scopes: ["Mail.ReadWrite", "Calendars.ReadWrite", "Files.ReadWrite"],
+        adds: None,
+        ends: false,
+    },
+];
+
+struct Host {
+    sandbox: Sandbox,
+    http: FaultClient,
+    clock: ManualClock,
+    events: Events,
+    connections: Connections,
+    resolver: Resolver,
+    alice: ActingUser,
+}
+
+impl Host {
+    fn new(family: &Family) -> Self {
+        Self::over(family, MemoryVault::new())
+    }
+
+    fn over(family: &Family, vault: impl Vault) -> Self {
+        let clock = ManualClock::default();
+        let sandbox = Sandbox::playing(family.services[0], clock.clone());
+        let http = FaultClient::new(sandbox.clone());
+        let events = Events::default();
+        let redirect = if family.server == "google" {
+            REDIRECT
+        } else {
+            LOCAL
+        };
+        let connections = Connections::builder(vault)
+            .client(family.server, sandbox.registration(redirect))
+            .http_client(http.clone())
+            .clock(clock.clone())
+            .events(events.clone())
+            .build()
+            .unwrap();
+        Self {
+            resolver: Resolver::new(connections.clone()),
+            sandbox,
+            http,
+            clock,
+            events,
+            connections,
+            alice: person("alice"),
+        }
+    }
+
+    /// Walks a consent; gives the URL and what came of it.
+    fn walk(&self, service: &str, account: &str, options: ConsentOptions) -> (Url, Result<Connection>) {
+        let consent = self.connections.start(&self.alice, service, options).unwrap();
+        let url = consent.authorization_url().clone();
+        let callback = self.sandbox.approve(&url, account);
+        let done = self
+            .connections
+            .complete(&self.alice, response(&callback), consent.binding());
+        (url, done)
+    }
+
+    fn connect(&self, service: &str, options: ConsentOptions) -> Connection {
+        self.walk(service, "ada", options).1.unwrap()
+    }
+
+    /// The first two of the family, by one consent.
+    fn two(&self, family: &Family) -> [Connection; 2] {
+        let [first, second, _] = family.services;
+        let named = self.connect(first, ConsentOptions::default().also(second));
+        [named, self.of(second)]
+    }
+
+    /// The one connection to a service that is not revoked.
+    fn of(&self, service: &str) -> Connection {
+        let filter = ConnectionFilter::provider(service.try_into().unwrap());
+        let mut found = self.connections.list(&self.alice, &filter).unwrap();
+        assert_eq!(found.len(), 1, "{service}: {found:?}");
+        found.remove(0)
+    }
+
+    fn token(&self, service: &str) -> String {
+        let token = self.resolver.resolve(&self.alice, service).unwrap();
+        assert_eq!(token.connection(), self.of(service).id, "{service}");
+        token.access_token().expose_secret().to_owned()
+    }
+
+    fn refusal(&self, service: &str) -> ConsentReason {
+        let error = self.resolver.resolve(&self.alice, service).unwrap_err();
+        error.consent_required().unwrap().reason
+    }
+
+    fn token_requests(&self) -> Vec<Logged> {
+        let mut log = self.sandbox.log();
+        log.retain(|logged| logged.parameter("grant_type").is_some());
+        log
+    }
+
+    fn revocations(&self) -> usize {
+        self.http.requests_to("/revoke")
+    }
+
+    fn expire(&self) {
+        self.clock.advance(Duration::from_secs(3601));
+    }
+}
+
+fn scopes_of(url: &Url) -> BTreeSet<String> {
+    let asked = parameter(url, "scope").unwrap();
+    asked.split(' ').map(str::to_owned).collect()
+}
+
+fn parameter(url: &Url, name: &str) -> Option<String> {
+    let found = url.query_pairs().find(|(key, _)| key == name);
+    found.map(|(_, value)| value.into_owned())
+}
+
+fn names(url: &Url) -> BTreeSet<String> {
+    url.query_pairs().map(|(name, _)| name.into_owned()).collect()
+}
+
+fn has(scopes: &Scopes, scope: &str) -> bool {
+    scopes.contains(scope)
+}
+
+/// From the first consent to the last revocation, at each family's server.
+#[test]
+fn one_consent_serves_several_services() {
+    for family in &FAMILIES {
+        let host = Host::new(family);
+        let [first, second, third] = family.services;
+        let it = family.server;
+
+        // One consent: the scopes united, one code exchanged.
+        let (url, named) = host.walk(first, "ada", ConsentOptions::default().also(second));
+        let named = named.unwrap();
+        let asked = scopes_of(&url);
+        assert!(
+            asked.contains(family.scopes[0]) && asked.contains(family.scopes[1]),
+            "{it}: {asked:?}"
+        );
+        assert!(!asked.contains(family.scopes[2]), "{it}");
+        assert_eq!(
+            parameter(&url, "include_granted_scopes"),
+            None,
+            "{it}: nothing is extended"
+        );
+        assert_eq!(host.token_requests().len(), 1, "{it}");
+        let other = host.of(second);
+        assert_eq!(named.provider.as_str(), first, "{it}");
+        assert_eq!(
+            host.of(first),
+            named,
+            "{it}: what complete gives is what is stored"
+        );
+        assert!(named.shares.is_some() && named.shares == other.shares, "{it}");
+        assert_eq!(named.account, other.account, "{it}");
+        for (connection, own, foreign) in [(&named, 0, 1), (&other, 1, 0)] {
+            assert!(
+                has(&connection.granted, family.scopes[own]),
+                "{it}: {:?}",
+                connection.granted
+            );
+            assert!(
+                !has(&connection.granted, family.scopes[foreign]),
+                "{it}: {:?}",
+                connection.granted
+            );
+            assert!(connection.missing_scopes().is_empty(), "{it}");
+            let health = host.connections.health(&host.alice, connection.id).unwrap();
+            assert!(matches!(health.state, HealthState::Healthy { .. }), "{it}");
+        }
+        let sharing = host.connections.sharing(&host.alice, named.id).unwrap();
+        assert_eq!(sharing, std::slice::from_ref(&other), "{it}");
+        let completed: Vec<_> = host
+            .events
+            .all()
+            .into_iter()
+            .filter(|event| event.kind == EventKind::ConsentCompleted)
+            .map(|event| event.connection)
+            .collect();
+        assert_eq!(
+            completed,
+            [Some(named.id), Some(other.id)],
+            "{it}: an event for each"
+        );
+        // What keeps the tokens is no connection to anybody.
+        let keeper = named.shares.unwrap();
+        assert!(
+            matches!(host.connections.get(&host.alice, keeper), Err(Error::NotFound)),
+            "{it}"
+        );
+        assert!(
+            matches!(host.connections.revoke(&operator(), keeper), Err(Error::NotFound)),
+            "{it}"
+        );
+
+        // Each resolves; one refresh serves both.
+        assert_eq!(host.token(first), host.token(second), "{it}");
+        host.expire();
+        let renewed = host.token(second);
+        assert_eq!(host.token(first), renewed, "{it}");
+        assert_eq!(host.token_requests().len(), 2, "{it}: one refresh");
+        assert_eq!(
+            (host.of(first).generation, host.of(second).generation),
+            (2, 2),
+            "{it}"
+        );
+
+        // A third service: what is asked for depends on whether the server adds.
+        let before = host.of(first);
+        let (url, joined) = host.walk(third, "ada", ConsentOptions::default().extending(other.id));
+        let joined = joined.unwrap();
+        let asked = scopes_of(&url);
+        assert!(asked.contains(family.scopes[2]), "{it}: {asked:?}");
+        let expected = family.adds.is_none();
+        for scope in &family.scopes[..2] {
+            assert_eq!(asked.contains(*scope), expected, "{it}: {asked:?}");
+        }
+        let mut wanted: BTreeSet<_> = [
+            "client_id",
+            "code_challenge",
+            "code_challenge_method",
+            "redirect_uri",
+            "response_type",
+            "scope",
+            "state",
+        ]
+        .map(str::to_owned)
+        .into();
+        match family.adds {
+            Some((name, value)) => {
+                assert_eq!(parameter(&url, name).as_deref(), Some(value), "{it}");
+                wanted.extend([name, "access_type", "prompt"].map(str::to_owned));
+                assert_eq!(asked.len(), 1, "{it}: only what is missing: {asked:?}");
+            }
+            None => wanted.extend(["response_mode".to_owned()]),
+        }
+        assert_eq!(names(&url), wanted, "{it}: no other parameter");
+        assert_eq!(joined.shares, Some(keeper), "{it}: the grant goes on");
+        for service in family.services {
+            assert_eq!(host.token(service), host.token(first), "{it}");
+            let connection = host.of(service);
+            assert_eq!(connection.generation, 3, "{it}");
+            assert!(
+                connection.missing_scopes().is_empty(),
+                "{it}: {service}: {:?}",
+                connection.missing_scopes()
+            );
+        }
+        assert_eq!(host.of(first).id, before.id, "{it}");
+
+        // One goes: the others go on, and nothing is sent.
+        assert!(
+            host.connections
+                .revoked_together(&host.alice, named.id)
+                .unwrap()
+                .is_empty(),
+            "{it}"
+        );
+        let requests = host.sandbox.log().len();
+        let revocation = host.connections.revoke(&host.alice, named.id).unwrap();
+        let mut left = vec![other.id, joined.id];
+        left.sort();
+        assert_eq!(revocation.at_provider, AtProvider::StillUsedBy(left), "{it}");
+        assert_eq!(revocation.connection.status, Status::Revoked, "{it}");
+        assert_eq!(host.sandbox.log().len(), requests, "{it}: nothing was sent");
+        assert_eq!(host.refusal(first), ConsentReason::NotConnected, "{it}");
+        assert_eq!(host.token(second), host.token(third), "{it}");
+        host.expire();
+        host.token(second);
+
+        // And the last one takes the grant with it.
+        assert!(matches!(
+            host.connections.revoke(&host.alice, other.id).unwrap().at_provider,
+            AtProvider::StillUsedBy(ids) if ids == [joined.id]
+        ));
+        let last = host.token(third);
+        let revocation = host.connections.revoke(&host.alice, joined.id).unwrap();
+        if family.ends {
+            assert_eq!(revocation.at_provider, AtProvider::Revoked, "{it}");
+            assert!(host.sandbox.live_grants().is_empty(), "{it}");
+            assert!(!host.sandbox.is_live(&last), "{it}");
+        } else {
+            assert!(
+                matches!(revocation.at_provider, AtProvider::ByUser { .. }),
+                "{it}"
+            );
+        }
+        for service in family.services {
+            assert_eq!(host.refusal(service), ConsentReason::NotConnected, "{it}");
+        }
+    }
+}
+
+const GOOGLE: &Family = &FAMILIES[0];
+
+#[test]
+fn maintain_and_a_forced_refresh_make_one_request_for_all() {
+    let host = Host::new(GOOGLE);
+    let [mail, calendar] = host.two(GOOGLE);
+    host.clock.advance(Duration::from_secs(3500));
+    let upkeep = host.connections.maintain(Budget::default()).unwrap();
+    assert_eq!(upkeep.refreshed, 1);
+    assert_eq!(host.token_requests().len(), 2);
+    let refreshed = host.connections.refresh(&host.alice, calendar.id).unwrap();
+    assert_eq!((refreshed.id, refreshed.generation), (calendar.id, 3));
+    assert_eq!(host.of("gmail").generation, 3);
+    let kinds: Vec<_> = host
+        .events
+        .all()
+        .into_iter()
+        .filter(|event| event.kind == EventKind::Refreshed)
+        .map(|event| event.connection.unwrap())
+        .collect();
+    let mut each = [mail.id, calendar.id];
+    each.sort();
+    assert_eq!(kinds, [each, each].concat(), "each is told of");
+}
+
+#[test]
+fn another_account_is_refused_and_the_grant_stays_as_it_was() {
+    for family in &FAMILIES {
+        let host = Host::new(family);
+        let [mail, calendar] = host.two(family);
+        let token = host.token(family.services[0]);
+        let options = ConsentOptions::default().extending(mail.id);
+        let (_, refused) = host.walk(family.services[2], "grace", options);
+        assert!(
+            matches!(refused, Err(Error::Consent(ConsentError::AccountMismatch))),
+            "{refused:?}"
+        );
+        assert_eq!(
+            (host.of(family.services[0]), host.of(family.services[1])),
+            (mail, calendar)
+        );
+        assert_eq!(host.token(family.services[0]), token);
+        assert_eq!(host.refusal(family.services[2]), ConsentReason::NotConnected);
+        assert!(host.sandbox.is_live(&token));
+    }
+}
+
+#[test]
+fn what_no_grant_can_serve_together_is_refused_before_any_request() {
+    let clock = ManualClock::default();
+    let sandbox = Sandbox::playing("gmail", clock.clone());
+    let http = FaultClient::new(sandbox.clone());
+    let connections = Connections::builder(MemoryVault::new())
+        .client("google", sandbox.registration(REDIRECT))
+        .client("microsoft", sandbox.registration(LOCAL))
+        .http_client(http.clone())
+        .clock(clock)
+        .build()
+        .unwrap();
+    let alice = person("alice");
+    let start = |service: &str, options| connections.start(&alice, service, options);
+    let refused = start("gmail", ConsentOptions::default().also("outlook-mail")).unwrap_err();
+    assert!(
+        matches!(&refused, Error::NotOneGrant(it) if it.as_str() == "outlook-mail"),
+        "{refused}"
+    );
+    let unknown = start("gmail", ConsentOptions::default().also("nothing")).unwrap_err();
+    assert!(matches!(unknown, Error::UnknownProvider), "{unknown}");
+    let consent = start("gmail", ConsentOptions::default()).unwrap();
+    let callback = sandbox.approve(consent.authorization_url(), "ada");
+    let mail = connections
+        .complete(&alice, response(&callback), consent.binding())
+        .unwrap();
+    let before = http.requests();
+    let refused = start("outlook-mail", ConsentOptions::default().extending(mail.id)).unwrap_err();
+    assert!(
+        matches!(&refused, Error::NotOneGrant(it) if it.as_str() == "outlook-mail"),
+        "{refused}"
+    );
+    let bob = person("bob");
+    let foreign = connections.start(&bob, "google-drive", ConsentOptions::default().extending(mail.id));
+    assert!(
+        matches!(foreign, Err(Error::NotFound)),
+        "another person's grant does not exist"
+    );
+    assert_eq!(http.requests(), before);
+    connections.revoke(&alice, mail.id).unwrap();
+    let gone = start("google-drive", ConsentOptions::default().extending(mail.id));
+    assert!(
+        matches!(gone, Err(Error::NotFound)),
+        "what is revoked has no grant to extend"
+    );
+}
+
+#[test]
+fn an_ordinary_connection_is_extended_and_keeps_its_name() {
+    for family in &FAMILIES {
+        let host = Host::new(family);
+        let [first, second, _] = family.services;
+        let alone = host.connect(first, ConsentOptions::default());
+        assert_eq!(alone.shares, None);
+        let joined = host.connect(second, ConsentOptions::default().extending(alone.id));
+        let extended = host.of(first);
+        assert_eq!((extended.id, extended.shares), (alone.id, joined.shares));
+        assert!(joined.shares.is_some());
+        assert_eq!(extended.requested, alone.requested);
+        assert!(extended.missing_scopes().is_empty());
+        assert_eq!(host.token(first), host.token(second));
+        // The same service with more scopes stays a connection of its own.
+        let single = Host::new(family);
+        let alone = single.connect(first, ConsentOptions::default());
+        let more = Scopes::new([family.scopes[2]]).unwrap();
+        let options = ConsentOptions::default().scopes(more).extending(alone.id);
+        let (url, extended) = single.walk(first, "ada", options);
+        let extended = extended.unwrap();
+        assert_eq!(
+            (extended.id, extended.shares, extended.generation),
+            (alone.id, None, 2)
+        );
+        assert!(has(&extended.granted, family.scopes[0]) && has(&extended.granted, family.scopes[2]));
+        assert_eq!(scopes_of(&url).contains(family.scopes[0]), family.adds.is_none());
+    }
+}
+
+#[test]
+fn a_service_that_was_connected_by_itself_becomes_part_of_the_grant() {
+    let host = Host::new(GOOGLE);
+    let mail = host.connect("gmail", ConsentOptions::default());
+    let drive = host.connect("google-drive", ConsentOptions::default());
+    let old = host.token("google-drive");
+    host.expire();
+    host.token("google-drive");
+    assert_eq!(host.of("google-drive").generation, 2);
+    let joined = host.connect("google-drive", ConsentOptions::default().extending(mail.id));
+    assert_eq!(joined.id, drive.id, "it keeps its id");
+    assert_eq!(joined.generation, 3, "no generation falls");
+    assert_eq!(host.of("gmail").shares, joined.shares);
+    assert_eq!(host.token("gmail"), host.token("google-drive"));
+    assert_ne!(host.token("gmail"), old);
+    assert_eq!(
+        host.revocations(),
+        0,
+        "to revoke the old tokens would end the new ones"
+    );
+    assert!(!host.sandbox.live_grants().is_empty());
+}
+
+#[test]
+fn a_service_that_is_connected_anew_by_itself_leaves_the_grant() {
+    let host = Host::new(GOOGLE);
+    let [mail, calendar] = host.two(GOOGLE);
+    let again = host.connect("gmail", ConsentOptions::default());
+    assert_eq!((again.id, again.shares), (mail.id, None));
+    assert_ne!(host.token("gmail"), host.token("google-calendar"));
+    assert_eq!(host.of("google-calendar"), calendar);
+    assert!(
+        host.connections
+            .sharing(&host.alice, calendar.id)
+            .unwrap()
+            .is_empty()
+    );
+    // With it in a grant of its own, the provider's revocation ends both: that is said before.
+    let together = host.connections.revoked_together(&host.alice, again.id).unwrap();
+    assert_eq!(together.iter().map(|it| it.id).collect::<Vec<_>>(), [calendar.id]);
+}
+
+#[test]
+fn to_reconnect_one_renews_the_grant_for_all() {
+    for family in &FAMILIES {
+        let host = Host::new(family);
+        let [mail, calendar] = host.two(family);
+        host.sandbox.revoke_at_server("ada");
+        host.expire();
+        assert_eq!(host.refusal(family.services[1]), ConsentReason::Rejected);
+        for service in &family.services[..2] {
+            let error = host.resolver.resolve(&host.alice, service).unwrap_err();
+            let need = error.consent_required().unwrap();
+            assert_eq!(
+                need.provider.as_str(),
+                *service,
+                "each need is about its own service"
+            );
+            assert_eq!(need.connection, Some(host.of(service).id));
+        }
+        assert_eq!(host.token_requests().len(), 2, "a dead grant is asked about once");
+        let needed: Vec<_> = host
+            .events
+            .all()
+            .into_iter()
+            .filter(|event| matches!(event.kind, EventKind::ConsentNeeded(_)))
+            .map(|event| event.connection.unwrap())
+            .collect();
+        let mut each = [mail.id, calendar.id];
+        each.sort();
+        assert_eq!(needed, each);
+        let error = host
+            .resolver
+            .resolve(&host.alice, family.services[1])
+            .unwrap_err();
+        let options = ConsentOptions::from(error.consent_required().unwrap());
+        let (url, again) = host.walk(family.services[1], "ada", options);
+        let asked = scopes_of(&url);
+        assert!(
+            asked.contains(family.scopes[0]) && asked.contains(family.scopes[1]),
+            "{asked:?}"
+        );
+        assert_eq!(again.unwrap().shares, mail.shares);
+        assert_eq!(host.token(family.services[0]), host.token(family.services[1]));
+    }
+}
+
+// n8n-io/n8n#6268, nextcloud/integration_google#79: a box was left unticked, and the failure came later.
+#[test]
+fn an_unticked_service_says_which_scopes_it_misses() {
+    let host = Host::new(GOOGLE);
+    let options = ConsentOptions::default().also("google-calendar");
+    let consent = host.connections.start(&host.alice, "gmail", options).unwrap();
+    let ticked: Vec<_> = scopes_of(consent.authorization_url())
+        .into_iter()
+        .filter(|scope| scope != GOOGLE.scopes[1])
+        .collect();
+    let callback = host
+        .sandbox
+        .approve_some(consent.authorization_url(), "ada", &ticked);
+    let mail = host
+        .connections
+        .complete(&host.alice, response(&callback), consent.binding())
+        .unwrap();
+    assert!(mail.missing_scopes().is_empty());
+    let calendar = host.of("google-calendar");
+    assert!(has(&calendar.missing_scopes(), GOOGLE.scopes[1]));
+    let options =
+        valetkey::resolver::ResolveOptions::default().scopes(Scopes::new([GOOGLE.scopes[1]]).unwrap());
+    let error = host
+        .resolver
+        .resolve_with(&host.alice, "google-calendar", &options)
+        .unwrap_err();
+    let need = error.consent_required().unwrap();
+    assert_eq!(
+        (need.reason, need.connection),
+        (ConsentReason::MissingScopes, Some(calendar.id))
+    );
+    let again = host.connect("google-calendar", ConsentOptions::from(need));
+    assert!(again.missing_scopes().is_empty());
+    assert_eq!(again.shares, mail.shares);
+}
+
+#[test]
+fn an_answer_without_a_refresh_token_leaves_the_old_one_in_force() {
+    let host = Host::new(GOOGLE);
+    let [mail, _] = host.two(GOOGLE);
+    host.sandbox
+        .adjust(|personality| personality.issues_refresh_tokens = false);
+    let drive = host.connect("google-drive", ConsentOptions::default().extending(mail.id));
+    assert!(drive.refreshable);
+    host.expire();
+    host.token("google-drive");
+    host.token("gmail");
+    let refreshes: Vec<_> = host
+        .token_requests()
+        .into_iter()
+        .filter(|logged| logged.parameter("grant_type") == Some("refresh_token"))
+        .collect();
+    assert_eq!(refreshes.len(), 1);
+}
+
+#[test]
+fn a_mistaken_refusal_is_undone_for_all_by_one_request() {
+    let host = Host::new(GOOGLE);
+    let [mail, calendar] = host.two(GOOGLE);
+    host.expire();
+    let mistake = Fault::Status(400, "{\"error\":\"invalid_grant\"}".into());
+    host.http.on("/token").next(mistake);
+    assert_eq!(host.refusal("google-calendar"), ConsentReason::Rejected);
+    assert_eq!(host.refusal("gmail"), ConsentReason::Rejected);
+    for connection in [&mail, &calendar] {
+        let health = host.connections.health(&host.alice, connection.id).unwrap();
+        assert!(matches!(health.state, HealthState::NeedsConsent(_)), "{health:?}");
+    }
+    let retried = host.connections.retry_rejected(&operator(), "gmail", 9).unwrap();
+    assert_eq!((retried.restored, retried.refused, retried.failed), (1, 0, 0));
+    assert_eq!(host.token("gmail"), host.token("google-calendar"));
+    let nothing = host
+        .connections
+        .retry_rejected(&operator(), "google-calendar", 9)
+        .unwrap();
+    assert_eq!(nothing.restored, 0, "it was the same grant");
+}
+
+#[test]
+fn the_whole_grant_can_be_ended_at_once() {
+    let host = Host::new(GOOGLE);
+    let [mail, calendar] = host.two(GOOGLE);
+    let drive = host.connect("google-drive", ConsentOptions::default());
+    let token = host.token("gmail");
+    let revocation = host.connections.revoke_grant(&host.alice, calendar.id).unwrap();
+    assert_eq!(revocation.connection.id, calendar.id);
+    assert_eq!(revocation.at_provider, AtProvider::Revoked);
+    assert_eq!(host.revocations(), 1);
+    for ended in [&mail, &calendar] {
+        let history = host.connections.get(&host.alice, ended.id).unwrap();
+        assert_eq!((history.status, history.shares), (Status::Revoked, None));
+    }
+    assert!(!host.sandbox.is_live(&token));
+    assert_eq!(
+        host.of("google-drive").id,
+        drive.id,
+        "here it stays; the provider has ended it too"
+    );
+    let revoked: BTreeSet<_> = host
+        .events
+        .all()
+        .into_iter()
+        .filter(|event| event.kind == EventKind::Revoked)
+        .map(|event| event.connection.unwrap())
+        .collect();
+    assert_eq!(revoked, BTreeSet::from([mail.id, calendar.id]));
+    // One that shares with nobody ends as ever.
+    let alone = host.connections.revoke_grant(&host.alice, drive.id).unwrap();
+    assert_eq!(alone.connection.status, Status::Revoked);
+}
+
+#[test]
+fn a_provider_that_does_not_answer_is_asked_again_for_the_last_one() {
+    let host = Host::new(GOOGLE);
+    let [mail, calendar] = host.two(GOOGLE);
+    host.connections.revoke(&host.alice, mail.id).unwrap();
+    host.http.on("/revoke").next(Fault::Timeout);
+    let revocation = host.connections.revoke(&host.alice, calendar.id).unwrap();
+    assert!(matches!(revocation.at_provider, AtProvider::Unconfirmed { .. }));
+    host.clock.advance(Duration::from_secs(3600));
+    let upkeep = host.connections.maintain(Budget::default()).unwrap();
+    assert_eq!(upkeep.revocations_settled, 1);
+    assert!(host.sandbox.live_grants().is_empty());
+}
+
+#[test]
+fn the_audit_and_the_receipt_name_only_what_people_know() {
+    let host = Host::new(GOOGLE);
+    let [mail, calendar] = host.two(GOOGLE);
+    host.connections.revoke(&host.alice, mail.id).unwrap();
+    let told = |id: ConnectionId| -> Vec<(AuditKind, Option<String>)> {
+        let entries = host.connections.audit(&host.alice, &AuditPage::of(id)).unwrap();
+        entries
+            .into_iter()
+            .map(|entry| (entry.kind, entry.detail))
+            .collect()
+    };
+    assert_eq!(
+        told(mail.id),
+        [
+            (AuditKind::ConsentCompleted, None),
+            (AuditKind::Revoked, Some("grant_still_used".into()))
+        ]
+    );
+    assert_eq!(told(calendar.id), [(AuditKind::ConsentCompleted, None)]);
+    let receipt = host
+        .connections
+        .forget_user(&operator(), host.alice.user())
+        .unwrap()
+        .unwrap();
+    assert_eq!(receipt.connections, 2);
+    let upkeep = host.connections.maintain(Budget::default()).unwrap();
+    assert_eq!((upkeep.refreshed, upkeep.failed), (0, 0));
+}
+
+#[test]
+fn a_prepared_consent_remembers_what_it_was_for() {
+    let host = Host::new(GOOGLE);
+    let options = ConsentOptions::default().also("google-calendar");
+    let prepared = host.connections.prepare(&host.alice, "gmail", options).unwrap();
+    let consent = host.connections.open(&host.alice, prepared.ticket()).unwrap();
+    let callback = host.sandbox.approve(consent.authorization_url(), "ada");
+    let mail = host
+        .connections
+        .complete(&host.alice, response(&callback), consent.binding())
+        .unwrap();
+    assert_eq!(host.of("google-calendar").shares, mail.shares);
+    let options = ConsentOptions::default().extending(mail.id);
+    let prepared = host
+        .connections
+        .prepare(&host.alice, "google-drive", options)
+        .unwrap();
+    let consent = host.connections.open(&host.alice, prepared.ticket()).unwrap();
+    assert_eq!(scopes_of(consent.authorization_url()).len(), 1);
+    let refused = host
+        .connections
+        .prepare(&host.alice, "gmail", ConsentOptions::default().also("todoist"));
+    assert!(refused.is_err(), "what start would refuse is refused at once");
+}
+
+fn vaults() -> [Box<dyn Fn() -> Arc<dyn Vault>>; 2] {
+    [
+        Box::new(|| Arc::new(MemoryVault::new())),
+        Box::new(|| Arc::new(SqliteVault::in_memory(MasterKey::generate().unwrap()).unwrap())),
+    ]
+}
+
+/// A refresh under way belongs to those that stay; the one that left gets nothing of it.
+#[test]
+fn who_leaves_during_a_refresh_gets_no_token_and_loses_nobody_elses() {
+    let holds: [fn(Gate) -> Fault; 2] = [Fault::Hold, Fault::HoldAnswer];
+    for (vault, hold) in vaults().iter().flat_map(|vault| holds.map(|hold| (vault, hold))) {
+        let host = Host::over(GOOGLE, vault());
+        let [mail, calendar] = host.two(GOOGLE);
+        host.expire();
+        let gate = Gate::new();
+        host.http.on("/token").next(hold(gate.clone()));
+        std::thread::scope(|scope| {
+            let leaving = scope.spawn(|| host.resolver.resolve(&host.alice, "gmail"));
+            gate.wait_for_arrivals(1);
+            let revocation = host.connections.revoke(&host.alice, mail.id).unwrap();
+            assert_eq!(revocation.at_provider, AtProvider::StillUsedBy(vec![calendar.id]));
+            gate.open();
+            let error = leaving.join().unwrap().unwrap_err();
+            let need = error.consent_required().unwrap();
+            assert_eq!(
+                (need.reason, need.connection),
+                (ConsentReason::NotConnected, Some(mail.id))
+            );
+        });
+        let token = host.token("google-calendar");
+        assert!(host.sandbox.is_live(&token));
+        assert_eq!(
+            host.of("google-calendar").generation,
+            2,
+            "the refresh is stored, once"
+        );
+        assert_eq!((host.token_requests().len(), host.revocations()), (2, 0));
+    }
+}
+
+/// The last one goes while the grant is being refreshed: the late token lives on nowhere.
+#[test]
+fn the_last_to_leave_takes_a_late_token_along() {
+    for vault in vaults() {
+        let host = Host::over(GOOGLE, vault());
+        let [mail, calendar] = host.two(GOOGLE);
+        host.connections.revoke(&host.alice, mail.id).unwrap();
+        host.expire();
+        let gate = Gate::new();
+        host.http.on("/token").next(Fault::HoldAnswer(gate.clone()));
+        std::thread::scope(|scope| {
+            let late = scope.spawn(|| host.resolver.resolve(&host.alice, "google-calendar"));
+            gate.wait_for_arrivals(1);
+            host.connections.revoke(&host.alice, calendar.id).unwrap();
+            gate.open();
+            let error = late.join().unwrap().unwrap_err();
+            assert_eq!(
+                error.consent_required().unwrap().reason,
+                ConsentReason::NotConnected
+            );
+        });
+        assert!(host.sandbox.live_grants().is_empty());
+    }
+}
+
+/// The last one leaves for a grant of its own while the old one is being refreshed: the late token is dropped, and not
+/// revoked, because that would end the new grant too.
+#[test]
+fn a_late_token_of_a_grant_that_was_left_does_not_end_the_new_one() {
+    for vault in vaults() {
+        let host = Host::over(GOOGLE, vault());
+        let [mail, calendar] = host.two(GOOGLE);
+        host.connections.revoke(&host.alice, mail.id).unwrap();
+        host.expire();
+        let gate = Gate::new();
+        host.http.on("/token").next(Fault::HoldAnswer(gate.clone()));
+        let own = std::thread::scope(|scope| {
+            let late = scope.spawn(|| host.resolver.resolve(&host.alice, "google-calendar"));
+            gate.wait_for_arrivals(1);
+            let again = host.connect("google-calendar", ConsentOptions::default());
+            assert_eq!((again.id, again.shares), (calendar.id, None));
+            gate.open();
+            let token = late.join().unwrap().unwrap();
+            token.access_token().expose_secret().to_owned()
+        });
+        assert_eq!(
+            host.token("google-calendar"),
+            own,
+            "whoever waited has the new one"
+        );
+        assert!(host.sandbox.is_live(&own));
+        assert_eq!(host.revocations(), 0);
+    }
+}
+
+/// Many turns for several services at once, while one service comes and goes: one refresh for each generation, and no
+/// turn ever gets another grant's token.
+#[test]
+fn a_herd_over_several_services_makes_one_request() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("vault.db");
+    let key = MasterKey::generate().unwrap();
+    let open = || SqliteVault::open(&path, MasterKey::from_base64(&key.to_base64()).unwrap()).unwrap();
+    let host = Host::over(GOOGLE, open());
+    host.two(GOOGLE);
+    // A second handle on the same file stands for a second process: nothing but the file joins them.
+    let other = Connections::builder(open())
+        .client("google", host.sandbox.registration(REDIRECT))
+        .http_client(host.http.clone())
+        .clock(host.clock.clone())
+        .build()
+        .unwrap();
+    let resolvers = [host.resolver.clone(), Resolver::new(other)];
+    for round in 1..=3_usize {
+        host.expire();
+        let start = Barrier::new(16);
+        let tokens: BTreeSet<String> = std::thread::scope(|scope| {
+            let turns: Vec<_> = (0..16)
+                .map(|turn| {
+                    let (resolver, start, alice) = (&resolvers[turn % 2], &start, &host.alice);
+                    let service = GOOGLE.services[turn / 2 % 2];
+                    scope.spawn(move || {
+                        start.wait();
+                        let token = resolver.resolve(alice, service).unwrap();
+                        token.access_token().expose_secret().to_owned()
+                    })
+                })
+                .collect();
+            turns.into_iter().map(|turn| turn.join().unwrap()).collect()
+        });
+        assert_eq!(tokens.len(), 1, "one token for all");
+        assert_eq!(host.token_requests().len(), 1 + round, "one request for all");
+    }
+}

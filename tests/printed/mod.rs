@@ -1,0 +1,102 @@
+//! All that is printed of the library's values, to be searched for what must not be in it.
+#![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
+
+use std::cell::Cell;
+use std::error::Error;
+use std::fmt::{Debug, Write as _};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use valetkey::testing::Sandbox;
+
+thread_local! {
+    /// Whether the panic that comes is made to be read.
+    static MADE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Panics that are made to be read are not reported.
+pub fn keep_quiet_about_made_panics() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !MADE.get() {
+            report(panic);
+        }
+    }));
+}
+
+/// As a host's test, or a careless host, does it.
+fn unwrapped<E: Debug>(outcome: Result<(), E>) {
+    outcome.unwrap();
+}
+
+/// All that was printed.
+#[derive(Default)]
+pub struct Transcript(pub String);
+
+impl Transcript {
+    pub fn debug(&mut self, value: &dyn Debug) {
+        writeln!(self.0, "{value:?}\n{value:#?}").unwrap();
+    }
+
+    pub fn text(&mut self, text: &str) {
+        writeln!(self.0, "{text}").unwrap();
+    }
+
+    /// The error with all that caused it, and what a panic makes of it.
+    pub fn error<E: Error + 'static>(&mut self, error: E) {
+        let mut next: Option<&dyn Error> = Some(&error);
+        while let Some(error) = next {
+            writeln!(self.0, "{error}\n{error:?}\n{error:#?}").unwrap();
+            next = error.source();
+        }
+        MADE.set(true);
+        let panic = catch_unwind(AssertUnwindSafe(|| unwrapped::<E>(Err(error)))).unwrap_err();
+        MADE.set(false);
+        let words = panic.downcast_ref::<String>().expect("`unwrap` says why");
+        self.text(words);
+    }
+
+    pub fn outcome<T: Debug>(&mut self, outcome: Result<T, valetkey::Error>) -> Option<T> {
+        match outcome {
+            Ok(value) => {
+                self.debug(&value);
+                Some(value)
+            }
+            Err(error) => {
+                self.error(error);
+                None
+            }
+        }
+    }
+
+    /// Fails if a secret, or the word `marker`, is in it.
+    pub fn assert_clean(&self, secrets: &[String]) {
+        assert!(secrets.len() > 3, "only {} secrets were in play", secrets.len());
+        assert!(self.0.len() > 1_000, "nothing was printed");
+        for secret in secrets {
+            // Not printed in the message: that would be the leak itself.
+            let place = self.0.find(secret.as_str());
+            assert!(
+                place.is_none(),
+                "a secret of {} bytes was printed at {place:?}",
+                secret.len()
+            );
+        }
+        let place = self.0.find("marker");
+        assert!(
+            place.is_none(),
+            "a server's words were printed: {:?}",
+            place.map(|at| self.0[..at].lines().next_back())
+        );
+    }
+}
+
+/// Every secret that was in play: the sandbox's, and ours that it saw.
+pub fn secrets(sandbox: &Sandbox) -> Vec<String> {
+    let mut all = sandbox.issued_secrets();
+    for logged in sandbox.log() {
+        all.extend(logged.parameter("code_verifier").map(str::to_owned));
+        all.extend(logged.query("state").map(str::to_owned));
+    }
+    all.retain(|secret| secret.len() > 8);
+    all
+}

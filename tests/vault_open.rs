@@ -1,0 +1,210 @@
+//! Which files are opened, which are refused and left as they were, and what another process may do to them.
+
+#![cfg(feature = "sqlite")]
+
+mod vault_support;
+
+use std::fs;
+use std::path::Path;
+
+use valetkey::vault::{SqliteVault, Vault, VaultError};
+use vault_support::*;
+
+#[test]
+fn it_can_be_opened_again() {
+    let (_directory, path) = place();
+    for generation in 1..=3 {
+        let vault = open(&path).unwrap();
+        grant(&vault, &connection(1, generation), &tokens("access", "refresh"));
+    }
+    let names: Vec<_> = files(&path).into_iter().map(|(path, _)| path).collect();
+    assert_eq!(names, [path], "a closed vault is one file");
+}
+
+#[test]
+fn promise_05_a_wrong_key_says_so_and_changes_nothing() {
+    let (_directory, path) = place();
+    let vault = open(&path).unwrap();
+    grant(&vault, &connection(1, 1), &tokens("access", "refresh"));
+    let before = content(&path);
+    let wrong = SqliteVault::open(&path, key(2));
+    assert!(matches!(wrong, Err(VaultError::WrongMasterKey)), "{wrong:?}");
+    assert_eq!(content(&path), before, "with another process at work");
+    // As a crash leaves it: the log still holds everything.
+    let crashed = tempfile::tempdir().unwrap();
+    for (file, content) in files(&path) {
+        let name = file.file_name().unwrap();
+        if !name.to_str().unwrap().ends_with("-shm") {
+            fs::write(crashed.path().join(name), content).unwrap();
+        }
+    }
+    let copy = crashed.path().join("vault.db");
+    let log = crashed.path().join("vault.db-wal");
+    let (before, log_before) = (fs::read(&copy).unwrap(), fs::read(&log).unwrap());
+    assert!(!log_before.is_empty());
+    let wrong = SqliteVault::open(&copy, key(2));
+    assert!(matches!(wrong, Err(VaultError::WrongMasterKey)), "{wrong:?}");
+    assert_eq!(fs::read(&copy).unwrap(), before);
+    assert_eq!(fs::read(&log).unwrap(), log_before);
+    drop(vault);
+    let before = fs::read(&path).unwrap();
+    let wrong = SqliteVault::open(&path, key(2));
+    assert!(matches!(wrong, Err(VaultError::WrongMasterKey)), "{wrong:?}");
+    assert_eq!(fs::read(&path).unwrap(), before);
+    assert!(open(&path).is_ok() && open(&copy).is_ok());
+}
+
+#[test]
+fn what_is_no_vault_is_refused_and_left_alone() {
+    let (directory, path) = place();
+    let other = |name: &str, sql: &str| {
+        let path = directory.path().join(name);
+        rusqlite::Connection::open(&path)
+            .unwrap()
+            .execute_batch(sql)
+            .unwrap();
+        path
+    };
+    let foreign = [
+        other("foreign.db", "CREATE TABLE t (a)"),
+        other("foreign-id.db", "PRAGMA application_id = 7; CREATE TABLE t (a)"),
+        other("wal.db", "PRAGMA journal_mode = WAL; CREATE TABLE t (a)"),
+        other("version.db", "PRAGMA user_version = 1"),
+    ];
+    let text = directory.path().join("text");
+    fs::write(
+        &text,
+        "This is a text of some length, and no database at all.".repeat(9),
+    )
+    .unwrap();
+    let short = directory.path().join("short");
+    fs::write(&short, "x").unwrap();
+    for file in foreign.iter().chain([&text, &short]) {
+        let before = fs::read(file).unwrap();
+        let refused = open(file);
+        assert!(
+            matches!(refused, Err(VaultError::NotAVault)),
+            "{file:?}: {refused:?}"
+        );
+        assert_eq!(fs::read(file).unwrap(), before);
+    }
+
+    drop(open(&path).unwrap());
+    let newer = rusqlite::Connection::open(&path).unwrap();
+    newer.execute_batch("PRAGMA user_version = 99").unwrap();
+    drop(newer);
+    let before = fs::read(&path).unwrap();
+    let refused = open(&path);
+    assert!(
+        matches!(refused, Err(VaultError::NewerVersion { found: 99, .. })),
+        "{refused:?}"
+    );
+    assert_eq!(fs::read(&path).unwrap(), before);
+}
+
+#[test]
+fn a_cut_file_is_damaged() {
+    let (directory, path) = place();
+    let vault = open(&path).unwrap();
+    grant(&vault, &connection(1, 1), &tokens(&"a".repeat(20_000), "refresh"));
+    drop(vault);
+    let whole = fs::read(&path).unwrap();
+    for len in [1, 15, 16, 50, 99, 100, 512, 4_095, 4_096, 8_192, whole.len() - 1] {
+        let cut = directory.path().join(format!("cut-{len}"));
+        fs::write(&cut, &whole[..len]).unwrap();
+        let refused = open(&cut);
+        assert!(
+            matches!(refused, Err(VaultError::Damaged)),
+            "{len} bytes: {refused:?}"
+        );
+        assert_eq!(fs::read(&cut).unwrap(), &whole[..len]);
+    }
+}
+
+#[test]
+fn an_empty_file_becomes_a_vault() {
+    let (_directory, path) = place();
+    fs::write(&path, "").unwrap();
+    drop(open(&path).unwrap());
+    assert!(open(&path).is_ok());
+}
+
+#[test]
+fn a_vault_without_its_row_is_damaged() {
+    let (_directory, path) = place();
+    drop(open(&path).unwrap());
+    let db = rusqlite::Connection::open(&path).unwrap();
+    db.execute_batch("DELETE FROM vault").unwrap();
+    drop(db);
+    assert!(matches!(open(&path), Err(VaultError::Damaged)));
+}
+
+#[test]
+fn many_processes_may_make_it_at_once() {
+    let (_directory, path) = place();
+    std::thread::scope(|scope| {
+        for number in 1..=8 {
+            let path = &path;
+            scope.spawn(move || {
+                let vault = open(path).unwrap();
+                grant(&vault, &connection(number, 1), &tokens("access", "refresh"));
+            });
+        }
+    });
+    let vault = open(&path).unwrap();
+    let query = valetkey::vault::ConnectionQuery::of(&tenant()).limit;
+    assert_eq!(query, usize::MAX);
+    for number in 1..=8 {
+        let token = vault.token(&tenant(), id(number));
+        assert!(token.unwrap().unwrap().access_token.is_some());
+    }
+}
+
+/// The child of the next test: opens the vault, stores a connection and closes it again.
+#[test]
+fn open_and_close_in_a_child() {
+    if let Some(path) = std::env::var_os("VALETKEY_OPEN") {
+        let vault = open(Path::new(&path)).unwrap();
+        grant(&vault, &connection(7, 1), &tokens("theirs", "theirs"));
+    }
+}
+
+/// SQLite's locks belong to the process, and closing any descriptor of the file drops them all: whoever closes last in
+/// another process would then cut away the log that this one still writes to.
+#[test]
+fn nothing_is_lost_when_another_process_closes_the_vault() {
+    let (_directory, path) = place();
+    drop(open(&path).unwrap());
+    let vault = open(&path).unwrap();
+    let again = open(&path).unwrap();
+    assert!(vault.token(&tenant(), id(1)).unwrap().is_none());
+    #[cfg(target_os = "linux")]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+
+        let inode = format!(":{} ", fs::metadata(&path).unwrap().ino());
+        let locks = fs::read_to_string("/proc/locks").unwrap();
+        assert!(
+            locks.is_empty() || locks.lines().any(|lock| lock.contains(&inode)),
+            "no lock is held on the file:\n{locks}"
+        );
+    }
+    let status = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "open_and_close_in_a_child"])
+        .env("VALETKEY_OPEN", &path)
+        .stdout(std::process::Stdio::null())
+        .status()
+        .unwrap();
+    assert!(status.success());
+    assert!(
+        path.with_file_name("vault.db-wal").exists(),
+        "the log was taken away"
+    );
+    grant(&vault, &connection(1, 1), &tokens("access", "refresh"));
+    drop((vault, again));
+    let vault = open(&path).unwrap();
+    for number in [1, 7] {
+        let token = vault.token(&tenant(), id(number)).unwrap();
+        assert!(token.is_some(), "{number} is lost");
+    }
+}
