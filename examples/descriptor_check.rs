@@ -6,6 +6,7 @@
 //! account, refresh and revocation. It shows that a descriptor holds together, not that the real server agrees with it.
 #![allow(clippy::print_stdout, reason = "an example talks to its reader")]
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use valetkey::model::Parameters;
 use valetkey::protocol::AuthorizationResponse;
 use valetkey::provider::{
     AuthorizationServer, ClientAuthentication, DescriptorFile, Discovery, Loopback, ParameterSource,
-    Provider, Revocation, Transport,
+    Provider, RefreshWith, Revocation, Transport,
 };
 use valetkey::testing::sandbox::{IssuerEcho, Personality, Surface};
 use valetkey::testing::{ManualClock, Sandbox};
@@ -99,11 +100,25 @@ fn describe(provider: &Provider, server: &AuthorizationServer, redirect: &str) {
         println!(
             "  parameter            {} {}",
             rule.name,
-            rule.default.as_deref().unwrap_or("(to be named)")
+            rule.default.as_deref().unwrap_or(if rule.optional {
+                "(may be named)"
+            } else {
+                "(to be named)"
+            })
         );
     }
-    if provider.api_hosts.is_empty() {
-        println!("  warning: no api_hosts, so the token can be sent nowhere by the library");
+    let added: Vec<&String> = provider
+        .api_headers
+        .keys()
+        .chain(provider.api_query.keys())
+        .collect();
+    if !added.is_empty() {
+        println!("  every API request    has {added:?}");
+    }
+    if provider.api_hosts.is_empty() && provider.api_base.is_none() {
+        println!(
+            "  warning: neither api_hosts nor api_base, so the token can be sent nowhere by the library"
+        );
     }
     if provider.account.is_none() && provider.account_in_answer.is_none() {
         println!(
@@ -209,6 +224,31 @@ fn entry(discovery: &Discovery, parameters: &Parameters) -> String {
     }
 }
 
+/// Whether a parameter is there with another value than the standard's.
+fn other(parameters: &BTreeMap<String, String>, name: &str, usual: &str) -> bool {
+    parameters.get(name).is_some_and(|value| value != usual)
+}
+
+/// A request to the API, and whether it had what the descriptor adds.
+fn call(
+    resolver: &Resolver,
+    ada: &ActingUser,
+    provider: &Provider,
+    sandbox: &Sandbox,
+) -> Result<(), Box<dyn Error>> {
+    let request = http::Request::get("/anything").body(Vec::new())?;
+    resolver.send(ada, provider.id.as_str(), request)?;
+    let log = sandbox.log();
+    let seen = log.last().ok_or("no request arrived")?;
+    let header = |name: &&String| seen.header(name).is_some();
+    let (sent, left_out): (Vec<&String>, Vec<&String>) = provider.api_headers.keys().partition(header);
+    println!(
+        "  walk: called the API, with {sent:?}, without {left_out:?}, and with the query {:?}",
+        seen.query_pairs().collect::<Vec<_>>()
+    );
+    Ok(())
+}
+
 fn walk(
     provider: &Provider,
     server: &AuthorizationServer,
@@ -221,6 +261,12 @@ fn walk(
         || server.authorization_fragment.is_some()
         || server.code_parameter.is_some()
         || !server.token_query.is_empty()
+        || server.refresh_with != RefreshWith::RefreshToken
+        || server.refresh_grant_type.is_some()
+        || other(&server.authorization_parameters, "response_type", "code")
+        || other(&provider.authorization_parameters, "response_type", "code")
+        || other(&server.token_parameters, "grant_type", "authorization_code")
+        || other(&server.refresh_parameters, "grant_type", "refresh_token")
         || server.parameters.iter().any(|rule| {
             matches!(
                 rule.source,
@@ -260,6 +306,9 @@ fn walk(
     );
     let resolver = Resolver::new(connections.clone());
     resolver.resolve(&ada, provider.id.as_str())?;
+    if provider.api_base.is_some() {
+        call(&resolver, &ada, provider, &sandbox)?;
+    }
     if connection.refreshable {
         clock.advance(Duration::from_secs(3601));
         resolver.resolve(&ada, provider.id.as_str())?;

@@ -355,6 +355,7 @@ impl AuthorizationServer {
     pub fn for_connection(&self, parameters: &Parameters) -> Cow<'_, Self> {
         let added = [
             &self.authorization_parameters,
+            &self.extending_parameters,
             &self.token_parameters,
             &self.refresh_parameters,
             &self.token_headers,
@@ -375,6 +376,7 @@ impl AuthorizationServer {
     fn fill_added(&mut self, parameters: &Parameters) {
         for values in [
             &mut self.authorization_parameters,
+            &mut self.extending_parameters,
             &mut self.token_parameters,
             &mut self.refresh_parameters,
             &mut self.token_headers,
