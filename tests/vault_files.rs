@@ -201,13 +201,7 @@ fn what_is_no_vault_is_refused_and_left_alone() {
     let before = fs::read(&path).unwrap();
     let refused = open(&path);
     assert!(
-        matches!(
-            refused,
-            Err(VaultError::NewerVersion {
-                found: 99,
-                supported: 1
-            })
-        ),
+        matches!(refused, Err(VaultError::NewerVersion { found: 99, .. })),
         "{refused:?}"
     );
     assert_eq!(fs::read(&path).unwrap(), before);
