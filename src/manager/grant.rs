@@ -150,7 +150,7 @@ impl Inner {
     /// Puts together what is to be stored, from what is stored now.
     fn records(&self, consent: &PendingConsent, service: Service<'_>, issued: &Issued) -> Result<Records> {
         let target = self.target(consent, issued)?;
-        let Some(requested) = consent.services.get(&consent.provider) else {
+        if consent.services.is_empty() {
             let before = match target {
                 Some(target) => target,
                 None => self.known_or_new(consent, &consent.provider, issued)?,
@@ -162,60 +162,43 @@ impl Inner {
                 holds: issued.with_tokens(connection, generation, granted),
                 members: Vec::new(),
             });
-        };
-
+        }
         // The grant that goes on, and who lives by it. A consent that names another account ends that.
         let renewed = target
             .as_ref()
             .filter(|_| matches!(consent.purpose, Purpose::Reconnect(_) | Purpose::Extend(_)));
-        let mut family = match renewed {
+        let family = match renewed {
             Some(target) => self.family(target)?,
             None => target.iter().cloned().collect(),
         };
         let granted = self.granted(consent, service, issued, renewed, &family)?;
-        let everything = union(
-            consent
-                .services
-                .values()
-                .chain(family.iter().map(|known| &known.requested)),
-        );
-
-        let others = consent
-            .services
-            .iter()
-            .filter(|(provider, _)| **provider != consent.provider);
-        let mut members = Vec::new();
-        for (provider, requested) in [(&consent.provider, requested)].into_iter().chain(others) {
-            let known = family.iter().position(|known| known.provider == *provider);
-            let before = match known {
-                Some(at) => family.swap_remove(at),
-                None => self.known_or_new(consent, provider, issued)?,
-            };
-            members.push(issued.asked_for(consent, before, requested.clone()));
-        }
+        let known = family.iter().map(|known| &known.requested);
+        let requested = union(consent.services.values().chain(known));
         let keeper = match renewed {
             Some(target) if target.shares.is_some() => Some(self.whole_grant(target)?),
             _ => None,
         };
+
+        let (mut members, rest) = self.joining(consent, issued, family)?;
         if keeper.is_none() {
             // What has had tokens of its own comes along: the new ones are for it as well.
-            members.append(&mut family);
+            members.extend(rest);
         }
         let shown = members.iter().chain(&keeper).map(|known| known.generation);
         let before = shown.max().unwrap_or_default();
-        if keeper.is_none() && members.len() == 1 {
-            let alone = members.remove(0);
-            return Ok(Records {
-                holds: issued.with_tokens(alone, before, granted),
-                members,
-            });
-        }
         let mut holds = match keeper {
             Some(keeper) => keeper,
+            None if members.len() == 1 => {
+                let alone = members.remove(0);
+                return Ok(Records {
+                    holds: issued.with_tokens(alone, before, granted),
+                    members,
+                });
+            }
             None => issued.new_record(consent, &consent.provider)?,
         };
         holds.is_keeper = true;
-        holds.requested = everything;
+        holds.requested = requested;
         holds.parameters = consent.parameters.clone();
         let holds = issued.with_tokens(holds, before, granted);
         for member in &mut members {
@@ -223,6 +206,26 @@ impl Inner {
             member.show_grant(&holds);
         }
         Ok(Records { holds, members })
+    }
+
+    /// The connections of the services that were asked for, the named one first, and who is left of the family.
+    fn joining(
+        &self,
+        consent: &PendingConsent,
+        issued: &Issued,
+        mut family: Vec<Connection>,
+    ) -> Result<(Vec<Connection>, Vec<Connection>)> {
+        let mut joining = Vec::new();
+        for (provider, requested) in &consent.services {
+            let known = family.iter().position(|known| known.provider == *provider);
+            let before = match known {
+                Some(at) => family.swap_remove(at),
+                None => self.known_or_new(consent, provider, issued)?,
+            };
+            joining.push(issued.asked_for(consent, before, requested.clone()));
+        }
+        joining.sort_by_key(|member| member.provider != consent.provider);
+        Ok((joining, family))
     }
 
     /// What the grant is good for as a whole.
