@@ -28,9 +28,12 @@ use crate::resolver::{Redactor, ResolveOptions, ResolvedToken, Resolver};
 use crate::trace::{self, Seam};
 use crate::vault::Attempt;
 
-/// How long an exchange may take, and how its answer is wanted.
-#[derive(Clone, Copy)]
-struct Bounds {
+/// One exchange: on whose behalf, by when, and how its answer is wanted.
+struct Errand<'a> {
+    ledger: &'a Ledger,
+    acting_user: &'a ActingUser,
+    provider: &'a str,
+    options: &'a ResolveOptions,
     /// When all of it must have ended.
     ends: Instant,
     /// How long each request may take besides.
@@ -67,7 +70,11 @@ impl Resolver {
         options: &ResolveOptions,
     ) -> Result<http::Response<Vec<u8>>> {
         let settings = &self.connections.inner().settings;
-        let bounds = Bounds {
+        let errand = Errand {
+            ledger,
+            acting_user,
+            provider,
+            options,
             ends: options.ends(
                 Instant::now(),
                 settings.resolve_deadline + 2 * settings.send_timeout,
@@ -77,15 +84,7 @@ impl Resolver {
         };
         let (parts, body) = request.into_parts();
         let mut upload = || Ok(Some((Body::from(body.clone()), None)));
-        let answer = self.exchange(
-            ledger,
-            acting_user,
-            provider,
-            &parts,
-            &mut upload,
-            options,
-            bounds,
-        )?;
+        let answer = self.exchange(&errand, &parts, &mut upload)?;
         Ok(hand_back(answer, ledger))
     }
 
@@ -114,22 +113,18 @@ impl Resolver {
         options: &ResolveOptions,
     ) -> Result<http::Response<Download>> {
         let settings = &self.connections.inner().settings;
-        let bounds = Bounds {
+        let errand = Errand {
+            ledger,
+            acting_user,
+            provider,
+            options,
             ends: options.ends(Instant::now(), settings.stream_timeout),
             each: settings.stream_timeout,
             delivery: Delivery::Streamed,
         };
         let (parts, mut body) = request.into_parts();
         let mut upload = || Ok(body.open()?.map(|(body, watch)| (body, Some(watch))));
-        let answer = self.exchange(
-            ledger,
-            acting_user,
-            provider,
-            &parts,
-            &mut upload,
-            options,
-            bounds,
-        )?;
+        let answer = self.exchange(&errand, &parts, &mut upload)?;
         let HttpResponse {
             status,
             mut headers,
@@ -139,42 +134,39 @@ impl Resolver {
         // What is read may be shorter or longer: `Download::announced` says what was announced.
         headers.remove(CONTENT_LENGTH);
         let mut response =
-            http::Response::new(Download::new(body, Redactor::new(ledger.masks()), bounds.ends));
+            http::Response::new(Download::new(body, Redactor::new(ledger.masks()), errand.ends));
         *response.status_mut() = status;
         *response.headers_mut() = headers;
         Ok(response)
     }
 
     /// Sends the request, and once more if its token is refused and can be renewed and its body sent again.
-    #[allow(clippy::too_many_arguments, reason = "one exchange, told whole")]
-    fn exchange(
-        &self,
-        ledger: &Ledger,
-        acting_user: &ActingUser,
-        provider: &str,
-        parts: &Parts,
-        upload: &mut Bodies<'_>,
-        options: &ResolveOptions,
-        bounds: Bounds,
-    ) -> Result<HttpResponse> {
+    fn exchange(&self, errand: &Errand<'_>, parts: &Parts, upload: &mut Bodies<'_>) -> Result<HttpResponse> {
+        let &Errand {
+            ledger,
+            acting_user,
+            provider,
+            options,
+            ..
+        } = errand;
         let about = || self.connections.inner().about(acting_user, provider);
         trace::within(Seam::Send, about, || {
             refuse_foreign_credentials(&parts.headers)?;
             let token = self.resolve_into(ledger, acting_user, provider, options)?;
             let url = address(&token, &parts.uri)?;
             let body = upload()?.ok_or(RequestRefused::Upload(ErrorKind::UnexpectedEof))?;
-            let answer = self.dispatch(parts, body, &url, &token, bounds)?;
+            let answer = self.dispatch(errand, parts, body, &url, &token)?;
             if answer.status != StatusCode::UNAUTHORIZED {
                 return finish(&token, answer, ledger);
             }
-            let Some(token) = self.renew_refused(acting_user, token, bounds.ends)? else {
+            let Some(token) = self.renew_refused(acting_user, token, errand.ends)? else {
                 return Ok(answer);
             };
             ledger.note(&token.access_token);
             let Some(body) = upload()? else {
                 return Ok(answer);
             };
-            let answer = self.dispatch(parts, body, &url, &token, bounds)?;
+            let answer = self.dispatch(errand, parts, body, &url, &token)?;
             if answer.status == StatusCode::UNAUTHORIZED {
                 return Err(need(
                     &token,
@@ -188,14 +180,14 @@ impl Resolver {
 
     fn dispatch(
         &self,
+        errand: &Errand<'_>,
         parts: &Parts,
         (body, watch): (Body, Option<Arc<Watch>>),
         url: &Url,
         token: &ResolvedToken,
-        bounds: Bounds,
     ) -> Result<HttpResponse> {
         let settings = &self.connections.inner().settings;
-        let left = bounds.ends.saturating_duration_since(Instant::now());
+        let left = errand.ends.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return Err(Unavailable::new(FailureCode::TimedOut, None).into());
         }
@@ -213,9 +205,9 @@ impl Resolver {
             outgoing.headers.remove(name);
         }
         self.add_to_request(token, &mut outgoing)?;
-        outgoing.timeout = bounds.each.min(left);
+        outgoing.timeout = errand.each.min(left);
         outgoing.idle_timeout = Some(settings.send_timeout);
-        outgoing.delivery = bounds.delivery;
+        outgoing.delivery = errand.delivery;
         outgoing.max_response_bytes = settings.send_max_bytes;
         let outgoing = outgoing
             .with_body(body)

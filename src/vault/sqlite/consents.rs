@@ -22,15 +22,26 @@ const INSERT: &str = "INSERT INTO consents (state, id, binding, tenant, user, ow
     expires_at, status, completed, slot, key_version, services)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24,
     ?25)";
-pub(super) const BY_STATE: &str = "SELECT c.id, c.binding, c.user, c.owner, c.provider, c.server, c.issuer,
-    c.token_endpoint, c.client_id, c.redirect_uri, c.scopes, c.parameters, c.label, c.purpose, c.target, c.return_to,
-    c.created_at, c.expires_at, c.status, c.completed, s.access, c.services FROM consents c
-    LEFT JOIN secrets s ON s.slot = c.slot WHERE c.tenant = ?1 AND c.state = ?2";
+macro_rules! consent_columns {
+    () => {
+        "c.id, c.binding, c.user, c.owner, c.provider, c.server, c.issuer, c.token_endpoint, c.client_id, c.redirect_uri, \
+         c.scopes, c.parameters, c.label, c.purpose, c.target, c.return_to, c.created_at, c.expires_at, c.status, \
+         c.completed, c.services"
+    };
+}
+/// The first column after those of a consent.
+const NEXT: usize = 21;
+pub(super) const BY_STATE: &str = concat!(
+    "SELECT ",
+    consent_columns!(),
+    ", s.access FROM consents c LEFT JOIN secrets s ON s.slot = c.slot WHERE c.tenant = ?1 AND c.state = ?2"
+);
 /// Found among the tenant's by the index over `state`: a tenant's consents live for a day at most.
-pub(super) const BY_USER: &str = "SELECT c.id, c.binding, c.user, c.owner, c.provider, c.server, c.issuer,
-    c.token_endpoint, c.client_id, c.redirect_uri, c.scopes, c.parameters, c.label, c.purpose, c.target, c.return_to,
-    c.created_at, c.expires_at, c.status, c.completed, NULL, c.state FROM consents c
-    WHERE c.tenant = ?1 AND c.user = ?2";
+pub(super) const BY_USER: &str = concat!(
+    "SELECT ",
+    consent_columns!(),
+    ", c.state FROM consents c WHERE c.tenant = ?1 AND c.user = ?2"
+);
 pub(super) const SLOT: &str = "SELECT slot, user FROM consents WHERE tenant = ?1 AND state = ?2";
 pub(super) const TAKE: &str = "UPDATE consents SET status = 'taken', slot = NULL
     WHERE tenant = ?1 AND state = ?2 AND status = 'pending' AND expires_at > ?3";
@@ -147,15 +158,15 @@ struct Stored {
     verifier: Option<Vec<u8>>,
 }
 
-/// The consent in a row of [`BY_STATE`].
-fn read(row: &Row<'_>, tenant: &TenantId, state: StateHash) -> Result<Stored, VaultError> {
+/// The consent in a row that begins with the columns of one.
+fn read(row: &Row<'_>, tenant: &TenantId, state: StateHash) -> Result<PendingConsent, VaultError> {
     let damaged = |_| VaultError::Damaged;
     let text = |at: usize| get::<String>(row, at);
     let label = get::<Option<String>>(row, 12)?
         .map(Label::new)
         .transpose()
         .map_err(damaged)?;
-    let consent = PendingConsent {
+    Ok(PendingConsent {
         id: ConsentId::from_bytes(get(row, 0)?),
         state,
         binding: StateHash::from_bytes(get(row, 1)?),
@@ -169,7 +180,7 @@ fn read(row: &Row<'_>, tenant: &TenantId, state: StateHash) -> Result<Stored, Va
         client_id: text(8)?,
         redirect_uri: text(9)?,
         scopes: rows::scopes(&text(10)?)?,
-        services: services(&text(21)?)?,
+        services: services(&text(20)?)?,
         parameters: rows::parameters(&text(11)?)?,
         label,
         purpose: purpose(&text(13)?, get(row, 14)?)?,
@@ -177,10 +188,6 @@ fn read(row: &Row<'_>, tenant: &TenantId, state: StateHash) -> Result<Stored, Va
         created_at: Timestamp::from_unix_millis(get(row, 16)?),
         expires_at: Timestamp::from_unix_millis(get(row, 17)?),
         status: status(&text(18)?, get(row, 19)?)?,
-    };
-    Ok(Stored {
-        consent,
-        verifier: slots::record(row, 20)?,
     })
 }
 
@@ -282,7 +289,10 @@ impl SqliteVault {
                 .query(params![tenant.row, state.as_bytes()])
                 .map_err(failed)?;
             match found.next().map_err(failed)? {
-                Some(row) => read(row, name, *state).map(Some),
+                Some(row) => Ok(Some(Stored {
+                    consent: read(row, name, *state)?,
+                    verifier: slots::record(row, NEXT)?,
+                })),
                 None => Ok(None),
             }
         })
@@ -311,8 +321,8 @@ impl SqliteVault {
                 .map_err(failed)?;
             let mut consents = Vec::new();
             while let Some(row) = found.next().map_err(failed)? {
-                let state = StateHash::from_bytes(get(row, 21)?);
-                consents.push(read(row, name, state)?.consent);
+                let state = StateHash::from_bytes(get(row, NEXT)?);
+                consents.push(read(row, name, state)?);
             }
             Ok(consents)
         })
