@@ -2,15 +2,20 @@
 
 #![cfg(feature = "sqlite")]
 
+mod printed;
 mod vault_support;
+mod world;
 
 use aho_corasick::AhoCorasick;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use valetkey::model::Owner;
 use valetkey::secret::PkceVerifier;
+use valetkey::testing::Fault;
 use valetkey::vault::Vault;
+use valetkey::{ConnectionManager as _, ConsentOptions};
 use vault_support::*;
+use world::{World, operator, person};
 
 /// A text in the shapes in which it might lie in a file.
 fn shapes(text: &str) -> Vec<Vec<u8>> {
@@ -95,4 +100,53 @@ fn promise_01_no_plaintext_in_any_file() {
     scan("forgetting a workspace");
     drop(vault);
     scan("closing");
+}
+
+/// The same from where a host stands: the public operations over a file, and every secret that was in play by then.
+#[test]
+fn promise_01_no_plaintext_after_any_public_operation() {
+    let (_directory, path) = place();
+    let world = World::over(open(&path).unwrap());
+    let (alice, olga) = (person("alice"), operator());
+    let mut ours: Vec<String> = Vec::new();
+    let scan = |step: &str, ours: &[String]| {
+        let mut secrets = printed::secrets(&world.sandbox);
+        secrets.extend_from_slice(ours);
+        let patterns: Vec<Vec<u8>> = secrets.iter().flat_map(|secret| shapes(secret)).collect();
+        let searched = AhoCorasick::new(&patterns).unwrap();
+        for (file, content) in files(&path) {
+            assert!(!searched.is_match(&content), "a secret in {file:?} after {step}");
+        }
+        secrets.len()
+    };
+    let prepared = world
+        .connections
+        .prepare(&alice, "notes", ConsentOptions::default())
+        .unwrap();
+    ours.push(prepared.ticket().expose_secret().to_owned());
+    scan("preparing", &ours);
+    let consent = world.connections.open(&alice, prepared.ticket()).unwrap();
+    ours.push(consent.binding().expose_secret().to_owned());
+    let callback = world.sandbox.approve(consent.authorization_url(), "ada");
+    scan("opening", &ours);
+    let connection = world.complete(&alice, &callback, &consent).unwrap();
+    world.connect_shared("grace");
+    scan("completing", &ours);
+    world.expire();
+    world.resolver.resolve(&alice, "notes").unwrap();
+    scan("refreshing", &ours);
+    let request = http::Request::get("/notes").body(Vec::new()).unwrap();
+    world.resolver.send(&alice, "notes", request).unwrap();
+    world
+        .connections
+        .maintain(valetkey::manager::Budget::default())
+        .unwrap();
+    scan("upkeep", &ours);
+    world.http.on("/revoke").next(Fault::InterruptedAfterSend);
+    world.connections.revoke(&alice, connection.id).unwrap();
+    scan("a revocation that nobody answered", &ours);
+    world.connections.forget_user(&olga, alice.user()).unwrap();
+    world.connections.forget_tenant(&olga).unwrap();
+    let secrets = scan("forgetting", &ours);
+    assert!(secrets > 12, "only {secrets} secrets were in play");
 }
