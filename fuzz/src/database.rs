@@ -210,11 +210,12 @@ fn use_all(vault: &SqliteVault) {
                 granted: None,
                 expires_at: None,
                 at: at(2),
+                by: None,
             },
         );
         checked(outcome);
     }
-    if let Some(Some(revoked)) = checked(vault.revoke(&tenant(), id(1), at(3)))
+    if let Some(Some(revoked)) = checked(vault.revoke(&tenant(), id(1), None, at(3)))
         && let Some(tokens) = &revoked.tokens
     {
         check(1, &tokens.access_token);
