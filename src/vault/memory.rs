@@ -1,5 +1,6 @@
 //! A vault without a file.
 
+mod consents;
 mod entry;
 mod outbox;
 mod state;
@@ -16,7 +17,7 @@ use crate::random;
 use crate::secret::{IdToken, PkceVerifier, RefreshToken};
 use crate::vault::lifecycle::{self, Keep};
 use crate::vault::memory::entry::Entry;
-use crate::vault::memory::state::{State, about_consent};
+use crate::vault::memory::state::State;
 use crate::vault::{
     AuditEntry, AuditFilter, AuditKind, AuditOrder, Claim, ClaimOutcome, ClaimRequest, Claimed,
     CommitOutcome, ConnectionQuery, ConsentStatus, Due, Erasure, Forgotten, Found, Grant, Handout, Holder,
@@ -57,33 +58,16 @@ impl Vault for MemoryVault {
         consent: &PendingConsent,
         verifier: Option<&PkceVerifier>,
     ) -> Result<(), VaultError> {
-        let verifier = verifier.map(|verifier| PkceVerifier::new(verifier.expose_secret()));
-        let key = (consent.tenant.clone(), consent.state);
-        let mut vault = self.state();
-        vault.consents.insert(key, (consent.clone(), verifier));
-        vault.tell(
-            &consent.tenant,
-            about_consent(consent, AuditKind::ConsentStarted, consent.created_at),
-        );
+        self.state().insert_consent(consent, verifier);
         Ok(())
     }
 
     fn consent(&self, tenant: &TenantId, state: &StateHash) -> Result<Option<PendingConsent>, VaultError> {
-        let found = self
-            .state()
-            .consents
-            .get(&(tenant.clone(), *state))
-            .map(|(consent, _)| consent.clone());
-        Ok(found)
+        Ok(self.state().consent(tenant, state))
     }
 
     fn consents(&self, tenant: &TenantId, user: &UserId) -> Result<Vec<PendingConsent>, VaultError> {
-        let vault = self.state();
-        let theirs = vault.consents.values().map(|(consent, _)| consent);
-        Ok(theirs
-            .filter(|consent| consent.tenant == *tenant && consent.user == *user)
-            .cloned()
-            .collect())
+        Ok(self.state().consents_of(tenant, user))
     }
 
     fn take_consent(
@@ -92,15 +76,7 @@ impl Vault for MemoryVault {
         state: &StateHash,
         now: Timestamp,
     ) -> Result<Option<Option<PkceVerifier>>, VaultError> {
-        let mut vault = self.state();
-        let Some((consent, verifier)) = vault.consents.get_mut(&(tenant.clone(), *state)) else {
-            return Ok(None);
-        };
-        if consent.status != ConsentStatus::Pending || consent.expires_at <= now {
-            return Ok(None);
-        }
-        consent.status = ConsentStatus::Taken;
-        Ok(Some(verifier.take()))
+        Ok(self.state().take_consent(tenant, state, now))
     }
 
     fn close_consent(
@@ -109,34 +85,12 @@ impl Vault for MemoryVault {
         state: &StateHash,
         status: ConsentStatus,
     ) -> Result<(), VaultError> {
-        let mut vault = self.state();
-        if let Some((consent, _)) = vault.consents.get_mut(&(tenant.clone(), *state))
-            && consent.status == ConsentStatus::Taken
-        {
-            consent.status = status;
-            let kind = match status {
-                ConsentStatus::Denied | ConsentStatus::Cancelled => AuditKind::ConsentDenied,
-                _ => AuditKind::ConsentFailed,
-            };
-            let entry = about_consent(consent, kind, SystemClock.now());
-            vault.tell(tenant, entry);
-        }
+        self.state().close_consent(tenant, state, status);
         Ok(())
     }
 
     fn purge_consents(&self, before: Timestamp, limit: usize) -> Result<usize, VaultError> {
-        let mut vault = self.state();
-        let dead: Vec<_> = vault
-            .consents
-            .iter()
-            .filter(|(_, (consent, _))| consent.expires_at < before)
-            .map(|(key, _)| key.clone())
-            .take(limit)
-            .collect();
-        for key in &dead {
-            vault.consents.remove(key);
-        }
-        Ok(dead.len())
+        Ok(self.state().purge_consents(before, limit))
     }
 
     fn store_grant(&self, grant: &Grant<'_>) -> Result<StoreOutcome, VaultError> {

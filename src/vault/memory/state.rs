@@ -337,10 +337,3 @@ impl State {
         })
     }
 }
-
-pub(super) fn about_consent(consent: &PendingConsent, kind: AuditKind, at: Timestamp) -> AuditEntry {
-    let mut entry = AuditEntry::new(kind, at).user(Some(&consent.user));
-    entry.provider = Some(consent.provider.clone());
-    entry.connection = consent.purpose.target();
-    entry
-}
