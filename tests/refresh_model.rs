@@ -339,6 +339,15 @@ fn check(before: &Universe, after: &Universe, rotation: RotationClass) {
         after.stored.generation >= before.stored.generation,
         "a generation went back: {after:?}"
     );
+    // Every holder found the first generation too old: one of them raises it, and the tokens of the others come too late.
+    assert!(
+        after.stored.generation <= 2,
+        "a late answer was stored over a newer one: {after:?}"
+    );
+    assert!(
+        after.stored.token.is_none() || after.stored.token >= before.stored.token,
+        "an older token took the place of a newer one: {after:?}"
+    );
     assert!(
         before.stored.status != 3 || after.stored.status == 3,
         "a revoked connection came back: {after:?}"

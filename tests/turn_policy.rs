@@ -265,6 +265,41 @@ fn what_is_denied_is_denied_before_the_vault_is_asked() {
     }
 }
 
+/// Over a vault that can answer nothing any more, whoever asks it first fails with its error.
+#[test]
+#[cfg(feature = "sqlite")]
+fn what_is_denied_asks_nothing_of_the_vault() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("vault.db");
+    let key = valetkey::vault::envelope::MasterKey::generate().unwrap();
+    let world = World::over(valetkey::vault::SqliteVault::open(&path, key).unwrap());
+    let alice = person("alice");
+    world.connect(&alice, "ada");
+    let db = rusqlite::Connection::open(&path).unwrap();
+    db.execute_batch("ALTER TABLE connections RENAME TO hidden")
+        .unwrap();
+
+    let options = ResolveOptions::default();
+    let asked = world.resolver.resolve(&alice, "notes");
+    assert!(matches!(asked, Err(Error::Vault(_))), "{asked:?}");
+    for policy in [
+        Policy::default().deny(Calls::all()),
+        Policy::default().require_label(notes()),
+    ] {
+        let resolver = world.resolver.clone().with_policy(policy);
+        let turn = resolver.turn(alice.clone());
+        let denied = turn.resolve("notes");
+        assert!(matches!(denied, Err(Error::Denied(_))), "{denied:?}");
+        let denied = turn.peek("notes");
+        assert!(matches!(denied, Err(Error::Denied(_))), "{denied:?}");
+        let request = http::Request::get("/notes").body(Vec::new()).unwrap();
+        let denied = turn.send("notes", request);
+        assert!(matches!(denied, Err(Error::Denied(_))), "{denied:?}");
+        let explained = resolver.explain(&alice, "notes", &options);
+        assert!(matches!(explained.steps[..], [Step::Denied(_)]), "{explained:?}");
+    }
+}
+
 #[test]
 fn a_label_that_must_be_named_is_not_left_to_a_default() {
     let world = World::new();

@@ -9,8 +9,8 @@ use std::fs;
 use rusqlite::Connection as Database;
 use valetkey::model::{Actor, NeedsConsent, UserId};
 use valetkey::vault::{
-    AuditFilter, AuditHead, AuditKind, AuditOrder, ClaimOutcome, Handout, RefreshFailure, SqliteVault, Vault,
-    VaultError,
+    AuditFilter, AuditHead, AuditKind, AuditOrder, ClaimOutcome, Grant, Handout, RefreshFailure, Renewed,
+    SqliteVault, Vault, VaultError,
 };
 use vault_support::*;
 
@@ -122,7 +122,48 @@ fn promise_28_a_change_without_its_entry_does_not_happen() {
     let db = Database::open(&path).unwrap();
     db.execute_batch("CREATE TRIGGER no BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'no'); END")
         .unwrap();
+    let ClaimOutcome::Granted(claimed) = claim(&vault, 1, 1) else {
+        panic!("not granted");
+    };
     let before = vault.connection(&tenant(), id(1)).unwrap();
+    let sealed = records(&path, "1 = 1");
+    let new = tokens("new access", "new refresh");
+    let renewed = Renewed {
+        tokens: &new,
+        granted: None,
+        expires_at: None,
+        at: at(2),
+        by: None,
+    };
+    let refusal = RefreshFailure::Rejected {
+        reason: NeedsConsent::Rejected,
+        at: at(2),
+        quarantined_until: None,
+    };
+    assert!(
+        vault
+            .commit_refresh(&tenant(), id(1), &claimed.claim, &renewed)
+            .is_err()
+    );
+    assert!(
+        vault
+            .fail_refresh(&tenant(), id(1), &claimed.claim, &refusal)
+            .is_err()
+    );
+    for (number, generation) in [(1, 2), (2, 1)] {
+        let stored = vault.store_grant(&Grant {
+            consent: &state("none"),
+            connection: &connection(number, generation),
+            tokens: &new,
+            members: &[],
+        });
+        assert!(stored.is_err(), "{number}");
+    }
+    assert!(vault.forget_user(&tenant(), &user(), None, at(1)).is_err());
+    assert!(vault.forget_tenant(&tenant(), at(1)).is_err());
+    assert!(vault.rotate_data_key(&tenant()).is_err());
+    let queued = vault.revoke_and_queue(&tenant(), id(1), None, at(1), at(9));
+    assert!(queued.is_err());
     assert!(vault.revoke(&tenant(), id(1), None, at(1)).is_err());
     assert!(vault.set_default(&tenant(), id(1), None).is_err());
     assert!(vault.insert_consent(&consent("one"), None).is_err());
@@ -132,6 +173,8 @@ fn promise_28_a_change_without_its_entry_does_not_happen() {
             .is_err()
     );
     assert_eq!(vault.connection(&tenant(), id(1)).unwrap(), before);
+    assert!(vault.connection(&tenant(), id(2)).unwrap().is_none());
+    assert_eq!(records(&path, "1 = 1"), sealed, "tokens and keys");
     assert!(vault.consent(&tenant(), &state("one")).unwrap().is_none());
 }
 
@@ -283,6 +326,36 @@ fn promise_28_a_rollback_is_noticed_against_an_exported_head() {
     grant(&restored, &connection(4, 1), &tokens("access", "refresh"));
     assert_eq!(restored.audit_head().unwrap().number, exported.number);
     assert!(!restored.verify_against(&exported).unwrap().is_intact());
+}
+
+/// Two copies of a file go on by themselves. Each entry of both is genuine, and fits into its own history alone.
+#[test]
+fn promise_28_an_entry_of_another_history_does_not_fit() {
+    let (directory, path) = place();
+    grant(
+        &open(&path).unwrap(),
+        &connection(1, 1),
+        &tokens("access", "refresh"),
+    );
+    let other = directory.path().join("other.db");
+    fs::copy(&path, &other).unwrap();
+    for (path, number) in [(&path, 2), (&other, 3)] {
+        let vault = open(path).unwrap();
+        grant(&vault, &connection(number, 1), &tokens("access", "refresh"));
+        grant(&vault, &connection(4, 1), &tokens("access", "refresh"));
+        assert!(vault.verify_audit().unwrap().is_intact());
+    }
+    let db = Database::open(&path).unwrap();
+    db.execute("ATTACH ?1 AS other", [other.to_str().unwrap()])
+        .unwrap();
+    let moved = db.execute(
+        "UPDATE audit SET (at, kind, body, mac) = (SELECT at, kind, body, mac FROM other.audit WHERE number = 2)
+         WHERE number = 2",
+        [],
+    );
+    assert_eq!(moved.unwrap(), 1);
+    let report = open(&path).unwrap().verify_audit().unwrap();
+    assert_eq!(report.first_broken, Some(3), "the one after it followed another");
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod vault_support;
 use std::fs;
 use std::path::Path;
 
+use valetkey::vault::envelope::MasterKeys;
 use valetkey::vault::{SqliteVault, Vault, VaultError};
 use vault_support::*;
 
@@ -52,6 +53,48 @@ fn promise_05_a_wrong_key_says_so_and_changes_nothing() {
     assert!(matches!(wrong, Err(VaultError::WrongMasterKey)), "{wrong:?}");
     assert_eq!(fs::read(&path).unwrap(), before);
     assert!(open(&path).is_ok() && open(&copy).is_ok());
+}
+
+/// Opens the vault as the row of its own was altered, and says what came of it. Nothing of the file changes.
+fn opened_after(path: &Path, sql: &str) -> VaultError {
+    let db = rusqlite::Connection::open(path).unwrap();
+    assert_eq!(db.execute(sql, []).unwrap(), 1);
+    drop(db);
+    let before = fs::read(path).unwrap();
+    let refused = open(path).unwrap_err();
+    assert_eq!(fs::read(path).unwrap(), before, "{sql}");
+    refused
+}
+
+#[test]
+fn promise_05_an_altered_proof_of_the_key_is_not_taken_for_a_wrong_key() {
+    let (_directory, path) = place();
+    drop(open(&path).unwrap());
+    let found = opened_after(&path, "UPDATE vault SET key_check = randomblob(32)");
+    assert!(matches!(found, VaultError::Tampered), "{found:?}");
+    // The proof is bound to the vault.
+    let (_directory, path) = place();
+    drop(open(&path).unwrap());
+    let found = opened_after(&path, "UPDATE vault SET id = randomblob(16)");
+    assert!(matches!(found, VaultError::Tampered), "{found:?}");
+    let found = opened_after(&path, "UPDATE vault SET master_key = randomblob(16)");
+    assert!(matches!(found, VaultError::WrongMasterKey), "{found:?}");
+}
+
+#[test]
+fn promise_05_a_key_that_was_not_given_is_missed_and_nothing_changes() {
+    let (_directory, path) = place();
+    drop(open(&path).unwrap());
+    let vault = SqliteVault::open(&path, MasterKeys::new(key(2), [key(1)])).unwrap();
+    grant(&vault, &connection(1, 1), &tokens("access", "refresh"));
+    drop(vault);
+    let before = fs::read(&path).unwrap();
+    // The first key proves itself, but wraps nothing of this tenant's.
+    let vault = open(&path).unwrap();
+    let found = vault.token(&tenant(), id(1));
+    assert!(matches!(found, Err(VaultError::UnknownMasterKey)), "{found:?}");
+    drop(vault);
+    assert_eq!(fs::read(&path).unwrap(), before);
 }
 
 #[test]

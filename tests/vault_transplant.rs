@@ -60,3 +60,33 @@ fn promise_04_no_record_opens_in_the_place_of_another() {
     }
     assert_eq!(moved, 5 * 5 * 2 - 5);
 }
+
+/// The record stays where it is, and the row that says whose it is becomes another's.
+#[test]
+fn promise_04_no_record_opens_in_a_row_that_was_made_anothers() {
+    for (change, number) in [
+        ("connections SET owner = 'mallory'", 1),
+        ("connections SET owner = ''", 1),
+        ("connections SET provider = 'other'", 1),
+        ("connections SET generation = generation + 1", 1),
+        ("connections SET uuid = x'08080808080808080808080808080808'", 8),
+        ("tenants SET name = 'other'", 1),
+        ("vault SET id = randomblob(16)", 1),
+    ] {
+        let (_directory, path) = place();
+        let vault = open(&path).unwrap();
+        grant(&vault, &connection(1, 1), &tokens("access", "refresh"));
+        let db = rusqlite::Connection::open(&path).unwrap();
+        assert_eq!(db.execute(&format!("UPDATE {change}"), []).unwrap(), 1);
+        // Whoever has the file open knows the keys already: another process does not.
+        drop(vault);
+        let of = if change.starts_with("tenants") {
+            "other"
+        } else {
+            "acme"
+        };
+        let found =
+            open(&path).and_then(|vault| vault.token(&TenantId::new(of).unwrap(), id(number)).map(drop));
+        assert!(matches!(found, Err(VaultError::Tampered)), "{change}: {found:?}");
+    }
+}
