@@ -137,9 +137,34 @@ impl Run {
         self.directory.path().join("vault.db")
     }
 
+    /// What was said of a step, after this word.
+    pub(crate) fn said(&self, word: &str, step: usize) -> Option<String> {
+        let line = format!("{word} {step} ");
+        self.report
+            .iter()
+            .find_map(|said| Some(format!("{said} ").strip_prefix(&line)?.trim().to_owned()))
+    }
+
+    /// `None`: it was not begun.
+    pub(crate) fn taken(&self, step: usize) -> Option<Taken> {
+        match (self.said("done", step), self.said("begin", step)) {
+            (Some(_), _) => Some(Taken::Yes),
+            (None, Some(_)) => Some(Taken::Maybe),
+            (None, None) => None,
+        }
+    }
+
     pub(crate) fn is_finished(&self) -> bool {
         self.report.last().is_some_and(|line| line == "end")
     }
+}
+
+/// How sure it is that a step was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Taken {
+    Yes,
+    /// It was begun, and nothing says that it was done.
+    Maybe,
 }
 
 fn strace(log: &Path) -> Command {

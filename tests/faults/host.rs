@@ -15,7 +15,7 @@ use valetkey::vault::{
 
 use crate::scenario::{ALL, Step};
 use crate::world::{
-    GIVE_UP, alice, at, claim, connection, consent, grant, id, open, refresh, state, tenant, tokens,
+    GIVE_UP, alice, at, claim, connection, consent, grant, id, open, refresh, share, state, tenant, tokens,
 };
 
 /// Runs the scenario that the parent has named, and reports each step before and after it.
@@ -127,6 +127,13 @@ impl Host {
                     .revoke(&tenant(), id(number), None, at(12))?
                     .expect("active");
                 assert!(revoked.tokens.is_some());
+            }
+            Step::Share { generation, joining } => share(vault, generation, joining)?,
+            Step::Leave { number } => {
+                let left = vault
+                    .revoke(&tenant(), id(number), None, at(12))?
+                    .expect("active");
+                assert!(left.tokens.is_none() && !left.still_used_by.is_empty());
             }
             Step::Queue { number } => {
                 let revoked = vault.revoke_and_queue(&tenant(), id(number), None, at(12), GIVE_UP)?;

@@ -8,7 +8,8 @@ use valetkey::vault::{
     ClaimOutcome, CommitOutcome, ConsentStatus, Erasure, Renewed, Settlement, SqliteVault, Vault as _,
 };
 
-use crate::disturb::{Fault, Run};
+use crate::disturb::{Fault, Run, Taken};
+use crate::family;
 use crate::files::{intact, no_plaintext, nothing_of};
 use crate::scenario::{ACTIVE, Beginning, HELD, NEW, REVOKED, Scenario, Step};
 use crate::world::{
@@ -30,14 +31,6 @@ enum Consent {
     Pending,
     Taken,
     Completed,
-}
-
-/// How sure it is that a step was taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Taken {
-    Yes,
-    /// It was begun, and nothing says that it was done.
-    Maybe,
 }
 
 /// What is allowed to be found.
@@ -79,6 +72,9 @@ pub(crate) fn judge(scenario: &Scenario, template: &Template, run: &Run) {
         if stand == Stand::Revoked {
             revoked.insert(*number);
         }
+    }
+    if family::is_judged(scenario) {
+        family::judge(scenario, run, &vault, &place);
     }
     let consent = consent(&vault);
     assert!(
@@ -274,17 +270,7 @@ fn expected(scenario: &Scenario, run: &Run) -> Expected {
     };
     let mut revoked = BTreeSet::new();
     for (index, step) in scenario.steps.iter().enumerate() {
-        let said = |word: &str| {
-            let line = format!("{word} {index} ");
-            run.report
-                .iter()
-                .find_map(|said| format!("{said} ").strip_prefix(&line).map(str::to_owned))
-        };
-        let taken = match (said("done"), said("begin")) {
-            (Some(_), _) => Taken::Yes,
-            (None, Some(_)) => Taken::Maybe,
-            (None, None) => break,
-        };
+        let Some(taken) = run.taken(index) else { break };
         match *step {
             Step::Grant { number, generation } | Step::Commit { number, generation } => {
                 expected.connection(
@@ -326,6 +312,9 @@ fn expected(scenario: &Scenario, run: &Run) -> Expected {
                     revoked.insert(number);
                 }
             }
+            // What joins has no tokens of its own any more.
+            Step::Share { joining, .. } if taken == Taken::Yes => revoked.extend(joining),
+            Step::Share { .. } | Step::Leave { .. } => {}
             Step::Queue { number } => {
                 expected.connection(number, taken, Stand::Revoked);
                 expected.waits(number, taken, true);
@@ -361,7 +350,7 @@ fn expected(scenario: &Scenario, run: &Run) -> Expected {
             Step::Backup => expected.backup = taken == Taken::Yes,
             // Who takes changes nothing but who may take next.
             Step::Take | Step::TryLater { .. } => {}
-            Step::Clear if said("done").is_some_and(|what| what.trim() == "cleared") => {
+            Step::Clear if run.said("done", index).as_deref() == Some("cleared") => {
                 expected.cleared.extend(&revoked);
             }
             Step::InsertConsent => expected.consent(taken, Consent::Pending),
@@ -369,6 +358,12 @@ fn expected(scenario: &Scenario, run: &Run) -> Expected {
             // Rotation changes no connection: whatever happens to it, each opens as before.
             Step::Rotate | Step::Reseal | Step::Open | Step::Clear | Step::Close => {}
         }
+    }
+    if family::is_judged(scenario) {
+        // Each of them is judged with those it shares tokens with.
+        expected
+            .connections
+            .retain(|number, _| !family::NUMBERS.contains(number));
     }
     expected
 }

@@ -11,6 +11,7 @@
 #![cfg(all(target_os = "linux", feature = "sqlite"))]
 
 mod disturb;
+mod family;
 mod files;
 mod host;
 mod judge;
@@ -49,6 +50,11 @@ fn promise_12_refreshing() {
 #[test]
 fn promise_12_revoking() {
     survives(&scenario::REVOKE);
+}
+
+#[test]
+fn promise_12_sharing_a_grant() {
+    survives(&scenario::SHARE);
 }
 
 #[test]

@@ -25,6 +25,15 @@ pub(crate) enum Step {
     Revoke {
         number: u8,
     },
+    /// Stores a grant whose tokens lie in [`KEEPER`]; these services join those that share it.
+    Share {
+        generation: u64,
+        joining: &'static [u8],
+    },
+    /// Revokes one of those that share a grant; it goes on for the others.
+    Leave {
+        number: u8,
+    },
     /// Revokes, and keeps the tokens for the provider.
     Queue {
         number: u8,
@@ -82,6 +91,8 @@ pub(crate) const HELD: u8 = 4;
 pub(crate) const REVOKED: u8 = 5;
 /// Those that a scenario may add.
 pub(crate) const NEW: [u8; 2] = [6, 7];
+/// The record that keeps the tokens of several: no service, and none of the beginning.
+pub(crate) const KEEPER: u8 = 9;
 
 pub(crate) const CREATE: Scenario = Scenario {
     name: "create",
@@ -163,6 +174,37 @@ pub(crate) const REVOKE: Scenario = Scenario {
             number: 7,
             generation: 1,
         },
+        Step::Close,
+    ],
+};
+
+pub(crate) const SHARE: Scenario = Scenario {
+    name: "share",
+    begins_with: Beginning::Closed,
+    steps: &[
+        Step::Open,
+        // One of the two has had tokens of its own.
+        Step::Share {
+            generation: 2,
+            joining: &[1, 6],
+        },
+        Step::Share {
+            generation: 3,
+            joining: &[7],
+        },
+        Step::Clear,
+        Step::Claim {
+            number: KEEPER,
+            generation: 3,
+        },
+        Step::Leave { number: 1 },
+        Step::Commit {
+            number: KEEPER,
+            generation: 4,
+        },
+        Step::Leave { number: 6 },
+        Step::Revoke { number: 7 },
+        Step::Clear,
         Step::Close,
     ],
 };
@@ -272,11 +314,12 @@ pub(crate) const MIGRATE: Scenario = Scenario {
     steps: &[Step::Open, Step::Clear, Step::Close],
 };
 
-pub(crate) const ALL: [&Scenario; 11] = [
+pub(crate) const ALL: [&Scenario; 12] = [
     &CREATE,
     &CONNECT,
     &REFRESH,
     &REVOKE,
+    &SHARE,
     &ROTATE,
     &RECOVER,
     &FORGET_USER,

@@ -17,7 +17,7 @@ use valetkey::vault::{
     Purpose, SqliteVault, StateHash, StoreOutcome, Tokens, Vault as _, VaultError,
 };
 
-use crate::scenario::{ACTIVE, BOBS, Beginning, HELD, NEIGHBOUR, REVOKED, Scenario};
+use crate::scenario::{ACTIVE, BOBS, Beginning, HELD, KEEPER, NEIGHBOUR, REVOKED, Scenario};
 
 /// When pending revocations are given up.
 pub(crate) const GIVE_UP: Timestamp = at(90_000);
@@ -49,6 +49,16 @@ pub(crate) fn user_of(number: u8) -> UserId {
     } else {
         alice()
     }
+}
+
+/// What joins a grant is another service than those that are there.
+fn provider_of(number: u8) -> ProviderId {
+    let name = match number {
+        6 => "google-calendar",
+        7 => "google-drive",
+        _ => "gmail",
+    };
+    ProviderId::new(name).unwrap()
 }
 
 pub(crate) fn id(number: u8) -> ConnectionId {
@@ -133,9 +143,15 @@ pub(crate) fn connection(number: u8, generation: u64) -> Connection {
         token_endpoint: "https://issuer.test/token".into(),
         client_id: "client".into(),
     };
-    let provider = ProviderId::new("gmail").unwrap();
     let owner = Owner::Personal(user_of(number));
-    let mut connection = Connection::new(id(number), tenant_of(number), owner, provider, issued_by, at(0));
+    let mut connection = Connection::new(
+        id(number),
+        tenant_of(number),
+        owner,
+        provider_of(number),
+        issued_by,
+        at(0),
+    );
     connection.generation = generation;
     connection.label = Some(Label::new(format!("label-{number}")).unwrap());
     connection
@@ -147,6 +163,29 @@ pub(crate) fn grant(vault: &SqliteVault, number: u8, generation: u64) -> Result<
         connection: &connection(number, generation),
         tokens: &tokens(number, generation),
         members: &[],
+    })?;
+    assert_eq!(outcome, StoreOutcome::Stored);
+    Ok(())
+}
+
+/// Stores a grant for those that share it already and these.
+pub(crate) fn share(vault: &SqliteVault, generation: u64, joining: &[u8]) -> Result<(), VaultError> {
+    let mut keeper = connection(KEEPER, generation);
+    keeper.is_keeper = true;
+    keeper.label = None;
+    let members: Vec<Connection> = joining
+        .iter()
+        .map(|number| {
+            let mut member = connection(*number, generation);
+            member.shares = Some(keeper.id);
+            member
+        })
+        .collect();
+    let outcome = vault.store_grant(&Grant {
+        consent: &state(),
+        connection: &keeper,
+        tokens: &tokens(KEEPER, generation),
+        members: &members,
     })?;
     assert_eq!(outcome, StoreOutcome::Stored);
     Ok(())
