@@ -173,6 +173,7 @@ fn the_last_to_leave_takes_a_late_token_along() {
             );
         });
         assert!(host.sandbox.live_grants().is_empty());
+        assert_eq!(host.revocations(), 2, "of the grant, and of what came late");
     }
 }
 
