@@ -166,9 +166,9 @@ proptest! {
         body in prop_oneof![
             Just(Vec::new()),
             proptest::collection::vec(any::<u8>(), 0..200),
-            "\\{(\"(grant_type|code|state|iss|provider|user|label|shared|reconnect)\":(\"[a-z_/]{0,20}\"|true|1|null))?\\}"
+            "\\{(\"(grant_type|code|state|iss|provider|user|label|shared|reconnect|extends|also)\":(\"[a-z_/]{0,20}\"|true|1|null|\\[\"[a-z]{0,9}\"\\]|\\[1\\]))?\\}"
                 .prop_map(String::into_bytes),
-            "((grant_type|code|state|provider|user|label)=[a-z_%]{0,20}&?){0,4}".prop_map(String::into_bytes),
+            "((grant_type|code|state|provider|user|label|extends|also)=[a-z_%]{0,20}&?){0,4}".prop_map(String::into_bytes),
         ],
         media_type in prop_oneof![
             Just(None),

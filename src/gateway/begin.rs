@@ -8,7 +8,7 @@ use super::request::Incoming;
 use super::{Caller, Inner, page, time};
 use crate::error::Error;
 use crate::manager::{ConnectionManager as _, Consent, ConsentOptions, PreparedConsent};
-use crate::model::{ActingUser, ConnectionId, Label, Owner, UserId};
+use crate::model::{ActingUser, Connection, ConnectionId, Label, Owner, UserId};
 use crate::secret::{State, Ticket};
 use crate::vault::StateHash;
 
@@ -77,7 +77,6 @@ impl Inner {
             Err(error) => Err(error.into()),
         }
     }
-
     fn wanted(&self, caller: &Caller, incoming: &Incoming<'_>) -> Result<Wanted, Refusal> {
         let mut options = ConsentOptions::default();
         if let Some(label) = incoming.field("label") {
@@ -89,20 +88,41 @@ impl Inner {
             }
             options = options.return_to(address);
         }
-        let (provider, owner) = match incoming.field("reconnect") {
-            Some(id) => {
-                let id: ConnectionId = id.parse().map_err(|_| Refusal::not_found())?;
-                let target = self.connections.get(caller.principal(), id)?;
-                options = options.reconnect(id);
-                (target.provider.as_str().to_owned(), target.owner)
+        let mut also: Vec<&str> = incoming.list("also").collect();
+        if !also.iter().all(|name| self.is_offered(name)) {
+            return Err(Error::UnknownProvider.into());
+        }
+        let named = incoming.field("provider");
+        let (provider, owner) = match (incoming.field("reconnect"), incoming.field("extends")) {
+            (Some(_), Some(_)) => {
+                return Err(Refusal::invalid(
+                    "A connection is renewed, or services are added to it.",
+                ));
             }
-            None => {
-                let provider = incoming
-                    .field("provider")
-                    .ok_or_else(|| Refusal::invalid("No service is named."))?;
-                (provider.to_owned(), owner(caller, incoming)?)
+            (Some(id), None) => {
+                let target = self.target(caller, id)?;
+                options = options.reconnect(target.id);
+                (target.provider.to_string(), target.owner)
+            }
+            (None, Some(id)) => {
+                let target = self.target(caller, id)?;
+                options = options.extending(target.id);
+                // One of those that are ticked has to be the named one. It is no other than the rest.
+                let added = match named {
+                    Some(named) => named,
+                    None if also.is_empty() => return Err(Refusal::invalid("No service is named.")),
+                    None => also.remove(0),
+                };
+                (added.to_owned(), target.owner)
+            }
+            (None, None) => {
+                let named = named.ok_or_else(|| Refusal::invalid("No service is named."))?;
+                (named.to_owned(), owner(caller, incoming)?)
             }
         };
+        for name in also {
+            options = options.also(name);
+        }
         let person = match &owner {
             Owner::Personal(user) if user == caller.acting_user().user() => caller.acting_user().clone(),
             // The host has vouched for the operator, and the operator names a person of the same tenant. The link that
@@ -119,6 +139,15 @@ impl Inner {
             person,
             options,
         })
+    }
+
+    fn target(&self, caller: &Caller, id: &str) -> Result<Connection, Refusal> {
+        let id: ConnectionId = id.parse().map_err(|_| Refusal::not_found())?;
+        Ok(self.connections.get(caller.principal(), id)?)
+    }
+
+    fn is_offered(&self, provider: &str) -> bool {
+        self.connections.providers().any(|it| it.id.as_str() == provider)
     }
 
     fn binding_cookie(&self, consent: &Consent) -> Option<HeaderValue> {

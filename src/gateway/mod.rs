@@ -7,7 +7,7 @@
 //! | route | what it does |
 //! |---|---|
 //! | `GET /` | the page: connections, filters |
-//! | `GET /connect`, `POST /connect` | choose a service; begin a consent, or make a one-time link |
+//! | `GET /connect`, `POST /connect` | choose a service, and which others share its consent; begin a consent, or make a one-time link |
 //! | `GET /connect/{ticket}` | the one-time link: begins the consent for the person that it was made for |
 //! | `GET /callback/{server}` | completes a consent; each authorization server has its own |
 //! | `GET /connections/{id}` and below | one connection: renew, make default, revoke |

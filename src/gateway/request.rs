@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use http::request::Parts;
 use http::{HeaderMap, header};
+use serde_json::Value;
 use url::form_urlencoded;
 use zeroize::Zeroizing;
 
@@ -12,39 +13,43 @@ use super::refusal::Refusal;
 /// The longest path and query. Codes of several kilobytes exist.
 pub(super) const MAX_TARGET: usize = 16 * 1024;
 
+/// What may have several values: boxes of one name in a form, an array of strings in JSON.
+const LISTS: [&str; 1] = ["also"];
+
 type Fields = BTreeMap<String, Zeroizing<String>>;
+
+/// The body of a request that changes something.
+#[derive(Default)]
+struct Body {
+    fields: Fields,
+    lists: BTreeMap<String, Vec<String>>,
+}
 
 /// A request, read.
 pub(super) struct Incoming<'a> {
     pub(super) head: &'a Parts,
     query: Fields,
-    body: Fields,
+    body: Body,
     json: bool,
 }
 
 impl<'a> Incoming<'a> {
-    /// Reads the query, and the body of a request that changes something: a form, or a flat JSON object.
+    /// Reads the query, and the body of a request that changes something: a form, or a JSON object.
     pub(super) fn read(head: &'a Parts, body: &[u8]) -> Result<Self, Refusal> {
         // Of the callback's query the protocol layer is the reader; that a name comes twice is for it to say.
         let query = head.uri.query().unwrap_or_default();
-        let query = pairs(query.as_bytes()).0;
+        let query = pairs(query.as_bytes());
         let mut incoming = Self {
             head,
             query,
-            body: Fields::new(),
+            body: Body::default(),
             json: is_json(&head.headers),
         };
         if head.method.is_safe() || body.is_empty() {
             return Ok(incoming);
         }
         incoming.body = match media_type(&head.headers).as_deref() {
-            Some("application/x-www-form-urlencoded") => {
-                let (fields, repeated) = pairs(body);
-                if repeated {
-                    return Err(Refusal::invalid("a field comes twice"));
-                }
-                fields
-            }
+            Some("application/x-www-form-urlencoded") => form(body)?,
             Some("application/json") => object(body)?,
             _ => return Err(Refusal::media_type()),
         };
@@ -58,7 +63,13 @@ impl<'a> Incoming<'a> {
 
     /// A field of the body, if it is there and not empty.
     pub(super) fn field(&self, name: &str) -> Option<&str> {
-        filled(&self.body, name)
+        filled(&self.body.fields, name)
+    }
+
+    /// The values of a field that may have several; what is empty is left out.
+    pub(super) fn list(&self, name: &str) -> impl Iterator<Item = &str> {
+        let values = self.body.lists.get(name);
+        values.into_iter().flatten().map(String::as_str)
     }
 
     /// Whether a box was ticked, or a member is true.
@@ -79,35 +90,67 @@ fn filled<'f>(fields: &'f Fields, name: &str) -> Option<&'f str> {
         .filter(|value| !value.is_empty())
 }
 
-/// The pairs of a form, and whether a name comes twice. The first counts.
-fn pairs(text: &[u8]) -> (Fields, bool) {
+/// The pairs of a query. Of a name that comes twice the first counts.
+fn pairs(text: &[u8]) -> Fields {
     let mut fields = Fields::new();
-    let mut repeated = false;
     for (name, value) in form_urlencoded::parse(text) {
-        if fields.contains_key(name.as_ref()) {
-            repeated = true;
-        } else {
-            fields.insert(name.into_owned(), Zeroizing::new(value.into_owned()));
-        }
+        fields
+            .entry(name.into_owned())
+            .or_insert_with(|| Zeroizing::new(value.into_owned()));
     }
-    (fields, repeated)
+    fields
 }
 
-/// The members of a JSON object whose values are strings or booleans.
-fn object(body: &[u8]) -> Result<Fields, Refusal> {
-    let members: BTreeMap<String, serde_json::Value> =
+fn form(body: &[u8]) -> Result<Body, Refusal> {
+    let mut read = Body::default();
+    for (name, value) in form_urlencoded::parse(body) {
+        if LISTS.contains(&name.as_ref()) {
+            read.add(&name, value.into_owned());
+        } else if read.fields.contains_key(name.as_ref()) {
+            return Err(Refusal::invalid("a field comes twice"));
+        } else {
+            let value = Zeroizing::new(value.into_owned());
+            read.fields.insert(name.into_owned(), value);
+        }
+    }
+    Ok(read)
+}
+
+/// The members of a JSON object: strings, booleans, and arrays of strings where several are allowed.
+fn object(body: &[u8]) -> Result<Body, Refusal> {
+    let members: BTreeMap<String, Value> =
         serde_json::from_slice(body).map_err(|_| Refusal::invalid("the body is not a JSON object"))?;
-    let mut fields = Fields::new();
+    let mut read = Body::default();
     for (name, value) in members {
         let value = match value {
-            serde_json::Value::String(text) => text,
-            serde_json::Value::Bool(flag) => flag.to_string(),
-            serde_json::Value::Null => continue,
+            Value::Null => continue,
+            Value::Array(values) if LISTS.contains(&name.as_str()) => {
+                for value in values {
+                    let Value::String(value) = value else {
+                        return Err(Refusal::invalid("an array has a member that is no string"));
+                    };
+                    read.add(&name, value);
+                }
+                continue;
+            }
+            _ if LISTS.contains(&name.as_str()) => {
+                return Err(Refusal::invalid("a member is no array, and has to be one"));
+            }
+            Value::String(text) => text,
+            Value::Bool(flag) => flag.to_string(),
             _ => return Err(Refusal::invalid("a member is neither a string nor a boolean")),
         };
-        fields.insert(name, Zeroizing::new(value));
+        read.fields.insert(name, Zeroizing::new(value));
     }
-    Ok(fields)
+    Ok(read)
+}
+
+impl Body {
+    fn add(&mut self, name: &str, value: String) {
+        if !value.is_empty() {
+            self.lists.entry(name.to_owned()).or_default().push(value);
+        }
+    }
 }
 
 /// The media type of the body, without its parameters.

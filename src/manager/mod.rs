@@ -12,7 +12,7 @@ mod poll;
 pub(crate) mod refresh;
 mod retry;
 mod revoke;
-mod services;
+pub(crate) mod services;
 pub(crate) mod settings;
 mod start;
 mod ticket;

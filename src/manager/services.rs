@@ -33,6 +33,9 @@ impl Inner {
         let extends = matches!(options.reconnect, Some(Reconnect::Extend(_)));
         if extends && let Some(target) = target {
             one_grant(service, target, parameters)?;
+            if service.provider.discovery.is_some() && target.provider != service.provider.id {
+                return Err(Error::NotOneGrant(service.provider.id.clone()));
+            }
         }
         let family = match target {
             Some(target) => self.family(target)?,
@@ -56,19 +59,10 @@ impl Inner {
             if other.id == named.id {
                 continue;
             }
-            if other.server != named.server || other.discovery.is_some() {
+            if !can_join(named, other) || disagree(&more, &other.authorization_parameters) {
                 return Err(Error::NotOneGrant(other.id.clone()));
             }
-            for (name, value) in &other.authorization_parameters {
-                let known = named
-                    .authorization_parameters
-                    .get(name)
-                    .or_else(|| more.get(name));
-                if known.is_some_and(|known| known != value) {
-                    return Err(Error::NotOneGrant(other.id.clone()));
-                }
-                more.insert(name.clone(), value.clone());
-            }
+            more.extend(other.authorization_parameters.clone());
             services.insert(other.id.clone(), wanted(other, None));
         }
 
@@ -125,13 +119,28 @@ impl Inner {
     }
 }
 
+/// Whether one consent can be for both: at one server, and with nothing that is asked for in two ways. Where a service
+/// is at is found out for one connection at a time.
+pub(crate) fn can_join(named: &Provider, other: &Provider) -> bool {
+    other.id != named.id
+        && other.server == named.server
+        && other.discovery.is_none()
+        && !disagree(&named.authorization_parameters, &other.authorization_parameters)
+}
+
+fn disagree(one: &BTreeMap<String, String>, other: &BTreeMap<String, String>) -> bool {
+    other
+        .iter()
+        .any(|(name, value)| one.get(name).is_some_and(|known| known != value))
+}
+
 /// Whether the server adds what is asked for to what this connection was granted: then only what is missing is asked.
 pub(super) fn adds_to(server: &AuthorizationServer, target: &Connection) -> bool {
     !server.extending_parameters.is_empty() && target.status == Status::Active
 }
 
 /// Whether a service can be served by the grant of a connection: the tokens come from one place, for one client.
-fn one_grant(service: Service<'_>, target: &Connection, parameters: &Parameters) -> Result<()> {
+pub(crate) fn one_grant(service: Service<'_>, target: &Connection, parameters: &Parameters) -> Result<()> {
     let from = &target.issued_by;
     let endpoints = service.server.endpoints(parameters)?;
     let same = from.server == service.server.id

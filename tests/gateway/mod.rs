@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use http::request::Parts;
 use http::{Method, Request, Response, header};
 use valetkey::gateway::{Authenticator, Caller, Gateway, Mount, Refused};
+use valetkey::manager::ConnectionsBuilder;
 use valetkey::model::Connection;
 use valetkey::protocol::AuthorizationResponse;
 use valetkey::testing::{FaultClient, ManualClock, Sandbox};
@@ -70,21 +71,33 @@ impl Site {
         vault: impl Vault,
         change: impl FnOnce(&mut valetkey::provider::AuthorizationServer),
     ) -> Self {
+        Self::build(vault, change, |_, builder| builder)
+    }
+
+    /// The same, with more services.
+    pub fn offering(more: impl FnOnce(&Sandbox, ConnectionsBuilder) -> ConnectionsBuilder) -> Self {
+        Self::build(MemoryVault::new(), |_| {}, more)
+    }
+
+    fn build(
+        vault: impl Vault,
+        change: impl FnOnce(&mut valetkey::provider::AuthorizationServer),
+        more: impl FnOnce(&Sandbox, ConnectionsBuilder) -> ConnectionsBuilder,
+    ) -> Self {
         let clock = ManualClock::default();
         let sandbox = Sandbox::new(clock.clone());
         let http = FaultClient::new(sandbox.clone());
         let mount = Mount::new(ORIGIN).unwrap().under(BASE).unwrap();
         let mut server = sandbox.server();
         change(&mut server);
-        let connections = Connections::builder(vault)
+        let builder = Connections::builder(vault)
             .server(server)
             .provider(sandbox.provider("notes"))
             .provider(sandbox.provider("mail"))
             .client("sandbox", sandbox.registration(&mount.callback_url("sandbox")))
             .http_client(http.clone())
-            .clock(clock.clone())
-            .build()
-            .unwrap();
+            .clock(clock.clone());
+        let connections = more(&sandbox, builder).build().unwrap();
         let gateway = Gateway::builder(connections.clone(), mount, Door)
             .allow_return_to("/chat")
             .build();

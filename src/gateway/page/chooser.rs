@@ -42,10 +42,14 @@ struct LinkPage {
 
 impl Inner {
     pub(in crate::gateway) fn chooser_page(&self, caller: &Caller, incoming: &Incoming<'_>) -> Answer {
+        if let Some(named) = incoming.query("provider") {
+            return self.together_page(caller, incoming, named);
+        }
+        let user = incoming.query("user").unwrap_or_default();
         self.show(caller, incoming, StatusCode::OK, |shell| ChooserPage {
             shell,
-            groups: groups(self.connections.providers()),
-            user: incoming.query("user").unwrap_or_default().to_owned(),
+            groups: groups(self, user),
+            user: user.to_owned(),
         })
     }
 

@@ -5,7 +5,7 @@ use http::StatusCode;
 
 use super::notice;
 use super::trail::Trail;
-use super::view::{ConnectionView, Moment, Shell};
+use super::view::{Card, ConnectionView, Moment, Shell};
 use crate::gateway::answer::{self, Answer};
 use crate::gateway::api::connection_id;
 use crate::gateway::request::Incoming;
@@ -23,6 +23,8 @@ struct DetailPage {
     notice: Option<&'static str>,
     /// The other services that came with the same consent.
     sharing: Vec<(String, String)>,
+    /// The services that could come in addition.
+    others: Vec<Card>,
     /// None: it could not be read. The connection can be revoked all the same.
     trail: Option<Trail>,
 }
@@ -36,6 +38,7 @@ impl Inner {
     ) -> Answer {
         let connection = self.connections.get(caller.principal(), connection_id(id)?)?;
         let sharing = self.connections.sharing(caller.principal(), connection.id)?;
+        let others = self.addable(caller, &connection)?;
         let now = self.now();
         let health = self.connections.inner().health(&connection);
         self.show(caller, incoming, StatusCode::OK, |shell| DetailPage {
@@ -52,6 +55,7 @@ impl Inner {
                 .iter()
                 .map(|other| (other.id.to_string(), self.provider_name(other.provider.as_str())))
                 .collect(),
+            others,
             trail: self.trail(caller, &connection, now).ok(),
         })
     }

@@ -80,7 +80,7 @@ impl Inner {
         let now = self.now();
         let providers = self.connections.providers();
         let groups = if found.is_empty() && !filter.is_set() {
-            groups(self.connections.providers())
+            groups(self, &filter.user)
         } else {
             Vec::new()
         };

@@ -5,6 +5,7 @@ mod detail;
 mod list;
 mod outcome;
 mod revoke;
+mod together;
 mod trail;
 mod view;
 pub(super) mod words;

@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use url::form_urlencoded;
+
 use super::words::{self, Words};
 use crate::gateway::{Caller, Inner, time};
+use crate::manager::services::can_join;
 use crate::model::{Connection, Owner, Scopes, Status, Timestamp, UserId};
 use crate::provider::Provider;
 
@@ -167,26 +170,48 @@ pub(super) struct Card {
     pub(super) initial: String,
     pub(super) hue: u8,
     pub(super) scopes: Vec<ScopeView>,
+    /// Where it is connected together with others, if any could share its consent.
+    pub(super) together: Option<String>,
 }
 
-/// The catalogue's groups come first, in this order; the host's own follow by name.
-const ORDER: [&str; 4] = ["Google", "Microsoft", "Productivity", "Health & lifestyle"];
-
-/// Services by group.
-pub(super) fn groups<'a>(providers: impl Iterator<Item = &'a Provider>) -> Vec<Group> {
-    let mut groups: BTreeMap<&str, Vec<Card>> = BTreeMap::new();
-    for provider in providers {
-        let group = match provider.group.as_str() {
-            "" => "Other",
-            group => group,
-        };
-        groups.entry(group).or_default().push(Card {
+impl Card {
+    pub(super) fn new(provider: &Provider) -> Self {
+        Self {
             id: provider.id.to_string(),
             name: provider.name.clone(),
             initial: initial(&provider.name),
             hue: hue(provider.id.as_str()),
             scopes: scopes(&provider.default_scopes.union(&provider.required_scopes)),
-        });
+            together: None,
+        }
+    }
+}
+
+/// The catalogue's groups come first, in this order; the host's own follow by name.
+const ORDER: [&str; 4] = ["Google", "Microsoft", "Productivity", "Health & lifestyle"];
+
+/// Services by group, to be connected for this person: the caller, if it is empty.
+pub(super) fn groups(gateway: &Inner, user: &str) -> Vec<Group> {
+    let mut groups: BTreeMap<&str, Vec<Card>> = BTreeMap::new();
+    for provider in gateway.connections.providers() {
+        let group = match provider.group.as_str() {
+            "" => "Other",
+            group => group,
+        };
+        let mut card = Card::new(provider);
+        if gateway
+            .connections
+            .providers()
+            .any(|other| can_join(provider, other))
+        {
+            let mut query = form_urlencoded::Serializer::new(String::new());
+            query.append_pair("provider", &card.id);
+            if !user.is_empty() {
+                query.append_pair("user", user);
+            }
+            card.together = Some(gateway.path(&format!("/connect?{}", query.finish())));
+        }
+        groups.entry(group).or_default().push(card);
     }
     let mut groups: Vec<_> = groups.into_iter().collect();
     groups.sort_by_key(|(name, _)| {
