@@ -229,7 +229,7 @@ fn what_cannot_share_a_consent_is_refused_and_begins_nothing() {
         (400, &[("provider", "notes"), ("also", "nothing")]),
         (400, &[("provider", "notes"), ("also", "<script>")]),
         // Known to the library, and not set up by this host.
-        (400, &[("provider", "notes"), ("also", "slack")]),
+        (400, &[("provider", "notes"), ("also", "outlook-mail")]),
         (400, &[("provider", "notes"), ("also", "gmail")]),
         (400, &[("provider", "notes"), ("also", "mail"), ("also", "sites")]),
         (400, &[("provider", "files"), ("also", "odd")]),

@@ -141,6 +141,12 @@ async function walk(browser, origin) {
   await ada.fits("the choice of a service");
   await ada.shot("connect-phone", { fullPage: true });
   await ada.desktop();
+  await ada.click("a[href$='provider=notes']");
+  await ada.shot("together");
+  await ada.accessible("the choice of what comes with it");
+  await ada.fits("the choice of what comes with it");
+  await ada.desktop();
+  await ada.open("/connect");
   await ada.choose("notes");
   await ada.shot("provider");
   await ada.click("button[value=allow]");
@@ -231,6 +237,21 @@ async function walk(browser, origin) {
   await olga.accessible("the answer");
   await ada.open(`${origin}/agent`);
   check((await ada.text()).includes("Give access"), "the agent has to ask Ada again");
+
+  console.log("Grace connects two services by one consent and adds a third, without script");
+  await grace.open("/connect?provider=calendar");
+  await grace.page.click("input[name=also][value=steps]");
+  await grace.click("button[name=provider]");
+  await grace.page.waitForSelector("button[name=decision]");
+  await grace.click("button[value=allow]");
+  check(/One consent with\s+Sandbox Steps/.test(await grace.text()), "two services came by one consent");
+  await grace.page.click("input[name=also][value=tasks]");
+  await grace.click("button[name=extends]");
+  await grace.page.waitForSelector("button[name=decision]");
+  await grace.click("button[value=allow]");
+  await grace.open("/");
+  const rows = await grace.rows();
+  check(["Calendar", "Steps", "Tasks"].every((it) => rows.includes(`Sandbox ${it}`)), "a third has joined them");
 
   const complaints = [ada, grace, olga].flatMap((person) => person.complaints);
   check(complaints.length === 0, `no console complained ${complaints.join(" | ")}`);
