@@ -42,7 +42,7 @@ fn an_unknown_provider_and_a_missing_registration_are_told_apart() {
 }
 
 #[test]
-fn endpoints_must_be_https() {
+fn promise_22_endpoints_must_be_https() {
     let sandbox = Sandbox::new(ManualClock::default());
     for endpoint in [
         "http://as.test/token",
@@ -123,7 +123,7 @@ fn parameters_that_would_override_the_protocol_are_refused() {
 }
 
 #[test]
-fn malformed_callbacks_are_refused_before_anything_is_looked_up() {
+fn promise_23_malformed_callbacks_are_refused_before_anything_is_looked_up() {
     for (callback, expected) in [
         ("https://app.test/callback?code=a&code=b&state=s", "duplicate"),
         ("https://app.test/callback?state=s&state=t&code=a", "duplicate"),
@@ -154,7 +154,7 @@ fn malformed_callbacks_are_refused_before_anything_is_looked_up() {
 }
 
 #[test]
-fn ids_are_bounded_and_printable() {
+fn promise_23_ids_are_bounded_and_printable() {
     for (value, error) in [
         (String::new(), InvalidId::Empty),
         ("x".repeat(10 * 1024), InvalidId::TooLong),

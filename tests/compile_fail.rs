@@ -59,7 +59,7 @@ assert_impl_all!(Connections: Clone, Send, Sync);
 assert_impl_all!(Resolver: Clone, Send, Sync);
 
 #[test]
-fn secrets_are_not_copied_printed_compared_or_serialised() {
+fn promise_27_secrets_are_not_copied_printed_compared_or_serialised() {
     // All of it was checked when this file was compiled.
     assert_eq!(
         format!("{:?}", AccessToken::new("tok")),
@@ -68,7 +68,7 @@ fn secrets_are_not_copied_printed_compared_or_serialised() {
 }
 
 #[test]
-fn no_secret_type_is_forgotten() {
+fn promise_27_no_secret_type_is_forgotten() {
     let declared: Vec<&str> = include_str!("../src/secret.rs")
         .split("\nsecret! {")
         .skip(1)

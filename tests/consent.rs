@@ -41,7 +41,7 @@ fn a_consent_gives_a_connection_with_its_account_and_scopes() {
 }
 
 #[test]
-fn the_code_is_exchanged_with_pkce_and_the_same_redirect_uri() {
+fn promise_21_the_code_is_exchanged_with_pkce_and_the_same_redirect_uri() {
     let world = World::new();
     world.connect(&person("ada"), "ada");
     let log = world.sandbox.log();
@@ -55,7 +55,7 @@ fn the_code_is_exchanged_with_pkce_and_the_same_redirect_uri() {
 // PrefectHQ/fastmcp#3201, Robert-Velhorst/000-LARO#155, BasedHardware/omi#16093: a consent link sent to a victim
 // attached the victim's account to the attacker.
 #[test]
-fn only_the_person_who_began_it_can_complete_it() {
+fn promise_19_only_the_person_who_began_it_can_complete_it() {
     let world = World::new();
     let (alice, bob) = (person("alice"), person("bob"));
     let consent = world.start(&alice, ConsentOptions::default());
@@ -73,7 +73,7 @@ fn only_the_person_who_began_it_can_complete_it() {
 }
 
 #[test]
-fn only_the_browser_in_which_it_began_can_complete_it() {
+fn promise_18_only_the_browser_in_which_it_began_can_complete_it() {
     let world = World::new();
     let alice = person("alice");
     let consent = world.start(&alice, ConsentOptions::default());
@@ -91,7 +91,7 @@ fn only_the_browser_in_which_it_began_can_complete_it() {
 }
 
 #[test]
-fn an_unknown_used_or_expired_state_reads_the_same_and_reaches_no_network() {
+fn promise_18_an_unknown_used_or_expired_state_reads_the_same_and_reaches_no_network() {
     let world = World::new();
     let alice = person("alice");
 
@@ -121,12 +121,16 @@ fn an_unknown_used_or_expired_state_reads_the_same_and_reaches_no_network() {
 }
 
 #[test]
-fn many_callbacks_at_once_are_one_exchange() {
+fn promise_18_many_callbacks_at_once_are_one_exchange() {
     let world = World::new();
     let alice = person("alice");
     let consent = world.start(&alice, ConsentOptions::default());
     let callback = world.sandbox.approve(consent.authorization_url(), "ada");
-    let threads = 32;
+    let threads = if std::env::var_os("VALETKEY_FULL").is_some() {
+        1_000
+    } else {
+        32
+    };
     let start = Barrier::new(threads);
     let completed = std::thread::scope(|scope| {
         let attempts: Vec<_> = (0..threads)
@@ -149,7 +153,7 @@ fn many_callbacks_at_once_are_one_exchange() {
 
 // modelcontextprotocol/rust-sdk#1167: the pending consent must survive an answer that is not the server's.
 #[test]
-fn a_forged_callback_does_not_close_the_door_for_the_genuine_one() {
+fn promise_20_a_forged_callback_does_not_close_the_door_for_the_genuine_one() {
     let world = World::new();
     let alice = person("alice");
     let consent = world.start(&alice, ConsentOptions::default());
@@ -163,7 +167,7 @@ fn a_forged_callback_does_not_close_the_door_for_the_genuine_one() {
 }
 
 #[test]
-fn a_promised_issuer_must_be_there_where_a_code_is() {
+fn promise_20_a_promised_issuer_must_be_there_where_a_code_is() {
     let world = World::new();
     let alice = person("alice");
     world.sandbox.adjust(|it| it.issuer = IssuerEcho::Never);
@@ -209,7 +213,7 @@ fn a_code_is_never_sent_twice() {
 }
 
 #[test]
-fn a_changed_token_endpoint_gets_no_code_and_the_consent_stays_open() {
+fn promise_20_a_changed_token_endpoint_gets_no_code_and_the_consent_stays_open() {
     let vault = std::sync::Arc::new(MemoryVault::new());
     let world = World::over(std::sync::Arc::clone(&vault));
     let alice = person("alice");
@@ -374,7 +378,7 @@ fn an_account_endpoint_that_fails_costs_no_tokens() {
 }
 
 #[test]
-fn the_state_says_nothing_and_never_repeats() {
+fn promise_18_the_state_says_nothing_and_never_repeats() {
     let world = World::new();
     let alice = person("alice");
     let mut seen = std::collections::HashSet::new();

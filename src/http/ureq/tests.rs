@@ -96,7 +96,7 @@ fn a_get_has_no_body() {
 }
 
 #[test]
-fn a_redirect_is_an_answer_and_is_not_followed() {
+fn promise_22_a_redirect_is_an_answer_and_is_not_followed() {
     let elsewhere = TcpListener::bind("127.0.0.1:0").unwrap();
     let location = format!("http://{}/", elsewhere.local_addr().unwrap());
     let (url, server) = serve(move |stream| {
@@ -111,7 +111,7 @@ fn a_redirect_is_an_answer_and_is_not_followed() {
 }
 
 #[test]
-fn an_answer_of_one_byte_too_many_is_refused() {
+fn promise_22_an_answer_of_one_byte_too_many_is_refused() {
     for (length, ok) in [(1000, true), (1001, false)] {
         let (url, server) = serve(move |stream| {
             let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n");
@@ -134,7 +134,7 @@ fn an_answer_of_one_byte_too_many_is_refused() {
 }
 
 #[test]
-fn an_answer_that_drips_ends_in_time() {
+fn promise_22_an_answer_that_drips_ends_in_time() {
     let (url, server) = serve(|stream| {
         stream
             .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n")
@@ -273,7 +273,7 @@ fn a_failed_handshake_is_unsent() {
 }
 
 #[test]
-fn plain_http_is_refused_before_any_connection() {
+fn promise_22_plain_http_is_refused_before_any_connection() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let loopback = format!("http://{}/", listener.local_addr().unwrap());
