@@ -47,8 +47,10 @@ class Person {
     this.complaints = [];
     page.on("console", (message) => {
       const text = message.text();
-      // A page that is refused on purpose is logged as a resource that failed to load.
-      if (["error", "warn"].includes(message.type()) && !text.startsWith("Failed to load resource")) {
+      // A page that is refused on purpose is logged as a resource that failed to load. On its way to the server's page a
+      // browser may still ask for our icon, which that page's policy forbids: no complaint of ours.
+      const ours = page.url().startsWith(origin);
+      if (ours && ["error", "warn"].includes(message.type()) && !text.startsWith("Failed to load resource")) {
         this.complaints.push(text);
       }
     });

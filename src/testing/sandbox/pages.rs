@@ -10,10 +10,9 @@ use crate::http::HttpResponse;
 use crate::model::Scopes;
 
 /// `form-action` is left out on purpose: browsers apply it to the redirect after the form as well, and that
-/// one leads back to the host. Images are for the icon of the host, which a browser may still be fetching where both are
-/// served from one origin.
-const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'; base-uri 'none'; \
-     frame-ancestors 'none'";
+/// one leads back to the host.
+const CONTENT_SECURITY_POLICY: &str =
+    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'";
 
 const STYLE: &str = "\
 :root{color-scheme:light dark}\
