@@ -2,6 +2,7 @@
 
 mod consents;
 mod entry;
+mod forget;
 mod outbox;
 mod state;
 
@@ -438,35 +439,11 @@ impl Vault for MemoryVault {
         by: Option<&Actor>,
         now: Timestamp,
     ) -> Result<Option<Forgotten>, VaultError> {
-        let mut vault = self.state();
-        if !vault.knows(tenant) {
-            return Ok(None);
-        }
-        let is_theirs =
-            |connection: &Connection| connection.tenant == *tenant && connection.owner.user() == Some(user);
-        let erased = vault.count(is_theirs);
-        vault.entries.retain(|_, entry| !is_theirs(&entry.connection));
-        vault.outbox.forget(is_theirs);
-        vault.consents.retain(|(of, _), (consent, _)| {
-            of != tenant || consent.user != *user && consent.owner.user() != Some(user)
-        });
-        let told = AuditEntry::new(AuditKind::UserForgotten, now).by(by.filter(|actor| actor.user() != user));
-        let proof = vault.tell(tenant, told);
-        Ok(Some(Forgotten::new(proof, now, erased)))
+        Ok(self.state().forget_user(tenant, user, by, now))
     }
 
     fn forget_tenant(&self, tenant: &TenantId, now: Timestamp) -> Result<Option<Forgotten>, VaultError> {
-        let mut vault = self.state();
-        if !vault.knows(tenant) {
-            return Ok(None);
-        }
-        let erased = vault.count(|connection| connection.tenant == *tenant);
-        vault.entries.retain(|(of, _), _| of != tenant);
-        vault.consents.retain(|(of, _), _| of != tenant);
-        vault.outbox.forget(|connection| connection.tenant == *tenant);
-        let proof = vault.tell(tenant, AuditEntry::new(AuditKind::TenantForgotten, now));
-        vault.audit.retain(|(of, _)| of != tenant);
-        Ok(Some(Forgotten::new(proof, now, erased)))
+        Ok(self.state().forget_tenant(tenant, now))
     }
 
     fn record_handouts(&self, handouts: &[Handout]) -> Result<(), VaultError> {
