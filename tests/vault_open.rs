@@ -183,23 +183,24 @@ fn a_vault_without_its_row_is_damaged() {
 }
 
 #[test]
-fn many_processes_may_make_it_at_once() {
-    let (_directory, path) = place();
-    std::thread::scope(|scope| {
+fn many_handles_may_make_it_at_once() {
+    // Often, because what is looked for happens between two reads of the one that is late.
+    for _ in 0..50 {
+        let (_directory, path) = place();
+        std::thread::scope(|scope| {
+            for number in 1..=8 {
+                let path = &path;
+                scope.spawn(move || {
+                    let vault = open(path).unwrap();
+                    grant(&vault, &connection(number, 1), &tokens("access", "refresh"));
+                });
+            }
+        });
+        let vault = open(&path).unwrap();
         for number in 1..=8 {
-            let path = &path;
-            scope.spawn(move || {
-                let vault = open(path).unwrap();
-                grant(&vault, &connection(number, 1), &tokens("access", "refresh"));
-            });
+            let token = vault.token(&tenant(), id(number));
+            assert!(token.unwrap().unwrap().access_token.is_some());
         }
-    });
-    let vault = open(&path).unwrap();
-    let query = valetkey::vault::ConnectionQuery::of(&tenant()).limit;
-    assert_eq!(query, usize::MAX);
-    for number in 1..=8 {
-        let token = vault.token(&tenant(), id(number));
-        assert!(token.unwrap().unwrap().access_token.is_some());
     }
 }
 

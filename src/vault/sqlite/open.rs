@@ -4,7 +4,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
@@ -20,6 +21,7 @@ const OLDEST_SQLITE: i32 = 3_051_003;
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 const HEADER_LEN: u64 = 100;
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+const RETRY: Duration = Duration::from_millis(5);
 /// More than there are statements: none is ever compiled twice by one connection.
 const STATEMENTS: usize = 64;
 
@@ -45,16 +47,26 @@ pub(super) fn open(
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)
         .map_err(failed)?;
     restrict(&path)?;
-    let mode: String = db
-        .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))
-        .map_err(failed)?;
-    if mode != "wal" {
-        return Err(VaultError::Unsupported("no write-ahead log"));
-    }
+    use_log(&db)?;
     if schema::state(&db)? != State::Vault(schema::newest()) {
         schema::migrate(&mut db)?;
     }
     Ok((db, vault, path, in_use))
+}
+
+/// Keeps a write-ahead log from now on. While several begin at once SQLite refuses this without a wait, lest they wait for
+/// each other: who is refused tries again.
+fn use_log(db: &Connection) -> Result<(), VaultError> {
+    let ends = Instant::now() + BUSY_TIMEOUT;
+    loop {
+        let mode = db.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0));
+        match mode.map_err(failed) {
+            Ok(mode) if mode == "wal" => return Ok(()),
+            Ok(_) => return Err(VaultError::Unsupported("no write-ahead log")),
+            Err(VaultError::Busy) if Instant::now() < ends => thread::sleep(RETRY),
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 /// Makes a vault in memory.

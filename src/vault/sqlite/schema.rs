@@ -215,13 +215,21 @@ pub(super) enum State {
     Vault(u32),
 }
 
+/// One statement, so that all of it is of one moment: somebody else may be making the vault.
+const STATE: &str = "SELECT (SELECT application_id FROM pragma_application_id),
+    (SELECT user_version FROM pragma_user_version), (SELECT count(*) FROM sqlite_schema)";
+
 /// Tells a vault from an empty file and from anything else. Writes nothing.
 pub(super) fn state(db: &Connection) -> Result<State, VaultError> {
-    let number = |pragma: &str| {
-        db.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0))
-            .map_err(failed)
-    };
-    let (application, version) = (number("application_id")?, number("user_version")?);
+    let (application, version, tables) = db
+        .query_row(STATE, [], |row| {
+            Ok((
+                row.get::<_, i64>(0)?,
+                row.get::<_, i64>(1)?,
+                row.get::<_, i64>(2)?,
+            ))
+        })
+        .map_err(failed)?;
     if application == i64::from(APPLICATION_ID) {
         let version = u32::try_from(version).map_err(|_| VaultError::Damaged)?;
         return match version {
@@ -233,9 +241,6 @@ pub(super) fn state(db: &Connection) -> Result<State, VaultError> {
             version => Ok(State::Vault(version)),
         };
     }
-    let tables: i64 = db
-        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
-        .map_err(failed)?;
     if application == 0 && version == 0 && tables == 0 {
         Ok(State::Empty)
     } else {
