@@ -225,6 +225,14 @@ uuid_id! {
     /// The id of a pending consent: names it to people and logs; useless without `state` and binding.
     ConsentId
 }
+uuid_id! {
+    /// The id of a grant: one set of tokens, which one or several connections use.
+    GrantId
+}
+uuid_id! {
+    /// The id of a revocation that the provider has not confirmed yet.
+    RevocationId
+}
 
 #[cfg(test)]
 mod tests {

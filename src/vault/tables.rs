@@ -1,0 +1,490 @@
+//! The rows of a vault, sealed, and what a database must do with them.
+//!
+//! [`SealedVault`](crate::vault::SealedVault) holds the rules, the keys and the seals; an implementation of
+//! [`Tables`] holds rows. It never sees a secret: what it stores in `access`, `rest` and `sealed` is ciphertext,
+//! and `route`, `details`, `body` and `state` are encodings that it need not understand.
+//!
+//! Columns that an implementation searches are fields of their own. All others of a row are in one encoded field.
+
+use std::fmt::Debug;
+
+use crate::model::{ConnectionId, ConsentId, GrantId, RevocationId, TenantId};
+use crate::vault::{Holder, StateHash, VaultError};
+
+type Result<T> = std::result::Result<T, VaultError>;
+
+/// The number of a tenant. A number is never used again for another tenant.
+pub type TenantRow = i64;
+
+/// The chain of audit entries that belongs to the vault itself and to no tenant.
+pub const VAULT_CHAIN: TenantRow = 0;
+
+/// How a write transaction ends.
+#[derive(Debug)]
+pub enum Write<T> {
+    /// The changes are kept.
+    Commit(T),
+    /// Nothing was changed, or no change is kept.
+    Unchanged(T),
+    /// A key has sealed as much as it may, or a newer one exists. No change is kept; the caller reads the
+    /// newest key and seals again.
+    NewDataKey,
+    /// A row is not what the caller read. No change is kept; the caller reads again and decides again.
+    Moved,
+}
+
+impl<T> Write<T> {
+    /// The same end with another value.
+    pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Write<U> {
+        match self {
+            Self::Commit(value) => Write::Commit(f(value)),
+            Self::Unchanged(value) => Write::Unchanged(f(value)),
+            Self::NewDataKey => Write::NewDataKey,
+            Self::Moved => Write::Moved,
+        }
+    }
+}
+
+/// The vault's own row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VaultRow {
+    pub id: [u8; 16],
+    /// The id of the master key that `key_check` and `audit_key` belong to.
+    pub master_key: [u8; 16],
+    pub key_check: [u8; 32],
+    /// The wrapped key of the audit.
+    pub audit_key: Vec<u8>,
+}
+
+/// A tenant's key, wrapped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyRow {
+    pub version: u32,
+    /// The id of the master key that wraps it.
+    pub master_key: [u8; 16],
+    pub wrapped: Vec<u8>,
+    /// How many records it has sealed.
+    pub seals: u32,
+    /// Whether a newer key took its place.
+    pub retired: bool,
+}
+
+/// A connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectionRow {
+    pub id: ConnectionId,
+    /// The user; empty for a workspace connection.
+    pub owner: String,
+    pub provider: String,
+    pub label: Option<String>,
+    pub is_default: bool,
+    pub revoked: bool,
+    pub grant: GrantId,
+    /// The id of the account, for the index that keeps it unique.
+    pub account: Option<String>,
+    pub details: Vec<u8>,
+    /// Authenticates every field above. Also tells whether the row has changed since it was read.
+    pub mac: [u8; 32],
+}
+
+/// A grant, without its tokens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GrantRow {
+    pub id: GrantId,
+    /// The grant that replaced this one.
+    pub former_of: Option<GrantId>,
+    /// `active`, `revoked`, or why a new consent is needed.
+    pub status: String,
+    pub generation: u64,
+    pub refreshable: bool,
+    pub server: String,
+    pub expires_at: Option<i64>,
+    pub refreshed_at: i64,
+    /// No refresh before this time.
+    pub not_before: Option<i64>,
+    /// When the current claim lapses.
+    pub held_until: Option<i64>,
+    /// Until when a refused refresh token is kept.
+    pub quarantined_until: Option<i64>,
+    /// When the tokens of a former grant are dead at the server at the latest.
+    pub dead_at: Option<i64>,
+    /// What decides where the tokens are sent: part of their additional data.
+    pub route: Vec<u8>,
+    /// The claim and the failures; empty if there is neither.
+    pub state: Vec<u8>,
+    /// The version of the key that seals the tokens; 0 without tokens.
+    pub key_version: u32,
+    /// Raised by every write of the row.
+    pub revision: u64,
+}
+
+/// What a write does to the sealed tokens of a grant.
+#[derive(Debug, Clone, Copy)]
+pub enum Secrets<'a> {
+    /// Leaves them as they are.
+    Keep,
+    /// Overwrites them.
+    Set {
+        /// The sealed access token.
+        access: &'a [u8],
+        /// The sealed refresh and id tokens; empty if there are none.
+        rest: &'a [u8],
+    },
+    /// Overwrites the access token with zeros.
+    EraseAccess,
+    /// Overwrites all of them with zeros.
+    Erase,
+}
+
+/// Two sealed records, as far as there are any.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sealed {
+    pub access: Option<Vec<u8>>,
+    pub rest: Option<Vec<u8>>,
+}
+
+/// A consent request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConsentRow {
+    pub state: StateHash,
+    pub id: ConsentId,
+    pub user: String,
+    /// The owner of the connection to be made; empty for a workspace connection.
+    pub owner: String,
+    pub expires_at: i64,
+    /// `pending`, `taken`, `completed`, `denied`, `failed` or `cancelled`.
+    pub status: String,
+    pub completed: Option<ConnectionId>,
+    pub body: Vec<u8>,
+    /// The version of the key that seals the verifier; 0 once it is erased.
+    pub key_version: u32,
+}
+
+/// A revocation that the provider has not confirmed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RevocationRow {
+    pub id: RevocationId,
+    pub connection: ConnectionId,
+    /// The owner of the connection; empty for a workspace connection.
+    pub owner: String,
+    pub not_before: i64,
+    pub attempts: u32,
+    pub give_up_at: i64,
+    pub body: Vec<u8>,
+    pub key_version: u32,
+}
+
+/// An audit entry, its body sealed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditRow {
+    pub number: u64,
+    pub at: i64,
+    /// Differs from the chain only in entries that were written under schemas 1 and 2.
+    pub tenant: Option<TenantRow>,
+    pub kind: String,
+    pub body: Vec<u8>,
+    pub mac: [u8; 32],
+}
+
+/// The end of a chain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeadRow {
+    pub number: u64,
+    pub mac: [u8; 32],
+    /// The first number that was not as it should be when something was written.
+    pub broken: Option<u64>,
+    pub seal: [u8; 32],
+}
+
+/// A run of entries that were pruned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GapRow {
+    pub first: u64,
+    pub last: u64,
+    /// The MAC of the entry before the first.
+    pub before: [u8; 32],
+    /// The MAC of the last.
+    pub mac: [u8; 32],
+    pub seal: [u8; 32],
+}
+
+/// A head that was exported, kept so that it can be recognised after pruning.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckpointRow {
+    pub number: u64,
+    pub mac: [u8; 32],
+    pub seal: [u8; 32],
+}
+
+/// Which connection's token to find. Revoked connections are never found.
+#[derive(Debug, Clone, Copy)]
+pub enum Wanted<'a> {
+    /// The only connection of this owner to this provider, or the default among several.
+    Owner {
+        /// The user; empty for the workspace connection.
+        owner: &'a str,
+        /// The provider.
+        provider: &'a str,
+    },
+    /// The connection with this label.
+    Label {
+        /// The user; empty for the workspace connection.
+        owner: &'a str,
+        /// The provider.
+        provider: &'a str,
+        /// The label.
+        label: &'a str,
+    },
+    /// The connection with this id.
+    Id(ConnectionId),
+}
+
+/// What [`Rows::token`] found, all of one moment.
+#[derive(Debug)]
+pub enum FoundRows {
+    /// No such connection.
+    Nothing,
+    /// Several, and none is the default.
+    Several,
+    /// A connection whose grant is missing.
+    Damaged,
+    /// A connection, its grant and its sealed access token.
+    One(Box<(ConnectionRow, GrantRow, Option<Vec<u8>>)>),
+}
+
+/// Which connections to list, in the order of their ids.
+#[derive(Debug, Clone, Copy)]
+pub struct Listing<'a> {
+    /// Only of this owner; empty for workspace connections.
+    pub owner: Option<&'a str>,
+    /// Only of this provider.
+    pub provider: Option<&'a str>,
+    /// Only those that use this grant.
+    pub grant: Option<GrantId>,
+    /// Whether revoked ones are wanted too.
+    pub with_revoked: bool,
+    /// Only after this one.
+    pub after: Option<ConnectionId>,
+    /// At most this many.
+    pub limit: usize,
+}
+
+/// A listed connection with its grant and the time of its last use, all of one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedRow {
+    pub connection: ConnectionRow,
+    pub grant: GrantRow,
+    pub used_at: Option<i64>,
+}
+
+/// A row together with the tenant it belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Of<T> {
+    pub tenant: TenantRow,
+    pub name: TenantId,
+    pub row: T,
+}
+
+/// Which grants are due for a refresh at one authorization server: active, refreshable, not former, neither held
+/// (`held_until` is not after `now`) nor backing off (`not_before` is not after `now`), and either expiring before
+/// `expires_before` or refreshed before `refreshed_before`. Soonest expiry first, then longest idle.
+#[derive(Debug, Clone, Copy)]
+pub struct DueRows<'a> {
+    /// The authorization server.
+    pub server: &'a str,
+    /// Now.
+    pub now: i64,
+    /// Expiring before this time.
+    pub expires_before: i64,
+    /// Refreshed before this time, where idle grants die.
+    pub refreshed_before: Option<i64>,
+    /// At most this many.
+    pub limit: usize,
+}
+
+/// Whose rows to erase.
+#[derive(Debug, Clone, Copy)]
+pub enum Doomed<'a> {
+    /// Of one owner: connections and their grants, consent requests that the person began or that are for them,
+    /// pending revocations, times of use.
+    Owner(&'a str),
+    /// Of the whole tenant, its keys and its audit excepted.
+    Everything,
+}
+
+/// The direction in which a chain is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// Ascending numbers, from the one after `after`.
+    Forward,
+    /// Descending numbers, from the one before `after`.
+    Backward,
+}
+
+/// A chain of audit entries: of the vault itself (0) or of a tenant, or the one chain that schemas 1 and 2 kept for
+/// all of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Chain {
+    /// The chain of this tenant, or of the vault itself.
+    Of(TenantRow),
+    /// The entries of schemas 1 and 2.
+    Legacy,
+}
+
+/// A consistent view of the rows.
+pub trait Rows {
+    fn vault(&self) -> Result<Option<VaultRow>>;
+
+    fn tenant(&self, name: &TenantId) -> Result<Option<TenantRow>>;
+    /// Tenants after this number, ascending. One without a name is being forgotten.
+    fn tenants(&self, after: TenantRow, limit: usize) -> Result<Vec<(TenantRow, Option<TenantId>)>>;
+    /// A tenant that is being forgotten.
+    fn forgotten_tenant(&self) -> Result<Option<TenantRow>>;
+
+    /// The key with the highest version below `below`.
+    fn newest_key(&self, tenant: TenantRow, below: u32) -> Result<Option<KeyRow>>;
+    fn key(&self, tenant: TenantRow, version: u32) -> Result<Option<KeyRow>>;
+    fn retired_keys(&self) -> Result<Vec<Of<u32>>>;
+    /// The ids of all master keys that wrap a key.
+    fn master_keys(&self) -> Result<Vec<[u8; 16]>>;
+    fn keys_wrapped_by(&self, master_key: &[u8; 16], limit: usize) -> Result<Vec<Of<KeyRow>>>;
+    /// Whether a grant, a consent request or a pending revocation names this version.
+    fn names_key(&self, tenant: TenantRow, version: u32) -> Result<bool>;
+
+    fn token(&self, tenant: TenantRow, wanted: Wanted<'_>) -> Result<FoundRows>;
+    fn connection(&self, tenant: TenantRow, id: ConnectionId) -> Result<Option<ListedRow>>;
+    fn connections(&self, tenant: TenantRow, listing: &Listing<'_>) -> Result<Vec<ListedRow>>;
+    fn count_connections(&self, tenant: TenantRow, owner: Option<&str>) -> Result<usize>;
+
+    fn grant(&self, tenant: TenantRow, id: GrantId) -> Result<Option<GrantRow>>;
+    /// The grants that this one replaced.
+    fn former_grants(&self, tenant: TenantRow, of: GrantId) -> Result<Vec<GrantRow>>;
+    fn grant_secrets(&self, tenant: TenantRow, id: GrantId) -> Result<Sealed>;
+    /// Grants after this one whose tokens this version of the key seals, with their sealed tokens.
+    fn grants_sealed_by(
+        &self,
+        tenant: TenantRow,
+        version: u32,
+        after: Option<GrantId>,
+        limit: usize,
+    ) -> Result<Vec<(GrantRow, Sealed)>>;
+    fn due_grants(&self, due: &DueRows<'_>) -> Result<Vec<Of<GrantRow>>>;
+    /// Grants whose quarantine ended at `now` or before.
+    fn ended_quarantines(&self, now: i64, limit: usize) -> Result<Vec<Of<GrantId>>>;
+    /// Former grants that are dead at `now`.
+    fn dead_grants(&self, now: i64, limit: usize) -> Result<Vec<Of<GrantId>>>;
+
+    /// A consent request and its sealed verifier.
+    fn consent(&self, tenant: TenantRow, state: &StateHash) -> Result<Option<(ConsentRow, Option<Vec<u8>>)>>;
+    fn consents_of(&self, tenant: TenantRow, user: &str) -> Result<Vec<(ConsentRow, Option<Vec<u8>>)>>;
+    /// Consent requests that expired before this time.
+    fn expired_consents(&self, before: i64, limit: usize) -> Result<Vec<Of<StateHash>>>;
+
+    /// Pending revocations whose time has come, oldest first, with their sealed tokens.
+    fn due_revocations(&self, now: i64, limit: usize) -> Result<Vec<Of<(RevocationRow, Sealed)>>>;
+    fn revocation(&self, tenant: TenantRow, id: RevocationId) -> Result<Option<(RevocationRow, Sealed)>>;
+    fn revocations_of(&self, tenant: TenantRow, connection: ConnectionId) -> Result<Vec<(RevocationRow, Sealed)>>;
+    /// Whether at least this many revocations are pending, of all tenants.
+    fn has_revocations(&self, at_least: usize) -> Result<bool>;
+
+    fn head(&self, chain: Chain) -> Result<Option<HeadRow>>;
+    /// The highest number that is stored in the chain, pruned entries included; 0 without entries.
+    fn last_number(&self, chain: Chain) -> Result<u64>;
+    /// Entries of a chain. Of the legacy chain, only of this tenant where one is given.
+    fn entries(
+        &self,
+        chain: Chain,
+        of: Option<TenantRow>,
+        after: u64,
+        direction: Direction,
+        limit: usize,
+    ) -> Result<Vec<AuditRow>>;
+    fn gaps(&self, chain: Chain) -> Result<Vec<GapRow>>;
+    fn checkpoint(&self, chain: Chain, number: u64) -> Result<Option<CheckpointRow>>;
+    /// The number up to which pruning has looked at this chain.
+    fn pruned_to(&self, chain: Chain) -> Result<u64>;
+}
+
+/// A write transaction: it sees its own changes.
+pub trait RowsMut: Rows {
+    fn put_vault(&mut self, row: &VaultRow) -> Result<()>;
+
+    fn insert_tenant(&mut self, name: &TenantId) -> Result<TenantRow>;
+    /// Takes the name off a tenant that is being forgotten, and deletes and overwrites all of its keys.
+    fn unname_tenant(&mut self, tenant: TenantRow) -> Result<()>;
+    /// Deletes a tenant without rows, and its audit.
+    fn delete_tenant(&mut self, tenant: TenantRow) -> Result<()>;
+
+    fn insert_key(&mut self, tenant: TenantRow, key: &KeyRow) -> Result<()>;
+    /// Adds to the seals of a key that is not retired. `false`, and nothing is added, if they would exceed `most`
+    /// or there is no such key.
+    fn count_seals(&mut self, tenant: TenantRow, version: u32, seals: u32, most: u32) -> Result<bool>;
+    /// Marks the keys with a version from `from` up to but not including `below` as retired.
+    fn retire_keys(&mut self, tenant: TenantRow, from: u32, below: u32) -> Result<()>;
+    /// Deletes a retired key and overwrites it.
+    fn delete_key(&mut self, tenant: TenantRow, version: u32) -> Result<()>;
+    /// Replaces a wrapped key if it is still `before`.
+    fn rewrap_key(&mut self, tenant: TenantRow, before: &KeyRow, after: &KeyRow) -> Result<bool>;
+
+    /// Inserts or replaces a connection. `false`, and nothing is changed, if another that is not revoked has its
+    /// label, its account or the default.
+    fn put_connection(&mut self, tenant: TenantRow, row: &ConnectionRow) -> Result<bool>;
+
+    /// Inserts or replaces a grant. A row that is replaced keeps or loses its tokens as `secrets` says.
+    fn put_grant(&mut self, tenant: TenantRow, row: &GrantRow, secrets: Secrets<'_>) -> Result<()>;
+    /// Overwrites the tokens of a grant and deletes it.
+    fn delete_grant(&mut self, tenant: TenantRow, id: GrantId) -> Result<()>;
+
+    /// Inserts a consent request with its sealed verifier.
+    fn insert_consent(&mut self, tenant: TenantRow, row: &ConsentRow, sealed: &[u8]) -> Result<()>;
+    /// Sets the status of a consent request and overwrites its verifier.
+    fn end_consent(
+        &mut self,
+        tenant: TenantRow,
+        state: &StateHash,
+        status: &str,
+        completed: Option<ConnectionId>,
+    ) -> Result<()>;
+    fn delete_consent(&mut self, tenant: TenantRow, state: &StateHash) -> Result<()>;
+
+    fn insert_revocation(&mut self, tenant: TenantRow, row: &RevocationRow, secrets: &Sealed) -> Result<()>;
+    /// Sets `not_before` and `attempts`.
+    fn schedule_revocation(&mut self, tenant: TenantRow, row: &RevocationRow) -> Result<()>;
+    /// Overwrites the tokens of a pending revocation and deletes it.
+    fn delete_revocation(&mut self, tenant: TenantRow, id: RevocationId) -> Result<()>;
+
+    /// Appends entries in one statement, whatever their number.
+    fn append_entries(&mut self, chain: Chain, entries: &[AuditRow]) -> Result<()>;
+    fn put_head(&mut self, chain: Chain, head: &HeadRow) -> Result<()>;
+    fn put_checkpoint(&mut self, chain: Chain, row: &CheckpointRow) -> Result<()>;
+    /// Deletes these entries.
+    fn delete_entries(&mut self, chain: Chain, numbers: &[u64]) -> Result<()>;
+    /// Inserts a gap and deletes the gaps that lie within it.
+    fn put_gap(&mut self, chain: Chain, gap: &GapRow) -> Result<()>;
+    fn set_pruned_to(&mut self, chain: Chain, number: u64) -> Result<()>;
+
+    /// Raises the times of last use, in one statement, whatever their number. Unknown connections are left out.
+    fn record_uses(&mut self, uses: &[(TenantRow, ConnectionId, i64)]) -> Result<()>;
+
+    /// Overwrites and deletes at most `limit` rows. `true` if nothing is left.
+    fn erase(&mut self, tenant: TenantRow, doomed: Doomed<'_>, limit: usize) -> Result<bool>;
+}
+
+/// The rows of a vault, in whatever database.
+pub trait Tables: Debug + Send + Sync + Sized + 'static {
+    /// Reads in one consistent view. `read` decrypts nothing: it may hold up a writer.
+    fn read<T>(&self, read: impl FnOnce(&dyn Rows) -> Result<T>) -> Result<T>;
+
+    /// Writes in one transaction, durably: what is committed survives a crash once this returns. `write` may be
+    /// called again if the database asks for it.
+    fn write<T>(&self, write: impl FnMut(&mut dyn RowsMut) -> Result<Write<T>>) -> Result<Write<T>>;
+
+    /// Names this handle in claims: the same at every call, another for every handle.
+    fn holder(&self) -> Result<Holder>;
+
+    /// Whether a holder is known to be dead. When in doubt it lives.
+    fn is_dead(&self, holder: Holder) -> bool;
+
+    /// Removes what erased secrets have left in files. `false` if something is left for now.
+    fn clear_residue(&self) -> Result<bool>;
+}
