@@ -2,133 +2,124 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{ConnectionId, Label, Owner, ProviderId, Scopes, ServerId, TenantId, Timestamp};
+use crate::model::{ConnectionId, Grant, GrantId, Label, Owner, ProviderId, Scopes, ServerId, TenantId, Timestamp};
 
 /// Values that fill the placeholders of a descriptor's URLs, such as `tenant` or `base_url`.
 pub type Parameters = BTreeMap<String, String>;
 
-/// A provider connected for an owner: the record without its tokens.
+/// A provider connected for an owner, together with the state of the grant that it uses.
 ///
-/// Fields are public data; a [`Vault`](crate::vault::Vault) builds one with [`Connection::new`] and sets what it read.
-// Vaults keep it in their own formats: a field that comes later needs `#[serde(default)]`, or old records are lost.
+/// The connection itself is the provider, the owner, the label, the default flag and the account. Status, expiry,
+/// generation and refresh are those of its [`Grant`](crate::model::Grant), which several connections can use.
+// Hosts keep it in their own formats: a field that is added later needs `#[serde(default)]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct Connection {
-    /// Names the connection; a new consent keeps it.
+    /// Identifies the connection. A new consent keeps the id.
     pub id: ConnectionId,
-    /// The workspace it belongs to.
+    /// The workspace.
     pub tenant: TenantId,
-    /// The person or, for a shared one, the workspace itself.
+    /// The user, or the workspace itself.
     pub owner: Owner,
     /// The service.
     pub provider: ProviderId,
-    /// Tells several accounts of one owner at one provider apart.
+    /// Distinguishes several accounts of one owner at one provider.
     pub label: Option<Label>,
-    /// Whether it is taken when the owner has several and the turn names none.
+    /// Whether this connection is used when the owner has several and the turn names none.
     pub is_default: bool,
+    /// The grant whose tokens it uses. Connections with the same grant share status, expiry and refresh.
+    pub grant: GrantId,
     /// Whether it can be resolved.
     pub status: Status,
-    /// Whose account it is at the provider, as far as the provider says.
+    /// The account at the provider. `None`: the provider names no account, so the account is
+    /// [not verified](Self::is_account_verified).
     pub account: Option<Account>,
-    /// The scopes asked for.
+    /// The scopes requested for this service.
     pub requested: Scopes,
-    /// The scopes granted: what the server said, or what was asked for if it said nothing (RFC 6749 §5.1).
+    /// The scopes granted, without those that only other services of the same grant requested.
     pub granted: Scopes,
     /// The values of the descriptor's placeholders for this connection.
     pub parameters: Parameters,
-    /// Who issued the tokens. A refresh token goes nowhere else.
+    /// Who issued the tokens, and where they may be sent.
     pub issued_by: IssuedBy,
-    /// The count of token pairs: raised by a consent and by a refresh, by nothing else.
+    /// The number of token pairs so far. A consent and a refresh raise it; nothing lowers it.
     pub generation: u64,
-    /// Whether a refresh token is held.
+    /// Whether there is a refresh token that may be used.
     pub refreshable: bool,
     /// When it was first connected.
     pub created_at: Timestamp,
-    /// When the person last gave their consent; a refresh does not change it.
+    /// When the person last consented. A refresh does not change it.
     pub consented_at: Timestamp,
-    /// When its tokens were last renewed, by refresh or by consent.
+    /// When its tokens were issued, by consent or refresh.
     pub refreshed_at: Timestamp,
-    /// When a token of it was last handed out; written in batches, so it lags.
+    /// When one of its tokens was last used. Written in batches, so it lags.
     pub used_at: Option<Timestamp>,
-    /// When the access token expires, if the server said so. Absent means: use it until it is refused.
+    /// When the access token expires, if known. `None`: the token is used until the API refuses it.
     pub expires_at: Option<Timestamp>,
-    /// How the attempts to refresh fare.
+    /// The claim and the failures of refreshes.
     pub refresh: RefreshState,
-    /// The record that keeps its tokens, where one consent serves several services: all that name the same one share
-    /// its status, expiry and refresh. Absent: it has tokens of its own.
-    #[cfg_attr(feature = "serde", serde(default))]
-    pub shares: Option<ConnectionId>,
-    /// Whether it is such a record: it keeps tokens for the connections that share it and serves nobody by itself.
-    /// Never listed.
-    #[cfg_attr(feature = "serde", serde(default))]
-    pub is_keeper: bool,
 }
 
 impl Connection {
-    /// A connection that has just been granted: active, generation 1, no account, no expiry.
+    /// Returns a new connection that uses this grant, for the service that the consent named.
     #[must_use]
-    pub fn new(
-        id: ConnectionId,
-        tenant: TenantId,
-        owner: Owner,
-        provider: ProviderId,
-        issued_by: IssuedBy,
-        now: Timestamp,
-    ) -> Self {
-        Self {
+    pub fn new(id: ConnectionId, grant: &Grant) -> Self {
+        let mut connection = Self {
             id,
-            tenant,
-            owner,
-            provider,
+            tenant: grant.tenant.clone(),
+            owner: grant.owner.clone(),
+            provider: grant.provider.clone(),
             label: None,
             is_default: false,
-            status: Status::Active,
-            account: None,
-            requested: Scopes::default(),
+            grant: grant.id,
+            status: grant.status,
+            account: grant.account.clone(),
+            requested: grant.requested.clone(),
             granted: Scopes::default(),
-            parameters: Parameters::new(),
-            issued_by,
-            generation: 1,
-            refreshable: false,
-            created_at: now,
-            consented_at: now,
-            refreshed_at: now,
+            parameters: grant.parameters.clone(),
+            issued_by: grant.issued_by.clone(),
+            generation: grant.generation,
+            refreshable: grant.refreshable,
+            created_at: grant.consented_at,
+            consented_at: grant.consented_at,
+            refreshed_at: grant.refreshed_at,
             used_at: None,
-            expires_at: None,
-            refresh: RefreshState::default(),
-            shares: None,
-            is_keeper: false,
-        }
+            expires_at: grant.expires_at,
+            refresh: grant.refresh,
+        };
+        connection.use_grant(grant);
+        connection
     }
 
-    /// The record that keeps its tokens: itself, unless it shares another's. Refreshes go by it, and so do their entries in
-    /// the audit.
-    #[must_use]
-    pub fn keeper(&self) -> ConnectionId {
-        self.shares.unwrap_or(self.id)
+    /// Makes the connection use this grant: it takes over the grant's state.
+    pub fn use_grant(&mut self, grant: &Grant) {
+        self.grant = grant.id;
+        self.status = grant.status;
+        self.issued_by.clone_from(&grant.issued_by);
+        self.generation = grant.generation;
+        self.refreshable = grant.refreshable;
+        self.consented_at = grant.consented_at;
+        self.refreshed_at = grant.refreshed_at;
+        self.expires_at = grant.expires_at;
+        self.refresh = grant.refresh;
+        // What only other services of the grant requested is not shown as this one's.
+        self.granted = grant
+            .granted
+            .difference(&grant.requested.difference(&self.requested));
     }
 
-    /// Shows what the record says that keeps its tokens: status, expiry and refresh are the grant's, and of the
-    /// scopes those that this service asked for. A revoked connection shares nothing any more.
-    pub fn show_grant(&mut self, keeper: &Self) {
-        self.status = keeper.status;
-        self.issued_by.clone_from(&keeper.issued_by);
-        self.generation = keeper.generation;
-        self.refreshable = keeper.refreshable;
-        self.consented_at = keeper.consented_at;
-        self.refreshed_at = keeper.refreshed_at;
-        self.expires_at = keeper.expires_at;
-        self.refresh = keeper.refresh;
-        self.granted = self
-            .requested
-            .difference(&self.requested.difference(&keeper.granted));
-    }
-
-    /// The scopes that were asked for and not granted: a box that the person left unticked.
+    /// Returns the scopes that were requested and not granted, such as a box that the person left unticked.
     #[must_use]
     pub fn missing_scopes(&self) -> Scopes {
         self.requested.difference(&self.granted)
+    }
+
+    /// Returns whether the provider named the account. If not, a later consent can come from another account
+    /// without anybody noticing.
+    #[must_use]
+    pub const fn is_account_verified(&self) -> bool {
+        self.account.is_some()
     }
 }
 
@@ -188,7 +179,8 @@ pub struct Account {
     pub label: Option<String>,
 }
 
-/// Where the tokens came from: recorded at consent, compared before each refresh.
+/// Who issued the tokens, and where they may be sent: recorded at consent, authenticated together with the tokens,
+/// and compared with the descriptor before each request.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct IssuedBy {
@@ -196,8 +188,27 @@ pub struct IssuedBy {
     pub server: ServerId,
     /// The token endpoint that issued the tokens.
     pub token_endpoint: String,
+    /// The endpoint that the refresh token is sent to; the token endpoint at most servers.
+    pub refresh_endpoint: String,
+    /// The endpoint that the tokens are revoked at, if the descriptor named one at the time.
+    pub revocation_endpoint: Option<String>,
     /// The client id that they were issued to.
     pub client_id: String,
+}
+
+impl IssuedBy {
+    /// Returns the issuer with one token endpoint for everything and no revocation endpoint.
+    #[must_use]
+    pub fn new(server: ServerId, token_endpoint: impl Into<String>, client_id: impl Into<String>) -> Self {
+        let token_endpoint = token_endpoint.into();
+        Self {
+            server,
+            refresh_endpoint: token_endpoint.clone(),
+            token_endpoint,
+            revocation_endpoint: None,
+            client_id: client_id.into(),
+        }
+    }
 }
 
 /// How the attempts to refresh fare.

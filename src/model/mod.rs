@@ -3,6 +3,7 @@
 mod actor;
 mod connection;
 mod event;
+mod grant;
 mod id;
 mod scope;
 mod timestamp;
@@ -12,6 +13,7 @@ pub use connection::{
     Account, Connection, FailureCode, InFlight, IssuedBy, NeedsConsent, Parameters, RefreshState, Status,
 };
 pub use event::{Event, EventKind, EventSink};
+pub use grant::{Grant, Origin};
 pub use id::{
     ConnectionId, ConsentId, GrantId, InvalidId, Label, ProviderId, RevocationId, ServerId, TenantId, ToolName,
     TurnId, TurnPurpose, UserId,

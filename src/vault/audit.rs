@@ -1,6 +1,92 @@
-//! What the audit holds and how it is read.
+//! The audit: entries, chains, heads, and how they are read and verified.
+
+use std::fmt;
+use std::str::FromStr;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::model::{Actor, ConnectionId, ProviderId, TenantId, Timestamp, UserId};
+use crate::vault::VaultError;
+
+/// Records token uses, and reads and verifies the audit.
+///
+/// Each tenant has a chain of its own, and the vault has one for what concerns no tenant. Every change commits in
+/// the same transaction as its entry.
+pub trait AuditLog {
+    /// Stores token uses in one transaction: the time of the last use of each connection and, for
+    /// [`UseRecord::Entries`], an entry for each. Uses of unknown tenants are left out.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError`] if nothing was stored.
+    fn record_uses(&self, uses: &[TokenUse], record: UseRecord) -> Result<(), VaultError>;
+
+    /// Reads the audit of one tenant in the order that the filter names. A page at the end costs no more than one at
+    /// the beginning.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError`] if the store cannot be read or an entry cannot be opened.
+    fn audit(&self, filter: &AuditFilter<'_>) -> Result<Vec<AuditEntry>, VaultError>;
+
+    /// Returns the heads of all chains, or of one tenant's, for the host to keep elsewhere. A head that was returned
+    /// is recognised even after its entry was pruned.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError`] if the store cannot be read or written.
+    fn audit_heads(&self, tenant: Option<&TenantId>) -> Result<Vec<AuditHead>, VaultError>;
+
+    /// Verifies a chain from its first entry to its last, and compares the tenant's connections with it.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError`] if the store cannot be read. A broken chain is part of the report.
+    fn verify_audit(
+        &self,
+        chain: &AuditChain,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<AuditReport, VaultError>;
+
+    /// Returns whether the vault has exactly this entry: an exported head, or the proof of a receipt. If not, the
+    /// vault was rolled back, or is another one.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError`] if the store cannot be read.
+    fn proves(&self, head: &AuditHead) -> Result<bool, VaultError>;
+}
+
+/// How far a long operation has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Progress {
+    /// How many items are done.
+    pub done: u64,
+    /// How many items there are.
+    pub total: u64,
+}
+
+impl Progress {
+    /// Returns a progress report.
+    #[must_use]
+    pub const fn new(done: u64, total: u64) -> Self {
+        Self { done, total }
+    }
+}
+
+/// A chain of audit entries.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum AuditChain {
+    /// What concerns the whole vault: rotated master keys, forgotten workspaces.
+    Vault,
+    /// What concerns one workspace.
+    Tenant(TenantId),
+    /// The entries of all workspaces that were written before each had a chain of its own.
+    Legacy,
+}
 
 /// What an audit entry tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -98,7 +184,7 @@ impl AuditKind {
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct AuditEntry {
-    /// Its place in the vault's chain; those between belong to other tenants.
+    /// Its place in the tenant's chain.
     pub number: u64,
     /// When.
     pub at: Timestamp,
@@ -245,10 +331,10 @@ impl<'a> AuditFilter<'a> {
     }
 }
 
-/// That a token was handed out, for the audit.
+/// One token use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(clippy::exhaustive_structs, reason = "plain data")]
-pub struct Handout {
+pub struct TokenUse {
     /// The workspace.
     pub tenant: TenantId,
     /// The connection.
@@ -259,16 +345,16 @@ pub struct Handout {
     pub at: Timestamp,
     /// The acting user.
     pub user: UserId,
-    /// Whether it was the shared connection's token, handed to a person without one of their own.
+    /// Whether it was the workspace connection's token, used because the user has no connection.
     pub shared: bool,
-    /// What for, in the host's words.
+    /// The purpose, in the host's words.
     pub purpose: Option<String>,
-    /// In which turn, in the host's words.
+    /// The turn, in the host's words.
     pub turn: Option<String>,
 }
 
-impl Handout {
-    /// The entry that tells of it.
+impl TokenUse {
+    /// Returns the audit entry of the use.
     #[must_use]
     pub fn entry(&self) -> AuditEntry {
         AuditEntry {
@@ -283,106 +369,116 @@ impl Handout {
     }
 }
 
-/// The end of the chain, for the host to keep elsewhere: a vault that no longer leads there was rolled back.
+/// What is stored of token uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
+pub enum UseRecord {
+    /// Only when each connection was last used.
+    Times,
+    /// The times, and an audit entry for each use.
+    Entries,
+}
+
+/// The newest entry of a chain, for the host to keep elsewhere. A vault that does not contain it was rolled back.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct AuditHead {
-    /// The number of the last entry.
+    /// The chain.
+    pub chain: AuditChain,
+    /// The number of the entry; 0 for an empty chain.
     pub number: u64,
-    /// What authenticates it and all before it.
+    /// Authenticates the entry and all before it.
     pub mac: [u8; 32],
 }
 
-/// The text is no exported head.
+/// The text is not an exported audit head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not the head of an audit")]
+#[error("not an exported audit head; expected the text that `AuditHead` was displayed as")]
 pub struct InvalidAuditHead;
 
 impl AuditHead {
-    /// The head with this number and MAC.
+    /// Returns the head of a chain with this number and MAC.
     #[must_use]
-    pub const fn new(number: u64, mac: [u8; 32]) -> Self {
-        Self { number, mac }
+    pub const fn new(chain: AuditChain, number: u64, mac: [u8; 32]) -> Self {
+        Self { chain, number, mac }
     }
 }
 
-impl std::fmt::Display for AuditHead {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "valetkey-audit:{}:", self.number)?;
+impl fmt::Display for AuditHead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.chain {
+            AuditChain::Legacy => write!(f, "valetkey-audit:{}:", self.number)?,
+            AuditChain::Vault => write!(f, "valetkey-audit/2:-:{}:", self.number)?,
+            AuditChain::Tenant(tenant) => {
+                let name = URL_SAFE_NO_PAD.encode(tenant.as_str());
+                write!(f, "valetkey-audit/2:{name}:{}:", self.number)?;
+            }
+        }
         self.mac.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
 
-impl std::str::FromStr for AuditHead {
+impl FromStr for AuditHead {
     type Err = InvalidAuditHead;
 
     fn from_str(text: &str) -> Result<Self, InvalidAuditHead> {
-        let (number, hex) = text
-            .trim()
-            .strip_prefix("valetkey-audit:")
-            .and_then(|rest| rest.split_once(':'))
-            .ok_or(InvalidAuditHead)?;
-        if hex.len() != 64 || !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return Err(InvalidAuditHead);
-        }
-        let mut mac = [0; 32];
-        for (byte, digits) in mac.iter_mut().zip(hex.as_bytes().chunks(2)) {
-            let digits = std::str::from_utf8(digits).map_err(|_| InvalidAuditHead)?;
-            *byte = u8::from_str_radix(digits, 16).map_err(|_| InvalidAuditHead)?;
-        }
-        let number = number.parse().map_err(|_| InvalidAuditHead)?;
-        Ok(Self { number, mac })
+        let text = text.trim();
+        let (chain, rest) = if let Some(rest) = text.strip_prefix("valetkey-audit/2:") {
+            let (name, rest) = rest.split_once(':').ok_or(InvalidAuditHead)?;
+            (chain_named(name)?, rest)
+        } else {
+            let rest = text.strip_prefix("valetkey-audit:").ok_or(InvalidAuditHead)?;
+            (AuditChain::Legacy, rest)
+        };
+        let (number, mac) = rest.split_once(':').ok_or(InvalidAuditHead)?;
+        Ok(Self {
+            chain,
+            number: number.parse().map_err(|_| InvalidAuditHead)?,
+            mac: mac_from_hex(mac)?,
+        })
     }
 }
 
-/// What checking the chain found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+fn chain_named(name: &str) -> Result<AuditChain, InvalidAuditHead> {
+    if name == "-" {
+        return Ok(AuditChain::Vault);
+    }
+    let name = URL_SAFE_NO_PAD.decode(name).map_err(|_| InvalidAuditHead)?;
+    let name = String::from_utf8(name).map_err(|_| InvalidAuditHead)?;
+    TenantId::new(name).map(AuditChain::Tenant).map_err(|_| InvalidAuditHead)
+}
+
+fn mac_from_hex(hex: &str) -> Result<[u8; 32], InvalidAuditHead> {
+    if hex.len() != 64 || !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err(InvalidAuditHead);
+    }
+    let mut mac = [0; 32];
+    for (byte, digits) in mac.iter_mut().zip(hex.as_bytes().chunks(2)) {
+        let digits = std::str::from_utf8(digits).map_err(|_| InvalidAuditHead)?;
+        *byte = u8::from_str_radix(digits, 16).map_err(|_| InvalidAuditHead)?;
+    }
+    Ok(mac)
+}
+
+/// The result of verifying a chain.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
-#[must_use = "a broken chain is no error: look at `first_broken`"]
+#[must_use = "a broken chain is part of the report: look at `is_intact`"]
 pub struct AuditReport {
-    /// How many entries were checked.
+    /// How many entries were verified. Pruned ones are not counted.
     pub checked: u64,
-    /// The number of the first entry that is altered, missing, out of place or too many. None: the chain is whole.
+    /// The number of the first entry that is altered, missing, out of place or added. `None`: the chain is intact.
     pub first_broken: Option<u64>,
+    /// Connections whose row is not the one that the audit tells of last: an older row was put back, or a row was
+    /// removed.
+    pub out_of_date: Vec<ConnectionId>,
 }
 
 impl AuditReport {
-    /// The report of a chain.
-    pub const fn new(checked: u64, first_broken: Option<u64>) -> Self {
-        Self {
-            checked,
-            first_broken,
-        }
-    }
-
-    /// Whether nothing was altered, removed or added.
+    /// Returns whether no entry was altered, removed or added, and every row is current.
     #[must_use]
     pub const fn is_intact(&self) -> bool {
-        self.first_broken.is_none()
-    }
-}
-
-/// What erasing a person or a workspace did, for the host to keep.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Forgotten {
-    /// The entry of the audit that proves it.
-    pub proof: AuditHead,
-    /// When.
-    pub at: Timestamp,
-    /// How many connections were erased.
-    pub connections: usize,
-}
-
-impl Forgotten {
-    /// A receipt.
-    #[must_use]
-    pub const fn new(proof: AuditHead, at: Timestamp, connections: usize) -> Self {
-        Self {
-            proof,
-            at,
-            connections,
-        }
+        self.first_broken.is_none() && self.out_of_date.is_empty()
     }
 }
 
@@ -392,17 +488,17 @@ mod tests {
 
     #[test]
     fn a_head_survives_being_written_down() {
-        let head = AuditHead {
-            number: 42,
-            mac: std::array::from_fn(|at| u8::try_from(at * 7).unwrap_or(0)),
-        };
-        assert_eq!(head.to_string().parse(), Ok(head));
-        for bad in [
-            "",
-            "valetkey-audit:1",
-            "valetkey-audit:x:00",
-            "valetkey-audit:1:é",
+        for chain in [
+            AuditChain::Vault,
+            AuditChain::Legacy,
+            AuditChain::Tenant(TenantId::new("acme: \"-\" é").unwrap()),
+            AuditChain::Tenant(TenantId::new("-").unwrap()),
         ] {
+            let mac = std::array::from_fn(|at| u8::try_from(at * 7).unwrap_or(0));
+            let head = AuditHead::new(chain, 42, mac);
+            assert_eq!(head.to_string().parse(), Ok(head));
+        }
+        for bad in ["", "valetkey-audit:1", "valetkey-audit:x:00", "valetkey-audit:1:é", "valetkey-audit/2:-:1", "valetkey-audit/2:*:1:00"] {
             assert_eq!(bad.parse::<AuditHead>(), Err(InvalidAuditHead), "{bad}");
         }
     }

@@ -44,6 +44,10 @@ pub enum VaultError {
     /// Another process has held the write lock for too long. Nothing was changed; try again.
     #[error("the vault is locked by another process")]
     Busy,
+    /// The database cannot be reached for now, such as during a failover. Whether the last write was stored is
+    /// unknown; the same call can be repeated.
+    #[error("the vault's database cannot be reached")]
+    Unreachable,
     /// The disk is full.
     #[error("the disk is full")]
     DiskFull,
@@ -67,6 +71,6 @@ impl VaultError {
     /// Whether the same call may succeed later without anybody mending anything.
     #[must_use]
     pub const fn is_retryable(&self) -> bool {
-        matches!(self, Self::Busy | Self::DiskFull)
+        matches!(self, Self::Busy | Self::DiskFull | Self::Unreachable)
     }
 }

@@ -1,14 +1,72 @@
-//! What crosses the [`Vault`](crate::vault::Vault) boundary.
+//! Consent requests: what is stored between `start` and `complete`.
 
 use std::collections::BTreeMap;
 
 use ring::digest::{SHA256, digest};
 
 use crate::model::{
-    Connection, ConnectionId, ConsentId, Label, Owner, Parameters, ProviderId, RefreshState, Scopes,
-    ServerId, Status, TenantId, Timestamp, UserId,
+    ConnectionId, ConsentId, Label, Owner, Parameters, ProviderId, Scopes, ServerId, TenantId, Timestamp, UserId,
 };
-use crate::secret::{AccessToken, Binding, IdToken, RefreshToken, State, Ticket};
+use crate::secret::{Binding, PkceVerifier, State, Ticket};
+use crate::vault::VaultError;
+
+/// Stores consent requests.
+///
+/// A stored request is sealed together with its PKCE verifier (an empty one where there is no PKCE): a request that
+/// was altered in the database does not open.
+pub trait ConsentStore {
+    /// Stores a consent request that has begun.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError`] if it was not stored.
+    fn insert_consent(&self, consent: &PendingConsent, verifier: Option<&PkceVerifier>) -> Result<(), VaultError>;
+
+    /// Reads a consent request, whatever its status, until it is deleted. The verifier is not returned.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError`] if the store cannot be read; [`VaultError::Tampered`] if a pending request was altered.
+    fn consent(&self, tenant: &TenantId, state: &StateHash) -> Result<Option<PendingConsent>, VaultError>;
+
+    /// Reads the consent requests that a person began, whatever their status, until they are deleted, in no order.
+    ///
+    /// # Errors
+    ///
+    /// As [`consent`](Self::consent).
+    fn consents(&self, tenant: &TenantId, user: &UserId) -> Result<Vec<PendingConsent>, VaultError>;
+
+    /// Takes a pending consent request and erases its stored verifier. Of any number of callers exactly one gets it.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError`] if it was not taken; [`VaultError::Tampered`] if it was altered.
+    fn take_consent(&self, tenant: &TenantId, state: &StateHash, now: Timestamp) -> Result<Taken, VaultError>;
+
+    /// Stores how a taken consent request ended, if not in a stored grant. One that is not taken stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError`] if it was not stored.
+    fn close_consent(
+        &self,
+        tenant: &TenantId,
+        state: &StateHash,
+        status: ConsentStatus,
+        now: Timestamp,
+    ) -> Result<(), VaultError>;
+}
+
+/// The outcome of [`ConsentStore::take_consent`].
+#[derive(Debug)]
+#[allow(clippy::exhaustive_enums, reason = "a vault must be able to build one")]
+#[allow(clippy::large_enum_variant, reason = "moved once")]
+pub enum Taken {
+    /// There is no such request, it is no longer pending, or it expired before `now`.
+    Nothing,
+    /// The request, as it was stored, and its verifier if it has one.
+    Consent(PendingConsent, Option<PkceVerifier>),
+}
 
 /// The SHA-256 of a `state`, a binding or a ticket. The values themselves are never stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -164,157 +222,4 @@ pub enum ConsentStatus {
     Failed,
     /// It was withdrawn, by its person or by the agent that had asked for it.
     Cancelled,
-}
-
-/// The tokens of a connection.
-#[derive(Debug)]
-#[allow(clippy::exhaustive_structs, reason = "a vault must be able to build one")]
-pub struct Tokens {
-    /// The access token.
-    pub access_token: AccessToken,
-    /// The refresh token, if one was issued.
-    pub refresh_token: Option<RefreshToken>,
-    /// The id token, if one was issued.
-    pub id_token: Option<IdToken>,
-}
-
-/// The tokens of a consent, to be stored.
-#[derive(Debug)]
-#[allow(clippy::exhaustive_structs, reason = "handed to every vault")]
-pub struct Grant<'a> {
-    /// The consent that they come from; recorded as completed.
-    pub consent: &'a StateHash,
-    /// The record to store, whole. Its generation is one more than the highest that it or a member shows; 1 if all are
-    /// new.
-    pub connection: &'a Connection,
-    /// Its tokens.
-    pub tokens: &'a Tokens,
-    /// Where the record [keeps](Connection::is_keeper) tokens for several services: those that share it from now on, as
-    /// they show themselves then. Others that share it already need not be named.
-    pub members: &'a [Connection],
-}
-
-/// How storing a grant ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StoreOutcome {
-    /// It is stored.
-    Stored,
-    /// Nothing was stored: a generation to be replaced has moved on; or the owner has another connection to that
-    /// provider with the same label or the same account that is not revoked. Read again and decide again.
-    Conflict,
-}
-
-/// Which connections to read.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct ConnectionQuery<'a> {
-    /// The workspace.
-    pub tenant: &'a TenantId,
-    /// Only those of this owner. Absent: of every owner.
-    pub owner: Option<&'a Owner>,
-    /// Only those to this service.
-    pub provider: Option<&'a ProviderId>,
-    /// Only those that share this record's tokens. The owner and the provider do not count then.
-    pub shares: Option<ConnectionId>,
-    /// Whether revoked ones are wanted too.
-    pub with_revoked: bool,
-    /// Only those after this one.
-    pub after: Option<ConnectionId>,
-    /// At most so many.
-    pub limit: usize,
-}
-
-impl<'a> ConnectionQuery<'a> {
-    /// All connections of a tenant that are not revoked, without a bound.
-    #[must_use]
-    pub const fn of(tenant: &'a TenantId) -> Self {
-        Self {
-            tenant,
-            owner: None,
-            provider: None,
-            shares: None,
-            with_revoked: false,
-            after: None,
-            limit: usize::MAX,
-        }
-    }
-}
-
-/// That a token was handed out.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[allow(clippy::exhaustive_structs, reason = "plain data")]
-pub struct Use {
-    /// The workspace.
-    pub tenant: TenantId,
-    /// The connection.
-    pub connection: ConnectionId,
-    /// When.
-    pub at: Timestamp,
-}
-
-/// Which token to find.
-#[derive(Debug, Clone, Copy)]
-#[allow(clippy::exhaustive_structs, reason = "plain data, built on the hot path")]
-pub struct TokenQuery<'a> {
-    /// The workspace.
-    pub tenant: &'a TenantId,
-    /// The person; absent for the shared connection.
-    pub user: Option<&'a UserId>,
-    /// The service.
-    pub provider: &'a ProviderId,
-    /// The label, if one is named; absent: the only one, or the default.
-    pub label: Option<&'a Label>,
-    /// The scopes that must have been granted.
-    pub scopes: &'a Scopes,
-}
-
-/// What a [`TokenQuery`] found.
-#[derive(Debug)]
-#[allow(
-    clippy::large_enum_variant,
-    reason = "moved once or twice: an allocation on the hot path is dearer"
-)]
-pub enum Found {
-    /// No such connection.
-    Nothing,
-    /// The one.
-    One(StoredToken),
-    /// Several, none named and none the default.
-    Several,
-}
-
-/// An access token and what a turn must know of its connection.
-#[derive(Debug)]
-#[allow(clippy::exhaustive_structs, reason = "a vault must be able to build one")]
-pub struct StoredToken {
-    /// The connection.
-    pub connection: ConnectionId,
-    /// The record that keeps the tokens, if it is another: claims and failures name that one.
-    pub shares: Option<ConnectionId>,
-    /// Its generation.
-    pub generation: u64,
-    /// Its status.
-    pub status: Status,
-    /// The token; absent unless the status is active.
-    pub access_token: Option<AccessToken>,
-    /// When the tokens were issued.
-    pub refreshed_at: Timestamp,
-    /// When the token expires, if known.
-    pub expires_at: Option<Timestamp>,
-    /// Whether there is a refresh token.
-    pub refreshable: bool,
-    /// Of the scopes asked for in the query, those that were not granted. Empty for a lookup by id.
-    pub missing: Scopes,
-    /// The values of the descriptor's placeholders.
-    pub parameters: Parameters,
-    /// How the attempts to refresh fare.
-    pub refresh: RefreshState,
-}
-
-impl StoredToken {
-    /// The record that keeps the tokens: the connection itself, unless it shares another's.
-    #[must_use]
-    pub fn keeper(&self) -> ConnectionId {
-        self.shares.unwrap_or(self.connection)
-    }
 }

@@ -1,7 +1,7 @@
 mod quarantine;
 
 use super::*;
-use crate::model::{ConnectionId, TenantId};
+use crate::model::{GrantId, TenantId};
 
 const LEASE: Duration = Duration::from_secs(30);
 const NEEDS: [NeedsConsent; 4] = [
@@ -32,7 +32,7 @@ fn decide(lifecycle: &mut Lifecycle, generation: u64, attempt: Attempt, now: i64
     let tenant = TenantId::new("acme").unwrap();
     let request = ClaimRequest {
         tenant: &tenant,
-        connection: ConnectionId::from_bytes([1; 16]),
+        grant: GrantId::from_bytes([1; 16]),
         holder: Holder::from_bytes([1; 16]),
         generation,
         attempt,
@@ -387,68 +387,6 @@ fn revoking_is_once_and_final_for_what_is_in_flight() {
 }
 
 #[test]
-fn a_grant_names_the_next_generation() {
-    assert_eq!(grant(None, 0, 1, true), Some(Lifecycle::granted(1, true, 0)));
-    assert_eq!(grant(None, 0, 2, true), None);
-    assert_eq!(grant(None, 0, 0, true), None);
-    for status in all_statuses() {
-        let stored = Lifecycle {
-            status,
-            held: Some(held(2, 0)),
-            unknown_generation: Some(5),
-            failures: 9,
-            ..active()
-        };
-        assert_eq!(
-            grant(Some(&stored), 0, 6, false),
-            Some(Lifecycle::granted(6, false, 2))
-        );
-        for generation in [0, 1, 5, 7] {
-            assert_eq!(grant(Some(&stored), 0, generation, true), None);
-        }
-    }
-}
-
-#[test]
-fn a_grant_for_several_is_beyond_what_each_of_them_shows() {
-    let stored = active();
-    for (shown, generation) in [(0, 6), (4, 6), (5, 6), (9, 10)] {
-        assert_eq!(
-            grant(Some(&stored), shown, generation, true),
-            Some(Lifecycle::granted(generation, true, stored.fence))
-        );
-        assert_eq!(grant(Some(&stored), shown, generation - 1, true), None);
-        assert_eq!(grant(Some(&stored), shown, generation + 1, true), None);
-    }
-    assert_eq!(grant(None, 3, 4, true), Some(Lifecycle::granted(4, true, 0)));
-}
-
-#[test]
-fn what_shares_tokens_has_none_to_claim_to_store_or_to_lose() {
-    for status in all_statuses() {
-        let stored = Lifecycle {
-            status,
-            held: Some(held(2, 0)),
-            quarantined_until: Some(at(900)),
-            ..active()
-        };
-        let mut shared = share(Some(&stored), 6);
-        assert_eq!(shared, Lifecycle::granted(6, false, 2));
-        let late = Claim {
-            generation: 5,
-            fence: 2,
-        };
-        assert_eq!(commit(&mut shared, &late, true), CommitOutcome::Superseded);
-        assert!(!shared.is_quarantined(at(0)));
-        leave(&mut shared, 8);
-        assert_eq!(
-            (shared.status, shared.generation, shared.refreshable),
-            (Status::Revoked, 8, false)
-        );
-    }
-}
-
-#[test]
 fn the_claim_of_a_dead_holder_holds_nobody() {
     let request = |tenant: &TenantId, dead: Option<Holder>| {
         let mut lifecycle = Lifecycle {
@@ -457,7 +395,7 @@ fn the_claim_of_a_dead_holder_holds_nobody() {
         };
         let request = ClaimRequest {
             tenant,
-            connection: ConnectionId::from_bytes([1; 16]),
+            grant: GrantId::from_bytes([1; 16]),
             holder: Holder::from_bytes([2; 16]),
             generation: 5,
             attempt: Attempt::Due,

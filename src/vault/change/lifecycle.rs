@@ -14,7 +14,7 @@
 
 use std::time::Duration;
 
-use crate::model::{Connection, FailureCode, InFlight, NeedsConsent, RefreshState, Status, Timestamp};
+use crate::model::{FailureCode, Grant, InFlight, NeedsConsent, RefreshState, Status, Timestamp};
 use crate::vault::{Attempt, Claim, ClaimOutcome, ClaimRequest, CommitOutcome, Holder, RefreshFailure};
 
 /// Where the tokens of a connection stand.
@@ -151,7 +151,7 @@ impl Lifecycle {
             .filter(|until| lasts(self.failed_at.unwrap_or(now), *until, Duration::ZERO, now))
     }
 
-    /// What a connection shows of it.
+    /// Returns what a grant shows of it.
     #[must_use]
     pub fn refresh_state(&self) -> RefreshState {
         RefreshState {
@@ -164,12 +164,12 @@ impl Lifecycle {
         }
     }
 
-    /// Writes what a connection shows of it into the connection.
-    pub fn show_in(&self, connection: &mut Connection) {
-        connection.status = self.status;
-        connection.generation = self.generation;
-        connection.refreshable = self.refreshable;
-        connection.refresh = self.refresh_state();
+    /// Writes what a grant shows of it into the grant.
+    pub fn show_in(&self, grant: &mut Grant) {
+        grant.status = self.status;
+        grant.generation = self.generation;
+        grant.refreshable = self.refreshable;
+        grant.refresh = self.refresh_state();
     }
 }
 
@@ -290,6 +290,9 @@ pub fn fail(lifecycle: &mut Lifecycle, claim: &Claim, failure: &RefreshFailure) 
     if lifecycle.status == Status::Revoked {
         return (CommitOutcome::Gone, Keep::All);
     }
+    if let RefreshFailure::ConsentNeeded { reason, .. } = *failure {
+        return need_consent(lifecycle, claim.generation, reason);
+    }
     let is_open = lifecycle.generation == claim.generation
         && lifecycle.held.is_some_and(|held| held.fence == claim.fence);
     let quarantined = lifecycle.status != Status::Active;
@@ -329,24 +332,22 @@ pub fn fail(lifecycle: &mut Lifecycle, claim: &Claim, failure: &RefreshFailure) 
                 Keep::Nothing
             }
         }
+        // Handled above: it needs no open claim.
+        RefreshFailure::ConsentNeeded { .. } => Keep::All,
     };
     (CommitOutcome::Stored, keep)
 }
 
-/// Decides that an active connection needs a new consent. On [`CommitOutcome::Stored`] its tokens must be erased
-/// and the lifecycle be stored.
-pub fn need_consent(lifecycle: &mut Lifecycle, generation: u64, reason: NeedsConsent) -> CommitOutcome {
-    if lifecycle.status == Status::Revoked {
-        return CommitOutcome::Gone;
-    }
+/// Decides that an active grant needs a new consent, whether or not it is claimed.
+fn need_consent(lifecycle: &mut Lifecycle, generation: u64, reason: NeedsConsent) -> (CommitOutcome, Keep) {
     if lifecycle.status != Status::Active || lifecycle.generation != generation {
-        return CommitOutcome::Superseded;
+        return (CommitOutcome::Superseded, Keep::All);
     }
     lifecycle.status = Status::NeedsConsent(reason);
     lifecycle.refreshable = false;
     lifecycle.held = None;
     lifecycle.not_before = None;
-    CommitOutcome::Stored
+    (CommitOutcome::Stored, Keep::Nothing)
 }
 
 /// Ends a quarantine. `true` if it was over: then the refused refresh token must be erased and the lifecycle be stored.
@@ -369,37 +370,6 @@ pub fn revoke(lifecycle: &mut Lifecycle) -> bool {
         ..Lifecycle::granted(lifecycle.generation, false, lifecycle.fence)
     };
     true
-}
-
-/// Decides on the tokens of a consent that name `generation`: what is stored with them, or `None` if what they
-/// replace has moved on.
-///
-/// `shown` is the highest generation that the connections show which the tokens are for, as far as their tokens were kept
-/// elsewhere until now; 0 if none was. So no connection's generation ever falls, and a claim on what it had before is
-/// superseded. Whatever the status was: a new consent brings back what needs one, and what was revoked.
-#[must_use]
-pub fn grant(
-    stored: Option<&Lifecycle>,
-    shown: u64,
-    generation: u64,
-    refreshable: bool,
-) -> Option<Lifecycle> {
-    let (before, fence) = stored.map_or((0, 0), |stored| (stored.generation, stored.fence));
-    let expected = before.max(shown).saturating_add(1);
-    (generation == expected).then(|| Lifecycle::granted(generation, refreshable, fence))
-}
-
-/// What is stored of a connection that shares another record's tokens from this generation on: nothing to refresh, so
-/// nothing to claim. What it had before must be erased.
-#[must_use]
-pub fn share(stored: Option<&Lifecycle>, generation: u64) -> Lifecycle {
-    Lifecycle::granted(generation, false, stored.map_or(0, |stored| stored.fence))
-}
-
-/// Ends a connection that shares tokens, which the others go on with: it keeps the generation that it showed last.
-pub fn leave(lifecycle: &mut Lifecycle, shown: u64) {
-    lifecycle.generation = lifecycle.generation.max(shown);
-    revoke(lifecycle);
 }
 
 #[cfg(test)]

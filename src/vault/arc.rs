@@ -1,0 +1,73 @@
+//! An `Arc` of a vault is a vault: the host keeps one handle, the connections another.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::Clock;
+use crate::model::{
+    Actor, Connection, ConnectionId, Grant, GrantId, RevocationId, TenantId, Timestamp, UserId,
+};
+use crate::secret::PkceVerifier;
+use crate::vault::*;
+
+/// Implements one of the six traits for `Arc` by forwarding every method.
+macro_rules! forward {
+    ($trait:ident { $(fn $method:ident($($name:ident: $type:ty),*) -> $out:ty;)* }) => {
+        impl<V: $trait + ?Sized> $trait for Arc<V> {
+            $(fn $method(&self, $($name: $type),*) -> $out {
+                (**self).$method($($name),*)
+            })*
+        }
+    };
+}
+
+forward! { ConsentStore {
+    fn insert_consent(consent: &PendingConsent, verifier: Option<&PkceVerifier>) -> Result<(), VaultError>;
+    fn consent(tenant: &TenantId, state: &StateHash) -> Result<Option<PendingConsent>, VaultError>;
+    fn consents(tenant: &TenantId, user: &UserId) -> Result<Vec<PendingConsent>, VaultError>;
+    fn take_consent(tenant: &TenantId, state: &StateHash, now: Timestamp) -> Result<Taken, VaultError>;
+    fn close_consent(tenant: &TenantId, state: &StateHash, status: ConsentStatus, now: Timestamp) -> Result<(), VaultError>;
+} }
+
+forward! { GrantStore {
+    fn store_grant(new: &NewGrant<'_>) -> Result<StoreOutcome, VaultError>;
+    fn grant(tenant: &TenantId, id: GrantId) -> Result<Option<Grant>, VaultError>;
+    fn connection(tenant: &TenantId, id: ConnectionId) -> Result<Option<Connection>, VaultError>;
+    fn connections(query: &ConnectionQuery<'_>) -> Result<Vec<Connection>, VaultError>;
+    fn find_token(query: &TokenQuery<'_>) -> Result<Found, VaultError>;
+    fn set_default(tenant: &TenantId, id: ConnectionId, by: Option<&Actor>, now: Timestamp) -> Result<bool, VaultError>;
+} }
+
+forward! { RefreshStore {
+    fn holder() -> Result<Holder, VaultError>;
+    fn claim_due(query: &DueQuery<'_>) -> Result<Vec<Claimed>, VaultError>;
+    fn claim_refresh(request: &ClaimRequest<'_>) -> Result<ClaimOutcome, VaultError>;
+    fn commit_refresh(tenant: &TenantId, grant: GrantId, claim: &Claim, refreshed: &Refreshed<'_>) -> Result<CommitOutcome, VaultError>;
+    fn fail_refresh(tenant: &TenantId, grant: GrantId, claim: &Claim, failure: &RefreshFailure) -> Result<CommitOutcome, VaultError>;
+} }
+
+forward! { RevocationStore {
+    fn revoke(request: &Revoke<'_>) -> Result<Option<Revoked>, VaultError>;
+    fn queue_revocation(late: &LateTokens<'_>) -> Result<bool, VaultError>;
+    fn take_revocations(now: Timestamp, lease: Duration, limit: usize) -> Result<Vec<PendingRevocation>, VaultError>;
+    fn settle_revocation(tenant: &TenantId, id: RevocationId, settlement: Settlement, now: Timestamp) -> Result<(), VaultError>;
+} }
+
+forward! { AuditLog {
+    fn record_uses(uses: &[TokenUse], record: UseRecord) -> Result<(), VaultError>;
+    fn audit(filter: &AuditFilter<'_>) -> Result<Vec<AuditEntry>, VaultError>;
+    fn audit_heads(tenant: Option<&TenantId>) -> Result<Vec<AuditHead>, VaultError>;
+    fn verify_audit(chain: &AuditChain, progress: &mut dyn FnMut(Progress)) -> Result<AuditReport, VaultError>;
+    fn proves(head: &AuditHead) -> Result<bool, VaultError>;
+} }
+
+forward! { Housekeeping {
+    fn clock() -> Arc<dyn Clock>;
+    fn warnings() -> Vec<VaultWarning>;
+    fn sweep(limits: &SweepLimits) -> Result<Swept, VaultError>;
+    fn forget(forget: &Forget<'_>) -> Result<Option<Forgotten>, VaultError>;
+    fn clear_residue() -> Result<Erasure, VaultError>;
+    fn rotate(rotation: Rotation<'_>, now: Timestamp) -> Result<Rotated, VaultError>;
+    fn backup(path: &Path) -> Result<(), VaultError>;
+} }

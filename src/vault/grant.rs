@@ -1,0 +1,215 @@
+//! Grants and the connections that use them.
+
+use crate::model::{
+    Actor, Connection, ConnectionId, Grant, GrantId, Label, Owner, Parameters, ProviderId, RefreshState, Scopes, Status,
+    TenantId, Timestamp, UserId,
+};
+use crate::secret::{AccessToken, IdToken, RefreshToken};
+use crate::vault::{StateHash, VaultError};
+
+/// Stores grants and connections.
+pub trait GrantStore {
+    /// Stores the tokens of a consent as a new grant, makes the named connections use it, and records the consent
+    /// request as completed, in one transaction. Each connection has its entry in the audit.
+    ///
+    /// A grant that no connection uses any more becomes a former grant of the new one, with its sealed tokens, and
+    /// so do its own former grants. One without tokens is deleted.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError`] if it was not stored.
+    fn store_grant(&self, new: &NewGrant<'_>) -> Result<StoreOutcome, VaultError>;
+
+    /// Reads a grant without its tokens, former grants included.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError`] if the store cannot be read.
+    fn grant(&self, tenant: &TenantId, id: GrantId) -> Result<Option<Grant>, VaultError>;
+
+    /// Reads a connection.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError`] if the store cannot be read; [`VaultError::Tampered`] if the row was altered.
+    fn connection(&self, tenant: &TenantId, id: ConnectionId) -> Result<Option<Connection>, VaultError>;
+
+    /// Reads the connections that the query matches, in the order of their ids, without touching a secret.
+    ///
+    /// # Errors
+    ///
+    /// As [`connection`](Self::connection).
+    fn connections(&self, query: &ConnectionQuery<'_>) -> Result<Vec<Connection>, VaultError>;
+
+    /// The hot path: finds the connection that the query names and opens its access token, and nothing else.
+    /// Revoked connections are passed over. Writes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError`] if the store cannot be read; [`VaultError::Tampered`] if the connection or its grant was
+    /// altered.
+    fn find_token(&self, query: &TokenQuery<'_>) -> Result<Found, VaultError>;
+
+    /// Makes a connection the default among its owner's connections to its provider. Returns `false` if there is no
+    /// such connection or it is revoked.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError`] if it was not stored.
+    fn set_default(
+        &self,
+        tenant: &TenantId,
+        id: ConnectionId,
+        by: Option<&Actor>,
+        now: Timestamp,
+    ) -> Result<bool, VaultError>;
+}
+
+/// One set of tokens.
+#[derive(Debug)]
+#[allow(clippy::exhaustive_structs, reason = "a vault must be able to build one")]
+pub struct Tokens {
+    /// The access token.
+    pub access_token: AccessToken,
+    /// The refresh token, if one was issued.
+    pub refresh_token: Option<RefreshToken>,
+    /// The id token, if one was issued.
+    pub id_token: Option<IdToken>,
+}
+
+/// The tokens of a consent, to be stored.
+#[derive(Debug)]
+#[allow(clippy::exhaustive_structs, reason = "handed to every vault")]
+pub struct NewGrant<'a> {
+    /// The consent request that they come from; recorded as completed.
+    pub consent: &'a StateHash,
+    /// The grant, whole. Its generation is one more than the highest that its connections show; 1 if all are new.
+    pub grant: &'a Grant,
+    /// Its tokens.
+    pub tokens: &'a Tokens,
+    /// The connections that use it from now on, at least one: new ones, and existing ones with the same owner and
+    /// provider as before. The consent leads to the first.
+    pub connections: &'a [Connection],
+    /// When the tokens that are replaced are dead at the server at the latest, where that is known.
+    pub former_dead_at: Option<Timestamp>,
+}
+
+/// The outcome of [`GrantStore::store_grant`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(clippy::exhaustive_enums, reason = "a vault must be able to build one")]
+pub enum StoreOutcome {
+    /// The grant is stored.
+    Stored {
+        /// The grants that it replaced and that still hold tokens.
+        former: Vec<GrantId>,
+    },
+    /// Nothing was stored: a generation to be replaced has moved on, or the owner has another connection to that
+    /// provider with the same label or account that is not revoked. Read again and decide again.
+    Conflict,
+}
+
+/// Selects connections.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ConnectionQuery<'a> {
+    /// The workspace.
+    pub tenant: &'a TenantId,
+    /// Only those of this owner. `None`: of every owner.
+    pub owner: Option<&'a Owner>,
+    /// Only those to this service.
+    pub provider: Option<&'a ProviderId>,
+    /// Only those that use this grant.
+    pub grant: Option<GrantId>,
+    /// Whether revoked ones are wanted too.
+    pub with_revoked: bool,
+    /// Only those after this one.
+    pub after: Option<ConnectionId>,
+    /// At most this many.
+    pub limit: usize,
+}
+
+impl<'a> ConnectionQuery<'a> {
+    /// Returns a query for all connections of a tenant that are not revoked, without a limit.
+    #[must_use]
+    pub const fn of(tenant: &'a TenantId) -> Self {
+        Self {
+            tenant,
+            owner: None,
+            provider: None,
+            grant: None,
+            with_revoked: false,
+            after: None,
+            limit: usize::MAX,
+        }
+    }
+}
+
+/// Selects the token to find.
+#[derive(Debug, Clone, Copy)]
+#[allow(clippy::exhaustive_structs, reason = "plain data, built on the hot path")]
+pub struct TokenQuery<'a> {
+    /// The workspace.
+    pub tenant: &'a TenantId,
+    /// Whose connection.
+    pub of: Of<'a>,
+    /// The scopes that must have been granted.
+    pub scopes: &'a Scopes,
+}
+
+/// Selects one connection.
+#[derive(Debug, Clone, Copy)]
+#[allow(clippy::exhaustive_enums, reason = "a vault must handle every case")]
+pub enum Of<'a> {
+    /// By its owner and provider.
+    Owner {
+        /// The user; absent for the workspace connection.
+        user: Option<&'a UserId>,
+        /// The service.
+        provider: &'a ProviderId,
+        /// The label, if one is named; otherwise the only connection, or the default.
+        label: Option<&'a Label>,
+    },
+    /// By its id.
+    Id(ConnectionId),
+}
+
+/// The outcome of [`GrantStore::find_token`].
+#[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "moved once or twice: an allocation on the hot path costs more")]
+#[allow(clippy::exhaustive_enums, reason = "a vault must be able to build one")]
+pub enum Found {
+    /// There is no such connection.
+    Nothing,
+    /// The connection.
+    One(StoredToken),
+    /// There are several, none was named and none is the default.
+    Several,
+}
+
+/// An access token, and what a turn needs to know about its connection.
+#[derive(Debug)]
+#[allow(clippy::exhaustive_structs, reason = "a vault must be able to build one")]
+pub struct StoredToken {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// The grant that it uses: claims and refreshes name that one.
+    pub grant: GrantId,
+    /// The generation of the tokens.
+    pub generation: u64,
+    /// The status.
+    pub status: Status,
+    /// The token; absent unless the status is active.
+    pub access_token: Option<AccessToken>,
+    /// When the tokens were issued.
+    pub refreshed_at: Timestamp,
+    /// When the token expires, if known.
+    pub expires_at: Option<Timestamp>,
+    /// Whether there is a refresh token.
+    pub refreshable: bool,
+    /// The scopes of the query that were not granted. Judged by the whole grant.
+    pub missing: Scopes,
+    /// The values of the descriptor's placeholders.
+    pub parameters: Parameters,
+    /// The claim and the failures of refreshes.
+    pub refresh: RefreshState,
+}
