@@ -165,6 +165,20 @@ impl NeedsConsent {
             Self::RejectedAfterRefresh => "rejected_after_refresh",
         }
     }
+
+    /// Every reason.
+    pub const ALL: [Self; 4] = [
+        Self::Rejected,
+        Self::Expired,
+        Self::LostInFlight,
+        Self::RejectedAfterRefresh,
+    ];
+
+    /// Returns the reason that [`as_str`](Self::as_str) wrote.
+    #[must_use]
+    pub fn from_code(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == code)
+    }
 }
 
 /// Whose account a connection is, in the provider's words.

@@ -158,6 +158,9 @@ pub struct PendingConsent {
     pub label: Option<Label>,
     /// A new connection, or which one again.
     pub purpose: Purpose,
+    /// Whether the consent fails if the provider does not name the account.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub require_account: bool,
     /// Where the host sends the browser afterwards; the host's own value, never one from a callback.
     pub return_to: Option<String>,
     /// When it began.

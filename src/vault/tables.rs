@@ -7,9 +7,10 @@
 //! Columns that an implementation searches are fields of their own. All others of a row are in one encoded field.
 
 use std::fmt::Debug;
+use std::path::Path;
 
 use crate::model::{ConnectionId, ConsentId, GrantId, RevocationId, TenantId};
-use crate::vault::{Holder, StateHash, VaultError};
+use crate::vault::{Holder, StateHash, VaultError, VaultWarning};
 
 type Result<T> = std::result::Result<T, VaultError>;
 
@@ -331,6 +332,15 @@ pub enum Chain {
     Legacy,
 }
 
+/// What a pass of pruning deletes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pruned {
+    /// Token uses.
+    Uses,
+    /// All other entries.
+    Changes,
+}
+
 /// A consistent view of the rows.
 pub trait Rows {
     fn vault(&self) -> Result<Option<VaultRow>>;
@@ -401,8 +411,8 @@ pub trait Rows {
     ) -> Result<Vec<AuditRow>>;
     fn gaps(&self, chain: Chain) -> Result<Vec<GapRow>>;
     fn checkpoint(&self, chain: Chain, number: u64) -> Result<Option<CheckpointRow>>;
-    /// The number up to which pruning has looked at this chain.
-    fn pruned_to(&self, chain: Chain) -> Result<u64>;
+    /// The number up to which a pass of pruning has looked at a tenant's entries in this chain.
+    fn pruned_to(&self, chain: Chain, of: TenantRow, what: Pruned) -> Result<u64>;
 }
 
 /// A write transaction: it sees its own changes.
@@ -461,7 +471,7 @@ pub trait RowsMut: Rows {
     fn delete_entries(&mut self, chain: Chain, numbers: &[u64]) -> Result<()>;
     /// Inserts a gap and deletes the gaps that lie within it.
     fn put_gap(&mut self, chain: Chain, gap: &GapRow) -> Result<()>;
-    fn set_pruned_to(&mut self, chain: Chain, number: u64) -> Result<()>;
+    fn set_pruned_to(&mut self, chain: Chain, of: TenantRow, what: Pruned, number: u64) -> Result<()>;
 
     /// Raises the times of last use, in one statement, whatever their number. Unknown connections are left out.
     fn record_uses(&mut self, uses: &[(TenantRow, ConnectionId, i64)]) -> Result<()>;
@@ -484,6 +494,12 @@ pub trait Tables: Debug + Send + Sync + Sized + 'static {
 
     /// Whether a holder is known to be dead. When in doubt it lives.
     fn is_dead(&self, holder: Holder) -> bool;
+
+    /// What an operator should know about the place where the rows are kept.
+    fn warnings(&self) -> Vec<VaultWarning>;
+
+    /// Writes a consistent copy to a new file.
+    fn backup(&self, path: &Path) -> Result<()>;
 
     /// Removes what erased secrets have left in files. `false` if something is left for now.
     fn clear_residue(&self) -> Result<bool>;
