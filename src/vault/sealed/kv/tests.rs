@@ -1,0 +1,1 @@
+//! What only holds for rows in a store of keys and values.
