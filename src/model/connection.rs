@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{ConnectionId, Grant, GrantId, Label, Owner, ProviderId, Scopes, ServerId, TenantId, Timestamp};
+use crate::model::{
+    ConnectionId, Grant, GrantId, Label, Owner, ProviderId, Scopes, ServerId, TenantId, Timestamp,
+};
 
 /// Values that fill the placeholders of a descriptor's URLs, such as `tenant` or `base_url`.
 pub type Parameters = BTreeMap<String, String>;

@@ -41,6 +41,9 @@ pub enum VaultError {
     /// The bundled SQLite is too old, or a setting that safety rests on did not take.
     #[error("the SQLite library cannot be used: {0}")]
     Unsupported(&'static str),
+    /// This kind of vault cannot do that.
+    #[error("this vault does not support {0}")]
+    NotSupported(&'static str),
     /// Another process has held the write lock for too long. Nothing was changed; try again.
     #[error("the vault is locked by another process")]
     Busy,

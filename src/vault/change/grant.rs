@@ -22,7 +22,8 @@ pub fn store(snapshot: &Snapshot, new: &NewGrant<'_>, user: Option<&UserId>) -> 
         .map(|stored| stored.lifecycle.generation)
         .max();
     // No connection's generation ever falls, and a claim on what it used before is superseded.
-    if new.grant.generation != shown.unwrap_or(0).saturating_add(1) || snapshot.grant(new.grant.id).is_some() {
+    if new.grant.generation != shown.unwrap_or(0).saturating_add(1) || snapshot.grant(new.grant.id).is_some()
+    {
         return Decided::Nothing(StoreOutcome::Conflict);
     }
 

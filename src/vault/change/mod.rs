@@ -11,8 +11,8 @@ pub mod refresh;
 pub mod revoke;
 
 use crate::model::{
-    Account, Connection, ConnectionId, Grant, GrantId, Label, Owner, Parameters, ProviderId, RevocationId, Scopes,
-    Status, Timestamp,
+    Account, Connection, ConnectionId, Grant, GrantId, Label, Owner, Parameters, ProviderId, RevocationId,
+    Scopes, Status, Timestamp,
 };
 use crate::vault::AuditEntry;
 use crate::vault::change::lifecycle::{Keep, Lifecycle};
@@ -223,11 +223,11 @@ impl Change {
 
     /// Adds an audit entry about a connection with this generation.
     fn tell(&mut self, entry: AuditEntry, connection: &StoredConnection, generation: u64) {
-        self.entries.push(
-            entry
-                .user(connection.owner.user())
-                .about(connection.id, &connection.provider, generation),
-        );
+        self.entries.push(entry.user(connection.owner.user()).about(
+            connection.id,
+            &connection.provider,
+            generation,
+        ));
     }
 }
 

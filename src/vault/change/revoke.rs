@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use crate::model::{Actor, Connection, ConnectionId, GrantId, RevocationId, Timestamp};
 use crate::vault::change::lifecycle::{self, Keep};
-use crate::vault::change::{
-    Change, Decided, Kept, Snapshot, StoredConnection, StoredGrant, TokenWrite,
-};
+use crate::vault::change::{Change, Decided, Kept, Snapshot, StoredConnection, StoredGrant, TokenWrite};
 use crate::vault::{AuditEntry, AuditKind, RevokeWhat};
 
 /// How long the caller who revokes has for the first attempt at the provider before upkeep makes one.
@@ -54,7 +52,12 @@ pub fn revoke(snapshot: &Snapshot, request: &Request<'_>) -> Decided<Option<Outc
         },
         RevokeWhat::Grant(id) => match snapshot.grant(id) {
             Some(stored) if stored.grant.former_of.is_some() => revoke_former(snapshot, request, stored),
-            Some(stored) => revoke_all(snapshot, request, stored, &snapshot.users_of(id).collect::<Vec<_>>()),
+            Some(stored) => revoke_all(
+                snapshot,
+                request,
+                stored,
+                &snapshot.users_of(id).collect::<Vec<_>>(),
+            ),
             None => Decided::Nothing(None),
         },
     }
@@ -116,14 +119,20 @@ fn revoke_all(
     for user in users {
         change.tell(entry.clone(), user, stored.lifecycle.generation);
         let revoked = revoked(user, stored.grant.id);
-        outcome.connections.push(revoked.clone().show(&stored.grant, None));
+        outcome
+            .connections
+            .push(revoked.clone().show(&stored.grant, None));
         change.connections.push(revoked);
     }
-    let named = users.first().map_or(ConnectionId::from_bytes([0; 16]), |user| user.id);
+    let named = users
+        .first()
+        .map_or(ConnectionId::from_bytes([0; 16]), |user| user.id);
     let former: Vec<_> = snapshot.former_of(stored.grant.id).cloned().collect();
     for ended in std::iter::once(&stored).chain(&former).filter(|it| it.has_tokens) {
         outcome.ended.push(ended.grant.id);
-        change.kept.extend(kept(request, outcome.ended.len(), ended, named));
+        change
+            .kept
+            .extend(kept(request, outcome.ended.len(), ended, named));
     }
     change.deleted.extend(former.iter().map(|former| former.grant.id));
     change.put(stored, TokenWrite::Keep(Keep::Nothing));
@@ -131,7 +140,11 @@ fn revoke_all(
 }
 
 /// Ends one former grant. The connections go on with the grant that replaced it.
-fn revoke_former(snapshot: &Snapshot, request: &Request<'_>, stored: &StoredGrant) -> Decided<Option<Outcome>> {
+fn revoke_former(
+    snapshot: &Snapshot,
+    request: &Request<'_>,
+    stored: &StoredGrant,
+) -> Decided<Option<Outcome>> {
     let user = stored
         .grant
         .former_of

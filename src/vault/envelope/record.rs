@@ -135,7 +135,11 @@ impl DataKey {
         number: u64,
         body: Vec<u8>,
     ) -> Result<Fields, VaultError> {
-        self.open_bound(FORMAT_1, |header| audit_binding(vault, tenant, number, header), body)
+        self.open_bound(
+            FORMAT_1,
+            |header| audit_binding(vault, tenant, number, header),
+            body,
+        )
     }
 
     pub(super) fn seal_with_nonce(
@@ -144,7 +148,12 @@ impl DataKey {
         secrets: &[&[u8]],
         nonce: [u8; NONCE_LEN],
     ) -> Result<Vec<u8>, VaultError> {
-        self.seal_bound(FORMAT_2, |header| context.encode(FORMAT_2, header), secrets, nonce)
+        self.seal_bound(
+            FORMAT_2,
+            |header| context.encode(FORMAT_2, header),
+            secrets,
+            nonce,
+        )
     }
 
     fn seal_bound(

@@ -74,13 +74,17 @@ impl<T: Tables> Core<T> {
                 Ok(reader.finish())
             })?;
             let (change, outcome) = match decide(&read) {
-                Decided::Nothing(outcome) => return Ok(Write::Unchanged((Some(outcome), Applied::default()))),
+                Decided::Nothing(outcome) => {
+                    return Ok(Write::Unchanged((Some(outcome), Applied::default())));
+                }
                 Decided::Write(change, outcome) => (change, outcome),
             };
             let mut opened = self.open_all(tenant, &read, needs.ends);
             let prepared = self.prepare(audit_key, tenant, needs.tokens, change, &opened)?;
             let mut outcome = Some(outcome);
-            let stored = self.tables.write(|rows| self.store(rows, audit_key, tenant, &read, needs, &prepared))?;
+            let stored = self
+                .tables
+                .write(|rows| self.store(rows, audit_key, tenant, &read, needs, &prepared))?;
             Ok(stored.map(|pending| {
                 let applied = Applied {
                     pending,
@@ -207,7 +211,8 @@ fn store_grant(
 /// Adds the keyed fingerprint of the access token to an entry about new tokens.
 fn fingerprint(key: &AuditKey, tenant: &TenantId, entry: &mut AuditEntry, tokens: &Tokens) {
     let is_about_tokens = matches!(entry.kind, AuditKind::ConsentCompleted | AuditKind::Refreshed);
-    if let (true, Some(connection), Some(generation)) = (is_about_tokens, entry.connection, entry.generation) {
+    if let (true, Some(connection), Some(generation)) = (is_about_tokens, entry.connection, entry.generation)
+    {
         entry.fingerprint = Some(token_fingerprint(
             key,
             tenant,

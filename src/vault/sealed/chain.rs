@@ -98,10 +98,17 @@ pub(super) fn append(
         return Ok(false);
     }
     let body_key = keyring.entry_key(tenant)?;
-    extend(rows, key, tenant.vault, Chain::Of(tenant.row), entries, |number, entry| {
-        let body = Body::of(entry);
-        body_key.seal_audit(tenant.vault, &tenant.name, number, &body.fields())
-    })?;
+    extend(
+        rows,
+        key,
+        tenant.vault,
+        Chain::Of(tenant.row),
+        entries,
+        |number, entry| {
+            let body = Body::of(entry);
+            body_key.seal_audit(tenant.vault, &tenant.name, number, &body.fields())
+        },
+    )?;
     Ok(true)
 }
 
@@ -115,7 +122,9 @@ pub(super) fn append_bare(
     body: &[u8],
 ) -> Result<(u64, [u8; 32])> {
     let entries = std::slice::from_ref(entry);
-    extend(rows, key, vault, Chain::Of(VAULT_CHAIN), entries, |_, _| Ok(body.to_vec()))
+    extend(rows, key, vault, Chain::Of(VAULT_CHAIN), entries, |_, _| {
+        Ok(body.to_vec())
+    })
 }
 
 /// Links entries to the end of a chain. Returns the number and the MAC of the last.
@@ -136,7 +145,11 @@ fn extend(
     let mut linked = Vec::with_capacity(entries.len());
     for entry in entries {
         number = number.saturating_add(1);
-        let (at, kind, body) = (entry.at.as_unix_millis(), entry.kind.as_str(), body(number, entry)?);
+        let (at, kind, body) = (
+            entry.at.as_unix_millis(),
+            entry.kind.as_str(),
+            body(number, entry)?,
+        );
         mac = key.link(
             vault,
             &Link {
@@ -188,7 +201,9 @@ impl<'a> Body<'a> {
                 .provider
                 .as_ref()
                 .map_or(&[], |provider| provider.as_str().as_bytes()),
-            self.generation.as_ref().map_or(&[], |generation| generation.as_slice()),
+            self.generation
+                .as_ref()
+                .map_or(&[], |generation| generation.as_slice()),
             entry
                 .fingerprint
                 .as_ref()

@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{
-    ConnectionId, Label, ProviderId, Scopes, ServerId, TenantId, Timestamp, UserId,
-};
+use crate::model::{ConnectionId, Label, ProviderId, Scopes, ServerId, TenantId, Timestamp, UserId};
 use crate::secret::PkceVerifier;
 use crate::vault::codec::{Decoder, Encoder};
 use crate::vault::envelope::{Context, Kind};
@@ -77,7 +75,13 @@ fn body(consent: &PendingConsent) -> Vec<u8> {
     rows::write_parameters(encoder, &consent.parameters)
         .opt_text(consent.label.as_ref().map(Label::as_str))
         .text(purpose_text(consent.purpose))
-        .opt_bytes(consent.purpose.target().as_ref().map(|id| id.as_bytes().as_slice()))
+        .opt_bytes(
+            consent
+                .purpose
+                .target()
+                .as_ref()
+                .map(|id| id.as_bytes().as_slice()),
+        )
         .flag(consent.require_account)
         .opt_text(consent.return_to.as_deref())
         .i64(consent.created_at.as_unix_millis())
@@ -85,7 +89,8 @@ fn body(consent: &PendingConsent) -> Vec<u8> {
 }
 
 fn services(decoder: &mut Decoder<'_>) -> Result<BTreeMap<ProviderId, Scopes>> {
-    let pairs = decoder.list(|decoder| Ok((rows::provider(decoder.text()?)?, rows::scopes(decoder.text()?)?)))?;
+    let pairs =
+        decoder.list(|decoder| Ok((rows::provider(decoder.text()?)?, rows::scopes(decoder.text()?)?)))?;
     Ok(pairs.into_iter().collect())
 }
 
@@ -112,7 +117,10 @@ fn consent(row: &ConsentRow, tenant: &TenantId) -> Result<PendingConsent> {
             .map(Label::try_from)
             .transpose()
             .map_err(rows::damaged)?,
-        purpose: purpose(decoder.text()?, decoder.opt_array()?.map(ConnectionId::from_bytes))?,
+        purpose: purpose(
+            decoder.text()?,
+            decoder.opt_array()?.map(ConnectionId::from_bytes),
+        )?,
         require_account: decoder.flag()?,
         return_to: decoder.opt_text()?.map(str::to_owned),
         created_at: Timestamp::from_unix_millis(decoder.i64()?),
@@ -176,7 +184,11 @@ pub(in crate::vault) fn seal_verifier(
 }
 
 impl<T: Tables> Core<T> {
-    pub(super) fn insert_consent(&self, consent: &PendingConsent, verifier: Option<&PkceVerifier>) -> Result<()> {
+    pub(super) fn insert_consent(
+        &self,
+        consent: &PendingConsent,
+        verifier: Option<&PkceVerifier>,
+    ) -> Result<()> {
         let (audit_key, _) = self.keyring.audit_key(&self.tables)?;
         let entry = entry(consent, AuditKind::ConsentStarted, consent.created_at);
         self.repeat(&consent.tenant, consent.created_at, |tenant| {
@@ -240,7 +252,9 @@ impl<T: Tables> Core<T> {
             let Some(tenant) = self.tenant(name)? else {
                 return Ok(Vec::new());
             };
-            let found = self.tables.read(|rows| rows.consents_of(tenant.row, user.as_str()))?;
+            let found = self
+                .tables
+                .read(|rows| rows.consents_of(tenant.row, user.as_str()))?;
             found
                 .into_iter()
                 .map(|(row, sealed)| Ok(self.opened(&tenant, &row, sealed)?.0))

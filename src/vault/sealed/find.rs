@@ -22,7 +22,11 @@ impl<T: Tables> Core<T> {
         };
         let wanted = match query.of {
             Of::Id(id) => Wanted::Id(id),
-            Of::Owner { user, provider, label } => {
+            Of::Owner {
+                user,
+                provider,
+                label,
+            } => {
                 let (owner, provider) = (user.map_or("", UserId::as_str), provider.as_str());
                 match label {
                     Some(label) => Wanted::Label {

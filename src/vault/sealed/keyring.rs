@@ -6,9 +6,7 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use crate::model::{TenantId, Timestamp};
 use crate::vault::envelope::{AuditKey, Context, DataKey, Fields, MasterKeys, RowKey, VaultId};
 use crate::vault::sealed::chain;
-use crate::vault::tables::{
-    Chain, KeyRow, Rows, RowsMut, Tables, TenantRow, VAULT_CHAIN, VaultRow, Write,
-};
+use crate::vault::tables::{Chain, KeyRow, RowsMut, Tables, TenantRow, VAULT_CHAIN, VaultRow, Write};
 use crate::vault::{AuditEntry, AuditKind, VaultError};
 
 type Result<T> = std::result::Result<T, VaultError>;
@@ -238,12 +236,19 @@ impl Keyring {
     pub(super) fn renew<T: Tables>(&self, tables: &T, stale: &Tenant, now: Timestamp) -> Result<()> {
         self.forget(&stale.name);
         let newest = tables.read(|rows| {
-            Ok([rows.newest_key(stale.row, AUDIT_KEYS)?, rows.newest_key(stale.row, ROW_KEY)?])
+            Ok([
+                rows.newest_key(stale.row, AUDIT_KEYS)?,
+                rows.newest_key(stale.row, ROW_KEY)?,
+            ])
         })?;
         for newest in newest.into_iter().flatten() {
             let is_ours = [stale.newest.version(), stale.audit.version].contains(&newest.version);
             // An audit key is replaced early enough for a batch of token uses.
-            let room = if newest.version >= AUDIT_KEYS { self.max_seals / 2 } else { 2 };
+            let room = if newest.version >= AUDIT_KEYS {
+                self.max_seals / 2
+            } else {
+                2
+            };
             if is_ours && newest.seals.saturating_add(room) > self.max_seals {
                 self.add_key(tables, stale, newest.version, now)?;
             }
@@ -307,7 +312,12 @@ impl Keyring {
     }
 
     /// As [`count_seals`](Self::count_seals), for entries of the audit.
-    pub(super) fn count_entries(&self, rows: &mut dyn RowsMut, tenant: &Tenant, entries: u32) -> Result<bool> {
+    pub(super) fn count_entries(
+        &self,
+        rows: &mut dyn RowsMut,
+        tenant: &Tenant,
+        entries: u32,
+    ) -> Result<bool> {
         rows.count_seals(tenant.row, tenant.audit.version, entries, self.max_seals)
     }
 
@@ -358,7 +368,12 @@ impl Keyring {
     }
 
     /// A key other than the newest ones.
-    pub(super) fn other_key<T: Tables>(&self, tables: &T, tenant: &Tenant, version: u32) -> Result<Arc<DataKey>> {
+    pub(super) fn other_key<T: Tables>(
+        &self,
+        tables: &T,
+        tenant: &Tenant,
+        version: u32,
+    ) -> Result<Arc<DataKey>> {
         let find = |keys: &[Arc<DataKey>]| keys.iter().find(|key| key.version() == version).map(Arc::clone);
         let known = find(&tenant.older.read().unwrap_or_else(PoisonError::into_inner));
         if let Some(known) = known {

@@ -6,10 +6,10 @@
 
 use crate::model::Timestamp;
 use crate::vault::envelope::{AuditKey, VaultId};
+use crate::vault::sealed::audit;
 use crate::vault::sealed::chain::chain_number;
 use crate::vault::sealed::core::Core;
 use crate::vault::sealed::keyring::Tenant;
-use crate::vault::sealed::audit;
 use crate::vault::tables::{AuditRow, Chain, Direction, GapRow, Pruned, RowsMut, Tables, VAULT_CHAIN, Write};
 use crate::vault::{AuditKind, SweepLimits, VaultError};
 
@@ -45,7 +45,10 @@ impl<T: Tables> Core<T> {
                     continue;
                 };
                 for chain in [Chain::Legacy, Chain::Of(tenant.row)] {
-                    for (what, period) in [(Pruned::Uses, retention.uses), (Pruned::Changes, retention.changes)] {
+                    for (what, period) in [
+                        (Pruned::Uses, retention.uses),
+                        (Pruned::Changes, retention.changes),
+                    ] {
                         let Some(period) = period else { continue };
                         let pass = Pass {
                             tenant: &tenant,
@@ -67,7 +70,13 @@ impl<T: Tables> Core<T> {
             let (page, from) = self.tables.read(|rows| {
                 let from = rows.pruned_to(pass.chain, pass.tenant.row, pass.what)?;
                 let of = Some(pass.tenant.row);
-                let page = rows.entries(pass.chain, of, from, Direction::Forward, CHUNK.min(limit - pruned))?;
+                let page = rows.entries(
+                    pass.chain,
+                    of,
+                    from,
+                    Direction::Forward,
+                    CHUNK.min(limit - pruned),
+                )?;
                 Ok((page, from))
             })?;
             let due: Vec<_> = page
@@ -170,7 +179,10 @@ fn prune_run(
     let (gap_first, before) = match joined {
         Some(gap) => (gap.first, gap.before),
         None if first == 1 => (1, [0; 32]),
-        None => match rows.entries(chain, None, first - 2, Direction::Forward, 1)?.first() {
+        None => match rows
+            .entries(chain, None, first - 2, Direction::Forward, 1)?
+            .first()
+        {
             Some(entry) if entry.number == first - 1 => (first, entry.mac),
             // The chain is broken before the run: a gap would hide it.
             _ => return Ok(0),

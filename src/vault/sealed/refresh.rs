@@ -11,8 +11,8 @@ use crate::vault::sealed::snapshot::{Read, Reader};
 use crate::vault::sealed::{rows, tokens};
 use crate::vault::tables::{DueRows, GrantRow, Secrets, Tables, Write};
 use crate::vault::{
-    Attempt, Claim, ClaimOutcome, ClaimRequest, Claimed, CommitOutcome, DueQuery, Holder, RefreshFailure, Refreshed,
-    VaultError,
+    Attempt, Claim, ClaimOutcome, ClaimRequest, Claimed, CommitOutcome, DueQuery, Holder, RefreshFailure,
+    Refreshed, VaultError,
 };
 
 type Result<T> = std::result::Result<T, VaultError>;
@@ -63,7 +63,8 @@ impl<T: Tables> Core<T> {
         let before = rows::grant(&row, &tenant.name)?;
         let mut stored = before.clone();
         let dead = self.dead_holder(stored.lifecycle.held);
-        let (claim, outcome_unknown) = match lifecycle::claim(&mut stored.lifecycle, request, dead).granted() {
+        let (claim, outcome_unknown) = match lifecycle::claim(&mut stored.lifecycle, request, dead).granted()
+        {
             Ok(granted) => granted,
             Err(refused) => return Ok(Tried::Refused(refused)),
         };

@@ -15,8 +15,8 @@ use crate::vault::sealed::tokens::Opened;
 use crate::vault::sealed::{chain, rows};
 use crate::vault::tables::{Of, RevocationRow, RowsMut, Sealed, Tables, Write};
 use crate::vault::{
-    AuditEntry, AuditKind, EndedGrant, LateTokens, PendingRevocation, Revoke, RevokeWhat, Revoked, Settlement,
-    VaultError,
+    AuditEntry, AuditKind, EndedGrant, LateTokens, PendingRevocation, Revoke, RevokeWhat, Revoked,
+    Settlement, VaultError,
 };
 
 type Result<T> = std::result::Result<T, VaultError>;
@@ -143,7 +143,14 @@ impl<T: Tables> Core<T> {
         grant: &Grant,
         opened: &Opened,
     ) -> Result<Option<SealedRevocation>> {
-        let row = row(tenant, grant, keep.id, keep.connection, keep.not_before, keep.give_up_at);
+        let row = row(
+            tenant,
+            grant,
+            keep.id,
+            keep.connection,
+            keep.not_before,
+            keep.give_up_at,
+        );
         let (access, refresh) = (opened.access_token.as_ref(), opened.refresh_token.as_ref());
         let secrets = seal(tenant, grant, &row, access, refresh)?;
         Ok(secrets.map(|secrets| SealedRevocation {
@@ -236,7 +243,11 @@ impl<T: Tables> Core<T> {
                 grant,
                 access_token: opened.access_token,
                 refresh_token: opened.refresh_token,
-                pending: applied.pending.iter().find(|(of, _)| *of == id).map(|(_, id)| *id),
+                pending: applied
+                    .pending
+                    .iter()
+                    .find(|(of, _)| *of == id)
+                    .map(|(_, id)| *id),
                 attempts: 0,
             });
         }
@@ -269,7 +280,12 @@ impl<T: Tables> Core<T> {
         Ok(taken)
     }
 
-    fn open_pending(&self, tenant: &Tenant, row: &RevocationRow, sealed: Sealed) -> Option<PendingRevocation> {
+    fn open_pending(
+        &self,
+        tenant: &Tenant,
+        row: &RevocationRow,
+        sealed: Sealed,
+    ) -> Option<PendingRevocation> {
         let grant = grant(&tenant.name, &row.body).ok()?;
         let route = route(row);
         let open = |kind, record: Option<Vec<u8>>| {
@@ -297,7 +313,10 @@ impl<T: Tables> Core<T> {
         let id = RevocationId::generate(late.now)?;
         self.repeat(&late.grant.tenant, late.now, |tenant| {
             let row = row(tenant, late.grant, id, late.connection, late.now, late.give_up_at);
-            let (access, refresh) = (Some(&late.tokens.access_token), late.tokens.refresh_token.as_ref());
+            let (access, refresh) = (
+                Some(&late.tokens.access_token),
+                late.tokens.refresh_token.as_ref(),
+            );
             let secrets = seal(tenant, late.grant, &row, access, refresh)?.unwrap_or_default();
             let seals = u32::from(secrets.access.is_some()) + u32::from(secrets.rest.is_some());
             self.tables.write(|rows| {
@@ -337,7 +356,9 @@ impl<T: Tables> Core<T> {
         for Of { name, row, .. } in leased {
             let (row, sealed) = row;
             let opened = match self.tenant(&name)? {
-                Some(tenant) if row.give_up_at > now.as_unix_millis() => self.open_pending(&tenant, &row, sealed),
+                Some(tenant) if row.give_up_at > now.as_unix_millis() => {
+                    self.open_pending(&tenant, &row, sealed)
+                }
                 _ => None,
             };
             match opened {

@@ -109,7 +109,10 @@ impl<T: Tables> Core<T> {
 
     fn reseal(&self, limit: usize, now: Timestamp) -> Result<Rotated> {
         let mut rotated = Rotated::default();
-        for Of { name, row: version, .. } in self.tables.read(|rows| rows.retired_keys())? {
+        for Of {
+            name, row: version, ..
+        } in self.tables.read(|rows| rows.retired_keys())?
+        {
             let mut after = None;
             while rotated.done < limit {
                 let Some(tenant) = self.tenant(&name)? else { break };
@@ -176,7 +179,12 @@ impl<T: Tables> Core<T> {
         })
     }
 
-    fn sealed_again(&self, tenant: &Tenant, context: &Context<'_>, record: Option<&Vec<u8>>) -> Result<Vec<u8>> {
+    fn sealed_again(
+        &self,
+        tenant: &Tenant,
+        context: &Context<'_>,
+        record: Option<&Vec<u8>>,
+    ) -> Result<Vec<u8>> {
         let Some(record) = record else {
             return Ok(Vec::new());
         };

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::model::{
-    Account, ConnectionId, FailureCode, Grant, GrantId, IssuedBy, Label, NeedsConsent, Origin, Owner, Parameters,
-    ProviderId, Scopes, ServerId, Status, TenantId, Timestamp, UserId,
+    Account, ConnectionId, FailureCode, Grant, GrantId, IssuedBy, Label, NeedsConsent, Origin, Owner,
+    Parameters, ProviderId, Scopes, ServerId, Status, TenantId, Timestamp, UserId,
 };
 use crate::vault::change::lifecycle::{Held, Lifecycle};
 use crate::vault::change::{StoredConnection, StoredGrant};
@@ -45,7 +45,9 @@ fn millis(time: Option<Timestamp>) -> Option<i64> {
 }
 
 pub(super) fn write_parameters(encoder: Encoder, parameters: &Parameters) -> Encoder {
-    encoder.list(parameters, |encoder, (name, value)| encoder.text(name).text(value))
+    encoder.list(parameters, |encoder, (name, value)| {
+        encoder.text(name).text(value)
+    })
 }
 
 pub(super) fn read_parameters(decoder: &mut Decoder<'_>) -> Result<Parameters> {
@@ -78,7 +80,8 @@ pub(super) fn scopes(text: &str) -> Result<Scopes> {
 // --- connections ----------------------------------------------------------------------------------------------------
 
 fn details(connection: &StoredConnection) -> Vec<u8> {
-    let encoder = write_account(Encoder::new(), connection.account.as_ref()).text(&connection.requested.to_string());
+    let encoder =
+        write_account(Encoder::new(), connection.account.as_ref()).text(&connection.requested.to_string());
     write_parameters(encoder, &connection.parameters)
         .i64(connection.created_at.as_unix_millis())
         .finish()
@@ -177,7 +180,11 @@ pub(super) fn route(grant: &Grant) -> Vec<u8> {
     let encoder = write_parameters(encoder, &grant.parameters)
         .text(&grant.requested.to_string())
         .i64(grant.consented_at.as_unix_millis())
-        .opt_u64(grant.lifetime.map(|lifetime| u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX)));
+        .opt_u64(
+            grant
+                .lifetime
+                .map(|lifetime| u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX)),
+        );
     write_account(encoder, grant.account.as_ref()).finish()
 }
 
@@ -259,7 +266,8 @@ pub(super) fn status(text: &str) -> Result<Status> {
 
 /// The claim and the failures. Empty for a grant that never had either, which is most of them.
 fn state(lifecycle: &Lifecycle) -> Vec<u8> {
-    let is_plain = lifecycle.fence == 0 && lifecycle.last_failure.is_none() && lifecycle.quarantined_until.is_none();
+    let is_plain =
+        lifecycle.fence == 0 && lifecycle.last_failure.is_none() && lifecycle.quarantined_until.is_none();
     if is_plain {
         return Vec::new();
     }

@@ -68,7 +68,10 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn finish(mut self) -> Read {
-        self.read.snapshot.connections.sort_by_key(|connection| connection.id);
+        self.read
+            .snapshot
+            .connections
+            .sort_by_key(|connection| connection.id);
         self.read
     }
 

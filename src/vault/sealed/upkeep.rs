@@ -1,15 +1,20 @@
 //! Deleting what has had its time, and forgetting people and workspaces.
 
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::clock::{Clock, SystemClock};
 use crate::model::{TenantId, Timestamp};
 use crate::vault::change;
 use crate::vault::sealed::apply::Needs;
+use crate::vault::sealed::chain;
 use crate::vault::sealed::core::Core;
 use crate::vault::sealed::refresh::load;
 use crate::vault::sealed::snapshot::Read;
-use crate::vault::sealed::chain;
 use crate::vault::tables::{Chain, CheckpointRow, Doomed, Of, RowsMut, Tables, VAULT_CHAIN, Write};
 use crate::vault::{
-    AuditChain, AuditEntry, AuditHead, AuditKind, Erasure, Forget, Forgotten, SweepLimits, Swept, VaultError,
+    AuditChain, AuditEntry, AuditHead, AuditKind, Erasure, Forget, Forgotten, Holder, SweepLimits, Swept,
+    VaultError, VaultWarning,
 };
 
 type Result<T> = std::result::Result<T, VaultError>;
@@ -18,6 +23,23 @@ type Result<T> = std::result::Result<T, VaultError>;
 const CHUNK: usize = 250;
 
 impl<T: Tables> Core<T> {
+    /// Several hosts of one local vault share the system's clock.
+    pub(super) fn clock(&self) -> Arc<dyn Clock> {
+        Arc::new(SystemClock)
+    }
+
+    pub(super) fn warnings(&self) -> Vec<VaultWarning> {
+        self.tables.warnings()
+    }
+
+    pub(super) fn backup(&self, path: &Path) -> Result<()> {
+        self.tables.backup(path)
+    }
+
+    pub(super) fn holder(&self) -> Result<Holder> {
+        self.tables.holder()
+    }
+
     pub(super) fn sweep(&self, limits: &SweepLimits) -> Result<Swept> {
         let mut swept = Swept::default();
         swept.consents = self.delete_consents(limits.consents_before, limits.rows)?;
@@ -184,6 +206,12 @@ impl<T: Tables> Core<T> {
     }
 }
 
-fn put_checkpoint(rows: &mut dyn RowsMut, of: Chain, number: u64, mac: [u8; 32], seal: [u8; 32]) -> Result<()> {
+fn put_checkpoint(
+    rows: &mut dyn RowsMut,
+    of: Chain,
+    number: u64,
+    mac: [u8; 32],
+    seal: [u8; 32],
+) -> Result<()> {
     rows.put_checkpoint(of, &CheckpointRow { number, mac, seal })
 }

@@ -8,7 +8,9 @@ use crate::vault::sealed::audit::CHUNK;
 use crate::vault::sealed::core::Core;
 use crate::vault::sealed::keyring::Tenant;
 use crate::vault::sealed::{apply, audit, chain, grants, rows, tokens};
-use crate::vault::tables::{AuditRow, Chain, CheckpointRow, Direction, GapRow, HeadRow, Listing, Tables, VAULT_CHAIN, Write};
+use crate::vault::tables::{
+    AuditRow, Chain, CheckpointRow, Direction, GapRow, HeadRow, Listing, Tables, VAULT_CHAIN, Write,
+};
 use crate::vault::{AuditChain, AuditEntry, AuditHead, AuditKind, AuditReport, Progress, VaultError};
 
 type Result<T> = std::result::Result<T, VaultError>;
@@ -99,9 +101,15 @@ impl<T: Tables> Core<T> {
         let mut after = VAULT_CHAIN;
         loop {
             let page = self.tables.read(|rows| rows.tenants(after, CHUNK))?;
-            let Some((last, _)) = page.last() else { return Ok(named) };
+            let Some((last, _)) = page.last() else {
+                return Ok(named);
+            };
             after = *last;
-            named.extend(page.into_iter().filter_map(|(_, name)| name).map(AuditChain::Tenant));
+            named.extend(
+                page.into_iter()
+                    .filter_map(|(_, name)| name)
+                    .map(AuditChain::Tenant),
+            );
         }
     }
 
@@ -309,7 +317,9 @@ impl<T: Tables> Core<T> {
         if shown.generation != last.generation || last.is_legacy && last.kind != AuditKind::Revoked {
             // A later generation was stored since the chain was read. Under schemas 1 and 2 the refreshes of shared
             // tokens were not told of each connection.
-            return Ok(shown.generation > last.generation || last.is_legacy && shown.generation == last.generation);
+            return Ok(
+                shown.generation > last.generation || last.is_legacy && shown.generation == last.generation
+            );
         }
         Ok(agrees(last.kind, shown.status) && self.has_fingerprint(tenant, key, shown, last)?)
     }
@@ -343,8 +353,13 @@ impl<T: Tables> Core<T> {
         let Ok(token) = self.open_access(tenant, &context, record) else {
             return Ok(false);
         };
-        let found =
-            apply::token_fingerprint(key, &tenant.name, shown.id, last.generation, token.expose_secret());
+        let found = apply::token_fingerprint(
+            key,
+            &tenant.name,
+            shown.id,
+            last.generation,
+            token.expose_secret(),
+        );
         Ok(found == expected)
     }
 }

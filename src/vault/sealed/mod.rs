@@ -1,0 +1,115 @@
+//! The vault: rules, keys and seals over a database that holds rows.
+//!
+//! ```text
+//! core         read, decide and seal outside, store what nobody has changed meanwhile
+//! keyring      the vault's keys and those of its tenants
+//! rows         between the model and rows; what authenticates a row
+//! snapshot     the rows that a decision is based on
+//! apply        sealing and storing what a decision writes
+//! consents, grants, find, refresh, revocations, audit, verify, prune, upkeep, rotate
+//!              the operations of the six traits
+//! chain        writing the chains of the audit
+//! kv, memory, store
+//!              rows in any store of keys and values
+//! ```
+
+mod apply;
+mod audit;
+mod chain;
+mod consents;
+mod core;
+mod find;
+mod grants;
+mod keyring;
+mod kv;
+mod memory;
+mod prune;
+mod refresh;
+mod revocations;
+mod rotate;
+mod rows;
+mod snapshot;
+mod store;
+mod tokens;
+mod traits;
+mod upkeep;
+mod verify;
+
+pub use memory::MemoryStore;
+pub use store::{Mode, Store, Transaction};
+
+pub(in crate::vault) use core::Core;
+
+use std::fmt;
+
+use zeroize::Zeroizing;
+
+use crate::vault::VaultError;
+use crate::vault::envelope::{MasterKey, MasterKeys};
+use kv::Kv;
+
+/// A vault over a host's own [`Store`].
+///
+/// Everything that a vault promises is implemented here, once: sealing, authenticated routing, claims, shared and
+/// former grants, pending revocations, the audit. The store brings transactions over keys and values.
+///
+/// ```
+/// use valetkey::vault::envelope::MasterKey;
+/// use valetkey::vault::{MemoryStore, SealedVault};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let vault = SealedVault::open(MemoryStore::new(), MasterKey::generate()?)?;
+/// # drop(vault);
+/// # Ok(())
+/// # }
+/// ```
+pub struct SealedVault<S> {
+    core: Core<Kv<S>>,
+}
+
+/// A vault in memory, for tests and for hosts whose connections end with their process.
+///
+/// It is sealed like every other vault, under a key that everybody knows: nothing in the memory of a process is
+/// protected from that process.
+pub type MemoryVault = SealedVault<MemoryStore>;
+
+impl<S: Store> SealedVault<S> {
+    /// Opens the vault in a store, or makes one there.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError::WrongMasterKey`] if the vault was made with another key; otherwise what the store reports.
+    pub fn open(store: S, keys: impl Into<MasterKeys>) -> Result<Self, VaultError> {
+        let core = Core::new(Kv::new(store), keys.into());
+        core.check_key()?;
+        Ok(Self { core })
+    }
+
+    /// Returns the store.
+    pub const fn store(&self) -> &S {
+        self.core.tables.store()
+    }
+}
+
+impl SealedVault<MemoryStore> {
+    /// Returns an empty vault in memory.
+    #[must_use]
+    pub fn new() -> Self {
+        let key = MasterKey::of_bytes(Zeroizing::new([0; 32]));
+        Self {
+            core: Core::new(Kv::new(MemoryStore::new()), key.into()),
+        }
+    }
+}
+
+impl Default for SealedVault<MemoryStore> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<S: fmt::Debug> fmt::Debug for SealedVault<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SealedVault").finish_non_exhaustive()
+    }
+}
