@@ -13,8 +13,8 @@ pub use connection::{
 };
 pub use event::{Event, EventKind, EventSink};
 pub use id::{
-    ConnectionId, ConsentId, GrantId, InvalidId, Label, ProviderId, RevocationId, ServerId, TenantId, ToolName,
-    TurnId, TurnPurpose, UserId,
+    ConnectionId, ConsentId, GrantId, InvalidId, Label, ProviderId, RevocationId, ServerId, TenantId,
+    ToolName, TurnId, TurnPurpose, UserId,
 };
 pub use scope::{InvalidScope, Scope, Scopes};
 pub use timestamp::Timestamp;

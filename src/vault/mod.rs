@@ -12,8 +12,17 @@ mod rotation;
 mod shared;
 #[cfg(feature = "sqlite")]
 mod sqlite;
-#[allow(dead_code, unreachable_pub, missing_docs, reason = "in use once the new vault is")]
+#[cfg(feature = "sqlite")]
+#[allow(dead_code, reason = "in use once the new vault is")]
+mod sqlite3;
+#[allow(
+    dead_code,
+    unreachable_pub,
+    missing_docs,
+    reason = "in use once the new vault is"
+)]
 mod tables;
+mod warning;
 
 pub use audit::{
     AuditEntry, AuditFilter, AuditHead, AuditKind, AuditOrder, AuditReport, Forgotten, Handout,
@@ -32,6 +41,7 @@ pub use revocation::{Erasure, PendingRevocation, Revoked, Settlement};
 pub use rotation::{Resealed, Rewrapped};
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteVault;
+pub use warning::VaultWarning;
 
 use std::fmt::Debug;
 use std::time::Duration;

@@ -383,7 +383,11 @@ pub trait Rows {
     /// Pending revocations whose time has come, oldest first, with their sealed tokens.
     fn due_revocations(&self, now: i64, limit: usize) -> Result<Vec<Of<(RevocationRow, Sealed)>>>;
     fn revocation(&self, tenant: TenantRow, id: RevocationId) -> Result<Option<(RevocationRow, Sealed)>>;
-    fn revocations_of(&self, tenant: TenantRow, connection: ConnectionId) -> Result<Vec<(RevocationRow, Sealed)>>;
+    fn revocations_of(
+        &self,
+        tenant: TenantRow,
+        connection: ConnectionId,
+    ) -> Result<Vec<(RevocationRow, Sealed)>>;
     /// Whether at least this many revocations are pending, of all tenants.
     fn has_revocations(&self, at_least: usize) -> Result<bool>;
 

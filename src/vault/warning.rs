@@ -1,0 +1,19 @@
+//! What a vault has to say about its surroundings.
+
+use std::fmt;
+
+/// A circumstance that weakens a vault without making it unusable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum VaultWarning {
+    /// Other users can create, replace and delete files in the directory of the vault.
+    SharedDirectory,
+}
+
+impl fmt::Display for VaultWarning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::SharedDirectory => "other users can write to the directory of the vault",
+        })
+    }
+}
