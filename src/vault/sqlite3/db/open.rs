@@ -14,8 +14,8 @@ use crate::vault::sqlite3::db::in_use::{InUse, OpenFiles};
 use crate::vault::sqlite3::db::lineage::Guard;
 use crate::vault::sqlite3::db::{connect as connections, header, lineage};
 use crate::vault::sqlite3::failure::failed;
-use crate::vault::sqlite3::mounts;
 use crate::vault::sqlite3::schema::{self, State};
+use crate::vault::sqlite3::{migrate, mounts};
 use crate::vault::{VaultError, VaultWarning};
 
 const RETRY: Duration = Duration::from_millis(5);
@@ -56,8 +56,11 @@ impl Place {
 }
 
 /// Opens the file at `path`, or makes it. A file that is new, or whose making was cut off, has the tables and no vault
-/// row.
-pub(in crate::vault::sqlite3) fn open(path: &Path) -> Result<Opened, VaultError> {
+/// row. A file of schema 1 or 2 is given to `upgrade`, which checks that it may be changed and begins its migration.
+pub(in crate::vault::sqlite3) fn open(
+    path: &Path,
+    upgrade: impl FnOnce(&mut Connection) -> Result<(), VaultError>,
+) -> Result<Opened, VaultError> {
     check_library()?;
     let path = files::resolve(path)?;
     mounts::check(&path)?;
@@ -76,10 +79,15 @@ pub(in crate::vault::sqlite3) fn open(path: &Path) -> Result<Opened, VaultError>
     }
     match schema::state(&writer)? {
         State::Vault(schema::NEWEST) => {}
-        State::Vault(_) => return Err(VaultError::Unsupported("a file of schema 1 or 2")),
+        State::Vault(_) => {
+            schema::verify_old(&writer)?;
+            upgrade(&mut writer)?;
+        }
         State::Empty => return Err(VaultError::Damaged),
     }
-    schema::verify(&writer)?;
+    if !migrate::is_under_way(&writer)? {
+        schema::verify(&writer)?;
+    }
     // Only now may closing write into the file.
     checkpoint_on_close(&writer, true)?;
     files::restrict(&path)?;

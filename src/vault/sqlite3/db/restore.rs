@@ -17,7 +17,8 @@ use crate::vault::sqlite3::db::in_use::{InUse, OpenFiles};
 use crate::vault::sqlite3::db::{header, open};
 use crate::vault::sqlite3::failure::failed;
 use crate::vault::sqlite3::sql::Sql;
-use crate::vault::sqlite3::{holders, mounts, schema};
+use crate::vault::sqlite3::{holders, mounts};
+use crate::vault::tables::Rows as _;
 
 const MISSING: VaultError = VaultError::UnsafePath("there is no such backup");
 
@@ -152,12 +153,12 @@ fn verify(path: &Path) -> Result<(), VaultError> {
     if fs::metadata(path).map_err(VaultError::storage)?.len() == 0 {
         return Err(VaultError::NotAVault);
     }
-    let opened = open::open(path)?;
-    schema::verify(&opened.writer)?;
-    integrity_check(Sql(&opened.writer))?;
-    if schema::has_vault(&opened.writer)? {
-        Ok(())
-    } else {
-        Err(VaultError::NotAVault)
-    }
+    let opened = open::open(path, |_| {
+        Err(VaultError::NotSupported(
+            "restoring a backup of schema 1 or 2; put the file in its place and open it",
+        ))
+    })?;
+    let sql = Sql(&opened.writer);
+    integrity_check(sql)?;
+    sql.vault()?.map(drop).ok_or(VaultError::NotAVault)
 }

@@ -29,6 +29,26 @@ const OF_SQLITE: [(&str, &str, Option<&str>); 2] = [
     ("index", "sqlite_autoindex_tenants_1", None),
 ];
 
+/// The index of the old audit, by its name in new files.
+const LEGACY_INDEX: &str = "audit_legacy_by_tenant";
+
+/// What the audit of schemas 1 and 2 is called after a migration, which leaves its rows where they are.
+const MIGRATED: [(&str, &str, Option<&str>); 2] = [
+    (
+        "table",
+        "audit_legacy",
+        Some(
+            "CREATE TABLE \"audit_legacy\" (\n    number INTEGER PRIMARY KEY,\n    at INTEGER NOT NULL,\n    \
+             tenant INTEGER,\n    kind TEXT NOT NULL,\n    body BLOB NOT NULL,\n    mac BLOB NOT NULL\n) STRICT",
+        ),
+    ),
+    (
+        "index",
+        "audit_by_tenant",
+        Some("CREATE INDEX audit_by_tenant ON \"audit_legacy\" (tenant, number)"),
+    ),
+];
+
 /// The statements of the schema, each exactly as SQLite keeps it.
 fn statements() -> impl Iterator<Item = &'static str> {
     V3.split(';')
@@ -110,6 +130,36 @@ pub(super) fn create(db: &mut Connection) -> Result<(), VaultError> {
     transaction.commit().map_err(failed)
 }
 
+/// Makes the tables and indexes that a file of schema 1 or 2 lacks, after its own were renamed.
+pub(super) fn create_missing(db: &Connection) -> Result<(), VaultError> {
+    for statement in statements() {
+        let Some((_, name, _)) = object(statement) else {
+            continue;
+        };
+        let is_there = db
+            .prepare("SELECT 1 FROM sqlite_schema WHERE name = ?1")
+            .and_then(|mut found| found.exists([name]))
+            .map_err(failed)?;
+        if !is_there && name != LEGACY_INDEX {
+            db.execute_batch(statement).map_err(failed)?;
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a file of schema 1 or 2 with triggers or views, which this crate never made.
+pub(super) fn verify_old(db: &Connection) -> Result<(), VaultError> {
+    let is_foreign = db
+        .prepare("SELECT 1 FROM sqlite_schema WHERE type NOT IN ('table', 'index')")
+        .and_then(|mut statement| statement.exists([]))
+        .map_err(failed)?;
+    if is_foreign {
+        Err(VaultError::Tampered)
+    } else {
+        Ok(())
+    }
+}
+
 /// Refuses a file with any object that is not exactly one of ours: a trigger, a view, a changed index.
 pub(super) fn verify(db: &Connection) -> Result<(), VaultError> {
     let expected: Vec<_> = statements().filter_map(object).chain(OF_SQLITE).collect();
@@ -126,6 +176,7 @@ pub(super) fn verify(db: &Connection) -> Result<(), VaultError> {
         let (kind, name, sql) = (text(0)?, text(1)?, text(2)?);
         let is_ours = expected
             .iter()
+            .chain(&MIGRATED)
             .any(|object| (Some(object.0), Some(object.1), object.2) == (kind, name, sql));
         if !is_ours {
             return Err(VaultError::Tampered);
@@ -137,13 +188,6 @@ pub(super) fn verify(db: &Connection) -> Result<(), VaultError> {
     } else {
         Err(VaultError::Tampered)
     }
-}
-
-/// Whether the vault's own row is there.
-pub(super) fn has_vault(db: &Connection) -> Result<bool, VaultError> {
-    db.prepare("SELECT 1 FROM vault")
-        .and_then(|mut statement| statement.exists([]))
-        .map_err(failed)
 }
 
 #[cfg(test)]
