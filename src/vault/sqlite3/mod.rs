@@ -25,6 +25,16 @@ use crate::vault::sqlite3::holders::Holders;
 use crate::vault::tables::{Rows, RowsMut, Tables, Write};
 use crate::vault::{Holder, VaultError, VaultWarning};
 
+/// Whether a database has a vault row yet.
+#[cfg(test)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fresh {
+    /// It has the tables and no vault row: it was just made, or its making was cut off.
+    Yes,
+    /// It is a vault.
+    No,
+}
+
 /// The rows of a vault in one SQLite file, shared by any number of threads and processes of one machine.
 ///
 /// The file is in WAL mode with full synchronisation: what a method has stored survives a power cut.
@@ -44,7 +54,7 @@ impl SqliteTables {
     /// file that cannot be used; [`VaultError::UnsafePath`] for a link, a directory, a file with a second name or of
     /// another user; [`VaultError::Unsupported`] if SQLite cannot be trusted with it. The content of the file is
     /// unchanged then.
-    pub(crate) fn open(path: impl AsRef<Path>, keys: &MasterKeys) -> Result<Self, VaultError> {
+    pub(crate) fn open_with(path: impl AsRef<Path>, keys: &MasterKeys) -> Result<Self, VaultError> {
         let opened = open::open(path.as_ref(), |db| {
             // With a wrong key, the file stays as it is.
             let row = sql::Sql(db).vault()?.ok_or(VaultError::Damaged)?;
@@ -56,6 +66,22 @@ impl SqliteTables {
             warnings: opened.warnings,
             store: Store::new(opened.writer, Some(opened.place)),
         })
+    }
+
+    /// Opens a file of the newest schema, and tells whether it has a vault row yet.
+    #[cfg(test)]
+    fn open(path: impl AsRef<Path>) -> Result<(Self, Fresh), VaultError> {
+        let opened = open::open(path.as_ref(), |_| Err(VaultError::Unsupported("a file of schema 1 or 2")))?;
+        let fresh = match sql::Sql(&opened.writer).vault()? {
+            Some(_) => Fresh::No,
+            None => Fresh::Yes,
+        };
+        let tables = Self {
+            holders: Holders::new(Some(opened.place.path.clone())),
+            warnings: opened.warnings,
+            store: Store::new(opened.writer, Some(opened.place)),
+        };
+        Ok((tables, fresh))
     }
 
     /// Whether records of schema 1 or 2 are left to move.

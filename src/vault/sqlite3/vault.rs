@@ -50,7 +50,7 @@ impl SqliteVault {
         mut progress: impl FnMut(Progress),
     ) -> Result<Self, VaultError> {
         let keys = keys.into();
-        let vault = Self::over(SqliteTables::open(path, &keys)?, keys)?;
+        let vault = Self::over(SqliteTables::open_with(path, &keys)?, keys)?;
         if vault.core.tables.is_migrating()? {
             migrate::run(&vault.core, &mut progress)?;
             vault.core.tables.verify_schema()?;
