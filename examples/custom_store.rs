@@ -2,9 +2,9 @@
 //!
 //! `cargo run --example custom_store`
 //!
-//! The crate keeps the rules, the keys and the encryption. A host that wants its vault in the database that it already
-//! has implements two small traits: `Store` runs transactions, `Transaction` reads and writes keys and values. The
-//! database of this example is a file to which every transaction is appended; all values are in memory as well:
+//! The crate keeps the rules, the keys and the encryption. A host implements two small traits over
+//! its database: `Store` runs transactions, `Transaction` reads and writes keys and values. The
+//! database of this example is a file that every transaction is appended to, and read from once:
 //!
 //! ```text
 //! file   = "vkstore1" batch*                                  one batch for each transaction
@@ -80,7 +80,7 @@ impl Store for LogStore {
         let mut log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (values, changes) = (&log.values, Changes::new());
         let mut pending = Pending { values, changes };
-        // After an error the changes are dropped here: neither the file nor the values have seen them.
+        // After an error the changes are dropped here: nothing else has seen them.
         work(&mut pending)?;
         let changes = pending.changes;
         if !changes.is_empty() {
@@ -90,15 +90,15 @@ impl Store for LogStore {
         Ok(())
     }
 
-    /// The file keeps every value that was ever written, and the answer says so. A database that can overwrite or drop
-    /// former values does it here and returns `true` once none is left.
+    /// The file keeps every value that was ever written, and the answer says so. A database that
+    /// can overwrite or drop former values does it here and returns `true` once none is left.
     fn erase_residue(&self) -> Result<bool, VaultError> {
         Ok(false)
     }
 }
 
 impl Log {
-    /// Appends a batch. It is on the disk as a whole when this returns `Ok`, and taken back otherwise.
+    /// Appends a batch: on the disk as a whole after `Ok`, and taken back after an error.
     fn append(&mut self, batch: &[u8]) -> io::Result<()> {
         // Cuts off an unfinished batch, of this process or of one that crashed.
         self.file.set_len(self.end)?;
@@ -175,8 +175,8 @@ fn encode(changes: &Changes) -> Result<Vec<u8>, VaultError> {
 
 /// Replays all batches. Returns the values, and where the last whole batch ends.
 ///
-/// Every batch is on the disk before the next one begins: only the last one can be unfinished, and its transaction never
-/// returned. Whole batches after a broken one mean damage. Without an error, values would be missing silently.
+/// Only the last batch can be unfinished, because each is on the disk before the next one begins.
+/// Whole batches after a broken one mean damage. Without an error, values would silently be missing.
 fn replay(bytes: &[u8]) -> Result<(Values, u64), VaultError> {
     let mut rest = bytes.strip_prefix(MAGIC).ok_or(VaultError::NotAVault)?;
     let mut values = Values::new();

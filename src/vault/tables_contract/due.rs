@@ -1,4 +1,5 @@
-//! Grants whose time has come: for a refresh, at the end of a quarantine, at the end of their tokens.
+//! Grants whose time has come: for a refresh, at the end of a quarantine, at the end of their
+//! tokens.
 
 use super::checks;
 use super::fixtures::{commit, grant, grant_id, name, put_grants, read, tenant};

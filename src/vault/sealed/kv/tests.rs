@@ -11,7 +11,8 @@ use crate::vault::sealed::MemoryStore;
 use crate::vault::tables::*;
 use crate::vault::tables_contract;
 
-/// A store in memory that remembers which keys were read, and runs every write as often as it is told.
+/// A store in memory that remembers which keys were read, and runs every write as often as it is
+/// told.
 #[derive(Debug)]
 struct Spy {
     store: MemoryStore,
