@@ -1,8 +1,8 @@
 //! The encoding of rows and of the columns that a database does not search.
 //!
-//! A record is a sequence of fields, each a big-endian `u32` length followed by that many bytes. The reader knows
-//! the order and the types of the fields; neither is written. Two different sequences of fields never have the
-//! same encoding, because every length precedes its bytes.
+//! A record is a sequence of fields, each a big-endian `u32` length followed by that many bytes.
+//! The reader knows the order and the types of the fields; neither is written. Two different
+//! sequences of fields never have the same encoding, because every length precedes its bytes.
 //!
 //! | Type | Bytes of the field |
 //! |---|---|
@@ -12,7 +12,8 @@
 //! | an optional value | none if it is absent, otherwise the byte 1 and the value |
 //! | a list | the number of its items as a `u32` field, then the fields of each item |
 //!
-//! Do not encode a secret in the clear with it: a buffer that grows leaves copies behind in freed memory.
+//! Do not encode a secret in the clear with it: a buffer that grows leaves copies behind in freed
+//! memory.
 
 use crate::vault::VaultError;
 

@@ -9,8 +9,9 @@
 //!              what each kind of row consists of, and how it is found
 //! ```
 //!
-//! Every row lies under a key of its own. An index entry is a key without a row: its value is the key of the row that
-//! it leads to. Sealed secrets lie under keys of their own as well, so that listing rows never reads one.
+//! Every row lies under a key of its own. An index entry is a key without a row: its value is the
+//! key of the row that it leads to. Sealed secrets lie under keys of their own as well, so that
+//! listing rows never reads one.
 
 mod audit;
 mod connections;

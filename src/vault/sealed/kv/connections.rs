@@ -184,7 +184,8 @@ pub(super) fn get(tx: &dyn Transaction, tenant: TenantRow, id: ConnectionId) -> 
         .transpose()
 }
 
-/// Reads the narrowest range of keys that contains all the wanted connections. In each of them, ids ascend.
+/// Reads the narrowest range of keys that contains all the wanted connections. In each of them, ids
+/// ascend.
 pub(super) fn list(tx: &dyn Transaction, tenant: TenantRow, listing: &Listing<'_>) -> Result<Vec<ListedRow>> {
     let all = match (listing.grant, listing.owner, listing.provider) {
         (Some(grant), _, _) => by_grant(tenant, grant),
