@@ -77,7 +77,7 @@ fn each_search_uses_the_index_that_was_made_for_it() {
             "g.refreshed_at < :refreshed_before",
             "grants_by_refresh (server=? AND refreshed_at",
         ),
-        ("SELECT t.id", "g.quarantined_until", "grants_by_quarantine"),
+        ("SELECT t.id", "g.quarantined_until <=", "grants_by_quarantine"),
         ("SELECT t.id", "g.dead_at <= :now", "grants_by_death"),
         ("SELECT uuid", "former_of = :of", "grants_former"),
         (
