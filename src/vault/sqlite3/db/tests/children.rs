@@ -81,7 +81,7 @@ fn writes() {
     let Some(path) = path() else { return };
     let tables = open(&path);
     ready();
-    for (number, _) in std::io::stdin().bytes().enumerate() {
+    for (number, _) in BufReader::with_capacity(1, std::io::stdin()).bytes().enumerate() {
         step(&tables, &format!("other-{number}")).unwrap();
         if number % 7 == 0 {
             tables.clear_residue().unwrap();

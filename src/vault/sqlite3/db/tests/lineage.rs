@@ -216,14 +216,14 @@ fn a_busy_process_is_not_in_the_way() {
     let (_directory, path) = file();
     drop(open(&path));
     let mut other = children::Other::start("writes", &path);
-    for number in 0..60 {
+    for number in 0..20 {
         other.write(5);
         let (tables, _) = SqliteTables::open(&path).unwrap();
         step(&tables, &format!("mine-{number}")).unwrap();
     }
     drop(other);
     let mine = steps(&open(&path));
-    assert_eq!(mine.iter().filter(|name| name.starts_with("mine")).count(), 60);
+    assert_eq!(mine.iter().filter(|name| name.starts_with("mine")).count(), 20);
 }
 
 #[test]

@@ -131,7 +131,7 @@ fn a_copy_with_its_log_is_restored_with_it() {
     SqliteTables::restore(&made, &path).unwrap();
     assert_eq!(steps(&open(&path)), ["before", "after", "in the log"]);
     // A log of another time is refused here as well.
-    let mut mixed = copy.clone();
+    let mut mixed = copy;
     mixed.database = fs::read(&path).unwrap();
     mixed.put(&made);
     assert!(matches!(
