@@ -135,9 +135,8 @@ enum State {
 
 /// Looks at a sign; removes it while its lock is ours.
 fn state(database: &Path, sign: &Path) -> State {
-    let file = match open_regular(sign) {
-        Ok(Some(file)) => file,
-        Ok(None) | Err(_) => return State::Unknown,
+    let Ok(Some(file)) = open_regular(sign) else {
+        return State::Unknown;
     };
     let is_ours = match (fs::symlink_metadata(database), file.metadata()) {
         (Ok(database), Ok(sign)) => same_owner(&database, &sign),

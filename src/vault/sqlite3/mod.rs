@@ -187,4 +187,4 @@ impl Tables for SqliteTables {
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::vault::sqlite3) mod tests;

@@ -38,7 +38,7 @@ macro_rules! listed {
         )
     };
 }
-/// A page of them. The index is named, because the planner prefers to walk all connections of the tenant.
+/// A page of them. The index is named, because the planner would rather walk the whole tenant.
 macro_rules! listing {
     ($index:literal, $where:literal) => {
         concat!(
@@ -153,11 +153,13 @@ pub(super) fn hex(bytes: &[u8]) -> String {
     text
 }
 
-const OF_OWNER: &str = "SELECT uuid, grant_id FROM connections WHERE tenant = :tenant AND owner = :owner
+const OF_OWNER: &str = "SELECT uuid, grant_id FROM connections INDEXED BY connections_of_owner
+    WHERE tenant = :tenant AND owner = :owner
     ORDER BY uuid LIMIT :limit";
 const OF_TENANT: &str =
     "SELECT uuid, grant_id FROM connections WHERE tenant = :tenant ORDER BY uuid LIMIT :limit";
-const USES_GRANT: &str = "SELECT 1 FROM connections WHERE tenant = :tenant AND grant_id = :grant LIMIT 1";
+const USES_GRANT: &str = "SELECT 1 FROM connections INDEXED BY connections_by_grant
+    WHERE tenant = :tenant AND grant_id = :grant LIMIT 1";
 const DELETE: &str = "DELETE FROM connections WHERE tenant = :tenant AND uuid = :uuid";
 const DELETE_USE: &str = "DELETE FROM uses WHERE tenant = :tenant AND uuid = :uuid";
 

@@ -20,19 +20,21 @@ macro_rules! consent_columns {
 consent_columns!(stored);
 
 macro_rules! with_verifier {
-    ($where:literal) => {
+    ($index:literal, $where:literal) => {
         concat!(
             "SELECT ",
             consent_columns!(names of "c"),
-            ", c.slot, s.access FROM consents c LEFT JOIN secrets s ON s.slot = c.slot
+            ", c.slot, s.access FROM consents c ",
+            $index,
+            " LEFT JOIN secrets s ON s.slot = c.slot
             WHERE c.tenant = :tenant AND ",
             $where
         )
     };
 }
 
-const BY_STATE: &str = with_verifier!("c.state = :state");
-const BY_USER: &str = with_verifier!("c.user = :user");
+const BY_STATE: &str = with_verifier!("", "c.state = :state");
+const BY_USER: &str = with_verifier!("INDEXED BY consents_by_user", "c.user = :user");
 const EXPIRED: &str = "SELECT t.id, t.name, c.state FROM consents c JOIN tenants t ON t.id = c.tenant
     WHERE c.expires_at < :before AND t.name IS NOT NULL ORDER BY c.expires_at LIMIT :limit";
 const SLOT: &str = "SELECT slot FROM consents WHERE tenant = :tenant AND state = :state";
@@ -46,8 +48,10 @@ const INSERT: &str = concat!(
 const END: &str = "UPDATE consents SET status = :status, completed = :completed, slot = NULL, key_version = 0
     WHERE tenant = :tenant AND state = :state";
 const DELETE: &str = "DELETE FROM consents WHERE tenant = :tenant AND state = :state";
-const OF_USER: &str = "SELECT state FROM consents WHERE tenant = :tenant AND user = :person LIMIT :limit";
-const OF_OWNER: &str = "SELECT state FROM consents WHERE tenant = :tenant AND owner = :person LIMIT :limit";
+const OF_USER: &str = "SELECT state FROM consents INDEXED BY consents_by_user
+    WHERE tenant = :tenant AND user = :person LIMIT :limit";
+const OF_OWNER: &str = "SELECT state FROM consents INDEXED BY consents_by_owner
+    WHERE tenant = :tenant AND owner = :person LIMIT :limit";
 const OF_TENANT: &str = "SELECT state FROM consents WHERE tenant = :tenant LIMIT :limit";
 
 fn with_verifier(columns: &mut Columns<'_>) -> Result<(ConsentRow, Option<Vec<u8>>)> {

@@ -8,7 +8,8 @@ use crate::vault::tables::{Doomed, TenantRow};
 
 type Result<T> = std::result::Result<T, VaultError>;
 
-const FORMER_OF: &str = "SELECT uuid FROM grants WHERE tenant = :tenant AND former_of = :of";
+const FORMER_OF: &str = "SELECT uuid FROM grants INDEXED BY grants_former
+    WHERE tenant = :tenant AND former_of = :of";
 const OTHER_GRANTS: &str = "SELECT uuid FROM grants WHERE tenant = :tenant LIMIT :limit";
 
 /// A connection goes together with the grants that nothing else uses, so that none is left without its grant: with

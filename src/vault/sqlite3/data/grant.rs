@@ -30,14 +30,14 @@ const GRANT: &str = concat!(
 const FORMER: &str = concat!(
     "SELECT ",
     grant_columns!(names),
-    " FROM grants WHERE tenant = :tenant AND former_of = :of ORDER BY uuid"
+    " FROM grants INDEXED BY grants_former WHERE tenant = :tenant AND former_of = :of ORDER BY uuid"
 );
 const SECRETS: &str = "SELECT g.slot, s.access, s.rest FROM grants g LEFT JOIN secrets s ON s.slot = g.slot
     WHERE g.tenant = :tenant AND g.uuid = :uuid";
 const SEALED_BY: &str = concat!(
     "SELECT ",
     grant_columns!(names of "g"),
-    ", g.slot, s.access, s.rest FROM grants g LEFT JOIN secrets s ON s.slot = g.slot
+    ", g.slot, s.access, s.rest FROM grants g INDEXED BY grants_by_key LEFT JOIN secrets s ON s.slot = g.slot
     WHERE g.tenant = :tenant AND g.key_version = :version AND g.slot IS NOT NULL AND g.uuid > :after
     ORDER BY g.uuid LIMIT :limit"
 );

@@ -1,4 +1,6 @@
 //! The statements, one file per kind of row.
+//!
+//! Where a statement names an index, the planner would rather walk all rows of the tenant in the primary key.
 
 pub(super) mod audit;
 pub(super) mod connection;

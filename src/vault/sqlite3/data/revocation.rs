@@ -20,18 +20,23 @@ macro_rules! revocation_columns {
 revocation_columns!(stored);
 
 macro_rules! with_tokens {
-    ($where:literal) => {
+    ($index:literal, $where:literal) => {
         concat!(
             "SELECT ",
             revocation_columns!(names of "r"),
-            ", r.slot, s.access, s.rest FROM revocations r LEFT JOIN secrets s ON s.slot = r.slot WHERE ",
+            ", r.slot, s.access, s.rest FROM revocations r ",
+            $index,
+            " LEFT JOIN secrets s ON s.slot = r.slot WHERE ",
             $where
         )
     };
 }
 
-const BY_ID: &str = with_tokens!("r.tenant = :tenant AND r.uuid = :uuid");
-const BY_CONNECTION: &str = with_tokens!("r.tenant = :tenant AND r.connection = :connection ORDER BY r.uuid");
+const BY_ID: &str = with_tokens!("", "r.tenant = :tenant AND r.uuid = :uuid");
+const BY_CONNECTION: &str = with_tokens!(
+    "INDEXED BY revocations_by_connection",
+    "r.tenant = :tenant AND r.connection = :connection ORDER BY r.uuid"
+);
 const DUE: &str = concat!(
     "SELECT t.id, t.name, ",
     revocation_columns!(names of "r"),
@@ -51,7 +56,8 @@ const SCHEDULE: &str = "UPDATE revocations SET not_before = :not_before, attempt
     WHERE tenant = :tenant AND uuid = :uuid";
 const SLOT: &str = "SELECT slot FROM revocations WHERE tenant = :tenant AND uuid = :uuid";
 const DELETE: &str = "DELETE FROM revocations WHERE tenant = :tenant AND uuid = :uuid";
-const OF_OWNER: &str = "SELECT uuid FROM revocations WHERE tenant = :tenant AND owner = :owner LIMIT :limit";
+const OF_OWNER: &str = "SELECT uuid FROM revocations INDEXED BY revocations_by_owner
+    WHERE tenant = :tenant AND owner = :owner LIMIT :limit";
 const OF_TENANT: &str = "SELECT uuid FROM revocations WHERE tenant = :tenant LIMIT :limit";
 
 fn with_tokens(columns: &mut Columns<'_>) -> Result<(RevocationRow, Sealed)> {

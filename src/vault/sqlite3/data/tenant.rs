@@ -63,10 +63,12 @@ const WRAPPED_BY: &str = concat!(
     " FROM tenant_keys k JOIN tenants t ON t.id = k.tenant LEFT JOIN secrets s ON s.slot = k.slot
     WHERE k.master_key = :master_key AND t.name IS NOT NULL LIMIT :limit"
 );
-const NAMES_KEY: &str = "SELECT 1 WHERE EXISTS (SELECT 1 FROM grants
+const NAMES_KEY: &str = "SELECT 1 WHERE EXISTS (SELECT 1 FROM grants INDEXED BY grants_by_key
       WHERE tenant = :tenant AND key_version = :version AND slot IS NOT NULL)
-    OR EXISTS (SELECT 1 FROM consents WHERE tenant = :tenant AND key_version = :version AND slot IS NOT NULL)
-    OR EXISTS (SELECT 1 FROM revocations WHERE tenant = :tenant AND key_version = :version)";
+    OR EXISTS (SELECT 1 FROM consents INDEXED BY consents_by_key
+      WHERE tenant = :tenant AND key_version = :version AND slot IS NOT NULL)
+    OR EXISTS (SELECT 1 FROM revocations INDEXED BY revocations_by_key
+      WHERE tenant = :tenant AND key_version = :version)";
 const INSERT_KEY: &str = "INSERT INTO tenant_keys (tenant, version, master_key, slot, seals, retired)
     VALUES (:tenant, :version, :master_key, :slot, :seals, :retired)";
 const COUNT_SEALS: &str = "UPDATE tenant_keys SET seals = seals + :seals

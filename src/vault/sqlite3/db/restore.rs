@@ -11,10 +11,10 @@ use rusqlite::Connection;
 
 use crate::vault::VaultError;
 use crate::vault::sqlite3::db::backup::{Partial, begin_lineage, integrity_check, sync};
-use crate::vault::sqlite3::db::connect::{check_library, connect};
+use crate::vault::sqlite3::db::connect::{check_library, checkpoint_on_close, connect};
 use crate::vault::sqlite3::db::files::{self, User, beside};
 use crate::vault::sqlite3::db::in_use::{InUse, OpenFiles};
-use crate::vault::sqlite3::db::{header, open};
+use crate::vault::sqlite3::db::{header, lineage, open};
 use crate::vault::sqlite3::failure::failed;
 use crate::vault::sqlite3::sql::Sql;
 use crate::vault::sqlite3::{holders, mounts};
@@ -49,8 +49,16 @@ pub(in crate::vault::sqlite3) fn restore(backup: &Path, to: &Path) -> Result<(),
 struct Target {
     /// Holds SQLite's exclusive lock. None if there is no file, or none that SQLite can lock.
     locked: Option<Connection>,
+    content: Content,
     /// Last, because it must outlive the connection.
     _in_use: Option<InUse>,
+}
+
+/// Whether a database file and its log belong together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Content {
+    Whole,
+    Broken,
 }
 
 impl Target {
@@ -58,9 +66,10 @@ impl Target {
         if holders::has_living(path) {
             return Err(VaultError::InUse);
         }
-        let Some(in_use) = enter(path)? else {
+        let Some((in_use, content)) = enter(path)? else {
             return Ok(Self {
                 locked: None,
+                content: Content::Broken,
                 _in_use: None,
             });
         };
@@ -70,17 +79,24 @@ impl Target {
             Err(VaultError::Damaged | VaultError::NotAVault) => None,
             Err(error) => return Err(error),
         };
+        if let (Some(db), Content::Whole) = (&locked, content) {
+            // If nothing comes of it, the files are left as any other handle leaves them.
+            checkpoint_on_close(db, true)?;
+        }
         Ok(Self {
             locked,
+            content,
             _in_use: Some(in_use),
         })
     }
 
     /// Makes the file complete without its log, as far as that can be done: it is what a crash leaves.
     fn settle(&self) -> Result<(), VaultError> {
-        let Some(db) = &self.locked else {
+        let (Some(db), Content::Whole) = (&self.locked, self.content) else {
             return Ok(());
         };
+        // Once the new file has the name, closing must touch nothing that has it.
+        checkpoint_on_close(db, false)?;
         let settled = db.pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(()));
         match settled.map_err(failed) {
             // A damaged file is replaced as it is.
@@ -92,7 +108,7 @@ impl Target {
 }
 
 /// Marks the file as used by this process. `None` if there is none.
-fn enter(path: &Path) -> Result<Option<InUse>, VaultError> {
+fn enter(path: &Path) -> Result<Option<(InUse, Content)>, VaultError> {
     let mut open = OpenFiles::lock();
     let metadata = match fs::symlink_metadata(path) {
         Ok(metadata) => metadata,
@@ -107,12 +123,17 @@ fn enter(path: &Path) -> Result<Option<InUse>, VaultError> {
         return Err(VaultError::InUse);
     }
     let file = files::open_regular(path)?.ok_or(VaultError::UnsafePath("not a regular file"))?;
-    match header::check(path, &file) {
+    let content = match header::check(path, &file) {
+        Ok(Some(header)) => match lineage::check(path, &file, &header) {
+            Ok(()) => Content::Whole,
+            Err(VaultError::Mixed) => Content::Broken,
+            Err(error) => return Err(error),
+        },
         // Damage is what a backup is for; a file of something else is not ours to replace.
-        Ok(_) | Err(VaultError::Damaged) => {}
+        Ok(None) | Err(VaultError::Damaged) => Content::Broken,
         Err(error) => return Err(error),
-    }
-    open.enter(path, file).map(Some)
+    };
+    Ok(Some((open.enter(path, file)?, content)))
 }
 
 /// Every connection in WAL mode keeps a shared lock on the database file, even while it does nothing. Only the
