@@ -5,7 +5,7 @@ use crate::vault::sqlite3::data::connection::connection_columns;
 use crate::vault::sqlite3::data::grant::grant_columns;
 use crate::vault::sqlite3::data::slots;
 use crate::vault::sqlite3::sql::{Sql, Stored as _};
-use crate::vault::sqlite3::value::Columns;
+use crate::vault::sqlite3::value::{Bind, Columns};
 use crate::vault::tables::{ConnectionRow, FoundRows, GrantRow, TenantRow, Wanted};
 
 type Result<T> = std::result::Result<T, VaultError>;
@@ -37,7 +37,7 @@ type Token = (ConnectionRow, GrantRow, Option<Vec<u8>>);
 pub(crate) fn token(sql: Sql<'_>, tenant: TenantRow, wanted: Wanted<'_>) -> Result<FoundRows> {
     let found = match wanted {
         Wanted::Owner { owner, provider } => {
-            let named: [(_, &dyn crate::vault::sqlite3::value::Bind); 3] =
+            let named: [(_, &dyn Bind); 3] =
                 [(":tenant", &tenant), (":owner", &owner), (":provider", &provider)];
             match sql.first(BY_OWNER, &named, read)? {
                 Some((Some(token), true)) if !token.0.is_default => return Ok(FoundRows::Several),

@@ -258,18 +258,25 @@ pub(super) struct Guard {
 }
 
 impl Guard {
-    pub(super) fn new(path: &Path, db: &Connection) -> Result<Self, VaultError> {
+    /// Begins to watch: what the file shows now must not go back.
+    pub(super) fn new(path: &Path, db: &Connection, anchor: Option<&Anchor>) -> Result<Self, VaultError> {
         let page = db.query_row(PAGE, [], |row| row.get(0)).map_err(failed)?;
         let page_size: u32 = db
             .pragma_query_value(None, "page_size", |row| row.get(0))
             .map_err(failed)?;
-        Ok(Self {
+        let guard = Self {
             path: path.to_path_buf(),
             lineage: read(db)?.lineage,
             page,
             page_size: u64::from(page_size),
             log: OnceLock::new(),
-        })
+        };
+        if let Some(anchor) = anchor
+            && let Some(beat) = beat_in(&anchor.file, page, guard.page_size)?
+        {
+            anchor.highest.fetch_max(beat.number, Ordering::AcqRel);
+        }
+        Ok(guard)
     }
 
     /// Refuses if the file or its log was replaced, or if the file was overwritten. `current` is the beat that the
