@@ -6,7 +6,7 @@ use crate::vault::sqlite3::data::grant::grant_columns;
 use crate::vault::sqlite3::data::taken;
 use crate::vault::sqlite3::failure::{failed, is_unique_violation};
 use crate::vault::sqlite3::sql::{Sql, Stored as _};
-use crate::vault::sqlite3::value::Columns;
+use crate::vault::sqlite3::value::{Bind, Columns};
 use crate::vault::tables::{ConnectionRow, GrantRow, ListedRow, Listing, TenantRow};
 
 type Result<T> = std::result::Result<T, VaultError>;
@@ -91,7 +91,7 @@ pub(crate) fn connection(sql: Sql<'_>, tenant: TenantRow, id: ConnectionId) -> R
 
 pub(crate) fn connections(sql: Sql<'_>, tenant: TenantRow, listing: &Listing<'_>) -> Result<Vec<ListedRow>> {
     let after = listing.after.as_ref().map_or(&[][..], |id| id.as_bytes());
-    let page: [(_, &dyn crate::vault::sqlite3::value::Bind); 5] = [
+    let page: [(_, &dyn Bind); 5] = [
         (":tenant", &tenant),
         (":after", &after),
         (":with_revoked", &listing.with_revoked),
@@ -152,7 +152,7 @@ pub(super) fn hex(bytes: &[u8]) -> String {
     text
 }
 
-const OF_OWNER: &str = "SELECT uuid, grant_id FROM connections INDEXED BY connections_of_owner
+const OF_OWNER: &str = "SELECT uuid, grant_id FROM connections INDEXED BY connections_owned
     WHERE tenant = :tenant AND owner = :owner
     ORDER BY uuid LIMIT :limit";
 const OF_TENANT: &str =

@@ -8,7 +8,7 @@
 
 use crate::vault::VaultError;
 use crate::vault::sqlite3::sql::Sql;
-use crate::vault::sqlite3::value::Columns;
+use crate::vault::sqlite3::value::{Bind, Columns};
 use crate::vault::tables::Sealed;
 
 const READ: &str = "SELECT access, rest FROM secrets WHERE slot = :slot";
@@ -103,8 +103,7 @@ pub(super) fn store(
         }
         free(sql, slot)?;
     }
-    let sized: [(_, &dyn crate::vault::sqlite3::value::Bind); 2] =
-        [(":access", &sizes.0), (":rest", &sizes.1)];
+    let sized: [(_, &dyn Bind); 2] = [(":access", &sizes.0), (":rest", &sizes.1)];
     if let Some(slot) = sql.one(FIND_FREE, &sized, |columns| columns.take::<Slot>())? {
         exactly_one(sql.execute(TAKE_FREE, &[sized[0], sized[1], (":slot", &slot)])?)?;
         overwrite(sql, slot, &access, &rest)?;

@@ -65,7 +65,7 @@ const WRAPPED_BY: &str = concat!(
 );
 const NAMES_KEY: &str = "SELECT 1 WHERE EXISTS (SELECT 1 FROM grants INDEXED BY grants_by_key
       WHERE tenant = :tenant AND key_version = :version AND slot IS NOT NULL)
-    OR EXISTS (SELECT 1 FROM consents INDEXED BY consents_by_key
+    OR EXISTS (SELECT 1 FROM consents INDEXED BY consents_sealed
       WHERE tenant = :tenant AND key_version = :version AND slot IS NOT NULL)
     OR EXISTS (SELECT 1 FROM revocations INDEXED BY revocations_by_key
       WHERE tenant = :tenant AND key_version = :version)";
@@ -75,8 +75,6 @@ const COUNT_SEALS: &str = "UPDATE tenant_keys SET seals = seals + :seals
     WHERE tenant = :tenant AND version = :version AND retired = 0 AND seals + :seals <= :most";
 const RETIRE: &str = "UPDATE tenant_keys SET retired = 1
     WHERE tenant = :tenant AND version >= :from AND version < :below AND retired = 0";
-const RETIRED_SLOT: &str = "SELECT slot FROM tenant_keys
-    WHERE tenant = :tenant AND version = :version AND retired = 1";
 const KEY_SLOT: &str =
     "SELECT master_key, slot FROM tenant_keys WHERE tenant = :tenant AND version = :version";
 const KEY_SLOTS: &str = "SELECT slot FROM tenant_keys WHERE tenant = :tenant";
@@ -93,6 +91,11 @@ fn key_row(columns: &mut Columns<'_>) -> Result<KeyRow> {
         retired: columns.take()?,
         wrapped: slots::joined_record(columns)?.ok_or(VaultError::Tampered)?,
     })
+}
+
+/// The master key that wraps a key, and the slot of the wrapped key.
+fn key_slot(columns: &mut Columns<'_>) -> Result<([u8; 16], Slot)> {
+    Ok((columns.take()?, columns.take()?))
 }
 
 pub(crate) fn vault(sql: Sql<'_>) -> Result<Option<VaultRow>> {
@@ -221,12 +224,12 @@ pub(crate) fn retire_keys(sql: Sql<'_>, tenant: TenantRow, from: u32, below: u32
 }
 
 pub(crate) fn delete_key(sql: Sql<'_>, tenant: TenantRow, version: u32) -> Result<()> {
-    let slot = sql.one(
-        RETIRED_SLOT,
+    let stored = sql.one(
+        KEY_SLOT,
         &[(":tenant", &tenant), (":version", &version)],
-        taken::<Slot>,
+        key_slot,
     )?;
-    if let Some(slot) = slot {
+    if let Some((_, slot)) = stored {
         slots::free(sql, slot)?;
         sql.execute(DELETE_KEY, &[(":tenant", &tenant), (":version", &version)])?;
     }
@@ -237,7 +240,7 @@ pub(crate) fn rewrap_key(sql: Sql<'_>, tenant: TenantRow, before: &KeyRow, after
     let stored = sql.one(
         KEY_SLOT,
         &[(":tenant", &tenant), (":version", &before.version)],
-        |columns| Ok((columns.take::<[u8; 16]>()?, columns.take::<Slot>()?)),
+        key_slot,
     )?;
     let Some((master_key, slot)) = stored else {
         return Ok(false);

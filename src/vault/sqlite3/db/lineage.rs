@@ -151,15 +151,16 @@ pub(super) fn check(path: &Path, file: &File, header: &Header) -> Result<(), Vau
     let ends = Instant::now() + PATIENCE;
     let mut last = None;
     loop {
-        if let Some(seen) = compare(&log, file, header)? {
-            let is_still = last.as_ref() == Some(&seen) && seen.is_still();
-            if is_still || Instant::now() >= ends {
-                return Err(VaultError::Mixed);
-            }
-            last = Some(seen);
-        } else {
+        let Some(seen) = compare(&log, file, header)? else {
             return Ok(());
+        };
+        if seen.is_still() && last.as_ref() == Some(&seen) {
+            return Err(VaultError::Mixed);
         }
+        if Instant::now() >= ends {
+            return Err(VaultError::Busy);
+        }
+        last = Some(seen);
         thread::sleep(RETRY);
     }
 }
@@ -229,21 +230,38 @@ fn beat_in(file: &File, page: u32, page_size: u64) -> Result<Option<Beat>, Vault
 
 /// Fills the buffer from this place of the file. `false` if the file ends before.
 fn read_at(file: &File, buffer: &mut [u8], at: u64) -> Result<bool, VaultError> {
-    #[cfg(unix)]
-    let read = std::os::unix::fs::FileExt::read_exact_at(file, buffer, at);
-    #[cfg(not(unix))]
-    let read = {
-        use std::io::{Read as _, Seek as _};
-
-        let mut file = file;
-        file.seek(std::io::SeekFrom::Start(at))
-            .and_then(|_| file.read_exact(buffer))
-    };
-    match read {
+    match fill(file, buffer, at) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Ok(false),
         Err(error) => Err(VaultError::storage(error)),
     }
+}
+
+#[cfg(unix)]
+fn fill(file: &File, buffer: &mut [u8], at: u64) -> std::io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, buffer, at)
+}
+
+/// The file has one position for all threads: each read names its own.
+#[cfg(windows)]
+fn fill(file: &File, mut buffer: &mut [u8], mut at: u64) -> std::io::Result<()> {
+    while !buffer.is_empty() {
+        let read = std::os::windows::fs::FileExt::seek_read(file, buffer, at)?;
+        if read == 0 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        buffer = buffer.split_at_mut(read).1;
+        at += read as u64;
+    }
+    Ok(())
+}
+
+#[cfg(not(any(unix, windows)))]
+fn fill(mut file: &File, buffer: &mut [u8], at: u64) -> std::io::Result<()> {
+    use std::io::{Read as _, Seek as _, SeekFrom};
+
+    file.seek(SeekFrom::Start(at))?;
+    file.read_exact(buffer)
 }
 
 /// Watches that the file at the path stays the one that was opened.
@@ -258,18 +276,25 @@ pub(super) struct Guard {
 }
 
 impl Guard {
-    pub(super) fn new(path: &Path, db: &Connection) -> Result<Self, VaultError> {
+    /// Begins to watch: what the file shows now must not go back.
+    pub(super) fn new(path: &Path, db: &Connection, anchor: Option<&Anchor>) -> Result<Self, VaultError> {
         let page = db.query_row(PAGE, [], |row| row.get(0)).map_err(failed)?;
         let page_size: u32 = db
             .pragma_query_value(None, "page_size", |row| row.get(0))
             .map_err(failed)?;
-        Ok(Self {
+        let guard = Self {
             path: path.to_path_buf(),
             lineage: read(db)?.lineage,
             page,
             page_size: u64::from(page_size),
             log: OnceLock::new(),
-        })
+        };
+        if let Some(anchor) = anchor
+            && let Some(beat) = beat_in(&anchor.file, page, guard.page_size)?
+        {
+            anchor.highest.fetch_max(beat.number, Ordering::AcqRel);
+        }
+        Ok(guard)
     }
 
     /// Refuses if the file or its log was replaced, or if the file was overwritten. `current` is the beat that the

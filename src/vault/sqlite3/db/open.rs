@@ -92,7 +92,7 @@ pub(in crate::vault::sqlite3) fn open(
     checkpoint_on_close(&writer, true)?;
     files::restrict(&path)?;
     use_log(&writer)?;
-    let guard = Guard::new(&path, &writer)?;
+    let guard = Guard::new(&path, &writer, in_use.anchor())?;
     Ok(Opened {
         writer,
         place: Place { path, guard, in_use },

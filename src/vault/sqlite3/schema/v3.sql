@@ -196,7 +196,7 @@ CREATE TABLE audit_pruned (
     tenant INTEGER NOT NULL,
     what TEXT NOT NULL,
     number INTEGER NOT NULL,
-    PRIMARY KEY (chain, tenant, what)
+    PRIMARY KEY (tenant, chain, what)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE audit_gaps (

@@ -362,3 +362,19 @@ fn a_foreign_writer_makes_it_busy_and_loses_nothing() {
     foreign.execute_batch("COMMIT").unwrap();
     write(&tables, |rows| put(rows, tenant, 2)).unwrap();
 }
+
+#[test]
+fn the_tables_keep_every_promise() {
+    crate::vault::tables_contract::check(&|| SqliteTables::in_memory().unwrap());
+}
+
+#[test]
+fn the_tables_in_a_file_keep_every_promise() {
+    let directory = tempfile::tempdir().unwrap();
+    let number = std::cell::Cell::new(0);
+    crate::vault::tables_contract::check(&|| {
+        number.set(number.get() + 1);
+        let path = directory.path().join(format!("vault-{}.db", number.get()));
+        SqliteTables::open(path).unwrap().0
+    });
+}

@@ -46,7 +46,11 @@ fn no_statement_reads_a_table_from_end_to_end() {
             assert!(!step.starts_with("SCAN") || is_bounded, "{sql}: {step}");
             // All rows of a tenant are walked where all are wanted, and nowhere else.
             let is_whole = step.contains("PRIMARY KEY (tenant=?)");
-            let wants_all = ["WHERE tenant = :tenant", "WHERE tenant = :tenant LIMIT :limit"];
+            let wants_all = [
+                "WHERE tenant = :tenant",
+                "WHERE tenant = :chain",
+                "WHERE tenant = :tenant LIMIT :limit",
+            ];
             let wants_all =
                 sql.contains("ORDER BY uuid LIMIT") || wants_all.iter().any(|end| sql.ends_with(end));
             // Before a tenant is deleted, SQLite looks for one row that names it.

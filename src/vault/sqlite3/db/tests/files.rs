@@ -153,7 +153,7 @@ fn a_prepared_schema_is_refused() {
     for change in [
         "CREATE TRIGGER t AFTER UPDATE ON pulse BEGIN DELETE FROM audit; END",
         "CREATE VIEW v AS SELECT 1",
-        "DROP INDEX connections_one_default",
+        "DROP INDEX connections_default",
     ] {
         let (_directory, path) = file();
         drop(open(&path));

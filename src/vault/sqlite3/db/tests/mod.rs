@@ -1,7 +1,10 @@
 mod children;
+#[cfg(unix)]
 mod files;
 mod lineage;
+#[cfg(unix)]
 mod replaced;
+#[cfg(unix)]
 mod restore;
 
 use std::fs;

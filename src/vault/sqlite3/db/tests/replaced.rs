@@ -92,3 +92,20 @@ fn checkpoints_and_other_handles_are_not_taken_for_it() {
     });
     assert_eq!(steps(&tables).len(), 160);
 }
+
+#[test]
+fn a_file_that_is_overwritten_before_the_first_write_is_noticed_too() {
+    let (_directory, path, tables, copy, backup) = vault();
+    drop(tables);
+    let content = fs::read(&path).unwrap();
+    for other in [copy.database, fs::read(backup).unwrap()] {
+        fs::write(&path, &content).unwrap();
+        let (tables, _) = SqliteTables::open(&path).unwrap();
+        fs::write(&path, &other).unwrap();
+        is_replaced(step(&tables, "lost"));
+        drop(tables);
+        for suffix in ["-wal", "-shm"] {
+            let _ = fs::remove_file(beside(&path, suffix));
+        }
+    }
+}
