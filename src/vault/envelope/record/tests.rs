@@ -49,8 +49,20 @@ impl Parts {
             provider: &self.provider,
             id: &[5; 16],
             generation: 3,
+            route: b"route",
         }
     }
+}
+
+/// Seals in format 1, as schemas 1 and 2 did.
+fn seal_format_1(key: &DataKey, context: &Context<'_>, secrets: &[&[u8]], nonce: [u8; 12]) -> Vec<u8> {
+    key.seal_bound(
+        FORMAT_1,
+        |header| context.encode(FORMAT_1, header),
+        secrets,
+        nonce,
+    )
+    .unwrap()
 }
 
 /// The expected bytes were computed from the documented format with another implementation of AES-GCM and HKDF
@@ -160,15 +172,18 @@ fn promise_04_a_record_opens_at_its_own_place_only() {
                     for provider in &providers {
                         for id in [&[5; 16], &[6; 16]] {
                             for generation in [3, 4] {
-                                contexts.push(Context {
-                                    kind,
-                                    vault: VaultId::from_bytes(vault),
-                                    tenant,
-                                    owner,
-                                    provider,
-                                    id,
-                                    generation,
-                                });
+                                for route in [&b"route"[..], b"routes"] {
+                                    contexts.push(Context {
+                                        kind,
+                                        vault: VaultId::from_bytes(vault),
+                                        tenant,
+                                        owner,
+                                        provider,
+                                        id,
+                                        generation,
+                                        route,
+                                    });
+                                }
                             }
                         }
                     }
