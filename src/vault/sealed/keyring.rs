@@ -76,6 +76,24 @@ impl Tenant {
     pub(super) const fn row_key(&self) -> &RowKey {
         &self.rows
     }
+
+    /// A tenant with one data key, which is also that of its rows, for tests that know the key.
+    #[cfg(test)]
+    pub(super) fn with_key(name: TenantId, vault: VaultId, key: DataKey) -> Self {
+        Self {
+            row: 1,
+            name,
+            vault,
+            rows: key.row_key(),
+            newest: key,
+            audit: WrappedKey {
+                version: AUDIT_KEYS,
+                wrapped: Vec::new(),
+            },
+            audit_key: OnceLock::new(),
+            older: RwLock::default(),
+        }
+    }
 }
 
 impl Keyring {

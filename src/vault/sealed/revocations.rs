@@ -431,3 +431,6 @@ fn load(reader: &mut Reader<'_>, what: RevokeWhat) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -372,3 +372,6 @@ pub(super) fn grant_row(stored: &StoredGrant, key_version: u32, before: u64) -> 
 pub(super) fn is_named(id: ConnectionId) -> bool {
     *id.as_bytes() != [0; 16]
 }
+
+#[cfg(test)]
+pub(super) mod tests;
