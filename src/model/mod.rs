@@ -7,6 +7,7 @@ mod grant;
 mod id;
 mod scope;
 mod timestamp;
+mod warning;
 
 pub use actor::{ActingUser, Actor, Operator, Owner, Principal, Reach};
 pub use connection::{
@@ -15,8 +16,9 @@ pub use connection::{
 pub use event::{Event, EventKind, EventSink};
 pub use grant::{Grant, Origin};
 pub use id::{
-    ConnectionId, ConsentId, GrantId, InvalidId, Label, ProviderId, RevocationId, ServerId, TenantId, ToolName,
-    TurnId, TurnPurpose, UserId,
+    ConnectionId, ConsentId, GrantId, InvalidId, Label, ProviderId, RevocationId, ServerId, TenantId,
+    ToolName, TurnId, TurnPurpose, UserId,
 };
 pub use scope::{InvalidScope, Scope, Scopes};
 pub use timestamp::Timestamp;
+pub use warning::VaultWarning;

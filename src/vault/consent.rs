@@ -156,6 +156,9 @@ pub struct PendingConsent {
     pub parameters: Parameters,
     /// The label that the connection will bear.
     pub label: Option<Label>,
+    /// Whether the consent fails if the service does not say whose account was connected.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub require_account: bool,
     /// A new connection, or which one again.
     pub purpose: Purpose,
     /// Where the host sends the browser afterwards; the host's own value, never one from a callback.

@@ -1,9 +1,3 @@
-//! What an operator should know about the place where a vault is kept.
+//! What an operator should know about the place where a vault is kept: part of the model, because events carry it.
 
-/// A property of the vault's surroundings that weakens what the vault promises. The vault works all the same.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum VaultWarning {
-    /// Other users can create and rename files in the vault's directory.
-    SharedDirectory,
-}
+pub use crate::model::VaultWarning;
