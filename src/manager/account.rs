@@ -87,8 +87,8 @@ impl Inner {
         };
         match account_in_id_token(id_token, consent.issuer.as_deref(), &consent.client_id) {
             Ok(account) => Ok(Some(account)),
-            // Nobody here can read it: it is no source.
-            Err(IdTokenError::Encrypted) => Ok(None),
+            // Nothing here can read it: the service has no source.
+            Err(IdTokenError::NotSigned) => Ok(None),
             Err(_) => Err(ConsentError::AccountUnknown),
         }
     }

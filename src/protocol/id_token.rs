@@ -24,10 +24,10 @@ const BASE64URL: GeneralPurpose = GeneralPurpose::new(
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum IdTokenError {
-    /// It is encrypted: only the client's private key could read it.
-    #[error("the id token is encrypted")]
-    Encrypted,
-    /// It is not a signed JWT with a JSON payload of reasonable size, or its `sub` is missing or not usable.
+    /// It is not a signed JWT in compact form: it is encrypted, or something else under that name.
+    #[error("the id token is not a signed JWT")]
+    NotSigned,
+    /// Its payload is not JSON of reasonable size, or its `sub` is missing or not usable.
     #[error("the id token cannot be read")]
     Unreadable,
     /// Its `iss` is not the issuer of the server that it came from.
@@ -120,14 +120,9 @@ pub fn account_in_id_token(
 /// The payload of a JWT in compact form: header, payload and signature, separated by dots.
 fn payload(token: &str) -> Result<Zeroizing<Vec<u8>>, IdTokenError> {
     let mut parts = token.split('.');
-    let (Some(_), Some(payload), Some(_)) = (parts.next(), parts.next(), parts.next()) else {
-        return Err(IdTokenError::Unreadable);
+    let (Some(_), Some(payload), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+        return Err(IdTokenError::NotSigned);
     };
-    match parts.count() {
-        0 => {}
-        2 => return Err(IdTokenError::Encrypted),
-        _ => return Err(IdTokenError::Unreadable),
-    }
     if payload.len() > MAX_PAYLOAD {
         return Err(IdTokenError::Unreadable);
     }
@@ -241,20 +236,12 @@ mod tests {
             r#"{{"sub":"1","aud":"client","x":"{}"}}"#,
             "x".repeat(64 * 1024)
         ));
-        for token in [
-            "",
-            "opaque",
-            "..",
-            "a.b",
-            "e30.!!!.c2ln",
-            "e30.e30.c2ln.x",
-            "e30.é.c2ln",
-            "e30.a.c2ln",
-            &huge,
-        ] {
+        for token in ["..", "e30.!!!.c2ln", "e30.é.c2ln", "e30.a.c2ln", &huge] {
             assert_eq!(read(token), Err(IdTokenError::Unreadable), "{token:.60}");
         }
-        assert_eq!(read("a.b.c.d.e"), Err(IdTokenError::Encrypted));
+        for token in ["", "opaque", "a.b", "e30.e30.c2ln.x", "a.b.c.d.e"] {
+            assert_eq!(read(token), Err(IdTokenError::NotSigned), "{token}");
+        }
     }
 
     #[test]
