@@ -14,7 +14,7 @@ use valetkey::model::{
 use valetkey::provider::{Revocation, RevocationAuth, RevocationTokens};
 use valetkey::testing::Fault;
 use valetkey::vault::envelope::MasterKey;
-use valetkey::vault::{Handout, MemoryVault, SqliteVault, Vault as _};
+use valetkey::vault::{AuditLog as _, MemoryVault, SqliteVault, TokenUse, UseRecord};
 use valetkey::{ConnectionManager as _, ConsentOptions};
 
 const ALICE: &str = "acme.alice.user";
@@ -133,18 +133,17 @@ fn what_people_and_providers_write_stays_text_everywhere() {
                 label: Some(format!("{hostile}!")),
             });
         });
-        site_vault
-            .record_handouts(&[Handout {
-                tenant: TenantId::new("acme").unwrap(),
-                connection: id,
-                provider: ProviderId::new("notes").unwrap(),
-                at: Timestamp::from_unix_millis(1_700_000_000_000),
-                user: UserId::new(hostile).unwrap(),
-                shared: true,
-                purpose: Some(format!("p-{hostile}")),
-                turn: Some(format!("t-{hostile}")),
-            }])
-            .unwrap();
+        let uses = [TokenUse {
+            tenant: TenantId::new("acme").unwrap(),
+            connection: id,
+            provider: ProviderId::new("notes").unwrap(),
+            at: Timestamp::from_unix_millis(1_700_000_000_000),
+            user: UserId::new(hostile).unwrap(),
+            shared: true,
+            purpose: Some(format!("p-{hostile}")),
+            turn: Some(format!("t-{hostile}")),
+        }];
+        site_vault.record_uses(&uses, UseRecord::Entries).unwrap();
         let site = Site::over(site_vault);
         let mut olga = site.tab(OLGA);
         let trail = olga.get(&format!("/connections/{id}"));
@@ -346,9 +345,9 @@ fn a_service_that_shares_its_consent_says_so_before_it_is_revoked() {
     let link = format!("href=\"{BASE}/connections/{}\"", others[0].id);
     assert!(text(&detail).contains("One consent with") && text(&detail).contains(&link));
     let list = text(&tab.get("/")).to_owned();
-    let keeper = notes.shares.unwrap().to_string();
-    assert!(!list.contains(&keeper), "what keeps the tokens is no connection");
-    assert_eq!(tab.get(&format!("/connections/{keeper}")).status(), 404);
+    let grant = notes.grant.to_string();
+    assert!(!list.contains(&grant), "a grant is no connection");
+    assert_eq!(tab.get(&format!("/connections/{grant}")).status(), 404);
     let confirm = tab.get(&format!("/connections/{}/revoke", notes.id));
     assert!(
         text(&confirm).contains("They keep the access"),
@@ -362,7 +361,7 @@ fn a_service_that_shares_its_consent_says_so_before_it_is_revoked() {
         text(&revoked)
     );
     let json = site.send(program(ALICE, Method::GET, "/v1/connections"));
-    assert_eq!(gateway::json(&json)["connections"][0]["grant"], keeper);
+    assert_eq!(gateway::json(&json)["connections"][0]["grant"], grant);
     let last = tab.get(&format!("/connections/{}/revoke", others[0].id));
     assert!(!text(&last).contains("They keep the access"));
 }
