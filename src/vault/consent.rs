@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use ring::digest::{SHA256, digest};
 
 use crate::model::{
-    ConnectionId, ConsentId, Label, Owner, Parameters, ProviderId, Scopes, ServerId, TenantId, Timestamp, UserId,
+    ConnectionId, ConsentId, Label, Owner, Parameters, ProviderId, Scopes, ServerId, TenantId, Timestamp,
+    UserId,
 };
 use crate::secret::{Binding, PkceVerifier, State, Ticket};
 use crate::vault::VaultError;
@@ -20,7 +21,11 @@ pub trait ConsentStore {
     /// # Errors
     ///
     /// [`VaultError`] if it was not stored.
-    fn insert_consent(&self, consent: &PendingConsent, verifier: Option<&PkceVerifier>) -> Result<(), VaultError>;
+    fn insert_consent(
+        &self,
+        consent: &PendingConsent,
+        verifier: Option<&PkceVerifier>,
+    ) -> Result<(), VaultError>;
 
     /// Reads a consent request, whatever its status, until it is deleted. The verifier is not returned.
     ///
@@ -41,7 +46,8 @@ pub trait ConsentStore {
     /// # Errors
     ///
     /// [`VaultError`] if it was not taken; [`VaultError::Tampered`] if it was altered.
-    fn take_consent(&self, tenant: &TenantId, state: &StateHash, now: Timestamp) -> Result<Taken, VaultError>;
+    fn take_consent(&self, tenant: &TenantId, state: &StateHash, now: Timestamp)
+    -> Result<Taken, VaultError>;
 
     /// Stores how a taken consent request ended, if not in a stored grant. One that is not taken stays as it is.
     ///
@@ -156,11 +162,11 @@ pub struct PendingConsent {
     pub parameters: Parameters,
     /// The label that the connection will bear.
     pub label: Option<Label>,
-    /// Whether the consent fails if the service does not say whose account was connected.
-    #[cfg_attr(feature = "serde", serde(default))]
-    pub require_account: bool,
     /// A new connection, or which one again.
     pub purpose: Purpose,
+    /// Whether the consent fails if the provider does not name the account.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub require_account: bool,
     /// Where the host sends the browser afterwards; the host's own value, never one from a callback.
     pub return_to: Option<String>,
     /// When it began.
