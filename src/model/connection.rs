@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{ConnectionId, Grant, GrantId, Label, Owner, ProviderId, Scopes, ServerId, TenantId, Timestamp};
+use crate::model::{
+    ConnectionId, Grant, GrantId, Label, Owner, ProviderId, Scopes, ServerId, TenantId, Timestamp,
+};
 
 /// Values that fill the placeholders of a descriptor's URLs, such as `tenant` or `base_url`.
 pub type Parameters = BTreeMap<String, String>;
@@ -164,6 +166,20 @@ impl NeedsConsent {
             Self::LostInFlight => "lost_in_flight",
             Self::RejectedAfterRefresh => "rejected_after_refresh",
         }
+    }
+
+    /// Every reason.
+    pub const ALL: [Self; 4] = [
+        Self::Rejected,
+        Self::Expired,
+        Self::LostInFlight,
+        Self::RejectedAfterRefresh,
+    ];
+
+    /// Returns the reason that [`as_str`](Self::as_str) wrote.
+    #[must_use]
+    pub fn from_code(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == code)
     }
 }
 

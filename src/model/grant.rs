@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::model::{
-    Account, GrantId, IssuedBy, Owner, Parameters, ProviderId, RefreshState, Scopes, Status, TenantId, Timestamp,
+    Account, GrantId, IssuedBy, Owner, Parameters, ProviderId, RefreshState, Scopes, Status, TenantId,
+    Timestamp,
 };
 
 /// Where a grant came from.

@@ -445,7 +445,9 @@ fn chain_named(name: &str) -> Result<AuditChain, InvalidAuditHead> {
     }
     let name = URL_SAFE_NO_PAD.decode(name).map_err(|_| InvalidAuditHead)?;
     let name = String::from_utf8(name).map_err(|_| InvalidAuditHead)?;
-    TenantId::new(name).map(AuditChain::Tenant).map_err(|_| InvalidAuditHead)
+    TenantId::new(name)
+        .map(AuditChain::Tenant)
+        .map_err(|_| InvalidAuditHead)
 }
 
 fn mac_from_hex(hex: &str) -> Result<[u8; 32], InvalidAuditHead> {
@@ -498,7 +500,14 @@ mod tests {
             let head = AuditHead::new(chain, 42, mac);
             assert_eq!(head.to_string().parse(), Ok(head));
         }
-        for bad in ["", "valetkey-audit:1", "valetkey-audit:x:00", "valetkey-audit:1:é", "valetkey-audit/2:-:1", "valetkey-audit/2:*:1:00"] {
+        for bad in [
+            "",
+            "valetkey-audit:1",
+            "valetkey-audit:x:00",
+            "valetkey-audit:1:é",
+            "valetkey-audit/2:-:1",
+            "valetkey-audit/2:*:1:00",
+        ] {
             assert_eq!(bad.parse::<AuditHead>(), Err(InvalidAuditHead), "{bad}");
         }
     }

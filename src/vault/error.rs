@@ -32,6 +32,15 @@ pub enum VaultError {
     /// The file is damaged or cut short.
     #[error("the vault file is damaged")]
     Damaged,
+    /// The database file and its log are of different times. Nothing was changed.
+    #[error("the database file and its log do not belong together; restore both from one backup")]
+    Mixed,
+    /// The file was replaced or overwritten while it was open. What was written last may be lost.
+    #[error("the vault file was replaced while it was open")]
+    Replaced,
+    /// The vault is open, here or in another process.
+    #[error("the vault is open")]
+    InUse,
     /// The file or its directory cannot be written.
     #[error("the vault file is read-only")]
     ReadOnly,
@@ -41,6 +50,9 @@ pub enum VaultError {
     /// The bundled SQLite is too old, or a setting that safety rests on did not take.
     #[error("the SQLite library cannot be used: {0}")]
     Unsupported(&'static str),
+    /// This kind of vault cannot do that.
+    #[error("this vault does not support {0}")]
+    NotSupported(&'static str),
     /// Another process has held the write lock for too long. Nothing was changed; try again.
     #[error("the vault is locked by another process")]
     Busy,

@@ -1,8 +1,8 @@
 //! Grants and the connections that use them.
 
 use crate::model::{
-    Actor, Connection, ConnectionId, Grant, GrantId, Label, Owner, Parameters, ProviderId, RefreshState, Scopes, Status,
-    TenantId, Timestamp, UserId,
+    Actor, Connection, ConnectionId, Grant, GrantId, Label, Owner, Parameters, ProviderId, RefreshState,
+    Scopes, Status, TenantId, Timestamp, UserId,
 };
 use crate::secret::{AccessToken, IdToken, RefreshToken};
 use crate::vault::{StateHash, VaultError};
@@ -175,7 +175,10 @@ pub enum Of<'a> {
 
 /// The outcome of [`GrantStore::find_token`].
 #[derive(Debug)]
-#[allow(clippy::large_enum_variant, reason = "moved once or twice: an allocation on the hot path costs more")]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "moved once or twice: an allocation on the hot path costs more"
+)]
 #[allow(clippy::exhaustive_enums, reason = "a vault must be able to build one")]
 pub enum Found {
     /// There is no such connection.

@@ -5,7 +5,6 @@
 //! database that holds rows: [`SqliteVault`] over one SQLite file, [`MemoryVault`] over a map, and any other store
 //! that implements the two small traits [`Store`] and [`Transaction`].
 
-mod arc;
 mod audit;
 pub mod change;
 mod codec;
@@ -17,8 +16,7 @@ mod refresh;
 mod revocation;
 mod sealed;
 #[cfg(feature = "sqlite")]
-mod sqlite;
-#[allow(dead_code, unreachable_pub, missing_docs, reason = "in use once the vault is")]
+mod sqlite3;
 mod tables;
 #[cfg(test)]
 mod tables_contract;
@@ -26,8 +24,8 @@ mod upkeep;
 mod warning;
 
 pub use audit::{
-    AuditChain, AuditEntry, AuditFilter, AuditHead, AuditKind, AuditLog, AuditOrder, AuditReport, InvalidAuditHead,
-    Progress, TokenUse, UseRecord,
+    AuditChain, AuditEntry, AuditFilter, AuditHead, AuditKind, AuditLog, AuditOrder, AuditReport,
+    InvalidAuditHead, Progress, TokenUse, UseRecord,
 };
 pub use consent::{ConsentStatus, ConsentStore, PendingConsent, Purpose, StateHash, Taken};
 pub use error::VaultError;
@@ -39,11 +37,12 @@ pub use refresh::{
     RefreshStore, Refreshed,
 };
 pub use revocation::{
-    EndedGrant, Erasure, LateTokens, PendingRevocation, RevocationStore, Revoke, RevokeWhat, Revoked, Settlement,
+    EndedGrant, Erasure, LateTokens, PendingRevocation, RevocationStore, Revoke, RevokeWhat, Revoked,
+    Settlement,
 };
 pub use sealed::{MemoryStore, MemoryVault, Mode, SealedVault, Store, Transaction};
 #[cfg(feature = "sqlite")]
-pub use sqlite::SqliteVault;
+pub use sqlite3::SqliteVault;
 pub use upkeep::{Forget, Forgotten, Housekeeping, Retention, Rotated, Rotation, SweepLimits, Swept};
 pub use warning::VaultWarning;
 
@@ -70,7 +69,16 @@ use std::fmt::Debug;
 ///
 /// `testing::vault_contract` checks all of it.
 pub trait Vault:
-    ConsentStore + GrantStore + RefreshStore + RevocationStore + AuditLog + Housekeeping + Debug + Send + Sync + 'static
+    ConsentStore
+    + GrantStore
+    + RefreshStore
+    + RevocationStore
+    + AuditLog
+    + Housekeeping
+    + Debug
+    + Send
+    + Sync
+    + 'static
 {
 }
 

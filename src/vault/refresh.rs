@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::model::{
-    Actor, FailureCode, Grant, GrantId, InFlight, NeedsConsent, ProviderId, Scopes, ServerId, Status, TenantId, Timestamp,
+    Actor, FailureCode, Grant, GrantId, InFlight, NeedsConsent, ProviderId, Scopes, ServerId, Status,
+    TenantId, Timestamp,
 };
 use crate::secret::{IdToken, RefreshToken};
 use crate::vault::{Tokens, VaultError};

@@ -7,21 +7,22 @@
 //! Columns that an implementation searches are fields of their own. All others of a row are in one encoded field.
 
 use std::fmt::Debug;
+use std::path::Path;
 
 use crate::model::{ConnectionId, ConsentId, GrantId, RevocationId, TenantId};
-use crate::vault::{Holder, StateHash, VaultError};
+use crate::vault::{Holder, StateHash, VaultError, VaultWarning};
 
 type Result<T> = std::result::Result<T, VaultError>;
 
 /// The number of a tenant. A number is never used again for another tenant.
-pub type TenantRow = i64;
+pub(crate) type TenantRow = i64;
 
 /// The chain of audit entries that belongs to the vault itself and to no tenant.
-pub const VAULT_CHAIN: TenantRow = 0;
+pub(crate) const VAULT_CHAIN: TenantRow = 0;
 
 /// How a write transaction ends.
 #[derive(Debug)]
-pub enum Write<T> {
+pub(crate) enum Write<T> {
     /// The changes are kept.
     Commit(T),
     /// Nothing was changed, or no change is kept.
@@ -35,7 +36,7 @@ pub enum Write<T> {
 
 impl<T> Write<T> {
     /// The same end with another value.
-    pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Write<U> {
+    pub(crate) fn map<U>(self, f: impl FnOnce(T) -> U) -> Write<U> {
         match self {
             Self::Commit(value) => Write::Commit(f(value)),
             Self::Unchanged(value) => Write::Unchanged(f(value)),
@@ -47,80 +48,80 @@ impl<T> Write<T> {
 
 /// The vault's own row.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct VaultRow {
-    pub id: [u8; 16],
+pub(crate) struct VaultRow {
+    pub(crate) id: [u8; 16],
     /// The id of the master key that `key_check` and `audit_key` belong to.
-    pub master_key: [u8; 16],
-    pub key_check: [u8; 32],
+    pub(crate) master_key: [u8; 16],
+    pub(crate) key_check: [u8; 32],
     /// The wrapped key of the audit.
-    pub audit_key: Vec<u8>,
+    pub(crate) audit_key: Vec<u8>,
 }
 
 /// A tenant's key, wrapped.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeyRow {
-    pub version: u32,
+pub(crate) struct KeyRow {
+    pub(crate) version: u32,
     /// The id of the master key that wraps it.
-    pub master_key: [u8; 16],
-    pub wrapped: Vec<u8>,
+    pub(crate) master_key: [u8; 16],
+    pub(crate) wrapped: Vec<u8>,
     /// How many records it has sealed.
-    pub seals: u32,
+    pub(crate) seals: u32,
     /// Whether a newer key took its place.
-    pub retired: bool,
+    pub(crate) retired: bool,
 }
 
 /// A connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ConnectionRow {
-    pub id: ConnectionId,
+pub(crate) struct ConnectionRow {
+    pub(crate) id: ConnectionId,
     /// The user; empty for a workspace connection.
-    pub owner: String,
-    pub provider: String,
-    pub label: Option<String>,
-    pub is_default: bool,
-    pub revoked: bool,
-    pub grant: GrantId,
+    pub(crate) owner: String,
+    pub(crate) provider: String,
+    pub(crate) label: Option<String>,
+    pub(crate) is_default: bool,
+    pub(crate) revoked: bool,
+    pub(crate) grant: GrantId,
     /// The id of the account, for the index that keeps it unique.
-    pub account: Option<String>,
-    pub details: Vec<u8>,
+    pub(crate) account: Option<String>,
+    pub(crate) details: Vec<u8>,
     /// Authenticates every field above. Also tells whether the row has changed since it was read.
-    pub mac: [u8; 32],
+    pub(crate) mac: [u8; 32],
 }
 
 /// A grant, without its tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GrantRow {
-    pub id: GrantId,
+pub(crate) struct GrantRow {
+    pub(crate) id: GrantId,
     /// The grant that replaced this one.
-    pub former_of: Option<GrantId>,
+    pub(crate) former_of: Option<GrantId>,
     /// `active`, `revoked`, or why a new consent is needed.
-    pub status: String,
-    pub generation: u64,
-    pub refreshable: bool,
-    pub server: String,
-    pub expires_at: Option<i64>,
-    pub refreshed_at: i64,
+    pub(crate) status: String,
+    pub(crate) generation: u64,
+    pub(crate) refreshable: bool,
+    pub(crate) server: String,
+    pub(crate) expires_at: Option<i64>,
+    pub(crate) refreshed_at: i64,
     /// No refresh before this time.
-    pub not_before: Option<i64>,
+    pub(crate) not_before: Option<i64>,
     /// When the current claim lapses.
-    pub held_until: Option<i64>,
+    pub(crate) held_until: Option<i64>,
     /// Until when a refused refresh token is kept.
-    pub quarantined_until: Option<i64>,
+    pub(crate) quarantined_until: Option<i64>,
     /// When the tokens of a former grant are dead at the server at the latest.
-    pub dead_at: Option<i64>,
+    pub(crate) dead_at: Option<i64>,
     /// What decides where the tokens are sent: part of their additional data.
-    pub route: Vec<u8>,
+    pub(crate) route: Vec<u8>,
     /// The claim and the failures; empty if there is neither.
-    pub state: Vec<u8>,
+    pub(crate) state: Vec<u8>,
     /// The version of the key that seals the tokens; 0 without tokens.
-    pub key_version: u32,
+    pub(crate) key_version: u32,
     /// Raised by every write of the row.
-    pub revision: u64,
+    pub(crate) revision: u64,
 }
 
 /// What a write does to the sealed tokens of a grant.
 #[derive(Debug, Clone, Copy)]
-pub enum Secrets<'a> {
+pub(crate) enum Secrets<'a> {
     /// Leaves them as they are.
     Keep,
     /// Overwrites them.
@@ -138,87 +139,87 @@ pub enum Secrets<'a> {
 
 /// Two sealed records, as far as there are any.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Sealed {
-    pub access: Option<Vec<u8>>,
-    pub rest: Option<Vec<u8>>,
+pub(crate) struct Sealed {
+    pub(crate) access: Option<Vec<u8>>,
+    pub(crate) rest: Option<Vec<u8>>,
 }
 
 /// A consent request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ConsentRow {
-    pub state: StateHash,
-    pub id: ConsentId,
-    pub user: String,
+pub(crate) struct ConsentRow {
+    pub(crate) state: StateHash,
+    pub(crate) id: ConsentId,
+    pub(crate) user: String,
     /// The owner of the connection to be made; empty for a workspace connection.
-    pub owner: String,
-    pub expires_at: i64,
+    pub(crate) owner: String,
+    pub(crate) expires_at: i64,
     /// `pending`, `taken`, `completed`, `denied`, `failed` or `cancelled`.
-    pub status: String,
-    pub completed: Option<ConnectionId>,
-    pub body: Vec<u8>,
+    pub(crate) status: String,
+    pub(crate) completed: Option<ConnectionId>,
+    pub(crate) body: Vec<u8>,
     /// The version of the key that seals the verifier; 0 once it is erased.
-    pub key_version: u32,
+    pub(crate) key_version: u32,
 }
 
 /// A revocation that the provider has not confirmed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RevocationRow {
-    pub id: RevocationId,
-    pub connection: ConnectionId,
+pub(crate) struct RevocationRow {
+    pub(crate) id: RevocationId,
+    pub(crate) connection: ConnectionId,
     /// The owner of the connection; empty for a workspace connection.
-    pub owner: String,
-    pub not_before: i64,
-    pub attempts: u32,
-    pub give_up_at: i64,
-    pub body: Vec<u8>,
-    pub key_version: u32,
+    pub(crate) owner: String,
+    pub(crate) not_before: i64,
+    pub(crate) attempts: u32,
+    pub(crate) give_up_at: i64,
+    pub(crate) body: Vec<u8>,
+    pub(crate) key_version: u32,
 }
 
 /// An audit entry, its body sealed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AuditRow {
-    pub number: u64,
-    pub at: i64,
+pub(crate) struct AuditRow {
+    pub(crate) number: u64,
+    pub(crate) at: i64,
     /// Differs from the chain only in entries that were written under schemas 1 and 2.
-    pub tenant: Option<TenantRow>,
-    pub kind: String,
-    pub body: Vec<u8>,
-    pub mac: [u8; 32],
+    pub(crate) tenant: Option<TenantRow>,
+    pub(crate) kind: String,
+    pub(crate) body: Vec<u8>,
+    pub(crate) mac: [u8; 32],
 }
 
 /// The end of a chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HeadRow {
-    pub number: u64,
-    pub mac: [u8; 32],
+pub(crate) struct HeadRow {
+    pub(crate) number: u64,
+    pub(crate) mac: [u8; 32],
     /// The first number that was not as it should be when something was written.
-    pub broken: Option<u64>,
-    pub seal: [u8; 32],
+    pub(crate) broken: Option<u64>,
+    pub(crate) seal: [u8; 32],
 }
 
 /// A run of entries that were pruned.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GapRow {
-    pub first: u64,
-    pub last: u64,
+pub(crate) struct GapRow {
+    pub(crate) first: u64,
+    pub(crate) last: u64,
     /// The MAC of the entry before the first.
-    pub before: [u8; 32],
+    pub(crate) before: [u8; 32],
     /// The MAC of the last.
-    pub mac: [u8; 32],
-    pub seal: [u8; 32],
+    pub(crate) mac: [u8; 32],
+    pub(crate) seal: [u8; 32],
 }
 
 /// A head that was exported, kept so that it can be recognised after pruning.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CheckpointRow {
-    pub number: u64,
-    pub mac: [u8; 32],
-    pub seal: [u8; 32],
+pub(crate) struct CheckpointRow {
+    pub(crate) number: u64,
+    pub(crate) mac: [u8; 32],
+    pub(crate) seal: [u8; 32],
 }
 
 /// Which connection's token to find. Revoked connections are never found.
 #[derive(Debug, Clone, Copy)]
-pub enum Wanted<'a> {
+pub(crate) enum Wanted<'a> {
     /// The only connection of this owner to this provider, or the default among several.
     Owner {
         /// The user; empty for the workspace connection.
@@ -241,7 +242,7 @@ pub enum Wanted<'a> {
 
 /// What [`Rows::token`] found, all of one moment.
 #[derive(Debug)]
-pub enum FoundRows {
+pub(crate) enum FoundRows {
     /// No such connection.
     Nothing,
     /// Several, and none is the default.
@@ -254,57 +255,57 @@ pub enum FoundRows {
 
 /// Which connections to list, in the order of their ids.
 #[derive(Debug, Clone, Copy)]
-pub struct Listing<'a> {
+pub(crate) struct Listing<'a> {
     /// Only of this owner; empty for workspace connections.
-    pub owner: Option<&'a str>,
+    pub(crate) owner: Option<&'a str>,
     /// Only of this provider.
-    pub provider: Option<&'a str>,
+    pub(crate) provider: Option<&'a str>,
     /// Only those that use this grant.
-    pub grant: Option<GrantId>,
+    pub(crate) grant: Option<GrantId>,
     /// Whether revoked ones are wanted too.
-    pub with_revoked: bool,
+    pub(crate) with_revoked: bool,
     /// Only after this one.
-    pub after: Option<ConnectionId>,
+    pub(crate) after: Option<ConnectionId>,
     /// At most this many.
-    pub limit: usize,
+    pub(crate) limit: usize,
 }
 
 /// A listed connection with its grant and the time of its last use, all of one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ListedRow {
-    pub connection: ConnectionRow,
-    pub grant: GrantRow,
-    pub used_at: Option<i64>,
+pub(crate) struct ListedRow {
+    pub(crate) connection: ConnectionRow,
+    pub(crate) grant: GrantRow,
+    pub(crate) used_at: Option<i64>,
 }
 
 /// A row together with the tenant it belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Of<T> {
-    pub tenant: TenantRow,
-    pub name: TenantId,
-    pub row: T,
+pub(crate) struct Of<T> {
+    pub(crate) tenant: TenantRow,
+    pub(crate) name: TenantId,
+    pub(crate) row: T,
 }
 
 /// Which grants are due for a refresh at one authorization server: active, refreshable, not former, neither held
 /// (`held_until` is not after `now`) nor backing off (`not_before` is not after `now`), and either expiring before
 /// `expires_before` or refreshed before `refreshed_before`. Soonest expiry first, then longest idle.
 #[derive(Debug, Clone, Copy)]
-pub struct DueRows<'a> {
+pub(crate) struct DueRows<'a> {
     /// The authorization server.
-    pub server: &'a str,
+    pub(crate) server: &'a str,
     /// Now.
-    pub now: i64,
+    pub(crate) now: i64,
     /// Expiring before this time.
-    pub expires_before: i64,
+    pub(crate) expires_before: i64,
     /// Refreshed before this time, where idle grants die.
-    pub refreshed_before: Option<i64>,
+    pub(crate) refreshed_before: Option<i64>,
     /// At most this many.
-    pub limit: usize,
+    pub(crate) limit: usize,
 }
 
 /// Whose rows to erase.
 #[derive(Debug, Clone, Copy)]
-pub enum Doomed<'a> {
+pub(crate) enum Doomed<'a> {
     /// Of one owner: connections and their grants, consent requests that the person began or that are for them,
     /// pending revocations, times of use.
     Owner(&'a str),
@@ -314,7 +315,7 @@ pub enum Doomed<'a> {
 
 /// The direction in which a chain is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Direction {
+pub(crate) enum Direction {
     /// Ascending numbers, from the one after `after`.
     Forward,
     /// Descending numbers, from the one before `after`.
@@ -324,15 +325,24 @@ pub enum Direction {
 /// A chain of audit entries: of the vault itself (0) or of a tenant, or the one chain that schemas 1 and 2 kept for
 /// all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Chain {
+pub(crate) enum Chain {
     /// The chain of this tenant, or of the vault itself.
     Of(TenantRow),
     /// The entries of schemas 1 and 2.
     Legacy,
 }
 
+/// What a pass of pruning deletes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pruned {
+    /// Token uses.
+    Uses,
+    /// All other entries.
+    Changes,
+}
+
 /// A consistent view of the rows.
-pub trait Rows {
+pub(crate) trait Rows {
     fn vault(&self) -> Result<Option<VaultRow>>;
 
     fn tenant(&self, name: &TenantId) -> Result<Option<TenantRow>>;
@@ -383,7 +393,11 @@ pub trait Rows {
     /// Pending revocations whose time has come, oldest first, with their sealed tokens.
     fn due_revocations(&self, now: i64, limit: usize) -> Result<Vec<Of<(RevocationRow, Sealed)>>>;
     fn revocation(&self, tenant: TenantRow, id: RevocationId) -> Result<Option<(RevocationRow, Sealed)>>;
-    fn revocations_of(&self, tenant: TenantRow, connection: ConnectionId) -> Result<Vec<(RevocationRow, Sealed)>>;
+    fn revocations_of(
+        &self,
+        tenant: TenantRow,
+        connection: ConnectionId,
+    ) -> Result<Vec<(RevocationRow, Sealed)>>;
     /// Whether at least this many revocations are pending, of all tenants.
     fn has_revocations(&self, at_least: usize) -> Result<bool>;
 
@@ -401,12 +415,12 @@ pub trait Rows {
     ) -> Result<Vec<AuditRow>>;
     fn gaps(&self, chain: Chain) -> Result<Vec<GapRow>>;
     fn checkpoint(&self, chain: Chain, number: u64) -> Result<Option<CheckpointRow>>;
-    /// The number up to which pruning has looked at this chain.
-    fn pruned_to(&self, chain: Chain) -> Result<u64>;
+    /// The number up to which a pass of pruning has looked at a tenant's entries in this chain.
+    fn pruned_to(&self, chain: Chain, of: TenantRow, what: Pruned) -> Result<u64>;
 }
 
 /// A write transaction: it sees its own changes.
-pub trait RowsMut: Rows {
+pub(crate) trait RowsMut: Rows {
     fn put_vault(&mut self, row: &VaultRow) -> Result<()>;
 
     fn insert_tenant(&mut self, name: &TenantId) -> Result<TenantRow>;
@@ -461,7 +475,7 @@ pub trait RowsMut: Rows {
     fn delete_entries(&mut self, chain: Chain, numbers: &[u64]) -> Result<()>;
     /// Inserts a gap and deletes the gaps that lie within it.
     fn put_gap(&mut self, chain: Chain, gap: &GapRow) -> Result<()>;
-    fn set_pruned_to(&mut self, chain: Chain, number: u64) -> Result<()>;
+    fn set_pruned_to(&mut self, chain: Chain, of: TenantRow, what: Pruned, number: u64) -> Result<()>;
 
     /// Raises the times of last use, in one statement, whatever their number. Unknown connections are left out.
     fn record_uses(&mut self, uses: &[(TenantRow, ConnectionId, i64)]) -> Result<()>;
@@ -471,7 +485,7 @@ pub trait RowsMut: Rows {
 }
 
 /// The rows of a vault, in whatever database.
-pub trait Tables: Debug + Send + Sync + Sized + 'static {
+pub(crate) trait Tables: Debug + Send + Sync + Sized + 'static {
     /// Reads in one consistent view. `read` decrypts nothing: it may hold up a writer.
     fn read<T>(&self, read: impl FnOnce(&dyn Rows) -> Result<T>) -> Result<T>;
 
@@ -484,6 +498,12 @@ pub trait Tables: Debug + Send + Sync + Sized + 'static {
 
     /// Whether a holder is known to be dead. When in doubt it lives.
     fn is_dead(&self, holder: Holder) -> bool;
+
+    /// What an operator should know about the place where the rows are kept.
+    fn warnings(&self) -> Vec<VaultWarning>;
+
+    /// Writes a consistent copy to a new file.
+    fn backup(&self, path: &Path) -> Result<()>;
 
     /// Removes what erased secrets have left in files. `false` if something is left for now.
     fn clear_residue(&self) -> Result<bool>;

@@ -1,1 +1,68 @@
-//! stub
+//! What every implementation of [`Tables`] must do, as checks to be run on each.
+
+mod audit;
+mod connections;
+mod consents;
+mod due;
+mod erase;
+mod fixtures;
+mod grants;
+mod keys;
+mod revocations;
+mod tenants;
+mod tokens;
+mod transactions;
+
+use crate::vault::tables::Tables;
+
+/// A check of one promise. It makes as many empty vaults as it needs.
+type Check<T> = fn(&dyn Fn() -> T);
+
+/// A list of checks with their names.
+macro_rules! checks {
+    ($($name:ident),* $(,)?) => {
+        pub(super) fn checks<T: crate::vault::tables::Tables>()
+            -> Vec<(&'static str, crate::vault::tables_contract::Check<T>)>
+        {
+            vec![$((stringify!($name), $name::<T>)),*]
+        }
+    };
+}
+use checks;
+
+/// Runs all checks, each on empty vaults of its own that `make` makes.
+///
+/// # Panics
+///
+/// At the first promise that is broken, with the name of the check in the output.
+pub(crate) fn check<T: Tables>(make: &dyn Fn() -> T) {
+    let all = [
+        transactions::checks(),
+        tenants::checks(),
+        keys::checks(),
+        connections::checks(),
+        tokens::checks(),
+        grants::checks(),
+        due::checks(),
+        consents::checks(),
+        revocations::checks(),
+        audit::checks(),
+        erase::checks(),
+    ];
+    for (name, check) in all.into_iter().flatten() {
+        let _name = Name(name);
+        check(make);
+    }
+}
+
+/// Says which check was running when it panics.
+struct Name(&'static str);
+
+impl Drop for Name {
+    #[allow(clippy::print_stderr, reason = "a test's failure must say where it happened")]
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("the check that failed: {}", self.0);
+        }
+    }
+}

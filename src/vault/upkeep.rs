@@ -145,7 +145,11 @@ impl Forgotten {
     /// Returns a receipt.
     #[must_use]
     pub const fn new(proof: AuditHead, at: Timestamp, connections: usize) -> Self {
-        Self { proof, at, connections }
+        Self {
+            proof,
+            at,
+            connections,
+        }
     }
 }
 

@@ -1,7 +1,11 @@
 //! The additional data of a seal: what a record is bound to.
 
-/// What every encoding begins with.
+/// What encodings begin with, except those of [`encode_around`] in format 2.
 const DOMAIN: &[u8] = b"valetkey/1";
+
+/// What the additional data of records in format 2 begins with.
+pub(super) const DOMAIN_2: &[u8] = b"valetkey/2";
+pub(super) const DOMAIN_1: &[u8] = DOMAIN;
 
 /// Encodes the parts, each as u32 length ‖ bytes: two lists of parts with the same encoding are the same list.
 pub(super) fn encode(parts: &[&[u8]]) -> Vec<u8> {
@@ -14,11 +18,17 @@ pub(super) fn encode(parts: &[&[u8]]) -> Vec<u8> {
     aad
 }
 
-/// As [`encode`], with one part more, in the middle, that is a tag byte ‖ bytes.
-pub(super) fn encode_around(before: &[&[u8]], tag: u8, tagged: &[u8], after: &[&[u8]]) -> Vec<u8> {
+/// As [`encode`], with another domain and one more part, in the middle, that is a tag byte ‖ bytes.
+pub(super) fn encode_around(
+    domain: &[u8],
+    before: &[&[u8]],
+    tag: u8,
+    tagged: &[u8],
+    after: &[&[u8]],
+) -> Vec<u8> {
     let len = |parts: &[&[u8]]| parts.iter().map(|part| 4 + part.len()).sum::<usize>();
-    let mut aad = Vec::with_capacity(4 + DOMAIN.len() + len(before) + 5 + tagged.len() + len(after));
-    push(&mut aad, &[DOMAIN]);
+    let mut aad = Vec::with_capacity(4 + domain.len() + len(before) + 5 + tagged.len() + len(after));
+    push(&mut aad, &[domain]);
     for part in before {
         push(&mut aad, &[part]);
     }
@@ -31,7 +41,7 @@ pub(super) fn encode_around(before: &[&[u8]], tag: u8, tagged: &[u8], after: &[&
 
 fn push(aad: &mut Vec<u8>, pieces: &[&[u8]]) {
     let len = pieces.iter().map(|piece| piece.len()).sum::<usize>();
-    // Ids have at most 512 bytes: nothing near 2^32 comes here.
+    // The longest part is a route of some kilobytes: nothing near 2^32 comes here.
     aad.extend_from_slice(&u32::try_from(len).unwrap_or(u32::MAX).to_be_bytes());
     for piece in pieces {
         aad.extend_from_slice(piece);
@@ -80,7 +90,7 @@ mod tests {
     fn no_allocation_beyond_the_exact_length() {
         let aad = encode(&[b"one", b"", b"three"]);
         assert_eq!(aad.capacity(), aad.len());
-        let aad = encode_around(&[b"one"], 1, b"two", &[b"three"]);
+        let aad = encode_around(DOMAIN, &[b"one"], 1, b"two", &[b"three"]);
         assert_eq!(aad.capacity(), aad.len());
         assert_eq!(aad, encode(&[b"one", b"\x01two", b"three"]));
     }

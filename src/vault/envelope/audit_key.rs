@@ -114,6 +114,62 @@ impl AuditKey {
         ])
     }
 
+    /// Authenticates the newest entry of one tenant's chain, or of the vault's own (`chain` 0), as the newest.
+    #[must_use]
+    pub fn chain_head(
+        &self,
+        vault: VaultId,
+        chain: i64,
+        number: u64,
+        mac: &[u8; 32],
+        broken: Option<u64>,
+    ) -> [u8; 32] {
+        let broken = broken.map(u64::to_be_bytes);
+        self.sign(&[
+            b"chain head",
+            vault.as_bytes(),
+            &chain.to_be_bytes(),
+            &number.to_be_bytes(),
+            mac,
+            broken.as_ref().map_or(&[], |broken| broken.as_slice()),
+        ])
+    }
+
+    /// Authenticates that the entries from `first` to `last` of a chain were pruned: `before` is the MAC of the entry
+    /// before them, `mac` that of the last.
+    #[must_use]
+    pub fn gap(
+        &self,
+        vault: VaultId,
+        chain: i64,
+        first: u64,
+        last: u64,
+        before: &[u8; 32],
+        mac: &[u8; 32],
+    ) -> [u8; 32] {
+        self.sign(&[
+            b"gap",
+            vault.as_bytes(),
+            &chain.to_be_bytes(),
+            &first.to_be_bytes(),
+            &last.to_be_bytes(),
+            before,
+            mac,
+        ])
+    }
+
+    /// Authenticates a head that was exported.
+    #[must_use]
+    pub fn checkpoint(&self, vault: VaultId, chain: i64, number: u64, mac: &[u8; 32]) -> [u8; 32] {
+        self.sign(&[
+            b"checkpoint",
+            vault.as_bytes(),
+            &chain.to_be_bytes(),
+            &number.to_be_bytes(),
+            mac,
+        ])
+    }
+
     fn sign(&self, parts: &[&[u8]]) -> [u8; 32] {
         let tag = hmac::sign(&self.chain, &aad::encode(parts));
         let mut mac = [0; 32];

@@ -8,7 +8,8 @@ use crate::model::TenantId;
 use crate::random::{self, RandomUnavailable};
 use crate::vault::VaultError;
 use crate::vault::envelope::aead::{self, Cipher, KEY_LEN, NONCE_LEN, TAG_LEN};
-use crate::vault::envelope::{MasterKeys, VaultId, aad};
+use crate::vault::envelope::master_key::derive;
+use crate::vault::envelope::{MasterKeys, RowKey, VaultId, aad};
 
 const FORMAT: u8 = 1;
 const HEADER_LEN: usize = 1 + 16;
@@ -46,6 +47,14 @@ impl DataKey {
     #[must_use]
     pub const fn version(&self) -> u32 {
         self.version
+    }
+
+    /// Returns the key that authenticates a tenant's rows, derived from this one.
+    #[must_use]
+    pub fn row_key(&self) -> RowKey {
+        let mut key = Zeroizing::new([0; KEY_LEN]);
+        derive(&self.secret, b"rows", key.as_mut_slice());
+        RowKey::new(&key)
     }
 
     pub(super) const fn cipher(&self) -> &Cipher {

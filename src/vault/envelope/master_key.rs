@@ -146,6 +146,11 @@ impl MasterKey {
         &self.kek
     }
 
+    /// Returns the key with these bytes.
+    pub(crate) fn of_bytes(bytes: Zeroizing<[u8; KEY_LEN]>) -> Self {
+        Self::new(Box::new(bytes))
+    }
+
     pub(super) fn new(secret: Box<Zeroizing<[u8; KEY_LEN]>>) -> Self {
         let mut id = [0; 16];
         derive(&secret, b"id", &mut id);

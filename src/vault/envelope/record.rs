@@ -1,4 +1,4 @@
-//! Sealed records, version 1.
+//! Sealed records.
 
 use zeroize::Zeroizing;
 
@@ -7,7 +7,10 @@ use crate::vault::VaultError;
 use crate::vault::envelope::aead::{self, NONCE_LEN, TAG_LEN};
 use crate::vault::envelope::{DataKey, Fields, MAX_SECRET_LEN, VaultId, aad, fields};
 
-const FORMAT: u8 = 1;
+/// The format of audit bodies, and of all records up to schema 2.
+const FORMAT_1: u8 = 1;
+/// The format of records whose additional data includes the route.
+const FORMAT_2: u8 = 2;
 const HEADER_LEN: usize = 1 + 4;
 const SEALED_FROM: usize = HEADER_LEN + NONCE_LEN;
 /// No record has more fields than this.
@@ -22,8 +25,12 @@ pub enum Kind {
     AccessToken,
     /// What else came with it: the refresh token and the id token.
     Rest,
-    /// The PKCE verifier of a pending consent.
+    /// The PKCE verifier of a consent request.
     Consent,
+    /// The access token of a pending revocation.
+    RevocationAccess,
+    /// The refresh token of a pending revocation.
+    RevocationRest,
 }
 
 impl Kind {
@@ -32,51 +39,57 @@ impl Kind {
             Self::AccessToken => b"access_token",
             Self::Rest => b"rest",
             Self::Consent => b"consent",
+            Self::RevocationAccess => b"revocation_access",
+            Self::RevocationRest => b"revocation_rest",
         }
     }
 }
 
-/// Where a record belongs: bound into it, so that it opens nowhere else.
+/// Where a record belongs, and what decides about its use: bound into it, so that it opens nowhere else and for
+/// nothing else.
 #[derive(Debug, Clone, Copy)]
-#[allow(
-    clippy::exhaustive_structs,
-    reason = "every part must be named by whoever seals"
-)]
+#[allow(clippy::exhaustive_structs, reason = "the caller must name every part")]
 pub struct Context<'a> {
-    /// What it holds.
+    /// What the record holds.
     pub kind: Kind,
     /// The vault.
     pub vault: VaultId,
     /// The workspace.
     pub tenant: &'a TenantId,
-    /// The person it belongs to; absent if it is shared.
+    /// The user it belongs to; absent if it belongs to the workspace.
     pub owner: Option<&'a UserId>,
     /// The service.
     pub provider: &'a ProviderId,
-    /// The id of the connection or of the consent.
+    /// The id of the grant, the consent request or the pending revocation.
     pub id: &'a [u8; 16],
-    /// The generation of the connection; zero for a consent.
+    /// The generation of the grant; zero for a consent request.
     pub generation: u64,
+    /// An encoding of the fields that decide where the secret is sent and how it is shown: for a grant its server,
+    /// endpoints, client id, parameters, scopes, expiry and account; for a consent request and a pending revocation
+    /// the whole row. Not part of format 1.
+    pub route: &'a [u8],
 }
 
 impl Context<'_> {
-    fn encode(&self, header: &[u8]) -> Vec<u8> {
+    fn encode(&self, format: u8, header: &[u8]) -> Vec<u8> {
         let generation = self.generation.to_be_bytes();
-        // One byte says whose it is, so that no user's name can stand for the shared owner.
+        // One byte says whose it is, so that no user's name can stand for the workspace.
         let (tag, user) = match self.owner {
             Some(user) => (1, user.as_str()),
             None => (0, ""),
         };
-        aad::encode_around(
-            &[
-                self.kind.as_bytes(),
-                self.vault.as_bytes(),
-                self.tenant.as_str().as_bytes(),
-            ],
-            tag,
-            user.as_bytes(),
-            &[self.provider.as_str().as_bytes(), self.id, &generation, header],
-        )
+        let before: &[&[u8]] = &[
+            self.kind.as_bytes(),
+            self.vault.as_bytes(),
+            self.tenant.as_str().as_bytes(),
+        ];
+        let provider = self.provider.as_str().as_bytes();
+        if format == FORMAT_1 {
+            let after: &[&[u8]] = &[provider, self.id, &generation, header];
+            return aad::encode_around(aad::DOMAIN_1, before, tag, user.as_bytes(), after);
+        }
+        let after: &[&[u8]] = &[provider, self.id, &generation, header, self.route];
+        aad::encode_around(aad::DOMAIN_2, before, tag, user.as_bytes(), after)
     }
 }
 
@@ -103,6 +116,7 @@ impl DataKey {
         fields: &[&[u8]],
     ) -> Result<Vec<u8>, VaultError> {
         self.seal_bound(
+            FORMAT_1,
             |header| audit_binding(vault, tenant, number, header),
             fields,
             aead::nonce()?,
@@ -121,7 +135,11 @@ impl DataKey {
         number: u64,
         body: Vec<u8>,
     ) -> Result<Fields, VaultError> {
-        self.open_bound(|header| audit_binding(vault, tenant, number, header), body)
+        self.open_bound(
+            FORMAT_1,
+            |header| audit_binding(vault, tenant, number, header),
+            body,
+        )
     }
 
     pub(super) fn seal_with_nonce(
@@ -130,11 +148,17 @@ impl DataKey {
         secrets: &[&[u8]],
         nonce: [u8; NONCE_LEN],
     ) -> Result<Vec<u8>, VaultError> {
-        self.seal_bound(|header| context.encode(header), secrets, nonce)
+        self.seal_bound(
+            FORMAT_2,
+            |header| context.encode(FORMAT_2, header),
+            secrets,
+            nonce,
+        )
     }
 
     fn seal_bound(
         &self,
+        format: u8,
         binding: impl Fn(&[u8]) -> Vec<u8>,
         secrets: &[&[u8]],
         nonce: [u8; NONCE_LEN],
@@ -144,7 +168,7 @@ impl DataKey {
         }
         let plaintext_len = fields::encoded_len(secrets)?;
         let mut record = Zeroizing::new(Vec::with_capacity(SEALED_FROM + plaintext_len + TAG_LEN));
-        record.push(FORMAT);
+        record.push(format);
         record.extend_from_slice(&self.version().to_be_bytes());
         let aad = binding(&record);
         record.extend_from_slice(&nonce);
@@ -163,7 +187,7 @@ impl DataKey {
             return Err(VaultError::Tampered);
         }
         match record.split_first_chunk::<HEADER_LEN>() {
-            Some(([FORMAT, version @ ..], _)) => Ok(u32::from_be_bytes(*version)),
+            Some(([FORMAT_1 | FORMAT_2, version @ ..], _)) => Ok(u32::from_be_bytes(*version)),
             _ => Err(VaultError::Tampered),
         }
     }
@@ -174,11 +198,25 @@ impl DataKey {
     ///
     /// [`VaultError::Tampered`] if it was altered, does not belong there, or names another key.
     pub fn open(&self, context: &Context<'_>, record: Vec<u8>) -> Result<Fields, VaultError> {
-        self.open_bound(|header| context.encode(header), record)
+        self.open_bound(FORMAT_2, |header| context.encode(FORMAT_2, header), record)
     }
 
-    fn open_bound(&self, binding: impl Fn(&[u8]) -> Vec<u8>, record: Vec<u8>) -> Result<Fields, VaultError> {
-        if Self::version_of(&record)? != self.version() {
+    /// Opens a record of format 1, in which the route is not bound: for the migration from schemas 1 and 2 only.
+    ///
+    /// # Errors
+    ///
+    /// As for [`open`](Self::open).
+    pub fn open_format_1(&self, context: &Context<'_>, record: Vec<u8>) -> Result<Fields, VaultError> {
+        self.open_bound(FORMAT_1, |header| context.encode(FORMAT_1, header), record)
+    }
+
+    fn open_bound(
+        &self,
+        format: u8,
+        binding: impl Fn(&[u8]) -> Vec<u8>,
+        record: Vec<u8>,
+    ) -> Result<Fields, VaultError> {
+        if Self::version_of(&record)? != self.version() || record.first() != Some(&format) {
             return Err(VaultError::Tampered);
         }
         let mut record = Zeroizing::new(record);

@@ -1,4 +1,4 @@
-//! An `Arc` of a vault is a vault: the host keeps one handle, the connections another.
+//! The six traits, for every vault that is built on [`Core`], and for an `Arc` of any vault.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,11 +9,26 @@ use crate::model::{
     Actor, Connection, ConnectionId, Grant, GrantId, RevocationId, TenantId, Timestamp, UserId,
 };
 use crate::secret::PkceVerifier;
+use crate::vault::sealed::SealedVault;
+use crate::vault::sealed::store::Store;
 use crate::vault::*;
 
-/// Implements one of the six traits for `Arc` by forwarding every method.
+/// Implements one of the six traits by forwarding every method: to the core of a vault, or to what an `Arc` holds.
 macro_rules! forward {
     ($trait:ident { $(fn $method:ident($($name:ident: $type:ty),*) -> $out:ty;)* }) => {
+        impl<S: Store> $trait for SealedVault<S> {
+            $(fn $method(&self, $($name: $type),*) -> $out {
+                self.core.$method($($name),*)
+            })*
+        }
+
+        #[cfg(feature = "sqlite")]
+        impl $trait for SqliteVault {
+            $(fn $method(&self, $($name: $type),*) -> $out {
+                self.core().$method($($name),*)
+            })*
+        }
+
         impl<V: $trait + ?Sized> $trait for Arc<V> {
             $(fn $method(&self, $($name: $type),*) -> $out {
                 (**self).$method($($name),*)

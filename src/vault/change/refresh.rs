@@ -1,0 +1,86 @@
+//! Storing how a refresh ended.
+
+use crate::model::Timestamp;
+use crate::vault::change::lifecycle::{self, Keep};
+use crate::vault::change::{Change, Decided, Snapshot, StoredGrant, TokenWrite};
+use crate::vault::{AuditEntry, AuditKind, Claim, CommitOutcome, RefreshFailure, Refreshed};
+
+/// Stores refreshed tokens. The snapshot holds the grant and the connections that use it.
+#[must_use]
+pub fn commit(snapshot: &Snapshot, claim: &Claim, refreshed: &Refreshed<'_>) -> Decided<CommitOutcome> {
+    let Some(stored) = snapshot.grants.first() else {
+        return Decided::Nothing(CommitOutcome::Gone);
+    };
+    let mut stored = stored.clone();
+    let refreshable = refreshed.tokens.refresh_token.is_some();
+    let outcome = lifecycle::commit(&mut stored.lifecycle, claim, refreshable);
+    if outcome != CommitOutcome::Stored {
+        return Decided::Nothing(outcome);
+    }
+    if let Some(granted) = refreshed.granted {
+        stored.grant.granted = granted.clone();
+    }
+    stored.grant.refreshed_at = refreshed.at;
+    stored.grant.expires_at = refreshed.expires_at;
+    stored.grant.lifetime = refreshed.lifetime.or(stored.grant.lifetime);
+    let is_former = stored.grant.former_of.is_some();
+    let mut change = Change::default();
+    let entry = AuditEntry::new(AuditKind::Refreshed, refreshed.at).by(refreshed.by);
+    tell_users(&mut change, snapshot, &stored, &entry);
+    change.put(stored, TokenWrite::New);
+    let outcome = if is_former { CommitOutcome::Former } else { outcome };
+    Decided::Write(change, outcome)
+}
+
+/// Stores the end of a claim without new tokens. The snapshot holds the grant and the connections that use it.
+#[must_use]
+pub fn fail(snapshot: &Snapshot, claim: &Claim, failure: &RefreshFailure) -> Decided<CommitOutcome> {
+    let Some(stored) = snapshot.grants.first() else {
+        return Decided::Nothing(CommitOutcome::Gone);
+    };
+    let mut stored = stored.clone();
+    let (outcome, keep) = lifecycle::fail(&mut stored.lifecycle, claim, failure);
+    if outcome != CommitOutcome::Stored {
+        return Decided::Nothing(outcome);
+    }
+    let mut change = Change::default();
+    // A failure for now changes nothing for good and repeats itself: the grant records it, not the audit.
+    let entry = match *failure {
+        RefreshFailure::Rejected { reason, at, .. } => {
+            Some(AuditEntry::new(AuditKind::RefreshRejected, at).detail(reason.as_str()))
+        }
+        RefreshFailure::ConsentNeeded { reason, at } => {
+            Some(AuditEntry::new(AuditKind::ConsentNeeded, at).detail(reason.as_str()))
+        }
+        RefreshFailure::Transient { .. } => None,
+    };
+    if let Some(entry) = entry {
+        tell_users(&mut change, snapshot, &stored, &entry);
+    }
+    change.put(stored, TokenWrite::Keep(keep));
+    Decided::Write(change, outcome)
+}
+
+/// Ends a quarantine that is over. The snapshot holds the grant and the connections that use it.
+#[must_use]
+pub fn end_quarantine(snapshot: &Snapshot, now: Timestamp) -> Decided<bool> {
+    let Some(stored) = snapshot.grants.first() else {
+        return Decided::Nothing(false);
+    };
+    let mut stored = stored.clone();
+    if !lifecycle::end_quarantine(&mut stored.lifecycle, now) {
+        return Decided::Nothing(false);
+    }
+    let mut change = Change::default();
+    let entry = AuditEntry::new(AuditKind::QuarantineErased, now);
+    tell_users(&mut change, snapshot, &stored, &entry);
+    change.put(stored, TokenWrite::Keep(Keep::Nothing));
+    Decided::Write(change, true)
+}
+
+/// Adds an entry for each connection that uses the grant.
+fn tell_users(change: &mut Change, snapshot: &Snapshot, stored: &StoredGrant, entry: &AuditEntry) {
+    for user in snapshot.users_of(stored.grant.id) {
+        change.tell(entry.clone(), user, stored.lifecycle.generation);
+    }
+}

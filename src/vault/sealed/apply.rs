@@ -1,0 +1,239 @@
+//! Sealing and storing what a decision writes.
+
+use std::collections::BTreeMap;
+
+use crate::model::{ConnectionId, Grant, GrantId, RevocationId, TenantId, Timestamp};
+use crate::vault::change::lifecycle::Keep;
+use crate::vault::change::{Change, Decided, GrantWrite, TokenWrite};
+use crate::vault::envelope::AuditKey;
+use crate::vault::sealed::core::Core;
+use crate::vault::sealed::keyring::Tenant;
+use crate::vault::sealed::revocations::SealedRevocation;
+use crate::vault::sealed::snapshot::{Read, Reader};
+use crate::vault::sealed::tokens::{self, Opened, SealedTokens};
+use crate::vault::sealed::{chain, rows};
+use crate::vault::tables::{RowsMut, Secrets, Tables, Write};
+use crate::vault::{AuditEntry, AuditKind, StateHash, Tokens, VaultError};
+
+type Result<T> = std::result::Result<T, VaultError>;
+
+/// A change, ready to be stored: everything in it that is secret is sealed.
+struct Prepared {
+    change: Change,
+    new: Option<SealedTokens>,
+    kept: Vec<SealedRevocation>,
+    entries: Vec<AuditEntry>,
+}
+
+/// What was stored: which pending revocations keep tokens, and the tokens that ended.
+#[derive(Default)]
+pub(super) struct Applied {
+    pub(super) pending: Vec<(GrantId, RevocationId)>,
+    pub(super) opened: BTreeMap<GrantId, (Grant, Opened)>,
+}
+
+/// What a change needs beyond its snapshot.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Needs<'a> {
+    /// The tokens of the request.
+    pub(super) tokens: Option<&'a Tokens>,
+    /// The consent request to be recorded as completed, and the connection that it leads to.
+    pub(super) completes: Option<(&'a StateHash, ConnectionId)>,
+    /// Whether the tokens of the grants in the snapshot end.
+    pub(super) ends: Ends,
+}
+
+/// Whether tokens of the snapshot are opened before they are erased.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Ends {
+    /// They are left sealed.
+    #[default]
+    Nothing,
+    /// They are opened, to be revoked at the provider.
+    Tokens,
+}
+
+impl<T: Tables> Core<T> {
+    /// Reads, decides, seals and stores, again if another writer was faster.
+    pub(super) fn change<O>(
+        &self,
+        name: &TenantId,
+        now: Timestamp,
+        needs: Needs<'_>,
+        load: impl Fn(&mut Reader<'_>) -> Result<()>,
+        decide: impl Fn(&Read) -> Decided<O>,
+    ) -> Result<(O, Applied)> {
+        let (audit_key, _) = self.keyring.audit_key(&self.tables)?;
+        self.repeat(name, now, |tenant| {
+            let read = self.tables.read(|rows| {
+                let mut reader = Reader::new(rows, tenant);
+                load(&mut reader)?;
+                if needs.ends == Ends::Tokens {
+                    reader.secrets()?;
+                }
+                Ok(reader.finish())
+            })?;
+            let (change, outcome) = match decide(&read) {
+                Decided::Nothing(outcome) => {
+                    return Ok(Write::Unchanged((Some(outcome), Applied::default())));
+                }
+                Decided::Write(change, outcome) => (change, outcome),
+            };
+            let mut opened = self.open_all(tenant, &read, needs.ends);
+            let prepared = self.prepare(audit_key, tenant, needs.tokens, change, &opened)?;
+            let mut outcome = Some(outcome);
+            let stored = self
+                .tables
+                .write(|rows| self.store(rows, audit_key, tenant, &read, needs, &prepared))?;
+            Ok(stored.map(|pending| {
+                let applied = Applied {
+                    pending,
+                    opened: std::mem::take(&mut opened),
+                };
+                (outcome.take(), applied)
+            }))
+        })
+        .and_then(|(outcome, applied)| Ok((outcome.ok_or(VaultError::Damaged)?, applied)))
+    }
+
+    fn open_all(&self, tenant: &Tenant, read: &Read, ends: Ends) -> BTreeMap<GrantId, (Grant, Opened)> {
+        if ends == Ends::Nothing {
+            return BTreeMap::new();
+        }
+        let grants = read.snapshot.grants.iter().map(|stored| &stored.grant);
+        grants
+            .filter_map(|grant| Some((grant, read.sealed.get(&grant.id)?)))
+            .map(|(grant, sealed)| (grant.id, (grant.clone(), self.open_ended(tenant, grant, sealed))))
+            .collect()
+    }
+
+    fn prepare(
+        &self,
+        audit_key: &AuditKey,
+        tenant: &Tenant,
+        tokens: Option<&Tokens>,
+        change: Change,
+        opened: &BTreeMap<GrantId, (Grant, Opened)>,
+    ) -> Result<Prepared> {
+        let written = change.grants.iter().find(|write| write.tokens == TokenWrite::New);
+        let new = match (written, tokens) {
+            (Some(write), Some(tokens)) => Some(tokens::seal(tenant, &write.stored.grant, tokens)?),
+            _ => None,
+        };
+        let mut entries = change.entries.clone();
+        if let Some(tokens) = tokens {
+            for entry in &mut entries {
+                fingerprint(audit_key, &tenant.name, entry, tokens);
+            }
+        }
+        let mut kept = Vec::with_capacity(change.kept.len());
+        for keep in &change.kept {
+            if let Some((grant, opened)) = opened.get(&keep.grant) {
+                kept.extend(self.seal_kept(tenant, keep, grant, opened)?);
+            }
+        }
+        Ok(Prepared {
+            change,
+            new,
+            kept,
+            entries,
+        })
+    }
+
+    /// Stores a prepared change, if no row of the snapshot has changed. Returns the pending revocations that were
+    /// made.
+    fn store(
+        &self,
+        rows: &mut dyn RowsMut,
+        audit_key: &AuditKey,
+        tenant: &Tenant,
+        read: &Read,
+        needs: Needs<'_>,
+        prepared: &Prepared,
+    ) -> Result<Write<Vec<(GrantId, RevocationId)>>> {
+        if !read.is_current(rows, tenant.row)? {
+            return Ok(Write::Moved);
+        }
+        let new_seals = prepared.new.as_ref().map_or(0, SealedTokens::seals);
+        let seals = prepared.kept.iter().map(SealedRevocation::seals).sum::<u32>() + new_seals;
+        if seals > 0 && !self.keyring.count_seals(rows, tenant, seals)? {
+            return Ok(Write::NewDataKey);
+        }
+        let pending = Self::store_kept(rows, tenant, &prepared.kept)?;
+        for write in &prepared.change.grants {
+            store_grant(rows, tenant, read, write, prepared.new.as_ref())?;
+        }
+        for id in &prepared.change.deleted {
+            rows.delete_grant(tenant.row, *id)?;
+        }
+        for connection in &prepared.change.connections {
+            let row = rows::connection_row(connection, tenant.row_key());
+            if !rows.put_connection(tenant.row, &row)? {
+                return Ok(Write::Moved);
+            }
+        }
+        if let Some((state, connection)) = needs.completes {
+            rows.end_consent(tenant.row, state, "completed", Some(connection))?;
+        }
+        if !chain::append(rows, &self.keyring, audit_key, tenant, &prepared.entries)? {
+            return Ok(Write::NewDataKey);
+        }
+        Ok(Write::Commit(pending))
+    }
+}
+
+fn store_grant(
+    rows: &mut dyn RowsMut,
+    tenant: &Tenant,
+    read: &Read,
+    write: &GrantWrite,
+    new: Option<&SealedTokens>,
+) -> Result<()> {
+    let seen = read.seen(write.stored.grant.id);
+    let (key_version, secrets) = match (write.tokens, new) {
+        (TokenWrite::New, Some(new)) => (
+            tenant.key().version(),
+            Secrets::Set {
+                access: &new.access,
+                rest: &new.rest,
+            },
+        ),
+        // A decision writes new tokens only if the request brings some.
+        (TokenWrite::New, None) => return Err(VaultError::Damaged),
+        (TokenWrite::Keep(Keep::All), _) => (seen.key_version, Secrets::Keep),
+        (TokenWrite::Keep(Keep::RefreshToken), _) => (seen.key_version, Secrets::EraseAccess),
+        (TokenWrite::Keep(Keep::Nothing), _) => (0, Secrets::Erase),
+    };
+    let row = rows::grant_row(&write.stored, key_version, seen.revision);
+    rows.put_grant(tenant.row, &row, secrets)
+}
+
+/// Adds the keyed fingerprint of the access token to an entry about new tokens.
+fn fingerprint(key: &AuditKey, tenant: &TenantId, entry: &mut AuditEntry, tokens: &Tokens) {
+    let is_about_tokens = matches!(entry.kind, AuditKind::ConsentCompleted | AuditKind::Refreshed);
+    if let (true, Some(connection), Some(generation)) = (is_about_tokens, entry.connection, entry.generation)
+    {
+        entry.fingerprint = Some(token_fingerprint(
+            key,
+            tenant,
+            connection,
+            generation,
+            tokens.access_token.expose_secret(),
+        ));
+    }
+}
+
+pub(super) fn token_fingerprint(
+    key: &AuditKey,
+    tenant: &TenantId,
+    connection: ConnectionId,
+    generation: u64,
+    access_token: &str,
+) -> [u8; 8] {
+    key.fingerprint(&[
+        tenant.as_str().as_bytes(),
+        connection.as_bytes(),
+        &generation.to_be_bytes(),
+        access_token.as_bytes(),
+    ])
+}

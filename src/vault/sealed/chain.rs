@@ -1,0 +1,223 @@
+//! Writing the chains of the audit: entries that commit with the changes they tell of.
+//!
+//! An entry's body is sealed inside the transaction, because only there its number is known. That is a few hundred
+//! bytes and a microsecond.
+
+use crate::model::Actor;
+use crate::vault::envelope::{AuditKey, Link, VaultId};
+use crate::vault::sealed::keyring::{Keyring, Tenant};
+use crate::vault::tables::{AuditRow, Chain, HeadRow, Rows, RowsMut, TenantRow, VAULT_CHAIN};
+use crate::vault::{AuditEntry, VaultError};
+
+type Result<T> = std::result::Result<T, VaultError>;
+
+/// The number under which a chain's head, gaps and checkpoints are authenticated.
+pub(super) const fn chain_number(chain: Chain) -> TenantRow {
+    match chain {
+        Chain::Of(tenant) => tenant,
+        Chain::Legacy => -1,
+    }
+}
+
+/// The seal of a head. Schemas 1 and 2 had one chain and did not name it.
+pub(super) fn head_seal(
+    key: &AuditKey,
+    vault: VaultId,
+    chain: Chain,
+    number: u64,
+    mac: &[u8; 32],
+    broken: Option<u64>,
+) -> [u8; 32] {
+    match chain {
+        Chain::Legacy => key.head(vault, number, mac, broken),
+        Chain::Of(tenant) => key.chain_head(vault, tenant, number, mac, broken),
+    }
+}
+
+/// Reads the head of a chain and checks its seal. One that is missing or altered counts as a break after what is
+/// stored: the vault goes on, because a token that cannot be stored is lost, and the break stays on record.
+pub(super) fn head(rows: &dyn Rows, key: &AuditKey, vault: VaultId, chain: Chain) -> Result<HeadRow> {
+    let last = rows.last_number(chain)?;
+    let Some(mut head) = rows.head(chain)? else {
+        return Ok(HeadRow {
+            number: last,
+            mac: [0; 32],
+            broken: Some(last.saturating_add(1)),
+            seal: [0; 32],
+        });
+    };
+    let sealed = head_seal(key, vault, chain, head.number, &head.mac, head.broken) == head.seal;
+    if !sealed || head.number != last {
+        let from = head.number.min(last).saturating_add(1);
+        head.broken = Some(head.broken.unwrap_or(u64::MAX).min(from));
+        head.number = head.number.max(last);
+    }
+    Ok(head)
+}
+
+fn put_head(
+    rows: &mut dyn RowsMut,
+    key: &AuditKey,
+    vault: VaultId,
+    chain: Chain,
+    number: u64,
+    mac: [u8; 32],
+    broken: Option<u64>,
+) -> Result<()> {
+    let seal = head_seal(key, vault, chain, number, &mac, broken);
+    rows.put_head(
+        chain,
+        &HeadRow {
+            number,
+            mac,
+            broken,
+            seal,
+        },
+    )
+}
+
+/// Begins a chain.
+pub(super) fn begin(rows: &mut dyn RowsMut, key: &AuditKey, vault: VaultId, chain: Chain) -> Result<()> {
+    put_head(rows, key, vault, chain, 0, [0; 32], None)
+}
+
+/// Appends entries to a tenant's chain, in the transaction of what they tell. `false`: the tenant's audit key has
+/// sealed enough or is gone, and nothing of the transaction may be stored.
+pub(super) fn append(
+    rows: &mut dyn RowsMut,
+    keyring: &Keyring,
+    key: &AuditKey,
+    tenant: &Tenant,
+    entries: &[AuditEntry],
+) -> Result<bool> {
+    if entries.is_empty() {
+        return Ok(true);
+    }
+    let count = u32::try_from(entries.len()).map_err(|_| VaultError::TooLarge)?;
+    if !keyring.count_entries(rows, tenant, count)? {
+        return Ok(false);
+    }
+    let body_key = keyring.entry_key(tenant)?;
+    extend(
+        rows,
+        key,
+        tenant.vault,
+        Chain::Of(tenant.row),
+        entries,
+        |number, entry| {
+            let body = Body::of(entry);
+            body_key.seal_audit(tenant.vault, &tenant.name, number, &body.fields())
+        },
+    )?;
+    Ok(true)
+}
+
+/// Appends an entry to the vault's own chain. Its body is not sealed, because no tenant's key can be used: it holds
+/// no name.
+pub(super) fn append_bare(
+    rows: &mut dyn RowsMut,
+    key: &AuditKey,
+    vault: VaultId,
+    entry: &AuditEntry,
+    body: &[u8],
+) -> Result<(u64, [u8; 32])> {
+    let entries = std::slice::from_ref(entry);
+    extend(rows, key, vault, Chain::Of(VAULT_CHAIN), entries, |_, _| {
+        Ok(body.to_vec())
+    })
+}
+
+/// Links entries to the end of a chain. Returns the number and the MAC of the last.
+fn extend(
+    rows: &mut dyn RowsMut,
+    key: &AuditKey,
+    vault: VaultId,
+    chain: Chain,
+    entries: &[AuditEntry],
+    body: impl Fn(u64, &AuditEntry) -> Result<Vec<u8>>,
+) -> Result<(u64, [u8; 32])> {
+    let before = head(rows, key, vault, chain)?;
+    let (mut number, mut mac) = (before.number, before.mac);
+    let tenant = match chain {
+        Chain::Of(VAULT_CHAIN) | Chain::Legacy => None,
+        Chain::Of(tenant) => Some(tenant),
+    };
+    let mut linked = Vec::with_capacity(entries.len());
+    for entry in entries {
+        number = number.saturating_add(1);
+        let (at, kind, body) = (
+            entry.at.as_unix_millis(),
+            entry.kind.as_str(),
+            body(number, entry)?,
+        );
+        mac = key.link(
+            vault,
+            &Link {
+                number,
+                before: &mac,
+                at,
+                tenant,
+                kind,
+                body: &body,
+            },
+        );
+        linked.push(AuditRow {
+            number,
+            at,
+            tenant,
+            kind: kind.to_owned(),
+            body,
+            mac,
+        });
+    }
+    rows.append_entries(chain, &linked)?;
+    put_head(rows, key, vault, chain, number, mac, before.broken)?;
+    Ok((number, mac))
+}
+
+/// The fields of an entry's body, as they are sealed.
+struct Body<'a> {
+    entry: &'a AuditEntry,
+    generation: Option<[u8; 8]>,
+    actor: String,
+}
+
+impl<'a> Body<'a> {
+    fn of(entry: &'a AuditEntry) -> Self {
+        Self {
+            entry,
+            generation: entry.generation.map(u64::to_be_bytes),
+            actor: entry.actor.as_ref().map(actor_text).unwrap_or_default(),
+        }
+    }
+
+    fn fields(&self) -> [&[u8]; 10] {
+        let entry = self.entry;
+        let text = |text: &'a Option<String>| text.as_deref().unwrap_or_default().as_bytes();
+        [
+            entry.user.as_ref().map_or(&[], |user| user.as_str().as_bytes()),
+            entry.connection.as_ref().map_or(&[], |id| id.as_bytes()),
+            entry
+                .provider
+                .as_ref()
+                .map_or(&[], |provider| provider.as_str().as_bytes()),
+            self.generation
+                .as_ref()
+                .map_or(&[], |generation| generation.as_slice()),
+            entry
+                .fingerprint
+                .as_ref()
+                .map_or(&[], |fingerprint| fingerprint.as_slice()),
+            text(&entry.detail),
+            text(&entry.purpose),
+            text(&entry.turn),
+            if entry.shared { b"1" } else { b"" },
+            self.actor.as_bytes(),
+        ]
+    }
+}
+
+/// Who acted, as one field: the role, a colon, the name.
+fn actor_text(actor: &Actor) -> String {
+    format!("{}:{}", actor.role(), actor.user().as_str())
+}

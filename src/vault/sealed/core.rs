@@ -1,0 +1,83 @@
+//! What every operation is made of: read, decide and seal outside, store what nobody has changed meanwhile.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::model::{TenantId, Timestamp};
+use crate::vault::VaultError;
+use crate::vault::envelope::MasterKeys;
+use crate::vault::sealed::keyring::{Keyring, Tenant};
+use crate::vault::tables::{RowsMut, Tables, Write};
+
+type Result<T> = std::result::Result<T, VaultError>;
+
+/// How often an operation is repeated when another writer was faster or the key changed. Each repetition means that
+/// another caller made progress.
+const ATTEMPTS: usize = 32;
+
+/// A vault over tables: all rules, keys and seals.
+pub(in crate::vault) struct Core<T> {
+    pub(in crate::vault) tables: T,
+    pub(super) keyring: Keyring,
+}
+
+impl<T: Tables> Core<T> {
+    pub(in crate::vault) fn new(tables: T, keys: MasterKeys) -> Self {
+        Self {
+            tables,
+            keyring: Keyring::new(keys),
+        }
+    }
+
+    /// Makes the vault's own row if there is none, and checks that a master key is right for it.
+    pub(in crate::vault) fn check_key(&self) -> Result<()> {
+        self.keyring.vault(&self.tables).map(|_| ())
+    }
+
+    /// The tenant, if anything was ever stored for it.
+    pub(super) fn tenant(&self, name: &TenantId) -> Result<Option<Arc<Tenant>>> {
+        self.keyring.tenant(&self.tables, name)
+    }
+
+    /// Repeats `attempt` until its transaction has a result. The tenant is made if it does not exist.
+    pub(super) fn repeat<O>(
+        &self,
+        name: &TenantId,
+        now: Timestamp,
+        mut attempt: impl FnMut(&Tenant) -> Result<Write<O>>,
+    ) -> Result<O> {
+        for _ in 0..ATTEMPTS {
+            let tenant = self.keyring.sealing_tenant(&self.tables, name)?;
+            match attempt(&tenant)? {
+                Write::Commit(value) | Write::Unchanged(value) => return Ok(value),
+                Write::NewDataKey => self.keyring.renew(&self.tables, &tenant, now)?,
+                Write::Moved => {}
+            }
+        }
+        // Others change the same rows again and again: report it like a lock that is never released.
+        Err(VaultError::Busy)
+    }
+
+    /// Writes what needs no snapshot.
+    pub(super) fn write<O>(&self, write: impl FnMut(&mut dyn RowsMut) -> Result<Write<O>>) -> Result<O> {
+        match self.tables.write(write)? {
+            Write::Commit(value) | Write::Unchanged(value) => Ok(value),
+            Write::NewDataKey | Write::Moved => Err(VaultError::Busy),
+        }
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Core<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.tables.fmt(f)
+    }
+}
+
+/// Runs an operation again, once, if a record did not open: its key may have been replaced and destroyed after the
+/// record was read. One that was altered does not open the second time either.
+pub(super) fn again_if_tampered<O>(operation: impl Fn() -> Result<O>) -> Result<O> {
+    match operation() {
+        Err(VaultError::Tampered) => operation(),
+        outcome => outcome,
+    }
+}

@@ -1,0 +1,109 @@
+//! Grants and connections.
+
+use crate::model::{Actor, Connection, ConnectionId, Grant, GrantId, TenantId, Timestamp, UserId};
+use crate::vault::change;
+use crate::vault::sealed::apply::Needs;
+use crate::vault::sealed::core::Core;
+use crate::vault::sealed::keyring::Tenant;
+use crate::vault::sealed::rows;
+use crate::vault::tables::{ListedRow, Listing, Tables};
+use crate::vault::{ConnectionQuery, NewGrant, StoreOutcome, VaultError};
+
+type Result<T> = std::result::Result<T, VaultError>;
+
+/// A connection as it is shown.
+pub(super) fn shown(row: &ListedRow, tenant: &Tenant) -> Result<Connection> {
+    let connection = rows::connection(&row.connection, tenant.row_key())?;
+    let stored = rows::grant(&row.grant, &tenant.name)?;
+    Ok(connection.show(&stored.grant, row.used_at.map(Timestamp::from_unix_millis)))
+}
+
+impl<T: Tables> Core<T> {
+    pub(super) fn store_grant(&self, new: &NewGrant<'_>) -> Result<StoreOutcome> {
+        let tenant = &new.grant.tenant;
+        let user = self.consent_user(tenant, new.consent)?;
+        let needs = Needs {
+            tokens: Some(new.tokens),
+            completes: new.connections.first().map(|first| (new.consent, first.id)),
+            ..Needs::default()
+        };
+        let load = |reader: &mut super::snapshot::Reader<'_>| {
+            reader.grant(new.grant.id)?;
+            for connection in new.connections {
+                reader.siblings(&connection.owner, &connection.provider)?;
+                if let Some(known) = reader.connection(connection.id)? {
+                    reader.users(known.grant)?;
+                    reader.former(known.grant)?;
+                }
+            }
+            Ok(())
+        };
+        let decide = |read: &super::snapshot::Read| change::grant::store(&read.snapshot, new, user.as_ref());
+        let (outcome, _) = self.change(tenant, new.grant.refreshed_at, needs, load, decide)?;
+        Ok(outcome)
+    }
+
+    /// The person who began a consent request.
+    fn consent_user(&self, tenant: &TenantId, state: &crate::vault::StateHash) -> Result<Option<UserId>> {
+        let Some(tenant) = self.tenant(tenant)? else {
+            return Ok(None);
+        };
+        let found = self.tables.read(|rows| rows.consent(tenant.row, state))?;
+        found
+            .map(|(row, _)| UserId::new(row.user).map_err(rows::damaged))
+            .transpose()
+    }
+
+    pub(super) fn grant(&self, name: &TenantId, id: GrantId) -> Result<Option<Grant>> {
+        let Some(tenant) = self.tenant(name)? else {
+            return Ok(None);
+        };
+        let row = self.tables.read(|rows| rows.grant(tenant.row, id))?;
+        row.map(|row| Ok(rows::grant(&row, name)?.grant)).transpose()
+    }
+
+    pub(super) fn connection(&self, name: &TenantId, id: ConnectionId) -> Result<Option<Connection>> {
+        let Some(tenant) = self.tenant(name)? else {
+            return Ok(None);
+        };
+        let row = self.tables.read(|rows| rows.connection(tenant.row, id))?;
+        row.map(|row| shown(&row, &tenant)).transpose()
+    }
+
+    pub(super) fn connections(&self, query: &ConnectionQuery<'_>) -> Result<Vec<Connection>> {
+        let Some(tenant) = self.tenant(query.tenant)? else {
+            return Ok(Vec::new());
+        };
+        let listing = Listing {
+            owner: query.owner.map(rows::owner_text),
+            provider: query.provider.map(AsRef::<str>::as_ref),
+            grant: query.grant,
+            with_revoked: query.with_revoked,
+            after: query.after,
+            limit: query.limit,
+        };
+        let rows = self.tables.read(|rows| rows.connections(tenant.row, &listing))?;
+        rows.iter().map(|row| shown(row, &tenant)).collect()
+    }
+
+    pub(super) fn set_default(
+        &self,
+        name: &TenantId,
+        id: ConnectionId,
+        by: Option<&Actor>,
+        now: Timestamp,
+    ) -> Result<bool> {
+        if self.tenant(name)?.is_none() {
+            return Ok(false);
+        }
+        let load = |reader: &mut super::snapshot::Reader<'_>| {
+            if let Some(chosen) = reader.connection(id)? {
+                reader.siblings(&chosen.owner, &chosen.provider)?;
+            }
+            Ok(())
+        };
+        let decide = |read: &super::snapshot::Read| change::default::set_default(&read.snapshot, id, by, now);
+        let (done, _) = self.change(name, now, Needs::default(), load, decide)?;
+        Ok(done)
+    }
+}

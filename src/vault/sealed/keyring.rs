@@ -1,0 +1,395 @@
+//! The vault's own keys, and those of its tenants: read once, then remembered.
+
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+
+use crate::model::{TenantId, Timestamp};
+use crate::vault::envelope::{AuditKey, Context, DataKey, Fields, MasterKeys, RowKey, VaultId};
+use crate::vault::sealed::chain;
+use crate::vault::tables::{Chain, KeyRow, RowsMut, Tables, TenantRow, VAULT_CHAIN, VaultRow, Write};
+use crate::vault::{AuditEntry, AuditKind, VaultError};
+
+type Result<T> = std::result::Result<T, VaultError>;
+
+/// A tenant gets a new data key after this many seals. Random nonces of 96 bits are good for 2^32.
+const MAX_SEALS: u32 = 1 << 30;
+/// How many tenants are remembered: well under a megabyte.
+const MAX_TENANTS: usize = 1024;
+
+/// From this version on, keys seal the bodies of audit entries; below it, tokens.
+pub(in crate::vault) const AUDIT_KEYS: u32 = 1 << 31;
+/// The version of the key that authenticates a tenant's rows. It is never replaced.
+pub(in crate::vault) const ROW_KEY: u32 = u32::MAX;
+
+/// Opens keys with the master keys and remembers them.
+pub(super) struct Keyring {
+    keys: MasterKeys,
+    vault: OnceLock<Opened>,
+    max_seals: u32,
+    tenants: RwLock<HashMap<TenantId, Arc<Tenant>>>,
+}
+
+/// The vault's own row, once a master key was found to be right for it.
+pub(super) struct Opened {
+    pub(super) id: VaultId,
+    /// Wrapped until it is needed: most handles that are opened never write an audit entry.
+    wrapped: Vec<u8>,
+    audit_key: OnceLock<AuditKey>,
+}
+
+/// A tenant, its number, and the keys that were needed so far.
+pub(super) struct Tenant {
+    pub(super) row: TenantRow,
+    pub(super) name: TenantId,
+    pub(super) vault: VaultId,
+    newest: DataKey,
+    rows: RowKey,
+    audit: WrappedKey,
+    audit_key: OnceLock<DataKey>,
+    older: RwLock<Vec<Arc<DataKey>>>,
+}
+
+struct WrappedKey {
+    version: u32,
+    wrapped: Vec<u8>,
+}
+
+impl Tenant {
+    /// The newest data key: what is sealed now is sealed with it.
+    pub(super) const fn key(&self) -> &DataKey {
+        &self.newest
+    }
+
+    /// The key that authenticates the tenant's rows.
+    pub(super) const fn row_key(&self) -> &RowKey {
+        &self.rows
+    }
+}
+
+impl Keyring {
+    pub(super) fn new(keys: MasterKeys) -> Self {
+        Self {
+            keys,
+            vault: OnceLock::new(),
+            max_seals: MAX_SEALS,
+            tenants: RwLock::default(),
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) const fn set_max_seals(&mut self, max_seals: u32) {
+        self.max_seals = max_seals;
+    }
+
+    pub(super) const fn master_keys(&self) -> &MasterKeys {
+        &self.keys
+    }
+
+    /// The vault's own row: read and checked at the first call, made if there is none.
+    pub(super) fn vault<T: Tables>(&self, tables: &T) -> Result<&Opened> {
+        if let Some(opened) = self.vault.get() {
+            return Ok(opened);
+        }
+        let row = match tables.read(|rows| rows.vault())? {
+            Some(row) => row,
+            None => self.make_vault(tables)?,
+        };
+        let opened = self.check(row)?;
+        Ok(self.vault.get_or_init(|| opened))
+    }
+
+    fn make_vault<T: Tables>(&self, tables: &T) -> Result<VaultRow> {
+        let id = VaultId::generate()?;
+        let audit_key = AuditKey::generate()?;
+        let row = VaultRow {
+            id: *id.as_bytes(),
+            master_key: *self.keys.active().id(),
+            key_check: self.keys.active().check_value(id),
+            audit_key: audit_key.wrap(&self.keys, id)?,
+        };
+        let made = tables.write(|rows| {
+            // Another process may have been faster.
+            if let Some(row) = rows.vault()? {
+                return Ok(Write::Unchanged(row));
+            }
+            rows.put_vault(&row)?;
+            chain::begin(rows, &audit_key, id, Chain::Of(VAULT_CHAIN))?;
+            Ok(Write::Commit(row.clone()))
+        })?;
+        match made {
+            Write::Commit(row) | Write::Unchanged(row) => Ok(row),
+            Write::NewDataKey | Write::Moved => Err(VaultError::Busy),
+        }
+    }
+
+    /// Checks that one of the master keys is the one that the vault was made with.
+    fn check(&self, row: VaultRow) -> Result<Opened> {
+        let id = VaultId::from_bytes(row.id);
+        let key = self.keys.get(&row.master_key).ok_or(VaultError::WrongMasterKey)?;
+        if key.check_value(id) != row.key_check {
+            // The key is known and its proof is wrong: the row was altered.
+            return Err(VaultError::Tampered);
+        }
+        Ok(Opened {
+            id,
+            wrapped: row.audit_key,
+            audit_key: OnceLock::new(),
+        })
+    }
+
+    /// The key of the audit.
+    pub(super) fn audit_key<T: Tables>(&self, tables: &T) -> Result<(&AuditKey, VaultId)> {
+        let opened = self.vault(tables)?;
+        if let Some(key) = opened.audit_key.get() {
+            return Ok((key, opened.id));
+        }
+        let key = AuditKey::unwrap(&opened.wrapped, &self.keys, opened.id)?;
+        Ok((opened.audit_key.get_or_init(|| key), opened.id))
+    }
+
+    /// The tenant, if anything was ever stored for it.
+    pub(super) fn tenant<T: Tables>(&self, tables: &T, name: &TenantId) -> Result<Option<Arc<Tenant>>> {
+        let tenants = self.tenants.read().unwrap_or_else(PoisonError::into_inner);
+        let known = tenants.get(name).map(Arc::clone);
+        drop(tenants);
+        match known {
+            Some(known) => Ok(Some(known)),
+            None => self.read(tables, name),
+        }
+    }
+
+    /// The tenant with a data key that may still seal; both are made if there are none.
+    pub(super) fn sealing_tenant<T: Tables>(&self, tables: &T, name: &TenantId) -> Result<Arc<Tenant>> {
+        if let Some(tenant) = self.tenant(tables, name)? {
+            return Ok(tenant);
+        }
+        self.add_tenant(tables, name)?;
+        self.read(tables, name)?.ok_or(VaultError::Damaged)
+    }
+
+    fn read<T: Tables>(&self, tables: &T, name: &TenantId) -> Result<Option<Arc<Tenant>>> {
+        let vault = self.vault(tables)?.id;
+        let read = tables.read(|rows| {
+            let Some(row) = rows.tenant(name)? else {
+                return Ok(None);
+            };
+            let data = rows.newest_key(row, AUDIT_KEYS)?;
+            let audit = rows.newest_key(row, ROW_KEY)?;
+            let key = rows.key(row, ROW_KEY)?;
+            Ok(data.zip(audit).zip(key).map(|keys| (row, keys)))
+        })?;
+        let Some((row, ((data, audit), row_key))) = read else {
+            return Ok(None);
+        };
+        let open = |key: &KeyRow| DataKey::unwrap(&key.wrapped, &self.keys, vault, name, key.version);
+        let tenant = Arc::new(Tenant {
+            row,
+            name: name.clone(),
+            vault,
+            newest: open(&data)?,
+            rows: open(&row_key)?.row_key(),
+            audit: WrappedKey {
+                version: audit.version,
+                wrapped: audit.wrapped,
+            },
+            audit_key: OnceLock::new(),
+            older: RwLock::default(),
+        });
+        let mut tenants = self.tenants.write().unwrap_or_else(PoisonError::into_inner);
+        if tenants.len() >= MAX_TENANTS {
+            // Any will do: the order of the map is random, and a tenant that is needed again is read again.
+            if let Some(victim) = tenants.keys().next().cloned() {
+                tenants.remove(&victim);
+            }
+        }
+        tenants.insert(name.clone(), Arc::clone(&tenant));
+        Ok(Some(tenant))
+    }
+
+    pub(super) fn forget(&self, name: &TenantId) {
+        let mut tenants = self.tenants.write().unwrap_or_else(PoisonError::into_inner);
+        tenants.remove(name);
+    }
+
+    /// Stores a tenant and its first keys, unless another caller was faster.
+    fn add_tenant<T: Tables>(&self, tables: &T, name: &TenantId) -> Result<()> {
+        let (audit_key, vault) = self.audit_key(tables)?;
+        let mut keys = Vec::with_capacity(3);
+        for version in [1, AUDIT_KEYS, ROW_KEY] {
+            keys.push(self.new_key(vault, name, version)?);
+        }
+        tables.write(|rows| {
+            if rows.tenant(name)?.is_some() {
+                return Ok(Write::Unchanged(()));
+            }
+            let row = rows.insert_tenant(name)?;
+            for key in &keys {
+                rows.insert_key(row, key)?;
+            }
+            chain::begin(rows, audit_key, vault, Chain::Of(row))?;
+            Ok(Write::Commit(()))
+        })?;
+        Ok(())
+    }
+
+    /// What to do after [`Write::NewDataKey`]: read what is stored, and replace a key that is used up.
+    pub(super) fn renew<T: Tables>(&self, tables: &T, stale: &Tenant, now: Timestamp) -> Result<()> {
+        self.forget(&stale.name);
+        let newest = tables.read(|rows| {
+            Ok([
+                rows.newest_key(stale.row, AUDIT_KEYS)?,
+                rows.newest_key(stale.row, ROW_KEY)?,
+            ])
+        })?;
+        for newest in newest.into_iter().flatten() {
+            let is_ours = [stale.newest.version(), stale.audit.version].contains(&newest.version);
+            // An audit key is replaced early enough for a batch of token uses.
+            let room = if newest.version >= AUDIT_KEYS {
+                self.max_seals / 2
+            } else {
+                2
+            };
+            if is_ours && newest.seals.saturating_add(room) > self.max_seals {
+                self.add_key(tables, stale, newest.version, now)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives a tenant its next data key.
+    pub(super) fn rotate<T: Tables>(&self, tables: &T, tenant: &Tenant, now: Timestamp) -> Result<bool> {
+        let newest = tables.read(|rows| rows.newest_key(tenant.row, AUDIT_KEYS))?;
+        let added = match newest {
+            Some(newest) => self.add_key(tables, tenant, newest.version, now)?,
+            None => false,
+        };
+        self.forget(&tenant.name);
+        Ok(added)
+    }
+
+    /// Stores the key after `version`, unless another caller was faster or the tenant was forgotten.
+    fn add_key<T: Tables>(&self, tables: &T, tenant: &Tenant, version: u32, now: Timestamp) -> Result<bool> {
+        let is_audit = version >= AUDIT_KEYS;
+        let next = version
+            .checked_add(1)
+            .filter(|next| *next != AUDIT_KEYS && *next != ROW_KEY)
+            .ok_or(VaultError::Damaged)?;
+        let key = self.new_key(tenant.vault, &tenant.name, next)?;
+        let (audit_key, _) = self.audit_key(tables)?;
+        let entry = AuditEntry::new(AuditKind::DataKeyRotated, now);
+        let done = tables.write(|rows| {
+            let newest = rows.newest_key(tenant.row, if is_audit { ROW_KEY } else { AUDIT_KEYS })?;
+            if newest.is_none_or(|newest| newest.version != version) {
+                return Ok(Write::Unchanged(false));
+            }
+            rows.insert_key(tenant.row, &key)?;
+            if is_audit {
+                return Ok(Write::Commit(true));
+            }
+            rows.retire_keys(tenant.row, 1, next)?;
+            if !chain::append(rows, self, audit_key, tenant, std::slice::from_ref(&entry))? {
+                return Ok(Write::NewDataKey);
+            }
+            Ok(Write::Commit(true))
+        })?;
+        Ok(matches!(done, Write::Commit(true)))
+    }
+
+    fn new_key(&self, vault: VaultId, name: &TenantId, version: u32) -> Result<KeyRow> {
+        Ok(KeyRow {
+            version,
+            master_key: *self.keys.active().id(),
+            wrapped: DataKey::generate(version)?.wrap(&self.keys, vault, name)?,
+            seals: 0,
+            retired: false,
+        })
+    }
+
+    /// Counts seals under the newest data key, in the transaction that stores them. `false`: the key has sealed
+    /// enough or is no longer the newest, and nothing of the transaction may be stored.
+    pub(super) fn count_seals(&self, rows: &mut dyn RowsMut, tenant: &Tenant, seals: u32) -> Result<bool> {
+        rows.count_seals(tenant.row, tenant.newest.version(), seals, self.max_seals)
+    }
+
+    /// As [`count_seals`](Self::count_seals), for entries of the audit.
+    pub(super) fn count_entries(
+        &self,
+        rows: &mut dyn RowsMut,
+        tenant: &Tenant,
+        entries: u32,
+    ) -> Result<bool> {
+        rows.count_seals(tenant.row, tenant.audit.version, entries, self.max_seals)
+    }
+
+    /// The key that seals the bodies of a tenant's audit entries.
+    pub(super) fn entry_key<'a>(&self, tenant: &'a Tenant) -> Result<&'a DataKey> {
+        if let Some(key) = tenant.audit_key.get() {
+            return Ok(key);
+        }
+        let key = self.unwrap(tenant, &tenant.audit.wrapped, tenant.audit.version)?;
+        Ok(tenant.audit_key.get_or_init(|| key))
+    }
+
+    /// Opens a record with the key that it names.
+    pub(super) fn open<T: Tables>(
+        &self,
+        tables: &T,
+        tenant: &Tenant,
+        context: &Context<'_>,
+        record: Vec<u8>,
+    ) -> Result<Fields> {
+        let version = DataKey::version_of(&record)?;
+        if version == tenant.newest.version() {
+            return tenant.newest.open(context, record);
+        }
+        self.other_key(tables, tenant, version)?.open(context, record)
+    }
+
+    /// Opens the body of an audit entry.
+    pub(super) fn open_entry<T: Tables>(
+        &self,
+        tables: &T,
+        tenant: &Tenant,
+        number: u64,
+        body: Vec<u8>,
+    ) -> Result<Fields> {
+        let version = DataKey::version_of(&body)?;
+        if version == tenant.audit.version {
+            return self
+                .entry_key(tenant)?
+                .open_audit(tenant.vault, &tenant.name, number, body);
+        }
+        self.other_key(tables, tenant, version)?
+            .open_audit(tenant.vault, &tenant.name, number, body)
+    }
+
+    fn unwrap(&self, tenant: &Tenant, wrapped: &[u8], version: u32) -> Result<DataKey> {
+        DataKey::unwrap(wrapped, &self.keys, tenant.vault, &tenant.name, version)
+    }
+
+    /// A key other than the newest ones.
+    pub(super) fn other_key<T: Tables>(
+        &self,
+        tables: &T,
+        tenant: &Tenant,
+        version: u32,
+    ) -> Result<Arc<DataKey>> {
+        let find = |keys: &[Arc<DataKey>]| keys.iter().find(|key| key.version() == version).map(Arc::clone);
+        let known = find(&tenant.older.read().unwrap_or_else(PoisonError::into_inner));
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        // A record names a key that does not exist: the key was destroyed, and with it what it sealed.
+        let stored = tables
+            .read(|rows| rows.key(tenant.row, version))?
+            .ok_or(VaultError::Tampered)?;
+        let key = self.unwrap(tenant, &stored.wrapped, version)?;
+        let mut older = tenant.older.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = find(&older) {
+            return Ok(known);
+        }
+        let key = Arc::new(key);
+        older.push(Arc::clone(&key));
+        Ok(key)
+    }
+}

@@ -1,0 +1,146 @@
+//! The rows of a vault in a store of keys and values.
+//!
+//! ```text
+//! key          how keys are made: a table's number, then components that sort as their values do
+//! row          rows and their index entries: put, delete, list
+//! rows         the reading half of the transaction, method by method
+//! rows_mut     the writing half
+//! tenants, keys, connections, grants, consents, revocations, audit, erase
+//!              what each kind of row consists of, and how it is found
+//! ```
+//!
+//! Every row lies under a key of its own. An index entry is a key without a row: its value is the key of the row that
+//! it leads to. Sealed secrets lie under keys of their own as well, so that listing rows never reads one.
+
+mod audit;
+mod connections;
+mod consents;
+mod erase;
+mod grants;
+mod key;
+mod keys;
+mod revocations;
+mod row;
+mod rows;
+mod rows_mut;
+mod tenants;
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+use std::sync::OnceLock;
+
+use crate::random;
+use crate::vault::sealed::store::{Mode, Store, Transaction};
+use crate::vault::tables::{Rows, RowsMut, Tables, Write};
+use crate::vault::{Holder, VaultError, VaultWarning};
+
+type Result<T> = std::result::Result<T, VaultError>;
+
+/// A vault's rows in a [`Store`].
+#[derive(Debug)]
+pub(in crate::vault) struct Kv<S> {
+    store: S,
+    holder: OnceLock<Holder>,
+}
+
+impl<S: Store> Kv<S> {
+    /// The rows in this store.
+    pub(in crate::vault) const fn new(store: S) -> Self {
+        Self {
+            store,
+            holder: OnceLock::new(),
+        }
+    }
+
+    /// The store.
+    pub(in crate::vault) const fn store(&self) -> &S {
+        &self.store
+    }
+}
+
+/// Ends a transaction whose changes are not to be kept. Never leaves this module.
+#[derive(Debug, thiserror::Error)]
+#[error("the transaction was abandoned")]
+struct Abandoned;
+
+impl Abandoned {
+    fn is(error: &VaultError) -> bool {
+        matches!(error, VaultError::Storage(source) if source.is::<Self>())
+    }
+}
+
+/// The store did not do what its contract says.
+#[derive(Debug, thiserror::Error)]
+enum Breach {
+    #[error("the store reported success without running the transaction")]
+    NotRun,
+    #[error("the store kept a transaction that had failed")]
+    Kept,
+}
+
+impl<S: Store> Tables for Kv<S> {
+    fn read<T>(&self, read: impl FnOnce(&dyn Rows) -> Result<T>) -> Result<T> {
+        let mut read = Some(read);
+        let mut found = None;
+        self.store.transact(Mode::Read, &mut |tx| {
+            // A second call would be against the contract: `read` can be called once.
+            let read = read.take().ok_or(VaultError::Busy)?;
+            found = Some(read(&View { tx })?);
+            Ok(())
+        })?;
+        found.ok_or_else(|| VaultError::storage(Breach::NotRun))
+    }
+
+    fn write<T>(&self, mut write: impl FnMut(&mut dyn RowsMut) -> Result<Write<T>>) -> Result<Write<T>> {
+        let mut end = None;
+        let result = self.store.transact(Mode::Write, &mut |tx| {
+            end = None;
+            let written = write(&mut View { tx })?;
+            let is_kept = matches!(written, Write::Commit(_));
+            end = Some(written);
+            if is_kept {
+                Ok(())
+            } else {
+                Err(VaultError::storage(Abandoned))
+            }
+        });
+        match (result, end) {
+            (Ok(()), Some(end @ Write::Commit(_))) => Ok(end),
+            (Ok(()), Some(_)) => Err(VaultError::storage(Breach::Kept)),
+            (Ok(()), None) => Err(VaultError::storage(Breach::NotRun)),
+            (Err(error), Some(end)) if Abandoned::is(&error) => Ok(end),
+            (Err(error), _) => Err(error),
+        }
+    }
+
+    fn holder(&self) -> Result<Holder> {
+        if let Some(holder) = self.holder.get() {
+            return Ok(*holder);
+        }
+        let mut bytes = [0; 16];
+        random::fill(&mut bytes)?;
+        Ok(*self.holder.get_or_init(|| Holder::from_bytes(bytes)))
+    }
+
+    fn is_dead(&self, _: Holder) -> bool {
+        false
+    }
+
+    fn warnings(&self) -> Vec<VaultWarning> {
+        Vec::new()
+    }
+
+    fn backup(&self, _: &Path) -> Result<()> {
+        Err(VaultError::NotSupported("a backup; use that of the store"))
+    }
+
+    fn clear_residue(&self) -> Result<bool> {
+        self.store.erase_residue()
+    }
+}
+
+/// The rows as one transaction sees them.
+struct View<'a> {
+    tx: &'a mut (dyn Transaction + 'a),
+}

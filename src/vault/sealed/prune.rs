@@ -1,0 +1,218 @@
+//! Pruning the audit: entries whose time is over are deleted, and the chain can be verified all the same.
+//!
+//! In place of entries stays a gap: the numbers, the MAC before the first and the MAC of the last, authenticated
+//! together. A verification crosses it. The newest entry about the tokens of a connection is never pruned, so that a
+//! row that was put back is noticed for as long as the row lives.
+
+use crate::model::Timestamp;
+use crate::vault::envelope::{AuditKey, VaultId};
+use crate::vault::sealed::audit;
+use crate::vault::sealed::chain::chain_number;
+use crate::vault::sealed::core::Core;
+use crate::vault::sealed::keyring::Tenant;
+use crate::vault::tables::{AuditRow, Chain, Direction, GapRow, Pruned, RowsMut, Tables, VAULT_CHAIN, Write};
+use crate::vault::{AuditKind, SweepLimits, VaultError};
+
+type Result<T> = std::result::Result<T, VaultError>;
+
+/// How many entries one transaction looks at.
+const CHUNK: usize = 250;
+
+/// One pass over a chain: which entries it may delete, and how far it has come.
+struct Pass<'a> {
+    tenant: &'a Tenant,
+    chain: Chain,
+    what: Pruned,
+    /// Entries from this time on stay.
+    before: Timestamp,
+}
+
+impl<T: Tables> Core<T> {
+    /// Deletes entries whose retention is over, of all tenants, at most `limits.rows`.
+    pub(super) fn prune(&self, limits: &SweepLimits) -> Result<usize> {
+        let retention = limits.retention;
+        if retention.uses.is_none() && retention.changes.is_none() {
+            return Ok(0);
+        }
+        let mut pruned = 0;
+        let mut after = VAULT_CHAIN;
+        while pruned < limits.rows {
+            let page = self.tables.read(|rows| rows.tenants(after, CHUNK))?;
+            let Some((last, _)) = page.last() else { break };
+            after = *last;
+            for (_, name) in page {
+                let Some(tenant) = name.map(|name| self.tenant(&name)).transpose()?.flatten() else {
+                    continue;
+                };
+                for chain in [Chain::Legacy, Chain::Of(tenant.row)] {
+                    for (what, period) in [
+                        (Pruned::Uses, retention.uses),
+                        (Pruned::Changes, retention.changes),
+                    ] {
+                        let Some(period) = period else { continue };
+                        let pass = Pass {
+                            tenant: &tenant,
+                            chain,
+                            what,
+                            before: limits.now.saturating_sub(period),
+                        };
+                        pruned += self.prune_pass(&pass, limits.rows.saturating_sub(pruned))?;
+                    }
+                }
+            }
+        }
+        Ok(pruned)
+    }
+
+    fn prune_pass(&self, pass: &Pass<'_>, limit: usize) -> Result<usize> {
+        let mut pruned = 0;
+        while pruned < limit {
+            let (page, from) = self.tables.read(|rows| {
+                let from = rows.pruned_to(pass.chain, pass.tenant.row, pass.what)?;
+                let of = Some(pass.tenant.row);
+                let page = rows.entries(
+                    pass.chain,
+                    of,
+                    from,
+                    Direction::Forward,
+                    CHUNK.min(limit - pruned),
+                )?;
+                Ok((page, from))
+            })?;
+            let due: Vec<_> = page
+                .iter()
+                .take_while(|row| row.at < pass.before.as_unix_millis())
+                .collect();
+            let is_end = due.len() < page.len() || page.is_empty();
+            let Some(last) = due.last() else {
+                if from > 0 && pass.what == Pruned::Changes {
+                    // What was kept because it was the newest may be superseded by now: the next pass begins again.
+                    self.set_cursor(pass, 0)?;
+                }
+                return Ok(pruned);
+            };
+            let mut doomed = Vec::new();
+            for row in &due {
+                if self.may_go(pass, row)? {
+                    doomed.push(row.number);
+                }
+            }
+            pruned += self.delete(pass, &doomed, last.number)?;
+            if is_end {
+                break;
+            }
+        }
+        Ok(pruned)
+    }
+
+    fn set_cursor(&self, pass: &Pass<'_>, number: u64) -> Result<()> {
+        self.write(|rows| {
+            rows.set_pruned_to(pass.chain, pass.tenant.row, pass.what, number)?;
+            Ok(Write::Commit(()))
+        })
+    }
+
+    /// Whether an entry whose time is over is of the kind that the pass deletes, and no row depends on it.
+    fn may_go(&self, pass: &Pass<'_>, row: &AuditRow) -> Result<bool> {
+        let is_use = row.kind == AuditKind::TokenUsed.as_str();
+        match pass.what {
+            Pruned::Uses => return Ok(is_use),
+            Pruned::Changes if is_use => return Ok(false),
+            Pruned::Changes => {}
+        }
+        let fields = self
+            .keyring
+            .open_entry(&self.tables, pass.tenant, row.number, row.body.clone())?;
+        let entry = audit::entry(row, fields)?;
+        let (Some(connection), Some(generation)) = (entry.connection, entry.generation) else {
+            return Ok(true);
+        };
+        let stored = self
+            .tables
+            .read(|rows| rows.connection(pass.tenant.row, connection))?;
+        Ok(stored.is_none_or(|stored| stored.grant.generation > generation))
+    }
+
+    /// Deletes entries and leaves gaps in their place. Returns how many it deleted.
+    fn delete(&self, pass: &Pass<'_>, doomed: &[u64], cursor: u64) -> Result<usize> {
+        let (key, vault) = self.keyring.audit_key(&self.tables)?;
+        self.write(|rows| {
+            let mut deleted = 0;
+            for run in runs(doomed) {
+                deleted += prune_run(rows, key, vault, pass.chain, run)?;
+            }
+            rows.set_pruned_to(pass.chain, pass.tenant.row, pass.what, cursor)?;
+            Ok(Write::Commit(deleted))
+        })
+    }
+}
+
+/// Splits ascending numbers into runs without holes: the first and the last of each.
+fn runs(numbers: &[u64]) -> Vec<(u64, u64)> {
+    let mut runs: Vec<(u64, u64)> = Vec::new();
+    for number in numbers {
+        match runs.last_mut() {
+            Some((_, last)) if *last + 1 == *number => *last = *number,
+            _ => runs.push((*number, *number)),
+        }
+    }
+    runs
+}
+
+/// Replaces a run of entries by a gap, joined with the gaps before and after it.
+fn prune_run(
+    rows: &mut dyn RowsMut,
+    key: &AuditKey,
+    vault: VaultId,
+    chain: Chain,
+    (first, last): (u64, u64),
+) -> Result<usize> {
+    let length = usize::try_from(last - first + 1).map_err(|_| VaultError::TooLarge)?;
+    let entries = rows.entries(chain, None, first - 1, Direction::Forward, length)?;
+    let is_whole = entries.len() == length && entries.last().is_some_and(|entry| entry.number == last);
+    let Some(end) = entries.last().filter(|_| is_whole) else {
+        // Another process has pruned some of it. The next pass sees what is left.
+        return Ok(0);
+    };
+    let gaps = rows.gaps(chain)?;
+    let joined = gaps.iter().find(|gap| gap.last + 1 == first);
+    let (gap_first, before) = match joined {
+        Some(gap) => (gap.first, gap.before),
+        None if first == 1 => (1, [0; 32]),
+        None => match rows
+            .entries(chain, None, first - 2, Direction::Forward, 1)?
+            .first()
+        {
+            Some(entry) if entry.number == first - 1 => (first, entry.mac),
+            // The chain is broken before the run: a gap would hide it.
+            _ => return Ok(0),
+        },
+    };
+    let next = gaps.iter().find(|gap| gap.first == last + 1);
+    let (gap_last, mac) = next.map_or((last, end.mac), |gap| (gap.last, gap.mac));
+    let seal = key.gap(vault, chain_number(chain), gap_first, gap_last, &before, &mac);
+    let numbers: Vec<_> = (first..=last).collect();
+    rows.delete_entries(chain, &numbers)?;
+    rows.put_gap(
+        chain,
+        &GapRow {
+            first: gap_first,
+            last: gap_last,
+            before,
+            mac,
+            seal,
+        },
+    )?;
+    Ok(length)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_split_into_runs_without_holes() {
+        assert!(runs(&[]).is_empty());
+        assert_eq!(runs(&[1, 2, 3, 7, 9, 10]), [(1, 3), (7, 7), (9, 10)]);
+    }
+}

@@ -1,0 +1,185 @@
+//! Claims on refreshes, and how they end.
+
+use crate::model::{GrantId, TenantId};
+use crate::vault::change::lifecycle::{self, Held};
+use crate::vault::change::{self, StoredGrant};
+use crate::vault::envelope::Kind;
+use crate::vault::sealed::apply::Needs;
+use crate::vault::sealed::core::{Core, again_if_tampered};
+use crate::vault::sealed::keyring::Tenant;
+use crate::vault::sealed::snapshot::{Read, Reader};
+use crate::vault::sealed::{rows, tokens};
+use crate::vault::tables::{DueRows, GrantRow, Secrets, Tables, Write};
+use crate::vault::{
+    Attempt, Claim, ClaimOutcome, ClaimRequest, Claimed, CommitOutcome, DueQuery, Holder, RefreshFailure,
+    Refreshed, VaultError,
+};
+
+type Result<T> = std::result::Result<T, VaultError>;
+
+/// How often a claim is tried again when another writer was faster. Each time that other has decided something.
+const ATTEMPTS: usize = 32;
+
+/// How a claim went: made, refused, or to be decided again.
+enum Tried {
+    Claimed(Box<Claimed>),
+    Refused(ClaimOutcome),
+    Moved,
+}
+
+impl<T: Tables> Core<T> {
+    /// The holder of a claim, if it is known to be dead.
+    fn dead_holder(&self, held: Option<Held>) -> Option<Holder> {
+        held.map(|held| held.holder)
+            .filter(|holder| self.tables.is_dead(*holder))
+    }
+
+    pub(super) fn claim_refresh(&self, request: &ClaimRequest<'_>) -> Result<ClaimOutcome> {
+        let Some(tenant) = self.tenant(request.tenant)? else {
+            return Ok(ClaimOutcome::Gone);
+        };
+        for _ in 0..ATTEMPTS {
+            match again_if_tampered(|| self.try_claim(&tenant, request))? {
+                Tried::Claimed(claimed) => return Ok(ClaimOutcome::Granted(claimed)),
+                Tried::Refused(outcome) => return Ok(outcome),
+                Tried::Moved => {}
+            }
+        }
+        Err(VaultError::Busy)
+    }
+
+    /// Reads, decides and decrypts first, then stores the claim if the grant has not changed. A caller who only waits
+    /// for another's claim never takes the write lock, and a claim that could not be used is never stored.
+    fn try_claim(&self, tenant: &Tenant, request: &ClaimRequest<'_>) -> Result<Tried> {
+        let read = self.tables.read(|rows| {
+            let Some(row) = rows.grant(tenant.row, request.grant)? else {
+                return Ok(None);
+            };
+            Ok(Some((row, rows.grant_secrets(tenant.row, request.grant)?.rest)))
+        })?;
+        let Some((row, rest)) = read else {
+            return Ok(Tried::Refused(ClaimOutcome::Gone));
+        };
+        let before = rows::grant(&row, &tenant.name)?;
+        let mut stored = before.clone();
+        let dead = self.dead_holder(stored.lifecycle.held);
+        let (claim, outcome_unknown) = match lifecycle::claim(&mut stored.lifecycle, request, dead).granted()
+        {
+            Ok(granted) => granted,
+            Err(refused) => return Ok(Tried::Refused(refused)),
+        };
+        let rest = self.open_refresh_token(tenant, &before, rest)?;
+        if !self.store_claim(tenant, &row, &stored)? {
+            return Ok(Tried::Moved);
+        }
+        stored.lifecycle.show_in(&mut stored.grant);
+        Ok(Tried::Claimed(Box::new(Claimed {
+            claim,
+            grant: stored.grant,
+            refresh_token: rest.0,
+            id_token: rest.1,
+            outcome_unknown,
+        })))
+    }
+
+    fn open_refresh_token(
+        &self,
+        tenant: &Tenant,
+        stored: &StoredGrant,
+        record: Option<Vec<u8>>,
+    ) -> Result<(crate::secret::RefreshToken, Option<crate::secret::IdToken>)> {
+        let route = rows::route(&stored.grant);
+        let context = tokens::context(tenant, &stored.grant, Kind::Rest, &route);
+        let rest = self.open_rest(tenant, &context, record.ok_or(VaultError::Tampered)?)?;
+        Ok((rest.refresh_token.ok_or(VaultError::Tampered)?, rest.id_token))
+    }
+
+    /// Stores a claim if the grant is still as it was read.
+    fn store_claim(&self, tenant: &Tenant, before: &GrantRow, stored: &StoredGrant) -> Result<bool> {
+        let row = rows::grant_row(stored, before.key_version, before.revision);
+        self.write(|rows| {
+            let now = rows.grant(tenant.row, row.id)?.map(|now| now.revision);
+            if now != Some(before.revision) {
+                return Ok(Write::Unchanged(false));
+            }
+            rows.put_grant(tenant.row, &row, Secrets::Keep)?;
+            Ok(Write::Commit(true))
+        })
+    }
+
+    pub(super) fn claim_due(&self, query: &DueQuery<'_>) -> Result<Vec<Claimed>> {
+        let due = self.tables.read(|rows| {
+            rows.due_grants(&DueRows {
+                server: query.server.as_str(),
+                now: query.now.as_unix_millis(),
+                expires_before: (query.now + query.horizon).as_unix_millis(),
+                refreshed_before: query.idle_since.map(|since| since.as_unix_millis()),
+                limit: query.limit,
+            })
+        })?;
+        let mut claimed = Vec::with_capacity(due.len());
+        for due in due {
+            let request = ClaimRequest {
+                tenant: &due.name,
+                grant: due.row.id,
+                holder: query.holder,
+                generation: due.row.generation,
+                attempt: Attempt::Due,
+                now: query.now,
+                lease: query.lease,
+            };
+            match self.claim_refresh(&request) {
+                Ok(ClaimOutcome::Granted(granted)) => claimed.push(*granted),
+                // Another host was faster, or the tokens do not open: whoever needs them is told.
+                Ok(_) | Err(VaultError::Tampered | VaultError::Damaged | VaultError::UnknownMasterKey) => {}
+                Err(error) if claimed.is_empty() => return Err(error),
+                // What is claimed must not be lost.
+                Err(_) => break,
+            }
+        }
+        Ok(claimed)
+    }
+
+    pub(super) fn commit_refresh(
+        &self,
+        name: &TenantId,
+        grant: GrantId,
+        claim: &Claim,
+        refreshed: &Refreshed<'_>,
+    ) -> Result<CommitOutcome> {
+        if self.tenant(name)?.is_none() {
+            return Ok(CommitOutcome::Gone);
+        }
+        let needs = Needs {
+            tokens: Some(refreshed.tokens),
+            ..Needs::default()
+        };
+        let decide = |read: &Read| change::refresh::commit(&read.snapshot, claim, refreshed);
+        let (outcome, _) = self.change(name, refreshed.at, needs, |reader| load(reader, grant), decide)?;
+        Ok(outcome)
+    }
+
+    pub(super) fn fail_refresh(
+        &self,
+        name: &TenantId,
+        grant: GrantId,
+        claim: &Claim,
+        failure: &RefreshFailure,
+    ) -> Result<CommitOutcome> {
+        if self.tenant(name)?.is_none() {
+            return Ok(CommitOutcome::Gone);
+        }
+        let (RefreshFailure::Transient { at, .. }
+        | RefreshFailure::Rejected { at, .. }
+        | RefreshFailure::ConsentNeeded { at, .. }) = *failure;
+        let decide = |read: &Read| change::refresh::fail(&read.snapshot, claim, failure);
+        let (outcome, _) = self.change(name, at, Needs::default(), |reader| load(reader, grant), decide)?;
+        Ok(outcome)
+    }
+}
+
+/// Reads a grant and the connections that use it.
+pub(super) fn load(reader: &mut Reader<'_>, grant: GrantId) -> Result<()> {
+    reader.grant(grant)?;
+    reader.users(grant)
+}

@@ -1,0 +1,205 @@
+//! New keys for old: master keys wrap data keys again, data keys seal tokens again. In chunks that readers do not
+//! notice.
+
+use crate::model::{TenantId, Timestamp};
+use crate::vault::envelope::{Context, DataKey, Kind};
+use crate::vault::sealed::core::Core;
+use crate::vault::sealed::keyring::Tenant;
+use crate::vault::sealed::{chain, rows, tokens};
+use crate::vault::tables::{GrantRow, KeyRow, Of, Sealed, Secrets, Tables, Write};
+use crate::vault::{AuditEntry, AuditKind, Rotated, Rotation, VaultError};
+
+type Result<T> = std::result::Result<T, VaultError>;
+
+/// How many keys or grants one transaction takes: well under 25 ms of the write lock.
+const CHUNK: usize = 250;
+
+/// A grant whose tokens an old key seals, and the same tokens under the newest key.
+struct Resealed {
+    before: GrantRow,
+    access: Vec<u8>,
+    rest: Vec<u8>,
+}
+
+impl<T: Tables> Core<T> {
+    pub(super) fn rotate(&self, rotation: Rotation<'_>, now: Timestamp) -> Result<Rotated> {
+        match rotation {
+            Rotation::MasterKey { limit } => self.rotate_master_key(limit, now),
+            Rotation::DataKey(name) => {
+                let added = match self.tenant(name)? {
+                    Some(tenant) => self.keyring.rotate(&self.tables, &tenant, now)?,
+                    None => false,
+                };
+                Ok(Rotated {
+                    done: usize::from(added),
+                    ..Rotated::default()
+                })
+            }
+            Rotation::Tokens { limit } => self.reseal(limit, now),
+        }
+    }
+
+    fn rotate_master_key(&self, limit: usize, now: Timestamp) -> Result<Rotated> {
+        let active = *self.keyring.master_keys().active().id();
+        let mut rotated = Rotated::default();
+        let mut named = self.tables.read(|rows| rows.master_keys())?;
+        for former in named.iter().filter(|id| **id != active) {
+            while rotated.done < limit {
+                let chunk = CHUNK.min(limit - rotated.done);
+                let keys = self.tables.read(|rows| rows.keys_wrapped_by(former, chunk))?;
+                if keys.is_empty() {
+                    break;
+                }
+                rotated.done += keys.len();
+                self.rewrap(keys)?;
+            }
+        }
+        named = self.tables.read(|rows| rows.master_keys())?;
+        named.retain(|id| *id != active);
+        if named.is_empty() {
+            self.adopt_master_key(now)?;
+        }
+        rotated.still_named = named;
+        Ok(rotated)
+    }
+
+    fn rewrap(&self, keys: Vec<Of<KeyRow>>) -> Result<()> {
+        let (vault, master) = (self.keyring.vault(&self.tables)?.id, self.keyring.master_keys());
+        let mut wrapped = Vec::with_capacity(keys.len());
+        for Of { tenant, name, row } in keys {
+            let key = DataKey::unwrap(&row.wrapped, master, vault, &name, row.version)?;
+            let after = KeyRow {
+                master_key: *master.active().id(),
+                wrapped: key.wrap(master, vault, &name)?,
+                ..row.clone()
+            };
+            wrapped.push((tenant, row, after));
+        }
+        self.write(|rows| {
+            for (tenant, before, after) in &wrapped {
+                // Another process may rotate as well, or the tenant may be gone: then it is left as it is.
+                rows.rewrap_key(*tenant, before, after)?;
+            }
+            Ok(Write::Commit(()))
+        })
+    }
+
+    /// Makes the active master key the vault's own, once no data key names another.
+    fn adopt_master_key(&self, now: Timestamp) -> Result<()> {
+        let (key, vault) = self.keyring.audit_key(&self.tables)?;
+        let master = self.keyring.master_keys();
+        let active = master.active();
+        let audit_key = key.wrap(master, vault)?;
+        let entry = AuditEntry::new(AuditKind::MasterKeyRotated, now);
+        self.write(|rows| {
+            let Some(mut row) = rows.vault()? else {
+                return Err(VaultError::Damaged);
+            };
+            if row.master_key == *active.id() {
+                return Ok(Write::Unchanged(()));
+            }
+            row.master_key = *active.id();
+            row.key_check = active.check_value(vault);
+            row.audit_key.clone_from(&audit_key);
+            rows.put_vault(&row)?;
+            chain::append_bare(rows, key, vault, &entry, &[])?;
+            Ok(Write::Commit(()))
+        })
+    }
+
+    fn reseal(&self, limit: usize, now: Timestamp) -> Result<Rotated> {
+        let mut rotated = Rotated::default();
+        for Of {
+            name, row: version, ..
+        } in self.tables.read(|rows| rows.retired_keys())?
+        {
+            let mut after = None;
+            while rotated.done < limit {
+                let Some(tenant) = self.tenant(&name)? else { break };
+                let chunk = CHUNK.min(limit - rotated.done);
+                let grants = self
+                    .tables
+                    .read(|rows| rows.grants_sealed_by(tenant.row, version, after, chunk))?;
+                let Some((last, _)) = grants.last() else { break };
+                after = Some(last.id);
+                rotated.done += self.reseal_chunk(&name, &grants, now)?;
+            }
+            match self.tenant(&name)? {
+                Some(tenant) if self.destroy(&tenant, version)? => rotated.destroyed += 1,
+                Some(_) => rotated.remaining += 1,
+                None => {}
+            }
+        }
+        Ok(rotated)
+    }
+
+    /// Seals again outside, and stores inside a transaction what nobody has changed meanwhile.
+    fn reseal_chunk(&self, name: &TenantId, grants: &[(GrantRow, Sealed)], now: Timestamp) -> Result<usize> {
+        self.repeat(name, now, |tenant| {
+            // What does not open is an error to those who need it, and is not overwritten.
+            let resealed: Vec<_> = grants
+                .iter()
+                .filter_map(|(row, sealed)| self.resealed(tenant, row, sealed).ok())
+                .collect();
+            let seals = u32::try_from(2 * resealed.len()).map_err(|_| VaultError::TooLarge)?;
+            self.tables.write(|rows| {
+                if !self.keyring.count_seals(rows, tenant, seals)? {
+                    return Ok(Write::NewDataKey);
+                }
+                let mut stored = 0;
+                for Resealed { before, access, rest } in &resealed {
+                    let now = rows.grant(tenant.row, before.id)?;
+                    if now.is_none_or(|now| now.revision != before.revision) {
+                        continue;
+                    }
+                    let row = GrantRow {
+                        key_version: tenant.key().version(),
+                        revision: before.revision.saturating_add(1),
+                        ..before.clone()
+                    };
+                    rows.put_grant(tenant.row, &row, Secrets::Set { access, rest })?;
+                    stored += 1;
+                }
+                Ok(Write::Commit(stored))
+            })
+        })
+    }
+
+    fn resealed(&self, tenant: &Tenant, row: &GrantRow, sealed: &Sealed) -> Result<Resealed> {
+        let stored = rows::grant(row, &tenant.name)?;
+        let access = tokens::context(tenant, &stored.grant, Kind::AccessToken, &row.route);
+        let rest = Context {
+            kind: Kind::Rest,
+            ..access
+        };
+        Ok(Resealed {
+            before: row.clone(),
+            access: self.sealed_again(tenant, &access, sealed.access.as_ref())?,
+            rest: self.sealed_again(tenant, &rest, sealed.rest.as_ref())?,
+        })
+    }
+
+    fn sealed_again(
+        &self,
+        tenant: &Tenant,
+        context: &Context<'_>,
+        record: Option<&Vec<u8>>,
+    ) -> Result<Vec<u8>> {
+        let Some(record) = record else {
+            return Ok(Vec::new());
+        };
+        let fields = self.keyring.open(&self.tables, tenant, context, record.clone())?;
+        tenant.key().seal(context, &fields.expose_all()?)
+    }
+
+    /// Destroys a retired data key if nothing is sealed with it any more.
+    fn destroy(&self, tenant: &Tenant, version: u32) -> Result<bool> {
+        self.write(|rows| {
+            if rows.names_key(tenant.row, version)? {
+                return Ok(Write::Unchanged(false));
+            }
+            rows.delete_key(tenant.row, version)?;
+            Ok(Write::Commit(true))
+        })
+    }
+}

@@ -1,0 +1,16 @@
+//! The file and the connections to it.
+
+pub(super) mod backup;
+pub(super) mod connect;
+pub(super) mod files;
+pub(super) mod header;
+pub(super) mod in_use;
+pub(super) mod lineage;
+pub(super) mod log;
+pub(super) mod open;
+pub(super) mod readers;
+pub(super) mod restore;
+pub(super) mod writer;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,148 @@
+//! The rows of a vault in one SQLite file.
+
+mod data;
+mod db;
+mod failure;
+mod holders;
+mod mounts;
+mod rows;
+mod schema;
+mod sql;
+mod value;
+mod vault;
+
+pub use vault::SqliteVault;
+
+use std::fmt;
+use std::path::Path;
+
+use crate::vault::sqlite3::db::writer::Store;
+use crate::vault::sqlite3::db::{backup, open, restore};
+use crate::vault::sqlite3::holders::Holders;
+use crate::vault::tables::{Rows, RowsMut, Tables, Write};
+use crate::vault::{Holder, VaultError, VaultWarning};
+
+/// Whether a database has a vault row yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fresh {
+    /// It has the tables and no vault row: it was just made, or its making was cut off.
+    Yes,
+    /// It is a vault.
+    No,
+}
+
+/// The rows of a vault in one SQLite file, shared by any number of threads and processes of one machine.
+///
+/// The file is in WAL mode with full synchronisation: what a method has stored survives a power cut.
+pub(crate) struct SqliteTables {
+    holders: Holders,
+    warnings: Vec<VaultWarning>,
+    store: Store,
+}
+
+impl SqliteTables {
+    /// Opens the file at `path`, or makes one there that its owner alone can use.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError::NotAVault`], [`NewerVersion`](VaultError::NewerVersion), [`Damaged`](VaultError::Damaged),
+    /// [`Mixed`](VaultError::Mixed), [`Tampered`](VaultError::Tampered) or [`ReadOnly`](VaultError::ReadOnly) for a
+    /// file that cannot be used; [`VaultError::UnsafePath`] for a link, a directory, a file with a second name or of
+    /// another user; [`VaultError::Unsupported`] if SQLite cannot be trusted with it. The content of the file is
+    /// unchanged then.
+    pub(crate) fn open(path: impl AsRef<Path>) -> Result<(Self, Fresh), VaultError> {
+        let opened = open::open(path.as_ref())?;
+        let fresh = if schema::has_vault(&opened.writer)? {
+            Fresh::No
+        } else {
+            Fresh::Yes
+        };
+        let tables = Self {
+            holders: Holders::new(Some(opened.place.path.clone())),
+            warnings: opened.warnings,
+            store: Store::new(opened.writer, Some(opened.place)),
+        };
+        Ok((tables, fresh))
+    }
+
+    /// Makes a database in memory, gone when it is dropped. It has no vault row.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError`] if SQLite cannot be used or there are no random numbers.
+    pub(crate) fn in_memory() -> Result<Self, VaultError> {
+        Ok(Self {
+            holders: Holders::new(None),
+            warnings: Vec::new(),
+            store: Store::new(open::in_memory()?, None),
+        })
+    }
+
+    /// Where the file is, links resolved; `None` in memory.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        self.store.place().map(|place| place.path.as_path())
+    }
+
+    /// Replaces the vault at `to`, or makes one there, by a copy of a backup. The backup stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError::InUse`] if a vault at `to` is open, here or in another process; the errors of
+    /// [`open`](Self::open) if the backup is not a complete vault. `to` is unchanged then.
+    pub(crate) fn restore(backup: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<(), VaultError> {
+        restore::restore(backup.as_ref(), to.as_ref())
+    }
+
+    /// Reads the whole file and checks that it is what SQLite wrote. Takes as long as reading it.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError::Damaged`] if it is not.
+    pub(crate) fn integrity_check(&self) -> Result<(), VaultError> {
+        self.store.read(backup::integrity_check)
+    }
+}
+
+impl fmt::Debug for SqliteTables {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteTables")
+            .field("path", &self.path())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Tables for SqliteTables {
+    fn read<T>(&self, read: impl FnOnce(&dyn Rows) -> Result<T, VaultError>) -> Result<T, VaultError> {
+        self.store.read(|sql| read(&sql))
+    }
+
+    fn write<T>(
+        &self,
+        mut write: impl FnMut(&mut dyn RowsMut) -> Result<Write<T>, VaultError>,
+    ) -> Result<Write<T>, VaultError> {
+        self.store.write(|mut sql| write(&mut sql))
+    }
+
+    fn holder(&self) -> Result<Holder, VaultError> {
+        self.holders.own()
+    }
+
+    fn is_dead(&self, holder: Holder) -> bool {
+        self.holders.is_dead(holder)
+    }
+
+    fn warnings(&self) -> Vec<VaultWarning> {
+        self.warnings.clone()
+    }
+
+    fn backup(&self, path: &Path) -> Result<(), VaultError> {
+        backup::backup(&self.store, path)
+    }
+
+    fn clear_residue(&self) -> Result<bool, VaultError> {
+        self.store.cut_log()
+    }
+}
+
+#[cfg(test)]
+mod tests;
