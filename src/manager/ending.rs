@@ -1,11 +1,13 @@
 //! Ends tokens at their provider, and keeps trying where it does not answer.
 
+use url::Url;
+
 use crate::error::Result;
 use crate::manager::Inner;
 use crate::manager::revocation::AtProvider;
 use crate::manager::settings::back_off;
 use crate::manager::unsaved::Fetched;
-use crate::model::{Account, Connection, ConnectionId, Grant, GrantId, IssuedBy, Owner, TenantId};
+use crate::model::{Account, Connection, ConnectionId, Grant, GrantId, IssuedBy, Owner, Status, TenantId};
 use crate::protocol::{Revocable, RevocationVerdict, revocation_requests, revocation_verdict};
 use crate::provider::Revocation as Capability;
 use crate::vault::{ConnectionQuery, LateTokens, Settlement, VaultError};
@@ -36,14 +38,17 @@ impl Inner {
         let recorded = from.revocation_endpoint.as_deref();
         let same = service.server.id == from.server
             && endpoints.refresh.as_str() == from.refresh_endpoint
-            && (recorded.is_none() || recorded == endpoint.map(url::Url::as_str));
+            && (recorded.is_none() || recorded == endpoint.map(Url::as_str));
         if !same {
             return unconfirmed;
         }
         let Ok(requests) = revocation_requests(service.server, service.client, endpoint, tokens) else {
             return unconfirmed;
         };
-        if requests.is_empty() && (tokens.access_token.is_some() || tokens.refresh_token.is_some()) {
+        // A refresh token alone is what is left of a grant that the server refused.
+        let refused = tokens.access_token.is_none() && matches!(grant.status, Status::NeedsConsent(_));
+        let held = tokens.access_token.is_some() || tokens.refresh_token.is_some();
+        if requests.is_empty() && held && !refused {
             // The server takes no token of the kind that is held.
             return AtProvider::Unsupported;
         }

@@ -28,6 +28,9 @@ impl Inner {
 
     /// Revokes the grant of a connection with all connections that use it.
     fn revoke_whole(&self, connection: &Connection, by: &Actor) -> Result<Revocation> {
+        if self.family(connection)?.len() == 1 {
+            return self.revoke(connection, by);
+        }
         let mut tally = Tally::default();
         let mut current = connection.clone();
         for _ in 0..ATTEMPTS {
@@ -37,7 +40,7 @@ impl Inner {
             self.revoke_once(&current, RevokeWhat::Grant(current.grant), by, &mut tally)?;
             current = self.read(connection)?;
         }
-        if current.status != Status::Revoked || connection.status == Status::Revoked {
+        if current.status != Status::Revoked {
             self.revoke_once(&current, RevokeWhat::Connection(current.id), by, &mut tally)?;
         }
         self.report(connection, tally, Vec::new())
