@@ -1,11 +1,13 @@
 //! The second half of a consent: who came back, with what, and what becomes of it.
 
+use std::collections::BTreeMap;
+
 use crate::error::{ConsentError, Error, Misconfigured, Result};
 use crate::http::HttpResponse;
 use crate::manager::Inner;
 use crate::manager::connections::Service;
 use crate::manager::grant::Issued;
-use crate::model::{ActingUser, Connection, EventKind, FailureCode, Parameters};
+use crate::model::{Account, ActingUser, Connection, EventKind, FailureCode, Parameters, ProviderId};
 use crate::protocol::{
     AuthorizationResponse, Outcome, Revocable, TokenClient, TokenFailure, account_request, check_issuer,
     parse_discovery, parse_token_response, revocation_requests, value_in_answer,
@@ -172,7 +174,7 @@ impl Inner {
         let accounts = match accounts {
             Ok(accounts) => accounts,
             Err(error) => {
-                self.give_back(consent, service, answer.tokens());
+                self.give_back(consent, service, answer.tokens(), &BTreeMap::new());
                 return Err(error);
             }
         };
@@ -182,7 +184,7 @@ impl Inner {
             Err(error) => {
                 // A vault that failed may have stored them all the same.
                 if !matches!(error, Error::Vault(_)) {
-                    self.give_back(consent, service, issued.own_tokens());
+                    self.give_back(consent, service, issued.own_tokens(), issued.accounts());
                 }
                 return Err(error);
             }
@@ -221,8 +223,14 @@ impl Inner {
     }
 
     /// Revokes tokens that will not be stored, once, where nothing else can end with them.
-    fn give_back(&self, consent: &PendingConsent, service: Service<'_>, tokens: Revocable<'_>) {
-        if !self.can_give_back(consent, service) {
+    fn give_back(
+        &self,
+        consent: &PendingConsent,
+        service: Service<'_>,
+        tokens: Revocable<'_>,
+        accounts: &BTreeMap<ProviderId, Account>,
+    ) {
+        if !self.can_give_back(consent, service, accounts) {
             return;
         }
         let endpoints = service.server.endpoints(&consent.parameters);
@@ -234,21 +242,33 @@ impl Inner {
         }
     }
 
-    /// A server may hang the consents of one browser on one grant: the tokens of a connection that exists would end.
-    fn can_give_back(&self, consent: &PendingConsent, service: Service<'_>) -> bool {
-        if service.server.separate_grants {
+    /// Whether the tokens are those of no connection's grant. A server may hang the consents of one account on one
+    /// grant: then the tokens of a connection that exists would end with them.
+    fn can_give_back(
+        &self,
+        consent: &PendingConsent,
+        service: Service<'_>,
+        accounts: &BTreeMap<ProviderId, Account>,
+    ) -> bool {
+        let server = service.server;
+        if server.separate_grants {
             return true;
         }
-        if matches!(
-            service.server.revocation,
-            Revocation::Endpoint { grant_wide: true, .. }
-        ) {
+        if matches!(server.revocation, Revocation::Endpoint { grant_wide: true, .. }) {
             return false;
         }
         let mut query = ConnectionQuery::of(&consent.tenant);
         query.owner = Some(&consent.owner);
-        let known = self.vault.connections(&query);
-        known.is_ok_and(|known| known.iter().all(|it| it.issued_by.server != service.server.id))
+        let Ok(known) = self.vault.connections(&query) else {
+            return false;
+        };
+        known.iter().all(|it| {
+            let other_account = match (&it.account, accounts.get(&it.provider)) {
+                (Some(its), Some(chosen)) => its.id != chosen.id,
+                _ => false,
+            };
+            it.issued_by.server != server.id || other_account
+        })
     }
 
     /// Asks which of the person's sites the connection is for, where the descriptor says how.

@@ -94,6 +94,10 @@ impl Issued {
         }
     }
 
+    pub(super) const fn accounts(&self) -> &BTreeMap<ProviderId, Account> {
+        &self.accounts
+    }
+
     fn grant(
         &self,
         consent: &PendingConsent,

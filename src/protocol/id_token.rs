@@ -120,7 +120,8 @@ pub fn account_in_id_token(
 /// The payload of a JWT in compact form: header, payload and signature, separated by dots.
 fn payload(token: &str) -> Result<Zeroizing<Vec<u8>>, IdTokenError> {
     let mut parts = token.split('.');
-    let (Some(_), Some(payload), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+    let (Some(_), Some(payload), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
         return Err(IdTokenError::NotSigned);
     };
     if payload.len() > MAX_PAYLOAD {
