@@ -107,6 +107,20 @@ impl World {
         self.resolver = Resolver::new(self.connections.clone());
     }
 
+    /// The host starts again over the same vault, and no longer has the service `mail`.
+    pub fn restart_without_mail(&mut self, vault: impl Vault) {
+        self.connections = Connections::builder(vault)
+            .server(self.sandbox.server())
+            .provider(self.sandbox.provider("notes"))
+            .client("sandbox", self.sandbox.registration(REDIRECT))
+            .http_client(self.http.clone())
+            .clock(self.clock.clone())
+            .events(self.events.clone())
+            .build()
+            .unwrap();
+        self.resolver = Resolver::new(self.connections.clone());
+    }
+
     pub fn start(&self, person: &ActingUser, options: ConsentOptions) -> Consent {
         self.connections.start(person, "notes", options).unwrap()
     }
