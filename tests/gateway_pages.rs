@@ -367,6 +367,27 @@ fn a_service_that_shares_its_consent_says_so_before_it_is_revoked() {
 }
 
 #[test]
+fn an_account_that_is_not_verified_is_marked_in_the_page_and_in_json() {
+    let vault = Arc::new(MemoryVault::new());
+    let id = plant(&Arc::clone(&vault), 1, |connection| {
+        connection.owner = Owner::Personal(UserId::new(ALICE).unwrap());
+    });
+    let site = Site::over(vault);
+    let mut tab = site.tab(ALICE);
+    let marked = |html: &str| html.contains("Account not verified") && html.contains("not verified:");
+    assert!(marked(text(&tab.get(&format!("/connections/{id}")))));
+    let json = site.send(program(ALICE, Method::GET, &format!("/v1/connections/{id}")));
+    assert_eq!(gateway::json(&json)["account_verified"], false);
+
+    let named = Site::new();
+    let connection = named.connect(ALICE, "ada", ConsentOptions::default());
+    let mut tab = named.tab(ALICE);
+    assert!(!text(&tab.get(&format!("/connections/{}", connection.id))).contains("not verified"));
+    let json = named.send(program(ALICE, Method::GET, "/v1/connections"));
+    assert_eq!(gateway::json(&json)["connections"][0]["account_verified"], true);
+}
+
+#[test]
 fn no_secret_stands_on_any_page() {
     let site = Site::new();
     let mut all = String::new();
