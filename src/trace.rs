@@ -73,7 +73,7 @@ mod on {
     use tracing::Span;
     use tracing::field::{Empty, display};
 
-    use super::{About, Event, ProviderId, Result, Seam, UserId};
+    use super::{About, Event, ProviderId, Result, Seam, TenantId, UserId};
     use crate::error::{ConsentError, ConsentReason, DenialReason, Error, Misconfigured};
 
     /// Runs `act` in a span that says how it ended.
@@ -111,9 +111,9 @@ mod on {
     pub(crate) fn event(event: &Event) {
         tracing::info!(
             target: "valetkey",
-            tenant = event.tenant.as_str(),
+            tenant = event.tenant.as_ref().map(TenantId::as_str),
             user = event.user.as_ref().map(UserId::as_str),
-            provider = event.provider.as_str(),
+            provider = event.provider.as_ref().map(ProviderId::as_str),
             connection = event.connection.map(display),
             "{:?}",
             event.kind

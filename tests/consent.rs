@@ -360,24 +360,6 @@ fn somebody_elses_connection_cannot_be_reconnected() {
 }
 
 #[test]
-fn an_account_endpoint_that_fails_costs_no_tokens() {
-    let world = World::new();
-    let alice = person("alice");
-    world.http.on("/userinfo").next(Fault::Timeout);
-    let connection = world.connect(&alice, "ada");
-    assert!(connection.account.is_none());
-    world.resolver.resolve(&alice, "notes").unwrap();
-
-    // Renewing it where nobody says whose account it is would be a blind switch, once the account is known.
-    let known = world.connect(&alice, "ada");
-    world.http.on("/userinfo").next(Fault::Timeout);
-    let error = world
-        .try_connect(&alice, "ada", ConsentOptions::default().reconnect(known.id))
-        .unwrap_err();
-    assert_eq!(consent_error(&error), ConsentError::AccountUnknown);
-}
-
-#[test]
 fn promise_18_the_state_says_nothing_and_never_repeats() {
     let world = World::new();
     let alice = person("alice");

@@ -11,7 +11,7 @@ use serde_json::Value;
 use valetkey::manager::Budget;
 use valetkey::model::{Connection, ConnectionId, Owner, ProviderId, Timestamp, UserId};
 use valetkey::resolver::{TurnId, TurnPurpose};
-use valetkey::vault::{Handout, MemoryVault, Vault as _};
+use valetkey::vault::{AuditLog as _, MemoryVault, TokenUse, UseRecord};
 use valetkey::{ActingUser, ConnectionManager as _, ConsentOptions, Resolver, TenantId};
 
 const ALICE: &str = "acme.alice.user";
@@ -38,8 +38,8 @@ fn users(page: &Value) -> std::collections::BTreeSet<&str> {
 }
 
 /// That a token was handed out to somebody of acme's.
-fn handout(connection: ConnectionId, user: &str, purpose: &str, second: i64) -> Handout {
-    Handout {
+fn handout(connection: ConnectionId, user: &str, purpose: &str, second: i64) -> TokenUse {
+    TokenUse {
         tenant: TenantId::new("acme").unwrap(),
         connection,
         provider: ProviderId::new("notes").unwrap(),
@@ -162,7 +162,7 @@ fn the_trail_is_bounded_and_tells_nobody_of_others() {
     let many: Vec<_> = (0..2_100)
         .map(|number| handout(id, "bob", &format!("use-{number}."), number))
         .collect();
-    vault.record_handouts(&many).unwrap();
+    vault.record_uses(&many, UseRecord::Entries).unwrap();
     let site = Site::over(vault);
     let page = |caller: &str| {
         text(&site.send(program(caller, Method::GET, &format!("/connections/{id}")))).to_owned()

@@ -14,7 +14,7 @@ use valetkey::model::{
 use valetkey::provider::{Revocation, RevocationAuth, RevocationTokens};
 use valetkey::testing::Fault;
 use valetkey::vault::envelope::MasterKey;
-use valetkey::vault::{Handout, MemoryVault, SqliteVault, Vault as _};
+use valetkey::vault::{AuditLog as _, MemoryVault, SqliteVault, TokenUse, UseRecord};
 use valetkey::{ConnectionManager as _, ConsentOptions};
 
 const ALICE: &str = "acme.alice.user";
@@ -133,18 +133,17 @@ fn what_people_and_providers_write_stays_text_everywhere() {
                 label: Some(format!("{hostile}!")),
             });
         });
-        site_vault
-            .record_handouts(&[Handout {
-                tenant: TenantId::new("acme").unwrap(),
-                connection: id,
-                provider: ProviderId::new("notes").unwrap(),
-                at: Timestamp::from_unix_millis(1_700_000_000_000),
-                user: UserId::new(hostile).unwrap(),
-                shared: true,
-                purpose: Some(format!("p-{hostile}")),
-                turn: Some(format!("t-{hostile}")),
-            }])
-            .unwrap();
+        let uses = [TokenUse {
+            tenant: TenantId::new("acme").unwrap(),
+            connection: id,
+            provider: ProviderId::new("notes").unwrap(),
+            at: Timestamp::from_unix_millis(1_700_000_000_000),
+            user: UserId::new(hostile).unwrap(),
+            shared: true,
+            purpose: Some(format!("p-{hostile}")),
+            turn: Some(format!("t-{hostile}")),
+        }];
+        site_vault.record_uses(&uses, UseRecord::Entries).unwrap();
         let site = Site::over(site_vault);
         let mut olga = site.tab(OLGA);
         let trail = olga.get(&format!("/connections/{id}"));
@@ -346,9 +345,9 @@ fn a_service_that_shares_its_consent_says_so_before_it_is_revoked() {
     let link = format!("href=\"{BASE}/connections/{}\"", others[0].id);
     assert!(text(&detail).contains("One consent with") && text(&detail).contains(&link));
     let list = text(&tab.get("/")).to_owned();
-    let keeper = notes.shares.unwrap().to_string();
-    assert!(!list.contains(&keeper), "what keeps the tokens is no connection");
-    assert_eq!(tab.get(&format!("/connections/{keeper}")).status(), 404);
+    let grant = notes.grant.to_string();
+    assert!(!list.contains(&grant), "a grant is no connection");
+    assert_eq!(tab.get(&format!("/connections/{grant}")).status(), 404);
     let confirm = tab.get(&format!("/connections/{}/revoke", notes.id));
     assert!(
         text(&confirm).contains("They keep the access"),
@@ -362,9 +361,30 @@ fn a_service_that_shares_its_consent_says_so_before_it_is_revoked() {
         text(&revoked)
     );
     let json = site.send(program(ALICE, Method::GET, "/v1/connections"));
-    assert_eq!(gateway::json(&json)["connections"][0]["grant"], keeper);
+    assert_eq!(gateway::json(&json)["connections"][0]["grant"], grant);
     let last = tab.get(&format!("/connections/{}/revoke", others[0].id));
     assert!(!text(&last).contains("They keep the access"));
+}
+
+#[test]
+fn an_account_that_is_not_verified_is_marked_in_the_page_and_in_json() {
+    let vault = Arc::new(MemoryVault::new());
+    let id = plant(&Arc::clone(&vault), 1, |connection| {
+        connection.owner = Owner::Personal(UserId::new(ALICE).unwrap());
+    });
+    let site = Site::over(vault);
+    let mut tab = site.tab(ALICE);
+    let marked = |html: &str| html.contains("Account not verified") && html.contains("not verified:");
+    assert!(marked(text(&tab.get(&format!("/connections/{id}")))));
+    let json = site.send(program(ALICE, Method::GET, &format!("/v1/connections/{id}")));
+    assert_eq!(gateway::json(&json)["account_verified"], false);
+
+    let named = Site::new();
+    let connection = named.connect(ALICE, "ada", ConsentOptions::default());
+    let mut tab = named.tab(ALICE);
+    assert!(!text(&tab.get(&format!("/connections/{}", connection.id))).contains("not verified"));
+    let json = named.send(program(ALICE, Method::GET, "/v1/connections"));
+    assert_eq!(gateway::json(&json)["connections"][0]["account_verified"], true);
 }
 
 #[test]

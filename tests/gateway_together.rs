@@ -73,8 +73,8 @@ fn services(connections: &[Connection]) -> BTreeSet<&str> {
 }
 
 fn share_one_grant(connections: &[Connection]) -> bool {
-    let keepers: BTreeSet<_> = connections.iter().map(|it| it.shares).collect();
-    keepers.len() == 1 && !keepers.contains(&None)
+    let grants: BTreeSet<_> = connections.iter().map(|it| it.grant).collect();
+    grants.len() == 1
 }
 
 #[test]

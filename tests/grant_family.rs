@@ -13,7 +13,7 @@ use valetkey::model::{EventKind, Scopes, Status};
 use valetkey::testing::{FaultClient, ManualClock, Sandbox};
 use valetkey::vault::MemoryVault;
 use valetkey::{ConnectionManager as _, Connections, ConsentOptions, Error};
-use world::{REDIRECT, operator, person, response};
+use world::{REDIRECT, person, response};
 
 /// From the first consent to the last revocation, at each family's server.
 #[test]
@@ -45,7 +45,7 @@ fn one_consent_serves_several_services() {
             named,
             "{it}: what complete gives is what is stored"
         );
-        assert!(named.shares.is_some() && named.shares == other.shares, "{it}");
+        assert_eq!(named.grant, other.grant, "{it}");
         assert_eq!(named.account, other.account, "{it}");
         for (connection, own, foreign) in [(&named, 0, 1), (&other, 1, 0)] {
             assert!(
@@ -76,16 +76,7 @@ fn one_consent_serves_several_services() {
             [Some(named.id), Some(other.id)],
             "{it}: an event for each"
         );
-        // What keeps the tokens is no connection to anybody.
-        let keeper = named.shares.unwrap();
-        assert!(
-            matches!(host.connections.get(&host.alice, keeper), Err(Error::NotFound)),
-            "{it}"
-        );
-        assert!(
-            matches!(host.connections.revoke(&operator(), keeper), Err(Error::NotFound)),
-            "{it}"
-        );
+        let first_grant = named.grant;
 
         // Each resolves; one refresh serves both.
         assert_eq!(host.token(first), host.token(second), "{it}");
@@ -129,10 +120,11 @@ fn one_consent_serves_several_services() {
             None => wanted.extend(["response_mode".to_owned()]),
         }
         assert_eq!(names(&url), wanted, "{it}: no other parameter");
-        assert_eq!(joined.shares, Some(keeper), "{it}: the grant goes on");
+        assert_ne!(joined.grant, first_grant, "{it}: a consent makes a new grant");
         for service in family.services {
             assert_eq!(host.token(service), host.token(first), "{it}");
             let connection = host.of(service);
+            assert_eq!(connection.grant, joined.grant, "{it}: all use the new one");
             assert_eq!(connection.generation, 3, "{it}");
             assert!(
                 connection.missing_scopes().is_empty(),
@@ -283,11 +275,9 @@ fn an_ordinary_connection_is_extended_and_keeps_its_name() {
         let host = Host::new(family);
         let [first, second, _] = family.services;
         let alone = host.connect(first, ConsentOptions::default());
-        assert_eq!(alone.shares, None);
         let joined = host.connect(second, ConsentOptions::default().extending(alone.id));
         let extended = host.of(first);
-        assert_eq!((extended.id, extended.shares), (alone.id, joined.shares));
-        assert!(joined.shares.is_some());
+        assert_eq!((extended.id, extended.grant), (alone.id, joined.grant));
         assert_eq!(extended.requested, alone.requested);
         assert!(extended.missing_scopes().is_empty());
         assert_eq!(host.token(first), host.token(second));
@@ -298,10 +288,9 @@ fn an_ordinary_connection_is_extended_and_keeps_its_name() {
         let options = ConsentOptions::default().scopes(more).extending(alone.id);
         let (url, extended) = single.walk(first, "ada", options);
         let extended = extended.unwrap();
-        assert_eq!(
-            (extended.id, extended.shares, extended.generation),
-            (alone.id, None, 2)
-        );
+        assert_eq!((extended.id, extended.generation), (alone.id, 2));
+        let sharing = single.connections.sharing(&single.alice, extended.id).unwrap();
+        assert!(sharing.is_empty());
         assert!(has(&extended.granted, family.scopes[0]) && has(&extended.granted, family.scopes[2]));
         assert_eq!(scopes_of(&url).contains(family.scopes[0]), family.adds.is_none());
     }
@@ -319,7 +308,7 @@ fn a_service_that_was_connected_by_itself_becomes_part_of_the_grant() {
     let joined = host.connect("google-drive", ConsentOptions::default().extending(mail.id));
     assert_eq!(joined.id, drive.id, "it keeps its id");
     assert_eq!(joined.generation, 3, "no generation falls");
-    assert_eq!(host.of("gmail").shares, joined.shares);
+    assert_eq!(host.of("gmail").grant, joined.grant);
     assert_eq!(host.token("gmail"), host.token("google-drive"));
     assert_ne!(host.token("gmail"), old);
     assert_eq!(
@@ -331,11 +320,12 @@ fn a_service_that_was_connected_by_itself_becomes_part_of_the_grant() {
 }
 
 #[test]
-fn a_service_that_is_connected_anew_by_itself_leaves_the_grant() {
+fn a_service_that_is_connected_again_by_itself_leaves_the_grant() {
     let host = Host::new(GOOGLE);
     let [mail, calendar] = host.two(GOOGLE);
     let again = host.connect("gmail", ConsentOptions::default());
-    assert_eq!((again.id, again.shares), (mail.id, None));
+    assert_eq!(again.id, mail.id);
+    assert_ne!(again.grant, calendar.grant);
     assert_ne!(host.token("gmail"), host.token("google-calendar"));
     assert_eq!(host.of("google-calendar"), calendar);
     assert!(
@@ -350,7 +340,7 @@ fn a_service_that_is_connected_anew_by_itself_leaves_the_grant() {
 }
 
 #[test]
-fn to_reconnect_one_renews_the_grant_for_all() {
+fn to_reconnect_one_replaces_the_grant_for_all() {
     for family in &FAMILIES {
         let host = Host::new(family);
         let [mail, calendar] = host.two(family);
@@ -389,7 +379,7 @@ fn to_reconnect_one_renews_the_grant_for_all() {
             asked.contains(family.scopes[0]) && asked.contains(family.scopes[1]),
             "{asked:?}"
         );
-        assert_eq!(again.unwrap().shares, mail.shares);
+        assert_eq!(again.unwrap().grant, host.of(family.services[0]).grant);
         assert_eq!(host.token(family.services[0]), host.token(family.services[1]));
     }
 }
@@ -427,7 +417,7 @@ fn an_unticked_service_says_which_scopes_it_misses() {
     );
     let again = host.connect("google-calendar", ConsentOptions::from(need));
     assert!(again.missing_scopes().is_empty());
-    assert_eq!(again.shares, mail.shares);
+    assert_eq!(again.grant, host.of("gmail").grant);
 }
 
 #[test]
@@ -460,7 +450,7 @@ fn a_prepared_consent_remembers_what_it_was_for() {
         .connections
         .complete(&host.alice, response(&callback), consent.binding())
         .unwrap();
-    assert_eq!(host.of("google-calendar").shares, mail.shares);
+    assert_eq!(host.of("google-calendar").grant, mail.grant);
     let options = ConsentOptions::default().extending(mail.id);
     let prepared = host
         .connections

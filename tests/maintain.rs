@@ -2,10 +2,14 @@
 
 mod world;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use valetkey::http::{HttpClient as _, HttpErrorKind, HttpRequest};
 use valetkey::manager::Budget;
-use valetkey::testing::Fault;
+use valetkey::model::ServerId;
+use valetkey::testing::{Fault, FaultClient, ManualClock, Sandbox};
 use valetkey::vault::MemoryVault;
 use valetkey::{ConnectionManager as _, Connections};
 use world::{REDIRECT, World, person};
@@ -128,4 +132,92 @@ fn a_grant_that_lies_idle_is_touched_at_half_its_time() {
         "a refresh does not put off the end of the grant"
     );
     assert!(later.idle_until > health.idle_until);
+}
+
+#[test]
+fn tokens_that_live_shorter_than_upkeep_looks_ahead_are_not_refreshed_without_end() {
+    let world = World::like(|it| it.access_token_lifetime = Some(Duration::from_secs(240)));
+    world.connect(&person("alice"), "ada");
+    world.clock.advance(Duration::from_secs(200));
+    let upkeep = world.connections.maintain(Budget::default()).unwrap();
+    assert!((1..=2).contains(&upkeep.refreshed), "{upkeep:?}");
+    assert_eq!(upkeep.next, Duration::from_secs(60));
+}
+
+/// Grants of a service that the host no longer has: they cannot be tried, whatever is done.
+#[test]
+fn grants_that_cannot_be_tried_keep_no_other_from_being_refreshed() {
+    let vault = Arc::new(MemoryVault::new());
+    let mut world = World::over(Arc::clone(&vault));
+    for number in 0..150 {
+        let somebody = person(&format!("person-{number}"));
+        let consent = world
+            .connections
+            .start(&somebody, "mail", Default::default())
+            .unwrap();
+        let callback = world.sandbox.approve(consent.authorization_url(), "ada");
+        world.complete(&somebody, &callback, &consent).unwrap();
+    }
+    world.clock.advance(Duration::from_secs(10));
+    world.connect(&person("alice"), "ada");
+    world.restart_without_mail(vault);
+    world.expire();
+    let upkeep = world.connections.maintain(Budget::default()).unwrap();
+    assert_eq!((upkeep.refreshed, upkeep.failed), (1, 150));
+    assert_eq!(upkeep.next, Duration::from_secs(60));
+    let upkeep = world.connections.maintain(Budget::default()).unwrap();
+    assert_eq!(
+        (upkeep.refreshed, upkeep.failed),
+        (0, 0),
+        "they are passed over for a while"
+    );
+}
+
+#[test]
+fn a_server_that_does_not_answer_keeps_no_other_waiting() {
+    let clock = ManualClock::default();
+    let dead = Arc::new(AtomicBool::new(false));
+    let [first, second] =
+        ["https://first.test", "https://second.test"].map(|base| Sandbox::at(base, clock.clone()));
+    let client = {
+        let (first, second, dead) = (first.clone(), second.clone(), Arc::clone(&dead));
+        move |request: HttpRequest| match request.url.host_str() {
+            Some("first.test") if dead.load(Ordering::SeqCst) => Err(HttpErrorKind::Timeout.into()),
+            Some("first.test") => first.send(request),
+            _ => second.send(request),
+        }
+    };
+    let client = FaultClient::new(client);
+    let mut builder = Connections::builder(MemoryVault::new())
+        .http_client(client.clone())
+        .clock(clock.clone());
+    for (id, sandbox) in [("first", &first), ("second", &second)] {
+        let (mut server, mut provider) = (sandbox.server(), sandbox.provider(id));
+        server.id = ServerId::new(id).unwrap();
+        provider.server = server.id.clone();
+        builder = builder
+            .client(id, sandbox.registration(REDIRECT))
+            .server(server)
+            .provider(provider);
+    }
+    let connections = builder.build().unwrap();
+    for number in 0..5 {
+        let somebody = person(&format!("person-{number}"));
+        for (id, sandbox) in [("first", &first), ("second", &second)] {
+            let consent = connections.start(&somebody, id, Default::default()).unwrap();
+            let callback = sandbox.approve(consent.authorization_url(), "ada");
+            connections
+                .complete(&somebody, world::response(&callback), consent.binding())
+                .unwrap();
+        }
+    }
+    clock.advance(Duration::from_secs(3_601));
+    dead.store(true, Ordering::SeqCst);
+    let upkeep = connections.maintain(Budget::default().refreshes(8)).unwrap();
+    assert_eq!((upkeep.refreshed, upkeep.failed), (5, 3));
+    dead.store(false, Ordering::SeqCst);
+    // Those that were not tried are tried by the next call, those that failed after a while.
+    assert_eq!(connections.maintain(Budget::default()).unwrap().refreshed, 2);
+    clock.advance(Duration::from_secs(60));
+    assert_eq!(connections.maintain(Budget::default()).unwrap().refreshed, 3);
 }

@@ -6,13 +6,13 @@ use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 use valetkey::error::{ConsentReason, Misconfigured};
-use valetkey::manager::HealthState;
+use valetkey::manager::{Budget, HealthState};
 use valetkey::model::{EventKind, FailureCode, NeedsConsent, Status};
 use valetkey::provider::RotationClass;
-use valetkey::testing::sandbox::{RefreshTokenEcho, Refusal};
+use valetkey::testing::sandbox::{ExpiresIn, RefreshTokenEcho, Refusal, ScopeEcho};
 use valetkey::testing::{Fault, Gate};
 use valetkey::vault::MemoryVault;
-use valetkey::{ActingUser, ConnectionManager as _, Connections, Error, Resolver};
+use valetkey::{ActingUser, Clock as _, ConnectionManager as _, Connections, Error, Resolver};
 use world::{REDIRECT, World, person};
 
 fn connected() -> (World, ActingUser) {
@@ -515,4 +515,75 @@ fn clones_of_the_connections_share_one_flight() {
         gate.open();
     });
     assert_eq!(world.sandbox.count("/token"), 1);
+}
+
+#[test]
+fn an_answer_that_names_no_lifetime_keeps_the_last_one() {
+    let (world, alice) = connected();
+    world.sandbox.adjust(|it| it.expires_in = ExpiresIn::Absent);
+    for generation in [2, 3] {
+        world.expire();
+        let token = world.resolver.resolve(&alice, "notes").unwrap();
+        assert_eq!(token.generation(), generation);
+        let lifetime = token.expires_at().unwrap().saturating_since(world.clock.now());
+        assert_eq!(lifetime, Duration::from_secs(3_600));
+    }
+}
+
+#[test]
+fn an_answer_that_names_no_scopes_keeps_them() {
+    let (world, alice) = connected();
+    let before = world
+        .connections
+        .list(&alice, &Default::default())
+        .unwrap()
+        .remove(0);
+    world.sandbox.adjust(|it| it.scope_echo = ScopeEcho::Absent);
+    world.expire();
+    world.resolver.resolve(&alice, "notes").unwrap();
+    let after = world.connections.get(&alice, before.id).unwrap();
+    assert_eq!((after.generation, after.granted), (2, before.granted));
+    assert_eq!(after.account, before.account);
+}
+
+/// A token that was issued while the clock was a year ahead would count as good for a year.
+#[test]
+fn times_of_a_clock_that_was_far_ahead_are_not_believed() {
+    let year = Duration::from_secs(365 * 24 * 3_600);
+    for refreshable in [true, false] {
+        let world = World::like(|it| it.issues_refresh_tokens = refreshable);
+        let alice = person("alice");
+        world.clock.advance(year);
+        let connection = world.connect(&alice, "ada");
+        world.clock.rewind(year);
+        let health = world.connections.health(&alice, connection.id).unwrap().state;
+        let token = world.resolver.resolve(&alice, "notes").unwrap();
+        if refreshable {
+            assert_eq!(health, HealthState::Expiring);
+            assert_eq!(token.generation(), 2);
+            assert!(token.expires_at().unwrap() <= world.clock.now() + Duration::from_secs(3_600));
+        } else {
+            // Nothing to refresh it by: it is used until the API refuses it.
+            assert_eq!(health, HealthState::Healthy { expires_in: None });
+            assert_eq!(token.generation(), 1);
+        }
+    }
+}
+
+/// Upkeep holds the claim; a turn that needs the token meanwhile gets what it brings.
+#[test]
+fn a_turn_joins_the_refresh_of_upkeep() {
+    let (world, alice) = connected();
+    world.expire();
+    let gate = Gate::new();
+    world.http.on("/token").next(Fault::HoldAnswer(gate.clone()));
+    std::thread::scope(|scope| {
+        let upkeep = scope.spawn(|| world.connections.maintain(Budget::default()).unwrap());
+        gate.wait_for_arrivals(1);
+        let turn = scope.spawn(|| world.resolver.resolve(&alice, "notes").unwrap().generation());
+        gate.open();
+        assert_eq!(turn.join().unwrap(), 2);
+        assert_eq!(upkeep.join().unwrap().refreshed, 1);
+    });
+    assert_eq!(world.token_requests(), 2);
 }

@@ -1,16 +1,18 @@
 //! Puts connections together and checks every descriptor once.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
-use crate::clock::{Clock, SystemClock};
+use crate::clock::Clock;
 #[cfg(not(feature = "ureq"))]
 use crate::error::Misconfigured;
 use crate::error::Result;
 use crate::http::HttpClient;
 use crate::manager::flight::Flights;
+use crate::manager::unsaved::UnsavedTokens;
 use crate::manager::usage::Usage;
 use crate::manager::{Connections, Inner, Settings};
-use crate::model::{EventSink, InvalidId, ServerId};
+use crate::model::{Event, EventKind, EventSink, InvalidId, ServerId};
 use crate::provider::{AuthorizationServer, ClientRegistration, Provider, Registry, Transport};
 use crate::vault::Vault;
 
@@ -20,7 +22,7 @@ pub struct ConnectionsBuilder {
     registry: Registry,
     transport: Transport,
     http: Option<Arc<dyn HttpClient>>,
-    clock: Arc<dyn Clock>,
+    clock: Option<Arc<dyn Clock>>,
     events: Option<Arc<dyn EventSink>>,
     settings: Settings,
     invalid: Option<InvalidId>,
@@ -33,7 +35,7 @@ impl ConnectionsBuilder {
             registry: Registry::with_catalog(),
             transport: Transport::HttpsOnly,
             http: None,
-            clock: Arc::new(SystemClock),
+            clock: None,
             events: None,
             settings: Settings::default(),
             invalid: None,
@@ -72,10 +74,10 @@ impl ConnectionsBuilder {
         self
     }
 
-    /// Takes the time from this clock.
+    /// Takes the time from this clock instead of the [vault's](crate::vault::Housekeeping::clock).
     #[must_use]
     pub fn clock(mut self, clock: impl Clock) -> Self {
-        self.clock = Arc::new(clock);
+        self.clock = Some(Arc::new(clock));
         self
     }
 
@@ -119,18 +121,24 @@ impl ConnectionsBuilder {
             None => default_client(self.transport)?,
         };
         let holder = self.vault.holder()?;
-        Ok(Connections::new(Inner {
+        let inner = Inner {
+            clock: self.clock.unwrap_or_else(|| self.vault.clock()),
             vault: self.vault,
             registry: self.registry,
             transport: self.transport,
             http,
-            clock: self.clock,
             events: self.events,
             settings: self.settings,
             holder,
             flights: Flights::new(),
+            unsaved: UnsavedTokens::default(),
             usage: Usage::default(),
-        }))
+            first_server: AtomicUsize::new(0),
+        };
+        for warning in inner.vault.warnings() {
+            inner.tell(&Event::new(inner.now(), EventKind::VaultWarning(warning)));
+        }
+        Ok(Connections::new(inner))
     }
 }
 

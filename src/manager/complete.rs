@@ -9,14 +9,20 @@ use crate::manager::connections::Service;
 use crate::manager::grant::Issued;
 use crate::model::{Account, ActingUser, Connection, EventKind, FailureCode, Parameters, ProviderId};
 use crate::protocol::{
-    AuthorizationResponse, Outcome, Revocable, TokenClient, TokenFailure, TokenResponse, account_in_answer,
-    account_request, check_issuer, parse_account, parse_discovery, parse_token_response, revocation_requests,
-    value_in_answer,
+    AuthorizationResponse, Outcome, Revocable, TokenClient, TokenFailure, account_request, check_issuer,
+    parse_discovery, parse_token_response, revocation_requests, value_in_answer,
 };
-use crate::provider::{Endpoints, Provider, Revocation, Template};
+use crate::provider::{Endpoints, Revocation, Template};
 use crate::secret::{AccessToken, AuthorizationCode, Binding, PkceVerifier, State};
 use crate::trace;
-use crate::vault::{ConsentStatus, PendingConsent, Purpose, StateHash};
+use crate::vault::{ConnectionQuery, ConsentStatus, PendingConsent, StateHash, Taken};
+
+/// Where the code of a consent goes.
+struct Route<'a> {
+    service: Service<'a>,
+    /// The values of placeholders that the callback brought.
+    brought: Parameters,
+}
 
 impl Inner {
     pub(crate) fn complete(
@@ -27,9 +33,30 @@ impl Inner {
     ) -> Result<Connection> {
         let consent = self.open_consent(acting_user, &response, binding)?;
         trace::provider(&consent.provider);
+        let server = self.service(consent.provider.as_str())?.server;
+        let response = response.with_code_of(server)?;
+        self.route(&consent, &response)?;
+
+        // Nothing before this line uses the consent up: a forged callback must not close the genuine one's door.
+        // Nothing after it can use it twice: a code is sent at most once.
+        let taken = self
+            .vault
+            .take_consent(&consent.tenant, &consent.state, self.now())?;
+        // From here on only what was taken counts: it is authenticated as a whole.
+        let Taken::Consent(mut consent, verifier) = taken else {
+            return Err(ConsentError::Used.into());
+        };
+        let completed = self.redeem(&mut consent, response, verifier.as_ref());
+        if let Err(error) = &completed {
+            self.close(&consent, error);
+        }
+        completed
+    }
+
+    /// Checks that the answer comes from the server that was asked, and that the code goes where it was meant to go.
+    fn route(&self, consent: &PendingConsent, response: &AuthorizationResponse) -> Result<Route<'_>> {
         let service = self.service(consent.provider.as_str())?;
-        let response = response.with_code_of(service.server)?;
-        if check_issuer(service.server.issuer_policy, consent.issuer.as_deref(), &response).is_err() {
+        if check_issuer(service.server.issuer_policy, consent.issuer.as_deref(), response).is_err() {
             return Err(ConsentError::IssuerMismatch.into());
         }
         let endpoints = service.server.endpoints(&consent.parameters)?;
@@ -38,38 +65,28 @@ impl Inner {
         {
             return Err(Misconfigured::IssuerChanged(service.server.id.clone()).into());
         }
-
         // What the callback brings may choose among the endpoints that the descriptor lists, and nothing else.
         let brought = service
             .server
             .captured_from_callback(|name| response.other(name), self.transport)?;
-        let mut consent = consent;
+        Ok(Route { service, brought })
+    }
+
+    /// Uses the answer to a consent that was taken.
+    fn redeem(
+        &self,
+        consent: &mut PendingConsent,
+        response: AuthorizationResponse,
+        verifier: Option<&PkceVerifier>,
+    ) -> Result<Connection> {
+        let Route { service, brought } = self.route(consent, &response)?;
         consent.parameters.extend(brought);
         let endpoints = service.server.endpoints(&consent.parameters)?;
-
-        // Nothing before this line uses the consent up: a forged callback must not close the genuine one's door.
-        // Nothing after it can use it twice: a code is sent at most once.
-        let taken = self
-            .vault
-            .take_consent(&consent.tenant, &consent.state, self.now())?;
-        let verifier = taken.ok_or(ConsentError::Used)?;
-
         let (state, outcome) = response.into_state_and_outcome();
-        let completed = match outcome {
+        match outcome {
             Outcome::Error(error) => Err(ConsentError::Denied(error).into()),
-            Outcome::Code(code) => self.exchange(
-                &mut consent,
-                service,
-                &endpoints,
-                &code,
-                verifier.as_ref(),
-                &state,
-            ),
-        };
-        if let Err(error) = &completed {
-            self.close(&consent, error);
+            Outcome::Code(code) => self.exchange(consent, service, &endpoints, &code, verifier, &state),
         }
-        completed
     }
 
     /// Finds the consent and checks that it is still open, for this person, in this browser.
@@ -106,7 +123,9 @@ impl Inner {
             Error::Consent(ConsentError::Denied(_)) => (ConsentStatus::Denied, EventKind::ConsentDenied),
             _ => (ConsentStatus::Failed, EventKind::ConsentFailed),
         };
-        let _ = self.vault.close_consent(&consent.tenant, &consent.state, status);
+        let _ = self
+            .vault
+            .close_consent(&consent.tenant, &consent.state, status, self.now());
         self.emit(
             &consent.tenant,
             Some(&consent.user),
@@ -149,67 +168,42 @@ impl Inner {
             .map_err(|error| exchange_error(service, &TokenFailure::from(error)))?;
         let answer = parse_token_response(service.server, &response)
             .map_err(|failure| exchange_error(service, &failure))?;
-        if let Err(error) = self.capture(consent, service, &response, &answer.access_token) {
-            self.give_back(service, &consent.parameters, answer);
-            return Err(error);
-        }
-        let accounts = self.accounts(consent, service, &response, &answer.access_token)?;
-        let issued = Issued::new(consent, service, endpoints, answer, accounts, sent_at);
-        let connections = self.store(consent, service, issued)?;
-        for connection in &connections {
-            self.emit(
-                &consent.tenant,
-                Some(&consent.user),
-                &connection.provider,
-                Some(connection.id),
-                EventKind::ConsentCompleted,
-            );
-        }
+        let accounts = self
+            .capture(consent, service, &response, &answer.access_token)
+            .and_then(|()| self.accounts(consent, service, &response, &answer));
+        let accounts = match accounts {
+            Ok(accounts) => accounts,
+            Err(error) => {
+                self.give_back(consent, service, answer.tokens(), &BTreeMap::new());
+                return Err(error);
+            }
+        };
+        let mut issued = Issued::new(consent, service, answer, accounts, sent_at)?;
+        let connections = match self.store(consent, service, &mut issued) {
+            Ok(connections) => connections,
+            Err(error) => {
+                // A vault that failed may have stored them all the same.
+                if !matches!(error, Error::Vault(_)) {
+                    self.give_back(consent, service, issued.own_tokens(), issued.accounts());
+                }
+                return Err(error);
+            }
+        };
+        self.announce(consent, &connections);
         connections.into_iter().next().ok_or(Error::NotFound)
     }
 
-    /// Whose account it is, as each service tells that has a part in the consent. Those that ask at the same place are
-    /// asked once.
-    fn accounts(
-        &self,
-        consent: &PendingConsent,
-        service: Service<'_>,
-        response: &HttpResponse,
-        access_token: &AccessToken,
-    ) -> Result<BTreeMap<ProviderId, Account>> {
-        let target = match consent.purpose {
-            Purpose::Extend(id) => self.vault.connection(&consent.tenant, id)?,
-            _ => None,
-        };
-        let target = target.map(|target| target.provider);
-        let mut accounts = BTreeMap::new();
-        let mut asked: Vec<(&Provider, Option<Account>)> = Vec::new();
-        let others = consent.services.keys().chain(&target);
-        for provider in [&consent.provider].into_iter().chain(others) {
-            let Ok(service) = self.service(provider.as_str()).map(|other| Service {
-                provider: other.provider,
-                ..service
-            }) else {
-                continue;
+    fn announce(&self, consent: &PendingConsent, connections: &[Connection]) {
+        for connection in connections {
+            let emit = |kind| {
+                let (user, id) = (Some(&consent.user), Some(connection.id));
+                self.emit(&consent.tenant, user, &connection.provider, id, kind);
             };
-            let alike = asked.iter().find(|(other, _)| {
-                other.account == service.provider.account
-                    && other.account_in_answer == service.provider.account_in_answer
-            });
-            let account = match alike {
-                Some((_, account)) => account.clone(),
-                None => {
-                    let told = service.provider.account_in_answer.as_ref();
-                    let account = told
-                        .and_then(|pointers| account_in_answer(pointers, response))
-                        .or_else(|| self.account(consent, service, access_token));
-                    asked.push((service.provider, account.clone()));
-                    account
-                }
-            };
-            accounts.extend(account.map(|account| (provider.clone(), account)));
+            emit(EventKind::ConsentCompleted);
+            if !connection.is_account_verified() {
+                emit(EventKind::AccountNotVerified);
+            }
         }
-        Ok(accounts)
     }
 
     /// Keeps what the answer, or a question after it, says of this connection's values.
@@ -228,28 +222,53 @@ impl Inner {
         Ok(service.server.check_captured(&consent.parameters)?)
     }
 
-    /// Revokes tokens that will not be stored, once and as well as it goes; not where others would end with them.
-    fn give_back(&self, service: Service<'_>, parameters: &Parameters, answer: TokenResponse) {
-        if matches!(
-            service.server.revocation,
-            Revocation::Endpoint { grant_wide: true, .. }
-        ) {
+    /// Revokes tokens that will not be stored, once, where nothing else can end with them.
+    fn give_back(
+        &self,
+        consent: &PendingConsent,
+        service: Service<'_>,
+        tokens: Revocable<'_>,
+        accounts: &BTreeMap<ProviderId, Account>,
+    ) {
+        if !self.can_give_back(consent, service, accounts) {
             return;
         }
-        let tokens = Revocable {
-            access_token: Some(&answer.access_token),
-            refresh_token: answer.refresh_token.as_ref(),
-        };
-        let endpoint = service
-            .server
-            .endpoints(parameters)
-            .ok()
-            .and_then(|them| them.revocation);
+        let endpoints = service.server.endpoints(&consent.parameters);
+        let endpoint = endpoints.ok().and_then(|them| them.revocation);
         let requests = revocation_requests(service.server, service.client, endpoint.as_ref(), tokens);
         for mut request in requests.unwrap_or_default() {
             request.timeout = self.settings.http_timeout;
             let _ = self.http.send(request);
         }
+    }
+
+    /// Whether the tokens are those of no connection's grant. A server may hang the consents of one account on one
+    /// grant: then the tokens of a connection that exists would end with them.
+    fn can_give_back(
+        &self,
+        consent: &PendingConsent,
+        service: Service<'_>,
+        accounts: &BTreeMap<ProviderId, Account>,
+    ) -> bool {
+        let server = service.server;
+        if server.separate_grants {
+            return true;
+        }
+        if matches!(server.revocation, Revocation::Endpoint { grant_wide: true, .. }) {
+            return false;
+        }
+        let mut query = ConnectionQuery::of(&consent.tenant);
+        query.owner = Some(&consent.owner);
+        let Ok(known) = self.vault.connections(&query) else {
+            return false;
+        };
+        known.iter().all(|it| {
+            let other_account = match (&it.account, accounts.get(&it.provider)) {
+                (Some(its), Some(chosen)) => its.id != chosen.id,
+                _ => false,
+            };
+            it.issued_by.server != server.id || other_account
+        })
     }
 
     /// Asks which of the person's sites the connection is for, where the descriptor says how.
@@ -280,22 +299,6 @@ impl Inner {
         )?;
         consent.parameters.extend(found);
         Ok(())
-    }
-
-    /// Asks whose account it is. A provider that does not say, or not now, is no reason to lose the tokens.
-    pub(crate) fn account(
-        &self,
-        consent: &PendingConsent,
-        service: Service<'_>,
-        access_token: &AccessToken,
-    ) -> Option<Account> {
-        let endpoint = service.provider.account.as_ref()?;
-        let url = service.provider.account_url(&consent.parameters)?;
-        let mut request = account_request(service.provider, &url, access_token).ok()?;
-        service.add_to_request(&consent.parameters, &mut request);
-        request.timeout = self.settings.http_timeout;
-        let response = self.http.send(request).ok()?;
-        parse_account(endpoint, &response)
     }
 }
 

@@ -1,12 +1,14 @@
 //! The standard [`ConnectionManager`].
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use crate::clock::Clock;
 use crate::error::{Error, Misconfigured, Result};
 use crate::http::{HttpClient, HttpRequest};
 use crate::manager::flight::Flights;
-use crate::manager::refresh::{Renewed, Wanted};
+use crate::manager::refresh::{Flown, Grounded};
+use crate::manager::unsaved::UnsavedTokens;
 use crate::manager::usage::Usage;
 use crate::manager::{
     AuditPage, Budget, ConnectionFilter, ConnectionManager, ConnectionsBuilder, Consent, ConsentOptions,
@@ -18,14 +20,14 @@ use crate::model::{
 };
 use crate::protocol::AuthorizationResponse;
 use crate::provider::{AuthorizationServer, ClientRegistration, Provider, Registry, Transport};
-use crate::secret::{AccessToken, Binding, Ticket};
+use crate::secret::{Binding, Ticket};
 use crate::trace::{self, About, Seam};
-use crate::vault::{AuditEntry, AuditFilter, ConnectionQuery, Forgotten, Holder, Vault};
+use crate::vault::{AuditEntry, AuditFilter, ConnectionQuery, Forget, Forgotten, Holder, Vault};
 
 /// The connections of a host: consent, refresh, revocation, upkeep.
 ///
 /// Cheap to clone, `Send + Sync`, without threads or a runtime of its own. Build one for a process and share it:
-/// refreshes of the same connection are joined within it.
+/// refreshes of the same grant are joined within it.
 #[derive(Clone)]
 pub struct Connections {
     inner: Arc<Inner>,
@@ -40,8 +42,11 @@ pub(crate) struct Inner {
     pub(crate) events: Option<Arc<dyn EventSink>>,
     pub(crate) settings: Settings,
     pub(crate) holder: Holder,
-    pub(crate) flights: Flights<Result<Renewed>>,
+    pub(crate) flights: Flights<Result<Flown, Grounded>>,
+    pub(crate) unsaved: UnsavedTokens,
     pub(crate) usage: Usage,
+    /// The server with which upkeep begins, so that each is the first in turn.
+    pub(crate) first_server: AtomicUsize,
 }
 
 impl Inner {
@@ -63,12 +68,6 @@ impl Inner {
         })
     }
 
-    /// The access token that a connection holds: a few servers let it live on and bring no other.
-    pub(crate) fn held(&self, wanted: Wanted<'_>) -> Option<AccessToken> {
-        let stored = self.vault.token(wanted.tenant, wanted.connection).ok()??;
-        stored.access_token
-    }
-
     pub(crate) fn emit(
         &self,
         tenant: &TenantId,
@@ -77,17 +76,17 @@ impl Inner {
         connection: Option<ConnectionId>,
         kind: EventKind,
     ) {
-        let event = Event::new(
-            self.now(),
-            tenant.clone(),
-            user.cloned(),
-            provider.clone(),
-            connection,
-            kind,
-        );
-        trace::event(&event);
+        let event = Event::new(self.now(), kind)
+            .at_service(tenant, provider)
+            .user(user)
+            .connection(connection);
+        self.tell(&event);
+    }
+
+    pub(crate) fn tell(&self, event: &Event) {
+        trace::event(event);
         if let Some(sink) = &self.events {
-            sink.emit(&event);
+            sink.emit(event);
         }
     }
 
@@ -136,8 +135,17 @@ impl Inner {
     pub(crate) fn visible(&self, by: &dyn Principal, id: ConnectionId) -> Result<Connection> {
         self.vault
             .connection(by.tenant(), id)?
-            .filter(|connection| !connection.is_keeper && connection.owner.is_visible_to(by.reach()))
+            .filter(|connection| connection.owner.is_visible_to(by.reach()))
             .ok_or(Error::NotFound)
+    }
+
+    fn forget(&self, operator: &Operator, user: Option<&UserId>) -> Result<Option<Forgotten>> {
+        Ok(self.vault.forget(&Forget {
+            tenant: operator.tenant(),
+            user,
+            by: Some(&operator.actor()),
+            now: self.now(),
+        })?)
     }
 
     /// A connection that the principal may change.
@@ -153,7 +161,8 @@ impl Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        // The host is going down; when a token was last used is worth one write and no error.
+        // The host is going down. Tokens that were fetched are worth one more attempt to store them, and uses one write.
+        let _ = self.save_all_unsaved();
         let uses = self.usage.take();
         if !uses.is_empty() {
             let _ = self.record(&uses);
@@ -305,7 +314,7 @@ impl ConnectionManager for Connections {
         if self
             .inner
             .vault
-            .set_default(&connection.tenant, id, Some(&by.actor()))?
+            .set_default(&connection.tenant, id, Some(&by.actor()), self.inner.now())?
         {
             Ok(())
         } else {
@@ -326,19 +335,11 @@ impl ConnectionManager for Connections {
     }
 
     fn forget_user(&self, operator: &Operator, user: &UserId) -> Result<Option<Forgotten>> {
-        Ok(self.inner.vault.forget_user(
-            operator.tenant(),
-            user,
-            Some(&operator.actor()),
-            self.inner.now(),
-        )?)
+        self.inner.forget(operator, Some(user))
     }
 
     fn forget_tenant(&self, operator: &Operator) -> Result<Option<Forgotten>> {
-        Ok(self
-            .inner
-            .vault
-            .forget_tenant(operator.tenant(), self.inner.now())?)
+        self.inner.forget(operator, None)
     }
 
     fn maintain(&self, budget: Budget) -> Result<Upkeep> {

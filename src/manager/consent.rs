@@ -10,23 +10,25 @@ use crate::secret::Binding;
 
 /// What to ask for, beside what the provider's descriptor says.
 ///
-/// `ConsentOptions::default()` connects a new account (or renews it, if the person picks one that is connected
+/// `ConsentOptions::default()` connects a new account (or connects it again, if the person picks one that is connected
 /// already) with the provider's default scopes.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct ConsentOptions {
     /// The scopes to ask for instead of the default ones. What the descriptor requires is added.
     pub scopes: Option<Scopes>,
-    /// Names the connection, where the person has several. An existing one of that name is renewed.
+    /// Names the connection, where the person has several. An existing one of that name is connected again.
     pub label: Option<Label>,
     /// What the person will see chosen or be asked at the server.
     pub hints: Hints,
-    /// The values of the descriptor's placeholders. Those of the connection to be renewed count where none is given.
+    /// The values of the descriptor's placeholders. Those of the connection that is connected again count where none is given.
     pub parameters: Parameters,
-    /// Renew this connection; another account is refused unless `allow_other_account` was called.
+    /// Connect this connection again; another account is refused unless `allow_other_account` was called.
     pub(crate) reconnect: Option<Reconnect>,
     /// The services that the same consent is to serve besides.
     pub(crate) also: Vec<String>,
+    /// Whether the consent fails if the service does not say whose account was connected.
+    pub(crate) require_account: bool,
     /// Where the host means to send the browser afterwards. Kept with the consent and given back; never followed.
     pub return_to: Option<String>,
 }
@@ -75,8 +77,12 @@ impl ConsentOptions {
         self
     }
 
-    /// Renews this connection: it keeps its id and history, and what it had been granted is asked for again. If the
-    /// person chooses another account, the consent fails and the connection stays as it is.
+    /// Connects this connection again: it keeps its id and history, and what it had been granted is asked for again. If
+    /// the person chooses another account, the consent fails and the connection stays as it is.
+    ///
+    /// The accounts can be compared only if the service names them. Where it does not, the connection says that its
+    /// account [is not verified](crate::model::Connection::is_account_verified), and any account can be chosen.
+    /// [`require_account`](Self::require_account) refuses such a service.
     #[must_use]
     pub fn reconnect(mut self, id: ConnectionId) -> Self {
         self.reconnect = Some(Reconnect::SameAccount(id));
@@ -110,6 +116,17 @@ impl ConsentOptions {
     #[must_use]
     pub fn extending(mut self, id: ConnectionId) -> Self {
         self.reconnect = Some(Reconnect::Extend(id));
+        self
+    }
+
+    /// Lets the consent fail with [`AccountUnknown`](crate::error::ConsentError::AccountUnknown) if the service does not
+    /// say whose account was connected.
+    ///
+    /// Without this, a service that names no account in any way is connected all the same, and its connection is marked
+    /// as [not verified](crate::model::Connection::is_account_verified).
+    #[must_use]
+    pub const fn require_account(mut self) -> Self {
+        self.require_account = true;
         self
     }
 

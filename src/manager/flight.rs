@@ -1,13 +1,13 @@
-//! One refresh at a time for each connection within a process; everybody who waits gets its outcome.
+//! One refresh at a time for each grant within a process; everybody who waits gets its outcome.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Instant;
 
-use crate::model::{ConnectionId, TenantId};
+use crate::model::{GrantId, TenantId};
 
-type Key = (TenantId, ConnectionId);
+type Key = (TenantId, GrantId);
 
 /// The flights of a process, each with an outcome of type `T`.
 #[derive(Debug)]
@@ -46,11 +46,34 @@ impl<T: Clone> Flights<T> {
     }
 
     /// Whether somebody in this process is at it.
-    pub(crate) fn is_flying(&self, tenant: &TenantId, id: ConnectionId) -> bool {
+    pub(crate) fn is_flying(&self, tenant: &TenantId, id: GrantId) -> bool {
         self.flights
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .contains_key(&(tenant.clone(), id))
+    }
+
+    /// Runs `lead` in any case, and lets others join it unless another flight of the grant is under way.
+    ///
+    /// For a caller who holds the claim already: that other flight waits for the claim, so it is not waited for.
+    pub(crate) fn lead(&self, tenant: &TenantId, id: GrantId, lead: impl FnOnce() -> T) -> T {
+        let key = (tenant.clone(), id);
+        let mut flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
+        let Entry::Vacant(free) = flights.entry(key.clone()) else {
+            drop(flights);
+            return lead();
+        };
+        let flight = Arc::new(Flight::new());
+        free.insert(Arc::clone(&flight));
+        drop(flights);
+        let landing = Landing {
+            flights: self,
+            key,
+            flight: &flight,
+        };
+        let outcome = lead();
+        landing.land(outcome.clone());
+        outcome
     }
 
     /// Runs `lead` if nobody is at it, else waits for whoever is. A leader that panics lets the others go: one of
@@ -58,7 +81,7 @@ impl<T: Clone> Flights<T> {
     pub(crate) fn join(
         &self,
         tenant: &TenantId,
-        id: ConnectionId,
+        id: GrantId,
         deadline: Instant,
         lead: impl Fn() -> T,
     ) -> Joined<T> {
@@ -69,10 +92,7 @@ impl<T: Clone> Flights<T> {
                 match flights.entry(key.clone()) {
                     Entry::Occupied(flying) => Arc::clone(flying.get()),
                     Entry::Vacant(free) => {
-                        let flight = Arc::new(Flight {
-                            state: Mutex::new(State::Flying),
-                            ended: Condvar::new(),
-                        });
+                        let flight = Arc::new(Flight::new());
                         free.insert(Arc::clone(&flight));
                         drop(flights);
                         let landing = Landing {
@@ -102,6 +122,13 @@ enum Waited<T> {
 }
 
 impl<T: Clone> Flight<T> {
+    const fn new() -> Self {
+        Self {
+            state: Mutex::new(State::Flying),
+            ended: Condvar::new(),
+        }
+    }
+
     fn wait(&self, deadline: Instant) -> Waited<T> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
@@ -124,7 +151,7 @@ impl<T: Clone> Flight<T> {
 }
 
 /// Ends the flight however its leader leaves, panics included: a map entry that outlives its leader is a
-/// connection that nobody refreshes until the process restarts.
+/// grant that nobody refreshes until the process restarts.
 struct Landing<'a, T> {
     flights: &'a Flights<T>,
     key: Key,
@@ -162,8 +189,8 @@ mod tests {
 
     use super::*;
 
-    fn key() -> (TenantId, ConnectionId) {
-        (TenantId::new("acme").unwrap(), ConnectionId::from_bytes([1; 16]))
+    fn key() -> (TenantId, GrantId) {
+        (TenantId::new("acme").unwrap(), GrantId::from_bytes([1; 16]))
     }
 
     #[test]
@@ -199,7 +226,28 @@ mod tests {
         assert!(!flights.is_flying(&tenant, id));
     }
 
-    // NangoHQ/nango#1005, #1016: an in-process map of refreshes got stuck until the process was restarted.
+    #[test]
+    fn a_leader_with_a_claim_is_joined_and_waits_for_nobody() {
+        let (tenant, id) = key();
+        let flights: Flights<u8> = Flights::new();
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let outcome = flights.lead(&tenant, id, || {
+            assert!(flights.is_flying(&tenant, id));
+            // A second one leads besides: waiting for the first would wait for its own claim.
+            assert_eq!(flights.lead(&tenant, id, || 2), 2);
+            std::thread::scope(|scope| {
+                let joined = scope.spawn(|| flights.join(&tenant, id, Instant::now(), || 3));
+                assert!(matches!(joined.join().unwrap(), Joined::TimedOut));
+            });
+            1
+        });
+        assert_eq!(outcome, 1);
+        assert!(matches!(
+            flights.join(&tenant, id, deadline, || 4),
+            Joined::Outcome(4)
+        ));
+    }
+
     #[test]
     fn a_leader_that_panics_lets_the_next_one_lead() {
         let (tenant, id) = key();

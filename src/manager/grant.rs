@@ -1,6 +1,6 @@
-//! What a code was exchanged for, and the records that it becomes.
+//! The grant that a consent leads to, and the connections that use it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::thread;
 use std::time::Instant;
 
@@ -10,137 +10,182 @@ use crate::manager::connections::Service;
 use crate::manager::refresh::POLL;
 use crate::manager::services::{adds_to, union};
 use crate::model::{
-    Account, Connection, ConnectionId, IssuedBy, ProviderId, RefreshState, Scopes, Status, Timestamp,
+    Account, Connection, ConnectionId, Grant, GrantId, IssuedBy, ProviderId, Scopes, Status, Timestamp,
 };
-use crate::protocol::{TokenResponse, granted_scopes};
-use crate::provider::Endpoints;
+use crate::protocol::{Revocable, TokenResponse, granted_scopes};
 use crate::vault::{
-    Attempt, ClaimOutcome, ClaimRequest, ConnectionQuery, Grant, PendingConsent, Purpose, StoreOutcome,
+    Attempt, ClaimOutcome, ClaimRequest, ConnectionQuery, NewGrant, PendingConsent, Purpose, StoreOutcome,
     Tokens,
 };
 
-/// How often a grant is put together anew when another writer was faster.
+/// How often a grant is put together again when another writer was faster.
 const STORE_ATTEMPTS: usize = 4;
 
 /// What a code was exchanged for.
 pub(super) struct Issued {
     tokens: Tokens,
-    /// Whose account it is, in the words of each service that says.
+    /// Whether the refresh token is that of the grant which is extended, and not of this answer.
+    carried: bool,
+    /// The account, in the words of each service that names it.
     accounts: BTreeMap<ProviderId, Account>,
     /// The scopes that the answer names.
     answered: Option<Scopes>,
     issued_by: IssuedBy,
     expires_at: Option<Timestamp>,
+    /// The lifetime that the answer names.
+    lifetime: Option<std::time::Duration>,
     at: Timestamp,
 }
 
-/// What is stored of a grant.
+/// A connection that is to use the new grant.
+struct Member {
+    provider: ProviderId,
+    /// As it is stored, if it exists.
+    known: Option<Connection>,
+    /// The scopes that the consent asked for it. Absent: it uses the grant and is only carried along.
+    requested: Option<Scopes>,
+}
+
+/// What is stored of a consent.
 struct Records {
-    /// The one with the tokens.
-    holds: Connection,
-    /// Those that share them.
-    members: Vec<Connection>,
+    grant: Grant,
+    connections: Vec<Connection>,
+    former_dead_at: Option<Timestamp>,
 }
 
 impl Issued {
     pub(super) fn new(
         consent: &PendingConsent,
         service: Service<'_>,
-        endpoints: &Endpoints,
         answer: TokenResponse,
         accounts: BTreeMap<ProviderId, Account>,
         at: Timestamp,
-    ) -> Self {
+    ) -> Result<Self> {
+        // The token answer may have brought values that these addresses need.
+        let endpoints = service.server.endpoints(&consent.parameters)?;
         let expires_in = answer.expires_in.or(service.server.default_expires_in);
-        Self {
+        Ok(Self {
             tokens: Tokens {
                 access_token: answer.access_token,
                 refresh_token: answer.refresh_token,
                 id_token: answer.id_token,
             },
+            carried: false,
             accounts,
             answered: answer.scopes,
-            // Recorded is where the refresh token will be sent, which may differ from where the code went.
             issued_by: IssuedBy {
                 server: service.server.id.clone(),
-                token_endpoint: endpoints.refresh.to_string(),
+                token_endpoint: endpoints.token.into(),
+                refresh_endpoint: endpoints.refresh.into(),
+                revocation_endpoint: endpoints.revocation.map(Into::into),
                 client_id: consent.client_id.clone(),
             },
             expires_at: expires_in.map(|lifetime| at + lifetime),
+            lifetime: answer.expires_in,
             at,
+        })
+    }
+
+    /// The tokens that this answer brought.
+    pub(super) fn own_tokens(&self) -> Revocable<'_> {
+        Revocable {
+            access_token: Some(&self.tokens.access_token),
+            refresh_token: self.tokens.refresh_token.as_ref().filter(|_| !self.carried),
         }
     }
 
-    /// A record that did not exist before: generation 0, until it is known what it is stored with.
-    fn new_record(&self, consent: &PendingConsent, provider: &ProviderId) -> Result<Connection> {
-        let mut new = Connection::new(
-            ConnectionId::generate(self.at)?,
+    pub(super) const fn accounts(&self) -> &BTreeMap<ProviderId, Account> {
+        &self.accounts
+    }
+
+    fn grant(
+        &self,
+        consent: &PendingConsent,
+        before: u64,
+        requested: Scopes,
+        granted: Scopes,
+    ) -> Result<Grant> {
+        let mut grant = Grant::new(
+            GrantId::generate(self.at)?,
             consent.tenant.clone(),
             consent.owner.clone(),
-            provider.clone(),
+            consent.provider.clone(),
             self.issued_by.clone(),
             self.at,
         );
-        new.generation = 0;
-        Ok(new)
+        grant.parameters = consent.parameters.clone();
+        grant.requested = requested;
+        grant.granted = granted;
+        grant.account = self.accounts.get(&consent.provider).cloned();
+        grant.generation = before + 1;
+        grant.refreshable = self.tokens.refresh_token.is_some();
+        grant.expires_at = self.expires_at;
+        grant.lifetime = self.lifetime;
+        Ok(grant)
+    }
+}
+
+impl Member {
+    fn known(connection: Connection) -> Self {
+        Self {
+            provider: connection.provider.clone(),
+            known: Some(connection),
+            requested: None,
+        }
     }
 
-    /// The record of a service that the consent is for, without its tokens.
-    fn asked_for(
-        &self,
-        consent: &PendingConsent,
-        mut connection: Connection,
-        requested: Scopes,
-    ) -> Connection {
-        if let Some(account) = self.accounts.get(&connection.provider) {
-            connection.account = Some(account.clone());
+    fn using(self, grant: &Grant, consent: &PendingConsent, issued: &Issued) -> Result<Connection> {
+        let mut connection = match self.known {
+            Some(known) => known,
+            None => {
+                let mut new = Connection::new(ConnectionId::generate(issued.at)?, grant);
+                new.provider = self.provider;
+                new.account = None;
+                new
+            }
+        };
+        if let Some(requested) = self.requested {
+            let account = issued.accounts.get(&connection.provider);
+            // Where another account may have been chosen, the old one says nothing.
+            if account.is_some() || matches!(consent.purpose, Purpose::SwitchAccount(_)) {
+                connection.account = account.cloned();
+            }
+            if consent.label.is_some() {
+                connection.label.clone_from(&consent.label);
+            }
+            connection.requested = requested;
+            connection.parameters.clone_from(&consent.parameters);
         }
-        if consent.label.is_some() {
-            connection.label.clone_from(&consent.label);
-        }
-        connection.requested = requested;
-        connection.parameters = consent.parameters.clone();
-        connection
-    }
-
-    /// The same record with these tokens, as the next generation after those it replaces.
-    fn with_tokens(&self, mut holds: Connection, before: u64, granted: Scopes) -> Connection {
-        holds.generation = before + 1;
-        holds.status = Status::Active;
-        holds.refresh = RefreshState::default();
-        holds.consented_at = self.at;
-        holds.refreshed_at = self.at;
-        holds.issued_by = self.issued_by.clone();
-        holds.granted = granted;
-        holds.refreshable = self.tokens.refresh_token.is_some();
-        holds.expires_at = self.expires_at;
-        holds.shares = None;
-        holds
+        connection.use_grant(grant);
+        Ok(connection)
     }
 }
 
 impl Inner {
-    /// Stores the grant: as new connections, or as the next generation of those that it renews. Gives back those that the
-    /// consent was for, the named one first.
+    /// Stores a new grant and the connections that use it: new ones, and those that the consent is for. Returns them,
+    /// the named one first.
     pub(super) fn store(
         &self,
         consent: &PendingConsent,
         service: Service<'_>,
-        mut issued: Issued,
+        issued: &mut Issued,
     ) -> Result<Vec<Connection>> {
-        self.keep_refresh_token(consent, &mut issued)?;
+        self.keep_refresh_token(consent, service, issued)?;
         for _ in 0..STORE_ATTEMPTS {
-            let Records { holds, members } = self.records(consent, service, &issued)?;
-            let grant = Grant {
+            let records = self.records(consent, service, issued)?;
+            let new = NewGrant {
                 consent: &consent.state,
-                connection: &holds,
+                grant: &records.grant,
                 tokens: &issued.tokens,
-                members: &members,
+                connections: &records.connections,
+                former_dead_at: records.former_dead_at,
             };
-            match self.vault.store_grant(&grant)? {
-                StoreOutcome::Stored if members.is_empty() => return Ok(vec![holds]),
-                StoreOutcome::Stored => return Ok(members),
-                // A refresh raised the generation, or a sibling consent connected the account, since it was read.
+            match self.persist(|| self.vault.store_grant(&new))? {
+                StoreOutcome::Stored { former } => {
+                    self.end_former(&consent.tenant, service.server, former);
+                    return Ok(records.connections);
+                }
+                // A refresh raised a generation, or another consent connected the account, since it was read.
                 StoreOutcome::Conflict => {}
             }
         }
@@ -150,94 +195,97 @@ impl Inner {
     /// Puts together what is to be stored, from what is stored now.
     fn records(&self, consent: &PendingConsent, service: Service<'_>, issued: &Issued) -> Result<Records> {
         let target = self.target(consent, issued)?;
-        if consent.services.is_empty() {
-            let before = match target {
-                Some(target) => target,
-                None => self.known_or_new(consent, &consent.provider, issued)?,
+        let (members, requested, granted) = if consent.services.is_empty() {
+            let known = match target {
+                Some(target) => Some(target),
+                None => self.same_account(consent, &consent.provider, issued)?,
+            };
+            let member = Member {
+                provider: consent.provider.clone(),
+                known,
+                requested: Some(consent.scopes.clone()),
             };
             let granted = granted_scopes(service.server, &consent.scopes, issued.answered.as_ref());
-            let generation = before.generation;
-            let connection = issued.asked_for(consent, before, consent.scopes.clone());
-            return Ok(Records {
-                holds: issued.with_tokens(connection, generation, granted),
-                members: Vec::new(),
-            });
-        }
-        // The grant that goes on, and who lives by it. A consent that names another account ends that.
-        let renewed = target
-            .as_ref()
-            .filter(|_| matches!(consent.purpose, Purpose::Reconnect(_) | Purpose::Extend(_)));
-        let family = match renewed {
-            Some(target) => self.family(target)?,
-            None => target.iter().cloned().collect(),
+            (vec![member], consent.scopes.clone(), granted)
+        } else {
+            self.joint(consent, service, issued, target)?
         };
-        let granted = self.granted(consent, service, issued, renewed, &family)?;
-        let known = family.iter().map(|known| &known.requested);
-        let requested = union(consent.services.values().chain(known));
-        let keeper = match renewed {
-            Some(target) if target.shares.is_some() => Some(self.whole_grant(target)?),
-            _ => None,
-        };
-
-        let (mut members, rest) = self.joining(consent, issued, family)?;
-        if keeper.is_none() {
-            // What has had tokens of its own comes along: the new ones are for it as well.
-            members.extend(rest);
-        }
-        let shown = members.iter().chain(&keeper).map(|known| known.generation);
-        let before = shown.max().unwrap_or_default();
-        let mut holds = match keeper {
-            Some(keeper) => keeper,
-            None if members.len() == 1 => {
-                let alone = members.remove(0);
-                return Ok(Records {
-                    holds: issued.with_tokens(alone, before, granted),
-                    members,
-                });
-            }
-            None => issued.new_record(consent, &consent.provider)?,
-        };
-        holds.is_keeper = true;
-        holds.requested = requested;
-        holds.parameters = consent.parameters.clone();
-        let holds = issued.with_tokens(holds, before, granted);
-        for member in &mut members {
-            member.shares = Some(holds.id);
-            member.show_grant(&holds);
-        }
-        Ok(Records { holds, members })
+        let shown = members.iter().filter_map(|member| member.known.as_ref());
+        let before = shown
+            .clone()
+            .map(|known| known.generation)
+            .max()
+            .unwrap_or_default();
+        let replaced: BTreeSet<GrantId> = shown.map(|known| known.grant).collect();
+        let former_dead_at = self.dead_at(consent, replaced)?;
+        let grant = issued.grant(consent, before, requested, granted)?;
+        let connections = members
+            .into_iter()
+            .map(|member| member.using(&grant, consent, issued))
+            .collect::<Result<_>>()?;
+        Ok(Records {
+            grant,
+            connections,
+            former_dead_at,
+        })
     }
 
-    /// The connections of the services that were asked for, the named one first, and who is left of the family.
-    fn joining(
+    /// The connections that one consent serves together, with what they requested and what was granted to them.
+    fn joint(
+        &self,
+        consent: &PendingConsent,
+        service: Service<'_>,
+        issued: &Issued,
+        target: Option<Connection>,
+    ) -> Result<(Vec<Member>, Scopes, Scopes)> {
+        // The grant that goes on, and who uses it. A consent that names another account ends that.
+        let goes_on = matches!(consent.purpose, Purpose::Reconnect(_) | Purpose::Extend(_));
+        let family = match &target {
+            Some(target) if goes_on => self.family(target)?,
+            target => target.iter().cloned().collect(),
+        };
+        let continued = target.as_ref().filter(|_| goes_on);
+        let granted = self.granted(consent, service, issued, continued, &family)?;
+        let known = family.iter().map(|known| &known.requested);
+        let requested = union(consent.services.values().chain(known));
+        let members = self.members(consent, issued, family)?;
+        Ok((members, requested, granted))
+    }
+
+    /// The connections of the services that were asked for, the named one first, then the rest of the family.
+    fn members(
         &self,
         consent: &PendingConsent,
         issued: &Issued,
         mut family: Vec<Connection>,
-    ) -> Result<(Vec<Connection>, Vec<Connection>)> {
-        let mut joining = Vec::new();
+    ) -> Result<Vec<Member>> {
+        let mut members = Vec::new();
         for (provider, requested) in &consent.services {
-            let known = family.iter().position(|known| known.provider == *provider);
-            let before = match known {
-                Some(at) => family.swap_remove(at),
-                None => self.known_or_new(consent, provider, issued)?,
+            let known = match family.iter().position(|known| known.provider == *provider) {
+                Some(at) => Some(family.swap_remove(at)),
+                None => self.same_account(consent, provider, issued)?,
             };
-            joining.push(issued.asked_for(consent, before, requested.clone()));
+            members.push(Member {
+                provider: provider.clone(),
+                known,
+                requested: Some(requested.clone()),
+            });
         }
-        joining.sort_by_key(|member| member.provider != consent.provider);
-        Ok((joining, family))
+        members.sort_by_key(|member| member.provider != consent.provider);
+        members.extend(family.into_iter().map(Member::known));
+        Ok(members)
     }
 
-    /// What the grant is good for as a whole.
+    /// The scopes of the grant as a whole.
     fn granted(
         &self,
         consent: &PendingConsent,
         service: Service<'_>,
         issued: &Issued,
-        renewed: Option<&Connection>,
+        continued: Option<&Connection>,
         family: &[Connection],
     ) -> Result<Scopes> {
-        let adds = renewed.filter(|target| {
+        let adds = continued.filter(|target| {
             matches!(consent.purpose, Purpose::Extend(_)) && adds_to(service.server, target)
         });
         let asked = match adds {
@@ -256,7 +304,7 @@ impl Inner {
         Ok(granted_scopes(service.server, &asked, issued.answered.as_ref()))
     }
 
-    /// The connection that this consent names as the one to renew or to extend, if it names one.
+    /// The connection that this consent names as the one to reconnect or to extend, if it names one.
     fn target(&self, consent: &PendingConsent, issued: &Issued) -> Result<Option<Connection>> {
         let read = |id| self.vault.connection(&consent.tenant, id)?.ok_or(Error::NotFound);
         match consent.purpose {
@@ -281,51 +329,80 @@ impl Inner {
         }
     }
 
-    fn known_or_new(
-        &self,
-        consent: &PendingConsent,
-        provider: &ProviderId,
-        issued: &Issued,
-    ) -> Result<Connection> {
-        match self.same_account(consent, provider, issued.accounts.get(provider))? {
-            Some(known) => Ok(known),
-            None => issued.new_record(consent, provider),
-        }
-    }
-
     /// The owner's connection to the same account, a revoked one included: it comes back with its id and history.
-    /// Where the provider names no account, the label takes its place.
+    ///
+    /// A connection whose account was never verified is recognised by its label. It becomes verified if its service
+    /// names the account by now.
     fn same_account(
         &self,
         consent: &PendingConsent,
         provider: &ProviderId,
-        account: Option<&Account>,
+        issued: &Issued,
     ) -> Result<Option<Connection>> {
+        let account = issued.accounts.get(provider);
         let mut query = ConnectionQuery::of(&consent.tenant);
         query.owner = Some(&consent.owner);
         query.provider = Some(provider);
         query.with_revoked = true;
         let known = self.vault.connections(&query)?;
-        let mut same = known.into_iter().filter(|known| match (&known.account, account) {
-            (Some(known), Some(chosen)) => known.id == chosen.id,
-            (None, None) => known.label == consent.label,
-            _ => false,
-        });
-        let mut best = same.next();
-        for other in same {
-            if best.as_ref().is_some_and(|best| best.status == Status::Revoked) {
-                best = Some(other);
+        let rank = |known: &Connection| {
+            let live = known.status != Status::Revoked;
+            match (&known.account, account) {
+                (Some(known), Some(chosen)) if known.id == chosen.id => Some(if live { 0 } else { 1 }),
+                (None, None) if known.label == consent.label => Some(if live { 0 } else { 1 }),
+                (None, Some(_)) if live && known.label == consent.label => Some(2),
+                _ => None,
             }
+        };
+        let ranked = known.into_iter().filter_map(|known| Some((rank(&known)?, known)));
+        Ok(ranked.min_by_key(|(rank, _)| *rank).map(|(_, known)| known))
+    }
+
+    /// When the tokens of these grants are dead at the server at the latest, if that is known of all of them.
+    fn dead_at(&self, consent: &PendingConsent, replaced: BTreeSet<GrantId>) -> Result<Option<Timestamp>> {
+        let mut latest = None;
+        for id in replaced {
+            let Some(grant) = self.vault.grant(&consent.tenant, id)? else {
+                continue;
+            };
+            if grant.status == Status::Revoked {
+                continue;
+            }
+            let Some(dead_at) = self.tokens_dead_at(&grant) else {
+                return Ok(None);
+            };
+            latest = latest.max(Some(dead_at));
         }
-        Ok(best)
+        Ok(latest)
+    }
+
+    fn tokens_dead_at(&self, grant: &Grant) -> Option<Timestamp> {
+        // A token of unknown expiry lives until it is refused.
+        let access_token = grant.expires_at?;
+        if !grant.refreshable && grant.refresh.quarantined_until.is_none() {
+            return Some(access_token);
+        }
+        let server = self.registry.server(grant.issued_by.server.as_str())?;
+        let by_age = server.refresh_token_lifetime.map(|it| grant.consented_at + it);
+        let by_idling = server.refresh_token_idle.map(|it| grant.refreshed_at + it);
+        let refresh_token = by_age.into_iter().chain(by_idling).min()?;
+        Some(refresh_token.max(access_token))
     }
 
     /// A server that adds to a grant may leave its refresh token in force and say nothing of it. It is claimed, so that
     /// nobody uses it up meanwhile, and stored with the new access token.
-    fn keep_refresh_token(&self, consent: &PendingConsent, issued: &mut Issued) -> Result<()> {
+    fn keep_refresh_token(
+        &self,
+        consent: &PendingConsent,
+        service: Service<'_>,
+        issued: &mut Issued,
+    ) -> Result<()> {
         let (Purpose::Extend(_), None) = (consent.purpose, &issued.tokens.refresh_token) else {
             return Ok(());
         };
+        if service.server.separate_grants {
+            return Ok(());
+        }
         let deadline = Instant::now() + self.settings.resolve_deadline;
         loop {
             // Read with all checks: the token of another account's grant is nothing to be kept.
@@ -334,7 +411,7 @@ impl Inner {
             };
             let request = ClaimRequest {
                 tenant: &consent.tenant,
-                connection: target.keeper(),
+                grant: target.grant,
                 holder: self.holder,
                 generation: target.generation,
                 attempt: Attempt::Forced,
@@ -344,6 +421,7 @@ impl Inner {
             match self.vault.claim_refresh(&request)? {
                 ClaimOutcome::Granted(claimed) => {
                     issued.tokens.refresh_token = Some(claimed.refresh_token);
+                    issued.carried = true;
                     return Ok(());
                 }
                 ClaimOutcome::Moved => {}

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::manager::Inner;
-use crate::manager::settings::margin;
+use crate::manager::freshness::{Freshness, Times};
 use crate::model::{Connection, FailureCode, NeedsConsent, Status, Timestamp};
 
 /// How a connection fares.
@@ -12,7 +12,7 @@ use crate::model::{Connection, FailureCode, NeedsConsent, Status, Timestamp};
 pub struct Health {
     /// In a word.
     pub state: HealthState,
-    /// When its tokens were last renewed, by refresh or by consent.
+    /// When its tokens were issued, by refresh or by consent.
     pub refreshed_at: Timestamp,
     /// The last failure since then.
     pub last_failure: Option<FailureCode>,
@@ -33,7 +33,7 @@ pub enum HealthState {
         /// How long the access token is good for still.
         expires_in: Option<Duration>,
     },
-    /// The token is about to expire or has expired; the next `resolve` renews it.
+    /// The token is about to expire or has expired; the next `resolve` refreshes it.
     Expiring,
     /// A refresh is under way.
     Refreshing {
@@ -89,17 +89,9 @@ fn state(connection: &Connection, now: Timestamp) -> HealthState {
     ) {
         return HealthState::BackingOff { until, failure };
     }
-    let Some(expires_at) = connection.expires_at else {
-        return HealthState::Healthy { expires_in: None };
-    };
-    let left = expires_at.saturating_since(now);
-    if !connection.refreshable && left.is_zero() {
-        return HealthState::NeedsConsent(NeedsConsent::Expired);
-    }
-    if connection.refreshable && left <= margin(connection.keeper(), connection.refreshed_at, expires_at) {
-        return HealthState::Expiring;
-    }
-    HealthState::Healthy {
-        expires_in: Some(left),
+    match Times::from(connection).freshness(now, Duration::ZERO) {
+        Freshness::Fresh(expires_in) => HealthState::Healthy { expires_in },
+        Freshness::Stale if !connection.refreshable => HealthState::NeedsConsent(NeedsConsent::Expired),
+        Freshness::Expiring | Freshness::Stale => HealthState::Expiring,
     }
 }

@@ -1,27 +1,38 @@
 //! Upkeep, as a call that the host makes: once a minute or so, from any process, from one thread.
 //!
-//! Nothing here needs to be done by one process alone. Each refresh is claimed like any other, so two processes that
-//! find the same connection due make one request.
+//! Nothing here needs to be done by one process alone. Each refresh is claimed like any other, so several processes
+//! divide the work between them.
 
+use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
 use crate::manager::Inner;
-use crate::manager::refresh::Wanted;
-use crate::model::Timestamp;
-use crate::vault::{Attempt, Due, Erasure};
+use crate::manager::refresh::Grounded;
+use crate::model::{GrantId, Timestamp};
+use crate::provider::AuthorizationServer;
+use crate::trace::{self, About, Seam};
+use crate::vault::{Claimed, DueQuery, Erasure, SweepLimits};
 
-/// Access tokens that expire within this time are renewed by upkeep: what `resolve` would call due, and a minute
+/// Access tokens that expire within this time are refreshed by upkeep: what `resolve` would call due, and a minute
 /// more, so that a turn seldom waits.
 const HORIZON: Duration = Duration::from_secs(6 * 60);
+
+/// How many refreshes are claimed at a time. A claim that waits behind slow requests would lapse, and those who need the
+/// token meanwhile would wait for nothing.
+const BATCH: usize = 1;
+
+/// After this many failures in a row a server is left alone for the rest of the call.
+const STRIKES: u32 = 3;
 
 /// How much upkeep one call may do.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct Budget {
-    /// At most so many rows are deleted: 1000.
+    /// At most this many rows of each kind are deleted: 1000.
     pub rows: usize,
-    /// At most so many connections are refreshed, one after the other: 100.
+    /// At most this many grants are refreshed, one after the other: 100.
     pub refreshes: usize,
     /// No refresh is begun after this time: 30 s. One that has begun is bounded by its own deadline.
     pub time: Duration,
@@ -38,21 +49,21 @@ impl Default for Budget {
 }
 
 impl Budget {
-    /// The same with so many rows.
+    /// Returns the same budget with this many rows.
     #[must_use]
     pub const fn rows(mut self, rows: usize) -> Self {
         self.rows = rows;
         self
     }
 
-    /// The same with so many refreshes. Zero for a process that must not touch the network.
+    /// Returns the same budget with this many refreshes. Zero for a process that must not touch the network.
     #[must_use]
     pub const fn refreshes(mut self, refreshes: usize) -> Self {
         self.refreshes = refreshes;
         self
     }
 
-    /// The same with so much time.
+    /// Returns the same budget with this much time.
     #[must_use]
     pub const fn time(mut self, time: Duration) -> Self {
         self.time = time;
@@ -64,53 +75,87 @@ impl Budget {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Upkeep {
-    /// How many uses of tokens were written, for the audit and for the time of the last use.
+    /// How many token uses were written, for the audit and for the time of the last use.
     pub uses_recorded: usize,
-    /// How many connections were refreshed.
+    /// How many sets of tokens were stored that could not be stored when they were fetched.
+    pub tokens_saved: usize,
+    /// How many grants were refreshed.
     pub refreshed: usize,
     /// How many refreshes failed, for now or for good; each connection's health says why.
     pub failed: usize,
     /// How many pending revocations were settled at their provider.
     pub revocations_settled: usize,
-    /// How many expired consents were deleted.
+    /// How many expired consent requests were deleted.
     pub consents_purged: usize,
     /// How many refused refresh tokens were erased at the end of their quarantine.
     pub quarantines_ended: usize,
+    /// How many former grants were deleted because their tokens are dead.
+    pub former_grants_purged: usize,
+    /// How many entries of the audit were deleted because they are too old.
+    pub audit_entries_pruned: usize,
     /// Whether every file is free of erased secrets.
     pub residue: Erasure,
-    /// When to call again: at once if the budget ran out, else in a minute.
+    /// When to call again: at once if the budget ran out and something was done, else in a minute.
     pub next: Duration,
+}
+
+/// What was refreshed.
+#[derive(Default)]
+struct Refreshes {
+    refreshed: usize,
+    failed: usize,
+    /// How many requests were made. A grant that cannot be tried costs none.
+    requests: usize,
+    /// Whether the budget ran out.
+    spent: bool,
+}
+
+/// A server whose grants are refreshed in turn with those of the others.
+struct Queue<'a> {
+    server: &'a AuthorizationServer,
+    /// Grants that this call has claimed before.
+    seen: BTreeSet<GrantId>,
+    failures: u32,
+}
+
+/// What upkeep does with a queue after one refresh.
+#[derive(PartialEq, Eq)]
+enum Turn {
+    Continues,
+    Ended,
 }
 
 impl Inner {
     pub(crate) fn maintain(&self, budget: Budget) -> Result<Upkeep> {
         let until = Instant::now() + budget.time;
         let now = self.now();
-        let uses = self.usage.take();
-        let uses_recorded = uses.len();
-        if !uses.is_empty()
-            && let Err(error) = self.record(&uses)
-        {
-            self.usage.put_back(uses);
-            return Err(error.into());
-        }
-        // A used consent is remembered for one more lifetime, so that a late replay is told from a stranger's guess.
-        let before = now.saturating_sub(self.settings.consent_lifetime);
-        let consents_purged = self.vault.purge_consents(before, budget.rows)?;
-        let quarantines_ended = self.vault.erase_quarantined(now, budget.rows)?;
-        let (refreshed, failed, spent) = self.refresh_due(now, budget, until)?;
+        // A grant whose new tokens wait here must not be refreshed with its old ones.
+        let tokens_saved = self.save_all_unsaved()?;
+        let uses_recorded = self.record_gathered()?;
+        let swept = self.vault.sweep(&SweepLimits {
+            now,
+            // A used consent is remembered for one more lifetime, so that a late replay is told from a guess.
+            consents_before: now.saturating_sub(self.settings.consent_lifetime),
+            retention: self.settings.audit_retention,
+            rows: budget.rows,
+        })?;
+        let refreshes = self.refresh_due(now, budget, until)?;
         let revocations_settled = self.drain_outbox(budget.refreshes)?;
         let residue = self.vault.clear_residue()?;
-        let spent = spent || consents_purged == budget.rows || quarantines_ended == budget.rows;
+        let deleted = swept.consents + swept.quarantines + swept.former_grants + swept.audit_entries;
+        let again = refreshes.spent && refreshes.refreshed > 0 || swept.more && deleted > 0;
         Ok(Upkeep {
             uses_recorded,
-            refreshed,
-            failed,
+            tokens_saved,
+            refreshed: refreshes.refreshed,
+            failed: refreshes.failed,
             revocations_settled,
-            consents_purged,
-            quarantines_ended,
+            consents_purged: swept.consents,
+            quarantines_ended: swept.quarantines,
+            former_grants_purged: swept.former_grants,
+            audit_entries_pruned: swept.audit_entries,
             residue,
-            next: if spent {
+            next: if again {
                 Duration::ZERO
             } else {
                 Duration::from_secs(60)
@@ -118,56 +163,126 @@ impl Inner {
         })
     }
 
-    /// Renews what is due. Returns how many were renewed and how many failed, and whether the budget ran out.
-    fn refresh_due(&self, now: Timestamp, budget: Budget, until: Instant) -> Result<(usize, usize, bool)> {
-        let (mut refreshed, mut failed) = (0, 0);
-        let due = self.due(now, budget.refreshes)?;
-        let all = due.len();
-        for due in due {
-            if Instant::now() >= until {
-                return Ok((refreshed, failed, true));
-            }
-            let renewed = self.renew(Wanted {
-                tenant: &due.tenant,
-                connection: due.connection,
-                provider: &due.provider,
-                keeper: due.connection,
-                generation: due.generation,
-                attempt: Attempt::Due,
-                by: None,
-                deadline: Instant::now() + self.settings.resolve_deadline,
-            });
-            match renewed {
-                Ok(_) => refreshed += 1,
-                // The store itself fails: there is no use in going on.
-                Err(error @ Error::Vault(_)) => return Err(error),
-                Err(_) => failed += 1,
-            }
+    fn record_gathered(&self) -> Result<usize> {
+        let uses = self.usage.take();
+        let recorded = uses.len();
+        if !uses.is_empty()
+            && let Err(error) = self.record(&uses)
+        {
+            self.usage.put_back(uses);
+            return Err(error.into());
         }
-        Ok((refreshed, failed, all == budget.refreshes && all > 0))
+        Ok(recorded)
     }
 
-    /// What is to be renewed, soonest death first: access tokens about to expire, then grants that would die of
-    /// lying idle, when half of that time has passed.
-    fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<Due>> {
-        let mut due = self.vault.due(now, HORIZON, limit)?;
-        for server in self.registry.servers() {
-            let Some(idle) = server.refresh_token_idle else {
-                continue;
-            };
-            let left = limit.saturating_sub(due.len());
-            if left == 0 {
-                break;
-            }
-            let since = now.saturating_sub(idle / 2);
-            for idle in self.vault.idle(since, &server.id, left)? {
-                if due.iter().all(|known| known.connection != idle.connection) {
-                    due.push(idle);
+    /// Refreshes what is due, one grant of each server in turn: a server that is slow, or has many, keeps no other
+    /// waiting for long.
+    fn refresh_due(&self, now: Timestamp, budget: Budget, until: Instant) -> Result<Refreshes> {
+        let mut done = Refreshes::default();
+        let mut queues = self.queues();
+        while !queues.is_empty() {
+            let mut left = Vec::new();
+            for mut queue in queues {
+                if done.requests >= budget.refreshes || Instant::now() >= until {
+                    done.spent = budget.refreshes > 0;
+                    return Ok(done);
+                }
+                if self.refresh_one(&mut queue, now, &mut done)? == Turn::Continues {
+                    left.push(queue);
                 }
             }
+            queues = left;
         }
-        // Without a client there is no way to ask; the operator knows by `health` and by the turns that fail.
-        due.retain(|due| self.service(due.provider.as_str()).is_ok());
-        Ok(due)
+        Ok(done)
+    }
+
+    /// The servers with a client registration. Without one there is no way to ask; the operator knows by `health` and by
+    /// the turns that fail.
+    fn queues(&self) -> Vec<Queue<'_>> {
+        let registered = self.registry.servers();
+        let mut queues: Vec<_> = registered
+            .filter(|server| self.registry.client(&server.id).is_some())
+            .map(|server| Queue {
+                server,
+                seen: BTreeSet::new(),
+                failures: 0,
+            })
+            .collect();
+        let first = self.first_server.fetch_add(1, Ordering::Relaxed);
+        if !queues.is_empty() {
+            let first = first % queues.len();
+            queues.rotate_left(first);
+        }
+        queues
+    }
+
+    fn refresh_one(&self, queue: &mut Queue<'_>, now: Timestamp, done: &mut Refreshes) -> Result<Turn> {
+        // When half of the time has passed after which an idle grant dies, it is refreshed.
+        let idle = queue.server.refresh_token_idle;
+        let claimed = self.vault.claim_due(&DueQuery {
+            server: &queue.server.id,
+            holder: self.holder,
+            now: self.now(),
+            lease: self.settings.refresh_lease,
+            horizon: HORIZON,
+            idle_since: idle.map(|idle| now.saturating_sub(idle / 2)),
+            limit: BATCH,
+        })?;
+        if claimed.is_empty() {
+            return Ok(Turn::Ended);
+        }
+        let mut turn = Turn::Continues;
+        for claimed in claimed {
+            // It was refreshed in this call and is due again: its tokens live shorter than the horizon. All that was
+            // due before has had its turn.
+            if !queue.seen.insert(claimed.grant.id) {
+                turn = Turn::Ended;
+            }
+            done.requests += 1;
+            match self.refresh_in_turn(claimed) {
+                Ok(()) => {
+                    done.refreshed += 1;
+                    queue.failures = 0;
+                }
+                // The store itself fails: there is no use in going on.
+                Err(Grounded::Failed(error @ Error::Vault(_))) => return Err(error),
+                Err(Grounded::Failed(Error::Unavailable(_))) => {
+                    done.failed += 1;
+                    queue.failures += 1;
+                }
+                Err(Grounded::Untried(_)) => {
+                    done.failed += 1;
+                    done.requests -= 1;
+                }
+                Err(_) => done.failed += 1,
+            }
+        }
+        if queue.failures >= STRIKES {
+            turn = Turn::Ended;
+        }
+        Ok(turn)
+    }
+
+    fn refresh_in_turn(&self, claimed: Claimed) -> Result<(), Grounded> {
+        let (tenant, provider) = (claimed.grant.tenant.clone(), claimed.grant.provider.clone());
+        let about = || About {
+            tenant: Some(&tenant),
+            provider: Some(&provider),
+            ..About::default()
+        };
+        let mut grounded = None;
+        let spanned = trace::within(Seam::Refresh, about, || match self.refresh_claimed(claimed) {
+            // Another caller was faster: that is a success too.
+            Ok(_) | Err(Grounded::Moved) => Ok(()),
+            Err(failed) => {
+                let error = failed.to_error(&provider);
+                grounded = Some(failed);
+                Err(error)
+            }
+        });
+        match grounded {
+            Some(grounded) => Err(grounded),
+            None => Ok(spanned?),
+        }
     }
 }

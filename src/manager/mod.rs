@@ -1,21 +1,27 @@
 //! Consent, refresh, revocation and upkeep of connections.
 
+mod account;
 mod builder;
 mod complete;
 mod connections;
 mod consent;
+mod dial;
+mod ending;
 pub(crate) mod flight;
+pub(crate) mod freshness;
 mod grant;
 mod health;
 mod maintain;
 mod poll;
 pub(crate) mod refresh;
 mod retry;
+mod revocation;
 mod revoke;
 pub(crate) mod services;
 pub(crate) mod settings;
 mod start;
 mod ticket;
+pub(crate) mod unsaved;
 pub(crate) mod usage;
 
 pub use builder::ConnectionsBuilder;
@@ -26,7 +32,7 @@ pub use health::{Health, HealthState};
 pub use maintain::{Budget, Upkeep};
 pub use poll::ConsentState;
 pub use retry::Retried;
-pub use revoke::{AtProvider, Revocation};
+pub use revocation::{AtProvider, EndedTokens, Revocation};
 pub use settings::Settings;
 pub use ticket::PreparedConsent;
 pub use usage::UseAudit;
@@ -139,7 +145,7 @@ pub trait ConnectionManager: Send + Sync {
     /// [`NotFound`](crate::Error::NotFound), or a failure of the vault.
     fn health(&self, by: &dyn Principal, id: ConnectionId) -> Result<Health>;
 
-    /// Renews the tokens now, whether or not they are about to expire.
+    /// Refreshes the tokens now, whether or not they are about to expire.
     ///
     /// # Errors
     ///
@@ -156,8 +162,9 @@ pub trait ConnectionManager: Send + Sync {
     /// A failure of the vault, or of the registration. A token that is refused again is counted, not an error.
     fn retry_rejected(&self, operator: &Operator, provider: &str, limit: usize) -> Result<Retried>;
 
-    /// Revokes a connection: here first and at once, then at the provider. The answer says what was done in both
-    /// places. A revoked connection can be revoked again.
+    /// Revokes a connection: here first and at once, then at the provider, with the grants that consents had replaced
+    /// before. The answer says what was done in both places. A revoked connection can be revoked again: what its
+    /// provider has not confirmed is tried again.
     ///
     /// # Errors
     ///
@@ -195,9 +202,10 @@ pub trait ConnectionManager: Send + Sync {
     /// A failure of the vault.
     fn forget_tenant(&self, operator: &Operator) -> Result<Option<Forgotten>>;
 
-    /// Does what is due: renews tokens that are about to expire and grants that lie idle, tries pending revocations
-    /// again, writes the gathered uses, purges expired consents and quarantines that are over, clears what erasing left
-    /// behind. At most what the budget allows. Safe to call from every process at once.
+    /// Does what is due: stores tokens that could not be stored, refreshes tokens that are about to expire and grants
+    /// that lie idle, tries pending revocations again, writes the gathered uses, deletes expired consent requests, dead
+    /// former grants, quarantines that are over and old entries of the audit, clears what erasing left behind. At most
+    /// what the budget allows. Safe to call from every process at once.
     ///
     /// # Errors
     ///

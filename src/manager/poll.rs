@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::manager::Inner;
 use crate::model::{ActingUser, ConnectionId, ConsentId, EventKind};
-use crate::vault::{ConsentStatus, PendingConsent};
+use crate::vault::{ConsentStatus, PendingConsent, Taken};
 
 /// Where a consent stands: from [`ConnectionManager::poll`](crate::ConnectionManager::poll).
 ///
@@ -50,9 +50,10 @@ impl Inner {
             let taken = self
                 .vault
                 .take_consent(&consent.tenant, &consent.state, self.now())?;
-            if taken.is_some() {
+            if let Taken::Consent(consent, _) = taken {
+                let status = ConsentStatus::Cancelled;
                 self.vault
-                    .close_consent(&consent.tenant, &consent.state, ConsentStatus::Cancelled)?;
+                    .close_consent(&consent.tenant, &consent.state, status, self.now())?;
                 self.emit(
                     &consent.tenant,
                     Some(&consent.user),

@@ -3,26 +3,27 @@
 //! Some servers answer `invalid_grant` to a wrong client secret. A fleet of connections is refused then in minutes, and
 //! nobody's consent is at fault. Their refresh tokens wait in quarantine, out of reach of `resolve`.
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use crate::error::{Error, Result};
 use crate::manager::Inner;
 use crate::manager::refresh::Wanted;
-use crate::model::{ConnectionId, NeedsConsent, Operator, Principal as _, ProviderId, Status};
+use crate::model::{Connection, ConnectionId, NeedsConsent, Operator, Principal as _, ProviderId, Status};
 use crate::vault::{Attempt, ConnectionQuery};
 
 /// How many connections are read at a time.
 const PAGE: usize = 200;
 
-/// What trying again gave.
+/// What trying again gave. Several connections that use one grant count as one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Retried {
-    /// Connections that work again.
+    /// Grants that work again.
     pub restored: usize,
-    /// Connections that were refused again; they stay in quarantine until its end.
+    /// Grants that were refused again; they stay in quarantine until its end.
     pub refused: usize,
-    /// Connections whose server did not answer, or that somebody else is trying.
+    /// Grants whose server did not answer, or that somebody else is trying.
     pub failed: usize,
     /// Whether there was more than the limit allowed.
     pub more: bool,
@@ -39,28 +40,33 @@ impl Inner {
         let tenant = operator.acting_user().tenant();
         let actor = operator.actor();
         let mut retried = Retried::default();
+        let mut tried = BTreeSet::new();
         let mut after = None;
         loop {
             let page = self.rejected(operator, &provider, after)?;
             let Some((last, connections)) = page else {
                 return Ok(retried);
             };
-            for (id, generation) in connections {
+            for connection in connections {
+                // Several connections that use one grant are one refused token.
+                if !tried.insert(connection.grant) {
+                    continue;
+                }
                 if retried.restored + retried.refused + retried.failed == limit {
                     retried.more = true;
                     return Ok(retried);
                 }
-                let renewed = self.renew(Wanted {
+                let refreshed = self.refresh(Wanted {
                     tenant,
-                    connection: id,
+                    connection: connection.id,
                     provider: &provider,
-                    keeper: id,
-                    generation,
+                    grant: connection.grant,
+                    generation: connection.generation,
                     attempt: Attempt::Quarantined,
                     by: Some(&actor),
                     deadline: Instant::now() + self.settings.resolve_deadline,
                 });
-                match renewed {
+                match refreshed {
                     Ok(_) => retried.restored += 1,
                     Err(Error::ConsentRequired(_)) => retried.refused += 1,
                     // The same mistake still, for all of them: there is no use in asking a thousand times.
@@ -73,32 +79,25 @@ impl Inner {
     }
 
     /// One page of connections, cut down to those in quarantine; with the id of its last. `None` at the end.
-    #[allow(clippy::type_complexity, reason = "one caller, two lines away")]
     fn rejected(
         &self,
         operator: &Operator,
         provider: &ProviderId,
         after: Option<ConnectionId>,
-    ) -> Result<Option<(ConnectionId, Vec<(ConnectionId, u64)>)>> {
+    ) -> Result<Option<(ConnectionId, Vec<Connection>)>> {
         let mut query = ConnectionQuery::of(operator.acting_user().tenant());
         query.provider = Some(provider);
         query.after = after;
         query.limit = PAGE;
-        let page = self.vault.connections(&query)?;
+        let mut page = self.vault.connections(&query)?;
         let Some(last) = page.last() else { return Ok(None) };
         let last = last.id;
         let now = self.now();
-        let in_quarantine = page
-            .into_iter()
-            .filter(|connection| connection.status == Status::NeedsConsent(NeedsConsent::Rejected))
-            .filter(|connection| {
-                connection
-                    .refresh
-                    .quarantined_until
-                    .is_some_and(|until| until > now)
-            })
-            .map(|connection| (connection.keeper(), connection.generation))
-            .collect();
-        Ok(Some((last, in_quarantine)))
+        page.retain(|connection| {
+            let until = connection.refresh.quarantined_until;
+            connection.status == Status::NeedsConsent(NeedsConsent::Rejected)
+                && until.is_some_and(|until| until > now)
+        });
+        Ok(Some((last, page)))
     }
 }

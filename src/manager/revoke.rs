@@ -1,292 +1,223 @@
-//! Ending a connection: here at once, then at the provider, and saying honestly what was done where.
-
-use std::time::Duration;
+//! Ending a connection: here at once, then at the provider, with a report of what was done where.
 
 use crate::error::{Error, Result};
-use crate::manager::settings::back_off;
+use crate::manager::revocation::{AtProvider, EndedTokens, Revocation};
 use crate::manager::{Connections, Inner};
-use crate::model::{
-    Actor, Connection, ConnectionId, EventKind, IssuedBy, Parameters, Principal, ProviderId, Status,
-};
-use crate::protocol::{Revocable, RevocationVerdict, revocation_requests, revocation_verdict};
-use crate::provider::Revocation as Capability;
-use crate::vault::{ConnectionQuery, Erasure, Settlement, Tokens};
+use crate::model::{Actor, Connection, ConnectionId, EventKind, GrantId, Principal, Status, TenantId};
+use crate::protocol::Revocable;
+use crate::provider::{AuthorizationServer, Revocation as Capability};
+use crate::vault::{EndedGrant, Erasure, Revoke, RevokeWhat, Revoked, Settlement};
 
-/// What revoking did, in both places.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct Revocation {
-    /// The connection, revoked; its record stays as history.
-    pub connection: Connection,
-    /// Whether every file is free of the sealed tokens. Nothing can use them either way. Pending while a reader keeps the
-    /// log, and while they are kept for upkeep because the provider has not answered. Of a connection that was revoked
-    /// before, only the files are told of, not what still waits for its provider.
-    pub here: Erasure,
-    /// What the provider said.
-    pub at_provider: AtProvider,
-}
+/// How often a whole grant is revoked again because a consent replaced it at the same moment.
+const ATTEMPTS: usize = 3;
 
-/// What became of the grant at the provider.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum AtProvider {
-    /// The provider confirmed it.
-    Revoked,
-    /// The provider said yes, and it is not documented that the grant ends by it. The person can make sure at this page.
-    Attempted {
-        /// The page, if there is one.
-        url: Option<String>,
-    },
-    /// The provider did not answer, or asks to try later. The grant may still live there; nothing here can use it.
-    Unconfirmed {
-        /// How long to wait, where that is known.
-        retry_after: Option<Duration>,
-    },
-    /// The provider refused to revoke it. The grant may still live there; nothing here can use it.
-    Refused,
-    /// The provider has no way to revoke it by program; the person can do it at this page.
-    ByUser {
-        /// The page.
-        url: String,
-    },
-    /// The provider has no way to revoke it.
-    Unsupported,
-    /// There was no token left to revoke.
-    NothingLeft,
-    /// Nothing was sent: these connections share the grant and go on with it. With the last of them it is revoked.
-    StillUsedBy(Vec<ConnectionId>),
-}
-
-/// A grant to be ended at its provider: whose it was, and what is held of it.
-#[derive(Clone, Copy)]
-pub(crate) struct Ending<'a> {
-    pub(crate) provider: &'a ProviderId,
-    pub(crate) issued_by: &'a IssuedBy,
-    pub(crate) parameters: &'a Parameters,
-    pub(crate) tokens: Revocable<'a>,
+/// What was ended so far, and whether any of it waits for upkeep.
+#[derive(Default)]
+struct Tally {
+    ended: Vec<EndedTokens>,
+    waits: bool,
 }
 
 impl Inner {
     pub(crate) fn revoke(&self, connection: &Connection, by: &Actor) -> Result<Revocation> {
-        let (tenant, id, now) = (&connection.tenant, connection.id, self.now());
-        let revoked = if self.ends_by_program(connection) {
+        let what = RevokeWhat::Connection(connection.id);
+        let mut tally = Tally::default();
+        let still_used_by = self.revoke_once(connection, what, by, &mut tally)?;
+        self.report(connection, tally, still_used_by)
+    }
+
+    /// Revokes the grant of a connection with all connections that use it.
+    fn revoke_whole(&self, connection: &Connection, by: &Actor) -> Result<Revocation> {
+        if self.family(connection)?.len() == 1 {
+            return self.revoke(connection, by);
+        }
+        let mut tally = Tally::default();
+        let mut current = connection.clone();
+        for _ in 0..ATTEMPTS {
+            if current.status == Status::Revoked {
+                break;
+            }
+            self.revoke_once(&current, RevokeWhat::Grant(current.grant), by, &mut tally)?;
+            current = self.read(connection)?;
+        }
+        if current.status != Status::Revoked {
+            self.revoke_once(&current, RevokeWhat::Connection(current.id), by, &mut tally)?;
+        }
+        self.report(connection, tally, Vec::new())
+    }
+
+    /// Revokes here, then at the provider. Returns the connections that go on using the grant.
+    fn revoke_once(
+        &self,
+        connection: &Connection,
+        what: RevokeWhat,
+        by: &Actor,
+        tally: &mut Tally,
+    ) -> Result<Vec<ConnectionId>> {
+        let now = self.now();
+        let server = self.registry.server(connection.issued_by.server.as_str());
+        let revoked = self.vault.revoke(&Revoke {
+            tenant: &connection.tenant,
+            what,
+            by: Some(by),
+            now,
             // Kept sealed for upkeep in the same transaction: a crash between here and the provider loses nothing.
-            self.vault
-                .revoke_and_queue(tenant, id, Some(by), now, now + self.settings.revocation_patience)?
-        } else {
-            self.vault.revoke(tenant, id, Some(by), now)?
-        };
+            keep_until: server
+                .is_some_and(|server| ends_by_program(server))
+                .then(|| now + self.settings.revocation_patience),
+        })?;
         // From here on nothing resolves it, whatever the network does.
         let Some(revoked) = revoked else {
-            // It was revoked before.
-            let connection = self.vault.connection(tenant, id)?.ok_or(Error::NotFound)?;
-            let here = self.vault.clear_residue()?;
-            return Ok(Revocation {
-                connection,
-                here,
-                at_provider: AtProvider::NothingLeft,
-            });
+            self.end_unsaved(&connection.tenant, connection.grant, tally);
+            return Ok(Vec::new());
         };
-        if !revoked.still_used_by.is_empty() {
-            self.emit_to_all(&revoked.connection, EventKind::Revoked);
-            return Ok(Revocation {
-                connection: revoked.connection,
-                here: self.vault.clear_residue()?,
-                at_provider: AtProvider::StillUsedBy(revoked.still_used_by),
-            });
-        }
-        let access_token = revoked.tokens.as_ref().map(|tokens| &tokens.access_token);
-        let current = revoked
-            .tokens
-            .as_ref()
-            .and_then(|tokens| tokens.refresh_token.as_ref());
-        let at_provider = self.end_at_provider(Ending {
-            provider: &revoked.connection.provider,
-            issued_by: &revoked.connection.issued_by,
-            parameters: &revoked.connection.parameters,
-            // One that was refused and put in quarantine may live all the same.
-            tokens: Revocable {
-                access_token,
-                refresh_token: current.or(revoked.refused.as_ref()),
-            },
-        });
-        let mut waits = false;
-        if let Some(queued) = revoked.queued {
-            let settlement = self.settlement(&at_provider, 1);
-            waits = matches!(settlement, Settlement::Again { .. });
-            self.vault
-                .settle_revocation(tenant, queued, settlement, self.now())?;
-        }
-        let cleared = self.vault.clear_residue()?;
-        let here = if waits { Erasure::Pending } else { cleared };
-        if !connection.is_keeper {
-            self.emit_to_all(connection, EventKind::Revoked);
-        }
-        Ok(Revocation {
-            connection: revoked.connection,
-            here,
-            at_provider,
-        })
-    }
-
-    fn ends_by_program(&self, connection: &Connection) -> bool {
-        let server = self.registry.server(connection.issued_by.server.as_str());
-        server.is_some_and(|server| {
-            matches!(
-                server.revocation,
-                Capability::Endpoint { .. } | Capability::DeleteWithBearer { .. }
-            )
-        })
-    }
-
-    /// Tries once, and says what came of it.
-    pub(crate) fn end_at_provider(&self, ending: Ending<'_>) -> AtProvider {
-        let unconfirmed = AtProvider::Unconfirmed { retry_after: None };
-        let Ok(service) = self.service(ending.provider.as_str()) else {
-            return unconfirmed;
-        };
-        match &service.server.revocation {
-            Capability::ByUser { .. } => {
-                let page = service.server.revocation_page(ending.parameters);
-                return page.map_or(AtProvider::Unsupported, |url| AtProvider::ByUser {
-                    url: url.into(),
-                });
+        if connection.status != Status::Revoked {
+            for ended in &revoked.connections {
+                let user = ended.owner.user();
+                self.emit(
+                    &ended.tenant,
+                    user,
+                    &ended.provider,
+                    Some(ended.id),
+                    EventKind::Revoked,
+                );
             }
-            Capability::Unsupported => return AtProvider::Unsupported,
-            Capability::Endpoint { .. } | Capability::DeleteWithBearer { .. } => {}
         }
-        let Ok(endpoints) = service.server.endpoints(ending.parameters) else {
-            return unconfirmed;
-        };
-        // As with a refresh: a token goes only where it came from.
-        if endpoints.refresh.as_str() != ending.issued_by.token_endpoint {
-            return unconfirmed;
+        if revoked.still_used_by.is_empty() {
+            self.end_unsaved(&connection.tenant, connection.grant, tally);
         }
-        let endpoint = endpoints.revocation.as_ref();
-        let requests = revocation_requests(service.server, service.client, endpoint, ending.tokens);
-        let Ok(requests) = requests else {
-            return unconfirmed;
-        };
-        let mut outcome = AtProvider::NothingLeft;
-        for mut request in requests {
-            request.timeout = self.settings.http_timeout;
-            let verdict = match self.http.send(request) {
-                Ok(response) => revocation_verdict(&response),
-                Err(_) => RevocationVerdict::Later(None),
-            };
-            outcome = worse(outcome, verdict);
+        let Revoked {
+            ended, still_used_by, ..
+        } = revoked;
+        for ended in ended {
+            // What was stored before must have had tokens. Where none could be opened, nobody can end them.
+            let unopened = ended.grant.id == connection.grant && connection.status == Status::Active;
+            self.end(&ended, unopened, tally)?;
         }
-        if service.server.revocation_is_best_effort && outcome == AtProvider::Revoked {
-            let page = service.server.revocation_page(ending.parameters);
-            return AtProvider::Attempted {
-                url: page.map(Into::into),
-            };
-        }
-        outcome
+        Ok(still_used_by)
     }
 
-    /// Ends a token that must not be stored: now, or by upkeep if the provider does not answer.
-    pub(crate) fn end_late_tokens(&self, connection: &Connection, tokens: &Tokens) {
-        // A service may have left the grant for one of its own, and would lose that too where all end together.
-        if connection.is_keeper
-            && !self
-                .shares_fate_with(connection)
-                .is_ok_and(|others| others.is_empty())
-        {
+    /// Presents one set of tokens to its provider, and settles what is kept of it for upkeep.
+    fn end(&self, ended: &EndedGrant, unopened: bool, tally: &mut Tally) -> Result<()> {
+        let nothing = ended.access_token.is_none() && ended.refresh_token.is_none();
+        let (at_provider, settlement) = if nothing && unopened {
+            (AtProvider::Unconfirmed { retry_after: None }, Settlement::GivenUp)
+        } else {
+            let at_provider = self.end_at_provider(
+                &ended.grant,
+                Revocable {
+                    access_token: ended.access_token.as_ref(),
+                    refresh_token: ended.refresh_token.as_ref(),
+                },
+            );
+            let settlement = self.settlement(&at_provider, ended.attempts.saturating_add(1));
+            (at_provider, settlement)
+        };
+        if let Some(pending) = ended.pending {
+            tally.waits |= matches!(settlement, Settlement::Again { .. });
+            self.vault
+                .settle_revocation(&ended.grant.tenant, pending, settlement, self.now())?;
+        }
+        tally.ended.push(EndedTokens {
+            grant: ended.grant.id,
+            generation: ended.grant.generation,
+            former: ended.grant.former_of.is_some(),
+            at_provider,
+        });
+        Ok(())
+    }
+
+    /// Ends tokens of the grant that were fetched and could not be stored yet.
+    fn end_unsaved(&self, tenant: &TenantId, grant: GrantId, tally: &mut Tally) {
+        let Some(fetched) = self.unsaved.take(tenant, grant) else {
+            return;
+        };
+        let at_provider = self.end_late_tokens(&fetched);
+        tally.waits |= matches!(at_provider, AtProvider::Unconfirmed { .. });
+        tally.ended.push(EndedTokens {
+            grant,
+            generation: fetched.claim.generation.saturating_add(1),
+            former: false,
+            at_provider,
+        });
+    }
+
+    fn report(
+        &self,
+        connection: &Connection,
+        tally: Tally,
+        still_used_by: Vec<ConnectionId>,
+    ) -> Result<Revocation> {
+        let cleared = self.vault.clear_residue()?;
+        let at_provider = if still_used_by.is_empty() {
+            let outcomes = tally.ended.iter().map(|ended| ended.at_provider.clone());
+            outcomes.fold(AtProvider::NothingLeft, AtProvider::worse)
+        } else {
+            AtProvider::StillUsedBy(still_used_by)
+        };
+        Ok(Revocation {
+            connection: self.read(connection)?,
+            here: if tally.waits { Erasure::Pending } else { cleared },
+            at_provider,
+            ended: tally.ended,
+        })
+    }
+
+    fn read(&self, connection: &Connection) -> Result<Connection> {
+        self.vault
+            .connection(&connection.tenant, connection.id)?
+            .ok_or(Error::NotFound)
+    }
+
+    /// Revokes former grants at once, at servers where each consent is a grant of its own.
+    pub(super) fn end_former(&self, tenant: &TenantId, server: &AuthorizationServer, former: Vec<GrantId>) {
+        if !server.separate_grants {
             return;
         }
-        let outcome = self.end_at_provider(Ending {
-            provider: &connection.provider,
-            issued_by: &connection.issued_by,
-            parameters: &connection.parameters,
-            tokens: Revocable {
-                access_token: Some(&tokens.access_token),
-                refresh_token: tokens.refresh_token.as_ref(),
-            },
-        });
-        if matches!(outcome, AtProvider::Unconfirmed { .. }) {
+        for id in former {
             let now = self.now();
-            // Without room, or with a vault that fails, there is nothing left that could be done.
-            let _ =
-                self.vault
-                    .queue_revocation(connection, tokens, now, now + self.settings.revocation_patience);
-        }
-    }
-
-    /// Tries what an earlier attempt left open. Returns how many are settled.
-    pub(crate) fn drain_outbox(&self, limit: usize) -> Result<usize> {
-        let mut settled = 0;
-        let lease = self.settings.refresh_lease;
-        for pending in self.vault.take_revocations(self.now(), lease, limit)? {
-            let outcome = self.end_at_provider(Ending {
-                provider: &pending.provider,
-                issued_by: &pending.issued_by,
-                parameters: &pending.parameters,
-                tokens: Revocable {
-                    access_token: pending.access_token.as_ref(),
-                    refresh_token: pending.refresh_token.as_ref(),
-                },
-            });
-            let settlement = self.settlement(&outcome, pending.attempts);
-            settled += usize::from(!matches!(settlement, Settlement::Again { .. }));
-            self.vault
-                .settle_revocation(&pending.tenant, pending.id, settlement, self.now())?;
-        }
-        Ok(settled)
-    }
-
-    fn settlement(&self, outcome: &AtProvider, attempts: u32) -> Settlement {
-        match outcome {
-            AtProvider::Revoked | AtProvider::Attempted { .. } | AtProvider::NothingLeft => {
-                Settlement::Confirmed
+            let revoke = Revoke {
+                tenant,
+                what: RevokeWhat::Grant(id),
+                by: None,
+                now,
+                keep_until: ends_by_program(server).then(|| now + self.settings.revocation_patience),
+            };
+            // The consent is complete. What fails here is tried again by upkeep, or when the connection is revoked.
+            let Ok(Some(revoked)) = self.vault.revoke(&revoke) else {
+                continue;
+            };
+            let mut tally = Tally::default();
+            for ended in &revoked.ended {
+                let _ = self.end(ended, false, &mut tally);
             }
-            AtProvider::Refused => Settlement::Refused,
-            AtProvider::ByUser { .. } | AtProvider::Unsupported | AtProvider::StillUsedBy(_) => {
-                Settlement::GivenUp
-            }
-            AtProvider::Unconfirmed { retry_after } => Settlement::Again {
-                at: self.now() + back_off(attempts, *retry_after),
-            },
         }
     }
 
-    /// The other live connections that end with this one, because the provider revokes the grant behind them all.
+    /// The other live connections that end with this one, because the provider revokes the access behind them all.
     fn shares_fate_with(&self, connection: &Connection) -> Result<Vec<Connection>> {
-        if connection.shares.is_some() && self.family(connection)?.len() > 1 {
+        if self.family(connection)?.len() > 1 {
             // It leaves the grant to the others: nothing is sent.
             return Ok(Vec::new());
         }
-        let service = self.service(connection.provider.as_str())?;
-        if !matches!(
-            service.server.revocation,
-            Capability::Endpoint { grant_wide: true, .. }
-        ) {
-            return Ok(Vec::new());
-        }
-        let mut query = ConnectionQuery::of(&connection.tenant);
-        query.owner = Some(&connection.owner);
-        let others = self.vault.connections(&query)?;
-        Ok(others
-            .into_iter()
-            .filter(|other| {
-                let same_account = match (&other.account, &connection.account) {
-                    (Some(one), Some(other)) => one.id == other.id,
-                    // Where one of them is not known, it may be the same.
-                    _ => true,
-                };
-                other.id != connection.id
-                    && other.issued_by.server == connection.issued_by.server
-                    && other.issued_by.client_id == connection.issued_by.client_id
-                    && other.status != Status::Revoked
-                    && same_account
-            })
-            .collect())
+        let account = connection.account.as_ref();
+        let issued_by = &connection.issued_by;
+        let mut others = self.ends_with(&connection.tenant, &connection.owner, issued_by, account)?;
+        others.retain(|other| other.id != connection.id);
+        Ok(others)
     }
 }
 
+const fn ends_by_program(server: &AuthorizationServer) -> bool {
+    matches!(
+        server.revocation,
+        Capability::Endpoint { .. } | Capability::DeleteWithBearer { .. }
+    )
+}
+
 impl Connections {
-    /// The other connections that live by the same grant as this one: one consent serves them all. To revoke one leaves
-    /// the grant to the others; [`revoke_grant`](Self::revoke_grant) ends them all.
+    /// Returns the other connections that use the same grant as this one: one consent serves them all. To revoke one
+    /// leaves the grant to the others; [`revoke_grant`](Self::revoke_grant) ends them all.
     ///
     /// # Errors
     ///
@@ -306,21 +237,11 @@ impl Connections {
     /// As [`revoke`](crate::ConnectionManager::revoke).
     pub fn revoke_grant(&self, by: &dyn Principal, id: ConnectionId) -> Result<Revocation> {
         let connection = self.inner().managed(by, id)?;
-        let Some(keeper) = connection.shares else {
-            return self.inner().revoke(&connection, &by.actor());
-        };
-        let whole = self.inner().vault.connection(&connection.tenant, keeper)?;
-        let family = self.inner().family(&connection)?;
-        let mut revocation = self.inner().revoke(&whole.ok_or(Error::NotFound)?, &by.actor())?;
-        for ended in &family {
-            self.inner().emit_to_all(ended, EventKind::Revoked);
-        }
-        revocation.connection = self.inner().visible(by, id)?;
-        Ok(revocation)
+        self.inner().revoke_whole(&connection, &by.actor())
     }
 
-    /// The connections of the same owner that would end with this one: their provider revokes the grant behind all
-    /// services of the account at once (Google does). Ask before revoking, and tell the person.
+    /// Returns the connections of the same owner that would end with this one: their provider revokes the access
+    /// behind all services of the account at once (Google does). Ask before revoking, and tell the person.
     ///
     /// # Errors
     ///
@@ -328,15 +249,5 @@ impl Connections {
     pub fn revoked_together(&self, by: &dyn Principal, id: ConnectionId) -> Result<Vec<Connection>> {
         let connection = self.inner().visible(by, id)?;
         self.inner().shares_fate_with(&connection)
-    }
-}
-
-/// The outcome of several requests is that of the one which went worst.
-fn worse(so_far: AtProvider, verdict: RevocationVerdict) -> AtProvider {
-    match (so_far, verdict) {
-        (AtProvider::Refused, _) | (_, RevocationVerdict::Refused) => AtProvider::Refused,
-        (unconfirmed @ AtProvider::Unconfirmed { .. }, _) => unconfirmed,
-        (_, RevocationVerdict::Later(retry_after)) => AtProvider::Unconfirmed { retry_after },
-        (_, RevocationVerdict::Done) => AtProvider::Revoked,
     }
 }

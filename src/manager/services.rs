@@ -1,4 +1,4 @@
-//! Which services a consent is for: the named one alone, or several that will share its grant.
+//! Which services a consent is for: the named one alone, or several that will use one grant.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -7,15 +7,14 @@ use crate::error::{Error, Result};
 use crate::manager::connections::Service;
 use crate::manager::consent::Reconnect;
 use crate::manager::{ConsentOptions, Inner};
-use crate::model::{Connection, Parameters, ProviderId, Scopes, Status};
+use crate::model::{Connection, Grant, Parameters, ProviderId, Scopes, Status};
 use crate::provider::{AuthorizationServer, Provider};
-use crate::vault::ConnectionQuery;
 
 /// What a consent asks for.
 pub(super) struct Asked<'a> {
     /// The scopes of the authorization request.
     pub(super) scopes: Scopes,
-    /// Each service with its scopes, where the grant is to be shared.
+    /// Each service with its scopes, where several are to use the grant.
     pub(super) services: BTreeMap<ProviderId, Scopes>,
     /// The named service, with all parameters that the request has to have.
     pub(super) provider: Cow<'a, Provider>,
@@ -67,10 +66,9 @@ impl Inner {
         }
 
         let all = union(services.values());
-        // Renewed together or not at all: the others that share the grant would lose their part of it.
-        let stays = extends
-            || matches!(options.reconnect, Some(Reconnect::SameAccount(_)))
-                && target.is_some_and(|target| target.shares.is_some());
+        // Together or not at all: the others that use the grant would lose their part of it.
+        let stays =
+            extends || matches!(options.reconnect, Some(Reconnect::SameAccount(_))) && family.len() > 1;
         let scopes = match target {
             Some(target) if extends && adds_to(service.server, target) => {
                 more.extend(service.server.extending_parameters.clone());
@@ -98,23 +96,23 @@ impl Inner {
         })
     }
 
-    /// The connections that live by one grant with this one, itself included. Those that were revoked do not.
+    /// The connections that use the same grant as this one, itself included. A revoked connection uses none.
     pub(super) fn family(&self, connection: &Connection) -> Result<Vec<Connection>> {
-        let Some(keeper) = connection.shares else {
+        if connection.status == Status::Revoked {
             return Ok(vec![connection.clone()]);
-        };
-        let mut query = ConnectionQuery::of(&connection.tenant);
-        query.shares = Some(keeper);
-        Ok(self.vault.connections(&query)?)
+        }
+        let users = self.users(&connection.tenant, connection.grant)?;
+        if users.iter().all(|user| user.id != connection.id) {
+            // It was given another grant, or revoked, since it was read.
+            return Ok(vec![connection.clone()]);
+        }
+        Ok(users)
     }
 
-    /// The record with the tokens of a connection: what was granted as a whole.
-    pub(super) fn whole_grant(&self, connection: &Connection) -> Result<Connection> {
-        if connection.shares.is_none() {
-            return Ok(connection.clone());
-        }
+    /// The grant of a connection: what was granted as a whole.
+    pub(super) fn whole_grant(&self, connection: &Connection) -> Result<Grant> {
         self.vault
-            .connection(&connection.tenant, connection.keeper())?
+            .grant(&connection.tenant, connection.grant)?
             .ok_or(Error::NotFound)
     }
 }
@@ -145,7 +143,8 @@ pub(crate) fn one_grant(service: Service<'_>, target: &Connection, parameters: &
     let endpoints = service.server.endpoints(parameters)?;
     let same = from.server == service.server.id
         && from.client_id == service.client.client_id()
-        && from.token_endpoint == endpoints.refresh.as_str();
+        && from.token_endpoint == endpoints.token.as_str()
+        && from.refresh_endpoint == endpoints.refresh.as_str();
     if same {
         Ok(())
     } else {

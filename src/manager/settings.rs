@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::manager::usage::UseAudit;
-use crate::model::{ConnectionId, Timestamp};
+use crate::vault::Retention;
 
 /// How long things take and last. The defaults suit a server that talks to providers over the internet.
 #[derive(Debug, Clone, Copy)]
@@ -24,6 +24,13 @@ pub struct Settings {
     pub quarantine: Duration,
     /// How long a revocation is tried again at a provider that does not answer: 7 days. Then its tokens are erased.
     pub revocation_patience: Duration,
+    /// How long storing tokens that were fetched is tried again while the vault cannot be written, at least
+    /// [`refresh_lease`](Self::refresh_lease): 2 minutes. Longer than a failover of the vault's database takes. The
+    /// thread that fetched them waits for as long. Afterwards they are kept in memory, and the next `maintain` or
+    /// `resolve` stores them.
+    pub store_patience: Duration,
+    /// How long entries of the audit are kept: for ever. `maintain` deletes older ones.
+    pub audit_retention: Retention,
     /// How the handing out of tokens is audited: in batches.
     pub use_audit: UseAudit,
     /// How long a request by `Resolver::send` may take, and one by `send_stream` may stand still: 60 s.
@@ -44,6 +51,11 @@ impl Default for Settings {
             resolve_deadline: Duration::from_secs(20),
             quarantine: Duration::from_secs(7 * 24 * 3600),
             revocation_patience: Duration::from_secs(7 * 24 * 3600),
+            store_patience: Duration::from_secs(120),
+            audit_retention: Retention {
+                uses: None,
+                changes: None,
+            },
             use_audit: UseAudit::Batched,
             send_timeout: Duration::from_secs(60),
             stream_timeout: Duration::from_secs(3600),
@@ -57,18 +69,6 @@ impl Settings {
     pub(crate) fn token_timeout(&self) -> Duration {
         self.http_timeout.min(self.refresh_lease * 2 / 5)
     }
-}
-
-/// How long before its expiry a token is renewed: a tenth of its lifetime, at least a minute and at most five, but
-/// never more than half of it; and ±10 %, so that what was connected together is not renewed together.
-pub(crate) fn margin(id: ConnectionId, issued_at: Timestamp, expires_at: Timestamp) -> Duration {
-    let lifetime = expires_at.saturating_since(issued_at);
-    let margin = (lifetime / 10)
-        .clamp(Duration::from_secs(60), Duration::from_secs(300))
-        .min(lifetime / 2);
-    // The last bytes of a version 7 UUID are random; the same connection keeps its place in the crowd.
-    let spread = u32::from(id.as_bytes()[15]);
-    margin * (9 * 255 + 2 * spread) / (10 * 255)
 }
 
 /// How long to wait after so many failures in a row: 30 s doubling to an hour, or what the server asks for, up to a
@@ -85,25 +85,6 @@ pub(crate) fn back_off(failures: u32, retry_after: Option<Duration>) -> Duration
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn id(last: u8) -> ConnectionId {
-        let mut bytes = [0; 16];
-        bytes[15] = last;
-        ConnectionId::from_bytes(bytes)
-    }
-
-    #[test]
-    fn the_margin_is_a_tenth_within_bounds_and_never_the_whole_life() {
-        let at = |seconds: i64| Timestamp::from_unix_millis(seconds * 1000);
-        let middle = |lifetime| margin(id(127), at(0), at(lifetime)).as_secs_f64();
-        assert!((middle(1200) - 120.0).abs() < 1.0);
-        assert!((middle(300) - 60.0).abs() < 1.0);
-        assert!((middle(3600) - 300.0).abs() < 2.0);
-        assert!((middle(20) - 10.0).abs() < 0.1);
-        assert_eq!(margin(id(0), at(10), at(0)), Duration::ZERO);
-        assert_eq!(margin(id(0), at(0), at(1200)), Duration::from_secs(108));
-        assert_eq!(margin(id(255), at(0), at(1200)), Duration::from_secs(132));
-    }
 
     #[test]
     fn the_back_off_doubles_to_an_hour_and_honours_the_server() {

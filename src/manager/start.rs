@@ -95,6 +95,7 @@ impl Inner {
             services: asked.services,
             parameters,
             label: options.label,
+            require_account: options.require_account,
             purpose,
             return_to: options.return_to,
             created_at: now,
@@ -120,7 +121,7 @@ impl Inner {
         })
     }
 
-    /// What the consent is for, and the connection that it renews, if one is named: by id, or by a label that is in
+    /// What the consent is for, and the connection that it is for, if one is named: by id, or by a label that is in
     /// use.
     pub(crate) fn purpose(
         &self,
@@ -133,7 +134,7 @@ impl Inner {
             let target = self
                 .vault
                 .connection(tenant, reconnect.id())?
-                .filter(|target| target.owner == *owner && !target.is_keeper)
+                .filter(|target| target.owner == *owner)
                 .filter(|target| match reconnect {
                     Reconnect::Extend(_) => target.status != Status::Revoked,
                     Reconnect::SameAccount(_) | Reconnect::AnyAccount(_) => target.provider == *provider,

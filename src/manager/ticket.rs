@@ -9,7 +9,7 @@ use crate::manager::{Consent, ConsentOptions, Inner};
 use crate::model::{ActingUser, ConsentId, Owner, ProviderId, Scopes, Timestamp};
 use crate::random;
 use crate::secret::Ticket;
-use crate::vault::{ConsentStatus, PendingConsent, Purpose, StateHash};
+use crate::vault::{ConsentStatus, PendingConsent, Purpose, StateHash, Taken};
 
 /// A consent that waits for its person: see [`ConnectionManager::prepare`](crate::ConnectionManager::prepare).
 #[derive(Debug)]
@@ -91,6 +91,7 @@ impl Inner {
             services: also.collect::<Result<_>>()?,
             parameters,
             label: options.label,
+            require_account: options.require_account,
             purpose,
             return_to: options.return_to,
             created_at: now,
@@ -114,9 +115,10 @@ impl Inner {
         if prepared.expires_at <= self.now() {
             return Err(ConsentError::Expired.into());
         }
-        self.vault
-            .take_consent(tenant, &hash, self.now())?
-            .ok_or(ConsentError::Used)?;
+        // Only what was taken counts from here on: it is authenticated as a whole.
+        let Taken::Consent(prepared, _) = self.vault.take_consent(tenant, &hash, self.now())? else {
+            return Err(ConsentError::Used.into());
+        };
         let provider = prepared.provider.clone();
         self.start_as(
             prepared.id,
@@ -140,6 +142,7 @@ fn options(prepared: PendingConsent) -> ConsentOptions {
         scopes: (!prepared.scopes.is_empty()).then_some(prepared.scopes),
         also: prepared.services.keys().map(ToString::to_string).collect(),
         label: prepared.label,
+        require_account: prepared.require_account,
         parameters: prepared.parameters,
         return_to: prepared.return_to,
         reconnect,

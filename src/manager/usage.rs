@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::manager::Inner;
 use crate::model::{ActingUser, ConnectionId, ProviderId, Timestamp, TurnId, TurnPurpose};
-use crate::vault::{Handout, Use, VaultError};
+use crate::vault::{TokenUse, UseRecord, VaultError};
 
 /// Several pages, so that threads which resolve different connections seldom meet.
 const PAGES: usize = 16;
@@ -49,7 +49,7 @@ struct Page {
     /// The place of the last entry of each connection, person and turn, by their hash.
     last: HashMap<u64, usize>,
     hasher: RandomState,
-    entries: Vec<Handout>,
+    entries: Vec<TokenUse>,
 }
 
 /// One handing out.
@@ -65,8 +65,8 @@ pub(crate) struct Handed<'a> {
 }
 
 impl Handed<'_> {
-    pub(crate) fn entry(&self) -> Handout {
-        Handout {
+    pub(crate) fn entry(&self) -> TokenUse {
+        TokenUse {
             tenant: self.to.tenant().clone(),
             connection: self.connection,
             provider: self.provider.clone(),
@@ -79,7 +79,7 @@ impl Handed<'_> {
     }
 
     /// Whether the entry tells of a use by the same person in the same turn, no longer ago than the resolution.
-    fn continues(&self, known: &Handout) -> bool {
+    fn continues(&self, known: &TokenUse) -> bool {
         let apart = self.at.as_unix_millis() - known.at.as_unix_millis();
         (0..RESOLUTION_MILLIS).contains(&apart)
             && known.connection == self.connection
@@ -91,25 +91,18 @@ impl Handed<'_> {
 
 impl Inner {
     /// Writes what was gathered, as the host wishes it audited.
-    pub(crate) fn record(&self, handouts: &[Handout]) -> Result<(), VaultError> {
-        if self.settings.use_audit == UseAudit::Off {
-            let uses: Vec<_> = handouts
-                .iter()
-                .map(|handout| Use {
-                    tenant: handout.tenant.clone(),
-                    connection: handout.connection,
-                    at: handout.at,
-                })
-                .collect();
-            return self.vault.record_use(&uses);
-        }
-        self.vault.record_handouts(handouts)
+    pub(crate) fn record(&self, uses: &[TokenUse]) -> Result<(), VaultError> {
+        let record = match self.settings.use_audit {
+            UseAudit::Off => UseRecord::Times,
+            UseAudit::Batched | UseAudit::Strict => UseRecord::Entries,
+        };
+        self.vault.record_uses(uses, record)
     }
 }
 
 impl Usage {
     /// Gathers it. Gives back the whole page if this filled it: then it is to be written.
-    pub(crate) fn note(&self, handed: Handed<'_>) -> Option<Vec<Handout>> {
+    pub(crate) fn note(&self, handed: Handed<'_>) -> Option<Vec<TokenUse>> {
         let mut page = self.page(usize::from(handed.connection.as_bytes()[15]) % PAGES);
         let Page {
             last,
@@ -128,17 +121,17 @@ impl Usage {
     }
 
     /// Takes all that was gathered.
-    pub(crate) fn take(&self) -> Vec<Handout> {
+    pub(crate) fn take(&self) -> Vec<TokenUse> {
         (0..PAGES).flat_map(|number| self.page(number).turn()).collect()
     }
 
     /// Keeps what could not be written for the next time, up to a bound: a vault that stays locked must not fill the
     /// memory.
-    pub(crate) fn put_back(&self, handouts: Vec<Handout>) {
-        for handout in handouts {
-            let mut page = self.page(usize::from(handout.connection.as_bytes()[15]) % PAGES);
+    pub(crate) fn put_back(&self, uses: Vec<TokenUse>) {
+        for entry in uses {
+            let mut page = self.page(usize::from(entry.connection.as_bytes()[15]) % PAGES);
             if page.entries.len() < KEPT {
-                page.entries.push(handout);
+                page.entries.push(entry);
             }
         }
     }
@@ -149,7 +142,7 @@ impl Usage {
 }
 
 impl Page {
-    fn turn(&mut self) -> Vec<Handout> {
+    fn turn(&mut self) -> Vec<TokenUse> {
         self.last.clear();
         std::mem::take(&mut self.entries)
     }

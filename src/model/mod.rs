@@ -7,6 +7,7 @@ mod grant;
 mod id;
 mod scope;
 mod timestamp;
+mod warning;
 
 pub use actor::{ActingUser, Actor, Operator, Owner, Principal, Reach};
 pub use connection::{
@@ -20,3 +21,4 @@ pub use id::{
 };
 pub use scope::{InvalidScope, Scope, Scopes};
 pub use timestamp::Timestamp;
+pub use warning::VaultWarning;

@@ -73,7 +73,7 @@ pub fn account_in_answer(pointers: &AccountPointers, response: &HttpResponse) ->
     })
 }
 
-fn is_usable(text: &str) -> bool {
+pub(super) fn is_usable(text: &str) -> bool {
     !text.is_empty()
         && text.len() <= MAX_LEN
         && !text

@@ -8,7 +8,7 @@
 //!
 //! * `authorization`: the URL the browser is sent to; `callback`: what comes back;
 //! * `token_request`, `token_response`, `token_error`, `granted`: codes and refresh tokens for tokens;
-//! * `account`: whose tokens they are;
+//! * `account`, `id_token`: whose tokens they are;
 //! * `bearer`, `challenge`: the token in an API request, and why the API refused it;
 //! * `revocation`: the end.
 
@@ -22,6 +22,7 @@ mod client_auth;
 mod discovery;
 mod form;
 mod granted;
+mod id_token;
 mod pointer;
 mod retry_after;
 mod revocation;
@@ -38,6 +39,7 @@ pub use callback::{
 pub use challenge::{BearerError, bearer_error};
 pub use discovery::parse_discovery;
 pub use granted::granted_scopes;
+pub use id_token::{IdTokenError, account_in_id_token};
 pub use pointer::value_in_answer;
 pub use revocation::{Revocable, RevocationVerdict, revocation_requests, revocation_verdict};
 pub use token_error::{TokenErrorCode, TokenFailure, classify};

@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 use crate::http::HttpResponse;
 use crate::model::{FailureCode, Scopes};
 use crate::protocol::answer::Answer;
+use crate::protocol::revocation::Revocable;
 use crate::protocol::token_error::{TokenFailure, classify, refusal};
 use crate::provider::{AuthorizationServer, RefreshWith};
 use crate::secret::{AccessToken, IdToken, RefreshToken};
@@ -24,12 +25,22 @@ pub struct TokenResponse {
     pub refresh_token: Option<RefreshToken>,
     /// An id token.
     pub id_token: Option<IdToken>,
-    /// How long the access token lives, from when the request was sent; the descriptor's word where the answer
-    /// has none. Absent: until it is refused.
+    /// How long the access token lives, from when the request was sent, as the answer says.
     pub expires_in: Option<Duration>,
     /// The scopes that the answer names. Absent: those asked for
     /// ([`granted_scopes`](crate::protocol::granted_scopes) puts the two together).
     pub scopes: Option<Scopes>,
+}
+
+impl TokenResponse {
+    /// Returns the tokens as they are given back.
+    #[must_use]
+    pub const fn tokens(&self) -> Revocable<'_> {
+        Revocable {
+            access_token: Some(&self.access_token),
+            refresh_token: self.refresh_token.as_ref(),
+        }
+    }
 }
 
 /// Reads the answer of a token endpoint.
@@ -110,7 +121,7 @@ fn parse(
             .id_token
             .as_mut()
             .map(|token| IdToken::new(std::mem::take(&mut **token))),
-        expires_in: answer.expires_in.or(server.default_expires_in),
+        expires_in: answer.expires_in,
         scopes: answer.scopes,
     })
 }

@@ -202,7 +202,11 @@ mod tests {
     #[test]
     fn each_fault_of_a_server_is_found_and_named() {
         type Change = fn(&mut AuthorizationServer);
-        let faults: [(&str, Change); 22] = [
+        let faults: [(&str, Change); 23] = [
+            ("separate_grants", |s| {
+                s.separate_grants = true;
+                s.extending_parameters.insert("add".into(), "true".into());
+            }),
             ("authorization_endpoint", |s| {
                 s.authorization_endpoint = "javascript:alert(1)".into()
             }),

@@ -101,6 +101,11 @@ pub struct AuthorizationServer {
     /// How a grant is revoked.
     #[cfg_attr(feature = "serde", serde(default = "defaults::revocation"))]
     pub revocation: Revocation,
+    /// Whether each consent makes a grant of its own, even in a browser whose session goes on: then the tokens of a
+    /// connection that is connected again are revoked at once. Otherwise they are kept sealed, and revoked together
+    /// with the connection: revoking them earlier could end the new ones.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub separate_grants: bool,
     /// What is done with `iss`.
     #[cfg_attr(feature = "serde", serde(default = "defaults::issuer_policy"))]
     pub issuer_policy: IssuerPolicy,
@@ -208,6 +213,7 @@ impl AuthorizationServer {
             refresh_token_lifetime: None,
             default_expires_in: None,
             revocation: Revocation::Unsupported,
+            separate_grants: false,
             issuer_policy: IssuerPolicy::MatchIfPresent,
             unechoed_scopes: Vec::new(),
             scope_prefix: None,

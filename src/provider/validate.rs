@@ -165,6 +165,12 @@ pub(super) fn server(server: &AuthorizationServer, transport: Transport) -> Resu
         Revocation::ByUser { url } => drop(check.template("revocation", url)?),
         Revocation::Unsupported => {}
     }
+    // One of the two is not true: where consents share a grant, ending an old one ends the new one.
+    let shared = matches!(server.revocation, Revocation::Endpoint { grant_wide: true, .. })
+        || !server.extending_parameters.is_empty();
+    if server.separate_grants && shared {
+        return Err(check.error("separate_grants", DescriptorProblem::Value));
+    }
     check.issuer()?;
     if !matches!(server.scope_separator.as_str(), " " | "," | "+" | ";" | "|") {
         return Err(check.error("scope_separator", DescriptorProblem::Value));

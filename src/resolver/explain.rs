@@ -3,8 +3,8 @@
 use std::fmt;
 
 use crate::error::{ConsentReason, DenialReason, Error};
+use crate::manager::freshness::Freshness;
 use crate::model::{ActingUser, ConnectionId};
-use crate::resolver::resolve::Freshness;
 use crate::resolver::{ResolveOptions, Resolver, Setting, SharedConnections};
 
 /// How [`Resolver::resolve_with`] decides, told by the code that decides: from [`Resolver::explain`].
@@ -73,7 +73,7 @@ impl Resolver {
             Ok(found) => {
                 steps.push(Step::Token(
                     match found.freshness(self.connections.inner().now(), options) {
-                        Freshness::Fresh => TokenState::Fresh,
+                        Freshness::Fresh(_) => TokenState::Fresh,
                         Freshness::Expiring => TokenState::Expiring,
                         Freshness::Stale if found.refreshable() => TokenState::Stale,
                         Freshness::Stale => TokenState::Spent,

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use crate::error::{ConsentReason, ConsentRequired, Denied, Error, Result};
 use crate::manager::UseAudit;
+use crate::manager::freshness::{Freshness, Times};
 use crate::manager::refresh::Wanted;
-use crate::manager::settings::margin;
 use crate::manager::usage::Handed;
 use crate::model::{ActingUser, EventKind, Label, NeedsConsent, Scopes, Status, Timestamp, ToolName, UserId};
 use crate::provider::Provider;
@@ -14,7 +14,7 @@ use crate::resolver::explain::{Finding, Step};
 use crate::resolver::ledger::Ledger;
 use crate::resolver::policy::Call;
 use crate::resolver::{ResolvedToken, Resolver, SharedConnections};
-use crate::vault::{Attempt, CommitOutcome, Found, StoredToken, TokenQuery};
+use crate::vault::{Attempt, Claim, CommitOutcome, Found, Of, RefreshFailure, StoredToken, TokenQuery};
 
 /// What a turn needs of a token.
 #[derive(Debug, Clone, Default)]
@@ -87,35 +87,12 @@ pub(super) struct Candidate {
     shared: bool,
 }
 
-/// How good a stored token is.
-pub(super) enum Freshness {
-    /// Good, and not about to expire.
-    Fresh,
-    /// Good still, but due to be renewed.
-    Expiring,
-    /// Not good for as long as is needed.
-    Stale,
-}
-
 impl Candidate {
     pub(super) fn freshness(&self, now: Timestamp, options: &ResolveOptions) -> Freshness {
-        let Some(expires_at) = self.stored.expires_at else {
-            // Unknown means: use it until it is refused.
-            return Freshness::Fresh;
-        };
-        let left = expires_at.saturating_since(now);
-        if left.is_zero() || left < options.min_ttl {
-            return Freshness::Stale;
-        }
-        if self.stored.refreshable
-            && left <= margin(self.stored.keeper(), self.stored.refreshed_at, expires_at)
-        {
-            return Freshness::Expiring;
-        }
-        Freshness::Fresh
+        Times::from(&self.stored).freshness(now, options.min_ttl)
     }
 
-    /// Whether it can be renewed without its person.
+    /// Whether it can be refreshed without its person.
     pub(super) const fn refreshable(&self) -> bool {
         self.stored.refreshable
     }
@@ -123,12 +100,12 @@ impl Candidate {
     /// The token as it is stored, if it is good for long enough.
     pub(super) fn usable(self, now: Timestamp, options: &ResolveOptions) -> Option<ResolvedToken> {
         match self.freshness(now, options) {
-            Freshness::Fresh | Freshness::Expiring => self.into_token(),
+            Freshness::Fresh(_) | Freshness::Expiring => self.into_token(),
             Freshness::Stale => None,
         }
     }
 
-    /// The token that is renewed was this person's until now, and a tool may have seen it.
+    /// The token that is refreshed was this person's until now, and a tool may have seen it.
     fn remember(self, ledger: &Ledger) {
         if let Some(token) = self.stored.access_token {
             ledger.note(&Arc::new(token));
@@ -137,7 +114,7 @@ impl Candidate {
 
     fn into_token(self) -> Option<ResolvedToken> {
         Some(ResolvedToken {
-            keeper: self.stored.keeper(),
+            grant: self.stored.grant,
             access_token: Arc::new(self.stored.access_token?),
             provider: self.provider,
             connection: self.stored.connection,
@@ -218,9 +195,11 @@ impl Resolver {
         };
         let query = TokenQuery {
             tenant: acting_user.tenant(),
-            user,
-            provider: &provider.id,
-            label: options.label.as_ref(),
+            of: Of::Owner {
+                user,
+                provider: &provider.id,
+                label: options.label.as_ref(),
+            },
             scopes: &options.scopes,
         };
         let stored = match self.connections.inner().vault.find_token(&query)? {
@@ -265,7 +244,7 @@ impl Resolver {
         }))
     }
 
-    /// The token, renewed if it is due, or as it is while it is good and cannot be renewed right now.
+    /// The token, refreshed if it is due, or as it is while it is good and cannot be refreshed right now.
     pub(super) fn freshen(
         &self,
         acting_user: &ActingUser,
@@ -276,94 +255,85 @@ impl Resolver {
         let inner = self.connections.inner();
         let now = inner.now();
         match found.freshness(now, options) {
-            Freshness::Fresh => self.hand_out(found),
+            Freshness::Fresh(_) => self.hand_out(found),
             Freshness::Expiring => {
                 let refresh = &found.stored.refresh;
                 let busy = refresh.in_flight.is_some_and(|flight| flight.until > now)
                     || refresh.not_before.is_some_and(|until| until > now)
-                    || inner
-                        .flights
-                        .is_flying(acting_user.tenant(), found.stored.keeper());
+                    || inner.flights.is_flying(acting_user.tenant(), found.stored.grant);
                 if busy {
                     return self.hand_out(found);
                 }
-                match self.renew(acting_user, &found, options) {
+                match self.refresh(acting_user, &found, options) {
                     // It is good still: an early refresh that fails is no reason to fail the turn.
                     Err(Error::Unavailable(_) | Error::Misconfigured(_) | Error::Vault(_)) => {
                         self.hand_out(found)
                     }
-                    renewed => {
+                    refreshed => {
                         found.remember(ledger);
-                        renewed
+                        refreshed
                     }
                 }
             }
             Freshness::Stale if found.stored.refreshable => {
-                let renewed = self.renew(acting_user, &found, options);
+                let refreshed = self.refresh(acting_user, &found, options);
                 found.remember(ledger);
-                renewed
+                refreshed
             }
             Freshness::Stale => self.expired(acting_user, &found, now),
         }
     }
 
     /// Gives a token of a later generation than the one that was found.
-    pub(super) fn renew(
+    pub(super) fn refresh(
         &self,
         acting_user: &ActingUser,
         found: &Candidate,
         options: &ResolveOptions,
     ) -> Result<ResolvedToken> {
         let inner = self.connections.inner();
-        let renewed = inner.renew(Wanted {
+        let refreshed = inner.refresh(Wanted {
             tenant: acting_user.tenant(),
             connection: found.stored.connection,
             provider: &found.provider.id,
-            keeper: found.stored.keeper(),
+            grant: found.stored.grant,
             generation: found.stored.generation,
             attempt: Attempt::Due,
             by: None,
             deadline: options.ends(Instant::now(), inner.settings.resolve_deadline),
         });
-        let renewed = renewed.map_err(|error| match error {
+        let refreshed = refreshed.map_err(|error| match error {
             Error::ConsentRequired(need) => (*need).of(found.shared).into(),
             other => other,
         })?;
         Ok(ResolvedToken {
-            access_token: renewed.access_token,
+            access_token: refreshed.access_token,
             provider: Arc::clone(&found.provider),
             connection: found.stored.connection,
-            keeper: found.stored.keeper(),
-            generation: renewed.generation,
-            expires_at: renewed.expires_at,
+            grant: found.stored.grant,
+            generation: refreshed.generation,
+            expires_at: refreshed.expires_at,
             shared: found.shared,
             parameters: found.stored.parameters.clone(),
         })
     }
 
-    /// An expired token with nothing to renew it by is erased at once; one that is merely too short-lived is not.
+    /// An expired token with nothing to refresh it by is erased at once; one that is merely too short-lived is not.
     fn expired(&self, acting_user: &ActingUser, found: &Candidate, now: Timestamp) -> Result<ResolvedToken> {
         let inner = self.connections.inner();
         let stored = &found.stored;
         let reason = NeedsConsent::Expired;
         if stored.expires_at.is_some_and(|expires_at| expires_at <= now) {
-            let outcome =
-                inner
-                    .vault
-                    .need_consent(acting_user.tenant(), stored.keeper(), stored.generation, reason)?;
+            // No claim is held: only the generation counts.
+            let claim = Claim {
+                generation: stored.generation,
+                fence: 0,
+            };
+            let failure = RefreshFailure::ConsentNeeded { reason, at: now };
+            let tenant = acting_user.tenant();
+            let outcome = inner.vault.fail_refresh(tenant, stored.grant, &claim, &failure)?;
             if outcome == CommitOutcome::Stored {
-                let kind = EventKind::ConsentNeeded(reason);
-                let id = Some(stored.connection);
-                inner.emit(
-                    acting_user.tenant(),
-                    Some(acting_user.user()),
-                    &found.provider.id,
-                    id,
-                    kind,
-                );
-                if let Some(keeper) = stored.shares {
-                    inner.emit_to_others(acting_user.tenant(), keeper, stored.connection, kind);
-                }
+                inner.emit_to_users(tenant, stored.grant, EventKind::ConsentNeeded(reason));
             }
         }
         Err(ConsentRequired::new(found.provider.id.clone(), reason.into())

@@ -140,7 +140,7 @@ impl Resolver {
         Ok(response)
     }
 
-    /// Sends the request, and once more if its token is refused and can be renewed and its body sent again.
+    /// Sends the request, and once more if its token is refused and can be refreshed and its body sent again.
     fn exchange(&self, errand: &Errand<'_>, parts: &Parts, upload: &mut Bodies<'_>) -> Result<HttpResponse> {
         let &Errand {
             ledger,
@@ -159,7 +159,7 @@ impl Resolver {
             if answer.status != StatusCode::UNAUTHORIZED {
                 return finish(&token, answer, ledger);
             }
-            let Some(token) = self.renew_refused(acting_user, token, errand.ends)? else {
+            let Some(token) = self.refresh_refused(acting_user, token, errand.ends)? else {
                 return Ok(answer);
             };
             ledger.note(&token.access_token);
@@ -253,30 +253,30 @@ impl Resolver {
         Ok(answer)
     }
 
-    /// Renews the token that the API refused. If a newer one is stored already, that one is taken. `None` if there is
-    /// nothing to renew it by.
-    fn renew_refused(
+    /// Refreshes the token that the API refused. If a newer one is stored already, that one is taken. `None` if there is
+    /// nothing to refresh it by.
+    fn refresh_refused(
         &self,
         acting_user: &ActingUser,
         refused: ResolvedToken,
         ends: Instant,
     ) -> Result<Option<ResolvedToken>> {
         let inner = self.connections.inner();
-        let renewed = inner.renew(Wanted {
+        let refreshed = inner.refresh(Wanted {
             tenant: acting_user.tenant(),
             connection: refused.connection,
             provider: &refused.provider.id,
-            keeper: refused.keeper,
+            grant: refused.grant,
             generation: refused.generation,
             attempt: Attempt::Forced,
             by: None,
             deadline: ends.min(Instant::now() + inner.settings.resolve_deadline),
         });
-        match renewed {
-            Ok(renewed) => Ok(Some(ResolvedToken {
-                access_token: renewed.access_token,
-                generation: renewed.generation,
-                expires_at: renewed.expires_at,
+        match refreshed {
+            Ok(refreshed) => Ok(Some(ResolvedToken {
+                access_token: refreshed.access_token,
+                generation: refreshed.generation,
+                expires_at: refreshed.expires_at,
                 ..refused
             })),
             Err(Error::ConsentRequired(need)) if need.reason == ConsentReason::Expired => Ok(None),

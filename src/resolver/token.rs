@@ -6,7 +6,7 @@ use http::header::{HeaderName, HeaderValue};
 use url::Url;
 
 use crate::error::{RequestRefused, Result};
-use crate::model::{ConnectionId, Parameters, ProviderId, Timestamp};
+use crate::model::{ConnectionId, GrantId, Parameters, ProviderId, Timestamp};
 use crate::protocol::bearer_header;
 use crate::provider::Provider;
 use crate::secret::{AccessToken, SecretBytes};
@@ -19,8 +19,8 @@ pub struct ResolvedToken {
     pub(crate) access_token: Arc<AccessToken>,
     pub(crate) provider: Arc<Provider>,
     pub(crate) connection: ConnectionId,
-    /// The record that keeps the token.
-    pub(crate) keeper: ConnectionId,
+    /// The grant that it belongs to.
+    pub(crate) grant: GrantId,
     pub(crate) generation: u64,
     pub(crate) expires_at: Option<Timestamp>,
     pub(crate) shared: bool,

@@ -132,7 +132,8 @@ pub struct DueQuery<'a> {
     pub now: Timestamp,
     /// How long the claims hold.
     pub lease: Duration,
-    /// Those whose access token expires before `now` plus this.
+    /// Those whose access token expires before `now` plus this. A token that lives for less than twice as long is due
+    /// when half of its life has passed: otherwise it would be due again right after its refresh.
     pub horizon: Duration,
     /// Those whose tokens were issued before this time, where the server ends idle grants.
     pub idle_since: Option<Timestamp>,
@@ -204,7 +205,7 @@ pub struct Refreshed<'a> {
     pub granted: Option<&'a Scopes>,
     /// When the access token expires, if known.
     pub expires_at: Option<Timestamp>,
-    /// The lifetime that the answer names, or the one that was assumed because it names none.
+    /// The lifetime that the server named last for this grant: in this answer or, if it names none, in an earlier one.
     pub lifetime: Option<Duration>,
     /// When the request was sent.
     pub at: Timestamp,

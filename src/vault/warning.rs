@@ -1,19 +1,3 @@
-//! What an operator should know about the place where a vault is kept.
+//! What an operator should know about the place where a vault is kept: part of the model, because events carry it.
 
-use std::fmt;
-
-/// A circumstance that weakens a vault without making it unusable.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum VaultWarning {
-    /// Other users can create, replace and delete files in the directory of the vault.
-    SharedDirectory,
-}
-
-impl fmt::Display for VaultWarning {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::SharedDirectory => "other users can write to the directory of the vault",
-        })
-    }
-}
+pub use crate::model::VaultWarning;

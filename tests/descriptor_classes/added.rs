@@ -156,6 +156,7 @@ pub(crate) const CLASSES: &[Class] = &[
             "x-key":"{client_id}","accept":"application/vnd.acme+json","user-agent":"acme (a@acme.test)","content-type":"application/json"},
             "account":{"url":"https://api.test/me","id":["/id"]}"#,
         given: &[("site", "s 1")],
+        api: r#"{"id":"1"}"#,
         sends: &[
             GO,
             EXCHANGE,

@@ -13,7 +13,10 @@ fn every_request_to_the_api_has_what_the_service_wants() {
            "authorization_parameters":{"shop":"{shop}","gone":"{gone}"},
            "api_headers":{"x-version":"2","x-client":"{client_id}","x-gone":"{gone}"},"api_query":{"shop":"{shop}"}"#,
     );
-    let walk = Walk::new(&file, |_| PLAIN.into());
+    let walk = Walk::new(&file, |seen| match seen.url.path() {
+        "/v1/me" => r#"{"id":"1"}"#.into(),
+        _ => PLAIN.into(),
+    });
     let (url, consent) = walk.start(ConsentOptions::default());
     assert_eq!(pairs(&url).get("shop").map(String::as_str), Some("corner"));
     assert!(!pairs(&url).contains_key("gone"), "{url}");

@@ -1,26 +1,32 @@
 //! Connections that are in a vault before the host has it.
 
 use valetkey::model::{
-    Connection, ConnectionId, ConsentId, IssuedBy, Owner, ProviderId, Scopes, ServerId, TenantId, Timestamp,
-    UserId,
+    Connection, ConnectionId, ConsentId, Grant, GrantId, IssuedBy, Owner, ProviderId, Scopes, ServerId,
+    TenantId, Timestamp, UserId,
 };
 use valetkey::secret::{AccessToken, State};
-use valetkey::vault::{ConsentStatus, Grant, PendingConsent, Purpose, StateHash, Tokens, Vault};
+use valetkey::vault::{ConsentStatus, NewGrant, PendingConsent, Purpose, StateHash, Taken, Tokens, Vault};
 
 /// Puts a connection into a vault as if it had been granted.
 pub fn plant(vault: &impl Vault, number: usize, change: impl FnOnce(&mut Connection)) -> ConnectionId {
     let tenant = TenantId::new("acme").unwrap();
     let now = Timestamp::from_unix_millis(1_700_000_000_000 + i64::try_from(number).unwrap());
     let id = ConnectionId::generate(now).unwrap();
-    let issued_by = IssuedBy {
-        server: ServerId::new("sandbox").unwrap(),
-        token_endpoint: "https://sandbox.test/token".into(),
-        client_id: "sandbox-client".into(),
-    };
+    let issued_by = IssuedBy::new(
+        ServerId::new("sandbox").unwrap(),
+        "https://sandbox.test/token",
+        "sandbox-client",
+    );
     let owner = Owner::Personal(UserId::new(format!("user-{number}")).unwrap());
     let provider = ProviderId::new("notes").unwrap();
-    let mut connection = Connection::new(id, tenant.clone(), owner, provider, issued_by, now);
+    let grant = GrantId::generate(now).unwrap();
+    let mut grant = Grant::new(grant, tenant.clone(), owner, provider, issued_by, now);
+    let mut connection = Connection::new(id, &grant);
     change(&mut connection);
+    grant.owner.clone_from(&connection.owner);
+    grant.requested.clone_from(&connection.requested);
+    grant.granted.clone_from(&connection.granted);
+    grant.account.clone_from(&connection.account);
     let state = StateHash::of(&State::new(format!("state-{number}")));
     let consent = PendingConsent {
         id: ConsentId::generate(now).unwrap(),
@@ -39,6 +45,7 @@ pub fn plant(vault: &impl Vault, number: usize, change: impl FnOnce(&mut Connect
         services: std::collections::BTreeMap::new(),
         parameters: Default::default(),
         label: None,
+        require_account: false,
         purpose: Purpose::Connect,
         return_to: None,
         created_at: now,
@@ -46,18 +53,20 @@ pub fn plant(vault: &impl Vault, number: usize, change: impl FnOnce(&mut Connect
         status: ConsentStatus::Pending,
     };
     vault.insert_consent(&consent, None).unwrap();
-    vault.take_consent(&tenant, &state, now).unwrap().unwrap();
+    let taken = vault.take_consent(&tenant, &state, now).unwrap();
+    assert!(matches!(taken, Taken::Consent(..)));
     let tokens = Tokens {
         access_token: AccessToken::new(format!("planted-{number}")),
         refresh_token: None,
         id_token: None,
     };
-    let grant = Grant {
+    let new = NewGrant {
         consent: &state,
-        connection: &connection,
+        grant: &grant,
         tokens: &tokens,
-        members: &[],
+        connections: &[connection],
+        former_dead_at: None,
     };
-    vault.store_grant(&grant).unwrap();
+    vault.store_grant(&new).unwrap();
     id
 }

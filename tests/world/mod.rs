@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use valetkey::model::{Connection, Event, EventKind, EventSink};
 use valetkey::protocol::AuthorizationResponse;
+use valetkey::provider::{AuthorizationServer, Provider};
 use valetkey::testing::sandbox::Personality;
 use valetkey::testing::{FaultClient, ManualClock, Sandbox};
 use valetkey::vault::{MemoryVault, Vault};
@@ -41,21 +42,21 @@ impl World {
     }
 
     pub fn with(vault: impl Vault, change: impl FnOnce(&mut Personality)) -> Self {
+        Self::described(vault, change, |_, _| {})
+    }
+
+    /// The same with other descriptors of the server and of both services.
+    pub fn described(
+        vault: impl Vault,
+        change: impl FnOnce(&mut Personality),
+        describe: impl Fn(&mut AuthorizationServer, &mut Provider),
+    ) -> Self {
         let clock = ManualClock::default();
         let sandbox = Sandbox::new(clock.clone());
         sandbox.adjust(change);
         let http = FaultClient::new(sandbox.clone());
         let events = Events::default();
-        let connections = Connections::builder(vault)
-            .server(sandbox.server())
-            .provider(sandbox.provider("notes"))
-            .provider(sandbox.provider("mail"))
-            .client("sandbox", sandbox.registration(REDIRECT))
-            .http_client(http.clone())
-            .clock(clock.clone())
-            .events(events.clone())
-            .build()
-            .unwrap();
+        let connections = Self::host(vault, &sandbox, &http, &clock, &events, describe);
         let resolver = Resolver::new(connections.clone());
         Self {
             sandbox,
@@ -65,6 +66,59 @@ impl World {
             connections,
             resolver,
         }
+    }
+
+    fn host(
+        vault: impl Vault,
+        sandbox: &Sandbox,
+        http: &FaultClient,
+        clock: &ManualClock,
+        events: &Events,
+        describe: impl Fn(&mut AuthorizationServer, &mut Provider),
+    ) -> Connections {
+        let mut server = sandbox.server();
+        let [notes, mail] = ["notes", "mail"].map(|id| {
+            let mut provider = sandbox.provider(id);
+            describe(&mut server, &mut provider);
+            provider
+        });
+        Connections::builder(vault)
+            .server(server)
+            .provider(notes)
+            .provider(mail)
+            .client("sandbox", sandbox.registration(REDIRECT))
+            .http_client(http.clone())
+            .clock(clock.clone())
+            .events(events.clone())
+            .build()
+            .unwrap()
+    }
+
+    /// The host starts again over the same vault, with other descriptors.
+    pub fn restart(&mut self, vault: impl Vault, describe: impl Fn(&mut AuthorizationServer, &mut Provider)) {
+        self.connections = Self::host(
+            vault,
+            &self.sandbox,
+            &self.http,
+            &self.clock,
+            &self.events,
+            describe,
+        );
+        self.resolver = Resolver::new(self.connections.clone());
+    }
+
+    /// The host starts again over the same vault, and no longer has the service `mail`.
+    pub fn restart_without_mail(&mut self, vault: impl Vault) {
+        self.connections = Connections::builder(vault)
+            .server(self.sandbox.server())
+            .provider(self.sandbox.provider("notes"))
+            .client("sandbox", self.sandbox.registration(REDIRECT))
+            .http_client(self.http.clone())
+            .clock(self.clock.clone())
+            .events(self.events.clone())
+            .build()
+            .unwrap();
+        self.resolver = Resolver::new(self.connections.clone());
     }
 
     pub fn start(&self, person: &ActingUser, options: ConsentOptions) -> Consent {

@@ -62,10 +62,11 @@ pub(super) struct ConnectionJson {
     status: &'static str,
     reason: Option<&'static str>,
     account: Option<AccountJson>,
+    account_verified: bool,
     granted_scopes: Vec<String>,
     missing_scopes: Vec<String>,
-    /// Equal for those that live by one grant.
-    grant: Option<String>,
+    /// Equal for those that use one grant.
+    grant: String,
     health: HealthJson,
     refreshable: bool,
     created_at: String,
@@ -113,9 +114,10 @@ impl ConnectionJson {
                 email: account.email.clone(),
                 label: account.label.clone(),
             }),
+            account_verified: connection.is_account_verified(),
             granted_scopes: texts(&connection.granted),
             missing_scopes: texts(&connection.missing_scopes()),
-            grant: connection.shares.map(|keeper| keeper.to_string()),
+            grant: connection.grant.to_string(),
             health: HealthJson::new(health),
             refreshable: connection.refreshable,
             created_at: rfc3339(connection.created_at),
@@ -161,23 +163,32 @@ pub(super) struct RevocationJson {
     at_provider: &'static str,
     page: Option<String>,
     retry_after: Option<u64>,
+    ended: Vec<EndedJson>,
     text: String,
+}
+
+#[derive(Serialize)]
+struct EndedJson {
+    grant: String,
+    generation: u64,
+    former: bool,
+    at_provider: &'static str,
 }
 
 impl RevocationJson {
     pub(super) fn new(connection: ConnectionJson, revocation: &Revocation) -> Self {
-        let (at_provider, page, retry_after) = match &revocation.at_provider {
-            AtProvider::Revoked => ("revoked", None, None),
-            AtProvider::Unconfirmed { retry_after } => {
-                ("unconfirmed", None, retry_after.map(|wait| wait.as_secs()))
-            }
-            AtProvider::Attempted { url } => ("attempted", url.clone(), None),
-            AtProvider::Refused => ("refused", None, None),
-            AtProvider::ByUser { url } => ("by_user", Some(url.clone()), None),
-            AtProvider::Unsupported => ("unsupported", None, None),
-            AtProvider::NothingLeft => ("nothing_left", None, None),
-            AtProvider::StillUsedBy(_) => ("still_used", None, None),
+        let (page, retry_after) = match &revocation.at_provider {
+            AtProvider::Unconfirmed { retry_after } => (None, retry_after.map(|wait| wait.as_secs())),
+            AtProvider::Attempted { url } => (url.clone(), None),
+            AtProvider::ByUser { url } => (Some(url.clone()), None),
+            _ => (None, None),
         };
+        let ended = revocation.ended.iter().map(|ended| EndedJson {
+            grant: ended.grant.to_string(),
+            generation: ended.generation,
+            former: ended.former,
+            at_provider: outcome_code(&ended.at_provider),
+        });
         let Words { detail, .. } = words::at_provider(&revocation.at_provider, "the provider");
         Self {
             connection,
@@ -185,11 +196,25 @@ impl RevocationJson {
                 Erasure::Cleared => "cleared",
                 Erasure::Pending => "pending",
             },
-            at_provider,
+            at_provider: outcome_code(&revocation.at_provider),
             page,
             retry_after,
+            ended: ended.collect(),
             text: detail,
         }
+    }
+}
+
+const fn outcome_code(outcome: &AtProvider) -> &'static str {
+    match outcome {
+        AtProvider::Revoked => "revoked",
+        AtProvider::Unconfirmed { .. } => "unconfirmed",
+        AtProvider::Attempted { .. } => "attempted",
+        AtProvider::Refused => "refused",
+        AtProvider::ByUser { .. } => "by_user",
+        AtProvider::Unsupported => "unsupported",
+        AtProvider::NothingLeft => "nothing_left",
+        AtProvider::StillUsedBy(_) => "still_used",
     }
 }
 

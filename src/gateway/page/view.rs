@@ -90,6 +90,7 @@ pub(super) struct ConnectionView {
     pub(super) account: String,
     /// The account in more words, where there are more.
     pub(super) account_more: Option<String>,
+    pub(super) account_verified: bool,
     pub(super) owner: String,
     pub(super) shared: bool,
     pub(super) mine: bool,
@@ -118,6 +119,7 @@ impl ConnectionView {
             hue: hue(connection.provider.as_str()),
             account,
             account_more,
+            account_verified: connection.is_account_verified(),
             owner: connection
                 .owner
                 .user()
@@ -148,7 +150,7 @@ impl ConnectionView {
 /// The account, by what people know it by, and what else is known of it.
 fn account(connection: &Connection) -> (String, Option<String>) {
     let Some(account) = &connection.account else {
-        return ("Account not known".into(), None);
+        return ("Account not verified".into(), None);
     };
     match (&account.email, &account.label) {
         (Some(email), Some(label)) if email != label => (email.clone(), Some(label.clone())),

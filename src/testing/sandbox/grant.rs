@@ -100,13 +100,14 @@ impl Grants {
         value
     }
 
-    /// Exchanges a code for a grant. A second exchange ends the grant of the first
-    /// ([RFC 6749 §4.1.2](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.2)).
+    /// Exchanges a code for a grant: a new one, or with `join` the one of the account that lives. A second exchange ends
+    /// the grant of the first ([RFC 6749 §4.1.2](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.2)).
     pub(super) fn redeem(
         &mut self,
         value: &str,
         redirect_uri: Option<&str>,
         verifier: Option<&str>,
+        join: bool,
         now: Timestamp,
     ) -> Result<GrantId, Dead> {
         let issued = self.codes.get_mut(value).ok_or(Dead)?;
@@ -123,13 +124,29 @@ impl Grants {
         if now >= code.expires_at || redirect_uri != Some(code.redirect_uri.as_str()) || !proven {
             return Err(Dead);
         }
-        let id = self.grants.len();
-        issued.grant = Some(id);
-        self.grants.push(Grant {
+        let grant = Grant {
             account: code.account,
             scopes: code.scopes.clone(),
-        });
+        };
+        let living = join.then(|| self.living_grant_of(grant.account, now)).flatten();
+        let id = living.unwrap_or(self.grants.len());
+        match self.grants.get_mut(id) {
+            Some(joined) => *joined = grant,
+            None => self.grants.push(grant),
+        }
+        if let Some(issued) = self.codes.get_mut(value) {
+            issued.grant = Some(id);
+        }
         Ok(id)
+    }
+
+    /// The latest grant of the account of which any token lives.
+    fn living_grant_of(&self, account: Account, now: Timestamp) -> Option<GrantId> {
+        (0..self.grants.len()).rev().find(|id| {
+            let access = self.access.values().any(|it| it.grant == *id && it.is_live(now));
+            let refresh = self.refresh.values().any(|it| it.grant == *id && it.is_live(now));
+            self.grants[*id].account == account && (access || refresh)
+        })
     }
 
     pub(super) fn grant(&self, id: GrantId) -> &Grant {

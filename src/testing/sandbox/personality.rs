@@ -42,8 +42,10 @@ pub struct Personality {
     pub token_type: Option<String>,
     /// How token answers write `expires_in`.
     pub expires_in: ExpiresIn,
-    /// Whether token answers carry an `id_token` (an opaque one: nothing in this crate reads it). No.
+    /// Whether token answers carry an `id_token`: a JWT with `iss`, `sub`, `aud` and `email`, whose signature is none. No.
     pub id_token: bool,
+    /// The payload of id tokens, if another one: `{id}` stands for the account's id, `{email}` and `{name}` likewise.
+    pub id_token_payload: Option<String>,
     /// The status of token answers. 200.
     pub token_status: StatusCode,
     /// How a dead grant, `invalid_grant`, is told.
@@ -54,6 +56,9 @@ pub struct Personality {
     pub token_outage: Option<Refusal>,
     /// While set, every revocation is answered so, with `server_error`, and nothing is done.
     pub revocation_outage: Option<Refusal>,
+    /// Whether a consent of an account adds its tokens to the grant that lives, as servers do for a browser whose session
+    /// goes on. No: each consent makes a grant of its own.
+    pub one_grant_per_account: bool,
     /// Whether revoking one token ends its whole grant. No: each dies separately.
     pub revocation_ends_grant: bool,
     /// Whether revoking one token ends every grant of the account, as Google does. No.
@@ -102,6 +107,8 @@ impl Default for Personality {
             token_type: Some("Bearer".into()),
             expires_in: ExpiresIn::Number,
             id_token: false,
+            id_token_payload: None,
+            one_grant_per_account: false,
             token_status: StatusCode::OK,
             dead_grant: Refusal::Json,
             hides_invalid_client: false,

@@ -1,5 +1,8 @@
 //! The token endpoint ([RFC 6749 §3.2](https://www.rfc-editor.org/rfc/rfc6749#section-3.2)).
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
 use super::World;
 use super::client::{Refused, authenticate, parameter};
 use super::grant::{GrantId, fresh};
@@ -44,9 +47,10 @@ fn exchange(world: &mut World, received: &Received, now: Timestamp) -> Result<To
     let code = parameter(received, "code")?.ok_or(Refused::InvalidRequest)?;
     let redirect_uri = parameter(received, "redirect_uri")?;
     let verifier = parameter(received, "code_verifier")?;
+    let join = world.personality.one_grant_per_account;
     let grant = world
         .grants
-        .redeem(code, redirect_uri, verifier, now)
+        .redeem(code, redirect_uri, verifier, join, now)
         .map_err(|_| Refused::InvalidGrant)?;
     let access = world.grants.issue_access(grant, expiry(&world.personality, now));
     let offline = world.personality.offline_scope.as_deref();
@@ -115,7 +119,7 @@ fn narrow(world: &mut World, grant: GrantId, asked: &str) -> Result<(), Refused>
 }
 
 fn completed(world: &mut World, grant: GrantId, access: String, refresh: Option<String>) -> Tokens {
-    let id = world.personality.id_token.then(|| fresh("sbx-id-"));
+    let id = world.personality.id_token.then(|| id_token(world, grant));
     world.other_secrets.extend(id.clone());
     Tokens {
         access,
@@ -129,6 +133,27 @@ fn completed(world: &mut World, grant: GrantId, access: String, refresh: Option<
             .map(|(name, json)| (name.clone(), about(&world.grants.grant(grant).account, json)))
             .collect(),
     }
+}
+
+/// A JWT whose signature is a random value that a leak test can search for.
+fn id_token(world: &World, grant: GrantId) -> String {
+    let account = &world.grants.grant(grant).account;
+    let payload = match &world.personality.id_token_payload {
+        Some(payload) => about(account, payload),
+        None => serde_json::json!({
+            "iss": world.issuer(),
+            "sub": account.id,
+            "aud": world.client_id,
+            "email": account.email,
+        })
+        .to_string(),
+    };
+    format!(
+        "{}.{}.{}",
+        URL_SAFE_NO_PAD.encode(r#"{"alg":"none"}"#),
+        URL_SAFE_NO_PAD.encode(payload),
+        fresh("sbx-id-")
+    )
 }
 
 /// The scopes by the names that the answer has for them.

@@ -1,0 +1,168 @@
+//! How good a stored token is: one rule for `resolve`, `explain` and `health`.
+
+use std::time::Duration;
+
+use crate::model::{Connection, GrantId, Timestamp};
+use crate::vault::StoredToken;
+
+/// Times further ahead than this were written by a clock that was wrong.
+const CLOCK_TOLERANCE: Duration = Duration::from_secs(24 * 3600);
+
+/// The times of a set of tokens.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Times {
+    pub(crate) grant: GrantId,
+    pub(crate) refreshed_at: Timestamp,
+    pub(crate) expires_at: Option<Timestamp>,
+    pub(crate) refreshable: bool,
+}
+
+/// How good a stored token is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Freshness {
+    /// Good and not about to expire; where known, for so long.
+    Fresh(Option<Duration>),
+    /// Good, but due to be refreshed.
+    Expiring,
+    /// Not good for as long as is needed.
+    Stale,
+}
+
+impl From<&Connection> for Times {
+    fn from(connection: &Connection) -> Self {
+        Self {
+            grant: connection.grant,
+            refreshed_at: connection.refreshed_at,
+            expires_at: connection.expires_at,
+            refreshable: connection.refreshable,
+        }
+    }
+}
+
+impl From<&StoredToken> for Times {
+    fn from(stored: &StoredToken) -> Self {
+        Self {
+            grant: stored.grant,
+            refreshed_at: stored.refreshed_at,
+            expires_at: stored.expires_at,
+            refreshable: stored.refreshable,
+        }
+    }
+}
+
+impl Times {
+    /// Judges the token by the clock. It must be good for `min_ttl`.
+    pub(crate) fn freshness(self, now: Timestamp, min_ttl: Duration) -> Freshness {
+        if self.is_implausible(now) {
+            return if self.refreshable {
+                Freshness::Stale
+            } else {
+                Freshness::Fresh(None)
+            };
+        }
+        let Some(expires_at) = self.expires_at else {
+            // An unknown expiry means: use the token until it is refused.
+            return Freshness::Fresh(None);
+        };
+        let left = expires_at.saturating_since(now);
+        if left.is_zero() || left < min_ttl {
+            return Freshness::Stale;
+        }
+        if self.refreshable && left <= margin(self.grant, self.refreshed_at, expires_at) {
+            return Freshness::Expiring;
+        }
+        Freshness::Fresh(Some(left))
+    }
+
+    /// Whether the times were written by a clock that was far ahead: then nothing is known of the expiry.
+    ///
+    /// `expires_at` is `refreshed_at` plus a lifetime. If it is more than that lifetime and a day ahead, so is
+    /// `refreshed_at` more than a day.
+    fn is_implausible(self, now: Timestamp) -> bool {
+        self.refreshed_at.saturating_since(now) > CLOCK_TOLERANCE
+    }
+}
+
+/// Returns how long before its expiry a token is refreshed: a tenth of its lifetime, at least a minute and at most
+/// five, but never more than half of it; and ±10 %, so that what was connected together is not refreshed together.
+fn margin(grant: GrantId, issued_at: Timestamp, expires_at: Timestamp) -> Duration {
+    let lifetime = expires_at.saturating_since(issued_at);
+    let margin = (lifetime / 10)
+        .clamp(Duration::from_secs(60), Duration::from_secs(300))
+        .min(lifetime / 2);
+    // The last bytes of a version 7 UUID are random; the same grant keeps its place in the crowd.
+    let spread = u32::from(grant.as_bytes()[15]);
+    margin * (9 * 255 + 2 * spread) / (10 * 255)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: i64 = 3600;
+    const DAY: i64 = 24 * HOUR;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_unix_millis(seconds * 1000)
+    }
+
+    fn id(last: u8) -> GrantId {
+        let mut bytes = [0; 16];
+        bytes[15] = last;
+        GrantId::from_bytes(bytes)
+    }
+
+    fn judged(refreshed_at: i64, expires_at: Option<i64>, refreshable: bool, now: i64) -> Freshness {
+        let times = Times {
+            grant: id(127),
+            refreshed_at: at(refreshed_at),
+            expires_at: expires_at.map(at),
+            refreshable,
+        };
+        times.freshness(at(now), Duration::ZERO)
+    }
+
+    #[test]
+    fn the_margin_is_a_tenth_within_bounds_and_never_the_whole_life() {
+        let middle = |lifetime| margin(id(127), at(0), at(lifetime)).as_secs_f64();
+        assert!((middle(1200) - 120.0).abs() < 1.0);
+        assert!((middle(300) - 60.0).abs() < 1.0);
+        assert!((middle(3600) - 300.0).abs() < 2.0);
+        assert!((middle(20) - 10.0).abs() < 0.1);
+        assert_eq!(margin(id(0), at(10), at(0)), Duration::ZERO);
+        assert_eq!(margin(id(0), at(0), at(1200)), Duration::from_secs(108));
+        assert_eq!(margin(id(255), at(0), at(1200)), Duration::from_secs(132));
+    }
+
+    #[test]
+    fn a_token_is_fresh_then_expiring_then_stale() {
+        for (now, expected) in [
+            (0, Freshness::Fresh(Some(Duration::from_secs(3600)))),
+            (HOUR - 200, Freshness::Expiring),
+            (HOUR, Freshness::Stale),
+        ] {
+            assert_eq!(judged(0, Some(HOUR), true, now), expected, "{now}");
+        }
+        assert_eq!(judged(0, None, true, 400 * DAY), Freshness::Fresh(None));
+        assert_eq!(
+            judged(0, Some(HOUR), false, HOUR - 200),
+            Freshness::Fresh(Some(Duration::from_secs(200)))
+        );
+    }
+
+    #[test]
+    fn times_from_a_clock_that_was_far_ahead_are_not_believed() {
+        // Issued when the clock was a year ahead: without this, the token would count as good for a year.
+        let (issued, expires) = (365 * DAY, 365 * DAY + HOUR);
+        assert_eq!(judged(issued, Some(expires), true, 0), Freshness::Stale);
+        assert_eq!(judged(issued, None, true, 0), Freshness::Stale);
+        // Nothing can be refreshed: the expiry is unknown, so the token is used until it is refused.
+        assert_eq!(judged(issued, Some(expires), false, 0), Freshness::Fresh(None));
+        // Clocks that differ by hours are believed.
+        assert!(matches!(
+            judged(DAY, Some(DAY + HOUR), true, 0),
+            Freshness::Fresh(_)
+        ));
+        assert_eq!(judged(DAY + 1, Some(DAY + 1 + HOUR), true, 0), Freshness::Stale);
+    }
+}
