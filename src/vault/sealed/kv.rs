@@ -33,7 +33,7 @@ use std::sync::OnceLock;
 
 use crate::random;
 use crate::vault::sealed::store::{Mode, Store, Transaction};
-use crate::vault::tables::{Rows, RowsMut, Tables, Write};
+use crate::vault::tables::{FoundRows, Rows, RowsMut, Tables, TenantRow, Wanted, Write};
 use crate::vault::{Holder, VaultError, VaultWarning};
 
 type Result<T> = std::result::Result<T, VaultError>;
@@ -91,6 +91,10 @@ impl<S: Store> Tables for Kv<S> {
             Ok(())
         })?;
         found.ok_or_else(|| VaultError::storage(Breach::NotRun))
+    }
+
+    fn token(&self, tenant: TenantRow, wanted: Wanted<'_>) -> Result<FoundRows> {
+        self.read(|rows| rows.token(tenant, wanted))
     }
 
     fn write<T>(&self, mut write: impl FnMut(&mut dyn RowsMut) -> Result<Write<T>>) -> Result<Write<T>> {

@@ -22,7 +22,7 @@ use crate::vault::sealed::keyring;
 use crate::vault::sqlite3::db::writer::Store;
 use crate::vault::sqlite3::db::{backup, open, restore};
 use crate::vault::sqlite3::holders::Holders;
-use crate::vault::tables::{Rows, RowsMut, Tables, Write};
+use crate::vault::tables::{FoundRows, Rows, RowsMut, Tables, TenantRow, Wanted, Write};
 use crate::vault::{Holder, VaultError, VaultWarning};
 
 /// Whether a database has a vault row yet.
@@ -71,7 +71,9 @@ impl SqliteTables {
     /// Opens a file of the newest schema, and tells whether it has a vault row yet.
     #[cfg(test)]
     fn open(path: impl AsRef<Path>) -> Result<(Self, Fresh), VaultError> {
-        let opened = open::open(path.as_ref(), |_| Err(VaultError::Unsupported("a file of schema 1 or 2")))?;
+        let opened = open::open(path.as_ref(), |_| {
+            Err(VaultError::Unsupported("a file of schema 1 or 2"))
+        })?;
         let fresh = match sql::Sql(&opened.writer).vault()? {
             Some(_) => Fresh::No,
             None => Fresh::Yes,
@@ -156,6 +158,11 @@ impl fmt::Debug for SqliteTables {
 impl Tables for SqliteTables {
     fn read<T>(&self, read: impl FnOnce(&dyn Rows) -> Result<T, VaultError>) -> Result<T, VaultError> {
         self.store.read(|sql| read(&sql))
+    }
+
+    fn token(&self, tenant: TenantRow, wanted: Wanted<'_>) -> Result<FoundRows, VaultError> {
+        self.store
+            .read_once(|sql| data::token::token(sql, tenant, wanted))
     }
 
     fn write<T>(

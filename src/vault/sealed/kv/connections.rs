@@ -7,7 +7,7 @@ use crate::model::{ConnectionId, GrantId};
 use crate::vault::VaultError;
 use crate::vault::codec::{Decoder, Encoder};
 use crate::vault::sealed::store::Transaction;
-use crate::vault::tables::{ConnectionRow, FoundRows, ListedRow, Listing, TenantRow, Wanted};
+use crate::vault::tables::{ConnectionRow, FoundRows, ListedRow, Listing, TenantRow, TokenRow, Wanted};
 
 impl row::Row for ConnectionRow {
     fn key(&self, tenant: TenantRow) -> Key {
@@ -155,7 +155,7 @@ fn with_access(tx: &dyn Transaction, tenant: TenantRow, row: ConnectionRow) -> R
         return Ok(FoundRows::Damaged);
     };
     let access = grants::access(tx, tenant, row.grant)?;
-    Ok(FoundRows::One(Box::new((row, grant, access))))
+    Ok(FoundRows::One(Box::new(TokenRow::new(row, grant, access))))
 }
 
 fn listed(tx: &dyn Transaction, tenant: TenantRow, connection: ConnectionRow) -> Result<ListedRow> {

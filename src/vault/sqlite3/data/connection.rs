@@ -18,7 +18,6 @@ macro_rules! connection_columns {
             revoked = revoked, grant_id = grant, account = account, details = details, mac = mac}
     };
 }
-pub(super) use connection_columns;
 connection_columns!(stored);
 
 /// A connection with its grant and its last use. A connection without a grant is damage, and not to be left out.

@@ -52,15 +52,23 @@ impl Store {
         &self,
         read: impl FnOnce(Sql<'_>) -> Result<T, VaultError>,
     ) -> Result<T, VaultError> {
+        self.read_once(|sql| view(sql.0, read))
+    }
+
+    /// Reads with a single statement, which needs no view around it.
+    pub(in crate::vault::sqlite3) fn read_once<T>(
+        &self,
+        read: impl FnOnce(Sql<'_>) -> Result<T, VaultError>,
+    ) -> Result<T, VaultError> {
         let Some(place) = &self.place else {
-            return view(&self.writer(), read);
+            return read(Sql(&self.writer()));
         };
         if self.readers.are_open() {
-            return self.readers.with(place, |db| view(db, read));
+            return self.readers.with(place, |db| read(Sql(db)));
         }
         match self.writer.try_lock() {
-            Ok(writer) => view(&writer, read),
-            Err(_) => self.readers.with(place, |db| view(db, read)),
+            Ok(writer) => read(Sql(&writer)),
+            Err(_) => self.readers.with(place, |db| read(Sql(db))),
         }
     }
 

@@ -13,8 +13,8 @@ use crate::model::{ConnectionId, GrantId, Owner, Scopes, Status, TenantId, Times
 use crate::vault::envelope::MasterKey;
 use crate::vault::sqlite3::schema;
 use crate::vault::{
-    AuditChain, AuditFilter, AuditHead, AuditLog as _, ConnectionQuery, Found, GrantStore as _, Of, RevocationStore as _,
-    SqliteVault, TokenQuery, VaultError,
+    AuditChain, AuditFilter, AuditHead, AuditLog as _, ConnectionQuery, Found, GrantStore as _, Of,
+    RevocationStore as _, SqliteVault, TokenQuery, VaultError,
 };
 
 fn vector(version: u32) -> PathBuf {
@@ -58,9 +58,13 @@ fn everything_of_an_older_file_is_there_after_the_migration() {
     for version in [1, 2] {
         let (_directory, path) = copy(version);
         let mut reports = Vec::new();
-        let vault = SqliteVault::open_with_progress(&path, vector_key(), |progress| reports.push(progress)).unwrap();
+        let vault =
+            SqliteVault::open_with_progress(&path, vector_key(), |progress| reports.push(progress)).unwrap();
         let (first, last) = (reports.first().unwrap(), reports.last().unwrap());
-        assert!(first.done == 0 && first.total > 0 && last.done == last.total, "{reports:?}");
+        assert!(
+            first.done == 0 && first.total > 0 && last.done == last.total,
+            "{reports:?}"
+        );
         let acme = tenant("acme");
         assert_eq!(access(&vault, &acme, 1).as_deref(), Some("access-1-2"));
         assert_eq!(access(&vault, &acme, 2).as_deref(), Some("access-2"));
@@ -71,14 +75,24 @@ fn everything_of_an_older_file_is_there_after_the_migration() {
                 ..ConnectionQuery::of(&acme)
             })
             .unwrap();
-        assert!(all.iter().any(|it| it.owner == Owner::Shared && it.used_at.is_some()));
+        assert!(
+            all.iter()
+                .any(|it| it.owner == Owner::Shared && it.used_at.is_some())
+        );
         assert!(all.iter().any(|it| it.status == Status::Revoked));
         assert!(all.iter().any(|it| matches!(it.status, Status::NeedsConsent(_))));
         let pending = vault
-            .take_revocations(Timestamp::from_unix_millis(i64::MAX / 4), Duration::from_secs(5), 9)
+            .take_revocations(
+                Timestamp::from_unix_millis(i64::MAX / 4),
+                Duration::from_secs(5),
+                9,
+            )
             .unwrap();
         assert!(pending.is_empty(), "they are too old by then and are given up");
-        let head: AuditHead = fs::read_to_string(vector(version).with_extension("head")).unwrap().parse().unwrap();
+        let head: AuditHead = fs::read_to_string(vector(version).with_extension("head"))
+            .unwrap()
+            .parse()
+            .unwrap();
         assert!(vault.proves(&head).unwrap());
         for chain in [
             AuditChain::Legacy,
@@ -93,7 +107,8 @@ fn everything_of_an_older_file_is_there_after_the_migration() {
         vault.integrity_check().unwrap();
         drop(vault);
         // Once is enough, and the second time there is nothing to report.
-        let vault = SqliteVault::open_with_progress(&path, vector_key(), |_| panic!("migrated again")).unwrap();
+        let vault =
+            SqliteVault::open_with_progress(&path, vector_key(), |_| panic!("migrated again")).unwrap();
         assert_eq!(access(&vault, &acme, 1).as_deref(), Some("access-1-2"));
     }
 }
@@ -112,12 +127,13 @@ fn a_wrong_key_leaves_an_older_file_as_it_is() {
 fn an_older_file_with_a_trigger_is_refused() {
     let (_directory, path) = copy(2);
     let db = Database::open(&path).unwrap();
-    db.execute_batch(
-        "CREATE TRIGGER keep BEFORE UPDATE ON secrets BEGIN SELECT RAISE(IGNORE); END",
-    )
-    .unwrap();
+    db.execute_batch("CREATE TRIGGER keep BEFORE UPDATE ON secrets BEGIN SELECT RAISE(IGNORE); END")
+        .unwrap();
     drop(db);
-    assert!(matches!(SqliteVault::open(&path, vector_key()), Err(VaultError::Tampered)));
+    assert!(matches!(
+        SqliteVault::open(&path, vector_key()),
+        Err(VaultError::Tampered)
+    ));
 }
 
 #[test]
@@ -157,7 +173,8 @@ fn grow(path: &Path, rows: u32) {
     db.execute_batch("BEGIN").unwrap();
     for number in 0..rows {
         let uuid = [&[0xee; 12][..], &number.to_be_bytes()].concat();
-        db.execute(&sql, params![uuid, format!("user-{number}"), [1_u8; 16]]).unwrap();
+        db.execute(&sql, params![uuid, format!("user-{number}"), [1_u8; 16]])
+            .unwrap();
     }
     db.execute_batch("COMMIT").unwrap();
 }
@@ -182,21 +199,42 @@ fn a_migration_that_was_cut_off_goes_on() {
         assert!(left.is_err(), "the migration ended too soon");
     }
     let db = Database::open(&path).unwrap();
-    let moved: i64 = db.query_row("SELECT count(*) FROM grants", [], |row| row.get(0)).unwrap();
-    let left: i64 = db.query_row("SELECT count(*) FROM connections_2", [], |row| row.get(0)).unwrap();
+    let moved: i64 = db
+        .query_row("SELECT count(*) FROM grants", [], |row| row.get(0))
+        .unwrap();
+    let left: i64 = db
+        .query_row("SELECT count(*) FROM connections_2", [], |row| row.get(0))
+        .unwrap();
     assert!(moved > 0 && left > 0, "{moved} moved, {left} left");
     drop(db);
     let vault = SqliteVault::open(&path, vector_key()).unwrap();
     assert_eq!(access(&vault, &tenant("acme"), 1).as_deref(), Some("access-1-2"));
-    assert_eq!(vault.connections(&ConnectionQuery::of(&tenant("acme"))).unwrap().iter().filter(|it| it.status != Status::Active).count(), 451);
-    assert!(vault.grant(&tenant("acme"), GrantId::from_bytes([1; 16])).unwrap().is_some());
+    assert_eq!(
+        vault
+            .connections(&ConnectionQuery::of(&tenant("acme")))
+            .unwrap()
+            .iter()
+            .filter(|it| it.status != Status::Active)
+            .count(),
+        451
+    );
+    assert!(
+        vault
+            .grant(&tenant("acme"), GrantId::from_bytes([1; 16]))
+            .unwrap()
+            .is_some()
+    );
 }
 
 /// No transaction of a migration holds the write lock for long: a foreign writer that tries all the while gets it.
 #[test]
 fn a_migration_never_holds_the_write_lock_for_long() {
     let (_directory, path) = copy(2);
-    let rows = if std::env::var_os("VALETKEY_FULL").is_some() { 1_000_000 } else { 5_000 };
+    let rows = if std::env::var_os("VALETKEY_FULL").is_some() {
+        1_000_000
+    } else {
+        5_000
+    };
     grow(&path, rows);
     let began = Instant::now();
     let longest = thread::scope(|scope| {
@@ -213,5 +251,8 @@ fn a_migration_never_holds_the_write_lock_for_long() {
         migrating.join().unwrap().unwrap();
         longest
     });
-    println!("{rows} rows in {:?}; the longest wait for the write lock was {longest:?}", began.elapsed());
+    println!(
+        "{rows} rows in {:?}; the longest wait for the write lock was {longest:?}",
+        began.elapsed()
+    );
 }

@@ -110,7 +110,7 @@ pub(super) fn access(
 ) -> Result<Option<Vec<u8>>, VaultError> {
     let id = ConnectionId::from_bytes([number; 16]);
     tables.read(|rows| match rows.token(tenant, Wanted::Id(id))? {
-        FoundRows::One(token) => Ok(token.2),
+        FoundRows::One(token) => Ok(token.access),
         other => panic!("{other:?}"),
     })
 }
