@@ -69,7 +69,13 @@ pub fn check(make: &dyn Fn() -> Arc<dyn Vault>) {
     .flatten()
     {
         let guard = Name(name);
-        if std::env::var_os("VK_ALL").is_some() { let ok = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| check(make))).is_ok(); if ok { std::mem::forget(guard); } continue; } // TEMPORARY
+        if std::env::var_os("VK_ALL").is_some() {
+            let ok = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| check(make))).is_ok();
+            if ok {
+                std::mem::forget(guard);
+            }
+            continue;
+        } // TEMPORARY
         check(make);
         std::mem::forget(guard);
     }

@@ -104,11 +104,6 @@ impl Encoder {
     }
 
     /// Appends a number or its absence.
-    pub(crate) fn opt_u32(self, value: Option<u32>) -> Self {
-        self.optional(value.map(u32::to_be_bytes).as_ref().map(<[u8; 4]>::as_slice))
-    }
-
-    /// Appends a number or its absence.
     pub(crate) fn opt_u64(self, value: Option<u64>) -> Self {
         self.optional(value.map(u64::to_be_bytes).as_ref().map(<[u8; 8]>::as_slice))
     }
@@ -204,11 +199,6 @@ impl<'a> Decoder<'a> {
     }
 
     /// Reads a number or its absence.
-    pub(crate) fn opt_u32(&mut self) -> Result<Option<u32>> {
-        Ok(self.opt_array()?.map(u32::from_be_bytes))
-    }
-
-    /// Reads a number or its absence.
     pub(crate) fn opt_u64(&mut self) -> Result<Option<u64>> {
         Ok(self.opt_array()?.map(u64::from_be_bytes))
     }
@@ -257,7 +247,6 @@ mod tests {
         U32(u32),
         U64(u64),
         I64(i64),
-        OptU32(Option<u32>),
         OptU64(Option<u64>),
         OptI64(Option<i64>),
         Flag(bool),
@@ -276,7 +265,6 @@ mod tests {
                 Self::U32(value) => encoder.u32(*value),
                 Self::U64(value) => encoder.u64(*value),
                 Self::I64(value) => encoder.i64(*value),
-                Self::OptU32(value) => encoder.opt_u32(*value),
                 Self::OptU64(value) => encoder.opt_u64(*value),
                 Self::OptI64(value) => encoder.opt_i64(*value),
                 Self::Flag(value) => encoder.flag(*value),
@@ -296,7 +284,6 @@ mod tests {
                 Self::U32(_) => Self::U32(decoder.u32()?),
                 Self::U64(_) => Self::U64(decoder.u64()?),
                 Self::I64(_) => Self::I64(decoder.i64()?),
-                Self::OptU32(_) => Self::OptU32(decoder.opt_u32()?),
                 Self::OptU64(_) => Self::OptU64(decoder.opt_u64()?),
                 Self::OptI64(_) => Self::OptI64(decoder.opt_i64()?),
                 Self::Flag(_) => Self::Flag(decoder.flag()?),
@@ -316,7 +303,6 @@ mod tests {
             any::<u32>().prop_map(Field::U32),
             any::<u64>().prop_map(Field::U64),
             any::<i64>().prop_map(Field::I64),
-            any::<Option<u32>>().prop_map(Field::OptU32),
             any::<Option<u64>>().prop_map(Field::OptU64),
             any::<Option<i64>>().prop_map(Field::OptI64),
             any::<bool>().prop_map(Field::Flag),

@@ -5,8 +5,8 @@ use std::thread;
 
 use super::{
     Attempt, Check, ClaimOutcome, ClaimRequest, LEASE, Make, access, at, claim, claim_of, commit_to, connect,
-    fail, gid, granted, id, must, need_consent, personal, reconnect, revoke, scopes, some, stored,
-    tenant, token, tokens, with_one,
+    fail, gid, granted, id, must, need_consent, personal, reconnect, revoke, scopes, some, stored, tenant,
+    token, tokens, with_one,
 };
 use crate::model::{Connection, FailureCode, InFlight, NeedsConsent, RefreshState, Scopes, Status};
 use crate::vault::{Claim, CommitOutcome, RefreshFailure, Refreshed, Tokens, Vault};
@@ -441,7 +441,8 @@ fn lifetime(make: Make<'_>) {
     let (vault, _) = with_one(make);
     let read = || some(must(vault.grant(&tenant("acme"), gid(1))), "the grant").lifetime;
     let named = [Some(600), None, Some(60)].map(|seconds| seconds.map(std::time::Duration::from_secs));
-    for (generation, (lifetime, expected)) in (1..).zip(named.into_iter().zip([named[0], named[0], named[2]])) {
+    for (generation, (lifetime, expected)) in (1..).zip(named.into_iter().zip([named[0], named[0], named[2]]))
+    {
         let (claim, _) = granted(claim(&*vault, generation, Attempt::Due, 0));
         let refreshed = Refreshed {
             tokens: &tokens("x"),

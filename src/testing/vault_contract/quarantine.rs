@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    Attempt, Check, ClaimOutcome, Make, access, at, claim, commit_to, ended, fail, granted, must, revoke, some,
-    stored, sweep, with_one,
+    Attempt, Check, ClaimOutcome, Make, access, at, claim, commit_to, ended, fail, granted, must, revoke,
+    some, stored, sweep, with_one,
 };
 use crate::model::{Connection, FailureCode, NeedsConsent, Status};
 use crate::vault::{AuditFilter, AuditKind, CommitOutcome, RefreshFailure, Vault};

@@ -1,7 +1,5 @@
 //! Sealing again, by the rules of this version, what schemas 1 and 2 sealed by theirs.
 
-use std::sync::Arc;
-
 use crate::model::{Connection, ConnectionId, Grant, GrantId, RevocationId, TenantId, Timestamp};
 use crate::secret::{AccessToken, PkceVerifier, RefreshToken};
 use crate::vault::PendingConsent;
@@ -109,11 +107,6 @@ impl<T: Tables> Core<T> {
         chunk: impl Fn(&Upgrader<'_, T>) -> Result<Write<O>>,
     ) -> Result<O> {
         self.repeat(name, now, |tenant| chunk(&Upgrader { core: self, tenant }))
-    }
-
-    /// The tenant, if it has not been forgotten.
-    pub(in crate::vault) fn known_tenant(&self, name: &TenantId) -> Result<Option<TenantRow>> {
-        Ok(self.tenant(name)?.map(|tenant: Arc<Tenant>| tenant.row))
     }
 }
 
