@@ -11,5 +11,5 @@ use crate::vault::tables_contract;
 
 #[test]
 fn a_store_of_keys_and_values_keeps_the_contract_of_the_tables() {
-    tables_contract::check(&|| Kv::new(MemoryStore::new()).unwrap());
+    tables_contract::check(&|| Kv::new(MemoryStore::new()));
 }
