@@ -39,10 +39,12 @@ pub(super) fn head_seal(
 pub(super) fn head(rows: &dyn Rows, key: &AuditKey, vault: VaultId, chain: Chain) -> Result<HeadRow> {
     let last = rows.last_number(chain)?;
     let Some(mut head) = rows.head(chain)? else {
+        // A vault that was never of schema 1 or 2 has no legacy chain.
+        let is_absent = chain == Chain::Legacy && last == 0;
         return Ok(HeadRow {
             number: last,
             mac: [0; 32],
-            broken: Some(last.saturating_add(1)),
+            broken: (!is_absent).then(|| last.saturating_add(1)),
             seal: [0; 32],
         });
     };
