@@ -182,7 +182,7 @@ fn fill(tables: &impl Tables) -> TenantRow {
             seal: [1; 32],
         };
         rows.put_gap(chain, &gap)?;
-        rows.set_pruned_to(chain, 2)?;
+        rows.set_pruned_to(chain, tenant, Pruned::Uses, 2)?;
         Ok(tenant)
     })
 }
@@ -201,13 +201,13 @@ fn a_store_of_keys_and_values_keeps_the_contract_of_the_tables() {
 
 #[test]
 fn a_store_that_repeats_every_write_keeps_the_contract_too() {
-    tables_contract::check(&|| Kv::new(Spy::new(2)).unwrap());
+    tables_contract::check(&|| Kv::new(Spy::new(2)));
 }
 
 #[test]
 fn a_forgotten_tenant_leaves_only_the_last_number_that_was_given() {
     let store = Spy::new(1);
-    let tables = Kv::new(Arc::clone(&store)).unwrap();
+    let tables = Kv::new(Arc::clone(&store));
     let tenant = fill(&tables);
     commit(&tables, |rows| {
         rows.unname_tenant(tenant)?;
@@ -221,7 +221,7 @@ fn a_forgotten_tenant_leaves_only_the_last_number_that_was_given() {
 #[test]
 fn erased_secrets_are_not_in_the_store() {
     let store = Spy::new(1);
-    let tables = Kv::new(Arc::clone(&store)).unwrap();
+    let tables = Kv::new(Arc::clone(&store));
     let tenant = fill(&tables);
     for secret in [ACCESS, REST, VERIFIER, WRAPPED] {
         assert!(contains(&store, secret));
@@ -242,7 +242,7 @@ fn erased_secrets_are_not_in_the_store() {
 #[test]
 fn listing_connections_reads_no_secret() {
     let store = Spy::new(1);
-    let tables = Kv::new(Arc::clone(&store)).unwrap();
+    let tables = Kv::new(Arc::clone(&store));
     let tenant = fill(&tables);
     let secrets = [Table::GrantAccess, Table::GrantRest, Table::KeyWrapped].map(|table| table as u8);
     let all = Listing {
@@ -274,7 +274,7 @@ fn listing_connections_reads_no_secret() {
 
 #[test]
 fn a_repeated_write_starts_over_and_returns_its_last_end() {
-    let tables = Kv::new(Spy::new(3)).unwrap();
+    let tables = Kv::new(Spy::new(3));
     let calls = Cell::new(0);
     let name = TenantId::new("acme").unwrap();
     let written = tables.write(|rows| {
@@ -320,7 +320,7 @@ impl Store for Broken {
 
 #[test]
 fn a_store_that_breaks_its_contract_is_an_error_and_never_an_empty_answer() {
-    let idle = Kv::new(Broken::Idle).unwrap();
+    let idle = Kv::new(Broken::Idle);
     assert!(matches!(
         idle.read(|rows| rows.vault()),
         Err(VaultError::Storage(_))
@@ -329,12 +329,12 @@ fn a_store_that_breaks_its_contract_is_an_error_and_never_an_empty_answer() {
         idle.write(|_| Ok(Write::Commit(()))),
         Err(VaultError::Storage(_))
     ));
-    let forgiving = Kv::new(Broken::Forgiving).unwrap();
+    let forgiving = Kv::new(Broken::Forgiving);
     assert!(matches!(
         forgiving.write(|_| Ok(Write::Unchanged(()))),
         Err(VaultError::Storage(_))
     ));
-    let repeating = Kv::new(Broken::Repeating).unwrap();
+    let repeating = Kv::new(Broken::Repeating);
     assert!(matches!(
         repeating.read(|rows| rows.vault()),
         Err(VaultError::Busy)
@@ -344,7 +344,7 @@ fn a_store_that_breaks_its_contract_is_an_error_and_never_an_empty_answer() {
 #[test]
 fn a_vault_of_a_newer_format_is_refused() {
     let store = Arc::new(MemoryStore::new());
-    let tables = Kv::new(Arc::clone(&store)).unwrap();
+    let tables = Kv::new(Arc::clone(&store));
     let row = VaultRow {
         id: [1; 16],
         master_key: [2; 16],
@@ -373,7 +373,7 @@ fn a_vault_of_a_newer_format_is_refused() {
 #[test]
 fn values_that_are_cut_short_are_damage_and_never_a_panic() {
     let store = Spy::new(1);
-    let tables = Kv::new(Arc::clone(&store)).unwrap();
+    let tables = Kv::new(Arc::clone(&store));
     let tenant = fill(&tables);
     let rows: Vec<_> = store
         .dump()
