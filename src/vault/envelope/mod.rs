@@ -140,12 +140,8 @@
 //! | keys | tenant and version, by the wrapping | number of seals and whether it is retired: a key is replaced late or early, or destroyed together with what it seals. A lowered count matters only after 2³² seals |
 //! | audit | everything, by the chain | whether a run of entries was pruned is said by authenticated gaps |
 //!
-//! Indexes are not authenticated. A connection that is resolved is therefore compared with the
-//! query.
-//!
 //! What is not authenticated lets an attacker delay, repeat or prevent something, which deleting
-//! the row does as well. It never makes a token readable, sends it elsewhere, or gives it to
-//! another person.
+//! the row does as well. It never makes a token readable or sends it to another place.
 //!
 //! **Not prevented:** putting back an earlier state of a whole row together with its sealed tokens. The audit finds it,
 //! because the newest entry about the connection names another generation or fingerprint (see
