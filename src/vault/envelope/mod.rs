@@ -141,7 +141,9 @@
 //! | audit | everything, by the chain | whether a run of entries was pruned is said by authenticated gaps |
 //!
 //! What is not authenticated lets an attacker delay, repeat or prevent something, which deleting
-//! the row does as well. It never makes a token readable or sends it to another place.
+//! the row does as well. It never makes a token readable, sends it to another place, or gives it to
+//! another person. Indexes are not authenticated either: a connection that is resolved is compared
+//! with the query.
 //!
 //! **Not prevented:** putting back an earlier state of a whole row together with its sealed tokens. The audit finds it,
 //! because the newest entry about the connection names another generation or fingerprint (see
