@@ -316,7 +316,7 @@ fn nothing_is_due_of_a_tenant_that_is_being_forgotten<T: Tables>(make: &dyn Fn()
     let tables = make();
     let (acme, zeta) = (tenant(&tables, "acme"), tenant(&tables, "zeta"));
     for of in [acme, zeta] {
-        put(
+        put_grants(
             &tables,
             of,
             &[GrantRow {

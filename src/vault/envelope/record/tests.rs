@@ -49,8 +49,16 @@ impl Parts {
             provider: &self.provider,
             id: &[5; 16],
             generation: 3,
+            route: b"route",
         }
     }
+}
+
+fn unhex(hex: &str) -> Vec<u8> {
+    hex.as_bytes()
+        .chunks(2)
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+        .collect()
 }
 
 /// The expected bytes were computed from the documented format with another implementation of AES-GCM and HKDF
@@ -65,7 +73,7 @@ fn the_format_is_what_the_documentation_says() {
         .unwrap();
     assert_eq!(
         hex(&record),
-        "01000000076465666768696a6b6c6d6e6f481bde6f0b8c30ec5b1137c5eb656afd425081a44b17219c12974439b61748156c"
+        "02000000076465666768696a6b6c6d6e6f481bde6f0b8c30ec5b1137c5eb656afd42d398b5bffa72b3ebd2571c1509548d98"
     );
     parts.owner = None;
     let shared = Context {
@@ -75,26 +83,37 @@ fn the_format_is_what_the_documentation_says() {
     };
     assert_eq!(
         hex(&key.seal_with_nonce(&shared, &[b"at"], NONCE).unwrap()),
-        "01000000076465666768696a6b6c6d6e6f481bde64189deee8abfd9ac904c05db90278f2a57ade"
+        "02000000076465666768696a6b6c6d6e6f481bde64189d363184d7bb2e7ae77f37bce04a1ef9eb"
     );
 
     let master = MasterKey::new(Box::new(Zeroizing::new([1; 32])));
     assert_eq!(hex(master.id()), "e1c68a5b2734a58edf57befe152db14e");
-    let wrapped: Vec<u8> = [
+    let wrapped = [
         "01e1c68a5b2734a58edf57befe152db14e6465666768696a6b6c6d6e6fa6f7cadac36860f8972a",
         "1c87a0f565d6223196c1ba52df61a3380a209b3336d3d291686a7eeb5d998b9c1ce6018f1b0a",
     ]
-    .concat()
-    .as_bytes()
-    .chunks(2)
-    .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
-    .collect();
+    .concat();
+    let wrapped = unhex(&wrapped);
     let vault = VaultId::from_bytes([9; 16]);
     let unwrapped = DataKey::unwrap(&wrapped, &MasterKeys::from(master), vault, &parts.tenant, 7).unwrap();
     let mut fields = unwrapped.open(&Parts::new().context(), record).unwrap();
     assert_eq!(fields.expose_next_text().unwrap(), Some("refresh-1"));
     assert_eq!(fields.expose_next_text().unwrap(), None);
     fields.finish().unwrap();
+}
+
+/// The bytes are what the last version wrote that had no route. The route of the context does not count.
+#[test]
+fn a_record_of_format_1_opens_only_where_it_is_expected() {
+    let record = unhex(
+        "01000000076465666768696a6b6c6d6e6f481bde6f0b8c30ec5b1137c5eb656afd425081a44b17219c12974439b61748156c",
+    );
+    let (parts, key) = (Parts::new(), counting_key(7));
+    let mut fields = key.open_format_1(&parts.context(), record.clone()).unwrap();
+    assert_eq!(fields.expose_next_text().unwrap(), Some("refresh-1"));
+    assert!(key.open(&parts.context(), record).is_err());
+    let sealed = key.seal(&parts.context(), &[b"refresh-1"]).unwrap();
+    assert!(key.open_format_1(&parts.context(), sealed).is_err());
 }
 
 #[test]
@@ -159,7 +178,7 @@ fn promise_04_a_record_opens_at_its_own_place_only() {
                 for owner in [Some(&alice), Some(&bob), None] {
                     for provider in &providers {
                         for id in [&[5; 16], &[6; 16]] {
-                            for generation in [3, 4] {
+                            for (generation, route) in [(3, b"a"), (4, b"a"), (3, b"b")] {
                                 contexts.push(Context {
                                     kind,
                                     vault: VaultId::from_bytes(vault),
@@ -168,6 +187,7 @@ fn promise_04_a_record_opens_at_its_own_place_only() {
                                     provider,
                                     id,
                                     generation,
+                                    route,
                                 });
                             }
                         }

@@ -1,12 +1,7 @@
-//! The contract of the tables, and what only holds for a store of keys and values.
-
-use std::cell::Cell;
-use std::sync::Arc;
+//! The contract of the tables, for a store of keys and values.
 
 use super::*;
-use crate::model::{GrantId, TenantId};
 use crate::vault::sealed::MemoryStore;
-use crate::vault::tables::VaultRow;
 use crate::vault::tables_contract;
 
 #[test]
