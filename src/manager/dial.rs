@@ -136,7 +136,11 @@ impl Inner {
             .fail_refresh(&grant.tenant, grant.id, &claimed.claim, &record)?
         {
             CommitOutcome::Stored => {
-                self.emit_to_users(&grant.tenant, grant.id, event);
+                let users = self.emit_to_users(&grant.tenant, grant.id, event);
+                if users.is_empty() {
+                    // A consent replaced the grant meanwhile: its failure is nobody's.
+                    return Err(Grounded::Moved(claimed.claim.generation));
+                }
                 Err(grounded)
             }
             // The answer was about tokens that are not used any more: another caller's success counts.
