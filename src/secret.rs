@@ -14,14 +14,12 @@ use zeroize::Zeroizing;
 macro_rules! secret {
     ($(#[$meta:meta])* $name:ident) => {
         $(#[$meta])*
-        pub struct $name(Zeroizing<Box<str>>);
+        pub struct $name(Zeroizing<String>);
 
         impl $name {
-            /// Takes the value over. The given string is wiped.
+            /// Takes over the value. A string is moved, not copied.
             pub fn new(value: impl Into<String>) -> Self {
-                let value = Zeroizing::new(value.into());
-                // A copy of the exact length: shrinking the string in place may leave its old bytes behind.
-                Self(Zeroizing::new(Box::from(value.as_str())))
+                Self(Zeroizing::new(value.into()))
             }
 
             /// The value itself.

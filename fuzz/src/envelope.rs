@@ -22,6 +22,7 @@ const PLACE: format::Place<'static> = format::Place {
     provider: "gmail",
     id: [4; 16],
     generation: 6,
+    route: b"route",
 };
 
 struct World {
@@ -66,6 +67,7 @@ impl World {
             provider: &self.provider,
             id: &PLACE.id,
             generation: PLACE.generation,
+            route: PLACE.route,
         }
     }
 }

@@ -10,8 +10,7 @@ mod clock;
 mod fault;
 mod safety;
 pub mod sandbox;
-// Out of compilation while the vault is being replaced.
-// pub mod vault_contract;
+pub mod vault_contract;
 
 pub use self::clock::ManualClock;
 pub use self::fault::{Fault, FaultClient, FaultScript, Gate};

@@ -1,8 +1,8 @@
 //! The encoding of rows and of the columns that a database does not search.
 //!
-//! A record is a sequence of fields, each a big-endian `u32` length followed by that many bytes. The reader knows
-//! the order and the types of the fields; neither is written. Two different sequences of fields never have the
-//! same encoding, because every length precedes its bytes.
+//! A record is a sequence of fields, each a big-endian `u32` length followed by that many bytes.
+//! The reader knows the order and the types of the fields; neither is written. Two different
+//! sequences of fields never have the same encoding, because every length precedes its bytes.
 //!
 //! | Type | Bytes of the field |
 //! |---|---|
@@ -12,7 +12,8 @@
 //! | an optional value | none if it is absent, otherwise the byte 1 and the value |
 //! | a list | the number of its items as a `u32` field, then the fields of each item |
 //!
-//! Do not encode a secret in the clear with it: a buffer that grows leaves copies behind in freed memory.
+//! Do not encode a secret in the clear with it: a buffer that grows leaves copies behind in freed
+//! memory.
 
 use crate::vault::VaultError;
 
@@ -100,11 +101,6 @@ impl Encoder {
     /// Appends text or its absence.
     pub(crate) fn opt_text(self, value: Option<&str>) -> Self {
         self.optional(value.map(str::as_bytes))
-    }
-
-    /// Appends a number or its absence.
-    pub(crate) fn opt_u32(self, value: Option<u32>) -> Self {
-        self.optional(value.map(u32::to_be_bytes).as_ref().map(<[u8; 4]>::as_slice))
     }
 
     /// Appends a number or its absence.
@@ -203,11 +199,6 @@ impl<'a> Decoder<'a> {
     }
 
     /// Reads a number or its absence.
-    pub(crate) fn opt_u32(&mut self) -> Result<Option<u32>> {
-        Ok(self.opt_array()?.map(u32::from_be_bytes))
-    }
-
-    /// Reads a number or its absence.
     pub(crate) fn opt_u64(&mut self) -> Result<Option<u64>> {
         Ok(self.opt_array()?.map(u64::from_be_bytes))
     }
@@ -256,7 +247,6 @@ mod tests {
         U32(u32),
         U64(u64),
         I64(i64),
-        OptU32(Option<u32>),
         OptU64(Option<u64>),
         OptI64(Option<i64>),
         Flag(bool),
@@ -275,7 +265,6 @@ mod tests {
                 Self::U32(value) => encoder.u32(*value),
                 Self::U64(value) => encoder.u64(*value),
                 Self::I64(value) => encoder.i64(*value),
-                Self::OptU32(value) => encoder.opt_u32(*value),
                 Self::OptU64(value) => encoder.opt_u64(*value),
                 Self::OptI64(value) => encoder.opt_i64(*value),
                 Self::Flag(value) => encoder.flag(*value),
@@ -295,7 +284,6 @@ mod tests {
                 Self::U32(_) => Self::U32(decoder.u32()?),
                 Self::U64(_) => Self::U64(decoder.u64()?),
                 Self::I64(_) => Self::I64(decoder.i64()?),
-                Self::OptU32(_) => Self::OptU32(decoder.opt_u32()?),
                 Self::OptU64(_) => Self::OptU64(decoder.opt_u64()?),
                 Self::OptI64(_) => Self::OptI64(decoder.opt_i64()?),
                 Self::Flag(_) => Self::Flag(decoder.flag()?),
@@ -315,7 +303,6 @@ mod tests {
             any::<u32>().prop_map(Field::U32),
             any::<u64>().prop_map(Field::U64),
             any::<i64>().prop_map(Field::I64),
-            any::<Option<u32>>().prop_map(Field::OptU32),
             any::<Option<u64>>().prop_map(Field::OptU64),
             any::<Option<i64>>().prop_map(Field::OptI64),
             any::<bool>().prop_map(Field::Flag),
@@ -390,7 +377,7 @@ mod tests {
 
     #[test]
     fn the_format_is_as_documented() {
-        let record = Encoder::new().text("ab").opt_u32(Some(7)).flag(true).finish();
+        let record = Encoder::new().text("ab").opt_bytes(Some(&[0, 0, 0, 7])).flag(true).finish();
         let expected: &[u8] = &[0, 0, 0, 2, b'a', b'b', 0, 0, 0, 5, 1, 0, 0, 0, 7, 0, 0, 0, 1, 1];
         assert_eq!(record, expected);
     }

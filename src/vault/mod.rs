@@ -16,7 +16,7 @@ mod refresh;
 mod revocation;
 mod sealed;
 #[cfg(feature = "sqlite")]
-mod sqlite3;
+mod sqlite;
 mod tables;
 #[cfg(test)]
 mod tables_contract;
@@ -42,7 +42,7 @@ pub use revocation::{
 };
 pub use sealed::{MemoryStore, MemoryVault, Mode, SealedVault, Store, Transaction};
 #[cfg(feature = "sqlite")]
-pub use sqlite3::SqliteVault;
+pub use sqlite::SqliteVault;
 pub use upkeep::{Forget, Forgotten, Housekeeping, Retention, Rotated, Rotation, SweepLimits, Swept};
 pub use warning::VaultWarning;
 

@@ -240,6 +240,40 @@ pub(crate) enum Wanted<'a> {
     Id(ConnectionId),
 }
 
+/// A connection with as much of its grant as the hot path needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TokenRow {
+    pub(crate) connection: ConnectionRow,
+    pub(crate) status: String,
+    pub(crate) generation: u64,
+    pub(crate) refreshable: bool,
+    pub(crate) server: String,
+    pub(crate) expires_at: Option<i64>,
+    pub(crate) refreshed_at: i64,
+    pub(crate) route: Vec<u8>,
+    pub(crate) state: Vec<u8>,
+    /// The sealed access token.
+    pub(crate) access: Option<Vec<u8>>,
+}
+
+impl TokenRow {
+    /// Takes from the rows of a connection and its grant what a token needs.
+    pub(crate) fn new(connection: ConnectionRow, grant: GrantRow, access: Option<Vec<u8>>) -> Self {
+        Self {
+            connection,
+            status: grant.status,
+            generation: grant.generation,
+            refreshable: grant.refreshable,
+            server: grant.server,
+            expires_at: grant.expires_at,
+            refreshed_at: grant.refreshed_at,
+            route: grant.route,
+            state: grant.state,
+            access,
+        }
+    }
+}
+
 /// What [`Rows::token`] found, all of one moment.
 #[derive(Debug)]
 pub(crate) enum FoundRows {
@@ -249,8 +283,8 @@ pub(crate) enum FoundRows {
     Several,
     /// A connection whose grant is missing.
     Damaged,
-    /// A connection, its grant and its sealed access token.
-    One(Box<(ConnectionRow, GrantRow, Option<Vec<u8>>)>),
+    /// A connection and what its token needs.
+    One(Box<TokenRow>),
 }
 
 /// Which connections to list, in the order of their ids.
@@ -488,6 +522,9 @@ pub(crate) trait RowsMut: Rows {
 pub(crate) trait Tables: Debug + Send + Sync + Sized + 'static {
     /// Reads in one consistent view. `read` decrypts nothing: it may hold up a writer.
     fn read<T>(&self, read: impl FnOnce(&dyn Rows) -> Result<T>) -> Result<T>;
+
+    /// The hot path: [`Rows::token`] in a view of its own.
+    fn token(&self, tenant: TenantRow, wanted: Wanted<'_>) -> Result<FoundRows>;
 
     /// Writes in one transaction, durably: what is committed survives a crash once this returns. `write` may be
     /// called again if the database asks for it.

@@ -5,7 +5,7 @@ mod connections;
 mod consents;
 mod due;
 mod erase;
-mod fixtures;
+pub(in crate::vault) mod fixtures;
 mod grants;
 mod keys;
 mod revocations;

@@ -1,4 +1,4 @@
-//! Format 1 of the envelope, written from its documentation with another implementation of AES-GCM and HKDF. Nothing
+//! The formats of a vault, written from their documentation with another implementation of AES-GCM and HKDF. Nothing
 //! in here is taken from the crate.
 
 #![allow(dead_code, unreachable_pub, reason = "each user takes a part of it")]
@@ -12,6 +12,9 @@ use sha2::Sha256;
 pub type Key = [u8; 32];
 pub type Nonce = [u8; 12];
 
+const DOMAIN_1: &[u8] = b"valetkey/1";
+const DOMAIN_2: &[u8] = b"valetkey/2";
+
 /// What a record is bound to.
 #[derive(Debug, Clone, Copy)]
 pub struct Place<'a> {
@@ -22,21 +25,41 @@ pub struct Place<'a> {
     pub provider: &'a str,
     pub id: [u8; 16],
     pub generation: u64,
+    /// Part of format 2 only.
+    pub route: &'a [u8],
 }
 
 pub fn derive<const LEN: usize>(master: &Key, info: &str) -> [u8; LEN] {
     let mut derived = [0; LEN];
-    Hkdf::<Sha256>::new(Some(b"valetkey/1"), master)
+    Hkdf::<Sha256>::new(Some(DOMAIN_1), master)
         .expand(info.as_bytes(), &mut derived)
         .unwrap();
     derived
 }
 
 pub fn check_value(master: &Key, vault: [u8; 16]) -> [u8; 32] {
-    let key: Key = derive(master, "fingerprint");
-    let mut mac = Hmac::<Sha256>::new_from_slice(&key).unwrap();
-    mac.update(&vault);
+    hmac(&derive(master, "fingerprint"), &vault)
+}
+
+/// The MAC of a row, under the key with version 2^32-1 of its tenant.
+pub fn row_mac(row_key: &Key, parts: &[&[u8]]) -> [u8; 32] {
+    hmac(&derive(row_key, "rows"), &join(&[&[DOMAIN_1], parts].concat()))
+}
+
+/// The MAC of an entry, of a head, of a gap or of a checkpoint, under the audit key of the vault.
+pub fn audit_mac(audit_key: &Key, parts: &[&[u8]]) -> [u8; 32] {
+    hmac(&derive(audit_key, "audit"), &join(&[&[DOMAIN_1], parts].concat()))
+}
+
+fn hmac(key: &Key, message: &[u8]) -> [u8; 32] {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).unwrap();
+    mac.update(message);
     mac.finalize().into_bytes().into()
+}
+
+/// An optional value of an encoding.
+pub fn optional<T: AsRef<[u8]>>(value: Option<T>) -> Vec<u8> {
+    value.map_or_else(Vec::new, |value| [&[1], value.as_ref()].concat())
 }
 
 /// Each part as u32 length ‖ bytes: additional data and plaintexts alike.
@@ -63,18 +86,63 @@ pub fn split(mut joined: &[u8]) -> Option<Vec<Vec<u8>>> {
 }
 
 pub fn seal(key: &Key, version: u32, place: &Place<'_>, nonce: Nonce, plaintext: &[u8]) -> Vec<u8> {
-    let header = record_header(version);
-    let sealed = encrypt(key, nonce, &place.additional_data(&header), plaintext);
-    [header.as_slice(), &nonce, &sealed].concat()
+    let header = record_header(2, version);
+    let additional_data = place.additional_data(&header);
+    seal_under(key, header, nonce, &additional_data, plaintext)
 }
 
 pub fn open(key: &Key, version: u32, place: &Place<'_>, record: &[u8]) -> Option<Vec<u8>> {
+    let header = record_header(2, version);
+    open_under(key, header, &place.additional_data(&header), record)
+}
+
+/// As schemas 1 and 2 had it.
+pub fn seal_format_1(key: &Key, version: u32, place: &Place<'_>, nonce: Nonce, plaintext: &[u8]) -> Vec<u8> {
+    let header = record_header(1, version);
+    let additional_data = place.additional_data_of_format_1(&header);
+    seal_under(key, header, nonce, &additional_data, plaintext)
+}
+
+/// The body of an audit entry.
+pub fn seal_audit(
+    key: &Key,
+    version: u32,
+    (vault, tenant, number): ([u8; 16], &str, u64),
+    nonce: Nonce,
+    plaintext: &[u8],
+) -> Vec<u8> {
+    let header = record_header(1, version);
+    let additional_data = audit_additional_data(vault, tenant, number, &header);
+    seal_under(key, header, nonce, &additional_data, plaintext)
+}
+
+pub fn open_audit(
+    key: &Key,
+    version: u32,
+    (vault, tenant, number): ([u8; 16], &str, u64),
+    body: &[u8],
+) -> Option<Vec<u8>> {
+    let header = record_header(1, version);
+    open_under(
+        key,
+        header,
+        &audit_additional_data(vault, tenant, number, &header),
+        body,
+    )
+}
+
+fn seal_under(key: &Key, header: [u8; 5], nonce: Nonce, aad: &[u8], plaintext: &[u8]) -> Vec<u8> {
+    let sealed = encrypt(key, nonce, aad, plaintext);
+    [header.as_slice(), &nonce, &sealed].concat()
+}
+
+fn open_under(key: &Key, expected: [u8; 5], aad: &[u8], record: &[u8]) -> Option<Vec<u8>> {
     let (header, rest) = record.split_first_chunk::<5>()?;
     let (nonce, sealed) = rest.split_first_chunk::<12>()?;
-    if *header != record_header(version) {
+    if *header != expected {
         return None;
     }
-    decrypt(key, *nonce, &place.additional_data(header), sealed)
+    decrypt(key, *nonce, aad, sealed)
 }
 
 pub fn wrap(
@@ -93,24 +161,47 @@ pub fn wrap(
 }
 
 pub fn unwrap(master: &Key, vault: [u8; 16], tenant: &str, version: u32, wrapped: &[u8]) -> Option<Key> {
+    let header = wrapped_header(master);
+    unwrap_under(
+        master,
+        &wrapped_additional_data(vault, tenant, version, &header),
+        wrapped,
+    )
+}
+
+pub fn unwrap_audit_key(master: &Key, vault: [u8; 16], wrapped: &[u8]) -> Option<Key> {
+    let header = wrapped_header(master);
+    let additional_data = join(&[DOMAIN_1, b"audit_key", &vault, &header]);
+    unwrap_under(master, &additional_data, wrapped)
+}
+
+fn unwrap_under(master: &Key, aad: &[u8], wrapped: &[u8]) -> Option<Key> {
     let (header, rest) = wrapped.split_first_chunk::<17>()?;
     let (nonce, sealed) = rest.split_first_chunk::<12>()?;
     if *header != wrapped_header(master) {
         return None;
     }
-    let additional_data = wrapped_additional_data(vault, tenant, version, header);
-    let opened = decrypt(&derive(master, "kek"), *nonce, &additional_data, sealed)?;
-    opened.try_into().ok()
+    decrypt(&derive(master, "kek"), *nonce, aad, sealed)?
+        .try_into()
+        .ok()
 }
 
 impl Place<'_> {
     fn additional_data(&self, header: &[u8]) -> Vec<u8> {
+        [self.parts(DOMAIN_2, header), join(&[self.route])].concat()
+    }
+
+    fn additional_data_of_format_1(&self, header: &[u8]) -> Vec<u8> {
+        self.parts(DOMAIN_1, header)
+    }
+
+    fn parts(&self, domain: &[u8], header: &[u8]) -> Vec<u8> {
         let owner = match self.owner {
             Some(user) => [&[1], user.as_bytes()].concat(),
             None => vec![0],
         };
         join(&[
-            b"valetkey/1".as_slice(),
+            domain,
             self.kind.as_bytes(),
             &self.vault,
             self.tenant.as_bytes(),
@@ -123,9 +214,20 @@ impl Place<'_> {
     }
 }
 
-fn record_header(version: u32) -> [u8; 5] {
+fn record_header(format: u8, version: u32) -> [u8; 5] {
     let [a, b, c, d] = version.to_be_bytes();
-    [1, a, b, c, d]
+    [format, a, b, c, d]
+}
+
+fn audit_additional_data(vault: [u8; 16], tenant: &str, number: u64, header: &[u8]) -> Vec<u8> {
+    join(&[
+        DOMAIN_1,
+        b"audit",
+        &vault,
+        tenant.as_bytes(),
+        &number.to_be_bytes(),
+        header,
+    ])
 }
 
 fn wrapped_header(master: &Key) -> [u8; 17] {
@@ -137,7 +239,7 @@ fn wrapped_header(master: &Key) -> [u8; 17] {
 
 fn wrapped_additional_data(vault: [u8; 16], tenant: &str, version: u32, header: &[u8]) -> Vec<u8> {
     join(&[
-        b"valetkey/1".as_slice(),
+        DOMAIN_1,
         b"data_key",
         &vault,
         tenant.as_bytes(),

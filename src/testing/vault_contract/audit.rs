@@ -1,45 +1,43 @@
-//! What is told, what waits for a provider, what is forgotten.
+//! What the audit tells.
 
-use std::time::Duration;
+use std::collections::HashSet;
 
 use super::{
-    Attempt, Check, Make, StoreOutcome, access, at, claim, connection, consent, grant, granted, id, must,
-    personal, provider, some, stored, tenant, tokens, user, verifier, with_one,
+    Attempt, Check, Make, StoreOutcome, at, claim, commit_to, connect, connection, consent, fail, gid,
+    grant_of, granted, id, must, personal, provider, reconnect, revoke, sharing, some, state, store, stored,
+    tenant, tokens, user, verifier, with_one,
 };
-use crate::model::{Actor, Connection, NeedsConsent, Owner};
-use crate::secret::{AccessToken, RefreshToken};
+use crate::model::{Actor, ConnectionId, NeedsConsent, Owner, TenantId};
 use crate::vault::{
-    AuditFilter, AuditKind, AuditOrder, ConnectionQuery, Handout, PendingRevocation, RefreshFailure, Renewed,
-    Settlement, Vault,
+    AuditEntry, AuditFilter, AuditKind, AuditOrder, Claim, CommitOutcome, ConsentStatus, Forget, NewGrant,
+    RefreshFailure, Refreshed, Revoke, RevokeWhat, Rotation, TokenUse, UseRecord, Vault,
 };
 
 pub(super) const CHECKS: &[Check] = &[
     ("each change is told once, to its own tenant", told),
+    ("each connection of a grant is told of", told_of_each),
+    ("the entries of each tenant are numbered without holes", numbered),
     ("an entry names whose connection it is, and who acted", acted),
+    ("a consent names the person who gave it", consented),
     ("the newest entries can be read first", newest_first),
     ("a use is told and counts as a use", used),
-    ("a revocation waits for the provider with its tokens", queued),
-    ("a pending revocation is lent, tried again, and ended", settled),
-    ("a pending revocation is given up in time", given_up),
-    ("late tokens wait for the provider", late),
-    ("a revocation hands out what is in quarantine", refused),
-    (
-        "a forgotten person leaves nothing, a neighbour everything",
-        user_forgotten,
-    ),
-    (
-        "a forgotten tenant leaves nothing and may come back",
-        tenant_forgotten,
-    ),
+    ("entries have the times that the caller gave", times),
 ];
 
-const LEASE: Duration = Duration::from_secs(30);
-
-fn kinds(vault: &dyn Vault, name: &str) -> Vec<AuditKind> {
+fn entries(vault: &dyn Vault, name: &str) -> Vec<AuditEntry> {
     must(vault.audit(&AuditFilter::of(&tenant(name))))
-        .into_iter()
-        .map(|entry| entry.kind)
-        .collect()
+}
+
+pub(super) fn kinds(vault: &dyn Vault, name: &str) -> Vec<AuditKind> {
+    entries(vault, name).into_iter().map(|entry| entry.kind).collect()
+}
+
+const fn refusal(at: crate::model::Timestamp) -> RefreshFailure {
+    RefreshFailure::Rejected {
+        reason: NeedsConsent::Rejected,
+        at,
+        quarantined_until: None,
+    }
 }
 
 fn told(make: Make<'_>) {
@@ -47,20 +45,15 @@ fn told(make: Make<'_>) {
     assert!(kinds(&*vault, "acme").is_empty());
     must(vault.insert_consent(&consent("acme", "one"), Some(&verifier())));
     let one = connection("acme", 1, personal("alice"));
-    assert_eq!(grant(&*vault, &one, &tokens("1")), StoreOutcome::Stored);
-    let mut stale = one.clone();
-    stale.generation = 7;
-    assert_eq!(grant(&*vault, &stale, &tokens("1")), StoreOutcome::Conflict);
+    connect(&*vault, &one, "1");
+    let stale = grant_of(&one, 2, 7);
+    let outcome = store(&*vault, &stale, std::slice::from_ref(&one), &tokens("1"));
+    assert_eq!(outcome, StoreOutcome::Conflict);
     let (held, _) = granted(claim(&*vault, 1, Attempt::Due, 0));
-    let refusal = RefreshFailure::Rejected {
-        reason: NeedsConsent::Rejected,
-        at: at(5),
-        quarantined_until: None,
-    };
-    must(vault.fail_refresh(&one.tenant, one.id, &held, &refusal));
-    must(vault.fail_refresh(&one.tenant, one.id, &held, &refusal));
-    assert!(must(vault.revoke(&one.tenant, one.id, None, at(9))).is_some());
-    assert!(must(vault.revoke(&one.tenant, one.id, None, at(9))).is_none());
+    fail(&*vault, &held, &refusal(at(5)));
+    fail(&*vault, &held, &refusal(at(6)));
+    assert!(revoke(&*vault, &one, 9).is_some());
+    assert!(revoke(&*vault, &one, 9).is_none());
     let expected = [
         AuditKind::ConsentStarted,
         AuditKind::ConsentCompleted,
@@ -80,6 +73,58 @@ fn told(make: Make<'_>) {
     assert_eq!((all[2].at, all[3].at), (at(5), at(9)));
     (filter.after, filter.limit) = (all[0].number, 2);
     assert_eq!(must(vault.audit(&filter)), all[1..3]);
+    filter.limit = 0;
+    assert_eq!(must(vault.audit(&filter)), []);
+}
+
+fn told_of_each(make: Make<'_>) {
+    let (vault, two) = sharing::with_two(make);
+    let (held, _) = granted(claim(&*vault, 1, Attempt::Due, 0));
+    assert_eq!(commit_to(&*vault, 1, &held, "2"), CommitOutcome::Stored);
+    let (held, _) = granted(claim(&*vault, 2, Attempt::Due, 200));
+    fail(&*vault, &held, &refusal(at(205)));
+    let grant = sharing::shared_grant(8, 3);
+    store(&*vault, &grant, &sharing::users(&grant), &tokens("3"));
+    assert!(revoke(&*vault, &two[0], 210).is_some());
+    assert!(revoke(&*vault, &two[1], 211).is_some());
+    let about = |wanted: ConnectionId| {
+        let all = entries(&*vault, "acme");
+        let about = all.into_iter().filter(|entry| entry.connection == Some(wanted));
+        about
+            .map(|entry| (entry.kind, entry.generation, entry.detail))
+            .collect::<Vec<_>>()
+    };
+    let expected = |last: Option<&str>| {
+        [
+            (AuditKind::ConsentCompleted, Some(1), None),
+            (AuditKind::Refreshed, Some(2), None),
+            (AuditKind::RefreshRejected, Some(2), Some("rejected".to_owned())),
+            (AuditKind::ConsentCompleted, Some(3), None),
+            (AuditKind::Revoked, Some(3), last.map(str::to_owned)),
+        ]
+    };
+    assert_eq!(about(two[0].id), expected(Some("grant_still_used")));
+    assert_eq!(about(two[1].id), expected(None));
+    let prints: HashSet<_> = entries(&*vault, "acme")
+        .into_iter()
+        .filter_map(|entry| entry.fingerprint)
+        .collect();
+    assert_eq!(prints.len(), 6, "one of each token for each connection");
+}
+
+fn numbered(make: Make<'_>) {
+    let (vault, one) = with_one(make);
+    let elsewhere = connection("other", 1, personal("alice"));
+    connect(&*vault, &elsewhere, "1");
+    for number in 2..=5 {
+        connect(&*vault, &connection("acme", number, personal("bob")), "1");
+    }
+    assert!(revoke(&*vault, &elsewhere, 3).is_some());
+    assert!(revoke(&*vault, &one, 4).is_some());
+    for (name, count) in [("acme", 6), ("other", 2)] {
+        let numbers: Vec<_> = entries(&*vault, name).iter().map(|entry| entry.number).collect();
+        assert_eq!(numbers, (1..=count).collect::<Vec<u64>>(), "{name}");
+    }
 }
 
 fn acted(make: Make<'_>) {
@@ -89,25 +134,30 @@ fn acted(make: Make<'_>) {
     let owner = Actor::User(alice.clone());
     let acme = tenant("acme");
     for number in [1, 2, 3] {
-        let one = connection("acme", number, personal("alice"));
-        assert_eq!(grant(&*vault, &one, &tokens("1")), StoreOutcome::Stored);
+        connect(&*vault, &connection("acme", number, personal("alice")), "1");
     }
     let (held, _) = granted(claim(&*vault, 1, Attempt::Forced, 0));
-    let new = tokens("2");
-    let renewed = Renewed {
-        tokens: &new,
+    let refreshed = Refreshed {
+        tokens: &tokens("2"),
         granted: None,
         expires_at: None,
+        lifetime: None,
         at: at(1),
         by: Some(&operator),
     };
-    must(vault.commit_refresh(&acme, id(1), &held, &renewed));
-    must(vault.set_default(&acme, id(1), Some(&owner)));
-    must(vault.revoke(&acme, id(1), Some(&operator), at(2)));
-    must(vault.revoke_and_queue(&acme, id(2), Some(&owner), at(3), at(9_000)));
-    must(vault.revoke(&acme, id(3), None, at(4)));
-    let filter = AuditFilter::of(&acme);
-    let told: Vec<_> = must(vault.audit(&filter))
+    must(vault.commit_refresh(&acme, gid(1), &held, &refreshed));
+    must(vault.set_default(&acme, id(1), Some(&owner), at(2)));
+    for (number, by) in [(1, Some(&operator)), (2, Some(&owner)), (3, None)] {
+        let request = Revoke {
+            tenant: &acme,
+            what: RevokeWhat::Connection(id(number)),
+            by,
+            now: at(3),
+            keep_until: None,
+        };
+        assert!(must(vault.revoke(&request)).is_some());
+    }
+    let told: Vec<_> = entries(&*vault, "acme")
         .into_iter()
         .skip(3)
         .map(|entry| (entry.kind, entry.user, entry.actor))
@@ -128,23 +178,53 @@ fn acted(make: Make<'_>) {
         2,
         "what she did is about her too"
     );
-
-    // Who forgets somebody is named, and who is forgotten is not.
-    must(vault.forget_user(&acme, &alice, Some(&operator), at(5)));
-    must(vault.forget_user(&acme, &alice, Some(&owner), at(6)));
-    let entries = must(vault.audit(&filter));
+    // The actor is named, unless it is the person who is forgotten.
+    for by in [&operator, &owner] {
+        must(vault.forget(&Forget {
+            tenant: &acme,
+            user: Some(&alice),
+            by: Some(by),
+            now: at(5),
+        }));
+    }
+    let entries = entries(&*vault, "acme");
     let actors: Vec<_> = entries.iter().skip(8).map(|entry| entry.actor.as_ref()).collect();
     assert_eq!(actors, [Some(&operator), None]);
+}
+
+fn consented(make: Make<'_>) {
+    let vault = make();
+    let mut request = consent("acme", "one");
+    request.owner = Owner::Shared;
+    must(vault.insert_consent(&request, None));
+    must(vault.take_consent(&request.tenant, &request.state, at(1)));
+    let shared = connection("acme", 1, Owner::Shared);
+    must(vault.store_grant(&NewGrant {
+        consent: &request.state,
+        grant: &grant_of(&shared, 1, 1),
+        tokens: &tokens("1"),
+        connections: std::slice::from_ref(&shared),
+        former_dead_at: None,
+    }));
+    assert!(revoke(&*vault, &shared, 2).is_some());
+    let told: Vec<_> = entries(&*vault, "acme")
+        .into_iter()
+        .map(|entry| (entry.kind, entry.user))
+        .collect();
+    let expected = [
+        (AuditKind::ConsentStarted, Some(request.user.clone())),
+        (AuditKind::ConsentCompleted, Some(request.user.clone())),
+        (AuditKind::Revoked, None),
+    ];
+    assert_eq!(told, expected);
 }
 
 fn newest_first(make: Make<'_>) {
     let vault = make();
     for number in 1..=7 {
         let owner = personal(if number % 2 == 0 { "bob" } else { "alice" });
-        let one = connection("acme", number, owner);
-        assert_eq!(grant(&*vault, &one, &tokens("1")), StoreOutcome::Stored);
-        let elsewhere = connection("other", number, personal("alice"));
-        assert_eq!(grant(&*vault, &elsewhere, &tokens("1")), StoreOutcome::Stored);
+        connect(&*vault, &connection("acme", number, owner), "1");
+        connect(&*vault, &connection("other", number, personal("alice")), "1");
     }
     let acme = tenant("acme");
     let mut filter = AuditFilter::of(&acme);
@@ -169,203 +249,87 @@ fn newest_first(make: Make<'_>) {
         .map(|entry| entry.connection)
         .collect();
     assert_eq!(his, [Some(id(6)), Some(id(4)), Some(id(2))]);
+    filter.user = None;
+    filter.connection = Some(id(5));
+    assert_eq!(must(vault.audit(&filter)).len(), 1);
 }
 
-fn used(make: Make<'_>) {
-    let (vault, one) = with_one(make);
-    let handout = Handout {
-        tenant: one.tenant.clone(),
-        connection: one.id,
-        provider: one.provider.clone(),
-        at: at(70),
+pub(super) fn token_use(of: &TenantId, number: u8, seconds: i64) -> TokenUse {
+    TokenUse {
+        tenant: of.clone(),
+        connection: id(number),
+        provider: provider("gmail"),
+        at: at(seconds),
         user: user("bob"),
         shared: true,
         purpose: Some("reads".into()),
         turn: None,
-    };
-    let mut elsewhere = handout.clone();
-    elsewhere.tenant = tenant("nowhere");
-    must(vault.record_handouts(&[handout.clone(), elsewhere]));
-    assert_eq!(stored(&*vault, &one).used_at, Some(at(70)));
+    }
+}
+
+fn used(make: Make<'_>) {
+    let (vault, one) = with_one(make);
+    let elsewhere = connection("other", 1, personal("alice"));
+    connect(&*vault, &elsewhere, "1");
+    let first = token_use(&one.tenant, 1, 70);
+    let theirs = token_use(&elsewhere.tenant, 1, 71);
+    let nowhere = token_use(&tenant("nowhere"), 1, 72);
+    let uses = [first.clone(), nowhere, theirs, token_use(&one.tenant, 1, 73)];
+    must(vault.record_uses(&uses, UseRecord::Entries));
+    assert_eq!(stored(&*vault, &one).used_at, Some(at(73)));
+    assert_eq!(stored(&*vault, &elsewhere).used_at, Some(at(71)));
     let acme = tenant("acme");
     let bob = user("bob");
     let mut filter = AuditFilter::of(&acme);
     filter.user = Some(&bob);
-    let mut expected = handout.entry();
+    let mut expected = first.entry();
     let found = must(vault.audit(&filter));
-    assert_eq!(found.len(), 1);
-    expected.number = found[0].number;
+    assert_eq!(found.len(), 2);
+    expected.number = 2;
     assert_eq!(found[0], expected);
+    assert_eq!(found[1].number, 3);
     assert!(kinds(&*vault, "nowhere").is_empty());
+    let before = kinds(&*vault, "acme");
+    must(vault.record_uses(&[token_use(&acme, 1, 90)], UseRecord::Times));
+    assert_eq!(stored(&*vault, &one).used_at, Some(at(90)));
+    assert_eq!(kinds(&*vault, "acme"), before, "a time of use is no entry");
 }
 
-fn take(vault: &dyn Vault, now: i64) -> Vec<PendingRevocation> {
-    must(vault.take_revocations(at(now), LEASE, 9))
-}
-
-#[track_caller]
-fn only(mut pending: Vec<PendingRevocation>) -> PendingRevocation {
-    assert_eq!(pending.len(), 1);
-    some(pending.pop(), "a pending revocation")
-}
-
-fn queue(vault: &dyn Vault, one: &Connection, give_up: i64) -> u64 {
-    let revoked = must(vault.revoke_and_queue(&one.tenant, one.id, None, at(0), at(give_up)));
-    some(some(revoked, "the revocation").queued, "its number")
-}
-
-fn queued(make: Make<'_>) {
-    let (vault, one) = with_one(make);
-    let number = queue(&*vault, &one, 9_000);
-    assert!(
-        must(vault.token(&one.tenant, one.id)).is_none(),
-        "nothing resolves it"
-    );
-    assert!(take(&*vault, 59).is_empty(), "whoever revokes goes first");
-    let mut again = one.clone();
-    again.generation = 2;
-    assert_eq!(grant(&*vault, &again, &tokens("2")), StoreOutcome::Stored);
-    let pending = only(take(&*vault, 60));
-    assert_eq!((pending.id, pending.attempts), (number, 1));
-    assert_eq!((&pending.tenant, pending.connection), (&one.tenant, one.id));
-    assert_eq!(
-        (&pending.provider, &pending.issued_by),
-        (&one.provider, &one.issued_by)
-    );
-    assert_eq!(pending.parameters, one.parameters);
-    assert_eq!(
-        pending.access_token.as_ref().map(AccessToken::expose_secret),
-        Some("access-1")
-    );
-    assert_eq!(
-        pending.refresh_token.as_ref().map(RefreshToken::expose_secret),
-        Some("refresh-1")
-    );
-    assert_eq!(access(&*vault, &one).as_deref(), Some("access-2"));
-    assert!(must(vault.revoke_and_queue(&one.tenant, id(9), None, at(0), at(9))).is_none());
-}
-
-fn settled(make: Make<'_>) {
-    let (vault, one) = with_one(make);
-    let number = queue(&*vault, &one, 9_000);
-    assert_eq!(only(take(&*vault, 60)).attempts, 1);
-    assert!(take(&*vault, 89).is_empty(), "it is lent");
-    assert_eq!(only(take(&*vault, 90)).attempts, 2, "who had it has died");
-    let again = Settlement::Again { at: at(500) };
-    must(vault.settle_revocation(&one.tenant, number, again, at(91)));
-    assert!(take(&*vault, 499).is_empty());
-    assert_eq!(only(take(&*vault, 500)).attempts, 3);
-    for _ in 0..2 {
-        must(vault.settle_revocation(&one.tenant, number, Settlement::Confirmed, at(501)));
-    }
-    assert!(take(&*vault, 8_000).is_empty());
+/// Makes one change of each kind at a second of its own, and looks for entries with another time.
+fn times(make: Make<'_>) {
+    let vault = make();
     let acme = tenant("acme");
-    let ended: Vec<_> = must(vault.audit(&AuditFilter::of(&acme)))
-        .into_iter()
-        .filter(|entry| entry.kind == AuditKind::RevocationEnded)
-        .collect();
-    assert_eq!(ended.len(), 1);
-    assert_eq!(ended[0].detail.as_deref(), Some("confirmed"));
-}
-
-fn given_up(make: Make<'_>) {
-    let (vault, one) = with_one(make);
-    queue(&*vault, &one, 1_000);
-    assert!(take(&*vault, 1_000).is_empty());
-    assert_eq!(kinds(&*vault, "acme").last(), Some(&AuditKind::RevocationEnded));
-    assert!(take(&*vault, 60).is_empty(), "it is gone");
-}
-
-fn late(make: Make<'_>) {
-    let (vault, mut one) = with_one(make);
-    assert!(must(vault.revoke(&one.tenant, one.id, None, at(0))).is_some());
-    one.generation = 2;
-    assert!(must(vault.queue_revocation(
-        &one,
-        &tokens("late"),
-        at(5),
-        at(9_000)
-    )));
-    assert!(take(&*vault, 4).is_empty());
-    let pending = only(take(&*vault, 5));
-    assert_eq!(
-        pending.refresh_token.as_ref().map(RefreshToken::expose_secret),
-        Some("refresh-late")
-    );
-    assert!(must(vault.token(&one.tenant, one.id)).is_none());
-}
-
-fn refused(make: Make<'_>) {
-    let (vault, one) = with_one(make);
-    let (held, _) = granted(claim(&*vault, 1, Attempt::Due, 0));
-    let refusal = RefreshFailure::Rejected {
-        reason: NeedsConsent::Rejected,
-        at: at(5),
-        quarantined_until: Some(at(900)),
+    let mut request = consent("acme", "one");
+    request.created_at = at(1);
+    must(vault.insert_consent(&request, None));
+    must(vault.take_consent(&acme, &request.state, at(2)));
+    must(vault.close_consent(&acme, &request.state, ConsentStatus::Denied, at(3)));
+    let mut one = connection("acme", 1, personal("alice"));
+    one.refreshed_at = at(4);
+    connect(&*vault, &one, "1");
+    must(vault.set_default(&acme, one.id, None, at(5)));
+    let (held, _) = granted(claim(&*vault, 1, Attempt::Due, 6));
+    assert_eq!(commit_to(&*vault, 1, &held, "2"), CommitOutcome::Stored);
+    let claim = Claim {
+        generation: 2,
+        fence: 0,
     };
-    must(vault.fail_refresh(&one.tenant, one.id, &held, &refusal));
-    let revoked = some(
-        must(vault.revoke_and_queue(&one.tenant, one.id, None, at(0), at(9_000))),
-        "it",
-    );
-    assert!(revoked.tokens.is_none());
-    assert_eq!(
-        revoked.refused.as_ref().map(RefreshToken::expose_secret),
-        Some("refresh-1")
-    );
-    let pending = only(take(&*vault, 60));
-    assert!(pending.access_token.is_none() && pending.refresh_token.is_some());
-    assert_eq!(must(vault.erase_quarantined(at(900), 9)), 0, "it was revoked");
-}
-
-fn user_forgotten(make: Make<'_>) {
-    let (vault, alices) = with_one(make);
-    for (number, owner) in [(2, personal("bob")), (3, Owner::Shared)] {
-        let other = connection("acme", number, owner);
-        assert_eq!(grant(&*vault, &other, &tokens("2")), StoreOutcome::Stored);
-    }
-    let mut elsewhere = connection("other", 1, personal("alice"));
-    assert_eq!(grant(&*vault, &elsewhere, &tokens("1")), StoreOutcome::Stored);
-    elsewhere.generation = 2;
-    must(vault.insert_consent(&consent("acme", "alices"), Some(&verifier())));
-    let mut bobs = consent("acme", "bobs");
-    (bobs.user, bobs.owner) = (user("bob"), personal("bob"));
-    must(vault.insert_consent(&bobs, None));
-    let alice = user("alice");
-    let forgotten = some(
-        must(vault.forget_user(&alices.tenant, &alice, None, at(5))),
-        "a receipt",
-    );
-    assert_eq!((forgotten.connections, forgotten.at), (1, at(5)));
-    assert!(must(vault.connection(&alices.tenant, id(1))).is_none());
-    assert!(must(vault.consent(&alices.tenant, &super::state("alices"))).is_none());
-    assert!(must(vault.consent(&alices.tenant, &super::state("bobs"))).is_some());
-    assert_eq!(
-        must(vault.connections(&ConnectionQuery::of(&alices.tenant))).len(),
-        2
-    );
-    assert!(must(vault.connection(&elsewhere.tenant, id(1))).is_some());
-    assert!(must(vault.forget_user(&tenant("nowhere"), &alice, None, at(5))).is_none());
-    assert_eq!(kinds(&*vault, "acme").last(), Some(&AuditKind::UserForgotten));
-}
-
-fn tenant_forgotten(make: Make<'_>) {
-    let (vault, one) = with_one(make);
-    queue(&*vault, &one, 9_000);
-    let second = connection("acme", 2, Owner::Shared);
-    assert_eq!(grant(&*vault, &second, &tokens("2")), StoreOutcome::Stored);
-    let neighbour = connection("other", 1, personal("alice"));
-    assert_eq!(grant(&*vault, &neighbour, &tokens("1")), StoreOutcome::Stored);
-    must(vault.insert_consent(&consent("acme", "one"), Some(&verifier())));
-    let forgotten = some(must(vault.forget_tenant(&one.tenant, at(5))), "a receipt");
-    assert_eq!(forgotten.connections, 2);
-    assert!(must(vault.forget_tenant(&one.tenant, at(5))).is_none());
-    assert!(must(vault.connections(&ConnectionQuery::of(&one.tenant))).is_empty());
-    assert!(must(vault.consent(&one.tenant, &super::state("one"))).is_none());
-    assert!(take(&*vault, 8_000).is_empty());
-    assert!(kinds(&*vault, "acme").is_empty());
-    assert_eq!(access(&*vault, &neighbour).as_deref(), Some("access-1"));
-    assert_eq!(grant(&*vault, &one, &tokens("new")), StoreOutcome::Stored);
-    assert_eq!(access(&*vault, &one).as_deref(), Some("access-new"));
-    assert_eq!(kinds(&*vault, "acme"), [AuditKind::ConsentCompleted]);
+    let needed = RefreshFailure::ConsentNeeded {
+        reason: NeedsConsent::Expired,
+        at: at(101),
+    };
+    fail(&*vault, &claim, &needed);
+    let mut again = stored(&*vault, &one);
+    again.refreshed_at = at(102);
+    let (again, _) = reconnect(&*vault, &again, 2, "3");
+    must(vault.rotate(Rotation::DataKey(&acme), at(103)));
+    must(vault.record_uses(&[token_use(&acme, 1, 104)], UseRecord::Entries));
+    assert!(super::revocations::keep(&*vault, &again, 105, 106).is_some());
+    assert!(must(vault.take_revocations(at(165), super::LEASE, 9)).is_empty());
+    let forgotten = super::forget::forget(&*vault, "acme", Some("alice"), 166);
+    assert_eq!(some(forgotten, "a receipt").at, at(166));
+    let told: Vec<_> = entries(&*vault, "acme").iter().map(|entry| entry.at).collect();
+    let expected = [1, 3, 4, 5, 100, 101, 102, 103, 104, 105, 165, 166].map(at);
+    assert_eq!(told, expected);
+    assert!(must(vault.consent(&acme, &state("one"))).is_none());
 }

@@ -4,11 +4,12 @@ use std::sync::Barrier;
 use std::thread;
 
 use super::{
-    Attempt, Check, ClaimOutcome, ClaimRequest, LEASE, Make, StoreOutcome, access, at, claim, connection,
-    grant, granted, id, must, personal, scopes, some, stored, tenant, tokens, with_one,
+    Attempt, Check, ClaimOutcome, ClaimRequest, LEASE, Make, access, at, claim, claim_of, commit_to, connect,
+    fail, gid, granted, id, must, need_consent, personal, reconnect, revoke, scopes, some, stored, tenant,
+    token, tokens, with_one,
 };
 use crate::model::{Connection, FailureCode, InFlight, NeedsConsent, RefreshState, Scopes, Status};
-use crate::vault::{Claim, CommitOutcome, RefreshFailure, Renewed, Tokens, Vault};
+use crate::vault::{Claim, CommitOutcome, RefreshFailure, Refreshed, Tokens, Vault};
 
 pub(super) const CHECKS: &[Check] = &[
     ("a claim gives out what a refresh needs", given),
@@ -30,26 +31,21 @@ pub(super) const CHECKS: &[Check] = &[
     ("a failure counts for its own claim only", fenced),
     ("an unknown outcome is remembered until a success", unknown),
     ("a refusal erases the access token", rejected),
-    ("the fence is never lowered", fence),
+    ("the fence of a grant is never lowered", fence),
+    ("the lifetime that was named last is remembered", lifetime),
+    ("a grant can need a consent while it is claimed", consent_needed),
 ];
 
 fn commit(vault: &dyn Vault, claim: &Claim, tokens: &Tokens, granted: Option<&Scopes>) -> CommitOutcome {
-    must(vault.commit_refresh(
-        &tenant("acme"),
-        id(1),
-        claim,
-        &Renewed {
-            tokens,
-            granted,
-            expires_at: Some(at(7_200)),
-            at: at(100),
-            by: None,
-        },
-    ))
-}
-
-fn fail(vault: &dyn Vault, claim: &Claim, failure: &RefreshFailure) -> CommitOutcome {
-    must(vault.fail_refresh(&tenant("acme"), id(1), claim, failure))
+    let refreshed = Refreshed {
+        tokens,
+        granted,
+        expires_at: Some(at(7_200)),
+        lifetime: None,
+        at: at(100),
+        by: None,
+    };
+    must(vault.commit_refresh(&tenant("acme"), gid(1), claim, &refreshed))
 }
 
 const fn transient_failure(code: FailureCode, seconds: i64) -> RefreshFailure {
@@ -78,9 +74,11 @@ fn given(make: Make<'_>) {
         since: at(10),
         until: at(10) + LEASE,
     });
-    assert_eq!(claimed.connection, expected);
+    assert_eq!(claimed.grant.refresh, expected.refresh);
+    let read = must(vault.grant(&connection.tenant, gid(1)));
+    assert_eq!(read, Some(claimed.grant), "the grant, as it is stored");
     assert_eq!(stored(&*vault, &connection), expected);
-    let token = some(must(vault.token(&connection.tenant, id(1))), "the token");
+    let token = some(token(&*vault, &connection.tenant, id(1)), "the token");
     assert_eq!(token.refresh, expected.refresh);
     assert!(token.access_token.is_some(), "it stays usable meanwhile");
 }
@@ -104,15 +102,13 @@ fn refused(make: Make<'_>) {
         "a refused claim writes nothing"
     );
 
-    assert_eq!(
-        must(vault.need_consent(&connection.tenant, id(1), 1, NeedsConsent::Expired)),
-        CommitOutcome::Stored
-    );
+    let needed = need_consent(&*vault, &connection, 1, NeedsConsent::Expired);
+    assert_eq!(needed, CommitOutcome::Stored);
     assert!(matches!(
         claim(&*vault, 1, Attempt::Due, 0),
         ClaimOutcome::NotActive(Status::NeedsConsent(NeedsConsent::Expired))
     ));
-    assert!(must(vault.revoke(&connection.tenant, id(1), None, at(1))).is_some());
+    assert!(revoke(&*vault, &connection, 1).is_some());
     assert!(matches!(
         claim(&*vault, 1, Attempt::Due, 0),
         ClaimOutcome::NotActive(Status::Revoked)
@@ -121,7 +117,8 @@ fn refused(make: Make<'_>) {
     let vault = make();
     let mut bare = tokens("1");
     bare.refresh_token = None;
-    assert_eq!(grant(&*vault, &connection, &bare), StoreOutcome::Stored);
+    let grant = super::grant_of(&connection, 1, 1);
+    super::store(&*vault, &grant, std::slice::from_ref(&connection), &bare);
     assert!(
         matches!(
             claim(&*vault, 1, Attempt::Forced, 0),
@@ -143,7 +140,7 @@ fn one_of_many(make: Make<'_>) {
                 scope.spawn(move || {
                     let request = ClaimRequest {
                         tenant: acme,
-                        connection: id(1),
+                        grant: gid(1),
                         holder: must(vault.holder()),
                         generation: 1,
                         attempt: Attempt::Due,
@@ -290,43 +287,25 @@ fn late(make: Make<'_>) {
 }
 
 fn revoked(make: Make<'_>) {
-    let (vault, mut connection) = with_one(make);
+    let (vault, connection) = with_one(make);
     let (first, _) = granted(claim(&*vault, 1, Attempt::Due, 0));
-    assert!(must(vault.revoke(&connection.tenant, id(1), None, at(1))).is_some());
+    assert!(revoke(&*vault, &connection, 1).is_some());
     assert_eq!(commit(&*vault, &first, &tokens("2"), None), CommitOutcome::Gone);
-    assert_eq!(
-        fail(&*vault, &first, &transient_failure(FailureCode::TimedOut, 2)),
-        CommitOutcome::Gone
-    );
+    let timeout = transient_failure(FailureCode::TimedOut, 2);
+    assert_eq!(fail(&*vault, &first, &timeout), CommitOutcome::Gone);
     let after = stored(&*vault, &connection);
     assert_eq!(after.status, Status::Revoked);
     assert_eq!(after.refresh, RefreshState::default());
-    assert!(must(vault.token(&connection.tenant, id(1))).is_none());
-    // A new consent after the revocation is a newer generation: what is late is late.
-    connection.generation = 2;
-    assert_eq!(grant(&*vault, &connection, &tokens("3")), StoreOutcome::Stored);
-    assert_eq!(
-        commit(&*vault, &first, &tokens("2"), None),
-        CommitOutcome::Superseded
-    );
+    assert!(token(&*vault, &connection.tenant, id(1)).is_none());
+    // A new consent after the revocation is a new grant: what is late is late.
+    let (connection, _) = reconnect(&*vault, &after, 2, "3");
+    assert_eq!(commit(&*vault, &first, &tokens("2"), None), CommitOutcome::Gone);
     assert_eq!(access(&*vault, &connection).as_deref(), Some("access-3"));
     let unknown = Claim {
         generation: 1,
         fence: 1,
     };
-    let nowhere = must(vault.commit_refresh(
-        &connection.tenant,
-        id(9),
-        &unknown,
-        &Renewed {
-            tokens: &tokens("x"),
-            granted: None,
-            expires_at: None,
-            at: at(0),
-            by: None,
-        },
-    ));
-    assert_eq!(nowhere, CommitOutcome::Gone);
+    assert_eq!(commit_to(&*vault, 9, &unknown, "x"), CommitOutcome::Gone);
 }
 
 fn transient(make: Make<'_>) {
@@ -416,7 +395,7 @@ fn unknown(make: Make<'_>) {
 
 fn rejected(make: Make<'_>) {
     for quarantined_until in [Some(at(900)), None] {
-        let (vault, mut connection) = with_one(make);
+        let (vault, connection) = with_one(make);
         let (first, _) = granted(claim(&*vault, 1, Attempt::Due, 0));
         let refusal = RefreshFailure::Rejected {
             reason: NeedsConsent::Rejected,
@@ -437,25 +416,59 @@ fn rejected(make: Make<'_>) {
             matches!(claim(&*vault, 1, Attempt::Forced, 60), ClaimOutcome::NotActive(_)),
             "what is in quarantine is out of reach"
         );
-        connection.generation = 2;
-        assert_eq!(grant(&*vault, &connection, &tokens("2")), StoreOutcome::Stored);
-        assert_eq!(stored(&*vault, &connection), connection);
+        let (again, _) = reconnect(&*vault, &connection, 2, "2");
+        assert_eq!(stored(&*vault, &again), again);
     }
 }
 
 fn fence(make: Make<'_>) {
-    let vault = make();
-    let mut connection = connection("acme", 1, personal("alice"));
+    let (vault, connection) = with_one(make);
     let mut last = 0;
     for generation in 1..=5 {
-        connection.generation = generation;
-        assert_eq!(grant(&*vault, &connection, &tokens("x")), StoreOutcome::Stored);
-        let (claim, unknown) = granted(claim(&*vault, generation, Attempt::Due, 0));
-        assert!(claim.fence > last, "{} after {last}", claim.fence);
-        assert!(!unknown, "a new consent brings a new token");
-        last = claim.fence;
-        if generation % 2 == 0 {
-            assert!(must(vault.revoke(&connection.tenant, id(1), None, at(1))).is_some());
-        }
+        let (lapsed, _) = granted(claim(&*vault, generation, Attempt::Due, 0));
+        assert!(lapsed.fence > last, "{} after {last}", lapsed.fence);
+        let (second, _) = granted(claim(&*vault, generation, Attempt::Due, 60));
+        assert!(second.fence > lapsed.fence);
+        last = second.fence;
+        assert_eq!(commit_to(&*vault, 1, &second, "x"), CommitOutcome::Stored);
     }
+    let (_, _) = reconnect(&*vault, &stored(&*vault, &connection), 2, "2");
+    let (_, unknown) = granted(claim_of(&*vault, 2, 7, Attempt::Due, 0));
+    assert!(!unknown, "a new consent brings a new token");
+}
+
+fn lifetime(make: Make<'_>) {
+    let (vault, _) = with_one(make);
+    let read = || some(must(vault.grant(&tenant("acme"), gid(1))), "the grant").lifetime;
+    let named = [Some(600), None, Some(60)].map(|seconds| seconds.map(std::time::Duration::from_secs));
+    for (generation, (lifetime, expected)) in (1..).zip(named.into_iter().zip([named[0], named[0], named[2]]))
+    {
+        let (claim, _) = granted(claim(&*vault, generation, Attempt::Due, 0));
+        let refreshed = Refreshed {
+            tokens: &tokens("x"),
+            granted: None,
+            expires_at: None,
+            lifetime,
+            at: at(1),
+            by: None,
+        };
+        let outcome = must(vault.commit_refresh(&tenant("acme"), gid(1), &claim, &refreshed));
+        assert_eq!(outcome, CommitOutcome::Stored);
+        assert_eq!(read(), expected, "the last one that was named");
+    }
+}
+
+/// A claim that is not open does not stop a grant from needing a consent: only the generation counts.
+fn consent_needed(make: Make<'_>) {
+    let (vault, connection) = with_one(make);
+    granted(claim(&*vault, 1, Attempt::Due, 0));
+    let needed = need_consent(&*vault, &connection, 1, NeedsConsent::Expired);
+    assert_eq!(needed, CommitOutcome::Stored);
+    let after = stored(&*vault, &connection);
+    assert_eq!(after.status, Status::NeedsConsent(NeedsConsent::Expired));
+    assert_eq!((after.refreshable, after.refresh.in_flight), (false, None));
+    assert_eq!(access(&*vault, &connection), None);
+    let bobs = super::connection("acme", 2, personal("bob"));
+    connect(&*vault, &bobs, "2");
+    assert_eq!(stored(&*vault, &bobs), bobs);
 }

@@ -1,198 +1,89 @@
-//! Connections: granted by compare and swap, listed in order, one default.
+//! Connections: separate for each tenant, listed in order, one default.
 
 use super::{
-    Check, Make, StoreOutcome, access, account, at, connection, find, grant, id, label, must, personal,
-    provider, scopes, some, stored, tenant, tokens, user, with_one,
+    Check, Make, access, at, claim_of, connect, connection, find, gid, grant_of, id, must, need_consent,
+    personal, provider, revoke, scopes, some, store, stored, tenant, token, tokens, user, with_one,
 };
-use crate::model::{Connection, NeedsConsent, Owner, Status};
-use crate::vault::{CommitOutcome, ConnectionQuery, Found, Use};
+use crate::model::{Connection, NeedsConsent, Owner, TenantId};
+use crate::vault::{
+    Attempt, ClaimOutcome, CommitOutcome, ConnectionQuery, Found, RevokeWhat, StoreOutcome, TokenUse,
+    UseRecord,
+};
 
 pub(super) const CHECKS: &[Check] = &[
-    ("a connection comes back as it was stored", round_trip),
-    ("a grant names the next generation", compare_and_swap),
-    ("a new grant replaces the tokens and the record", replaced),
-    (
-        "a grant brings back what was revoked or needs consent",
-        brought_back,
-    ),
-    ("a connection keeps its owner and its provider", not_moved),
-    ("labels are unique while not revoked", labels),
-    ("accounts are unique while not revoked", accounts),
     ("tenants never cross", separate),
     ("at most one connection is the default", default),
     ("lists are in order of the id, filtered and paged", listed),
+    ("the connections of a grant are listed", of_grant),
     ("the time of use only grows", used),
 ];
 
-fn round_trip(make: Make<'_>) {
-    let vault = make();
-    let mut full = connection("acme", 1, personal("alice"));
-    full.label = Some(label("work"));
-    full.is_default = true;
-    full.account = account("account-1");
-    full.parameters = [("site".to_owned(), "a \"b\" \u{e9}".to_owned())].into();
-    full.used_at = Some(at(5));
-    let mut bare = connection("acme", 2, Owner::Shared);
-    bare.expires_at = None;
-    bare.requested = scopes("");
-    bare.granted = scopes("");
-    assert_eq!(grant(&*vault, &full, &tokens("1")), StoreOutcome::Stored);
-    assert_eq!(grant(&*vault, &bare, &tokens("2")), StoreOutcome::Stored);
-    assert_eq!(stored(&*vault, &full), full);
-    assert_eq!(stored(&*vault, &bare), bare);
-    assert_eq!(access(&*vault, &full).as_deref(), Some("access-1"));
-    assert_eq!(must(vault.connection(&tenant("acme"), id(9))), None);
-}
-
-fn compare_and_swap(make: Make<'_>) {
-    let vault = make();
-    let mut connection = connection("acme", 1, personal("alice"));
-    for (generation, outcome) in [
-        (2, StoreOutcome::Conflict),
-        (1, StoreOutcome::Stored),
-        (1, StoreOutcome::Conflict),
-        (3, StoreOutcome::Conflict),
-        (2, StoreOutcome::Stored),
-    ] {
-        connection.generation = generation;
-        let before = must(vault.connection(&connection.tenant, connection.id));
-        assert_eq!(
-            grant(&*vault, &connection, &tokens(&generation.to_string())),
-            outcome
-        );
-        if outcome == StoreOutcome::Conflict {
-            assert_eq!(must(vault.connection(&connection.tenant, connection.id)), before);
-        }
+fn token_use(tenant: &TenantId, connection: &Connection, seconds: i64) -> TokenUse {
+    TokenUse {
+        tenant: tenant.clone(),
+        connection: connection.id,
+        provider: connection.provider.clone(),
+        at: at(seconds),
+        user: user("alice"),
+        shared: false,
+        purpose: None,
+        turn: None,
     }
-    assert_eq!(access(&*vault, &connection).as_deref(), Some("access-2"));
-}
-
-fn replaced(make: Make<'_>) {
-    let (vault, mut connection) = with_one(make);
-    connection.generation = 2;
-    connection.label = Some(label("home"));
-    connection.granted = scopes("mail.read mail.send");
-    connection.refreshed_at = at(9);
-    connection.refreshable = false;
-    let mut renewed = tokens("2");
-    renewed.refresh_token = None;
-    assert_eq!(grant(&*vault, &connection, &renewed), StoreOutcome::Stored);
-    assert_eq!(stored(&*vault, &connection), connection);
-    assert_eq!(access(&*vault, &connection).as_deref(), Some("access-2"));
-    assert!(!stored(&*vault, &connection).refreshable);
-}
-
-fn brought_back(make: Make<'_>) {
-    let (vault, mut connection) = with_one(make);
-    let outcome = must(vault.need_consent(&connection.tenant, id(1), 1, NeedsConsent::Expired));
-    assert_eq!(outcome, CommitOutcome::Stored);
-    connection.generation = 2;
-    assert_eq!(grant(&*vault, &connection, &tokens("2")), StoreOutcome::Stored);
-    assert_eq!(stored(&*vault, &connection), connection);
-    assert!(must(vault.revoke(&connection.tenant, id(1), None, at(3))).is_some());
-    assert_eq!(grant(&*vault, &connection, &tokens("3")), StoreOutcome::Conflict);
-    connection.generation = 3;
-    assert_eq!(grant(&*vault, &connection, &tokens("3")), StoreOutcome::Stored);
-    assert_eq!(stored(&*vault, &connection), connection);
-    assert_eq!(access(&*vault, &connection).as_deref(), Some("access-3"));
-}
-
-fn not_moved(make: Make<'_>) {
-    let (vault, original) = with_one(make);
-    let mut moved = connection("acme", 1, personal("bob"));
-    moved.generation = 2;
-    assert_eq!(grant(&*vault, &moved, &tokens("2")), StoreOutcome::Conflict);
-    let mut moved = original.clone();
-    moved.generation = 2;
-    moved.provider = provider("calendar");
-    assert_eq!(grant(&*vault, &moved, &tokens("2")), StoreOutcome::Conflict);
-    assert_eq!(stored(&*vault, &original), original);
-}
-
-fn labels(make: Make<'_>) {
-    unique(make, &|connection| connection.label = Some(label("work")));
-}
-
-fn accounts(make: Make<'_>) {
-    unique(make, &|connection| connection.account = account("account-1"));
-}
-
-fn unique(make: Make<'_>, mark: &dyn Fn(&mut Connection)) {
-    let vault = make();
-    let marked = |number: u8, owner: Owner| {
-        let mut connection = connection("acme", number, owner);
-        mark(&mut connection);
-        connection
-    };
-    let first = marked(1, personal("alice"));
-    assert_eq!(grant(&*vault, &first, &tokens("1")), StoreOutcome::Stored);
-    let second = marked(2, personal("alice"));
-    assert_eq!(grant(&*vault, &second, &tokens("2")), StoreOutcome::Conflict);
-    assert_eq!(must(vault.connection(&second.tenant, second.id)), None);
-    for other in [marked(3, personal("bob")), marked(4, Owner::Shared)] {
-        assert_eq!(grant(&*vault, &other, &tokens("3")), StoreOutcome::Stored);
-    }
-    let mut calendar = marked(5, personal("alice"));
-    calendar.provider = provider("calendar");
-    assert_eq!(grant(&*vault, &calendar, &tokens("5")), StoreOutcome::Stored);
-    let unmarked = connection("acme", 6, personal("alice"));
-    assert_eq!(grant(&*vault, &unmarked, &tokens("6")), StoreOutcome::Stored);
-    assert!(must(vault.revoke(&first.tenant, first.id, None, at(1))).is_some());
-    assert_eq!(grant(&*vault, &second, &tokens("2")), StoreOutcome::Stored);
-    let mut again = first;
-    again.generation = 2;
-    assert_eq!(
-        grant(&*vault, &again, &tokens("7")),
-        StoreOutcome::Conflict,
-        "its place is taken"
-    );
-    assert_eq!(stored(&*vault, &again).status, Status::Revoked);
 }
 
 fn separate(make: Make<'_>) {
     let (vault, ours) = with_one(make);
     let theirs = connection("other", 2, personal("alice"));
-    assert_eq!(grant(&*vault, &theirs, &tokens("2")), StoreOutcome::Stored);
+    connect(&*vault, &theirs, "2");
     let other = &theirs.tenant;
+    let mut foreign = ours.clone();
+    foreign.tenant = other.clone();
     assert_eq!(must(vault.connection(other, ours.id)), None);
-    assert!(must(vault.token(other, ours.id)).is_none());
-    assert!(!must(vault.set_default(other, ours.id, None)));
-    assert!(must(vault.revoke(other, ours.id, None, at(1))).is_none());
-    assert_eq!(
-        must(vault.need_consent(other, ours.id, 1, NeedsConsent::Expired)),
-        CommitOutcome::Gone
-    );
-    must(vault.record_use(&[Use {
-        tenant: other.clone(),
-        connection: ours.id,
-        at: at(9),
-    }]));
-    assert_eq!(
-        must(vault.connections(&ConnectionQuery::of(other))),
-        std::slice::from_ref(&theirs)
-    );
+    assert_eq!(must(vault.grant(other, ours.grant)), None);
+    assert!(token(&*vault, other, ours.id).is_none());
+    assert!(!must(vault.set_default(other, ours.id, None, at(1))));
+    assert!(revoke(&*vault, &foreign, 1).is_none());
+    for what in [RevokeWhat::Connection(ours.id), RevokeWhat::Grant(ours.grant)] {
+        let request = crate::vault::Revoke {
+            tenant: other,
+            what,
+            by: None,
+            now: at(1),
+            keep_until: None,
+        };
+        assert!(must(vault.revoke(&request)).is_none());
+    }
+    let outcome = need_consent(&*vault, &foreign, 1, NeedsConsent::Expired);
+    assert_eq!(outcome, CommitOutcome::Gone);
+    let claimed = claim_of(&*vault, 2, 1, Attempt::Forced, 1);
+    assert!(matches!(claimed, ClaimOutcome::Gone), "theirs is not ours");
+    must(vault.record_uses(&[token_use(other, &ours, 9)], UseRecord::Times));
+    let listed = must(vault.connections(&ConnectionQuery::of(other)));
+    assert_eq!(listed, std::slice::from_ref(&theirs));
     assert_eq!(stored(&*vault, &ours), ours);
     assert_eq!(access(&*vault, &ours).as_deref(), Some("access-1"));
-    // The same id in two tenants is two connections.
-    let mut same_id = connection("other", 1, personal("carol"));
-    same_id.granted = scopes("other");
-    assert_eq!(grant(&*vault, &same_id, &tokens("3")), StoreOutcome::Stored);
+    // The same ids in two tenants are two connections and two grants.
+    let same_id = connection("other", 1, personal("carol"));
+    connect(&*vault, &same_id, "3");
     assert_eq!(stored(&*vault, &ours), ours);
+    assert_eq!(access(&*vault, &ours).as_deref(), Some("access-1"));
     assert_eq!(access(&*vault, &same_id).as_deref(), Some("access-3"));
 }
 
 fn default(make: Make<'_>) {
     let vault = make();
-    let all: Vec<_> = (1..=3)
-        .map(|number| connection("acme", number, personal("alice")))
-        .collect();
-    for connection in &all {
-        assert_eq!(grant(&*vault, connection, &tokens("x")), StoreOutcome::Stored);
+    for number in 1..=3 {
+        connect(&*vault, &connection("acme", number, personal("alice")), "x");
     }
     let bobs = connection("acme", 4, personal("bob"));
-    assert_eq!(grant(&*vault, &bobs, &tokens("x")), StoreOutcome::Stored);
+    connect(&*vault, &bobs, "x");
+    let mut calendar = connection("acme", 6, personal("alice"));
+    calendar.provider = provider("calendar");
+    connect(&*vault, &calendar, "x");
+    let acme = tenant("acme");
+    let set = |number: u8| must(vault.set_default(&acme, id(number), None, at(1)));
     let defaults = || {
-        let mut query = ConnectionQuery::of(&bobs.tenant);
+        let mut query = ConnectionQuery::of(&acme);
         query.with_revoked = true;
         let mut defaults = must(vault.connections(&query));
         defaults.retain(|connection| connection.is_default);
@@ -202,22 +93,30 @@ fn default(make: Make<'_>) {
             .collect::<Vec<_>>()
     };
     assert!(defaults().is_empty());
-    assert!(must(vault.set_default(&bobs.tenant, id(4), None)));
-    assert!(must(vault.set_default(&bobs.tenant, id(1), None)));
-    assert!(must(vault.set_default(&bobs.tenant, id(3), None)));
-    assert_eq!(defaults(), [id(3), id(4)], "one for each owner");
-    assert!(!must(vault.set_default(&bobs.tenant, id(9), None)));
-    assert!(must(vault.revoke(&bobs.tenant, id(3), None, at(1))).is_some());
-    assert!(
-        !must(vault.set_default(&bobs.tenant, id(3), None)),
-        "it is revoked"
+    assert!(set(4) && set(6) && set(1) && set(3));
+    assert_eq!(
+        defaults(),
+        [id(3), id(4), id(6)],
+        "one for each owner and provider"
     );
-    assert_eq!(defaults(), [id(4)]);
-    let mut new = connection("acme", 5, personal("alice"));
-    new.is_default = true;
-    assert!(must(vault.set_default(&bobs.tenant, id(1), None)));
-    assert_eq!(grant(&*vault, &new, &tokens("x")), StoreOutcome::Stored);
-    assert_eq!(defaults(), [id(4), id(5)], "a grant may bring the new default");
+    assert!(!set(9));
+    let third = connection("acme", 3, personal("alice"));
+    assert!(revoke(&*vault, &third, 1).is_some());
+    assert!(!set(3), "it is revoked");
+    assert_eq!(defaults(), [id(4), id(6)]);
+}
+
+/// The numbers of the connections that a query finds.
+#[track_caller]
+fn numbers(vault: &dyn crate::vault::Vault, change: &dyn Fn(&mut ConnectionQuery<'_>)) -> Vec<u8> {
+    let acme = tenant("acme");
+    let mut query = ConnectionQuery::of(&acme);
+    change(&mut query);
+    let found = must(vault.connections(&query));
+    found
+        .iter()
+        .map(|connection| connection.id.as_bytes()[0])
+        .collect()
 }
 
 fn listed(make: Make<'_>) {
@@ -231,20 +130,12 @@ fn listed(make: Make<'_>) {
     ] {
         let mut connection = connection("acme", number, owner);
         connection.provider = provider(name);
-        assert_eq!(grant(&*vault, &connection, &tokens("x")), StoreOutcome::Stored);
+        connect(&*vault, &connection, "x");
     }
+    let fourth = connection("acme", 4, personal("alice"));
+    assert!(revoke(&*vault, &fourth, 1).is_some());
     let acme = tenant("acme");
-    assert!(must(vault.revoke(&acme, id(4), None, at(1))).is_some());
     let (alice, gmail) = (Owner::Personal(user("alice")), provider("gmail"));
-    let list = |change: &dyn Fn(&mut ConnectionQuery<'_>)| {
-        let mut query = ConnectionQuery::of(&acme);
-        change(&mut query);
-        let found = must(vault.connections(&query));
-        found
-            .iter()
-            .map(|connection| connection.id.as_bytes()[0])
-            .collect::<Vec<_>>()
-    };
     let filters: [(Option<&Owner>, bool, &[u8]); 6] = [
         (None, false, &[3, 4, 5, 7, 9]),
         (None, true, &[4, 5, 7, 9]),
@@ -271,38 +162,47 @@ fn listed(make: Make<'_>) {
             assert_eq!(found, expected, "{owner:?}, gmail: {of_gmail}");
         }
     }
+    let list = |change: &dyn Fn(&mut ConnectionQuery<'_>)| numbers(&*vault, change);
     assert_eq!(list(&|query| query.limit = 2), [3, 5]);
-    assert_eq!(
-        list(&|query| {
-            query.limit = 2;
-            query.after = Some(id(5));
-        }),
-        [7, 9]
-    );
+    let after_five = list(&|query| {
+        query.limit = 2;
+        query.after = Some(id(5));
+    });
+    assert_eq!(after_five, [7, 9]);
     assert!(list(&|query| query.after = Some(id(9))).is_empty());
     assert!(list(&|query| query.limit = 0).is_empty());
     let nobody = tenant("nobody");
     assert!(must(vault.connections(&ConnectionQuery::of(&nobody))).is_empty());
 }
 
+fn of_grant(make: Make<'_>) {
+    let vault = make();
+    let two = [5, 3].map(|number| connection("acme", number, personal("alice")));
+    let outcome = store(&*vault, &grant_of(&two[0], 7, 1), &two, &tokens("both"));
+    assert!(matches!(outcome, StoreOutcome::Stored { .. }));
+    connect(&*vault, &connection("acme", 4, personal("alice")), "4");
+    let list = |change: &dyn Fn(&mut ConnectionQuery<'_>)| numbers(&*vault, change);
+    assert_eq!(list(&|query| query.grant = Some(gid(7))), [3, 5]);
+    assert_eq!(list(&|query| query.grant = Some(gid(4))), [4]);
+    assert!(list(&|query| query.grant = Some(gid(9))).is_empty());
+    let after_three = list(&|query| {
+        query.grant = Some(gid(7));
+        query.after = Some(id(3));
+    });
+    assert_eq!(after_three, [5]);
+}
+
 fn used(make: Make<'_>) {
     let (vault, connection) = with_one(make);
+    let mut unknown = connection.clone();
+    unknown.id = id(99);
     for (seconds, expected) in [(10, 10), (5, 10), (12, 12), (12, 12)] {
-        must(vault.record_use(&[
-            Use {
-                tenant: connection.tenant.clone(),
-                connection: connection.id,
-                at: at(seconds),
-            },
-            Use {
-                tenant: connection.tenant.clone(),
-                connection: id(99),
-                at: at(seconds),
-            },
-        ]));
+        let uses = [&connection, &unknown].map(|used| token_use(&used.tenant, used, seconds));
+        must(vault.record_uses(&uses, UseRecord::Times));
         assert_eq!(stored(&*vault, &connection).used_at, Some(at(expected)));
     }
-    must(vault.record_use(&[]));
+    must(vault.record_uses(&[], UseRecord::Times));
+    must(vault.record_uses(&[], UseRecord::Entries));
     let found = find(&*vault, &connection.owner, None, &scopes(""));
     let Found::One(token) = found else {
         panic!("{found:?}");

@@ -4,10 +4,12 @@ use std::sync::Barrier;
 use std::thread;
 
 use super::{
-    Check, Make, StoreOutcome, at, connection, consent, id, must, personal, state, tenant, tokens, verifier,
+    Check, Make, StoreOutcome, at, connection, consent, grant, id, must, personal, state, stored_none,
+    tenant, tokens, verifier,
 };
-use crate::model::Timestamp;
-use crate::vault::{ConsentStatus, Grant, PendingConsent, Purpose, Vault};
+use crate::model::{Timestamp, UserId};
+use crate::secret::PkceVerifier;
+use crate::vault::{AuditFilter, AuditKind, ConsentStatus, NewGrant, PendingConsent, Purpose, Taken, Vault};
 
 pub(super) const CHECKS: &[Check] = &[
     ("a consent comes back as it was stored", round_trip),
@@ -19,7 +21,6 @@ pub(super) const CHECKS: &[Check] = &[
     ("a taken consent can be closed, another cannot", closed),
     ("a stored grant completes its consent", completed),
     ("a grant that conflicts leaves its consent alone", not_completed),
-    ("purging is bounded and takes expired consents only", purged),
 ];
 
 fn round_trip(make: Make<'_>) {
@@ -33,6 +34,7 @@ fn round_trip(make: Make<'_>) {
     bare.return_to = None;
     bare.parameters.clear();
     bare.services.clear();
+    bare.require_account = false;
     bare.purpose = Purpose::Connect;
     must(vault.insert_consent(&bare, None));
     assert_eq!(must(vault.consent(&full.tenant, &full.state)), Some(full.clone()));
@@ -49,7 +51,7 @@ fn round_trip(make: Make<'_>) {
     }
     let taken = must(vault.take_consent(&bare.tenant, &bare.state, at(1)));
     assert!(
-        matches!(taken, Some(None)),
+        matches!(taken, Taken::Consent(_, None)),
         "taken, and there is no verifier: {taken:?}"
     );
 }
@@ -60,13 +62,13 @@ fn found(make: Make<'_>) {
     assert_eq!(must(vault.consents(&tenant("acme"), &user)), Vec::new());
     let (one, two) = (consent("acme", "one"), consent("acme", "two"));
     let mut of_another = consent("acme", "three");
-    of_another.user = must(crate::model::UserId::new("somebody-else"));
+    of_another.user = must(UserId::new("somebody-else"));
     must(vault.insert_consent(&one, Some(&verifier())));
     must(vault.insert_consent(&two, None));
     must(vault.insert_consent(&of_another, None));
     must(vault.insert_consent(&consent("globex", "four"), None));
     assert!(taken(&*vault, "two", at(1)).is_some());
-    must(vault.close_consent(&two.tenant, &two.state, ConsentStatus::Cancelled));
+    must(vault.close_consent(&two.tenant, &two.state, ConsentStatus::Cancelled, at(2)));
     let mut consents = must(vault.consents(&tenant("acme"), &user));
     consents.sort_by_key(|consent| consent.state != one.state);
     let two = PendingConsent {
@@ -76,9 +78,15 @@ fn found(make: Make<'_>) {
     assert_eq!(consents, [one, two]);
 }
 
+/// Takes a consent request of tenant "acme". Returns its verifier.
 fn taken(vault: &dyn Vault, name: &str, now: Timestamp) -> Option<String> {
-    must(vault.take_consent(&tenant("acme"), &state(name), now))
-        .map(|verifier| verifier.map_or_else(String::new, |verifier| verifier.expose_secret().to_owned()))
+    match must(vault.take_consent(&tenant("acme"), &state(name), now)) {
+        Taken::Nothing => None,
+        Taken::Consent(_, verifier) => {
+            let verifier = verifier.as_ref().map(PkceVerifier::expose_secret);
+            Some(verifier.unwrap_or_default().to_owned())
+        }
+    }
 }
 
 fn taken_once(make: Make<'_>) {
@@ -86,7 +94,14 @@ fn taken_once(make: Make<'_>) {
     assert_eq!(taken(&*vault, "one", at(1)), None, "nothing is there yet");
     let one = consent("acme", "one");
     must(vault.insert_consent(&one, Some(&verifier())));
-    assert_eq!(taken(&*vault, "one", at(1)).as_deref(), Some("verifier-1"));
+    let outcome = must(vault.take_consent(&one.tenant, &one.state, at(1)));
+    let Taken::Consent(mut consent, verifier) = outcome else {
+        panic!("{outcome:?}");
+    };
+    let verifier = verifier.as_ref().map(PkceVerifier::expose_secret);
+    assert_eq!(verifier, Some("verifier-1"));
+    consent.status = ConsentStatus::Pending;
+    assert_eq!(consent, one, "whole, as it was stored");
     assert_eq!(taken(&*vault, "one", at(1)), None, "a second time");
     let read = must(vault.consent(&one.tenant, &one.state)).map(|consent| consent.status);
     assert_eq!(read, Some(ConsentStatus::Taken));
@@ -134,9 +149,11 @@ fn separate(make: Make<'_>) {
     theirs.redirect_uri = "https://other.test/callback".into();
     must(vault.insert_consent(&theirs, None));
     assert_eq!(must(vault.consent(&tenant("other"), &state("one"))), Some(theirs));
-    assert!(must(vault.take_consent(&tenant("third"), &state("one"), at(1))).is_none());
-    must(vault.close_consent(&tenant("third"), &state("one"), ConsentStatus::Denied));
-    assert!(must(vault.take_consent(&tenant("other"), &state("one"), at(1))).is_some());
+    let third = must(vault.take_consent(&tenant("third"), &state("one"), at(1)));
+    assert!(matches!(third, Taken::Nothing));
+    must(vault.close_consent(&tenant("third"), &state("one"), ConsentStatus::Denied, at(2)));
+    let other = must(vault.take_consent(&tenant("other"), &state("one"), at(1)));
+    assert!(matches!(other, Taken::Consent(..)));
     assert_eq!(must(vault.consent(&ours.tenant, &ours.state)), Some(ours));
 }
 
@@ -144,15 +161,41 @@ fn closed(make: Make<'_>) {
     let vault = make();
     let one = consent("acme", "one");
     let status = || must(vault.consent(&one.tenant, &one.state)).map(|consent| consent.status);
+    let close = |status, now| must(vault.close_consent(&one.tenant, &one.state, status, at(now)));
     must(vault.insert_consent(&one, Some(&verifier())));
-    must(vault.close_consent(&one.tenant, &one.state, ConsentStatus::Failed));
+    close(ConsentStatus::Failed, 1);
     assert_eq!(status(), Some(ConsentStatus::Pending), "it was not taken");
     assert!(taken(&*vault, "one", at(1)).is_some());
-    must(vault.close_consent(&one.tenant, &one.state, ConsentStatus::Denied));
+    close(ConsentStatus::Denied, 2);
     assert_eq!(status(), Some(ConsentStatus::Denied));
-    must(vault.close_consent(&one.tenant, &one.state, ConsentStatus::Failed));
+    close(ConsentStatus::Failed, 3);
     assert_eq!(status(), Some(ConsentStatus::Denied), "it was closed already");
     assert_eq!(taken(&*vault, "one", at(1)), None);
+    let entries = must(vault.audit(&AuditFilter::of(&one.tenant)));
+    let told: Vec<_> = entries.iter().map(|entry| (entry.kind, entry.at)).collect();
+    let expected = [
+        (AuditKind::ConsentStarted, at(0)),
+        (AuditKind::ConsentDenied, at(2)),
+    ];
+    assert_eq!(told, expected);
+    assert!(entries.iter().all(|entry| entry.user.as_ref() == Some(&one.user)));
+}
+
+/// Stores a grant of this generation for new connections with these numbers, which completes the request.
+fn complete(vault: &dyn Vault, consent: &PendingConsent, generation: u64, numbers: &[u8]) -> StoreOutcome {
+    let mut grant = grant("acme", 1, personal("alice"));
+    grant.generation = generation;
+    let connections: Vec<_> = numbers
+        .iter()
+        .map(|number| connection("acme", *number, personal("alice")))
+        .collect();
+    must(vault.store_grant(&NewGrant {
+        consent: &consent.state,
+        grant: &grant,
+        tokens: &tokens("1"),
+        connections: &connections,
+        former_dead_at: None,
+    }))
 }
 
 fn completed(make: Make<'_>) {
@@ -160,15 +203,16 @@ fn completed(make: Make<'_>) {
     let one = consent("acme", "one");
     must(vault.insert_consent(&one, Some(&verifier())));
     assert!(taken(&*vault, "one", at(1)).is_some());
-    let outcome = must(vault.store_grant(&Grant {
-        consent: &one.state,
-        connection: &connection("acme", 1, personal("alice")),
-        tokens: &tokens("1"),
-        members: &[],
-    }));
-    assert_eq!(outcome, StoreOutcome::Stored);
+    assert_eq!(complete(&*vault, &one, 1, &[2, 1]), stored_none());
     let read = must(vault.consent(&one.tenant, &one.state)).map(|consent| consent.status);
-    assert_eq!(read, Some(ConsentStatus::Completed(id(1))));
+    assert_eq!(
+        read,
+        Some(ConsentStatus::Completed(id(2))),
+        "the first of its connections"
+    );
+    must(vault.close_consent(&one.tenant, &one.state, ConsentStatus::Failed, at(2)));
+    let read = must(vault.consent(&one.tenant, &one.state)).map(|consent| consent.status);
+    assert_eq!(read, Some(ConsentStatus::Completed(id(2))));
 }
 
 fn not_completed(make: Make<'_>) {
@@ -176,30 +220,7 @@ fn not_completed(make: Make<'_>) {
     let one = consent("acme", "one");
     must(vault.insert_consent(&one, Some(&verifier())));
     assert!(taken(&*vault, "one", at(1)).is_some());
-    let mut late = connection("acme", 1, personal("alice"));
-    late.generation = 2;
-    let outcome = must(vault.store_grant(&Grant {
-        consent: &one.state,
-        connection: &late,
-        tokens: &tokens("1"),
-        members: &[],
-    }));
-    assert_eq!(outcome, StoreOutcome::Conflict);
+    assert_eq!(complete(&*vault, &one, 2, &[1]), StoreOutcome::Conflict);
     let read = must(vault.consent(&one.tenant, &one.state)).map(|consent| consent.status);
     assert_eq!(read, Some(ConsentStatus::Taken));
-}
-
-fn purged(make: Make<'_>) {
-    let vault = make();
-    for (tenant, name) in [("acme", "a"), ("acme", "b"), ("other", "c")] {
-        must(vault.insert_consent(&consent(tenant, name), Some(&verifier())));
-    }
-    let mut fresh = consent("acme", "fresh");
-    fresh.expires_at = at(601);
-    must(vault.insert_consent(&fresh, None));
-    assert_eq!(must(vault.purge_consents(at(600), 10)), 0);
-    assert_eq!(must(vault.purge_consents(at(601), 2)), 2);
-    assert_eq!(must(vault.purge_consents(at(601), 2)), 1);
-    assert_eq!(must(vault.purge_consents(at(601), 2)), 0);
-    assert_eq!(must(vault.consent(&fresh.tenant, &fresh.state)), Some(fresh));
 }

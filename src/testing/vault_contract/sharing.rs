@@ -1,117 +1,79 @@
-//! One consent for several services: one record keeps the tokens, the connections share it.
+//! One consent for several services: the connections use one grant.
 
-use std::time::Duration;
+use std::sync::Arc;
 
 use super::{
-    Check, LEASE, Make, StoreOutcome, access, account, at, claim, connection, grant, granted, id, label,
-    must, personal, provider, scopes, some, state, stored, tenant, tokens, user,
+    Attempt, Check, ClaimOutcome, Make, StoreOutcome, access, account, at, claim, commit_to, connection, due,
+    ended, fail, find, gid, grant, granted, id, label, must, personal, provider, reconnect, revoke, scopes,
+    some, state, store, stored, stored_none, tenant, token, tokens,
 };
-use crate::model::{Connection, FailureCode, NeedsConsent, Status};
+use crate::model::{Connection, FailureCode, Grant, GrantId, NeedsConsent, Status};
 use crate::vault::{
-    Attempt, Claim, ClaimOutcome, CommitOutcome, ConnectionQuery, ConsentStatus, Found, Grant,
-    RefreshFailure, Renewed, TokenQuery, Vault,
+    CommitOutcome, ConsentStatus, Found, NewGrant, Of, RefreshFailure, Revoke, RevokeWhat, Revoked,
+    TokenQuery, Vault,
 };
-use std::sync::Arc;
 
 pub(super) const CHECKS: &[Check] = &[
     ("one grant serves several connections", serves),
-    ("a refresh of a grant is everybody's who shares it", refreshed),
-    ("what joins a grant has no tokens of its own any more", joined),
-    ("what leaves a grant has tokens of its own", left),
+    ("a refresh of a grant is everybody's who uses it", refreshed),
+    ("a connection that joins a grant leaves its own", joined),
+    ("a connection that leaves a grant has one of its own", left),
     ("who is revoked leaves the others to go on", revoked),
     (
-        "to revoke what keeps tokens is to revoke all who share them",
-        revoked_together,
+        "a connection that leaves a shared grant keeps its last state",
+        last_state,
     ),
-    ("a grant that is refused is refused for all who share it", refused),
+    ("a grant is revoked with all its connections", revoked_together),
+    ("connections that ended together come back one by one", come_back),
+    ("a grant that is refused is refused for all who use it", refused),
     ("a grant for several is stored whole or not at all", whole),
-    ("what keeps tokens is no connection by itself", hidden),
 ];
 
-/// The record that keeps the tokens: connection 1, because `claim` means that one.
-fn keeper(generation: u64) -> Connection {
-    let mut keeper = connection("acme", 1, personal("alice"));
-    keeper.is_keeper = true;
-    keeper.generation = generation;
-    keeper.requested = scopes("mail.read mail.send calendar");
-    keeper.granted = scopes("mail.read calendar more");
-    keeper
+/// Grant 1, for the mail and the calendar, of this generation.
+pub(super) fn shared_grant(number: u8, generation: u64) -> Grant {
+    let mut shared = grant("acme", number, personal("alice"));
+    shared.generation = generation;
+    shared.requested = scopes("mail.read mail.send calendar");
+    shared.granted = scopes("mail.read calendar more");
+    shared
 }
 
 /// Connection 2, to the mail, and connection 3, to the calendar, as they show themselves.
-fn members(generation: u64) -> [Connection; 2] {
+pub(super) fn users(grant: &Grant) -> [Connection; 2] {
     let [mut mail, mut calendar] = [2, 3].map(|number| {
-        let mut member = connection("acme", number, personal("alice"));
-        member.account = account("account-1");
-        member.shares = Some(id(1));
-        member.generation = generation;
-        member
+        let mut user = Connection::new(id(number), grant);
+        user.account = account("account-1");
+        user
     });
     mail.requested = scopes("mail.read mail.send");
-    mail.granted = scopes("mail.read");
     calendar.provider = provider("calendar");
     calendar.requested = scopes("calendar");
-    calendar.granted = scopes("calendar");
     calendar.parameters = [("site".to_owned(), "b".to_owned())].into();
+    mail.use_grant(grant);
+    calendar.use_grant(grant);
     [mail, calendar]
 }
 
+/// A vault with connections 2 and 3, which use grant 1: generation 1, tokens "1".
 #[track_caller]
-fn grant_to(vault: &dyn Vault, keeper: &Connection, members: &[Connection], name: &str) -> StoreOutcome {
-    must(vault.store_grant(&Grant {
-        consent: &state("no such consent"),
-        connection: keeper,
-        tokens: &tokens(name),
-        members,
-    }))
-}
-
-#[track_caller]
-fn with_two(make: Make<'_>) -> (Arc<dyn Vault>, [Connection; 2]) {
+pub(super) fn with_two(make: Make<'_>) -> (Arc<dyn Vault>, [Connection; 2]) {
     let vault = make();
-    let members = members(1);
-    assert_eq!(grant_to(&*vault, &keeper(1), &members, "1"), StoreOutcome::Stored);
-    (vault, members)
+    let grant = shared_grant(1, 1);
+    let users = users(&grant);
+    assert_eq!(store(&*vault, &grant, &users, &tokens("1")), stored_none());
+    (vault, users)
 }
 
+/// Revokes a grant of tenant "acme". The tokens are not kept.
 #[track_caller]
-fn find(vault: &dyn Vault, name: &str, wanted: &str) -> Found {
-    must(vault.find_token(&TokenQuery {
+pub(super) fn revoke_grant(vault: &dyn Vault, id: GrantId, now: i64) -> Option<Revoked> {
+    must(vault.revoke(&Revoke {
         tenant: &tenant("acme"),
-        user: Some(&user("alice")),
-        provider: &provider(name),
-        label: None,
-        scopes: &scopes(wanted),
+        what: RevokeWhat::Grant(id),
+        by: None,
+        now: at(now),
+        keep_until: None,
     }))
-}
-
-/// The numbers of the connections that are listed.
-#[track_caller]
-fn listed(vault: &dyn Vault, change: &dyn Fn(&mut ConnectionQuery<'_>)) -> Vec<u8> {
-    let acme = tenant("acme");
-    let mut query = ConnectionQuery::of(&acme);
-    change(&mut query);
-    let found = must(vault.connections(&query));
-    found
-        .iter()
-        .map(|connection| connection.id.as_bytes()[0])
-        .collect()
-}
-
-#[track_caller]
-fn commit(vault: &dyn Vault, number: u8, claim: &Claim, name: &str) -> CommitOutcome {
-    must(vault.commit_refresh(
-        &tenant("acme"),
-        id(number),
-        claim,
-        &Renewed {
-            tokens: &tokens(name),
-            granted: None,
-            expires_at: Some(at(7_200)),
-            at: at(3_600),
-            by: None,
-        },
-    ))
 }
 
 fn serves(make: Make<'_>) {
@@ -119,44 +81,45 @@ fn serves(make: Make<'_>) {
     let consent = super::consent("acme", "for two");
     must(vault.insert_consent(&consent, None));
     must(vault.take_consent(&consent.tenant, &consent.state, at(1)));
-    let two = members(1);
-    let outcome = must(vault.store_grant(&Grant {
+    let grant = shared_grant(1, 1);
+    let two = users(&grant);
+    assert_eq!(two[0].granted, scopes("mail.read more"));
+    let outcome = must(vault.store_grant(&NewGrant {
         consent: &consent.state,
-        connection: &keeper(1),
+        grant: &grant,
         tokens: &tokens("1"),
-        members: &two,
+        connections: &two,
+        former_dead_at: None,
     }));
-    assert_eq!(outcome, StoreOutcome::Stored);
+    assert_eq!(outcome, stored_none());
     let completed = some(
         must(vault.consent(&consent.tenant, &consent.state)),
         "the consent",
     );
-    assert_eq!(
-        completed.status,
-        ConsentStatus::Completed(id(2)),
-        "the first member"
-    );
-    for member in &two {
-        assert_eq!(stored(&*vault, member), *member);
-        assert_eq!(access(&*vault, member).as_deref(), Some("access-1"));
+    assert_eq!(completed.status, ConsentStatus::Completed(id(2)));
+    for user in &two {
+        assert_eq!(stored(&*vault, user), *user);
+        assert_eq!(access(&*vault, user).as_deref(), Some("access-1"));
     }
-    assert_eq!(
-        must(vault.connections(&ConnectionQuery::of(&consent.tenant))),
-        two
-    );
     for (name, number, wanted, missing) in [
         ("gmail", 2, "mail.read", ""),
         ("gmail", 2, "mail.send", "mail.send"),
         ("calendar", 3, "calendar more", ""),
         ("calendar", 3, "mail.read other", "other"),
     ] {
-        let Found::One(token) = find(&*vault, name, wanted) else {
+        let found = must(vault.find_token(&TokenQuery {
+            tenant: &consent.tenant,
+            of: Of::Owner {
+                user: Some(&consent.user),
+                provider: &provider(name),
+                label: None,
+            },
+            scopes: &scopes(wanted),
+        }));
+        let Found::One(token) = found else {
             panic!("{name} is not found");
         };
-        assert_eq!(
-            (token.connection, token.shares, token.keeper()),
-            (id(number), Some(id(1)), id(1))
-        );
+        assert_eq!((token.connection, token.grant), (id(number), gid(1)));
         assert_eq!(token.missing, scopes(missing), "judged by the whole grant");
         assert_eq!(token.parameters, two[usize::from(number) - 2].parameters);
         let access_token = some(token.access_token, "the access token");
@@ -166,227 +129,209 @@ fn serves(make: Make<'_>) {
 
 fn refreshed(make: Make<'_>) {
     let (vault, two) = with_two(make);
-    let due = must(vault.due(at(3_600), Duration::from_secs(60), 9));
-    assert_eq!(due.iter().map(|due| due.connection).collect::<Vec<_>>(), [id(1)]);
-    let idle = must(vault.idle(at(1), &two[0].issued_by.server, 9));
-    assert_eq!(idle.iter().map(|due| due.connection).collect::<Vec<_>>(), [id(1)]);
-    let (claim, _) = granted(claim(&*vault, 1, Attempt::Due, 3_500));
-    for member in &two {
-        assert!(
-            stored(&*vault, member).refresh.in_flight.is_some(),
-            "it shows the claim"
-        );
+    let claimed = due::claim_one(&*vault, 3_500);
+    for user in &two {
+        let shown = stored(&*vault, user);
+        assert!(shown.refresh.in_flight.is_some(), "it shows the claim");
     }
-    assert_eq!(commit(&*vault, 1, &claim, "2"), CommitOutcome::Stored);
-    for member in &two {
-        let shown = stored(&*vault, member);
+    let outcome = commit_to(&*vault, 1, &claimed.claim, "2");
+    assert_eq!(outcome, CommitOutcome::Stored);
+    for user in &two {
+        let shown = stored(&*vault, user);
         assert_eq!((shown.generation, shown.expires_at), (2, Some(at(7_200))));
-        assert_eq!((shown.refreshed_at, shown.refresh), (at(3_600), member.refresh));
-        assert_eq!(access(&*vault, member).as_deref(), Some("access-2"));
+        assert_eq!((shown.refreshed_at, shown.refresh), (at(100), user.refresh));
+        assert_eq!(access(&*vault, user).as_deref(), Some("access-2"));
     }
 }
 
 fn joined(make: Make<'_>) {
     let vault = make();
-    let [mail, calendar] = members(1);
+    let [mail, calendar] = users(&shared_grant(1, 1));
     let mut alone = mail.clone();
-    alone.shares = None;
-    assert_eq!(grant(&*vault, &alone, &tokens("alone")), StoreOutcome::Stored);
-    alone.generation = 2;
-    assert_eq!(grant(&*vault, &alone, &tokens("alone")), StoreOutcome::Stored);
-    let request = crate::vault::ClaimRequest {
-        tenant: &mail.tenant,
-        connection: mail.id,
-        holder: must(vault.holder()),
-        generation: 2,
-        attempt: Attempt::Forced,
-        now: at(5),
-        lease: LEASE,
-    };
-    let (late, _) = granted(must(vault.claim_refresh(&request)));
+    alone.grant = gid(4);
+    super::connect(&*vault, &alone, "alone");
+    let (alone, former) = reconnect(&*vault, &alone, 5, "alone");
+    assert_eq!(former, [gid(4)]);
+    let (late, _) = granted(super::claim_of(&*vault, 5, 2, Attempt::Forced, 5));
     for generation in [1, 2, 4] {
-        let outcome = grant_to(&*vault, &keeper(generation), &members(generation), "2");
+        let grant = shared_grant(1, generation);
+        let outcome = store(&*vault, &grant, &users(&grant), &tokens("2"));
         assert_eq!(outcome, StoreOutcome::Conflict, "generation {generation}");
     }
     assert_eq!(access(&*vault, &alone).as_deref(), Some("access-alone"));
-    let two = members(3);
-    assert_eq!(grant_to(&*vault, &keeper(3), &two, "3"), StoreOutcome::Stored);
-    assert_eq!(stored(&*vault, &mail), two[0]);
-    assert_eq!(access(&*vault, &mail).as_deref(), Some("access-3"));
-    assert_eq!(commit(&*vault, 2, &late, "late"), CommitOutcome::Superseded);
-    let failure = RefreshFailure::Rejected {
-        reason: NeedsConsent::Rejected,
-        at: at(6),
-        quarantined_until: None,
+    let grant = shared_grant(1, 3);
+    let two = users(&grant);
+    let StoreOutcome::Stored { mut former } = store(&*vault, &grant, &two, &tokens("3")) else {
+        panic!("not stored");
     };
-    let failed = must(vault.fail_refresh(&mail.tenant, mail.id, &late, &failure));
-    assert_eq!(failed, CommitOutcome::Superseded);
-    for generation in [2, 3] {
-        let outcome = must(vault.need_consent(&mail.tenant, mail.id, generation, NeedsConsent::Expired));
-        assert_eq!(outcome, CommitOutcome::Superseded, "it has no tokens of its own");
-        let request = crate::vault::ClaimRequest {
-            generation,
-            ..request
-        };
-        let refused = must(vault.claim_refresh(&request));
-        assert!(
-            matches!(refused, ClaimOutcome::Moved | ClaimOutcome::NotRefreshable),
-            "{refused:?}"
-        );
-    }
-    for member in [&mail, &calendar] {
-        assert_eq!(access(&*vault, member).as_deref(), Some("access-3"));
+    former.sort_unstable();
+    assert_eq!(former, [gid(4), gid(5)], "its own, and the one before that");
+    assert_eq!(stored(&*vault, &mail), two[0]);
+    let outcome = commit_to(&*vault, 5, &late, "late");
+    assert_eq!(outcome, CommitOutcome::Former);
+    for user in [&mail, &calendar] {
+        assert_eq!(access(&*vault, user).as_deref(), Some("access-3"));
     }
 }
 
 fn left(make: Make<'_>) {
-    let (vault, [mut mail, mut calendar]) = with_two(make);
-    let (late, _) = granted(claim(&*vault, 1, Attempt::Forced, 5));
-    assert_eq!(commit(&*vault, 1, &late, "2"), CommitOutcome::Stored);
-    mail.shares = None;
-    mail.generation = 2;
-    let outcome = grant(&*vault, &mail, &tokens("x"));
+    let (vault, two) = with_two(make);
+    let (held, _) = granted(claim(&*vault, 1, Attempt::Forced, 5));
+    assert_eq!(commit_to(&*vault, 1, &held, "2"), CommitOutcome::Stored);
+    let [mail, calendar] = [&two[0], &two[1]].map(|user| stored(&*vault, user));
+    let stale = super::grant_of(&mail, 8, 2);
+    let outcome = store(&*vault, &stale, std::slice::from_ref(&mail), &tokens("x"));
     assert_eq!(outcome, StoreOutcome::Conflict, "it shows generation 2 already");
-    mail.generation = 3;
-    assert_eq!(grant(&*vault, &mail, &tokens("own")), StoreOutcome::Stored);
+    let (mail, former) = reconnect(&*vault, &mail, 8, "own");
+    assert_eq!(former, [], "the other connection still uses it");
     assert_eq!(stored(&*vault, &mail), mail);
     assert_eq!(access(&*vault, &mail).as_deref(), Some("access-own"));
+    assert_eq!(stored(&*vault, &calendar), calendar);
     assert_eq!(access(&*vault, &calendar).as_deref(), Some("access-2"));
+    let shared = some(must(vault.grant(&mail.tenant, gid(1))), "the grant");
+    assert_eq!(shared.former_of, None, "it is current");
     let (late, _) = granted(claim(&*vault, 2, Attempt::Forced, 50));
-    calendar.shares = None;
-    calendar.generation = 3;
-    assert_eq!(grant(&*vault, &calendar, &tokens("own-2")), StoreOutcome::Stored);
+    let (calendar, former) = reconnect(&*vault, &calendar, 9, "own-2");
+    assert_eq!(former, [gid(1)]);
     assert_eq!(access(&*vault, &calendar).as_deref(), Some("access-own-2"));
-    // Nobody shares it: it is gone, and who comes late with its tokens is told so.
-    assert_eq!(must(vault.connection(&mail.tenant, id(1))), None);
-    assert!(must(vault.token(&mail.tenant, id(1))).is_none());
-    assert_eq!(commit(&*vault, 1, &late, "late"), CommitOutcome::Gone);
-    assert_eq!(listed(&*vault, &|query| query.with_revoked = true), [2, 3]);
+    assert_eq!(commit_to(&*vault, 1, &late, "late"), CommitOutcome::Former);
+    assert_eq!(access(&*vault, &calendar).as_deref(), Some("access-own-2"));
+    assert_eq!(access(&*vault, &mail).as_deref(), Some("access-own"));
 }
 
 fn revoked(make: Make<'_>) {
     let (vault, [mail, calendar]) = with_two(make);
     let acme = &mail.tenant;
-    assert!(must(vault.set_default(acme, mail.id, None)));
-    let (claim, _) = granted(claim(&*vault, 1, Attempt::Forced, 5));
-    let gone = some(
-        must(vault.revoke(acme, mail.id, None, at(6))),
-        "what revoking gives",
-    );
+    assert!(must(vault.set_default(acme, mail.id, None, at(1))));
+    let (held, _) = granted(claim(&*vault, 1, Attempt::Forced, 5));
+    let gone = some(revoke(&*vault, &mail, 6), "what revoking gives");
     assert_eq!(gone.still_used_by, [calendar.id]);
-    assert!(gone.tokens.is_none() && gone.refused.is_none() && gone.queued.is_none());
+    assert!(gone.ended.is_empty(), "no tokens ended");
     let history = stored(&*vault, &mail);
-    assert_eq!((history.status, history.shares), (Status::Revoked, None));
-    assert_eq!((history.generation, history.is_default), (1, false));
-    assert_eq!(
-        (&history.granted, history.expires_at),
-        (&mail.granted, mail.expires_at)
-    );
-    assert_eq!(gone.connection, history);
-    assert!(must(vault.token(acme, mail.id)).is_none());
-    assert!(matches!(find(&*vault, "gmail", ""), Found::Nothing));
-    assert!(
-        must(vault.revoke(acme, mail.id, None, at(7))).is_none(),
-        "it was revoked before"
-    );
+    assert_eq!((history.status, history.is_default), (Status::Revoked, false));
+    assert_eq!(gone.connections, [history.clone()]);
+    assert!(token(&*vault, acme, mail.id).is_none());
+    let found = find(&*vault, &mail.owner, None, &scopes(""));
+    assert!(matches!(found, Found::Nothing));
+    assert!(revoke(&*vault, &mail, 7).is_none(), "it was revoked before");
     // The refresh that was under way is the others'.
-    assert_eq!(commit(&*vault, 1, &claim, "2"), CommitOutcome::Stored);
+    assert_eq!(commit_to(&*vault, 1, &held, "2"), CommitOutcome::Stored);
     assert_eq!(access(&*vault, &calendar).as_deref(), Some("access-2"));
     assert_eq!(
         stored(&*vault, &mail),
         history,
-        "and changes nothing of what was revoked"
+        "what was revoked does not change"
     );
-
-    let (late, _) = granted(super::claim(&*vault, 2, Attempt::Forced, 50));
-    let last = must(vault.revoke_and_queue(acme, calendar.id, None, at(60), at(9_999)));
-    let last = some(last, "what revoking gives");
+    let (late, _) = granted(claim(&*vault, 2, Attempt::Forced, 50));
+    let last = some(revoke(&*vault, &calendar, 60), "what revoking gives");
     assert!(last.still_used_by.is_empty());
-    assert_eq!(
-        (last.connection.id, last.connection.status),
-        (calendar.id, Status::Revoked)
-    );
-    let given = some(last.tokens, "the tokens");
-    assert_eq!(given.access_token.expose_secret(), "access-2");
-    assert_eq!(
-        given.refresh_token.as_ref().map(|token| token.expose_secret()),
-        Some("refresh-2")
-    );
-    let queued = some(last.queued, "the pending revocation");
-    let pending = must(vault.take_revocations(at(600), LEASE, 9));
-    let [pending] = pending.as_slice() else {
-        panic!("{pending:?}");
-    };
-    assert_eq!(pending.id, queued);
-    let kept = pending.refresh_token.as_ref().map(|token| token.expose_secret());
-    assert_eq!(kept, Some("refresh-2"));
-    assert_eq!(commit(&*vault, 1, &late, "late"), CommitOutcome::Gone);
-    assert!(must(vault.token(acme, id(1))).is_none());
-    assert!(listed(&*vault, &|_| ()).is_empty());
+    assert_eq!(last.connections, [stored(&*vault, &calendar)]);
+    assert_eq!(last.connections[0].status, Status::Revoked);
+    assert_eq!(ended(&last), [(Some("access-2"), Some("refresh-2"))]);
+    assert_eq!(commit_to(&*vault, 1, &late, "late"), CommitOutcome::Gone);
     // What was revoked comes back with a generation that it never had.
-    let mut again = mail;
-    again.shares = None;
-    again.generation = 2;
-    assert_eq!(grant(&*vault, &again, &tokens("again")), StoreOutcome::Stored);
+    let (again, _) = reconnect(&*vault, &history, 7, "again");
+    assert_eq!(again.generation, 2);
     assert_eq!(access(&*vault, &again).as_deref(), Some("access-again"));
+    assert_eq!(stored(&*vault, &calendar), last.connections[0]);
+}
+
+fn last_state(make: Make<'_>) {
+    let (vault, [mail, calendar]) = with_two(make);
+    for generation in [1, 2] {
+        let (held, _) = granted(claim(&*vault, generation, Attempt::Forced, 5));
+        assert_eq!(commit_to(&*vault, 1, &held, "x"), CommitOutcome::Stored);
+    }
+    let shown = stored(&*vault, &mail);
+    assert_eq!(shown.generation, 3);
+    assert!(revoke(&*vault, &mail, 6).is_some());
+    let history = stored(&*vault, &mail);
+    assert_ne!(
+        history.grant, shown.grant,
+        "it is not a user of the grant any more"
+    );
+    let mut expected = shown.clone();
+    expected.grant = history.grant;
+    expected.status = Status::Revoked;
+    expected.refreshable = false;
+    assert_eq!(history, expected, "everything else as it was last");
+    assert!(revoke(&*vault, &calendar, 7).is_some());
+    assert_eq!(stored(&*vault, &mail), history);
 }
 
 fn revoked_together(make: Make<'_>) {
     let (vault, two) = with_two(make);
-    let acme = &two[0].tenant;
-    let gone = some(
-        must(vault.revoke(acme, id(1), None, at(6))),
-        "what revoking gives",
-    );
+    let gone = some(revoke_grant(&*vault, gid(1), 6), "what revoking gives");
     assert!(gone.still_used_by.is_empty());
-    assert!(gone.tokens.is_some());
-    for member in &two {
-        let history = stored(&*vault, member);
-        assert_eq!((history.status, history.shares), (Status::Revoked, None));
-        assert!(must(vault.token(acme, member.id)).is_none());
+    assert_eq!(ended(&gone), [(Some("access-1"), Some("refresh-1"))]);
+    let mut revoked = gone.connections;
+    revoked.sort_by_key(|connection| connection.id);
+    assert_eq!(
+        revoked,
+        [&two[0], &two[1]].map(|connection| stored(&*vault, connection))
+    );
+    for user in &two {
+        assert_eq!(stored(&*vault, user).status, Status::Revoked);
+        assert!(token(&*vault, &user.tenant, user.id).is_none());
     }
-    assert!(must(vault.revoke(acme, id(1), None, at(7))).is_none());
+    assert!(revoke_grant(&*vault, gid(1), 7).is_none());
+    assert!(revoke_grant(&*vault, gid(9), 7).is_none(), "no such grant");
+}
+
+fn come_back(make: Make<'_>) {
+    let (vault, two) = with_two(make);
+    assert!(revoke_grant(&*vault, gid(1), 6).is_some());
+    let [mail, calendar] = [&two[0], &two[1]].map(|user| stored(&*vault, user));
+    let (mail, _) = reconnect(&*vault, &mail, 5, "mail");
+    assert_eq!(
+        stored(&*vault, &calendar),
+        calendar,
+        "the other is history as before"
+    );
+    let (calendar, _) = reconnect(&*vault, &calendar, 6, "calendar");
+    for (connection, name) in [(&mail, "access-mail"), (&calendar, "access-calendar")] {
+        assert_eq!(stored(&*vault, connection), *connection);
+        assert_eq!(access(&*vault, connection).as_deref(), Some(name));
+    }
 }
 
 fn refused(make: Make<'_>) {
     let (vault, two) = with_two(make);
-    let acme = &two[0].tenant;
-    let (claim, _) = granted(claim(&*vault, 1, Attempt::Forced, 5));
+    let (held, _) = granted(claim(&*vault, 1, Attempt::Forced, 5));
     let failure = RefreshFailure::Transient {
         code: FailureCode::ServerError,
         at: at(6),
         not_before: at(36),
     };
-    assert_eq!(
-        must(vault.fail_refresh(acme, id(1), &claim, &failure)),
-        CommitOutcome::Stored
-    );
-    for member in &two {
-        let refresh = stored(&*vault, member).refresh;
+    assert_eq!(fail(&*vault, &held, &failure), CommitOutcome::Stored);
+    for user in &two {
+        let refresh = stored(&*vault, user).refresh;
         assert_eq!((refresh.failures, refresh.not_before), (1, Some(at(36))));
     }
-    let (claim, _) = granted(super::claim(&*vault, 1, Attempt::Forced, 50));
+    let (held, _) = granted(claim(&*vault, 1, Attempt::Forced, 50));
     let failure = RefreshFailure::Rejected {
         reason: NeedsConsent::Rejected,
         at: at(51),
         quarantined_until: Some(at(100)),
     };
-    assert_eq!(
-        must(vault.fail_refresh(acme, id(1), &claim, &failure)),
-        CommitOutcome::Stored
-    );
-    for member in &two {
-        let shown = stored(&*vault, member);
+    assert_eq!(fail(&*vault, &held, &failure), CommitOutcome::Stored);
+    for user in &two {
+        let shown = stored(&*vault, user);
         assert_eq!(shown.status, Status::NeedsConsent(NeedsConsent::Rejected));
         assert_eq!(shown.refresh.quarantined_until, Some(at(100)));
-        assert_eq!(access(&*vault, member), None);
+        assert_eq!(access(&*vault, user), None);
     }
-    assert_eq!(must(vault.erase_quarantined(at(100), 9)), 1);
-    // A new consent to the same record brings back all who share it, the ones that it does not name too.
-    let [mail, calendar] = members(2);
-    assert_eq!(grant_to(&*vault, &keeper(2), &[mail], "2"), StoreOutcome::Stored);
-    assert_eq!(stored(&*vault, &calendar), calendar);
-    assert_eq!(access(&*vault, &calendar).as_deref(), Some("access-2"));
+    let claimed = claim(&*vault, 1, Attempt::Forced, 60);
+    assert!(matches!(claimed, ClaimOutcome::NotActive(_)));
+    assert_eq!(must(vault.sweep(&super::sweep::limits(100, 9))).quarantines, 1);
+    // A new consent for both brings both back.
+    let grant = shared_grant(4, 2);
+    let both = users(&grant);
+    assert_eq!(store(&*vault, &grant, &both, &tokens("2")), stored_none());
+    for user in &both {
+        assert_eq!(stored(&*vault, user), *user);
+        assert_eq!(access(&*vault, user).as_deref(), Some("access-2"));
+    }
 }
 
 fn whole(make: Make<'_>) {
@@ -394,47 +339,38 @@ fn whole(make: Make<'_>) {
     let mut other = connection("acme", 9, personal("alice"));
     other.provider = provider("calendar");
     other.label = Some(label("work"));
-    assert_eq!(grant(&*vault, &other, &tokens("other")), StoreOutcome::Stored);
-    let mut two = members(1);
+    super::connect(&*vault, &other, "other");
+    let grant = shared_grant(1, 1);
+    let mut two = users(&grant);
     two[1].label = Some(label("work"));
-    assert_eq!(grant_to(&*vault, &keeper(1), &two, "1"), StoreOutcome::Conflict);
-    for number in [1, 2, 3] {
+    let consent = super::consent("acme", "for two");
+    must(vault.insert_consent(&consent, None));
+    must(vault.take_consent(&consent.tenant, &consent.state, at(1)));
+    let outcome = must(vault.store_grant(&NewGrant {
+        consent: &consent.state,
+        grant: &grant,
+        tokens: &tokens("1"),
+        connections: &two,
+        former_dead_at: None,
+    }));
+    assert_eq!(outcome, StoreOutcome::Conflict);
+    for number in [2, 3] {
         assert_eq!(must(vault.connection(&other.tenant, id(number))), None);
     }
-    assert!(matches!(find(&*vault, "gmail", ""), Found::Nothing));
+    assert_eq!(must(vault.grant(&other.tenant, gid(1))), None);
+    let status = must(vault.consent(&consent.tenant, &consent.state)).map(|consent| consent.status);
+    assert_eq!(status, Some(ConsentStatus::Taken));
+    assert!(matches!(
+        find(&*vault, &other.owner, None, &scopes("")),
+        Found::Nothing
+    ));
     two[1].label = None;
-    assert_eq!(grant_to(&*vault, &keeper(1), &two, "1"), StoreOutcome::Stored);
-    assert!(matches!(find(&*vault, "calendar", ""), Found::Several));
-    let mut changed = keeper(2);
-    changed.is_keeper = false;
-    assert_eq!(
-        grant(&*vault, &changed, &tokens("x")),
-        StoreOutcome::Conflict,
-        "it is something else"
-    );
-}
-
-fn hidden(make: Make<'_>) {
-    let (vault, two) = with_two(make);
-    let acme = &two[0].tenant;
-    assert!(some(must(vault.connection(acme, id(1))), "the record").is_keeper);
-    assert!(!must(vault.set_default(acme, id(1), None)));
-    let (alice, gmail) = (personal("alice"), provider("gmail"));
-    assert_eq!(listed(&*vault, &|_| ()), [2, 3]);
-    assert_eq!(listed(&*vault, &|query| query.with_revoked = true), [2, 3]);
-    assert_eq!(listed(&*vault, &|query| query.shares = Some(id(1))), [2, 3]);
-    assert!(listed(&*vault, &|query| query.shares = Some(id(2))).is_empty());
-    let mut query = ConnectionQuery::of(acme);
-    (query.owner, query.provider) = (Some(&alice), Some(&gmail));
-    for with_revoked in [true, false] {
-        query.with_revoked = with_revoked;
-        assert_eq!(must(vault.connections(&query)).len(), 1);
-    }
-    let forgotten = some(
-        must(vault.forget_user(acme, &user("alice"), None, at(9))),
-        "the receipt",
-    );
-    assert_eq!(forgotten.connections, 2, "only what people were told of");
-    assert_eq!(must(vault.connection(acme, id(1))), None);
-    assert!(must(vault.due(at(9_999), Duration::from_secs(60), 9)).is_empty());
+    let nowhere = must(vault.store_grant(&NewGrant {
+        consent: &state("no such consent"),
+        grant: &grant,
+        tokens: &tokens("1"),
+        connections: &two,
+        former_dead_at: None,
+    }));
+    assert_eq!(nowhere, stored_none());
 }

@@ -12,7 +12,10 @@ use crate::vault::{AuditEntry, AuditKind, NewGrant, StoreOutcome};
 #[must_use]
 pub fn store(snapshot: &Snapshot, new: &NewGrant<'_>, user: Option<&UserId>) -> Decided<StoreOutcome> {
     let connections: Vec<_> = new.connections.iter().map(StoredConnection::of).collect();
-    if connections.is_empty() || connections.iter().any(|new| is_taken(snapshot, new)) {
+    let is_refused = connections.is_empty()
+        || has_clash(&connections)
+        || connections.iter().any(|new| is_taken(snapshot, new));
+    if is_refused {
         return Decided::Nothing(StoreOutcome::Conflict);
     }
     let replaced = replaced(snapshot, &connections);
@@ -31,37 +34,50 @@ pub fn store(snapshot: &Snapshot, new: &NewGrant<'_>, user: Option<&UserId>) -> 
     let lifecycle = Lifecycle::granted(new.grant.generation, new.tokens.refresh_token.is_some(), 0);
     change.put(StoredGrant::new(new.grant.clone(), lifecycle), TokenWrite::New);
     let former = retire(&mut change, snapshot, new, &connections, &replaced);
-    for mut connection in connections {
-        if connection.is_default {
-            clear_default(&mut change, snapshot, &connection);
-        }
-        connection.grant = new.grant.id;
-        connection.revoked = false;
+    for connection in &connections {
         let entry = AuditEntry::new(AuditKind::ConsentCompleted, new.grant.refreshed_at);
-        change.tell(entry, &connection, new.grant.generation);
-        if let (Some(user), Some(entry)) = (user, change.entries.last_mut()) {
-            entry.user = Some(user.clone());
+        change.tell(entry, connection, new.grant.generation);
+        if let (Some(user), Some(told)) = (user, change.entries.last_mut()) {
+            told.user = Some(user.clone());
         }
-        change.connections.push(connection);
     }
+    put_connections(&mut change, snapshot, connections, new.grant.id);
     Decided::Write(change, StoreOutcome::Stored { former })
+}
+
+/// Whether two of the connections are the same, or cannot both have their label, their account or the default.
+fn has_clash(connections: &[StoredConnection]) -> bool {
+    connections.iter().enumerate().any(|(at, one)| {
+        connections[..at].iter().any(|other| {
+            let is_default = one.is_default && other.is_default;
+            one.id == other.id || is_same(one, other) && (is_default || has_same_name(one, other))
+        })
+    })
+}
+
+fn is_same(one: &StoredConnection, other: &StoredConnection) -> bool {
+    one.owner == other.owner && one.provider == other.provider
+}
+
+/// Whether both have the same label or the same account.
+fn has_same_name(one: &StoredConnection, other: &StoredConnection) -> bool {
+    let account = |of: &StoredConnection| of.account.as_ref().map(|account| account.id.clone());
+    one.label.is_some() && one.label == other.label || account(one).is_some() && account(one) == account(other)
 }
 
 /// Whether the id belongs to something else, or another connection that is not revoked has the label or the account.
 fn is_taken(snapshot: &Snapshot, new: &StoredConnection) -> bool {
-    let is_same = |known: &StoredConnection| known.owner == new.owner && known.provider == new.provider;
-    if snapshot.connection(new.id).is_some_and(|known| !is_same(known)) {
+    if snapshot
+        .connection(new.id)
+        .is_some_and(|known| !is_same(known, new))
+    {
         return true;
     }
-    let account = new.account.as_ref().map(|account| &account.id);
     snapshot
         .connections
         .iter()
-        .filter(|other| other.id != new.id && !other.revoked && is_same(other))
-        .any(|other| {
-            let other_account = other.account.as_ref().map(|account| &account.id);
-            new.label.is_some() && other.label == new.label || account.is_some() && other_account == account
-        })
+        .filter(|other| other.id != new.id && !other.revoked && is_same(other, new))
+        .any(|other| has_same_name(other, new))
 }
 
 /// The grants that the connections use until now.
@@ -78,6 +94,8 @@ fn replaced(snapshot: &Snapshot, connections: &[StoredConnection]) -> Vec<GrantI
 
 /// Turns the grants that no connection uses any more into former grants of the new one. Returns those, with the
 /// former grants that they had.
+///
+/// Revoked connections count: those that were revoked together show the state of one grant.
 fn retire(
     change: &mut Change,
     snapshot: &Snapshot,
@@ -88,7 +106,9 @@ fn retire(
     let mut former = Vec::new();
     for id in replaced {
         let is_used = snapshot
-            .users_of(*id)
+            .connections
+            .iter()
+            .filter(|user| user.grant == *id)
             .any(|user| connections.iter().all(|moved| moved.id != user.id));
         let Some(stored) = snapshot.grant(*id).filter(|_| !is_used) else {
             continue;
@@ -112,13 +132,30 @@ fn retire(
     former
 }
 
-fn clear_default(change: &mut Change, snapshot: &Snapshot, new: &StoredConnection) {
-    let others = snapshot.connections.iter().filter(|other| {
-        other.id != new.id && other.is_default && other.owner == new.owner && other.provider == new.provider
-    });
-    for other in others {
-        let mut other = other.clone();
-        other.is_default = false;
-        change.connections.push(other);
+/// Makes the connections use the new grant. At no moment have two connections the default: what loses it is written
+/// before what gets it.
+fn put_connections(
+    change: &mut Change,
+    snapshot: &Snapshot,
+    mut connections: Vec<StoredConnection>,
+    grant: GrantId,
+) {
+    connections.sort_by_key(|connection| connection.is_default);
+    for new in connections.iter().filter(|new| new.is_default) {
+        let others = snapshot
+            .connections
+            .iter()
+            .filter(|other| other.is_default && is_same(other, new))
+            .filter(|other| connections.iter().all(|new| new.id != other.id));
+        for other in others {
+            let mut other = other.clone();
+            other.is_default = false;
+            change.connections.push(other);
+        }
+    }
+    for mut connection in connections {
+        connection.grant = grant;
+        connection.revoked = false;
+        change.connections.push(connection);
     }
 }

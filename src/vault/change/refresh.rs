@@ -1,9 +1,24 @@
-//! Storing how a refresh ended.
+//! Claiming refreshes, and storing how they ended.
 
 use crate::model::Timestamp;
-use crate::vault::change::lifecycle::{self, Keep};
+use crate::vault::change::lifecycle::{self, Decision, Keep};
 use crate::vault::change::{Change, Decided, Snapshot, StoredGrant, TokenWrite};
-use crate::vault::{AuditEntry, AuditKind, Claim, CommitOutcome, RefreshFailure, Refreshed};
+use crate::vault::{
+    AuditEntry, AuditKind, Claim, ClaimRequest, CommitOutcome, Holder, RefreshFailure, Refreshed,
+};
+
+/// Decides on a request to refresh a grant. Changes the grant only if the claim is granted.
+///
+/// A former grant is never refreshed: the caller is told to read again, and finds the grant that replaced it. `dead`
+/// is a holder that is known not to exist any more.
+pub fn claim(stored: &mut StoredGrant, request: &ClaimRequest<'_>, dead: Option<Holder>) -> Decision {
+    if stored.grant.former_of.is_some() {
+        return Decision::Moved;
+    }
+    let decision = lifecycle::claim(&mut stored.lifecycle, request, dead);
+    stored.settle();
+    decision
+}
 
 /// Stores refreshed tokens. The snapshot holds the grant and the connections that use it.
 #[must_use]
@@ -24,6 +39,10 @@ pub fn commit(snapshot: &Snapshot, claim: &Claim, refreshed: &Refreshed<'_>) -> 
     stored.grant.expires_at = refreshed.expires_at;
     stored.grant.lifetime = refreshed.lifetime.or(stored.grant.lifetime);
     let is_former = stored.grant.former_of.is_some();
+    if is_former {
+        // That time was known of the tokens that a consent replaced, not of these.
+        stored.dead_at = None;
+    }
     let mut change = Change::default();
     let entry = AuditEntry::new(AuditKind::Refreshed, refreshed.at).by(refreshed.by);
     tell_users(&mut change, snapshot, &stored, &entry);
@@ -57,7 +76,7 @@ pub fn fail(snapshot: &Snapshot, claim: &Claim, failure: &RefreshFailure) -> Dec
     if let Some(entry) = entry {
         tell_users(&mut change, snapshot, &stored, &entry);
     }
-    change.put(stored, TokenWrite::Keep(keep));
+    keep_tokens(&mut change, stored, keep);
     Decided::Write(change, outcome)
 }
 
@@ -74,8 +93,17 @@ pub fn end_quarantine(snapshot: &Snapshot, now: Timestamp) -> Decided<bool> {
     let mut change = Change::default();
     let entry = AuditEntry::new(AuditKind::QuarantineErased, now);
     tell_users(&mut change, snapshot, &stored, &entry);
-    change.put(stored, TokenWrite::Keep(Keep::Nothing));
+    keep_tokens(&mut change, stored, Keep::Nothing);
     Decided::Write(change, true)
+}
+
+/// Writes a grant that may lose tokens. A former grant without any is of no use and is deleted.
+fn keep_tokens(change: &mut Change, stored: StoredGrant, keep: Keep) {
+    if keep == Keep::Nothing && stored.grant.former_of.is_some() {
+        change.deleted.push(stored.grant.id);
+    } else {
+        change.put(stored, TokenWrite::Keep(keep));
+    }
 }
 
 /// Adds an entry for each connection that uses the grant.

@@ -258,4 +258,96 @@ mod tests {
         assert_ne!(AuditKey::generate().unwrap().link(VAULT, &link), mac);
         assert_ne!(key.head(VAULT, 1, &mac, None), key.head(VAULT, 1, &mac, Some(1)));
     }
+
+    /// Each list holds the same call with one part changed at a time; no two may have the same MAC.
+    fn assert_all_differ(macs: &[[u8; 32]]) {
+        for (at, mac) in macs.iter().enumerate() {
+            assert!(!macs[..at].contains(mac), "{at}");
+        }
+    }
+
+    const OTHER_VAULT: VaultId = VaultId::from_bytes([8; 16]);
+    const ONES: [u8; 32] = [1; 32];
+    const TWOS: [u8; 32] = [2; 32];
+
+    #[test]
+    fn every_part_of_a_head_counts() {
+        let key = AuditKey::generate().unwrap();
+        assert_eq!(
+            key.chain_head(VAULT, 1, 2, &ONES, None),
+            key.chain_head(VAULT, 1, 2, &ONES, None)
+        );
+        assert_all_differ(&[
+            key.chain_head(VAULT, 1, 2, &ONES, None),
+            key.chain_head(OTHER_VAULT, 1, 2, &ONES, None),
+            key.chain_head(VAULT, 0, 2, &ONES, None),
+            key.chain_head(VAULT, -1, 2, &ONES, None),
+            key.chain_head(VAULT, 1, 3, &ONES, None),
+            key.chain_head(VAULT, 1, 2, &TWOS, None),
+            key.chain_head(VAULT, 1, 2, &ONES, Some(0)),
+            key.chain_head(VAULT, 1, 2, &ONES, Some(1)),
+            AuditKey::generate().unwrap().chain_head(VAULT, 1, 2, &ONES, None),
+            // The head of schemas 1 and 2 names no chain and stands for none.
+            key.head(VAULT, 2, &ONES, None),
+            key.head(VAULT, 1, &ONES, None),
+        ]);
+    }
+
+    #[test]
+    fn every_part_of_a_gap_counts() {
+        let key = AuditKey::generate().unwrap();
+        assert_eq!(
+            key.gap(VAULT, 1, 2, 3, &ONES, &TWOS),
+            key.gap(VAULT, 1, 2, 3, &ONES, &TWOS)
+        );
+        assert_all_differ(&[
+            key.gap(VAULT, 1, 2, 3, &ONES, &TWOS),
+            key.gap(OTHER_VAULT, 1, 2, 3, &ONES, &TWOS),
+            key.gap(VAULT, 0, 2, 3, &ONES, &TWOS),
+            key.gap(VAULT, 1, 1, 3, &ONES, &TWOS),
+            key.gap(VAULT, 1, 2, 4, &ONES, &TWOS),
+            key.gap(VAULT, 1, 3, 2, &ONES, &TWOS),
+            key.gap(VAULT, 1, 2, 3, &TWOS, &TWOS),
+            key.gap(VAULT, 1, 2, 3, &ONES, &ONES),
+            key.gap(VAULT, 1, 2, 3, &TWOS, &ONES),
+            AuditKey::generate().unwrap().gap(VAULT, 1, 2, 3, &ONES, &TWOS),
+        ]);
+    }
+
+    #[test]
+    fn every_part_of_a_checkpoint_counts() {
+        let key = AuditKey::generate().unwrap();
+        assert_eq!(
+            key.checkpoint(VAULT, 1, 2, &ONES),
+            key.checkpoint(VAULT, 1, 2, &ONES)
+        );
+        assert_all_differ(&[
+            key.checkpoint(VAULT, 1, 2, &ONES),
+            key.checkpoint(OTHER_VAULT, 1, 2, &ONES),
+            key.checkpoint(VAULT, 2, 2, &ONES),
+            key.checkpoint(VAULT, 1, 3, &ONES),
+            key.checkpoint(VAULT, 2, 1, &ONES),
+            key.checkpoint(VAULT, 1, 2, &TWOS),
+            AuditKey::generate().unwrap().checkpoint(VAULT, 1, 2, &ONES),
+            // A checkpoint is not a head, although it has the same parts.
+            key.chain_head(VAULT, 1, 2, &ONES, None),
+        ]);
+    }
+
+    #[test]
+    fn a_fingerprint_belongs_to_its_parts_and_its_key() {
+        let key = AuditKey::generate().unwrap();
+        let parts: [&[u8]; 3] = [b"acme", b"1", b"token"];
+        assert_eq!(key.fingerprint(&parts), key.fingerprint(&parts));
+        assert_ne!(
+            key.fingerprint(&parts),
+            key.fingerprint(&[b"acme", b"1t", b"oken"])
+        );
+        assert_ne!(
+            key.fingerprint(&parts),
+            AuditKey::generate().unwrap().fingerprint(&parts)
+        );
+        let mac = key.sign(&parts);
+        assert_ne!(key.fingerprint(&parts), mac[..8], "the two subkeys differ");
+    }
 }

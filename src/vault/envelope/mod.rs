@@ -63,6 +63,8 @@ use crate::random::{self, RandomUnavailable};
 #[cfg(test)]
 mod known_answers;
 #[cfg(test)]
+pub(in crate::vault) mod vectors;
+#[cfg(test)]
 mod wycheproof;
 
 /// The most bytes that the fields of one record may have together.

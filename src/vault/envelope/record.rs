@@ -115,11 +115,22 @@ impl DataKey {
         number: u64,
         fields: &[&[u8]],
     ) -> Result<Vec<u8>, VaultError> {
+        self.seal_audit_with_nonce(vault, tenant, number, fields, aead::nonce()?)
+    }
+
+    pub(super) fn seal_audit_with_nonce(
+        &self,
+        vault: VaultId,
+        tenant: &TenantId,
+        number: u64,
+        fields: &[&[u8]],
+        nonce: [u8; NONCE_LEN],
+    ) -> Result<Vec<u8>, VaultError> {
         self.seal_bound(
             FORMAT_1,
             |header| audit_binding(vault, tenant, number, header),
             fields,
-            aead::nonce()?,
+            nonce,
         )
     }
 

@@ -6,7 +6,7 @@
 use crate::model::Actor;
 use crate::vault::envelope::{AuditKey, Link, VaultId};
 use crate::vault::sealed::keyring::{Keyring, Tenant};
-use crate::vault::tables::{AuditRow, Chain, HeadRow, Rows, RowsMut, TenantRow, VAULT_CHAIN};
+use crate::vault::tables::{AuditRow, Chain, GapRow, HeadRow, Rows, RowsMut, TenantRow, VAULT_CHAIN};
 use crate::vault::{AuditEntry, VaultError};
 
 type Result<T> = std::result::Result<T, VaultError>;
@@ -39,10 +39,12 @@ pub(super) fn head_seal(
 pub(super) fn head(rows: &dyn Rows, key: &AuditKey, vault: VaultId, chain: Chain) -> Result<HeadRow> {
     let last = rows.last_number(chain)?;
     let Some(mut head) = rows.head(chain)? else {
+        // A vault that was never of schema 1 or 2 has no legacy chain.
+        let is_absent = chain == Chain::Legacy && last == 0;
         return Ok(HeadRow {
             number: last,
             mac: [0; 32],
-            broken: Some(last.saturating_add(1)),
+            broken: (!is_absent).then(|| last.saturating_add(1)),
             seal: [0; 32],
         });
     };
@@ -79,6 +81,30 @@ fn put_head(
 /// Begins a chain.
 pub(super) fn begin(rows: &mut dyn RowsMut, key: &AuditKey, vault: VaultId, chain: Chain) -> Result<()> {
     put_head(rows, key, vault, chain, 0, [0; 32], None)
+}
+
+/// Begins a chain after the one that schemas 1 and 2 kept for all tenants: its entries count as a gap, so that numbers
+/// go on and the new chain is linked to the old one.
+pub(super) fn continue_legacy(
+    rows: &mut dyn RowsMut,
+    key: &AuditKey,
+    vault: VaultId,
+    chain: Chain,
+) -> Result<()> {
+    let end = head(rows, key, vault, Chain::Legacy)?;
+    if end.number == 0 {
+        return begin(rows, key, vault, chain);
+    }
+    let (number, before) = (chain_number(chain), [0; 32]);
+    let gap = GapRow {
+        first: 1,
+        last: end.number,
+        before,
+        mac: end.mac,
+        seal: key.gap(vault, number, 1, end.number, &before, &end.mac),
+    };
+    rows.put_gap(chain, &gap)?;
+    put_head(rows, key, vault, chain, end.number, end.mac, None)
 }
 
 /// Appends entries to a tenant's chain, in the transaction of what they tell. `false`: the tenant's audit key has

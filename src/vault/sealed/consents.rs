@@ -331,3 +331,6 @@ fn entry(consent: &PendingConsent, kind: AuditKind, at: Timestamp) -> AuditEntry
     entry.connection = consent.purpose.target();
     entry
 }
+
+#[cfg(test)]
+mod tests;

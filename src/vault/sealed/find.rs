@@ -1,12 +1,12 @@
 //! The hot path: one statement, one row authenticated, one record opened, nothing written.
 
-use crate::model::{ProviderId, Scopes, Status, UserId};
+use crate::model::{ProviderId, Scopes, Status, Timestamp, UserId};
 use crate::vault::codec::Decoder;
 use crate::vault::envelope::{Context, Kind};
 use crate::vault::sealed::core::{Core, again_if_tampered};
 use crate::vault::sealed::keyring::Tenant;
 use crate::vault::sealed::{rows, tokens};
-use crate::vault::tables::{ConnectionRow, FoundRows, GrantRow, Tables, Wanted};
+use crate::vault::tables::{FoundRows, Tables, TokenRow, Wanted};
 use crate::vault::{Found, Of, StoredToken, TokenQuery, VaultError};
 
 type Result<T> = std::result::Result<T, VaultError>;
@@ -38,31 +38,21 @@ impl<T: Tables> Core<T> {
                 }
             }
         };
-        match self.tables.read(|rows| rows.token(tenant.row, wanted))? {
+        match self.tables.token(tenant.row, wanted)? {
             FoundRows::Nothing => Ok(Found::Nothing),
             FoundRows::Several => Ok(Found::Several),
             FoundRows::Damaged => Err(VaultError::Damaged),
-            FoundRows::One(found) => {
-                let (connection, grant, access) = *found;
-                self.open_found(&tenant, query, &connection, grant, access)
-                    .map(Found::One)
-            }
+            FoundRows::One(found) => self.open_found(&tenant, query, *found).map(Found::One),
         }
     }
 
-    fn open_found(
-        &self,
-        tenant: &Tenant,
-        query: &TokenQuery<'_>,
-        connection: &ConnectionRow,
-        grant: GrantRow,
-        access: Option<Vec<u8>>,
-    ) -> Result<StoredToken> {
+    fn open_found(&self, tenant: &Tenant, query: &TokenQuery<'_>, found: TokenRow) -> Result<StoredToken> {
+        let connection = &found.connection;
         rows::verify_connection(connection, tenant.row_key())?;
-        let head = rows::route_head(&mut Decoder::new(&grant.route))?;
-        rows::check_columns(&grant, &head)?;
-        let lifecycle = rows::lifecycle(&grant)?;
-        let access_token = match (lifecycle.status, access) {
+        let head = rows::route_head(&mut Decoder::new(&found.route))?;
+        rows::check_columns(&found.server, found.expires_at, &head)?;
+        let lifecycle = rows::lifecycle_of(&found.status, found.generation, found.refreshable, &found.state)?;
+        let access_token = match (lifecycle.status, found.access) {
             (Status::Active, Some(record)) => {
                 let (known_user, known_provider) = names(&query.of);
                 let owner = tokens::user_name(head.owner, known_user)?;
@@ -73,9 +63,9 @@ impl<T: Tables> Core<T> {
                     tenant: &tenant.name,
                     owner: owner.as_ref().map(tokens::Name::get),
                     provider: provider.get(),
-                    id: grant.id.as_bytes(),
-                    generation: grant.generation,
-                    route: &grant.route,
+                    id: connection.grant.as_bytes(),
+                    generation: found.generation,
+                    route: &found.route,
                 };
                 Some(self.open_access(tenant, &context, record)?)
             }
@@ -85,11 +75,11 @@ impl<T: Tables> Core<T> {
         };
         Ok(StoredToken {
             connection: connection.id,
-            grant: grant.id,
-            generation: grant.generation,
+            grant: connection.grant,
+            generation: found.generation,
             status: lifecycle.status,
             access_token,
-            refreshed_at: crate::model::Timestamp::from_unix_millis(grant.refreshed_at),
+            refreshed_at: Timestamp::from_unix_millis(found.refreshed_at),
             expires_at: head.expires_at,
             refreshable: lifecycle.refreshable,
             missing: missing(query.scopes, head.granted),

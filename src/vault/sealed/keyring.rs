@@ -22,7 +22,7 @@ pub(in crate::vault) const AUDIT_KEYS: u32 = 1 << 31;
 pub(in crate::vault) const ROW_KEY: u32 = u32::MAX;
 
 /// Opens keys with the master keys and remembers them.
-pub(super) struct Keyring {
+pub(in crate::vault) struct Keyring {
     keys: MasterKeys,
     vault: OnceLock<Opened>,
     max_seals: u32,
@@ -30,7 +30,7 @@ pub(super) struct Keyring {
 }
 
 /// The vault's own row, once a master key was found to be right for it.
-pub(super) struct Opened {
+pub(in crate::vault) struct Opened {
     pub(super) id: VaultId,
     /// Wrapped until it is needed: most handles that are opened never write an audit entry.
     wrapped: Vec<u8>,
@@ -38,7 +38,7 @@ pub(super) struct Opened {
 }
 
 /// A tenant, its number, and the keys that were needed so far.
-pub(super) struct Tenant {
+pub(in crate::vault) struct Tenant {
     pub(super) row: TenantRow,
     pub(super) name: TenantId,
     pub(super) vault: VaultId,
@@ -54,6 +54,18 @@ struct WrappedKey {
     wrapped: Vec<u8>,
 }
 
+/// Checks that one of the master keys is the one that the vault was made with.
+pub(in crate::vault) fn check(keys: &MasterKeys, row: &VaultRow) -> Result<VaultId> {
+    let id = VaultId::from_bytes(row.id);
+    let key = keys.get(&row.master_key).ok_or(VaultError::WrongMasterKey)?;
+    if key.check_value(id) == row.key_check {
+        Ok(id)
+    } else {
+        // The key is known and its proof is wrong: the row was altered.
+        Err(VaultError::Tampered)
+    }
+}
+
 impl Tenant {
     /// The newest data key: what is sealed now is sealed with it.
     pub(super) const fn key(&self) -> &DataKey {
@@ -63,6 +75,24 @@ impl Tenant {
     /// The key that authenticates the tenant's rows.
     pub(super) const fn row_key(&self) -> &RowKey {
         &self.rows
+    }
+
+    /// A tenant with one data key, which is also that of its rows, for tests that know the key.
+    #[cfg(test)]
+    pub(super) fn with_key(name: TenantId, vault: VaultId, key: DataKey) -> Self {
+        Self {
+            row: 1,
+            name,
+            vault,
+            rows: key.row_key(),
+            newest: key,
+            audit: WrappedKey {
+                version: AUDIT_KEYS,
+                wrapped: Vec::new(),
+            },
+            audit_key: OnceLock::new(),
+            older: RwLock::default(),
+        }
     }
 }
 
@@ -94,7 +124,11 @@ impl Keyring {
             Some(row) => row,
             None => self.make_vault(tables)?,
         };
-        let opened = self.check(row)?;
+        let opened = Opened {
+            id: check(&self.keys, &row)?,
+            wrapped: row.audit_key,
+            audit_key: OnceLock::new(),
+        };
         Ok(self.vault.get_or_init(|| opened))
     }
 
@@ -120,21 +154,6 @@ impl Keyring {
             Write::Commit(row) | Write::Unchanged(row) => Ok(row),
             Write::NewDataKey | Write::Moved => Err(VaultError::Busy),
         }
-    }
-
-    /// Checks that one of the master keys is the one that the vault was made with.
-    fn check(&self, row: VaultRow) -> Result<Opened> {
-        let id = VaultId::from_bytes(row.id);
-        let key = self.keys.get(&row.master_key).ok_or(VaultError::WrongMasterKey)?;
-        if key.check_value(id) != row.key_check {
-            // The key is known and its proof is wrong: the row was altered.
-            return Err(VaultError::Tampered);
-        }
-        Ok(Opened {
-            id,
-            wrapped: row.audit_key,
-            audit_key: OnceLock::new(),
-        })
     }
 
     /// The key of the audit.
@@ -230,6 +249,55 @@ impl Keyring {
             Ok(Write::Commit(()))
         })?;
         Ok(())
+    }
+
+    /// Gives a tenant of schema 1 or 2 what came with schema 3, unless another process was faster.
+    pub(super) fn upgrade_tenant<T: Tables>(
+        &self,
+        tables: &T,
+        row: TenantRow,
+        name: &TenantId,
+    ) -> Result<()> {
+        let (audit_key, vault) = self.audit_key(tables)?;
+        let key = self.new_key(vault, name, ROW_KEY)?;
+        tables.write(|rows| {
+            if rows.key(row, ROW_KEY)?.is_some() || rows.tenant(name)? != Some(row) {
+                return Ok(Write::Unchanged(()));
+            }
+            rows.insert_key(row, &key)?;
+            chain::continue_legacy(rows, audit_key, vault, Chain::Of(row))?;
+            Ok(Write::Commit(()))
+        })?;
+        Ok(())
+    }
+
+    /// Gives the vault of schema 1 or 2 a chain of its own, unless another process was faster.
+    pub(super) fn upgrade_vault<T: Tables>(&self, tables: &T) -> Result<()> {
+        let (audit_key, vault) = self.audit_key(tables)?;
+        tables.write(|rows| {
+            if rows.head(Chain::Of(VAULT_CHAIN))?.is_some() {
+                return Ok(Write::Unchanged(()));
+            }
+            chain::continue_legacy(rows, audit_key, vault, Chain::Of(VAULT_CHAIN))?;
+            Ok(Write::Commit(()))
+        })?;
+        Ok(())
+    }
+
+    /// Opens a record that was sealed in format 1.
+    pub(super) fn open_format_1<T: Tables>(
+        &self,
+        tables: &T,
+        tenant: &Tenant,
+        context: &Context<'_>,
+        record: Vec<u8>,
+    ) -> Result<Fields> {
+        let version = DataKey::version_of(&record)?;
+        if version == tenant.newest.version() {
+            return tenant.newest.open_format_1(context, record);
+        }
+        self.other_key(tables, tenant, version)?
+            .open_format_1(context, record)
     }
 
     /// What to do after [`Write::NewDataKey`]: read what is stored, and replace a key that is used up.

@@ -9,8 +9,9 @@
 //!              what each kind of row consists of, and how it is found
 //! ```
 //!
-//! Every row lies under a key of its own. An index entry is a key without a row: its value is the key of the row that
-//! it leads to. Sealed secrets lie under keys of their own as well, so that listing rows never reads one.
+//! Every row lies under a key of its own. An index entry is a key without a row: its value is the
+//! key of the row that it leads to. Sealed secrets lie under keys of their own as well, so that
+//! listing rows never reads one.
 
 mod audit;
 mod connections;
@@ -32,7 +33,7 @@ use std::sync::OnceLock;
 
 use crate::random;
 use crate::vault::sealed::store::{Mode, Store, Transaction};
-use crate::vault::tables::{Rows, RowsMut, Tables, Write};
+use crate::vault::tables::{FoundRows, Rows, RowsMut, Tables, TenantRow, Wanted, Write};
 use crate::vault::{Holder, VaultError, VaultWarning};
 
 type Result<T> = std::result::Result<T, VaultError>;
@@ -90,6 +91,10 @@ impl<S: Store> Tables for Kv<S> {
             Ok(())
         })?;
         found.ok_or_else(|| VaultError::storage(Breach::NotRun))
+    }
+
+    fn token(&self, tenant: TenantRow, wanted: Wanted<'_>) -> Result<FoundRows> {
+        self.read(|rows| rows.token(tenant, wanted))
     }
 
     fn write<T>(&self, mut write: impl FnMut(&mut dyn RowsMut) -> Result<Write<T>>) -> Result<Write<T>> {

@@ -15,8 +15,8 @@ type Value = Zeroizing<Vec<u8>>;
 
 /// A [`Store`] in memory: for tests, and for vaults that end with their process.
 ///
-/// Any number of transactions read at a time; one writes alone. The bytes of values that are overwritten or deleted
-/// are overwritten in memory at the end of the transaction.
+/// Any number of transactions read at a time; one writes alone. The bytes of values that are
+/// overwritten or deleted are overwritten in memory at the end of the transaction.
 #[derive(Default)]
 pub struct MemoryStore {
     values: RwLock<BTreeMap<Vec<u8>, Value>>,
@@ -94,8 +94,8 @@ impl Transaction for Reading<'_> {
     }
 }
 
-/// A transaction that writes. Its changes are made at once, and undone in reverse order when it is dropped, also by a
-/// panic, unless the record of them was cleared.
+/// A transaction that writes. Its changes are made at once, and undone in reverse order when it is
+/// dropped, also by a panic, unless the record of them was cleared.
 struct Writing<'a> {
     values: &'a mut BTreeMap<Vec<u8>, Value>,
     undo: Vec<(Vec<u8>, Option<Value>)>,

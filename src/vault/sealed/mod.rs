@@ -20,7 +20,7 @@ mod consents;
 mod core;
 mod find;
 mod grants;
-mod keyring;
+pub(in crate::vault) mod keyring;
 mod kv;
 mod memory;
 mod prune;
@@ -32,6 +32,8 @@ mod snapshot;
 mod store;
 mod tokens;
 mod traits;
+#[cfg(feature = "sqlite")]
+mod upgrade;
 mod upkeep;
 mod verify;
 
@@ -39,6 +41,8 @@ pub use memory::MemoryStore;
 pub use store::{Mode, Store, Transaction};
 
 pub(in crate::vault) use core::Core;
+#[cfg(feature = "sqlite")]
+pub(in crate::vault) use upgrade::{Upgraded, Upgrader};
 
 use std::fmt;
 

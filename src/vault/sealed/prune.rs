@@ -10,7 +10,9 @@ use crate::vault::sealed::audit;
 use crate::vault::sealed::chain::chain_number;
 use crate::vault::sealed::core::Core;
 use crate::vault::sealed::keyring::Tenant;
-use crate::vault::tables::{AuditRow, Chain, Direction, GapRow, Pruned, RowsMut, Tables, VAULT_CHAIN, Write};
+use crate::vault::tables::{
+    AuditRow, Chain, Direction, GapRow, Pruned, RowsMut, Tables, TenantRow, VAULT_CHAIN, Write,
+};
 use crate::vault::{AuditKind, SweepLimits, VaultError};
 
 type Result<T> = std::result::Result<T, VaultError>;
@@ -97,7 +99,7 @@ impl<T: Tables> Core<T> {
                     doomed.push(row.number);
                 }
             }
-            pruned += self.delete(pass, &doomed, last.number)?;
+            pruned += self.delete(pass, &doomed, (from, last.number))?;
             if is_end {
                 break;
             }
@@ -133,18 +135,31 @@ impl<T: Tables> Core<T> {
         Ok(stored.is_none_or(|stored| stored.grant.generation > generation))
     }
 
-    /// Deletes entries and leaves gaps in their place. Returns how many it deleted.
-    fn delete(&self, pass: &Pass<'_>, doomed: &[u64], cursor: u64) -> Result<usize> {
+    /// Deletes entries, leaves gaps in their place and moves the cursor on. Returns how many it deleted: none if the
+    /// cursor was moved meanwhile, because then the entries must be looked at again.
+    fn delete(&self, pass: &Pass<'_>, doomed: &[u64], (from, to): (u64, u64)) -> Result<usize> {
         let (key, vault) = self.keyring.audit_key(&self.tables)?;
         self.write(|rows| {
+            if rows.pruned_to(pass.chain, pass.tenant.row, pass.what)? != from {
+                return Ok(Write::Unchanged(0));
+            }
             let mut deleted = 0;
             for run in runs(doomed) {
                 deleted += prune_run(rows, key, vault, pass.chain, run)?;
             }
-            rows.set_pruned_to(pass.chain, pass.tenant.row, pass.what, cursor)?;
+            rows.set_pruned_to(pass.chain, pass.tenant.row, pass.what, to)?;
             Ok(Write::Commit(deleted))
         })
     }
+}
+
+/// Makes the next pass over a tenant's changes begin at the first entry. The entries that were kept for the rows of a
+/// person who is forgotten go then, before the entry that tells of it does: a verification must not miss the rows.
+pub(super) fn begin_again(rows: &mut dyn RowsMut, tenant: TenantRow) -> Result<()> {
+    for chain in [Chain::Legacy, Chain::Of(tenant)] {
+        rows.set_pruned_to(chain, tenant, Pruned::Changes, 0)?;
+    }
+    Ok(())
 }
 
 /// Splits ascending numbers into runs without holes: the first and the last of each.

@@ -1,7 +1,7 @@
 //! Claims on refreshes, and how they end.
 
 use crate::model::{GrantId, TenantId};
-use crate::vault::change::lifecycle::{self, Held};
+use crate::vault::change::lifecycle::Held;
 use crate::vault::change::{self, StoredGrant};
 use crate::vault::envelope::Kind;
 use crate::vault::sealed::apply::Needs;
@@ -63,8 +63,8 @@ impl<T: Tables> Core<T> {
         let before = rows::grant(&row, &tenant.name)?;
         let mut stored = before.clone();
         let dead = self.dead_holder(stored.lifecycle.held);
-        let (claim, outcome_unknown) = match lifecycle::claim(&mut stored.lifecycle, request, dead).granted()
-        {
+        let decision = change::refresh::claim(&mut stored, request, dead);
+        let (claim, outcome_unknown) = match decision.granted() {
             Ok(granted) => granted,
             Err(refused) => return Ok(Tried::Refused(refused)),
         };
@@ -72,7 +72,6 @@ impl<T: Tables> Core<T> {
         if !self.store_claim(tenant, &row, &stored)? {
             return Ok(Tried::Moved);
         }
-        stored.lifecycle.show_in(&mut stored.grant);
         Ok(Tried::Claimed(Box::new(Claimed {
             claim,
             grant: stored.grant,

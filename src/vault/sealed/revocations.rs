@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::model::{ConnectionId, Grant, GrantId, RevocationId, TenantId, Timestamp};
 use crate::secret::{AccessToken, RefreshToken};
-use crate::vault::change::{self, Kept};
+use crate::vault::change::{self, Decided, Kept};
 use crate::vault::codec::{Decoder, Encoder};
 use crate::vault::envelope::{Context, Kind};
 use crate::vault::sealed::apply::{Applied, Ends, Needs};
@@ -205,7 +205,15 @@ impl<T: Tables> Core<T> {
             request.now,
             needs,
             |reader| load(reader, request.what),
-            |read| change::revoke::revoke(&read.snapshot, &decided),
+            |read| match change::revoke::revoke(&read.snapshot, &decided) {
+                Decided::Write(change, Some(mut outcome)) => {
+                    for shown in &mut outcome.connections {
+                        shown.used_at = read.used_at(shown.id);
+                    }
+                    Decided::Write(change, Some(outcome))
+                }
+                decided => decided,
+            },
         )?;
         match outcome {
             None if earlier.is_empty() => Ok(None),
@@ -431,3 +439,6 @@ fn load(reader: &mut Reader<'_>, what: RevokeWhat) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -208,8 +208,8 @@ pub(super) fn route_head<'a>(decoder: &mut Decoder<'a>) -> Result<Head<'a>> {
 }
 
 /// Checks that the columns by which upkeep finds a grant are those of its route.
-pub(super) fn check_columns(row: &GrantRow, head: &Head<'_>) -> Result<()> {
-    if row.server == head.server && row.expires_at == millis(head.expires_at) {
+pub(super) fn check_columns(server: &str, expires_at: Option<i64>, head: &Head<'_>) -> Result<()> {
+    if server == head.server && expires_at == millis(head.expires_at) {
         Ok(())
     } else {
         Err(VaultError::Tampered)
@@ -288,12 +288,21 @@ fn state(lifecycle: &Lifecycle) -> Vec<u8> {
 }
 
 pub(super) fn lifecycle(row: &GrantRow) -> Result<Lifecycle> {
-    let mut lifecycle = Lifecycle::granted(row.generation, row.refreshable, 0);
-    lifecycle.status = status(&row.status)?;
-    if row.state.is_empty() {
+    lifecycle_of(&row.status, row.generation, row.refreshable, &row.state)
+}
+
+pub(super) fn lifecycle_of(
+    text: &str,
+    generation: u64,
+    refreshable: bool,
+    state: &[u8],
+) -> Result<Lifecycle> {
+    let mut lifecycle = Lifecycle::granted(generation, refreshable, 0);
+    lifecycle.status = status(text)?;
+    if state.is_empty() {
         return Ok(lifecycle);
     }
-    let mut decoder = Decoder::new(&row.state);
+    let mut decoder = Decoder::new(state);
     lifecycle.fence = decoder.u64()?;
     let holder = decoder.opt_array()?.map(Holder::from_bytes);
     let fence = decoder.u64()?;
@@ -321,7 +330,8 @@ pub(super) fn lifecycle(row: &GrantRow) -> Result<Lifecycle> {
 }
 
 pub(super) fn grant(row: &GrantRow, tenant: &TenantId) -> Result<StoredGrant> {
-    check_columns(row, &route_head(&mut Decoder::new(&row.route))?)?;
+    let head = route_head(&mut Decoder::new(&row.route))?;
+    check_columns(&row.server, row.expires_at, &head)?;
     let mut grant = grant_of_route(tenant, row.id, &row.route)?;
     grant.refreshed_at = time(row.refreshed_at);
     grant.former_of = row.former_of;
@@ -362,3 +372,6 @@ pub(super) fn grant_row(stored: &StoredGrant, key_version: u32, before: u64) -> 
 pub(super) fn is_named(id: ConnectionId) -> bool {
     *id.as_bytes() != [0; 16]
 }
+
+#[cfg(test)]
+pub(super) mod tests;

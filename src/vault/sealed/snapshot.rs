@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{ConnectionId, GrantId, Owner, ProviderId};
+use crate::model::{ConnectionId, GrantId, Owner, ProviderId, Timestamp};
 use crate::vault::VaultError;
 use crate::vault::change::{Snapshot, StoredConnection};
 use crate::vault::sealed::keyring::Tenant;
@@ -24,6 +24,7 @@ pub(super) struct Read {
     pub(super) snapshot: Snapshot,
     grants: BTreeMap<GrantId, Option<SeenGrant>>,
     connections: BTreeMap<ConnectionId, Option<[u8; 32]>>,
+    used: BTreeMap<ConnectionId, Timestamp>,
     pub(super) sealed: BTreeMap<GrantId, Sealed>,
 }
 
@@ -31,6 +32,11 @@ impl Read {
     /// What a grant was when it was read; zeros for one that did not exist.
     pub(super) fn seen(&self, id: GrantId) -> SeenGrant {
         self.grants.get(&id).copied().flatten().unwrap_or_default()
+    }
+
+    /// When a connection was last used.
+    pub(super) fn used_at(&self, id: ConnectionId) -> Option<Timestamp> {
+        self.used.get(&id).copied()
     }
 
     /// Whether every row is as it was read.
@@ -159,6 +165,10 @@ impl<'a> Reader<'a> {
 
     fn listed(&mut self, row: ListedRow) -> Result<StoredConnection> {
         let connection = self.add_connection(&row.connection)?;
+        if let Some(used_at) = row.used_at {
+            let used_at = Timestamp::from_unix_millis(used_at);
+            self.read.used.insert(connection.id, used_at);
+        }
         self.add_grant(&row.grant)?;
         Ok(connection)
     }

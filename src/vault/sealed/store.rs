@@ -18,41 +18,45 @@ pub enum Mode {
     Write,
 }
 
-/// A database of keys and values, ordered by key: what a host implements to keep a vault in the database that it
-/// already has.
+/// A database of keys and values, ordered by key: what a host implements to keep a vault in the
+/// database that it already has.
 ///
-/// The store sees no secret. Tokens, verifiers and keys are encrypted before they reach it, and every row is bound
-/// to its place, so that a row that was altered or moved is noticed. Names of tenants, users, providers and accounts
-/// are in keys and values in the clear.
+/// The store sees no secret. Tokens, verifiers and keys are encrypted before they reach it, and
+/// every row is bound to its place, so that a row that was altered or moved is noticed. Names of
+/// tenants, users, providers and accounts are in keys and values in the clear.
 ///
 /// # Contract
 ///
-/// * **Transactions.** [`transact`](Self::transact) calls `work` with one transaction. All its changes are kept, or
-///   none is. If `work` returns an error or panics, none is kept, and the error is returned as it is.
-/// * **Serializable.** The result of concurrent transactions is as if they had run one after the other, in all
-///   processes that use the database. Snapshot isolation is not enough: two transactions may each read what the
-///   other writes. A transaction that only reads sees one moment.
+/// * **Transactions.** [`transact`](Self::transact) calls `work` with one transaction. All its
+///   changes are kept, or none is. If `work` returns an error or panics, none is kept, and the
+///   error is returned as it is.
+/// * **Serializable.** The result of concurrent transactions is as if they had run one after the
+///   other, in all processes that use the database. Snapshot isolation is not enough: two
+///   transactions may each read what the other writes. A transaction that only reads sees one
+///   moment.
 /// * **Its own changes.** `get` and `scan` show the changes that the same transaction has made.
-/// * **Durable.** When `transact` returns `Ok`, the changes survive a crash of the process and of the machine. A
-///   provider that replaces refresh tokens has already invalidated the former one: a write that is lost costs the
-///   user a new consent.
-/// * **Repetition.** After a conflict with another transaction, a store may call `work` again, with a new
-///   transaction that shows none of the former changes. In [`Mode::Read`] it calls `work` once, and returns
-///   [`VaultError::Busy`] if the transaction fails in the end. A wait for a lock is bounded and ends in
-///   [`VaultError::Busy`] as well.
-/// * **Sizes.** Keys have at most 256 bytes and are not empty. Values have up to 200 KiB and may be empty. One
-///   transaction changes up to a few thousand keys.
-/// * **Failures.** A read that fails is an error and never an absent value. Errors contain no value and no key.
+/// * **Durable.** When `transact` returns `Ok`, the changes survive a crash of the process and of
+///   the machine. A provider that replaces refresh tokens has already invalidated the former one: a
+///   write that is lost costs the user a new consent.
+/// * **Repetition.** After a conflict with another transaction, a store may call `work` again, with
+///   a new transaction that shows none of the former changes. In [`Mode::Read`] it calls `work`
+///   once, and returns [`VaultError::Busy`] if the transaction fails in the end. A wait for a lock
+///   is bounded and ends in [`VaultError::Busy`] as well.
+/// * **Sizes.** Keys have at most 256 bytes and are not empty. Values have up to 200 KiB and may be
+///   empty. One transaction changes up to a few thousand keys.
+/// * **Failures.** A read that fails is an error and never an absent value. Errors contain no value
+///   and no key.
 ///
 /// # Erasure
 ///
-/// The vault erases a secret by putting another value in its place or by deleting its key. After the transaction, no
-/// later transaction must be able to read the former value, and the store keeps no version, journal or undo record of
-/// it for longer than its own operation requires. A store that can overwrite the bytes in place does so.
+/// The vault erases a secret by putting another value in its place or by deleting its key. After
+/// the transaction, no later transaction must be able to read the former value, and the store keeps
+/// no version, journal or undo record of it for longer than its own operation requires. A store
+/// that can overwrite the bytes in place does so.
 ///
-/// Many databases cannot: their logs, snapshots and unused pages hold former values for some time. Such a store
-/// removes them in [`erase_residue`](Self::erase_residue) and says there what is left. A former value is ciphertext;
-/// once the key that sealed it is erased as well, nobody can read it.
+/// Many databases cannot: their logs, snapshots and unused pages hold former values for some time.
+/// Such a store removes them in [`erase_residue`](Self::erase_residue) and says there what is left.
+/// A former value is ciphertext; once the key that sealed it is erased as well, nobody can read it.
 ///
 /// # Example
 ///
@@ -62,19 +66,19 @@ pub trait Store: Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// The error of `work`, unchanged, or a [`VaultError`] if the transaction did not take place. After any error
-    /// nothing is kept.
+    /// The error of `work`, unchanged, or a [`VaultError`] if the transaction did not take place.
+    /// After any error nothing is kept.
     fn transact(
         &self,
         mode: Mode,
         work: &mut dyn FnMut(&mut dyn Transaction) -> Result<(), VaultError>,
     ) -> Result<(), VaultError>;
 
-    /// Removes what overwritten and deleted values have left in files, logs and unused pages, as far as it can be
-    /// done now. Returns `true` only if nothing is left.
+    /// Removes what overwritten and deleted values have left in files, logs and unused pages, as
+    /// far as it can be done now. Returns `true` only if nothing is left.
     ///
-    /// A store that cannot know, such as one on a server that keeps its own logs, returns `false`. Backups that the
-    /// host has made do not count.
+    /// A store that cannot know, such as one on a server that keeps its own logs, returns `false`.
+    /// Backups that the host has made do not count.
     ///
     /// # Errors
     ///
@@ -105,8 +109,9 @@ pub trait Transaction {
     /// [`VaultError`] if it was not deleted. The transaction then fails as a whole.
     fn delete(&mut self, key: &[u8]) -> Result<(), VaultError>;
 
-    /// Returns the keys from `from` (inclusive) to `to` (exclusive) and their values, in ascending order of the bytes
-    /// of the keys. At most `limit`, and fewer only if there are no others. None if `to` is not greater than `from`.
+    /// Returns the keys from `from` (inclusive) to `to` (exclusive) and their values, in ascending
+    /// order of the bytes of the keys. At most `limit`, and fewer only if there are no others. None
+    /// if `to` is not greater than `from`.
     ///
     /// # Errors
     ///

@@ -7,7 +7,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::model::{TenantId, Timestamp};
 use crate::vault::change;
 use crate::vault::sealed::apply::Needs;
-use crate::vault::sealed::chain;
+use crate::vault::sealed::{chain, prune};
 use crate::vault::sealed::core::Core;
 use crate::vault::sealed::refresh::load;
 use crate::vault::sealed::snapshot::Read;
@@ -142,6 +142,7 @@ impl<T: Tables> Core<T> {
             self.tables.write(|rows| {
                 let count = rows.count_connections(tenant.row, Some(user))?;
                 rows.erase(tenant.row, Doomed::Owner(user), usize::MAX)?;
+                prune::begin_again(rows, tenant.row)?;
                 let entries = std::slice::from_ref(&entry);
                 if !chain::append(rows, &self.keyring, key, tenant, entries)? {
                     return Ok(Write::NewDataKey);

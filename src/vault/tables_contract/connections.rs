@@ -122,7 +122,8 @@ fn a_connection_can_be_replaced<T: Tables>(make: &dyn Fn() -> T) {
     assert_eq!(ids(&tables, acme, &ALL), [1, 3]);
 }
 
-/// Checks that what `mark` sets is unique within an owner's connections to a provider that are not revoked.
+/// Checks that what `mark` sets is unique within an owner's connections to a provider that are not
+/// revoked.
 fn check_unique<T: Tables>(tables: &T, mark: fn(ConnectionRow) -> ConnectionRow) {
     let (acme, zeta) = (tenant(tables, "acme"), tenant(tables, "zeta"));
     let first = mark(connection(1, "ada", "notes"));

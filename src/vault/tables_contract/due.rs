@@ -1,4 +1,5 @@
-//! Grants whose time has come: for a refresh, at the end of a quarantine, at the end of their tokens.
+//! Grants whose time has come: for a refresh, at the end of a quarantine, at the end of their
+//! tokens.
 
 use super::checks;
 use super::fixtures::{commit, grant, grant_id, name, put_grants, read, tenant};
@@ -316,7 +317,7 @@ fn nothing_is_due_of_a_tenant_that_is_being_forgotten<T: Tables>(make: &dyn Fn()
     let tables = make();
     let (acme, zeta) = (tenant(&tables, "acme"), tenant(&tables, "zeta"));
     for of in [acme, zeta] {
-        put(
+        put_grants(
             &tables,
             of,
             &[GrantRow {

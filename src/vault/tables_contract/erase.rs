@@ -33,7 +33,8 @@ fn erase(tables: &impl Tables, tenant: TenantRow, doomed: Doomed<'_>) -> usize {
         .expect("an end")
 }
 
-/// Connections of ada (1 to 9), bob (10) and the workspace (11), consent requests and revocations of each.
+/// Connections of ada (1 to 9), bob (10) and the workspace (11), consent requests and revocations
+/// of each.
 fn fill(tables: &impl Tables, tenant: TenantRow) {
     commit(tables, |rows| {
         for n in 1..=9 {

@@ -7,26 +7,29 @@ use crate::vault::tables::{
 };
 use crate::vault::{StateHash, VaultError};
 
-pub(super) type Result<T> = std::result::Result<T, VaultError>;
+pub(in crate::vault) type Result<T> = std::result::Result<T, VaultError>;
 
 /// Writes in one transaction that is kept.
-pub(super) fn commit<R>(tables: &impl Tables, mut work: impl FnMut(&mut dyn RowsMut) -> Result<R>) -> R {
+pub(in crate::vault) fn commit<R>(
+    tables: &impl Tables,
+    mut work: impl FnMut(&mut dyn RowsMut) -> Result<R>,
+) -> R {
     match tables.write(|rows| work(rows).map(Write::Commit)).unwrap() {
         Write::Commit(value) => value,
         _ => panic!("the transaction ended differently than it was told to"),
     }
 }
 
-pub(super) fn read<R>(tables: &impl Tables, read: impl FnOnce(&dyn Rows) -> Result<R>) -> R {
+pub(in crate::vault) fn read<R>(tables: &impl Tables, read: impl FnOnce(&dyn Rows) -> Result<R>) -> R {
     tables.read(read).unwrap()
 }
 
-pub(super) fn name(name: &str) -> TenantId {
+pub(in crate::vault) fn name(name: &str) -> TenantId {
     TenantId::new(name).unwrap()
 }
 
 /// A new tenant with this name and a key of version 1.
-pub(super) fn tenant(tables: &impl Tables, named: &str) -> TenantRow {
+pub(in crate::vault) fn tenant(tables: &impl Tables, named: &str) -> TenantRow {
     commit(tables, |rows| {
         let tenant = rows.insert_tenant(&name(named))?;
         rows.insert_key(tenant, &key(1))?;
@@ -34,9 +37,9 @@ pub(super) fn tenant(tables: &impl Tables, named: &str) -> TenantRow {
     })
 }
 
-pub(super) const MASTER: [u8; 16] = [1; 16];
+pub(in crate::vault) const MASTER: [u8; 16] = [1; 16];
 
-pub(super) fn key(version: u32) -> KeyRow {
+pub(in crate::vault) fn key(version: u32) -> KeyRow {
     KeyRow {
         version,
         master_key: MASTER,
@@ -46,24 +49,24 @@ pub(super) fn key(version: u32) -> KeyRow {
     }
 }
 
-pub(super) const fn connection_id(n: u8) -> ConnectionId {
+pub(in crate::vault) const fn connection_id(n: u8) -> ConnectionId {
     ConnectionId::from_bytes([n; 16])
 }
 
-pub(super) const fn grant_id(n: u8) -> GrantId {
+pub(in crate::vault) const fn grant_id(n: u8) -> GrantId {
     GrantId::from_bytes([n; 16])
 }
 
-pub(super) const fn revocation_id(n: u8) -> RevocationId {
+pub(in crate::vault) const fn revocation_id(n: u8) -> RevocationId {
     RevocationId::from_bytes([n; 16])
 }
 
-pub(super) const fn state(n: u8) -> StateHash {
+pub(in crate::vault) const fn state(n: u8) -> StateHash {
     StateHash::from_bytes([n; 32])
 }
 
 /// A connection of this owner to this provider that uses the grant with the same number.
-pub(super) fn connection(n: u8, owner: &str, provider: &str) -> ConnectionRow {
+pub(in crate::vault) fn connection(n: u8, owner: &str, provider: &str) -> ConnectionRow {
     ConnectionRow {
         id: connection_id(n),
         owner: owner.to_owned(),
@@ -79,7 +82,7 @@ pub(super) fn connection(n: u8, owner: &str, provider: &str) -> ConnectionRow {
 }
 
 /// An active grant that can be refreshed, without an expiry.
-pub(super) fn grant(n: u8) -> GrantRow {
+pub(in crate::vault) fn grant(n: u8) -> GrantRow {
     GrantRow {
         id: grant_id(n),
         former_of: None,
@@ -100,16 +103,21 @@ pub(super) fn grant(n: u8) -> GrantRow {
     }
 }
 
-pub(super) fn access(n: u8) -> Vec<u8> {
+pub(in crate::vault) fn access(n: u8) -> Vec<u8> {
     vec![n; 40]
 }
 
-pub(super) fn rest(n: u8) -> Vec<u8> {
+pub(in crate::vault) fn rest(n: u8) -> Vec<u8> {
     vec![n; 70]
 }
 
 /// Puts a grant with tokens of this number.
-pub(super) fn put_grant(rows: &mut dyn RowsMut, tenant: TenantRow, n: u8, grant: &GrantRow) -> Result<()> {
+pub(in crate::vault) fn put_grant(
+    rows: &mut dyn RowsMut,
+    tenant: TenantRow,
+    n: u8,
+    grant: &GrantRow,
+) -> Result<()> {
     let (access, rest) = (access(n), rest(n));
     rows.put_grant(
         tenant,
@@ -122,7 +130,7 @@ pub(super) fn put_grant(rows: &mut dyn RowsMut, tenant: TenantRow, n: u8, grant:
 }
 
 /// Puts grants, each with tokens of its number.
-pub(super) fn put_grants(tables: &impl Tables, tenant: TenantRow, grants: &[GrantRow]) {
+pub(in crate::vault) fn put_grants(tables: &impl Tables, tenant: TenantRow, grants: &[GrantRow]) {
     commit(tables, |rows| {
         grants
             .iter()
@@ -131,7 +139,11 @@ pub(super) fn put_grants(tables: &impl Tables, tenant: TenantRow, grants: &[Gran
 }
 
 /// Puts a connection and its grant with tokens, both with the number of the connection.
-pub(super) fn connect(rows: &mut dyn RowsMut, tenant: TenantRow, connection: &ConnectionRow) -> Result<()> {
+pub(in crate::vault) fn connect(
+    rows: &mut dyn RowsMut,
+    tenant: TenantRow,
+    connection: &ConnectionRow,
+) -> Result<()> {
     let n = connection.grant.as_bytes()[0];
     put_grant(rows, tenant, n, &grant(n))?;
     assert!(rows.put_connection(tenant, connection)?);
@@ -139,7 +151,7 @@ pub(super) fn connect(rows: &mut dyn RowsMut, tenant: TenantRow, connection: &Co
 }
 
 /// A pending consent request of ada for herself.
-pub(super) fn consent(n: u8) -> ConsentRow {
+pub(in crate::vault) fn consent(n: u8) -> ConsentRow {
     ConsentRow {
         state: state(n),
         id: ConsentId::from_bytes([n; 16]),
@@ -153,7 +165,7 @@ pub(super) fn consent(n: u8) -> ConsentRow {
     }
 }
 
-pub(super) fn revocation(n: u8) -> RevocationRow {
+pub(in crate::vault) fn revocation(n: u8) -> RevocationRow {
     RevocationRow {
         id: revocation_id(n),
         connection: connection_id(n),
@@ -166,7 +178,7 @@ pub(super) fn revocation(n: u8) -> RevocationRow {
     }
 }
 
-pub(super) fn entry(number: u64, tenant: Option<TenantRow>) -> AuditRow {
+pub(in crate::vault) fn entry(number: u64, tenant: Option<TenantRow>) -> AuditRow {
     let byte = number.to_be_bytes()[7];
     AuditRow {
         number,

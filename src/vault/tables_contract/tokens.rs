@@ -2,7 +2,7 @@
 
 use super::checks;
 use super::fixtures::{access, commit, connect, connection, connection_id, grant, grant_id, read, tenant};
-use crate::vault::tables::{ConnectionRow, FoundRows, Secrets, Tables, TenantRow, Wanted, Write};
+use crate::vault::tables::{ConnectionRow, FoundRows, Secrets, Tables, TenantRow, TokenRow, Wanted, Write};
 
 checks![
     the_only_connection_or_the_default_is_found,
@@ -15,7 +15,7 @@ checks![
 /// What was found, in short: the first byte of the id of the connection.
 fn find(tables: &impl Tables, tenant: TenantRow, wanted: Wanted<'_>) -> Result<u8, &'static str> {
     match read(tables, |rows| rows.token(tenant, wanted)) {
-        FoundRows::One(found) => Ok(found.0.id.as_bytes()[0]),
+        FoundRows::One(found) => Ok(found.connection.id.as_bytes()[0]),
         FoundRows::Nothing => Err("nothing"),
         FoundRows::Several => Err("several"),
         FoundRows::Damaged => Err("damaged"),
@@ -166,11 +166,13 @@ fn a_found_connection_comes_with_its_grant_and_access_token<T: Tables>(make: &dy
         FoundRows::One(found) => *found,
         other => panic!("{other:?}"),
     };
-    assert_eq!(found(), (row.clone(), grant(9), Some(access(9))));
+    assert_eq!(found(), TokenRow::new(row.clone(), grant(9), Some(access(9))));
+    let alone = tables.token(acme, Wanted::Id(connection_id(1)));
+    assert!(matches!(alone, Ok(FoundRows::One(alone)) if *alone == found()));
     commit(&tables, |rows| {
         rows.put_grant(acme, &grant(9), Secrets::EraseAccess)
     });
-    assert_eq!(found(), (row, grant(9), None));
+    assert_eq!(found(), TokenRow::new(row, grant(9), None));
 }
 
 fn a_connection_whose_grant_is_missing_is_damaged<T: Tables>(make: &dyn Fn() -> T) {

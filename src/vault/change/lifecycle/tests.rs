@@ -313,7 +313,8 @@ fn the_table_of_writes() {
                 }
 
                 let mut after = before.clone();
-                let outcome = need_consent(&mut after, generation, NeedsConsent::Expired);
+                let (outcome, keep) = need_consent(&mut after, generation, NeedsConsent::Expired);
+                assert_eq!(keep == Keep::Nothing, outcome == CommitOutcome::Stored);
                 assert_eq!(outcome, expected(generation == 5 && status == Status::Active));
                 if outcome == CommitOutcome::Stored {
                     assert_eq!(after.status, Status::NeedsConsent(NeedsConsent::Expired));

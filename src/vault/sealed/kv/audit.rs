@@ -67,8 +67,8 @@ pub(super) fn delete(tx: &mut dyn Transaction, chain: Chain, numbers: &[u64]) ->
 
 /// The highest number of a stored entry below `below`.
 ///
-/// A store is read in ascending order only. Usually the head has the highest number, and one look at what follows it
-/// suffices; otherwise a search by halves finds the number.
+/// A store is read in ascending order only. Usually the head has the highest number, and one look
+/// at what follows it suffices; otherwise a search by halves finds the number.
 fn highest(tx: &dyn Transaction, chain: Chain, below: u64) -> Result<Option<u64>> {
     let end = entry_key(chain, below);
     let (mut low, mut high) = (0, below);
@@ -132,8 +132,8 @@ pub(super) fn entries(
     }
 }
 
-/// Numbers have no holes but where entries were pruned, so a window below the last entry that was read usually contains
-/// as many entries as it is wide.
+/// Numbers have no holes but where entries were pruned, so a window below the last entry that was
+/// read usually contains as many entries as it is wide.
 fn backward(
     tx: &dyn Transaction,
     chain: Chain,

@@ -7,7 +7,7 @@ use crate::model::{ConnectionId, GrantId};
 use crate::vault::VaultError;
 use crate::vault::codec::{Decoder, Encoder};
 use crate::vault::sealed::store::Transaction;
-use crate::vault::tables::{ConnectionRow, FoundRows, ListedRow, Listing, TenantRow, Wanted};
+use crate::vault::tables::{ConnectionRow, FoundRows, ListedRow, Listing, TenantRow, TokenRow, Wanted};
 
 impl row::Row for ConnectionRow {
     fn key(&self, tenant: TenantRow) -> Key {
@@ -155,7 +155,7 @@ fn with_access(tx: &dyn Transaction, tenant: TenantRow, row: ConnectionRow) -> R
         return Ok(FoundRows::Damaged);
     };
     let access = grants::access(tx, tenant, row.grant)?;
-    Ok(FoundRows::One(Box::new((row, grant, access))))
+    Ok(FoundRows::One(Box::new(TokenRow::new(row, grant, access))))
 }
 
 fn listed(tx: &dyn Transaction, tenant: TenantRow, connection: ConnectionRow) -> Result<ListedRow> {
@@ -184,7 +184,8 @@ pub(super) fn get(tx: &dyn Transaction, tenant: TenantRow, id: ConnectionId) -> 
         .transpose()
 }
 
-/// Reads the narrowest range of keys that contains all the wanted connections. In each of them, ids ascend.
+/// Reads the narrowest range of keys that contains all the wanted connections. In each of them, ids
+/// ascend.
 pub(super) fn list(tx: &dyn Transaction, tenant: TenantRow, listing: &Listing<'_>) -> Result<Vec<ListedRow>> {
     let all = match (listing.grant, listing.owner, listing.provider) {
         (Some(grant), _, _) => by_grant(tenant, grant),

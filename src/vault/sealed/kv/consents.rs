@@ -78,7 +78,8 @@ fn by_owner(tenant: TenantRow, owner: &str) -> Key {
     Key::of(Table::ConsentByOwner).tenant(tenant).text(owner)
 }
 
-/// The beginning of the index entries of consent requests whose verifier this version of the key seals.
+/// The beginning of the index entries of consent requests whose verifier this version of the key
+/// seals.
 pub(super) fn by_key(tenant: TenantRow, version: u32) -> Key {
     Key::of(Table::ConsentByKey).tenant(tenant).version(version)
 }

@@ -20,7 +20,8 @@ impl Chunk {
     }
 }
 
-/// At most `limit` rows. If that is less than [`PAIR`], a pair is erased nevertheless, because it is inseparable.
+/// At most `limit` rows. If that is less than [`PAIR`], a pair is erased nevertheless, because it
+/// is inseparable.
 pub(super) fn erase(
     tx: &mut dyn Transaction,
     tenant: TenantRow,
@@ -60,8 +61,9 @@ pub(super) fn erase(
 
 /// Erases a connection, and its grant with the former ones unless another connection uses it.
 ///
-/// The former grants go first, as far as the chunk allows. A connection and its grant go together: nobody must find a
-/// connection without a grant, and nothing would lead to a grant without a connection.
+/// The former grants go first, as far as the chunk allows. A connection and its grant go together:
+/// nobody must find a connection without a grant, and nothing would lead to a grant without a
+/// connection.
 fn erase_connection(
     tx: &mut dyn Transaction,
     tenant: TenantRow,
@@ -83,8 +85,9 @@ fn erase_connection(
 
 /// Erases all grants that this one replaced, directly or by way of others. `true` if none is left.
 fn erase_former(tx: &mut dyn Transaction, tenant: TenantRow, of: GrantId, chunk: &mut Chunk) -> Result<bool> {
-    // From a grant to the one that it replaced, and so on: the oldest goes first, because the others lead to it. A
-    // grant is never on the path twice, even if the rows were altered so that they form a circle.
+    // From a grant to the one that it replaced, and so on: the oldest goes first, because the
+    // others lead to it. A grant is never on the path twice, even if the rows were altered so that
+    // they form a circle.
     let mut path = vec![of];
     while let Some(&last) = path.last() {
         let formers = grants::formers(tx, tenant, last)?;

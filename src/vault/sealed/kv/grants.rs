@@ -148,7 +148,8 @@ pub(super) fn sealed_by(
     })
 }
 
-/// First the grants that expire, by expiry, then those that are only idle, by the time of their last refresh.
+/// First the grants that expire, by expiry, then those that are only idle, by the time of their
+/// last refresh.
 pub(super) fn due(tx: &dyn Transaction, due: &DueRows<'_>) -> Result<Vec<Of<GrantRow>>> {
     let is_free = |grant: &GrantRow| {
         grant.held_until.is_none_or(|until| until <= due.now)

@@ -1,8 +1,9 @@
 //! How keys are made.
 //!
-//! A key is the number of its table followed by components. Numbers are big-endian and times are shifted so that
-//! negative ones sort first; ids have a fixed length. Text is preceded by its length, so that no name is the beginning
-//! of another one's keys. Long text is replaced by its hash, so that keys stay short.
+//! A key is the number of its table followed by components. Numbers are big-endian and times are
+//! shifted so that negative ones sort first; ids have a fixed length. Text is preceded by its
+//! length, so that no name is the beginning of another one's keys. Long text is replaced by its
+//! hash, so that keys stay short.
 
 use ring::digest::{SHA256, digest};
 

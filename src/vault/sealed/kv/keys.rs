@@ -1,6 +1,7 @@
 //! The wrapped keys of tenants.
 //!
-//! The wrapped bytes lie under a key of their own: they are written once, however often the row counts a seal.
+//! The wrapped bytes lie under a key of their own: they are written once, however often the row
+//! counts a seal.
 
 use super::Result;
 use super::key::{Key, Table};

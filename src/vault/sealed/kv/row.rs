@@ -81,8 +81,8 @@ pub(super) fn delete<R: Row>(tx: &mut dyn Transaction, tenant: TenantRow, key: &
     tx.delete(key.as_bytes())
 }
 
-/// Calls `visit` with the keys from `from` up to but not including `to` and their values, in ascending order, until it
-/// breaks.
+/// Calls `visit` with the keys from `from` up to but not including `to` and their values, in
+/// ascending order, until it breaks.
 pub(super) fn each(
     tx: &dyn Transaction,
     mut from: Key,
@@ -107,8 +107,8 @@ pub(super) fn each(
     }
 }
 
-/// What `choose` makes of the keys in a range and their values, in ascending order, without those of which it makes
-/// nothing. At most `limit`.
+/// What `choose` makes of the keys in a range and their values, in ascending order, without those
+/// of which it makes nothing. At most `limit`.
 pub(super) fn collect<T>(
     tx: &dyn Transaction,
     from: Key,

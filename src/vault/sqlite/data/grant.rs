@@ -1,0 +1,194 @@
+//! Grants and their sealed tokens.
+
+use crate::model::GrantId;
+use crate::vault::VaultError;
+use crate::vault::sqlite::data::slots::{self, Slot};
+use crate::vault::sqlite::data::{of_tenant, row, taken};
+use crate::vault::sqlite::sql::{Sql, Stored as _};
+use crate::vault::tables::{DueRows, GrantRow, Of, Sealed, Secrets, TenantRow};
+
+type Result<T> = std::result::Result<T, VaultError>;
+
+/// The columns of a grant, without the slot of its tokens.
+macro_rules! grant_columns {
+    ($($form:tt)+) => {
+        $crate::vault::sqlite::data::columns! {$($form)+; GrantRow;
+            uuid = id, former_of = former_of, status = status, generation = generation,
+            refreshable = refreshable, server = server, expires_at = expires_at, refreshed_at = refreshed_at,
+            not_before = not_before, held_until = held_until, quarantined_until = quarantined_until,
+            dead_at = dead_at, route = route, state = state, key_version = key_version, revision = revision}
+    };
+}
+pub(super) use grant_columns;
+grant_columns!(stored);
+
+const GRANT: &str = concat!(
+    "SELECT ",
+    grant_columns!(names),
+    " FROM grants WHERE tenant = :tenant AND uuid = :uuid"
+);
+const FORMER: &str = concat!(
+    "SELECT ",
+    grant_columns!(names),
+    " FROM grants INDEXED BY grants_former WHERE tenant = :tenant AND former_of = :of ORDER BY uuid"
+);
+const SECRETS: &str = "SELECT g.slot, s.access, s.rest FROM grants g LEFT JOIN secrets s ON s.slot = g.slot
+    WHERE g.tenant = :tenant AND g.uuid = :uuid";
+const SEALED_BY: &str = concat!(
+    "SELECT ",
+    grant_columns!(names of "g"),
+    ", g.slot, s.access, s.rest FROM grants g INDEXED BY grants_by_key LEFT JOIN secrets s ON s.slot = g.slot
+    WHERE g.tenant = :tenant AND g.key_version = :version AND g.slot IS NOT NULL AND g.uuid > :after
+    ORDER BY g.uuid LIMIT :limit"
+);
+/// What both searches for due grants ask for, beside the time.
+macro_rules! due_rows {
+    () => {
+        concat!(
+            "SELECT t.id, t.name, ",
+            grant_columns!(names of "g"),
+            " FROM grants g JOIN tenants t ON t.id = g.tenant
+            WHERE g.server = :server AND g.status = 'active' AND g.refreshable = 1 AND g.former_of IS NULL
+              AND t.name IS NOT NULL AND (g.held_until IS NULL OR g.held_until <= :now)
+              AND (g.not_before IS NULL OR g.not_before <= :now)"
+        )
+    };
+}
+const EXPIRING: &str = concat!(
+    due_rows!(),
+    " AND g.expires_at IS NOT NULL AND g.expires_at < :expires_before ORDER BY g.expires_at LIMIT :limit"
+);
+const IDLE: &str = concat!(
+    due_rows!(),
+    " AND g.refreshed_at < :refreshed_before
+    AND (g.expires_at IS NULL OR g.expires_at >= :expires_before)
+    ORDER BY g.refreshed_at LIMIT :limit"
+);
+const ENDED_QUARANTINES: &str = "SELECT t.id, t.name, g.uuid FROM grants g JOIN tenants t ON t.id = g.tenant
+    WHERE g.quarantined_until <= :now AND t.name IS NOT NULL ORDER BY g.quarantined_until LIMIT :limit";
+const DEAD: &str = "SELECT t.id, t.name, g.uuid FROM grants g JOIN tenants t ON t.id = g.tenant
+    WHERE g.dead_at <= :now AND t.name IS NOT NULL ORDER BY g.dead_at LIMIT :limit";
+
+const SLOT: &str = "SELECT slot FROM grants WHERE tenant = :tenant AND uuid = :uuid";
+const PUT: &str = concat!(
+    "INSERT INTO grants (tenant, slot, ",
+    grant_columns!(names),
+    ") VALUES (:tenant, :slot, ",
+    grant_columns!(values),
+    ") ON CONFLICT (tenant, uuid) DO UPDATE SET slot = excluded.slot, ",
+    grant_columns!(changes)
+);
+const DELETE: &str = "DELETE FROM grants WHERE tenant = :tenant AND uuid = :uuid";
+
+pub(crate) fn grant(sql: Sql<'_>, tenant: TenantRow, id: GrantId) -> Result<Option<GrantRow>> {
+    sql.one(GRANT, &[(":tenant", &tenant), (":uuid", &id)], row)
+}
+
+pub(crate) fn former_grants(sql: Sql<'_>, tenant: TenantRow, of: GrantId) -> Result<Vec<GrantRow>> {
+    sql.all(FORMER, &[(":tenant", &tenant), (":of", &of)], row)
+}
+
+pub(crate) fn grant_secrets(sql: Sql<'_>, tenant: TenantRow, id: GrantId) -> Result<Sealed> {
+    let found = sql.one(SECRETS, &[(":tenant", &tenant), (":uuid", &id)], slots::joined)?;
+    Ok(found.unwrap_or_default())
+}
+
+pub(crate) fn grants_sealed_by(
+    sql: Sql<'_>,
+    tenant: TenantRow,
+    version: u32,
+    after: Option<GrantId>,
+    limit: usize,
+) -> Result<Vec<(GrantRow, Sealed)>> {
+    let after = after.as_ref().map_or(&[][..], |id| id.as_bytes());
+    sql.all(
+        SEALED_BY,
+        &[
+            (":tenant", &tenant),
+            (":version", &version),
+            (":after", &after),
+            (":limit", &limit),
+        ],
+        |columns| Ok((GrantRow::read(columns)?, slots::joined(columns)?)),
+    )
+}
+
+pub(crate) fn due_grants(sql: Sql<'_>, due: &DueRows<'_>) -> Result<Vec<Of<GrantRow>>> {
+    let mut all = sql.all(
+        EXPIRING,
+        &[
+            (":server", &due.server),
+            (":now", &due.now),
+            (":expires_before", &due.expires_before),
+            (":limit", &due.limit),
+        ],
+        |columns| of_tenant(columns, row),
+    )?;
+    let Some(refreshed_before) = due.refreshed_before else {
+        return Ok(all);
+    };
+    let left = due.limit.saturating_sub(all.len());
+    all.extend(sql.all(
+        IDLE,
+        &[
+            (":server", &due.server),
+            (":now", &due.now),
+            (":expires_before", &due.expires_before),
+            (":refreshed_before", &refreshed_before),
+            (":limit", &left),
+        ],
+        |columns| of_tenant(columns, row),
+    )?);
+    Ok(all)
+}
+
+pub(crate) fn ended_quarantines(sql: Sql<'_>, now: i64, limit: usize) -> Result<Vec<Of<GrantId>>> {
+    sql.all(
+        ENDED_QUARANTINES,
+        &[(":now", &now), (":limit", &limit)],
+        |columns| of_tenant(columns, taken),
+    )
+}
+
+pub(crate) fn dead_grants(sql: Sql<'_>, now: i64, limit: usize) -> Result<Vec<Of<GrantId>>> {
+    sql.all(DEAD, &[(":now", &now), (":limit", &limit)], |columns| {
+        of_tenant(columns, taken)
+    })
+}
+
+pub(crate) fn put_grant(
+    sql: Sql<'_>,
+    tenant: TenantRow,
+    grant: &GrantRow,
+    secrets: Secrets<'_>,
+) -> Result<()> {
+    let before = slot(sql, tenant, grant.id)?.flatten();
+    let after = match (secrets, before) {
+        (Secrets::Set { access, rest }, before) => Some(slots::store(sql, before, access, rest)?),
+        (Secrets::EraseAccess, Some(slot)) => {
+            slots::wipe_access(sql, slot)?;
+            Some(slot)
+        }
+        (Secrets::Erase, Some(slot)) => {
+            slots::free(sql, slot)?;
+            None
+        }
+        (Secrets::Keep, before) => before,
+        (Secrets::EraseAccess | Secrets::Erase, None) => None,
+    };
+    sql.put(PUT, grant, &[(":tenant", &tenant), (":slot", &after)])
+}
+
+pub(crate) fn delete_grant(sql: Sql<'_>, tenant: TenantRow, id: GrantId) -> Result<()> {
+    if let Some(slot) = slot(sql, tenant, id)?.flatten() {
+        slots::free(sql, slot)?;
+    }
+    sql.execute(DELETE, &[(":tenant", &tenant), (":uuid", &id)])?;
+    Ok(())
+}
+
+/// The slot of a grant's tokens: none of a grant that is not there, and maybe none of one that is.
+#[allow(clippy::option_option, reason = "a grant or none, with or without tokens")]
+fn slot(sql: Sql<'_>, tenant: TenantRow, id: GrantId) -> Result<Option<Option<Slot>>> {
+    sql.one(SLOT, &[(":tenant", &tenant), (":uuid", &id)], taken)
+}

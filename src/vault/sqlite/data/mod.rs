@@ -1,0 +1,77 @@
+//! The statements, one file per kind of row.
+//!
+//! Where a statement names an index, the planner would rather walk all rows of the tenant in the primary key.
+
+pub(super) mod audit;
+pub(super) mod connection;
+pub(super) mod consent;
+pub(super) mod erase;
+pub(super) mod grant;
+pub(super) mod revocation;
+pub(super) mod slots;
+pub(super) mod tenant;
+pub(super) mod token;
+
+/// The columns of a row in each form that statements need, all from one list of `column = field`.
+///
+/// `names` are "a, b"; `names of "t"` are "t.a, t.b"; `values` are the parameters ":a, :b"; `changes` are
+/// "a = excluded.a, b = excluded.b"; `stored` implements [`Stored`](super::sql::Stored).
+macro_rules! columns {
+    (names; $row:ident; $first:ident = $_first:ident $(, $column:ident = $_field:ident)*) => {
+        concat!(stringify!($first) $(, ", ", stringify!($column))*)
+    };
+    (names of $table:literal; $row:ident; $first:ident = $_first:ident $(, $column:ident = $_field:ident)*) => {
+        concat!($table, ".", stringify!($first) $(, ", ", $table, ".", stringify!($column))*)
+    };
+    (values; $row:ident; $first:ident = $_first:ident $(, $column:ident = $_field:ident)*) => {
+        concat!(":", stringify!($first) $(, ", :", stringify!($column))*)
+    };
+    (changes; $row:ident; $first:ident = $_first:ident $(, $column:ident = $_field:ident)*) => {
+        concat!(
+            stringify!($first), " = excluded.", stringify!($first)
+            $(, ", ", stringify!($column), " = excluded.", stringify!($column))*
+        )
+    };
+    (stored; $row:ident; $($column:ident = $field:ident),+) => {
+        impl $crate::vault::sqlite::sql::Stored for $row {
+            fn bind(&self, statement: &mut rusqlite::Statement<'_>) -> std::result::Result<(), $crate::vault::VaultError> {
+                $($crate::vault::sqlite::sql::bind(statement, concat!(":", stringify!($column)), &self.$field)?;)+
+                Ok(())
+            }
+
+            fn read(
+                columns: &mut $crate::vault::sqlite::value::Columns<'_>,
+            ) -> std::result::Result<Self, $crate::vault::VaultError> {
+                Ok(Self { $($field: columns.take()?),+ })
+            }
+        }
+    };
+}
+use columns;
+
+use crate::vault::VaultError;
+use crate::vault::sqlite::sql::Stored;
+use crate::vault::sqlite::value::{Column, Columns};
+use crate::vault::tables::Of;
+
+/// A row that begins with the number and the name of its tenant.
+fn of_tenant<T>(
+    columns: &mut Columns<'_>,
+    read: impl FnOnce(&mut Columns<'_>) -> Result<T, VaultError>,
+) -> Result<Of<T>, VaultError> {
+    Ok(Of {
+        tenant: columns.take()?,
+        name: columns.take()?,
+        row: read(columns)?,
+    })
+}
+
+/// Takes one column.
+fn taken<T: Column>(columns: &mut Columns<'_>) -> Result<T, VaultError> {
+    columns.take()
+}
+
+/// Takes one row.
+fn row<T: Stored>(columns: &mut Columns<'_>) -> Result<T, VaultError> {
+    T::read(columns)
+}

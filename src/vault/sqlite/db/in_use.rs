@@ -1,0 +1,125 @@
+//! The files that this process has open.
+//!
+//! SQLite's locks belong to the process, and closing any descriptor of the file drops them all: another process would
+//! then take itself for the last one and cut away the log. So each file has one descriptor of ours beside those of
+//! SQLite, its anchor. It is closed after the last connection, and never while another handle begins to use the file.
+
+use std::fs::{self, File, Metadata};
+use std::path::Path;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::vault::VaultError;
+
+static OPEN: Mutex<Vec<Arc<Anchor>>> = Mutex::new(Vec::new());
+
+/// Which file it is, whatever it is called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::vault::sqlite) struct Identity {
+    #[cfg(unix)]
+    device_and_inode: (u64, u64),
+    #[cfg(not(unix))]
+    path: std::path::PathBuf,
+}
+
+impl Identity {
+    #[cfg(unix)]
+    fn from_metadata(_: &Path, metadata: &Metadata) -> Self {
+        use std::os::unix::fs::MetadataExt as _;
+
+        Self {
+            device_and_inode: (metadata.dev(), metadata.ino()),
+        }
+    }
+
+    #[cfg(not(unix))]
+    fn from_metadata(path: &Path, _: &Metadata) -> Self {
+        Self {
+            path: path.to_path_buf(),
+        }
+    }
+
+    /// The file that is at this path now; `None` if there is none.
+    pub(super) fn at(path: &Path) -> Option<Self> {
+        let metadata = fs::symlink_metadata(path).ok()?;
+        Some(Self::from_metadata(path, &metadata))
+    }
+}
+
+/// A file that is open, and what was seen in it.
+#[derive(Debug)]
+pub(in crate::vault::sqlite) struct Anchor {
+    pub(super) identity: Identity,
+    pub(super) file: File,
+    /// The highest beat that was seen in the database file itself; 0 if none was.
+    pub(super) highest: AtomicU64,
+}
+
+impl Anchor {
+    /// Refuses if another file is at the path now.
+    pub(super) fn check_place(&self, path: &Path) -> Result<(), VaultError> {
+        if Identity::at(path).as_ref() == Some(&self.identity) {
+            Ok(())
+        } else {
+            Err(VaultError::Replaced)
+        }
+    }
+}
+
+/// The list of open files, locked: nothing is opened or closed meanwhile.
+pub(super) struct OpenFiles(MutexGuard<'static, Vec<Arc<Anchor>>>);
+
+impl OpenFiles {
+    pub(super) fn lock() -> Self {
+        Self(OPEN.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// One more use of the file at this path, if it is open already.
+    pub(super) fn share(&self, path: &Path, metadata: &Metadata) -> Option<InUse> {
+        let identity = Identity::from_metadata(path, metadata);
+        let anchor = self.0.iter().find(|anchor| anchor.identity == identity)?;
+        Some(InUse {
+            anchor: Some(Arc::clone(anchor)),
+        })
+    }
+
+    /// Whether the file at this path is open.
+    pub(super) fn has(&self, path: &Path, metadata: &Metadata) -> bool {
+        let identity = Identity::from_metadata(path, metadata);
+        self.0.iter().any(|anchor| anchor.identity == identity)
+    }
+
+    /// The first use of a file.
+    pub(super) fn enter(&mut self, path: &Path, file: File) -> Result<InUse, VaultError> {
+        let metadata = file.metadata().map_err(VaultError::storage)?;
+        let anchor = Arc::new(Anchor {
+            identity: Identity::from_metadata(path, &metadata),
+            file,
+            highest: AtomicU64::new(0),
+        });
+        self.0.push(Arc::clone(&anchor));
+        Ok(InUse { anchor: Some(anchor) })
+    }
+}
+
+/// That a file is in use, until this is dropped: after the last connection of its owner.
+#[derive(Debug)]
+pub(in crate::vault::sqlite) struct InUse {
+    /// Taken out when dropped.
+    anchor: Option<Arc<Anchor>>,
+}
+
+impl InUse {
+    pub(super) fn anchor(&self) -> Option<&Anchor> {
+        self.anchor.as_deref()
+    }
+}
+
+impl Drop for InUse {
+    fn drop(&mut self) {
+        let mut open = OpenFiles::lock();
+        drop(self.anchor.take());
+        // What only the list holds is closed here, under its lock.
+        open.0.retain(|anchor| Arc::strong_count(anchor) > 1);
+    }
+}

@@ -1,0 +1,163 @@
+//! Opening the file: nothing is written before it is known to be ours.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+
+use crate::vault::sqlite::db::connect::{BUSY_TIMEOUT, check_library, checkpoint_on_close, connect, expect};
+use crate::vault::sqlite::db::files::{self, User, beside};
+use crate::vault::sqlite::db::in_use::{InUse, OpenFiles};
+use crate::vault::sqlite::db::lineage::Guard;
+use crate::vault::sqlite::db::{connect as connections, header, lineage};
+use crate::vault::sqlite::failure::failed;
+use crate::vault::sqlite::schema::{self, State};
+use crate::vault::sqlite::{migrate, mounts};
+use crate::vault::{VaultError, VaultWarning};
+
+const RETRY: Duration = Duration::from_millis(5);
+
+/// A file that was opened.
+pub(in crate::vault::sqlite) struct Opened {
+    pub(in crate::vault::sqlite) writer: Connection,
+    pub(in crate::vault::sqlite) place: Place,
+    pub(in crate::vault::sqlite) warnings: Vec<VaultWarning>,
+}
+
+/// Where the database is, and that it is in use.
+#[derive(Debug)]
+pub(in crate::vault::sqlite) struct Place {
+    pub(in crate::vault::sqlite) path: PathBuf,
+    pub(super) guard: Guard,
+    /// Dropped last, with its owner: after every connection.
+    pub(super) in_use: InUse,
+}
+
+impl Place {
+    /// One more connection to the file. Refuses if another file is at the path now.
+    pub(super) fn connect(&self) -> Result<Connection, VaultError> {
+        let db = connect(&self.path)?;
+        if let Some(anchor) = self.in_use.anchor() {
+            anchor.check_place(&self.path)?;
+        }
+        Ok(db)
+    }
+
+    /// One more connection, for reading only.
+    pub(super) fn reader(&self) -> Result<Connection, VaultError> {
+        let db = self.connect()?;
+        db.pragma_update(None, "query_only", true).map_err(failed)?;
+        expect(&db, "query_only", 1)?;
+        Ok(db)
+    }
+}
+
+/// Opens the file at `path`, or makes it. A file that is new, or whose making was cut off, has the tables and no vault
+/// row. A file of schema 1 or 2 is given to `upgrade`, which checks that it may be changed and begins its migration.
+pub(in crate::vault::sqlite) fn open(
+    path: &Path,
+    upgrade: impl FnOnce(&mut Connection) -> Result<(), VaultError>,
+) -> Result<Opened, VaultError> {
+    check_library()?;
+    let path = files::resolve(path)?;
+    mounts::check(&path)?;
+    let warnings = files::warnings(&path);
+    let in_use = admit(&path)?;
+    let mut writer = connect(&path)?;
+    if let Some(anchor) = in_use.anchor() {
+        anchor.check_place(&path)?;
+    }
+    if writer.is_readonly("main").map_err(failed)? {
+        return Err(VaultError::ReadOnly);
+    }
+    if schema::state(&writer)? == State::Empty {
+        // In rollback mode, so that the file itself says what it is from its first page on.
+        schema::create(&mut writer)?;
+    }
+    match schema::state(&writer)? {
+        State::Vault(schema::NEWEST) => {}
+        State::Vault(_) => {
+            schema::verify_old(&writer)?;
+            upgrade(&mut writer)?;
+        }
+        State::Empty => return Err(VaultError::Damaged),
+    }
+    if !migrate::is_under_way(&writer)? {
+        schema::verify(&writer)?;
+    }
+    // Only now may closing write into the file.
+    checkpoint_on_close(&writer, true)?;
+    files::restrict(&path)?;
+    use_log(&writer)?;
+    let guard = Guard::new(&path, &writer, in_use.anchor())?;
+    Ok(Opened {
+        writer,
+        place: Place { path, guard, in_use },
+        warnings,
+    })
+}
+
+/// Makes a database in memory, with tables and without a vault row.
+pub(in crate::vault::sqlite) fn in_memory() -> Result<Connection, VaultError> {
+    check_library()?;
+    let mut db = connections::in_memory()?;
+    schema::create(&mut db)?;
+    Ok(db)
+}
+
+/// Keeps a write-ahead log from now on. While several begin at once SQLite refuses this without a wait, lest they wait
+/// for each other: a handle that is refused tries again.
+fn use_log(db: &Connection) -> Result<(), VaultError> {
+    let ends = Instant::now() + BUSY_TIMEOUT;
+    loop {
+        let mode = db.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0));
+        match mode.map_err(failed) {
+            Ok(mode) if mode == "wal" => return Ok(()),
+            Ok(_) => return Err(VaultError::Unsupported("no write-ahead log")),
+            Err(VaultError::Busy) if Instant::now() < ends => thread::sleep(RETRY),
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Makes the file for its owner alone, or checks the one that is there. Leaves what is there as it is.
+fn admit(path: &Path) -> Result<InUse, VaultError> {
+    let mut open = OpenFiles::lock();
+    make(path)?;
+    let metadata = fs::symlink_metadata(path).map_err(VaultError::storage)?;
+    files::check_kind(&metadata)?;
+    let user = User::learn(path)?;
+    user.check(&metadata)?;
+    if let Some(in_use) = open.share(path, &metadata) {
+        return Ok(in_use);
+    }
+    files::check_companions(path, &user)?;
+    let file = files::open_regular(path)?.ok_or(VaultError::UnsafePath("not a regular file"))?;
+    if let Some(header) = header::check(path, &file)? {
+        lineage::check(path, &file, &header)?;
+    }
+    open.enter(path, file)
+}
+
+/// Makes an empty file if there is none. A log without its database file is not a new vault.
+fn make(path: &Path) -> Result<(), VaultError> {
+    let has_log = fs::symlink_metadata(beside(path, "-wal")).is_ok_and(|log| log.len() > 0);
+    let is_missing = || {
+        fs::symlink_metadata(path).map_or_else(
+            |error| error.kind() == ErrorKind::NotFound,
+            // Another process that makes the file has no log before the file has a header.
+            |file| file.is_file() && file.len() == 0,
+        )
+    };
+    if has_log && is_missing() {
+        return Err(VaultError::Mixed);
+    }
+    match files::private().open(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(files::unwritable(error)),
+    }
+}

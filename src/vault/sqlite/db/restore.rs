@@ -1,0 +1,189 @@
+//! Putting a backup in the place of a vault.
+//!
+//! Each step leaves something that opens: the old file, complete without its log; then the new file, complete without
+//! a log. The new file begins a lineage of its own, so that no log that a crash leaves behind is taken for its log.
+
+use std::fs::{self, File};
+use std::io::{self, ErrorKind};
+use std::path::Path;
+
+use rusqlite::Connection;
+
+use crate::vault::VaultError;
+use crate::vault::sqlite::db::backup::{Partial, begin_lineage, integrity_check, sync};
+use crate::vault::sqlite::db::connect::{check_library, checkpoint_on_close, connect};
+use crate::vault::sqlite::db::files::{self, User, beside};
+use crate::vault::sqlite::db::in_use::{InUse, OpenFiles};
+use crate::vault::sqlite::db::{header, lineage, open};
+use crate::vault::sqlite::failure::failed;
+use crate::vault::sqlite::sql::Sql;
+use crate::vault::sqlite::{holders, mounts};
+use crate::vault::tables::{Rows as _, VaultRow};
+
+const MISSING: VaultError = VaultError::UnsafePath("there is no such backup");
+
+/// Replaces the vault at `to` by a copy of the file at `backup`, whose own row `check` accepts. The backup stays as it is.
+pub(in crate::vault::sqlite) fn restore(
+    backup: &Path,
+    to: &Path,
+    check: impl FnOnce(&VaultRow) -> Result<(), VaultError>,
+) -> Result<(), VaultError> {
+    check_library()?;
+    let (backup, to) = (files::resolve(backup)?, files::resolve(to)?);
+    if backup == to {
+        return Err(VaultError::UnsafePath("the backup is the vault itself"));
+    }
+    mounts::check(&to)?;
+    let target = Target::lock(&to)?;
+    let partial = Partial::beside(&to)?;
+    copy(&backup, &partial.path)?;
+    verify(&partial.path, check)?;
+    begin_lineage(&partial.path)?;
+    sync(&partial.path)?;
+    target.settle()?;
+    for suffix in ["-wal", "-shm", "-journal"] {
+        files::remove(&beside(&to, suffix))?;
+    }
+    files::sync_directory(&to)?;
+    fs::rename(&partial.path, &to).map_err(files::unwritable)?;
+    files::sync_directory(&to)
+}
+
+/// The vault that is to be replaced, out of everybody's reach until this is dropped.
+struct Target {
+    /// Holds SQLite's exclusive lock. None if there is no file, or none that SQLite can lock.
+    locked: Option<Connection>,
+    content: Content,
+    /// Last, because it must outlive the connection.
+    _in_use: Option<InUse>,
+}
+
+/// Whether a database file and its log belong together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Content {
+    Whole,
+    Broken,
+}
+
+impl Target {
+    fn lock(path: &Path) -> Result<Self, VaultError> {
+        if holders::has_living(path) {
+            return Err(VaultError::InUse);
+        }
+        let Some((in_use, content)) = enter(path)? else {
+            return Ok(Self {
+                locked: None,
+                content: Content::Broken,
+                _in_use: None,
+            });
+        };
+        let locked = match exclusive(path) {
+            Ok(db) => Some(db),
+            Err(VaultError::Busy) => return Err(VaultError::InUse),
+            Err(VaultError::Damaged | VaultError::NotAVault) => None,
+            Err(error) => return Err(error),
+        };
+        if let (Some(db), Content::Whole) = (&locked, content) {
+            // If nothing comes of it, the files are left as any other handle leaves them.
+            checkpoint_on_close(db, true)?;
+        }
+        Ok(Self {
+            locked,
+            content,
+            _in_use: Some(in_use),
+        })
+    }
+
+    /// Makes the file complete without its log, as far as that can be done: it is what a crash leaves.
+    fn settle(&self) -> Result<(), VaultError> {
+        let (Some(db), Content::Whole) = (&self.locked, self.content) else {
+            return Ok(());
+        };
+        // Once the new file has the name, closing must touch nothing that has it.
+        checkpoint_on_close(db, false)?;
+        let settled = db.pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(()));
+        match settled.map_err(failed) {
+            // A damaged file is replaced as it is.
+            Ok(()) | Err(VaultError::Damaged | VaultError::NotAVault) => Ok(()),
+            Err(VaultError::Busy) => Err(VaultError::InUse),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Marks the file as used by this process. `None` if there is none.
+fn enter(path: &Path) -> Result<Option<(InUse, Content)>, VaultError> {
+    let mut open = OpenFiles::lock();
+    let metadata = match fs::symlink_metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(VaultError::storage(error)),
+    };
+    files::check_kind(&metadata)?;
+    let user = User::learn(path)?;
+    user.check(&metadata)?;
+    files::check_companions(path, &user)?;
+    if open.has(path, &metadata) {
+        return Err(VaultError::InUse);
+    }
+    let file = files::open_regular(path)?.ok_or(VaultError::UnsafePath("not a regular file"))?;
+    let content = match header::check(path, &file) {
+        Ok(Some(header)) => match lineage::check(path, &file, &header) {
+            Ok(()) => Content::Whole,
+            Err(VaultError::Mixed) => Content::Broken,
+            Err(error) => return Err(error),
+        },
+        // Damage is what a backup is for; a file of something else is not ours to replace.
+        Ok(None) | Err(VaultError::Damaged) => Content::Broken,
+        Err(error) => return Err(error),
+    };
+    Ok(Some((open.enter(path, file)?, content)))
+}
+
+/// Every connection in WAL mode keeps a shared lock on the database file, even while it does nothing. Only the
+/// exclusive locking mode, set before the first access, asks for all of them to be gone.
+fn exclusive(path: &Path) -> Result<Connection, VaultError> {
+    let db = connect(path)?;
+    db.busy_timeout(std::time::Duration::ZERO).map_err(failed)?;
+    db.pragma_update_and_check(None, "locking_mode", "EXCLUSIVE", |_| Ok(()))
+        .and_then(|()| db.execute_batch("BEGIN EXCLUSIVE; COMMIT"))
+        .map_err(failed)?;
+    Ok(db)
+}
+
+/// Copies the backup, and the log that may lie beside it if it was made with file tools.
+fn copy(backup: &Path, partial: &Path) -> Result<(), VaultError> {
+    let from = files::open_regular(backup)?.ok_or(MISSING)?;
+    let to = fs::OpenOptions::new()
+        .write(true)
+        .open(partial)
+        .map_err(files::unwritable)?;
+    copy_content(&from, &to)?;
+    if let Some(log) = files::open_regular(&beside(backup, "-wal"))? {
+        let to = files::private()
+            .open(beside(partial, "-wal"))
+            .map_err(files::unwritable)?;
+        copy_content(&log, &to)?;
+    }
+    Ok(())
+}
+
+fn copy_content(mut from: &File, mut to: &File) -> Result<(), VaultError> {
+    io::copy(&mut from, &mut to).map_err(files::unwritable)?;
+    to.sync_all().map_err(files::unwritable)
+}
+
+/// Opens the copy as any vault is opened, and reads all of it.
+fn verify(path: &Path, check: impl FnOnce(&VaultRow) -> Result<(), VaultError>) -> Result<(), VaultError> {
+    if fs::metadata(path).map_err(VaultError::storage)?.len() == 0 {
+        return Err(VaultError::NotAVault);
+    }
+    let opened = open::open(path, |_| {
+        Err(VaultError::NotSupported(
+            "restoring a backup of schema 1 or 2; put the file in its place and open it",
+        ))
+    })?;
+    let sql = Sql(&opened.writer);
+    integrity_check(sql)?;
+    check(&sql.vault()?.ok_or(VaultError::NotAVault)?)
+}

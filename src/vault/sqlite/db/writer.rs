@@ -1,0 +1,154 @@
+//! One connection that writes, and the readers beside it.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use crate::vault::VaultError;
+use crate::vault::sqlite::db::connect::BUSY_TIMEOUT;
+use crate::vault::sqlite::db::lineage::{self, Beat};
+use crate::vault::sqlite::db::open::Place;
+use crate::vault::sqlite::db::readers::Readers;
+use crate::vault::sqlite::failure::failed;
+use crate::vault::sqlite::sql::Sql;
+use crate::vault::tables::Write;
+
+/// How long a reader is waited for before the log is left for later.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+const BEGIN: &str = "BEGIN";
+const END: &str = "COMMIT";
+
+/// The connections to one database.
+#[derive(Debug)]
+pub(in crate::vault::sqlite) struct Store {
+    /// Before the writer, because fields are dropped in order: the writer closes last and takes the log with it.
+    readers: Readers,
+    writer: Mutex<Connection>,
+    /// None for a database in memory. Last: it is released after every connection is closed.
+    place: Option<Place>,
+}
+
+impl Store {
+    pub(in crate::vault::sqlite) fn new(writer: Connection, place: Option<Place>) -> Self {
+        Self {
+            readers: Readers::new(),
+            writer: Mutex::new(writer),
+            place,
+        }
+    }
+
+    pub(in crate::vault::sqlite) const fn place(&self) -> Option<&Place> {
+        self.place.as_ref()
+    }
+
+    /// Reads in one view.
+    ///
+    /// A connection parses the whole schema when it is opened, which is most of what a process waits for its first
+    /// answer. So the writer reads as well, until a thread finds it busy; from then on nobody waits behind a commit.
+    /// Without a file there are no readers, and the writer reads always.
+    pub(in crate::vault::sqlite) fn read<T>(
+        &self,
+        read: impl FnOnce(Sql<'_>) -> Result<T, VaultError>,
+    ) -> Result<T, VaultError> {
+        self.read_once(|sql| view(sql.0, read))
+    }
+
+    /// Reads with a single statement, which needs no view around it.
+    pub(in crate::vault::sqlite) fn read_once<T>(
+        &self,
+        read: impl FnOnce(Sql<'_>) -> Result<T, VaultError>,
+    ) -> Result<T, VaultError> {
+        let Some(place) = &self.place else {
+            return read(Sql(&self.writer()));
+        };
+        if self.readers.are_open() {
+            return self.readers.with(place, |db| read(Sql(db)));
+        }
+        match self.writer.try_lock() {
+            Ok(writer) => read(Sql(&writer)),
+            Err(_) => self.readers.with(place, |db| read(Sql(db))),
+        }
+    }
+
+    /// Writes in one transaction that has the write lock from its beginning.
+    pub(in crate::vault::sqlite) fn write<T>(
+        &self,
+        write: impl FnOnce(Sql<'_>) -> Result<Write<T>, VaultError>,
+    ) -> Result<Write<T>, VaultError> {
+        let mut writer = self.writer();
+        let transaction = writer
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(failed)?;
+        // An error drops the transaction, which rolls it back.
+        let end = write(Sql(&transaction))?;
+        if matches!(end, Write::Commit(_)) {
+            let (before, beat) = lineage::beat(&transaction)?;
+            self.check_file(&before)?;
+            transaction.commit().map_err(failed)?;
+            // Replaced while it was written: what was committed is not in the file that is there now.
+            self.check_file(&beat)?;
+        } else {
+            transaction.rollback().map_err(failed)?;
+        }
+        Ok(end)
+    }
+
+    /// Moves the log into the database, where `secure_delete` has overwritten what was erased, and cuts it to nothing.
+    /// `false` if a reader that began before keeps the log as it is.
+    pub(in crate::vault::sqlite) fn cut_log(&self) -> Result<bool, VaultError> {
+        if self.place.is_none() {
+            return Ok(true);
+        }
+        let writer = self.writer();
+        self.check_file(&lineage::read(&writer)?)?;
+        writer.busy_timeout(PATIENCE).map_err(failed)?;
+        let busy = writer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0));
+        writer.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
+        match busy.map_err(failed) {
+            Ok(busy) => Ok(!busy),
+            Err(VaultError::Busy) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The writing connection. A thread that panicked with it has rolled back: a transaction does so when dropped.
+    pub(in crate::vault::sqlite) fn writer(&self) -> MutexGuard<'_, Connection> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn check_file(&self, current: &Beat) -> Result<(), VaultError> {
+        match &self.place {
+            Some(place) => match place.in_use.anchor() {
+                Some(anchor) => place.guard.check(anchor, current),
+                None => Ok(()),
+            },
+            None => Ok(()),
+        }
+    }
+
+    #[cfg(test)]
+    pub(in crate::vault::sqlite) fn has_open_readers(&self) -> bool {
+        self.readers.are_open()
+    }
+}
+
+/// Reads with everything of one moment, however many statements there are.
+fn view<T>(db: &Connection, read: impl FnOnce(Sql<'_>) -> Result<T, VaultError>) -> Result<T, VaultError> {
+    Sql(db).execute(BEGIN, &[])?;
+    let view = View(db);
+    let done = read(Sql(view.0));
+    drop(view);
+    done
+}
+
+/// A view that ends however its reader ends.
+struct View<'a>(&'a Connection);
+
+impl Drop for View<'_> {
+    fn drop(&mut self) {
+        // It has written nothing: ending it cannot fail in a way that matters.
+        let _ = Sql(self.0).execute(END, &[]);
+    }
+}

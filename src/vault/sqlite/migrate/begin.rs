@@ -1,0 +1,87 @@
+//! The first and the last transaction of a migration.
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use crate::vault::VaultError;
+use crate::vault::sqlite::SqliteTables;
+use crate::vault::sqlite::db::lineage;
+use crate::vault::sqlite::failure::failed;
+use crate::vault::sqlite::schema::{self, NEWEST, State};
+use crate::vault::sqlite::sql::Sql;
+use crate::vault::tables::Write;
+
+type Result<T> = std::result::Result<T, VaultError>;
+
+/// What schema 2 added to schema 1: then both are read alike.
+const SCHEMA_2: &str = "
+ALTER TABLE connections ADD COLUMN shares BLOB CHECK (shares IS NULL OR length(shares) = 16);
+ALTER TABLE connections ADD COLUMN is_keeper INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE consents ADD COLUMN services TEXT NOT NULL DEFAULT '';
+";
+
+const RENAME: &str = "
+ALTER TABLE vault RENAME TO vault_2;
+ALTER TABLE connections RENAME TO connections_2;
+ALTER TABLE consents RENAME TO consents_2;
+ALTER TABLE outbox RENAME TO outbox_2;
+ALTER TABLE audit RENAME TO audit_legacy;
+ALTER TABLE audit_head RENAME TO audit_head_2;
+";
+
+const TAKE_OVER: &str = "
+INSERT INTO vault (only, id, master_key, key_check, audit_key)
+    SELECT only, id, master_key, key_check, audit_key FROM vault_2;
+INSERT INTO audit_heads (chain, number, mac, broken, seal)
+    SELECT -1, number, mac, broken, seal FROM audit_head_2;
+DROP TABLE vault_2;
+DROP TABLE audit_head_2;
+";
+
+const DROP: &str = "DROP TABLE connections_2; DROP TABLE consents_2; DROP TABLE outbox_2;";
+
+const UNDER_WAY: &str = "SELECT 1 FROM sqlite_schema WHERE name = 'connections_2'";
+
+/// The rows that are left to move.
+const LEFT: &str = "SELECT 1 FROM (SELECT 1 FROM connections_2 UNION ALL SELECT 1 FROM consents_2
+    UNION ALL SELECT 1 FROM outbox_2) LIMIT 1";
+
+/// Whether a migration has begun and not ended.
+pub(in crate::vault::sqlite) fn is_under_way(db: &Connection) -> Result<bool> {
+    Sql(db).exists(UNDER_WAY, &[])
+}
+
+/// Renames the old tables and makes the new ones, unless another process was faster.
+pub(in crate::vault::sqlite) fn begin(db: &mut Connection) -> Result<()> {
+    let transaction = db
+        .transaction_with_behavior(TransactionBehavior::Immediate)
+        .map_err(failed)?;
+    let State::Vault(version) = schema::state(&transaction)? else {
+        return Err(VaultError::Damaged);
+    };
+    if version >= NEWEST {
+        return Ok(());
+    }
+    if version == 1 {
+        transaction.execute_batch(SCHEMA_2).map_err(failed)?;
+    }
+    transaction.execute_batch(RENAME).map_err(failed)?;
+    schema::create_missing(&transaction)?;
+    transaction.execute_batch(TAKE_OVER).map_err(failed)?;
+    lineage::found(&transaction)?;
+    transaction
+        .pragma_update(None, "user_version", NEWEST)
+        .map_err(failed)?;
+    transaction.commit().map_err(failed)
+}
+
+/// Drops the old tables once they are empty, unless another process was faster.
+pub(super) fn finish(tables: &SqliteTables) -> Result<()> {
+    tables.write_sql(|sql| {
+        if !sql.exists(UNDER_WAY, &[])? || sql.exists(LEFT, &[])? {
+            return Ok(Write::Unchanged(()));
+        }
+        sql.0.execute_batch(DROP).map_err(failed)?;
+        Ok(Write::Commit(()))
+    })?;
+    Ok(())
+}

@@ -1,0 +1,170 @@
+//! From schemas 1 and 2 to schema 3, while several processes may try at once, and from wherever a crash left it.
+//!
+//! The first transaction renames the old tables, so that a process of an older version fails instead of writing to
+//! them, and makes the new ones. Then records move in chunks: read, opened and sealed again outside a transaction,
+//! stored and deleted from the old table inside one. The last transaction drops the empty tables. A process that opens
+//! the vault meanwhile takes part; nobody uses it before everything has moved.
+//!
+//! The entries of the audit stay where they are: see [`Chain::Legacy`](crate::vault::tables::Chain::Legacy).
+
+mod begin;
+mod connections;
+mod consents;
+mod old;
+mod revocations;
+
+pub(super) use begin::{begin, is_under_way};
+
+use crate::clock::Clock as _;
+use crate::clock::SystemClock;
+use crate::model::{TenantId, Timestamp};
+use crate::vault::sealed::{Core, Upgraded, Upgrader};
+use crate::vault::sqlite::SqliteTables;
+use crate::vault::sqlite::data::slots::{self, Slot};
+use crate::vault::sqlite::sql::Sql;
+use crate::vault::tables::{Tables as _, TenantRow, Write};
+use crate::vault::{Progress, VaultError};
+
+type Result<T> = std::result::Result<T, VaultError>;
+
+/// How many records one transaction moves: well under 25 ms of the write lock.
+const CHUNK: usize = 100;
+
+/// A record in an old table.
+struct Old<R> {
+    row: i64,
+    slot: Option<Slot>,
+    record: R,
+}
+
+/// An old table.
+trait Table {
+    type Record;
+
+    /// The statement that deletes a row.
+    const DELETE: &'static str;
+    /// The statement that tells whether a row exists.
+    const EXISTS: &'static str;
+
+    /// Reads the first records, all of one tenant, and that tenant.
+    fn read(sql: Sql<'_>, limit: usize) -> Result<Vec<(TenantRow, Old<Self::Record>)>>;
+
+    /// Seals a record again. `None`: it is left behind, because nobody can use it.
+    fn upgrade(
+        name: &TenantId,
+        old: &Self::Record,
+        with: &Upgrader<'_, SqliteTables>,
+    ) -> Result<Vec<Upgraded>>;
+}
+
+/// Moves everything that is left to move.
+pub(super) fn run(core: &Core<SqliteTables>, progress: &mut dyn FnMut(Progress)) -> Result<()> {
+    let now = SystemClock.now();
+    core.upgrade_vault()?;
+    upgrade_tenants(core)?;
+    let total = core.tables.sql(old::count)?;
+    let mut report = |left: u64| progress(Progress::new(total.saturating_sub(left), total));
+    report(total);
+    while move_chunk::<old::Connections>(core, now)?
+        || move_chunk::<old::Consents>(core, now)?
+        || move_chunk::<old::Revocations>(core, now)?
+    {
+        report(core.tables.sql(old::count)?);
+    }
+    begin::finish(&core.tables)?;
+    // Into the file itself: what it held before is overwritten there, and a file that is replaced is noticed by it.
+    core.tables.clear_residue()?;
+    report(0);
+    Ok(())
+}
+
+fn upgrade_tenants(core: &Core<SqliteTables>) -> Result<()> {
+    let mut after = 0;
+    loop {
+        let page = core.tables.read(|rows| rows.tenants(after, 1_000))?;
+        let Some((last, _)) = page.last() else {
+            return Ok(());
+        };
+        after = *last;
+        for (row, name) in page {
+            if let Some(name) = name {
+                core.upgrade_tenant(row, &name)?;
+            }
+        }
+    }
+}
+
+/// Moves some records of one tenant. `false` if the table is empty.
+fn move_chunk<T: Table>(core: &Core<SqliteTables>, now: Timestamp) -> Result<bool> {
+    let chunk = core.tables.sql(|sql| T::read(sql, CHUNK))?;
+    let Some((tenant, _)) = chunk.first() else {
+        return Ok(false);
+    };
+    let name = core.tables.sql(|sql| old::tenant_name(sql, *tenant))?;
+    match name {
+        Some(name) => core.upgrade_chunk(&name, now, |with| upgrade_chunk::<T>(core, &name, &chunk, with))?,
+        // The workspace is being forgotten: its keys are gone.
+        None => delete_chunk::<T>(core, &chunk)?,
+    }
+    Ok(true)
+}
+
+fn upgrade_chunk<T: Table>(
+    core: &Core<SqliteTables>,
+    name: &TenantId,
+    chunk: &[(TenantRow, Old<T::Record>)],
+    with: &Upgrader<'_, SqliteTables>,
+) -> Result<Write<()>> {
+    let mut upgraded = Vec::with_capacity(chunk.len());
+    for (_, old) in chunk {
+        upgraded.push((old, T::upgrade(name, &old.record, with)?));
+    }
+    core.tables.write_sql(|mut sql| {
+        if !is_under_way(sql.0)? {
+            // Another process has moved the rest.
+            return Ok(Write::Unchanged(()));
+        }
+        let mut seals = 0;
+        for (old, records) in &upgraded {
+            // Another process may have moved it.
+            if !sql.exists(T::EXISTS, &[(":row", &old.row)])? {
+                continue;
+            }
+            for record in records {
+                record.store(&mut sql, with.tenant())?;
+                seals += record.seals();
+            }
+            delete::<T>(sql, old.row, old.slot)?;
+        }
+        if !with.count(&mut sql, seals)? {
+            return Ok(Write::NewDataKey);
+        }
+        Ok(Write::Commit(()))
+    })
+}
+
+fn delete_chunk<T: Table>(core: &Core<SqliteTables>, chunk: &[(TenantRow, Old<T::Record>)]) -> Result<()> {
+    core.tables.write_sql(|sql| {
+        if !is_under_way(sql.0)? {
+            return Ok(Write::Unchanged(()));
+        }
+        for (_, old) in chunk {
+            if sql.exists(T::EXISTS, &[(":row", &old.row)])? {
+                delete::<T>(sql, old.row, old.slot)?;
+            }
+        }
+        Ok(Write::Commit(()))
+    })?;
+    Ok(())
+}
+
+fn delete<T: Table>(sql: Sql<'_>, row: i64, slot: Option<Slot>) -> Result<()> {
+    if let Some(slot) = slot {
+        slots::free(sql, slot)?;
+    }
+    sql.execute(T::DELETE, &[(":row", &row)])?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,281 @@
+//! The rows as the layer above asks for them, each from the file of its concept.
+
+use crate::model::{ConnectionId, GrantId, RevocationId, TenantId};
+use crate::vault::sqlite::data::{audit, connection, consent, erase, grant, revocation, tenant, token};
+use crate::vault::sqlite::sql::Sql;
+use crate::vault::tables::{
+    AuditRow, Chain, CheckpointRow, ConnectionRow, ConsentRow, Direction, Doomed, DueRows, FoundRows, GapRow,
+    GrantRow, HeadRow, KeyRow, ListedRow, Listing, Of, Pruned, RevocationRow, Rows, RowsMut, Sealed, Secrets,
+    TenantRow, VaultRow, Wanted,
+};
+use crate::vault::{StateHash, VaultError};
+
+type Result<T> = std::result::Result<T, VaultError>;
+
+impl Rows for Sql<'_> {
+    fn vault(&self) -> Result<Option<VaultRow>> {
+        tenant::vault(*self)
+    }
+
+    fn tenant(&self, name: &TenantId) -> Result<Option<TenantRow>> {
+        tenant::tenant(*self, name)
+    }
+
+    fn tenants(&self, after: TenantRow, limit: usize) -> Result<Vec<(TenantRow, Option<TenantId>)>> {
+        tenant::tenants(*self, after, limit)
+    }
+
+    fn forgotten_tenant(&self) -> Result<Option<TenantRow>> {
+        tenant::forgotten_tenant(*self)
+    }
+
+    fn newest_key(&self, tenant: TenantRow, below: u32) -> Result<Option<KeyRow>> {
+        tenant::newest_key(*self, tenant, below)
+    }
+
+    fn key(&self, tenant: TenantRow, version: u32) -> Result<Option<KeyRow>> {
+        tenant::key(*self, tenant, version)
+    }
+
+    fn retired_keys(&self) -> Result<Vec<Of<u32>>> {
+        tenant::retired_keys(*self)
+    }
+
+    fn master_keys(&self) -> Result<Vec<[u8; 16]>> {
+        tenant::master_keys(*self)
+    }
+
+    fn keys_wrapped_by(&self, master_key: &[u8; 16], limit: usize) -> Result<Vec<Of<KeyRow>>> {
+        tenant::keys_wrapped_by(*self, master_key, limit)
+    }
+
+    fn names_key(&self, tenant: TenantRow, version: u32) -> Result<bool> {
+        tenant::names_key(*self, tenant, version)
+    }
+
+    fn token(&self, tenant: TenantRow, wanted: Wanted<'_>) -> Result<FoundRows> {
+        token::token(*self, tenant, wanted)
+    }
+
+    fn connection(&self, tenant: TenantRow, id: ConnectionId) -> Result<Option<ListedRow>> {
+        connection::connection(*self, tenant, id)
+    }
+
+    fn connections(&self, tenant: TenantRow, listing: &Listing<'_>) -> Result<Vec<ListedRow>> {
+        connection::connections(*self, tenant, listing)
+    }
+
+    fn count_connections(&self, tenant: TenantRow, owner: Option<&str>) -> Result<usize> {
+        connection::count_connections(*self, tenant, owner)
+    }
+
+    fn grant(&self, tenant: TenantRow, id: GrantId) -> Result<Option<GrantRow>> {
+        grant::grant(*self, tenant, id)
+    }
+
+    fn former_grants(&self, tenant: TenantRow, of: GrantId) -> Result<Vec<GrantRow>> {
+        grant::former_grants(*self, tenant, of)
+    }
+
+    fn grant_secrets(&self, tenant: TenantRow, id: GrantId) -> Result<Sealed> {
+        grant::grant_secrets(*self, tenant, id)
+    }
+
+    fn grants_sealed_by(
+        &self,
+        tenant: TenantRow,
+        version: u32,
+        after: Option<GrantId>,
+        limit: usize,
+    ) -> Result<Vec<(GrantRow, Sealed)>> {
+        grant::grants_sealed_by(*self, tenant, version, after, limit)
+    }
+
+    fn due_grants(&self, due: &DueRows<'_>) -> Result<Vec<Of<GrantRow>>> {
+        grant::due_grants(*self, due)
+    }
+
+    fn ended_quarantines(&self, now: i64, limit: usize) -> Result<Vec<Of<GrantId>>> {
+        grant::ended_quarantines(*self, now, limit)
+    }
+
+    fn dead_grants(&self, now: i64, limit: usize) -> Result<Vec<Of<GrantId>>> {
+        grant::dead_grants(*self, now, limit)
+    }
+
+    fn consent(&self, tenant: TenantRow, state: &StateHash) -> Result<Option<(ConsentRow, Option<Vec<u8>>)>> {
+        consent::consent(*self, tenant, state)
+    }
+
+    fn consents_of(&self, tenant: TenantRow, user: &str) -> Result<Vec<(ConsentRow, Option<Vec<u8>>)>> {
+        consent::consents_of(*self, tenant, user)
+    }
+
+    fn expired_consents(&self, before: i64, limit: usize) -> Result<Vec<Of<StateHash>>> {
+        consent::expired_consents(*self, before, limit)
+    }
+
+    fn due_revocations(&self, now: i64, limit: usize) -> Result<Vec<Of<(RevocationRow, Sealed)>>> {
+        revocation::due_revocations(*self, now, limit)
+    }
+
+    fn revocation(&self, tenant: TenantRow, id: RevocationId) -> Result<Option<(RevocationRow, Sealed)>> {
+        revocation::revocation(*self, tenant, id)
+    }
+
+    fn revocations_of(
+        &self,
+        tenant: TenantRow,
+        connection: ConnectionId,
+    ) -> Result<Vec<(RevocationRow, Sealed)>> {
+        revocation::revocations_of(*self, tenant, connection)
+    }
+
+    fn has_revocations(&self, at_least: usize) -> Result<bool> {
+        revocation::has_revocations(*self, at_least)
+    }
+
+    fn head(&self, chain: Chain) -> Result<Option<HeadRow>> {
+        audit::head(*self, chain)
+    }
+
+    fn last_number(&self, chain: Chain) -> Result<u64> {
+        audit::last_number(*self, chain)
+    }
+
+    fn entries(
+        &self,
+        chain: Chain,
+        of: Option<TenantRow>,
+        after: u64,
+        direction: Direction,
+        limit: usize,
+    ) -> Result<Vec<AuditRow>> {
+        audit::entries(*self, chain, of, after, direction, limit)
+    }
+
+    fn gaps(&self, chain: Chain) -> Result<Vec<GapRow>> {
+        audit::gaps(*self, chain)
+    }
+
+    fn checkpoint(&self, chain: Chain, number: u64) -> Result<Option<CheckpointRow>> {
+        audit::checkpoint(*self, chain, number)
+    }
+
+    fn pruned_to(&self, chain: Chain, of: TenantRow, what: Pruned) -> Result<u64> {
+        audit::pruned_to(*self, chain, of, what)
+    }
+}
+
+impl RowsMut for Sql<'_> {
+    fn put_vault(&mut self, row: &VaultRow) -> Result<()> {
+        tenant::put_vault(*self, row)
+    }
+
+    fn insert_tenant(&mut self, name: &TenantId) -> Result<TenantRow> {
+        tenant::insert_tenant(*self, name)
+    }
+
+    fn unname_tenant(&mut self, tenant: TenantRow) -> Result<()> {
+        tenant::unname_tenant(*self, tenant)
+    }
+
+    fn delete_tenant(&mut self, tenant: TenantRow) -> Result<()> {
+        audit::delete_chain(*self, tenant)?;
+        tenant::delete_tenant(*self, tenant)
+    }
+
+    fn insert_key(&mut self, tenant: TenantRow, key: &KeyRow) -> Result<()> {
+        tenant::insert_key(*self, tenant, key)
+    }
+
+    fn count_seals(&mut self, tenant: TenantRow, version: u32, seals: u32, most: u32) -> Result<bool> {
+        tenant::count_seals(*self, tenant, version, seals, most)
+    }
+
+    fn retire_keys(&mut self, tenant: TenantRow, from: u32, below: u32) -> Result<()> {
+        tenant::retire_keys(*self, tenant, from, below)
+    }
+
+    fn delete_key(&mut self, tenant: TenantRow, version: u32) -> Result<()> {
+        tenant::delete_key(*self, tenant, version)
+    }
+
+    fn rewrap_key(&mut self, tenant: TenantRow, before: &KeyRow, after: &KeyRow) -> Result<bool> {
+        tenant::rewrap_key(*self, tenant, before, after)
+    }
+
+    fn put_connection(&mut self, tenant: TenantRow, row: &ConnectionRow) -> Result<bool> {
+        connection::put_connection(*self, tenant, row)
+    }
+
+    fn put_grant(&mut self, tenant: TenantRow, row: &GrantRow, secrets: Secrets<'_>) -> Result<()> {
+        grant::put_grant(*self, tenant, row, secrets)
+    }
+
+    fn delete_grant(&mut self, tenant: TenantRow, id: GrantId) -> Result<()> {
+        grant::delete_grant(*self, tenant, id)
+    }
+
+    fn insert_consent(&mut self, tenant: TenantRow, row: &ConsentRow, sealed: &[u8]) -> Result<()> {
+        consent::insert_consent(*self, tenant, row, sealed)
+    }
+
+    fn end_consent(
+        &mut self,
+        tenant: TenantRow,
+        state: &StateHash,
+        status: &str,
+        completed: Option<ConnectionId>,
+    ) -> Result<()> {
+        consent::end_consent(*self, tenant, state, status, completed)
+    }
+
+    fn delete_consent(&mut self, tenant: TenantRow, state: &StateHash) -> Result<()> {
+        consent::delete_consent(*self, tenant, state)
+    }
+
+    fn insert_revocation(&mut self, tenant: TenantRow, row: &RevocationRow, secrets: &Sealed) -> Result<()> {
+        revocation::insert_revocation(*self, tenant, row, secrets)
+    }
+
+    fn schedule_revocation(&mut self, tenant: TenantRow, row: &RevocationRow) -> Result<()> {
+        revocation::schedule_revocation(*self, tenant, row)
+    }
+
+    fn delete_revocation(&mut self, tenant: TenantRow, id: RevocationId) -> Result<()> {
+        revocation::delete_revocation(*self, tenant, id)
+    }
+
+    fn append_entries(&mut self, chain: Chain, entries: &[AuditRow]) -> Result<()> {
+        audit::append_entries(*self, chain, entries)
+    }
+
+    fn put_head(&mut self, chain: Chain, head: &HeadRow) -> Result<()> {
+        audit::put_head(*self, chain, head)
+    }
+
+    fn put_checkpoint(&mut self, chain: Chain, row: &CheckpointRow) -> Result<()> {
+        audit::put_checkpoint(*self, chain, row)
+    }
+
+    fn delete_entries(&mut self, chain: Chain, numbers: &[u64]) -> Result<()> {
+        audit::delete_entries(*self, chain, numbers)
+    }
+
+    fn put_gap(&mut self, chain: Chain, gap: &GapRow) -> Result<()> {
+        audit::put_gap(*self, chain, gap)
+    }
+
+    fn set_pruned_to(&mut self, chain: Chain, of: TenantRow, what: Pruned, number: u64) -> Result<()> {
+        audit::set_pruned_to(*self, chain, of, what, number)
+    }
+
+    fn record_uses(&mut self, uses: &[(TenantRow, ConnectionId, i64)]) -> Result<()> {
+        connection::record_uses(*self, uses)
+    }
+
+    fn erase(&mut self, tenant: TenantRow, doomed: Doomed<'_>, limit: usize) -> Result<bool> {
+        erase::erase(*self, tenant, doomed, limit)
+    }
+}

@@ -1,0 +1,194 @@
+//! The tables of schema 3, and whether a file has exactly these.
+//!
+//! Sealed tokens are in a table of their own: listing connections never touches a page with ciphertext. Owner `''` is
+//! the workspace itself, because a user's name is never empty. Rows of `tenants` are never given a number twice
+//! (AUTOINCREMENT), because processes remember them; a tenant without a name is being forgotten. Everything sealed
+//! lies in `secrets`, whose rows never move: wrapped keys and verifiers too.
+//!
+//! `pulse` is the first table, so that its row is on page 2 of every file that is made with this schema.
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use crate::vault::VaultError;
+use crate::vault::sqlite::db::lineage;
+use crate::vault::sqlite::failure::failed;
+
+/// "vkey": tells a vault from any other SQLite file.
+pub(super) const APPLICATION_ID: i32 = 0x766b_6579;
+/// The schema version that this crate writes.
+pub(super) const NEWEST: u32 = 3;
+
+const V3: &str = include_str!("v3.sql");
+/// Made by SQLite itself for the tables above.
+const OF_SQLITE: [(&str, &str, Option<&str>); 2] = [
+    (
+        "table",
+        "sqlite_sequence",
+        Some("CREATE TABLE sqlite_sequence(name,seq)"),
+    ),
+    ("index", "sqlite_autoindex_tenants_1", None),
+];
+
+/// The index of the old audit, by its name in new files.
+const LEGACY_INDEX: &str = "audit_legacy_by_tenant";
+
+/// What the audit of schemas 1 and 2 is called after a migration, which leaves its rows where they are.
+const MIGRATED: [(&str, &str, Option<&str>); 2] = [
+    (
+        "table",
+        "audit_legacy",
+        Some(
+            "CREATE TABLE \"audit_legacy\" (\n    number INTEGER PRIMARY KEY,\n    at INTEGER NOT NULL,\n    \
+             tenant INTEGER,\n    kind TEXT NOT NULL,\n    body BLOB NOT NULL,\n    mac BLOB NOT NULL\n) STRICT",
+        ),
+    ),
+    (
+        "index",
+        "audit_by_tenant",
+        Some("CREATE INDEX audit_by_tenant ON \"audit_legacy\" (tenant, number)"),
+    ),
+];
+
+/// The statements of the schema, each exactly as SQLite keeps it.
+fn statements() -> impl Iterator<Item = &'static str> {
+    V3.split(';')
+        .map(str::trim)
+        .filter(|statement| !statement.is_empty())
+}
+
+/// Type, name and text of a statement, as `sqlite_schema` has them.
+fn object(statement: &'static str) -> Option<(&'static str, &'static str, Option<&'static str>)> {
+    let rest = statement.strip_prefix("CREATE ")?;
+    let rest = rest.strip_prefix("UNIQUE ").unwrap_or(rest);
+    let (kind, rest) = rest.split_once(' ')?;
+    let (name, _) = rest.split_once(' ')?;
+    let kind = match kind {
+        "TABLE" => "table",
+        "INDEX" => "index",
+        _ => return None,
+    };
+    Some((kind, name, Some(statement)))
+}
+
+/// What a file is, as SQLite sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    /// Nothing is in it yet.
+    Empty,
+    /// A vault with this schema version.
+    Vault(u32),
+}
+
+/// One statement, so that all of it is of one moment: another process may be making the vault.
+const STATE: &str = "SELECT (SELECT application_id FROM pragma_application_id),
+    (SELECT user_version FROM pragma_user_version), (SELECT count(*) FROM sqlite_schema)";
+
+/// Tells a vault from an empty file and from anything else. Writes nothing.
+pub(super) fn state(db: &Connection) -> Result<State, VaultError> {
+    let (application, version, objects) = db
+        .query_row(STATE, [], |row| {
+            Ok((
+                row.get::<_, i64>(0)?,
+                row.get::<_, i64>(1)?,
+                row.get::<_, i64>(2)?,
+            ))
+        })
+        .map_err(failed)?;
+    if application == i64::from(APPLICATION_ID) {
+        return match u32::try_from(version).map_err(|_| VaultError::Damaged)? {
+            0 => Err(VaultError::Damaged),
+            found if found > NEWEST => Err(VaultError::NewerVersion {
+                found,
+                supported: NEWEST,
+            }),
+            version => Ok(State::Vault(version)),
+        };
+    }
+    if application == 0 && version == 0 && objects == 0 {
+        Ok(State::Empty)
+    } else {
+        Err(VaultError::NotAVault)
+    }
+}
+
+/// Makes the tables in an empty file, if no other process was faster. The file has no vault row yet.
+pub(super) fn create(db: &mut Connection) -> Result<(), VaultError> {
+    let transaction = db
+        .transaction_with_behavior(TransactionBehavior::Immediate)
+        .map_err(failed)?;
+    if state(&transaction)? != State::Empty {
+        return Ok(());
+    }
+    for statement in statements() {
+        transaction.execute_batch(statement).map_err(failed)?;
+    }
+    lineage::found(&transaction)?;
+    transaction
+        .pragma_update(None, "application_id", APPLICATION_ID)
+        .and_then(|()| transaction.pragma_update(None, "user_version", NEWEST))
+        .map_err(failed)?;
+    transaction.commit().map_err(failed)
+}
+
+/// Makes the tables and indexes that a file of schema 1 or 2 lacks, after its own were renamed.
+pub(super) fn create_missing(db: &Connection) -> Result<(), VaultError> {
+    for statement in statements() {
+        let Some((_, name, _)) = object(statement) else {
+            continue;
+        };
+        let is_there = db
+            .prepare("SELECT 1 FROM sqlite_schema WHERE name = ?1")
+            .and_then(|mut found| found.exists([name]))
+            .map_err(failed)?;
+        if !is_there && name != LEGACY_INDEX {
+            db.execute_batch(statement).map_err(failed)?;
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a file of schema 1 or 2 with triggers or views, which this crate never made.
+pub(super) fn verify_old(db: &Connection) -> Result<(), VaultError> {
+    let is_foreign = db
+        .prepare("SELECT 1 FROM sqlite_schema WHERE type NOT IN ('table', 'index')")
+        .and_then(|mut statement| statement.exists([]))
+        .map_err(failed)?;
+    if is_foreign {
+        Err(VaultError::Tampered)
+    } else {
+        Ok(())
+    }
+}
+
+/// Refuses a file with any object that is not exactly one of ours: a trigger, a view, a changed index.
+pub(super) fn verify(db: &Connection) -> Result<(), VaultError> {
+    let expected: Vec<_> = statements().filter_map(object).chain(OF_SQLITE).collect();
+    let mut statement = db
+        .prepare("SELECT type, name, sql FROM sqlite_schema")
+        .map_err(failed)?;
+    let mut rows = statement.query([]).map_err(failed)?;
+    let mut found = 0;
+    while let Some(row) = rows.next().map_err(failed)? {
+        let text = |at: usize| {
+            let value = row.get_ref(at).map_err(failed)?;
+            value.as_str_or_null().map_err(|_| VaultError::Tampered)
+        };
+        let (kind, name, sql) = (text(0)?, text(1)?, text(2)?);
+        let is_ours = expected
+            .iter()
+            .chain(&MIGRATED)
+            .any(|object| (Some(object.0), Some(object.1), object.2) == (kind, name, sql));
+        if !is_ours {
+            return Err(VaultError::Tampered);
+        }
+        found += 1;
+    }
+    if found == expected.len() {
+        Ok(())
+    } else {
+        Err(VaultError::Tampered)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,63 @@
+use super::*;
+
+#[test]
+fn the_tables_are_kept_exactly_as_they_are_written() {
+    let mut db = Connection::open_in_memory().unwrap();
+    create(&mut db).unwrap();
+    verify(&db).unwrap();
+    assert_eq!(state(&db).unwrap(), State::Vault(NEWEST));
+    // Once is enough.
+    create(&mut db).unwrap();
+    assert_eq!(
+        crate::vault::tables::Rows::vault(&crate::vault::sqlite::sql::Sql(&db)).unwrap(),
+        None
+    );
+}
+
+#[test]
+fn any_other_object_is_refused() {
+    for change in [
+        "CREATE TABLE other (a)",
+        "CREATE VIEW other AS SELECT 1",
+        "CREATE TRIGGER other AFTER INSERT ON grants BEGIN DELETE FROM audit; END",
+        "CREATE INDEX other ON grants (status)",
+        "DROP INDEX grants_by_key",
+        "DROP INDEX grants_by_key; CREATE INDEX grants_by_key ON grants (tenant)",
+        "ANALYZE",
+        "DROP TABLE uses",
+        "DROP TABLE uses; CREATE TABLE uses (tenant, uuid, used_at)",
+    ] {
+        let mut db = Connection::open_in_memory().unwrap();
+        create(&mut db).unwrap();
+        db.execute_batch(change).unwrap();
+        assert!(matches!(verify(&db), Err(VaultError::Tampered)), "{change}");
+    }
+}
+
+#[test]
+fn what_is_cut_off_while_it_is_made_leaves_an_empty_file() {
+    let mut db = Connection::open_in_memory().unwrap();
+    // The last table is there already: the statements before it are undone with it.
+    db.execute_batch("CREATE TABLE audit_checkpoints (a)").unwrap();
+    assert!(matches!(create(&mut db), Err(VaultError::NotAVault)));
+    db.execute_batch("DROP TABLE audit_checkpoints").unwrap();
+    assert_eq!(state(&db).unwrap(), State::Empty);
+}
+
+#[test]
+fn newer_and_foreign_files_are_told_apart() {
+    let mut db = Connection::open_in_memory().unwrap();
+    create(&mut db).unwrap();
+    db.pragma_update(None, "user_version", NEWEST + 1).unwrap();
+    assert!(matches!(
+        state(&db),
+        Err(VaultError::NewerVersion {
+            found: 4,
+            supported: 3
+        })
+    ));
+    db.pragma_update(None, "user_version", 0).unwrap();
+    assert!(matches!(state(&db), Err(VaultError::Damaged)));
+    db.pragma_update(None, "application_id", 0).unwrap();
+    assert!(matches!(state(&db), Err(VaultError::NotAVault)));
+}
