@@ -21,7 +21,7 @@ const SERVICES: [u8; 3] = [1, 2, 3];
 
 #[derive(Debug, Clone)]
 enum Step {
-    /// A consent for one service, off by so many generations.
+    /// A consent for one service, off by this many generations.
     Alone {
         service: u8,
         off: u64,
@@ -40,7 +40,7 @@ enum Step {
     Claim {
         service: u8,
     },
-    /// The refresh that began so many claims ago ends.
+    /// The refresh that began this many claims ago ends.
     Commit {
         ago: usize,
     },
