@@ -21,7 +21,7 @@ const SERVICES: [u8; 3] = [1, 2, 3];
 
 #[derive(Debug, Clone)]
 enum Step {
-    /// A consent for one service, off by so many generations.
+    /// A consent for one service, off by this many generations.
     Alone {
         service: u8,
         off: u64,
@@ -40,7 +40,7 @@ enum Step {
     Claim {
         service: u8,
     },
-    /// The refresh that began so many claims ago ends.
+    /// The refresh that began this many claims ago ends.
     Commit {
         ago: usize,
     },
@@ -458,7 +458,6 @@ fn a_failure_that_is_none_of_the_grants_changes_nothing() {
         not_before: at(30),
     };
     let before = side.picture();
-    let outcome = vault.fail_refresh(&tenant(), grant, &claim, &failure).unwrap();
-    assert_ne!(outcome, CommitOutcome::Stored);
+    vault.fail_refresh(&tenant(), grant, &claim, &failure).unwrap();
     assert_eq!(side.picture(), before);
 }
