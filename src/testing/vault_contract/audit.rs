@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 
 use super::{
-    Attempt, Check, Make, StoreOutcome, at, claim, commit_to, connect, connection, consent, fail, gid, granted,
-    grant_of, id, must, personal, provider, reconnect, revoke, sharing, some, state, store, stored, tenant,
-    tokens, user, verifier, with_one,
+    Attempt, Check, Make, StoreOutcome, at, claim, commit_to, connect, connection, consent, fail, gid,
+    grant_of, granted, id, must, personal, provider, reconnect, revoke, sharing, some, state, store, stored,
+    tenant, tokens, user, verifier, with_one,
 };
 use crate::model::{Actor, ConnectionId, NeedsConsent, Owner, TenantId};
 use crate::vault::{
@@ -213,7 +213,7 @@ fn consented(make: Make<'_>) {
         .collect();
     let expected = [
         (AuditKind::ConsentStarted, Some(request.user.clone())),
-        (AuditKind::ConsentCompleted, Some(request.user.clone())),
+        (AuditKind::ConsentCompleted, Some(request.user)),
         (AuditKind::Revoked, None),
     ];
     assert_eq!(told, expected);

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use super::audit::token_use;
 use super::{
-    Attempt, Check, Make, at, claim, commit_to, connect, connection, consent, fail, forget, gid, granted, must,
-    personal, reconnect, revoke, sharing, some, stored, sweep, tenant, verifier, with_one,
+    Attempt, Check, Make, at, claim, commit_to, connect, connection, consent, fail, forget, gid, granted,
+    must, personal, reconnect, revoke, sharing, some, stored, sweep, tenant, verifier, with_one,
 };
 use crate::model::{NeedsConsent, TenantId};
 use crate::vault::{
-    AuditChain, AuditFilter, AuditHead, AuditKind, AuditReport, CommitOutcome, RefreshFailure, Retention, Rotation,
-    Taken, UseRecord, Vault,
+    AuditChain, AuditFilter, AuditHead, AuditKind, AuditReport, CommitOutcome, RefreshFailure, Retention,
+    Rotation, Taken, UseRecord, Vault,
 };
 
 pub(super) const CHECKS: &[Check] = &[
@@ -23,8 +23,14 @@ pub(super) const CHECKS: &[Check] = &[
     ("token uses and changes have periods of their own", periods),
     ("the newest entry about a connection's tokens survives", newest),
     ("pruning is bounded and goes on where it stopped", bounded),
-    ("heads and receipts are proved after their entries were pruned", pruned_heads),
-    ("a person who was forgotten leaves an intact chain when it is pruned", forgotten),
+    (
+        "heads and receipts are proved after their entries were pruned",
+        pruned_heads,
+    ),
+    (
+        "a person who was forgotten leaves an intact chain when it is pruned",
+        forgotten,
+    ),
 ];
 
 fn verify(vault: &dyn Vault, chain: &AuditChain) -> AuditReport {
@@ -157,9 +163,12 @@ fn heads(make: Make<'_>) {
     };
     assert_eq!(numbers(), [(one.tenant.clone(), 2), (other.clone(), 1)]);
     let head = some(must(vault.audit_heads(Some(&other))).pop(), "a head");
-    assert_eq!((&head.chain, head.number), (&AuditChain::Tenant(other.clone()), 1));
+    assert_eq!(
+        (&head.chain, head.number),
+        (&AuditChain::Tenant(other.clone()), 1)
+    );
     assert!(revoke(&*vault, &one, 5).is_some());
-    assert_eq!(numbers(), [(one.tenant.clone(), 3), (other.clone(), 1)]);
+    assert_eq!(numbers(), [(one.tenant, 3), (other.clone(), 1)]);
     let again = some(must(vault.audit_heads(Some(&other))).pop(), "a head");
     assert_eq!(again, head, "another tenant's changes do not move it");
 }
@@ -186,7 +195,7 @@ fn proved(make: Make<'_>) {
     assert!(!must(vault.proves(&forged)));
     forged.number = 99;
     assert!(!must(vault.proves(&forged)));
-    forged = second.clone();
+    forged = second;
     forged.chain = AuditChain::Tenant(tenant("nowhere"));
     assert!(!must(vault.proves(&forged)));
     let (another, _) = with_one(make);
@@ -215,7 +224,10 @@ fn periods(make: Make<'_>) {
     assert_eq!(prune(&*vault, 26, Retention::default().uses(SECOND * 5), 99), 2);
     assert_eq!((kinds().len(), uses(&kinds())), (6, 1));
     verify_all(&*vault);
-    assert_eq!(prune_all(&*vault, 27, Retention::default().changes(SECOND * 5)), 3);
+    assert_eq!(
+        prune_all(&*vault, 27, Retention::default().changes(SECOND * 5)),
+        3
+    );
     assert_eq!((kinds().len(), uses(&kinds())), (3, 1));
     verify_all(&*vault);
     assert_eq!(prune_all(&*vault, 1_000, both()), 2);
@@ -242,7 +254,10 @@ fn newest(make: Make<'_>) {
     verify_all(&*vault);
     reconnect(&*vault, &stored(&*vault, &one), 3, "3");
     prune_all(&*vault, 999_000, both());
-    assert_eq!(super::audit::kinds(&*vault, "acme"), [AuditKind::ConsentCompleted]);
+    assert_eq!(
+        super::audit::kinds(&*vault, "acme"),
+        [AuditKind::ConsentCompleted]
+    );
     verify_all(&*vault);
 }
 
@@ -260,8 +275,14 @@ fn bounded(make: Make<'_>) {
     }
     assert!(pruned.iter().all(|pruned| *pruned <= 4), "{pruned:?}");
     assert_eq!(pruned.iter().sum::<usize>(), 11);
-    assert_eq!(super::audit::kinds(&*vault, "acme"), [AuditKind::ConsentCompleted]);
-    assert_eq!(super::audit::kinds(&*vault, "other"), [AuditKind::ConsentCompleted]);
+    assert_eq!(
+        super::audit::kinds(&*vault, "acme"),
+        [AuditKind::ConsentCompleted]
+    );
+    assert_eq!(
+        super::audit::kinds(&*vault, "other"),
+        [AuditKind::ConsentCompleted]
+    );
 }
 
 fn pruned_heads(make: Make<'_>) {

@@ -4,8 +4,8 @@ use std::sync::Barrier;
 use std::thread;
 
 use super::{
-    Check, Make, StoreOutcome, at, connection, consent, grant, id, must, personal, state, stored_none, tenant,
-    tokens, verifier,
+    Check, Make, StoreOutcome, at, connection, consent, grant, id, must, personal, state, stored_none,
+    tenant, tokens, verifier,
 };
 use crate::model::{Timestamp, UserId};
 use crate::secret::PkceVerifier;

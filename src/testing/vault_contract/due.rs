@@ -18,7 +18,10 @@ pub(super) const CHECKS: &[Check] = &[
     ("what is due is claimed, the soonest expiry first", soonest),
     ("a claim on what is due gives what a refresh needs", given),
     ("what cannot be refreshed is not due", not_due),
-    ("what is claimed or backs off is passed over before the limit", passed_over),
+    (
+        "what is claimed or backs off is passed over before the limit",
+        passed_over,
+    ),
     ("what was claimed as due lapses and is due again", lapses),
     ("idle grants come after those that expire", idle),
     ("only the grants of one server are claimed", other_server),
@@ -307,6 +310,10 @@ pub(super) fn claim_one(vault: &dyn Vault, now: i64) -> Claimed {
     let mut wanted = Wanted::of(vault);
     wanted.now = now;
     let mut claimed = wanted.claim(vault);
-    assert_eq!(claimed.len(), 1, "a grant is due once, however many connections use it");
+    assert_eq!(
+        claimed.len(),
+        1,
+        "a grant is due once, however many connections use it"
+    );
     some(claimed.pop(), "the claim")
 }

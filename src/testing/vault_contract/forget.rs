@@ -15,13 +15,21 @@ pub(super) const CHECKS: &[Check] = &[
         "a forgotten person leaves nothing, a neighbour everything",
         person,
     ),
-    ("a forgotten person's grants are gone, former ones included", grants),
+    (
+        "a forgotten person's grants are gone, former ones included",
+        grants,
+    ),
     ("a forgotten tenant leaves nothing and may come back", workspace),
     ("a receipt is proved as long as the vault exists", receipts),
 ];
 
 #[track_caller]
-pub(super) fn forget(vault: &dyn Vault, tenant_name: &str, name: Option<&str>, now: i64) -> Option<Forgotten> {
+pub(super) fn forget(
+    vault: &dyn Vault,
+    tenant_name: &str,
+    name: Option<&str>,
+    now: i64,
+) -> Option<Forgotten> {
     let user = name.map(user);
     must(vault.forget(&Forget {
         tenant: &tenant(tenant_name),
@@ -59,7 +67,10 @@ fn person(make: Make<'_>) {
     assert_eq!((last.kind, last.at), (AuditKind::UserForgotten, at(5)));
     assert_eq!((&last.user, &last.actor), (&None, &None), "it names nobody");
     let report = must(vault.verify_audit(&AuditChain::Tenant(alices.tenant), &mut |_| ()));
-    assert!(report.is_intact(), "the rows are gone with good reason: {report:?}");
+    assert!(
+        report.is_intact(),
+        "the rows are gone with good reason: {report:?}"
+    );
 }
 
 fn grants(make: Make<'_>) {
@@ -123,7 +134,7 @@ fn workspace(make: Make<'_>) {
     let entries = must(vault.audit(&AuditFilter::of(&one.tenant)));
     let told: Vec<_> = entries.iter().map(|entry| (entry.number, entry.kind)).collect();
     assert_eq!(told, [(1, AuditKind::ConsentCompleted)]);
-    for chain in [AuditChain::Vault, AuditChain::Tenant(one.tenant.clone())] {
+    for chain in [AuditChain::Vault, AuditChain::Tenant(one.tenant)] {
         assert!(must(vault.verify_audit(&chain, &mut |_| ())).is_intact());
     }
 }

@@ -9,15 +9,24 @@ use crate::model::{FailureCode, GrantId, NeedsConsent, Status};
 use crate::vault::{CommitOutcome, RefreshFailure, Vault};
 
 pub(super) const CHECKS: &[Check] = &[
-    ("a new consent turns the grant before into a former grant", replaced),
-    ("former grants follow the connection from grant to grant", followed),
+    (
+        "a new consent turns the grant before into a former grant",
+        replaced,
+    ),
+    (
+        "former grants follow the connection from grant to grant",
+        followed,
+    ),
     (
         "a grant that another connection uses stays current, with its former grants",
         still_used,
     ),
     ("one consent replaces several grants", several),
     ("a former grant is not claimed", not_claimed),
-    ("a refresh that was under way is stored in the former grant", under_way),
+    (
+        "a refresh that was under way is stored in the former grant",
+        under_way,
+    ),
     ("a refresh of a former grant may fail", fails),
     ("a former grant without tokens is deleted", without_tokens),
     ("a former grant ends alone, the connections go on", ends_alone),
@@ -94,7 +103,10 @@ fn still_used(make: Make<'_>) {
     assert_eq!(outcome, StoreOutcome::Stored { former: vec![gid(1)] });
     let (mail, former) = reconnect(&*vault, &mail, 3, "3");
     assert_eq!(former, []);
-    assert_eq!([former_of(&*vault, 1), former_of(&*vault, 2)], [Some(gid(2)), None]);
+    assert_eq!(
+        [former_of(&*vault, 1), former_of(&*vault, 2)],
+        [Some(gid(2)), None]
+    );
     let revoked = some(revoke(&*vault, &mail, 5), "the revocation");
     assert_eq!(ended(&revoked), [(Some("access-3"), Some("refresh-3"))]);
     assert_eq!(access(&*vault, &calendar).as_deref(), Some("access-2"));
@@ -116,7 +128,7 @@ fn several(make: Make<'_>) {
     super::connect(&*vault, &calendar, "calendar");
     let (mail, _) = reconnect(&*vault, &mail, 7, "mail-2");
     let grant = sharing::shared_grant(1, 3);
-    let outcome = store(&*vault, &grant, &[mail.clone(), calendar], &tokens("both"));
+    let outcome = store(&*vault, &grant, &[mail, calendar], &tokens("both"));
     let StoreOutcome::Stored { mut former } = outcome else {
         panic!("not stored");
     };

@@ -1,15 +1,18 @@
 //! Grants and their connections: stored by compare and swap, whole or not at all.
 
 use super::{
-    Check, Make, StoreOutcome, access, account, at, connect, connection, gid, grant, grant_of, id, label, must,
-    need_consent, personal, provider, reconnect, renewed, revoke, scopes, store, stored, stored_none, tenant,
-    tokens, with_one,
+    Check, Make, StoreOutcome, access, account, at, connect, connection, gid, grant, grant_of, id, label,
+    must, need_consent, personal, provider, reconnect, renewed, revoke, scopes, store, stored, stored_none,
+    tenant, tokens, with_one,
 };
 use crate::model::{Connection, NeedsConsent, Owner, Status};
 use crate::vault::{CommitOutcome, Tokens, Vault};
 
 pub(super) const CHECKS: &[Check] = &[
-    ("a connection and its grant come back as they were stored", round_trip),
+    (
+        "a connection and its grant come back as they were stored",
+        round_trip,
+    ),
     ("a grant names the next generation", compare_and_swap),
     ("a grant of several connections is above the highest", highest),
     ("an id names one grant", used_id),
@@ -47,7 +50,10 @@ fn round_trip(make: Make<'_>) {
         id_token: None,
         ..tokens("2")
     };
-    for (grant, connection, tokens) in [(&full_grant, &full, tokens("1")), (&bare_grant, &bare, no_refresh)] {
+    for (grant, connection, tokens) in [
+        (&full_grant, &full, tokens("1")),
+        (&bare_grant, &bare, no_refresh),
+    ] {
         let outcome = store(&*vault, grant, std::slice::from_ref(connection), &tokens);
         assert_eq!(outcome, stored_none());
         assert_eq!(stored(&*vault, connection), *connection);
@@ -74,13 +80,12 @@ fn compare_and_swap(make: Make<'_>) {
         let before = must(vault.connection(&connection.tenant, connection.id));
         let grant = grant_of(&connection, number, generation);
         let name = number.to_string();
-        let outcome = store(
-            &*vault,
-            &grant,
-            std::slice::from_ref(&connection),
-            &tokens(&name),
+        let outcome = store(&*vault, &grant, std::slice::from_ref(&connection), &tokens(&name));
+        assert_eq!(
+            outcome != StoreOutcome::Conflict,
+            is_stored,
+            "generation {generation}"
         );
-        assert_eq!(outcome != StoreOutcome::Conflict, is_stored, "generation {generation}");
         if !is_stored {
             assert_eq!(must(vault.connection(&connection.tenant, connection.id)), before);
             assert_eq!(must(vault.grant(&connection.tenant, gid(number))), None);
@@ -96,7 +101,7 @@ fn highest(make: Make<'_>) {
     let mut calendar = connection("acme", 4, personal("alice"));
     calendar.provider = provider("calendar");
     connect(&*vault, &calendar, "calendar");
-    let both = [mail.clone(), calendar.clone()];
+    let both = [mail.clone(), calendar];
     for generation in [1, 2, 3, 5] {
         let outcome = store(&*vault, &grant_of(&mail, 5, generation), &both, &tokens("x"));
         assert_eq!(outcome, StoreOutcome::Conflict, "generation {generation}");
@@ -212,7 +217,12 @@ fn unique(make: Make<'_>, mark: &dyn Fn(&mut Connection)) {
     connect(&*vault, &unmarked, "6");
     let mut late = unmarked;
     mark(&mut late);
-    conflicts(&*vault, &late, 7, "a connection that exists cannot take it either");
+    conflicts(
+        &*vault,
+        &late,
+        7,
+        "a connection that exists cannot take it either",
+    );
     assert!(revoke(&*vault, &first, 1).is_some());
     connect(&*vault, &second, "2");
     conflicts(&*vault, &first, 8, "its place is taken");
@@ -221,8 +231,9 @@ fn unique(make: Make<'_>, mark: &dyn Fn(&mut Connection)) {
 
 fn twice(make: Make<'_>) {
     let vault = make();
-    let marks: [&dyn Fn(&mut Connection); 2] =
-        [&|it| it.label = Some(label("work")), &|it| it.account = account("a")];
+    let marks: [&dyn Fn(&mut Connection); 2] = [&|it| it.label = Some(label("work")), &|it| {
+        it.account = account("a")
+    }];
     for mark in marks {
         let mut two = [1, 2].map(|number| connection("acme", number, personal("alice")));
         two.iter_mut().for_each(mark);

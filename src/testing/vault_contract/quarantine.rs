@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use super::failures::for_now;
 use super::{
-    Attempt, Check, ClaimOutcome, Make, access, at, claim, commit_to, ended, fail, granted, must, revoke, some,
-    stored, sweep, with_one,
+    Attempt, Check, ClaimOutcome, Make, access, at, claim, commit_to, ended, fail, granted, must, revoke,
+    some, stored, sweep, with_one,
 };
 use crate::model::{Connection, FailureCode, NeedsConsent, Status};
 use crate::vault::{AuditFilter, AuditKind, CommitOutcome, RefreshFailure, Vault};
@@ -19,15 +20,6 @@ pub(super) const CHECKS: &[Check] = &[
     ("a revocation ends what is in quarantine", revoked),
     ("a quarantined token is kept as a former grant", replaced),
 ];
-
-const fn transient(seconds: i64) -> RefreshFailure {
-    let millis = 1_800_000_000_000 + seconds * 1_000;
-    RefreshFailure::Transient {
-        code: FailureCode::RateLimited,
-        at: crate::model::Timestamp::from_unix_millis(millis),
-        not_before: crate::model::Timestamp::from_unix_millis(millis + 30_000),
-    }
-}
 
 fn refusal(reason: NeedsConsent) -> RefreshFailure {
     RefreshFailure::Rejected {
@@ -83,7 +75,7 @@ fn refused_again(make: Make<'_>) {
     assert_eq!(stored(&*vault, &refused), refused);
 
     let (again, _) = granted(claim(&*vault, 1, Attempt::Quarantined, 20));
-    let outcome = fail(&*vault, &again, &transient(20));
+    let outcome = fail(&*vault, &again, &for_now(FailureCode::RateLimited, 20));
     assert_eq!(outcome, CommitOutcome::Stored);
     let after = stored(&*vault, &refused);
     assert_eq!(after.status, refused.status);

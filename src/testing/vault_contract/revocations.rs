@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::{
-    Attempt, Check, LEASE, Make, access, at, claim, connection, ended, fail, gid, grant_of, granted, id, must,
-    personal, reconnect, revoke, sharing, some, store, stored, stored_none, tenant, token, tokens, user, with_one,
+    Attempt, Check, LEASE, Make, access, at, claim, connection, ended, fail, gid, grant_of, granted, id,
+    must, personal, reconnect, revoke, sharing, some, store, stored, stored_none, tenant, token, tokens,
+    user, with_one,
 };
 use crate::model::{Connection, NeedsConsent, RevocationId, Status};
 use crate::secret::{AccessToken, RefreshToken};
@@ -100,7 +101,12 @@ fn bare(make: Make<'_>) {
         refresh_token: None,
         id_token: None,
     };
-    let outcome = store(&*vault, &grant_of(&bare, 1, 1), std::slice::from_ref(&bare), &held);
+    let outcome = store(
+        &*vault,
+        &grant_of(&bare, 1, 1),
+        std::slice::from_ref(&bare),
+        &held,
+    );
     assert_eq!(outcome, stored_none());
     assert_eq!(stored(&*vault, &bare), bare);
     let gone = some(keep(&*vault, &bare, 9, 9_000), "the revocation");

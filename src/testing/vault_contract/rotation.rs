@@ -25,8 +25,14 @@ fn data_key(make: Make<'_>) {
         assert_eq!((rotated.done, rotated.destroyed), (1, 0));
     }
     let entries = must(vault.audit(&AuditFilter::of(&acme)));
-    let told: Vec<_> = entries.iter().filter(|entry| entry.kind == AuditKind::DataKeyRotated).collect();
-    assert_eq!(told.iter().map(|entry| entry.at).collect::<Vec<_>>(), [at(3), at(4)]);
+    let told: Vec<_> = entries
+        .iter()
+        .filter(|entry| entry.kind == AuditKind::DataKeyRotated)
+        .collect();
+    assert_eq!(
+        told.iter().map(|entry| entry.at).collect::<Vec<_>>(),
+        [at(3), at(4)]
+    );
     assert_eq!(stored(&*vault, &second), second);
     assert_eq!(access(&*vault, &second).as_deref(), Some("access-2"));
     let mut left = 9;
@@ -91,11 +97,7 @@ fn master_key(make: Make<'_>) {
 fn nothing(make: Make<'_>) {
     let vault = make();
     let nowhere = tenant("nowhere");
-    for rotation in [
-        Rotation::MasterKey { limit: 9 },
-        Rotation::DataKey(&nowhere),
-        ALL,
-    ] {
+    for rotation in [Rotation::MasterKey { limit: 9 }, Rotation::DataKey(&nowhere), ALL] {
         let rotated = must(vault.rotate(rotation, at(1)));
         assert_eq!((rotated.done, rotated.destroyed), (0, 0));
         assert!(rotated.is_finished());

@@ -9,8 +9,8 @@ use super::{
 };
 use crate::model::{Connection, FailureCode, Grant, GrantId, NeedsConsent, Status};
 use crate::vault::{
-    CommitOutcome, ConsentStatus, Found, NewGrant, Of, RefreshFailure, Revoke, RevokeWhat, Revoked, TokenQuery,
-    Vault,
+    CommitOutcome, ConsentStatus, Found, NewGrant, Of, RefreshFailure, Revoke, RevokeWhat, Revoked,
+    TokenQuery, Vault,
 };
 
 pub(super) const CHECKS: &[Check] = &[
@@ -208,11 +208,8 @@ fn revoked(make: Make<'_>) {
     assert_eq!(gone.still_used_by, [calendar.id]);
     assert!(gone.ended.is_empty(), "no tokens ended");
     let history = stored(&*vault, &mail);
-    assert_eq!(
-        (history.status, history.is_default),
-        (Status::Revoked, false)
-    );
-    assert_eq!(gone.connections, [history.clone()]);
+    assert_eq!((history.status, history.is_default), (Status::Revoked, false));
+    assert_eq!(gone.connections, std::slice::from_ref(&history));
     assert!(token(&*vault, acme, mail.id).is_none());
     let found = find(&*vault, &mail.owner, None, &scopes(""));
     assert!(matches!(found, Found::Nothing));
@@ -220,7 +217,11 @@ fn revoked(make: Make<'_>) {
     // The refresh that was under way is the others'.
     assert_eq!(commit_to(&*vault, 1, &held, "2"), CommitOutcome::Stored);
     assert_eq!(access(&*vault, &calendar).as_deref(), Some("access-2"));
-    assert_eq!(stored(&*vault, &mail), history, "what was revoked does not change");
+    assert_eq!(
+        stored(&*vault, &mail),
+        history,
+        "what was revoked does not change"
+    );
     let (late, _) = granted(claim(&*vault, 2, Attempt::Forced, 50));
     let last = some(revoke(&*vault, &calendar, 60), "what revoking gives");
     assert!(last.still_used_by.is_empty());
@@ -245,8 +246,11 @@ fn last_state(make: Make<'_>) {
     assert_eq!(shown.generation, 3);
     assert!(revoke(&*vault, &mail, 6).is_some());
     let history = stored(&*vault, &mail);
-    assert_ne!(history.grant, shown.grant, "it is not a user of the grant any more");
-    let mut expected = shown.clone();
+    assert_ne!(
+        history.grant, shown.grant,
+        "it is not a user of the grant any more"
+    );
+    let mut expected = shown;
     expected.grant = history.grant;
     expected.status = Status::Revoked;
     expected.refreshable = false;
@@ -279,7 +283,11 @@ fn come_back(make: Make<'_>) {
     assert!(revoke_grant(&*vault, gid(1), 6).is_some());
     let [mail, calendar] = [&two[0], &two[1]].map(|user| stored(&*vault, user));
     let (mail, _) = reconnect(&*vault, &mail, 5, "mail");
-    assert_eq!(stored(&*vault, &calendar), calendar, "the other is history as before");
+    assert_eq!(
+        stored(&*vault, &calendar),
+        calendar,
+        "the other is history as before"
+    );
     let (calendar, _) = reconnect(&*vault, &calendar, 6, "calendar");
     for (connection, name) in [(&mail, "access-mail"), (&calendar, "access-calendar")] {
         assert_eq!(stored(&*vault, connection), *connection);

@@ -2,7 +2,7 @@
 
 use super::{
     Check, Make, access, at, connect, connection, find, gid, grant, grant_of, id, label, must, need_consent,
-    personal,  renewed, revoke, scopes, some, state, store, stored, tenant, token, with_one,
+    personal, renewed, revoke, scopes, some, state, store, stored, tenant, token, with_one,
 };
 use crate::model::{Connection, ConnectionId, NeedsConsent, Owner, Status};
 use crate::secret::AccessToken;
@@ -132,13 +132,13 @@ fn by_id(make: Make<'_>) {
     };
     let token = only(must(vault.find_token(&query(first.id))));
     assert_eq!(token.missing, scopes("mail.send"));
-    assert!(matches!(
-        must(vault.find_token(&query(id(9)))),
-        Found::Nothing
-    ));
+    assert!(matches!(must(vault.find_token(&query(id(9)))), Found::Nothing));
     assert!(revoke(&*vault, &first, 1).is_some());
     let found = must(vault.find_token(&query(first.id)));
-    assert!(matches!(found, Found::Nothing), "revoked connections are passed over");
+    assert!(
+        matches!(found, Found::Nothing),
+        "revoked connections are passed over"
+    );
 }
 
 fn apart(make: Make<'_>) {

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::world::{Fate, World};
 use crate::model::{
-    Account, Connection, ConnectionId, FailureCode, Grant, GrantId, IssuedBy, NeedsConsent, Owner, ProviderId,
-    RevocationId, ServerId, TenantId, UserId,
+    Account, Connection, ConnectionId, FailureCode, Grant, GrantId, IssuedBy, NeedsConsent, Owner,
+    ProviderId, RevocationId, ServerId, TenantId, UserId,
 };
 use crate::secret::{AccessToken, RefreshToken};
 use crate::vault::change::{self, Decided, StoredConnection};
@@ -100,12 +100,21 @@ fn store(world: &mut World, new: &Store) {
     let numbers: Vec<u8> = (0..4)
         .filter(|number| new.connections & (1 << number) != 0)
         .collect();
-    let shown = numbers
-        .iter()
-        .filter_map(|number| Some(world.grant(world.connection(id(*number))?.grant)?.lifecycle.generation));
+    let shown = numbers.iter().filter_map(|number| {
+        Some(
+            world
+                .grant(world.connection(id(*number))?.grant)?
+                .lifecycle
+                .generation,
+        )
+    });
     let generation = shown.max().unwrap_or(0) + if new.is_next { 1 } else { 2 };
     let (owner, provider) = place(numbers[0]);
-    let issued_by = IssuedBy::new(ServerId::new("google").unwrap(), "https://issuer.test/token", "client");
+    let issued_by = IssuedBy::new(
+        ServerId::new("google").unwrap(),
+        "https://issuer.test/token",
+        "client",
+    );
     let grant_id = GrantId::from_bytes(world.next_id());
     let mut grant = Grant::new(grant_id, tenant(), owner, provider, issued_by, world.time());
     grant.generation = generation;
@@ -114,7 +123,11 @@ fn store(world: &mut World, new: &Store) {
         .map(|number| connection(world, &grant, *number, new))
         .collect();
     let snapshot = world.snapshot(
-        &|known| connections.iter().any(|new| (&new.owner, &new.provider) == (&known.owner, &known.provider)),
+        &|known| {
+            connections
+                .iter()
+                .any(|new| (&new.owner, &new.provider) == (&known.owner, &known.provider))
+        },
         &[],
     );
     let tokens = tokens(new.refreshable);
@@ -123,7 +136,9 @@ fn store(world: &mut World, new: &Store) {
         grant: &grant,
         tokens: &tokens,
         connections: &connections,
-        former_dead_at: new.dead_in.map(|seconds| world.time() + Duration::from_secs(seconds.unsigned_abs())),
+        former_dead_at: new
+            .dead_in
+            .map(|seconds| world.time() + Duration::from_secs(seconds.unsigned_abs())),
     };
     match change::grant::store(&snapshot, &request, None) {
         Decided::Write(change, StoreOutcome::Stored { former }) => {
@@ -208,11 +223,17 @@ fn commit(world: &mut World, number: u8, refreshable: bool) {
         at: world.time(),
         by: None,
     };
-    let is_former = world.grant(grant).is_some_and(|stored| stored.grant.former_of.is_some());
+    let is_former = world
+        .grant(grant)
+        .is_some_and(|stored| stored.grant.former_of.is_some());
     let snapshot = world.snapshot(&|_| false, &[grant]);
     match change::refresh::commit(&of_grant(snapshot, grant), &claim, &refreshed) {
         Decided::Write(change, outcome) => {
-            let expected = if is_former { CommitOutcome::Former } else { CommitOutcome::Stored };
+            let expected = if is_former {
+                CommitOutcome::Former
+            } else {
+                CommitOutcome::Stored
+            };
             assert_eq!(outcome, expected);
             world.apply(&change, (&[], Fate::Refused));
         }
@@ -225,7 +246,9 @@ fn commit(world: &mut World, number: u8, refreshable: bool) {
 /// The grant and the connections that use it: all that the end of a refresh is decided by.
 fn of_grant(mut snapshot: change::Snapshot, grant: GrantId) -> change::Snapshot {
     snapshot.grants.retain(|stored| stored.grant.id == grant);
-    snapshot.connections.retain(|connection| connection.grant == grant);
+    snapshot
+        .connections
+        .retain(|connection| connection.grant == grant);
     snapshot
 }
 
@@ -256,13 +279,19 @@ fn fail(world: &mut World, number: u8, end: &End) {
     let snapshot = of_grant(world.snapshot(&|_| false, &[grant]), grant);
     if let Decided::Write(change, _) = change::refresh::fail(&snapshot, &claim, &failure) {
         let grants = [grant];
-        let may_erase: &[GrantId] = if matches!(end, End::Transient) { &[] } else { &grants };
+        let may_erase: &[GrantId] = if matches!(end, End::Transient) {
+            &[]
+        } else {
+            &grants
+        };
         world.apply(&change, (may_erase, Fate::Refused));
     }
 }
 
 fn revoke(world: &mut World, what: RevokeWhat, keep: bool) {
-    let pending: Vec<_> = (0..64).map(|_| RevocationId::from_bytes(world.next_id())).collect();
+    let pending: Vec<_> = (0..64)
+        .map(|_| RevocationId::from_bytes(world.next_id()))
+        .collect();
     let request = change::revoke::Request {
         what,
         by: None,

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::model::{ConnectionId, GrantId, RevocationId, Status, Timestamp};
+use crate::vault::Claim;
 use crate::vault::change::lifecycle::Keep;
 use crate::vault::change::{Change, Snapshot, StoredConnection, StoredGrant, TokenWrite};
-use crate::vault::Claim;
 
 /// One set of tokens, from a consent or a refresh.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -79,7 +79,9 @@ impl World {
     }
 
     pub(super) fn formers(&self) -> usize {
-        self.grants().filter(|stored| stored.grant.former_of.is_some()).count()
+        self.grants()
+            .filter(|stored| stored.grant.former_of.is_some())
+            .count()
     }
 
     /// The tokens that grants hold.
@@ -101,7 +103,11 @@ impl World {
     }
 
     /// The rows with these connections, these grants, and everything that a vault reads together with them.
-    pub(super) fn snapshot(&self, wanted: &dyn Fn(&StoredConnection) -> bool, grants: &[GrantId]) -> Snapshot {
+    pub(super) fn snapshot(
+        &self,
+        wanted: &dyn Fn(&StoredConnection) -> bool,
+        grants: &[GrantId],
+    ) -> Snapshot {
         let mut ids = grants.to_vec();
         let of_wanted = self.connections.values().filter(|connection| wanted(connection));
         ids.extend(of_wanted.map(|connection| connection.grant));
@@ -144,6 +150,10 @@ impl World {
             }
             match write.tokens {
                 TokenWrite::New => {
+                    assert_eq!(
+                        write.stored.dead_at, None,
+                        "nobody knows when new tokens are dead"
+                    );
                     self.take(id, (&[id], Fate::Refreshed));
                     let tokens = Tokens(u32::try_from(self.fates.len()).unwrap());
                     self.fates.insert(tokens, Fate::Held);
@@ -193,14 +203,21 @@ impl World {
 
     /// Stores a connection as a table with unique indexes does: at no moment may two have the same place.
     fn put(&mut self, connection: &StoredConnection) {
-        for other in self.connections.values().filter(|other| other.id != connection.id) {
+        for other in self
+            .connections
+            .values()
+            .filter(|other| other.id != connection.id)
+        {
             let is_rival = !connection.revoked
                 && !other.revoked
                 && (&other.owner, &other.provider) == (&connection.owner, &connection.provider);
             if is_rival {
                 assert!(!(other.is_default && connection.is_default), "two defaults");
                 let accounts = (&other.account, &connection.account);
-                assert!(accounts.0.is_none() || accounts.0 != accounts.1, "two with an account");
+                assert!(
+                    accounts.0.is_none() || accounts.0 != accounts.1,
+                    "two with an account"
+                );
             }
         }
         self.connections.insert(connection.id, connection.clone());
@@ -225,7 +242,10 @@ impl World {
             assert_eq!(shown, stored.grant, "it shows its lifecycle");
             match stored.grant.former_of {
                 Some(of) => {
-                    assert_eq!(self.grants[&of].grant.former_of, None, "a former grant of a former one");
+                    assert_eq!(
+                        self.grants[&of].grant.former_of, None,
+                        "a former grant of a former one"
+                    );
                     assert!(stored.has_tokens, "a former grant without tokens is of no use");
                 }
                 None => {
