@@ -1,4 +1,4 @@
-//! What every vault must pass, whoever wrote it.
+//! The contract that every vault must pass, a host's own included.
 //!
 //! Not part of this crate's semantic versioning: a new version may check more of the contract.
 //!
@@ -43,7 +43,8 @@ use crate::vault::{
 /// Makes an empty vault.
 type Make<'a> = &'a dyn Fn() -> Arc<dyn Vault>;
 
-/// Checks the whole written contract of [`Vault`] against vaults that `make` makes, an empty one for each check.
+/// Checks the whole written contract of [`Vault`] against vaults that `make` makes, an empty one
+/// for each check.
 ///
 /// # Panics
 ///
@@ -276,7 +277,8 @@ fn renewed(connection: &Connection, number: u8) -> (Grant, Connection) {
     (grant, renewed)
 }
 
-/// Stores a new consent for an existing connection alone. Returns the connection and the former grants.
+/// Stores a new consent for an existing connection alone. Returns the connection and the former
+/// grants.
 #[track_caller]
 fn reconnect(
     vault: &dyn Vault,

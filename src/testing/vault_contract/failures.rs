@@ -87,7 +87,7 @@ fn unknown(make: Make<'_>) {
         let (third, unknown) = granted(claim(&*vault, 1, Attempt::Due, 120));
         assert_eq!(unknown, code.outcome_unknown(), "{code:?}, one failure later");
         assert_eq!(commit_to(&*vault, 1, &third, "2"), CommitOutcome::Stored);
-        // The lost request may still arrive; one generation later it can do no more harm.
+        // The lost request may still arrive; one generation later it does no harm.
         let (fourth, unknown) = granted(claim(&*vault, 2, Attempt::Due, 121));
         assert_eq!(
             unknown,
@@ -128,7 +128,8 @@ fn rejected(make: Make<'_>) {
     }
 }
 
-/// A claim that is not open does not stop a grant from needing a consent: only the generation counts.
+/// A claim that is not open does not stop a grant from needing a consent: only the generation
+/// counts.
 fn consent_needed(make: Make<'_>) {
     let (vault, connection) = with_one(make);
     granted(claim(&*vault, 1, Attempt::Due, 0));

@@ -29,7 +29,8 @@ fn refusal(reason: NeedsConsent) -> RefreshFailure {
     }
 }
 
-/// A vault whose one grant was refused at second 5; its refresh token is in quarantine until second 900.
+/// A vault whose one grant was refused at second 5; its refresh token is in quarantine until second
+/// 900.
 fn quarantined(make: Make<'_>) -> (Arc<dyn Vault>, Connection) {
     let (vault, connection) = with_one(make);
     let (first, _) = granted(claim(&*vault, 1, Attempt::Due, 0));

@@ -1,5 +1,5 @@
-//! Where the tokens of a grant stand, and what may happen to them: pure functions, the same for every
-//! vault.
+//! Where the tokens of a grant stand, and what may happen to them: pure functions, the same for
+//! every vault.
 //!
 //! ```text
 //! Active(g) --claim--> claimed (g, fence) --commit--> Active(g+1)
@@ -7,13 +7,13 @@
 //!    |                   \--fail(Transient), same g and fence--> Active(g), backing off
 //!    |  claim lapsed: claim (g, fence+1) with `outcome_unknown`
 //! Active(g) --fail(ConsentNeeded), same g--> NeedsConsent
-//! NeedsConsent, refresh token in quarantine --claim(Quarantined)--> claimed --commit--> Active(g+1)
+//! NeedsConsent, token in quarantine --claim(Quarantined)--> claimed --commit--> Active(g+1)
 //! any --revoke--> Revoked
 //! ```
 //!
-//! A vault stores one [`Lifecycle`] for each grant. Inside a transaction it reads the lifecycle, calls
-//! one of these functions, and stores the result. A function changes the lifecycle only as its
-//! documentation says. A new consent makes a new grant, which has a lifecycle of its own.
+//! A vault stores one [`Lifecycle`] for each grant. Inside a transaction it reads the lifecycle,
+//! calls one of these functions, and stores the result. A function changes the lifecycle only as
+//! its documentation says. A new consent makes a new grant, which has a lifecycle of its own.
 
 use std::time::Duration;
 
@@ -35,8 +35,8 @@ pub struct Lifecycle {
     pub fence: u64,
     /// The claim that has not ended. It may have lapsed.
     pub held: Option<Held>,
-    /// The generation whose refresh token may have reached the server although no answer was read: the
-    /// current one, or the one before, whose request may still be on its way.
+    /// The generation whose refresh token may have reached the server although no answer was read:
+    /// the current one, or the one before, whose request may still be on its way.
     pub unknown_generation: Option<u64>,
     /// The number of failures since the last success.
     pub failures: u32,
@@ -225,8 +225,8 @@ pub fn claim(lifecycle: &mut Lifecycle, request: &ClaimRequest<'_>, dead: Option
     let generation = lifecycle.generation;
     // The claim was never ended: its holder may have died before or after it sent its request.
     let this_unknown = lifecycle.held.is_some() || lifecycle.unknown_generation == Some(generation);
-    // The request of a process that died may arrive after its successor's request was answered. A server
-    // that ends all tokens of a grant at a replay then ends the successor's tokens as well.
+    // The request of a process that died may arrive after its successor's request was answered. A
+    // server that ends all tokens of a grant at a replay then ends the successor's tokens as well.
     let outcome_unknown = this_unknown
         || lifecycle
             .unknown_generation
@@ -254,7 +254,8 @@ pub fn claim(lifecycle: &mut Lifecycle, request: &ClaimRequest<'_>, dead: Option
 ///
 /// It does not if the clock went backwards by more than the length of the period: otherwise a claim
 /// would hold for hours after a correction of the clock. A smaller step backwards makes the period
-/// last longer by that step, so that two hosts whose clocks differ a little never hold the same claim.
+/// last longer by that step, so that two hosts whose clocks differ a little never hold the same
+/// claim.
 fn lasts(since: Timestamp, until: Timestamp, at_least: Duration, now: Timestamp) -> bool {
     let span = until.saturating_since(since).max(at_least);
     until > now && until.saturating_since(now) <= span.saturating_mul(2)
@@ -263,9 +264,9 @@ fn lasts(since: Timestamp, until: Timestamp, at_least: Duration, now: Timestamp)
 /// Decides on refreshed tokens. On [`CommitOutcome::Stored`] they must be stored together with the
 /// lifecycle, whose generation has risen by one.
 ///
-/// Only the generation counts, because a holder whose claim has lapsed may have the only valid tokens.
-/// That is true even if a later claim was refused meanwhile: its request used a refresh token that the
-/// first request had already replaced.
+/// Only the generation counts, because a holder whose claim has lapsed may have the only valid
+/// tokens. That is true even if a later claim was refused meanwhile: its request used a refresh
+/// token that the first request had already replaced.
 pub fn commit(lifecycle: &mut Lifecycle, claim: &Claim, refreshable: bool) -> CommitOutcome {
     if lifecycle.status == Status::Revoked {
         return CommitOutcome::Gone;
@@ -287,11 +288,11 @@ pub fn commit(lifecycle: &mut Lifecycle, claim: &Claim, refreshable: bool) -> Co
     CommitOutcome::Stored
 }
 
-/// Decides on the end of a claim without new tokens. On [`CommitOutcome::Stored`] the lifecycle must be
-/// stored, and the tokens must be kept or erased as the second value says.
+/// Decides on the end of a claim without new tokens. On [`CommitOutcome::Stored`] the lifecycle
+/// must be stored, and the tokens must be kept or erased as the second value says.
 ///
-/// The failure counts only if this claim has not ended, because the result of a later claim is newer.
-/// [`RefreshFailure::ConsentNeeded`] counts for the generation, with or without a claim.
+/// The failure counts only if this claim has not ended, because the result of a later claim is
+/// newer. [`RefreshFailure::ConsentNeeded`] counts for the generation, with or without a claim.
 pub fn fail(lifecycle: &mut Lifecycle, claim: &Claim, failure: &RefreshFailure) -> (CommitOutcome, Keep) {
     if lifecycle.status == Status::Revoked {
         return (CommitOutcome::Gone, Keep::All);
@@ -356,8 +357,8 @@ fn need_consent(lifecycle: &mut Lifecycle, generation: u64, reason: NeedsConsent
     (CommitOutcome::Stored, Keep::Nothing)
 }
 
-/// Ends a quarantine whose time is over. Returns `true` if it ended: then the refused refresh token must be
-/// erased and the lifecycle must be stored.
+/// Ends a quarantine whose time is over. Returns `true` if it ended: then the refused refresh token
+/// must be erased and the lifecycle must be stored.
 pub fn end_quarantine(lifecycle: &mut Lifecycle, now: Timestamp) -> bool {
     if lifecycle.quarantined_until.is_none_or(|until| until > now) {
         return false;
