@@ -370,7 +370,7 @@ fn a_service_that_shares_its_consent_says_so_before_it_is_revoked() {
 fn an_account_that_is_not_verified_is_marked_in_the_page_and_in_json() {
     let vault = Arc::new(MemoryVault::new());
     let id = plant(&Arc::clone(&vault), 1, |connection| {
-        connection.owner = Owner::Personal(UserId::new(ALICE).unwrap());
+        connection.owner = Owner::Personal(UserId::new("alice").unwrap());
     });
     let site = Site::over(vault);
     let mut tab = site.tab(ALICE);

@@ -124,8 +124,8 @@ fn sealed_records(file: &std::path::Path) -> Vec<Vec<u8>> {
         rusqlite::Connection::open_with_flags(file, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
     let mut statement = database
         .prepare(
-            "SELECT s.access FROM secrets s JOIN connections c ON c.slot = s.slot
-             UNION ALL SELECT s.rest FROM secrets s JOIN connections c ON c.slot = s.slot",
+            "SELECT s.access FROM secrets s JOIN grants g ON g.slot = s.slot
+             UNION ALL SELECT s.rest FROM secrets s JOIN grants g ON g.slot = s.slot",
         )
         .unwrap();
     statement

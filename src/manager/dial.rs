@@ -92,11 +92,13 @@ impl Inner {
                     },
                 })
             }
-            CommitOutcome::Former | CommitOutcome::Superseded => Err(Grounded::Moved),
+            CommitOutcome::Former | CommitOutcome::Superseded => {
+                Err(Grounded::Moved(fetched.claim.generation))
+            }
             CommitOutcome::Gone => {
                 // Revoked while the request was under way: the person said no, so the new tokens must not live on.
                 self.end_late_tokens(&fetched);
-                Err(Grounded::Moved)
+                Err(Grounded::Moved(fetched.claim.generation))
             }
         }
     }
@@ -134,11 +136,17 @@ impl Inner {
             .fail_refresh(&grant.tenant, grant.id, &claimed.claim, &record)?
         {
             CommitOutcome::Stored => {
-                self.emit_to_users(&grant.tenant, grant.id, event);
+                let users = self.emit_to_users(&grant.tenant, grant.id, event);
+                if users.is_empty() {
+                    // A consent replaced the grant meanwhile: its failure is nobody's.
+                    return Err(Grounded::Moved(claimed.claim.generation));
+                }
                 Err(grounded)
             }
             // The answer was about tokens that are not used any more: another caller's success counts.
-            CommitOutcome::Superseded | CommitOutcome::Former | CommitOutcome::Gone => Err(Grounded::Moved),
+            CommitOutcome::Superseded | CommitOutcome::Former | CommitOutcome::Gone => {
+                Err(Grounded::Moved(claimed.claim.generation))
+            }
         }
     }
 

@@ -273,7 +273,7 @@ impl Inner {
         let mut grounded = None;
         let spanned = trace::within(Seam::Refresh, about, || match self.refresh_claimed(claimed) {
             // Another caller was faster: that is a success too.
-            Ok(_) | Err(Grounded::Moved) => Ok(()),
+            Ok(_) | Err(Grounded::Moved(_)) => Ok(()),
             Err(failed) => {
                 let error = failed.to_error(&provider);
                 grounded = Some(failed);

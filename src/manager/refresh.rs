@@ -56,8 +56,9 @@ pub(crate) struct Flown {
 /// Why a flight brought no token.
 #[derive(Debug, Clone)]
 pub(crate) enum Grounded {
-    /// Other tokens are stored, or the connections use another grant: each connection reads its own.
-    Moved,
+    /// Other tokens are stored than those of this generation, or the connections use another grant: each connection
+    /// reads its own.
+    Moved(u64),
     /// Only a new consent helps.
     NeedsConsent(ConsentReason),
     /// The refresh failed.
@@ -70,7 +71,7 @@ impl Grounded {
     /// Returns what it means to an operator.
     pub(super) fn to_error(&self, provider: &ProviderId) -> Error {
         match self {
-            Self::Moved => Unavailable::new(FailureCode::Interrupted, None).into(),
+            Self::Moved(_) => Unavailable::new(FailureCode::Interrupted, None).into(),
             Self::NeedsConsent(reason) => ConsentRequired::new(provider.clone(), *reason).into(),
             Self::Failed(error) | Self::Untried(error) => error.clone(),
         }
@@ -134,11 +135,12 @@ impl Inner {
             match joined {
                 // The flight was for older tokens than ours: what it brought is what is to be replaced.
                 Joined::Outcome(Ok(flown)) if flown.token.generation <= wanted.generation => {}
+                Joined::Outcome(Err(Grounded::Moved(from))) if from < wanted.generation => {}
                 Joined::Outcome(Ok(flown)) if flown.users.contains(&wanted.connection) => {
                     return Ok(flown.token);
                 }
                 // The connection was revoked or given another grant while the request was under way.
-                Joined::Outcome(Ok(_) | Err(Grounded::Moved)) => return self.adopt(wanted),
+                Joined::Outcome(Ok(_) | Err(Grounded::Moved(_))) => return self.adopt(wanted),
                 Joined::Outcome(Err(Grounded::NeedsConsent(reason))) => return Err(need(wanted, reason)),
                 Joined::Outcome(Err(Grounded::Failed(error) | Grounded::Untried(error))) => {
                     return Err(error);
@@ -168,11 +170,13 @@ impl Inner {
 
     /// One attempt, on behalf of everybody in this process.
     fn lead(&self, wanted: Wanted<'_>) -> Result<Flown, Grounded> {
+        let moved = Grounded::Moved(wanted.generation);
         if self.save_unsaved(wanted.tenant, wanted.grant)? == Saved::Settled {
-            return Err(Grounded::Moved);
+            return Err(moved);
         }
-        let grant = self.vault.grant(wanted.tenant, wanted.grant)?;
-        let grant = grant.ok_or(Grounded::Moved)?;
+        let Some(grant) = self.vault.grant(wanted.tenant, wanted.grant)? else {
+            return Err(moved);
+        };
         trace::provider(&grant.provider);
         let (service, endpoints) = self.issuer(&grant)?;
         loop {
@@ -187,7 +191,7 @@ impl Inner {
             };
             match self.vault.claim_refresh(&request)? {
                 ClaimOutcome::Granted(claimed) => return self.dial(*claimed, service, &endpoints, wanted.by),
-                ClaimOutcome::Moved | ClaimOutcome::Gone => return Err(Grounded::Moved),
+                ClaimOutcome::Moved | ClaimOutcome::Gone => return Err(moved),
                 ClaimOutcome::Held(_) => {
                     if Instant::now() + POLL > wanted.deadline {
                         return Err(Unavailable::new(FailureCode::TimedOut, None).into());
@@ -201,7 +205,7 @@ impl Inner {
                 }
                 ClaimOutcome::NotRefreshable => return Err(Grounded::NeedsConsent(ConsentReason::Expired)),
                 // The connections were revoked, or use the grant that replaced this one.
-                ClaimOutcome::NotActive(Status::Revoked) => return Err(Grounded::Moved),
+                ClaimOutcome::NotActive(Status::Revoked) => return Err(moved),
                 ClaimOutcome::NotActive(status) => return Err(Grounded::NeedsConsent(reason_of(status))),
             }
         }
@@ -213,7 +217,7 @@ impl Inner {
         trace::provider(&claimed.grant.provider);
         self.flights.lead(&tenant, id, || {
             if self.save_unsaved(&tenant, id)? == Saved::Settled {
-                return Err(Grounded::Moved);
+                return Err(Grounded::Moved(claimed.claim.generation));
             }
             match self.issuer(&claimed.grant) {
                 Ok((service, endpoints)) => self.dial(claimed, service, &endpoints, None),

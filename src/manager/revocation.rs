@@ -14,7 +14,8 @@ pub struct Revocation {
     /// Whether every file is free of the sealed tokens. Nothing can use them either way. Pending while a reader keeps
     /// the log, and while tokens are kept for upkeep because the provider has not answered.
     pub here: Erasure,
-    /// What became of the access at the provider: the worst outcome of [`ended`](Self::ended).
+    /// What became of the access at the provider: the worst outcome of [`ended`](Self::ended), or that other connections
+    /// go on using it.
     pub at_provider: AtProvider,
     /// Each set of tokens that ended: those of the grant, those of the grants that it had replaced, and those that an
     /// earlier revocation of the connection left unconfirmed.

@@ -115,7 +115,7 @@ impl Inner {
         };
         match self.store_fetched(&fetched) {
             Ok(outcome) => {
-                // Whoever asked for it reads what is stored.
+                // The caller reads what is stored.
                 drop(self.committed(fetched, outcome));
                 Ok(Saved::Settled)
             }

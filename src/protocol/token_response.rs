@@ -426,16 +426,19 @@ mod tests {
     }
 
     #[test]
-    fn the_descriptor_fills_in_a_missing_lifetime() {
+    fn a_lifetime_that_the_answer_does_not_name_is_not_invented() {
         let mut server = server();
         server.default_expires_in = Some(Duration::from_secs(60));
         for (body, expected) in [
-            (r#"{"access_token":"at"}"#, 60),
-            (r#"{"access_token":"at","expires_in":5}"#, 5),
+            (r#"{"access_token":"at"}"#, None),
+            (
+                r#"{"access_token":"at","expires_in":5}"#,
+                Some(Duration::from_secs(5)),
+            ),
         ] {
             let response = HttpResponse::new(StatusCode::OK, body);
             let parsed = parse_token_response(&server, &response).unwrap();
-            assert_eq!(parsed.expires_in, Some(Duration::from_secs(expected)));
+            assert_eq!(parsed.expires_in, expected);
         }
     }
 

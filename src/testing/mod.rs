@@ -4,7 +4,7 @@
 //! * [`ManualClock`]: the time, moved by the test.
 //! * [`FaultClient`]: a client whose next requests fail as the test says.
 //! * [`assert_no_secrets`]: that prompts, transcripts and logs of a turn are clean.
-//! * `vault_contract`: what every [`Vault`](crate::vault::Vault) must do, as checks to be run on yours.
+//! * [`vault_contract`]: what every [`Vault`](crate::vault::Vault) must do, as checks to be run on yours.
 
 mod clock;
 mod fault;

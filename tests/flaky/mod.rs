@@ -14,7 +14,7 @@ use valetkey::secret::PkceVerifier;
 use valetkey::testing::ManualClock;
 use valetkey::vault::*;
 
-/// A vault in memory that is out of reach for the next so many writes of tokens.
+/// A vault in memory that is out of reach for as many writes of tokens as a test says.
 #[derive(Debug, Clone, Default)]
 pub struct FlakyVault {
     inner: Arc<MemoryVault>,

@@ -1,5 +1,5 @@
-//! The formats of a vault, written from their documentation with another implementation of AES-GCM and HKDF. Nothing
-//! in here is taken from the crate.
+//! The formats of a vault, written from their documentation with another implementation of AES-GCM
+//! and HKDF. Nothing in here is taken from the crate.
 
 #![allow(dead_code, unreachable_pub, reason = "each user takes a part of it")]
 

@@ -1,19 +1,18 @@
-//! Who holds the master key can read a vault's file without this crate: from the documentation of `vault::envelope`
-//! and the names of tables and columns.
+//! Who holds the master key can read a vault's file without this crate: from the documentation of
+//! `vault::envelope` and the names of tables and columns.
 
 use rusqlite::Connection as Db;
 use rusqlite::types::FromSql;
 use tempfile::TempDir;
 use valetkey::model::{
-    Account, Connection, ConnectionId, ConsentId, Grant, GrantId, IssuedBy, Label, Owner, Parameters, Scopes,
-    ServerId, Timestamp,
+    Account, Connection, ConnectionId, ConsentId, Grant, GrantId, IssuedBy, Label, Owner, Parameters,
+    ProviderId, Scopes, ServerId, TenantId, Timestamp, UserId,
 };
 use valetkey::secret::{AccessToken, Binding, IdToken, PkceVerifier, RefreshToken, State};
 use valetkey::vault::{
     ConsentStatus, ConsentStore as _, GrantStore as _, LateTokens, NewGrant, PendingConsent, Purpose,
     RevocationStore as _, SqliteVault, StateHash, StoreOutcome, Tokens,
 };
-use valetkey::{ProviderId, TenantId, UserId};
 
 use crate::{format, master_key};
 

@@ -1,4 +1,5 @@
-//! What this crate seals, another implementation opens from the documented format alone; and the other way round.
+//! What this crate seals, another implementation opens from the documented format alone; and the
+//! other way round.
 
 mod answers;
 #[cfg(feature = "sqlite")]

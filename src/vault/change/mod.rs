@@ -240,3 +240,6 @@ pub enum Decided<T> {
     /// Write nothing.
     Nothing(T),
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,13 +1,16 @@
-//! The additional data of a seal: what a record is bound to.
+//! The additional data of seals and the message of MACs: an encoding of everything that is bound or
+//! signed.
 
-/// What encodings begin with, except those of [`encode_around`] in format 2.
+/// The domain that begins every encoding except those of sealed records in format 2.
 const DOMAIN: &[u8] = b"valetkey/1";
 
-/// What the additional data of records in format 2 begins with.
-pub(super) const DOMAIN_2: &[u8] = b"valetkey/2";
+/// The domain of sealed records in format 1.
 pub(super) const DOMAIN_1: &[u8] = DOMAIN;
+/// The domain of sealed records in format 2.
+pub(super) const DOMAIN_2: &[u8] = b"valetkey/2";
 
-/// Encodes the parts, each as u32 length ‖ bytes: two lists of parts with the same encoding are the same list.
+/// Encodes the domain and the parts, each as u32 length ‖ bytes. Two different lists of parts never
+/// have the same encoding.
 pub(super) fn encode(parts: &[&[u8]]) -> Vec<u8> {
     let mut aad =
         Vec::with_capacity(parts.iter().map(|part| 4 + part.len()).sum::<usize>() + 4 + DOMAIN.len());
@@ -18,7 +21,8 @@ pub(super) fn encode(parts: &[&[u8]]) -> Vec<u8> {
     aad
 }
 
-/// As [`encode`], with another domain and one more part, in the middle, that is a tag byte ‖ bytes.
+/// Encodes parts as [`encode`] does, under the given domain and with one additional part in the
+/// middle, which consists of a tag byte and `tagged`.
 pub(super) fn encode_around(
     domain: &[u8],
     before: &[&[u8]],
@@ -41,7 +45,7 @@ pub(super) fn encode_around(
 
 fn push(aad: &mut Vec<u8>, pieces: &[&[u8]]) {
     let len = pieces.iter().map(|piece| piece.len()).sum::<usize>();
-    // The longest part is a route of some kilobytes: nothing near 2^32 comes here.
+    // The longest part is a route of a few kilobytes, so that the length always fits.
     aad.extend_from_slice(&u32::try_from(len).unwrap_or(u32::MAX).to_be_bytes());
     for piece in pieces {
         aad.extend_from_slice(piece);

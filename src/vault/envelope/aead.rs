@@ -1,4 +1,4 @@
-//! AES-256-GCM: the one place that touches the cipher.
+//! AES-256-GCM. This is the only module that uses the cipher of `ring`.
 
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 
@@ -9,15 +9,17 @@ pub(super) const KEY_LEN: usize = 32;
 pub(crate) const NONCE_LEN: usize = 12;
 pub(super) const TAG_LEN: usize = 16;
 
-/// A key of the cipher, with its schedule computed. Overwritten when dropped; what `ring` left on the stack when it
-/// computed it is not.
+/// A cipher key with its key schedule.
+///
+/// The schedule is overwritten when the key is dropped. What `ring` left on the stack while it
+/// computed the schedule is not.
 pub(crate) struct Cipher(LessSafeKey);
 
 impl Cipher {
     pub(super) fn new(key: &[u8; KEY_LEN]) -> Self {
         match UnboundKey::new(&AES_256_GCM, key) {
             Ok(key) => Self(LessSafeKey::new(key)),
-            // The only error is a wrong length, which the type excludes.
+            // The only possible error is a wrong length, which the type excludes.
             Err(_) => unreachable!("AES-256 takes 32 bytes"),
         }
     }
@@ -39,7 +41,8 @@ impl Cipher {
         Ok(())
     }
 
-    /// Decrypts `in_out`, which ends in the tag, in place. On failure nothing in it is plaintext.
+    /// Decrypts `in_out`, which ends with the tag, in place. After a failure it contains no
+    /// plaintext.
     pub(crate) fn open<'a>(
         &self,
         nonce: [u8; NONCE_LEN],
@@ -54,7 +57,8 @@ impl Cipher {
 
 impl Drop for Cipher {
     fn drop(&mut self) {
-        // `ring` does not wipe a schedule, which begins with the key itself; another key's can be put in its place.
+        // `ring` does not overwrite a key schedule, which begins with the key itself. Assigning the
+        // schedule of another key does.
         if let Ok(nothing) = UnboundKey::new(&AES_256_GCM, &[0; KEY_LEN]) {
             self.0 = LessSafeKey::new(nothing);
             std::hint::black_box(&self.0);
@@ -62,7 +66,7 @@ impl Drop for Cipher {
     }
 }
 
-/// A nonce for one seal.
+/// Returns a random nonce for one seal.
 pub(super) fn nonce() -> Result<[u8; NONCE_LEN], VaultError> {
     let mut nonce = [0; NONCE_LEN];
     random::fill(&mut nonce)?;
@@ -80,8 +84,8 @@ mod tests {
             .collect()
     }
 
-    /// Test cases 13 to 16 of McGrew and Viega, "The Galois/Counter Mode of Operation": all those with a
-    /// 256-bit key and a 96-bit nonce.
+    /// Test cases 13 to 16 of McGrew and Viega, "The Galois/Counter Mode of Operation": all those
+    /// with a 256-bit key and a 96-bit nonce.
     #[test]
     fn known_answers() {
         let key = "feffe9928665731c6d6a8f9467308308feffe9928665731c6d6a8f9467308308";

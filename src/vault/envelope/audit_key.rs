@@ -1,4 +1,4 @@
-//! The key of a vault's audit: chains its entries and makes fingerprints.
+//! The audit key of a vault, which authenticates the chains of its audit and makes fingerprints.
 
 use std::fmt;
 
@@ -12,36 +12,33 @@ use crate::vault::envelope::data_key::{unwrap, wrap};
 use crate::vault::envelope::master_key::derive;
 use crate::vault::envelope::{MasterKeys, VaultId, aad};
 
-/// Authenticates the chain of audit entries and makes keyed fingerprints.
+/// The key that authenticates the chains of audit entries and makes keyed fingerprints.
 pub struct AuditKey {
     secret: Box<Zeroizing<[u8; KEY_LEN]>>,
     chain: hmac::Key,
     fingerprint: hmac::Key,
 }
 
-/// One entry, as the chain sees it: its body stays sealed.
+/// The parts of an audit entry that its MAC covers. The body is sealed.
 #[derive(Debug, Clone, Copy)]
-#[allow(
-    clippy::exhaustive_structs,
-    reason = "every part must be named by whoever chains"
-)]
+#[allow(clippy::exhaustive_structs, reason = "the caller must name every part")]
 pub struct Link<'a> {
-    /// Its place, from 1.
+    /// The number of the entry in its chain, from 1.
     pub number: u64,
-    /// What the entry before it was authenticated with; zeros for the first.
+    /// The MAC of the entry before it; zeros for the first.
     pub before: &'a [u8; 32],
-    /// When, in milliseconds since 1970.
+    /// The time, in milliseconds since 1970.
     pub at: i64,
-    /// The vault's number of the tenant; none if it concerns the whole vault.
+    /// The number of the tenant in the database; `None` if the entry concerns the whole vault.
     pub tenant: Option<i64>,
-    /// What happened.
+    /// The kind of the entry.
     pub kind: &'a str,
-    /// The body, sealed.
+    /// The sealed body.
     pub body: &'a [u8],
 }
 
 impl AuditKey {
-    /// A new, random key.
+    /// Returns a new, random key.
     ///
     /// # Errors
     ///
@@ -65,7 +62,7 @@ impl AuditKey {
         }
     }
 
-    /// Wraps the key with the active master key, bound to the vault.
+    /// Wraps the key with the active master key and binds it to the vault.
     ///
     /// # Errors
     ///
@@ -76,16 +73,17 @@ impl AuditKey {
         })
     }
 
-    /// Unwraps the key with the master key that it names.
+    /// Unwraps a key with the master key that it names.
     ///
     /// # Errors
     ///
-    /// [`VaultError::UnknownMasterKey`] if that key was not given, [`VaultError::Tampered`] if it does not open.
+    /// [`VaultError::UnknownMasterKey`] if that master key was not given, [`VaultError::Tampered`]
+    /// if the wrapped key was altered or belongs to another vault.
     pub fn unwrap(wrapped: &[u8], keys: &MasterKeys, vault: VaultId) -> Result<Self, VaultError> {
         unwrap(wrapped, keys, |header| binding(vault, header)).map(Self::new)
     }
 
-    /// What authenticates an entry and all those before it.
+    /// Returns the MAC of an entry, which authenticates the entry and all entries before it.
     #[must_use]
     pub fn link(&self, vault: VaultId, link: &Link<'_>) -> [u8; 32] {
         let tenant = link.tenant.map(i64::to_be_bytes);
@@ -101,7 +99,9 @@ impl AuditKey {
         ])
     }
 
-    /// What authenticates the last entry as the last, and says whether a break was noticed while writing.
+    /// Returns the seal of the head of the one chain that schemas 1 and 2 kept. It authenticates
+    /// the newest entry as the newest, and the number of the first entry that was found to be
+    /// broken during a write.
     #[must_use]
     pub fn head(&self, vault: VaultId, number: u64, mac: &[u8; 32], broken: Option<u64>) -> [u8; 32] {
         let broken = broken.map(u64::to_be_bytes);
@@ -114,7 +114,8 @@ impl AuditKey {
         ])
     }
 
-    /// Authenticates the newest entry of one tenant's chain, or of the vault's own (`chain` 0), as the newest.
+    /// Returns the seal of the head of a tenant's chain or of the vault's own chain (`chain` 0),
+    /// with the same parts as [`head`](Self::head) and the number of the chain.
     #[must_use]
     pub fn chain_head(
         &self,
@@ -135,8 +136,9 @@ impl AuditKey {
         ])
     }
 
-    /// Authenticates that the entries from `first` to `last` of a chain were pruned: `before` is the MAC of the entry
-    /// before them, `mac` that of the last.
+    /// Returns the seal of a gap, which authenticates that the entries from `first` to `last` of a
+    /// chain were pruned. `before` is the MAC of the entry before the gap, and `mac` is the MAC of
+    /// its last entry.
     #[must_use]
     pub fn gap(
         &self,
@@ -158,7 +160,7 @@ impl AuditKey {
         ])
     }
 
-    /// Authenticates a head that was exported.
+    /// Returns the seal of a checkpoint, which authenticates a head that was exported.
     #[must_use]
     pub fn checkpoint(&self, vault: VaultId, chain: i64, number: u64, mac: &[u8; 32]) -> [u8; 32] {
         self.sign(&[
@@ -177,10 +179,11 @@ impl AuditKey {
         mac
     }
 
-    /// Tells one value from another without showing either: who has the value and the key can recognise it.
+    /// Returns a keyed fingerprint of a value. It reveals nothing about the value; with the key, a
+    /// known value can be recognised.
     #[must_use]
     pub fn fingerprint(&self, parts: &[&[u8]]) -> [u8; 8] {
-        // The parts hold a token: the encoding is wiped.
+        // The parts can contain a token, so that the encoding is overwritten.
         let encoded = Zeroizing::new(aad::encode(parts));
         let tag = hmac::sign(&self.fingerprint, &encoded);
         let mut fingerprint = [0; 8];

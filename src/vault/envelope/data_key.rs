@@ -1,4 +1,4 @@
-//! The key of one tenant, and how a master key wraps it.
+//! The keys of a tenant, and how a master key wraps them.
 
 use std::fmt;
 
@@ -11,11 +11,12 @@ use crate::vault::envelope::aead::{self, Cipher, KEY_LEN, NONCE_LEN, TAG_LEN};
 use crate::vault::envelope::master_key::derive;
 use crate::vault::envelope::{MasterKeys, RowKey, VaultId, aad};
 
+/// The format of wrapped keys.
 const FORMAT: u8 = 1;
 const HEADER_LEN: usize = 1 + 16;
 const WRAPPED_LEN: usize = HEADER_LEN + NONCE_LEN + KEY_LEN + TAG_LEN;
 
-/// The key that seals the records of one tenant. A tenant may have several, told apart by their version.
+/// A key of one tenant. A tenant has several, which differ by their version.
 pub struct DataKey {
     version: u32,
     secret: Box<Zeroizing<[u8; KEY_LEN]>>,
@@ -23,7 +24,7 @@ pub struct DataKey {
 }
 
 impl DataKey {
-    /// A new, random key.
+    /// Returns a new, random key.
     ///
     /// # Errors
     ///
@@ -43,7 +44,7 @@ impl DataKey {
         }
     }
 
-    /// Which of the tenant's keys this is.
+    /// Returns the version of the key among the tenant's keys.
     #[must_use]
     pub const fn version(&self) -> u32 {
         self.version
@@ -61,7 +62,8 @@ impl DataKey {
         &self.cipher
     }
 
-    /// Wraps the key with the active master key, bound to the vault, the tenant and the version.
+    /// Wraps the key with the active master key and binds it to the vault, the tenant and the
+    /// version.
     ///
     /// # Errors
     ///
@@ -86,8 +88,8 @@ impl DataKey {
     ///
     /// # Errors
     ///
-    /// [`VaultError::UnknownMasterKey`] if that key was not given, [`VaultError::Tampered`] if the wrapped key
-    /// was altered or belongs to another vault, tenant or version.
+    /// [`VaultError::UnknownMasterKey`] if that master key was not given, [`VaultError::Tampered`]
+    /// if the wrapped key was altered or belongs to another vault, tenant or version.
     pub fn unwrap(
         wrapped: &[u8],
         keys: &MasterKeys,
@@ -100,7 +102,8 @@ impl DataKey {
     }
 }
 
-/// Wraps a key with the active master key. `binding` is given the header and says what the key is bound to.
+/// Wraps a key with the active master key. `binding` receives the header and returns the additional
+/// data.
 pub(super) fn wrap(
     secret: &Zeroizing<[u8; KEY_LEN]>,
     keys: &MasterKeys,
@@ -120,7 +123,8 @@ pub(super) fn wrap(
     Ok(std::mem::take(&mut wrapped))
 }
 
-/// Unwraps a key with the master key that it names.
+/// Unwraps a key with the master key that it names. `binding` receives the header and returns the
+/// additional data.
 pub(super) fn unwrap(
     wrapped: &[u8],
     keys: &MasterKeys,

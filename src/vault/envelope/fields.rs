@@ -1,4 +1,4 @@
-//! The plaintext of a record: fields, each as u32 length ‖ bytes.
+//! The plaintext of sealed records: a list of fields, each as u32 length ‖ bytes.
 
 use std::fmt;
 
@@ -7,11 +7,13 @@ use zeroize::Zeroizing;
 use crate::vault::VaultError;
 use crate::vault::envelope::MAX_SECRET_LEN;
 
-/// The fields of an opened record. Wiped when dropped.
+/// The fields of an opened record. They are overwritten when dropped.
 pub struct Fields {
     buffer: Zeroizing<Vec<u8>>,
-    /// Where the plaintext is in the buffer, which also held the header and the tag.
+    /// The position of the next field. The buffer also contains the header and the tag of the
+    /// record.
     at: usize,
+    /// The end of the plaintext.
     end: usize,
 }
 
@@ -20,7 +22,7 @@ impl Fields {
         Self { buffer, at, end }
     }
 
-    /// The next field.
+    /// Reads the next field.
     ///
     /// # Errors
     ///
@@ -28,14 +30,15 @@ impl Fields {
     ///
     /// # Security
     ///
-    /// It is a secret: put it into a secret type at once.
+    /// The field is a secret. Move it into a secret type at once.
     pub fn expose_next(&mut self) -> Result<&[u8], VaultError> {
         let (from, to) = self.next_bounds()?;
         self.at = to;
         self.buffer.get(from..to).ok_or(VaultError::Tampered)
     }
 
-    /// The next field as text; `None` if it is empty, which is how an absent secret is written.
+    /// Reads the next field as text. Returns `None` if the field is empty, which is the encoding of
+    /// an absent secret.
     ///
     /// # Errors
     ///
@@ -49,11 +52,11 @@ impl Fields {
         Ok(Some(text).filter(|text| !text.is_empty()))
     }
 
-    /// The only field, as text, in the buffer that it was opened in: no copy is made.
+    /// Returns the only field as text, in the buffer in which it was decrypted. No copy is made.
     ///
     /// # Errors
     ///
-    /// [`VaultError::Tampered`] if there is none, there are several, or it is not UTF-8.
+    /// [`VaultError::Tampered`] if there is no field, there are several, or the field is not UTF-8.
     ///
     /// # Security
     ///
@@ -65,7 +68,7 @@ impl Fields {
         }
         self.buffer.copy_within(from..to, 0);
         let len = to - from;
-        // What lies behind the text is overwritten before the length forgets it.
+        // The bytes behind the text are overwritten before `truncate` makes them unreachable.
         if let Some(rest) = self.buffer.get_mut(len..) {
             rest.fill(0);
         }
@@ -79,11 +82,11 @@ impl Fields {
         }
     }
 
-    /// All the fields that were not read yet.
+    /// Returns all fields that have not been read yet.
     ///
     /// # Errors
     ///
-    /// [`VaultError::Tampered`] if what is left is not made of fields.
+    /// [`VaultError::Tampered`] if the remaining bytes are not a list of fields.
     ///
     /// # Security
     ///
@@ -99,13 +102,14 @@ impl Fields {
         Ok(all)
     }
 
-    /// Whether every field was read: what older records end with may be followed by more in newer ones.
+    /// Returns whether every field has been read. Newer records can have more fields than older
+    /// ones.
     #[must_use]
     pub const fn is_finished(&self) -> bool {
         self.at == self.end
     }
 
-    /// Checks that every field was read.
+    /// Checks that every field has been read.
     ///
     /// # Errors
     ///
@@ -143,7 +147,7 @@ impl fmt::Debug for Fields {
     }
 }
 
-/// How many bytes the fields take when written.
+/// Returns the length of the encoded fields.
 pub(super) fn encoded_len(fields: &[&[u8]]) -> Result<usize, VaultError> {
     let mut total = 0_usize;
     for field in fields {
@@ -155,7 +159,8 @@ pub(super) fn encoded_len(fields: &[&[u8]]) -> Result<usize, VaultError> {
     Ok(total + 4 * fields.len())
 }
 
-/// Appends the fields. The buffer must have the room already: growing it would leave plaintext behind.
+/// Appends the encoded fields to a buffer, which must have enough capacity: reallocating it would
+/// leave plaintext in freed memory.
 pub(super) fn encode(fields: &[&[u8]], buffer: &mut Vec<u8>) -> Result<(), VaultError> {
     for field in fields {
         let len = u32::try_from(field.len()).map_err(|_| VaultError::TooLarge)?;

@@ -1,5 +1,5 @@
-//! Known answers, written by another program from the documentation: the crate seals to the same bytes with the same
-//! nonces, and opens them.
+//! Known answers, written by another program from the documentation: the crate seals to the same
+//! bytes with the same nonces, and opens them.
 
 use serde::Deserialize;
 

@@ -1,4 +1,4 @@
-//! The key of keys: 32 bytes that the host keeps outside the vault.
+//! The master key: 32 bytes that the host keeps outside the vault.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,11 +15,11 @@ use crate::random::{self, RandomUnavailable};
 use crate::vault::envelope::VaultId;
 use crate::vault::envelope::aead::{Cipher, KEY_LEN};
 
-/// Why there is no master key. Never repeats what was given.
+/// The reason why a master key could not be read. It never repeats the input.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MasterKeyError {
-    /// The environment variable is not set or empty.
+    /// The environment variable is not set, or it is empty.
     #[error("the environment variable {0} is not set")]
     NotSet(String),
     /// The text is not base64.
@@ -30,9 +30,9 @@ pub enum MasterKeyError {
     WrongLength,
 }
 
-/// A master key: wraps the data keys and never touches the database.
+/// A master key. It wraps the keys of a vault and is never stored in the database.
 ///
-/// Its id is derived from it, so that a key needs no name and two keys cannot be mixed up.
+/// The id of a key is derived from the key, so that keys need no names and cannot be confused.
 pub struct MasterKey {
     secret: Box<Zeroizing<[u8; KEY_LEN]>>,
     id: [u8; 16],
@@ -40,7 +40,7 @@ pub struct MasterKey {
 }
 
 impl MasterKey {
-    /// A new, random key.
+    /// Returns a new, random key.
     ///
     /// # Errors
     ///
@@ -55,11 +55,11 @@ impl MasterKey {
     ///
     /// # Errors
     ///
-    /// [`MasterKeyError`] if it is not set or is not 32 bytes in base64.
+    /// [`MasterKeyError`] if the variable is not set or does not hold 32 bytes in base64.
     ///
     /// # Security
     ///
-    /// The environment of a process is inherited by its children and readable by its user.
+    /// Child processes inherit the environment of a process, and its user can read it.
     pub fn from_env(name: &str) -> Result<Self, MasterKeyError> {
         let value = match std::env::var(name) {
             Ok(value) => Zeroizing::new(value),
@@ -79,7 +79,7 @@ impl MasterKey {
     ///
     /// # Errors
     ///
-    /// [`MasterKeyError`] if it is not.
+    /// [`MasterKeyError`] if the text is anything else.
     pub fn from_base64(text: &str) -> Result<Self, MasterKeyError> {
         let text = text.trim();
         let alphabet = if text.contains(['-', '_']) {
@@ -87,7 +87,7 @@ impl MasterKey {
         } else {
             STANDARD
         };
-        // Room for what 44 characters may stand for; more of them cannot be 32 bytes.
+        // 44 characters decode to at most 33 bytes, and a longer text cannot be 32 bytes.
         let mut buffer = Zeroizing::new([0_u8; 36]);
         let len = match lenient(&alphabet).decode_slice(text, buffer.as_mut_slice()) {
             Ok(len) => len,
@@ -103,18 +103,19 @@ impl MasterKey {
         Ok(Self::new(secret))
     }
 
-    /// A cipher for something that is not the vault's, under a key of its own that this label names.
+    /// Returns a cipher under a key that is derived with this label, for data that does not belong
+    /// to a vault.
     pub(crate) fn derived_cipher(&self, label: &[u8]) -> Cipher {
         let mut key = Zeroizing::new([0; KEY_LEN]);
         derive(&self.secret, label, key.as_mut_slice());
         Cipher::new(&key)
     }
 
-    /// The key as [`from_base64`](Self::from_base64) reads it.
+    /// Returns the key in base64, as [`from_base64`](Self::from_base64) reads it.
     ///
     /// # Security
     ///
-    /// For the place where the key is kept, and no other.
+    /// Write the text only to the place where the key is kept.
     #[must_use]
     pub fn to_base64(&self) -> Zeroizing<String> {
         let mut text = Zeroizing::new(String::with_capacity(44));
@@ -122,13 +123,14 @@ impl MasterKey {
         text
     }
 
-    /// Names the key in what it wrapped. Tells nothing of the key.
+    /// Returns the id that names the key in everything that it wraps. It reveals nothing about the
+    /// key.
     #[must_use]
     pub const fn id(&self) -> &[u8; 16] {
         &self.id
     }
 
-    /// What a vault stores to tell whether it is opened with the key that it was made with.
+    /// Returns the value that a vault stores in order to recognise its master key.
     #[must_use]
     pub fn check_value(&self, vault: VaultId) -> [u8; 32] {
         let mut key = Zeroizing::new([0_u8; KEY_LEN]);
@@ -171,27 +173,27 @@ impl fmt::Debug for MasterKey {
     }
 }
 
-/// One or more master keys: the first wraps, all of them unwrap.
+/// One or more master keys. The active key wraps; all of them unwrap.
 ///
-/// Several are needed while one replaces another.
+/// Several keys are needed while one replaces another.
 #[derive(Debug, Clone)]
 pub struct MasterKeys(Arc<[MasterKey]>);
 
 impl MasterKeys {
-    /// The key in use, and those that it replaces.
+    /// Returns a set of the active key and the former keys that it replaces.
     #[must_use]
     pub fn new(active: MasterKey, former: impl IntoIterator<Item = MasterKey>) -> Self {
         Self(std::iter::once(active).chain(former).collect())
     }
 
-    /// The key in use.
+    /// Returns the active key.
     #[must_use]
     pub fn active(&self) -> &MasterKey {
-        // `new` puts one in, and nothing takes any out.
+        // `new` stores the active key first, and the set never changes.
         &self.0[0]
     }
 
-    /// The key with this id.
+    /// Returns the key with this id.
     #[must_use]
     pub fn get(&self, id: &[u8; 16]) -> Option<&MasterKey> {
         self.0.iter().find(|key| key.id() == id)
@@ -219,13 +221,13 @@ impl KeyType for Length {
     }
 }
 
-/// HKDF-SHA256 with the label as `info`.
+/// Derives a key with HKDF-SHA256 and the label as `info`.
 pub(super) fn derive(secret: &Zeroizing<[u8; KEY_LEN]>, label: &[u8], out: &mut [u8]) {
     let key = Salt::new(HKDF_SHA256, b"valetkey/1").extract(secret.as_slice());
     let derived = key
         .expand(&[label], Length(out.len()))
         .and_then(|okm| okm.fill(out));
-    // HKDF-SHA256 gives up to 8160 bytes; nothing here asks for more than 32.
+    // HKDF-SHA256 derives up to 8160 bytes, and no caller asks for more than 32.
     assert!(derived.is_ok(), "HKDF refuses the length");
 }
 
@@ -236,7 +238,7 @@ mod tests {
     const KEY: &str = "+/8AAQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0=";
 
     #[test]
-    fn base64_in_all_its_dialects() {
+    fn every_variant_of_base64_is_read() {
         let key = MasterKey::from_base64(KEY).unwrap();
         for text in [
             KEY.to_owned(),
@@ -251,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_32_bytes_is_refused_without_an_echo() {
+    fn other_text_than_32_bytes_is_refused_and_not_repeated() {
         for (text, error) in [
             ("", MasterKeyError::WrongLength),
             ("AAAA", MasterKeyError::WrongLength),
@@ -271,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn debug_shows_the_id_and_nothing_of_the_key() {
+    fn debug_output_shows_the_id_and_not_the_key() {
         let key = MasterKey::new(Box::new(Zeroizing::new([0xab; 32])));
         let debug = format!("{key:?}");
         assert_eq!(debug.len(), "MasterKey()".len() + 32);

@@ -7,23 +7,24 @@ use crate::vault::VaultError;
 use crate::vault::envelope::aead::{self, NONCE_LEN, TAG_LEN};
 use crate::vault::envelope::{DataKey, Fields, MAX_SECRET_LEN, VaultId, aad, fields};
 
-/// The format of audit bodies, and of all records up to schema 2.
+/// The format of bodies of audit entries, and of all records of schemas 1 and 2.
 const FORMAT_1: u8 = 1;
 /// The format of records whose additional data includes the route.
 const FORMAT_2: u8 = 2;
 const HEADER_LEN: usize = 1 + 4;
 const SEALED_FROM: usize = HEADER_LEN + NONCE_LEN;
-/// No record has more fields than this.
+/// The greatest number of fields in a record.
 const MAX_FIELDS: usize = 16;
 const MAX_LEN: usize = SEALED_FROM + MAX_SECRET_LEN + 4 * MAX_FIELDS + TAG_LEN;
 
-/// What a record holds.
+/// The kind of secret that a record holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Kind {
-    /// The access token: sealed apart, so that the hot path opens nothing else.
+    /// The access token of a grant. It is sealed separately, so that resolving a token opens
+    /// nothing else.
     AccessToken,
-    /// What else came with it: the refresh token and the id token.
+    /// The refresh token and the id token of a grant.
     Rest,
     /// The PKCE verifier of a consent request.
     Consent,
@@ -45,18 +46,19 @@ impl Kind {
     }
 }
 
-/// Where a record belongs, and what decides about its use: bound into it, so that it opens nowhere else and for
-/// nothing else.
+/// The place of a record and the facts that decide where its secret is sent.
+///
+/// All of it is additional data: the record opens only in exactly the same context.
 #[derive(Debug, Clone, Copy)]
 #[allow(clippy::exhaustive_structs, reason = "the caller must name every part")]
 pub struct Context<'a> {
-    /// What the record holds.
+    /// The kind of secret.
     pub kind: Kind,
     /// The vault.
     pub vault: VaultId,
     /// The workspace.
     pub tenant: &'a TenantId,
-    /// The user it belongs to; absent if it belongs to the workspace.
+    /// The user that the secret belongs to; `None` if it belongs to the workspace.
     pub owner: Option<&'a UserId>,
     /// The service.
     pub provider: &'a ProviderId,
@@ -64,16 +66,17 @@ pub struct Context<'a> {
     pub id: &'a [u8; 16],
     /// The generation of the grant; zero for a consent request.
     pub generation: u64,
-    /// An encoding of the fields that decide where the secret is sent and how it is shown: for a grant its server,
-    /// endpoints, client id, parameters, scopes, expiry and account; for a consent request and a pending revocation
-    /// the whole row. Not part of format 1.
+    /// An encoding of the facts that decide where the secret is sent and how it is shown. For a
+    /// grant these are its server, endpoints, client id, parameters, scopes, expiry and account;
+    /// for a consent request and a pending revocation it is the whole row. The documentation of the
+    /// [module](super) lists the fields. Format 1 has no route.
     pub route: &'a [u8],
 }
 
 impl Context<'_> {
     fn encode(&self, format: u8, header: &[u8]) -> Vec<u8> {
         let generation = self.generation.to_be_bytes();
-        // One byte says whose it is, so that no user's name can stand for the workspace.
+        // The tag byte keeps the workspace apart from every name of a user.
         let (tag, user) = match self.owner {
             Some(user) => (1, user.as_str()),
             None => (0, ""),
@@ -98,12 +101,13 @@ impl DataKey {
     ///
     /// # Errors
     ///
-    /// [`VaultError::TooLarge`] beyond [`MAX_SECRET_LEN`], [`VaultError::Random`] without random numbers.
+    /// [`VaultError::TooLarge`] if the fields exceed [`MAX_SECRET_LEN`], [`VaultError::Random`] if
+    /// the operating system has no random numbers.
     pub fn seal(&self, context: &Context<'_>, secrets: &[&[u8]]) -> Result<Vec<u8>, VaultError> {
         self.seal_with_nonce(context, secrets, aead::nonce()?)
     }
 
-    /// Seals the body of an audit entry, bound to its number.
+    /// Seals the body of an audit entry and binds it to the number of the entry.
     ///
     /// # Errors
     ///
@@ -188,11 +192,11 @@ impl DataKey {
         Ok(std::mem::take(&mut record))
     }
 
-    /// Which version of the tenant's key a record names.
+    /// Returns the version of the tenant's key that a record names.
     ///
     /// # Errors
     ///
-    /// [`VaultError::Tampered`] if it is no record of a format that is known.
+    /// [`VaultError::Tampered`] if the bytes are not a record of a known format.
     pub fn version_of(record: &[u8]) -> Result<u32, VaultError> {
         if record.len() < SEALED_FROM + TAG_LEN || record.len() > MAX_LEN {
             return Err(VaultError::Tampered);
@@ -203,16 +207,18 @@ impl DataKey {
         }
     }
 
-    /// Opens a record in the buffer that it came in.
+    /// Opens a record in place.
     ///
     /// # Errors
     ///
-    /// [`VaultError::Tampered`] if it was altered, does not belong there, or names another key.
+    /// [`VaultError::Tampered`] if the record was altered, belongs to another context, names
+    /// another key, or has another format.
     pub fn open(&self, context: &Context<'_>, record: Vec<u8>) -> Result<Fields, VaultError> {
         self.open_bound(FORMAT_2, |header| context.encode(FORMAT_2, header), record)
     }
 
-    /// Opens a record of format 1, in which the route is not bound: for the migration from schemas 1 and 2 only.
+    /// Opens a record of format 1, which is not bound to a route. Only the migration from schemas 1
+    /// and 2 uses it.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! The key that authenticates rows which hold no secret.
+//! The key that authenticates rows without a secret.
 
 use std::fmt;
 
@@ -9,7 +9,8 @@ use crate::vault::VaultError;
 use crate::vault::envelope::aad;
 use crate::vault::envelope::aead::KEY_LEN;
 
-/// Authenticates the rows of one tenant.
+/// The key that authenticates the rows of one tenant. It is derived from the tenant's key with the
+/// highest version.
 pub struct RowKey(hmac::Key);
 
 impl RowKey {
@@ -17,7 +18,8 @@ impl RowKey {
         Self(hmac::Key::new(hmac::HMAC_SHA256, key.as_slice()))
     }
 
-    /// Returns the MAC of a row: HMAC-SHA256 over the encoded parts, the first of which names the table.
+    /// Returns the MAC of a row: HMAC-SHA256 over the encoded parts, the first of which names the
+    /// table.
     #[must_use]
     pub fn sign(&self, parts: &[&[u8]]) -> [u8; 32] {
         let tag = hmac::sign(&self.0, &aad::encode(parts));
@@ -30,7 +32,7 @@ impl RowKey {
     ///
     /// # Errors
     ///
-    /// [`VaultError::Tampered`] if it does not belong to these parts.
+    /// [`VaultError::Tampered`] if the MAC does not belong to these parts and this key.
     pub fn verify(&self, parts: &[&[u8]], mac: &[u8; 32]) -> Result<(), VaultError> {
         hmac::verify(&self.0, &aad::encode(parts), mac).map_err(|_| VaultError::Tampered)
     }
@@ -79,8 +81,8 @@ mod tests {
         }
     }
 
-    /// The comparison is `ring`'s, which takes the same time wherever the first difference is. What can be tested is
-    /// that it looks at every bit.
+    /// The comparison is `ring`'s, which takes the same time wherever the first difference is. What
+    /// can be tested is that it looks at every bit.
     #[test]
     fn every_flipped_bit_of_a_mac_is_refused() {
         let key = row_key(1);

@@ -1,4 +1,5 @@
-//! Project Wycheproof's cases for AES-GCM, through the functions that seal and open everything else.
+//! Project Wycheproof's cases for AES-GCM, through the functions that seal and open everything
+//! else.
 
 use ::wycheproof::TestResult;
 use ::wycheproof::aead::{TestName, TestSet};

@@ -269,7 +269,10 @@ impl<T: Tables> Core<T> {
             return Ok(None);
         };
         match self.tables.read(|rows| rows.consent(tenant.row, state))? {
-            Some((row, sealed)) => self.opened(&tenant, &row, sealed).map(Some),
+            Some((row, sealed)) => {
+                rows::same(&row.state, state)?;
+                self.opened(&tenant, &row, sealed).map(Some)
+            }
             None => Ok(None),
         }
     }

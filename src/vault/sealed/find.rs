@@ -6,7 +6,7 @@ use crate::vault::envelope::{Context, Kind};
 use crate::vault::sealed::core::{Core, again_if_tampered};
 use crate::vault::sealed::keyring::Tenant;
 use crate::vault::sealed::{rows, tokens};
-use crate::vault::tables::{FoundRows, Tables, TokenRow, Wanted};
+use crate::vault::tables::{ConnectionRow, FoundRows, Tables, TokenRow, Wanted};
 use crate::vault::{Found, Of, StoredToken, TokenQuery, VaultError};
 
 type Result<T> = std::result::Result<T, VaultError>;
@@ -49,6 +49,10 @@ impl<T: Tables> Core<T> {
     fn open_found(&self, tenant: &Tenant, query: &TokenQuery<'_>, found: TokenRow) -> Result<StoredToken> {
         let connection = &found.connection;
         rows::verify_connection(connection, tenant.row_key())?;
+        // An index is not authenticated: it could lead to another person's connection, whose row is intact.
+        if !is_wanted(&query.of, connection) {
+            return Err(VaultError::Tampered);
+        }
         let head = rows::route_head(&mut Decoder::new(&found.route))?;
         rows::check_columns(&found.server, found.expires_at, &head)?;
         let lifecycle = rows::lifecycle_of(&found.status, found.generation, found.refreshable, &found.state)?;
@@ -86,6 +90,22 @@ impl<T: Tables> Core<T> {
             parameters: rows::connection_parameters(connection)?,
             refresh: lifecycle.refresh_state(),
         })
+    }
+}
+
+/// Returns whether a connection is one that the query names.
+fn is_wanted(of: &Of<'_>, row: &ConnectionRow) -> bool {
+    match of {
+        Of::Id(id) => row.id == *id,
+        Of::Owner {
+            user,
+            provider,
+            label,
+        } => {
+            row.owner == user.map_or("", UserId::as_str)
+                && row.provider == provider.as_str()
+                && label.is_none_or(|label| row.label.as_deref() == Some(label.as_str()))
+        }
     }
 }
 

@@ -14,6 +14,7 @@ type Result<T> = std::result::Result<T, VaultError>;
 /// A connection as it is shown.
 pub(super) fn shown(row: &ListedRow, tenant: &Tenant) -> Result<Connection> {
     let connection = rows::connection(&row.connection, tenant.row_key())?;
+    rows::same(&row.grant.id, &connection.grant)?;
     let stored = rows::grant(&row.grant, &tenant.name, tenant.row_key())?;
     Ok(connection.show(&stored.grant, row.used_at.map(Timestamp::from_unix_millis)))
 }
@@ -56,17 +57,22 @@ impl<T: Tables> Core<T> {
         let Some(tenant) = self.tenant(name)? else {
             return Ok(None);
         };
-        let row = self.tables.read(|rows| rows.grant(tenant.row, id))?;
-        row.map(|row| Ok(rows::grant(&row, name, tenant.row_key())?.grant))
-            .transpose()
+        let Some(row) = self.tables.read(|rows| rows.grant(tenant.row, id))? else {
+            return Ok(None);
+        };
+        rows::same(&row.id, &id)?;
+        Ok(Some(rows::grant(&row, name, tenant.row_key())?.grant))
     }
 
     pub(super) fn connection(&self, name: &TenantId, id: ConnectionId) -> Result<Option<Connection>> {
         let Some(tenant) = self.tenant(name)? else {
             return Ok(None);
         };
-        let row = self.tables.read(|rows| rows.connection(tenant.row, id))?;
-        row.map(|row| shown(&row, &tenant)).transpose()
+        let Some(row) = self.tables.read(|rows| rows.connection(tenant.row, id))? else {
+            return Ok(None);
+        };
+        rows::same(&row.connection.id, &id)?;
+        shown(&row, &tenant).map(Some)
     }
 
     pub(super) fn connections(&self, query: &ConnectionQuery<'_>) -> Result<Vec<Connection>> {
@@ -82,7 +88,12 @@ impl<T: Tables> Core<T> {
             limit: query.limit,
         };
         let rows = self.tables.read(|rows| rows.connections(tenant.row, &listing))?;
-        rows.iter().map(|row| shown(row, &tenant)).collect()
+        rows.iter()
+            .map(|row| {
+                rows::matches(&row.connection, &listing)?;
+                shown(row, &tenant)
+            })
+            .collect()
     }
 
     pub(super) fn set_default(

@@ -30,6 +30,8 @@ mod rotate;
 mod rows;
 mod snapshot;
 mod store;
+#[cfg(test)]
+mod tests;
 mod tokens;
 mod traits;
 #[cfg(feature = "sqlite")]

@@ -60,6 +60,7 @@ impl<T: Tables> Core<T> {
         let Some((row, rest)) = read else {
             return Ok(Tried::Refused(ClaimOutcome::Gone));
         };
+        rows::same(&row.id, &request.grant)?;
         let before = rows::grant(&row, &tenant.name, tenant.row_key())?;
         let mut stored = before.clone();
         let dead = self.dead_holder(stored.lifecycle.held);

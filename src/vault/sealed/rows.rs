@@ -10,7 +10,7 @@ use crate::vault::change::lifecycle::{Held, Lifecycle};
 use crate::vault::change::{StoredConnection, StoredGrant};
 use crate::vault::codec::{Decoder, Encoder};
 use crate::vault::envelope::RowKey;
-use crate::vault::tables::{ConnectionRow, GrantRow};
+use crate::vault::tables::{ConnectionRow, GrantRow, Listing};
 use crate::vault::{Holder, VaultError};
 
 type Result<T> = std::result::Result<T, VaultError>;
@@ -75,6 +75,27 @@ fn read_account(decoder: &mut Decoder<'_>) -> Result<Option<Account>> {
 
 pub(super) fn scopes(text: &str) -> Result<Scopes> {
     text.parse().map_err(damaged)
+}
+
+/// Checks that a row is the one that was asked for: the index by which it was found is not authenticated.
+pub(super) fn same<T: PartialEq>(found: &T, wanted: &T) -> Result<()> {
+    if found == wanted {
+        Ok(())
+    } else {
+        Err(VaultError::Tampered)
+    }
+}
+
+/// Checks that a listed connection is one that was asked for.
+pub(super) fn matches(row: &ConnectionRow, listing: &Listing<'_>) -> Result<()> {
+    let is_wanted = listing.owner.is_none_or(|owner| row.owner == owner)
+        && listing.provider.is_none_or(|provider| row.provider == provider)
+        && listing.grant.is_none_or(|grant| row.grant == grant);
+    if is_wanted {
+        Ok(())
+    } else {
+        Err(VaultError::Tampered)
+    }
 }
 
 // --- connections ----------------------------------------------------------------------------------------------------

@@ -87,7 +87,10 @@ impl<'a> Reader<'a> {
             return Ok(Some(known.clone()));
         }
         match self.rows.connection(self.tenant.row, id)? {
-            Some(row) => self.listed(row).map(Some),
+            Some(row) => {
+                rows::same(&row.connection.id, &id)?;
+                self.listed(row).map(Some)
+            }
             None => {
                 self.read.connections.insert(id, None);
                 Ok(None)
@@ -121,6 +124,7 @@ impl<'a> Reader<'a> {
 
     fn list(&mut self, listing: &Listing<'_>) -> Result<()> {
         for row in self.rows.connections(self.tenant.row, listing)? {
+            rows::matches(&row.connection, listing)?;
             self.listed(row)?;
         }
         Ok(())
@@ -132,7 +136,10 @@ impl<'a> Reader<'a> {
             return Ok(());
         }
         match self.rows.grant(self.tenant.row, id)? {
-            Some(row) => self.add_grant(&row),
+            Some(row) => {
+                rows::same(&row.id, &id)?;
+                self.add_grant(&row)
+            }
             None => {
                 self.read.grants.insert(id, None);
                 Ok(())
@@ -169,6 +176,7 @@ impl<'a> Reader<'a> {
             let used_at = Timestamp::from_unix_millis(used_at);
             self.read.used.insert(connection.id, used_at);
         }
+        rows::same(&row.grant.id, &connection.grant)?;
         self.add_grant(&row.grant)?;
         Ok(connection)
     }

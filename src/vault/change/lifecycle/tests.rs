@@ -313,14 +313,18 @@ fn the_table_of_writes() {
                 }
 
                 let mut after = before.clone();
-                let (outcome, keep) = need_consent(&mut after, generation, NeedsConsent::Expired);
-                assert_eq!(keep == Keep::Nothing, outcome == CommitOutcome::Stored);
+                let needed = RefreshFailure::ConsentNeeded {
+                    reason: NeedsConsent::Expired,
+                    at: at(1),
+                };
+                let (outcome, keep) = fail(&mut after, &claim, &needed);
                 assert_eq!(outcome, expected(generation == 5 && status == Status::Active));
                 if outcome == CommitOutcome::Stored {
                     assert_eq!(after.status, Status::NeedsConsent(NeedsConsent::Expired));
                     assert_eq!((after.refreshable, after.held), (false, None));
+                    assert_eq!(keep, Keep::Nothing, "no request was made, nothing is kept");
                 } else {
-                    assert_eq!(after, before);
+                    assert_eq!((after, keep), (before, Keep::All));
                 }
             }
         }

@@ -73,8 +73,8 @@ fn seal_format_1(key: &DataKey, context: &Context<'_>, secrets: &[&[u8]], nonce:
     .unwrap()
 }
 
-/// The expected bytes were computed from the documented format with another implementation of AES-GCM and HKDF
-/// (Python's `cryptography`).
+/// The expected bytes were computed from the documented format with another implementation of
+/// AES-GCM and HKDF (Python's `cryptography`).
 #[test]
 fn format_1_is_what_schemas_1_and_2_wrote() {
     const NONCE: [u8; 12] = [100, 101, 102, 103, 104, 105, 106, 107, 108, 109, 110, 111];
@@ -164,7 +164,8 @@ fn a_record_of_an_unknown_format_names_no_version() {
     }
 }
 
-/// Format 1 differs in nothing but the domain and the route: there is no other path through the cipher.
+/// Format 1 differs in nothing but the domain and the route: there is no other path through the
+/// cipher.
 #[test]
 fn format_1_ignores_the_route() {
     let parts = Parts::new();

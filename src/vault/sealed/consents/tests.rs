@@ -1,4 +1,5 @@
-//! The encodings of consent requests, compared with known answers, and what happens to altered rows.
+//! The encodings of consent requests, compared with known answers, and what happens to altered
+//! rows.
 
 use serde::Deserialize;
 

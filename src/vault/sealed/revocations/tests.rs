@@ -1,4 +1,5 @@
-//! The encodings of pending revocations, compared with known answers, and what happens to altered rows.
+//! The encodings of pending revocations, compared with known answers, and what happens to altered
+//! rows.
 
 use serde::Deserialize;
 

@@ -1,4 +1,5 @@
-//! The encodings of connections and grants, compared with known answers, and what happens to altered rows.
+//! The encodings of connections and grants, compared with known answers, and what happens to
+//! altered rows.
 
 use serde::Deserialize;
 
@@ -19,7 +20,8 @@ fn scopes_of(names: &[String]) -> Scopes {
     Scopes::new(names.iter().cloned()).unwrap()
 }
 
-// --- connections ----------------------------------------------------------------------------------------------------
+// --- connections
+// ----------------------------------------------------------------------------------------------------
 
 #[derive(Deserialize)]
 struct ConnectionAnswer {
@@ -139,7 +141,8 @@ fn promise_03_a_connection_with_any_altered_column_is_refused() {
     }
 }
 
-// --- grants ---------------------------------------------------------------------------------------------------------
+// --- grants
+// ---------------------------------------------------------------------------------------------------------
 
 /// A grant of the known answers, with its sealed tokens.
 #[derive(Deserialize)]

@@ -1,0 +1,66 @@
+use std::sync::Arc;
+use valetkey::model::*;
+use valetkey::secret::*;
+use valetkey::vault::envelope::MasterKey;
+use valetkey::vault::*;
+
+#[test]
+fn an_index_that_lies() {
+    let store = Arc::new(MemoryStore::new());
+    let vault = SealedVault::open(Arc::clone(&store), MasterKey::generate().unwrap()).unwrap();
+    let tenant = TenantId::new("acme").unwrap();
+    let gmail = ProviderId::new("gmail").unwrap();
+    let grant = Grant::new(
+        GrantId::from_bytes([1; 16]),
+        tenant.clone(),
+        Owner::Personal(UserId::new("bob").unwrap()),
+        gmail.clone(),
+        IssuedBy::new(ServerId::new("google").unwrap(), "https://i.test/t", "c"),
+        Timestamp::from_unix_millis(1),
+    );
+    let mut c = Connection::new(ConnectionId::from_bytes([1; 16]), &grant);
+    c.is_default = true;
+    let tokens = Tokens {
+        access_token: AccessToken::new("token of bob"),
+        refresh_token: None,
+        id_token: None,
+    };
+    vault
+        .store_grant(&NewGrant {
+            consent: &StateHash::from_bytes([1; 32]),
+            grant: &grant,
+            tokens: &tokens,
+            connections: &[c],
+            former_dead_at: None,
+        })
+        .unwrap();
+    store
+        .transact(Mode::Write, &mut |tx| {
+            for (key, value) in tx.scan(&[1], &[255; 40], 1000)? {
+                if let Some(at) = key.windows(3).position(|w| w == b"bob") {
+                    let mut other = key.clone();
+                    other[at..at + 3].copy_from_slice(b"eve");
+                    tx.put(&other, &value)?;
+                }
+            }
+            Ok(())
+        })
+        .unwrap();
+    let (eve, scopes) = (UserId::new("eve").unwrap(), Scopes::default());
+    let found = vault.find_token(&TokenQuery {
+        tenant: &tenant,
+        of: Of::Owner {
+            user: Some(&eve),
+            provider: &gmail,
+            label: None,
+        },
+        scopes: &scopes,
+    });
+    match found {
+        Ok(Found::One(t)) => panic!(
+            "eve gets {:?}",
+            t.access_token.map(|t| t.expose_secret().to_owned())
+        ),
+        other => println!("{other:?}"),
+    }
+}
