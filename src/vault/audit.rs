@@ -212,7 +212,8 @@ pub struct AuditEntry {
     pub purpose: Option<String>,
     /// Of a use: in which turn, in the host's words.
     pub turn: Option<String>,
-    /// Of a use: whether it was the shared connection's token, handed to a person without one of their own.
+    /// Of a consent that was completed: whether the connection belongs to the workspace. Of a use: whether it was the
+    /// workspace connection's token, handed to a person without one of their own.
     pub shared: bool,
 }
 

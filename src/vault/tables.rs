@@ -117,6 +117,8 @@ pub(crate) struct GrantRow {
     pub(crate) key_version: u32,
     /// Raised by every write of the row.
     pub(crate) revision: u64,
+    /// Authenticates every field above.
+    pub(crate) mac: [u8; 32],
 }
 
 /// What a write does to the sealed tokens of a grant.
@@ -159,6 +161,8 @@ pub(crate) struct ConsentRow {
     pub(crate) body: Vec<u8>,
     /// The version of the key that seals the verifier; 0 once it is erased.
     pub(crate) key_version: u32,
+    /// Authenticates every field above that never changes.
+    pub(crate) mac: [u8; 32],
 }
 
 /// A revocation that the provider has not confirmed.

@@ -40,6 +40,7 @@ pub fn store(snapshot: &Snapshot, new: &NewGrant<'_>, user: Option<&UserId>) -> 
         change.tell(entry, connection, new.grant.generation);
         if let (Some(user), Some(told)) = (user, change.entries.last_mut()) {
             told.user = Some(user.clone());
+            told.shared = connection.owner.user().is_none();
         }
     }
     put_connections(&mut change, snapshot, connections, new.grant.id);

@@ -54,7 +54,7 @@
 //! |---|---|---|
 //! | 1 to 2³¹−1 | seals tokens and verifiers | by a rotation or after many seals; the older key is destroyed when nothing is sealed with it |
 //! | 2³¹ to 2³²−2 | seals bodies of audit entries | after many seals; the older key is kept, so that entries stay readable |
-//! | 2³²−1 | authenticates rows of connections | never |
+//! | 2³²−1 | authenticates rows of connections, grants and consent requests | never |
 //!
 //! The audit key of the vault is random and wrapped, not derived from the master key, so that the
 //! chains of the audit outlive the master key that they began with.
@@ -103,6 +103,7 @@
 //! | body of a pending revocation (column `body`) | grant id, generation u64, route of the grant |
 //! | route of a pending revocation | connection id, owner, give_up_at i64, body |
 //! | details of a connection (column `details`) | account, requested scopes, parameters, created_at i64 |
+//! | fields of the row of a grant | grant id, former_of id?, status text, generation u64, refreshable flag, server text, expires_at i64?, refreshed_at i64, not_before i64?, held_until i64?, quarantined_until i64?, dead_at i64?, route, state, key version u32, revision u64 |
 //! | state of a grant (column `state`) | fence u64, holder 16?, fence of the claim u64 (0 without a claim), since i64?, until i64?, unknown generation u64?, failures u32, not_before i64?, last failure text?, failed_at i64?, quarantined_until i64?; no bytes at all for a grant without a claim or a failure |
 //! | body of an audit entry (sealed) | ten parts of a plaintext, empty if absent: user, connection id 16, provider, generation u64, fingerprint 8, detail, purpose, turn, `"1"` for a workspace connection, actor (`role:user`); the oldest entries have no actor |
 //!
@@ -114,6 +115,8 @@
 //! | what | key | further parts |
 //! |---|---|---|
 //! | row of a connection | row key | `"connection"`, id 16, owner, provider, label present (1 byte), label, is_default ‖ revoked (1 byte each), grant id 16, account present (1 byte), account id, details |
+//! | row of a grant | row key | `"grant"`, [fields of the row](#routes-and-bodies) |
+//! | row of a consent request | row key | `"consent"`, an encoding of state 32, id 16, user text, owner, expires_at i64, body |
 //! | audit entry | chain key | `"link"`, vault 16, number u64, MAC of the entry before (zeros for the first), at i64, tenant i64 or empty, kind, body |
 //! | head of a chain | chain key | `"chain head"`, vault 16, chain i64, number u64, MAC of the last entry, first broken number u64 or empty |
 //! | head of the chain of schemas 1 and 2 | chain key | `"head"`, then as above without the chain |
@@ -132,10 +135,8 @@
 //! | rows | authenticated | not authenticated, and what changing it achieves |
 //! |---|---|---|
 //! | connections | every column, by the MAC | time of the last use: a wrong time is shown |
-//! | grants with tokens | id, generation, route, by the tokens' seal whenever a token is opened; `server` and `expires_at` are compared with the route | status, refreshable, times, claim and failures: a token is refreshed too early, twice, or never, always at its own endpoint. The link to the grant that replaced it: a former grant is kept, refreshed, or revoked with another one of its tenant; no connection resolves to it, because the connection names its grant. Revision: a concurrent write is missed or repeated |
-//! | grants without tokens | nothing | everything: wrong facts are shown, and there is no token that could be sent |
-//! | pending consent requests | every column but the status, by the verifier's seal | status: the request cannot be completed. One that was taken has no verifier and cannot become pending again |
-//! | consent requests that were taken | nothing | the status and the connection that are shown as the result, and the person whom the audit names for it; the connection itself is authenticated by its own row |
+//! | grants | every column but the slot, by the MAC, whenever a grant is read for anything but its access token; the access token itself by its seal, which binds id, generation and route | slot: the tokens do not open, or the zeros that erase them are written elsewhere. For the access token alone: status, refresh state and the time of the last refresh. A token is refreshed too early or not at all |
+//! | consent requests | state, id, user, owner, expiry and body, by the MAC; one that is pending has its verifier as well | status, and the connection that is shown as the result. One that was taken has no verifier and cannot become pending again |
 //! | pending revocations | every column but the schedule, by the tokens' seal | next attempt and number of attempts: the revocation is tried sooner, later, or never |
 //! | keys | tenant and version, by the wrapping | number of seals and whether it is retired: a key is replaced late or early, or destroyed together with what it seals. A lowered count matters only after 2³² seals |
 //! | audit | everything, by the chain | whether a run of entries was pruned is said by authenticated gaps |

@@ -204,7 +204,7 @@ fn store_grant(
         (TokenWrite::Keep(Keep::RefreshToken), _) => (seen.key_version, Secrets::EraseAccess),
         (TokenWrite::Keep(Keep::Nothing), _) => (0, Secrets::Erase),
     };
-    let row = rows::grant_row(&write.stored, key_version, seen.revision);
+    let row = rows::grant_row(&write.stored, key_version, seen.revision, tenant.row_key());
     rows.put_grant(tenant.row, &row, secrets)
 }
 

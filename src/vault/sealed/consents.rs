@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::model::{ConnectionId, Label, ProviderId, Scopes, ServerId, TenantId, Timestamp, UserId};
 use crate::secret::PkceVerifier;
 use crate::vault::codec::{Decoder, Encoder};
-use crate::vault::envelope::{Context, Kind};
+use crate::vault::envelope::{Context, Kind, RowKey};
 use crate::vault::sealed::core::{Core, again_if_tampered};
 use crate::vault::sealed::keyring::Tenant;
 use crate::vault::sealed::{chain, rows};
@@ -94,7 +94,31 @@ fn services(decoder: &mut Decoder<'_>) -> Result<BTreeMap<ProviderId, Scopes>> {
     Ok(pairs.into_iter().collect())
 }
 
-fn consent(row: &ConsentRow, tenant: &TenantId) -> Result<PendingConsent> {
+/// Everything in a row that stays as it was written. The status and what it leads to change without a key: they
+/// decide nothing, because a request that is pending again has no verifier.
+fn fixed_fields(row: &ConsentRow) -> Vec<u8> {
+    Encoder::new()
+        .bytes(row.state.as_bytes())
+        .bytes(row.id.as_bytes())
+        .text(&row.user)
+        .text(&row.owner)
+        .i64(row.expires_at)
+        .bytes(&row.body)
+        .finish()
+}
+
+fn verify(row: &ConsentRow, key: &RowKey) -> Result<()> {
+    key.verify(&[b"consent", &fixed_fields(row)], &row.mac)
+}
+
+/// The person who began the request in a row.
+pub(super) fn person(row: ConsentRow, tenant: &Tenant) -> Result<UserId> {
+    verify(&row, tenant.row_key())?;
+    UserId::new(row.user).map_err(rows::damaged)
+}
+
+fn consent(row: &ConsentRow, tenant: &TenantId, key: &RowKey) -> Result<PendingConsent> {
+    verify(row, key)?;
     let mut decoder = Decoder::new(&row.body);
     let consent = PendingConsent {
         id: row.id,
@@ -131,9 +155,9 @@ fn consent(row: &ConsentRow, tenant: &TenantId) -> Result<PendingConsent> {
     Ok(consent)
 }
 
-pub(in crate::vault) fn consent_row(consent: &PendingConsent, key_version: u32) -> ConsentRow {
+pub(in crate::vault) fn consent_row(consent: &PendingConsent, key_version: u32, key: &RowKey) -> ConsentRow {
     let (status, completed) = status_text(consent.status);
-    ConsentRow {
+    let mut row = ConsentRow {
         state: consent.state,
         id: consent.id,
         user: consent.user.as_str().to_owned(),
@@ -143,7 +167,10 @@ pub(in crate::vault) fn consent_row(consent: &PendingConsent, key_version: u32) 
         completed,
         body: body(consent),
         key_version,
-    }
+        mac: [0; 32],
+    };
+    row.mac = key.sign(&[b"consent", &fixed_fields(&row)]);
+    row
 }
 
 /// What the verifier is bound to: the whole row, but for its status.
@@ -192,7 +219,7 @@ impl<T: Tables> Core<T> {
         let (audit_key, _) = self.keyring.audit_key(&self.tables)?;
         let entry = entry(consent, AuditKind::ConsentStarted, consent.created_at);
         self.repeat(&consent.tenant, consent.created_at, |tenant| {
-            let row = consent_row(consent, tenant.key().version());
+            let row = consent_row(consent, tenant.key().version(), tenant.row_key());
             let sealed = seal_verifier(tenant, consent, &row, verifier)?;
             self.tables.write(|rows| {
                 if !self.keyring.count_seals(rows, tenant, 1)? {
@@ -215,7 +242,7 @@ impl<T: Tables> Core<T> {
         row: &ConsentRow,
         sealed: Option<Vec<u8>>,
     ) -> Result<(PendingConsent, Option<PkceVerifier>)> {
-        let consent = consent(row, &tenant.name)?;
+        let consent = consent(row, &tenant.name, tenant.row_key())?;
         if consent.status != ConsentStatus::Pending {
             return Ok((consent, None));
         }

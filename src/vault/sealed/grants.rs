@@ -5,7 +5,7 @@ use crate::vault::change;
 use crate::vault::sealed::apply::Needs;
 use crate::vault::sealed::core::Core;
 use crate::vault::sealed::keyring::Tenant;
-use crate::vault::sealed::rows;
+use crate::vault::sealed::{consents, rows};
 use crate::vault::tables::{ListedRow, Listing, Tables};
 use crate::vault::{ConnectionQuery, NewGrant, StoreOutcome, VaultError};
 
@@ -15,7 +15,7 @@ type Result<T> = std::result::Result<T, VaultError>;
 pub(super) fn shown(row: &ListedRow, tenant: &Tenant) -> Result<Connection> {
     let connection = rows::connection(&row.connection, tenant.row_key())?;
     rows::same(&row.grant.id, &connection.grant)?;
-    let stored = rows::grant(&row.grant, &tenant.name)?;
+    let stored = rows::grant(&row.grant, &tenant.name, tenant.row_key())?;
     Ok(connection.show(&stored.grant, row.used_at.map(Timestamp::from_unix_millis)))
 }
 
@@ -50,9 +50,7 @@ impl<T: Tables> Core<T> {
             return Ok(None);
         };
         let found = self.tables.read(|rows| rows.consent(tenant.row, state))?;
-        found
-            .map(|(row, _)| UserId::new(row.user).map_err(rows::damaged))
-            .transpose()
+        found.map(|(row, _)| consents::person(row, &tenant)).transpose()
     }
 
     pub(super) fn grant(&self, name: &TenantId, id: GrantId) -> Result<Option<Grant>> {
@@ -63,7 +61,7 @@ impl<T: Tables> Core<T> {
             return Ok(None);
         };
         rows::same(&row.id, &id)?;
-        Ok(Some(rows::grant(&row, name)?.grant))
+        Ok(Some(rows::grant(&row, name, tenant.row_key())?.grant))
     }
 
     pub(super) fn connection(&self, name: &TenantId, id: ConnectionId) -> Result<Option<Connection>> {

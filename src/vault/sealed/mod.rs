@@ -38,6 +38,7 @@ mod traits;
 mod upgrade;
 mod upkeep;
 mod verify;
+mod verify_rows;
 
 pub use memory::MemoryStore;
 pub use store::{Mode, Store, Transaction};

@@ -5,11 +5,11 @@
 //! row that was put back is noticed for as long as the row lives.
 
 use crate::model::Timestamp;
-use crate::vault::envelope::{AuditKey, VaultId};
-use crate::vault::sealed::audit;
+use crate::vault::envelope::{AuditKey, Link, VaultId};
 use crate::vault::sealed::chain::chain_number;
 use crate::vault::sealed::core::Core;
 use crate::vault::sealed::keyring::Tenant;
+use crate::vault::sealed::{audit, grants};
 use crate::vault::tables::{
     AuditRow, Chain, Direction, GapRow, Pruned, RowsMut, Tables, TenantRow, VAULT_CHAIN, Write,
 };
@@ -132,7 +132,10 @@ impl<T: Tables> Core<T> {
         let stored = self
             .tables
             .read(|rows| rows.connection(pass.tenant.row, connection))?;
-        Ok(stored.is_none_or(|stored| stored.grant.generation > generation))
+        // An entry about a row that was altered stays: a verification needs it.
+        Ok(stored.is_none_or(|stored| {
+            grants::shown(&stored, pass.tenant).is_ok_and(|shown| shown.generation > generation)
+        }))
     }
 
     /// Deletes entries, leaves gaps in their place and moves the cursor on. Returns how many it deleted: none if the
@@ -189,7 +192,13 @@ fn prune_run(
         // Another process has pruned some of it. The next pass sees what is left.
         return Ok(0);
     };
-    let gaps = rows.gaps(chain)?;
+    let number = chain_number(chain);
+    let gaps: Vec<_> = rows
+        .gaps(chain)?
+        .into_iter()
+        // A gap that nobody sealed would hide a break if it were joined.
+        .filter(|gap| gap.seal == key.gap(vault, number, gap.first, gap.last, &gap.before, &gap.mac))
+        .collect();
     let joined = gaps.iter().find(|gap| gap.last + 1 == first);
     let (gap_first, before) = match joined {
         Some(gap) => (gap.first, gap.before),
@@ -203,9 +212,14 @@ fn prune_run(
             _ => return Ok(0),
         },
     };
+    let linked_to = joined.map_or(before, |gap| gap.mac);
+    if !are_linked(key, vault, linked_to, &entries) {
+        // A verification must see the break, for as long as it takes until somebody verifies.
+        return Ok(0);
+    }
     let next = gaps.iter().find(|gap| gap.first == last + 1);
     let (gap_last, mac) = next.map_or((last, end.mac), |gap| (gap.last, gap.mac));
-    let seal = key.gap(vault, chain_number(chain), gap_first, gap_last, &before, &mac);
+    let seal = key.gap(vault, number, gap_first, gap_last, &before, &mac);
     let numbers: Vec<_> = (first..=last).collect();
     rows.delete_entries(chain, &numbers)?;
     rows.put_gap(
@@ -219,6 +233,23 @@ fn prune_run(
         },
     )?;
     Ok(length)
+}
+
+/// Whether these consecutive entries are as they were written, after the one with this MAC.
+fn are_linked(key: &AuditKey, vault: VaultId, mut before: [u8; 32], entries: &[AuditRow]) -> bool {
+    entries.iter().all(|row| {
+        let link = Link {
+            number: row.number,
+            before: &before,
+            at: row.at,
+            tenant: row.tenant,
+            kind: &row.kind,
+            body: &row.body,
+        };
+        let is_linked = key.link(vault, &link) == row.mac;
+        before = row.mac;
+        is_linked
+    })
 }
 
 #[cfg(test)]

@@ -61,7 +61,7 @@ impl<T: Tables> Core<T> {
             return Ok(Tried::Refused(ClaimOutcome::Gone));
         };
         rows::same(&row.id, &request.grant)?;
-        let before = rows::grant(&row, &tenant.name)?;
+        let before = rows::grant(&row, &tenant.name, tenant.row_key())?;
         let mut stored = before.clone();
         let dead = self.dead_holder(stored.lifecycle.held);
         let decision = change::refresh::claim(&mut stored, request, dead);
@@ -96,7 +96,7 @@ impl<T: Tables> Core<T> {
 
     /// Stores a claim if the grant is still as it was read.
     fn store_claim(&self, tenant: &Tenant, before: &GrantRow, stored: &StoredGrant) -> Result<bool> {
-        let row = rows::grant_row(stored, before.key_version, before.revision);
+        let row = rows::grant_row(stored, before.key_version, before.revision, tenant.row_key());
         self.write(|rows| {
             let now = rows.grant(tenant.row, row.id)?.map(|now| now.revision);
             if now != Some(before.revision) {

@@ -152,11 +152,12 @@ impl<T: Tables> Core<T> {
                     if now.is_none_or(|now| now.revision != before.revision) {
                         continue;
                     }
-                    let row = GrantRow {
+                    let mut row = GrantRow {
                         key_version: tenant.key().version(),
                         revision: before.revision.saturating_add(1),
                         ..before.clone()
                     };
+                    rows::sign_grant(&mut row, tenant.row_key());
                     rows.put_grant(tenant.row, &row, Secrets::Set { access, rest })?;
                     stored += 1;
                 }
@@ -166,7 +167,7 @@ impl<T: Tables> Core<T> {
     }
 
     fn resealed(&self, tenant: &Tenant, row: &GrantRow, sealed: &Sealed) -> Result<Resealed> {
-        let stored = rows::grant(row, &tenant.name)?;
+        let stored = rows::grant(row, &tenant.name, tenant.row_key())?;
         let access = tokens::context(tenant, &stored.grant, Kind::AccessToken, &row.route);
         let rest = Context {
             kind: Kind::Rest,

@@ -198,7 +198,7 @@ impl<'a> Reader<'a> {
             key_version: row.key_version,
         };
         self.read.grants.insert(row.id, Some(seen));
-        let stored = rows::grant(row, &self.tenant.name)?;
+        let stored = rows::grant(row, &self.tenant.name, self.tenant.row_key())?;
         self.read.snapshot.grants.push(stored);
         Ok(())
     }

@@ -150,7 +150,7 @@ impl<T: Tables> Upgrader<'_, T> {
         };
         let key_version = secrets.as_ref().map_or(0, |_| self.tenant.key().version());
         Ok(Upgraded::Grant(UpgradedGrant {
-            row: rows::grant_row(stored, key_version, 0),
+            row: rows::grant_row(stored, key_version, 0, self.tenant.row_key()),
             secrets,
         }))
     }
@@ -200,7 +200,7 @@ impl<T: Tables> Upgrader<'_, T> {
             }
             None => None,
         };
-        let row = consents::consent_row(consent, self.tenant.key().version());
+        let row = consents::consent_row(consent, self.tenant.key().version(), self.tenant.row_key());
         let sealed = consents::seal_verifier(self.tenant, consent, &row, verifier.as_ref())?;
         Ok(Some(Upgraded::Consent(UpgradedConsent { row, sealed })))
     }

@@ -4,12 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::clock::{Clock, SystemClock};
-use crate::model::{TenantId, Timestamp};
+use crate::model::{TenantId, Timestamp, UserId};
 use crate::vault::change;
 use crate::vault::sealed::apply::Needs;
 use crate::vault::sealed::core::Core;
 use crate::vault::sealed::refresh::load;
 use crate::vault::sealed::snapshot::Read;
+use crate::vault::sealed::verify_rows::user_fingerprint;
 use crate::vault::sealed::{chain, prune};
 use crate::vault::tables::{Chain, CheckpointRow, Doomed, Of, RowsMut, Tables, VAULT_CHAIN, Write};
 use crate::vault::{
@@ -122,26 +123,25 @@ impl<T: Tables> Core<T> {
 
     pub(super) fn forget(&self, forget: &Forget<'_>) -> Result<Option<Forgotten>> {
         match forget.user {
-            Some(user) => self.forget_owner(forget, user.as_str()),
+            Some(user) => self.forget_owner(forget, user),
             None => self.forget_tenant(forget.tenant, forget.now),
         }
     }
 
-    fn forget_owner(&self, forget: &Forget<'_>, user: &str) -> Result<Option<Forgotten>> {
+    fn forget_owner(&self, forget: &Forget<'_>, user: &UserId) -> Result<Option<Forgotten>> {
         if self.tenant(forget.tenant)?.is_none() {
             return Ok(None);
         }
         let (key, vault) = self.keyring.audit_key(&self.tables)?;
         // The person's name is not in the entry. A keyed fingerprint is, which tells the same to those who know the
         // name.
-        let by = forget.by.filter(|actor| actor.user().as_str() != user);
+        let by = forget.by.filter(|actor| actor.user() != user);
         let mut entry = AuditEntry::new(AuditKind::UserForgotten, forget.now).by(by);
-        let name = forget.tenant.as_str().as_bytes();
-        entry.fingerprint = Some(key.fingerprint(&[b"user", name, user.as_bytes()]));
+        entry.fingerprint = Some(user_fingerprint(key, forget.tenant, user));
         self.repeat(forget.tenant, forget.now, |tenant| {
             self.tables.write(|rows| {
-                let count = rows.count_connections(tenant.row, Some(user))?;
-                rows.erase(tenant.row, Doomed::Owner(user), usize::MAX)?;
+                let count = rows.count_connections(tenant.row, Some(user.as_str()))?;
+                rows.erase(tenant.row, Doomed::Owner(user.as_str()), usize::MAX)?;
                 prune::begin_again(rows, tenant.row)?;
                 let entries = std::slice::from_ref(&entry);
                 if !chain::append(rows, &self.keyring, key, tenant, entries)? {

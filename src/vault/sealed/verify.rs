@@ -1,54 +1,17 @@
 //! Heads of the audit's chains, and verifying a chain against the entries and the rows.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use crate::model::{Connection, ConnectionId, Status, TenantId, UserId};
-use crate::vault::envelope::{AuditKey, Kind, Link, VaultId};
+use crate::model::TenantId;
+use crate::vault::envelope::{AuditKey, Link, VaultId};
 use crate::vault::sealed::audit::CHUNK;
+use crate::vault::sealed::chain;
 use crate::vault::sealed::core::Core;
-use crate::vault::sealed::keyring::Tenant;
-use crate::vault::sealed::{apply, audit, chain, grants, rows, tokens};
+use crate::vault::sealed::verify_rows::Noted;
 use crate::vault::tables::{
-    AuditRow, Chain, CheckpointRow, Direction, GapRow, HeadRow, Listing, Tables, VAULT_CHAIN, Write,
+    AuditRow, Chain, CheckpointRow, Direction, GapRow, HeadRow, Tables, VAULT_CHAIN, Write,
 };
-use crate::vault::{AuditChain, AuditEntry, AuditHead, AuditKind, AuditReport, Progress, VaultError};
+use crate::vault::{AuditChain, AuditHead, AuditReport, Progress, VaultError};
 
 type Result<T> = std::result::Result<T, VaultError>;
-
-/// What the audit says last about the tokens of a connection.
-struct Last {
-    kind: AuditKind,
-    generation: u64,
-    fingerprint: Option<[u8; 8]>,
-    /// The user whose connection it is; none for a workspace connection.
-    owner: Option<UserId>,
-    is_legacy: bool,
-}
-
-/// What a chain says about the connections of its tenant.
-#[derive(Default)]
-struct Noted {
-    last: BTreeMap<ConnectionId, Last>,
-}
-
-impl Noted {
-    /// The connections that must have a row.
-    fn present(&self) -> BTreeSet<ConnectionId> {
-        let rows = self.last.iter().filter(|(_, last)| !last.is_legacy);
-        rows.map(|(id, _)| *id).collect()
-    }
-
-    /// Drops what was noted of a person who was forgotten: their rows are gone with good reason. The entry names them
-    /// by a fingerprint.
-    fn forget(&mut self, key: &AuditKey, tenant: &Tenant, fingerprint: [u8; 8]) {
-        self.last.retain(|_, last| {
-            last.owner.as_ref().is_none_or(|user| {
-                let name = tenant.name.as_str().as_bytes();
-                key.fingerprint(&[b"user", name, user.as_str().as_bytes()]) != fingerprint
-            })
-        });
-    }
-}
 
 /// Where a walk along a chain stands.
 struct Walk {
@@ -150,7 +113,7 @@ impl<T: Tables> Core<T> {
         };
         let mut noted = Noted::default();
         if let Some(tenant) = &tenant {
-            self.note_entries(tenant, Chain::Legacy, 0, &mut noted)?;
+            self.note_legacy(tenant, &mut noted)?;
         }
         let (end, gaps) = self
             .tables
@@ -175,12 +138,7 @@ impl<T: Tables> Core<T> {
             out_of_date: Vec::new(),
         };
         let Some(tenant) = tenant else { return Ok(report) };
-        report.out_of_date = self.out_of_date(&tenant, key, &noted)?;
-        if !report.out_of_date.is_empty() {
-            // A row may have changed since the chain was read: only what the newest entries contradict counts.
-            self.note_entries(&tenant, of, end.number, &mut noted)?;
-            report.out_of_date = self.out_of_date(&tenant, key, &noted)?;
-        }
+        report.out_of_date = self.out_of_date(&tenant, key, (of, end.number), &mut noted)?;
         Ok(report)
     }
 
@@ -237,162 +195,5 @@ impl<T: Tables> Core<T> {
                 visit(row, expected)?;
             }
         }
-    }
-
-    /// Notes what the entries after a number say about connections. Later entries replace earlier ones.
-    fn note_entries(&self, tenant: &Tenant, of: Chain, mut after: u64, noted: &mut Noted) -> Result<()> {
-        loop {
-            let page = self
-                .tables
-                .read(|rows| rows.entries(of, Some(tenant.row), after, Direction::Forward, CHUNK))?;
-            let Some(end) = page.last() else { return Ok(()) };
-            after = end.number;
-            for row in page {
-                self.note(tenant, row, of == Chain::Legacy, noted)?;
-            }
-        }
-    }
-
-    fn note(&self, tenant: &Tenant, mut row: AuditRow, is_legacy: bool, noted: &mut Noted) -> Result<()> {
-        if row.kind == AuditKind::TokenUsed.as_str() {
-            return Ok(());
-        }
-        let body = std::mem::take(&mut row.body);
-        // An entry that is linked but does not open names nothing; the chain itself is intact.
-        let Ok(fields) = self.keyring.open_entry(&self.tables, tenant, row.number, body) else {
-            return Ok(());
-        };
-        let entry = audit::entry(&row, fields)?;
-        match (entry.kind, entry.connection) {
-            (AuditKind::UserForgotten, _) => {
-                if let Some(fingerprint) = entry.fingerprint {
-                    noted.forget(self.keyring.audit_key(&self.tables)?.0, tenant, fingerprint);
-                }
-            }
-            (_, Some(connection)) => {
-                if let Some(last) = about_tokens(entry, is_legacy) {
-                    noted.last.insert(connection, last);
-                }
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    /// The connections whose row is not what the audit says last about them.
-    fn out_of_date(&self, tenant: &Tenant, key: &AuditKey, noted: &Noted) -> Result<Vec<ConnectionId>> {
-        let mut missing: BTreeSet<_> = noted.present();
-        let mut found = BTreeSet::new();
-        let mut after = None;
-        loop {
-            let listing = Listing {
-                owner: None,
-                provider: None,
-                grant: None,
-                with_revoked: true,
-                after,
-                limit: CHUNK,
-            };
-            let page = self.tables.read(|rows| rows.connections(tenant.row, &listing))?;
-            let Some(end) = page.last() else { break };
-            after = Some(end.connection.id);
-            for row in page {
-                let id = row.connection.id;
-                missing.remove(&id);
-                let Some(last) = noted.last.get(&id) else { continue };
-                let is_current = match grants::shown(&row, tenant) {
-                    Ok(shown) => self.is_current(tenant, key, &shown, last)?,
-                    Err(_) => false,
-                };
-                if !is_current {
-                    found.insert(id);
-                }
-            }
-        }
-        found.extend(missing);
-        Ok(found.into_iter().collect())
-    }
-
-    fn is_current(&self, tenant: &Tenant, key: &AuditKey, shown: &Connection, last: &Last) -> Result<bool> {
-        if shown.generation != last.generation || last.is_legacy && last.kind != AuditKind::Revoked {
-            // A later generation was stored since the chain was read. Under schemas 1 and 2 the refreshes of shared
-            // tokens were not told of each connection.
-            return Ok(
-                shown.generation > last.generation || last.is_legacy && shown.generation == last.generation
-            );
-        }
-        Ok(agrees(last.kind, shown.status) && self.has_fingerprint(tenant, key, shown, last)?)
-    }
-
-    /// Whether the access token that is stored is the one that the entry was written about.
-    fn has_fingerprint(
-        &self,
-        tenant: &Tenant,
-        key: &AuditKey,
-        shown: &Connection,
-        last: &Last,
-    ) -> Result<bool> {
-        let (Some(expected), Status::Active) = (last.fingerprint, shown.status) else {
-            return Ok(true);
-        };
-        let (row, sealed) = self.tables.read(|rows| {
-            Ok((
-                rows.grant(tenant.row, shown.grant)?,
-                rows.grant_secrets(tenant.row, shown.grant)?,
-            ))
-        })?;
-        let (Some(row), Some(record)) = (row, sealed.access) else {
-            return Ok(false);
-        };
-        let stored = rows::grant(&row, &tenant.name)?;
-        if stored.grant.generation != last.generation {
-            // Refreshed since the chain was read.
-            return Ok(true);
-        }
-        let context = tokens::context(tenant, &stored.grant, Kind::AccessToken, &row.route);
-        let Ok(token) = self.open_access(tenant, &context, record) else {
-            return Ok(false);
-        };
-        let found = apply::token_fingerprint(
-            key,
-            &tenant.name,
-            shown.id,
-            last.generation,
-            token.expose_secret(),
-        );
-        Ok(found == expected)
-    }
-}
-
-/// What an entry says about the tokens of its connection, if it says anything.
-fn about_tokens(entry: AuditEntry, is_legacy: bool) -> Option<Last> {
-    let counts = match entry.kind {
-        AuditKind::ConsentCompleted
-        | AuditKind::Refreshed
-        | AuditKind::RefreshRejected
-        | AuditKind::ConsentNeeded
-        | AuditKind::QuarantineErased => true,
-        // The end of a former grant changes nothing about the connection.
-        AuditKind::Revoked => entry.detail.as_deref() != Some("former_grant"),
-        _ => false,
-    };
-    counts.then_some(Last {
-        kind: entry.kind,
-        generation: entry.generation?,
-        fingerprint: entry.fingerprint,
-        owner: entry.user,
-        is_legacy,
-    })
-}
-
-/// Whether a connection may have this status after an entry of this kind.
-const fn agrees(kind: AuditKind, status: Status) -> bool {
-    match kind {
-        AuditKind::ConsentCompleted | AuditKind::Refreshed => matches!(status, Status::Active),
-        AuditKind::RefreshRejected | AuditKind::ConsentNeeded | AuditKind::QuarantineErased => {
-            matches!(status, Status::NeedsConsent(_))
-        }
-        AuditKind::Revoked => matches!(status, Status::Revoked),
-        _ => true,
     }
 }

@@ -100,6 +100,7 @@ pub(in crate::vault) fn grant(n: u8) -> GrantRow {
         state: Vec::new(),
         key_version: 1,
         revision: 1,
+        mac: [n; 32],
     }
 }
 
@@ -162,6 +163,7 @@ pub(in crate::vault) fn consent(n: u8) -> ConsentRow {
         completed: None,
         body: vec![n, 3],
         key_version: 1,
+        mac: [n; 32],
     }
 }
 

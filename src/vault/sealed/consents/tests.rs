@@ -101,11 +101,11 @@ fn answers() -> Vec<Answer> {
 fn consent_requests_have_the_known_bodies_and_routes() {
     for answer in answers() {
         let expected = answer.consent();
-        let row = consent_row(&expected, answer.version);
+        let row = consent_row(&expected, answer.version, answer.tenant().row_key());
         assert_eq!(row.body, answer.body.0, "{}", answer.name);
         assert_eq!(route(&row), answer.route.0, "{}", answer.name);
         assert_eq!(
-            consent(&row, &expected.tenant).unwrap(),
+            consent(&row, &expected.tenant, answer.tenant().row_key()).unwrap(),
             expected,
             "{}",
             answer.name
@@ -117,7 +117,7 @@ fn consent_requests_have_the_known_bodies_and_routes() {
 fn verifiers_open_under_the_known_routes() {
     for answer in answers() {
         let (tenant, consent) = (answer.tenant(), answer.consent());
-        let route = route(&consent_row(&consent, answer.version));
+        let route = route(&consent_row(&consent, answer.version, answer.tenant().row_key()));
         let context = context(&tenant, &consent, &route);
         let opened = tenant.key().open(&context, answer.sealed.0).unwrap();
         let text = opened.into_only_text().unwrap();
@@ -156,7 +156,7 @@ fn promise_04_a_verifier_opens_for_no_altered_request() {
     for (at, alter) in alterations.into_iter().enumerate() {
         let mut consent = answer.consent();
         alter(&mut consent);
-        let route = route(&consent_row(&consent, answer.version));
+        let route = route(&consent_row(&consent, answer.version, answer.tenant().row_key()));
         let opened = tenant
             .key()
             .open(&context(&tenant, &consent, &route), answer.sealed.0.clone());

@@ -42,6 +42,7 @@ impl row::Row for ConsentRow {
             .opt_bytes(self.completed.as_ref().map(|id| id.as_bytes().as_slice()))
             .bytes(&self.body)
             .u32(self.key_version)
+            .bytes(&self.mac)
             .finish()
     }
 
@@ -56,6 +57,7 @@ impl row::Row for ConsentRow {
             completed: record.opt_array()?.map(ConnectionId::from_bytes),
             body: record.bytes()?.to_vec(),
             key_version: record.u32()?,
+            mac: record.array()?,
         })
     }
 }

@@ -56,6 +56,7 @@ impl row::Row for GrantRow {
             .bytes(&self.state)
             .u32(self.key_version)
             .u64(self.revision)
+            .bytes(&self.mac)
             .finish()
     }
 
@@ -77,6 +78,7 @@ impl row::Row for GrantRow {
             state: record.bytes()?.to_vec(),
             key_version: record.u32()?,
             revision: record.u64()?,
+            mac: record.array()?,
         })
     }
 }

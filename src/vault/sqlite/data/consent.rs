@@ -14,7 +14,7 @@ macro_rules! consent_columns {
     ($($form:tt)+) => {
         columns! {$($form)+; ConsentRow;
             state = state, id = id, user = user, owner = owner, expires_at = expires_at, status = status,
-            completed = completed, body = body, key_version = key_version}
+            completed = completed, body = body, key_version = key_version, mac = mac}
     };
 }
 consent_columns!(stored);

@@ -16,7 +16,8 @@ macro_rules! grant_columns {
             uuid = id, former_of = former_of, status = status, generation = generation,
             refreshable = refreshable, server = server, expires_at = expires_at, refreshed_at = refreshed_at,
             not_before = not_before, held_until = held_until, quarantined_until = quarantined_until,
-            dead_at = dead_at, route = route, state = state, key_version = key_version, revision = revision}
+            dead_at = dead_at, route = route, state = state, key_version = key_version, revision = revision,
+            mac = mac}
     };
 }
 pub(super) use grant_columns;

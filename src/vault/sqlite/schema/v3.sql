@@ -80,6 +80,7 @@ CREATE TABLE grants (
     slot INTEGER,
     key_version INTEGER NOT NULL,
     revision INTEGER NOT NULL,
+    mac BLOB NOT NULL CHECK (length(mac) = 32),
     PRIMARY KEY (tenant, uuid)
 ) STRICT, WITHOUT ROWID;
 
@@ -129,6 +130,7 @@ CREATE TABLE consents (
     body BLOB NOT NULL,
     slot INTEGER,
     key_version INTEGER NOT NULL,
+    mac BLOB NOT NULL CHECK (length(mac) = 32),
     PRIMARY KEY (tenant, state)
 ) STRICT, WITHOUT ROWID;
 

@@ -55,6 +55,7 @@ pub(super) fn grant(number: u8) -> GrantRow {
         state: Vec::new(),
         key_version: 1,
         revision: 1,
+        mac: [number; 32],
     }
 }
 

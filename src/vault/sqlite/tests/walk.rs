@@ -29,6 +29,7 @@ fn consent(number: u8) -> ConsentRow {
         completed: None,
         body: vec![1],
         key_version: 1,
+        mac: [number; 32],
     }
 }
 

@@ -1,0 +1,284 @@
+//! Comparing the rows of connections with what the audit tells of them last.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::{Connection, ConnectionId, Status, TenantId, UserId};
+use crate::vault::envelope::{AuditKey, Kind};
+use crate::vault::sealed::audit::CHUNK;
+use crate::vault::sealed::core::Core;
+use crate::vault::sealed::keyring::Tenant;
+use crate::vault::sealed::{apply, audit, grants, rows, tokens};
+use crate::vault::tables::{AuditRow, Chain, Direction, ListedRow, Listing, Rows, Sealed, Tables};
+use crate::vault::{AuditEntry, AuditKind, VaultError};
+
+type Result<T> = std::result::Result<T, VaultError>;
+
+/// What the audit says last about the tokens of a connection.
+struct Last {
+    kind: AuditKind,
+    generation: u64,
+    fingerprint: Option<[u8; 8]>,
+    /// The user whose connection it is; none for a workspace connection.
+    owner: Option<UserId>,
+    is_legacy: bool,
+}
+
+/// What the chains say about the connections of a tenant.
+#[derive(Default)]
+pub(super) struct Noted {
+    last: BTreeMap<ConnectionId, Last>,
+    /// Fingerprints of the people who were forgotten.
+    forgotten: BTreeSet<[u8; 8]>,
+    /// Whether there are entries of schemas 1 and 2, which do not tell of every connection.
+    has_legacy: bool,
+}
+
+impl Noted {
+    /// Drops what was noted of a person who was forgotten: their rows are gone with good reason. The entry names them
+    /// by a fingerprint.
+    fn forget(&mut self, key: &AuditKey, tenant: &TenantId, fingerprint: [u8; 8]) {
+        self.last.retain(|_, last| {
+            let owner = last.owner.as_ref();
+            owner.is_none_or(|user| user_fingerprint(key, tenant, user) != fingerprint)
+        });
+        self.forgotten.insert(fingerprint);
+    }
+
+    /// The connections that must have a row.
+    fn present(&self) -> impl Iterator<Item = ConnectionId> {
+        let rows = self.last.iter().filter(|(_, last)| !last.is_legacy);
+        rows.map(|(id, _)| *id)
+    }
+}
+
+/// The fingerprint by which the audit names a person who was forgotten.
+pub(super) fn user_fingerprint(key: &AuditKey, tenant: &TenantId, user: &UserId) -> [u8; 8] {
+    key.fingerprint(&[b"user", tenant.as_str().as_bytes(), user.as_str().as_bytes()])
+}
+
+/// A connection with its sealed tokens, all of one moment.
+struct Stored {
+    row: ListedRow,
+    sealed: Sealed,
+}
+
+impl Stored {
+    fn read(rows: &dyn Rows, tenant: &Tenant, row: ListedRow) -> Result<Self> {
+        let sealed = rows.grant_secrets(tenant.row, row.grant.id)?;
+        Ok(Self { row, sealed })
+    }
+}
+
+impl<T: Tables> Core<T> {
+    /// The connections whose rows are not what the audit says last about them. `noted` is what the chain says up to
+    /// the entry `end`.
+    pub(super) fn out_of_date(
+        &self,
+        tenant: &Tenant,
+        key: &AuditKey,
+        (of, end): (Chain, u64),
+        noted: &mut Noted,
+    ) -> Result<Vec<ConnectionId>> {
+        let mut suspects = self.suspects(tenant, key, noted)?;
+        if suspects.is_empty() {
+            return Ok(Vec::new());
+        }
+        // Rows may have changed since the chain was read. Now rows and entries are read in one view, in which every
+        // row that was changed has its entry.
+        let (entries, stored) = self.tables.read(|rows| {
+            let entries = entries_after(rows, tenant, of, end)?;
+            let mut stored = Vec::with_capacity(suspects.len());
+            for id in &suspects {
+                if let Some(row) = rows.connection(tenant.row, *id)? {
+                    stored.push(Stored::read(rows, tenant, row)?);
+                }
+            }
+            Ok((entries, stored))
+        })?;
+        for row in entries {
+            self.note(tenant, row, of == Chain::Legacy, noted)?;
+        }
+        let mut gone: BTreeSet<_> = noted.present().filter(|id| suspects.contains(id)).collect();
+        suspects.clear();
+        for stored in stored {
+            let id = stored.row.connection.id;
+            gone.remove(&id);
+            if !self.is_current(tenant, key, noted, stored) {
+                suspects.insert(id);
+            }
+        }
+        suspects.append(&mut gone);
+        Ok(suspects.into_iter().collect())
+    }
+
+    /// The connections whose rows do not agree with what was noted, or are missing.
+    fn suspects(&self, tenant: &Tenant, key: &AuditKey, noted: &Noted) -> Result<BTreeSet<ConnectionId>> {
+        let mut missing: BTreeSet<_> = noted.present().collect();
+        let mut suspects = BTreeSet::new();
+        let mut after = None;
+        loop {
+            let listing = Listing {
+                owner: None,
+                provider: None,
+                grant: None,
+                with_revoked: true,
+                after,
+                limit: CHUNK,
+            };
+            let page = self.tables.read(|rows| {
+                let page = rows.connections(tenant.row, &listing)?.into_iter();
+                page.map(|row| Stored::read(rows, tenant, row))
+                    .collect::<Result<Vec<_>>>()
+            })?;
+            let Some(end) = page.last() else { break };
+            after = Some(end.row.connection.id);
+            for stored in page {
+                let id = stored.row.connection.id;
+                missing.remove(&id);
+                if !self.is_current(tenant, key, noted, stored) {
+                    suspects.insert(id);
+                }
+            }
+        }
+        suspects.append(&mut missing);
+        Ok(suspects)
+    }
+
+    /// Notes what the entries of a chain say about connections. Later entries replace earlier ones.
+    pub(super) fn note_legacy(&self, tenant: &Tenant, noted: &mut Noted) -> Result<()> {
+        let entries = self
+            .tables
+            .read(|rows| entries_after(rows, tenant, Chain::Legacy, 0))?;
+        noted.has_legacy = !entries.is_empty();
+        entries
+            .into_iter()
+            .try_for_each(|row| self.note(tenant, row, true, noted))
+    }
+
+    pub(super) fn note(
+        &self,
+        tenant: &Tenant,
+        mut row: AuditRow,
+        is_legacy: bool,
+        noted: &mut Noted,
+    ) -> Result<()> {
+        if row.kind == AuditKind::TokenUsed.as_str() {
+            return Ok(());
+        }
+        let body = std::mem::take(&mut row.body);
+        // An entry that is linked but does not open names nothing; the chain itself is intact.
+        let Ok(fields) = self.keyring.open_entry(&self.tables, tenant, row.number, body) else {
+            return Ok(());
+        };
+        let entry = audit::entry(&row, fields)?;
+        match (entry.kind, entry.connection) {
+            (AuditKind::UserForgotten, _) => {
+                if let Some(fingerprint) = entry.fingerprint {
+                    let (key, _) = self.keyring.audit_key(&self.tables)?;
+                    noted.forget(key, &tenant.name, fingerprint);
+                }
+            }
+            (_, Some(connection)) => {
+                if let Some(last) = about_tokens(entry, is_legacy) {
+                    noted.last.insert(connection, last);
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn is_current(&self, tenant: &Tenant, key: &AuditKey, noted: &Noted, stored: Stored) -> bool {
+        let Ok(shown) = grants::shown(&stored.row, tenant) else {
+            return false;
+        };
+        let Some(last) = noted.last.get(&shown.id) else {
+            // Each connection has an entry from its first moment on, and the newest is not pruned while the row is
+            // there: the row was deleted, or its person forgotten, and it was put back.
+            let owner = shown.owner.user();
+            let is_forgotten = owner.is_some_and(|user| {
+                noted
+                    .forgotten
+                    .contains(&user_fingerprint(key, &tenant.name, user))
+            });
+            return noted.has_legacy && !is_forgotten;
+        };
+        if last.is_legacy && (shown.generation > last.generation || last.kind != AuditKind::Revoked) {
+            // Under schemas 1 and 2 the refreshes of shared tokens were not told of each connection.
+            return shown.generation >= last.generation;
+        }
+        shown.generation == last.generation
+            && agrees(last.kind, shown.status)
+            && self.has_fingerprint(tenant, key, &shown, last, stored)
+    }
+
+    /// Whether the access token that is stored is the one that the entry was written about.
+    fn has_fingerprint(
+        &self,
+        tenant: &Tenant,
+        key: &AuditKey,
+        shown: &Connection,
+        last: &Last,
+        stored: Stored,
+    ) -> bool {
+        let (Some(expected), Status::Active) = (last.fingerprint, shown.status) else {
+            return true;
+        };
+        let grant = rows::grant(&stored.row.grant, &tenant.name, tenant.row_key());
+        let (Ok(of), Some(record)) = (grant, stored.sealed.access) else {
+            return false;
+        };
+        let context = tokens::context(tenant, &of.grant, Kind::AccessToken, &stored.row.grant.route);
+        let Ok(token) = self.open_access(tenant, &context, record) else {
+            return false;
+        };
+        let token = token.expose_secret();
+        apply::token_fingerprint(key, &tenant.name, shown.id, last.generation, token) == expected
+    }
+}
+
+fn entries_after(rows: &dyn Rows, tenant: &Tenant, of: Chain, mut after: u64) -> Result<Vec<AuditRow>> {
+    let mut entries = Vec::new();
+    loop {
+        let page = rows.entries(of, Some(tenant.row), after, Direction::Forward, CHUNK)?;
+        let Some(end) = page.last() else {
+            return Ok(entries);
+        };
+        after = end.number;
+        entries.extend(page);
+    }
+}
+
+/// What an entry says about the tokens of its connection, if it says anything.
+fn about_tokens(entry: AuditEntry, is_legacy: bool) -> Option<Last> {
+    let counts = match entry.kind {
+        AuditKind::ConsentCompleted
+        | AuditKind::Refreshed
+        | AuditKind::RefreshRejected
+        | AuditKind::ConsentNeeded
+        | AuditKind::QuarantineErased => true,
+        // The end of a former grant changes nothing about the connection.
+        AuditKind::Revoked => entry.detail.as_deref() != Some("former_grant"),
+        _ => false,
+    };
+    counts.then_some(Last {
+        kind: entry.kind,
+        generation: entry.generation?,
+        fingerprint: entry.fingerprint,
+        // The person who gave a consent for the workspace does not own what came of it.
+        owner: entry.user.filter(|_| !entry.shared),
+        is_legacy,
+    })
+}
+
+/// Whether a connection may have this status after an entry of this kind.
+const fn agrees(kind: AuditKind, status: Status) -> bool {
+    match kind {
+        AuditKind::ConsentCompleted | AuditKind::Refreshed => matches!(status, Status::Active),
+        AuditKind::RefreshRejected | AuditKind::ConsentNeeded | AuditKind::QuarantineErased => {
+            matches!(status, Status::NeedsConsent(_))
+        }
+        AuditKind::Revoked => matches!(status, Status::Revoked),
+        _ => true,
+    }
+}
