@@ -221,8 +221,25 @@ pub(crate) struct CheckpointRow {
     pub(crate) seal: [u8; 32],
 }
 
+/// Names a state of the tables: two equal stamps mean that nothing was committed between them, by this process or
+/// another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    /// Below [`Self::SOURCES`]. Each source counts for itself, so that stamps of two sources are never equal.
+    pub(crate) source: usize,
+    /// Counts what others have committed.
+    pub(crate) theirs: i64,
+    /// Counts what the source itself has written.
+    pub(crate) ours: u64,
+}
+
+impl Stamp {
+    /// How many sources of stamps there may be.
+    pub(crate) const SOURCES: usize = 5;
+}
+
 /// Which connection's token to find. Revoked connections are never found.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Wanted<'a> {
     /// The only connection of this owner to this provider, or the default among several.
     Owner {
@@ -527,8 +544,14 @@ pub(crate) trait Tables: Debug + Send + Sync + Sized + 'static {
     /// Reads in one consistent view. `read` decrypts nothing: it may hold up a writer.
     fn read<T>(&self, read: impl FnOnce(&dyn Rows) -> Result<T>) -> Result<T>;
 
-    /// The hot path: [`Rows::token`] in a view of its own.
-    fn token(&self, tenant: TenantRow, wanted: Wanted<'_>) -> Result<FoundRows>;
+    /// The hot path: [`Rows::token`] in a view of its own, and the stamp of the state that was read or of one before.
+    /// `None` if `is_known` knows the answer at the present stamp. Without stamps `is_known` is not asked.
+    fn token(
+        &self,
+        tenant: TenantRow,
+        wanted: Wanted<'_>,
+        is_known: &mut dyn FnMut(Stamp) -> bool,
+    ) -> Result<Option<(Option<Stamp>, FoundRows)>>;
 
     /// Writes in one transaction, durably: what is committed survives a crash once this returns. `write` may be
     /// called again if the database asks for it.

@@ -7,6 +7,7 @@ use crate::model::{TenantId, Timestamp};
 use crate::vault::VaultError;
 use crate::vault::envelope::MasterKeys;
 use crate::vault::sealed::keyring::{Keyring, Tenant};
+use crate::vault::sealed::recent::Recent;
 use crate::vault::tables::{RowsMut, Tables, Write};
 
 type Result<T> = std::result::Result<T, VaultError>;
@@ -19,6 +20,7 @@ const ATTEMPTS: usize = 32;
 pub(in crate::vault) struct Core<T> {
     pub(in crate::vault) tables: T,
     pub(super) keyring: Keyring,
+    pub(super) recent: Recent,
 }
 
 impl<T: Tables> Core<T> {
@@ -26,6 +28,7 @@ impl<T: Tables> Core<T> {
         Self {
             tables,
             keyring: Keyring::new(keys),
+            recent: Recent::new(),
         }
     }
 

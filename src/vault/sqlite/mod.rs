@@ -22,7 +22,7 @@ use crate::vault::sealed::keyring;
 use crate::vault::sqlite::db::writer::Store;
 use crate::vault::sqlite::db::{backup, open, restore};
 use crate::vault::sqlite::holders::Holders;
-use crate::vault::tables::{FoundRows, Rows, RowsMut, Tables, TenantRow, Wanted, Write};
+use crate::vault::tables::{FoundRows, Rows, RowsMut, Stamp, Tables, TenantRow, Wanted, Write};
 use crate::vault::{Holder, VaultError, VaultWarning};
 
 /// Whether a database has a vault row yet.
@@ -161,9 +161,20 @@ impl Tables for SqliteTables {
         self.store.read(|sql| read(&sql))
     }
 
-    fn token(&self, tenant: TenantRow, wanted: Wanted<'_>) -> Result<FoundRows, VaultError> {
-        self.store
-            .read_once(|sql| data::token::token(sql, tenant, wanted))
+    fn token(
+        &self,
+        tenant: TenantRow,
+        wanted: Wanted<'_>,
+        is_known: &mut dyn FnMut(Stamp) -> bool,
+    ) -> Result<Option<(Option<Stamp>, FoundRows)>, VaultError> {
+        self.store.read_once(|source, sql| {
+            let stamp = db::stamp::stamp(source, sql)?;
+            if is_known(stamp) {
+                return Ok(None);
+            }
+            let found = data::token::token(sql, tenant, wanted)?;
+            Ok(Some((Some(stamp), found)))
+        })
     }
 
     fn write<T>(
