@@ -13,13 +13,23 @@ type Result<T> = std::result::Result<T, VaultError>;
 
 impl<T: Tables> Core<T> {
     pub(super) fn find_token(&self, query: &TokenQuery<'_>) -> Result<Found> {
-        again_if_tampered(|| self.find_once(query))
+        again_if_tampered(|| {
+            let Some(tenant) = self.remembered_tenant(query.tenant)? else {
+                return Ok(Found::Nothing);
+            };
+            let found = self.find_once(&tenant, query)?;
+            if !matches!(found, Found::Nothing) {
+                return Ok(found);
+            }
+            // Nothing is left of a workspace that was forgotten. Its name may belong to a new one.
+            match self.tenant(query.tenant)? {
+                Some(current) if current.row != tenant.row => self.find_once(&current, query),
+                _ => Ok(found),
+            }
+        })
     }
 
-    fn find_once(&self, query: &TokenQuery<'_>) -> Result<Found> {
-        let Some(tenant) = self.tenant(query.tenant)? else {
-            return Ok(Found::Nothing);
-        };
+    fn find_once(&self, tenant: &Tenant, query: &TokenQuery<'_>) -> Result<Found> {
         let wanted = match query.of {
             Of::Id(id) => Wanted::Id(id),
             Of::Owner {
@@ -42,7 +52,7 @@ impl<T: Tables> Core<T> {
             FoundRows::Nothing => Ok(Found::Nothing),
             FoundRows::Several => Ok(Found::Several),
             FoundRows::Damaged => Err(VaultError::Damaged),
-            FoundRows::One(found) => self.open_found(&tenant, query, *found).map(Found::One),
+            FoundRows::One(found) => self.open_found(tenant, query, *found).map(Found::One),
         }
     }
 
