@@ -151,6 +151,27 @@ fn a_forgotten_user_leaves_no_token_and_a_neighbour_everything(schema: u32) {
     assert_eq!(receipt.connections, 0);
 }
 
+/// Both handles know the old workspace, and one of them never writes.
+#[test]
+fn a_name_that_comes_back_is_found_by_a_process_that_knew_the_old_workspace() {
+    let (_directory, path) = place();
+    let vault = open(&path).unwrap();
+    let other = open(&path).unwrap();
+    grant(&vault, &connection(1), &tokens("old", "old"));
+    assert_eq!(access(&other, &tenant(), 1).as_deref(), Some("old"));
+    forget_tenant(&vault, &tenant()).unwrap().unwrap();
+    grant(&vault, &connection(1), &tokens("new", "new"));
+    assert_eq!(stored(&other, 1), stored(&vault, 1));
+    assert_eq!(other.audit(&AuditFilter::of(&tenant())).unwrap().len(), 1);
+
+    let third = open(&path).unwrap();
+    assert_eq!(access(&third, &tenant(), 1).as_deref(), Some("new"));
+    forget_tenant(&vault, &tenant()).unwrap().unwrap();
+    grant(&vault, &connection(1), &tokens("newest", "newest"));
+    assert_eq!(access(&third, &tenant(), 1).as_deref(), Some("newest"));
+    assert_intact(&third);
+}
+
 #[test]
 fn promise_08_what_a_crash_cut_off_is_finished_by_the_next_clearing() {
     let (_directory, path) = place();
