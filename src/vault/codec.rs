@@ -377,7 +377,11 @@ mod tests {
 
     #[test]
     fn the_format_is_as_documented() {
-        let record = Encoder::new().text("ab").opt_bytes(Some(&[0, 0, 0, 7])).flag(true).finish();
+        let record = Encoder::new()
+            .text("ab")
+            .opt_bytes(Some(&[0, 0, 0, 7]))
+            .flag(true)
+            .finish();
         let expected: &[u8] = &[0, 0, 0, 2, b'a', b'b', 0, 0, 0, 5, 1, 0, 0, 0, 7, 0, 0, 0, 1, 1];
         assert_eq!(record, expected);
     }

@@ -62,7 +62,8 @@ fn is_same(one: &StoredConnection, other: &StoredConnection) -> bool {
 /// Whether both have the same label or the same account.
 fn has_same_name(one: &StoredConnection, other: &StoredConnection) -> bool {
     let account = |of: &StoredConnection| of.account.as_ref().map(|account| account.id.clone());
-    one.label.is_some() && one.label == other.label || account(one).is_some() && account(one) == account(other)
+    one.label.is_some() && one.label == other.label
+        || account(one).is_some() && account(one) == account(other)
 }
 
 /// Whether the id belongs to something else, or another connection that is not revoked has the label or the account.

@@ -7,10 +7,10 @@ use crate::clock::{Clock, SystemClock};
 use crate::model::{TenantId, Timestamp};
 use crate::vault::change;
 use crate::vault::sealed::apply::Needs;
-use crate::vault::sealed::{chain, prune};
 use crate::vault::sealed::core::Core;
 use crate::vault::sealed::refresh::load;
 use crate::vault::sealed::snapshot::Read;
+use crate::vault::sealed::{chain, prune};
 use crate::vault::tables::{Chain, CheckpointRow, Doomed, Of, RowsMut, Tables, VAULT_CHAIN, Write};
 use crate::vault::{
     AuditChain, AuditEntry, AuditHead, AuditKind, Erasure, Forget, Forgotten, Holder, SweepLimits, Swept,
