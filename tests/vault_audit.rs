@@ -12,8 +12,8 @@ use rusqlite::Connection as Database;
 use valetkey::model::{Actor, NeedsConsent, TenantId, UserId};
 use valetkey::vault::{
     AuditChain, AuditFilter, AuditHead, AuditKind, AuditOrder, AuditReport, Claim, ConsentStatus,
-    RefreshFailure, Retention, Revoke, RevokeWhat, Rotation, Settlement, SqliteVault, TokenUse,
-    UseRecord, VaultError,
+    RefreshFailure, Retention, Revoke, RevokeWhat, Rotation, Settlement, SqliteVault, TokenUse, UseRecord,
+    VaultError,
 };
 use vault_support::*;
 
@@ -70,9 +70,7 @@ fn live(vault: &SqliteVault) {
     fail(vault, 12, &refused.claim, &refusal);
     assert_eq!(sweep(vault, 9).quarantines, 1);
     assert!(vault.set_default(&tenant(), id(11), None, at(9)).unwrap());
-    vault
-        .record_uses(&[a_use(11, 10)], UseRecord::Entries)
-        .unwrap();
+    vault.record_uses(&[a_use(11, 10)], UseRecord::Entries).unwrap();
     rotate_data_key(vault);
     let claim = Claim {
         generation: 2,
@@ -154,7 +152,10 @@ fn promise_28_every_connection_of_a_grant_has_its_entry() {
         let mut filter = AuditFilter::of(&acme);
         filter.connection = Some(id(number));
         let entries = vault.audit(&filter).unwrap();
-        let told: Vec<_> = entries.iter().map(|entry| (entry.kind, entry.generation)).collect();
+        let told: Vec<_> = entries
+            .iter()
+            .map(|entry| (entry.kind, entry.generation))
+            .collect();
         assert_eq!(
             told,
             [
@@ -205,8 +206,10 @@ fn promise_28_each_tenant_and_the_vault_have_a_chain_of_their_own() {
 /// From then on no entry can be stored: the index refuses every new row.
 fn refuse_entries(path: &Path) {
     let db = Database::open(path).unwrap();
-    db.execute_batch("CREATE INDEX refuse ON audit (abs(-9223372036854775807 - 1)) WHERE chain = 0 OR number > 6")
-        .unwrap();
+    db.execute_batch(
+        "CREATE INDEX refuse ON audit (abs(-9223372036854775807 - 1)) WHERE chain = 0 OR number > 6",
+    )
+    .unwrap();
 }
 
 #[test]
@@ -248,20 +251,53 @@ fn promise_28_a_change_without_its_entry_does_not_happen() {
     };
     let claim = &claimed_of.claim;
     let refused = [
-        ("commit", vault.commit_refresh(&tenant(), of, claim, &refreshed(&new)).is_err()),
-        ("reject", vault.fail_refresh(&tenant(), of, claim, &refusal).is_err()),
-        ("need consent", vault.fail_refresh(&tenant(), of, claim, &useless).is_err()),
+        (
+            "commit",
+            vault
+                .commit_refresh(&tenant(), of, claim, &refreshed(&new))
+                .is_err(),
+        ),
+        (
+            "reject",
+            vault.fail_refresh(&tenant(), of, claim, &refusal).is_err(),
+        ),
+        (
+            "need consent",
+            vault.fail_refresh(&tenant(), of, claim, &useless).is_err(),
+        ),
         ("a new grant", try_grant(&vault, &[connection(14)], &new).is_err()),
-        ("another grant", try_grant(&vault, &[connection(11)], &new).is_err()),
+        (
+            "another grant",
+            try_grant(&vault, &[connection(11)], &new).is_err(),
+        ),
         ("revoke", try_revoke(&vault, 11, None).is_err()),
         ("revoke and keep", try_revoke(&vault, 11, Some(at(99))).is_err()),
-        ("set default", vault.set_default(&tenant(), id(11), None, at(2)).is_err()),
+        (
+            "set default",
+            vault.set_default(&tenant(), id(11), None, at(2)).is_err(),
+        ),
         ("start", vault.insert_consent(&consent("one"), None).is_err()),
-        ("close", vault.close_consent(&tenant(), &state("taken"), ConsentStatus::Denied, at(2)).is_err()),
-        ("settle", vault.settle_revocation(&tenant(), pending[0].id, Settlement::Confirmed, at(2)).is_err()),
+        (
+            "close",
+            vault
+                .close_consent(&tenant(), &state("taken"), ConsentStatus::Denied, at(2))
+                .is_err(),
+        ),
+        (
+            "settle",
+            vault
+                .settle_revocation(&tenant(), pending[0].id, Settlement::Confirmed, at(2))
+                .is_err(),
+        ),
         ("end a quarantine", vault.sweep(&sweep_limits(3)).is_err()),
-        ("use", vault.record_uses(&[a_use(11, 3)], UseRecord::Entries).is_err()),
-        ("a new data key", vault.rotate(Rotation::DataKey(&tenant()), at(2)).is_err()),
+        (
+            "use",
+            vault.record_uses(&[a_use(11, 3)], UseRecord::Entries).is_err(),
+        ),
+        (
+            "a new data key",
+            vault.rotate(Rotation::DataKey(&tenant()), at(2)).is_err(),
+        ),
         ("forget a person", forget_user(&vault, &user()).is_err()),
         ("forget a workspace", forget_tenant(&vault, &tenant()).is_err()),
     ];
@@ -289,7 +325,9 @@ struct Target<'a> {
 impl<'a> Target<'a> {
     fn new(db: &'a Database, table: &'static str, rows: &'static str, chain: i64) -> Self {
         let mut statement = db
-            .prepare(&format!("SELECT number FROM {table} WHERE {rows} ORDER BY number"))
+            .prepare(&format!(
+                "SELECT number FROM {table} WHERE {rows} ORDER BY number"
+            ))
             .unwrap();
         let numbers = statement.query_map([], |row| row.get(0)).unwrap();
         let numbers: Vec<i64> = numbers.map(Result::unwrap).collect();
@@ -409,8 +447,10 @@ const TABLES: [&str; 6] = [
 fn keep_tables(db: &Database) {
     db.execute_batch("PRAGMA synchronous = OFF").unwrap();
     for table in TABLES {
-        db.execute_batch(&format!("CREATE TEMP TABLE kept_{table} AS SELECT * FROM main.{table}"))
-            .unwrap();
+        db.execute_batch(&format!(
+            "CREATE TEMP TABLE kept_{table} AS SELECT * FROM main.{table}"
+        ))
+        .unwrap();
     }
 }
 
@@ -534,7 +574,10 @@ fn promise_28_tampering_with_a_checkpoint_is_detected() {
             2 => format!("DELETE FROM audit_checkpoints WHERE {one}"),
             3 => format!("UPDATE audit_checkpoints SET number = number + 100 WHERE {one}"),
             4 => format!("UPDATE audit_checkpoints SET chain = chain + 1 WHERE {one}"),
-            5 => format!("UPDATE audit_checkpoints SET mac = x'{}' WHERE {one}", hex(&forged)),
+            5 => format!(
+                "UPDATE audit_checkpoints SET mac = x'{}' WHERE {one}",
+                hex(&forged)
+            ),
             _ if other == number => continue,
             _ => format!(
                 "UPDATE audit_checkpoints SET (mac, seal) = (SELECT mac, seal FROM audit_checkpoints

@@ -60,7 +60,8 @@ fn a_forgotten_tenant_leaves_no_key_and_no_token(round: u8, schema: u32) {
     rotate_data_key(&vault);
     refresh(&vault, 11, &tokens("new key", "new key"));
     assert!(access(&other, &tenant(), 11).is_some());
-    let of_others = "slot IN (SELECT slot FROM grants WHERE tenant <> (SELECT id FROM tenants WHERE name = 'acme')
+    let of_others =
+        "slot IN (SELECT slot FROM grants WHERE tenant <> (SELECT id FROM tenants WHERE name = 'acme')
         UNION SELECT slot FROM tenant_keys WHERE tenant <> (SELECT id FROM tenants WHERE name = 'acme'))";
     let alive = records(&path, of_others);
     let mut dead = everything(&path);
@@ -127,7 +128,11 @@ fn a_forgotten_user_leaves_no_token_and_a_neighbour_everything(schema: u32) {
     // In the files of older versions: one active connection of alice's, one in quarantine, one that waits for the
     // provider, and a verifier.
     let older = if schema == NEWEST { 0 } else { 2 + 1 + 2 + 1 };
-    assert_eq!(dead.len(), 5 * 2 + 1 + older, "tokens of five grants and a verifier");
+    assert_eq!(
+        dead.len(),
+        5 * 2 + 1 + older,
+        "tokens of five grants and a verifier"
+    );
     let forgotten = forget_user(&vault, &user()).unwrap().unwrap();
     assert_eq!(vault.clear_residue().unwrap(), Erasure::Cleared);
     assert_eq!(forgotten.connections, if schema == NEWEST { 5 } else { 8 });

@@ -144,10 +144,7 @@ fn revocations(vault: &SqliteVault, long: &str, scan: &dyn Fn(&str)) {
     }
     revoke_and_keep(vault, 11);
     scan("a revocation that waits for the provider");
-    let ended = vault
-        .grant(&tenant(), stored(vault, 12).grant)
-        .unwrap()
-        .unwrap();
+    let ended = vault.grant(&tenant(), stored(vault, 12).grant).unwrap().unwrap();
     let is_kept = vault.queue_revocation(&LateTokens {
         grant: &ended,
         connection: id(12),

@@ -85,10 +85,7 @@ fn are_for_their_owner_alone_under_umask_000(schema: u32) {
         .status()
         .unwrap();
     assert!(status.success());
-    assert!(
-        path.with_file_name("backup.db").exists(),
-        "the child did nothing"
-    );
+    assert!(path.with_file_name("backup.db").exists(), "the child did nothing");
 }
 
 #[test]

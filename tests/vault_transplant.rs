@@ -27,7 +27,10 @@ fn inhabited(vault: &SqliteVault) {
         grant(vault, &connection(number), &tokens("access", "refresh"));
     }
     refresh(vault, 13, &tokens("access", "refresh"));
-    assert_eq!(grant(vault, &connection(14), &tokens("access", "refresh")).len(), 1);
+    assert_eq!(
+        grant(vault, &connection(14), &tokens("access", "refresh")).len(),
+        1
+    );
 }
 
 /// The slot of every grant, and the connection that uses it, if one does.

@@ -13,19 +13,19 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use valetkey::model::{
-    Connection, ConnectionId, ConsentId, Grant, GrantId, IssuedBy, Label, Owner, Parameters, ProviderId, Scopes,
-    ServerId, TenantId, Timestamp, UserId,
+    Connection, ConnectionId, ConsentId, Grant, GrantId, IssuedBy, Label, Owner, Parameters, ProviderId,
+    Scopes, ServerId, TenantId, Timestamp, UserId,
 };
 use valetkey::secret::{AccessToken, IdToken, RefreshToken, State};
 use valetkey::vault::envelope::MasterKey;
+use valetkey::vault::{
+    Attempt, AuditChain, ClaimOutcome, ClaimRequest, CommitOutcome, ConsentStatus, Erasure, Forget,
+    Forgotten, Found, NewGrant, Of, PendingConsent, Purpose, Refreshed, Retention, Revoke, RevokeWhat,
+    Revoked, Rotated, Rotation, SqliteVault, StateHash, StoreOutcome, StoredToken, SweepLimits, Swept, Taken,
+    TokenQuery, Tokens, VaultError,
+};
 pub(crate) use valetkey::vault::{
     AuditLog, ConsentStore, GrantStore, Housekeeping, RefreshStore, RevocationStore,
-};
-use valetkey::vault::{
-    Attempt, AuditChain, ClaimOutcome, ClaimRequest, CommitOutcome, ConsentStatus, Erasure, Forget, Forgotten,
-    Found, NewGrant, Of, PendingConsent, Purpose, Refreshed, Retention, Revoke, RevokeWhat, Revoked, Rotated,
-    Rotation, SqliteVault, StateHash, StoreOutcome, StoredToken, SweepLimits, Swept, Taken, TokenQuery, Tokens,
-    VaultError,
 };
 
 pub(crate) fn full() -> bool {
@@ -73,10 +73,12 @@ fn issued_by() -> IssuedBy {
     )
 }
 
-/// A grant for this connection alone, with a new id.
+/// The grant of this generation that a consent for this connection makes, with an id of its own.
 pub(crate) fn grant_for(connection: &Connection, generation: u64) -> Grant {
+    let mut bytes = *connection.id.as_bytes();
+    bytes[8..].copy_from_slice(&(generation | 1 << 63).to_be_bytes());
     let mut grant = Grant::new(
-        GrantId::generate(at(0)).unwrap(),
+        GrantId::from_bytes(bytes),
         connection.tenant.clone(),
         connection.owner.clone(),
         connection.provider.clone(),
@@ -307,10 +309,7 @@ pub(crate) fn forget_user(vault: &SqliteVault, user: &UserId) -> Result<Option<F
     })
 }
 
-pub(crate) fn forget_tenant(
-    vault: &SqliteVault,
-    tenant: &TenantId,
-) -> Result<Option<Forgotten>, VaultError> {
+pub(crate) fn forget_tenant(vault: &SqliteVault, tenant: &TenantId) -> Result<Option<Forgotten>, VaultError> {
     vault.forget(&Forget {
         tenant,
         user: None,
