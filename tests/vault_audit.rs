@@ -539,6 +539,25 @@ fn detects_all(path: &Path, chain: &AuditChain, table: (&'static str, &'static s
     assert!(verify(&vault, chain).is_intact(), "put back, it is whole");
 }
 
+/// Nothing is left of the chain of schemas 1 and 2 but that the others continue it.
+#[test]
+fn promise_28_a_removed_chain_is_detected() {
+    for schema in [1, 2] {
+        let (_directory, path) = place_of(schema);
+        let vault = open(&path).unwrap();
+        let db = Database::open(&path).unwrap();
+        db.execute_batch("DELETE FROM audit_legacy; DELETE FROM audit_heads WHERE chain = -1")
+            .unwrap();
+        assert!(chains(&vault).contains(&AuditChain::Legacy));
+        assert!(!verify(&vault, &AuditChain::Legacy).is_intact());
+        db.execute_batch("DELETE FROM audit_gaps; DELETE FROM audit_heads")
+            .unwrap();
+        for chain in [AuditChain::Vault, own_chain()] {
+            assert!(!verify(&vault, &chain).is_intact(), "{chain:?}");
+        }
+    }
+}
+
 /// Exported heads are recognised after their entries were pruned, by checkpoints. A changed checkpoint proves nothing,
 /// and no change makes a head that was never exported look like one.
 #[test]
