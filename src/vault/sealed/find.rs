@@ -22,37 +22,56 @@ impl<T: Tables> Core<T> {
     }
 
     fn find_once(&self, query: &TokenQuery<'_>) -> Result<Found> {
+        let Some(tenant) = self.remembered_tenant(query.tenant)? else {
+            return Ok(Found::Nothing);
+        };
+        if let Some(answer) = self.answer(&tenant, wanted(&query.of))? {
+            return self.give(&tenant, query, &answer);
+        }
+        // The workspace was forgotten since its number was read. Its name may belong to a new one.
         let Some(tenant) = self.tenant(query.tenant)? else {
             return Ok(Found::Nothing);
         };
-        match &*self.answer(&tenant, wanted(&query.of))? {
-            Answer::Nothing => Ok(Found::Nothing),
-            Answer::Several => Ok(Found::Several),
-            Answer::One(known) => self.open_known(&tenant, query, known).map(Found::One),
+        match self.answer(&tenant, wanted(&query.of))? {
+            Some(answer) => self.give(&tenant, query, &answer),
+            None => Ok(Found::Nothing),
         }
     }
 
-    /// What is stored now: remembered if nothing was committed since, and read otherwise.
-    fn answer(&self, tenant: &Tenant, wanted: Wanted<'_>) -> Result<Arc<Answer>> {
+    /// What is stored now: remembered if nothing was committed since, and read otherwise. `None` if the workspace has
+    /// another number now.
+    fn answer(&self, tenant: &Tenant, wanted: Wanted<'_>) -> Result<Option<Arc<Answer>>> {
         let mut recent = None;
         let read = self.tables.token(tenant.row, wanted, &mut |stamp| {
             recent = self.recent.get(stamp, tenant.row, wanted);
             recent.is_some()
         })?;
-        if let Some(recent) = recent {
+        if recent.is_some() {
             return Ok(recent);
         }
         let (stamp, found) = read.ok_or(VaultError::Damaged)?;
-        let answer = Arc::new(match found {
-            FoundRows::Nothing => Answer::Nothing,
+        let answer = match found {
+            FoundRows::Nothing => match self.tenant(&tenant.name)? {
+                Some(current) if current.row == tenant.row => Answer::Nothing,
+                _ => return Ok(None),
+            },
             FoundRows::Several => Answer::Several,
             FoundRows::Damaged => return Err(VaultError::Damaged),
             FoundRows::One(found) => Answer::One(authentic(tenant, wanted, *found)?),
-        });
+        };
+        let answer = Arc::new(answer);
         if let Some(stamp) = stamp {
             self.recent.put(stamp, tenant.row, wanted, &answer);
         }
-        Ok(answer)
+        Ok(Some(answer))
+    }
+
+    fn give(&self, tenant: &Tenant, query: &TokenQuery<'_>, answer: &Answer) -> Result<Found> {
+        match answer {
+            Answer::Nothing => Ok(Found::Nothing),
+            Answer::Several => Ok(Found::Several),
+            Answer::One(known) => self.open_known(tenant, query, known).map(Found::One),
+        }
     }
 
     /// Returns whether the answer is remembered and nothing was committed since.
