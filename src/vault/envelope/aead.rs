@@ -11,12 +11,14 @@ pub(super) const TAG_LEN: usize = 16;
 
 /// A key of the cipher, with its schedule computed. Overwritten when dropped; what `ring` left on the stack when it
 /// computed it is not.
-pub(crate) struct Cipher(LessSafeKey);
+///
+/// In a box, because a schedule that is moved leaves copies behind.
+pub(crate) struct Cipher(Box<LessSafeKey>);
 
 impl Cipher {
     pub(super) fn new(key: &[u8; KEY_LEN]) -> Self {
         match UnboundKey::new(&AES_256_GCM, key) {
-            Ok(key) => Self(LessSafeKey::new(key)),
+            Ok(key) => Self(Box::new(LessSafeKey::new(key))),
             // The only error is a wrong length, which the type excludes.
             Err(_) => unreachable!("AES-256 takes 32 bytes"),
         }
@@ -56,7 +58,7 @@ impl Drop for Cipher {
     fn drop(&mut self) {
         // `ring` does not wipe a schedule, which begins with the key itself; another key's can be put in its place.
         if let Ok(nothing) = UnboundKey::new(&AES_256_GCM, &[0; KEY_LEN]) {
-            self.0 = LessSafeKey::new(nothing);
+            *self.0 = LessSafeKey::new(nothing);
             std::hint::black_box(&self.0);
         }
     }
