@@ -7,10 +7,20 @@ use rusqlite::types::Value;
 
 use crate::rules::{COLUMNS, Column};
 
-/// Statements that one writer executes in one transaction.
+/// What an edit makes of the rows that it touches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// Rows that the vault never wrote, or not there.
+    Change,
+    /// Rows that the vault wrote earlier in the same place: what they show was true then.
+    Rollback,
+}
+
+/// Statements that one writer executes in one transaction. An older copy of the file is attached as `old`.
 #[derive(Debug, Clone)]
 pub(crate) struct Edit {
     pub(crate) label: String,
+    pub(crate) effect: Effect,
     pub(crate) statements: Vec<(String, Vec<Value>)>,
 }
 
@@ -18,6 +28,7 @@ impl Edit {
     pub(crate) fn new(label: impl Into<String>, sql: &str) -> Self {
         Self {
             label: label.into(),
+            effect: Effect::Change,
             statements: vec![(sql.to_owned(), Vec::new())],
         }
     }
@@ -25,13 +36,15 @@ impl Edit {
     pub(crate) fn and(&self, other: &Self) -> Self {
         Self {
             label: format!("{} and {}", self.label, other.label),
+            effect: self.effect,
             statements: [self.statements.clone(), other.statements.clone()].concat(),
         }
     }
 
     /// Returns `false` if SQLite refuses it or nothing is changed by it.
-    pub(crate) fn apply(&self, path: &Path) -> bool {
+    pub(crate) fn apply(&self, path: &Path, older: &Path) -> bool {
         let mut db = writer(path);
+        db.execute("ATTACH ? AS old", [older.to_str().unwrap()]).unwrap();
         let transaction = db.transaction().unwrap();
         let mut changed = 0;
         for (sql, values) in &self.statements {
@@ -140,11 +153,12 @@ pub(crate) fn set(column: &Stored, row: &Row, value: &Value) -> Edit {
             short(&row.key),
             short(&[value.clone()])
         ),
+        effect: Effect::Change,
         statements: vec![(sql, values)],
     }
 }
 
-fn short(values: &[Value]) -> String {
+pub(crate) fn short(values: &[Value]) -> String {
     let words: Vec<_> = values
         .iter()
         .map(|value| match value {
@@ -214,7 +228,11 @@ pub(crate) fn values(db: &Connection, column: &Stored, row: &Row) -> Vec<Value> 
             }
         }
     }
-    values.retain(|value| *value != current);
+    values.retain(|value| match (value, &current) {
+        // The zeros after a record are nobody's.
+        (Value::Blob(new), Value::Blob(old)) if table == "secrets" => record(new) != record(old),
+        _ => *value != current,
+    });
     let mut unique: Vec<Value> = Vec::new();
     for value in values {
         if !unique.contains(&value) {

@@ -11,6 +11,7 @@ use valetkey::resolver::{ResolveOptions, ResolvedToken};
 use valetkey::vault::{AuditEntry, AuditLog as _, GrantStore as _, Housekeeping as _, Rotation, VaultError};
 use valetkey::{Binding, Clock as _, ConnectionManager as _};
 
+use crate::edit::Effect;
 use crate::servers::{HONEST, HOSTILE, Seen, read_token};
 use crate::world::{ACME, ELSEWHERE, Host, PEOPLE, World, operator, person, tenant};
 
@@ -91,6 +92,7 @@ pub(crate) struct Probe<'a> {
     pub(crate) host: &'a Host,
     pub(crate) world: &'a World,
     pub(crate) outcome: Outcome,
+    effect: Effect,
 }
 
 impl<'a> Probe<'a> {
@@ -99,7 +101,14 @@ impl<'a> Probe<'a> {
             host,
             world,
             outcome: Outcome::default(),
+            effect: Effect::Change,
         }
+    }
+
+    /// Expects what this effect allows.
+    pub(crate) const fn after(mut self, effect: Effect) -> Self {
+        self.effect = effect;
+        self
     }
 
     /// Uses what a handle remembers: keys, statements, pages.
@@ -212,6 +221,9 @@ impl<'a> Probe<'a> {
         if facts(shown) != facts(known) {
             self.outcome
                 .never(format!("wrong facts are shown: {shown:?} for {known:?}"));
+        }
+        if self.effect == Effect::Rollback {
+            return;
         }
         if shown.generation < known.generation
             || shown.generation == known.generation && shown.expires_at != known.expires_at

@@ -2,6 +2,7 @@
 
 /// What an edit of a column may bring about, apart from what must never happen.
 #[derive(Debug, Clone, Copy)]
+#[allow(dead_code, reason = "the reasons are for whoever reads the table")]
 pub(crate) enum Rule {
     /// A call fails with one of these errors, or a verification finds it.
     MustFail(&'static [&'static str]),
