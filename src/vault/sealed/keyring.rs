@@ -199,7 +199,9 @@ impl Keyring {
             let data = rows.newest_key(row, AUDIT_KEYS)?;
             let audit = rows.newest_key(row, ROW_KEY)?;
             let key = rows.key(row, ROW_KEY)?;
-            Ok(data.zip(audit).zip(key).map(|keys| (row, keys)))
+            // A workspace comes with its keys and goes with them.
+            let keys = data.zip(audit).zip(key).ok_or(VaultError::Damaged)?;
+            Ok(Some((row, keys)))
         })?;
         let Some((row, ((data, audit), row_key))) = read else {
             return Ok(None);

@@ -1,0 +1,1 @@
+//! Random histories of a vault, and rows of their past that are put back.
