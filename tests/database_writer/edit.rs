@@ -116,6 +116,11 @@ pub(crate) struct Row {
 
 /// The rows of a table that satisfy a condition.
 pub(crate) fn rows(db: &Connection, columns: &[Stored], table: &str, of: &str) -> Vec<Row> {
+    rows_in(db, columns, "main", table, of)
+}
+
+/// The same in an attached file.
+pub(crate) fn rows_in(db: &Connection, columns: &[Stored], file: &str, table: &str, of: &str) -> Vec<Row> {
     let mut keys: Vec<_> = columns
         .iter()
         .filter(|column| column.table == table && column.is_key)
@@ -127,7 +132,7 @@ pub(crate) fn rows(db: &Connection, columns: &[Stored], table: &str, of: &str) -
     let condition: Vec<_> = keys.iter().map(|key| format!("{key} = ?")).collect();
     let condition = condition.join(" AND ");
     let sql = format!(
-        "SELECT {} FROM {table} WHERE {of} ORDER BY {}",
+        "SELECT {} FROM {file}.{table} WHERE {of} ORDER BY {}",
         keys.join(", "),
         keys.join(", ")
     );

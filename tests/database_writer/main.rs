@@ -284,6 +284,10 @@ fn promise_30_moved_copied_and_deleted_rows_redirect_nothing() {
     let mut random = Random::new(31);
     let edits = sample(File::of(&world).whole_rows(), 250, &mut random);
     nothing_is_redirected(&world, &edits, &[When::Closed]);
+    for edit in rows::forged() {
+        let (_directory, path) = world.copy();
+        assert!(edit.apply(&path, &world.older), "{} changes nothing", edit.label);
+    }
     nothing_is_redirected(&world, &rows::forged(), &[When::Closed, When::Open]);
 }
 
@@ -309,7 +313,7 @@ fn promise_30_an_edit_during_a_request_redirects_nothing() {
     let mut random = Random::new(33);
     let mut edits = sample(edits, 200, &mut random);
     let file = File::of(&world);
-    edits.extend(file.routes());
+    edits.extend(file.routes(if full() { usize::MAX } else { 2 }));
     nothing_is_redirected(&world, &edits, &[When::Requesting]);
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use valetkey::error::Error;
 use valetkey::manager::{AuditPage, Budget, ConnectionFilter};
-use valetkey::model::{Connection, Label, Owner};
+use valetkey::model::{Connection, Label, Owner, Scopes};
 use valetkey::protocol::AuthorizationResponse;
 use valetkey::resolver::{ResolveOptions, ResolvedToken};
 use valetkey::vault::{AuditEntry, AuditLog as _, GrantStore as _, Housekeeping as _, Rotation, VaultError};
@@ -250,6 +250,18 @@ impl<'a> Probe<'a> {
                     if let Some(token) = self.outcome.call(&call, token) {
                         self.check_token(at, service, label, &token);
                     }
+                }
+                let scopes = Scopes::new(["admin.root"]).unwrap();
+                let more = ResolveOptions::default().scopes(scopes);
+                if self
+                    .host
+                    .resolver
+                    .resolve_with(&person(who), service, &more)
+                    .is_ok()
+                {
+                    self.outcome.never(format!(
+                        "{who:?} was given a scope of {service} that nobody granted"
+                    ));
                 }
                 let request = http::Request::get("/items").body(Vec::new()).unwrap();
                 let sent = self.host.resolver.send(&person(who), service, request);

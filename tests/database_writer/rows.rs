@@ -114,8 +114,8 @@ impl File {
         pairs.into_iter().map(|(one, other)| one.and(other)).collect()
     }
 
-    /// The route of every grant and the body of every consent, with every word that could lead elsewhere.
-    pub(crate) fn routes(&self) -> Vec<Edit> {
+    /// The routes of grants and the bodies of consents, of at most this many rows, with every word that could lead elsewhere.
+    pub(crate) fn routes(&self, most: usize) -> Vec<Edit> {
         let mut edits = Vec::new();
         for (table, name) in [
             ("grants", "route"),
@@ -124,7 +124,7 @@ impl File {
         ] {
             let found = self.of_table(table).find(|column| column.name == name);
             let column = found.unwrap();
-            for row in self.rows(table) {
+            for row in self.rows(table).into_iter().take(most) {
                 let values = edit::values(&self.db, column, &row);
                 edits.extend(values.iter().map(|value| edit::set(column, &row, value)));
             }
@@ -243,7 +243,7 @@ impl File {
                     key,
                 )
             };
-            let old = edit::rows(&self.db, &self.columns, &format!("old.{table}"), "1");
+            let old = edit::rows_in(&self.db, &self.columns, "old", table, "1");
             for row in old {
                 let mut edit = Edit {
                     label: format!("{table}: put back {}", short(&row.key)),
@@ -313,8 +313,9 @@ pub(crate) fn forged() -> Vec<Edit> {
         ),
         (
             "revocations of live grants",
-            "INSERT INTO revocations SELECT g.tenant, g.uuid, c.uuid, c.owner, 0, 0, 4000000000000,
-                x'00000010' || g.uuid || x'000000080000000000000002' || x'00000000' || g.route, g.slot, g.key_version
+            "INSERT OR REPLACE INTO revocations SELECT g.tenant, g.uuid, c.uuid, c.owner, 0, 0, 4000000000000,
+                unhex('00000010' || hex(g.uuid) || printf('00000008%016x%08x', g.generation, length(g.route)) || hex(g.route)),
+                g.slot, g.key_version
                 FROM grants g JOIN connections c ON c.tenant = g.tenant AND c.grant_id = g.uuid",
         ),
         (

@@ -131,7 +131,7 @@ impl Host {
             .unwrap()
     }
 
-    fn connect_workspace(&self, workspace: &str, service: &str, account: &str) -> Connection {
+    pub(crate) fn connect_workspace(&self, workspace: &str, service: &str, account: &str) -> Connection {
         let operator = operator(workspace);
         let consent = self
             .connections

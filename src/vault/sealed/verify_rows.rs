@@ -69,6 +69,30 @@ impl Stored {
     }
 }
 
+/// The rows of some connections: those that can be read, and those that cannot.
+#[derive(Default)]
+struct Found {
+    stored: Vec<Stored>,
+    unreadable: BTreeSet<ConnectionId>,
+}
+
+impl Found {
+    fn read(rows: &dyn Rows, tenant: &Tenant, ids: &BTreeSet<ConnectionId>) -> Result<Self> {
+        let mut found = Self::default();
+        for id in ids {
+            let row = rows.connection(tenant.row, *id);
+            match row.and_then(|row| row.map(|row| Stored::read(rows, tenant, row)).transpose()) {
+                Ok(stored) => found.stored.extend(stored),
+                Err(VaultError::Damaged | VaultError::Tampered) => {
+                    found.unreadable.insert(*id);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(found)
+    }
+}
+
 impl<T: Tables> Core<T> {
     /// The connections whose rows are not what the audit says last about them. `noted` is what the chain says up to
     /// the entry `end`.
@@ -85,22 +109,17 @@ impl<T: Tables> Core<T> {
         }
         // Rows may have changed since the chain was read. Now rows and entries are read in one view, in which every
         // row that was changed has its entry.
-        let (entries, stored) = self.tables.read(|rows| {
+        let (entries, found) = self.tables.read(|rows| {
             let entries = entries_after(rows, tenant, of, end)?;
-            let mut stored = Vec::with_capacity(suspects.len());
-            for id in &suspects {
-                if let Some(row) = rows.connection(tenant.row, *id)? {
-                    stored.push(Stored::read(rows, tenant, row)?);
-                }
-            }
-            Ok((entries, stored))
+            Ok((entries, Found::read(rows, tenant, &suspects)?))
         })?;
         for row in entries {
             self.note(tenant, row, of == Chain::Legacy, noted)?;
         }
         let mut gone: BTreeSet<_> = noted.present().filter(|id| suspects.contains(id)).collect();
-        suspects.clear();
-        for stored in stored {
+        gone.retain(|id| !found.unreadable.contains(id));
+        suspects = found.unreadable;
+        for stored in found.stored {
             let id = stored.row.connection.id;
             gone.remove(&id);
             if !self.is_current(tenant, key, noted, stored) {
@@ -112,7 +131,29 @@ impl<T: Tables> Core<T> {
     }
 
     /// The connections whose rows do not agree with what was noted, or are missing.
+    ///
+    /// A row that cannot be read spoils the page that it is on. It is looked for among those that are known, so that
+    /// it hides none of the others.
     fn suspects(&self, tenant: &Tenant, key: &AuditKey, noted: &Noted) -> Result<BTreeSet<ConnectionId>> {
+        let error = match self.listed_suspects(tenant, key, noted) {
+            Err(error @ (VaultError::Damaged | VaultError::Tampered)) => error,
+            listed => return listed,
+        };
+        let known: BTreeSet<_> = noted.last.keys().copied().collect();
+        let found = self.tables.read(|rows| Found::read(rows, tenant, &known))?;
+        if found.unreadable.is_empty() {
+            // It is none of those that the audit tells of.
+            return Err(error);
+        }
+        Ok(known)
+    }
+
+    fn listed_suspects(
+        &self,
+        tenant: &Tenant,
+        key: &AuditKey,
+        noted: &Noted,
+    ) -> Result<BTreeSet<ConnectionId>> {
         let mut missing: BTreeSet<_> = noted.present().collect();
         let mut suspects = BTreeSet::new();
         let mut after = None;
