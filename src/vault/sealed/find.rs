@@ -57,7 +57,7 @@ impl<T: Tables> Core<T> {
             },
             FoundRows::Several => Answer::Several,
             FoundRows::Damaged => return Err(VaultError::Damaged),
-            FoundRows::One(found) => Answer::One(authentic(tenant, wanted, *found)?),
+            FoundRows::One(found) => Answer::One(Box::new(authentic(tenant, wanted, *found)?)),
         };
         let answer = Arc::new(answer);
         if let Some(stamp) = stamp {

@@ -25,7 +25,7 @@ const ENTRY: usize = 512;
 pub(super) enum Answer {
     Nothing,
     Several,
-    One(Known),
+    One(Box<Known>),
 }
 
 /// A connection whose rows are authentic, with its access token still sealed.

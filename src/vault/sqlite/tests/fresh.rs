@@ -138,7 +138,7 @@ fn a_row_that_somebody_else_edits_is_not_remembered() {
     assert!(matches!(find(&vault), Err(VaultError::Tampered)));
     edit("UPDATE connections SET details = substr(details, 1, length(details) - 1)");
     assert_eq!(find(&vault).unwrap(), Some(1));
-    edit("UPDATE secrets SET access = zeroblob(length(access))");
+    edit("UPDATE secrets SET access = zeroblob(length(access)) WHERE slot = (SELECT slot FROM grants)");
     assert!(matches!(find(&vault), Err(VaultError::Tampered)));
 }
 
