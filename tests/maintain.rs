@@ -189,7 +189,7 @@ fn a_server_that_does_not_answer_keeps_no_other_waiting() {
     };
     let client = FaultClient::new(client);
     let mut builder = Connections::builder(MemoryVault::new())
-        .http_client(client.clone())
+        .http_client(client)
         .clock(clock.clone());
     for (id, sandbox) in [("first", &first), ("second", &second)] {
         let (mut server, mut provider) = (sandbox.server(), sandbox.provider(id));

@@ -4,6 +4,8 @@
 //! The decisions are the library's own ([`lifecycle`]); the store is a value, each step of a holder is one transition,
 //! and the explorer tries each order in which they can happen.
 
+#![allow(clippy::print_stdout, reason = "a test tells how many cases it tried")]
+
 use std::collections::HashSet;
 use std::time::Duration;
 

@@ -1,6 +1,7 @@
 //! Tampering with the audit is detected, and each tenant reads only its own entries.
 
 #![cfg(feature = "sqlite")]
+#![allow(clippy::print_stdout, reason = "a test tells how many cases it tried")]
 
 mod vault_support;
 

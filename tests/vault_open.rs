@@ -184,7 +184,7 @@ fn a_cut_file_is_damaged() {
             matches!(refused, Err(VaultError::Damaged)),
             "{len} bytes: {refused:?}"
         );
-        assert!(fs::read(&cut).unwrap() == &whole[..len]);
+        assert!(fs::read(&cut).unwrap() == whole[..len]);
     }
 }
 

@@ -1,6 +1,7 @@
 //! A writer of the database who has no key: what they can change, and what comes of it.
 
 #![cfg(feature = "sqlite")]
+#![allow(clippy::print_stdout, reason = "a test tells how many cases it tried")]
 
 mod edit;
 mod history;

@@ -2,6 +2,7 @@
 //! holding the write lock for long.
 
 #![cfg(feature = "sqlite")]
+#![allow(clippy::print_stdout, reason = "a test tells how many cases it tried")]
 
 #[path = "../format/mod.rs"]
 mod format;

@@ -50,7 +50,11 @@ pub(crate) fn owner(number: u32) -> String {
 
 /// Every third row is of the other workspace.
 pub(crate) const fn workspace(number: u32) -> &'static str {
-    if number % 3 == 0 { "globex" } else { "acme" }
+    if number.is_multiple_of(3) {
+        "globex"
+    } else {
+        "acme"
+    }
 }
 
 /// The file of a test while it is filled.

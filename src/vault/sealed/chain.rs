@@ -6,7 +6,9 @@
 use crate::model::Actor;
 use crate::vault::envelope::{AuditKey, Link, VaultId};
 use crate::vault::sealed::keyring::{Keyring, Tenant};
-use crate::vault::tables::{AuditRow, Chain, GapRow, HeadRow, Rows, RowsMut, TenantRow, VAULT_CHAIN};
+#[cfg(feature = "sqlite")]
+use crate::vault::tables::GapRow;
+use crate::vault::tables::{AuditRow, Chain, HeadRow, Rows, RowsMut, TenantRow, VAULT_CHAIN};
 use crate::vault::{AuditEntry, VaultError};
 
 type Result<T> = std::result::Result<T, VaultError>;
@@ -91,6 +93,7 @@ pub(super) fn begin(rows: &mut dyn RowsMut, key: &AuditKey, vault: VaultId, chai
 
 /// Begins a chain after the one that schemas 1 and 2 kept for all tenants: its entries count as a gap, so that numbers
 /// go on and the new chain is linked to the old one.
+#[cfg(feature = "sqlite")]
 pub(super) fn continue_legacy(
     rows: &mut dyn RowsMut,
     key: &AuditKey,

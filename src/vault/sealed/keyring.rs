@@ -258,6 +258,7 @@ impl Keyring {
     }
 
     /// Gives a tenant of schema 1 or 2 what came with schema 3, unless another process was faster.
+    #[cfg(feature = "sqlite")]
     pub(super) fn upgrade_tenant<T: Tables>(
         &self,
         tables: &T,
@@ -278,6 +279,7 @@ impl Keyring {
     }
 
     /// Gives the vault of schema 1 or 2 a chain of its own, unless another process was faster.
+    #[cfg(feature = "sqlite")]
     pub(super) fn upgrade_vault<T: Tables>(&self, tables: &T) -> Result<()> {
         let (audit_key, vault) = self.audit_key(tables)?;
         tables.write(|rows| {
@@ -291,6 +293,7 @@ impl Keyring {
     }
 
     /// Opens a record that was sealed in format 1.
+    #[cfg(feature = "sqlite")]
     pub(super) fn open_format_1<T: Tables>(
         &self,
         tables: &T,

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -223,36 +223,5 @@ fn a_migration_that_was_cut_off_goes_on() {
             .grant(&tenant("acme"), GrantId::from_bytes([1; 16]))
             .unwrap()
             .is_some()
-    );
-}
-
-/// No transaction of a migration holds the write lock for long: a foreign writer that tries all the while gets it.
-#[test]
-fn a_migration_never_holds_the_write_lock_for_long() {
-    let (_directory, path) = copy(2);
-    let rows = if std::env::var_os("VALETKEY_FULL").is_some() {
-        1_000_000
-    } else {
-        5_000
-    };
-    grow(&path, rows);
-    let began = Instant::now();
-    let longest = thread::scope(|scope| {
-        let migrating = scope.spawn(|| SqliteVault::open(&path, vector_key()).map(drop));
-        let mut longest = Duration::ZERO;
-        let db = Database::open(&path).unwrap();
-        db.busy_timeout(Duration::from_secs(10)).unwrap();
-        while !migrating.is_finished() {
-            let asked = Instant::now();
-            db.execute_batch("BEGIN IMMEDIATE; ROLLBACK").unwrap();
-            longest = longest.max(asked.elapsed());
-            thread::yield_now();
-        }
-        migrating.join().unwrap().unwrap();
-        longest
-    });
-    println!(
-        "{rows} rows in {:?}; the longest wait for the write lock was {longest:?}",
-        began.elapsed()
     );
 }
