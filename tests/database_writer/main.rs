@@ -4,6 +4,7 @@
 
 mod edit;
 mod history;
+mod limits;
 mod objects;
 mod probe;
 mod rows;
