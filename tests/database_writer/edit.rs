@@ -156,7 +156,7 @@ pub(crate) fn set(column: &Stored, row: &Row, value: &Value) -> Edit {
         label: format!(
             "{table}.{name} of {} = {}",
             short(&row.key),
-            short(&[value.clone()])
+            short(std::slice::from_ref(value))
         ),
         effect: Effect::Change,
         statements: vec![(sql, values)],

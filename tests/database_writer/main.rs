@@ -1,7 +1,9 @@
 //! A writer of the database who has no key: what they can change, and what comes of it.
 
 #![cfg(feature = "sqlite")]
+#![allow(clippy::print_stdout, reason = "a test says how much it has tried")]
 
+mod breaks;
 mod edit;
 mod history;
 mod limits;
