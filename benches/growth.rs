@@ -14,7 +14,7 @@ use harness::people::{self, step};
 use harness::{Scenario, asked, is_smoke, quantile};
 use valetkey::Resolver;
 use valetkey::model::Owner;
-use valetkey::vault::{ConnectionQuery, SqliteVault, Vault as _};
+use valetkey::vault::{ConnectionQuery, GrantStore as _, SqliteVault};
 
 /// People whose records open. All others are copies of theirs.
 const REAL: usize = 1_000;
@@ -103,15 +103,9 @@ impl Grown {
         assert_eq!(self.vault.connections(&query).expect("a list").len(), 1);
     }
 
-    /// The next generation of a connection, as a new consent stores it.
+    /// A new grant of a connection, as another consent stores it.
     fn store(&self) {
-        let (tenant, person) = (people::tenant(), people::person(step(&self.next, REAL)));
-        let owner = Owner::Personal(person.user().clone());
-        let mut query = ConnectionQuery::of(&tenant);
-        query.owner = Some(&owner);
-        let mut connection = self.vault.connections(&query).expect("a list").remove(0);
-        connection.generation += 1;
-        people::store(&self.vault, &connection);
+        people::connect_again(&self.vault, &people::person(step(&self.next, REAL)));
     }
 
     /// No other handle is open at that file.

@@ -14,8 +14,6 @@ use std::time::{Duration, Instant};
 use harness::people::{self, step};
 use harness::{is_smoke, quantile};
 use valetkey::Resolver;
-use valetkey::model::Owner;
-use valetkey::vault::{ConnectionQuery, Vault as _};
 
 const PEOPLE: usize = 100;
 const GROUPS: [usize; 5] = [1, 2, 4, 8, 64];
@@ -88,13 +86,8 @@ fn beside_a_writer(resolver: &Resolver, path: &std::path::Path, slice: Duration)
             let vault = people::vault(path);
             let next = Cell::new(0);
             while !over.load(Ordering::Relaxed) {
-                let (tenant, person) = (people::tenant(), people::person(step(&next, PEOPLE)));
-                let owner = Owner::Personal(person.user().clone());
-                let mut query = ConnectionQuery::of(&tenant);
-                query.owner = Some(&owner);
-                let mut connection = vault.connections(&query).expect("a list").remove(0);
-                connection.generation += 1;
-                people::store(&vault, &connection);
+                let person = people::person(step(&next, PEOPLE));
+                people::refresh(&vault, &people::connection_of(&vault, &person));
             }
         });
         let (began, next) = (Instant::now(), Cell::new(0));

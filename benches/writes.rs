@@ -16,10 +16,10 @@ use std::time::{Duration, Instant};
 use harness::people::{self, step};
 use harness::{Scenario, is_smoke, quantile};
 use rusqlite::Connection as Database;
-use valetkey::model::{Connection, ConnectionId, Owner};
 use valetkey::vault::envelope::{MasterKey, MasterKeys};
 use valetkey::vault::{
-    Attempt, ClaimOutcome, ClaimRequest, CommitOutcome, ConnectionQuery, Holder, Renewed, SqliteVault, Vault,
+    ConnectionQuery, GrantStore as _, Housekeeping as _, RevocationStore as _, Revoke, RevokeWhat, Rotation,
+    SqliteVault,
 };
 use valetkey::{Clock as _, SystemClock};
 
@@ -104,7 +104,6 @@ impl Bare {
 /// The vault's own transactions: sealed, counted, audited.
 struct Written {
     vault: SqliteVault,
-    holder: Holder,
     next: Cell<usize>,
 }
 
@@ -113,66 +112,34 @@ impl Written {
         let vault = people::vault(path);
         people::connect_all(&vault, PEOPLE);
         Self {
-            holder: vault.holder().expect("a holder"),
             vault,
             next: Cell::new(0),
         }
     }
 
-    fn some_connection(&self) -> Connection {
-        let (tenant, person) = (people::tenant(), people::person(step(&self.next, PEOPLE)));
-        let owner = Owner::Personal(person.user().clone());
-        let mut query = ConnectionQuery::of(&tenant);
-        query.owner = Some(&owner);
-        self.vault.connections(&query).expect("a list").remove(0)
+    fn somebody(&self) -> valetkey::ActingUser {
+        people::person(step(&self.next, PEOPLE))
     }
 
     fn store(&self) {
-        let mut connection = self.some_connection();
-        connection.generation += 1;
-        people::store(&self.vault, &connection);
+        people::connect_again(&self.vault, &self.somebody());
     }
 
     fn refresh(&self) {
-        let connection = self.some_connection();
-        let now = SystemClock.now();
-        let claim = self
-            .vault
-            .claim_refresh(&ClaimRequest {
-                tenant: &connection.tenant,
-                connection: connection.id,
-                holder: self.holder,
-                generation: connection.generation,
-                attempt: Attempt::Forced,
-                now,
-                lease: Duration::from_secs(30),
-            })
-            .expect("a claim");
-        let ClaimOutcome::Granted(claimed) = claim else {
-            panic!("nobody else claims");
-        };
-        let tokens = people::tokens();
-        let renewed = Renewed {
-            tokens: &tokens,
-            granted: None,
-            expires_at: connection.expires_at,
-            at: now,
-            by: None,
-        };
-        let committed = self
-            .vault
-            .commit_refresh(&connection.tenant, connection.id, &claimed.claim, &renewed)
-            .expect("a commit");
-        assert_eq!(committed, CommitOutcome::Stored);
+        let connection = people::connection_of(&self.vault, &self.somebody());
+        people::refresh(&self.vault, &connection);
     }
 
     fn revoke(&self) {
-        let mut connection = people::connected(&people::stranger());
-        connection.id = ConnectionId::generate(SystemClock.now()).expect("random numbers");
-        people::store(&self.vault, &connection);
-        self.vault
-            .revoke(&connection.tenant, connection.id, None, SystemClock.now())
-            .expect("revoked");
+        let connection = people::connect(&self.vault, &people::stranger());
+        let revoked = self.vault.revoke(&Revoke {
+            tenant: &connection.tenant,
+            what: RevokeWhat::Connection(connection.id),
+            by: None,
+            now: SystemClock.now(),
+            keep_until: None,
+        });
+        assert!(matches!(revoked, Ok(Some(_))));
         let _ = self.vault.clear_residue().expect("cleared");
     }
 
@@ -196,15 +163,16 @@ fn rotation(directory: &Path) {
     let vault = SqliteVault::open(&path, keys).expect("a vault");
 
     let (rewrapping, waited) = beside_a_writer(&path, || {
-        let rewrapped = vault.rotate_master_key(usize::MAX).expect("rewrapped");
-        assert!(rewrapped.rewrapped > tenants, "{rewrapped:?}");
+        let limit = usize::MAX;
+        let rewrapped = rotate(&vault, Rotation::MasterKey { limit });
+        assert!(rewrapped > tenants, "only {rewrapped}");
     });
     report("rewrap the keys of tenants", tenants, rewrapping, &waited);
 
-    assert!(vault.rotate_data_key(&tenant_of(0)).expect("a new key"));
+    assert_eq!(rotate(&vault, Rotation::DataKey(&tenant_of(0))), 1);
     let (resealing, waited) = beside_a_writer(&path, || {
-        let resealed = vault.reseal(usize::MAX).expect("resealed");
-        assert_eq!(resealed.resealed, records);
+        let limit = usize::MAX;
+        assert_eq!(rotate(&vault, Rotation::Tokens { limit }), records);
     });
     report("reseal one tenant's tokens", records, resealing, &waited);
 
@@ -219,6 +187,11 @@ fn rotation(directory: &Path) {
     }
 }
 
+/// Carries out a step of a rotation, and returns how much was done.
+fn rotate(vault: &SqliteVault, rotation: Rotation<'_>) -> usize {
+    vault.rotate(rotation, SystemClock.now()).expect("rotated").done
+}
+
 fn tenant_of(number: usize) -> valetkey::TenantId {
     valetkey::TenantId::new(format!("tenant-{number}")).expect("valid")
 }
@@ -230,7 +203,7 @@ fn fill(vault: &SqliteVault, tenants: usize, records: usize) {
             tenant_of(number.saturating_sub(records)),
             valetkey::UserId::new(people::user(number)).expect("valid"),
         );
-        people::store(vault, &people::connected(&person));
+        people::connect(vault, &person);
     }
 }
 

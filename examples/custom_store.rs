@@ -18,13 +18,12 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs::{self, File};
 use std::io::{self, Seek as _, SeekFrom, Write as _};
-use std::ops::Bound;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use sha2::{Digest as _, Sha256};
 use valetkey::protocol::AuthorizationResponse;
-use valetkey::testing::{ManualClock, Sandbox, vault_contract};
+use valetkey::testing::{Sandbox, vault_contract};
 use valetkey::vault::envelope::MasterKey;
 use valetkey::vault::{Mode, SealedVault, Store, Transaction, VaultError};
 use valetkey::{ActingUser, ConnectionManager as _, Connections, ConsentOptions, Resolver, TenantId, UserId};
@@ -80,7 +79,7 @@ impl Store for LogStore {
         let mut log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (values, changes) = (&log.values, Changes::new());
         let mut pending = Pending { values, changes };
-        // After an error the changes are dropped here: nothing else has seen them.
+        // An error drops the changes here: nothing else has seen them.
         work(&mut pending)?;
         let changes = pending.changes;
         if !changes.is_empty() {
@@ -135,11 +134,11 @@ impl Transaction for Pending<'_> {
     }
 
     fn scan(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Vec<(Vec<u8>, Vec<u8>)>, VaultError> {
-        let range = (Bound::Included(from), Bound::Excluded(to.max(from)));
-        let changes = self.changes.range::<[u8], _>(range);
+        let range = from.to_vec()..to.max(from).to_vec();
+        let changes = self.changes.range(range.clone());
         // Every change may delete one of the values, so that one more is needed.
         let enough = limit.saturating_add(changes.clone().count());
-        let values = self.values.range::<[u8], _>(range).take(enough);
+        let values = self.values.range(range).take(enough);
         let mut found: BTreeMap<_, _> = values.map(|(key, value)| (key, Some(value))).collect();
         found.extend(changes.map(|(key, value)| (key, value.as_ref())));
         let kept = found.into_iter().filter_map(|(key, value)| Some((key, value?)));
@@ -150,10 +149,8 @@ impl Transaction for Pending<'_> {
 
 fn apply(values: &mut Values, changes: Changes) {
     for (key, value) in changes {
-        match value {
-            Some(value) => values.insert(key, value),
-            None => values.remove(&key),
-        };
+        values.remove(&key);
+        values.extend(value.map(|value| (key, value)));
     }
 }
 
@@ -174,9 +171,8 @@ fn encode(changes: &Changes) -> Result<Vec<u8>, VaultError> {
 }
 
 /// Replays all batches. Returns the values, and where the last whole batch ends.
-///
-/// Only the last batch can be unfinished, because each is on the disk before the next one begins.
-/// Whole batches after a broken one mean damage. Without an error, values would silently be missing.
+/// Each batch is on the disk before the next one begins: only the last one can be unfinished.
+/// Whole batches after a broken one mean damage.
 fn replay(bytes: &[u8]) -> Result<(Values, u64), VaultError> {
     let mut rest = bytes.strip_prefix(MAGIC).ok_or(VaultError::NotAVault)?;
     let mut values = Values::new();
@@ -221,30 +217,34 @@ fn main() -> Result<(), Box<dyn Error>> {
         let store = LogStore::open(&file.keep().expect("its path").1).expect("an empty store");
         Arc::new(SealedVault::open(store, MasterKey::generate().expect("a key")).expect("an empty vault"))
     });
-    println!("the vault in the log keeps the whole contract");
+    println!("the vault in an append-only file keeps the whole contract of a vault");
     let path = directory.path().join("vault.log");
-    let key = MasterKey::generate()?;
-    let same_key = MasterKey::from_base64(&key.to_base64())?;
-    let sandbox = Sandbox::new(ManualClock::default());
+    let key = MasterKey::generate()?.to_base64();
+    let sandbox = Sandbox::new(valetkey::SystemClock);
     let ada = ActingUser::authenticated(TenantId::new("acme")?, UserId::new("ada")?);
-    let connections = connections(SealedVault::open(LogStore::open(&path)?, key)?, &sandbox)?;
+    let connections = connections(&path, &key, &sandbox)?;
     let consent = connections.start(&ada, "notes", ConsentOptions::default())?;
     let callback = sandbox.approve(consent.authorization_url(), "ada");
     connections.complete(&ada, AuthorizationResponse::parse(&callback)?, consent.binding())?;
     drop(connections);
-    let reopened = self::connections(SealedVault::open(LogStore::open(&path)?, same_key)?, &sandbox)?;
-    let token = Resolver::new(reopened).resolve(&ada, "notes")?;
+    println!("ada has connected her notes, and the host has stopped");
+    let (file, secrets) = (fs::read(&path)?, sandbox.issued_secrets());
+    let is_shown = |text: &str| file.windows(text.len()).any(|part| part == text.as_bytes());
+    assert!(is_shown("notes") && !secrets.iter().any(|secret| is_shown(secret)));
+    println!("the file names the service, and shows none of her secrets");
+    let resolver = Resolver::new(self::connections(&path, &key, &sandbox)?);
+    let token = resolver.resolve(&ada, "notes")?;
     assert!(sandbox.is_live(token.access_token().expose_secret()));
-    println!("after a restart her token is read back from the file");
+    println!("after the restart her token is read from the file");
     Ok(())
 }
 
-fn connections(vault: SealedVault<LogStore>, sandbox: &Sandbox) -> Result<Connections, Box<dyn Error>> {
+fn connections(path: &Path, key: &str, sandbox: &Sandbox) -> Result<Connections, Box<dyn Error>> {
+    let vault = SealedVault::open(LogStore::open(path)?, MasterKey::from_base64(key)?)?;
     Ok(Connections::builder(vault)
         .server(sandbox.server())
         .provider(sandbox.provider("notes"))
         .client("sandbox", sandbox.registration("https://app.test/callback"))
         .http_client(sandbox.clone())
-        .clock(ManualClock::default())
         .build()?)
 }

@@ -334,7 +334,7 @@ fn carry_out(world: &World, alice: &ActingUser, step: Step) {
         (Step::Lose, _) => drop(world.http.on("/revoke").next(Fault::Timeout)),
         (Step::Upkeep, _) => {
             world.clock.advance(Duration::from_secs(7_200));
-            drop(world.connections.maintain(Budget::default()).unwrap());
+            world.connections.maintain(Budget::default()).unwrap();
         }
         (_, _) => {}
     }

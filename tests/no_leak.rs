@@ -272,7 +272,7 @@ fn no_example_prints_a_secret() {
         &["turn_loop"],
         &["upkeep"],
         &["custom_provider"],
-        &["custom_vault"],
+        &["custom_store"],
         &["gateway", "--", "--check"],
         &["axum_host"],
     ];

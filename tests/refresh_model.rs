@@ -1,5 +1,5 @@
 //! The state machine of a refresh, explored over every schedule of three holders, a server of every kind, crashes, lost
-//! answers, lapsed claims and a revocation.
+//! answers, lapsed claims, a revocation and a token that the API refuses.
 //!
 //! The decisions are the library's own ([`lifecycle`]); the store is a value, each step of a holder is one transition,
 //! and the explorer tries each order in which they can happen.
@@ -7,16 +7,16 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use valetkey::model::{FailureCode, NeedsConsent, Status, Timestamp};
+use valetkey::TenantId;
+use valetkey::model::{FailureCode, GrantId, NeedsConsent, Status, Timestamp};
 use valetkey::provider::RotationClass;
-use valetkey::vault::lifecycle::{self, Decision, Lifecycle};
+use valetkey::vault::change::lifecycle::{self, Decision, Lifecycle};
 use valetkey::vault::{Attempt, Claim, ClaimRequest, CommitOutcome, Holder, RefreshFailure};
-use valetkey::{ConnectionId, TenantId};
 
 const LEASE: Duration = Duration::from_secs(30);
 const HOLDERS: usize = 3;
 
-/// All there is: what the vault stores, what the server knows, where each holder stands.
+/// The state of the model: what the vault stores, what the server knows, where each holder stands.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Universe {
     stored: Stored,
@@ -27,6 +27,10 @@ struct Universe {
     lost_answers: u8,
     lapses: u8,
     revocations: u8,
+    /// Reports that the API refuses the access token of the first generation.
+    refusals: u8,
+    /// Whether such a report was stored.
+    refused: bool,
     /// A request of a holder that crashed, still on its way to the server.
     on_its_way: Option<u32>,
     /// Tokens that a late holder must give back to the server.
@@ -201,6 +205,41 @@ fn steps(universe: &Universe, rotation: RotationClass) -> Vec<Universe> {
         revoked.stored.token = None;
         next.push(revoked);
     }
+    if universe.refusals > 0 && universe.stored.status == 0 {
+        next.push(refuse(universe));
+    }
+    next
+}
+
+/// Somebody reports that the API refuses the access token of the first generation: a new consent is needed, if it is
+/// still that one.
+fn refuse(universe: &Universe) -> Universe {
+    let mut next = universe.clone();
+    next.refusals -= 1;
+    let mut lifecycle = next.stored.lifecycle();
+    let claim = Claim {
+        generation: 1,
+        fence: 0,
+    };
+    let failure = RefreshFailure::ConsentNeeded {
+        reason: NeedsConsent::RejectedAfterRefresh,
+        at: Timestamp::from_unix_millis(next.now),
+    };
+    match lifecycle::fail(&mut lifecycle, &claim, &failure) {
+        (CommitOutcome::Stored, keep) => {
+            assert_eq!(keep, lifecycle::Keep::Nothing);
+            next.stored.keep(&lifecycle);
+            next.stored.token = None;
+            next.refused = true;
+        }
+        (outcome, _) => {
+            assert_eq!(outcome, CommitOutcome::Superseded);
+            assert!(
+                next.stored.generation > 1,
+                "an active grant of that generation: {next:?}"
+            );
+        }
+    }
     next
 }
 
@@ -271,7 +310,7 @@ fn claim(next: &mut Universe, index: usize) -> Option<At> {
     let mut lifecycle = next.stored.lifecycle();
     let request = ClaimRequest {
         tenant: &tenant,
-        connection: ConnectionId::from_bytes([0; 16]),
+        grant: GrantId::from_bytes([0; 16]),
         holder: holder(index),
         // Each holder found the first generation too old.
         generation: 1,
@@ -367,7 +406,8 @@ fn check(before: &Universe, after: &Universe, rotation: RotationClass) {
     );
     let crashed = after.holders.iter().any(|at| matches!(at, At::Crashed));
     // Without a crash or a claim that lapsed under its holder, nothing is ever lost.
-    if after.stored.status == 1 || after.stored.status == 2 {
+    let refused = after.refused && after.stored.generation == 1;
+    if !refused && (after.stored.status == 1 || after.stored.status == 2) {
         let lost_answer = after.lost_answers == 0;
         assert!(
             crashed || lost_answer || has_lapsed(after),
@@ -426,6 +466,8 @@ fn explore(rotation: RotationClass) -> usize {
         lost_answers: 1,
         lapses: 2,
         revocations: 1,
+        refusals: 1,
+        refused: false,
         on_its_way: None,
         returned: Vec::new(),
     };
@@ -456,6 +498,7 @@ fn every_schedule_holds_before_every_kind_of_server() {
         RotationClass::SingleUseRevokesFamily,
     ] {
         let states = explore(rotation);
+        println!("{rotation:?}: {states} states");
         assert!(states > 1_000, "{rotation:?}: only {states} states were reached");
     }
 }

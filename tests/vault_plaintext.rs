@@ -9,15 +9,15 @@ mod world;
 use aho_corasick::AhoCorasick;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
-use valetkey::model::Owner;
+use valetkey::model::{NeedsConsent, Owner};
 use valetkey::secret::PkceVerifier;
 use valetkey::testing::Fault;
-use valetkey::vault::Vault;
+use valetkey::vault::{LateTokens, RefreshFailure, SqliteVault, Taken};
 use valetkey::{ConnectionManager as _, ConsentOptions};
 use vault_support::*;
 use world::{World, operator, person};
 
-/// A text in the shapes in which it might lie in a file.
+/// A text in the encodings in which a file could contain it.
 fn shapes(text: &str) -> Vec<Vec<u8>> {
     let bytes = text.as_bytes();
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -41,71 +41,131 @@ fn shapes(text: &str) -> Vec<Vec<u8>> {
     shapes
 }
 
+const MARKERS: [&str; 5] = [
+    "MARKER-access",
+    "MARKER-refresh",
+    "MARKER-id",
+    "MARKER-verifier",
+    "MARKER-state",
+];
+
+/// The secrets that are in the files of older versions.
+const OLDER: [&str; 9] = [
+    "access-1-2",
+    "refresh-1-2",
+    "access-2",
+    "refresh-2",
+    "refresh-3",
+    "longlonglong",
+    "refresh-4",
+    "refresh-5",
+    "verifier-verifier",
+];
+
 #[test]
 fn promise_01_no_plaintext_in_any_file() {
-    let (_directory, path) = place();
-    let vault = open(&path).unwrap();
-    let markers = ["MARKER-access", "MARKER-refresh", "MARKER-id", "MARKER-verifier"];
-    let patterns: Vec<Vec<u8>> = markers.into_iter().flat_map(shapes).collect();
+    for schema in SCHEMAS {
+        no_plaintext_in_any_file(schema);
+    }
+}
+
+fn no_plaintext_in_any_file(schema: u32) {
+    let (_directory, path) = place_of(schema);
+    let patterns: Vec<Vec<u8>> = MARKERS.into_iter().chain(OLDER).flat_map(shapes).collect();
     let searched = AhoCorasick::new(&patterns).unwrap();
     let scan = |step: &str| {
         for (file, content) in files(&path) {
             let found = searched.find(&content).map(|found| &patterns[found.pattern()]);
-            assert!(found.is_none(), "{found:?} in {file:?} after {step}");
+            assert!(
+                found.is_none(),
+                "schema {schema}: {found:?} in {file:?} after {step}"
+            );
         }
     };
-    let mut consent = consent("MARKER-state");
-    consent.owner = Owner::Shared;
-    let verifier = PkceVerifier::new("MARKER-verifier");
-    vault.insert_consent(&consent, Some(&verifier)).unwrap();
-    scan("start");
-    assert!(
-        vault
-            .take_consent(&tenant(), &consent.state, at(1))
-            .unwrap()
-            .is_some()
-    );
-    scan("take");
+    let vault = SqliteVault::open_with_progress(&path, key(1), |_| scan("a step of the migration")).unwrap();
+    scan("opening");
+    consents(&vault, &scan);
     let long = "MARKER-access".repeat(900);
-    grant(&vault, &connection(1, 1), &tokens(&long, "MARKER-refresh-1"));
-    scan("connect");
-    refresh(
-        &vault,
-        1,
-        1,
-        &tokens("MARKER-access-2", &"MARKER-refresh".repeat(900)),
-    );
-    scan("refresh");
-    assert!(vault.revoke(&tenant(), id(1), None, at(3)).unwrap().is_some());
-    scan("revoke");
-    vault.clear_residue().unwrap();
-    scan("clearing");
-    for number in 2..=4 {
-        grant(&vault, &connection(number, 1), &tokens(&long, "MARKER-refresh-2"));
-    }
-    let queued = vault
-        .revoke_and_queue(&tenant(), id(2), None, at(3), at(9_000))
-        .unwrap();
-    assert!(queued.unwrap().queued.is_some());
-    scan("queueing");
-    vault.rotate_data_key(&tenant()).unwrap();
-    vault.reseal(9).unwrap();
+    grants(&vault, &long, &scan);
+    revocations(&vault, &long, &scan);
+    rotate_data_key(&vault);
+    reseal(&vault, 9);
     scan("resealing");
-    vault.backup(path.with_file_name("backup.db")).unwrap();
+    vault.backup(&path.with_file_name("backup.db")).unwrap();
     scan("backing up");
     vault.holder().unwrap();
-    vault.forget_user(&tenant(), &user(), None, at(4)).unwrap();
+    forget_user(&vault, &user()).unwrap().unwrap();
     scan("forgetting a person");
-    vault.forget_tenant(&tenant(), at(5)).unwrap();
+    forget_tenant(&vault, &tenant()).unwrap().unwrap();
     scan("forgetting a workspace");
     drop(vault);
     scan("closing");
 }
 
-/// The same from where a host stands: the public operations over a file, and every secret that was in play by then.
+fn consents(vault: &SqliteVault, scan: &dyn Fn(&str)) {
+    let mut consent = consent("MARKER-state");
+    consent.owner = Owner::Shared;
+    let verifier = PkceVerifier::new("MARKER-verifier");
+    vault.insert_consent(&consent, Some(&verifier)).unwrap();
+    scan("start");
+    let taken = take(vault, "MARKER-state", 1);
+    assert!(matches!(taken, Taken::Consent(_, Some(_))), "{taken:?}");
+    scan("take");
+}
+
+fn grants(vault: &SqliteVault, long: &str, scan: &dyn Fn(&str)) {
+    grant(vault, &connection(10), &tokens(long, "MARKER-refresh-1"));
+    scan("connect");
+    let rotated = "MARKER-refresh".repeat(900);
+    refresh(vault, 10, &tokens("MARKER-access-2", &rotated));
+    scan("refresh");
+    let former = grant(vault, &connection(10), &tokens(long, "MARKER-refresh-3"));
+    assert_eq!(former.len(), 1);
+    scan("connecting again");
+    let failure = RefreshFailure::Rejected {
+        reason: NeedsConsent::Rejected,
+        at: at(3),
+        quarantined_until: Some(at(9_000)),
+    };
+    let claimed = claimed(vault, 10);
+    vault
+        .fail_refresh(&tenant(), claimed.grant.id, &claimed.claim, &failure)
+        .unwrap();
+    scan("a refusal");
+    assert_eq!(revoke(vault, 10).unwrap().ended.len(), 2);
+    scan("revoke");
+    vault.clear_residue().unwrap();
+    scan("clearing");
+}
+
+fn revocations(vault: &SqliteVault, long: &str, scan: &dyn Fn(&str)) {
+    for number in 11..=14 {
+        grant(vault, &connection(number), &tokens(long, "MARKER-refresh-2"));
+    }
+    revoke_and_keep(vault, 11);
+    scan("a revocation that waits for the provider");
+    let ended = vault.grant(&tenant(), stored(vault, 12).grant).unwrap().unwrap();
+    let is_kept = vault.queue_revocation(&LateTokens {
+        grant: &ended,
+        connection: id(12),
+        tokens: &tokens("MARKER-access-late", "MARKER-refresh-late"),
+        now: at(4),
+        give_up_at: at(9_000),
+    });
+    assert!(is_kept.unwrap());
+    scan("tokens that came too late");
+}
+
+/// The same for a host: the public operations over a file, and every secret that was in use by then.
 #[test]
 fn promise_01_no_plaintext_after_any_public_operation() {
-    let (_directory, path) = place();
+    for schema in SCHEMAS {
+        no_plaintext_after_any_public_operation(schema);
+    }
+}
+
+fn no_plaintext_after_any_public_operation(schema: u32) {
+    let (_directory, path) = place_of(schema);
     let world = World::over(open(&path).unwrap());
     let (alice, olga) = (person("alice"), operator());
     let mut ours: Vec<String> = Vec::new();
@@ -148,5 +208,5 @@ fn promise_01_no_plaintext_after_any_public_operation() {
     world.connections.forget_user(&olga, alice.user()).unwrap();
     world.connections.forget_tenant(&olga).unwrap();
     let secrets = scan("forgetting", &ours);
-    assert!(secrets > 12, "only {secrets} secrets were in play");
+    assert!(secrets > 12, "only {secrets} secrets were in use");
 }

@@ -8,7 +8,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 
-use valetkey::vault::{Vault, VaultError};
+use valetkey::vault::VaultError;
 use vault_support::*;
 
 fn mode(path: &Path) -> u32 {
@@ -17,22 +17,32 @@ fn mode(path: &Path) -> u32 {
 
 #[test]
 fn promise_26_files_are_for_their_owner_alone() {
-    let (_directory, path) = place();
+    for schema in SCHEMAS {
+        files_are_for_their_owner_alone(schema);
+    }
+}
+
+fn files_are_for_their_owner_alone(schema: u32) {
+    let (_directory, path) = place_of(schema);
+    if schema < NEWEST {
+        // The copy of an older file came with wide rights.
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    }
     let vault = open(&path).unwrap();
-    grant(&vault, &connection(1, 1), &tokens("access", "refresh"));
+    grant(&vault, &connection(10), &tokens("access", "refresh"));
     let all = files(&path);
     assert_eq!(all.len(), 3, "the file, the log and its index");
     for (file, _) in all {
         assert_eq!(mode(&file), 0o600, "{file:?}");
     }
     drop(vault);
-    // A copy that came with wider rights loses them.
+    // A copy with wider rights loses them.
     fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).unwrap();
     let _vault = open(&path).unwrap();
     assert_eq!(mode(&path), 0o600);
 }
 
-/// The child of the next test, under a mask that takes no rights away.
+/// The child of the next test, under a mask that removes no rights.
 #[test]
 fn make_everything_in_a_child() {
     let Some(path) = std::env::var_os("VALETKEY_UMASK") else {
@@ -45,8 +55,8 @@ fn make_everything_in_a_child() {
     fs::remove_file(probe).unwrap();
     let vault = open(path).unwrap();
     vault.holder().unwrap();
-    grant(&vault, &connection(1, 1), &tokens("access", "refresh"));
-    vault.backup(path.with_file_name("backup.db")).unwrap();
+    grant(&vault, &connection(10), &tokens("access", "refresh"));
+    vault.backup(&path.with_file_name("backup.db")).unwrap();
     let all = files(path);
     assert_eq!(
         all.len(),
@@ -60,7 +70,13 @@ fn make_everything_in_a_child() {
 
 #[test]
 fn promise_26_files_are_for_their_owner_alone_under_umask_000() {
-    let (_directory, path) = place();
+    for schema in SCHEMAS {
+        are_for_their_owner_alone_under_umask_000(schema);
+    }
+}
+
+fn are_for_their_owner_alone_under_umask_000(schema: u32) {
+    let (_directory, path) = place_of(schema);
     let status = std::process::Command::new("sh")
         .args(["-c", "umask 000; exec \"$0\" --exact make_everything_in_a_child"])
         .arg(std::env::current_exe().unwrap())
@@ -69,7 +85,7 @@ fn promise_26_files_are_for_their_owner_alone_under_umask_000() {
         .status()
         .unwrap();
     assert!(status.success());
-    assert!(path.exists(), "the child did nothing");
+    assert!(path.with_file_name("backup.db").exists(), "the child did nothing");
 }
 
 #[test]
@@ -90,7 +106,7 @@ fn promise_26_links_and_directories_are_refused() {
         );
     }
     assert!(!directory.path().join("nowhere.db").exists());
-    // A link on the way to the file is the host's own business.
+    // A link among the directories of the path is the host's own choice.
     let alias = directory.path().join("alias");
     symlink(directory.path(), &alias).unwrap();
     assert!(open(&alias.join("vault.db")).is_ok());
@@ -100,7 +116,7 @@ fn promise_26_links_and_directories_are_refused() {
 fn promise_26_somebody_elses_file_is_refused() {
     let (_directory, path) = place();
     drop(open(&path).unwrap());
-    // Only root may give a file away; for anybody else there is nothing to be tested.
+    // Only root may give a file to another user; for anybody else there is nothing to be tested.
     if std::os::unix::fs::chown(&path, Some(12_345), None).is_ok() {
         let refused = open(&path);
         assert!(matches!(refused, Err(VaultError::UnsafePath(_))), "{refused:?}");

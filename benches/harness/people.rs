@@ -5,10 +5,15 @@ use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::Connection as Database;
-use valetkey::model::{Connection, ConnectionId, IssuedBy, Owner, ProviderId};
+use valetkey::model::{
+    Connection, ConnectionId, Grant, GrantId, IssuedBy, Owner, Parameters, ProviderId, Timestamp,
+};
 use valetkey::testing::Sandbox;
 use valetkey::vault::envelope::MasterKey;
-use valetkey::vault::{Grant, SqliteVault, StateHash, StoreOutcome, Tokens, Vault};
+use valetkey::vault::{
+    Attempt, ClaimOutcome, ClaimRequest, CommitOutcome, ConnectionQuery, GrantStore, NewGrant, RefreshStore,
+    Refreshed, SqliteVault, StateHash, StoreOutcome, Tokens,
+};
 use valetkey::{
     AccessToken, ActingUser, Clock as _, Connections, RefreshToken, SystemClock, TenantId, UserId,
 };
@@ -52,35 +57,94 @@ pub fn connections(vault: SqliteVault) -> Connections {
         .expect("connections")
 }
 
-pub fn connect_all(vault: &dyn Vault, people: usize) {
+pub fn connect_all(vault: &impl GrantStore, people: usize) {
     for number in 0..people {
-        store(vault, &connected(&person(number)));
+        connect(vault, &person(number));
     }
 }
 
-/// A connection that needs no renewal for a month.
-pub fn connected(person: &ActingUser) -> Connection {
+/// Stores a new connection of this person, and returns it.
+pub fn connect(vault: &impl GrantStore, person: &ActingUser) -> Connection {
     let now = SystemClock.now();
-    let mut connection = Connection::new(
-        ConnectionId::generate(now).expect("random numbers"),
+    let grant = granted(person, now);
+    let connection = Connection::new(ConnectionId::generate(now).expect("random numbers"), &grant);
+    store(vault, &grant, &connection);
+    connection
+}
+
+/// Stores a new grant for a connection, as another consent of its owner does.
+pub fn connect_again(vault: &impl GrantStore, person: &ActingUser) {
+    let connection = connection_of(vault, person);
+    let mut grant = granted(person, SystemClock.now());
+    grant.generation = connection.generation + 1;
+    store(vault, &grant, &connection);
+}
+
+/// The only connection of this person, or one of them.
+pub fn connection_of(vault: &impl GrantStore, person: &ActingUser) -> Connection {
+    let owner = Owner::Personal(person.user().clone());
+    let mut query = ConnectionQuery::of(person.tenant());
+    query.owner = Some(&owner);
+    vault.connections(&query).expect("a list").remove(0)
+}
+
+/// Claims the refresh of a connection's grant, and stores the next tokens.
+pub fn refresh(vault: &impl RefreshStore, connection: &Connection) {
+    let now = SystemClock.now();
+    let claim = vault
+        .claim_refresh(&ClaimRequest {
+            tenant: &connection.tenant,
+            grant: connection.grant,
+            holder: vault.holder().expect("a holder"),
+            generation: connection.generation,
+            attempt: Attempt::Forced,
+            now,
+            lease: Duration::from_secs(30),
+        })
+        .expect("a claim");
+    let ClaimOutcome::Granted(claimed) = claim else {
+        panic!("nobody else claims");
+    };
+    let tokens = tokens();
+    let refreshed = Refreshed {
+        tokens: &tokens,
+        granted: None,
+        expires_at: connection.expires_at,
+        lifetime: None,
+        at: now,
+        by: None,
+    };
+    let committed = vault
+        .commit_refresh(&connection.tenant, connection.grant, &claimed.claim, &refreshed)
+        .expect("a commit");
+    assert_eq!(committed, CommitOutcome::Stored);
+}
+
+/// A grant that needs no refresh for a month.
+fn granted(person: &ActingUser, now: Timestamp) -> Grant {
+    let mut grant = Grant::new(
+        GrantId::generate(now).expect("random numbers"),
         person.tenant().clone(),
         Owner::Personal(person.user().clone()),
         ProviderId::new("sandbox").expect("valid"),
         issued_by_the_sandbox(),
         now,
     );
-    connection.refreshable = true;
-    connection.expires_at = Some(now + Duration::from_secs(30 * 24 * 3600));
-    connection
+    grant.refreshable = true;
+    grant.expires_at = Some(now + Duration::from_secs(30 * 24 * 3600));
+    grant
 }
 
-/// A refresh token goes only to where it came from.
+/// A refresh token goes only to the server that issued it.
 fn issued_by_the_sandbox() -> IssuedBy {
     let sandbox = Sandbox::new(SystemClock);
     let server = sandbox.server();
+    let endpoints = server.endpoints(&Parameters::new()).expect("valid");
     IssuedBy {
-        token_endpoint: server.token_endpoint,
         server: server.id,
+        token_endpoint: endpoints.token.into(),
+        refresh_endpoint: endpoints.refresh.into(),
+        revocation_endpoint: endpoints.revocation.map(Into::into),
         client_id: sandbox
             .registration("https://app.test/callback")
             .client_id()
@@ -88,7 +152,7 @@ fn issued_by_the_sandbox() -> IssuedBy {
     }
 }
 
-pub fn tokens() -> Tokens {
+fn tokens() -> Tokens {
     Tokens {
         access_token: AccessToken::new("x".repeat(TOKEN_BYTES)),
         refresh_token: Some(RefreshToken::new("r".repeat(100))),
@@ -96,41 +160,44 @@ pub fn tokens() -> Tokens {
     }
 }
 
-pub fn store(vault: &dyn Vault, connection: &Connection) {
-    let consent = StateHash::from_bytes([0; 32]);
-    let tokens = tokens();
-    let grant = Grant {
-        consent: &consent,
-        connection,
-        tokens: &tokens,
-        members: &[],
-    };
-    assert_eq!(vault.store_grant(&grant).expect("stored"), StoreOutcome::Stored);
+fn store(vault: &impl GrantStore, grant: &Grant, connection: &Connection) {
+    let outcome = vault.store_grant(&NewGrant {
+        consent: &StateHash::from_bytes([0; 32]),
+        grant,
+        tokens: &tokens(),
+        connections: std::slice::from_ref(connection),
+        former_dead_at: None,
+    });
+    assert!(matches!(outcome, Ok(StoreOutcome::Stored { .. })), "{outcome:?}");
 }
 
-/// Copies every row of a vault that is closed, under other names, until there are so many. The copies do not open; they make
-/// the tables as large as those of a vault that has grown, in seconds instead of minutes.
+/// Copies every row of a vault that is closed, under other names, until there are `times` as many. The copies do not
+/// open; they make the tables as large as those of a vault that has grown, in seconds instead of minutes.
 pub fn multiply(path: &Path, times: usize) {
     let database = Database::open(path).expect("a database");
     database
-        .execute_batch("PRAGMA synchronous = OFF; PRAGMA temp_store = MEMORY; BEGIN IMMEDIATE;")
-        .expect("a transaction");
+        .execute_batch(
+            "PRAGMA synchronous = OFF; PRAGMA temp_store = MEMORY; BEGIN IMMEDIATE;
+             CREATE TEMP TABLE grown AS SELECT * FROM connections;
+             CREATE TEMP TABLE granted AS SELECT * FROM grants;
+             CREATE TEMP TABLE sealed AS SELECT * FROM secrets WHERE slot IN (SELECT slot FROM grants);",
+        )
+        .expect("copies");
     let last: i64 = database
         .query_row("SELECT max(slot) FROM secrets", [], |row| row.get(0))
         .expect("a slot");
-    database
-        .execute_batch(
-            "CREATE TEMP TABLE grown AS SELECT * FROM connections;
-             CREATE TEMP TABLE sealed AS SELECT * FROM secrets WHERE slot IN (SELECT slot FROM connections);",
-        )
-        .expect("copies");
     for time in 1..i64::try_from(times).expect("a count") {
+        // Ids begin with the time at which they were made, so that those of later rows are greater.
+        let later = format!("{:08x}", 0x7000_0000 + time);
         database
             .execute_batch(&format!(
-                "UPDATE temp.grown SET id = NULL, uuid = randomblob(16), slot = slot + {last},
+                "UPDATE temp.grown SET uuid = CAST(x'{later}' || substr(uuid, 5) AS BLOB),
+                        grant_id = CAST(x'{later}' || substr(grant_id, 5) AS BLOB),
                         owner = substr(owner, 1, 12) || '-{time}';
+                 UPDATE temp.granted SET uuid = CAST(x'{later}' || substr(uuid, 5) AS BLOB), slot = slot + {last};
                  UPDATE temp.sealed SET slot = slot + {last};
                  INSERT INTO connections SELECT * FROM temp.grown;
+                 INSERT INTO grants SELECT * FROM temp.granted;
                  INSERT INTO secrets SELECT * FROM temp.sealed;"
             ))
             .expect("more rows");

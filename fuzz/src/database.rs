@@ -8,18 +8,20 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use valetkey::model::{
-    Connection, ConnectionId, IssuedBy, Owner, ProviderId, Scopes, ServerId, TenantId, Timestamp, UserId,
+    Connection, ConnectionId, Grant, GrantId, IssuedBy, Owner, ProviderId, Scopes, ServerId, Status,
+    TenantId, Timestamp, UserId,
 };
 use valetkey::secret::{AccessToken, RefreshToken, State};
 use valetkey::vault::envelope::MasterKey;
 use valetkey::vault::{
-    Attempt, ClaimOutcome, ClaimRequest, ConnectionQuery, Found, Grant, Holder, Renewed, SqliteVault,
-    StateHash, TokenQuery, Tokens, Vault,
+    Attempt, AuditChain, AuditLog as _, ClaimOutcome, ClaimRequest, ConnectionQuery, Found, GrantStore as _,
+    Holder, Housekeeping as _, NewGrant, Of, RefreshStore as _, Refreshed, RevocationStore as _, Revoke,
+    RevokeWhat, SqliteVault, StateHash, TokenQuery, Tokens, VaultError,
 };
 
 use crate::edit;
 
-/// Alice has two connections, Bob one; the last generation of each is in the log alone.
+/// Alice has two connections, Bob one. The second generation of each is in the log alone.
 const USERS: [&str; 3] = ["alice", "alice", "bob"];
 
 struct Files {
@@ -34,29 +36,8 @@ static FILES: LazyLock<Files> = LazyLock::new(|| {
     let path = directory.path().join("vault.db");
     let vault = SqliteVault::open(&path, key()).unwrap();
     for number in 0..3 {
-        let mut connection = Connection::new(
-            id(number),
-            tenant(),
-            Owner::Personal(UserId::new(USERS[usize::from(number)]).unwrap()),
-            ProviderId::new("gmail").unwrap(),
-            IssuedBy {
-                server: ServerId::new("google").unwrap(),
-                token_endpoint: "https://issuer.test/token".into(),
-                client_id: "client".into(),
-            },
-            at(0),
-        );
-        for generation in 1..=2 {
-            connection.generation = generation;
-            vault
-                .store_grant(&Grant {
-                    consent: &StateHash::of(&State::new("none")),
-                    connection: &connection,
-                    tokens: &tokens(number, generation),
-                    members: &[],
-                })
-                .unwrap();
-        }
+        store(&vault, number);
+        refresh_once(&vault, number, 1).unwrap();
     }
     let (database, log) = (
         fs::read(&path).unwrap(),
@@ -100,6 +81,63 @@ fn id(number: u8) -> ConnectionId {
     ConnectionId::from_bytes([number + 1; 16])
 }
 
+fn grant_id(number: u8) -> GrantId {
+    GrantId::from_bytes([number + 101; 16])
+}
+
+fn store(vault: &SqliteVault, number: u8) {
+    let issued_by = IssuedBy::new(
+        ServerId::new("google").unwrap(),
+        "https://issuer.test/token",
+        "client",
+    );
+    let owner = Owner::Personal(UserId::new(USERS[usize::from(number)]).unwrap());
+    let provider = ProviderId::new("gmail").unwrap();
+    let mut grant = Grant::new(grant_id(number), tenant(), owner, provider, issued_by, at(0));
+    grant.refreshable = true;
+    vault
+        .store_grant(&NewGrant {
+            consent: &StateHash::of(&State::new("none")),
+            grant: &grant,
+            tokens: &tokens(number, 1),
+            connections: &[Connection::new(id(number), &grant)],
+            former_dead_at: None,
+        })
+        .unwrap();
+}
+
+/// Refreshes the tokens of this generation, if that is the one that is stored.
+fn refresh_once(vault: &SqliteVault, number: u8, generation: u64) -> Result<(), VaultError> {
+    let claim = vault.claim_refresh(&ClaimRequest {
+        tenant: &tenant(),
+        grant: grant_id(number),
+        holder: Holder::from_bytes([1; 16]),
+        generation,
+        attempt: Attempt::Forced,
+        now: at(1),
+        lease: Duration::from_secs(30),
+    })?;
+    let ClaimOutcome::Granted(claimed) = claim else {
+        return Ok(());
+    };
+    let token = claimed.refresh_token.expose_secret();
+    assert!(
+        token == refresh(number, generation),
+        "another refresh token than its own"
+    );
+    let refreshed = Refreshed {
+        tokens: &tokens(number, generation + 1),
+        granted: None,
+        expires_at: None,
+        lifetime: None,
+        at: at(2),
+        by: None,
+    };
+    vault
+        .commit_refresh(&tenant(), grant_id(number), &claimed.claim, &refreshed)
+        .map(drop)
+}
+
 fn tokens(number: u8, generation: u64) -> Tokens {
     Tokens {
         access_token: AccessToken::new(access(number, generation)),
@@ -116,8 +154,8 @@ fn refresh(number: u8, generation: u64) -> String {
     format!("MARKER-refresh-{number}-{generation}-").repeat(9)
 }
 
-/// A file that was altered anywhere yields each connection's own token, an error or nothing; never a panic, and never
-/// a token of somebody else.
+/// A file that was altered anywhere yields each connection's own token, an error or nothing. It never causes a panic,
+/// and never yields another connection's token.
 pub fn mutated_database(data: &[u8]) {
     let Some((choice, edits)) = data.split_first() else {
         return;
@@ -147,85 +185,89 @@ pub fn mutated_database(data: &[u8]) {
     }
 }
 
-fn silent(error: &valetkey::vault::VaultError) {
+fn silent(error: &VaultError) {
     let printed = format!("{error:?} {error}");
     assert!(!printed.contains("MARKER"), "an error repeats a token");
 }
 
-fn checked<T>(result: Result<T, valetkey::vault::VaultError>) -> Option<T> {
+fn checked<T>(result: Result<T, VaultError>) -> Option<T> {
     result.inspect_err(silent).ok()
 }
 
 fn use_all(vault: &SqliteVault) {
-    let check = |number: u8, token: &AccessToken| {
-        let own = (1..=3).any(|generation| token.expose_secret() == access(number, generation));
-        assert!(own, "another token than its own");
-    };
     for number in 0..3 {
-        if let Some(Some(stored)) = checked(vault.token(&tenant(), id(number)))
-            && let Some(token) = &stored.access_token
-        {
-            check(number, token);
+        if let Some(token) = find(vault, Of::Id(id(number)), |connection| connection == id(number)) {
+            check(number, &token);
         }
     }
-    for user in ["alice", "bob"] {
-        let found = checked(vault.find_token(&TokenQuery {
-            tenant: &tenant(),
-            user: Some(&UserId::new(user).unwrap()),
-            provider: &ProviderId::new("gmail").unwrap(),
+    let provider = ProviderId::new("gmail").unwrap();
+    for name in ["alice", "bob"] {
+        let user = UserId::new(name).unwrap();
+        let of = Of::Owner {
+            user: Some(&user),
+            provider: &provider,
             label: None,
-            scopes: &Scopes::default(),
-        }));
-        if let Some(Found::One(stored)) = found
-            && let Some(token) = &stored.access_token
-        {
-            let number = (0..3)
-                .find(|number| id(*number) == stored.connection)
+        };
+        let mut whose = 0;
+        let is_own = |connection| {
+            whose = (0..3)
+                .find(|number| id(*number) == connection)
                 .expect("a known id");
-            assert!(USERS[usize::from(number)] == user, "somebody else's token");
-            check(number, token);
+            USERS[usize::from(whose)] == name
+        };
+        if let Some(token) = find(vault, of, is_own) {
+            check(whose, &token);
         }
     }
     let all = checked(vault.connections(&ConnectionQuery::of(&tenant())));
     assert!(!format!("{all:?}").contains("MARKER"));
-    let claim = checked(vault.claim_refresh(&ClaimRequest {
+    let _ = checked(vault.verify_audit(&AuditChain::Tenant(tenant()), &mut |_| {}));
+    checked(refresh_once(vault, 0, 2));
+    revoke(vault);
+}
+
+/// The token that is found, if any.
+fn find(vault: &SqliteVault, of: Of<'_>, is_own: impl FnOnce(ConnectionId) -> bool) -> Option<AccessToken> {
+    let found = checked(vault.find_token(&TokenQuery {
         tenant: &tenant(),
-        connection: id(0),
-        holder: Holder::from_bytes([1; 16]),
-        generation: 2,
-        attempt: Attempt::Forced,
-        now: at(1),
-        lease: Duration::from_secs(30),
+        of,
+        scopes: &Scopes::default(),
     }));
-    if let Some(ClaimOutcome::Granted(claimed)) = claim {
-        let token = claimed.refresh_token.expose_secret();
-        assert!(token == refresh(0, 2), "another refresh token than its own");
-        let renewed = tokens(0, 3);
-        let outcome = vault.commit_refresh(
-            &tenant(),
-            id(0),
-            &claimed.claim,
-            &Renewed {
-                tokens: &renewed,
-                granted: None,
-                expires_at: None,
-                at: at(2),
-                by: None,
-            },
-        );
-        checked(outcome);
-    }
-    if let Some(Some(revoked)) = checked(vault.revoke(&tenant(), id(1), None, at(3)))
-        && let Some(tokens) = &revoked.tokens
+    let Some(Found::One(stored)) = found else {
+        return None;
+    };
+    assert!(is_own(stored.connection), "somebody else's connection");
+    assert!(
+        stored.access_token.is_none() || stored.status == Status::Active,
+        "a connection that is not active has a token"
+    );
+    stored.access_token
+}
+
+fn check(number: u8, token: &AccessToken) {
+    let own = (1..=3).any(|generation| token.expose_secret() == access(number, generation));
+    assert!(own, "another token than its own");
+}
+
+fn revoke(vault: &SqliteVault) {
+    let revoked = checked(vault.revoke(&Revoke {
+        tenant: &tenant(),
+        what: RevokeWhat::Connection(id(1)),
+        by: None,
+        now: at(3),
+        keep_until: None,
+    }));
+    let Some(Some(revoked)) = revoked else {
+        return;
+    };
+    for token in revoked
+        .ended
+        .iter()
+        .filter_map(|ended| ended.access_token.as_ref())
     {
-        check(1, &tokens.access_token);
+        check(1, token);
     }
-    if checked(vault.clear_residue()).is_some()
-        && let Some(Some(stored)) = checked(vault.token(&tenant(), id(1)))
-    {
-        assert!(
-            stored.access_token.is_none() || stored.status == valetkey::model::Status::Active,
-            "a revoked connection has a token"
-        );
-    }
+    checked(vault.clear_residue());
+    let found = find(vault, Of::Id(id(1)), |connection| connection == id(1));
+    assert!(found.is_none(), "a revoked connection has a token");
 }

@@ -8,7 +8,7 @@ use crate::format::{self, Key};
 use crate::server::Server;
 use crate::walk::TENANT;
 
-/// Learns every data key that the vault has for the workspace at this moment, and the key that wraps them.
+/// Learns every key that the vault has for the workspace at this moment, and its audit key.
 ///
 /// Reads a copy: nothing but SQLite may open a vault that is in use.
 pub(crate) fn learn(server: &Server, copy: &Path, masters: &[Key]) {
@@ -33,9 +33,20 @@ pub(crate) fn learn(server: &Server, copy: &Path, masters: &[Key]) {
         let wrapped = &padded[4..4 + len];
         let opened = masters
             .iter()
-            .find_map(|master| format::unwrap(master, vault, TENANT, version, wrapped));
-        server.learn("data key", opened.expect("one of the master keys opens it"));
+            .find_map(|master| format::unwrap(master, vault, TENANT, version, wrapped))
+            .expect("one of the master keys opens it");
+        server.learn("data key", opened);
+        server.learn("row key", format::derive::<32>(&opened, "rows"));
     }
+    let wrapped: Vec<u8> = db
+        .query_row("SELECT audit_key FROM vault", [], |row| row.get(0))
+        .expect("the vault has an audit key");
+    let opened = masters
+        .iter()
+        .find_map(|master| format::unwrap_audit_key(master, vault, &wrapped))
+        .expect("one of the master keys opens it");
+    server.learn("audit key", opened);
+    server.learn("audit key", format::derive::<32>(&opened, "audit"));
 }
 
 /// The master key itself, its base64, and the key that it wraps with.

@@ -18,10 +18,11 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use valetkey::TenantId;
 use valetkey::provider::{BodyFormat, ClientAuthentication, RefreshWith};
+use valetkey::testing::ManualClock;
 use valetkey::vault::envelope::{MasterKey, MasterKeys};
-use valetkey::vault::{MemoryVault, SqliteVault};
+use valetkey::vault::{Housekeeping as _, MemoryVault, Rotation, SqliteVault};
+use valetkey::{Clock as _, TenantId};
 
 use crate::allocator::{Keeper, apart, keeping};
 use crate::server::{Answer, Server};
@@ -100,25 +101,36 @@ fn over_sqlite(kind: &Kind, server: &Server) {
         });
     };
     let tenant = TenantId::new(TENANT).expect("a name");
+    let keys = |active: &str, former: &str| {
+        let key = |text| MasterKey::from_base64(text).expect("32 bytes");
+        MasterKeys::new(key(active), [key(former)])
+    };
     keeping(|| {
-        let key = MasterKey::from_base64(&first).expect("32 bytes");
-        let vault = Arc::new(SqliteVault::open(&path, key).expect("a vault"));
+        let vault = SqliteVault::open(&path, keys(&first, &second)).expect("a vault");
+        let vault = Arc::new(vault);
         walk(kind, server, Arc::clone(&vault), &|| {
             learn(&vault);
-            assert!(vault.rotate_data_key(&tenant).expect("a new data key"));
+            rotate(&vault, Rotation::DataKey(&tenant));
             learn(&vault);
-            vault.reseal(1_000).expect("all is sealed anew");
+            rotate(&vault, Rotation::Tokens { limit: 1_000 });
+            // Twice, so that the keys of the vault are those of the first master key again.
+            for [active, former] in [[&second, &first], [&first, &second]] {
+                let other = SqliteVault::open(&path, keys(active, former)).expect("another handle");
+                rotate(&other, Rotation::MasterKey { limit: 1_000 });
+            }
         });
         drop(vault);
-
-        let former = MasterKey::from_base64(&first).expect("32 bytes");
-        let active = MasterKey::from_base64(&second).expect("32 bytes");
-        let vault = SqliteVault::open(&path, MasterKeys::new(active, [former])).expect("it opens with both");
-        vault.rotate_master_key(1_000).expect("all keys are wrapped anew");
-        drop(vault);
-        let key = MasterKey::from_base64(&second).expect("32 bytes");
-        drop(SqliteVault::open(&path, key).expect("it opens with the new one"));
+        let key = MasterKey::from_base64(&first).expect("32 bytes");
+        drop(SqliteVault::open(&path, key).expect("it opens with the first key alone"));
     });
+}
+
+/// Carries out a step of a rotation, which must do something.
+fn rotate(vault: &SqliteVault, rotation: Rotation<'_>) {
+    let rotated = vault
+        .rotate(rotation, ManualClock::default().now())
+        .expect("rotated");
+    assert!(rotated.done > 0, "{rotation:?}: {rotated:?}");
 }
 
 fn main() -> ExitCode {

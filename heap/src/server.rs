@@ -125,10 +125,9 @@ impl State {
             .headers
             .get(AUTHORIZATION)
             .and_then(|value| value.to_str().ok())
+            && let Some(pair) = pair.strip_prefix("Basic ")
         {
-            if let Some(pair) = pair.strip_prefix("Basic ") {
-                self.secrets.add("Basic credentials", pair);
-            }
+            self.secrets.add("Basic credentials", pair);
         }
         match (&request.method, request.url.path()) {
             (_, "/token") => self.tokens(&sent),

@@ -6,10 +6,21 @@
 //!
 //! Columns that an implementation searches are fields of their own. All others of a row are in one encoded field.
 
+mod row;
+mod search;
+
+pub(crate) use row::{
+    AuditRow, CheckpointRow, ConnectionRow, ConsentRow, GapRow, GrantRow, HeadRow, KeyRow, RevocationRow,
+    Sealed, Secrets, VaultRow,
+};
+pub(crate) use search::{
+    Chain, Direction, Doomed, DueRows, FoundRows, ListedRow, Listing, Of, Pruned, Stamp, TokenRow, Wanted,
+};
+
 use std::fmt::Debug;
 use std::path::Path;
 
-use crate::model::{ConnectionId, ConsentId, GrantId, RevocationId, TenantId};
+use crate::model::{ConnectionId, GrantId, RevocationId, TenantId};
 use crate::vault::{Holder, StateHash, VaultError, VaultWarning};
 
 type Result<T> = std::result::Result<T, VaultError>;
@@ -44,339 +55,6 @@ impl<T> Write<T> {
             Self::Moved => Write::Moved,
         }
     }
-}
-
-/// The vault's own row.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct VaultRow {
-    pub(crate) id: [u8; 16],
-    /// The id of the master key that `key_check` and `audit_key` belong to.
-    pub(crate) master_key: [u8; 16],
-    pub(crate) key_check: [u8; 32],
-    /// The wrapped key of the audit.
-    pub(crate) audit_key: Vec<u8>,
-}
-
-/// A tenant's key, wrapped.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct KeyRow {
-    pub(crate) version: u32,
-    /// The id of the master key that wraps it.
-    pub(crate) master_key: [u8; 16],
-    pub(crate) wrapped: Vec<u8>,
-    /// How many records it has sealed.
-    pub(crate) seals: u32,
-    /// Whether a newer key took its place.
-    pub(crate) retired: bool,
-}
-
-/// A connection.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ConnectionRow {
-    pub(crate) id: ConnectionId,
-    /// The user; empty for a workspace connection.
-    pub(crate) owner: String,
-    pub(crate) provider: String,
-    pub(crate) label: Option<String>,
-    pub(crate) is_default: bool,
-    pub(crate) revoked: bool,
-    pub(crate) grant: GrantId,
-    /// The id of the account, for the index that keeps it unique.
-    pub(crate) account: Option<String>,
-    pub(crate) details: Vec<u8>,
-    /// Authenticates every field above. Also tells whether the row has changed since it was read.
-    pub(crate) mac: [u8; 32],
-}
-
-/// A grant, without its tokens.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct GrantRow {
-    pub(crate) id: GrantId,
-    /// The grant that replaced this one.
-    pub(crate) former_of: Option<GrantId>,
-    /// `active`, `revoked`, or why a new consent is needed.
-    pub(crate) status: String,
-    pub(crate) generation: u64,
-    pub(crate) refreshable: bool,
-    pub(crate) server: String,
-    pub(crate) expires_at: Option<i64>,
-    pub(crate) refreshed_at: i64,
-    /// No refresh before this time.
-    pub(crate) not_before: Option<i64>,
-    /// When the current claim lapses.
-    pub(crate) held_until: Option<i64>,
-    /// Until when a refused refresh token is kept.
-    pub(crate) quarantined_until: Option<i64>,
-    /// When the tokens of a former grant are dead at the server at the latest.
-    pub(crate) dead_at: Option<i64>,
-    /// What decides where the tokens are sent: part of their additional data.
-    pub(crate) route: Vec<u8>,
-    /// The claim and the failures; empty if there is neither.
-    pub(crate) state: Vec<u8>,
-    /// The version of the key that seals the tokens; 0 without tokens.
-    pub(crate) key_version: u32,
-    /// Raised by every write of the row.
-    pub(crate) revision: u64,
-    /// Authenticates every field above.
-    pub(crate) mac: [u8; 32],
-}
-
-/// What a write does to the sealed tokens of a grant.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Secrets<'a> {
-    /// Leaves them as they are.
-    Keep,
-    /// Overwrites them.
-    Set {
-        /// The sealed access token.
-        access: &'a [u8],
-        /// The sealed refresh and id tokens; empty if there are none.
-        rest: &'a [u8],
-    },
-    /// Overwrites the access token with zeros.
-    EraseAccess,
-    /// Overwrites all of them with zeros.
-    Erase,
-}
-
-/// Two sealed records, as far as there are any.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Sealed {
-    pub(crate) access: Option<Vec<u8>>,
-    pub(crate) rest: Option<Vec<u8>>,
-}
-
-/// A consent request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ConsentRow {
-    pub(crate) state: StateHash,
-    pub(crate) id: ConsentId,
-    pub(crate) user: String,
-    /// The owner of the connection to be made; empty for a workspace connection.
-    pub(crate) owner: String,
-    pub(crate) expires_at: i64,
-    /// `pending`, `taken`, `completed`, `denied`, `failed` or `cancelled`.
-    pub(crate) status: String,
-    pub(crate) completed: Option<ConnectionId>,
-    pub(crate) body: Vec<u8>,
-    /// The version of the key that seals the verifier; 0 once it is erased.
-    pub(crate) key_version: u32,
-    /// Authenticates every field above that never changes.
-    pub(crate) mac: [u8; 32],
-}
-
-/// A revocation that the provider has not confirmed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct RevocationRow {
-    pub(crate) id: RevocationId,
-    pub(crate) connection: ConnectionId,
-    /// The owner of the connection; empty for a workspace connection.
-    pub(crate) owner: String,
-    pub(crate) not_before: i64,
-    pub(crate) attempts: u32,
-    pub(crate) give_up_at: i64,
-    pub(crate) body: Vec<u8>,
-    pub(crate) key_version: u32,
-}
-
-/// An audit entry, its body sealed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct AuditRow {
-    pub(crate) number: u64,
-    pub(crate) at: i64,
-    /// Differs from the chain only in entries that were written under schemas 1 and 2.
-    pub(crate) tenant: Option<TenantRow>,
-    pub(crate) kind: String,
-    pub(crate) body: Vec<u8>,
-    pub(crate) mac: [u8; 32],
-}
-
-/// The end of a chain.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct HeadRow {
-    pub(crate) number: u64,
-    pub(crate) mac: [u8; 32],
-    /// The first number that was not as it should be when something was written.
-    pub(crate) broken: Option<u64>,
-    pub(crate) seal: [u8; 32],
-}
-
-/// A run of entries that were pruned.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct GapRow {
-    pub(crate) first: u64,
-    pub(crate) last: u64,
-    /// The MAC of the entry before the first.
-    pub(crate) before: [u8; 32],
-    /// The MAC of the last.
-    pub(crate) mac: [u8; 32],
-    pub(crate) seal: [u8; 32],
-}
-
-/// A head that was exported, kept so that it can be recognised after pruning.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct CheckpointRow {
-    pub(crate) number: u64,
-    pub(crate) mac: [u8; 32],
-    pub(crate) seal: [u8; 32],
-}
-
-/// Which connection's token to find. Revoked connections are never found.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Wanted<'a> {
-    /// The only connection of this owner to this provider, or the default among several.
-    Owner {
-        /// The user; empty for the workspace connection.
-        owner: &'a str,
-        /// The provider.
-        provider: &'a str,
-    },
-    /// The connection with this label.
-    Label {
-        /// The user; empty for the workspace connection.
-        owner: &'a str,
-        /// The provider.
-        provider: &'a str,
-        /// The label.
-        label: &'a str,
-    },
-    /// The connection with this id.
-    Id(ConnectionId),
-}
-
-/// A connection with as much of its grant as the hot path needs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct TokenRow {
-    pub(crate) connection: ConnectionRow,
-    pub(crate) status: String,
-    pub(crate) generation: u64,
-    pub(crate) refreshable: bool,
-    pub(crate) server: String,
-    pub(crate) expires_at: Option<i64>,
-    pub(crate) refreshed_at: i64,
-    pub(crate) route: Vec<u8>,
-    pub(crate) state: Vec<u8>,
-    /// The sealed access token.
-    pub(crate) access: Option<Vec<u8>>,
-}
-
-impl TokenRow {
-    /// Takes from the rows of a connection and its grant what a token needs.
-    pub(crate) fn new(connection: ConnectionRow, grant: GrantRow, access: Option<Vec<u8>>) -> Self {
-        Self {
-            connection,
-            status: grant.status,
-            generation: grant.generation,
-            refreshable: grant.refreshable,
-            server: grant.server,
-            expires_at: grant.expires_at,
-            refreshed_at: grant.refreshed_at,
-            route: grant.route,
-            state: grant.state,
-            access,
-        }
-    }
-}
-
-/// What [`Rows::token`] found, all of one moment.
-#[derive(Debug)]
-pub(crate) enum FoundRows {
-    /// No such connection.
-    Nothing,
-    /// Several, and none is the default.
-    Several,
-    /// A connection whose grant is missing.
-    Damaged,
-    /// A connection and what its token needs.
-    One(Box<TokenRow>),
-}
-
-/// Which connections to list, in the order of their ids.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Listing<'a> {
-    /// Only of this owner; empty for workspace connections.
-    pub(crate) owner: Option<&'a str>,
-    /// Only of this provider.
-    pub(crate) provider: Option<&'a str>,
-    /// Only those that use this grant.
-    pub(crate) grant: Option<GrantId>,
-    /// Whether revoked ones are wanted too.
-    pub(crate) with_revoked: bool,
-    /// Only after this one.
-    pub(crate) after: Option<ConnectionId>,
-    /// At most this many.
-    pub(crate) limit: usize,
-}
-
-/// A listed connection with its grant and the time of its last use, all of one moment.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ListedRow {
-    pub(crate) connection: ConnectionRow,
-    pub(crate) grant: GrantRow,
-    pub(crate) used_at: Option<i64>,
-}
-
-/// A row together with the tenant it belongs to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Of<T> {
-    pub(crate) tenant: TenantRow,
-    pub(crate) name: TenantId,
-    pub(crate) row: T,
-}
-
-/// Which grants are due for a refresh at one authorization server: active, refreshable, not former, neither held
-/// (`held_until` is not after `now`) nor backing off (`not_before` is not after `now`), and either expiring before
-/// `expires_before` or refreshed before `refreshed_before`. Soonest expiry first, then longest idle.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct DueRows<'a> {
-    /// The authorization server.
-    pub(crate) server: &'a str,
-    /// Now.
-    pub(crate) now: i64,
-    /// Expiring before this time.
-    pub(crate) expires_before: i64,
-    /// Refreshed before this time, where idle grants die.
-    pub(crate) refreshed_before: Option<i64>,
-    /// At most this many.
-    pub(crate) limit: usize,
-}
-
-/// Whose rows to erase.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Doomed<'a> {
-    /// Of one owner: connections and their grants, consent requests that the person began or that are for them,
-    /// pending revocations, times of use.
-    Owner(&'a str),
-    /// Of the whole tenant, its keys and its audit excepted.
-    Everything,
-}
-
-/// The direction in which a chain is read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Direction {
-    /// Ascending numbers, from the one after `after`.
-    Forward,
-    /// Descending numbers, from the one before `after`.
-    Backward,
-}
-
-/// A chain of audit entries: of the vault itself (0) or of a tenant, or the one chain that schemas 1 and 2 kept for
-/// all of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Chain {
-    /// The chain of this tenant, or of the vault itself.
-    Of(TenantRow),
-    /// The entries of schemas 1 and 2.
-    Legacy,
-}
-
-/// What a pass of pruning deletes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Pruned {
-    /// Token uses.
-    Uses,
-    /// All other entries.
-    Changes,
 }
 
 /// A consistent view of the rows.
@@ -527,8 +205,14 @@ pub(crate) trait Tables: Debug + Send + Sync + Sized + 'static {
     /// Reads in one consistent view. `read` decrypts nothing: it may hold up a writer.
     fn read<T>(&self, read: impl FnOnce(&dyn Rows) -> Result<T>) -> Result<T>;
 
-    /// The hot path: [`Rows::token`] in a view of its own.
-    fn token(&self, tenant: TenantRow, wanted: Wanted<'_>) -> Result<FoundRows>;
+    /// The hot path: [`Rows::token`] in a view of its own, and the stamp of the state that was read or of one before.
+    /// `None` if `is_known` knows the answer at the present stamp. Without stamps `is_known` is not asked.
+    fn token(
+        &self,
+        tenant: TenantRow,
+        wanted: Wanted<'_>,
+        is_known: &mut dyn FnMut(Stamp) -> bool,
+    ) -> Result<Option<(Option<Stamp>, FoundRows)>>;
 
     /// Writes in one transaction, durably: what is committed survives a crash once this returns. `write` may be
     /// called again if the database asks for it.

@@ -10,8 +10,8 @@ use std::{env, fs};
 use crate::scenario::Scenario;
 use crate::world::Template;
 
-/// What changes a file. SQLite writes with `pwrite64`; what the child reports goes through `write`, which is let be.
-const CALLS: [&str; 7] = [
+/// What changes a file. SQLite writes with `pwrite64`. What the child reports goes through `write`, which never fails.
+const CALLS: [&str; 9] = [
     "pwrite64",
     "fsync",
     "fdatasync",
@@ -19,6 +19,8 @@ const CALLS: [&str; 7] = [
     "fallocate",
     "unlink",
     "linkat",
+    "rename",
+    "copy_file_range",
 ];
 
 /// How often each call is made.

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::LazyLock;
 
 use aho_corasick::AhoCorasick;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::vault_support::Searched;
+use crate::scenario::Name;
+use crate::searched::residue;
 use crate::world::{Template, files};
 
 pub(crate) fn intact(path: &Path, place: &str) {
@@ -26,9 +27,9 @@ pub(crate) fn intact(path: &Path, place: &str) {
     let strays: i64 = db
         .query_row(
             "WITH used AS (
-                SELECT slot FROM connections WHERE slot IS NOT NULL
+                SELECT slot FROM grants WHERE slot IS NOT NULL
                 UNION ALL SELECT slot FROM consents WHERE slot IS NOT NULL
-                UNION ALL SELECT slot FROM outbox
+                UNION ALL SELECT slot FROM revocations WHERE slot IS NOT NULL
                 UNION ALL SELECT slot FROM tenant_keys)
              SELECT (SELECT count(*) - count(DISTINCT slot) FROM used)
                   + (SELECT count(*) FROM free_slots JOIN used USING (slot))
@@ -47,17 +48,15 @@ pub(crate) fn intact(path: &Path, place: &str) {
     );
 }
 
-/// The shapes in which a secret might lie in a file: each has this word in it.
+/// The shapes in which a secret might be in a file. Each contains one of these words: the first are of the scenarios,
+/// the others of the files of older schemas.
 static PLAINTEXT: LazyLock<AhoCorasick> = LazyLock::new(|| {
-    let marker = b"MARKER";
-    let hex: String = marker.iter().map(|byte| format!("{byte:02x}")).collect();
-    AhoCorasick::new([
-        marker.to_vec(),
-        hex.to_uppercase().into_bytes(),
-        hex.into_bytes(),
-        STANDARD.encode(marker).into_bytes(),
-    ])
-    .unwrap()
+    let shapes = ["MARKER", "access-1-2", "refresh-1-2", "verifier-verifier"].map(|word| {
+        let hex: String = word.bytes().map(|byte| format!("{byte:02x}")).collect();
+        let base64 = STANDARD.encode(&word[..word.len() / 3 * 3]);
+        [word.to_owned(), hex.to_uppercase(), hex, base64]
+    });
+    AhoCorasick::new(shapes.as_flattened()).unwrap()
 });
 
 pub(crate) fn no_plaintext(directory: &Path, place: &str) {
@@ -67,32 +66,18 @@ pub(crate) fn no_plaintext(directory: &Path, place: &str) {
     }
 }
 
-/// What was reported as cleared is in no file, sealed or not.
-pub(crate) fn nothing_of(cleared: &BTreeSet<u8>, template: &Template, directory: &Path, place: &str) {
-    let records: Vec<Vec<u8>> = template
-        .sealed
-        .iter()
-        .filter(|(number, _)| cleared.contains(number))
-        .map(|(_, slot)| {
-            let len = u32::from_be_bytes(*slot.first_chunk().unwrap()) as usize;
-            slot[4..4 + len].to_vec()
-        })
-        .collect();
-    assert_eq!(records.is_empty(), cleared.is_empty());
-    let searched = Searched::new(&records);
-    // A backup holds what there was when it was made.
-    let own = |file: &PathBuf| {
-        file.file_name()
-            .unwrap()
-            .to_str()
-            .unwrap()
-            .starts_with("vault.db")
+/// What was reported as cleared is in no file of the vault, not even sealed.
+pub(crate) fn nothing_of(cleared: &BTreeSet<Name>, template: &Template, vault: &Path, place: &str) {
+    let records = || {
+        let sealed = template.sealed.iter();
+        sealed
+            .filter(|(name, _)| cleared.contains(name))
+            .map(|(_, record)| record)
     };
-    for file in files(directory).into_iter().filter(own) {
-        let found = searched.find(&fs::read(&file).unwrap());
-        assert!(
-            found.is_none(),
-            "{place}: reported as cleared, and still in {file:?}"
-        );
-    }
+    assert_eq!(records().next().is_none(), cleared.is_empty());
+    let found = residue(vault, records());
+    assert!(
+        found.is_none(),
+        "{place}: reported as cleared, and still in {found:?}"
+    );
 }

@@ -6,17 +6,21 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use valetkey::model::FailureCode;
+use valetkey::model::{FailureCode, RevocationId};
 use valetkey::secret::PkceVerifier;
 use valetkey::vault::{
-    Claim, ClaimOutcome, CommitOutcome, Erasure, RefreshFailure, Renewed, Settlement, SqliteVault,
-    Vault as _, VaultError,
+    Claim, ClaimOutcome, CommitOutcome, ConnectionQuery, ConsentStore as _, Erasure, Forget, GrantStore as _,
+    Housekeeping as _, LateTokens, RefreshFailure, RefreshStore as _, RevocationStore as _, RevokeWhat,
+    Rotation, Settlement, SqliteVault, Taken, VaultError,
 };
 
-use crate::scenario::{ALL, Step};
+use crate::scenario::{ALL, FAMILY, Name, Step, of};
 use crate::world::{
-    GIVE_UP, alice, at, claim, connection, consent, grant, id, open, refresh, share, state, tenant, tokens,
+    GIVE_UP, alice, at, claim, consent, grant, grant_id, id, keys, name_of, open, refresh, refreshed, revoke,
+    state, store, tenant, tokens,
 };
+
+const VERIFIER: &str = "MARKER-verifier-of-the-consent-of-this-scenario";
 
 /// Runs the scenario that the parent has named, and reports each step before and after it.
 pub(crate) fn run_if_asked() {
@@ -65,126 +69,170 @@ struct Host {
     path: PathBuf,
     vault: Option<SqliteVault>,
     claim: Option<Claim>,
-    /// The numbers of the pending revocations that it was given, by connection.
-    taken: BTreeMap<u8, u64>,
+    /// The pending revocations that it was given, by the grants whose tokens wait.
+    taken: BTreeMap<Name, RevocationId>,
     takes: i64,
 }
 
 impl Host {
     fn take(&mut self, step: Step) -> Result<&'static str, VaultError> {
+        let backup = self.path.with_file_name("backup.db");
         match step {
             Step::Open => self.vault = Some(open(&self.path)?),
+            Step::OpenWithNextKey => self.vault = Some(SqliteVault::open(&self.path, keys([2, 1]))?),
             Step::Close => self.vault = None,
-            _ => return self.call(step),
-        }
-        Ok("")
-    }
-
-    fn call(&mut self, step: Step) -> Result<&'static str, VaultError> {
-        let vault = self.vault.as_ref().unwrap();
-        match step {
-            Step::InsertConsent => {
-                vault.insert_consent(&consent(), Some(&PkceVerifier::new("MARKER-verifier".repeat(4))))?;
-            }
-            Step::TakeConsent => {
-                let taken = vault.take_consent(&tenant(), &state(), at(1))?;
-                let verifier = taken.expect("taken once").expect("with its verifier");
-                assert!(verifier.expose_secret() == "MARKER-verifier".repeat(4));
-            }
-            Step::Grant { number, generation } => grant(vault, number, generation)?,
-            Step::Claim { number, generation } => match claim(vault, number, generation, at(10))? {
-                ClaimOutcome::Granted(claimed) => {
-                    assert!(claimed.refresh_token.expose_secret() == refresh(number, generation));
-                    self.claim = Some(claimed.claim);
-                }
-                other => panic!("{other:?}"),
-            },
-            Step::Commit { number, generation } => {
-                let tokens = tokens(number, generation);
-                let renewed = Renewed {
-                    tokens: &tokens,
-                    granted: None,
-                    expires_at: None,
-                    at: at(11),
-                    by: None,
-                };
-                let claim = self.claim.unwrap();
-                let outcome = vault.commit_refresh(&tenant(), id(number), &claim, &renewed)?;
-                assert_eq!(outcome, CommitOutcome::Stored);
-            }
-            Step::Fail { number } => {
-                let failure = RefreshFailure::Transient {
-                    code: FailureCode::TimedOut,
-                    at: at(11),
-                    not_before: at(41),
-                };
-                let claim = self.claim.unwrap();
-                let outcome = vault.fail_refresh(&tenant(), id(number), &claim, &failure)?;
-                assert_eq!(outcome, CommitOutcome::Stored);
-            }
-            Step::Revoke { number } => {
-                let revoked = vault
-                    .revoke(&tenant(), id(number), None, at(12))?
-                    .expect("active");
-                assert!(revoked.tokens.is_some());
-            }
-            Step::Share { generation, joining } => share(vault, generation, joining)?,
-            Step::Leave { number } => {
-                let left = vault
-                    .revoke(&tenant(), id(number), None, at(12))?
-                    .expect("active");
-                assert!(left.tokens.is_none() && !left.still_used_by.is_empty());
-            }
-            Step::Queue { number } => {
-                let revoked = vault.revoke_and_queue(&tenant(), id(number), None, at(12), GIVE_UP)?;
-                // None: it failed after it was done, and was tried again.
-                assert!(revoked.is_none_or(|revoked| revoked.queued.is_some()));
-            }
-            Step::QueueLate { number } => {
-                assert!(vault.queue_revocation(
-                    &connection(number, 1),
-                    &tokens(number, 1),
-                    at(12),
-                    GIVE_UP
-                )?);
-            }
-            Step::Take => {
-                self.takes += 1;
-                let pending = vault.take_revocations(at(1_000 * self.takes), Duration::from_secs(30), 9)?;
-                for pending in pending {
-                    self.taken.insert(pending.connection.as_bytes()[0], pending.id);
-                }
-            }
-            Step::TryLater { number } => {
-                let again = Settlement::Again {
-                    at: at(1_000 * self.takes + 40),
-                };
-                vault.settle_revocation(&tenant(), self.taken[&number], again, at(13))?;
-            }
-            Step::Settle { number } => {
-                vault.settle_revocation(&tenant(), self.taken[&number], Settlement::Confirmed, at(13))?;
-            }
-            Step::ForgetUser => {
-                vault.forget_user(&tenant(), &alice(), None, at(13))?;
-            }
-            Step::ForgetTenant => {
-                vault.forget_tenant(&tenant(), at(13))?;
-            }
-            Step::Backup => vault.backup(self.path.with_file_name("backup.db"))?,
-            Step::Rotate => {
-                vault.rotate_data_key(&tenant())?;
-            }
-            Step::Reseal => {
-                vault.reseal(2)?;
-            }
+            Step::Restore => SqliteVault::restore(backup, &self.path, keys([1, 2]))?,
+            Step::Take => self.take_revocations()?,
             Step::Clear => {
-                return Ok(match vault.clear_residue()? {
+                return Ok(match self.vault().clear_residue()? {
                     Erasure::Cleared => "cleared",
                     Erasure::Pending => "pending",
                 });
             }
-            Step::Open | Step::Close => {}
+            Step::Claim(name, generation) => self.claim = Some(self.claim(name, generation)?),
+            Step::Backup => self.vault().backup(&backup)?,
+            _ => self.write(step)?,
         }
         Ok("")
+    }
+
+    fn vault(&self) -> &SqliteVault {
+        self.vault.as_ref().unwrap()
+    }
+
+    fn write(&self, step: Step) -> Result<(), VaultError> {
+        let (vault, tenant) = (self.vault(), tenant());
+        match step {
+            Step::InsertConsent => vault.insert_consent(&consent(), Some(&PkceVerifier::new(VERIFIER)))?,
+            Step::TakeConsent => {
+                let Taken::Consent(_, Some(verifier)) = vault.take_consent(&tenant, &state(), at(1))? else {
+                    panic!("it is taken once, with its verifier");
+                };
+                assert!(verifier.expose_secret() == VERIFIER);
+            }
+            Step::Grant(name) => store(vault, name, &[name.number])?,
+            Step::Share { first, joining } => self.share(first, joining)?,
+            Step::Commit(name, generation) => self.commit(name, generation, CommitOutcome::Stored)?,
+            Step::CommitLate(name, generation) => self.commit(name, generation, CommitOutcome::Former)?,
+            Step::Fail(name) => self.fail(name)?,
+            Step::Revoke(number) | Step::Leave(number) => {
+                let revoked = revoke(vault, &tenant, RevokeWhat::Connection(id(number)), None)?;
+                let ends = !revoked.expect("it is active").ended.is_empty();
+                assert_eq!(ends, matches!(step, Step::Revoke(_)));
+            }
+            Step::End(name) => {
+                let ended = revoke(vault, &tenant, RevokeWhat::Grant(grant_id(name)), None)?;
+                assert_eq!(ended.expect("it has tokens").ended.len(), 1);
+            }
+            Step::Queue(number) => {
+                let what = RevokeWhat::Connection(id(number));
+                let revoked = revoke(vault, &tenant, what, Some(GIVE_UP))?.expect("it is active");
+                assert!(revoked.ended.iter().all(|ended| ended.pending.is_some()));
+            }
+            Step::QueueLate(name) => self.queue_late(name)?,
+            Step::TryLater(name) => {
+                let again = Settlement::Again {
+                    at: at(1_000 * self.takes + 40),
+                };
+                vault.settle_revocation(&tenant, self.taken[&name], again, at(13))?;
+            }
+            Step::Settle(name) => {
+                vault.settle_revocation(&tenant, self.taken[&name], Settlement::Confirmed, at(13))?;
+            }
+            _ => return self.keep_house(step),
+        }
+        Ok(())
+    }
+
+    fn keep_house(&self, step: Step) -> Result<(), VaultError> {
+        let tenant = tenant();
+        let user = Some(alice()).filter(|_| step == Step::ForgetUser);
+        let rotation = match step {
+            Step::RotateDataKey => Rotation::DataKey(&tenant),
+            Step::Reseal => Rotation::Tokens { limit: 2 },
+            Step::Rewrap => Rotation::MasterKey { limit: 1_000 },
+            _ => {
+                let forget = Forget {
+                    tenant: &tenant,
+                    user: user.as_ref(),
+                    by: None,
+                    now: at(13),
+                };
+                return self.vault().forget(&forget).map(drop);
+            }
+        };
+        self.vault().rotate(rotation, at(13)).map(drop)
+    }
+
+    fn claim(&self, name: Name, generation: u64) -> Result<Claim, VaultError> {
+        match claim(self.vault(), name, generation, at(10))? {
+            ClaimOutcome::Granted(claimed) => {
+                assert!(claimed.refresh_token.expose_secret() == refresh(name, generation));
+                Ok(claimed.claim)
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn commit(&self, name: Name, generation: u64, expected: CommitOutcome) -> Result<(), VaultError> {
+        let outcome = self.vault().commit_refresh(
+            &tenant(),
+            grant_id(name),
+            &self.claim.unwrap(),
+            &refreshed(&tokens(name, generation), at(11)),
+        )?;
+        assert_eq!(outcome, expected);
+        Ok(())
+    }
+
+    fn fail(&self, name: Name) -> Result<(), VaultError> {
+        let failure = RefreshFailure::Transient {
+            code: FailureCode::TimedOut,
+            at: at(11),
+            not_before: at(41),
+        };
+        let outcome = self
+            .vault()
+            .fail_refresh(&tenant(), grant_id(name), &self.claim.unwrap(), &failure)?;
+        assert_eq!(outcome, CommitOutcome::Stored);
+        Ok(())
+    }
+
+    /// Stores a grant for all who share the one before, and for those who join.
+    fn share(&self, first: u8, joining: &[u8]) -> Result<(), VaultError> {
+        let before = of(FAMILY, first - 1);
+        let tenant = tenant();
+        let mut query = ConnectionQuery::of(&tenant);
+        query.grant = Some(grant_id(before));
+        let mut numbers: Vec<u8> = self
+            .vault()
+            .connections(&query)?
+            .iter()
+            .map(|connection| connection.id.as_bytes()[0])
+            .collect();
+        numbers.extend(joining);
+        store(self.vault(), of(FAMILY, first), &numbers)
+    }
+
+    fn queue_late(&self, name: Name) -> Result<(), VaultError> {
+        let is_kept = self.vault().queue_revocation(&LateTokens {
+            grant: &grant(name),
+            connection: id(name.number),
+            tokens: &tokens(name, name.first.into()),
+            now: at(12),
+            give_up_at: GIVE_UP,
+        })?;
+        assert!(is_kept);
+        Ok(())
+    }
+
+    fn take_revocations(&mut self) -> Result<(), VaultError> {
+        self.takes += 1;
+        let now = at(1_000 * self.takes);
+        let pending = self.vault().take_revocations(now, Duration::from_secs(30), 9)?;
+        for pending in pending {
+            self.taken.insert(name_of(pending.grant.id), pending.id);
+        }
+        Ok(())
     }
 }

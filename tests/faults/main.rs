@@ -1,23 +1,23 @@
-//! What is left of a vault when the process dies or the disk fails at any write, sync, truncation or removal.
+//! What is left of a vault when the process dies or the disk fails at any write, sync, truncation, renaming or removal.
 //!
 //! Each scenario runs in a child process under `strace`, which can make the n-th call of a kind fail or kill the
-//! child there: no privilege, no unsafe code, and the very calls that SQLite makes. First the calls of an undisturbed
-//! run are counted, then the same run is disturbed at one after the other; a stride is taken unless
+//! child there: without privileges, without unsafe code, and at the very calls that SQLite makes. First the calls of an
+//! undisturbed run are counted, then the same run is disturbed at one after the other; at some of them unless
 //! `VALETKEY_FULL` is set.
 //!
-//! A killed process is not a power cut: what was written and not synced is still there. And a process that is killed
-//! in the middle of a call is one that is killed before or after it.
+//! A killed process is not a power cut: what was written and not synced is still there. A process that is killed in the
+//! middle of a call is like one that is killed before or after it.
 
 #![cfg(all(target_os = "linux", feature = "sqlite"))]
 
+mod contents;
 mod disturb;
-mod family;
 mod files;
 mod host;
 mod judge;
+mod older;
 mod scenario;
-#[path = "../vault_support/mod.rs"]
-mod vault_support;
+mod searched;
 mod world;
 
 use std::collections::BTreeMap;
@@ -40,6 +40,11 @@ fn promise_12_making_a_vault() {
 #[test]
 fn promise_12_connecting() {
     survives(&scenario::CONNECT);
+}
+
+#[test]
+fn promise_12_connecting_again() {
+    survives(&scenario::RECONNECT);
 }
 
 #[test]
@@ -79,7 +84,7 @@ fn promise_12_forgetting_a_tenant() {
 
 #[test]
 fn promise_12_revocations_that_wait_for_the_provider() {
-    survives(&scenario::OUTBOX);
+    survives(&scenario::REVOCATIONS);
 }
 
 #[test]
@@ -88,8 +93,18 @@ fn promise_12_backing_up() {
 }
 
 #[test]
-fn promise_12_opening_an_older_file() {
-    survives(&scenario::MIGRATE);
+fn promise_12_restoring_a_backup() {
+    survives(&scenario::RESTORE);
+}
+
+#[test]
+fn promise_12_opening_a_file_of_schema_1() {
+    survives(&scenario::MIGRATE_1);
+}
+
+#[test]
+fn promise_12_opening_a_file_of_schema_2() {
+    survives(&scenario::MIGRATE_2);
 }
 
 /// How many places each fault is put at, unless all of them are wanted.

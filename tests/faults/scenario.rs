@@ -1,64 +1,63 @@
 //! What a host does to a vault, step by step.
 
+/// Names a grant: the connection that it was given for, and its first generation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Name {
+    pub(crate) number: u8,
+    pub(crate) first: u8,
+}
+
+pub(crate) const fn of(number: u8, first: u8) -> Name {
+    Name { number, first }
+}
+
 /// One call of the vault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
     Open,
     InsertConsent,
     TakeConsent,
-    /// Stores the first or the next tokens of a connection; the consent, if it was taken, is completed by it.
-    Grant {
-        number: u8,
-        generation: u64,
-    },
-    Claim {
-        number: u8,
-        generation: u64,
-    },
-    Commit {
-        number: u8,
-        generation: u64,
-    },
-    Fail {
-        number: u8,
-    },
-    Revoke {
-        number: u8,
-    },
-    /// Stores a grant whose tokens lie in [`KEEPER`]; these services join those that share it.
+    /// Stores a grant for one connection. The consent, if it was taken, is completed by it.
+    Grant(Name),
+    /// Stores a grant for several services: these, and those that use a grant of [`FAMILY`] already.
     Share {
-        generation: u64,
+        first: u8,
         joining: &'static [u8],
     },
-    /// Revokes one of those that share a grant; it goes on for the others.
-    Leave {
-        number: u8,
-    },
-    /// Revokes, and keeps the tokens for the provider.
-    Queue {
-        number: u8,
-    },
+    Claim(Name, u64),
+    /// Stores the tokens of this generation.
+    Commit(Name, u64),
+    /// Stores tokens that came after the grant had been replaced.
+    CommitLate(Name, u64),
+    Fail(Name),
+    /// Revokes a connection, the last one that uses its grant.
+    Revoke(u8),
+    /// Revokes a connection whose grant others go on using.
+    Leave(u8),
+    /// Ends a former grant.
+    End(Name),
+    /// Revokes a connection, and keeps the tokens for the provider.
+    Queue(u8),
     /// Keeps tokens that came too late to be stored.
-    QueueLate {
-        number: u8,
-    },
+    QueueLate(Name),
     /// Takes what waits for the provider.
     Take,
-    /// Says that the provider did not answer, or did.
-    TryLater {
-        number: u8,
-    },
-    Settle {
-        number: u8,
-    },
-    /// Erases all of alice's.
+    /// The provider did not answer, or it did.
+    TryLater(Name),
+    Settle(Name),
+    /// Erases everything of alice.
     ForgetUser,
-    /// Erases all of acme's.
+    /// Erases everything of acme.
     ForgetTenant,
     Backup,
-    /// A new data key; and the records sealed anew under it, two at a time.
-    Rotate,
+    /// Puts the backup in the place of the vault.
+    Restore,
+    /// Adds a data key, and seals two grants again with it.
+    RotateDataKey,
     Reseal,
+    /// Opens the vault with another active master key, and wraps keys with it.
+    OpenWithNextKey,
+    Rewrap,
     Clear,
     Close,
 }
@@ -74,37 +73,29 @@ pub(crate) enum Beginning {
     Nothing,
     /// A vault with connections, closed.
     Closed,
-    /// The same, as a crash leaves it: all of it in the log.
+    /// The same, as a crash leaves it: all of it in the log, and one connection has a former grant.
     Crashed,
-    /// What the version wrote that had the first schema.
-    Older,
+    /// A file of an older schema.
+    Older(u32),
 }
 
-/// The connections of a vault that is there at the beginning, by number. All but [`REVOKED`] are active in generation 1.
+/// The connections of a vault that exists at the beginning, by number. All but [`REVOKED`] are active in generation 1.
 pub(crate) const ACTIVE: [u8; 5] = [1, 2, BOBS, HELD, NEIGHBOUR];
-/// Alice has all the others.
+/// All others belong to alice.
 pub(crate) const BOBS: u8 = 3;
-/// Another tenant's.
+/// It belongs to another tenant.
 pub(crate) const NEIGHBOUR: u8 = 8;
 /// Its refresh was claimed, and the claim never ended.
 pub(crate) const HELD: u8 = 4;
 pub(crate) const REVOKED: u8 = 5;
-/// Those that a scenario may add.
-pub(crate) const NEW: [u8; 2] = [6, 7];
-/// The record that keeps the tokens of several: no service, and none of the beginning.
-pub(crate) const KEEPER: u8 = 9;
+// Scenarios add connections 6 and 7.
+/// Names the grants that several services share. There is no connection with this number.
+pub(crate) const FAMILY: u8 = 9;
 
 pub(crate) const CREATE: Scenario = Scenario {
     name: "create",
     begins_with: Beginning::Nothing,
-    steps: &[
-        Step::Open,
-        Step::Grant {
-            number: 6,
-            generation: 1,
-        },
-        Step::Close,
-    ],
+    steps: &[Step::Open, Step::Grant(of(6, 1)), Step::Close],
 };
 
 pub(crate) const CONNECT: Scenario = Scenario {
@@ -114,14 +105,27 @@ pub(crate) const CONNECT: Scenario = Scenario {
         Step::Open,
         Step::InsertConsent,
         Step::TakeConsent,
-        Step::Grant {
-            number: 6,
-            generation: 1,
-        },
-        Step::Grant {
-            number: 1,
-            generation: 2,
-        },
+        Step::Grant(of(6, 1)),
+        Step::Grant(of(1, 2)),
+        Step::Close,
+    ],
+};
+
+pub(crate) const RECONNECT: Scenario = Scenario {
+    name: "reconnect",
+    begins_with: Beginning::Closed,
+    steps: &[
+        Step::Open,
+        Step::Grant(of(1, 2)),
+        Step::Claim(of(2, 1), 1),
+        Step::Grant(of(2, 2)),
+        Step::CommitLate(of(2, 1), 2),
+        Step::End(of(1, 1)),
+        Step::Clear,
+        Step::Grant(of(1, 3)),
+        // Ends both of its grants.
+        Step::Revoke(1),
+        Step::Clear,
         Step::Close,
     ],
 };
@@ -131,27 +135,13 @@ pub(crate) const REFRESH: Scenario = Scenario {
     begins_with: Beginning::Closed,
     steps: &[
         Step::Open,
-        Step::Claim {
-            number: 1,
-            generation: 1,
-        },
-        Step::Commit {
-            number: 1,
-            generation: 2,
-        },
-        Step::Claim {
-            number: 2,
-            generation: 1,
-        },
-        Step::Fail { number: 2 },
-        Step::Claim {
-            number: 2,
-            generation: 1,
-        },
-        Step::Commit {
-            number: 2,
-            generation: 2,
-        },
+        Step::Claim(of(1, 1), 1),
+        Step::Commit(of(1, 1), 2),
+        Step::Claim(of(2, 1), 1),
+        Step::Fail(of(2, 1)),
+        Step::Claim(of(2, 1), 1),
+        Step::Commit(of(2, 1), 2),
+        Step::Clear,
         Step::Close,
     ],
 };
@@ -161,19 +151,13 @@ pub(crate) const REVOKE: Scenario = Scenario {
     begins_with: Beginning::Closed,
     steps: &[
         Step::Open,
-        Step::Revoke { number: 3 },
+        Step::Revoke(3),
         Step::Clear,
-        Step::Claim {
-            number: 1,
-            generation: 1,
-        },
-        Step::Revoke { number: 1 },
+        Step::Claim(of(1, 1), 1),
+        Step::Revoke(1),
         Step::Clear,
-        // Its tokens lie where those of the revoked ones did.
-        Step::Grant {
-            number: 7,
-            generation: 1,
-        },
+        // Its tokens lie where those of the revoked connections did.
+        Step::Grant(of(7, 1)),
         Step::Close,
     ],
 };
@@ -183,27 +167,21 @@ pub(crate) const SHARE: Scenario = Scenario {
     begins_with: Beginning::Closed,
     steps: &[
         Step::Open,
-        // One of the two has had tokens of its own.
+        // One of the two has a grant already.
         Step::Share {
-            generation: 2,
+            first: 2,
             joining: &[1, 6],
         },
         Step::Share {
-            generation: 3,
+            first: 3,
             joining: &[7],
         },
         Step::Clear,
-        Step::Claim {
-            number: KEEPER,
-            generation: 3,
-        },
-        Step::Leave { number: 1 },
-        Step::Commit {
-            number: KEEPER,
-            generation: 4,
-        },
-        Step::Leave { number: 6 },
-        Step::Revoke { number: 7 },
+        Step::Claim(of(FAMILY, 3), 3),
+        Step::Leave(1),
+        Step::Commit(of(FAMILY, 3), 4),
+        Step::Leave(6),
+        Step::Revoke(7),
         Step::Clear,
         Step::Close,
     ],
@@ -214,10 +192,14 @@ pub(crate) const ROTATE: Scenario = Scenario {
     begins_with: Beginning::Closed,
     steps: &[
         Step::Open,
-        Step::Rotate,
+        Step::RotateDataKey,
         Step::Reseal,
         Step::Reseal,
         Step::Reseal,
+        Step::Clear,
+        Step::Close,
+        Step::OpenWithNextKey,
+        Step::Rewrap,
         Step::Clear,
         Step::Close,
     ],
@@ -228,12 +210,9 @@ pub(crate) const RECOVER: Scenario = Scenario {
     begins_with: Beginning::Crashed,
     steps: &[
         Step::Open,
-        Step::Revoke { number: 3 },
+        Step::Revoke(3),
         Step::Clear,
-        Step::Grant {
-            number: 6,
-            generation: 1,
-        },
+        Step::Grant(of(6, 1)),
         Step::Close,
     ],
 };
@@ -244,14 +223,11 @@ pub(crate) const FORGET_USER: Scenario = Scenario {
     steps: &[
         Step::Open,
         Step::InsertConsent,
-        Step::Queue { number: 1 },
+        Step::Queue(1),
         Step::ForgetUser,
         Step::Clear,
-        // Somebody of that name may come again.
-        Step::Grant {
-            number: 7,
-            generation: 1,
-        },
+        // Somebody with that name may come back.
+        Step::Grant(of(7, 1)),
         Step::Close,
     ],
 };
@@ -262,29 +238,26 @@ pub(crate) const FORGET_TENANT: Scenario = Scenario {
     steps: &[
         Step::Open,
         Step::InsertConsent,
-        Step::Queue { number: 1 },
+        Step::Queue(1),
         Step::ForgetTenant,
         Step::Clear,
-        Step::Grant {
-            number: 7,
-            generation: 1,
-        },
+        Step::Grant(of(7, 1)),
         Step::Close,
     ],
 };
 
-pub(crate) const OUTBOX: Scenario = Scenario {
-    name: "outbox",
+pub(crate) const REVOCATIONS: Scenario = Scenario {
+    name: "pending revocations",
     begins_with: Beginning::Closed,
     steps: &[
         Step::Open,
-        Step::Queue { number: 1 },
-        Step::QueueLate { number: 6 },
+        Step::Queue(1),
+        Step::QueueLate(of(6, 1)),
         Step::Take,
-        Step::TryLater { number: 1 },
-        Step::Settle { number: 6 },
+        Step::TryLater(of(1, 1)),
+        Step::Settle(of(6, 1)),
         Step::Take,
-        Step::Settle { number: 1 },
+        Step::Settle(of(1, 1)),
         Step::Clear,
         Step::Close,
     ],
@@ -295,28 +268,45 @@ pub(crate) const BACKUP: Scenario = Scenario {
     begins_with: Beginning::Closed,
     steps: &[
         Step::Open,
-        Step::Grant {
-            number: 6,
-            generation: 1,
-        },
+        Step::Grant(of(6, 1)),
         Step::Backup,
-        Step::Grant {
-            number: 1,
-            generation: 2,
-        },
+        Step::Grant(of(1, 2)),
         Step::Close,
     ],
 };
 
-pub(crate) const MIGRATE: Scenario = Scenario {
-    name: "migrate",
-    begins_with: Beginning::Older,
+pub(crate) const RESTORE: Scenario = Scenario {
+    name: "restore",
+    begins_with: Beginning::Crashed,
+    steps: &[
+        Step::Open,
+        Step::Backup,
+        Step::Revoke(3),
+        Step::Grant(of(6, 1)),
+        Step::Close,
+        Step::Restore,
+        Step::Open,
+        Step::Grant(of(7, 1)),
+        Step::Close,
+    ],
+};
+
+pub(crate) const MIGRATE_1: Scenario = Scenario {
+    name: "migrate schema 1",
+    begins_with: Beginning::Older(1),
     steps: &[Step::Open, Step::Clear, Step::Close],
 };
 
-pub(crate) const ALL: [&Scenario; 12] = [
+pub(crate) const MIGRATE_2: Scenario = Scenario {
+    name: "migrate schema 2",
+    begins_with: Beginning::Older(2),
+    steps: &[Step::Open, Step::Clear, Step::Close],
+};
+
+pub(crate) const ALL: [&Scenario; 15] = [
     &CREATE,
     &CONNECT,
+    &RECONNECT,
     &REFRESH,
     &REVOKE,
     &SHARE,
@@ -324,7 +314,9 @@ pub(crate) const ALL: [&Scenario; 12] = [
     &RECOVER,
     &FORGET_USER,
     &FORGET_TENANT,
-    &OUTBOX,
+    &REVOCATIONS,
     &BACKUP,
-    &MIGRATE,
+    &RESTORE,
+    &MIGRATE_1,
+    &MIGRATE_2,
 ];

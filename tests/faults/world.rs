@@ -7,33 +7,44 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use valetkey::model::{
-    Connection, ConnectionId, ConsentId, IssuedBy, Label, Owner, Parameters, ProviderId, Scopes, ServerId,
-    TenantId, Timestamp, UserId,
+    Connection, ConnectionId, ConsentId, Grant, GrantId, IssuedBy, Label, Owner, Parameters, ProviderId,
+    Scopes, ServerId, TenantId, Timestamp, UserId,
 };
 use valetkey::secret::{AccessToken, RefreshToken, State};
-use valetkey::vault::envelope::MasterKey;
+use valetkey::vault::envelope::{MasterKey, MasterKeys};
 use valetkey::vault::{
-    Attempt, AuditHead, ClaimOutcome, ClaimRequest, ConsentStatus, Erasure, Grant, Holder, PendingConsent,
-    Purpose, SqliteVault, StateHash, StoreOutcome, Tokens, Vault as _, VaultError,
+    Attempt, AuditHead, AuditLog as _, ClaimOutcome, ClaimRequest, ConsentStatus, Erasure, GrantStore as _,
+    Holder, Housekeeping as _, NewGrant, PendingConsent, Purpose, RefreshStore as _, Refreshed,
+    RevocationStore as _, Revoke, RevokeWhat, Revoked, SqliteVault, StateHash, StoreOutcome, Tokens,
+    VaultError,
 };
 
-use crate::scenario::{ACTIVE, BOBS, Beginning, HELD, KEEPER, NEIGHBOUR, REVOKED, Scenario};
+use crate::scenario::{ACTIVE, BOBS, Beginning, FAMILY, HELD, NEIGHBOUR, Name, REVOKED, Scenario, of};
 
 /// When pending revocations are given up.
 pub(crate) const GIVE_UP: Timestamp = at(90_000);
 
+/// The master keys of a host, the active one first. The vault was made with the first key.
+pub(crate) fn keys([active, former]: [u8; 2]) -> MasterKeys {
+    let key = |byte| MasterKey::from_base64(&STANDARD.encode([byte; 32])).unwrap();
+    MasterKeys::new(key(active), [key(former)])
+}
+
 pub(crate) fn open(path: &Path) -> Result<SqliteVault, VaultError> {
-    SqliteVault::open(path, MasterKey::from_base64(&STANDARD.encode([1; 32])).unwrap())
+    SqliteVault::open(path, keys([1, 2]))
 }
 
 pub(crate) fn tenant() -> TenantId {
     TenantId::new("acme").unwrap()
 }
 
-/// Whose it is.
+pub(crate) fn neighbour() -> TenantId {
+    TenantId::new("globex").unwrap()
+}
+
 pub(crate) fn tenant_of(number: u8) -> TenantId {
     if number == NEIGHBOUR {
-        TenantId::new("globex").unwrap()
+        neighbour()
     } else {
         tenant()
     }
@@ -51,7 +62,7 @@ pub(crate) fn user_of(number: u8) -> UserId {
     }
 }
 
-/// What joins a grant is another service than those that are there.
+/// Services that share a grant are different ones.
 fn provider_of(number: u8) -> ProviderId {
     let name = match number {
         6 => "google-calendar",
@@ -65,28 +76,52 @@ pub(crate) fn id(number: u8) -> ConnectionId {
     ConnectionId::from_bytes([number; 16])
 }
 
+pub(crate) fn grant_id(name: Name) -> GrantId {
+    let mut bytes = [name.number; 16];
+    bytes[15] = name.first;
+    GrantId::from_bytes(bytes)
+}
+
+pub(crate) fn name_of(grant: GrantId) -> Name {
+    let bytes = grant.as_bytes();
+    of(bytes[0], bytes[15])
+}
+
 pub(crate) const fn at(seconds: i64) -> Timestamp {
     Timestamp::from_unix_millis(seconds * 1_000)
 }
 
-/// Some are small, some have pages of their own.
+/// Some tokens are small, some have pages of their own.
 fn repeats(number: u8) -> usize {
     if number.is_multiple_of(2) { 500 } else { 5 }
 }
 
-pub(crate) fn access(number: u8, generation: u64) -> String {
-    format!("MARKER-access-{number}-{generation}.").repeat(repeats(number))
+pub(crate) fn access(name: Name, generation: u64) -> String {
+    let Name { number, first } = name;
+    format!("MARKER-access-{number}-{first}-{generation}.").repeat(repeats(number))
 }
 
-pub(crate) fn refresh(number: u8, generation: u64) -> String {
-    format!("MARKER-refresh-{number}-{generation}.").repeat(repeats(number + 1))
+pub(crate) fn refresh(name: Name, generation: u64) -> String {
+    let Name { number, first } = name;
+    format!("MARKER-refresh-{number}-{first}-{generation}.").repeat(repeats(number + 1))
 }
 
-pub(crate) fn tokens(number: u8, generation: u64) -> Tokens {
+pub(crate) fn tokens(name: Name, generation: u64) -> Tokens {
     Tokens {
-        access_token: AccessToken::new(access(number, generation)),
-        refresh_token: Some(RefreshToken::new(refresh(number, generation))),
+        access_token: AccessToken::new(access(name, generation)),
+        refresh_token: Some(RefreshToken::new(refresh(name, generation))),
         id_token: None,
+    }
+}
+
+pub(crate) fn refreshed(tokens: &Tokens, at: Timestamp) -> Refreshed<'_> {
+    Refreshed {
+        tokens,
+        granted: None,
+        expires_at: None,
+        lifetime: None,
+        at,
+        by: None,
     }
 }
 
@@ -113,6 +148,7 @@ pub(crate) fn consent() -> PendingConsent {
         parameters: Parameters::new(),
         label: None,
         purpose: Purpose::Connect,
+        require_account: false,
         return_to: None,
         created_at: at(0),
         expires_at: at(600),
@@ -122,13 +158,14 @@ pub(crate) fn consent() -> PendingConsent {
 
 pub(crate) fn claim(
     vault: &SqliteVault,
-    number: u8,
+    name: Name,
     generation: u64,
     now: Timestamp,
 ) -> Result<ClaimOutcome, VaultError> {
     vault.claim_refresh(&ClaimRequest {
-        tenant: &tenant_of(number),
-        connection: id(number),
+        tenant: &tenant_of(name.number),
+        grant: grant_id(name),
+        // It is dead: nobody waits for what it claimed.
         holder: Holder::from_bytes([1; 16]),
         generation,
         attempt: Attempt::Forced,
@@ -137,63 +174,62 @@ pub(crate) fn claim(
     })
 }
 
-pub(crate) fn connection(number: u8, generation: u64) -> Connection {
-    let issued_by = IssuedBy {
-        server: ServerId::new("google").unwrap(),
-        token_endpoint: "https://issuer.test/token".into(),
-        client_id: "client".into(),
-    };
-    let owner = Owner::Personal(user_of(number));
-    let mut connection = Connection::new(
-        id(number),
-        tenant_of(number),
-        owner,
-        provider_of(number),
-        issued_by,
-        at(0),
+pub(crate) fn grant(name: Name) -> Grant {
+    let issued_by = IssuedBy::new(
+        ServerId::new("google").unwrap(),
+        "https://issuer.test/token",
+        "client",
     );
-    connection.generation = generation;
-    connection.label = Some(Label::new(format!("label-{number}")).unwrap());
-    connection
+    let (tenant, owner) = (tenant_of(name.number), Owner::Personal(user_of(name.number)));
+    let provider = provider_of(name.number);
+    let mut grant = Grant::new(grant_id(name), tenant, owner, provider, issued_by, at(0));
+    grant.generation = name.first.into();
+    grant.refreshable = true;
+    grant
 }
 
-pub(crate) fn grant(vault: &SqliteVault, number: u8, generation: u64) -> Result<(), VaultError> {
-    let outcome = vault.store_grant(&Grant {
-        consent: &state(),
-        connection: &connection(number, generation),
-        tokens: &tokens(number, generation),
-        members: &[],
-    })?;
-    assert_eq!(outcome, StoreOutcome::Stored);
-    Ok(())
-}
-
-/// Stores a grant for those that share it already and these.
-pub(crate) fn share(vault: &SqliteVault, generation: u64, joining: &[u8]) -> Result<(), VaultError> {
-    let mut keeper = connection(KEEPER, generation);
-    keeper.is_keeper = true;
-    keeper.label = None;
-    let members: Vec<Connection> = joining
+/// Stores a grant for these connections.
+pub(crate) fn store(vault: &SqliteVault, name: Name, numbers: &[u8]) -> Result<(), VaultError> {
+    let grant = grant(name);
+    let connections: Vec<_> = numbers
         .iter()
         .map(|number| {
-            let mut member = connection(*number, generation);
-            member.shares = Some(keeper.id);
-            member
+            let mut connection = Connection::new(id(*number), &grant);
+            connection.provider = provider_of(*number);
+            connection.label = Some(Label::new(format!("label-{number}")).unwrap());
+            connection
         })
         .collect();
-    let outcome = vault.store_grant(&Grant {
+    let outcome = vault.store_grant(&NewGrant {
         consent: &state(),
-        connection: &keeper,
-        tokens: &tokens(KEEPER, generation),
-        members: &members,
+        grant: &grant,
+        tokens: &tokens(name, name.first.into()),
+        connections: &connections,
+        former_dead_at: None,
     })?;
-    assert_eq!(outcome, StoreOutcome::Stored);
+    assert!(matches!(outcome, StoreOutcome::Stored { .. }), "{outcome:?}");
     Ok(())
 }
 
-/// What a vault of the first schema held, and the head of its audit.
-pub(crate) fn older() -> (PathBuf, AuditHead) {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/schema-1.db");
+/// Revokes one of acme's, or the neighbour's.
+pub(crate) fn revoke(
+    vault: &SqliteVault,
+    tenant: &TenantId,
+    what: RevokeWhat,
+    keep_until: Option<Timestamp>,
+) -> Result<Option<Revoked>, VaultError> {
+    vault.revoke(&Revoke {
+        tenant,
+        what,
+        by: None,
+        now: at(12),
+        keep_until,
+    })
+}
+
+/// What a vault of an older schema held, and the head of its audit.
+fn older(schema: u32) -> (PathBuf, AuditHead) {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/vectors/schema-{schema}.db"));
     let head = fs::read_to_string(file.with_extension("head")).unwrap();
     (file, head.parse().unwrap())
 }
@@ -201,10 +237,10 @@ pub(crate) fn older() -> (PathBuf, AuditHead) {
 /// The files that a scenario begins with.
 pub(crate) struct Template {
     directory: tempfile::TempDir,
-    /// The sealed records of each connection, as they lie in its slot.
-    pub(crate) sealed: Vec<(u8, Vec<u8>)>,
-    /// The end of its audit.
-    pub(crate) head: Option<AuditHead>,
+    /// The sealed records of each grant. In an older file: of each row that has any.
+    pub(crate) sealed: Vec<(Name, Vec<u8>)>,
+    /// The ends of its audit.
+    pub(crate) heads: Vec<AuditHead>,
 }
 
 impl Template {
@@ -213,48 +249,61 @@ impl Template {
         let mut template = Self {
             directory,
             sealed: Vec::new(),
-            head: None,
+            heads: Vec::new(),
         };
         match scenario.begins_with {
-            Beginning::Nothing => return template,
-            Beginning::Older => {
-                let (file, head) = older();
-                fs::copy(file, template.directory.path().join("vault.db")).unwrap();
-                template.head = Some(head);
-                return template;
-            }
-            Beginning::Closed | Beginning::Crashed => {}
+            Beginning::Nothing => {}
+            Beginning::Older(schema) => template.take_older(schema),
+            Beginning::Closed | Beginning::Crashed => template.make(scenario.begins_with),
         }
+        template
+    }
+
+    fn take_older(&mut self, schema: u32) {
+        let (file, head) = older(schema);
+        let copy = self.directory.path().join("vault.db");
+        fs::write(&copy, fs::read(file).unwrap()).unwrap();
+        self.heads.push(head);
+        self.sealed = sealed(
+            &copy,
+            "SELECT zeroblob(16), access, rest FROM secrets WHERE slot IN
+                (SELECT slot FROM connections UNION SELECT slot FROM consents UNION SELECT slot FROM outbox)",
+        );
+    }
+
+    fn make(&mut self, beginning: Beginning) {
         let making = tempfile::tempdir().unwrap();
         let path = making.path().join("vault.db");
         let vault = open(&path).unwrap();
         for number in ACTIVE.into_iter().chain([REVOKED]) {
-            grant(&vault, number, 1).unwrap();
+            store(&vault, of(number, 1), &[number]).unwrap();
         }
         assert!(matches!(
-            claim(&vault, HELD, 1, at(1)),
+            claim(&vault, of(HELD, 1), 1, at(1)),
             Ok(ClaimOutcome::Granted(_))
         ));
-        vault.revoke(&tenant(), id(REVOKED), None, at(1)).unwrap();
+        revoke(&vault, &tenant(), RevokeWhat::Connection(id(REVOKED)), None).unwrap();
         assert_eq!(vault.clear_residue().unwrap(), Erasure::Cleared);
-        if scenario.begins_with == Beginning::Crashed {
+        if beginning == Beginning::Crashed {
             // So that there is something in the log.
-            grant(&vault, 1, 2).unwrap();
-            template.take(&path);
+            store(&vault, of(1, 2), &[1]).unwrap();
+            self.take(&path);
         }
-        template.sealed = sealed(&path);
-        template.head = Some(vault.audit_head().unwrap());
+        self.sealed = sealed(
+            &path,
+            "SELECT uuid, access, rest FROM grants JOIN secrets USING (slot)",
+        );
+        self.heads = vault.audit_heads(None).unwrap();
         drop(vault);
-        if scenario.begins_with == Beginning::Closed {
-            template.take(&path);
+        if beginning == Beginning::Closed {
+            self.take(&path);
         }
-        template
     }
 
     fn take(&self, path: &Path) {
         for file in files(path.parent().unwrap()) {
             let name = file.file_name().unwrap();
-            // The index of the log is no file that a crash keeps: it is made anew.
+            // A crash does not keep the index of the log: it is made again.
             if name != "vault.db-shm" {
                 fs::copy(&file, self.directory.path().join(name)).unwrap();
             }
@@ -266,7 +315,14 @@ impl Template {
             fs::copy(&file, directory.join(file.file_name().unwrap())).unwrap();
         }
     }
+
+    /// The names of the grants that it holds, with their generations: that of each is its first.
+    pub(crate) fn names(&self) -> impl Iterator<Item = Name> {
+        self.sealed.iter().map(|(name, _)| *name)
+    }
 }
+
+pub(crate) const ALL_NUMBERS: [u8; 9] = [1, 2, BOBS, HELD, REVOKED, 6, 7, NEIGHBOUR, FAMILY];
 
 pub(crate) fn files(directory: &Path) -> Vec<PathBuf> {
     fs::read_dir(directory)
@@ -275,16 +331,21 @@ pub(crate) fn files(directory: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-fn sealed(path: &Path) -> Vec<(u8, Vec<u8>)> {
+/// The records that a query finds in slots, without their lengths and padding.
+fn sealed(path: &Path, query: &str) -> Vec<(Name, Vec<u8>)> {
     let db = rusqlite::Connection::open(path).unwrap();
-    let mut statement = db
-        .prepare("SELECT uuid, access, rest FROM connections JOIN secrets USING (slot)")
-        .unwrap();
+    let mut statement = db.prepare(query).unwrap();
     let rows = statement
         .query_map([], |row| {
-            let id: [u8; 16] = row.get(0)?;
-            Ok([(id[0], row.get(1)?), (id[0], row.get(2)?)])
+            let name = name_of(GrantId::from_bytes(row.get(0)?));
+            Ok([(name, row.get(1)?), (name, row.get(2)?)])
         })
         .unwrap();
-    rows.flat_map(Result::unwrap).collect()
+    rows.flat_map(Result::unwrap)
+        .filter_map(|(name, slot): (Name, Vec<u8>)| {
+            let (len, rest) = slot.split_first_chunk::<4>()?;
+            let record = rest[..u32::from_be_bytes(*len) as usize].to_vec();
+            Some((name, record)).filter(|(_, record)| !record.is_empty())
+        })
+        .collect()
 }

@@ -13,14 +13,19 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use valetkey::model::{
-    Connection, ConnectionId, ConsentId, IssuedBy, Label, Owner, Parameters, ProviderId, Scopes, ServerId,
-    TenantId, Timestamp, UserId,
+    Connection, ConnectionId, ConsentId, Grant, GrantId, IssuedBy, Label, Owner, Parameters, ProviderId,
+    Scopes, ServerId, TenantId, Timestamp, UserId,
 };
 use valetkey::secret::{AccessToken, IdToken, RefreshToken, State};
 use valetkey::vault::envelope::MasterKey;
 use valetkey::vault::{
-    Attempt, ClaimOutcome, ClaimRequest, CommitOutcome, ConsentStatus, Grant, PendingConsent, Purpose,
-    Renewed, SqliteVault, StateHash, StoreOutcome, Tokens, Vault, VaultError,
+    Attempt, AuditChain, ClaimOutcome, ClaimRequest, CommitOutcome, ConsentStatus, Erasure, Forget,
+    Forgotten, Found, NewGrant, Of, PendingConsent, Purpose, Refreshed, Retention, Revoke, RevokeWhat,
+    Revoked, Rotated, Rotation, SqliteVault, StateHash, StoreOutcome, StoredToken, SweepLimits, Swept, Taken,
+    TokenQuery, Tokens, VaultError,
+};
+pub(crate) use valetkey::vault::{
+    AuditLog, ConsentStore, GrantStore, Housekeeping, RefreshStore, RevocationStore,
 };
 
 pub(crate) fn full() -> bool {
@@ -47,7 +52,7 @@ pub(crate) fn user() -> UserId {
     UserId::new("alice").unwrap()
 }
 
-/// The owner of a connection: everybody's is alice's, but for a stranger's.
+/// The owner of a connection: alice, except for number 99.
 pub(crate) fn user_of(number: u8) -> UserId {
     UserId::new(if number == 99 { "stranger" } else { "alice" }).unwrap()
 }
@@ -60,20 +65,42 @@ pub(crate) fn state(name: &str) -> StateHash {
     StateHash::of(&State::new(name))
 }
 
-pub(crate) fn connection(number: u8, generation: u64) -> Connection {
-    let mut connection = Connection::new(
-        id(number),
+fn issued_by() -> IssuedBy {
+    IssuedBy::new(
+        ServerId::new("google").unwrap(),
+        "https://issuer.test/token",
+        "client",
+    )
+}
+
+/// The grant of this generation that a consent for this connection makes, with an id of its own.
+pub(crate) fn grant_for(connection: &Connection, generation: u64) -> Grant {
+    let mut bytes = *connection.id.as_bytes();
+    bytes[8..].copy_from_slice(&(generation | 1 << 63).to_be_bytes());
+    let mut grant = Grant::new(
+        GrantId::from_bytes(bytes),
+        connection.tenant.clone(),
+        connection.owner.clone(),
+        connection.provider.clone(),
+        connection.issued_by.clone(),
+        at(0),
+    );
+    grant.generation = generation;
+    grant.refreshable = true;
+    grant
+}
+
+/// A connection that is not stored yet.
+pub(crate) fn connection(number: u8) -> Connection {
+    let grant = Grant::new(
+        GrantId::from_bytes([number; 16]),
         tenant(),
         Owner::Personal(user_of(number)),
         ProviderId::new("gmail").unwrap(),
-        IssuedBy {
-            server: ServerId::new("google").unwrap(),
-            token_endpoint: "https://issuer.test/token".into(),
-            client_id: "client".into(),
-        },
+        issued_by(),
         at(0),
     );
-    connection.generation = generation;
+    let mut connection = Connection::new(id(number), &grant);
     connection.label = Some(Label::new(format!("label-{number}")).unwrap());
     connection
 }
@@ -97,6 +124,7 @@ pub(crate) fn consent(name: &str) -> PendingConsent {
         parameters: Parameters::new(),
         label: None,
         purpose: Purpose::Connect,
+        require_account: false,
         return_to: None,
         created_at: at(0),
         expires_at: at(600),
@@ -112,44 +140,229 @@ pub(crate) fn tokens(access: &str, refresh: &str) -> Tokens {
     }
 }
 
-pub(crate) fn grant(vault: &SqliteVault, connection: &Connection, tokens: &Tokens) {
-    let outcome = vault.store_grant(&Grant {
+/// Stores the tokens of a consent for these connections, in a grant of the first one's owner and provider.
+pub(crate) fn try_grant(
+    vault: &SqliteVault,
+    connections: &[Connection],
+    tokens: &Tokens,
+) -> Result<StoreOutcome, VaultError> {
+    let first = &connections[0];
+    let mut shown = 0;
+    for connection in connections {
+        let known = vault.connection(&connection.tenant, connection.id)?;
+        shown = shown.max(known.map_or(0, |known| known.generation));
+    }
+    let grant = grant_for(first, shown + 1);
+    let connections: Vec<_> = connections
+        .iter()
+        .cloned()
+        .map(|mut connection| {
+            connection.use_grant(&grant);
+            connection
+        })
+        .collect();
+    vault.store_grant(&NewGrant {
         consent: &state("none"),
-        connection,
+        grant: &grant,
         tokens,
-        members: &[],
-    });
-    assert_eq!(outcome.unwrap(), StoreOutcome::Stored);
+        connections: &connections,
+        former_dead_at: Some(at(FORMER_DEAD_AT)),
+    })
 }
 
-pub(crate) fn claim(vault: &SqliteVault, number: u8, generation: u64) -> ClaimOutcome {
+/// When the tokens of former grants are dead at the server.
+pub(crate) const FORMER_DEAD_AT: i64 = 5_000;
+
+/// Stores the tokens of a consent for this connection alone. Returns the grants that it replaced.
+pub(crate) fn grant(vault: &SqliteVault, connection: &Connection, tokens: &Tokens) -> Vec<GrantId> {
+    grant_all(vault, std::slice::from_ref(connection), tokens)
+}
+
+/// The same for several connections that use one grant from then on.
+pub(crate) fn grant_all(vault: &SqliteVault, connections: &[Connection], tokens: &Tokens) -> Vec<GrantId> {
+    match try_grant(vault, connections, tokens).unwrap() {
+        StoreOutcome::Stored { former } => former,
+        StoreOutcome::Conflict => panic!("the grant conflicts"),
+    }
+}
+
+pub(crate) fn stored(vault: &SqliteVault, number: u8) -> Connection {
+    vault.connection(&tenant(), id(number)).unwrap().unwrap()
+}
+
+/// The token of a connection of this tenant, found by its id.
+pub(crate) fn find(
+    vault: &SqliteVault,
+    tenant: &TenantId,
+    id: ConnectionId,
+) -> Result<Option<StoredToken>, VaultError> {
+    let found = vault.find_token(&TokenQuery {
+        tenant,
+        of: Of::Id(id),
+        scopes: &Scopes::default(),
+    })?;
+    match found {
+        Found::Nothing => Ok(None),
+        Found::One(token) => Ok(Some(token)),
+        Found::Several => panic!("an id names one connection"),
+    }
+}
+
+/// The access token of a connection, if it can be resolved.
+pub(crate) fn access(vault: &SqliteVault, tenant: &TenantId, number: u8) -> Option<String> {
+    let token = find(vault, tenant, id(number)).unwrap()?.access_token?;
+    Some(token.expose_secret().to_owned())
+}
+
+pub(crate) fn claim(vault: &SqliteVault, number: u8, attempt: Attempt, now: i64) -> ClaimOutcome {
+    let connection = stored(vault, number);
     vault
         .claim_refresh(&ClaimRequest {
             tenant: &tenant(),
-            connection: id(number),
+            grant: connection.grant,
             holder: vault.holder().unwrap(),
-            generation,
-            attempt: Attempt::Forced,
-            now: at(1),
+            generation: connection.generation,
+            attempt,
+            now: at(now),
             lease: Duration::from_secs(30),
         })
         .unwrap()
 }
 
-pub(crate) fn refresh(vault: &SqliteVault, number: u8, generation: u64, tokens: &Tokens) {
-    let ClaimOutcome::Granted(claimed) = claim(vault, number, generation) else {
-        panic!("not granted");
-    };
-    let renewed = Renewed {
+/// A claim that must be granted.
+pub(crate) fn claimed(vault: &SqliteVault, number: u8) -> Box<valetkey::vault::Claimed> {
+    match claim(vault, number, Attempt::Forced, 1) {
+        ClaimOutcome::Granted(claimed) => claimed,
+        other => panic!("the claim was not granted: {other:?}"),
+    }
+}
+
+/// Tokens as a refresh brings them.
+pub(crate) fn refreshed(tokens: &Tokens) -> Refreshed<'_> {
+    Refreshed {
         tokens,
         granted: None,
         expires_at: None,
+        lifetime: None,
         at: at(2),
         by: None,
-    };
-    let outcome = vault.commit_refresh(&tenant(), id(number), &claimed.claim, &renewed);
+    }
+}
+
+pub(crate) fn refresh(vault: &SqliteVault, number: u8, tokens: &Tokens) {
+    let claimed = claimed(vault, number);
+    let outcome = vault.commit_refresh(&tenant(), claimed.grant.id, &claimed.claim, &refreshed(tokens));
     assert_eq!(outcome.unwrap(), CommitOutcome::Stored);
 }
+
+/// A request to revoke a connection of "acme". The tokens are kept for the provider until `keep_until`.
+pub(crate) fn try_revoke(
+    vault: &SqliteVault,
+    number: u8,
+    keep_until: Option<Timestamp>,
+) -> Result<Option<Revoked>, VaultError> {
+    vault.revoke(&Revoke {
+        tenant: &tenant(),
+        what: RevokeWhat::Connection(id(number)),
+        by: None,
+        now: at(9),
+        keep_until,
+    })
+}
+
+pub(crate) fn revoke(vault: &SqliteVault, number: u8) -> Option<Revoked> {
+    try_revoke(vault, number, None).unwrap()
+}
+
+/// Revokes, and keeps the tokens for the provider.
+pub(crate) fn revoke_and_keep(vault: &SqliteVault, number: u8) -> Revoked {
+    let revoked = try_revoke(vault, number, Some(at(9_000))).unwrap().unwrap();
+    assert!(!revoked.ended.is_empty());
+    assert!(revoked.ended.iter().all(|ended| ended.pending.is_some()));
+    revoked
+}
+
+pub(crate) fn take(vault: &SqliteVault, name: &str, now: i64) -> Taken {
+    vault.take_consent(&tenant(), &state(name), at(now)).unwrap()
+}
+
+/// Deletes what has had its time by then, entries of the audit excepted.
+pub(crate) fn sweep(vault: &SqliteVault, now: i64) -> Swept {
+    vault.sweep(&sweep_limits(now)).unwrap()
+}
+
+pub(crate) fn sweep_limits(now: i64) -> SweepLimits {
+    SweepLimits {
+        now: at(now),
+        consents_before: at(now),
+        retention: Retention::default(),
+        rows: 1_000,
+    }
+}
+
+pub(crate) fn forget_user(vault: &SqliteVault, user: &UserId) -> Result<Option<Forgotten>, VaultError> {
+    vault.forget(&Forget {
+        tenant: &tenant(),
+        user: Some(user),
+        by: None,
+        now: at(5),
+    })
+}
+
+pub(crate) fn forget_tenant(vault: &SqliteVault, tenant: &TenantId) -> Result<Option<Forgotten>, VaultError> {
+    vault.forget(&Forget {
+        tenant,
+        user: None,
+        by: None,
+        now: at(5),
+    })
+}
+
+pub(crate) fn rotate(vault: &SqliteVault, rotation: Rotation<'_>) -> Rotated {
+    vault.rotate(rotation, at(6)).unwrap()
+}
+
+/// Gives "acme" a new data key.
+pub(crate) fn rotate_data_key(vault: &SqliteVault) {
+    assert_eq!(rotate(vault, Rotation::DataKey(&tenant())).done, 1);
+}
+
+pub(crate) fn reseal(vault: &SqliteVault, limit: usize) -> Rotated {
+    rotate(vault, Rotation::Tokens { limit })
+}
+
+/// Every chain of the vault.
+pub(crate) fn chains(vault: &SqliteVault) -> Vec<AuditChain> {
+    let heads = vault.audit_heads(None).unwrap();
+    heads.into_iter().map(|head| head.chain).collect()
+}
+
+#[track_caller]
+pub(crate) fn assert_intact(vault: &SqliteVault) {
+    for chain in chains(vault) {
+        let report = vault.verify_audit(&chain, &mut |_| {}).unwrap();
+        assert!(report.is_intact(), "{chain:?}: {report:?}");
+    }
+}
+
+/// The files that older versions wrote.
+pub(crate) fn vector(version: u32) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/vectors/schema-{version}.db"))
+}
+
+/// A place with a file of this schema, or with none for the newest.
+pub(crate) fn place_of(schema: u32) -> (tempfile::TempDir, PathBuf) {
+    let (directory, path) = place();
+    if schema < NEWEST {
+        fs::write(&path, fs::read(vector(schema)).unwrap()).unwrap();
+    }
+    (directory, path)
+}
+
+/// The newest schema.
+pub(crate) const NEWEST: u32 = 3;
+/// Every schema whose files can be opened. What a test promises of a vault holds for files of each.
+pub(crate) const SCHEMAS: [u32; 3] = [NEWEST, 1, 2];
 
 pub(crate) fn place() -> (tempfile::TempDir, PathBuf) {
     let directory = tempfile::tempdir().unwrap();
@@ -180,12 +393,12 @@ pub(crate) fn files(path: &Path) -> Vec<(PathBuf, Vec<u8>)> {
         .collect()
 }
 
-/// The sealed records that connections have now.
+/// The sealed tokens of all grants, former grants included.
 pub(crate) fn ciphertexts(path: &Path) -> Vec<Vec<u8>> {
-    records(path, "slot IN (SELECT slot FROM connections)")
+    records(path, "slot IN (SELECT slot FROM grants)")
 }
 
-/// Every record that lies in a slot now: tokens, verifiers, wrapped keys.
+/// Every record that lies in these slots now: tokens, verifiers, wrapped keys.
 pub(crate) fn records(path: &Path, of: &str) -> Vec<Vec<u8>> {
     let db = rusqlite::Connection::open(path).unwrap();
     let sql = format!("SELECT access FROM secrets WHERE {of} UNION ALL SELECT rest FROM secrets WHERE {of}");
@@ -202,7 +415,7 @@ pub(crate) fn records(path: &Path, of: &str) -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// A small generator that gives every run the same numbers.
+/// A small generator that gives the same numbers in every run.
 pub(crate) struct Random(u64);
 
 impl Random {

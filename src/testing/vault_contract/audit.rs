@@ -18,6 +18,7 @@ pub(super) const CHECKS: &[Check] = &[
     ("each connection of a grant is told of", told_of_each),
     ("the entries of each tenant are numbered without holes", numbered),
     ("an entry names whose connection it is, and who acted", acted),
+    ("the actor of a forgetting is named, unless forgotten", forgetter),
     ("a consent names the person who gave it", consented),
     ("the newest entries can be read first", newest_first),
     ("a use is told and counts as a use", used),
@@ -178,18 +179,27 @@ fn acted(make: Make<'_>) {
         2,
         "what she did is about her too"
     );
-    // The actor is named, unless it is the person who is forgotten.
+}
+
+fn forgetter(make: Make<'_>) {
+    let (vault, one) = with_one(make);
+    let (alice, olga) = (user("alice"), user("olga"));
+    let (operator, owner) = (Actor::Operator(olga), Actor::User(alice.clone()));
     for by in [&operator, &owner] {
         must(vault.forget(&Forget {
-            tenant: &acme,
+            tenant: &one.tenant,
             user: Some(&alice),
             by: Some(by),
             now: at(5),
         }));
     }
     let entries = entries(&*vault, "acme");
-    let actors: Vec<_> = entries.iter().skip(8).map(|entry| entry.actor.as_ref()).collect();
-    assert_eq!(actors, [Some(&operator), None]);
+    let actors: Vec<_> = entries.iter().skip(1).map(|entry| entry.actor.as_ref()).collect();
+    assert_eq!(
+        actors,
+        [Some(&operator), None],
+        "a person who is forgotten is not named"
+    );
 }
 
 fn consented(make: Make<'_>) {
@@ -213,7 +223,7 @@ fn consented(make: Make<'_>) {
         .collect();
     let expected = [
         (AuditKind::ConsentStarted, Some(request.user.clone())),
-        (AuditKind::ConsentCompleted, Some(request.user.clone())),
+        (AuditKind::ConsentCompleted, Some(request.user)),
         (AuditKind::Revoked, None),
     ];
     assert_eq!(told, expected);

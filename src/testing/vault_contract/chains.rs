@@ -168,7 +168,7 @@ fn heads(make: Make<'_>) {
         (&AuditChain::Tenant(other.clone()), 1)
     );
     assert!(revoke(&*vault, &one, 5).is_some());
-    assert_eq!(numbers(), [(one.tenant.clone(), 3), (other.clone(), 1)]);
+    assert_eq!(numbers(), [(one.tenant, 3), (other.clone(), 1)]);
     let again = some(must(vault.audit_heads(Some(&other))).pop(), "a head");
     assert_eq!(again, head, "another tenant's changes do not move it");
 }
@@ -195,7 +195,7 @@ fn proved(make: Make<'_>) {
     assert!(!must(vault.proves(&forged)));
     forged.number = 99;
     assert!(!must(vault.proves(&forged)));
-    forged = second.clone();
+    forged = second;
     forged.chain = AuditChain::Tenant(tenant("nowhere"));
     assert!(!must(vault.proves(&forged)));
     let (another, _) = with_one(make);

@@ -3,10 +3,11 @@
 use std::sync::Barrier;
 use std::thread;
 
+use super::failures;
 use super::{
-    Attempt, Check, ClaimOutcome, ClaimRequest, LEASE, Make, access, at, claim, claim_of, commit_to, connect,
-    fail, gid, granted, id, must, need_consent, personal, reconnect, revoke, scopes, some, stored, tenant,
-    token, tokens, with_one,
+    Attempt, Check, ClaimOutcome, ClaimRequest, LEASE, Make, access, at, claim, claim_of, commit_to, fail,
+    gid, granted, id, must, need_consent, reconnect, revoke, scopes, some, stored, tenant, token, tokens,
+    with_one,
 };
 use crate::model::{Connection, FailureCode, InFlight, NeedsConsent, RefreshState, Scopes, Status};
 use crate::vault::{Claim, CommitOutcome, RefreshFailure, Refreshed, Tokens, Vault};
@@ -27,13 +28,8 @@ pub(super) const CHECKS: &[Check] = &[
     ("a commit counts by its generation", compare_and_swap),
     ("a late holder may save the only good token", late),
     ("a revocation wins over what is in flight", revoked),
-    ("a transient failure backs off and keeps the tokens", transient),
-    ("a failure counts for its own claim only", fenced),
-    ("an unknown outcome is remembered until a success", unknown),
-    ("a refusal erases the access token", rejected),
     ("the fence of a grant is never lowered", fence),
     ("the lifetime that was named last is remembered", lifetime),
-    ("a grant can need a consent while it is claimed", consent_needed),
 ];
 
 fn commit(vault: &dyn Vault, claim: &Claim, tokens: &Tokens, granted: Option<&Scopes>) -> CommitOutcome {
@@ -46,15 +42,6 @@ fn commit(vault: &dyn Vault, claim: &Claim, tokens: &Tokens, granted: Option<&Sc
         by: None,
     };
     must(vault.commit_refresh(&tenant("acme"), gid(1), claim, &refreshed))
-}
-
-const fn transient_failure(code: FailureCode, seconds: i64) -> RefreshFailure {
-    let millis = 1_800_000_000_000 + seconds * 1_000;
-    RefreshFailure::Transient {
-        code,
-        at: crate::model::Timestamp::from_unix_millis(millis),
-        not_before: crate::model::Timestamp::from_unix_millis(millis + 30_000),
-    }
 }
 
 fn given(make: Make<'_>) {
@@ -182,7 +169,7 @@ fn clock(make: Make<'_>) {
         fail(
             &*vault,
             &second,
-            &transient_failure(FailureCode::RateLimited, 7_200)
+            &failures::for_now(FailureCode::RateLimited, 7_200)
         ),
         CommitOutcome::Stored
     );
@@ -193,7 +180,7 @@ fn committed(make: Make<'_>) {
     let (vault, connection) = with_one(make);
     let (first, _) = granted(claim(&*vault, 1, Attempt::Due, 0));
     assert_eq!(
-        fail(&*vault, &first, &transient_failure(FailureCode::ServerError, 0)),
+        fail(&*vault, &first, &failures::for_now(FailureCode::ServerError, 0)),
         CommitOutcome::Stored
     );
     let (second, _) = granted(claim(&*vault, 1, Attempt::Forced, 1));
@@ -291,7 +278,7 @@ fn revoked(make: Make<'_>) {
     let (first, _) = granted(claim(&*vault, 1, Attempt::Due, 0));
     assert!(revoke(&*vault, &connection, 1).is_some());
     assert_eq!(commit(&*vault, &first, &tokens("2"), None), CommitOutcome::Gone);
-    let timeout = transient_failure(FailureCode::TimedOut, 2);
+    let timeout = failures::for_now(FailureCode::TimedOut, 2);
     assert_eq!(fail(&*vault, &first, &timeout), CommitOutcome::Gone);
     let after = stored(&*vault, &connection);
     assert_eq!(after.status, Status::Revoked);
@@ -306,119 +293,6 @@ fn revoked(make: Make<'_>) {
         fence: 1,
     };
     assert_eq!(commit_to(&*vault, 9, &unknown, "x"), CommitOutcome::Gone);
-}
-
-fn transient(make: Make<'_>) {
-    let (vault, connection) = with_one(make);
-    for (failures, seconds) in [(1, 0), (2, 60), (3, 120)] {
-        let (claim, _) = granted(claim(&*vault, 1, Attempt::Due, seconds));
-        assert_eq!(
-            fail(
-                &*vault,
-                &claim,
-                &transient_failure(FailureCode::RateLimited, seconds)
-            ),
-            CommitOutcome::Stored
-        );
-        let mut expected = connection.clone();
-        expected.refresh.failures = failures;
-        expected.refresh.not_before = Some(at(seconds + 30));
-        expected.refresh.last_failure = Some(FailureCode::RateLimited);
-        expected.refresh.failed_at = Some(at(seconds));
-        assert_eq!(stored(&*vault, &connection), expected);
-        assert_eq!(access(&*vault, &connection).as_deref(), Some("access-1"));
-    }
-    let ClaimOutcome::BackingOff(until) = claim(&*vault, 1, Attempt::Due, 149) else {
-        panic!("it must wait");
-    };
-    assert_eq!(until, at(150));
-    let (claim, unknown) = granted(claim(&*vault, 1, Attempt::Forced, 149));
-    assert!(!unknown, "a refused request reached nothing");
-    assert_eq!(commit(&*vault, &claim, &tokens("2"), None), CommitOutcome::Stored);
-}
-
-fn fenced(make: Make<'_>) {
-    let (vault, connection) = with_one(make);
-    let (first, _) = granted(claim(&*vault, 1, Attempt::Due, 0));
-    let (second, _) = granted(claim(&*vault, 1, Attempt::Due, 31));
-    let before = stored(&*vault, &connection);
-    let refusal = RefreshFailure::Rejected {
-        reason: NeedsConsent::Rejected,
-        at: at(32),
-        quarantined_until: None,
-    };
-    let timeout = transient_failure(FailureCode::TimedOut, 32);
-    assert_eq!(fail(&*vault, &first, &timeout), CommitOutcome::Superseded);
-    assert_eq!(fail(&*vault, &first, &refusal), CommitOutcome::Superseded);
-    assert_eq!(stored(&*vault, &connection), before);
-    assert_eq!(fail(&*vault, &second, &timeout), CommitOutcome::Stored);
-    assert_eq!(
-        fail(&*vault, &second, &timeout),
-        CommitOutcome::Superseded,
-        "a claim ends once"
-    );
-    assert_eq!(stored(&*vault, &connection).refresh.failures, 1);
-}
-
-fn unknown(make: Make<'_>) {
-    for code in FailureCode::ALL {
-        let (vault, _) = with_one(make);
-        let (first, _) = granted(claim(&*vault, 1, Attempt::Due, 0));
-        assert_eq!(
-            fail(&*vault, &first, &transient_failure(code, 0)),
-            CommitOutcome::Stored
-        );
-        let (second, unknown) = granted(claim(&*vault, 1, Attempt::Due, 60));
-        assert_eq!(unknown, code.outcome_unknown(), "{code:?}");
-        assert_eq!(
-            fail(&*vault, &second, &transient_failure(FailureCode::Unreachable, 60)),
-            CommitOutcome::Stored
-        );
-        let (third, unknown) = granted(claim(&*vault, 1, Attempt::Due, 120));
-        assert_eq!(unknown, code.outcome_unknown(), "{code:?}, one failure later");
-        assert_eq!(commit(&*vault, &third, &tokens("2"), None), CommitOutcome::Stored);
-        // The lost request may still arrive; one generation later it can do no more harm.
-        let (fourth, unknown) = granted(claim(&*vault, 2, Attempt::Due, 121));
-        assert_eq!(
-            unknown,
-            code.outcome_unknown(),
-            "{code:?}, right after the success"
-        );
-        assert_eq!(
-            commit(&*vault, &fourth, &tokens("3"), None),
-            CommitOutcome::Stored
-        );
-        let (_, unknown) = granted(claim(&*vault, 3, Attempt::Due, 122));
-        assert!(!unknown);
-    }
-}
-
-fn rejected(make: Make<'_>) {
-    for quarantined_until in [Some(at(900)), None] {
-        let (vault, connection) = with_one(make);
-        let (first, _) = granted(claim(&*vault, 1, Attempt::Due, 0));
-        let refusal = RefreshFailure::Rejected {
-            reason: NeedsConsent::Rejected,
-            at: at(5),
-            quarantined_until,
-        };
-        assert_eq!(fail(&*vault, &first, &refusal), CommitOutcome::Stored);
-        let after = stored(&*vault, &connection);
-        assert_eq!(after.status, Status::NeedsConsent(NeedsConsent::Rejected));
-        assert_eq!(after.generation, 1);
-        assert!(!after.refreshable);
-        assert_eq!(after.refresh.quarantined_until, quarantined_until);
-        assert_eq!(after.refresh.last_failure, Some(FailureCode::GrantRejected));
-        assert_eq!(after.refresh.failed_at, Some(at(5)));
-        assert_eq!(after.refresh.in_flight, None);
-        assert_eq!(access(&*vault, &connection), None);
-        assert!(
-            matches!(claim(&*vault, 1, Attempt::Forced, 60), ClaimOutcome::NotActive(_)),
-            "what is in quarantine is out of reach"
-        );
-        let (again, _) = reconnect(&*vault, &connection, 2, "2");
-        assert_eq!(stored(&*vault, &again), again);
-    }
 }
 
 fn fence(make: Make<'_>) {
@@ -456,19 +330,4 @@ fn lifetime(make: Make<'_>) {
         assert_eq!(outcome, CommitOutcome::Stored);
         assert_eq!(read(), expected, "the last one that was named");
     }
-}
-
-/// A claim that is not open does not stop a grant from needing a consent: only the generation counts.
-fn consent_needed(make: Make<'_>) {
-    let (vault, connection) = with_one(make);
-    granted(claim(&*vault, 1, Attempt::Due, 0));
-    let needed = need_consent(&*vault, &connection, 1, NeedsConsent::Expired);
-    assert_eq!(needed, CommitOutcome::Stored);
-    let after = stored(&*vault, &connection);
-    assert_eq!(after.status, Status::NeedsConsent(NeedsConsent::Expired));
-    assert_eq!((after.refreshable, after.refresh.in_flight), (false, None));
-    assert_eq!(access(&*vault, &connection), None);
-    let bobs = super::connection("acme", 2, personal("bob"));
-    connect(&*vault, &bobs, "2");
-    assert_eq!(stored(&*vault, &bobs), bobs);
 }

@@ -181,7 +181,8 @@ fn closed(make: Make<'_>) {
     assert!(entries.iter().all(|entry| entry.user.as_ref() == Some(&one.user)));
 }
 
-/// Stores a grant of this generation for new connections with these numbers, which completes the request.
+/// Stores a grant of this generation for new connections with these numbers, which completes the
+/// request.
 fn complete(vault: &dyn Vault, consent: &PendingConsent, generation: u64, numbers: &[u8]) -> StoreOutcome {
     let mut grant = grant("acme", 1, personal("alice"));
     grant.generation = generation;

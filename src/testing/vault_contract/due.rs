@@ -263,7 +263,8 @@ fn divided(make: Make<'_>) {
                     wanted.limit = 3;
                     barrier.wait();
                     let mut mine = Vec::new();
-                    // A round may bring nothing although something is left, if the others were faster each time.
+                    // A round may bring nothing although something is left, if the others were
+                    // faster each time.
                     for _ in 0..all.len() {
                         mine.extend(wanted.numbers(&*vault));
                     }

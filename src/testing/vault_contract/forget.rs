@@ -134,7 +134,7 @@ fn workspace(make: Make<'_>) {
     let entries = must(vault.audit(&AuditFilter::of(&one.tenant)));
     let told: Vec<_> = entries.iter().map(|entry| (entry.number, entry.kind)).collect();
     assert_eq!(told, [(1, AuditKind::ConsentCompleted)]);
-    for chain in [AuditChain::Vault, AuditChain::Tenant(one.tenant.clone())] {
+    for chain in [AuditChain::Vault, AuditChain::Tenant(one.tenant)] {
         assert!(must(vault.verify_audit(&chain, &mut |_| ())).is_intact());
     }
 }

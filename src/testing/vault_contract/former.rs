@@ -128,7 +128,7 @@ fn several(make: Make<'_>) {
     super::connect(&*vault, &calendar, "calendar");
     let (mail, _) = reconnect(&*vault, &mail, 7, "mail-2");
     let grant = sharing::shared_grant(1, 3);
-    let outcome = store(&*vault, &grant, &[mail.clone(), calendar], &tokens("both"));
+    let outcome = store(&*vault, &grant, &[mail, calendar], &tokens("both"));
     let StoreOutcome::Stored { mut former } = outcome else {
         panic!("not stored");
     };

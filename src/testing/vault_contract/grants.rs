@@ -101,7 +101,7 @@ fn highest(make: Make<'_>) {
     let mut calendar = connection("acme", 4, personal("alice"));
     calendar.provider = provider("calendar");
     connect(&*vault, &calendar, "calendar");
-    let both = [mail.clone(), calendar.clone()];
+    let both = [mail.clone(), calendar];
     for generation in [1, 2, 3, 5] {
         let outcome = store(&*vault, &grant_of(&mail, 5, generation), &both, &tokens("x"));
         assert_eq!(outcome, StoreOutcome::Conflict, "generation {generation}");

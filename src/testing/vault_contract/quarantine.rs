@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::failures::for_now;
 use super::{
     Attempt, Check, ClaimOutcome, Make, access, at, claim, commit_to, ended, fail, granted, must, revoke,
     some, stored, sweep, with_one,
@@ -20,15 +21,6 @@ pub(super) const CHECKS: &[Check] = &[
     ("a quarantined token is kept as a former grant", replaced),
 ];
 
-const fn transient(seconds: i64) -> RefreshFailure {
-    let millis = 1_800_000_000_000 + seconds * 1_000;
-    RefreshFailure::Transient {
-        code: FailureCode::RateLimited,
-        at: crate::model::Timestamp::from_unix_millis(millis),
-        not_before: crate::model::Timestamp::from_unix_millis(millis + 30_000),
-    }
-}
-
 fn refusal(reason: NeedsConsent) -> RefreshFailure {
     RefreshFailure::Rejected {
         reason,
@@ -37,7 +29,8 @@ fn refusal(reason: NeedsConsent) -> RefreshFailure {
     }
 }
 
-/// A vault whose one grant was refused at second 5; its refresh token is in quarantine until second 900.
+/// A vault whose one grant was refused at second 5; its refresh token is in quarantine until second
+/// 900.
 fn quarantined(make: Make<'_>) -> (Arc<dyn Vault>, Connection) {
     let (vault, connection) = with_one(make);
     let (first, _) = granted(claim(&*vault, 1, Attempt::Due, 0));
@@ -83,7 +76,7 @@ fn refused_again(make: Make<'_>) {
     assert_eq!(stored(&*vault, &refused), refused);
 
     let (again, _) = granted(claim(&*vault, 1, Attempt::Quarantined, 20));
-    let outcome = fail(&*vault, &again, &transient(20));
+    let outcome = fail(&*vault, &again, &for_now(FailureCode::RateLimited, 20));
     assert_eq!(outcome, CommitOutcome::Stored);
     let after = stored(&*vault, &refused);
     assert_eq!(after.status, refused.status);

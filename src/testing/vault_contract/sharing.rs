@@ -209,7 +209,7 @@ fn revoked(make: Make<'_>) {
     assert!(gone.ended.is_empty(), "no tokens ended");
     let history = stored(&*vault, &mail);
     assert_eq!((history.status, history.is_default), (Status::Revoked, false));
-    assert_eq!(gone.connections, [history.clone()]);
+    assert_eq!(gone.connections, std::slice::from_ref(&history));
     assert!(token(&*vault, acme, mail.id).is_none());
     let found = find(&*vault, &mail.owner, None, &scopes(""));
     assert!(matches!(found, Found::Nothing));
@@ -250,7 +250,7 @@ fn last_state(make: Make<'_>) {
         history.grant, shown.grant,
         "it is not a user of the grant any more"
     );
-    let mut expected = shown.clone();
+    let mut expected = shown;
     expected.grant = history.grant;
     expected.status = Status::Revoked;
     expected.refreshable = false;

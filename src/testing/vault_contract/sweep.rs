@@ -3,15 +3,16 @@
 use std::time::Duration;
 
 use super::{
-    Check, Make, access, at, connection, consent, ended, gid, must, personal, renewed, revoke, some, state,
-    stored_none, tokens, verifier, with_one,
+    Attempt, Check, Make, access, at, claim, commit_to, connection, consent, ended, gid, granted, must,
+    personal, renewed, revoke, some, state, stored_none, tokens, verifier, with_one,
 };
-use crate::vault::{Erasure, NewGrant, Retention, StoreOutcome, SweepLimits, VaultError};
+use crate::vault::{CommitOutcome, Erasure, NewGrant, Retention, StoreOutcome, SweepLimits, VaultError};
 
 pub(super) const CHECKS: &[Check] = &[
     ("an empty vault has nothing to sweep", empty),
     ("sweeping is bounded and takes expired requests only", consents),
     ("former grants whose tokens are dead are deleted", dead),
+    ("the tokens of a refresh that was under way live longer", revived),
     ("residue is cleared, or the vault says that it is not", residue),
     ("a backup is written to a new file, or not supported", backup),
 ];
@@ -73,6 +74,30 @@ fn dead(make: Make<'_>) {
     assert_eq!(access(&*vault, &connection).as_deref(), Some("access-2"));
     let revoked = some(revoke(&*vault, &connection, 1_001), "the revocation");
     assert_eq!(ended(&revoked), [(Some("access-2"), Some("refresh-2"))]);
+}
+
+fn revived(make: Make<'_>) {
+    let (vault, first) = with_one(make);
+    let (held, _) = granted(claim(&*vault, 1, Attempt::Due, 0));
+    let (grant, connection) = renewed(&first, 2);
+    let outcome = must(vault.store_grant(&NewGrant {
+        consent: &state("none"),
+        grant: &grant,
+        tokens: &tokens("2"),
+        connections: std::slice::from_ref(&connection),
+        former_dead_at: Some(at(1_000)),
+    }));
+    assert_eq!(outcome, StoreOutcome::Stored { former: vec![gid(1)] });
+    assert_eq!(commit_to(&*vault, 1, &held, "late"), CommitOutcome::Former);
+    assert_eq!(must(vault.sweep(&limits(1_000, 9))).former_grants, 0);
+    let revoked = some(revoke(&*vault, &connection, 1_001), "the revocation");
+    assert_eq!(
+        ended(&revoked),
+        [
+            (Some("access-2"), Some("refresh-2")),
+            (Some("access-late"), Some("refresh-late"))
+        ]
+    );
 }
 
 fn residue(make: Make<'_>) {

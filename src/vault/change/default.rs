@@ -4,7 +4,8 @@ use crate::model::{Actor, ConnectionId, Timestamp};
 use crate::vault::change::{Change, Decided, Snapshot};
 use crate::vault::{AuditEntry, AuditKind};
 
-/// Makes a connection the default among those of its owner to its provider; the snapshot holds all of them.
+/// Makes a connection the default among those of its owner to its provider; the snapshot holds all
+/// of them.
 ///
 /// The caller is told `false` if there is no such connection or it is revoked.
 #[must_use]

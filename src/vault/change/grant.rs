@@ -7,8 +7,9 @@ use crate::vault::{AuditEntry, AuditKind, NewGrant, StoreOutcome};
 
 /// Stores a new grant for connections.
 ///
-/// The snapshot holds every connection of the owner to the providers concerned, the connections that use the same
-/// grants as the named ones, all their grants, and the former grants of those. `user` is the person who consented.
+/// The snapshot holds every connection of the owner to the providers concerned, the connections
+/// that use the same grants as the named ones, all their grants, and the former grants of those.
+/// `user` is the person who consented.
 #[must_use]
 pub fn store(snapshot: &Snapshot, new: &NewGrant<'_>, user: Option<&UserId>) -> Decided<StoreOutcome> {
     let connections: Vec<_> = new.connections.iter().map(StoredConnection::of).collect();
@@ -46,7 +47,8 @@ pub fn store(snapshot: &Snapshot, new: &NewGrant<'_>, user: Option<&UserId>) -> 
     Decided::Write(change, StoreOutcome::Stored { former })
 }
 
-/// Whether two of the connections are the same, or cannot both have their label, their account or the default.
+/// Whether two of the connections are the same, or cannot both have their label, their account or
+/// the default.
 fn has_clash(connections: &[StoredConnection]) -> bool {
     connections.iter().enumerate().any(|(at, one)| {
         connections[..at].iter().any(|other| {
@@ -62,12 +64,12 @@ fn is_same(one: &StoredConnection, other: &StoredConnection) -> bool {
 
 /// Whether both have the same label or the same account.
 fn has_same_name(one: &StoredConnection, other: &StoredConnection) -> bool {
-    let account = |of: &StoredConnection| of.account.as_ref().map(|account| account.id.clone());
-    one.label.is_some() && one.label == other.label
-        || account(one).is_some() && account(one) == account(other)
+    let accounts = [one, other].map(|of| of.account.as_ref().map(|account| &account.id));
+    one.label.is_some() && one.label == other.label || accounts[0].is_some() && accounts[0] == accounts[1]
 }
 
-/// Whether the id belongs to something else, or another connection that is not revoked has the label or the account.
+/// Whether the id belongs to something else, or another connection that is not revoked has the
+/// label or the account.
 fn is_taken(snapshot: &Snapshot, new: &StoredConnection) -> bool {
     if snapshot
         .connection(new.id)
@@ -94,8 +96,8 @@ fn replaced(snapshot: &Snapshot, connections: &[StoredConnection]) -> Vec<GrantI
     replaced
 }
 
-/// Turns the grants that no connection uses any more into former grants of the new one. Returns those, with the
-/// former grants that they had.
+/// Turns the grants that no connection uses any more into former grants of the new one. Returns
+/// those, with the former grants that they had.
 ///
 /// Revoked connections count: those that were revoked together show the state of one grant.
 fn retire(
@@ -134,8 +136,8 @@ fn retire(
     former
 }
 
-/// Makes the connections use the new grant. At no moment have two connections the default: what loses it is written
-/// before what gets it.
+/// Makes the connections use the new grant. At no moment have two connections the default: what
+/// loses it is written before what gets it.
 fn put_connections(
     change: &mut Change,
     snapshot: &Snapshot,

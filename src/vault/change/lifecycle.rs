@@ -1,41 +1,44 @@
-//! The decisions about a connection's tokens: pure functions, the same for every vault.
+//! Where the tokens of a grant stand, and what may happen to them: pure functions, the same for
+//! every vault.
 //!
 //! ```text
-//! Active(g) --claim--> in flight (g, fence) --commit--> Active(g+1)
-//!    ^                   |  \--fail(Rejected), g and fence unchanged--> NeedsConsent
-//!    |                   \--fail(Transient), g and fence unchanged--> Active(g), backing off
+//! Active(g) --claim--> claimed (g, fence) --commit--> Active(g+1)
+//!    ^                   |  \--fail(Rejected), same g and fence--> NeedsConsent
+//!    |                   \--fail(Transient), same g and fence--> Active(g), backing off
 //!    |  claim lapsed: claim (g, fence+1) with `outcome_unknown`
-//! NeedsConsent, refused token in quarantine --claim(Quarantined)--> in flight --commit--> Active(g+1)
-//! any --revoke--> Revoked        any --grant--> Active(g+1)
+//! Active(g) --fail(ConsentNeeded), same g--> NeedsConsent
+//! NeedsConsent, token in quarantine --claim(Quarantined)--> claimed --commit--> Active(g+1)
+//! any --revoke--> Revoked
 //! ```
 //!
-//! A vault keeps one [`Lifecycle`] for each connection and calls one of these functions inside the transaction
-//! that stores what they leave in it. Nothing was changed unless the function says so.
+//! A vault stores one [`Lifecycle`] for each grant. Inside a transaction it reads the lifecycle,
+//! calls one of these functions, and stores the result. A function changes the lifecycle only as
+//! its documentation says. A new consent makes a new grant, which has a lifecycle of its own.
 
 use std::time::Duration;
 
 use crate::model::{FailureCode, Grant, InFlight, NeedsConsent, RefreshState, Status, Timestamp};
 use crate::vault::{Attempt, Claim, ClaimOutcome, ClaimRequest, CommitOutcome, Holder, RefreshFailure};
 
-/// Where the tokens of a connection stand.
+/// The state of the tokens of a grant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[allow(clippy::exhaustive_structs, reason = "a vault must be able to build one")]
 pub struct Lifecycle {
-    /// Whether the connection can be resolved.
+    /// Whether the tokens can be used.
     pub status: Status,
-    /// The count of its token pairs.
+    /// The number of token pairs so far.
     pub generation: u64,
     /// Whether there is a refresh token that may be used.
     pub refreshable: bool,
-    /// Raised by each claim; never lowered.
+    /// The number of claims so far. It never falls.
     pub fence: u64,
-    /// The claim that has begun and has not ended. It may have lapsed.
+    /// The claim that has not ended. It may have lapsed.
     pub held: Option<Held>,
-    /// The generation whose refresh token may have reached the server without the answer reaching us: this one, or the
-    /// one before, whose request may still be on its way.
+    /// The generation whose refresh token may have reached the server although no answer was read:
+    /// the current one, or the one before, whose request may still be on its way.
     pub unknown_generation: Option<u64>,
-    /// Failures in a row since the last success.
+    /// The number of failures since the last success.
     pub failures: u32,
     /// No attempt before this time.
     pub not_before: Option<Timestamp>,
@@ -43,37 +46,37 @@ pub struct Lifecycle {
     pub last_failure: Option<FailureCode>,
     /// When the last failure happened.
     pub failed_at: Option<Timestamp>,
-    /// Until when a refused refresh token is kept.
+    /// The end of the quarantine of a refused refresh token.
     pub quarantined_until: Option<Timestamp>,
 }
 
-/// A claim, as it is stored.
+/// A stored claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[allow(clippy::exhaustive_structs, reason = "a vault must be able to build one")]
 pub struct Held {
-    /// Who holds it.
+    /// The holder.
     pub holder: Holder,
-    /// Its number.
+    /// The number of the claim.
     pub fence: u64,
-    /// When it was granted.
+    /// When the claim was granted.
     pub since: Timestamp,
-    /// When it lapses.
+    /// When the claim lapses.
     pub until: Timestamp,
 }
 
-/// What became of a wish to refresh.
+/// The decision about a request to refresh.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(clippy::exhaustive_enums, reason = "a vault must handle every case")]
 pub enum Decision {
-    /// The claim is granted: the lifecycle holds it and must be stored.
+    /// The claim is granted. The lifecycle contains it and must be stored.
     Granted {
         /// The proof of the claim.
         claim: Claim,
         /// Whether an earlier attempt with this refresh token may have reached the server.
         outcome_unknown: bool,
     },
-    /// A claim is live.
+    /// Another claim is live.
     Held(InFlight),
     /// Another generation is stored.
     Moved,
@@ -81,16 +84,16 @@ pub enum Decision {
     BackingOff(Timestamp),
     /// There is no refresh token.
     NotRefreshable,
-    /// The connection is not active.
+    /// The grant is not active.
     NotActive(Status),
 }
 
 impl Decision {
-    /// The claim and whether an earlier outcome is unknown, or the outcome that says why there is no claim.
+    /// Returns the claim, and whether the outcome of an earlier attempt is unknown.
     ///
     /// # Errors
     ///
-    /// The outcome of a claim that was not granted.
+    /// The [`ClaimOutcome`] to be returned to the caller if the claim was not granted.
     pub const fn granted(self) -> Result<(Claim, bool), ClaimOutcome> {
         Err(match self {
             Self::Granted {
@@ -106,20 +109,20 @@ impl Decision {
     }
 }
 
-/// What [`fail`] leaves of the sealed tokens.
+/// The part of the sealed tokens that is kept when a claim ends without new ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(clippy::exhaustive_enums, reason = "a vault must handle every case")]
 pub enum Keep {
     /// All of them.
     All,
-    /// Not the access token; the refused refresh token stays sealed until its quarantine ends.
+    /// Only the refused refresh token, until its quarantine ends. The access token is erased.
     RefreshToken,
     /// None.
     Nothing,
 }
 
 impl Lifecycle {
-    /// A connection that was just granted.
+    /// Returns the lifecycle of tokens that were just issued.
     #[must_use]
     pub const fn granted(generation: u64, refreshable: bool, fence: u64) -> Self {
         Self {
@@ -137,21 +140,21 @@ impl Lifecycle {
         }
     }
 
-    /// Whether it holds a refused refresh token that may be tried again on request.
+    /// Returns whether there is a refused refresh token that may be tried again on request.
     #[must_use]
     pub fn is_quarantined(&self, now: Timestamp) -> bool {
         matches!(self.status, Status::NeedsConsent(_))
             && self.quarantined_until.is_some_and(|until| until > now)
     }
 
-    /// Until when it waits after a failure, if it still does.
+    /// Returns the end of the back-off after a failure, if it is not over.
     #[must_use]
     pub fn backs_off(&self, now: Timestamp) -> Option<Timestamp> {
         self.not_before
             .filter(|until| lasts(self.failed_at.unwrap_or(now), *until, Duration::ZERO, now))
     }
 
-    /// Returns what a grant shows of it.
+    /// Returns the part that a grant shows.
     #[must_use]
     pub fn refresh_state(&self) -> RefreshState {
         RefreshState {
@@ -164,7 +167,7 @@ impl Lifecycle {
         }
     }
 
-    /// Writes what a grant shows of it into the grant.
+    /// Copies the status, the generation and the refresh state into the grant.
     pub fn show_in(&self, grant: &mut Grant) {
         grant.status = self.status;
         grant.generation = self.generation;
@@ -174,7 +177,7 @@ impl Lifecycle {
 }
 
 impl Held {
-    /// Whether it has not lapsed. It may, all the same, be the claim of a holder that is dead.
+    /// Returns whether the claim has not lapsed. Its holder may be dead nevertheless.
     #[must_use]
     pub fn is_live(&self, now: Timestamp) -> bool {
         lasts(self.since, self.until, Duration::ZERO, now)
@@ -188,10 +191,11 @@ impl Held {
     }
 }
 
-/// Decides on a wish to refresh. Changes the lifecycle only if the claim is granted.
+/// Decides on a request to refresh. Changes the lifecycle only if the claim is granted.
 ///
-/// `dead` is a holder that is known to live no more: its claim has lapsed, whatever its time. A claim that is live belongs to somebody, even if to the same holder: two threads of one process are two
-/// clients to the authorization server.
+/// `dead` is a holder that is known not to exist any more: its claim counts as lapsed, whatever its
+/// time. A live claim of the same holder counts as that of another one, because two threads of one
+/// process are two clients to the authorization server.
 pub fn claim(lifecycle: &mut Lifecycle, request: &ClaimRequest<'_>, dead: Option<Holder>) -> Decision {
     if lifecycle.generation != request.generation {
         return Decision::Moved;
@@ -219,10 +223,10 @@ pub fn claim(lifecycle: &mut Lifecycle, request: &ClaimRequest<'_>, dead: Option
     }
 
     let generation = lifecycle.generation;
-    // A claim that was never ended: its holder died, and whether it had dialled nobody knows.
+    // The claim was never ended: its holder may have died before or after it sent its request.
     let this_unknown = lifecycle.held.is_some() || lifecycle.unknown_generation == Some(generation);
-    // The request of a process that died may still be on its way when its successor's is answered. A server that ends
-    // the family at a replay ends the successor's token then: that is a loss in flight too.
+    // The request of a process that died may arrive after its successor's request was answered. A
+    // server that ends all tokens of a grant at a replay then ends the successor's tokens as well.
     let outcome_unknown = this_unknown
         || lifecycle
             .unknown_generation
@@ -246,21 +250,23 @@ pub fn claim(lifecycle: &mut Lifecycle, request: &ClaimRequest<'_>, dead: Option
     }
 }
 
-/// Whether what was set at `since` to end at `until` still lasts.
+/// Returns whether a period that was set at `since` to end at `until` still lasts.
 ///
-/// If the clock went backwards by more than the span itself, it does not: nothing holds for ever because
-/// of an hour that came twice. A smaller step makes it last that much longer, so that two hosts whose
-/// clocks differ a little never hold one claim both.
+/// It does not if the clock went backwards by more than the length of the period: otherwise a claim
+/// would hold for hours after a correction of the clock. A smaller step backwards makes the period
+/// last longer by that step, so that two hosts whose clocks differ a little never hold the same
+/// claim.
 fn lasts(since: Timestamp, until: Timestamp, at_least: Duration, now: Timestamp) -> bool {
     let span = until.saturating_since(since).max(at_least);
     until > now && until.saturating_since(now) <= span.saturating_mul(2)
 }
 
-/// Decides on renewed tokens. On [`CommitOutcome::Stored`] they must be stored with the lifecycle, whose generation
-/// is raised by one.
+/// Decides on refreshed tokens. On [`CommitOutcome::Stored`] they must be stored together with the
+/// lifecycle, whose generation has risen by one.
 ///
-/// By the generation alone: a holder whose claim has lapsed may have the only good token. It comes back even if
-/// a later claim was refused with the token that this one had used up.
+/// Only the generation counts, because a holder whose claim has lapsed may have the only valid
+/// tokens. That is true even if a later claim was refused meanwhile: its request used a refresh
+/// token that the first request had already replaced.
 pub fn commit(lifecycle: &mut Lifecycle, claim: &Claim, refreshable: bool) -> CommitOutcome {
     if lifecycle.status == Status::Revoked {
         return CommitOutcome::Gone;
@@ -282,10 +288,11 @@ pub fn commit(lifecycle: &mut Lifecycle, claim: &Claim, refreshable: bool) -> Co
     CommitOutcome::Stored
 }
 
-/// Decides on the end of a claim without new tokens. On [`CommitOutcome::Stored`] the lifecycle must be stored, and
-/// of the tokens what the second value says.
+/// Decides on the end of a claim without new tokens. On [`CommitOutcome::Stored`] the lifecycle
+/// must be stored, and the tokens must be kept or erased as the second value says.
 ///
-/// Counts only if this very claim is still open: what another attempt has learned meanwhile is newer.
+/// The failure counts only if this claim has not ended, because the result of a later claim is
+/// newer. [`RefreshFailure::ConsentNeeded`] counts for the generation, with or without a claim.
 pub fn fail(lifecycle: &mut Lifecycle, claim: &Claim, failure: &RefreshFailure) -> (CommitOutcome, Keep) {
     if lifecycle.status == Status::Revoked {
         return (CommitOutcome::Gone, Keep::All);
@@ -301,7 +308,7 @@ pub fn fail(lifecycle: &mut Lifecycle, claim: &Claim, failure: &RefreshFailure) 
     }
     lifecycle.held = None;
     if quarantined && matches!(failure, RefreshFailure::Rejected { .. }) {
-        // It was refused before: a second refusal neither shortens nor lengthens its quarantine.
+        // A second refusal changes neither the reason nor the end of the quarantine.
         return (CommitOutcome::Stored, Keep::All);
     }
     lifecycle.failures = lifecycle.failures.saturating_add(1);
@@ -332,13 +339,13 @@ pub fn fail(lifecycle: &mut Lifecycle, claim: &Claim, failure: &RefreshFailure) 
                 Keep::Nothing
             }
         }
-        // Handled above: it needs no open claim.
+        // Returned above, because it needs no claim.
         RefreshFailure::ConsentNeeded { .. } => Keep::All,
     };
     (CommitOutcome::Stored, keep)
 }
 
-/// Decides that an active grant needs a new consent, whether or not it is claimed.
+/// Decides that an active grant needs a new consent, claimed or not. Its tokens must be erased.
 fn need_consent(lifecycle: &mut Lifecycle, generation: u64, reason: NeedsConsent) -> (CommitOutcome, Keep) {
     if lifecycle.status != Status::Active || lifecycle.generation != generation {
         return (CommitOutcome::Superseded, Keep::All);
@@ -350,7 +357,8 @@ fn need_consent(lifecycle: &mut Lifecycle, generation: u64, reason: NeedsConsent
     (CommitOutcome::Stored, Keep::Nothing)
 }
 
-/// Ends a quarantine. `true` if it was over: then the refused refresh token must be erased and the lifecycle be stored.
+/// Ends a quarantine whose time is over. Returns `true` if it ended: then the refused refresh token
+/// must be erased and the lifecycle must be stored.
 pub fn end_quarantine(lifecycle: &mut Lifecycle, now: Timestamp) -> bool {
     if lifecycle.quarantined_until.is_none_or(|until| until > now) {
         return false;
@@ -360,7 +368,8 @@ pub fn end_quarantine(lifecycle: &mut Lifecycle, now: Timestamp) -> bool {
     true
 }
 
-/// Revokes. `true` if it was not revoked before: then its tokens must be erased and the lifecycle be stored.
+/// Revokes. Returns `true` if the tokens were not revoked before: then they must be erased and the
+/// lifecycle must be stored.
 pub fn revoke(lifecycle: &mut Lifecycle) -> bool {
     if lifecycle.status == Status::Revoked {
         return false;

@@ -1,8 +1,9 @@
 //! The decisions of a vault: pure functions, the same for every database.
 //!
-//! Each takes what is stored (a [`Snapshot`]) and a request, and returns a [`Change`]: the rows to write, the audit
-//! entries that commit with them, and what the caller is told. They read no clock and open no secret. The vault reads
-//! the snapshot, decides, seals, and applies the change if no row of the snapshot was changed meanwhile.
+//! Each takes what is stored (a [`Snapshot`]) and a request, and returns a [`Change`]: the rows to
+//! write, the audit entries that commit with them, and what the caller is told. They read no clock
+//! and open no secret. The vault reads the snapshot, decides, seals, and applies the change if no
+//! row of the snapshot was changed meanwhile.
 
 pub mod default;
 pub mod grant;

@@ -9,8 +9,8 @@ use crate::vault::{
 
 /// Decides on a request to refresh a grant. Changes the grant only if the claim is granted.
 ///
-/// A former grant is never refreshed: the caller is told to read again, and finds the grant that replaced it. `dead`
-/// is a holder that is known not to exist any more.
+/// A former grant is never refreshed: the caller is told to read again, and finds the grant that
+/// replaced it. `dead` is a holder that is known not to exist any more.
 pub fn claim(stored: &mut StoredGrant, request: &ClaimRequest<'_>, dead: Option<Holder>) -> Decision {
     if stored.grant.former_of.is_some() {
         return Decision::Moved;
@@ -51,7 +51,8 @@ pub fn commit(snapshot: &Snapshot, claim: &Claim, refreshed: &Refreshed<'_>) -> 
     Decided::Write(change, outcome)
 }
 
-/// Stores the end of a claim without new tokens. The snapshot holds the grant and the connections that use it.
+/// Stores the end of a claim without new tokens. The snapshot holds the grant and the connections
+/// that use it.
 #[must_use]
 pub fn fail(snapshot: &Snapshot, claim: &Claim, failure: &RefreshFailure) -> Decided<CommitOutcome> {
     let Some(stored) = snapshot.grants.first() else {
@@ -63,7 +64,8 @@ pub fn fail(snapshot: &Snapshot, claim: &Claim, failure: &RefreshFailure) -> Dec
         return Decided::Nothing(outcome);
     }
     let mut change = Change::default();
-    // A failure for now changes nothing for good and repeats itself: the grant records it, not the audit.
+    // A failure for now changes nothing for good and repeats itself: the grant records it, not the
+    // audit.
     let entry = match *failure {
         RefreshFailure::Rejected { reason, at, .. } => {
             Some(AuditEntry::new(AuditKind::RefreshRejected, at).detail(reason.as_str()))

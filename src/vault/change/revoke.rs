@@ -7,7 +7,8 @@ use crate::vault::change::lifecycle::{self, Keep};
 use crate::vault::change::{Change, Decided, Kept, Snapshot, StoredConnection, StoredGrant, TokenWrite};
 use crate::vault::{AuditEntry, AuditKind, RevokeWhat};
 
-/// How long the caller who revokes has for the first attempt at the provider before upkeep makes one.
+/// How long the caller who revokes has for the first attempt at the provider before upkeep makes
+/// one.
 const HEAD_START: Duration = Duration::from_secs(60);
 
 /// A request to revoke, with the ids of rows that may have to be made.
@@ -22,7 +23,8 @@ pub struct Request<'a> {
     pub now: Timestamp,
     /// Until when tokens are kept as pending revocations; erased at once without it.
     pub keep_until: Option<Timestamp>,
-    /// The id of the grant that shows how a revoked connection stood when others go on using its grant.
+    /// The id of the grant that shows how a revoked connection stood when others go on using its
+    /// grant.
     pub last_state: GrantId,
     /// Ids for pending revocations, one for each grant of the snapshot.
     pub pending: &'a [RevocationId],
@@ -79,7 +81,8 @@ fn revoke_connection(
     if still_used_by.is_empty() {
         return revoke_all(snapshot, request, stored, &[connection]);
     }
-    // The others go on. What this connection showed last is its own from now on: a revoked grant without tokens.
+    // The others go on. What this connection showed last is its own from now on: a revoked grant
+    // without tokens.
     let mut change = Change::default();
     let entry = AuditEntry::new(AuditKind::Revoked, request.now)
         .by(request.by)

@@ -8,7 +8,8 @@ use proptest::prelude::*;
 use steps::{End, Step, Store};
 use world::{Fate, World};
 
-/// Picks grants and claims of the past by number: the same history means the same things when it is made shorter.
+/// Picks grants and claims of the past by number: the same history means the same things when it is
+/// made shorter.
 fn step() -> impl Strategy<Value = Step> {
     let store = (
         1_u8..16,
@@ -51,7 +52,7 @@ fn history() -> impl Strategy<Value = Vec<Step>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
 
     #[test]
     fn promise_32_no_set_of_tokens_is_ever_lost(history in history()) {
@@ -62,8 +63,8 @@ proptest! {
         }
     }
 
-    /// Whatever happened before: once everything is revoked, every set of tokens that was stored is dead, was handed
-    /// out, or waits for the provider.
+    /// Whatever happened before: once everything is revoked, every set of tokens that was stored is
+    /// dead, was handed out, or waits for the provider.
     #[test]
     fn promise_32_in_the_end_every_set_of_tokens_is_accounted_for(history in history()) {
         let mut world = World::default();

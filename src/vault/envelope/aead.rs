@@ -11,14 +11,14 @@ pub(super) const TAG_LEN: usize = 16;
 
 /// A cipher key with its key schedule.
 ///
-/// The schedule is overwritten when the key is dropped. What `ring` left on the stack while it
-/// computed the schedule is not.
-pub(crate) struct Cipher(LessSafeKey);
+/// The schedule is overwritten when the key is dropped. What `ring` left on the stack while it computed the schedule
+/// is not. The schedule is boxed, because moving it would leave copies behind.
+pub(crate) struct Cipher(Box<LessSafeKey>);
 
 impl Cipher {
     pub(super) fn new(key: &[u8; KEY_LEN]) -> Self {
         match UnboundKey::new(&AES_256_GCM, key) {
-            Ok(key) => Self(LessSafeKey::new(key)),
+            Ok(key) => Self(Box::new(LessSafeKey::new(key))),
             // The only possible error is a wrong length, which the type excludes.
             Err(_) => unreachable!("AES-256 takes 32 bytes"),
         }
@@ -60,7 +60,7 @@ impl Drop for Cipher {
         // `ring` does not overwrite a key schedule, which begins with the key itself. Assigning the
         // schedule of another key does.
         if let Ok(nothing) = UnboundKey::new(&AES_256_GCM, &[0; KEY_LEN]) {
-            self.0 = LessSafeKey::new(nothing);
+            *self.0 = LessSafeKey::new(nothing);
             std::hint::black_box(&self.0);
         }
     }

@@ -40,7 +40,7 @@ pub(super) fn head(rows: &dyn Rows, key: &AuditKey, vault: VaultId, chain: Chain
     let last = rows.last_number(chain)?;
     let Some(mut head) = rows.head(chain)? else {
         // A vault that was never of schema 1 or 2 has no legacy chain.
-        let is_absent = chain == Chain::Legacy && last == 0;
+        let is_absent = chain == Chain::Legacy && last == 0 && !continues_legacy(rows)?;
         return Ok(HeadRow {
             number: last,
             mac: [0; 32],
@@ -55,6 +55,12 @@ pub(super) fn head(rows: &dyn Rows, key: &AuditKey, vault: VaultId, chain: Chain
         head.number = head.number.max(last);
     }
     Ok(head)
+}
+
+/// Whether the vault's own chain, of which nothing is ever pruned, continues the one of schemas 1 and 2.
+fn continues_legacy(rows: &dyn Rows) -> Result<bool> {
+    let gaps = rows.gaps(Chain::Of(VAULT_CHAIN))?;
+    Ok(gaps.first().is_some_and(|gap| gap.first == 1))
 }
 
 fn put_head(

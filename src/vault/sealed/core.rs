@@ -7,6 +7,7 @@ use crate::model::{TenantId, Timestamp};
 use crate::vault::VaultError;
 use crate::vault::envelope::MasterKeys;
 use crate::vault::sealed::keyring::{Keyring, Tenant};
+use crate::vault::sealed::recent::Recent;
 use crate::vault::tables::{RowsMut, Tables, Write};
 
 type Result<T> = std::result::Result<T, VaultError>;
@@ -19,6 +20,7 @@ const ATTEMPTS: usize = 32;
 pub(in crate::vault) struct Core<T> {
     pub(in crate::vault) tables: T,
     pub(super) keyring: Keyring,
+    pub(super) recent: Recent,
 }
 
 impl<T: Tables> Core<T> {
@@ -26,6 +28,7 @@ impl<T: Tables> Core<T> {
         Self {
             tables,
             keyring: Keyring::new(keys),
+            recent: Recent::new(),
         }
     }
 
@@ -34,8 +37,23 @@ impl<T: Tables> Core<T> {
         self.keyring.vault(&self.tables).map(|_| ())
     }
 
-    /// The tenant, if anything was ever stored for it.
+    /// The tenant, if anything is stored for it.
+    ///
+    /// Another process may have forgotten the workspace, and its name may belong to a new one since then: what is
+    /// remembered is compared with what is stored.
     pub(super) fn tenant(&self, name: &TenantId) -> Result<Option<Arc<Tenant>>> {
+        let Some(known) = self.remembered_tenant(name)? else {
+            return Ok(None);
+        };
+        if self.tables.read(|rows| rows.tenant(name))? == Some(known.row) {
+            return Ok(Some(known));
+        }
+        self.keyring.forget(name);
+        self.remembered_tenant(name)
+    }
+
+    /// The tenant as this process remembers it, for callers who find out by themselves that it was forgotten.
+    pub(super) fn remembered_tenant(&self, name: &TenantId) -> Result<Option<Arc<Tenant>>> {
         self.keyring.tenant(&self.tables, name)
     }
 
@@ -47,7 +65,10 @@ impl<T: Tables> Core<T> {
         mut attempt: impl FnMut(&Tenant) -> Result<Write<O>>,
     ) -> Result<O> {
         for _ in 0..ATTEMPTS {
-            let tenant = self.keyring.sealing_tenant(&self.tables, name)?;
+            let tenant = match self.tenant(name)? {
+                Some(tenant) => tenant,
+                None => self.keyring.sealing_tenant(&self.tables, name)?,
+            };
             match attempt(&tenant)? {
                 Write::Commit(value) | Write::Unchanged(value) => return Ok(value),
                 Write::NewDataKey => self.keyring.renew(&self.tables, &tenant, now)?,

@@ -1,11 +1,16 @@
-//! The hot path: one statement, one row authenticated, one record opened, nothing written.
+//! The hot path: a connection that is remembered or read, one record opened, nothing written.
 
-use crate::model::{ProviderId, Scopes, Status, Timestamp, UserId};
+use std::sync::Arc;
+
+use crate::model::{Owner, Scopes, Status, Timestamp, UserId};
 use crate::vault::codec::Decoder;
 use crate::vault::envelope::{Context, Kind};
 use crate::vault::sealed::core::{Core, again_if_tampered};
 use crate::vault::sealed::keyring::Tenant;
-use crate::vault::sealed::{rows, tokens};
+use crate::vault::sealed::recent::{Answer, Known};
+use crate::vault::sealed::rows;
+#[cfg(test)]
+use crate::vault::tables::TenantRow;
 use crate::vault::tables::{ConnectionRow, FoundRows, Tables, TokenRow, Wanted};
 use crate::vault::{Found, Of, StoredToken, TokenQuery, VaultError};
 
@@ -17,102 +22,167 @@ impl<T: Tables> Core<T> {
     }
 
     fn find_once(&self, query: &TokenQuery<'_>) -> Result<Found> {
+        let Some(tenant) = self.remembered_tenant(query.tenant)? else {
+            return Ok(Found::Nothing);
+        };
+        if let Some(answer) = self.answer(&tenant, wanted(&query.of))? {
+            return self.give(&tenant, query, &answer);
+        }
+        // The workspace was forgotten since its number was read. Its name may belong to a new one.
         let Some(tenant) = self.tenant(query.tenant)? else {
             return Ok(Found::Nothing);
         };
-        let wanted = match query.of {
-            Of::Id(id) => Wanted::Id(id),
-            Of::Owner {
-                user,
-                provider,
-                label,
-            } => {
-                let (owner, provider) = (user.map_or("", UserId::as_str), provider.as_str());
-                match label {
-                    Some(label) => Wanted::Label {
-                        owner,
-                        provider,
-                        label: label.as_str(),
-                    },
-                    None => Wanted::Owner { owner, provider },
-                }
-            }
-        };
-        match self.tables.token(tenant.row, wanted)? {
-            FoundRows::Nothing => Ok(Found::Nothing),
-            FoundRows::Several => Ok(Found::Several),
-            FoundRows::Damaged => Err(VaultError::Damaged),
-            FoundRows::One(found) => self.open_found(&tenant, query, *found).map(Found::One),
+        match self.answer(&tenant, wanted(&query.of))? {
+            Some(answer) => self.give(&tenant, query, &answer),
+            None => Ok(Found::Nothing),
         }
     }
 
-    fn open_found(&self, tenant: &Tenant, query: &TokenQuery<'_>, found: TokenRow) -> Result<StoredToken> {
-        let connection = &found.connection;
-        rows::verify_connection(connection, tenant.row_key())?;
-        // An index is not authenticated: it could lead to another person's connection, whose row is intact.
-        if !is_wanted(&query.of, connection) {
-            return Err(VaultError::Tampered);
+    /// What is stored now: remembered if nothing was committed since, and read otherwise. `None` if the workspace has
+    /// another number now.
+    fn answer(&self, tenant: &Tenant, wanted: Wanted<'_>) -> Result<Option<Arc<Answer>>> {
+        let mut recent = None;
+        let read = self.tables.token(tenant.row, wanted, &mut |stamp| {
+            recent = self.recent.get(stamp, tenant.row, wanted);
+            recent.is_some()
+        })?;
+        if recent.is_some() {
+            return Ok(recent);
         }
-        let head = rows::route_head(&mut Decoder::new(&found.route))?;
-        rows::check_columns(&found.server, found.expires_at, &head)?;
-        let lifecycle = rows::lifecycle_of(&found.status, found.generation, found.refreshable, &found.state)?;
-        let access_token = match (lifecycle.status, found.access) {
-            (Status::Active, Some(record)) => {
-                let (known_user, known_provider) = names(&query.of);
-                let owner = tokens::user_name(head.owner, known_user)?;
-                let provider = tokens::provider_name(head.provider, known_provider)?;
-                let context = Context {
-                    kind: Kind::AccessToken,
-                    vault: tenant.vault,
-                    tenant: &tenant.name,
-                    owner: owner.as_ref().map(tokens::Name::get),
-                    provider: provider.get(),
-                    id: connection.grant.as_bytes(),
-                    generation: found.generation,
-                    route: &found.route,
-                };
-                Some(self.open_access(tenant, &context, record)?)
-            }
-            // An active grant has a token: somebody took it away.
-            (Status::Active, None) => return Err(VaultError::Tampered),
-            _ => None,
+        let (stamp, found) = read.ok_or(VaultError::Damaged)?;
+        let answer = match found {
+            FoundRows::Nothing => match self.tenant(&tenant.name)? {
+                Some(current) if current.row == tenant.row => Answer::Nothing,
+                _ => return Ok(None),
+            },
+            FoundRows::Several => Answer::Several,
+            FoundRows::Damaged => return Err(VaultError::Damaged),
+            FoundRows::One(found) => Answer::One(Box::new(authentic(tenant, wanted, *found)?)),
+        };
+        let answer = Arc::new(answer);
+        if let Some(stamp) = stamp {
+            self.recent.put(stamp, tenant.row, wanted, &answer);
+        }
+        Ok(Some(answer))
+    }
+
+    fn give(&self, tenant: &Tenant, query: &TokenQuery<'_>, answer: &Answer) -> Result<Found> {
+        match answer {
+            Answer::Nothing => Ok(Found::Nothing),
+            Answer::Several => Ok(Found::Several),
+            Answer::One(known) => self.open_known(tenant, query, known).map(Found::One),
+        }
+    }
+
+    /// Returns whether the answer is remembered and nothing was committed since.
+    #[cfg(test)]
+    pub(in crate::vault) fn remembers(&self, tenant: TenantRow, wanted: Wanted<'_>) -> Result<bool> {
+        let read = self.tables.token(tenant, wanted, &mut |stamp| {
+            self.recent.get(stamp, tenant, wanted).is_some()
+        })?;
+        Ok(read.is_none())
+    }
+
+    fn open_known(&self, tenant: &Tenant, query: &TokenQuery<'_>, known: &Known) -> Result<StoredToken> {
+        let context = Context {
+            kind: Kind::AccessToken,
+            vault: tenant.vault,
+            tenant: &tenant.name,
+            owner: known.owner.as_ref(),
+            provider: &known.provider,
+            id: known.grant.as_bytes(),
+            generation: known.generation,
+            route: &known.route,
+        };
+        let access_token = match &known.access {
+            Some(record) => Some(self.open_access(tenant, &context, record.clone())?),
+            None => None,
         };
         Ok(StoredToken {
-            connection: connection.id,
-            grant: connection.grant,
-            generation: found.generation,
-            status: lifecycle.status,
+            connection: known.connection,
+            grant: known.grant,
+            generation: known.generation,
+            status: known.status,
             access_token,
-            refreshed_at: Timestamp::from_unix_millis(found.refreshed_at),
-            expires_at: head.expires_at,
-            refreshable: lifecycle.refreshable,
-            missing: missing(query.scopes, head.granted),
-            parameters: rows::connection_parameters(connection)?,
-            refresh: lifecycle.refresh_state(),
+            refreshed_at: known.refreshed_at,
+            expires_at: known.expires_at,
+            refreshable: known.refreshable,
+            missing: missing(query.scopes, &known.granted),
+            parameters: known.parameters.clone(),
+            refresh: known.refresh,
         })
     }
 }
 
-/// Returns whether a connection is one that the query names.
-fn is_wanted(of: &Of<'_>, row: &ConnectionRow) -> bool {
-    match of {
-        Of::Id(id) => row.id == *id,
+fn wanted<'a>(of: &Of<'a>) -> Wanted<'a> {
+    match *of {
+        Of::Id(id) => Wanted::Id(id),
         Of::Owner {
             user,
             provider,
             label,
         } => {
-            row.owner == user.map_or("", UserId::as_str)
-                && row.provider == provider.as_str()
-                && label.is_none_or(|label| row.label.as_deref() == Some(label.as_str()))
+            let (owner, provider) = (user.map_or("", UserId::as_str), provider.as_str());
+            match label {
+                Some(label) => Wanted::Label {
+                    owner,
+                    provider,
+                    label: label.as_str(),
+                },
+                None => Wanted::Owner { owner, provider },
+            }
         }
     }
 }
 
-const fn names<'a>(of: &Of<'a>) -> (Option<&'a UserId>, Option<&'a ProviderId>) {
-    match of {
-        Of::Owner { user, provider, .. } => (*user, Some(provider)),
-        Of::Id(_) => (None, None),
+/// Checks everything that was read except the token, which only its key can check.
+fn authentic(tenant: &Tenant, wanted: Wanted<'_>, found: TokenRow) -> Result<Known> {
+    let connection = &found.connection;
+    rows::verify_connection(connection, tenant.row_key())?;
+    // An index is not authenticated: it could lead to another person's connection, whose row is intact.
+    if !is_wanted(wanted, connection) {
+        return Err(VaultError::Tampered);
+    }
+    let head = rows::route_head(&mut Decoder::new(&found.route))?;
+    rows::check_columns(&found.server, found.expires_at, &head)?;
+    let lifecycle = rows::lifecycle_of(&found.status, found.generation, found.refreshable, &found.state)?;
+    let access = match (lifecycle.status, found.access) {
+        // An active grant has a token: somebody took it away.
+        (Status::Active, None) => return Err(VaultError::Tampered),
+        (Status::Active, access) => access,
+        _ => None,
+    };
+    Ok(Known {
+        connection: connection.id,
+        grant: connection.grant,
+        owner: match rows::owner(head.owner)? {
+            Owner::Personal(user) => Some(user),
+            Owner::Shared => None,
+        },
+        provider: rows::provider(head.provider)?,
+        generation: found.generation,
+        status: lifecycle.status,
+        refreshed_at: Timestamp::from_unix_millis(found.refreshed_at),
+        expires_at: head.expires_at,
+        refreshable: lifecycle.refreshable,
+        granted: head.granted.to_owned(),
+        parameters: rows::connection_parameters(connection)?,
+        refresh: lifecycle.refresh_state(),
+        access,
+        route: found.route,
+    })
+}
+
+/// Returns whether a connection is one that was asked for.
+fn is_wanted(wanted: Wanted<'_>, row: &ConnectionRow) -> bool {
+    match wanted {
+        Wanted::Id(id) => row.id == id,
+        Wanted::Owner { owner, provider } => row.owner == owner && row.provider == provider,
+        Wanted::Label {
+            owner,
+            provider,
+            label,
+        } => row.owner == owner && row.provider == provider && row.label.as_deref() == Some(label),
     }
 }
 

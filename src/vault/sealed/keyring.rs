@@ -146,6 +146,10 @@ impl Keyring {
             if let Some(row) = rows.vault()? {
                 return Ok(Write::Unchanged(row));
             }
+            // The row is made before anything else: it was removed from a vault that has more than that.
+            if rows.head(Chain::Of(VAULT_CHAIN))?.is_some() || !rows.tenants(VAULT_CHAIN, 1)?.is_empty() {
+                return Err(VaultError::Damaged);
+            }
             rows.put_vault(&row)?;
             chain::begin(rows, &audit_key, id, Chain::Of(VAULT_CHAIN))?;
             Ok(Write::Commit(row.clone()))

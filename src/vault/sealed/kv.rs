@@ -33,7 +33,7 @@ use std::sync::OnceLock;
 
 use crate::random;
 use crate::vault::sealed::store::{Mode, Store, Transaction};
-use crate::vault::tables::{FoundRows, Rows, RowsMut, Tables, TenantRow, Wanted, Write};
+use crate::vault::tables::{FoundRows, Rows, RowsMut, Stamp, Tables, TenantRow, Wanted, Write};
 use crate::vault::{Holder, VaultError, VaultWarning};
 
 type Result<T> = std::result::Result<T, VaultError>;
@@ -93,8 +93,15 @@ impl<S: Store> Tables for Kv<S> {
         found.ok_or_else(|| VaultError::storage(Breach::NotRun))
     }
 
-    fn token(&self, tenant: TenantRow, wanted: Wanted<'_>) -> Result<FoundRows> {
-        self.read(|rows| rows.token(tenant, wanted))
+    /// A store has no stamps.
+    fn token(
+        &self,
+        tenant: TenantRow,
+        wanted: Wanted<'_>,
+        _: &mut dyn FnMut(Stamp) -> bool,
+    ) -> Result<Option<(Option<Stamp>, FoundRows)>> {
+        let found = self.read(|rows| rows.token(tenant, wanted))?;
+        Ok(Some((None, found)))
     }
 
     fn write<T>(&self, mut write: impl FnMut(&mut dyn RowsMut) -> Result<Write<T>>) -> Result<Write<T>> {

@@ -5,6 +5,7 @@
 //! keyring      the vault's keys and those of its tenants
 //! rows         between the model and rows; what authenticates a row
 //! snapshot     the rows that a decision is based on
+//! recent       what was read since the last commit
 //! apply        sealing and storing what a decision writes
 //! consents, grants, find, refresh, revocations, audit, verify, prune, upkeep, rotate
 //!              the operations of the six traits
@@ -24,6 +25,7 @@ pub(in crate::vault) mod keyring;
 mod kv;
 mod memory;
 mod prune;
+mod recent;
 mod refresh;
 mod revocations;
 mod rotate;

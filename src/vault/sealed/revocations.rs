@@ -185,7 +185,8 @@ impl<T: Tables> Core<T> {
             RevokeWhat::Connection(id) => self.take_pending_of(&tenant, id, request.now)?,
             RevokeWhat::Grant(_) => Vec::new(),
         };
-        let pending: Vec<_> = (0..MOST_ENDED)
+        let kept = request.keep_until.map_or(0, |_| MOST_ENDED);
+        let pending: Vec<_> = (0..kept)
             .map(|_| RevocationId::generate(request.now))
             .collect::<std::result::Result<_, _>>()?;
         let decided = change::revoke::Request {

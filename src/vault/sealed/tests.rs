@@ -1,130 +1,232 @@
-//! Data keys that are replaced while they are in use.
+//! What takes several handles or several keys.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use zeroize::Zeroizing;
+
+use super::*;
 use crate::model::{
     Connection, ConnectionId, Grant, GrantId, IssuedBy, Owner, ProviderId, Scopes, ServerId, TenantId,
     Timestamp, UserId,
 };
-use crate::secret::AccessToken;
-use crate::vault::envelope::MasterKey;
-use crate::vault::sealed::keyring::AUDIT_KEYS;
-use crate::vault::tables::Tables as _;
-use crate::vault::{
-    AuditChain, AuditFilter, AuditLog as _, Found, GrantStore as _, MemoryStore, NewGrant, Of, SealedVault,
-    StateHash, StoreOutcome, TokenQuery, Tokens,
-};
+use crate::secret::{AccessToken, RefreshToken};
+use crate::vault::*;
 
-fn tenant() -> TenantId {
-    TenantId::new("acme").unwrap()
+const NOW: Timestamp = Timestamp::from_unix_millis(1_000_000);
+
+fn key(number: u8) -> MasterKey {
+    MasterKey::of_bytes(Zeroizing::new([number; 32]))
 }
 
-fn store(vault: &SealedVault<Arc<MemoryStore>>, number: u8) {
-    let now = Timestamp::from_unix_millis(1_000);
+fn tenant(name: &str) -> TenantId {
+    TenantId::new(name).unwrap()
+}
+
+type Vault = SealedVault<Arc<MemoryStore>>;
+
+fn open(store: &Arc<MemoryStore>, keys: impl Into<MasterKeys>) -> Result<Vault, VaultError> {
+    SealedVault::open(Arc::clone(store), keys)
+}
+
+/// Stores a grant for a connection with the same number. Its generation is 1 or, for an existing one, the next.
+fn store(vault: &Vault, name: &str, number: u8, generation: u64) -> StoreOutcome {
+    let owner = Owner::Personal(UserId::new(format!("user-{number}")).unwrap());
     let issued_by = IssuedBy::new(
         ServerId::new("google").unwrap(),
         "https://issuer.test/token",
-        "client-1",
+        "client",
     );
-    let owner = Owner::Personal(UserId::new(format!("user-{number}")).unwrap());
     let provider = ProviderId::new("gmail").unwrap();
-    let grant = Grant::new(
-        GrantId::from_bytes([number; 16]),
-        tenant(),
+    let mut id = [number; 16];
+    id[0] = u8::try_from(generation).unwrap();
+    let mut grant = Grant::new(
+        GrantId::from_bytes(id),
+        tenant(name),
         owner,
         provider,
         issued_by,
-        now,
+        NOW,
     );
-    let stored = vault.store_grant(&NewGrant {
-        consent: &StateHash::from_bytes([0; 32]),
-        grant: &grant,
-        tokens: &Tokens {
-            access_token: AccessToken::new(format!("access-{number}")),
-            refresh_token: Some(crate::secret::RefreshToken::new("refresh")),
-            id_token: None,
-        },
-        connections: &[Connection::new(ConnectionId::from_bytes([number; 16]), &grant)],
-        former_dead_at: None,
-    });
-    assert!(matches!(stored, Ok(StoreOutcome::Stored { .. })), "{stored:?}");
+    grant.generation = generation;
+    grant.expires_at = Some(NOW);
+    let connection = Connection::new(ConnectionId::from_bytes([number; 16]), &grant);
+    vault
+        .store_grant(&NewGrant {
+            consent: &StateHash::from_bytes([0; 32]),
+            grant: &grant,
+            tokens: &Tokens {
+                access_token: AccessToken::new(format!("access-{number}-{generation}")),
+                refresh_token: Some(RefreshToken::new("refresh")),
+                id_token: None,
+            },
+            connections: &[connection],
+            former_dead_at: None,
+        })
+        .unwrap()
 }
 
-fn access(vault: &SealedVault<Arc<MemoryStore>>, number: u8) -> String {
+fn access(vault: &Vault, name: &str, number: u8) -> Result<Option<String>, VaultError> {
     let found = vault.find_token(&TokenQuery {
-        tenant: &tenant(),
+        tenant: &tenant(name),
         of: Of::Id(ConnectionId::from_bytes([number; 16])),
         scopes: &Scopes::default(),
-    });
-    let Ok(Found::One(token)) = found else {
-        panic!("{found:?}");
-    };
-    token.access_token.unwrap().expose_secret().to_owned()
+    })?;
+    Ok(match found {
+        Found::One(token) => token.access_token.map(|token| token.expose_secret().to_owned()),
+        _ => None,
+    })
 }
 
-fn keys() -> MasterKey {
-    MasterKey::of_bytes(zeroize::Zeroizing::new([7; 32]))
+fn verify(vault: &Vault) {
+    for head in vault.audit_heads(None).unwrap() {
+        assert!(vault.proves(&head).unwrap());
+        let report = vault.verify_audit(&head.chain, &mut |_| ()).unwrap();
+        assert!(report.is_intact(), "{:?}: {report:?}", head.chain);
+    }
+}
+
+#[test]
+fn a_master_key_is_replaced_step_by_step() {
+    let shared = Arc::new(MemoryStore::new());
+    let before = open(&shared, key(1)).unwrap();
+    for name in ["acme", "other"] {
+        store(&before, name, 1, 1);
+    }
+    assert!(matches!(open(&shared, key(2)), Err(VaultError::WrongMasterKey)));
+    let both = open(&shared, MasterKeys::new(key(2), [key(1)])).unwrap();
+    let mut done = 0;
+    loop {
+        let rotated = both.rotate(Rotation::MasterKey { limit: 2 }, NOW).unwrap();
+        done += rotated.done;
+        for vault in [&before, &both] {
+            assert_eq!(access(vault, "other", 1).unwrap().unwrap(), "access-1-1");
+        }
+        if rotated.is_finished() {
+            break;
+        }
+        assert_eq!(rotated.still_named, [*key(1).id()]);
+        assert!(matches!(open(&shared, key(2)), Err(VaultError::WrongMasterKey)));
+    }
+    assert_eq!(done, 6, "a data key, an audit key and a row key of each tenant");
+    assert!(matches!(open(&shared, key(1)), Err(VaultError::WrongMasterKey)));
+    let after = open(&shared, key(2)).unwrap();
+    assert_eq!(access(&after, "acme", 1).unwrap().unwrap(), "access-1-1");
+    store(&after, "acme", 1, 2);
+    verify(&after);
+    let again = both.rotate(Rotation::MasterKey { limit: 99 }, NOW).unwrap();
+    assert_eq!((again.done, again.is_finished()), (0, true));
+    let vaults = after.audit_heads(None).unwrap();
+    let vaults = vaults
+        .iter()
+        .find(|head| head.chain == AuditChain::Vault)
+        .unwrap();
+    assert_eq!(vaults.number, 1, "it was told once");
+}
+
+#[test]
+fn a_handle_notices_that_another_has_given_a_tenant_a_new_data_key() {
+    let shared = Arc::new(MemoryStore::new());
+    let (one, two) = (open(&shared, key(1)).unwrap(), open(&shared, key(1)).unwrap());
+    store(&one, "acme", 1, 1);
+    assert_eq!(access(&two, "acme", 1).unwrap().unwrap(), "access-1-1");
+    let acme = tenant("acme");
+    assert_eq!(one.rotate(Rotation::DataKey(&acme), NOW).unwrap().done, 1);
+    let rotated = one.rotate(Rotation::Tokens { limit: 99 }, NOW).unwrap();
+    assert_eq!((rotated.done, rotated.destroyed), (1, 1));
+    assert_eq!(access(&two, "acme", 1).unwrap().unwrap(), "access-1-1");
+    store(&two, "acme", 2, 1);
+    assert_eq!(access(&one, "acme", 2).unwrap().unwrap(), "access-2-1");
+    assert_eq!(
+        one.rotate(Rotation::Tokens { limit: 99 }, NOW).unwrap(),
+        Rotated::default()
+    );
+    verify(&two);
 }
 
 #[test]
 fn promise_06_a_data_key_is_replaced_before_it_has_sealed_too_much() {
-    let mut vault = SealedVault::open(Arc::new(MemoryStore::new()), keys()).unwrap();
-    vault.core.keyring.set_max_seals(4);
-    for number in 1..=9 {
-        store(&vault, number);
+    let mut vault = open(&Arc::new(MemoryStore::new()), key(1)).unwrap();
+    vault.core.keyring.set_max_seals(8);
+    for generation in 1..=40 {
+        store(&vault, "acme", 1, generation);
     }
-    for number in 1..=9 {
-        assert_eq!(access(&vault, number), format!("access-{number}"));
-    }
-    let row = vault.core.tenant(&tenant()).unwrap().unwrap().row;
-    let stored: Vec<_> = (1..=6)
-        .filter_map(|version| vault.core.tables.read(|rows| rows.key(row, version)).unwrap())
-        .map(|key| (key.version, key.seals, key.retired))
-        .collect();
-    assert_eq!(
-        stored,
-        [
-            (1, 4, true),
-            (2, 4, true),
-            (3, 4, true),
-            (4, 4, true),
-            (5, 2, false)
-        ]
-    );
-    let audit = vault
-        .core
-        .tables
-        .read(|rows| rows.key(row, AUDIT_KEYS + 1))
-        .unwrap();
+    assert_eq!(access(&vault, "acme", 1).unwrap().unwrap(), "access-1-40");
+    verify(&vault);
+    let acme = tenant("acme");
+    let told = vault.audit(&AuditFilter::of(&acme)).unwrap();
+    let rotations = told
+        .iter()
+        .filter(|entry| entry.kind == AuditKind::DataKeyRotated)
+        .count();
     assert!(
-        audit.is_some_and(|key| key.seals <= 4),
-        "keys of the audit are counted and replaced too"
+        rotations >= 9,
+        "80 seals with 8 for each key, {rotations} rotations"
     );
-    let report = vault
-        .verify_audit(&AuditChain::Tenant(tenant()), &mut |_| {})
+    assert_eq!(told.len(), 40 + rotations);
+    let numbers: Vec<_> = told.iter().map(|entry| entry.number).collect();
+    assert!(numbers.windows(2).all(|pair| pair[0] + 1 == pair[1]));
+    let revoked = vault
+        .revoke(&Revoke {
+            tenant: &acme,
+            what: RevokeWhat::Connection(ConnectionId::from_bytes([1; 16])),
+            by: None,
+            now: NOW,
+            keep_until: None,
+        })
+        .unwrap()
         .unwrap();
-    assert!(report.is_intact(), "{report:?}");
-    // One entry for each connection, and one for each data key that was added.
-    assert_eq!(vault.audit(&AuditFilter::of(&tenant())).unwrap().len(), 9 + 4);
+    assert_eq!(revoked.ended.len(), 40);
+    assert!(revoked.ended.iter().all(|ended| ended.access_token.is_some()));
 }
 
 #[test]
-fn another_handle_sees_a_new_data_key() {
+fn two_handles_divide_what_is_due() {
     let shared = Arc::new(MemoryStore::new());
-    let mut one = SealedVault::open(Arc::clone(&shared), keys()).unwrap();
-    let other = SealedVault::open(shared, keys()).unwrap();
-    one.core.keyring.set_max_seals(2);
-    store(&one, 1);
-    assert_eq!(access(&other, 1), "access-1");
-    store(&one, 2);
-    assert_eq!(
-        access(&other, 2),
-        "access-2",
-        "sealed with a key that it had not seen"
-    );
-    store(&other, 3);
-    assert_eq!(access(&one, 3), "access-3");
-    let row = one.core.tenant(&tenant()).unwrap().unwrap().row;
-    let first = one.core.tables.read(|rows| rows.key(row, 1)).unwrap().unwrap();
-    assert_eq!(first.seals, 2, "nobody seals with a key that was replaced");
+    let (one, two) = (open(&shared, key(1)).unwrap(), open(&shared, key(1)).unwrap());
+    for number in 1..=5 {
+        store(&one, "acme", number, 1);
+    }
+    let claim = |vault: &Vault| {
+        let claimed = vault.claim_due(&DueQuery {
+            server: &ServerId::new("google").unwrap(),
+            holder: vault.holder().unwrap(),
+            now: NOW,
+            lease: Duration::from_secs(30),
+            horizon: Duration::from_secs(60),
+            idle_since: None,
+            limit: 2,
+        });
+        claimed
+            .unwrap()
+            .into_iter()
+            .map(|claimed| claimed.grant.id)
+            .collect::<Vec<_>>()
+    };
+    let mut all: Vec<_> = [&one, &two, &one, &two].into_iter().flat_map(claim).collect();
+    assert_eq!(all.len(), 5);
+    all.sort_unstable();
+    all.dedup();
+    assert_eq!(all.len(), 5, "each is claimed once");
+}
+
+#[test]
+fn a_handle_notices_that_another_has_forgotten_a_tenant() {
+    let shared = Arc::new(MemoryStore::new());
+    let (one, two) = (open(&shared, key(1)).unwrap(), open(&shared, key(1)).unwrap());
+    store(&one, "acme", 1, 1);
+    assert!(access(&two, "acme", 1).unwrap().is_some());
+    let forgotten = one.forget(&Forget {
+        tenant: &tenant("acme"),
+        user: None,
+        by: None,
+        now: NOW,
+    });
+    assert_eq!(forgotten.unwrap().unwrap().connections, 1);
+    assert_eq!(access(&two, "acme", 1).unwrap(), None);
+    store(&two, "acme", 1, 1);
+    for vault in [&one, &two] {
+        assert_eq!(access(vault, "acme", 1).unwrap().unwrap(), "access-1-1");
+        verify(vault);
+    }
 }

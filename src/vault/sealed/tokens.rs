@@ -1,6 +1,6 @@
 //! Sealing and opening tokens.
 
-use crate::model::{Grant, ProviderId, UserId};
+use crate::model::Grant;
 use crate::secret::{AccessToken, IdToken, RefreshToken};
 use crate::vault::envelope::{Context, Kind};
 use crate::vault::sealed::core::Core;
@@ -118,38 +118,5 @@ impl<T: Tables> Core<T> {
                 .and_then(|record| self.open_rest(tenant, &rest, record).ok())
                 .and_then(|rest| rest.refresh_token),
         }
-    }
-}
-
-/// The names that a route binds, taken from the query where they are the same: the hot path allocates nothing for
-/// them.
-pub(super) enum Name<'a, N> {
-    Known(&'a N),
-    Read(N),
-}
-
-impl<N> Name<'_, N> {
-    pub(super) const fn get(&self) -> &N {
-        match self {
-            Self::Known(name) => name,
-            Self::Read(name) => name,
-        }
-    }
-}
-
-pub(super) fn provider_name<'a>(text: &str, known: Option<&'a ProviderId>) -> Result<Name<'a, ProviderId>> {
-    match known {
-        Some(known) if known.as_str() == text => Ok(Name::Known(known)),
-        _ => rows::provider(text).map(Name::Read),
-    }
-}
-
-pub(super) fn user_name<'a>(text: &str, known: Option<&'a UserId>) -> Result<Option<Name<'a, UserId>>> {
-    match known {
-        _ if text.is_empty() => Ok(None),
-        Some(known) if known.as_str() == text => Ok(Some(Name::Known(known))),
-        _ => UserId::try_from(text)
-            .map(|user| Some(Name::Read(user)))
-            .map_err(rows::damaged),
     }
 }

@@ -49,7 +49,7 @@ impl<T: Tables> Core<T> {
                 rows.put_checkpoint(of, &row)?;
                 Ok(Write::Commit(head))
             })?;
-            if named != AuditChain::Legacy || head.number > 0 {
+            if named != AuditChain::Legacy || head.number > 0 || head.broken.is_some() {
                 heads.push(AuditHead::new(named, head.number, head.mac));
             }
         }

@@ -17,12 +17,14 @@ pub use vault::SqliteVault;
 use std::fmt;
 use std::path::Path;
 
+use rusqlite::Connection;
+
 use crate::vault::envelope::MasterKeys;
 use crate::vault::sealed::keyring;
 use crate::vault::sqlite::db::writer::Store;
 use crate::vault::sqlite::db::{backup, open, restore};
 use crate::vault::sqlite::holders::Holders;
-use crate::vault::tables::{FoundRows, Rows, RowsMut, Tables, TenantRow, Wanted, Write};
+use crate::vault::tables::{FoundRows, Rows, RowsMut, Stamp, Tables, TenantRow, Wanted, Write};
 use crate::vault::{Holder, VaultError, VaultWarning};
 
 /// Whether a database has a vault row yet.
@@ -55,12 +57,16 @@ impl SqliteTables {
     /// another user; [`VaultError::Unsupported`] if SQLite cannot be trusted with it. The content of the file is
     /// unchanged then.
     pub(crate) fn open_with(path: impl AsRef<Path>, keys: &MasterKeys) -> Result<Self, VaultError> {
-        let opened = open::open(path.as_ref(), |db| {
-            // With a wrong key, the file stays as it is.
-            let row = sql::Sql(db).vault()?.ok_or(VaultError::Damaged)?;
-            keyring::check(keys, &row)?;
+        let check = |db: &Connection| match sql::Sql(db).vault()? {
+            Some(row) => keyring::check(keys, &row).map(drop),
+            // Its making was cut off, or it is not a vault any more: the layer above tells.
+            None => Ok(()),
+        };
+        let upgrade = |db: &mut Connection| {
+            sql::Sql(db).vault()?.ok_or(VaultError::Damaged)?;
             migrate::begin(db)
-        })?;
+        };
+        let opened = open::open(path.as_ref(), check, upgrade)?;
         Ok(Self {
             holders: Holders::new(Some(opened.place.path.clone())),
             warnings: opened.warnings,
@@ -71,9 +77,8 @@ impl SqliteTables {
     /// Opens a file of the newest schema, and tells whether it has a vault row yet.
     #[cfg(test)]
     fn open(path: impl AsRef<Path>) -> Result<(Self, Fresh), VaultError> {
-        let opened = open::open(path.as_ref(), |_| {
-            Err(VaultError::Unsupported("a file of schema 1 or 2"))
-        })?;
+        let refuse = |_: &mut Connection| Err(VaultError::Unsupported("a file of schema 1 or 2"));
+        let opened = open::open(path.as_ref(), |_| Ok(()), refuse)?;
         let fresh = match sql::Sql(&opened.writer).vault()? {
             Some(_) => Fresh::No,
             None => Fresh::Yes,
@@ -161,9 +166,20 @@ impl Tables for SqliteTables {
         self.store.read(|sql| read(&sql))
     }
 
-    fn token(&self, tenant: TenantRow, wanted: Wanted<'_>) -> Result<FoundRows, VaultError> {
-        self.store
-            .read_once(|sql| data::token::token(sql, tenant, wanted))
+    fn token(
+        &self,
+        tenant: TenantRow,
+        wanted: Wanted<'_>,
+        is_known: &mut dyn FnMut(Stamp) -> bool,
+    ) -> Result<Option<(Option<Stamp>, FoundRows)>, VaultError> {
+        self.store.read_once(|source, sql| {
+            let stamp = db::stamp::stamp(source, sql)?;
+            if is_known(stamp) {
+                return Ok(None);
+            }
+            let found = data::token::token(sql, tenant, wanted)?;
+            Ok(Some((Some(stamp), found)))
+        })
     }
 
     fn write<T>(

@@ -167,12 +167,29 @@ fn a_found_connection_comes_with_its_grant_and_access_token<T: Tables>(make: &dy
         other => panic!("{other:?}"),
     };
     assert_eq!(found(), TokenRow::new(row.clone(), grant(9), Some(access(9))));
-    let alone = tables.token(acme, Wanted::Id(connection_id(1)));
-    assert!(matches!(alone, Ok(FoundRows::One(alone)) if *alone == found()));
+    let alone = || tables.token(acme, Wanted::Id(connection_id(1)), &mut |_| false);
+    let Some((stamp, FoundRows::One(first))) = alone().unwrap() else {
+        panic!("nothing")
+    };
+    assert_eq!(*first, found());
+    if let Some(stamp) = stamp {
+        let mut asked = 0;
+        let known = tables.token(acme, Wanted::Id(connection_id(1)), &mut |now| {
+            asked += 1;
+            now == stamp
+        });
+        assert!(
+            known.unwrap().is_none(),
+            "nothing was committed, so the stamp is the same"
+        );
+        assert_eq!(asked, 1);
+    }
     commit(&tables, |rows| {
         rows.put_grant(acme, &grant(9), Secrets::EraseAccess)
     });
     assert_eq!(found(), TokenRow::new(row, grant(9), None));
+    let after = alone().unwrap().expect("it is not known").0;
+    assert!(stamp.is_none() || after != stamp, "a commit changes the stamp");
 }
 
 fn a_connection_whose_grant_is_missing_is_damaged<T: Tables>(make: &dyn Fn() -> T) {

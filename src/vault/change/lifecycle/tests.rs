@@ -311,21 +311,39 @@ fn the_table_of_writes() {
                         outcome == CommitOutcome::Stored && failure == &rejected
                     );
                 }
+            }
+        }
+    }
+}
 
-                let mut after = before.clone();
-                let needed = RefreshFailure::ConsentNeeded {
-                    reason: NeedsConsent::Expired,
-                    at: at(1),
-                };
-                let (outcome, keep) = fail(&mut after, &claim, &needed);
-                assert_eq!(outcome, expected(generation == 5 && status == Status::Active));
-                if outcome == CommitOutcome::Stored {
+#[test]
+fn a_grant_needs_a_consent_with_or_without_a_claim() {
+    for status in all_statuses() {
+        for (stored_claim, generation) in [(None, 5), (Some(held(3, 0)), 5), (None, 4), (Some(held(2, 0)), 6)]
+        {
+            let before = Lifecycle {
+                status,
+                held: stored_claim,
+                ..active()
+            };
+            let claim = Claim { generation, fence: 0 };
+            let needed = RefreshFailure::ConsentNeeded {
+                reason: NeedsConsent::Expired,
+                at: at(1),
+            };
+            let mut after = before.clone();
+            let (outcome, keep) = fail(&mut after, &claim, &needed);
+            match (status, generation) {
+                (Status::Active, 5) => {
+                    assert_eq!((outcome, keep), (CommitOutcome::Stored, Keep::Nothing));
                     assert_eq!(after.status, Status::NeedsConsent(NeedsConsent::Expired));
                     assert_eq!((after.refreshable, after.held), (false, None));
-                    assert_eq!(keep, Keep::Nothing, "no request was made, nothing is kept");
-                } else {
-                    assert_eq!((after, keep), (before, Keep::All));
                 }
+                (Status::Revoked, _) => assert_eq!(outcome, CommitOutcome::Gone),
+                _ => assert_eq!(outcome, CommitOutcome::Superseded),
+            }
+            if outcome != CommitOutcome::Stored {
+                assert_eq!((after, keep), (before, Keep::All));
             }
         }
     }

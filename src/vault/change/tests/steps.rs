@@ -78,7 +78,8 @@ fn tenant() -> TenantId {
     TenantId::new("acme").unwrap()
 }
 
-/// Four connections: three of alice, two of which are to the same service, and one of the workspace.
+/// Four connections: three of alice, two of which are to the same service, and one of the
+/// workspace.
 fn place(number: u8) -> (Owner, ProviderId) {
     let (owner, provider) = match number {
         0 | 1 => (Owner::Personal(UserId::new("alice").unwrap()), "gmail"),
@@ -140,16 +141,21 @@ fn store(world: &mut World, new: &Store) {
             .dead_in
             .map(|seconds| world.time() + Duration::from_secs(seconds.unsigned_abs())),
     };
-    match change::grant::store(&snapshot, &request, None) {
+    let decided = change::grant::store(&snapshot, &request, None);
+    apply_stored(world, new, &request, decided);
+}
+
+fn apply_stored(world: &mut World, new: &Store, request: &NewGrant<'_>, decided: Decided<StoreOutcome>) {
+    match decided {
         Decided::Write(change, StoreOutcome::Stored { former }) => {
             assert!(new.is_next);
             // No tokens may be erased: those that are replaced are kept in former grants.
             world.apply(&change, (&[], Fate::Refused));
             for id in former {
-                assert_eq!(world.grant(id).unwrap().grant.former_of, Some(grant_id));
+                assert_eq!(world.grant(id).unwrap().grant.former_of, Some(request.grant.id));
             }
-            for new in &connections {
-                assert_eq!(world.connection(new.id).unwrap().grant, grant_id);
+            for new in request.connections {
+                assert_eq!(world.connection(new.id).unwrap().grant, request.grant.id);
             }
         }
         Decided::Nothing(StoreOutcome::Conflict) => {

@@ -102,7 +102,8 @@ impl World {
         )
     }
 
-    /// The rows with these connections, these grants, and everything that a vault reads together with them.
+    /// The rows with these connections, these grants, and everything that a vault reads together
+    /// with them.
     pub(super) fn snapshot(
         &self,
         wanted: &dyn Fn(&StoredConnection) -> bool,
@@ -135,7 +136,8 @@ impl World {
         all
     }
 
-    /// Applies a change in the order in which a vault stores it. Tokens may only go where the step says.
+    /// Applies a change in the order in which a vault stores it. Tokens may only go where the step
+    /// says.
     pub(super) fn apply(&mut self, change: &Change, taken: Taken<'_>) {
         for kept in &change.kept {
             let tokens = self.tokens[&kept.grant];
@@ -150,6 +152,10 @@ impl World {
             }
             match write.tokens {
                 TokenWrite::New => {
+                    assert_eq!(
+                        write.stored.dead_at, None,
+                        "nobody knows when new tokens are dead"
+                    );
                     self.take(id, (&[id], Fate::Refreshed));
                     let tokens = Tokens(u32::try_from(self.fates.len()).unwrap());
                     self.fates.insert(tokens, Fate::Held);
@@ -197,7 +203,8 @@ impl World {
         }
     }
 
-    /// Stores a connection as a table with unique indexes does: at no moment may two have the same place.
+    /// Stores a connection as a table with unique indexes does: at no moment may two have the same
+    /// place.
     fn put(&mut self, connection: &StoredConnection) {
         for other in self
             .connections

@@ -10,6 +10,7 @@ pub(super) mod log;
 pub(super) mod open;
 pub(super) mod readers;
 pub(super) mod restore;
+pub(super) mod stamp;
 pub(super) mod writer;
 
 #[cfg(test)]

@@ -56,9 +56,11 @@ impl Place {
 }
 
 /// Opens the file at `path`, or makes it. A file that is new, or whose making was cut off, has the tables and no vault
-/// row. A file of schema 1 or 2 is given to `upgrade`, which checks that it may be changed and begins its migration.
+/// row. `check` decides whether a file that exists may be used: if not, it stays as it is, byte for byte. A file of
+/// schema 1 or 2 is then given to `upgrade`, which begins its migration.
 pub(in crate::vault::sqlite) fn open(
     path: &Path,
+    check: impl FnOnce(&Connection) -> Result<(), VaultError>,
     upgrade: impl FnOnce(&mut Connection) -> Result<(), VaultError>,
 ) -> Result<Opened, VaultError> {
     check_library()?;
@@ -78,9 +80,10 @@ pub(in crate::vault::sqlite) fn open(
         schema::create(&mut writer)?;
     }
     match schema::state(&writer)? {
-        State::Vault(schema::NEWEST) => {}
+        State::Vault(schema::NEWEST) => check(&writer)?,
         State::Vault(_) => {
             schema::verify_old(&writer)?;
+            check(&writer)?;
             upgrade(&mut writer)?;
         }
         State::Empty => return Err(VaultError::Damaged),

@@ -9,7 +9,7 @@ use crate::vault::VaultError;
 use crate::vault::sqlite::db::open::Place;
 
 /// Measured: beyond four slots nothing is gained, and each has a page cache of its own.
-const SLOTS: usize = 4;
+pub(super) const SLOTS: usize = 4;
 
 static NEXT_HOME: AtomicUsize = AtomicUsize::new(0);
 
@@ -18,8 +18,8 @@ thread_local! {
     static HOME: usize = NEXT_HOME.fetch_add(1, Ordering::Relaxed) % SLOTS;
 }
 
-#[derive(Debug)]
 /// A ring of connections, each opened when it is first needed.
+#[derive(Debug)]
 pub(super) struct Readers {
     slots: [Mutex<Option<Connection>>; SLOTS],
     open: AtomicBool,
@@ -38,35 +38,34 @@ impl Readers {
         self.open.load(Ordering::Relaxed)
     }
 
-    /// Lends a connection to the file at `place`.
+    /// Lends a connection to the file at `place`, with its number. A connection stays in its slot until the end.
     pub(super) fn with<T>(
         &self,
         place: &Place,
-        read: impl FnOnce(&Connection) -> Result<T, VaultError>,
+        read: impl FnOnce(usize, &Connection) -> Result<T, VaultError>,
     ) -> Result<T, VaultError> {
         self.open.store(true, Ordering::Relaxed);
-        let mut slot = self.slot();
+        let (number, mut slot) = self.slot();
         let db = match &mut *slot {
             Some(db) => db,
             empty => empty.insert(place.reader()?),
         };
-        read(db)
+        read(number, db)
     }
 
-    fn slot(&self) -> MutexGuard<'_, Option<Connection>> {
+    fn slot(&self) -> (usize, MutexGuard<'_, Option<Connection>>) {
         // A thread that is being torn down has lost its home.
         let home = HOME.try_with(|home| *home).unwrap_or(0);
         let (before, from) = self.slots.split_at(home);
-        for slot in from.iter().chain(before) {
+        for (number, slot) in (home..).zip(from).chain((0..).zip(before)) {
             match slot.try_lock() {
-                Ok(free) => return free,
+                Ok(free) => return (number, free),
                 // A thread panicked with it, and its view was ended on the way: there is nothing to repair.
-                Err(TryLockError::Poisoned(free)) => return free.into_inner(),
+                Err(TryLockError::Poisoned(free)) => return (number, free.into_inner()),
                 Err(TryLockError::WouldBlock) => {}
             }
         }
-        from.first()
-            .map_or_else(|| self.slots[0].lock(), Mutex::lock)
-            .unwrap_or_else(PoisonError::into_inner)
+        let waited = self.slots[home].lock().unwrap_or_else(PoisonError::into_inner);
+        (home, waited)
     }
 }

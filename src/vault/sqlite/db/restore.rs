@@ -178,11 +178,12 @@ fn verify(path: &Path, check: impl FnOnce(&VaultRow) -> Result<(), VaultError>) 
     if fs::metadata(path).map_err(VaultError::storage)?.len() == 0 {
         return Err(VaultError::NotAVault);
     }
-    let opened = open::open(path, |_| {
+    let refuse = |_: &mut Connection| {
         Err(VaultError::NotSupported(
             "restoring a backup of schema 1 or 2; put the file in its place and open it",
         ))
-    })?;
+    };
+    let opened = open::open(path, |_| Ok(()), refuse)?;
     let sql = Sql(&opened.writer);
     integrity_check(sql)?;
     check(&sql.vault()?.ok_or(VaultError::NotAVault)?)

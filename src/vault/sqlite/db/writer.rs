@@ -9,13 +9,17 @@ use crate::vault::VaultError;
 use crate::vault::sqlite::db::connect::BUSY_TIMEOUT;
 use crate::vault::sqlite::db::lineage::{self, Beat};
 use crate::vault::sqlite::db::open::Place;
-use crate::vault::sqlite::db::readers::Readers;
+use crate::vault::sqlite::db::readers::{Readers, SLOTS};
 use crate::vault::sqlite::failure::failed;
 use crate::vault::sqlite::sql::Sql;
-use crate::vault::tables::Write;
+use crate::vault::tables::{Stamp, Write};
 
 /// How long a reader is waited for before the log is left for later.
 const PATIENCE: Duration = Duration::from_millis(100);
+
+/// The number of the writer; the readers have those below it.
+const WRITER: usize = SLOTS;
+const _: () = assert!(WRITER < Stamp::SOURCES, "every connection is a source of stamps");
 
 const BEGIN: &str = "BEGIN";
 const END: &str = "COMMIT";
@@ -52,23 +56,24 @@ impl Store {
         &self,
         read: impl FnOnce(Sql<'_>) -> Result<T, VaultError>,
     ) -> Result<T, VaultError> {
-        self.read_once(|sql| view(sql.0, read))
+        self.read_once(|_, sql| view(sql.0, read))
     }
 
-    /// Reads with a single statement, which needs no view around it.
+    /// Reads with a single statement, which needs no view around it. `read` learns which connection it reads with:
+    /// the same number means the same connection for as long as the store lives.
     pub(in crate::vault::sqlite) fn read_once<T>(
         &self,
-        read: impl FnOnce(Sql<'_>) -> Result<T, VaultError>,
+        read: impl FnOnce(usize, Sql<'_>) -> Result<T, VaultError>,
     ) -> Result<T, VaultError> {
         let Some(place) = &self.place else {
-            return read(Sql(&self.writer()));
+            return read(WRITER, Sql(&self.writer()));
         };
         if self.readers.are_open() {
-            return self.readers.with(place, |db| read(Sql(db)));
+            return self.readers.with(place, |reader, db| read(reader, Sql(db)));
         }
         match self.writer.try_lock() {
-            Ok(writer) => read(Sql(&writer)),
-            Err(_) => self.readers.with(place, |db| read(Sql(db))),
+            Ok(writer) => read(WRITER, Sql(&writer)),
+            Err(_) => self.readers.with(place, |reader, db| read(reader, Sql(db))),
         }
     }
 

@@ -48,7 +48,7 @@ impl Table for Connections {
             };
             upgraded.push(with.grant(&old.grant(name), sealed)?);
         }
-        if !old.is_keeper {
+        if !old.keeps_for_others {
             let (connection, grant) = old.connection(name);
             upgraded.push(with.connection(&connection, grant));
         }

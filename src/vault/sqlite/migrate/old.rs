@@ -136,7 +136,7 @@ pub(super) struct OldConnection {
     pub(super) expires_at: Option<Timestamp>,
     pub(super) lifecycle: Lifecycle,
     pub(super) shares: Option<ConnectionId>,
-    pub(super) is_keeper: bool,
+    pub(super) keeps_for_others: bool,
     pub(super) sealed: Sealed,
 }
 
@@ -171,7 +171,7 @@ pub(super) fn connection(columns: &mut Columns<'_>) -> Result<OldConnection> {
         expires_at: maybe_time(columns)?,
         lifecycle: lifecycle(columns)?,
         shares: columns.take()?,
-        is_keeper: columns.take()?,
+        keeps_for_others: columns.take()?,
         sealed: sealed(columns)?,
     })
 }

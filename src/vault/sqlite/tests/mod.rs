@@ -1,3 +1,4 @@
+mod fresh;
 mod plans;
 mod slots;
 mod walk;

@@ -1,0 +1,122 @@
+//! Heads of chains, as text that a host keeps elsewhere.
+
+use std::fmt;
+use std::str::FromStr;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use crate::model::TenantId;
+use crate::vault::AuditChain;
+
+/// The newest entry of a chain, for the host to keep elsewhere. A vault that does not contain it was rolled back.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct AuditHead {
+    /// The chain.
+    pub chain: AuditChain,
+    /// The number of the entry; 0 for an empty chain.
+    pub number: u64,
+    /// Authenticates the entry and all before it.
+    pub mac: [u8; 32],
+}
+
+/// The text is not an exported audit head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not an exported audit head; expected the text that `AuditHead` was displayed as")]
+pub struct InvalidAuditHead;
+
+impl AuditHead {
+    /// Returns the head of a chain with this number and MAC.
+    #[must_use]
+    pub const fn new(chain: AuditChain, number: u64, mac: [u8; 32]) -> Self {
+        Self { chain, number, mac }
+    }
+}
+
+impl fmt::Display for AuditHead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.chain {
+            AuditChain::Legacy => write!(f, "valetkey-audit:{}:", self.number)?,
+            AuditChain::Vault => write!(f, "valetkey-audit/2:-:{}:", self.number)?,
+            AuditChain::Tenant(tenant) => {
+                let name = URL_SAFE_NO_PAD.encode(tenant.as_str());
+                write!(f, "valetkey-audit/2:{name}:{}:", self.number)?;
+            }
+        }
+        self.mac.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl FromStr for AuditHead {
+    type Err = InvalidAuditHead;
+
+    fn from_str(text: &str) -> Result<Self, InvalidAuditHead> {
+        let text = text.trim();
+        let (chain, rest) = if let Some(rest) = text.strip_prefix("valetkey-audit/2:") {
+            let (name, rest) = rest.split_once(':').ok_or(InvalidAuditHead)?;
+            (chain_named(name)?, rest)
+        } else {
+            let rest = text.strip_prefix("valetkey-audit:").ok_or(InvalidAuditHead)?;
+            (AuditChain::Legacy, rest)
+        };
+        let (number, mac) = rest.split_once(':').ok_or(InvalidAuditHead)?;
+        Ok(Self {
+            chain,
+            number: number.parse().map_err(|_| InvalidAuditHead)?,
+            mac: mac_from_hex(mac)?,
+        })
+    }
+}
+
+fn chain_named(name: &str) -> Result<AuditChain, InvalidAuditHead> {
+    if name == "-" {
+        return Ok(AuditChain::Vault);
+    }
+    let name = URL_SAFE_NO_PAD.decode(name).map_err(|_| InvalidAuditHead)?;
+    let name = String::from_utf8(name).map_err(|_| InvalidAuditHead)?;
+    TenantId::new(name)
+        .map(AuditChain::Tenant)
+        .map_err(|_| InvalidAuditHead)
+}
+
+fn mac_from_hex(hex: &str) -> Result<[u8; 32], InvalidAuditHead> {
+    if hex.len() != 64 || !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err(InvalidAuditHead);
+    }
+    let mut mac = [0; 32];
+    for (byte, digits) in mac.iter_mut().zip(hex.as_bytes().chunks(2)) {
+        let digits = std::str::from_utf8(digits).map_err(|_| InvalidAuditHead)?;
+        *byte = u8::from_str_radix(digits, 16).map_err(|_| InvalidAuditHead)?;
+    }
+    Ok(mac)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_survives_being_written_down() {
+        for chain in [
+            AuditChain::Vault,
+            AuditChain::Legacy,
+            AuditChain::Tenant(TenantId::new("acme: \"-\" é").unwrap()),
+            AuditChain::Tenant(TenantId::new("-").unwrap()),
+        ] {
+            let mac = std::array::from_fn(|at| u8::try_from(at * 7).unwrap_or(0));
+            let head = AuditHead::new(chain, 42, mac);
+            assert_eq!(head.to_string().parse(), Ok(head));
+        }
+        for bad in [
+            "",
+            "valetkey-audit:1",
+            "valetkey-audit:x:00",
+            "valetkey-audit:1:é",
+            "valetkey-audit/2:-:1",
+            "valetkey-audit/2:*:1:00",
+        ] {
+            assert_eq!(bad.parse::<AuditHead>(), Err(InvalidAuditHead), "{bad}");
+        }
+    }
+}

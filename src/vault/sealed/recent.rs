@@ -1,0 +1,190 @@
+//! The connections that were read since the last commit: authenticated, and still sealed.
+//!
+//! Reading a connection is three searches in the database and two authenticated rows. None of that can have changed
+//! while nothing was committed, which the tables report with a [`Stamp`]. The stamp is taken before the rows are read,
+//! so the rows are at least as new as their stamp. An equal stamp later means that nobody, in any process, has
+//! committed in between: the rows are those that a transaction begun now would read. What is remembered is dropped
+//! at the first sight of another stamp.
+//!
+//! Access tokens are remembered as the database holds them. Each call opens its own.
+
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use crate::model::{ConnectionId, GrantId, Parameters, ProviderId, RefreshState, Status, Timestamp, UserId};
+use crate::vault::tables::{Stamp, TenantRow, Wanted};
+
+/// How many bytes are remembered for each source of stamps: about two thousand connections.
+const MAX_BYTES: usize = 2 << 20;
+/// What an entry takes beside its texts and records.
+const ENTRY: usize = 512;
+
+/// What a query found.
+#[derive(Debug)]
+pub(super) enum Answer {
+    Nothing,
+    Several,
+    One(Box<Known>),
+}
+
+/// A connection whose rows are authentic, with its access token still sealed.
+#[derive(Debug)]
+pub(super) struct Known {
+    pub(super) connection: ConnectionId,
+    pub(super) grant: GrantId,
+    pub(super) owner: Option<UserId>,
+    pub(super) provider: ProviderId,
+    pub(super) generation: u64,
+    pub(super) status: Status,
+    pub(super) refreshed_at: Timestamp,
+    pub(super) expires_at: Option<Timestamp>,
+    pub(super) refreshable: bool,
+    /// The granted scopes, separated by spaces.
+    pub(super) granted: String,
+    pub(super) parameters: Parameters,
+    pub(super) refresh: RefreshState,
+    pub(super) route: Vec<u8>,
+    /// `None` unless the grant is active.
+    pub(super) access: Option<Vec<u8>>,
+}
+
+/// What was read, for each source of stamps.
+#[derive(Debug)]
+pub(super) struct Recent {
+    hasher: RandomState,
+    sources: [RwLock<Since>; Stamp::SOURCES],
+}
+
+/// What was read since the state that a stamp names.
+#[derive(Debug, Default)]
+struct Since {
+    stamp: Option<Stamp>,
+    entries: BTreeMap<u64, Entry>,
+    bytes: usize,
+}
+
+#[derive(Debug)]
+struct Entry {
+    asked: Asked,
+    answer: Arc<Answer>,
+    bytes: usize,
+}
+
+/// A query that was answered.
+#[derive(Debug)]
+struct Asked {
+    tenant: TenantRow,
+    of: AskedOf,
+}
+
+#[derive(Debug)]
+enum AskedOf {
+    Id(ConnectionId),
+    Owner(String, String),
+    Label(String, String, String),
+}
+
+impl Recent {
+    pub(super) fn new() -> Self {
+        Self {
+            hasher: RandomState::new(),
+            sources: Default::default(),
+        }
+    }
+
+    /// Returns what was found when the tables were in this state.
+    pub(super) fn get(&self, stamp: Stamp, tenant: TenantRow, wanted: Wanted<'_>) -> Option<Arc<Answer>> {
+        let since = self.sources.get(stamp.source)?;
+        let since = since.read().unwrap_or_else(PoisonError::into_inner);
+        if since.stamp != Some(stamp) {
+            return None;
+        }
+        let entry = since.entries.get(&self.place(tenant, wanted))?;
+        entry.asked.is(tenant, wanted).then(|| Arc::clone(&entry.answer))
+    }
+
+    /// Remembers what was found in rows that were read after the stamp was taken.
+    pub(super) fn put(&self, stamp: Stamp, tenant: TenantRow, wanted: Wanted<'_>, answer: &Arc<Answer>) {
+        let Some(since) = self.sources.get(stamp.source) else {
+            return;
+        };
+        let mut since = since.write().unwrap_or_else(PoisonError::into_inner);
+        if since.stamp != Some(stamp) {
+            *since = Since {
+                stamp: Some(stamp),
+                ..Since::default()
+            };
+        }
+        let entry = Entry {
+            asked: Asked::new(tenant, wanted),
+            answer: Arc::clone(answer),
+            bytes: answer.len(),
+        };
+        since.put(self.place(tenant, wanted), entry);
+    }
+
+    /// Where the answer to a query is kept. Two queries may have the same place; the later one takes it.
+    fn place(&self, tenant: TenantRow, wanted: Wanted<'_>) -> u64 {
+        self.hasher.hash_one((tenant, wanted))
+    }
+}
+
+impl Since {
+    fn put(&mut self, place: u64, entry: Entry) {
+        self.bytes += entry.bytes;
+        if let Some(before) = self.entries.insert(place, entry) {
+            self.bytes -= before.bytes;
+        }
+        while self.bytes > MAX_BYTES {
+            // Places are random, so the first is any.
+            match self.entries.pop_first() {
+                Some((_, victim)) => self.bytes -= victim.bytes,
+                None => return,
+            }
+        }
+    }
+}
+
+impl Answer {
+    fn len(&self) -> usize {
+        match self {
+            Self::One(known) => {
+                let access = known.access.as_ref().map_or(0, Vec::len);
+                ENTRY + known.granted.len() + known.route.len() + access
+            }
+            Self::Nothing | Self::Several => ENTRY,
+        }
+    }
+}
+
+impl Asked {
+    fn new(tenant: TenantRow, wanted: Wanted<'_>) -> Self {
+        let of = match wanted {
+            Wanted::Id(id) => AskedOf::Id(id),
+            Wanted::Owner { owner, provider } => AskedOf::Owner(owner.to_owned(), provider.to_owned()),
+            Wanted::Label {
+                owner,
+                provider,
+                label,
+            } => AskedOf::Label(owner.to_owned(), provider.to_owned(), label.to_owned()),
+        };
+        Self { tenant, of }
+    }
+
+    fn is(&self, tenant: TenantRow, wanted: Wanted<'_>) -> bool {
+        let of = match &self.of {
+            AskedOf::Id(id) => Wanted::Id(*id),
+            AskedOf::Owner(owner, provider) => Wanted::Owner { owner, provider },
+            AskedOf::Label(owner, provider, label) => Wanted::Label {
+                owner,
+                provider,
+                label,
+            },
+        };
+        self.tenant == tenant && of == wanted
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,115 @@
+use super::*;
+
+const GMAIL: Wanted<'_> = Wanted::Owner {
+    owner: "ada",
+    provider: "gmail",
+};
+
+fn stamp(theirs: i64, ours: u64) -> Stamp {
+    Stamp {
+        source: 2,
+        theirs,
+        ours,
+    }
+}
+
+fn several() -> Arc<Answer> {
+    Arc::new(Answer::Several)
+}
+
+#[test]
+fn an_answer_is_known_while_the_stamp_is_the_same() {
+    let recent = Recent::new();
+    recent.put(stamp(1, 1), 7, GMAIL, &several());
+    assert!(recent.get(stamp(1, 1), 7, GMAIL).is_some());
+    for other in [
+        stamp(2, 1),
+        stamp(1, 2),
+        Stamp {
+            source: 3,
+            ..stamp(1, 1)
+        },
+    ] {
+        assert!(recent.get(other, 7, GMAIL).is_none(), "{other:?}");
+    }
+}
+
+#[test]
+fn only_the_same_query_has_the_answer() {
+    let recent = Recent::new();
+    recent.put(stamp(1, 1), 7, GMAIL, &several());
+    let others = [
+        (8, GMAIL),
+        (
+            7,
+            Wanted::Owner {
+                owner: "bob",
+                provider: "gmail",
+            },
+        ),
+        (
+            7,
+            Wanted::Owner {
+                owner: "ada",
+                provider: "notes",
+            },
+        ),
+        (
+            7,
+            Wanted::Label {
+                owner: "ada",
+                provider: "gmail",
+                label: "work",
+            },
+        ),
+        (7, Wanted::Id(ConnectionId::from_bytes([1; 16]))),
+    ];
+    for (tenant, wanted) in others {
+        assert!(recent.get(stamp(1, 1), tenant, wanted).is_none(), "{wanted:?}");
+    }
+}
+
+#[test]
+fn a_query_with_the_place_of_another_is_not_taken_for_it() {
+    let mut since = Since::default();
+    since.put(
+        1,
+        Entry {
+            asked: Asked::new(7, GMAIL),
+            answer: several(),
+            bytes: ENTRY,
+        },
+    );
+    let found = &since.entries[&1];
+    assert!(found.asked.is(7, GMAIL));
+    assert!(!found.asked.is(8, GMAIL));
+}
+
+#[test]
+fn a_new_stamp_drops_everything_of_its_source() {
+    let recent = Recent::new();
+    for tenant in 0..10 {
+        recent.put(stamp(1, 1), tenant, GMAIL, &several());
+    }
+    recent.put(stamp(2, 1), 0, GMAIL, &several());
+    let since = recent.sources[2].read().unwrap();
+    assert_eq!((since.entries.len(), since.bytes), (1, ENTRY));
+}
+
+#[test]
+fn what_is_remembered_is_bounded() {
+    let recent = Recent::new();
+    let most = MAX_BYTES / ENTRY;
+    for tenant in 0..i64::try_from(2 * most).unwrap() {
+        recent.put(stamp(1, 1), tenant, GMAIL, &several());
+    }
+    let since = recent.sources[2].read().unwrap();
+    assert_eq!((since.entries.len(), since.bytes), (most, most * ENTRY));
+    drop(since);
+    // The same query again takes no more room.
+    let recent = Recent::new();
+    for _ in 0..3 {
+        recent.put(stamp(1, 1), 1, GMAIL, &several());
+    }
+    assert_eq!(recent.sources[2].read().unwrap().bytes, ENTRY);
+}

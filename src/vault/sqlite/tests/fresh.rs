@@ -1,0 +1,191 @@
+//! What was read before is used again, and never after a commit.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use zeroize::Zeroizing;
+
+use crate::model::{
+    Connection, ConnectionId, Grant, GrantId, IssuedBy, Owner, ProviderId, Scopes, ServerId, Timestamp,
+    UserId,
+};
+use crate::secret::AccessToken;
+use crate::vault::envelope::MasterKey;
+use crate::vault::sqlite::tests::{file, name};
+use crate::vault::tables::Wanted;
+use crate::vault::{
+    Found, GrantStore as _, NewGrant, Of, RevocationStore as _, Revoke, RevokeWhat, SqliteVault, StateHash,
+    StoreOutcome, TokenQuery, Tokens, VaultError,
+};
+
+const NOW: Timestamp = Timestamp::from_unix_millis(1_000_000);
+
+fn open(path: &Path) -> SqliteVault {
+    SqliteVault::open(path, MasterKey::of_bytes(Zeroizing::new([7; 32]))).unwrap()
+}
+
+fn user() -> UserId {
+    UserId::new("ada").unwrap()
+}
+
+fn gmail() -> ProviderId {
+    ProviderId::new("gmail").unwrap()
+}
+
+/// Stores tokens of a new consent; the generation is in the token.
+fn store(vault: &SqliteVault, generation: u64) {
+    let issued_by = IssuedBy::new(
+        ServerId::new("google").unwrap(),
+        "https://issuer.test/token",
+        "client",
+    );
+    let mut id = [1; 16];
+    id[..8].copy_from_slice(&generation.to_be_bytes());
+    let owner = Owner::Personal(user());
+    let mut grant = Grant::new(
+        GrantId::from_bytes(id),
+        name("acme"),
+        owner,
+        gmail(),
+        issued_by,
+        NOW,
+    );
+    grant.generation = generation;
+    let stored = vault.store_grant(&NewGrant {
+        consent: &StateHash::from_bytes([0; 32]),
+        grant: &grant,
+        tokens: &Tokens {
+            access_token: AccessToken::new(generation.to_string()),
+            refresh_token: None,
+            id_token: None,
+        },
+        connections: &[Connection::new(ConnectionId::from_bytes([1; 16]), &grant)],
+        former_dead_at: None,
+    });
+    assert!(matches!(stored, Ok(StoreOutcome::Stored { .. })), "{stored:?}");
+}
+
+/// The generation in the token that is found.
+fn find(vault: &SqliteVault) -> Result<Option<u64>, VaultError> {
+    let found = vault.find_token(&TokenQuery {
+        tenant: &name("acme"),
+        of: Of::Owner {
+            user: Some(&user()),
+            provider: &gmail(),
+            label: None,
+        },
+        scopes: &Scopes::default(),
+    })?;
+    Ok(match found {
+        Found::One(token) => token
+            .access_token
+            .map(|token| token.expose_secret().parse().unwrap()),
+        Found::Nothing => None,
+        Found::Several => panic!("one connection"),
+    })
+}
+
+fn revoke(vault: &SqliteVault) {
+    let revoked = vault.revoke(&Revoke {
+        tenant: &name("acme"),
+        what: RevokeWhat::Connection(ConnectionId::from_bytes([1; 16])),
+        by: None,
+        now: NOW,
+        keep_until: None,
+    });
+    assert!(revoked.unwrap().is_some());
+}
+
+#[test]
+fn a_commit_of_another_handle_is_seen_by_the_next_read() {
+    let (_directory, path) = file();
+    let (reading, writing) = (open(&path), open(&path));
+    assert_eq!(find(&reading).unwrap(), None);
+    for generation in 1..=20 {
+        store(&writing, generation);
+        for _ in 0..2 {
+            assert_eq!(find(&reading).unwrap(), Some(generation));
+            assert_eq!(find(&writing).unwrap(), Some(generation));
+        }
+    }
+    revoke(&writing);
+    assert_eq!(find(&reading).unwrap(), None);
+    assert_eq!(find(&writing).unwrap(), None);
+}
+
+#[test]
+fn a_vault_in_memory_sees_its_own_commits() {
+    let vault = SqliteVault::in_memory(MasterKey::of_bytes(Zeroizing::new([7; 32]))).unwrap();
+    for generation in 1..=3 {
+        store(&vault, generation);
+        assert_eq!(find(&vault).unwrap(), Some(generation));
+        assert_eq!(find(&vault).unwrap(), Some(generation));
+    }
+    revoke(&vault);
+    assert_eq!(find(&vault).unwrap(), None);
+}
+
+/// What others write past the vault is authenticated at the next read, although the row before was authentic.
+#[test]
+fn a_row_that_somebody_else_edits_is_not_remembered() {
+    let (_directory, path) = file();
+    let vault = open(&path);
+    store(&vault, 1);
+    assert_eq!(find(&vault).unwrap(), Some(1));
+    let raw = rusqlite::Connection::open(&path).unwrap();
+    let edit = |sql: &str| assert_eq!(raw.execute(sql, []).unwrap(), 1);
+    edit("UPDATE connections SET details = CAST(details || x'00' AS BLOB)");
+    assert!(matches!(find(&vault), Err(VaultError::Tampered)));
+    edit("UPDATE connections SET details = substr(details, 1, length(details) - 1)");
+    assert_eq!(find(&vault).unwrap(), Some(1));
+    edit("UPDATE secrets SET access = zeroblob(length(access)) WHERE slot = (SELECT slot FROM grants)");
+    assert!(matches!(find(&vault), Err(VaultError::Tampered)));
+}
+
+/// A read that begins after a commit has returned never gives what was there before, with any number of readers.
+#[test]
+fn no_reader_falls_behind_a_writer() {
+    const ROUNDS: u64 = 300;
+    let (_directory, path) = file();
+    let (reading, writing) = (open(&path), open(&path));
+    store(&writing, 1);
+    let committed = AtomicU64::new(1);
+    let (reading, committed) = (&reading, &committed);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(move || {
+                loop {
+                    let before = committed.load(Ordering::SeqCst);
+                    let found = find(reading).unwrap().unwrap();
+                    assert!(found >= before, "{found} was read after {before}");
+                    if before == ROUNDS {
+                        break;
+                    }
+                }
+            });
+        }
+        for generation in 2..=ROUNDS {
+            store(&writing, generation);
+            committed.store(generation, Ordering::SeqCst);
+        }
+    });
+}
+
+#[test]
+fn nothing_is_read_twice_while_nothing_is_committed() {
+    let (_directory, path) = file();
+    let vault = open(&path);
+    store(&vault, 1);
+    let wanted = Wanted::Owner {
+        owner: "ada",
+        provider: "gmail",
+    };
+    let is_remembered = || vault.core().remembers(1, wanted).unwrap();
+    assert!(!is_remembered());
+    for _ in 0..3 {
+        assert_eq!(find(&vault).unwrap(), Some(1));
+        assert!(is_remembered());
+    }
+    store(&vault, 2);
+    assert!(!is_remembered());
+}
