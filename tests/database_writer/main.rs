@@ -2,9 +2,12 @@
 
 #![cfg(feature = "sqlite")]
 #![allow(clippy::print_stdout, reason = "a test tells how many cases it tried")]
+#![allow(clippy::print_stdout, reason = "a test says how much it has tried")]
 
+mod breaks;
 mod edit;
 mod history;
+mod limits;
 mod objects;
 mod probe;
 mod rows;
