@@ -1,7 +1,6 @@
 //! A writer of the database who has no key: what they can change, and what comes of it.
 
 #![cfg(feature = "sqlite")]
-#![allow(clippy::print_stdout, reason = "a test tells how many cases it tried")]
 #![allow(clippy::print_stdout, reason = "a test says how much it has tried")]
 
 mod breaks;
