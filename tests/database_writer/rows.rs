@@ -337,10 +337,16 @@ pub(crate) fn forged() -> Vec<Edit> {
         ),
         ("every grant active", "UPDATE grants SET status = 'active', not_before = NULL"),
         ("all tokens in one slot", "UPDATE grants SET slot = 15"),
-        (
-            "the default is another account",
-            "UPDATE connections SET is_default = label IS NOT NULL WHERE owner = 'alice' AND provider = 'notes'",
-        ),
     ];
-    statements.map(|(label, sql)| Edit::new(label, sql)).to_vec()
+    let mut edits = statements.map(|(label, sql)| Edit::new(label, sql)).to_vec();
+    let none = Edit::new(
+        "no default",
+        "UPDATE connections SET is_default = 0 WHERE owner = 'alice'",
+    );
+    let other = Edit::new(
+        "another default",
+        "UPDATE connections SET is_default = 1 WHERE owner = 'alice' AND label IS NOT NULL",
+    );
+    edits.push(none.and(&other));
+    edits
 }

@@ -98,7 +98,7 @@ pub(crate) const COLUMNS: &[Column] = &[
         ALL,
     ),
     of("connections", "tenant", MISSED, ALL),
-    of("connections", "uuid", ROW, ALL),
+    of("connections", "uuid", MISSED, ALL),
     of("connections", "owner", ROW, ALL),
     of("connections", "provider", ROW, ALL),
     of("connections", "label", ROW, ALL),

@@ -224,6 +224,11 @@ impl File {
     }
 }
 
+fn with_consent(vault: &SqliteVault) {
+    let verifier = PkceVerifier::new("verifier");
+    vault.insert_consent(&consent(), Some(&verifier)).unwrap();
+}
+
 fn with_grant(vault: &SqliteVault) {
     let grant = grant();
     let mut connection = Connection::new(ConnectionId::from_bytes(CONNECTION), &grant);
@@ -267,6 +272,53 @@ fn tokens_open_with_the_route_in_their_row() {
 }
 
 #[test]
+fn the_row_of_a_grant_has_the_mac_of_its_columns() {
+    let file = File::of(with_grant);
+    let number = |column: &str| file.value::<i64>(column, "grants").to_be_bytes();
+    let absent = |column: &str| {
+        let value: Option<i64> = file.value(column, "grants");
+        format::optional(value.map(i64::to_be_bytes))
+    };
+    let former: Option<[u8; 16]> = file.value("former_of", "grants");
+    let version: u32 = file.value("key_version", "grants");
+    let fields = format::join(&[
+        file.value::<[u8; 16]>("uuid", "grants").to_vec(),
+        format::optional(former),
+        file.value::<String>("status", "grants").into_bytes(),
+        number("generation").to_vec(),
+        vec![u8::from(file.value::<i64>("refreshable", "grants") == 1)],
+        file.value::<String>("server", "grants").into_bytes(),
+        absent("expires_at"),
+        number("refreshed_at").to_vec(),
+        absent("not_before"),
+        absent("held_until"),
+        absent("quarantined_until"),
+        absent("dead_at"),
+        file.value("route", "grants"),
+        file.value("state", "grants"),
+        version.to_be_bytes().to_vec(),
+        number("revision").to_vec(),
+    ]);
+    let mac: [u8; 32] = file.value("mac", "grants");
+    assert!(mac == format::row_mac(&file.key(ROW_KEY), &[b"grant", &fields]));
+}
+
+#[test]
+fn the_row_of_a_consent_request_has_the_mac_of_its_columns() {
+    let file = File::of(with_consent);
+    let fields = format::join(&[
+        file.value::<[u8; 32]>("state", "consents").to_vec(),
+        file.value::<[u8; 16]>("id", "consents").to_vec(),
+        file.value::<String>("user", "consents").into_bytes(),
+        file.value::<String>("owner", "consents").into_bytes(),
+        file.value::<i64>("expires_at", "consents").to_be_bytes().to_vec(),
+        file.value("body", "consents"),
+    ]);
+    let mac: [u8; 32] = file.value("mac", "consents");
+    assert!(mac == format::row_mac(&file.key(ROW_KEY), &[b"consent", &fields]));
+}
+
+#[test]
 fn the_row_of_a_connection_has_the_mac_of_its_columns() {
     let file = File::of(with_grant);
     let text = |column: &str| file.value::<String>(column, "connections").into_bytes();
@@ -294,10 +346,7 @@ fn the_row_of_a_connection_has_the_mac_of_its_columns() {
 
 #[test]
 fn the_verifier_of_a_consent_request_opens_with_its_row() {
-    let file = File::of(|vault| {
-        let verifier = PkceVerifier::new("verifier");
-        vault.insert_consent(&consent(), Some(&verifier)).unwrap();
-    });
+    let file = File::of(with_consent);
     let body: Vec<u8> = file.value("body", "consents");
     assert!(body == consent_body());
     let route = format::join(&[

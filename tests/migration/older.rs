@@ -178,49 +178,49 @@ impl<'a> File<'a> {
     fn shared(&mut self, number: u32) {
         let keeper = uuid(number, 3);
         let slot = self.tokens(number, keeper);
-        self.connection(keeper, number, "gmail", "active", Some(slot));
+        let row = self.connection(keeper, number, "gmail", "active", Some(slot));
         self.db
             .execute(
-                "UPDATE connections SET refreshable = 1, is_keeper = 1 WHERE uuid = ?1",
-                [keeper],
+                "UPDATE connections SET refreshable = 1, is_keeper = 1 WHERE id = ?1",
+                [row],
             )
             .unwrap();
         for (kind, provider) in [(1, "gmail"), (2, "google-calendar")] {
             let id = uuid(number, kind);
-            self.connection(id, number, provider, "active", None);
+            let row = self.connection(id, number, provider, "active", None);
             self.db
                 .execute(
-                    "UPDATE connections SET refreshable = 1, shares = ?2 WHERE uuid = ?1",
-                    [id, keeper],
+                    "UPDATE connections SET refreshable = 1, shares = ?2 WHERE id = ?1",
+                    params![row, keeper],
                 )
                 .unwrap();
         }
     }
 
-    fn connection(&self, id: [u8; 16], number: u32, provider: &str, status: &str, slot: Option<(i64, u32)>) {
+    /// Inserts a connection like the first one of the kept file. Returns its row.
+    fn connection(
+        &self,
+        id: [u8; 16],
+        number: u32,
+        provider: &str,
+        status: &str,
+        slot: Option<(i64, u32)>,
+    ) -> i64 {
         let common = &self.common;
         let (slot, version) = slot.unzip();
         let sql = format!(
             "INSERT INTO connections (uuid, tenant, owner, provider, status, slot, key_version, is_default, refreshable,
                 generation, fence, {common})
-             SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, 0, 1, 0, {common} FROM connections WHERE uuid = ?8"
+             SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, 0, 1, 0, {common} FROM connections WHERE id = 1"
         );
         let of_tenant = self.of_tenant(number).0;
         self.db
             .execute(
                 &sql,
-                params![
-                    id,
-                    of_tenant,
-                    owner(number),
-                    provider,
-                    status,
-                    slot,
-                    version,
-                    [1_u8; 16]
-                ],
+                params![id, of_tenant, owner(number), provider, status, slot, version],
             )
             .unwrap();
+        self.db.last_insert_rowid()
     }
 
     fn of_tenant(&self, number: u32) -> &(i64, Vec<(u32, Key)>) {
