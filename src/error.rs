@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use crate::model::{
-    ConnectionId, FailureCode, InvalidId, InvalidScope, NeedsConsent, ProviderId, Scopes, ServerId,
+    ConnectionId, FailureCode, InvalidId, InvalidScope, Label, NeedsConsent, ProviderId, Scopes, ServerId,
 };
 use crate::protocol::{AuthorizationError, CallbackError};
 use crate::provider::{InvalidDescriptor, InvalidParameter, InvalidTemplate};
@@ -130,6 +130,8 @@ pub struct ConsentRequired {
     pub provider: ProviderId,
     /// The connection that a new consent would renew, if there is one.
     pub connection: Option<ConnectionId>,
+    /// The label of the connection that was asked for, if one was named.
+    pub label: Option<Label>,
     /// Why.
     pub reason: ConsentReason,
     /// The scopes that are needed and not granted.
@@ -144,6 +146,7 @@ impl ConsentRequired {
         Self {
             provider,
             connection: None,
+            label: None,
             reason,
             missing_scopes: Scopes::default(),
             shared: false,
@@ -153,6 +156,12 @@ impl ConsentRequired {
     /// The same need, to be met by renewing this connection.
     pub(crate) fn renewing(mut self, connection: ConnectionId) -> Self {
         self.connection = Some(connection);
+        self
+    }
+
+    /// The same need, for a connection with this label.
+    pub(crate) fn labelled(mut self, label: Option<Label>) -> Self {
+        self.label = label;
         self
     }
 
@@ -358,6 +367,9 @@ pub enum RequestRefused {
     /// The token cannot stand in a header.
     #[error("the token cannot stand in a header")]
     Header,
+    /// The HTTP client does not send such a request. Nothing was sent.
+    #[error("the HTTP client does not send such a request")]
+    Client,
     /// The body that is to be sent cannot be opened or read, is shorter than was said, or was read already. A part of it
     /// may have been sent.
     #[error("the body cannot be read: {0}")]

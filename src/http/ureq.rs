@@ -60,6 +60,8 @@ impl UreqClient {
         let agent = Agent::config_builder()
             .https_only(!loopback_http)
             .http_status_as_error(false)
+            // WebDAV and CalDAV have methods of their own.
+            .allow_non_standard_methods(true)
             .max_redirects(0)
             .max_redirects_will_error(false)
             .proxy(None)

@@ -17,6 +17,8 @@ use crate::secret::Binding;
 pub struct ConsentOptions {
     /// The scopes to ask for instead of the default ones. What the descriptor requires is added.
     pub scopes: Option<Scopes>,
+    /// What is asked for in addition.
+    pub(crate) added_scopes: Scopes,
     /// Names the connection, where the person has several. An existing one of that name is connected again.
     pub label: Option<Label>,
     /// What the person will see chosen or be asked at the server.
@@ -53,6 +55,13 @@ impl ConsentOptions {
     #[must_use]
     pub fn scopes(mut self, scopes: Scopes) -> Self {
         self.scopes = Some(scopes);
+        self
+    }
+
+    /// Asks for these scopes in addition to the provider's default ones, or to those of [`scopes`](Self::scopes).
+    #[must_use]
+    pub fn with_scopes(mut self, scopes: Scopes) -> Self {
+        self.added_scopes = self.added_scopes.union(&scopes);
         self
     }
 
@@ -139,13 +148,21 @@ impl ConsentOptions {
 }
 
 impl From<&ConsentRequired> for ConsentOptions {
-    /// What meets the need: the same connection again, with the scopes that are missing beside those it had.
+    /// The options that meet the need: the same connection again, with the missing scopes beside those it had; or a new
+    /// connection with the label that was asked for and, beside the provider's default scopes, those that are missing.
     fn from(need: &ConsentRequired) -> Self {
-        let missing = &need.missing_scopes;
-        Self {
-            reconnect: need.connection.map(Reconnect::SameAccount),
-            scopes: (!missing.is_empty()).then(|| missing.clone()),
+        let missing = need.missing_scopes.clone();
+        let options = Self {
+            label: need.label.clone(),
             ..Self::default()
+        };
+        match need.connection {
+            Some(connection) => Self {
+                reconnect: Some(Reconnect::SameAccount(connection)),
+                scopes: (!missing.is_empty()).then_some(missing),
+                ..options
+            },
+            None => options.with_scopes(missing),
         }
     }
 }

@@ -51,7 +51,10 @@ impl Inner {
         };
 
         let named = service.provider;
-        let mut services = BTreeMap::from([(named.id.clone(), wanted(named, options.scopes.clone()))]);
+        let mut services = BTreeMap::from([(
+            named.id.clone(),
+            wanted(named, options.scopes.clone()).union(&options.added_scopes),
+        )]);
         let mut more = BTreeMap::new();
         for also in &options.also {
             let other = self.service(also)?.provider;

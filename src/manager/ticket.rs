@@ -64,6 +64,15 @@ impl Inner {
             .also
             .iter()
             .map(|also| Ok((self.service(also)?.provider.id.clone(), Scopes::default())));
+        let scopes = if options.added_scopes.is_empty() {
+            options.scopes.unwrap_or_default()
+        } else {
+            // The defaults are named as well: they would be left out beside scopes that are named.
+            let provider = &service.provider;
+            provider
+                .wanted_scopes(options.scopes, &Scopes::default(), &parameters)
+                .union(&options.added_scopes)
+        };
         let ticket = Ticket::new(random::token_256()?.as_str());
         let now = self.now();
         let prepared = PreparedConsent {
@@ -87,7 +96,7 @@ impl Inner {
             token_endpoint: String::new(),
             client_id: String::new(),
             redirect_uri: String::new(),
-            scopes: options.scopes.unwrap_or_default(),
+            scopes,
             services: also.collect::<Result<_>>()?,
             parameters,
             label: options.label,

@@ -127,6 +127,16 @@ fn check_registration(
     if registration.client_id.is_empty() {
         return Err(invalid(id, "client_id", DescriptorProblem::Value));
     }
+    // A value from a file or an environment variable often has a line break or quotes around it. The server would
+    // refuse it only after the person has given consent.
+    if is_wrapped(&registration.client_id) {
+        return Err(invalid(id, "client_id", DescriptorProblem::Wrapped));
+    }
+    if let Some(secret) = &registration.client_secret
+        && is_wrapped(secret.expose_secret())
+    {
+        return Err(invalid(id, "client_secret", DescriptorProblem::Wrapped));
+    }
     server
         .redirects
         .check(&registration.redirect_uri)
@@ -148,6 +158,12 @@ fn check_registration(
     } else {
         Err(invalid(id, "client_secret", DescriptorProblem::ClientSecret))
     }
+}
+
+/// Whether blanks or quotes are around a value that belong to the place it was read from.
+fn is_wrapped(value: &str) -> bool {
+    let is_quoted = |quote: char| value.len() > 1 && value.starts_with(quote) && value.ends_with(quote);
+    value.trim() != value || is_quoted('"') || is_quoted('\'')
 }
 
 fn invalid(descriptor: &str, field: &'static str, problem: DescriptorProblem) -> InvalidDescriptor {
@@ -358,6 +374,22 @@ mod tests {
                 ClientRegistration::new("", "secret", uri),
                 Some("client_id"),
             ),
+            (
+                Post,
+                ClientRegistration::new("id", "secret\n", uri),
+                Some("client_secret"),
+            ),
+            (
+                Post,
+                ClientRegistration::new("id", "\"secret\"", uri),
+                Some("client_secret"),
+            ),
+            (
+                Post,
+                ClientRegistration::new(" id", "secret", uri),
+                Some("client_id"),
+            ),
+            (None, ClientRegistration::public("'id'", uri), Some("client_id")),
             (
                 Post,
                 ClientRegistration::new("id", "secret", "http://app.test/cb"),

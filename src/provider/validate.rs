@@ -98,6 +98,9 @@ pub enum DescriptorProblem {
     /// The redirect URI is not one that the server takes.
     #[error(transparent)]
     Redirect(#[from] InvalidRedirect),
+    /// There are blanks or quotes around the value, from the file or the variable that it was read from.
+    #[error("begins or ends with a blank, or is in quotes")]
+    Wrapped,
     /// There is a client secret and the client is public, or the other way round.
     #[error("does not fit the server's client authentication")]
     ClientSecret,

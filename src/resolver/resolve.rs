@@ -173,6 +173,7 @@ impl Resolver {
         Err(
             ConsentRequired::new(provider.id.clone(), ConsentReason::NotConnected)
                 .missing(options.scopes.clone())
+                .labelled(options.label.clone())
                 .of(!personal)
                 .into(),
         )

@@ -237,12 +237,14 @@ impl Resolver {
         let (delivery, most) = (outgoing.delivery, outgoing.max_response_bytes);
         let mut answer = self.connections.inner().http.send(outgoing).map_err(|error| {
             let code = match error.kind {
-                HttpErrorKind::Connect | HttpErrorKind::Refused => FailureCode::Unreachable,
+                // The client has refused it, not the provider: trying again changes nothing.
+                HttpErrorKind::Refused => return Error::from(RequestRefused::Client),
+                HttpErrorKind::Connect => FailureCode::Unreachable,
                 HttpErrorKind::Timeout => FailureCode::TimedOut,
                 HttpErrorKind::TooLarge => FailureCode::UnreadableAnswer,
                 HttpErrorKind::Interrupted | HttpErrorKind::Protocol => FailureCode::Interrupted,
             };
-            Unavailable::new(code, None)
+            Unavailable::new(code, None).into()
         })?;
         if delivery == Delivery::Whole && answer.body.is_reader() {
             // The client did not keep to what was wanted. An empty answer in its place would be a lie.

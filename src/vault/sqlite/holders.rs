@@ -34,13 +34,17 @@ struct Own {
 #[derive(Debug)]
 struct Sign {
     path: PathBuf,
+    /// The process that made it. A forked child has a copy of this value, and drops it while its parent lives.
+    process: u32,
     _locked: File,
 }
 
 impl Drop for Sign {
     fn drop(&mut self) {
-        // What is left behind is removed by the next one who looks.
-        let _ = fs::remove_file(&self.path);
+        if self.process == std::process::id() {
+            // What is left behind is removed by the next one who looks.
+            let _ = fs::remove_file(&self.path);
+        }
     }
 }
 
@@ -107,7 +111,11 @@ fn live(database: &Path) -> Result<Own, VaultError> {
         if fs::symlink_metadata(&path).is_ok() {
             return Ok(Own {
                 holder,
-                _sign: Some(Sign { path, _locked: file }),
+                _sign: Some(Sign {
+                    path,
+                    process: std::process::id(),
+                    _locked: file,
+                }),
             });
         }
     }

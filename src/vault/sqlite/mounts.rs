@@ -6,36 +6,64 @@ use std::path::{Path, PathBuf};
 
 use crate::vault::VaultError;
 
-/// As Linux names them. Others that are shared over a network may call themselves anything: this is a net, no proof.
-const NETWORK: [&str; 14] = [
+/// File systems that several machines share, or whose locks and shared memory another machine does not see, by the
+/// names that Linux gives them. The second group are the bind mounts of containers and virtual machines.
+const UNSAFE: [&str; 26] = [
     "nfs",
     "nfs4",
     "cifs",
+    "smb2",
     "smb3",
     "smbfs",
     "ncpfs",
     "afs",
     "ceph",
     "lustre",
-    "fuse.sshfs",
-    "fuse.glusterfs",
-    "fuse.s3fs",
-    "fuse.rclone",
-    "fuse.davfs2",
+    "beegfs",
+    "gpfs",
+    "ocfs2",
+    "gfs2",
+    "orangefs",
+    "pvfs2",
+    "coda",
+    "glusterfs", //
+    "9p",
+    "virtiofs",
+    "fakeowner",
+    "drvfs",
+    "vboxsf",
+    "prl_fs",
+    "vmhgfs",
+    "grpcfuse",
 ];
+
+/// File systems in user space that keep their files on a local disk. All others may be on another machine.
+const LOCAL_FUSE: [&str; 5] = [
+    "fuse.ext2",
+    "fuse.ext4",
+    "fuse.fuse-overlayfs",
+    "fuse.ntfs",
+    "fuse.zfs",
+];
+
+fn is_unsafe(kind: &str) -> bool {
+    UNSAFE.contains(&kind) || (kind.starts_with("fuse.") && !LOCAL_FUSE.contains(&kind))
+}
 
 /// Checks the file system of a path whose directory is resolved. Where it cannot be told, it is trusted.
 pub(super) fn check(path: &Path) -> Result<(), VaultError> {
     // The kernel writes the table anew for each read, and its length is not known: one read with room enough.
     let mut mounts = String::with_capacity(64 * 1024);
     match File::open("/proc/self/mountinfo").and_then(|mut file| file.read_to_string(&mut mounts)) {
-        Ok(_) if is_network(&mounts, path) => Err(VaultError::UnsafePath("on a network file system")),
+        Ok(_) if is_on_unsafe(&mounts, path) => Err(VaultError::UnsafePath(
+            "on a file system that other machines share",
+        )),
         _ => Ok(()),
     }
 }
 
-/// Whether the innermost mount that has the path is shared over a network; of several at one place, the last counts.
-fn is_network(mounts: &str, path: &Path) -> bool {
+/// Whether the innermost mount that has the path is one of an unsafe kind. Of several at one place, the last counts.
+fn is_on_unsafe(mounts: &str, path: &Path) -> bool {
     let mut innermost = (0, false);
     for line in mounts.lines() {
         // id, parent, device, root, mount point, options, optional fields, "-", type, source, options
@@ -48,7 +76,7 @@ fn is_network(mounts: &str, path: &Path) -> bool {
         let point = unescape(point);
         let depth = point.components().count();
         if path.starts_with(&point) && depth >= innermost.0 {
-            innermost = (depth, NETWORK.contains(&kind));
+            innermost = (depth, is_unsafe(kind));
         }
     }
     innermost.1
@@ -87,8 +115,55 @@ not a line of it";
             ("/mnt/my share/vault.db", true),
             ("/mnt/ssh/vault.db", false),
         ] {
-            assert_eq!(is_network(MOUNTS, Path::new(path)), network, "{path}");
+            assert_eq!(is_on_unsafe(MOUNTS, Path::new(path)), network, "{path}");
         }
-        assert!(!is_network("", Path::new("/vault.db")));
+        assert!(!is_on_unsafe("", Path::new("/vault.db")));
+    }
+
+    #[test]
+    fn each_kind_is_known_to_be_shared_or_local() {
+        let shared = [
+            "9p",
+            "virtiofs",
+            "fuse.virtiofs",
+            "fuse.grpcfuse",
+            "fakeowner",
+            "drvfs",
+            "vboxsf",
+            "prl_fs",
+            "smb2",
+            "fuse.gcsfuse",
+            "fuse.blobfuse",
+            "fuse.blobfuse2",
+            "fuse.juicefs",
+            "fuse.mount-s3",
+            "fuse.goofys",
+            "fuse.seaweedfs",
+            "fuse.cephfs",
+            "beegfs",
+            "gpfs",
+            "ocfs2",
+            "gfs2",
+            "fuse.s3fs",
+            "fuse.rclone",
+        ];
+        for kind in shared {
+            let mounts = format!("22 1 8:1 / / rw - {kind} source rw");
+            assert!(is_on_unsafe(&mounts, Path::new("/vault.db")), "{kind}");
+        }
+        for kind in [
+            "ext4",
+            "xfs",
+            "btrfs",
+            "zfs",
+            "f2fs",
+            "overlay",
+            "tmpfs",
+            "fuse.fuse-overlayfs",
+            "fuseblk",
+        ] {
+            let mounts = format!("22 1 8:1 / / rw - {kind} source rw");
+            assert!(!is_on_unsafe(&mounts, Path::new("/vault.db")), "{kind}");
+        }
     }
 }
