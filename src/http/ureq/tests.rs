@@ -96,6 +96,29 @@ fn a_get_has_no_body() {
 }
 
 #[test]
+fn methods_of_extensions_go_out_with_and_without_a_body() {
+    for method in ["PROPFIND", "REPORT", "MKCOL", "COPY", "QUERY"] {
+        for body in ["", "<propfind/>"] {
+            let (url, server) = serve(|stream| {
+                stream
+                    .write_all(b"HTTP/1.1 207 Multi-Status\r\ncontent-length: 0\r\n\r\n")
+                    .unwrap();
+            });
+            let method = Method::from_bytes(method.as_bytes()).unwrap();
+            let mut request = HttpRequest::new(method.clone(), url);
+            if !body.is_empty() {
+                request = request.with_body(body);
+            }
+            request.timeout = Duration::from_secs(5);
+            assert_eq!(send(request).unwrap().status.as_u16(), 207, "{method}");
+            let asked = server.join().unwrap();
+            assert!(asked.starts_with(method.as_str()), "{asked}");
+            assert!(asked.ends_with(body), "{asked}");
+        }
+    }
+}
+
+#[test]
 fn promise_22_a_redirect_is_an_answer_and_is_not_followed() {
     let elsewhere = TcpListener::bind("127.0.0.1:0").unwrap();
     let location = format!("http://{}/", elsewhere.local_addr().unwrap());
