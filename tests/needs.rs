@@ -75,8 +75,5 @@ fn a_tool_that_needs_one_scope_does_not_take_the_others_away() {
     meet(&world, error.consent_required().unwrap());
     let read = ResolveOptions::default().scopes("notes.read".parse().unwrap());
     assert!(turn.resolve_with("notes", &read).is_ok(), "the default scopes");
-    assert!(!matches!(
-        turn.resolve_with("notes", &write),
-        Err(Error::ConsentRequired(_))
-    ));
+    assert!(turn.resolve_with("notes", &write).is_ok());
 }
