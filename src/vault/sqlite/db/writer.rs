@@ -1,7 +1,8 @@
 //! One connection that writes, and the readers beside it.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, TransactionBehavior};
 
@@ -16,6 +17,10 @@ use crate::vault::tables::Write;
 
 /// How long a reader is waited for before the log is left for later.
 const PATIENCE: Duration = Duration::from_millis(100);
+const RETRY: Duration = Duration::from_millis(5);
+
+const MOVE: &str = "PRAGMA wal_checkpoint(PASSIVE)";
+const CUT: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
 
 const BEGIN: &str = "BEGIN";
 const END: &str = "COMMIT";
@@ -101,16 +106,28 @@ impl Store {
         if self.place.is_none() {
             return Ok(true);
         }
+        let ends = Instant::now() + PATIENCE;
+        loop {
+            if self.try_cut_log()? {
+                return Ok(true);
+            }
+            if Instant::now() >= ends {
+                return Ok(false);
+            }
+            // Nobody who wants to write waits meanwhile.
+            thread::sleep(RETRY);
+        }
+    }
+
+    /// SQLite holds the write lock while it cuts the log, and would wait for readers inside. So the log is moved before,
+    /// without that lock, and nothing is waited for.
+    fn try_cut_log(&self) -> Result<bool, VaultError> {
         let writer = self.writer();
         self.check_file(&lineage::read(&writer)?)?;
-        writer.busy_timeout(PATIENCE).map_err(failed)?;
-        let busy = writer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0));
+        writer.busy_timeout(Duration::ZERO).map_err(failed)?;
+        let cut = checkpoint(&writer, MOVE).and_then(|_| checkpoint(&writer, CUT));
         writer.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
-        match busy.map_err(failed) {
-            Ok(busy) => Ok(!busy),
-            Err(VaultError::Busy) => Ok(false),
-            Err(error) => Err(error),
-        }
+        cut
     }
 
     /// The writing connection. A thread that panicked with it has rolled back: a transaction does so when dropped.
@@ -131,6 +148,15 @@ impl Store {
     #[cfg(test)]
     pub(in crate::vault::sqlite) fn has_open_readers(&self) -> bool {
         self.readers.are_open()
+    }
+}
+
+/// Moves the log into the database in one of SQLite's ways. `false` if others keep it from being done whole.
+fn checkpoint(db: &Connection, how: &str) -> Result<bool, VaultError> {
+    match db.query_row(how, [], |row| row.get::<_, bool>(0)).map_err(failed) {
+        Ok(is_busy) => Ok(!is_busy),
+        Err(VaultError::Busy) => Ok(false),
+        Err(error) => Err(error),
     }
 }
 

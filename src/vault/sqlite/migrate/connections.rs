@@ -13,7 +13,7 @@ const READ: &str = concat!(
     "SELECT c.tenant, c.id, c.slot, ",
     connection_columns!(),
     " FROM connections_2 c LEFT JOIN secrets s ON s.slot = c.slot
-      WHERE c.tenant = (SELECT min(tenant) FROM connections_2) ORDER BY c.id LIMIT :limit"
+      WHERE c.tenant = (SELECT min(tenant) FROM connections_2) LIMIT :limit"
 );
 
 impl Table for Connections {

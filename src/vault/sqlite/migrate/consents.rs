@@ -18,7 +18,7 @@ const READ: &str = "SELECT c.tenant, c.row, c.slot, t.name, c.state, c.id, c.bin
     c.server, c.issuer, c.token_endpoint, c.client_id, c.redirect_uri, c.scopes, c.services, c.parameters, c.label,
     c.purpose, c.target, c.return_to, c.created_at, c.expires_at, c.status, c.completed, s.access
     FROM consents_2 c LEFT JOIN tenants t ON t.id = c.tenant LEFT JOIN secrets s ON s.slot = c.slot
-    WHERE c.tenant = (SELECT min(tenant) FROM consents_2) ORDER BY c.row LIMIT :limit";
+    WHERE c.tenant = (SELECT min(tenant) FROM consents_2) LIMIT :limit";
 
 /// A row of `consents_2`. Without a tenant's name the consent cannot be read, and is not needed.
 pub(super) struct OldConsent {

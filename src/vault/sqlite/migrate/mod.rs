@@ -29,6 +29,8 @@ type Result<T> = std::result::Result<T, VaultError>;
 
 /// How many records one transaction moves: well under 25 ms of the write lock.
 const CHUNK: usize = 100;
+/// After this many chunks the rows that are left are counted, because other processes may move some as well.
+const RECOUNT: u64 = 50;
 
 /// A record in an old table.
 struct Old<R> {
@@ -46,7 +48,7 @@ trait Table {
     /// The statement that tells whether a row exists.
     const EXISTS: &'static str;
 
-    /// Reads the first records, all of one tenant, and that tenant.
+    /// Reads some records, all of one tenant, and that tenant. In no order, which would take a look at all of them.
     fn read(sql: Sql<'_>, limit: usize) -> Result<Vec<(TenantRow, Old<Self::Record>)>>;
 
     /// Seals a record again. `None`: it is left behind, because nobody can use it.
@@ -65,11 +67,14 @@ pub(super) fn run(core: &Core<SqliteTables>, progress: &mut dyn FnMut(Progress))
     let total = core.tables.sql(old::count)?;
     let mut report = |left: u64| progress(Progress::new(total.saturating_sub(left), total));
     report(total);
-    while move_chunk::<old::Connections>(core, now)?
-        || move_chunk::<old::Consents>(core, now)?
-        || move_chunk::<old::Revocations>(core, now)?
-    {
-        report(core.tables.sql(old::count)?);
+    let (mut left, mut chunks) = (total, 0_u64);
+    while let Some(moved) = move_some(core, now)? {
+        left = left.saturating_sub(moved);
+        chunks += 1;
+        if chunks % RECOUNT == 0 {
+            left = left.min(core.tables.sql(old::count)?);
+        }
+        report(left);
     }
     begin::finish(&core.tables)?;
     // Into the file itself: what it held before is overwritten there, and a file that is replaced is noticed by it.
@@ -94,19 +99,34 @@ fn upgrade_tenants(core: &Core<SqliteTables>) -> Result<()> {
     }
 }
 
-/// Moves some records of one tenant. `false` if the table is empty.
-fn move_chunk<T: Table>(core: &Core<SqliteTables>, now: Timestamp) -> Result<bool> {
+/// Moves some records of some table. Returns how many; `None` if all tables are empty.
+fn move_some(core: &Core<SqliteTables>, now: Timestamp) -> Result<Option<u64>> {
+    for move_chunk in [
+        move_chunk::<old::Connections>,
+        move_chunk::<old::Consents>,
+        move_chunk::<old::Revocations>,
+    ] {
+        if let Some(moved) = move_chunk(core, now)? {
+            return Ok(Some(moved));
+        }
+    }
+    Ok(None)
+}
+
+/// Moves some records of one tenant. Returns how many; `None` if the table is empty.
+fn move_chunk<T: Table>(core: &Core<SqliteTables>, now: Timestamp) -> Result<Option<u64>> {
     let chunk = core.tables.sql(|sql| T::read(sql, CHUNK))?;
     let Some((tenant, _)) = chunk.first() else {
-        return Ok(false);
+        return Ok(None);
     };
     let name = core.tables.sql(|sql| old::tenant_name(sql, *tenant))?;
     match name {
-        Some(name) => core.upgrade_chunk(&name, now, |with| upgrade_chunk::<T>(core, &name, &chunk, with))?,
+        Some(name) => core
+            .upgrade_chunk(&name, now, |with| upgrade_chunk::<T>(core, &name, &chunk, with))
+            .map(Some),
         // The workspace is being forgotten: its keys are gone.
-        None => delete_chunk::<T>(core, &chunk)?,
+        None => delete_chunk::<T>(core, &chunk).map(Some),
     }
-    Ok(true)
 }
 
 fn upgrade_chunk<T: Table>(
@@ -114,7 +134,7 @@ fn upgrade_chunk<T: Table>(
     name: &TenantId,
     chunk: &[(TenantRow, Old<T::Record>)],
     with: &Upgrader<'_, SqliteTables>,
-) -> Result<Write<()>> {
+) -> Result<Write<u64>> {
     let mut upgraded = Vec::with_capacity(chunk.len());
     for (_, old) in chunk {
         upgraded.push((old, T::upgrade(name, &old.record, with)?));
@@ -122,9 +142,9 @@ fn upgrade_chunk<T: Table>(
     core.tables.write_sql(|mut sql| {
         if !is_under_way(sql.0)? {
             // Another process has moved the rest.
-            return Ok(Write::Unchanged(()));
+            return Ok(Write::Unchanged(0));
         }
-        let mut seals = 0;
+        let (mut seals, mut moved) = (0, 0);
         for (old, records) in &upgraded {
             // Another process may have moved it.
             if !sql.exists(T::EXISTS, &[(":row", &old.row)])? {
@@ -135,27 +155,33 @@ fn upgrade_chunk<T: Table>(
                 seals += record.seals();
             }
             delete::<T>(sql, old.row, old.slot)?;
+            moved += 1;
         }
         if !with.count(&mut sql, seals)? {
             return Ok(Write::NewDataKey);
         }
-        Ok(Write::Commit(()))
+        Ok(Write::Commit(moved))
     })
 }
 
-fn delete_chunk<T: Table>(core: &Core<SqliteTables>, chunk: &[(TenantRow, Old<T::Record>)]) -> Result<()> {
-    core.tables.write_sql(|sql| {
+fn delete_chunk<T: Table>(core: &Core<SqliteTables>, chunk: &[(TenantRow, Old<T::Record>)]) -> Result<u64> {
+    let deleted = core.tables.write_sql(|sql| {
         if !is_under_way(sql.0)? {
-            return Ok(Write::Unchanged(()));
+            return Ok(Write::Unchanged(0));
         }
+        let mut deleted = 0;
         for (_, old) in chunk {
             if sql.exists(T::EXISTS, &[(":row", &old.row)])? {
                 delete::<T>(sql, old.row, old.slot)?;
+                deleted += 1;
             }
         }
-        Ok(Write::Commit(()))
+        Ok(Write::Commit(deleted))
     })?;
-    Ok(())
+    match deleted {
+        Write::Commit(deleted) | Write::Unchanged(deleted) => Ok(deleted),
+        Write::NewDataKey | Write::Moved => Err(VaultError::Busy),
+    }
 }
 
 fn delete<T: Table>(sql: Sql<'_>, row: i64, slot: Option<Slot>) -> Result<()> {

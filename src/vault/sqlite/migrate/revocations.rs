@@ -14,7 +14,7 @@ use crate::vault::tables::{Sealed, TenantRow};
 const READ: &str = "SELECT o.tenant, o.id, o.slot, o.uuid, o.owner, o.provider, o.server, o.token_endpoint,
     o.client_id, o.parameters, o.generation, o.attempts, o.not_before, o.give_up_at, s.access, s.rest
     FROM outbox_2 o LEFT JOIN secrets s ON s.slot = o.slot
-    WHERE o.tenant = (SELECT min(tenant) FROM outbox_2) ORDER BY o.id LIMIT :limit";
+    WHERE o.tenant = (SELECT min(tenant) FROM outbox_2) LIMIT :limit";
 
 /// A row of `outbox_2`.
 pub(super) struct OldRevocation {
