@@ -347,8 +347,10 @@ fn shape(db: &Database) -> Vec<String> {
     let rows = statement.query_map([], |row| row.get::<_, String>(0)).unwrap();
     // A migration renames the table of the audit; its index keeps the old name.
     rows.map(|row| {
-        row.unwrap()
-            .replace("audit_by_tenant ON \"audit_legacy\"", "audit_legacy_by_tenant ON audit_legacy")
+        row.unwrap().replace(
+            "audit_by_tenant ON \"audit_legacy\"",
+            "audit_legacy_by_tenant ON audit_legacy",
+        )
     })
     .collect()
 }

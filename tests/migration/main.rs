@@ -26,12 +26,13 @@ use vault_support::*;
 
 /// Checks that everything which [`filled`] wrote is there.
 fn everything_is_there(vault: &SqliteVault, schema: u32, rows: u32) {
+    let step = (rows / 50).max(20);
     for number in 0..rows {
         let tenant = TenantId::new(workspace(number)).unwrap();
         let row = Row::of(number, schema);
         connection_is_there(vault, &tenant, number, row);
-        // Each of these is a write of its own: some will do.
-        if number % 50 < 10 {
+        // Each of these is a write of its own: ten of every so many will do.
+        if number % step < 10 {
             secrets_are_there(vault, &tenant, number, row);
         }
     }
@@ -242,8 +243,9 @@ fn an_older_version_finds_no_table_once_a_migration_has_begun() {
         for statement in statements {
             old.execute(statement, []).unwrap();
         }
-        let cut_off =
-            std::panic::catch_unwind(|| SqliteVault::open_with_progress(&path, key(1), |_| panic!("cut off")));
+        let cut_off = std::panic::catch_unwind(|| {
+            SqliteVault::open_with_progress(&path, key(1), |_| panic!("cut off"))
+        });
         assert!(cut_off.is_err());
         for statement in statements {
             assert!(old.execute(statement, []).is_err(), "{statement}");
@@ -291,7 +293,8 @@ fn a_record_that_was_altered_does_not_stop_the_migration() {
 /// No transaction of a migration holds the write lock for long: somebody who asks for it all the while gets it.
 #[test]
 fn a_migration_never_holds_the_write_lock_for_long() {
-    const BOUND: Duration = Duration::from_millis(25);
+    // Without optimisations everything takes ten times as long.
+    let bound = Duration::from_millis(if cfg!(debug_assertions) { 250 } else { 25 });
     let rows = if full() { 100_000 } else { 3_000 };
     for schema in [1, 2] {
         let (_directory, path) = filled(schema, rows);
@@ -299,13 +302,13 @@ fn a_migration_never_holds_the_write_lock_for_long() {
         let waits = thread::scope(|scope| {
             let migrating = scope.spawn(|| SqliteVault::open(&path, key(1)).map(drop));
             let db = Database::open(&path).unwrap();
-            // SQLite would sleep for ever longer: asked again at once, the wait is as long as the lock is held.
+            // SQLite would sleep between its attempts. Asked again at once, the wait is as long as the lock is held.
             db.busy_timeout(Duration::ZERO).unwrap();
             let mut waits = Vec::new();
             while !migrating.is_finished() {
                 let asked = Instant::now();
                 while db.execute_batch("BEGIN IMMEDIATE").is_err() {
-                    thread::yield_now();
+                    std::hint::spin_loop();
                 }
                 waits.push(asked.elapsed());
                 db.execute_batch("ROLLBACK").unwrap();
@@ -315,13 +318,14 @@ fn a_migration_never_holds_the_write_lock_for_long() {
             waits
         });
         let longest = waits.iter().max().unwrap();
-        let above = waits.iter().filter(|wait| **wait > BOUND).count();
+        let above = waits.iter().filter(|wait| **wait > bound).count();
         println!(
-            "schema {schema}, {rows} rows in {:?}: {} waits, the longest {longest:?}, {above} above {BOUND:?}",
+            "schema {schema}, {rows} rows in {:?}: {} waits, the longest {longest:?}, {above} above {bound:?}",
             began.elapsed(),
             waits.len()
         );
         assert!(waits.len() > 20, "{}", waits.len());
+        // On a machine that is busy with something else, a thread that holds the lock may have to wait for a processor.
         if full() {
             assert_eq!(above, 0, "the longest was {longest:?}");
         }

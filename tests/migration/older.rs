@@ -120,12 +120,16 @@ fn keys(db: &Database, vault: [u8; 16], tenant: &str) -> (i64, Vec<(u32, Key)>) 
 
 impl<'a> File<'a> {
     fn new(db: &'a Database) -> Self {
-        let vault: Vec<u8> = db.query_row("SELECT id FROM vault", [], |row| row.get(0)).unwrap();
+        let vault: Vec<u8> = db
+            .query_row("SELECT id FROM vault", [], |row| row.get(0))
+            .unwrap();
         let vault = vault.try_into().unwrap();
         let own = "'id', 'uuid', 'tenant', 'owner', 'provider', 'label', 'is_default', 'status', 'slot', 'key_version',
             'refreshable', 'generation', 'shares', 'is_keeper', 'fence', 'holder', 'held_fence', 'held_since',
             'held_until', 'used_at'";
-        let sql = format!("SELECT group_concat(name) FROM pragma_table_info('connections') WHERE name NOT IN ({own})");
+        let sql = format!(
+            "SELECT group_concat(name) FROM pragma_table_info('connections') WHERE name NOT IN ({own})"
+        );
         Self {
             db,
             vault,
@@ -160,49 +164,58 @@ impl<'a> File<'a> {
     fn active(&mut self, number: u32, also: &str) {
         let id = uuid(number, 1);
         let slot = self.tokens(number, id);
-        self.connection(id, number, "gmail", "active", Some(slot));
-        let set = format!("UPDATE connections SET refreshable = 1, used_at = {number} {also} WHERE uuid = ?1");
-        self.db.execute(&set, [id]).unwrap();
+        let row = self.connection(id, number, "gmail", "active", Some(slot));
+        let set = format!("UPDATE connections SET refreshable = 1, used_at = {number} {also} WHERE id = ?1");
+        self.db.execute(&set, [row]).unwrap();
     }
 
     /// A record that keeps tokens, and two connections that share it.
     fn shared(&mut self, number: u32) {
         let keeper = uuid(number, 3);
         let slot = self.tokens(number, keeper);
-        self.connection(keeper, number, "gmail", "active", Some(slot));
+        let row = self.connection(keeper, number, "gmail", "active", Some(slot));
         self.db
             .execute(
-                "UPDATE connections SET refreshable = 1, is_keeper = 1 WHERE uuid = ?1",
-                [keeper],
+                "UPDATE connections SET refreshable = 1, is_keeper = 1 WHERE id = ?1",
+                [row],
             )
             .unwrap();
         for (kind, provider) in [(1, "gmail"), (2, "google-calendar")] {
             let id = uuid(number, kind);
-            self.connection(id, number, provider, "active", None);
+            let row = self.connection(id, number, provider, "active", None);
             self.db
                 .execute(
-                    "UPDATE connections SET refreshable = 1, shares = ?2 WHERE uuid = ?1",
-                    [id, keeper],
+                    "UPDATE connections SET refreshable = 1, shares = ?2 WHERE id = ?1",
+                    params![row, keeper],
                 )
                 .unwrap();
         }
     }
 
-    fn connection(&self, id: [u8; 16], number: u32, provider: &str, status: &str, slot: Option<(i64, u32)>) {
+    /// Inserts a connection like the first one of the kept file. Returns its row.
+    fn connection(
+        &self,
+        id: [u8; 16],
+        number: u32,
+        provider: &str,
+        status: &str,
+        slot: Option<(i64, u32)>,
+    ) -> i64 {
         let common = &self.common;
         let (slot, version) = slot.unzip();
         let sql = format!(
             "INSERT INTO connections (uuid, tenant, owner, provider, status, slot, key_version, is_default, refreshable,
                 generation, fence, {common})
-             SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, 0, 1, 0, {common} FROM connections WHERE uuid = ?8"
+             SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, 0, 1, 0, {common} FROM connections WHERE id = 1"
         );
         let of_tenant = self.of_tenant(number).0;
         self.db
             .execute(
                 &sql,
-                params![id, of_tenant, owner(number), provider, status, slot, version, [1_u8; 16]],
+                params![id, of_tenant, owner(number), provider, status, slot, version],
             )
             .unwrap();
+        self.db.last_insert_rowid()
     }
 
     fn of_tenant(&self, number: u32) -> &(i64, Vec<(u32, Key)>) {
@@ -237,7 +250,10 @@ impl<'a> File<'a> {
 
     fn slot(&self, access: &[u8], rest: &[u8]) -> i64 {
         self.db
-            .execute("INSERT INTO secrets (access, rest) VALUES (?1, ?2)", [access, rest])
+            .execute(
+                "INSERT INTO secrets (access, rest) VALUES (?1, ?2)",
+                [access, rest],
+            )
             .unwrap();
         self.db.last_insert_rowid()
     }
