@@ -168,10 +168,9 @@ impl<'a> File<'a> {
     fn active(&mut self, number: u32, also: &str) {
         let id = uuid(number, 1);
         let slot = self.tokens(number, id);
-        self.connection(id, number, "gmail", "active", Some(slot));
-        let set =
-            format!("UPDATE connections SET refreshable = 1, used_at = {number} {also} WHERE uuid = ?1");
-        self.db.execute(&set, [id]).unwrap();
+        let row = self.connection(id, number, "gmail", "active", Some(slot));
+        let set = format!("UPDATE connections SET refreshable = 1, used_at = {number} {also} WHERE id = ?1");
+        self.db.execute(&set, [row]).unwrap();
     }
 
     /// A record that keeps tokens, and two connections that share it.
