@@ -12,13 +12,6 @@ use crate::vault::tables::Write;
 
 type Result<T> = std::result::Result<T, VaultError>;
 
-/// What schema 2 added to schema 1: then both are read alike.
-const SCHEMA_2: &str = "
-ALTER TABLE connections ADD COLUMN shares BLOB CHECK (shares IS NULL OR length(shares) = 16);
-ALTER TABLE connections ADD COLUMN is_keeper INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE consents ADD COLUMN services TEXT NOT NULL DEFAULT '';
-";
-
 const RENAME: &str = "
 ALTER TABLE vault RENAME TO vault_2;
 ALTER TABLE connections RENAME TO connections_2;
@@ -41,6 +34,9 @@ const DROP: &str = "DROP TABLE connections_2; DROP TABLE consents_2; DROP TABLE 
 
 const UNDER_WAY: &str = "SELECT 1 FROM sqlite_schema WHERE name = 'connections_2'";
 
+/// What schema 2 added to schema 1 is there.
+const IS_SCHEMA_2: &str = "SELECT 1 FROM pragma_table_info('connections_2') WHERE name = 'shares'";
+
 /// The rows that are left to move.
 const LEFT: &str = "SELECT 1 FROM (SELECT 1 FROM connections_2 UNION ALL SELECT 1 FROM consents_2
     UNION ALL SELECT 1 FROM outbox_2) LIMIT 1";
@@ -48,6 +44,11 @@ const LEFT: &str = "SELECT 1 FROM (SELECT 1 FROM connections_2 UNION ALL SELECT 
 /// Whether a migration has begun and not ended.
 pub(in crate::vault::sqlite) fn is_under_way(db: &Connection) -> Result<bool> {
     Sql(db).exists(UNDER_WAY, &[])
+}
+
+/// Whether the old tables have the columns that schema 2 added to schema 1.
+pub(super) fn is_schema_2(sql: Sql<'_>) -> Result<bool> {
+    sql.exists(IS_SCHEMA_2, &[])
 }
 
 /// Renames the old tables and makes the new ones, unless another process was faster.
@@ -61,9 +62,7 @@ pub(in crate::vault::sqlite) fn begin(db: &mut Connection) -> Result<()> {
     if version >= NEWEST {
         return Ok(());
     }
-    if version == 1 {
-        transaction.execute_batch(SCHEMA_2).map_err(failed)?;
-    }
+    // Nothing in here looks at the rows, however many there are.
     transaction.execute_batch(RENAME).map_err(failed)?;
     schema::create_missing(&transaction)?;
     transaction.execute_batch(TAKE_OVER).map_err(failed)?;

@@ -9,12 +9,19 @@ use crate::vault::sqlite::migrate::{Old, Table};
 use crate::vault::sqlite::sql::Sql;
 use crate::vault::tables::{Sealed, TenantRow};
 
-const READ: &str = concat!(
-    "SELECT c.tenant, c.id, c.slot, ",
-    connection_columns!(),
-    " FROM connections_2 c LEFT JOIN secrets s ON s.slot = c.slot
-      WHERE c.tenant = (SELECT min(tenant) FROM connections_2) LIMIT :limit"
-);
+macro_rules! read {
+    ($shares:literal) => {
+        concat!(
+            "SELECT c.tenant, c.id, c.slot, ",
+            connection_columns!($shares),
+            " FROM connections_2 c LEFT JOIN secrets s ON s.slot = c.slot
+              WHERE c.tenant = (SELECT min(tenant) FROM connections_2) LIMIT :limit"
+        )
+    };
+}
+
+const READ_1: &str = read!("NULL, 0");
+const READ_2: &str = read!("c.shares, c.is_keeper");
 
 impl Table for Connections {
     type Record = OldConnection;
@@ -26,7 +33,8 @@ impl Table for Connections {
         if !super::is_under_way(sql.0)? {
             return Ok(Vec::new());
         }
-        sql.all(READ, &[(":limit", &limit)], |columns| {
+        let read = if super::is_schema_2(sql)? { READ_2 } else { READ_1 };
+        sql.all(read, &[(":limit", &limit)], |columns| {
             let (tenant, row, slot) = (columns.take()?, columns.take()?, columns.take()?);
             let record = old::connection(columns)?;
             Ok((tenant, Old { row, slot, record }))

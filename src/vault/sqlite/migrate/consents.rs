@@ -14,11 +14,22 @@ use crate::vault::{ConsentStatus, PendingConsent, Purpose, StateHash, VaultError
 
 type Result<T> = std::result::Result<T, VaultError>;
 
-const READ: &str = "SELECT c.tenant, c.row, c.slot, t.name, c.state, c.id, c.binding, c.user, c.owner, c.provider,
-    c.server, c.issuer, c.token_endpoint, c.client_id, c.redirect_uri, c.scopes, c.services, c.parameters, c.label,
-    c.purpose, c.target, c.return_to, c.created_at, c.expires_at, c.status, c.completed, s.access
-    FROM consents_2 c LEFT JOIN tenants t ON t.id = c.tenant LEFT JOIN secrets s ON s.slot = c.slot
-    WHERE c.tenant = (SELECT min(tenant) FROM consents_2) LIMIT :limit";
+macro_rules! read {
+    ($services:literal) => {
+        concat!(
+            "SELECT c.tenant, c.row, c.slot, t.name, c.state, c.id, c.binding, c.user, c.owner, c.provider,
+            c.server, c.issuer, c.token_endpoint, c.client_id, c.redirect_uri, c.scopes, ",
+            $services,
+            ", c.parameters, c.label, c.purpose, c.target, c.return_to, c.created_at, c.expires_at, c.status,
+            c.completed, s.access
+            FROM consents_2 c LEFT JOIN tenants t ON t.id = c.tenant LEFT JOIN secrets s ON s.slot = c.slot
+            WHERE c.tenant = (SELECT min(tenant) FROM consents_2) LIMIT :limit"
+        )
+    };
+}
+
+const READ_1: &str = read!("''");
+const READ_2: &str = read!("c.services");
 
 /// A row of `consents_2`. Without a tenant's name the consent cannot be read, and is not needed.
 pub(super) struct OldConsent {
@@ -101,7 +112,8 @@ impl Table for Consents {
         if !super::is_under_way(sql.0)? {
             return Ok(Vec::new());
         }
-        sql.all(READ, &[(":limit", &limit)], |columns| {
+        let read = if super::is_schema_2(sql)? { READ_2 } else { READ_1 };
+        sql.all(read, &[(":limit", &limit)], |columns| {
             let (tenant, row, slot) = (columns.take()?, columns.take()?, columns.take()?);
             let record = match columns.take::<Option<TenantId>>()? {
                 Some(name) => OldConsent {

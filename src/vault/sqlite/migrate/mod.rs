@@ -13,6 +13,7 @@ mod consents;
 mod old;
 mod revocations;
 
+use begin::is_schema_2;
 pub(super) use begin::{begin, is_under_way};
 
 use crate::clock::Clock as _;

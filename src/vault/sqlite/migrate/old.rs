@@ -142,12 +142,12 @@ pub(super) struct OldConnection {
 
 /// The columns of a connection, in the order in which [`connection`] takes them.
 macro_rules! connection_columns {
-    () => {
-        "c.uuid, c.owner, c.provider, c.label, c.is_default, c.account_id, c.account_email, c.account_label, \
+    ($shares:literal) => {
+        concat!("c.uuid, c.owner, c.provider, c.label, c.is_default, c.account_id, c.account_email, c.account_label, \
          c.requested, c.granted, c.parameters, c.server, c.token_endpoint, c.client_id, c.created_at, \
          c.consented_at, c.refreshed_at, c.used_at, c.expires_at, c.status, c.generation, c.refreshable, c.fence, \
          c.holder, c.held_fence, c.held_since, c.held_until, c.unknown_generation, c.failures, c.not_before, \
-         c.last_failure, c.failed_at, c.quarantined_until, c.shares, c.is_keeper, s.access, s.rest"
+         c.last_failure, c.failed_at, c.quarantined_until, ", $shares, ", s.access, s.rest")
     };
 }
 pub(super) use connection_columns;
