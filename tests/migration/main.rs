@@ -309,11 +309,11 @@ fn a_migration_never_holds_the_write_lock_for_long() {
             while !migrating.is_finished() {
                 let asked = Instant::now();
                 while db.execute_batch("BEGIN IMMEDIATE").is_err() {
-                    std::hint::spin_loop();
+                    thread::park_timeout(Duration::from_micros(100));
                 }
                 waits.push(asked.elapsed());
                 db.execute_batch("ROLLBACK").unwrap();
-                thread::yield_now();
+                thread::park_timeout(Duration::from_micros(100));
             }
             migrating.join().unwrap().unwrap();
             waits
