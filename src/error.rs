@@ -192,8 +192,10 @@ pub enum ConsentReason {
     Rejected,
     /// A refresh was cut off and the provider takes the old token no more.
     LostInFlight,
-    /// The provider's API refused the token even after a refresh.
-    RejectedAfterRefresh,
+    /// The provider has refused the renewal for more than a day and does not say why.
+    Unexplained,
+    /// The host's client at the authorization server was replaced.
+    ClientChanged,
 }
 
 impl From<NeedsConsent> for ConsentReason {
@@ -202,7 +204,8 @@ impl From<NeedsConsent> for ConsentReason {
             NeedsConsent::Rejected => Self::Rejected,
             NeedsConsent::Expired => Self::Expired,
             NeedsConsent::LostInFlight => Self::LostInFlight,
-            NeedsConsent::RejectedAfterRefresh => Self::RejectedAfterRefresh,
+            NeedsConsent::Unexplained => Self::Unexplained,
+            NeedsConsent::ClientChanged => Self::ClientChanged,
         }
     }
 }
@@ -215,7 +218,8 @@ impl std::fmt::Display for ConsentReason {
             Self::Expired => "the access expired and cannot be renewed",
             Self::Rejected => "the provider ended the access",
             Self::LostInFlight => "a renewal was cut off and its token was lost",
-            Self::RejectedAfterRefresh => "the provider refuses the access even after a renewal",
+            Self::Unexplained => "the provider refuses to renew the access and does not say why",
+            Self::ClientChanged => "this application has a new registration at the provider",
         })
     }
 }
@@ -273,6 +277,9 @@ pub enum Misconfigured {
     /// No client is registered for this authorization server.
     #[error("no client registration for the authorization server {0}")]
     NoClient(ServerId),
+    /// The authorization server that issued the tokens is not in the registry any more. They are kept.
+    #[error("the authorization server {0} is not in the registry; add it again or revoke the connection")]
+    UnknownServer(ServerId),
     /// The authorization server refuses the client id or secret.
     #[error("the authorization server {0} refuses the client credentials")]
     ClientRejected(ServerId),
@@ -284,10 +291,16 @@ pub enum Misconfigured {
         /// How.
         failure: FailureCode,
     },
-    /// The descriptor names another token endpoint, or the registration another client, than the one that the tokens
-    /// came from. They are sent nowhere else: connect again, or put the old values back.
-    #[error("the token endpoint or the client of {0} has changed since the consent")]
+    /// The descriptor names another server or another token endpoint than the one that the tokens came from. They are
+    /// sent nowhere else: put the old values back, or let the people connect again.
+    #[error("the token endpoint of {0} has changed since the consent; restore it or connect again")]
     IssuerChanged(ServerId),
+    /// The registration names another client than the one that the tokens were issued to. Nobody else can refresh
+    /// them: put the former client back, or confirm with
+    /// [`ClientRegistration::replacing`](crate::provider::ClientRegistration::replacing) that it is gone; the people
+    /// are asked for a new consent then.
+    #[error("the client of {0} has changed since the consent; restore it or confirm that it was replaced")]
+    ClientChanged(ServerId),
     /// A descriptor is not valid.
     #[error(transparent)]
     Descriptor(Box<InvalidDescriptor>),

@@ -44,9 +44,9 @@ impl<'a> From<&'a Connection> for About<'a> {
 }
 
 #[cfg(not(feature = "tracing"))]
-pub(crate) use off::{event, provider, within};
+pub(crate) use off::{current, event, provider, within};
 #[cfg(feature = "tracing")]
-pub(crate) use on::{event, provider, within};
+pub(crate) use on::{current, event, provider, within};
 
 #[cfg(not(feature = "tracing"))]
 mod off {
@@ -62,6 +62,19 @@ mod off {
     }
 
     pub(crate) const fn provider(_: &ProviderId) {}
+
+    /// The span that is open on this thread.
+    pub(crate) struct Open;
+
+    impl Open {
+        pub(crate) fn within<T>(&self, act: impl FnOnce() -> T) -> T {
+            act()
+        }
+    }
+
+    pub(crate) const fn current() -> Open {
+        Open
+    }
 
     pub(crate) const fn event(_: &Event) {}
 }
@@ -105,6 +118,21 @@ mod on {
     /// Adds the provider to the span that is open, where it was not known when the span began.
     pub(crate) fn provider(id: &ProviderId) {
         Span::current().record("provider", id.as_str());
+    }
+
+    /// The span that is open on this thread, to be continued on another one.
+    pub(crate) struct Open(Span);
+
+    impl Open {
+        /// Runs `act` in the span.
+        pub(crate) fn within<T>(&self, act: impl FnOnce() -> T) -> T {
+            self.0.in_scope(act)
+        }
+    }
+
+    /// Returns the span that is open on this thread.
+    pub(crate) fn current() -> Open {
+        Open(Span::current())
     }
 
     /// What happened, after it was stored.
@@ -198,7 +226,8 @@ mod on {
             ConsentReason::Expired => "expired",
             ConsentReason::Rejected => "rejected",
             ConsentReason::LostInFlight => "lost_in_flight",
-            ConsentReason::RejectedAfterRefresh => "rejected_after_refresh",
+            ConsentReason::Unexplained => "unexplained",
+            ConsentReason::ClientChanged => "client_changed",
         }
     }
 

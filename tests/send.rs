@@ -243,29 +243,6 @@ fn a_401_leads_to_one_refresh_and_one_more_try() {
     assert_eq!(world.sandbox.count("/api/notes"), 2);
 }
 
-// goose#9673, nearai/ironclaw#4968: a 401 that no refresh mends must not become a loop.
-#[test]
-fn a_401_after_the_refresh_is_the_end_of_it() {
-    let world = World::new();
-    let alice = person("alice");
-    world.connect(&alice, "ada");
-    world.sandbox.clear_log();
-    world
-        .http
-        .on("/api/notes")
-        .next(Fault::Status(401, String::new()));
-    world
-        .http
-        .on("/api/notes")
-        .next(Fault::Status(401, String::new()));
-    let error = world.resolver.send(&alice, "notes", get("/notes")).unwrap_err();
-    assert_eq!(
-        error.consent_required().unwrap().reason,
-        ConsentReason::RejectedAfterRefresh
-    );
-    assert_eq!(world.sandbox.count("/token"), 1);
-}
-
 // netclaw#1697: two late refusals of the same old token are one refresh.
 #[test]
 fn a_refusal_of_a_token_that_was_renewed_meanwhile_needs_no_request() {

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicUsize;
 use crate::clock::Clock;
 use crate::error::{Error, Misconfigured, Result};
 use crate::http::{HttpClient, HttpRequest};
+use crate::manager::due::Resting;
 use crate::manager::flight::Flights;
 use crate::manager::refresh::{Flown, Grounded};
 use crate::manager::unsaved::UnsavedTokens;
@@ -22,7 +23,7 @@ use crate::protocol::AuthorizationResponse;
 use crate::provider::{AuthorizationServer, ClientRegistration, Provider, Registry, Transport};
 use crate::secret::{Binding, Ticket};
 use crate::trace::{self, About, Seam};
-use crate::vault::{AuditEntry, AuditFilter, ConnectionQuery, Forget, Forgotten, Holder, Vault};
+use crate::vault::{AuditEntry, AuditFilter, ConnectionQuery, Forget, Forgotten, Holder, Vault, VaultError};
 
 /// The connections of a host: consent, refresh, revocation, upkeep.
 ///
@@ -47,6 +48,8 @@ pub(crate) struct Inner {
     pub(crate) usage: Usage,
     /// The server with which upkeep begins, so that each is the first in turn.
     pub(crate) first_server: AtomicUsize,
+    /// The servers that upkeep leaves alone for now.
+    pub(crate) resting: Resting,
 }
 
 impl Inner {
@@ -115,7 +118,13 @@ impl Inner {
             query.with_revoked = filter.with_revoked || filter.status == Some(StatusFilter::Revoked);
             query.after = after;
             query.limit = limit;
-            self.vault.connections(&query)
+            let connections = self.vault.connections(&query)?;
+            Ok::<_, VaultError>(
+                connections
+                    .into_iter()
+                    .map(|connection| self.shown(connection))
+                    .collect::<Vec<_>>(),
+            )
         };
         match (by.reach(), &filter.user) {
             (Reach::Tenant, wanted) => Ok(read(wanted.clone().map(Owner::Personal))?),
@@ -131,8 +140,13 @@ impl Inner {
         }
     }
 
-    /// A connection that the principal can see.
+    /// Returns a connection that the principal can see, as a turn would find it.
     pub(crate) fn visible(&self, by: &dyn Principal, id: ConnectionId) -> Result<Connection> {
+        Ok(self.shown(self.stored(by, id)?))
+    }
+
+    /// Returns a connection that the principal can see, as it is stored.
+    fn stored(&self, by: &dyn Principal, id: ConnectionId) -> Result<Connection> {
         self.vault
             .connection(by.tenant(), id)?
             .filter(|connection| connection.owner.is_visible_to(by.reach()))
@@ -148,9 +162,9 @@ impl Inner {
         })?)
     }
 
-    /// A connection that the principal may change.
+    /// Returns a connection that the principal may change, as it is stored.
     pub(crate) fn managed(&self, by: &dyn Principal, id: ConnectionId) -> Result<Connection> {
-        let connection = self.visible(by, id)?;
+        let connection = self.stored(by, id)?;
         if connection.owner.is_managed_by(by.reach()) {
             Ok(connection)
         } else {

@@ -34,6 +34,8 @@ pub(super) struct Issued {
     expires_at: Option<Timestamp>,
     /// The lifetime that the answer names.
     lifetime: Option<std::time::Duration>,
+    /// When the refresh token expires, as the answer says.
+    refresh_token_expires_at: Option<Timestamp>,
     at: Timestamp,
 }
 
@@ -82,6 +84,7 @@ impl Issued {
             },
             expires_at: expires_in.map(|lifetime| at + lifetime),
             lifetime: answer.expires_in,
+            refresh_token_expires_at: answer.refresh_token_expires_in.map(|left| at + left),
             at,
         })
     }
@@ -121,6 +124,7 @@ impl Issued {
         grant.refreshable = self.tokens.refresh_token.is_some();
         grant.expires_at = self.expires_at;
         grant.lifetime = self.lifetime;
+        grant.refresh.refresh_token_expires_at = self.refresh_token_expires_at;
         Ok(grant)
     }
 }

@@ -152,8 +152,13 @@ pub enum NeedsConsent {
     /// A refresh was cut off after the request was sent, and the server takes the old token no more:
     /// the new one was lost on the way.
     LostInFlight,
-    /// The API refused the access token even after a refresh.
-    RejectedAfterRefresh,
+    /// The server has refused the refresh token for more than a day without saying why. The token is kept for a
+    /// while, to be [tried again](crate::ConnectionManager::retry_rejected) on request.
+    Unexplained,
+    /// The host's client at the authorization server was replaced, and the host
+    /// [confirmed](crate::provider::ClientRegistration::replacing) that. Nobody can refresh tokens of the former
+    /// client.
+    ClientChanged,
 }
 
 impl NeedsConsent {
@@ -164,16 +169,18 @@ impl NeedsConsent {
             Self::Rejected => "rejected",
             Self::Expired => "expired",
             Self::LostInFlight => "lost_in_flight",
-            Self::RejectedAfterRefresh => "rejected_after_refresh",
+            Self::Unexplained => "unexplained",
+            Self::ClientChanged => "client_changed",
         }
     }
 
     /// Every reason.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::Rejected,
         Self::Expired,
         Self::LostInFlight,
-        Self::RejectedAfterRefresh,
+        Self::Unexplained,
+        Self::ClientChanged,
     ];
 
     /// Returns the reason that [`as_str`](Self::as_str) wrote.
@@ -244,6 +251,16 @@ pub struct RefreshState {
     pub in_flight: Option<InFlight>,
     /// Until when a refused refresh token is kept, sealed and out of reach, to be tried again on request.
     pub quarantined_until: Option<Timestamp>,
+    /// A short check of the client registration and the endpoint with which the last attempt failed, where the failure
+    /// is the [operator's](FailureCode::is_operators_fault): a changed registration ends the back-off.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub failed_setup: Option<u16>,
+    /// When the API refused the access token of this generation although it had just been refreshed.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub token_refused_at: Option<Timestamp>,
+    /// When the refresh token expires, if the server said so in a token answer.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub refresh_token_expires_at: Option<Timestamp>,
 }
 
 /// A refresh that has begun and has not ended, or has been cut off.
@@ -274,14 +291,18 @@ pub enum FailureCode {
     RateLimited,
     /// The answer was no token answer: wrong type, broken JSON, too large, no access token.
     UnreadableAnswer,
-    /// The server refused the client: wrong id or secret. The operator's to mend.
+    /// The server refused the client: wrong id or secret. The operator's to correct.
     ClientRejected,
-    /// The server refused the request as such (`invalid_request`, `unsupported_grant_type`, …). The operator's to mend.
+    /// The server refused the request as such (`invalid_request`, `unsupported_grant_type`, …). The operator's to correct.
     RequestRejected,
     /// The server refused the grant for good (`invalid_grant` and its like).
     GrantRejected,
     /// The endpoint answered with a redirect, which is never followed with credentials.
     Redirected,
+    /// The server refused the request with a status of its own and an empty body: it does not say what it refuses.
+    Unexplained,
+    /// No request was sent: the host's configuration does not fit the connection any more. The operator's to correct.
+    Misconfigured,
 }
 
 impl FailureCode {
@@ -299,6 +320,8 @@ impl FailureCode {
             Self::RequestRejected => "request_rejected",
             Self::GrantRejected => "grant_rejected",
             Self::Redirected => "redirected",
+            Self::Unexplained => "unexplained",
+            Self::Misconfigured => "misconfigured",
         }
     }
 
@@ -309,7 +332,7 @@ impl FailureCode {
     }
 
     /// Every code.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Unreachable,
         Self::TimedOut,
         Self::Interrupted,
@@ -320,6 +343,8 @@ impl FailureCode {
         Self::RequestRejected,
         Self::GrantRejected,
         Self::Redirected,
+        Self::Unexplained,
+        Self::Misconfigured,
     ];
 
     /// Whether the server may have acted on the request although no answer was read.
@@ -331,12 +356,12 @@ impl FailureCode {
         )
     }
 
-    /// Whether only the operator can mend it: nothing is wrong with the user's grant.
+    /// Returns whether only the operator can correct it: nothing is wrong with the user's grant.
     #[must_use]
     pub const fn is_operators_fault(self) -> bool {
         matches!(
             self,
-            Self::ClientRejected | Self::RequestRejected | Self::Redirected
+            Self::ClientRejected | Self::RequestRejected | Self::Redirected | Self::Misconfigured
         )
     }
 }
@@ -354,6 +379,8 @@ impl std::fmt::Display for FailureCode {
             Self::RequestRejected => "the provider refuses the request",
             Self::GrantRejected => "the provider refuses the grant",
             Self::Redirected => "the provider answered with a redirect",
+            Self::Unexplained => "the provider refuses the request and does not say why",
+            Self::Misconfigured => "the configuration does not fit the connection",
         })
     }
 }

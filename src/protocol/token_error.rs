@@ -41,7 +41,9 @@ impl TokenFailure {
 impl From<HttpError> for TokenFailure {
     fn from(error: HttpError) -> Self {
         Self::new(match error.kind {
-            HttpErrorKind::Connect | HttpErrorKind::Refused => FailureCode::Unreachable,
+            HttpErrorKind::Connect => FailureCode::Unreachable,
+            // The host's own client does not send it: trying again changes nothing.
+            HttpErrorKind::Refused => FailureCode::Misconfigured,
             HttpErrorKind::Timeout => FailureCode::TimedOut,
             HttpErrorKind::Interrupted | HttpErrorKind::Protocol => FailureCode::Interrupted,
             HttpErrorKind::TooLarge => FailureCode::UnreadableAnswer,
@@ -100,6 +102,13 @@ impl TokenErrorCode {
 pub fn classify(server: &AuthorizationServer, response: &HttpResponse) -> TokenFailure {
     let answer = Answer::read_as(&server.answer, response);
     let code = answer.as_ref().and_then(|answer| answer.error.as_ref());
+    if code.is_none() && response.status.is_client_error() && says_nothing(response) {
+        let mut failure = refusal(server, response, None);
+        if failure.code == FailureCode::UnreadableAnswer {
+            failure.code = FailureCode::Unexplained;
+        }
+        return failure;
+    }
     refusal(server, response, code.map(|code| code.as_str()))
 }
 
@@ -117,6 +126,11 @@ pub(super) fn refusal(
     }
 }
 
+/// Returns whether the body is empty, or an empty object.
+fn says_nothing(response: &HttpResponse) -> bool {
+    matches!(response.body.as_bytes().trim_ascii(), b"" | b"{}" | b"null")
+}
+
 fn meaning(
     server: &AuthorizationServer,
     status: StatusCode,
@@ -124,10 +138,13 @@ fn meaning(
     error: Option<TokenErrorCode>,
 ) -> FailureCode {
     use TokenErrorCode as E;
-    let is_dead = server.dead_grants.iter().any(|dead| {
-        dead.status.is_none_or(|wanted| wanted == status.as_u16())
-            && dead.error.as_deref().is_none_or(|wanted| Some(wanted) == code)
-    });
+    // A status alone proves nothing: a firewall in front of the server answers with a page of its own. A rule counts
+    // only for an answer in the server's error format.
+    let is_dead = code.is_some()
+        && server.dead_grants.iter().any(|dead| {
+            dead.status.is_none_or(|wanted| wanted == status.as_u16())
+                && dead.error.as_deref().is_none_or(|wanted| Some(wanted) == code)
+        });
     match (error, status.as_u16()) {
         (_, 300..=399) => FailureCode::Redirected,
         // Before the descriptor's word: a wrong secret must not end everybody's connections.
@@ -301,7 +318,8 @@ mod tests {
                 F::Redirected,
                 Some(E::InvalidGrant),
             ),
-            (400, "", F::UnreadableAnswer, None),
+            (400, "", F::Unexplained, None),
+            (403, "{}", F::Unexplained, None),
             (403, "<html>", F::UnreadableAnswer, None),
             (404, "not found", F::UnreadableAnswer, None),
             (
@@ -333,12 +351,15 @@ mod tests {
         use FailureCode as F;
         let server = server(&[(Some(403), None), (None, Some("invalid_code"))]);
         for (status, body, code) in [
-            (403, "", F::GrantRejected),
+            (403, "", F::Unexplained),
+            (403, "<html>blocked</html>", F::UnreadableAnswer),
+            (403, "{}", F::Unexplained),
+            (403, r#"{"message":"Forbidden"}"#, F::UnreadableAnswer),
             (403, r#"{"error":"unauthorized_client"}"#, F::GrantRejected),
             (403, r#"{"error":"invalid_client"}"#, F::ClientRejected),
             (400, r#"{"error":"invalid_code"}"#, F::GrantRejected),
             (500, r#"{"error":"invalid_code"}"#, F::GrantRejected),
-            (400, "", F::UnreadableAnswer),
+            (400, "", F::Unexplained),
             (302, r#"{"error":"invalid_code"}"#, F::Redirected),
         ] {
             assert_eq!(
@@ -369,7 +390,7 @@ mod tests {
         use HttpErrorKind as K;
         for (kind, code, unknown) in [
             (K::Connect, FailureCode::Unreachable, false),
-            (K::Refused, FailureCode::Unreachable, false),
+            (K::Refused, FailureCode::Misconfigured, false),
             (K::Timeout, FailureCode::TimedOut, true),
             (K::Interrupted, FailureCode::Interrupted, true),
             (K::Protocol, FailureCode::Interrupted, true),

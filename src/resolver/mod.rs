@@ -6,6 +6,7 @@ mod ledger;
 pub mod mcp;
 mod policy;
 mod redact;
+mod renew;
 mod resolve;
 mod send;
 mod stream;
@@ -28,9 +29,11 @@ use std::sync::Arc;
 use crate::error::Error;
 use crate::error::Result;
 use crate::manager::Connections;
+use crate::manager::outlook::Outlook;
 use crate::model::ActingUser;
 use crate::resolver::asking::Asking;
 use crate::resolver::ledger::Ledger;
+use crate::resolver::renew::Renewed;
 use crate::trace::{self, Seam};
 
 /// Resolves an acting user and a provider to an access token.
@@ -47,6 +50,7 @@ pub struct Resolver {
     connections: Connections,
     policy: Policy,
     asking: Arc<Asking>,
+    renewed: Arc<Renewed>,
 }
 
 impl Resolver {
@@ -57,6 +61,7 @@ impl Resolver {
             connections,
             policy: Policy::default(),
             asking: Arc::default(),
+            renewed: Arc::default(),
         }
     }
 
@@ -161,11 +166,19 @@ impl Resolver {
         options: &ResolveOptions,
     ) -> Result<Option<ResolvedToken>> {
         let found = self.find(acting_user, provider, options, &mut |_| {})?;
-        let token = found.usable(self.connections.inner().now(), options);
-        if let Some(token) = &token {
-            self.note(acting_user, token, ledger)?;
+        match found.outlook(self.connections.inner().now(), options) {
+            Outlook::Token(_) | Outlook::Expiring => {
+                let token = self.hand_out(found)?;
+                self.note(acting_user, &token, ledger)?;
+                Ok(Some(token))
+            }
+            Outlook::Refresh | Outlook::Spent(_) | Outlook::Revoked => {
+                match self.refusal(acting_user, &found, options)? {
+                    Some(refusal) => Err(refusal),
+                    None => Ok(None),
+                }
+            }
         }
-        Ok(token)
     }
 
     /// Sends a request as this person: the token is put in at the last moment, and the caller never sees it.

@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use crate::error::{ConsentReason, ConsentRequired, Denied, Error, Result};
 use crate::manager::UseAudit;
-use crate::manager::freshness::{Freshness, Times};
-use crate::manager::refresh::Wanted;
+use crate::manager::freshness::Times;
+use crate::manager::outlook::Outlook;
+use crate::manager::refresh::{Grounded, Wanted};
 use crate::manager::usage::Handed;
 use crate::model::{ActingUser, EventKind, Label, NeedsConsent, Scopes, Status, Timestamp, ToolName, UserId};
 use crate::provider::Provider;
@@ -88,21 +89,17 @@ pub(super) struct Candidate {
 }
 
 impl Candidate {
-    pub(super) fn freshness(&self, now: Timestamp, options: &ResolveOptions) -> Freshness {
-        Times::from(&self.stored).freshness(now, options.min_ttl)
+    pub(super) fn outlook(&self, now: Timestamp, options: &ResolveOptions) -> Outlook {
+        let times = Times::from(&self.stored);
+        Outlook::of(self.stored.status, times, now, options.min_ttl)
     }
 
-    /// Whether it can be refreshed without its person.
-    pub(super) const fn refreshable(&self) -> bool {
-        self.stored.refreshable
-    }
-
-    /// The token as it is stored, if it is good for long enough.
-    pub(super) fn usable(self, now: Timestamp, options: &ResolveOptions) -> Option<ResolvedToken> {
-        match self.freshness(now, options) {
-            Freshness::Fresh(_) | Freshness::Expiring => self.into_token(),
-            Freshness::Stale => None,
-        }
+    /// The error that asks for a new consent to this connection.
+    fn need(&self, reason: ConsentReason) -> Error {
+        ConsentRequired::new(self.provider.id.clone(), reason)
+            .renewing(self.stored.connection)
+            .of(self.shared)
+            .into()
     }
 
     /// The token that is refreshed was this person's until now, and a tool may have seen it.
@@ -135,12 +132,8 @@ impl Resolver {
         options: &ResolveOptions,
         tell: &mut dyn FnMut(Step),
     ) -> Result<Candidate> {
-        let inner = self.connections.inner();
-        let provider = inner
-            .registry
-            .provider(provider)
-            .ok_or(Error::UnknownProvider)?
-            .provider;
+        // A service that the host has not set up is not offered, whatever the person has.
+        let provider = self.connections.inner().service(provider)?.provider;
         let call = Call {
             acting_user,
             provider: &provider.id,
@@ -255,9 +248,9 @@ impl Resolver {
     ) -> Result<ResolvedToken> {
         let inner = self.connections.inner();
         let now = inner.now();
-        match found.freshness(now, options) {
-            Freshness::Fresh(_) => self.hand_out(found),
-            Freshness::Expiring => {
+        match found.outlook(now, options) {
+            Outlook::Token(_) => self.hand_out(found),
+            Outlook::Expiring => {
                 let refresh = &found.stored.refresh;
                 let busy = refresh.in_flight.is_some_and(|flight| flight.until > now)
                     || refresh.not_before.is_some_and(|until| until > now)
@@ -270,18 +263,44 @@ impl Resolver {
                     Err(Error::Unavailable(_) | Error::Misconfigured(_) | Error::Vault(_)) => {
                         self.hand_out(found)
                     }
+                    Err(Error::ConsentRequired(need)) if need.reason == ConsentReason::ClientChanged => {
+                        self.hand_out(found)
+                    }
                     refreshed => {
                         found.remember(ledger);
                         refreshed
                     }
                 }
             }
-            Freshness::Stale if found.stored.refreshable => {
+            Outlook::Refresh => {
                 let refreshed = self.refresh(acting_user, &found, options);
                 found.remember(ledger);
                 refreshed
             }
-            Freshness::Stale => self.expired(acting_user, &found, now),
+            Outlook::Spent(_) | Outlook::Revoked => self.expired(acting_user, &found, now),
+        }
+    }
+
+    /// Returns the error with which a call ends now, if that is clear without asking the provider: the stored token is
+    /// not good enough and cannot be refreshed.
+    pub(super) fn refusal(
+        &self,
+        acting_user: &ActingUser,
+        found: &Candidate,
+        options: &ResolveOptions,
+    ) -> Result<Option<Error>> {
+        let inner = self.connections.inner();
+        match found.outlook(inner.now(), options) {
+            Outlook::Token(_) | Outlook::Expiring => Ok(None),
+            Outlook::Spent(_) | Outlook::Revoked => Ok(Some(found.need(NeedsConsent::Expired.into()))),
+            Outlook::Refresh => {
+                let grant = inner.vault.grant(acting_user.tenant(), found.stored.grant)?;
+                let obstacle = grant.and_then(|grant| inner.obstacle((&grant).into()));
+                Ok(obstacle.map(|obstacle| match obstacle.to_grounded(inner.now()) {
+                    Grounded::NeedsConsent(reason) => found.need(reason),
+                    other => other.to_error(&found.provider.id),
+                }))
+            }
         }
     }
 
@@ -337,13 +356,10 @@ impl Resolver {
                 inner.emit_to_users(tenant, stored.grant, EventKind::ConsentNeeded(reason));
             }
         }
-        Err(ConsentRequired::new(found.provider.id.clone(), reason.into())
-            .renewing(stored.connection)
-            .of(found.shared)
-            .into())
+        Err(found.need(reason.into()))
     }
 
-    fn hand_out(&self, found: Candidate) -> Result<ResolvedToken> {
+    pub(super) fn hand_out(&self, found: Candidate) -> Result<ResolvedToken> {
         let provider = found.provider.id.clone();
         let (connection, shared) = (found.stored.connection, found.shared);
         found.into_token().ok_or_else(|| {

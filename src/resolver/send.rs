@@ -18,7 +18,6 @@ use crate::error::{
     ConsentReason, ConsentRequired, Error, Misconfigured, RequestRefused, Result, Unavailable,
 };
 use crate::http::{Body, Delivery, HttpErrorKind, HttpRequest, HttpResponse};
-use crate::manager::refresh::Wanted;
 use crate::model::{ActingUser, FailureCode, Scopes};
 use crate::protocol::{BearerError, bearer_error};
 use crate::resolver::ledger::Ledger;
@@ -26,7 +25,6 @@ use crate::resolver::redact::{MASK, SharedMasks};
 use crate::resolver::stream::{Download, Upload, Watch};
 use crate::resolver::{Redactor, ResolveOptions, ResolvedToken, Resolver};
 use crate::trace::{self, Seam};
-use crate::vault::Attempt;
 
 /// One exchange: on whose behalf, by when, and how its answer is wanted.
 struct Errand<'a> {
@@ -156,25 +154,20 @@ impl Resolver {
             let url = address(&token, &parts.uri)?;
             let body = upload()?.ok_or(RequestRefused::Upload(ErrorKind::UnexpectedEof))?;
             let answer = self.dispatch(errand, parts, body, &url, &token)?;
-            if answer.status != StatusCode::UNAUTHORIZED {
-                return finish(&token, answer, ledger);
-            }
-            let Some(token) = self.refresh_refused(acting_user, token, errand.ends)? else {
-                return Ok(answer);
+            let another = self.another_after(acting_user, &token, answer.status, errand.ends)?;
+            let Some(another) = another else {
+                return self.finish(acting_user, &token, answer, ledger);
             };
-            ledger.note(&token.access_token);
+            ledger.note(&another.access_token);
             let Some(body) = upload()? else {
                 return Ok(answer);
             };
-            let answer = self.dispatch(errand, parts, body, &url, &token)?;
-            if answer.status == StatusCode::UNAUTHORIZED {
-                return Err(need(
-                    &token,
-                    ConsentReason::RejectedAfterRefresh,
-                    Scopes::default(),
-                ));
+            let refused = token.provider.refuses_token(answer.status.as_u16());
+            let answer = self.dispatch(errand, parts, body, &url, &another)?;
+            if refused && another.provider.refuses_token(answer.status.as_u16()) {
+                self.note_refused(acting_user, &another)?;
             }
-            finish(&token, answer, ledger)
+            self.finish(acting_user, &another, answer, ledger)
         })
     }
 
@@ -255,35 +248,39 @@ impl Resolver {
         Ok(answer)
     }
 
-    /// Refreshes the token that the API refused. If a newer one is stored already, that one is taken. `None` if there is
-    /// nothing to refresh it by.
-    fn refresh_refused(
+    /// Hands the answer on, unless the API says that the grant does not cover the request and a consent that nobody has
+    /// asked for yet could cover it.
+    fn finish(
         &self,
         acting_user: &ActingUser,
-        refused: ResolvedToken,
-        ends: Instant,
-    ) -> Result<Option<ResolvedToken>> {
-        let inner = self.connections.inner();
-        let refreshed = inner.refresh(Wanted {
-            tenant: acting_user.tenant(),
-            connection: refused.connection,
-            provider: &refused.provider.id,
-            grant: refused.grant,
-            generation: refused.generation,
-            attempt: Attempt::Forced,
-            by: None,
-            deadline: ends.min(Instant::now() + inner.settings.resolve_deadline),
-        });
-        match refreshed {
-            Ok(refreshed) => Ok(Some(ResolvedToken {
-                access_token: refreshed.access_token,
-                generation: refreshed.generation,
-                expires_at: refreshed.expires_at,
-                ..refused
-            })),
-            Err(Error::ConsentRequired(need)) if need.reason == ConsentReason::Expired => Ok(None),
-            Err(error) => Err(error),
+        token: &ResolvedToken,
+        answer: HttpResponse,
+        ledger: &Ledger,
+    ) -> Result<HttpResponse> {
+        if answer.status != StatusCode::FORBIDDEN {
+            return Ok(answer);
         }
+        let Some(BearerError::InsufficientScope(Some(named))) = bearer_error(&answer.headers) else {
+            return Ok(answer);
+        };
+        // An API that repeats the token repeats it to nobody, as a scope neither.
+        let text = Zeroizing::new(named.join(" "));
+        if ledger
+            .masks()
+            .is_some_and(|masks| !masks.find(text.as_bytes()).is_empty())
+        {
+            return Ok(answer);
+        }
+        let vault = &self.connections.inner().vault;
+        let Some(grant) = vault.grant(acting_user.tenant(), token.grant)? else {
+            return Ok(answer);
+        };
+        let missing = named.difference(&grant.granted).difference(&grant.requested);
+        if missing.is_empty() {
+            // It was asked for before. Asking again changes nothing.
+            return Ok(answer);
+        }
+        Err(need(token, ConsentReason::MissingScopes, missing))
     }
 }
 
@@ -324,25 +321,6 @@ pub(super) fn address(token: &ResolvedToken, uri: &http::Uri) -> Result<Url, Req
     } else {
         Err(RequestRefused::Address)
     }
-}
-
-/// Hands the answer on, unless the API says that the grant does not cover the request.
-fn finish(token: &ResolvedToken, answer: HttpResponse, ledger: &Ledger) -> Result<HttpResponse> {
-    if answer.status == StatusCode::FORBIDDEN
-        && let Some(BearerError::InsufficientScope(scopes)) = bearer_error(&answer.headers)
-    {
-        // An API that repeats the token repeats it to nobody, as a scope neither.
-        let named = |scopes: &Scopes| Zeroizing::new(scopes.join(" "));
-        let masks = ledger.masks();
-        let scopes =
-            scopes.filter(|scopes| masks.is_none_or(|masks| masks.find(named(scopes).as_bytes()).is_empty()));
-        return Err(need(
-            token,
-            ConsentReason::MissingScopes,
-            scopes.unwrap_or_default(),
-        ));
-    }
-    Ok(answer)
 }
 
 /// The answer as the caller may see it: an API that repeats the token repeats it to nobody.

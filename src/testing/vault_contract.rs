@@ -381,6 +381,7 @@ fn granted(outcome: ClaimOutcome) -> (Claim, bool) {
 #[track_caller]
 fn commit_to(vault: &dyn Vault, number: u8, claim: &Claim, name: &str) -> CommitOutcome {
     let refreshed = Refreshed {
+        refresh_token_expires_at: None,
         tokens: &tokens(name),
         granted: None,
         expires_at: Some(at(7_200)),

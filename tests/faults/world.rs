@@ -116,6 +116,7 @@ pub(crate) fn tokens(name: Name, generation: u64) -> Tokens {
 
 pub(crate) fn refreshed(tokens: &Tokens, at: Timestamp) -> Refreshed<'_> {
     Refreshed {
+        refresh_token_expires_at: None,
         tokens,
         granted: None,
         expires_at: None,

@@ -244,6 +244,7 @@ pub(crate) fn refreshed(tokens: &Tokens) -> Refreshed<'_> {
         granted: None,
         expires_at: None,
         lifetime: None,
+        refresh_token_expires_at: None,
         at: at(2),
         by: None,
     }

@@ -444,6 +444,9 @@ def states():
             "last_failure": "timed_out",
             "failed_at": NOW - 1,
             "quarantined_until": NOW + HOUR,
+            "failed_setup": 0xBEEF,
+            "token_refused_at": NOW + 2,
+            "refresh_token_expires_at": NOW + 24 * HOUR,
         },
         {
             "name": "no optional field",
@@ -455,6 +458,9 @@ def states():
             "last_failure": None,
             "failed_at": None,
             "quarantined_until": None,
+            "failed_setup": None,
+            "token_refused_at": None,
+            "refresh_token_expires_at": None,
         },
         {
             "name": "never claimed",
@@ -466,6 +472,9 @@ def states():
             "last_failure": None,
             "failed_at": None,
             "quarantined_until": None,
+            "failed_setup": None,
+            "token_refused_at": None,
+            "refresh_token_expires_at": None,
         },
     ]
     for case in cases:
@@ -483,6 +492,9 @@ def states():
                 opt(text, case["last_failure"]),
                 opt(i64, case["failed_at"]),
                 opt(i64, case["quarantined_until"]),
+                opt(u64, case["failed_setup"]),
+                opt(i64, case["token_refused_at"]),
+                opt(i64, case["refresh_token_expires_at"]),
             ]
         )
         yield {**case, "state": b"" if case["fence"] == 0 else state}

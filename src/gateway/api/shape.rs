@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::gateway::page::words::{self, Words};
 use crate::gateway::time::rfc3339;
-use crate::manager::{AtProvider, Health, HealthState, Revocation};
+use crate::manager::{AtProvider, Health, HealthState, Revocation, Usable};
 use crate::model::{Connection, NeedsConsent, Owner, Scope, Scopes, Status, UserId};
 use crate::provider::Provider;
 use crate::vault::Erasure;
@@ -85,6 +85,7 @@ struct AccountJson {
 #[derive(Serialize)]
 struct HealthJson {
     state: &'static str,
+    usable: &'static str,
     reason: Option<&'static str>,
     until: Option<String>,
     last_failure: Option<&'static str>,
@@ -132,6 +133,11 @@ impl HealthJson {
     fn new(health: &Health) -> Self {
         let mut json = Self {
             state: "healthy",
+            usable: match health.usable {
+                Usable::Now => "now",
+                Usable::AfterRefresh => "after_refresh",
+                Usable::No => "no",
+            },
             reason: None,
             until: None,
             last_failure: health.last_failure.map(|failure| failure.as_str()),
@@ -145,6 +151,14 @@ impl HealthJson {
                 json.state = "backing_off";
                 json.reason = Some(failure.as_str());
                 json.until = Some(rfc3339(until));
+            }
+            HealthState::RefusedByApi { since } => {
+                json.state = "refused_by_api";
+                json.failed_at = Some(rfc3339(since));
+            }
+            HealthState::Misconfigured(problem) => {
+                json.state = "misconfigured";
+                json.reason = Some(problem.as_str());
             }
             HealthState::NeedsConsent(reason) => {
                 json.state = "needs_consent";
@@ -211,6 +225,7 @@ const fn outcome_code(outcome: &AtProvider) -> &'static str {
         AtProvider::Unconfirmed { .. } => "unconfirmed",
         AtProvider::Attempted { .. } => "attempted",
         AtProvider::Refused => "refused",
+        AtProvider::NotAttempted(_) => "not_attempted",
         AtProvider::ByUser { .. } => "by_user",
         AtProvider::Unsupported => "unsupported",
         AtProvider::NothingLeft => "nothing_left",
@@ -223,7 +238,8 @@ const fn reason_code(reason: NeedsConsent) -> &'static str {
         NeedsConsent::Rejected => "rejected",
         NeedsConsent::Expired => "expired",
         NeedsConsent::LostInFlight => "lost_in_flight",
-        NeedsConsent::RejectedAfterRefresh => "rejected_after_refresh",
+        NeedsConsent::Unexplained => "unexplained",
+        NeedsConsent::ClientChanged => "client_changed",
     }
 }
 

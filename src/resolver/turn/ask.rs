@@ -111,6 +111,7 @@ fn message(name: &str, reason: ConsentReason) -> String {
         ConsentReason::Expired
         | ConsentReason::Rejected
         | ConsentReason::LostInFlight
-        | ConsentReason::RejectedAfterRefresh => format!("Connect {name} again to go on."),
+        | ConsentReason::Unexplained
+        | ConsentReason::ClientChanged => format!("Connect {name} again to go on."),
     }
 }

@@ -104,7 +104,7 @@
 //! | route of a pending revocation | connection id, owner, give_up_at i64, body |
 //! | details of a connection (column `details`) | account, requested scopes, parameters, created_at i64 |
 //! | fields of the row of a grant | grant id, former_of id?, status text, generation u64, refreshable flag, server text, expires_at i64?, refreshed_at i64, not_before i64?, held_until i64?, quarantined_until i64?, dead_at i64?, route, state, key version u32, revision u64 |
-//! | state of a grant (column `state`) | fence u64, holder 16?, fence of the claim u64 (0 without a claim), since i64?, until i64?, unknown generation u64?, failures u32, not_before i64?, last failure text?, failed_at i64?, quarantined_until i64?; no bytes at all for a grant without a claim or a failure |
+//! | state of a grant (column `state`) | fence u64, holder 16?, fence of the claim u64 (0 without a claim), since i64?, until i64?, unknown generation u64?, failures u32, not_before i64?, last failure text?, failed_at i64?, quarantined_until i64?, check of the failed setup u64?, token_refused_at i64?, refresh_token_expires_at i64?; no bytes at all for a grant without any of them |
 //! | body of an audit entry (sealed) | ten parts of a plaintext, empty if absent: user, connection id 16, provider, generation u64, fingerprint 8, detail, purpose, turn, `"1"` for a workspace connection, actor (`role:user`); the oldest entries have no actor |
 //!
 //! # MACs

@@ -287,9 +287,11 @@ pub(super) fn status(text: &str) -> Result<Status> {
 
 /// The claim and the failures. Empty for a grant that never had either, which is most of them.
 fn state(lifecycle: &Lifecycle) -> Vec<u8> {
-    let is_plain =
-        lifecycle.fence == 0 && lifecycle.last_failure.is_none() && lifecycle.quarantined_until.is_none();
-    if is_plain {
+    let untouched = Lifecycle {
+        status: lifecycle.status,
+        ..Lifecycle::granted(lifecycle.generation, lifecycle.refreshable, 0)
+    };
+    if *lifecycle == untouched {
         return Vec::new();
     }
     let held = lifecycle.held.as_ref();
@@ -305,6 +307,9 @@ fn state(lifecycle: &Lifecycle) -> Vec<u8> {
         .opt_text(lifecycle.last_failure.map(FailureCode::as_str))
         .opt_i64(millis(lifecycle.failed_at))
         .opt_i64(millis(lifecycle.quarantined_until))
+        .opt_u64(lifecycle.failed_setup.map(u64::from))
+        .opt_i64(millis(lifecycle.token_refused_at))
+        .opt_i64(millis(lifecycle.refresh_token_expires_at))
         .finish()
 }
 
@@ -346,6 +351,12 @@ pub(super) fn lifecycle_of(
         .transpose()?;
     lifecycle.failed_at = decoder.opt_i64()?.map(time);
     lifecycle.quarantined_until = decoder.opt_i64()?.map(time);
+    lifecycle.failed_setup = decoder
+        .opt_u64()?
+        .map(|check| u16::try_from(check).map_err(damaged))
+        .transpose()?;
+    lifecycle.token_refused_at = decoder.opt_i64()?.map(time);
+    lifecycle.refresh_token_expires_at = decoder.opt_i64()?.map(time);
     decoder.finish()?;
     Ok(lifecycle)
 }
