@@ -17,7 +17,7 @@ use crate::vault::{Claimed, CommitOutcome, Found, Of, RefreshFailure, TokenQuery
 
 /// How long upkeep passes over a grant that cannot be tried until somebody changes the configuration. Shorter than the
 /// horizon of upkeep: after the change the grant is refreshed before its access token expires.
-const PASSED_OVER: Duration = Duration::from_secs(300);
+const PASSED_OVER: Duration = Duration::from_secs(120);
 
 /// A second request is not worth beginning with less time than this.
 const SHORTEST_REQUEST: Duration = Duration::from_secs(1);

@@ -296,7 +296,12 @@ impl Inner {
         }
         match trouble {
             ServerTrouble::None => {}
-            ServerTrouble::RefusesClient => queue.ended = true,
+            ServerTrouble::RefusesClient => {
+                if !queue.ended {
+                    self.resting.add(&queue.server.id, self.now());
+                }
+                queue.ended = true;
+            }
             ServerTrouble::Strike => {
                 queue.failures += 1;
                 if queue.failures == STRIKES {

@@ -12,7 +12,8 @@ use crate::manager::settings::back_off;
 use crate::manager::unsaved::Fetched;
 use crate::manager::{Inner, Misconfiguration};
 use crate::model::{
-    Account, Connection, ConnectionId, FailureCode, Grant, GrantId, IssuedBy, Owner, Status, TenantId,
+    Account, Connection, ConnectionId, FailureCode, Grant, GrantId, IssuedBy, NeedsConsent, Owner, Status,
+    TenantId,
 };
 use crate::protocol::{Revocable, RevocationVerdict, revocation_requests, revocation_verdict};
 use crate::provider::{AuthorizationServer, Revocation as Capability, RevocationTokens};
@@ -130,6 +131,11 @@ impl Inner {
             // An access token that has expired opens nothing.
             return AtProvider::NothingLeft;
         };
+        let refused = Status::NeedsConsent(NeedsConsent::Rejected);
+        if grant.status == refused || grant.status == Status::NeedsConsent(NeedsConsent::LostInFlight) {
+            // The server has refused the refresh token before.
+            return AtProvider::NothingLeft;
+        }
         let timeout = self.settings.token_timeout();
         let answer = match self.request_tokens(grant, refresh_token, issuer, timeout) {
             Ok(answer) => answer,

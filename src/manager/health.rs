@@ -188,13 +188,10 @@ impl Inner {
 
     fn state(&self, connection: &Connection) -> (HealthState, Usable) {
         let outlook = self.outlook(connection);
-        let usable = match outlook {
-            Outlook::Spent(reason) => return (HealthState::NeedsConsent(reason), Usable::No),
-            Outlook::Revoked => return (HealthState::Revoked, Usable::No),
-            Outlook::Token(_) | Outlook::Expiring => Usable::Now,
-            Outlook::Refresh => Usable::AfterRefresh,
-        };
-        // Without these a turn gets nothing, however good the token is.
+        if outlook == Outlook::Revoked {
+            return (HealthState::Revoked, Usable::No);
+        }
+        // Without these a turn gets nothing, and a consent cannot begin.
         match self.service(connection.provider.as_str()) {
             Ok(_) => {}
             Err(Error::Misconfigured(error)) => {
@@ -207,6 +204,12 @@ impl Inner {
                 );
             }
         }
+        let usable = match outlook {
+            Outlook::Spent(reason) => return (HealthState::NeedsConsent(reason), Usable::No),
+            Outlook::Revoked => Usable::No,
+            Outlook::Token(_) | Outlook::Expiring => Usable::Now,
+            Outlook::Refresh => Usable::AfterRefresh,
+        };
         let obstacle = self
             .obstacle(connection.into())
             .filter(|_| connection.refreshable);

@@ -10,8 +10,8 @@ use crate::manager::Inner;
 use crate::manager::freshness::{Freshness, Times};
 use crate::manager::refresh::Grounded;
 use crate::model::{
-    Connection, FailureCode, Grant, IssuedBy, NeedsConsent, Parameters, RefreshState, ServerId, Status,
-    Timestamp,
+    Connection, FailureCode, Grant, IssuedBy, NeedsConsent, Parameters, ProviderId, RefreshState, ServerId,
+    Status, Timestamp,
 };
 use crate::provider::{AuthorizationServer, ClientRegistration, Endpoints};
 use crate::vault::change::lifecycle::lasts;
@@ -51,6 +51,7 @@ impl Outlook {
 /// What decides whether a set of tokens can be refreshed.
 #[derive(Clone, Copy)]
 pub(crate) struct Refreshable<'a> {
+    pub(crate) provider: &'a ProviderId,
     pub(crate) issued_by: &'a IssuedBy,
     pub(crate) parameters: &'a Parameters,
     pub(crate) refresh: &'a RefreshState,
@@ -59,6 +60,7 @@ pub(crate) struct Refreshable<'a> {
 impl<'a> From<&'a Grant> for Refreshable<'a> {
     fn from(grant: &'a Grant) -> Self {
         Self {
+            provider: &grant.provider,
             issued_by: &grant.issued_by,
             parameters: &grant.parameters,
             refresh: &grant.refresh,
@@ -69,6 +71,7 @@ impl<'a> From<&'a Grant> for Refreshable<'a> {
 impl<'a> From<&'a Connection> for Refreshable<'a> {
     fn from(connection: &'a Connection) -> Self {
         Self {
+            provider: &connection.provider,
             issued_by: &connection.issued_by,
             parameters: &connection.parameters,
             refresh: &connection.refresh,
@@ -160,6 +163,10 @@ impl Inner {
     /// Returns the server and the client by which tokens are refreshed: those that issued them, or none.
     pub(crate) fn issuer(&self, of: Refreshable<'_>) -> Result<Issuer<'_>, Obstacle> {
         let from = of.issued_by;
+        let offered = self.registry.provider(of.provider.as_str());
+        if let Some(moved) = offered.filter(|entry| entry.server.id != from.server) {
+            return Err(Misconfigured::IssuerChanged(moved.server.id.clone()).into());
+        }
         let server = self
             .registry
             .server(from.server.as_str())

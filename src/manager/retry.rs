@@ -95,7 +95,10 @@ impl Inner {
         let now = self.now();
         page.retain(|connection| {
             let until = connection.refresh.quarantined_until;
-            connection.status == Status::NeedsConsent(NeedsConsent::Rejected)
+            // The token of a refresh that was lost on its way has been replaced at the server.
+            let lost = connection.status == Status::NeedsConsent(NeedsConsent::LostInFlight);
+            matches!(connection.status, Status::NeedsConsent(_))
+                && !lost
                 && until.is_some_and(|until| until > now)
         });
         Ok(Some((last, page)))
