@@ -163,18 +163,6 @@ impl Inner {
         })
     }
 
-    fn record_gathered(&self) -> Result<usize> {
-        let uses = self.usage.take();
-        let recorded = uses.len();
-        if !uses.is_empty()
-            && let Err(error) = self.record(&uses)
-        {
-            self.usage.put_back(uses);
-            return Err(error.into());
-        }
-        Ok(recorded)
-    }
-
     /// Refreshes what is due, one grant of each server in turn: a server that is slow, or has many, keeps no other
     /// waiting for long.
     fn refresh_due(&self, now: Timestamp, budget: Budget, until: Instant) -> Result<Refreshes> {

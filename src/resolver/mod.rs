@@ -126,10 +126,12 @@ impl Resolver {
         })
     }
 
-    /// The token of this person at this provider if it is good as it is; `None` if it must be renewed first, which
-    /// [`resolve`](Self::resolve) does.
+    /// Returns the token of this person at this provider if it is good as it is; `None` if [`resolve`](Self::resolve) must
+    /// refresh it first.
     ///
-    /// Never touches the network and writes nothing.
+    /// Uses no network, writes nothing and waits for no other caller. The use is noted in memory, whatever
+    /// [`Settings::use_audit`](crate::manager::Settings::use_audit) says, and `maintain` writes it. `None` as well while
+    /// some 8,192 noted uses wait for `maintain`: then `resolve`, which may write, makes room.
     ///
     /// # Errors
     ///
@@ -162,10 +164,7 @@ impl Resolver {
     ) -> Result<Option<ResolvedToken>> {
         let found = self.find(acting_user, provider, options, &mut |_| {})?;
         let token = found.usable(self.connections.inner().now(), options);
-        if let Some(token) = &token {
-            self.note(acting_user, token, ledger)?;
-        }
-        Ok(token)
+        Ok(token.filter(|token| self.note_without_write(acting_user, token, ledger)))
     }
 
     /// Sends a request as this person: the token is put in at the last moment, and the caller never sees it.
