@@ -2,7 +2,7 @@
 
 mod world;
 
-use http::header::{AUTHORIZATION, COOKIE};
+use http::header::AUTHORIZATION;
 use http::{Request, StatusCode};
 use valetkey::error::{ConsentReason, RequestRefused};
 use valetkey::resolver::Upload;
@@ -202,21 +202,119 @@ fn the_host_header_is_the_addresss_own() {
     assert!(!turn.fill(request).unwrap().headers.contains_key("host"));
 }
 
+/// A request by each way in which a person's token goes out, and how each was refused.
+fn refused(world: &World, request: impl Fn() -> http::request::Builder) -> [RequestRefused; 3] {
+    let turn = world.resolver.turn(person("alice"));
+    let placeholder = turn.placeholder("notes").unwrap().to_string();
+    let filled = request().header("x-note", placeholder).body(Vec::new()).unwrap();
+    [
+        turn.send("notes", request().body(Vec::new()).unwrap())
+            .unwrap_err(),
+        turn.send_stream("notes", request().body(Upload::empty()).unwrap())
+            .unwrap_err(),
+        turn.fill(filled).unwrap_err(),
+    ]
+    .map(|error| match error {
+        Error::Request(refused) => refused,
+        error => panic!("{error:?}"),
+    })
+}
+
 #[test]
 fn a_request_with_credentials_of_its_own_is_refused() {
     let world = World::new();
-    let alice = person("alice");
-    world.connect(&alice, "ada");
+    world.connect(&person("alice"), "ada");
     let requests = world.http.requests();
-    for name in [AUTHORIZATION, COOKIE] {
-        let request = Request::get("/notes").header(name, "x").body(Vec::new()).unwrap();
-        let error = world.resolver.send(&alice, "notes", request).unwrap_err();
-        assert!(matches!(
-            error,
-            Error::Request(RequestRefused::ForeignCredentials)
-        ));
+    for name in [
+        "authorization",
+        "cookie",
+        "cookie2",
+        "private-token",
+        "sudo",
+        "x-api-key",
+    ] {
+        let refused = refused(&world, || Request::get("/notes").header(name, "x"));
+        assert_eq!(refused, [RequestRefused::ForeignCredentials; 3], "{name}");
+    }
+    for name in ["x-http-method-override", "x-original-url", "x-forwarded-host"] {
+        let refused = refused(&world, || Request::get("/notes").header(name, "/token"));
+        assert_eq!(refused, [RequestRefused::Override; 3], "{name}");
+    }
+    for method in ["CONNECT", "TRACE", "track"] {
+        let refused = refused(&world, || Request::builder().method(method).uri("/notes"));
+        assert_eq!(refused, [RequestRefused::Method; 3], "{method}");
     }
     assert_eq!(world.http.requests(), requests);
+}
+
+#[test]
+fn a_header_that_the_descriptor_sends_may_be_chosen_by_the_request() {
+    let world = World::described(
+        valetkey::vault::MemoryVault::new(),
+        |_| {},
+        |_, provider| {
+            provider
+                .api_headers
+                .insert("X-Api-Key".into(), "of the host".into());
+        },
+    );
+    let alice = person("alice");
+    world.connect(&alice, "ada");
+    for request in [
+        Request::get("/echo").body(Vec::new()),
+        Request::get("/echo")
+            .header("x-api-key", "of the host")
+            .body(Vec::new()),
+    ] {
+        let echo = world.resolver.send(&alice, "notes", request.unwrap()).unwrap();
+        let echo = String::from_utf8(echo.into_body()).unwrap();
+        assert!(echo.contains("of the host"), "{echo}");
+    }
+}
+
+// A proxy drops what `Connection` names, such as the credential: a 401 at will.
+#[test]
+fn headers_of_the_connection_do_not_go_out() {
+    let world = World::new();
+    let alice = person("alice");
+    world.connect(&alice, "ada");
+    let request = |connection| {
+        Request::get("/echo")
+            .header("connection", connection)
+            .header("x-hop", "h0p")
+            .header("upgrade", "h2c")
+            .header("te", "trailers")
+            .header("expect", "100-continue")
+            .header("keep-alive", "timeout=7")
+            .header("proxy-connection", "keep-alive")
+            .header("trailer", "x")
+            .header("x-stays", "st4ys")
+    };
+    let turn = world.resolver.turn(alice);
+    let sent = turn
+        .send("notes", request("authorization, x-hop").body(Vec::new()).unwrap())
+        .unwrap();
+    let echo = String::from_utf8(sent.into_body()).unwrap().to_lowercase();
+    assert!(echo.contains("st4ys") && echo.contains("bearer"), "{echo}");
+    let bearer = format!("Bearer {}", turn.placeholder("notes").unwrap());
+    let filled = request("X-Hop, close").header(AUTHORIZATION, bearer);
+    let filled = turn.fill(filled.body(Vec::new()).unwrap()).unwrap();
+    for name in [
+        "connection",
+        "x-hop",
+        "upgrade",
+        "te",
+        "expect",
+        "keep-alive",
+        "trailer",
+    ] {
+        assert!(
+            !echo.contains(&format!("{name}:")) && !echo.contains("h0p"),
+            "{name}: {echo}"
+        );
+        assert!(!filled.headers.contains_key(name), "{name}");
+    }
+    assert!(filled.headers.contains_key("x-stays"));
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod ledger;
 pub mod mcp;
 mod policy;
 mod redact;
+mod request;
 mod resolve;
 mod send;
 mod stream;
@@ -172,6 +173,16 @@ impl Resolver {
     /// The address must belong to the provider's API; one without a host is taken from its base URL. Redirects are not
     /// followed. A 401 leads to one refresh, of the very token that was refused, and one more try; a 403 that asks for
     /// more scope is [`ConsentRequired`](Error::ConsentRequired).
+    ///
+    /// Headers that belong to the connection are the HTTP client's to write and are left out of the request: `Host`,
+    /// `Content-Length`, `Transfer-Encoding`, `Connection` and every header it names, `Keep-Alive`, `Proxy-Connection`,
+    /// `TE`, `Trailer`, `Upgrade`, `HTTP2-Settings` and `Expect`.
+    ///
+    /// These are refused: the methods `CONNECT`, `TRACE`, `TRACK` and `PRI`; headers that carry a credential or name a user
+    /// (`Authorization`, `Cookie`, `Private-Token`, `Sudo`, names that end in `api-key` or `access-token`, and their
+    /// like), unless the descriptor lists the header in
+    /// [`api_headers`](crate::provider::Provider::api_headers); and headers by which a server takes another method, path or
+    /// host (`X-HTTP-Method-Override`, `X-Original-URL`, `X-Forwarded-Host`, and their like). Every other method is sent.
     ///
     /// Where the answer repeats the token, in its headers or in its body, `[redacted]` stands in its place: see
     /// [`Turn::redact`] for the encodings that are found. The API is asked not to compress its answer, for a compressed one

@@ -17,7 +17,7 @@ use crate::resolver::{ResolvedToken, Resolver, SharedConnections};
 use crate::vault::{Attempt, Claim, CommitOutcome, Found, Of, RefreshFailure, StoredToken, TokenQuery};
 
 /// What a turn needs of a token.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ResolveOptions {
     /// Which of the person's connections, where they have several.

@@ -5,10 +5,7 @@ use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::header::{
-    ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, COOKIE, HOST, HeaderName, HeaderValue,
-    PROXY_AUTHORIZATION, TRANSFER_ENCODING,
-};
+use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, HeaderValue};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use url::Url;
@@ -23,6 +20,7 @@ use crate::model::{ActingUser, FailureCode, Scopes};
 use crate::protocol::{BearerError, bearer_error};
 use crate::resolver::ledger::Ledger;
 use crate::resolver::redact::{MASK, SharedMasks};
+use crate::resolver::request::remove_clients_headers;
 use crate::resolver::stream::{Download, Upload, Watch};
 use crate::resolver::{Redactor, ResolveOptions, ResolvedToken, Resolver};
 use crate::trace::{self, Seam};
@@ -151,7 +149,7 @@ impl Resolver {
         } = errand;
         let about = || self.connections.inner().about(acting_user, provider);
         trace::within(Seam::Send, about, || {
-            refuse_foreign_credentials(&parts.headers)?;
+            self.check_request(provider, parts)?;
             let token = self.resolve_into(ledger, acting_user, provider, options)?;
             let url = address(&token, &parts.uri)?;
             let body = upload()?.ok_or(RequestRefused::Upload(ErrorKind::UnexpectedEof))?;
@@ -201,9 +199,7 @@ impl Resolver {
         outgoing
             .headers
             .insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        for name in CLIENTS {
-            outgoing.headers.remove(name);
-        }
+        remove_clients_headers(&mut outgoing.headers);
         self.add_to_request(token, &mut outgoing)?;
         outgoing.timeout = errand.each.min(left);
         outgoing.idle_timeout = Some(settings.send_timeout);
@@ -285,21 +281,6 @@ impl Resolver {
             Err(error) => Err(error),
         }
     }
-}
-
-/// Headers by which a request acts as somebody.
-pub(super) const CREDENTIALS: [HeaderName; 3] = [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE];
-
-/// Headers that are the HTTP client's to write. One front end serves many hosts: the first would send the token past the
-/// check of the address. The others say where the body ends, and so where another request begins.
-pub(super) const CLIENTS: [HeaderName; 3] = [HOST, CONTENT_LENGTH, TRANSFER_ENCODING];
-
-/// A request that brings credentials of its own would act as two people at once.
-fn refuse_foreign_credentials(headers: &HeaderMap) -> Result<(), RequestRefused> {
-    if CREDENTIALS.iter().any(|name| headers.contains_key(name)) {
-        return Err(RequestRefused::ForeignCredentials);
-    }
-    Ok(())
 }
 
 /// The absolute address of a request, if the token may go there.
