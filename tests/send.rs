@@ -437,3 +437,20 @@ fn any_other_answer_is_handed_back() {
             .is_retryable()
     );
 }
+
+#[test]
+fn a_header_that_is_named_after_the_token_is_left_out() {
+    let world = World::new();
+    let alice = person("alice");
+    world.connect(&alice, "ada");
+    world.http.on("/api/notes").next(Fault::answer(|request| {
+        let token = request.headers[AUTHORIZATION].to_str().unwrap().to_lowercase();
+        let token = token.strip_prefix("bearer ").unwrap();
+        let answer = valetkey::http::HttpResponse::new(StatusCode::OK, "");
+        let answer = answer.with_header(format!("x-{token}").parse().unwrap(), "1".parse().unwrap());
+        Ok(answer.with_header("x-other".parse().unwrap(), "2".parse().unwrap()))
+    }));
+    let response = world.resolver.send(&alice, "notes", get("/notes")).unwrap();
+    let names: Vec<_> = response.headers().keys().map(http::HeaderName::as_str).collect();
+    assert_eq!(names, ["x-other"]);
+}

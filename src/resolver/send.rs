@@ -333,8 +333,9 @@ pub(super) fn hand_back(answer: HttpResponse, ledger: &Ledger) -> http::Response
         mut headers,
         body,
     } = answer;
+    let names = headers.keys().map(|name| name.as_str().as_bytes());
     let values = headers.values().map(HeaderValue::as_bytes);
-    let masks = ledger.masks_for(values.chain([body.as_bytes()]));
+    let masks = ledger.masks_for(names.chain(values).chain([body.as_bytes()]));
     let clean = match &masks {
         Some(masks) => masks.redact_bytes(body.as_bytes()),
         None => Cow::Borrowed(body.as_bytes()),
@@ -349,8 +350,15 @@ pub(super) fn hand_back(answer: HttpResponse, ledger: &Ledger) -> http::Response
     response
 }
 
+/// Masks tokens in the values of headers, and leaves out headers that repeat a token in their name.
 fn redact_headers(headers: &mut HeaderMap, masks: &SharedMasks) {
     let Some(masks) = masks else { return };
+    let names = headers
+        .keys()
+        .filter(|name| !masks.find(name.as_str().as_bytes()).is_empty());
+    for name in names.cloned().collect::<Vec<_>>() {
+        headers.remove(name);
+    }
     for value in headers.values_mut() {
         if let Cow::Owned(clean) = masks.redact_bytes(value.as_bytes()) {
             *value = HeaderValue::from_bytes(&clean).unwrap_or(HeaderValue::from_static(MASK));
