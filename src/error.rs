@@ -68,6 +68,9 @@ pub enum Error {
     /// The request may not be sent with this person's token.
     #[error(transparent)]
     Request(#[from] RequestRefused),
+    /// The API answered, and the answer was not taken. The request was sent: do not repeat it unchanged.
+    #[error(transparent)]
+    Answer(#[from] AnswerRefused),
     /// The operating system gave no random numbers.
     #[error(transparent)]
     Random(#[from] RandomUnavailable),
@@ -343,6 +346,22 @@ pub enum ConsentError {
     /// Another connection of the same owner has that label or account, made at the same moment. Start again.
     #[error("the same connection was changed at the same moment; start again")]
     Conflict,
+}
+
+/// Why an answer of an API was not taken. The API has acted on the request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AnswerRefused {
+    /// The body is larger than [`Settings::send_max_bytes`](crate::manager::Settings::send_max_bytes). Ask for less, raise the
+    /// limit, or call [`Resolver::send_stream`](crate::Resolver::send_stream), which has none.
+    #[error("the answer is larger than {limit} bytes, the limit of the settings; `send_stream` has none")]
+    TooLarge {
+        /// The limit, in bytes.
+        limit: usize,
+    },
+    /// The answer has more headers, or larger ones, than the HTTP client reads: in the default client 128, and 64 KiB.
+    #[error("the answer has more headers than the HTTP client reads")]
+    HeadTooLarge,
 }
 
 /// Why a request may not be sent with a person's token.

@@ -4,7 +4,9 @@ mod world;
 
 use http::header::AUTHORIZATION;
 use http::{Request, StatusCode};
-use valetkey::error::{ConsentReason, RequestRefused};
+use valetkey::error::{AnswerRefused, ConsentError, ConsentReason, RequestRefused};
+use valetkey::http::{Body, HttpErrorKind, HttpResponse};
+use valetkey::model::FailureCode;
 use valetkey::resolver::Upload;
 use valetkey::testing::Fault;
 use valetkey::{ConnectionManager as _, ConsentOptions, Error};
@@ -376,7 +378,7 @@ fn a_refusal_of_a_token_that_was_renewed_meanwhile_needs_no_request() {
     let who = alice.clone();
     world.http.on("/api/notes").next(Fault::answer(move |_| {
         connections.refresh(&who, connection.id).unwrap();
-        Ok(valetkey::http::HttpResponse::new(StatusCode::UNAUTHORIZED, ""))
+        Ok(HttpResponse::new(StatusCode::UNAUTHORIZED, ""))
     }));
     assert_eq!(
         world
@@ -446,11 +448,105 @@ fn a_header_that_is_named_after_the_token_is_left_out() {
     world.http.on("/api/notes").next(Fault::answer(|request| {
         let token = request.headers[AUTHORIZATION].to_str().unwrap().to_lowercase();
         let token = token.strip_prefix("bearer ").unwrap();
-        let answer = valetkey::http::HttpResponse::new(StatusCode::OK, "");
+        let answer = HttpResponse::new(StatusCode::OK, "");
         let answer = answer.with_header(format!("x-{token}").parse().unwrap(), "1".parse().unwrap());
         Ok(answer.with_header("x-other".parse().unwrap(), "2".parse().unwrap()))
     }));
     let response = world.resolver.send(&alice, "notes", get("/notes")).unwrap();
     let names: Vec<_> = response.headers().keys().map(http::HeaderName::as_str).collect();
     assert_eq!(names, ["x-other"]);
+}
+
+#[test]
+fn limits_of_this_side_are_told_apart_from_failures_of_the_provider() {
+    let world = World::new();
+    let alice = person("alice");
+    world.connect(&alice, "ada");
+    let limit = valetkey::manager::Settings::default().send_max_bytes;
+    for (kind, expected) in [
+        (HttpErrorKind::TooLarge, AnswerRefused::TooLarge { limit }),
+        (HttpErrorKind::HeadTooLarge, AnswerRefused::HeadTooLarge),
+    ] {
+        let fault = Fault::answer(move |_| Err(kind.into()));
+        world.http.on("/api/notes").next(fault);
+        let error = world.resolver.send(&alice, "notes", get("/notes")).unwrap_err();
+        assert!(
+            matches!(error, Error::Answer(found) if found == expected),
+            "{error:?}"
+        );
+        assert!(!error.is_retryable());
+    }
+    let named = AnswerRefused::TooLarge { limit }.to_string();
+    assert!(named.contains(&limit.to_string()), "{named}");
+    for (kind, code) in [
+        (HttpErrorKind::UnknownHost, FailureCode::Unreachable),
+        (HttpErrorKind::Tls, FailureCode::Unreachable),
+        (HttpErrorKind::Proxy, FailureCode::Unreachable),
+        (HttpErrorKind::Untrusted, FailureCode::Untrusted),
+        (HttpErrorKind::Timeout, FailureCode::TimedOut),
+    ] {
+        let fault = Fault::answer(move |_| Err(kind.into()));
+        world.http.on("/api/notes").next(fault);
+        let error = world.resolver.send(&alice, "notes", get("/notes")).unwrap_err();
+        assert!(
+            matches!(&error, Error::Unavailable(it) if it.failure == code),
+            "{error:?}"
+        );
+    }
+    let fault = Fault::answer(|_| Err(HttpErrorKind::Refused.into()));
+    world.http.on("/api/notes").next(fault);
+    let error = world.resolver.send(&alice, "notes", get("/notes")).unwrap_err();
+    assert!(matches!(error, Error::Request(RequestRefused::Client)));
+}
+
+/// A client that answers by a reader although the whole is wanted.
+#[test]
+fn a_reader_that_is_too_large_or_breaks_is_told_apart() {
+    let world = World::new();
+    let alice = person("alice");
+    world.connect(&alice, "ada");
+    let limit = valetkey::manager::Settings::default().send_max_bytes;
+    let answer = |reader: Box<dyn std::io::Read + Send>| {
+        Fault::answer(|_| Ok(HttpResponse::new(StatusCode::OK, Body::from_reader(reader, None))))
+    };
+    let endless = answer(Box::new(std::io::repeat(b'x')));
+    world.http.on("/api/notes").next(endless);
+    let error = world.resolver.send(&alice, "notes", get("/notes")).unwrap_err();
+    assert!(matches!(error, Error::Answer(found) if found == AnswerRefused::TooLarge { limit }));
+    struct Breaks;
+    impl std::io::Read for Breaks {
+        fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+            Err(std::io::ErrorKind::ConnectionReset.into())
+        }
+    }
+    world.http.on("/api/notes").next(answer(Box::new(Breaks)));
+    let error = world.resolver.send(&alice, "notes", get("/notes")).unwrap_err();
+    assert!(matches!(&error, Error::Unavailable(it) if it.failure == FailureCode::Interrupted));
+}
+
+#[test]
+fn a_certificate_that_is_not_trusted_is_said_at_the_consent_and_at_the_refresh() {
+    let world = World::new();
+    let alice = person("alice");
+    let untrusted = || Fault::answer(|_| Err(HttpErrorKind::Untrusted.into()));
+    world.http.on("/token").next(untrusted());
+    let error = world
+        .try_connect(&alice, "ada", ConsentOptions::default())
+        .unwrap_err();
+    assert!(
+        matches!(
+            &error,
+            Error::Consent(ConsentError::ExchangeFailed(FailureCode::Untrusted))
+        ),
+        "{error:?}"
+    );
+    world.connect(&alice, "ada");
+    world.expire();
+    world.http.on("/token").next(untrusted());
+    let error = world.resolver.resolve(&alice, "notes").unwrap_err();
+    assert!(
+        matches!(&error, Error::Unavailable(it) if it.failure == FailureCode::Untrusted),
+        "{error:?}"
+    );
+    assert!(error.to_string().contains("certificate"), "{error}");
 }

@@ -202,11 +202,13 @@ fn refusal(service: Service<'_>, code: FailureCode, wait: Duration) -> Error {
     let server = service.server.id.clone();
     match code {
         FailureCode::ClientRejected => Misconfigured::ClientRejected(server).into(),
-        FailureCode::RequestRejected | FailureCode::Redirected => Misconfigured::RequestRejected {
-            server,
-            failure: code,
+        FailureCode::RequestRejected | FailureCode::Redirected | FailureCode::NotSent => {
+            Misconfigured::RequestRejected {
+                server,
+                failure: code,
+            }
+            .into()
         }
-        .into(),
         code => Unavailable::new(code, Some(wait)).into(),
     }
 }

@@ -41,10 +41,15 @@ impl TokenFailure {
 impl From<HttpError> for TokenFailure {
     fn from(error: HttpError) -> Self {
         Self::new(match error.kind {
-            HttpErrorKind::Connect | HttpErrorKind::Refused => FailureCode::Unreachable,
+            HttpErrorKind::UnknownHost
+            | HttpErrorKind::Connect
+            | HttpErrorKind::Proxy
+            | HttpErrorKind::Tls => FailureCode::Unreachable,
+            HttpErrorKind::Untrusted => FailureCode::Untrusted,
+            HttpErrorKind::Refused => FailureCode::NotSent,
             HttpErrorKind::Timeout => FailureCode::TimedOut,
             HttpErrorKind::Interrupted | HttpErrorKind::Protocol => FailureCode::Interrupted,
-            HttpErrorKind::TooLarge => FailureCode::UnreadableAnswer,
+            HttpErrorKind::TooLarge | HttpErrorKind::HeadTooLarge => FailureCode::AnswerTooLarge,
         })
     }
 }
@@ -368,12 +373,17 @@ mod tests {
     fn transport_errors_keep_what_is_known_of_the_outcome() {
         use HttpErrorKind as K;
         for (kind, code, unknown) in [
+            (K::UnknownHost, FailureCode::Unreachable, false),
             (K::Connect, FailureCode::Unreachable, false),
-            (K::Refused, FailureCode::Unreachable, false),
+            (K::Proxy, FailureCode::Unreachable, false),
+            (K::Tls, FailureCode::Unreachable, false),
+            (K::Untrusted, FailureCode::Untrusted, false),
+            (K::Refused, FailureCode::NotSent, false),
             (K::Timeout, FailureCode::TimedOut, true),
             (K::Interrupted, FailureCode::Interrupted, true),
             (K::Protocol, FailureCode::Interrupted, true),
-            (K::TooLarge, FailureCode::UnreadableAnswer, true),
+            (K::TooLarge, FailureCode::AnswerTooLarge, true),
+            (K::HeadTooLarge, FailureCode::AnswerTooLarge, true),
         ] {
             let failure = TokenFailure::from(HttpError::new(kind));
             assert_eq!(

@@ -93,15 +93,17 @@ fn parse(
         answer.access_token = held.map(|token| Zeroizing::new(token.expose_secret().to_owned()));
     }
     let bearer = |kind: &str| kind.eq_ignore_ascii_case("bearer");
+    let tokens = [&answer.access_token, &answer.refresh_token, &answer.id_token];
+    if tokens.into_iter().flatten().any(|token| token.len() > MAX_TOKEN) {
+        return Err(TokenFailure::new(FailureCode::AnswerTooLarge));
+    }
     let access_token = answer
         .access_token
         .as_mut()
-        .filter(|token| token.len() <= MAX_TOKEN && token.bytes().all(|byte| byte.is_ascii_graphic()))
+        .filter(|token| token.bytes().all(|byte| byte.is_ascii_graphic()))
         .ok_or_else(unreadable)?;
-    let others = [&answer.refresh_token, &answer.id_token];
-    let too_long = others.into_iter().flatten().any(|token| token.len() > MAX_TOKEN);
     let other_type = answer.token_type.as_ref().is_some_and(|kind| !bearer(kind));
-    if too_long || (other_type && !server.answer.any_token_type) {
+    if other_type && !server.answer.any_token_type {
         return Err(unreadable());
     }
     // Each secret type wipes the string that it is given.
@@ -416,11 +418,15 @@ mod tests {
                 } else {
                     body
                 };
-                assert_eq!(
-                    parse(200, "application/json", &body).is_ok(),
-                    ok,
-                    "{name} {length}"
-                );
+                let found = parse(200, "application/json", &body)
+                    .map(|_| ())
+                    .map_err(|failure| failure.code);
+                let expected = if ok {
+                    Ok(())
+                } else {
+                    Err(FailureCode::AnswerTooLarge)
+                };
+                assert_eq!(found, expected, "{name} {length}");
             }
         }
     }

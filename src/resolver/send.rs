@@ -12,9 +12,9 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use crate::error::{
-    ConsentReason, ConsentRequired, Error, Misconfigured, RequestRefused, Result, Unavailable,
+    AnswerRefused, ConsentReason, ConsentRequired, Error, Misconfigured, RequestRefused, Result, Unavailable,
 };
-use crate::http::{Body, Delivery, HttpErrorKind, HttpRequest, HttpResponse};
+use crate::http::{Body, Delivery, HttpError, HttpErrorKind, HttpRequest, HttpResponse, TooLarge};
 use crate::manager::refresh::Wanted;
 use crate::model::{ActingUser, FailureCode, Scopes};
 use crate::protocol::{BearerError, bearer_error};
@@ -231,22 +231,20 @@ impl Resolver {
     /// Puts a request on the wire. Whoever calls this has checked where it goes.
     pub(super) fn transmit(&self, outgoing: HttpRequest) -> Result<HttpResponse> {
         let (delivery, most) = (outgoing.delivery, outgoing.max_response_bytes);
-        let mut answer = self.connections.inner().http.send(outgoing).map_err(|error| {
-            let code = match error.kind {
-                // The client has refused it, not the provider: trying again changes nothing.
-                HttpErrorKind::Refused => return Error::from(RequestRefused::Client),
-                HttpErrorKind::Connect => FailureCode::Unreachable,
-                HttpErrorKind::Timeout => FailureCode::TimedOut,
-                HttpErrorKind::TooLarge => FailureCode::UnreadableAnswer,
-                HttpErrorKind::Interrupted | HttpErrorKind::Protocol => FailureCode::Interrupted,
-            };
-            Unavailable::new(code, None).into()
-        })?;
+        let http = &self.connections.inner().http;
+        let mut answer = http.send(outgoing).map_err(|error| unanswered(error, most))?;
         if delivery == Delivery::Whole && answer.body.is_reader() {
-            // The client did not keep to what was wanted. An empty answer in its place would be a lie.
+            // The client did not keep to what was wanted. Returning an empty body would hide that.
             let reader = std::mem::take(&mut answer.body).into_reader();
-            answer.body = Body::read_from(reader, most)
-                .map_err(|_| Unavailable::new(FailureCode::UnreadableAnswer, None))?;
+            answer.body = Body::read_from(reader, most).map_err(|error| {
+                let too_large = error.get_ref().is_some_and(|inner| inner.is::<TooLarge>());
+                let kind = if too_large {
+                    HttpErrorKind::TooLarge
+                } else {
+                    HttpErrorKind::Interrupted
+                };
+                unanswered(kind.into(), most)
+            })?;
         }
         Ok(answer)
     }
@@ -281,6 +279,23 @@ impl Resolver {
             Err(error) => Err(error),
         }
     }
+}
+
+/// Why there is no answer. Refusals and limits of this side are told apart from failures of the provider: trying again
+/// changes nothing.
+fn unanswered(error: HttpError, limit: usize) -> Error {
+    let code = match error.kind {
+        HttpErrorKind::Refused => return RequestRefused::Client.into(),
+        HttpErrorKind::TooLarge => return AnswerRefused::TooLarge { limit }.into(),
+        HttpErrorKind::HeadTooLarge => return AnswerRefused::HeadTooLarge.into(),
+        HttpErrorKind::UnknownHost | HttpErrorKind::Connect | HttpErrorKind::Proxy | HttpErrorKind::Tls => {
+            FailureCode::Unreachable
+        }
+        HttpErrorKind::Untrusted => FailureCode::Untrusted,
+        HttpErrorKind::Timeout => FailureCode::TimedOut,
+        HttpErrorKind::Interrupted | HttpErrorKind::Protocol => FailureCode::Interrupted,
+    };
+    Unavailable::new(code, None).into()
 }
 
 /// The absolute address of a request, if the token may go there.
