@@ -68,6 +68,9 @@ pub enum Error {
     /// The request may not be sent with this person's token.
     #[error(transparent)]
     Request(#[from] RequestRefused),
+    /// The API answered, and the answer was not taken. The request was sent: do not repeat it unchanged.
+    #[error(transparent)]
+    Answer(#[from] AnswerRefused),
     /// The operating system gave no random numbers.
     #[error(transparent)]
     Random(#[from] RandomUnavailable),
@@ -358,6 +361,22 @@ pub enum ConsentError {
     Conflict,
 }
 
+/// Why an answer of an API was not taken. The API has acted on the request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AnswerRefused {
+    /// The body is larger than [`Settings::send_max_bytes`](crate::manager::Settings::send_max_bytes). Ask for less, raise the
+    /// limit, or call [`Resolver::send_stream`](crate::Resolver::send_stream), which has none.
+    #[error("the answer is larger than {limit} bytes, the limit of the settings; `send_stream` has none")]
+    TooLarge {
+        /// The limit, in bytes.
+        limit: usize,
+    },
+    /// The answer has more headers, or larger ones, than the HTTP client reads: in the default client 128, and 64 KiB.
+    #[error("the answer has more headers than the HTTP client reads")]
+    HeadTooLarge,
+}
+
 /// Why a request may not be sent with a person's token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -365,9 +384,17 @@ pub enum RequestRefused {
     /// The URL is not one of the provider's API: another host, port, scheme or path.
     #[error("the token of this provider may not be sent to this address")]
     Address,
-    /// The request brings credentials of its own.
+    /// The request has a header that carries a credential or names a user. It would act as two users at once.
     #[error("the request has credentials of its own")]
     ForeignCredentials,
+    /// The method is `CONNECT`, `TRACE`, `TRACK` or `PRI`: no API of a service needs it, and it can carry the token past the
+    /// service.
+    #[error("a request with this method may not carry a token")]
+    Method,
+    /// A header asks the server for another method, path or host than those that were checked, such as
+    /// `X-HTTP-Method-Override`. Set them in the request itself.
+    #[error("a header asks for another method, path or host than the request has")]
+    Override,
     /// The URL is relative, and the provider has no base URL.
     #[error("the address is relative and the provider has no base URL")]
     NoBase,
@@ -377,6 +404,10 @@ pub enum RequestRefused {
     /// The placeholder was made in another turn, or it stands where no token may.
     #[error("the placeholder is of another turn or stands where no token may")]
     Placeholder,
+    /// The turn has made as many placeholders as a turn may: 1,024 different ones. Use the same placeholder again, or begin
+    /// another turn.
+    #[error("the turn has made 1024 placeholders, which is the limit of a turn")]
+    TooManyPlaceholders,
     /// The token cannot stand in a header.
     #[error("the token cannot stand in a header")]
     Header,

@@ -215,6 +215,7 @@ mod on {
             Error::Id(_) => ("id", None),
             Error::Scope(_) => ("scope", None),
             Error::Request(_) => ("request_refused", None),
+            Error::Answer(_) => ("answer_refused", None),
             Error::Random(_) => ("random", None),
         }
     }

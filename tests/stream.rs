@@ -399,7 +399,11 @@ fn a_download_that_breaks_off_ends_in_an_error_without_words_and_stays_there() {
     let mut download = turn.send_stream("notes", get("/file")).unwrap().into_body();
     let mut read = Vec::new();
     let error = download.read_to_end(&mut read).unwrap_err();
-    assert_eq!(read, b"clean ", "what may be half a token is not given out");
+    // The last letters before it may be the beginning of a token as well.
+    assert!(
+        read.len() > 2 && b"clean ".starts_with(&read),
+        "what may be half a token is not given out: {read:?}"
+    );
     assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
     assert!(!format!("{error} {error:?} {download:?}").contains("marker"));
     assert!(error.get_ref().is_none());

@@ -197,7 +197,7 @@ impl From<Error> for Refusal {
             Error::Id(error) => Self::invalid(format!("A name {error}.")),
             Error::Scope(error) => Self::invalid(format!("Not a scope: {error}.")),
             Error::Consent(error) => Self::from(error),
-            Error::Ambiguous(_) | Error::Request(_) | Error::Random(_) => Self::internal(),
+            Error::Ambiguous(_) | Error::Request(_) | Error::Answer(_) | Error::Random(_) => Self::internal(),
         }
     }
 }

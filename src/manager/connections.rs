@@ -177,10 +177,7 @@ impl Drop for Inner {
     fn drop(&mut self) {
         // The host is going down. Tokens that were fetched are worth one more attempt to store them, and uses one write.
         let _ = self.save_all_unsaved();
-        let uses = self.usage.take();
-        if !uses.is_empty() {
-            let _ = self.record(&uses);
-        }
+        let _ = self.record_gathered();
     }
 }
 

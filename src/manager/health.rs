@@ -136,7 +136,9 @@ impl Misconfiguration {
     const fn of_failure(failure: FailureCode) -> Option<Self> {
         match failure {
             FailureCode::ClientRejected => Some(Self::ClientRejected),
-            FailureCode::RequestRejected | FailureCode::Redirected => Some(Self::RequestRejected),
+            FailureCode::RequestRejected | FailureCode::Redirected | FailureCode::NotSent => {
+                Some(Self::RequestRejected)
+            }
             _ => None,
         }
     }

@@ -159,16 +159,4 @@ impl Inner {
             },
         })
     }
-
-    fn record_gathered(&self) -> Result<usize> {
-        let uses = self.usage.take();
-        let recorded = uses.len();
-        if !uses.is_empty()
-            && let Err(error) = self.record(&uses)
-        {
-            self.usage.put_back(uses);
-            return Err(error.into());
-        }
-        Ok(recorded)
-    }
 }

@@ -148,13 +148,14 @@ impl Obstacle {
 pub(crate) fn failed(server: &ServerId, failure: FailureCode, wait: Duration) -> Error {
     match failure {
         FailureCode::ClientRejected => Misconfigured::ClientRejected(server.clone()).into(),
-        FailureCode::RequestRejected | FailureCode::Redirected | FailureCode::Misconfigured => {
-            Misconfigured::RequestRejected {
-                server: server.clone(),
-                failure,
-            }
-            .into()
+        FailureCode::RequestRejected
+        | FailureCode::Redirected
+        | FailureCode::NotSent
+        | FailureCode::Misconfigured => Misconfigured::RequestRejected {
+            server: server.clone(),
+            failure,
         }
+        .into(),
         failure => Unavailable::new(failure, Some(wait)).into(),
     }
 }

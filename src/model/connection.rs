@@ -281,6 +281,12 @@ pub struct InFlight {
 pub enum FailureCode {
     /// No connection, no name, no TLS: the request was not sent.
     Unreachable,
+    /// The certificate of the server is not trusted: the request was not sent. An administrator adds the root of a company's
+    /// own authority to the HTTP client, or the provider renews its certificate.
+    Untrusted,
+    /// The host's HTTP client refused the request: plain `http`, or an address that it does not allow. For an administrator
+    /// to fix.
+    NotSent,
     /// No answer in time; whether the server acted is unknown.
     TimedOut,
     /// The connection broke after the request was sent; whether the server acted is unknown.
@@ -289,8 +295,11 @@ pub enum FailureCode {
     ServerError,
     /// Too many requests (429, `slow_down`).
     RateLimited,
-    /// The answer was no token answer: wrong type, broken JSON, too large, no access token.
+    /// The answer was no token answer: wrong type, broken JSON, no access token.
     UnreadableAnswer,
+    /// The answer exceeds a limit of this crate: 1 MiB in all, 64 KiB for each token; or the limit of the HTTP client for
+    /// headers, which is 128 in the default client.
+    AnswerTooLarge,
     /// The server refused the client: wrong id or secret. The operator's to correct.
     ClientRejected,
     /// The server refused the request as such (`invalid_request`, `unsupported_grant_type`, …). The operator's to correct.
@@ -311,11 +320,14 @@ impl FailureCode {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Unreachable => "unreachable",
+            Self::Untrusted => "untrusted",
+            Self::NotSent => "not_sent",
             Self::TimedOut => "timed_out",
             Self::Interrupted => "interrupted",
             Self::ServerError => "server_error",
             Self::RateLimited => "rate_limited",
             Self::UnreadableAnswer => "unreadable_answer",
+            Self::AnswerTooLarge => "answer_too_large",
             Self::ClientRejected => "client_rejected",
             Self::RequestRejected => "request_rejected",
             Self::GrantRejected => "grant_rejected",
@@ -332,13 +344,16 @@ impl FailureCode {
     }
 
     /// Every code.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 15] = [
         Self::Unreachable,
+        Self::Untrusted,
+        Self::NotSent,
         Self::TimedOut,
         Self::Interrupted,
         Self::ServerError,
         Self::RateLimited,
         Self::UnreadableAnswer,
+        Self::AnswerTooLarge,
         Self::ClientRejected,
         Self::RequestRejected,
         Self::GrantRejected,
@@ -352,7 +367,11 @@ impl FailureCode {
     pub const fn outcome_unknown(self) -> bool {
         matches!(
             self,
-            Self::TimedOut | Self::Interrupted | Self::ServerError | Self::UnreadableAnswer
+            Self::TimedOut
+                | Self::Interrupted
+                | Self::ServerError
+                | Self::UnreadableAnswer
+                | Self::AnswerTooLarge
         )
     }
 
@@ -361,7 +380,11 @@ impl FailureCode {
     pub const fn is_operators_fault(self) -> bool {
         matches!(
             self,
-            Self::ClientRejected | Self::RequestRejected | Self::Redirected | Self::Misconfigured
+            Self::ClientRejected
+                | Self::RequestRejected
+                | Self::Redirected
+                | Self::NotSent
+                | Self::Misconfigured
         )
     }
 }
@@ -370,11 +393,16 @@ impl std::fmt::Display for FailureCode {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Unreachable => "the provider cannot be reached",
+            Self::Untrusted => "the certificate of the provider is not trusted",
+            Self::NotSent => "the HTTP client does not send such a request",
             Self::TimedOut => "the provider did not answer in time",
             Self::Interrupted => "the connection to the provider broke",
             Self::ServerError => "the provider has an error of its own",
             Self::RateLimited => "the provider asks for fewer requests",
             Self::UnreadableAnswer => "the provider's answer could not be read",
+            Self::AnswerTooLarge => {
+                "the provider's answer exceeds a limit: 1 MiB in all, 64 KiB for a token, 128 headers"
+            }
             Self::ClientRejected => "the provider refuses the client credentials",
             Self::RequestRejected => "the provider refuses the request",
             Self::GrantRejected => "the provider refuses the grant",

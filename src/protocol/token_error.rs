@@ -41,12 +41,15 @@ impl TokenFailure {
 impl From<HttpError> for TokenFailure {
     fn from(error: HttpError) -> Self {
         Self::new(match error.kind {
-            HttpErrorKind::Connect => FailureCode::Unreachable,
-            // The host's own client does not send it: trying again changes nothing.
-            HttpErrorKind::Refused => FailureCode::Misconfigured,
+            HttpErrorKind::UnknownHost
+            | HttpErrorKind::Connect
+            | HttpErrorKind::Proxy
+            | HttpErrorKind::Tls => FailureCode::Unreachable,
+            HttpErrorKind::Untrusted => FailureCode::Untrusted,
+            HttpErrorKind::Refused => FailureCode::NotSent,
             HttpErrorKind::Timeout => FailureCode::TimedOut,
             HttpErrorKind::Interrupted | HttpErrorKind::Protocol => FailureCode::Interrupted,
-            HttpErrorKind::TooLarge => FailureCode::UnreadableAnswer,
+            HttpErrorKind::TooLarge | HttpErrorKind::HeadTooLarge => FailureCode::AnswerTooLarge,
         })
     }
 }
@@ -389,12 +392,17 @@ mod tests {
     fn transport_errors_keep_what_is_known_of_the_outcome() {
         use HttpErrorKind as K;
         for (kind, code, unknown) in [
+            (K::UnknownHost, FailureCode::Unreachable, false),
             (K::Connect, FailureCode::Unreachable, false),
-            (K::Refused, FailureCode::Misconfigured, false),
+            (K::Proxy, FailureCode::Unreachable, false),
+            (K::Tls, FailureCode::Unreachable, false),
+            (K::Untrusted, FailureCode::Untrusted, false),
+            (K::Refused, FailureCode::NotSent, false),
             (K::Timeout, FailureCode::TimedOut, true),
             (K::Interrupted, FailureCode::Interrupted, true),
             (K::Protocol, FailureCode::Interrupted, true),
-            (K::TooLarge, FailureCode::UnreadableAnswer, true),
+            (K::TooLarge, FailureCode::AnswerTooLarge, true),
+            (K::HeadTooLarge, FailureCode::AnswerTooLarge, true),
         ] {
             let failure = TokenFailure::from(HttpError::new(kind));
             assert_eq!(

@@ -95,13 +95,20 @@ fn parse(
         answer.access_token = held.map(|token| Zeroizing::new(token.expose_secret().to_owned()));
     }
     let bearer = |kind: &str| kind.trim().eq_ignore_ascii_case("bearer");
+    let is_kept = |token: &&mut Zeroizing<String>| token.len() <= MAX_TOKEN;
+    if answer
+        .access_token
+        .as_ref()
+        .is_some_and(|token| token.len() > MAX_TOKEN)
+    {
+        return Err(TokenFailure::new(FailureCode::AnswerTooLarge));
+    }
     let access_token = answer
         .access_token
         .as_mut()
-        .filter(|token| token.len() <= MAX_TOKEN && token.bytes().all(|byte| byte.is_ascii_graphic()))
+        .filter(|token| token.bytes().all(|byte| byte.is_ascii_graphic()))
         .ok_or_else(unreadable)?;
     // What cannot be kept must not cost what can: without a new refresh token the one that is held goes on.
-    let is_kept = |token: &&mut Zeroizing<String>| token.len() <= MAX_TOKEN;
     let refresh_token = answer.refresh_token.as_mut().filter(is_kept);
     let id_token = answer.id_token.as_mut().filter(is_kept);
     let other_type = answer.token_type.as_ref().is_some_and(|kind| !bearer(kind));

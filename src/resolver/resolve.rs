@@ -18,7 +18,7 @@ use crate::resolver::{ResolvedToken, Resolver, SharedConnections};
 use crate::vault::{Attempt, Claim, CommitOutcome, Found, Of, RefreshFailure, StoredToken, TokenQuery};
 
 /// What a turn needs of a token.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ResolveOptions {
     /// Which of the person's connections, where they have several.
@@ -370,7 +370,7 @@ impl Resolver {
         })
     }
 
-    /// Remembers that the token was handed out, and tells the host if it was not the person's own.
+    /// Notes that `resolve` handed the token out, and reports the use of a shared connection.
     pub(super) fn note(
         &self,
         acting_user: &ActingUser,
@@ -378,34 +378,57 @@ impl Resolver {
         ledger: &Ledger,
     ) -> Result<()> {
         let inner = self.connections.inner();
-        let handed = Handed {
+        let handed = self.handed(acting_user, token, ledger);
+        if inner.settings.use_audit == UseAudit::Strict {
+            inner.record(&[handed.entry()])?;
+        } else {
+            inner.note_use(handed);
+        }
+        self.report_shared(acting_user, token);
+        Ok(())
+    }
+
+    /// Notes that `peek` handed the token out, without a write. Returns `false` if there is no room for the note.
+    pub(super) fn note_without_write(
+        &self,
+        acting_user: &ActingUser,
+        token: &ResolvedToken,
+        ledger: &Ledger,
+    ) -> bool {
+        let handed = self.handed(acting_user, token, ledger);
+        let noted = self.connections.inner().usage.note_if_room(handed);
+        if noted {
+            self.report_shared(acting_user, token);
+        }
+        noted
+    }
+
+    fn handed<'a>(
+        &self,
+        acting_user: &'a ActingUser,
+        token: &'a ResolvedToken,
+        ledger: &'a Ledger,
+    ) -> Handed<'a> {
+        Handed {
             to: acting_user,
             connection: token.connection,
             provider: &token.provider.id,
             shared: token.shared,
             turn: ledger.turn.as_ref(),
             purpose: ledger.purpose.as_ref(),
-            at: inner.now(),
-        };
-        if inner.settings.use_audit == UseAudit::Strict {
-            inner.record(&[handed.entry()])?;
-        } else if let Some(page) = inner.usage.note(handed)
-            && inner.record(&page).is_err()
-        {
-            // The token is good, and a batch may wait: upkeep writes it, or says what is wrong with the vault.
-            inner.usage.put_back(page);
+            at: self.connections.inner().now(),
         }
+    }
+
+    fn report_shared(&self, acting_user: &ActingUser, token: &ResolvedToken) {
         if token.shared {
-            let id = Some(token.connection);
-            let provider = &token.provider.id;
-            inner.emit(
+            self.connections.inner().emit(
                 acting_user.tenant(),
                 Some(acting_user.user()),
-                provider,
-                id,
+                &token.provider.id,
+                Some(token.connection),
                 EventKind::SharedFallback,
             );
         }
-        Ok(())
     }
 }
