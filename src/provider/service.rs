@@ -60,6 +60,10 @@ pub struct Provider {
     /// How the access token is put into a request.
     #[cfg_attr(feature = "serde", serde(default))]
     pub token_header: TokenHeader,
+    /// The statuses by which the API says that it does not accept the access token: 400 to 499, 401 unless set. Some APIs
+    /// answer an expired token with 403. `send` then refreshes the token once and repeats the request.
+    #[cfg_attr(feature = "serde", serde(default = "default_token_refused"))]
+    pub token_refused: Vec<u16>,
     /// More parameters for the authorization request, beside the server's. None may bear a name that the protocol uses.
     #[cfg_attr(
         feature = "serde",
@@ -100,6 +104,7 @@ impl Provider {
             api_headers: BTreeMap::new(),
             api_query: BTreeMap::new(),
             token_header: TokenHeader::default(),
+            token_refused: default_token_refused(),
             authorization_parameters: BTreeMap::new(),
             tiers: ScopeTiers::default(),
             scope_modes: None,
@@ -110,7 +115,18 @@ impl Provider {
     }
 }
 
+/// RFC 6750 §3.1: an access token that is expired, revoked or malformed is answered with 401.
+fn default_token_refused() -> Vec<u16> {
+    vec![401]
+}
+
 impl Provider {
+    /// Whether an API response with this status means that the access token was refused.
+    #[must_use]
+    pub fn refuses_token(&self, status: u16) -> bool {
+        self.token_refused.contains(&status)
+    }
+
     /// Whether the access token of a connection with these parameters may be sent to `url`.
     ///
     /// The URL must be https (http only where the descriptor itself names a loopback origin), have the very

@@ -86,6 +86,9 @@ pub enum DescriptorProblem {
     /// The header is none, or frames the message, or acts as somebody.
     #[error("may not set the header \"{0}\": it is none, frames the message or carries a credential")]
     HeaderName(String),
+    /// A list of statuses is empty, or has a status that is not a client error.
+    #[error("must list statuses from 400 to 499")]
+    RefusalStatus,
     /// Neither a status nor a code, or a status that is no refusal.
     #[error("has an entry with neither a code nor a status from 400 to 499")]
     DeadGrant,
@@ -258,6 +261,7 @@ pub(super) fn provider(
         ));
     }
     check.token_header(provider)?;
+    check.token_refused(provider)?;
     check.api_request(provider)?;
     check.authorization_parameters(&provider.authorization_parameters)
 }
@@ -405,6 +409,18 @@ impl Check<'_> {
         } else {
             Err(self.error("token_header", DescriptorProblem::Header))
         }
+    }
+}
+
+impl Check<'_> {
+    /// A server error is not a statement about the token, and a success even less.
+    fn token_refused(&self, provider: &Provider) -> Result<(), InvalidDescriptor> {
+        let statuses = &provider.token_refused;
+        let refusals = statuses.iter().all(|status| (400..=499).contains(status));
+        if statuses.is_empty() || !refusals {
+            return Err(self.error("token_refused", DescriptorProblem::RefusalStatus));
+        }
+        Ok(())
     }
 }
 

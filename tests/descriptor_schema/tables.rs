@@ -96,6 +96,7 @@ fn what(kind: &str, shapes: &BTreeMap<String, Shape>) -> String {
 fn plural(kind: &str) -> &str {
     match kind {
         "String" => "text",
+        "u16" => "numbers",
         "Pointer" => "JSON pointers",
         "Scopes" => "lists of scopes",
         _ => "objects, see below",

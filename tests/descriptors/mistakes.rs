@@ -86,6 +86,9 @@ fn a_mistake_in_a_file_is_named_with_what_is_allowed() {
             r#""token_header":{"name":"x-token","prefix":""},"api_headers":{"X-Token":"x"}"#,
             "api_headers",
         ),
+        ("", r#""token_refused":[]"#, "token_refused"),
+        ("", r#""token_refused":[401,200]"#, "token_refused"),
+        ("", r#""token_refused":[500]"#, "token_refused"),
         ("", r#""api_query":{"access_token":"x"}"#, "api_query"),
         ("", r#""api_query":{"x":"{scope}"}"#, "api_query"),
         (
