@@ -288,6 +288,14 @@ pub enum Misconfigured {
     /// came from. They are sent nowhere else: connect again, or put the old values back.
     #[error("the token endpoint or the client of {0} has changed since the consent")]
     IssuerChanged(ServerId),
+    /// The values of the connection lead to an instance of the server for which the client is not registered. Nothing
+    /// was sent: the client secret and the tokens of one instance are not for another. List the instance in
+    /// [`ClientRegistration::for_base_urls`](crate::provider::ClientRegistration::for_base_urls).
+    #[error(
+        "the client at {0} is not registered for the base URL of this connection: list it in \
+         ClientRegistration::for_base_urls"
+    )]
+    InstanceNotRegistered(ServerId),
     /// A descriptor is not valid.
     #[error(transparent)]
     Descriptor(Box<InvalidDescriptor>),

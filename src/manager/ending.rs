@@ -29,7 +29,7 @@ impl Inner {
             Capability::Unsupported => return AtProvider::Unsupported,
             Capability::Endpoint { .. } | Capability::DeleteWithBearer { .. } => {}
         }
-        let Ok(endpoints) = service.server.endpoints(&grant.parameters) else {
+        let Ok(endpoints) = service.endpoints(&grant.parameters) else {
             return unconfirmed;
         };
         let endpoint = endpoints.revocation.as_ref();

@@ -232,7 +232,7 @@ impl Inner {
     /// The service and the endpoints by which a grant is refreshed: those that issued its tokens, or none.
     fn issuer(&self, grant: &Grant) -> Result<(Service<'_>, Endpoints)> {
         let service = self.service(grant.provider.as_str())?;
-        let endpoints = service.server.endpoints(&grant.parameters)?;
+        let endpoints = service.endpoints(&grant.parameters)?;
         let from = &grant.issued_by;
         let same = service.server.id == from.server
             && endpoints.refresh.as_str() == from.refresh_endpoint

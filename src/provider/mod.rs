@@ -8,6 +8,8 @@ mod api_request;
 pub mod catalog;
 mod discovery;
 mod file;
+pub(crate) mod instance;
+mod internal_host;
 mod parameter;
 mod pattern;
 mod quirk;

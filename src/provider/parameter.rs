@@ -118,9 +118,23 @@ pub enum ParameterProblem {
     /// Several fit, and none was named: the choice is the person's, never silent.
     #[error("must be named, because the provider offers several")]
     Several,
+    /// The value makes an IP address, or the name of a host inside a network, the receiver of tokens.
+    #[error(
+        "names a host that is not public; if you mean it, list its base URL in ClientRegistration::for_base_urls"
+    )]
+    InternalHost,
     /// The value is not of its kind.
     #[error("does not have an allowed value")]
     Malformed,
+}
+
+impl InvalidParameter {
+    pub(crate) const fn internal_host(name: String) -> Self {
+        Self {
+            name,
+            problem: ParameterProblem::InternalHost,
+        }
+    }
 }
 
 impl ParameterKind {
@@ -277,8 +291,9 @@ impl AuthorizationServer {
     ///
     /// # Security
     ///
-    /// A base URL may name any host, one inside your network too: whether a user may choose one, and
-    /// which, is the host's decision. Take it from your configuration where you can.
+    /// A base URL may name any host here. [`ClientRegistration::for_base_urls`](crate::provider::ClientRegistration::for_base_urls)
+    /// decides which of them receive secrets; hosts inside a network are refused unless it lists them. Both are checked
+    /// before a request is sent, not by this method.
     pub fn complete_parameters(
         &self,
         given: &Parameters,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::model::{ProviderId, ServerId};
+use crate::provider::instance::RegisteredBase;
 use crate::provider::{
     AuthorizationServer, ClientAuthentication, ClientRegistration, DescriptorProblem, InvalidDescriptor,
     Provider, Transport, catalog, validate,
@@ -113,7 +114,7 @@ impl Registry {
                 .servers
                 .get(id)
                 .ok_or_else(|| invalid(id.as_str(), "client", DescriptorProblem::Unknown))?;
-            check_registration(server, registration)?;
+            check_registration(server, registration, transport)?;
         }
         Ok(())
     }
@@ -122,6 +123,7 @@ impl Registry {
 fn check_registration(
     server: &AuthorizationServer,
     registration: &ClientRegistration,
+    transport: Transport,
 ) -> Result<(), InvalidDescriptor> {
     let id = server.id.as_str();
     if registration.client_id.is_empty() {
@@ -136,6 +138,10 @@ fn check_registration(
         && is_wrapped(secret.expose_secret())
     {
         return Err(invalid(id, "client_secret", DescriptorProblem::Wrapped));
+    }
+    let is_base = |base: &String| RegisteredBase::parse(base, transport).is_some();
+    if !registration.base_urls.iter().all(is_base) {
+        return Err(invalid(id, "base_urls", DescriptorProblem::BaseUrl));
     }
     server
         .redirects

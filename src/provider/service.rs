@@ -187,7 +187,7 @@ fn expand(template: &str, parameters: &Parameters) -> Option<Url> {
 }
 
 /// What is left of `path` below `prefix`, if `prefix` ends at a segment's end.
-fn strip_segments<'a>(path: &'a str, prefix: &str) -> Option<&'a str> {
+pub(super) fn strip_segments<'a>(path: &'a str, prefix: &str) -> Option<&'a str> {
     let rest = path.strip_prefix(prefix.trim_end_matches('/'))?;
     (rest.is_empty() || rest.starts_with('/')).then_some(rest)
 }

@@ -86,6 +86,13 @@ impl<'a> Template<'a> {
         self.alternatives.first().and_then(Alternative::base_url)
     }
 
+    /// The first alternative whose values are all known.
+    pub(super) fn chosen(&self, values: &Parameters) -> Option<&Alternative<'a>> {
+        self.alternatives
+            .iter()
+            .find(|alternative| alternative.placeholders().all(|name| values.contains_key(name)))
+    }
+
     /// The URL with these values: of the first alternative that has them all.
     ///
     /// # Errors
@@ -309,8 +316,17 @@ pub(super) fn base_url(value: &str) -> Option<&str> {
     // Written as it is read: what the parser would rewrite (dot segments, a default port, upper case in the host,
     // a host in decimal) is refused, so that a stored value and a compared one never differ.
     let canonical = url.as_str().trim_end_matches('/') == value;
-    (value.len() <= 2048 && value.bytes().all(plain) && !value.contains("@") && canonical && is_clean(&url))
-        .then_some(value)
+    let is_url = value.bytes().all(plain) && canonical && is_clean(&url);
+    (value.len() <= 2048 && is_url && has_plausible_host(&url)).then_some(value)
+}
+
+/// Whether DNS and TCP know such a host and port: no empty label, none that begins or ends with `-`, no port 0.
+fn has_plausible_host(url: &Url) -> bool {
+    let is_label = |label: &str| {
+        !label.is_empty() && label.len() <= 63 && !label.starts_with('-') && !label.ends_with('-')
+    };
+    let is_name = url.domain().is_none_or(|domain| domain.split('.').all(is_label));
+    is_name && url.port() != Some(0)
 }
 
 /// The base URL that people mean: with the scheme, the host in lower case, no trailing slash.

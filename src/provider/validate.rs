@@ -101,6 +101,12 @@ pub enum DescriptorProblem {
     /// The redirect URI is not one that the server takes.
     #[error(transparent)]
     Redirect(#[from] InvalidRedirect),
+    /// A registration lists a base URL that can be compared with no endpoint.
+    #[error(
+        "lists a base URL that is not \"https://host\", with a port or a path at most, or \"https://*.domain\" for the \
+         hosts below a public domain"
+    )]
+    BaseUrl,
     /// There are blanks or quotes around the value, from the file or the variable that it was read from.
     #[error("begins or ends with a blank, or is in quotes")]
     Wrapped,
