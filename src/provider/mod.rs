@@ -31,6 +31,7 @@ pub use answer_shape::{AnswerShape, Expiry, SuccessFlag};
 pub use discovery::{Discovery, Pick};
 pub use file::DescriptorFile;
 pub use parameter::{InvalidParameter, ParameterKind, ParameterProblem, ParameterRule, ParameterSource};
+pub use pattern::Pattern;
 pub use quirk::{
     BodyFormat, ClientAuthentication, DeadGrant, IssuerPolicy, Pkce, Pointer, RefreshWith, Revocation,
     RevocationAuth, RevocationTokens, RotationClass, TokenHeader,

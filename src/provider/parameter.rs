@@ -1,9 +1,8 @@
 //! The values that a connection brings for a descriptor's URLs.
 
 use crate::model::Parameters;
-use crate::provider::pattern::Pattern;
 use crate::provider::template::{base_url, is_host, is_segment, is_word, meant_base_url, meant_host};
-use crate::provider::{AuthorizationServer, Pointer, Transport};
+use crate::provider::{AuthorizationServer, Pattern, Pointer, Transport};
 
 /// The longest value of a kind without a tighter bound, in bytes.
 const MAX_TEXT: usize = 1024;
@@ -34,7 +33,7 @@ pub struct ParameterRule {
     /// What the value must match from end to end: a regular expression without back references, and with look-ahead only
     /// at its very start.
     #[cfg_attr(feature = "serde", serde(default))]
-    pub pattern: Option<String>,
+    pub pattern: Option<Pattern>,
     /// What people write before the value and is not part of it: `https://`.
     #[cfg_attr(feature = "serde", serde(default))]
     pub prefix: Option<String>,
@@ -236,7 +235,7 @@ impl ParameterRule {
 
     /// The same, and it must match this from end to end.
     #[must_use]
-    pub fn pattern(mut self, pattern: impl Into<String>) -> Self {
+    pub fn pattern(mut self, pattern: impl Into<Pattern>) -> Self {
         self.pattern = Some(pattern.into());
         self
     }
@@ -251,10 +250,7 @@ impl ParameterRule {
             .suffix
             .as_deref()
             .map_or(value, |suffix| value.strip_suffix(suffix).unwrap_or(value));
-        let matches = |value: &str| match &self.pattern {
-            None => true,
-            Some(pattern) => Pattern::parse(pattern).is_ok_and(|pattern| pattern.matches(value)),
-        };
+        let matches = |value: &str| self.pattern.as_ref().is_none_or(|pattern| pattern.matches(value));
         self.kind
             .accept(value, transport)
             .filter(|kept| matches(kept))

@@ -11,11 +11,11 @@ use url::Url;
 
 use crate::http::is_clean;
 use crate::model::Scope;
-use crate::provider::pattern::Pattern;
 use crate::provider::template::{Alternative, InvalidTemplate, Template};
 use crate::provider::value::{BUILT_IN, names_in};
 use crate::provider::{
-    AuthorizationServer, InvalidRedirect, IssuerPolicy, ParameterKind, ParameterSource, Provider, Revocation,
+    AuthorizationServer, InvalidRedirect, IssuerPolicy, ParameterKind, ParameterSource, Pattern, Provider,
+    Revocation,
 };
 
 /// Which URLs descriptors and parameters may name.
@@ -288,10 +288,7 @@ impl Check<'_> {
                 .iter()
                 .all(|earlier| earlier.name != rule.name);
             let fits = !matches!(&rule.kind, ParameterKind::OneOf(values) if values.is_empty());
-            let pattern = rule
-                .pattern
-                .as_deref()
-                .is_none_or(|pattern| Pattern::parse(pattern).is_ok());
+            let pattern = rule.pattern.as_ref().is_none_or(Pattern::is_usable);
             let source = match &rule.source {
                 ParameterSource::Host => true,
                 ParameterSource::Callback(parameter) => {

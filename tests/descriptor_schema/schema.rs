@@ -103,7 +103,7 @@ fn of_type(kind: &str, attributes: &str) -> Value {
         return json!({ "type": "object", "additionalProperties": of_type(kind, attributes) });
     }
     match kind {
-        "String" => text,
+        "String" | "Pattern" => text,
         "bool" => json!({ "type": "boolean" }),
         "u16" => json!({ "type": "integer", "minimum": 0 }),
         "Duration" => json!({ "type": "integer", "minimum": 0 }),
