@@ -8,7 +8,14 @@ use crate::provider::{AuthorizationServer, InvalidDescriptor, Provider, Registry
 /// `docs/descriptors.md` describes every field with an example.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
+#[cfg_attr(
+    feature = "serde",
+    serde(
+        default,
+        deny_unknown_fields,
+        expecting = "a descriptor file, written as an object"
+    )
+)]
 #[allow(clippy::exhaustive_structs, reason = "plain data")]
 pub struct DescriptorFile {
     /// The servers.

@@ -23,6 +23,10 @@ mod scope_choice;
 mod seconds;
 mod server;
 mod service;
+#[cfg(feature = "serde")]
+mod status;
+#[cfg(feature = "serde")]
+mod tagged;
 pub(crate) mod template;
 mod validate;
 pub(crate) mod value;

@@ -11,12 +11,19 @@ const MAX_TEXT: usize = 1024;
 /// [`ParameterRule::new`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
+#[cfg_attr(
+    feature = "serde",
+    serde(deny_unknown_fields, expecting = "a rule, written as an object")
+)]
 #[non_exhaustive]
 pub struct ParameterRule {
     /// The name, as in `{name}`.
     pub name: String,
     /// What may stand in it.
+    #[cfg_attr(
+        feature = "serde",
+        serde(deserialize_with = "crate::provider::tagged::deserialize")
+    )]
     pub kind: ParameterKind,
     /// The value when the host names none. Absent: the host must name one. Empty: there is none, and none is needed.
     #[cfg_attr(
@@ -28,7 +35,10 @@ pub struct ParameterRule {
     #[cfg_attr(feature = "serde", serde(default))]
     pub optional: bool,
     /// Where the value comes from. The host, unless set.
-    #[cfg_attr(feature = "serde", serde(default))]
+    #[cfg_attr(
+        feature = "serde",
+        serde(default, deserialize_with = "crate::provider::tagged::deserialize")
+    )]
     pub source: ParameterSource,
     /// What the value must match from end to end: a regular expression without back references, and with look-ahead only
     /// at its very start.

@@ -21,7 +21,10 @@ use crate::provider::{
 /// Everything is checked once, when the connections are built.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
+#[cfg_attr(
+    feature = "serde",
+    serde(deny_unknown_fields, expecting = "a server, written as an object")
+)]
 #[non_exhaustive]
 pub struct AuthorizationServer {
     /// Names the server.
@@ -37,16 +40,34 @@ pub struct AuthorizationServer {
     #[cfg_attr(feature = "serde", serde(default))]
     pub refresh_endpoint: Option<String>,
     /// How the client proves itself.
-    #[cfg_attr(feature = "serde", serde(default = "defaults::client_authentication"))]
+    #[cfg_attr(
+        feature = "serde",
+        serde(
+            default = "defaults::client_authentication",
+            deserialize_with = "crate::provider::tagged::deserialize"
+        )
+    )]
     pub client_authentication: ClientAuthentication,
     /// Whether PKCE is sent.
-    #[cfg_attr(feature = "serde", serde(default = "defaults::pkce"))]
+    #[cfg_attr(
+        feature = "serde",
+        serde(
+            default = "defaults::pkce",
+            deserialize_with = "crate::provider::tagged::deserialize"
+        )
+    )]
     pub pkce: Pkce,
     /// What stands between scopes in the authorization request. A space, by RFC 6749; some want a comma.
     #[cfg_attr(feature = "serde", serde(default = "defaults::scope_separator"))]
     pub scope_separator: String,
     /// How token requests are written.
-    #[cfg_attr(feature = "serde", serde(default = "defaults::body_format"))]
+    #[cfg_attr(
+        feature = "serde",
+        serde(
+            default = "defaults::body_format",
+            deserialize_with = "crate::provider::tagged::deserialize"
+        )
+    )]
     pub body_format: BodyFormat,
     /// More parameters for the authorization request. None may bear a name that the protocol uses, but for `response_type`
     /// with a `code` in it.
@@ -78,7 +99,13 @@ pub struct AuthorizationServer {
     #[cfg_attr(feature = "serde", serde(default))]
     pub parameters: Vec<ParameterRule>,
     /// What becomes of an old refresh token.
-    #[cfg_attr(feature = "serde", serde(default = "defaults::rotation"))]
+    #[cfg_attr(
+        feature = "serde",
+        serde(
+            default = "defaults::rotation",
+            deserialize_with = "crate::provider::tagged::deserialize"
+        )
+    )]
     pub rotation: RotationClass,
     /// How long a refresh token lives unused, if it dies of that.
     #[cfg_attr(
@@ -99,7 +126,13 @@ pub struct AuthorizationServer {
     )]
     pub default_expires_in: Option<Duration>,
     /// How a grant is revoked.
-    #[cfg_attr(feature = "serde", serde(default = "defaults::revocation"))]
+    #[cfg_attr(
+        feature = "serde",
+        serde(
+            default = "defaults::revocation",
+            deserialize_with = "crate::provider::tagged::deserialize"
+        )
+    )]
     pub revocation: Revocation,
     /// Whether each consent makes a grant of its own, even in a browser whose session goes on: then the tokens of a
     /// connection that is connected again are revoked at once. Otherwise they are kept sealed, and revoked together
@@ -107,7 +140,13 @@ pub struct AuthorizationServer {
     #[cfg_attr(feature = "serde", serde(default))]
     pub separate_grants: bool,
     /// What is done with `iss`.
-    #[cfg_attr(feature = "serde", serde(default = "defaults::issuer_policy"))]
+    #[cfg_attr(
+        feature = "serde",
+        serde(
+            default = "defaults::issuer_policy",
+            deserialize_with = "crate::provider::tagged::deserialize"
+        )
+    )]
     pub issuer_policy: IssuerPolicy,
     /// Scopes that the server never names in its answer although it grants them.
     #[cfg_attr(feature = "serde", serde(default))]
@@ -165,7 +204,10 @@ pub struct AuthorizationServer {
     #[cfg_attr(feature = "serde", serde(default))]
     pub answer: AnswerShape,
     /// What renews an access token.
-    #[cfg_attr(feature = "serde", serde(default))]
+    #[cfg_attr(
+        feature = "serde",
+        serde(default, deserialize_with = "crate::provider::tagged::deserialize")
+    )]
     pub refresh_with: RefreshWith,
     /// The `grant_type` of a refresh, if not `refresh_token`.
     #[cfg_attr(feature = "serde", serde(default))]

@@ -17,7 +17,10 @@ use crate::provider::{Discovery, Pointer, ScopeModes, ScopeTiers, Template, Toke
 /// the connection's parameters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
+#[cfg_attr(
+    feature = "serde",
+    serde(deny_unknown_fields, expecting = "a provider, written as an object")
+)]
 #[non_exhaustive]
 pub struct Provider {
     /// Names the service.
@@ -62,7 +65,13 @@ pub struct Provider {
     pub token_header: TokenHeader,
     /// The statuses by which the API says that it does not accept the access token: 400 to 499, 401 unless set. Some APIs
     /// answer an expired token with 403. `send` then refreshes the token once and repeats the request.
-    #[cfg_attr(feature = "serde", serde(default = "default_token_refused"))]
+    #[cfg_attr(
+        feature = "serde",
+        serde(
+            default = "default_token_refused",
+            deserialize_with = "crate::provider::status::list"
+        )
+    )]
     pub token_refused: Vec<u16>,
     /// More parameters for the authorization request, beside the server's. None may bear a name that the protocol uses.
     #[cfg_attr(
@@ -222,7 +231,10 @@ fn decode(path: &str) -> String {
 /// A host that may receive the access token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
+#[cfg_attr(
+    feature = "serde",
+    serde(deny_unknown_fields, expecting = "an API host, written as an object")
+)]
 pub struct ApiHost {
     /// The origin, such as `https://www.googleapis.com`; a template. Where a base URL brings a path,
     /// that path is part of the prefix: a GitLab below `https://host/lab` gets no token of `https://host/other`.
@@ -269,7 +281,10 @@ impl ApiHost {
 /// How to learn whose account was connected: a GET with the access token, and where the answer says it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
+#[cfg_attr(
+    feature = "serde",
+    serde(deny_unknown_fields, expecting = "an account, written as an object")
+)]
 pub struct AccountEndpoint {
     /// The URL, a template.
     pub url: String,
@@ -286,7 +301,13 @@ pub struct AccountEndpoint {
 /// Where an answer says whose account it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
+#[cfg_attr(
+    feature = "serde",
+    serde(
+        deny_unknown_fields,
+        expecting = "an account in an answer, written as an object"
+    )
+)]
 #[allow(clippy::exhaustive_structs, reason = "plain data")]
 pub struct AccountPointers {
     /// The stable id; the first pointer that finds a string or a number.
