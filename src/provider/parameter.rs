@@ -279,11 +279,9 @@ impl ParameterRule {
         self.optional || self.default.as_ref().is_some_and(String::is_empty)
     }
 
-    /// Whether the default, if there is one, is of the rule's kind.
-    pub(super) fn default_is_accepted(&self, transport: Transport) -> bool {
-        self.default
-            .as_ref()
-            .is_none_or(|value| value.is_empty() || self.accept(value, transport).is_ok())
+    /// Whether a connection may have no value: none must be given, and no default takes its place.
+    pub(super) fn can_be_missing(&self) -> bool {
+        self.may_be_missing() && self.default.as_ref().is_none_or(String::is_empty)
     }
 }
 

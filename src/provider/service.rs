@@ -94,6 +94,9 @@ pub struct Provider {
     /// What whoever uses the service should know, in sentences.
     #[cfg_attr(feature = "serde", serde(default))]
     pub notes: Vec<String>,
+    /// Whether this descriptor takes the place of the built-in one with its id. Without it, such an id is a mistake.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub replaces_builtin: bool,
 }
 
 impl Provider {
@@ -120,6 +123,7 @@ impl Provider {
             discovery: None,
             account_in_answer: None,
             notes: Vec::new(),
+            replaces_builtin: false,
         }
     }
 }
