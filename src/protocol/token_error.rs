@@ -98,7 +98,7 @@ impl TokenErrorCode {
 /// What an answer without tokens means.
 #[must_use]
 pub fn classify(server: &AuthorizationServer, response: &HttpResponse) -> TokenFailure {
-    let answer = Answer::read_as(&server.answer, response);
+    let answer = Answer::read_as(server, response);
     let code = answer.as_ref().and_then(|answer| answer.error.as_ref());
     refusal(server, response, code.map(|code| code.as_str()))
 }

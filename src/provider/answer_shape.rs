@@ -24,7 +24,8 @@ pub struct AnswerShape {
     pub access_token: Option<Pointer>,
     /// The refresh token.
     pub refresh_token: Option<Pointer>,
-    /// The lifetime or the end of the access token.
+    /// The lifetime or the end of the access token. A value there that cannot be read counts as the default lifetime, or
+    /// as five minutes: the token is kept, and refreshed soon. Null and 0 mean that it does not expire.
     pub expires: Option<Pointer>,
     /// How the lifetime is written.
     #[cfg_attr(
@@ -59,6 +60,8 @@ pub enum Expiry {
     UnixSeconds,
     /// Milliseconds since 1970, in the same way.
     UnixMilliseconds,
+    /// A date with its offset, such as `2026-12-22T16:00:00Z` (RFC 3339), in the same way.
+    Rfc3339,
 }
 
 /// A member that has one of these values in a success, and another in a refusal.
