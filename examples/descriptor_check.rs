@@ -4,10 +4,16 @@
 //!
 //! With `--walk` a sandbox plays the server of each provider, at the addresses of the descriptor, in process: consent,
 //! account, refresh and revocation. It shows that a descriptor holds together, not that the real server agrees with it.
-#![allow(clippy::print_stdout, reason = "an example talks to its reader")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "an example talks to its reader"
+)]
 
 use std::collections::BTreeMap;
 use std::error::Error;
+use std::path::Path;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use valetkey::model::Parameters;
@@ -23,7 +29,17 @@ use valetkey::{
     ActingUser, ConnectionManager as _, Connections, ConsentOptions, Resolver, TenantId, UserId, catalog,
 };
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
     let mut path = None;
     let (mut walks, mut redirect, mut parameters) = (false, None, Parameters::new());
     let mut arguments = std::env::args().skip(1);
@@ -41,8 +57,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let path =
         path.ok_or("usage: descriptor_check FILE [--walk] [--redirect URI] [--parameter name=value]...")?;
-    let file: DescriptorFile = serde_json::from_str(&std::fs::read_to_string(path)?)?;
-    file.validate(Transport::HttpsOnly)?;
+    let file = read(&path)?;
+    let mistakes = file.validate_all(Transport::HttpsOnly);
+    if !mistakes.is_empty() {
+        let sentences: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+        return Err(sentences.join("\n").into());
+    }
     println!(
         "{} servers and {} providers, all valid",
         file.servers.len(),
@@ -50,22 +70,49 @@ fn main() -> Result<(), Box<dyn Error>> {
     );
 
     let known = catalog::servers();
+    let mut failed = Vec::new();
     for provider in &file.providers {
-        let server = file
-            .servers
-            .iter()
-            .chain(&known)
-            .find(|server| server.id == provider.server);
+        let mut servers = file.servers.iter().chain(&known);
+        let server = servers.find(|server| server.id == provider.server);
         let server = server.ok_or("a provider names a server that is not there")?;
         let redirect = redirect
             .clone()
             .unwrap_or_else(|| default_redirect(server).into());
         describe(provider, server, &redirect);
-        if walks {
-            walk(provider, server, &redirect, &parameters)?;
+        if walks && let Err(error) = walk(provider, server, &redirect, &parameters) {
+            println!("  walk failed: {error}");
+            failed.push(provider.id.as_str());
         }
     }
-    Ok(())
+    if failed.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("not walked to the end: {}", failed.join(", ")).into())
+    }
+}
+
+/// Reads JSON, or YAML or TOML by the file's name. An error says which member cannot be read.
+fn read(path: &str) -> Result<DescriptorFile, Box<dyn Error>> {
+    let text = std::fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?;
+    let extension = Path::new(path)
+        .extension()
+        .and_then(|extension| extension.to_str());
+    let file = match extension {
+        Some("yaml" | "yml") => {
+            serde_path_to_error::deserialize(serde_yaml_ng::Deserializer::from_str(&text)).map_err(located)?
+        }
+        Some("toml") => {
+            serde_path_to_error::deserialize(toml::Deserializer::parse(&text)?).map_err(located)?
+        }
+        _ => serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_str(&text))
+            .map_err(located)?,
+    };
+    Ok(file)
+}
+
+/// The place of the mistake, and the mistake.
+fn located<E: std::fmt::Display>(error: serde_path_to_error::Error<E>) -> String {
+    format!("{}: {}", error.path(), error.inner())
 }
 
 const fn default_redirect(server: &AuthorizationServer) -> &'static str {
@@ -280,10 +327,21 @@ fn walk(
     let clock = ManualClock::default();
     let parameters = server.complete_parameters(given, Transport::HttpsOnly)?;
     let sandbox = sandbox(provider, server, &parameters, clock.clone())?;
+    let endpoints = server.endpoints(&parameters)?;
+    let instances = [&endpoints.authorization, &endpoints.token, &endpoints.refresh]
+        .map(|url| url.origin().ascii_serialization());
+    let (mut server, mut provider) = (server.clone(), provider.clone());
+    // The catalogue's server may be the provider's; here it is one more of the host's own.
+    server.replaces_builtin = catalog::servers().iter().any(|known| known.id == server.id);
+    provider.replaces_builtin = catalog::providers().iter().any(|known| known.id == provider.id);
+    let (server, provider) = (&server, &provider);
     let connections = Connections::builder(MemoryVault::new())
         .server(server.clone())
         .provider(provider.clone())
-        .client(server.id.as_str(), sandbox.registration(redirect))
+        .client(
+            server.id.as_str(),
+            sandbox.registration(redirect).for_base_urls(instances),
+        )
         .http_client(sandbox.clone())
         .clock(clock.clone())
         .build()?;

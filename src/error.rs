@@ -304,6 +304,14 @@ pub enum Misconfigured {
     /// are asked for a new consent then.
     #[error("the client of {0} has changed since the consent; restore it or confirm that it was replaced")]
     ClientChanged(ServerId),
+    /// The values of the connection lead to an instance of the server for which the client is not registered. Nothing
+    /// was sent: the client secret and the tokens of one instance are not for another. List the instance in
+    /// [`ClientRegistration::for_base_urls`](crate::provider::ClientRegistration::for_base_urls).
+    #[error(
+        "the client at {0} is not registered for the base URL of this connection: list it in \
+         ClientRegistration::for_base_urls"
+    )]
+    InstanceNotRegistered(ServerId),
     /// A descriptor is not valid.
     #[error(transparent)]
     Descriptor(Box<InvalidDescriptor>),

@@ -261,6 +261,7 @@ mod on {
             Misconfigured::ClientRejected(_) => "client_rejected",
             Misconfigured::RequestRejected { failure, .. } => failure.as_str(),
             Misconfigured::IssuerChanged(_) => "issuer_changed",
+            Misconfigured::InstanceNotRegistered(_) => "instance_not_registered",
             Misconfigured::Descriptor(_) => "descriptor",
             Misconfigured::Template(_) => "template",
             Misconfigured::NoHttpClient => "no_http_client",

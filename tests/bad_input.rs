@@ -170,7 +170,10 @@ fn promise_23_ids_are_bounded_and_printable() {
 fn connection_parameters_are_checked_before_anything_is_stored() {
     let sandbox = Sandbox::new(ManualClock::default());
     let connections = Connections::builder(MemoryVault::new())
-        .client("gitlab", ClientRegistration::new("id", "secret", REDIRECT))
+        .client(
+            "gitlab",
+            ClientRegistration::new("id", "secret", REDIRECT).for_base_urls(["https://gitlab.example"]),
+        )
         .http_client(sandbox)
         .build()
         .unwrap();

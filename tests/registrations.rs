@@ -30,7 +30,10 @@ fn a_gitlab_of_ones_own_is_asked_at_its_own_addresses_alone() {
     personality.issuer = IssuerEcho::Never;
     let sandbox = Sandbox::playing_as(surface, personality, clock.clone());
     let connections = Connections::builder(MemoryVault::new())
-        .client(catalog::GITLAB, sandbox.registration(REDIRECT))
+        .client(
+            catalog::GITLAB,
+            sandbox.registration(REDIRECT).for_base_urls([BASE]),
+        )
         .http_client(sandbox.clone())
         .clock(clock)
         .build()

@@ -6,7 +6,7 @@ mod request;
 #[cfg(feature = "ureq")]
 mod ureq;
 
-pub(crate) use address::is_clean;
+pub(crate) use address::{is_clean, is_loopback};
 pub use body::{Body, TooLarge};
 pub use request::{Delivery, HttpRequest, HttpResponse};
 

@@ -10,7 +10,7 @@ use crate::error::{ConsentError, Result};
 use crate::http::HttpResponse;
 use crate::manager::Inner;
 use crate::manager::connections::Service;
-use crate::model::{Account, ProviderId};
+use crate::model::{Account, Parameters, ProviderId};
 use crate::protocol::{
     IdTokenError, TokenResponse, account_in_answer, account_in_id_token, account_request, parse_account,
 };
@@ -47,6 +47,7 @@ impl Inner {
                 Some((_, account)) => account.clone(),
                 None => {
                     let service = Service { provider, ..service };
+                    service.check_instance(&consent.parameters, &Parameters::new())?;
                     let account = self.account(consent, service, response, answer)?;
                     asked.push((provider, account.clone()));
                     account

@@ -54,14 +54,16 @@ impl ConnectionsBuilder {
         self
     }
 
-    /// Adds an authorization server, or replaces the catalogue's one of that id.
+    /// Adds an authorization server. One with the id of a built-in server must say that it
+    /// [replaces it](AuthorizationServer::replaces_builtin).
     #[must_use]
     pub fn server(mut self, server: AuthorizationServer) -> Self {
         self.registry.add_server(server);
         self
     }
 
-    /// Adds a provider, or replaces the catalogue's one of that id.
+    /// Adds a provider. One with the id of a built-in provider must say that it
+    /// [replaces it](Provider::replaces_builtin).
     #[must_use]
     pub fn provider(mut self, provider: Provider) -> Self {
         self.registry.add_provider(provider);

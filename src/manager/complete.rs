@@ -59,7 +59,7 @@ impl Inner {
         if check_issuer(service.server.issuer_policy, consent.issuer.as_deref(), response).is_err() {
             return Err(ConsentError::IssuerMismatch.into());
         }
-        let endpoints = service.server.endpoints(&consent.parameters)?;
+        let endpoints = service.endpoints(&consent.parameters)?;
         if endpoints.token.as_str() != consent.token_endpoint
             || service.client.client_id() != consent.client_id
         {
@@ -81,7 +81,7 @@ impl Inner {
     ) -> Result<Connection> {
         let Route { service, brought } = self.route(consent, &response)?;
         consent.parameters.extend(brought);
-        let endpoints = service.server.endpoints(&consent.parameters)?;
+        let endpoints = service.endpoints(&consent.parameters)?;
         let (state, outcome) = response.into_state_and_outcome();
         match outcome {
             Outcome::Error(error) => Err(ConsentError::Denied(error).into()),
@@ -218,7 +218,10 @@ impl Inner {
             .server
             .captured_from_answer(|pointer| value_in_answer(response, pointer), self.transport)?;
         consent.parameters.extend(brought);
+        // A value of the answer may name the host that is asked next.
+        service.check_instance(&consent.parameters, &Parameters::new())?;
         self.discover(consent, service, access_token)?;
+        service.check_instance(&consent.parameters, &Parameters::new())?;
         Ok(service.server.check_captured(&consent.parameters)?)
     }
 
@@ -233,7 +236,7 @@ impl Inner {
         if !self.can_give_back(consent, service, accounts) {
             return;
         }
-        let endpoints = service.server.endpoints(&consent.parameters);
+        let endpoints = service.endpoints(&consent.parameters);
         let endpoint = endpoints.ok().and_then(|them| them.revocation);
         let requests = revocation_requests(service.server, service.client, endpoint.as_ref(), tokens);
         for mut request in requests.unwrap_or_default() {

@@ -20,7 +20,10 @@ use crate::model::{
     Parameters, Principal, ProviderId, Reach, TenantId, Timestamp, UserId,
 };
 use crate::protocol::AuthorizationResponse;
-use crate::provider::{AuthorizationServer, ClientRegistration, Provider, Registry, Transport};
+use crate::provider::instance::{Instance, InstanceProblem};
+use crate::provider::{
+    AuthorizationServer, ClientRegistration, Endpoints, InvalidParameter, Provider, Registry, Transport,
+};
 use crate::secret::{Binding, Ticket};
 use crate::trace::{self, About, Seam};
 use crate::vault::{AuditEntry, AuditFilter, ConnectionQuery, Forget, Forgotten, Holder, Vault, VaultError};
@@ -68,6 +71,7 @@ impl Inner {
             provider: entry.provider,
             server: entry.server,
             client,
+            transport: self.transport,
         })
     }
 
@@ -187,9 +191,34 @@ pub(crate) struct Service<'a> {
     pub(crate) provider: &'a Arc<Provider>,
     pub(crate) server: &'a Arc<AuthorizationServer>,
     pub(crate) client: &'a ClientRegistration,
+    pub(crate) transport: Transport,
 }
 
 impl Service<'_> {
+    /// The endpoints for a connection with these parameters, if the client is registered for them.
+    pub(crate) fn endpoints(&self, parameters: &Parameters) -> Result<Endpoints> {
+        self.check_instance(parameters, &Parameters::new())?;
+        Ok(self.server.endpoints(parameters)?)
+    }
+
+    /// Refuses values that lead to an instance for which the client is not registered, or to a host inside a network.
+    /// Those that were just `given` are checked wherever the rule takes them from.
+    pub(crate) fn check_instance(&self, parameters: &Parameters, given: &Parameters) -> Result<()> {
+        let instance = Instance {
+            server: self.server,
+            provider: Some(self.provider),
+            client: self.client,
+            transport: self.transport,
+            parameters,
+        };
+        instance.check(given).map_err(|problem| match problem {
+            InstanceProblem::NotRegistered => {
+                Misconfigured::InstanceNotRegistered(self.server.id.clone()).into()
+            }
+            InstanceProblem::InternalHost(name) => InvalidParameter::internal_host(name).into(),
+        })
+    }
+
     /// Adds what the provider wants in every request to its API.
     pub(crate) fn add_to_request(&self, parameters: &Parameters, request: &mut HttpRequest) {
         let client_id = self.client.client_id();

@@ -64,7 +64,7 @@ impl Issued {
         at: Timestamp,
     ) -> Result<Self> {
         // The token answer may have brought values that these addresses need.
-        let endpoints = service.server.endpoints(&consent.parameters)?;
+        let endpoints = service.endpoints(&consent.parameters)?;
         let expires_in = answer.expires_in.or(service.server.default_expires_in);
         Ok(Self {
             tokens: Tokens {

@@ -98,6 +98,9 @@ pub enum Misconfiguration {
     /// The descriptor's URLs cannot be filled with the parameters of the connection: correct the descriptor, or connect
     /// again.
     Parameters,
+    /// The client is not registered for the instance that the connection belongs to: list its base URL in
+    /// [`ClientRegistration::for_base_urls`](crate::provider::ClientRegistration::for_base_urls).
+    InstanceNotRegistered,
     /// The authorization server refuses the client id or secret: correct the registration.
     ClientRejected,
     /// The authorization server refuses the request as such: correct the descriptor.
@@ -106,13 +109,14 @@ pub enum Misconfiguration {
 
 impl Misconfiguration {
     /// Every kind.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::UnknownProvider,
         Self::UnknownServer,
         Self::NoClient,
         Self::ClientChanged,
         Self::IssuerChanged,
         Self::Parameters,
+        Self::InstanceNotRegistered,
         Self::ClientRejected,
         Self::RequestRejected,
     ];
@@ -127,6 +131,7 @@ impl Misconfiguration {
             Self::ClientChanged => "client_changed",
             Self::IssuerChanged => "issuer_changed",
             Self::Parameters => "parameters",
+            Self::InstanceNotRegistered => "instance_not_registered",
             Self::ClientRejected => "client_rejected",
             Self::RequestRejected => "request_rejected",
         }
@@ -152,6 +157,7 @@ impl From<&Misconfigured> for Misconfiguration {
             Misconfigured::ClientChanged(_) => Self::ClientChanged,
             Misconfigured::IssuerChanged(_) => Self::IssuerChanged,
             Misconfigured::ClientRejected(_) => Self::ClientRejected,
+            Misconfigured::InstanceNotRegistered(_) => Self::InstanceNotRegistered,
             Misconfigured::Template(_) | Misconfigured::Descriptor(_) => Self::Parameters,
             Misconfigured::RequestRejected { .. }
             | Misconfigured::NoUploads

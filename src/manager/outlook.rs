@@ -13,6 +13,7 @@ use crate::model::{
     Connection, FailureCode, Grant, IssuedBy, NeedsConsent, Parameters, ProviderId, RefreshState, ServerId,
     Status, Timestamp,
 };
+use crate::provider::instance::Instance;
 use crate::provider::{AuthorizationServer, ClientRegistration, Endpoints};
 use crate::vault::change::lifecycle::lasts;
 
@@ -176,6 +177,16 @@ impl Inner {
             .registry
             .client(&server.id)
             .ok_or_else(|| Misconfigured::NoClient(server.id.clone()))?;
+        let instance = Instance {
+            server,
+            provider: offered.map(|entry| &**entry.provider),
+            client,
+            transport: self.transport,
+            parameters: of.parameters,
+        };
+        if instance.check(&Parameters::new()).is_err() {
+            return Err(Misconfigured::InstanceNotRegistered(server.id.clone()).into());
+        }
         let endpoints = server.endpoints(of.parameters).map_err(Misconfigured::from)?;
         if endpoints.refresh.as_str() != from.refresh_endpoint {
             return Err(Misconfigured::IssuerChanged(server.id.clone()).into());

@@ -57,7 +57,9 @@ impl Inner {
         )]);
         let mut more = BTreeMap::new();
         for also in &options.also {
-            let other = self.service(also)?.provider;
+            let other = self.service(also)?;
+            other.check_instance(parameters, &options.parameters)?;
+            let other = other.provider;
             if other.id == named.id {
                 continue;
             }
@@ -143,7 +145,7 @@ pub(super) fn adds_to(server: &AuthorizationServer, target: &Connection) -> bool
 /// Whether a service can be served by the grant of a connection: the tokens come from one place, for one client.
 pub(crate) fn one_grant(service: Service<'_>, target: &Connection, parameters: &Parameters) -> Result<()> {
     let from = &target.issued_by;
-    let endpoints = service.server.endpoints(parameters)?;
+    let endpoints = service.endpoints(parameters)?;
     let same = from.server == service.server.id
         && from.client_id == service.client.client_id()
         && from.token_endpoint == endpoints.token.as_str()

@@ -53,7 +53,8 @@ impl Inner {
         let (purpose, target) = self.purpose(tenant, &owner, &provider.id, &options)?;
 
         let parameters = self.parameters(service, options.parameters.clone(), target.as_ref())?;
-        let endpoints = service.server.endpoints(&parameters)?;
+        service.check_instance(&parameters, &options.parameters)?;
+        let endpoints = service.endpoints(&parameters)?;
 
         let asked = self.asked(service, &options, target.as_ref(), &parameters)?;
         let server = service.server.for_connection(&parameters);

@@ -3,17 +3,17 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use http::header::{CONTENT_TYPE, DATE};
+use http::header::CONTENT_TYPE;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
 use crate::http::HttpResponse;
 use crate::model::{Scope, Scopes};
+use crate::protocol::expiry;
 use crate::protocol::form::pairs;
 use crate::protocol::pointer::{find, plain};
-use crate::protocol::retry_after::date_seconds;
-use crate::provider::{AnswerShape, Expiry};
+use crate::provider::{AnswerShape, AuthorizationServer};
 
 /// The lifetime of the refresh token, as most servers that tell it call it.
 const REFRESH_LIFETIME: &str = "refresh_token_expires_in";
@@ -138,7 +138,8 @@ impl Answer {
     }
 
     /// The same, from where this server's answers have things.
-    pub(super) fn read_as(shape: &AnswerShape, response: &HttpResponse) -> Option<Self> {
+    pub(super) fn read_as(server: &AuthorizationServer, response: &HttpResponse) -> Option<Self> {
+        let shape = &server.answer;
         if *shape == AnswerShape::default() {
             return Self::read(response);
         }
@@ -169,15 +170,11 @@ impl Answer {
         {
             answer.error = Some(code(found));
         }
-        // A time in milliseconds since 1970 is an absurd lifetime and a fine time.
         let expires = shape.expires.clone().or_else(|| {
             let envelope = shape.envelope.as_deref().unwrap_or_default();
             Some(format!("{envelope}/expires_in"))
         });
-        answer.expires_in = at(&expires).and_then(|raw| bounded(raw.get(), 1e15));
-        answer.expires_in = answer
-            .expires_in
-            .and_then(|written| lifetime(written, shape.expiry, response));
+        answer.expires_in = expiry::lifetime(at(&expires), server, response);
         if let Some(flag) = &shape.success {
             let found = find(root, &flag.pointer).and_then(plain);
             if !found.is_some_and(|found| flag.values.contains(&found)) {
@@ -264,25 +261,8 @@ fn error(members: &Members<'_>) -> Option<Zeroizing<String>> {
     failed.then(Zeroizing::default)
 }
 
-fn is_nothing(raw: &RawValue) -> bool {
+pub(super) fn is_nothing(raw: &RawValue) -> bool {
     matches!(raw.get(), "null" | "false" | "\"\"" | "[]" | "{}" | "0")
-}
-
-/// How long from now, by how the server writes it.
-fn lifetime(written: Duration, expiry: Expiry, response: &HttpResponse) -> Option<Duration> {
-    let until = |end: Duration| {
-        // There is no clock here; the server's own is the one that it counts by.
-        let date = response.headers.get(DATE)?.to_str().ok()?;
-        let left = end.checked_sub(Duration::from_secs(date_seconds(date)?))?;
-        (!left.is_zero()).then_some(left)
-    };
-    let milliseconds = || Duration::from_millis(written.as_secs());
-    match expiry {
-        Expiry::Seconds => Some(written),
-        Expiry::Milliseconds => Some(milliseconds()),
-        Expiry::UnixSeconds => until(written),
-        Expiry::UnixMilliseconds => until(milliseconds()),
-    }
 }
 
 /// The code of an error that is a string or an object.
@@ -343,18 +323,13 @@ fn unit(text: &str) -> Option<(u16, &str)> {
     Some((u16::from_str_radix(digits, 16).ok()?, rest))
 }
 
-/// A lifetime in seconds: a number or a numeric string, whole or not. What is zero, negative, absurd or no number
+/// A lifetime in seconds: a number or a numeric string, whole or not. What is zero, negative, absurd or not a number
 /// is unknown: servers write 0 for tokens that do not expire.
 fn seconds(text: &str) -> Option<Duration> {
     /// Three thousand years; the largest in use is 315 360 000, ten years.
     const ABSURD: f64 = 1e11;
-    bounded(text, ABSURD)
-}
-
-/// A positive number below a bound, as whole seconds.
-fn bounded(text: &str, bound: f64) -> Option<Duration> {
     let seconds: f64 = text.trim_matches('"').trim().parse().ok()?;
-    (1.0..bound)
+    (1.0..ABSURD)
         .contains(&seconds)
         .then(|| Duration::from_secs_f64(seconds.trunc()))
 }

@@ -168,7 +168,7 @@ fn authenticated<'a>(
 #[must_use]
 pub fn revocation_verdict(server: &AuthorizationServer, response: &HttpResponse) -> RevocationVerdict {
     let error = if says_more(response) {
-        Answer::read_as(&server.answer, response).and_then(|answer| answer.error)
+        Answer::read_as(server, response).and_then(|answer| answer.error)
     } else {
         None
     };

@@ -103,7 +103,7 @@ impl TokenErrorCode {
 /// What an answer without tokens means.
 #[must_use]
 pub fn classify(server: &AuthorizationServer, response: &HttpResponse) -> TokenFailure {
-    let answer = Answer::read_as(&server.answer, response);
+    let answer = Answer::read_as(server, response);
     let code = answer.as_ref().and_then(|answer| answer.error.as_ref());
     if code.is_none() && response.status.is_client_error() && says_nothing(response) {
         let mut failure = refusal(server, response, None);

@@ -86,7 +86,7 @@ fn parse(
         return Err(classify(server, response));
     }
     let unreadable = || TokenFailure::new(FailureCode::UnreadableAnswer);
-    let mut answer = Answer::read_as(&server.answer, response).ok_or_else(unreadable)?;
+    let mut answer = Answer::read_as(server, response).ok_or_else(unreadable)?;
     if let Some(code) = &answer.error {
         return Err(refusal(server, response, Some(code)));
     }

@@ -8,7 +8,14 @@ use crate::provider::Pointer;
 /// Pointers start at the root of the answer, so an envelope is a part of each: `/data/access_token`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
+#[cfg_attr(
+    feature = "serde",
+    serde(
+        default,
+        deny_unknown_fields,
+        expecting = "the shape of an answer, written as an object"
+    )
+)]
 #[non_exhaustive]
 pub struct AnswerShape {
     /// The object that holds the standard members, if not the root: `/data`. The pointers below start at the root still.
@@ -17,9 +24,14 @@ pub struct AnswerShape {
     pub access_token: Option<Pointer>,
     /// The refresh token.
     pub refresh_token: Option<Pointer>,
-    /// The lifetime or the end of the access token.
+    /// The lifetime or the end of the access token. A value there that cannot be read counts as the default lifetime, or
+    /// as five minutes: the token is kept, and refreshed soon. Null and 0 mean that it does not expire.
     pub expires: Option<Pointer>,
     /// How the lifetime is written.
+    #[cfg_attr(
+        feature = "serde",
+        serde(deserialize_with = "crate::provider::tagged::deserialize")
+    )]
     pub expiry: Expiry,
     /// The scopes.
     pub scope: Option<Pointer>,
@@ -48,12 +60,17 @@ pub enum Expiry {
     UnixSeconds,
     /// Milliseconds since 1970, in the same way.
     UnixMilliseconds,
+    /// A date with its offset, such as `2026-12-22T16:00:00Z` (RFC 3339), in the same way.
+    Rfc3339,
 }
 
 /// A member that has one of these values in a success, and another in a refusal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
+#[cfg_attr(
+    feature = "serde",
+    serde(deny_unknown_fields, expecting = "a mark of success, written as an object")
+)]
 #[allow(clippy::exhaustive_structs, reason = "plain data")]
 pub struct SuccessFlag {
     /// The member.

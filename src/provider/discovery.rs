@@ -8,7 +8,10 @@ use crate::provider::Pointer;
 /// the connection, usable in the API base, the API hosts and the account URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
+#[cfg_attr(
+    feature = "serde",
+    serde(deny_unknown_fields, expecting = "a discovery, written as an object")
+)]
 #[allow(clippy::exhaustive_structs, reason = "plain data")]
 pub struct Discovery {
     /// The URL, a template.
@@ -28,7 +31,10 @@ pub struct Discovery {
 /// Chooses the entry by a parameter that the host names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
+#[cfg_attr(
+    feature = "serde",
+    serde(deny_unknown_fields, expecting = "a choice of an entry, written as an object")
+)]
 #[allow(clippy::exhaustive_structs, reason = "plain data")]
 pub struct Pick {
     /// The parameter.

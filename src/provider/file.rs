@@ -8,7 +8,14 @@ use crate::provider::{AuthorizationServer, InvalidDescriptor, Provider, Registry
 /// `docs/descriptors.md` describes every field with an example.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
+#[cfg_attr(
+    feature = "serde",
+    serde(
+        default,
+        deny_unknown_fields,
+        expecting = "a descriptor file, written as an object"
+    )
+)]
 #[allow(clippy::exhaustive_structs, reason = "plain data")]
 pub struct DescriptorFile {
     /// The servers.
@@ -22,8 +29,18 @@ impl DescriptorFile {
     ///
     /// # Errors
     ///
-    /// [`InvalidDescriptor`] for the first that cannot be used: it names the descriptor, the field and what is wrong.
+    /// [`InvalidDescriptor`] for the first mistake: it names the descriptor, the field and the problem.
     pub fn validate(&self, transport: Transport) -> Result<(), InvalidDescriptor> {
+        self.registry().validate(transport)
+    }
+
+    /// Returns every mistake in the file: the first of each field of each descriptor. Empty: the file can be used.
+    #[must_use]
+    pub fn validate_all(&self, transport: Transport) -> Vec<InvalidDescriptor> {
+        self.registry().validate_all(transport)
+    }
+
+    fn registry(&self) -> Registry {
         let mut registry = Registry::with_catalog();
         for server in &self.servers {
             registry.add_server(server.clone());
@@ -31,6 +48,6 @@ impl DescriptorFile {
         for provider in &self.providers {
             registry.add_provider(provider.clone());
         }
-        registry.validate(transport)
+        registry
     }
 }

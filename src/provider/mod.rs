@@ -8,6 +8,9 @@ mod api_request;
 pub mod catalog;
 mod discovery;
 mod file;
+pub(crate) mod instance;
+mod internal_host;
+mod lookalike;
 mod parameter;
 mod pattern;
 mod quirk;
@@ -21,6 +24,10 @@ mod scope_choice;
 mod seconds;
 mod server;
 mod service;
+#[cfg(feature = "serde")]
+mod status;
+#[cfg(feature = "serde")]
+mod tagged;
 pub(crate) mod template;
 mod validate;
 pub(crate) mod value;
@@ -29,6 +36,7 @@ pub use answer_shape::{AnswerShape, Expiry, SuccessFlag};
 pub use discovery::{Discovery, Pick};
 pub use file::DescriptorFile;
 pub use parameter::{InvalidParameter, ParameterKind, ParameterProblem, ParameterRule, ParameterSource};
+pub use pattern::Pattern;
 pub use quirk::{
     BodyFormat, ClientAuthentication, DeadGrant, IssuerPolicy, Pkce, Pointer, RefreshWith, Revocation,
     RevocationAuth, RevocationTokens, RotationClass, TokenHeader,
@@ -40,4 +48,4 @@ pub use scope_choice::{ScopeModes, ScopeTier, ScopeTiers};
 pub use server::{AuthorizationServer, Endpoints};
 pub use service::{AccountEndpoint, AccountPointers, ApiHost, Provider};
 pub use template::{InvalidTemplate, Template};
-pub use validate::{DescriptorProblem, InvalidDescriptor, Transport};
+pub use validate::{DescriptorProblem, InvalidDescriptor, RuleProblem, Transport};

@@ -1,9 +1,8 @@
 //! The values that a connection brings for a descriptor's URLs.
 
 use crate::model::Parameters;
-use crate::provider::pattern::Pattern;
 use crate::provider::template::{base_url, is_host, is_segment, is_word, meant_base_url, meant_host};
-use crate::provider::{AuthorizationServer, Pointer, Transport};
+use crate::provider::{AuthorizationServer, Pattern, Pointer, Transport};
 
 /// The longest value of a kind without a tighter bound, in bytes.
 const MAX_TEXT: usize = 1024;
@@ -12,12 +11,19 @@ const MAX_TEXT: usize = 1024;
 /// [`ParameterRule::new`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
+#[cfg_attr(
+    feature = "serde",
+    serde(deny_unknown_fields, expecting = "a rule, written as an object")
+)]
 #[non_exhaustive]
 pub struct ParameterRule {
     /// The name, as in `{name}`.
     pub name: String,
     /// What may stand in it.
+    #[cfg_attr(
+        feature = "serde",
+        serde(deserialize_with = "crate::provider::tagged::deserialize")
+    )]
     pub kind: ParameterKind,
     /// The value when the host names none. Absent: the host must name one. Empty: there is none, and none is needed.
     #[cfg_attr(
@@ -29,12 +35,15 @@ pub struct ParameterRule {
     #[cfg_attr(feature = "serde", serde(default))]
     pub optional: bool,
     /// Where the value comes from. The host, unless set.
-    #[cfg_attr(feature = "serde", serde(default))]
+    #[cfg_attr(
+        feature = "serde",
+        serde(default, deserialize_with = "crate::provider::tagged::deserialize")
+    )]
     pub source: ParameterSource,
     /// What the value must match from end to end: a regular expression without back references, and with look-ahead only
     /// at its very start.
     #[cfg_attr(feature = "serde", serde(default))]
-    pub pattern: Option<String>,
+    pub pattern: Option<Pattern>,
     /// What people write before the value and is not part of it: `https://`.
     #[cfg_attr(feature = "serde", serde(default))]
     pub prefix: Option<String>,
@@ -118,9 +127,23 @@ pub enum ParameterProblem {
     /// Several fit, and none was named: the choice is the person's, never silent.
     #[error("must be named, because the provider offers several")]
     Several,
+    /// The value makes an IP address, or the name of a host inside a network, the receiver of tokens.
+    #[error(
+        "names a host that is not public; if you mean it, list its base URL in ClientRegistration::for_base_urls"
+    )]
+    InternalHost,
     /// The value is not of its kind.
     #[error("does not have an allowed value")]
     Malformed,
+}
+
+impl InvalidParameter {
+    pub(crate) const fn internal_host(name: String) -> Self {
+        Self {
+            name,
+            problem: ParameterProblem::InternalHost,
+        }
+    }
 }
 
 impl ParameterKind {
@@ -222,7 +245,7 @@ impl ParameterRule {
 
     /// The same, and it must match this from end to end.
     #[must_use]
-    pub fn pattern(mut self, pattern: impl Into<String>) -> Self {
+    pub fn pattern(mut self, pattern: impl Into<Pattern>) -> Self {
         self.pattern = Some(pattern.into());
         self
     }
@@ -237,10 +260,7 @@ impl ParameterRule {
             .suffix
             .as_deref()
             .map_or(value, |suffix| value.strip_suffix(suffix).unwrap_or(value));
-        let matches = |value: &str| match &self.pattern {
-            None => true,
-            Some(pattern) => Pattern::parse(pattern).is_ok_and(|pattern| pattern.matches(value)),
-        };
+        let matches = |value: &str| self.pattern.as_ref().is_none_or(|pattern| pattern.matches(value));
         self.kind
             .accept(value, transport)
             .filter(|kept| matches(kept))
@@ -259,11 +279,9 @@ impl ParameterRule {
         self.optional || self.default.as_ref().is_some_and(String::is_empty)
     }
 
-    /// Whether the default, if there is one, is of the rule's kind.
-    pub(super) fn default_is_accepted(&self, transport: Transport) -> bool {
-        self.default
-            .as_ref()
-            .is_none_or(|value| value.is_empty() || self.accept(value, transport).is_ok())
+    /// Whether a connection may have no value: none must be given, and no default takes its place.
+    pub(super) fn can_be_missing(&self) -> bool {
+        self.may_be_missing() && self.default.as_ref().is_none_or(String::is_empty)
     }
 }
 
@@ -277,8 +295,9 @@ impl AuthorizationServer {
     ///
     /// # Security
     ///
-    /// A base URL may name any host, one inside your network too: whether a user may choose one, and
-    /// which, is the host's decision. Take it from your configuration where you can.
+    /// A base URL may name any host here. [`ClientRegistration::for_base_urls`](crate::provider::ClientRegistration::for_base_urls)
+    /// decides which of them receive secrets; hosts inside a network are refused unless it lists them. Both are checked
+    /// before a request is sent, not by this method.
     pub fn complete_parameters(
         &self,
         given: &Parameters,

@@ -1,406 +1,205 @@
-//! What a parameter must match: regular expressions without back references, in linear time.
+//! Patterns that the value of a parameter must match.
 
-/// The most instructions of a pattern: repetitions are written out.
-const MAX_PROGRAM: usize = 4096;
+use std::fmt;
+use std::sync::OnceLock;
+
+use regex_lite::{Regex, RegexBuilder};
+
+/// The longest pattern, in bytes.
+const MAX_PATTERN: usize = 512;
+
+/// The longest value that is compared with a pattern, in bytes. It is that of the longest kind of parameter.
+const MAX_INPUT: usize = 2048;
+
+/// The memory of a compiled pattern, in bytes. It bounds the work of one comparison too: a state for each character.
+const MAX_COMPILED: usize = 128 * 1024;
 
 /// The deepest that groups may nest.
-const MAX_DEPTH: usize = 32;
+const MAX_DEPTH: u32 = 32;
 
-/// A regular expression, matched from end to end.
+/// A regular expression that the value of a parameter must match from end to end, whether it has `^` and `$` or not.
 ///
-/// It has literals, `.`, classes (`[a-z]`, `[^/]`, `\d`, `\w`, `\s`), groups, `|`, and `*`, `+`, `?`, `{n}`, `{n,}`,
-/// `{n,m}`; and look-ahead (`(?=…)`, `(?!…)`) at its very start. `^` and `$` at the ends change nothing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Pattern {
-    ahead: Vec<Ahead>,
-    program: Program,
+/// The syntax is that of [`regex-lite`](https://docs.rs/regex-lite/0.1/regex_lite/#syntax): no back references, and classes
+/// such as `\d` and `\w` are ASCII. Look-ahead (`(?=…)`, `(?!…)`) is allowed at the very start. At most 512 bytes; the time
+/// of a comparison grows linearly with the value.
+///
+/// A pattern is compiled once, when the descriptor is validated. One that cannot be compiled matches nothing.
+#[derive(Clone)]
+pub struct Pattern {
+    text: String,
+    compiled: OnceLock<Option<Compiled>>,
 }
 
-/// What the text must, or must not, begin with.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Ahead {
-    wanted: bool,
-    program: Program,
+#[derive(Clone)]
+struct Compiled {
+    look_ahead: Vec<LookAhead>,
+    whole: Regex,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Program(Vec<Step>);
-
-/// It is no pattern, or one with more than is supported.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Unsupported;
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Step {
-    Char(Class),
-    /// Go on at both places.
-    Split(usize, usize),
-    Jump(usize),
-    End,
+#[derive(Clone)]
+struct LookAhead {
+    is_wanted: bool,
+    regex: Regex,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-struct Class {
-    negated: bool,
-    ranges: Vec<(char, char)>,
-}
-
-impl Class {
-    fn one(c: char) -> Self {
-        Self {
-            negated: false,
-            ranges: vec![(c, c)],
-        }
-    }
-
-    const fn any() -> Self {
-        Self {
-            negated: true,
-            ranges: Vec::new(),
-        }
-    }
-
-    fn has(&self, c: char) -> bool {
-        self.ranges.iter().any(|(low, high)| (*low..=*high).contains(&c)) != self.negated
-    }
-}
-
-#[derive(Debug, Clone)]
-enum Node {
-    Char(Class),
-    Sequence(Vec<Self>),
-    Either(Vec<Self>),
-    Repeat(Box<Self>, usize, Option<usize>),
+/// The look-ahead at the start of a pattern, and what follows it.
+struct Split<'a> {
+    /// Whether each is wanted, and what is between its brackets.
+    look_ahead: Vec<(bool, &'a str)>,
+    rest: &'a str,
 }
 
 impl Pattern {
-    pub(super) fn parse(text: &str) -> Result<Self, Unsupported> {
-        let mut chars: Vec<char> = text.chars().collect();
-        if chars.first() == Some(&'^') {
-            chars.remove(0);
+    /// Keeps the text of a pattern. [`is_usable`](Self::is_usable) tells whether it can be compiled; building the
+    /// connections refuses a descriptor with a pattern that cannot.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self {
+            text: text.into(),
+            compiled: OnceLock::new(),
         }
-        let escaped = chars.iter().rev().skip(1).take_while(|c| **c == '\\').count() % 2 == 1;
-        if chars.last() == Some(&'$') && !escaped {
-            chars.pop();
-        }
-        let mut reader = Reader { chars, at: 0 };
-        let mut ahead = Vec::new();
-        while let Some(wanted) = reader.look_ahead() {
-            ahead.push(Ahead {
-                wanted,
-                program: reader.ahead()?,
-            });
-        }
-        let node = reader.either(0)?;
-        if reader.at != reader.chars.len() {
-            return Err(Unsupported);
-        }
-        Ok(Self {
-            ahead,
-            program: Program::of(&node)?,
-        })
+    }
+
+    /// The text of the pattern.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether the pattern can be compiled within its bounds.
+    #[must_use]
+    pub fn is_usable(&self) -> bool {
+        self.compiled().is_some()
     }
 
     /// Whether the whole text matches.
-    pub(super) fn matches(&self, text: &str) -> bool {
-        let allowed = |ahead: &Ahead| ahead.program.matches(text) == ahead.wanted;
-        self.ahead.iter().all(allowed) && self.program.matches(text)
+    #[must_use]
+    pub fn matches(&self, text: &str) -> bool {
+        let Some(compiled) = self.compiled().filter(|_| text.len() <= MAX_INPUT) else {
+            return false;
+        };
+        let is_allowed = |ahead: &LookAhead| ahead.regex.is_match(text) == ahead.is_wanted;
+        compiled.look_ahead.iter().all(is_allowed) && compiled.whole.is_match(text)
+    }
+
+    fn compiled(&self) -> Option<&Compiled> {
+        self.compiled.get_or_init(|| compile(&self.text)).as_ref()
     }
 }
 
-impl Program {
-    fn of(node: &Node) -> Result<Self, Unsupported> {
-        let mut program = Vec::new();
-        write(node, &mut program)?;
-        program.push(Step::End);
-        Ok(Self(program))
+fn compile(text: &str) -> Option<Compiled> {
+    if text.len() > MAX_PATTERN {
+        return None;
     }
+    // Each part must be a pattern by itself: otherwise `a)(?:b` would close the group that is put around it.
+    let anchored = |part: &str, end: &str| {
+        bounded(part)?;
+        bounded(&format!("^(?:{part}){end}"))
+    };
+    let split = split(text)?;
+    let look_ahead = split.look_ahead.into_iter().map(|(is_wanted, body)| {
+        let regex = anchored(body, "")?;
+        Some(LookAhead { is_wanted, regex })
+    });
+    Some(Compiled {
+        look_ahead: look_ahead.collect::<Option<_>>()?,
+        whole: anchored(split.rest, "$")?,
+    })
+}
 
-    /// Every state at once: time grows with the text, never beyond.
-    fn matches(&self, text: &str) -> bool {
-        let mut states = self.closure([0].into());
-        for c in text.chars() {
-            let next = states
-                .iter()
-                .filter(|state| matches!(&self.0[**state], Step::Char(class) if class.has(c)))
-                .map(|state| state + 1)
-                .collect();
-            states = self.closure(next);
-        }
-        states.iter().any(|state| self.0[*state] == Step::End)
+fn bounded(pattern: &str) -> Option<Regex> {
+    RegexBuilder::new(pattern)
+        .size_limit(MAX_COMPILED)
+        .nest_limit(MAX_DEPTH)
+        .build()
+        .ok()
+}
+
+/// Takes the look-ahead off the start. `None` if a bracket has no partner, or if the look-ahead would belong to the first
+/// of several alternatives only.
+fn split(text: &str) -> Option<Split<'_>> {
+    let mut look_ahead = Vec::new();
+    let mut rest = text.strip_prefix('^').unwrap_or(text);
+    while let Some((is_wanted, body)) = look_ahead_at_start(rest) {
+        let end = closing_bracket(body)?;
+        look_ahead.push((is_wanted, &body[..end]));
+        rest = &body[end + 1..];
     }
+    if look_ahead.is_empty() {
+        return Some(Split {
+            look_ahead,
+            rest: text,
+        });
+    }
+    (!has_alternatives(rest)).then_some(Split { look_ahead, rest })
+}
 
-    fn closure(&self, mut open: Vec<usize>) -> Vec<usize> {
-        let mut seen = vec![false; self.0.len()];
-        let mut closed = Vec::new();
-        while let Some(state) = open.pop() {
-            if std::mem::replace(&mut seen[state], true) {
-                continue;
-            }
-            match &self.0[state] {
-                Step::Jump(to) => open.push(*to),
-                Step::Split(one, other) => open.extend([*one, *other]),
-                Step::Char(_) | Step::End => closed.push(state),
-            }
+fn look_ahead_at_start(text: &str) -> Option<(bool, &str)> {
+    let wanted = text.strip_prefix("(?=").map(|body| (true, body));
+    wanted.or_else(|| Some((false, text.strip_prefix("(?!")?)))
+}
+
+/// The place of the bracket that closes a group whose body begins with `text`.
+fn closing_bracket(text: &str) -> Option<usize> {
+    structure(text).find_map(|(at, c, depth)| (c == ')' && depth < 0).then_some(at))
+}
+
+fn has_alternatives(text: &str) -> bool {
+    structure(text).any(|(_, c, depth)| c == '|' && depth == 0)
+}
+
+/// The characters that are neither escaped nor in a class, with their places and the depth of groups after them.
+fn structure(text: &str) -> impl Iterator<Item = (usize, char, i32)> {
+    let (mut is_escaped, mut class, mut depth) = (false, None, 0);
+    text.char_indices().filter_map(move |(at, c)| {
+        if std::mem::take(&mut is_escaped) {
+            return None;
         }
-        closed
+        match (c, class) {
+            ('\\', _) => is_escaped = true,
+            // A `]` that comes first stands for itself: `[]a]`, `[^]a]`.
+            (']', Some(start)) if at > start && text[start..at].trim_start_matches('^') != "" => class = None,
+            (_, Some(_)) => {}
+            ('[', None) => class = Some(at + 1),
+            ('(', None) => depth += 1,
+            (')', None) => depth -= 1,
+            _ => {}
+        }
+        (class.is_none() && !is_escaped).then_some((at, c, depth))
+    })
+}
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
     }
 }
 
-struct Reader {
-    chars: Vec<char>,
-    at: usize,
-}
+impl Eq for Pattern {}
 
-impl Reader {
-    fn peek(&self) -> Option<char> {
-        self.chars.get(self.at).copied()
-    }
-
-    fn next(&mut self) -> Result<char, Unsupported> {
-        let c = self.peek().ok_or(Unsupported)?;
-        self.at += 1;
-        Ok(c)
-    }
-
-    /// Whether a `$` stands here that ends a group: it means something at the end of a look-ahead alone.
-    fn ends_ahead(&self) -> bool {
-        self.chars.get(self.at..self.at + 2) == Some(&['$', ')'])
-    }
-
-    fn eat(&mut self, c: char) -> bool {
-        let found = self.peek() == Some(c);
-        self.at += usize::from(found);
-        found
-    }
-
-    /// Whether a look-ahead begins here, and whether it is wanted or not.
-    fn look_ahead(&mut self) -> Option<bool> {
-        let wanted = match self.chars.get(self.at..self.at + 3)? {
-            ['(', '?', '='] => true,
-            ['(', '?', '!'] => false,
-            _ => return None,
-        };
-        self.at += 3;
-        Some(wanted)
-    }
-
-    /// The rest of a look-ahead: what the text begins with, or with `$` what it is.
-    fn ahead(&mut self) -> Result<Program, Unsupported> {
-        let mut nodes = vec![self.either(1)?];
-        if !self.eat('$') {
-            nodes.push(Node::Repeat(Box::new(Node::Char(Class::any())), 0, None));
-        }
-        if !self.eat(')') {
-            return Err(Unsupported);
-        }
-        Program::of(&Node::Sequence(nodes))
-    }
-
-    fn either(&mut self, depth: usize) -> Result<Node, Unsupported> {
-        if depth > MAX_DEPTH {
-            return Err(Unsupported);
-        }
-        let mut branches = vec![self.sequence(depth)?];
-        while self.eat('|') {
-            branches.push(self.sequence(depth)?);
-        }
-        Ok(Node::Either(branches))
-    }
-
-    fn sequence(&mut self, depth: usize) -> Result<Node, Unsupported> {
-        let mut nodes = Vec::new();
-        while self
-            .peek()
-            .is_some_and(|c| c != '|' && c != ')' && !self.ends_ahead())
-        {
-            let atom = self.atom(depth)?;
-            nodes.push(self.repeated(atom)?);
-        }
-        Ok(Node::Sequence(nodes))
-    }
-
-    fn atom(&mut self, depth: usize) -> Result<Node, Unsupported> {
-        Ok(match self.next()? {
-            '(' => {
-                if self.eat('?') && !self.eat(':') {
-                    return Err(Unsupported);
-                }
-                let node = self.either(depth + 1)?;
-                if !self.eat(')') {
-                    return Err(Unsupported);
-                }
-                node
-            }
-            '[' => Node::Char(self.class()?),
-            '.' => Node::Char(Class {
-                negated: true,
-                ranges: vec![('\n', '\n')],
-            }),
-            '\\' => Node::Char(self.escape()?),
-            '*' | '+' | '?' | '{' | '^' | '$' => return Err(Unsupported),
-            c => Node::Char(Class::one(c)),
-        })
-    }
-
-    fn repeated(&mut self, atom: Node) -> Result<Node, Unsupported> {
-        let (least, most) = match self.peek() {
-            Some('*') => (0, None),
-            Some('+') => (1, None),
-            Some('?') => (0, Some(1)),
-            Some('{') => {
-                self.at += 1;
-                let least = self.number()?;
-                let most = if self.eat(',') {
-                    if self.peek() == Some('}') {
-                        None
-                    } else {
-                        Some(self.number()?)
-                    }
-                } else {
-                    Some(least)
-                };
-                (least, most)
-            }
-            _ => return Ok(atom),
-        };
-        self.at += 1;
-        // Lazy or greedy is the same where only the whole match counts.
-        self.eat('?');
-        if most.is_some_and(|most| most < least) || least > 512 || most.is_some_and(|most| most > 512) {
-            return Err(Unsupported);
-        }
-        Ok(Node::Repeat(Box::new(atom), least, most))
-    }
-
-    fn number(&mut self) -> Result<usize, Unsupported> {
-        let start = self.at;
-        while self.peek().is_some_and(|c| c.is_ascii_digit()) {
-            self.at += 1;
-        }
-        let digits: String = self.chars[start..self.at].iter().collect();
-        digits.parse().map_err(|_| Unsupported)
-    }
-
-    fn escape(&mut self) -> Result<Class, Unsupported> {
-        let (ranges, negated): (&[(char, char)], bool) = match self.next()? {
-            'd' => (&[('0', '9')], false),
-            'D' => (&[('0', '9')], true),
-            'w' => (&[('a', 'z'), ('A', 'Z'), ('0', '9'), ('_', '_')], false),
-            'W' => (&[('a', 'z'), ('A', 'Z'), ('0', '9'), ('_', '_')], true),
-            's' => (&[(' ', ' '), ('\t', '\r')], false),
-            'S' => (&[(' ', ' '), ('\t', '\r')], true),
-            // A boundary, a back reference, a code point: not supported.
-            c if c.is_ascii_alphanumeric() => return Err(Unsupported),
-            c => return Ok(Class::one(c)),
-        };
-        Ok(Class {
-            negated,
-            ranges: ranges.to_vec(),
-        })
-    }
-
-    fn class(&mut self) -> Result<Class, Unsupported> {
-        let mut class = Class {
-            negated: self.eat('^'),
-            ranges: Vec::new(),
-        };
-        let mut first = true;
-        loop {
-            let c = self.next()?;
-            if c == ']' && !first {
-                return Ok(class);
-            }
-            first = false;
-            let low = if c == '\\' {
-                let escaped = self.escape()?;
-                if escaped.negated {
-                    return Err(Unsupported);
-                }
-                if escaped.ranges.len() != 1 || escaped.ranges[0].0 != escaped.ranges[0].1 {
-                    class.ranges.extend(escaped.ranges);
-                    continue;
-                }
-                escaped.ranges[0].0
-            } else {
-                c
-            };
-            let is_range = self.peek() == Some('-') && self.chars.get(self.at + 1).is_some_and(|c| *c != ']');
-            if is_range {
-                self.at += 1;
-                let high = match self.next()? {
-                    '\\' => self.next()?,
-                    high => high,
-                };
-                if high < low {
-                    return Err(Unsupported);
-                }
-                class.ranges.push((low, high));
-            } else {
-                class.ranges.push((low, low));
-            }
-        }
+impl fmt::Debug for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Pattern").field(&self.text).finish()
     }
 }
 
-fn write(node: &Node, program: &mut Vec<Step>) -> Result<(), Unsupported> {
-    if program.len() > MAX_PROGRAM {
-        return Err(Unsupported);
+impl<T: Into<String>> From<T> for Pattern {
+    fn from(text: T) -> Self {
+        Self::new(text)
     }
-    match node {
-        Node::Char(class) => program.push(Step::Char(class.clone())),
-        Node::Sequence(nodes) => {
-            for node in nodes {
-                write(node, program)?;
-            }
-        }
-        Node::Either(branches) => {
-            let mut ends = Vec::new();
-            for (index, branch) in branches.iter().enumerate() {
-                if index + 1 == branches.len() {
-                    write(branch, program)?;
-                } else {
-                    let split = program.len();
-                    program.push(Step::End);
-                    write(branch, program)?;
-                    ends.push(program.len());
-                    program.push(Step::End);
-                    program[split] = Step::Split(split + 1, program.len());
-                }
-            }
-            let end = program.len();
-            for jump in ends {
-                program[jump] = Step::Jump(end);
-            }
-        }
-        Node::Repeat(node, least, most) => {
-            for _ in 0..*least {
-                write(node, program)?;
-            }
-            match most {
-                None => {
-                    let split = program.len();
-                    program.push(Step::End);
-                    write(node, program)?;
-                    program.push(Step::Jump(split));
-                    program[split] = Step::Split(split + 1, program.len());
-                }
-                Some(most) => {
-                    let mut splits = Vec::new();
-                    for _ in *least..*most {
-                        splits.push(program.len());
-                        program.push(Step::End);
-                        write(node, program)?;
-                    }
-                    let end = program.len();
-                    for split in splits {
-                        program[split] = Step::Split(split + 1, end);
-                    }
-                }
-            }
-        }
+}
+
+#[cfg(feature = "serde")]
+impl serde::Serialize for Pattern {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.text.serialize(serializer)
     }
-    Ok(())
+}
+
+#[cfg(feature = "serde")]
+impl<'de> serde::Deserialize<'de> for Pattern {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Self::new)
+    }
 }
 
 #[cfg(test)]
@@ -423,13 +222,15 @@ mod tests {
             (
                 r"^\d{3}-\w{2,4}$",
                 &["123-ab", "123-abcd"],
-                &["12-ab", "123-a", "123-abcde"],
+                &["12-ab", "123-a", "123-abcde", "١٢٣-ab"],
             ),
             (
                 "^(eu|us|ap-?1)$",
                 &["eu", "us", "ap1", "ap-1"],
                 &["e", "euus", ""],
             ),
+            ("eu|us", &["eu", "us"], &["eus", "xus", "eu1"]),
+            ("^eu$|^us$", &["eu", "us"], &["eus"]),
             (r"(?:[^/.]+\.)*x", &["x", "a.b.x"], &[".x", "a/b.x"]),
             (r"^[\w.-]+@[\]a]$", &["a.b@]", "x@a"], &["x@b"]),
             ("a{2,}", &["aa", "aaaa"], &["a"]),
@@ -439,9 +240,15 @@ mod tests {
                 &["bad.test", "a.bad.test", "A"],
             ),
             ("^(?=.*[0-9])(?!x)[a-z0-9]+$", &["a1"], &["a", "x1", "1-"]),
+            ("(?!a)(?:[ab]x|y)", &["bx", "y"], &["ax"]),
+            ("(?![)|]|a)[a-z|)]+", &["b|", "b)"], &["|", ")", "ab"]),
+            ("(?![^])a]x)[a-z]x", &["ax"], &["bx"]),
+            (r"(?!\)|\\)[)\\a]+", &["a)"], &[")", r"\a"]),
             (r"\$", &["$"], &[""]),
+            ("", &[""], &["a"]),
         ] {
-            let parsed = Pattern::parse(pattern).expect(pattern);
+            let parsed = Pattern::new(pattern);
+            assert!(parsed.is_usable(), "{pattern}");
             for text in yes {
                 assert!(parsed.matches(text), "{pattern} {text}");
             }
@@ -452,24 +259,67 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_supported_is_said_and_nothing_blows_up() {
+    fn patterns_that_cannot_be_compiled_match_nothing() {
+        let long = "a".repeat(MAX_PATTERN + 1);
         for pattern in [
             "a(?!a)b",
             "(?<=a)b",
             "(?!a",
-            "(a$)b",
+            "(?!a)b|c",
             r"(a)\1",
             "[a",
-            "a{600}",
             "(",
             "*",
-            r"\bx",
             "a)",
-            "((((a{99}){99}){99}){99})",
+            "a)|(?:b",
+            "(?!a)|(?:b)c",
+            long.as_str(),
         ] {
-            assert_eq!(Pattern::parse(pattern), Err(Unsupported), "{pattern}");
+            let pattern = Pattern::new(pattern);
+            assert!(!pattern.is_usable(), "{pattern:?}");
+            assert!(
+                ["", "a", "b", "ab"].iter().all(|text| !pattern.matches(text)),
+                "{pattern:?}"
+            );
         }
-        let slow = Pattern::parse("(a*)*b").unwrap();
-        assert!(!slow.matches(&"a".repeat(5_000)));
+    }
+
+    /// Each of these stands for a repetition that would be written out without end, or compared without end.
+    #[test]
+    fn repetitions_are_bounded_in_memory() {
+        for inner in ["", "()", "(?:)", "a", "a?", "a*", "[a-z]", "(?:a|)", "(?!a)"] {
+            for depth in 1..6 {
+                for count in [
+                    "512",
+                    "1,512",
+                    "0,512",
+                    "512,",
+                    "99",
+                    "1000",
+                    "2147483647",
+                    "4294967295",
+                ] {
+                    for (open, close) in [("(", ")"), ("(?:", ")")] {
+                        let mut pattern = inner.to_owned();
+                        for _ in 0..depth {
+                            pattern = format!("{open}{pattern}{close}{{{count}}}");
+                        }
+                        let pattern = Pattern::new(pattern);
+                        if depth > 3 {
+                            assert!(!pattern.is_usable(), "{pattern:?}");
+                        }
+                        assert!(!pattern.matches(&format!("{}!", "a".repeat(200))), "{pattern:?}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn longer_values_than_any_kind_allows_match_nothing() {
+        let pattern = Pattern::new("(a*)*b");
+        assert!(pattern.matches(&format!("{}b", "a".repeat(MAX_INPUT - 1))));
+        assert!(!pattern.matches(&format!("{}b", "a".repeat(MAX_INPUT))));
+        assert!(!pattern.matches(&"a".repeat(MAX_INPUT)));
     }
 }

@@ -87,7 +87,7 @@ pub enum IssuerPolicy {
 /// How a grant is revoked at the provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case", deny_unknown_fields))]
 #[non_exhaustive]
 pub enum Revocation {
     /// [RFC 7009](https://www.rfc-editor.org/rfc/rfc7009), or near enough: a POST with `token` and `token_type_hint`.
@@ -95,10 +95,22 @@ pub enum Revocation {
         /// The URL, a template.
         url: String,
         /// How the client proves itself there.
+        #[cfg_attr(
+            feature = "serde",
+            serde(
+                default = "same_as_token",
+                deserialize_with = "crate::provider::tagged::deserialize"
+            )
+        )]
         authentication: RevocationAuth,
         /// Which tokens it takes.
+        #[cfg_attr(
+            feature = "serde",
+            serde(default = "both", deserialize_with = "crate::provider::tagged::deserialize")
+        )]
         tokens: RevocationTokens,
         /// Whether revoking one connection ends the others of the same account and client.
+        #[cfg_attr(feature = "serde", serde(default))]
         grant_wide: bool,
     },
     /// A `DELETE` with the access token as bearer, at the resource that stands for the grant.
@@ -113,6 +125,16 @@ pub enum Revocation {
     },
     /// Neither endpoint nor page.
     Unsupported,
+}
+
+#[cfg(feature = "serde")]
+const fn same_as_token() -> RevocationAuth {
+    RevocationAuth::SameAsToken
+}
+
+#[cfg(feature = "serde")]
+const fn both() -> RevocationTokens {
+    RevocationTokens::Both
 }
 
 /// How the client proves itself at the revocation endpoint.
@@ -150,10 +172,19 @@ pub enum RevocationTokens {
 /// An answer by which this server says that a grant is dead, beside `invalid_grant`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
+#[cfg_attr(
+    feature = "serde",
+    serde(
+        deny_unknown_fields,
+        expecting = "an answer that means a dead grant, written as an object"
+    )
+)]
 pub struct DeadGrant {
     /// The status, if only this one counts.
-    #[cfg_attr(feature = "serde", serde(default))]
+    #[cfg_attr(
+        feature = "serde",
+        serde(default, deserialize_with = "crate::provider::status::optional")
+    )]
     pub status: Option<u16>,
     /// The `error` code, if only this one counts. Absent, with a status: any body of that status counts, unless it
     /// says `invalid_client`: a wrong client secret must not end every user's connection.
@@ -164,7 +195,10 @@ pub struct DeadGrant {
 /// How the access token is put into an API request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
+#[cfg_attr(
+    feature = "serde",
+    serde(deny_unknown_fields, expecting = "a token header, written as an object")
+)]
 pub struct TokenHeader {
     /// The header's name.
     pub name: String,

@@ -8,9 +8,20 @@ use url::{Host, Url};
 /// Which redirect URIs an authorization server accepts. `https` is always accepted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
+#[cfg_attr(
+    feature = "serde",
+    serde(
+        default,
+        deny_unknown_fields,
+        expecting = "rules for redirect URIs, written as an object"
+    )
+)]
 pub struct RedirectRules {
     /// Which plain-http loopback addresses it accepts.
+    #[cfg_attr(
+        feature = "serde",
+        serde(deserialize_with = "crate::provider::tagged::deserialize")
+    )]
     pub loopback: Loopback,
 }
 

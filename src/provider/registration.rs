@@ -1,10 +1,19 @@
 //! The host's OAuth app at an authorization server.
 
+use crate::provider::Transport;
+use crate::provider::instance::RegisteredBase;
 use crate::secret::ClientSecret;
 
 /// The host's OAuth app at an authorization server ([RFC 6749 §2](https://www.rfc-editor.org/rfc/rfc6749#section-2)).
 ///
 /// Checked against the server's redirect rules when the connections are built.
+///
+/// # Security
+///
+/// Where the host of an endpoint comes from a value of the connection (`{base_url}/oauth/token`), the value decides who
+/// receives the client secret, the code, the verifier and the refresh token. A client is therefore valid only at the base
+/// URLs that [`for_base_urls`](Self::for_base_urls) lists. Without a list, it is valid where the descriptor itself names
+/// the value: as the default (`https://gitlab.com`) or as one of a closed set.
 #[derive(Debug)]
 pub struct ClientRegistration {
     pub(crate) client_id: String,
@@ -12,6 +21,7 @@ pub struct ClientRegistration {
     pub(crate) redirect_uri: String,
     /// The ids of former clients that the host confirmed to be gone.
     pub(crate) replaced: Vec<String>,
+    pub(crate) base_urls: Vec<String>,
 }
 
 impl ClientRegistration {
@@ -26,6 +36,7 @@ impl ClientRegistration {
             client_secret: Some(ClientSecret::new(client_secret)),
             redirect_uri: redirect_uri.into(),
             replaced: Vec::new(),
+            base_urls: Vec::new(),
         }
     }
 
@@ -36,6 +47,7 @@ impl ClientRegistration {
             client_secret: None,
             redirect_uri: redirect_uri.into(),
             replaced: Vec::new(),
+            base_urls: Vec::new(),
         }
     }
 
@@ -55,6 +67,40 @@ impl ClientRegistration {
     #[must_use]
     pub fn replaces(&self, client_id: &str) -> bool {
         self.replaced.iter().any(|replaced| replaced == client_id)
+    }
+
+    /// Limits the client to these instances of its server: the base URLs at which it is registered.
+    ///
+    /// A base URL is `https://gitlab.acme.example`, perhaps with a port and a path. `https://*.acme.example` stands for
+    /// every host below `acme.example`; use it only where one vendor runs all of them. The list takes the place of the
+    /// descriptor's default, and each call replaces the list. Endpoints whose host does not depend on a value of the
+    /// connection are not affected.
+    ///
+    /// A consent, a refresh or a revocation at another instance fails with
+    /// [`Misconfigured::InstanceNotRegistered`](crate::error::Misconfigured::InstanceNotRegistered) before a request is sent.
+    ///
+    /// # Security
+    ///
+    /// IP addresses and hosts inside a network (`localhost`, `*.internal`, names without a dot) are refused as values of
+    /// a connection unless their base URL stands in this list without `*`.
+    #[must_use]
+    pub fn for_base_urls(mut self, base_urls: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.base_urls = base_urls.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// The base URLs at which the client is registered, as they were given.
+    #[must_use]
+    pub fn base_urls(&self) -> &[String] {
+        &self.base_urls
+    }
+
+    /// The base URLs that can be used. Building the connections has checked that each can.
+    pub(super) fn registered_bases(&self, transport: Transport) -> Vec<RegisteredBase> {
+        let bases = self.base_urls.iter();
+        bases
+            .filter_map(|base| RegisteredBase::parse(base, transport))
+            .collect()
     }
 
     /// The client id.

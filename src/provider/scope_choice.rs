@@ -8,7 +8,14 @@ use crate::provider::Provider;
 /// Named choices of scopes, beside the default ones.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
+#[cfg_attr(
+    feature = "serde",
+    serde(
+        default,
+        deny_unknown_fields,
+        expecting = "tiers of scopes, written as an object"
+    )
+)]
 #[non_exhaustive]
 pub struct ScopeTiers {
     /// Reading alone. Absent: the service has no such scopes.
@@ -34,7 +41,10 @@ pub enum ScopeTier {
 /// Scopes that depend on how the host's client is registered: a parameter of the connection says how.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
+#[cfg_attr(
+    feature = "serde",
+    serde(deny_unknown_fields, expecting = "modes of scopes, written as an object")
+)]
 #[allow(clippy::exhaustive_structs, reason = "plain data")]
 pub struct ScopeModes {
     /// The parameter that decides.

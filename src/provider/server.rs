@@ -21,7 +21,10 @@ use crate::provider::{
 /// Everything is checked once, when the connections are built.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
+#[cfg_attr(
+    feature = "serde",
+    serde(deny_unknown_fields, expecting = "a server, written as an object")
+)]
 #[non_exhaustive]
 pub struct AuthorizationServer {
     /// Names the server.
@@ -37,16 +40,34 @@ pub struct AuthorizationServer {
     #[cfg_attr(feature = "serde", serde(default))]
     pub refresh_endpoint: Option<String>,
     /// How the client proves itself.
-    #[cfg_attr(feature = "serde", serde(default = "defaults::client_authentication"))]
+    #[cfg_attr(
+        feature = "serde",
+        serde(
+            default = "defaults::client_authentication",
+            deserialize_with = "crate::provider::tagged::deserialize"
+        )
+    )]
     pub client_authentication: ClientAuthentication,
     /// Whether PKCE is sent.
-    #[cfg_attr(feature = "serde", serde(default = "defaults::pkce"))]
+    #[cfg_attr(
+        feature = "serde",
+        serde(
+            default = "defaults::pkce",
+            deserialize_with = "crate::provider::tagged::deserialize"
+        )
+    )]
     pub pkce: Pkce,
     /// What stands between scopes in the authorization request. A space, by RFC 6749; some want a comma.
     #[cfg_attr(feature = "serde", serde(default = "defaults::scope_separator"))]
     pub scope_separator: String,
     /// How token requests are written.
-    #[cfg_attr(feature = "serde", serde(default = "defaults::body_format"))]
+    #[cfg_attr(
+        feature = "serde",
+        serde(
+            default = "defaults::body_format",
+            deserialize_with = "crate::provider::tagged::deserialize"
+        )
+    )]
     pub body_format: BodyFormat,
     /// More parameters for the authorization request. None may bear a name that the protocol uses, but for `response_type`
     /// with a `code` in it.
@@ -78,7 +99,13 @@ pub struct AuthorizationServer {
     #[cfg_attr(feature = "serde", serde(default))]
     pub parameters: Vec<ParameterRule>,
     /// What becomes of an old refresh token.
-    #[cfg_attr(feature = "serde", serde(default = "defaults::rotation"))]
+    #[cfg_attr(
+        feature = "serde",
+        serde(
+            default = "defaults::rotation",
+            deserialize_with = "crate::provider::tagged::deserialize"
+        )
+    )]
     pub rotation: RotationClass,
     /// How long a refresh token lives unused, if it dies of that.
     #[cfg_attr(
@@ -99,7 +126,13 @@ pub struct AuthorizationServer {
     )]
     pub default_expires_in: Option<Duration>,
     /// How a grant is revoked.
-    #[cfg_attr(feature = "serde", serde(default = "defaults::revocation"))]
+    #[cfg_attr(
+        feature = "serde",
+        serde(
+            default = "defaults::revocation",
+            deserialize_with = "crate::provider::tagged::deserialize"
+        )
+    )]
     pub revocation: Revocation,
     /// Whether each consent makes a grant of its own, even in a browser whose session goes on: then the tokens of a
     /// connection that is connected again are revoked at once. Otherwise they are kept sealed, and revoked together
@@ -107,7 +140,13 @@ pub struct AuthorizationServer {
     #[cfg_attr(feature = "serde", serde(default))]
     pub separate_grants: bool,
     /// What is done with `iss`.
-    #[cfg_attr(feature = "serde", serde(default = "defaults::issuer_policy"))]
+    #[cfg_attr(
+        feature = "serde",
+        serde(
+            default = "defaults::issuer_policy",
+            deserialize_with = "crate::provider::tagged::deserialize"
+        )
+    )]
     pub issuer_policy: IssuerPolicy,
     /// Scopes that the server never names in its answer although it grants them.
     #[cfg_attr(feature = "serde", serde(default))]
@@ -165,7 +204,10 @@ pub struct AuthorizationServer {
     #[cfg_attr(feature = "serde", serde(default))]
     pub answer: AnswerShape,
     /// What renews an access token.
-    #[cfg_attr(feature = "serde", serde(default))]
+    #[cfg_attr(
+        feature = "serde",
+        serde(default, deserialize_with = "crate::provider::tagged::deserialize")
+    )]
     pub refresh_with: RefreshWith,
     /// The `grant_type` of a refresh, if not `refresh_token`.
     #[cfg_attr(feature = "serde", serde(default))]
@@ -185,6 +227,9 @@ pub struct AuthorizationServer {
     /// What whoever registers the client should know, in sentences.
     #[cfg_attr(feature = "serde", serde(default))]
     pub notes: Vec<String>,
+    /// Whether this descriptor takes the place of the built-in one with its id. Without it, such an id is a mistake.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub replaces_builtin: bool,
 }
 
 impl AuthorizationServer {
@@ -239,6 +284,7 @@ impl AuthorizationServer {
             access_page: None,
             register_at: None,
             notes: Vec::new(),
+            replaces_builtin: false,
         }
     }
 }
@@ -429,63 +475,4 @@ mod defaults {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn gitlab() -> AuthorizationServer {
-        let mut server = AuthorizationServer::new(
-            ServerId::new("gitlab").unwrap(),
-            "{base_url}/oauth/authorize",
-            "{base_url}/oauth/token",
-        );
-        server.revocation = Revocation::ByUser {
-            url: "{base_url}/profile".into(),
-        };
-        server
-    }
-
-    #[test]
-    fn codes_and_refresh_tokens_go_to_the_token_endpoint_unless_the_server_says_otherwise() {
-        let parameters = Parameters::from([("base_url".into(), "https://git.example/lab".into())]);
-        let mut server = gitlab();
-        let endpoints = server.endpoints(&parameters).unwrap();
-        assert_eq!(
-            endpoints.authorization.as_str(),
-            "https://git.example/lab/oauth/authorize"
-        );
-        assert_eq!(endpoints.token, endpoints.refresh);
-        assert_eq!(endpoints.revocation, None);
-        let page = server.revocation_page(&parameters).unwrap();
-        assert_eq!(page.as_str(), "https://git.example/lab/profile");
-
-        server.refresh_endpoint = Some("{base_url}/oauth/refresh".into());
-        let endpoints = server.endpoints(&parameters).unwrap();
-        assert_eq!(endpoints.token.path(), "/lab/oauth/token");
-        assert_eq!(endpoints.refresh.path(), "/lab/oauth/refresh");
-        assert_eq!(
-            server.endpoints(&Parameters::new()),
-            Err(InvalidTemplate::Missing("base_url".into()))
-        );
-    }
-
-    #[cfg(feature = "serde")]
-    #[test]
-    fn a_silent_file_means_the_defaults_and_durations_are_seconds() {
-        let text = r#"{"id":"acme","authorization_endpoint":"https://a.example/a",
-            "token_endpoint":"https://a.example/t","refresh_token_idle":7776000,"rotation":{"grace":60}}"#;
-        let server: AuthorizationServer = serde_json::from_str(text).unwrap();
-        let mut expected = AuthorizationServer::new(
-            ServerId::new("acme").unwrap(),
-            "https://a.example/a",
-            "https://a.example/t",
-        );
-        expected.refresh_token_idle = Some(Duration::from_secs(7_776_000));
-        expected.rotation = RotationClass::Grace(Duration::from_secs(60));
-        assert_eq!(server, expected);
-        let text = serde_json::to_string(&server).unwrap();
-        assert_eq!(
-            serde_json::from_str::<AuthorizationServer>(&text).unwrap(),
-            expected
-        );
-    }
-}
+mod tests;

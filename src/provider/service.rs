@@ -17,7 +17,10 @@ use crate::provider::{Discovery, Pointer, ScopeModes, ScopeTiers, Template, Toke
 /// the connection's parameters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
+#[cfg_attr(
+    feature = "serde",
+    serde(deny_unknown_fields, expecting = "a provider, written as an object")
+)]
 #[non_exhaustive]
 pub struct Provider {
     /// Names the service.
@@ -62,7 +65,13 @@ pub struct Provider {
     pub token_header: TokenHeader,
     /// The statuses by which the API says that it does not accept the access token: 400 to 499, 401 unless set. Some APIs
     /// answer an expired token with 403. `send` then refreshes the token once and repeats the request.
-    #[cfg_attr(feature = "serde", serde(default = "default_token_refused"))]
+    #[cfg_attr(
+        feature = "serde",
+        serde(
+            default = "default_token_refused",
+            deserialize_with = "crate::provider::status::list"
+        )
+    )]
     pub token_refused: Vec<u16>,
     /// More parameters for the authorization request, beside the server's. None may bear a name that the protocol uses.
     #[cfg_attr(
@@ -85,6 +94,9 @@ pub struct Provider {
     /// What whoever uses the service should know, in sentences.
     #[cfg_attr(feature = "serde", serde(default))]
     pub notes: Vec<String>,
+    /// Whether this descriptor takes the place of the built-in one with its id. Without it, such an id is a mistake.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub replaces_builtin: bool,
 }
 
 impl Provider {
@@ -111,6 +123,7 @@ impl Provider {
             discovery: None,
             account_in_answer: None,
             notes: Vec::new(),
+            replaces_builtin: false,
         }
     }
 }
@@ -189,7 +202,7 @@ fn expand(template: &str, parameters: &Parameters) -> Option<Url> {
 }
 
 /// What is left of `path` below `prefix`, if `prefix` ends at a segment's end.
-fn strip_segments<'a>(path: &'a str, prefix: &str) -> Option<&'a str> {
+pub(super) fn strip_segments<'a>(path: &'a str, prefix: &str) -> Option<&'a str> {
     let rest = path.strip_prefix(prefix.trim_end_matches('/'))?;
     (rest.is_empty() || rest.starts_with('/')).then_some(rest)
 }
@@ -262,7 +275,10 @@ fn percent_decoded(path: &[u8]) -> Vec<u8> {
 /// A host that may receive the access token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
+#[cfg_attr(
+    feature = "serde",
+    serde(deny_unknown_fields, expecting = "an API host, written as an object")
+)]
 pub struct ApiHost {
     /// The origin, such as `https://www.googleapis.com`; a template. Where a base URL brings a path,
     /// that path is part of the prefix: a GitLab below `https://host/lab` gets no token of `https://host/other`.
@@ -309,7 +325,10 @@ impl ApiHost {
 /// How to learn whose account was connected: a GET with the access token, and where the answer says it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
+#[cfg_attr(
+    feature = "serde",
+    serde(deny_unknown_fields, expecting = "an account, written as an object")
+)]
 pub struct AccountEndpoint {
     /// The URL, a template.
     pub url: String,
@@ -326,7 +345,13 @@ pub struct AccountEndpoint {
 /// Where an answer says whose account it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
+#[cfg_attr(
+    feature = "serde",
+    serde(
+        deny_unknown_fields,
+        expecting = "an account in an answer, written as an object"
+    )
+)]
 #[allow(clippy::exhaustive_structs, reason = "plain data")]
 pub struct AccountPointers {
     /// The stable id; the first pointer that finds a string or a number.

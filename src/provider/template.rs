@@ -1,9 +1,14 @@
 //! URLs with placeholders, and how they are filled without changing their shape.
 
+mod invalid;
+
 use url::Url;
 
-use crate::http::is_clean;
+use crate::http::{is_clean, is_loopback};
 use crate::model::Parameters;
+use crate::provider::lookalike;
+
+pub use invalid::InvalidTemplate;
 
 /// The longest value of a placeholder that is not a base URL, in bytes: that of a DNS name.
 const MAX_WORD: usize = 253;
@@ -32,28 +37,6 @@ pub(super) struct Alternative<'a> {
 enum Part<'a> {
     Literal(&'a str),
     Placeholder(&'a str),
-}
-
-/// Why a template or its expansion is no URL. Names placeholders, never values.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum InvalidTemplate {
-    /// The braces do not pair, a name is not made of letters, digits, `_`, `-` and `.`, or there is a blank, a
-    /// backslash or a character outside ASCII, which a URL parser would quietly rewrite.
-    #[error("the braces of the template do not pair or a name or character in it is not allowed")]
-    Syntax,
-    /// A placeholder touches literal text of the host: `https://api{x}` could become another's domain.
-    #[error("{{{0}}} must be a whole label of the host, or have a fixed domain of two labels behind it")]
-    Host(String),
-    /// There is no value for this placeholder.
-    #[error("there is no value for {{{0}}}")]
-    Missing(String),
-    /// The value for this placeholder has characters that may not stand there.
-    #[error("the value for {{{0}}} may not stand there")]
-    Value(String),
-    /// Filled in, it is not an absolute https URL (or http to a loopback address) without user and fragment.
-    #[error("the template does not make an https URL without user and fragment")]
-    Url,
 }
 
 impl<'a> Template<'a> {
@@ -86,6 +69,13 @@ impl<'a> Template<'a> {
         self.alternatives.first().and_then(Alternative::base_url)
     }
 
+    /// The first alternative whose values are all known.
+    pub(super) fn chosen(&self, values: &Parameters) -> Option<&Alternative<'a>> {
+        self.alternatives
+            .iter()
+            .find(|alternative| alternative.placeholders().all(|name| values.contains_key(name)))
+    }
+
     /// The URL with these values: of the first alternative that has them all.
     ///
     /// # Errors
@@ -93,7 +83,7 @@ impl<'a> Template<'a> {
     /// [`InvalidTemplate`] if a value is missing or may not stand where it would, or if what results is no
     /// absolute https URL (or http to a loopback address) without user and fragment.
     pub fn expand(&self, values: &Parameters) -> Result<Url, InvalidTemplate> {
-        let mut missing = InvalidTemplate::Syntax;
+        let mut missing = InvalidTemplate::Url;
         for alternative in &self.alternatives {
             match alternative.expand(values) {
                 Err(InvalidTemplate::Missing(name)) => missing = InvalidTemplate::Missing(name),
@@ -106,18 +96,24 @@ impl<'a> Template<'a> {
 
 impl<'a> Alternative<'a> {
     fn parse(text: &'a str) -> Result<Self, InvalidTemplate> {
-        if text.bytes().any(|byte| !byte.is_ascii_graphic() || byte == b'\\') {
-            return Err(InvalidTemplate::Syntax);
+        if let Some(name) = lookalike::in_url(text) {
+            return Err(InvalidTemplate::Lookalike(name));
+        }
+        if let Some(character) = misplaced_character(text) {
+            return Err(match character {
+                '|' => InvalidTemplate::Bar,
+                character => InvalidTemplate::Character(character),
+            });
         }
         let mut parts = Vec::new();
         let mut rest = text;
         while let Some(start) = rest.find(['{', '}']) {
             let (literal, tail) = rest.split_at(start);
-            let name = tail.strip_prefix('{').ok_or(InvalidTemplate::Syntax)?;
-            let end = name.find('}').ok_or(InvalidTemplate::Syntax)?;
+            let name = tail.strip_prefix('{').ok_or(InvalidTemplate::Braces)?;
+            let end = name.find('}').ok_or(InvalidTemplate::Braces)?;
             let (name, tail) = (&name[..end], &name[end + 1..]);
             if !is_name(name) {
-                return Err(InvalidTemplate::Syntax);
+                return Err(InvalidTemplate::Braces);
             }
             if !literal.is_empty() {
                 parts.push(Part::Literal(literal));
@@ -183,10 +179,13 @@ impl<'a> Alternative<'a> {
         }
         let url = Url::parse(&text).map_err(|_| InvalidTemplate::Url)?;
         if is_clean(&url) {
-            Ok(url)
-        } else {
-            Err(InvalidTemplate::Url)
+            return Ok(url);
         }
+        Err(match url.scheme() {
+            "https" => InvalidTemplate::NotBare,
+            "http" if is_loopback(&url) => InvalidTemplate::NotBare,
+            _ => InvalidTemplate::NotHttps,
+        })
     }
 
     /// The part at which the host is over: what stands before it is judged as a host label.
@@ -231,12 +230,12 @@ impl<'a> Alternative<'a> {
     /// Refuses `https://api{x}.example`, `https://{a}{b}` and `https://example{x}/`. What is only a part of a label must
     /// have a fixed domain behind it, such as `https://{x}-{y}.example.com`.
     fn check_host(&self) -> Result<(), InvalidTemplate> {
-        if self.base_url().is_some() {
+        if let Some(base) = self.base_url() {
             // What follows a base URL must begin a path: `{base_url}.evil` would be another host.
             return match self.parts.get(1) {
                 None => Ok(()),
                 Some(Part::Literal(literal)) if literal.starts_with('/') => Ok(()),
-                Some(_) => Err(InvalidTemplate::Syntax),
+                Some(_) => Err(InvalidTemplate::BehindBase(base.into())),
             };
         }
         let mut before = "";
@@ -246,7 +245,7 @@ impl<'a> Alternative<'a> {
                 Part::Literal(literal) => {
                     let authority = match literal.split_once("://") {
                         Some((_, authority)) if index == 0 => authority,
-                        _ if index == 0 => return Err(InvalidTemplate::Url),
+                        _ if index == 0 => return Err(InvalidTemplate::NoScheme),
                         _ if in_authority => literal,
                         _ => return Ok(()),
                     };
@@ -271,6 +270,26 @@ impl<'a> Alternative<'a> {
         }
         Ok(())
     }
+}
+
+/// The first character that may not stand in a URL (RFC 3986 §2), `$` outside a query included: it is what is left of a
+/// placeholder of another language.
+fn misplaced_character(text: &str) -> Option<char> {
+    let query = text.find('?').unwrap_or(text.len());
+    let is_misplaced = |at: usize, c: char| match c {
+        '$' => at < query,
+        '%' => !text[at + 1..]
+            .bytes()
+            .take(2)
+            .filter(u8::is_ascii_hexdigit)
+            .count()
+            .eq(&2),
+        '{' | '}' => false,
+        _ => !c.is_ascii_alphanumeric() && !"-._~:/?#[]@!&'()*+,;=".contains(c),
+    };
+    text.char_indices()
+        .find(|(at, c)| is_misplaced(*at, *c))
+        .map(|(_, c)| c)
 }
 
 pub(super) fn is_name(name: &str) -> bool {
@@ -309,8 +328,17 @@ pub(super) fn base_url(value: &str) -> Option<&str> {
     // Written as it is read: what the parser would rewrite (dot segments, a default port, upper case in the host,
     // a host in decimal) is refused, so that a stored value and a compared one never differ.
     let canonical = url.as_str().trim_end_matches('/') == value;
-    (value.len() <= 2048 && value.bytes().all(plain) && !value.contains("@") && canonical && is_clean(&url))
-        .then_some(value)
+    let is_url = value.bytes().all(plain) && canonical && is_clean(&url);
+    (value.len() <= 2048 && is_url && has_plausible_host(&url)).then_some(value)
+}
+
+/// Whether DNS and TCP know such a host and port: no empty label, none that begins or ends with `-`, no port 0.
+fn has_plausible_host(url: &Url) -> bool {
+    let is_label = |label: &str| {
+        !label.is_empty() && label.len() <= 63 && !label.starts_with('-') && !label.ends_with('-')
+    };
+    let is_name = url.domain().is_none_or(|domain| domain.split('.').all(is_label));
+    is_name && url.port() != Some(0)
 }
 
 /// The base URL that people mean: with the scheme, the host in lower case, no trailing slash.

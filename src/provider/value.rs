@@ -9,7 +9,7 @@ use crate::secret::SecretText;
 pub(super) const BUILT_IN: [&str; 5] = ["redirect_uri", "scope", "client_id", "random", "state"];
 
 /// What stands between alternatives, as in a URL.
-const OR: &str = " || ";
+pub(super) const OR: &str = " || ";
 
 /// The names of the `{name}` in a value. Other braces are text.
 pub(crate) fn names_in(value: &str) -> impl Iterator<Item = &str> {

@@ -131,7 +131,7 @@ pub(crate) const CLASSES: &[Class] = &[
         services: 11,
         server: r#""parameters":[{"name":"extension","kind":{"one_of":["com","com.au"]},"optional":true},
             {"name":"accounts-server","kind":{"one_of":["https://accounts.acme.test","https://accounts.acme.test.au"]},"source":{"callback":"accounts-server"},"optional":true},
-            {"name":"api_domain","kind":"base_url","source":{"token_answer":"/api_domain"},"optional":true}],
+            {"name":"api_domain","kind":"base_url","source":{"token_answer":"/api_domain"}}],
             "authorization_endpoint":"https://accounts.acme.{extension}/auth || https://accounts.acme.com/auth",
             "token_endpoint":"https://accounts.acme.{extension}/token || {accounts-server}/token || https://accounts.acme.com/token""#,
         provider: r#""api_base":"https://www.acmeapis.{extension} || {api_domain}""#,
@@ -148,7 +148,7 @@ pub(crate) const CLASSES: &[Class] = &[
     Class {
         name: "a value from the callback",
         services: 5,
-        server: r#""parameters":[{"name":"realm","kind":"segment","optional":true,"pattern":"^\\d{10,19}$","source":{"callback":"realmId"}}]"#,
+        server: r#""parameters":[{"name":"realm","kind":"segment","pattern":"^\\d{10,19}$","source":{"callback":"realmId"}}]"#,
         provider: r#""api_base":"https://api.test/company/{realm}""#,
         callback: "code=c&realmId=9341453474484455",
         sends: &[

@@ -95,6 +95,13 @@ impl Class {
         file
     }
 
+    /// The origins that the walk is expected to ask.
+    fn asked_origins(&self) -> Vec<String> {
+        let addresses = self.sends.iter().filter_map(|line| line.split(' ').nth(1));
+        let urls = addresses.map(|address| Url::parse(address).unwrap());
+        urls.map(|url| url.origin().ascii_serialization()).collect()
+    }
+
     /// What was sent, in order: the address for the browser, then each request.
     pub(crate) fn walk(&self) -> Vec<String> {
         let file = self.file();
@@ -110,7 +117,7 @@ impl Class {
         let connections = Connections::builder(MemoryVault::new())
             .http_client(client)
             .clock(clock.clone())
-            .client("acme", registration)
+            .client("acme", registration.for_base_urls(self.asked_origins()))
             .server(server)
             .provider(file.providers[0].clone())
             .build()

@@ -1,15 +1,15 @@
 //! `docs/descriptor.schema.json` and the tables of `docs/descriptors.md` say what the types say.
 //! `VALETKEY_WRITE_DOCS=1 cargo test --test descriptor_schema` writes them anew.
 
-mod check;
+mod probe;
 mod schema;
 mod source;
 mod tables;
 
 use std::path::{Path, PathBuf};
 
-use check::mismatch;
-use serde_json::{Value, json};
+use jsonschema::Validator;
+use serde_json::Value;
 use valetkey::catalog;
 use valetkey::provider::{DescriptorFile, Transport};
 
@@ -59,38 +59,115 @@ fn the_tables_of_the_page_are_those_of_the_types() {
     }
 }
 
-/// The examples are read by the library and by the schema: whole files, members of a server or a provider, and values of a
-/// `revocation`, one a line.
+/// The schema, compiled by another implementation of the standard.
+fn validator() -> Validator {
+    jsonschema::validator_for(&document()).unwrap()
+}
+
 #[test]
-fn the_examples_of_the_page_fit_the_schema() {
+fn the_schema_is_a_json_schema() {
+    let stored = std::fs::read_to_string(docs("descriptor.schema.json")).unwrap();
+    let stored: Value = serde_json::from_str(&stored).unwrap();
+    jsonschema::meta::validate(&stored).unwrap();
+    assert_eq!(stored["$schema"], "https://json-schema.org/draft/2020-12/schema");
+}
+
+/// The examples of the page, each as a whole file: files, members of a server or a provider, and values of a `revocation`,
+/// one a line.
+fn examples() -> Vec<Value> {
     let (document, page) = (document(), page());
-    let server = &document["$defs"]["AuthorizationServer"]["properties"];
-    let provider = &document["$defs"]["Provider"]["properties"];
-    let mut seen = 0;
+    let knows = |kind: &str, name: &str| !document["$defs"][kind]["properties"][name].is_null();
+    let mut files = Vec::new();
     for block in page.split("```json\n").skip(1) {
         let block = block.split_once("```").unwrap().0;
-        if let Ok(file) = serde_json::from_str::<DescriptorFile>(block) {
-            file.validate(Transport::HttpsOnly).unwrap();
-            let value = serde_json::from_str(block).unwrap();
-            assert_eq!(mismatch(&document, &document, &value), None, "{block}");
+        if let Ok(file) = serde_json::from_str::<Value>(block)
+            && !file["servers"].is_null()
+        {
+            files.push(file);
         } else if let Ok(Value::Object(members)) = serde_json::from_str(&format!("{{{block}}}")) {
-            for (name, value) in &members {
-                let known = [&server[name], &provider[name]]
-                    .into_iter()
-                    .find(|it| !it.is_null());
-                let known = known.unwrap_or_else(|| panic!("no field {name}"));
-                assert_eq!(mismatch(&document, known, value), None, "{block}");
+            let mut file = probe::least();
+            for (name, value) in members {
+                let place = match (knows("AuthorizationServer", &name), knows("Provider", &name)) {
+                    (true, _) => &mut file["servers"][0],
+                    (_, true) => &mut file["providers"][0],
+                    _ => panic!("no field {name}"),
+                };
+                place[name] = value;
             }
+            files.push(file);
         } else {
             for line in block.lines() {
-                let value = serde_json::from_str(line).unwrap_or_else(|_| panic!("no example: {line}"));
-                let revocation = &document["$defs"]["Revocation"];
-                assert_eq!(mismatch(&document, revocation, &value), None, "{line}");
+                let mut file = probe::least();
+                file["servers"][0]["revocation"] =
+                    serde_json::from_str(line).unwrap_or_else(|_| panic!("no example: {line}"));
+                files.push(file);
             }
         }
-        seen += 1;
     }
-    assert!(seen >= 8, "only {seen} examples");
+    files
+}
+
+#[test]
+fn the_examples_of_the_page_fit_the_schema() {
+    let (validator, examples) = (validator(), examples());
+    assert!(examples.len() >= 12, "only {} examples", examples.len());
+    for file in &examples {
+        let fits = validator.validate(file);
+        assert!(fits.is_ok(), "{file}: {fits:?}");
+    }
+    let whole: DescriptorFile = serde_json::from_value(examples[0].clone()).unwrap();
+    whole.validate(Transport::HttpsOnly).unwrap();
+}
+
+/// Whoever writes a descriptor chooses the format: each example means the same in all three.
+#[test]
+fn the_examples_of_the_page_are_read_from_json_yaml_and_toml() {
+    for file in examples() {
+        let from_json: DescriptorFile = serde_json::from_str(&file.to_string()).unwrap();
+        let yaml = serde_yaml_ng::to_string(&file).unwrap();
+        assert!(!yaml.contains(": !"), "a YAML tag: {yaml}");
+        let from_yaml: DescriptorFile =
+            serde_yaml_ng::from_str(&yaml).unwrap_or_else(|error| panic!("{yaml}: {error}"));
+        assert_eq!(from_yaml, from_json, "{yaml}");
+        let toml = toml::to_string(&file).unwrap();
+        let from_toml: DescriptorFile =
+            toml::from_str(&toml).unwrap_or_else(|error| panic!("{toml}: {error}"));
+        assert_eq!(from_toml, from_json, "{toml}");
+    }
+}
+
+/// Each value of each closed choice, so that no example need exist for it.
+#[test]
+fn every_choice_is_read_from_json_yaml_and_toml() {
+    for file in probe::choices() {
+        let from_json: DescriptorFile =
+            serde_json::from_str(&file.to_string()).unwrap_or_else(|error| panic!("{file}: {error}"));
+        let yaml = serde_yaml_ng::to_string(&file).unwrap();
+        assert_eq!(
+            serde_yaml_ng::from_str::<DescriptorFile>(&yaml).unwrap(),
+            from_json,
+            "{yaml}"
+        );
+        let toml = toml::to_string(&file).unwrap();
+        assert_eq!(
+            toml::from_str::<DescriptorFile>(&toml).unwrap(),
+            from_json,
+            "{toml}"
+        );
+        // What is written is read again, in each format.
+        let yaml = serde_yaml_ng::to_string(&from_json).unwrap();
+        assert_eq!(
+            serde_yaml_ng::from_str::<DescriptorFile>(&yaml).unwrap(),
+            from_json,
+            "{yaml}"
+        );
+        let json = serde_json::to_string(&from_json).unwrap();
+        assert_eq!(
+            serde_json::from_str::<DescriptorFile>(&json).unwrap(),
+            from_json,
+            "{json}"
+        );
+    }
 }
 
 #[test]
@@ -99,8 +176,8 @@ fn the_catalogue_fits_the_schema_and_survives_it() {
         servers: catalog::servers(),
         providers: catalog::providers(),
     };
-    let (document, value) = (document(), serde_json::to_value(&catalogue).unwrap());
-    assert_eq!(mismatch(&document, &document, &value), None);
+    let value = serde_json::to_value(&catalogue).unwrap();
+    assert!(validator().validate(&value).is_ok());
     // What the catalogue says in JSON is what it says in Rust.
     assert_eq!(
         serde_json::from_value::<DescriptorFile>(value).unwrap(),
@@ -108,60 +185,46 @@ fn the_catalogue_fits_the_schema_and_survives_it() {
     );
 }
 
-/// What the one refuses, the other refuses: where they parted, an editor would say yes to what the library says no to.
+/// A file that one of the two refuses is refused by the other: where they part, an editor accepts what the library does
+/// not. Every member of every type is tried with values of every kind.
 #[test]
 fn schema_and_library_refuse_the_same() {
-    let document = document();
-    let server = |more: Value| {
-        let mut server = json!({
-            "id": "acme", "authorization_endpoint": "https://a.example/a", "token_endpoint": "https://a.example/t",
-        });
-        server
-            .as_object_mut()
-            .unwrap()
-            .extend(more.as_object().unwrap().clone());
-        json!({ "servers": [server] })
-    };
-    for (more, taken) in [
-        (json!({}), true),
-        (json!({ "pkce": "refused", "rotation": { "grace": 60 } }), true),
-        (
-            json!({ "authorization_parameters": { "a": true, "b": 1, "c": "d" } }),
-            true,
-        ),
-        (
-            json!({ "parameters": [{ "name": "x", "kind": { "one_of": ["a", 1] }, "default": 1 }] }),
-            true,
-        ),
-        (json!({ "issuer": null, "refresh_token_idle": 60 }), true),
-        (
-            json!({ "answer": { "success": { "pointer": "/code", "values": [0] } } }),
-            true,
-        ),
-        (json!({ "pkce": "plain" }), false),
-        (json!({ "scope_seperator": "," }), false),
-        (
-            json!({ "authorization_parameters": { "a": { "b": "c" } } }),
-            false,
-        ),
-        (
-            json!({ "parameters": [{ "name": "x", "kind": "number" }] }),
-            false,
-        ),
-        (json!({ "parameters": [{ "kind": "word" }] }), false),
-        (json!({ "rotation": { "grace": "60" } }), false),
-        (
-            json!({ "revocation": { "endpoint": { "url": "https://a.example/r" } } }),
-            false,
-        ),
-        (json!({ "id": "" }), false),
-        (json!({ "refresh_token_idle": -1 }), false),
-        (json!({ "notes": "one" }), false),
-    ] {
-        let file = server(more);
-        let by_schema = mismatch(&document, &document, &file);
+    let (document, validator) = (document(), validator());
+    let mut tried = 0;
+    for (file, what) in probe::files(&document) {
+        let by_schema = validator.validate(&file);
         let by_library = serde_json::from_value::<DescriptorFile>(file.clone());
-        assert_eq!(by_schema.is_none(), taken, "{file} {by_schema:?}");
-        assert_eq!(by_library.is_ok(), taken, "{file} {by_library:?}");
+        assert_eq!(
+            by_schema.is_ok(),
+            by_library.is_ok(),
+            "{what}: {by_schema:?} {:?}",
+            by_library.err()
+        );
+        tried += 1;
+    }
+    assert!(tried > 1000, "only {tried} files");
+}
+
+/// A message is for the person who wrote the file: it has no name of a Rust type in it.
+#[test]
+fn no_message_names_a_rust_type() {
+    let document = document();
+    let types: Vec<&str> = document["$defs"]
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect();
+    for (file, what) in probe::files(&document) {
+        let Err(error) = serde_json::from_value::<DescriptorFile>(file) else {
+            continue;
+        };
+        let said = error.to_string();
+        for name in types
+            .iter()
+            .chain(&["struct ", "enum ", "u16", "u64", "Duration"])
+        {
+            assert!(!said.contains(name), "{what}: {said}");
+        }
     }
 }

@@ -11,6 +11,15 @@ use valetkey::provider::{
 
 use crate::source::{Holds, Member, Shape};
 
+/// No control characters and no line separators.
+const ID: &str = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$";
+
+/// RFC 6749, appendix A.4.
+const SCOPE: &str = r"^[\x21\x23-\x5b\x5d-\x7e]*$";
+
+/// RFC 6901.
+pub(crate) const POINTER: &str = "^(/.*)?$";
+
 /// The schema as the file holds it.
 pub(crate) fn document(shapes: &BTreeMap<String, Shape>) -> Value {
     let mut definitions = Map::new();
@@ -45,7 +54,7 @@ fn object(fields: &[Member], silent: &Value) -> Value {
         schema["description"] = field.about.as_str().into();
         if is_required(field) {
             required.push(field.name.as_str());
-        } else {
+        } else if !silent.is_null() {
             schema["default"] = silent[&field.name].clone();
         }
         properties.insert(field.name.clone(), schema);
@@ -84,12 +93,12 @@ fn of_type(kind: &str, attributes: &str) -> Value {
     let inner = |outer: &str| kind.strip_prefix(outer).and_then(|rest| rest.strip_suffix('>'));
     if let Some(kind) = inner("Option<") {
         let mut schema = of_type(kind, attributes);
-        return match &mut schema["type"] {
-            Value::String(one) => {
+        return match schema.get_mut("type") {
+            Some(Value::String(one)) => {
                 schema["type"] = json!([one, "null"]);
                 schema
             }
-            Value::Array(several) => {
+            Some(Value::Array(several)) => {
                 several.push("null".into());
                 schema
             }
@@ -103,19 +112,24 @@ fn of_type(kind: &str, attributes: &str) -> Value {
         return json!({ "type": "object", "additionalProperties": of_type(kind, attributes) });
     }
     match kind {
-        "String" => text,
+        "String" | "Pattern" => text,
         "bool" => json!({ "type": "boolean" }),
-        "u16" => json!({ "type": "integer", "minimum": 0 }),
+        "u16" => json!({ "type": "integer", "minimum": 0, "maximum": u16::MAX }),
         "Duration" => json!({ "type": "integer", "minimum": 0 }),
-        "ServerId" | "ProviderId" => json!({ "type": "string", "minLength": 1, "maxLength": 512 }),
-        "Scopes" => json!({ "type": "array", "items": { "type": "string" } }),
-        "Pointer" => json!({ "type": "string", "pattern": "^(/.*)?$" }),
+        "ServerId" | "ProviderId" => {
+            json!({ "type": "string", "minLength": 1, "maxLength": 512, "pattern": ID })
+        }
+        "Scopes" => json!({
+            "type": "array",
+            "items": { "type": "string", "minLength": 1, "maxLength": 1024, "pattern": SCOPE },
+        }),
+        "Pointer" => json!({ "type": "string", "pattern": POINTER }),
         other => json!({ "$ref": format!("#/$defs/{other}") }),
     }
 }
 
 /// A value of the type from a file that says no more than it must.
-fn silent(name: &str) -> Value {
+pub(crate) fn silent(name: &str) -> Value {
     macro_rules! silent {
         ($($kind:ident: $least:tt,)*) => {
             match name {

@@ -52,7 +52,10 @@ fn read(text: &str, shapes: &mut BTreeMap<String, Shape>) {
         return;
     }
     let (body, _) = bracketed(rest);
-    let all_default = attributes.contains("serde(default");
+    let all_default = attributes
+        .split_whitespace()
+        .collect::<String>()
+        .contains("serde(default");
     let mut list = members(body);
     if all_default {
         list.iter_mut()

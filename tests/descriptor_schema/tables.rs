@@ -76,7 +76,7 @@ fn what(kind: &str, shapes: &BTreeMap<String, Shape>) -> String {
         return format!("names to {}", plural(kind));
     }
     match kind {
-        "String" => "text".into(),
+        "String" | "Pattern" => "text".into(),
         "bool" => "true/false".into(),
         "u16" => "number".into(),
         "Duration" => "seconds".into(),

@@ -69,6 +69,8 @@ fn an_expiry_may_be_a_time_and_another_token_type_may_be_allowed() {
     for (unit, value) in [
         ("unix_seconds", "1795366800"),
         ("unix_milliseconds", "\"1795366800000\""),
+        ("rfc3339", "\"2026-11-22T17:00:00Z\""),
+        ("rfc3339", "\"2026-11-22T18:30:00.25+01:30\""),
     ] {
         let file = file(
             &format!(r#""answer":{{"expires":"/ends","expiry":"{unit}","any_token_type":true}}"#),
@@ -81,6 +83,50 @@ fn an_expiry_may_be_a_time_and_another_token_type_may_be_allowed() {
             .expires_at
             .map(|end| end.saturating_since(connection.refreshed_at));
         assert_eq!(lifetime, Some(Duration::from_secs(3600)), "{unit}");
+    }
+}
+
+/// The descriptor names the member, so a value that cannot be read is not taken for none: the token would be used for ever.
+#[test]
+fn an_expiry_that_cannot_be_read_is_a_short_one() {
+    let short = Some(Duration::from_secs(300));
+    let default = Some(Duration::from_secs(1800));
+    for (unit, value, without_default, with_default) in [
+        ("rfc3339", "\"tomorrow\"", short, default),
+        ("rfc3339", "\"2026-11-22T17:00:00\"", short, default),
+        ("rfc3339", "1795366800", short, default),
+        // It has ended already, by the answer's own date.
+        ("rfc3339", "\"2026-11-22T15:00:00Z\"", short, default),
+        ("unix_seconds", "\"2026-11-22T17:00:00Z\"", short, default),
+        ("unix_seconds", "1", short, default),
+        ("seconds", "\"2026-11-22T17:00:00Z\"", short, default),
+        ("seconds", "1795366800000", short, default),
+        ("seconds", "true", short, default),
+        ("milliseconds", "[1]", short, default),
+        ("seconds", "null", None, default),
+        ("rfc3339", "null", None, default),
+        ("rfc3339", "\"\"", None, default),
+        ("seconds", "0", None, default),
+        ("seconds", "-1", None, default),
+    ] {
+        for (more, expected) in [
+            ("", without_default),
+            (r#","default_expires_in":1800"#, with_default),
+        ] {
+            let file = file(
+                &format!(r#""answer":{{"expires":"/ends","expiry":"{unit}"}}{more}"#),
+                "",
+            );
+            let answer =
+                format!(r#"{{"access_token":"a","token_type":"bearer","refresh_token":"r","ends":{value}}}"#);
+            let walk = Walk::new(&file, move |_| answer.clone());
+            let connection = walk.connect("code=c");
+            let lifetime = connection
+                .expires_at
+                .map(|end| end.saturating_since(connection.refreshed_at));
+            assert_eq!(lifetime, expected, "{unit} {value} {more}");
+            assert!(connection.refreshable, "{unit} {value}");
+        }
     }
 }
 

@@ -73,7 +73,8 @@ impl Walk {
             builder = builder
                 .client(
                     server.id.as_str(),
-                    ClientRegistration::new("the-client", "the-secret", REDIRECT),
+                    ClientRegistration::new("the-client", "the-secret", REDIRECT)
+                        .for_base_urls(["https://*.acme.test", "https://*.as.test"]),
                 )
                 .server(server);
         }

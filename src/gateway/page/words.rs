@@ -95,6 +95,11 @@ fn remedy(problem: Misconfiguration, provider: &str) -> String {
         Misconfiguration::Parameters => {
             format!("the addresses of {provider} do not fit this connection any more; connect again")
         }
+        Misconfiguration::InstanceNotRegistered => {
+            format!(
+                "this application is not registered at this instance of {provider}; register it there, or disconnect it"
+            )
+        }
         Misconfiguration::ClientRejected => {
             format!("{provider} refuses this application's id or secret; correct the registration")
         }

@@ -6,42 +6,65 @@ use http::HeaderName;
 use http::header::HeaderValue;
 
 use super::{Check, DescriptorProblem, InvalidDescriptor, RESERVED_HEADERS, is_protocol};
-use crate::provider::Provider;
-use crate::provider::value::names_in;
+use crate::provider::value::{OR, names_in};
+use crate::provider::{Provider, lookalike};
 
 impl Check<'_> {
-    /// The parameters that a server adds, each with the names of the protocol that may stand there.
-    pub(super) fn added_parameters(&self) -> Result<(), InvalidDescriptor> {
+    /// The first problem of each field by which a server adds to requests.
+    pub(super) fn added_parameters(&self) -> [Result<(), InvalidDescriptor>; 7] {
         let server = self.server;
-        self.authorization_parameters(&server.authorization_parameters)?;
         let extending = &server.extending_parameters;
-        self.added("extending_parameters", extending, |_, _| false)?;
-        self.values("extending_parameters", extending, &["client_id", "random"])?;
-        let field = "token_parameters";
-        self.added(field, &server.token_parameters, |name, value| {
+        [
+            self.authorization_parameters(&server.authorization_parameters),
+            self.added("extending_parameters", extending, |_, _| false)
+                .and_then(|()| self.values("extending_parameters", extending, &["client_id", "random"])),
+            self.token_parameters(),
+            self.refresh_parameters(),
+            self.token_query(),
+            self.token_headers(),
+            self.one_resource(),
+        ]
+    }
+
+    fn token_parameters(&self) -> Result<(), InvalidDescriptor> {
+        let (field, added) = ("token_parameters", &self.server.token_parameters);
+        self.added(field, added, |name, value| {
             matches!(name, "grant_type" | "scope" | "resource") || (name, value) == ("state", "{state}")
         })?;
-        let known = ["client_id", "random", "redirect_uri", "state"];
-        self.values(field, &server.token_parameters, &known)?;
-        let field = "refresh_parameters";
-        self.added(field, &server.refresh_parameters, |name, value| {
+        self.values(field, added, &["client_id", "random", "redirect_uri", "state"])
+    }
+
+    fn refresh_parameters(&self) -> Result<(), InvalidDescriptor> {
+        let (field, added) = ("refresh_parameters", &self.server.refresh_parameters);
+        self.added(field, added, |name, value| {
             matches!(name, "grant_type" | "scope" | "resource")
                 || (name, value) == ("redirect_uri", "{redirect_uri}")
         })?;
-        let known = ["redirect_uri", "scope", "client_id", "random"];
-        self.values(field, &server.refresh_parameters, &known)?;
-        self.added("token_query", &server.token_query, |name, value| {
+        self.values(field, added, &["redirect_uri", "scope", "client_id", "random"])
+    }
+
+    fn token_query(&self) -> Result<(), InvalidDescriptor> {
+        let (field, added) = ("token_query", &self.server.token_query);
+        self.added(field, added, |name, value| {
             (name, value) == ("redirect_uri", "{redirect_uri}")
         })?;
-        self.values("token_query", &server.token_query, &["client_id", "redirect_uri"])?;
-        let field = "token_headers";
-        self.values(field, &server.token_headers, &["client_id", "random"])?;
-        for (name, value) in &server.token_headers {
+        self.values(field, added, &["client_id", "redirect_uri"])
+    }
+
+    fn token_headers(&self) -> Result<(), InvalidDescriptor> {
+        let (field, headers) = ("token_headers", &self.server.token_headers);
+        self.values(field, headers, &["client_id", "random"])?;
+        for (name, value) in headers {
             if !is_free(name, &[]) || HeaderValue::from_str(value).is_err() {
                 return Err(self.error(field, DescriptorProblem::HeaderName(name.clone())));
             }
         }
-        // Twice is what nobody means: one for all requests, or one for each.
+        Ok(())
+    }
+
+    /// A resource is named once: for all requests, or for each kind of request.
+    fn one_resource(&self) -> Result<(), InvalidDescriptor> {
+        let server = self.server;
         let added = [
             &server.authorization_parameters,
             &server.token_parameters,
@@ -102,7 +125,7 @@ impl Check<'_> {
     ) -> Result<(), InvalidDescriptor> {
         for (name, value) in parameters {
             if name.is_empty() {
-                return Err(self.error(field, DescriptorProblem::Value));
+                return Err(self.error(field, DescriptorProblem::Empty));
             }
             if is_protocol(name) && !allowed(name, value) {
                 return Err(self.error(field, DescriptorProblem::ProtocolParameter(name.clone())));
@@ -119,13 +142,37 @@ impl Check<'_> {
         values: &BTreeMap<String, String>,
         known: &[&str],
     ) -> Result<(), InvalidDescriptor> {
-        for name in values.values().flat_map(|value| names_in(value)) {
-            let rule = self.server.parameters.iter().any(|rule| rule.name == name);
-            if !rule && !known.contains(&name) {
-                return Err(self.error(field, DescriptorProblem::Placeholder(name.into())));
+        for value in values.values() {
+            if let Some(name) = lookalike::in_value(value) {
+                return Err(self.error(field, DescriptorProblem::Lookalike(name)));
+            }
+            if value.split(OR).any(|alternative| alternative.contains("||")) {
+                return Err(self.error(field, DescriptorProblem::Bar));
+            }
+            self.braces(field, value)?;
+            for name in names_in(value).filter(|name| !known.contains(name)) {
+                self.rule_of(field, name)?;
             }
         }
         Ok(())
+    }
+
+    /// Refuses a brace without its partner: what is left of a placeholder is sent as it stands.
+    pub(super) fn braces(&self, field: &'static str, value: &str) -> Result<(), InvalidDescriptor> {
+        let mut open = 0_usize;
+        for c in value.chars() {
+            match c {
+                '{' => open += 1,
+                '}' if open == 0 => return Err(self.error(field, DescriptorProblem::Braces)),
+                '}' => open -= 1,
+                _ => {}
+            }
+        }
+        if open == 0 {
+            Ok(())
+        } else {
+            Err(self.error(field, DescriptorProblem::Braces))
+        }
     }
 }
 

@@ -1,31 +1,38 @@
 //! Checks of what leaves the standards: renames, captures, shapes, discovery.
 
+use std::collections::BTreeMap;
+
 use url::Url;
 
+use super::urls::without_rule;
 use super::{Check, DescriptorProblem, InvalidDescriptor};
-use crate::provider::template::Template;
 use crate::provider::{ParameterSource, Provider};
 
 impl Check<'_> {
-    /// What is needed before the consent has an alternative without what comes only after it.
-    pub(super) fn known_early(&self, field: &'static str, text: &str) -> Result<(), InvalidDescriptor> {
-        let template = Template::parse(text).map_err(|problem| self.error(field, problem.into()))?;
-        let late = |name: &str| {
-            let rule = self.server.parameters.iter().find(|rule| rule.name == name);
-            rule.is_some_and(|rule| rule.default.is_none() && rule.source != ParameterSource::Host)
+    /// The first problem of each field in which a server leaves the standards.
+    pub(super) fn deviations(&self) -> [Result<(), InvalidDescriptor>; 8] {
+        let server = self.server;
+        let page = |field, page: &Option<String>| match page {
+            Some(page) => self.template(field, page).map(drop),
+            None => Ok(()),
         };
-        let mut unknown = None;
-        for alternative in template.alternatives() {
-            match alternative.placeholders().find(|name| late(name)) {
-                None => return Ok(()),
-                Some(name) => unknown = Some(name.to_owned()),
-            }
-        }
-        Err(self.error(field, DescriptorProblem::NotYetKnown(unknown.unwrap_or_default())))
+        [
+            self.renames("authorization_renames", &server.authorization_renames),
+            self.renames("token_renames", &server.token_renames),
+            self.resources(),
+            self.code_parameter(),
+            self.authorization_fragment(),
+            page("access_page", &server.access_page),
+            page("register_at", &server.register_at),
+            self.answer(),
+        ]
     }
 
-    /// The fields in which a server leaves the standards.
-    pub(super) fn deviations(&self) -> Result<(), InvalidDescriptor> {
+    fn renames(
+        &self,
+        field: &'static str,
+        renames: &BTreeMap<String, String>,
+    ) -> Result<(), InvalidDescriptor> {
         /// What protects a consent keeps its name, and what names the code does too.
         const KEPT: [&str; 4] = [
             "state",
@@ -33,44 +40,46 @@ impl Check<'_> {
             "code_challenge_method",
             "code_verifier",
         ];
-        let server = self.server;
-        for (field, renames) in [
-            ("authorization_renames", &server.authorization_renames),
-            ("token_renames", &server.token_renames),
-        ] {
-            for (old, new) in renames {
-                if KEPT.contains(&old.as_str()) || KEPT.contains(&new.as_str()) || old.is_empty() {
-                    return Err(self.error(field, DescriptorProblem::Renamed(old.clone())));
-                }
+        for (old, new) in renames {
+            if KEPT.contains(&old.as_str()) || KEPT.contains(&new.as_str()) || old.is_empty() {
+                return Err(self.error(field, DescriptorProblem::Renamed(old.clone())));
             }
         }
-        for resource in &server.resources {
-            // RFC 8707 §2: an absolute URI without a fragment.
-            if !Url::parse(resource).is_ok_and(|url| url.fragment().is_none()) {
-                return Err(self.error("resources", DescriptorProblem::Value));
+        Ok(())
+    }
+
+    /// RFC 8707 §2: an absolute URI without a fragment.
+    fn resources(&self) -> Result<(), InvalidDescriptor> {
+        let resources = &self.server.resources;
+        let is_resource = |resource: &String| Url::parse(resource).is_ok_and(|url| url.fragment().is_none());
+        if resources.iter().all(is_resource) {
+            Ok(())
+        } else {
+            Err(self.error("resources", DescriptorProblem::Value))
+        }
+    }
+
+    fn code_parameter(&self) -> Result<(), InvalidDescriptor> {
+        match self.server.code_parameter.as_deref() {
+            Some("") => Err(self.error("code_parameter", DescriptorProblem::Empty)),
+            Some(name @ ("state" | "iss" | "error")) => {
+                let problem = DescriptorProblem::ProtocolParameter(name.into());
+                Err(self.error("code_parameter", problem))
             }
+            _ => Ok(()),
         }
-        if server
-            .code_parameter
-            .as_deref()
-            .is_some_and(|name| name.is_empty() || matches!(name, "state" | "iss" | "error"))
-        {
-            return Err(self.error("code_parameter", DescriptorProblem::Value));
-        }
-        if server
-            .authorization_fragment
-            .as_deref()
-            .is_some_and(|route| route.contains(['?', '#', ' ']) || route.is_empty())
-        {
+    }
+
+    fn authorization_fragment(&self) -> Result<(), InvalidDescriptor> {
+        let route = self.server.authorization_fragment.as_deref();
+        if route.is_some_and(|route| route.contains(['?', '#', ' ']) || route.is_empty()) {
             return Err(self.error("authorization_fragment", DescriptorProblem::Value));
         }
-        if let Some(page) = &server.access_page {
-            self.template("access_page", page)?;
-        }
-        if let Some(page) = &server.register_at {
-            self.template("register_at", page)?;
-        }
-        let shape = &server.answer;
+        Ok(())
+    }
+
+    fn answer(&self) -> Result<(), InvalidDescriptor> {
+        let shape = &self.server.answer;
         let flag = shape.success.as_ref().map(|flag| &flag.pointer);
         let pointers = [
             &shape.envelope,
@@ -91,7 +100,7 @@ impl Check<'_> {
         let Some(discovery) = &provider.discovery else {
             return Ok(());
         };
-        self.template("discovery", &discovery.url)?;
+        self.late_url("discovery", &discovery.url)?;
         let is_pointer = |pointer: &str| pointer.is_empty() || pointer.starts_with('/');
         let pick = discovery.pick.as_ref();
         let mut pointers = discovery.values.values().chain(pick.map(|pick| &pick.pointer));
@@ -100,15 +109,13 @@ impl Check<'_> {
         }
         let known = |name: &str| self.server.parameters.iter().find(|rule| rule.name == name);
         if let Some(pick) = pick.filter(|pick| known(&pick.parameter).is_none()) {
-            return Err(self.error(
-                "discovery",
-                DescriptorProblem::Placeholder(pick.parameter.clone()),
-            ));
+            return Err(self.error("discovery", without_rule(&pick.parameter)));
         }
         let filled =
             |name: &&String| known(name).is_some_and(|rule| rule.source == ParameterSource::Discovery);
         match discovery.values.keys().find(|name| !filled(name)) {
-            Some(name) => Err(self.error("discovery", DescriptorProblem::Placeholder(name.clone()))),
+            Some(name) if known(name).is_none() => Err(self.error("discovery", without_rule(name))),
+            Some(name) => Err(self.error("discovery", DescriptorProblem::NotDiscovered(name.clone()))),
             None => Ok(()),
         }
     }

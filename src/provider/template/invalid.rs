@@ -1,0 +1,46 @@
+//! Why a template is not valid.
+
+/// Why a template or its expansion is not a URL. Names placeholders, never values.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidTemplate {
+    /// A brace has no partner, or the text between braces is not a name.
+    #[error(
+        "has a brace without its partner, or braces around what is not a name: a name has letters, digits, \"_\", \"-\" \
+         and \".\""
+    )]
+    Braces,
+    /// A placeholder of another template language, such as `${name}`.
+    #[error("has \"{0}\", a placeholder of another language: write {{name}}")]
+    Lookalike(&'static str),
+    /// `|` without the blanks that make an alternative of it.
+    #[error("has \"|\": alternatives are separated by \" || \", with one blank on either side")]
+    Bar,
+    /// A character that a URL parser would quietly rewrite, or that may not stand in a URL.
+    #[error("has the character {0:?}, which may not stand there: percent-encode it, or leave it out")]
+    Character(char),
+    /// A placeholder touches literal text of the host: `https://api{x}` could become the domain of somebody else.
+    #[error("{{{0}}} must be a whole label of the host, or have a fixed domain of two labels behind it")]
+    Host(String),
+    /// The text behind a base URL does not begin a path: `{base_url}.evil` would be another host.
+    #[error("needs \"/\" behind {{{0}}}, which stands for a whole base URL")]
+    BehindBase(String),
+    /// There is no value for this placeholder.
+    #[error("there is no value for {{{0}}}")]
+    Missing(String),
+    /// The value for this placeholder has characters that may not stand there.
+    #[error("the value for {{{0}}} may not stand there")]
+    Value(String),
+    /// Neither a scheme nor a base URL stands at the start.
+    #[error("does not begin with https:// or with a base URL in braces")]
+    NoScheme,
+    /// The scheme is another one than https, and not http to a loopback address.
+    #[error("is not https")]
+    NotHttps,
+    /// There is a user name, a password or a fragment, or the host ends in a dot.
+    #[error("has a user name, a fragment or a host that ends in a dot")]
+    NotBare,
+    /// It is not an absolute URL.
+    #[error("is not an absolute URL")]
+    Url,
+}

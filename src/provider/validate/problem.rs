@@ -1,0 +1,250 @@
+//! What can be wrong with a descriptor or a registration.
+
+use std::fmt;
+
+use crate::provider::{InvalidRedirect, InvalidTemplate};
+
+/// A descriptor or a registration that cannot be used. An administrator must change it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct InvalidDescriptor {
+    /// The id of the server or provider.
+    pub descriptor: String,
+    /// Its field.
+    pub field: &'static str,
+    /// What is wrong with it.
+    pub problem: DescriptorProblem,
+    /// The built-in server that was replaced, where a built-in provider does not fit the new one.
+    pub replaced_server: Option<String>,
+}
+
+impl InvalidDescriptor {
+    pub(in crate::provider) fn new(
+        descriptor: &str,
+        field: &'static str,
+        problem: DescriptorProblem,
+    ) -> Self {
+        Self {
+            descriptor: descriptor.into(),
+            field,
+            problem,
+            replaced_server: None,
+        }
+    }
+}
+
+impl fmt::Display for InvalidDescriptor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\": {}: {}", self.descriptor, self.field, self.problem)?;
+        match &self.replaced_server {
+            Some(server) => write!(
+                f,
+                " (this built-in provider uses the built-in server \"{server}\", which was replaced)"
+            ),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for InvalidDescriptor {}
+
+/// What is wrong with a field of a descriptor.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DescriptorProblem {
+    /// The template is not valid.
+    #[error(transparent)]
+    Template(#[from] InvalidTemplate),
+    /// The URL is `http`.
+    #[error("is not https")]
+    NotHttps,
+    /// The URL has a query or a path where none may be.
+    #[error("is not a bare origin or has a query")]
+    NotBare,
+    /// The query of the endpoint, or an added parameter, has a name that the protocol uses.
+    #[error("sets \"{0}\", which the protocol uses")]
+    ProtocolParameter(String),
+    /// A placeholder without a rule.
+    #[error("{{{0}}} has no rule: add one to the server's parameters")]
+    NoRule(String),
+    /// A placeholder whose rule is of a kind that does not fit its place.
+    #[error("the rule for {{{name}}} is of a kind that may not stand here: {fitting}")]
+    WrongKind {
+        /// The placeholder.
+        name: String,
+        /// The kinds that may stand there.
+        fitting: &'static str,
+    },
+    /// The name of a credential in braces.
+    #[error(
+        "{{{0}}} is a credential: it is sent where the protocol sends it, and may not stand in a URL, a header or a parameter"
+    )]
+    Credential(String),
+    /// A name that stands for something of the request, in a place where it is not known.
+    #[error("{{{0}}} stands for a part of another request and may not stand here")]
+    BuiltIn(String),
+    /// The discovery fills a value whose rule takes it from elsewhere.
+    #[error("fills \"{0}\", whose rule must have the source \"discovery\"")]
+    NotDiscovered(String),
+    /// A rule that cannot be used.
+    #[error("the rule for \"{name}\" {problem}")]
+    Rule {
+        /// The parameter.
+        name: String,
+        /// What is wrong with its rule.
+        problem: RuleProblem,
+    },
+    /// A value is not a scope.
+    #[error("has a scope that RFC 6749 does not allow, or with the scope separator in it")]
+    Scope,
+    /// A value is not a JSON pointer.
+    #[error("has a JSON pointer that does not begin with \"/\"")]
+    Pointer,
+    /// A list of pointers that must find something is empty.
+    #[error("needs at least one JSON pointer to the id")]
+    NoPointer,
+    /// A value that the browser brings would decide where secrets go.
+    #[error(
+        "takes {{{0}}} from the callback, which the browser brings: make its rule a \"one_of\" list, and add an alternative \
+         without it after \" || \"; where no list is possible, let the host name the value"
+    )]
+    FromCallback(String),
+    /// A value that is known only after the consent is needed before it.
+    #[error(
+        "needs {{{0}}}, which is known only after the consent: add an alternative without it after \" || \""
+    )]
+    NotYetKnown(String),
+    /// A value that may be missing is needed.
+    #[error(
+        "needs {{{0}}}, which may be missing: add an alternative without it after \" || \", or a default"
+    )]
+    MayBeMissing(String),
+    /// The API base lies below none of the API hosts.
+    #[error("do not cover the API base: no request to a path would be sent")]
+    NotCovered,
+    /// A parameter may not be renamed or left out: state and PKCE protect the consent.
+    #[error("may not rename or leave out \"{0}\"")]
+    Renamed(String),
+    /// The header cannot be sent, or is one that HTTP itself uses.
+    #[error("is not a header that can carry a token")]
+    Header,
+    /// The name is not that of a header, or the header frames the message or carries a credential.
+    #[error("may not set the header \"{0}\": it is not valid, frames the message or carries a credential")]
+    HeaderName(String),
+    /// A value has a placeholder of another template language.
+    #[error("has \"{0}\", a placeholder of another language: write {{name}}")]
+    Lookalike(&'static str),
+    /// A value has braces that do not pair.
+    #[error("has a brace without its partner")]
+    Braces,
+    /// A value has `||` without the blanks that make an alternative of it.
+    #[error("has \"||\": alternatives are separated by \" || \", with one blank on either side")]
+    Bar,
+    /// A list of statuses is empty, or has a status that is not a client error.
+    #[error("must list statuses from 400 to 499")]
+    RefusalStatus,
+    /// Neither a status nor a code, or a status that is not a refusal.
+    #[error("has an entry with neither a code nor a status from 400 to 499")]
+    DeadGrant,
+    /// The separator between scopes is not one that servers use.
+    #[error("must be a blank or one of \",\" \"+\" \";\" \"|\"")]
+    Separator,
+    /// The issuer is missing although it must be compared.
+    #[error("is missing: the issuer policy compares it with the callback's \"iss\"")]
+    NoIssuer,
+    /// The value is not one of those that are possible here.
+    #[error("has a value that is not possible here")]
+    Value,
+    /// The value is empty.
+    #[error("is empty")]
+    Empty,
+    /// The id has a character that URLs and files would have to escape.
+    #[error("has a blank or one of \"/\", \"?\", \"#\" and \"%\" in it")]
+    Id,
+    /// Two descriptors have the same id.
+    #[error("is that of two descriptors: give one of them another id")]
+    Twice,
+    /// The id is that of a built-in descriptor.
+    #[error("is that of a built-in descriptor: choose another id, or set \"replaces_builtin\" to true")]
+    ReplacesBuiltin,
+    /// The descriptor says that it replaces a built-in one, and there is none with its id.
+    #[error("is true, and no built-in descriptor has this id")]
+    ReplacesNothing,
+    /// The id names no server.
+    #[error("no server has the id {given:?}; known are: {}", .known.join(", "))]
+    UnknownServer {
+        /// The id that was given.
+        given: String,
+        /// The ids of the servers, in order.
+        known: Vec<String>,
+    },
+    /// The id names a provider where a server is meant.
+    #[error("is registered for a provider: register it for its authorization server {server:?}")]
+    ProviderNotServer {
+        /// The provider's server.
+        server: String,
+    },
+    /// The redirect URI is not one that the server takes.
+    #[error(transparent)]
+    Redirect(#[from] InvalidRedirect),
+    /// A registration lists a base URL that can be compared with no endpoint.
+    #[error(
+        "lists a base URL that is not \"https://host\", with a port or a path at most, or \"https://*.domain\" for the \
+         hosts below a public domain"
+    )]
+    BaseUrl,
+    /// There are blanks or quotes around the value, from the file or the variable that it was read from.
+    #[error("begins or ends with a blank, or is in quotes")]
+    Wrapped,
+    /// There is a client secret and the client is public, or the other way round.
+    #[error("does not fit the server's client authentication")]
+    ClientSecret,
+}
+
+/// What is wrong with the rule of a parameter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RuleProblem {
+    /// The name has other characters than letters, digits, `_`, `-` and `.`.
+    #[error("has a name with other characters than letters, digits, \"_\", \"-\" and \".\"")]
+    Name,
+    /// The name stands for something of the request itself.
+    #[error(
+        "has a name that is taken: redirect_uri, scope, client_id, random and state stand for parts of the request"
+    )]
+    Reserved,
+    /// The name is that of a credential.
+    #[error("has the name of a credential, which no value of a connection may be")]
+    Credential,
+    /// There are two rules for the name.
+    #[error("is there twice")]
+    Twice,
+    /// The list of values is empty.
+    #[error("lists no values")]
+    NoValues,
+    /// The pattern cannot be compiled.
+    #[error(
+        "has a pattern that cannot be used: a regular expression of at most 512 bytes, with look-ahead only at its start"
+    )]
+    Pattern,
+    /// The default is not a value that the rule accepts.
+    #[error("has a default that it does not accept itself")]
+    Default,
+    /// The example is not a value that the rule accepts.
+    #[error("has an example that it does not accept itself")]
+    Example,
+    /// The parameter of the callback is missing or one of the protocol's own.
+    #[error(
+        "takes its value from a parameter of the callback that has no name, or one that the protocol uses"
+    )]
+    CallbackName,
+    /// A base URL or a host would come from the callback.
+    #[error(
+        "takes a base URL or a host from the callback, which the browser brings: make it a \"one_of\" list, and give each \
+         endpoint an alternative without it after \" || \"; where no list is possible, let the host name the value"
+    )]
+    BaseUrlFromCallback,
+    /// The pointer into the token answer does not begin with `/`.
+    #[error("takes its value from a JSON pointer that does not begin with \"/\"")]
+    Pointer,
+}

@@ -1,0 +1,57 @@
+//! Checks of a client registration against its server.
+
+use super::{DescriptorProblem, InvalidDescriptor, Transport};
+use crate::provider::instance::RegisteredBase;
+use crate::provider::{AuthorizationServer, ClientAuthentication, ClientRegistration};
+
+pub(in crate::provider) fn registration(
+    server: &AuthorizationServer,
+    registration: &ClientRegistration,
+    transport: Transport,
+) -> Result<(), InvalidDescriptor> {
+    let invalid = |field, problem| InvalidDescriptor::new(server.id.as_str(), field, problem);
+    if registration.client_id.is_empty() {
+        return Err(invalid("client_id", DescriptorProblem::Empty));
+    }
+    // A value from a file or an environment variable often has a line break or quotes around it. The server would
+    // refuse it only after the person has given consent.
+    if is_wrapped(&registration.client_id) {
+        return Err(invalid("client_id", DescriptorProblem::Wrapped));
+    }
+    if let Some(secret) = &registration.client_secret
+        && is_wrapped(secret.expose_secret())
+    {
+        return Err(invalid("client_secret", DescriptorProblem::Wrapped));
+    }
+    let is_base = |base: &String| RegisteredBase::parse(base, transport).is_some();
+    if !registration.base_urls.iter().all(is_base) {
+        return Err(invalid("base_urls", DescriptorProblem::BaseUrl));
+    }
+    server
+        .redirects
+        .check(&registration.redirect_uri)
+        .map_err(|problem| invalid("redirect_uri", problem.into()))?;
+    let has_secret = registration
+        .client_secret
+        .as_ref()
+        .is_some_and(|secret| !secret.expose_secret().is_empty());
+    let needs_secret = match server.client_authentication {
+        ClientAuthentication::None => false,
+        ClientAuthentication::Post
+        | ClientAuthentication::Basic
+        | ClientAuthentication::BasicUnencoded
+        | ClientAuthentication::BasicWithClientId
+        | ClientAuthentication::SecretAsUser => true,
+    };
+    if has_secret == needs_secret && has_secret == registration.client_secret.is_some() {
+        Ok(())
+    } else {
+        Err(invalid("client_secret", DescriptorProblem::ClientSecret))
+    }
+}
+
+/// Whether blanks or quotes are around a value that belong to the place it was read from.
+fn is_wrapped(value: &str) -> bool {
+    let is_quoted = |quote: char| value.len() > 1 && value.starts_with(quote) && value.ends_with(quote);
+    value.trim() != value || is_quoted('"') || is_quoted('\'')
+}
