@@ -104,11 +104,11 @@ impl Access {
         Ok(())
     }
 
-    /// Whether this process can and should change the rights of a file that `check` has accepted.
+    /// Whether the rights of a file of this user are not what they should be. Those of another user's file are that
+    /// user's choice, for root as well.
     #[cfg(unix)]
     fn differs(self, metadata: &Metadata) -> bool {
-        let uid = self.process.uid;
-        (uid == 0 || ids(metadata).uid == uid) && mode(metadata) & 0o7777 != self.sharing.mode()
+        ids(metadata).uid == self.process.uid && mode(metadata) & 0o7777 != self.sharing.mode()
     }
 
     /// Refuses files beside the database that SQLite would open and that are not ours.
