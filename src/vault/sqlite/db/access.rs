@@ -181,8 +181,10 @@ pub(in crate::vault::sqlite) fn adopt(
         if let Ok(database) = fs::symlink_metadata(database) {
             let wanted = ids(&database);
             let found = ids(&file.metadata().map_err(VaultError::storage)?);
-            // Different only for root, and in a group for another member, who cannot and need not change it.
+            // Root leaves what it makes to those who use the database.
             if found != wanted && found.uid == 0 {
+                let rights = fs::Permissions::from_mode(mode(&database) & 0o660);
+                file.set_permissions(rights).map_err(failed_at(FILE))?;
                 fchown(file, Some(wanted.uid), Some(wanted.gid)).map_err(failed_at(FILE))?;
             }
         }
