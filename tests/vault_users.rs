@@ -199,3 +199,29 @@ fn promise_40_root_maintains_a_vault_and_leaves_it_to_its_users() {
         assert_eq!(scene.answer(OWNER, GROUP, role), "generation 3");
     }
 }
+
+#[test]
+fn missing_rights_are_told_apart_by_what_they_are_missing_for() {
+    let Some(scene) = Scene::new() else { return };
+    assert_eq!(scene.answer(OWNER, GROUP, "use for group"), "generation 1");
+    let (mut claiming, _) = scene.start(OWNER, GROUP, "claim");
+    let data = scene.path.parent().unwrap();
+    for (name, rights, place) in [
+        ("vault.db", 0o200, "a file of the vault"),
+        ("vault.db-wal", 0o000, "the log (-wal) of the vault"),
+        ("vault.db-wal", 0o200, "the log (-wal) of the vault"),
+        ("vault.db-shm", 0o200, "the shared memory (-shm) of the vault"),
+        ("", 0o555, "the directory of the vault"),
+        ("", 0o000, "the directory of the vault"),
+    ] {
+        let file = data.join(name);
+        let before = fs::metadata(&file).unwrap().permissions();
+        fs::set_permissions(&file, fs::Permissions::from_mode(rights)).unwrap();
+        let refused = scene.answer(OWNER, GROUP, "use for group");
+        fs::set_permissions(&file, before).unwrap();
+        assert_eq!(refused, format!("AccessDenied({place:?})"), "{name} {rights:o}");
+    }
+    claiming.kill().unwrap();
+    claiming.wait().unwrap();
+    assert_eq!(scene.answer(OWNER, GROUP, "use for group"), "generation 2");
+}

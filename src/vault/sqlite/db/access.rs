@@ -52,6 +52,10 @@ impl Access {
 
     fn check_ids(self, file: Ids, mode: u32, place: &'static str) -> Result<(), VaultError> {
         let Ids { uid, gid } = self.process;
+        // Marked as read-only, which root would not notice.
+        if mode & 0o222 == 0 && mode & 0o444 != 0 {
+            return Err(VaultError::ReadOnly);
+        }
         // Root may use every file, for maintenance. SQLite gives what it creates there to the owner of the database.
         if uid == 0 {
             return Ok(());
@@ -149,8 +153,12 @@ const fn ids(_: &Metadata) -> Ids {
 }
 
 #[cfg(not(unix))]
-const fn mode(_: &Metadata) -> u32 {
-    0o600
+fn mode(metadata: &Metadata) -> u32 {
+    if metadata.permissions().readonly() {
+        0o400
+    } else {
+        0o600
+    }
 }
 
 /// Whether the same people may use two files: a sign of life that anybody could make says nothing.

@@ -123,7 +123,7 @@ pub(in crate::vault::sqlite) fn open_regular(path: &Path) -> Result<Option<File>
     Ok(is_file.then_some(file))
 }
 
-/// Refuses anything but a writable regular file with one name.
+/// Refuses anything but a regular file with one name.
 pub(super) fn check_kind(metadata: &Metadata) -> Result<(), VaultError> {
     if metadata.is_symlink() {
         return Err(VaultError::UnsafePath("a symbolic link"));
@@ -134,9 +134,6 @@ pub(super) fn check_kind(metadata: &Metadata) -> Result<(), VaultError> {
     #[cfg(unix)]
     if std::os::unix::fs::MetadataExt::nlink(metadata) > 1 {
         return Err(VaultError::UnsafePath("a file with a second name (a hard link)"));
-    }
-    if metadata.permissions().readonly() {
-        return Err(VaultError::ReadOnly);
     }
     Ok(())
 }
