@@ -12,6 +12,7 @@ mod consent;
 pub mod envelope;
 mod error;
 mod grant;
+mod mountinfo;
 mod refresh;
 mod revocation;
 mod sealed;

@@ -1,14 +1,5 @@
 use super::*;
 
-const MOUNTS: &str = "22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
-30 22 0:40 / /home rw,relatime shared:2 - nfs4 server:/home rw
-31 30 8:2 / /home/local rw,relatime - xfs /dev/sdb1 rw
-32 22 0:41 / /mnt/my\\040share rw - cifs //server/share rw
-33 22 0:42 / /mnt/ssh rw shared:3 master:4 - fuse.sshfs me@server: rw
-34 33 8:3 / /mnt/ssh rw - ext4 /dev/sdc1 rw
-35 22 0:43 / /mnt/odd rw - future-fs source rw
-not a line of it";
-
 /// Every kind that is admitted. A kind is added here and in the list, with a reason.
 const GOOD: [&str; 19] = [
     "ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "jfs", "reiserfs", "bcachefs", "nilfs2", "tmpfs",
@@ -92,23 +83,6 @@ const REFUSED: [&str; 70] = [
 fn check_kind(kind: &str, trusted: Option<&str>) -> Result<(), VaultError> {
     let mounts = format!("22 1 8:1 / / rw - {kind} source rw");
     check_in(&mounts, Path::new("/data/vault.db"), trusted)
-}
-
-#[test]
-fn the_innermost_mount_decides() {
-    for (path, kind) in [
-        ("/var/vault.db", "ext4"),
-        ("/home/vault.db", "nfs4"),
-        ("/home/alice/vault.db", "nfs4"),
-        ("/home/local/vault.db", "xfs"),
-        ("/homestead/vault.db", "ext4"),
-        ("/mnt/my share/vault.db", "cifs"),
-        ("/mnt/ssh/vault.db", "ext4"),
-        ("/mnt/odd/vault.db", "future-fs"),
-    ] {
-        assert_eq!(kind_at(MOUNTS, Path::new(path)), Some(kind), "{path}");
-    }
-    assert_eq!(kind_at("", Path::new("/vault.db")), None);
 }
 
 #[test]
