@@ -75,6 +75,7 @@ mod on {
 
     use super::{About, Event, ProviderId, Result, Seam, TenantId, UserId};
     use crate::error::{ConsentError, ConsentReason, DenialReason, Error, Misconfigured};
+    use crate::model::EventKind;
 
     /// Runs `act` in a span that says how it ended.
     pub(crate) fn within<'a, T>(
@@ -109,15 +110,57 @@ mod on {
 
     /// What happened, after it was stored.
     pub(crate) fn event(event: &Event) {
-        tracing::info!(
-            target: "valetkey",
-            tenant = event.tenant.as_ref().map(TenantId::as_str),
-            user = event.user.as_ref().map(UserId::as_str),
-            provider = event.provider.as_ref().map(ProviderId::as_str),
-            connection = event.connection.map(display),
-            "{:?}",
-            event.kind
-        );
+        macro_rules! emit {
+            ($level:ident) => {
+                tracing::event!(
+                    target: "valetkey",
+                    tracing::Level::$level,
+                    kind = event.kind.as_str(),
+                    detail = event.kind.detail(),
+                    tenant = event.tenant.as_ref().map(TenantId::as_str),
+                    user = event.user.as_ref().map(UserId::as_str),
+                    provider = event.provider.as_ref().map(ProviderId::as_str),
+                    connection = event.connection.map(display),
+                    "{}",
+                    event.kind
+                )
+            };
+        }
+        match urgency(event.kind) {
+            Urgency::Operator => emit!(ERROR),
+            Urgency::Attention => emit!(WARN),
+            Urgency::None => emit!(INFO),
+            Urgency::Frequent => emit!(DEBUG),
+        }
+    }
+
+    /// Who should look at an event.
+    enum Urgency {
+        /// The operator has to change the configuration.
+        Operator,
+        /// A user or the operator will notice it.
+        Attention,
+        /// Nobody: it belongs to the life of a connection.
+        None,
+        /// Nobody: it happens in many turns.
+        Frequent,
+    }
+
+    const fn urgency(kind: EventKind) -> Urgency {
+        match kind {
+            EventKind::RefreshFailed(code) if code.is_operators_fault() => Urgency::Operator,
+            EventKind::RefreshFailed(_)
+            | EventKind::ConsentNeeded(_)
+            | EventKind::ConsentFailed
+            | EventKind::VaultWarning(_) => Urgency::Attention,
+            EventKind::ConsentStarted
+            | EventKind::ConsentCompleted
+            | EventKind::ConsentDenied
+            | EventKind::AccountNotVerified
+            | EventKind::Refreshed
+            | EventKind::Revoked => Urgency::None,
+            EventKind::SharedFallback => Urgency::Frequent,
+        }
     }
 
     impl Seam {
@@ -235,6 +278,79 @@ mod on {
             Misconfigured::Template(_) => "template",
             Misconfigured::NoHttpClient => "no_http_client",
             Misconfigured::NoUploads => "no_uploads",
+        }
+    }
+}
+
+#[cfg(all(test, feature = "tracing"))]
+mod tests {
+    use std::fmt::Debug;
+    use std::sync::{Arc, Mutex};
+
+    use tracing::field::{Field, Visit};
+    use tracing::span::{Attributes, Id, Record};
+    use tracing::{Level, Metadata, Subscriber};
+
+    use super::on;
+    use crate::model::{Event, EventKind, Timestamp};
+
+    /// Hears the levels and the messages of events.
+    #[derive(Clone, Default)]
+    struct Ear(Arc<Mutex<Vec<(Level, String)>>>);
+
+    struct Message(String);
+
+    impl Visit for Message {
+        fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+            if field.name() == "message" {
+                self.0 = format!("{value:?}");
+            }
+        }
+    }
+
+    impl Subscriber for Ear {
+        fn enabled(&self, _: &Metadata<'_>) -> bool {
+            true
+        }
+        fn new_span(&self, _: &Attributes<'_>) -> Id {
+            Id::from_u64(1)
+        }
+        fn record(&self, _: &Id, _: &Record<'_>) {}
+        fn record_follows_from(&self, _: &Id, _: &Id) {}
+        fn event(&self, event: &tracing::Event<'_>) {
+            let mut message = Message(String::new());
+            event.record(&mut message);
+            self.0
+                .lock()
+                .unwrap()
+                .push((*event.metadata().level(), message.0));
+        }
+        fn enter(&self, _: &Id) {}
+        fn exit(&self, _: &Id) {}
+    }
+
+    /// What an operator's alerts rest on.
+    fn expected(kind: EventKind) -> Level {
+        match (kind.as_str(), kind.detail()) {
+            ("refresh_failed", Some("client_rejected" | "request_rejected" | "redirected")) => Level::ERROR,
+            ("refresh_failed" | "consent_needed" | "consent_failed" | "vault_warning", _) => Level::WARN,
+            ("shared_fallback", _) => Level::DEBUG,
+            _ => Level::INFO,
+        }
+    }
+
+    #[test]
+    fn every_kind_of_event_has_the_level_of_its_meaning() {
+        let ear = Ear::default();
+        tracing::subscriber::with_default(ear.clone(), || {
+            for kind in EventKind::all() {
+                on::event(&Event::new(Timestamp::from_unix_millis(0), kind));
+            }
+        });
+        let heard = ear.0.lock().unwrap();
+        assert_eq!(heard.len(), EventKind::all().count());
+        for ((level, message), kind) in heard.iter().zip(EventKind::all()) {
+            assert_eq!((*level, message), (expected(kind), &kind.to_string()));
         }
     }
 }
