@@ -159,6 +159,11 @@ fn exclusive(path: &Path) -> Result<Connection, VaultError> {
 
 /// Copies the backup, and the log that may lie beside it if it was made with file tools.
 fn copy(backup: &Path, partial: &Path) -> Result<(), VaultError> {
+    // Closing a file that this process has open as a vault would drop the locks of that vault.
+    let open = OpenFiles::lock();
+    if fs::symlink_metadata(backup).is_ok_and(|metadata| open.has(backup, &metadata)) {
+        return Err(VaultError::InUse);
+    }
     let from = files::open_regular(backup)?.ok_or(MISSING)?;
     let to = fs::OpenOptions::new()
         .write(true)
