@@ -76,6 +76,7 @@ mod on {
     use super::{About, Event, ProviderId, Result, Seam, TenantId, UserId};
     use crate::error::{ConsentError, ConsentReason, DenialReason, Error, Misconfigured};
     use crate::model::EventKind;
+    use crate::vault::VaultError;
 
     /// Runs `act` in a span that says how it ended.
     pub(crate) fn within<'a, T>(
@@ -218,7 +219,7 @@ mod on {
             Error::Ambiguous(_) => ("ambiguous", None),
             Error::Unavailable(unavailable) => ("unavailable", Some(unavailable.failure.as_str())),
             Error::Misconfigured(misconfigured) => ("misconfigured", Some(misconfiguration(misconfigured))),
-            Error::Vault(_) => ("vault", None),
+            Error::Vault(vault) => ("vault", Some(vault_error(vault))),
             Error::Consent(consent) => ("consent", Some(consent_error(consent))),
             Error::Callback(_) => ("callback", None),
             Error::UnknownProvider => ("unknown_provider", None),
@@ -242,6 +243,38 @@ mod on {
             ConsentReason::Rejected => "rejected",
             ConsentReason::LostInFlight => "lost_in_flight",
             ConsentReason::RejectedAfterRefresh => "rejected_after_refresh",
+        }
+    }
+
+    const fn vault_error(error: &VaultError) -> &'static str {
+        match error {
+            VaultError::WrongMasterKey => "wrong_master_key",
+            VaultError::UnknownMasterKey => "unknown_master_key",
+            VaultError::Tampered => "tampered",
+            VaultError::NotAVault => "not_a_vault",
+            VaultError::NewerVersion { .. } => "newer_version",
+            VaultError::Damaged => "damaged",
+            VaultError::Mixed => "mixed",
+            VaultError::Replaced => "replaced",
+            VaultError::InUse => "in_use",
+            VaultError::ReadOnly => "read_only",
+            VaultError::AccessDenied(_) => "access_denied",
+            VaultError::NoDirectory => "no_directory",
+            VaultError::TooManyOpenFiles => "too_many_open_files",
+            VaultError::CannotOpen => "cannot_open",
+            VaultError::UnsafePath(_) => "unsafe_path",
+            VaultError::OtherOwner { .. } => "other_owner",
+            VaultError::OtherGroup { .. } => "other_group",
+            VaultError::UnknownFileSystem(_) => "unknown_file_system",
+            VaultError::Forked => "forked",
+            VaultError::Unsupported(_) => "unsupported",
+            VaultError::NotSupported(_) => "not_supported",
+            VaultError::Busy => "busy",
+            VaultError::Unreachable => "unreachable",
+            VaultError::DiskFull => "disk_full",
+            VaultError::TooLarge => "too_large",
+            VaultError::Random(_) => "random",
+            VaultError::Storage(_) => "storage",
         }
     }
 
