@@ -44,7 +44,6 @@ fn meaning(extended: i32) -> Option<VaultError> {
         ffi::SQLITE_READONLY_CANTINIT => VaultError::AccessDenied(SHARED_MEMORY),
         ffi::SQLITE_CANTOPEN_ISDIR => VaultError::UnsafePath("a directory"),
         ffi::SQLITE_CANTOPEN_SYMLINK => VaultError::UnsafePath("a symbolic link"),
-        ffi::SQLITE_IOERR_SHMOPEN => VaultError::CannotOpen,
         ffi::SQLITE_IOERR_AUTH | ffi::SQLITE_IOERR_ACCESS => VaultError::AccessDenied(FILE),
         ffi::SQLITE_IOERR_CORRUPTFS | ffi::SQLITE_IOERR_DATA => VaultError::Damaged,
         _ => match ffi::Error::new(extended).code {

@@ -19,7 +19,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::random;
 use crate::vault::sqlite::db::access::{adopt, is_of_the_same};
-use crate::vault::sqlite::db::files::{beside, making, open_regular, writing};
+use crate::vault::sqlite::db::files::{beside, check_kind, making, open_regular, writing};
 use crate::vault::sqlite::failure::{DIRECTORY, FILE, failed_at};
 use crate::vault::sqlite::options::Sharing;
 use crate::vault::sqlite::process::Process;
@@ -165,6 +165,12 @@ enum Found {
 
 impl Found {
     fn at(database: &Path, sign: &Path, sharing: Sharing) -> Self {
+        // A second name of the database itself must not be opened: closing it would drop the locks that SQLite holds in
+        // this process.
+        let has_one_name = fs::symlink_metadata(sign).is_ok_and(|metadata| check_kind(&metadata).is_ok());
+        if !has_one_name {
+            return Self::Unknown;
+        }
         let Ok(Some(file)) = open_regular(sign) else {
             return Self::Unknown;
         };

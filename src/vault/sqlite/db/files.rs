@@ -124,7 +124,7 @@ pub(in crate::vault::sqlite) fn open_regular(path: &Path) -> Result<Option<File>
 }
 
 /// Refuses anything but a regular file with one name.
-pub(super) fn check_kind(metadata: &Metadata) -> Result<(), VaultError> {
+pub(in crate::vault::sqlite) fn check_kind(metadata: &Metadata) -> Result<(), VaultError> {
     if metadata.is_symlink() {
         return Err(VaultError::UnsafePath("a symbolic link"));
     }

@@ -42,7 +42,7 @@ const MEANINGS: [(i32, &str); 74] = [
     (ffi::SQLITE_IOERR_CHECKRESERVEDLOCK, "Storage"),
     (ffi::SQLITE_IOERR_LOCK, "Storage"),
     (ffi::SQLITE_IOERR_CLOSE, "Storage"),
-    (ffi::SQLITE_IOERR_SHMOPEN, "CannotOpen"),
+    (ffi::SQLITE_IOERR_SHMOPEN, "Storage"),
     (ffi::SQLITE_IOERR_SHMSIZE, "Storage"),
     (ffi::SQLITE_IOERR_SHMLOCK, "Storage"),
     (ffi::SQLITE_IOERR_SHMMAP, "Storage"),

@@ -180,6 +180,7 @@ fn nothing_but_our_own_signs_of_life_is_looked_at() {
     let _socket = UnixListener::bind(sign("02")).unwrap();
     fs::create_dir(sign("03")).unwrap();
     symlink(&path, sign("04")).unwrap();
+    fs::hard_link(&path, sign("08")).unwrap();
     fs::write(sign("05"), "").unwrap();
     fs::write(sign("06"), "").unwrap();
     let is_foreign = std::os::unix::fs::chown(sign("06"), Some(12_345), None).is_ok();
@@ -189,13 +190,14 @@ fn nothing_but_our_own_signs_of_life_is_looked_at() {
         (2, false),
         (3, false),
         (4, false),
+        (8, false),
         (5, true),
         (7, false),
     ] {
         assert_eq!(tables.is_dead(Holder::from_bytes([byte; 16])), is_dead, "{byte}");
     }
     assert_eq!(tables.is_dead(Holder::from_bytes([6; 16])), !is_foreign);
-    for left in ["01", "02", "03", "04"] {
+    for left in ["01", "02", "03", "04", "08"] {
         assert!(fs::symlink_metadata(sign(left)).is_ok(), "{left}");
     }
     assert!(
