@@ -11,10 +11,6 @@ const TABLE: &str = "/proc/self/mountinfo";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Mount<'a> {
     /// The name of the file system.
-    #[cfg_attr(
-        not(feature = "sqlite"),
-        expect(dead_code, reason = "asked by the vault in a file alone")
-    )]
     pub(super) kind: &'a str,
     /// Whether this mount admits no writes.
     pub(super) is_read_only: bool,

@@ -119,10 +119,11 @@ impl SqliteVault {
     ///
     /// # Errors
     ///
-    /// [`VaultError::InUse`] if a process has the vault at `to` open; [`VaultError::WrongMasterKey`] if the backup was
-    /// made with another key; [`VaultError::NotAVault`], [`Damaged`](VaultError::Damaged) or
-    /// [`Mixed`](VaultError::Mixed) if the backup is not a complete vault; [`VaultError::NotSupported`] for a backup of
-    /// schema 1 or 2, which can be put in place and opened. `to` is unchanged then.
+    /// [`VaultError::InUse`] if a process has the vault at `to` open, or this process has the backup open;
+    /// [`VaultError::WrongMasterKey`] if the backup was made with another key; [`VaultError::NotAVault`],
+    /// [`Damaged`](VaultError::Damaged) or [`Mixed`](VaultError::Mixed) if the backup is not a complete vault;
+    /// [`VaultError::NotSupported`] for a backup of schema 1 or 2, which can be put in place and opened. `to` is
+    /// unchanged then.
     pub fn restore(
         backup: impl AsRef<Path>,
         to: impl AsRef<Path>,

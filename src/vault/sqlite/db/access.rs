@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::vault::VaultError;
 use crate::vault::sqlite::db::files::{beside, check_kind, private};
-use crate::vault::sqlite::failure::{DIRECTORY, FILE, failed_at};
+use crate::vault::sqlite::failure::{DIRECTORY, failed_at};
 use crate::vault::sqlite::options::Sharing;
 
 /// The files that SQLite opens beside the database, and their names in errors.
@@ -97,7 +97,8 @@ impl Access {
             match fs::symlink_metadata(&file) {
                 Ok(metadata) if metadata.is_file() && self.differs(&metadata) => {
                     let rights = std::os::unix::fs::PermissionsExt::from_mode(self.sharing.mode());
-                    fs::set_permissions(&file, rights).map_err(failed_at(FILE))?;
+                    fs::set_permissions(&file, rights)
+                        .map_err(failed_at(crate::vault::sqlite::failure::FILE))?;
                 }
                 Err(error) if error.kind() != ErrorKind::NotFound => return Err(VaultError::storage(error)),
                 _ => {}
@@ -184,7 +185,7 @@ pub(in crate::vault::sqlite) fn adopt(
 
         if sharing == Sharing::Group {
             file.set_permissions(fs::Permissions::from_mode(sharing.mode()))
-                .map_err(failed_at(FILE))?;
+                .map_err(failed_at(crate::vault::sqlite::failure::FILE))?;
         }
         if let Ok(database) = fs::symlink_metadata(database) {
             let wanted = ids(&database);
@@ -192,8 +193,10 @@ pub(in crate::vault::sqlite) fn adopt(
             // Root leaves what it makes to those who use the database.
             if found != wanted && found.uid == 0 {
                 let rights = fs::Permissions::from_mode(mode(&database) & 0o660);
-                file.set_permissions(rights).map_err(failed_at(FILE))?;
-                fchown(file, Some(wanted.uid), Some(wanted.gid)).map_err(failed_at(FILE))?;
+                file.set_permissions(rights)
+                    .map_err(failed_at(crate::vault::sqlite::failure::FILE))?;
+                fchown(file, Some(wanted.uid), Some(wanted.gid))
+                    .map_err(failed_at(crate::vault::sqlite::failure::FILE))?;
             }
         }
     }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::vault::sqlite::failure::FILE;
 
 const OWNER: Ids = Ids { uid: 1_001, gid: 50 };
 /// Another user of the same group.
