@@ -334,3 +334,25 @@ fn nothing_is_lost_when_another_process_closes_the_vault() {
         assert!(access(&vault, &tenant(), number).is_some(), "{number} is lost");
     }
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_system_that_is_not_known_to_be_good_is_refused_by_name() {
+    let (_directory, backup) = place();
+    drop(open(&backup).unwrap());
+    let (path, kind) = (Path::new("/proc/vault.db"), "proc");
+    let is_named = |refused: Result<(), VaultError>| {
+        assert!(
+            matches!(&refused, Err(VaultError::UnknownFileSystem(named)) if named == kind),
+            "{refused:?}"
+        );
+    };
+    is_named(open(path).map(drop));
+    is_named(SqliteVault::restore(&backup, path, key(1)));
+    let other = SqliteVault::options().trust_file_system("virtiofs");
+    is_named(other.open(path, key(1)).map(drop));
+    // The host vouches for it; the file cannot be made there all the same.
+    let trusting = SqliteVault::options().trust_file_system(kind);
+    let error = trusting.open(path, key(1)).unwrap_err();
+    assert!(!matches!(error, VaultError::UnknownFileSystem(_)), "{error:?}");
+}
