@@ -1,6 +1,7 @@
 //! Plain data: who acts, what is connected, what was granted. No I/O, no clock, no secret.
 
 mod actor;
+mod civil;
 mod connection;
 mod event;
 mod grant;
@@ -10,6 +11,8 @@ mod timestamp;
 mod warning;
 
 pub use actor::{ActingUser, Actor, Operator, Owner, Principal, Reach};
+#[cfg(feature = "gateway")]
+pub(crate) use civil::Civil;
 pub use connection::{
     Account, Connection, FailureCode, InFlight, IssuedBy, NeedsConsent, Parameters, RefreshState, Status,
 };
@@ -20,5 +23,5 @@ pub use id::{
     ToolName, TurnId, TurnPurpose, UserId,
 };
 pub use scope::{InvalidScope, Scope, Scopes};
-pub use timestamp::Timestamp;
+pub use timestamp::{InvalidTimestamp, Timestamp};
 pub use warning::VaultWarning;

@@ -12,6 +12,7 @@ mod consent;
 pub mod envelope;
 mod error;
 mod grant;
+mod mountinfo;
 mod refresh;
 mod revocation;
 mod sealed;
@@ -42,7 +43,7 @@ pub use revocation::{
 };
 pub use sealed::{MemoryStore, MemoryVault, Mode, SealedVault, Store, Transaction};
 #[cfg(feature = "sqlite")]
-pub use sqlite::SqliteVault;
+pub use sqlite::{SqliteOptions, SqliteVault};
 pub use upkeep::{Forget, Forgotten, Housekeeping, Retention, Rotated, Rotation, SweepLimits, Swept};
 pub use warning::VaultWarning;
 

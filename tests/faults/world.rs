@@ -157,6 +157,15 @@ pub(crate) fn consent() -> PendingConsent {
     }
 }
 
+/// The holder of every claim.
+const HOLDER: [u8; 16] = [1; 16];
+
+/// Leaves the sign of life of a holder that was killed: nobody waits for what it claimed.
+pub(crate) fn leave_a_dead_sign(vault: &Path) {
+    let name: String = HOLDER.iter().map(|byte| format!("{byte:02x}")).collect();
+    fs::write(vault.with_extension(format!("db-holder-{name}")), "").unwrap();
+}
+
 pub(crate) fn claim(
     vault: &SqliteVault,
     name: Name,
@@ -166,8 +175,7 @@ pub(crate) fn claim(
     vault.claim_refresh(&ClaimRequest {
         tenant: &tenant_of(name.number),
         grant: grant_id(name),
-        // It is dead: nobody waits for what it claimed.
-        holder: Holder::from_bytes([1; 16]),
+        holder: Holder::from_bytes(HOLDER),
         generation,
         attempt: Attempt::Forced,
         now,

@@ -160,6 +160,7 @@ mod aead;
 mod audit_key;
 mod data_key;
 mod fields;
+mod key_file;
 mod master_key;
 mod record;
 mod row_key;
