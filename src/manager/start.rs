@@ -98,6 +98,7 @@ impl Inner {
             require_account: options.require_account,
             purpose,
             return_to: options.return_to,
+            request: Default::default(),
             created_at: now,
             expires_at: now + self.settings.consent_lifetime,
             status: ConsentStatus::Pending,

@@ -103,6 +103,7 @@ impl Inner {
             require_account: options.require_account,
             purpose,
             return_to: options.return_to,
+            request: Default::default(),
             created_at: now,
             expires_at: prepared.expires_at,
             status: ConsentStatus::Pending,

@@ -48,6 +48,7 @@ pub fn plant(vault: &impl Vault, number: usize, change: impl FnOnce(&mut Connect
         require_account: false,
         purpose: Purpose::Connect,
         return_to: None,
+        request: Default::default(),
         created_at: now,
         expires_at: Timestamp::from_unix_millis(i64::MAX / 2),
         status: ConsentStatus::Pending,
