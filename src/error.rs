@@ -5,7 +5,8 @@
 use std::time::Duration;
 
 use crate::model::{
-    ConnectionId, FailureCode, InvalidId, InvalidScope, Label, NeedsConsent, ProviderId, Scopes, ServerId,
+    ConnectionId, ConsentId, FailureCode, InvalidId, InvalidScope, Label, NeedsConsent, ProviderId, Scopes,
+    ServerId,
 };
 use crate::protocol::{AuthorizationError, CallbackError};
 use crate::provider::{InvalidDescriptor, InvalidParameter, InvalidTemplate};
@@ -304,17 +305,18 @@ pub enum Misconfigured {
 
 /// Why a consent could not be completed.
 ///
-/// `Unknown`, `Used` and `Expired` read the same to people: a page that tells them apart tells a guesser which
-/// `state` exists.
+/// `Unknown` and `Expired` read the same to people: a page that distinguishes them tells a guesser which `state` exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConsentError {
     /// No consent has this `state`.
     #[error("this consent is not valid any more; start again")]
     Unknown,
-    /// The consent was completed, denied or given up already.
-    #[error("this consent is not valid any more; start again")]
-    Used,
+    /// The same person has answered this consent before, in the same browser: the callback was delivered twice, or the
+    /// link was opened again. Nothing was done a second time. [`poll`](crate::ConnectionManager::poll) returns the state
+    /// of the consent by this id: lead the person there, do not ask them to start again.
+    #[error("this consent was answered before; its state says how")]
+    Used(ConsentId),
     /// Ten minutes have passed.
     #[error("this consent is not valid any more; start again")]
     Expired,

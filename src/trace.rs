@@ -212,7 +212,7 @@ mod on {
     const fn consent_error(error: &ConsentError) -> &'static str {
         match error {
             ConsentError::Unknown => "unknown",
-            ConsentError::Used => "used",
+            ConsentError::Used(_) => "used",
             ConsentError::Expired => "expired",
             ConsentError::WrongUser => "wrong_user",
             ConsentError::WrongBrowser => "wrong_browser",

@@ -274,7 +274,7 @@ fn what_was_cancelled_can_be_neither_opened_nor_completed() {
         assert_eq!(turn.cancel(asked.id()).unwrap(), ConsentState::Cancelled, "twice");
         let opened = world.connections.open(&alice, asked.prepared().ticket());
         assert!(
-            matches!(opened, Err(Error::Consent(ConsentError::Used))),
+            matches!(opened, Err(Error::Consent(ConsentError::Used(_)))),
             "{opened:?}"
         );
 
@@ -286,7 +286,7 @@ fn what_was_cancelled_can_be_neither_opened_nor_completed() {
             .connections
             .complete(&alice, response(&callback), consent.binding());
         assert!(
-            matches!(completed, Err(Error::Consent(ConsentError::Used))),
+            matches!(completed, Err(Error::Consent(ConsentError::Used(_)))),
             "{completed:?}"
         );
         assert_eq!(turn.poll(asked.id()).unwrap(), ConsentState::Cancelled);

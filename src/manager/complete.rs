@@ -37,14 +37,16 @@ impl Inner {
         let response = response.with_code_of(server)?;
         self.route(&consent, &response)?;
 
-        // Nothing before this line uses the consent up: a forged callback must not close the genuine one's door.
-        // Nothing after it can use it twice: a code is sent at most once.
+        // Nothing before this line uses the consent up: a forged callback must not invalidate the real one.
+        // Nothing after it can use it twice: a code is sent at most once. The ticket goes first, because after a crash
+        // in between the callback can still come again, and a ticket that is left would open another flow.
+        self.spend_ticket(&consent)?;
         let taken = self
             .vault
             .take_consent(&consent.tenant, &consent.state, self.now())?;
         // From here on only what was taken counts: it is authenticated as a whole.
         let Taken::Consent(mut consent, verifier) = taken else {
-            return Err(ConsentError::Used.into());
+            return Err(ConsentError::Used(consent.id).into());
         };
         let completed = self.redeem(&mut consent, response, verifier.as_ref());
         if let Err(error) = &completed {
@@ -109,7 +111,7 @@ impl Inner {
             return Err(ConsentError::WrongBrowser.into());
         }
         if consent.status != ConsentStatus::Pending {
-            return Err(ConsentError::Used.into());
+            return Err(ConsentError::Used(consent.id).into());
         }
         if consent.expires_at <= self.now() {
             return Err(ConsentError::Expired.into());

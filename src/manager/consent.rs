@@ -7,6 +7,7 @@ use crate::error::ConsentRequired;
 use crate::model::{ConnectionId, ConsentId, Label, Parameters, ProviderId, Scopes, Timestamp};
 use crate::protocol::Hints;
 use crate::secret::Binding;
+use crate::vault::{PendingConsent, Purpose};
 
 /// What to ask for, beside what the provider's descriptor says.
 ///
@@ -35,7 +36,7 @@ pub struct ConsentOptions {
     pub return_to: Option<String>,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reconnect {
     SameAccount(ConnectionId),
     AnyAccount(ConnectionId),
@@ -144,6 +145,57 @@ impl ConsentOptions {
     pub fn return_to(mut self, address: impl Into<String>) -> Self {
         self.return_to = Some(address.into());
         self
+    }
+}
+
+impl ConsentOptions {
+    /// The options that a consent request was stored with.
+    pub(crate) fn of(stored: &PendingConsent) -> Self {
+        let PendingConsent {
+            id: _,
+            state: _,
+            binding: _,
+            tenant: _,
+            user: _,
+            owner: _,
+            provider,
+            server: _,
+            issuer: _,
+            token_endpoint: _,
+            client_id: _,
+            redirect_uri: _,
+            scopes: _,
+            services,
+            parameters,
+            label,
+            purpose,
+            require_account,
+            return_to,
+            request,
+            created_at: _,
+            expires_at: _,
+            status: _,
+        } = stored;
+        Self {
+            scopes: request.scopes.clone(),
+            added_scopes: request.added_scopes.clone(),
+            label: label.clone(),
+            hints: request.hints.clone(),
+            parameters: parameters.clone(),
+            reconnect: match *purpose {
+                Purpose::Connect => None,
+                Purpose::Reconnect(id) => Some(Reconnect::SameAccount(id)),
+                Purpose::Extend(id) => Some(Reconnect::Extend(id)),
+                Purpose::SwitchAccount(id) => Some(Reconnect::AnyAccount(id)),
+            },
+            also: services
+                .keys()
+                .filter(|also| *also != provider)
+                .map(ToString::to_string)
+                .collect(),
+            require_account: *require_account,
+            return_to: return_to.clone(),
+        }
     }
 }
 

@@ -37,8 +37,8 @@ use crate::protocol::{Hints, Prompt};
 use crate::secret::{AccessToken, IdToken, PkceVerifier, RefreshToken, State};
 use crate::vault::{
     Attempt, Claim, ClaimOutcome, ClaimRequest, CommitOutcome, ConsentStatus, Found, NewGrant, Of,
-    PendingConsent, Purpose, RefreshFailure, Refreshed, RequestOptions, Revoke, RevokeWhat, Revoked, StateHash, StoreOutcome,
-    StoredToken, TokenQuery, Tokens, Vault,
+    PendingConsent, Purpose, RefreshFailure, Refreshed, RequestOptions, Revoke, RevokeWhat, Revoked,
+    StateHash, StoreOutcome, StoredToken, TokenQuery, Tokens, Vault,
 };
 
 /// Makes an empty vault.

@@ -13,7 +13,8 @@ use crate::vault::sealed::keyring::Tenant;
 use crate::vault::sealed::{chain, rows};
 use crate::vault::tables::{ConsentRow, RowsMut, Tables, Write};
 use crate::vault::{
-    AuditEntry, AuditKind, ConsentStatus, MAX_CONSENTS, PendingConsent, Purpose, RequestOptions, StateHash, Taken, VaultError,
+    AuditEntry, AuditKind, ConsentStatus, MAX_CONSENTS, PendingConsent, Purpose, RequestOptions, StateHash,
+    Taken, VaultError,
 };
 
 type Result<T> = std::result::Result<T, VaultError>;
@@ -264,7 +265,11 @@ impl<T: Tables> Core<T> {
                 for surplus in surplus(rows, tenant, consent)? {
                     rows.delete_consent(tenant.row, &surplus.state)?;
                     if standing(&surplus, consent.created_at) == Standing::Open {
-                        entries.push(self::entry(&surplus, AuditKind::ConsentDenied, consent.created_at));
+                        entries.push(self::entry(
+                            &surplus,
+                            AuditKind::ConsentDenied,
+                            consent.created_at,
+                        ));
                     }
                 }
                 entries.push(entry.clone());

@@ -105,7 +105,10 @@ impl Answer {
             hints: Hints::default(),
         };
         request.hints.login_hint.clone_from(&self.login_hint);
-        request.hints.prompt = self.prompt.as_ref().map(|prompt| Prompt::from_text(prompt).unwrap());
+        request.hints.prompt = self
+            .prompt
+            .as_ref()
+            .map(|prompt| Prompt::from_text(prompt).unwrap());
         request.hints.max_age = self.max_age.map(|nanos| Duration::from_nanos(nanos.0));
         request.hints.acr_values.clone_from(&self.acr_values);
         request
