@@ -23,6 +23,7 @@ mod discovery;
 mod form;
 mod granted;
 mod id_token;
+mod pasted;
 mod pointer;
 mod retry_after;
 mod revocation;
