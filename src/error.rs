@@ -60,6 +60,11 @@ pub enum Error {
     /// A connection parameter is missing, unknown or malformed.
     #[error(transparent)]
     Parameter(#[from] InvalidParameter),
+    /// The account has several sites, and a connection is for one of them. The grant was given back and nothing was
+    /// stored. Start the consent again with [`ConsentOptions::parameter`](crate::ConsentOptions::parameter) set to one
+    /// of the choices.
+    #[error(transparent)]
+    ChoiceRequired(Box<ChoiceRequired>),
     /// An id is malformed.
     #[error("the id {0}")]
     Id(#[from] InvalidId),
@@ -176,6 +181,39 @@ impl ConsentRequired {
     pub(crate) const fn of(mut self, shared: bool) -> Self {
         self.shared = shared;
         self
+    }
+}
+
+/// Several values of a parameter fit the account that was chosen. The choice is the person's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{provider} offers several values of \"{parameter}\"; start again with one of them")]
+#[non_exhaustive]
+pub struct ChoiceRequired {
+    /// The service.
+    pub provider: ProviderId,
+    /// The parameter of the connection that chooses.
+    pub parameter: String,
+    /// Its values: at least two, at most [`ChoiceRequired::MOST`], none twice, each allowed by the parameter's rule.
+    /// The provider wrote them: show them as text.
+    pub choices: Vec<String>,
+}
+
+impl ChoiceRequired {
+    /// The largest number of choices. An account with more has to name the value when the consent begins.
+    pub const MOST: usize = 50;
+
+    pub(crate) const fn new(provider: ProviderId, parameter: String, choices: Vec<String>) -> Self {
+        Self {
+            provider,
+            parameter,
+            choices,
+        }
+    }
+}
+
+impl From<ChoiceRequired> for Error {
+    fn from(choice: ChoiceRequired) -> Self {
+        Self::ChoiceRequired(Box::new(choice))
     }
 }
 

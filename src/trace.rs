@@ -184,6 +184,7 @@ mod on {
             Error::Denied(denied) => ("denied", Some(denial_reason(denied.reason))),
             Error::NotOneGrant(_) => ("not_one_grant", None),
             Error::Parameter(_) => ("parameter", None),
+            Error::ChoiceRequired(_) => ("choice_required", None),
             Error::Id(_) => ("id", None),
             Error::Scope(_) => ("scope", None),
             Error::Request(_) => ("request_refused", None),

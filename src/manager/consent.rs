@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 use crate::error::ConsentRequired;
 use crate::model::{ConnectionId, ConsentId, Label, Parameters, ProviderId, Scopes, Timestamp};
 use crate::protocol::Hints;
-use crate::secret::Binding;
+use crate::secret::{Binding, State};
 use crate::vault::{PendingConsent, Purpose};
 
 /// What to ask for, beside what the provider's descriptor says.
@@ -232,6 +232,11 @@ pub struct Consent {
     pub(crate) id: ConsentId,
     pub(crate) provider: ProviderId,
     pub(crate) authorization_url: AuthorizationUrl,
+    #[cfg_attr(
+        not(feature = "gateway"),
+        allow(dead_code, reason = "the gateway names its cookie by it")
+    )]
+    pub(crate) state: State,
     pub(crate) binding: Binding,
     pub(crate) scopes: Scopes,
     pub(crate) expires_at: Timestamp,

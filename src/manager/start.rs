@@ -10,7 +10,7 @@ use crate::model::{
 };
 use crate::protocol::AuthorizationRequest;
 use crate::provider::{Pkce, Provider};
-use crate::secret::{Binding, PkceVerifier};
+use crate::secret::PkceVerifier;
 use crate::trace::{self, Seam};
 use crate::vault::{ConnectionQuery, ConsentStatus, PendingConsent, Purpose, RequestOptions, StateHash};
 
@@ -98,7 +98,7 @@ impl Inner {
             purpose.target(),
             EventKind::ConsentStarted,
         );
-        Ok(started(consent, authorization_url, secrets.binding))
+        Ok(started(consent, authorization_url, secrets))
     }
 
     /// Returns a flow that has begun and is still pending, to be continued in whatever browser its person is in.
@@ -108,7 +108,7 @@ impl Inner {
         let (_, target) = self.purpose(&flow.tenant, &flow.owner, &flow.provider, &options)?;
         let asked = self.asked(service, &options, target.as_ref(), &flow.parameters)?;
         let authorization_url = authorization_url(service, &asked.provider, &flow, &secrets)?;
-        Ok(started(flow, authorization_url, secrets.binding))
+        Ok(started(flow, authorization_url, secrets))
     }
 
     /// What the consent is for, and the connection that it is for, if one is named: by id, or by a label that is in
@@ -207,12 +207,13 @@ fn authorization_url(
     Ok(AuthorizationUrl(url))
 }
 
-fn started(flow: PendingConsent, authorization_url: AuthorizationUrl, binding: Binding) -> Consent {
+fn started(flow: PendingConsent, authorization_url: AuthorizationUrl, secrets: FlowSecrets) -> Consent {
     Consent {
         id: flow.id,
         provider: flow.provider,
         authorization_url,
-        binding,
+        state: secrets.state,
+        binding: secrets.binding,
         scopes: flow.scopes,
         expires_at: flow.expires_at,
     }

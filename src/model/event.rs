@@ -87,6 +87,9 @@ pub enum EventKind {
     Revoked,
     /// A person without a connection of their own was given the workspace connection's token.
     SharedFallback,
+    /// A gateway received a request that is not below its mount, before any that is: a router or proxy passes another path
+    /// than the mount names. Correct the mount, or call `Gateway::handle_stripped` where the prefix is removed on the way.
+    OutsideMount,
     /// Something about the vault's surroundings weakens what it promises. Sent when the connections are built.
     VaultWarning(VaultWarning),
 }

@@ -38,7 +38,7 @@ pub use callback::{
     AuthorizationError, AuthorizationResponse, CallbackError, IssuerMismatch, Outcome, check_issuer,
 };
 pub use challenge::{BearerError, bearer_error};
-pub use discovery::parse_discovery;
+pub use discovery::{discovery_choices, parse_discovery};
 pub use granted::granted_scopes;
 pub use id_token::{IdTokenError, account_in_id_token};
 pub use pointer::value_in_answer;

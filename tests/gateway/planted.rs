@@ -33,7 +33,7 @@ pub fn plant(vault: &impl Vault, number: usize, change: impl FnOnce(&mut Connect
         state,
         binding: state,
         tenant: tenant.clone(),
-        user: UserId::new("somebody").unwrap(),
+        user: UserId::new(format!("user-{number}")).unwrap(),
         owner: connection.owner.clone(),
         provider: connection.provider.clone(),
         server: ServerId::new("sandbox").unwrap(),

@@ -262,9 +262,9 @@ impl<T: Tables> Core<T> {
                     return Ok(Write::NewDataKey);
                 }
                 let mut entries: Vec<AuditEntry> = Vec::new();
-                for surplus in surplus(rows, tenant, consent)? {
+                for (standing, surplus) in surplus(rows, tenant, consent)? {
                     rows.delete_consent(tenant.row, &surplus.state)?;
-                    if standing(&surplus, consent.created_at) == Standing::Open {
+                    if standing == Standing::Open {
                         entries.push(self::entry(
                             &surplus,
                             AuditKind::ConsentDenied,
@@ -421,30 +421,39 @@ enum Standing {
     Exchanging,
 }
 
-fn standing(consent: &PendingConsent, now: Timestamp) -> Standing {
-    match consent.status {
-        ConsentStatus::Pending | ConsentStatus::Taken if consent.expires_at <= now => Standing::Over,
-        ConsentStatus::Pending => Standing::Open,
-        ConsentStatus::Taken => Standing::Exchanging,
+fn standing(row: &ConsentRow, now: i64) -> Standing {
+    match row.status.as_str() {
+        "pending" | "taken" if row.expires_at <= now => Standing::Over,
+        "pending" => Standing::Open,
+        "taken" => Standing::Exchanging,
         _ => Standing::Over,
     }
 }
 
-/// The requests of the same person that have to go before this one is inserted.
-fn surplus(rows: &dyn RowsMut, tenant: &Tenant, new: &PendingConsent) -> Result<Vec<PendingConsent>> {
+/// The requests of the same person that have to go before this one is inserted. Their ids are in the order of their
+/// beginning.
+fn surplus(
+    rows: &dyn RowsMut,
+    tenant: &Tenant,
+    new: &PendingConsent,
+) -> Result<Vec<(Standing, PendingConsent)>> {
     let known = rows.consents_of(tenant.row, new.user.as_str())?;
     let number = (known.len() + 1).saturating_sub(MAX_CONSENTS);
     if number == 0 {
         return Ok(Vec::new());
     }
-    let mut known = known
-        .iter()
-        .map(|(row, _)| consent(row, &tenant.name, tenant.row_key()))
-        .collect::<Result<Vec<_>>>()?;
-    known.retain(|known| standing(known, new.created_at) != Standing::Exchanging);
-    known.sort_by_key(|known| (standing(known, new.created_at), known.created_at));
-    known.truncate(number);
-    Ok(known)
+    let now = new.created_at.as_unix_millis();
+    let mut known: Vec<_> = known
+        .into_iter()
+        .map(|(row, _)| (standing(&row, now), row))
+        .filter(|(standing, _)| *standing != Standing::Exchanging)
+        .collect();
+    known.sort_by_key(|(standing, row)| (*standing, row.id));
+    known
+        .into_iter()
+        .take(number)
+        .map(|(standing, row)| Ok((standing, consent(&row, &tenant.name, tenant.row_key())?)))
+        .collect()
 }
 
 /// The audit entry about a consent request.
