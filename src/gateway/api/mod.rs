@@ -47,7 +47,10 @@ impl Inner {
 
     /// `GET /v1/providers`.
     pub(super) fn providers(&self) -> Answer {
-        let providers = self.connections.providers().map(ProviderJson::new).collect();
+        let providers = self.connections.providers();
+        let providers = providers
+            .map(|it| ProviderJson::new(it, self.entered(it)))
+            .collect();
         answer::json(StatusCode::OK, &Providers { providers })
     }
 

@@ -98,7 +98,7 @@ impl ParameterRule {
 
 impl Inner {
     /// The rules of the values that a person can enter for a service.
-    fn entered(&self, provider: &Provider) -> impl Iterator<Item = &ParameterRule> {
+    pub(in crate::gateway) fn entered(&self, provider: &Provider) -> impl Iterator<Item = &ParameterRule> {
         let service = self.connections.inner().registry.provider(provider.id.as_str());
         service
             .into_iter()

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::model::{ConnectionId, Label, ProviderId, Scopes, ServerId, TenantId, Timestamp, UserId};
+use crate::model::{
+    ConnectionId, Label, ProviderId, Scopes, ServerId, StoredName as _, TenantId, Timestamp, UserId,
+};
 use crate::protocol::{Hints, Prompt};
 use crate::secret::PkceVerifier;
 use crate::vault::codec::{Decoder, Encoder};
@@ -149,7 +151,7 @@ fn verify(row: &ConsentRow, key: &RowKey) -> Result<()> {
 /// The person who began the request in a row.
 pub(super) fn person(row: ConsentRow, tenant: &Tenant) -> Result<UserId> {
     verify(&row, tenant.row_key())?;
-    UserId::new(row.user).map_err(rows::damaged)
+    UserId::stored(row.user).map_err(rows::damaged)
 }
 
 fn consent(row: &ConsentRow, tenant: &TenantId, key: &RowKey) -> Result<PendingConsent> {
@@ -160,10 +162,10 @@ fn consent(row: &ConsentRow, tenant: &TenantId, key: &RowKey) -> Result<PendingC
         state: row.state,
         binding: StateHash::from_bytes(decoder.array()?),
         tenant: tenant.clone(),
-        user: UserId::new(row.user.clone()).map_err(rows::damaged)?,
+        user: UserId::stored(row.user.clone()).map_err(rows::damaged)?,
         owner: rows::owner(&row.owner)?,
         provider: rows::provider(decoder.text()?)?,
-        server: ServerId::try_from(decoder.text()?).map_err(rows::damaged)?,
+        server: ServerId::stored(decoder.text()?).map_err(rows::damaged)?,
         issuer: decoder.opt_text()?.map(str::to_owned),
         token_endpoint: decoder.text()?.to_owned(),
         client_id: decoder.text()?.to_owned(),
@@ -173,7 +175,7 @@ fn consent(row: &ConsentRow, tenant: &TenantId, key: &RowKey) -> Result<PendingC
         parameters: rows::read_parameters(&mut decoder)?,
         label: decoder
             .opt_text()?
-            .map(Label::try_from)
+            .map(Label::stored)
             .transpose()
             .map_err(rows::damaged)?,
         purpose: purpose(

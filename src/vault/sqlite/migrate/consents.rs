@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{ConnectionId, ProviderId, Scopes, TenantId, UserId};
+use crate::model::{ConnectionId, ProviderId, Scopes, StoredName as _, TenantId, UserId};
 use crate::vault::sealed::{Upgraded, Upgrader};
 use crate::vault::sqlite::SqliteTables;
 use crate::vault::sqlite::migrate::old::{self, Consents};
@@ -42,7 +42,7 @@ fn services(columns: &mut Columns<'_>) -> Result<BTreeMap<ProviderId, Scopes>> {
     named
         .into_iter()
         .map(|(provider, scopes)| {
-            let provider = ProviderId::new(provider).map_err(|_| VaultError::Damaged)?;
+            let provider = ProviderId::stored(provider).map_err(|_| VaultError::Damaged)?;
             let scopes = scopes.parse().map_err(|_| VaultError::Damaged)?;
             Ok((provider, scopes))
         })
