@@ -145,6 +145,116 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
+    use crate::error::{
+        ChoiceRequired, ConsentReason, ConsentRequired, DenialReason, Denied, Misconfigured,
+        RandomUnavailable, RequestRefused, Unavailable,
+    };
+    use crate::model::{ConsentId, FailureCode, InvalidId, ProviderId, Scopes};
+    use crate::protocol::CallbackError;
+    use crate::provider::{InvalidParameter, ParameterProblem};
+    use crate::vault::VaultError;
+
+    /// The number of each error, so that one that is added has to be given an outcome and a place in the table.
+    const fn number(error: &Error) -> usize {
+        match error {
+            Error::ConsentRequired(_) => 0,
+            Error::Ambiguous(_) => 1,
+            Error::Denied(_) => 2,
+            Error::Unavailable(_) => 3,
+            Error::Misconfigured(_) => 4,
+            Error::Vault(_) => 5,
+            Error::Callback(_) => 6,
+            Error::UnknownProvider => 7,
+            Error::NotFound => 8,
+            Error::NotPermitted => 9,
+            Error::NotOneGrant(_) => 10,
+            Error::Parameter(_) => 11,
+            Error::ChoiceRequired(_) => 12,
+            Error::Id(_) => 13,
+            Error::Scope(_) => 14,
+            Error::Request(_) => 15,
+            Error::Random(_) => 16,
+            Error::Consent(error) => match error {
+                ConsentError::Unknown => 17,
+                ConsentError::Used(_) => 18,
+                ConsentError::Expired => 19,
+                ConsentError::WrongUser => 20,
+                ConsentError::WrongBrowser => 21,
+                ConsentError::IssuerMismatch => 22,
+                ConsentError::Denied(_) => 23,
+                ConsentError::ExchangeFailed(_) => 24,
+                ConsentError::AccountMismatch => 25,
+                ConsentError::AccountUnknown => 26,
+                ConsentError::Conflict => 27,
+            },
+        }
+    }
+
+    #[test]
+    fn every_error_leads_to_an_outcome_that_is_true_of_it() {
+        let id = || ProviderId::new("jira").unwrap();
+        let parameter = InvalidParameter {
+            name: "site".into(),
+            problem: ParameterProblem::Missing,
+        };
+        let scope = "\u{0}".parse::<Scopes>().unwrap_err();
+        let table: Vec<(Error, Outcome)> = vec![
+            (
+                ConsentRequired::new(id(), ConsentReason::NotConnected).into(),
+                Outcome::Failed,
+            ),
+            (Error::Ambiguous(id()), Outcome::Internal),
+            (
+                Denied::new(id(), DenialReason::Listed).into(),
+                Outcome::NotPermitted,
+            ),
+            (
+                Unavailable::new(FailureCode::Timeout, None).into(),
+                Outcome::TryLater,
+            ),
+            (Misconfigured::NoHttpClient.into(), Outcome::Misconfigured),
+            (VaultError::Damaged.into(), Outcome::Unavailable),
+            (CallbackError::MissingCode.into(), Outcome::NotValid),
+            (Error::UnknownProvider, Outcome::NotOffered),
+            (Error::NotFound, Outcome::NotValid),
+            (Error::NotPermitted, Outcome::NotPermitted),
+            (Error::NotOneGrant(id()), Outcome::NotOneGrant),
+            (parameter.into(), Outcome::Parameter),
+            (
+                ChoiceRequired::new(id(), "site".into(), Vec::new()).into(),
+                Outcome::Parameter,
+            ),
+            (InvalidId::Empty.into(), Outcome::Internal),
+            (scope.into(), Outcome::Internal),
+            (RequestRefused::Address.into(), Outcome::Internal),
+            (RandomUnavailable.into(), Outcome::Internal),
+            (ConsentError::Unknown.into(), Outcome::NotValid),
+            (
+                ConsentError::Used(ConsentId::from_bytes([0; 16])).into(),
+                Outcome::NotValid,
+            ),
+            (ConsentError::Expired.into(), Outcome::NotValid),
+            (ConsentError::WrongUser.into(), Outcome::NotValid),
+            (ConsentError::WrongBrowser.into(), Outcome::OtherBrowser),
+            (ConsentError::IssuerMismatch.into(), Outcome::OtherServer),
+            (
+                ConsentError::Denied(AuthorizationError::AccessDenied).into(),
+                Outcome::Denied,
+            ),
+            (
+                ConsentError::ExchangeFailed(FailureCode::Timeout).into(),
+                Outcome::Failed,
+            ),
+            (ConsentError::AccountMismatch.into(), Outcome::OtherAccount),
+            (ConsentError::AccountUnknown.into(), Outcome::UnknownAccount),
+            (ConsentError::Conflict.into(), Outcome::Conflict),
+        ];
+        for (at, (error, outcome)) in table.iter().enumerate() {
+            assert_eq!(number(error), at, "{error:?}");
+            assert_eq!(Outcome::of(error), *outcome, "{error:?}");
+        }
+        assert_eq!(table.len(), 28);
+    }
 
     #[test]
     fn every_outcome_has_a_word_of_its_own() {
