@@ -5,7 +5,8 @@
 use std::time::Duration;
 
 use crate::model::{
-    ConnectionId, FailureCode, InvalidId, InvalidScope, Label, NeedsConsent, ProviderId, Scopes, ServerId,
+    ConnectionId, ConsentId, FailureCode, InvalidId, InvalidScope, Label, NeedsConsent, ProviderId, Scopes,
+    ServerId,
 };
 use crate::protocol::{AuthorizationError, CallbackError};
 use crate::provider::{InvalidDescriptor, InvalidParameter, InvalidTemplate};
@@ -59,6 +60,11 @@ pub enum Error {
     /// A connection parameter is missing, unknown or malformed.
     #[error(transparent)]
     Parameter(#[from] InvalidParameter),
+    /// The account has several sites, and a connection is for one of them. The grant was given back and nothing was
+    /// stored. Start the consent again with [`ConsentOptions::parameter`](crate::ConsentOptions::parameter) set to one
+    /// of the choices.
+    #[error(transparent)]
+    ChoiceRequired(Box<ChoiceRequired>),
     /// An id is malformed.
     #[error("the id {0}")]
     Id(#[from] InvalidId),
@@ -178,6 +184,39 @@ impl ConsentRequired {
     pub(crate) const fn of(mut self, shared: bool) -> Self {
         self.shared = shared;
         self
+    }
+}
+
+/// Several values of a parameter fit the account that was chosen. The choice is the person's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{provider} offers several values of \"{parameter}\"; start again with one of them")]
+#[non_exhaustive]
+pub struct ChoiceRequired {
+    /// The service.
+    pub provider: ProviderId,
+    /// The parameter of the connection that chooses.
+    pub parameter: String,
+    /// Its values: at least two, at most [`ChoiceRequired::MOST`], none twice, each allowed by the parameter's rule.
+    /// The provider wrote them: show them as text.
+    pub choices: Vec<String>,
+}
+
+impl ChoiceRequired {
+    /// The largest number of choices. An account with more has to name the value when the consent begins.
+    pub const MOST: usize = 50;
+
+    pub(crate) const fn new(provider: ProviderId, parameter: String, choices: Vec<String>) -> Self {
+        Self {
+            provider,
+            parameter,
+            choices,
+        }
+    }
+}
+
+impl From<ChoiceRequired> for Error {
+    fn from(choice: ChoiceRequired) -> Self {
+        Self::ChoiceRequired(Box::new(choice))
     }
 }
 
@@ -328,17 +367,18 @@ pub enum Misconfigured {
 
 /// Why a consent could not be completed.
 ///
-/// `Unknown`, `Used` and `Expired` read the same to people: a page that tells them apart tells a guesser which
-/// `state` exists.
+/// `Unknown` and `Expired` read the same to people: a page that distinguishes them tells a guesser which `state` exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConsentError {
     /// No consent has this `state`.
     #[error("this consent is not valid any more; start again")]
     Unknown,
-    /// The consent was completed, denied or given up already.
-    #[error("this consent is not valid any more; start again")]
-    Used,
+    /// The same person has answered this consent before, in the same browser: the callback was delivered twice, or the
+    /// link was opened again. Nothing was done a second time. [`poll`](crate::ConnectionManager::poll) returns the state
+    /// of the consent by this id: lead the person there, do not ask them to start again.
+    #[error("this consent was answered before; its state says how")]
+    Used(ConsentId),
     /// Ten minutes have passed.
     #[error("this consent is not valid any more; start again")]
     Expired,

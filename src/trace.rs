@@ -256,6 +256,7 @@ mod on {
             Error::Denied(denied) => ("denied", Some(denial_reason(denied.reason))),
             Error::NotOneGrant(_) => ("not_one_grant", None),
             Error::Parameter(_) => ("parameter", None),
+            Error::ChoiceRequired(_) => ("choice_required", None),
             Error::Id(_) => ("id", None),
             Error::Scope(_) => ("scope", None),
             Error::Request(_) => ("request_refused", None),
@@ -318,7 +319,7 @@ mod on {
     const fn consent_error(error: &ConsentError) -> &'static str {
         match error {
             ConsentError::Unknown => "unknown",
-            ConsentError::Used => "used",
+            ConsentError::Used(_) => "used",
             ConsentError::Expired => "expired",
             ConsentError::WrongUser => "wrong_user",
             ConsentError::WrongBrowser => "wrong_browser",

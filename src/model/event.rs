@@ -100,6 +100,9 @@ pub enum EventKind {
     Revoked,
     /// A person without a connection of their own was given the workspace connection's token.
     SharedFallback,
+    /// A gateway received a request that is not below its mount, before any that is: a router or proxy passes another path
+    /// than the mount names. Correct the mount, or call `Gateway::handle_stripped` where the prefix is removed on the way.
+    OutsideMount,
     /// Something about the vault's surroundings weakens what it promises. Sent when the connections are built.
     VaultWarning(VaultWarning),
 }
@@ -116,6 +119,7 @@ impl EventKind {
             Self::Refreshed,
             Self::Revoked,
             Self::SharedFallback,
+            Self::OutsideMount,
         ];
         plain
             .into_iter()
@@ -138,6 +142,7 @@ impl EventKind {
             Self::ConsentNeeded(_) => "consent_needed",
             Self::Revoked => "revoked",
             Self::SharedFallback => "shared_fallback",
+            Self::OutsideMount => "outside_mount",
             Self::VaultWarning(_) => "vault_warning",
         }
     }
@@ -157,7 +162,8 @@ impl EventKind {
             | Self::AccountNotVerified
             | Self::Refreshed
             | Self::Revoked
-            | Self::SharedFallback => None,
+            | Self::SharedFallback
+            | Self::OutsideMount => None,
         }
     }
 }
@@ -191,7 +197,7 @@ mod tests {
 
     /// How many variants there are. A new variant does not compile until it is counted, and then has to be in
     /// [`EventKind::all`].
-    const VARIANTS: usize = 11;
+    const VARIANTS: usize = 12;
 
     const fn variant(kind: EventKind) -> usize {
         match kind {
@@ -206,6 +212,7 @@ mod tests {
             EventKind::Revoked => 8,
             EventKind::SharedFallback => 9,
             EventKind::VaultWarning(_) => 10,
+            EventKind::OutsideMount => 11,
         }
     }
 

@@ -18,6 +18,7 @@ pub use connection::{
 };
 pub use event::{Event, EventKind, EventSink};
 pub use grant::{Grant, Origin};
+pub(crate) use id::StoredName;
 pub use id::{
     ConnectionId, ConsentId, GrantId, InvalidId, Label, ProviderId, RevocationId, ServerId, TenantId,
     ToolName, TurnId, TurnPurpose, UserId,

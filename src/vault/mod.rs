@@ -28,7 +28,9 @@ pub use audit::{
     AuditChain, AuditEntry, AuditFilter, AuditHead, AuditKind, AuditLog, AuditOrder, AuditReport,
     InvalidAuditHead, Progress, TokenUse, UseRecord,
 };
-pub use consent::{ConsentStatus, ConsentStore, PendingConsent, Purpose, StateHash, Taken};
+pub use consent::{
+    ConsentStatus, ConsentStore, MAX_CONSENTS, PendingConsent, Purpose, RequestOptions, StateHash, Taken,
+};
 pub use error::VaultError;
 pub use grant::{
     ConnectionQuery, Found, GrantStore, NewGrant, Of, StoreOutcome, StoredToken, TokenQuery, Tokens,

@@ -126,6 +126,7 @@ pub(crate) fn consent(name: &str) -> PendingConsent {
         purpose: Purpose::Connect,
         require_account: false,
         return_to: None,
+        request: Default::default(),
         created_at: at(0),
         expires_at: at(600),
         status: ConsentStatus::Pending,

@@ -6,7 +6,7 @@ use crate::gateway::page::words::{self, Words};
 use crate::gateway::time::rfc3339;
 use crate::manager::{AtProvider, Health, HealthState, Revocation, Usable};
 use crate::model::{Connection, NeedsConsent, Owner, Scope, Scopes, Status, UserId};
-use crate::provider::Provider;
+use crate::provider::{ParameterKind, ParameterRule, Provider};
 use crate::vault::Erasure;
 
 #[derive(Serialize)]
@@ -29,16 +29,44 @@ pub(super) struct ProviderJson<'a> {
     group: &'a str,
     server: &'a str,
     scopes: Vec<String>,
+    parameters: Vec<ParameterJson<'a>>,
+}
+
+#[derive(Serialize)]
+struct ParameterJson<'a> {
+    name: &'a str,
+    title: Option<&'a str>,
+    example: Option<&'a str>,
+    default: Option<&'a str>,
+    required: bool,
+    values: Option<&'a [String]>,
+}
+
+impl<'a> ParameterJson<'a> {
+    fn new(rule: &'a ParameterRule) -> Self {
+        Self {
+            name: &rule.name,
+            title: rule.title.as_deref(),
+            example: rule.example.as_deref(),
+            default: rule.default.as_deref().filter(|it| !it.is_empty()),
+            required: rule.default.is_none() && !rule.optional,
+            values: match &rule.kind {
+                ParameterKind::OneOf(values) => Some(values),
+                _ => None,
+            },
+        }
+    }
 }
 
 impl<'a> ProviderJson<'a> {
-    pub(super) fn new(provider: &'a Provider) -> Self {
+    pub(super) fn new(provider: &'a Provider, parameters: impl Iterator<Item = &'a ParameterRule>) -> Self {
         Self {
             id: provider.id.as_str(),
             name: &provider.name,
             group: &provider.group,
             server: provider.server.as_str(),
             scopes: texts(&provider.default_scopes.union(&provider.required_scopes)),
+            parameters: parameters.map(ParameterJson::new).collect(),
         }
     }
 }

@@ -98,7 +98,7 @@
 //! | encoding | fields |
 //! |---|---|
 //! | route of a grant (column `route`) | server text, expires_at i64?, granted scopes, owner, provider text, origin text, token endpoint text, refresh endpoint text, revocation endpoint text?, client id text, parameters, requested scopes, consented_at i64, lifetime u64? (milliseconds), account |
-//! | body of a consent request (column `body`) | binding 32, provider text, server text, issuer text?, token endpoint text, client id text, redirect URI text, scopes, services, parameters, label text?, purpose text (`connect`, `reconnect`, `switch_account`, `extend`), target id? (the connection that the purpose names), require_account flag, return_to text?, created_at i64 |
+//! | body of a consent request (column `body`) | binding 32, provider text, server text, issuer text?, token endpoint text, client id text, redirect URI text, scopes, services, parameters, label text?, purpose text (`connect`, `reconnect`, `switch_account`, `extend`), target id? (the connection that the purpose names), require_account flag, return_to text?, scopes named by the host?, scopes added by the host, login_hint text?, prompt text? (as in an authorization request), max_age u64? (nanoseconds), acr_values text?, created_at i64 |
 //! | route of a consent request | state 32, user text, expires_at i64, body |
 //! | body of a pending revocation (column `body`) | grant id, generation u64, route of the grant |
 //! | route of a pending revocation | connection id, owner, give_up_at i64, body |
