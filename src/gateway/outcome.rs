@@ -209,7 +209,7 @@ mod tests {
                 Outcome::NotPermitted,
             ),
             (
-                Unavailable::new(FailureCode::Timeout, None).into(),
+                Unavailable::new(FailureCode::TimedOut, None).into(),
                 Outcome::TryLater,
             ),
             (Misconfigured::NoHttpClient.into(), Outcome::Misconfigured),
@@ -242,7 +242,7 @@ mod tests {
                 Outcome::Denied,
             ),
             (
-                ConsentError::ExchangeFailed(FailureCode::Timeout).into(),
+                ConsentError::ExchangeFailed(FailureCode::TimedOut).into(),
                 Outcome::Failed,
             ),
             (ConsentError::AccountMismatch.into(), Outcome::OtherAccount),
