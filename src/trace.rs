@@ -181,6 +181,7 @@ mod on {
             EventKind::RefreshFailed(_)
             | EventKind::ConsentNeeded(_)
             | EventKind::ConsentFailed
+            | EventKind::OutsideMount
             | EventKind::VaultWarning(_) => Urgency::Attention,
             EventKind::ConsentStarted
             | EventKind::ConsentCompleted
@@ -335,6 +336,8 @@ mod on {
     const fn misconfiguration(error: &Misconfigured) -> &'static str {
         match error {
             Misconfigured::NoClient(_) => "no_client",
+            Misconfigured::UnknownServer(_) => "unknown_server",
+            Misconfigured::ClientChanged(_) => "client_changed",
             Misconfigured::ClientRejected(_) => "client_rejected",
             Misconfigured::RequestRejected { failure, .. } => failure.as_str(),
             Misconfigured::IssuerChanged(_) => "issuer_changed",
