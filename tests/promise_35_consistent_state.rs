@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use valetkey::error::{ConsentReason, Misconfigured};
 use valetkey::manager::{Budget, ConnectionFilter, HealthState, Misconfiguration, StatusFilter, Usable};
-use valetkey::model::{Connection, FailureCode, NeedsConsent, Status};
+use valetkey::model::{Connection, NeedsConsent, Status};
 use valetkey::provider::{ClientRegistration, RotationClass};
 use valetkey::resolver::{ResolveOptions, TokenState};
 use valetkey::testing::{Fault, ManualClock, Sandbox};
@@ -408,23 +408,8 @@ fn promise_35_a_refusal_without_a_reason_is_not_repeated_for_months() {
     world.http.clear();
     let retried = world
         .connections
-        .retry_rejected(&operator(), "notes", usize::MAX)
+        .retry_rejected(&operator(), "notes", None, usize::MAX)
         .unwrap();
     assert_eq!(retried.restored, 1);
     assert!(world.resolver.resolve(&alice, "notes").is_ok());
-}
-
-#[test]
-fn promise_35_every_failure_has_a_class() {
-    // A failure that is nobody's in particular is worth another try; the others say who must act.
-    for code in FailureCode::ALL {
-        let operators = matches!(
-            code,
-            FailureCode::ClientRejected
-                | FailureCode::RequestRejected
-                | FailureCode::Redirected
-                | FailureCode::Misconfigured
-        );
-        assert_eq!(code.is_operators_fault(), operators, "{code}");
-    }
 }

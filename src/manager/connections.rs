@@ -336,8 +336,14 @@ impl ConnectionManager for Connections {
         self.inner.visible(by, id)
     }
 
-    fn retry_rejected(&self, operator: &Operator, provider: &str, limit: usize) -> Result<Retried> {
-        self.inner.retry_rejected(operator, provider, limit)
+    fn retry_rejected(
+        &self,
+        operator: &Operator,
+        provider: &str,
+        after: Option<ConnectionId>,
+        limit: usize,
+    ) -> Result<Retried> {
+        self.inner.retry_rejected(operator, provider, after, limit)
     }
 
     fn revoke(&self, by: &dyn Principal, id: ConnectionId) -> Result<Revocation> {

@@ -10,7 +10,9 @@ use crate::manager::refresh::{CurrentToken, Flown, Grounded};
 use crate::manager::settings::back_off;
 use crate::manager::unsaved::Fetched;
 use crate::model::{Actor, EventKind, FailureCode, Grant, NeedsConsent, Scopes, Timestamp};
-use crate::protocol::{TokenClient, TokenFailure, TokenResponse, granted_scopes, parse_refresh_response};
+use crate::protocol::{
+    TokenClient, TokenFailure, TokenResponse, granted_scopes, parse_refresh_response, with_offline_access,
+};
 use crate::provider::RotationClass;
 use crate::secret::{AccessToken, RefreshToken};
 use crate::vault::{Claimed, CommitOutcome, Found, Of, RefreshFailure, TokenQuery, Tokens, VaultError};
@@ -282,7 +284,8 @@ fn fetched(
     let granted = answer
         .scopes
         .as_ref()
-        .map(|answered| granted_scopes(issuer.server, &grant.requested, Some(answered)));
+        .map(|answered| granted_scopes(issuer.server, &grant.requested, Some(answered)))
+        .map(|granted| with_offline_access(granted, &grant.requested));
     let lifetime = answer.expires_in.or(grant.lifetime);
     Fetched {
         claim: claimed.claim,

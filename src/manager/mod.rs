@@ -164,13 +164,19 @@ pub trait ConnectionManager: Send + Sync {
     fn refresh(&self, by: &dyn Principal, id: ConnectionId) -> Result<Connection>;
 
     /// Tries the refused refresh tokens of a provider again, while they are in quarantine: after a mistake was mended
-    /// that the server blamed on the grants, such as a wrong client secret. At most so many; call again until none is
-    /// left. For an operator, on all of the tenant's connections.
+    /// that the server blamed on the grants, such as a wrong client secret. At most `limit` of them, those after the
+    /// connection `after`; [`Retried::next`] says where to go on. For an operator, on all of the tenant's connections.
     ///
     /// # Errors
     ///
     /// A failure of the vault, or of the registration. A token that is refused again is counted, not an error.
-    fn retry_rejected(&self, operator: &Operator, provider: &str, limit: usize) -> Result<Retried>;
+    fn retry_rejected(
+        &self,
+        operator: &Operator,
+        provider: &str,
+        after: Option<ConnectionId>,
+        limit: usize,
+    ) -> Result<Retried>;
 
     /// Revokes a connection: here first and at once, then at the provider, with the grants that consents had replaced
     /// before. The answer says what was done in both places. A revoked connection can be revoked again: what its

@@ -41,7 +41,7 @@ pub use callback::{
 };
 pub use challenge::{BearerError, bearer_error};
 pub use discovery::{discovery_choices, parse_discovery};
-pub use granted::granted_scopes;
+pub use granted::{granted_scopes, with_offline_access};
 pub use id_token::{IdTokenError, account_in_id_token};
 pub use pointer::value_in_answer;
 pub use revocation::{Revocable, RevocationVerdict, revocation_requests, revocation_verdict};
