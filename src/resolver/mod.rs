@@ -2,6 +2,7 @@
 
 mod asking;
 mod explain;
+mod insufficient;
 mod ledger;
 pub mod mcp;
 mod policy;
@@ -172,7 +173,7 @@ impl Resolver {
     ///
     /// The address must belong to the provider's API; one without a host is taken from its base URL. Redirects are not
     /// followed. A 401 leads to one refresh, of the very token that was refused, and one more try; a 403 that asks for
-    /// more scope is [`ConsentRequired`](Error::ConsentRequired).
+    /// more scope is [`ConsentRequired`](Error::ConsentRequired), unless the user has granted all that it asks for.
     ///
     /// Headers that belong to the connection are the HTTP client's to write and are left out of the request: `Host`,
     /// `Content-Length`, `Transfer-Encoding`, `Connection` and every header it names, `Keep-Alive`, `Proxy-Connection`,

@@ -9,7 +9,6 @@ use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, HeaderValue};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use url::Url;
-use zeroize::Zeroizing;
 
 use crate::error::{
     AnswerRefused, ConsentReason, ConsentRequired, Error, Misconfigured, RequestRefused, Result, Unavailable,
@@ -17,7 +16,6 @@ use crate::error::{
 use crate::http::{Body, Delivery, HttpError, HttpErrorKind, HttpRequest, HttpResponse, TooLarge};
 use crate::manager::refresh::Wanted;
 use crate::model::{ActingUser, FailureCode, Scopes};
-use crate::protocol::{BearerError, bearer_error};
 use crate::resolver::ledger::Ledger;
 use crate::resolver::redact::{MASK, SharedMasks};
 use crate::resolver::request::remove_clients_headers;
@@ -155,7 +153,7 @@ impl Resolver {
             let body = upload()?.ok_or(RequestRefused::Upload(ErrorKind::UnexpectedEof))?;
             let answer = self.dispatch(errand, parts, body, &url, &token)?;
             if answer.status != StatusCode::UNAUTHORIZED {
-                return finish(&token, answer, ledger);
+                return self.finish(acting_user, &token, answer, ledger);
             }
             let Some(token) = self.refresh_refused(acting_user, token, errand.ends)? else {
                 return Ok(answer);
@@ -172,7 +170,7 @@ impl Resolver {
                     Scopes::default(),
                 ));
             }
-            finish(&token, answer, ledger)
+            self.finish(acting_user, &token, answer, ledger)
         })
     }
 
@@ -320,25 +318,6 @@ pub(super) fn address(token: &ResolvedToken, uri: &http::Uri) -> Result<Url, Req
     } else {
         Err(RequestRefused::Address)
     }
-}
-
-/// Hands the answer on, unless the API says that the grant does not cover the request.
-fn finish(token: &ResolvedToken, answer: HttpResponse, ledger: &Ledger) -> Result<HttpResponse> {
-    if answer.status == StatusCode::FORBIDDEN
-        && let Some(BearerError::InsufficientScope(scopes)) = bearer_error(&answer.headers)
-    {
-        // An API that repeats the token repeats it to nobody, as a scope neither.
-        let named = |scopes: &Scopes| Zeroizing::new(scopes.join(" "));
-        let masks = ledger.masks();
-        let scopes =
-            scopes.filter(|scopes| masks.is_none_or(|masks| masks.find(named(scopes).as_bytes()).is_empty()));
-        return Err(need(
-            token,
-            ConsentReason::MissingScopes,
-            scopes.unwrap_or_default(),
-        ));
-    }
-    Ok(answer)
 }
 
 /// The answer as the caller may see it: an API that repeats the token repeats it to nobody.
