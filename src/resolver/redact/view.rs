@@ -65,6 +65,17 @@ impl View {
         }
     }
 
+    /// Whether the byte is handed on as it is, and nothing before it is held.
+    #[inline]
+    pub(super) fn passes(&self, byte: u8) -> bool {
+        !matches!(byte, b'%' | b'\\' | b'&' | b'=' | b'\n' | 0x1b)
+            && self.outer.passes(byte)
+            && self.inner.passes(byte)
+            && self.terminal.passes()
+            && self.margins.passes()
+            && !self.escape
+    }
+
     /// Reads the byte at this place of the text. `emit` takes what it adds to the view.
     #[inline]
     pub(super) fn read(&mut self, byte: u8, at: usize, emit: &mut impl FnMut(Unit)) {
