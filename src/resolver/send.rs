@@ -16,6 +16,7 @@ use crate::error::{
 use crate::http::{Body, Delivery, HttpError, HttpErrorKind, HttpRequest, HttpResponse, TooLarge};
 use crate::manager::refresh::Wanted;
 use crate::model::{ActingUser, FailureCode, Scopes};
+use crate::protocol::TokenFailure;
 use crate::resolver::ledger::Ledger;
 use crate::resolver::redact::{MASK, SharedMasks};
 use crate::resolver::request::remove_clients_headers;
@@ -282,18 +283,12 @@ impl Resolver {
 /// Why there is no answer. Refusals and limits of this side are told apart from failures of the provider: trying again
 /// changes nothing.
 fn unanswered(error: HttpError, limit: usize) -> Error {
-    let code = match error.kind {
-        HttpErrorKind::Refused => return RequestRefused::Client.into(),
-        HttpErrorKind::TooLarge => return AnswerRefused::TooLarge { limit }.into(),
-        HttpErrorKind::HeadTooLarge => return AnswerRefused::HeadTooLarge.into(),
-        HttpErrorKind::UnknownHost | HttpErrorKind::Connect | HttpErrorKind::Proxy | HttpErrorKind::Tls => {
-            FailureCode::Unreachable
-        }
-        HttpErrorKind::Untrusted => FailureCode::Untrusted,
-        HttpErrorKind::Timeout => FailureCode::TimedOut,
-        HttpErrorKind::Interrupted | HttpErrorKind::Protocol => FailureCode::Interrupted,
-    };
-    Unavailable::new(code, None).into()
+    match error.kind {
+        HttpErrorKind::Refused => RequestRefused::Client.into(),
+        HttpErrorKind::TooLarge => AnswerRefused::TooLarge { limit }.into(),
+        HttpErrorKind::HeadTooLarge => AnswerRefused::HeadTooLarge.into(),
+        _ => Unavailable::new(TokenFailure::from(error).code, None).into(),
+    }
 }
 
 /// The absolute address of a request, if the token may go there.

@@ -68,7 +68,7 @@ impl View {
     /// Whether the byte is handed on as it is, and nothing before it is held.
     #[inline]
     pub(super) fn passes(&self, byte: u8) -> bool {
-        !matches!(byte, b'%' | b'\\' | b'&' | b'=' | b'\n' | 0x1b)
+        !matches!(byte, b'%' | b'\\' | b'&' | b'=' | b'<' | b'\n' | 0x1b)
             && self.outer.passes(byte)
             && self.inner.passes(byte)
             && self.terminal.passes()
@@ -158,7 +158,8 @@ fn visible(unit: Unit, emit: &mut impl FnMut(Unit)) {
 pub(super) fn has_escapes(text: &[u8]) -> bool {
     let mut line = false;
     text.iter().any(|&byte| {
-        let escape = matches!(byte, b'%' | b'\\' | b'&' | b'=' | 0x1b) || (line && byte.is_ascii_hexdigit());
+        let escape =
+            matches!(byte, b'%' | b'\\' | b'&' | b'=' | b'<' | 0x1b) || (line && byte.is_ascii_hexdigit());
         line = byte == b'\n' || (line && !byte.is_ascii_alphanumeric());
         escape
     })
@@ -226,6 +227,11 @@ mod tests {
         for (text, expected) in [
             ("a=2Bb=3Dc=\r\nd", "a+b=c\nd"),
             ("name=abc=3", "name=abc=3"),
+            ("a<wbr>b<em>c</em>d<br />e<br/>f", "abcdef"),
+            (
+                "a < b <https://x.test> <b c> <>",
+                "a < b <https://x.test> <b c> <>",
+            ),
             ("a\u{1b}[01;31mb\u{1b}[0mc", "abc"),
             (r"a\u001b[31mb\x1b[mc\e[0md", "abcd"),
             (
