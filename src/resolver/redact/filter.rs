@@ -5,7 +5,7 @@ use std::fmt;
 use zeroize::Zeroizing;
 
 use super::encodings::{Encodings, SHORTEST_LETTERS};
-use super::view::{Reading, View, has_escapes};
+use super::view::{Reading, View, has_escapes, plain_run};
 use crate::secret::AccessToken;
 
 /// How many letters and digits make a piece: as many as fit into an integer.
@@ -67,26 +67,43 @@ impl Filter {
     }
 
     fn suspects_as_it_stands(&self, text: &[u8]) -> bool {
-        let mut letters = Letters::default();
-        text.iter().any(|&byte| letters.read(byte, self))
+        let mut letters = Letters::of(self);
+        text.chunks(BLOCK).any(|block| {
+            for &byte in block {
+                letters.read(byte);
+            }
+            letters.end_block()
+        })
     }
 
     fn suspects_unescaped(&self, text: &[u8]) -> bool {
-        let mut letters = Letters::default();
+        let mut letters = Letters::of(self);
         let mut view = View::new(Reading::UnescapedLetters);
-        let mut found = false;
-        for (at, &byte) in text.iter().enumerate() {
-            if view.passes(byte) {
-                found |= letters.read(byte, self);
-            } else {
-                view.read(byte, at, &mut |unit| found |= letters.read(unit.byte, self));
+        let mut at = 0;
+        for block in text.chunks(BLOCK) {
+            let end = at + block.len();
+            while at < end {
+                // Most text passes unchanged, and is not handed from stage to stage byte by byte.
+                let plain = if view.is_idle() {
+                    plain_run(&text[at..end])
+                } else {
+                    0
+                };
+                for &byte in &text[at..at + plain] {
+                    letters.read(byte);
+                }
+                at += plain;
+                if at < end {
+                    view.read(text[at], at, &mut |unit| letters.read(unit.byte));
+                    at += 1;
+                }
             }
-            if found {
+            if letters.end_block() {
                 return true;
             }
         }
-        view.finish(&mut |unit| found |= letters.read(unit.byte, self));
-        found
+        view.finish(&mut |unit| letters.read(unit.byte));
+        letters.end_block()
     }
 
     fn knows(&self, piece: u64) -> bool {
@@ -101,24 +118,46 @@ impl fmt::Debug for Filter {
     }
 }
 
-/// The last letters and digits of a text that were read.
-#[derive(Default)]
-struct Letters {
-    last: u64,
-    count: u8,
+/// How many bytes of a text are read before its letters are looked at.
+const BLOCK: usize = 4_096;
+
+/// The letters and digits of a part of a text.
+struct Letters<'a> {
+    filter: &'a Filter,
+    /// A block, what is left of the one before, and what a view held back.
+    letters: Zeroizing<Vec<u8>>,
+    held: usize,
 }
 
-impl Letters {
-    /// Reads a byte. Returns whether it ends a piece that the filter knows.
-    #[inline]
-    fn read(&mut self, byte: u8, filter: &Filter) -> bool {
-        let letter = LETTERS[usize::from(byte)];
-        if letter == 0 {
-            return false;
+impl<'a> Letters<'a> {
+    fn of(filter: &'a Filter) -> Self {
+        Self {
+            filter,
+            letters: Zeroizing::new(vec![0; BLOCK + 128]),
+            held: 0,
         }
-        self.last = self.last << 8 | u64::from(letter);
-        self.count = self.count.wrapping_add(1);
-        usize::from(self.count).is_multiple_of(PIECE) && filter.knows(self.last)
+    }
+
+    /// Adds the byte if it is a letter or a digit. Without a branch: what a text goes on with cannot be foreseen.
+    #[inline]
+    fn read(&mut self, byte: u8) {
+        let letter = LETTERS[usize::from(byte)];
+        if let Some(place) = self.letters.get_mut(self.held) {
+            *place = letter;
+        }
+        self.held += usize::from(letter != 0);
+    }
+
+    /// Looks at the pieces that are whole. Returns whether the filter knows one of them.
+    fn end_block(&mut self) -> bool {
+        let held = self.held.min(self.letters.len());
+        let (pieces, rest) = self.letters[..held].as_chunks::<PIECE>();
+        let known = pieces
+            .iter()
+            .any(|piece| self.filter.knows(u64::from_be_bytes(*piece)));
+        self.held = rest.len();
+        self.letters.copy_within(held - self.held..held, 0);
+        known
     }
 }
 

@@ -65,15 +65,12 @@ impl View {
         }
     }
 
-    /// Whether the byte is handed on as it is, and nothing before it is held.
-    #[inline]
-    pub(super) fn passes(&self, byte: u8) -> bool {
-        !matches!(byte, b'%' | b'\\' | b'&' | b'=' | b'<' | b'\n' | 0x1b)
-            && self.outer.passes(byte)
-            && self.inner.passes(byte)
-            && self.terminal.passes()
-            && self.margins.passes()
-            && !self.escape
+    /// Whether nothing is held, so that bytes of a [plain run](plain_run) are handed on as they are.
+    pub(super) fn is_idle(&self) -> bool {
+        let layers = [&self.outer, &self.inner]
+            .iter()
+            .all(|layer| layer.held_from().is_none());
+        layers && self.terminal.passes() && self.margins.passes() && !self.escape
     }
 
     /// Reads the byte at this place of the text. `emit` takes what it adds to the view.
@@ -154,15 +151,30 @@ fn visible(unit: Unit, emit: &mut impl FnMut(Unit)) {
     }
 }
 
+/// Whether the byte may begin an escape or a sequence of a terminal.
+const fn begins_escape(byte: u8) -> bool {
+    matches!(byte, b'%' | b'\\' | b'&' | b'=' | b'<' | 0x1b)
+}
+
+/// How many bytes at the beginning of the text are read alike with and without escapes.
+pub(super) fn plain_run(text: &[u8]) -> usize {
+    let other = |byte: &u8| begins_escape(*byte) || *byte == b'\n';
+    text.iter().position(other).unwrap_or(text.len())
+}
+
 /// Whether the two readings with and without escapes may differ for this text.
 pub(super) fn has_escapes(text: &[u8]) -> bool {
-    let mut line = false;
-    text.iter().any(|&byte| {
-        let escape =
-            matches!(byte, b'%' | b'\\' | b'&' | b'=' | b'<' | 0x1b) || (line && byte.is_ascii_hexdigit());
-        line = byte == b'\n' || (line && !byte.is_ascii_alphanumeric());
-        escape
-    })
+    // In blocks and without an early end, so that many bytes are compared at once.
+    let escapes = |block: &[u8]| {
+        block
+            .iter()
+            .fold(false, |found, byte| found | begins_escape(*byte))
+    };
+    let numbered = |line: &[u8]| {
+        let first = line.iter().find(|byte| byte.is_ascii_alphanumeric());
+        first.is_some_and(u8::is_ascii_hexdigit)
+    };
+    text.chunks(256).any(escapes) || text.split(|byte| *byte == b'\n').skip(1).any(numbered)
 }
 
 #[cfg(test)]
