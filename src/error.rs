@@ -145,6 +145,10 @@ pub struct ConsentRequired {
     pub reason: ConsentReason,
     /// The scopes that are needed and not granted.
     pub missing_scopes: Scopes,
+    /// More scopes that the provider's API named when it refused a request, and that the descriptor does not know. No
+    /// consent asks for them, because an API must not choose what a user is asked for. A host that knows them adds them to
+    /// the [`ConsentOptions`](crate::ConsentOptions), or to the descriptor.
+    pub scopes_named_by_api: Scopes,
     /// Whether it is the tenant's shared connection that is needed, which only an operator can connect.
     pub shared: bool,
 }
@@ -158,6 +162,7 @@ impl ConsentRequired {
             label: None,
             reason,
             missing_scopes: Scopes::default(),
+            scopes_named_by_api: Scopes::default(),
             shared: false,
         }
     }
@@ -178,6 +183,26 @@ impl ConsentRequired {
     pub(crate) fn missing(mut self, scopes: Scopes) -> Self {
         self.missing_scopes = scopes;
         self
+    }
+
+    /// The same need, with these scopes that an API named and the descriptor does not know.
+    pub(crate) fn named_by_api(mut self, scopes: Scopes) -> Self {
+        self.scopes_named_by_api = scopes;
+        self
+    }
+
+    /// Whether a consent for this need meets the other one as well.
+    pub(crate) fn covers(&self, other: &Self) -> bool {
+        self.is_like(other) && other.missing_scopes.difference(&self.missing_scopes).is_empty()
+    }
+
+    /// Whether both needs differ in their scopes alone.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        self.provider == other.provider
+            && self.connection == other.connection
+            && self.label == other.label
+            && self.reason == other.reason
+            && self.shared == other.shared
     }
 
     /// The same need, of whosever connection it is.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::{HeaderValue, Request, Response, StatusCode};
-use valetkey::error::{Misconfigured, RequestRefused};
+use valetkey::error::{AnswerRefused, Misconfigured, RequestRefused};
 use valetkey::http::{Body, Delivery, HttpErrorKind, HttpRequest, HttpResponse};
 use valetkey::resolver::{Download, ResolveOptions, Upload};
 use valetkey::testing::Fault;
@@ -223,7 +223,10 @@ fn a_reader_that_was_not_asked_for_is_read_whole() {
     assert_eq!(send().unwrap().body().len(), 100);
     let most = valetkey::manager::Settings::default().send_max_bytes as u64;
     world.http.on("/api/file").next(answer(most + 1));
-    assert!(matches!(send(), Err(Error::Unavailable(_))));
+    assert!(matches!(
+        send(),
+        Err(Error::Answer(AnswerRefused::TooLarge { limit })) if limit as u64 == most
+    ));
 }
 
 #[test]

@@ -155,8 +155,7 @@ fn upkeep_and_the_last_handle_write_what_was_gathered_in_batches() {
     }
     let writes = host.store.writes();
     let other = Host::new(UseAudit::Batched);
-    host.resolver = other.resolver.clone();
-    host.connections = other.connections.clone();
+    (host.resolver, host.connections) = (other.resolver, other.connections);
     assert_eq!(host.store.writes(), writes + 1);
 }
 

@@ -2,6 +2,7 @@
 
 mod asking;
 mod explain;
+mod insufficient;
 mod ledger;
 pub mod mcp;
 mod policy;
@@ -33,6 +34,7 @@ use crate::manager::Connections;
 use crate::manager::outlook::Outlook;
 use crate::model::ActingUser;
 use crate::resolver::asking::Asking;
+use crate::resolver::insufficient::StepUps;
 use crate::resolver::ledger::Ledger;
 use crate::resolver::renew::Renewed;
 use crate::trace::{self, Seam};
@@ -52,6 +54,7 @@ pub struct Resolver {
     policy: Policy,
     asking: Arc<Asking>,
     renewed: Arc<Renewed>,
+    step_ups: Arc<StepUps>,
 }
 
 impl Resolver {
@@ -63,6 +66,7 @@ impl Resolver {
             policy: Policy::default(),
             asking: Arc::default(),
             renewed: Arc::default(),
+            step_ups: Arc::default(),
         }
     }
 
@@ -187,7 +191,7 @@ impl Resolver {
     ///
     /// The address must belong to the provider's API; one without a host is taken from its base URL. Redirects are not
     /// followed. A 401 leads to one refresh, of the very token that was refused, and one more try; a 403 that asks for
-    /// more scope is [`ConsentRequired`](Error::ConsentRequired).
+    /// more scope is [`ConsentRequired`](Error::ConsentRequired), unless the user has granted all that it asks for.
     ///
     /// Headers that belong to the connection are the HTTP client's to write and are left out of the request: `Host`,
     /// `Content-Length`, `Transfer-Encoding`, `Connection` and every header it names, `Keep-Alive`, `Proxy-Connection`,

@@ -360,10 +360,10 @@ impl Resolver {
     }
 
     pub(super) fn hand_out(&self, found: Candidate) -> Result<ResolvedToken> {
-        let provider = found.provider.id.clone();
+        let provider = Arc::clone(&found.provider);
         let (connection, shared) = (found.stored.connection, found.shared);
         found.into_token().ok_or_else(|| {
-            ConsentRequired::new(provider, ConsentReason::NotConnected)
+            ConsentRequired::new(provider.id.clone(), ConsentReason::NotConnected)
                 .renewing(connection)
                 .of(shared)
                 .into()

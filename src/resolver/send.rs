@@ -5,18 +5,17 @@ use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use http::HeaderMap;
 use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, HeaderValue};
 use http::request::Parts;
-use http::{HeaderMap, StatusCode};
 use url::Url;
-use zeroize::Zeroizing;
 
 use crate::error::{
     AnswerRefused, ConsentReason, ConsentRequired, Error, Misconfigured, RequestRefused, Result, Unavailable,
 };
 use crate::http::{Body, Delivery, HttpError, HttpErrorKind, HttpRequest, HttpResponse, TooLarge};
 use crate::model::{ActingUser, FailureCode, Scopes};
-use crate::protocol::{BearerError, bearer_error};
+use crate::protocol::TokenFailure;
 use crate::resolver::ledger::Ledger;
 use crate::resolver::redact::{MASK, SharedMasks};
 use crate::resolver::request::remove_clients_headers;
@@ -241,58 +240,17 @@ impl Resolver {
         }
         Ok(answer)
     }
-
-    /// Hands the answer on, unless the API says that the grant does not cover the request and a consent that nobody has
-    /// asked for yet could cover it.
-    fn finish(
-        &self,
-        acting_user: &ActingUser,
-        token: &ResolvedToken,
-        answer: HttpResponse,
-        ledger: &Ledger,
-    ) -> Result<HttpResponse> {
-        if answer.status != StatusCode::FORBIDDEN {
-            return Ok(answer);
-        }
-        let Some(BearerError::InsufficientScope(Some(named))) = bearer_error(&answer.headers) else {
-            return Ok(answer);
-        };
-        // An API that repeats the token repeats it to nobody, as a scope neither.
-        let text = Zeroizing::new(named.join(" "));
-        if ledger
-            .masks()
-            .is_some_and(|masks| !masks.find(text.as_bytes()).is_empty())
-        {
-            return Ok(answer);
-        }
-        let vault = &self.connections.inner().vault;
-        let Some(grant) = vault.grant(acting_user.tenant(), token.grant)? else {
-            return Ok(answer);
-        };
-        let missing = named.difference(&grant.granted).difference(&grant.requested);
-        if missing.is_empty() {
-            // It was asked for before. Asking again changes nothing.
-            return Ok(answer);
-        }
-        Err(need(token, ConsentReason::MissingScopes, missing))
-    }
 }
 
 /// Why there is no answer. Refusals and limits of this side are told apart from failures of the provider: trying again
 /// changes nothing.
 fn unanswered(error: HttpError, limit: usize) -> Error {
-    let code = match error.kind {
-        HttpErrorKind::Refused => return RequestRefused::Client.into(),
-        HttpErrorKind::TooLarge => return AnswerRefused::TooLarge { limit }.into(),
-        HttpErrorKind::HeadTooLarge => return AnswerRefused::HeadTooLarge.into(),
-        HttpErrorKind::UnknownHost | HttpErrorKind::Connect | HttpErrorKind::Proxy | HttpErrorKind::Tls => {
-            FailureCode::Unreachable
-        }
-        HttpErrorKind::Untrusted => FailureCode::Untrusted,
-        HttpErrorKind::Timeout => FailureCode::TimedOut,
-        HttpErrorKind::Interrupted | HttpErrorKind::Protocol => FailureCode::Interrupted,
-    };
-    Unavailable::new(code, None).into()
+    match error.kind {
+        HttpErrorKind::Refused => RequestRefused::Client.into(),
+        HttpErrorKind::TooLarge => AnswerRefused::TooLarge { limit }.into(),
+        HttpErrorKind::HeadTooLarge => AnswerRefused::HeadTooLarge.into(),
+        _ => Unavailable::new(TokenFailure::from(error).code, None).into(),
+    }
 }
 
 /// The absolute address of a request, if the token may go there.
@@ -357,12 +315,4 @@ fn redact_headers(headers: &mut HeaderMap, masks: &SharedMasks) {
             *value = HeaderValue::from_bytes(&clean).unwrap_or(HeaderValue::from_static(MASK));
         }
     }
-}
-
-fn need(token: &ResolvedToken, reason: ConsentReason, missing: Scopes) -> Error {
-    ConsentRequired::new(token.provider.id.clone(), reason)
-        .renewing(token.connection)
-        .of(token.shared)
-        .missing(missing)
-        .into()
 }

@@ -10,7 +10,7 @@ use super::view::{Reading, Unit, View};
 const SHORTEST: usize = 8;
 
 /// Encodings with fewer letters and digits than this are searched for with all their characters.
-const SHORTEST_LETTERS: usize = 16;
+pub(super) const SHORTEST_LETTERS: usize = 16;
 
 /// Of a token whose beginning or end is cut off, at least so many characters must be there.
 const FRAGMENT: usize = 24;

@@ -10,8 +10,8 @@ const LONGEST: usize = 24;
 pub(super) enum Dialect {
     /// Percent-encoding, backslash escapes and HTML entities.
     Plain,
-    /// The same and quoted-printable, where `=` begins an escape. Only for text whose punctuation does not matter: a token
-    /// may hold a `=` of its own.
+    /// The same, quoted-printable, where `=` begins an escape, and tags without attributes, such as `<wbr>`. Only for text
+    /// whose punctuation does not matter: a token may hold a `=` of its own.
     Mail,
 }
 
@@ -87,14 +87,14 @@ impl Layer {
     }
 
     fn begins(&self, byte: u8) -> bool {
-        matches!(byte, b'%' | b'\\' | b'&') || (byte == b'=' && self.dialect == Dialect::Mail)
+        matches!(byte, b'%' | b'\\' | b'&') || (matches!(byte, b'=' | b'<') && self.dialect == Dialect::Mail)
     }
 
     /// Whether this blank may stand within the escape that is held: escapes are wrapped like any other text. Those of
     /// quoted-printable are not, and a line break after `=` is an escape itself.
     fn is_wrapped_by(&self, blank: u8) -> bool {
         match (self.pending[0].byte, self.held) {
-            (_, 0) | (b'&', 1) => false,
+            (_, 0) | (b'&', 1) | (b'<', _) => false,
             (b'=', 1) => blank == b'\r',
             (b'=', _) => false,
             _ => true,
@@ -142,6 +142,7 @@ fn unescape(pending: &[Unit], dialect: Dialect) -> Found {
             Found::Byte(byte) if !byte.is_ascii_punctuation() => Found::None,
             found => found,
         },
+        (b'<', _) => tag(rest),
         (b'\\', second) => backslash(second, &rest[1..]),
         (b'&', b'#') => reference(&rest[1..]),
         _ => entity(rest),
@@ -215,6 +216,31 @@ fn entity(rest: &[Unit]) -> Found {
         .iter()
         .find(|(known, _)| is(known))
         .map_or(Found::Nothing, |(_, byte)| Found::Byte(*byte))
+}
+
+/// The rest of `<em>`, `</em>` or `<br />`.
+fn tag(rest: &[Unit]) -> Found {
+    let rest = match rest {
+        [slash, rest @ ..] if slash.byte == b'/' => rest,
+        rest => rest,
+    };
+    let name = rest
+        .iter()
+        .take_while(|unit| unit.byte.is_ascii_alphanumeric())
+        .count();
+    let ends: [&[u8]; 3] = [b">", b"/>", b" />"];
+    let after = rest[name..].iter().map(|unit| unit.byte);
+    if name > 0 && ends.iter().any(|end| after.clone().eq(end.iter().copied())) {
+        return Found::Nothing;
+    }
+    let begins = ends
+        .iter()
+        .any(|end| end.len() > after.len() && after.clone().eq(end[..after.len()].iter().copied()));
+    if begins && (name > 0 || after.len() == 0) && rest.len() < LONGEST - 2 {
+        Found::More
+    } else {
+        Found::None
+    }
 }
 
 /// The names of characters that occur in tokens or begin escapes.

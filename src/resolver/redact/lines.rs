@@ -32,6 +32,11 @@ enum Sequence {
 }
 
 impl Terminal {
+    /// Whether an ordinary byte would pass.
+    pub(super) fn passes(&self) -> bool {
+        self.state == Sequence::None
+    }
+
     pub(super) fn read(&mut self, unit: Unit, emit: &mut impl FnMut(Unit)) {
         let byte = unit.byte;
         if self.state == Sequence::None && byte != 0x1b {
@@ -89,6 +94,11 @@ impl Margins {
             pending: [Unit::default(); LONGEST_NUMBER],
             held: 0,
         }
+    }
+
+    /// Whether an ordinary byte would pass.
+    pub(super) fn passes(&self) -> bool {
+        self.state == Margin::Line
     }
 
     /// Where the text begins that has been read and not handed on.

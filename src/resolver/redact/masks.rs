@@ -5,8 +5,6 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use zeroize::Zeroizing;
-
 use super::encodings::Encodings;
 use super::search::{Compares, Search, Track};
 use super::view::has_escapes;
@@ -14,9 +12,6 @@ use crate::secret::AccessToken;
 
 /// What stands in the place of a token.
 pub(crate) const MASK: &str = "[redacted]";
-
-/// How much of the end of an encoding is searched for at first. Tokens of one issuer often begin alike; they end apart.
-const ENDING: usize = 16;
 
 /// The encodings of some tokens.
 pub(crate) struct Masks {
@@ -27,28 +22,12 @@ pub(crate) struct Masks {
 impl Masks {
     /// Masks for these tokens; `None` if there are none.
     pub(crate) fn new<'a>(tokens: impl IntoIterator<Item = &'a AccessToken>) -> Option<Self> {
-        Self::of(tokens, usize::MAX)
-    }
-
-    /// Masks for the last characters of what [`new`](Self::new) masks, in a small part of the time that those take to be
-    /// made. Where these find nothing, those would find nothing.
-    pub(crate) fn endings<'a>(tokens: impl IntoIterator<Item = &'a AccessToken>) -> Option<Self> {
-        Self::of(tokens, ENDING)
-    }
-
-    fn of<'a>(tokens: impl IntoIterator<Item = &'a AccessToken>, most: usize) -> Option<Self> {
         let mut encodings = Encodings::default();
         for token in tokens {
             encodings.add(token.expose_secret().as_bytes());
         }
-        let ends = |patterns: Vec<Zeroizing<Vec<u8>>>| {
-            let end = |pattern: Zeroizing<Vec<u8>>| {
-                Zeroizing::new(pattern[pattern.len().saturating_sub(most)..].to_vec())
-            };
-            patterns.into_iter().map(end).collect()
-        };
-        let letters = Search::new(ends(encodings.letters), Compares::Letters);
-        let characters = Search::new(ends(encodings.characters), Compares::Characters);
+        let letters = Search::new(encodings.letters, Compares::Letters);
+        let characters = Search::new(encodings.characters, Compares::Characters);
         let searches: Vec<_> = letters.into_iter().chain(characters).collect();
         (!searches.is_empty()).then_some(Self { searches })
     }

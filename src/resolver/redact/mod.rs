@@ -10,6 +10,7 @@
 
 mod encodings;
 mod escape;
+mod filter;
 mod lines;
 mod masks;
 mod search;
@@ -18,5 +19,6 @@ mod stream;
 mod tests;
 mod view;
 
+pub(super) use filter::Filter;
 pub(super) use masks::{MASK, Masks, SharedMasks};
 pub use stream::Redactor;

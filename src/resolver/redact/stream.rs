@@ -14,8 +14,8 @@ use super::{Masks, SharedMasks};
 /// [`Turn::redactor`](crate::resolver::Turn::redactor).
 ///
 /// What may be the beginning of a token is held back until it is clear whether it is one; clean text passes almost at
-/// once, and at most as much is held as the longest encoding of a token takes. It knows the tokens that the turn knew
-/// when it was made.
+/// once. At most the longest encoding of a token is held, with up to 128 bytes between two of its characters. It knows the
+/// tokens that the turn knew when it was made.
 pub struct Redactor {
     search: Option<Search>,
 }

@@ -65,6 +65,14 @@ impl View {
         }
     }
 
+    /// Whether nothing is held, so that bytes of a [plain run](plain_run) are handed on as they are.
+    pub(super) fn is_idle(&self) -> bool {
+        let layers = [&self.outer, &self.inner]
+            .iter()
+            .all(|layer| layer.held_from().is_none());
+        layers && self.terminal.passes() && self.margins.passes() && !self.escape
+    }
+
     /// Reads the byte at this place of the text. `emit` takes what it adds to the view.
     #[inline]
     pub(super) fn read(&mut self, byte: u8, at: usize, emit: &mut impl FnMut(Unit)) {
@@ -143,14 +151,30 @@ fn visible(unit: Unit, emit: &mut impl FnMut(Unit)) {
     }
 }
 
+/// Whether the byte may begin an escape or a sequence of a terminal.
+const fn begins_escape(byte: u8) -> bool {
+    matches!(byte, b'%' | b'\\' | b'&' | b'=' | b'<' | 0x1b)
+}
+
+/// How many bytes at the beginning of the text are read alike with and without escapes.
+pub(super) fn plain_run(text: &[u8]) -> usize {
+    let other = |byte: &u8| begins_escape(*byte) || *byte == b'\n';
+    text.iter().position(other).unwrap_or(text.len())
+}
+
 /// Whether the two readings with and without escapes may differ for this text.
 pub(super) fn has_escapes(text: &[u8]) -> bool {
-    let mut line = false;
-    text.iter().any(|&byte| {
-        let escape = matches!(byte, b'%' | b'\\' | b'&' | b'=' | 0x1b) || (line && byte.is_ascii_hexdigit());
-        line = byte == b'\n' || (line && !byte.is_ascii_alphanumeric());
-        escape
-    })
+    // In blocks and without an early end, so that many bytes are compared at once.
+    let escapes = |block: &[u8]| {
+        block
+            .iter()
+            .fold(false, |found, byte| found | begins_escape(*byte))
+    };
+    let numbered = |line: &[u8]| {
+        let first = line.iter().find(|byte| byte.is_ascii_alphanumeric());
+        first.is_some_and(u8::is_ascii_hexdigit)
+    };
+    text.chunks(256).any(escapes) || text.split(|byte| *byte == b'\n').skip(1).any(numbered)
 }
 
 #[cfg(test)]
@@ -215,6 +239,11 @@ mod tests {
         for (text, expected) in [
             ("a=2Bb=3Dc=\r\nd", "a+b=c\nd"),
             ("name=abc=3", "name=abc=3"),
+            ("a<wbr>b<em>c</em>d<br />e<br/>f", "abcdef"),
+            (
+                "a < b <https://x.test> <b c> <>",
+                "a < b <https://x.test> <b c> <>",
+            ),
             ("a\u{1b}[01;31mb\u{1b}[0mc", "abc"),
             (r"a\u001b[31mb\x1b[mc\e[0md", "abcd"),
             (

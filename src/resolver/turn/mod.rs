@@ -212,7 +212,7 @@ impl Turn {
     /// - in base64 at any alignment and in either alphabet, and so in `Basic` credentials;
     /// - in hexadecimal, with or without separators, as `0x2b, 0x3d`, as a list of decimal numbers, and in the output of
     ///   `xxd` and `hexdump -C`;
-    /// - with escape sequences of a terminal in it, and behind line numbers;
+    /// - with escape sequences of a terminal or tags such as `<wbr>` in it, and behind line numbers;
     /// - without up to four of its last characters; and if its beginning is cut off, its last 24 characters.
     ///
     /// A shorter token is found with its punctuation and in its own case: as it is, percent-encoded, by backslashes or as HTML
@@ -225,7 +225,7 @@ impl Turn {
     ///
     /// A second line of defence. Not found are other parts of a token; a token that was encrypted, compressed, hashed,
     /// reversed or spelled out; base32 and other bases; base64 of an encoded token; words of two or four bytes in a dump
-    /// (`od -x`); tags of HTML or other letters and digits between its characters. A tool that is handed a token can
+    /// (`od -x`); one with other letters and digits between its characters, such as tags with attributes. A tool that is handed a token can
     /// still carry it out of the turn in a form of its own. Hand out none, and use [`send`](Self::send).
     #[must_use]
     pub fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {

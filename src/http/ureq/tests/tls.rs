@@ -230,3 +230,52 @@ fn a_name_that_does_not_exist_is_told_apart_from_a_server_that_is_down() {
     let found = get(&UreqClient::new(), "https://nobody-has-this-name.invalid/");
     assert_eq!(found, Err(HttpErrorKind::UnknownHost));
 }
+
+const EXPECTED: &str = "VALETKEY_TEST_EXPECTS_PROXY";
+
+#[test]
+fn the_environment_names_the_proxy_only_where_the_host_says_so() {
+    let variables = [
+        "ALL_PROXY",
+        "all_proxy",
+        "HTTPS_PROXY",
+        "https_proxy",
+        "HTTP_PROXY",
+        "http_proxy",
+    ];
+    for (name, value, expected) in [
+        ("HTTPS_PROXY", "http://user:m4rker@proxy.test:3128", "proxy.test"),
+        ("https_proxy", "https://proxy.test", "proxy.test"),
+        ("ALL_PROXY", "socks5://proxy.test:1080", "refused"),
+        ("HTTP_PROXY", "no proxy at all", "refused"),
+        ("https_proxy", "", "none"),
+        ("NO_PROXY", "*", "none"),
+    ] {
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+        let test = "http::ureq::tests::tls::a_child_reads_the_proxy_from_its_environment";
+        child.args(["--exact", test, "--ignored"]);
+        for variable in variables {
+            child.env_remove(variable);
+        }
+        let output = child.env(name, value).env(EXPECTED, expected).output().unwrap();
+        let output = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.contains("1 passed"), "{name}={value}: {output}");
+    }
+}
+
+#[test]
+#[ignore = "another test runs it, with an environment of its own"]
+fn a_child_reads_the_proxy_from_its_environment() {
+    let expected = std::env::var(EXPECTED).unwrap();
+    match UreqClient::builder().proxy_from_env() {
+        Ok(builder) => {
+            let printed = format!("{builder:?}");
+            assert_eq!(printed.contains("proxy: None"), expected == "none", "{printed}");
+            assert!(expected == "none" || printed.contains(&expected), "{printed}");
+            assert!(!printed.contains("m4rker"), "{printed}");
+        }
+        Err(error) => assert_eq!((error, expected.as_str()), (InvalidHttpClient::Proxy, "refused")),
+    }
+    // A client that was not told to look there does not.
+    assert!(format!("{:?}", UreqClient::new()).contains("proxy: None"));
+}

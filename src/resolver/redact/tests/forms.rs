@@ -158,6 +158,8 @@ pub(super) fn forms(token: &str) -> Vec<(&'static str, String)> {
             punctuation(token, |byte| format!("\\{}", char::from(byte))),
         ),
         ("%uHHHH", punctuation(token, |byte| format!("%u{byte:04X}"))),
+        ("tags", broken(token, 9, "<wbr>")),
+        ("tags that mark", broken(token, 9, "</em><em>")),
         ("colour", broken(token, 7, "\u{1b}[01;31m\u{1b}[K")),
         ("colour in JSON", broken(token, 7, r"\u001b[0m")),
         (

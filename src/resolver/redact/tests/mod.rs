@@ -12,7 +12,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::{Masks, Redactor};
+use super::{Filter, Masks, Redactor};
 use crate::secret::AccessToken;
 
 const TOKEN: &str = "ya29.a0AfH6SMC_x-1/2+Kq~zz=";
@@ -212,8 +212,8 @@ proptest! {
         let masks = masks(&token);
         let clean = masks.redact(&text).into_owned();
         prop_assert!(!masks.find(text.as_bytes()).is_empty());
-        let endings = Masks::endings([&AccessToken::new(&*token)]).unwrap();
-        prop_assert!(!endings.find(text.as_bytes()).is_empty(), "{text}");
+        let filter = Filter::new([&AccessToken::new(&*token)]).unwrap();
+        prop_assert!(filter.suspects(text.as_bytes()), "{text}");
         prop_assert!(clean.contains("[redacted]"), "{text}");
         prop_assert!(masks.find(clean.as_bytes()).is_empty(), "{text} became {clean}");
         prop_assert!(!clean.contains(&hidden));
@@ -228,8 +228,8 @@ proptest! {
         let bytes = [&before, token.as_bytes(), &after].concat();
         let text = if url { URL_SAFE_NO_PAD.encode(bytes) } else { STANDARD.encode(bytes) };
         let text = wrapped(&text, width, "\r\n");
-        let endings = Masks::endings([&AccessToken::new(&*token)]).unwrap();
-        prop_assert!(!endings.find(text.as_bytes()).is_empty(), "{}", text);
+        let filter = Filter::new([&AccessToken::new(&*token)]).unwrap();
+        prop_assert!(filter.suspects(text.as_bytes()), "{}", text);
         let clean = masks(&token).redact(&text).into_owned();
         prop_assert!(clean.contains("[redacted]"), "{}", text);
         // At most one character on either side holds bits of the token and of its neighbour.
@@ -357,5 +357,44 @@ fn a_stream_holds_a_bounded_part_of_text_that_never_ends_a_token() {
         }
         given += redactor.finish().len();
         assert_eq!(read, given, "{junk:?}");
+    }
+}
+
+#[test]
+fn the_filter_suspects_texts_with_tokens_and_hardly_any_other() {
+    for token in forms::TOKENS {
+        let (masks, filter) = (masks(token), Filter::new([&AccessToken::new(token)]).unwrap());
+        for (name, form) in forms::forms(token) {
+            // However the letters before it shift the pieces.
+            for before in 0..9 {
+                let text = format!("{}\n{form}", "x".repeat(before));
+                assert!(filter.suspects(text.as_bytes()), "{name}: {text:?}");
+            }
+        }
+        assert!(!masks.find(token.as_bytes()).is_empty());
+        let clean =
+            include_str!("../search.rs").repeat(2) + include_str!("forms.rs").split("TOKENS").next().unwrap();
+        assert!(!filter.suspects(clean.as_bytes()));
+    }
+}
+
+#[test]
+fn the_filter_suspects_a_token_at_any_place_of_a_long_text() {
+    let token = forms::TOKENS[0];
+    let filter = Filter::new([&AccessToken::new(token)]).unwrap();
+    let escaped = token.replace('/', "&#x2F;").replace('=', "=3D");
+    for filler in [" ", "a", "a=&"] {
+        for at in 4_020..4_110 {
+            let before: String = filler.chars().cycle().take(at).collect();
+            for token in [token, &escaped] {
+                let text = format!("{before}\n{token}\n{}", &before[..90]);
+                assert!(filter.suspects(text.as_bytes()), "{filler:?} {at}");
+                assert!(
+                    !masks(forms::TOKENS[0])
+                        .find(text[at - 90..].as_bytes())
+                        .is_empty()
+                );
+            }
+        }
     }
 }

@@ -43,7 +43,7 @@ for form in forms:
 "#;
 
 /// What a shell command writes of the token on its input.
-const SHELL: [&str; 12] = [
+const SHELL: [&str; 21] = [
     "base64",
     "base64 -w 20",
     "xxd",
@@ -56,6 +56,15 @@ const SHELL: [&str; 12] = [
     "od -A x -t x1",
     "cat -n",
     "fold -w 11",
+    "fold -w 11 | nl",
+    "fold -w 11 | sed 's/^/> /'",
+    "fold -w 11 | grep --color=always -n .",
+    "sed -n l",
+    "sed -n 'l 20'",
+    "cat -A",
+    "od -c",
+    "od -A n -c",
+    "perl -MMIME::QuotedPrint -0777 -ne 'print encode_qp($_)'",
 ];
 
 /// The output of the command; `None` if it is not installed.
