@@ -186,8 +186,9 @@ pub struct DeadGrant {
         serde(default, deserialize_with = "crate::provider::status::optional")
     )]
     pub status: Option<u16>,
-    /// The `error` code, if only this one counts. Absent, with a status: any body of that status counts, unless it
-    /// says `invalid_client`: a wrong client secret must not end every user's connection.
+    /// The `error` code, if only this one counts. Absent, with a status: any error response of that status counts, unless
+    /// it says `invalid_client`: a wrong client secret must not end every user's connection. Prefer to name the code: a
+    /// proxy or a firewall answers with the same statuses.
     #[cfg_attr(feature = "serde", serde(default))]
     pub error: Option<String>,
 }
