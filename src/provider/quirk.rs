@@ -76,7 +76,9 @@ pub enum RotationClass {
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum IssuerPolicy {
-    /// May be absent; if present it must be the issuer, code point for code point.
+    /// Compared where the descriptor names the issuer and the callback brings one; otherwise nothing is compared.
+    IfKnown,
+    /// May be absent; if present it must be the issuer, code point for code point. The descriptor must name the issuer.
     MatchIfPresent,
     /// Must be there where a code is, and must match: the server promises it.
     Required,

@@ -259,7 +259,7 @@ impl AuthorizationServer {
             default_expires_in: None,
             revocation: Revocation::Unsupported,
             separate_grants: false,
-            issuer_policy: IssuerPolicy::MatchIfPresent,
+            issuer_policy: IssuerPolicy::IfKnown,
             unechoed_scopes: Vec::new(),
             scope_prefix: None,
             scopes_ignore_case: false,
@@ -466,7 +466,7 @@ mod defaults {
         Revocation::Unsupported
     }
     pub(super) const fn issuer_policy() -> IssuerPolicy {
-        IssuerPolicy::MatchIfPresent
+        IssuerPolicy::IfKnown
     }
 }
 

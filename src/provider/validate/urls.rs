@@ -183,8 +183,10 @@ impl Check<'_> {
     pub(super) fn issuer(&self) -> Result<(), InvalidDescriptor> {
         let Some(issuer) = &self.server.issuer else {
             return match self.server.issuer_policy {
-                IssuerPolicy::Required => Err(self.error("issuer", DescriptorProblem::NoIssuer)),
-                IssuerPolicy::MatchIfPresent | IssuerPolicy::Ignored => Ok(()),
+                IssuerPolicy::Required | IssuerPolicy::MatchIfPresent => {
+                    Err(self.error("issuer", DescriptorProblem::NoIssuer))
+                }
+                IssuerPolicy::IfKnown | IssuerPolicy::Ignored => Ok(()),
             };
         };
         // RFC 8414 §2: https, no query, no fragment. It is compared as text, so it is not normalised here.
