@@ -9,6 +9,7 @@ use super::{Caller, Inner, page, time};
 use crate::error::Error;
 use crate::manager::{ConnectionManager as _, Consent, ConsentOptions, PreparedConsent};
 use crate::model::{ActingUser, Connection, ConnectionId, Label, Owner, UserId};
+use crate::provider::UnknownProvider;
 use crate::secret::{State, Ticket};
 use crate::vault::StateHash;
 
@@ -89,8 +90,8 @@ impl Inner {
             options = options.return_to(address);
         }
         let mut also: Vec<&str> = incoming.list("also").collect();
-        if !also.iter().all(|name| self.is_offered(name)) {
-            return Err(Error::UnknownProvider.into());
+        if let Some(name) = also.iter().find(|name| !self.is_offered(name)) {
+            return Err(Error::from(UnknownProvider::new(name, std::iter::empty())).into());
         }
         let named = incoming.field("provider");
         let (provider, owner) = match (incoming.field("reconnect"), incoming.field("extends")) {

@@ -191,7 +191,7 @@ impl From<Error> for Refusal {
                 "The service is not set up rightly. An operator has to mend it.",
             ),
             Error::Vault(_) => Self::vault(),
-            Error::UnknownProvider => Self::invalid("There is no such service."),
+            Error::UnknownProvider(_) => Self::invalid("There is no such service."),
             Error::Callback(_) => Self::invalid("This is not an answer of an authorization server."),
             Error::Parameter(error) => Self::invalid(format!("The service needs more: {error}.")),
             Error::Id(error) => Self::invalid(format!("A name {error}.")),

@@ -136,11 +136,7 @@ impl Resolver {
         tell: &mut dyn FnMut(Step),
     ) -> Result<Candidate> {
         let inner = self.connections.inner();
-        let provider = inner
-            .registry
-            .provider(provider)
-            .ok_or(Error::UnknownProvider)?
-            .provider;
+        let provider = inner.registry.find(provider)?.provider;
         let call = Call {
             acting_user,
             provider: &provider.id,
