@@ -59,7 +59,7 @@ pub enum RotationClass {
     Static,
     /// A new one comes and the old one stays valid.
     OldStaysValid,
-    /// A new one comes and the old one is taken for that long still.
+    /// A new one comes and the old one is still accepted for that many seconds.
     Grace(#[cfg_attr(feature = "serde", serde(with = "crate::provider::seconds"))] Duration),
     /// A new one comes and the old one is dead at once.
     SingleUse,

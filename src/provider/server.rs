@@ -148,7 +148,8 @@ pub struct AuthorizationServer {
         )
     )]
     pub issuer_policy: IssuerPolicy,
-    /// Scopes that the server never names in its answer although it grants them.
+    /// Scopes that the server never names in its answer although it grants them, such as `offline_access`, or `openid` where
+    /// a `resource` is asked for and the answer lists only its scopes.
     #[cfg_attr(feature = "serde", serde(default))]
     pub unechoed_scopes: Vec<String>,
     /// What stands before a scope in the answer and not in the request, if the server adds a prefix.
