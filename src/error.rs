@@ -9,7 +9,7 @@ use crate::model::{
     ServerId,
 };
 use crate::protocol::{AuthorizationError, CallbackError};
-use crate::provider::{InvalidDescriptor, InvalidParameter, InvalidTemplate};
+use crate::provider::{InvalidDescriptor, InvalidParameter, InvalidTemplate, UnknownProvider};
 pub use crate::random::RandomUnavailable;
 use crate::vault::VaultError;
 
@@ -44,9 +44,9 @@ pub enum Error {
     /// The callback is no authorization response.
     #[error(transparent)]
     Callback(#[from] CallbackError),
-    /// No provider has this id.
-    #[error("no provider has this id")]
-    UnknownProvider,
+    /// No provider has this id. The error names those that are known.
+    #[error(transparent)]
+    UnknownProvider(Box<UnknownProvider>),
     /// There is no such connection in reach of whoever asks.
     #[error("there is no such connection")]
     NotFound,
@@ -121,6 +121,12 @@ impl From<ConsentRequired> for Error {
 impl From<InvalidTemplate> for Error {
     fn from(error: InvalidTemplate) -> Self {
         Self::Misconfigured(error.into())
+    }
+}
+
+impl From<UnknownProvider> for Error {
+    fn from(error: UnknownProvider) -> Self {
+        Self::UnknownProvider(Box::new(error))
     }
 }
 

@@ -251,7 +251,7 @@ mod on {
             Error::Vault(vault) => ("vault", Some(vault_error(vault))),
             Error::Consent(consent) => ("consent", Some(consent_error(consent))),
             Error::Callback(_) => ("callback", None),
-            Error::UnknownProvider => ("unknown_provider", None),
+            Error::UnknownProvider(_) => ("unknown_provider", None),
             Error::NotFound => ("not_found", None),
             Error::NotPermitted => ("not_permitted", None),
             Error::Denied(denied) => ("denied", Some(denial_reason(denied.reason))),

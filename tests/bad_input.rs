@@ -28,8 +28,13 @@ fn an_unknown_provider_and_a_missing_registration_are_told_apart() {
             .connections
             .start(&alice, unknown, ConsentOptions::default())
             .unwrap_err();
-        assert!(matches!(error, Error::UnknownProvider));
+        assert!(matches!(error, Error::UnknownProvider(_)));
         assert!(!error.to_string().contains("Cookie"));
+        assert!(
+            error.to_string().contains("gitlab, gmail, google-calendar"),
+            "{error}"
+        );
+        assert_eq!(error.to_string().contains("\"nothing\""), unknown == "nothing");
     }
     let error = world
         .connections

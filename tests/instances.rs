@@ -42,7 +42,9 @@ const FILE: &str = r#"{
       "token_endpoint": "https://{site}.vendor.test/token",
       "parameters": [{ "name": "site", "kind": { "one_of": ["eu", "us"] } }] },
     { "id": "fixed", "authorization_endpoint": "https://fixed.test/authorize", "token_endpoint": "https://fixed.test/token",
-      "parameters": [{ "name": "site", "kind": "base_url", "optional": true }] }
+      "parameters": [{ "name": "site", "kind": "base_url", "optional": true }] },
+    { "id": "fixed-word", "authorization_endpoint": "https://fixed.test/authorize", "token_endpoint": "https://fixed.test/token",
+      "parameters": [{ "name": "site", "kind": "word", "optional": true }] }
   ],
   "providers": [
     { "id": "by-base", "server": "by-base", "name": "A", "api_base": "{site}/api",
@@ -56,7 +58,8 @@ const FILE: &str = r#"{
       "account": { "url": "{site}/me", "id": ["/id"] } },
     { "id": "by-list", "server": "by-list", "name": "A", "api_base": "https://{site}.vendor.test/api" },
     { "id": "fixed", "server": "fixed", "name": "A", "api_base": "{site}/api || https://fixed.test/api",
-      "account": { "url": "{site}/me || https://fixed.test/me", "id": ["/id"] } }
+      "account": { "url": "{site}/me || https://fixed.test/me", "id": ["/id"] } },
+    { "id": "fixed-word", "server": "fixed-word", "name": "A", "api_base": "https://{site}/api || https://fixed.test/api" }
   ]
 }"#;
 
@@ -281,6 +284,9 @@ fn a_consent_begins_at_registered_instances_alone() {
             assert!(is_not_registered(&error), "{context}");
         }
         assert_eq!(host.asked(), Vec::<String>::new(), "{context}");
+        // A link to a consent is refused like the consent itself.
+        let prepared = host.connections.prepare(&host.alice, server, options(site));
+        assert_eq!(prepared.is_ok(), taken, "{context}");
     }
 }
 
@@ -423,6 +429,22 @@ fn hosts_inside_a_network_are_not_asked() {
         assert!(matches!(error, Error::Parameter(_)), "{base}: {error}");
         assert_eq!(host.asked(), Vec::<String>::new(), "{base}");
     }
+    for word in [
+        "127.0.0.1",
+        "2130706433",
+        "0x7f.1",
+        "0177.0.0.1",
+        "localhost",
+        "metadata.google.internal",
+        "gitlab",
+    ] {
+        let host = Host::new("fixed-word", &[]);
+        let error = host
+            .connections
+            .start(&host.alice, "fixed-word", options(Some(word)))
+            .unwrap_err();
+        assert!(is_internal(&error), "{word}: {error}");
+    }
     // The token answer names one: the account is not asked for there.
     for said in ["https://169.254.169.254", "https://localhost"] {
         let host = Host::saying("by-answer", &[], said);
@@ -430,6 +452,27 @@ fn hosts_inside_a_network_are_not_asked() {
         assert!(is_internal(&error), "{said}: {error}");
         assert_eq!(host.asked(), ["https://fixed.test/token"], "{said}");
     }
+}
+
+/// A value that the server has said stays the server's when the connection is renewed, by a link as well.
+#[test]
+fn a_connection_is_renewed_at_the_instance_that_its_server_named() {
+    let host = Host::new("by-answer", &[]);
+    let connection = host.connect("by-answer", None).unwrap();
+    assert_eq!(connection.parameters["site"], "https://by-answer.test");
+    let again = || ConsentOptions::default().reconnect(connection.id);
+    host.connections.start(&host.alice, "by-answer", again()).unwrap();
+    let prepared = host
+        .connections
+        .prepare(&host.alice, "by-answer", again())
+        .unwrap();
+    host.connections.open(&host.alice, prepared.ticket()).unwrap();
+    let elsewhere = again().parameter("site", "https://evil.test");
+    let error = host
+        .connections
+        .start(&host.alice, "by-answer", elsewhere)
+        .unwrap_err();
+    assert!(is_not_registered(&error), "{error}");
 }
 
 #[test]

@@ -148,22 +148,18 @@ const NINETEEN: [Expected; 19] = [
         "openid email https://www.googleapis.com/auth/youtube.force-ssl",
         "https://www.googleapis.com/youtube/v3/channels",
     ),
-    Expected {
-        asks: &["https://health.googleapis.com/v4/users/me/identity"],
-        account: ("ada", None),
-        ..google(
-            "fitbit",
-            "openid email \
-             https://www.googleapis.com/auth/googlehealth.activity_and_fitness.readonly \
-             https://www.googleapis.com/auth/googlehealth.activity_and_fitness.writeonly \
-             https://www.googleapis.com/auth/googlehealth.health_metrics_and_measurements.readonly \
-             https://www.googleapis.com/auth/googlehealth.sleep.readonly \
-             https://www.googleapis.com/auth/googlehealth.nutrition.readonly \
-             https://www.googleapis.com/auth/googlehealth.nutrition.writeonly \
-             https://www.googleapis.com/auth/googlehealth.profile.readonly",
-            "https://health.googleapis.com/v4/users/me/dataTypes",
-        )
-    },
+    google(
+        "fitbit",
+        "openid email \
+         https://www.googleapis.com/auth/googlehealth.activity_and_fitness.readonly \
+         https://www.googleapis.com/auth/googlehealth.activity_and_fitness.writeonly \
+         https://www.googleapis.com/auth/googlehealth.health_metrics_and_measurements.readonly \
+         https://www.googleapis.com/auth/googlehealth.sleep.readonly \
+         https://www.googleapis.com/auth/googlehealth.nutrition.readonly \
+         https://www.googleapis.com/auth/googlehealth.nutrition.writeonly \
+         https://www.googleapis.com/auth/googlehealth.profile.readonly",
+        "https://health.googleapis.com/v4/users/me/dataTypes",
+    ),
     microsoft(
         "outlook-mail",
         "Mail.ReadWrite Mail.Send User.Read offline_access",
@@ -819,8 +815,35 @@ fn a_jira_person_with_a_site_of_another_name_is_told_which_parameter_to_mend() {
     let error = host.try_connect("jira", other).unwrap_err();
     assert_eq!(error.to_string(), "the parameter \"site_url\" is missing");
     assert_eq!(host.sandbox.live_grants().len(), 2);
-    let evil = ConsentOptions::default().parameter("site_url", "https://evil.test");
-    assert!(host.try_connect("jira", evil).is_err());
+    for evil in [
+        "https://evil.test",
+        "https://evil.test/acme.atlassian.net",
+        "https://atlassian.net",
+    ] {
+        let evil = ConsentOptions::default().parameter("site_url", evil);
+        assert!(host.try_connect("jira", evil).is_err());
+    }
+    // What people copy from their browser names the site.
+    for copied in [
+        "https://acme.atlassian.net/jira/your-work?x#y",
+        " https://Acme.atlassian.net/\n",
+        "acme.atlassian.net",
+    ] {
+        let options = ConsentOptions::default().parameter("site_url", copied);
+        let connection = host.try_connect("jira", options).unwrap();
+        assert_eq!(
+            connection.parameters["site_url"], "https://acme.atlassian.net",
+            "{copied}"
+        );
+    }
+    let older =
+        ConsentOptions::default().parameter("site_url", "https://acme.jira.com/secure/Dashboard.jspa");
+    let error = host.try_connect("jira", older).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the parameter \"site_url\" is missing",
+        "the site is not one of the person's"
+    );
 
     // The token reaches the person's own site and no other behind the same host.
     for (url, allowed) in [

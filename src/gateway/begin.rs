@@ -9,6 +9,7 @@ use super::{Caller, Inner, page, time};
 use crate::error::{ConsentError, Error};
 use crate::manager::{ConnectionManager as _, Consent, ConsentOptions, PreparedConsent};
 use crate::model::{ActingUser, Connection, ConnectionId, Label, Owner, UserId};
+use crate::provider::UnknownProvider;
 use crate::secret::Ticket;
 use crate::vault::StateHash;
 
@@ -151,8 +152,8 @@ impl Inner {
     /// is to be given again.
     fn aim<'r>(&self, caller: &Caller, incoming: &'r Incoming<'_>) -> Result<Aim<'r>, Refusal> {
         let mut also: Vec<&str> = incoming.list("also").collect();
-        if !also.iter().all(|name| self.is_offered(name)) {
-            return Err(Error::UnknownProvider.into());
+        if let Some(name) = also.iter().find(|name| !self.is_offered(name)) {
+            return Err(Error::from(UnknownProvider::new(name, std::iter::empty())).into());
         }
         let named = incoming.field("provider");
         let options = ConsentOptions::default();

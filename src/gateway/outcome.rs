@@ -94,7 +94,7 @@ impl Outcome {
             Error::Consent(error) => Self::of_consent(error),
             Error::Callback(_) | Error::NotFound => Self::NotValid,
             Error::Parameter(_) | Error::ChoiceRequired(_) => Self::Parameter,
-            Error::UnknownProvider => Self::NotOffered,
+            Error::UnknownProvider(_) => Self::NotOffered,
             Error::NotOneGrant(_) => Self::NotOneGrant,
             Error::NotPermitted | Error::Denied(_) => Self::NotPermitted,
             Error::Misconfigured(_) => Self::Misconfigured,
@@ -152,7 +152,7 @@ mod tests {
     };
     use crate::model::{ConsentId, FailureCode, InvalidId, ProviderId, Scopes};
     use crate::protocol::CallbackError;
-    use crate::provider::{InvalidParameter, ParameterProblem};
+    use crate::provider::{InvalidParameter, ParameterProblem, UnknownProvider};
     use crate::vault::VaultError;
 
     /// The number of each error, so that one that is added has to be given an outcome and a place in the table.
@@ -165,7 +165,7 @@ mod tests {
             Error::Misconfigured(_) => 4,
             Error::Vault(_) => 5,
             Error::Callback(_) => 6,
-            Error::UnknownProvider => 7,
+            Error::UnknownProvider(_) => 7,
             Error::NotFound => 8,
             Error::NotPermitted => 9,
             Error::NotOneGrant(_) => 10,
@@ -217,7 +217,10 @@ mod tests {
             (Misconfigured::NoHttpClient.into(), Outcome::Misconfigured),
             (VaultError::Damaged.into(), Outcome::Unavailable),
             (CallbackError::MissingCode.into(), Outcome::NotValid),
-            (Error::UnknownProvider, Outcome::NotOffered),
+            (
+                UnknownProvider::new("gmial", std::iter::empty()).into(),
+                Outcome::NotOffered,
+            ),
             (Error::NotFound, Outcome::NotValid),
             (Error::NotPermitted, Outcome::NotPermitted),
             (Error::NotOneGrant(id()), Outcome::NotOneGrant),

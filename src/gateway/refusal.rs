@@ -246,7 +246,7 @@ impl From<Error> for Refusal {
                 "This service is not configured correctly. Ask an administrator.",
             ),
             Error::Vault(_) => Self::vault(),
-            Error::UnknownProvider => Self::invalid("There is no such service."),
+            Error::UnknownProvider(_) => Self::invalid("There is no such service."),
             Error::Callback(_) => Self::invalid("This is not an answer of an authorization server."),
             Error::Parameter(error) => Self {
                 mistake: Some(Mistake::Parameter(error.clone())),

@@ -62,7 +62,7 @@ impl Inner {
 
     /// The provider, its authorization server and the host's client there.
     pub(crate) fn service(&self, provider: &str) -> Result<Service<'_>> {
-        let entry = self.registry.provider(provider).ok_or(Error::UnknownProvider)?;
+        let entry = self.registry.find(provider)?;
         let client = self
             .registry
             .client(&entry.server.id)

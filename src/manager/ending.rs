@@ -52,7 +52,7 @@ impl Inner {
                 return AtProvider::NotAttempted(Misconfiguration::ClientChanged);
             }
             Err(Obstacle::Misconfigured(error)) => return AtProvider::NotAttempted((&error).into()),
-            Err(Obstacle::UnknownProvider | Obstacle::BackingOff { .. }) => {
+            Err(Obstacle::UnknownProvider(_) | Obstacle::BackingOff { .. }) => {
                 return AtProvider::Unconfirmed { retry_after: None };
             }
         };

@@ -276,7 +276,7 @@ fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp
 fn hindered(obstacle: &Obstacle) -> HealthState {
     match obstacle {
         Obstacle::Misconfigured(error) => HealthState::Misconfigured(error.into()),
-        Obstacle::UnknownProvider => HealthState::Misconfigured(Misconfiguration::UnknownProvider),
+        Obstacle::UnknownProvider(_) => HealthState::Misconfigured(Misconfiguration::UnknownProvider),
         Obstacle::ClientReplaced => HealthState::NeedsConsent(NeedsConsent::ClientChanged),
         Obstacle::BackingOff { until, failure, .. } => match Misconfiguration::of_failure(*failure) {
             Some(problem) => HealthState::Misconfigured(problem),

@@ -14,7 +14,7 @@ use crate::model::{
     Status, Timestamp,
 };
 use crate::provider::instance::Instance;
-use crate::provider::{AuthorizationServer, ClientRegistration, Endpoints};
+use crate::provider::{AuthorizationServer, ClientRegistration, Endpoints, UnknownProvider};
 use crate::vault::change::lifecycle::lasts;
 
 /// What a turn would get now, judged by what is stored.
@@ -115,7 +115,7 @@ pub(crate) enum Obstacle {
     /// The configuration does not fit the tokens.
     Misconfigured(Misconfigured),
     /// No service that uses the tokens is in the registry.
-    UnknownProvider,
+    UnknownProvider(ProviderId),
     /// The client that the tokens were issued to is gone, as the host confirmed.
     ClientReplaced,
     /// An earlier attempt failed.
@@ -134,7 +134,9 @@ impl Obstacle {
     pub(crate) fn to_grounded(&self, now: Timestamp) -> Grounded {
         match self {
             Self::Misconfigured(error) => Grounded::Untried(error.clone().into()),
-            Self::UnknownProvider => Grounded::Untried(Error::UnknownProvider),
+            Self::UnknownProvider(id) => {
+                Grounded::Untried(UnknownProvider::new(id.as_str(), std::iter::empty()).into())
+            }
             Self::ClientReplaced => Grounded::NeedsConsent(ConsentReason::ClientChanged),
             Self::BackingOff {
                 until,

@@ -234,7 +234,7 @@ impl Inner {
             let issuer = if self.is_offered(&claimed.grant)? {
                 self.issuer((&claimed.grant).into())
             } else {
-                Err(Obstacle::UnknownProvider)
+                Err(Obstacle::UnknownProvider(claimed.grant.provider.clone()))
             };
             match issuer {
                 Ok(issuer) => self.dial(claimed, &issuer, None, deadline),

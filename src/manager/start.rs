@@ -55,7 +55,6 @@ impl Inner {
         let tenant = acting_user.tenant();
         let (purpose, target) = self.purpose(tenant, &owner, &service.provider.id, &options)?;
         let parameters = self.parameters(service, options.parameters.clone(), target.as_ref())?;
-        service.check_instance(&parameters, &options.parameters)?;
         let endpoints = service.endpoints(&parameters)?;
         let asked = self.asked(service, &options, target.as_ref(), &parameters)?;
 
@@ -147,17 +146,23 @@ impl Inner {
         }
     }
 
-    /// The values of the placeholders: what the host names counts, else what the connection had, else the default.
+    /// The values of the placeholders: what the host names counts, else what the connection had, else the default. They
+    /// lead only to instances for which the client is registered.
     pub(crate) fn parameters(
         &self,
         service: Service<'_>,
         mut given: Parameters,
         target: Option<&Connection>,
     ) -> Result<Parameters> {
+        let mut all = given.clone();
         for (name, value) in target.iter().flat_map(|target| &target.parameters) {
-            given.entry(name.clone()).or_insert_with(|| value.clone());
+            // The connection has it already, from where its rule says.
+            given.retain(|other, same| (other, &*same) != (name, value));
+            all.entry(name.clone()).or_insert_with(|| value.clone());
         }
-        Ok(service.server.complete_parameters(&given, self.transport)?)
+        let parameters = service.server.complete_parameters(&all, self.transport)?;
+        service.check_instance(&parameters, &given)?;
+        Ok(parameters)
     }
 
     fn labelled(

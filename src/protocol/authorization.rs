@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::model::Scopes;
 use crate::protocol::form::{Fields, pairs};
-use crate::provider::value::{filled, names_in};
+use crate::provider::value::{filled, is_unfilled};
 use crate::provider::{AuthorizationServer, Pkce, Provider};
 use crate::random;
 use crate::random::RandomUnavailable;
@@ -273,7 +273,7 @@ impl AuthorizationRequest<'_> {
 
     /// The value of an added parameter, with what is known of this request in it.
     fn value<'v>(&self, value: &'v str) -> Cow<'v, str> {
-        if names_in(value).next().is_none() {
+        if !is_unfilled(value) {
             return Cow::Borrowed(value);
         }
         Cow::Owned(filled(value, |name| match name {

@@ -290,7 +290,7 @@ pub struct IssuerMismatch;
 /// ([RFC 9207 §2.4](https://www.rfc-editor.org/rfc/rfc9207#section-2.4)).
 ///
 /// An issuer that must be there must be there with a code: servers that promise it leave it out of errors. Where the
-/// descriptor knows no issuer, there is nothing to compare with and one that is present is passed.
+/// descriptor names no issuer, [`IssuerPolicy::IfKnown`] compares nothing.
 ///
 /// # Errors
 ///
@@ -304,7 +304,9 @@ pub fn check_issuer(
         (IssuerPolicy::Ignored, _, _) => true,
         (IssuerPolicy::Required, None, _) => matches!(response.outcome, Some(Outcome::Error(_))),
         (IssuerPolicy::Required, Some(_), None) => false,
-        (IssuerPolicy::MatchIfPresent, None, _) | (IssuerPolicy::MatchIfPresent, Some(_), None) => true,
+        (IssuerPolicy::IfKnown | IssuerPolicy::MatchIfPresent, None, _) => true,
+        (IssuerPolicy::IfKnown, Some(_), None) => true,
+        (IssuerPolicy::MatchIfPresent, Some(_), None) => false,
         (_, Some(issuer), Some(expected)) => issuer == expected,
     };
     if matches { Ok(()) } else { Err(IssuerMismatch) }
@@ -470,7 +472,7 @@ mod tests {
 
     #[test]
     fn issuers_by_policy() {
-        use IssuerPolicy::{Ignored, MatchIfPresent, Required};
+        use IssuerPolicy::{IfKnown, Ignored, MatchIfPresent, Required};
         let expected = Some("https://as");
         for (policy, expected, issuer, with_code, with_error) in [
             (Required, expected, Some("https://as"), true, true),
@@ -482,7 +484,11 @@ mod tests {
             (MatchIfPresent, expected, Some("https://as:443"), false, false),
             (MatchIfPresent, expected, Some(""), false, false),
             (MatchIfPresent, expected, None, true, true),
-            (MatchIfPresent, None, Some("https://as"), true, true),
+            (MatchIfPresent, None, Some("https://as"), false, false),
+            (IfKnown, None, Some("https://as"), true, true),
+            (IfKnown, expected, Some("https://as"), true, true),
+            (IfKnown, expected, Some("https://AS"), false, false),
+            (IfKnown, expected, None, true, true),
             (Ignored, expected, Some("https://evil"), true, true),
         ] {
             for (outcome, ok) in [("code=c", with_code), ("error=access_denied", with_error)] {

@@ -29,6 +29,7 @@ mod status;
 #[cfg(feature = "serde")]
 mod tagged;
 pub(crate) mod template;
+mod unknown;
 mod validate;
 pub(crate) mod value;
 
@@ -48,4 +49,5 @@ pub use scope_choice::{ScopeModes, ScopeTier, ScopeTiers};
 pub use server::{AuthorizationServer, Endpoints};
 pub use service::{AccountEndpoint, AccountPointers, ApiHost, Provider};
 pub use template::{InvalidTemplate, Template};
+pub use unknown::UnknownProvider;
 pub use validate::{DescriptorProblem, InvalidDescriptor, RuleProblem, Transport};

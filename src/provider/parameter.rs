@@ -90,6 +90,8 @@ pub enum ParameterKind {
     /// A base URL: https, a host, perhaps a port and a path; no user, query, fragment or trailing slash. `https://` is
     /// added where it is missing.
     BaseUrl,
+    /// A base URL without a path: what people copy along from their browser, path and query, is cut off.
+    Origin,
     /// A host, perhaps with a port and a path, right behind `https://`: `acme.example:8443/lab`. A scheme and a trailing
     /// slash are cut off.
     Host,
@@ -156,6 +158,11 @@ impl ParameterKind {
                 let allowed = transport == Transport::HttpsOrLoopback || value.starts_with("https:");
                 allowed.then_some(value)
             }
+            Self::Origin => {
+                let value = meant_base_url(origin(value)?)?;
+                let allowed = transport == Transport::HttpsOrLoopback || value.starts_with("https:");
+                allowed.then_some(value)
+            }
             Self::Host => meant_host(value),
             Self::OneOf(values) => values.iter().find(|one| *one == value).cloned(),
             Self::Segment => is_segment(value).then(|| value.into()),
@@ -171,7 +178,7 @@ impl ParameterKind {
     pub(super) fn is_base_url(&self) -> bool {
         match self {
             Self::Word | Self::Host | Self::Segment | Self::Text => false,
-            Self::BaseUrl => true,
+            Self::BaseUrl | Self::Origin => true,
             Self::OneOf(values) => !values.is_empty() && values.iter().all(|value| base_url(value).is_some()),
         }
     }
@@ -180,7 +187,7 @@ impl ParameterKind {
     pub(super) fn is_word(&self) -> bool {
         match self {
             Self::Word => true,
-            Self::BaseUrl | Self::Host | Self::Segment | Self::Text => false,
+            Self::BaseUrl | Self::Origin | Self::Host | Self::Segment | Self::Text => false,
             Self::OneOf(values) => !values.is_empty() && values.iter().all(|value| is_word(value)),
         }
     }
@@ -190,7 +197,7 @@ impl ParameterKind {
         match self {
             Self::Host => true,
             Self::OneOf(values) => !values.is_empty() && values.iter().all(|value| is_host(value)),
-            Self::Word | Self::BaseUrl | Self::Segment | Self::Text => self.is_word(),
+            Self::Word | Self::BaseUrl | Self::Origin | Self::Segment | Self::Text => self.is_word(),
         }
     }
 
@@ -199,9 +206,20 @@ impl ParameterKind {
         match self {
             Self::Segment => true,
             Self::OneOf(values) => !values.is_empty() && values.iter().all(|value| is_segment(value)),
-            Self::Word | Self::BaseUrl | Self::Host | Self::Text => self.is_word(),
+            Self::Word | Self::BaseUrl | Self::Origin | Self::Host | Self::Text => self.is_word(),
         }
     }
+}
+
+/// The scheme, if there is one, and the host with its port: everything before the path.
+fn origin(value: &str) -> Option<&str> {
+    let start = value.find("://").map_or(0, |at| at + 3);
+    let end = value[start..]
+        .find(['/', '?', '#'])
+        .map_or(value.len(), |at| start + at);
+    let tail = &value[end..];
+    // A backslash is a slash to a URL parser, and a control character is nothing to it.
+    (!tail.contains('\\') && !tail.contains(char::is_control)).then_some(&value[..end])
 }
 
 impl ParameterRule {
@@ -250,8 +268,9 @@ impl ParameterRule {
         self
     }
 
-    /// The value in its kept form, if the rule allows it.
+    /// The value in its kept form, if the rule allows it. Blanks around it are cut off: people paste values.
     pub(crate) fn accept(&self, value: &str, transport: Transport) -> Result<String, InvalidParameter> {
+        let value = value.trim();
         let value = self
             .prefix
             .as_deref()
@@ -364,7 +383,7 @@ mod tests {
 
     #[test]
     fn values_are_checked_by_kind_and_defaults_fill_the_gaps() {
-        use ParameterKind::{BaseUrl, OneOf, Word};
+        use ParameterKind::{BaseUrl, OneOf, Origin, Word};
         use ParameterProblem::{Malformed, Missing};
         let one_of = || OneOf(vec!["eu".into(), "us".into()]);
         for (kind, default, given, expected) in [
@@ -380,6 +399,31 @@ mod tests {
                 Some("https://git.test/lab/"),
                 Ok("https://git.test/lab"),
             ),
+            (BaseUrl, None, Some(" https://git.test\n"), Ok("https://git.test")),
+            (Word, None, Some("\tacme "), Ok("acme")),
+            (
+                Origin,
+                None,
+                Some("https://git.test/lab/?x#y"),
+                Ok("https://git.test"),
+            ),
+            (
+                Origin,
+                None,
+                Some("Git.test:8443/lab"),
+                Ok("https://git.test:8443"),
+            ),
+            (Origin, None, Some("https://git.test?x"), Ok("https://git.test")),
+            (Origin, None, Some("http://git.test/"), Err(Malformed)),
+            (Origin, None, Some("https://u@git.test/"), Err(Malformed)),
+            (
+                Origin,
+                None,
+                Some("https://git.test\\@evil.test/"),
+                Err(Malformed),
+            ),
+            (Origin, None, Some("https:///lab"), Err(Malformed)),
+            (Origin, None, Some("javascript:alert(1)"), Err(Malformed)),
             (BaseUrl, None, Some("http://127.0.0.1:80"), Err(Malformed)),
             (BaseUrl, None, Some("https://u@git.test"), Err(Malformed)),
             (one_of(), None, Some("eu"), Ok("eu")),

@@ -59,7 +59,7 @@ pub enum RotationClass {
     Static,
     /// A new one comes and the old one stays valid.
     OldStaysValid,
-    /// A new one comes and the old one is taken for that long still.
+    /// A new one comes and the old one is still accepted for that many seconds.
     Grace(#[cfg_attr(feature = "serde", serde(with = "crate::provider::seconds"))] Duration),
     /// A new one comes and the old one is dead at once.
     SingleUse,
@@ -76,7 +76,9 @@ pub enum RotationClass {
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum IssuerPolicy {
-    /// May be absent; if present it must be the issuer, code point for code point.
+    /// Compared where the descriptor names the issuer and the callback brings one; otherwise nothing is compared.
+    IfKnown,
+    /// May be absent; if present it must be the issuer, code point for code point. The descriptor must name the issuer.
     MatchIfPresent,
     /// Must be there where a code is, and must match: the server promises it.
     Required,
@@ -186,8 +188,9 @@ pub struct DeadGrant {
         serde(default, deserialize_with = "crate::provider::status::optional")
     )]
     pub status: Option<u16>,
-    /// The `error` code, if only this one counts. Absent, with a status: any body of that status counts, unless it
-    /// says `invalid_client`: a wrong client secret must not end every user's connection.
+    /// The `error` code, if only this one counts. Absent, with a status: any error response of that status counts, unless
+    /// it says `invalid_client`: a wrong client secret must not end every user's connection. Prefer to name the code: a
+    /// proxy or a firewall answers with the same statuses.
     #[cfg_attr(feature = "serde", serde(default))]
     pub error: Option<String>,
 }

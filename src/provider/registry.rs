@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::model::{ProviderId, ServerId};
 use crate::provider::{
     AuthorizationServer, ClientRegistration, DescriptorProblem, InvalidDescriptor, Provider, Transport,
-    catalog, validate,
+    UnknownProvider, catalog, validate,
 };
 
 /// The servers, providers and client registrations that a host has. Built once, then only read.
@@ -101,6 +101,16 @@ impl Registry {
         let provider = self.providers.get(id)?;
         let server = self.servers.get(&provider.server)?;
         Some(Service { provider, server })
+    }
+
+    /// The provider with this id, and its server.
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownProvider`] names the ids that are known.
+    pub fn find(&self, id: &str) -> Result<Service<'_>, UnknownProvider> {
+        let known = || self.providers.keys().cloned();
+        self.provider(id).ok_or_else(|| UnknownProvider::new(id, known()))
     }
 
     /// The server with this id.

@@ -148,7 +148,8 @@ pub struct AuthorizationServer {
         )
     )]
     pub issuer_policy: IssuerPolicy,
-    /// Scopes that the server never names in its answer although it grants them.
+    /// Scopes that the server never names in its answer although it grants them, such as `offline_access`, or `openid` where
+    /// a `resource` is asked for and the answer lists only its scopes.
     #[cfg_attr(feature = "serde", serde(default))]
     pub unechoed_scopes: Vec<String>,
     /// What stands before a scope in the answer and not in the request, if the server adds a prefix.
@@ -262,7 +263,7 @@ impl AuthorizationServer {
             default_expires_in: None,
             revocation: Revocation::Unsupported,
             separate_grants: false,
-            issuer_policy: IssuerPolicy::MatchIfPresent,
+            issuer_policy: IssuerPolicy::IfKnown,
             unechoed_scopes: Vec::new(),
             scope_prefix: None,
             scopes_ignore_case: false,
@@ -470,7 +471,7 @@ mod defaults {
         Revocation::Unsupported
     }
     pub(super) const fn issuer_policy() -> IssuerPolicy {
-        IssuerPolicy::MatchIfPresent
+        IssuerPolicy::IfKnown
     }
 }
 

@@ -41,7 +41,8 @@ pub struct Provider {
     /// Where the service's API begins; a request to `send` with a path alone is resolved against it.
     #[cfg_attr(feature = "serde", serde(default))]
     pub api_base: Option<String>,
-    /// Where the access token may be sent. Nowhere else, ever. Empty: below `api_base`.
+    /// The only places that requests of the host may be sent to with the access token. Empty: below `api_base`. The
+    /// library itself also asks `account` and `discovery` with it, wherever these are.
     #[cfg_attr(feature = "serde", serde(default))]
     pub api_hosts: Vec<ApiHost>,
     /// How to learn whose account was connected.

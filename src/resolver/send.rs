@@ -10,11 +10,9 @@ use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, HeaderValue};
 use http::request::Parts;
 use url::Url;
 
-use crate::error::{
-    AnswerRefused, ConsentReason, ConsentRequired, Error, Misconfigured, RequestRefused, Result, Unavailable,
-};
+use crate::error::{AnswerRefused, Error, Misconfigured, RequestRefused, Result, Unavailable};
 use crate::http::{Body, Delivery, HttpError, HttpErrorKind, HttpRequest, HttpResponse, TooLarge};
-use crate::model::{ActingUser, FailureCode, Scopes};
+use crate::model::{ActingUser, FailureCode};
 use crate::protocol::TokenFailure;
 use crate::resolver::ledger::Ledger;
 use crate::resolver::redact::{MASK, SharedMasks};

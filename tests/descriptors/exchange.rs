@@ -345,3 +345,51 @@ fn only_where_the_descriptor_says_so_the_old_token_lives_on() {
         }
     }
 }
+
+/// A value of the connection is text: what looks like a placeholder in it is sent as it stands.
+#[test]
+fn a_value_of_a_connection_is_not_a_template() {
+    let file = file(
+        r#""parameters":[{"name":"team","kind":"text"},{"name":"said","kind":"text","source":{"token_answer":"/said"},"optional":true}],
+           "authorization_parameters":{"team":"{team}","both":"{team} {client_id}"},
+           "token_parameters":{"team":"{team}"},"refresh_parameters":{"team":"{team}","said":"{said}"},
+           "token_query":{"team":"{team}"},"token_headers":{"x-team":"{team}"}"#,
+        r#""api_base":"https://api.test","api_headers":{"x-team":"{team}"},"api_query":{"team":"{team}"}"#,
+    );
+    for value in [
+        "{state}",
+        "{redirect_uri}",
+        "{client_id}",
+        "{random}",
+        "{scope}",
+        "{team}",
+        "{said} || {team}",
+        "a {b",
+    ] {
+        let walk = Walk::new(&file, |_| {
+            r#"{"access_token":"at-1","token_type":"bearer","expires_in":60,"refresh_token":"rt-1","said":"{redirect_uri}"}"#.into()
+        });
+        let (url, consent) = walk.start(ConsentOptions::default().parameter("team", value));
+        assert_eq!(pairs(&url)["team"], value);
+        assert_eq!(pairs(&url)["both"], format!("{value} the-client"));
+        walk.complete(&consent, "code=c").unwrap();
+        walk.clock.advance(Duration::from_secs(61));
+        let request = http::Request::get("/x").body(Vec::new()).unwrap();
+        Resolver::new(walk.connections.clone())
+            .send(&walk.alice, "acme", request)
+            .unwrap();
+        let log = walk.log.lock().unwrap().clone();
+        for seen in &log {
+            assert_eq!(seen.headers["x-team"], value, "{}", seen.url);
+            assert_eq!(pairs(&seen.url)["team"], value, "{}", seen.url);
+            let form = seen.form.get("team").map(String::as_str);
+            assert!(
+                seen.form.is_empty() || form == Some(value),
+                "{} {form:?}",
+                seen.url
+            );
+        }
+        let refresh = log.iter().find(|seen| seen.form.contains_key("said")).unwrap();
+        assert_eq!(refresh.form["said"], "{redirect_uri}");
+    }
+}

@@ -459,6 +459,12 @@ fn each_cause_is_told_from_the_others() {
             &["separator"],
         ),
         (
+            r#""issuer_policy":"match_if_present""#.into(),
+            "",
+            "issuer",
+            &["is missing", "compares it"],
+        ),
+        (
             r#""issuer_policy":"required""#.into(),
             "",
             "issuer",

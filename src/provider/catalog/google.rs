@@ -131,6 +131,7 @@ pub fn gmail() -> Provider {
             ApiHost::origin("https://gmail.googleapis.com"),
             ApiHost::under(SHARED, "/gmail/v1"),
             ApiHost::under(SHARED, "/upload/gmail/v1"),
+            ApiHost::under(SHARED, "/batch/gmail/v1"),
         ],
         // https://developers.google.com/workspace/gmail/api/auth/scopes
         [
@@ -151,6 +152,7 @@ pub fn google_calendar() -> Provider {
         "https://www.googleapis.com/calendar/v3",
         vec![
             ApiHost::under(SHARED, "/calendar/v3"),
+            ApiHost::under(SHARED, "/batch/calendar/v3"),
             ApiHost::origin("https://calendar.googleapis.com"),
         ],
         // https://developers.google.com/workspace/calendar/api/auth
@@ -186,6 +188,7 @@ pub fn google_tasks() -> Provider {
         vec![
             ApiHost::origin("https://tasks.googleapis.com"),
             ApiHost::under(SHARED, "/tasks/v1"),
+            ApiHost::under(SHARED, "/batch/tasks/v1"),
         ],
         [&["tasks"], &["tasks.readonly"], &["tasks"]],
     )
@@ -203,6 +206,14 @@ pub fn google_drive() -> Provider {
         vec![
             ApiHost::under(SHARED, "/drive/v3"),
             ApiHost::under(SHARED, "/upload/drive/v3"),
+            ApiHost::under(SHARED, "/batch/drive/v3"),
+            // `exportLinks` of a file lead there.
+            ApiHost::under("https://docs.google.com", "/feeds/download"),
+            ApiHost::under("https://docs.google.com", "/spreadsheets/export"),
+            // The scopes of Drive open the files in these APIs too.
+            ApiHost::origin("https://docs.googleapis.com"),
+            ApiHost::origin("https://sheets.googleapis.com"),
+            ApiHost::origin("https://slides.googleapis.com"),
         ],
         // https://developers.google.com/workspace/drive/api/guides/api-specific-auth
         [&["drive"], &["drive.readonly"], &["drive.file"]],
@@ -220,6 +231,7 @@ pub fn youtube() -> Provider {
         vec![
             ApiHost::under(SHARED, "/youtube/v3"),
             ApiHost::under(SHARED, "/upload/youtube/v3"),
+            ApiHost::under(SHARED, "/batch/youtube/v3"),
             ApiHost::origin("https://youtube.googleapis.com"),
         ],
         [&["youtube.force-ssl"], &["youtube.readonly"], &["youtube.upload"]],
@@ -230,7 +242,6 @@ pub fn youtube() -> Provider {
 #[must_use]
 pub fn fitbit() -> Provider {
     // https://developers.google.com/health/scopes: reading and writing are separate scopes.
-    // `nutrition.readonly` is on that page and missing from the client library's copy: one source.
     let mut provider = service(
         FITBIT,
         "Fitbit",
@@ -250,6 +261,7 @@ pub fn fitbit() -> Provider {
             &[
                 "googlehealth.activity_and_fitness.readonly",
                 "googlehealth.health_metrics_and_measurements.readonly",
+                "googlehealth.nutrition.readonly",
                 "googlehealth.profile.readonly",
                 "googlehealth.sleep.readonly",
             ],
@@ -260,13 +272,6 @@ pub fn fitbit() -> Provider {
         ],
     );
     provider.group = "Health & lifestyle".into();
-    // https://developers.google.com/health/reference/rest: no `openid` is needed to learn whose data it is.
-    provider.account = Some(account(
-        "https://health.googleapis.com/v4/users/me/identity",
-        &["/healthUserId"],
-        &[],
-        &["/legacyUserId"],
-    ));
     provider.notes = vec![
         "Fitbit's own OAuth server answers 410 since November 2026: people connect with their Google account, and old \
          tokens cannot be carried over."
@@ -290,5 +295,55 @@ mod tests {
             assert!(!provider.allows(&url, &Parameters::new()), "{}", provider.id);
         }
         assert!(google_drive().allows(&url, &Parameters::new()));
+    }
+
+    /// Addresses that the client libraries and the answers of the services lead to.
+    #[test]
+    fn batches_and_downloads_are_reached_by_their_service_alone() {
+        let all = [
+            gmail(),
+            google_calendar(),
+            google_contacts(),
+            google_tasks(),
+            google_drive(),
+            youtube(),
+            fitbit(),
+        ];
+        for (address, service) in [
+            ("https://www.googleapis.com/batch/gmail/v1", Some(GMAIL)),
+            (
+                "https://www.googleapis.com/batch/calendar/v3",
+                Some(GOOGLE_CALENDAR),
+            ),
+            ("https://www.googleapis.com/batch/drive/v3", Some(GOOGLE_DRIVE)),
+            ("https://www.googleapis.com/batch/tasks/v1", Some(GOOGLE_TASKS)),
+            ("https://www.googleapis.com/batch/youtube/v3", Some(YOUTUBE)),
+            ("https://people.googleapis.com/batch", Some(GOOGLE_CONTACTS)),
+            (
+                "https://docs.google.com/feeds/download/documents/export/Export?id=1&exportFormat=pdf",
+                Some(GOOGLE_DRIVE),
+            ),
+            (
+                "https://docs.google.com/spreadsheets/export?id=1&exportFormat=csv",
+                Some(GOOGLE_DRIVE),
+            ),
+            ("https://docs.googleapis.com/v1/documents/1", Some(GOOGLE_DRIVE)),
+            (
+                "https://sheets.googleapis.com/v4/spreadsheets/1",
+                Some(GOOGLE_DRIVE),
+            ),
+            (
+                "https://slides.googleapis.com/v1/presentations/1",
+                Some(GOOGLE_DRIVE),
+            ),
+            ("https://docs.google.com/forms/d/1", None),
+            ("https://www.googleapis.com/batch", None),
+            ("https://www.googleapis.com/batch/drive/v30", None),
+        ] {
+            let url = Url::parse(address).unwrap();
+            let reached = all.iter().filter(|it| it.allows(&url, &Parameters::new()));
+            let reached: Vec<&str> = reached.map(|it| it.id.as_str()).collect();
+            assert_eq!(reached, Vec::from_iter(service), "{address}");
+        }
     }
 }

@@ -89,7 +89,8 @@ fn service(id: &str, name: &str, [wanted, read_only, least]: [&[&str]; 3]) -> Pr
         "https://graph.microsoft.com/v1.0/me?$select=id,displayName,mail,userPrincipalName",
         &["/id"],
         &["/mail", "/userPrincipalName"],
-        &["/userPrincipalName"],
+        // A guest's principal name is that of another organisation, rewritten.
+        &["/displayName", "/userPrincipalName"],
     ));
     provider
 }

@@ -104,6 +104,11 @@ pub fn todoist() -> Provider {
         &["/email"],
         &["/full_name"],
     ));
+    provider.notes = vec![
+        "A connection with the scope task:add alone (least privilege) cannot read its account: it stays unverified, and two \
+         accounts of a person cannot be told apart."
+            .into(),
+    ];
     provider
 }
 
@@ -205,20 +210,24 @@ pub fn atlassian() -> AuthorizationServer {
         .into();
     // PKCE is accepted and not documented for these apps: it is sent, and the secret stays.
     server.parameters = vec![
-        ParameterRule::new("site_url", ParameterKind::BaseUrl)
+        ParameterRule::new("site_url", ParameterKind::Origin)
             .optional()
-            .pattern(r"^https://[a-z0-9-]+\.atlassian\.net$"),
+            .pattern(r"^https://[a-z0-9-]+\.(atlassian\.net|jira\.com)$"),
         ParameterRule::new("cloud_id", ParameterKind::Word).source(ParameterSource::Discovery),
     ];
-    // Ten minutes in which the old refresh token is taken still; 90 days unused, 365 days in all (Atlassian's staff).
+    // Ten minutes in which the old refresh token is taken still, and in which the old access token is dead already; 90 days
+    // unused, 365 days in all (Atlassian's staff).
     server.rotation = RotationClass::Grace(Duration::from_secs(600));
     server.refresh_token_idle = Some(days(90));
     server.refresh_token_lifetime = Some(days(365));
-    // A dead refresh token is answered with 403, `unauthorized_client` or `invalid_grant` (observed).
-    server.dead_grants = vec![DeadGrant {
-        status: Some(403),
-        error: None,
-    }];
+    // A dead refresh token is answered with 403, `unauthorized_client` or `invalid_grant` (observed). The status alone is
+    // also what the firewall in front of the server answers with.
+    server.dead_grants = ["unauthorized_client", "invalid_grant"]
+        .map(|code| DeadGrant {
+            status: Some(403),
+            error: Some(code.into()),
+        })
+        .into();
     // In the metadata of another issuer of Atlassian's, and not in the documentation of these apps: best effort.
     server.revocation = Revocation::Endpoint {
         url: "https://auth.atlassian.com/oauth/revoke".into(),
@@ -233,6 +242,7 @@ pub fn atlassian() -> AuthorizationServer {
     server.register_at = Some("https://developer.atlassian.com/console/myapps/".into());
     server.notes = vec![
         "An app has one callback URL. Scopes are enabled for each API in the console; offline_access is not listed there.".into(),
+        "A refresh ends the previous access token at once, also while the old refresh token is still accepted.".into(),
     ];
     server
 }
@@ -337,7 +347,11 @@ pub fn gitlab_server() -> AuthorizationServer {
     server.redirects.loopback = Loopback::Any;
     server.access_page = Some("{base_url}/-/user_settings/applications".into());
     server.register_at = Some("{base_url}/-/user_settings/applications".into());
-    server.notes = vec!["The application's scopes must cover those that are asked for.".into()];
+    server.notes = vec![
+        "The application's scopes must cover those that are asked for.".into(),
+        "For an instance of your own, list it in ClientRegistration::for_base_urls: a client is registered at one instance."
+            .into(),
+    ];
     server
 }
 

@@ -45,7 +45,10 @@ impl Check<'_> {
                 return Some(RuleProblem::CallbackName);
             }
             ParameterSource::Callback(_)
-                if matches!(rule.kind, ParameterKind::BaseUrl | ParameterKind::Host) =>
+                if matches!(
+                    rule.kind,
+                    ParameterKind::BaseUrl | ParameterKind::Origin | ParameterKind::Host
+                ) =>
             {
                 return Some(RuleProblem::BaseUrlFromCallback);
             }

@@ -20,7 +20,7 @@ struct Place {
 
 const AT_START: Place = Place {
     fits: ParameterKind::is_base_url,
-    fitting: "at the start of a URL stands a \"base_url\", or a \"one_of\" list of base URLs",
+    fitting: "at the start of a URL stands a \"base_url\" or an \"origin\", or a \"one_of\" list of base URLs",
     stand_in: "https://placeholder.invalid",
 };
 
@@ -169,7 +169,7 @@ impl Check<'_> {
         let all = self.server.parameters.iter().map(|rule| {
             let value = match &rule.kind {
                 ParameterKind::OneOf(values) => values.first().cloned().unwrap_or_default(),
-                ParameterKind::BaseUrl => AT_START.stand_in.into(),
+                ParameterKind::BaseUrl | ParameterKind::Origin => AT_START.stand_in.into(),
                 ParameterKind::Host => WHOLE_HOST.stand_in.into(),
                 ParameterKind::Word | ParameterKind::Segment | ParameterKind::Text => IN_HOST.stand_in.into(),
             };
@@ -183,8 +183,10 @@ impl Check<'_> {
     pub(super) fn issuer(&self) -> Result<(), InvalidDescriptor> {
         let Some(issuer) = &self.server.issuer else {
             return match self.server.issuer_policy {
-                IssuerPolicy::Required => Err(self.error("issuer", DescriptorProblem::NoIssuer)),
-                IssuerPolicy::MatchIfPresent | IssuerPolicy::Ignored => Ok(()),
+                IssuerPolicy::Required | IssuerPolicy::MatchIfPresent => {
+                    Err(self.error("issuer", DescriptorProblem::NoIssuer))
+                }
+                IssuerPolicy::IfKnown | IssuerPolicy::Ignored => Ok(()),
             };
         };
         // RFC 8414 §2: https, no query, no fragment. It is compared as text, so it is not normalised here.

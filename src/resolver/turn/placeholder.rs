@@ -7,7 +7,7 @@ use http::HeaderMap;
 use http::header::{ACCEPT_ENCODING, HeaderValue};
 use zeroize::Zeroizing;
 
-use crate::error::{Error, RequestRefused, Result};
+use crate::error::{RequestRefused, Result};
 use crate::http::HttpRequest;
 use crate::provider::Provider;
 use crate::random;
@@ -60,7 +60,7 @@ impl Turn {
     ///
     /// # Errors
     ///
-    /// [`UnknownProvider`](Error::UnknownProvider), [`Random`](Error::Random), and
+    /// [`UnknownProvider`](crate::Error::UnknownProvider), [`Random`](crate::Error::Random), and
     /// [`TooManyPlaceholders`](RequestRefused::TooManyPlaceholders) after 1,024 different ones. Whether the person is
     /// connected shows when the placeholder is filled.
     pub fn placeholder(&self, provider: &str) -> Result<Placeholder> {
@@ -74,7 +74,7 @@ impl Turn {
     /// As [`placeholder`](Self::placeholder).
     pub fn placeholder_with(&self, provider: &str, options: ResolveOptions) -> Result<Placeholder> {
         let inner = self.resolver.connections.inner();
-        inner.registry.provider(provider).ok_or(Error::UnknownProvider)?;
+        inner.registry.find(provider)?;
         let mut promises = self.placeholders.lock().unwrap_or_else(PoisonError::into_inner);
         let same = |promise: &&Promise| promise.provider == provider && promise.options == options;
         if let Some(promise) = promises.iter().find(same) {

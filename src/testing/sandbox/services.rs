@@ -45,14 +45,7 @@ pub(super) fn service(id: &str) -> Option<(Surface, Personality)> {
         "google-tasks" => google("https://tasks.googleapis.com/tasks/v1"),
         "google-drive" => google("https://www.googleapis.com/drive/v3"),
         "youtube" => google("https://www.googleapis.com/youtube/v3"),
-        "fitbit" => {
-            let (mut surface, personality) = google("https://health.googleapis.com/v4");
-            surface.resources.push((
-                "https://health.googleapis.com/v4/users/me/identity".into(),
-                r#"{"healthUserId":"{id}","legacyUserId":"legacy-{id}"}"#.into(),
-            ));
-            (surface, personality)
-        }
+        "fitbit" => google("https://health.googleapis.com/v4"),
         "outlook-mail" | "outlook-calendar" | "onedrive" | "microsoft-todo" => microsoft(),
         "todoist" => todoist(),
         "todoist-legacy" => todoist_legacy(),
