@@ -105,7 +105,7 @@ fn every_kind_of_entry_is_dated_by_the_hosts_clock() {
         world.connections.refresh(&alice, connection).unwrap_err();
     });
     host.world.clock.advance(HOUR * 24 * 60);
-    host.step(|world| upkeep(world));
+    host.step(upkeep);
     host.step(|world| {
         world.sandbox.adjust(|it| it.issues_refresh_tokens = false);
         world.connect(&bob, "grace");
@@ -122,7 +122,7 @@ fn every_kind_of_entry_is_dated_by_the_hosts_clock() {
         world.connections.revoke(&bob, connection.id).unwrap();
     });
     host.world.sandbox.adjust(|it| it.revocation_outage = None);
-    host.step(|world| upkeep(world));
+    host.step(upkeep);
     let acme = tenant();
     host.step(|world| drop(vault.rotate(Rotation::DataKey(&acme), now(world)).unwrap()));
     host.step(|world| {

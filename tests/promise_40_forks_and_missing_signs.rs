@@ -180,7 +180,7 @@ fn promise_40_a_fork_during_a_refresh_causes_no_second_request() {
             })
         };
         let connections = part.connections_with(impatient(), client);
-        INHERITED.set((connections.clone(), part.file.clone())).unwrap();
+        INHERITED.set((connections.clone(), part.file)).unwrap();
         renew(&Resolver::new(connections)).unwrap();
         std::process::exit(0);
     }

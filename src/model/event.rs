@@ -67,6 +67,27 @@ impl Event {
     }
 }
 
+/// Writes the time, the kind and what is known of the rest, such as
+/// `2030-01-01T00:00:00.000Z refreshed tenant=acme provider=gmail`.
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.at, self.kind)?;
+        if let Some(tenant) = &self.tenant {
+            write!(f, " tenant={tenant}")?;
+        }
+        if let Some(user) = &self.user {
+            write!(f, " user={user}")?;
+        }
+        if let Some(provider) = &self.provider {
+            write!(f, " provider={provider}")?;
+        }
+        if let Some(connection) = &self.connection {
+            write!(f, " connection={connection}")?;
+        }
+        Ok(())
+    }
+}
+
 /// What happened.
 ///
 /// [`Display`](fmt::Display) writes the name, and the detail after a colon: `refresh_failed: timed_out`. Names and
@@ -239,6 +260,27 @@ mod tests {
         let kind = EventKind::RefreshFailed(FailureCode::TimedOut);
         assert_eq!(kind.to_string(), "refresh_failed: timed_out");
         assert_eq!(EventKind::Revoked.to_string(), "revoked");
+    }
+
+    #[test]
+    fn an_event_is_written_with_everything_that_is_known() {
+        let at = Timestamp::from_unix_millis(0);
+        let kind = EventKind::RefreshFailed(FailureCode::TimedOut);
+        let bare = Event::new(at, kind);
+        assert_eq!(
+            bare.to_string(),
+            "1970-01-01T00:00:00.000Z refresh_failed: timed_out"
+        );
+        let (tenant, provider) = (TenantId::new("acme").unwrap(), ProviderId::new("gmail").unwrap());
+        let id = ConnectionId::from_bytes([1; 16]);
+        let full = bare
+            .at_service(&tenant, &provider)
+            .user(Some(&UserId::new("alice").unwrap()))
+            .connection(Some(id));
+        let expected = format!(
+            "1970-01-01T00:00:00.000Z refresh_failed: timed_out tenant=acme user=alice provider=gmail connection={id}"
+        );
+        assert_eq!(full.to_string(), expected);
     }
 
     #[cfg(feature = "serde")]

@@ -42,10 +42,10 @@ pub enum VaultError {
     #[error("the vault is open")]
     InUse,
     /// The vault file is marked as read-only, or its file system is mounted read-only.
-    #[error("the vault file or its file system is read-only")]
+    #[error("the vault file or its file system is read-only; make it writable")]
     ReadOnly,
     /// This process has no rights to a file or a directory that the vault needs.
-    #[error("this process may not read and write {0}")]
+    #[error("this process may not read and write {0}; give its user the rights to do so")]
     AccessDenied(&'static str),
     /// The directory in which the vault is, or is to be made, does not exist.
     #[error("the directory of the vault does not exist; create it first")]
