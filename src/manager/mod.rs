@@ -31,7 +31,7 @@ pub(crate) use connections::Inner;
 pub use consent::{Consent, ConsentOptions};
 pub use health::{Health, HealthState};
 pub use maintain::{Budget, Upkeep};
-pub use poll::ConsentState;
+pub use poll::{ConsentState, OpenConsent};
 pub use retry::Retried;
 pub use revocation::{AtProvider, EndedTokens, Revocation};
 pub use settings::Settings;
@@ -109,6 +109,23 @@ pub trait ConnectionManager: Send + Sync {
     ///
     /// As [`poll`](Self::poll).
     fn cancel(&self, acting_user: &ActingUser, id: ConsentId) -> Result<ConsentState>;
+
+    /// Returns the consents of a person that are still open, oldest first: links that were not opened or not answered, and
+    /// flows that are under way, whoever asked for them. For an operator, on the people of the tenant.
+    ///
+    /// # Errors
+    ///
+    /// A failure of the vault.
+    fn pending(&self, operator: &Operator, user: &UserId) -> Result<Vec<OpenConsent>>;
+
+    /// Withdraws a consent of a person, as [`cancel`](Self::cancel) does for the person: after a link was sent to a wrong
+    /// address, for example. The audit records it as a denial.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](crate::Error::NotFound) if the person has no such consent, or it is forgotten; or a failure of the
+    /// vault.
+    fn withdraw(&self, operator: &Operator, user: &UserId, id: ConsentId) -> Result<ConsentState>;
 
     /// Completes a consent: checks who came back, exchanges the code, learns the account, seals the tokens.
     ///
