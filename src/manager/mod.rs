@@ -83,7 +83,7 @@ pub trait ConnectionManager: Send + Sync {
     ) -> Result<PreparedConsent>;
 
     /// Begins the consent that was prepared: the person has opened the link. Opened again while the consent is pending,
-    /// in whatever browser of this person, the link gives the same authorization URL and binding again. Once that has
+    /// in any browser of this person, the link gives the same authorization URL and binding again. Once that has
     /// expired unanswered, it begins a new one.
     ///
     /// # Errors
@@ -111,7 +111,7 @@ pub trait ConnectionManager: Send + Sync {
     fn cancel(&self, acting_user: &ActingUser, id: ConsentId) -> Result<ConsentState>;
 
     /// Returns the consents of a person that are still open, oldest first: links that were not opened or not answered, and
-    /// flows that are under way, whoever asked for them. For an operator, on the people of the tenant.
+    /// flows that are under way. For an operator, on the people of the tenant.
     ///
     /// # Errors
     ///
