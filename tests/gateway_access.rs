@@ -153,6 +153,9 @@ fn nobody_gets_in_without_the_hosts_word() {
         "/v1/providers",
         "/v1/session",
         "/v1/openapi.json",
+        "/v1/consents",
+        "/consents/018f0000-0000-7000-8000-000000000000",
+        "/consent/choose",
     ] {
         paths.push((Method::GET, path.into()));
     }
@@ -352,4 +355,74 @@ fn only_operators_start_for_others_and_nobody_across_tenants() {
     let path = link["link"].as_str().unwrap();
     assert_eq!(site.tab(ALICE).get(path).status(), 404);
     assert_eq!(site.tab(MALLORY).get(path).status(), 303);
+}
+
+#[test]
+fn operators_see_and_withdraw_open_links_and_people_their_own() {
+    let site = Site::new();
+    let prepare = |who: &str| {
+        let person = gateway::person(who);
+        let options = ConsentOptions::default();
+        site.connections.prepare(&person, "notes", options).unwrap()
+    };
+    let (of_alice, of_bob) = (prepare(ALICE), prepare(BOB));
+    let opened = site.connections.open(&gateway::person(ALICE), of_alice.ticket());
+    let listed = |caller: &str, query: &str| {
+        let response = site.send(program(caller, Method::GET, &format!("/v1/consents{query}")));
+        let consents = (response.status() == 200).then(|| json(&response)["consents"].clone());
+        (response.status().as_u16(), consents.unwrap_or_default())
+    };
+    for (caller, query, status, expected) in [
+        (ALICE, "", 200, Some((of_alice.id(), true))),
+        (ALICE, "?user=alice", 200, Some((of_alice.id(), true))),
+        (ALICE, "?user=bob", 403, None),
+        (BOB, "", 200, Some((of_bob.id(), false))),
+        (OLGA, "?user=bob", 200, Some((of_bob.id(), false))),
+        (OLGA, "", 200, None),
+        (EVE, "?user=alice", 200, None),
+    ] {
+        let (found, consents) = listed(caller, query);
+        assert_eq!(found, status, "{caller} {query}");
+        let first = consents.get(0);
+        let first = first.map(|it| (it["id"].as_str().unwrap().to_owned(), it["opened"] == true));
+        let expected = expected.map(|(id, opened)| (id.to_string(), opened));
+        assert_eq!(first, expected, "{caller} {query}");
+        let text = consents.to_string();
+        assert!(!text.contains(of_alice.ticket().expose_secret()) && consents.get(1).is_none());
+    }
+    let withdraw = |caller: &str, id: valetkey::model::ConsentId, query: &str| {
+        site.send(program(
+            caller,
+            Method::DELETE,
+            &format!("/v1/consents/{id}{query}"),
+        ))
+    };
+    assert_eq!(withdraw(ALICE, of_bob.id(), "").status(), 404);
+    assert_eq!(withdraw(ALICE, of_bob.id(), "?user=bob").status(), 403);
+    assert_eq!(withdraw(EVE, of_alice.id(), "?user=alice").status(), 404);
+    assert_eq!(withdraw(OLGA, of_alice.id(), "").status(), 404);
+    assert_eq!(
+        json(&withdraw(OLGA, of_alice.id(), "?user=alice"))["state"],
+        "cancelled"
+    );
+    assert_eq!(json(&withdraw(BOB, of_bob.id(), ""))["state"], "cancelled");
+    assert_eq!(
+        json(&withdraw(BOB, of_bob.id(), ""))["state"],
+        "cancelled",
+        "twice"
+    );
+    for (caller, query) in [(OLGA, "?user=alice"), (BOB, "")] {
+        assert_eq!(listed(caller, query), (200, json!([])));
+    }
+    // Neither the link nor the flow that it had opened leads anywhere.
+    let consent = opened.unwrap();
+    let callback = site.sandbox.approve(consent.authorization_url(), "ada");
+    let response = valetkey::protocol::AuthorizationResponse::parse(&callback).unwrap();
+    let completed = site
+        .connections
+        .complete(&gateway::person(ALICE), response, consent.binding());
+    assert!(completed.is_err());
+    let again = site.connections.open(&gateway::person(ALICE), of_alice.ticket());
+    assert!(again.is_err());
+    assert_eq!(site.sandbox.count("/token"), 0);
 }

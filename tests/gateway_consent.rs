@@ -381,3 +381,15 @@ fn the_token_endpoint_answers_with_the_connection_and_no_token() {
     let stolen = site.send(with_json(program(ALICE, Method::POST, "/v1/oauth/token"), &body));
     assert_eq!(json(&stolen)["error"], "invalid_grant");
 }
+
+#[test]
+fn a_browser_keeps_its_part_wherever_the_server_wants_the_request() {
+    // Some servers read the authorization request behind a `#`.
+    let site = Site::with(valetkey::vault::MemoryVault::new(), |server| {
+        server.authorization_fragment = Some("/authorize".into());
+    });
+    let mut alice = site.tab(ALICE);
+    let address = alice.depart(&[("provider", "notes")]);
+    assert!(address.contains("#/authorize?"), "{address}");
+    assert_eq!(binding_cookies(&alice), 1);
+}

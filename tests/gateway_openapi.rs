@@ -60,7 +60,7 @@ fn the_document_says_where_it_is_and_names_each_route_of_the_api() {
     assert_eq!(document["openapi"], "3.1.0");
     assert_eq!(document["servers"][0]["url"], "https://app.test/at");
     let operations = operations(&document);
-    assert_eq!(operations.len(), 12);
+    assert_eq!(operations.len(), 14);
     let paths: Vec<&String> = document["paths"].as_object().unwrap().keys().collect();
     for path in &paths {
         let methods: Vec<&Method> = operations

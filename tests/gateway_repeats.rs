@@ -294,6 +294,33 @@ fn a_code_is_exchanged_only_by_who_received_it_at_the_right_place() {
 }
 
 #[test]
+fn promise_38_a_form_that_is_sent_twice_does_nothing_twice() {
+    let site = Site::new();
+    let first = site.connect(ALICE, "ada", ConsentOptions::default()).id;
+    let second = site.connect(ALICE, "grace", ConsentOptions::default()).id;
+    let mut alice = site.tab(ALICE);
+    for _ in 0..2 {
+        let default = alice.post(&format!("/connections/{second}/default"), &[]);
+        assert_eq!(
+            location(&default),
+            format!("/at/connections/{second}?done=default")
+        );
+    }
+    let mut requests = Vec::new();
+    for _ in 0..2 {
+        let revoked = alice.post(&format!("/connections/{first}/revoke"), &[]);
+        assert_eq!(revoked.status(), 200);
+        assert!(text(&revoked).contains("is revoked"), "{}", text(&revoked));
+        requests.push(site.sandbox.count("/revoke"));
+    }
+    assert_eq!(requests[0], requests[1], "the provider is asked once");
+    // A form that begins a consent begins one each time; both can be completed, and the account is connected once.
+    let addresses = [0, 1].map(|_| alice.depart(&[("provider", "mail")]));
+    let led = addresses.map(|address| location(&alice.get(&site.sandbox.approve(&address, "ada"))));
+    assert_eq!(led[0], led[1]);
+}
+
+#[test]
 fn a_browser_that_begins_many_consents_keeps_few_cookies_and_the_vault_few_requests() {
     let vault = Arc::new(MemoryVault::new());
     let site = Site::over(Arc::clone(&vault));

@@ -165,7 +165,7 @@ fn outgoing(response: Response<Vec<u8>>) -> HttpResponse {
     converted
 }
 
-/// Where a person goes after the sign-in: to a path of this host, whatever the form says.
+/// Where a person goes after the sign-in: always to a path of this host. The form names it, and other addresses are ignored.
 fn way_back(fields: Option<&str>) -> String {
     let mut fields = form_urlencoded::parse(fields.unwrap_or_default().as_bytes());
     fields

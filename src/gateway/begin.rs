@@ -76,7 +76,7 @@ impl Inner {
     }
 
     /// `GET /connect/{ticket}`. Opened again while the consent is pending, the link leads to the same authorization, in
-    /// whatever browser its person is signed in; afterwards, to where the consent stands.
+    /// every browser in which its person is signed in. Afterwards, it leads to where the consent stands.
     pub(super) fn open_ticket(&self, caller: &Caller, incoming: &Incoming<'_>, ticket: &str) -> Answer {
         let ticket = Ticket::new(ticket);
         let who = caller.acting_user();

@@ -39,8 +39,7 @@ enum Place<'a> {
 }
 
 impl Place<'_> {
-    /// Whether the consent was to come back there. An answer at another place is a mix-up, whoever wrote it
-    /// (RFC 9700 §4.4.2.2).
+    /// Whether the consent was to come back there. An answer at another place is a mix-up (RFC 9700 §4.4.2.2).
     fn is_of(self, pending: &PendingConsent) -> bool {
         match self {
             Self::Server(server) => server == pending.server.as_str(),

@@ -10,8 +10,8 @@ pub(super) enum Json {
     Null,
     Bool(bool),
     Text(Zeroizing<String>),
-    List(Vec<Json>),
-    Object(Vec<(String, Json)>),
+    List(Vec<Self>),
+    Object(Vec<(String, Self)>),
     /// A number: no field of this API is one.
     Number,
 }

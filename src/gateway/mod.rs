@@ -13,7 +13,7 @@
 //! | `GET /consents/{id}` | leads to where a consent stands, and waits while it is being completed |
 //! | `GET /connections/{id}` and below | one connection: renew, make default, revoke |
 //! | `POST /v1/oauth/token` | a code for a connection, for front ends that receive the callback themselves |
-//! | `/v1/connections`, `/v1/audit`, `/v1/providers`, `/v1/session` | the API; `/v1/openapi.json` describes it |
+//! | `/v1/connections`, `/v1/consents`, `/v1/audit`, `/v1/providers`, `/v1/session` | the API; `/v1/openapi.json` describes it |
 //! | `GET /healthz` | whether the vault answers |
 //!
 //! The host says who is calling: see [`Authenticator`]. Each change that a browser asks for needs a CSRF token;
@@ -309,6 +309,8 @@ impl Inner {
             Route::ApiOne(id) => self.api_one(caller, &id, &head.method),
             Route::ApiRefresh(id) => self.api_refresh(caller, &id),
             Route::ApiDefault(id) => self.api_default(caller, &id),
+            Route::ApiConsents => self.api_consents(caller, &incoming),
+            Route::ApiConsent(id) => self.api_withdraw(caller, &incoming, &id),
             Route::ApiAudit => self.api_audit(caller, &incoming),
             Route::List => self.list_page(caller, &incoming),
             Route::Connect if head.method.is_safe() => self.chooser_page(caller, &incoming),

@@ -43,9 +43,9 @@ pub(super) struct Refusal {
     pub(super) text: Cow<'static, str>,
     allow: Option<&'static [Method]>,
     retry_after: Option<Duration>,
-    sign_in: Option<SignIn>,
+    sign_in: Option<Box<SignIn>>,
     /// What of a form can be corrected.
-    pub(super) mistake: Option<Mistake>,
+    pub(super) mistake: Option<Box<Mistake>>,
 }
 
 /// Where a browser signs in, and how it comes back.
@@ -144,7 +144,7 @@ impl Refusal {
     /// A label that cannot be one.
     pub(super) fn label(error: InvalidId) -> Self {
         Self {
-            mistake: Some(Mistake::Label(error)),
+            mistake: Some(Box::new(Mistake::Label(error))),
             ..Self::invalid(format!("The name {error}."))
         }
     }
@@ -198,10 +198,10 @@ impl From<Refused> for Refusal {
                 address,
                 return_parameter,
             } => Self {
-                sign_in: Some(SignIn {
+                sign_in: Some(Box::new(SignIn {
                     address,
                     return_parameter,
-                }),
+                })),
                 ..unauthenticated()
             },
             Refused::Forbidden => Self::forbidden(),
@@ -249,7 +249,7 @@ impl From<Error> for Refusal {
             Error::UnknownProvider(_) => Self::invalid("There is no such service."),
             Error::Callback(_) => Self::invalid("This is not an answer of an authorization server."),
             Error::Parameter(error) => Self {
-                mistake: Some(Mistake::Parameter(error.clone())),
+                mistake: Some(Box::new(Mistake::Parameter(error.clone()))),
                 ..Self::invalid(format!("The service needs more: {error}."))
             },
             Error::ChoiceRequired(choice) => Self::invalid(format!(

@@ -150,13 +150,10 @@ fn form(body: &[u8]) -> Result<Body, Refusal> {
 /// The members of a JSON object: strings, booleans, arrays of strings where several are allowed, and the values of
 /// parameters.
 fn object(body: &[u8]) -> Result<Body, Refusal> {
-    let members = match serde_json::from_slice(body) {
-        Ok(Json::Object(members)) => members,
-        Ok(_) | Err(_) => {
-            return Err(Refusal::invalid(
-                "the body is not a JSON object, or a member comes twice",
-            ));
-        }
+    let Ok(Json::Object(members)) = serde_json::from_slice(body) else {
+        return Err(Refusal::invalid(
+            "the body is not a JSON object, or a member comes twice",
+        ));
     };
     let mut read = Body::default();
     for (name, value) in members {

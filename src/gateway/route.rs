@@ -25,6 +25,8 @@ pub(super) enum Route {
     ApiOne(String),
     ApiRefresh(String),
     ApiDefault(String),
+    ApiConsents,
+    ApiConsent(String),
     ApiAudit,
     OpenApi,
 }
@@ -61,6 +63,8 @@ impl Route {
             ["v1", "connections", id] => Self::ApiOne(id.into()),
             ["v1", "connections", id, "refresh"] => Self::ApiRefresh(id.into()),
             ["v1", "connections", id, "default"] => Self::ApiDefault(id.into()),
+            ["v1", "consents"] => Self::ApiConsents,
+            ["v1", "consents", id] => Self::ApiConsent(id.into()),
             ["v1", "audit"] => Self::ApiAudit,
             ["v1", "openapi.json"] => Self::OpenApi,
             _ => return None,
@@ -73,6 +77,7 @@ impl Route {
             Self::Refresh(_) | Self::Default(_) | Self::Token | Self::ApiRefresh(_) | Self::ApiDefault(_) => {
                 &[Method::POST]
             }
+            Self::ApiConsent(_) => &[Method::DELETE],
             Self::ApiOne(_) => &[Method::GET, Method::HEAD, Method::DELETE],
             // A HEAD, which only programs send, would begin or end a consent.
             Self::Ticket(_) | Self::Callback(_) => &[Method::GET],

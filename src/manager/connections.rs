@@ -13,7 +13,7 @@ use crate::manager::unsaved::UnsavedTokens;
 use crate::manager::usage::Usage;
 use crate::manager::{
     AuditPage, Budget, ConnectionFilter, ConnectionManager, ConnectionsBuilder, Consent, ConsentOptions,
-    ConsentState, Health, PreparedConsent, Retried, Revocation, Settings, StatusFilter, Upkeep,
+    ConsentState, Health, OpenConsent, PreparedConsent, Retried, Revocation, Settings, StatusFilter, Upkeep,
 };
 use crate::model::{
     ActingUser, Connection, ConnectionId, ConsentId, Event, EventKind, EventSink, Operator, Owner,
@@ -284,6 +284,14 @@ impl ConnectionManager for Connections {
 
     fn cancel(&self, acting_user: &ActingUser, id: ConsentId) -> Result<ConsentState> {
         self.inner.cancel(acting_user, id)
+    }
+
+    fn pending(&self, operator: &Operator, user: &UserId) -> Result<Vec<OpenConsent>> {
+        self.inner.open_consents(operator.tenant(), user)
+    }
+
+    fn withdraw(&self, operator: &Operator, user: &UserId, id: ConsentId) -> Result<ConsentState> {
+        self.inner.withdraw(operator.tenant(), user, id)
     }
 
     fn complete(

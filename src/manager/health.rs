@@ -169,7 +169,7 @@ impl From<&Misconfigured> for Misconfiguration {
 impl Inner {
     pub(crate) fn health(&self, connection: &Connection) -> Health {
         let server = self.registry.server(connection.issued_by.server.as_str());
-        let (state, usable) = self.state(connection);
+        let (state, usable) = self.fares(connection);
         let server = server.filter(|_| connection.refreshable);
         let by_age = server
             .and_then(|server| server.refresh_token_lifetime)
@@ -194,7 +194,7 @@ impl Inner {
         }
     }
 
-    fn state(&self, connection: &Connection) -> (HealthState, Usable) {
+    fn fares(&self, connection: &Connection) -> (HealthState, Usable) {
         let outlook = self.outlook(connection);
         if outlook == Outlook::Revoked {
             return (HealthState::Revoked, Usable::No);

@@ -35,7 +35,7 @@ pub(crate) use connections::Inner;
 pub use consent::{Consent, ConsentOptions};
 pub use health::{Health, HealthState, Misconfiguration, Usable};
 pub use maintain::{Budget, Upkeep};
-pub use poll::ConsentState;
+pub use poll::{ConsentState, OpenConsent};
 pub use retry::Retried;
 pub use revocation::{AtProvider, EndedTokens, Revocation};
 pub use settings::Settings;
@@ -87,7 +87,7 @@ pub trait ConnectionManager: Send + Sync {
     ) -> Result<PreparedConsent>;
 
     /// Begins the consent that was prepared: the person has opened the link. Opened again while the consent is pending,
-    /// in whatever browser of this person, the link gives the same authorization URL and binding again. Once that has
+    /// in any browser of this person, the link gives the same authorization URL and binding again. Once that has
     /// expired unanswered, it begins a new one.
     ///
     /// # Errors
@@ -113,6 +113,23 @@ pub trait ConnectionManager: Send + Sync {
     ///
     /// As [`poll`](Self::poll).
     fn cancel(&self, acting_user: &ActingUser, id: ConsentId) -> Result<ConsentState>;
+
+    /// Returns the consents of a person that are still open, oldest first: links that were not opened or not answered, and
+    /// flows that are under way. For an operator, on the people of the tenant.
+    ///
+    /// # Errors
+    ///
+    /// A failure of the vault.
+    fn pending(&self, operator: &Operator, user: &UserId) -> Result<Vec<OpenConsent>>;
+
+    /// Withdraws a consent of a person, as [`cancel`](Self::cancel) does for the person: after a link was sent to a wrong
+    /// address, for example. The audit records it as a denial.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](crate::Error::NotFound) if the person has no such consent, or it is forgotten; or a failure of the
+    /// vault.
+    fn withdraw(&self, operator: &Operator, user: &UserId, id: ConsentId) -> Result<ConsentState>;
 
     /// Completes a consent: checks who came back, exchanges the code, learns the account, seals the tokens.
     ///

@@ -101,7 +101,7 @@ impl Inner {
         Ok(started(consent, authorization_url, secrets))
     }
 
-    /// Returns a flow that has begun and is still pending, to be continued in whatever browser its person is in.
+    /// Returns a flow that has begun and is still pending, to be continued in any browser of its person.
     pub(super) fn resume(&self, flow: PendingConsent, secrets: FlowSecrets) -> Result<Consent> {
         let service = self.service(flow.provider.as_str())?;
         let options = ConsentOptions::of(&flow);

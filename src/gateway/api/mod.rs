@@ -1,6 +1,7 @@
 //! The API for programs: the same connections as on the page, as JSON.
 
 mod audit;
+mod consents;
 pub(super) mod openapi;
 mod shape;
 

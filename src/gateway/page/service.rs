@@ -95,8 +95,43 @@ impl ParameterRule {
         self.pattern
             .as_ref()
             .map(|pattern| pattern.as_str().to_owned())
-            .filter(|_| plain && bare)
+            .filter(|pattern| plain && bare && is_portable(pattern))
     }
+}
+
+/// Whether browsers read a pattern as this crate does. They read sets of characters in another way (the flag `v`), in
+/// which many characters have to be escaped, and complain about a pattern that they cannot read.
+fn is_portable(pattern: &str) -> bool {
+    if pattern.contains("(?") {
+        return false;
+    }
+    let mut rest = pattern.chars().peekable();
+    let (mut in_set, mut last) = (false, '[');
+    while let Some(c) = rest.next() {
+        let is_fine = match (in_set, c) {
+            (_, '\\') => rest
+                .next()
+                .is_some_and(|escaped| "dDwWsS.*+?^$|()[]{}/\\".contains(escaped)),
+            (false, '[') => {
+                in_set = true;
+                rest.next_if_eq(&'^');
+                true
+            }
+            (false, _) => true,
+            (true, ']') => {
+                in_set = false;
+                true
+            }
+            // Between two others it is a range.
+            (true, '-') => last != '[' && rest.peek().is_some_and(char::is_ascii_alphanumeric),
+            (true, _) => c.is_ascii_alphanumeric() || matches!(c, '_' | '.'),
+        };
+        if !is_fine {
+            return false;
+        }
+        last = c;
+    }
+    !in_set
 }
 
 impl Inner {
@@ -237,5 +272,28 @@ const fn problem(problem: ParameterProblem) -> &'static str {
         ParameterProblem::InternalHost => "An address inside a network is not allowed here.",
         ParameterProblem::Several => "Enter which one.",
         ParameterProblem::Unknown => "The service has no such value.",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_portable;
+
+    #[test]
+    fn patterns_that_browsers_read_otherwise_are_left_to_the_server() {
+        for (pattern, fits) in [
+            ("^https://[a-z]+\\.sites\\.test$", true),
+            ("^[A-Za-z0-9_.]{3,20}$", true),
+            ("^[^a-z]\\d+(eu|us)$", true),
+            ("^[a-z0-9-]+$", false),
+            ("^[-a-z]+$", false),
+            ("^[a-z/]+$", false),
+            ("^[a-z(]+$", false),
+            ("^(?!x)[a-z]+$", false),
+            ("^a\\-b$", false),
+            ("^[a-z", false),
+        ] {
+            assert_eq!(is_portable(pattern), fits, "{pattern}");
+        }
     }
 }

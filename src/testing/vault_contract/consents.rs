@@ -135,7 +135,7 @@ fn bounded(make: Make<'_>) {
     }
     let is_there = |number| must(vault.consent(&tenant("acme"), &nth(number).state)).is_some();
     assert!((0..MAX_CONSENTS).all(is_there));
-    // One that has ended makes room first, whatever its age; one whose code is being exchanged never does.
+    // One that has ended makes room first; one whose code is being exchanged never does.
     assert!(taken(&*vault, "n0", at(70)).is_some());
     assert!(taken(&*vault, "n9", at(70)).is_some());
     must(vault.close_consent(&tenant("acme"), &nth(9).state, ConsentStatus::Denied, at(70)));

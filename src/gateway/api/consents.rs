@@ -1,0 +1,104 @@
+//! Consents that are still open, of a person: the links and the flows that can be withdrawn.
+
+use http::StatusCode;
+use serde::Serialize;
+
+use crate::error::Error;
+use crate::gateway::answer::{self, Answer};
+use crate::gateway::refusal::Refusal;
+use crate::gateway::request::Incoming;
+use crate::gateway::time::rfc3339;
+use crate::gateway::{Caller, Inner};
+use crate::manager::{ConsentState, OpenConsent};
+use crate::model::{ConsentId, Owner, UserId};
+
+#[derive(Serialize)]
+struct Consents {
+    consents: Vec<ConsentJson>,
+}
+
+#[derive(Serialize)]
+struct ConsentJson {
+    id: String,
+    provider: String,
+    user: String,
+    shared: bool,
+    label: Option<String>,
+    opened: bool,
+    created_at: String,
+    expires_at: String,
+}
+
+#[derive(Serialize)]
+struct Withdrawn {
+    id: String,
+    state: &'static str,
+}
+
+impl ConsentJson {
+    fn new(consent: OpenConsent) -> Self {
+        Self {
+            id: consent.id.to_string(),
+            provider: consent.provider.to_string(),
+            user: consent.user.to_string(),
+            shared: consent.owner == Owner::Shared,
+            label: consent.label.map(|label| label.to_string()),
+            opened: consent.opened,
+            created_at: rfc3339(consent.created_at),
+            expires_at: rfc3339(consent.expires_at),
+        }
+    }
+}
+
+impl Inner {
+    /// `GET /v1/consents`: those of the caller, or of the person that an operator names.
+    pub(in crate::gateway) fn api_consents(&self, caller: &Caller, incoming: &Incoming<'_>) -> Answer {
+        let user = whose(caller, incoming)?;
+        let manager = self.connections.inner();
+        let open = manager.open_consents(caller.acting_user().tenant(), &user)?;
+        let consents = open.into_iter().map(ConsentJson::new).collect();
+        answer::json(StatusCode::OK, &Consents { consents })
+    }
+
+    /// `DELETE /v1/consents/{id}`: withdraws one of them.
+    pub(in crate::gateway) fn api_withdraw(
+        &self,
+        caller: &Caller,
+        incoming: &Incoming<'_>,
+        id: &str,
+    ) -> Answer {
+        let id: ConsentId = id.parse().map_err(|_| Refusal::not_found())?;
+        let user = whose(caller, incoming)?;
+        let manager = self.connections.inner();
+        let state = manager.withdraw(caller.acting_user().tenant(), &user, id)?;
+        let body = Withdrawn {
+            id: id.to_string(),
+            state: state_code(state),
+        };
+        answer::json(StatusCode::OK, &body)
+    }
+}
+
+fn whose(caller: &Caller, incoming: &Incoming<'_>) -> Result<UserId, Refusal> {
+    let own = caller.acting_user().user();
+    let Some(user) = incoming.query("user") else {
+        return Ok(own.clone());
+    };
+    let user = UserId::new(user).map_err(Error::from)?;
+    if user != *own && !caller.is_operator() {
+        return Err(Refusal::forbidden());
+    }
+    Ok(user)
+}
+
+const fn state_code(state: ConsentState) -> &'static str {
+    match state {
+        ConsentState::Pending => "pending",
+        ConsentState::Opened => "opened",
+        ConsentState::Completed(_) => "completed",
+        ConsentState::Denied => "denied",
+        ConsentState::Failed => "failed",
+        ConsentState::Expired => "expired",
+        ConsentState::Cancelled => "cancelled",
+    }
+}
