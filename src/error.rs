@@ -137,7 +137,7 @@ impl From<InvalidDescriptor> for Error {
 }
 
 /// Consent is needed before this person can act at this provider.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{provider} needs consent: {reason}")]
 #[non_exhaustive]
 pub struct ConsentRequired {
@@ -153,7 +153,7 @@ pub struct ConsentRequired {
     pub missing_scopes: Scopes,
     /// More scopes that the provider's API named when it refused a request, and that the descriptor does not know. No
     /// consent asks for them, because an API must not choose what a user is asked for. A host that knows them adds them to
-    /// the [`ConsentOptions`](crate::ConsentOptions), or to the descriptor.
+    /// the [`ConsentOptions`](crate::ConsentOptions), or to the descriptor. The API wrote them: `Debug` prints their number.
     pub scopes_named_by_api: Scopes,
     /// Whether it is the tenant's shared connection that is needed, which only an operator can connect.
     pub shared: bool,
@@ -248,6 +248,20 @@ impl ChoiceRequired {
 impl From<ChoiceRequired> for Error {
     fn from(choice: ChoiceRequired) -> Self {
         Self::ChoiceRequired(Box::new(choice))
+    }
+}
+
+impl std::fmt::Debug for ConsentRequired {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ConsentRequired")
+            .field("provider", &self.provider)
+            .field("connection", &self.connection)
+            .field("label", &self.label)
+            .field("reason", &self.reason)
+            .field("missing_scopes", &self.missing_scopes)
+            .field("scopes_named_by_api", &self.scopes_named_by_api.len())
+            .field("shared", &self.shared)
+            .finish()
     }
 }
 

@@ -325,6 +325,7 @@ fn an_api_cannot_choose_what_people_are_asked_for() {
     let need = refused(&turn);
     assert_eq!(need.missing_scopes.to_string(), "notes.write");
     assert_eq!(need.scopes_named_by_api.to_string(), "admin.everything");
+    assert!(!format!("{need} {need:?}").contains("admin"), "{need:?}");
     let asked = turn.ask(&need).unwrap();
     let opened = world
         .connections

@@ -94,7 +94,8 @@ impl UreqClientBuilder {
     ///
     /// # Security
     ///
-    /// Whoever sets the environment of the process decides which host sees the names of the servers and the ciphertext.
+    /// The environment then decides which host sees the names of the servers and the ciphertext. Do not let a user or a tool
+    /// set it.
     pub fn proxy_from_env(mut self) -> Result<Self, InvalidHttpClient> {
         let named = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         self.proxy = match Proxy::try_from_env() {
@@ -117,7 +118,7 @@ impl UreqClientBuilder {
     ///
     /// # Security
     ///
-    /// For sandboxes and tests. Whoever listens on that port gets the tokens.
+    /// For sandboxes and tests. Any process that listens on that port receives the tokens.
     pub const fn dangerous_loopback_http(mut self) -> Self {
         self.loopback_http = true;
         self
@@ -155,10 +156,10 @@ fn supported(proxy: Proxy) -> Result<Proxy, InvalidHttpClient> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidHttpClient {
-    /// The roots are no certificates in PEM.
+    /// The roots are not certificates in PEM, or a certificate cannot be a root.
     #[error("the roots are not certificates in PEM")]
     Roots,
-    /// The proxy is no URL of an HTTP proxy.
+    /// The proxy is not the URL of an HTTP proxy.
     #[error("the proxy is not a URL that begins with http:// or https://")]
     Proxy,
 }

@@ -12,10 +12,10 @@ const SHORTEST: usize = 8;
 /// Encodings with fewer letters and digits than this are searched for with all their characters.
 pub(super) const SHORTEST_LETTERS: usize = 16;
 
-/// Of a token whose beginning or end is cut off, at least so many characters must be there.
+/// The least number of characters that must be left of a token whose beginning or end is cut off.
 const FRAGMENT: usize = 24;
 
-/// So many characters may be missing at the end.
+/// The largest number of characters that may be missing at the end.
 const MISSING: usize = 4;
 
 type Text = Zeroizing<Vec<u8>>;
@@ -155,7 +155,7 @@ const fn digit(value: u8) -> u8 {
     b"0123456789abcdef"[value as usize]
 }
 
-/// The characters of base64 that hold bits of the token alone, with so many bytes before it in what was encoded: they
+/// The characters of base64 that hold bits of the token alone, with this number of bytes before it in what was encoded: they
 /// decide how its bits fall on characters.
 fn base64(token: &[u8], before: usize) -> Text {
     let mut shifted = Zeroizing::new(Vec::with_capacity(before + token.len()));

@@ -272,7 +272,7 @@ fn byte_of(digits: &[Unit]) -> Found {
     }
 }
 
-/// The code of a character in so many hexadecimal digits.
+/// The code of a character in this number of hexadecimal digits.
 fn digits(digits: &[Unit], count: usize) -> Found {
     match value(digits, 16) {
         Some(value) if digits.len() == count => character(value),
@@ -297,7 +297,7 @@ fn character(code: u32) -> Found {
     Found::Character(char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER))
 }
 
-/// The value of the digits; `None` if one of them is none or the value is too large.
+/// The value of the digits; `None` if one is not a digit or the value is too large.
 fn value(digits: &[Unit], radix: u32) -> Option<u32> {
     digits.iter().try_fold(0_u32, |value, unit| {
         let digit = char::from(unit.byte).to_digit(radix)?;

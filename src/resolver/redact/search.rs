@@ -7,7 +7,7 @@ use aho_corasick::nfa::contiguous::NFA;
 use aho_corasick::{Anchored, MatchKind};
 use zeroize::Zeroizing;
 
-use super::view::{Reading, Unit, View};
+use super::view::{Reading, Unit, View, plain_run};
 use crate::random;
 
 /// How many bytes in a row a search for letters passes over within a token.
@@ -148,9 +148,28 @@ impl Track {
         found: &mut impl FnMut(Range<usize>),
     ) {
         let Self { view, place } = self;
-        let mut emit = |unit| place.step(search, unit, found);
-        for (offset, &byte) in piece.iter().enumerate() {
-            view.read(byte, at + offset, &mut emit);
+        let mut offset = 0;
+        while offset < piece.len() {
+            // Most text passes unchanged, and is not handed from stage to stage byte by byte.
+            let plain = if view.passes_plain() {
+                plain_run(&piece[offset..])
+            } else {
+                0
+            };
+            for (place_in_run, &byte) in piece[offset..offset + plain].iter().enumerate() {
+                let begin = at + offset + place_in_run;
+                let unit = Unit {
+                    byte,
+                    begin,
+                    end: begin + 1,
+                };
+                place.step(search, unit, found);
+            }
+            offset += plain;
+            if let Some(&byte) = piece.get(offset) {
+                view.read(byte, at + offset, &mut |unit| place.step(search, unit, found));
+                offset += 1;
+            }
         }
     }
 

@@ -73,6 +73,11 @@ impl View {
         layers && self.terminal.passes() && self.margins.passes() && !self.escape
     }
 
+    /// Whether bytes of a [plain run](plain_run) are handed on as they are: blanks are not where characters count.
+    pub(super) fn passes_plain(&self) -> bool {
+        self.reading.is_of_letters() && self.is_idle()
+    }
+
     /// Reads the byte at this place of the text. `emit` takes what it adds to the view.
     #[inline]
     pub(super) fn read(&mut self, byte: u8, at: usize, emit: &mut impl FnMut(Unit)) {

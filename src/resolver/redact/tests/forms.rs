@@ -38,7 +38,7 @@ fn punctuation(token: &str, write: impl Fn(u8) -> String) -> String {
     })
 }
 
-/// The token with this between pieces of so many characters.
+/// The token with this text between pieces of this width.
 fn broken(token: &str, width: usize, by: &str) -> String {
     let characters: Vec<char> = token.chars().collect();
     let pieces: Vec<String> = characters
