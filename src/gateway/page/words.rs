@@ -57,7 +57,7 @@ pub(super) fn health(state: HealthState, connection: &Connection, provider: &str
 
 fn need(reason: NeedsConsent, provider: &str) -> String {
     match reason {
-        NeedsConsent::Rejected => format!("access was revoked at {provider} or has expired"),
+        NeedsConsent::Rejected => format!("access was removed at {provider}, or grew too old there"),
         NeedsConsent::Expired => "the access expired and cannot be renewed".into(),
         NeedsConsent::LostInFlight => "a renewal was cut off and its token was lost".into(),
         NeedsConsent::RejectedAfterRefresh => format!("{provider} refuses the access even after a renewal"),
