@@ -87,7 +87,9 @@ fn what_is_read_for_a_person_does_not_grow_with_the_requests_of_others() {
         act();
         store.read.load(Ordering::Relaxed) - before
     };
-    let poll = || drop(connections.poll(&alice, hers.id()).unwrap());
+    let poll = || {
+        let _ = connections.poll(&alice, hers.id()).unwrap();
+    };
     let open = || drop(connections.open(&alice, hers.ticket()).unwrap());
     open();
     let (polled, opened) = (cost(&poll), cost(&open));

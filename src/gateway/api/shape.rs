@@ -223,7 +223,11 @@ impl RevocationJson {
             AtProvider::Unconfirmed { retry_after } => (None, retry_after.map(|wait| wait.as_secs())),
             AtProvider::Attempted { url } => (url.clone(), None),
             AtProvider::ByUser { url } => (Some(url.clone()), None),
-            _ => (None, None),
+            AtProvider::Revoked
+            | AtProvider::Refused
+            | AtProvider::Unsupported
+            | AtProvider::NothingLeft
+            | AtProvider::StillUsedBy(_) => (None, None),
         };
         let ended = revocation.ended.iter().map(|ended| EndedJson {
             grant: ended.grant.to_string(),
