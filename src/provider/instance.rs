@@ -33,6 +33,10 @@ pub(super) struct RegisteredBase {
 impl RegisteredBase {
     /// Reads `https://host`, perhaps with a port and a path, or `https://*.domain` for every host below the domain.
     pub(super) fn parse(text: &str, transport: Transport) -> Option<Self> {
+        // The parser would trim blanks and take a backslash for a slash.
+        if text.bytes().any(|byte| !byte.is_ascii_graphic() || byte == b'\\') {
+            return None;
+        }
         let (below, text) = match text.strip_prefix("https://*.") {
             Some(rest) => (true, format!("https://{rest}")),
             None => (false, text.to_owned()),

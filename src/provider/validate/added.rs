@@ -157,6 +157,14 @@ impl Check<'_> {
         Ok(())
     }
 
+    /// Refuses braces and placeholders of other languages in a text that is no template: it is sent as it stands.
+    pub(super) fn no_placeholder(&self, field: &'static str, text: &str) -> Result<(), InvalidDescriptor> {
+        match text.find(['{', '}', '$', '<', '>']) {
+            Some(_) => Err(self.error(field, DescriptorProblem::NoTemplate)),
+            None => Ok(()),
+        }
+    }
+
     /// Refuses a brace without its partner: what is left of a placeholder is sent as it stands.
     pub(super) fn braces(&self, field: &'static str, value: &str) -> Result<(), InvalidDescriptor> {
         let mut open = 0_usize;

@@ -134,6 +134,9 @@ pub enum DescriptorProblem {
     /// A value has a placeholder of another template language.
     #[error("has \"{0}\", a placeholder of another language: write {{name}}")]
     Lookalike(&'static str),
+    /// A field that is compared or sent as it stands has a placeholder.
+    #[error("is not a template, and has a brace, \"$\", \"<\" or \">\" in it")]
+    NoTemplate,
     /// A value has braces that do not pair.
     #[error("has a brace without its partner")]
     Braces,
@@ -164,6 +167,9 @@ pub enum DescriptorProblem {
     /// Two descriptors have the same id.
     #[error("is that of two descriptors: give one of them another id")]
     Twice,
+    /// Two clients are registered for one server.
+    #[error("is registered twice: one client serves all providers of a server")]
+    TwoClients,
     /// The id is that of a built-in descriptor.
     #[error("is that of a built-in descriptor: choose another id, or set \"replaces_builtin\" to true")]
     ReplacesBuiltin,
@@ -222,6 +228,11 @@ pub enum RuleProblem {
     /// The list of values is empty.
     #[error("lists no values")]
     NoValues,
+    /// The pattern wants a scheme, and the kind of value has none.
+    #[error(
+        "has a pattern that begins with a scheme, which is cut off a \"host\" before the pattern sees it"
+    )]
+    Scheme,
     /// The pattern cannot be compiled.
     #[error(
         "has a pattern that cannot be used: a regular expression of at most 512 bytes, with look-ahead only at its start"
