@@ -44,7 +44,7 @@ impl RegisteredBase {
         let base = Url::parse(&text).ok()?;
         let is_allowed = base.scheme() == "https" || transport == Transport::HttpsOrLoopback;
         let is_base = is_allowed && is_clean(&base) && base.query().is_none() && !text.contains('*');
-        // Whoever means an internal host names it whole.
+        // A wildcard never allows an internal host: the list must name it.
         let is_domain = matches!(base.host(), Some(Host::Domain(_))) && !is_internal(&base);
         (is_base && (!below || is_domain)).then_some(Self { base, below })
     }

@@ -44,7 +44,7 @@ struct LookAhead {
 
 /// The look-ahead at the start of a pattern, and what follows it.
 struct Split<'a> {
-    /// Whether each is wanted, and what is between its brackets.
+    /// For each, whether it must match, and the text between its brackets.
     look_ahead: Vec<(bool, &'a str)>,
     rest: &'a str,
 }

@@ -214,7 +214,7 @@ impl Registry {
     }
 }
 
-/// What is wrong with the id of a descriptor that is added.
+/// Returns the mistake in the id of a descriptor that is added.
 fn id_problem(id: &str, replaces: bool, is_known: bool, says_so: bool) -> Option<InvalidDescriptor> {
     let (field, problem) = match (replaces, is_known, says_so) {
         (true, _, true) | (false, false, false) => return None,

@@ -1,4 +1,4 @@
-//! What can be wrong with a descriptor or a registration.
+//! The mistakes that a descriptor or a registration can have.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ pub struct InvalidDescriptor {
     pub descriptor: String,
     /// Its field.
     pub field: &'static str,
-    /// What is wrong with it.
+    /// The mistake.
     pub problem: DescriptorProblem,
     /// The built-in server that was replaced, where a built-in provider does not fit the new one.
     pub replaced_server: Option<String>,
@@ -48,7 +48,7 @@ impl fmt::Display for InvalidDescriptor {
 
 impl std::error::Error for InvalidDescriptor {}
 
-/// What is wrong with a field of a descriptor.
+/// The mistake in a field of a descriptor.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DescriptorProblem {
@@ -91,7 +91,7 @@ pub enum DescriptorProblem {
     Rule {
         /// The parameter.
         name: String,
-        /// What is wrong with its rule.
+        /// The mistake in its rule.
         problem: RuleProblem,
     },
     /// A value is not a scope.
@@ -207,7 +207,7 @@ pub enum DescriptorProblem {
     ClientSecret,
 }
 
-/// What is wrong with the rule of a parameter.
+/// The mistake in the rule of a parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RuleProblem {

@@ -7,7 +7,7 @@ use http::HeaderMap;
 use http::header::{ACCEPT_ENCODING, HeaderValue};
 use zeroize::Zeroizing;
 
-use crate::error::{RequestRefused, Result};
+use crate::error::{Error, RequestRefused, Result};
 use crate::http::HttpRequest;
 use crate::random;
 use crate::resolver::send::{CLIENTS, CREDENTIALS, address, hand_back};
@@ -54,7 +54,7 @@ impl Turn {
     ///
     /// # Errors
     ///
-    /// [`UnknownProvider`](crate::Error::UnknownProvider), [`Random`](crate::Error::Random). Whether the person is connected shows when
+    /// [`UnknownProvider`](Error::UnknownProvider), [`Random`](Error::Random). Whether the person is connected shows when
     /// it is filled.
     pub fn placeholder(&self, provider: &str) -> Result<Placeholder> {
         self.placeholder_with(provider, ResolveOptions::default())
@@ -67,7 +67,7 @@ impl Turn {
     /// As [`placeholder`](Self::placeholder).
     pub fn placeholder_with(&self, provider: &str, options: ResolveOptions) -> Result<Placeholder> {
         let inner = self.resolver.connections.inner();
-        inner.registry.find(provider)?;
+        inner.registry.find(provider).map_err(Error::from)?;
         let placeholder = Placeholder(format!("{MARK}{}", random::token_256()?.as_str()));
         self.placeholders
             .lock()
