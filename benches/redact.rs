@@ -31,6 +31,9 @@ fn main() {
     let json =
         fill(r#"{"id":"18c2f0e1","snippet":"Line one\nline two, 100% of it","labels":["INBOX","UNREAD"]},"#);
     let base64 = fill("JVBERi0xLjcKJeLjz9MKMSAwIG9iago8PC9UeXBlL0NhdGFsb2cvUGFnZXMgMiAwIFI+PgplbmRvYmoK\n");
+    let code = fill(
+        "    let value = (map[\"key\"] & 0xff) * 2; // 100 %, see \\x41\n    if value == 0 { return; }\n",
+    );
     let mut leaky = prose.clone();
     for at in (0..SIZE - token.len()).step_by(SIZE / 100) {
         leaky.replace_range(at..at + token.len(), token);
@@ -43,6 +46,15 @@ fn main() {
             Scenario::new("redact, JSON with escapes", || turn.redact(&json).len()),
             Scenario::new("redact, base64", || turn.redact(&base64).len()),
             Scenario::new("redact, a token every 10 KiB", || turn.redact(&leaky).len()),
+            Scenario::new("a turn that resolves", || {
+                let turn = resolver.turn(person.clone());
+                usize::from(turn.resolve("notes").is_ok())
+            }),
+            Scenario::new("a turn that resolves and redacts 1 KiB", || {
+                let turn = resolver.turn(person.clone());
+                usize::from(turn.resolve("notes").is_ok()) + turn.redact(&prose[..1024]).len()
+            }),
+            Scenario::new("redact, source code", || turn.redact(&code).len()),
             Scenario::new("send outside of a turn, 1 KiB back", || {
                 let request = Request::get("/notes").body(Vec::new()).expect("a request");
                 let response = resolver.send(&person, "notes", request).expect("an answer");

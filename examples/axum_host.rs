@@ -9,16 +9,20 @@
 #[path = "support/mod.rs"]
 mod support;
 
+use std::collections::HashMap;
 use std::error::Error;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::{any, get};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::request::Parts;
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, StatusCode, Uri, header};
+use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::net::TcpListener;
 use tokio::task::spawn_blocking;
 use valetkey::gateway::{Authenticator, Caller, Gateway, Mount, Refused};
@@ -40,30 +44,53 @@ const MOUNTED_AT: &str = "/connections";
 const MAX_BODY: usize = 64 * 1024;
 
 struct Host {
+    sessions: Sessions,
     gateway: Gateway,
     connections: Connections,
     resolver: Resolver,
 }
 
-/// Stands for the host's own sessions: the cookie says who it is.
-#[derive(Debug)]
-struct Sessions;
+/// Stands for the host's own sessions: the cookie holds a random id, and the host knows whose it is.
+#[derive(Debug, Clone, Default)]
+struct Sessions(Arc<Mutex<HashMap<String, ActingUser>>>);
 
-impl Authenticator for Sessions {
-    fn authenticate(&self, head: &Parts) -> Result<Caller, Refused> {
-        signed_in(&head.headers)
-            .map(Caller::user)
-            .ok_or(Refused::Unauthenticated)
+impl Sessions {
+    /// Begins a session for somebody who has signed in, and returns its id.
+    fn begin(&self, person: ActingUser) -> Option<String> {
+        let mut bytes = [0; 32];
+        SystemRandom::new().fill(&mut bytes).ok()?;
+        let id = URL_SAFE_NO_PAD.encode(bytes);
+        self.lock().insert(id.clone(), person);
+        Some(id)
+    }
+
+    fn signed_in(&self, headers: &HeaderMap) -> Option<ActingUser> {
+        self.lock().get(session(headers)?).cloned()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, ActingUser>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn signed_in(headers: &HeaderMap) -> Option<ActingUser> {
+impl Authenticator for Sessions {
+    fn authenticate(&self, head: &Parts) -> Result<Caller, Refused> {
+        // The gateway adds the way back, so that a one-time link survives the sign-in.
+        let sign_in = || Refused::SignIn {
+            address: "/sign-in".into(),
+            return_parameter: "return_to".into(),
+        };
+        let person = self.signed_in(&head.headers).ok_or_else(sign_in)?;
+        let session = session(&head.headers).ok_or_else(sign_in)?;
+        Ok(Caller::user(person).in_session(session))
+    }
+}
+
+fn session(headers: &HeaderMap) -> Option<&str> {
     let cookies = headers.get(header::COOKIE)?.to_str().ok()?;
-    let name = cookies
+    cookies
         .split(';')
-        .find_map(|pair| pair.trim().strip_prefix("session="))?;
-    let tenant = TenantId::new("acme").ok()?;
-    Some(ActingUser::authenticated(tenant, UserId::new(name).ok()?))
+        .find_map(|pair| pair.trim().strip_prefix("session="))
 }
 
 /// Hands a request to the gateway, on a thread where it may block.
@@ -81,7 +108,7 @@ async fn connections_page(State(host): State<Arc<Host>>, request: Request) -> Re
 
 /// A turn of an agent: it reads the notes of whoever is talking to it.
 async fn turn(State(host): State<Arc<Host>>, headers: HeaderMap) -> Response {
-    let Some(person) = signed_in(&headers) else {
+    let Some(person) = host.sessions.signed_in(&headers) else {
         return StatusCode::UNAUTHORIZED.into_response();
     };
     // Microseconds and no network: fit for an asynchronous thread. Here it decides what the agent says first.
@@ -110,12 +137,26 @@ fn answer(host: &Host, person: &ActingUser) -> Result<String, ValetkeyError> {
     }
 }
 
-async fn sign_in() -> Response {
-    (
-        [(header::SET_COOKIE, "session=ada; Path=/; HttpOnly; SameSite=Lax")],
-        "Hello, Ada.",
-    )
-        .into_response()
+/// Signs Ada in. A real host asks for a password here, or an identity provider.
+async fn sign_in(State(host): State<Arc<Host>>, uri: Uri) -> Response {
+    let ada =
+        TenantId::new("acme").and_then(|tenant| Ok(ActingUser::authenticated(tenant, UserId::new("ada")?)));
+    let Some(session) = ada.ok().and_then(|ada| host.sessions.begin(ada)) else {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    };
+    let cookie = format!("session={session}; Path=/; HttpOnly; SameSite=Lax");
+    let cookie = [(header::SET_COOKIE, cookie)];
+    match way_back(uri.query().unwrap_or_default()) {
+        Some(path) => (cookie, Redirect::to(&path)).into_response(),
+        None => (cookie, "Hello, Ada.").into_response(),
+    }
+}
+
+/// The path of this host to go back to. An address of another host is not one.
+fn way_back(query: &str) -> Option<String> {
+    let (_, path) = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "return_to")?;
+    path.starts_with(&format!("{MOUNTED_AT}/"))
+        .then(|| path.into_owned())
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -142,12 +183,14 @@ async fn run() -> Result<(), Box<dyn Error>> {
         .http_client(UreqClient::dangerous_loopback_http())
         .dangerous_loopback_http()
         .build()?;
+    let sessions = Sessions::default();
     let host = Arc::new(Host {
-        gateway: Gateway::builder(connections.clone(), mount, Sessions).build(),
+        gateway: Gateway::builder(connections.clone(), mount, sessions.clone()).build()?,
+        sessions,
         connections: connections.clone(),
         resolver: Resolver::new(connections),
     });
-    // Not `nest`: the gateway wants the path that the browser sees.
+    // Not `nest`: `handle` wants the path that the browser sees. Behind `nest`, call `handle_stripped`.
     let app = Router::new()
         .route("/sign-in", get(sign_in))
         .route("/turn", get(turn))
@@ -174,12 +217,14 @@ fn walk(origin: &str) -> Result<(), Box<dyn Error>> {
         .to_owned();
     println!("1. The agent has no access to Ada's notes yet and gives her a one-time link");
 
+    // In a browser that is not signed in yet: the link survives the sign-in.
+    let mut ada = Browser::new();
     let page = ada.open(&link)?;
     let connection = allow(&mut ada, &page)?;
     if !connection.html.contains("ada@example.test") {
         return Err("the account is shown".into());
     }
-    println!("2. She opened it, said yes at the provider, and came back to her connection");
+    println!("2. She opened it, signed in, said yes at the provider, and came back to her connection");
 
     let told = ada.open(&format!("{origin}/turn"))?;
     if !(told.html.contains("ready: true") && told.html.contains("Note G")) {

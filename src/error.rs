@@ -5,7 +5,8 @@
 use std::time::Duration;
 
 use crate::model::{
-    ConnectionId, FailureCode, InvalidId, InvalidScope, Label, NeedsConsent, ProviderId, Scopes, ServerId,
+    ConnectionId, ConsentId, FailureCode, InvalidId, InvalidScope, Label, NeedsConsent, ProviderId, Scopes,
+    ServerId,
 };
 use crate::protocol::{AuthorizationError, CallbackError};
 use crate::provider::{InvalidDescriptor, InvalidParameter, InvalidTemplate, UnknownProvider};
@@ -59,6 +60,11 @@ pub enum Error {
     /// A connection parameter is missing, unknown or malformed.
     #[error(transparent)]
     Parameter(#[from] InvalidParameter),
+    /// The account has several sites, and a connection is for one of them. The grant was given back and nothing was
+    /// stored. Start the consent again with [`ConsentOptions::parameter`](crate::ConsentOptions::parameter) set to one
+    /// of the choices.
+    #[error(transparent)]
+    ChoiceRequired(Box<ChoiceRequired>),
     /// An id is malformed.
     #[error("the id {0}")]
     Id(#[from] InvalidId),
@@ -68,6 +74,9 @@ pub enum Error {
     /// The request may not be sent with this person's token.
     #[error(transparent)]
     Request(#[from] RequestRefused),
+    /// The API answered, and the answer was not taken. The request was sent: do not repeat it unchanged.
+    #[error(transparent)]
+    Answer(#[from] AnswerRefused),
     /// The operating system gave no random numbers.
     #[error(transparent)]
     Random(#[from] RandomUnavailable),
@@ -142,6 +151,10 @@ pub struct ConsentRequired {
     pub reason: ConsentReason,
     /// The scopes that are needed and not granted.
     pub missing_scopes: Scopes,
+    /// More scopes that the provider's API named when it refused a request, and that the descriptor does not know. No
+    /// consent asks for them, because an API must not choose what a user is asked for. A host that knows them adds them to
+    /// the [`ConsentOptions`](crate::ConsentOptions), or to the descriptor.
+    pub scopes_named_by_api: Scopes,
     /// Whether it is the tenant's shared connection that is needed, which only an operator can connect.
     pub shared: bool,
 }
@@ -155,6 +168,7 @@ impl ConsentRequired {
             label: None,
             reason,
             missing_scopes: Scopes::default(),
+            scopes_named_by_api: Scopes::default(),
             shared: false,
         }
     }
@@ -177,10 +191,63 @@ impl ConsentRequired {
         self
     }
 
+    /// The same need, with these scopes that an API named and the descriptor does not know.
+    pub(crate) fn named_by_api(mut self, scopes: Scopes) -> Self {
+        self.scopes_named_by_api = scopes;
+        self
+    }
+
+    /// Whether a consent for this need meets the other one as well.
+    pub(crate) fn covers(&self, other: &Self) -> bool {
+        self.is_like(other) && other.missing_scopes.difference(&self.missing_scopes).is_empty()
+    }
+
+    /// Whether both needs differ in their scopes alone.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        self.provider == other.provider
+            && self.connection == other.connection
+            && self.label == other.label
+            && self.reason == other.reason
+            && self.shared == other.shared
+    }
+
     /// The same need, of whosever connection it is.
     pub(crate) const fn of(mut self, shared: bool) -> Self {
         self.shared = shared;
         self
+    }
+}
+
+/// Several values of a parameter fit the account that was chosen. The choice is the person's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{provider} offers several values of \"{parameter}\"; start again with one of them")]
+#[non_exhaustive]
+pub struct ChoiceRequired {
+    /// The service.
+    pub provider: ProviderId,
+    /// The parameter of the connection that chooses.
+    pub parameter: String,
+    /// Its values: at least two, at most [`ChoiceRequired::MOST`], none twice, each allowed by the parameter's rule.
+    /// The provider wrote them: show them as text.
+    pub choices: Vec<String>,
+}
+
+impl ChoiceRequired {
+    /// The largest number of choices. An account with more has to name the value when the consent begins.
+    pub const MOST: usize = 50;
+
+    pub(crate) const fn new(provider: ProviderId, parameter: String, choices: Vec<String>) -> Self {
+        Self {
+            provider,
+            parameter,
+            choices,
+        }
+    }
+}
+
+impl From<ChoiceRequired> for Error {
+    fn from(choice: ChoiceRequired) -> Self {
+        Self::ChoiceRequired(Box::new(choice))
     }
 }
 
@@ -198,8 +265,10 @@ pub enum ConsentReason {
     Rejected,
     /// A refresh was cut off and the provider takes the old token no more.
     LostInFlight,
-    /// The provider's API refused the token even after a refresh.
-    RejectedAfterRefresh,
+    /// The provider has refused the renewal for more than a day and does not say why.
+    Unexplained,
+    /// The host's client at the authorization server was replaced.
+    ClientChanged,
 }
 
 impl From<NeedsConsent> for ConsentReason {
@@ -208,7 +277,8 @@ impl From<NeedsConsent> for ConsentReason {
             NeedsConsent::Rejected => Self::Rejected,
             NeedsConsent::Expired => Self::Expired,
             NeedsConsent::LostInFlight => Self::LostInFlight,
-            NeedsConsent::RejectedAfterRefresh => Self::RejectedAfterRefresh,
+            NeedsConsent::Unexplained => Self::Unexplained,
+            NeedsConsent::ClientChanged => Self::ClientChanged,
         }
     }
 }
@@ -221,7 +291,8 @@ impl std::fmt::Display for ConsentReason {
             Self::Expired => "the access expired and cannot be renewed",
             Self::Rejected => "the provider ended the access",
             Self::LostInFlight => "a renewal was cut off and its token was lost",
-            Self::RejectedAfterRefresh => "the provider refuses the access even after a renewal",
+            Self::Unexplained => "the provider refuses to renew the access and does not say why",
+            Self::ClientChanged => "this application has a new registration at the provider",
         })
     }
 }
@@ -279,6 +350,9 @@ pub enum Misconfigured {
     /// No client is registered for this authorization server.
     #[error("no client registration for the authorization server {0}")]
     NoClient(ServerId),
+    /// The authorization server that issued the tokens is not in the registry any more. They are kept.
+    #[error("the authorization server {0} is not in the registry; add it again or revoke the connection")]
+    UnknownServer(ServerId),
     /// The authorization server refuses the client id or secret.
     #[error("the authorization server {0} refuses the client credentials")]
     ClientRejected(ServerId),
@@ -290,10 +364,16 @@ pub enum Misconfigured {
         /// How.
         failure: FailureCode,
     },
-    /// The descriptor names another token endpoint, or the registration another client, than the one that the tokens
-    /// came from. They are sent nowhere else: connect again, or put the old values back.
-    #[error("the token endpoint or the client of {0} has changed since the consent")]
+    /// The descriptor names another server or another token endpoint than the one that the tokens came from. They are
+    /// sent nowhere else: put the old values back, or let the people connect again.
+    #[error("the token endpoint of {0} has changed since the consent; restore it or connect again")]
     IssuerChanged(ServerId),
+    /// The registration names another client than the one that the tokens were issued to. Nobody else can refresh
+    /// them: put the former client back, or confirm with
+    /// [`ClientRegistration::replacing`](crate::provider::ClientRegistration::replacing) that it is gone; the people
+    /// are asked for a new consent then.
+    #[error("the client of {0} has changed since the consent; restore it or confirm that it was replaced")]
+    ClientChanged(ServerId),
     /// The values of the connection lead to an instance of the server for which the client is not registered. Nothing
     /// was sent: the client secret and the tokens of one instance are not for another. List the instance in
     /// [`ClientRegistration::for_base_urls`](crate::provider::ClientRegistration::for_base_urls).
@@ -318,17 +398,18 @@ pub enum Misconfigured {
 
 /// Why a consent could not be completed.
 ///
-/// `Unknown`, `Used` and `Expired` read the same to people: a page that tells them apart tells a guesser which
-/// `state` exists.
+/// `Unknown` and `Expired` read the same to people: a page that distinguishes them tells a guesser which `state` exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConsentError {
     /// No consent has this `state`.
     #[error("this consent is not valid any more; start again")]
     Unknown,
-    /// The consent was completed, denied or given up already.
-    #[error("this consent is not valid any more; start again")]
-    Used,
+    /// The same person has answered this consent before, in the same browser: the callback was delivered twice, or the
+    /// link was opened again. Nothing was done a second time. [`poll`](crate::ConnectionManager::poll) returns the state
+    /// of the consent by this id: lead the person there, do not ask them to start again.
+    #[error("this consent was answered before; its state says how")]
+    Used(ConsentId),
     /// Ten minutes have passed.
     #[error("this consent is not valid any more; start again")]
     Expired,
@@ -359,6 +440,22 @@ pub enum ConsentError {
     Conflict,
 }
 
+/// Why an answer of an API was not taken. The API has acted on the request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AnswerRefused {
+    /// The body is larger than [`Settings::send_max_bytes`](crate::manager::Settings::send_max_bytes). Ask for less, raise the
+    /// limit, or call [`Resolver::send_stream`](crate::Resolver::send_stream), which has none.
+    #[error("the answer is larger than {limit} bytes, the limit of the settings; `send_stream` has none")]
+    TooLarge {
+        /// The limit, in bytes.
+        limit: usize,
+    },
+    /// The answer has more headers, or larger ones, than the HTTP client reads: in the default client 128, and 64 KiB.
+    #[error("the answer has more headers than the HTTP client reads")]
+    HeadTooLarge,
+}
+
 /// Why a request may not be sent with a person's token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -366,9 +463,17 @@ pub enum RequestRefused {
     /// The URL is not one of the provider's API: another host, port, scheme or path.
     #[error("the token of this provider may not be sent to this address")]
     Address,
-    /// The request brings credentials of its own.
+    /// The request has a header that carries a credential or names a user. It would act as two users at once.
     #[error("the request has credentials of its own")]
     ForeignCredentials,
+    /// The method is `CONNECT`, `TRACE`, `TRACK` or `PRI`: no API of a service needs it, and it can carry the token past the
+    /// service.
+    #[error("a request with this method may not carry a token")]
+    Method,
+    /// A header asks the server for another method, path or host than those that were checked, such as
+    /// `X-HTTP-Method-Override`. Set them in the request itself.
+    #[error("a header asks for another method, path or host than the request has")]
+    Override,
     /// The URL is relative, and the provider has no base URL.
     #[error("the address is relative and the provider has no base URL")]
     NoBase,
@@ -378,6 +483,10 @@ pub enum RequestRefused {
     /// The placeholder was made in another turn, or it stands where no token may.
     #[error("the placeholder is of another turn or stands where no token may")]
     Placeholder,
+    /// The turn has made as many placeholders as a turn may: 1,024 different ones. Use the same placeholder again, or begin
+    /// another turn.
+    #[error("the turn has made 1024 placeholders, which is the limit of a turn")]
+    TooManyPlaceholders,
     /// The token cannot stand in a header.
     #[error("the token cannot stand in a header")]
     Header,

@@ -44,9 +44,9 @@ impl<'a> From<&'a Connection> for About<'a> {
 }
 
 #[cfg(not(feature = "tracing"))]
-pub(crate) use off::{event, provider, within};
+pub(crate) use off::{current, event, provider, within};
 #[cfg(feature = "tracing")]
-pub(crate) use on::{event, provider, within};
+pub(crate) use on::{current, event, provider, within};
 
 #[cfg(not(feature = "tracing"))]
 mod off {
@@ -63,6 +63,19 @@ mod off {
 
     pub(crate) const fn provider(_: &ProviderId) {}
 
+    /// The span that is open on this thread.
+    pub(crate) struct Open;
+
+    impl Open {
+        pub(crate) fn within<T>(&self, act: impl FnOnce() -> T) -> T {
+            act()
+        }
+    }
+
+    pub(crate) const fn current() -> Open {
+        Open
+    }
+
     pub(crate) const fn event(_: &Event) {}
 }
 
@@ -75,6 +88,8 @@ mod on {
 
     use super::{About, Event, ProviderId, Result, Seam, TenantId, UserId};
     use crate::error::{ConsentError, ConsentReason, DenialReason, Error, Misconfigured};
+    use crate::model::EventKind;
+    use crate::vault::VaultError;
 
     /// Runs `act` in a span that says how it ended.
     pub(crate) fn within<'a, T>(
@@ -107,17 +122,75 @@ mod on {
         Span::current().record("provider", id.as_str());
     }
 
+    /// The span that is open on this thread, to be continued on another one.
+    pub(crate) struct Open(Span);
+
+    impl Open {
+        /// Runs `act` in the span.
+        pub(crate) fn within<T>(&self, act: impl FnOnce() -> T) -> T {
+            self.0.in_scope(act)
+        }
+    }
+
+    /// Returns the span that is open on this thread.
+    pub(crate) fn current() -> Open {
+        Open(Span::current())
+    }
+
     /// What happened, after it was stored.
     pub(crate) fn event(event: &Event) {
-        tracing::info!(
-            target: "valetkey",
-            tenant = event.tenant.as_ref().map(TenantId::as_str),
-            user = event.user.as_ref().map(UserId::as_str),
-            provider = event.provider.as_ref().map(ProviderId::as_str),
-            connection = event.connection.map(display),
-            "{:?}",
-            event.kind
-        );
+        macro_rules! emit {
+            ($level:ident) => {
+                tracing::event!(
+                    target: "valetkey",
+                    tracing::Level::$level,
+                    kind = event.kind.as_str(),
+                    detail = event.kind.detail(),
+                    tenant = event.tenant.as_ref().map(TenantId::as_str),
+                    user = event.user.as_ref().map(UserId::as_str),
+                    provider = event.provider.as_ref().map(ProviderId::as_str),
+                    connection = event.connection.map(display),
+                    "{}",
+                    event.kind
+                )
+            };
+        }
+        match urgency(event.kind) {
+            Urgency::Operator => emit!(ERROR),
+            Urgency::Attention => emit!(WARN),
+            Urgency::None => emit!(INFO),
+            Urgency::Frequent => emit!(DEBUG),
+        }
+    }
+
+    /// Who should look at an event.
+    enum Urgency {
+        /// The operator has to change the configuration.
+        Operator,
+        /// A user or the operator will notice it.
+        Attention,
+        /// Nobody: it belongs to the life of a connection.
+        None,
+        /// Nobody: it happens in many turns.
+        Frequent,
+    }
+
+    const fn urgency(kind: EventKind) -> Urgency {
+        match kind {
+            EventKind::RefreshFailed(code) if code.is_operators_fault() => Urgency::Operator,
+            EventKind::RefreshFailed(_)
+            | EventKind::ConsentNeeded(_)
+            | EventKind::ConsentFailed
+            | EventKind::OutsideMount
+            | EventKind::VaultWarning(_) => Urgency::Attention,
+            EventKind::ConsentStarted
+            | EventKind::ConsentCompleted
+            | EventKind::ConsentDenied
+            | EventKind::AccountNotVerified
+            | EventKind::Refreshed
+            | EventKind::Revoked => Urgency::None,
+            EventKind::SharedFallback => Urgency::Frequent,
+        }
     }
 
     impl Seam {
@@ -175,7 +248,7 @@ mod on {
             Error::Ambiguous(_) => ("ambiguous", None),
             Error::Unavailable(unavailable) => ("unavailable", Some(unavailable.failure.as_str())),
             Error::Misconfigured(misconfigured) => ("misconfigured", Some(misconfiguration(misconfigured))),
-            Error::Vault(_) => ("vault", None),
+            Error::Vault(vault) => ("vault", Some(vault_error(vault))),
             Error::Consent(consent) => ("consent", Some(consent_error(consent))),
             Error::Callback(_) => ("callback", None),
             Error::UnknownProvider(_) => ("unknown_provider", None),
@@ -184,9 +257,11 @@ mod on {
             Error::Denied(denied) => ("denied", Some(denial_reason(denied.reason))),
             Error::NotOneGrant(_) => ("not_one_grant", None),
             Error::Parameter(_) => ("parameter", None),
+            Error::ChoiceRequired(_) => ("choice_required", None),
             Error::Id(_) => ("id", None),
             Error::Scope(_) => ("scope", None),
             Error::Request(_) => ("request_refused", None),
+            Error::Answer(_) => ("answer_refused", None),
             Error::Random(_) => ("random", None),
         }
     }
@@ -198,7 +273,40 @@ mod on {
             ConsentReason::Expired => "expired",
             ConsentReason::Rejected => "rejected",
             ConsentReason::LostInFlight => "lost_in_flight",
-            ConsentReason::RejectedAfterRefresh => "rejected_after_refresh",
+            ConsentReason::Unexplained => "unexplained",
+            ConsentReason::ClientChanged => "client_changed",
+        }
+    }
+
+    const fn vault_error(error: &VaultError) -> &'static str {
+        match error {
+            VaultError::WrongMasterKey => "wrong_master_key",
+            VaultError::UnknownMasterKey => "unknown_master_key",
+            VaultError::Tampered => "tampered",
+            VaultError::NotAVault => "not_a_vault",
+            VaultError::NewerVersion { .. } => "newer_version",
+            VaultError::Damaged => "damaged",
+            VaultError::Mixed => "mixed",
+            VaultError::Replaced => "replaced",
+            VaultError::InUse => "in_use",
+            VaultError::ReadOnly => "read_only",
+            VaultError::AccessDenied(_) => "access_denied",
+            VaultError::NoDirectory => "no_directory",
+            VaultError::TooManyOpenFiles => "too_many_open_files",
+            VaultError::CannotOpen => "cannot_open",
+            VaultError::UnsafePath(_) => "unsafe_path",
+            VaultError::OtherOwner { .. } => "other_owner",
+            VaultError::OtherGroup { .. } => "other_group",
+            VaultError::UnknownFileSystem(_) => "unknown_file_system",
+            VaultError::Forked => "forked",
+            VaultError::Unsupported(_) => "unsupported",
+            VaultError::NotSupported(_) => "not_supported",
+            VaultError::Busy => "busy",
+            VaultError::Unreachable => "unreachable",
+            VaultError::DiskFull => "disk_full",
+            VaultError::TooLarge => "too_large",
+            VaultError::Random(_) => "random",
+            VaultError::Storage(_) => "storage",
         }
     }
 
@@ -212,7 +320,7 @@ mod on {
     const fn consent_error(error: &ConsentError) -> &'static str {
         match error {
             ConsentError::Unknown => "unknown",
-            ConsentError::Used => "used",
+            ConsentError::Used(_) => "used",
             ConsentError::Expired => "expired",
             ConsentError::WrongUser => "wrong_user",
             ConsentError::WrongBrowser => "wrong_browser",
@@ -228,6 +336,8 @@ mod on {
     const fn misconfiguration(error: &Misconfigured) -> &'static str {
         match error {
             Misconfigured::NoClient(_) => "no_client",
+            Misconfigured::UnknownServer(_) => "unknown_server",
+            Misconfigured::ClientChanged(_) => "client_changed",
             Misconfigured::ClientRejected(_) => "client_rejected",
             Misconfigured::RequestRejected { failure, .. } => failure.as_str(),
             Misconfigured::IssuerChanged(_) => "issuer_changed",
@@ -236,6 +346,79 @@ mod on {
             Misconfigured::Template(_) => "template",
             Misconfigured::NoHttpClient => "no_http_client",
             Misconfigured::NoUploads => "no_uploads",
+        }
+    }
+}
+
+#[cfg(all(test, feature = "tracing"))]
+mod tests {
+    use std::fmt::Debug;
+    use std::sync::{Arc, Mutex};
+
+    use tracing::field::{Field, Visit};
+    use tracing::span::{Attributes, Id, Record};
+    use tracing::{Level, Metadata, Subscriber};
+
+    use super::on;
+    use crate::model::{Event, EventKind, Timestamp};
+
+    /// Hears the levels and the messages of events.
+    #[derive(Clone, Default)]
+    struct Ear(Arc<Mutex<Vec<(Level, String)>>>);
+
+    struct Message(String);
+
+    impl Visit for Message {
+        fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+            if field.name() == "message" {
+                self.0 = format!("{value:?}");
+            }
+        }
+    }
+
+    impl Subscriber for Ear {
+        fn enabled(&self, _: &Metadata<'_>) -> bool {
+            true
+        }
+        fn new_span(&self, _: &Attributes<'_>) -> Id {
+            Id::from_u64(1)
+        }
+        fn record(&self, _: &Id, _: &Record<'_>) {}
+        fn record_follows_from(&self, _: &Id, _: &Id) {}
+        fn event(&self, event: &tracing::Event<'_>) {
+            let mut message = Message(String::new());
+            event.record(&mut message);
+            self.0
+                .lock()
+                .unwrap()
+                .push((*event.metadata().level(), message.0));
+        }
+        fn enter(&self, _: &Id) {}
+        fn exit(&self, _: &Id) {}
+    }
+
+    /// What an operator's alerts rest on.
+    fn expected(kind: EventKind) -> Level {
+        match (kind.as_str(), kind.detail()) {
+            ("refresh_failed", Some("client_rejected" | "request_rejected" | "redirected")) => Level::ERROR,
+            ("refresh_failed" | "consent_needed" | "consent_failed" | "vault_warning", _) => Level::WARN,
+            ("shared_fallback", _) => Level::DEBUG,
+            _ => Level::INFO,
+        }
+    }
+
+    #[test]
+    fn every_kind_of_event_has_the_level_of_its_meaning() {
+        let ear = Ear::default();
+        tracing::subscriber::with_default(ear.clone(), || {
+            for kind in EventKind::all() {
+                on::event(&Event::new(Timestamp::from_unix_millis(0), kind));
+            }
+        });
+        let heard = ear.0.lock().unwrap();
+        assert_eq!(heard.len(), EventKind::all().count());
+        for ((level, message), kind) in heard.iter().zip(EventKind::all()) {
+            assert_eq!((*level, message), (expected(kind), &kind.to_string()));
         }
     }
 }

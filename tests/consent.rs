@@ -91,7 +91,7 @@ fn promise_18_only_the_browser_in_which_it_began_can_complete_it() {
 }
 
 #[test]
-fn promise_18_an_unknown_used_or_expired_state_reads_the_same_and_reaches_no_network() {
+fn promise_18_an_unknown_or_expired_state_reads_the_same_and_reaches_no_network() {
     let world = World::new();
     let alice = person("alice");
 
@@ -113,11 +113,11 @@ fn promise_18_an_unknown_used_or_expired_state_reads_the_same_and_reaches_no_net
     let callback = world.sandbox.approve(consent.authorization_url(), "ada");
     world.complete(&alice, &callback, &consent).unwrap();
     let used = world.complete(&alice, &callback, &consent).unwrap_err();
-    assert_eq!(consent_error(&used), ConsentError::Used);
+    assert_eq!(consent_error(&used), ConsentError::Used(consent.id()));
     assert_eq!(world.token_requests(), 1);
 
     assert_eq!(unknown.to_string(), expired.to_string());
-    assert_eq!(unknown.to_string(), used.to_string());
+    assert_ne!(unknown.to_string(), used.to_string());
 }
 
 #[test]
@@ -192,7 +192,7 @@ fn a_denied_consent_is_said_to_be_denied_and_cannot_be_reused() {
     let error = world.complete(&alice, &denied, &consent).unwrap_err();
     assert!(matches!(consent_error(&error), ConsentError::Denied(_)));
     let again = world.complete(&alice, &denied, &consent).unwrap_err();
-    assert_eq!(consent_error(&again), ConsentError::Used);
+    assert_eq!(consent_error(&again), ConsentError::Used(consent.id()));
     assert_eq!(world.token_requests(), 0);
     assert!(world.events.kinds().contains(&EventKind::ConsentDenied));
 }
@@ -207,7 +207,7 @@ fn a_code_is_never_sent_twice() {
     let error = world.complete(&alice, &callback, &consent).unwrap_err();
     assert!(matches!(consent_error(&error), ConsentError::ExchangeFailed(_)));
     let again = world.complete(&alice, &callback, &consent).unwrap_err();
-    assert_eq!(consent_error(&again), ConsentError::Used);
+    assert_eq!(consent_error(&again), ConsentError::Used(consent.id()));
     assert_eq!(world.token_requests(), 1);
     assert!(world.events.kinds().contains(&EventKind::ConsentFailed));
 }
@@ -410,7 +410,7 @@ fn an_operator_connects_what_the_tenant_shares() {
 }
 
 #[test]
-fn a_prepared_consent_is_opened_once_by_its_person_alone() {
+fn a_prepared_consent_is_opened_by_its_person_alone_and_given_once() {
     let world = World::new();
     let (alice, bob) = (person("alice"), person("bob"));
     let options = ConsentOptions::default()
@@ -433,7 +433,7 @@ fn a_prepared_consent_is_opened_once_by_its_person_alone() {
     world.complete(&alice, &callback, &consent).unwrap();
 
     let error = world.connections.open(&alice, prepared.ticket()).unwrap_err();
-    assert_eq!(consent_error(&error), ConsentError::Used);
+    assert_eq!(consent_error(&error), ConsentError::Used(prepared.id()));
 }
 
 #[test]

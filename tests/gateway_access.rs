@@ -163,7 +163,10 @@ fn nobody_gets_in_without_the_hosts_word() {
         let response = site.send(request.body(Vec::new()).unwrap());
         if method == Method::GET && !path.starts_with("/v1/") {
             assert_eq!(response.status(), 303, "{path}");
-            assert_eq!(header_of(&response, "location"), Some("/sign-in"));
+            let location = header_of(&response, "location").unwrap();
+            let back: String =
+                url::form_urlencoded::byte_serialize(format!("{BASE}{path}").as_bytes()).collect();
+            assert_eq!(location, format!("/sign-in?return_to={back}"));
         } else {
             assert_eq!(response.status(), 401, "{method} {path}");
             assert!(header_of(&response, "www-authenticate").is_some());

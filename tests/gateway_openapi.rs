@@ -111,7 +111,9 @@ fn answers_in_every_state_fit_their_description() {
             let path = path.replace("{id}", &own.to_string());
             let body = match id {
                 "prepareConsent" => json!({"provider": "notes"}),
-                "exchangeCode" => json!({"grant_type": "authorization_code", "code": "c", "state": "s"}),
+                "exchangeCode" => {
+                    json!({"grant_type": "authorization_code", "code": "c", "state": "s", "server": "sandbox"})
+                }
                 _ => Value::Null,
             };
             let mut request = program(OLGA, method.clone(), &path);
@@ -166,7 +168,7 @@ proptest! {
         body in prop_oneof![
             Just(Vec::new()),
             proptest::collection::vec(any::<u8>(), 0..200),
-            "\\{(\"(grant_type|code|state|iss|provider|user|label|shared|reconnect|extends|also)\":(\"[a-z_/]{0,20}\"|true|1|null|\\[\"[a-z]{0,9}\"\\]|\\[1\\]))?\\}"
+            "\\{(\"(grant_type|code|state|iss|server|redirect_uri|provider|user|label|shared|reconnect|extends|again|also|parameters)\":(\"[a-z_/]{0,20}\"|true|1|null|\\{\"[a-z]{0,3}\":\"x\"\\}|\\[\"[a-z]{0,9}\"\\]|\\[1\\]))?\\}"
                 .prop_map(String::into_bytes),
             "((grant_type|code|state|provider|user|label|extends|also)=[a-z_%]{0,20}&?){0,4}".prop_map(String::into_bytes),
         ],

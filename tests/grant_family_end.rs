@@ -30,12 +30,15 @@ fn a_mistaken_refusal_is_undone_for_all_by_one_request() {
         let health = host.connections.health(&host.alice, connection.id).unwrap();
         assert!(matches!(health.state, HealthState::NeedsConsent(_)), "{health:?}");
     }
-    let retried = host.connections.retry_rejected(&operator(), "gmail", 9).unwrap();
+    let retried = host
+        .connections
+        .retry_rejected(&operator(), "gmail", None, 9)
+        .unwrap();
     assert_eq!((retried.restored, retried.refused, retried.failed), (1, 0, 0));
     assert_eq!(host.token("gmail"), host.token("google-calendar"));
     let nothing = host
         .connections
-        .retry_rejected(&operator(), "google-calendar", 9)
+        .retry_rejected(&operator(), "google-calendar", None, 9)
         .unwrap();
     assert_eq!(nothing.restored, 0, "it was the same grant");
 }

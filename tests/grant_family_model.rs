@@ -234,6 +234,7 @@ impl<'a> Side<'a> {
             Step::Fail { ago } => self.fail(
                 *ago,
                 &RefreshFailure::Transient {
+                    setup: None,
                     code: FailureCode::ServerError,
                     at: at(now),
                     not_before: at(now + 2),
@@ -292,6 +293,7 @@ impl<'a> Side<'a> {
         };
         self.issued += 1;
         let refreshed = Refreshed {
+            refresh_token_expires_at: None,
             tokens: &tokens(self.issued),
             granted: None,
             expires_at: Some(at(now + 3_600)),

@@ -230,7 +230,9 @@ impl Host {
             .unwrap_or_else(|error| panic!("{service}: {error}"));
         let mount = Mount::new(ORIGIN).unwrap().under(BASE).unwrap();
         Self {
-            gateway: Gateway::builder(connections.clone(), mount, Door).build(),
+            gateway: Gateway::builder(connections.clone(), mount, Door)
+                .build()
+                .unwrap(),
             resolver: Resolver::new(connections.clone()),
             trap,
             clock,

@@ -54,19 +54,36 @@ fn promise_29_a_mass_refusal_is_undone() {
     );
 
     // Tried too early, nothing is lost either.
-    let early = world.connections.retry_rejected(&operator(), "notes", 5).unwrap();
-    assert_eq!((early.restored, early.refused, early.more), (0, 5, true));
+    let early = world
+        .connections
+        .retry_rejected(&operator(), "notes", None, 5)
+        .unwrap();
+    assert_eq!((early.restored, early.refused), (0, 5));
+    // The next call goes on with others: those that were refused again do not hide them.
+    let mut tried = early.refused;
+    let mut after = early.next;
+    while let Some(last) = after {
+        let more = world
+            .connections
+            .retry_rejected(&operator(), "notes", Some(last), 40)
+            .unwrap();
+        tried += more.refused;
+        after = more.next;
+    }
+    assert_eq!(tried, people.len());
 
     world.sandbox.change_client_secret(right);
     let mut restored = 0;
+    let mut after = None;
     loop {
         let retried = world
             .connections
-            .retry_rejected(&operator(), "notes", 25)
+            .retry_rejected(&operator(), "notes", after, 25)
             .unwrap();
         assert_eq!((retried.refused, retried.failed), (0, 0));
         restored += retried.restored;
-        if !retried.more {
+        after = retried.next;
+        if after.is_none() {
             break;
         }
     }
@@ -98,7 +115,7 @@ fn promise_29_after_the_quarantine_nothing_is_left() {
     assert_eq!(record.refresh.quarantined_until, None);
     let retried = world
         .connections
-        .retry_rejected(&operator(), "notes", 10)
+        .retry_rejected(&operator(), "notes", None, 10)
         .unwrap();
     assert_eq!((retried.restored, retried.refused), (0, 0));
 

@@ -184,10 +184,12 @@ const NINETEEN: [Expected; 19] = [
         asks: &["https://api.todoist.com/api/v1/user"],
         account: ("ada", Some("ada@example.test")),
         api: "https://api.todoist.com/api/v1/tasks",
-        end: End::Post(
+        // It takes the access token alone, and does not say that the refresh token ends with it.
+        end: End::Attempt(
             "https://api.todoist.com/api/v1/revoke",
             Proof::Basic,
             &["access_token"],
+            "https://app.todoist.com/app/settings/integrations",
         ),
     },
     Expected {

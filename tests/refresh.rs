@@ -178,7 +178,7 @@ fn a_turn_beside_a_refresh_in_flight_gets_the_good_token_without_waiting() {
 // refresher: an expired token was handed out as if the refresh had succeeded.
 #[test]
 fn only_a_final_answer_ends_a_connection() {
-    let cases: [(Fault, FailureCode); 7] = [
+    let cases: [(Fault, FailureCode); 8] = [
         (Fault::Connect, FailureCode::Unreachable),
         (Fault::Timeout, FailureCode::TimedOut),
         (Fault::Status(500, "<html>oops".into()), FailureCode::ServerError),
@@ -188,7 +188,12 @@ fn only_a_final_answer_ends_a_connection() {
             Fault::Status(200, "not json".into()),
             FailureCode::UnreadableAnswer,
         ),
-        (Fault::Status(400, String::new()), FailureCode::UnreadableAnswer),
+        (Fault::Status(400, String::new()), FailureCode::Unexplained),
+        // A page of a firewall in front of the server.
+        (
+            Fault::Status(403, "<html>blocked</html>".into()),
+            FailureCode::UnreadableAnswer,
+        ),
     ];
     for (fault, code) in cases {
         let (world, alice) = connected();
@@ -289,17 +294,64 @@ fn an_answer_that_was_lost_is_asked_for_again_where_the_old_token_still_works() 
     ] {
         let (world, alice) = connected_like(World::like(|it| it.rotation = rotation));
         world.expire();
-        world.http.on("/token").next(Fault::InterruptedAfterSend);
-        assert!(
-            world
-                .resolver
-                .resolve(&alice, "notes")
-                .unwrap_err()
-                .is_retryable()
-        );
-        world.clock.advance(Duration::from_secs(61));
-        token(&world, &alice);
+        for lost in [
+            Fault::InterruptedAfterSend,
+            Fault::TimeoutAfterSend,
+            Fault::Timeout,
+        ] {
+            world.sandbox.clear_log();
+            let before = world.token_requests();
+            world.http.on("/token").next(lost);
+            // At once: nobody waits for a back-off, and the grace period does not pass meanwhile.
+            token(&world, &alice);
+            assert_eq!(world.token_requests() - before, 2, "{rotation:?}");
+            world.expire();
+        }
     }
+}
+
+#[test]
+fn an_answer_that_is_lost_twice_is_asked_for_within_the_grace_period() {
+    let grace = Duration::from_secs(10);
+    let (world, alice) = connected_like(World::like(|it| it.rotation = RotationClass::Grace(grace)));
+    world.expire();
+    for _ in 0..2 {
+        world.http.on("/token").next(Fault::InterruptedAfterSend);
+    }
+    let error = world.resolver.resolve(&alice, "notes").unwrap_err();
+    let wait = error.retry_after().unwrap();
+    assert!(wait < grace / 2, "{wait:?}");
+    world.clock.advance(wait);
+    token(&world, &alice);
+}
+
+#[test]
+fn an_answer_that_was_lost_is_not_asked_for_again_where_the_old_token_may_be_dead() {
+    for rotation in [
+        RotationClass::SingleUse,
+        RotationClass::SingleUseRevokesFamily,
+        RotationClass::Unknown,
+    ] {
+        let (world, alice) = connected_like(World::like(|it| it.rotation = rotation));
+        world.expire();
+        let before = world.token_requests();
+        world.http.on("/token").next(Fault::Timeout);
+        let error = world.resolver.resolve(&alice, "notes").unwrap_err();
+        assert!(error.is_retryable(), "{rotation:?}");
+        assert_eq!(world.token_requests() - before, 1, "{rotation:?}");
+    }
+}
+
+#[test]
+fn a_server_that_was_not_reached_is_asked_again_soon() {
+    let (world, alice) = connected();
+    world.expire();
+    world.http.on("/token").next(Fault::Connect);
+    let error = world.resolver.resolve(&alice, "notes").unwrap_err();
+    let wait = error.retry_after().unwrap();
+    assert!(wait <= Duration::from_secs(2), "nothing was sent: {wait:?}");
+    world.clock.advance(wait);
+    token(&world, &alice);
 }
 
 // openclaw/openclaw#112032: a refresh token was sent to an endpoint that came from a changed configuration.
@@ -330,7 +382,10 @@ fn a_refresh_token_goes_only_where_it_came_from() {
     ] {
         let error = resolver.resolve(&alice, "notes").unwrap_err();
         assert!(
-            matches!(error, Error::Misconfigured(Misconfigured::IssuerChanged(_))),
+            matches!(
+                error,
+                Error::Misconfigured(Misconfigured::IssuerChanged(_) | Misconfigured::ClientChanged(_))
+            ),
             "{error:?}"
         );
     }

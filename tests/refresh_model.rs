@@ -224,7 +224,7 @@ fn refuse(universe: &Universe) -> Universe {
         fence: 0,
     };
     let failure = RefreshFailure::ConsentNeeded {
-        reason: NeedsConsent::RejectedAfterRefresh,
+        reason: NeedsConsent::Unexplained,
         at: Timestamp::from_unix_millis(next.now),
     };
     match lifecycle::fail(&mut lifecycle, &claim, &failure) {
@@ -253,6 +253,7 @@ fn lose_answer(universe: &Universe, index: usize, claim: (u64, u64)) -> Universe
     let mut lifecycle = next.stored.lifecycle();
     let at = Timestamp::from_unix_millis(next.now);
     let failure = RefreshFailure::Transient {
+        setup: None,
         code: FailureCode::TimedOut,
         at,
         not_before: at,
@@ -522,6 +523,7 @@ fn the_explorer_bites() {
         CommitOutcome::Superseded
     );
     let failure = RefreshFailure::Transient {
+        setup: None,
         code: FailureCode::TimedOut,
         at: Timestamp::from_unix_millis(0),
         not_before: Timestamp::from_unix_millis(0),

@@ -2,9 +2,11 @@
 
 mod world;
 
-use http::header::{AUTHORIZATION, COOKIE};
+use http::header::AUTHORIZATION;
 use http::{Request, StatusCode};
-use valetkey::error::{ConsentReason, RequestRefused};
+use valetkey::error::{AnswerRefused, ConsentError, ConsentReason, RequestRefused};
+use valetkey::http::{Body, HttpErrorKind, HttpResponse};
+use valetkey::model::FailureCode;
 use valetkey::resolver::Upload;
 use valetkey::testing::Fault;
 use valetkey::{ConnectionManager as _, ConsentOptions, Error};
@@ -202,21 +204,119 @@ fn the_host_header_is_the_addresss_own() {
     assert!(!turn.fill(request).unwrap().headers.contains_key("host"));
 }
 
+/// A request by each way in which a person's token goes out, and how each was refused.
+fn refused(world: &World, request: impl Fn() -> http::request::Builder) -> [RequestRefused; 3] {
+    let turn = world.resolver.turn(person("alice"));
+    let placeholder = turn.placeholder("notes").unwrap().to_string();
+    let filled = request().header("x-note", placeholder).body(Vec::new()).unwrap();
+    [
+        turn.send("notes", request().body(Vec::new()).unwrap())
+            .unwrap_err(),
+        turn.send_stream("notes", request().body(Upload::empty()).unwrap())
+            .unwrap_err(),
+        turn.fill(filled).unwrap_err(),
+    ]
+    .map(|error| match error {
+        Error::Request(refused) => refused,
+        error => panic!("{error:?}"),
+    })
+}
+
 #[test]
 fn a_request_with_credentials_of_its_own_is_refused() {
     let world = World::new();
-    let alice = person("alice");
-    world.connect(&alice, "ada");
+    world.connect(&person("alice"), "ada");
     let requests = world.http.requests();
-    for name in [AUTHORIZATION, COOKIE] {
-        let request = Request::get("/notes").header(name, "x").body(Vec::new()).unwrap();
-        let error = world.resolver.send(&alice, "notes", request).unwrap_err();
-        assert!(matches!(
-            error,
-            Error::Request(RequestRefused::ForeignCredentials)
-        ));
+    for name in [
+        "authorization",
+        "cookie",
+        "cookie2",
+        "private-token",
+        "sudo",
+        "x-api-key",
+    ] {
+        let refused = refused(&world, || Request::get("/notes").header(name, "x"));
+        assert_eq!(refused, [RequestRefused::ForeignCredentials; 3], "{name}");
+    }
+    for name in ["x-http-method-override", "x-original-url", "x-forwarded-host"] {
+        let refused = refused(&world, || Request::get("/notes").header(name, "/token"));
+        assert_eq!(refused, [RequestRefused::Override; 3], "{name}");
+    }
+    for method in ["CONNECT", "TRACE", "track"] {
+        let refused = refused(&world, || Request::builder().method(method).uri("/notes"));
+        assert_eq!(refused, [RequestRefused::Method; 3], "{method}");
     }
     assert_eq!(world.http.requests(), requests);
+}
+
+#[test]
+fn a_header_that_the_descriptor_sends_may_be_chosen_by_the_request() {
+    let world = World::described(
+        valetkey::vault::MemoryVault::new(),
+        |_| {},
+        |_, provider| {
+            provider
+                .api_headers
+                .insert("X-Api-Key".into(), "of the host".into());
+        },
+    );
+    let alice = person("alice");
+    world.connect(&alice, "ada");
+    for request in [
+        Request::get("/echo").body(Vec::new()),
+        Request::get("/echo")
+            .header("x-api-key", "of the host")
+            .body(Vec::new()),
+    ] {
+        let echo = world.resolver.send(&alice, "notes", request.unwrap()).unwrap();
+        let echo = String::from_utf8(echo.into_body()).unwrap();
+        assert!(echo.contains("of the host"), "{echo}");
+    }
+}
+
+// A proxy drops what `Connection` names, such as the credential: a 401 at will.
+#[test]
+fn headers_of_the_connection_do_not_go_out() {
+    let world = World::new();
+    let alice = person("alice");
+    world.connect(&alice, "ada");
+    let request = |connection| {
+        Request::get("/echo")
+            .header("connection", connection)
+            .header("x-hop", "h0p")
+            .header("upgrade", "h2c")
+            .header("te", "trailers")
+            .header("expect", "100-continue")
+            .header("keep-alive", "timeout=7")
+            .header("proxy-connection", "keep-alive")
+            .header("trailer", "x")
+            .header("x-stays", "st4ys")
+    };
+    let turn = world.resolver.turn(alice);
+    let sent = turn
+        .send("notes", request("authorization, x-hop").body(Vec::new()).unwrap())
+        .unwrap();
+    let echo = String::from_utf8(sent.into_body()).unwrap().to_lowercase();
+    assert!(echo.contains("st4ys") && echo.contains("bearer"), "{echo}");
+    let bearer = format!("Bearer {}", turn.placeholder("notes").unwrap());
+    let filled = request("X-Hop, close").header(AUTHORIZATION, bearer);
+    let filled = turn.fill(filled.body(Vec::new()).unwrap()).unwrap();
+    for name in [
+        "connection",
+        "x-hop",
+        "upgrade",
+        "te",
+        "expect",
+        "keep-alive",
+        "trailer",
+    ] {
+        assert!(
+            !echo.contains(&format!("{name}:")) && !echo.contains("h0p"),
+            "{name}: {echo}"
+        );
+        assert!(!filled.headers.contains_key(name), "{name}");
+    }
+    assert!(filled.headers.contains_key("x-stays"));
 }
 
 #[test]
@@ -243,29 +343,6 @@ fn a_401_leads_to_one_refresh_and_one_more_try() {
     assert_eq!(world.sandbox.count("/api/notes"), 2);
 }
 
-// goose#9673, nearai/ironclaw#4968: a 401 that no refresh mends must not become a loop.
-#[test]
-fn a_401_after_the_refresh_is_the_end_of_it() {
-    let world = World::new();
-    let alice = person("alice");
-    world.connect(&alice, "ada");
-    world.sandbox.clear_log();
-    world
-        .http
-        .on("/api/notes")
-        .next(Fault::Status(401, String::new()));
-    world
-        .http
-        .on("/api/notes")
-        .next(Fault::Status(401, String::new()));
-    let error = world.resolver.send(&alice, "notes", get("/notes")).unwrap_err();
-    assert_eq!(
-        error.consent_required().unwrap().reason,
-        ConsentReason::RejectedAfterRefresh
-    );
-    assert_eq!(world.sandbox.count("/token"), 1);
-}
-
 // netclaw#1697: two late refusals of the same old token are one refresh.
 #[test]
 fn a_refusal_of_a_token_that_was_renewed_meanwhile_needs_no_request() {
@@ -278,7 +355,7 @@ fn a_refusal_of_a_token_that_was_renewed_meanwhile_needs_no_request() {
     let who = alice.clone();
     world.http.on("/api/notes").next(Fault::answer(move |_| {
         connections.refresh(&who, connection.id).unwrap();
-        Ok(valetkey::http::HttpResponse::new(StatusCode::UNAUTHORIZED, ""))
+        Ok(HttpResponse::new(StatusCode::UNAUTHORIZED, ""))
     }));
     assert_eq!(
         world
@@ -338,4 +415,115 @@ fn any_other_answer_is_handed_back() {
             .unwrap_err()
             .is_retryable()
     );
+}
+
+#[test]
+fn a_header_that_is_named_after_the_token_is_left_out() {
+    let world = World::new();
+    let alice = person("alice");
+    world.connect(&alice, "ada");
+    world.http.on("/api/notes").next(Fault::answer(|request| {
+        let token = request.headers[AUTHORIZATION].to_str().unwrap().to_lowercase();
+        let token = token.strip_prefix("bearer ").unwrap();
+        let answer = HttpResponse::new(StatusCode::OK, "");
+        let answer = answer.with_header(format!("x-{token}").parse().unwrap(), "1".parse().unwrap());
+        Ok(answer.with_header("x-other".parse().unwrap(), "2".parse().unwrap()))
+    }));
+    let response = world.resolver.send(&alice, "notes", get("/notes")).unwrap();
+    let names: Vec<_> = response.headers().keys().map(http::HeaderName::as_str).collect();
+    assert_eq!(names, ["x-other"]);
+}
+
+#[test]
+fn limits_of_this_side_are_told_apart_from_failures_of_the_provider() {
+    let world = World::new();
+    let alice = person("alice");
+    world.connect(&alice, "ada");
+    let limit = valetkey::manager::Settings::default().send_max_bytes;
+    for (kind, expected) in [
+        (HttpErrorKind::TooLarge, AnswerRefused::TooLarge { limit }),
+        (HttpErrorKind::HeadTooLarge, AnswerRefused::HeadTooLarge),
+    ] {
+        let fault = Fault::answer(move |_| Err(kind.into()));
+        world.http.on("/api/notes").next(fault);
+        let error = world.resolver.send(&alice, "notes", get("/notes")).unwrap_err();
+        assert!(
+            matches!(error, Error::Answer(found) if found == expected),
+            "{error:?}"
+        );
+        assert!(!error.is_retryable());
+    }
+    let named = AnswerRefused::TooLarge { limit }.to_string();
+    assert!(named.contains(&limit.to_string()), "{named}");
+    for (kind, code) in [
+        (HttpErrorKind::UnknownHost, FailureCode::Unreachable),
+        (HttpErrorKind::Tls, FailureCode::Unreachable),
+        (HttpErrorKind::Proxy, FailureCode::Unreachable),
+        (HttpErrorKind::Untrusted, FailureCode::Untrusted),
+        (HttpErrorKind::Timeout, FailureCode::TimedOut),
+    ] {
+        let fault = Fault::answer(move |_| Err(kind.into()));
+        world.http.on("/api/notes").next(fault);
+        let error = world.resolver.send(&alice, "notes", get("/notes")).unwrap_err();
+        assert!(
+            matches!(&error, Error::Unavailable(it) if it.failure == code),
+            "{error:?}"
+        );
+    }
+    let fault = Fault::answer(|_| Err(HttpErrorKind::Refused.into()));
+    world.http.on("/api/notes").next(fault);
+    let error = world.resolver.send(&alice, "notes", get("/notes")).unwrap_err();
+    assert!(matches!(error, Error::Request(RequestRefused::Client)));
+}
+
+/// A client that answers by a reader although the whole is wanted.
+#[test]
+fn a_reader_that_is_too_large_or_breaks_is_told_apart() {
+    let world = World::new();
+    let alice = person("alice");
+    world.connect(&alice, "ada");
+    let limit = valetkey::manager::Settings::default().send_max_bytes;
+    let answer = |reader: Box<dyn std::io::Read + Send>| {
+        Fault::answer(|_| Ok(HttpResponse::new(StatusCode::OK, Body::from_reader(reader, None))))
+    };
+    let endless = answer(Box::new(std::io::repeat(b'x')));
+    world.http.on("/api/notes").next(endless);
+    let error = world.resolver.send(&alice, "notes", get("/notes")).unwrap_err();
+    assert!(matches!(error, Error::Answer(found) if found == AnswerRefused::TooLarge { limit }));
+    struct Breaks;
+    impl std::io::Read for Breaks {
+        fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+            Err(std::io::ErrorKind::ConnectionReset.into())
+        }
+    }
+    world.http.on("/api/notes").next(answer(Box::new(Breaks)));
+    let error = world.resolver.send(&alice, "notes", get("/notes")).unwrap_err();
+    assert!(matches!(&error, Error::Unavailable(it) if it.failure == FailureCode::Interrupted));
+}
+
+#[test]
+fn a_certificate_that_is_not_trusted_is_said_at_the_consent_and_at_the_refresh() {
+    let world = World::new();
+    let alice = person("alice");
+    let untrusted = || Fault::answer(|_| Err(HttpErrorKind::Untrusted.into()));
+    world.http.on("/token").next(untrusted());
+    let error = world
+        .try_connect(&alice, "ada", ConsentOptions::default())
+        .unwrap_err();
+    assert!(
+        matches!(
+            &error,
+            Error::Consent(ConsentError::ExchangeFailed(FailureCode::Untrusted))
+        ),
+        "{error:?}"
+    );
+    world.connect(&alice, "ada");
+    world.expire();
+    world.http.on("/token").next(untrusted());
+    let error = world.resolver.resolve(&alice, "notes").unwrap_err();
+    assert!(
+        matches!(&error, Error::Unavailable(it) if it.failure == FailureCode::Untrusted),
+        "{error:?}"
+    );
+    assert!(error.to_string().contains("certificate"), "{error}");
 }

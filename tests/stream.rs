@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::{HeaderValue, Request, Response, StatusCode};
-use valetkey::error::{Misconfigured, RequestRefused};
+use valetkey::error::{AnswerRefused, Misconfigured, RequestRefused};
 use valetkey::http::{Body, Delivery, HttpErrorKind, HttpRequest, HttpResponse};
 use valetkey::resolver::{Download, ResolveOptions, Upload};
 use valetkey::testing::Fault;
@@ -223,7 +223,10 @@ fn a_reader_that_was_not_asked_for_is_read_whole() {
     assert_eq!(send().unwrap().body().len(), 100);
     let most = valetkey::manager::Settings::default().send_max_bytes as u64;
     world.http.on("/api/file").next(answer(most + 1));
-    assert!(matches!(send(), Err(Error::Unavailable(_))));
+    assert!(matches!(
+        send(),
+        Err(Error::Answer(AnswerRefused::TooLarge { limit })) if limit as u64 == most
+    ));
 }
 
 #[test]
@@ -399,7 +402,11 @@ fn a_download_that_breaks_off_ends_in_an_error_without_words_and_stays_there() {
     let mut download = turn.send_stream("notes", get("/file")).unwrap().into_body();
     let mut read = Vec::new();
     let error = download.read_to_end(&mut read).unwrap_err();
-    assert_eq!(read, b"clean ", "what may be half a token is not given out");
+    // The last letters before it may be the beginning of a token as well.
+    assert!(
+        read.len() > 2 && b"clean ".starts_with(&read),
+        "what may be half a token is not given out: {read:?}"
+    );
     assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
     assert!(!format!("{error} {error:?} {download:?}").contains("marker"));
     assert!(error.get_ref().is_none());

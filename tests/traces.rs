@@ -15,7 +15,7 @@ use std::time::Duration;
 use http::Request;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Metadata, Subscriber};
+use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_core::span::Current;
 use valetkey::http::{HttpClient, HttpError, HttpErrorKind, HttpRequest, HttpResponse, UreqClient};
 use valetkey::testing::{ManualClock, Sandbox};
@@ -34,11 +34,14 @@ struct Heard {
         BTreeMap<&'static str, String>,
         &'static Metadata<'static>,
     )>,
+    /// The events of this crate: their level and their fields.
+    events: Vec<(Level, BTreeMap<&'static str, String>)>,
 }
 
 static HEARD: Mutex<Heard> = Mutex::new(Heard {
     text: String::new(),
     spans: Vec::new(),
+    events: Vec::new(),
 });
 
 fn heard() -> MutexGuard<'static, Heard> {
@@ -91,7 +94,11 @@ impl Subscriber for Ear {
     fn event(&self, event: &Event<'_>) {
         let mut fields = Fields::default();
         event.record(&mut fields);
-        writeln!(heard().text, "{} {:?}", event.metadata().target(), fields.0).unwrap();
+        let mut heard = heard();
+        writeln!(heard.text, "{} {:?}", event.metadata().target(), fields.0).unwrap();
+        if event.metadata().target() == "valetkey" {
+            heard.events.push((*event.metadata().level(), fields.0));
+        }
     }
     fn enter(&self, span: &Id) {
         OPEN.with_borrow_mut(|open| open.push(span.clone()));
@@ -310,7 +317,27 @@ fn promise_24_everything_is_traced_and_no_secret_is() {
     ] {
         assert!(told.contains(outcome), "{outcome} is not among {told:?}");
     }
-    assert!(heard.text.contains("ConsentCompleted"), "no event was heard");
+    let levels: BTreeSet<_> = heard
+        .events
+        .iter()
+        .map(|(level, fields)| format!("{level} {}", fields["message"]))
+        .collect();
+    for event in [
+        "INFO consent_started",
+        "INFO consent_completed",
+        "INFO refreshed",
+        "WARN refresh_failed: timed_out",
+        "WARN consent_needed: rejected",
+        "INFO revoked",
+    ] {
+        assert!(levels.contains(event), "{event} is not among {levels:?}");
+    }
+    for (_, fields) in &heard.events {
+        let detail = fields.get("detail").map(|detail| format!(": {detail}"));
+        let whole = format!("{}{}", fields["kind"], detail.unwrap_or_default());
+        assert_eq!(fields["message"], whole);
+        assert!(fields.contains_key("tenant"), "{fields:?}");
+    }
 
     assert!(all.len() > 100, "only {} secrets were in play", all.len());
     all.push("sk-made-up-by-a-model".into());

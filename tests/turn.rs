@@ -3,6 +3,7 @@
 mod world;
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use http::{HeaderValue, Request, StatusCode};
 use valetkey::http::HttpResponse;
@@ -81,6 +82,21 @@ fn a_token_renewed_during_the_turn_is_still_masked() {
     }
 }
 
+// Within the margin, a token is renewed although it is still good: at the server, too.
+#[test]
+fn a_token_renewed_before_it_expired_is_still_masked() {
+    let world = World::new();
+    let alice = person("alice");
+    world.connect(&alice, "ada");
+    let old = world.resolver.resolve(&alice, "notes").unwrap();
+    let old = old.access_token().expose_secret().to_owned();
+    world.clock.advance(Duration::from_secs(3_570));
+    let turn = world.resolver.turn(alice);
+    let new = turn.resolve("notes").unwrap();
+    assert_ne!(new.access_token().expose_secret(), old);
+    assert_eq!(turn.redact(&format!("it was {old}")), "it was [redacted]");
+}
+
 #[test]
 fn a_stream_begun_in_the_turn_is_masked_across_its_pieces() {
     let world = World::new();
@@ -146,7 +162,7 @@ fn the_api_is_asked_for_an_answer_that_can_be_searched() {
 fn a_deadline_bounds_the_request() {
     let world = World::new();
     let turn = turn_of_alice(&world);
-    let second = std::time::Duration::from_secs(1);
+    let second = Duration::from_secs(1);
     let (sender, receiver) = std::sync::mpsc::channel();
     let sender = std::sync::Mutex::new(sender);
     world.http.on("/api/notes").next(Fault::answer(move |request| {
@@ -156,7 +172,7 @@ fn a_deadline_bounds_the_request() {
     let options = ResolveOptions::default().deadline(second);
     turn.send_with("notes", get("/notes"), &options).unwrap();
     assert!(receiver.recv().unwrap() <= second);
-    let options = ResolveOptions::default().deadline(std::time::Duration::ZERO);
+    let options = ResolveOptions::default().deadline(Duration::ZERO);
     let requests = world.http.requests();
     let error = turn.send_with("notes", get("/notes"), &options).unwrap_err();
     assert!(matches!(error, Error::Unavailable(_)), "{error:?}");

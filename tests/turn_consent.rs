@@ -2,17 +2,21 @@
 
 mod world;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::StatusCode;
+use http::header::WWW_AUTHENTICATE;
 use serde_json::json;
-use valetkey::error::ConsentError;
-use valetkey::error::ConsentReason;
+use valetkey::error::{ConsentError, ConsentReason, ConsentRequired};
+use valetkey::http::HttpResponse;
 use valetkey::manager::ConsentState;
 use valetkey::resolver::mcp::{Action, Elicitation, input_required, url_elicitation_required};
 use valetkey::resolver::{Asked, Policy, SharedConnections, Turn};
-use valetkey::vault::SqliteVault;
+use valetkey::testing::Fault;
 use valetkey::vault::envelope::MasterKey;
+use valetkey::vault::{MemoryVault, SqliteVault};
 use valetkey::{ConnectionManager as _, ConsentOptions, Error, Resolver};
 use world::{World, person, response};
 
@@ -210,7 +214,7 @@ fn a_consent_can_be_followed_to_each_of_its_ends() {
 
         let asked = need(&turn, "notes");
         let consent = open(&asked).unwrap();
-        world.http.next(valetkey::testing::Fault::Timeout);
+        world.http.next(Fault::Timeout);
         let callback = world.sandbox.approve(consent.authorization_url(), "ada");
         assert!(
             world
@@ -223,10 +227,12 @@ fn a_consent_can_be_followed_to_each_of_its_ends() {
         let asked = need(&turn, "notes");
         let consent = open(&asked).unwrap();
         world.clock.advance(Duration::from_secs(601));
-        assert_eq!(state(consent.id()), ConsentState::Expired);
+        // The link may be opened again.
+        assert_eq!(state(consent.id()), ConsentState::Pending);
         let waits = need(&turn, "notes");
         world.clock.advance(Duration::from_secs(25 * 3600));
         assert_eq!(state(waits.id()), ConsentState::Expired);
+        assert_eq!(state(consent.id()), ConsentState::Expired);
 
         let asked = need(&turn, "notes");
         let consent = open(&asked).unwrap();
@@ -274,7 +280,7 @@ fn what_was_cancelled_can_be_neither_opened_nor_completed() {
         assert_eq!(turn.cancel(asked.id()).unwrap(), ConsentState::Cancelled, "twice");
         let opened = world.connections.open(&alice, asked.prepared().ticket());
         assert!(
-            matches!(opened, Err(Error::Consent(ConsentError::Used))),
+            matches!(opened, Err(Error::Consent(ConsentError::Used(_)))),
             "{opened:?}"
         );
 
@@ -286,10 +292,103 @@ fn what_was_cancelled_can_be_neither_opened_nor_completed() {
             .connections
             .complete(&alice, response(&callback), consent.binding());
         assert!(
-            matches!(completed, Err(Error::Consent(ConsentError::Used))),
+            matches!(completed, Err(Error::Consent(ConsentError::Used(_)))),
             "{completed:?}"
         );
         assert_eq!(turn.poll(asked.id()).unwrap(), ConsentState::Cancelled);
         assert!(turn.resolve("notes").unwrap_err().consent_required().is_some());
     }
+}
+
+/// An API that refuses for want of these scopes, whatever was granted.
+fn wants(world: &World, scopes: &str) {
+    let challenge = format!("Bearer error=\"insufficient_scope\", scope=\"{scopes}\"");
+    world.http.on("/api/notes").next(Fault::answer(move |_| {
+        let answer = HttpResponse::new(StatusCode::FORBIDDEN, "");
+        Ok(answer.with_header(WWW_AUTHENTICATE, challenge.parse().unwrap()))
+    }));
+}
+
+fn refused(turn: &Turn) -> ConsentRequired {
+    let request = http::Request::get("/notes").body(Vec::new()).unwrap();
+    let error = turn.send("notes", request).unwrap_err();
+    error.consent_required().unwrap().clone()
+}
+
+#[test]
+fn an_api_cannot_choose_what_people_are_asked_for() {
+    let world = World::new();
+    let read = ConsentOptions::default().scopes("notes.read".parse().unwrap());
+    world.try_connect(&person("alice"), "ada", read).unwrap();
+    let turn = world.resolver.turn(person("alice"));
+    wants(&world, "notes.write admin.everything");
+    let need = refused(&turn);
+    assert_eq!(need.missing_scopes.to_string(), "notes.write");
+    assert_eq!(need.scopes_named_by_api.to_string(), "admin.everything");
+    let asked = turn.ask(&need).unwrap();
+    let opened = world
+        .connections
+        .open(&person("alice"), asked.prepared().ticket())
+        .unwrap();
+    let url = opened.authorization_url().as_str();
+    assert!(url.contains("notes.write") && !url.contains("admin"), "{url}");
+}
+
+#[test]
+fn an_api_that_names_ever_new_scopes_leads_to_one_consent() {
+    let world = World::new();
+    let read = ConsentOptions::default().scopes("notes.read".parse().unwrap());
+    world.try_connect(&person("alice"), "ada", read).unwrap();
+    let turn = world.resolver.turn(person("alice"));
+    let mut asked = BTreeSet::new();
+    for number in 0..50 {
+        wants(&world, &format!("scope.{number}"));
+        let need = refused(&turn);
+        assert!(need.missing_scopes.is_empty());
+        asked.insert(turn.ask(&need).unwrap().id().to_string());
+    }
+    assert_eq!(asked.len(), 1);
+}
+
+#[test]
+fn scopes_that_are_granted_already_are_not_asked_for_again() {
+    let world = World::new();
+    world.connect(&person("alice"), "ada");
+    let turn = world.resolver.turn(person("alice"));
+    wants(&world, "notes.write");
+    let request = http::Request::get("/notes").body(Vec::new()).unwrap();
+    let answer = turn.send("notes", request).unwrap();
+    assert_eq!(answer.status(), StatusCode::FORBIDDEN);
+}
+
+#[test]
+fn needs_for_other_scopes_of_a_connection_are_asked_for_together() {
+    let world = World::described(
+        MemoryVault::new(),
+        |_| {},
+        |_, provider| {
+            provider.tiers.read_write = Some("notes.read notes.write notes.share".parse().unwrap());
+        },
+    );
+    let read = ConsentOptions::default().scopes("notes.read".parse().unwrap());
+    world.try_connect(&person("alice"), "ada", read).unwrap();
+    let turn = world.resolver.turn(person("alice"));
+    let ask = |scopes| {
+        wants(&world, scopes);
+        turn.ask(&refused(&turn)).unwrap()
+    };
+    let first = ask("notes.write");
+    assert_eq!(ask("notes.write").id(), first.id());
+    let both = ask("notes.share");
+    assert_eq!(both.need().missing_scopes.to_string(), "notes.share notes.write");
+    for scopes in ["notes.write", "notes.share", "notes.write notes.share"] {
+        assert_eq!(ask(scopes).id(), both.id(), "{scopes}");
+    }
+    // What was withdrawn is not asked for again with something else.
+    turn.cancel(both.id()).unwrap();
+    turn.cancel(first.id()).unwrap();
+    assert_eq!(
+        ask("notes.share").need().missing_scopes.to_string(),
+        "notes.share"
+    );
 }

@@ -4,9 +4,9 @@ mod world;
 
 use http::Request;
 use http::header::AUTHORIZATION;
-use valetkey::Error;
 use valetkey::error::RequestRefused;
-use valetkey::resolver::Turn;
+use valetkey::resolver::{ResolveOptions, Turn};
+use valetkey::{ConnectionManager as _, ConsentOptions, Error};
 use world::{World, person};
 
 fn turn_of_alice(world: &World) -> Turn {
@@ -137,4 +137,75 @@ fn whoever_is_not_connected_learns_it_when_the_placeholder_is_filled() {
         .fill(request("/notes", &format!("Bearer {placeholder}")))
         .unwrap_err();
     assert!(error.consent_required().is_some());
+}
+
+/// A world in which `mail` has an API of its own, apart from that of `notes`.
+fn two_apis() -> World {
+    World::described(
+        valetkey::vault::MemoryVault::new(),
+        |_| {},
+        |_, provider| {
+            if provider.id.as_str() == "mail" {
+                provider.api_base = Some("https://mail.test/api".into());
+                provider.api_hosts = vec![valetkey::provider::ApiHost::under("https://mail.test", "/api")];
+                provider.account = None;
+            }
+        },
+    )
+}
+
+#[test]
+fn the_token_of_one_provider_never_goes_to_the_api_of_another() {
+    let world = two_apis();
+    let alice = person("alice");
+    world.connect(&alice, "ada");
+    let consent = world
+        .connections
+        .start(&alice, "mail", ConsentOptions::default())
+        .unwrap();
+    let callback = world.sandbox.approve(consent.authorization_url(), "ada");
+    world.complete(&alice, &callback, &consent).unwrap();
+    let turn = world.resolver.turn(alice);
+    let [notes, mail] = ["notes", "mail"].map(|provider| turn.placeholder(provider).unwrap());
+    for (first, second) in [(&notes, &mail), (&mail, &notes)] {
+        for address in [
+            "https://sandbox.test/api/notes",
+            "https://mail.test/api/notes",
+            "/notes",
+        ] {
+            let both = Request::get(address)
+                .header(AUTHORIZATION, format!("Bearer {first}"))
+                .header("x-second", second.as_str())
+                .body(Vec::new())
+                .unwrap();
+            assert_eq!(refused(&turn, both), RequestRefused::Address, "{address}");
+        }
+    }
+    let alone = |address, placeholder| turn.fill(request(address, &format!("Bearer {placeholder}")));
+    assert!(alone("https://sandbox.test/api/notes", &notes).is_ok());
+    assert!(alone("https://mail.test/api/notes", &mail).is_ok());
+    assert!(alone("https://mail.test/api/notes", &notes).is_err());
+}
+
+#[test]
+fn a_turn_makes_a_bounded_number_of_placeholders() {
+    let world = World::new();
+    let turn = turn_of_alice(&world);
+    let first = turn.placeholder("notes").unwrap();
+    for _ in 0..10_000 {
+        assert_eq!(turn.placeholder("notes").unwrap(), first);
+    }
+    let labelled = |number: usize| {
+        let label = valetkey::model::Label::new(format!("account {number}")).unwrap();
+        turn.placeholder_with("notes", ResolveOptions::default().label(label))
+    };
+    let made = (0..10_000).take_while(|number| labelled(*number).is_ok()).count();
+    assert_eq!(made, 1_023);
+    assert!(matches!(
+        labelled(10_000),
+        Err(Error::Request(RequestRefused::TooManyPlaceholders))
+    ));
+    // Those that were made go on working.
+    assert_eq!(turn.placeholder("notes").unwrap(), first);
+    assert!(turn.fill(request("/notes", &format!("Bearer {first}"))).is_ok());
 }

@@ -78,7 +78,7 @@ fn live(vault: &SqliteVault) {
         fence: 0,
     };
     let useless = RefreshFailure::ConsentNeeded {
-        reason: NeedsConsent::RejectedAfterRefresh,
+        reason: NeedsConsent::Unexplained,
         at: at(10),
     };
     fail(vault, 11, &claim, &useless);

@@ -5,7 +5,7 @@
 mod vault_support;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use valetkey::vault::envelope::MasterKeys;
 use valetkey::vault::{SqliteVault, VaultError};
@@ -169,6 +169,66 @@ fn what_is_no_vault_is_refused_and_left_alone() {
     assert!(fs::read(&path).unwrap() == before);
 }
 
+/// The files of another program that was killed in a transaction: its database, which has new pages already, and the
+/// journal that takes them back.
+fn killed_in_a_transaction(directory: &Path, setup: &str) -> PathBuf {
+    let alive = directory.join("alive.db");
+    let db = rusqlite::Connection::open(&alive).unwrap();
+    db.execute_batch(setup).unwrap();
+    db.execute_batch(
+        "PRAGMA cache_size = 2; BEGIN;
+         INSERT INTO t SELECT randomblob(900) FROM t a, t b, t c LIMIT 500",
+    )
+    .unwrap();
+    let dead = directory.join("dead.db");
+    for suffix in ["", "-journal"] {
+        let copy = |path: &Path| PathBuf::from(format!("{}{suffix}", path.display()));
+        fs::copy(copy(&alive), copy(&dead)).unwrap();
+    }
+    dead
+}
+
+#[test]
+fn the_journal_of_another_program_is_not_rolled_back() {
+    let table = "CREATE TABLE t (a); INSERT INTO t VALUES (1), (2), (3), (4), (5), (6), (7), (8)";
+    for setup in [table.to_owned(), format!("PRAGMA application_id = 7; {table}")] {
+        let (directory, _) = place();
+        let dead = killed_in_a_transaction(directory.path(), &setup);
+        let journal = dead.with_extension("db-journal");
+        let before = (fs::read(&dead).unwrap(), fs::read(&journal).unwrap());
+        let refused = open(&dead);
+        assert!(matches!(refused, Err(VaultError::NotAVault)), "{refused:?}");
+        let after = (fs::read(&dead).unwrap(), fs::read(&journal).unwrap());
+        assert!(before == after, "{setup}: SQLite has written to a foreign file");
+        // It was a journal that SQLite would have rolled back.
+        let rows: i64 = rusqlite::Connection::open(&dead)
+            .unwrap()
+            .query_row("SELECT count(*) FROM t", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(rows, 8);
+        assert!(fs::read(&dead).unwrap() != before.0);
+    }
+}
+
+/// What a power cut leaves just before the first transaction of a file ends: all of its pages, and the journal of an
+/// empty file.
+#[test]
+fn a_file_whose_making_was_cut_off_becomes_a_vault() {
+    let (_directory, path) = place();
+    let journal = path.with_extension("db-journal");
+    let db = rusqlite::Connection::open(&path).unwrap();
+    db.execute_batch("BEGIN; CREATE TABLE t (a)").unwrap();
+    let mut header = fs::read(&journal).unwrap();
+    db.execute_batch("COMMIT").unwrap();
+    drop(db);
+    header[..8].copy_from_slice(b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7");
+    fs::write(&journal, header).unwrap();
+    assert!(fs::metadata(&path).unwrap().len() > 0);
+    let vault = open(&path).unwrap();
+    grant(&vault, &connection(1), &tokens("access", "refresh"));
+    assert_intact(&vault);
+}
+
 #[test]
 fn a_cut_file_is_damaged() {
     let (directory, path) = place();
@@ -273,4 +333,26 @@ fn nothing_is_lost_when_another_process_closes_the_vault() {
     for number in [1, 7] {
         assert!(access(&vault, &tenant(), number).is_some(), "{number} is lost");
     }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_system_that_is_not_known_to_be_good_is_refused_by_name() {
+    let (_directory, backup) = place();
+    drop(open(&backup).unwrap());
+    let (path, kind) = (Path::new("/proc/vault.db"), "proc");
+    let is_named = |refused: Result<(), VaultError>| {
+        assert!(
+            matches!(&refused, Err(VaultError::UnknownFileSystem(named)) if named == kind),
+            "{refused:?}"
+        );
+    };
+    is_named(open(path).map(drop));
+    is_named(SqliteVault::restore(&backup, path, key(1)));
+    let other = SqliteVault::options().trust_file_system("virtiofs");
+    is_named(other.open(path, key(1)).map(drop));
+    // The host vouches for it; the file cannot be made there all the same.
+    let trusting = SqliteVault::options().trust_file_system(kind);
+    let error = trusting.open(path, key(1)).unwrap_err();
+    assert!(!matches!(error, VaultError::UnknownFileSystem(_)), "{error:?}");
 }

@@ -113,17 +113,6 @@ fn promise_26_links_and_directories_are_refused() {
 }
 
 #[test]
-fn promise_26_somebody_elses_file_is_refused() {
-    let (_directory, path) = place();
-    drop(open(&path).unwrap());
-    // Only root may give a file to another user; for anybody else there is nothing to be tested.
-    if std::os::unix::fs::chown(&path, Some(12_345), None).is_ok() {
-        let refused = open(&path);
-        assert!(matches!(refused, Err(VaultError::UnsafePath(_))), "{refused:?}");
-    }
-}
-
-#[test]
 fn a_read_only_file_is_refused() {
     let (_directory, path) = place();
     drop(open(&path).unwrap());
@@ -131,4 +120,17 @@ fn a_read_only_file_is_refused() {
     let refused = open(&path);
     assert!(matches!(refused, Err(VaultError::ReadOnly)), "{refused:?}");
     assert_eq!(mode(&path), 0o400);
+}
+
+#[test]
+fn a_directory_that_does_not_exist_is_named() {
+    let (directory, path) = place();
+    let missing = open(&directory.path().join("missing").join("vault.db"));
+    assert!(matches!(missing, Err(VaultError::NoDirectory)), "{missing:?}");
+    fs::write(&path, "").unwrap();
+    let below_a_file = open(&path.join("vault.db"));
+    assert!(
+        matches!(below_a_file, Err(VaultError::UnsafePath(_))),
+        "{below_a_file:?}"
+    );
 }

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use rusqlite::Connection as Database;
 use valetkey::TenantId;
-use valetkey::model::ConnectionId;
+use valetkey::model::{ConnectionId, Scopes};
 use valetkey::secret::PkceVerifier;
-use valetkey::vault::{SqliteVault, VaultError};
+use valetkey::vault::{Attempt, ClaimRequest, Of, SqliteVault, TokenQuery, VaultError};
 use vault_support::*;
 
 fn other() -> TenantId {
@@ -204,5 +204,61 @@ fn promise_04_a_pending_revocation_that_was_changed_does_not_open() {
             .unwrap();
         let named: Vec<_> = taken.iter().map(|pending| pending.connection).collect();
         assert_eq!(named, [id(11)], "{change}");
+    }
+}
+
+/// An active grant has tokens. If they are gone, somebody took them away: that is not "not connected".
+#[test]
+fn promise_04_a_token_that_was_taken_away_is_missed() {
+    for change in [
+        "UPDATE grants SET slot = NULL",
+        "UPDATE secrets SET access = zeroblob(length(access))",
+        "UPDATE secrets SET access = x''",
+        "UPDATE secrets SET access = zeroblob(4)",
+        "DELETE FROM secrets",
+    ] {
+        let (_directory, path) = place();
+        let vault = open(&path).unwrap();
+        grant(&vault, &connection(10), &tokens("access", "refresh"));
+        let stored = stored(&vault, 10);
+        drop(vault);
+        let db = Database::open(&path).unwrap();
+        assert!(db.execute(change, []).unwrap() > 0, "{change}");
+        drop(db);
+        let vault = open(&path).unwrap();
+        let (tenant, scopes) = (tenant(), Scopes::default());
+        let (user, label) = (user_of(10), stored.label.as_ref());
+        let owner = |label| Of::Owner {
+            user: Some(&user),
+            provider: &stored.provider,
+            label,
+        };
+        for of in [Of::Id(id(10)), owner(label), owner(None)] {
+            let found = vault.find_token(&TokenQuery {
+                tenant: &tenant,
+                of,
+                scopes: &scopes,
+            });
+            assert!(
+                matches!(found, Err(VaultError::Tampered | VaultError::Damaged)),
+                "{change}: {found:?}"
+            );
+        }
+        if change.contains("access =") {
+            continue;
+        }
+        let claim = vault.claim_refresh(&ClaimRequest {
+            tenant: &tenant,
+            grant: stored.grant,
+            holder: vault.holder().unwrap(),
+            generation: stored.generation,
+            attempt: Attempt::Forced,
+            now: at(1),
+            lease: Duration::from_secs(30),
+        });
+        assert!(
+            matches!(claim, Err(VaultError::Tampered | VaultError::Damaged)),
+            "{change}: {claim:?}"
+        );
     }
 }

@@ -107,6 +107,7 @@ pub fn refresh(vault: &impl RefreshStore, connection: &Connection) {
     };
     let tokens = tokens();
     let refreshed = Refreshed {
+        refresh_token_expires_at: None,
         tokens: &tokens,
         granted: None,
         expires_at: connection.expires_at,

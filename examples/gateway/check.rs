@@ -35,7 +35,7 @@ pub fn walk(origin: &str) -> Result<(), Box<dyn Error>> {
     let departure = grace.submit(&page, &[("provider", "notes")])?;
     let denied = consent(&mut grace, &departure, "deny")?;
     ensure(
-        denied.html.contains("Access was not given"),
+        denied.html.contains("Access was declined"),
         "she is told what became of it",
     )?;
     println!("2. Grace does not see it, and said no when she was asked for her own");

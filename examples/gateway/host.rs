@@ -16,6 +16,9 @@ use valetkey::{ActingUser, ConnectionManager as _, Connections, ConsentOptions, 
 use crate::MOUNTED_AT;
 use crate::world::{PEOPLE, acting_user};
 
+/// The parameter in which the sign-in page takes the way back.
+const RETURN_TO: &str = "return_to";
+
 /// Who is signed in in which browser. The gateway asks it for every request.
 #[derive(Debug, Clone, Default)]
 pub struct Sessions(Arc<Mutex<HashMap<String, &'static str>>>);
@@ -30,11 +33,7 @@ impl Sessions {
     }
 
     fn person(&self, headers: &HeaderMap) -> Option<&'static str> {
-        let cookies = headers.get(header::COOKIE)?.to_str().ok()?;
-        let session = cookies
-            .split(';')
-            .find_map(|pair| pair.trim().strip_prefix("session="))?;
-        self.sessions().get(session).copied()
+        self.sessions().get(session(headers)?).copied()
     }
 
     fn sessions(&self) -> std::sync::MutexGuard<'_, HashMap<String, &'static str>> {
@@ -42,21 +41,36 @@ impl Sessions {
     }
 }
 
+/// The id of the session: a random one, not a name.
+fn session(headers: &HeaderMap) -> Option<&str> {
+    let cookies = headers.get(header::COOKIE)?.to_str().ok()?;
+    cookies
+        .split(';')
+        .find_map(|pair| pair.trim().strip_prefix("session="))
+}
+
 impl Authenticator for Sessions {
     fn authenticate(&self, head: &Parts) -> Result<Caller, Refused> {
-        let refused = || Refused::SignIn("/sign-in".into());
+        let refused = || Refused::SignIn {
+            address: "/sign-in".into(),
+            return_parameter: RETURN_TO.into(),
+        };
         let name = self.person(&head.headers).ok_or_else(refused)?;
         let person = acting_user(name).map_err(|_| Refused::Forbidden)?;
         let operator = PEOPLE
             .iter()
             .any(|(known, _, operator)| *known == name && *operator);
-        Ok(if operator {
+        let caller = if operator {
             Caller::operator(Operator::authenticated(
                 person.tenant().clone(),
                 person.user().clone(),
             ))
         } else {
             Caller::user(person)
+        };
+        Ok(match session(&head.headers) {
+            Some(session) => caller.in_session(session),
+            None => caller,
         })
     }
 }
@@ -76,7 +90,7 @@ impl Host {
         }
         let person = self.sessions.person(&request.headers);
         match (&request.method, path.as_str(), person) {
-            (&Method::GET, "/sign-in", _) => page(&sign_in_form()),
+            (&Method::GET, "/sign-in", _) => page(&sign_in_form(&way_back(request.url.query()))),
             (&Method::POST, "/sign-in", _) => self.sign_in(&request),
             (&Method::GET, "/", None) => redirect("/sign-in"),
             (&Method::GET, "/", Some(_)) => redirect(&format!("{MOUNTED_AT}/")),
@@ -92,7 +106,8 @@ impl Host {
         let Some(session) = session else {
             return redirect("/sign-in");
         };
-        let mut response = redirect(&format!("{MOUNTED_AT}/"));
+        let back = std::str::from_utf8(request.body.as_bytes()).ok();
+        let mut response = redirect(&way_back(back));
         let cookie = format!("session={session}; Path=/; HttpOnly; SameSite=Lax");
         if let Ok(cookie) = HeaderValue::from_str(&cookie) {
             response.headers.append(header::SET_COOKIE, cookie);
@@ -150,7 +165,17 @@ fn outgoing(response: Response<Vec<u8>>) -> HttpResponse {
     converted
 }
 
-fn sign_in_form() -> String {
+/// Where a person goes after the sign-in: to a path of this host, whatever the form says.
+fn way_back(fields: Option<&str>) -> String {
+    let mut fields = form_urlencoded::parse(fields.unwrap_or_default().as_bytes());
+    fields
+        .find(|(name, _)| name == RETURN_TO)
+        .map(|(_, path)| path.into_owned())
+        .filter(|path| path.starts_with(&format!("{MOUNTED_AT}/")) && !path.contains(['\\', '\r', '\n']))
+        .unwrap_or_else(|| format!("{MOUNTED_AT}/"))
+}
+
+fn sign_in_form(back: &str) -> String {
     let buttons: String = PEOPLE
         .iter()
         .map(|(name, who, _)| {
@@ -162,7 +187,9 @@ fn sign_in_form() -> String {
         .collect();
     format!(
         "<h1>Who are you?</h1><p>A demonstration: no password, and nothing outside this machine.</p>\
-         <form method=\"post\" action=\"/sign-in\" class=\"options\">{buttons}</form>"
+         <form method=\"post\" action=\"/sign-in\" class=\"options\">\
+         <input type=\"hidden\" name=\"{RETURN_TO}\" value=\"{}\">{buttons}</form>",
+        escape(back)
     )
 }
 

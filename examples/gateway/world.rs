@@ -57,7 +57,7 @@ impl World {
         let gateway = Gateway::builder(connections.clone(), mount, sessions.clone())
             .title("Acme Assistant")
             .account_link("Switch person", "/sign-in")
-            .build();
+            .build()?;
         Ok(Self {
             host: Host {
                 gateway,

@@ -199,7 +199,7 @@ impl Walk<'_> {
             assert!(self.resolver.resolve(&self.alice, "notes").is_err());
         }
         self.server.be(Mood::Fine);
-        let retried = self.connections.retry_rejected(&self.operator, "notes", 10);
+        let retried = self.connections.retry_rejected(&self.operator, "notes", None, 10);
         assert_eq!(retried.expect("the quarantine is tried").restored, 1);
         drop(self.resolver.resolve(&self.alice, "notes").expect("restored"));
 

@@ -1,16 +1,16 @@
 //! The beginning of a consent: from the page, or through a one-time link.
 
-use http::{HeaderValue, StatusCode};
+use http::{Response, StatusCode};
 use serde::Serialize;
 
 use super::answer::{self, Answer};
 use super::request::Incoming;
 use super::{Caller, Inner, page, time};
-use crate::error::Error;
+use crate::error::{ConsentError, Error};
 use crate::manager::{ConnectionManager as _, Consent, ConsentOptions, PreparedConsent};
 use crate::model::{ActingUser, Connection, ConnectionId, Label, Owner, UserId};
 use crate::provider::UnknownProvider;
-use crate::secret::{State, Ticket};
+use crate::secret::Ticket;
 use crate::vault::StateHash;
 
 use super::refusal::Refusal;
@@ -22,6 +22,14 @@ struct Wanted {
     /// Who is to give the consent.
     person: ActingUser,
     options: ConsentOptions,
+}
+
+/// The service and the connection that a request is about.
+struct Aim<'r> {
+    provider: String,
+    owner: Owner,
+    options: ConsentOptions,
+    also: Vec<&'r str>,
 }
 
 /// A one-time link, to be handed on.
@@ -36,16 +44,27 @@ struct LinkJson<'a> {
 
 impl Inner {
     /// `POST /connect`. A person who connects something of their own goes on to the provider; a program, and an
-    /// operator who asks for somebody else, get a link.
+    /// operator who asks for somebody else, get a link. A mistake in a form is shown beside its field.
     pub(super) fn begin(&self, caller: &Caller, incoming: &Incoming<'_>) -> Answer {
-        let wanted = self.wanted(caller, incoming)?;
+        let mut service = None;
+        self.begin_wanted(caller, incoming, &mut service)
+            .or_else(|refusal| match (&refusal.mistake, service) {
+                (Some(mistake), Some(service)) if !incoming.wants_json() => {
+                    self.corrected_page(caller, incoming, &service, mistake)
+                }
+                _ => Err(refusal),
+            })
+    }
+
+    fn begin_wanted(&self, caller: &Caller, incoming: &Incoming<'_>, service: &mut Option<String>) -> Answer {
+        let wanted = self.wanted(caller, incoming, service)?;
         let manager = self.connections.inner();
         let own = wanted.person == *caller.acting_user();
         if own && !incoming.wants_json() {
             let consent = manager.start(&wanted.person, wanted.owner, &wanted.provider, wanted.options)?;
             let name = self.provider_name(&wanted.provider);
             let page = self.departure_page(caller, incoming, &name, &consent)?;
-            return Ok(answer::with_cookie(page, self.binding_cookie(&consent)));
+            return Ok(self.with_binding(page, incoming, &consent));
         }
         let owner = wanted.owner.clone();
         let prepared = manager.prepare(&wanted.person, wanted.owner, &wanted.provider, wanted.options)?;
@@ -56,32 +75,48 @@ impl Inner {
         self.link_page(caller, incoming, &link, &prepared, &wanted.person)
     }
 
-    /// `GET /connect/{ticket}`.
-    pub(super) fn open_ticket(&self, caller: &Caller, ticket: &str) -> Answer {
+    /// `GET /connect/{ticket}`. Opened again while the consent is pending, the link leads to the same authorization, in
+    /// whatever browser its person is signed in; afterwards, to where the consent stands.
+    pub(super) fn open_ticket(&self, caller: &Caller, incoming: &Incoming<'_>, ticket: &str) -> Answer {
         let ticket = Ticket::new(ticket);
         let who = caller.acting_user();
-        // Whoever has stopped being an operator since makes no shared connection any more.
+        // A person who is not an operator any more makes no shared connection.
         let prepared = self
             .connections
             .inner()
             .vault
             .consent(who.tenant(), &StateHash::of_ticket(&ticket))?;
-        if prepared.is_some_and(|it| it.owner == Owner::Shared) && !caller.is_operator() {
+        if prepared.as_ref().is_some_and(|it| it.owner == Owner::Shared) && !caller.is_operator() {
             return Err(page::link_refused());
         }
         match self.connections.open(who, &ticket) {
             Ok(consent) => {
                 let response = answer::see_other(consent.authorization_url().as_str())?;
-                Ok(answer::with_cookie(response, self.binding_cookie(&consent)))
+                Ok(self.with_binding(response, incoming, &consent))
             }
+            Err(Error::Consent(ConsentError::Used(id))) => self.lead(caller, id, prepared.as_ref()),
+            Err(Error::Consent(ConsentError::Expired)) => Err(page::link_expired()),
             Err(Error::Consent(_)) => Err(page::link_refused()),
             Err(error) => Err(error.into()),
         }
     }
-    fn wanted(&self, caller: &Caller, incoming: &Incoming<'_>) -> Result<Wanted, Refusal> {
-        let mut options = ConsentOptions::default();
+
+    /// What a form or a program asks for. The service is named as soon as it is known.
+    fn wanted(
+        &self,
+        caller: &Caller,
+        incoming: &Incoming<'_>,
+        service: &mut Option<String>,
+    ) -> Result<Wanted, Refusal> {
+        let Aim {
+            provider,
+            owner,
+            mut options,
+            also,
+        } = self.aim(caller, incoming)?;
+        *service = Some(provider.clone());
         if let Some(label) = incoming.field("label") {
-            options = options.label(Label::new(label).map_err(Error::from)?);
+            options = options.label(Label::new(label).map_err(Refusal::label)?);
         }
         if let Some(address) = incoming.field("return_to") {
             if !self.return_to.iter().any(|allowed| allowed == address) {
@@ -89,38 +124,9 @@ impl Inner {
             }
             options = options.return_to(address);
         }
-        let mut also: Vec<&str> = incoming.list("also").collect();
-        if let Some(name) = also.iter().find(|name| !self.is_offered(name)) {
-            return Err(Error::from(UnknownProvider::new(name, std::iter::empty())).into());
+        for (name, value) in incoming.parameters() {
+            options = options.parameter(name, value);
         }
-        let named = incoming.field("provider");
-        let (provider, owner) = match (incoming.field("reconnect"), incoming.field("extends")) {
-            (Some(_), Some(_)) => {
-                return Err(Refusal::invalid(
-                    "A connection is renewed, or services are added to it.",
-                ));
-            }
-            (Some(id), None) => {
-                let target = self.target(caller, id)?;
-                options = options.reconnect(target.id);
-                (target.provider.to_string(), target.owner)
-            }
-            (None, Some(id)) => {
-                let target = self.target(caller, id)?;
-                options = options.extending(target.id);
-                // One of those that are ticked has to be the named one. It is no other than the rest.
-                let added = match named {
-                    Some(named) => named,
-                    None if also.is_empty() => return Err(Refusal::invalid("No service is named.")),
-                    None => also.remove(0),
-                };
-                (added.to_owned(), target.owner)
-            }
-            (None, None) => {
-                let named = named.ok_or_else(|| Refusal::invalid("No service is named."))?;
-                (named.to_owned(), owner(caller, incoming)?)
-            }
-        };
         for name in also {
             options = options.also(name);
         }
@@ -142,6 +148,57 @@ impl Inner {
         })
     }
 
+    /// The service and the connection that a request is about: a new one, one that is there, or those of a consent that
+    /// is to be given again.
+    fn aim<'r>(&self, caller: &Caller, incoming: &'r Incoming<'_>) -> Result<Aim<'r>, Refusal> {
+        let mut also: Vec<&str> = incoming.list("also").collect();
+        if let Some(name) = also.iter().find(|name| !self.is_offered(name)) {
+            return Err(Error::from(UnknownProvider::new(name, std::iter::empty())).into());
+        }
+        let named = incoming.field("provider");
+        let options = ConsentOptions::default();
+        let aims = ["again", "reconnect", "extends"].map(|name| incoming.field(name));
+        let (provider, owner, options) = match aims {
+            [Some(id), None, None] => {
+                let id = id.parse().map_err(|_| Refusal::not_found())?;
+                let stored = self.stored_consent(caller, id)?.ok_or_else(Refusal::not_found)?;
+                let options = ConsentOptions::of(&stored);
+                (stored.provider.to_string(), stored.owner, options)
+            }
+            [None, Some(id), None] => {
+                let target = self.target(caller, id)?;
+                let options = options.reconnect(target.id);
+                (target.provider.to_string(), target.owner, options)
+            }
+            [None, None, Some(id)] => {
+                let target = self.target(caller, id)?;
+                let options = options.extending(target.id);
+                // One of those that are ticked has to be the named one. It is no other than the rest.
+                let added = match named {
+                    Some(named) => named,
+                    None if also.is_empty() => return Err(Refusal::invalid("No service is named.")),
+                    None => also.remove(0),
+                };
+                (added.to_owned(), target.owner, options)
+            }
+            [None, None, None] => {
+                let named = named.ok_or_else(|| Refusal::invalid("No service is named."))?;
+                (named.to_owned(), owner(caller, incoming)?, options)
+            }
+            _ => {
+                return Err(Refusal::invalid(
+                    "A connection is renewed, or services are added to it.",
+                ));
+            }
+        };
+        Ok(Aim {
+            provider,
+            owner,
+            options,
+            also,
+        })
+    }
+
     fn target(&self, caller: &Caller, id: &str) -> Result<Connection, Refusal> {
         let id: ConnectionId = id.parse().map_err(|_| Refusal::not_found())?;
         Ok(self.connections.get(caller.principal(), id)?)
@@ -151,12 +208,21 @@ impl Inner {
         self.connections.providers().any(|it| it.id.as_str() == provider)
     }
 
-    fn binding_cookie(&self, consent: &Consent) -> Option<HeaderValue> {
-        let url = consent.authorization_url();
-        let (_, state) = url.query_pairs().find(|(name, _)| name == "state")?;
+    /// Lets the browser keep the binding of a consent.
+    fn with_binding(
+        &self,
+        response: Response<Vec<u8>>,
+        incoming: &Incoming<'_>,
+        consent: &Consent,
+    ) -> Response<Vec<u8>> {
         let lifetime = consent.expires_at().saturating_since(self.now());
-        self.cookies()
-            .keep_binding(&State::new(state), consent.binding(), lifetime)
+        let headers = &incoming.head.headers;
+        let cookies = self
+            .cookies()
+            .keep_binding(headers, &consent.state, consent.binding(), lifetime);
+        cookies.into_iter().fold(response, |response, cookie| {
+            answer::with_cookie(response, Some(cookie))
+        })
     }
 }
 

@@ -4,6 +4,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use http::request::Parts;
+use ring::digest::{SHA256, digest};
 
 use crate::model::{ActingUser, Operator, Principal};
 
@@ -14,6 +15,20 @@ use crate::model::{ActingUser, Operator, Principal};
 /// Called once for every request but those for the style sheet, the script and `/healthz`, before anything else is
 /// done with it. It looks at the head alone: a session cookie, an `Authorization` header, what a proxy in front has
 /// established. It must not let anybody in whom it does not know: there is no default.
+///
+/// A browser without a session is best refused with [`Refused::SignIn`]. After the sign-in, the host sends it to the
+/// value of the return parameter, and takes no other origin there than its own:
+///
+/// ```
+/// use valetkey::gateway::Refused;
+///
+/// let refused = Refused::SignIn {
+///     address: "/sign-in".into(),
+///     return_parameter: "return_to".into(),
+/// };
+/// // GET /connections/connect/x  leads to  /sign-in?return_to=%2Fconnections%2Fconnect%2Fx
+/// # assert_ne!(refused, Refused::Unauthenticated);
+/// ```
 ///
 /// # Security
 ///
@@ -40,9 +55,17 @@ impl<A: Authenticator + ?Sized> Authenticator for Arc<A> {
 pub enum Refused {
     /// Nobody known: 401.
     Unauthenticated,
-    /// Nobody known, and this address of the host signs people in: a browser that asks for a page is sent there. For
-    /// everything else it is 401.
-    SignIn(String),
+    /// Nobody known, and the host signs people in: a browser that asks for a page is sent there. For everything else it is
+    /// 401.
+    SignIn {
+        /// The address that signs people in, such as `/sign-in`: a path of the host, or an `https` URL.
+        address: String,
+        /// The query parameter in which that address takes the way back, such as `return_to`. The gateway adds it, so
+        /// that a one-time link or a callback that is opened without a session is not lost: the value is the path and
+        /// query of the request, or a full URL if the address is one. The codes in a callback are given to a path of
+        /// the same host alone.
+        return_parameter: String,
+    },
     /// Somebody known who may not use this: 403.
     Forbidden,
 }
@@ -66,6 +89,8 @@ pub struct Caller {
     acting_user: ActingUser,
     operator: Option<Operator>,
     ambient: bool,
+    /// The hash of the session.
+    session: Option<[u8; 32]>,
 }
 
 impl Caller {
@@ -76,6 +101,7 @@ impl Caller {
             acting_user,
             operator: None,
             ambient: true,
+            session: None,
         }
     }
 
@@ -86,6 +112,7 @@ impl Caller {
             acting_user: operator.acting_user().clone(),
             operator: Some(operator),
             ambient: true,
+            session: None,
         }
     }
 
@@ -100,6 +127,21 @@ impl Caller {
     pub const fn with_explicit_credentials(mut self) -> Self {
         self.ambient = false;
         self
+    }
+
+    /// The same, in this session of the host: its id, or another value that a new sign-in changes. CSRF tokens are then
+    /// good in that session alone, and end with it. Without it they end after a day. The gateway keeps its hash only.
+    #[must_use]
+    pub fn in_session(mut self, session: impl AsRef<[u8]>) -> Self {
+        let mut hash = [0; 32];
+        hash.copy_from_slice(digest(&SHA256, session.as_ref()).as_ref());
+        self.session = Some(hash);
+        self
+    }
+
+    /// The hash of the session, if the host has named one.
+    pub(super) const fn session(&self) -> Option<&[u8; 32]> {
+        self.session.as_ref()
     }
 
     /// The person.

@@ -8,6 +8,13 @@ use std::time::Duration;
 
 use crate::secret::{Binding, State};
 
+/// The most consents that a browser keeps a cookie of. Servers refuse requests whose cookies are longer than some
+/// kilobytes; one of these has about a hundred bytes.
+const MOST_FLOWS: usize = 16;
+
+/// What the names of the cookies of consents begin with, after the prefix.
+const CONSENT: &str = "valetkey-consent-";
+
 /// Names and attributes of cookies: with `__Host-` and `Secure`, or without both on plain http.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Cookies {
@@ -20,7 +27,7 @@ impl Cookies {
         let hash = digest(&SHA256, state.expose_secret().as_bytes());
         // Twelve bytes tell the few consents of one browser apart; the hash keeps `state` itself out of the name.
         let short = URL_SAFE_NO_PAD.encode(&hash.as_ref()[..12]);
-        format!("{}valetkey-consent-{short}", self.prefix())
+        format!("{}{CONSENT}{short}", self.prefix())
     }
 
     /// The cookie that CSRF tokens are derived from.
@@ -28,18 +35,28 @@ impl Cookies {
         format!("{}valetkey-csrf", self.prefix())
     }
 
-    /// What the browser keeps from the start of a consent to its end.
+    /// What the browser keeps from the start of a consent for as long as the consent lives, so that a callback that comes
+    /// again is recognized; and what it drops for it: a browser keeps at most [`MOST_FLOWS`], the latest.
     pub(super) fn keep_binding(
         self,
+        headers: &HeaderMap,
         state: &State,
         binding: &Binding,
         lifetime: Duration,
-    ) -> Option<HeaderValue> {
-        self.set(&self.consent(state), binding.expose_secret(), Some(lifetime))
-    }
-
-    pub(super) fn forget_binding(self, state: &State) -> Option<HeaderValue> {
-        self.set(&self.consent(state), "", Some(Duration::ZERO))
+    ) -> Vec<HeaderValue> {
+        let own = self.consent(state);
+        let begins = format!("{}{CONSENT}", self.prefix());
+        // Browsers send the oldest first.
+        let known: Vec<&str> = pairs(headers)
+            .map(|(name, _)| name)
+            .filter(|name| name.starts_with(&begins) && *name != own)
+            .collect();
+        let surplus = (known.len() + 1).saturating_sub(MOST_FLOWS);
+        known[..surplus]
+            .iter()
+            .filter_map(|name| self.set(name, "", Some(Duration::ZERO)))
+            .chain(self.set(&own, binding.expose_secret(), Some(lifetime)))
+            .collect()
     }
 
     pub(super) fn binding(self, headers: &HeaderMap, state: &State) -> Option<Binding> {
@@ -68,16 +85,21 @@ impl Cookies {
 
 /// The value of a cookie. If it comes twice, none: one of them is not ours.
 pub(super) fn find<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    let mut found = headers
+    let mut found = pairs(headers)
+        .filter(|(known, _)| *known == name)
+        .map(|(_, value)| value);
+    let value = found.next().filter(|value| !value.is_empty())?;
+    found.next().is_none().then_some(value)
+}
+
+/// The cookies of a request, in its order.
+fn pairs(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
+    headers
         .get_all(header::COOKIE)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(';'))
         .filter_map(|pair| pair.trim().split_once('='))
-        .filter(|(known, _)| *known == name)
-        .map(|(_, value)| value);
-    let value = found.next().filter(|value| !value.is_empty())?;
-    found.next().is_none().then_some(value)
 }
 
 #[cfg(test)]
@@ -99,12 +121,48 @@ mod tests {
         let state = State::new("s");
         let kept = |secure| {
             let cookies = Cookies { secure };
-            let value = cookies.keep_binding(&state, &Binding::new("b"), Duration::from_secs(600));
-            value.unwrap().to_str().unwrap().to_owned()
+            let lifetime = Duration::from_secs(600);
+            let kept = cookies.keep_binding(&HeaderMap::new(), &state, &Binding::new("b"), lifetime);
+            assert_eq!(kept.len(), 1);
+            kept[0].to_str().unwrap().to_owned()
         };
         assert!(kept(true).starts_with("__Host-valetkey-consent-"));
         assert!(kept(true).ends_with("=b; Path=/; Max-Age=600; HttpOnly; SameSite=Lax; Secure"));
         assert!(kept(false).starts_with("valetkey-consent-"));
         assert!(!kept(false).contains("Secure"));
+    }
+
+    #[test]
+    fn a_browser_keeps_the_latest_flows_alone() {
+        let cookies = Cookies { secure: true };
+        let mut jar: Vec<String> = vec!["session=x".into()];
+        for number in 0..120 {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::COOKIE, HeaderValue::from_str(&jar.join("; ")).unwrap());
+            let state = State::new(format!("state-{number}"));
+            let binding = Binding::new("b".repeat(43));
+            for set in cookies.keep_binding(&headers, &state, &binding, Duration::from_secs(600)) {
+                let set = set.to_str().unwrap();
+                let pair = set.split(';').next().unwrap();
+                let name = pair.split('=').next().unwrap();
+                jar.retain(|kept| kept.split('=').next() != Some(name));
+                if !set.contains("Max-Age=0") {
+                    jar.push(pair.to_owned());
+                }
+            }
+            assert_eq!(jar[0], "session=x", "the cookies of others stay");
+            assert!(jar.len() <= 1 + MOST_FLOWS && jar.join("; ").len() < 2_048);
+            assert!(
+                jar.last().unwrap().starts_with(&cookies.consent(&state)),
+                "the newest stays"
+            );
+        }
+        assert_eq!(jar.len(), 1 + MOST_FLOWS);
+        // The same flow again takes no other's place.
+        let mut headers = HeaderMap::new();
+        headers.insert(header::COOKIE, HeaderValue::from_str(&jar.join("; ")).unwrap());
+        let state = State::new("state-119");
+        let kept = cookies.keep_binding(&headers, &state, &Binding::new("b"), Duration::from_secs(600));
+        assert_eq!(kept.len(), 1);
     }
 }

@@ -1,130 +1,134 @@
 //! The end of a consent: the callback, and the token endpoint for front ends that receive it themselves.
 
+use std::time::Duration;
+
 use http::StatusCode;
 use http::request::Parts;
 use url::form_urlencoded;
 use zeroize::Zeroizing;
 
 use super::answer::{self, Answer};
+use super::outcome::{Lead, Outcome};
 use super::refusal::Refusal;
 use super::request::Incoming;
 use super::{Caller, Inner};
-use crate::error::{ConsentError, Error};
-use crate::manager::ConnectionManager as _;
-use crate::model::{Connection, Owner, ProviderId};
-use crate::protocol::{AuthorizationError, AuthorizationResponse};
+use crate::error::{ChoiceRequired, ConsentError, Error};
+use crate::manager::{ConnectionManager as _, ConsentState};
+use crate::model::{Connection, ConnectionId, ConsentId, Owner};
+use crate::protocol::AuthorizationResponse;
 use crate::secret::State;
-use crate::vault::StateHash;
+use crate::vault::{PendingConsent, StateHash};
 
-/// How a consent ended, in a word that stands in an address: nothing of the callback goes there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Outcome {
-    Denied,
-    Refused,
-    NotValid,
-    Failed,
-    OtherAccount,
-    UnknownAccount,
-    Misconfigured,
-    Unavailable,
-}
-
-impl Outcome {
-    const ALL: [(Self, &'static str); 8] = [
-        (Self::Denied, "denied"),
-        (Self::Refused, "refused"),
-        (Self::NotValid, "not-valid"),
-        (Self::Failed, "failed"),
-        (Self::OtherAccount, "other-account"),
-        (Self::UnknownAccount, "unknown-account"),
-        (Self::Misconfigured, "misconfigured"),
-        (Self::Unavailable, "unavailable"),
-    ];
-
-    pub(super) fn from_word(word: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|(_, known)| *known == word)
-            .map(|(outcome, _)| outcome)
-    }
-
-    fn word(self) -> &'static str {
-        Self::ALL
-            .into_iter()
-            .find(|(outcome, _)| *outcome == self)
-            .map_or("failed", |(_, word)| word)
-    }
-
-    fn of(error: &Error) -> Self {
-        match error {
-            Error::Consent(ConsentError::Denied(AuthorizationError::AccessDenied)) => Self::Denied,
-            Error::Consent(ConsentError::Denied(_)) => Self::Refused,
-            Error::Consent(ConsentError::ExchangeFailed(_) | ConsentError::Conflict) => Self::Failed,
-            Error::Consent(ConsentError::AccountMismatch) => Self::OtherAccount,
-            Error::Consent(ConsentError::AccountUnknown) => Self::UnknownAccount,
-            Error::Consent(_) | Error::Callback(_) | Error::NotFound => Self::NotValid,
-            Error::Misconfigured(_) => Self::Misconfigured,
-            _ => Self::Unavailable,
-        }
-    }
-}
+/// How often a front end should ask again about a consent that is being completed.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// What became of an authorization response.
 struct Finished {
     result: Result<Connection, Error>,
     /// Known once the consent is found to be this person's.
-    provider: Option<ProviderId>,
-    return_to: Option<String>,
-    state: State,
+    pending: Option<PendingConsent>,
 }
 
-impl Finished {
-    /// Whether the consent is over, so that the browser need not keep its part any longer.
-    fn is_over(&self) -> bool {
-        match &self.result {
-            Ok(_) => true,
-            Err(Error::Consent(error)) => !matches!(
-                error,
-                ConsentError::Unknown
-                    | ConsentError::WrongUser
-                    | ConsentError::WrongBrowser
-                    | ConsentError::IssuerMismatch
-            ),
-            Err(_) => false,
+/// Where an authorization response arrived, as far as the request says so.
+#[derive(Debug, Clone, Copy)]
+enum Place<'a> {
+    /// At the address of this server.
+    Server(&'a str),
+    /// At this redirect URI.
+    RedirectUri(&'a str),
+}
+
+impl Place<'_> {
+    /// Whether the consent was to come back there. An answer at another place is a mix-up, whoever wrote it
+    /// (RFC 9700 §4.4.2.2).
+    fn is_of(self, pending: &PendingConsent) -> bool {
+        match self {
+            Self::Server(server) => server == pending.server.as_str(),
+            Self::RedirectUri(uri) => uri == pending.redirect_uri,
         }
     }
 }
 
 impl Inner {
     /// `GET /callback/{server}`: whatever comes of it, the browser is led on, so that the code leaves the address bar.
+    ///
+    /// Browsers deliver callbacks twice. The second time, the person is led to where the consent stands.
     pub(super) fn callback(&self, caller: &Caller, incoming: &Incoming<'_>, server: &str) -> Answer {
         let query = incoming.head.uri.query().unwrap_or_default();
         let Ok(response) = AuthorizationResponse::parse(&format!("?{query}")) else {
             return answer::see_other(&self.outcome_path(Outcome::NotValid, None));
         };
-        let finished = self.finish(caller, incoming.head, response, Some(server));
-        let location = match &finished.result {
-            Ok(connection) => match &finished.return_to {
-                Some(address) if self.return_to.contains(address) => address.clone(),
-                _ => self.path(&format!("/connections/{}?done=connected", connection.id)),
-            },
-            Err(error) => self.outcome_path(Outcome::of(error), finished.provider.as_ref()),
-        };
-        let response = answer::see_other(&location)?;
-        if finished.is_over() {
-            let cookie = self.cookies().forget_binding(&finished.state);
-            return Ok(answer::with_cookie(response, cookie));
+        let finished = self.finish(caller, incoming.head, response, &[Place::Server(server)]);
+        let pending = finished.pending.as_ref();
+        match finished.result {
+            Ok(connection) => answer::see_other(&self.connected_path(connection.id, pending)),
+            Err(Error::Consent(ConsentError::Used(id))) => self.lead(caller, id, pending),
+            Err(Error::ChoiceRequired(choice)) => self.choose(caller, incoming, &choice, pending),
+            Err(error) => answer::see_other(&self.outcome_path(Outcome::of(&error), pending)),
         }
-        Ok(response)
+    }
+
+    /// `GET /consents/{id}`: leads to where a consent of this person stands, or waits for it.
+    pub(super) fn consent(&self, caller: &Caller, incoming: &Incoming<'_>, id: &str) -> Answer {
+        let id: ConsentId = id.parse().map_err(|_| Refusal::not_found())?;
+        let pending = self.stored_consent(caller, id)?.ok_or_else(Refusal::not_found)?;
+        match Lead::of(self.connections.poll(caller.acting_user(), id)?) {
+            Lead::Waiting => self.waiting_page(caller, incoming, &pending),
+            Lead::Connection(connection) => {
+                answer::see_other(&self.connected_path(connection, Some(&pending)))
+            }
+            Lead::Ended(outcome) => answer::see_other(&self.outcome_path(outcome, Some(&pending))),
+        }
+    }
+
+    /// Leads a browser to where a consent of this person stands.
+    pub(super) fn lead(&self, caller: &Caller, id: ConsentId, pending: Option<&PendingConsent>) -> Answer {
+        let path = match self.connections.poll(caller.acting_user(), id) {
+            Ok(state) => match Lead::of(state) {
+                Lead::Connection(connection) => self.connected_path(connection, pending),
+                Lead::Waiting => self.path(&format!("/consents/{id}")),
+                Lead::Ended(outcome) => self.outcome_path(outcome, pending),
+            },
+            Err(error) => self.outcome_path(Outcome::of(&error), pending),
+        };
+        answer::see_other(&path)
+    }
+
+    /// A consent that this person began, by its id.
+    pub(super) fn stored_consent(
+        &self,
+        caller: &Caller,
+        id: ConsentId,
+    ) -> Result<Option<PendingConsent>, Error> {
+        let who = caller.acting_user();
+        let vault = &self.connections.inner().vault;
+        let consents = vault.consents(who.tenant(), who.user())?;
+        let of_id = consents.into_iter().filter(|consent| consent.id == id);
+        Ok(of_id.min_by_key(PendingConsent::is_prepared))
     }
 
     /// `POST /v1/oauth/token`: the code is exchanged here, with a secret that never leaves; the answer is the
     /// connection, never a token ([RFC 6749 §4.1.3](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.3)).
+    ///
+    /// The redirect URI, or the id of the authorization server, says at which server's address the front end received
+    /// the code: a code of one server is never sent to another. Sent again, the same code gives the connection again.
     pub(super) fn token(&self, caller: &Caller, incoming: &Incoming<'_>) -> Answer {
         match incoming.field("grant_type") {
             Some("authorization_code") => {}
             Some(_) => return Err(Refusal::grant_type()),
             None => return Err(Refusal::invalid("There is no grant_type.")),
+        }
+        let places: Vec<Place<'_>> = [
+            incoming.field("redirect_uri").map(Place::RedirectUri),
+            incoming.field("server").map(Place::Server),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        if places.is_empty() {
+            return Err(Refusal::invalid(
+                "A redirect_uri or a server is needed: where the code was received.",
+            ));
         }
         // As a query, so that one reader decides for both ways what is an authorization response.
         let mut query = form_urlencoded::Serializer::new(String::new());
@@ -136,12 +140,25 @@ impl Inner {
         let query = Zeroizing::new(query.finish());
         let response = AuthorizationResponse::parse(&query)
             .map_err(|_| Refusal::invalid("A code and a state are needed."))?;
-        let finished = self.finish(caller, incoming.head, response, None);
-        let over = finished.is_over();
-        let connection = finished.result?;
-        let response = self.connection_json(StatusCode::OK, caller, &connection)?;
-        let cookie = over.then(|| self.cookies().forget_binding(&finished.state));
-        Ok(answer::with_cookie(response, cookie.flatten()))
+        let connection = match self.finish(caller, incoming.head, response, &places).result {
+            Err(Error::Consent(ConsentError::Used(id))) => self.led_to(caller, id)?,
+            result => result?,
+        };
+        self.connection_json(StatusCode::OK, caller, &connection)
+    }
+
+    /// The connection that a consent has led to.
+    fn led_to(&self, caller: &Caller, id: ConsentId) -> Result<Connection, Refusal> {
+        match self.connections.poll(caller.acting_user(), id)? {
+            ConsentState::Completed(connection) => {
+                Ok(self.connections.get(caller.principal(), connection)?)
+            }
+            ConsentState::Pending | ConsentState::Opened => Err(Refusal::being_completed(AGAIN)),
+            ConsentState::Denied => Err(Refusal::denied()),
+            ConsentState::Failed | ConsentState::Expired | ConsentState::Cancelled => {
+                Err(Refusal::invalid_grant())
+            }
+        }
     }
 
     fn finish(
@@ -149,65 +166,64 @@ impl Inner {
         caller: &Caller,
         head: &Parts,
         response: AuthorizationResponse,
-        server: Option<&str>,
+        places: &[Place<'_>],
     ) -> Finished {
-        let mut finished = Finished {
-            result: Err(ConsentError::Unknown.into()),
-            provider: None,
-            return_to: None,
-            state: State::new(response.state().expose_secret()),
+        let unknown = |result| Finished {
+            result,
+            pending: None,
         };
+        let state = State::new(response.state().expose_secret());
         let who = caller.acting_user();
-        let pending = self
-            .connections
-            .inner()
-            .vault
-            .consent(who.tenant(), &StateHash::of(&finished.state));
-        let pending = match pending {
+        let vault = &self.connections.inner().vault;
+        let pending = match vault.consent(who.tenant(), &StateHash::of(&state)) {
             Ok(Some(pending)) if pending.user == *who.user() => pending,
-            Ok(_) => return finished,
-            Err(error) => {
-                finished.result = Err(error.into());
-                return finished;
-            }
+            Ok(_) => return unknown(Err(ConsentError::Unknown.into())),
+            Err(error) => return unknown(Err(error.into())),
         };
-        // An answer at another server's address is a mix-up, whoever wrote it (RFC 9700 §4.4.2.2).
-        if server.is_some_and(|server| server != pending.server.as_str())
-            || (pending.owner == Owner::Shared && !caller.is_operator())
-        {
-            return finished;
+        let shared = pending.owner == Owner::Shared;
+        if !places.iter().all(|place| place.is_of(&pending)) || (shared && !caller.is_operator()) {
+            return unknown(Err(ConsentError::Unknown.into()));
         }
-        finished.provider = Some(pending.provider);
-        finished.return_to = pending.return_to;
-        finished.result = match self.cookies().binding(&head.headers, &finished.state) {
+        let result = match self.cookies().binding(&head.headers, &state) {
             Some(binding) => self.connections.complete(who, response, &binding),
             None => Err(ConsentError::WrongBrowser.into()),
         };
-        finished
+        Finished {
+            result,
+            pending: Some(pending),
+        }
     }
 
-    fn outcome_path(&self, outcome: Outcome, provider: Option<&ProviderId>) -> String {
+    /// Leads to a page that lists the values to choose from. The address proves that this gateway wrote it.
+    fn choose(
+        &self,
+        caller: &Caller,
+        incoming: &Incoming<'_>,
+        choice: &ChoiceRequired,
+        pending: Option<&PendingConsent>,
+    ) -> Answer {
+        let Some(pending) = pending else {
+            return answer::see_other(&self.outcome_path(Outcome::Parameter, None));
+        };
+        self.choice_location(caller, incoming, choice, pending.id)
+    }
+
+    fn connected_path(&self, connection: ConnectionId, pending: Option<&PendingConsent>) -> String {
+        let wanted = pending.and_then(|pending| pending.return_to.as_ref());
+        match wanted {
+            Some(address) if self.return_to.contains(address) => address.clone(),
+            _ => self.path(&format!("/connections/{connection}?done=connected")),
+        }
+    }
+
+    pub(super) fn outcome_path(&self, outcome: Outcome, pending: Option<&PendingConsent>) -> String {
         let mut path = self.path(&format!("/consent/{}", outcome.word()));
-        if let Some(provider) = provider {
+        if let Some(pending) = pending {
             let mut query = form_urlencoded::Serializer::new(String::new());
-            query.append_pair("provider", provider.as_str());
+            query.append_pair("provider", pending.provider.as_str());
             path.push('?');
             path.push_str(&query.finish());
         }
         path
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_outcome_has_a_word_of_its_own() {
-        for (outcome, word) in Outcome::ALL {
-            assert_eq!(outcome.word(), word);
-            assert_eq!(Outcome::from_word(word), Some(outcome));
-        }
-        assert_eq!(Outcome::from_word("<script>"), None);
     }
 }

@@ -8,15 +8,19 @@
 //! |---|---|
 //! | `GET /` | the page: connections, filters |
 //! | `GET /connect`, `POST /connect` | choose a service, and which others share its consent; begin a consent, or make a one-time link |
-//! | `GET /connect/{ticket}` | the one-time link: begins the consent for the person that it was made for |
-//! | `GET /callback/{server}` | completes a consent; each authorization server has its own |
+//! | `GET /connect/{ticket}` | the one-time link: begins the consent for the person that it was made for; opened again, continues it |
+//! | `GET /callback/{server}` | completes a consent; each authorization server has its own. Delivered again, leads to the connection |
+//! | `GET /consents/{id}` | leads to where a consent stands, and waits while it is being completed |
 //! | `GET /connections/{id}` and below | one connection: renew, make default, revoke |
 //! | `POST /v1/oauth/token` | a code for a connection, for front ends that receive the callback themselves |
 //! | `/v1/connections`, `/v1/audit`, `/v1/providers`, `/v1/session` | the API; `/v1/openapi.json` describes it |
 //! | `GET /healthz` | whether the vault answers |
 //!
-//! Who is calling is the host's to say: see [`Authenticator`]. Each change that a browser asks for needs a CSRF token;
+//! The host says who is calling: see [`Authenticator`]. Each change that a browser asks for needs a CSRF token;
 //! what is out of a caller's reach is 404, as if it did not exist.
+//!
+//! Answers carry the headers that protect the gateway's own pages. `Strict-Transport-Security` and `Permissions-Policy`
+//! concern the whole origin, so the host or the server in front of it sets them.
 
 mod answer;
 mod api;
@@ -25,7 +29,9 @@ mod caller;
 mod cookie;
 mod csrf;
 mod finish;
+mod json;
 mod mount;
+mod outcome;
 mod page;
 mod refusal;
 mod request;
@@ -33,6 +39,7 @@ mod route;
 mod time;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::request::Parts;
 use http::{Method, Request, Response};
@@ -42,7 +49,7 @@ pub use caller::{Authenticator, Caller, Refused, Role};
 pub use mount::{InvalidMount, Mount};
 
 use crate::manager::Connections;
-use crate::model::Timestamp;
+use crate::model::{Event, EventKind, Timestamp};
 use cookie::Cookies;
 use refusal::{Format, Refusal};
 use request::Incoming;
@@ -64,6 +71,17 @@ struct Inner {
     max_body: usize,
     page_size: usize,
     openapi: Vec<u8>,
+    /// Whether a request has arrived below the mount yet.
+    reached: AtomicBool,
+}
+
+/// Why a gateway is not built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidGateway {
+    /// The address of [`GatewayBuilder::account_link`] is neither a path nor an `https` URL.
+    #[error("the address of the account link is neither a path of this host nor an https URL")]
+    AccountLink,
 }
 
 /// Builds a [`Gateway`]: see [`Gateway::builder`].
@@ -87,7 +105,8 @@ impl GatewayBuilder {
         self
     }
 
-    /// A link of the host's in the head of each page, such as "Sign out". Begins with `/`, or with `https://`.
+    /// Adds a link of the host's to the head of each page, such as "Sign out". Its address begins with one `/`, or with
+    /// `https://`; [`build`](Self::build) refuses any other.
     #[must_use]
     pub fn account_link(mut self, label: impl Into<String>, address: impl Into<String>) -> Self {
         self.account_link = Some((label.into(), address.into()));
@@ -118,10 +137,18 @@ impl GatewayBuilder {
     }
 
     /// Builds the gateway.
-    #[must_use]
-    pub fn build(self) -> Gateway {
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidGateway::AccountLink`] if the account link leads to neither a path nor an `https` URL.
+    pub fn build(self) -> Result<Gateway, InvalidGateway> {
+        if let Some((_, address)) = &self.account_link
+            && !is_address(address)
+        {
+            return Err(InvalidGateway::AccountLink);
+        }
         let openapi = api::openapi::document(&self.mount);
-        Gateway {
+        Ok(Gateway {
             inner: Arc::new(Inner {
                 connections: self.connections,
                 authenticator: self.authenticator,
@@ -132,9 +159,18 @@ impl GatewayBuilder {
                 max_body: self.max_body,
                 page_size: self.page_size,
                 openapi,
+                reached: AtomicBool::new(false),
             }),
-        }
+        })
     }
+}
+
+/// Whether a link may lead there: a path of this origin, or an `https` URL.
+fn is_address(address: &str) -> bool {
+    let path = address.starts_with('/') && !address.starts_with("//") && !address.starts_with("/\\");
+    let plain = !address.contains(|c: char| c.is_control() || c.is_whitespace() || c == '\\');
+    let https = address.starts_with("https://") && url::Url::parse(address).is_ok();
+    plain && (path || https)
 }
 
 impl Gateway {
@@ -165,15 +201,37 @@ impl Gateway {
 
     /// Answers a request.
     ///
-    /// Its path is the one that the browser sees, the base path included. May block on the vault and, when it
-    /// completes a consent, renews or revokes, on the provider: always with a bound.
+    /// Its path is the one that the browser sees, the base path of the [`Mount`] included; where a router or proxy has
+    /// removed the base path, call [`handle_stripped`](Self::handle_stripped). A request whose path is not below the
+    /// mount is answered with 404 and the code `outside_mount`, and until the first one that is, each sends the event
+    /// [`OutsideMount`](EventKind::OutsideMount).
+    ///
+    /// May block on the vault and, when it completes a consent, renews or revokes, on the provider: always with a bound.
     #[must_use]
     pub fn handle(&self, request: Request<Vec<u8>>) -> Response<Vec<u8>> {
+        self.respond(request, |path| self.inner.mount.strip(path))
+    }
+
+    /// Answers a request whose path has lost the base path of the [`Mount`] on its way: behind axum's `nest`, or a proxy
+    /// that strips a prefix. Links and cookies are made for the mount all the same.
+    #[must_use]
+    pub fn handle_stripped(&self, request: Request<Vec<u8>>) -> Response<Vec<u8>> {
+        self.respond(request, |path| Some(path))
+    }
+
+    fn respond(
+        &self,
+        request: Request<Vec<u8>>,
+        strip: impl for<'p> FnOnce(&'p str) -> Option<&'p str>,
+    ) -> Response<Vec<u8>> {
         let (head, body) = request.into_parts();
         // It may hold a code.
         let body = Zeroizing::new(body);
         let head_only = head.method == Method::HEAD;
-        let mut response = self.inner.answer(&head, &body);
+        let mut response = match strip(head.uri.path()) {
+            Some(path) => self.inner.answer(&head, path, &body),
+            None => self.inner.outside(&head),
+        };
         answer::secure(&mut response, self.inner.mount.is_secure());
         if head_only {
             response.body_mut().clear();
@@ -183,17 +241,39 @@ impl Gateway {
 }
 
 impl Inner {
-    fn answer(&self, head: &Parts, body: &[u8]) -> Response<Vec<u8>> {
-        let path = self.mount.strip(head.uri.path());
-        let format = Format::of(path.unwrap_or("/"), &head.headers);
-        let answered = match path {
-            Some(path) => self.route(head, path, body),
-            None => Err(Refusal::not_found()),
-        };
-        answered.unwrap_or_else(|refusal| self.refuse(head, format, &refusal))
+    fn answer(&self, head: &Parts, path: &str, body: &[u8]) -> Response<Vec<u8>> {
+        self.reached.store(true, Ordering::Relaxed);
+        let mut caller = None;
+        self.route(head, path, body, &mut caller)
+            .unwrap_or_else(|refusal| {
+                let format = Format::of(path, &head.headers);
+                self.refuse(head, path, format, &refusal, caller.as_ref())
+            })
     }
 
-    fn route(&self, head: &Parts, path: &str, body: &[u8]) -> Result<Response<Vec<u8>>, Refusal> {
+    /// Answers a request that is not below the mount.
+    fn outside(&self, head: &Parts) -> Response<Vec<u8>> {
+        if !self.reached.load(Ordering::Relaxed) {
+            let event = Event::new(self.now(), EventKind::OutsideMount);
+            self.connections.inner().tell(&event);
+        }
+        let path = head.uri.path();
+        let format = if path.contains("/v1/") || request::is_json(&head.headers) {
+            Format::Json
+        } else {
+            Format::Html
+        };
+        self.refuse(head, path, format, &Refusal::outside_mount(), None)
+    }
+
+    /// Answers a request, and says who made it as soon as that is known.
+    fn route(
+        &self,
+        head: &Parts,
+        path: &str,
+        body: &[u8],
+        known: &mut Option<Caller>,
+    ) -> Result<Response<Vec<u8>>, Refusal> {
         if head.uri.query().map_or(0, str::len) + path.len() > request::MAX_TARGET {
             return Err(Refusal::target_too_long());
         }
@@ -210,37 +290,39 @@ impl Inner {
             Route::Health => return self.health(),
             _ => {}
         }
-        let caller = self.authenticator.authenticate(head)?;
+        let caller = &*known.insert(self.authenticator.authenticate(head)?);
         if route.is_once() && request::is_prefetch(&head.headers) {
-            // A browser that looks ahead must not use up what can be used once.
+            // A browser that looks ahead must not begin or end a consent.
             return Err(Refusal::prefetch());
         }
         let incoming = Incoming::read(head, body)?;
         if !head.method.is_safe() {
-            self.check_origin(head, &caller, &incoming)?;
+            self.check_origin(head, caller, &incoming)?;
         }
         match route {
             Route::Asset(_) | Route::Health => Err(Refusal::not_found()),
-            Route::Token => self.token(&caller, &incoming),
+            Route::Token => self.token(caller, &incoming),
             Route::OpenApi => Ok(answer::json_bytes(self.openapi.clone())),
-            Route::Session => self.session(&caller, head),
+            Route::Session => self.session(caller, head),
             Route::Providers => self.providers(),
-            Route::ApiList => self.api_list(&caller, &incoming),
-            Route::ApiOne(id) => self.api_one(&caller, &id, &head.method),
-            Route::ApiRefresh(id) => self.api_refresh(&caller, &id),
-            Route::ApiDefault(id) => self.api_default(&caller, &id),
-            Route::ApiAudit => self.api_audit(&caller, &incoming),
-            Route::List => self.list_page(&caller, &incoming),
-            Route::Connect if head.method.is_safe() => self.chooser_page(&caller, &incoming),
-            Route::Connect => self.begin(&caller, &incoming),
-            Route::Ticket(ticket) => self.open_ticket(&caller, &ticket),
-            Route::Callback(server) => self.callback(&caller, &incoming, &server),
-            Route::Outcome(word) => self.outcome_page(&caller, &incoming, &word),
-            Route::One(id) => self.detail_page(&caller, &incoming, &id),
-            Route::Refresh(id) => self.refresh_by_form(&caller, &incoming, &id),
-            Route::Default(id) => self.default_by_form(&caller, &id),
-            Route::Revoke(id) if head.method.is_safe() => self.confirm_page(&caller, &incoming, &id),
-            Route::Revoke(id) => self.revoke_by_form(&caller, &incoming, &id),
+            Route::ApiList => self.api_list(caller, &incoming),
+            Route::ApiOne(id) => self.api_one(caller, &id, &head.method),
+            Route::ApiRefresh(id) => self.api_refresh(caller, &id),
+            Route::ApiDefault(id) => self.api_default(caller, &id),
+            Route::ApiAudit => self.api_audit(caller, &incoming),
+            Route::List => self.list_page(caller, &incoming),
+            Route::Connect if head.method.is_safe() => self.chooser_page(caller, &incoming),
+            Route::Connect => self.begin(caller, &incoming),
+            Route::Ticket(ticket) => self.open_ticket(caller, &incoming, &ticket),
+            Route::Callback(server) => self.callback(caller, &incoming, &server),
+            Route::Outcome(word) => self.outcome_page(caller, &incoming, &word),
+            Route::Consent(id) => self.consent(caller, &incoming, &id),
+            Route::Choice => self.choice_page(caller, &incoming),
+            Route::One(id) => self.detail_page(caller, &incoming, &id),
+            Route::Refresh(id) => self.refresh_by_form(caller, &incoming, &id),
+            Route::Default(id) => self.default_by_form(caller, &id),
+            Route::Revoke(id) if head.method.is_safe() => self.confirm_page(caller, &incoming, &id),
+            Route::Revoke(id) => self.revoke_by_form(caller, &incoming, &id),
         }
     }
 
@@ -250,16 +332,18 @@ impl Inner {
             return Ok(());
         }
         if request::is_foreign(&head.headers, self.mount.origin()) {
-            return Err(Refusal::csrf());
+            return Err(Refusal::foreign_origin(
+                self.mount.origin(),
+                self.mount.base_path(),
+            ));
         }
         let token = head
             .headers
             .get(csrf::HEADER)
             .and_then(|value| value.to_str().ok())
             .or_else(|| incoming.field(csrf::FIELD));
-        let who = caller.acting_user();
         match token {
-            Some(token) if csrf::holds(self.cookies(), &head.headers, who, token) => Ok(()),
+            Some(token) if csrf::holds(self.cookies(), &head.headers, caller, self.now(), token) => Ok(()),
             _ => Err(Refusal::csrf()),
         }
     }

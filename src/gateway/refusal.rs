@@ -6,12 +6,14 @@ use std::time::Duration;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use serde::Serialize;
+use url::form_urlencoded;
 
 use super::answer;
 use super::caller::Refused;
-use super::{Inner, request};
+use super::{Caller, Inner, request};
 use crate::error::{ConsentError, Error, RandomUnavailable};
-use crate::model::FailureCode;
+use crate::model::{FailureCode, InvalidId};
+use crate::provider::InvalidParameter;
 use crate::vault::VaultError;
 
 /// Whom an answer is for.
@@ -41,7 +43,23 @@ pub(super) struct Refusal {
     pub(super) text: Cow<'static, str>,
     allow: Option<&'static [Method]>,
     retry_after: Option<Duration>,
-    sign_in: Option<String>,
+    sign_in: Option<SignIn>,
+    /// What of a form can be corrected.
+    pub(super) mistake: Option<Mistake>,
+}
+
+/// Where a browser signs in, and how it comes back.
+#[derive(Debug, Clone)]
+struct SignIn {
+    address: String,
+    return_parameter: String,
+}
+
+/// A mistake in a form that its page can show beside the field.
+#[derive(Debug, Clone)]
+pub(super) enum Mistake {
+    Label(InvalidId),
+    Parameter(InvalidParameter),
 }
 
 /// The error shape of [RFC 6749 §5.2](https://www.rfc-editor.org/rfc/rfc6749#section-5.2).
@@ -60,23 +78,33 @@ impl Refusal {
             allow: None,
             retry_after: None,
             sign_in: None,
+            mistake: None,
         }
     }
 
     pub(super) fn not_found() -> Self {
-        Self::new(
-            StatusCode::NOT_FOUND,
-            "not_found",
-            "There is nothing here for you.",
-        )
+        Self::new(StatusCode::NOT_FOUND, "not_found", "There is nothing here.")
     }
 
     pub(super) fn forbidden() -> Self {
         Self::new(StatusCode::FORBIDDEN, "forbidden", "You may not do this.")
     }
 
+    pub(super) fn outside_mount() -> Self {
+        let text = "The address is not below the place where the gateway is mounted.";
+        Self::new(StatusCode::NOT_FOUND, "outside_mount", text)
+    }
+
+    /// A page under another address than that of the mount, such as `localhost` in place of `127.0.0.1`, or of another
+    /// site.
+    pub(super) fn foreign_origin(origin: &str, base: &str) -> Self {
+        let text =
+            format!("The request was made from another address. Open {origin}{base}/ and try it there.");
+        Self::new(StatusCode::FORBIDDEN, "forbidden", text)
+    }
+
     pub(super) fn csrf() -> Self {
-        let text = "The request does not come from this page, or the page is too old. Load it again.";
+        let text = "The page is too old, or was made for somebody else. Load it again.";
         Self::new(StatusCode::FORBIDDEN, "forbidden", text)
     }
 
@@ -98,6 +126,27 @@ impl Refusal {
     pub(super) fn invalid_grant() -> Self {
         let text = "This consent is not valid here, or not valid any more. Start again.";
         Self::new(StatusCode::BAD_REQUEST, "invalid_grant", text)
+    }
+
+    pub(super) fn denied() -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "access_denied", "Access was declined.")
+    }
+
+    /// The same code came before, and is being exchanged.
+    pub(super) fn being_completed(again: Duration) -> Self {
+        let text = "This consent is being completed. Ask again.";
+        Self {
+            retry_after: Some(again),
+            ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", text)
+        }
+    }
+
+    /// A label that cannot be one.
+    pub(super) fn label(error: InvalidId) -> Self {
+        Self {
+            mistake: Some(Mistake::Label(error)),
+            ..Self::invalid(format!("The name {error}."))
+        }
     }
 
     pub(super) fn media_type() -> Self {
@@ -145,8 +194,14 @@ impl From<Refused> for Refusal {
         let unauthenticated = || Self::new(StatusCode::UNAUTHORIZED, "invalid_client", "Sign in first.");
         match refused {
             Refused::Unauthenticated => unauthenticated(),
-            Refused::SignIn(address) => Self {
-                sign_in: Some(address),
+            Refused::SignIn {
+                address,
+                return_parameter,
+            } => Self {
+                sign_in: Some(SignIn {
+                    address,
+                    return_parameter,
+                }),
                 ..unauthenticated()
             },
             Refused::Forbidden => Self::forbidden(),
@@ -188,16 +243,23 @@ impl From<Error> for Refusal {
             Error::Misconfigured(_) => Self::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "server_error",
-                "The service is not set up rightly. An operator has to mend it.",
+                "This service is not configured correctly. Ask an administrator.",
             ),
             Error::Vault(_) => Self::vault(),
             Error::UnknownProvider(_) => Self::invalid("There is no such service."),
             Error::Callback(_) => Self::invalid("This is not an answer of an authorization server."),
-            Error::Parameter(error) => Self::invalid(format!("The service needs more: {error}.")),
+            Error::Parameter(error) => Self {
+                mistake: Some(Mistake::Parameter(error.clone())),
+                ..Self::invalid(format!("The service needs more: {error}."))
+            },
+            Error::ChoiceRequired(choice) => Self::invalid(format!(
+                "The account has several sites. Start again with one of them as the parameter {}.",
+                choice.parameter
+            )),
             Error::Id(error) => Self::invalid(format!("A name {error}.")),
             Error::Scope(error) => Self::invalid(format!("Not a scope: {error}.")),
             Error::Consent(error) => Self::from(error),
-            Error::Ambiguous(_) | Error::Request(_) | Error::Random(_) => Self::internal(),
+            Error::Ambiguous(_) | Error::Request(_) | Error::Answer(_) | Error::Random(_) => Self::internal(),
         }
     }
 }
@@ -205,10 +267,20 @@ impl From<Error> for Refusal {
 impl From<ConsentError> for Refusal {
     fn from(error: ConsentError) -> Self {
         match error {
-            ConsentError::Denied(_) => {
-                Self::new(StatusCode::BAD_REQUEST, "access_denied", "Access was not given.")
-            }
-            ConsentError::ExchangeFailed(failure) if failure != FailureCode::GrantRejected => Self::new(
+            ConsentError::Denied(error) if error.is_retryable() => Self::new(
+                StatusCode::BAD_GATEWAY,
+                "temporarily_unavailable",
+                "The provider could not answer. Start again.",
+            ),
+            ConsentError::Denied(_) => Self::denied(),
+            ConsentError::ExchangeFailed(FailureCode::GrantRejected)
+            | ConsentError::Unknown
+            | ConsentError::Used(_)
+            | ConsentError::Expired
+            | ConsentError::WrongUser
+            | ConsentError::WrongBrowser
+            | ConsentError::IssuerMismatch => Self::invalid_grant(),
+            ConsentError::ExchangeFailed(failure) => Self::new(
                 StatusCode::BAD_GATEWAY,
                 "temporarily_unavailable",
                 format!("The code could not be exchanged: {failure}. Start again."),
@@ -220,16 +292,22 @@ impl From<ConsentError> for Refusal {
                     format!("Nothing was changed: {error}."),
                 )
             }
-            _ => Self::invalid_grant(),
         }
     }
 }
 
 impl Inner {
-    pub(super) fn refuse(&self, head: &Parts, format: Format, refusal: &Refusal) -> Response<Vec<u8>> {
+    pub(super) fn refuse(
+        &self,
+        head: &Parts,
+        path: &str,
+        format: Format,
+        refusal: &Refusal,
+        caller: Option<&Caller>,
+    ) -> Response<Vec<u8>> {
         let navigates = format == Format::Html && head.method == Method::GET;
-        if let (Some(address), true) = (&refusal.sign_in, navigates)
-            && let Ok(response) = answer::see_other(address)
+        if let (Some(sign_in), true) = (&refusal.sign_in, navigates)
+            && let Ok(response) = answer::see_other(&self.sign_in_location(sign_in, head, path))
         {
             return response;
         }
@@ -243,7 +321,7 @@ impl Inner {
                 };
                 answer::json(refusal.status, &body).unwrap_or_default()
             }
-            Format::Html => self.refusal_page(refusal),
+            Format::Html => self.refusal_page(refusal, caller),
         };
         let headers = response.headers_mut();
         if let Some(allowed) = refusal.allow {
@@ -260,5 +338,31 @@ impl Inner {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Session"));
         }
         response
+    }
+
+    /// The host's sign-in address, with the way back to this request.
+    fn sign_in_location(&self, sign_in: &SignIn, head: &Parts, path: &str) -> String {
+        let address = sign_in.address.as_str();
+        let is_path = address.starts_with('/') && !address.starts_with("//");
+        let same_host = is_path
+            || address
+                .strip_prefix(self.mount.origin())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?', '#']));
+        // A callback has a code in it, which concerns nobody at another address.
+        let back = if path.starts_with("/callback/") && !same_host {
+            self.path("/")
+        } else {
+            let query = head.uri.query().map(|query| format!("?{query}"));
+            self.path(path) + &query.unwrap_or_default()
+        };
+        let origin = if is_path { "" } else { self.mount.origin() };
+        let mut field = form_urlencoded::Serializer::new(String::new());
+        field.append_pair(&sign_in.return_parameter, &format!("{origin}{back}"));
+        let (address, fragment) = match address.split_once('#') {
+            Some((address, fragment)) => (address, format!("#{fragment}")),
+            None => (address, String::new()),
+        };
+        let separator = if address.contains('?') { '&' } else { '?' };
+        format!("{address}{separator}{}{fragment}", field.finish())
     }
 }

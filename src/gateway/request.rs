@@ -4,17 +4,23 @@ use std::collections::BTreeMap;
 
 use http::request::Parts;
 use http::{HeaderMap, header};
-use serde_json::Value;
 use url::form_urlencoded;
 use zeroize::Zeroizing;
 
+use super::json::Json;
 use super::refusal::Refusal;
+use crate::model::Parameters;
 
 /// The longest path and query. Codes of several kilobytes exist.
 pub(super) const MAX_TARGET: usize = 16 * 1024;
 
 /// What may have several values: boxes of one name in a form, an array of strings in JSON.
 const LISTS: [&str; 1] = ["also"];
+
+/// The member that holds the values of a connection's parameters.
+const PARAMETERS: &str = "parameters";
+/// What the fields of a form begin with that hold them.
+const PARAMETER: &str = "parameter.";
 
 type Fields = BTreeMap<String, Zeroizing<String>>;
 
@@ -23,6 +29,8 @@ type Fields = BTreeMap<String, Zeroizing<String>>;
 struct Body {
     fields: Fields,
     lists: BTreeMap<String, Vec<String>>,
+    /// The values of a connection's parameters, empty ones left out.
+    parameters: Parameters,
 }
 
 /// A request, read.
@@ -72,6 +80,20 @@ impl<'a> Incoming<'a> {
         values.into_iter().flatten().map(String::as_str)
     }
 
+    /// The values of a connection's parameters.
+    pub(super) const fn parameters(&self) -> &Parameters {
+        &self.body.parameters
+    }
+
+    /// The values of a field of the query that may have several.
+    pub(super) fn query_list(&self, name: &str) -> Vec<String> {
+        let query = self.head.uri.query().unwrap_or_default();
+        form_urlencoded::parse(query.as_bytes())
+            .filter(|(known, _)| known == name)
+            .map(|(_, value)| value.into_owned())
+            .collect()
+    }
+
     /// Whether a box was ticked, or a member is true.
     pub(super) fn flag(&self, name: &str) -> bool {
         matches!(self.field(name), Some("true" | "on" | "1"))
@@ -106,6 +128,13 @@ fn form(body: &[u8]) -> Result<Body, Refusal> {
     for (name, value) in form_urlencoded::parse(body) {
         if LISTS.contains(&name.as_ref()) {
             read.add(&name, value.into_owned());
+        } else if let Some(parameter) = name.strip_prefix(PARAMETER) {
+            let known = read
+                .parameters
+                .insert(parameter.to_owned(), value.trim().to_owned());
+            if known.is_some() {
+                return Err(Refusal::invalid("a field comes twice"));
+            }
         } else if read.fields.contains_key(name.as_ref()) {
             return Err(Refusal::invalid("a field comes twice"));
         } else {
@@ -113,34 +142,51 @@ fn form(body: &[u8]) -> Result<Body, Refusal> {
             read.fields.insert(name.into_owned(), value);
         }
     }
+    // A field that is left empty is not a value.
+    read.parameters.retain(|_, value| !value.is_empty());
     Ok(read)
 }
 
-/// The members of a JSON object: strings, booleans, and arrays of strings where several are allowed.
+/// The members of a JSON object: strings, booleans, arrays of strings where several are allowed, and the values of
+/// parameters.
 fn object(body: &[u8]) -> Result<Body, Refusal> {
-    let members: BTreeMap<String, Value> =
-        serde_json::from_slice(body).map_err(|_| Refusal::invalid("the body is not a JSON object"))?;
+    let members = match serde_json::from_slice(body) {
+        Ok(Json::Object(members)) => members,
+        Ok(_) | Err(_) => {
+            return Err(Refusal::invalid(
+                "the body is not a JSON object, or a member comes twice",
+            ));
+        }
+    };
     let mut read = Body::default();
     for (name, value) in members {
-        let value = match value {
-            Value::Null => continue,
-            Value::Array(values) if LISTS.contains(&name.as_str()) => {
+        let is_list = LISTS.contains(&name.as_str());
+        match value {
+            Json::Null => {}
+            Json::List(values) if is_list => {
                 for value in values {
-                    let Value::String(value) = value else {
-                        return Err(Refusal::invalid("an array has a member that is no string"));
+                    let Json::Text(value) = value else {
+                        return Err(Refusal::invalid("an array has a member that is not a string"));
                     };
-                    read.add(&name, value);
+                    read.add(&name, value.to_string());
                 }
-                continue;
             }
-            _ if LISTS.contains(&name.as_str()) => {
-                return Err(Refusal::invalid("a member is no array, and has to be one"));
+            Json::Object(values) if name == PARAMETERS => {
+                for (name, value) in values {
+                    let Json::Text(value) = value else {
+                        return Err(Refusal::invalid("a parameter is not a string"));
+                    };
+                    read.parameters.insert(name, value.to_string());
+                }
             }
-            Value::String(text) => text,
-            Value::Bool(flag) => flag.to_string(),
-            _ => return Err(Refusal::invalid("a member is neither a string nor a boolean")),
-        };
-        read.fields.insert(name, Zeroizing::new(value));
+            _ if is_list => return Err(Refusal::invalid("a member is not an array of strings")),
+            _ if name == PARAMETERS => return Err(Refusal::invalid("the parameters are not an object")),
+            Json::Text(text) => drop(read.fields.insert(name, text)),
+            Json::Bool(flag) => drop(read.fields.insert(name, Zeroizing::new(flag.to_string()))),
+            Json::List(_) | Json::Object(_) | Json::Number => {
+                return Err(Refusal::invalid("a member is neither a string nor a boolean"));
+            }
+        }
     }
     Ok(read)
 }

@@ -10,6 +10,8 @@ pub(super) enum Route {
     Ticket(String),
     Callback(String),
     Outcome(String),
+    Consent(String),
+    Choice,
     One(String),
     Refresh(String),
     Default(String),
@@ -39,9 +41,13 @@ impl Route {
         Some(match segments[..] {
             [""] => Self::List,
             ["connect"] => Self::Connect,
-            ["connect", ticket] => Self::Ticket(ticket.into()),
-            ["callback", server] => Self::Callback(server.into()),
+            // Hosts and chats add a slash: a code or a ticket must not be lost by it.
+            ["connect", ""] => Self::Connect,
+            ["connect", ticket] | ["connect", ticket, ""] => Self::Ticket(ticket.into()),
+            ["callback", server] | ["callback", server, ""] => Self::Callback(server.into()),
+            ["consent", "choose"] => Self::Choice,
             ["consent", word] => Self::Outcome(word.into()),
+            ["consents", id] => Self::Consent(id.into()),
             ["connections", id] => Self::One(id.into()),
             ["connections", id, "refresh"] => Self::Refresh(id.into()),
             ["connections", id, "default"] => Self::Default(id.into()),
@@ -68,19 +74,20 @@ impl Route {
                 &[Method::POST]
             }
             Self::ApiOne(_) => &[Method::GET, Method::HEAD, Method::DELETE],
-            // A HEAD would use them up.
+            // A HEAD, which only programs send, would begin or end a consent.
             Self::Ticket(_) | Self::Callback(_) => &[Method::GET],
             _ => &[Method::GET, Method::HEAD],
         }
     }
 
-    /// Whether a GET uses something up.
+    /// Whether a GET begins or ends a consent.
     pub(super) const fn is_once(&self) -> bool {
         matches!(self, Self::Ticket(_) | Self::Callback(_))
     }
 }
 
-/// A path segment without its percent signs; none if it is no UTF-8 then, or never was well-formed.
+/// A path segment without its percent signs. None if it is not UTF-8 then, was not well-formed, or was not in its
+/// shortest form: a proxy's rule for a path must not be walked around by another spelling of it.
 fn decode(segment: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(segment.len());
     let mut rest = segment.bytes();
@@ -91,7 +98,11 @@ fn decode(segment: &str) -> Option<String> {
         }
         let high = char::from(rest.next()?).to_digit(16)?;
         let low = char::from(rest.next()?).to_digit(16)?;
-        bytes.push(u8::try_from(high * 16 + low).ok()?);
+        let decoded = u8::try_from(high * 16 + low).ok()?;
+        if decoded.is_ascii_alphanumeric() || b"-._~".contains(&decoded) {
+            return None;
+        }
+        bytes.push(decoded);
     }
     String::from_utf8(bytes).ok()
 }
@@ -112,6 +123,31 @@ mod tests {
         assert_eq!(Route::of("/callback/%ff"), None);
         assert_eq!(Route::of("/v1/providers/"), None);
         assert_eq!(Route::of("v1/providers"), None);
+        assert_eq!(Route::of("/callback/x/"), Some(Route::Callback("x".into())));
+        assert_eq!(Route::of("/callback/x//"), None);
+        assert_eq!(Route::of("/connect/x/"), Some(Route::Ticket("x".into())));
+        assert_eq!(Route::of("/connect/"), Some(Route::Connect));
         assert_eq!(Route::of("/"), Some(Route::List));
+    }
+
+    #[test]
+    fn a_path_has_one_spelling() {
+        for byte in 0_u8..=255 {
+            let encoded = format!("/callback/x%{byte:02x}");
+            let plain = byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+            assert_eq!(
+                Route::of(&encoded).is_some(),
+                !plain && byte.is_ascii(),
+                "{encoded}"
+            );
+        }
+        for path in [
+            "/%76%31/connections",
+            "/v1/%63onnections",
+            "/%63onnect",
+            "/connections/%31",
+        ] {
+            assert_eq!(Route::of(path), None, "{path}");
+        }
     }
 }

@@ -11,7 +11,7 @@ pub use body::{Body, TooLarge};
 pub use request::{Delivery, HttpRequest, HttpResponse};
 
 #[cfg(feature = "ureq")]
-pub use self::ureq::UreqClient;
+pub use self::ureq::{InvalidHttpClient, UreqClient, UreqClientBuilder};
 
 /// Sends one request and reads its answer.
 ///
@@ -37,9 +37,10 @@ pub trait HttpClient: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// [`HttpError`] if there is no complete answer. Its kind says whether the request may have reached
-    /// the server: [`Connect`](HttpErrorKind::Connect) and [`Refused`](HttpErrorKind::Refused) may be used
-    /// only where not one byte of it was sent.
+    /// [`HttpError`] if there is no complete answer. Its kind says whether the request may have reached the server:
+    /// [`UnknownHost`](HttpErrorKind::UnknownHost), [`Connect`](HttpErrorKind::Connect), [`Proxy`](HttpErrorKind::Proxy),
+    /// [`Tls`](HttpErrorKind::Tls), [`Untrusted`](HttpErrorKind::Untrusted) and [`Refused`](HttpErrorKind::Refused) may be
+    /// used only where not one byte of it was sent.
     fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError>;
 }
 
@@ -78,9 +79,22 @@ impl From<HttpErrorKind> for HttpError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HttpErrorKind {
-    /// No name, no route, no TLS: the request was not sent.
+    /// The name of the server cannot be resolved. The request was not sent.
+    #[error("the name of the server cannot be resolved")]
+    UnknownHost,
+    /// No address of the server can be reached. The request was not sent.
     #[error("the server cannot be reached")]
     Connect,
+    /// The proxy refuses the connection. The request was not sent.
+    #[error("the proxy refuses the connection")]
+    Proxy,
+    /// The server does not speak TLS, or not in a version that the client speaks. The request was not sent.
+    #[error("no secure connection to the server can be made")]
+    Tls,
+    /// The certificate of the server is not trusted: its root is not known, it has expired, or it is for another name. The
+    /// request was not sent. `UreqClientBuilder::roots` adds the root of a company's own authority.
+    #[error("the certificate of the server is not trusted")]
+    Untrusted,
     /// The client refused to send it: plain `http`, or a URL without a host.
     #[error("the request is not allowed by the HTTP client")]
     Refused,
@@ -90,9 +104,12 @@ pub enum HttpErrorKind {
     /// The connection broke after the request was sent. The server may have acted.
     #[error("the connection broke before the answer was complete")]
     Interrupted,
-    /// The answer is larger than allowed. The server has acted.
+    /// The body of the answer is larger than [`HttpRequest::max_response_bytes`]. The server has acted.
     #[error("the answer is larger than allowed")]
     TooLarge,
+    /// The answer has more headers, or larger ones, than the client reads. The server has acted.
+    #[error("the answer has more headers than the client reads")]
+    HeadTooLarge,
     /// What came back is not HTTP. The server may have acted.
     #[error("the answer is not valid HTTP")]
     Protocol,

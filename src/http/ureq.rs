@@ -1,36 +1,52 @@
 //! The default HTTP client, over `ureq`: blocking, rustls, no runtime.
 
+mod builder;
+mod dial;
+mod failure;
+mod tls;
+
+use std::fmt;
 use std::io::{self, Read};
 use std::time::Duration;
 
+use http::Method;
 use http::header::{CONTENT_LENGTH, HeaderValue};
-use ureq::tls::{RootCerts, TlsConfig};
-use ureq::{Agent, SendBody};
+use ureq::unversioned::transport::{ConnectProxyConnector, Connector as _};
+use ureq::{Agent, Proxy, SendBody};
 
+pub use self::builder::{InvalidHttpClient, UreqClientBuilder};
+use self::dial::{Dial, Names};
+use self::failure::kind;
+use self::tls::Tls;
 use crate::http::address::{is_clean, is_loopback};
 use crate::http::{
     Body, Delivery, HttpClient, HttpError, HttpErrorKind, HttpRequest, HttpResponse, TooLarge,
 };
 
-/// The longest that a name may be looked up, and then a connection made, TLS included. The whole request may be allowed
-/// less.
+/// The longest that a name may be looked up, and then a connection made, TLS included, unless the host sets it. The whole
+/// request may be allowed less.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The default HTTP client.
 ///
 /// Follows no redirect, tries nothing again, reads no more than is allowed and ends in time. Bodies that are readers, in
-/// either direction, pass through a buffer of fixed size. The certificates it
-/// trusts are Mozilla's, compiled in. It goes through no proxy and reads no environment variable: a host behind a
-/// proxy brings an [`HttpClient`] of its own.
+/// either direction, pass through a buffer of fixed size.
+///
+/// It trusts Mozilla's certificates, which are compiled in, and those that the host [adds](UreqClientBuilder::roots). It goes
+/// through no proxy and reads no environment variable unless the [builder](Self::builder) says so.
 ///
 /// Each request has its own connection. One kept from an earlier request may have been closed by the server meanwhile,
-/// and then nobody can say whether a refresh token that was written to it has been used.
+/// and then nobody can say whether a refresh token that was written to it has been used. Where a name has addresses of both
+/// families, they are tried in turn; a family that failed is tried last for ten minutes.
+///
+/// An answer may have 128 headers and 64 KiB of them; more are [`HttpErrorKind::HeadTooLarge`].
 ///
 /// The request's body is wiped when it is dropped; the buffers of `ureq` and of rustls that it passed through are not.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct UreqClient {
     agent: Agent,
     loopback_http: bool,
+    connect_timeout: Duration,
 }
 
 impl Default for UreqClient {
@@ -39,11 +55,25 @@ impl Default for UreqClient {
     }
 }
 
+impl fmt::Debug for UreqClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UreqClient")
+            .field("proxy", &self.agent.config().proxy().map(Proxy::host))
+            .field("connect_timeout", &self.connect_timeout)
+            .field("loopback_http", &self.loopback_http)
+            .finish_non_exhaustive()
+    }
+}
+
 impl UreqClient {
     /// A client that speaks `https` and nothing else.
+    ///
+    /// # Panics
+    ///
+    /// Never: the settings are valid.
     #[must_use]
     pub fn new() -> Self {
-        Self::with(false)
+        Self::built(Self::builder())
     }
 
     /// A client that also speaks plain `http` to this machine: `127.0.0.0/8`, `[::1]` and `localhost`.
@@ -51,26 +81,43 @@ impl UreqClient {
     /// # Security
     ///
     /// For sandboxes and tests. Whoever listens on that port gets the tokens.
+    ///
+    /// # Panics
+    ///
+    /// Never: the settings are valid.
     #[must_use]
     pub fn dangerous_loopback_http() -> Self {
-        Self::with(true)
+        Self::built(Self::builder().dangerous_loopback_http())
     }
 
-    fn with(loopback_http: bool) -> Self {
-        let agent = Agent::config_builder()
-            .https_only(!loopback_http)
+    /// Returns a builder, to add roots, a proxy or other bounds.
+    pub fn builder() -> UreqClientBuilder {
+        UreqClientBuilder::default()
+    }
+
+    fn built(builder: UreqClientBuilder) -> Self {
+        Self::with(builder).unwrap_or_else(|_| unreachable!("there are no roots to be refused"))
+    }
+
+    fn with(builder: UreqClientBuilder) -> Result<Self, InvalidHttpClient> {
+        let tls = Tls::new(&builder.roots).map_err(|_| InvalidHttpClient::Roots)?;
+        let config = Agent::config_builder()
+            .https_only(!builder.loopback_http)
             .http_status_as_error(false)
             // WebDAV and CalDAV have methods of their own.
             .allow_non_standard_methods(true)
             .max_redirects(0)
             .max_redirects_will_error(false)
-            .proxy(None)
+            .proxy(builder.proxy)
             .max_idle_connections(0)
             .user_agent(concat!("valetkey/", env!("CARGO_PKG_VERSION")))
-            .tls_config(TlsConfig::builder().root_certs(RootCerts::WebPki).build())
-            .build()
-            .new_agent();
-        Self { agent, loopback_http }
+            .build();
+        let connector = ().chain(ConnectProxyConnector::default()).chain(Dial::default()).chain(tls);
+        Ok(Self {
+            agent: Agent::with_parts(config, connector, Names::default()),
+            loopback_http: builder.loopback_http,
+            connect_timeout: builder.connect_timeout,
+        })
     }
 
     fn run(
@@ -83,14 +130,17 @@ impl UreqClient {
             .agent
             .configure_request(request)
             .timeout_global(Some(timeout))
-            .timeout_resolve(Some(CONNECT_TIMEOUT.min(timeout)))
-            .timeout_connect(Some(CONNECT_TIMEOUT.min(timeout)))
+            .timeout_resolve(Some(self.connect_timeout.min(timeout)))
+            .timeout_connect(Some(self.connect_timeout.min(timeout)))
             .timeout_per_read(idle_timeout)
             .timeout_per_write(idle_timeout)
             .build();
         self.agent.run(request)
     }
 }
+
+/// Methods whose requests say that their body is empty, for servers that wait for one (RFC 9110, section 8.6).
+const WITH_BODY: [Method; 3] = [Method::POST, Method::PUT, Method::PATCH];
 
 impl HttpClient for UreqClient {
     fn send(&self, mut request: HttpRequest) -> Result<HttpResponse, HttpError> {
@@ -109,7 +159,7 @@ impl HttpClient for UreqClient {
         *prepared.uri_mut() = request.url.as_str().parse().map_err(|_| HttpErrorKind::Refused)?;
         // Taken, not cloned: a secret header can be wiped once nobody else holds it.
         *prepared.headers_mut() = std::mem::take(&mut request.headers);
-        let has_body = length > 0 || request.method == http::Method::POST;
+        let has_body = length > 0 || WITH_BODY.contains(&request.method);
         if has_body {
             prepared
                 .headers_mut()
@@ -180,37 +230,6 @@ impl<R: Read> Read for Incoming<R> {
             };
             kind.into()
         })
-    }
-}
-
-/// What went wrong. `sent` says whether the body began to go out; a request without one leaves that open.
-///
-/// In doubt the server may have acted: a request that is believed unsent is sent again.
-fn kind(error: &ureq::Error, sent: Option<bool>) -> HttpErrorKind {
-    use io::ErrorKind as Io;
-    match error {
-        ureq::Error::BadUri(_) | ureq::Error::RequireHttpsOnly(_) | ureq::Error::Http(_) => {
-            HttpErrorKind::Refused
-        }
-        _ if sent == Some(false) || (sent.is_none() && precedes_connection(error)) => HttpErrorKind::Connect,
-        ureq::Error::Timeout(_) => HttpErrorKind::Timeout,
-        ureq::Error::Io(error) if error.kind() == Io::TimedOut => HttpErrorKind::Timeout,
-        ureq::Error::LargeResponseHeader(..) => HttpErrorKind::TooLarge,
-        ureq::Error::Protocol(_) => HttpErrorKind::Protocol,
-        _ => HttpErrorKind::Interrupted,
-    }
-}
-
-/// Whether the error can only have come before there was a connection.
-fn precedes_connection(error: &ureq::Error) -> bool {
-    match error {
-        ureq::Error::HostNotFound
-        | ureq::Error::ConnectionFailed
-        | ureq::Error::Tls(_)
-        | ureq::Error::TlsRequired
-        | ureq::Error::Timeout(ureq::Timeout::Resolve | ureq::Timeout::Connect) => true,
-        ureq::Error::Io(error) => error.kind() == io::ErrorKind::ConnectionRefused,
-        _ => false,
     }
 }
 

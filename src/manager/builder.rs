@@ -8,6 +8,7 @@ use crate::clock::Clock;
 use crate::error::Misconfigured;
 use crate::error::Result;
 use crate::http::HttpClient;
+use crate::manager::due::Resting;
 use crate::manager::flight::Flights;
 use crate::manager::unsaved::UnsavedTokens;
 use crate::manager::usage::Usage;
@@ -136,6 +137,7 @@ impl ConnectionsBuilder {
             unsaved: UnsavedTokens::default(),
             usage: Usage::default(),
             first_server: AtomicUsize::new(0),
+            resting: Resting::default(),
         };
         for warning in inner.vault.warnings() {
             inner.tell(&Event::new(inner.now(), EventKind::VaultWarning(warning)));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::error::{ConsentError, Error, Misconfigured, Result};
+use crate::error::{ChoiceRequired, ConsentError, Error, Misconfigured, Result};
 use crate::http::HttpResponse;
 use crate::manager::Inner;
 use crate::manager::connections::Service;
@@ -10,9 +10,9 @@ use crate::manager::grant::Issued;
 use crate::model::{Account, ActingUser, Connection, EventKind, FailureCode, Parameters, ProviderId};
 use crate::protocol::{
     AuthorizationResponse, Outcome, Revocable, TokenClient, TokenFailure, account_request, check_issuer,
-    parse_discovery, parse_token_response, revocation_requests, value_in_answer,
+    discovery_choices, parse_discovery, parse_token_response, revocation_requests, value_in_answer,
 };
-use crate::provider::{Endpoints, Revocation, Template};
+use crate::provider::{Discovery, Endpoints, ParameterProblem, Revocation, Template};
 use crate::secret::{AccessToken, AuthorizationCode, Binding, PkceVerifier, State};
 use crate::trace;
 use crate::vault::{ConnectionQuery, ConsentStatus, PendingConsent, StateHash, Taken};
@@ -37,14 +37,16 @@ impl Inner {
         let response = response.with_code_of(server)?;
         self.route(&consent, &response)?;
 
-        // Nothing before this line uses the consent up: a forged callback must not close the genuine one's door.
-        // Nothing after it can use it twice: a code is sent at most once.
+        // Nothing before this line uses the consent up: a forged callback must not invalidate the real one.
+        // Nothing after it can use it twice: a code is sent at most once. The ticket goes first, because after a crash
+        // in between the callback can still come again, and a ticket that is left would open another flow.
+        self.spend_ticket(&consent)?;
         let taken = self
             .vault
             .take_consent(&consent.tenant, &consent.state, self.now())?;
         // From here on only what was taken counts: it is authenticated as a whole.
         let Taken::Consent(mut consent, verifier) = taken else {
-            return Err(ConsentError::Used.into());
+            return Err(ConsentError::Used(consent.id).into());
         };
         let completed = self.redeem(&mut consent, response, verifier.as_ref());
         if let Err(error) = &completed {
@@ -109,7 +111,7 @@ impl Inner {
             return Err(ConsentError::WrongBrowser.into());
         }
         if consent.status != ConsentStatus::Pending {
-            return Err(ConsentError::Used.into());
+            return Err(ConsentError::Used(consent.id).into());
         }
         if consent.expires_at <= self.now() {
             return Err(ConsentError::Expired.into());
@@ -299,9 +301,30 @@ impl Inner {
             &consent.parameters,
             &response,
             self.transport,
-        )?;
-        consent.parameters.extend(found);
-        Ok(())
+        );
+        match found {
+            Ok(found) => {
+                consent.parameters.extend(found);
+                Ok(())
+            }
+            Err(error) if error.problem == ParameterProblem::Several => Err(self
+                .choice(service, discovery, &response)
+                .map_or(error.into(), Into::into)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The choice among the entries of a discovery, if a parameter can tell them apart.
+    fn choice(
+        &self,
+        service: Service<'_>,
+        discovery: &Discovery,
+        response: &HttpResponse,
+    ) -> Option<ChoiceRequired> {
+        let most = ChoiceRequired::MOST;
+        let choices = discovery_choices(discovery, service.server, response, self.transport, most);
+        let parameter = discovery.pick.as_ref()?.parameter.clone();
+        (choices.len() > 1).then(|| ChoiceRequired::new(service.provider.id.clone(), parameter, choices))
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicUsize;
 use crate::clock::Clock;
 use crate::error::{Error, Misconfigured, Result};
 use crate::http::{HttpClient, HttpRequest};
+use crate::manager::due::Resting;
 use crate::manager::flight::Flights;
 use crate::manager::refresh::{Flown, Grounded};
 use crate::manager::unsaved::UnsavedTokens;
@@ -25,7 +26,7 @@ use crate::provider::{
 };
 use crate::secret::{Binding, Ticket};
 use crate::trace::{self, About, Seam};
-use crate::vault::{AuditEntry, AuditFilter, ConnectionQuery, Forget, Forgotten, Holder, Vault};
+use crate::vault::{AuditEntry, AuditFilter, ConnectionQuery, Forget, Forgotten, Holder, Vault, VaultError};
 
 /// The connections of a host: consent, refresh, revocation, upkeep.
 ///
@@ -50,6 +51,8 @@ pub(crate) struct Inner {
     pub(crate) usage: Usage,
     /// The server with which upkeep begins, so that each is the first in turn.
     pub(crate) first_server: AtomicUsize,
+    /// The servers that upkeep leaves alone for now.
+    pub(crate) resting: Resting,
 }
 
 impl Inner {
@@ -119,7 +122,13 @@ impl Inner {
             query.with_revoked = filter.with_revoked || filter.status == Some(StatusFilter::Revoked);
             query.after = after;
             query.limit = limit;
-            self.vault.connections(&query)
+            let connections = self.vault.connections(&query)?;
+            Ok::<_, VaultError>(
+                connections
+                    .into_iter()
+                    .map(|connection| self.shown(connection))
+                    .collect::<Vec<_>>(),
+            )
         };
         match (by.reach(), &filter.user) {
             (Reach::Tenant, wanted) => Ok(read(wanted.clone().map(Owner::Personal))?),
@@ -135,8 +144,13 @@ impl Inner {
         }
     }
 
-    /// A connection that the principal can see.
+    /// Returns a connection that the principal can see, as a turn would find it.
     pub(crate) fn visible(&self, by: &dyn Principal, id: ConnectionId) -> Result<Connection> {
+        Ok(self.shown(self.stored(by, id)?))
+    }
+
+    /// Returns a connection that the principal can see, as it is stored.
+    fn stored(&self, by: &dyn Principal, id: ConnectionId) -> Result<Connection> {
         self.vault
             .connection(by.tenant(), id)?
             .filter(|connection| connection.owner.is_visible_to(by.reach()))
@@ -152,9 +166,9 @@ impl Inner {
         })?)
     }
 
-    /// A connection that the principal may change.
+    /// Returns a connection that the principal may change, as it is stored.
     pub(crate) fn managed(&self, by: &dyn Principal, id: ConnectionId) -> Result<Connection> {
-        let connection = self.visible(by, id)?;
+        let connection = self.stored(by, id)?;
         if connection.owner.is_managed_by(by.reach()) {
             Ok(connection)
         } else {
@@ -167,10 +181,7 @@ impl Drop for Inner {
     fn drop(&mut self) {
         // The host is going down. Tokens that were fetched are worth one more attempt to store them, and uses one write.
         let _ = self.save_all_unsaved();
-        let uses = self.usage.take();
-        if !uses.is_empty() {
-            let _ = self.record(&uses);
-        }
+        let _ = self.record_gathered();
     }
 }
 
@@ -195,7 +206,7 @@ impl Service<'_> {
     pub(crate) fn check_instance(&self, parameters: &Parameters, given: &Parameters) -> Result<()> {
         let instance = Instance {
             server: self.server,
-            provider: self.provider,
+            provider: Some(self.provider),
             client: self.client,
             transport: self.transport,
             parameters,
@@ -325,8 +336,14 @@ impl ConnectionManager for Connections {
         self.inner.visible(by, id)
     }
 
-    fn retry_rejected(&self, operator: &Operator, provider: &str, limit: usize) -> Result<Retried> {
-        self.inner.retry_rejected(operator, provider, limit)
+    fn retry_rejected(
+        &self,
+        operator: &Operator,
+        provider: &str,
+        after: Option<ConnectionId>,
+        limit: usize,
+    ) -> Result<Retried> {
+        self.inner.retry_rejected(operator, provider, after, limit)
     }
 
     fn revoke(&self, by: &dyn Principal, id: ConnectionId) -> Result<Revocation> {

@@ -6,7 +6,8 @@ use zeroize::Zeroizing;
 use crate::error::ConsentRequired;
 use crate::model::{ConnectionId, ConsentId, Label, Parameters, ProviderId, Scopes, Timestamp};
 use crate::protocol::Hints;
-use crate::secret::Binding;
+use crate::secret::{Binding, State};
+use crate::vault::{PendingConsent, Purpose};
 
 /// What to ask for, beside what the provider's descriptor says.
 ///
@@ -35,7 +36,7 @@ pub struct ConsentOptions {
     pub return_to: Option<String>,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reconnect {
     SameAccount(ConnectionId),
     AnyAccount(ConnectionId),
@@ -147,6 +148,57 @@ impl ConsentOptions {
     }
 }
 
+impl ConsentOptions {
+    /// The options that a consent request was stored with.
+    pub(crate) fn of(stored: &PendingConsent) -> Self {
+        let PendingConsent {
+            id: _,
+            state: _,
+            binding: _,
+            tenant: _,
+            user: _,
+            owner: _,
+            provider,
+            server: _,
+            issuer: _,
+            token_endpoint: _,
+            client_id: _,
+            redirect_uri: _,
+            scopes: _,
+            services,
+            parameters,
+            label,
+            purpose,
+            require_account,
+            return_to,
+            request,
+            created_at: _,
+            expires_at: _,
+            status: _,
+        } = stored;
+        Self {
+            scopes: request.scopes.clone(),
+            added_scopes: request.added_scopes.clone(),
+            label: label.clone(),
+            hints: request.hints.clone(),
+            parameters: parameters.clone(),
+            reconnect: match *purpose {
+                Purpose::Connect => None,
+                Purpose::Reconnect(id) => Some(Reconnect::SameAccount(id)),
+                Purpose::Extend(id) => Some(Reconnect::Extend(id)),
+                Purpose::SwitchAccount(id) => Some(Reconnect::AnyAccount(id)),
+            },
+            also: services
+                .keys()
+                .filter(|also| *also != provider)
+                .map(ToString::to_string)
+                .collect(),
+            require_account: *require_account,
+            return_to: return_to.clone(),
+        }
+    }
+}
+
 impl From<&ConsentRequired> for ConsentOptions {
     /// The options that meet the need: the same connection again, with the missing scopes beside those it had; or a new
     /// connection with the label that was asked for and, beside the provider's default scopes, those that are missing.
@@ -180,6 +232,11 @@ pub struct Consent {
     pub(crate) id: ConsentId,
     pub(crate) provider: ProviderId,
     pub(crate) authorization_url: AuthorizationUrl,
+    #[cfg_attr(
+        not(feature = "gateway"),
+        allow(dead_code, reason = "the gateway names its cookie by it")
+    )]
+    pub(crate) state: State,
     pub(crate) binding: Binding,
     pub(crate) scopes: Scopes,
     pub(crate) expires_at: Timestamp,

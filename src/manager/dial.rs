@@ -1,50 +1,88 @@
 //! The request of a claimed refresh, and what becomes of its answer.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::error::{Error, Misconfigured, Result, Unavailable};
+use crate::error::Result;
 use crate::manager::Inner;
-use crate::manager::connections::Service;
+use crate::manager::outlook::{self, Issuer, Obstacle};
 use crate::manager::refresh::{CurrentToken, Flown, Grounded};
 use crate::manager::settings::back_off;
 use crate::manager::unsaved::Fetched;
 use crate::model::{Actor, EventKind, FailureCode, Grant, NeedsConsent, Scopes, Timestamp};
-use crate::protocol::{TokenClient, TokenFailure, TokenResponse, granted_scopes, parse_refresh_response};
-use crate::provider::{Endpoints, RotationClass};
-use crate::secret::AccessToken;
+use crate::protocol::{
+    TokenClient, TokenFailure, TokenResponse, granted_scopes, parse_refresh_response, with_offline_access,
+};
+use crate::provider::RotationClass;
+use crate::secret::{AccessToken, RefreshToken};
 use crate::vault::{Claimed, CommitOutcome, Found, Of, RefreshFailure, TokenQuery, Tokens, VaultError};
 
-/// How long upkeep passes over a grant that cannot be tried until somebody changes the configuration.
-const PASSED_OVER: Duration = Duration::from_secs(600);
+/// How long upkeep passes over a grant that cannot be tried until somebody changes the configuration. Shorter than the
+/// horizon of upkeep: after the change the grant is refreshed before its access token expires.
+const PASSED_OVER: Duration = Duration::from_secs(120);
+
+/// A second request is not worth beginning with less time than this.
+const SHORTEST_REQUEST: Duration = Duration::from_secs(1);
+
+/// How many attempts are made within the grace period of a server whose answer was lost.
+const TRIES_WITHIN_GRACE: u32 = 4;
+
+/// After this many refusals without a reason, and this long after the access token expired, the person is told.
+const UNEXPLAINED_FAILURES: u32 = 5;
+const UNEXPLAINED_FOR: Duration = Duration::from_secs(24 * 3600);
 
 impl Inner {
     pub(super) fn dial(
         &self,
         claimed: Claimed,
-        service: Service<'_>,
-        endpoints: &Endpoints,
+        issuer: &Issuer<'_>,
         by: Option<&Actor>,
+        deadline: Instant,
     ) -> Result<Flown, Grounded> {
-        let grant = &claimed.grant;
-        let server = service.server.for_connection(&grant.parameters);
+        let sent_at = self.now();
+        let mut answer = self.request_tokens(
+            &claimed.grant,
+            &claimed.refresh_token,
+            issuer,
+            self.settings.token_timeout(),
+        );
+        if let Err(failure) = &answer
+            && is_lost(failure.code)
+            && old_token_is_taken(issuer.server.rotation)
+        {
+            // The server may have acted. It takes the same token again, so a second request finds out now what the
+            // back-off would only put off, and within the grace period, if there is one.
+            let left = deadline.saturating_duration_since(Instant::now());
+            let timeout = left.min(self.settings.token_timeout());
+            if timeout >= SHORTEST_REQUEST {
+                answer = self.request_tokens(&claimed.grant, &claimed.refresh_token, issuer, timeout);
+            }
+        }
+        match answer {
+            Ok(answer) => self.commit(fetched(issuer, claimed, answer, sent_at, by)),
+            Err(failure) => self.failed(issuer, &claimed, &failure),
+        }
+    }
+
+    /// Sends one request with the refresh token.
+    pub(super) fn request_tokens(
+        &self,
+        grant: &Grant,
+        refresh_token: &RefreshToken,
+        issuer: &Issuer<'_>,
+        timeout: Duration,
+    ) -> Result<TokenResponse, TokenFailure> {
+        let server = issuer.server.for_connection(&grant.parameters);
         let client = TokenClient {
             server: &server,
-            registration: service.client,
+            registration: issuer.client,
         };
-        let sent_at = self.now();
-        let answer = client
-            .refresh_request(&endpoints.refresh, &claimed.refresh_token, &grant.granted)
-            .map_err(|_| TokenFailure::new(FailureCode::RequestRejected))
-            .and_then(|mut request| {
-                request.timeout = self.settings.token_timeout();
-                self.http.send(request).map_err(TokenFailure::from)
-            })
-            .and_then(|response| parse_refresh_response(service.server, &response, || self.held(grant)));
-        match answer {
-            Ok(answer) => self.commit(fetched(service, claimed, answer, sent_at, by)),
-            Err(failure) => self.failed(service, &claimed, &failure),
-        }
+        let mut request = client
+            .refresh_request(&issuer.endpoints.refresh, refresh_token, &grant.granted)
+            .map_err(|_| TokenFailure::new(FailureCode::RequestRejected))?;
+        request.timeout = timeout;
+        let response = self.http.send(request).map_err(TokenFailure::from)?;
+        parse_refresh_response(issuer.server, &response, || self.held(grant))
     }
 
     /// The access token that a grant holds: a few servers let it live on and issue no other.
@@ -105,30 +143,33 @@ impl Inner {
 
     fn failed(
         &self,
-        service: Service<'_>,
+        issuer: &Issuer<'_>,
         claimed: &Claimed,
         failure: &TokenFailure,
     ) -> Result<Flown, Grounded> {
         let grant = &claimed.grant;
         let now = self.now();
-        let (record, event, grounded) = if failure.code == FailureCode::GrantRejected {
-            let reason = rejection(service.server.rotation, claimed.outcome_unknown);
-            let quarantine = self.settings.quarantine;
-            let record = RefreshFailure::Rejected {
-                reason,
-                at: now,
-                quarantined_until: (!quarantine.is_zero()).then(|| now + quarantine),
-            };
+        let final_reason = match failure.code {
+            FailureCode::GrantRejected => Some(rejection(issuer.server.rotation, claimed.outcome_unknown)),
+            _ if stays_unexplained(grant, failure, now) => Some(NeedsConsent::Unexplained),
+            _ => None,
+        };
+        let (record, event, grounded) = if let Some(reason) = final_reason {
             let grounded = Grounded::NeedsConsent(reason.into());
-            (record, EventKind::ConsentNeeded(reason), grounded)
+            (
+                self.rejected_for(reason),
+                EventKind::ConsentNeeded(reason),
+                grounded,
+            )
         } else {
-            let wait = back_off(grant.refresh.failures, failure.retry_after);
+            let wait = pause(issuer.server.rotation, grant.refresh.failures, failure);
             let record = RefreshFailure::Transient {
                 code: failure.code,
                 at: now,
                 not_before: now + wait,
+                setup: failure.code.is_operators_fault().then(|| issuer.setup_check()),
             };
-            let grounded = refusal(service, failure.code, wait).into();
+            let grounded = outlook::failed(&issuer.server.id, failure.code, wait).into();
             (record, EventKind::RefreshFailed(failure.code), grounded)
         };
         match self
@@ -150,24 +191,90 @@ impl Inner {
         }
     }
 
-    /// Ends the claim of a grant that cannot be tried, so that upkeep turns to the others meanwhile.
-    pub(super) fn pass_over(&self, claimed: &Claimed) -> Result<(), VaultError> {
+    /// A refusal for good: the refresh token goes into quarantine.
+    fn rejected_for(&self, reason: NeedsConsent) -> RefreshFailure {
+        let (now, quarantine) = (self.now(), self.settings.quarantine);
+        RefreshFailure::Rejected {
+            reason,
+            at: now,
+            quarantined_until: (!quarantine.is_zero()).then(|| now + quarantine),
+        }
+    }
+
+    /// Ends the claim of a grant that cannot be tried, so that upkeep turns to the others meanwhile. Tells the host
+    /// once.
+    pub(super) fn pass_over(&self, claimed: &Claimed, obstacle: &Obstacle) -> Result<(), VaultError> {
         let now = self.now();
         let grant = &claimed.grant;
-        let record = RefreshFailure::Transient {
-            code: FailureCode::RequestRejected,
-            at: now,
-            not_before: now + PASSED_OVER,
+        let expired = grant.expires_at.is_some_and(|expires_at| expires_at <= now);
+        let (record, event) = if expired && matches!(obstacle, Obstacle::ClientReplaced) {
+            let reason = NeedsConsent::ClientChanged;
+            (self.rejected_for(reason), EventKind::ConsentNeeded(reason))
+        } else {
+            let code = FailureCode::Misconfigured;
+            let record = RefreshFailure::Transient {
+                code,
+                at: now,
+                not_before: now + PASSED_OVER,
+                setup: None,
+            };
+            (record, EventKind::RefreshFailed(code))
         };
-        self.vault
+        let outcome = self
+            .vault
             .fail_refresh(&grant.tenant, grant.id, &claimed.claim, &record)?;
+        let repeated = grant.refresh.last_failure == Some(FailureCode::Misconfigured)
+            && event == EventKind::RefreshFailed(FailureCode::Misconfigured);
+        if outcome == CommitOutcome::Stored && !repeated {
+            self.emit_to_users(&grant.tenant, grant.id, event);
+        }
         Ok(())
     }
 }
 
+/// Returns whether the request may have been answered although no answer was read.
+const fn is_lost(code: FailureCode) -> bool {
+    matches!(code, FailureCode::TimedOut | FailureCode::Interrupted)
+}
+
+/// Returns whether the server takes a refresh token again that it has answered once, for a while at least.
+const fn old_token_is_taken(rotation: RotationClass) -> bool {
+    matches!(
+        rotation,
+        RotationClass::Static | RotationClass::OldStaysValid | RotationClass::Grace(_)
+    )
+}
+
+/// Returns how long to wait after a failure.
+fn pause(rotation: RotationClass, failures: u32, failure: &TokenFailure) -> Duration {
+    let wait = back_off(failure.code, failures, failure.retry_after);
+    match rotation {
+        // The answer was lost, and the old token is taken for this long only.
+        RotationClass::Grace(period) if is_lost(failure.code) && failures < TRIES_WITHIN_GRACE => {
+            wait.min(period / TRIES_WITHIN_GRACE)
+        }
+        _ => wait,
+    }
+}
+
+/// Returns whether a refusal without a reason has lasted so long that the person should know.
+fn stays_unexplained(grant: &Grant, failure: &TokenFailure, now: Timestamp) -> bool {
+    let says_nothing = match failure.code {
+        FailureCode::Unexplained => true,
+        FailureCode::ClientRejected => failure.error.is_none(),
+        _ => false,
+    };
+    let refresh = &grant.refresh;
+    let expired_at = grant.expires_at.unwrap_or(grant.refreshed_at);
+    says_nothing
+        && refresh.last_failure == Some(failure.code)
+        && refresh.failures >= UNEXPLAINED_FAILURES
+        && now.saturating_since(expired_at) >= UNEXPLAINED_FOR
+}
+
 /// Puts together what is to be stored. What the answer leaves out stays as it was.
 fn fetched(
-    service: Service<'_>,
+    issuer: &Issuer<'_>,
     claimed: Claimed,
     answer: TokenResponse,
     sent_at: Timestamp,
@@ -177,7 +284,8 @@ fn fetched(
     let granted = answer
         .scopes
         .as_ref()
-        .map(|answered| granted_scopes(service.server, &grant.requested, Some(answered)));
+        .map(|answered| granted_scopes(issuer.server, &grant.requested, Some(answered)))
+        .map(|granted| with_offline_access(granted, &grant.requested));
     let lifetime = answer.expires_in.or(grant.lifetime);
     Fetched {
         claim: claimed.claim,
@@ -189,25 +297,13 @@ fn fetched(
         },
         granted,
         expires_at: lifetime
-            .or(service.server.default_expires_in)
+            .or(issuer.server.default_expires_in)
             .map(|lifetime| sent_at + lifetime),
         lifetime,
+        refresh_token_expires_at: answer.refresh_token_expires_in.map(|left| sent_at + left),
         at: sent_at,
         by: by.cloned(),
         grant,
-    }
-}
-
-fn refusal(service: Service<'_>, code: FailureCode, wait: Duration) -> Error {
-    let server = service.server.id.clone();
-    match code {
-        FailureCode::ClientRejected => Misconfigured::ClientRejected(server).into(),
-        FailureCode::RequestRejected | FailureCode::Redirected => Misconfigured::RequestRejected {
-            server,
-            failure: code,
-        }
-        .into(),
-        code => Unavailable::new(code, Some(wait)).into(),
     }
 }
 

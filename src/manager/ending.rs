@@ -1,27 +1,43 @@
 //! Ends tokens at their provider, and keeps trying where it does not answer.
 
+use std::time::Duration;
+
+use http::StatusCode;
 use url::Url;
 
-use crate::error::Result;
-use crate::manager::Inner;
+use crate::http::HttpResponse;
+use crate::manager::outlook::{Issuer, Obstacle};
 use crate::manager::revocation::AtProvider;
 use crate::manager::settings::back_off;
 use crate::manager::unsaved::Fetched;
-use crate::model::{Account, Connection, ConnectionId, Grant, GrantId, IssuedBy, Owner, Status, TenantId};
+use crate::manager::{Inner, Misconfiguration};
+use crate::model::{
+    Account, Connection, ConnectionId, FailureCode, Grant, GrantId, IssuedBy, NeedsConsent, Owner, Status,
+    TenantId,
+};
 use crate::protocol::{Revocable, RevocationVerdict, revocation_requests, revocation_verdict};
-use crate::provider::Revocation as Capability;
-use crate::vault::{ConnectionQuery, LateTokens, Settlement, VaultError};
+use crate::provider::{AuthorizationServer, Revocation as Capability, RevocationTokens};
+use crate::vault::{ConnectionQuery, LateTokens, Settlement, Tokens, VaultError};
+
+/// A refusal is repeated after this time: somebody may have changed the server's mind, or its settings.
+const AFTER_REFUSAL: Duration = Duration::from_secs(24 * 3600);
+
+/// What one round of revocation requests gave.
+enum Round {
+    Ended(AtProvider),
+    /// The server does not take the access token any more, and takes no other.
+    AccessTokenRefused,
+}
 
 impl Inner {
     /// Tries once to end the tokens of a grant, and says what came of it.
     pub(crate) fn end_at_provider(&self, grant: &Grant, tokens: Revocable<'_>) -> AtProvider {
-        let unconfirmed = AtProvider::Unconfirmed { retry_after: None };
-        let Ok(service) = self.service(grant.provider.as_str()) else {
-            return unconfirmed;
+        let Some(server) = self.registry.server(grant.issued_by.server.as_str()) else {
+            return AtProvider::NotAttempted(Misconfiguration::UnknownServer);
         };
-        match &service.server.revocation {
+        match &server.revocation {
             Capability::ByUser { .. } => {
-                let page = service.server.revocation_page(&grant.parameters);
+                let page = server.revocation_page(&grant.parameters);
                 return page.map_or(AtProvider::Unsupported, |url| AtProvider::ByUser {
                     url: url.into(),
                 });
@@ -29,49 +45,145 @@ impl Inner {
             Capability::Unsupported => return AtProvider::Unsupported,
             Capability::Endpoint { .. } | Capability::DeleteWithBearer { .. } => {}
         }
-        let Ok(endpoints) = service.endpoints(&grant.parameters) else {
-            return unconfirmed;
+        // As with a refresh: tokens go only where they came from, from the client that they were issued to.
+        let issuer = match self.issuer(grant.into()) {
+            Ok(issuer) => issuer,
+            Err(Obstacle::ClientReplaced) => {
+                return AtProvider::NotAttempted(Misconfiguration::ClientChanged);
+            }
+            Err(Obstacle::Misconfigured(error)) => return AtProvider::NotAttempted((&error).into()),
+            Err(Obstacle::UnknownProvider(_) | Obstacle::BackingOff { .. }) => {
+                return AtProvider::Unconfirmed { retry_after: None };
+            }
         };
-        let endpoint = endpoints.revocation.as_ref();
-        // As with a refresh: tokens go only where they came from.
-        let from = &grant.issued_by;
-        let recorded = from.revocation_endpoint.as_deref();
-        let same = service.server.id == from.server
-            && endpoints.refresh.as_str() == from.refresh_endpoint
-            && (recorded.is_none() || recorded == endpoint.map(Url::as_str));
-        if !same {
-            return unconfirmed;
+        let recorded = grant.issued_by.revocation_endpoint.as_deref();
+        if recorded.is_some() && recorded != issuer.endpoints.revocation.as_ref().map(Url::as_str) {
+            return AtProvider::NotAttempted(Misconfiguration::IssuerChanged);
         }
-        let Ok(requests) = revocation_requests(service.server, service.client, endpoint, tokens) else {
-            return unconfirmed;
+        let expired = grant
+            .expires_at
+            .is_some_and(|expires_at| expires_at <= self.now());
+        if !(takes_access_token_alone(server) && (expired || tokens.access_token.is_none())) {
+            match self.present(&issuer, grant, tokens) {
+                Round::Ended(outcome) => return outcome,
+                Round::AccessTokenRefused => {}
+            }
+        }
+        self.end_renewed(&issuer, grant, tokens)
+    }
+
+    /// Presents the tokens to the server's revocation endpoint.
+    fn present(&self, issuer: &Issuer<'_>, grant: &Grant, tokens: Revocable<'_>) -> Round {
+        let server = issuer.server;
+        let endpoint = issuer.endpoints.revocation.as_ref();
+        let Ok(requests) = revocation_requests(server, issuer.client, endpoint, tokens) else {
+            return Round::Ended(AtProvider::NotAttempted(Misconfiguration::RequestRejected));
         };
         // A refresh token alone is what is left of a grant that the server refused.
         let refused = tokens.access_token.is_none() && matches!(grant.status, Status::NeedsConsent(_));
         let held = tokens.access_token.is_some() || tokens.refresh_token.is_some();
         if requests.is_empty() && held && !refused {
             // The server takes no token of the kind that is held.
-            return AtProvider::Unsupported;
+            return Round::Ended(AtProvider::Unsupported);
         }
         let mut outcome = AtProvider::NothingLeft;
         for mut request in requests {
             request.timeout = self.settings.http_timeout;
-            let verdict = match self.http.send(request) {
-                Ok(response) => revocation_verdict(&response),
-                Err(_) => RevocationVerdict::Later(None),
-            };
+            let answer = self.http.send(request);
+            let refused = |response: &HttpResponse| response.status == StatusCode::UNAUTHORIZED;
+            if takes_access_token_alone(server)
+                && tokens.refresh_token.is_some()
+                && answer.as_ref().is_ok_and(refused)
+            {
+                return Round::AccessTokenRefused;
+            }
+            let verdict = answer.map_or(RevocationVerdict::Later(None), |response| {
+                revocation_verdict(server, &response)
+            });
             outcome = outcome.worse(match verdict {
                 RevocationVerdict::Done => AtProvider::Revoked,
                 RevocationVerdict::Later(retry_after) => AtProvider::Unconfirmed { retry_after },
                 RevocationVerdict::Refused => AtProvider::Refused,
             });
         }
-        if service.server.revocation_is_best_effort && outcome == AtProvider::Revoked {
-            let page = service.server.revocation_page(&grant.parameters);
-            return AtProvider::Attempted {
+        // RFC 7009 §2.1: revoking an access token may leave the refresh token alive.
+        let leaves_refresh_token = tokens.refresh_token.is_some()
+            && matches!(
+                server.revocation,
+                Capability::Endpoint {
+                    tokens: RevocationTokens::Access,
+                    ..
+                }
+            );
+        if outcome == AtProvider::Revoked && (server.revocation_is_best_effort || leaves_refresh_token) {
+            let page = server.revocation_page(&grant.parameters);
+            return Round::Ended(AtProvider::Attempted {
                 url: page.map(Into::into),
-            };
+            });
+        }
+        Round::Ended(outcome)
+    }
+
+    /// Ends a grant whose access token is dead, at a server that takes no other token: with one that is refreshed for
+    /// the purpose.
+    fn end_renewed(&self, issuer: &Issuer<'_>, grant: &Grant, tokens: Revocable<'_>) -> AtProvider {
+        let Some(refresh_token) = tokens.refresh_token else {
+            // An access token that has expired opens nothing.
+            return AtProvider::NothingLeft;
+        };
+        let refused = Status::NeedsConsent(NeedsConsent::Rejected);
+        if grant.status == refused || grant.status == Status::NeedsConsent(NeedsConsent::LostInFlight) {
+            // The server has refused the refresh token before.
+            return AtProvider::NothingLeft;
+        }
+        let timeout = self.settings.token_timeout();
+        let answer = match self.request_tokens(grant, refresh_token, issuer, timeout) {
+            Ok(answer) => answer,
+            // The refresh token is dead as well.
+            Err(failure) if failure.code == FailureCode::GrantRejected => return AtProvider::NothingLeft,
+            Err(failure) => {
+                return AtProvider::Unconfirmed {
+                    retry_after: failure.retry_after,
+                };
+            }
+        };
+        let renewed = Revocable {
+            access_token: Some(&answer.access_token),
+            refresh_token: answer.refresh_token.as_ref().or(Some(refresh_token)),
+        };
+        let outcome = match self.present(issuer, grant, renewed) {
+            Round::Ended(outcome) => outcome,
+            Round::AccessTokenRefused => AtProvider::Refused,
+        };
+        if outcome.may_be_tried_again() {
+            self.keep_for_upkeep(
+                grant,
+                &Tokens {
+                    access_token: answer.access_token,
+                    refresh_token: answer.refresh_token,
+                    id_token: None,
+                },
+            );
         }
         outcome
+    }
+
+    /// Keeps tokens that nobody has confirmed to be dead, sealed, for another attempt.
+    fn keep_for_upkeep(&self, grant: &Grant, tokens: &Tokens) {
+        let Some(connection) = self.named_by(&grant.tenant, grant.id) else {
+            return;
+        };
+        let now = self.now();
+        // Without room, or with a vault that fails, there is nothing left that could be done.
+        let _ = self.persist(|| {
+            self.vault.queue_revocation(&LateTokens {
+                grant,
+                connection,
+                tokens,
+                now,
+                give_up_at: now + self.settings.revocation_patience,
+            })
+        });
     }
 
     /// Ends tokens that came too late to be stored: now, or by upkeep if the provider does not answer.
@@ -96,20 +208,8 @@ impl Inner {
                 refresh_token: fetched.tokens.refresh_token.as_ref(),
             },
         );
-        if matches!(outcome, AtProvider::Unconfirmed { .. })
-            && let Some(connection) = self.named_by(&grant.tenant, grant.id)
-        {
-            let now = self.now();
-            // Without room, or with a vault that fails, there is nothing left that could be done.
-            let _ = self.persist(|| {
-                self.vault.queue_revocation(&LateTokens {
-                    grant: &grant,
-                    connection,
-                    tokens: &fetched.tokens,
-                    now,
-                    give_up_at: now + self.settings.revocation_patience,
-                })
-            });
+        if outcome.may_be_tried_again() {
+            self.keep_for_upkeep(&grant, &fetched.tokens);
         }
         outcome
     }
@@ -124,37 +224,22 @@ impl Inner {
         found.first().map(|connection| connection.id)
     }
 
-    /// Tries what earlier attempts left open. Returns how many are settled.
-    pub(crate) fn drain_outbox(&self, limit: usize) -> Result<usize> {
-        let mut settled = 0;
-        let lease = self.settings.refresh_lease;
-        for pending in self.vault.take_revocations(self.now(), lease, limit)? {
-            let outcome = self.end_at_provider(
-                &pending.grant,
-                Revocable {
-                    access_token: pending.access_token.as_ref(),
-                    refresh_token: pending.refresh_token.as_ref(),
-                },
-            );
-            let settlement = self.settlement(&outcome, pending.attempts);
-            settled += usize::from(!matches!(settlement, Settlement::Again { .. }));
-            self.vault
-                .settle_revocation(&pending.grant.tenant, pending.id, settlement, self.now())?;
-        }
-        Ok(settled)
-    }
-
     pub(super) fn settlement(&self, outcome: &AtProvider, attempts: u32) -> Settlement {
         match outcome {
             AtProvider::Revoked | AtProvider::Attempted { .. } | AtProvider::NothingLeft => {
                 Settlement::Confirmed
             }
-            AtProvider::Refused => Settlement::Refused,
+            AtProvider::Refused => Settlement::Again {
+                at: self.now() + AFTER_REFUSAL,
+            },
+            AtProvider::NotAttempted(_) => Settlement::Again {
+                at: self.now() + back_off(FailureCode::Misconfigured, attempts, None),
+            },
             AtProvider::ByUser { .. } | AtProvider::Unsupported | AtProvider::StillUsedBy(_) => {
                 Settlement::GivenUp
             }
             AtProvider::Unconfirmed { retry_after } => Settlement::Again {
-                at: self.now() + back_off(attempts, *retry_after),
+                at: self.now() + back_off(FailureCode::ServerError, attempts, *retry_after),
             },
         }
     }
@@ -189,4 +274,16 @@ impl Inner {
         });
         Ok(others)
     }
+}
+
+/// Returns whether the server's revocation takes an access token and nothing else.
+const fn takes_access_token_alone(server: &AuthorizationServer) -> bool {
+    matches!(
+        server.revocation,
+        Capability::DeleteWithBearer { .. }
+            | Capability::Endpoint {
+                tokens: RevocationTokens::Access,
+                ..
+            }
+    )
 }

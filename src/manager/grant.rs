@@ -12,7 +12,7 @@ use crate::manager::services::{adds_to, union};
 use crate::model::{
     Account, Connection, ConnectionId, Grant, GrantId, IssuedBy, ProviderId, Scopes, Status, Timestamp,
 };
-use crate::protocol::{Revocable, TokenResponse, granted_scopes};
+use crate::protocol::{Revocable, TokenResponse, granted_scopes, with_offline_access};
 use crate::vault::{
     Attempt, ClaimOutcome, ClaimRequest, ConnectionQuery, NewGrant, PendingConsent, Purpose, StoreOutcome,
     Tokens,
@@ -34,6 +34,8 @@ pub(super) struct Issued {
     expires_at: Option<Timestamp>,
     /// The lifetime that the answer names.
     lifetime: Option<std::time::Duration>,
+    /// When the refresh token expires, as the answer says.
+    refresh_token_expires_at: Option<Timestamp>,
     at: Timestamp,
 }
 
@@ -82,6 +84,7 @@ impl Issued {
             },
             expires_at: expires_in.map(|lifetime| at + lifetime),
             lifetime: answer.expires_in,
+            refresh_token_expires_at: answer.refresh_token_expires_in.map(|left| at + left),
             at,
         })
     }
@@ -121,6 +124,7 @@ impl Issued {
         grant.refreshable = self.tokens.refresh_token.is_some();
         grant.expires_at = self.expires_at;
         grant.lifetime = self.lifetime;
+        grant.refresh.refresh_token_expires_at = self.refresh_token_expires_at;
         Ok(grant)
     }
 }
@@ -217,8 +221,15 @@ impl Inner {
             .max()
             .unwrap_or_default();
         let replaced: BTreeSet<GrantId> = shown.map(|known| known.grant).collect();
+        let granted = match issued.tokens.refresh_token {
+            Some(_) => with_offline_access(granted, &requested),
+            None => granted,
+        };
+        let mut grant = issued.grant(consent, before, requested, granted)?;
+        if grant.lifetime.is_none() {
+            self.carry_lifetime(&mut grant, &replaced)?;
+        }
         let former_dead_at = self.dead_at(consent, replaced)?;
-        let grant = issued.grant(consent, before, requested, granted)?;
         let connections = members
             .into_iter()
             .map(|member| member.using(&grant, consent, issued))
@@ -302,6 +313,20 @@ impl Inner {
             None => consent.scopes.clone(),
         };
         Ok(granted_scopes(service.server, &asked, issued.answered.as_ref()))
+    }
+
+    /// Assumes the lifetime that the server named for a grant that this one replaces, where its answer names none.
+    fn carry_lifetime(&self, grant: &mut Grant, replaced: &BTreeSet<GrantId>) -> Result<()> {
+        for id in replaced {
+            let before = self.vault.grant(&grant.tenant, *id)?;
+            let same_server = before.filter(|it| it.issued_by.server == grant.issued_by.server);
+            if let Some(lifetime) = same_server.and_then(|it| it.lifetime) {
+                grant.lifetime = Some(lifetime);
+                grant.expires_at = Some(grant.refreshed_at + lifetime);
+                return Ok(());
+            }
+        }
+        Ok(())
     }
 
     /// The connection that this consent names as the one to reconnect or to extend, if it names one.

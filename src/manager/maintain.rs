@@ -1,41 +1,27 @@
-//! Upkeep, as a call that the host makes: once a minute or so, from any process, from one thread.
+//! Upkeep, as a call that the host makes: once a minute or so, from any process.
 //!
 //! Nothing here needs to be done by one process alone. Each refresh is claimed like any other, so several processes
 //! divide the work between them.
 
-use std::collections::BTreeSet;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
 use crate::manager::Inner;
-use crate::manager::refresh::Grounded;
-use crate::model::{GrantId, Timestamp};
-use crate::provider::AuthorizationServer;
-use crate::trace::{self, About, Seam};
-use crate::vault::{Claimed, DueQuery, Erasure, SweepLimits};
+use crate::vault::{Erasure, SweepLimits};
 
-/// Access tokens that expire within this time are refreshed by upkeep: what `resolve` would call due, and a minute
-/// more, so that a turn seldom waits.
-const HORIZON: Duration = Duration::from_secs(6 * 60);
-
-/// How many refreshes are claimed at a time. A claim that waits behind slow requests would lapse, and those who need the
-/// token meanwhile would wait for nothing.
-const BATCH: usize = 1;
-
-/// After this many failures in a row a server is left alone for the rest of the call.
-const STRIKES: u32 = 3;
-
-/// How much upkeep one call may do.
+/// The limits of one call of upkeep.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct Budget {
     /// At most this many rows of each kind are deleted: 1000.
     pub rows: usize,
-    /// At most this many grants are refreshed, one after the other: 100.
+    /// At most this many grants are refreshed, and at most this many pending revocations are tried: 100.
     pub refreshes: usize,
-    /// No refresh is begun after this time: 30 s. One that has begun is bounded by its own deadline.
+    /// No request is begun after this time: 30 s. One that has begun is bounded by its own deadline.
     pub time: Duration,
+    /// At most this many requests are made at a time, each on a thread of its own: 8. No server is asked by more than
+    /// half of them while another server has work too.
+    pub workers: usize,
 }
 
 impl Default for Budget {
@@ -44,6 +30,7 @@ impl Default for Budget {
             rows: 1_000,
             refreshes: 100,
             time: Duration::from_secs(30),
+            workers: 8,
         }
     }
 }
@@ -69,6 +56,14 @@ impl Budget {
         self.time = time;
         self
     }
+
+    /// Returns the same budget with this many workers. One worker makes one request after the other, on the caller's
+    /// thread; zero counts as one.
+    #[must_use]
+    pub const fn workers(mut self, workers: usize) -> Self {
+        self.workers = workers;
+        self
+    }
 }
 
 /// What upkeep did.
@@ -79,10 +74,12 @@ pub struct Upkeep {
     pub uses_recorded: usize,
     /// How many sets of tokens were stored that could not be stored when they were fetched.
     pub tokens_saved: usize,
-    /// How many grants were refreshed.
+    /// How many grants this call refreshed. What another caller refreshed meanwhile is not counted.
     pub refreshed: usize,
     /// How many refreshes failed, for now or for good; each connection's health says why.
     pub failed: usize,
+    /// How many grants were passed over because the configuration does not fit them. Their health names the remedy.
+    pub passed_over: usize,
     /// How many pending revocations were settled at their provider.
     pub revocations_settled: usize,
     /// How many expired consent requests were deleted.
@@ -99,190 +96,67 @@ pub struct Upkeep {
     pub next: Duration,
 }
 
-/// What was refreshed.
+/// The first failure of several steps, each of which is tried whatever became of those before.
 #[derive(Default)]
-struct Refreshes {
-    refreshed: usize,
-    failed: usize,
-    /// How many requests were made. A grant that cannot be tried costs none.
-    requests: usize,
-    /// Whether the budget ran out.
-    spent: bool,
-}
+struct FirstFailure(Option<Error>);
 
-/// A server whose grants are refreshed in turn with those of the others.
-struct Queue<'a> {
-    server: &'a AuthorizationServer,
-    /// Grants that this call has claimed before.
-    seen: BTreeSet<GrantId>,
-    failures: u32,
-}
-
-/// What upkeep does with a queue after one refresh.
-#[derive(PartialEq, Eq)]
-enum Turn {
-    Continues,
-    Ended,
+impl FirstFailure {
+    fn keep<T, E: Into<Error>>(&mut self, result: Result<T, E>) -> Option<T> {
+        match result {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.0.get_or_insert_with(|| error.into());
+                None
+            }
+        }
+    }
 }
 
 impl Inner {
     pub(crate) fn maintain(&self, budget: Budget) -> Result<Upkeep> {
         let until = Instant::now() + budget.time;
         let now = self.now();
+        let mut failure = FirstFailure::default();
         // A grant whose new tokens wait here must not be refreshed with its old ones.
-        let tokens_saved = self.save_all_unsaved()?;
-        let uses_recorded = self.record_gathered()?;
-        let swept = self.vault.sweep(&SweepLimits {
+        let tokens_saved = failure.keep(self.save_all_unsaved());
+        let uses_recorded = failure.keep(self.record_gathered());
+        let swept = failure.keep(self.vault.sweep(&SweepLimits {
             now,
             // A used consent is remembered for one more lifetime, so that a late replay is told from a guess.
             consents_before: now.saturating_sub(self.settings.consent_lifetime),
             retention: self.settings.audit_retention,
             rows: budget.rows,
-        })?;
-        let refreshes = self.refresh_due(now, budget, until)?;
-        let revocations_settled = self.drain_outbox(budget.refreshes)?;
-        let residue = self.vault.clear_residue()?;
+        }));
+        let refreshes = failure.keep(self.refresh_due(budget, until));
+        let drained = failure.keep(self.drain_outbox(budget, until));
+        // Last, and whatever failed before: this is what erased secrets leave behind.
+        let residue = failure.keep(self.vault.clear_residue());
+        if let Some(error) = failure.0 {
+            return Err(error);
+        }
+        let (swept, refreshes) = (swept.unwrap_or_default(), refreshes.unwrap_or_default());
+        let drained = drained.unwrap_or_default();
         let deleted = swept.consents + swept.quarantines + swept.former_grants + swept.audit_entries;
-        let again = refreshes.spent && refreshes.refreshed > 0 || swept.more && deleted > 0;
+        let again = refreshes.spent && refreshes.refreshed > 0
+            || drained.spent && drained.settled > 0
+            || swept.more && deleted > 0;
         Ok(Upkeep {
-            uses_recorded,
-            tokens_saved,
+            uses_recorded: uses_recorded.unwrap_or_default(),
+            tokens_saved: tokens_saved.unwrap_or_default(),
             refreshed: refreshes.refreshed,
             failed: refreshes.failed,
-            revocations_settled,
+            passed_over: refreshes.passed_over,
+            revocations_settled: drained.settled,
             consents_purged: swept.consents,
             quarantines_ended: swept.quarantines,
             former_grants_purged: swept.former_grants,
             audit_entries_pruned: swept.audit_entries,
-            residue,
+            residue: residue.unwrap_or(Erasure::Pending),
             next: if again {
                 Duration::ZERO
             } else {
                 Duration::from_secs(60)
             },
         })
-    }
-
-    fn record_gathered(&self) -> Result<usize> {
-        let uses = self.usage.take();
-        let recorded = uses.len();
-        if !uses.is_empty()
-            && let Err(error) = self.record(&uses)
-        {
-            self.usage.put_back(uses);
-            return Err(error.into());
-        }
-        Ok(recorded)
-    }
-
-    /// Refreshes what is due, one grant of each server in turn: a server that is slow, or has many, keeps no other
-    /// waiting for long.
-    fn refresh_due(&self, now: Timestamp, budget: Budget, until: Instant) -> Result<Refreshes> {
-        let mut done = Refreshes::default();
-        let mut queues = self.queues();
-        while !queues.is_empty() {
-            let mut left = Vec::new();
-            for mut queue in queues {
-                if done.requests >= budget.refreshes || Instant::now() >= until {
-                    done.spent = budget.refreshes > 0;
-                    return Ok(done);
-                }
-                if self.refresh_one(&mut queue, now, &mut done)? == Turn::Continues {
-                    left.push(queue);
-                }
-            }
-            queues = left;
-        }
-        Ok(done)
-    }
-
-    /// The servers with a client registration. Without one there is no way to ask; the operator knows by `health` and by
-    /// the turns that fail.
-    fn queues(&self) -> Vec<Queue<'_>> {
-        let registered = self.registry.servers();
-        let mut queues: Vec<_> = registered
-            .filter(|server| self.registry.client(&server.id).is_some())
-            .map(|server| Queue {
-                server,
-                seen: BTreeSet::new(),
-                failures: 0,
-            })
-            .collect();
-        let first = self.first_server.fetch_add(1, Ordering::Relaxed);
-        if !queues.is_empty() {
-            let first = first % queues.len();
-            queues.rotate_left(first);
-        }
-        queues
-    }
-
-    fn refresh_one(&self, queue: &mut Queue<'_>, now: Timestamp, done: &mut Refreshes) -> Result<Turn> {
-        // When half of the time has passed after which an idle grant dies, it is refreshed.
-        let idle = queue.server.refresh_token_idle;
-        let claimed = self.vault.claim_due(&DueQuery {
-            server: &queue.server.id,
-            holder: self.holder,
-            now: self.now(),
-            lease: self.settings.refresh_lease,
-            horizon: HORIZON,
-            idle_since: idle.map(|idle| now.saturating_sub(idle / 2)),
-            limit: BATCH,
-        })?;
-        if claimed.is_empty() {
-            return Ok(Turn::Ended);
-        }
-        let mut turn = Turn::Continues;
-        for claimed in claimed {
-            // It was refreshed in this call and is due again: its tokens live shorter than the horizon. All that was
-            // due before has had its turn.
-            if !queue.seen.insert(claimed.grant.id) {
-                turn = Turn::Ended;
-            }
-            done.requests += 1;
-            match self.refresh_in_turn(claimed) {
-                Ok(()) => {
-                    done.refreshed += 1;
-                    queue.failures = 0;
-                }
-                // The store itself fails: there is no use in going on.
-                Err(Grounded::Failed(error @ Error::Vault(_))) => return Err(error),
-                Err(Grounded::Failed(Error::Unavailable(_))) => {
-                    done.failed += 1;
-                    queue.failures += 1;
-                }
-                Err(Grounded::Untried(_)) => {
-                    done.failed += 1;
-                    done.requests -= 1;
-                }
-                Err(_) => done.failed += 1,
-            }
-        }
-        if queue.failures >= STRIKES {
-            turn = Turn::Ended;
-        }
-        Ok(turn)
-    }
-
-    fn refresh_in_turn(&self, claimed: Claimed) -> Result<(), Grounded> {
-        let (tenant, provider) = (claimed.grant.tenant.clone(), claimed.grant.provider.clone());
-        let about = || About {
-            tenant: Some(&tenant),
-            provider: Some(&provider),
-            ..About::default()
-        };
-        let mut grounded = None;
-        let spanned = trace::within(Seam::Refresh, about, || match self.refresh_claimed(claimed) {
-            // Another caller was faster: that is a success too.
-            Ok(_) | Err(Grounded::Moved(_)) => Ok(()),
-            Err(failed) => {
-                let error = failed.to_error(&provider);
-                grounded = Some(failed);
-                Err(error)
-            }
-        });
-        match grounded {
-            Some(grounded) => Err(grounded),
-            None => Ok(spanned?),
-        }
     }
 }

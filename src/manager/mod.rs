@@ -6,12 +6,16 @@ mod complete;
 mod connections;
 mod consent;
 mod dial;
+mod due;
 mod ending;
 pub(crate) mod flight;
+mod flow;
 pub(crate) mod freshness;
 mod grant;
 mod health;
 mod maintain;
+mod outbox;
+pub(crate) mod outlook;
 mod poll;
 pub(crate) mod refresh;
 mod retry;
@@ -23,12 +27,13 @@ mod start;
 mod ticket;
 pub(crate) mod unsaved;
 pub(crate) mod usage;
+mod workers;
 
 pub use builder::ConnectionsBuilder;
 pub use connections::Connections;
 pub(crate) use connections::Inner;
 pub use consent::{Consent, ConsentOptions};
-pub use health::{Health, HealthState};
+pub use health::{Health, HealthState, Misconfiguration, Usable};
 pub use maintain::{Budget, Upkeep};
 pub use poll::ConsentState;
 pub use retry::Retried;
@@ -68,8 +73,8 @@ pub trait ConnectionManager: Send + Sync {
     fn start_shared(&self, operator: &Operator, provider: &str, options: ConsentOptions) -> Result<Consent>;
 
     /// Prepares a consent for a person who is not in front of a browser now: an agent in a chat asks for it, or an
-    /// operator sends it. The ticket goes into a link on the host's own origin; it can be opened once, by this person
-    /// alone, for 24 hours.
+    /// operator sends it. The ticket goes into a link on the host's own origin; only this person can open it, for 24
+    /// hours, until the consent is answered.
     ///
     /// # Errors
     ///
@@ -81,12 +86,15 @@ pub trait ConnectionManager: Send + Sync {
         options: ConsentOptions,
     ) -> Result<PreparedConsent>;
 
-    /// Begins the consent that was prepared: the person has opened the link.
+    /// Begins the consent that was prepared: the person has opened the link. Opened again while the consent is pending,
+    /// in whatever browser of this person, the link gives the same authorization URL and binding again. Once that has
+    /// expired unanswered, it begins a new one.
     ///
     /// # Errors
     ///
-    /// [`Consent`](crate::Error::Consent) if the ticket is unknown, used or expired, or is somebody else's (it stays
-    /// good for them then), and as [`start`](Self::start).
+    /// [`Consent`](crate::Error::Consent) if the ticket is unknown or expired, or is somebody else's (it stays good for
+    /// them then), and as [`start`](Self::start). If this person has answered the consent,
+    /// [`Used`](crate::error::ConsentError::Used) names it, so that [`poll`](Self::poll) says how.
     fn open(&self, acting_user: &ActingUser, ticket: &Ticket) -> Result<Consent>;
 
     /// Where a consent of this person stands, by its [id](Consent::id): one that was started or prepared in whatever
@@ -111,7 +119,9 @@ pub trait ConnectionManager: Send + Sync {
     /// # Errors
     ///
     /// [`Consent`](crate::Error::Consent) says what was wrong and whether the consent is still open. Nothing is stored
-    /// unless all went well.
+    /// unless all went well. Browsers deliver callbacks twice: the second one, of the same person in the same browser,
+    /// is [`Used`](crate::error::ConsentError::Used), while the first is being completed and afterwards; no code is
+    /// exchanged twice. Lead the person to the state that [`poll`](Self::poll) returns for the id in that error.
     ///
     /// # Security
     ///
@@ -154,13 +164,19 @@ pub trait ConnectionManager: Send + Sync {
     fn refresh(&self, by: &dyn Principal, id: ConnectionId) -> Result<Connection>;
 
     /// Tries the refused refresh tokens of a provider again, while they are in quarantine: after a mistake was mended
-    /// that the server blamed on the grants, such as a wrong client secret. At most so many; call again until none is
-    /// left. For an operator, on all of the tenant's connections.
+    /// that the server blamed on the grants, such as a wrong client secret. At most `limit` of them, those after the
+    /// connection `after`; [`Retried::next`] says where to go on. For an operator, on all of the tenant's connections.
     ///
     /// # Errors
     ///
     /// A failure of the vault, or of the registration. A token that is refused again is counted, not an error.
-    fn retry_rejected(&self, operator: &Operator, provider: &str, limit: usize) -> Result<Retried>;
+    fn retry_rejected(
+        &self,
+        operator: &Operator,
+        provider: &str,
+        after: Option<ConnectionId>,
+        limit: usize,
+    ) -> Result<Retried>;
 
     /// Revokes a connection: here first and at once, then at the provider, with the grants that consents had replaced
     /// before. The answer says what was done in both places. A revoked connection can be revoked again: what its

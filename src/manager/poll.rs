@@ -40,12 +40,15 @@ impl Inner {
     pub(crate) fn cancel(&self, acting_user: &ActingUser, id: ConsentId) -> Result<ConsentState> {
         for _ in 0..ATTEMPTS {
             let consent = self.latest(acting_user, id)?;
-            if !matches!(
+            let open = matches!(
                 self.state_of(&consent),
                 ConsentState::Pending | ConsentState::Opened
-            ) || consent.status != ConsentStatus::Pending
-            {
+            );
+            if !open || consent.status != ConsentStatus::Pending {
                 break;
+            }
+            if !consent.is_prepared() {
+                self.spend_ticket(&consent)?;
             }
             let taken = self
                 .vault
@@ -67,13 +70,20 @@ impl Inner {
         self.poll(acting_user, id)
     }
 
-    /// The consent of this id: the flow that a ticket opened rather than the ticket.
+    /// Returns the record of this id that says how the consent stands, of a ticket and the flows that it opened.
     fn latest(&self, acting_user: &ActingUser, id: ConsentId) -> Result<PendingConsent> {
+        let weight = |consent: &PendingConsent| match (consent.is_prepared(), self.state_of(consent)) {
+            // A flow that nobody answered in time: its ticket may open another one.
+            (false, ConsentState::Expired) => 1,
+            (false, _) => 3,
+            (true, ConsentState::Pending) => 2,
+            (true, _) => 0,
+        };
         self.vault
             .consents(acting_user.tenant(), acting_user.user())?
             .into_iter()
             .filter(|consent| consent.id == id)
-            .min_by_key(PendingConsent::is_prepared)
+            .max_by_key(|consent| (weight(consent), consent.created_at))
             .ok_or(Error::NotFound)
     }
 

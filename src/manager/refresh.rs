@@ -8,16 +8,15 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::error::{ConsentReason, ConsentRequired, Error, Misconfigured, Result, Unavailable};
+use crate::error::{ConsentReason, ConsentRequired, Error, Result, Unavailable};
 use crate::manager::Inner;
-use crate::manager::connections::Service;
 use crate::manager::flight::Joined;
+use crate::manager::outlook::{Obstacle, has_changed};
 use crate::manager::unsaved::Saved;
 use crate::model::{
     Actor, Connection, ConnectionId, EventKind, FailureCode, Grant, GrantId, ProviderId, Scopes, Status,
     TenantId, Timestamp,
 };
-use crate::provider::Endpoints;
 use crate::secret::AccessToken;
 use crate::trace::{self, About, Seam};
 use crate::vault::{
@@ -69,7 +68,7 @@ pub(crate) enum Grounded {
 
 impl Grounded {
     /// Returns what it means to an operator.
-    pub(super) fn to_error(&self, provider: &ProviderId) -> Error {
+    pub(crate) fn to_error(&self, provider: &ProviderId) -> Error {
         match self {
             Self::Moved(_) => Unavailable::new(FailureCode::Interrupted, None).into(),
             Self::NeedsConsent(reason) => ConsentRequired::new(provider.clone(), *reason).into(),
@@ -178,19 +177,28 @@ impl Inner {
             return Err(moved);
         };
         trace::provider(&grant.provider);
-        let (service, endpoints) = self.issuer(&grant)?;
+        let issuer = self
+            .issuer((&grant).into())
+            .map_err(|obstacle| obstacle.to_grounded(self.now()))?;
+        let attempt = match wanted.attempt {
+            // The back-off was for a configuration that is not in force any more.
+            Attempt::Due if has_changed(&grant.refresh, &issuer) => Attempt::Forced,
+            attempt => attempt,
+        };
         loop {
             let request = ClaimRequest {
                 tenant: wanted.tenant,
                 grant: wanted.grant,
                 holder: self.holder,
                 generation: wanted.generation,
-                attempt: wanted.attempt,
+                attempt,
                 now: self.now(),
                 lease: self.settings.refresh_lease,
             };
             match self.vault.claim_refresh(&request)? {
-                ClaimOutcome::Granted(claimed) => return self.dial(*claimed, service, &endpoints, wanted.by),
+                ClaimOutcome::Granted(claimed) => {
+                    return self.dial(*claimed, &issuer, wanted.by, wanted.deadline);
+                }
                 ClaimOutcome::Moved | ClaimOutcome::Gone => return Err(moved),
                 ClaimOutcome::Held(_) => {
                     if Instant::now() + POLL > wanted.deadline {
@@ -199,9 +207,12 @@ impl Inner {
                     thread::sleep(POLL);
                 }
                 ClaimOutcome::BackingOff(until) => {
-                    let failure = grant.refresh.last_failure.unwrap_or(FailureCode::ServerError);
-                    let wait = until.saturating_since(self.now());
-                    return Err(Unavailable::new(failure, Some(wait)).into());
+                    let obstacle = Obstacle::BackingOff {
+                        until,
+                        failure: grant.refresh.last_failure.unwrap_or(FailureCode::ServerError),
+                        server: issuer.server.id.clone(),
+                    };
+                    return Err(obstacle.to_grounded(self.now()));
                 }
                 ClaimOutcome::NotRefreshable => return Err(Grounded::NeedsConsent(ConsentReason::Expired)),
                 // The connections were revoked, or use the grant that replaced this one.
@@ -219,28 +230,20 @@ impl Inner {
             if self.save_unsaved(&tenant, id)? == Saved::Settled {
                 return Err(Grounded::Moved(claimed.claim.generation));
             }
-            match self.issuer(&claimed.grant) {
-                Ok((service, endpoints)) => self.dial(claimed, service, &endpoints, None),
-                Err(error) => {
-                    self.pass_over(&claimed)?;
-                    Err(Grounded::Untried(error))
+            let deadline = Instant::now() + self.settings.resolve_deadline;
+            let issuer = if self.is_offered(&claimed.grant)? {
+                self.issuer((&claimed.grant).into())
+            } else {
+                Err(Obstacle::UnknownProvider(claimed.grant.provider.clone()))
+            };
+            match issuer {
+                Ok(issuer) => self.dial(claimed, &issuer, None, deadline),
+                Err(obstacle) => {
+                    self.pass_over(&claimed, &obstacle)?;
+                    Err(obstacle.to_grounded(self.now()))
                 }
             }
         })
-    }
-
-    /// The service and the endpoints by which a grant is refreshed: those that issued its tokens, or none.
-    fn issuer(&self, grant: &Grant) -> Result<(Service<'_>, Endpoints)> {
-        let service = self.service(grant.provider.as_str())?;
-        let endpoints = service.endpoints(&grant.parameters)?;
-        let from = &grant.issued_by;
-        let same = service.server.id == from.server
-            && endpoints.refresh.as_str() == from.refresh_endpoint
-            && service.client.client_id() == from.client_id;
-        if !same {
-            return Err(Misconfigured::IssuerChanged(service.server.id.clone()).into());
-        }
-        Ok((service, endpoints))
     }
 }
 
@@ -259,6 +262,17 @@ impl Inner {
             self.emit(tenant, user, &connection.provider, Some(connection.id), kind);
         }
         users.iter().map(|connection| connection.id).collect()
+    }
+
+    /// Returns whether any service that uses the grant is in the registry. The service that the consent named need not
+    /// be: others can use its grant.
+    fn is_offered(&self, grant: &Grant) -> Result<bool, VaultError> {
+        let is_known = |provider: &ProviderId| self.registry.provider(provider.as_str()).is_some();
+        if is_known(&grant.provider) {
+            return Ok(true);
+        }
+        let users = self.users(&grant.tenant, grant.id)?;
+        Ok(users.iter().any(|user| is_known(&user.provider)))
     }
 
     /// The connections that use a grant. Revoked ones do not.

@@ -25,8 +25,8 @@ pub struct Retried {
     pub refused: usize,
     /// Grants whose server did not answer, or that somebody else is trying.
     pub failed: usize,
-    /// Whether there was more than the limit allowed.
-    pub more: bool,
+    /// Where to go on, if there was more than the limit allowed: the last connection that was looked at.
+    pub next: Option<ConnectionId>,
 }
 
 impl Inner {
@@ -34,6 +34,7 @@ impl Inner {
         &self,
         operator: &Operator,
         provider: &str,
+        after: Option<ConnectionId>,
         limit: usize,
     ) -> Result<Retried> {
         let provider = self.service(provider)?.provider.id.clone();
@@ -41,21 +42,23 @@ impl Inner {
         let actor = operator.actor();
         let mut retried = Retried::default();
         let mut tried = BTreeSet::new();
-        let mut after = None;
+        let mut after = after;
         loop {
             let page = self.rejected(operator, &provider, after)?;
             let Some((last, connections)) = page else {
                 return Ok(retried);
             };
             for connection in connections {
-                // Several connections that use one grant are one refused token.
-                if !tried.insert(connection.grant) {
+                if tried.contains(&connection.grant) {
+                    // Several connections that use one grant are one refused token.
                     continue;
                 }
                 if retried.restored + retried.refused + retried.failed == limit {
-                    retried.more = true;
+                    retried.next = after;
                     return Ok(retried);
                 }
+                after = Some(connection.id);
+                tried.insert(connection.grant);
                 let refreshed = self.refresh(Wanted {
                     tenant,
                     connection: connection.id,
@@ -95,7 +98,10 @@ impl Inner {
         let now = self.now();
         page.retain(|connection| {
             let until = connection.refresh.quarantined_until;
-            connection.status == Status::NeedsConsent(NeedsConsent::Rejected)
+            // The token of a refresh that was lost on its way has been replaced at the server.
+            let lost = connection.status == Status::NeedsConsent(NeedsConsent::LostInFlight);
+            matches!(connection.status, Status::NeedsConsent(_))
+                && !lost
                 && until.is_some_and(|until| until > now)
         });
         Ok(Some((last, page)))

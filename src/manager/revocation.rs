@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::manager::Misconfiguration;
 use crate::model::{Connection, ConnectionId, GrantId};
 use crate::vault::Erasure;
 
@@ -52,16 +53,22 @@ pub enum AtProvider {
         /// How long to wait, where that is known.
         retry_after: Option<Duration>,
     },
-    /// The provider refused to revoke it. The grant may still live there; nothing here can use it.
+    /// The provider refused to revoke it. The grant may still live there; nothing here can use it. The tokens are kept
+    /// sealed for a while, so that it can be tried again.
     Refused,
+    /// Nothing was sent, because the configuration does not fit the tokens any more: they go only where they came from.
+    /// They are kept sealed for upkeep, in case the operator corrects it.
+    NotAttempted(Misconfiguration),
     /// The provider has no way to revoke it by program; the person can do it at this page.
     ByUser {
         /// The page.
         url: String,
     },
-    /// The provider has no way to revoke it.
+    /// No way to revoke it is known: the descriptor names neither an endpoint nor a page. The grant lives on at the
+    /// provider.
     Unsupported,
-    /// There was no token left to revoke.
+    /// No token is held here that could be revoked: none was issued, all are dead, or an earlier answer said what became
+    /// of them.
     NothingLeft,
     /// Nothing was sent: these connections use the grant and go on with it. It is revoked with the last of them.
     StillUsedBy(Vec<ConnectionId>),
@@ -74,6 +81,14 @@ impl AtProvider {
         if other.rank() > self.rank() { other } else { self }
     }
 
+    /// Returns whether another attempt may end what this one did not.
+    pub(super) const fn may_be_tried_again(&self) -> bool {
+        matches!(
+            self,
+            Self::Unconfirmed { .. } | Self::NotAttempted(_) | Self::Refused
+        )
+    }
+
     const fn rank(&self) -> u8 {
         match self {
             Self::NothingLeft => 0,
@@ -82,8 +97,9 @@ impl AtProvider {
             Self::ByUser { .. } => 3,
             Self::Unsupported => 4,
             Self::Unconfirmed { .. } => 5,
-            Self::Refused => 6,
-            Self::StillUsedBy(_) => 7,
+            Self::NotAttempted(_) => 6,
+            Self::Refused => 7,
+            Self::StillUsedBy(_) => 8,
         }
     }
 }

@@ -63,7 +63,8 @@ impl Inner {
             now,
             // Kept sealed for upkeep in the same transaction: a crash between here and the provider loses nothing.
             keep_until: server
-                .is_some_and(|server| ends_by_program(server))
+                // The operator may add a server again that is not in the registry now.
+                .is_none_or(|server| ends_by_program(server))
                 .then(|| now + self.settings.revocation_patience),
         })?;
         // From here on nothing resolves it, whatever the network does.
@@ -133,7 +134,7 @@ impl Inner {
             return;
         };
         let at_provider = self.end_late_tokens(&fetched);
-        tally.waits |= matches!(at_provider, AtProvider::Unconfirmed { .. });
+        tally.waits |= at_provider.may_be_tried_again();
         tally.ended.push(EndedTokens {
             grant,
             generation: fetched.claim.generation.saturating_add(1),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::manager::usage::UseAudit;
+use crate::model::FailureCode;
 use crate::vault::Retention;
 
 /// How long things take and last. The defaults suit a server that talks to providers over the internet.
@@ -71,34 +72,57 @@ impl Settings {
     }
 }
 
-/// How long to wait after so many failures in a row: 30 s doubling to an hour, or what the server asks for, up to a
-/// day.
-pub(crate) fn back_off(failures: u32, retry_after: Option<Duration>) -> Duration {
-    let doubled = Duration::from_secs(30) * 2_u32.pow(failures.min(7));
-    let own = doubled.min(Duration::from_secs(3600));
-    match retry_after {
-        Some(asked) => asked.clamp(Duration::from_secs(1), Duration::from_secs(24 * 3600)),
-        None => own,
-    }
+/// Returns how long to wait after this many earlier failures in a row: 30 s, or 2 s where no request was sent, doubling
+/// to an hour. A server that asks for more time gets it, up to a day.
+pub(crate) fn back_off(code: FailureCode, failures: u32, retry_after: Option<Duration>) -> Duration {
+    const LONGEST: Duration = Duration::from_secs(3600);
+    const LONGEST_ASKED: Duration = Duration::from_secs(24 * 3600);
+    let first = match code {
+        FailureCode::Unreachable => Duration::from_secs(2),
+        _ => Duration::from_secs(30),
+    };
+    let own = first.saturating_mul(2_u32.saturating_pow(failures)).min(LONGEST);
+    let asked = retry_after.unwrap_or_default().min(LONGEST_ASKED);
+    own.max(asked)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const SECOND: Duration = Duration::from_secs(1);
+
     #[test]
-    fn the_back_off_doubles_to_an_hour_and_honours_the_server() {
-        assert_eq!(back_off(0, None), Duration::from_secs(30));
-        assert_eq!(back_off(1, None), Duration::from_secs(60));
-        assert_eq!(back_off(100, None), Duration::from_secs(3600));
-        assert_eq!(
-            back_off(0, Some(Duration::from_secs(900))),
-            Duration::from_secs(900)
-        );
-        assert_eq!(
-            back_off(0, Some(Duration::from_secs(999_999))),
-            Duration::from_secs(24 * 3600)
-        );
-        assert_eq!(back_off(5, Some(Duration::from_secs(5))), Duration::from_secs(5));
+    fn the_back_off_doubles_to_an_hour() {
+        let server_error = |failures| back_off(FailureCode::ServerError, failures, None);
+        assert_eq!(server_error(0), 30 * SECOND);
+        assert_eq!(server_error(1), 60 * SECOND);
+        assert_eq!(server_error(100), 3600 * SECOND);
+        assert_eq!(server_error(u32::MAX), 3600 * SECOND);
+    }
+
+    #[test]
+    fn what_was_not_sent_is_tried_again_soon() {
+        let unreachable = |failures| back_off(FailureCode::Unreachable, failures, None);
+        assert_eq!(unreachable(0), 2 * SECOND);
+        assert_eq!(unreachable(3), 16 * SECOND);
+        assert_eq!(unreachable(100), 3600 * SECOND);
+    }
+
+    #[test]
+    fn a_server_can_ask_for_more_time_and_never_for_less() {
+        for code in FailureCode::ALL {
+            for failures in [0, 1, 5, 40] {
+                let own = back_off(code, failures, None);
+                for asked in [0, 1, 5, 29, 31, 900, 3601, 86_400, 999_999] {
+                    let wait = back_off(code, failures, Some(asked * SECOND));
+                    assert_eq!(
+                        wait,
+                        own.max((asked * SECOND).min(86_400 * SECOND)),
+                        "{code} {failures} {asked}"
+                    );
+                }
+            }
+        }
     }
 }

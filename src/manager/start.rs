@@ -3,14 +3,16 @@
 use crate::error::{Error, Result};
 use crate::manager::connections::Service;
 use crate::manager::consent::{AuthorizationUrl, Reconnect};
+use crate::manager::flow::FlowSecrets;
 use crate::manager::{Consent, ConsentOptions, Inner};
 use crate::model::{
     ActingUser, Connection, ConsentId, EventKind, Label, Owner, Parameters, ProviderId, Status, TenantId,
 };
-use crate::protocol::{AuthorizationRequest, new_binding, new_state, new_verifier};
-use crate::provider::Pkce;
+use crate::protocol::AuthorizationRequest;
+use crate::provider::{Pkce, Provider};
+use crate::secret::PkceVerifier;
 use crate::trace::{self, Seam};
-use crate::vault::{ConnectionQuery, ConsentStatus, PendingConsent, Purpose, StateHash};
+use crate::vault::{ConnectionQuery, ConsentStatus, PendingConsent, Purpose, RequestOptions, StateHash};
 
 impl Inner {
     pub(crate) fn start(
@@ -21,21 +23,22 @@ impl Inner {
         options: ConsentOptions,
     ) -> Result<Consent> {
         let id = ConsentId::generate(self.now())?;
-        self.start_as(id, acting_user, owner, provider, options)
+        self.start_as(id, acting_user, owner, provider, options, FlowSecrets::random()?)
     }
 
-    /// As [`start`](Self::start), under an id that a ticket has already: what was asked for is one consent to people.
-    pub(crate) fn start_as(
+    /// Starts a consent under an id that a ticket has already, with the secrets that belong to the ticket.
+    pub(super) fn start_as(
         &self,
         id: ConsentId,
         acting_user: &ActingUser,
         owner: Owner,
         provider: &str,
         options: ConsentOptions,
+        secrets: FlowSecrets,
     ) -> Result<Consent> {
         let about = || self.about(acting_user, provider);
         trace::within(Seam::Start, about, || {
-            self.begin(id, acting_user, owner, provider, options)
+            self.begin(id, acting_user, owner, provider, options, secrets)
         })
     }
 
@@ -46,46 +49,24 @@ impl Inner {
         owner: Owner,
         provider: &str,
         options: ConsentOptions,
+        secrets: FlowSecrets,
     ) -> Result<Consent> {
         let service = self.service(provider)?;
-        let provider = service.provider;
         let tenant = acting_user.tenant();
-        let (purpose, target) = self.purpose(tenant, &owner, &provider.id, &options)?;
-
+        let (purpose, target) = self.purpose(tenant, &owner, &service.provider.id, &options)?;
         let parameters = self.parameters(service, options.parameters.clone(), target.as_ref())?;
         let endpoints = service.endpoints(&parameters)?;
-
         let asked = self.asked(service, &options, target.as_ref(), &parameters)?;
-        let server = service.server.for_connection(&parameters);
-
-        let state = new_state()?;
-        let binding = new_binding()?;
-        let verifier = match service.server.pkce {
-            Pkce::S256 => Some(new_verifier()?),
-            Pkce::Refused => None,
-        };
-        let authorization_url = AuthorizationRequest {
-            server: &server,
-            provider: &asked.provider.for_connection(&parameters),
-            endpoint: &endpoints.authorization,
-            client_id: service.client.client_id(),
-            redirect_uri: service.client.redirect_uri(),
-            scopes: &asked.scopes,
-            state: &state,
-            verifier: verifier.as_ref(),
-            hints: &options.hints,
-        }
-        .url();
 
         let now = self.now();
         let consent = PendingConsent {
             id,
-            state: StateHash::of(&state),
-            binding: StateHash::of_binding(&binding),
+            state: StateHash::of(&secrets.state),
+            binding: StateHash::of_binding(&secrets.binding),
             tenant: tenant.clone(),
             user: acting_user.user().clone(),
             owner,
-            provider: provider.id.clone(),
+            provider: service.provider.id.clone(),
             server: service.server.id.clone(),
             issuer: service.server.issuer.clone(),
             token_endpoint: endpoints.token.to_string(),
@@ -98,27 +79,36 @@ impl Inner {
             require_account: options.require_account,
             purpose,
             return_to: options.return_to,
+            request: RequestOptions {
+                scopes: options.scopes,
+                added_scopes: options.added_scopes,
+                hints: options.hints,
+            },
             created_at: now,
             expires_at: now + self.settings.consent_lifetime,
             status: ConsentStatus::Pending,
         };
-        self.vault.insert_consent(&consent, verifier.as_ref())?;
+        let authorization_url = authorization_url(service, &asked.provider, &consent, &secrets)?;
+        let verifier = verifier(service, &secrets);
+        self.vault.insert_consent(&consent, verifier)?;
         self.emit(
             tenant,
             Some(acting_user.user()),
-            &provider.id,
+            &consent.provider,
             purpose.target(),
             EventKind::ConsentStarted,
         );
+        Ok(started(consent, authorization_url, secrets))
+    }
 
-        Ok(Consent {
-            id: consent.id,
-            provider: consent.provider,
-            authorization_url: AuthorizationUrl(authorization_url),
-            binding,
-            scopes: consent.scopes,
-            expires_at: consent.expires_at,
-        })
+    /// Returns a flow that has begun and is still pending, to be continued in whatever browser its person is in.
+    pub(super) fn resume(&self, flow: PendingConsent, secrets: FlowSecrets) -> Result<Consent> {
+        let service = self.service(flow.provider.as_str())?;
+        let options = ConsentOptions::of(&flow);
+        let (_, target) = self.purpose(&flow.tenant, &flow.owner, &flow.provider, &options)?;
+        let asked = self.asked(service, &options, target.as_ref(), &flow.parameters)?;
+        let authorization_url = authorization_url(service, &asked.provider, &flow, &secrets)?;
+        Ok(started(flow, authorization_url, secrets))
     }
 
     /// What the consent is for, and the connection that it is for, if one is named: by id, or by a label that is in
@@ -190,5 +180,47 @@ impl Inner {
             .connections(&query)?
             .into_iter()
             .find(|known| known.label.as_ref() == Some(label)))
+    }
+}
+
+/// The verifier of a flow, where the server takes one.
+fn verifier<'a>(service: Service<'_>, secrets: &'a FlowSecrets) -> Option<&'a PkceVerifier> {
+    match service.server.pkce {
+        Pkce::S256 => Some(&secrets.verifier),
+        Pkce::Refused => None,
+    }
+}
+
+/// Writes the authorization request of a flow. The same flow and secrets give the same request.
+fn authorization_url(
+    service: Service<'_>,
+    provider: &Provider,
+    flow: &PendingConsent,
+    secrets: &FlowSecrets,
+) -> Result<AuthorizationUrl> {
+    let url = AuthorizationRequest {
+        server: &service.server.for_connection(&flow.parameters),
+        provider: &provider.for_connection(&flow.parameters),
+        endpoint: &service.endpoints(&flow.parameters)?.authorization,
+        client_id: &flow.client_id,
+        redirect_uri: &flow.redirect_uri,
+        scopes: &flow.scopes,
+        state: &secrets.state,
+        verifier: verifier(service, secrets),
+        hints: &flow.request.hints,
+    }
+    .url();
+    Ok(AuthorizationUrl(url))
+}
+
+fn started(flow: PendingConsent, authorization_url: AuthorizationUrl, secrets: FlowSecrets) -> Consent {
+    Consent {
+        id: flow.id,
+        provider: flow.provider,
+        authorization_url,
+        state: secrets.state,
+        binding: secrets.binding,
+        scopes: flow.scopes,
+        expires_at: flow.expires_at,
     }
 }

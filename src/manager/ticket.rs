@@ -1,15 +1,20 @@
 //! A consent prepared for a person who is not here yet: a one-time link on the host's own origin.
 //!
-//! An operator, an agent or a chat hands the link on; only the person it was made for can open it. What it holds is no
-//! authorization URL: `state` and binding are made when the person comes, in their browser.
+//! An operator, an agent or a chat passes the link on; only the person it was made for can open it. The link contains no
+//! authorization URL: the flow begins when the person opens the link.
+//!
+//! A link may be opened more than once: by a second click, a reload, a restored tab, or in another browser of the same
+//! person. Each time it leads to the same authorization, with the same `state` and binding, so that one consent comes of
+//! it. Once the consent is answered, the link leads to nothing more.
 
-use crate::error::{ConsentError, Result};
-use crate::manager::consent::Reconnect;
+use crate::error::{ConsentError, Error, Result};
+use crate::manager::flow::FlowSecrets;
 use crate::manager::{Consent, ConsentOptions, Inner};
 use crate::model::{ActingUser, ConsentId, Owner, ProviderId, Scopes, Timestamp};
+use crate::protocol::new_verifier;
 use crate::random;
-use crate::secret::Ticket;
-use crate::vault::{ConsentStatus, PendingConsent, Purpose, StateHash, Taken};
+use crate::secret::{PkceVerifier, Ticket};
+use crate::vault::{ConsentStatus, PendingConsent, RequestOptions, StateHash, Taken};
 
 /// A consent that waits for its person: see [`ConnectionManager::prepare`](crate::ConnectionManager::prepare).
 #[derive(Debug)]
@@ -54,7 +59,7 @@ impl Inner {
         provider: &str,
         options: ConsentOptions,
     ) -> Result<PreparedConsent> {
-        // All that `start` would refuse is refused here, where the one who asks can mend it.
+        // Everything that `start` would refuse is refused here, where the caller can correct it.
         let service = self.service(provider)?;
         let tenant = acting_user.tenant();
         let (purpose, target) = self.purpose(tenant, &owner, &service.provider.id, &options)?;
@@ -64,15 +69,6 @@ impl Inner {
             .also
             .iter()
             .map(|also| Ok((self.service(also)?.provider.id.clone(), Scopes::default())));
-        let scopes = if options.added_scopes.is_empty() {
-            options.scopes.unwrap_or_default()
-        } else {
-            // The defaults are named as well: they would be left out beside scopes that are named.
-            let provider = &service.provider;
-            provider
-                .wanted_scopes(options.scopes, &Scopes::default(), &parameters)
-                .union(&options.added_scopes)
-        };
         let ticket = Ticket::new(random::token_256()?.as_str());
         let now = self.now();
         let prepared = PreparedConsent {
@@ -96,21 +92,30 @@ impl Inner {
             token_endpoint: String::new(),
             client_id: String::new(),
             redirect_uri: String::new(),
-            scopes,
+            scopes: Scopes::default(),
             services: also.collect::<Result<_>>()?,
             parameters,
             label: options.label,
             require_account: options.require_account,
             purpose,
             return_to: options.return_to,
+            request: RequestOptions {
+                scopes: options.scopes,
+                added_scopes: options.added_scopes,
+                hints: options.hints,
+            },
             created_at: now,
             expires_at: prepared.expires_at,
             status: ConsentStatus::Pending,
         };
-        self.vault.insert_consent(&consent, None)?;
+        // The secrets of the flow that the ticket opens are derived from it.
+        let seed = new_verifier()?;
+        self.vault.insert_consent(&consent, Some(&seed))?;
         Ok(prepared)
     }
 
+    /// Opens a ticket. The first call begins a flow. Later calls continue it while it is pending, and begin another one
+    /// once it has expired unanswered: at any time a ticket has one flow that can be completed.
     pub(crate) fn open_prepared(&self, acting_user: &ActingUser, ticket: &Ticket) -> Result<Consent> {
         let tenant = acting_user.tenant();
         let hash = StateHash::of_ticket(ticket);
@@ -119,42 +124,93 @@ impl Inner {
             return Err(ConsentError::WrongUser.into());
         }
         if prepared.status != ConsentStatus::Pending {
-            return Err(ConsentError::Used.into());
+            return Err(ConsentError::Used(prepared.id).into());
         }
         if prepared.expires_at <= self.now() {
             return Err(ConsentError::Expired.into());
         }
-        // Only what was taken counts from here on: it is authenticated as a whole.
-        let Taken::Consent(prepared, _) = self.vault.take_consent(tenant, &hash, self.now())? else {
-            return Err(ConsentError::Used.into());
+        // Only what is opened counts from here on: it is authenticated as a whole.
+        let Some((opened, seed)) = self.vault.open_consent(tenant, &hash)? else {
+            return Err(ConsentError::Used(prepared.id).into());
         };
-        let provider = prepared.provider.clone();
+        let Some(seed) = seed else {
+            return self.open_once(acting_user, opened);
+        };
+        match self.open_flow(acting_user, &opened, &seed) {
+            // Another call may have begun the same flow at the same moment.
+            Err(Error::Vault(_)) => self.open_flow(acting_user, &opened, &seed),
+            opened => opened,
+        }
+    }
+
+    fn open_flow(
+        &self,
+        acting_user: &ActingUser,
+        prepared: &PendingConsent,
+        seed: &PkceVerifier,
+    ) -> Result<Consent> {
+        let flows = self.vault.consents(acting_user.tenant(), acting_user.user())?;
+        let mut next = 0;
+        for flow in flows {
+            if flow.id != prepared.id || flow.is_prepared() {
+                continue;
+            }
+            let number = number_of(seed, &flow).ok_or(ConsentError::Expired)?;
+            if flow.status != ConsentStatus::Pending {
+                return Err(ConsentError::Used(flow.id).into());
+            }
+            if flow.expires_at > self.now() {
+                return self.resume(flow, FlowSecrets::of_ticket(seed, number));
+            }
+            next = next.max(number + 1);
+        }
         self.start_as(
             prepared.id,
             acting_user,
             prepared.owner.clone(),
-            provider.as_str(),
-            options(prepared),
+            prepared.provider.as_str(),
+            ConsentOptions::of(prepared),
+            FlowSecrets::of_ticket(seed, next),
         )
+    }
+
+    /// Opens a ticket of an older version, which has no seed: its flow cannot be found again.
+    fn open_once(&self, acting_user: &ActingUser, prepared: PendingConsent) -> Result<Consent> {
+        let taken = self
+            .vault
+            .take_consent(&prepared.tenant, &prepared.state, self.now())?;
+        let Taken::Consent(prepared, _) = taken else {
+            return Err(ConsentError::Used(prepared.id).into());
+        };
+        self.start_as(
+            prepared.id,
+            acting_user,
+            prepared.owner.clone(),
+            prepared.provider.as_str(),
+            ConsentOptions::of(&prepared),
+            FlowSecrets::random()?,
+        )
+    }
+
+    /// Takes the ticket that a flow was opened by, if there is one, so that it opens nothing more.
+    pub(super) fn spend_ticket(&self, flow: &PendingConsent) -> Result<()> {
+        for ticket in self.vault.consents(&flow.tenant, &flow.user)? {
+            if ticket.id == flow.id && ticket.is_prepared() && ticket.status == ConsentStatus::Pending {
+                self.vault
+                    .take_consent(&ticket.tenant, &ticket.state, self.now())?;
+            }
+        }
+        Ok(())
     }
 }
 
-/// What was asked for when the consent was prepared.
-fn options(prepared: PendingConsent) -> ConsentOptions {
-    let reconnect = match prepared.purpose {
-        Purpose::Connect => None,
-        Purpose::Reconnect(id) => Some(Reconnect::SameAccount(id)),
-        Purpose::Extend(id) => Some(Reconnect::Extend(id)),
-        Purpose::SwitchAccount(id) => Some(Reconnect::AnyAccount(id)),
-    };
-    ConsentOptions {
-        scopes: (!prepared.scopes.is_empty()).then_some(prepared.scopes),
-        also: prepared.services.keys().map(ToString::to_string).collect(),
-        label: prepared.label,
-        require_account: prepared.require_account,
-        parameters: prepared.parameters,
-        return_to: prepared.return_to,
-        reconnect,
-        ..ConsentOptions::default()
-    }
+/// The most flows of one ticket that are told apart. Each but the last has expired.
+const MAX_FLOWS: u32 = 1_024;
+
+/// Which flow of the ticket with this seed it is.
+fn number_of(seed: &PkceVerifier, flow: &PendingConsent) -> Option<u32> {
+    (0..MAX_FLOWS).find(|number| StateHash::of(&FlowSecrets::of_ticket(seed, *number).state) == flow.state)
 }
+
+#[cfg(test)]
+mod tests;

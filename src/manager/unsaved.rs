@@ -25,6 +25,7 @@ pub(crate) struct Fetched {
     pub(super) granted: Option<Scopes>,
     pub(super) expires_at: Option<Timestamp>,
     pub(super) lifetime: Option<Duration>,
+    pub(super) refresh_token_expires_at: Option<Timestamp>,
     pub(super) at: Timestamp,
     pub(super) by: Option<Actor>,
 }
@@ -36,6 +37,7 @@ impl Fetched {
             granted: self.granted.as_ref(),
             expires_at: self.expires_at,
             lifetime: self.lifetime,
+            refresh_token_expires_at: self.refresh_token_expires_at,
             at: self.at,
             by: self.by.as_ref(),
         }

@@ -1,8 +1,9 @@
-//! Who was handed a token and when, gathered in memory.
+//! Records of token uses, gathered in memory and written in batches.
 //!
-//! `resolve` must not write: a commit costs a hundred times the read. What is gathered here is written in one
-//! transaction by `maintain`, by whoever finds a full page, and by the drop of the last handle; a crash loses what came
-//! since. A host that may lose nothing takes [`UseAudit::Strict`].
+//! A commit costs a hundred times as much as reading a token, so `resolve` does not write and `peek` never does.
+//! `maintain` and the drop of the last handle write what was gathered. Only where nobody calls `maintain` and 8,192 uses
+//! wait does a `resolve` write a batch of them. A crash loses what was not written; a host that may lose nothing sets
+//! [`UseAudit::Strict`].
 
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
@@ -16,11 +17,11 @@ use crate::vault::{TokenUse, UseRecord, VaultError};
 /// Several pages, so that threads which resolve different connections seldom meet.
 const PAGES: usize = 16;
 
-/// A page with so many entries is written by whoever filled it.
-const FULL: usize = 512;
+/// A page with this many entries is full: `resolve` writes a batch of it, and `peek` adds nothing to it.
+const FULL: usize = 8_192;
 
-/// A page that cannot be written keeps at most so many.
-const KEPT: usize = 16 * FULL;
+/// How many uses of a tenant are written in one transaction. Other writers wait for some 10 ms behind it.
+const BATCH: usize = 512;
 
 /// Uses by one person in one turn closer together than this are one: the page shows minutes, and a turn calls many tools.
 const RESOLUTION_MILLIS: i64 = 1_000;
@@ -29,13 +30,18 @@ const RESOLUTION_MILLIS: i64 = 1_000;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UseAudit {
-    /// Not at all; only the time of a connection's last use is kept, gathered and written as below.
+    /// Not at all. Only the time of a connection's last use is kept, gathered and written as below.
     Off,
-    /// Gathered in memory and written in batches. A crash loses what was gathered since the last one: at most a minute,
-    /// where `maintain` is called each minute.
+    /// Gathered in memory and written in batches, by `maintain` and by the drop of the last handle. A crash loses what
+    /// was gathered since: at most a minute, where `maintain` is called each minute. While the vault cannot be written,
+    /// some 8,192 uses of each sixteenth of the connections are kept, and later ones are lost.
     #[default]
     Batched,
-    /// Written before the token is handed out. Each resolve costs a commit, and fails if it cannot be written.
+    /// Written before the token is handed out: each `resolve` and each `send` costs a commit, and fails if it cannot be
+    /// written.
+    ///
+    /// `peek` writes nothing, so its uses are gathered as in [`Batched`](Self::Batched), and a crash can lose them. A host
+    /// that needs each use on disk before the token is used calls `resolve` only.
     Strict,
 }
 
@@ -50,6 +56,8 @@ struct Page {
     last: HashMap<u64, usize>,
     hasher: RandomState,
     entries: Vec<TokenUse>,
+    /// How many more entries than [`FULL`] are gathered before the next attempt to write, after one that failed.
+    patience: usize,
 }
 
 /// One handing out.
@@ -90,7 +98,7 @@ impl Handed<'_> {
 }
 
 impl Inner {
-    /// Writes what was gathered, as the host wishes it audited.
+    /// Writes these uses in one transaction, as the host's settings say.
     pub(crate) fn record(&self, uses: &[TokenUse]) -> Result<(), VaultError> {
         let record = match self.settings.use_audit {
             UseAudit::Off => UseRecord::Times,
@@ -98,52 +106,109 @@ impl Inner {
         };
         self.vault.record_uses(uses, record)
     }
+
+    /// Writes all gathered uses, one transaction for each batch, and returns how many they were. Uses that cannot be
+    /// written are kept.
+    pub(crate) fn record_gathered(&self) -> Result<usize, VaultError> {
+        let mut uses = self.usage.take();
+        // Each tenant has its own chain in the audit: uses of one tenant are written together.
+        uses.sort_by(|one, other| one.tenant.cmp(&other.tenant));
+        let tenants = uses.chunk_by(|one, other| one.tenant == other.tenant);
+        let mut written = 0;
+        for batch in tenants.flat_map(|uses| uses.chunks(BATCH)) {
+            if let Err(error) = self.record(batch) {
+                self.usage.put_back(&uses[written..]);
+                return Err(error);
+            }
+            written += batch.len();
+        }
+        Ok(written)
+    }
+
+    /// Notes a use by `resolve`. Writes a batch if the page is full. If that fails, the batch waits for `maintain`: the
+    /// token is good, and upkeep reports what is wrong with the vault.
+    pub(crate) fn note_use(&self, handed: Handed<'_>) {
+        if let Some(batch) = self.usage.note(handed)
+            && self.record(&batch).is_err()
+        {
+            self.usage.put_back(&batch);
+        }
+    }
 }
 
 impl Usage {
-    /// Gathers it. Gives back the whole page if this filled it: then it is to be written.
-    pub(crate) fn note(&self, handed: Handed<'_>) -> Option<Vec<TokenUse>> {
-        let mut page = self.page(usize::from(handed.connection.as_bytes()[15]) % PAGES);
-        let Page {
-            last,
-            entries,
-            hasher,
-        } = &mut *page;
-        // Turns that run side by side each find their own entry. Two that share a hash are told apart, and gathered twice.
-        let whose = hasher.hash_one((handed.connection, handed.to.user(), handed.turn));
-        let known = last.get(&whose).and_then(|place| entries.get(*place));
-        if known.is_some_and(|known| handed.continues(known)) {
-            return None;
+    /// Adds a use. Returns the oldest entries of one tenant, to be written, if the page is full.
+    fn note(&self, handed: Handed<'_>) -> Option<Vec<TokenUse>> {
+        let mut page = self.page(handed.connection);
+        page.add(handed);
+        page.is_full().then(|| page.oldest())
+    }
+
+    /// Adds a use, unless the page is full. Returns whether it is noted.
+    pub(crate) fn note_if_room(&self, handed: Handed<'_>) -> bool {
+        let mut page = self.page(handed.connection);
+        let room = page.entries.len() < FULL;
+        if room {
+            page.add(handed);
         }
-        last.insert(whose, entries.len());
-        entries.push(handed.entry());
-        entries.len().is_multiple_of(FULL).then(|| page.turn())
+        room
     }
 
-    /// Takes all that was gathered.
-    pub(crate) fn take(&self) -> Vec<TokenUse> {
-        (0..PAGES).flat_map(|number| self.page(number).turn()).collect()
+    /// Takes all entries.
+    fn take(&self) -> Vec<TokenUse> {
+        let pages = self.pages.iter();
+        pages.flat_map(|page| lock(page).turn()).collect()
     }
 
-    /// Keeps what could not be written for the next time, up to a bound: a vault that stays locked must not fill the
-    /// memory.
-    pub(crate) fn put_back(&self, uses: Vec<TokenUse>) {
+    /// Keeps uses that could not be written, up to a bound: a vault that stays locked must not fill the memory.
+    fn put_back(&self, uses: &[TokenUse]) {
         for entry in uses {
-            let mut page = self.page(usize::from(entry.connection.as_bytes()[15]) % PAGES);
-            if page.entries.len() < KEPT {
-                page.entries.push(entry);
+            let mut page = self.page(entry.connection);
+            if page.entries.len() < FULL {
+                page.entries.push(entry.clone());
             }
+            page.patience = BATCH;
         }
     }
 
-    fn page(&self, number: usize) -> MutexGuard<'_, Page> {
-        self.pages[number].lock().unwrap_or_else(PoisonError::into_inner)
+    fn page(&self, connection: ConnectionId) -> MutexGuard<'_, Page> {
+        lock(&self.pages[usize::from(connection.as_bytes()[15]) % PAGES])
     }
 }
 
+fn lock(page: &Mutex<Page>) -> MutexGuard<'_, Page> {
+    page.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Page {
+    fn add(&mut self, handed: Handed<'_>) {
+        // Turns that run side by side each find their own entry. Two that share a hash are told apart, and gathered twice.
+        let whose = self
+            .hasher
+            .hash_one((handed.connection, handed.to.user(), handed.turn));
+        let known = self.last.get(&whose).and_then(|place| self.entries.get(*place));
+        if known.is_some_and(|known| handed.continues(known)) {
+            return;
+        }
+        self.last.insert(whose, self.entries.len());
+        self.entries.push(handed.entry());
+    }
+
+    fn is_full(&self) -> bool {
+        self.entries.len() >= FULL + self.patience
+    }
+
+    fn oldest(&mut self) -> Vec<TokenUse> {
+        self.last.clear();
+        self.patience = 0;
+        let tenant = self.entries.first().map(|entry| entry.tenant.clone());
+        let of_tenant = |entry: &mut TokenUse| Some(&entry.tenant) == tenant.as_ref();
+        self.entries.extract_if(.., of_tenant).take(BATCH).collect()
+    }
+
     fn turn(&mut self) -> Vec<TokenUse> {
         self.last.clear();
+        self.patience = 0;
         std::mem::take(&mut self.entries)
     }
 }
@@ -204,26 +269,36 @@ mod tests {
     }
 
     #[test]
-    fn a_full_page_is_given_out_and_what_could_not_be_written_is_kept() {
+    fn a_full_page_gives_its_oldest_entries_and_keeps_within_its_bound() {
         let usage = Usage::default();
         let alice = ActingUser::authenticated(TenantId::new("acme").unwrap(), UserId::new("alice").unwrap());
         let provider = ProviderId::new("notes").unwrap();
-        let note = |second: usize| {
-            usage.note(Handed {
-                to: &alice,
-                connection: ConnectionId::from_bytes([7; 16]),
-                provider: &provider,
-                shared: false,
-                turn: None,
-                purpose: None,
-                at: Timestamp::from_unix_millis(i64::try_from(second).unwrap() * 1_000),
-            })
+        let handed = |second: usize| Handed {
+            to: &alice,
+            connection: ConnectionId::from_bytes([7; 16]),
+            provider: &provider,
+            shared: false,
+            turn: None,
+            purpose: None,
+            at: Timestamp::from_unix_millis(i64::try_from(second).unwrap() * 1_000),
         };
-        let full = (0..FULL).find_map(note).expect("a full page is given out");
-        assert_eq!(full.len(), FULL);
-        usage.put_back(full);
-        // The next attempt comes with the next full page, not with the next turn.
-        assert!(note(FULL).is_none());
-        assert_eq!(usage.take().len(), FULL + 1);
+        let note = |second| usage.note(handed(second));
+        assert!((1..FULL).all(|second| note(second).is_none()));
+        assert!(usage.note_if_room(handed(FULL)));
+        assert!(!usage.note_if_room(handed(FULL + 1)));
+        let batch = note(FULL + 1).expect("a full page gives a batch");
+        assert_eq!(batch.len(), BATCH);
+        assert_eq!(batch[0].at, handed(1).at);
+        assert!(usage.note_if_room(handed(FULL + 2)));
+        // After a failure the next attempt comes a batch later, and the page does not grow beyond that.
+        usage.put_back(&batch);
+        let next = (FULL + 3..).find_map(|second| note(second).map(|batch| (second, batch)));
+        let (_, again) = next.unwrap();
+        assert_eq!(again.len(), BATCH);
+        for _ in 0..3 {
+            usage.put_back(&again);
+        }
+        assert_eq!(usage.take().len(), FULL);
+        assert!(usage.take().is_empty());
     }
 }

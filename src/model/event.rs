@@ -1,6 +1,6 @@
 //! What happened, told to the host as it happens.
 
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
 
 use crate::model::{
     ConnectionId, FailureCode, NeedsConsent, ProviderId, TenantId, Timestamp, UserId, VaultWarning,
@@ -8,20 +8,25 @@ use crate::model::{
 
 /// Something that happened: to a connection, to a consent request or to the vault. Holds ids and codes, never a
 /// secret or a server's text.
+///
+/// With the feature `serde`, `kind` and `detail` are members of the event: the names that [`EventKind::as_str`] and
+/// [`EventKind::detail`] return.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct Event {
-    /// When.
+    /// When it happened, by the host's clock.
     pub at: Timestamp,
-    /// In which workspace. Absent where all of the vault is concerned.
+    /// The workspace. Absent where the whole vault is concerned.
     pub tenant: Option<TenantId>,
-    /// Who acted, if a person did.
+    /// The user who acted, if one did.
     pub user: Option<UserId>,
-    /// At which service. Absent where no service is concerned.
+    /// The provider. Absent where none is concerned.
     pub provider: Option<ProviderId>,
-    /// To which connection, once there is one.
+    /// The connection, once there is one.
     pub connection: Option<ConnectionId>,
-    /// What.
+    /// What happened.
+    #[cfg_attr(feature = "serde", serde(flatten))]
     pub kind: EventKind,
 }
 
@@ -62,8 +67,37 @@ impl Event {
     }
 }
 
+/// Writes the time, the kind and what is known of the rest, such as
+/// `2030-01-01T00:00:00.000Z refreshed tenant=acme provider=gmail`.
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.at, self.kind)?;
+        if let Some(tenant) = &self.tenant {
+            write!(f, " tenant={tenant}")?;
+        }
+        if let Some(user) = &self.user {
+            write!(f, " user={user}")?;
+        }
+        if let Some(provider) = &self.provider {
+            write!(f, " provider={provider}")?;
+        }
+        if let Some(connection) = &self.connection {
+            write!(f, " connection={connection}")?;
+        }
+        Ok(())
+    }
+}
+
 /// What happened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+///
+/// [`Display`](fmt::Display) writes the name, and the detail after a colon: `refresh_failed: timed_out`. Names and
+/// details are stable: a metric or an alert can depend on them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(
+    feature = "serde",
+    serde(tag = "kind", content = "detail", rename_all = "snake_case")
+)]
 #[non_exhaustive]
 pub enum EventKind {
     /// A consent began.
@@ -87,8 +121,82 @@ pub enum EventKind {
     Revoked,
     /// A person without a connection of their own was given the workspace connection's token.
     SharedFallback,
+    /// A gateway received a request that is not below its mount, before any that is: a router or proxy passes another path
+    /// than the mount names. Correct the mount, or call `Gateway::handle_stripped` where the prefix is removed on the way.
+    OutsideMount,
     /// Something about the vault's surroundings weakens what it promises. Sent when the connections are built.
     VaultWarning(VaultWarning),
+}
+
+impl EventKind {
+    /// Returns every kind with every detail, such as for the labels of a metric.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let plain = [
+            Self::ConsentStarted,
+            Self::ConsentCompleted,
+            Self::ConsentDenied,
+            Self::ConsentFailed,
+            Self::AccountNotVerified,
+            Self::Refreshed,
+            Self::Revoked,
+            Self::SharedFallback,
+            Self::OutsideMount,
+        ];
+        plain
+            .into_iter()
+            .chain(FailureCode::ALL.map(Self::RefreshFailed))
+            .chain(NeedsConsent::ALL.map(Self::ConsentNeeded))
+            .chain(VaultWarning::ALL.map(Self::VaultWarning))
+    }
+
+    /// Returns the name of the kind, without its detail, in lower case with underscores.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ConsentStarted => "consent_started",
+            Self::ConsentCompleted => "consent_completed",
+            Self::ConsentDenied => "consent_denied",
+            Self::ConsentFailed => "consent_failed",
+            Self::AccountNotVerified => "account_not_verified",
+            Self::Refreshed => "refreshed",
+            Self::RefreshFailed(_) => "refresh_failed",
+            Self::ConsentNeeded(_) => "consent_needed",
+            Self::Revoked => "revoked",
+            Self::SharedFallback => "shared_fallback",
+            Self::OutsideMount => "outside_mount",
+            Self::VaultWarning(_) => "vault_warning",
+        }
+    }
+
+    /// Returns the name of the detail, where the kind has one: why a refresh failed or a consent is needed, or which
+    /// warning it is.
+    #[must_use]
+    pub const fn detail(self) -> Option<&'static str> {
+        match self {
+            Self::RefreshFailed(code) => Some(code.as_str()),
+            Self::ConsentNeeded(reason) => Some(reason.as_str()),
+            Self::VaultWarning(warning) => Some(warning.as_str()),
+            Self::ConsentStarted
+            | Self::ConsentCompleted
+            | Self::ConsentDenied
+            | Self::ConsentFailed
+            | Self::AccountNotVerified
+            | Self::Refreshed
+            | Self::Revoked
+            | Self::SharedFallback
+            | Self::OutsideMount => None,
+        }
+    }
+}
+
+impl fmt::Display for EventKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())?;
+        match self.detail() {
+            Some(detail) => write!(f, ": {detail}"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Where events go: a log, a metric, a message to the user.
@@ -100,4 +208,105 @@ pub enum EventKind {
 pub trait EventSink: Debug + Send + Sync + 'static {
     /// Takes one event.
     fn emit(&self, event: &Event);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// How many variants there are. A new variant does not compile until it is counted, and then has to be in
+    /// [`EventKind::all`].
+    const VARIANTS: usize = 12;
+
+    const fn variant(kind: EventKind) -> usize {
+        match kind {
+            EventKind::ConsentStarted => 0,
+            EventKind::ConsentCompleted => 1,
+            EventKind::ConsentDenied => 2,
+            EventKind::ConsentFailed => 3,
+            EventKind::AccountNotVerified => 4,
+            EventKind::Refreshed => 5,
+            EventKind::RefreshFailed(_) => 6,
+            EventKind::ConsentNeeded(_) => 7,
+            EventKind::Revoked => 8,
+            EventKind::SharedFallback => 9,
+            EventKind::VaultWarning(_) => 10,
+            EventKind::OutsideMount => 11,
+        }
+    }
+
+    #[test]
+    fn every_variant_is_among_all_kinds() {
+        let found: BTreeSet<_> = EventKind::all().map(variant).collect();
+        assert_eq!(found, (0..VARIANTS).collect());
+        let written: BTreeSet<_> = EventKind::all().map(|kind| kind.to_string()).collect();
+        assert_eq!(
+            written.len(),
+            EventKind::all().count(),
+            "each is written in its own way"
+        );
+    }
+
+    #[test]
+    fn a_name_is_one_lower_case_word() {
+        for kind in EventKind::all() {
+            for name in [Some(kind.as_str()), kind.detail()].into_iter().flatten() {
+                let is_plain = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+                assert!(is_plain && !name.is_empty(), "{kind:?}: {name}");
+            }
+        }
+        let kind = EventKind::RefreshFailed(FailureCode::TimedOut);
+        assert_eq!(kind.to_string(), "refresh_failed: timed_out");
+        assert_eq!(EventKind::Revoked.to_string(), "revoked");
+    }
+
+    #[test]
+    fn an_event_is_written_with_everything_that_is_known() {
+        let at = Timestamp::from_unix_millis(0);
+        let kind = EventKind::RefreshFailed(FailureCode::TimedOut);
+        let bare = Event::new(at, kind);
+        assert_eq!(
+            bare.to_string(),
+            "1970-01-01T00:00:00.000Z refresh_failed: timed_out"
+        );
+        let (tenant, provider) = (TenantId::new("acme").unwrap(), ProviderId::new("gmail").unwrap());
+        let id = ConnectionId::from_bytes([1; 16]);
+        let full = bare
+            .at_service(&tenant, &provider)
+            .user(Some(&UserId::new("alice").unwrap()))
+            .connection(Some(id));
+        let expected = format!(
+            "1970-01-01T00:00:00.000Z refresh_failed: timed_out tenant=acme user=alice provider=gmail connection={id}"
+        );
+        assert_eq!(full.to_string(), expected);
+    }
+
+    #[cfg(feature = "serde")]
+    #[test]
+    fn an_event_of_every_kind_survives_json_with_its_names() {
+        let tenant = TenantId::new("acme").unwrap();
+        let provider = ProviderId::new("gmail").unwrap();
+        let user = UserId::new("alice").unwrap();
+        for kind in EventKind::all() {
+            let bare = Event::new(Timestamp::from_unix_millis(7), kind);
+            let full = bare
+                .clone()
+                .at_service(&tenant, &provider)
+                .user(Some(&user))
+                .connection(Some(ConnectionId::from_bytes([1; 16])));
+            for event in [bare, full] {
+                let json = serde_json::to_value(&event).unwrap();
+                assert_eq!(json["kind"], kind.as_str());
+                assert_eq!(
+                    json.get("detail").and_then(|detail| detail.as_str()),
+                    kind.detail()
+                );
+                assert_eq!(json["at"], 7);
+                assert_eq!(json["user"].as_str(), event.user.as_ref().map(UserId::as_str));
+                assert_eq!(serde_json::from_value::<Event>(json).unwrap(), event);
+            }
+        }
+    }
 }

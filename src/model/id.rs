@@ -25,12 +25,50 @@ pub enum InvalidId {
     /// The string has a control character (C0, DEL, C1) or a line separator in it.
     #[error("has a control character in it")]
     ControlCharacter,
+    /// The string has a character in it that is not seen, or that changes the order in which others are seen: a zero-width
+    /// space, a joiner, a direction mark. Two names that look alike would be two people.
+    #[error("has an invisible character in it")]
+    InvisibleCharacter,
     /// The string is no UUID.
     #[error("is not a UUID")]
     NotAUuid,
 }
 
+/// Checks a name that comes from outside.
 fn check(value: &str) -> Result<(), InvalidId> {
+    check_stored(value)?;
+    if value.chars().any(is_invisible) {
+        return Err(InvalidId::InvisibleCharacter);
+    }
+    Ok(())
+}
+
+/// Format characters (Unicode's category Cf): zero-width characters, direction marks, tags. Those that are seen are left out.
+const fn is_invisible(c: char) -> bool {
+    matches!(
+        c,
+        '\u{ad}'
+            | '\u{61c}'
+            | '\u{180e}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}'
+            | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0000}'..='\u{e007f}'
+    )
+}
+
+/// A name that a vault can hold: one that was stored before names were checked for invisible characters is still read.
+pub(crate) trait StoredName: Sized {
+    /// Takes a name that was stored.
+    fn stored(value: impl Into<String>) -> Result<Self, InvalidId>;
+}
+
+/// Checks a name that was stored.
+fn check_stored(value: &str) -> Result<(), InvalidId> {
     if value.is_empty() {
         Err(InvalidId::Empty)
     } else if value.len() > MAX_LEN {
@@ -49,7 +87,9 @@ macro_rules! id {
     ($(#[$meta:meta])* $name:ident) => {
         $(#[$meta])*
         ///
-        /// 1 to 512 bytes of UTF-8 without control characters.
+        /// 1 to 512 bytes of UTF-8 without control characters and invisible characters. Names are compared byte by byte: "Ada"
+        /// and "ada" are two names, and so are an é that is composed and one that is decomposed. A host whose names come in
+        /// several spellings brings them into one before it passes them on.
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
         #[cfg_attr(feature = "serde", serde(try_from = "String", into = "String"))]
@@ -60,7 +100,7 @@ macro_rules! id {
             ///
             /// # Errors
             ///
-            /// [`InvalidId`] if it is empty, longer than 512 bytes, or has a control character.
+            /// [`InvalidId`] if it is empty, longer than 512 bytes, or has a control character or an invisible one.
             pub fn new(value: impl Into<String>) -> Result<Self, InvalidId> {
                 let value = value.into();
                 check(&value)?;
@@ -71,6 +111,14 @@ macro_rules! id {
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
+            }
+        }
+
+        impl StoredName for $name {
+            fn stored(value: impl Into<String>) -> Result<Self, InvalidId> {
+                let value = value.into();
+                check_stored(&value)?;
+                Ok(Self(value.into_boxed_str()))
             }
         }
 
@@ -255,6 +303,45 @@ mod tests {
         }
         assert!(UserId::new("x".repeat(512)).is_ok());
         assert!(UserId::new("Ålice O'Neill <a@b>").is_ok());
+    }
+
+    #[test]
+    fn names_that_only_look_alike_are_refused() {
+        for hidden in [
+            '\u{ad}',
+            '\u{61c}',
+            '\u{180e}',
+            '\u{200b}',
+            '\u{200c}',
+            '\u{200d}',
+            '\u{200e}',
+            '\u{200f}',
+            '\u{202a}',
+            '\u{202d}',
+            '\u{202e}',
+            '\u{2060}',
+            '\u{2066}',
+            '\u{2069}',
+            '\u{feff}',
+            '\u{e0041}',
+        ] {
+            for name in [
+                format!("ali{hidden}ce"),
+                format!("alice{hidden}"),
+                format!("{hidden}alice"),
+            ] {
+                let error = InvalidId::InvisibleCharacter;
+                assert_eq!(UserId::new(name.clone()), Err(error), "{:x}", u32::from(hidden));
+                assert_eq!(Label::try_from(name.clone()), Err(error));
+                assert_eq!(name.parse::<TenantId>(), Err(error));
+                // A vault that holds such a name stays readable.
+                assert_eq!(UserId::stored(name.clone()).unwrap().as_str(), name);
+            }
+        }
+        assert_eq!(UserId::stored("a\nb"), Err(InvalidId::ControlCharacter));
+        for visible in ["Ålice", "אליס", "أليس", "アリス", "Ali ce", "e\u{301}", "😀"] {
+            assert!(UserId::new(visible).is_ok(), "{visible}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Plain data: who acts, what is connected, what was granted. No I/O, no clock, no secret.
 
 mod actor;
+mod civil;
 mod connection;
 mod event;
 mod grant;
@@ -10,15 +11,18 @@ mod timestamp;
 mod warning;
 
 pub use actor::{ActingUser, Actor, Operator, Owner, Principal, Reach};
+#[cfg(feature = "gateway")]
+pub(crate) use civil::Civil;
 pub use connection::{
     Account, Connection, FailureCode, InFlight, IssuedBy, NeedsConsent, Parameters, RefreshState, Status,
 };
 pub use event::{Event, EventKind, EventSink};
 pub use grant::{Grant, Origin};
+pub(crate) use id::StoredName;
 pub use id::{
     ConnectionId, ConsentId, GrantId, InvalidId, Label, ProviderId, RevocationId, ServerId, TenantId,
     ToolName, TurnId, TurnPurpose, UserId,
 };
 pub use scope::{InvalidScope, Scope, Scopes};
-pub use timestamp::Timestamp;
+pub use timestamp::{InvalidTimestamp, Timestamp};
 pub use warning::VaultWarning;

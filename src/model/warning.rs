@@ -4,10 +4,25 @@ use std::fmt;
 
 /// A circumstance that weakens a vault without making it unusable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum VaultWarning {
     /// Other users can create, replace and delete files in the directory of the vault.
     SharedDirectory,
+}
+
+impl VaultWarning {
+    /// Every warning.
+    pub const ALL: [Self; 1] = [Self::SharedDirectory];
+
+    /// Returns the warning as one lower-case word, for metrics and logs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::SharedDirectory => "shared_directory",
+        }
+    }
 }
 
 impl fmt::Display for VaultWarning {

@@ -1,9 +1,10 @@
 //! The body of an answer from a token endpoint, whatever form it takes.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use http::header::CONTENT_TYPE;
-use serde::Deserialize;
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
@@ -14,6 +15,9 @@ use crate::protocol::form::pairs;
 use crate::protocol::pointer::{find, plain};
 use crate::provider::{AnswerShape, AuthorizationServer};
 
+/// The lifetime of the refresh token, as most servers that tell it call it.
+const REFRESH_LIFETIME: &str = "refresh_token_expires_in";
+
 /// What is kept of the body. Everything else in it is ignored.
 #[derive(Default)]
 pub(super) struct Answer {
@@ -22,42 +26,92 @@ pub(super) struct Answer {
     pub(super) id_token: Option<Zeroizing<String>>,
     pub(super) token_type: Option<Zeroizing<String>>,
     pub(super) expires_in: Option<Duration>,
+    pub(super) refresh_token_expires_in: Option<Duration>,
     pub(super) scopes: Option<Scopes>,
     /// The error code. Empty where the body says that there is an error and not which.
     pub(super) error: Option<Zeroizing<String>>,
 }
 
 /// The members, each left where it stands in the body: nothing is copied until it is known to be wanted.
-#[derive(Default, Deserialize)]
-#[serde(default)]
+#[derive(Default)]
 struct Members<'a> {
-    #[serde(borrow)]
     access_token: Option<&'a RawValue>,
-    #[serde(borrow)]
     refresh_token: Option<&'a RawValue>,
-    #[serde(borrow)]
     id_token: Option<&'a RawValue>,
-    #[serde(borrow)]
     token_type: Option<&'a RawValue>,
-    #[serde(borrow)]
     expires_in: Option<&'a RawValue>,
-    #[serde(borrow)]
+    refresh_token_expires_in: Option<&'a RawValue>,
     scope: Option<&'a RawValue>,
-    #[serde(borrow)]
     error: Option<&'a RawValue>,
     // Errors in the manner of Fitbit, of ClickUp, of Slack.
-    #[serde(borrow)]
     errors: Option<&'a RawValue>,
-    #[serde(borrow)]
     err: Option<&'a RawValue>,
-    #[serde(borrow, rename = "ECODE")]
     ecode: Option<&'a RawValue>,
-    #[serde(borrow)]
     ok: Option<&'a RawValue>,
 }
 
+impl<'a> Members<'a> {
+    /// Where the member of this name is kept, if it is one of these.
+    fn place(&mut self, name: &str) -> Option<&mut Option<&'a RawValue>> {
+        Some(match name {
+            "access_token" => &mut self.access_token,
+            "refresh_token" => &mut self.refresh_token,
+            "id_token" => &mut self.id_token,
+            "token_type" => &mut self.token_type,
+            "expires_in" => &mut self.expires_in,
+            REFRESH_LIFETIME | "x_refresh_token_expires_in" | "refresh_expires_in" => {
+                &mut self.refresh_token_expires_in
+            }
+            "scope" => &mut self.scope,
+            "error" => &mut self.error,
+            "errors" => &mut self.errors,
+            "err" => &mut self.err,
+            "ECODE" => &mut self.ecode,
+            "ok" => &mut self.ok,
+            _ => return None,
+        })
+    }
+}
+
+/// A member that comes twice must not cost the tokens beside it: the last one counts, as for most parsers, unless it
+/// says nothing.
+impl<'de> Deserialize<'de> for Members<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+
+        impl<'de> Visitor<'de> for Object {
+            type Value = Members<'de>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members = Members::default();
+                while let Some(name) = map.next_key::<Cow<'de, str>>()? {
+                    let Some(place) = members.place(&name) else {
+                        map.next_value::<IgnoredAny>()?;
+                        continue;
+                    };
+                    let value = map.next_value::<&RawValue>()?;
+                    let says_something = || match &*name {
+                        "access_token" | "refresh_token" | "id_token" => text(value).is_some(),
+                        _ => !is_nothing(value),
+                    };
+                    if place.is_none() || says_something() {
+                        *place = Some(value);
+                    }
+                }
+                Ok(members)
+            }
+        }
+
+        deserializer.deserialize_map(Object)
+    }
+}
+
 /// A nested error object.
-#[derive(Default, Deserialize)]
+#[derive(Default, serde::Deserialize)]
 #[serde(default)]
 struct ErrorMembers<'a> {
     #[serde(borrow, rename = "errorType")]
@@ -71,7 +125,7 @@ struct ErrorMembers<'a> {
 impl Answer {
     /// Reads the body: a JSON object, or a form where the content type says so. `None` if it is neither.
     pub(super) fn read(response: &HttpResponse) -> Option<Self> {
-        let body = response.body.as_bytes();
+        let body = body(response);
         let is_object = body.trim_ascii_start().starts_with(b"{");
         if is_object {
             // Some servers call their JSON `text/plain` or `text/html`.
@@ -89,7 +143,7 @@ impl Answer {
         if *shape == AnswerShape::default() {
             return Self::read(response);
         }
-        let Ok(root) = serde_json::from_slice::<&RawValue>(response.body.as_bytes()) else {
+        let Ok(root) = serde_json::from_slice::<&RawValue>(body(response)) else {
             return Self::read(response);
         };
         let members = |raw: &RawValue| serde_json::from_str(raw.get()).ok().map(Self::from_members);
@@ -138,14 +192,17 @@ impl Answer {
             id_token: members.id_token.and_then(text),
             token_type: members.token_type.and_then(text),
             expires_in: members.expires_in.and_then(|raw| seconds(raw.get())),
+            refresh_token_expires_in: members
+                .refresh_token_expires_in
+                .and_then(|raw| seconds(raw.get())),
             scopes: members.scope.and_then(scopes),
         }
     }
 
-    /// The same from a form. `None` if a member comes twice: which one counts would be a guess.
+    /// The same from a form. A member that comes twice counts as in JSON: the last one that is not empty.
     fn from_form(body: &[u8]) -> Option<Self> {
         let mut answer = Self::default();
-        let mut seen = Vec::new();
+        let mut known = false;
         for (name, value) in pairs(body) {
             if value.is_empty() {
                 continue;
@@ -156,17 +213,21 @@ impl Answer {
                 "id_token" => answer.id_token = Some(value),
                 "token_type" => answer.token_type = Some(value),
                 "expires_in" => answer.expires_in = seconds(&value),
+                REFRESH_LIFETIME => answer.refresh_token_expires_in = seconds(&value),
                 "scope" => answer.scopes = split(&value),
                 "error" => answer.error = Some(value),
                 _ => continue,
             }
-            if seen.contains(&name) {
-                return None;
-            }
-            seen.push(name);
+            known = true;
         }
-        (!seen.is_empty()).then_some(answer)
+        known.then_some(answer)
     }
+}
+
+/// The body without the byte order mark that some servers put before JSON.
+fn body(response: &HttpResponse) -> &[u8] {
+    let body = response.body.as_bytes();
+    body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body)
 }
 
 fn is_form(response: &HttpResponse) -> bool {

@@ -69,6 +69,7 @@ fn raw_text(text: &str) -> String {
 
 /// What the host may ask of the consent page.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct Hints {
     /// The account to be offered: an e-mail address or what the server takes for one
@@ -86,6 +87,8 @@ pub struct Hints {
 /// What the consent page must or must not ask
 /// ([OpenID Connect §3.1.2.1](https://openid.net/specs/openid-connect-core-1_0.html#AuthRequest)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Prompt {
     /// Ask nothing: fail if something would have to be asked. Stands alone, whatever the descriptor says.
@@ -99,13 +102,21 @@ pub enum Prompt {
 }
 
 impl Prompt {
-    const fn as_str(self) -> &'static str {
+    /// The value as it stands in the authorization request.
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::None => "none",
             Self::Login => "login",
             Self::Consent => "consent",
             Self::SelectAccount => "select_account",
         }
+    }
+
+    /// The prompt that is written so, if there is one.
+    pub(crate) fn from_text(text: &str) -> Option<Self> {
+        [Self::None, Self::Login, Self::Consent, Self::SelectAccount]
+            .into_iter()
+            .find(|prompt| prompt.as_str() == text)
     }
 
     /// This one beside those that the descriptor asks for.

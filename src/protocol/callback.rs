@@ -5,6 +5,7 @@ use std::fmt;
 use zeroize::Zeroizing;
 
 use crate::protocol::form::pairs;
+use crate::protocol::pasted;
 use crate::provider::{AuthorizationServer, IssuerPolicy};
 use crate::secret::{AuthorizationCode, State};
 
@@ -53,7 +54,7 @@ pub enum CallbackError {
     /// It is longer than 64 KiB.
     #[error("the callback is longer than 64 KiB")]
     TooLong,
-    /// It has both a code and an error, or no query at all.
+    /// It has both a code and an error, no query at all, or blanks within it.
     #[error("the callback is not an authorization response")]
     Malformed,
 }
@@ -130,6 +131,10 @@ impl AuthorizationError {
 impl AuthorizationResponse {
     /// Reads a callback: the full URL, its path and query, or its query alone, with or without the `?`.
     ///
+    /// People paste callbacks into terminals and chats. Blanks, quotes and angle brackets around it, line breaks and
+    /// invisible characters within it, and `&amp;` for `&` are removed; a request line of a log
+    /// (`GET /callback?… HTTP/1.1`) is read as its target. Other blanks make it [`Malformed`](CallbackError::Malformed).
+    ///
     /// Parameters that are not known are ignored, as RFC 6749 wants. A response with both a code and an error is
     /// malformed: no server writes it, and nothing is consumed by refusing it.
     ///
@@ -137,11 +142,11 @@ impl AuthorizationResponse {
     ///
     /// [`CallbackError`] says what is missing or comes twice.
     pub fn parse(callback: &str) -> Result<Self, CallbackError> {
-        let callback = callback.trim();
-        if callback.len() > MAX_LEN {
+        if callback.trim().len() > MAX_LEN {
             return Err(CallbackError::TooLong);
         }
-        let query = query_of(callback).ok_or(CallbackError::Malformed)?;
+        let callback = pasted::target(callback).ok_or(CallbackError::Malformed)?;
+        let query = query_of(&callback).ok_or(CallbackError::Malformed)?;
         let (mut code, mut state, mut issuer, mut error) = (None, None, None, None);
         let mut others = Vec::new();
         for (name, mut value) in pairs(query.as_bytes()) {
@@ -360,6 +365,69 @@ mod tests {
                 "{callback:.60}"
             );
         }
+    }
+
+    #[test]
+    fn pasted_callbacks_are_read_and_ambiguous_ones_are_refused() {
+        for pasted in [
+            "<https://app.test/cb?state=s&code=c&iss=https://as.test>",
+            "\"https://app.test/cb?state=s&code=c&iss=https://as.test\"",
+            "https://app.test/cb?state=s&code=c&iss=https://as.test\u{200b}",
+            "https://app.test/cb?state=s&amp;code=c&amp;iss=https://as.test",
+            "https://app.test/cb?sta\r\n  te=s&code=c&iss=https://as.test",
+            "GET /cb?state=s&code=c&iss=https://as.test HTTP/1.1",
+        ] {
+            let response = AuthorizationResponse::parse(pasted).expect(pasted);
+            assert_eq!(response.state().expose_secret(), "s", "{pasted}");
+            assert_eq!(response.issuer(), Some("https://as.test"), "{pasted}");
+        }
+        for pasted in ["code=c&state=s thanks", "see https://app.test/cb?code=c&state=s"] {
+            let refused = AuthorizationResponse::parse(pasted).unwrap_err();
+            assert_eq!(refused, CallbackError::Malformed, "{pasted}");
+        }
+    }
+
+    #[test]
+    fn a_renamed_code_comes_once() {
+        let mut server = crate::provider::catalog::google();
+        server.code_parameter = Some("auth_code".into());
+        let with_code = |callback| {
+            AuthorizationResponse::parse(callback)
+                .unwrap()
+                .with_code_of(&server)
+        };
+        for (callback, error) in [
+            (
+                "auth_code=a&auth_code=b&state=s",
+                CallbackError::DuplicateParameter("code"),
+            ),
+            (
+                "auth_code=a&auth_code=a&state=s",
+                CallbackError::DuplicateParameter("code"),
+            ),
+            ("code=a&state=s", CallbackError::MissingCode),
+            ("other=a&state=s", CallbackError::MissingCode),
+        ] {
+            assert_eq!(with_code(callback).unwrap_err(), error, "{callback}");
+        }
+        let Outcome::Code(code) = with_code("code=x&auth_code=a&state=s").unwrap().into_outcome() else {
+            panic!("there is a code");
+        };
+        assert_eq!(code.expose_secret(), "a");
+    }
+
+    #[test]
+    fn a_bounded_number_of_other_parameters_is_kept() {
+        let many: String = (0..MAX_OTHERS + 8)
+            .map(|number| format!("&p{number}=v"))
+            .collect();
+        let response = AuthorizationResponse::parse(&format!("code=c&state=s{many}")).unwrap();
+        assert_eq!(response.others.len(), MAX_OTHERS);
+        assert_eq!(response.other("p31"), Some("v"));
+        assert_eq!(response.other("p32"), None);
+        // The protocol's own are read wherever they are.
+        let response = AuthorizationResponse::parse(&format!("{}&code=c&state=s", &many[1..])).unwrap();
+        assert_eq!(response.state().expose_secret(), "s");
     }
 
     #[test]

@@ -19,15 +19,8 @@ pub fn parse_discovery(
     response: &HttpResponse,
     transport: Transport,
 ) -> Result<Parameters, InvalidParameter> {
-    let body: Value = serde_json::from_slice(response.body.as_bytes()).unwrap_or(Value::Null);
-    let entries = body
-        .pointer(&discovery.entries)
-        .filter(|_| response.status.is_success());
-    let entries: Vec<&Value> = match entries {
-        Some(Value::Array(entries)) => entries.iter().collect(),
-        Some(Value::Null) | None => Vec::new(),
-        Some(one) => vec![one],
-    };
+    let body = body(response);
+    let entries = entries(discovery, &body);
     let wanted = discovery
         .pick
         .as_ref()
@@ -86,6 +79,49 @@ pub fn parse_discovery(
     Ok(found)
 }
 
+/// Returns the values of the parameter that chooses an entry, of all entries of the answer: each once, in the order of
+/// the answer, at most `most`. Values that the parameter's rule does not accept are left out.
+pub fn discovery_choices(
+    discovery: &Discovery,
+    server: &AuthorizationServer,
+    response: &HttpResponse,
+    transport: Transport,
+    most: usize,
+) -> Vec<String> {
+    let Some(pick) = &discovery.pick else {
+        return Vec::new();
+    };
+    let Some(rule) = server.parameters.iter().find(|rule| rule.name == pick.parameter) else {
+        return Vec::new();
+    };
+    let body = body(response);
+    let mut choices = Vec::new();
+    for entry in entries(discovery, &body) {
+        let value = text(entry, &pick.pointer).and_then(|value| rule.accept(&value, transport).ok());
+        if let Some(value) = value.filter(|value| !choices.contains(value)) {
+            choices.push(value);
+        }
+    }
+    choices.truncate(most);
+    choices
+}
+
+fn body(response: &HttpResponse) -> Value {
+    if response.status.is_success() {
+        serde_json::from_slice(response.body.as_bytes()).unwrap_or(Value::Null)
+    } else {
+        Value::Null
+    }
+}
+
+fn entries<'a>(discovery: &Discovery, body: &'a Value) -> Vec<&'a Value> {
+    match body.pointer(&discovery.entries) {
+        Some(Value::Array(entries)) => entries.iter().collect(),
+        Some(Value::Null) | None => Vec::new(),
+        Some(one) => vec![one],
+    }
+}
+
 fn text(entry: &Value, pointer: &str) -> Option<String> {
     match entry.pointer(pointer)? {
         Value::String(text) => Some(text.clone()),
@@ -116,6 +152,29 @@ mod tests {
         )
         .map(|mut found| found.remove("cloud_id").unwrap())
         .map_err(|error| (error.name, error.problem))
+    }
+
+    #[test]
+    fn the_sites_to_choose_from_are_listed_once_and_as_the_rule_allows() {
+        let list = |status: u16, body: &str, most| {
+            let response = HttpResponse::new(StatusCode::from_u16(status).unwrap(), body);
+            discovery_choices(
+                &catalog::jira().discovery.unwrap(),
+                &catalog::atlassian(),
+                &response,
+                Transport::HttpsOnly,
+                most,
+            )
+        };
+        let body = r#"[{"id":"c-1","url":"https://b.atlassian.net"},{"id":"c-2","url":"https://a.atlassian.net"},
+            {"id":"c-1","url":"https://b.atlassian.net"},{"id":"c-3","url":"https://evil.test/<script>"},{"id":"c-4"}]"#;
+        assert_eq!(
+            list(200, body, 9),
+            ["https://b.atlassian.net", "https://a.atlassian.net"]
+        );
+        assert_eq!(list(200, body, 1), ["https://b.atlassian.net"]);
+        assert!(list(401, body, 9).is_empty());
+        assert!(list(200, "[]", 9).is_empty());
     }
 
     #[test]

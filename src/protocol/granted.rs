@@ -33,6 +33,17 @@ pub fn granted_scopes(server: &AuthorizationServer, requested: &Scopes, answered
     granted.chain(unasked).cloned().collect()
 }
 
+/// Adds `offline_access` to the scopes of a grant with a refresh token, where it was requested. The refresh token is what
+/// that scope asks for ([OpenID Connect Core §11](https://openid.net/specs/openid-connect-core-1_0.html#OfflineAccess)),
+/// and some servers leave the scope out of their answer.
+#[must_use]
+pub fn with_offline_access(granted: Scopes, requested: &Scopes) -> Scopes {
+    let offline = requested
+        .iter()
+        .filter(|scope| scope.as_str() == "offline_access");
+    granted.iter().chain(offline).cloned().collect()
+}
+
 /// Whether two spellings are one scope at this server.
 fn same(server: &AuthorizationServer, one: &str, other: &str) -> bool {
     let equal = |one: &str, other: &str| {

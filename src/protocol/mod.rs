@@ -24,6 +24,7 @@ mod expiry;
 mod form;
 mod granted;
 mod id_token;
+mod pasted;
 mod pointer;
 mod retry_after;
 mod revocation;
@@ -39,8 +40,8 @@ pub use callback::{
     AuthorizationError, AuthorizationResponse, CallbackError, IssuerMismatch, Outcome, check_issuer,
 };
 pub use challenge::{BearerError, bearer_error};
-pub use discovery::parse_discovery;
-pub use granted::granted_scopes;
+pub use discovery::{discovery_choices, parse_discovery};
+pub use granted::{granted_scopes, with_offline_access};
 pub use id_token::{IdTokenError, account_in_id_token};
 pub use pointer::value_in_answer;
 pub use revocation::{Revocable, RevocationVerdict, revocation_requests, revocation_verdict};

@@ -161,22 +161,44 @@ fn authenticated<'a>(
     }
 }
 
-/// What the answer to a revocation means. A 2xx counts, whatever its body: some servers answer with a page.
+/// Returns what the answer to a revocation means.
+///
+/// A 2xx counts unless its body says that something went wrong, as that of a token answer can: a few servers refuse with
+/// status 200. A page or an empty body says nothing of the kind.
 #[must_use]
-pub fn revocation_verdict(response: &HttpResponse) -> RevocationVerdict {
+pub fn revocation_verdict(server: &AuthorizationServer, response: &HttpResponse) -> RevocationVerdict {
+    let error = if says_more(response) {
+        Answer::read_as(server, response).and_then(|answer| answer.error)
+    } else {
+        None
+    };
+    let is_moot = error
+        .as_ref()
+        .is_some_and(|code| matches!(code.as_str(), "invalid_token" | "unsupported_token_type"));
     match response.status.as_u16() {
-        200..=299 => RevocationVerdict::Done,
-        // A token that the server does not know or does not take cannot be killed any further.
-        400 if is_moot(response) => RevocationVerdict::Done,
+        // A token that the server does not know or does not take cannot be revoked any further.
+        200..=299 | 400 if is_moot => RevocationVerdict::Done,
+        200..=299 if error.is_none() => RevocationVerdict::Done,
         408 | 429 | 500.. => RevocationVerdict::Later(retry_after(&response.headers)),
-        _ => RevocationVerdict::Refused,
+        // The resource that stood for the grant is gone.
+        404 | 410 if matches!(server.revocation, Revocation::DeleteWithBearer { .. }) => {
+            RevocationVerdict::Done
+        }
+        status if server.already_revoked.contains(&status) => RevocationVerdict::Done,
+        _ => match error.as_deref().map(String::as_str) {
+            Some("server_error" | "temporarily_unavailable" | "slow_down") => {
+                RevocationVerdict::Later(retry_after(&response.headers))
+            }
+            _ => RevocationVerdict::Refused,
+        },
     }
 }
 
-fn is_moot(response: &HttpResponse) -> bool {
-    Answer::read(response)
-        .and_then(|answer| answer.error)
-        .is_some_and(|code| matches!(code.as_str(), "invalid_token" | "unsupported_token_type"))
+/// Returns whether the body is an object with members. The empty one is as good as no body, whatever flag of success the
+/// server's token answers have.
+fn says_more(response: &HttpResponse) -> bool {
+    let body = response.body.as_bytes().trim_ascii();
+    body.starts_with(b"{") && body != b"{}"
 }
 
 #[cfg(test)]
@@ -309,7 +331,63 @@ mod tests {
         ] {
             let response = HttpResponse::new(StatusCode::from_u16(status).unwrap(), body)
                 .with_header(RETRY_AFTER, HeaderValue::from_static("7"));
-            assert_eq!(revocation_verdict(&response), verdict, "{status} {body}");
+            let verdict_of = |server| revocation_verdict(server, &response);
+            assert_eq!(verdict_of(&catalog::google()), verdict, "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_with_status_200_is_not_a_yes() {
+        use RevocationVerdict::{Done, Later, Refused};
+        let mut flagged = catalog::google();
+        flagged.answer.success = Some(crate::provider::SuccessFlag {
+            pointer: "/status".into(),
+            values: vec!["0".into()],
+        });
+        for (server, body, verdict) in [
+            (catalog::google(), r#"{"ok":true,"revoked":true}"#, Done),
+            (
+                catalog::google(),
+                r#"{"ok":false,"error":"fatal_error"}"#,
+                Refused,
+            ),
+            (catalog::google(), r#"{"ok":false}"#, Refused),
+            (catalog::google(), r#"{"error":"invalid_client"}"#, Refused),
+            (catalog::google(), r#"{"error":"invalid_token"}"#, Done),
+            (catalog::google(), r#"{"error":"server_error"}"#, Later(None)),
+            (
+                catalog::google(),
+                r#"{"errors":[{"errorType":"invalid_grant"}]}"#,
+                Refused,
+            ),
+            (flagged.clone(), r#"{"status":0}"#, Done),
+            (flagged.clone(), r#"{"status":601}"#, Refused),
+            (flagged.clone(), "{}", Done),
+            (flagged, "", Done),
+        ] {
+            let response = HttpResponse::new(StatusCode::OK, body);
+            assert_eq!(revocation_verdict(&server, &response), verdict, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_grant_that_is_gone_already_is_ended() {
+        use RevocationVerdict::{Done, Refused};
+        for (server, status, verdict) in [
+            (catalog::smartthings_server(), 404, Done),
+            (catalog::smartthings_server(), 410, Done),
+            (catalog::smartthings_server(), 403, Done),
+            (catalog::smartthings_server(), 401, Refused),
+            (catalog::google(), 404, Refused),
+            (catalog::google(), 403, Refused),
+        ] {
+            let response = HttpResponse::new(StatusCode::from_u16(status).unwrap(), "");
+            assert_eq!(
+                revocation_verdict(&server, &response),
+                verdict,
+                "{} {status}",
+                server.id
+            );
         }
     }
 }

@@ -41,10 +41,15 @@ impl TokenFailure {
 impl From<HttpError> for TokenFailure {
     fn from(error: HttpError) -> Self {
         Self::new(match error.kind {
-            HttpErrorKind::Connect | HttpErrorKind::Refused => FailureCode::Unreachable,
+            HttpErrorKind::UnknownHost
+            | HttpErrorKind::Connect
+            | HttpErrorKind::Proxy
+            | HttpErrorKind::Tls => FailureCode::Unreachable,
+            HttpErrorKind::Untrusted => FailureCode::Untrusted,
+            HttpErrorKind::Refused => FailureCode::NotSent,
             HttpErrorKind::Timeout => FailureCode::TimedOut,
             HttpErrorKind::Interrupted | HttpErrorKind::Protocol => FailureCode::Interrupted,
-            HttpErrorKind::TooLarge => FailureCode::UnreadableAnswer,
+            HttpErrorKind::TooLarge | HttpErrorKind::HeadTooLarge => FailureCode::AnswerTooLarge,
         })
     }
 }
@@ -100,6 +105,13 @@ impl TokenErrorCode {
 pub fn classify(server: &AuthorizationServer, response: &HttpResponse) -> TokenFailure {
     let answer = Answer::read_as(server, response);
     let code = answer.as_ref().and_then(|answer| answer.error.as_ref());
+    if code.is_none() && response.status.is_client_error() && says_nothing(response) {
+        let mut failure = refusal(server, response, None);
+        if failure.code == FailureCode::UnreadableAnswer {
+            failure.code = FailureCode::Unexplained;
+        }
+        return failure;
+    }
     refusal(server, response, code.map(|code| code.as_str()))
 }
 
@@ -117,6 +129,11 @@ pub(super) fn refusal(
     }
 }
 
+/// Returns whether the body is empty, or an empty object.
+fn says_nothing(response: &HttpResponse) -> bool {
+    matches!(response.body.as_bytes().trim_ascii(), b"" | b"{}" | b"null")
+}
+
 fn meaning(
     server: &AuthorizationServer,
     status: StatusCode,
@@ -124,10 +141,13 @@ fn meaning(
     error: Option<TokenErrorCode>,
 ) -> FailureCode {
     use TokenErrorCode as E;
-    let is_dead = server.dead_grants.iter().any(|dead| {
-        dead.status.is_none_or(|wanted| wanted == status.as_u16())
-            && dead.error.as_deref().is_none_or(|wanted| Some(wanted) == code)
-    });
+    // A status alone proves nothing: a firewall in front of the server answers with a page of its own. A rule counts
+    // only for an answer in the server's error format.
+    let is_dead = code.is_some()
+        && server.dead_grants.iter().any(|dead| {
+            dead.status.is_none_or(|wanted| wanted == status.as_u16())
+                && dead.error.as_deref().is_none_or(|wanted| Some(wanted) == code)
+        });
     match (error, status.as_u16()) {
         (_, 300..=399) => FailureCode::Redirected,
         // Before the descriptor's word: a wrong secret must not end everybody's connections.
@@ -301,7 +321,8 @@ mod tests {
                 F::Redirected,
                 Some(E::InvalidGrant),
             ),
-            (400, "", F::UnreadableAnswer, None),
+            (400, "", F::Unexplained, None),
+            (403, "{}", F::Unexplained, None),
             (403, "<html>", F::UnreadableAnswer, None),
             (404, "not found", F::UnreadableAnswer, None),
             (
@@ -333,12 +354,15 @@ mod tests {
         use FailureCode as F;
         let server = server(&[(Some(403), None), (None, Some("invalid_code"))]);
         for (status, body, code) in [
-            (403, "", F::GrantRejected),
+            (403, "", F::Unexplained),
+            (403, "<html>blocked</html>", F::UnreadableAnswer),
+            (403, "{}", F::Unexplained),
+            (403, r#"{"message":"Forbidden"}"#, F::UnreadableAnswer),
             (403, r#"{"error":"unauthorized_client"}"#, F::GrantRejected),
             (403, r#"{"error":"invalid_client"}"#, F::ClientRejected),
             (400, r#"{"error":"invalid_code"}"#, F::GrantRejected),
             (500, r#"{"error":"invalid_code"}"#, F::GrantRejected),
-            (400, "", F::UnreadableAnswer),
+            (400, "", F::Unexplained),
             (302, r#"{"error":"invalid_code"}"#, F::Redirected),
         ] {
             assert_eq!(
@@ -368,12 +392,17 @@ mod tests {
     fn transport_errors_keep_what_is_known_of_the_outcome() {
         use HttpErrorKind as K;
         for (kind, code, unknown) in [
+            (K::UnknownHost, FailureCode::Unreachable, false),
             (K::Connect, FailureCode::Unreachable, false),
-            (K::Refused, FailureCode::Unreachable, false),
+            (K::Proxy, FailureCode::Unreachable, false),
+            (K::Tls, FailureCode::Unreachable, false),
+            (K::Untrusted, FailureCode::Untrusted, false),
+            (K::Refused, FailureCode::NotSent, false),
             (K::Timeout, FailureCode::TimedOut, true),
             (K::Interrupted, FailureCode::Interrupted, true),
             (K::Protocol, FailureCode::Interrupted, true),
-            (K::TooLarge, FailureCode::UnreadableAnswer, true),
+            (K::TooLarge, FailureCode::AnswerTooLarge, true),
+            (K::HeadTooLarge, FailureCode::AnswerTooLarge, true),
         ] {
             let failure = TokenFailure::from(HttpError::new(kind));
             assert_eq!(

@@ -27,6 +27,8 @@ pub struct TokenResponse {
     pub id_token: Option<IdToken>,
     /// How long the access token lives, from when the request was sent, as the answer says.
     pub expires_in: Option<Duration>,
+    /// How long the refresh token lives, if the answer says so, in the way of one of the servers that do.
+    pub refresh_token_expires_in: Option<Duration>,
     /// The scopes that the answer names. Absent: those asked for
     /// ([`granted_scopes`](crate::protocol::granted_scopes) puts the two together).
     pub scopes: Option<Scopes>,
@@ -92,23 +94,29 @@ fn parse(
         let held = held();
         answer.access_token = held.map(|token| Zeroizing::new(token.expose_secret().to_owned()));
     }
-    let bearer = |kind: &str| kind.eq_ignore_ascii_case("bearer");
+    let bearer = |kind: &str| kind.trim().eq_ignore_ascii_case("bearer");
+    let is_kept = |token: &&mut Zeroizing<String>| token.len() <= MAX_TOKEN;
+    if answer
+        .access_token
+        .as_ref()
+        .is_some_and(|token| token.len() > MAX_TOKEN)
+    {
+        return Err(TokenFailure::new(FailureCode::AnswerTooLarge));
+    }
     let access_token = answer
         .access_token
         .as_mut()
-        .filter(|token| token.len() <= MAX_TOKEN && token.bytes().all(|byte| byte.is_ascii_graphic()))
+        .filter(|token| token.bytes().all(|byte| byte.is_ascii_graphic()))
         .ok_or_else(unreadable)?;
-    let others = [&answer.refresh_token, &answer.id_token];
-    let too_long = others.into_iter().flatten().any(|token| token.len() > MAX_TOKEN);
+    // What cannot be kept must not cost what can: without a new refresh token the one that is held goes on.
+    let refresh_token = answer.refresh_token.as_mut().filter(is_kept);
+    let id_token = answer.id_token.as_mut().filter(is_kept);
     let other_type = answer.token_type.as_ref().is_some_and(|kind| !bearer(kind));
-    if too_long || (other_type && !server.answer.any_token_type) {
+    if other_type && !server.answer.any_token_type {
         return Err(unreadable());
     }
     // Each secret type wipes the string that it is given.
-    let answered = answer
-        .refresh_token
-        .as_mut()
-        .map(|token| RefreshToken::new(std::mem::take(&mut **token)));
+    let answered = refresh_token.map(|token| RefreshToken::new(std::mem::take(&mut **token)));
     let refresh_token = match server.refresh_with {
         RefreshWith::RefreshToken => answered,
         RefreshWith::AccessToken => Some(RefreshToken::new(access_token.as_str())),
@@ -117,11 +125,9 @@ fn parse(
     Ok(TokenResponse {
         access_token: AccessToken::new(std::mem::take(&mut **access_token)),
         refresh_token,
-        id_token: answer
-            .id_token
-            .as_mut()
-            .map(|token| IdToken::new(std::mem::take(&mut **token))),
+        id_token: id_token.map(|token| IdToken::new(std::mem::take(&mut **token))),
         expires_in: answer.expires_in,
+        refresh_token_expires_in: answer.refresh_token_expires_in,
         scopes: answer.scopes,
     })
 }
@@ -304,12 +310,7 @@ mod tests {
                 Ok("a+t - 60 a+b"),
             ),
             (200, "text/plain", "access_token=at&expires=5", Ok("at - - -")),
-            (
-                200,
-                FORM,
-                "access_token=at&access_token=bt",
-                Err(F::UnreadableAnswer),
-            ),
+            (200, FORM, "access_token=at&access_token=bt", Ok("bt - - -")),
             (200, FORM, "error=invalid_grant", Err(F::GrantRejected)),
             // Members that nobody asked for, and escapes.
             (
@@ -358,7 +359,7 @@ mod tests {
                 r#"{"err":"Token invalid","ECODE":"OAUTH_025"}"#,
                 Err(F::RequestRejected),
             ),
-            (400, JSON, "", Err(F::UnreadableAnswer)),
+            (400, JSON, "", Err(F::Unexplained)),
             (502, "text/html", "<html>bad gateway</html>", Err(F::ServerError)),
             (
                 400,
@@ -380,7 +381,7 @@ mod tests {
                 200,
                 JSON,
                 r#"{"access_token":"at","access_token":"bt"}"#,
-                Err(F::UnreadableAnswer),
+                Ok("bt - - -"),
             ),
             (200, JSON, r#"{"access_token":""}"#, Err(F::UnreadableAnswer)),
             (200, JSON, r#"{"access_token":7}"#, Err(F::UnreadableAnswer)),
@@ -407,21 +408,102 @@ mod tests {
 
     #[test]
     fn tokens_are_opaque_up_to_64_kib() {
-        for (length, ok) in [(MAX_TOKEN, true), (MAX_TOKEN + 1, false)] {
+        for (length, kept) in [(MAX_TOKEN, true), (MAX_TOKEN + 1, false)] {
             let token = "t".repeat(length);
-            for name in ["access_token", "refresh_token", "id_token"] {
+            let access = parse(
+                200,
+                "application/json",
+                &format!(r#"{{"access_token":"{token}"}}"#),
+            );
+            assert_eq!(access.is_ok(), kept, "{length}");
+            for name in ["refresh_token", "id_token"] {
                 let body = format!(r#"{{"access_token":"at","{name}":"{token}"}}"#);
-                let body = if name == "access_token" {
-                    format!(r#"{{"access_token":"{token}"}}"#)
-                } else {
-                    body
-                };
-                assert_eq!(
-                    parse(200, "application/json", &body).is_ok(),
-                    ok,
-                    "{name} {length}"
-                );
+                let answer = parse(200, "application/json", &body).unwrap();
+                let found = answer.refresh_token.is_some() || answer.id_token.is_some();
+                assert_eq!(found, kept, "{name} {length}");
             }
+        }
+    }
+
+    /// Whatever a server adds to an answer, writes twice or writes strangely, the tokens in it are not lost.
+    #[test]
+    fn no_other_member_costs_the_tokens() {
+        let members = [
+            "token_type",
+            "expires_in",
+            "refresh_token_expires_in",
+            "scope",
+            "id_token",
+            "refresh_token",
+            "err",
+            "ECODE",
+            "ok",
+            "errors",
+            "error",
+            "unknown",
+            "",
+        ];
+        // Nothing of this says that something failed.
+        let values = [
+            "null",
+            "0",
+            "\"\"",
+            "[]",
+            "{}",
+            "true",
+            "1e999",
+            "[[[[[]]]]]",
+            r#""\u0000\ud800""#,
+        ];
+        for member in members {
+            for value in values {
+                let says_no = matches!(member, "error" | "errors" | "err")
+                    && !matches!(value, "null" | "0" | "\"\"" | "[]" | "{}");
+                let other_type = member == "token_type" && value.contains("u0000");
+                if says_no || other_type {
+                    continue;
+                }
+                for body in [
+                    format!(r#"{{"{member}":{value},"access_token":"at","refresh_token":"rt"}}"#),
+                    format!(r#"{{"access_token":"at","refresh_token":"rt","{member}":{value}}}"#),
+                    format!(
+                        r#"{{"{member}":{value},"{member}":{value},"access_token":"at","refresh_token":"rt"}}"#
+                    ),
+                    format!(
+                        "\u{feff}{{\"{member}\":{value},\"access_token\":\"at\",\"refresh_token\":\"rt\"}}"
+                    ),
+                ] {
+                    let answer = parse(200, "application/json", &body).unwrap_or_else(|_| panic!("{body}"));
+                    assert_eq!(answer.access_token.expose_secret(), "at", "{body}");
+                    let refresh_token = answer.refresh_token.as_ref().map(RefreshToken::expose_secret);
+                    assert_eq!(refresh_token, Some("rt"), "{body}");
+                }
+            }
+        }
+        for repeated in [
+            r#"{"access_token":"old","access_token":"at"}"#,
+            r#"{"access_token":"at","access_token":null}"#,
+            r#"{"access_token":"at","access_token":""}"#,
+        ] {
+            let answer = parse(200, "application/json", repeated).unwrap();
+            assert_eq!(answer.access_token.expose_secret(), "at", "{repeated}");
+        }
+    }
+
+    #[test]
+    fn the_end_of_the_refresh_token_is_read_where_servers_name_it() {
+        for name in [
+            "refresh_token_expires_in",
+            "x_refresh_token_expires_in",
+            "refresh_expires_in",
+        ] {
+            let body = format!(r#"{{"access_token":"at","{name}":604799}}"#);
+            let answer = parse(200, "application/json", &body).unwrap();
+            assert_eq!(
+                answer.refresh_token_expires_in,
+                Some(Duration::from_secs(604_799)),
+                "{name}"
+            );
         }
     }
 

@@ -71,7 +71,8 @@ impl RegisteredBase {
 /// The values of one connection, to be checked against the host's client.
 pub(crate) struct Instance<'a> {
     pub(crate) server: &'a AuthorizationServer,
-    pub(crate) provider: &'a Provider,
+    /// The service, if it is in the registry.
+    pub(crate) provider: Option<&'a Provider>,
     pub(crate) client: &'a ClientRegistration,
     pub(crate) transport: Transport,
     pub(crate) parameters: &'a Parameters,
@@ -96,7 +97,8 @@ impl Instance<'_> {
                 return Err(InstanceProblem::NotRegistered);
             }
         }
-        let all = endpoint_templates(self.server).chain(api_templates(self.provider));
+        let of_the_api = self.provider.into_iter().flat_map(api_templates);
+        let all = endpoint_templates(self.server).chain(of_the_api);
         for (url, names) in all.filter_map(|template| self.expanded(template)) {
             let from_value = names.iter().find(|name| !self.is_from_descriptor(name));
             let is_allowed = !is_internal(&url)

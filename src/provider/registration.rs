@@ -19,6 +19,8 @@ pub struct ClientRegistration {
     pub(crate) client_id: String,
     pub(crate) client_secret: Option<ClientSecret>,
     pub(crate) redirect_uri: String,
+    /// The ids of former clients that the host confirmed to be gone.
+    pub(crate) replaced: Vec<String>,
     pub(crate) base_urls: Vec<String>,
 }
 
@@ -33,6 +35,7 @@ impl ClientRegistration {
             client_id: client_id.into(),
             client_secret: Some(ClientSecret::new(client_secret)),
             redirect_uri: redirect_uri.into(),
+            replaced: Vec::new(),
             base_urls: Vec::new(),
         }
     }
@@ -43,8 +46,27 @@ impl ClientRegistration {
             client_id: client_id.into(),
             client_secret: None,
             redirect_uri: redirect_uri.into(),
+            replaced: Vec::new(),
             base_urls: Vec::new(),
         }
+    }
+
+    /// Returns the same registration, confirmed to replace the client of this id.
+    ///
+    /// Tokens that were issued to another client cannot be refreshed with this one. Without the confirmation such a
+    /// connection is [misconfigured](crate::error::Misconfigured::ClientChanged), because the change may be a mistake.
+    /// With it, the connection asks its person for a new consent as soon as its access token expires. Call it once for
+    /// each former client.
+    #[must_use]
+    pub fn replacing(mut self, client_id: impl Into<String>) -> Self {
+        self.replaced.push(client_id.into());
+        self
+    }
+
+    /// Returns whether the host confirmed that this registration replaces the client of that id.
+    #[must_use]
+    pub fn replaces(&self, client_id: &str) -> bool {
+        self.replaced.iter().any(|replaced| replaced == client_id)
     }
 
     /// Limits the client to these instances of its server: the base URLs at which it is registered.

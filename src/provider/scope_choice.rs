@@ -64,6 +64,24 @@ impl Provider {
         }
     }
 
+    /// Every scope that the descriptor names: the default and the required ones, those of the tiers and of the modes.
+    pub(crate) fn known_scopes(&self) -> Scopes {
+        let tiers = [
+            ScopeTier::ReadOnly,
+            ScopeTier::ReadWrite,
+            ScopeTier::LeastPrivilege,
+        ];
+        let modes = self.scope_modes.iter().flat_map(|modes| modes.scopes.values());
+        let others = tiers
+            .into_iter()
+            .filter_map(|tier| self.scopes_of(tier))
+            .chain(modes);
+        others.fold(
+            self.default_scopes.union(&self.required_scopes),
+            |known, scopes| known.union(scopes),
+        )
+    }
+
     /// What to ask for: what the host named or else the default, with what is required and what `held` before.
     /// Where a mode decides, its scopes and no others.
     #[must_use]

@@ -216,6 +216,9 @@ pub struct AuthorizationServer {
     /// Whether the revocation endpoint is not documented to end the grant: its yes is reported as an attempt.
     #[cfg_attr(feature = "serde", serde(default))]
     pub revocation_is_best_effort: bool,
+    /// The statuses by which the revocation endpoint says that the grant was ended before.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub already_revoked: Vec<u16>,
     /// The page where the person can remove access themselves, beside what `revocation` does.
     #[cfg_attr(feature = "serde", serde(default))]
     pub access_page: Option<String>,
@@ -278,6 +281,7 @@ impl AuthorizationServer {
             refresh_with: RefreshWith::RefreshToken,
             refresh_grant_type: None,
             revocation_is_best_effort: false,
+            already_revoked: Vec::new(),
             access_page: None,
             register_at: None,
             notes: Vec::new(),

@@ -146,7 +146,9 @@ impl Provider {
     /// The URL must be https (http only where the descriptor itself names a loopback origin), have the very
     /// scheme, host and port of an [`ApiHost`] (or of the API base, where none is listed), no user, and a path under its
     /// prefix, whole segments compared.
-    /// Paths in which some server may find a dot segment (`..%2f`, `%252e%252e`, `..;`) are refused.
+    /// A path that some server may read otherwise is refused: one with a dot segment behind an encoding (`..%2f`,
+    /// `%252e%252e`, `..;`, `..%20`), a control character (`%00`), ill-formed UTF-8 (`%c0%ae`), an escape such as `%u002e`,
+    /// or more than eight layers of percent-encoding.
     #[must_use]
     pub fn allows(&self, url: &Url, parameters: &Parameters) -> bool {
         let below = |base: &Url, prefix: &str| {
@@ -206,31 +208,69 @@ pub(super) fn strip_segments<'a>(path: &'a str, prefix: &str) -> Option<&'a str>
     (rest.is_empty() || rest.starts_with('/')).then_some(rest)
 }
 
-/// Whether no reader of the path can find a dot segment in it. `Url` has resolved the plain and the encoded ones;
-/// a server may decode `%2f` and `%5c`, decode twice, or (Java) cut `;…` off before it resolves `..`.
+/// How many times a path may be percent-encoded. Ordinary paths are encoded once, names of files that hold a `%` twice.
+const MOST_LAYERS: usize = 8;
+
+/// Returns whether every server reads the path the same way. `Url` has resolved the dot segments, plain and encoded. A
+/// server may also decode `%2f` and `%5c`, decode repeatedly, end the path at a NUL, drop blanks at the end of a segment,
+/// cut `;…` off before it resolves `..`, or read an ill-formed sequence as a dot.
 fn stays_below(url: &Url) -> bool {
-    let mut path = url.path().to_owned();
-    for _ in 0..3 {
-        path = decode(&path);
+    let mut path = url.path().as_bytes().to_vec();
+    for _ in 0..=MOST_LAYERS {
+        let Ok(text) = std::str::from_utf8(&path) else {
+            return false;
+        };
+        if text.chars().any(char::is_control) || has_unicode_escape(&path) || has_dot_segment(text) {
+            return false;
+        }
+        let decoded = percent_decoded(&path);
+        if decoded == path {
+            return true;
+        }
+        path = decoded;
     }
-    path.split(['/', '\\'])
-        .map(|segment| segment.split(';').next().unwrap_or(segment))
-        .all(|segment| segment != "." && segment != "..")
+    false
 }
 
-/// Decodes the `%` sequences that make up a dot segment or its ends; no other matters here.
-fn decode(path: &str) -> String {
-    let mut path = path.to_ascii_lowercase();
-    for (encoded, plain) in [
-        ("%2e", "."),
-        ("%2f", "/"),
-        ("%5c", "\\"),
-        ("%3b", ";"),
-        ("%25", "%"),
-    ] {
-        path = path.replace(encoded, plain);
+/// Returns whether a segment is `.` or `..` to some server.
+fn has_dot_segment(path: &str) -> bool {
+    path.split(['/', '\\', '\u{2044}', '\u{2215}', '\u{ff0f}', '\u{ff3c}'])
+        .map(|segment| segment.split(';').next().unwrap_or(segment))
+        .map(|segment| segment.trim_matches(char::is_whitespace))
+        .any(|segment| {
+            let dots = segment.trim_start_matches(['.', '\u{2024}', '\u{fe52}', '\u{ff0e}']);
+            dots.is_empty() && matches!(segment.chars().count(), 1 | 2)
+        })
+}
+
+/// Returns whether the path has an escape of the form `%u0041`, which some servers read.
+fn has_unicode_escape(path: &[u8]) -> bool {
+    path.windows(6).any(|window| {
+        matches!(window[..2], [b'%', b'u' | b'U']) && window[2..].iter().all(u8::is_ascii_hexdigit)
+    })
+}
+
+/// The path with every `%` sequence decoded once.
+fn percent_decoded(path: &[u8]) -> Vec<u8> {
+    let digit = |byte: Option<&u8>| {
+        char::from(*byte?)
+            .to_digit(16)
+            .and_then(|digit| u8::try_from(digit).ok())
+    };
+    let mut decoded = Vec::with_capacity(path.len());
+    let mut rest = path;
+    while let [byte, after @ ..] = rest {
+        rest = after;
+        if *byte == b'%'
+            && let (Some(high), Some(low)) = (digit(after.first()), digit(after.get(1)))
+        {
+            decoded.push(high << 4 | low);
+            rest = &after[2..];
+        } else {
+            decoded.push(*byte);
+        }
     }
-    path
+    decoded
 }
 
 /// A host that may receive the access token.
@@ -376,6 +416,42 @@ mod tests {
             ("https://www.googleapis.com/calendar/v3/%252e%252e/drive", false),
             ("https://www.googleapis.com/calendar/v3/..;/drive", false),
             ("https://www.googleapis.com//calendar/v3", false),
+            ("https://www.googleapis.com/calendar/v3/..%00/drive", false),
+            ("https://www.googleapis.com/calendar/v3/a%00", false),
+            ("https://www.googleapis.com/calendar/v3/a%0d%0ab", false),
+            ("https://www.googleapis.com/calendar/v3/a%7f", false),
+            ("https://www.googleapis.com/calendar/v3/a%2500", false),
+            ("https://www.googleapis.com/calendar/v3/..%20/drive", false),
+            ("https://www.googleapis.com/calendar/v3/%20../drive", false),
+            ("https://www.googleapis.com/calendar/v3/..%09/drive", false),
+            ("https://www.googleapis.com/calendar/v3/..%c2%a0/drive", false),
+            ("https://www.googleapis.com/calendar/v3/..%c2%85/drive", false),
+            ("https://www.googleapis.com/calendar/v3/%c0%ae%c0%ae/drive", false),
+            ("https://www.googleapis.com/calendar/v3/%e0%80%ae/x", false),
+            ("https://www.googleapis.com/calendar/v3/%ff", false),
+            ("https://www.googleapis.com/calendar/v3/%ed%a0%80", false),
+            ("https://www.googleapis.com/calendar/v3/%uff0e%uff0e/drive", false),
+            ("https://www.googleapis.com/calendar/v3/%u002e%u002e/drive", false),
+            (
+                "https://www.googleapis.com/calendar/v3/%ef%bc%8e%ef%bc%8e/drive",
+                false,
+            ),
+            (
+                "https://www.googleapis.com/calendar/v3/%25252525252e%25252525252e/drive",
+                false,
+            ),
+            (
+                "https://www.googleapis.com/calendar/v3/%252525252525252525252525252e",
+                false,
+            ),
+            (
+                "https://www.googleapis.com/calendar/v3/na%C3%AFve/%E2%82%AC",
+                true,
+            ),
+            ("https://www.googleapis.com/calendar/v3/100%25/50%", true),
+            ("https://www.googleapis.com/calendar/v3/a%20b/.../..c", true),
+            ("https://www.googleapis.com/calendar/v3/%user%/x%25y", true),
+            ("https://www.googleapis.com/calendar/v3/%2541", true),
             ("http://127.0.0.1:8081/x", false),
             ("http://localhost:8080/x", false),
             ("https://127.0.0.1:8080/x", false),

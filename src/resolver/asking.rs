@@ -1,4 +1,5 @@
-//! The consents that people were asked for and have not answered: each need of each person is asked for once.
+//! The consents that people were asked for and have not answered: each need of each person is asked for once, and
+//! needs that differ in their scopes alone are asked for together.
 //!
 //! A ticket is stored as a hash alone, so only the process that made it can show its link again: hence this memory, which
 //! all turns of a resolver and its clones share. Whether a link is still good is read from the vault each time, for
@@ -36,7 +37,7 @@ impl Asking {
 }
 
 impl Shelf {
-    /// The one that this person was asked for this need, if it has not expired.
+    /// The one that this person was asked and that meets this need, if it has not expired.
     pub(super) fn known(
         &mut self,
         person: &ActingUser,
@@ -46,14 +47,27 @@ impl Shelf {
         self.0.retain(|(_, asked)| asked.prepared().expires_at() > now);
         let theirs = self.0.iter().rev();
         theirs
-            .filter(|(who, asked)| who == person && asked.need() == need)
+            .filter(|(who, asked)| who == person && asked.need().covers(need))
             .map(|(_, asked)| Arc::clone(asked))
             .next()
     }
 
+    /// What this person was asked for the same reason, but for other scopes.
+    pub(super) fn like<'a>(
+        &'a self,
+        person: &'a ActingUser,
+        need: &'a ConsentRequired,
+    ) -> impl Iterator<Item = &'a Asked> {
+        let theirs = self
+            .0
+            .iter()
+            .filter(move |(who, asked)| who == person && asked.need().is_like(need));
+        theirs.map(|(_, asked)| &**asked)
+    }
+
     pub(super) fn remember(&mut self, person: &ActingUser, asked: &Arc<Asked>) {
         self.0
-            .retain(|(who, known)| who != person || known.need() != asked.need());
+            .retain(|(who, known)| who != person || !asked.need().covers(known.need()));
         if self.0.len() >= KEPT {
             self.0.remove(0);
         }

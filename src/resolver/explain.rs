@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::error::{ConsentReason, DenialReason, Error};
-use crate::manager::freshness::Freshness;
+use crate::manager::outlook::Outlook;
 use crate::model::{ActingUser, ConnectionId};
 use crate::resolver::{ResolveOptions, Resolver, Setting, SharedConnections};
 
@@ -59,6 +59,8 @@ pub enum TokenState {
     Expiring,
     /// It is not good for long enough and is renewed first.
     Stale,
+    /// It is not good for long enough, and cannot be renewed now: the [refusal](Explanation::refusal) says why.
+    Blocked,
     /// It is not good for long enough, and cannot be renewed without the person.
     Spent,
 }
@@ -71,15 +73,17 @@ impl Resolver {
         let found = self.find(acting_user, provider, options, &mut |step| steps.push(step));
         let refusal = match found {
             Ok(found) => {
+                let refusal = self.refusal(acting_user, &found, options).unwrap_or_else(Some);
                 steps.push(Step::Token(
-                    match found.freshness(self.connections.inner().now(), options) {
-                        Freshness::Fresh(_) => TokenState::Fresh,
-                        Freshness::Expiring => TokenState::Expiring,
-                        Freshness::Stale if found.refreshable() => TokenState::Stale,
-                        Freshness::Stale => TokenState::Spent,
+                    match found.outlook(self.connections.inner().now(), options) {
+                        Outlook::Token(_) => TokenState::Fresh,
+                        Outlook::Expiring => TokenState::Expiring,
+                        Outlook::Refresh if refusal.is_some() => TokenState::Blocked,
+                        Outlook::Refresh => TokenState::Stale,
+                        Outlook::Spent(_) | Outlook::Revoked => TokenState::Spent,
                     },
                 ));
-                None
+                refusal
             }
             Err(error) => Some(error),
         };
@@ -128,6 +132,7 @@ impl fmt::Display for TokenState {
             Self::Fresh => "good",
             Self::Expiring => "good, and due to be renewed",
             Self::Stale => "renewed first",
+            Self::Blocked => "not good for long enough, and cannot be renewed now",
             Self::Spent => "not good for long enough, with nothing to renew it by",
         })
     }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::model::{TurnId, TurnPurpose};
-use crate::resolver::redact::{Masks, SharedMasks};
+use crate::resolver::redact::{Filter, Masks, SharedMasks};
 use crate::secret::AccessToken;
 
 /// Every token that was handed out or used. A token is wiped when the last who holds it lets it go.
@@ -19,6 +19,8 @@ pub(super) struct Ledger {
 #[derive(Default)]
 struct Page {
     tokens: Vec<Arc<AccessToken>>,
+    /// What tells whether a text can hold one of them, from when it was last asked for.
+    filter: Option<Arc<Filter>>,
     /// Masks for all of them, from when they were last asked for.
     masks: SharedMasks,
 }
@@ -32,6 +34,7 @@ impl Ledger {
             return;
         }
         page.tokens.push(Arc::clone(token));
+        page.filter = None;
         page.masks = None;
     }
 
@@ -44,18 +47,17 @@ impl Ledger {
         page.masks.clone()
     }
 
-    /// As [`masks`](Self::masks); none as well if no token can be in any of these texts. Most answers repeat no token, and
-    /// then all masks of a call that stands alone would be made for nothing.
+    /// Masks for all tokens written down so far; none as well if no token can be in any of these texts. Most texts repeat
+    /// no token. The filter that tells so is made in a small part of the time that masks take, and is faster.
     pub(super) fn masks_for<'a>(&self, texts: impl IntoIterator<Item = &'a [u8]>) -> SharedMasks {
-        let tokens = {
-            let page = self.page();
-            if page.masks.is_some() {
-                return page.masks.clone();
+        let filter = {
+            let mut page = self.page();
+            if page.filter.is_none() {
+                page.filter = Filter::new(page.tokens.iter().map(AsRef::as_ref)).map(Arc::new);
             }
-            page.tokens.clone()
+            page.filter.clone()?
         };
-        let endings = Masks::endings(tokens.iter().map(AsRef::as_ref))?;
-        let suspect = texts.into_iter().any(|text| !endings.find(text).is_empty());
+        let suspect = texts.into_iter().any(|text| filter.suspects(text));
         suspect.then(|| self.masks()).flatten()
     }
 

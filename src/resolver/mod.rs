@@ -2,10 +2,13 @@
 
 mod asking;
 mod explain;
+mod insufficient;
 mod ledger;
 pub mod mcp;
 mod policy;
 mod redact;
+mod renew;
+mod request;
 mod resolve;
 mod send;
 mod stream;
@@ -28,9 +31,12 @@ use std::sync::Arc;
 use crate::error::Error;
 use crate::error::Result;
 use crate::manager::Connections;
+use crate::manager::outlook::Outlook;
 use crate::model::ActingUser;
 use crate::resolver::asking::Asking;
+use crate::resolver::insufficient::StepUps;
 use crate::resolver::ledger::Ledger;
+use crate::resolver::renew::Renewed;
 use crate::trace::{self, Seam};
 
 /// Resolves an acting user and a provider to an access token.
@@ -47,6 +53,8 @@ pub struct Resolver {
     connections: Connections,
     policy: Policy,
     asking: Arc<Asking>,
+    renewed: Arc<Renewed>,
+    step_ups: Arc<StepUps>,
 }
 
 impl Resolver {
@@ -57,6 +65,8 @@ impl Resolver {
             connections,
             policy: Policy::default(),
             asking: Arc::default(),
+            renewed: Arc::default(),
+            step_ups: Arc::default(),
         }
     }
 
@@ -126,10 +136,12 @@ impl Resolver {
         })
     }
 
-    /// The token of this person at this provider if it is good as it is; `None` if it must be renewed first, which
-    /// [`resolve`](Self::resolve) does.
+    /// Returns the token of this person at this provider if it is good as it is; `None` if [`resolve`](Self::resolve) must
+    /// refresh it first.
     ///
-    /// Never touches the network and writes nothing.
+    /// Uses no network, writes nothing and waits for no other caller. The use is noted in memory, whatever
+    /// [`Settings::use_audit`](crate::manager::Settings::use_audit) says, and `maintain` writes it. `None` as well while
+    /// some 8,192 noted uses wait for `maintain`: then `resolve`, which may write, makes room.
     ///
     /// # Errors
     ///
@@ -161,18 +173,35 @@ impl Resolver {
         options: &ResolveOptions,
     ) -> Result<Option<ResolvedToken>> {
         let found = self.find(acting_user, provider, options, &mut |_| {})?;
-        let token = found.usable(self.connections.inner().now(), options);
-        if let Some(token) = &token {
-            self.note(acting_user, token, ledger)?;
+        match found.outlook(self.connections.inner().now(), options) {
+            Outlook::Token(_) | Outlook::Expiring => {
+                let token = self.hand_out(found)?;
+                Ok(Some(token).filter(|token| self.note_without_write(acting_user, token, ledger)))
+            }
+            Outlook::Refresh | Outlook::Spent(_) | Outlook::Revoked => {
+                match self.refusal(acting_user, &found, options)? {
+                    Some(refusal) => Err(refusal),
+                    None => Ok(None),
+                }
+            }
         }
-        Ok(token)
     }
 
     /// Sends a request as this person: the token is put in at the last moment, and the caller never sees it.
     ///
     /// The address must belong to the provider's API; one without a host is taken from its base URL. Redirects are not
     /// followed. A 401 leads to one refresh, of the very token that was refused, and one more try; a 403 that asks for
-    /// more scope is [`ConsentRequired`](Error::ConsentRequired).
+    /// more scope is [`ConsentRequired`](Error::ConsentRequired), unless the user has granted all that it asks for.
+    ///
+    /// Headers that belong to the connection are the HTTP client's to write and are left out of the request: `Host`,
+    /// `Content-Length`, `Transfer-Encoding`, `Connection` and every header it names, `Keep-Alive`, `Proxy-Connection`,
+    /// `TE`, `Trailer`, `Upgrade`, `HTTP2-Settings` and `Expect`.
+    ///
+    /// These are refused: the methods `CONNECT`, `TRACE`, `TRACK` and `PRI`; headers that carry a credential or name a user
+    /// (`Authorization`, `Cookie`, `Private-Token`, `Sudo`, names that end in `api-key` or `access-token`, and their
+    /// like), unless the descriptor lists the header in
+    /// [`api_headers`](crate::provider::Provider::api_headers); and headers by which a server takes another method, path or
+    /// host (`X-HTTP-Method-Override`, `X-Original-URL`, `X-Forwarded-Host`, and their like). Every other method is sent.
     ///
     /// Where the answer repeats the token, in its headers or in its body, `[redacted]` stands in its place: see
     /// [`Turn::redact`] for the encodings that are found. The API is asked not to compress its answer, for a compressed one

@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use crate::error::{ConsentReason, ConsentRequired, Denied, Error, Result};
 use crate::manager::UseAudit;
-use crate::manager::freshness::{Freshness, Times};
-use crate::manager::refresh::Wanted;
+use crate::manager::freshness::Times;
+use crate::manager::outlook::Outlook;
+use crate::manager::refresh::{Grounded, Wanted};
 use crate::manager::usage::Handed;
 use crate::model::{ActingUser, EventKind, Label, NeedsConsent, Scopes, Status, Timestamp, ToolName, UserId};
 use crate::provider::Provider;
@@ -17,7 +18,7 @@ use crate::resolver::{ResolvedToken, Resolver, SharedConnections};
 use crate::vault::{Attempt, Claim, CommitOutcome, Found, Of, RefreshFailure, StoredToken, TokenQuery};
 
 /// What a turn needs of a token.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ResolveOptions {
     /// Which of the person's connections, where they have several.
@@ -88,21 +89,17 @@ pub(super) struct Candidate {
 }
 
 impl Candidate {
-    pub(super) fn freshness(&self, now: Timestamp, options: &ResolveOptions) -> Freshness {
-        Times::from(&self.stored).freshness(now, options.min_ttl)
+    pub(super) fn outlook(&self, now: Timestamp, options: &ResolveOptions) -> Outlook {
+        let times = Times::from(&self.stored);
+        Outlook::of(self.stored.status, times, now, options.min_ttl)
     }
 
-    /// Whether it can be refreshed without its person.
-    pub(super) const fn refreshable(&self) -> bool {
-        self.stored.refreshable
-    }
-
-    /// The token as it is stored, if it is good for long enough.
-    pub(super) fn usable(self, now: Timestamp, options: &ResolveOptions) -> Option<ResolvedToken> {
-        match self.freshness(now, options) {
-            Freshness::Fresh(_) | Freshness::Expiring => self.into_token(),
-            Freshness::Stale => None,
-        }
+    /// The error that asks for a new consent to this connection.
+    fn need(&self, reason: ConsentReason) -> Error {
+        ConsentRequired::new(self.provider.id.clone(), reason)
+            .renewing(self.stored.connection)
+            .of(self.shared)
+            .into()
     }
 
     /// The token that is refreshed was this person's until now, and a tool may have seen it.
@@ -135,8 +132,8 @@ impl Resolver {
         options: &ResolveOptions,
         tell: &mut dyn FnMut(Step),
     ) -> Result<Candidate> {
-        let inner = self.connections.inner();
-        let provider = inner.registry.find(provider)?.provider;
+        // A service that the host has not set up is not offered, whatever the person has.
+        let provider = self.connections.inner().service(provider)?.provider;
         let call = Call {
             acting_user,
             provider: &provider.id,
@@ -251,9 +248,9 @@ impl Resolver {
     ) -> Result<ResolvedToken> {
         let inner = self.connections.inner();
         let now = inner.now();
-        match found.freshness(now, options) {
-            Freshness::Fresh(_) => self.hand_out(found),
-            Freshness::Expiring => {
+        match found.outlook(now, options) {
+            Outlook::Token(_) => self.hand_out(found),
+            Outlook::Expiring => {
                 let refresh = &found.stored.refresh;
                 let busy = refresh.in_flight.is_some_and(|flight| flight.until > now)
                     || refresh.not_before.is_some_and(|until| until > now)
@@ -266,18 +263,44 @@ impl Resolver {
                     Err(Error::Unavailable(_) | Error::Misconfigured(_) | Error::Vault(_)) => {
                         self.hand_out(found)
                     }
+                    Err(Error::ConsentRequired(need)) if need.reason == ConsentReason::ClientChanged => {
+                        self.hand_out(found)
+                    }
                     refreshed => {
                         found.remember(ledger);
                         refreshed
                     }
                 }
             }
-            Freshness::Stale if found.stored.refreshable => {
+            Outlook::Refresh => {
                 let refreshed = self.refresh(acting_user, &found, options);
                 found.remember(ledger);
                 refreshed
             }
-            Freshness::Stale => self.expired(acting_user, &found, now),
+            Outlook::Spent(_) | Outlook::Revoked => self.expired(acting_user, &found, now),
+        }
+    }
+
+    /// Returns the error with which a call ends now, if that is clear without asking the provider: the stored token is
+    /// not good enough and cannot be refreshed.
+    pub(super) fn refusal(
+        &self,
+        acting_user: &ActingUser,
+        found: &Candidate,
+        options: &ResolveOptions,
+    ) -> Result<Option<Error>> {
+        let inner = self.connections.inner();
+        match found.outlook(inner.now(), options) {
+            Outlook::Token(_) | Outlook::Expiring => Ok(None),
+            Outlook::Spent(_) | Outlook::Revoked => Ok(Some(found.need(NeedsConsent::Expired.into()))),
+            Outlook::Refresh => {
+                let grant = inner.vault.grant(acting_user.tenant(), found.stored.grant)?;
+                let obstacle = grant.and_then(|grant| inner.obstacle((&grant).into()));
+                Ok(obstacle.map(|obstacle| match obstacle.to_grounded(inner.now()) {
+                    Grounded::NeedsConsent(reason) => found.need(reason),
+                    other => other.to_error(&found.provider.id),
+                }))
+            }
         }
     }
 
@@ -333,24 +356,21 @@ impl Resolver {
                 inner.emit_to_users(tenant, stored.grant, EventKind::ConsentNeeded(reason));
             }
         }
-        Err(ConsentRequired::new(found.provider.id.clone(), reason.into())
-            .renewing(stored.connection)
-            .of(found.shared)
-            .into())
+        Err(found.need(reason.into()))
     }
 
-    fn hand_out(&self, found: Candidate) -> Result<ResolvedToken> {
-        let provider = found.provider.id.clone();
+    pub(super) fn hand_out(&self, found: Candidate) -> Result<ResolvedToken> {
+        let provider = Arc::clone(&found.provider);
         let (connection, shared) = (found.stored.connection, found.shared);
         found.into_token().ok_or_else(|| {
-            ConsentRequired::new(provider, ConsentReason::NotConnected)
+            ConsentRequired::new(provider.id.clone(), ConsentReason::NotConnected)
                 .renewing(connection)
                 .of(shared)
                 .into()
         })
     }
 
-    /// Remembers that the token was handed out, and tells the host if it was not the person's own.
+    /// Notes that `resolve` handed the token out, and reports the use of a shared connection.
     pub(super) fn note(
         &self,
         acting_user: &ActingUser,
@@ -358,34 +378,57 @@ impl Resolver {
         ledger: &Ledger,
     ) -> Result<()> {
         let inner = self.connections.inner();
-        let handed = Handed {
+        let handed = self.handed(acting_user, token, ledger);
+        if inner.settings.use_audit == UseAudit::Strict {
+            inner.record(&[handed.entry()])?;
+        } else {
+            inner.note_use(handed);
+        }
+        self.report_shared(acting_user, token);
+        Ok(())
+    }
+
+    /// Notes that `peek` handed the token out, without a write. Returns `false` if there is no room for the note.
+    pub(super) fn note_without_write(
+        &self,
+        acting_user: &ActingUser,
+        token: &ResolvedToken,
+        ledger: &Ledger,
+    ) -> bool {
+        let handed = self.handed(acting_user, token, ledger);
+        let noted = self.connections.inner().usage.note_if_room(handed);
+        if noted {
+            self.report_shared(acting_user, token);
+        }
+        noted
+    }
+
+    fn handed<'a>(
+        &self,
+        acting_user: &'a ActingUser,
+        token: &'a ResolvedToken,
+        ledger: &'a Ledger,
+    ) -> Handed<'a> {
+        Handed {
             to: acting_user,
             connection: token.connection,
             provider: &token.provider.id,
             shared: token.shared,
             turn: ledger.turn.as_ref(),
             purpose: ledger.purpose.as_ref(),
-            at: inner.now(),
-        };
-        if inner.settings.use_audit == UseAudit::Strict {
-            inner.record(&[handed.entry()])?;
-        } else if let Some(page) = inner.usage.note(handed)
-            && inner.record(&page).is_err()
-        {
-            // The token is good, and a batch may wait: upkeep writes it, or says what is wrong with the vault.
-            inner.usage.put_back(page);
+            at: self.connections.inner().now(),
         }
+    }
+
+    fn report_shared(&self, acting_user: &ActingUser, token: &ResolvedToken) {
         if token.shared {
-            let id = Some(token.connection);
-            let provider = &token.provider.id;
-            inner.emit(
+            self.connections.inner().emit(
                 acting_user.tenant(),
                 Some(acting_user.user()),
-                provider,
-                id,
+                &token.provider.id,
+                Some(token.connection),
                 EventKind::SharedFallback,
             );
         }
-        Ok(())
     }
 }

@@ -5,28 +5,21 @@ use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::header::{
-    ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, COOKIE, HOST, HeaderName, HeaderValue,
-    PROXY_AUTHORIZATION, TRANSFER_ENCODING,
-};
+use http::HeaderMap;
+use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, HeaderValue};
 use http::request::Parts;
-use http::{HeaderMap, StatusCode};
 use url::Url;
-use zeroize::Zeroizing;
 
-use crate::error::{
-    ConsentReason, ConsentRequired, Error, Misconfigured, RequestRefused, Result, Unavailable,
-};
-use crate::http::{Body, Delivery, HttpErrorKind, HttpRequest, HttpResponse};
-use crate::manager::refresh::Wanted;
-use crate::model::{ActingUser, FailureCode, Scopes};
-use crate::protocol::{BearerError, bearer_error};
+use crate::error::{AnswerRefused, Error, Misconfigured, RequestRefused, Result, Unavailable};
+use crate::http::{Body, Delivery, HttpError, HttpErrorKind, HttpRequest, HttpResponse, TooLarge};
+use crate::model::{ActingUser, FailureCode};
+use crate::protocol::TokenFailure;
 use crate::resolver::ledger::Ledger;
 use crate::resolver::redact::{MASK, SharedMasks};
+use crate::resolver::request::remove_clients_headers;
 use crate::resolver::stream::{Download, Upload, Watch};
 use crate::resolver::{Redactor, ResolveOptions, ResolvedToken, Resolver};
 use crate::trace::{self, Seam};
-use crate::vault::Attempt;
 
 /// One exchange: on whose behalf, by when, and how its answer is wanted.
 struct Errand<'a> {
@@ -151,30 +144,25 @@ impl Resolver {
         } = errand;
         let about = || self.connections.inner().about(acting_user, provider);
         trace::within(Seam::Send, about, || {
-            refuse_foreign_credentials(&parts.headers)?;
+            self.check_request(provider, parts)?;
             let token = self.resolve_into(ledger, acting_user, provider, options)?;
             let url = address(&token, &parts.uri)?;
             let body = upload()?.ok_or(RequestRefused::Upload(ErrorKind::UnexpectedEof))?;
             let answer = self.dispatch(errand, parts, body, &url, &token)?;
-            if answer.status != StatusCode::UNAUTHORIZED {
-                return finish(&token, answer, ledger);
-            }
-            let Some(token) = self.refresh_refused(acting_user, token, errand.ends)? else {
-                return Ok(answer);
+            let another = self.another_after(acting_user, &token, answer.status, errand.ends)?;
+            let Some(another) = another else {
+                return self.finish(acting_user, &token, answer, ledger);
             };
-            ledger.note(&token.access_token);
+            ledger.note(&another.access_token);
             let Some(body) = upload()? else {
                 return Ok(answer);
             };
-            let answer = self.dispatch(errand, parts, body, &url, &token)?;
-            if answer.status == StatusCode::UNAUTHORIZED {
-                return Err(need(
-                    &token,
-                    ConsentReason::RejectedAfterRefresh,
-                    Scopes::default(),
-                ));
+            let refused = token.provider.refuses_token(answer.status.as_u16());
+            let answer = self.dispatch(errand, parts, body, &url, &another)?;
+            if refused && another.provider.refuses_token(answer.status.as_u16()) {
+                self.note_refused(acting_user, &another)?;
             }
-            finish(&token, answer, ledger)
+            self.finish(acting_user, &another, answer, ledger)
         })
     }
 
@@ -201,9 +189,7 @@ impl Resolver {
         outgoing
             .headers
             .insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        for name in CLIENTS {
-            outgoing.headers.remove(name);
-        }
+        remove_clients_headers(&mut outgoing.headers);
         self.add_to_request(token, &mut outgoing)?;
         outgoing.timeout = errand.each.min(left);
         outgoing.idle_timeout = Some(settings.send_timeout);
@@ -235,71 +221,34 @@ impl Resolver {
     /// Puts a request on the wire. Whoever calls this has checked where it goes.
     pub(super) fn transmit(&self, outgoing: HttpRequest) -> Result<HttpResponse> {
         let (delivery, most) = (outgoing.delivery, outgoing.max_response_bytes);
-        let mut answer = self.connections.inner().http.send(outgoing).map_err(|error| {
-            let code = match error.kind {
-                // The client has refused it, not the provider: trying again changes nothing.
-                HttpErrorKind::Refused => return Error::from(RequestRefused::Client),
-                HttpErrorKind::Connect => FailureCode::Unreachable,
-                HttpErrorKind::Timeout => FailureCode::TimedOut,
-                HttpErrorKind::TooLarge => FailureCode::UnreadableAnswer,
-                HttpErrorKind::Interrupted | HttpErrorKind::Protocol => FailureCode::Interrupted,
-            };
-            Unavailable::new(code, None).into()
-        })?;
+        let http = &self.connections.inner().http;
+        let mut answer = http.send(outgoing).map_err(|error| unanswered(error, most))?;
         if delivery == Delivery::Whole && answer.body.is_reader() {
-            // The client did not keep to what was wanted. An empty answer in its place would be a lie.
+            // The client did not keep to what was wanted. Returning an empty body would hide that.
             let reader = std::mem::take(&mut answer.body).into_reader();
-            answer.body = Body::read_from(reader, most)
-                .map_err(|_| Unavailable::new(FailureCode::UnreadableAnswer, None))?;
+            answer.body = Body::read_from(reader, most).map_err(|error| {
+                let too_large = error.get_ref().is_some_and(|inner| inner.is::<TooLarge>());
+                let kind = if too_large {
+                    HttpErrorKind::TooLarge
+                } else {
+                    HttpErrorKind::Interrupted
+                };
+                unanswered(kind.into(), most)
+            })?;
         }
         Ok(answer)
     }
-
-    /// Refreshes the token that the API refused. If a newer one is stored already, that one is taken. `None` if there is
-    /// nothing to refresh it by.
-    fn refresh_refused(
-        &self,
-        acting_user: &ActingUser,
-        refused: ResolvedToken,
-        ends: Instant,
-    ) -> Result<Option<ResolvedToken>> {
-        let inner = self.connections.inner();
-        let refreshed = inner.refresh(Wanted {
-            tenant: acting_user.tenant(),
-            connection: refused.connection,
-            provider: &refused.provider.id,
-            grant: refused.grant,
-            generation: refused.generation,
-            attempt: Attempt::Forced,
-            by: None,
-            deadline: ends.min(Instant::now() + inner.settings.resolve_deadline),
-        });
-        match refreshed {
-            Ok(refreshed) => Ok(Some(ResolvedToken {
-                access_token: refreshed.access_token,
-                generation: refreshed.generation,
-                expires_at: refreshed.expires_at,
-                ..refused
-            })),
-            Err(Error::ConsentRequired(need)) if need.reason == ConsentReason::Expired => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
 }
 
-/// Headers by which a request acts as somebody.
-pub(super) const CREDENTIALS: [HeaderName; 3] = [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE];
-
-/// Headers that are the HTTP client's to write. One front end serves many hosts: the first would send the token past the
-/// check of the address. The others say where the body ends, and so where another request begins.
-pub(super) const CLIENTS: [HeaderName; 3] = [HOST, CONTENT_LENGTH, TRANSFER_ENCODING];
-
-/// A request that brings credentials of its own would act as two people at once.
-fn refuse_foreign_credentials(headers: &HeaderMap) -> Result<(), RequestRefused> {
-    if CREDENTIALS.iter().any(|name| headers.contains_key(name)) {
-        return Err(RequestRefused::ForeignCredentials);
+/// Why there is no answer. Refusals and limits of this side are told apart from failures of the provider: trying again
+/// changes nothing.
+fn unanswered(error: HttpError, limit: usize) -> Error {
+    match error.kind {
+        HttpErrorKind::Refused => RequestRefused::Client.into(),
+        HttpErrorKind::TooLarge => AnswerRefused::TooLarge { limit }.into(),
+        HttpErrorKind::HeadTooLarge => AnswerRefused::HeadTooLarge.into(),
+        _ => Unavailable::new(TokenFailure::from(error).code, None).into(),
     }
-    Ok(())
 }
 
 /// The absolute address of a request, if the token may go there.
@@ -326,25 +275,6 @@ pub(super) fn address(token: &ResolvedToken, uri: &http::Uri) -> Result<Url, Req
     }
 }
 
-/// Hands the answer on, unless the API says that the grant does not cover the request.
-fn finish(token: &ResolvedToken, answer: HttpResponse, ledger: &Ledger) -> Result<HttpResponse> {
-    if answer.status == StatusCode::FORBIDDEN
-        && let Some(BearerError::InsufficientScope(scopes)) = bearer_error(&answer.headers)
-    {
-        // An API that repeats the token repeats it to nobody, as a scope neither.
-        let named = |scopes: &Scopes| Zeroizing::new(scopes.join(" "));
-        let masks = ledger.masks();
-        let scopes =
-            scopes.filter(|scopes| masks.is_none_or(|masks| masks.find(named(scopes).as_bytes()).is_empty()));
-        return Err(need(
-            token,
-            ConsentReason::MissingScopes,
-            scopes.unwrap_or_default(),
-        ));
-    }
-    Ok(answer)
-}
-
 /// The answer as the caller may see it: an API that repeats the token repeats it to nobody.
 pub(super) fn hand_back(answer: HttpResponse, ledger: &Ledger) -> http::Response<Vec<u8>> {
     let HttpResponse {
@@ -352,8 +282,9 @@ pub(super) fn hand_back(answer: HttpResponse, ledger: &Ledger) -> http::Response
         mut headers,
         body,
     } = answer;
+    let names = headers.keys().map(|name| name.as_str().as_bytes());
     let values = headers.values().map(HeaderValue::as_bytes);
-    let masks = ledger.masks_for(values.chain([body.as_bytes()]));
+    let masks = ledger.masks_for(names.chain(values).chain([body.as_bytes()]));
     let clean = match &masks {
         Some(masks) => masks.redact_bytes(body.as_bytes()),
         None => Cow::Borrowed(body.as_bytes()),
@@ -368,19 +299,18 @@ pub(super) fn hand_back(answer: HttpResponse, ledger: &Ledger) -> http::Response
     response
 }
 
+/// Masks tokens in the values of headers, and leaves out headers that repeat a token in their name.
 fn redact_headers(headers: &mut HeaderMap, masks: &SharedMasks) {
     let Some(masks) = masks else { return };
+    let names = headers
+        .keys()
+        .filter(|name| !masks.find(name.as_str().as_bytes()).is_empty());
+    for name in names.cloned().collect::<Vec<_>>() {
+        headers.remove(name);
+    }
     for value in headers.values_mut() {
         if let Cow::Owned(clean) = masks.redact_bytes(value.as_bytes()) {
             *value = HeaderValue::from_bytes(&clean).unwrap_or(HeaderValue::from_static(MASK));
         }
     }
-}
-
-fn need(token: &ResolvedToken, reason: ConsentReason, missing: Scopes) -> Error {
-    ConsentRequired::new(token.provider.id.clone(), reason)
-        .renewing(token.connection)
-        .of(token.shared)
-        .missing(missing)
-        .into()
 }

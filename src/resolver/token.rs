@@ -99,6 +99,11 @@ impl ResolvedToken {
         self.shared
     }
 
+    /// The name of the header that carries the token.
+    pub(super) fn header_name(&self) -> HeaderName {
+        self.header().0
+    }
+
     pub(crate) fn header(&self) -> (HeaderName, SecretBytes) {
         bearer_header(&self.provider.token_header, &self.access_token)
     }

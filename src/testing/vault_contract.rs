@@ -33,11 +33,12 @@ use crate::model::{
     Account, Connection, ConnectionId, ConsentId, Grant, GrantId, IssuedBy, Label, NeedsConsent, Owner,
     ProviderId, Scopes, ServerId, TenantId, Timestamp, UserId,
 };
+use crate::protocol::{Hints, Prompt};
 use crate::secret::{AccessToken, IdToken, PkceVerifier, RefreshToken, State};
 use crate::vault::{
     Attempt, Claim, ClaimOutcome, ClaimRequest, CommitOutcome, ConsentStatus, Found, NewGrant, Of,
-    PendingConsent, Purpose, RefreshFailure, Refreshed, Revoke, RevokeWhat, Revoked, StateHash, StoreOutcome,
-    StoredToken, TokenQuery, Tokens, Vault,
+    PendingConsent, Purpose, RefreshFailure, Refreshed, RequestOptions, Revoke, RevokeWhat, Revoked,
+    StateHash, StoreOutcome, StoredToken, TokenQuery, Tokens, Vault,
 };
 
 /// Makes an empty vault.
@@ -150,6 +151,20 @@ fn verifier() -> PkceVerifier {
     PkceVerifier::new("verifier-1")
 }
 
+/// Wishes of a host, none of them left out.
+fn request_options() -> RequestOptions {
+    let mut request = RequestOptions {
+        scopes: Some(scopes("mail.read")),
+        added_scopes: scopes("mail.send"),
+        hints: Hints::default(),
+    };
+    request.hints.login_hint = Some("alice@example.test".into());
+    request.hints.prompt = Some(Prompt::SelectAccount);
+    request.hints.max_age = Some(Duration::from_millis(1_500));
+    request.hints.acr_values = Some("urn:a urn:b".into());
+    request
+}
+
 fn consent(tenant_name: &str, state_name: &str) -> PendingConsent {
     PendingConsent {
         id: ConsentId::from_bytes([7; 16]),
@@ -173,6 +188,7 @@ fn consent(tenant_name: &str, state_name: &str) -> PendingConsent {
         purpose: Purpose::SwitchAccount(id(3)),
         require_account: true,
         return_to: Some("/settings".into()),
+        request: request_options(),
         created_at: at(0),
         expires_at: at(600),
         status: ConsentStatus::Pending,
@@ -381,6 +397,7 @@ fn granted(outcome: ClaimOutcome) -> (Claim, bool) {
 #[track_caller]
 fn commit_to(vault: &dyn Vault, number: u8, claim: &Claim, name: &str) -> CommitOutcome {
     let refreshed = Refreshed {
+        refresh_token_expires_at: None,
         tokens: &tokens(name),
         granted: None,
         expires_at: Some(at(7_200)),

@@ -4,6 +4,8 @@ mod head;
 
 pub use head::{AuditHead, InvalidAuditHead};
 
+use std::fmt;
+
 use crate::model::{Actor, ConnectionId, ProviderId, TenantId, Timestamp, UserId};
 use crate::vault::VaultError;
 
@@ -174,6 +176,13 @@ impl AuditKind {
     #[must_use]
     pub fn from_code(code: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == code)
+    }
+}
+
+/// Writes the name that [`as_str`](AuditKind::as_str) returns.
+impl fmt::Display for AuditKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 
@@ -407,7 +416,9 @@ mod tests {
     #[test]
     fn kinds_survive_being_stored() {
         for kind in AuditKind::ALL {
-            assert_eq!(AuditKind::from_code(kind.as_str()), Some(kind));
+            assert_eq!(AuditKind::from_code(&kind.to_string()), Some(kind));
+            #[cfg(feature = "serde")]
+            assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
         }
     }
 }

@@ -8,8 +8,12 @@ use crate::model::{
     ConnectionId, ConsentId, Label, Owner, Parameters, ProviderId, Scopes, ServerId, TenantId, Timestamp,
     UserId,
 };
+use crate::protocol::Hints;
 use crate::secret::{Binding, PkceVerifier, State, Ticket};
 use crate::vault::VaultError;
+
+/// The largest number of consent requests that a vault keeps for one person of one tenant, ended ones included.
+pub const MAX_CONSENTS: usize = 64;
 
 /// Stores consent requests.
 ///
@@ -17,6 +21,10 @@ use crate::vault::VaultError;
 /// was altered in the database does not open.
 pub trait ConsentStore {
     /// Stores a consent request that has begun.
+    ///
+    /// A person has at most [`MAX_CONSENTS`] requests. To make room, the oldest of those that have ended or expired is
+    /// deleted, or else the oldest pending one: then nobody can complete it, and the audit records a denial. A request
+    /// whose code is being exchanged is not deleted.
     ///
     /// # Errors
     ///
@@ -33,6 +41,18 @@ pub trait ConsentStore {
     ///
     /// [`VaultError`] if the store cannot be read; [`VaultError::Tampered`] if a pending request was altered.
     fn consent(&self, tenant: &TenantId, state: &StateHash) -> Result<Option<PendingConsent>, VaultError>;
+
+    /// Reads a pending consent request and its verifier, and leaves it pending. `None` if there is no such request, or
+    /// it is no longer pending. One that has expired is pending until it is deleted.
+    ///
+    /// # Errors
+    ///
+    /// As [`consent`](Self::consent).
+    fn open_consent(
+        &self,
+        tenant: &TenantId,
+        state: &StateHash,
+    ) -> Result<Option<(PendingConsent, Option<PkceVerifier>)>, VaultError>;
 
     /// Reads the consent requests that a person began, whatever their status, until they are deleted, in no order.
     ///
@@ -169,6 +189,9 @@ pub struct PendingConsent {
     pub require_account: bool,
     /// Where the host sends the browser afterwards; the host's own value, never one from a callback.
     pub return_to: Option<String>,
+    /// What the host asked of the authorization request.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub request: RequestOptions,
     /// When it began.
     pub created_at: Timestamp,
     /// When it can be completed no more.
@@ -184,6 +207,20 @@ impl PendingConsent {
     pub fn is_prepared(&self) -> bool {
         self.binding == self.state
     }
+}
+
+/// The host's wishes for an authorization request: kept with a consent request, so that the request can be written
+/// later, or again.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[allow(clippy::exhaustive_structs, reason = "a vault must be able to build one")]
+pub struct RequestOptions {
+    /// The scopes that the host named instead of the provider's default ones.
+    pub scopes: Option<Scopes>,
+    /// The scopes that the host asked for in addition.
+    pub added_scopes: Scopes,
+    /// What the consent page is asked to offer or to ask.
+    pub hints: Hints,
 }
 
 /// What a consent is for.

@@ -41,12 +41,56 @@ pub enum VaultError {
     /// The vault is open, here or in another process.
     #[error("the vault is open")]
     InUse,
-    /// The file or its directory cannot be written.
-    #[error("the vault file is read-only")]
+    /// The vault file is marked as read-only, or its file system is mounted read-only.
+    #[error("the vault file or its file system is read-only; make it writable")]
     ReadOnly,
-    /// The path is not a regular file of this user: a link, a directory, somebody else's.
+    /// This process has no rights to a file or a directory that the vault needs.
+    #[error("this process may not read and write {0}; give its user the rights to do so")]
+    AccessDenied(&'static str),
+    /// The directory in which the vault is, or is to be made, does not exist.
+    #[error("the directory of the vault does not exist; create it first")]
+    NoDirectory,
+    /// The process or the system has no free file descriptor. The vault is unchanged.
+    #[error("no file descriptor is free; raise the limit of open files or close some, then try again")]
+    TooManyOpenFiles,
+    /// SQLite could not open a file of the vault, and no lasting cause was found. The vault is unchanged.
+    #[error("SQLite could not open the vault file, its log or its shared memory; try again")]
+    CannotOpen,
+    /// The path is not a regular file with one name: a link, a directory, a device.
     #[error("the vault path is not safe: {0}")]
     UnsafePath(&'static str),
+    /// A file of the vault belongs to another user.
+    #[error(
+        "a file of the vault belongs to uid {file}, and this process runs as uid {process}; run as its owner, or let \
+         the group of the file use the vault (SqliteOptions::share_with_group)"
+    )]
+    OtherOwner {
+        /// The uid that owns the file.
+        file: u32,
+        /// The uid of this process.
+        process: u32,
+    },
+    /// A file of a vault that a group shares belongs to another group.
+    #[error(
+        "a file of the vault belongs to gid {file}, and new files in its directory to gid {process}; give the \
+         directory the group of the vault and the setgid bit"
+    )]
+    OtherGroup {
+        /// The gid of the file.
+        file: u32,
+        /// The gid that files get which this process makes in the directory.
+        process: u32,
+    },
+    /// The vault is on a file system on which the locks of SQLite are not known to hold.
+    #[error(
+        "the vault is on the file system {0}, on which SQLite's locks are not known to hold; move it to a local disk, \
+         or vouch for the file system (SqliteOptions::trust_file_system)"
+    )]
+    UnknownFileSystem(String),
+    /// The parent of this process opened the vault and then forked. The child can neither use that handle nor open the
+    /// same file: SQLite would rely on locks that only the parent has.
+    #[error("the vault was opened before a fork; open it after the fork, or start the child with exec")]
+    Forked,
     /// The bundled SQLite is too old, or a setting that safety rests on did not take.
     #[error("the SQLite library cannot be used: {0}")]
     Unsupported(&'static str),
@@ -80,9 +124,12 @@ impl VaultError {
         Self::Storage(Arc::new(source))
     }
 
-    /// Whether the same call may succeed later without anybody mending anything.
+    /// Returns whether the same call may succeed later although nobody changes the configuration.
     #[must_use]
     pub const fn is_retryable(&self) -> bool {
-        matches!(self, Self::Busy | Self::DiskFull | Self::Unreachable)
+        matches!(
+            self,
+            Self::Busy | Self::DiskFull | Self::Unreachable | Self::TooManyOpenFiles | Self::CannotOpen
+        )
     }
 }

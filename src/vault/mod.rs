@@ -12,6 +12,7 @@ mod consent;
 pub mod envelope;
 mod error;
 mod grant;
+mod mountinfo;
 mod refresh;
 mod revocation;
 mod sealed;
@@ -27,7 +28,9 @@ pub use audit::{
     AuditChain, AuditEntry, AuditFilter, AuditHead, AuditKind, AuditLog, AuditOrder, AuditReport,
     InvalidAuditHead, Progress, TokenUse, UseRecord,
 };
-pub use consent::{ConsentStatus, ConsentStore, PendingConsent, Purpose, StateHash, Taken};
+pub use consent::{
+    ConsentStatus, ConsentStore, MAX_CONSENTS, PendingConsent, Purpose, RequestOptions, StateHash, Taken,
+};
 pub use error::VaultError;
 pub use grant::{
     ConnectionQuery, Found, GrantStore, NewGrant, Of, StoreOutcome, StoredToken, TokenQuery, Tokens,
@@ -42,7 +45,7 @@ pub use revocation::{
 };
 pub use sealed::{MemoryStore, MemoryVault, Mode, SealedVault, Store, Transaction};
 #[cfg(feature = "sqlite")]
-pub use sqlite::SqliteVault;
+pub use sqlite::{SqliteOptions, SqliteVault};
 pub use upkeep::{Forget, Forgotten, Housekeeping, Retention, Rotated, Rotation, SweepLimits, Swept};
 pub use warning::VaultWarning;
 

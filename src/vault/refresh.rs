@@ -207,6 +207,8 @@ pub struct Refreshed<'a> {
     pub expires_at: Option<Timestamp>,
     /// The lifetime that the server named last for this grant: in this answer or, if it names none, in an earlier one.
     pub lifetime: Option<Duration>,
+    /// When the refresh token expires, if the answer says so. Absent: what an earlier answer said goes on to hold.
+    pub refresh_token_expires_at: Option<Timestamp>,
     /// When the request was sent.
     pub at: Timestamp,
     /// Who requested it; absent where it was due.
@@ -239,6 +241,14 @@ pub enum RefreshFailure {
         at: Timestamp,
         /// No attempt before this time.
         not_before: Timestamp,
+        /// A check of the configuration that failed, where the failure is the operator's.
+        setup: Option<u16>,
+    },
+    /// The API refused the access token although it had just been refreshed: nothing was sent to the authorization
+    /// server. Only the generation of the claim counts; the tokens are kept.
+    TokenRefused {
+        /// When it happened.
+        at: Timestamp,
     },
     /// For good: the access token is erased. The refresh token is kept sealed and out of reach until
     /// `quarantined_until`, or erased at once without it.

@@ -154,7 +154,7 @@ fn a_consent_that_is_put_back_is_its_persons_still() {
     complete(&alice).unwrap();
     assert!(matches!(
         complete(&alice),
-        Err(Error::Consent(ConsentError::Used))
+        Err(Error::Consent(ConsentError::Used(_)))
     ));
     let db = writer(&small.path);
     db.execute("ATTACH ? AS old", [small.older.to_str().unwrap()])

@@ -384,7 +384,10 @@ impl<'a> Probe<'a> {
     fn upkeep(&mut self, label: &str) {
         let done = self.host.connections.maintain(Budget::default());
         self.outcome.call(label, done);
-        let retried = self.host.connections.retry_rejected(&operator(ACME), "notes", 10);
+        let retried = self
+            .host
+            .connections
+            .retry_rejected(&operator(ACME), "notes", None, 10);
         self.outcome.call(&format!("{label}: retry"), retried);
     }
 

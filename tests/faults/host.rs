@@ -187,6 +187,7 @@ impl Host {
 
     fn fail(&self, name: Name) -> Result<(), VaultError> {
         let failure = RefreshFailure::Transient {
+            setup: None,
             code: FailureCode::TimedOut,
             at: at(11),
             not_before: at(41),

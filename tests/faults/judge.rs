@@ -14,8 +14,8 @@ use crate::disturb::{self, Fault, Run};
 use crate::files::{intact, no_plaintext, nothing_of};
 use crate::scenario::{Beginning, Name, Scenario};
 use crate::world::{
-    Template, access, at, claim, grant_id, id, name_of, open, refresh, refreshed, revoke, state, tenant,
-    tenant_of, tokens,
+    Template, access, at, claim, grant_id, id, leave_a_dead_sign, name_of, open, refresh, refreshed, revoke,
+    state, tenant, tenant_of, tokens,
 };
 
 pub(crate) fn judge(scenario: &Scenario, template: &Template, run: &Run) {
@@ -31,6 +31,7 @@ pub(crate) fn judge(scenario: &Scenario, template: &Template, run: &Run) {
         backup(template, run, &allowed, &place);
 
         let vault = open(&path).unwrap_or_else(|error| panic!("{place}: does not open: {error:?}"));
+        leave_a_dead_sign(&path);
         intact(&path, &place);
         audited(&vault, &place);
         let found = contents::read(&vault, template, &place);
@@ -91,8 +92,8 @@ fn failures_are_named(run: &Run, place: &str) {
     let mut failures = run.report.iter().filter(|line| line.starts_with("failed"));
     let allowed: &[&str] = match run.fault {
         None | Some(Fault::Kill(..)) => &[],
-        Some(Fault::Eio(..)) => &["Storage", "ReadOnly"],
-        Some(Fault::Enospc(..) | Fault::StaysFull(..)) => &["DiskFull", "Storage", "ReadOnly"],
+        Some(Fault::Eio(..)) => &["Storage", "CannotOpen"],
+        Some(Fault::Enospc(..) | Fault::StaysFull(..)) => &["DiskFull", "Storage", "CannotOpen"],
     };
     let named = failures.all(|line| allowed.iter().any(|name| line.ends_with(name)));
     assert!(named, "{place}: a failure has another name");

@@ -116,6 +116,7 @@ pub(crate) fn tokens(name: Name, generation: u64) -> Tokens {
 
 pub(crate) fn refreshed(tokens: &Tokens, at: Timestamp) -> Refreshed<'_> {
     Refreshed {
+        refresh_token_expires_at: None,
         tokens,
         granted: None,
         expires_at: None,
@@ -150,10 +151,20 @@ pub(crate) fn consent() -> PendingConsent {
         purpose: Purpose::Connect,
         require_account: false,
         return_to: None,
+        request: Default::default(),
         created_at: at(0),
         expires_at: at(600),
         status: ConsentStatus::Pending,
     }
+}
+
+/// The holder of every claim.
+const HOLDER: [u8; 16] = [1; 16];
+
+/// Leaves the sign of life of a holder that was killed: nobody waits for what it claimed.
+pub(crate) fn leave_a_dead_sign(vault: &Path) {
+    let name: String = HOLDER.iter().map(|byte| format!("{byte:02x}")).collect();
+    fs::write(vault.with_extension(format!("db-holder-{name}")), "").unwrap();
 }
 
 pub(crate) fn claim(
@@ -165,8 +176,7 @@ pub(crate) fn claim(
     vault.claim_refresh(&ClaimRequest {
         tenant: &tenant_of(name.number),
         grant: grant_id(name),
-        // It is dead: nobody waits for what it claimed.
-        holder: Holder::from_bytes([1; 16]),
+        holder: Holder::from_bytes(HOLDER),
         generation,
         attempt: Attempt::Forced,
         now,

@@ -31,7 +31,10 @@ impl Authenticator for Door {
             .into_iter()
             .flat_map(|value| value.split("; "))
             .find_map(|pair| pair.strip_prefix("session="));
-        let words = bearer.or(cookie).ok_or(Refused::SignIn("/sign-in".into()))?;
+        let words = bearer.or(cookie).ok_or_else(|| Refused::SignIn {
+            address: "/sign-in".into(),
+            return_parameter: "return_to".into(),
+        })?;
         let words: Vec<&str> = words.split('.').collect();
         let [tenant, name, role] = words[..] else {
             return Err(Refused::Forbidden);
@@ -100,7 +103,8 @@ impl Site {
         let connections = more(&sandbox, builder).build().unwrap();
         let gateway = Gateway::builder(connections.clone(), mount, Door)
             .allow_return_to("/chat")
-            .build();
+            .build()
+            .unwrap();
         Self {
             sandbox,
             clock,

@@ -1,6 +1,8 @@
 //! Who holds the master key can read a vault's file without this crate: from the documentation of
 //! `vault::envelope` and the names of tables and columns.
 
+use std::time::Duration;
+
 use rusqlite::Connection as Db;
 use rusqlite::types::FromSql;
 use tempfile::TempDir;
@@ -8,10 +10,11 @@ use valetkey::model::{
     Account, Connection, ConnectionId, ConsentId, Grant, GrantId, IssuedBy, Label, Owner, Parameters,
     ProviderId, Scopes, ServerId, TenantId, Timestamp, UserId,
 };
+use valetkey::protocol::Prompt;
 use valetkey::secret::{AccessToken, Binding, IdToken, PkceVerifier, RefreshToken, State};
 use valetkey::vault::{
     ConsentStatus, ConsentStore as _, GrantStore as _, LateTokens, NewGrant, PendingConsent, Purpose,
-    RevocationStore as _, SqliteVault, StateHash, StoreOutcome, Tokens,
+    RequestOptions, RevocationStore as _, SqliteVault, StateHash, StoreOutcome, Tokens,
 };
 
 use crate::{format, master_key};
@@ -116,10 +119,23 @@ fn consent() -> PendingConsent {
         purpose: Purpose::Reconnect(ConnectionId::from_bytes(CONNECTION)),
         require_account: true,
         return_to: None,
+        request: request(),
         created_at: time(NOW),
         expires_at: time(NOW + 600_000),
         status: ConsentStatus::Pending,
     }
+}
+
+fn request() -> RequestOptions {
+    let mut request = RequestOptions {
+        scopes: Some(Scopes::default()),
+        added_scopes: Scopes::new(["mail"]).unwrap(),
+        ..RequestOptions::default()
+    };
+    request.hints.login_hint = Some("alice@example.test".into());
+    request.hints.prompt = Some(Prompt::SelectAccount);
+    request.hints.max_age = Some(Duration::from_secs(60));
+    request
 }
 
 /// The body of [`consent`], as the documentation has it.
@@ -141,6 +157,12 @@ fn consent_body() -> Vec<u8> {
         b"reconnect".to_vec(),
         format::optional(Some(CONNECTION)),
         vec![1],
+        format::optional::<[u8; 0]>(None),
+        format::optional(Some("")),
+        b"mail".to_vec(),
+        format::optional(Some("alice@example.test")),
+        format::optional(Some("select_account")),
+        format::optional(Some(60_000_000_000_u64.to_be_bytes())),
         format::optional::<[u8; 0]>(None),
         NOW.to_be_bytes().to_vec(),
     ])

@@ -170,6 +170,11 @@ impl Part {
     }
 }
 
+/// The master key of all processes.
+pub fn key() -> MasterKey {
+    MasterKey::from_base64(MASTER_KEY).unwrap()
+}
+
 fn connections(
     file: &Path,
     origin: &str,
@@ -180,7 +185,7 @@ fn connections(
     // Only its descriptors: the server that answers is in the parent.
     let described = Sandbox::at(origin, SystemClock);
     described.adjust(|personality| *personality = like.clone());
-    Connections::builder(SqliteVault::open(file, MasterKey::from_base64(MASTER_KEY).unwrap()).unwrap())
+    Connections::builder(SqliteVault::open(file, key()).unwrap())
         .server(described.server())
         .provider(described.provider("notes"))
         .client("sandbox", described.registration(REDIRECT))

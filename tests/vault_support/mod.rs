@@ -126,6 +126,7 @@ pub(crate) fn consent(name: &str) -> PendingConsent {
         purpose: Purpose::Connect,
         require_account: false,
         return_to: None,
+        request: Default::default(),
         created_at: at(0),
         expires_at: at(600),
         status: ConsentStatus::Pending,
@@ -244,6 +245,7 @@ pub(crate) fn refreshed(tokens: &Tokens) -> Refreshed<'_> {
         granted: None,
         expires_at: None,
         lifetime: None,
+        refresh_token_expires_at: None,
         at: at(2),
         by: None,
     }

@@ -444,6 +444,9 @@ def states():
             "last_failure": "timed_out",
             "failed_at": NOW - 1,
             "quarantined_until": NOW + HOUR,
+            "failed_setup": 0xBEEF,
+            "token_refused_at": NOW + 2,
+            "refresh_token_expires_at": NOW + 24 * HOUR,
         },
         {
             "name": "no optional field",
@@ -455,6 +458,9 @@ def states():
             "last_failure": None,
             "failed_at": None,
             "quarantined_until": None,
+            "failed_setup": None,
+            "token_refused_at": None,
+            "refresh_token_expires_at": None,
         },
         {
             "name": "never claimed",
@@ -466,6 +472,9 @@ def states():
             "last_failure": None,
             "failed_at": None,
             "quarantined_until": None,
+            "failed_setup": None,
+            "token_refused_at": None,
+            "refresh_token_expires_at": None,
         },
     ]
     for case in cases:
@@ -483,6 +492,9 @@ def states():
                 opt(text, case["last_failure"]),
                 opt(i64, case["failed_at"]),
                 opt(i64, case["quarantined_until"]),
+                opt(u64, case["failed_setup"]),
+                opt(i64, case["token_refused_at"]),
+                opt(i64, case["refresh_token_expires_at"]),
             ]
         )
         yield {**case, "state": b"" if case["fence"] == 0 else state}
@@ -509,6 +521,12 @@ def consents():
             "target": made("target", 16),
             "require_account": True,
             "return_to": "/settings#connections",
+            "named_scopes": ["b", "a"],
+            "added_scopes": ["c"],
+            "login_hint": "jürgen@example.test",
+            "prompt": "select_account",
+            "max_age": str(90_000_000_000),
+            "acr_values": "urn:example:mfa urn:example:hardware",
             "created_at": NOW,
             "expires_at": NOW + 600_000,
             "verifier": made("pkce", 32).hex(),
@@ -532,6 +550,12 @@ def consents():
             "target": None,
             "require_account": False,
             "return_to": None,
+            "named_scopes": None,
+            "added_scopes": [],
+            "login_hint": None,
+            "prompt": None,
+            "max_age": None,
+            "acr_values": None,
             "created_at": 0,
             "expires_at": 1,
             "verifier": None,
@@ -557,6 +581,12 @@ def consents():
                 opt(raw, case["target"]),
                 flag(case["require_account"]),
                 opt(text, case["return_to"]),
+                opt(scopes, case["named_scopes"]),
+                scopes(case["added_scopes"]),
+                opt(text, case["login_hint"]),
+                opt(text, case["prompt"]),
+                opt(lambda age: u64(int(age)), case["max_age"]),
+                opt(text, case["acr_values"]),
                 i64(case["created_at"]),
             ]
         )

@@ -8,9 +8,10 @@ use http::request::Parts;
 use http::{Method, Response, StatusCode};
 
 use super::answer::{self, Answer};
+use super::csrf::Csrf;
 use super::refusal::Refusal;
 use super::request::Incoming;
-use super::{Caller, Inner, Role, csrf};
+use super::{Caller, Inner, Role};
 use crate::error::Error;
 use crate::manager::{ConnectionFilter, ConnectionManager as _, StatusFilter};
 use crate::model::{Connection, ConnectionId, ProviderId, TenantId, UserId};
@@ -28,7 +29,8 @@ impl Inner {
     /// `GET /v1/session`: who is calling, and the token for scripts that make changes.
     pub(super) fn session(&self, caller: &Caller, head: &Parts) -> Answer {
         let who = caller.acting_user();
-        let csrf = csrf::issue(self.cookies(), &head.headers, who)?;
+        let csrf = Csrf::of(self.cookies(), &head.headers)?;
+        let token = csrf.token(caller, self.now());
         let body = Session {
             tenant: who.tenant().as_str(),
             user: who.user().as_str(),
@@ -36,16 +38,19 @@ impl Inner {
                 Role::User => "user",
                 Role::Operator => "operator",
             },
-            csrf_token: &csrf.token,
+            csrf_token: &token,
         };
         let response = answer::json(StatusCode::OK, &body)?;
-        let cookie = csrf.fresh.and_then(|secret| self.cookies().keep_csrf(&secret));
+        let cookie = csrf.fresh().and_then(|secret| self.cookies().keep_csrf(secret));
         Ok(answer::with_cookie(response, cookie))
     }
 
     /// `GET /v1/providers`.
     pub(super) fn providers(&self) -> Answer {
-        let providers = self.connections.providers().map(ProviderJson::new).collect();
+        let providers = self.connections.providers();
+        let providers = providers
+            .map(|it| ProviderJson::new(it, self.entered(it)))
+            .collect();
         answer::json(StatusCode::OK, &Providers { providers })
     }
 

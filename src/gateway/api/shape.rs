@@ -4,9 +4,9 @@ use serde::Serialize;
 
 use crate::gateway::page::words::{self, Words};
 use crate::gateway::time::rfc3339;
-use crate::manager::{AtProvider, Health, HealthState, Revocation};
+use crate::manager::{AtProvider, Health, HealthState, Revocation, Usable};
 use crate::model::{Connection, NeedsConsent, Owner, Scope, Scopes, Status, UserId};
-use crate::provider::Provider;
+use crate::provider::{ParameterKind, ParameterRule, Provider};
 use crate::vault::Erasure;
 
 #[derive(Serialize)]
@@ -29,16 +29,44 @@ pub(super) struct ProviderJson<'a> {
     group: &'a str,
     server: &'a str,
     scopes: Vec<String>,
+    parameters: Vec<ParameterJson<'a>>,
+}
+
+#[derive(Serialize)]
+struct ParameterJson<'a> {
+    name: &'a str,
+    title: Option<&'a str>,
+    example: Option<&'a str>,
+    default: Option<&'a str>,
+    required: bool,
+    values: Option<&'a [String]>,
+}
+
+impl<'a> ParameterJson<'a> {
+    fn new(rule: &'a ParameterRule) -> Self {
+        Self {
+            name: &rule.name,
+            title: rule.title.as_deref(),
+            example: rule.example.as_deref(),
+            default: rule.default.as_deref().filter(|it| !it.is_empty()),
+            required: rule.default.is_none() && !rule.optional,
+            values: match &rule.kind {
+                ParameterKind::OneOf(values) => Some(values),
+                _ => None,
+            },
+        }
+    }
 }
 
 impl<'a> ProviderJson<'a> {
-    pub(super) fn new(provider: &'a Provider) -> Self {
+    pub(super) fn new(provider: &'a Provider, parameters: impl Iterator<Item = &'a ParameterRule>) -> Self {
         Self {
             id: provider.id.as_str(),
             name: &provider.name,
             group: &provider.group,
             server: provider.server.as_str(),
             scopes: texts(&provider.default_scopes.union(&provider.required_scopes)),
+            parameters: parameters.map(ParameterJson::new).collect(),
         }
     }
 }
@@ -85,6 +113,7 @@ struct AccountJson {
 #[derive(Serialize)]
 struct HealthJson {
     state: &'static str,
+    usable: &'static str,
     reason: Option<&'static str>,
     until: Option<String>,
     last_failure: Option<&'static str>,
@@ -132,6 +161,11 @@ impl HealthJson {
     fn new(health: &Health) -> Self {
         let mut json = Self {
             state: "healthy",
+            usable: match health.usable {
+                Usable::Now => "now",
+                Usable::AfterRefresh => "after_refresh",
+                Usable::No => "no",
+            },
             reason: None,
             until: None,
             last_failure: health.last_failure.map(|failure| failure.as_str()),
@@ -145,6 +179,14 @@ impl HealthJson {
                 json.state = "backing_off";
                 json.reason = Some(failure.as_str());
                 json.until = Some(rfc3339(until));
+            }
+            HealthState::RefusedByApi { since } => {
+                json.state = "refused_by_api";
+                json.failed_at = Some(rfc3339(since));
+            }
+            HealthState::Misconfigured(problem) => {
+                json.state = "misconfigured";
+                json.reason = Some(problem.as_str());
             }
             HealthState::NeedsConsent(reason) => {
                 json.state = "needs_consent";
@@ -211,6 +253,7 @@ const fn outcome_code(outcome: &AtProvider) -> &'static str {
         AtProvider::Unconfirmed { .. } => "unconfirmed",
         AtProvider::Attempted { .. } => "attempted",
         AtProvider::Refused => "refused",
+        AtProvider::NotAttempted(_) => "not_attempted",
         AtProvider::ByUser { .. } => "by_user",
         AtProvider::Unsupported => "unsupported",
         AtProvider::NothingLeft => "nothing_left",
@@ -223,7 +266,8 @@ const fn reason_code(reason: NeedsConsent) -> &'static str {
         NeedsConsent::Rejected => "rejected",
         NeedsConsent::Expired => "expired",
         NeedsConsent::LostInFlight => "lost_in_flight",
-        NeedsConsent::RejectedAfterRefresh => "rejected_after_refresh",
+        NeedsConsent::Unexplained => "unexplained",
+        NeedsConsent::ClientChanged => "client_changed",
     }
 }
 

@@ -3,6 +3,7 @@
 use askama::Template;
 use http::{Response, StatusCode};
 
+use super::service::ForWhom;
 use super::view::{Group, Moment, Shell, groups};
 use crate::gateway::answer::Answer;
 use crate::gateway::refusal::Refusal;
@@ -16,7 +17,7 @@ use crate::model::ActingUser;
 struct ChooserPage {
     shell: Shell,
     groups: Vec<Group>,
-    user: String,
+    form: ForWhom,
 }
 
 /// The page between a form and the provider: a form may lead to the gateway alone, a page may lead on.
@@ -43,13 +44,13 @@ struct LinkPage {
 impl Inner {
     pub(in crate::gateway) fn chooser_page(&self, caller: &Caller, incoming: &Incoming<'_>) -> Answer {
         if let Some(named) = incoming.query("provider") {
-            return self.together_page(caller, incoming, named);
+            return self.service_page(caller, incoming, named);
         }
         let user = incoming.query("user").unwrap_or_default();
         self.show(caller, incoming, StatusCode::OK, |shell| ChooserPage {
             shell,
             groups: groups(self, user),
-            user: user.to_owned(),
+            form: ForWhom::of_user(user),
         })
     }
 

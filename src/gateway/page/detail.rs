@@ -11,6 +11,7 @@ use crate::gateway::api::connection_id;
 use crate::gateway::request::Incoming;
 use crate::gateway::{Caller, Inner};
 use crate::manager::ConnectionManager as _;
+use crate::model::Status;
 
 #[derive(Template)]
 #[template(path = "detail.html")]
@@ -50,7 +51,8 @@ impl Inner {
                 let at = health.failed_at.map(|at| Moment::new(at, now));
                 (failure.to_string(), at)
             }),
-            notice: notice(incoming.query("done")),
+            // An old address must not say of a connection that has ended since that it works.
+            notice: notice(incoming.query("done")).filter(|_| connection.status == Status::Active),
             sharing: sharing
                 .iter()
                 .map(|other| (other.id.to_string(), self.provider_name(other.provider.as_str())))

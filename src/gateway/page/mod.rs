@@ -1,26 +1,30 @@
 //! The page: rendered here, escaped by the template library, usable without script.
 
+mod choice;
 mod chooser;
 mod detail;
 mod list;
 mod outcome;
 mod revoke;
+mod service;
 mod together;
 mod trail;
 mod view;
+mod waiting;
 pub(super) mod words;
 
 use askama::Template;
 use http::{Response, StatusCode};
 
 use super::answer::{self, Answer};
+use super::csrf::Csrf;
 use super::refusal::Refusal;
 use super::request::Incoming;
-use super::{Caller, Inner, csrf};
+use super::{Caller, Inner};
 use crate::provider::Provider;
 use view::Shell;
 
-pub(super) use outcome::link_refused;
+pub(super) use outcome::{link_expired, link_refused};
 
 /// `GET /assets/{name}`: the style sheet, the script and the icon, for everybody.
 pub(super) fn asset(name: &str) -> Answer {
@@ -41,7 +45,7 @@ pub(super) fn asset(name: &str) -> Answer {
 /// What the name of a notice stands for. The address bears the name alone.
 pub(super) fn notice(name: Option<&str>) -> Option<&'static str> {
     match name? {
-        "connected" => Some("Connected. Agents can act with this account for its owner from now on."),
+        "connected" => Some("Connected. Agents can now act with this account for its owner."),
         "renewed" => Some("Renewed. New tokens are in the vault."),
         "default" => Some("This connection is the default now."),
         _ => None,
@@ -57,16 +61,16 @@ impl Inner {
         status: StatusCode,
         page: impl FnOnce(Shell) -> T,
     ) -> Answer {
-        let csrf = csrf::issue(self.cookies(), &incoming.head.headers, caller.acting_user())?;
-        let shell = Shell::new(self, Some(caller), csrf.token);
+        let csrf = Csrf::of(self.cookies(), &incoming.head.headers)?;
+        let shell = Shell::new(self, Some(caller), csrf.token(caller, self.now()));
         // Rendering into a string fails only if a template does; ours do not.
         let html = page(shell).render().map_err(|_| Refusal::internal())?;
-        let cookie = csrf.fresh.and_then(|secret| self.cookies().keep_csrf(&secret));
+        let cookie = csrf.fresh().and_then(|secret| self.cookies().keep_csrf(secret));
         Ok(answer::with_cookie(answer::html(status, html), cookie))
     }
 
-    /// The page for a request that is refused: it knows nobody and holds no form.
-    pub(super) fn refusal_page(&self, refusal: &Refusal) -> Response<Vec<u8>> {
+    /// The page for a request that is refused. It names the caller, if one is known, and holds no form.
+    pub(super) fn refusal_page(&self, refusal: &Refusal, caller: Option<&Caller>) -> Response<Vec<u8>> {
         let title = match refusal.status {
             StatusCode::UNAUTHORIZED => "Sign in first",
             StatusCode::FORBIDDEN => "Not allowed",
@@ -75,7 +79,7 @@ impl Inner {
             _ => "That is not right",
         };
         let page = outcome::RefusalPage {
-            shell: Shell::new(self, None, String::new()),
+            shell: Shell::new(self, caller, String::new()),
             title,
             text: refusal.text.to_string(),
         };

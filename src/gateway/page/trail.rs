@@ -122,7 +122,8 @@ fn reason(detail: Option<&str>) -> Option<&'static str> {
         NeedsConsent::Rejected,
         NeedsConsent::Expired,
         NeedsConsent::LostInFlight,
-        NeedsConsent::RejectedAfterRefresh,
+        NeedsConsent::Unexplained,
+        NeedsConsent::ClientChanged,
     ];
     let reason = reason
         .into_iter()

@@ -172,8 +172,10 @@ pub(super) struct Card {
     pub(super) initial: String,
     pub(super) hue: u8,
     pub(super) scopes: Vec<ScopeView>,
-    /// Where it is connected together with others, if any could share its consent.
-    pub(super) together: Option<String>,
+    /// Where it is connected with values of its own, or together with others, if there is something to choose.
+    pub(super) options: Option<String>,
+    /// Whether its box is ticked.
+    pub(super) ticked: bool,
 }
 
 impl Card {
@@ -184,7 +186,8 @@ impl Card {
             initial: initial(&provider.name),
             hue: hue(provider.id.as_str()),
             scopes: scopes(&provider.default_scopes.union(&provider.required_scopes)),
-            together: None,
+            options: None,
+            ticked: false,
         }
     }
 }
@@ -201,17 +204,9 @@ pub(super) fn groups(gateway: &Inner, user: &str) -> Vec<Group> {
             group => group,
         };
         let mut card = Card::new(provider);
-        if gateway
-            .connections
-            .providers()
-            .any(|other| can_join(provider, other))
-        {
-            let mut query = form_urlencoded::Serializer::new(String::new());
-            query.append_pair("provider", &card.id);
-            if !user.is_empty() {
-                query.append_pair("user", user);
-            }
-            card.together = Some(gateway.path(&format!("/connect?{}", query.finish())));
+        let mut all = gateway.connections.providers();
+        if all.any(|other| can_join(provider, other)) || gateway.takes_values(provider) {
+            card.options = Some(gateway.service_path(&card.id, user));
         }
         groups.entry(group).or_default().push(card);
     }
@@ -232,6 +227,18 @@ pub(super) fn groups(gateway: &Inner, user: &str) -> Vec<Group> {
             }
         })
         .collect()
+}
+
+impl Inner {
+    /// The page of one service, to be connected for this person: the caller, if it is empty.
+    pub(super) fn service_path(&self, provider: &str, user: &str) -> String {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.append_pair("provider", provider);
+        if !user.is_empty() {
+            query.append_pair("user", user);
+        }
+        self.path(&format!("/connect?{}", query.finish()))
+    }
 }
 
 fn initial(name: &str) -> String {

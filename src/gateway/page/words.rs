@@ -1,7 +1,7 @@
 //! How a connection fares, and what revoking did, in words for people.
 
 use crate::gateway::time;
-use crate::manager::{AtProvider, HealthState};
+use crate::manager::{AtProvider, HealthState, Misconfiguration};
 use crate::model::{Connection, NeedsConsent, Timestamp};
 
 /// A state in a word or two, what it means, and which colour goes with it.
@@ -50,8 +50,62 @@ pub(super) fn health(state: HealthState, connection: &Connection, provider: &str
             format!("Backing off until {}", time::clock(until, now)),
             failure.to_string(),
         ),
+        HealthState::RefusedByApi { since } => Words::new(
+            "warn",
+            "Refused by the service",
+            format!(
+                "{provider} refused a request with it at {}, even after a renewal; if nothing works with it, connect again",
+                time::clock(since, now)
+            ),
+        ),
+        HealthState::Misconfigured(problem) => {
+            Words::new("bad", "Needs the operator", remedy(problem, provider))
+        }
         HealthState::NeedsConsent(reason) => Words::new("bad", "Needs consent", need(reason, provider)),
-        HealthState::Revoked => Words::new("off", "Revoked", "nothing of its tokens is left here"),
+        HealthState::Revoked => Words::new("off", "Revoked", "nothing here can use it any more"),
+    }
+}
+
+/// What the operator has to correct.
+fn remedy(problem: Misconfiguration, provider: &str) -> String {
+    match problem {
+        Misconfiguration::UnknownProvider => {
+            "this service is not set up any more; set it up again, or disconnect it".into()
+        }
+        Misconfiguration::UnknownServer => {
+            format!(
+                "the sign-in server of {provider} is not set up any more; set it up again, or disconnect it"
+            )
+        }
+        Misconfiguration::NoClient => {
+            format!(
+                "this application is not registered at {provider} any more; register it again, or disconnect it"
+            )
+        }
+        Misconfiguration::ClientChanged => {
+            format!(
+                "this application has another registration at {provider} now; put the former one back, or connect again"
+            )
+        }
+        Misconfiguration::IssuerChanged => {
+            format!(
+                "the sign-in address of {provider} has changed here; put the former one back, or connect again"
+            )
+        }
+        Misconfiguration::Parameters => {
+            format!("the addresses of {provider} do not fit this connection any more; connect again")
+        }
+        Misconfiguration::InstanceNotRegistered => {
+            format!(
+                "this application is not registered at this instance of {provider}; register it there, or disconnect it"
+            )
+        }
+        Misconfiguration::ClientRejected => {
+            format!("{provider} refuses this application's id or secret; correct the registration")
+        }
+        Misconfiguration::RequestRejected => {
+            format!("{provider} refuses the way in which this application asks; correct its settings")
+        }
     }
 }
 
@@ -60,7 +114,8 @@ fn need(reason: NeedsConsent, provider: &str) -> String {
         NeedsConsent::Rejected => format!("access was removed at {provider}, or grew too old there"),
         NeedsConsent::Expired => "the access expired and cannot be renewed".into(),
         NeedsConsent::LostInFlight => "a renewal was cut off and its token was lost".into(),
-        NeedsConsent::RejectedAfterRefresh => format!("{provider} refuses the access even after a renewal"),
+        NeedsConsent::Unexplained => format!("{provider} refuses to renew the access and does not say why"),
+        NeedsConsent::ClientChanged => format!("this application has a new registration at {provider}"),
     }
 }
 
@@ -70,7 +125,8 @@ pub(super) const fn past_need(reason: NeedsConsent) -> &'static str {
         NeedsConsent::Rejected => "the access was removed there, or had grown too old",
         NeedsConsent::Expired => "the access had expired and could not be renewed",
         NeedsConsent::LostInFlight => "a renewal was cut off and its token was lost",
-        NeedsConsent::RejectedAfterRefresh => "the access was refused even after a renewal",
+        NeedsConsent::Unexplained => "the renewal was refused without a reason",
+        NeedsConsent::ClientChanged => "the application has a new registration there",
     }
 }
 
@@ -101,6 +157,14 @@ pub(in crate::gateway) fn at_provider(outcome: &AtProvider, provider: &str) -> W
             "Refused there",
             format!(
                 "{provider} refused to end the access, so it may still exist there. Nothing here can use it."
+            ),
+        ),
+        AtProvider::NotAttempted(problem) => Words::new(
+            "warn",
+            "Not ended there",
+            format!(
+                "Nothing was sent to {provider}, so the access may still exist there. Nothing here can use it. It is tried again when the settings fit: {}.",
+                remedy(*problem, provider)
             ),
         ),
         AtProvider::ByUser { .. } => Words::new(

@@ -154,6 +154,8 @@ pub fn smartthings_server() -> AuthorizationServer {
     server.revocation = Revocation::DeleteWithBearer {
         url: "https://api.smartthings.com/v1/installedapps/{installed_app_id}".into(),
     };
+    // The answer for an installed app that the person has removed.
+    server.already_revoked = vec![403];
     server.access_page = Some("https://account.smartthings.com".into());
     server.redirects.loopback = Loopback::Refused;
     server.register_at = Some("https://developer.smartthings.com/workspace".into());

@@ -1,17 +1,24 @@
 //! Tokens masked by their value, wherever they stand and however they are written.
 //!
-//! Found are: the token itself; percent-encoded and JSON-escaped, whole or in part, once or several times; in base64 at
-//! each of the three alignments, in either alphabet, which covers `Basic` credentials; in hexadecimal of either case; and all of these
-//! with blanks and line breaks inside.
+//! Which forms are found, and which are not, is documented at [`Turn::redact`](crate::resolver::Turn::redact).
 //!
-//! Not found are: a part of a token, a token that was encrypted, compressed, hashed, reversed or spelled out, and other
-//! encodings. Of a token in base64 up to four bits of its first and of its last byte stay.
+//! A token of some length is compared by its letters and digits alone, in either case. Programs that encode, quote or wrap
+//! text leave these as they are, or encode every byte alike: the latter forms are patterns of their own. What stands for
+//! punctuation (`%2B`, `&#43;`, `\x2b`, `=2B`) is undone first, because it holds letters and digits itself. Undoing is
+//! ambiguous: a token after `name=` may begin like an escape. So each text is read twice, as it stands and with escapes
+//! undone. A short token would be found by chance if its punctuation did not count, so it is compared character by character.
 
+mod encodings;
+mod escape;
+mod filter;
+mod lines;
 mod masks;
+mod search;
 mod stream;
 #[cfg(test)]
 mod tests;
 mod view;
 
+pub(super) use filter::Filter;
 pub(super) use masks::{MASK, Masks, SharedMasks};
 pub use stream::Redactor;

@@ -6,23 +6,24 @@ use std::ops::Range;
 
 use zeroize::Zeroize as _;
 
-use super::masks::{MASK, Track, into_text, merge};
+use super::masks::{MASK, into_text, merge};
+use super::search::Track;
 use super::{Masks, SharedMasks};
 
 /// Masks the tokens of a turn in text that comes in pieces, as a model or a download yields it: from
 /// [`Turn::redactor`](crate::resolver::Turn::redactor).
 ///
 /// What may be the beginning of a token is held back until it is clear whether it is one; clean text passes almost at
-/// once, and at most as much is held as the longest encoding of a token takes. It knows the tokens that the turn knew
-/// when it was made.
+/// once. At most the longest encoding of a token is held, with up to 128 bytes between two of its characters. It knows the
+/// tokens that the turn knew when it was made.
 pub struct Redactor {
     search: Option<Search>,
 }
 
 struct Search {
     masks: std::sync::Arc<Masks>,
-    /// The text with its escapes undone, and as it is.
-    tracks: [Track; 2],
+    /// For each search, the text with its escapes undone, and as it is.
+    tracks: Vec<[Track; 2]>,
     /// What has been read and not given out.
     held: Vec<u8>,
     /// Where in the whole text it begins.
@@ -34,7 +35,7 @@ impl Redactor {
     pub(crate) fn new(masks: SharedMasks) -> Self {
         Self {
             search: masks.map(|masks| Search {
-                tracks: [Track::new(&masks, true), Track::new(&masks, false)],
+                tracks: masks.tracks(),
                 masks,
                 held: Vec::new(),
                 at: 0,
@@ -77,13 +78,14 @@ impl Search {
         let begin = self.at + self.held.len();
         let end = begin + piece.len();
         self.hold(piece);
-        for track in &mut self.tracks {
-            let found = &mut self.found;
-            track.read(&self.masks, piece, begin, &mut |place| found.push(place));
+        let found = &mut self.found;
+        let mut settled = end;
+        for (search, track) in self.masks.with_searches(&mut self.tracks) {
+            track.read(search, piece, begin, &mut |place| found.push(place));
+            settled = settled.min(track.settled(search, end));
         }
         merge(&mut self.found);
-        let settled = self.tracks.iter().map(|track| track.settled(&self.masks, end));
-        let mut settled = settled.min().unwrap_or(end).max(self.at);
+        settled = settled.max(self.at);
         if let Some(cut) = self.found.iter().find(|place| place.end > settled) {
             settled = settled.min(cut.start);
         }
@@ -99,9 +101,9 @@ impl Search {
     }
 
     fn finish(&mut self) -> Vec<u8> {
-        for track in &mut self.tracks {
-            let found = &mut self.found;
-            track.finish(&self.masks, &mut |place| found.push(place));
+        let found = &mut self.found;
+        for (search, track) in self.masks.with_searches(&mut self.tracks) {
+            track.finish(search, &mut |place| found.push(place));
         }
         merge(&mut self.found);
         self.give(self.at + self.held.len())

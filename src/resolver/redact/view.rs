@@ -2,8 +2,8 @@
 //!
 //! Nothing is copied: each byte of the view is handed on with the place in the text that it comes from.
 
-/// The longest escape: `\u0041`.
-const LONGEST: usize = 6;
+use super::escape::{Dialect, Layer, is_blank};
+use super::lines::{Margins, Terminal};
 
 /// A byte of the view, and the bytes of the text that it stands for.
 #[derive(Debug, Clone, Copy, Default)]
@@ -13,170 +13,168 @@ pub(super) struct Unit {
     pub(super) end: usize,
 }
 
-/// Leaves out blanks and line breaks, and undoes percent-encoding and JSON escapes, whole or partial.
+/// How text is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reading {
+    /// Every character but blanks, as it stands.
+    Characters,
+    /// Every character but blanks, escapes undone.
+    UnescapedCharacters,
+    /// As it stands; the search passes over all but letters and digits.
+    Letters,
+    /// Escapes and quoted-printable undone, colours and margins left out; the search passes over all but letters and digits.
+    UnescapedLetters,
+}
+
+impl Reading {
+    /// Whether the search compares letters and digits alone.
+    pub(super) const fn is_of_letters(self) -> bool {
+        matches!(self, Self::Letters | Self::UnescapedLetters)
+    }
+}
+
+/// Reads text byte by byte, in one of the ways.
 ///
-/// What an escape stands for is read again as if it had stood there, so that text encoded twice is undone twice; the
-/// second layer undoes what was encoded of the escapes themselves. So the view of a token is the same however much of it was
-/// encoded.
+/// Two layers undo escapes: the second undoes what was encoded of the escapes of the first. So the view of a token is the
+/// same however much of it was encoded.
 #[derive(Debug)]
 pub(super) struct View {
-    unescapes: bool,
+    reading: Reading,
     outer: Layer,
     inner: Layer,
+    terminal: Terminal,
+    margins: Margins,
+    /// Whether the last byte was the escape character: a backslash after it ends a string of the terminal.
+    escape: bool,
 }
 
 impl View {
-    /// A view that undoes escapes, or one that only leaves out blanks.
-    pub(super) fn new(unescapes: bool) -> Self {
+    pub(super) fn new(reading: Reading) -> Self {
+        let dialect = if reading.is_of_letters() {
+            Dialect::Mail
+        } else {
+            Dialect::Plain
+        };
         Self {
-            unescapes,
-            outer: Layer::default(),
-            inner: Layer::default(),
+            reading,
+            outer: Layer::new(dialect),
+            inner: Layer::new(dialect),
+            terminal: Terminal::default(),
+            margins: Margins::new(),
+            escape: false,
         }
+    }
+
+    /// Whether nothing is held, so that bytes of a [plain run](plain_run) are handed on as they are.
+    pub(super) fn is_idle(&self) -> bool {
+        let layers = [&self.outer, &self.inner]
+            .iter()
+            .all(|layer| layer.held_from().is_none());
+        layers && self.terminal.passes() && self.margins.passes() && !self.escape
     }
 
     /// Reads the byte at this place of the text. `emit` takes what it adds to the view.
     #[inline]
     pub(super) fn read(&mut self, byte: u8, at: usize, emit: &mut impl FnMut(Unit)) {
-        if is_blank(byte) {
-            return;
-        }
         let unit = Unit {
             byte,
             begin: at,
             end: at + 1,
         };
-        if !self.unescapes || (self.outer.held | self.inner.held == 0 && !begins_escape(byte)) {
-            emit(unit);
-        } else {
-            let inner = &mut self.inner;
-            self.outer.hold(unit, &mut |unit| inner.hold(unit, emit));
+        match self.reading {
+            Reading::Letters => emit(unit),
+            Reading::Characters => visible(unit, emit),
+            Reading::UnescapedCharacters => {
+                let inner = &mut self.inner;
+                if self.outer.passes(byte) && inner.passes(byte) {
+                    visible(unit, emit);
+                } else {
+                    let mut shown = |unit| visible(unit, emit);
+                    self.outer.hold(unit, &mut |unit| inner.hold(unit, &mut shown));
+                }
+            }
+            Reading::UnescapedLetters => {
+                let Self {
+                    outer,
+                    inner,
+                    terminal,
+                    margins,
+                    escape,
+                    ..
+                } = self;
+                let mut printed = |unit| terminal.read(unit, &mut |unit| margins.read(unit, emit));
+                let ends_string = std::mem::replace(escape, byte == 0x1b) && byte == b'\\';
+                if ends_string || (outer.passes(byte) && inner.passes(byte)) {
+                    printed(unit);
+                } else {
+                    outer.hold(unit, &mut |unit| inner.hold(unit, &mut printed));
+                }
+            }
         }
     }
 
     /// The text has ended: what looked like the beginning of an escape was none.
     pub(super) fn finish(&mut self, emit: &mut impl FnMut(Unit)) {
-        let inner = &mut self.inner;
-        self.outer.finish(&mut |unit| inner.hold(unit, emit));
-        self.inner.finish(emit);
+        let Self {
+            outer,
+            inner,
+            terminal,
+            margins,
+            ..
+        } = self;
+        if self.reading.is_of_letters() {
+            let mut printed = |unit| terminal.read(unit, &mut |unit| margins.read(unit, emit));
+            outer.finish(&mut |unit| inner.hold(unit, &mut printed));
+            inner.finish(&mut printed);
+            margins.finish(emit);
+        } else {
+            let mut shown = |unit| visible(unit, emit);
+            outer.finish(&mut |unit| inner.hold(unit, &mut shown));
+            inner.finish(&mut shown);
+        }
     }
 
     /// Where the text begins that has been read and not handed on.
     pub(super) fn held_from(&self) -> Option<usize> {
-        [&self.inner, &self.outer]
-            .iter()
-            .find(|layer| layer.held > 0)
-            .map(|layer| layer.pending[0].begin)
+        let margins = self.margins.held_from();
+        margins
+            .or_else(|| self.inner.held_from())
+            .or_else(|| self.outer.held_from())
     }
 }
 
-/// Undoes escapes.
-#[derive(Debug, Default)]
-struct Layer {
-    /// The bytes of an escape that is not complete yet.
-    pending: [Unit; LONGEST],
-    held: usize,
-}
-
-impl Layer {
-    fn finish(&mut self, emit: &mut impl FnMut(Unit)) {
-        while self.held > 0 {
-            self.give_up(emit);
-        }
-    }
-
-    fn hold(&mut self, unit: Unit, emit: &mut impl FnMut(Unit)) {
-        if self.held == 0 && !begins_escape(unit.byte) {
-            emit(unit);
-            return;
-        }
-        self.pending[self.held] = unit;
-        self.held += 1;
-        let mut utf8 = [0; 4];
-        let decoded = match unescape(&self.pending[..self.held]) {
-            Found::More => return,
-            Found::None => return self.give_up(emit),
-            Found::Character(character) => character.encode_utf8(&mut utf8).as_bytes(),
-            Found::Byte(byte) => {
-                utf8[0] = byte;
-                &utf8[..1]
-            }
-        };
-        self.held = 0;
-        let begin = self.pending[0].begin;
-        for &byte in decoded.iter().filter(|&&byte| !is_blank(byte)) {
-            // The first of them may begin an escape, which then is the only one held: this goes one level deep.
-            self.hold(
-                Unit {
-                    byte,
-                    begin,
-                    end: unit.end,
-                },
-                emit,
-            );
-        }
-    }
-
-    /// The first byte held stands for itself; the others may begin something.
-    fn give_up(&mut self, emit: &mut impl FnMut(Unit)) {
-        let (held, pending) = (self.held, self.pending);
-        self.held = 0;
-        emit(pending[0]);
-        for &unit in &pending[1..held] {
-            self.hold(unit, emit);
-        }
+/// Hands on what is no blank.
+#[inline]
+fn visible(unit: Unit, emit: &mut impl FnMut(Unit)) {
+    if !is_blank(unit.byte) {
+        emit(unit);
     }
 }
 
+/// Whether the byte may begin an escape or a sequence of a terminal.
 const fn begins_escape(byte: u8) -> bool {
-    matches!(byte, b'%' | b'\\')
+    matches!(byte, b'%' | b'\\' | b'&' | b'=' | b'<' | 0x1b)
 }
 
-/// Blanks and line breaks, by which a token may be wrapped.
-const fn is_blank(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
+/// How many bytes at the beginning of the text are read alike with and without escapes.
+pub(super) fn plain_run(text: &[u8]) -> usize {
+    let other = |byte: &u8| begins_escape(*byte) || *byte == b'\n';
+    text.iter().position(other).unwrap_or(text.len())
 }
 
-enum Found {
-    /// It may become an escape.
-    More,
-    /// It will not.
-    None,
-    Byte(u8),
-    Character(char),
-}
-
-fn unescape(pending: &[Unit]) -> Found {
-    match (pending[0].byte, pending.len()) {
-        (_, 1) => Found::More,
-        (b'%', length) => match hexadecimal(&pending[1..]) {
-            Some(value) if length == 3 => Found::Byte(value.to_le_bytes()[0]),
-            Some(_) => Found::More,
-            None => Found::None,
-        },
-        (_, 2) => match pending[1].byte {
-            byte @ (b'"' | b'\\' | b'/') => Found::Byte(byte),
-            b'b' | b'f' | b'n' | b'r' | b't' => Found::Byte(b'\n'),
-            b'u' => Found::More,
-            _ => Found::None,
-        },
-        (_, length) => match hexadecimal(&pending[2..]) {
-            // Half of a surrogate pair is in no token that a header can carry.
-            Some(value) if length == LONGEST => {
-                Found::Character(char::from_u32(value.into()).unwrap_or(char::REPLACEMENT_CHARACTER))
-            }
-            Some(_) => Found::More,
-            None => Found::None,
-        },
-    }
-}
-
-/// The value of the digits; `None` if one of them is none.
-fn hexadecimal(digits: &[Unit]) -> Option<u16> {
-    digits.iter().try_fold(0, |value: u16, unit| {
-        let digit = char::from(unit.byte).to_digit(16)?;
-        Some(value << 4 | u16::try_from(digit).ok()?)
-    })
+/// Whether the two readings with and without escapes may differ for this text.
+pub(super) fn has_escapes(text: &[u8]) -> bool {
+    // In blocks and without an early end, so that many bytes are compared at once.
+    let escapes = |block: &[u8]| {
+        block
+            .iter()
+            .fold(false, |found, byte| found | begins_escape(*byte))
+    };
+    let numbered = |line: &[u8]| {
+        let first = line.iter().find(|byte| byte.is_ascii_alphanumeric());
+        first.is_some_and(u8::is_ascii_hexdigit)
+    };
+    text.chunks(256).any(escapes) || text.split(|byte| *byte == b'\n').skip(1).any(numbered)
 }
 
 #[cfg(test)]
@@ -184,7 +182,11 @@ mod tests {
     use super::*;
 
     fn view(text: &str) -> (String, Vec<usize>) {
-        let mut view = View::new(true);
+        seen(Reading::UnescapedCharacters, text)
+    }
+
+    fn seen(reading: Reading, text: &str) -> (String, Vec<usize>) {
+        let mut view = View::new(reading);
         let mut seen = (Vec::new(), Vec::new());
         let mut emit = |unit: Unit| {
             seen.0.push(unit.byte);
@@ -201,7 +203,7 @@ mod tests {
     fn escapes_are_undone_and_blanks_left_out() {
         for (text, expected) in [
             ("abc", "abc"),
-            ("a b\r\n\tc", "abc"),
+            ("a b\r\n\tc\u{b}\u{c}\0", "abc"),
             ("%61%62c", "abc"),
             ("%6a%6A", "jj"),
             ("%6\n1", "a"),
@@ -221,8 +223,45 @@ mod tests {
             ("%25%361", "a"),
             (r"\u0025\u0036\u0031", "a"),
             ("é%", "é%"),
+            (r"\x61\141\u{61}\U00000061\x{61}%u0061", "aaaaaa"),
+            (r"\_\-\.", "_-."),
+            ("&#43;&#x2b;&plus;&sol;&lowbar;&amp;#43;&amp;plus;", "+++/_++"),
+            ("a&nbsp;b&zwnj;c", "abc"),
+            ("&abc &#x; &#12 &;x", "&abc&#x;&#12&;x"),
+            ("a=3Db=\nc", "a=3Db=c"),
         ] {
             assert_eq!(view(text).0, expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn mail_colours_and_margins_are_left_out_where_letters_count() {
+        for (text, expected) in [
+            ("a=2Bb=3Dc=\r\nd", "a+b=c\nd"),
+            ("name=abc=3", "name=abc=3"),
+            ("a<wbr>b<em>c</em>d<br />e<br/>f", "abcdef"),
+            (
+                "a < b <https://x.test> <b c> <>",
+                "a < b <https://x.test> <b c> <>",
+            ),
+            ("a\u{1b}[01;31mb\u{1b}[0mc", "abc"),
+            (r"a\u001b[31mb\x1b[mc\e[0md", "abcd"),
+            (
+                "a\u{1b}]8;;https://x.test/\u{7}b\u{1b}]8;;\u{1b}\\c\u{1b}(Bd",
+                "abcd",
+            ),
+            (
+                "a\n 12 b\n13:c\n14\td\n15 | e\n99\nf",
+                "a\n  b\n:c\n\td\n | e\n99\nf",
+            ),
+            ("a\n12b\nabcdefg\n12345678", "a\n12b\nabcdefg\n12345678"),
+            (
+                "\n00000000  61 62 |ab|\n00000010  63 |c|\n",
+                "\n  61 62 \n  63 \n",
+            ),
+            ("\n00000000: 6162 63  abc\n", "\n: 6162 63  \n"),
+        ] {
+            assert_eq!(seen(Reading::UnescapedLetters, text).0, expected, "{text:?}");
         }
     }
 

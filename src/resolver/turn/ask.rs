@@ -43,7 +43,8 @@ impl Asked {
 
 impl Turn {
     /// Prepares the consent that meets the need. However many tools ask for the same, in this turn and in later ones of the
-    /// same person, there is one, while its link can be opened.
+    /// same person, there is one, while its link can be opened. A later need for more scopes of the same connection is asked
+    /// for together with the earlier ones.
     ///
     /// Show the person a link on your own origin that ends in the ticket, such as the gateway's
     /// `connect_url`; never the provider's authorization URL. Whether they have been there shows when the tool resolves
@@ -61,18 +62,28 @@ impl Turn {
             return Err(Error::NotPermitted);
         }
         let connections = &self.resolver.connections;
+        let is_pending = |asked: &Asked| -> Result<bool> {
+            Ok(connections.poll(&self.acting_user, asked.id())? == ConsentState::Pending)
+        };
         let mut shelf = self.resolver.asking.of(&self.acting_user);
         if let Some(asked) = shelf.known(&self.acting_user, need, connections.inner().now())
-            && connections.poll(&self.acting_user, asked.id())? == ConsentState::Pending
+            && is_pending(&asked)?
         {
             return Ok(asked);
         }
         let provider = need.provider.as_str();
-        let prepared = connections.prepare(&self.acting_user, provider, ConsentOptions::from(need))?;
+        let mut widened = need.clone();
+        for asked in shelf.like(&self.acting_user, need) {
+            if is_pending(asked)? {
+                widened.missing_scopes = widened.missing_scopes.union(&asked.need().missing_scopes);
+            }
+        }
+        let need = widened;
+        let prepared = connections.prepare(&self.acting_user, provider, ConsentOptions::from(&need))?;
         let name = connections.inner().service(provider)?.provider.name.clone();
         let asked = Arc::new(Asked {
             message: message(&name, need.reason),
-            need: need.clone(),
+            need,
             prepared,
         });
         shelf.remember(&self.acting_user, &asked);
@@ -111,6 +122,7 @@ fn message(name: &str, reason: ConsentReason) -> String {
         ConsentReason::Expired
         | ConsentReason::Rejected
         | ConsentReason::LostInFlight
-        | ConsentReason::RejectedAfterRefresh => format!("Connect {name} again to go on."),
+        | ConsentReason::Unexplained
+        | ConsentReason::ClientChanged => format!("Connect {name} again to go on."),
     }
 }

@@ -7,10 +7,12 @@ use http::HeaderMap;
 use http::header::{ACCEPT_ENCODING, HeaderValue};
 use zeroize::Zeroizing;
 
-use crate::error::{Error, RequestRefused, Result};
+use crate::error::{RequestRefused, Result};
 use crate::http::HttpRequest;
+use crate::provider::Provider;
 use crate::random;
-use crate::resolver::send::{CLIENTS, CREDENTIALS, address, hand_back};
+use crate::resolver::request::{check_headers, check_method, remove_clients_headers};
+use crate::resolver::send::{address, hand_back};
 use crate::resolver::{ResolveOptions, Turn};
 use crate::secret::SecretBytes;
 
@@ -19,6 +21,9 @@ const MARK: &str = "vkp_";
 
 /// The length of a placeholder: the mark and 256 random bits.
 const LENGTH: usize = MARK.len() + 43;
+
+/// How many different placeholders a turn can make: a model that asks for one after the other must not fill the memory.
+const MOST: usize = 1_024;
 
 /// What a tool writes in a header in the place of a token: random text, good in the turn that made it and nowhere else.
 ///
@@ -50,12 +55,14 @@ pub(super) struct Promise {
 }
 
 impl Turn {
-    /// A placeholder for the token of this person at this provider, to be put into a header: `Authorization: Bearer vkp_…`.
+    /// Returns a placeholder for the token of this person at this provider, to be put into a header:
+    /// `Authorization: Bearer vkp_…`. The same call in the same turn returns the same placeholder.
     ///
     /// # Errors
     ///
-    /// [`UnknownProvider`](Error::UnknownProvider), [`Random`](Error::Random). Whether the person is connected shows when
-    /// it is filled.
+    /// [`UnknownProvider`](crate::Error::UnknownProvider), [`Random`](crate::Error::Random), and
+    /// [`TooManyPlaceholders`](RequestRefused::TooManyPlaceholders) after 1,024 different ones. Whether the person is
+    /// connected shows when the placeholder is filled.
     pub fn placeholder(&self, provider: &str) -> Result<Placeholder> {
         self.placeholder_with(provider, ResolveOptions::default())
     }
@@ -67,16 +74,21 @@ impl Turn {
     /// As [`placeholder`](Self::placeholder).
     pub fn placeholder_with(&self, provider: &str, options: ResolveOptions) -> Result<Placeholder> {
         let inner = self.resolver.connections.inner();
-        inner.registry.find(provider).map_err(Error::from)?;
+        inner.registry.find(provider)?;
+        let mut promises = self.placeholders.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = |promise: &&Promise| promise.provider == provider && promise.options == options;
+        if let Some(promise) = promises.iter().find(same) {
+            return Ok(promise.placeholder.clone());
+        }
+        if promises.len() >= MOST {
+            return Err(RequestRefused::TooManyPlaceholders.into());
+        }
         let placeholder = Placeholder(format!("{MARK}{}", random::token_256()?.as_str()));
-        self.placeholders
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(Promise {
-                placeholder: placeholder.clone(),
-                provider: provider.to_owned(),
-                options,
-            });
+        promises.push(Promise {
+            placeholder: placeholder.clone(),
+            provider: provider.to_owned(),
+            options,
+        });
         Ok(placeholder)
     }
 
@@ -93,7 +105,10 @@ impl Turn {
     /// The answer must not go back to the tool: it holds the token. Do not follow redirects with it.
     /// [`send_filled`](Self::send_filled) does both right.
     pub fn fill(&self, request: http::Request<Vec<u8>>) -> Result<HttpRequest> {
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
+        check_method(&parts.method)?;
+        // As in `send`: the address that was checked says which host it is.
+        remove_clients_headers(&mut parts.headers);
         if parts.uri.to_string().contains(MARK) {
             return Err(RequestRefused::Placeholder.into());
         }
@@ -101,12 +116,8 @@ impl Turn {
         let mut secrets = Vec::new();
         let mut lent = Vec::new();
         let mut url = None;
-        // As in `send`: the address that was checked says which host it is.
-        for (name, value) in parts.headers.iter().filter(|(name, _)| !CLIENTS.contains(name)) {
+        for (name, value) in &parts.headers {
             let Some(at) = find(value.as_bytes()) else {
-                if CREDENTIALS.contains(name) {
-                    return Err(RequestRefused::ForeignCredentials.into());
-                }
                 headers.append(name, value.clone());
                 continue;
             };
@@ -138,6 +149,13 @@ impl Turn {
         }
         // Without a placeholder there is no token to be sent, and nothing to say where it may go.
         let url = url.ok_or(RequestRefused::Placeholder)?;
+        check_headers(
+            &headers,
+            lent.iter().map(|token| -> &Provider { &token.provider }),
+        )?;
+        if lent.iter().any(|token| headers.contains_key(token.header_name())) {
+            return Err(RequestRefused::ForeignCredentials.into());
+        }
         let settings = &self.resolver.connections.inner().settings;
         let mut outgoing = HttpRequest::new(parts.method, url).with_body(body);
         outgoing.headers = headers;

@@ -139,6 +139,7 @@ fn acted(make: Make<'_>) {
     }
     let (held, _) = granted(claim(&*vault, 1, Attempt::Forced, 0));
     let refreshed = Refreshed {
+        refresh_token_expires_at: None,
         tokens: &tokens("2"),
         granted: None,
         expires_at: None,

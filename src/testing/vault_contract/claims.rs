@@ -34,6 +34,7 @@ pub(super) const CHECKS: &[Check] = &[
 
 fn commit(vault: &dyn Vault, claim: &Claim, tokens: &Tokens, granted: Option<&Scopes>) -> CommitOutcome {
     let refreshed = Refreshed {
+        refresh_token_expires_at: None,
         tokens,
         granted,
         expires_at: Some(at(7_200)),
@@ -319,6 +320,7 @@ fn lifetime(make: Make<'_>) {
     {
         let (claim, _) = granted(claim(&*vault, generation, Attempt::Due, 0));
         let refreshed = Refreshed {
+            refresh_token_expires_at: None,
             tokens: &tokens("x"),
             granted: None,
             expires_at: None,

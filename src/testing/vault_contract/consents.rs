@@ -7,13 +7,19 @@ use super::{
     Check, Make, StoreOutcome, at, connection, consent, grant, id, must, personal, state, stored_none,
     tenant, tokens, verifier,
 };
-use crate::model::{Timestamp, UserId};
+use crate::model::{ConsentId, Scopes, Timestamp, UserId};
+use crate::protocol::Prompt;
 use crate::secret::PkceVerifier;
-use crate::vault::{AuditFilter, AuditKind, ConsentStatus, NewGrant, PendingConsent, Purpose, Taken, Vault};
+use crate::vault::{
+    AuditFilter, AuditKind, ConsentStatus, MAX_CONSENTS, NewGrant, PendingConsent, Purpose, RequestOptions,
+    Taken, Vault,
+};
 
 pub(super) const CHECKS: &[Check] = &[
     ("a consent comes back as it was stored", round_trip),
     ("a person's consents are found, and nobody else's", found),
+    ("a pending consent is opened without being taken", opened),
+    ("a person has a bounded number of consents", bounded),
     ("a consent is taken once", taken_once),
     ("of many threads one takes a consent", taken_by_one_thread),
     ("an expired consent is not taken", expired),
@@ -35,6 +41,7 @@ fn round_trip(make: Make<'_>) {
     bare.parameters.clear();
     bare.services.clear();
     bare.require_account = false;
+    bare.request = RequestOptions::default();
     bare.purpose = Purpose::Connect;
     must(vault.insert_consent(&bare, None));
     assert_eq!(must(vault.consent(&full.tenant, &full.state)), Some(full.clone()));
@@ -46,6 +53,18 @@ fn round_trip(make: Make<'_>) {
     ] {
         let mut other = consent("acme", name);
         other.purpose = purpose;
+        must(vault.insert_consent(&other, None));
+        assert_eq!(must(vault.consent(&other.tenant, &other.state)), Some(other));
+    }
+    for (name, prompt) in [
+        ("none", Prompt::None),
+        ("login", Prompt::Login),
+        ("consent", Prompt::Consent),
+    ] {
+        let mut other = consent("acme", name);
+        // Naming no scopes is not the same as leaving them to the provider.
+        other.request.scopes = Some(Scopes::default());
+        other.request.hints.prompt = Some(prompt);
         must(vault.insert_consent(&other, None));
         assert_eq!(must(vault.consent(&other.tenant, &other.state)), Some(other));
     }
@@ -76,6 +95,61 @@ fn found(make: Make<'_>) {
         ..two
     };
     assert_eq!(consents, [one, two]);
+}
+
+fn opened(make: Make<'_>) {
+    let vault = make();
+    let one = consent("acme", "one");
+    let mut two = consent("acme", "two");
+    two.expires_at = at(2);
+    must(vault.insert_consent(&one, Some(&verifier())));
+    must(vault.insert_consent(&two, None));
+    for _ in 0..2 {
+        let (consent, secret) = must(vault.open_consent(&one.tenant, &one.state)).expect("it is pending");
+        assert_eq!(consent, one);
+        let secret = secret.as_ref().map(PkceVerifier::expose_secret);
+        assert_eq!(secret, Some(verifier().expose_secret()));
+    }
+    let (consent, secret) = must(vault.open_consent(&two.tenant, &two.state)).expect("it is pending");
+    assert_eq!((consent, secret.is_none()), (two, true), "also after its time");
+    assert!(must(vault.open_consent(&one.tenant, &state("other"))).is_none());
+    assert!(must(vault.open_consent(&tenant("globex"), &one.state)).is_none());
+    assert!(taken(&*vault, "one", at(1)).is_some());
+    assert!(must(vault.open_consent(&one.tenant, &one.state)).is_none());
+}
+
+fn bounded(make: Make<'_>) {
+    let vault = make();
+    let nth = |number: usize| {
+        let mut nth = consent("acme", &format!("n{number}"));
+        let number = u8::try_from(number).expect("a small number");
+        nth.id = ConsentId::from_bytes([number; 16]);
+        nth.created_at = at(i64::from(number));
+        nth
+    };
+    let mut others = consent("acme", "others");
+    others.user = must(UserId::new("somebody-else"));
+    must(vault.insert_consent(&others, None));
+    for number in 0..MAX_CONSENTS {
+        must(vault.insert_consent(&nth(number), Some(&verifier())));
+    }
+    let is_there = |number| must(vault.consent(&tenant("acme"), &nth(number).state)).is_some();
+    assert!((0..MAX_CONSENTS).all(is_there));
+    // One that has ended makes room first, whatever its age; one whose code is being exchanged never does.
+    assert!(taken(&*vault, "n0", at(70)).is_some());
+    assert!(taken(&*vault, "n9", at(70)).is_some());
+    must(vault.close_consent(&tenant("acme"), &nth(9).state, ConsentStatus::Denied, at(70)));
+    must(vault.insert_consent(&nth(MAX_CONSENTS), None));
+    assert!(!is_there(9));
+    let before = must(vault.audit(&AuditFilter::of(&tenant("acme")))).len();
+    must(vault.insert_consent(&nth(MAX_CONSENTS + 1), None));
+    assert!(is_there(0) && !is_there(1) && is_there(2));
+    let audit = must(vault.audit(&AuditFilter::of(&tenant("acme"))));
+    let kinds: Vec<_> = audit[before..].iter().map(|entry| entry.kind).collect();
+    assert_eq!(kinds, [AuditKind::ConsentDenied, AuditKind::ConsentStarted]);
+    let user = nth(0).user;
+    assert_eq!(must(vault.consents(&tenant("acme"), &user)).len(), MAX_CONSENTS);
+    assert_eq!(must(vault.consent(&others.tenant, &others.state)), Some(others));
 }
 
 /// Takes a consent request of tenant "acme". Returns its verifier.

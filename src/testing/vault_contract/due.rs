@@ -165,6 +165,7 @@ fn passed_over(make: Make<'_>) {
     granted(claim_of(&*vault, 1, 1, Attempt::Forced, 0));
     let (second, _) = granted(claim_of(&*vault, 2, 1, Attempt::Forced, 0));
     let failure = RefreshFailure::Transient {
+        setup: None,
         code: FailureCode::RateLimited,
         at: at(0),
         not_before: at(20),
@@ -286,6 +287,7 @@ fn consented(make: Make<'_>) {
     let (vault, connection) = with_one(make);
     let (held, _) = granted(claim_of(&*vault, 1, 1, Attempt::Due, 0));
     let refreshed = Refreshed {
+        refresh_token_expires_at: None,
         tokens: &tokens("2"),
         granted: None,
         expires_at: None,

@@ -19,6 +19,7 @@ pub(super) const CHECKS: &[Check] = &[
 pub(super) const fn for_now(code: FailureCode, seconds: i64) -> RefreshFailure {
     let millis = 1_800_000_000_000 + seconds * 1_000;
     RefreshFailure::Transient {
+        setup: None,
         code,
         at: Timestamp::from_unix_millis(millis),
         not_before: Timestamp::from_unix_millis(millis + 30_000),

@@ -184,6 +184,7 @@ fn fails(make: Make<'_>) {
     let (held, _) = granted(claim(&*vault, 1, Attempt::Due, 0));
     let (second, _) = reconnect(&*vault, &first, 2, "2");
     let failure = RefreshFailure::Transient {
+        setup: None,
         code: FailureCode::TimedOut,
         at: at(1),
         not_before: at(31),

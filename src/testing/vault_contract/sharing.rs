@@ -299,6 +299,7 @@ fn refused(make: Make<'_>) {
     let (vault, two) = with_two(make);
     let (held, _) = granted(claim(&*vault, 1, Attempt::Forced, 5));
     let failure = RefreshFailure::Transient {
+        setup: None,
         code: FailureCode::ServerError,
         at: at(6),
         not_before: at(36),

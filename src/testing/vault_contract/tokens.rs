@@ -160,16 +160,13 @@ fn apart(make: Make<'_>) {
 
 fn needs_consent(make: Make<'_>) {
     let (vault, first) = with_one(make);
-    let need = |generation| need_consent(&*vault, &first, generation, NeedsConsent::RejectedAfterRefresh);
+    let need = |generation| need_consent(&*vault, &first, generation, NeedsConsent::Unexplained);
     assert_eq!(need(2), CommitOutcome::Superseded);
     assert_eq!(stored(&*vault, &first), first);
     assert_eq!(need(1), CommitOutcome::Stored);
     assert_eq!(need(1), CommitOutcome::Superseded, "it is not active any more");
     let token = only(find(&*vault, &first.owner, None, &scopes("")));
-    assert_eq!(
-        token.status,
-        Status::NeedsConsent(NeedsConsent::RejectedAfterRefresh)
-    );
+    assert_eq!(token.status, Status::NeedsConsent(NeedsConsent::Unexplained));
     assert!(token.access_token.is_none());
     assert!(!token.refreshable);
     let revoked = some(revoke(&*vault, &first, 1), "the revocation");

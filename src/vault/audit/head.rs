@@ -6,7 +6,7 @@ use std::str::FromStr;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use crate::model::TenantId;
+use crate::model::{StoredName as _, TenantId};
 use crate::vault::AuditChain;
 
 /// The newest entry of a chain, for the host to keep elsewhere. A vault that does not contain it was rolled back.
@@ -75,7 +75,7 @@ fn chain_named(name: &str) -> Result<AuditChain, InvalidAuditHead> {
     }
     let name = URL_SAFE_NO_PAD.decode(name).map_err(|_| InvalidAuditHead)?;
     let name = String::from_utf8(name).map_err(|_| InvalidAuditHead)?;
-    TenantId::new(name)
+    TenantId::stored(name)
         .map(AuditChain::Tenant)
         .map_err(|_| InvalidAuditHead)
 }

@@ -32,7 +32,8 @@ pub fn store(snapshot: &Snapshot, new: &NewGrant<'_>, user: Option<&UserId>) -> 
     }
 
     let mut change = Change::default();
-    let lifecycle = Lifecycle::granted(new.grant.generation, new.tokens.refresh_token.is_some(), 0);
+    let mut lifecycle = Lifecycle::granted(new.grant.generation, new.tokens.refresh_token.is_some(), 0);
+    lifecycle.refresh_token_expires_at = new.grant.refresh.refresh_token_expires_at;
     change.put(StoredGrant::new(new.grant.clone(), lifecycle), TokenWrite::New);
     let former = retire(&mut change, snapshot, new, &connections, &replaced);
     for connection in &connections {

@@ -48,6 +48,13 @@ pub struct Lifecycle {
     pub failed_at: Option<Timestamp>,
     /// The end of the quarantine of a refused refresh token.
     pub quarantined_until: Option<Timestamp>,
+    /// A check of the configuration with which the last attempt failed, where the failure is the
+    /// operator's.
+    pub failed_setup: Option<u16>,
+    /// When the API refused the access token of this generation although it had just been refreshed.
+    pub token_refused_at: Option<Timestamp>,
+    /// When the refresh token expires, if the server said so.
+    pub refresh_token_expires_at: Option<Timestamp>,
 }
 
 /// A stored claim.
@@ -137,6 +144,9 @@ impl Lifecycle {
             last_failure: None,
             failed_at: None,
             quarantined_until: None,
+            failed_setup: None,
+            token_refused_at: None,
+            refresh_token_expires_at: None,
         }
     }
 
@@ -164,6 +174,9 @@ impl Lifecycle {
             failed_at: self.failed_at,
             in_flight: self.held.map(Held::in_flight),
             quarantined_until: self.quarantined_until,
+            failed_setup: self.failed_setup,
+            token_refused_at: self.token_refused_at,
+            refresh_token_expires_at: self.refresh_token_expires_at,
         }
     }
 
@@ -256,7 +269,7 @@ pub fn claim(lifecycle: &mut Lifecycle, request: &ClaimRequest<'_>, dead: Option
 /// would hold for hours after a correction of the clock. A smaller step backwards makes the period
 /// last longer by that step, so that two hosts whose clocks differ a little never hold the same
 /// claim.
-fn lasts(since: Timestamp, until: Timestamp, at_least: Duration, now: Timestamp) -> bool {
+pub(crate) fn lasts(since: Timestamp, until: Timestamp, at_least: Duration, now: Timestamp) -> bool {
     let span = until.saturating_since(since).max(at_least);
     until > now && until.saturating_since(now) <= span.saturating_mul(2)
 }
@@ -300,6 +313,9 @@ pub fn fail(lifecycle: &mut Lifecycle, claim: &Claim, failure: &RefreshFailure) 
     if let RefreshFailure::ConsentNeeded { reason, .. } = *failure {
         return need_consent(lifecycle, claim.generation, reason);
     }
+    if let RefreshFailure::TokenRefused { at } = *failure {
+        return refuse_token(lifecycle, claim.generation, at);
+    }
     let is_open = lifecycle.generation == claim.generation
         && lifecycle.held.is_some_and(|held| held.fence == claim.fence);
     let quarantined = lifecycle.status != Status::Active;
@@ -313,8 +329,14 @@ pub fn fail(lifecycle: &mut Lifecycle, claim: &Claim, failure: &RefreshFailure) 
     }
     lifecycle.failures = lifecycle.failures.saturating_add(1);
     let keep = match *failure {
-        RefreshFailure::Transient { code, at, not_before } => {
+        RefreshFailure::Transient {
+            code,
+            at,
+            not_before,
+            setup,
+        } => {
             lifecycle.not_before = Some(not_before);
+            lifecycle.failed_setup = setup;
             lifecycle.last_failure = Some(code);
             lifecycle.failed_at = Some(at);
             if code.outcome_unknown() {
@@ -339,8 +361,8 @@ pub fn fail(lifecycle: &mut Lifecycle, claim: &Claim, failure: &RefreshFailure) 
                 Keep::Nothing
             }
         }
-        // Returned above, because it needs no claim.
-        RefreshFailure::ConsentNeeded { .. } => Keep::All,
+        // Returned above, because they need no claim.
+        RefreshFailure::ConsentNeeded { .. } | RefreshFailure::TokenRefused { .. } => Keep::All,
     };
     (CommitOutcome::Stored, keep)
 }
@@ -355,6 +377,15 @@ fn need_consent(lifecycle: &mut Lifecycle, generation: u64, reason: NeedsConsent
     lifecycle.held = None;
     lifecycle.not_before = None;
     (CommitOutcome::Stored, Keep::Nothing)
+}
+
+/// Records that the API refuses the current access token, claimed or not.
+fn refuse_token(lifecycle: &mut Lifecycle, generation: u64, at: Timestamp) -> (CommitOutcome, Keep) {
+    if lifecycle.status != Status::Active || lifecycle.generation != generation {
+        return (CommitOutcome::Superseded, Keep::All);
+    }
+    lifecycle.token_refused_at = Some(at);
+    (CommitOutcome::Stored, Keep::All)
 }
 
 /// Ends a quarantine whose time is over. Returns `true` if it ended: then the refused refresh token

@@ -28,6 +28,9 @@ pub fn commit(snapshot: &Snapshot, claim: &Claim, refreshed: &Refreshed<'_>) -> 
     };
     let mut stored = stored.clone();
     let refreshable = refreshed.tokens.refresh_token.is_some();
+    let refresh_token_expires_at = refreshed
+        .refresh_token_expires_at
+        .or(stored.lifecycle.refresh_token_expires_at);
     let outcome = lifecycle::commit(&mut stored.lifecycle, claim, refreshable);
     if outcome != CommitOutcome::Stored {
         return Decided::Nothing(outcome);
@@ -35,6 +38,7 @@ pub fn commit(snapshot: &Snapshot, claim: &Claim, refreshed: &Refreshed<'_>) -> 
     if let Some(granted) = refreshed.granted {
         stored.grant.granted = granted.clone();
     }
+    stored.lifecycle.refresh_token_expires_at = refresh_token_expires_at;
     stored.grant.refreshed_at = refreshed.at;
     stored.grant.expires_at = refreshed.expires_at;
     stored.grant.lifetime = refreshed.lifetime.or(stored.grant.lifetime);
@@ -73,7 +77,7 @@ pub fn fail(snapshot: &Snapshot, claim: &Claim, failure: &RefreshFailure) -> Dec
         RefreshFailure::ConsentNeeded { reason, at } => {
             Some(AuditEntry::new(AuditKind::ConsentNeeded, at).detail(reason.as_str()))
         }
-        RefreshFailure::Transient { .. } => None,
+        RefreshFailure::Transient { .. } | RefreshFailure::TokenRefused { .. } => None,
     };
     if let Some(entry) = entry {
         tell_users(&mut change, snapshot, &stored, &entry);

@@ -1,6 +1,7 @@
 //! The master key: 32 bytes that the host keeps outside the vault.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -14,6 +15,7 @@ use zeroize::Zeroizing;
 use crate::random::{self, RandomUnavailable};
 use crate::vault::envelope::VaultId;
 use crate::vault::envelope::aead::{Cipher, KEY_LEN};
+use crate::vault::envelope::key_file;
 
 /// The reason why a master key could not be read. It never repeats the input.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -22,6 +24,20 @@ pub enum MasterKeyError {
     /// The environment variable is not set, or it is empty.
     #[error("the environment variable {0} is not set")]
     NotSet(String),
+    /// The file cannot be read.
+    #[error("the file of the master key cannot be read: {0}")]
+    Unreadable(std::io::ErrorKind),
+    /// The path names a directory, a pipe or a device.
+    #[error("the file of the master key is not a regular file")]
+    NotAFile,
+    /// Others than the owner have rights to the file.
+    #[error(
+        "others than its owner have rights to the file of the master key (mode {mode:04o}); give it the mode 0400"
+    )]
+    Exposed {
+        /// The rights of the file.
+        mode: u32,
+    },
     /// The text is not base64.
     #[error("the master key is not base64")]
     NotBase64,
@@ -51,6 +67,22 @@ impl MasterKey {
         Ok(Self::new(secret))
     }
 
+    /// Reads the key, in base64, from a file: a systemd credential, a secret that a container runtime mounts, or a file
+    /// of the host.
+    ///
+    /// Blanks and line breaks around the key are ignored. Links are followed, because Kubernetes mounts secrets as
+    /// links. Only the owner may have rights to the file (mode 0400 or 0600), except on a mount that is read-only for
+    /// this process, as those of systemd, Docker and Kubernetes are: there the runtime decides who reaches the file,
+    /// and others may be able to read it. On Windows the rights are not checked.
+    ///
+    /// # Errors
+    ///
+    /// [`MasterKeyError`] if the file cannot be read, is not a regular file, is exposed to others, or does not hold 32
+    /// bytes in base64. The error does not repeat the path, because a host may have passed the key itself.
+    pub fn from_file(path: impl AsRef<Path>) -> Result<Self, MasterKeyError> {
+        Self::from_base64(&key_file::read(path.as_ref())?)
+    }
+
     /// Reads the key, in base64, from an environment variable.
     ///
     /// # Errors
@@ -59,7 +91,10 @@ impl MasterKey {
     ///
     /// # Security
     ///
-    /// Child processes inherit the environment of a process, and its user can read it.
+    /// Child processes inherit the environment, and with it the key: a tool or an MCP server that the runtime starts
+    /// can print it. Prefer [`from_file`](Self::from_file), or start every child without the variable
+    /// ([`Command::env_remove`](std::process::Command::env_remove)). Other processes of the same user can read the
+    /// environment as well.
     pub fn from_env(name: &str) -> Result<Self, MasterKeyError> {
         let value = match std::env::var(name) {
             Ok(value) => Zeroizing::new(value),
@@ -232,92 +267,4 @@ pub(super) fn derive(secret: &Zeroizing<[u8; KEY_LEN]>, label: &[u8], out: &mut 
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const KEY: &str = "+/8AAQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0=";
-
-    #[test]
-    fn every_variant_of_base64_is_read() {
-        let key = MasterKey::from_base64(KEY).unwrap();
-        for text in [
-            KEY.to_owned(),
-            KEY.trim_end_matches('=').to_owned(),
-            KEY.replace('+', "-").replace('/', "_"),
-            KEY.replace('+', "-").replace('/', "_").replace('=', ""),
-            format!(" {KEY}\n"),
-        ] {
-            assert_eq!(MasterKey::from_base64(&text).unwrap().id(), key.id(), "{text:?}");
-        }
-        assert_eq!(key.to_base64().as_str(), KEY);
-    }
-
-    #[test]
-    fn other_text_than_32_bytes_is_refused_and_not_repeated() {
-        for (text, error) in [
-            ("", MasterKeyError::WrongLength),
-            ("AAAA", MasterKeyError::WrongLength),
-            (&KEY[..40], MasterKeyError::WrongLength),
-            (&format!("AAAA{KEY}"), MasterKeyError::WrongLength),
-            (&"A".repeat(4096), MasterKeyError::WrongLength),
-            (&KEY.replace("AQI", "A*I"), MasterKeyError::NotBase64),
-        ] {
-            let found = MasterKey::from_base64(text).unwrap_err();
-            assert_eq!(found, error, "{text:?}");
-            assert!(text.is_empty() || !format!("{found:?} {found}").contains(text));
-        }
-        assert_eq!(
-            MasterKey::from_env("VALETKEY_NO_SUCH_VARIABLE").unwrap_err(),
-            MasterKeyError::NotSet("VALETKEY_NO_SUCH_VARIABLE".into())
-        );
-    }
-
-    #[test]
-    fn debug_output_shows_the_id_and_not_the_key() {
-        let key = MasterKey::new(Box::new(Zeroizing::new([0xab; 32])));
-        let debug = format!("{key:?}");
-        assert_eq!(debug.len(), "MasterKey()".len() + 32);
-        assert!(!debug.contains("abab"));
-    }
-
-    #[test]
-    fn subkeys_differ_by_label_and_key() {
-        let secret = Zeroizing::new([1; 32]);
-        let other = Zeroizing::new([2; 32]);
-        let derived = |secret: &Zeroizing<[u8; 32]>, label: &[u8]| {
-            let mut out = [0; 32];
-            derive(secret, label, &mut out);
-            out
-        };
-        let all = [
-            derived(&secret, b"kek"),
-            derived(&secret, b"audit"),
-            derived(&secret, b"fingerprint"),
-            derived(&other, b"kek"),
-        ];
-        for (at, one) in all.iter().enumerate() {
-            assert_ne!(*one, *secret.as_slice());
-            assert!(all[..at].iter().all(|earlier| earlier != one));
-        }
-    }
-
-    #[test]
-    fn check_values_belong_to_one_key_and_one_vault() {
-        let (one, other) = (MasterKey::generate().unwrap(), MasterKey::generate().unwrap());
-        let (here, there) = (VaultId::from_bytes([1; 16]), VaultId::from_bytes([2; 16]));
-        assert_eq!(one.check_value(here), one.check_value(here));
-        assert_ne!(one.check_value(here), one.check_value(there));
-        assert_ne!(one.check_value(here), other.check_value(here));
-    }
-
-    #[test]
-    fn the_first_key_is_the_active_one() {
-        let keys = [MasterKey::generate().unwrap(), MasterKey::generate().unwrap()];
-        let ids = keys.each_ref().map(|key| *key.id());
-        let [active, former] = keys;
-        let keys = MasterKeys::new(active, [former]);
-        assert_eq!(keys.active().id(), &ids[0]);
-        assert_eq!(keys.get(&ids[1]).unwrap().id(), &ids[1]);
-        assert!(keys.get(&[0; 16]).is_none());
-    }
-}
+mod tests;

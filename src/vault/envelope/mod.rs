@@ -98,13 +98,13 @@
 //! | encoding | fields |
 //! |---|---|
 //! | route of a grant (column `route`) | server text, expires_at i64?, granted scopes, owner, provider text, origin text, token endpoint text, refresh endpoint text, revocation endpoint text?, client id text, parameters, requested scopes, consented_at i64, lifetime u64? (milliseconds), account |
-//! | body of a consent request (column `body`) | binding 32, provider text, server text, issuer text?, token endpoint text, client id text, redirect URI text, scopes, services, parameters, label text?, purpose text (`connect`, `reconnect`, `switch_account`, `extend`), target id? (the connection that the purpose names), require_account flag, return_to text?, created_at i64 |
+//! | body of a consent request (column `body`) | binding 32, provider text, server text, issuer text?, token endpoint text, client id text, redirect URI text, scopes, services, parameters, label text?, purpose text (`connect`, `reconnect`, `switch_account`, `extend`), target id? (the connection that the purpose names), require_account flag, return_to text?, scopes named by the host?, scopes added by the host, login_hint text?, prompt text? (as in an authorization request), max_age u64? (nanoseconds), acr_values text?, created_at i64 |
 //! | route of a consent request | state 32, user text, expires_at i64, body |
 //! | body of a pending revocation (column `body`) | grant id, generation u64, route of the grant |
 //! | route of a pending revocation | connection id, owner, give_up_at i64, body |
 //! | details of a connection (column `details`) | account, requested scopes, parameters, created_at i64 |
 //! | fields of the row of a grant | grant id, former_of id?, status text, generation u64, refreshable flag, server text, expires_at i64?, refreshed_at i64, not_before i64?, held_until i64?, quarantined_until i64?, dead_at i64?, route, state, key version u32, revision u64 |
-//! | state of a grant (column `state`) | fence u64, holder 16?, fence of the claim u64 (0 without a claim), since i64?, until i64?, unknown generation u64?, failures u32, not_before i64?, last failure text?, failed_at i64?, quarantined_until i64?; no bytes at all for a grant without a claim or a failure |
+//! | state of a grant (column `state`) | fence u64, holder 16?, fence of the claim u64 (0 without a claim), since i64?, until i64?, unknown generation u64?, failures u32, not_before i64?, last failure text?, failed_at i64?, quarantined_until i64?, check of the failed setup u64?, token_refused_at i64?, refresh_token_expires_at i64?; no bytes at all for a grant without any of them |
 //! | body of an audit entry (sealed) | ten parts of a plaintext, empty if absent: user, connection id 16, provider, generation u64, fingerprint 8, detail, purpose, turn, `"1"` for a workspace connection, actor (`role:user`); the oldest entries have no actor |
 //!
 //! # MACs
@@ -160,6 +160,7 @@ mod aead;
 mod audit_key;
 mod data_key;
 mod fields;
+mod key_file;
 mod master_key;
 mod record;
 mod row_key;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{Actor, ConnectionId, ProviderId, Timestamp, UserId};
+use crate::model::{Actor, ConnectionId, ProviderId, StoredName as _, Timestamp, UserId};
 use crate::vault::envelope::Fields;
 use crate::vault::sealed::chain;
 use crate::vault::sealed::core::Core;
@@ -25,7 +25,7 @@ pub(super) fn entry(row: &AuditRow, mut fields: Fields) -> Result<AuditEntry> {
     let mut entry = AuditEntry::new(kind, Timestamp::from_unix_millis(row.at));
     entry.number = row.number;
     entry.user = match fields.expose_next_text()? {
-        Some(user) => Some(UserId::try_from(user).map_err(tampered)?),
+        Some(user) => Some(UserId::stored(user).map_err(tampered)?),
         None => None,
     };
     let connection = fields.expose_next()?;
@@ -36,7 +36,7 @@ pub(super) fn entry(row: &AuditRow, mut fields: Fields) -> Result<AuditEntry> {
         )),
     };
     entry.provider = match fields.expose_next_text()? {
-        Some(provider) => Some(ProviderId::try_from(provider).map_err(tampered)?),
+        Some(provider) => Some(ProviderId::stored(provider).map_err(tampered)?),
         None => None,
     };
     entry.generation = fields
@@ -59,7 +59,7 @@ pub(super) fn entry(row: &AuditRow, mut fields: Fields) -> Result<AuditEntry> {
 /// Reads who acted: the role, a colon, the name.
 fn actor(text: &str) -> Result<Actor> {
     let (role, user) = text.split_once(':').ok_or(VaultError::Tampered)?;
-    let user = UserId::try_from(user).map_err(|_| VaultError::Tampered)?;
+    let user = UserId::stored(user).map_err(|_| VaultError::Tampered)?;
     match role {
         "user" => Ok(Actor::User(user)),
         "operator" => Ok(Actor::Operator(user)),

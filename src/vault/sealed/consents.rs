@@ -1,17 +1,22 @@
 //! Consent requests.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use crate::model::{ConnectionId, Label, ProviderId, Scopes, ServerId, TenantId, Timestamp, UserId};
+use crate::model::{
+    ConnectionId, Label, ProviderId, Scopes, ServerId, StoredName as _, TenantId, Timestamp, UserId,
+};
+use crate::protocol::{Hints, Prompt};
 use crate::secret::PkceVerifier;
 use crate::vault::codec::{Decoder, Encoder};
 use crate::vault::envelope::{Context, Kind, RowKey};
 use crate::vault::sealed::core::{Core, again_if_tampered};
 use crate::vault::sealed::keyring::Tenant;
 use crate::vault::sealed::{chain, rows};
-use crate::vault::tables::{ConsentRow, Tables, Write};
+use crate::vault::tables::{ConsentRow, RowsMut, Tables, Write};
 use crate::vault::{
-    AuditEntry, AuditKind, ConsentStatus, PendingConsent, Purpose, StateHash, Taken, VaultError,
+    AuditEntry, AuditKind, ConsentStatus, MAX_CONSENTS, PendingConsent, Purpose, RequestOptions, StateHash,
+    Taken, VaultError,
 };
 
 type Result<T> = std::result::Result<T, VaultError>;
@@ -72,7 +77,7 @@ fn body(consent: &PendingConsent) -> Vec<u8> {
         .list(&consent.services, |encoder, (provider, scopes)| {
             encoder.text(provider.as_str()).text(&scopes.to_string())
         });
-    rows::write_parameters(encoder, &consent.parameters)
+    let encoder = rows::write_parameters(encoder, &consent.parameters)
         .opt_text(consent.label.as_ref().map(Label::as_str))
         .text(purpose_text(consent.purpose))
         .opt_bytes(
@@ -83,9 +88,41 @@ fn body(consent: &PendingConsent) -> Vec<u8> {
                 .map(|id| id.as_bytes().as_slice()),
         )
         .flag(consent.require_account)
-        .opt_text(consent.return_to.as_deref())
+        .opt_text(consent.return_to.as_deref());
+    write_request(encoder, &consent.request)
         .i64(consent.created_at.as_unix_millis())
         .finish()
+}
+
+fn write_request(encoder: Encoder, request: &RequestOptions) -> Encoder {
+    let RequestOptions {
+        scopes,
+        added_scopes,
+        hints,
+    } = request;
+    // A longer age than 584 years is no restriction.
+    let nanos = |age: Duration| u64::try_from(age.as_nanos()).unwrap_or(u64::MAX);
+    encoder
+        .opt_text(scopes.as_ref().map(ToString::to_string).as_deref())
+        .text(&added_scopes.to_string())
+        .opt_text(hints.login_hint.as_deref())
+        .opt_text(hints.prompt.map(Prompt::as_str))
+        .opt_u64(hints.max_age.map(nanos))
+        .opt_text(hints.acr_values.as_deref())
+}
+
+fn read_request(decoder: &mut Decoder<'_>) -> Result<RequestOptions> {
+    let mut request = RequestOptions {
+        scopes: decoder.opt_text()?.map(rows::scopes).transpose()?,
+        added_scopes: rows::scopes(decoder.text()?)?,
+        hints: Hints::default(),
+    };
+    request.hints.login_hint = decoder.opt_text()?.map(str::to_owned);
+    let prompt = |text| Prompt::from_text(text).ok_or(VaultError::Damaged);
+    request.hints.prompt = decoder.opt_text()?.map(prompt).transpose()?;
+    request.hints.max_age = decoder.opt_u64()?.map(Duration::from_nanos);
+    request.hints.acr_values = decoder.opt_text()?.map(str::to_owned);
+    Ok(request)
 }
 
 fn services(decoder: &mut Decoder<'_>) -> Result<BTreeMap<ProviderId, Scopes>> {
@@ -114,7 +151,7 @@ fn verify(row: &ConsentRow, key: &RowKey) -> Result<()> {
 /// The person who began the request in a row.
 pub(super) fn person(row: ConsentRow, tenant: &Tenant) -> Result<UserId> {
     verify(&row, tenant.row_key())?;
-    UserId::new(row.user).map_err(rows::damaged)
+    UserId::stored(row.user).map_err(rows::damaged)
 }
 
 fn consent(row: &ConsentRow, tenant: &TenantId, key: &RowKey) -> Result<PendingConsent> {
@@ -125,10 +162,10 @@ fn consent(row: &ConsentRow, tenant: &TenantId, key: &RowKey) -> Result<PendingC
         state: row.state,
         binding: StateHash::from_bytes(decoder.array()?),
         tenant: tenant.clone(),
-        user: UserId::new(row.user.clone()).map_err(rows::damaged)?,
+        user: UserId::stored(row.user.clone()).map_err(rows::damaged)?,
         owner: rows::owner(&row.owner)?,
         provider: rows::provider(decoder.text()?)?,
-        server: ServerId::try_from(decoder.text()?).map_err(rows::damaged)?,
+        server: ServerId::stored(decoder.text()?).map_err(rows::damaged)?,
         issuer: decoder.opt_text()?.map(str::to_owned),
         token_endpoint: decoder.text()?.to_owned(),
         client_id: decoder.text()?.to_owned(),
@@ -138,7 +175,7 @@ fn consent(row: &ConsentRow, tenant: &TenantId, key: &RowKey) -> Result<PendingC
         parameters: rows::read_parameters(&mut decoder)?,
         label: decoder
             .opt_text()?
-            .map(Label::try_from)
+            .map(Label::stored)
             .transpose()
             .map_err(rows::damaged)?,
         purpose: purpose(
@@ -147,6 +184,7 @@ fn consent(row: &ConsentRow, tenant: &TenantId, key: &RowKey) -> Result<PendingC
         )?,
         require_account: decoder.flag()?,
         return_to: decoder.opt_text()?.map(str::to_owned),
+        request: read_request(&mut decoder)?,
         created_at: Timestamp::from_unix_millis(decoder.i64()?),
         expires_at: Timestamp::from_unix_millis(row.expires_at),
         status: status(&row.status, row.completed)?,
@@ -225,14 +263,34 @@ impl<T: Tables> Core<T> {
                 if !self.keyring.count_seals(rows, tenant, 1)? {
                     return Ok(Write::NewDataKey);
                 }
-                let entries = std::slice::from_ref(&entry);
-                if !chain::append(rows, &self.keyring, audit_key, tenant, entries)? {
+                let mut entries: Vec<AuditEntry> = Vec::new();
+                for (standing, surplus) in surplus(rows, tenant, consent)? {
+                    rows.delete_consent(tenant.row, &surplus.state)?;
+                    if standing == Standing::Open {
+                        entries.push(self::entry(
+                            &surplus,
+                            AuditKind::ConsentDenied,
+                            consent.created_at,
+                        ));
+                    }
+                }
+                entries.push(entry.clone());
+                if !chain::append(rows, &self.keyring, audit_key, tenant, &entries)? {
                     return Ok(Write::NewDataKey);
                 }
                 rows.insert_consent(tenant.row, &row, &sealed)?;
                 Ok(Write::Commit(()))
             })
         })
+    }
+
+    pub(super) fn open_consent(
+        &self,
+        name: &TenantId,
+        state: &StateHash,
+    ) -> Result<Option<(PendingConsent, Option<PkceVerifier>)>> {
+        let found = again_if_tampered(|| self.read_consent(name, state))?;
+        Ok(found.filter(|(consent, _)| consent.status == ConsentStatus::Pending))
     }
 
     /// Reads the request in a row. One that is pending is authenticated by its verifier.
@@ -352,6 +410,52 @@ impl<T: Tables> Core<T> {
             })
         })
     }
+}
+
+/// What deleting a request would cost, the least first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Standing {
+    /// It has ended, or expired.
+    Over,
+    /// It can be completed.
+    Open,
+    /// Its code is being exchanged.
+    Exchanging,
+}
+
+fn standing(row: &ConsentRow, now: i64) -> Standing {
+    match row.status.as_str() {
+        "pending" | "taken" if row.expires_at <= now => Standing::Over,
+        "pending" => Standing::Open,
+        "taken" => Standing::Exchanging,
+        _ => Standing::Over,
+    }
+}
+
+/// The requests of the same person that have to go before this one is inserted. Their ids are in the order of their
+/// beginning.
+fn surplus(
+    rows: &dyn RowsMut,
+    tenant: &Tenant,
+    new: &PendingConsent,
+) -> Result<Vec<(Standing, PendingConsent)>> {
+    let known = rows.consents_of(tenant.row, new.user.as_str())?;
+    let number = (known.len() + 1).saturating_sub(MAX_CONSENTS);
+    if number == 0 {
+        return Ok(Vec::new());
+    }
+    let now = new.created_at.as_unix_millis();
+    let mut known: Vec<_> = known
+        .into_iter()
+        .map(|(row, _)| (standing(&row, now), row))
+        .filter(|(standing, _)| *standing != Standing::Exchanging)
+        .collect();
+    known.sort_by_key(|(standing, row)| (*standing, row.id));
+    known
+        .into_iter()
+        .take(number)
+        .map(|(standing, row)| Ok((standing, consent(&row, &tenant.name, tenant.row_key())?)))
+        .collect()
 }
 
 /// The audit entry about a consent request.

@@ -1,5 +1,7 @@
 //! Claims on refreshes, and how they end.
 
+use std::collections::BTreeSet;
+
 use crate::model::{GrantId, TenantId};
 use crate::vault::change::lifecycle::Held;
 use crate::vault::change::{self, StoredGrant};
@@ -9,7 +11,7 @@ use crate::vault::sealed::core::{Core, again_if_tampered};
 use crate::vault::sealed::keyring::Tenant;
 use crate::vault::sealed::snapshot::{Read, Reader};
 use crate::vault::sealed::{rows, tokens};
-use crate::vault::tables::{DueRows, GrantRow, Secrets, Tables, Write};
+use crate::vault::tables::{DueRows, GrantRow, Of, Secrets, Tables, Write};
 use crate::vault::{
     Attempt, Claim, ClaimOutcome, ClaimRequest, Claimed, CommitOutcome, DueQuery, Holder, RefreshFailure,
     Refreshed, VaultError,
@@ -107,37 +109,63 @@ impl<T: Tables> Core<T> {
         })
     }
 
+    /// Claims from the head of the list. A grant that another host was faster to claim, or that does not open, leaves
+    /// its place to the next one: otherwise it would hide all that are due after it.
     pub(super) fn claim_due(&self, query: &DueQuery<'_>) -> Result<Vec<Claimed>> {
-        let due = self.tables.read(|rows| {
+        let mut claimed = Vec::new();
+        let mut passed_over = BTreeSet::new();
+        loop {
+            let wanted = query.limit - claimed.len();
+            let due = self.due(query, wanted + passed_over.len())?;
+            let is_new = |due: &Of<GrantRow>| !passed_over.contains(&due.row.id);
+            let new: Vec<_> = due.into_iter().filter(is_new).take(wanted).collect();
+            if new.is_empty() {
+                return Ok(claimed);
+            }
+            for due in new {
+                let id = due.row.id;
+                match self.claim_one(query, &due) {
+                    Ok(Some(granted)) => claimed.push(granted),
+                    Ok(None) => _ = passed_over.insert(id),
+                    Err(error) if claimed.is_empty() => return Err(error),
+                    // What is claimed must not be lost.
+                    Err(_) => return Ok(claimed),
+                }
+            }
+        }
+    }
+
+    fn due(&self, query: &DueQuery<'_>, limit: usize) -> Result<Vec<Of<GrantRow>>> {
+        self.tables.read(|rows| {
             rows.due_grants(&DueRows {
                 server: query.server.as_str(),
                 now: query.now.as_unix_millis(),
                 expires_before: (query.now + query.horizon).as_unix_millis(),
                 refreshed_before: query.idle_since.map(|since| since.as_unix_millis()),
-                limit: query.limit,
+                limit,
             })
-        })?;
-        let mut claimed = Vec::with_capacity(due.len());
-        for due in due {
-            let request = ClaimRequest {
-                tenant: &due.name,
-                grant: due.row.id,
-                holder: query.holder,
-                generation: due.row.generation,
-                attempt: Attempt::Due,
-                now: query.now,
-                lease: query.lease,
-            };
-            match self.claim_refresh(&request) {
-                Ok(ClaimOutcome::Granted(granted)) => claimed.push(*granted),
-                // Another host was faster, or the tokens do not open: whoever needs them is told.
-                Ok(_) | Err(VaultError::Tampered | VaultError::Damaged | VaultError::UnknownMasterKey) => {}
-                Err(error) if claimed.is_empty() => return Err(error),
-                // What is claimed must not be lost.
-                Err(_) => break,
+        })
+    }
+
+    /// Claims a grant that is due. `None` if another host was faster, or its tokens do not open.
+    fn claim_one(&self, query: &DueQuery<'_>, due: &Of<GrantRow>) -> Result<Option<Claimed>> {
+        let request = ClaimRequest {
+            tenant: &due.name,
+            grant: due.row.id,
+            holder: query.holder,
+            generation: due.row.generation,
+            attempt: Attempt::Due,
+            now: query.now,
+            lease: query.lease,
+        };
+        match self.claim_refresh(&request) {
+            Ok(ClaimOutcome::Granted(granted)) => Ok(Some(*granted)),
+            // A turn that needs tokens which do not open is told so.
+            Ok(_) | Err(VaultError::Tampered | VaultError::Damaged | VaultError::UnknownMasterKey) => {
+                Ok(None)
             }
+            Err(error) => Err(error),
         }
-        Ok(claimed)
     }
 
     pub(super) fn commit_refresh(
@@ -171,7 +199,8 @@ impl<T: Tables> Core<T> {
         }
         let (RefreshFailure::Transient { at, .. }
         | RefreshFailure::Rejected { at, .. }
-        | RefreshFailure::ConsentNeeded { at, .. }) = *failure;
+        | RefreshFailure::ConsentNeeded { at, .. }
+        | RefreshFailure::TokenRefused { at }) = *failure;
         let decide = |read: &Read| change::refresh::fail(&read.snapshot, claim, failure);
         let (outcome, _) = self.change(name, at, Needs::default(), |reader| load(reader, grant), decide)?;
         Ok(outcome)

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::model::{
     Account, ConnectionId, FailureCode, Grant, GrantId, IssuedBy, Label, NeedsConsent, Origin, Owner,
-    Parameters, ProviderId, Scopes, ServerId, Status, TenantId, Timestamp, UserId,
+    Parameters, ProviderId, Scopes, ServerId, Status, StoredName as _, TenantId, Timestamp, UserId,
 };
 use crate::vault::change::lifecycle::{Held, Lifecycle};
 use crate::vault::change::{StoredConnection, StoredGrant};
@@ -24,7 +24,7 @@ pub(super) fn owner(text: &str) -> Result<Owner> {
     if text.is_empty() {
         return Ok(Owner::Shared);
     }
-    UserId::try_from(text).map(Owner::Personal).map_err(damaged)
+    UserId::stored(text).map(Owner::Personal).map_err(damaged)
 }
 
 /// What cannot be read was not written by this crate.
@@ -33,7 +33,7 @@ pub(super) fn damaged<E>(_: E) -> VaultError {
 }
 
 pub(super) fn provider(text: &str) -> Result<ProviderId> {
-    ProviderId::try_from(text).map_err(damaged)
+    ProviderId::stored(text).map_err(damaged)
 }
 
 const fn time(millis: i64) -> Timestamp {
@@ -162,7 +162,12 @@ pub(super) fn connection(row: &ConnectionRow, key: &RowKey) -> Result<StoredConn
         id: row.id,
         owner: owner(&row.owner)?,
         provider: provider(&row.provider)?,
-        label: row.label.clone().map(Label::new).transpose().map_err(damaged)?,
+        label: row
+            .label
+            .clone()
+            .map(Label::stored)
+            .transpose()
+            .map_err(damaged)?,
         is_default: row.is_default,
         revoked: row.revoked,
         grant: row.grant,
@@ -243,7 +248,7 @@ pub(super) fn grant_of_route(tenant: &TenantId, id: GrantId, route: &[u8]) -> Re
     let head = route_head(&mut decoder)?;
     let origin = Origin::from_code(decoder.text()?).ok_or(VaultError::Damaged)?;
     let issued_by = IssuedBy {
-        server: ServerId::try_from(head.server).map_err(damaged)?,
+        server: ServerId::stored(head.server).map_err(damaged)?,
         token_endpoint: decoder.text()?.to_owned(),
         refresh_endpoint: decoder.text()?.to_owned(),
         revocation_endpoint: decoder.opt_text()?.map(str::to_owned),
@@ -287,9 +292,11 @@ pub(super) fn status(text: &str) -> Result<Status> {
 
 /// The claim and the failures. Empty for a grant that never had either, which is most of them.
 fn state(lifecycle: &Lifecycle) -> Vec<u8> {
-    let is_plain =
-        lifecycle.fence == 0 && lifecycle.last_failure.is_none() && lifecycle.quarantined_until.is_none();
-    if is_plain {
+    let untouched = Lifecycle {
+        status: lifecycle.status,
+        ..Lifecycle::granted(lifecycle.generation, lifecycle.refreshable, 0)
+    };
+    if *lifecycle == untouched {
         return Vec::new();
     }
     let held = lifecycle.held.as_ref();
@@ -305,6 +312,9 @@ fn state(lifecycle: &Lifecycle) -> Vec<u8> {
         .opt_text(lifecycle.last_failure.map(FailureCode::as_str))
         .opt_i64(millis(lifecycle.failed_at))
         .opt_i64(millis(lifecycle.quarantined_until))
+        .opt_u64(lifecycle.failed_setup.map(u64::from))
+        .opt_i64(millis(lifecycle.token_refused_at))
+        .opt_i64(millis(lifecycle.refresh_token_expires_at))
         .finish()
 }
 
@@ -346,6 +356,12 @@ pub(super) fn lifecycle_of(
         .transpose()?;
     lifecycle.failed_at = decoder.opt_i64()?.map(time);
     lifecycle.quarantined_until = decoder.opt_i64()?.map(time);
+    lifecycle.failed_setup = decoder
+        .opt_u64()?
+        .map(|check| u16::try_from(check).map_err(damaged))
+        .transpose()?;
+    lifecycle.token_refused_at = decoder.opt_i64()?.map(time);
+    lifecycle.refresh_token_expires_at = decoder.opt_i64()?.map(time);
     decoder.finish()?;
     Ok(lifecycle)
 }

@@ -40,6 +40,7 @@ macro_rules! forward {
 forward! { ConsentStore {
     fn insert_consent(consent: &PendingConsent, verifier: Option<&PkceVerifier>) -> Result<(), VaultError>;
     fn consent(tenant: &TenantId, state: &StateHash) -> Result<Option<PendingConsent>, VaultError>;
+    fn open_consent(tenant: &TenantId, state: &StateHash) -> Result<Option<(PendingConsent, Option<PkceVerifier>)>, VaultError>;
     fn consents(tenant: &TenantId, user: &UserId) -> Result<Vec<PendingConsent>, VaultError>;
     fn take_consent(tenant: &TenantId, state: &StateHash, now: Timestamp) -> Result<Taken, VaultError>;
     fn close_consent(tenant: &TenantId, state: &StateHash, status: ConsentStatus, now: Timestamp) -> Result<(), VaultError>;

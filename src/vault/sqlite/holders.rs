@@ -1,26 +1,43 @@
 //! Signs of life: a locked file beside the database for each handle that may hold claims.
 //!
-//! The operating system drops the lock when its process dies, however it dies. So a claim whose holder's file is
-//! gone, or can be locked, is nobody's: the next handle need not wait for it to lapse.
+//! The operating system drops the lock when its process dies, however it dies. A sign whose lock is free therefore
+//! proves that its holder is dead, and nobody needs to wait for its claims to lapse. A *missing* sign proves nothing: a
+//! cleaner may have deleted it while its holder is waiting for an answer. The claims of such a holder lapse by their
+//! time.
 //!
-//! Only regular files of the database's owner are signs. Anything else with such a name is neither opened nor removed.
+//! So the sign of a dead holder has to stay for as long as its claims may. The first handle that finds it writes a
+//! mark into it, and the mark's age decides when it is removed.
+//!
+//! Only regular files of those who may use the database are signs. Anything else with such a name is neither opened nor
+//! removed.
 
 use std::fs::{self, File, TryLockError};
-use std::io::ErrorKind;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use crate::random;
-use crate::vault::sqlite::db::files::{beside, open_regular, private, same_owner, unwritable};
+use crate::vault::sqlite::db::access::{adopt, is_of_the_same};
+use crate::vault::sqlite::db::files::{beside, check_kind, making, open_regular, writing};
+use crate::vault::sqlite::failure::{DIRECTORY, FILE, failed_at};
+use crate::vault::sqlite::options::Sharing;
+use crate::vault::sqlite::process::Process;
 use crate::vault::{Holder, VaultError};
 
 const SUFFIX: &str = "-holder-";
+/// How long the sign of a dead holder stays: longer than the leases of its claims. If a lease is longer, its claim
+/// lapses by its time.
+const KEPT: Duration = Duration::from_secs(3_600);
+/// The content of the sign of a holder that was found dead. The sign of a living one is empty.
+const MARK: &[u8] = b"dead";
 
 /// The sign of life of this handle, and the way to look for those of others.
 #[derive(Debug)]
 pub(super) struct Holders {
     /// The database; none for one in memory, where nobody else is.
     database: Option<PathBuf>,
+    sharing: Sharing,
     own: Mutex<Option<Own>>,
 }
 
@@ -35,23 +52,23 @@ struct Own {
 struct Sign {
     path: PathBuf,
     /// The process that made it. A forked child has a copy of this value, and drops it while its parent lives.
-    process: u32,
+    process: Process,
     _locked: File,
 }
 
 impl Drop for Sign {
     fn drop(&mut self) {
-        if self.process == std::process::id() {
-            // What is left behind is removed by the next one who looks.
+        if self.process.is_current() {
             let _ = fs::remove_file(&self.path);
         }
     }
 }
 
 impl Holders {
-    pub(super) const fn new(database: Option<PathBuf>) -> Self {
+    pub(super) const fn new(database: Option<PathBuf>, sharing: Sharing) -> Self {
         Self {
             database,
+            sharing,
             own: Mutex::new(None),
         }
     }
@@ -64,8 +81,8 @@ impl Holders {
         }
         let made = match &self.database {
             Some(database) => {
-                clear(database);
-                live(database)?
+                clear(database, self.sharing, SystemTime::now());
+                live(database, self.sharing)?
             }
             None => Own {
                 holder: new_holder()?,
@@ -87,11 +104,8 @@ impl Holders {
             return false;
         }
         drop(own);
-        let sign = sign_path(database, holder);
-        match fs::symlink_metadata(&sign) {
-            Ok(_) => state(database, &sign) == State::Dead,
-            Err(error) => error.kind() == ErrorKind::NotFound,
-        }
+        let found = Found::at(database, &sign_path(database, holder), self.sharing);
+        matches!(found, Found::Dead(_))
     }
 }
 
@@ -101,22 +115,30 @@ fn new_holder() -> Result<Holder, VaultError> {
     Ok(Holder::from_bytes(bytes))
 }
 
-fn live(database: &Path) -> Result<Own, VaultError> {
+fn live(database: &Path, sharing: Sharing) -> Result<Own, VaultError> {
     loop {
         let holder = new_holder()?;
         let path = sign_path(database, holder);
-        let file = private().open(&path).map_err(unwritable)?;
-        file.lock().map_err(VaultError::storage)?;
-        // Between making and locking, somebody may have taken it for a dead one's and removed it.
-        if fs::symlink_metadata(&path).is_ok() {
-            return Ok(Own {
-                holder,
-                _sign: Some(Sign {
-                    path,
-                    process: std::process::id(),
-                    _locked: file,
-                }),
-            });
+        let file = making(sharing).open(&path).map_err(failed_at(DIRECTORY))?;
+        adopt(&file, sharing, database)?;
+        match file.try_lock() {
+            Ok(()) => {
+                // Between making and locking, another handle may have taken it for a dead one's.
+                file.set_len(0).map_err(failed_at(FILE))?;
+                return Ok(Own {
+                    holder,
+                    _sign: Some(Sign {
+                        path,
+                        process: Process::current(),
+                        _locked: file,
+                    }),
+                });
+            }
+            // Another handle is looking at it right now.
+            Err(TryLockError::WouldBlock) => {
+                let _ = fs::remove_file(&path);
+            }
+            Err(TryLockError::Error(error)) => return Err(failed_at(FILE)(error)),
         }
     }
 }
@@ -130,53 +152,73 @@ fn sign_path(database: &Path, holder: Holder) -> PathBuf {
     beside(database, &format!("{SUFFIX}{hex}"))
 }
 
-/// What a file with the name of a sign tells.
-#[derive(Debug, PartialEq, Eq)]
-enum State {
-    /// Its holder lives.
+/// What is at the path of a sign.
+#[derive(Debug)]
+enum Found {
+    /// The sign of a living holder.
     Alive,
-    /// It was nobody's. It is removed.
-    Dead,
-    /// It is not a sign, or cannot be told.
+    /// The sign of a dead holder. Its lock is ours for as long as the file is open.
+    Dead(File),
+    /// Nothing, or something that says nothing.
     Unknown,
 }
 
-/// Looks at a sign; removes it while its lock is ours.
-fn state(database: &Path, sign: &Path) -> State {
-    let Ok(Some(file)) = open_regular(sign) else {
-        return State::Unknown;
-    };
-    let is_ours = match (fs::symlink_metadata(database), file.metadata()) {
-        (Ok(database), Ok(sign)) => same_owner(&database, &sign),
-        // Without a database there is nobody to share it with: the lock alone decides.
-        (Err(_), Ok(_)) => true,
-        _ => false,
-    };
-    if !is_ours {
-        return State::Unknown;
-    }
-    match file.try_lock() {
-        Ok(()) => {
-            let _ = fs::remove_file(sign);
-            State::Dead
+impl Found {
+    fn at(database: &Path, sign: &Path, sharing: Sharing) -> Self {
+        // A second name of the database itself must not be opened: closing it would drop the locks that SQLite holds in
+        // this process.
+        let has_one_name = fs::symlink_metadata(sign).is_ok_and(|metadata| check_kind(&metadata).is_ok());
+        if !has_one_name {
+            return Self::Unknown;
         }
-        Err(TryLockError::WouldBlock) => State::Alive,
-        Err(TryLockError::Error(_)) => State::Unknown,
+        let Ok(Some(file)) = open_regular(sign) else {
+            return Self::Unknown;
+        };
+        let is_ours = match (fs::symlink_metadata(database), file.metadata()) {
+            (Ok(database), Ok(sign)) => is_of_the_same(&database, &sign, sharing),
+            // Without a database there is nobody to share it with: the lock alone decides.
+            (Err(_), Ok(_)) => true,
+            _ => false,
+        };
+        if !is_ours {
+            return Self::Unknown;
+        }
+        match file.try_lock() {
+            Ok(()) => Self::Dead(file),
+            Err(TryLockError::WouldBlock) => Self::Alive,
+            Err(TryLockError::Error(_)) => Self::Unknown,
+        }
     }
 }
 
-/// Removes the signs of the dead.
-fn clear(database: &Path) {
+/// Marks the signs of the dead, and removes those that were marked long ago.
+fn clear(database: &Path, sharing: Sharing, now: SystemTime) {
     for sign in signs(database) {
-        state(database, &sign);
+        let Found::Dead(file) = Found::at(database, &sign, sharing) else {
+            continue;
+        };
+        // A sign that cannot be marked stays until its owner looks.
+        let Ok(metadata) = file.metadata() else { continue };
+        if metadata.len() == 0 {
+            let _ = mark(&sign);
+        } else if metadata
+            .modified()
+            .is_ok_and(|marked| now.duration_since(marked).is_ok_and(|age| age > KEPT))
+        {
+            let _ = fs::remove_file(&sign);
+        }
     }
+}
+
+fn mark(sign: &Path) -> std::io::Result<()> {
+    writing().open(sign)?.write_all(MARK)
 }
 
 /// Whether a handle of any process has made a sign and lives.
-pub(super) fn has_living(database: &Path) -> bool {
+pub(super) fn has_living(database: &Path, sharing: Sharing) -> bool {
     signs(database)
         .iter()
-        .any(|sign| state(database, sign) == State::Alive)
+        .any(|sign| matches!(Found::at(database, sign, sharing), Found::Alive))
 }
 
 /// The files with the names of signs.
@@ -197,69 +239,4 @@ fn signs(database: &Path) -> Vec<PathBuf> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn signs(directory: &Path) -> usize {
-        fs::read_dir(directory).unwrap().count()
-    }
-
-    #[test]
-    fn a_holder_lives_as_long_as_its_handle() {
-        let directory = tempfile::tempdir().unwrap();
-        let database = directory.path().join("vault.db");
-        let here = Holders::new(Some(database.clone()));
-        let there = Holders::new(Some(database));
-        let (one, other) = (here.own().unwrap(), there.own().unwrap());
-        assert_ne!(one, other);
-        assert_eq!(here.own().unwrap(), one, "the same at every call");
-        for holders in [&here, &there] {
-            assert!(!holders.is_dead(one) && !holders.is_dead(other));
-        }
-        drop(there);
-        assert!(here.is_dead(other));
-        assert!(here.is_dead(Holder::from_bytes([9; 16])), "who never was");
-        assert_eq!(signs(directory.path()), 1);
-        drop(here);
-        assert_eq!(signs(directory.path()), 0);
-    }
-
-    #[test]
-    fn the_signs_of_the_dead_are_cleared_away() {
-        let directory = tempfile::tempdir().unwrap();
-        let database = directory.path().join("vault.db");
-        let dead = Holder::from_bytes([7; 16]);
-        let other = directory.path().join("other.db-holder-07");
-        for sign in [sign_path(&database, dead), other.clone()] {
-            fs::write(sign, "").unwrap();
-        }
-        let here = Holders::new(Some(database.clone()));
-        here.own().unwrap();
-        assert!(!sign_path(&database, dead).exists());
-        assert!(other.exists(), "another vault's");
-        assert!(here.is_dead(dead));
-    }
-
-    #[test]
-    fn many_begin_at_once_and_all_live() {
-        let directory = tempfile::tempdir().unwrap();
-        let database = directory.path().join("vault.db");
-        let all: Vec<_> = std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..16)
-                .map(|_| {
-                    scope.spawn(|| {
-                        let holders = Holders::new(Some(database.clone()));
-                        let own = holders.own().unwrap();
-                        (holders, own)
-                    })
-                })
-                .collect();
-            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
-        });
-        for (holders, _) in &all {
-            for (_, other) in &all {
-                assert!(!holders.is_dead(*other));
-            }
-        }
-    }
-}
+mod tests;

@@ -6,12 +6,15 @@ mod failure;
 mod holders;
 mod migrate;
 mod mounts;
+mod options;
+mod process;
 mod rows;
 mod schema;
 mod sql;
 mod value;
 mod vault;
 
+pub use options::SqliteOptions;
 pub use vault::SqliteVault;
 
 use std::fmt;
@@ -53,10 +56,16 @@ impl SqliteTables {
     ///
     /// [`VaultError::NotAVault`], [`NewerVersion`](VaultError::NewerVersion), [`Damaged`](VaultError::Damaged),
     /// [`Mixed`](VaultError::Mixed), [`Tampered`](VaultError::Tampered) or [`ReadOnly`](VaultError::ReadOnly) for a
-    /// file that cannot be used; [`VaultError::UnsafePath`] for a link, a directory, a file with a second name or of
-    /// another user; [`VaultError::Unsupported`] if SQLite cannot be trusted with it. The content of the file is
-    /// unchanged then.
-    pub(crate) fn open_with(path: impl AsRef<Path>, keys: &MasterKeys) -> Result<Self, VaultError> {
+    /// file that cannot be used; [`VaultError::UnsafePath`] for a link, a directory or a file with a second name;
+    /// [`OtherOwner`](VaultError::OtherOwner), [`OtherGroup`](VaultError::OtherGroup) or
+    /// [`AccessDenied`](VaultError::AccessDenied) for one that this process may not use;
+    /// [`VaultError::UnknownFileSystem`] where locks may not hold; [`VaultError::Unsupported`] if SQLite cannot be
+    /// trusted with it. The content of the file is unchanged then.
+    pub(crate) fn open_with(
+        path: &Path,
+        options: &SqliteOptions,
+        keys: &MasterKeys,
+    ) -> Result<Self, VaultError> {
         let check = |db: &Connection| match sql::Sql(db).vault()? {
             Some(row) => keyring::check(keys, &row).map(drop),
             // Its making was cut off, or it is not a vault any more: the layer above tells.
@@ -66,9 +75,9 @@ impl SqliteTables {
             sql::Sql(db).vault()?.ok_or(VaultError::Damaged)?;
             migrate::begin(db)
         };
-        let opened = open::open(path.as_ref(), check, upgrade)?;
+        let opened = open::open(path, options, check, upgrade)?;
         Ok(Self {
-            holders: Holders::new(Some(opened.place.path.clone())),
+            holders: Holders::new(Some(opened.place.path.clone()), options.sharing),
             warnings: opened.warnings,
             store: Store::new(opened.writer, Some(opened.place)),
         })
@@ -77,14 +86,20 @@ impl SqliteTables {
     /// Opens a file of the newest schema, and tells whether it has a vault row yet.
     #[cfg(test)]
     fn open(path: impl AsRef<Path>) -> Result<(Self, Fresh), VaultError> {
+        Self::open_plain(path.as_ref(), &SqliteOptions::default())
+    }
+
+    /// Opens a file of the newest schema with these options.
+    #[cfg(test)]
+    fn open_plain(path: &Path, options: &SqliteOptions) -> Result<(Self, Fresh), VaultError> {
         let refuse = |_: &mut Connection| Err(VaultError::Unsupported("a file of schema 1 or 2"));
-        let opened = open::open(path.as_ref(), |_| Ok(()), refuse)?;
+        let opened = open::open(path, options, |_| Ok(()), refuse)?;
         let fresh = match sql::Sql(&opened.writer).vault()? {
             Some(_) => Fresh::No,
             None => Fresh::Yes,
         };
         let tables = Self {
-            holders: Holders::new(Some(opened.place.path.clone())),
+            holders: Holders::new(Some(opened.place.path.clone()), options.sharing),
             warnings: opened.warnings,
             store: Store::new(opened.writer, Some(opened.place)),
         };
@@ -108,7 +123,7 @@ impl SqliteTables {
     /// [`VaultError`] if SQLite cannot be used or there are no random numbers.
     pub(crate) fn in_memory() -> Result<Self, VaultError> {
         Ok(Self {
-            holders: Holders::new(None),
+            holders: Holders::new(None, options::Sharing::Owner),
             warnings: Vec::new(),
             store: Store::new(open::in_memory()?, None),
         })
@@ -133,14 +148,24 @@ impl SqliteTables {
     }
 
     /// Replaces the vault at `to` by a copy of a backup that was made with these keys.
-    fn restore_with(backup: &Path, to: &Path, keys: &MasterKeys) -> Result<(), VaultError> {
-        restore::restore(backup, to, |row| keyring::check(keys, row).map(drop))
+    fn restore_with(
+        backup: &Path,
+        to: &Path,
+        options: &SqliteOptions,
+        keys: &MasterKeys,
+    ) -> Result<(), VaultError> {
+        restore::restore(backup, to, options, |row| keyring::check(keys, row).map(drop))
     }
 
     /// Replaces the file at `to` by a copy of a backup, whoever made it.
     #[cfg(test)]
     fn restore(backup: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<(), VaultError> {
-        restore::restore(backup.as_ref(), to.as_ref(), |_| Ok(()))
+        restore::restore(
+            backup.as_ref(),
+            to.as_ref(),
+            &SqliteOptions::default(),
+            |_| Ok(()),
+        )
     }
 
     /// Reads the whole file and checks that it is what SQLite wrote. Takes as long as reading it.
@@ -190,6 +215,7 @@ impl Tables for SqliteTables {
     }
 
     fn holder(&self) -> Result<Holder, VaultError> {
+        self.store.check_process()?;
         self.holders.own()
     }
 

@@ -2,7 +2,7 @@
 
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 
-use crate::model::{ConnectionId, ConsentId, GrantId, RevocationId, TenantId};
+use crate::model::{ConnectionId, ConsentId, GrantId, RevocationId, StoredName as _, TenantId};
 use crate::vault::{StateHash, VaultError};
 
 /// A value for a parameter of a statement.
@@ -106,7 +106,7 @@ impl Bind for TenantId {
 
 impl Column for TenantId {
     fn column(value: ValueRef<'_>) -> Option<Self> {
-        Self::new(value.as_str().ok()?).ok()
+        Self::stored(value.as_str().ok()?).ok()
     }
 }
 

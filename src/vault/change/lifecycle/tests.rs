@@ -8,7 +8,7 @@ const NEEDS: [NeedsConsent; 4] = [
     NeedsConsent::Rejected,
     NeedsConsent::Expired,
     NeedsConsent::LostInFlight,
-    NeedsConsent::RejectedAfterRefresh,
+    NeedsConsent::Unexplained,
 ];
 
 fn at(seconds: i64) -> Timestamp {
@@ -190,6 +190,7 @@ fn an_unknown_outcome_is_remembered_for_one_success_more() {
     assert_eq!(decide(&mut lifecycle, 5, Attempt::Due, 40), granted(4, true));
     // The next attempt did not even reach the server: the one before it still may have.
     let failure = RefreshFailure::Transient {
+        setup: None,
         code: FailureCode::Unreachable,
         at: at(41),
         not_before: at(71),
@@ -234,6 +235,7 @@ fn the_code_of_a_failure_says_whether_the_outcome_is_unknown() {
             fence: 2,
         };
         let failure = RefreshFailure::Transient {
+            setup: None,
             code,
             at: at(1),
             not_before: at(31),
@@ -264,6 +266,7 @@ fn the_code_of_a_failure_says_whether_the_outcome_is_unknown() {
 #[test]
 fn the_table_of_writes() {
     let transient = RefreshFailure::Transient {
+        setup: None,
         code: FailureCode::TimedOut,
         at: at(1),
         not_before: at(31),

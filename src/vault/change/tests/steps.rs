@@ -226,6 +226,7 @@ fn commit(world: &mut World, number: u8, refreshable: bool) {
         granted: None,
         expires_at: None,
         lifetime: None,
+        refresh_token_expires_at: None,
         at: world.time(),
         by: None,
     };
@@ -266,6 +267,7 @@ fn fail(world: &mut World, number: u8, end: &End) {
     let after = |seconds: i64| at + Duration::from_secs(seconds.unsigned_abs());
     let failure = match end {
         End::Transient => RefreshFailure::Transient {
+            setup: None,
             code: FailureCode::TimedOut,
             at,
             not_before: after(5),

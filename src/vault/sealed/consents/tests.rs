@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::*;
 use crate::model::{ConsentId, Parameters};
 use crate::vault::envelope::VaultId;
-use crate::vault::envelope::vectors::{self, Hex};
+use crate::vault::envelope::vectors::{self, Hex, Number};
 use crate::vault::sealed::rows::tests::owner_of;
 
 #[derive(Deserialize)]
@@ -35,6 +35,12 @@ struct Answer {
     target: Option<Hex>,
     require_account: bool,
     return_to: Option<String>,
+    named_scopes: Option<Vec<String>>,
+    added_scopes: Vec<String>,
+    login_hint: Option<String>,
+    prompt: Option<String>,
+    max_age: Option<Number>,
+    acr_values: Option<String>,
     created_at: i64,
     expires_at: i64,
     verifier: Option<String>,
@@ -84,10 +90,28 @@ impl Answer {
             purpose: purpose(&self.purpose, target).unwrap(),
             require_account: self.require_account,
             return_to: self.return_to.clone(),
+            request: self.request(),
             created_at: Timestamp::from_unix_millis(self.created_at),
             expires_at: Timestamp::from_unix_millis(self.expires_at),
             status: ConsentStatus::Pending,
         }
+    }
+
+    fn request(&self) -> RequestOptions {
+        let scopes = |names: &Vec<String>| Scopes::new(names.iter().cloned()).unwrap();
+        let mut request = RequestOptions {
+            scopes: self.named_scopes.as_ref().map(scopes),
+            added_scopes: scopes(&self.added_scopes),
+            hints: Hints::default(),
+        };
+        request.hints.login_hint.clone_from(&self.login_hint);
+        request.hints.prompt = self
+            .prompt
+            .as_ref()
+            .map(|prompt| Prompt::from_text(prompt).unwrap());
+        request.hints.max_age = self.max_age.map(|nanos| Duration::from_nanos(nanos.0));
+        request.hints.acr_values.clone_from(&self.acr_values);
+        request
     }
 }
 
@@ -129,7 +153,7 @@ fn verifiers_open_under_the_known_routes() {
 fn promise_04_a_verifier_opens_for_no_altered_request() {
     let answer = answers().remove(0);
     let tenant = answer.tenant();
-    let alterations: [fn(&mut PendingConsent); 22] = [
+    let alterations: [fn(&mut PendingConsent); 28] = [
         |consent| consent.id = ConsentId::from_bytes([1; 16]),
         |consent| consent.state = StateHash::from_bytes([1; 32]),
         |consent| consent.binding = StateHash::from_bytes([1; 32]),
@@ -150,6 +174,12 @@ fn promise_04_a_verifier_opens_for_no_altered_request() {
         |consent| consent.purpose = Purpose::SwitchAccount(consent.purpose.target().unwrap()),
         |consent| consent.require_account = false,
         |consent| consent.return_to = Some("https://evil.test".into()),
+        |consent| consent.request.scopes = None,
+        |consent| consent.request.added_scopes = Scopes::default(),
+        |consent| consent.request.hints.login_hint = Some("mallory@evil.test".into()),
+        |consent| consent.request.hints.prompt = Some(Prompt::None),
+        |consent| consent.request.hints.max_age = None,
+        |consent| consent.request.hints.acr_values = None,
         |consent| consent.created_at = Timestamp::from_unix_millis(0),
         |consent| consent.expires_at = Timestamp::from_unix_millis(i64::MAX),
     ];

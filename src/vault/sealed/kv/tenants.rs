@@ -3,7 +3,7 @@
 use super::Result;
 use super::key::{Key, Table};
 use super::row::{self, Duplicate};
-use crate::model::TenantId;
+use crate::model::{StoredName as _, TenantId};
 use crate::vault::VaultError;
 use crate::vault::codec::{Decoder, Encoder};
 use crate::vault::sealed::store::Transaction;
@@ -72,7 +72,7 @@ impl row::Row for Tenant {
 
     fn decode(record: &mut Decoder<'_>) -> Result<Self> {
         let number = record.i64()?;
-        let name = record.opt_text()?.map(TenantId::new).transpose();
+        let name = record.opt_text()?.map(TenantId::stored).transpose();
         Ok(Self {
             number,
             name: name.map_err(|_| VaultError::Damaged)?,

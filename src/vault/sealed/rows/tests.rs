@@ -349,6 +349,9 @@ struct StateAnswer {
     last_failure: Option<String>,
     failed_at: Option<i64>,
     quarantined_until: Option<i64>,
+    failed_setup: Option<u16>,
+    token_refused_at: Option<i64>,
+    refresh_token_expires_at: Option<i64>,
     state: Hex,
 }
 
@@ -379,6 +382,9 @@ impl StateAnswer {
             .map(|code| FailureCode::from_code(code).unwrap());
         lifecycle.failed_at = self.failed_at.map(time);
         lifecycle.quarantined_until = self.quarantined_until.map(time);
+        lifecycle.failed_setup = self.failed_setup;
+        lifecycle.token_refused_at = self.token_refused_at.map(time);
+        lifecycle.refresh_token_expires_at = self.refresh_token_expires_at.map(time);
         lifecycle
     }
 }

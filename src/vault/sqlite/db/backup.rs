@@ -10,13 +10,14 @@ use crate::vault::VaultError;
 use crate::vault::sqlite::db::connect::connect;
 use crate::vault::sqlite::db::writer::Store;
 use crate::vault::sqlite::db::{files, lineage};
-use crate::vault::sqlite::failure::failed;
+use crate::vault::sqlite::failure::{DIRECTORY, FILE, failed, failed_at};
 use crate::vault::sqlite::sql::Sql;
 
 const EXISTS: VaultError = VaultError::UnsafePath("the backup exists already");
 
 /// Writes a consistent copy to a new file, which begins a lineage of its own.
 pub(in crate::vault::sqlite) fn backup(store: &Store, path: &Path) -> Result<(), VaultError> {
+    store.check_process()?;
     let path = files::resolve(path)?;
     if fs::symlink_metadata(&path).is_ok() {
         return Err(EXISTS);
@@ -39,7 +40,7 @@ impl Partial {
     pub(super) fn beside(path: &Path) -> Result<Self, VaultError> {
         let token = crate::random::token_256()?;
         let path = files::beside(path, &format!(".partial-{}", token.as_str()));
-        files::private().open(&path).map_err(files::unwritable)?;
+        files::private().open(&path).map_err(failed_at(DIRECTORY))?;
         Ok(Self { path })
     }
 }
@@ -79,7 +80,7 @@ pub(super) fn begin_lineage(path: &Path) -> Result<(), VaultError> {
 pub(super) fn sync(path: &Path) -> Result<(), VaultError> {
     File::open(path)
         .and_then(|file| file.sync_all())
-        .map_err(VaultError::storage)
+        .map_err(failed_at(FILE))
 }
 
 /// Gives a complete copy its name, unless there is something by now.
@@ -92,9 +93,9 @@ fn publish(partial: &Path, path: &Path) -> Result<(), VaultError> {
             if fs::symlink_metadata(path).is_ok() {
                 return Err(EXISTS);
             }
-            fs::rename(partial, path).map_err(files::unwritable)?;
+            fs::rename(partial, path).map_err(failed_at(DIRECTORY))?;
         }
-        Err(error) => return Err(files::unwritable(error)),
+        Err(error) => return Err(failed_at(DIRECTORY)(error)),
     }
     // A second name would make it unsafe to open.
     files::remove(partial)

@@ -5,10 +5,11 @@ use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 
 use crate::vault::VaultError;
-use crate::vault::sqlite::db::files::beside;
+use crate::vault::sqlite::db::files::{beside, open_regular};
 use crate::vault::sqlite::schema::APPLICATION_ID;
 
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
+const JOURNAL_MAGIC: &[u8; 8] = b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7";
 const LEN: u64 = 100;
 
 /// The header of a file that is a vault, or is being made one.
@@ -37,8 +38,7 @@ pub(super) fn check(path: &Path, mut file: &File) -> Result<Option<Header>, Vaul
     }
     let application = number(&bytes, 68).ok_or(VaultError::Damaged)?;
     let ours = application == APPLICATION_ID.cast_unsigned();
-    // Cut off while it was being made: SQLite rolls it back to an empty file.
-    let unfinished = application == 0 && fs::symlink_metadata(beside(path, "-journal")).is_ok();
+    let unfinished = application == 0 && rolls_back_to_nothing(path)?;
     if !ours && !unfinished {
         return Err(VaultError::NotAVault);
     }
@@ -52,6 +52,20 @@ pub(super) fn check(path: &Path, mut file: &File) -> Result<Option<Header>, Vaul
     }
     let version = if ours { number(&bytes, 60).unwrap_or(0) } else { 0 };
     Ok(Some(Header { version, page_size }))
+}
+
+/// Whether the file was cut off while it was being made: its journal is that of an empty file. The journal of any other
+/// file holds data that somebody has committed.
+fn rolls_back_to_nothing(path: &Path) -> Result<bool, VaultError> {
+    let Some(journal) = open_regular(&beside(path, "-journal"))? else {
+        return Ok(false);
+    };
+    let mut bytes = Vec::with_capacity(20);
+    journal
+        .take(20)
+        .read_to_end(&mut bytes)
+        .map_err(VaultError::storage)?;
+    Ok(bytes.starts_with(JOURNAL_MAGIC) && number(&bytes, 16) == Some(0))
 }
 
 /// Whether the database file is complete without a journal or a log. What was being made or moved when a process

@@ -10,6 +10,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::vault::VaultError;
+use crate::vault::sqlite::process::Process;
 
 static OPEN: Mutex<Vec<Arc<Anchor>>> = Mutex::new(Vec::new());
 
@@ -51,6 +52,7 @@ impl Identity {
 pub(in crate::vault::sqlite) struct Anchor {
     pub(super) identity: Identity,
     pub(super) file: File,
+    process: Process,
     /// The highest beat that was seen in the database file itself; 0 if none was.
     pub(super) highest: AtomicU64,
 }
@@ -74,13 +76,17 @@ impl OpenFiles {
         Self(OPEN.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// One more use of the file at this path, if it is open already.
-    pub(super) fn share(&self, path: &Path, metadata: &Metadata) -> Option<InUse> {
+    /// One more use of the file at this path, if it is open already. Refuses a file that was open before a fork:
+    /// SQLite would take itself for the owner of its parent's locks.
+    pub(super) fn share(&self, path: &Path, metadata: &Metadata) -> Result<Option<InUse>, VaultError> {
         let identity = Identity::from_metadata(path, metadata);
-        let anchor = self.0.iter().find(|anchor| anchor.identity == identity)?;
-        Some(InUse {
+        let Some(anchor) = self.0.iter().find(|anchor| anchor.identity == identity) else {
+            return Ok(None);
+        };
+        anchor.process.check()?;
+        Ok(Some(InUse {
             anchor: Some(Arc::clone(anchor)),
-        })
+        }))
     }
 
     /// Whether the file at this path is open.
@@ -95,6 +101,7 @@ impl OpenFiles {
         let anchor = Arc::new(Anchor {
             identity: Identity::from_metadata(path, &metadata),
             file,
+            process: Process::current(),
             highest: AtomicU64::new(0),
         });
         self.0.push(Arc::clone(&anchor));

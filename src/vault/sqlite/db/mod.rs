@@ -1,5 +1,6 @@
 //! The file and the connections to it.
 
+pub(super) mod access;
 pub(super) mod backup;
 pub(super) mod connect;
 pub(super) mod files;

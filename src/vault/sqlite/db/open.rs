@@ -8,12 +8,14 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
+use crate::vault::sqlite::db::access::{Access, adopt};
 use crate::vault::sqlite::db::connect::{BUSY_TIMEOUT, check_library, checkpoint_on_close, connect, expect};
-use crate::vault::sqlite::db::files::{self, User, beside};
+use crate::vault::sqlite::db::files::{self, beside};
 use crate::vault::sqlite::db::in_use::{InUse, OpenFiles};
 use crate::vault::sqlite::db::lineage::Guard;
 use crate::vault::sqlite::db::{connect as connections, header, lineage};
-use crate::vault::sqlite::failure::failed;
+use crate::vault::sqlite::failure::{DIRECTORY, FILE, failed, failed_at};
+use crate::vault::sqlite::options::SqliteOptions;
 use crate::vault::sqlite::schema::{self, State};
 use crate::vault::sqlite::{migrate, mounts};
 use crate::vault::{VaultError, VaultWarning};
@@ -46,11 +48,14 @@ impl Place {
         Ok(db)
     }
 
-    /// One more connection, for reading only.
+    /// One more connection, for reading only. It has every file open that it will ever need.
     pub(super) fn reader(&self) -> Result<Connection, VaultError> {
         let db = self.connect()?;
         db.pragma_update(None, "query_only", true).map_err(failed)?;
         expect(&db, "query_only", 1)?;
+        // SQLite opens the log at the first read.
+        db.query_row("SELECT 1 FROM sqlite_schema LIMIT 1", [], |_| Ok(()))
+            .map_err(failed)?;
         Ok(db)
     }
 }
@@ -60,14 +65,15 @@ impl Place {
 /// schema 1 or 2 is then given to `upgrade`, which begins its migration.
 pub(in crate::vault::sqlite) fn open(
     path: &Path,
+    options: &SqliteOptions,
     check: impl FnOnce(&Connection) -> Result<(), VaultError>,
     upgrade: impl FnOnce(&mut Connection) -> Result<(), VaultError>,
 ) -> Result<Opened, VaultError> {
     check_library()?;
     let path = files::resolve(path)?;
-    mounts::check(&path)?;
-    let warnings = files::warnings(&path);
-    let in_use = admit(&path)?;
+    mounts::check(&path, options.trusted.as_deref())?;
+    let warnings = files::warnings(&path, options.sharing);
+    let (in_use, access) = admit(&path, options)?;
     let mut writer = connect(&path)?;
     if let Some(anchor) = in_use.anchor() {
         anchor.check_place(&path)?;
@@ -93,7 +99,7 @@ pub(in crate::vault::sqlite) fn open(
     }
     // Only now may closing write into the file.
     checkpoint_on_close(&writer, true)?;
-    files::restrict(&path)?;
+    access.restrict(&path)?;
     use_log(&writer)?;
     let guard = Guard::new(&path, &writer, in_use.anchor())?;
     Ok(Opened {
@@ -127,26 +133,26 @@ fn use_log(db: &Connection) -> Result<(), VaultError> {
 }
 
 /// Makes the file for its owner alone, or checks the one that is there. Leaves what is there as it is.
-fn admit(path: &Path) -> Result<InUse, VaultError> {
+fn admit(path: &Path, options: &SqliteOptions) -> Result<(InUse, Access), VaultError> {
     let mut open = OpenFiles::lock();
-    make(path)?;
+    make(path, options)?;
     let metadata = fs::symlink_metadata(path).map_err(VaultError::storage)?;
     files::check_kind(&metadata)?;
-    let user = User::learn(path)?;
-    user.check(&metadata)?;
-    if let Some(in_use) = open.share(path, &metadata) {
-        return Ok(in_use);
+    let access = Access::learn(path, options.sharing)?;
+    access.check(&metadata, FILE)?;
+    if let Some(in_use) = open.share(path, &metadata)? {
+        return Ok((in_use, access));
     }
-    files::check_companions(path, &user)?;
+    access.check_companions(path)?;
     let file = files::open_regular(path)?.ok_or(VaultError::UnsafePath("not a regular file"))?;
     if let Some(header) = header::check(path, &file)? {
         lineage::check(path, &file, &header)?;
     }
-    open.enter(path, file)
+    Ok((open.enter(path, file)?, access))
 }
 
 /// Makes an empty file if there is none. A log without its database file is not a new vault.
-fn make(path: &Path) -> Result<(), VaultError> {
+fn make(path: &Path, options: &SqliteOptions) -> Result<(), VaultError> {
     let has_log = fs::symlink_metadata(beside(path, "-wal")).is_ok_and(|log| log.len() > 0);
     let is_missing = || {
         fs::symlink_metadata(path).map_or_else(
@@ -158,9 +164,9 @@ fn make(path: &Path) -> Result<(), VaultError> {
     if has_log && is_missing() {
         return Err(VaultError::Mixed);
     }
-    match files::private().open(path) {
-        Ok(_) => Ok(()),
+    match files::making(options.sharing).open(path) {
+        Ok(file) => adopt(&file, options.sharing, path),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(files::unwritable(error)),
+        Err(error) => Err(failed_at(DIRECTORY)(error)),
     }
 }

@@ -39,16 +39,25 @@ impl Readers {
     }
 
     /// Lends a connection to the file at `place`, with its number. A connection stays in its slot until the end.
-    pub(super) fn with<T>(
+    /// While none can be opened, for want of descriptors, `without` is asked to read.
+    pub(super) fn with<T, R>(
         &self,
         place: &Place,
-        read: impl FnOnce(usize, &Connection) -> Result<T, VaultError>,
-    ) -> Result<T, VaultError> {
+        read: R,
+        without: impl FnOnce(R) -> Result<T, VaultError>,
+    ) -> Result<T, VaultError>
+    where
+        R: FnOnce(usize, &Connection) -> Result<T, VaultError>,
+    {
         self.open.store(true, Ordering::Relaxed);
         let (number, mut slot) = self.slot();
         let db = match &mut *slot {
             Some(db) => db,
-            empty => empty.insert(place.reader()?),
+            empty => match place.reader() {
+                Ok(db) => empty.insert(db),
+                Err(VaultError::TooManyOpenFiles | VaultError::CannotOpen) => return without(read),
+                Err(error) => return Err(error),
+            },
         };
         read(number, db)
     }

@@ -10,12 +10,14 @@ use std::path::Path;
 use rusqlite::Connection;
 
 use crate::vault::VaultError;
+use crate::vault::sqlite::db::access::{Access, adopt};
 use crate::vault::sqlite::db::backup::{Partial, begin_lineage, integrity_check, sync};
 use crate::vault::sqlite::db::connect::{check_library, checkpoint_on_close, connect};
-use crate::vault::sqlite::db::files::{self, User, beside};
+use crate::vault::sqlite::db::files::{self, beside};
 use crate::vault::sqlite::db::in_use::{InUse, OpenFiles};
 use crate::vault::sqlite::db::{header, lineage, open};
-use crate::vault::sqlite::failure::failed;
+use crate::vault::sqlite::failure::{DIRECTORY, FILE, failed, failed_at};
+use crate::vault::sqlite::options::{Sharing, SqliteOptions};
 use crate::vault::sqlite::sql::Sql;
 use crate::vault::sqlite::{holders, mounts};
 use crate::vault::tables::{Rows as _, VaultRow};
@@ -26,6 +28,7 @@ const MISSING: VaultError = VaultError::UnsafePath("there is no such backup");
 pub(in crate::vault::sqlite) fn restore(
     backup: &Path,
     to: &Path,
+    options: &SqliteOptions,
     check: impl FnOnce(&VaultRow) -> Result<(), VaultError>,
 ) -> Result<(), VaultError> {
     check_library()?;
@@ -33,19 +36,22 @@ pub(in crate::vault::sqlite) fn restore(
     if backup == to {
         return Err(VaultError::UnsafePath("the backup is the vault itself"));
     }
-    mounts::check(&to)?;
-    let target = Target::lock(&to)?;
+    mounts::check(&to, options.trusted.as_deref())?;
+    let target = Target::lock(&to, options.sharing)?;
     let partial = Partial::beside(&to)?;
     copy(&backup, &partial.path)?;
-    verify(&partial.path, check)?;
+    verify(&partial.path, options, check)?;
     begin_lineage(&partial.path)?;
     sync(&partial.path)?;
+    let file = files::open_regular(&partial.path)?.ok_or(VaultError::Replaced)?;
+    adopt(&file, options.sharing, &to)?;
+    drop(file);
     target.settle()?;
     for suffix in ["-wal", "-shm", "-journal"] {
         files::remove(&beside(&to, suffix))?;
     }
     files::sync_directory(&to)?;
-    fs::rename(&partial.path, &to).map_err(files::unwritable)?;
+    fs::rename(&partial.path, &to).map_err(failed_at(DIRECTORY))?;
     files::sync_directory(&to)
 }
 
@@ -66,11 +72,11 @@ enum Content {
 }
 
 impl Target {
-    fn lock(path: &Path) -> Result<Self, VaultError> {
-        if holders::has_living(path) {
+    fn lock(path: &Path, sharing: Sharing) -> Result<Self, VaultError> {
+        if holders::has_living(path, sharing) {
             return Err(VaultError::InUse);
         }
-        let Some((in_use, content)) = enter(path)? else {
+        let Some((in_use, content)) = enter(path, sharing)? else {
             return Ok(Self {
                 locked: None,
                 content: Content::Broken,
@@ -112,7 +118,7 @@ impl Target {
 }
 
 /// Marks the file as used by this process. `None` if there is none.
-fn enter(path: &Path) -> Result<Option<(InUse, Content)>, VaultError> {
+fn enter(path: &Path, sharing: Sharing) -> Result<Option<(InUse, Content)>, VaultError> {
     let mut open = OpenFiles::lock();
     let metadata = match fs::symlink_metadata(path) {
         Ok(metadata) => metadata,
@@ -120,9 +126,9 @@ fn enter(path: &Path) -> Result<Option<(InUse, Content)>, VaultError> {
         Err(error) => return Err(VaultError::storage(error)),
     };
     files::check_kind(&metadata)?;
-    let user = User::learn(path)?;
-    user.check(&metadata)?;
-    files::check_companions(path, &user)?;
+    let access = Access::learn(path, sharing)?;
+    access.check(&metadata, FILE)?;
+    access.check_companions(path)?;
     if open.has(path, &metadata) {
         return Err(VaultError::InUse);
     }
@@ -153,28 +159,37 @@ fn exclusive(path: &Path) -> Result<Connection, VaultError> {
 
 /// Copies the backup, and the log that may lie beside it if it was made with file tools.
 fn copy(backup: &Path, partial: &Path) -> Result<(), VaultError> {
+    // Closing a file that this process has open as a vault would drop the locks of that vault.
+    let open = OpenFiles::lock();
+    if fs::symlink_metadata(backup).is_ok_and(|metadata| open.has(backup, &metadata)) {
+        return Err(VaultError::InUse);
+    }
     let from = files::open_regular(backup)?.ok_or(MISSING)?;
     let to = fs::OpenOptions::new()
         .write(true)
         .open(partial)
-        .map_err(files::unwritable)?;
+        .map_err(failed_at(FILE))?;
     copy_content(&from, &to)?;
     if let Some(log) = files::open_regular(&beside(backup, "-wal"))? {
         let to = files::private()
             .open(beside(partial, "-wal"))
-            .map_err(files::unwritable)?;
+            .map_err(failed_at(DIRECTORY))?;
         copy_content(&log, &to)?;
     }
     Ok(())
 }
 
 fn copy_content(mut from: &File, mut to: &File) -> Result<(), VaultError> {
-    io::copy(&mut from, &mut to).map_err(files::unwritable)?;
-    to.sync_all().map_err(files::unwritable)
+    io::copy(&mut from, &mut to).map_err(failed_at(FILE))?;
+    to.sync_all().map_err(failed_at(FILE))
 }
 
 /// Opens the copy as any vault is opened, and reads all of it.
-fn verify(path: &Path, check: impl FnOnce(&VaultRow) -> Result<(), VaultError>) -> Result<(), VaultError> {
+fn verify(
+    path: &Path,
+    options: &SqliteOptions,
+    check: impl FnOnce(&VaultRow) -> Result<(), VaultError>,
+) -> Result<(), VaultError> {
     if fs::metadata(path).map_err(VaultError::storage)?.len() == 0 {
         return Err(VaultError::NotAVault);
     }
@@ -183,7 +198,11 @@ fn verify(path: &Path, check: impl FnOnce(&VaultRow) -> Result<(), VaultError>) 
             "restoring a backup of schema 1 or 2; put the file in its place and open it",
         ))
     };
-    let opened = open::open(path, |_| Ok(()), refuse)?;
+    let private = SqliteOptions {
+        sharing: Sharing::Owner,
+        ..options.clone()
+    };
+    let opened = open::open(path, &private, |_| Ok(()), refuse)?;
     let sql = Sql(&opened.writer);
     integrity_check(sql)?;
     check(&sql.vault()?.ok_or(VaultError::NotAVault)?)

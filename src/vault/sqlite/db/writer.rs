@@ -1,6 +1,6 @@
 //! One connection that writes, and the readers beside it.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,6 +12,7 @@ use crate::vault::sqlite::db::lineage::{self, Beat};
 use crate::vault::sqlite::db::open::Place;
 use crate::vault::sqlite::db::readers::{Readers, SLOTS};
 use crate::vault::sqlite::failure::failed;
+use crate::vault::sqlite::process::Process;
 use crate::vault::sqlite::sql::Sql;
 use crate::vault::tables::{Stamp, Write};
 
@@ -29,9 +30,15 @@ const _: () = assert!(WRITER < Stamp::SOURCES, "every connection is a source of 
 const BEGIN: &str = "BEGIN";
 const END: &str = "COMMIT";
 
-/// The connections to one database.
+/// The connections to one database, for the process that opened them.
 #[derive(Debug)]
 pub(in crate::vault::sqlite) struct Store {
+    connections: Arc<Connections>,
+    process: Process,
+}
+
+#[derive(Debug)]
+struct Connections {
     /// Before the writer, because fields are dropped in order: the writer closes last and takes the log with it.
     readers: Readers,
     writer: Mutex<Connection>,
@@ -42,14 +49,22 @@ pub(in crate::vault::sqlite) struct Store {
 impl Store {
     pub(in crate::vault::sqlite) fn new(writer: Connection, place: Option<Place>) -> Self {
         Self {
-            readers: Readers::new(),
-            writer: Mutex::new(writer),
-            place,
+            connections: Arc::new(Connections {
+                readers: Readers::new(),
+                writer: Mutex::new(writer),
+                place,
+            }),
+            process: Process::current(),
         }
     }
 
-    pub(in crate::vault::sqlite) const fn place(&self) -> Option<&Place> {
-        self.place.as_ref()
+    pub(in crate::vault::sqlite) fn place(&self) -> Option<&Place> {
+        self.connections.place.as_ref()
+    }
+
+    /// Refuses to be used in a forked child.
+    pub(in crate::vault::sqlite) fn check_process(&self) -> Result<(), VaultError> {
+        self.process.check()
     }
 
     /// Reads in one view.
@@ -70,16 +85,21 @@ impl Store {
         &self,
         read: impl FnOnce(usize, Sql<'_>) -> Result<T, VaultError>,
     ) -> Result<T, VaultError> {
-        let Some(place) = &self.place else {
+        self.check_process()?;
+        let connections = &*self.connections;
+        let Some(place) = &connections.place else {
             return read(WRITER, Sql(&self.writer()));
         };
-        if self.readers.are_open() {
-            return self.readers.with(place, |reader, db| read(reader, Sql(db)));
+        if !connections.readers.are_open()
+            && let Ok(writer) = connections.writer.try_lock()
+        {
+            return read(WRITER, Sql(&writer));
         }
-        match self.writer.try_lock() {
-            Ok(writer) => read(WRITER, Sql(&writer)),
-            Err(_) => self.readers.with(place, |reader, db| read(reader, Sql(db))),
-        }
+        let read = |number, db: &Connection| read(number, Sql(db));
+        // The writer has its descriptors already.
+        connections
+            .readers
+            .with(place, read, |read| read(WRITER, &self.writer()))
     }
 
     /// Writes in one transaction that has the write lock from its beginning.
@@ -87,6 +107,7 @@ impl Store {
         &self,
         write: impl FnOnce(Sql<'_>) -> Result<Write<T>, VaultError>,
     ) -> Result<Write<T>, VaultError> {
+        self.check_process()?;
         let mut writer = self.writer();
         let transaction = writer
             .transaction_with_behavior(TransactionBehavior::Immediate)
@@ -108,7 +129,8 @@ impl Store {
     /// Moves the log into the database, where `secure_delete` has overwritten what was erased, and cuts it to nothing.
     /// `false` if a reader that began before keeps the log as it is.
     pub(in crate::vault::sqlite) fn cut_log(&self) -> Result<bool, VaultError> {
-        if self.place.is_none() {
+        self.check_process()?;
+        if self.place().is_none() {
             return Ok(true);
         }
         let ends = Instant::now() + PATIENCE;
@@ -137,11 +159,12 @@ impl Store {
 
     /// The writing connection. A thread that panicked with it has rolled back: a transaction does so when dropped.
     pub(in crate::vault::sqlite) fn writer(&self) -> MutexGuard<'_, Connection> {
-        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+        let writer = &self.connections.writer;
+        writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn check_file(&self, current: &Beat) -> Result<(), VaultError> {
-        match &self.place {
+        match self.place() {
             Some(place) => match place.in_use.anchor() {
                 Some(anchor) => place.guard.check(anchor, current),
                 None => Ok(()),
@@ -152,7 +175,16 @@ impl Store {
 
     #[cfg(test)]
     pub(in crate::vault::sqlite) fn has_open_readers(&self) -> bool {
-        self.readers.are_open()
+        self.connections.readers.are_open()
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        if !self.process.is_current() {
+            // SQLite cannot close what a parent has opened: it stays open until the child ends or calls `exec`.
+            std::mem::forget(Arc::clone(&self.connections));
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{ConnectionId, ProviderId, Scopes, TenantId, UserId};
+use crate::model::{ConnectionId, ProviderId, Scopes, StoredName as _, TenantId, UserId};
 use crate::vault::sealed::{Upgraded, Upgrader};
 use crate::vault::sqlite::SqliteTables;
 use crate::vault::sqlite::migrate::old::{self, Consents};
@@ -10,7 +10,7 @@ use crate::vault::sqlite::migrate::{Old, Table};
 use crate::vault::sqlite::sql::Sql;
 use crate::vault::sqlite::value::Columns;
 use crate::vault::tables::TenantRow;
-use crate::vault::{ConsentStatus, PendingConsent, Purpose, StateHash, VaultError};
+use crate::vault::{ConsentStatus, PendingConsent, Purpose, RequestOptions, StateHash, VaultError};
 
 type Result<T> = std::result::Result<T, VaultError>;
 
@@ -42,7 +42,7 @@ fn services(columns: &mut Columns<'_>) -> Result<BTreeMap<ProviderId, Scopes>> {
     named
         .into_iter()
         .map(|(provider, scopes)| {
-            let provider = ProviderId::new(provider).map_err(|_| VaultError::Damaged)?;
+            let provider = ProviderId::stored(provider).map_err(|_| VaultError::Damaged)?;
             let scopes = scopes.parse().map_err(|_| VaultError::Damaged)?;
             Ok((provider, scopes))
         })
@@ -76,7 +76,7 @@ fn status(columns: &mut Columns<'_>) -> Result<ConsentStatus> {
 }
 
 fn consent(columns: &mut Columns<'_>, tenant: TenantId) -> Result<PendingConsent> {
-    Ok(PendingConsent {
+    let mut consent = PendingConsent {
         tenant,
         state: columns.take::<StateHash>()?,
         id: columns.take()?,
@@ -96,10 +96,16 @@ fn consent(columns: &mut Columns<'_>, tenant: TenantId) -> Result<PendingConsent
         purpose: purpose(columns)?,
         require_account: false,
         return_to: columns.take()?,
+        request: RequestOptions::default(),
         created_at: old::time(columns)?,
         expires_at: old::time(columns)?,
         status: status(columns)?,
-    })
+    };
+    // A ticket of these schemas keeps the scopes that the host named where others keep those that were asked for.
+    if consent.is_prepared() && !consent.scopes.is_empty() {
+        consent.request.scopes = Some(consent.scopes.clone());
+    }
+    Ok(consent)
 }
 
 impl Table for Consents {

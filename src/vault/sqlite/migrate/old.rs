@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 
 use crate::model::{
     Account, Connection, ConnectionId, FailureCode, Grant, GrantId, IssuedBy, Label, NeedsConsent, Owner,
-    Parameters, ProviderId, Scopes, ServerId, Status, TenantId, Timestamp, UserId,
+    Parameters, ProviderId, Scopes, ServerId, Status, StoredName, TenantId, Timestamp, UserId,
 };
 use crate::vault::change::StoredGrant;
 use crate::vault::change::lifecycle::{Held, Lifecycle};
@@ -48,8 +48,8 @@ fn damaged<E>(_: E) -> VaultError {
 }
 
 /// Takes text and reads a name from it.
-pub(super) fn name<N: TryFrom<String>>(columns: &mut Columns<'_>) -> Result<N> {
-    N::try_from(columns.take::<String>()?).map_err(damaged)
+pub(super) fn name<N: StoredName>(columns: &mut Columns<'_>) -> Result<N> {
+    N::stored(columns.take::<String>()?).map_err(damaged)
 }
 
 pub(super) fn time(columns: &mut Columns<'_>) -> Result<Timestamp> {
@@ -65,7 +65,7 @@ pub(super) fn owner(columns: &mut Columns<'_>) -> Result<Owner> {
     if text.is_empty() {
         return Ok(Owner::Shared);
     }
-    UserId::new(text).map(Owner::Personal).map_err(damaged)
+    UserId::stored(text).map(Owner::Personal).map_err(damaged)
 }
 
 pub(super) fn scopes(columns: &mut Columns<'_>) -> Result<Scopes> {
@@ -84,7 +84,7 @@ pub(super) fn json<T: DeserializeOwned + Default>(columns: &mut Columns<'_>) -> 
 pub(super) fn label(columns: &mut Columns<'_>) -> Result<Option<Label>> {
     columns
         .take::<Option<String>>()?
-        .map(Label::new)
+        .map(Label::stored)
         .transpose()
         .map_err(damaged)
 }

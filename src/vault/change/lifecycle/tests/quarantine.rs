@@ -92,6 +92,7 @@ fn a_retry_from_quarantine_ends_in_a_token_or_leaves_it_there() {
 
     let mut after = claimed.clone();
     let transient = RefreshFailure::Transient {
+        setup: None,
         code: FailureCode::TimedOut,
         at: at(11),
         not_before: at(41),

@@ -40,6 +40,25 @@ fn a_backup_takes_the_place_of_a_vault_and_stays() {
     assert_eq!(steps(&open(&new)), ["before"]);
 }
 
+/// To read it and close it would drop the locks that this process has on it.
+#[test]
+fn a_vault_that_is_open_is_not_taken_for_a_backup() {
+    let (directory, path, backup) = vault();
+    let (to, name) = (directory.path().join("new.db"), directory.path().join("name.db"));
+    let tables = open(&path);
+    fs::hard_link(&path, &name).unwrap();
+    for backup in [&path, &name] {
+        let restored = SqliteTables::restore(backup, &to);
+        assert!(matches!(restored, Err(VaultError::InUse)), "{restored:?}");
+        assert!(!to.exists());
+    }
+    fs::remove_file(name).unwrap();
+    step(&tables, "still writes").unwrap();
+    // A backup may have several names: tools that save space make them.
+    fs::hard_link(&backup, directory.path().join("link.db")).unwrap();
+    SqliteTables::restore(&backup, &to).unwrap();
+}
+
 /// A crash has left a log: it belongs to the old file.
 #[test]
 fn the_old_log_goes_with_the_old_file() {

@@ -1,5 +1,8 @@
 //! Any embedding of a token, in any encoding, is masked; anything else passes unchanged.
 
+mod forms;
+mod oracles;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -9,7 +12,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::{Masks, Redactor};
+use super::{Filter, Masks, Redactor};
 use crate::secret::AccessToken;
 
 const TOKEN: &str = "ya29.a0AfH6SMC_x-1/2+Kq~zz=";
@@ -19,7 +22,11 @@ fn masks(token: &str) -> Masks {
 }
 
 fn in_pieces(masks: Masks, text: &str, sizes: &[usize]) -> String {
-    let mut redactor = Redactor::new(Some(Arc::new(masks)));
+    in_shared_pieces(&Arc::new(masks), text, sizes)
+}
+
+fn in_shared_pieces(masks: &Arc<Masks>, text: &str, sizes: &[usize]) -> String {
+    let mut redactor = Redactor::new(Some(Arc::clone(masks)));
     let (mut clean, mut rest) = (String::new(), text);
     for &size in sizes.iter().cycle() {
         if rest.is_empty() {
@@ -183,8 +190,9 @@ fn clean_text_passes_a_stream_almost_at_once() {
     assert!(given > 3_900, "{given} of 4000 bytes were given");
 }
 
+/// The tokens of RFC 6750.
 fn tokens() -> impl Strategy<Value = String> {
-    "[A-Za-z0-9._~+/=-]{12,80}"
+    "[A-Za-z0-9._~+/-]{12,78}={0,2}"
 }
 
 proptest! {
@@ -204,8 +212,8 @@ proptest! {
         let masks = masks(&token);
         let clean = masks.redact(&text).into_owned();
         prop_assert!(!masks.find(text.as_bytes()).is_empty());
-        let endings = Masks::endings([&AccessToken::new(&*token)]).unwrap();
-        prop_assert!(!endings.find(text.as_bytes()).is_empty(), "{text}");
+        let filter = Filter::new([&AccessToken::new(&*token)]).unwrap();
+        prop_assert!(filter.suspects(text.as_bytes()), "{text}");
         prop_assert!(clean.contains("[redacted]"), "{text}");
         prop_assert!(masks.find(clean.as_bytes()).is_empty(), "{text} became {clean}");
         prop_assert!(!clean.contains(&hidden));
@@ -220,8 +228,8 @@ proptest! {
         let bytes = [&before, token.as_bytes(), &after].concat();
         let text = if url { URL_SAFE_NO_PAD.encode(bytes) } else { STANDARD.encode(bytes) };
         let text = wrapped(&text, width, "\r\n");
-        let endings = Masks::endings([&AccessToken::new(&*token)]).unwrap();
-        prop_assert!(!endings.find(text.as_bytes()).is_empty(), "{}", text);
+        let filter = Filter::new([&AccessToken::new(&*token)]).unwrap();
+        prop_assert!(filter.suspects(text.as_bytes()), "{}", text);
         let clean = masks(&token).redact(&text).into_owned();
         prop_assert!(clean.contains("[redacted]"), "{}", text);
         // At most one character on either side holds bits of the token and of its neighbour.
@@ -250,5 +258,143 @@ proptest! {
         }
         pieces.extend(redactor.finish_bytes());
         prop_assert_eq!(pieces, whole);
+    }
+}
+
+#[test]
+fn a_match_within_a_match_does_not_shorten_it() {
+    let (outer, inner) = (AccessToken::new("abcdefghijkl"), AccessToken::new("cdefgh"));
+    let masks = Masks::new([&outer, &inner]).unwrap();
+    assert_eq!(masks.redact("<abcdefghijkl>"), "<[redacted]>");
+    let (outer, inner) = (
+        AccessToken::new("PqWvT9dZx8vMn7nB4cT6yUwE5dR0aK9h"),
+        AccessToken::new("T9dZx8vMn7nB4cT6yU"),
+    );
+    let masks = Masks::new([&outer, &inner]).unwrap();
+    assert_eq!(masks.redact("<PqWvT9dZx8vMn7nB4cT6yUwE5dR0aK9h>"), "<[redacted]>");
+}
+
+#[test]
+fn both_alphabets_of_base64_are_one() {
+    // Their base64 has characters 62 and 63.
+    for token in ["~~~???o>>>", "?>?>?>~~~>?>?PqWvT9dZx8vMn7nB4cT6yUwE5dR0aK9h>>>"] {
+        for before in ["", "x", "xy"] {
+            let bytes = format!("{before}{token}");
+            let standard = STANDARD.encode(&bytes);
+            assert!(standard.contains(['+', '/']), "{standard}");
+            for text in [standard, URL_SAFE_NO_PAD.encode(&bytes)] {
+                let clean = masks(token).redact(&text).into_owned();
+                assert!(
+                    clean.contains("[redacted]") && clean.len() < 20,
+                    "{text}: {clean}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn tokens_that_begin_alike_are_told_apart() {
+    let header = "eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCJ9.eyJpc3MiOiJodHRwczovL2FzLnRlc3QiLCJzdWIi";
+    let (ours, other) = (
+        format!("{header}OiJhZGEifQ.PqWvT9dZx8vMn7nB4cT6"),
+        format!("{header}OiJvdGhlciJ9.yUwE5dR0aK9hJ3gF2sD"),
+    );
+    let masks = masks(&ours);
+    assert_eq!(masks.redact(&other), other);
+    assert_eq!(masks.redact(header), header);
+    assert_eq!(
+        masks.redact(&format!("{other} {ours}")),
+        format!("{other} [redacted]")
+    );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    /// Long tokens are compared by their letters: such a search, too, gives the same whole and in pieces.
+    #[test]
+    fn any_bytes_around_a_long_token_pass_in_any_pieces(
+        parts in vec(select(&[
+            "abcdefgh", "ijklmnop", "qr=", "%", "%25", "=", "=\r\n", "\\", "\\u00", "6a", "&", "&#", "&amp;", ";", "x",
+            "\n", "12 ", "\n00000010  ", "|", "\u{1b}", "[3", "1m", "\u{a0}", " ", "é",
+        ][..]), 0..40),
+        size in 1..9_usize,
+    ) {
+        let masks = masks("abcdefghijklmnopqr=");
+        let text = parts.concat();
+        let whole = masks.redact_bytes(text.as_bytes()).into_owned();
+        let mut redactor = Redactor::new(Some(Arc::new(masks)));
+        let mut pieces = Vec::new();
+        for piece in text.as_bytes().chunks(size) {
+            pieces.extend(redactor.push_bytes(piece));
+        }
+        pieces.extend(redactor.finish_bytes());
+        prop_assert_eq!(String::from_utf8_lossy(&pieces), String::from_utf8_lossy(&whole));
+    }
+}
+
+#[test]
+fn a_stream_holds_a_bounded_part_of_text_that_never_ends_a_token() {
+    let long = "PqWvT9dZx8vMn7nB4cT6yUwE5dR0aK9h";
+    for junk in [
+        "Pq",
+        "----",
+        "\u{4e2d}\u{6587}",
+        "\n   \n",
+        "&&&",
+        "=3",
+        "%",
+        "Pq-\u{1b}[",
+        "\n00000000  |",
+    ] {
+        let mut redactor = Redactor::new(Some(Arc::new(masks(long))));
+        let (mut read, mut given) = (1, redactor.push("P").len());
+        for _ in 0..2_000 {
+            read += junk.len() * 4;
+            given += redactor.push(&junk.repeat(4)).len();
+            assert!(read - given < 2_048, "{junk:?}: {} bytes are held", read - given);
+        }
+        given += redactor.finish().len();
+        assert_eq!(read, given, "{junk:?}");
+    }
+}
+
+#[test]
+fn the_filter_suspects_texts_with_tokens_and_hardly_any_other() {
+    for token in forms::TOKENS {
+        let (masks, filter) = (masks(token), Filter::new([&AccessToken::new(token)]).unwrap());
+        for (name, form) in forms::forms(token) {
+            // However the letters before it shift the pieces.
+            for before in 0..9 {
+                let text = format!("{}\n{form}", "x".repeat(before));
+                assert!(filter.suspects(text.as_bytes()), "{name}: {text:?}");
+            }
+        }
+        assert!(!masks.find(token.as_bytes()).is_empty());
+        let clean =
+            include_str!("../search.rs").repeat(2) + include_str!("forms.rs").split("TOKENS").next().unwrap();
+        assert!(!filter.suspects(clean.as_bytes()));
+    }
+}
+
+#[test]
+fn the_filter_suspects_a_token_at_any_place_of_a_long_text() {
+    let token = forms::TOKENS[0];
+    let filter = Filter::new([&AccessToken::new(token)]).unwrap();
+    let escaped = token.replace('/', "&#x2F;").replace('=', "=3D");
+    for filler in [" ", "a", "a=&"] {
+        for at in 4_020..4_110 {
+            let before: String = filler.chars().cycle().take(at).collect();
+            for token in [token, &escaped] {
+                let text = format!("{before}\n{token}\n{}", &before[..90]);
+                assert!(filter.suspects(text.as_bytes()), "{filler:?} {at}");
+                assert!(
+                    !masks(forms::TOKENS[0])
+                        .find(text[at - 90..].as_bytes())
+                        .is_empty()
+                );
+            }
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! The default client against servers on this machine.
 
+mod tls;
+
 use std::io::Write as _;
 use std::net::{TcpListener, TcpStream};
 use std::thread::{self, JoinHandle};
@@ -93,6 +95,51 @@ fn a_get_has_no_body() {
         asked.starts_with("GET ") && !asked.contains("content-length"),
         "{asked}"
     );
+}
+
+// A server may wait for a body that it is not told to be empty.
+#[test]
+fn an_empty_body_is_announced_where_a_body_is_expected() {
+    for (method, announced) in [
+        ("POST", true),
+        ("PUT", true),
+        ("PATCH", true),
+        ("GET", false),
+        ("DELETE", false),
+        ("HEAD", false),
+        ("OPTIONS", false),
+        ("PROPFIND", false),
+    ] {
+        let (url, server) = serve(|stream| {
+            stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").unwrap();
+        });
+        let mut request = HttpRequest::new(method.parse().unwrap(), url);
+        request.timeout = Duration::from_secs(5);
+        assert_eq!(send(request).unwrap().status.as_u16(), 204, "{method}");
+        let asked = server.join().unwrap();
+        assert_eq!(asked.contains("content-length: 0\r\n"), announced, "{asked}");
+        assert!(!asked.contains("transfer-encoding"), "{asked}");
+    }
+}
+
+#[test]
+fn an_answer_with_too_many_headers_is_told_apart_from_a_broken_one() {
+    for (count, value, expected) in [
+        (100, "x".to_owned(), Ok(200)),
+        (200, "x".to_owned(), Err(HttpErrorKind::HeadTooLarge)),
+        (10, "x".repeat(10_000), Err(HttpErrorKind::HeadTooLarge)),
+    ] {
+        let (url, server) = serve(move |stream| {
+            let headers: String = (0..count)
+                .map(|number| format!("x-{number}: {value}\r\n"))
+                .collect();
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n{headers}\r\n");
+            // May fail once the client has given up.
+            let _ = stream.write_all(head.as_bytes());
+        });
+        assert_eq!(send(post(&url)).map(|answer| answer.status.as_u16()), expected);
+        server.join().unwrap();
+    }
 }
 
 #[test]
@@ -289,7 +336,7 @@ fn a_failed_handshake_is_unsent() {
         });
         assert_eq!(
             send(post(&Url::parse(&url).unwrap())).unwrap_err(),
-            HttpErrorKind::Connect
+            HttpErrorKind::Tls
         );
         server.join().unwrap();
     }

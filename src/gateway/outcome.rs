@@ -1,0 +1,300 @@
+//! How a consent ended, in a word that stands in an address: nothing of the callback goes there.
+
+use crate::error::{ConsentError, Error};
+use crate::manager::ConsentState;
+use crate::model::ConnectionId;
+use crate::protocol::AuthorizationError;
+
+/// How a consent ended without a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Outcome {
+    Denied,
+    Refused,
+    Interaction,
+    TryLater,
+    NotValid,
+    OtherBrowser,
+    OtherServer,
+    Withdrawn,
+    Failed,
+    Conflict,
+    OtherAccount,
+    UnknownAccount,
+    Parameter,
+    NotOffered,
+    NotOneGrant,
+    NotPermitted,
+    Misconfigured,
+    Unavailable,
+    Internal,
+}
+
+/// Where a consent stands, as a browser is led there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lead {
+    Connection(ConnectionId),
+    /// It is still being answered: a page waits for it.
+    Waiting,
+    Ended(Outcome),
+}
+
+impl Lead {
+    pub(super) const fn of(state: ConsentState) -> Self {
+        match state {
+            ConsentState::Completed(connection) => Self::Connection(connection),
+            ConsentState::Pending | ConsentState::Opened => Self::Waiting,
+            ConsentState::Denied => Self::Ended(Outcome::Denied),
+            ConsentState::Failed => Self::Ended(Outcome::Failed),
+            ConsentState::Expired => Self::Ended(Outcome::NotValid),
+            ConsentState::Cancelled => Self::Ended(Outcome::Withdrawn),
+        }
+    }
+}
+
+impl Outcome {
+    pub(super) const ALL: [(Self, &'static str); 19] = [
+        (Self::Denied, "denied"),
+        (Self::Refused, "refused"),
+        (Self::Interaction, "interaction"),
+        (Self::TryLater, "try-later"),
+        (Self::NotValid, "not-valid"),
+        (Self::OtherBrowser, "other-browser"),
+        (Self::OtherServer, "other-server"),
+        (Self::Withdrawn, "withdrawn"),
+        (Self::Failed, "failed"),
+        (Self::Conflict, "conflict"),
+        (Self::OtherAccount, "other-account"),
+        (Self::UnknownAccount, "unknown-account"),
+        (Self::Parameter, "parameter"),
+        (Self::NotOffered, "not-offered"),
+        (Self::NotOneGrant, "not-one-grant"),
+        (Self::NotPermitted, "not-permitted"),
+        (Self::Misconfigured, "misconfigured"),
+        (Self::Unavailable, "unavailable"),
+        (Self::Internal, "internal"),
+    ];
+
+    pub(super) fn from_word(word: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|(_, known)| *known == word)
+            .map(|(outcome, _)| outcome)
+    }
+
+    pub(super) fn word(self) -> &'static str {
+        Self::ALL
+            .into_iter()
+            .find(|(outcome, _)| *outcome == self)
+            .map_or("internal", |(_, word)| word)
+    }
+
+    /// What a person is told about an error that ended a consent. Every error is named: a new one has to be thought of.
+    pub(super) const fn of(error: &Error) -> Self {
+        match error {
+            Error::Consent(error) => Self::of_consent(error),
+            Error::Callback(_) | Error::NotFound => Self::NotValid,
+            Error::Parameter(_) | Error::ChoiceRequired(_) => Self::Parameter,
+            Error::UnknownProvider(_) => Self::NotOffered,
+            Error::NotOneGrant(_) => Self::NotOneGrant,
+            Error::NotPermitted | Error::Denied(_) => Self::NotPermitted,
+            Error::Misconfigured(_) => Self::Misconfigured,
+            Error::Unavailable(_) => Self::TryLater,
+            Error::Answer(_) => Self::Internal,
+            Error::Vault(_) => Self::Unavailable,
+            Error::ConsentRequired(_) => Self::Failed,
+            Error::Ambiguous(_) | Error::Id(_) | Error::Scope(_) | Error::Request(_) | Error::Random(_) => {
+                Self::Internal
+            }
+        }
+    }
+
+    const fn of_consent(error: &ConsentError) -> Self {
+        match error {
+            ConsentError::Denied(error) => Self::of_denial(*error),
+            ConsentError::Unknown
+            | ConsentError::Used(_)
+            | ConsentError::Expired
+            | ConsentError::WrongUser => Self::NotValid,
+            ConsentError::WrongBrowser => Self::OtherBrowser,
+            ConsentError::IssuerMismatch => Self::OtherServer,
+            ConsentError::ExchangeFailed(_) => Self::Failed,
+            ConsentError::AccountMismatch => Self::OtherAccount,
+            ConsentError::AccountUnknown => Self::UnknownAccount,
+            ConsentError::Conflict => Self::Conflict,
+        }
+    }
+
+    const fn of_denial(error: AuthorizationError) -> Self {
+        match error {
+            AuthorizationError::AccessDenied => Self::Denied,
+            AuthorizationError::ServerError | AuthorizationError::TemporarilyUnavailable => Self::TryLater,
+            AuthorizationError::ConsentRequired
+            | AuthorizationError::LoginRequired
+            | AuthorizationError::InteractionRequired => Self::Interaction,
+            AuthorizationError::InvalidRequest
+            | AuthorizationError::UnauthorizedClient
+            | AuthorizationError::UnsupportedResponseType
+            | AuthorizationError::InvalidScope
+            | AuthorizationError::InvalidTarget => Self::Misconfigured,
+            AuthorizationError::Other => Self::Refused,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+    use crate::error::{
+        AnswerRefused, ChoiceRequired, ConsentReason, ConsentRequired, DenialReason, Denied, Misconfigured,
+        RandomUnavailable, RequestRefused, Unavailable,
+    };
+    use crate::model::{ConsentId, FailureCode, InvalidId, ProviderId, Scopes};
+    use crate::protocol::CallbackError;
+    use crate::provider::{InvalidParameter, ParameterProblem, UnknownProvider};
+    use crate::vault::VaultError;
+
+    /// The number of each error, so that one that is added has to be given an outcome and a place in the table.
+    const fn number(error: &Error) -> usize {
+        match error {
+            Error::ConsentRequired(_) => 0,
+            Error::Ambiguous(_) => 1,
+            Error::Denied(_) => 2,
+            Error::Unavailable(_) => 3,
+            Error::Misconfigured(_) => 4,
+            Error::Vault(_) => 5,
+            Error::Callback(_) => 6,
+            Error::UnknownProvider(_) => 7,
+            Error::NotFound => 8,
+            Error::NotPermitted => 9,
+            Error::NotOneGrant(_) => 10,
+            Error::Parameter(_) => 11,
+            Error::ChoiceRequired(_) => 12,
+            Error::Id(_) => 13,
+            Error::Scope(_) => 14,
+            Error::Request(_) => 15,
+            Error::Random(_) => 16,
+            Error::Consent(error) => match error {
+                ConsentError::Unknown => 17,
+                ConsentError::Used(_) => 18,
+                ConsentError::Expired => 19,
+                ConsentError::WrongUser => 20,
+                ConsentError::WrongBrowser => 21,
+                ConsentError::IssuerMismatch => 22,
+                ConsentError::Denied(_) => 23,
+                ConsentError::ExchangeFailed(_) => 24,
+                ConsentError::AccountMismatch => 25,
+                ConsentError::AccountUnknown => 26,
+                ConsentError::Conflict => 27,
+            },
+            Error::Answer(_) => 28,
+        }
+    }
+
+    #[test]
+    fn every_error_leads_to_an_outcome_that_is_true_of_it() {
+        let id = || ProviderId::new("jira").unwrap();
+        let parameter = InvalidParameter {
+            name: "site".into(),
+            problem: ParameterProblem::Missing,
+        };
+        let scope = "\u{0}".parse::<Scopes>().unwrap_err();
+        let table: Vec<(Error, Outcome)> = vec![
+            (
+                ConsentRequired::new(id(), ConsentReason::NotConnected).into(),
+                Outcome::Failed,
+            ),
+            (Error::Ambiguous(id()), Outcome::Internal),
+            (
+                Denied::new(id(), DenialReason::Listed).into(),
+                Outcome::NotPermitted,
+            ),
+            (
+                Unavailable::new(FailureCode::TimedOut, None).into(),
+                Outcome::TryLater,
+            ),
+            (Misconfigured::NoHttpClient.into(), Outcome::Misconfigured),
+            (VaultError::Damaged.into(), Outcome::Unavailable),
+            (CallbackError::MissingCode.into(), Outcome::NotValid),
+            (
+                UnknownProvider::new("gmial", std::iter::empty()).into(),
+                Outcome::NotOffered,
+            ),
+            (Error::NotFound, Outcome::NotValid),
+            (Error::NotPermitted, Outcome::NotPermitted),
+            (Error::NotOneGrant(id()), Outcome::NotOneGrant),
+            (parameter.into(), Outcome::Parameter),
+            (
+                ChoiceRequired::new(id(), "site".into(), Vec::new()).into(),
+                Outcome::Parameter,
+            ),
+            (InvalidId::Empty.into(), Outcome::Internal),
+            (scope.into(), Outcome::Internal),
+            (RequestRefused::Address.into(), Outcome::Internal),
+            (RandomUnavailable.into(), Outcome::Internal),
+            (ConsentError::Unknown.into(), Outcome::NotValid),
+            (
+                ConsentError::Used(ConsentId::from_bytes([0; 16])).into(),
+                Outcome::NotValid,
+            ),
+            (ConsentError::Expired.into(), Outcome::NotValid),
+            (ConsentError::WrongUser.into(), Outcome::NotValid),
+            (ConsentError::WrongBrowser.into(), Outcome::OtherBrowser),
+            (ConsentError::IssuerMismatch.into(), Outcome::OtherServer),
+            (
+                ConsentError::Denied(AuthorizationError::AccessDenied).into(),
+                Outcome::Denied,
+            ),
+            (
+                ConsentError::ExchangeFailed(FailureCode::TimedOut).into(),
+                Outcome::Failed,
+            ),
+            (ConsentError::AccountMismatch.into(), Outcome::OtherAccount),
+            (ConsentError::AccountUnknown.into(), Outcome::UnknownAccount),
+            (ConsentError::Conflict.into(), Outcome::Conflict),
+            (AnswerRefused::HeadTooLarge.into(), Outcome::Internal),
+        ];
+        for (at, (error, outcome)) in table.iter().enumerate() {
+            assert_eq!(number(error), at, "{error:?}");
+            assert_eq!(Outcome::of(error), *outcome, "{error:?}");
+        }
+        assert_eq!(table.len(), 29);
+    }
+
+    #[test]
+    fn every_outcome_has_a_word_of_its_own() {
+        let words: HashSet<_> = Outcome::ALL.into_iter().map(|(_, word)| word).collect();
+        let outcomes: HashSet<_> = Outcome::ALL.into_iter().map(|(outcome, _)| outcome).collect();
+        assert_eq!((words.len(), outcomes.len()), (19, 19));
+        for (outcome, word) in Outcome::ALL {
+            assert_eq!(outcome.word(), word);
+            assert_eq!(Outcome::from_word(word), Some(outcome));
+        }
+        assert_eq!(Outcome::from_word("<script>"), None);
+    }
+
+    #[test]
+    fn a_trouble_of_the_server_is_not_a_refusal() {
+        use AuthorizationError as E;
+        for (error, outcome) in [
+            (E::AccessDenied, Outcome::Denied),
+            (E::ServerError, Outcome::TryLater),
+            (E::TemporarilyUnavailable, Outcome::TryLater),
+            (E::LoginRequired, Outcome::Interaction),
+            (E::ConsentRequired, Outcome::Interaction),
+            (E::InteractionRequired, Outcome::Interaction),
+            (E::InvalidScope, Outcome::Misconfigured),
+            (E::UnauthorizedClient, Outcome::Misconfigured),
+            (E::InvalidRequest, Outcome::Misconfigured),
+            (E::Other, Outcome::Refused),
+        ] {
+            assert_eq!(
+                Outcome::of(&ConsentError::Denied(error).into()),
+                outcome,
+                "{error}"
+            );
+            assert_eq!(outcome == Outcome::TryLater, error.is_retryable(), "{error}");
+        }
+    }
+}

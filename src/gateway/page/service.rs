@@ -1,0 +1,241 @@
+//! `GET /connect?provider=…`: one service, the values that it needs, and the services that can share its consent.
+
+use askama::Template;
+use http::{Response, StatusCode};
+
+use super::view::{Card, Shell};
+use crate::error::Error;
+use crate::gateway::answer::Answer;
+use crate::gateway::refusal::{Mistake, Refusal};
+use crate::gateway::request::Incoming;
+use crate::gateway::{Caller, Inner};
+use crate::manager::services::can_join;
+use crate::model::{Owner, UserId};
+use crate::provider::{ParameterKind, ParameterProblem, ParameterRule, ParameterSource, Provider};
+
+#[derive(Template)]
+#[template(path = "service.html")]
+struct ServicePage {
+    shell: Shell,
+    named: Card,
+    /// The services that may come along.
+    others: Vec<Card>,
+    fields: Vec<Field>,
+    form: ForWhom,
+    /// What the form was sent with and is not asked again: which connection or consent it is about.
+    carried: Vec<(&'static str, String)>,
+}
+
+/// For whom a service is connected, and by which name.
+#[derive(Default)]
+pub(super) struct ForWhom {
+    pub(super) user: String,
+    pub(super) shared: bool,
+    pub(super) label: String,
+    pub(super) label_error: Option<String>,
+}
+
+impl ForWhom {
+    pub(super) fn of_user(user: &str) -> Self {
+        Self {
+            user: user.to_owned(),
+            ..Self::default()
+        }
+    }
+}
+
+/// A value that the service needs.
+struct Field {
+    name: String,
+    title: String,
+    value: String,
+    /// The value that counts if none is entered.
+    default: Option<String>,
+    example: Option<String>,
+    required: bool,
+    pattern: Option<String>,
+    choices: Vec<String>,
+    error: Option<&'static str>,
+}
+
+impl Field {
+    fn new(rule: &ParameterRule, value: &str) -> Self {
+        let (default, choices) = (rule.default.clone().filter(|it| !it.is_empty()), rule.choices());
+        Self {
+            name: rule.name.clone(),
+            title: rule.title.clone().unwrap_or_else(|| rule.name.replace('_', " ")),
+            value: value.to_owned(),
+            required: rule.default.is_none() && !rule.optional,
+            default,
+            example: rule.example.clone(),
+            pattern: rule.html_pattern(),
+            choices,
+            error: None,
+        }
+    }
+}
+
+impl ParameterRule {
+    /// The values to choose from, if the rule lists them.
+    fn choices(&self) -> Vec<String> {
+        match &self.kind {
+            ParameterKind::OneOf(values) => values.clone(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The pattern for a browser to check. What people write around a value, and values that are brought into a form of
+    /// their own, are for the rule itself to judge.
+    fn html_pattern(&self) -> Option<String> {
+        let plain = matches!(
+            self.kind,
+            ParameterKind::Word | ParameterKind::Segment | ParameterKind::Text
+        );
+        let bare = self.prefix.is_none() && self.suffix.is_none();
+        self.pattern
+            .as_ref()
+            .map(|pattern| pattern.as_str().to_owned())
+            .filter(|_| plain && bare)
+    }
+}
+
+impl Inner {
+    /// The rules of the values that a person can enter for a service.
+    pub(in crate::gateway) fn entered(&self, provider: &Provider) -> impl Iterator<Item = &ParameterRule> {
+        let service = self.connections.inner().registry.provider(provider.id.as_str());
+        service
+            .into_iter()
+            .flat_map(|service| &service.server.parameters)
+            .filter(|rule| rule.source == ParameterSource::Host)
+    }
+
+    /// Whether a person can enter values for a service.
+    pub(super) fn takes_values(&self, provider: &Provider) -> bool {
+        self.entered(provider).next().is_some()
+    }
+
+    /// `GET /connect?provider=…`.
+    pub(super) fn service_page(&self, caller: &Caller, incoming: &Incoming<'_>, named: &str) -> Answer {
+        let provider = self.offered(named)?;
+        let user = incoming.query("user").filter(|_| caller.is_operator());
+        let form = ForWhom::of_user(user.unwrap_or_default());
+        self.render_service(caller, incoming, StatusCode::OK, provider, form, None)
+    }
+
+    /// The same page for a form that has a mistake: the mistake stands beside its field, and what was entered stays.
+    pub(in crate::gateway) fn corrected_page(
+        &self,
+        caller: &Caller,
+        incoming: &Incoming<'_>,
+        named: &str,
+        mistake: &Mistake,
+    ) -> Answer {
+        let provider = self.offered(named)?;
+        let text = |name| incoming.field(name).unwrap_or_default().to_owned();
+        let form = ForWhom {
+            user: text("user"),
+            shared: incoming.flag("shared"),
+            label: text("label"),
+            label_error: match mistake {
+                Mistake::Label(error) => Some(format!("The name {error}.")),
+                Mistake::Parameter(_) => None,
+            },
+        };
+        self.render_service(
+            caller,
+            incoming,
+            StatusCode::BAD_REQUEST,
+            provider,
+            form,
+            Some(mistake),
+        )
+    }
+
+    fn offered(&self, named: &str) -> Result<&Provider, Refusal> {
+        self.connections
+            .providers()
+            .find(|provider| provider.id.as_str() == named)
+            .ok_or_else(Refusal::not_found)
+    }
+
+    fn render_service(
+        &self,
+        caller: &Caller,
+        incoming: &Incoming<'_>,
+        status: StatusCode,
+        provider: &Provider,
+        form: ForWhom,
+        mistake: Option<&Mistake>,
+    ) -> Result<Response<Vec<u8>>, Refusal> {
+        let mut fields: Vec<Field> = self
+            .entered(provider)
+            .map(|rule| {
+                let value = incoming.parameters().get(&rule.name);
+                Field::new(rule, value.map_or("", String::as_str))
+            })
+            .collect();
+        if let Some(Mistake::Parameter(error)) = mistake {
+            let Some(field) = fields.iter_mut().find(|field| field.name == error.name) else {
+                // Nobody can enter it here.
+                return Err(Refusal::invalid("The service has no such parameter."));
+            };
+            field.error = Some(problem(error.problem));
+        }
+        let carried: Vec<_> = ["reconnect", "extends", "again", "return_to"]
+            .into_iter()
+            .filter_map(|name| Some((name, incoming.field(name)?.to_owned())))
+            .collect();
+        let is_new = carried.iter().all(|(name, _)| *name == "return_to");
+        let others = if is_new {
+            self.others(caller, incoming, provider, &form.user)?
+        } else {
+            Vec::new()
+        };
+        self.show(caller, incoming, status, |shell| ServicePage {
+            shell,
+            named: Card::new(provider),
+            others,
+            fields,
+            form,
+            carried,
+        })
+    }
+
+    /// The services that can come along, with the boxes as they were sent.
+    fn others(
+        &self,
+        caller: &Caller,
+        incoming: &Incoming<'_>,
+        named: &Provider,
+        user: &str,
+    ) -> Result<Vec<Card>, Refusal> {
+        let whose = match user {
+            "" => caller.acting_user().user().clone(),
+            user => UserId::new(user).map_err(Error::from)?,
+        };
+        let all = self.connections.providers();
+        let others = all.filter(|other| can_join(named, other));
+        let mut others = self.unconnected(caller, &Owner::Personal(whose), others)?;
+        for card in &mut others {
+            card.ticked = incoming.list("also").any(|ticked| ticked == card.id);
+        }
+        Ok(others)
+    }
+}
+
+impl ServicePage {
+    /// Whether a new connection is made, whose owner and name can be chosen.
+    fn is_new(&self) -> bool {
+        self.carried.iter().all(|(name, _)| *name == "return_to")
+    }
+}
+
+const fn problem(problem: ParameterProblem) -> &'static str {
+    match problem {
+        ParameterProblem::Missing => "Enter a value.",
+        ParameterProblem::Malformed => "This value is not allowed here.",
+        ParameterProblem::InternalHost => "An address inside a network is not allowed here.",
+        ParameterProblem::Several => "Enter which one.",
+        ParameterProblem::Unknown => "The service has no such value.",
+    }
+}

@@ -1,0 +1,34 @@
+//! `GET /consents/{id}` while a consent is being completed.
+
+use askama::Template;
+use http::StatusCode;
+
+use super::view::Shell;
+use crate::gateway::answer::Answer;
+use crate::gateway::request::Incoming;
+use crate::gateway::{Caller, Inner};
+use crate::vault::PendingConsent;
+
+#[derive(Template)]
+#[template(path = "waiting.html")]
+struct WaitingPage {
+    shell: Shell,
+    name: String,
+    address: String,
+}
+
+impl Inner {
+    /// The page that asks again by itself until the consent has ended.
+    pub(in crate::gateway) fn waiting_page(
+        &self,
+        caller: &Caller,
+        incoming: &Incoming<'_>,
+        pending: &PendingConsent,
+    ) -> Answer {
+        self.show(caller, incoming, StatusCode::OK, |shell| WaitingPage {
+            shell,
+            name: self.provider_name(pending.provider.as_str()),
+            address: self.path(&format!("/consents/{}", pending.id)),
+        })
+    }
+}

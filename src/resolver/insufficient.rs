@@ -1,0 +1,97 @@
+//! What an API's refusal for want of scopes means: a need of consent, or an answer like any other.
+
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
+
+use http::StatusCode;
+use zeroize::Zeroizing;
+
+use crate::error::{ConsentReason, ConsentRequired, Result};
+use crate::http::HttpResponse;
+use crate::model::{ActingUser, ConnectionId, Scopes, TenantId};
+use crate::protocol::{BearerError, bearer_error};
+use crate::resolver::ledger::Ledger;
+use crate::resolver::{ResolvedToken, Resolver};
+
+/// More step-ups than this are not remembered: the memory is a help, not a promise.
+const REMEMBERED: usize = 4_096;
+
+impl Resolver {
+    /// Hands the answer on, unless the API says that the grant does not cover the request and a consent that nobody has
+    /// asked for yet could change that.
+    ///
+    /// The API chooses the scopes that it names. Only those that the descriptor knows become part of the need, because
+    /// the user is asked for them.
+    pub(super) fn finish(
+        &self,
+        acting_user: &ActingUser,
+        token: &ResolvedToken,
+        answer: HttpResponse,
+        ledger: &Ledger,
+    ) -> Result<HttpResponse> {
+        let Some(named) = insufficient_scope(&answer) else {
+            return Ok(answer);
+        };
+        let named = without_token(named, ledger);
+        let vault = &self.connections.inner().vault;
+        let Some(grant) = vault.grant(acting_user.tenant(), token.grant)? else {
+            return Ok(answer);
+        };
+        // What was asked for before, granted or not, is not asked for again: that would change nothing.
+        let new = named.difference(&grant.granted).difference(&grant.requested);
+        let unknown = new.difference(&token.provider.known_scopes());
+        let known = new.difference(&unknown);
+        let is_new = !known.is_empty()
+            || !unknown.is_empty()
+                && self
+                    .step_ups
+                    .add(acting_user.tenant(), token.connection, &unknown);
+        if !is_new {
+            return Ok(answer);
+        }
+        Err(
+            ConsentRequired::new(token.provider.id.clone(), ConsentReason::MissingScopes)
+                .renewing(token.connection)
+                .of(token.shared)
+                .missing(known)
+                .named_by_api(unknown)
+                .into(),
+        )
+    }
+}
+
+/// The scopes that APIs named and no descriptor knows, each told once for a connection. Whether a user is asked for them
+/// is the host's decision, so nothing of them is stored.
+#[derive(Debug, Default)]
+pub(super) struct StepUps(Mutex<HashSet<(TenantId, ConnectionId, Scopes)>>);
+
+impl StepUps {
+    /// Remembers the scopes. Returns whether they are new.
+    fn add(&self, tenant: &TenantId, connection: ConnectionId, scopes: &Scopes) -> bool {
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.len() >= REMEMBERED {
+            told.clear();
+        }
+        told.insert((tenant.clone(), connection, scopes.clone()))
+    }
+}
+
+/// The scopes that the API names, if it refuses for want of scopes; empty if it names none.
+fn insufficient_scope(answer: &HttpResponse) -> Option<Scopes> {
+    if answer.status != StatusCode::FORBIDDEN {
+        return None;
+    }
+    match bearer_error(&answer.headers) {
+        Some(BearerError::InsufficientScope(scopes)) => Some(scopes.unwrap_or_default()),
+        _ => None,
+    }
+}
+
+/// The scopes, unless they repeat a token.
+fn without_token(scopes: Scopes, ledger: &Ledger) -> Scopes {
+    let text = Zeroizing::new(scopes.join(" "));
+    match ledger.masks_for([text.as_bytes()]) {
+        Some(masks) if !masks.find(text.as_bytes()).is_empty() => Scopes::default(),
+        _ => scopes,
+    }
+}

@@ -1,0 +1,170 @@
+//! What a token looks like in text, in every encoding that a reading of the text does not undo.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use zeroize::Zeroizing;
+
+use super::view::{Reading, Unit, View};
+
+/// Encodings shorter than this are not searched for: they would be found by chance.
+const SHORTEST: usize = 8;
+
+/// Encodings with fewer letters and digits than this are searched for with all their characters.
+pub(super) const SHORTEST_LETTERS: usize = 16;
+
+/// Of a token whose beginning or end is cut off, at least so many characters must be there.
+const FRAGMENT: usize = 24;
+
+/// So many characters may be missing at the end.
+const MISSING: usize = 4;
+
+type Text = Zeroizing<Vec<u8>>;
+
+/// Patterns to search for.
+#[derive(Default)]
+pub(super) struct Encodings {
+    /// Compared character by character.
+    pub(super) characters: Vec<Text>,
+    /// Compared letter by letter, in lower case. Punctuation follows on the last letter alone.
+    pub(super) letters: Vec<Text>,
+}
+
+impl Encodings {
+    /// Adds every encoding of a token.
+    pub(super) fn add(&mut self, token: &[u8]) {
+        for (characters, letters) in [
+            (Reading::Characters, Reading::Letters),
+            (Reading::UnescapedCharacters, Reading::UnescapedLetters),
+        ] {
+            let text = seen(token, letters);
+            if Spelled::new(&text).letters >= SHORTEST_LETTERS {
+                self.add_with_fragments(&text);
+            } else {
+                self.characters.push(seen(token, characters));
+            }
+        }
+        self.characters.retain(|text| !text.is_empty());
+        for text in [hexadecimal(token)]
+            .into_iter()
+            .chain((0..3).map(|before| base64(token, before)))
+        {
+            if Spelled::new(&text).letters >= SHORTEST_LETTERS {
+                self.add_with_fragments(&text);
+            } else if text.len() >= SHORTEST {
+                self.characters.push(Zeroizing::new(text.to_ascii_uppercase()));
+                self.characters.push(text);
+            }
+        }
+        for text in [decimal(token), hexadecimal_literals(token)] {
+            if text.len() >= FRAGMENT {
+                self.add_with_fragments(&text);
+            }
+        }
+    }
+
+    /// Adds the text, its end alone, and its beginning without some of its end.
+    fn add_with_fragments(&mut self, characters: &[u8]) {
+        let whole = Spelled::new(characters);
+        self.letters.push(whole.without_tail());
+        self.letters.push(whole.text);
+        let end = (FRAGMENT..characters.len())
+            .map(|length| Spelled::new(&characters[characters.len() - length..]))
+            .find(|end| end.letters >= SHORTEST_LETTERS);
+        self.letters.extend(end.map(|end| end.text));
+        let most = characters.len().saturating_sub(FRAGMENT).min(MISSING);
+        for missing in 1..=most {
+            let beginning = Spelled::new(&characters[..characters.len() - missing]);
+            if beginning.letters >= SHORTEST_LETTERS {
+                self.letters.push(beginning.without_tail());
+            }
+        }
+    }
+}
+
+/// The letters and digits of a text in lower case, and the punctuation after the last of them.
+struct Spelled {
+    text: Text,
+    letters: usize,
+}
+
+impl Spelled {
+    fn new(characters: &[u8]) -> Self {
+        let end = characters
+            .iter()
+            .rposition(u8::is_ascii_alphanumeric)
+            .map_or(0, |last| last + 1);
+        let (body, tail) = characters.split_at(end);
+        let mut text = Zeroizing::new(Vec::with_capacity(characters.len()));
+        text.extend(
+            body.iter()
+                .filter(|byte| byte.is_ascii_alphanumeric())
+                .map(u8::to_ascii_lowercase),
+        );
+        let letters = text.len();
+        text.extend(tail.iter().filter(|byte| byte.is_ascii_punctuation()));
+        Self { text, letters }
+    }
+
+    fn without_tail(&self) -> Text {
+        Zeroizing::new(self.text[..self.letters].to_vec())
+    }
+}
+
+/// The token as the reading shows it.
+fn seen(token: &[u8], reading: Reading) -> Text {
+    let mut seen = Zeroizing::new(Vec::with_capacity(token.len()));
+    let mut view = View::new(reading);
+    let mut emit = |unit: Unit| seen.push(unit.byte);
+    for (at, &byte) in token.iter().enumerate() {
+        view.read(byte, at, &mut emit);
+    }
+    view.finish(&mut emit);
+    seen
+}
+
+/// `796132`.
+fn hexadecimal(token: &[u8]) -> Text {
+    let mut text = Zeroizing::new(Vec::with_capacity(2 * token.len()));
+    for byte in token {
+        text.extend([byte >> 4, byte & 15].map(digit));
+    }
+    text
+}
+
+/// `0x79, 0x61, 0x32` without what stands between.
+fn hexadecimal_literals(token: &[u8]) -> Text {
+    let mut text = Zeroizing::new(Vec::with_capacity(4 * token.len()));
+    for byte in token {
+        text.extend([b'0', b'x', digit(byte >> 4), digit(byte & 15)]);
+    }
+    text
+}
+
+/// `121, 97, 50` without what stands between.
+fn decimal(token: &[u8]) -> Text {
+    let mut text = Zeroizing::new(Vec::with_capacity(3 * token.len()));
+    for &byte in token {
+        let digits = [byte / 100, byte / 10 % 10, byte % 10].map(digit);
+        let leading = digits[..2].iter().take_while(|&&digit| digit == b'0').count();
+        text.extend(&digits[leading..]);
+    }
+    text
+}
+
+const fn digit(value: u8) -> u8 {
+    b"0123456789abcdef"[value as usize]
+}
+
+/// The characters of base64 that hold bits of the token alone, with so many bytes before it in what was encoded: they
+/// decide how its bits fall on characters.
+fn base64(token: &[u8], before: usize) -> Text {
+    let mut shifted = Zeroizing::new(Vec::with_capacity(before + token.len()));
+    shifted.resize(before, 0);
+    shifted.extend_from_slice(token);
+    let mut encoded = Zeroizing::new(vec![0; shifted.len().div_ceil(3) * 4]);
+    let written = STANDARD_NO_PAD
+        .encode_slice(shifted.as_slice(), &mut encoded)
+        .unwrap_or_default();
+    let own = (before * 8).div_ceil(6)..(shifted.len() * 8 / 6).min(written);
+    Zeroizing::new(encoded.get(own).unwrap_or_default().to_vec())
+}
