@@ -490,6 +490,9 @@ fn a_base_url_that_cannot_be_compared_is_refused_when_the_connections_are_built(
         "https://own.test/#x",
         "https://user@own.test",
         "ftp://own.test",
+        " https://own.test",
+        "https://own.test\n",
+        "https:\\\\own.test",
         "",
     ] {
         let (clock, asked) = (ManualClock::default(), Arc::default());

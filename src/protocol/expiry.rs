@@ -15,7 +15,7 @@ use crate::provider::{AuthorizationServer, Expiry};
 /// default: the token is kept, and refreshed soon.
 const UNREADABLE: Duration = Duration::from_secs(300);
 
-/// Three thousand years, in seconds; the longest lifetime in use is ten years. What is longer is in another unit.
+/// Three thousand years, in seconds; the longest lifetime in use is ten years. A longer one is in another unit.
 const ABSURD: f64 = 1e11;
 
 /// The lifetime that a member of the answer says, in the spelling that the descriptor names. `None`: it says that there is
@@ -53,7 +53,7 @@ fn number(raw: &RawValue) -> Option<f64> {
     number.is_finite().then_some(number)
 }
 
-/// Whole seconds, down to one: what is left of a lifetime in milliseconds.
+/// Whole seconds, at least one, of a lifetime below the bound.
 fn seconds(number: f64) -> Option<Duration> {
     (number < ABSURD).then(|| Duration::from_secs_f64(number.trunc().max(1.0)))
 }

@@ -14,7 +14,7 @@ pub(super) fn unix_seconds(text: &str) -> Option<u64> {
     u64::try_from(local - offset).ok().filter(|_| is_time && is_date)
 }
 
-/// Three numbers of so many digits.
+/// Three numbers, each with the given count of digits.
 fn numbers(text: &str, separator: char, digits: [usize; 3]) -> Option<[i64; 3]> {
     let parts: [&str; 3] = text.split(separator).collect::<Vec<_>>().try_into().ok()?;
     let is_number = |part: &str, digits| part.len() == digits && part.bytes().all(|b| b.is_ascii_digit());

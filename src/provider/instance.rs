@@ -33,6 +33,10 @@ pub(super) struct RegisteredBase {
 impl RegisteredBase {
     /// Reads `https://host`, perhaps with a port and a path, or `https://*.domain` for every host below the domain.
     pub(super) fn parse(text: &str, transport: Transport) -> Option<Self> {
+        // The parser would trim blanks and take a backslash for a slash.
+        if text.bytes().any(|byte| !byte.is_ascii_graphic() || byte == b'\\') {
+            return None;
+        }
         let (below, text) = match text.strip_prefix("https://*.") {
             Some(rest) => (true, format!("https://{rest}")),
             None => (false, text.to_owned()),
@@ -40,7 +44,7 @@ impl RegisteredBase {
         let base = Url::parse(&text).ok()?;
         let is_allowed = base.scheme() == "https" || transport == Transport::HttpsOrLoopback;
         let is_base = is_allowed && is_clean(&base) && base.query().is_none() && !text.contains('*');
-        // Whoever means an internal host names it whole.
+        // A wildcard never allows an internal host: the list must name it.
         let is_domain = matches!(base.host(), Some(Host::Domain(_))) && !is_internal(&base);
         (is_base && (!below || is_domain)).then_some(Self { base, below })
     }

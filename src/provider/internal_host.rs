@@ -60,11 +60,11 @@ fn is_internal_name(domain: &str) -> bool {
     let Some((_, last)) = name.rsplit_once('.') else {
         return true;
     };
-    let below = |known: &&str| {
-        name.strip_suffix(*known)
+    let below = |known: &str| {
+        name.strip_suffix(known)
             .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
     };
-    INTERNAL_SUFFIXES.contains(&last) || INWARD_DOMAINS.iter().any(|known| below(&known))
+    INTERNAL_SUFFIXES.contains(&last) || INWARD_DOMAINS.iter().any(|known| below(known))
 }
 
 #[cfg(test)]

@@ -44,7 +44,7 @@ struct LookAhead {
 
 /// The look-ahead at the start of a pattern, and what follows it.
 struct Split<'a> {
-    /// Whether each is wanted, and what is between its brackets.
+    /// For each, whether it must match, and the text between its brackets.
     look_ahead: Vec<(bool, &'a str)>,
     rest: &'a str,
 }
@@ -157,7 +157,9 @@ fn structure(text: &str) -> impl Iterator<Item = (usize, char, i32)> {
         match (c, class) {
             ('\\', _) => is_escaped = true,
             // A `]` that comes first stands for itself: `[]a]`, `[^]a]`.
-            (']', Some(start)) if at > start && text[start..at].trim_start_matches('^') != "" => class = None,
+            (']', Some(start)) if at > start && !text[start..at].trim_start_matches('^').is_empty() => {
+                class = None
+            }
             (_, Some(_)) => {}
             ('[', None) => class = Some(at + 1),
             ('(', None) => depth += 1,

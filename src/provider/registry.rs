@@ -90,9 +90,15 @@ impl Registry {
         self.providers.insert(provider.id.clone(), Arc::new(provider));
     }
 
-    /// Registers the host's client at a server, or puts it in place of the earlier one.
+    /// Registers the host's client at a server. A second one for the same server is a mistake, which
+    /// [`validate`](Self::validate) reports.
     pub fn add_client(&mut self, server: ServerId, registration: ClientRegistration) {
-        self.clients.insert(server, registration);
+        let id = server.clone();
+        if self.clients.insert(server, registration).is_some() {
+            let problem = DescriptorProblem::TwoClients;
+            self.misnamed
+                .push(InvalidDescriptor::new(id.as_str(), "client", problem));
+        }
     }
 
     /// The provider with this id, and its server.
@@ -208,7 +214,7 @@ impl Registry {
     }
 }
 
-/// What is wrong with the id of a descriptor that is added.
+/// Returns the mistake in the id of a descriptor that is added.
 fn id_problem(id: &str, replaces: bool, is_known: bool, says_so: bool) -> Option<InvalidDescriptor> {
     let (field, problem) = match (replaces, is_known, says_so) {
         (true, _, true) | (false, false, false) => return None,

@@ -272,8 +272,8 @@ impl<'a> Alternative<'a> {
     }
 }
 
-/// The first character that may not stand in a URL (RFC 3986 §2), `$` outside a query included: it is what is left of a
-/// placeholder of another language.
+/// The first character that may not stand in a URL (RFC 3986 §2), `$` outside a query included: a
+/// placeholder of another language leaves it there.
 fn misplaced_character(text: &str) -> Option<char> {
     let query = text.find('?').unwrap_or(text.len());
     let is_misplaced = |at: usize, c: char| match c {

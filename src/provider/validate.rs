@@ -74,7 +74,7 @@ struct Check<'a> {
     transport: Transport,
 }
 
-/// Returns what is wrong with a server: the first problem of each field.
+/// Returns the mistakes of a server: the first of each field.
 pub(super) fn server(server: &AuthorizationServer, transport: Transport) -> Vec<InvalidDescriptor> {
     let check = Check {
         descriptor: server.id.as_str(),
@@ -104,7 +104,7 @@ pub(super) fn server(server: &AuthorizationServer, transport: Transport) -> Vec<
     problems.filter_map(Result::err).collect()
 }
 
-/// Returns what is wrong with a provider at its server: the first problem of each field.
+/// Returns the mistakes of a provider at its server: the first of each field.
 pub(super) fn provider(
     provider: &Provider,
     server: &AuthorizationServer,

@@ -28,7 +28,7 @@ pub(crate) fn is_unfilled(value: &str) -> bool {
     value.contains(HELD_BRACE) || names_in(value).next().is_some()
 }
 
-/// The text as it is sent: each `{name}` replaced by what is known of it; others stay as they are. Braces in values that
+/// The text as it is sent: each known `{name}` replaced by its value; other names stay as they are. Braces in values that
 /// [`chosen`] put in are text.
 pub(crate) fn filled(value: &str, known: impl Fn(&str) -> Option<String>) -> String {
     let mut out = SecretText::default();
@@ -61,7 +61,7 @@ pub(super) fn is_template(value: &str) -> bool {
     value.contains(OR) || names_in(value).next().is_some()
 }
 
-/// The first of the alternatives whose names are all known, with what is known put in; empty if there is none. Names that
+/// The first of the alternatives whose names are all known, filled with their values; empty if there is none. Names that
 /// are [`BUILT_IN`] and not known yet stay as they are, for [`filled`].
 pub(super) fn chosen(value: &str, known: impl Fn(&str) -> Option<String>) -> String {
     let has = |name: &str| known(name).is_some() || BUILT_IN.contains(&name);

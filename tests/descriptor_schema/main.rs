@@ -119,7 +119,7 @@ fn the_examples_of_the_page_fit_the_schema() {
     whole.validate(Transport::HttpsOnly).unwrap();
 }
 
-/// Whoever writes a descriptor chooses the format: each example means the same in all three.
+/// A host chooses the format of its file: each example means the same in all three.
 #[test]
 fn the_examples_of_the_page_are_read_from_json_yaml_and_toml() {
     for file in examples() {
@@ -154,7 +154,7 @@ fn every_choice_is_read_from_json_yaml_and_toml() {
             from_json,
             "{toml}"
         );
-        // What is written is read again, in each format.
+        // A file that the library writes is read again, in each format.
         let yaml = serde_yaml_ng::to_string(&from_json).unwrap();
         assert_eq!(
             serde_yaml_ng::from_str::<DescriptorFile>(&yaml).unwrap(),

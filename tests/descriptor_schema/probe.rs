@@ -131,7 +131,7 @@ pub(crate) fn choices() -> Vec<Value> {
     for (kind, definition) in objects(&document) {
         for (name, property) in definition["properties"].as_object().unwrap() {
             for value in choices_of(&document, property) {
-                // TOML has no null, so what is not said is left out.
+                // TOML has no null, so absent members are left out.
                 let mut one = silent(kind);
                 one.as_object_mut().unwrap().retain(|_, value| !value.is_null());
                 one[name] = value;

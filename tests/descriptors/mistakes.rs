@@ -116,7 +116,7 @@ fn a_mistake_in_a_file_is_named_with_what_is_allowed() {
 
 /// Each cause has a sentence of its own, which names what to look at.
 #[test]
-fn each_cause_is_told_from_the_others() {
+fn each_cause_has_its_own_sentence() {
     let rule = |rule: &str| format!(r#""parameters":[{rule}]"#);
     let at = |url: &str, rule: &str| format!(r#""token_endpoint":"{url}","parameters":[{rule}]"#);
     let shop = r#"{"name":"shop","kind":"word"}"#;
@@ -459,6 +459,54 @@ fn each_cause_is_told_from_the_others() {
             &["separator"],
         ),
         (
+            r#""issuer":"https://as.test/{tenant}/v2.0""#.into(),
+            "",
+            "issuer",
+            &["not a template"],
+        ),
+        (
+            r#""issuer":"https://as.test/${tenant}""#.into(),
+            "",
+            "issuer",
+            &["not a template"],
+        ),
+        (
+            r#""resources":["https://{x}.test/"]"#.into(),
+            "",
+            "resources",
+            &["not a template"],
+        ),
+        (
+            r#""authorization_fragment":"/{x}/authorize""#.into(),
+            "",
+            "authorization_fragment",
+            &["not a template"],
+        ),
+        (
+            r#""code_parameter":"{x}""#.into(),
+            "",
+            "code_parameter",
+            &["not a template"],
+        ),
+        (
+            String::new(),
+            r#""token_header":{"name":"authorization","prefix":"Bearer {access_token}"}"#,
+            "token_header",
+            &["not a template"],
+        ),
+        (
+            String::new(),
+            r#""default_scopes":["${scope}"]"#,
+            "default_scopes",
+            &["\"${name}\""],
+        ),
+        (
+            rule(r#"{"name":"x","kind":"host","pattern":"^https?://.*$"}"#),
+            "",
+            "parameters",
+            &["scheme", "cut off"],
+        ),
+        (
             r#""issuer_policy":"match_if_present""#.into(),
             "",
             "issuer",
@@ -494,7 +542,7 @@ fn each_cause_is_told_from_the_others() {
 
 /// Braces, dollars and bars that mean themselves are taken.
 #[test]
-fn what_only_looks_like_a_mistake_is_taken() {
+fn braces_and_dollars_that_mean_themselves_are_accepted() {
     for (server, provider) in [
         (
             r#""authorization_parameters":{"claims":"{\"id_token\":{\"email\":null}}"}"#,

@@ -327,6 +327,18 @@ fn a_built_in_provider_at_a_replaced_server_is_named_with_that_server() {
 }
 
 #[test]
+fn a_second_client_for_a_server_is_a_mistake() {
+    let mut registry = Registry::with_catalog();
+    for secret in ["one", "two"] {
+        let client = ClientRegistration::new("id", secret, "https://app.test/cb");
+        registry.add_client(ServerId::new("google").unwrap(), client);
+    }
+    let error = registry.validate(Transport::HttpsOnly).unwrap_err();
+    assert_eq!(error.problem, DescriptorProblem::TwoClients);
+    assert_eq!(registry.validate_all(Transport::HttpsOnly).len(), 1);
+}
+
+#[test]
 fn an_unknown_id_is_answered_with_the_ids_to_use() {
     let registered = |id: &str| {
         let mut registry = Registry::with_catalog();

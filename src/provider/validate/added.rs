@@ -157,7 +157,15 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// Refuses a brace without its partner: what is left of a placeholder is sent as it stands.
+    /// Refuses placeholders in a text that is not a template: they would be sent as they stand.
+    pub(super) fn no_placeholder(&self, field: &'static str, text: &str) -> Result<(), InvalidDescriptor> {
+        match text.find(['{', '}', '$', '<', '>']) {
+            Some(_) => Err(self.error(field, DescriptorProblem::NoTemplate)),
+            None => Ok(()),
+        }
+    }
+
+    /// Refuses a brace without its partner: a broken placeholder would be sent as it stands.
     pub(super) fn braces(&self, field: &'static str, value: &str) -> Result<(), InvalidDescriptor> {
         let mut open = 0_usize;
         for c in value.chars() {

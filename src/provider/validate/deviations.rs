@@ -51,6 +51,9 @@ impl Check<'_> {
     /// RFC 8707 §2: an absolute URI without a fragment.
     fn resources(&self) -> Result<(), InvalidDescriptor> {
         let resources = &self.server.resources;
+        for resource in resources {
+            self.no_placeholder("resources", resource)?;
+        }
         let is_resource = |resource: &String| Url::parse(resource).is_ok_and(|url| url.fragment().is_none());
         if resources.iter().all(is_resource) {
             Ok(())
@@ -60,6 +63,8 @@ impl Check<'_> {
     }
 
     fn code_parameter(&self) -> Result<(), InvalidDescriptor> {
+        let name = self.server.code_parameter.as_deref();
+        self.no_placeholder("code_parameter", name.unwrap_or_default())?;
         match self.server.code_parameter.as_deref() {
             Some("") => Err(self.error("code_parameter", DescriptorProblem::Empty)),
             Some(name @ ("state" | "iss" | "error")) => {
@@ -72,6 +77,7 @@ impl Check<'_> {
 
     fn authorization_fragment(&self) -> Result<(), InvalidDescriptor> {
         let route = self.server.authorization_fragment.as_deref();
+        self.no_placeholder("authorization_fragment", route.unwrap_or_default())?;
         if route.is_some_and(|route| route.contains(['?', '#', ' ']) || route.is_empty()) {
             return Err(self.error("authorization_fragment", DescriptorProblem::Value));
         }

@@ -1,4 +1,4 @@
-//! What can be wrong with a descriptor or a registration.
+//! The mistakes that a descriptor or a registration can have.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ pub struct InvalidDescriptor {
     pub descriptor: String,
     /// Its field.
     pub field: &'static str,
-    /// What is wrong with it.
+    /// The mistake.
     pub problem: DescriptorProblem,
     /// The built-in server that was replaced, where a built-in provider does not fit the new one.
     pub replaced_server: Option<String>,
@@ -48,7 +48,7 @@ impl fmt::Display for InvalidDescriptor {
 
 impl std::error::Error for InvalidDescriptor {}
 
-/// What is wrong with a field of a descriptor.
+/// The mistake in a field of a descriptor.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DescriptorProblem {
@@ -91,7 +91,7 @@ pub enum DescriptorProblem {
     Rule {
         /// The parameter.
         name: String,
-        /// What is wrong with its rule.
+        /// The mistake in its rule.
         problem: RuleProblem,
     },
     /// A value is not a scope.
@@ -134,6 +134,9 @@ pub enum DescriptorProblem {
     /// A value has a placeholder of another template language.
     #[error("has \"{0}\", a placeholder of another language: write {{name}}")]
     Lookalike(&'static str),
+    /// A field that is compared or sent as it stands has a placeholder.
+    #[error("is not a template, and has a brace, \"$\", \"<\" or \">\" in it")]
+    NoTemplate,
     /// A value has braces that do not pair.
     #[error("has a brace without its partner")]
     Braces,
@@ -164,6 +167,9 @@ pub enum DescriptorProblem {
     /// Two descriptors have the same id.
     #[error("is that of two descriptors: give one of them another id")]
     Twice,
+    /// Two clients are registered for one server.
+    #[error("is registered twice: one client serves all providers of a server")]
+    TwoClients,
     /// The id is that of a built-in descriptor.
     #[error("is that of a built-in descriptor: choose another id, or set \"replaces_builtin\" to true")]
     ReplacesBuiltin,
@@ -201,7 +207,7 @@ pub enum DescriptorProblem {
     ClientSecret,
 }
 
-/// What is wrong with the rule of a parameter.
+/// The mistake in the rule of a parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RuleProblem {
@@ -222,6 +228,11 @@ pub enum RuleProblem {
     /// The list of values is empty.
     #[error("lists no values")]
     NoValues,
+    /// The pattern wants a scheme, and the kind of value has none.
+    #[error(
+        "has a pattern that begins with a scheme, which is cut off a \"host\" before the pattern sees it"
+    )]
+    Scheme,
     /// The pattern cannot be compiled.
     #[error(
         "has a pattern that cannot be used: a regular expression of at most 512 bytes, with look-ahead only at its start"

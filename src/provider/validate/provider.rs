@@ -131,6 +131,14 @@ impl Check<'_> {
             &provider.tiers.read_write,
             &provider.tiers.least_privilege,
         ];
+        let all = tiers.into_iter().flatten();
+        let all = all.chain([&provider.default_scopes, &provider.required_scopes]);
+        let lookalike = all
+            .flat_map(Scopes::iter)
+            .find_map(|scope| lookalike::in_value(scope.as_str()));
+        if let Some(name) = lookalike {
+            return Err(self.error("default_scopes", DescriptorProblem::Lookalike(name)));
+        }
         for (field, is_wrong) in [
             ("default_scopes", is_split(&provider.default_scopes)),
             ("required_scopes", is_split(&provider.required_scopes)),
@@ -145,6 +153,7 @@ impl Check<'_> {
 
     fn token_header(&self, provider: &Provider) -> Result<(), InvalidDescriptor> {
         let header = &provider.token_header;
+        self.no_placeholder("token_header", &header.prefix)?;
         let is_name = HeaderName::from_bytes(header.name.as_bytes())
             .is_ok_and(|name| !RESERVED_HEADERS.contains(&name.as_str()));
         let is_prefix = HeaderValue::from_str(&header.prefix).is_ok() && header.prefix.is_ascii();

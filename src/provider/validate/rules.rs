@@ -60,6 +60,10 @@ impl Check<'_> {
         if !rule.pattern.as_ref().is_none_or(Pattern::is_usable) {
             return Some(RuleProblem::Pattern);
         }
+        let pattern = rule.pattern.as_ref().map_or("", Pattern::as_str);
+        if rule.kind == ParameterKind::Host && pattern.trim_start_matches('^').starts_with("http") {
+            return Some(RuleProblem::Scheme);
+        }
         if !is_accepted(&rule.default) {
             return Some(RuleProblem::Default);
         }

@@ -189,6 +189,7 @@ impl Check<'_> {
                 IssuerPolicy::IfKnown | IssuerPolicy::Ignored => Ok(()),
             };
         };
+        self.no_placeholder("issuer", issuer)?;
         // RFC 8414 §2: https, no query, no fragment. It is compared as text, so it is not normalised here.
         let url = Url::parse(issuer).map_err(|_| self.error("issuer", InvalidTemplate::Url.into()))?;
         if !is_clean(&url) || url.query().is_some() {
