@@ -225,6 +225,7 @@ impl RevocationJson {
             AtProvider::ByUser { url } => (Some(url.clone()), None),
             AtProvider::Revoked
             | AtProvider::Refused
+            | AtProvider::NotAttempted(_)
             | AtProvider::Unsupported
             | AtProvider::NothingLeft
             | AtProvider::StillUsedBy(_) => (None, None),
