@@ -217,7 +217,10 @@ pub struct AuthorizationServer {
     #[cfg_attr(feature = "serde", serde(default))]
     pub revocation_is_best_effort: bool,
     /// The statuses by which the revocation endpoint says that the grant was ended before.
-    #[cfg_attr(feature = "serde", serde(default))]
+    #[cfg_attr(
+        feature = "serde",
+        serde(default, deserialize_with = "crate::provider::status::list")
+    )]
     pub already_revoked: Vec<u16>,
     /// The page where the person can remove access themselves, beside what `revocation` does.
     #[cfg_attr(feature = "serde", serde(default))]

@@ -96,6 +96,7 @@ pub(super) fn server(server: &AuthorizationServer, transport: Transport) -> Vec<
         check.scope_separator(),
         check.scopes_of_server(),
         check.dead_grants(),
+        check.already_revoked(),
     ];
     let problems = rules
         .chain(found)
@@ -172,6 +173,15 @@ impl Check<'_> {
                 .map_err(|_| self.error("scope_prefix", DescriptorProblem::Scope)),
             None => Ok(()),
         }
+    }
+
+    /// A success or a server error says nothing about an earlier revocation.
+    fn already_revoked(&self) -> Result<(), InvalidDescriptor> {
+        let mut statuses = self.server.already_revoked.iter();
+        if statuses.all(|status| (400..=499).contains(status)) {
+            return Ok(());
+        }
+        Err(self.error("already_revoked", DescriptorProblem::RefusalStatus))
     }
 
     /// A server error counts only with a code: an outage must not look like the end of every grant.

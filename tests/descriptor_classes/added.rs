@@ -169,6 +169,7 @@ pub(crate) const CLASSES: &[Class] = &[
     Class {
         name: "an API header with a secret, which the host sets",
         services: 1,
+        provider: r#""api_base":"https://api.test/v1","api_headers":{"x-api-key":""}"#,
         own: &[("x-api-key", "the-client:the-secret")],
         sends: &[
             GO,

@@ -86,6 +86,8 @@ fn a_mistake_in_a_file_is_named_with_what_is_allowed() {
             r#""token_header":{"name":"x-token","prefix":""},"api_headers":{"X-Token":"x"}"#,
             "api_headers",
         ),
+        (r#""already_revoked":[404,500]"#, "", "already_revoked"),
+        (r#""already_revoked":[200]"#, "", "already_revoked"),
         ("", r#""token_refused":[]"#, "token_refused"),
         ("", r#""token_refused":[401,200]"#, "token_refused"),
         ("", r#""token_refused":[500]"#, "token_refused"),
