@@ -6,17 +6,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use valetkey::error::{ConsentReason, Misconfigured};
+use valetkey::gateway::{Authenticator, Caller, Gateway, Mount, Refused};
 use valetkey::manager::{Budget, ConnectionFilter, HealthState, Misconfiguration, StatusFilter, Usable};
 use valetkey::model::{Connection, NeedsConsent, Status};
 use valetkey::provider::{ClientRegistration, RotationClass};
 use valetkey::resolver::{ResolveOptions, TokenState};
 use valetkey::testing::{Fault, ManualClock, Sandbox};
 use valetkey::vault::MemoryVault;
-use valetkey::{ConnectionManager as _, Connections, Error, Resolver};
+use valetkey::{ConnectionId, ConnectionManager as _, Connections, Error, Resolver};
 use world::{REDIRECT, World, operator, person};
 
 /// What is stored of a connection.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Record {
     Fresh,
     FreshWithoutRefreshToken,
@@ -197,6 +198,32 @@ fn read(state: HealthState, usable: Usable) -> Said {
     }
 }
 
+/// The host's sign-in: every caller is the operator.
+#[derive(Debug)]
+struct OperatorsOnly;
+
+impl Authenticator for OperatorsOnly {
+    fn authenticate(&self, _: &http::request::Parts) -> Result<Caller, Refused> {
+        Ok(Caller::operator(operator()).with_explicit_credentials())
+    }
+}
+
+/// What the API says of a connection, and the words of its page.
+fn api_and_page(host: &Connections, connection: ConnectionId) -> (serde_json::Value, String) {
+    let mount = Mount::new("https://app.test").unwrap();
+    let gateway = Gateway::builder(host.clone(), mount, OperatorsOnly)
+        .build()
+        .unwrap();
+    let get = |path: String| {
+        let response = gateway.handle(http::Request::get(path).body(Vec::new()).unwrap());
+        assert_eq!(response.status(), 200);
+        String::from_utf8(response.into_body()).unwrap()
+    };
+    let api = get(format!("/v1/connections/{connection}"));
+    let page = get(format!("/connections/{connection}"));
+    (serde_json::from_str(&api).unwrap(), page)
+}
+
 #[test]
 fn promise_35_whoever_is_asked_says_the_same() {
     let mut seen = std::collections::BTreeSet::new();
@@ -219,6 +246,7 @@ fn promise_35_whoever_is_asked_says_the_same() {
             let shown = host.get(&alice, connection.id).unwrap();
             let explanation = resolver.explain(&alice, "notes", &options);
             let peeked = resolver.peek(&alice, "notes");
+            let (api, page) = api_and_page(&host, connection.id);
             let listed = |status| {
                 let filter = ConnectionFilter::default().status(status);
                 let found = host.list(&operator(), &filter).unwrap();
@@ -255,6 +283,28 @@ fn promise_35_whoever_is_asked_says_the_same() {
                 ),
                 Err(error) => assert_eq!(said(&error), expected, "{it}: peek"),
             }
+            let usable = match health.usable {
+                Usable::Now => "now",
+                Usable::AfterRefresh => "after_refresh",
+                _ => "no",
+            };
+            assert_eq!(api["health"]["usable"], usable, "{it}: {api}");
+            let state = api["health"]["state"].as_str().unwrap();
+            let (word, title) = match health.state {
+                HealthState::Healthy { .. } => ("healthy", "Healthy"),
+                HealthState::Expiring => ("expiring", "Healthy"),
+                HealthState::BackingOff { .. } => ("backing_off", "Backing off"),
+                HealthState::RefusedByApi { .. } => ("refused_by_api", "Refused by the service"),
+                HealthState::Misconfigured(_) => ("misconfigured", "Needs the operator"),
+                HealthState::NeedsConsent(_) => ("needs_consent", "Needs consent"),
+                HealthState::Revoked => ("revoked", "Revoked"),
+                other => panic!("{it}: {other:?}"),
+            };
+            // A token that nothing renews is shown with its end.
+            let ends = record == Record::FreshWithoutRefreshToken && word == "healthy";
+            let title = if ends { "Expires in" } else { title };
+            assert_eq!(state, word, "{it}: {api}");
+            assert!(page.contains(title), "{it}: the page does not say {title:?}");
             let needs_consent = matches!(shown.status, Status::NeedsConsent(_));
             assert_eq!(
                 (active, needy),
@@ -325,7 +375,8 @@ fn promise_35_the_remedy_is_named() {
 /// Errors with which the caller who sent the request is answered, and everybody who comes while it backs off.
 #[test]
 fn promise_35_one_cause_has_one_class_of_error_for_every_caller() {
-    let answers: [(&str, fn() -> Fault); 9] = [
+    type Answer = (&'static str, fn() -> Fault);
+    let answers: [Answer; 9] = [
         ("refused client", || {
             Fault::Status(401, r#"{"error":"invalid_client"}"#.into())
         }),

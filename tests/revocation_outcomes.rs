@@ -239,12 +239,9 @@ fn rebuilt(
 
 #[test]
 fn tokens_of_a_changed_configuration_go_nowhere_and_wait() {
-    let cases: [(
-        &str,
-        fn(&Sandbox) -> Option<ClientRegistration>,
-        bool,
-        Misconfiguration,
-    ); 4] = [
+    type Registered = fn(&Sandbox) -> Option<ClientRegistration>;
+    type Case = (&'static str, Registered, bool, Misconfiguration);
+    let cases: [Case; 4] = [
         (
             "changed",
             |_| Some(ClientRegistration::new("another", "secret", REDIRECT)),
@@ -320,7 +317,7 @@ fn a_server_that_does_not_answer_is_not_asked_about_every_pending_revocation() {
         .provider(world.sandbox.provider("notes"))
         .client("sandbox", world.sandbox.registration(REDIRECT))
         .http_client(silent.clone())
-        .clock(world.clock.clone())
+        .clock(world.clock)
         .build()
         .unwrap();
     let upkeep = host.maintain(Budget::default().workers(1)).unwrap();

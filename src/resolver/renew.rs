@@ -4,7 +4,7 @@
 //! token as well has answered; its answer is handed on, because refreshing and asking the person change nothing.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use http::StatusCode;
@@ -138,7 +138,7 @@ impl Resolver {
                     access_token: refreshed.access_token,
                     generation: refreshed.generation,
                     expires_at: refreshed.expires_at,
-                    provider: refused.provider.clone(),
+                    provider: Arc::clone(&refused.provider),
                     connection: refused.connection,
                     grant: refused.grant,
                     shared: refused.shared,
@@ -185,8 +185,8 @@ impl ResolvedToken {
     /// Returns the stored token of the same connection in the place of this one.
     fn replaced_by(&self, stored: StoredToken) -> Option<Self> {
         Some(Self {
-            access_token: std::sync::Arc::new(stored.access_token?),
-            provider: self.provider.clone(),
+            access_token: Arc::new(stored.access_token?),
+            provider: Arc::clone(&self.provider),
             connection: self.connection,
             grant: stored.grant,
             generation: stored.generation,
