@@ -8,7 +8,9 @@ use serde_json::json;
 use valetkey::http::{HttpClient, HttpRequest, HttpResponse};
 use valetkey::manager::ConnectionsBuilder;
 use valetkey::model::Label;
-use valetkey::provider::{Discovery, ParameterKind, ParameterRule, ParameterSource, Pick, Pointer, Provider};
+use valetkey::provider::{
+    AuthorizationServer, Discovery, ParameterKind, ParameterRule, ParameterSource, Pick, Pointer, Provider,
+};
 use valetkey::testing::Sandbox;
 use valetkey::{ConnectionManager as _, ConsentOptions, Error};
 
@@ -23,9 +25,8 @@ fn pointer(text: &str) -> Pointer {
     text.parse().unwrap()
 }
 
-/// Services of a server whose connections are for one site: `notes` needs a region, `tickets` finds the site.
-fn with_sites(sandbox: &Sandbox, builder: ConnectionsBuilder, sites: &'static str) -> ConnectionsBuilder {
-    let mut server = sandbox.server();
+/// Makes connections of the server be for one site: `notes` needs a region, `mail` finds the site.
+fn with_sites(server: &mut AuthorizationServer, tickets: &mut Provider) {
     let mut region = ParameterRule::new("region", ParameterKind::OneOf(vec!["eu".into(), "us".into()]));
     region.title = Some("Region".into());
     let mut site = ParameterRule::new("site_url", ParameterKind::Text).optional();
@@ -35,7 +36,6 @@ fn with_sites(sandbox: &Sandbox, builder: ConnectionsBuilder, sites: &'static st
     let mut found = ParameterRule::new("site_id", ParameterKind::Word);
     found.source = ParameterSource::Discovery;
     server.parameters = vec![region, site, found];
-    let mut tickets: Provider = sandbox.provider("mail");
     tickets.discovery = Some(Discovery {
         url: "https://sandbox.test/sites".into(),
         entries: pointer(""),
@@ -45,6 +45,10 @@ fn with_sites(sandbox: &Sandbox, builder: ConnectionsBuilder, sites: &'static st
         }),
         values: [("site_id".to_owned(), pointer("/id"))].into(),
     });
+}
+
+/// The service answers with these sites.
+fn answering(sandbox: &Sandbox, builder: ConnectionsBuilder, sites: &'static str) -> ConnectionsBuilder {
     let inner = sandbox.clone();
     let client = move |request: HttpRequest| {
         if request.url.path() == "/sites" {
@@ -52,14 +56,14 @@ fn with_sites(sandbox: &Sandbox, builder: ConnectionsBuilder, sites: &'static st
         }
         inner.send(request)
     };
-    builder.server(server).provider(tickets).http_client(client)
+    builder.http_client(client)
 }
 
 const TWO: &str = r#"[{"id":"s1","url":"https://one.sites.test"},{"id":"s2","url":"https://two.sites.test"},
     {"id":"s3","url":"https://evil.test/\"><script>alert(1)</script>"}]"#;
 
 fn site(sites: &'static str) -> Site {
-    Site::offering(|sandbox, builder| with_sites(sandbox, builder, sites))
+    Site::described(with_sites, |sandbox, builder| answering(sandbox, builder, sites))
 }
 
 #[test]

@@ -12,6 +12,7 @@ use valetkey::gateway::{Authenticator, Caller, Gateway, Mount, Refused};
 use valetkey::manager::ConnectionsBuilder;
 use valetkey::model::Connection;
 use valetkey::protocol::AuthorizationResponse;
+use valetkey::provider::{AuthorizationServer, Provider};
 use valetkey::testing::{FaultClient, ManualClock, Sandbox};
 use valetkey::vault::{MemoryVault, Vault};
 use valetkey::{ActingUser, ConnectionManager as _, Connections, ConsentOptions, Operator, TenantId, UserId};
@@ -70,21 +71,26 @@ impl Site {
     }
 
     /// The same, with a server whose descriptor is changed.
-    pub fn with(
-        vault: impl Vault,
-        change: impl FnOnce(&mut valetkey::provider::AuthorizationServer),
-    ) -> Self {
-        Self::build(vault, change, |_, builder| builder)
+    pub fn with(vault: impl Vault, change: impl FnOnce(&mut AuthorizationServer)) -> Self {
+        Self::build(vault, |server, _| change(server), |_, builder| builder)
     }
 
     /// The same, with more services.
     pub fn offering(more: impl FnOnce(&Sandbox, ConnectionsBuilder) -> ConnectionsBuilder) -> Self {
-        Self::build(MemoryVault::new(), |_| {}, more)
+        Self::build(MemoryVault::new(), |_, _| {}, more)
+    }
+
+    /// The same, with other descriptors of the server and of `mail`.
+    pub fn described(
+        change: impl FnOnce(&mut AuthorizationServer, &mut Provider),
+        more: impl FnOnce(&Sandbox, ConnectionsBuilder) -> ConnectionsBuilder,
+    ) -> Self {
+        Self::build(MemoryVault::new(), change, more)
     }
 
     fn build(
         vault: impl Vault,
-        change: impl FnOnce(&mut valetkey::provider::AuthorizationServer),
+        change: impl FnOnce(&mut AuthorizationServer, &mut Provider),
         more: impl FnOnce(&Sandbox, ConnectionsBuilder) -> ConnectionsBuilder,
     ) -> Self {
         let clock = ManualClock::default();
@@ -92,11 +98,12 @@ impl Site {
         let http = FaultClient::new(sandbox.clone());
         let mount = Mount::new(ORIGIN).unwrap().under(BASE).unwrap();
         let mut server = sandbox.server();
-        change(&mut server);
+        let mut mail = sandbox.provider("mail");
+        change(&mut server, &mut mail);
         let builder = Connections::builder(vault)
             .server(server)
             .provider(sandbox.provider("notes"))
-            .provider(sandbox.provider("mail"))
+            .provider(mail)
             .client("sandbox", sandbox.registration(&mount.callback_url("sandbox")))
             .http_client(http.clone())
             .clock(clock.clone());
