@@ -144,6 +144,23 @@ fn tokens_that_live_shorter_than_upkeep_looks_ahead_are_not_refreshed_without_en
     assert_eq!(upkeep.next, Duration::from_secs(60));
 }
 
+/// What somebody else did meanwhile is not counted as done.
+#[test]
+fn a_grant_that_was_revoked_meanwhile_is_neither_refreshed_nor_failed() {
+    let world = World::new();
+    let alice = person("alice");
+    let connection = world.connect(&alice, "ada");
+    world.expire();
+    let (connections, who) = (world.connections.clone(), alice);
+    world.http.on("/token").next(Fault::answer(move |_| {
+        connections.revoke(&who, connection.id).unwrap();
+        let body = r#"{"access_token":"late","refresh_token":"late-too","expires_in":3600}"#;
+        Ok(valetkey::http::HttpResponse::new(http::StatusCode::OK, body))
+    }));
+    let upkeep = world.connections.maintain(Budget::default()).unwrap();
+    assert_eq!((upkeep.refreshed, upkeep.failed), (0, 0), "{upkeep:?}");
+}
+
 /// Grants of a service that the host no longer has: they cannot be tried, whatever is done.
 #[test]
 fn grants_that_cannot_be_tried_keep_no_other_from_being_refreshed() {

@@ -297,6 +297,16 @@ impl Grants {
         }
     }
 
+    /// Revokes this token and no other.
+    pub(super) fn revoke_alone(&mut self, token: &str) {
+        if let Some(refresh) = self.refresh.get_mut(token) {
+            refresh.state = RefreshState::Revoked;
+        }
+        if let Some(access) = self.access.get_mut(token) {
+            access.dead = true;
+        }
+    }
+
     /// Ends every grant of the account, as when the person removes the app.
     pub(super) fn end_all_of(&mut self, account: Account) {
         let ids: Vec<GrantId> = (0..self.grants.len())

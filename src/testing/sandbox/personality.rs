@@ -61,6 +61,8 @@ pub struct Personality {
     pub one_grant_per_account: bool,
     /// Whether revoking one token ends its whole grant. No: each dies separately.
     pub revocation_ends_grant: bool,
+    /// Whether revoking a refresh token leaves those alive that came after it. Most servers end the family.
+    pub revocation_spares_family: bool,
     /// Whether revoking one token ends every grant of the account, as Google does. No.
     pub revocation_ends_account: bool,
     /// How the client must prove itself to revoke. As at the token endpoint.
@@ -115,6 +117,7 @@ impl Default for Personality {
             token_outage: None,
             revocation_outage: None,
             revocation_ends_grant: false,
+            revocation_spares_family: false,
             revocation_ends_account: false,
             revocation_authentication: RevocationAuth::SameAsToken,
             revocation_takes: RevocationTokens::Both,

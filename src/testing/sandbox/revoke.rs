@@ -45,7 +45,11 @@ fn revoke(world: &mut World, received: &Received) -> Result<(), Refused> {
     {
         world.grants.end_all_of(account);
     }
-    let whole_grant = world.personality.revocation_ends_grant;
-    world.grants.revoke(token, whole_grant);
+    if world.personality.revocation_spares_family {
+        world.grants.revoke_alone(token);
+    } else {
+        let whole_grant = world.personality.revocation_ends_grant;
+        world.grants.revoke(token, whole_grant);
+    }
     Ok(())
 }
