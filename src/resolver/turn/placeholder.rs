@@ -96,7 +96,7 @@ impl Turn {
     ///
     /// # Errors
     ///
-    /// [`Request`](Error::Request) if the address does not belong to the API of every provider whose placeholder is in it, if a
+    /// [`Request`](crate::Error::Request) if the address does not belong to the API of every provider whose placeholder is in it, if a
     /// placeholder is of another turn or stands in the address, or if there are credentials beside it; and all that
     /// [`resolve`](Self::resolve) returns.
     ///
@@ -177,7 +177,7 @@ impl Turn {
     ///
     /// # Errors
     ///
-    /// As [`fill`](Self::fill), and [`Unavailable`](Error::Unavailable) if there is no answer.
+    /// As [`fill`](Self::fill), and [`Unavailable`](crate::Error::Unavailable) if there is no answer.
     pub fn send_filled(&self, request: http::Request<Vec<u8>>) -> Result<http::Response<Vec<u8>>> {
         let mut outgoing = self.fill(request)?;
         outgoing
