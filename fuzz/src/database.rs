@@ -126,7 +126,7 @@ fn refresh_once(vault: &SqliteVault, number: u8, generation: u64) -> Result<(), 
         "another refresh token than its own"
     );
     let refreshed = Refreshed {
-refresh_token_expires_at: None,
+        refresh_token_expires_at: None,
         tokens: &tokens(number, generation + 1),
         granted: None,
         expires_at: None,

@@ -140,7 +140,7 @@ pub fn error_body(data: &[u8]) {
     };
     check_failure(&classify(&server, &response));
     let _ = bearer_error(&response.headers);
-    let _ = revocation_verdict(&response);
+    let _ = revocation_verdict(&server, &response);
     let endpoint = AccountEndpoint {
         url: "https://as.test/me".into(),
         id: vec!["/id".into(), "/user/id".into()],

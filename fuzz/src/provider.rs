@@ -32,7 +32,10 @@ pub fn provider_descriptor(data: &[u8]) {
     for pattern in server.parameters.iter().filter_map(|rule| rule.pattern.as_ref()) {
         assert!(pattern.is_usable(), "a pattern that was validated");
         let longest = "a".repeat(2048);
-        assert!(!pattern.matches(&format!("{longest}a")), "a value without a bound");
+        assert!(
+            !pattern.matches(&format!("{longest}a")),
+            "a value without a bound"
+        );
         let _ = pattern.matches(&longest);
     }
     // What has no default gets a value that suits its rule.
