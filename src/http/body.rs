@@ -134,7 +134,8 @@ struct Bytes {
 
 impl Read for Bytes {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.bytes.expose_secret()[self.read..].as_ref().read(buffer)?;
+        let mut rest = &self.bytes.expose_secret()[self.read..];
+        let read = rest.read(buffer)?;
         self.read += read;
         Ok(read)
     }

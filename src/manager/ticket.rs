@@ -212,5 +212,5 @@ fn number_of(seed: &PkceVerifier, flow: &PendingConsent) -> Option<u32> {
     (0..MAX_FLOWS).find(|number| StateHash::of(&FlowSecrets::of_ticket(seed, *number).state) == flow.state)
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "sqlite"))]
 mod tests;
