@@ -24,8 +24,10 @@ pub fn callback_query(data: &[u8]) {
     };
     assert!(printed.len() < LONGEST_DEBUG, "it prints what it was given");
 
-    // A bare query means the same as a URL that has it.
-    let is_bare = !text.contains(['#', ':', '/', '?']) && text.trim() == text;
+    // A bare query means the same as a URL that has it. What people paste around one is cut off at its ends only.
+    let is_bare = text
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"-._~!$&*+,;=@%".contains(&byte));
     if is_bare {
         let url = format!("https://app.test/cb?{text}");
         let again = AuthorizationResponse::parse(&url);
