@@ -1,4 +1,4 @@
-//! How many refreshes a second upkeep makes, beside what its workers could make at most.
+//! The rate of refreshes by upkeep, as a share of the rate that the answers of the token endpoint allow.
 //!
 //! `cargo bench --bench upkeep`. The token endpoint answers after 50 ms; 1,000 connections are due.
 
@@ -15,7 +15,7 @@ use valetkey::manager::Budget;
 use valetkey::testing::{ManualClock, Sandbox};
 use valetkey::{Clock as _, ConnectionManager as _, Connections};
 
-/// How long the token endpoint takes.
+/// The time that the token endpoint takes for an answer.
 const ANSWER: Duration = Duration::from_millis(50);
 
 fn main() {

@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use valetkey::error::Misconfigured;
-use valetkey::http::{HttpClient, HttpRequest};
+use valetkey::http::{HttpClient, HttpErrorKind, HttpRequest};
 use valetkey::manager::Settings;
 use valetkey::provider::ClientRegistration;
-use valetkey::testing::{ManualClock, Sandbox};
+use valetkey::testing::{Fault, ManualClock, Sandbox};
 use valetkey::vault::MemoryVault;
 use valetkey::{ConnectionManager as _, Connections, ConsentOptions, Error};
 use world::{REDIRECT, World, person, response};
@@ -87,5 +87,36 @@ fn an_exchange_takes_less_than_half_of_a_claim() {
         let exchanges: Vec<_> = timeouts.iter().filter(|(path, _)| path == "/token").collect();
         assert_eq!(exchanges.len(), 1);
         assert_eq!(exchanges[0].1, Duration::from_secs(expected));
+    }
+}
+
+/// What the operator has to correct is told as such at the consent, as it is at a refresh.
+#[test]
+fn a_cause_has_one_class_of_error_at_the_exchange_and_at_a_refresh() {
+    let causes: [fn() -> Fault; 5] = [
+        || Fault::answer(|_| Err(HttpErrorKind::Refused.into())),
+        || Fault::Status(401, r#"{"error":"invalid_client"}"#.into()),
+        || Fault::Status(400, r#"{"error":"invalid_request"}"#.into()),
+        || Fault::Status(302, String::new()),
+        || Fault::Status(503, String::new()),
+    ];
+    for cause in causes {
+        let world = World::new();
+        let alice = person("alice");
+        world.http.on("/token").next(cause());
+        let exchange = world
+            .try_connect(&alice, "ada", ConsentOptions::default())
+            .unwrap_err();
+        world.connect(&alice, "ada");
+        world.expire();
+        world.http.on("/token").next(cause());
+        let refresh = world.resolver.resolve(&alice, "notes").unwrap_err();
+        let is_operators = |error: &Error| matches!(error, Error::Misconfigured(_));
+        assert_eq!(
+            is_operators(&exchange),
+            is_operators(&refresh),
+            "{exchange:?} {refresh:?}"
+        );
+        assert!(!is_operators(&refresh) || exchange.to_string() == refresh.to_string());
     }
 }

@@ -141,6 +141,48 @@ fn a_renewed_token_that_was_not_taken_is_kept_for_another_attempt() {
 }
 
 #[test]
+fn a_revocation_that_fails_for_long_does_not_multiply() {
+    for rotation in [
+        RotationClass::Static,
+        RotationClass::OldStaysValid,
+        RotationClass::SingleUse,
+    ] {
+        let describe = |server: &mut AuthorizationServer, provider: &mut Provider| {
+            deletes(server, provider);
+            server.rotation = rotation;
+        };
+        let world = World::described(MemoryVault::new(), |it| it.rotation = rotation, describe);
+        let connection = world.connect(&person("alice"), "ada");
+        world.clock.advance(Duration::from_secs(25 * 3_600));
+        let outage = || {
+            for _ in 0..8 {
+                world
+                    .http
+                    .on("/installed-app")
+                    .next(Fault::Status(503, String::new()));
+            }
+        };
+        outage();
+        world.connections.revoke(&person("alice"), connection.id).unwrap();
+        for hour in 0..72 {
+            world.clock.advance(Duration::from_secs(3_600));
+            world.http.clear();
+            outage();
+            let before = world.http.requests_to("/installed-app");
+            world.connections.maintain(Budget::default()).unwrap();
+            let asked = world.http.requests_to("/installed-app") - before;
+            // The tokens of this attempt, and those that it was given for them.
+            assert!(asked <= 2, "{rotation:?}: {asked} requests in hour {hour}");
+        }
+        world.http.clear();
+        answers_delete(&world, 204);
+        world.clock.advance(Duration::from_secs(3_600));
+        world.connections.maintain(Budget::default()).unwrap();
+        assert!(world.sandbox.live_grants().is_empty(), "{rotation:?}");
+    }
+}
+
+#[test]
 fn revoking_an_access_token_is_not_called_the_end_of_a_refresh_token() {
     let (world, connection) = described(takes_access_tokens);
     let revocation = world.connections.revoke(&person("alice"), connection.id).unwrap();

@@ -1,12 +1,14 @@
 //! The second half of a consent: who came back, with what, and what becomes of it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::error::{ChoiceRequired, ConsentError, Error, Misconfigured, Result};
 use crate::http::HttpResponse;
 use crate::manager::Inner;
 use crate::manager::connections::Service;
 use crate::manager::grant::Issued;
+use crate::manager::outlook;
 use crate::model::{Account, ActingUser, Connection, EventKind, FailureCode, Parameters, ProviderId};
 use crate::protocol::{
     AuthorizationResponse, Outcome, Revocable, TokenClient, TokenFailure, account_request, check_issuer,
@@ -329,15 +331,9 @@ impl Inner {
 }
 
 fn exchange_error(service: Service<'_>, failure: &TokenFailure) -> Error {
-    use crate::model::FailureCode::{ClientRejected, Redirected, RequestRejected};
-    let server = service.server.id.clone();
-    match failure.code {
-        ClientRejected => Misconfigured::ClientRejected(server).into(),
-        RequestRejected | Redirected => Misconfigured::RequestRejected {
-            server,
-            failure: failure.code,
-        }
-        .into(),
-        code => ConsentError::ExchangeFailed(code).into(),
+    if failure.code.is_operators_fault() {
+        outlook::failed(&service.server.id, failure.code, Duration::ZERO)
+    } else {
+        ConsentError::ExchangeFailed(failure.code).into()
     }
 }

@@ -2,6 +2,7 @@
 //! slow or dead holds up nobody else's.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::atomic::Ordering;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -136,6 +137,13 @@ impl Inner {
             failure: None,
         });
         let lock = || schedule.lock().unwrap_or_else(PoisonError::into_inner);
+        // Most calls find nothing to be done, and need no threads for it.
+        if !self.fill(&mut lock(), budget, count, until) {
+            return schedule
+                .into_inner()
+                .unwrap_or_else(PoisonError::into_inner)
+                .result();
+        }
         workers::run(count, || {
             loop {
                 // The guard is dropped before the request is sent.
@@ -145,11 +153,10 @@ impl Inner {
                 self.tally(&mut lock(), queue, ended);
             }
         });
-        let schedule = schedule.into_inner().unwrap_or_else(PoisonError::into_inner);
-        match schedule.failure {
-            Some(error) => Err(error),
-            None => Ok(schedule.done),
-        }
+        schedule
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner)
+            .result()
     }
 
     /// One queue for each server that is not left alone, the next one first at each call.
@@ -168,9 +175,7 @@ impl Inner {
                 ended: false,
             })
             .collect();
-        let first = self
-            .first_server
-            .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let first = self.first_server.fetch_add(1, Ordering::Relaxed);
         if !queues.is_empty() {
             let first = first % queues.len();
             queues.rotate_left(first);
@@ -186,26 +191,34 @@ impl Inner {
         workers: usize,
         until: Instant,
     ) -> Option<(usize, Claimed)> {
+        if !self.fill(schedule, budget, workers, until) {
+            return None;
+        }
+        let index = schedule.filled()?;
+        let queue = &mut schedule.queues[index];
+        queue.workers += 1;
+        queue.claimed.pop_front().map(|claimed| (index, claimed))
+    }
+
+    /// Claims grants until some are claimed. Returns `false` if there is nothing more to be done.
+    fn fill(&self, schedule: &mut Schedule<'_>, budget: Budget, workers: usize, until: Instant) -> bool {
         loop {
             // What is claimed is refreshed, even past the time: a claim that nobody ends makes others wait.
-            if let Some(index) = schedule.queues.iter().position(|queue| !queue.claimed.is_empty()) {
-                let queue = &mut schedule.queues[index];
-                queue.workers += 1;
-                return queue.claimed.pop_front().map(|claimed| (index, claimed));
-            }
-            if schedule.failure.is_some() {
-                return None;
+            if schedule.filled().is_some() {
+                return true;
             }
             let open = schedule.queues.iter().filter(|queue| !queue.ended).count();
-            if open == 0 {
-                return None;
+            if open == 0 || schedule.failure.is_some() {
+                return false;
             }
             if schedule.requests >= budget.refreshes || Instant::now() >= until {
                 schedule.done.spent = true;
-                return None;
+                return false;
             }
             let share = if open > 1 { workers.div_ceil(2) } else { workers };
-            let index = schedule.turn_of(share)?;
+            let Some(index) = schedule.turn_of(share) else {
+                return false;
+            };
             let room = share - schedule.queues[index].workers;
             let limit = room.min(budget.refreshes - schedule.requests);
             schedule.requests += self.claim_for(schedule, index, limit);
@@ -314,6 +327,18 @@ impl Inner {
 }
 
 impl Schedule<'_> {
+    /// Returns a queue with grants that are claimed and not begun.
+    fn filled(&self) -> Option<usize> {
+        self.queues.iter().position(|queue| !queue.claimed.is_empty())
+    }
+
+    fn result(self) -> Result<Refreshes> {
+        match self.failure {
+            Some(error) => Err(error),
+            None => Ok(self.done),
+        }
+    }
+
     /// Returns the next queue in turn that is open to one more worker.
     fn turn_of(&mut self, share: usize) -> Option<usize> {
         let count = self.queues.len();

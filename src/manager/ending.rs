@@ -16,7 +16,7 @@ use crate::model::{
     TenantId,
 };
 use crate::protocol::{Revocable, RevocationVerdict, revocation_requests, revocation_verdict};
-use crate::provider::{AuthorizationServer, Revocation as Capability, RevocationTokens};
+use crate::provider::{AuthorizationServer, Revocation as Capability, RevocationTokens, RotationClass};
 use crate::vault::{ConnectionQuery, LateTokens, Settlement, Tokens, VaultError};
 
 /// A refusal is repeated after this time: somebody may have changed the server's mind, or its settings.
@@ -155,9 +155,17 @@ impl Inner {
             Round::Ended(outcome) => outcome,
             Round::AccessTokenRefused => AtProvider::Refused,
         };
-        if outcome.may_be_tried_again() {
+        // Where the old refresh token is taken again, the next attempt needs nothing else. A copy of the tokens for each
+        // attempt would multiply.
+        let replaced = !matches!(
+            issuer.server.rotation,
+            RotationClass::Static | RotationClass::OldStaysValid
+        );
+        if replaced && outcome.may_be_tried_again() {
+            let mut grant = grant.clone();
+            grant.expires_at = answer.expires_in.map(|lifetime| self.now() + lifetime);
             self.keep_for_upkeep(
-                grant,
+                &grant,
                 &Tokens {
                     access_token: answer.access_token,
                     refresh_token: answer.refresh_token,
