@@ -39,7 +39,7 @@ impl Scene {
         let directory = tempfile::tempdir().unwrap();
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let program = directory.path().join("program");
-        fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+        copy_program(&program);
         let data = directory.path().join("data");
         fs::create_dir(&data).unwrap();
         chown(&data, Some(OWNER), Some(GROUP)).ok()?;
@@ -84,6 +84,17 @@ impl Scene {
             .find_map(|line| Some(line.unwrap().split_once(ANSWER)?.1.to_owned()));
         (child, answer.expect("the child answers"))
     }
+}
+
+/// Copies this program in a process of its own. If this process wrote the copy, a child that another test forks at that
+/// moment would inherit the open file, and the system refuses to start a program that is open for writing.
+fn copy_program(to: &Path) {
+    let copied = Command::new("cp")
+        .arg(std::env::current_exe().unwrap())
+        .arg(to)
+        .status()
+        .unwrap();
+    assert!(copied.success());
 }
 
 fn open_for_group(path: &Path) -> Result<SqliteVault, VaultError> {
