@@ -14,7 +14,7 @@ use valetkey::http::{HttpClient as _, HttpRequest, HttpResponse};
 use valetkey::protocol::AuthorizationResponse;
 use valetkey::testing::{ManualClock, Sandbox};
 use valetkey::vault::MemoryVault;
-use valetkey::{ActingUser, ConnectionManager as _, Connections, ConsentOptions, Resolver, TenantId, UserId};
+use valetkey::{ActingUser, Connections, ConsentOptions, Resolver, TenantId, UserId};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;

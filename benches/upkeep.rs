@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 
 use harness::{is_smoke, people};
 use http::StatusCode;
+use valetkey::connections::Budget;
 use valetkey::http::{HttpError, HttpRequest, HttpResponse};
-use valetkey::manager::Budget;
 use valetkey::testing::{ManualClock, Sandbox};
-use valetkey::{Clock as _, ConnectionManager as _, Connections};
+use valetkey::{Clock as _, Connections};
 
 /// The time that the token endpoint takes for an answer.
 const ANSWER: Duration = Duration::from_millis(50);

@@ -31,8 +31,7 @@ use valetkey::testing::Sandbox;
 use valetkey::vault::SqliteVault;
 use valetkey::vault::envelope::MasterKey;
 use valetkey::{
-    ActingUser, ConnectionManager as _, Connections, ConsentOptions, Error as ValetkeyError, Resolver,
-    SystemClock, TenantId, UserId,
+    ActingUser, Connections, ConsentOptions, Error as ValetkeyError, Resolver, SystemClock, TenantId, UserId,
 };
 
 use support::browser::{Browser, Page};

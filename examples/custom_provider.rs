@@ -14,7 +14,7 @@ use valetkey::provider::{
 use valetkey::testing::{ManualClock, Sandbox};
 use valetkey::vault::SqliteVault;
 use valetkey::vault::envelope::MasterKey;
-use valetkey::{ActingUser, ConnectionManager as _, Connections, ConsentOptions, Resolver, TenantId, UserId};
+use valetkey::{ActingUser, Connections, ConsentOptions, Resolver, TenantId, UserId};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let sandbox = Sandbox::new(ManualClock::default());

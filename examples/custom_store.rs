@@ -26,7 +26,7 @@ use valetkey::protocol::AuthorizationResponse;
 use valetkey::testing::{Sandbox, vault_contract};
 use valetkey::vault::envelope::MasterKey;
 use valetkey::vault::{Mode, SealedVault, Store, Transaction, VaultError};
-use valetkey::{ActingUser, ConnectionManager as _, Connections, ConsentOptions, Resolver, TenantId, UserId};
+use valetkey::{ActingUser, Connections, ConsentOptions, Resolver, TenantId, UserId};
 
 type Values = BTreeMap<Vec<u8>, Vec<u8>>;
 /// The changes of one transaction: a new value, or none where the key is deleted.

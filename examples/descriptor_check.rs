@@ -25,9 +25,7 @@ use valetkey::provider::{
 use valetkey::testing::sandbox::{IssuerEcho, Personality, Surface};
 use valetkey::testing::{ManualClock, Sandbox};
 use valetkey::vault::MemoryVault;
-use valetkey::{
-    ActingUser, ConnectionManager as _, Connections, ConsentOptions, Resolver, TenantId, UserId, catalog,
-};
+use valetkey::{ActingUser, Connections, ConsentOptions, Resolver, TenantId, UserId, catalog};
 
 fn main() -> ExitCode {
     match run() {

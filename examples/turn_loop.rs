@@ -13,10 +13,7 @@ use valetkey::resolver::Upload;
 use valetkey::testing::{ManualClock, Sandbox, assert_no_secrets};
 use valetkey::vault::SqliteVault;
 use valetkey::vault::envelope::MasterKey;
-use valetkey::{
-    ActingUser, ConnectionManager as _, Connections, ConsentOptions, Error as ValetkeyError, Resolver,
-    TenantId, UserId,
-};
+use valetkey::{ActingUser, Connections, ConsentOptions, Error as ValetkeyError, Resolver, TenantId, UserId};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let clock = ManualClock::default();

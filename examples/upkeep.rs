@@ -8,12 +8,12 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
 
-use valetkey::manager::Budget;
+use valetkey::connections::Budget;
 use valetkey::protocol::AuthorizationResponse;
 use valetkey::testing::{ManualClock, Sandbox};
 use valetkey::vault::SqliteVault;
 use valetkey::vault::envelope::MasterKey;
-use valetkey::{ActingUser, ConnectionManager as _, Connections, ConsentOptions, TenantId, UserId};
+use valetkey::{ActingUser, Connections, ConsentOptions, TenantId, UserId};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let clock = ManualClock::default();

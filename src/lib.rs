@@ -8,7 +8,7 @@
 //! use valetkey::protocol::AuthorizationResponse;
 //! use valetkey::testing::{ManualClock, Sandbox};
 //! use valetkey::vault::MemoryVault;
-//! use valetkey::{ActingUser, ConnectionManager as _, Connections, ConsentOptions, Resolver, TenantId, UserId};
+//! use valetkey::{ActingUser, Connections, ConsentOptions, Resolver, TenantId, UserId};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let sandbox = Sandbox::new(ManualClock::default());
@@ -38,7 +38,7 @@
     doc = "| [`gateway`] | the HTTP face: token endpoint, callback, one-time links, API, admin page |"
 )]
 //! | [`resolver`] | acting user → token; personal and shared connections; requests sent as a person |
-//! | [`manager`] | [`ConnectionManager`] and [`Connections`]: consent, refresh, revocation, health, upkeep |
+//! | [`connections`] | [`Connections`] and its operations: consent, refresh, revocation, health, upkeep |
 //! | [`vault`] | the trait [`Vault`](vault::Vault), its contract, the envelope, SQLite and memory |
 //! | [`protocol`] | pure functions from descriptors to requests, and from answers to meanings |
 //! | [`provider`] | services and authorization servers as data; the [`catalog`] |
@@ -62,11 +62,13 @@
 //! your authenticated session. What else is promised, to whom, and what is not, is in `SECURITY.md`.
 
 pub mod clock;
+pub mod connections;
+mod engine;
 pub mod error;
 #[cfg(feature = "gateway")]
 pub mod gateway;
 pub mod http;
-pub mod manager;
+mod manager;
 pub mod model;
 pub mod protocol;
 pub mod provider;
@@ -81,7 +83,7 @@ pub mod testing;
 
 pub use crate::clock::{Clock, SystemClock};
 pub use crate::error::{Error, Result};
-pub use crate::manager::{ConnectionManager, Connections, Consent, ConsentOptions};
+pub use crate::manager::ConnectionManager;
 pub use crate::model::{ActingUser, ConnectionId, Operator, TenantId, Timestamp, UserId};
 pub use crate::provider::catalog;
 pub use crate::resolver::Resolver;

@@ -10,7 +10,7 @@ use valetkey::provider::Provider;
 use valetkey::testing::Fault;
 use valetkey::testing::sandbox::Personality;
 use valetkey::vault::MemoryVault;
-use valetkey::{ActingUser, ConnectionManager as _, ConsentOptions, Error, Result};
+use valetkey::{ActingUser, ConsentOptions, Error, Result};
 use world::{World, person, response};
 
 /// A host of services whose descriptors name no account.

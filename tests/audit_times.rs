@@ -9,13 +9,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use valetkey::manager::Budget;
+use valetkey::ConsentOptions;
+use valetkey::connections::Budget;
 use valetkey::model::Timestamp;
 use valetkey::testing::sandbox::Refusal;
 use valetkey::testing::{Fault, ManualClock};
 use valetkey::vault::envelope::{MasterKey, MasterKeys};
 use valetkey::vault::{AuditKind, Housekeeping as _, Rotation, SqliteVault};
-use valetkey::{ConnectionManager as _, ConsentOptions};
 use world::{World, operator, person, tenant};
 
 const HOUR: Duration = Duration::from_secs(3_600);

@@ -8,7 +8,7 @@ use valetkey::protocol::{AuthorizationResponse, CallbackError};
 use valetkey::provider::{ClientRegistration, InvalidDescriptor};
 use valetkey::testing::{Fault, ManualClock, Sandbox};
 use valetkey::vault::MemoryVault;
-use valetkey::{Binding, ConnectionManager as _, Connections, ConsentOptions, Error, TenantId, UserId};
+use valetkey::{Binding, Connections, ConsentOptions, Error, TenantId, UserId};
 use world::{REDIRECT, World, person};
 
 fn descriptor_error(error: &Error) -> &InvalidDescriptor {

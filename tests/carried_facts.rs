@@ -4,12 +4,12 @@ mod world;
 
 use std::time::Duration;
 
-use valetkey::manager::{Budget, HealthState};
+use valetkey::ConsentOptions;
+use valetkey::connections::{Budget, HealthState};
 use valetkey::model::Connection;
 use valetkey::provider::{AuthorizationServer, Provider, RotationClass};
 use valetkey::testing::Fault;
 use valetkey::vault::MemoryVault;
-use valetkey::{ConnectionManager as _, ConsentOptions};
 use world::{World, person};
 
 const HOUR: Duration = Duration::from_secs(3_600);

@@ -7,8 +7,8 @@ use std::fmt::Display;
 use std::ops::Deref;
 
 use static_assertions::{assert_impl_all, assert_not_impl_any};
+use valetkey::connections::PreparedConsent;
 use valetkey::http::{Body, HttpRequest, HttpResponse};
-use valetkey::manager::PreparedConsent;
 use valetkey::protocol::{AuthorizationResponse, Outcome, TokenResponse};
 use valetkey::provider::ClientRegistration;
 use valetkey::resolver::{Asked, Redactor, ResolvedToken, Turn};

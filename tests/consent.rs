@@ -11,7 +11,7 @@ use valetkey::protocol::AuthorizationResponse;
 use valetkey::testing::Fault;
 use valetkey::testing::sandbox::{IssuerEcho, ScopeEcho};
 use valetkey::vault::MemoryVault;
-use valetkey::{Binding, ConnectionManager as _, Connections, ConsentOptions, Error};
+use valetkey::{Binding, Connections, ConsentOptions, Error};
 use world::{REDIRECT, World, operator, person, response, stranger};
 
 fn consent_error(error: &Error) -> ConsentError {
@@ -395,7 +395,7 @@ fn expired_consents_are_purged_by_upkeep() {
         0
     );
     world.clock.advance(Duration::from_secs(1_201));
-    let budget = valetkey::manager::Budget::default().rows(3);
+    let budget = valetkey::connections::Budget::default().rows(3);
     assert_eq!(world.connections.maintain(budget).unwrap().consents_purged, 3);
     assert_eq!(world.connections.maintain(budget).unwrap().consents_purged, 2);
 }

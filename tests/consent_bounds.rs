@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use valetkey::testing::{ManualClock, Sandbox};
 use valetkey::vault::envelope::MasterKey;
 use valetkey::vault::{MemoryStore, Mode, SealedVault, Store, Transaction, VaultError};
-use valetkey::{ActingUser, ConnectionManager as _, Connections, ConsentOptions, TenantId, UserId};
+use valetkey::{ActingUser, Connections, ConsentOptions, TenantId, UserId};
 
 /// A store that counts the values that it gives out.
 #[derive(Debug, Default, Clone)]

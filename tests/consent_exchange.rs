@@ -5,13 +5,13 @@ mod world;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use valetkey::connections::Settings;
 use valetkey::error::Misconfigured;
 use valetkey::http::{HttpClient, HttpErrorKind, HttpRequest};
-use valetkey::manager::Settings;
 use valetkey::provider::ClientRegistration;
 use valetkey::testing::{Fault, ManualClock, Sandbox};
 use valetkey::vault::MemoryVault;
-use valetkey::{ConnectionManager as _, Connections, ConsentOptions, Error};
+use valetkey::{Connections, ConsentOptions, Error};
 use world::{REDIRECT, World, person, response};
 
 fn host(vault: Arc<MemoryVault>, sandbox: &Sandbox, client: ClientRegistration) -> Connections {

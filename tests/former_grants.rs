@@ -5,13 +5,13 @@ mod world;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use valetkey::manager::{AtProvider, Budget, Revocation};
+use valetkey::connections::{AtProvider, Budget, Revocation};
 use valetkey::model::{Connection, Status};
 use valetkey::provider::RotationClass;
 use valetkey::testing::sandbox::Personality;
 use valetkey::testing::{Fault, Gate};
 use valetkey::vault::{Erasure, MemoryVault};
-use valetkey::{ActingUser, ConnectionManager as _, ConsentOptions};
+use valetkey::{ActingUser, ConsentOptions};
 use world::{World, person};
 
 fn token(world: &World, person: &ActingUser) -> String {
@@ -353,7 +353,7 @@ proptest! {
         // What the steps before left unconfirmed is told of by revoking each connection once more.
         let mut all = world.connections.list(
             &alice,
-            &valetkey::manager::ConnectionFilter::default().with_revoked(),
+            &valetkey::connections::ConnectionFilter::default().with_revoked(),
         ).unwrap();
         all.sort_by_key(|it| it.status == Status::Revoked);
         let reports: Vec<_> = all.iter().map(|it| revoke(&world, &alice, it)).collect();

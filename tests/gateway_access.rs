@@ -5,8 +5,8 @@ mod gateway;
 use gateway::{BASE, ORIGIN, Site, header_of, json, program, text, with_json};
 use http::{Method, Request, header};
 use serde_json::json;
+use valetkey::ConsentOptions;
 use valetkey::model::Connection;
-use valetkey::{ConnectionManager as _, ConsentOptions};
 
 const ALICE: &str = "acme.alice.user";
 const BOB: &str = "acme.bob.user";

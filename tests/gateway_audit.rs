@@ -8,11 +8,11 @@ use gateway::planted::plant;
 use gateway::{Site, json, program, text};
 use http::Method;
 use serde_json::Value;
-use valetkey::manager::Budget;
+use valetkey::connections::Budget;
 use valetkey::model::{Connection, ConnectionId, Owner, ProviderId, Timestamp, UserId};
 use valetkey::resolver::{TurnId, TurnPurpose};
 use valetkey::vault::{AuditLog as _, MemoryVault, TokenUse, UseRecord};
-use valetkey::{ActingUser, ConnectionManager as _, ConsentOptions, Resolver, TenantId};
+use valetkey::{ActingUser, ConsentOptions, Resolver, TenantId};
 
 const ALICE: &str = "acme.alice.user";
 const BOB: &str = "acme.bob.user";

@@ -5,8 +5,8 @@ mod gateway;
 use gateway::{BASE, ORIGIN, Site, Tab, header_of, json, program, text, with_json};
 use http::{Method, Response, header};
 use serde_json::json;
+use valetkey::ConsentOptions;
 use valetkey::testing::Fault;
-use valetkey::{ConnectionManager as _, ConsentOptions};
 
 const ALICE: &str = "acme.alice.user";
 const BOB: &str = "acme.bob.user";

@@ -10,7 +10,7 @@ use valetkey::gateway::{Gateway, InvalidGateway, Mount};
 use valetkey::model::{Event, EventKind, EventSink};
 use valetkey::testing::{ManualClock, Sandbox};
 use valetkey::vault::MemoryVault;
-use valetkey::{ConnectionManager as _, Connections, ConsentOptions};
+use valetkey::{Connections, ConsentOptions};
 
 const ALICE: &str = "acme.alice.user";
 

@@ -7,8 +7,8 @@ use gateway::{Site, json, program, text, with_json};
 use http::{Method, Request, Response, header};
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use valetkey::ConsentOptions;
 use valetkey::testing::Fault;
-use valetkey::{ConnectionManager as _, ConsentOptions};
 
 const ALICE: &str = "acme.alice.user";
 const OLGA: &str = "acme.olga.operator";

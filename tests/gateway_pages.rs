@@ -7,6 +7,7 @@ use std::sync::Arc;
 use gateway::planted::plant;
 use gateway::{BASE, Site, header_of, program, text};
 use http::{Method, Request, Response, header};
+use valetkey::ConsentOptions;
 use valetkey::gateway::{Gateway, Mount};
 use valetkey::model::{
     Account, FailureCode, Label, Owner, ProviderId, Scopes, Status, TenantId, Timestamp, UserId,
@@ -15,7 +16,6 @@ use valetkey::provider::{Revocation, RevocationAuth, RevocationTokens};
 use valetkey::testing::Fault;
 use valetkey::vault::envelope::MasterKey;
 use valetkey::vault::{AuditLog as _, MemoryVault, SqliteVault, TokenUse, UseRecord};
-use valetkey::{ConnectionManager as _, ConsentOptions};
 
 const ALICE: &str = "acme.alice.user";
 const OLGA: &str = "acme.olga.operator";

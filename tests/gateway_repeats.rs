@@ -8,9 +8,9 @@ use std::sync::{Arc, Barrier};
 use gateway::{Site, Tab, header_of, json, program, text, with_json};
 use http::{Method, Request, Response, header};
 use serde_json::json;
+use valetkey::ConsentOptions;
 use valetkey::testing::Fault;
 use valetkey::vault::{ConsentStore as _, MAX_CONSENTS, MemoryVault};
-use valetkey::{ConnectionManager as _, ConsentOptions};
 
 const ALICE: &str = "acme.alice.user";
 const OLGA: &str = "acme.olga.operator";

@@ -7,9 +7,9 @@ use std::collections::BTreeSet;
 use gateway::{Site, Tab, header_of, json, program, text, with_json};
 use http::Method;
 use serde_json::json;
+use valetkey::ConsentOptions;
 use valetkey::model::{Connection, ConnectionId};
 use valetkey::provider::{ClientRegistration, Discovery};
-use valetkey::{ConnectionManager as _, ConsentOptions};
 
 const ALICE: &str = "acme.alice.user";
 const BOB: &str = "acme.bob.user";

@@ -5,14 +5,14 @@ mod gateway;
 use gateway::{Site, header_of, json, program, text, with_json};
 use http::{Method, Response, StatusCode};
 use serde_json::json;
+use valetkey::connections::ConnectionsBuilder;
 use valetkey::http::{HttpClient, HttpRequest, HttpResponse};
-use valetkey::manager::ConnectionsBuilder;
 use valetkey::model::Label;
 use valetkey::provider::{
     AuthorizationServer, Discovery, ParameterKind, ParameterRule, ParameterSource, Pick, Pointer, Provider,
 };
 use valetkey::testing::Sandbox;
-use valetkey::{ConnectionManager as _, ConsentOptions, Error};
+use valetkey::{ConsentOptions, Error};
 
 const ALICE: &str = "acme.alice.user";
 

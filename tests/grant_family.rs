@@ -7,12 +7,12 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use family::{FAMILIES, GOOGLE, Host, LOCAL, has, names, parameter, scopes_of};
+use valetkey::connections::{AtProvider, Budget, HealthState};
 use valetkey::error::{ConsentError, ConsentReason};
-use valetkey::manager::{AtProvider, Budget, HealthState};
 use valetkey::model::{EventKind, Scopes, Status};
 use valetkey::testing::{FaultClient, ManualClock, Sandbox};
 use valetkey::vault::MemoryVault;
-use valetkey::{ConnectionManager as _, Connections, ConsentOptions, Error};
+use valetkey::{Connections, ConsentOptions, Error};
 use world::{REDIRECT, person, response};
 
 /// From the first consent to the last revocation, at each family's server.

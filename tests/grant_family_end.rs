@@ -8,13 +8,13 @@ use std::sync::Barrier;
 use std::time::Duration;
 
 use family::{GOOGLE, Host, vaults};
+use valetkey::connections::{AtProvider, AuditPage, Budget, HealthState};
 use valetkey::error::ConsentReason;
-use valetkey::manager::{AtProvider, AuditPage, Budget, HealthState};
 use valetkey::model::{ConnectionId, EventKind, Status};
 use valetkey::testing::{Fault, Gate};
 use valetkey::vault::envelope::MasterKey;
 use valetkey::vault::{AuditKind, SqliteVault};
-use valetkey::{ConnectionManager as _, Connections, ConsentOptions, Resolver};
+use valetkey::{Connections, ConsentOptions, Resolver};
 use world::{REDIRECT, operator};
 
 #[test]

@@ -6,14 +6,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use http::StatusCode;
+use valetkey::connections::AtProvider;
 use valetkey::error::Misconfigured;
 use valetkey::http::{HttpError, HttpRequest, HttpResponse};
-use valetkey::manager::AtProvider;
 use valetkey::model::Connection;
 use valetkey::provider::{ClientRegistration, DescriptorFile, ParameterProblem};
 use valetkey::testing::ManualClock;
 use valetkey::vault::MemoryVault;
-use valetkey::{ActingUser, ConnectionManager as _, Connections, ConsentOptions, Error, Resolver};
+use valetkey::{ActingUser, Connections, ConsentOptions, Error, Resolver};
 use world::{REDIRECT, person, response};
 
 const SECRET: &str = "the-secret";

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use valetkey::Connections;
+use valetkey::connections::Budget;
 use valetkey::http::{HttpClient as _, HttpErrorKind, HttpRequest};
-use valetkey::manager::Budget;
 use valetkey::model::ServerId;
 use valetkey::testing::{Fault, FaultClient, ManualClock, Sandbox};
 use valetkey::vault::MemoryVault;
-use valetkey::{ConnectionManager as _, Connections};
 use world::{REDIRECT, World, person};
 
 #[test]

@@ -2,10 +2,10 @@
 
 mod world;
 
+use valetkey::ConsentOptions;
 use valetkey::error::ConsentRequired;
 use valetkey::model::{Label, Scopes};
 use valetkey::resolver::ResolveOptions;
-use valetkey::{ConnectionManager as _, ConsentOptions};
 use world::{World, person, response};
 
 fn meet(world: &World, need: &ConsentRequired) {
@@ -18,7 +18,7 @@ fn meet(world: &World, need: &ConsentRequired) {
     finish(world, &consent);
 }
 
-fn finish(world: &World, consent: &valetkey::manager::Consent) {
+fn finish(world: &World, consent: &valetkey::connections::Consent) {
     let callback = world.sandbox.approve(consent.authorization_url(), "ada");
     let completed = world
         .connections

@@ -21,7 +21,7 @@ use valetkey::testing::sandbox::{Personality, Refusal};
 use valetkey::testing::{Fault, ManualClock, Sandbox};
 use valetkey::vault::envelope::MasterKey;
 use valetkey::vault::{MemoryVault, SqliteVault, Vault};
-use valetkey::{Binding, ConnectionManager as _, Connections, ConsentOptions, Resolver};
+use valetkey::{Binding, Connections, ConsentOptions, Resolver};
 use world::{REDIRECT, World, operator, person, response, stranger};
 
 /// What can be done with one connection, good and bad, with everything printed.

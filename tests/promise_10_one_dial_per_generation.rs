@@ -4,7 +4,7 @@
 mod processes;
 
 use processes::{Part, Scene, alice, consent, count, renew};
-use valetkey::{ConnectionManager as _, Resolver};
+use valetkey::Resolver;
 
 const TEST: &str = "promise_10_one_dial_per_generation";
 

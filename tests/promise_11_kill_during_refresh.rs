@@ -10,7 +10,7 @@ use processes::{Part, Scene, alice, consent, count, renew};
 use valetkey::error::ConsentReason;
 use valetkey::model::Connection;
 use valetkey::provider::RotationClass;
-use valetkey::{ConnectionManager as _, Connections, Resolver};
+use valetkey::{Connections, Resolver};
 
 const TEST: &str = "promise_11_kill_during_refresh";
 

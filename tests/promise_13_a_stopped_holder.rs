@@ -8,12 +8,12 @@ use std::process::Child;
 use std::time::{Duration, Instant};
 
 use processes::{Part, Scene, alice, consent, renew, signal};
+use valetkey::connections::Settings;
 use valetkey::http::{HttpClient as _, HttpError, HttpRequest, HttpResponse, UreqClient};
-use valetkey::manager::Settings;
 use valetkey::model::Status;
 use valetkey::provider::RotationClass;
 use valetkey::testing::sandbox::Personality;
-use valetkey::{ConnectionManager as _, Connections, Resolver};
+use valetkey::{Connections, Resolver};
 
 const ANSWERED: &str = "the server has answered";
 const STOPPED: &str = "promise_13_a_late_token_is_saved_but_never_over_a_newer_one";

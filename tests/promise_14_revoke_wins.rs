@@ -10,7 +10,7 @@ use valetkey::provider::RotationClass;
 use valetkey::testing::{Fault, Gate};
 use valetkey::vault::envelope::MasterKey;
 use valetkey::vault::{MemoryVault, SqliteVault};
-use valetkey::{ActingUser, ConnectionManager as _, Error};
+use valetkey::{ActingUser, Error};
 use world::{World, person};
 
 fn worlds(rotation: RotationClass) -> [World; 2] {

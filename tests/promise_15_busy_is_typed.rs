@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use processes::{Scene, alice, consent, count, renew};
 use valetkey::vault::VaultError;
-use valetkey::{ConnectionManager as _, Error, Resolver};
+use valetkey::{Error, Resolver};
 
 #[test]
 fn promise_15_a_fetched_token_waits_for_the_lock() {

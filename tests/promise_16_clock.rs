@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use valetkey::testing::{Fault, Gate};
 use valetkey::vault::MemoryVault;
-use valetkey::{ConnectionManager as _, Connections, Resolver};
+use valetkey::{Connections, Resolver};
 use world::{REDIRECT, World, person};
 
 const HOUR: Duration = Duration::from_secs(3_600);

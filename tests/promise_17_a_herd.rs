@@ -5,11 +5,11 @@ mod world;
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
-use valetkey::manager::Settings;
+use valetkey::connections::Settings;
 use valetkey::testing::{Fault, FaultClient, Gate, ManualClock, Sandbox};
 use valetkey::vault::SqliteVault;
 use valetkey::vault::envelope::MasterKey;
-use valetkey::{ConnectionManager as _, Connections, ConsentOptions, Error, Resolver};
+use valetkey::{Connections, ConsentOptions, Error, Resolver};
 use world::{REDIRECT, World, person, response};
 
 const THREADS: usize = 1_000;

@@ -13,14 +13,14 @@ use http::header::{
     AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use http::{Request, StatusCode};
+use valetkey::connections::AuditPage;
 use valetkey::gateway::{Gateway, Mount};
 use valetkey::http::{HttpClient, HttpError, HttpRequest, HttpResponse};
-use valetkey::manager::AuditPage;
 use valetkey::model::Connection;
 use valetkey::protocol::AuthorizationResponse;
 use valetkey::testing::{ManualClock, Sandbox};
 use valetkey::vault::MemoryVault;
-use valetkey::{ActingUser, ConnectionManager as _, Connections, ConsentOptions, Error, Resolver, catalog};
+use valetkey::{ActingUser, Connections, ConsentOptions, Error, Resolver, catalog};
 
 use gateway::{BASE, Door, ORIGIN};
 use printed::{Transcript, secrets};

@@ -4,11 +4,11 @@ mod world;
 
 use std::time::Duration;
 
-use valetkey::manager::Budget;
+use valetkey::Error;
+use valetkey::connections::Budget;
 use valetkey::model::{NeedsConsent, Status};
 use valetkey::vault::SqliteVault;
 use valetkey::vault::envelope::MasterKey;
-use valetkey::{ConnectionManager as _, Error};
 use world::{World, operator, person};
 
 const DAY: Duration = Duration::from_secs(24 * 3_600);

@@ -8,13 +8,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, Mutex};
 use std::time::Duration;
 
+use valetkey::connections::{Budget, ConnectionFilter, HealthState, Misconfiguration, Usable};
 use valetkey::http::{HttpClient, HttpError, HttpErrorKind, HttpRequest, HttpResponse};
-use valetkey::manager::{Budget, ConnectionFilter, HealthState, Misconfiguration, Usable};
 use valetkey::model::{EventKind, FailureCode, NeedsConsent, ServerId};
 use valetkey::provider::{AuthorizationServer, ClientRegistration};
 use valetkey::testing::{ManualClock, Sandbox};
 use valetkey::vault::MemoryVault;
-use valetkey::{ConnectionManager as _, Connections, Error};
+use valetkey::{Connections, Error};
 use world::{Events, REDIRECT, person};
 
 /// What happens to one authorization server while the host restarts.

@@ -5,15 +5,15 @@ mod world;
 use std::sync::Arc;
 use std::time::Duration;
 
+use valetkey::connections::{Budget, ConnectionFilter, HealthState, Misconfiguration, StatusFilter, Usable};
 use valetkey::error::{ConsentReason, Misconfigured};
 use valetkey::gateway::{Authenticator, Caller, Gateway, Mount, Refused};
-use valetkey::manager::{Budget, ConnectionFilter, HealthState, Misconfiguration, StatusFilter, Usable};
 use valetkey::model::{Connection, NeedsConsent, Status};
 use valetkey::provider::{ClientRegistration, RotationClass};
 use valetkey::resolver::{ResolveOptions, TokenState};
 use valetkey::testing::{Fault, ManualClock, Sandbox};
 use valetkey::vault::MemoryVault;
-use valetkey::{ConnectionId, ConnectionManager as _, Connections, Error, Resolver};
+use valetkey::{ConnectionId, Connections, Error, Resolver};
 use world::{REDIRECT, World, operator, person};
 
 /// What is stored of a connection.

@@ -4,14 +4,14 @@
 mod world;
 
 use http::{Request, StatusCode};
+use valetkey::connections::{HealthState, Usable};
 use valetkey::error::{ConsentReason, ConsentRequired};
 use valetkey::http::HttpResponse;
-use valetkey::manager::{HealthState, Usable};
 use valetkey::model::ProviderId;
 use valetkey::provider::{AuthorizationServer, Provider};
 use valetkey::testing::Fault;
 use valetkey::vault::MemoryVault;
-use valetkey::{ConnectionManager as _, ConsentOptions, Error};
+use valetkey::{ConsentOptions, Error};
 use world::{World, operator, person};
 
 fn get(path: &str) -> Request<Vec<u8>> {

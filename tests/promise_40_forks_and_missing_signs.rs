@@ -15,11 +15,11 @@ use std::time::{Duration, Instant};
 
 use fork::Fork;
 use processes::{Part, Scene, alice, consent, renew};
+use valetkey::connections::{ConnectionFilter, Settings};
 use valetkey::http::{HttpClient as _, HttpError, HttpRequest, HttpResponse, UreqClient};
-use valetkey::manager::{ConnectionFilter, Settings};
 use valetkey::provider::RotationClass;
 use valetkey::vault::{Housekeeping as _, RefreshStore as _, SqliteVault, VaultError, envelope::MasterKey};
-use valetkey::{ConnectionManager as _, Connections, Error, Resolver};
+use valetkey::{Connections, Error, Resolver};
 
 const ANSWERED: &str = "the server has answered";
 const DELETED: &str = "promise_40_a_missing_sign_of_life_causes_no_second_request";

@@ -10,13 +10,13 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use valetkey::connections::AtProvider;
 use valetkey::error::{ConsentReason, Misconfigured};
-use valetkey::manager::AtProvider;
 use valetkey::model::{Connection, Status};
 use valetkey::testing::sandbox::Logged;
 use valetkey::testing::{ManualClock, Sandbox};
 use valetkey::vault::MemoryVault;
-use valetkey::{ActingUser, ConnectionManager as _, Connections, ConsentOptions, Error, Resolver, catalog};
+use valetkey::{ActingUser, Connections, ConsentOptions, Error, Resolver, catalog};
 use world::{person, response};
 
 /// How the client proves itself.

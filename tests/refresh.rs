@@ -5,14 +5,14 @@ mod world;
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
+use valetkey::connections::{Budget, HealthState};
 use valetkey::error::{ConsentReason, Misconfigured};
-use valetkey::manager::{Budget, HealthState};
 use valetkey::model::{EventKind, FailureCode, NeedsConsent, Status};
 use valetkey::provider::RotationClass;
 use valetkey::testing::sandbox::{ExpiresIn, RefreshTokenEcho, Refusal, ScopeEcho};
 use valetkey::testing::{Fault, Gate};
 use valetkey::vault::MemoryVault;
-use valetkey::{ActingUser, Clock as _, ConnectionManager as _, Connections, Error, Resolver};
+use valetkey::{ActingUser, Clock as _, Connections, Error, Resolver};
 use world::{REDIRECT, World, person};
 
 fn connected() -> (World, ActingUser) {

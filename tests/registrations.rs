@@ -10,7 +10,7 @@ use valetkey::model::Status;
 use valetkey::testing::sandbox::{IssuerEcho, Personality, Surface};
 use valetkey::testing::{Fault, FaultClient, ManualClock, Sandbox};
 use valetkey::vault::MemoryVault;
-use valetkey::{ConnectionManager as _, Connections, ConsentOptions, Error, Resolver, catalog};
+use valetkey::{Connections, ConsentOptions, Error, Resolver, catalog};
 use world::{REDIRECT, person, response};
 
 /// GitLab of an organisation's own, below a path of a host with a port: every address is there, and the token goes nowhere else.

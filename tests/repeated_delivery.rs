@@ -5,14 +5,14 @@ mod world;
 use std::sync::Barrier;
 use std::time::Duration;
 
+use valetkey::connections::ConsentState;
 use valetkey::error::ConsentError;
-use valetkey::manager::ConsentState;
 use valetkey::model::{ConnectionId, EventKind, Scopes};
 use valetkey::protocol::Prompt;
 use valetkey::testing::Fault;
 use valetkey::vault::SqliteVault;
 use valetkey::vault::envelope::MasterKey;
-use valetkey::{ActingUser, ConnectionManager as _, Consent, ConsentOptions, Error};
+use valetkey::{ActingUser, Consent, ConsentOptions, Error};
 use world::{World, person, response};
 
 /// Completes a consent, and returns the connection that it leads to, now or before.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use valetkey::error::ConsentReason;
 use valetkey::model::{EventKind, Label, ProviderId};
 use valetkey::resolver::{Policy, ResolveOptions, SharedConnections};
-use valetkey::{ConnectionManager as _, ConsentOptions, Error, Resolver};
+use valetkey::{ConsentOptions, Error, Resolver};
 use world::{World, operator, person, stranger};
 
 fn reason(error: &Error) -> ConsentReason {
@@ -365,7 +365,7 @@ fn a_user_sees_their_own_and_the_shared_ones_and_an_operator_all() {
 
 #[test]
 fn uses_are_audited_as_the_host_wishes() {
-    use valetkey::manager::{AuditPage, Settings, UseAudit};
+    use valetkey::connections::{AuditPage, Settings, UseAudit};
     use valetkey::vault::{AuditKind, MemoryVault};
     for (policy, at_once, after_upkeep) in [
         (UseAudit::Off, 0, 0),

@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use http::{Method, StatusCode};
+use valetkey::Connections;
+use valetkey::connections::{AtProvider, Budget, Misconfiguration};
 use valetkey::http::{HttpClient, HttpError, HttpRequest, HttpResponse};
-use valetkey::manager::{AtProvider, Budget, Misconfiguration};
 use valetkey::model::Connection;
 use valetkey::provider::{
     AuthorizationServer, ClientRegistration, Provider, Revocation, RevocationAuth, RevocationTokens,
@@ -16,7 +17,6 @@ use valetkey::provider::{
 };
 use valetkey::testing::{Fault, Sandbox};
 use valetkey::vault::{Erasure, MemoryVault};
-use valetkey::{ConnectionManager as _, Connections};
 use world::{REDIRECT, World, person};
 
 const APP: &str = "https://sandbox.test/installed-app";

@@ -4,14 +4,14 @@ mod world;
 
 use std::time::Duration;
 
+use valetkey::connections::{AtProvider, AuditPage, Budget, ConnectionFilter};
 use valetkey::error::ConsentReason;
-use valetkey::manager::{AtProvider, AuditPage, Budget, ConnectionFilter};
 use valetkey::model::{EventKind, Status};
 use valetkey::provider::Revocation;
 use valetkey::testing::sandbox::Refusal;
 use valetkey::testing::{Fault, ManualClock, Sandbox};
 use valetkey::vault::{AuditKind, Erasure, MemoryVault};
-use valetkey::{ConnectionManager as _, Connections, ConsentOptions, Resolver};
+use valetkey::{Connections, ConsentOptions, Resolver};
 use world::{REDIRECT, World, operator, person, response};
 
 #[test]

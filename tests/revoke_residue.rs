@@ -8,8 +8,7 @@ mod world;
 use std::path::Path;
 use std::time::Duration;
 
-use valetkey::ConnectionManager as _;
-use valetkey::manager::{AtProvider, Budget};
+use valetkey::connections::{AtProvider, Budget};
 use valetkey::testing::Fault;
 use valetkey::vault::Erasure;
 use vault_support::{ciphertexts, open, place, records, residue};

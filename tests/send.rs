@@ -9,7 +9,7 @@ use valetkey::http::{Body, HttpErrorKind, HttpResponse};
 use valetkey::model::FailureCode;
 use valetkey::resolver::Upload;
 use valetkey::testing::Fault;
-use valetkey::{ConnectionManager as _, ConsentOptions, Error};
+use valetkey::{ConsentOptions, Error};
 use world::{World, person};
 
 fn get(address: &str) -> Request<Vec<u8>> {
@@ -439,7 +439,7 @@ fn limits_of_this_side_are_told_apart_from_failures_of_the_provider() {
     let world = World::new();
     let alice = person("alice");
     world.connect(&alice, "ada");
-    let limit = valetkey::manager::Settings::default().send_max_bytes;
+    let limit = valetkey::connections::Settings::default().send_max_bytes;
     for (kind, expected) in [
         (HttpErrorKind::TooLarge, AnswerRefused::TooLarge { limit }),
         (HttpErrorKind::HeadTooLarge, AnswerRefused::HeadTooLarge),
@@ -482,7 +482,7 @@ fn a_reader_that_is_too_large_or_breaks_is_told_apart() {
     let world = World::new();
     let alice = person("alice");
     world.connect(&alice, "ada");
-    let limit = valetkey::manager::Settings::default().send_max_bytes;
+    let limit = valetkey::connections::Settings::default().send_max_bytes;
     let answer = |reader: Box<dyn std::io::Read + Send>| {
         Fault::answer(|_| Ok(HttpResponse::new(StatusCode::OK, Body::from_reader(reader, None))))
     };

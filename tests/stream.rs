@@ -127,7 +127,7 @@ fn a_file_goes_up_and_comes_down_as_it_was() {
 #[test]
 fn what_is_read_is_asked_for_as_a_reader_and_has_no_cap() {
     let world = connected();
-    let settings = valetkey::manager::Settings::default();
+    let settings = valetkey::connections::Settings::default();
     world
         .http
         .on("/api/file")
@@ -221,7 +221,7 @@ fn a_reader_that_was_not_asked_for_is_read_whole() {
     };
     world.http.on("/api/file").next(answer(100));
     assert_eq!(send().unwrap().body().len(), 100);
-    let most = valetkey::manager::Settings::default().send_max_bytes as u64;
+    let most = valetkey::connections::Settings::default().send_max_bytes as u64;
     world.http.on("/api/file").next(answer(most + 1));
     assert!(matches!(
         send(),

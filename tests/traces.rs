@@ -20,7 +20,7 @@ use tracing_core::span::Current;
 use valetkey::http::{HttpClient, HttpError, HttpErrorKind, HttpRequest, HttpResponse, UreqClient};
 use valetkey::testing::{ManualClock, Sandbox};
 use valetkey::vault::{MemoryVault, SqliteVault, Vault, envelope::MasterKey};
-use valetkey::{ActingUser, ConnectionManager as _, Connections, ConsentOptions, Resolver, catalog};
+use valetkey::{ActingUser, Connections, ConsentOptions, Resolver, catalog};
 
 use printed::secrets;
 use support::loopback::Loopback;
@@ -189,7 +189,7 @@ fn build(
     clock: &ManualClock,
     vault: impl Vault,
     line: impl HttpClient,
-    extend: impl FnOnce(valetkey::manager::ConnectionsBuilder) -> valetkey::manager::ConnectionsBuilder,
+    extend: impl FnOnce(valetkey::connections::ConnectionsBuilder) -> valetkey::connections::ConnectionsBuilder,
 ) -> valetkey::Result<Connections> {
     let builder = Connections::builder(vault)
         .client(server, sandbox.registration(redirect))

@@ -6,10 +6,10 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use http::{HeaderValue, Request, StatusCode};
+use valetkey::Error;
 use valetkey::http::HttpResponse;
 use valetkey::resolver::{ResolveOptions, Turn, TurnId, TurnPurpose};
 use valetkey::testing::Fault;
-use valetkey::{ConnectionManager as _, Error};
 use world::{World, person};
 
 fn get(address: &str) -> Request<Vec<u8>> {

@@ -3,12 +3,12 @@
 mod world;
 
 use http::Request;
-use valetkey::manager::{AuditPage, Budget};
+use valetkey::ActingUser;
+use valetkey::connections::{AuditPage, Budget};
 use valetkey::model::InvalidId;
 use valetkey::resolver::{Turn, TurnId, TurnPurpose};
 use valetkey::vault::envelope::MasterKey;
 use valetkey::vault::{AuditEntry, AuditKind, SqliteVault};
-use valetkey::{ActingUser, ConnectionManager as _};
 use world::{World, person};
 
 fn on_disk() -> World {

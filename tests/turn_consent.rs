@@ -9,15 +9,15 @@ use std::time::Duration;
 use http::StatusCode;
 use http::header::WWW_AUTHENTICATE;
 use serde_json::json;
+use valetkey::connections::ConsentState;
 use valetkey::error::{ConsentError, ConsentReason, ConsentRequired};
 use valetkey::http::HttpResponse;
-use valetkey::manager::ConsentState;
 use valetkey::resolver::mcp::{Action, Elicitation, input_required, url_elicitation_required};
 use valetkey::resolver::{Asked, Policy, SharedConnections, Turn};
 use valetkey::testing::Fault;
 use valetkey::vault::envelope::MasterKey;
 use valetkey::vault::{MemoryVault, SqliteVault};
-use valetkey::{ConnectionManager as _, ConsentOptions, Error, Resolver};
+use valetkey::{ConsentOptions, Error, Resolver};
 use world::{World, person, response};
 
 fn need(turn: &Turn, provider: &str) -> Arc<Asked> {

@@ -6,7 +6,7 @@ use http::Request;
 use http::header::AUTHORIZATION;
 use valetkey::error::RequestRefused;
 use valetkey::resolver::{ResolveOptions, Turn};
-use valetkey::{ConnectionManager as _, ConsentOptions, Error};
+use valetkey::{ConsentOptions, Error};
 use world::{World, person};
 
 fn turn_of_alice(world: &World) -> Turn {

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use valetkey::manager::ConsentState;
+use valetkey::connections::ConsentState;
 use valetkey::resolver::mcp::{Action, Call, RequestStateError, RequestStateKey};
 use valetkey::resolver::{Asked, Turn};
 use valetkey::vault::envelope::MasterKey;
-use valetkey::{ActingUser, ConnectionManager as _, TenantId, UserId};
+use valetkey::{ActingUser, TenantId, UserId};
 use world::{World, person, response};
 
 fn key() -> RequestStateKey {

@@ -6,12 +6,12 @@ mod world;
 use std::time::Duration;
 
 use flaky::FlakyVault;
+use valetkey::connections::{AtProvider, Budget, Settings};
 use valetkey::error::ConsentReason;
-use valetkey::manager::{AtProvider, Budget, Settings};
 use valetkey::model::{EventKind, VaultWarning};
 use valetkey::testing::Sandbox;
 use valetkey::vault::VaultError;
-use valetkey::{ActingUser, ConnectionManager as _, Connections, ConsentOptions, Error, Resolver};
+use valetkey::{ActingUser, Connections, ConsentOptions, Error, Resolver};
 use world::{Events, REDIRECT, person, response};
 
 /// More failures than any patience of these tests.

@@ -5,10 +5,10 @@ mod world;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use valetkey::manager::{AuditPage, Budget, Settings, UseAudit};
+use valetkey::connections::{AuditPage, Budget, Settings, UseAudit};
 use valetkey::vault::envelope::MasterKey;
 use valetkey::vault::{AuditKind, MemoryStore, Mode, SealedVault, Store, Transaction, VaultError};
-use valetkey::{ActingUser, ConnectionManager as _, Connections, Resolver};
+use valetkey::{ActingUser, Connections, Resolver};
 use world::{REDIRECT, World, person};
 
 /// How many uses wait at most before a `resolve` writes some of them.

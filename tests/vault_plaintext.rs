@@ -9,11 +9,11 @@ mod world;
 use aho_corasick::AhoCorasick;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+use valetkey::ConsentOptions;
 use valetkey::model::{NeedsConsent, Owner};
 use valetkey::secret::PkceVerifier;
 use valetkey::testing::Fault;
 use valetkey::vault::{LateTokens, RefreshFailure, SqliteVault, Taken};
-use valetkey::{ConnectionManager as _, ConsentOptions};
 use vault_support::*;
 use world::{World, operator, person};
 
@@ -199,7 +199,7 @@ fn no_plaintext_after_any_public_operation(schema: u32) {
     world.resolver.send(&alice, "notes", request).unwrap();
     world
         .connections
-        .maintain(valetkey::manager::Budget::default())
+        .maintain(valetkey::connections::Budget::default())
         .unwrap();
     scan("upkeep", &ours);
     world.http.on("/revoke").next(Fault::InterruptedAfterSend);

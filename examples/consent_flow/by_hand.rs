@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use valetkey::manager::ConnectionsBuilder;
+use valetkey::connections::ConnectionsBuilder;
 use valetkey::model::{Connection, Label, ProviderId, Scopes, ServerId};
 use valetkey::provider::{
     AccountEndpoint, ApiHost, AuthorizationServer, ClientAuthentication, ClientRegistration, IssuerPolicy,
@@ -15,7 +15,7 @@ use valetkey::provider::{
 use valetkey::testing::Sandbox;
 use valetkey::vault::SqliteVault;
 use valetkey::vault::envelope::MasterKey;
-use valetkey::{ConnectionManager as _, Connections, ConsentOptions, Resolver, SystemClock};
+use valetkey::{Connections, ConsentOptions, Resolver, SystemClock};
 
 use crate::arguments::{Arguments, Mode, Server};
 use crate::host::{Host, acting_user};

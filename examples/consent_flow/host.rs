@@ -9,9 +9,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use valetkey::http::{HttpRequest, HttpResponse};
 use valetkey::model::Connection;
 use valetkey::protocol::AuthorizationResponse;
-use valetkey::{
-    ActingUser, Binding, ConnectionManager as _, Connections, ConsentOptions, Error, TenantId, UserId,
-};
+use valetkey::{ActingUser, Binding, Connections, ConsentOptions, Error, TenantId, UserId};
 
 /// A small web application that lets its users connect one service.
 pub struct Host {

@@ -12,7 +12,7 @@ use valetkey::model::Connection;
 use valetkey::testing::{ManualClock, Sandbox};
 use valetkey::vault::envelope::MasterKey;
 use valetkey::vault::{Erasure, SqliteVault};
-use valetkey::{ActingUser, ConnectionManager as _, Connections, ConsentOptions, Resolver};
+use valetkey::{ActingUser, Connections, ConsentOptions, Resolver};
 
 use crate::host::{Host, acting_user};
 use crate::support::browser::Browser;

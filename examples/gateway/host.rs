@@ -11,7 +11,7 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 use url::form_urlencoded;
 use valetkey::gateway::{Authenticator, Caller, Gateway, Refused};
 use valetkey::http::{HttpRequest, HttpResponse};
-use valetkey::{ActingUser, ConnectionManager as _, Connections, ConsentOptions, Error, Operator, Resolver};
+use valetkey::{ActingUser, Connections, ConsentOptions, Error, Operator, Resolver};
 
 use crate::MOUNTED_AT;
 use crate::world::{PEOPLE, acting_user};

@@ -24,8 +24,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use support::loopback::Loopback;
-use valetkey::ConnectionManager as _;
-use valetkey::manager::Budget;
+use valetkey::connections::Budget;
 use world::World;
 
 /// Where the host mounts the gateway.

@@ -10,8 +10,7 @@ use valetkey::testing::Sandbox;
 use valetkey::vault::SqliteVault;
 use valetkey::vault::envelope::MasterKey;
 use valetkey::{
-    ActingUser, ConnectionManager as _, Connections, Consent, ConsentOptions, Operator, Resolver,
-    SystemClock, TenantId, UserId,
+    ActingUser, Connections, Consent, ConsentOptions, Operator, Resolver, SystemClock, TenantId, UserId,
 };
 
 use crate::MOUNTED_AT;

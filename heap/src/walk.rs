@@ -11,7 +11,7 @@ use valetkey::provider::{
 use valetkey::testing::ManualClock;
 use valetkey::vault::Vault;
 use valetkey::{
-    ActingUser, Binding, ConnectionManager as _, Connections, Consent, ConsentOptions, Error, Operator,
+    ActingUser, Binding, Connections, Consent, ConsentOptions, Error, Operator,
     Resolver, TenantId, UserId,
 };
 

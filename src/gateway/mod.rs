@@ -48,7 +48,7 @@ use zeroize::Zeroizing;
 pub use caller::{Authenticator, Caller, Refused, Role};
 pub use mount::{InvalidMount, Mount};
 
-use crate::manager::Connections;
+use crate::connections::Connections;
 use crate::model::{Event, EventKind, Timestamp};
 use cookie::Cookies;
 use refusal::{Format, Refusal};

@@ -1,7 +1,7 @@
 //! How a consent ended, in a word that stands in an address: nothing of the callback goes there.
 
+use crate::engine::consent::poll::ConsentState;
 use crate::error::{ConsentError, Error};
-use crate::manager::ConsentState;
 use crate::model::ConnectionId;
 use crate::protocol::AuthorizationError;
 

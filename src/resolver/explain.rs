@@ -2,8 +2,8 @@
 
 use std::fmt;
 
+use crate::engine::outlook::Outlook;
 use crate::error::{ConsentReason, DenialReason, Error};
-use crate::manager::outlook::Outlook;
 use crate::model::{ActingUser, ConnectionId};
 use crate::resolver::{ResolveOptions, Resolver, Setting, SharedConnections};
 

@@ -27,11 +27,11 @@ pub use crate::model::{ToolName, TurnId, TurnPurpose};
 
 use std::sync::Arc;
 
+use crate::connections::Connections;
+use crate::engine::outlook::Outlook;
 #[allow(unused_imports, reason = "named in the documentation")]
 use crate::error::Error;
 use crate::error::Result;
-use crate::manager::Connections;
-use crate::manager::outlook::Outlook;
 use crate::model::ActingUser;
 use crate::resolver::asking::Asking;
 use crate::resolver::insufficient::StepUps;
@@ -140,7 +140,7 @@ impl Resolver {
     /// refresh it first.
     ///
     /// Uses no network, writes nothing and waits for no other caller. The use is noted in memory, whatever
-    /// [`Settings::use_audit`](crate::manager::Settings::use_audit) says, and `maintain` writes it. `None` as well while
+    /// [`Settings::use_audit`](crate::engine::Settings::use_audit) says, and `maintain` writes it. `None` as well while
     /// some 8,192 noted uses wait for `maintain`: then `resolve`, which may write, makes room.
     ///
     /// # Errors
@@ -226,10 +226,10 @@ impl Resolver {
     /// # Bounds
     ///
     /// The size of an answer has none. The whole, until the last byte of the answer is read, takes
-    /// [`Settings::stream_timeout`](crate::manager::Settings::stream_timeout) at most, or the
+    /// [`Settings::stream_timeout`](crate::engine::Settings::stream_timeout) at most, or the
     /// [deadline](ResolveOptions::deadline) of the call if that is shorter; the time that the host leaves a download lying
     /// counts. The default HTTP client also gives up when the network stands still for
-    /// [`Settings::send_timeout`](crate::manager::Settings::send_timeout); one of the host's own is told to.
+    /// [`Settings::send_timeout`](crate::engine::Settings::send_timeout); one of the host's own is told to.
     ///
     /// # Errors
     ///

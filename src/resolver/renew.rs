@@ -9,8 +9,8 @@ use std::time::Instant;
 
 use http::StatusCode;
 
+use crate::engine::refresh::Wanted;
 use crate::error::{ConsentReason, Error, Result};
-use crate::manager::refresh::Wanted;
 use crate::model::{ActingUser, GrantId, Scopes, Status, TenantId};
 use crate::resolver::{ResolvedToken, Resolver};
 use crate::vault::{Attempt, Claim, Found, Of, RefreshFailure, StoredToken, TokenQuery};

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::engine::freshness::Times;
+use crate::engine::outlook::Outlook;
+use crate::engine::refresh::{Grounded, Wanted};
+use crate::engine::uses::Handed;
+use crate::engine::uses::UseAudit;
 use crate::error::{ConsentReason, ConsentRequired, Denied, Error, Result};
-use crate::manager::UseAudit;
-use crate::manager::freshness::Times;
-use crate::manager::outlook::Outlook;
-use crate::manager::refresh::{Grounded, Wanted};
-use crate::manager::usage::Handed;
 use crate::model::{ActingUser, EventKind, Label, NeedsConsent, Scopes, Status, Timestamp, ToolName, UserId};
 use crate::provider::Provider;
 use crate::resolver::explain::{Finding, Step};

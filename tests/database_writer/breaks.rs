@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use valetkey::manager::Budget;
+use valetkey::ConsentOptions;
+use valetkey::connections::Budget;
 use valetkey::vault::Housekeeping as _;
-use valetkey::{ConnectionManager as _, ConsentOptions};
 
 use crate::edit::writer;
 use crate::history::{History, PUT_BACK, put_back, verify};

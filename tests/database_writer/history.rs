@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use valetkey::manager::{Budget, ConnectionFilter, Settings};
+use valetkey::connections::{Budget, ConnectionFilter, Settings};
 use valetkey::model::{Connection, ConnectionId, Scopes, Status};
 use valetkey::testing::ManualClock;
 use valetkey::vault::{
     AuditChain, AuditLog as _, AuditReport, GrantStore as _, Housekeeping as _, Of, Retention, TokenQuery,
 };
-use valetkey::{ActingUser, Clock as _, ConnectionManager as _, ConsentOptions, UserId};
+use valetkey::{ActingUser, Clock as _, ConsentOptions, UserId};
 
 use crate::full;
 use crate::rows::Random;

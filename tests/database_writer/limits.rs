@@ -4,13 +4,13 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use valetkey::connections::Budget;
 use valetkey::error::{ConsentError, Error};
-use valetkey::manager::Budget;
 use valetkey::model::Label;
 use valetkey::protocol::AuthorizationResponse;
 use valetkey::testing::ManualClock;
 use valetkey::vault::{AuditLog as _, Housekeeping as _, VaultError};
-use valetkey::{ConnectionManager as _, ConsentOptions, UserId};
+use valetkey::{ConsentOptions, UserId};
 
 use crate::edit::writer;
 use crate::history::{PUT_BACK, put_back, verify};

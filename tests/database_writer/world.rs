@@ -8,7 +8,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use url::Url;
-use valetkey::manager::{Budget, Settings};
+use valetkey::connections::{Budget, Settings};
 use valetkey::model::{Connection, ConnectionId, ConsentId, GrantId, Label};
 use valetkey::protocol::AuthorizationResponse;
 use valetkey::testing::ManualClock;
@@ -18,8 +18,8 @@ use valetkey::vault::{
     VaultError,
 };
 use valetkey::{
-    ActingUser, Binding, Clock as _, ConnectionManager as _, Connections, Consent, ConsentOptions, Operator,
-    Resolver, TenantId, Ticket, Timestamp, UserId,
+    ActingUser, Binding, Clock as _, Connections, Consent, ConsentOptions, Operator, Resolver, TenantId,
+    Ticket, Timestamp, UserId,
 };
 
 use crate::servers::{Network, honest_server, hostile_server, provider, registration};

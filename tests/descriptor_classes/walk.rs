@@ -11,7 +11,7 @@ use valetkey::protocol::AuthorizationResponse;
 use valetkey::provider::{ClientAuthentication, ClientRegistration, DescriptorFile, Transport};
 use valetkey::testing::ManualClock;
 use valetkey::vault::MemoryVault;
-use valetkey::{ActingUser, ConnectionManager as _, Connections, ConsentOptions, Resolver, TenantId, UserId};
+use valetkey::{ActingUser, Connections, ConsentOptions, Resolver, TenantId, UserId};
 
 const REDIRECT: &str = "https://app.test/callback";
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::Method;
 use valetkey::provider::{DescriptorFile, Transport};
-use valetkey::{ConnectionManager as _, ConsentOptions, Error, Resolver};
+use valetkey::{ConsentOptions, Error, Resolver};
 
 use crate::walk::{PLAIN, Walk, file, pairs};
 use crate::world::REDIRECT;

@@ -11,7 +11,7 @@ use valetkey::model::Connection;
 use valetkey::provider::{ClientRegistration, DescriptorFile, Transport};
 use valetkey::testing::ManualClock;
 use valetkey::vault::MemoryVault;
-use valetkey::{ActingUser, ConnectionManager as _, Connections, ConsentOptions, Error};
+use valetkey::{ActingUser, Connections, ConsentOptions, Error};
 
 use crate::world::{REDIRECT, person, response};
 

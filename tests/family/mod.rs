@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use url::Url;
+use valetkey::connections::ConnectionFilter;
 use valetkey::error::ConsentReason;
-use valetkey::manager::ConnectionFilter;
 use valetkey::model::{Connection, Scopes};
 use valetkey::testing::sandbox::Logged;
 use valetkey::testing::{FaultClient, ManualClock, Sandbox};
 use valetkey::vault::envelope::MasterKey;
 use valetkey::vault::{MemoryVault, SqliteVault, Vault};
-use valetkey::{ActingUser, ConnectionManager as _, Connections, ConsentOptions, Resolver, Result};
+use valetkey::{ActingUser, Connections, ConsentOptions, Resolver, Result};
 
 use crate::world::{Events, REDIRECT, person, response};
 

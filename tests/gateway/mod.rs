@@ -8,14 +8,14 @@ use std::collections::BTreeMap;
 
 use http::request::Parts;
 use http::{Method, Request, Response, header};
+use valetkey::connections::ConnectionsBuilder;
 use valetkey::gateway::{Authenticator, Caller, Gateway, Mount, Refused};
-use valetkey::manager::ConnectionsBuilder;
 use valetkey::model::Connection;
 use valetkey::protocol::AuthorizationResponse;
 use valetkey::provider::{AuthorizationServer, Provider};
 use valetkey::testing::{FaultClient, ManualClock, Sandbox};
 use valetkey::vault::{MemoryVault, Vault};
-use valetkey::{ActingUser, ConnectionManager as _, Connections, ConsentOptions, Operator, TenantId, UserId};
+use valetkey::{ActingUser, Connections, ConsentOptions, Operator, TenantId, UserId};
 
 pub const ORIGIN: &str = "https://app.test";
 pub const BASE: &str = "/at";

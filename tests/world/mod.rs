@@ -11,8 +11,7 @@ use valetkey::testing::sandbox::Personality;
 use valetkey::testing::{FaultClient, ManualClock, Sandbox};
 use valetkey::vault::{MemoryVault, Vault};
 use valetkey::{
-    ActingUser, ConnectionManager as _, Connections, Consent, ConsentOptions, Operator, Resolver, Result,
-    TenantId, UserId,
+    ActingUser, Connections, Consent, ConsentOptions, Operator, Resolver, Result, TenantId, UserId,
 };
 
 pub const REDIRECT: &str = "https://app.test/callback";

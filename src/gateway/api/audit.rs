@@ -4,12 +4,12 @@ use http::StatusCode;
 use serde::Serialize;
 
 use super::{connection_id, limit};
+use crate::engine::lists::AuditPage;
 use crate::gateway::answer::{self, Answer};
 use crate::gateway::refusal::Refusal;
 use crate::gateway::request::Incoming;
 use crate::gateway::time::rfc3339;
 use crate::gateway::{Caller, Inner};
-use crate::manager::{AuditPage, ConnectionManager as _};
 use crate::model::Actor;
 use crate::vault::AuditEntry;
 

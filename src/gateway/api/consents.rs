@@ -3,13 +3,13 @@
 use http::StatusCode;
 use serde::Serialize;
 
+use crate::engine::consent::poll::{ConsentState, OpenConsent};
 use crate::error::Error;
 use crate::gateway::answer::{self, Answer};
 use crate::gateway::refusal::Refusal;
 use crate::gateway::request::Incoming;
 use crate::gateway::time::rfc3339;
 use crate::gateway::{Caller, Inner};
-use crate::manager::{ConsentState, OpenConsent};
 use crate::model::{ConsentId, Owner, UserId};
 
 #[derive(Serialize)]

@@ -13,8 +13,8 @@ use super::csrf::Csrf;
 use super::refusal::Refusal;
 use super::request::Incoming;
 use super::{Caller, Inner, Role};
+use crate::engine::lists::{ConnectionFilter, StatusFilter};
 use crate::error::Error;
-use crate::manager::{ConnectionFilter, ConnectionManager as _, StatusFilter};
 use crate::model::{Connection, ConnectionId, ProviderId, TenantId, UserId};
 use shape::{ConnectionJson, Page, ProviderJson, Providers, RevocationJson, Session};
 

@@ -2,9 +2,10 @@
 
 use serde::Serialize;
 
+use crate::engine::health::{Health, HealthState, Usable};
+use crate::engine::revoke::report::{AtProvider, Revocation};
 use crate::gateway::page::words::{self, Words};
 use crate::gateway::time::rfc3339;
-use crate::manager::{AtProvider, Health, HealthState, Revocation, Usable};
 use crate::model::{Connection, NeedsConsent, Owner, Scope, Scopes, Status, UserId};
 use crate::provider::{ParameterKind, ParameterRule, Provider};
 use crate::vault::Erasure;

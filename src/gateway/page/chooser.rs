@@ -5,11 +5,12 @@ use http::{Response, StatusCode};
 
 use super::service::ForWhom;
 use super::view::{Group, Moment, Shell, groups};
+use crate::engine::consent::link::PreparedConsent;
+use crate::engine::consent::options::Consent;
 use crate::gateway::answer::Answer;
 use crate::gateway::refusal::Refusal;
 use crate::gateway::request::Incoming;
 use crate::gateway::{Caller, Inner, time};
-use crate::manager::{Consent, PreparedConsent};
 use crate::model::ActingUser;
 
 #[derive(Template)]

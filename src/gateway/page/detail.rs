@@ -10,7 +10,6 @@ use crate::gateway::answer::{self, Answer};
 use crate::gateway::api::connection_id;
 use crate::gateway::request::Incoming;
 use crate::gateway::{Caller, Inner};
-use crate::manager::ConnectionManager as _;
 use crate::model::Status;
 
 #[derive(Template)]

@@ -5,11 +5,11 @@ use http::StatusCode;
 use url::form_urlencoded;
 
 use super::view::{ConnectionView, Group, Shell, groups};
+use crate::engine::lists::ConnectionFilter;
 use crate::error::Result;
 use crate::gateway::answer::Answer;
 use crate::gateway::request::Incoming;
 use crate::gateway::{Caller, Inner, api};
-use crate::manager::{ConnectionFilter, ConnectionManager as _};
 use crate::model::{Connection, UserId};
 
 #[derive(Template)]

@@ -5,12 +5,13 @@ use http::StatusCode;
 
 use super::view::{ConnectionView, Shell};
 use super::words::{self, Words};
+use crate::engine::lists::ConnectionFilter;
+use crate::engine::revoke::report::AtProvider;
 use crate::error::Result;
 use crate::gateway::answer::{self, Answer};
 use crate::gateway::api::connection_id;
 use crate::gateway::request::Incoming;
 use crate::gateway::{Caller, Inner};
-use crate::manager::{AtProvider, ConnectionFilter, ConnectionManager as _};
 use crate::model::{Connection, Status};
 use crate::provider::Revocation as Capability;
 use crate::vault::Erasure;

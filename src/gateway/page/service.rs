@@ -4,12 +4,12 @@ use askama::Template;
 use http::{Response, StatusCode};
 
 use super::view::{Card, Shell};
+use crate::engine::consent::scopes::can_join;
 use crate::error::Error;
 use crate::gateway::answer::Answer;
 use crate::gateway::refusal::{Mistake, Refusal};
 use crate::gateway::request::Incoming;
 use crate::gateway::{Caller, Inner};
-use crate::manager::services::can_join;
 use crate::model::{Owner, UserId};
 use crate::provider::{ParameterKind, ParameterProblem, ParameterRule, ParameterSource, Provider};
 

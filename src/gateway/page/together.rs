@@ -1,9 +1,9 @@
 //! Services that share one consent: those that go with a service, and those that can be added to a connection.
 
 use super::view::Card;
+use crate::engine::consent::scopes::{can_join, one_grant};
 use crate::gateway::refusal::Refusal;
 use crate::gateway::{Caller, Inner};
-use crate::manager::services::{can_join, one_grant};
 use crate::model::{Connection, Owner, Status};
 use crate::provider::Provider;
 use crate::vault::ConnectionQuery;

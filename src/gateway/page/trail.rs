@@ -2,9 +2,9 @@
 
 use super::view::Moment;
 use super::words;
+use crate::engine::lists::AuditPage;
 use crate::error::Result;
 use crate::gateway::{Caller, Inner};
-use crate::manager::{AuditPage, ConnectionManager as _};
 use crate::model::{Connection, NeedsConsent, Timestamp};
 use crate::vault::{AuditEntry, AuditKind};
 

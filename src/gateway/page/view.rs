@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use url::form_urlencoded;
 
 use super::words::{self, Words};
+use crate::engine::consent::scopes::can_join;
 use crate::gateway::{Caller, Inner, time};
-use crate::manager::services::can_join;
 use crate::model::{Connection, Owner, Scopes, Status, Timestamp, UserId};
 use crate::provider::Provider;
 

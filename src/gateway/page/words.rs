@@ -1,7 +1,8 @@
 //! How a connection fares, and what revoking did, in words for people.
 
+use crate::engine::health::{HealthState, Misconfiguration};
+use crate::engine::revoke::report::AtProvider;
 use crate::gateway::time;
-use crate::manager::{AtProvider, HealthState, Misconfiguration};
 use crate::model::{Connection, NeedsConsent, Timestamp};
 
 /// A state in a word or two, what it means, and which colour goes with it.

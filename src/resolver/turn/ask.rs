@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use crate::engine::consent::link::PreparedConsent;
+use crate::engine::consent::options::ConsentOptions;
+use crate::engine::consent::poll::ConsentState;
 use crate::error::{ConsentReason, ConsentRequired, Error, Result};
-use crate::manager::{ConnectionManager as _, ConsentOptions, ConsentState, PreparedConsent};
 use crate::model::{ConsentId, Timestamp};
 use crate::resolver::Turn;
 

@@ -27,7 +27,7 @@ use crate::resolver::{Download, Redactor, ResolveOptions, ResolvedToken, Resolve
 /// # use valetkey::testing::{ManualClock, Sandbox};
 /// # use valetkey::vault::MemoryVault;
 /// # use valetkey::resolver::TurnPurpose;
-/// # use valetkey::{ActingUser, ConnectionManager as _, Connections, ConsentOptions, Resolver, TenantId, UserId};
+/// # use valetkey::{ActingUser, Connections, ConsentOptions, Resolver, TenantId, UserId};
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let sandbox = Sandbox::new(ManualClock::default());
 /// # let connections = Connections::builder(MemoryVault::new())

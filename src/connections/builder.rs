@@ -1,0 +1,171 @@
+//! Puts connections together and checks every descriptor once.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+use crate::clock::Clock;
+use crate::connections::Connections;
+use crate::engine::Context;
+use crate::engine::refresh::join::Flights;
+use crate::engine::refresh::unsaved::UnsavedTokens;
+use crate::engine::settings::Settings;
+use crate::engine::upkeep::due::Resting;
+use crate::engine::uses::Usage;
+#[cfg(not(feature = "ureq"))]
+use crate::error::Misconfigured;
+use crate::error::Result;
+use crate::http::HttpClient;
+use crate::model::{Event, EventKind, EventSink, InvalidId, ServerId};
+use crate::provider::{AuthorizationServer, ClientRegistration, Provider, Registry, Transport};
+use crate::vault::Vault;
+
+/// Builds [`Connections`]: see [`Connections::builder`].
+pub struct ConnectionsBuilder {
+    vault: Arc<dyn Vault>,
+    registry: Registry,
+    transport: Transport,
+    http: Option<Arc<dyn HttpClient>>,
+    clock: Option<Arc<dyn Clock>>,
+    events: Option<Arc<dyn EventSink>>,
+    settings: Settings,
+    invalid: Option<InvalidId>,
+}
+
+impl ConnectionsBuilder {
+    pub(crate) fn new(vault: Arc<dyn Vault>) -> Self {
+        Self {
+            vault,
+            registry: Registry::with_catalog(),
+            transport: Transport::HttpsOnly,
+            http: None,
+            clock: None,
+            events: None,
+            settings: Settings::default(),
+            invalid: None,
+        }
+    }
+
+    /// Registers the host's OAuth app at an authorization server, such as
+    /// [`catalog::GOOGLE`](crate::catalog::GOOGLE). It serves all providers of that server.
+    #[must_use]
+    pub fn client(mut self, server: &str, registration: ClientRegistration) -> Self {
+        match ServerId::new(server) {
+            Ok(server) => self.registry.add_client(server, registration),
+            Err(error) => self.invalid = Some(error),
+        }
+        self
+    }
+
+    /// Adds an authorization server. One with the id of a built-in server must say that it
+    /// [replaces it](AuthorizationServer::replaces_builtin).
+    #[must_use]
+    pub fn server(mut self, server: AuthorizationServer) -> Self {
+        self.registry.add_server(server);
+        self
+    }
+
+    /// Adds a provider. One with the id of a built-in provider must say that it
+    /// [replaces it](Provider::replaces_builtin).
+    #[must_use]
+    pub fn provider(mut self, provider: Provider) -> Self {
+        self.registry.add_provider(provider);
+        self
+    }
+
+    /// Sends requests through this client instead of the default one.
+    #[must_use]
+    pub fn http_client(mut self, client: impl HttpClient) -> Self {
+        self.http = Some(Arc::new(client));
+        self
+    }
+
+    /// Takes the time from this clock instead of the [vault's](crate::vault::Housekeeping::clock).
+    #[must_use]
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Some(Arc::new(clock));
+        self
+    }
+
+    /// Tells this sink what happens.
+    #[must_use]
+    pub fn events(mut self, sink: impl EventSink) -> Self {
+        self.events = Some(Arc::new(sink));
+        self
+    }
+
+    /// Sets how long things take and last.
+    #[must_use]
+    pub const fn settings(mut self, settings: Settings) -> Self {
+        self.settings = settings;
+        self
+    }
+
+    /// Lets descriptors name plain-http endpoints on loopback addresses.
+    ///
+    /// # Security
+    ///
+    /// For tests and demonstrations against a server on the same machine. Everything else stays `https`.
+    #[must_use]
+    pub const fn dangerous_loopback_http(mut self) -> Self {
+        self.transport = Transport::HttpsOrLoopback;
+        self
+    }
+
+    /// Checks every descriptor and registration and builds the connections.
+    ///
+    /// # Errors
+    ///
+    /// [`Misconfigured`](crate::Error::Misconfigured) names the descriptor and the field, or says that there is no HTTP client.
+    pub fn build(self) -> Result<Connections> {
+        if let Some(invalid) = self.invalid {
+            return Err(invalid.into());
+        }
+        self.registry.validate(self.transport)?;
+        let http = match self.http {
+            Some(client) => client,
+            None => default_client(self.transport)?,
+        };
+        let holder = self.vault.holder()?;
+        let inner = Context {
+            clock: self.clock.unwrap_or_else(|| self.vault.clock()),
+            vault: self.vault,
+            registry: self.registry,
+            transport: self.transport,
+            http,
+            events: self.events,
+            settings: self.settings,
+            holder,
+            flights: Flights::new(),
+            unsaved: UnsavedTokens::default(),
+            usage: Usage::default(),
+            first_server: AtomicUsize::new(0),
+            resting: Resting::default(),
+        };
+        for warning in inner.vault.warnings() {
+            inner.tell(&Event::new(inner.now(), EventKind::VaultWarning(warning)));
+        }
+        Ok(Connections::new(inner))
+    }
+}
+
+#[cfg(feature = "ureq")]
+fn default_client(transport: Transport) -> Result<Arc<dyn HttpClient>> {
+    Ok(match transport {
+        Transport::HttpsOnly => Arc::new(crate::http::UreqClient::new()),
+        Transport::HttpsOrLoopback => Arc::new(crate::http::UreqClient::dangerous_loopback_http()),
+    })
+}
+
+#[cfg(not(feature = "ureq"))]
+fn default_client(_: Transport) -> Result<Arc<dyn HttpClient>> {
+    Err(Misconfigured::NoHttpClient.into())
+}
+
+impl std::fmt::Debug for ConnectionsBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ConnectionsBuilder")
+            .field("vault", &self.vault)
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,398 @@
+//! The connections of a host: the facade over the engine.
+
+mod builder;
+
+pub use crate::connections::builder::ConnectionsBuilder;
+pub use crate::engine::consent::link::PreparedConsent;
+pub use crate::engine::consent::options::{Consent, ConsentOptions};
+pub use crate::engine::consent::poll::{ConsentState, OpenConsent};
+pub use crate::engine::health::{Health, HealthState, Misconfiguration, Usable};
+pub use crate::engine::lists::{AuditPage, ConnectionFilter, StatusFilter};
+pub use crate::engine::refresh::retry::Retried;
+pub use crate::engine::revoke::report::{AtProvider, EndedTokens, Revocation};
+pub use crate::engine::settings::Settings;
+pub use crate::engine::upkeep::maintain::{Budget, Upkeep};
+pub use crate::engine::uses::UseAudit;
+
+use std::sync::Arc;
+
+use crate::engine::Context;
+use crate::error::{Error, Result};
+use crate::model::{
+    ActingUser, Connection, ConnectionId, ConsentId, Operator, Owner, Principal, Reach, UserId,
+};
+use crate::protocol::AuthorizationResponse;
+use crate::provider::Provider;
+use crate::secret::{Binding, Ticket};
+use crate::trace::{self, About, Seam};
+use crate::vault::{AuditEntry, AuditFilter, Forgotten, Vault};
+
+/// The connections of a host: consent, refresh, revocation, upkeep.
+///
+/// Cheap to clone, `Send + Sync`, without threads or a runtime of its own. Build one for a process and share it:
+/// refreshes of the same grant are joined within it.
+#[derive(Clone)]
+pub struct Connections {
+    inner: Arc<Context>,
+}
+
+impl Connections {
+    /// Begins to build connections over this vault. The catalogue's providers are in it already.
+    pub fn builder(vault: impl Vault) -> ConnectionsBuilder {
+        ConnectionsBuilder::new(Arc::new(vault))
+    }
+
+    pub(crate) fn new(inner: Context) -> Self {
+        Self {
+            inner: Arc::new(inner),
+        }
+    }
+
+    pub(crate) fn inner(&self) -> &Context {
+        &self.inner
+    }
+
+    /// The providers that can be connected: those whose authorization server has a client registration.
+    pub fn providers(&self) -> impl Iterator<Item = &Provider> {
+        self.inner
+            .registry
+            .providers()
+            .filter(|provider| self.inner.registry.client(&provider.server).is_some())
+            .map(AsRef::as_ref)
+    }
+}
+
+impl Connections {
+    /// Begins a consent for this person: where to send their browser, and what to keep in it meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownProvider`](crate::Error::UnknownProvider), [`Misconfigured`](crate::Error::Misconfigured) without a
+    /// client registration, [`Parameter`](crate::Error::Parameter) or [`NotFound`](crate::Error::NotFound) for the
+    /// options, or a failure of the vault.
+    pub fn start(
+        &self,
+        acting_user: &ActingUser,
+        provider: &str,
+        options: ConsentOptions,
+    ) -> Result<Consent> {
+        let owner = Owner::Personal(acting_user.user().clone());
+        self.inner.start(acting_user, owner, provider, options)
+    }
+
+    /// Begins a consent for a connection that the tenant's people share. The operator walks it, and completes it
+    /// as [`Operator::acting_user`].
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start).
+    pub fn start_shared(
+        &self,
+        operator: &Operator,
+        provider: &str,
+        options: ConsentOptions,
+    ) -> Result<Consent> {
+        self.inner
+            .start(operator.acting_user(), Owner::Shared, provider, options)
+    }
+
+    /// Prepares a consent for a person who is not in front of a browser now: an agent in a chat asks for it, or an
+    /// operator sends it. The ticket goes into a link on the host's own origin; only this person can open it, for 24
+    /// hours, until the consent is answered.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start).
+    pub fn prepare(
+        &self,
+        acting_user: &ActingUser,
+        provider: &str,
+        options: ConsentOptions,
+    ) -> Result<PreparedConsent> {
+        let owner = Owner::Personal(acting_user.user().clone());
+        self.inner.prepare(acting_user, owner, provider, options)
+    }
+
+    /// Begins the consent that was prepared: the person has opened the link. Opened again while the consent is pending,
+    /// in any browser of this person, the link gives the same authorization URL and binding again. Once that has
+    /// expired unanswered, it begins a new one.
+    ///
+    /// # Errors
+    ///
+    /// [`Consent`](crate::Error::Consent) if the ticket is unknown or expired, or is somebody else's (it stays good for
+    /// them then), and as [`start`](Self::start). If this person has answered the consent,
+    /// [`Used`](crate::error::ConsentError::Used) names it, so that [`poll`](Self::poll) says how.
+    pub fn open(&self, acting_user: &ActingUser, ticket: &Ticket) -> Result<Consent> {
+        self.inner.open_prepared(acting_user, ticket)
+    }
+
+    /// Where a consent of this person stands, by its [id](Consent::id): one that was started or prepared in whatever
+    /// process. A ticket and the flow that it opened are one consent.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](crate::Error::NotFound) if there is none, it was somebody else's, or it is forgotten; or a failure of the
+    /// vault.
+    pub fn poll(&self, acting_user: &ActingUser, id: ConsentId) -> Result<ConsentState> {
+        self.inner.poll(acting_user, id)
+    }
+
+    /// Withdraws a consent of this person: its link opens nothing any more, and a flow that it opened cannot be completed.
+    /// Gives where the consent stands then, which is not [`Cancelled`](ConsentState::Cancelled) if it had ended before.
+    ///
+    /// # Errors
+    ///
+    /// As [`poll`](Self::poll).
+    pub fn cancel(&self, acting_user: &ActingUser, id: ConsentId) -> Result<ConsentState> {
+        self.inner.cancel(acting_user, id)
+    }
+
+    /// Returns the consents of a person that are still open, oldest first: links that were not opened or not answered, and
+    /// flows that are under way. For an operator, on the people of the tenant.
+    ///
+    /// # Errors
+    ///
+    /// A failure of the vault.
+    pub fn pending(&self, operator: &Operator, user: &UserId) -> Result<Vec<OpenConsent>> {
+        self.inner.open_consents(operator.tenant(), user)
+    }
+
+    /// Withdraws a consent of a person, as [`cancel`](Self::cancel) does for the person: after a link was sent to a wrong
+    /// address, for example. The audit records it as a denial.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](crate::Error::NotFound) if the person has no such consent, or it is forgotten; or a failure of the
+    /// vault.
+    pub fn withdraw(&self, operator: &Operator, user: &UserId, id: ConsentId) -> Result<ConsentState> {
+        self.inner.withdraw(operator.tenant(), user, id)
+    }
+
+    /// Completes a consent: checks who came back, exchanges the code, learns the account, seals the tokens.
+    ///
+    /// # Errors
+    ///
+    /// [`Consent`](crate::Error::Consent) says what was wrong and whether the consent is still open. Nothing is stored
+    /// unless all went well. Browsers deliver callbacks twice: the second one, of the same person in the same browser,
+    /// is [`Used`](crate::error::ConsentError::Used), while the first is being completed and afterwards; no code is
+    /// exchanged twice. Lead the person to the state that [`poll`](Self::poll) returns for the id in that error.
+    ///
+    /// # Security
+    ///
+    /// `acting_user` is the person of the session in which the callback arrived, and `binding` comes from that
+    /// browser's cookie. Never take either from the callback's query: an attacker can write that.
+    pub fn complete(
+        &self,
+        acting_user: &ActingUser,
+        response: AuthorizationResponse,
+        binding: &Binding,
+    ) -> Result<Connection> {
+        trace::within(
+            Seam::Complete,
+            || self.inner.about(acting_user, ""),
+            || self.inner.complete(acting_user, response, binding),
+        )
+    }
+
+    /// The connections in reach, oldest first, without the revoked ones unless asked for.
+    ///
+    /// # Errors
+    ///
+    /// A failure of the vault.
+    pub fn list(&self, by: &dyn Principal, filter: &ConnectionFilter) -> Result<Vec<Connection>> {
+        let limit = filter.limit.unwrap_or(1_000);
+        let Some(status) = filter.status else {
+            return self.inner.page(by, filter, filter.after, limit);
+        };
+        // The vault does not filter by status: pages are read until enough of them match.
+        let mut found = Vec::new();
+        let mut after = filter.after;
+        let size = limit.clamp(100, 1_000);
+        while found.len() < limit {
+            let page = self.inner.page(by, filter, after, size)?;
+            let last = page.len() < size;
+            after = page.last().map(|connection| connection.id);
+            found.extend(page.into_iter().filter(|it| status.matches(it.status)));
+            if last {
+                break;
+            }
+        }
+        found.truncate(limit);
+        Ok(found)
+    }
+
+    /// One connection.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](crate::Error::NotFound), or a failure of the vault.
+    pub fn get(&self, by: &dyn Principal, id: ConnectionId) -> Result<Connection> {
+        self.inner.visible(by, id)
+    }
+
+    /// How a connection fares.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](crate::Error::NotFound), or a failure of the vault.
+    pub fn health(&self, by: &dyn Principal, id: ConnectionId) -> Result<Health> {
+        let connection = self.inner.visible(by, id)?;
+        Ok(self.inner.health(&connection))
+    }
+
+    /// Refreshes the tokens now, whether or not they are about to expire.
+    ///
+    /// # Errors
+    ///
+    /// [`NotPermitted`](crate::Error::NotPermitted) for a shared connection and a mere user, and all that
+    /// [`Resolver::resolve`](crate::Resolver::resolve) returns.
+    pub fn refresh(&self, by: &dyn Principal, id: ConnectionId) -> Result<Connection> {
+        let connection = self.inner.managed(by, id)?;
+        self.inner.refresh_now(&connection, &by.actor())?;
+        self.inner.visible(by, id)
+    }
+
+    /// Tries the refused refresh tokens of a provider again, while they are in quarantine: after a mistake was mended
+    /// that the server blamed on the grants, such as a wrong client secret. At most `limit` of them, those after the
+    /// connection `after`; [`Retried::next`] says where to go on. For an operator, on all of the tenant's connections.
+    ///
+    /// # Errors
+    ///
+    /// A failure of the vault, or of the registration. A token that is refused again is counted, not an error.
+    pub fn retry_rejected(
+        &self,
+        operator: &Operator,
+        provider: &str,
+        after: Option<ConnectionId>,
+        limit: usize,
+    ) -> Result<Retried> {
+        self.inner.retry_rejected(operator, provider, after, limit)
+    }
+
+    /// Revokes a connection: here first and at once, then at the provider, with the grants that consents had replaced
+    /// before. The answer says what was done in both places. A revoked connection can be revoked again: what its
+    /// provider has not confirmed is tried again.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](crate::Error::NotFound), [`NotPermitted`](crate::Error::NotPermitted), or a failure of the vault.
+    /// A failure at the provider is no error: it is part of the answer.
+    pub fn revoke(&self, by: &dyn Principal, id: ConnectionId) -> Result<Revocation> {
+        let connection = self.inner.managed(by, id)?;
+        trace::within(
+            Seam::Revoke,
+            || About::from(&connection),
+            || self.inner.revoke(&connection, &by.actor()),
+        )
+    }
+
+    /// Makes a connection the one that is taken when its owner has several and names none.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](crate::Error::NotFound), [`NotPermitted`](crate::Error::NotPermitted), or a failure of the vault.
+    pub fn set_default(&self, by: &dyn Principal, id: ConnectionId) -> Result<()> {
+        let connection = self.inner.managed(by, id)?;
+        if self
+            .inner
+            .vault
+            .set_default(&connection.tenant, id, Some(&by.actor()), self.inner.now())?
+        {
+            Ok(())
+        } else {
+            Err(Error::NotFound)
+        }
+    }
+
+    /// Reads the audit, in the order that the page names: a person what concerns them, an operator all of the tenant's.
+    ///
+    /// # Errors
+    ///
+    /// A failure of the vault.
+    pub fn audit(&self, by: &dyn Principal, page: &AuditPage) -> Result<Vec<AuditEntry>> {
+        let mut filter = AuditFilter::of(by.tenant());
+        filter.order = page.order;
+        filter.after = page.after;
+        filter.connection = page.connection;
+        filter.limit = page.limit.unwrap_or(1_000);
+        if let Reach::User(user) = by.reach() {
+            filter.user = Some(user);
+        }
+        Ok(self.inner.vault.audit(&filter)?)
+    }
+
+    /// Erases everything of a person: connections, tokens, consents, pending revocations. The provider is asked nothing;
+    /// revoke first where the grants there are to end too. `None` if the workspace is not known.
+    ///
+    /// # Errors
+    ///
+    /// A failure of the vault.
+    pub fn forget_user(&self, operator: &Operator, user: &UserId) -> Result<Option<Forgotten>> {
+        self.inner.forget(operator, Some(user))
+    }
+
+    /// Erases everything of the operator's workspace, its keys first: what was sealed with them is lost to everybody,
+    /// backups aside.
+    ///
+    /// # Errors
+    ///
+    /// A failure of the vault.
+    pub fn forget_tenant(&self, operator: &Operator) -> Result<Option<Forgotten>> {
+        self.inner.forget(operator, None)
+    }
+
+    /// Does what is due: stores tokens that could not be stored, refreshes tokens that are about to expire and grants
+    /// that lie idle, tries pending revocations again, writes the gathered uses, deletes expired consent requests, dead
+    /// former grants, quarantines that are over and old entries of the audit, clears what erasing left behind. At most
+    /// what the budget allows. Safe to call from every process at once.
+    ///
+    /// # Errors
+    ///
+    /// A failure of the vault. A refresh or a revocation that fails is counted, not an error.
+    pub fn maintain(&self, budget: Budget) -> Result<Upkeep> {
+        trace::within(Seam::Maintain, About::default, || self.inner.maintain(budget))
+    }
+
+    /// Returns the other connections that use the same grant as this one: one consent serves them all. To revoke one
+    /// leaves the grant to the others; [`revoke_grant`](Self::revoke_grant) ends them all.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`] if the principal cannot see the connection; [`Error::Vault`] if the vault fails.
+    pub fn sharing(&self, by: &dyn Principal, id: ConnectionId) -> Result<Vec<Connection>> {
+        let connection = self.inner().visible(by, id)?;
+        let mut family = self.inner().family(&connection)?;
+        family.retain(|other| other.id != id);
+        Ok(family)
+    }
+
+    /// Revokes the whole grant of a connection: it and all that [share](Self::sharing) it, here at once, then at the
+    /// provider. For one that shares with nobody, as [`revoke`](crate::ConnectionManager::revoke).
+    ///
+    /// # Errors
+    ///
+    /// As [`revoke`](crate::ConnectionManager::revoke).
+    pub fn revoke_grant(&self, by: &dyn Principal, id: ConnectionId) -> Result<Revocation> {
+        let connection = self.inner().managed(by, id)?;
+        self.inner().revoke_whole(&connection, &by.actor())
+    }
+
+    /// Returns the connections of the same owner that would end with this one: their provider revokes the access
+    /// behind all services of the account at once (Google does). Ask before revoking, and tell the person.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`] if the principal cannot see the connection; [`Error::Vault`] if the vault fails.
+    pub fn revoked_together(&self, by: &dyn Principal, id: ConnectionId) -> Result<Vec<Connection>> {
+        let connection = self.inner().visible(by, id)?;
+        self.inner().shares_fate_with(&connection)
+    }
+}
+
+impl std::fmt::Debug for Connections {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connections")
+            .field("vault", &self.inner.vault)
+            .finish_non_exhaustive()
+    }
+}

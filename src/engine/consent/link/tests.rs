@@ -1,0 +1,108 @@
+//! Every field of the options survives a ticket. A field that is added to one of the types does not compile here until
+//! it is compared.
+
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::catalog;
+use crate::connections::Connections;
+use crate::engine::consent::options::Reconnect;
+use crate::model::{ConnectionId, Label, TenantId, UserId};
+use crate::protocol::{Hints, Prompt};
+use crate::provider::ClientRegistration;
+use crate::vault::envelope::MasterKey;
+use crate::vault::{Purpose, SqliteVault};
+
+fn open(directory: &TempDir) -> Connections {
+    let key = MasterKey::of_bytes([7; 32].into());
+    let vault = SqliteVault::open(directory.path().join("vault.db"), key).unwrap();
+    let client = ClientRegistration::new("client", "secret", "https://app.test/callback");
+    Connections::builder(vault)
+        .client(catalog::MICROSOFT, client)
+        .http_client(|_| unreachable!("a ticket is prepared without a request"))
+        .build()
+        .unwrap()
+}
+
+#[test]
+fn promise_37_every_field_of_the_options_survives_a_ticket_and_a_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    let alice = ActingUser::authenticated(TenantId::new("acme").unwrap(), UserId::new("alice").unwrap());
+    let connections = open(&directory);
+    let scopes = |text: &str| text.parse::<Scopes>().unwrap();
+    let options = || ConsentOptions {
+        scopes: Some(scopes("Mail.Read")),
+        added_scopes: scopes("Mail.Send"),
+        label: Some(Label::new("work").unwrap()),
+        hints: Hints {
+            login_hint: Some("alice@example.test".into()),
+            prompt: Some(Prompt::SelectAccount),
+            max_age: Some(Duration::from_millis(90_500)),
+            acr_values: Some("urn:a urn:b".into()),
+        },
+        parameters: [("tenant".to_owned(), "organizations".to_owned())].into(),
+        reconnect: None,
+        also: vec!["onedrive".into()],
+        require_account: true,
+        return_to: Some("/chat".into()),
+    };
+    let prepared = connections.prepare(&alice, "outlook-mail", options()).unwrap();
+    drop(connections);
+
+    let hash = StateHash::of_ticket(prepared.ticket());
+    let connections = open(&directory);
+    let stored = connections
+        .inner()
+        .vault
+        .consent(alice.tenant(), &hash)
+        .unwrap()
+        .unwrap();
+    let before = options();
+    let ConsentOptions {
+        scopes,
+        added_scopes,
+        label,
+        hints,
+        parameters,
+        reconnect,
+        also,
+        require_account,
+        return_to,
+    } = ConsentOptions::of(&stored);
+    assert_eq!(scopes, before.scopes);
+    assert_eq!(added_scopes, before.added_scopes);
+    assert_eq!(label, before.label);
+    let Hints {
+        login_hint,
+        prompt,
+        max_age,
+        acr_values,
+    } = hints;
+    assert_eq!(login_hint, before.hints.login_hint);
+    assert_eq!(prompt, before.hints.prompt);
+    assert_eq!(max_age, before.hints.max_age);
+    assert_eq!(acr_values, before.hints.acr_values);
+    // Values that the host did not name have their defaults by now.
+    for (name, value) in &before.parameters {
+        assert_eq!(parameters.get(name), Some(value), "{name}");
+    }
+    assert!(reconnect.is_none());
+    assert_eq!(also, before.also);
+    assert_eq!(require_account, before.require_account);
+    assert_eq!(return_to, before.return_to);
+
+    let id = ConnectionId::from_bytes([5; 16]);
+    for (purpose, expected) in [
+        (Purpose::Reconnect(id), Reconnect::SameAccount(id)),
+        (Purpose::SwitchAccount(id), Reconnect::AnyAccount(id)),
+        (Purpose::Extend(id), Reconnect::Extend(id)),
+    ] {
+        let stored = PendingConsent {
+            purpose,
+            ..stored.clone()
+        };
+        assert_eq!(ConsentOptions::of(&stored).reconnect, Some(expected));
+    }
+}

@@ -1,0 +1,216 @@
+//! What every step of the engine works with: the vault, the registry, the clock, and the state that a process shares.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+use crate::clock::Clock;
+use crate::engine::lists::{ConnectionFilter, StatusFilter};
+use crate::engine::refresh::join::Flights;
+use crate::engine::refresh::unsaved::UnsavedTokens;
+use crate::engine::refresh::{Flown, Grounded};
+use crate::engine::settings::Settings;
+use crate::engine::upkeep::due::Resting;
+use crate::engine::uses::Usage;
+use crate::error::{Error, Misconfigured, Result};
+use crate::http::{HttpClient, HttpRequest};
+use crate::model::{
+    ActingUser, Connection, ConnectionId, Event, EventKind, EventSink, Operator, Owner, Parameters,
+    Principal, ProviderId, Reach, TenantId, Timestamp, UserId,
+};
+use crate::provider::instance::{Instance, InstanceProblem};
+use crate::provider::{
+    AuthorizationServer, ClientRegistration, Endpoints, InvalidParameter, Provider, Registry, Transport,
+};
+use crate::trace::{self, About};
+use crate::vault::{ConnectionQuery, Forget, Forgotten, Holder, Vault, VaultError};
+
+/// The shared state of the connections of a host.
+pub(crate) struct Context {
+    pub(crate) vault: Arc<dyn Vault>,
+    pub(crate) registry: Registry,
+    pub(crate) transport: Transport,
+    pub(crate) http: Arc<dyn HttpClient>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) events: Option<Arc<dyn EventSink>>,
+    pub(crate) settings: Settings,
+    pub(crate) holder: Holder,
+    pub(crate) flights: Flights<Result<Flown, Grounded>>,
+    pub(crate) unsaved: UnsavedTokens,
+    pub(crate) usage: Usage,
+    /// The server with which upkeep begins, so that each is the first in turn.
+    pub(crate) first_server: AtomicUsize,
+    /// The servers that upkeep leaves alone for now.
+    pub(crate) resting: Resting,
+}
+
+impl Context {
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// The provider, its authorization server and the host's client there.
+    pub(crate) fn service(&self, provider: &str) -> Result<Service<'_>> {
+        let entry = self.registry.find(provider)?;
+        let client = self
+            .registry
+            .client(&entry.server.id)
+            .ok_or_else(|| Misconfigured::NoClient(entry.server.id.clone()))?;
+        Ok(Service {
+            provider: entry.provider,
+            server: entry.server,
+            client,
+            transport: self.transport,
+        })
+    }
+
+    pub(crate) fn emit(
+        &self,
+        tenant: &TenantId,
+        user: Option<&UserId>,
+        provider: &ProviderId,
+        connection: Option<ConnectionId>,
+        kind: EventKind,
+    ) {
+        let event = Event::new(self.now(), kind)
+            .at_service(tenant, provider)
+            .user(user)
+            .connection(connection);
+        self.tell(&event);
+    }
+
+    pub(crate) fn tell(&self, event: &Event) {
+        trace::event(event);
+        if let Some(sink) = &self.events {
+            sink.emit(event);
+        }
+    }
+
+    /// What a span of this person at this provider says, of what is known.
+    pub(crate) fn about<'a>(&'a self, acting_user: &'a ActingUser, provider: &str) -> About<'a> {
+        About {
+            tenant: Some(acting_user.tenant()),
+            user: Some(acting_user.user()),
+            provider: self.registry.provider(provider).map(|entry| &entry.provider.id),
+            connection: None,
+        }
+    }
+
+    /// At most `limit` connections in reach that the filter's owner and provider admit, after one of them.
+    pub(crate) fn page(
+        &self,
+        by: &dyn Principal,
+        filter: &ConnectionFilter,
+        after: Option<ConnectionId>,
+        limit: usize,
+    ) -> Result<Vec<Connection>> {
+        let read = |owner: Option<Owner>| {
+            let mut query = ConnectionQuery::of(by.tenant());
+            query.owner = owner.as_ref();
+            query.provider = filter.provider.as_ref();
+            query.with_revoked = filter.with_revoked || filter.status == Some(StatusFilter::Revoked);
+            query.after = after;
+            query.limit = limit;
+            let connections = self.vault.connections(&query)?;
+            Ok::<_, VaultError>(
+                connections
+                    .into_iter()
+                    .map(|connection| self.shown(connection))
+                    .collect::<Vec<_>>(),
+            )
+        };
+        match (by.reach(), &filter.user) {
+            (Reach::Tenant, wanted) => Ok(read(wanted.clone().map(Owner::Personal))?),
+            (Reach::User(user), Some(wanted)) if user != wanted => Ok(Vec::new()),
+            (Reach::User(user), Some(_)) => Ok(read(Some(Owner::Personal(user.clone())))?),
+            (Reach::User(user), None) => {
+                let mut connections = read(Some(Owner::Personal(user.clone())))?;
+                connections.extend(read(Some(Owner::Shared))?);
+                connections.sort_by_key(|connection| connection.id);
+                connections.truncate(limit);
+                Ok(connections)
+            }
+        }
+    }
+
+    /// Returns a connection that the principal can see, as a turn would find it.
+    pub(crate) fn visible(&self, by: &dyn Principal, id: ConnectionId) -> Result<Connection> {
+        Ok(self.shown(self.stored(by, id)?))
+    }
+
+    /// Returns a connection that the principal can see, as it is stored.
+    fn stored(&self, by: &dyn Principal, id: ConnectionId) -> Result<Connection> {
+        self.vault
+            .connection(by.tenant(), id)?
+            .filter(|connection| connection.owner.is_visible_to(by.reach()))
+            .ok_or(Error::NotFound)
+    }
+
+    pub(crate) fn forget(&self, operator: &Operator, user: Option<&UserId>) -> Result<Option<Forgotten>> {
+        Ok(self.vault.forget(&Forget {
+            tenant: operator.tenant(),
+            user,
+            by: Some(&operator.actor()),
+            now: self.now(),
+        })?)
+    }
+
+    /// Returns a connection that the principal may change, as it is stored.
+    pub(crate) fn managed(&self, by: &dyn Principal, id: ConnectionId) -> Result<Connection> {
+        let connection = self.stored(by, id)?;
+        if connection.owner.is_managed_by(by.reach()) {
+            Ok(connection)
+        } else {
+            Err(Error::NotPermitted)
+        }
+    }
+}
+
+impl Drop for Context {
+    fn drop(&mut self) {
+        // The host is going down. Tokens that were fetched are worth one more attempt to store them, and uses one write.
+        let _ = self.save_all_unsaved();
+        let _ = self.record_gathered();
+    }
+}
+
+/// A provider with all that is needed to talk to its authorization server.
+#[derive(Clone, Copy)]
+pub(crate) struct Service<'a> {
+    pub(crate) provider: &'a Arc<Provider>,
+    pub(crate) server: &'a Arc<AuthorizationServer>,
+    pub(crate) client: &'a ClientRegistration,
+    pub(crate) transport: Transport,
+}
+
+impl Service<'_> {
+    /// The endpoints for a connection with these parameters, if the client is registered for them.
+    pub(crate) fn endpoints(&self, parameters: &Parameters) -> Result<Endpoints> {
+        self.check_instance(parameters, &Parameters::new())?;
+        Ok(self.server.endpoints(parameters)?)
+    }
+
+    /// Refuses values that lead to an instance for which the client is not registered, or to a host inside a network.
+    /// Those that were just `given` are checked wherever the rule takes them from.
+    pub(crate) fn check_instance(&self, parameters: &Parameters, given: &Parameters) -> Result<()> {
+        let instance = Instance {
+            server: self.server,
+            provider: Some(self.provider),
+            client: self.client,
+            transport: self.transport,
+            parameters,
+        };
+        instance.check(given).map_err(|problem| match problem {
+            InstanceProblem::NotRegistered => {
+                Misconfigured::InstanceNotRegistered(self.server.id.clone()).into()
+            }
+            InstanceProblem::InternalHost(name) => InvalidParameter::internal_host(name).into(),
+        })
+    }
+
+    /// Adds what the provider wants in every request to its API.
+    pub(crate) fn add_to_request(&self, parameters: &Parameters, request: &mut HttpRequest) {
+        let client_id = self.client.client_id();
+        self.provider
+            .add_to_request(parameters, client_id, &mut request.url, &mut request.headers);
+    }
+}

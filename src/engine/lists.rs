@@ -1,0 +1,139 @@
+//! Which connections and which entries of the audit to list.
+
+use crate::model::{ConnectionId, ProviderId, Status, UserId};
+use crate::vault::AuditOrder;
+
+/// Which entries of the audit to read.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct AuditPage {
+    /// In which order.
+    pub order: AuditOrder,
+    /// Only those that follow this number in that order: the last one of the page before. Zero: from the beginning.
+    pub after: u64,
+    /// Only those of this connection.
+    pub connection: Option<ConnectionId>,
+    /// At most so many. Absent: 1000.
+    pub limit: Option<usize>,
+}
+
+impl AuditPage {
+    /// What happened to one connection.
+    #[must_use]
+    pub fn of(connection: ConnectionId) -> Self {
+        Self {
+            connection: Some(connection),
+            ..Self::default()
+        }
+    }
+
+    /// The same, from the last entry back.
+    #[must_use]
+    pub const fn newest_first(mut self) -> Self {
+        self.order = AuditOrder::NewestFirst;
+        self
+    }
+
+    /// The same, after this number.
+    #[must_use]
+    pub const fn after(mut self, number: u64) -> Self {
+        self.after = number;
+        self
+    }
+
+    /// The same, at most so many.
+    #[must_use]
+    pub const fn limit(mut self, limit: usize) -> Self {
+        self.limit = Some(limit);
+        self
+    }
+}
+
+/// Which connections to list.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct ConnectionFilter {
+    /// Only this person's own. For anybody but an operator and the person: none.
+    pub user: Option<UserId>,
+    /// Only those to this service.
+    pub provider: Option<ProviderId>,
+    /// Only those of this status.
+    pub status: Option<StatusFilter>,
+    /// Whether revoked ones are listed too. [`StatusFilter::Revoked`] implies it.
+    pub with_revoked: bool,
+    /// Only those after this one: the last of the page before.
+    pub after: Option<ConnectionId>,
+    /// At most so many. Absent: 1000.
+    pub limit: Option<usize>,
+}
+
+/// A status to list by, whatever its reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum StatusFilter {
+    /// Those that hold tokens.
+    Active,
+    /// Those that only a new consent brings back.
+    NeedsConsent,
+    /// Those that were revoked.
+    Revoked,
+}
+
+impl StatusFilter {
+    /// Whether a status is of this kind.
+    #[must_use]
+    pub const fn matches(self, status: Status) -> bool {
+        matches!(
+            (self, status),
+            (Self::Active, Status::Active)
+                | (Self::NeedsConsent, Status::NeedsConsent(_))
+                | (Self::Revoked, Status::Revoked)
+        )
+    }
+}
+
+impl ConnectionFilter {
+    /// Those to one service.
+    #[must_use]
+    pub fn provider(provider: ProviderId) -> Self {
+        Self {
+            provider: Some(provider),
+            ..Self::default()
+        }
+    }
+
+    /// The same, of one person alone.
+    #[must_use]
+    pub fn user(mut self, user: UserId) -> Self {
+        self.user = Some(user);
+        self
+    }
+
+    /// The same, of one status alone.
+    #[must_use]
+    pub fn status(mut self, status: StatusFilter) -> Self {
+        self.status = Some(status);
+        self
+    }
+
+    /// The same, revoked ones included.
+    #[must_use]
+    pub fn with_revoked(mut self) -> Self {
+        self.with_revoked = true;
+        self
+    }
+
+    /// The same, after this connection.
+    #[must_use]
+    pub fn after(mut self, id: ConnectionId) -> Self {
+        self.after = Some(id);
+        self
+    }
+
+    /// The same, at most so many.
+    #[must_use]
+    pub fn limit(mut self, limit: usize) -> Self {
+        self.limit = Some(limit);
+        self
+    }
+}

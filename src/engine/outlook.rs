@@ -1,0 +1,246 @@
+//! What a turn gets from a connection, and what to do if it gets nothing: the one decision that `resolve`, `peek`,
+//! `explain`, `health`, `list` and upkeep share.
+
+use std::time::Duration;
+
+use ring::digest;
+
+use crate::engine::Context;
+use crate::engine::freshness::{Freshness, Times};
+use crate::engine::refresh::Grounded;
+use crate::error::{ConsentReason, Error, Misconfigured, Unavailable};
+use crate::model::{
+    Connection, FailureCode, Grant, IssuedBy, NeedsConsent, Parameters, ProviderId, RefreshState, ServerId,
+    Status, Timestamp,
+};
+use crate::provider::instance::Instance;
+use crate::provider::{AuthorizationServer, ClientRegistration, Endpoints, UnknownProvider};
+use crate::vault::change::lifecycle::lasts;
+
+/// What a turn would get now, judged by what is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outlook {
+    /// The stored token. Where known, it is good for this long.
+    Token(Option<Duration>),
+    /// The stored token, which is about to expire: it is refreshed first if that can be done at once.
+    Expiring,
+    /// A token that is refreshed first.
+    Refresh,
+    /// Nothing before a new consent.
+    Spent(NeedsConsent),
+    /// Nothing: the connection was revoked.
+    Revoked,
+}
+
+impl Outlook {
+    /// Judges what is stored by the clock. The token must be good for `min_ttl`.
+    pub(crate) fn of(status: Status, times: Times, now: Timestamp, min_ttl: Duration) -> Self {
+        match status {
+            Status::NeedsConsent(reason) => return Self::Spent(reason),
+            Status::Revoked => return Self::Revoked,
+            Status::Active => {}
+        }
+        match times.freshness(now, min_ttl) {
+            Freshness::Fresh(left) => Self::Token(left),
+            Freshness::Expiring => Self::Expiring,
+            Freshness::Stale if times.refreshable => Self::Refresh,
+            Freshness::Stale => Self::Spent(NeedsConsent::Expired),
+        }
+    }
+}
+
+/// What decides whether a set of tokens can be refreshed.
+#[derive(Clone, Copy)]
+pub(crate) struct Refreshable<'a> {
+    pub(crate) provider: &'a ProviderId,
+    pub(crate) issued_by: &'a IssuedBy,
+    pub(crate) parameters: &'a Parameters,
+    pub(crate) refresh: &'a RefreshState,
+}
+
+impl<'a> From<&'a Grant> for Refreshable<'a> {
+    fn from(grant: &'a Grant) -> Self {
+        Self {
+            provider: &grant.provider,
+            issued_by: &grant.issued_by,
+            parameters: &grant.parameters,
+            refresh: &grant.refresh,
+        }
+    }
+}
+
+impl<'a> From<&'a Connection> for Refreshable<'a> {
+    fn from(connection: &'a Connection) -> Self {
+        Self {
+            provider: &connection.provider,
+            issued_by: &connection.issued_by,
+            parameters: &connection.parameters,
+            refresh: &connection.refresh,
+        }
+    }
+}
+
+/// The authorization server that issued a set of tokens, with the host's client there.
+#[derive(Clone)]
+pub(crate) struct Issuer<'a> {
+    pub(crate) server: &'a AuthorizationServer,
+    pub(crate) client: &'a ClientRegistration,
+    pub(crate) endpoints: Endpoints,
+}
+
+impl Issuer<'_> {
+    /// Returns two bytes of a digest over what decides whether the server accepts the client. They are stored beside a
+    /// failure, to notice that the configuration changed, and are too few to test guesses of the secret with.
+    pub(crate) fn setup_check(&self) -> u16 {
+        let mut digest = digest::Context::new(&digest::SHA256);
+        let secret = self.client.client_secret.as_ref();
+        let parts = [
+            self.server.id.as_str(),
+            self.endpoints.refresh.as_str(),
+            self.client.client_id(),
+            secret.map_or("", |secret| secret.expose_secret()),
+        ];
+        for part in parts {
+            digest.update(&(part.len() as u64).to_be_bytes());
+            digest.update(part.as_bytes());
+        }
+        let digest = digest.finish();
+        u16::from_be_bytes([digest.as_ref()[0], digest.as_ref()[1]])
+    }
+}
+
+/// Why a refresh is not attempted now.
+#[derive(Debug)]
+pub(crate) enum Obstacle {
+    /// The configuration does not fit the tokens.
+    Misconfigured(Misconfigured),
+    /// No service that uses the tokens is in the registry.
+    UnknownProvider(ProviderId),
+    /// The client that the tokens were issued to is gone, as the host confirmed.
+    ClientReplaced,
+    /// An earlier attempt failed.
+    BackingOff {
+        /// The next attempt.
+        until: Timestamp,
+        /// Why the last one failed.
+        failure: FailureCode,
+        /// The server that was asked.
+        server: ServerId,
+    },
+}
+
+impl Obstacle {
+    /// Returns what a caller is told who needs the refresh.
+    pub(crate) fn to_grounded(&self, now: Timestamp) -> Grounded {
+        match self {
+            Self::Misconfigured(error) => Grounded::Untried(error.clone().into()),
+            Self::UnknownProvider(id) => {
+                Grounded::Untried(UnknownProvider::new(id.as_str(), std::iter::empty()).into())
+            }
+            Self::ClientReplaced => Grounded::NeedsConsent(ConsentReason::ClientChanged),
+            Self::BackingOff {
+                until,
+                failure,
+                server,
+            } => Grounded::Failed(failed(server, *failure, until.saturating_since(now))),
+        }
+    }
+}
+
+/// Returns the error of a refresh that failed, at the attempt and while it backs off.
+pub(crate) fn failed(server: &ServerId, failure: FailureCode, wait: Duration) -> Error {
+    match failure {
+        FailureCode::ClientRejected => Misconfigured::ClientRejected(server.clone()).into(),
+        FailureCode::RequestRejected
+        | FailureCode::Redirected
+        | FailureCode::NotSent
+        | FailureCode::Misconfigured => Misconfigured::RequestRejected {
+            server: server.clone(),
+            failure,
+        }
+        .into(),
+        failure => Unavailable::new(failure, Some(wait)).into(),
+    }
+}
+
+impl Context {
+    /// Returns the server and the client by which tokens are refreshed: those that issued them, or none.
+    pub(crate) fn issuer(&self, of: Refreshable<'_>) -> Result<Issuer<'_>, Obstacle> {
+        let from = of.issued_by;
+        let offered = self.registry.provider(of.provider.as_str());
+        if let Some(moved) = offered.filter(|entry| entry.server.id != from.server) {
+            return Err(Misconfigured::IssuerChanged(moved.server.id.clone()).into());
+        }
+        let server = self
+            .registry
+            .server(from.server.as_str())
+            .ok_or_else(|| Misconfigured::UnknownServer(from.server.clone()))?;
+        let client = self
+            .registry
+            .client(&server.id)
+            .ok_or_else(|| Misconfigured::NoClient(server.id.clone()))?;
+        let instance = Instance {
+            server,
+            provider: offered.map(|entry| &**entry.provider),
+            client,
+            transport: self.transport,
+            parameters: of.parameters,
+        };
+        if instance.check(&Parameters::new()).is_err() {
+            return Err(Misconfigured::InstanceNotRegistered(server.id.clone()).into());
+        }
+        let endpoints = server.endpoints(of.parameters).map_err(Misconfigured::from)?;
+        if endpoints.refresh.as_str() != from.refresh_endpoint {
+            return Err(Misconfigured::IssuerChanged(server.id.clone()).into());
+        }
+        if client.client_id() != from.client_id {
+            return Err(if client.replaces(&from.client_id) {
+                Obstacle::ClientReplaced
+            } else {
+                Misconfigured::ClientChanged(server.id.clone()).into()
+            });
+        }
+        Ok(Issuer {
+            server,
+            client,
+            endpoints,
+        })
+    }
+
+    /// Returns why tokens cannot be refreshed now, if that is known without asking anybody.
+    pub(crate) fn obstacle(&self, of: Refreshable<'_>) -> Option<Obstacle> {
+        let issuer = match self.issuer(of) {
+            Ok(issuer) => issuer,
+            Err(obstacle) => return Some(obstacle),
+        };
+        let until = backs_off(of.refresh, self.now())?;
+        if has_changed(of.refresh, &issuer) {
+            return None;
+        }
+        Some(Obstacle::BackingOff {
+            until,
+            failure: of.refresh.last_failure.unwrap_or(FailureCode::ServerError),
+            server: issuer.server.id.clone(),
+        })
+    }
+}
+
+/// Returns whether the configuration has changed since it made the last attempt fail: the back-off is void then.
+pub(crate) fn has_changed(refresh: &RefreshState, issuer: &Issuer<'_>) -> bool {
+    let corrected = refresh.last_failure == Some(FailureCode::Misconfigured);
+    let another = |failed| failed != issuer.setup_check();
+    corrected || refresh.failed_setup.is_some_and(another)
+}
+
+/// Returns the end of the back-off after a failure, if it is not over.
+pub(crate) fn backs_off(refresh: &RefreshState, now: Timestamp) -> Option<Timestamp> {
+    refresh
+        .not_before
+        .filter(|until| lasts(refresh.failed_at.unwrap_or(now), *until, Duration::ZERO, now))
+}
+
+impl From<Misconfigured> for Obstacle {
+    fn from(error: Misconfigured) -> Self {
+        Self::Misconfigured(error)
+    }
+}

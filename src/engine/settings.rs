@@ -1,0 +1,128 @@
+//! How long things take and last.
+
+use std::time::Duration;
+
+use crate::engine::uses::UseAudit;
+use crate::model::FailureCode;
+use crate::vault::Retention;
+
+/// How long things take and last. The defaults suit a server that talks to providers over the internet.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Settings {
+    /// How long a consent can be completed: 10 minutes.
+    pub consent_lifetime: Duration,
+    /// How long a prepared consent waits for its person: 24 hours.
+    pub ticket_lifetime: Duration,
+    /// How long a request to a token, revocation or account endpoint may take: 10 s. At most half of
+    /// [`refresh_lease`](Self::refresh_lease): a claim must outlive its request.
+    pub http_timeout: Duration,
+    /// How long a claim to refresh holds, if its holder vanishes: 30 s.
+    pub refresh_lease: Duration,
+    /// How long `resolve` waits at most for a refresh, its own or another's: 20 s.
+    pub resolve_deadline: Duration,
+    /// How long a refused refresh token is kept, sealed and out of reach: 7 days. Zero erases it at once.
+    pub quarantine: Duration,
+    /// How long a revocation is tried again at a provider that does not answer: 7 days. Then its tokens are erased.
+    pub revocation_patience: Duration,
+    /// How long storing tokens that were fetched is tried again while the vault cannot be written, at least
+    /// [`refresh_lease`](Self::refresh_lease): 2 minutes. Longer than a failover of the vault's database takes. The
+    /// thread that fetched them waits for as long. Afterwards they are kept in memory, and the next `maintain` or
+    /// `resolve` stores them.
+    pub store_patience: Duration,
+    /// How long entries of the audit are kept: for ever. `maintain` deletes older ones.
+    pub audit_retention: Retention,
+    /// How the handing out of tokens is audited: in batches.
+    pub use_audit: UseAudit,
+    /// How long a request by `Resolver::send` may take, and one by `send_stream` may stand still: 60 s.
+    pub send_timeout: Duration,
+    /// How long a request by `Resolver::send_stream` may take, until the last byte of the answer is read: 1 hour.
+    pub stream_timeout: Duration,
+    /// The largest answer to `Resolver::send`: 32 MiB.
+    pub send_max_bytes: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            consent_lifetime: Duration::from_secs(600),
+            ticket_lifetime: Duration::from_secs(24 * 3600),
+            http_timeout: Duration::from_secs(10),
+            refresh_lease: Duration::from_secs(30),
+            resolve_deadline: Duration::from_secs(20),
+            quarantine: Duration::from_secs(7 * 24 * 3600),
+            revocation_patience: Duration::from_secs(7 * 24 * 3600),
+            store_patience: Duration::from_secs(120),
+            audit_retention: Retention {
+                uses: None,
+                changes: None,
+            },
+            use_audit: UseAudit::Batched,
+            send_timeout: Duration::from_secs(60),
+            stream_timeout: Duration::from_secs(3600),
+            send_max_bytes: 32 * 1024 * 1024,
+        }
+    }
+}
+
+impl Settings {
+    /// The timeout of a token request, kept below half the lease whatever the host set.
+    pub(crate) fn token_timeout(&self) -> Duration {
+        self.http_timeout.min(self.refresh_lease * 2 / 5)
+    }
+}
+
+/// Returns how long to wait after this many earlier failures in a row: 30 s, or 2 s where no request was sent, doubling
+/// to an hour. A server that asks for more time gets it, up to a day.
+pub(crate) fn back_off(code: FailureCode, failures: u32, retry_after: Option<Duration>) -> Duration {
+    const LONGEST: Duration = Duration::from_secs(3600);
+    const LONGEST_ASKED: Duration = Duration::from_secs(24 * 3600);
+    let first = match code {
+        FailureCode::Unreachable => Duration::from_secs(2),
+        _ => Duration::from_secs(30),
+    };
+    let own = first.saturating_mul(2_u32.saturating_pow(failures)).min(LONGEST);
+    let asked = retry_after.unwrap_or_default().min(LONGEST_ASKED);
+    own.max(asked)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn the_back_off_doubles_to_an_hour() {
+        let server_error = |failures| back_off(FailureCode::ServerError, failures, None);
+        assert_eq!(server_error(0), 30 * SECOND);
+        assert_eq!(server_error(1), 60 * SECOND);
+        assert_eq!(server_error(100), 3600 * SECOND);
+        assert_eq!(server_error(u32::MAX), 3600 * SECOND);
+    }
+
+    #[test]
+    fn what_was_not_sent_is_tried_again_soon() {
+        let unreachable = |failures| back_off(FailureCode::Unreachable, failures, None);
+        assert_eq!(unreachable(0), 2 * SECOND);
+        assert_eq!(unreachable(3), 16 * SECOND);
+        assert_eq!(unreachable(100), 3600 * SECOND);
+    }
+
+    #[test]
+    fn a_server_can_ask_for_more_time_and_never_for_less() {
+        for code in FailureCode::ALL {
+            for failures in [0, 1, 5, 40] {
+                let own = back_off(code, failures, None);
+                for asked in [0, 1, 5, 29, 31, 900, 3601, 86_400, 999_999] {
+                    let wait = back_off(code, failures, Some(asked * SECOND));
+                    assert_eq!(
+                        wait,
+                        own.max((asked * SECOND).min(86_400 * SECOND)),
+                        "{code} {failures} {asked}"
+                    );
+                }
+            }
+        }
+    }
+}

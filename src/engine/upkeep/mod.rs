@@ -1,0 +1,4 @@
+//! Upkeep: refreshes and revocations that are due, and the deletion of what has ended.
+
+pub(crate) mod due;
+pub(crate) mod maintain;

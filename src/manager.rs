@@ -1,0 +1,304 @@
+//! Every operation on connections, as a trait that a host substitutes in its tests.
+
+use crate::connections::{
+    AuditPage, Budget, ConnectionFilter, Connections, Consent, ConsentOptions, ConsentState, Health,
+    OpenConsent, PreparedConsent, Retried, Revocation, Upkeep,
+};
+use crate::error::Result;
+use crate::model::{ActingUser, Connection, ConnectionId, ConsentId, Operator, Principal, UserId};
+use crate::protocol::AuthorizationResponse;
+use crate::secret::{Binding, Ticket};
+use crate::vault::{AuditEntry, Forgotten};
+
+/// What can be done with connections: the seam that a host mocks in its own tests.
+///
+/// [`Connections`] is the implementation. Methods that take a [`Principal`] work for an [`ActingUser`] on their own
+/// connections and for an [`Operator`] on all of the tenant's; what is out of reach is [`NotFound`](crate::Error::NotFound).
+pub trait ConnectionManager: Send + Sync {
+    /// See [`Connections::start`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Connections::start`].
+    fn start(&self, acting_user: &ActingUser, provider: &str, options: ConsentOptions) -> Result<Consent>;
+
+    /// See [`Connections::start_shared`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Connections::start_shared`].
+    fn start_shared(&self, operator: &Operator, provider: &str, options: ConsentOptions) -> Result<Consent>;
+
+    /// See [`Connections::prepare`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Connections::prepare`].
+    fn prepare(
+        &self,
+        acting_user: &ActingUser,
+        provider: &str,
+        options: ConsentOptions,
+    ) -> Result<PreparedConsent>;
+
+    /// See [`Connections::open`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Connections::open`].
+    fn open(&self, acting_user: &ActingUser, ticket: &Ticket) -> Result<Consent>;
+
+    /// See [`Connections::poll`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Connections::poll`].
+    fn poll(&self, acting_user: &ActingUser, id: ConsentId) -> Result<ConsentState>;
+
+    /// See [`Connections::cancel`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Connections::cancel`].
+    fn cancel(&self, acting_user: &ActingUser, id: ConsentId) -> Result<ConsentState>;
+
+    /// See [`Connections::pending`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Connections::pending`].
+    fn pending(&self, operator: &Operator, user: &UserId) -> Result<Vec<OpenConsent>>;
+
+    /// See [`Connections::withdraw`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Connections::withdraw`].
+    fn withdraw(&self, operator: &Operator, user: &UserId, id: ConsentId) -> Result<ConsentState>;
+
+    /// See [`Connections::complete`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Connections::complete`].
+    fn complete(
+        &self,
+        acting_user: &ActingUser,
+        response: AuthorizationResponse,
+        binding: &Binding,
+    ) -> Result<Connection>;
+
+    /// See [`Connections::list`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Connections::list`].
+    fn list(&self, by: &dyn Principal, filter: &ConnectionFilter) -> Result<Vec<Connection>>;
+
+    /// See [`Connections::get`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Connections::get`].
+    fn get(&self, by: &dyn Principal, id: ConnectionId) -> Result<Connection>;
+
+    /// See [`Connections::health`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Connections::health`].
+    fn health(&self, by: &dyn Principal, id: ConnectionId) -> Result<Health>;
+
+    /// See [`Connections::refresh`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Connections::refresh`].
+    fn refresh(&self, by: &dyn Principal, id: ConnectionId) -> Result<Connection>;
+
+    /// See [`Connections::retry_rejected`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Connections::retry_rejected`].
+    fn retry_rejected(
+        &self,
+        operator: &Operator,
+        provider: &str,
+        after: Option<ConnectionId>,
+        limit: usize,
+    ) -> Result<Retried>;
+
+    /// See [`Connections::revoke`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Connections::revoke`].
+    fn revoke(&self, by: &dyn Principal, id: ConnectionId) -> Result<Revocation>;
+
+    /// See [`Connections::set_default`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Connections::set_default`].
+    fn set_default(&self, by: &dyn Principal, id: ConnectionId) -> Result<()>;
+
+    /// See [`Connections::audit`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Connections::audit`].
+    fn audit(&self, by: &dyn Principal, page: &AuditPage) -> Result<Vec<AuditEntry>>;
+
+    /// See [`Connections::forget_user`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Connections::forget_user`].
+    fn forget_user(&self, operator: &Operator, user: &UserId) -> Result<Option<Forgotten>>;
+
+    /// See [`Connections::forget_tenant`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Connections::forget_tenant`].
+    fn forget_tenant(&self, operator: &Operator) -> Result<Option<Forgotten>>;
+
+    /// See [`Connections::maintain`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Connections::maintain`].
+    fn maintain(&self, budget: Budget) -> Result<Upkeep>;
+
+    /// See [`Connections::sharing`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Connections::sharing`].
+    fn sharing(&self, by: &dyn Principal, id: ConnectionId) -> Result<Vec<Connection>>;
+
+    /// See [`Connections::revoke_grant`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Connections::revoke_grant`].
+    fn revoke_grant(&self, by: &dyn Principal, id: ConnectionId) -> Result<Revocation>;
+
+    /// See [`Connections::revoked_together`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Connections::revoked_together`].
+    fn revoked_together(&self, by: &dyn Principal, id: ConnectionId) -> Result<Vec<Connection>>;
+}
+
+impl ConnectionManager for Connections {
+    fn start(&self, acting_user: &ActingUser, provider: &str, options: ConsentOptions) -> Result<Consent> {
+        Self::start(self, acting_user, provider, options)
+    }
+
+    fn start_shared(&self, operator: &Operator, provider: &str, options: ConsentOptions) -> Result<Consent> {
+        Self::start_shared(self, operator, provider, options)
+    }
+
+    fn prepare(
+        &self,
+        acting_user: &ActingUser,
+        provider: &str,
+        options: ConsentOptions,
+    ) -> Result<PreparedConsent> {
+        Self::prepare(self, acting_user, provider, options)
+    }
+
+    fn open(&self, acting_user: &ActingUser, ticket: &Ticket) -> Result<Consent> {
+        Self::open(self, acting_user, ticket)
+    }
+
+    fn poll(&self, acting_user: &ActingUser, id: ConsentId) -> Result<ConsentState> {
+        Self::poll(self, acting_user, id)
+    }
+
+    fn cancel(&self, acting_user: &ActingUser, id: ConsentId) -> Result<ConsentState> {
+        Self::cancel(self, acting_user, id)
+    }
+
+    fn pending(&self, operator: &Operator, user: &UserId) -> Result<Vec<OpenConsent>> {
+        Self::pending(self, operator, user)
+    }
+
+    fn withdraw(&self, operator: &Operator, user: &UserId, id: ConsentId) -> Result<ConsentState> {
+        Self::withdraw(self, operator, user, id)
+    }
+
+    fn complete(
+        &self,
+        acting_user: &ActingUser,
+        response: AuthorizationResponse,
+        binding: &Binding,
+    ) -> Result<Connection> {
+        Self::complete(self, acting_user, response, binding)
+    }
+
+    fn list(&self, by: &dyn Principal, filter: &ConnectionFilter) -> Result<Vec<Connection>> {
+        Self::list(self, by, filter)
+    }
+
+    fn get(&self, by: &dyn Principal, id: ConnectionId) -> Result<Connection> {
+        Self::get(self, by, id)
+    }
+
+    fn health(&self, by: &dyn Principal, id: ConnectionId) -> Result<Health> {
+        Self::health(self, by, id)
+    }
+
+    fn refresh(&self, by: &dyn Principal, id: ConnectionId) -> Result<Connection> {
+        Self::refresh(self, by, id)
+    }
+
+    fn retry_rejected(
+        &self,
+        operator: &Operator,
+        provider: &str,
+        after: Option<ConnectionId>,
+        limit: usize,
+    ) -> Result<Retried> {
+        Self::retry_rejected(self, operator, provider, after, limit)
+    }
+
+    fn revoke(&self, by: &dyn Principal, id: ConnectionId) -> Result<Revocation> {
+        Self::revoke(self, by, id)
+    }
+
+    fn set_default(&self, by: &dyn Principal, id: ConnectionId) -> Result<()> {
+        Self::set_default(self, by, id)
+    }
+
+    fn audit(&self, by: &dyn Principal, page: &AuditPage) -> Result<Vec<AuditEntry>> {
+        Self::audit(self, by, page)
+    }
+
+    fn forget_user(&self, operator: &Operator, user: &UserId) -> Result<Option<Forgotten>> {
+        Self::forget_user(self, operator, user)
+    }
+
+    fn forget_tenant(&self, operator: &Operator) -> Result<Option<Forgotten>> {
+        Self::forget_tenant(self, operator)
+    }
+
+    fn maintain(&self, budget: Budget) -> Result<Upkeep> {
+        Self::maintain(self, budget)
+    }
+
+    fn sharing(&self, by: &dyn Principal, id: ConnectionId) -> Result<Vec<Connection>> {
+        Self::sharing(self, by, id)
+    }
+
+    fn revoke_grant(&self, by: &dyn Principal, id: ConnectionId) -> Result<Revocation> {
+        Self::revoke_grant(self, by, id)
+    }
+
+    fn revoked_together(&self, by: &dyn Principal, id: ConnectionId) -> Result<Vec<Connection>> {
+        Self::revoked_together(self, by, id)
+    }
+}
