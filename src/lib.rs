@@ -24,7 +24,7 @@
 //! connections.complete(&alice, AuthorizationResponse::parse(&callback_url)?, consent.binding())?;
 //!
 //! let token = Resolver::new(connections).resolve(&alice, "notes")?;
-//! assert!(!token.is_shared());
+//! assert!(!token.is_workspace());
 //! # Ok(())
 //! # }
 //! ```
@@ -82,6 +82,7 @@ pub mod vault;
 pub mod testing;
 
 pub use crate::clock::{Clock, SystemClock};
+pub use crate::connections::{Connections, Consent, ConsentOptions};
 pub use crate::error::{Error, Result};
 pub use crate::manager::ConnectionManager;
 pub use crate::model::{ActingUser, ConnectionId, Operator, TenantId, Timestamp, UserId};

@@ -22,12 +22,17 @@ pub trait ConnectionManager: Send + Sync {
     /// Those of [`Connections::start`].
     fn start(&self, acting_user: &ActingUser, provider: &str, options: ConsentOptions) -> Result<Consent>;
 
-    /// See [`Connections::start_shared`].
+    /// See [`Connections::start_workspace`].
     ///
     /// # Errors
     ///
-    /// Those of [`Connections::start_shared`].
-    fn start_shared(&self, operator: &Operator, provider: &str, options: ConsentOptions) -> Result<Consent>;
+    /// Those of [`Connections::start_workspace`].
+    fn start_workspace(
+        &self,
+        operator: &Operator,
+        provider: &str,
+        options: ConsentOptions,
+    ) -> Result<Consent>;
 
     /// See [`Connections::prepare`].
     ///
@@ -198,8 +203,13 @@ impl ConnectionManager for Connections {
         Self::start(self, acting_user, provider, options)
     }
 
-    fn start_shared(&self, operator: &Operator, provider: &str, options: ConsentOptions) -> Result<Consent> {
-        Self::start_shared(self, operator, provider, options)
+    fn start_workspace(
+        &self,
+        operator: &Operator,
+        provider: &str,
+        options: ConsentOptions,
+    ) -> Result<Consent> {
+        Self::start_workspace(self, operator, provider, options)
     }
 
     fn prepare(

@@ -189,7 +189,7 @@ mod on {
             | EventKind::AccountNotVerified
             | EventKind::Refreshed
             | EventKind::Revoked => Urgency::None,
-            EventKind::SharedFallback => Urgency::Frequent,
+            EventKind::WorkspaceFallback => Urgency::Frequent,
         }
     }
 

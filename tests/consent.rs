@@ -404,7 +404,7 @@ fn expired_consents_are_purged_by_upkeep() {
 fn an_operator_connects_what_the_tenant_shares() {
     let world = World::new();
     let connection = world.connect_shared("grace");
-    assert_eq!(connection.owner, Owner::Shared);
+    assert_eq!(connection.owner, Owner::Workspace);
     let seen = world.connections.list(&operator(), &Default::default()).unwrap();
     assert_eq!(seen.len(), 1);
 }

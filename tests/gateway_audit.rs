@@ -157,7 +157,7 @@ fn the_page_of_a_connection_tells_what_happened_newest_first() {
 fn the_trail_is_bounded_and_tells_nobody_of_others() {
     let vault = Arc::new(MemoryVault::new());
     let id = plant(&Arc::clone(&vault), 1, |connection: &mut Connection| {
-        connection.owner = Owner::Shared
+        connection.owner = Owner::Workspace
     });
     let many: Vec<_> = (0..2_100)
         .map(|number| handout(id, "bob", &format!("use-{number}."), number))

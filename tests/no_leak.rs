@@ -63,7 +63,7 @@ fn walk(world: &World, transcript: &mut Transcript) -> Vec<String> {
     transcript.outcome(
         world
             .connections
-            .start_shared(&operator(), "notes", ConsentOptions::default()),
+            .start_workspace(&operator(), "notes", ConsentOptions::default()),
     );
 
     let broken = format!("{callback}&code=again");

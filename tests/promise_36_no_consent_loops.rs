@@ -105,7 +105,7 @@ fn promise_36_a_refused_token_is_renewed_once_for_hosts_with_a_client_of_their_o
         assert!(
             renewed
                 .iter()
-                .all(|token| token.is_shared() == refused.is_shared())
+                .all(|token| token.is_workspace() == refused.is_workspace())
         );
 
         // The API refuses that one as well: there is no better one.
@@ -342,7 +342,7 @@ fn promise_36_a_service_that_is_not_set_up_asks_nobody_for_consent() {
                 .unwrap_err(),
             world
                 .connections
-                .start_shared(&operator(), id, ConsentOptions::default())
+                .start_workspace(&operator(), id, ConsentOptions::default())
                 .unwrap_err(),
         ];
         for error in errors {

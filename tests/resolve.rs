@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use valetkey::error::ConsentReason;
 use valetkey::model::{EventKind, Label, ProviderId};
-use valetkey::resolver::{Policy, ResolveOptions, SharedConnections};
+use valetkey::resolver::{Policy, ResolveOptions, WorkspaceConnections};
 use valetkey::{ConsentOptions, Error, Resolver};
 use world::{World, operator, person, stranger};
 
@@ -52,13 +52,13 @@ fn a_shared_connection_is_a_fallback_and_is_announced() {
     let alice = person("alice");
     let shared = world.connect_shared("grace");
     let token = world.resolver.resolve(&alice, "notes").unwrap();
-    assert!(token.is_shared());
+    assert!(token.is_workspace());
     assert_eq!(token.connection(), shared.id);
-    assert_eq!(world.events.kinds().last(), Some(&EventKind::SharedFallback));
+    assert_eq!(world.events.kinds().last(), Some(&EventKind::WorkspaceFallback));
 
     let own = world.connect(&alice, "ada");
     let token = world.resolver.resolve(&alice, "notes").unwrap();
-    assert!(!token.is_shared());
+    assert!(!token.is_workspace());
     assert_eq!(token.connection(), own.id);
     assert!(world.resolver.resolve(&stranger("alice"), "notes").is_err());
 }
@@ -88,7 +88,7 @@ fn the_policy_can_forbid_or_require_the_shared_connection() {
     let shared = world.connect_shared("grace");
     let notes = || ProviderId::new("notes").unwrap();
 
-    let forbidden = Policy::default().provider(notes(), SharedConnections::Forbidden);
+    let forbidden = Policy::default().provider(notes(), WorkspaceConnections::Forbidden);
     let resolver = Resolver::new(world.connections.clone()).with_policy(forbidden);
     assert_eq!(
         reason(&resolver.resolve(&alice, "notes").unwrap_err()),
@@ -96,7 +96,7 @@ fn the_policy_can_forbid_or_require_the_shared_connection() {
     );
 
     world.connect(&alice, "ada");
-    let required = Policy::new(SharedConnections::Required);
+    let required = Policy::new(WorkspaceConnections::Required);
     let resolver = Resolver::new(world.connections).with_policy(required);
     assert_eq!(resolver.resolve(&alice, "notes").unwrap().connection(), shared.id);
 }

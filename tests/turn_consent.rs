@@ -13,7 +13,7 @@ use valetkey::connections::ConsentState;
 use valetkey::error::{ConsentError, ConsentReason, ConsentRequired};
 use valetkey::http::HttpResponse;
 use valetkey::resolver::mcp::{Action, Elicitation, input_required, url_elicitation_required};
-use valetkey::resolver::{Asked, Policy, SharedConnections, Turn};
+use valetkey::resolver::{Asked, Policy, Turn, WorkspaceConnections};
 use valetkey::testing::Fault;
 use valetkey::vault::envelope::MasterKey;
 use valetkey::vault::{MemoryVault, SqliteVault};
@@ -88,7 +88,7 @@ fn more_access_is_asked_for_in_other_words() {
 #[test]
 fn nobody_is_asked_for_what_only_an_operator_can_connect() {
     let world = World::new();
-    let policy = Policy::new(SharedConnections::Required);
+    let policy = Policy::new(WorkspaceConnections::Required);
     let turn = world.resolver.with_policy(policy).turn(person("alice"));
     let error = turn.resolve("notes").unwrap_err();
     let refused = turn.ask(error.consent_required().unwrap()).unwrap_err();

@@ -7,7 +7,7 @@ use std::time::Duration;
 use valetkey::error::{ConsentReason, DenialReason};
 use valetkey::model::{Label, ProviderId};
 use valetkey::resolver::{
-    Calls, Finding, Policy, ResolveOptions, Setting, SharedConnections, Step, TokenState, ToolName,
+    Calls, Finding, Policy, ResolveOptions, Setting, Step, TokenState, ToolName, WorkspaceConnections,
 };
 use valetkey::vault::MemoryVault;
 use valetkey::{Error, TenantId, UserId};
@@ -26,7 +26,7 @@ fn reading_may_fall_back_and_writing_never() {
     assert!(
         turn.resolve_with("notes", &scopes("notes.read"))
             .unwrap()
-            .is_shared()
+            .is_workspace()
     );
     for needed in ["notes.write", "notes.read notes.write"] {
         let error = turn.resolve_with("notes", &scopes(needed)).unwrap_err();
@@ -37,7 +37,7 @@ fn reading_may_fall_back_and_writing_never() {
         !turn
             .resolve_with("notes", &scopes("notes.write"))
             .unwrap()
-            .is_shared()
+            .is_workspace()
     );
 }
 
@@ -47,7 +47,7 @@ fn the_explanation_is_the_decision() {
     let alice = person("alice");
     let none = ResolveOptions::default();
     let explain = |options: &ResolveOptions| world.resolver.explain(&alice, "notes", options);
-    let fallback = Step::Policy(SharedConnections::Fallback, Setting::Default);
+    let fallback = Step::Policy(WorkspaceConnections::Fallback, Setting::Default);
     let nothing = (Step::Personal(Finding::Nothing), Step::Shared(Finding::Nothing));
 
     let explanation = explain(&none);
@@ -92,9 +92,9 @@ fn tool(name: &str) -> ToolName {
 /// kind: what the policy says, and through whose connection the call is made.
 #[test]
 fn the_whole_matrix_of_settings_is_decided_as_documented() {
-    use SharedConnections::{Fallback, Forbidden, Required};
+    use WorkspaceConnections::{Fallback, Forbidden, Required};
     let settings = [None, Some(Fallback), Some(Required), Some(Forbidden)];
-    let rank = |setting: SharedConnections| {
+    let rank = |setting: WorkspaceConnections| {
         [Fallback, Required, Forbidden]
             .iter()
             .position(|it| *it == setting)
@@ -137,7 +137,7 @@ fn the_whole_matrix_of_settings_is_decided_as_documented() {
                         let options = scopes(needed).tool(tool("t"));
                         let found = resolver.resolve_with(&alice, "notes", &options);
                         assert_eq!(
-                            found.as_ref().ok().map(|token| token.is_shared()),
+                            found.as_ref().ok().map(|token| token.is_workspace()),
                             through,
                             "{label}"
                         );
@@ -164,9 +164,9 @@ fn the_whole_matrix_of_settings_is_decided_as_documented() {
 fn the_explanation_names_the_setting_that_counted() {
     let world = World::new();
     let policy = Policy::default()
-        .provider(notes(), SharedConnections::Fallback)
-        .tool(tool("strict"), SharedConnections::Forbidden)
-        .tool(tool("loose"), SharedConnections::Fallback)
+        .provider(notes(), WorkspaceConnections::Fallback)
+        .tool(tool("strict"), WorkspaceConnections::Forbidden)
+        .tool(tool("loose"), WorkspaceConnections::Fallback)
         .personal_scopes("notes.write".parse().unwrap());
     let resolver = world.resolver.with_policy(policy);
     for (provider, options, setting) in [
@@ -351,9 +351,9 @@ fn nobody_is_asked_to_connect_what_only_an_operator_can() {
 
 #[test]
 fn a_policy_prints_itself_for_an_operator() {
-    let policy = Policy::new(SharedConnections::Forbidden)
-        .provider(notes(), SharedConnections::Fallback)
-        .tool(tool("report"), SharedConnections::Required)
+    let policy = Policy::new(WorkspaceConnections::Forbidden)
+        .provider(notes(), WorkspaceConnections::Fallback)
+        .tool(tool("report"), WorkspaceConnections::Required)
         .personal_scopes("notes.write".parse().unwrap())
         .deny(Calls::all().provider(notes()).tool(tool("send")))
         .deny(Calls::all().person(TenantId::new("acme").unwrap(), UserId::new("mallory").unwrap()))

@@ -28,7 +28,7 @@ fn other_tenant() -> TenantId {
 /// The workspace connection.
 fn of_all(number: u8) -> Connection {
     let mut of_all = connection(number);
-    of_all.owner = Owner::Shared;
+    of_all.owner = Owner::Workspace;
     of_all
 }
 
@@ -204,7 +204,7 @@ fn tokens_are_there(vault: &SqliteVault) {
     assert_eq!(stored(1).label, connection(1).label);
     assert_eq!(stored(1).issued_by, connection(1).issued_by);
     assert_eq!(stored(1).refreshed_at, at(2));
-    assert_eq!(stored(2).owner, Owner::Shared);
+    assert_eq!(stored(2).owner, Owner::Workspace);
     assert_eq!(stored(2).used_at, Some(at(22)));
     assert_eq!(stored(3).status, Status::Revoked);
     assert_eq!(stored(4).status, Status::NeedsConsent(NeedsConsent::Rejected));

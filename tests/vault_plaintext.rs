@@ -104,7 +104,7 @@ fn no_plaintext_in_any_file(schema: u32) {
 
 fn consents(vault: &SqliteVault, scan: &dyn Fn(&str)) {
     let mut consent = consent("MARKER-state");
-    consent.owner = Owner::Shared;
+    consent.owner = Owner::Workspace;
     let verifier = PkceVerifier::new("MARKER-verifier");
     vault.insert_consent(&consent, Some(&verifier)).unwrap();
     scan("start");

@@ -89,7 +89,7 @@ impl Seeds {
 
         let olga = Operator::authenticated(tenant()?, UserId::new("olga")?);
         let options = ConsentOptions::default().label(valetkey::model::Label::new("team")?);
-        let consent = self.connections.start_shared(&olga, "calendar", options)?;
+        let consent = self.connections.start_workspace(&olga, "calendar", options)?;
         self.give(olga.acting_user(), &consent, "ada")?;
         Ok(())
     }

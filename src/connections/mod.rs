@@ -86,14 +86,14 @@ impl Connections {
     /// # Errors
     ///
     /// As [`start`](Self::start).
-    pub fn start_shared(
+    pub fn start_workspace(
         &self,
         operator: &Operator,
         provider: &str,
         options: ConsentOptions,
     ) -> Result<Consent> {
         self.inner
-            .start(operator.acting_user(), Owner::Shared, provider, options)
+            .start(operator.acting_user(), Owner::Workspace, provider, options)
     }
 
     /// Prepares a consent for a person who is not in front of a browser now: an agent in a chat asks for it, or an

@@ -124,7 +124,7 @@ impl Context {
             (Reach::User(user), Some(_)) => Ok(read(Some(Owner::Personal(user.clone())))?),
             (Reach::User(user), None) => {
                 let mut connections = read(Some(Owner::Personal(user.clone())))?;
-                connections.extend(read(Some(Owner::Shared))?);
+                connections.extend(read(Some(Owner::Workspace))?);
                 connections.sort_by_key(|connection| connection.id);
                 connections.truncate(limit);
                 Ok(connections)

@@ -87,7 +87,7 @@ impl Inner {
             .inner()
             .vault
             .consent(who.tenant(), &StateHash::of_ticket(&ticket))?;
-        if prepared.as_ref().is_some_and(|it| it.owner == Owner::Shared) && !caller.is_operator() {
+        if prepared.as_ref().is_some_and(|it| it.owner == Owner::Workspace) && !caller.is_operator() {
             return Err(page::link_refused());
         }
         match self.connections.open(who, &ticket) {
@@ -138,7 +138,7 @@ impl Inner {
             Owner::Personal(user) if caller.is_operator() => {
                 ActingUser::authenticated(caller.acting_user().tenant().clone(), user.clone())
             }
-            Owner::Shared if caller.is_operator() => caller.acting_user().clone(),
+            Owner::Workspace if caller.is_operator() => caller.acting_user().clone(),
             _ => return Err(Refusal::forbidden()),
         };
         Ok(Wanted {
@@ -229,7 +229,7 @@ impl Inner {
 
 fn owner(caller: &Caller, incoming: &Incoming<'_>) -> Result<Owner, Refusal> {
     if incoming.flag("shared") {
-        return Ok(Owner::Shared);
+        return Ok(Owner::Workspace);
     }
     match incoming.field("user") {
         Some(user) => Ok(Owner::Personal(UserId::new(user).map_err(Error::from)?)),
@@ -242,7 +242,7 @@ fn link_json(link: &str, prepared: &PreparedConsent, owner: &Owner) -> Answer {
         link,
         provider: prepared.provider().as_str(),
         user: owner.user().map(UserId::as_str),
-        shared: *owner == Owner::Shared,
+        shared: *owner == Owner::Workspace,
         expires_at: time::rfc3339(prepared.expires_at()),
     };
     answer::json(StatusCode::CREATED, &body)

@@ -179,7 +179,7 @@ impl Inner {
             Ok(_) => return unknown(Err(ConsentError::Unknown.into())),
             Err(error) => return unknown(Err(error.into())),
         };
-        let shared = pending.owner == Owner::Shared;
+        let shared = pending.owner == Owner::Workspace;
         if !places.iter().all(|place| place.is_of(&pending)) || (shared && !caller.is_operator()) {
             return unknown(Err(ConsentError::Unknown.into()));
         }

@@ -153,7 +153,7 @@ pub enum Owner {
     /// One person: nobody else resolves it.
     Personal(UserId),
     /// The tenant: a fallback for people without a connection of their own, where the policy allows it.
-    Shared,
+    Workspace,
 }
 
 impl Owner {
@@ -162,7 +162,7 @@ impl Owner {
     pub const fn user(&self) -> Option<&UserId> {
         match self {
             Self::Personal(user) => Some(user),
-            Self::Shared => None,
+            Self::Workspace => None,
         }
     }
 
@@ -171,7 +171,7 @@ impl Owner {
     pub fn is_visible_to(&self, reach: Reach<'_>) -> bool {
         match (self, reach) {
             (Self::Personal(owner), Reach::User(user)) => owner == user,
-            (Self::Shared, _) | (_, Reach::Tenant) => true,
+            (Self::Workspace, _) | (_, Reach::Tenant) => true,
         }
     }
 
@@ -180,7 +180,7 @@ impl Owner {
     pub fn is_managed_by(&self, reach: Reach<'_>) -> bool {
         match (self, reach) {
             (Self::Personal(owner), Reach::User(user)) => owner == user,
-            (Self::Shared, Reach::User(_)) => false,
+            (Self::Workspace, Reach::User(_)) => false,
             (_, Reach::Tenant) => true,
         }
     }

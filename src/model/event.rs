@@ -120,7 +120,7 @@ pub enum EventKind {
     /// The connection was revoked here.
     Revoked,
     /// A person without a connection of their own was given the workspace connection's token.
-    SharedFallback,
+    WorkspaceFallback,
     /// A gateway received a request that is not below its mount, before any that is: a router or proxy passes another path
     /// than the mount names. Correct the mount, or call `Gateway::handle_stripped` where the prefix is removed on the way.
     OutsideMount,
@@ -139,7 +139,7 @@ impl EventKind {
             Self::AccountNotVerified,
             Self::Refreshed,
             Self::Revoked,
-            Self::SharedFallback,
+            Self::WorkspaceFallback,
             Self::OutsideMount,
         ];
         plain
@@ -162,7 +162,7 @@ impl EventKind {
             Self::RefreshFailed(_) => "refresh_failed",
             Self::ConsentNeeded(_) => "consent_needed",
             Self::Revoked => "revoked",
-            Self::SharedFallback => "shared_fallback",
+            Self::WorkspaceFallback => "shared_fallback",
             Self::OutsideMount => "outside_mount",
             Self::VaultWarning(_) => "vault_warning",
         }
@@ -183,7 +183,7 @@ impl EventKind {
             | Self::AccountNotVerified
             | Self::Refreshed
             | Self::Revoked
-            | Self::SharedFallback
+            | Self::WorkspaceFallback
             | Self::OutsideMount => None,
         }
     }
@@ -231,7 +231,7 @@ mod tests {
             EventKind::RefreshFailed(_) => 6,
             EventKind::ConsentNeeded(_) => 7,
             EventKind::Revoked => 8,
-            EventKind::SharedFallback => 9,
+            EventKind::WorkspaceFallback => 9,
             EventKind::VaultWarning(_) => 10,
             EventKind::OutsideMount => 11,
         }

@@ -5,7 +5,7 @@ use std::fmt;
 use crate::engine::outlook::Outlook;
 use crate::error::{ConsentReason, DenialReason, Error};
 use crate::model::{ActingUser, ConnectionId};
-use crate::resolver::{ResolveOptions, Resolver, Setting, SharedConnections};
+use crate::resolver::{ResolveOptions, Resolver, Setting, WorkspaceConnections};
 
 /// How [`Resolver::resolve_with`] decides, told by the code that decides: from [`Resolver::explain`].
 ///
@@ -26,7 +26,7 @@ pub enum Step {
     /// The policy does not allow the call; nothing else was looked at.
     Denied(DenialReason),
     /// The policy allows the call. What it says of the shared connection, and by which of its settings.
-    Policy(SharedConnections, Setting),
+    Policy(WorkspaceConnections, Setting),
     /// The person's own connections were looked at.
     Personal(Finding),
     /// The shared connection was looked at.

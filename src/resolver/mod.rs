@@ -16,7 +16,7 @@ mod token;
 mod turn;
 
 pub use explain::{Explanation, Finding, Step, TokenState};
-pub use policy::{Calls, Policy, Setting, SharedConnections};
+pub use policy::{Calls, Policy, Setting, WorkspaceConnections};
 pub use redact::Redactor;
 pub use resolve::ResolveOptions;
 pub use stream::{Download, Upload};

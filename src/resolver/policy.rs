@@ -13,9 +13,9 @@ use crate::model::{ActingUser, Label, ProviderId, Scopes, TenantId, ToolName, Us
 /// operator, a rule a line.
 #[derive(Debug, Clone, Default)]
 pub struct Policy {
-    default: SharedConnections,
-    providers: BTreeMap<ProviderId, SharedConnections>,
-    tools: BTreeMap<ToolName, SharedConnections>,
+    default: WorkspaceConnections,
+    providers: BTreeMap<ProviderId, WorkspaceConnections>,
+    tools: BTreeMap<ToolName, WorkspaceConnections>,
     personal_scopes: Option<Scopes>,
     denied: Vec<Calls>,
     labelled: BTreeSet<ProviderId>,
@@ -24,7 +24,7 @@ pub struct Policy {
 /// Whether a provider's shared connection is used.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum SharedConnections {
+pub enum WorkspaceConnections {
     /// For people without a connection of their own. A personal one always wins, even one that needs consent: nobody
     /// is switched to another identity without a word.
     #[default]
@@ -108,7 +108,7 @@ impl Calls {
 impl Policy {
     /// One that denies nothing, with this for every provider and tool that is not named.
     #[must_use]
-    pub fn new(default: SharedConnections) -> Self {
+    pub fn new(default: WorkspaceConnections) -> Self {
         Self {
             default,
             ..Self::default()
@@ -117,7 +117,7 @@ impl Policy {
 
     /// Sets it for one provider. Where the tool has a setting too, the stricter one counts.
     #[must_use]
-    pub fn provider(mut self, provider: ProviderId, shared: SharedConnections) -> Self {
+    pub fn provider(mut self, provider: ProviderId, shared: WorkspaceConnections) -> Self {
         self.providers.insert(provider, shared);
         self
     }
@@ -125,7 +125,7 @@ impl Policy {
     /// Sets it for the calls of one tool. Where the provider has a setting too, the stricter one counts: `Forbidden`
     /// before `Required` before `Fallback`.
     #[must_use]
-    pub fn tool(mut self, tool: ToolName, shared: SharedConnections) -> Self {
+    pub fn tool(mut self, tool: ToolName, shared: WorkspaceConnections) -> Self {
         self.tools.insert(tool, shared);
         self
     }
@@ -156,7 +156,7 @@ impl Policy {
     }
 
     /// The whole decision: may the call be made, and if so, what holds for the shared connection, and by which setting.
-    pub(super) fn decide(&self, call: &Call<'_>) -> Result<(SharedConnections, Setting), DenialReason> {
+    pub(super) fn decide(&self, call: &Call<'_>) -> Result<(WorkspaceConnections, Setting), DenialReason> {
         if self.denied.iter().any(|calls| calls.have(call)) {
             return Err(DenialReason::Listed);
         }
@@ -176,14 +176,14 @@ impl Policy {
             .personal_scopes
             .as_ref()
             .is_some_and(|personal| call.scopes.iter().any(|scope| personal.contains(scope.as_str())));
-        if personal && shared == SharedConnections::Fallback {
-            return Ok((SharedConnections::Forbidden, Setting::Scopes));
+        if personal && shared == WorkspaceConnections::Fallback {
+            return Ok((WorkspaceConnections::Forbidden, Setting::Scopes));
         }
         Ok((shared, setting))
     }
 }
 
-impl SharedConnections {
+impl WorkspaceConnections {
     const fn strictness(self) -> u8 {
         match self {
             Self::Fallback => 0,
@@ -193,7 +193,7 @@ impl SharedConnections {
     }
 }
 
-impl fmt::Display for SharedConnections {
+impl fmt::Display for WorkspaceConnections {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Fallback => "the shared connection is a fallback",

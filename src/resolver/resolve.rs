@@ -14,7 +14,7 @@ use crate::provider::Provider;
 use crate::resolver::explain::{Finding, Step};
 use crate::resolver::ledger::Ledger;
 use crate::resolver::policy::Call;
-use crate::resolver::{ResolvedToken, Resolver, SharedConnections};
+use crate::resolver::{ResolvedToken, Resolver, WorkspaceConnections};
 use crate::vault::{Attempt, Claim, CommitOutcome, Found, Of, RefreshFailure, StoredToken, TokenQuery};
 
 /// What a turn needs of a token.
@@ -150,9 +150,9 @@ impl Resolver {
         };
         tell(Step::Policy(policy, setting));
         let (personal, shared) = match policy {
-            SharedConnections::Fallback => (true, true),
-            SharedConnections::Forbidden => (true, false),
-            SharedConnections::Required => (false, true),
+            WorkspaceConnections::Fallback => (true, true),
+            WorkspaceConnections::Forbidden => (true, false),
+            WorkspaceConnections::Required => (false, true),
         };
         if personal
             && let Some(found) =
@@ -427,7 +427,7 @@ impl Resolver {
                 Some(acting_user.user()),
                 &token.provider.id,
                 Some(token.connection),
-                EventKind::SharedFallback,
+                EventKind::WorkspaceFallback,
             );
         }
     }

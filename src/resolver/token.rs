@@ -95,7 +95,7 @@ impl ResolvedToken {
 
     /// Whether it is the tenant's shared one, not the person's own.
     #[must_use]
-    pub const fn is_shared(&self) -> bool {
+    pub const fn is_workspace(&self) -> bool {
         self.shared
     }
 

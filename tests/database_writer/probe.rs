@@ -279,7 +279,7 @@ impl<'a> Probe<'a> {
         let own = ACCOUNTS
             .iter()
             .find(|(who, provider, ..)| *who == at && *provider == service);
-        let is_right = if token.is_shared() {
+        let is_right = if token.is_workspace() {
             service == "mail" && server == "honest" && account == team
         } else {
             own.is_some_and(|(_, _, issuer, accounts)| {

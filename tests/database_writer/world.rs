@@ -135,7 +135,7 @@ impl Host {
         let operator = operator(workspace);
         let consent = self
             .connections
-            .start_shared(&operator, service, ConsentOptions::default())
+            .start_workspace(&operator, service, ConsentOptions::default())
             .unwrap();
         let callback = self.callback(&consent, account);
         let response = AuthorizationResponse::parse(&callback).unwrap();

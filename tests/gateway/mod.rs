@@ -136,7 +136,7 @@ impl Site {
         let operator = Operator::authenticated(TenantId::new("acme").unwrap(), UserId::new("olga").unwrap());
         let consent = self
             .connections
-            .start_shared(&operator, "notes", ConsentOptions::default())
+            .start_workspace(&operator, "notes", ConsentOptions::default())
             .unwrap();
         let callback = self.sandbox.approve(consent.authorization_url(), account);
         let response = AuthorizationResponse::parse(&callback).unwrap();

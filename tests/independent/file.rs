@@ -105,7 +105,7 @@ fn consent() -> PendingConsent {
         binding: StateHash::of_binding(&Binding::new("binding")),
         tenant: TenantId::new("acme").unwrap(),
         user: UserId::new("alice").unwrap(),
-        owner: Owner::Shared,
+        owner: Owner::Workspace,
         provider: ProviderId::new("gmail").unwrap(),
         server: ServerId::new("google").unwrap(),
         issuer: None,

@@ -152,7 +152,7 @@ impl World {
         let operator = operator();
         let consent = self
             .connections
-            .start_shared(&operator, "notes", ConsentOptions::default())
+            .start_workspace(&operator, "notes", ConsentOptions::default())
             .unwrap();
         let callback = self.sandbox.approve(consent.authorization_url(), account);
         self.complete(operator.acting_user(), &callback, &consent)

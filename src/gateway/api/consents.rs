@@ -41,7 +41,7 @@ impl ConsentJson {
             id: consent.id.to_string(),
             provider: consent.provider.to_string(),
             user: consent.user.to_string(),
-            shared: consent.owner == Owner::Shared,
+            shared: consent.owner == Owner::Workspace,
             label: consent.label.map(|label| label.to_string()),
             opened: consent.opened,
             created_at: rfc3339(consent.created_at),

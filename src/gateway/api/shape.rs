@@ -133,7 +133,7 @@ impl ConnectionJson {
             provider: connection.provider.as_str().into(),
             server: connection.issued_by.server.as_str().into(),
             user: connection.owner.user().map(UserId::to_string),
-            shared: connection.owner == Owner::Shared,
+            shared: connection.owner == Owner::Workspace,
             label: connection.label.as_ref().map(ToString::to_string),
             is_default: connection.is_default,
             managed,

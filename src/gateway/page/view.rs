@@ -124,7 +124,7 @@ impl ConnectionView {
                 .owner
                 .user()
                 .map_or_else(|| "Everybody".into(), UserId::to_string),
-            shared: connection.owner == Owner::Shared,
+            shared: connection.owner == Owner::Workspace,
             mine: connection.owner.user() == Some(who),
             managed: connection.owner.is_managed_by(caller.principal().reach()),
             label: connection.label.as_ref().map(ToString::to_string),

@@ -206,10 +206,10 @@ fn forgetter(make: Make<'_>) {
 fn consented(make: Make<'_>) {
     let vault = make();
     let mut request = consent("acme", "one");
-    request.owner = Owner::Shared;
+    request.owner = Owner::Workspace;
     must(vault.insert_consent(&request, None));
     must(vault.take_consent(&request.tenant, &request.state, at(1)));
-    let shared = connection("acme", 1, Owner::Shared);
+    let shared = connection("acme", 1, Owner::Workspace);
     must(vault.store_grant(&NewGrant {
         consent: &request.state,
         grant: &grant_of(&shared, 1, 1),

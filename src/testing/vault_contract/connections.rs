@@ -125,7 +125,7 @@ fn listed(make: Make<'_>) {
         (9, personal("alice"), "gmail"),
         (3, personal("alice"), "calendar"),
         (5, personal("bob"), "gmail"),
-        (7, Owner::Shared, "gmail"),
+        (7, Owner::Workspace, "gmail"),
         (4, personal("alice"), "gmail"),
     ] {
         let mut connection = connection("acme", number, owner);
@@ -141,8 +141,8 @@ fn listed(make: Make<'_>) {
         (None, true, &[4, 5, 7, 9]),
         (Some(&alice), false, &[3, 4, 9]),
         (Some(&alice), true, &[4, 9]),
-        (Some(&Owner::Shared), false, &[7]),
-        (Some(&Owner::Shared), true, &[7]),
+        (Some(&Owner::Workspace), false, &[7]),
+        (Some(&Owner::Workspace), true, &[7]),
     ];
     for (owner, of_gmail, expected) in filters {
         let mut query = ConnectionQuery::of(&acme);

@@ -34,7 +34,7 @@ fn round_trip(make: Make<'_>) {
     let full = consent("acme", "full");
     must(vault.insert_consent(&full, Some(&verifier())));
     let mut bare = consent("acme", "bare");
-    bare.owner = crate::model::Owner::Shared;
+    bare.owner = crate::model::Owner::Workspace;
     bare.issuer = None;
     bare.label = None;
     bare.return_to = None;

@@ -41,7 +41,7 @@ pub(super) fn forget(
 
 fn person(make: Make<'_>) {
     let (vault, alices) = with_one(make);
-    for (number, owner) in [(2, personal("bob")), (3, Owner::Shared)] {
+    for (number, owner) in [(2, personal("bob")), (3, Owner::Workspace)] {
         connect(&*vault, &connection("acme", number, owner), "2");
     }
     let elsewhere = connection("other", 1, personal("alice"));
@@ -104,7 +104,7 @@ fn grants(make: Make<'_>) {
 fn workspace(make: Make<'_>) {
     let (vault, one) = with_one(make);
     assert!(revocations::keep(&*vault, &one, 0, 9_000).is_some());
-    connect(&*vault, &connection("acme", 2, Owner::Shared), "2");
+    connect(&*vault, &connection("acme", 2, Owner::Workspace), "2");
     let neighbour = connection("other", 1, personal("alice"));
     connect(&*vault, &neighbour, "1");
     must(vault.insert_consent(&consent("acme", "one"), Some(&verifier())));

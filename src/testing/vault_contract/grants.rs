@@ -38,7 +38,7 @@ fn round_trip(make: Make<'_>) {
     let mut full = Connection::new(id(1), &full_grant);
     full.label = Some(label("work"));
     full.is_default = true;
-    let mut bare_grant = grant("acme", 2, Owner::Shared);
+    let mut bare_grant = grant("acme", 2, Owner::Workspace);
     bare_grant.expires_at = None;
     bare_grant.requested = scopes("");
     bare_grant.granted = scopes("");
@@ -207,7 +207,7 @@ fn unique(make: Make<'_>, mark: &dyn Fn(&mut Connection)) {
     connect(&*vault, &first, "1");
     let second = marked(2, personal("alice"));
     conflicts(&*vault, &second, 2, "it is taken");
-    for other in [marked(3, personal("bob")), marked(4, Owner::Shared)] {
+    for other in [marked(3, personal("bob")), marked(4, Owner::Workspace)] {
         connect(&*vault, &other, "3");
     }
     let mut calendar = marked(5, personal("alice"));

@@ -143,7 +143,7 @@ fn by_id(make: Make<'_>) {
 
 fn apart(make: Make<'_>) {
     let vault = make();
-    let shared = connection("acme", 1, Owner::Shared);
+    let shared = connection("acme", 1, Owner::Workspace);
     connect(&*vault, &shared, "1");
     assert!(matches!(
         find(&*vault, &personal("alice"), None, &scopes("")),
@@ -155,7 +155,10 @@ fn apart(make: Make<'_>) {
         found_id(find(&*vault, &personal("alice"), None, &scopes(""))),
         id(2)
     );
-    assert_eq!(found_id(find(&*vault, &Owner::Shared, None, &scopes(""))), id(1));
+    assert_eq!(
+        found_id(find(&*vault, &Owner::Workspace, None, &scopes(""))),
+        id(1)
+    );
 }
 
 fn needs_consent(make: Make<'_>) {

@@ -157,7 +157,7 @@ fn authentic(tenant: &Tenant, wanted: Wanted<'_>, found: TokenRow) -> Result<Kno
         grant: connection.grant,
         owner: match rows::owner(head.owner)? {
             Owner::Personal(user) => Some(user),
-            Owner::Shared => None,
+            Owner::Workspace => None,
         },
         provider: rows::provider(head.provider)?,
         generation: found.generation,

@@ -22,7 +22,7 @@ pub(in crate::vault) fn owner_text(owner: &Owner) -> &str {
 
 pub(super) fn owner(text: &str) -> Result<Owner> {
     if text.is_empty() {
-        return Ok(Owner::Shared);
+        return Ok(Owner::Workspace);
     }
     UserId::stored(text).map(Owner::Personal).map_err(damaged)
 }

@@ -84,7 +84,7 @@ fn place(number: u8) -> (Owner, ProviderId) {
     let (owner, provider) = match number {
         0 | 1 => (Owner::Personal(UserId::new("alice").unwrap()), "gmail"),
         2 => (Owner::Personal(UserId::new("alice").unwrap()), "calendar"),
-        _ => (Owner::Shared, "gmail"),
+        _ => (Owner::Workspace, "gmail"),
     };
     (owner, ProviderId::new(provider).unwrap())
 }

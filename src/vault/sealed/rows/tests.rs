@@ -11,7 +11,7 @@ use crate::vault::sealed::keyring::Tenant;
 use crate::vault::sealed::tokens;
 
 pub(in crate::vault::sealed) fn owner_of(user: Option<&String>) -> Owner {
-    user.map_or(Owner::Shared, |user| {
+    user.map_or(Owner::Workspace, |user| {
         Owner::Personal(UserId::new(user.as_str()).unwrap())
     })
 }

@@ -63,7 +63,7 @@ fn maybe_time(columns: &mut Columns<'_>) -> Result<Option<Timestamp>> {
 pub(super) fn owner(columns: &mut Columns<'_>) -> Result<Owner> {
     let text: String = columns.take()?;
     if text.is_empty() {
-        return Ok(Owner::Shared);
+        return Ok(Owner::Workspace);
     }
     UserId::stored(text).map(Owner::Personal).map_err(damaged)
 }

@@ -77,7 +77,7 @@ fn everything_of_an_older_file_is_there_after_the_migration() {
             .unwrap();
         assert!(
             all.iter()
-                .any(|it| it.owner == Owner::Shared && it.used_at.is_some())
+                .any(|it| it.owner == Owner::Workspace && it.used_at.is_some())
         );
         assert!(all.iter().any(|it| it.status == Status::Revoked));
         assert!(all.iter().any(|it| matches!(it.status, Status::NeedsConsent(_))));
