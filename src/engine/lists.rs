@@ -1,7 +1,11 @@
 //! Which connections and which entries of the audit to list.
 
+use crate::engine::Context;
+use crate::engine::health;
+use crate::error::{Error, Result};
+use crate::model::{Connection, Owner, Principal, Reach};
 use crate::model::{ConnectionId, ProviderId, Status, UserId};
-use crate::vault::AuditOrder;
+use crate::vault::{AuditOrder, ConnectionQuery, VaultError};
 
 /// Which entries of the audit to read.
 #[derive(Debug, Clone, Default)]
@@ -135,5 +139,65 @@ impl ConnectionFilter {
     pub fn limit(mut self, limit: usize) -> Self {
         self.limit = Some(limit);
         self
+    }
+}
+
+/// At most `limit` connections in reach that the filter's owner and provider admit, after one of them.
+pub(crate) fn page(
+    cx: &Context,
+    by: &dyn Principal,
+    filter: &ConnectionFilter,
+    after: Option<ConnectionId>,
+    limit: usize,
+) -> Result<Vec<Connection>> {
+    let read = |owner: Option<Owner>| {
+        let mut query = ConnectionQuery::of(by.tenant());
+        query.owner = owner.as_ref();
+        query.provider = filter.provider.as_ref();
+        query.with_revoked = filter.with_revoked || filter.status == Some(StatusFilter::Revoked);
+        query.after = after;
+        query.limit = limit;
+        let connections = cx.vault.connections(&query)?;
+        Ok::<_, VaultError>(
+            connections
+                .into_iter()
+                .map(|connection| health::shown(cx, connection))
+                .collect::<Vec<_>>(),
+        )
+    };
+    match (by.reach(), &filter.user) {
+        (Reach::Tenant, wanted) => Ok(read(wanted.clone().map(Owner::Personal))?),
+        (Reach::User(user), Some(wanted)) if user != wanted => Ok(Vec::new()),
+        (Reach::User(user), Some(_)) => Ok(read(Some(Owner::Personal(user.clone())))?),
+        (Reach::User(user), None) => {
+            let mut connections = read(Some(Owner::Personal(user.clone())))?;
+            connections.extend(read(Some(Owner::Workspace))?);
+            connections.sort_by_key(|connection| connection.id);
+            connections.truncate(limit);
+            Ok(connections)
+        }
+    }
+}
+
+/// Returns a connection that the principal can see, as a turn would find it.
+pub(crate) fn visible(cx: &Context, by: &dyn Principal, id: ConnectionId) -> Result<Connection> {
+    Ok(health::shown(cx, stored(cx, by, id)?))
+}
+
+/// Returns a connection that the principal can see, as it is stored.
+fn stored(cx: &Context, by: &dyn Principal, id: ConnectionId) -> Result<Connection> {
+    cx.vault
+        .connection(by.tenant(), id)?
+        .filter(|connection| connection.owner.is_visible_to(by.reach()))
+        .ok_or(Error::NotFound)
+}
+
+/// Returns a connection that the principal may change, as it is stored.
+pub(crate) fn managed(cx: &Context, by: &dyn Principal, id: ConnectionId) -> Result<Connection> {
+    let connection = stored(cx, by, id)?;
+    if connection.owner.is_managed_by(by.reach()) {
+        Ok(connection)
+    } else {
+        Err(Error::NotPermitted)
     }
 }

@@ -22,8 +22,7 @@ impl Inner {
     /// `GET /healthz`: whether the vault can be read. Nobody's data is looked at.
     pub(super) fn health(&self) -> Answer {
         let nobody = TenantId::new("healthz").map_err(Error::from)?;
-        let vault = &self.connections.inner().vault;
-        vault.connection(&nobody, ConnectionId::from_bytes([0; 16]))?;
+        self.connections.check_vault(&nobody)?;
         answer::json(StatusCode::OK, &serde_json::json!({ "status": "ok" }))
     }
 
@@ -107,9 +106,8 @@ impl Inner {
     }
 
     fn shape(&self, caller: &Caller, connection: &Connection) -> ConnectionJson {
-        let manager = self.connections.inner();
         let managed = connection.owner.is_managed_by(caller.principal().reach());
-        ConnectionJson::new(connection, &manager.health(connection), managed)
+        ConnectionJson::new(connection, &self.connections.health_of(connection), managed)
     }
 }
 

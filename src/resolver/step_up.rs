@@ -8,56 +8,55 @@ use zeroize::Zeroizing;
 
 use crate::error::{ConsentReason, ConsentRequired, Result};
 use crate::http::HttpResponse;
-use crate::model::{ActingUser, ConnectionId, Scopes, TenantId};
+use crate::model::{ConnectionId, Scopes, TenantId};
 use crate::protocol::{BearerError, bearer_error};
+use crate::resolver::access::Access;
 use crate::resolver::ledger::Ledger;
-use crate::resolver::{ResolvedToken, Resolver};
+use crate::resolver::token::ResolvedToken;
 
 /// More step-ups than this are not remembered: the memory is a help, not a promise.
 const REMEMBERED: usize = 4_096;
 
-impl Resolver {
-    /// Hands the answer on, unless the API says that the grant does not cover the request and a consent that nobody has
-    /// asked for yet could change that.
-    ///
-    /// The API chooses the scopes that it names. Only those that the descriptor knows become part of the need, because
-    /// the user is asked for them.
-    pub(super) fn finish(
-        &self,
-        acting_user: &ActingUser,
-        token: &ResolvedToken,
-        answer: HttpResponse,
-        ledger: &Ledger,
-    ) -> Result<HttpResponse> {
-        let Some(named) = insufficient_scope(&answer) else {
-            return Ok(answer);
-        };
-        let named = without_token(named, ledger);
-        let vault = &self.connections.inner().vault;
-        let Some(grant) = vault.grant(acting_user.tenant(), token.grant)? else {
-            return Ok(answer);
-        };
-        // What was asked for before, granted or not, is not asked for again: that would change nothing.
-        let new = named.difference(&grant.granted).difference(&grant.requested);
-        let unknown = new.difference(&token.provider.known_scopes());
-        let known = new.difference(&unknown);
-        let is_new = !known.is_empty()
-            || !unknown.is_empty()
-                && self
-                    .step_ups
-                    .add(acting_user.tenant(), token.connection, &unknown);
-        if !is_new {
-            return Ok(answer);
-        }
-        Err(
-            ConsentRequired::new(token.provider.id.clone(), ConsentReason::MissingScopes)
-                .renewing(token.connection)
-                .of(token.shared)
-                .missing(known)
-                .named_by_api(unknown)
-                .into(),
-        )
+/// Hands the answer on, unless the API says that the grant does not cover the request and a consent that nobody has
+/// asked for yet could change that.
+///
+/// The API chooses the scopes that it names. Only those that the descriptor knows become part of the need, because
+/// the user is asked for them.
+pub(super) fn finish(
+    access: &Access<'_>,
+    token: &ResolvedToken,
+    answer: HttpResponse,
+) -> Result<HttpResponse> {
+    let Some(named) = insufficient_scope(&answer) else {
+        return Ok(answer);
+    };
+    let named = without_token(named, access.ledger);
+    let vault = &access.cx().vault;
+    let Some(grant) = vault.grant(access.acting_user.tenant(), token.grant)? else {
+        return Ok(answer);
+    };
+    // What was asked for before, granted or not, is not asked for again: that would change nothing.
+    let new = named.difference(&grant.granted).difference(&grant.requested);
+    let unknown = new.difference(&token.provider.known_scopes());
+    let known = new.difference(&unknown);
+    let is_new = !known.is_empty()
+        || !unknown.is_empty()
+            && access
+                .common
+                .memory
+                .step_ups
+                .add(access.acting_user.tenant(), token.connection, &unknown);
+    if !is_new {
+        return Ok(answer);
     }
+    Err(
+        ConsentRequired::new(token.provider.id.clone(), ConsentReason::MissingScopes)
+            .renewing(token.connection)
+            .of(token.is_workspace)
+            .missing(known)
+            .named_by_api(unknown)
+            .into(),
+    )
 }
 
 /// The scopes that APIs named and no descriptor knows, each told once for a connection. Whether a user is asked for them

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::error::ConsentRequired;
 use crate::model::{ActingUser, Timestamp};
-use crate::resolver::Asked;
+use crate::resolver::consent_request::ConsentRequest;
 
 /// Several shelves, so that people who are asked at once seldom wait for each other.
 const SHELVES: usize = 16;
@@ -19,16 +19,16 @@ const SHELVES: usize = 16;
 const KEPT: usize = 1_024;
 
 #[derive(Debug, Default)]
-pub(super) struct Asking {
+pub(super) struct AskedConsents {
     shelves: [Mutex<Shelf>; SHELVES],
     hasher: RandomState,
 }
 
 /// Those asked of some people, the oldest first.
 #[derive(Debug, Default)]
-pub(super) struct Shelf(Vec<(ActingUser, Arc<Asked>)>);
+pub(super) struct Shelf(Vec<(ActingUser, Arc<ConsentRequest>)>);
 
-impl Asking {
+impl AskedConsents {
     /// Where this person's are. Held while one is prepared, so that two tools that ask at once are asked for together.
     pub(super) fn of(&self, person: &ActingUser) -> MutexGuard<'_, Shelf> {
         let place = self.hasher.hash_one(person) as usize % SHELVES;
@@ -43,7 +43,7 @@ impl Shelf {
         person: &ActingUser,
         need: &ConsentRequired,
         now: Timestamp,
-    ) -> Option<Arc<Asked>> {
+    ) -> Option<Arc<ConsentRequest>> {
         self.0.retain(|(_, asked)| asked.prepared().expires_at() > now);
         let theirs = self.0.iter().rev();
         theirs
@@ -57,7 +57,7 @@ impl Shelf {
         &'a self,
         person: &'a ActingUser,
         need: &'a ConsentRequired,
-    ) -> impl Iterator<Item = &'a Asked> {
+    ) -> impl Iterator<Item = &'a ConsentRequest> {
         let theirs = self
             .0
             .iter()
@@ -65,7 +65,7 @@ impl Shelf {
         theirs.map(|(_, asked)| &**asked)
     }
 
-    pub(super) fn remember(&mut self, person: &ActingUser, asked: &Arc<Asked>) {
+    pub(super) fn remember(&mut self, person: &ActingUser, asked: &Arc<ConsentRequest>) {
         self.0
             .retain(|(who, known)| who != person || !asked.need().covers(known.need()));
         if self.0.len() >= KEPT {
