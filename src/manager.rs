@@ -2,7 +2,7 @@
 
 use crate::connections::{
     AuditPage, Budget, ConnectionFilter, Connections, Consent, ConsentOptions, ConsentState, Health,
-    OpenConsent, PreparedConsent, Retried, Revocation, Upkeep,
+    OpenConsent, PreparedConsent, Retried, Revocation, UpkeepReport,
 };
 use crate::error::Result;
 use crate::model::{ActingUser, Connection, ConnectionId, ConsentId, Operator, Principal, UserId};
@@ -174,7 +174,7 @@ pub trait ConnectionManager: Send + Sync {
     /// # Errors
     ///
     /// Those of [`Connections::maintain`].
-    fn maintain(&self, budget: Budget) -> Result<Upkeep>;
+    fn maintain(&self, budget: Budget) -> Result<UpkeepReport>;
 
     /// See [`Connections::sharing`].
     ///
@@ -296,7 +296,7 @@ impl ConnectionManager for Connections {
         Self::forget_tenant(self, operator)
     }
 
-    fn maintain(&self, budget: Budget) -> Result<Upkeep> {
+    fn maintain(&self, budget: Budget) -> Result<UpkeepReport> {
         Self::maintain(self, budget)
     }
 

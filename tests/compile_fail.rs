@@ -11,7 +11,7 @@ use valetkey::connections::PreparedConsent;
 use valetkey::http::{Body, HttpRequest, HttpResponse};
 use valetkey::protocol::{AuthorizationResponse, Outcome, TokenResponse};
 use valetkey::provider::ClientRegistration;
-use valetkey::resolver::{Asked, Redactor, ResolvedToken, Turn};
+use valetkey::resolver::{ConsentRequest, Redactor, ResolvedToken, Turn};
 use valetkey::secret::{IdToken, PkceVerifier, SecretBytes, State};
 use valetkey::vault::envelope::{AuditKey, DataKey, Fields, MasterKey, MasterKeys};
 use valetkey::vault::{Claimed, PendingRevocation, Revoked, StoredToken, Tokens};
@@ -48,7 +48,7 @@ macro_rules! carrier {
 
 carrier! {
     Body, HttpRequest, HttpResponse, AuthorizationResponse, Outcome, TokenResponse, ClientRegistration, Consent,
-    PreparedConsent, ResolvedToken, Turn, Asked, Redactor, Tokens, StoredToken, Claimed, Revoked, PendingRevocation,
+    PreparedConsent, ResolvedToken, Turn, ConsentRequest, Redactor, Tokens, StoredToken, Claimed, Revoked, PendingRevocation,
 }
 
 // Shared, because several vaults may be opened with them.

@@ -254,7 +254,7 @@ fn the_trail_names_the_turn_that_used_a_token() {
     let alice = ActingUser::authenticated(TenantId::new("acme").unwrap(), UserId::new("alice").unwrap());
     let turn = Resolver::new(site.connections.clone())
         .turn(alice)
-        .with_id(TurnId::new("turn-<9>").unwrap())
+        .id(TurnId::new("turn-<9>").unwrap())
         .purpose(TurnPurpose::new("read the <notes>").unwrap());
     turn.resolve("notes").unwrap();
     site.connections.maintain(Budget::default()).unwrap();

@@ -348,7 +348,7 @@ fn to_reconnect_one_replaces_the_grant_for_all() {
         host.expire();
         assert_eq!(host.refusal(family.services[1]), ConsentReason::Rejected);
         for service in &family.services[..2] {
-            let error = host.resolver.resolve(&host.alice, service).unwrap_err();
+            let error = host.resolver.resolve(&host.alice, *service).unwrap_err();
             let need = error.consent_required().unwrap();
             assert_eq!(
                 need.provider.as_str(),
@@ -404,12 +404,9 @@ fn an_unticked_service_says_which_scopes_it_misses() {
     assert!(mail.missing_scopes().is_empty());
     let calendar = host.of("google-calendar");
     assert!(has(&calendar.missing_scopes(), GOOGLE.scopes[1]));
-    let options =
-        valetkey::resolver::ResolveOptions::default().scopes(Scopes::new([GOOGLE.scopes[1]]).unwrap());
-    let error = host
-        .resolver
-        .resolve_with(&host.alice, "google-calendar", &options)
-        .unwrap_err();
+    let options = valetkey::resolver::ResolveOptions::new("google-calendar")
+        .scopes(Scopes::new([GOOGLE.scopes[1]]).unwrap());
+    let error = host.resolver.resolve(&host.alice, &options).unwrap_err();
     let need = error.consent_required().unwrap();
     assert_eq!(
         (need.reason, need.connection),

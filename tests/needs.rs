@@ -27,14 +27,14 @@ fn finish(world: &World, consent: &valetkey::connections::Consent) {
 }
 
 /// Every combination of what a call can name.
-fn calls() -> Vec<ResolveOptions> {
+fn calls() -> Vec<ResolveOptions<'static>> {
     let label = || Label::new("work").unwrap();
     let scopes = || "notes.write".parse::<Scopes>().unwrap();
     vec![
-        ResolveOptions::default(),
-        ResolveOptions::default().label(label()),
-        ResolveOptions::default().scopes(scopes()),
-        ResolveOptions::default().label(label()).scopes(scopes()),
+        ResolveOptions::new("notes"),
+        ResolveOptions::new("notes").label(label()),
+        ResolveOptions::new("notes").scopes(scopes()),
+        ResolveOptions::new("notes").label(label()).scopes(scopes()),
     ]
 }
 
@@ -43,10 +43,10 @@ fn satisfying_a_need_makes_the_same_call_succeed() {
     for options in calls() {
         let world = World::new();
         let turn = world.resolver.turn(person("alice"));
-        let error = turn.resolve_with("notes", &options).unwrap_err();
+        let error = turn.resolve(&options).unwrap_err();
         let need = error.consent_required().unwrap();
         meet(&world, need);
-        assert!(turn.resolve_with("notes", &options).is_ok(), "{options:?}");
+        assert!(turn.resolve(&options).is_ok(), "{options:?}");
     }
 }
 
@@ -55,14 +55,14 @@ fn satisfying_a_need_by_a_link_makes_the_same_call_succeed() {
     for options in calls() {
         let world = World::new();
         let turn = world.resolver.turn(person("alice"));
-        let error = turn.resolve_with("notes", &options).unwrap_err();
+        let error = turn.resolve(&options).unwrap_err();
         let asked = turn.ask(error.consent_required().unwrap()).unwrap();
         let consent = world
             .connections
             .open(&person("alice"), asked.prepared().ticket())
             .unwrap();
         finish(&world, &consent);
-        assert!(turn.resolve_with("notes", &options).is_ok(), "{options:?}");
+        assert!(turn.resolve(&options).is_ok(), "{options:?}");
     }
 }
 
@@ -70,10 +70,10 @@ fn satisfying_a_need_by_a_link_makes_the_same_call_succeed() {
 fn a_tool_that_needs_one_scope_does_not_take_the_others_away() {
     let world = World::new();
     let turn = world.resolver.turn(person("alice"));
-    let write = ResolveOptions::default().scopes("notes.write".parse().unwrap());
-    let error = turn.resolve_with("notes", &write).unwrap_err();
+    let write = ResolveOptions::new("notes").scopes("notes.write".parse().unwrap());
+    let error = turn.resolve(&write).unwrap_err();
     meet(&world, error.consent_required().unwrap());
-    let read = ResolveOptions::default().scopes("notes.read".parse().unwrap());
-    assert!(turn.resolve_with("notes", &read).is_ok(), "the default scopes");
-    assert!(turn.resolve_with("notes", &write).is_ok());
+    let read = ResolveOptions::new("notes").scopes("notes.read".parse().unwrap());
+    assert!(turn.resolve(&read).is_ok(), "the default scopes");
+    assert!(turn.resolve(&write).is_ok());
 }

@@ -77,8 +77,8 @@ fn walk(world: &World, transcript: &mut Transcript) -> Vec<String> {
         transcript.debug(&token.header_for(&"https://evil.test/".parse().unwrap()));
         transcript.debug(&token.access_token());
     }
-    let label = ResolveOptions::default().label(Label::new("none").unwrap());
-    transcript.outcome(world.resolver.resolve_with(&alice, "notes", &label));
+    let label = ResolveOptions::new("notes").label(Label::new("none").unwrap());
+    transcript.outcome(world.resolver.resolve(&alice, &label));
     transcript.outcome(world.resolver.resolve(&stranger("alice"), "notes"));
     transcript.outcome(world.resolver.peek(&alice, "notes"));
     for address in ["/notes", "https://evil.test/", "/redirect"] {

@@ -238,13 +238,13 @@ fn promise_35_whoever_is_asked_says_the_same() {
             };
             let resolver = Resolver::new(host.clone());
             let alice = person("alice");
-            let options = ResolveOptions::default();
+            let options = ResolveOptions::new("notes");
 
             // Those who are asked without sending anything, first.
             let health = host.health(&alice, connection.id).unwrap();
             let read_state = read(health.state, health.usable);
             let shown = host.get(&alice, connection.id).unwrap();
-            let explanation = resolver.explain(&alice, "notes", &options);
+            let explanation = resolver.turn(alice.clone()).explain(&options);
             let peeked = resolver.peek(&alice, "notes");
             let (api, page) = api_and_page(&host, connection.id);
             let listed = |status| {

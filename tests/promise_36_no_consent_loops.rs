@@ -96,7 +96,16 @@ fn promise_36_a_refused_token_is_renewed_once_for_hosts_with_a_client_of_their_o
         world.sandbox.clear_log();
         let renewed: Vec<_> = std::thread::scope(|scope| {
             let callers: Vec<_> = (0..8)
-                .map(|_| scope.spawn(|| world.resolver.renew(user, &refused).unwrap().unwrap()))
+                .map(|_| {
+                    scope.spawn(|| {
+                        world
+                            .resolver
+                            .turn(user.clone())
+                            .refresh_refused(&refused)
+                            .unwrap()
+                            .unwrap()
+                    })
+                })
                 .collect();
             callers.into_iter().map(|caller| caller.join().unwrap()).collect()
         });
@@ -109,10 +118,22 @@ fn promise_36_a_refused_token_is_renewed_once_for_hosts_with_a_client_of_their_o
         );
 
         // The API refuses that one as well: there is no better one.
-        assert!(world.resolver.renew(user, &renewed[0]).unwrap().is_none());
+        assert!(
+            world
+                .resolver
+                .turn(user.clone())
+                .refresh_refused(&renewed[0])
+                .unwrap()
+                .is_none()
+        );
         assert_eq!(world.sandbox.count("/token"), 1);
         // Whoever comes late with the old one is given the one that is stored.
-        let late = world.resolver.renew(user, &refused).unwrap().unwrap();
+        let late = world
+            .resolver
+            .turn(user.clone())
+            .refresh_refused(&refused)
+            .unwrap()
+            .unwrap();
         assert_eq!(late.generation(), 2);
         assert_eq!(world.sandbox.count("/token"), 1);
     }
@@ -126,7 +147,11 @@ fn promise_36_a_token_of_another_person_is_not_renewed() {
     let hers = world.resolver.resolve(&alice, "notes").unwrap();
     world.sandbox.clear_log();
     for stranger in [bob, world::stranger("alice")] {
-        let error = world.resolver.renew(&stranger, &hers).unwrap_err();
+        let error = world
+            .resolver
+            .turn(stranger.clone())
+            .refresh_refused(&hers)
+            .unwrap_err();
         assert!(matches!(error, Error::NotFound), "{error:?}");
     }
     assert_eq!(world.sandbox.count("/token"), 0);
@@ -140,7 +165,7 @@ fn promise_36_a_renewal_after_a_revocation_gives_nothing() {
     let token = world.resolver.resolve(&alice, "notes").unwrap();
     world.connections.revoke(&alice, connection.id).unwrap();
     assert!(matches!(
-        world.resolver.renew(&alice, &token),
+        world.resolver.turn(alice.clone()).refresh_refused(&token),
         Err(Error::NotFound)
     ));
 }
@@ -233,8 +258,12 @@ fn promise_36_a_step_up_without_a_scope_or_for_one_that_is_granted_is_the_apis_a
 /// Every way in which a call can ask for consent: the consent that it asks for makes the same call succeed.
 #[test]
 fn promise_36_each_consent_request_can_be_satisfied() {
-    type Case = (&'static str, fn(&World), valetkey::resolver::ResolveOptions);
-    let options = valetkey::resolver::ResolveOptions::default;
+    type Case = (
+        &'static str,
+        fn(&World),
+        valetkey::resolver::ResolveOptions<'static>,
+    );
+    let options = || valetkey::resolver::ResolveOptions::new("notes");
     let work = valetkey::model::Label::new("work").unwrap();
     let cases: Vec<Case> = vec![
         ("not connected", |_| {}, options()),
@@ -308,10 +337,7 @@ fn promise_36_each_consent_request_can_be_satisfied() {
         let world = World::new();
         prepare(&world);
         let alice = person("alice");
-        let error = world
-            .resolver
-            .resolve_with(&alice, "notes", &options)
-            .unwrap_err();
+        let error = world.resolver.resolve(&alice, &options).unwrap_err();
         let need: &ConsentRequired = error
             .consent_required()
             .unwrap_or_else(|| panic!("{name}: {error}"));
@@ -320,7 +346,7 @@ fn promise_36_each_consent_request_can_be_satisfied() {
         world
             .try_connect(&alice, "ada", consent)
             .unwrap_or_else(|error| panic!("{name}: {error}"));
-        let token = world.resolver.resolve_with(&alice, "notes", &options);
+        let token = world.resolver.resolve(&alice, &options);
         assert!(token.is_ok(), "{name}: {:?}", token.unwrap_err());
     }
 }
@@ -330,12 +356,17 @@ fn promise_36_a_service_that_is_not_set_up_asks_nobody_for_consent() {
     let world = World::new();
     let alice = person("alice");
     for id in ["gmail", "jira", "todoist"] {
-        let options = valetkey::resolver::ResolveOptions::default();
+        let options = valetkey::resolver::ResolveOptions::new("notes");
         let errors = [
             world.resolver.resolve(&alice, id).unwrap_err(),
             world.resolver.peek(&alice, id).unwrap_err(),
             world.resolver.send(&alice, id, get("/")).unwrap_err(),
-            world.resolver.explain(&alice, id, &options).refusal.unwrap(),
+            world
+                .resolver
+                .turn(alice.clone())
+                .explain(&options)
+                .refusal
+                .unwrap(),
             world
                 .connections
                 .start(&alice, id, ConsentOptions::default())

@@ -89,7 +89,7 @@ fn the_policy_can_forbid_or_require_the_shared_connection() {
     let notes = || ProviderId::new("notes").unwrap();
 
     let forbidden = Policy::default().provider(notes(), WorkspaceConnections::Forbidden);
-    let resolver = Resolver::new(world.connections.clone()).with_policy(forbidden);
+    let resolver = Resolver::new(world.connections.clone()).policy(forbidden);
     assert_eq!(
         reason(&resolver.resolve(&alice, "notes").unwrap_err()),
         ConsentReason::NotConnected
@@ -97,7 +97,7 @@ fn the_policy_can_forbid_or_require_the_shared_connection() {
 
     world.connect(&alice, "ada");
     let required = Policy::new(WorkspaceConnections::Required);
-    let resolver = Resolver::new(world.connections).with_policy(required);
+    let resolver = Resolver::new(world.connections).policy(required);
     assert_eq!(resolver.resolve(&alice, "notes").unwrap().connection(), shared.id);
 }
 
@@ -114,23 +114,14 @@ fn several_accounts_are_ambiguous_until_one_is_named_or_the_default() {
         Err(Error::Ambiguous(_))
     ));
 
-    let named = ResolveOptions::default().label(Label::new("work").unwrap());
+    let named = ResolveOptions::new("notes").label(Label::new("work").unwrap());
     assert_eq!(
-        world
-            .resolver
-            .resolve_with(&alice, "notes", &named)
-            .unwrap()
-            .connection(),
+        world.resolver.resolve(&alice, &named).unwrap().connection(),
         work.id
     );
-    let unknown = ResolveOptions::default().label(Label::new("other").unwrap());
+    let unknown = ResolveOptions::new("notes").label(Label::new("other").unwrap());
     assert_eq!(
-        reason(
-            &world
-                .resolver
-                .resolve_with(&alice, "notes", &unknown)
-                .unwrap_err()
-        ),
+        reason(&world.resolver.resolve(&alice, &unknown).unwrap_err()),
         ConsentReason::NotConnected
     );
 
@@ -147,9 +138,9 @@ fn scopes_that_are_missing_are_named_and_a_new_consent_adds_them() {
     let alice = person("alice");
     let read = ConsentOptions::default().scopes("notes.read".parse().unwrap());
     let connection = world.try_connect(&alice, "ada", read).unwrap();
-    let both = ResolveOptions::default().scopes("notes.read notes.write".parse().unwrap());
+    let both = ResolveOptions::new("notes").scopes("notes.read notes.write".parse().unwrap());
 
-    let error = world.resolver.resolve_with(&alice, "notes", &both).unwrap_err();
+    let error = world.resolver.resolve(&alice, &both).unwrap_err();
     let need = error.consent_required().unwrap();
     assert_eq!(need.reason, ConsentReason::MissingScopes);
     assert_eq!(need.missing_scopes.to_string(), "notes.write");
@@ -160,7 +151,7 @@ fn scopes_that_are_missing_are_named_and_a_new_consent_adds_them() {
         .unwrap();
     assert_eq!(renewed.id, connection.id);
     assert_eq!(renewed.granted.to_string(), "notes.read notes.write");
-    world.resolver.resolve_with(&alice, "notes", &both).unwrap();
+    world.resolver.resolve(&alice, &both).unwrap();
 }
 
 // goose#11235, rust-sdk#594: a token without refresh token or expiry is good until it is refused.
@@ -211,14 +202,8 @@ fn peek_never_touches_the_network() {
     world.connect(&alice, "ada");
     let requests = world.http.requests();
     assert!(world.resolver.peek(&alice, "notes").unwrap().is_some());
-    let long = ResolveOptions::default().min_ttl(Duration::from_secs(7_200));
-    assert!(
-        world
-            .resolver
-            .peek_with(&alice, "notes", &long)
-            .unwrap()
-            .is_none()
-    );
+    let long = ResolveOptions::new("notes").min_ttl(Duration::from_secs(7_200));
+    assert!(world.resolver.peek(&alice, &long).unwrap().is_none());
     world.expire();
     assert!(world.resolver.peek(&alice, "notes").unwrap().is_none());
     assert!(world.resolver.peek(&person("bob"), "notes").is_err());
@@ -231,24 +216,10 @@ fn a_token_that_will_not_last_is_renewed_first() {
     let alice = person("alice");
     world.connect(&alice, "ada");
     world.clock.advance(Duration::from_secs(1_800));
-    let short = ResolveOptions::default().min_ttl(Duration::from_secs(1_700));
-    assert_eq!(
-        world
-            .resolver
-            .resolve_with(&alice, "notes", &short)
-            .unwrap()
-            .generation(),
-        1
-    );
-    let long = ResolveOptions::default().min_ttl(Duration::from_secs(1_900));
-    assert_eq!(
-        world
-            .resolver
-            .resolve_with(&alice, "notes", &long)
-            .unwrap()
-            .generation(),
-        2
-    );
+    let short = ResolveOptions::new("notes").min_ttl(Duration::from_secs(1_700));
+    assert_eq!(world.resolver.resolve(&alice, &short).unwrap().generation(), 1);
+    let long = ResolveOptions::new("notes").min_ttl(Duration::from_secs(1_900));
+    assert_eq!(world.resolver.resolve(&alice, &long).unwrap().generation(), 2);
 }
 
 #[test]

@@ -117,7 +117,8 @@ fn a_file_goes_up_and_comes_down_as_it_was() {
     let alice = person("alice");
     let sent = world
         .resolver
-        .send_stream(&alice, "notes", put(Upload::from(file[..9].to_vec())))
+        .turn(alice.clone())
+        .send_stream("notes", put(Upload::from(file[..9].to_vec())))
         .unwrap();
     assert_eq!(all(sent), b"{\"bytes\":9}");
     let request = Request::get("/file").body(Vec::new()).unwrap();
@@ -143,7 +144,8 @@ fn what_is_read_is_asked_for_as_a_reader_and_has_no_cap() {
         }));
     let response = world
         .resolver
-        .send_stream(&person("alice"), "notes", get("/file"))
+        .turn(person("alice"))
+        .send_stream("notes", get("/file"))
         .unwrap();
     let mut body = response.into_body();
     let size = io::copy(&mut body, &mut io::sink()).unwrap();
@@ -184,7 +186,8 @@ fn a_client_that_reads_everything_into_memory_is_masked_as_well() {
     let world = connected();
     let echo = world
         .resolver
-        .send_stream(&person("alice"), "notes", get("/echo"))
+        .turn(person("alice"))
+        .send_stream("notes", get("/echo"))
         .unwrap();
     let echo = String::from_utf8(all(echo)).unwrap();
     assert!(
@@ -199,7 +202,8 @@ fn a_client_that_reads_everything_into_memory_is_masked_as_well() {
     }));
     let response = world
         .resolver
-        .send_stream(&person("alice"), "notes", get("/file"))
+        .turn(person("alice"))
+        .send_stream("notes", get("/file"))
         .unwrap();
     assert_eq!(response.headers()["location"], "[redacted]");
     assert_eq!(all(response), b"[redacted]");
@@ -237,7 +241,8 @@ fn a_body_that_can_be_opened_again_is_sent_again_after_a_401() {
     let (upload, opened) = counted(b"from the beginning");
     let response = world
         .resolver
-        .send_stream(&person("alice"), "notes", put(upload))
+        .turn(person("alice"))
+        .send_stream("notes", put(upload))
         .unwrap();
     assert_eq!(response.status(), StatusCode::CREATED);
     assert_eq!(opened.load(Ordering::Relaxed), 2);
@@ -247,7 +252,8 @@ fn a_body_that_can_be_opened_again_is_sent_again_after_a_401() {
     );
     let file = world
         .resolver
-        .send_stream(&person("alice"), "notes", get("/file"))
+        .turn(person("alice"))
+        .send_stream("notes", get("/file"))
         .unwrap();
     assert_eq!(all(file), b"from the beginning");
 }
@@ -260,7 +266,8 @@ fn a_body_that_is_read_once_is_not_sent_again_and_the_next_call_has_a_good_token
     let once = || put(Upload::once(4, &b"once"[..]));
     let refused = world
         .resolver
-        .send_stream(&person("alice"), "notes", once())
+        .turn(person("alice"))
+        .send_stream("notes", once())
         .unwrap();
     assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
     assert_eq!(
@@ -269,7 +276,8 @@ fn a_body_that_is_read_once_is_not_sent_again_and_the_next_call_has_a_good_token
     );
     let sent = world
         .resolver
-        .send_stream(&person("alice"), "notes", once())
+        .turn(person("alice"))
+        .send_stream("notes", once())
         .unwrap();
     assert_eq!(sent.status(), StatusCode::CREATED);
     assert_eq!(world.sandbox.count("/token"), 1);
@@ -283,7 +291,8 @@ fn a_want_of_scope_is_a_need_of_consent() {
     world.try_connect(&alice, "ada", read).unwrap();
     let error = world
         .resolver
-        .send_stream(&alice, "notes", put(Upload::from(vec![1])))
+        .turn(alice.clone())
+        .send_stream("notes", put(Upload::from(vec![1])))
         .unwrap_err();
     assert_eq!(
         error.consent_required().unwrap().missing_scopes.to_string(),
@@ -295,7 +304,10 @@ fn a_want_of_scope_is_a_need_of_consent() {
 fn a_body_that_is_not_what_was_said_breaks_the_request_off() {
     let world = connected();
     let send = |upload| {
-        let sent = world.resolver.send_stream(&person("alice"), "notes", put(upload));
+        let sent = world
+            .resolver
+            .turn(person("alice"))
+            .send_stream("notes", put(upload));
         sent.map(|response| response.status())
     };
     let secret = || io::Error::new(io::ErrorKind::PermissionDenied, "/home/ada/marker");
@@ -328,7 +340,8 @@ fn a_body_that_is_not_what_was_said_breaks_the_request_off() {
     );
     let file = world
         .resolver
-        .send_stream(&person("alice"), "notes", get("/file"))
+        .turn(person("alice"))
+        .send_stream("notes", get("/file"))
         .unwrap();
     assert_eq!(all(file), b"four");
 }
@@ -356,7 +369,11 @@ fn where_a_body_ends_is_for_the_client_to_say() {
     let streamed = request(Request::put("/file"))
         .body(Upload::from(vec![1]))
         .unwrap();
-    world.resolver.send_stream(&alice, "notes", streamed).unwrap();
+    world
+        .resolver
+        .turn(alice.clone())
+        .send_stream("notes", streamed)
+        .unwrap();
     let whole = request(Request::put("/file")).body(vec![1]).unwrap();
     world.resolver.send(&alice, "notes", whole).unwrap();
     let turn = world.resolver.turn(person("alice"));
@@ -378,7 +395,8 @@ fn a_client_that_does_not_send_readers_is_found_out() {
     }));
     let sent = world
         .resolver
-        .send_stream(&person("alice"), "notes", put(Upload::from(vec![7; 4])));
+        .turn(person("alice"))
+        .send_stream("notes", put(Upload::from(vec![7; 4])));
     assert!(
         matches!(sent, Err(Error::Misconfigured(Misconfigured::NoUploads))),
         "{sent:?}"
@@ -430,21 +448,23 @@ fn a_download_ends_with_the_time_of_its_call() {
             Body::from_reader(Endless(Instant::now()), None),
         ))
     }));
-    let options = ResolveOptions::default().deadline(Duration::from_secs(1));
+    let options = ResolveOptions::new("notes").deadline(Duration::from_secs(1));
     let begun = Instant::now();
     let response = world
         .resolver
-        .send_stream_with(&alice, "notes", get("/file"), &options)
+        .turn(alice.clone())
+        .send_stream(&options, get("/file"))
         .unwrap();
     // It never ends by itself, and each read gives something.
     let error = io::copy(&mut response.into_body(), &mut io::sink()).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     assert!(begun.elapsed() >= Duration::from_secs(1));
-    let options = ResolveOptions::default().deadline(Duration::ZERO);
+    let options = ResolveOptions::new("notes").deadline(Duration::ZERO);
     let requests = world.http.requests();
     let late = world
         .resolver
-        .send_stream_with(&alice, "notes", get("/file"), &options);
+        .turn(alice.clone())
+        .send_stream(&options, get("/file"));
     assert!(matches!(late, Err(Error::Unavailable(_))));
     assert_eq!(world.http.requests(), requests);
 }
@@ -461,7 +481,8 @@ fn a_stream_goes_nowhere_else_and_brings_no_credentials_of_its_own() {
     ] {
         let error = world
             .resolver
-            .send_stream(&alice, "notes", get(address))
+            .turn(alice.clone())
+            .send_stream("notes", get(address))
             .unwrap_err();
         assert!(
             matches!(error, Error::Request(RequestRefused::Address)),
@@ -472,7 +493,11 @@ fn a_stream_goes_nowhere_else_and_brings_no_credentials_of_its_own() {
         .header(AUTHORIZATION, "Bearer x")
         .body(Upload::empty())
         .unwrap();
-    let error = world.resolver.send_stream(&alice, "notes", own).unwrap_err();
+    let error = world
+        .resolver
+        .turn(alice.clone())
+        .send_stream("notes", own)
+        .unwrap_err();
     assert!(matches!(
         error,
         Error::Request(RequestRefused::ForeignCredentials)
@@ -480,7 +505,8 @@ fn a_stream_goes_nowhere_else_and_brings_no_credentials_of_its_own() {
     assert_eq!(world.http.requests(), requests);
     let moved = world
         .resolver
-        .send_stream(&alice, "notes", get("/redirect"))
+        .turn(alice.clone())
+        .send_stream("notes", get("/redirect"))
         .unwrap();
     assert!(moved.status().is_redirection());
     assert_eq!(world.http.requests(), requests + 1);
@@ -491,7 +517,8 @@ fn a_stream_goes_nowhere_else_and_brings_no_credentials_of_its_own() {
     assert!(
         world
             .resolver
-            .send_stream(&alice, "notes", get("/file"))
+            .turn(alice.clone())
+            .send_stream("notes", get("/file"))
             .unwrap_err()
             .is_retryable()
     );

@@ -169,12 +169,12 @@ fn a_deadline_bounds_the_request() {
         sender.lock().unwrap().send(request.timeout).unwrap();
         Ok(HttpResponse::new(StatusCode::OK, ""))
     }));
-    let options = ResolveOptions::default().deadline(second);
-    turn.send_with("notes", get("/notes"), &options).unwrap();
+    let options = ResolveOptions::new("notes").deadline(second);
+    turn.send(&options, get("/notes")).unwrap();
     assert!(receiver.recv().unwrap() <= second);
-    let options = ResolveOptions::default().deadline(Duration::ZERO);
+    let options = ResolveOptions::new("notes").deadline(Duration::ZERO);
     let requests = world.http.requests();
-    let error = turn.send_with("notes", get("/notes"), &options).unwrap_err();
+    let error = turn.send(&options, get("/notes")).unwrap_err();
     assert!(matches!(error, Error::Unavailable(_)), "{error:?}");
     assert_eq!(world.http.requests(), requests);
 }
@@ -187,10 +187,13 @@ fn a_turn_prints_no_token_and_has_an_id() {
     let printed = format!("{turn:?} {turn:#?} {:?}", turn.redactor());
     assert!(!turn.contains_secret(&printed));
     assert!(!printed.contains(token.access_token().expose_secret()));
-    assert_eq!(turn.what_for().map(TurnPurpose::as_str), Some("answer a message"));
-    assert_ne!(turn.id(), world.resolver.turn(person("alice")).id());
-    let named = turn.with_id(TurnId::new("turn-7").unwrap());
-    assert_eq!(named.id().unwrap().as_str(), "turn-7");
+    assert_eq!(
+        turn.turn_purpose().map(TurnPurpose::as_str),
+        Some("answer a message")
+    );
+    assert_ne!(turn.turn_id(), world.resolver.turn(person("alice")).turn_id());
+    let named = turn.id(TurnId::new("turn-7").unwrap());
+    assert_eq!(named.turn_id().unwrap().as_str(), "turn-7");
     assert_eq!(named.acting_user(), &person("alice"));
 }
 

@@ -16,7 +16,7 @@ fn on_disk() -> World {
 }
 
 fn turn(world: &World, person: ActingUser, id: &str) -> Turn {
-    let turn = world.resolver.turn(person).with_id(TurnId::new(id).unwrap());
+    let turn = world.resolver.turn(person).id(TurnId::new(id).unwrap());
     turn.purpose(TurnPurpose::new(format!("to do {id}")).unwrap())
 }
 
@@ -77,7 +77,7 @@ fn a_turn_without_a_name_of_the_hosts_has_one_of_its_own() {
     let turn = world.resolver.turn(alice.clone());
     turn.resolve("notes").unwrap();
     let uses = uses(&world, &alice);
-    assert_eq!(uses[0].turn.as_deref(), turn.id().map(TurnId::as_str));
+    assert_eq!(uses[0].turn.as_deref(), turn.turn_id().map(TurnId::as_str));
     assert_eq!(uses[0].purpose, None);
 }
 

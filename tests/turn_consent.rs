@@ -13,14 +13,14 @@ use valetkey::connections::ConsentState;
 use valetkey::error::{ConsentError, ConsentReason, ConsentRequired};
 use valetkey::http::HttpResponse;
 use valetkey::resolver::mcp::{Action, Elicitation, input_required, url_elicitation_required};
-use valetkey::resolver::{Asked, Policy, Turn, WorkspaceConnections};
+use valetkey::resolver::{ConsentRequest, Policy, Turn, WorkspaceConnections};
 use valetkey::testing::Fault;
 use valetkey::vault::envelope::MasterKey;
 use valetkey::vault::{MemoryVault, SqliteVault};
 use valetkey::{ConsentOptions, Error, Resolver};
 use world::{World, person, response};
 
-fn need(turn: &Turn, provider: &str) -> Arc<Asked> {
+fn need(turn: &Turn, provider: &str) -> Arc<ConsentRequest> {
     let error = turn.resolve(provider).unwrap_err();
     turn.ask(error.consent_required().unwrap()).unwrap()
 }
@@ -29,7 +29,7 @@ fn need(turn: &Turn, provider: &str) -> Arc<Asked> {
 fn many_tools_that_need_the_same_ask_once() {
     let world = World::new();
     let turn = world.resolver.turn(person("alice"));
-    let all: Vec<Arc<Asked>> = std::thread::scope(|scope| {
+    let all: Vec<Arc<ConsentRequest>> = std::thread::scope(|scope| {
         let tools: Vec<_> = (0..20).map(|_| scope.spawn(|| need(&turn, "notes"))).collect();
         tools.into_iter().map(|tool| tool.join().unwrap()).collect()
     });
@@ -89,7 +89,7 @@ fn more_access_is_asked_for_in_other_words() {
 fn nobody_is_asked_for_what_only_an_operator_can_connect() {
     let world = World::new();
     let policy = Policy::new(WorkspaceConnections::Required);
-    let turn = world.resolver.with_policy(policy).turn(person("alice"));
+    let turn = world.resolver.policy(policy).turn(person("alice"));
     let error = turn.resolve("notes").unwrap_err();
     let refused = turn.ask(error.consent_required().unwrap()).unwrap_err();
     assert!(matches!(refused, Error::NotPermitted));
@@ -193,7 +193,7 @@ fn a_consent_can_be_followed_to_each_of_its_ends() {
     ] {
         let alice = person("alice");
         let turn = world.resolver.turn(alice.clone());
-        let open = |asked: &Asked| world.connections.open(&alice, asked.prepared().ticket());
+        let open = |asked: &ConsentRequest| world.connections.open(&alice, asked.prepared().ticket());
 
         let asked = need(&turn, "notes");
         let state = |id| turn.poll(id).unwrap();

@@ -197,7 +197,7 @@ fn a_turn_makes_a_bounded_number_of_placeholders() {
     }
     let labelled = |number: usize| {
         let label = valetkey::model::Label::new(format!("account {number}")).unwrap();
-        turn.placeholder_with("notes", ResolveOptions::default().label(label))
+        turn.placeholder(ResolveOptions::new("notes").label(label))
     };
     let made = (0..10_000).take_while(|number| labelled(*number).is_ok()).count();
     assert_eq!(made, 1_023);

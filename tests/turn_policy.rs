@@ -13,8 +13,8 @@ use valetkey::vault::MemoryVault;
 use valetkey::{Error, TenantId, UserId};
 use world::{World, person};
 
-fn scopes(scopes: &str) -> ResolveOptions {
-    ResolveOptions::default().scopes(scopes.parse().unwrap())
+fn scopes(scopes: &str) -> ResolveOptions<'static> {
+    ResolveOptions::new("notes").scopes(scopes.parse().unwrap())
 }
 
 #[test]
@@ -22,33 +22,27 @@ fn reading_may_fall_back_and_writing_never() {
     let world = World::new();
     world.connect_shared("grace");
     let policy = Policy::default().personal_scopes("notes.write".parse().unwrap());
-    let turn = world.resolver.clone().with_policy(policy).turn(person("alice"));
-    assert!(
-        turn.resolve_with("notes", &scopes("notes.read"))
-            .unwrap()
-            .is_workspace()
-    );
+    let turn = world.resolver.clone().policy(policy).turn(person("alice"));
+    assert!(turn.resolve(&scopes("notes.read")).unwrap().is_workspace());
     for needed in ["notes.write", "notes.read notes.write"] {
-        let error = turn.resolve_with("notes", &scopes(needed)).unwrap_err();
+        let error = turn.resolve(&scopes(needed)).unwrap_err();
         assert!(error.consent_required().is_some(), "{needed}: {error:?}");
     }
     world.connect(&person("alice"), "ada");
-    assert!(
-        !turn
-            .resolve_with("notes", &scopes("notes.write"))
-            .unwrap()
-            .is_workspace()
-    );
+    assert!(!turn.resolve(&scopes("notes.write")).unwrap().is_workspace());
 }
 
 #[test]
 fn the_explanation_is_the_decision() {
     let world = World::new();
     let alice = person("alice");
-    let none = ResolveOptions::default();
-    let explain = |options: &ResolveOptions| world.resolver.explain(&alice, "notes", options);
+    let none = ResolveOptions::new("notes");
+    let explain = |options: &ResolveOptions<'_>| world.resolver.turn(alice.clone()).explain(options);
     let fallback = Step::Policy(WorkspaceConnections::Fallback, Setting::Default);
-    let nothing = (Step::Personal(Finding::Nothing), Step::Shared(Finding::Nothing));
+    let nothing = (
+        Step::Personal(Finding::Nothing),
+        Step::Workspace(Finding::Nothing),
+    );
 
     let explanation = explain(&none);
     assert_eq!(explanation.steps, [fallback, nothing.0, nothing.1]);
@@ -58,7 +52,7 @@ fn the_explanation_is_the_decision() {
             .ends_with("=> no token: notes needs consent: not connected yet")
     );
 
-    let shared = Step::Shared(Finding::Active(world.connect_shared("grace").id));
+    let shared = Step::Workspace(Finding::Active(world.connect_shared("grace").id));
     let fresh = Step::Token(TokenState::Fresh);
     assert_eq!(explain(&none).steps, [fallback, nothing.0, shared, fresh]);
 
@@ -76,7 +70,7 @@ fn the_explanation_is_the_decision() {
     let printed = format!("{} {:?}", explain(&none), explain(&none));
     assert!(!printed.contains(token.access_token().expose_secret()));
     assert!(explain(&scopes("other")).refusal.is_some());
-    let unknown = world.resolver.explain(&alice, "none", &none);
+    let unknown = world.resolver.turn(alice.clone()).explain(&none);
     assert!(unknown.steps.is_empty() && unknown.refusal.is_some());
 }
 
@@ -133,9 +127,9 @@ fn the_whole_matrix_of_settings_is_decided_as_documented() {
                         };
                         let label =
                             format!("{personal} {shared} {default:?} {of_provider:?} {of_tool:?} {needed}");
-                        let resolver = world.resolver.clone().with_policy(policy);
+                        let resolver = world.resolver.clone().policy(policy);
                         let options = scopes(needed).tool(tool("t"));
-                        let found = resolver.resolve_with(&alice, "notes", &options);
+                        let found = resolver.resolve(&alice, &options);
                         assert_eq!(
                             found.as_ref().ok().map(|token| token.is_workspace()),
                             through,
@@ -146,7 +140,7 @@ fn the_whole_matrix_of_settings_is_decided_as_documented() {
                             assert_eq!(need.reason, ConsentReason::NotConnected, "{label}");
                             assert_eq!(need.shared, expected == Required, "{label}");
                         }
-                        let explained = resolver.explain(&alice, "notes", &options);
+                        let explained = resolver.turn(alice.clone()).explain(&options);
                         assert!(
                             matches!(explained.steps[0], Step::Policy(said, _) if said == expected),
                             "{label}: {explained}"
@@ -168,7 +162,7 @@ fn the_explanation_names_the_setting_that_counted() {
         .tool(tool("strict"), WorkspaceConnections::Forbidden)
         .tool(tool("loose"), WorkspaceConnections::Fallback)
         .personal_scopes("notes.write".parse().unwrap());
-    let resolver = world.resolver.with_policy(policy);
+    let resolver = world.resolver.policy(policy);
     for (provider, options, setting) in [
         ("mail", scopes(""), Setting::Default),
         ("mail", scopes("").tool(tool("other")), Setting::Default),
@@ -177,7 +171,9 @@ fn the_explanation_names_the_setting_that_counted() {
         ("notes", scopes("").tool(tool("strict")), Setting::Tool),
         ("notes", scopes("notes.write"), Setting::Scopes),
     ] {
-        let explained = resolver.explain(&person("alice"), provider, &options);
+        let mut options = options;
+        options.provider = provider.into();
+        let explained = resolver.turn(person("alice")).explain(&options);
         assert!(
             matches!(explained.steps[0], Step::Policy(_, found) if found == setting),
             "{setting:?}: {explained}"
@@ -194,8 +190,8 @@ fn what_is_denied_is_denied_before_the_vault_is_asked() {
     let (acme, user) = (TenantId::new("acme").unwrap(), UserId::new("alice").unwrap());
     let evil = TenantId::new("evil").unwrap();
     let of_alice = Calls::all().person(acme, user.clone());
-    let none = ResolveOptions::default;
-    let by_tool = || ResolveOptions::default().tool(tool("send"));
+    let none = || ResolveOptions::new("notes");
+    let by_tool = || ResolveOptions::new("notes").tool(tool("send"));
     for (calls, who, options, denied) in [
         (Calls::all(), "alice", none(), true),
         (Calls::all().provider(notes()), "alice", none(), true),
@@ -233,10 +229,10 @@ fn what_is_denied_is_denied_before_the_vault_is_asked() {
         let resolver = world
             .resolver
             .clone()
-            .with_policy(Policy::default().deny(calls.clone()));
+            .policy(Policy::default().deny(calls.clone()));
         let turn = resolver.turn(person(who));
-        let found = turn.resolve_with("notes", &options);
-        let explained = resolver.explain(&person(who), "notes", &options);
+        let found = turn.resolve(&options);
+        let explained = resolver.turn(person(who)).explain(&options);
         assert_eq!(
             matches!(found, Err(Error::Denied(_))),
             denied,
@@ -247,13 +243,10 @@ fn what_is_denied_is_denied_before_the_vault_is_asked() {
             // Neither what is connected nor what is not shows.
             assert_eq!(explained.steps, [Step::Denied(DenialReason::Listed)]);
             let requests = world.http.requests();
-            assert!(matches!(turn.peek_with("notes", &options), Err(Error::Denied(_))));
+            assert!(matches!(turn.peek(&options), Err(Error::Denied(_))));
             let request = http::Request::get("/notes").body(Vec::new()).unwrap();
-            assert!(matches!(
-                turn.send_with("notes", request, &options),
-                Err(Error::Denied(_))
-            ));
-            let placeholder = turn.placeholder_with("notes", options).unwrap();
+            assert!(matches!(turn.send(&options, request), Err(Error::Denied(_))));
+            let placeholder = turn.placeholder(options).unwrap();
             let request = http::Request::get("https://sandbox.test/api/notes")
                 .header("authorization", format!("Bearer {placeholder}"));
             assert!(matches!(
@@ -279,14 +272,14 @@ fn what_is_denied_asks_nothing_of_the_vault() {
     db.execute_batch("ALTER TABLE connections RENAME TO hidden")
         .unwrap();
 
-    let options = ResolveOptions::default();
+    let options = ResolveOptions::new("notes");
     let asked = world.resolver.resolve(&alice, "notes");
     assert!(matches!(asked, Err(Error::Vault(_))), "{asked:?}");
     for policy in [
         Policy::default().deny(Calls::all()),
         Policy::default().require_label(notes()),
     ] {
-        let resolver = world.resolver.clone().with_policy(policy);
+        let resolver = world.resolver.clone().policy(policy);
         let turn = resolver.turn(alice.clone());
         let denied = turn.resolve("notes");
         assert!(matches!(denied, Err(Error::Denied(_))), "{denied:?}");
@@ -295,7 +288,7 @@ fn what_is_denied_asks_nothing_of_the_vault() {
         let request = http::Request::get("/notes").body(Vec::new()).unwrap();
         let denied = turn.send("notes", request);
         assert!(matches!(denied, Err(Error::Denied(_))), "{denied:?}");
-        let explained = resolver.explain(&alice, "notes", &options);
+        let explained = resolver.turn(alice.clone()).explain(&options);
         assert!(matches!(explained.steps[..], [Step::Denied(_)]), "{explained:?}");
     }
 }
@@ -308,9 +301,7 @@ fn a_label_that_must_be_named_is_not_left_to_a_default() {
     let work = Label::new("work").unwrap();
     let labelled = valetkey::ConsentOptions::default().label(work.clone());
     let at_work = world.try_connect(&alice, "grace", labelled).unwrap();
-    let resolver = world
-        .resolver
-        .with_policy(Policy::default().require_label(notes()));
+    let resolver = world.resolver.policy(Policy::default().require_label(notes()));
     let Err(Error::Denied(denied)) = resolver.resolve(&alice, "notes") else {
         panic!("not denied")
     };
@@ -319,12 +310,9 @@ fn a_label_that_must_be_named_is_not_left_to_a_default() {
         denied.to_string(),
         "this call to notes is denied: the policy wants a label to be named"
     );
-    let options = ResolveOptions::default().label(work);
+    let options = ResolveOptions::new("notes").label(work);
     assert_eq!(
-        resolver
-            .resolve_with(&alice, "notes", &options)
-            .unwrap()
-            .connection(),
+        resolver.resolve(&alice, &options).unwrap().connection(),
         at_work.id
     );
     assert!(

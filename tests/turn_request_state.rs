@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use valetkey::connections::ConsentState;
 use valetkey::resolver::mcp::{Action, Call, RequestStateError, RequestStateKey};
-use valetkey::resolver::{Asked, Turn};
+use valetkey::resolver::{ConsentRequest, Turn};
 use valetkey::vault::envelope::MasterKey;
 use valetkey::{ActingUser, TenantId, UserId};
 use world::{World, person, response};
@@ -17,7 +17,7 @@ fn key() -> RequestStateKey {
     RequestStateKey::of(&MasterKey::generate().unwrap())
 }
 
-fn asked(turn: &Turn) -> Arc<Asked> {
+fn asked(turn: &Turn) -> Arc<ConsentRequest> {
     let error = turn.resolve("notes").unwrap_err();
     turn.ask(error.consent_required().unwrap()).unwrap()
 }

@@ -12,7 +12,8 @@ pub use crate::engine::lists::{AuditPage, ConnectionFilter, StatusFilter};
 pub use crate::engine::refresh::retry::Retried;
 pub use crate::engine::revoke::report::{AtProvider, EndedTokens, Revocation};
 pub use crate::engine::settings::{Settings, UseAudit};
-pub use crate::engine::upkeep::maintain::{Budget, Upkeep};
+pub use crate::engine::upkeep::budget::Budget;
+pub use crate::engine::upkeep::maintain::UpkeepReport;
 
 use std::sync::Arc;
 
@@ -365,7 +366,7 @@ impl Connections {
     /// # Errors
     ///
     /// A failure of the vault. A refresh or a revocation that fails is counted, not an error.
-    pub fn maintain(&self, budget: Budget) -> Result<Upkeep> {
+    pub fn maintain(&self, budget: Budget) -> Result<UpkeepReport> {
         trace::within(Seam::Maintain, About::default, || {
             maintain::maintain(&self.engine, budget)
         })

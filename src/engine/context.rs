@@ -13,8 +13,8 @@ use crate::engine::usage::Usage;
 use crate::error::{Misconfigured, Result};
 use crate::http::{HttpClient, HttpRequest};
 use crate::model::{
-    ActingUser, ConnectionId, Event, EventKind, EventSink, Parameters, ProviderId, TenantId,
-    Timestamp, UserId,
+    ActingUser, ConnectionId, Event, EventKind, EventSink, Parameters, ProviderId, TenantId, Timestamp,
+    UserId,
 };
 use crate::provider::instance::{Instance, InstanceProblem};
 use crate::provider::{

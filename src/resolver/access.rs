@@ -6,12 +6,10 @@ use std::sync::Arc;
 use crate::connections::Connections;
 use crate::engine::{Context, Engine};
 use crate::model::ActingUser;
-use crate::resolver::asked::AskedConsents;
 use crate::resolver::ledger::Ledger;
+use crate::resolver::memory::Memory;
 use crate::resolver::options::ResolveOptions;
 use crate::resolver::policy::Policy;
-use crate::resolver::refused::RefreshedForApi;
-use crate::resolver::step_up::StepUps;
 use crate::trace::About;
 
 /// What a resolver, its clones and their turns have in common.
@@ -20,14 +18,6 @@ pub(super) struct Common {
     pub(super) engine: Arc<Engine>,
     pub(super) policy: Policy,
     pub(super) memory: Arc<Memory>,
-}
-
-/// What was asked for and refreshed earlier. It saves repetitions and may be lost.
-#[derive(Debug, Default)]
-pub(super) struct Memory {
-    pub(super) asked: AskedConsents,
-    pub(super) refreshed: RefreshedForApi,
-    pub(super) step_ups: StepUps,
 }
 
 impl fmt::Debug for Common {

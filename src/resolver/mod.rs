@@ -8,6 +8,7 @@ mod explain;
 mod find;
 mod ledger;
 pub mod mcp;
+mod memory;
 mod options;
 mod policy;
 mod redact;

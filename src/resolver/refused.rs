@@ -3,8 +3,7 @@
 //! One refused token leads to one refresh at most, however often it is presented. An API that refuses the refreshed
 //! token as well has answered; its answer is handed on, because refreshing and asking the person change nothing.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
 use http::StatusCode;
@@ -12,35 +11,10 @@ use http::StatusCode;
 use crate::engine::lists;
 use crate::engine::refresh::{self, Wanted};
 use crate::error::{ConsentReason, Error, Result};
-use crate::model::{GrantId, Scopes, Status, TenantId};
+use crate::model::{Scopes, Status};
 use crate::resolver::access::Access;
 use crate::resolver::token::ResolvedToken;
 use crate::vault::{Attempt, Claim, Found, Of, RefreshFailure, StoredToken, TokenQuery};
-
-/// More grants than this are not remembered: the memory is a help, not a promise.
-const REMEMBERED: usize = 4_096;
-
-/// The generations that were made because an API refused the one before.
-#[derive(Debug, Default)]
-pub(super) struct RefreshedForApi(Mutex<HashMap<(TenantId, GrantId), u64>>);
-
-impl RefreshedForApi {
-    fn add(&self, tenant: &TenantId, token: &ResolvedToken) {
-        let mut refreshed = self.lock();
-        if refreshed.len() >= REMEMBERED {
-            refreshed.clear();
-        }
-        refreshed.insert((tenant.clone(), token.grant), token.generation);
-    }
-
-    fn contains(&self, tenant: &TenantId, token: &ResolvedToken) -> bool {
-        self.lock().get(&(tenant.clone(), token.grant)) == Some(&token.generation)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<(TenantId, GrantId), u64>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// Returns another token for one that the API refused, for a host that sends requests by a client of its own.
 pub(super) fn refresh_refused(access: &Access<'_>, refused: &ResolvedToken) -> Result<Option<ResolvedToken>> {

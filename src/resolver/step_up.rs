@@ -1,21 +1,15 @@
 //! What an API's refusal for want of scopes means: a need of consent, or an answer like any other.
 
-use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
-
 use http::StatusCode;
 use zeroize::Zeroizing;
 
 use crate::error::{ConsentReason, ConsentRequired, Result};
 use crate::http::HttpResponse;
-use crate::model::{ConnectionId, Scopes, TenantId};
+use crate::model::Scopes;
 use crate::protocol::{BearerError, bearer_error};
 use crate::resolver::access::Access;
 use crate::resolver::ledger::Ledger;
 use crate::resolver::token::ResolvedToken;
-
-/// More step-ups than this are not remembered: the memory is a help, not a promise.
-const REMEMBERED: usize = 4_096;
 
 /// Hands the answer on, unless the API says that the grant does not cover the request and a consent that nobody has
 /// asked for yet could change that.
@@ -57,22 +51,6 @@ pub(super) fn finish(
             .named_by_api(unknown)
             .into(),
     )
-}
-
-/// The scopes that APIs named and no descriptor knows, each told once for a connection. Whether a user is asked for them
-/// is the host's decision, so nothing of them is stored.
-#[derive(Debug, Default)]
-pub(super) struct StepUps(Mutex<HashSet<(TenantId, ConnectionId, Scopes)>>);
-
-impl StepUps {
-    /// Remembers the scopes. Returns whether they are new.
-    fn add(&self, tenant: &TenantId, connection: ConnectionId, scopes: &Scopes) -> bool {
-        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.len() >= REMEMBERED {
-            told.clear();
-        }
-        told.insert((tenant.clone(), connection, scopes.clone()))
-    }
 }
 
 /// The scopes that the API names, if it refuses for want of scopes; empty if it names none.

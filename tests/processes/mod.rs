@@ -215,9 +215,9 @@ pub fn consent(scene: &Scene, connections: &Connections) -> valetkey::model::Con
 
 /// Resolves a token that must be good for longer than any is: each call is a refresh.
 pub fn renew(resolver: &Resolver) -> valetkey::Result<u64> {
-    let options = valetkey::resolver::ResolveOptions::default().min_ttl(Duration::from_secs(2 * 3600));
+    let options = valetkey::resolver::ResolveOptions::new("notes").min_ttl(Duration::from_secs(2 * 3600));
     resolver
-        .resolve_with(&alice(), "notes", &options)
+        .resolve(&alice(), &options)
         .map(|token| token.generation())
 }
 

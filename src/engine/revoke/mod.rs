@@ -2,7 +2,6 @@
 
 pub(crate) mod at_provider;
 pub(crate) mod flow;
-pub(crate) mod outbox;
 pub(crate) mod report;
 
 pub(crate) use flow::*;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::engine::Context;
 use crate::engine::refresh;
 use crate::engine::refresh::NotRefreshed;
-use crate::engine::upkeep::maintain::Budget;
+use crate::engine::upkeep::budget::{Budget, STRIKES};
 use crate::engine::workers;
 use crate::error::{ConsentReason, Error, Misconfigured, Result};
 use crate::model::GrantId;
@@ -20,9 +20,6 @@ use crate::vault::{Claimed, DueQuery};
 /// Access tokens that expire within this time are refreshed by upkeep: what `resolve` would call due, and a minute
 /// more, so that a turn seldom waits.
 const HORIZON: Duration = Duration::from_secs(6 * 60);
-
-/// After this many failures in a row a server is left alone for a while.
-pub(crate) const STRIKES: u32 = 3;
 
 /// What was refreshed.
 #[derive(Debug, Clone, Copy, Default)]
