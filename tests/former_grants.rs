@@ -353,7 +353,7 @@ proptest! {
         // What the steps before left unconfirmed is told of by revoking each connection once more.
         let mut all = world.connections.list(
             &alice,
-            &valetkey::connections::ConnectionFilter::default().with_revoked(),
+            &valetkey::connections::ConnectionFilter::default().include_revoked(),
         ).unwrap();
         all.sort_by_key(|it| it.status == Status::Revoked);
         let reports: Vec<_> = all.iter().map(|it| revoke(&world, &alice, it)).collect();

@@ -204,7 +204,7 @@ struct OperatorsOnly;
 
 impl Authenticator for OperatorsOnly {
     fn authenticate(&self, _: &http::request::Parts) -> Result<Caller, Refused> {
-        Ok(Caller::operator(operator()).with_explicit_credentials())
+        Ok(Caller::operator(operator()).explicit_credentials())
     }
 }
 

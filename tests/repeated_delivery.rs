@@ -313,10 +313,10 @@ fn promise_37_a_prepared_consent_asks_for_the_same_as_one_that_is_started() {
         ConsentOptions::default(),
         // Naming no scopes is not the same as leaving them to the provider.
         ConsentOptions::default().scopes(Scopes::default()),
-        ConsentOptions::default().with_scopes(scopes("extra")),
+        ConsentOptions::default().add_scopes(scopes("extra")),
         ConsentOptions::default()
             .scopes(scopes("a"))
-            .with_scopes(scopes("b"))
+            .add_scopes(scopes("b"))
             .also("mail"),
     ];
     for prompt in [

@@ -142,7 +142,7 @@ fn the_record_stays_as_history_and_comes_back_with_a_new_consent() {
     );
     let all = world
         .connections
-        .list(&alice, &ConnectionFilter::default().with_revoked())
+        .list(&alice, &ConnectionFilter::default().include_revoked())
         .unwrap();
     assert_eq!(all.len(), 1);
     let again = world.connect(&alice, "ada");
@@ -254,7 +254,7 @@ fn a_forgotten_person_has_nothing_left() {
     assert!(
         world
             .connections
-            .list(&alice, &ConnectionFilter::default().with_revoked())
+            .list(&alice, &ConnectionFilter::default().include_revoked())
             .unwrap()
             .is_empty()
     );

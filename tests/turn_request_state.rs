@@ -115,7 +115,7 @@ fn it_is_good_for_its_time_and_not_longer() {
     let turn = world.resolver.turn(person("alice"));
     let arguments = arguments();
     let call = Call::new("tools/call", "send_mail", &arguments);
-    for (key, lifetime) in [(key(), 3600), (key().with_lifetime(Duration::from_secs(60)), 60)] {
+    for (key, lifetime) in [(key(), 3600), (key().lifetime(Duration::from_secs(60)), 60)] {
         let states: Vec<_> = (0..2).map(|_| key.seal(&turn, &call, &[]).unwrap()).collect();
         world.clock.advance(Duration::from_secs(lifetime - 1));
         assert_eq!(key.open(&turn, &call, &states[0]), Ok(Vec::new()));

@@ -48,8 +48,8 @@ impl ConnectionsBuilder {
     /// Registers the host's OAuth app at an authorization server, such as
     /// [`catalog::GOOGLE`](crate::catalog::GOOGLE). It serves all providers of that server.
     #[must_use]
-    pub fn client(mut self, server: &str, registration: ClientRegistration) -> Self {
-        match ServerId::new(server) {
+    pub fn client(mut self, server: impl AsRef<str>, registration: ClientRegistration) -> Self {
+        match ServerId::new(server.as_ref()) {
             Ok(server) => self.registry.add_client(server, registration),
             Err(error) => self.invalid = Some(error),
         }

@@ -85,11 +85,11 @@ impl Connections {
     pub fn start(
         &self,
         acting_user: &ActingUser,
-        provider: &str,
+        provider: impl AsRef<str>,
         options: ConsentOptions,
     ) -> Result<Consent> {
         let owner = Owner::Personal(acting_user.user().clone());
-        start::start(&self.engine, acting_user, owner, provider, options)
+        start::start(&self.engine, acting_user, owner, provider.as_ref(), options)
     }
 
     /// Begins a consent for a connection that the tenant's people share. The operator walks it, and completes it
@@ -101,14 +101,14 @@ impl Connections {
     pub fn start_workspace(
         &self,
         operator: &Operator,
-        provider: &str,
+        provider: impl AsRef<str>,
         options: ConsentOptions,
     ) -> Result<Consent> {
         start::start(
             &self.engine,
             operator.acting_user(),
             Owner::Workspace,
-            provider,
+            provider.as_ref(),
             options,
         )
     }
@@ -123,11 +123,11 @@ impl Connections {
     pub fn prepare(
         &self,
         acting_user: &ActingUser,
-        provider: &str,
+        provider: impl AsRef<str>,
         options: ConsentOptions,
     ) -> Result<PreparedConsent> {
         let owner = Owner::Personal(acting_user.user().clone());
-        link::prepare(&self.engine, acting_user, owner, provider, options)
+        link::prepare(&self.engine, acting_user, owner, provider.as_ref(), options)
     }
 
     /// Begins the consent that was prepared: the person has opened the link. Opened again while the consent is pending,
@@ -279,11 +279,11 @@ impl Connections {
     pub fn retry_rejected(
         &self,
         operator: &Operator,
-        provider: &str,
+        provider: impl AsRef<str>,
         after: Option<ConnectionId>,
         limit: usize,
     ) -> Result<Retried> {
-        retry::retry_rejected(&self.engine, operator, provider, after, limit)
+        retry::retry_rejected(&self.engine, operator, provider.as_ref(), after, limit)
     }
 
     /// Revokes a connection: here first and at once, then at the provider, with the grants that consents had replaced

@@ -60,11 +60,11 @@ pub struct ConnectionFilter {
     /// Only this person's own. For anybody but an operator and the person: none.
     pub user: Option<UserId>,
     /// Only those to this service.
-    pub provider: Option<ProviderId>,
+    pub provider: Option<String>,
     /// Only those of this status.
     pub status: Option<StatusFilter>,
     /// Whether revoked ones are listed too. [`StatusFilter::Revoked`] implies it.
-    pub with_revoked: bool,
+    pub include_revoked: bool,
     /// Only those after this one: the last of the page before.
     pub after: Option<ConnectionId>,
     /// At most so many. Absent: 1000.
@@ -99,9 +99,9 @@ impl StatusFilter {
 impl ConnectionFilter {
     /// Those to one service.
     #[must_use]
-    pub fn provider(provider: ProviderId) -> Self {
+    pub fn provider(provider: impl AsRef<str>) -> Self {
         Self {
-            provider: Some(provider),
+            provider: Some(provider.as_ref().to_owned()),
             ..Self::default()
         }
     }
@@ -122,8 +122,8 @@ impl ConnectionFilter {
 
     /// The same, revoked ones included.
     #[must_use]
-    pub fn with_revoked(mut self) -> Self {
-        self.with_revoked = true;
+    pub fn include_revoked(mut self) -> Self {
+        self.include_revoked = true;
         self
     }
 
@@ -150,11 +150,12 @@ pub(crate) fn page(
     after: Option<ConnectionId>,
     limit: usize,
 ) -> Result<Vec<Connection>> {
+    let provider = filter.provider.as_deref().map(ProviderId::new).transpose()?;
     let read = |owner: Option<Owner>| {
         let mut query = ConnectionQuery::of(by.tenant());
         query.owner = owner.as_ref();
-        query.provider = filter.provider.as_ref();
-        query.with_revoked = filter.with_revoked || filter.status == Some(StatusFilter::Revoked);
+        query.provider = provider.as_ref();
+        query.with_revoked = filter.include_revoked || filter.status == Some(StatusFilter::Revoked);
         query.after = after;
         query.limit = limit;
         let connections = cx.vault.connections(&query)?;

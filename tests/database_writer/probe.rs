@@ -178,7 +178,7 @@ impl<'a> Probe<'a> {
 
     fn shown(&mut self, label: &str) {
         for workspace in [ACME, ELSEWHERE] {
-            let filter = ConnectionFilter::default().with_revoked();
+            let filter = ConnectionFilter::default().include_revoked();
             let listed = self.host.connections.list(&operator(workspace), &filter);
             let listed = self.outcome.call(&format!("{label} {workspace}"), listed);
             for connection in listed.unwrap_or_default() {

@@ -120,7 +120,7 @@ impl Host {
 
     /// The one connection to a service that is not revoked.
     pub fn of(&self, service: &str) -> Connection {
-        let filter = ConnectionFilter::provider(service.try_into().unwrap());
+        let filter = ConnectionFilter::provider(service);
         let mut found = self.connections.list(&self.alice, &filter).unwrap();
         assert_eq!(found.len(), 1, "{service}: {found:?}");
         found.remove(0)

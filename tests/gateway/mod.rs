@@ -46,7 +46,7 @@ impl Authenticator for Door {
             _ => Caller::user(ActingUser::authenticated(tenant, name)),
         };
         Ok(if bearer.is_some() {
-            caller.with_explicit_credentials()
+            caller.explicit_credentials()
         } else {
             caller
         })

@@ -137,7 +137,7 @@ impl RequestStateKey {
 
     /// The same key, whose states are good for this long.
     #[must_use]
-    pub const fn with_lifetime(mut self, lifetime: Duration) -> Self {
+    pub const fn lifetime(mut self, lifetime: Duration) -> Self {
         self.lifetime = lifetime;
         self
     }
