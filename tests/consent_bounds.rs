@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use valetkey::testing::{ManualClock, Sandbox};
 use valetkey::vault::envelope::MasterKey;
 use valetkey::vault::{MemoryStore, Mode, SealedVault, Store, Transaction, VaultError};
-use valetkey::{ActingUser, Connections, ConsentOptions, TenantId, UserId};
+use valetkey::{ActingUser, Connections, ConsentOptions};
 
 /// A store that counts the values that it gives out.
 #[derive(Debug, Default, Clone)]
@@ -73,8 +73,7 @@ fn what_is_read_for_a_person_does_not_grow_with_the_requests_of_others() {
         .clock(ManualClock::default())
         .build()
         .unwrap();
-    let person =
-        |name: &str| ActingUser::authenticated(TenantId::new("acme").unwrap(), UserId::new(name).unwrap());
+    let person = |name: &str| ActingUser::authenticated("acme", name).unwrap();
     let prepare = |who: &ActingUser| {
         connections
             .prepare(who, "notes", ConsentOptions::default())

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use valetkey::ActingUser;
 use valetkey::connections::ConsentState;
 use valetkey::resolver::mcp::{Action, Call, RequestStateError, RequestStateKey};
 use valetkey::resolver::{Asked, Turn};
 use valetkey::vault::envelope::MasterKey;
-use valetkey::{ActingUser, TenantId, UserId};
 use world::{World, person, response};
 
 fn key() -> RequestStateKey {
@@ -37,7 +37,7 @@ fn it_opens_for_whom_and_what_it_was_made_and_for_nothing_else() {
     let open = |turn: &Turn, call: &Call<'_>| key.open(turn, call, &state);
 
     for (tenant, user) in [("acme", "bob"), ("evil", "alice"), ("acmea", "lice")] {
-        let other = ActingUser::authenticated(TenantId::new(tenant).unwrap(), UserId::new(user).unwrap());
+        let other = ActingUser::authenticated(tenant, user).unwrap();
         let refused = open(&world.resolver.turn(other), &call).unwrap_err();
         assert_eq!(refused, RequestStateError::WrongUser, "{tenant} {user}");
     }

@@ -136,7 +136,7 @@ impl Inner {
             // The host has vouched for the operator, and the operator names a person of the same tenant. The link that
             // comes of it is good for that person alone, whom the host authenticates when they open it.
             Owner::Personal(user) if caller.is_operator() => {
-                ActingUser::authenticated(caller.acting_user().tenant().clone(), user.clone())
+                ActingUser::of(caller.acting_user().tenant().clone(), user.clone())
             }
             Owner::Workspace if caller.is_operator() => caller.acting_user().clone(),
             _ => return Err(Refusal::forbidden()),

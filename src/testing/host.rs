@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::connections::{Connections, ConnectionsBuilder, ConsentOptions};
 use crate::error::Result;
-use crate::model::{ActingUser, Connection, Event, EventSink, Operator, TenantId, UserId};
+use crate::model::{ActingUser, Connection, Event, EventSink, Operator};
 use crate::protocol::AuthorizationResponse;
 use crate::provider::{AuthorizationServer, Provider};
 use crate::resolver::{Policy, Resolver};
@@ -110,8 +110,7 @@ impl Host {
     /// If the name is not valid.
     #[must_use]
     pub fn user(&self, name: &str) -> ActingUser {
-        let (tenant, user) = names(name);
-        ActingUser::authenticated(tenant, user)
+        ActingUser::authenticated(Self::TENANT, name).expect("the name is valid")
     }
 
     /// Returns this operator of the workspace [`TENANT`](Self::TENANT), authenticated.
@@ -121,8 +120,7 @@ impl Host {
     /// If the name is not valid.
     #[must_use]
     pub fn operator(&self, name: &str) -> Operator {
-        let (tenant, user) = names(name);
-        Operator::authenticated(tenant, user)
+        Operator::authenticated(Self::TENANT, name).expect("the name is valid")
     }
 
     /// Walks a whole consent as this person: starts it, allows everything at the sandbox, completes it. The account is
@@ -191,13 +189,6 @@ impl Default for Host {
     fn default() -> Self {
         Self::new()
     }
-}
-
-fn names(user: &str) -> (TenantId, UserId) {
-    (
-        TenantId::new(Host::TENANT).expect("the name of the workspace is valid"),
-        UserId::new(user).expect("the name of the person is valid"),
-    )
 }
 
 fn account_of(user: &ActingUser) -> &'static str {

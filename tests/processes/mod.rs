@@ -21,7 +21,7 @@ use valetkey::testing::Sandbox;
 use valetkey::testing::sandbox::Personality;
 use valetkey::vault::SqliteVault;
 use valetkey::vault::envelope::MasterKey;
-use valetkey::{ActingUser, Connections, ConsentOptions, Resolver, SystemClock, TenantId, UserId};
+use valetkey::{ActingUser, Connections, ConsentOptions, Resolver, SystemClock};
 
 /// Any 32 bytes: children and parent must have the same.
 const MASTER_KEY: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
@@ -195,7 +195,7 @@ fn connections(
 }
 
 pub fn alice() -> ActingUser {
-    ActingUser::authenticated(TenantId::new("acme").unwrap(), UserId::new("alice").unwrap())
+    ActingUser::authenticated("acme", "alice").unwrap()
 }
 
 /// Alice gives her consent, again if she has to.
