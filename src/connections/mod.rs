@@ -7,19 +7,20 @@ pub use crate::engine::consent::link::PreparedConsent;
 pub use crate::engine::consent::options::{Consent, ConsentOptions};
 pub use crate::engine::consent::poll::{ConsentState, OpenConsent};
 pub use crate::engine::health::{Health, HealthState, Misconfiguration, Usable};
-pub use crate::engine::lists::{AuditPage, ConnectionFilter, StatusFilter};
+pub use crate::engine::lists::{AuditPage, ConnectionFilter, StatusCounts, StatusFilter};
 pub use crate::engine::refresh::retry::Retried;
 pub use crate::engine::revoke::report::{AtProvider, EndedTokens, Revocation};
 pub use crate::engine::settings::Settings;
 pub use crate::engine::upkeep::maintain::{Budget, Upkeep};
 pub use crate::engine::uses::UseAudit;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::engine::Context;
 use crate::error::{Error, Result};
 use crate::model::{
-    ActingUser, Connection, ConnectionId, ConsentId, Operator, Owner, Principal, Reach, UserId,
+    ActingUser, Connection, ConnectionId, ConsentId, Operator, Owner, Principal, ProviderId, Reach, UserId,
 };
 use crate::protocol::AuthorizationResponse;
 use crate::provider::Provider;
@@ -219,6 +220,45 @@ impl Connections {
         }
         found.truncate(limit);
         Ok(found)
+    }
+
+    /// Counts the connections of the operator's workspace by provider and status, revoked ones included: numbers for
+    /// metrics. A provider without a connection is absent.
+    ///
+    /// Reads every connection of the workspace, in pages of 100. Call it at the pace of a metric, not of a request.
+    ///
+    /// ```
+    /// use valetkey::testing::Host;
+    ///
+    /// let host = Host::new();
+    /// host.connect(&host.user("ada"), "notes");
+    /// let counts = host.connections.counts(&host.operator("olga"))?;
+    /// assert_eq!(counts["notes"].active, 1);
+    /// # Ok::<(), valetkey::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Vault`](crate::Error::Vault) if the vault cannot be read.
+    pub fn counts(&self, operator: &Operator) -> Result<BTreeMap<ProviderId, StatusCounts>> {
+        const PAGE: usize = 100;
+        let filter = ConnectionFilter::default().with_revoked();
+        let mut counts = BTreeMap::<ProviderId, StatusCounts>::new();
+        let mut after = None;
+        loop {
+            let page = self.inner.page(operator, &filter, after, PAGE)?;
+            after = page.last().map(|connection| connection.id);
+            let is_last = page.len() < PAGE;
+            for connection in page {
+                counts
+                    .entry(connection.provider)
+                    .or_default()
+                    .add(connection.status);
+            }
+            if is_last {
+                return Ok(counts);
+            }
+        }
     }
 
     /// One connection.

@@ -92,6 +92,36 @@ impl StatusFilter {
     }
 }
 
+/// How many connections there are of each status.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StatusCounts {
+    /// Those that hold tokens.
+    pub active: usize,
+    /// Those that only a new consent brings back.
+    pub needs_consent: usize,
+    /// Those that were revoked and are still listed.
+    pub revoked: usize,
+}
+
+impl StatusCounts {
+    /// Returns the number of connections of any status.
+    #[must_use]
+    pub const fn total(&self) -> usize {
+        self.active + self.needs_consent + self.revoked
+    }
+
+    /// Counts one more of this status.
+    pub(crate) const fn add(&mut self, status: Status) {
+        let count = match status {
+            Status::Active => &mut self.active,
+            Status::NeedsConsent(_) => &mut self.needs_consent,
+            Status::Revoked => &mut self.revoked,
+        };
+        *count += 1;
+    }
+}
+
 impl ConnectionFilter {
     /// Those to one service.
     #[must_use]

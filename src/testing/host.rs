@@ -369,7 +369,6 @@ impl fmt::Debug for HostBuilder<'_> {
 }
 
 /// The log, and the sinks that the test adds.
-#[derive(Debug)]
 struct Told {
     log: EventLog,
     sinks: Vec<Box<dyn EventSink>>,
