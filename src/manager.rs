@@ -50,12 +50,12 @@ pub trait ConnectionManager: Send + Sync {
         options: ConsentOptions,
     ) -> Result<PreparedConsent>;
 
-    /// See [`Connections::open`].
+    /// See [`Connections::open_link`].
     ///
     /// # Errors
     ///
-    /// Those of [`Connections::open`].
-    fn open(&self, acting_user: &ActingUser, ticket: &Ticket) -> Result<Consent>;
+    /// Those of [`Connections::open_link`].
+    fn open_link(&self, acting_user: &ActingUser, ticket: &Ticket) -> Result<Consent>;
 
     /// See [`Connections::poll`].
     ///
@@ -232,8 +232,8 @@ impl ConnectionManager for Connections {
         Self::prepare(self, acting_user, provider, options)
     }
 
-    fn open(&self, acting_user: &ActingUser, ticket: &Ticket) -> Result<Consent> {
-        Self::open(self, acting_user, ticket)
+    fn open_link(&self, acting_user: &ActingUser, ticket: &Ticket) -> Result<Consent> {
+        Self::open_link(self, acting_user, ticket)
     }
 
     fn poll(&self, acting_user: &ActingUser, id: ConsentId) -> Result<ConsentState> {

@@ -89,7 +89,7 @@ fn what_is_read_for_a_person_does_not_grow_with_the_requests_of_others() {
     let poll = || {
         let _ = connections.poll(&alice, hers.id()).unwrap();
     };
-    let open = || drop(connections.open(&alice, hers.ticket()).unwrap());
+    let open = || drop(connections.open_link(&alice, hers.ticket()).unwrap());
     open();
     let (polled, opened) = (cost(&poll), cost(&open));
     for number in 0..20 {

@@ -141,7 +141,7 @@ impl Walk<'_> {
             .prepare(&self.alice, "notes", ConsentOptions::default())
             .expect("a consent is prepared");
         apart(|| self.server.learn("ticket", prepared.ticket().expose_secret()));
-        let opened = self.connections.open(&self.alice, prepared.ticket());
+        let opened = self.connections.open_link(&self.alice, prepared.ticket());
         drop(opened.expect("the ticket opens it"));
     }
 

@@ -123,7 +123,7 @@ impl Connections {
     /// [`Consent`](crate::Error::Consent) if the ticket is unknown or expired, or is somebody else's (it stays good for
     /// them then), and as [`start`](Self::start). If this person has answered the consent,
     /// [`Used`](crate::error::ConsentError::Used) names it, so that [`poll`](Self::poll) says how.
-    pub fn open(&self, acting_user: &ActingUser, ticket: &Ticket) -> Result<Consent> {
+    pub fn open_link(&self, acting_user: &ActingUser, ticket: &Ticket) -> Result<Consent> {
         self.inner.open_prepared(acting_user, ticket)
     }
 

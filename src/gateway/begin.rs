@@ -90,7 +90,7 @@ impl Inner {
         if prepared.as_ref().is_some_and(|it| it.owner == Owner::Workspace) && !caller.is_operator() {
             return Err(page::link_refused());
         }
-        match self.connections.open(who, &ticket) {
+        match self.connections.open_link(who, &ticket) {
             Ok(consent) => {
                 let response = answer::see_other(consent.authorization_url().as_str())?;
                 Ok(self.with_binding(response, incoming, &consent))
