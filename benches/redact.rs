@@ -14,7 +14,7 @@ use valetkey::http::{HttpClient as _, HttpRequest, HttpResponse};
 use valetkey::protocol::AuthorizationResponse;
 use valetkey::testing::{ManualClock, Sandbox};
 use valetkey::vault::MemoryVault;
-use valetkey::{ActingUser, Connections, ConsentOptions, Resolver, TenantId, UserId};
+use valetkey::{ActingUser, Connections, ConsentOptions, Resolver};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -95,10 +95,7 @@ fn connected() -> (Resolver, ActingUser) {
         .clock(clock)
         .build()
         .expect("a valid host");
-    let person = ActingUser::authenticated(
-        TenantId::new("acme").expect("an id"),
-        UserId::new("alice").expect("an id"),
-    );
+    let person = ActingUser::authenticated("acme", "alice").expect("an id");
     let consent = connections
         .start(&person, "notes", ConsentOptions::default())
         .expect("a consent");

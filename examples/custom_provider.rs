@@ -14,7 +14,7 @@ use valetkey::provider::{
 use valetkey::testing::{ManualClock, Sandbox};
 use valetkey::vault::SqliteVault;
 use valetkey::vault::envelope::MasterKey;
-use valetkey::{ActingUser, Connections, ConsentOptions, Resolver, TenantId, UserId};
+use valetkey::{ActingUser, Connections, ConsentOptions, Resolver};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let sandbox = Sandbox::new(ManualClock::default());
@@ -63,7 +63,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .clock(ManualClock::default())
         .build()?;
 
-    let ada = ActingUser::authenticated(TenantId::new("acme")?, UserId::new("ada")?);
+    let ada = ActingUser::authenticated("acme", "ada")?;
     let consent = connections.start(&ada, "notebook", ConsentOptions::default())?;
     let callback = sandbox.approve(consent.authorization_url(), "ada");
     let connection =

@@ -26,7 +26,7 @@ use valetkey::protocol::AuthorizationResponse;
 use valetkey::testing::{Sandbox, vault_contract};
 use valetkey::vault::envelope::MasterKey;
 use valetkey::vault::{Mode, SealedVault, Store, Transaction, VaultError};
-use valetkey::{ActingUser, Connections, ConsentOptions, Resolver, TenantId, UserId};
+use valetkey::{ActingUser, Connections, ConsentOptions, Resolver};
 
 type Values = BTreeMap<Vec<u8>, Vec<u8>>;
 /// The changes of one transaction: a new value, or none where the key is deleted.
@@ -221,7 +221,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let path = directory.path().join("vault.log");
     let key = MasterKey::generate()?.to_base64();
     let sandbox = Sandbox::new(valetkey::SystemClock);
-    let ada = ActingUser::authenticated(TenantId::new("acme")?, UserId::new("ada")?);
+    let ada = ActingUser::authenticated("acme", "ada")?;
     let connections = connections(&path, &key, &sandbox)?;
     let consent = connections.start(&ada, "notes", ConsentOptions::default())?;
     let callback = sandbox.approve(consent.authorization_url(), "ada");

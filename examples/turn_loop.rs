@@ -13,7 +13,7 @@ use valetkey::resolver::Upload;
 use valetkey::testing::{ManualClock, Sandbox, assert_no_secrets};
 use valetkey::vault::SqliteVault;
 use valetkey::vault::envelope::MasterKey;
-use valetkey::{ActingUser, Connections, ConsentOptions, Error as ValetkeyError, Resolver, TenantId, UserId};
+use valetkey::{ActingUser, Connections, ConsentOptions, Error as ValetkeyError, Resolver, TenantId};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let clock = ManualClock::default();
@@ -30,8 +30,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
 
     let acme = TenantId::new("acme")?;
-    let ada = ActingUser::authenticated(acme.clone(), UserId::new("ada")?);
-    let grace = ActingUser::authenticated(acme, UserId::new("grace")?);
+    let ada = ActingUser::authenticated(acme.clone(), "ada")?;
+    let grace = ActingUser::authenticated(acme, "grace")?;
     connect(&connections, &sandbox, &ada, "ada", ConsentOptions::default())?;
 
     let conversation = [

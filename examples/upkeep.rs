@@ -13,7 +13,7 @@ use valetkey::protocol::AuthorizationResponse;
 use valetkey::testing::{ManualClock, Sandbox};
 use valetkey::vault::SqliteVault;
 use valetkey::vault::envelope::MasterKey;
-use valetkey::{ActingUser, Connections, ConsentOptions, TenantId, UserId};
+use valetkey::{ActingUser, Connections, ConsentOptions};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let clock = ManualClock::default();
@@ -25,7 +25,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .http_client(sandbox.clone())
         .clock(clock.clone())
         .build()?;
-    let ada = ActingUser::authenticated(TenantId::new("acme")?, UserId::new("ada")?);
+    let ada = ActingUser::authenticated("acme", "ada")?;
     let consent = connections.start(&ada, "notes", ConsentOptions::default())?;
     let callback = sandbox.approve(consent.authorization_url(), "ada");
     connections.complete(&ada, AuthorizationResponse::parse(&callback)?, consent.binding())?;

@@ -14,7 +14,7 @@ use valetkey::protocol::AuthorizationResponse;
 use valetkey::resolver::{Turn, Upload};
 use valetkey::testing::{ManualClock, Sandbox};
 use valetkey::vault::MemoryVault;
-use valetkey::{ActingUser, Connections, ConsentOptions, Resolver, TenantId, UserId};
+use valetkey::{ActingUser, Connections, ConsentOptions, Resolver};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -136,7 +136,7 @@ fn turn() -> Turn {
         .clock(clock)
         .build()
         .unwrap();
-    let alice = ActingUser::authenticated(TenantId::new("acme").unwrap(), UserId::new("alice").unwrap());
+    let alice = ActingUser::authenticated("acme", "alice").unwrap();
     let consent = connections
         .start(&alice, "notes", ConsentOptions::default())
         .unwrap();

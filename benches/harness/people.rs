@@ -14,9 +14,7 @@ use valetkey::vault::{
     Attempt, ClaimOutcome, ClaimRequest, CommitOutcome, ConnectionQuery, GrantStore, NewGrant, RefreshStore,
     Refreshed, SqliteVault, StateHash, StoreOutcome, Tokens,
 };
-use valetkey::{
-    AccessToken, ActingUser, Clock as _, Connections, RefreshToken, SystemClock, TenantId, UserId,
-};
+use valetkey::{AccessToken, ActingUser, Clock as _, Connections, RefreshToken, SystemClock, TenantId};
 
 /// The size of an access token that most providers issue.
 pub const TOKEN_BYTES: usize = 570;
@@ -30,12 +28,12 @@ pub fn tenant() -> TenantId {
 }
 
 pub fn person(number: usize) -> ActingUser {
-    ActingUser::authenticated(tenant(), UserId::new(user(number)).expect("valid"))
+    ActingUser::authenticated(tenant(), user(number)).expect("valid")
 }
 
 /// Somebody who has not connected anything.
 pub fn stranger() -> ActingUser {
-    ActingUser::authenticated(tenant(), UserId::new("nobody").expect("valid"))
+    ActingUser::authenticated(tenant(), "nobody").expect("valid")
 }
 
 pub fn master_key() -> MasterKey {

@@ -9,9 +9,7 @@ use valetkey::protocol::AuthorizationResponse;
 use valetkey::testing::Sandbox;
 use valetkey::vault::SqliteVault;
 use valetkey::vault::envelope::MasterKey;
-use valetkey::{
-    ActingUser, Connections, Consent, ConsentOptions, Operator, Resolver, SystemClock, TenantId, UserId,
-};
+use valetkey::{ActingUser, Connections, Consent, ConsentOptions, Operator, Resolver, SystemClock, TenantId};
 
 use crate::MOUNTED_AT;
 use crate::host::{Host, Sessions};
@@ -87,7 +85,7 @@ impl Seeds {
         self.sandbox.revoke_at_server("grace");
         let _ = self.connections.refresh(&grace, mail.id);
 
-        let olga = Operator::authenticated(tenant()?, UserId::new("olga")?);
+        let olga = Operator::authenticated(tenant()?, "olga")?;
         let options = ConsentOptions::default().label(valetkey::model::Label::new("team")?);
         let consent = self.connections.start_workspace(&olga, "calendar", options)?;
         self.give(olga.acting_user(), &consent, "ada")?;
@@ -111,5 +109,5 @@ pub fn tenant() -> Result<TenantId, Box<dyn Error>> {
 }
 
 pub fn acting_user(name: &str) -> Result<ActingUser, Box<dyn Error>> {
-    Ok(ActingUser::authenticated(tenant()?, UserId::new(name)?))
+    Ok(ActingUser::authenticated(tenant()?, name)?)
 }

@@ -8,13 +8,14 @@ pub use crate::engine::consent::link::PreparedConsent;
 pub use crate::engine::consent::options::{Consent, ConsentOptions};
 pub use crate::engine::consent::poll::{ConsentState, OpenConsent};
 pub use crate::engine::health::{Health, HealthState, Misconfiguration, Usable};
-pub use crate::engine::lists::{AuditPage, ConnectionFilter, StatusFilter};
+pub use crate::engine::lists::{AuditPage, ConnectionFilter, StatusCounts, StatusFilter};
 pub use crate::engine::refresh::retry::Retried;
 pub use crate::engine::revoke::report::{AtProvider, EndedTokens, Revocation};
 pub use crate::engine::settings::{Settings, UseAudit};
 pub use crate::engine::upkeep::budget::Budget;
 pub use crate::engine::upkeep::maintain::UpkeepReport;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::engine::consent::complete;
@@ -31,7 +32,7 @@ use crate::engine::upkeep::maintain;
 use crate::engine::{Context, Engine};
 use crate::error::{Error, Result};
 use crate::model::{
-    ActingUser, Connection, ConnectionId, ConsentId, Operator, Owner, Principal, Reach, UserId,
+    ActingUser, Connection, ConnectionId, ConsentId, Operator, Owner, Principal, ProviderId, Reach, UserId,
 };
 use crate::protocol::AuthorizationResponse;
 use crate::provider::Provider;
@@ -52,6 +53,32 @@ impl Connections {
     /// Begins to build connections over this vault. The catalogue's providers are in it already.
     pub fn builder(vault: impl Vault) -> ConnectionsBuilder {
         ConnectionsBuilder::new(Arc::new(vault))
+    }
+
+    /// Begins to build connections over the vault in the SQLite file at `path`, which is made if it does not exist.
+    ///
+    /// ```no_run
+    /// use valetkey::provider::ClientRegistration;
+    /// use valetkey::vault::envelope::MasterKey;
+    /// use valetkey::{Connections, catalog};
+    ///
+    /// let key = MasterKey::from_file("/run/secrets/agent-key")?;
+    /// let client = ClientRegistration::new("client-id", "client-secret", "https://app.example/callback");
+    /// let connections = Connections::open("agent.db", key)?
+    ///     .client(catalog::GOOGLE, client)
+    ///     .build()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Vault`](crate::Error::Vault), for the reasons that [`SqliteVault::open`](crate::vault::SqliteVault::open) lists.
+    #[cfg(feature = "sqlite")]
+    pub fn open(
+        path: impl AsRef<std::path::Path>,
+        keys: impl Into<crate::vault::envelope::MasterKeys>,
+    ) -> Result<ConnectionsBuilder> {
+        Ok(Self::builder(crate::vault::SqliteVault::open(path, keys)?))
     }
 
     pub(crate) fn new(inner: Context) -> Self {
@@ -139,7 +166,7 @@ impl Connections {
     /// [`Consent`](crate::Error::Consent) if the ticket is unknown or expired, or is somebody else's (it stays good for
     /// them then), and as [`start`](Self::start). If this person has answered the consent,
     /// [`Used`](crate::error::ConsentError::Used) names it, so that [`poll`](Self::poll) says how.
-    pub fn open(&self, acting_user: &ActingUser, ticket: &Ticket) -> Result<Consent> {
+    pub fn open_link(&self, acting_user: &ActingUser, ticket: &Ticket) -> Result<Consent> {
         link::open_prepared(&self.engine, acting_user, ticket)
     }
 
@@ -236,6 +263,28 @@ impl Connections {
         }
         found.truncate(limit);
         Ok(found)
+    }
+
+    /// Counts the connections of the operator's workspace by provider and status, revoked ones included: numbers for
+    /// metrics. A provider without a connection is absent.
+    ///
+    /// Reads every connection of the workspace, in pages of 100. Call it at the pace of a metric, not of a request.
+    ///
+    /// ```
+    /// use valetkey::testing::Host;
+    ///
+    /// let host = Host::new();
+    /// host.connect(&host.user("ada"), "notes");
+    /// let counts = host.connections.counts(&host.operator("olga"))?;
+    /// assert_eq!(counts["notes"].active, 1);
+    /// # Ok::<(), valetkey::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Vault`](crate::Error::Vault) if the vault cannot be read.
+    pub fn counts(&self, operator: &Operator) -> Result<BTreeMap<ProviderId, StatusCounts>> {
+        lists::counts(&self.engine, operator)
     }
 
     /// One connection.

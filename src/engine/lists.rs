@@ -1,9 +1,11 @@
 //! Which connections and which entries of the audit to list.
 
+use std::collections::BTreeMap;
+
 use crate::engine::Context;
 use crate::engine::health;
 use crate::error::{Error, Result};
-use crate::model::{Connection, Owner, Principal, Reach};
+use crate::model::{Connection, Operator, Owner, Principal, Reach};
 use crate::model::{ConnectionId, ProviderId, Status, UserId};
 use crate::vault::{AuditOrder, ConnectionQuery, VaultError};
 
@@ -93,6 +95,36 @@ impl StatusFilter {
                 | (Self::NeedsConsent, Status::NeedsConsent(_))
                 | (Self::Revoked, Status::Revoked)
         )
+    }
+}
+
+/// How many connections there are of each status.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StatusCounts {
+    /// Those that hold tokens.
+    pub active: usize,
+    /// Those that only a new consent brings back.
+    pub needs_consent: usize,
+    /// Those that were revoked and are still listed.
+    pub revoked: usize,
+}
+
+impl StatusCounts {
+    /// Returns the number of connections of any status.
+    #[must_use]
+    pub const fn total(&self) -> usize {
+        self.active + self.needs_consent + self.revoked
+    }
+
+    /// Counts one more of this status.
+    pub(crate) const fn add(&mut self, status: Status) {
+        let count = match status {
+            Status::Active => &mut self.active,
+            Status::NeedsConsent(_) => &mut self.needs_consent,
+            Status::Revoked => &mut self.revoked,
+        };
+        *count += 1;
     }
 }
 
@@ -200,5 +232,27 @@ pub(crate) fn managed(cx: &Context, by: &dyn Principal, id: ConnectionId) -> Res
         Ok(connection)
     } else {
         Err(Error::NotPermitted)
+    }
+}
+
+/// Counts the connections of a workspace by provider and status.
+pub(crate) fn counts(cx: &Context, operator: &Operator) -> Result<BTreeMap<ProviderId, StatusCounts>> {
+    const PAGE: usize = 100;
+    let filter = ConnectionFilter::default().include_revoked();
+    let mut counts = BTreeMap::<ProviderId, StatusCounts>::new();
+    let mut after = None;
+    loop {
+        let page = page(cx, operator, &filter, after, PAGE)?;
+        after = page.last().map(|connection| connection.id);
+        let is_last = page.len() < PAGE;
+        for connection in page {
+            counts
+                .entry(connection.provider)
+                .or_default()
+                .add(connection.status);
+        }
+        if is_last {
+            return Ok(counts);
+        }
     }
 }

@@ -152,13 +152,13 @@ impl Page {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{TenantId, UserId};
+    use crate::model::TenantId;
 
     #[test]
     fn uses_within_a_second_are_one_unless_by_another_person_or_in_another_turn() {
         let usage = Usage::default();
         let tenant = TenantId::new("acme").unwrap();
-        let person = |name| ActingUser::authenticated(tenant.clone(), UserId::new(name).unwrap());
+        let person = |name| ActingUser::authenticated(tenant.clone(), name).unwrap();
         let (alice, bob) = (person("alice"), person("bob"));
         let provider = ProviderId::new("notes").unwrap();
         let (one, other) = (TurnId::new("one").unwrap(), TurnId::new("other").unwrap());
@@ -207,7 +207,7 @@ mod tests {
     #[test]
     fn a_full_page_gives_its_oldest_entries_and_keeps_within_its_bound() {
         let usage = Usage::default();
-        let alice = ActingUser::authenticated(TenantId::new("acme").unwrap(), UserId::new("alice").unwrap());
+        let alice = ActingUser::authenticated("acme", "alice").unwrap();
         let provider = ProviderId::new("notes").unwrap();
         let handed = |second: usize| Handed {
             to: &alice,

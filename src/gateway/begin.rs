@@ -88,7 +88,7 @@ impl Inner {
         if prepared.as_ref().is_some_and(|it| it.owner == Owner::Workspace) && !caller.is_operator() {
             return Err(page::link_refused());
         }
-        match self.connections.open(who, &ticket) {
+        match self.connections.open_link(who, &ticket) {
             Ok(consent) => {
                 let response = answer::see_other(consent.authorization_url().as_str())?;
                 Ok(self.with_binding(response, incoming, &consent))
@@ -134,7 +134,7 @@ impl Inner {
             // The host has vouched for the operator, and the operator names a person of the same tenant. The link that
             // comes of it is good for that person alone, whom the host authenticates when they open it.
             Owner::Personal(user) if caller.is_operator() => {
-                ActingUser::authenticated(caller.acting_user().tenant().clone(), user.clone())
+                ActingUser::of(caller.acting_user().tenant().clone(), user.clone())
             }
             Owner::Workspace if caller.is_operator() => caller.acting_user().clone(),
             _ => return Err(Refusal::forbidden()),

@@ -85,7 +85,6 @@ pub enum InvalidGateway {
 }
 
 /// Builds a [`Gateway`]: see [`Gateway::builder`].
-#[derive(Debug)]
 pub struct GatewayBuilder {
     connections: Connections,
     authenticator: Arc<dyn Authenticator>,
@@ -366,11 +365,18 @@ impl Inner {
     }
 }
 
+impl std::fmt::Debug for GatewayBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("GatewayBuilder")
+            .field("mount", &self.mount)
+            .finish_non_exhaustive()
+    }
+}
+
 impl std::fmt::Debug for Gateway {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Gateway")
             .field("mount", &self.inner.mount)
-            .field("authenticator", &self.inner.authenticator)
             .finish_non_exhaustive()
     }
 }

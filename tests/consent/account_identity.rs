@@ -223,7 +223,7 @@ fn promise_33_a_host_can_require_that_the_account_is_named() {
 
     // It survives the way through a link.
     let prepared = world.connections.prepare(&alice, "notes", options()).unwrap();
-    let consent = world.connections.open(&alice, prepared.ticket()).unwrap();
+    let consent = world.connections.open_link(&alice, prepared.ticket()).unwrap();
     let callback = world.sandbox.approve(consent.authorization_url(), "ada");
     let refused = world
         .connections

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use valetkey::testing::{ManualClock, Sandbox};
 use valetkey::vault::envelope::MasterKey;
 use valetkey::vault::{MemoryStore, Mode, SealedVault, Store, Transaction, VaultError};
-use valetkey::{ActingUser, Connections, ConsentOptions, TenantId, UserId};
+use valetkey::{ActingUser, Connections, ConsentOptions};
 
 /// A store that counts the values that it gives out.
 #[derive(Debug, Default, Clone)]
@@ -73,8 +73,7 @@ fn what_is_read_for_a_person_does_not_grow_with_the_requests_of_others() {
         .clock(ManualClock::default())
         .build()
         .unwrap();
-    let person =
-        |name: &str| ActingUser::authenticated(TenantId::new("acme").unwrap(), UserId::new(name).unwrap());
+    let person = |name: &str| ActingUser::authenticated("acme", name).unwrap();
     let prepare = |who: &ActingUser| {
         connections
             .prepare(who, "notes", ConsentOptions::default())
@@ -90,7 +89,7 @@ fn what_is_read_for_a_person_does_not_grow_with_the_requests_of_others() {
     let poll = || {
         let _ = connections.poll(&alice, hers.id()).unwrap();
     };
-    let open = || drop(connections.open(&alice, hers.ticket()).unwrap());
+    let open = || drop(connections.open_link(&alice, hers.ticket()).unwrap());
     open();
     let (polled, opened) = (cost(&poll), cost(&open));
     for number in 0..20 {

@@ -439,7 +439,10 @@ fn a_prepared_consent_remembers_what_it_was_for() {
     let host = Host::new(GOOGLE);
     let options = ConsentOptions::default().also("google-calendar");
     let prepared = host.connections.prepare(&host.alice, "gmail", options).unwrap();
-    let consent = host.connections.open(&host.alice, prepared.ticket()).unwrap();
+    let consent = host
+        .connections
+        .open_link(&host.alice, prepared.ticket())
+        .unwrap();
     let callback = host.sandbox.approve(consent.authorization_url(), "ada");
     let mail = host
         .connections
@@ -451,7 +454,10 @@ fn a_prepared_consent_remembers_what_it_was_for() {
         .connections
         .prepare(&host.alice, "google-drive", options)
         .unwrap();
-    let consent = host.connections.open(&host.alice, prepared.ticket()).unwrap();
+    let consent = host
+        .connections
+        .open_link(&host.alice, prepared.ticket())
+        .unwrap();
     assert_eq!(scopes_of(consent.authorization_url()).len(), 1);
     let refused = host
         .connections

@@ -58,7 +58,7 @@ fn satisfying_a_need_by_a_link_makes_the_same_call_succeed() {
         let asked = turn.ask(error.consent_required().unwrap()).unwrap();
         let consent = world
             .connections
-            .open(&person("alice"), asked.prepared().ticket())
+            .open_link(&person("alice"), asked.prepared().ticket())
             .unwrap();
         finish(&world, &consent);
         assert!(turn.resolve(&options).is_ok(), "{options:?}");

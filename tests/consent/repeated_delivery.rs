@@ -149,9 +149,9 @@ fn promise_38_a_link_that_is_opened_again_leads_to_the_same_authorization() {
             .scopes("notes.read".parse().unwrap())
             .login_hint("ada@example.test");
         let prepared = world.connections.prepare(&alice, "notes", options).unwrap();
-        let first = world.connections.open(&alice, prepared.ticket()).unwrap();
+        let first = world.connections.open_link(&alice, prepared.ticket()).unwrap();
         world.clock.advance(Duration::from_secs(599));
-        let second = world.connections.open(&alice, prepared.ticket()).unwrap();
+        let second = world.connections.open_link(&alice, prepared.ticket()).unwrap();
         assert_eq!(second.authorization_url(), first.authorization_url());
         assert_eq!(second.binding().expose_secret(), first.binding().expose_secret());
         assert_eq!(second.id(), prepared.id());
@@ -170,7 +170,10 @@ fn promise_38_a_link_that_is_opened_again_leads_to_the_same_authorization() {
         let callback = world.sandbox.approve(second.authorization_url(), "ada");
         let connection = world.complete(&alice, &callback, &first).unwrap();
         assert_eq!(led_to(&world, &alice, &callback, &second), Some(connection.id));
-        let again = world.connections.open(&alice, prepared.ticket()).unwrap_err();
+        let again = world
+            .connections
+            .open_link(&alice, prepared.ticket())
+            .unwrap_err();
         assert!(
             matches!(again, Error::Consent(ConsentError::Used(id)) if id == prepared.id()),
             "{again:?}"
@@ -179,7 +182,10 @@ fn promise_38_a_link_that_is_opened_again_leads_to_the_same_authorization() {
         // Also when nothing is left of the flow.
         world.clock.advance(Duration::from_secs(3_600));
         world.connections.maintain(Default::default()).unwrap();
-        let again = world.connections.open(&alice, prepared.ticket()).unwrap_err();
+        let again = world
+            .connections
+            .open_link(&alice, prepared.ticket())
+            .unwrap_err();
         assert!(
             matches!(again, Error::Consent(ConsentError::Used(_))),
             "{again:?}"
@@ -197,8 +203,8 @@ fn promise_38_a_link_whose_authorization_expired_begins_another_one() {
         .unwrap();
     let mut states = Vec::new();
     for purge in [false, false, true, false] {
-        let consent = world.connections.open(&alice, prepared.ticket()).unwrap();
-        let again = world.connections.open(&alice, prepared.ticket()).unwrap();
+        let consent = world.connections.open_link(&alice, prepared.ticket()).unwrap();
+        let again = world.connections.open_link(&alice, prepared.ticket()).unwrap();
         assert_eq!(again.authorization_url(), consent.authorization_url());
         states.push(state(&consent));
         assert_eq!(
@@ -226,7 +232,7 @@ fn promise_38_a_link_whose_authorization_expired_begins_another_one() {
     }
     assert_ne!(states[0], states[1]);
     assert_ne!(states[1], states[2]);
-    let consent = world.connections.open(&alice, prepared.ticket()).unwrap();
+    let consent = world.connections.open_link(&alice, prepared.ticket()).unwrap();
     let callback = world.sandbox.approve(consent.authorization_url(), "ada");
     world.complete(&alice, &callback, &consent).unwrap();
     assert_eq!(world.token_requests(), 1);
@@ -247,7 +253,7 @@ fn promise_38_a_link_that_is_opened_many_times_at_once_is_one_flow() {
                 .map(|_| {
                     scope.spawn(|| {
                         begin.wait();
-                        state(&world.connections.open(&alice, prepared.ticket()).unwrap())
+                        state(&world.connections.open_link(&alice, prepared.ticket()).unwrap())
                     })
                 })
                 .collect();
@@ -269,7 +275,7 @@ fn promise_38_a_link_that_was_withdrawn_or_declined_opens_nothing() {
             .connections
             .prepare(&alice, "notes", ConsentOptions::default())
             .unwrap();
-        let consent = world.connections.open(&alice, prepared.ticket()).unwrap();
+        let consent = world.connections.open_link(&alice, prepared.ticket()).unwrap();
         let callback = if declines {
             let callback = world.sandbox.deny(consent.authorization_url());
             world.complete(&alice, &callback, &consent).unwrap_err();
@@ -279,7 +285,7 @@ fn promise_38_a_link_that_was_withdrawn_or_declined_opens_nothing() {
             world.sandbox.approve(consent.authorization_url(), "ada")
         };
         for refused in [
-            world.connections.open(&alice, prepared.ticket()).map(drop),
+            world.connections.open_link(&alice, prepared.ticket()).map(drop),
             world
                 .connections
                 .complete(&alice, response(&callback), consent.binding())
@@ -334,7 +340,7 @@ fn promise_37_a_prepared_consent_asks_for_the_same_as_one_that_is_started() {
         let started = world.start(&alice, options.clone());
         let prepared = world.connections.prepare(&alice, "notes", options).unwrap();
         world.restart(SqliteVault::open(&path, key()).unwrap(), |_, _| {});
-        let opened = world.connections.open(&alice, prepared.ticket()).unwrap();
+        let opened = world.connections.open_link(&alice, prepared.ticket()).unwrap();
         let asked = |consent: &Consent| {
             let pairs = consent.authorization_url().query_pairs().into_owned();
             pairs

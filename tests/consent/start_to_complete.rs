@@ -418,20 +418,23 @@ fn a_prepared_consent_is_opened_by_its_person_alone_and_given_once() {
     let prepared = world.connections.prepare(&alice, "notes", options).unwrap();
     assert_eq!(world.http.requests(), 0);
 
-    let error = world.connections.open(&bob, prepared.ticket()).unwrap_err();
+    let error = world.connections.open_link(&bob, prepared.ticket()).unwrap_err();
     assert_eq!(consent_error(&error), ConsentError::WrongUser);
     let error = world
         .connections
-        .open(&stranger("alice"), prepared.ticket())
+        .open_link(&stranger("alice"), prepared.ticket())
         .unwrap_err();
     assert_eq!(consent_error(&error), ConsentError::Unknown);
 
-    let consent = world.connections.open(&alice, prepared.ticket()).unwrap();
+    let consent = world.connections.open_link(&alice, prepared.ticket()).unwrap();
     assert_eq!(consent.scopes().to_string(), "notes.read");
     let callback = world.sandbox.approve(consent.authorization_url(), "ada");
     world.complete(&alice, &callback, &consent).unwrap();
 
-    let error = world.connections.open(&alice, prepared.ticket()).unwrap_err();
+    let error = world
+        .connections
+        .open_link(&alice, prepared.ticket())
+        .unwrap_err();
     assert_eq!(consent_error(&error), ConsentError::Used(prepared.id()));
 }
 
@@ -452,6 +455,9 @@ fn a_ticket_is_no_state_and_no_binding() {
     assert_eq!(consent_error(&error), ConsentError::Unknown);
     assert_eq!(world.http.requests(), 0);
     world.clock.advance(Duration::from_secs(24 * 3600));
-    let error = world.connections.open(&alice, prepared.ticket()).unwrap_err();
+    let error = world
+        .connections
+        .open_link(&alice, prepared.ticket())
+        .unwrap_err();
     assert_eq!(consent_error(&error), ConsentError::Expired);
 }

@@ -335,11 +335,11 @@ impl<'a> Probe<'a> {
             self.check_new(&connection, "alice", "adamail");
         }
         for (label, who) in [("mallory", &mallory), ("alice", &alice)] {
-            if self.host.connections.open(who, &self.world.ticket()).is_ok() {
+            if self.host.connections.open_link(who, &self.world.ticket()).is_ok() {
                 self.outcome.never(format!("{label} opened the link for bob"));
             }
         }
-        let opened = self.host.connections.open(&bob, &self.world.ticket());
+        let opened = self.host.connections.open_link(&bob, &self.world.ticket());
         let Some(consent) = self.outcome.call("open", opened) else {
             return;
         };

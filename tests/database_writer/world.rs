@@ -19,7 +19,7 @@ use valetkey::vault::{
 };
 use valetkey::{
     ActingUser, Binding, Clock as _, Connections, Consent, ConsentOptions, Operator, Resolver, TenantId,
-    Ticket, Timestamp, UserId,
+    Ticket, Timestamp,
 };
 
 use crate::servers::{Network, honest_server, hostile_server, provider, registration};
@@ -58,11 +58,11 @@ pub(crate) fn tenant(name: &str) -> TenantId {
 }
 
 pub(crate) fn person((workspace, name): (&str, &str)) -> ActingUser {
-    ActingUser::authenticated(tenant(workspace), UserId::new(name).unwrap())
+    ActingUser::authenticated(tenant(workspace), name).unwrap()
 }
 
 pub(crate) fn operator(workspace: &str) -> Operator {
-    Operator::authenticated(tenant(workspace), UserId::new("olga").unwrap())
+    Operator::authenticated(tenant(workspace), "olga").unwrap()
 }
 
 /// A host over one copy of the file.

@@ -365,7 +365,9 @@ fn operators_see_and_withdraw_open_links_and_people_their_own() {
         site.connections.prepare(&person, "notes", options).unwrap()
     };
     let (of_alice, of_bob) = (prepare(ALICE), prepare(BOB));
-    let opened = site.connections.open(&gateway::person(ALICE), of_alice.ticket());
+    let opened = site
+        .connections
+        .open_link(&gateway::person(ALICE), of_alice.ticket());
     let listed = |caller: &str, query: &str| {
         let response = site.send(program(caller, Method::GET, &format!("/v1/consents{query}")));
         let consents = (response.status() == 200).then(|| json(&response)["consents"].clone());
@@ -421,7 +423,9 @@ fn operators_see_and_withdraw_open_links_and_people_their_own() {
         .connections
         .complete(&gateway::person(ALICE), response, consent.binding());
     assert!(completed.is_err());
-    let again = site.connections.open(&gateway::person(ALICE), of_alice.ticket());
+    let again = site
+        .connections
+        .open_link(&gateway::person(ALICE), of_alice.ticket());
     assert!(again.is_err());
     assert_eq!(site.sandbox.count("/token"), 0);
 }

@@ -250,7 +250,7 @@ fn an_audit_that_cannot_be_read_is_an_error_without_detail() {
 fn the_trail_names_the_turn_that_used_a_token() {
     let site = Site::new();
     let id = site.connect(ALICE, "ada", ConsentOptions::default()).id;
-    let alice = ActingUser::authenticated(TenantId::new("acme").unwrap(), UserId::new("alice").unwrap());
+    let alice = ActingUser::authenticated("acme", "alice").unwrap();
     let turn = Resolver::new(site.connections.clone())
         .turn(alice)
         .id(TurnId::new("turn-<9>").unwrap())

@@ -183,7 +183,7 @@ fn no_plaintext_after_any_public_operation(schema: u32) {
         .unwrap();
     ours.push(prepared.ticket().expose_secret().to_owned());
     scan("preparing", &ours);
-    let consent = world.connections.open(&alice, prepared.ticket()).unwrap();
+    let consent = world.connections.open_link(&alice, prepared.ticket()).unwrap();
     ours.push(consent.binding().expose_secret().to_owned());
     let callback = world.sandbox.approve(consent.authorization_url(), "ada");
     scan("opening", &ours);

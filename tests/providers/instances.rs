@@ -465,7 +465,9 @@ fn a_connection_is_renewed_at_the_instance_that_its_server_named() {
         .connections
         .prepare(&host.alice, "by-answer", again())
         .unwrap();
-    host.connections.open(&host.alice, prepared.ticket()).unwrap();
+    host.connections
+        .open_link(&host.alice, prepared.ticket())
+        .unwrap();
     let elsewhere = again().parameter("site", "https://evil.test");
     let error = host
         .connections

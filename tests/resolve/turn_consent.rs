@@ -47,8 +47,8 @@ fn the_ticket_opens_the_consent_for_its_person_alone_and_the_next_call_finds_it(
     assert_eq!(asked.need().reason, ConsentReason::NotConnected);
     assert_eq!(asked.message(), format!("Connect {} to go on.", name(&world)));
     let ticket = asked.prepared().ticket();
-    assert!(world.connections.open(&person("bob"), ticket).is_err());
-    let consent = world.connections.open(&alice, ticket).unwrap();
+    assert!(world.connections.open_link(&person("bob"), ticket).is_err());
+    let consent = world.connections.open_link(&alice, ticket).unwrap();
     let callback = world.sandbox.approve(consent.authorization_url(), "ada");
     world
         .connections
@@ -162,7 +162,10 @@ fn later_turns_of_the_same_person_have_the_same_consent_while_it_is_good() {
     );
     assert_ne!(ask("bob").id(), first.id());
     // Once it was opened its link is dead: who asks again gets another.
-    world.connections.open(&alice, first.prepared().ticket()).unwrap();
+    world
+        .connections
+        .open_link(&alice, first.prepared().ticket())
+        .unwrap();
     let second = ask("alice");
     assert_ne!(second.id(), first.id());
     // Withdrawn in another process: only the vault knows.
@@ -192,7 +195,7 @@ fn a_consent_can_be_followed_to_each_of_its_ends() {
     ] {
         let alice = person("alice");
         let turn = world.resolver.turn(alice.clone());
-        let open = |asked: &ConsentRequest| world.connections.open(&alice, asked.prepared().ticket());
+        let open = |asked: &ConsentRequest| world.connections.open_link(&alice, asked.prepared().ticket());
 
         let asked = need(&turn, "notes");
         let state = |id| turn.poll(id).unwrap();
@@ -277,14 +280,17 @@ fn what_was_cancelled_can_be_neither_opened_nor_completed() {
         assert_eq!(turn.poll(asked.id()).unwrap(), ConsentState::Pending);
         assert_eq!(turn.cancel(asked.id()).unwrap(), ConsentState::Cancelled);
         assert_eq!(turn.cancel(asked.id()).unwrap(), ConsentState::Cancelled, "twice");
-        let opened = world.connections.open(&alice, asked.prepared().ticket());
+        let opened = world.connections.open_link(&alice, asked.prepared().ticket());
         assert!(
             matches!(opened, Err(Error::Consent(ConsentError::Used(_)))),
             "{opened:?}"
         );
 
         let asked = need(&turn, "notes");
-        let consent = world.connections.open(&alice, asked.prepared().ticket()).unwrap();
+        let consent = world
+            .connections
+            .open_link(&alice, asked.prepared().ticket())
+            .unwrap();
         assert_eq!(turn.cancel(asked.id()).unwrap(), ConsentState::Cancelled);
         let callback = world.sandbox.approve(consent.authorization_url(), "ada");
         let completed = world
@@ -328,7 +334,7 @@ fn an_api_cannot_choose_what_people_are_asked_for() {
     let asked = turn.ask(&need).unwrap();
     let opened = world
         .connections
-        .open(&person("alice"), asked.prepared().ticket())
+        .open_link(&person("alice"), asked.prepared().ticket())
         .unwrap();
     let url = opened.authorization_url().as_str();
     assert!(url.contains("notes.write") && !url.contains("admin"), "{url}");

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use valetkey::ActingUser;
 use valetkey::connections::ConsentState;
 use valetkey::resolver::mcp::{Action, Call, RequestStateError, RequestStateKey};
 use valetkey::resolver::{ConsentRequest, Turn};
 use valetkey::vault::envelope::MasterKey;
-use valetkey::{ActingUser, TenantId, UserId};
 
 use crate::support::world::{World, person, response};
 
@@ -36,7 +36,7 @@ fn it_opens_for_whom_and_what_it_was_made_and_for_nothing_else() {
     let open = |turn: &Turn, call: &Call<'_>| key.open(turn, call, &state);
 
     for (tenant, user) in [("acme", "bob"), ("evil", "alice"), ("acmea", "lice")] {
-        let other = ActingUser::authenticated(TenantId::new(tenant).unwrap(), UserId::new(user).unwrap());
+        let other = ActingUser::authenticated(tenant, user).unwrap();
         let refused = open(&world.resolver.turn(other), &call).unwrap_err();
         assert_eq!(refused, RequestStateError::WrongUser, "{tenant} {user}");
     }
@@ -165,7 +165,7 @@ fn a_call_is_answered_again_after_the_consent_and_a_replay_is_refused() {
 
     let consent = world
         .connections
-        .open(&alice, waiting.prepared().ticket())
+        .open_link(&alice, waiting.prepared().ticket())
         .unwrap();
     let callback = world.sandbox.approve(consent.authorization_url(), "ada");
     world
@@ -193,7 +193,7 @@ fn who_declines_ends_the_matter_and_is_asked_anew_when_they_want_it_again() {
         assert!(
             world
                 .connections
-                .open(&alice, waiting.prepared().ticket())
+                .open_link(&alice, waiting.prepared().ticket())
                 .is_err()
         );
         let again = asked(&world.resolver.turn(alice.clone()));

@@ -17,7 +17,7 @@ use valetkey::testing::Sandbox;
 use valetkey::testing::sandbox::Personality;
 use valetkey::vault::SqliteVault;
 use valetkey::vault::envelope::MasterKey;
-use valetkey::{ActingUser, Connections, ConsentOptions, Resolver, SystemClock, TenantId, UserId};
+use valetkey::{ActingUser, Connections, ConsentOptions, Resolver, SystemClock};
 
 use super::examples::loopback::Loopback;
 
@@ -193,7 +193,7 @@ fn connections(
 }
 
 pub fn alice() -> ActingUser {
-    ActingUser::authenticated(TenantId::new("acme").unwrap(), UserId::new("alice").unwrap())
+    ActingUser::authenticated("acme", "alice").unwrap()
 }
 
 /// Alice gives her consent, again if she has to.

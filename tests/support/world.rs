@@ -10,9 +10,7 @@ use valetkey::provider::{AuthorizationServer, Provider};
 use valetkey::testing::sandbox::Personality;
 use valetkey::testing::{FaultClient, ManualClock, Sandbox};
 use valetkey::vault::{MemoryVault, Vault};
-use valetkey::{
-    ActingUser, Connections, Consent, ConsentOptions, Operator, Resolver, Result, TenantId, UserId,
-};
+use valetkey::{ActingUser, Connections, Consent, ConsentOptions, Operator, Resolver, Result, TenantId};
 
 pub const REDIRECT: &str = "https://app.test/callback";
 
@@ -179,15 +177,15 @@ pub fn tenant() -> TenantId {
 }
 
 pub fn person(name: &str) -> ActingUser {
-    ActingUser::authenticated(tenant(), UserId::new(name).unwrap())
+    ActingUser::authenticated(tenant(), name).unwrap()
 }
 
 pub fn stranger(name: &str) -> ActingUser {
-    ActingUser::authenticated(TenantId::new("elsewhere").unwrap(), UserId::new(name).unwrap())
+    ActingUser::authenticated("elsewhere", name).unwrap()
 }
 
 pub fn operator() -> Operator {
-    Operator::authenticated(tenant(), UserId::new("olga").unwrap())
+    Operator::authenticated(tenant(), "olga").unwrap()
 }
 
 /// Events, kept in order.

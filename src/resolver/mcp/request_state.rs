@@ -66,7 +66,7 @@ impl<'a> Call<'a> {
 /// # use valetkey::protocol::AuthorizationResponse;
 /// # use valetkey::testing::{ManualClock, Sandbox};
 /// # use valetkey::vault::MemoryVault;
-/// # use valetkey::{ActingUser, Connections, Resolver, TenantId, UserId};
+/// # use valetkey::{ActingUser, Connections, Resolver};
 /// use serde_json::json;
 /// use valetkey::resolver::mcp::{Call, Elicitation, RequestStateKey, input_required};
 /// use valetkey::vault::envelope::MasterKey;
@@ -78,7 +78,7 @@ impl<'a> Call<'a> {
 /// #   .clock(ManualClock::default())
 /// #   .client("sandbox", sandbox.registration("https://app.example/callback"))
 /// #   .build()?;
-/// # let alice = ActingUser::authenticated(TenantId::new("acme")?, UserId::new("alice")?);
+/// # let alice = ActingUser::authenticated("acme", "alice")?;
 /// # let turn = Resolver::new(connections).turn(alice);
 /// let states = RequestStateKey::of(&MasterKey::generate()?);
 /// let arguments = json!({ "limit": 10 });

@@ -32,7 +32,7 @@ use crate::resolver::{refused, resolve, send};
 /// # use valetkey::testing::{ManualClock, Sandbox};
 /// # use valetkey::vault::MemoryVault;
 /// # use valetkey::resolver::TurnPurpose;
-/// # use valetkey::{ActingUser, Connections, ConsentOptions, Resolver, TenantId, UserId};
+/// # use valetkey::{ActingUser, Connections, ConsentOptions, Resolver};
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let sandbox = Sandbox::new(ManualClock::default());
 /// # let connections = Connections::builder(MemoryVault::new())
@@ -40,7 +40,7 @@ use crate::resolver::{refused, resolve, send};
 /// #   .clock(ManualClock::default())
 /// #   .client("sandbox", sandbox.registration("https://app.example/callback"))
 /// #   .build()?;
-/// # let alice = ActingUser::authenticated(TenantId::new("acme")?, UserId::new("alice")?);
+/// # let alice = ActingUser::authenticated("acme", "alice")?;
 /// # let consent = connections.start(&alice, "notes", ConsentOptions::default())?;
 /// # let callback_url = sandbox.approve(consent.authorization_url(), "ada");
 /// # connections.complete(&alice, AuthorizationResponse::parse(&callback_url)?, consent.binding())?;

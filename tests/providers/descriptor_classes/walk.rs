@@ -11,7 +11,7 @@ use valetkey::protocol::AuthorizationResponse;
 use valetkey::provider::{ClientAuthentication, ClientRegistration, DescriptorFile, Transport};
 use valetkey::testing::ManualClock;
 use valetkey::vault::MemoryVault;
-use valetkey::{ActingUser, Connections, ConsentOptions, Resolver, TenantId, UserId};
+use valetkey::{ActingUser, Connections, ConsentOptions, Resolver};
 
 const REDIRECT: &str = "https://app.test/callback";
 
@@ -122,7 +122,7 @@ impl Class {
             .provider(file.providers[0].clone())
             .build()
             .unwrap();
-        let alice = ActingUser::authenticated(TenantId::new("t").unwrap(), UserId::new("alice").unwrap());
+        let alice = ActingUser::authenticated("t", "alice").unwrap();
 
         let options = ConsentOptions::default();
         let options = self

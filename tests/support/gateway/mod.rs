@@ -15,7 +15,7 @@ use valetkey::protocol::AuthorizationResponse;
 use valetkey::provider::{AuthorizationServer, Provider};
 use valetkey::testing::{FaultClient, ManualClock, Sandbox};
 use valetkey::vault::{MemoryVault, Vault};
-use valetkey::{ActingUser, Connections, ConsentOptions, Operator, TenantId, UserId};
+use valetkey::{ActingUser, Connections, ConsentOptions, Operator};
 
 pub const ORIGIN: &str = "https://app.test";
 pub const BASE: &str = "/at";
@@ -40,10 +40,9 @@ impl Authenticator for Door {
         let [tenant, name, role] = words[..] else {
             return Err(Refused::Forbidden);
         };
-        let (tenant, name) = (TenantId::new(tenant).unwrap(), UserId::new(name).unwrap());
         let caller = match role {
-            "operator" => Caller::operator(Operator::authenticated(tenant, name)),
-            _ => Caller::user(ActingUser::authenticated(tenant, name)),
+            "operator" => Caller::operator(Operator::authenticated(tenant, name).unwrap()),
+            _ => Caller::user(ActingUser::authenticated(tenant, name).unwrap()),
         };
         Ok(if bearer.is_some() {
             caller.explicit_credentials()
@@ -133,7 +132,7 @@ impl Site {
     }
 
     pub fn connect_shared(&self, account: &str) -> Connection {
-        let operator = Operator::authenticated(TenantId::new("acme").unwrap(), UserId::new("olga").unwrap());
+        let operator = Operator::authenticated("acme", "olga").unwrap();
         let consent = self
             .connections
             .start_workspace(&operator, "notes", ConsentOptions::default())
@@ -161,7 +160,7 @@ impl Site {
 /// The person of a credential such as `acme.alice.user`.
 pub fn person(who: &str) -> ActingUser {
     let words: Vec<&str> = who.split('.').collect();
-    ActingUser::authenticated(TenantId::new(words[0]).unwrap(), UserId::new(words[1]).unwrap())
+    ActingUser::authenticated(words[0], words[1]).unwrap()
 }
 
 /// A program with a credential in a header.
