@@ -141,7 +141,10 @@ impl Resolver {
     pub(super) fn check_request(&self, provider: &str, parts: &Parts) -> Result<(), RequestRefused> {
         check_method(&parts.method)?;
         let service = self.connections.inner().registry.provider(provider);
-        check_headers(&parts.headers, service.map(|service| &**service.provider))
+        check_headers(
+            &parts.headers,
+            service.map(|service| -> &Provider { service.provider }),
+        )
     }
 }
 

@@ -10,7 +10,7 @@ use crate::engine::uses::Handed;
 use crate::engine::uses::UseAudit;
 use crate::error::{ConsentReason, ConsentRequired, Denied, Error, Result};
 use crate::model::{ActingUser, EventKind, Label, NeedsConsent, Scopes, Status, Timestamp, ToolName, UserId};
-use crate::provider::Provider;
+use crate::provider::compiled::CompiledProvider;
 use crate::resolver::explain::{Finding, Step};
 use crate::resolver::ledger::Ledger;
 use crate::resolver::policy::Call;
@@ -83,7 +83,7 @@ impl ResolveOptions {
 
 /// A connection that was found, active, with the scopes that are needed.
 pub(super) struct Candidate {
-    provider: Arc<Provider>,
+    provider: Arc<CompiledProvider>,
     stored: StoredToken,
     shared: bool,
 }
@@ -133,7 +133,8 @@ impl Resolver {
         tell: &mut dyn FnMut(Step),
     ) -> Result<Candidate> {
         // A service that the host has not set up is not offered, whatever the person has.
-        let provider = self.connections.inner().service(provider)?.provider;
+        let inner = self.connections.inner();
+        let provider = &inner.service(acting_user.tenant(), provider)?.provider;
         let call = Call {
             acting_user,
             provider: &provider.id,
@@ -176,7 +177,7 @@ impl Resolver {
         &self,
         acting_user: &ActingUser,
         user: Option<&UserId>,
-        provider: &Arc<Provider>,
+        provider: &Arc<CompiledProvider>,
         options: &ResolveOptions,
         tell: &mut dyn FnMut(Step),
     ) -> Result<Option<Candidate>> {

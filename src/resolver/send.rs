@@ -190,7 +190,7 @@ impl Resolver {
             .headers
             .insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         remove_clients_headers(&mut outgoing.headers);
-        self.add_to_request(token, &mut outgoing)?;
+        self.add_to_request(errand.acting_user, token, &mut outgoing)?;
         outgoing.timeout = errand.each.min(left);
         outgoing.idle_timeout = Some(settings.send_timeout);
         outgoing.delivery = errand.delivery;
@@ -212,8 +212,14 @@ impl Resolver {
     }
 
     /// What the provider wants in every request to its API.
-    pub(super) fn add_to_request(&self, token: &ResolvedToken, request: &mut HttpRequest) -> Result<()> {
-        let service = self.connections.inner().service(token.provider.id.as_str())?;
+    pub(super) fn add_to_request(
+        &self,
+        acting_user: &ActingUser,
+        token: &ResolvedToken,
+        request: &mut HttpRequest,
+    ) -> Result<()> {
+        let inner = self.connections.inner();
+        let service = inner.service(acting_user.tenant(), token.provider.id.as_str())?;
         service.add_to_request(&token.parameters, request);
         Ok(())
     }

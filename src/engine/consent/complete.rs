@@ -14,14 +14,15 @@ use crate::protocol::{
     AuthorizationResponse, Outcome, Revocable, TokenClient, TokenFailure, account_request, check_issuer,
     discovery_choices, parse_discovery, parse_token_response, revocation_requests, value_in_answer,
 };
-use crate::provider::{Discovery, Endpoints, ParameterProblem, Revocation, Template};
+use crate::provider::compiled::{Endpoints, UnfitParameter};
+use crate::provider::{Discovery, InvalidParameter, ParameterProblem, Revocation};
 use crate::secret::{AccessToken, AuthorizationCode, Binding, PkceVerifier, State};
 use crate::trace;
 use crate::vault::{ConnectionQuery, ConsentStatus, PendingConsent, StateHash, Taken};
 
 /// Where the code of a consent goes.
-struct Route<'a> {
-    service: Service<'a>,
+struct Route {
+    service: Service,
     /// The values of placeholders that the callback brought.
     brought: Parameters,
 }
@@ -35,8 +36,8 @@ impl Context {
     ) -> Result<Connection> {
         let consent = self.open_consent(acting_user, &response, binding)?;
         trace::provider(&consent.provider);
-        let server = self.service(consent.provider.as_str())?.server;
-        let response = response.with_code_of(server)?;
+        let server = self.service(&consent.tenant, consent.provider.as_str())?.server;
+        let response = response.with_code_of(&server)?;
         self.route(&consent, &response)?;
 
         // Nothing before this line uses the consent up: a forged callback must not invalidate the real one.
@@ -58,8 +59,8 @@ impl Context {
     }
 
     /// Checks that the answer comes from the server that was asked, and that the code goes where it was meant to go.
-    fn route(&self, consent: &PendingConsent, response: &AuthorizationResponse) -> Result<Route<'_>> {
-        let service = self.service(consent.provider.as_str())?;
+    fn route(&self, consent: &PendingConsent, response: &AuthorizationResponse) -> Result<Route> {
+        let service = self.service(&consent.tenant, consent.provider.as_str())?;
         if check_issuer(service.server.issuer_policy, consent.issuer.as_deref(), response).is_err() {
             return Err(ConsentError::IssuerMismatch.into());
         }
@@ -72,7 +73,7 @@ impl Context {
         // What the callback brings may choose among the endpoints that the descriptor lists, and nothing else.
         let brought = service
             .server
-            .captured_from_callback(|name| response.other(name), self.transport)?;
+            .captured_from_callback(|name| response.other(name), self.registry.transport())?;
         Ok(Route { service, brought })
     }
 
@@ -89,7 +90,7 @@ impl Context {
         let (state, outcome) = response.into_state_and_outcome();
         match outcome {
             Outcome::Error(error) => Err(ConsentError::Denied(error).into()),
-            Outcome::Code(code) => self.exchange(consent, service, &endpoints, &code, verifier, &state),
+            Outcome::Code(code) => self.exchange(consent, &service, &endpoints, &code, verifier, &state),
         }
     }
 
@@ -142,16 +143,16 @@ impl Context {
     fn exchange(
         &self,
         consent: &mut PendingConsent,
-        service: Service<'_>,
+        service: &Service,
         endpoints: &Endpoints,
         code: &AuthorizationCode,
         verifier: Option<&PkceVerifier>,
         state: &State,
     ) -> Result<Connection> {
-        let server = service.server.for_connection(&consent.parameters);
         let client = TokenClient {
-            server: &server,
-            registration: service.client,
+            server: &service.server,
+            registration: &service.client,
+            parameters: &consent.parameters,
         };
         let mut request = client
             .code_request(
@@ -170,7 +171,7 @@ impl Context {
             .http
             .send(request)
             .map_err(|error| exchange_error(service, &TokenFailure::from(error)))?;
-        let answer = parse_token_response(service.server, &response)
+        let answer = parse_token_response(&service.server, &response)
             .map_err(|failure| exchange_error(service, &failure))?;
         let accounts = self
             .capture(consent, service, &response, &answer.access_token)
@@ -214,13 +215,14 @@ impl Context {
     fn capture(
         &self,
         consent: &mut PendingConsent,
-        service: Service<'_>,
+        service: &Service,
         response: &HttpResponse,
         access_token: &AccessToken,
     ) -> Result<()> {
-        let brought = service
-            .server
-            .captured_from_answer(|pointer| value_in_answer(response, pointer), self.transport)?;
+        let brought = service.server.captured_from_answer(
+            |pointer| value_in_answer(response, pointer),
+            self.registry.transport(),
+        )?;
         consent.parameters.extend(brought);
         // A value of the answer may name the host that is asked next.
         service.check_instance(&consent.parameters, &Parameters::new())?;
@@ -233,7 +235,7 @@ impl Context {
     fn give_back(
         &self,
         consent: &PendingConsent,
-        service: Service<'_>,
+        service: &Service,
         tokens: Revocable<'_>,
         accounts: &BTreeMap<ProviderId, Account>,
     ) {
@@ -242,7 +244,7 @@ impl Context {
         }
         let endpoints = service.endpoints(&consent.parameters);
         let endpoint = endpoints.ok().and_then(|them| them.revocation);
-        let requests = revocation_requests(service.server, service.client, endpoint.as_ref(), tokens);
+        let requests = revocation_requests(&service.server, &service.client, endpoint.as_ref(), tokens);
         for mut request in requests.unwrap_or_default() {
             request.timeout = self.settings.http_timeout;
             let _ = self.http.send(request);
@@ -254,10 +256,10 @@ impl Context {
     fn can_give_back(
         &self,
         consent: &PendingConsent,
-        service: Service<'_>,
+        service: &Service,
         accounts: &BTreeMap<ProviderId, Account>,
     ) -> bool {
-        let server = service.server;
+        let server = &service.server;
         if server.separate_grants {
             return true;
         }
@@ -282,15 +284,24 @@ impl Context {
     fn discover(
         &self,
         consent: &mut PendingConsent,
-        service: Service<'_>,
+        service: &Service,
         access_token: &AccessToken,
     ) -> Result<()> {
         let Some(discovery) = &service.provider.discovery else {
             return Ok(());
         };
         let rejected = |_| ConsentError::ExchangeFailed(FailureCode::RequestRejected);
-        let url = Template::parse(&discovery.url)?.expand(&consent.parameters)?;
-        let mut request = account_request(service.provider, &url, access_token).map_err(rejected)?;
+        let Some(template) = service.provider.discovery_template() else {
+            return Ok(());
+        };
+        // The values are those of this consent, not of an earlier one.
+        let url = template
+            .expand(&consent.parameters)
+            .map_err(|unfilled| InvalidParameter {
+                name: UnfitParameter::from(unfilled).name,
+                problem: ParameterProblem::Malformed,
+            })?;
+        let mut request = account_request(&service.provider, &url, access_token).map_err(rejected)?;
         service.add_to_request(&consent.parameters, &mut request);
         request.timeout = self.settings.http_timeout;
         let response = self
@@ -299,10 +310,10 @@ impl Context {
             .map_err(|error| exchange_error(service, &TokenFailure::from(error)))?;
         let found = parse_discovery(
             discovery,
-            service.server,
+            &service.server,
             &consent.parameters,
             &response,
-            self.transport,
+            self.registry.transport(),
         );
         match found {
             Ok(found) => {
@@ -319,18 +330,24 @@ impl Context {
     /// The choice among the entries of a discovery, if a parameter can tell them apart.
     fn choice(
         &self,
-        service: Service<'_>,
+        service: &Service,
         discovery: &Discovery,
         response: &HttpResponse,
     ) -> Option<ChoiceRequired> {
         let most = ChoiceRequired::MOST;
-        let choices = discovery_choices(discovery, service.server, response, self.transport, most);
+        let choices = discovery_choices(
+            discovery,
+            &service.server,
+            response,
+            self.registry.transport(),
+            most,
+        );
         let parameter = discovery.pick.as_ref()?.parameter.clone();
         (choices.len() > 1).then(|| ChoiceRequired::new(service.provider.id.clone(), parameter, choices))
     }
 }
 
-fn exchange_error(service: Service<'_>, failure: &TokenFailure) -> Error {
+fn exchange_error(service: &Service, failure: &TokenFailure) -> Error {
     if failure.code.is_operators_fault() {
         outlook::failed(&service.server.id, failure.code, Duration::ZERO)
     } else {

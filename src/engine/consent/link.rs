@@ -61,15 +61,15 @@ impl Context {
         options: ConsentOptions,
     ) -> Result<PreparedConsent> {
         // Everything that `start` would refuse is refused here, where the caller can correct it.
-        let service = self.service(provider)?;
         let tenant = acting_user.tenant();
+        let service = &self.service(tenant, provider)?;
         let (purpose, target) = self.purpose(tenant, &owner, &service.provider.id, &options)?;
         let parameters = self.parameters(service, options.parameters.clone(), target.as_ref())?;
         self.asked(service, &options, target.as_ref(), &parameters)?;
         let also = options
             .also
             .iter()
-            .map(|also| Ok((self.service(also)?.provider.id.clone(), Scopes::default())));
+            .map(|also| Ok((self.service(tenant, also)?.provider.id.clone(), Scopes::default())));
         let ticket = Ticket::new(random::token_256()?.as_str());
         let now = self.now();
         let prepared = PreparedConsent {

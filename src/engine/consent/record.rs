@@ -58,7 +58,7 @@ struct Records {
 impl Issued {
     pub(crate) fn new(
         consent: &PendingConsent,
-        service: Service<'_>,
+        service: &Service,
         answer: TokenResponse,
         accounts: BTreeMap<ProviderId, Account>,
         at: Timestamp,
@@ -171,7 +171,7 @@ impl Context {
     pub(crate) fn store(
         &self,
         consent: &PendingConsent,
-        service: Service<'_>,
+        service: &Service,
         issued: &mut Issued,
     ) -> Result<Vec<Connection>> {
         self.keep_refresh_token(consent, service, issued)?;
@@ -186,7 +186,7 @@ impl Context {
             };
             match self.persist(|| self.vault.store_grant(&new))? {
                 StoreOutcome::Stored { former } => {
-                    self.end_former(&consent.tenant, service.server, former);
+                    self.end_former(&consent.tenant, &service.server, former);
                     return Ok(records.connections);
                 }
                 // A refresh raised a generation, or another consent connected the account, since it was read.
@@ -197,7 +197,7 @@ impl Context {
     }
 
     /// Puts together what is to be stored, from what is stored now.
-    fn records(&self, consent: &PendingConsent, service: Service<'_>, issued: &Issued) -> Result<Records> {
+    fn records(&self, consent: &PendingConsent, service: &Service, issued: &Issued) -> Result<Records> {
         let target = self.target(consent, issued)?;
         let (members, requested, granted) = if consent.services.is_empty() {
             let known = match target {
@@ -209,7 +209,7 @@ impl Context {
                 known,
                 requested: Some(consent.scopes.clone()),
             };
-            let granted = granted_scopes(service.server, &consent.scopes, issued.answered.as_ref());
+            let granted = granted_scopes(&service.server, &consent.scopes, issued.answered.as_ref());
             (vec![member], consent.scopes.clone(), granted)
         } else {
             self.joint(consent, service, issued, target)?
@@ -245,7 +245,7 @@ impl Context {
     fn joint(
         &self,
         consent: &PendingConsent,
-        service: Service<'_>,
+        service: &Service,
         issued: &Issued,
         target: Option<Connection>,
     ) -> Result<(Vec<Member>, Scopes, Scopes)> {
@@ -291,13 +291,13 @@ impl Context {
     fn granted(
         &self,
         consent: &PendingConsent,
-        service: Service<'_>,
+        service: &Service,
         issued: &Issued,
         continued: Option<&Connection>,
         family: &[Connection],
     ) -> Result<Scopes> {
         let adds = continued.filter(|target| {
-            matches!(consent.purpose, Purpose::Extend(_)) && adds_to(service.server, target)
+            matches!(consent.purpose, Purpose::Extend(_)) && adds_to(&service.server, target)
         });
         let asked = match adds {
             Some(target) => {
@@ -312,7 +312,7 @@ impl Context {
             }
             None => consent.scopes.clone(),
         };
-        Ok(granted_scopes(service.server, &asked, issued.answered.as_ref()))
+        Ok(granted_scopes(&service.server, &asked, issued.answered.as_ref()))
     }
 
     /// Assumes the lifetime that the server named for a grant that this one replaces, where its answer names none.
@@ -419,7 +419,7 @@ impl Context {
     fn keep_refresh_token(
         &self,
         consent: &PendingConsent,
-        service: Service<'_>,
+        service: &Service,
         issued: &mut Issued,
     ) -> Result<()> {
         let (Purpose::Extend(_), None) = (consent.purpose, &issued.tokens.refresh_token) else {

@@ -10,7 +10,8 @@ use crate::model::{
     ActingUser, Connection, ConsentId, EventKind, Label, Owner, Parameters, ProviderId, Status, TenantId,
 };
 use crate::protocol::AuthorizationRequest;
-use crate::provider::{Pkce, Provider};
+use crate::provider::Pkce;
+use crate::provider::compiled::AddedParameters;
 use crate::secret::PkceVerifier;
 use crate::trace::{self, Seam};
 use crate::vault::{ConnectionQuery, ConsentStatus, PendingConsent, Purpose, RequestOptions, StateHash};
@@ -52,8 +53,8 @@ impl Context {
         options: ConsentOptions,
         secrets: FlowSecrets,
     ) -> Result<Consent> {
-        let service = self.service(provider)?;
         let tenant = acting_user.tenant();
+        let service = &self.service(tenant, provider)?;
         let (purpose, target) = self.purpose(tenant, &owner, &service.provider.id, &options)?;
         let parameters = self.parameters(service, options.parameters.clone(), target.as_ref())?;
         let endpoints = service.endpoints(&parameters)?;
@@ -89,7 +90,7 @@ impl Context {
             expires_at: now + self.settings.consent_lifetime,
             status: ConsentStatus::Pending,
         };
-        let authorization_url = authorization_url(service, &asked.provider, &consent, &secrets)?;
+        let authorization_url = authorization_url(service, &asked.added, &consent, &secrets)?;
         let verifier = verifier(service, &secrets);
         self.vault.insert_consent(&consent, verifier)?;
         self.emit(
@@ -104,11 +105,11 @@ impl Context {
 
     /// Returns a flow that has begun and is still pending, to be continued in any browser of its person.
     pub(crate) fn resume(&self, flow: PendingConsent, secrets: FlowSecrets) -> Result<Consent> {
-        let service = self.service(flow.provider.as_str())?;
+        let service = &self.service(&flow.tenant, flow.provider.as_str())?;
         let options = ConsentOptions::of(&flow);
         let (_, target) = self.purpose(&flow.tenant, &flow.owner, &flow.provider, &options)?;
         let asked = self.asked(service, &options, target.as_ref(), &flow.parameters)?;
-        let authorization_url = authorization_url(service, &asked.provider, &flow, &secrets)?;
+        let authorization_url = authorization_url(service, &asked.added, &flow, &secrets)?;
         Ok(started(flow, authorization_url, secrets))
     }
 
@@ -151,7 +152,7 @@ impl Context {
     /// lead only to instances for which the client is registered.
     pub(crate) fn parameters(
         &self,
-        service: Service<'_>,
+        service: &Service,
         mut given: Parameters,
         target: Option<&Connection>,
     ) -> Result<Parameters> {
@@ -161,7 +162,9 @@ impl Context {
             given.retain(|other, same| (other, &*same) != (name, value));
             all.entry(name.clone()).or_insert_with(|| value.clone());
         }
-        let parameters = service.server.complete_parameters(&all, self.transport)?;
+        let parameters = service
+            .server
+            .complete_parameters(&all, self.registry.transport())?;
         service.check_instance(&parameters, &given)?;
         Ok(parameters)
     }
@@ -185,7 +188,7 @@ impl Context {
 }
 
 /// The verifier of a flow, where the server takes one.
-fn verifier<'a>(service: Service<'_>, secrets: &'a FlowSecrets) -> Option<&'a PkceVerifier> {
+fn verifier<'a>(service: &Service, secrets: &'a FlowSecrets) -> Option<&'a PkceVerifier> {
     match service.server.pkce {
         Pkce::S256 => Some(&secrets.verifier),
         Pkce::Refused => None,
@@ -194,14 +197,15 @@ fn verifier<'a>(service: Service<'_>, secrets: &'a FlowSecrets) -> Option<&'a Pk
 
 /// Writes the authorization request of a flow. The same flow and secrets give the same request.
 fn authorization_url(
-    service: Service<'_>,
-    provider: &Provider,
+    service: &Service,
+    added: &AddedParameters,
     flow: &PendingConsent,
     secrets: &FlowSecrets,
 ) -> Result<AuthorizationUrl> {
     let url = AuthorizationRequest {
-        server: &service.server.for_connection(&flow.parameters),
-        provider: &provider.for_connection(&flow.parameters),
+        server: &service.server,
+        added,
+        parameters: &flow.parameters,
         endpoint: &service.endpoints(&flow.parameters)?.authorization,
         client_id: &flow.client_id,
         redirect_uri: &flow.redirect_uri,

@@ -35,7 +35,7 @@ impl Context {
     pub(crate) fn dial(
         &self,
         claimed: Claimed,
-        issuer: &Issuer<'_>,
+        issuer: &Issuer,
         by: Option<&Actor>,
         deadline: Instant,
     ) -> Result<Flown, Grounded> {
@@ -69,20 +69,20 @@ impl Context {
         &self,
         grant: &Grant,
         refresh_token: &RefreshToken,
-        issuer: &Issuer<'_>,
+        issuer: &Issuer,
         timeout: Duration,
     ) -> Result<TokenResponse, TokenFailure> {
-        let server = issuer.server.for_connection(&grant.parameters);
         let client = TokenClient {
-            server: &server,
-            registration: issuer.client,
+            server: &issuer.server,
+            registration: &issuer.client,
+            parameters: &grant.parameters,
         };
         let mut request = client
             .refresh_request(&issuer.endpoints.refresh, refresh_token, &grant.granted)
             .map_err(|_| TokenFailure::new(FailureCode::RequestRejected))?;
         request.timeout = timeout;
         let response = self.http.send(request).map_err(TokenFailure::from)?;
-        parse_refresh_response(issuer.server, &response, || self.held(grant))
+        parse_refresh_response(&issuer.server, &response, || self.held(grant))
     }
 
     /// The access token that a grant holds: a few servers let it live on and issue no other.
@@ -141,12 +141,7 @@ impl Context {
         }
     }
 
-    fn failed(
-        &self,
-        issuer: &Issuer<'_>,
-        claimed: &Claimed,
-        failure: &TokenFailure,
-    ) -> Result<Flown, Grounded> {
+    fn failed(&self, issuer: &Issuer, claimed: &Claimed, failure: &TokenFailure) -> Result<Flown, Grounded> {
         let grant = &claimed.grant;
         let now = self.now();
         let final_reason = match failure.code {
@@ -274,7 +269,7 @@ fn stays_unexplained(grant: &Grant, failure: &TokenFailure, now: Timestamp) -> b
 
 /// Puts together what is to be stored. What the answer leaves out stays as it was.
 fn fetched(
-    issuer: &Issuer<'_>,
+    issuer: &Issuer,
     claimed: Claimed,
     answer: TokenResponse,
     sent_at: Timestamp,
@@ -284,7 +279,7 @@ fn fetched(
     let granted = answer
         .scopes
         .as_ref()
-        .map(|answered| granted_scopes(issuer.server, &grant.requested, Some(answered)))
+        .map(|answered| granted_scopes(&issuer.server, &grant.requested, Some(answered)))
         .map(|granted| with_offline_access(granted, &grant.requested));
     let lifetime = answer.expires_in.or(grant.lifetime);
     Fetched {

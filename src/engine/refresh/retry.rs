@@ -37,8 +37,8 @@ impl Context {
         after: Option<ConnectionId>,
         limit: usize,
     ) -> Result<Retried> {
-        let provider = self.service(provider)?.provider.id.clone();
         let tenant = operator.acting_user().tenant();
+        let provider = self.service(tenant, provider)?.provider.id.clone();
         let actor = operator.actor();
         let mut retried = Retried::default();
         let mut tried = BTreeSet::new();

@@ -15,16 +15,17 @@ impl Inner {
             return Ok(Vec::new());
         }
         // Its service may have been taken out of the configuration, or have another client by now.
-        let Ok(service) = self.connections.inner().service(connection.provider.as_str()) else {
+        let inner = self.connections.inner();
+        let Ok(service) = inner.service(&connection.tenant, connection.provider.as_str()) else {
             return Ok(Vec::new());
         };
         // A grant that the server refused, or that was revoked, serves nothing more.
         let ended = connection.status != Status::Active;
-        if ended || one_grant(service, connection, &connection.parameters).is_err() {
+        if ended || one_grant(&service, connection, &connection.parameters).is_err() {
             return Ok(Vec::new());
         }
-        let all = self.connections.providers();
-        let others = all.filter(|other| can_join(service.provider, other));
+        let all = self.connections.providers_for(&connection.tenant)?;
+        let others = all.into_iter().filter(|other| can_join(&service.provider, other));
         self.unconnected(caller, &connection.owner, others)
     }
 

@@ -82,7 +82,7 @@ impl Turn {
         }
         let need = widened;
         let prepared = connections.prepare(&self.acting_user, provider, ConsentOptions::from(&need))?;
-        let name = connections.inner().service(provider)?.provider.name.clone();
+        let name = connections.inner().registry.find(provider)?.provider.name.clone();
         let asked = Arc::new(Asked {
             message: message(&name, need.reason),
             need,

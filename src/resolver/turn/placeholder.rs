@@ -160,7 +160,8 @@ impl Turn {
         let mut outgoing = HttpRequest::new(parts.method, url).with_body(body);
         outgoing.headers = headers;
         for token in &lent {
-            self.resolver.add_to_request(token, &mut outgoing)?;
+            self.resolver
+                .add_to_request(&self.acting_user, token, &mut outgoing)?;
         }
         outgoing.timeout = settings.send_timeout;
         outgoing.max_response_bytes = settings.send_max_bytes;
