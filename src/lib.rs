@@ -61,6 +61,9 @@
 //! The library cannot check who a person is: everything rests on [`ActingUser::authenticated`]. Take both names from
 //! your authenticated session. What else is promised, to whom, and what is not, is in `SECURITY.md`.
 
+// The parts that the feature `_internals` shows to this crate's own tests are `pub` where they are defined.
+#![cfg_attr(not(feature = "_internals"), allow(unreachable_pub))]
+
 pub mod clock;
 pub mod connections;
 mod engine;
@@ -80,6 +83,10 @@ pub mod vault;
 
 #[cfg(feature = "testing")]
 pub mod testing;
+
+#[cfg(feature = "_internals")]
+#[doc(hidden)]
+pub mod internals;
 
 pub use crate::clock::{Clock, SystemClock};
 pub use crate::connections::{Connections, Consent, ConsentOptions};

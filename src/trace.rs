@@ -343,7 +343,8 @@ mod on {
             Misconfigured::IssuerChanged(_) => "issuer_changed",
             Misconfigured::InstanceNotRegistered(_) => "instance_not_registered",
             Misconfigured::Descriptor(_) => "descriptor",
-            Misconfigured::Template(_) => "template",
+            Misconfigured::Client(_) => "client",
+            Misconfigured::StoredParameter { .. } => "stored_parameter",
             Misconfigured::NoHttpClient => "no_http_client",
             Misconfigured::NoUploads => "no_uploads",
         }

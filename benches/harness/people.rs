@@ -138,12 +138,11 @@ fn granted(person: &ActingUser, now: Timestamp) -> Grant {
 fn issued_by_the_sandbox() -> IssuedBy {
     let sandbox = Sandbox::new(SystemClock);
     let server = sandbox.server();
-    let endpoints = server.endpoints(&Parameters::new()).expect("valid");
     IssuedBy {
         server: server.id,
-        token_endpoint: endpoints.token.into(),
-        refresh_endpoint: endpoints.refresh.into(),
-        revocation_endpoint: endpoints.revocation.map(Into::into),
+        refresh_endpoint: server.token_endpoint.clone(),
+        token_endpoint: server.token_endpoint,
+        revocation_endpoint: None,
         client_id: sandbox
             .registration("https://app.test/callback")
             .client_id()

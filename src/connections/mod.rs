@@ -32,7 +32,8 @@ use crate::engine::upkeep::maintain;
 use crate::engine::{Context, Engine};
 use crate::error::{Error, Result};
 use crate::model::{
-    ActingUser, Connection, ConnectionId, ConsentId, Operator, Owner, Principal, ProviderId, Reach, UserId,
+    ActingUser, Connection, ConnectionId, ConsentId, Operator, Owner, Principal, ProviderId, Reach, TenantId,
+    UserId,
 };
 use crate::protocol::AuthorizationResponse;
 use crate::provider::Provider;
@@ -91,13 +92,28 @@ impl Connections {
         &self.engine
     }
 
-    /// The providers that can be connected: those whose authorization server has a client registration.
+    /// Returns the providers that every tenant can connect: those whose authorization server has a registration for all
+    /// tenants.
     pub fn providers(&self) -> impl Iterator<Item = &Provider> {
-        self.engine
-            .registry
+        let registry = &self.engine.registry;
+        registry
             .providers()
-            .filter(|provider| self.engine.registry.client(&provider.server).is_some())
-            .map(AsRef::as_ref)
+            .filter(|provider| registry.clients().for_all(&provider.server).is_some())
+            .map(|provider| -> &Provider { provider })
+    }
+
+    /// Returns the providers that a tenant can connect, in the order of their ids: those whose authorization server has a
+    /// valid client registration of the tenant or for all tenants.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`](crate::Error::Unavailable) if the [`ClientSource`](crate::provider::ClientSource) fails.
+    pub fn providers_for(&self, tenant: &TenantId) -> Result<Vec<&Provider>> {
+        let offered = self.engine.offered(tenant)?;
+        Ok(offered
+            .into_iter()
+            .map(|provider| -> &Provider { provider })
+            .collect())
     }
 }
 

@@ -10,10 +10,11 @@ use ring::digest::{SHA256, digest};
 use url::{Position, Url};
 use zeroize::Zeroizing;
 
-use crate::model::Scopes;
+use crate::model::{Parameters, Scopes};
 use crate::protocol::form::{Fields, pairs};
-use crate::provider::value::{filled, is_unfilled};
-use crate::provider::{AuthorizationServer, Pkce, Provider};
+use crate::provider::Pkce;
+use crate::provider::compiled::{AddedParameters, CompiledServer};
+use crate::provider::value::AddedValue;
 use crate::random;
 use crate::random::RandomUnavailable;
 use crate::secret::{Binding, PkceVerifier, SecretText, State};
@@ -136,9 +137,11 @@ impl Prompt {
 #[allow(clippy::exhaustive_structs, reason = "plain data")]
 pub struct AuthorizationRequest<'a> {
     /// The server.
-    pub server: &'a AuthorizationServer,
-    /// The provider.
-    pub provider: &'a Provider,
+    pub server: &'a CompiledServer,
+    /// What the services add, beside what the server adds.
+    pub added: &'a AddedParameters,
+    /// The values of the connection.
+    pub parameters: &'a Parameters,
     /// The server's authorization endpoint, filled in.
     pub endpoint: &'a Url,
     /// The host's client id.
@@ -165,10 +168,11 @@ impl AuthorizationRequest<'_> {
     /// not hand it to a shell to be opened.
     #[must_use]
     pub fn url(&self) -> Url {
-        let added = self.added();
+        let mut added = self.added();
+        let response_type = added.remove("response_type");
         let endpoint = self.bare_endpoint(&added);
         let mut fields = Fields::new();
-        fields.lend("response_type", self.response_type());
+        fields.lend("response_type", response_type.as_deref().unwrap_or("code"));
         fields.lend("client_id", self.client_id);
         fields.lend("state", self.state.expose_secret());
         fields.lend("redirect_uri", self.redirect_uri);
@@ -225,15 +229,12 @@ impl AuthorizationRequest<'_> {
         }
     }
 
-    /// Every parameter but the protocol's own four, without the empty ones.
+    /// Every parameter but three of the protocol's own, without the empty ones. `response_type` is among them where the
+    /// descriptor has it.
     fn added(&self) -> BTreeMap<&str, Cow<'_, str>> {
         let mut added: BTreeMap<&str, Cow<'_, str>> = BTreeMap::new();
-        let described = [
-            &self.server.authorization_parameters,
-            &self.provider.authorization_parameters,
-        ];
-        for (name, value) in described.into_iter().flatten() {
-            added.insert(name, self.value(value));
+        for (name, value) in self.server.added_to_authorization().iter().chain(self.added) {
+            added.insert(name, Cow::Owned(self.value(value)));
         }
         if let Some(prompt) = self.hints.prompt {
             let prompt = prompt.beside(added.get("prompt").map(AsRef::as_ref));
@@ -248,7 +249,6 @@ impl AuthorizationRequest<'_> {
         if let Some(classes) = &self.hints.acr_values {
             added.insert("acr_values", Cow::Borrowed(classes));
         }
-        added.remove("response_type");
         let scopes = self.scopes.join(&self.server.scope_separator);
         added.insert("scope", Cow::Owned(scopes));
         if let (Pkce::S256, Some(verifier)) = (self.server.pkce, self.verifier) {
@@ -259,28 +259,14 @@ impl AuthorizationRequest<'_> {
         added
     }
 
-    /// `code`, or what the descriptor wants in its place.
-    fn response_type(&self) -> &str {
-        let described = [
-            &self.provider.authorization_parameters,
-            &self.server.authorization_parameters,
-        ];
-        described
-            .into_iter()
-            .find_map(|parameters| parameters.get("response_type"))
-            .map_or("code", String::as_str)
-    }
-
-    /// The value of an added parameter, with what is known of this request in it.
-    fn value<'v>(&self, value: &'v str) -> Cow<'v, str> {
-        if !is_unfilled(value) {
-            return Cow::Borrowed(value);
-        }
-        Cow::Owned(filled(value, |name| match name {
+    /// The value of an added parameter, with what is known of this request in it. Empty if it is not known.
+    fn value(&self, value: &AddedValue) -> String {
+        let filled = value.fill(self.parameters, |name| match name {
             "client_id" => Some(self.client_id.to_owned()),
             "random" => random::token_256().ok().map(|random| random.as_str().to_owned()),
             _ => None,
-        }))
+        });
+        filled.map_or_else(String::new, |text| text.as_str().to_owned())
     }
 
     /// The endpoint, without what this request sets itself in its query.
@@ -303,12 +289,15 @@ mod tests {
 
     use super::*;
     use crate::model::ServerId;
-    use crate::provider::catalog;
+    use crate::provider::compiled::CompiledProvider;
+    use crate::provider::{AuthorizationServer, Provider, catalog};
 
     fn build(server: &AuthorizationServer, provider: &Provider, endpoint: &str, hints: &Hints) -> Url {
+        let compiled = CompiledProvider::compile(provider.clone()).unwrap();
         AuthorizationRequest {
-            server,
-            provider,
+            server: &CompiledServer::compile(server.clone()).unwrap(),
+            added: compiled.added_to_authorization(),
+            parameters: &Parameters::new(),
             endpoint: &Url::parse(endpoint).unwrap(),
             client_id: "client",
             redirect_uri: "https://app.test/cb?x=1",

@@ -35,7 +35,7 @@ mod token_response;
 
 pub use account::{account_in_answer, account_request, parse_account};
 pub use authorization::{AuthorizationRequest, Hints, Prompt, new_binding, new_state, new_verifier};
-pub use bearer::bearer_header;
+pub use bearer::bearer_value;
 pub use callback::{
     AuthorizationError, AuthorizationResponse, CallbackError, IssuerMismatch, Outcome, check_issuer,
 };

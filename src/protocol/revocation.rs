@@ -8,14 +8,14 @@ use url::Url;
 
 use crate::http::{HttpRequest, HttpResponse, is_clean};
 use crate::protocol::answer::Answer;
-use crate::protocol::bearer::bearer_header;
+use crate::protocol::bearer::bearer_value;
 use crate::protocol::client_auth::{Encoding, basic};
 use crate::protocol::form::Fields;
 use crate::protocol::retry_after::retry_after;
 use crate::protocol::token_request::RequestError;
 use crate::provider::{
     AuthorizationServer, ClientAuthentication, ClientRegistration, Revocation, RevocationAuth,
-    RevocationTokens, TokenHeader,
+    RevocationTokens,
 };
 use crate::secret::{AccessToken, RefreshToken};
 
@@ -103,10 +103,10 @@ fn delete_with_bearer(endpoint: &Url, token: &AccessToken) -> Result<HttpRequest
     if !is_clean(endpoint) {
         return Err(RequestError::Endpoint);
     }
-    let (name, value) = bearer_header(&TokenHeader::default(), token);
+    let value = bearer_value("Bearer ", token);
     HttpRequest::new(Method::DELETE, endpoint.clone())
         .with_header(ACCEPT, HeaderValue::from_static("application/json"))
-        .with_secret_header(name, value)
+        .with_secret_header(AUTHORIZATION, value)
         .map_err(|_| RequestError::Header)
 }
 

@@ -1,7 +1,5 @@
 //! The host's OAuth app at an authorization server.
 
-use crate::provider::Transport;
-use crate::provider::instance::RegisteredBase;
 use crate::secret::ClientSecret;
 
 /// The host's OAuth app at an authorization server ([RFC 6749 §2](https://www.rfc-editor.org/rfc/rfc6749#section-2)).
@@ -93,14 +91,6 @@ impl ClientRegistration {
     #[must_use]
     pub fn base_urls(&self) -> &[String] {
         &self.base_urls
-    }
-
-    /// The base URLs that can be used. Building the connections has checked that each can.
-    pub(super) fn registered_bases(&self, transport: Transport) -> Vec<RegisteredBase> {
-        let bases = self.base_urls.iter();
-        bases
-            .filter_map(|base| RegisteredBase::parse(base, transport))
-            .collect()
     }
 
     /// The client id.

@@ -8,6 +8,7 @@ mod account;
 mod authorize;
 mod browser;
 mod client;
+mod described;
 mod descriptor;
 mod grant;
 mod log;

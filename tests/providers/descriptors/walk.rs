@@ -8,7 +8,7 @@ use http::{Method, StatusCode};
 use url::Url;
 use valetkey::http::{HttpError, HttpRequest, HttpResponse};
 use valetkey::model::Connection;
-use valetkey::provider::{ClientRegistration, DescriptorFile, Transport};
+use valetkey::provider::{ClientRegistration, DescriptorFile};
 use valetkey::testing::ManualClock;
 use valetkey::vault::MemoryVault;
 use valetkey::{ActingUser, Connections, ConsentOptions, Error};
@@ -37,7 +37,7 @@ pub(crate) struct Walk {
 impl Walk {
     pub(crate) fn new(file: &str, answer: impl Fn(&Seen) -> String + Send + Sync + 'static) -> Self {
         let file: DescriptorFile = serde_json::from_str(file).unwrap();
-        file.validate(Transport::HttpsOnly).unwrap();
+        file.validate().unwrap();
         let log = Arc::new(Mutex::new(Vec::new()));
         let (seen, answer): (_, Answer) = (Arc::clone(&log), Arc::new(answer));
         let client = move |request: HttpRequest| -> Result<HttpResponse, HttpError> {
