@@ -69,7 +69,7 @@ fn the_explanation_is_the_decision() {
     let printed = format!("{} {:?}", explain(&none), explain(&none));
     assert!(!printed.contains(token.access_token().expose_secret()));
     assert!(explain(&scopes("other")).refusal.is_some());
-    let unknown = world.resolver.turn(alice.clone()).explain(&none);
+    let unknown = world.resolver.turn(alice.clone()).explain("none");
     assert!(unknown.steps.is_empty() && unknown.refusal.is_some());
 }
 
