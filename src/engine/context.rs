@@ -10,7 +10,7 @@ use crate::engine::refresh::join::Flights;
 use crate::engine::refresh::unsaved::UnsavedTokens;
 use crate::engine::refresh::{Flown, Grounded};
 use crate::engine::settings::Settings;
-use crate::engine::upkeep::due::Resting;
+use crate::engine::upkeep::rest::Resting;
 use crate::engine::uses::Usage;
 use crate::error::{Error, Misconfigured, Result, Unavailable};
 use crate::http::{HttpClient, HttpRequest};
@@ -39,7 +39,7 @@ pub(crate) struct Context {
     pub(crate) usage: Usage,
     /// The server with which upkeep begins, so that each is the first in turn.
     pub(crate) first_server: AtomicUsize,
-    /// The servers that upkeep leaves alone for now.
+    /// The servers and clients that upkeep leaves alone for now.
     pub(crate) resting: Resting,
 }
 

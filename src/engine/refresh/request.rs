@@ -206,7 +206,10 @@ impl Context {
             let reason = NeedsConsent::ClientChanged;
             (self.rejected_for(reason), EventKind::ConsentNeeded(reason))
         } else {
-            let code = FailureCode::Misconfigured;
+            let code = match obstacle {
+                Obstacle::ClientSourceFailed { .. } => FailureCode::ClientSourceFailed,
+                _ => FailureCode::Misconfigured,
+            };
             let record = RefreshFailure::Transient {
                 code,
                 at: now,
@@ -218,8 +221,8 @@ impl Context {
         let outcome = self
             .vault
             .fail_refresh(&grant.tenant, grant.id, &claimed.claim, &record)?;
-        let repeated = grant.refresh.last_failure == Some(FailureCode::Misconfigured)
-            && event == EventKind::RefreshFailed(FailureCode::Misconfigured);
+        let last = grant.refresh.last_failure;
+        let repeated = last.is_some_and(|last| event == EventKind::RefreshFailed(last));
         if outcome == CommitOutcome::Stored && !repeated {
             self.emit_to_users(&grant.tenant, grant.id, event);
         }

@@ -1,32 +1,25 @@
-//! Refreshes before somebody waits for them, fairly: each authorization server has a list of its own, and one that is
-//! slow or dead holds up nobody else's.
+//! Refreshes before somebody waits for them, fairly: each authorization server has its own list, and one that is slow or
+//! dead does not hold up the others. At one server, a client in trouble does not hold up the other clients.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::atomic::Ordering;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::engine::Context;
 use crate::engine::refresh::Grounded;
 use crate::engine::upkeep::maintain::Budget;
+use crate::engine::upkeep::rest::{Lane, Rest, STRIKES};
 use crate::engine::workers;
 use crate::error::{ConsentReason, Error, Misconfigured, Result};
-use crate::model::{GrantId, ServerId, Timestamp};
+use crate::model::{FailureCode, GrantId};
 use crate::provider::AuthorizationServer;
 use crate::trace::{self, About, Seam};
-use crate::vault::{Claimed, DueQuery};
+use crate::vault::{Claimed, DueQuery, RefreshFailure};
 
 /// Access tokens that expire within this time are refreshed by upkeep: what `resolve` would call due, and a minute
 /// more, so that a turn seldom waits.
 const HORIZON: Duration = Duration::from_secs(6 * 60);
-
-/// After this many failures in a row a server is left alone for a while.
-pub(crate) const STRIKES: u32 = 3;
-
-/// For how long, at first and at most. Shorter than the horizon: a server that recovers is asked before the tokens
-/// expire.
-const REST: Duration = Duration::from_secs(15);
-const LONGEST_REST: Duration = Duration::from_secs(120);
 
 /// What was refreshed.
 #[derive(Debug, Clone, Copy, Default)]
@@ -38,44 +31,6 @@ pub(crate) struct Refreshes {
     pub(crate) spent: bool,
 }
 
-/// The servers that upkeep leaves alone because they do not answer.
-#[derive(Debug, Default)]
-pub(crate) struct Resting {
-    servers: Mutex<HashMap<ServerId, Rest>>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Rest {
-    times: u32,
-    until: Timestamp,
-}
-
-impl Resting {
-    pub(crate) fn contains(&self, server: &ServerId, now: Timestamp) -> bool {
-        self.servers().get(server).is_some_and(|rest| rest.until > now)
-    }
-
-    /// Leaves a server alone, for longer each time.
-    pub(crate) fn add(&self, server: &ServerId, now: Timestamp) {
-        let mut servers = self.servers();
-        let times = servers.get(server).map_or(0, |rest| rest.times);
-        let span = REST.saturating_mul(2_u32.saturating_pow(times)).min(LONGEST_REST);
-        let rest = Rest {
-            times: times.saturating_add(1),
-            until: now + span,
-        };
-        servers.insert(server.clone(), rest);
-    }
-
-    pub(crate) fn remove(&self, server: &ServerId) {
-        self.servers().remove(server);
-    }
-
-    fn servers(&self) -> MutexGuard<'_, HashMap<ServerId, Rest>> {
-        self.servers.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// The grants of one server.
 struct Queue<'a> {
     server: &'a AuthorizationServer,
@@ -85,7 +40,10 @@ struct Queue<'a> {
     seen: BTreeSet<GrantId>,
     /// How many workers are at it.
     workers: usize,
-    failures: u32,
+    /// Requests in a row that the server did not answer.
+    unanswered: u32,
+    /// Failures in a row, by client.
+    strikes: HashMap<Lane, u32>,
     /// Nothing more is claimed.
     ended: bool,
 }
@@ -102,13 +60,13 @@ struct Schedule<'a> {
     failure: Option<Error>,
 }
 
-/// What a failure says of the server.
+/// What a failure says of the server and of the client.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum ServerTrouble {
+enum Trouble {
     None,
-    /// It does not answer as it should.
-    Strike,
-    /// It refuses the host's client: it would refuse every other grant as well.
+    /// The server does not answer this client as it should.
+    Strike(FailureCode),
+    /// The server refuses the client: it would refuse every other grant of the client as well.
     RefusesClient,
 }
 
@@ -118,9 +76,7 @@ enum Ended {
     /// Another caller was faster, or the connection was revoked meanwhile.
     Elsewhere,
     PassedOver(Option<Misconfigured>),
-    Failed {
-        server: ServerTrouble,
-    },
+    Failed(Trouble),
     StoreFailed(Error),
 }
 
@@ -151,8 +107,12 @@ impl Context {
                 // The guard is dropped before the request is sent.
                 let next = self.next(&mut lock(), budget, count, until);
                 let Some((queue, claimed)) = next else { return };
-                let ended = self.refresh_in_turn(claimed);
-                self.tally(&mut lock(), queue, ended);
+                let lane = self.lane(&claimed.grant);
+                let ended = match self.resting.rest(&lane, self.now()) {
+                    Some(rest) => self.put_off(&claimed, &lane, rest),
+                    None => self.refresh_in_turn(claimed),
+                };
+                self.tally(&mut lock(), queue, &lane, ended);
             }
         });
         schedule
@@ -167,13 +127,17 @@ impl Context {
         let mut queues: Vec<_> = self
             .registry
             .servers()
-            .filter(|server| !self.resting.contains(&server.id, now))
+            .filter(|server| {
+                let lane = Lane::of_server(server.id.clone());
+                self.resting.rest(&lane, now).is_none()
+            })
             .map(|server| Queue {
                 server,
                 claimed: VecDeque::new(),
                 seen: BTreeSet::new(),
                 workers: 0,
-                failures: 0,
+                unanswered: 0,
+                strikes: HashMap::new(),
                 ended: false,
             })
             .collect();
@@ -283,49 +247,101 @@ impl Context {
         ended
     }
 
-    fn tally(&self, schedule: &mut Schedule<'_>, index: usize, ended: Ended) {
+    /// Ends the claim of a grant whose client rests, so that upkeep turns to the others meanwhile.
+    fn put_off(&self, claimed: &Claimed, lane: &Lane, rest: Rest) -> Ended {
+        let code = match rest.failure {
+            // This request was not sent, so the server has not acted on it.
+            failure if failure.outcome_unknown() => FailureCode::Unreachable,
+            failure => failure,
+        };
+        let setup = lane.client.as_ref().map(|(_, setup)| *setup);
+        let failure = RefreshFailure::Transient {
+            code,
+            at: self.now(),
+            not_before: rest.until,
+            setup: setup.filter(|_| code.is_operators_fault()),
+        };
+        let grant = &claimed.grant;
+        match self
+            .vault
+            .fail_refresh(&grant.tenant, grant.id, &claimed.claim, &failure)
+        {
+            Ok(_) => Ended::PassedOver(None),
+            Err(error) => Ended::StoreFailed(error.into()),
+        }
+    }
+
+    fn tally(&self, schedule: &mut Schedule<'_>, index: usize, lane: &Lane, ended: Ended) {
         let queue = &mut schedule.queues[index];
         queue.workers -= 1;
-        let mut trouble = ServerTrouble::None;
+        let mut trouble = Trouble::None;
         match ended {
             Ended::Refreshed => {
                 schedule.done.refreshed += 1;
-                queue.failures = 0;
-                self.resting.remove(&queue.server.id);
+                queue.unanswered = 0;
+                queue.strikes.remove(lane);
+                self.resting.remove(lane);
+                self.resting.remove(&Lane::of_server(queue.server.id.clone()));
             }
             Ended::Elsewhere => {}
             Ended::PassedOver(problem) => {
                 schedule.done.passed_over += 1;
                 schedule.requests -= 1;
-                // That concerns every grant of the server.
-                queue.ended |= matches!(problem, Some(Misconfigured::NoClient(_)));
+                // Where tenants have no clients of their own, that concerns every grant of the server.
+                let no_client = matches!(problem, Some(Misconfigured::NoClient(_)));
+                queue.ended |= no_client && lane.client.is_none();
             }
-            Ended::Failed { server } => {
+            Ended::Failed(what) => {
                 schedule.done.failed += 1;
-                trouble = server;
+                trouble = what;
             }
             Ended::StoreFailed(error) => {
                 schedule.done.failed += 1;
                 schedule.failure.get_or_insert(error);
             }
         }
+        self.rest_after(queue, lane, trouble);
+    }
+
+    /// Leaves the client alone that is in trouble, or the server if it does not answer at all.
+    fn rest_after(&self, queue: &mut Queue<'_>, lane: &Lane, trouble: Trouble) {
+        let now = self.now();
         match trouble {
-            ServerTrouble::None => {}
-            ServerTrouble::RefusesClient => {
-                if !queue.ended {
-                    self.resting.add(&queue.server.id, self.now());
+            Trouble::None => {}
+            Trouble::RefusesClient => {
+                if !queue.ended && self.resting.rest(lane, now).is_none() {
+                    self.resting.add(lane, FailureCode::ClientRejected, now);
                 }
-                queue.ended = true;
+                queue.ended |= lane.client.is_none();
             }
-            ServerTrouble::Strike => {
-                queue.failures += 1;
-                if queue.failures == STRIKES {
+            Trouble::Strike(failure) => {
+                let strikes = queue.strikes.entry(lane.clone()).or_default();
+                *strikes += 1;
+                if *strikes == STRIKES {
+                    self.resting.add(lane, failure, now);
+                    queue.ended |= lane.client.is_none();
+                }
+                queue.unanswered = if is_unanswered(failure) {
+                    queue.unanswered + 1
+                } else {
+                    0
+                };
+                if queue.unanswered == STRIKES && lane.client.is_some() {
+                    self.resting
+                        .add(&Lane::of_server(queue.server.id.clone()), failure, now);
                     queue.ended = true;
-                    self.resting.add(&queue.server.id, self.now());
                 }
             }
         }
     }
+}
+
+/// Whether there was no answer: that does not depend on the client.
+const fn is_unanswered(failure: FailureCode) -> bool {
+    matches!(
+        failure,
+        FailureCode::Unreachable | FailureCode::Untrusted | FailureCode::TimedOut | FailureCode::Interrupted
+    )
 }
 
 impl Schedule<'_> {
@@ -359,19 +375,13 @@ impl Ended {
             Grounded::Untried(Error::Misconfigured(problem)) => Self::PassedOver(Some(problem)),
             Grounded::Untried(_) => Self::PassedOver(None),
             Grounded::Failed(error @ Error::Vault(_)) => Self::StoreFailed(error),
-            Grounded::Failed(Error::Unavailable(_)) => Self::Failed {
-                server: ServerTrouble::Strike,
-            },
-            Grounded::Failed(Error::Misconfigured(Misconfigured::ClientRejected(_))) => Self::Failed {
-                server: ServerTrouble::RefusesClient,
-            },
-            Grounded::Failed(_) => Self::Failed {
-                server: ServerTrouble::None,
-            },
+            Grounded::Failed(Error::Unavailable(error)) => Self::Failed(Trouble::Strike(error.failure)),
+            Grounded::Failed(Error::Misconfigured(Misconfigured::ClientRejected(_))) => {
+                Self::Failed(Trouble::RefusesClient)
+            }
+            Grounded::Failed(_) => Self::Failed(Trouble::None),
             Grounded::NeedsConsent(ConsentReason::ClientChanged) => Self::PassedOver(None),
-            Grounded::NeedsConsent(_) => Self::Failed {
-                server: ServerTrouble::None,
-            },
+            Grounded::NeedsConsent(_) => Self::Failed(Trouble::None),
         }
     }
 }

@@ -2,3 +2,4 @@
 
 pub(crate) mod due;
 pub(crate) mod maintain;
+pub(crate) mod rest;

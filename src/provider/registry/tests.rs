@@ -375,9 +375,7 @@ fn an_unknown_id_is_answered_with_the_ids_to_use() {
     );
     let error = validate_provider(|it| it.server = ServerId::new("acmee").unwrap()).unwrap_err();
     assert!(
-        error
-            .to_string()
-            .contains("\"acmee\"; known are: as, asana, "),
+        error.to_string().contains("\"acmee\"; known are: as, asana, "),
         "{error}"
     );
 }
