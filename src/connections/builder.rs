@@ -9,7 +9,7 @@ use crate::engine::Context;
 use crate::engine::refresh::join::InProgress;
 use crate::engine::refresh::unsaved::UnsavedTokens;
 use crate::engine::settings::Settings;
-use crate::engine::upkeep::resting::Resting;
+use crate::engine::upkeep::rest::Resting;
 use crate::engine::usage::Usage;
 #[cfg(not(feature = "ureq"))]
 use crate::error::Misconfigured;

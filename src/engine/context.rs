@@ -9,7 +9,7 @@ use crate::engine::refresh::join::InProgress;
 use crate::engine::refresh::unsaved::UnsavedTokens;
 use crate::engine::refresh::{NotRefreshed, RefreshedToken};
 use crate::engine::settings::Settings;
-use crate::engine::upkeep::resting::Resting;
+use crate::engine::upkeep::rest::Resting;
 use crate::engine::usage::Usage;
 use crate::error::{Error, Misconfigured, Result, Unavailable};
 use crate::http::{HttpClient, HttpRequest};
@@ -38,7 +38,7 @@ pub(crate) struct Context {
     pub(crate) usage: Usage,
     /// The server with which upkeep begins, so that each is the first in turn.
     pub(crate) first_server: AtomicUsize,
-    /// The servers that upkeep leaves alone for now.
+    /// The servers and clients that upkeep leaves alone for now.
     pub(crate) resting: Resting,
 }
 

@@ -237,7 +237,10 @@ pub(crate) fn obstacle(cx: &Context, of: Refreshable<'_>) -> Option<Obstacle> {
 
 /// Returns whether the configuration has changed since it made the last attempt fail: the back-off is void then.
 pub(crate) fn has_changed(refresh: &RefreshState, issuer: &Issuer) -> bool {
-    let corrected = refresh.last_failure == Some(FailureCode::Misconfigured);
+    let corrected = matches!(
+        refresh.last_failure,
+        Some(FailureCode::Misconfigured | FailureCode::ClientSourceFailed)
+    );
     let another = |failed| failed != issuer.setup_check();
     corrected || refresh.failed_setup.is_some_and(another)
 }

@@ -159,7 +159,7 @@ mod tests {
             (Some("as.test"), None, "base_url"),
             (Some("as.test"), Some("https://u@git.example"), "base_url"),
             (None, Some("https://git.example"), "site"),
-            (Some("a/b"), Some("https://git.example"), "site"),
+            (Some("a?b"), Some("https://git.example"), "site"),
             // A word, and not a host: the last label makes it an IPv4 address.
             (Some("1.2.3.999"), Some("https://git.example"), "site"),
         ] {
