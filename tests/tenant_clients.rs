@@ -316,7 +316,10 @@ fn errors(saas: &Saas, person: &ActingUser) -> Vec<Error> {
         saas.resolver.resolve(person, "notes").unwrap_err(),
         saas.resolver.peek(person, "notes").unwrap_err(),
         saas.resolver.send(person, "notes", request()).unwrap_err(),
-        saas.resolver.explain(person, "notes").outcome.unwrap_err(),
+        saas.resolver
+            .explain(person, "notes", &Default::default())
+            .refusal
+            .unwrap(),
         saas.connections
             .start(person, "notes", ConsentOptions::default())
             .unwrap_err(),
