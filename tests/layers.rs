@@ -4,8 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the top to the bottom. A module may use what stands below it, and itself.
-const LAYERS: [&[&str]; 11] = [
-    &["internals"],
+const LAYERS: [&[&str]; 10] = [
     &["testing"],
     &["gateway"],
     &["resolver"],
