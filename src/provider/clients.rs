@@ -99,7 +99,12 @@ impl Clients {
                 registration: Arc::downgrade(&registration),
                 outcome: outcome.clone(),
             };
-            self.checked().insert(key, checked);
+            let mut known = self.checked();
+            // Now and then, what was checked for registrations that are gone is dropped.
+            if !known.contains_key(&key) && known.len().is_power_of_two() {
+                known.retain(|_, checked| checked.registration.strong_count() > 0);
+            }
+            known.insert(key, checked);
             outcome
         });
         Ok(Client::new(registration, outcome?))
@@ -223,5 +228,15 @@ mod tests {
         assert!(!Arc::ptr_eq(&first, &bases()));
         drop(app);
         assert_eq!(clients.checked().len(), 1);
+    }
+
+    #[test]
+    fn checks_of_registrations_that_are_gone_are_dropped() {
+        let fresh = |_: &TenantId, _: &ServerId| Ok(Some(client("id")));
+        let clients = Clients::new(BTreeMap::new(), Some(Arc::new(fresh)));
+        for number in 0..1000 {
+            found(&clients, &format!("tenant-{number}")).unwrap();
+        }
+        assert!(clients.checked().len() < 4, "{}", clients.checked().len());
     }
 }

@@ -1,7 +1,7 @@
 //! Services and their authorization servers, as data.
 //!
-//! A descriptor says what a server wants and how it deviates; the protocol code reads it. Quirks are
-//! closed enums: what they cannot say, the library does not do.
+//! A descriptor says what a server wants and how it deviates. Descriptors are plain data; they are checked and compiled
+//! when the connections are built. Quirks are closed enums: what they cannot say, the library does not do.
 
 mod answer_shape;
 mod builtin;

@@ -250,7 +250,7 @@ pub(crate) enum RuleProblem {
     )]
     Pattern,
     /// The default is not a value that the rule accepts.
-    #[error("has a default that it does not accept itself")]
+    #[error("has a default that it does not accept itself, or that does not make a URL where it is put")]
     Default,
     /// The example is not a value that the rule accepts.
     #[error("has an example that it does not accept itself")]

@@ -4,7 +4,8 @@ use crate::secret::ClientSecret;
 
 /// The host's OAuth app at an authorization server ([RFC 6749 §2](https://www.rfc-editor.org/rfc/rfc6749#section-2)).
 ///
-/// Checked against the server's redirect rules when the connections are built.
+/// Checked against its server when the connections are built, or when a
+/// [`ClientSource`](crate::provider::ClientSource) returns it for the first time.
 ///
 /// # Security
 ///

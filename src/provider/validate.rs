@@ -43,7 +43,11 @@ pub(super) fn server(server: &AuthorizationServer, transport: Transport) -> Vec<
         .chain(found)
         .chain(check.deviations())
         .chain(check.added_parameters());
-    problems.filter_map(Result::err).collect()
+    let mut mistakes: Vec<_> = problems.filter_map(Result::err).collect();
+    if mistakes.is_empty() {
+        mistakes.extend(check.defaults().err());
+    }
+    mistakes
 }
 
 /// Returns the mistakes of a provider at its server: the first of each field.

@@ -12,7 +12,7 @@ use valetkey::model::{Connection, FailureCode, ServerId};
 use valetkey::provider::{ClientRegistration, ClientSourceFailed};
 use valetkey::testing::{ManualClock, Sandbox};
 use valetkey::vault::MemoryVault;
-use valetkey::{ActingUser, Connections, ConsentOptions, Error, Operator, Resolver, TenantId, UserId};
+use valetkey::{ActingUser, Connections, ConsentOptions, Error, Operator, Resolver, TenantId};
 
 type Found = Result<Option<Arc<ClientRegistration>>, ClientSourceFailed>;
 
@@ -165,12 +165,12 @@ impl Saas {
 }
 
 fn person(tenant: &str, name: &str) -> ActingUser {
-    ActingUser::authenticated(TenantId::new(tenant).unwrap(), UserId::new(name).unwrap())
     ActingUser::authenticated(tenant, name).unwrap()
+}
 
 fn operator(tenant: &str) -> Operator {
-    Operator::authenticated(TenantId::new(tenant).unwrap(), UserId::new("olga").unwrap())
     Operator::authenticated(tenant, "olga").unwrap()
+}
 
 fn by(paths: &[&str], id: &str) -> Vec<(String, String)> {
     paths
@@ -314,7 +314,11 @@ fn errors(saas: &Saas, person: &ActingUser) -> Vec<Error> {
         saas.resolver.resolve(person, "notes").unwrap_err(),
         saas.resolver.peek(person, "notes").unwrap_err(),
         saas.resolver.send(person, "notes", request()).unwrap_err(),
-        saas.resolver.turn(person.clone()).explain("notes").refusal.unwrap(),
+        saas.resolver
+            .turn(person.clone())
+            .explain("notes")
+            .refusal
+            .unwrap(),
         saas.connections
             .start(person, "notes", ConsentOptions::default())
             .unwrap_err(),

@@ -50,7 +50,7 @@ fn a_plain_server_and_provider_are_valid() {
 #[test]
 fn each_fault_of_a_server_is_found_and_named() {
     type Change = fn(&mut AuthorizationServer);
-    let faults: [(&str, Change); 23] = [
+    let faults: [(&str, Change); 24] = [
         ("separate_grants", |s| {
             s.separate_grants = true;
             s.extending_parameters.insert("add".into(), "true".into());
@@ -124,6 +124,11 @@ fn each_fault_of_a_server_is_found_and_named() {
         ("token_endpoint", |s| {
             s.parameters.push(ParameterRule::new("x", ParameterKind::Word));
             s.token_endpoint = "{x}/token".into();
+        }),
+        ("parameters", |s| {
+            let rule = ParameterRule::new("x", ParameterKind::Word);
+            s.parameters.push(rule.default_value("1.2.3.999"));
+            s.token_endpoint = "https://{x}/token".into();
         }),
     ];
     for (index, (field, change)) in faults.into_iter().enumerate() {

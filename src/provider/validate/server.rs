@@ -3,7 +3,8 @@
 use super::check::Check;
 use crate::model::Scope;
 use crate::provider::Revocation;
-use crate::provider::problem::{DescriptorProblem, InvalidDescriptor};
+use crate::provider::compiled::{CompiledServer, UnfitParameter};
+use crate::provider::problem::{DescriptorProblem, InvalidDescriptor, RuleProblem};
 
 impl Check<'_> {
     pub(super) fn id(&self, id: &str) -> Result<(), InvalidDescriptor> {
@@ -76,5 +77,23 @@ impl Check<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The endpoints are URLs with each default in its place. `1.2.3.999` is a word, and not a host.
+    pub(super) fn defaults(&self) -> Result<(), InvalidDescriptor> {
+        let server = CompiledServer::compile(self.server.clone())?;
+        let [mut values, _] = self.stand_ins();
+        for rule in &self.server.parameters {
+            let default = rule.default.as_deref().filter(|default| !default.is_empty());
+            let kept = default.and_then(|default| rule.accept(default, self.transport).ok());
+            values.extend(kept.map(|kept| (rule.name.clone(), kept)));
+        }
+        match server.check(&values) {
+            Ok(_) => Ok(()),
+            Err(UnfitParameter { name }) => {
+                let problem = RuleProblem::Default;
+                Err(self.error("parameters", DescriptorProblem::Rule { name, problem }))
+            }
+        }
     }
 }

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::model::Parameters;
 use crate::provider::compiled::{CompiledProvider, CompiledServer};
 use crate::provider::transport::Transport;
-use crate::provider::{AuthorizationServer, Discovery, Provider};
+use crate::provider::{AuthorizationServer, Discovery, InvalidParameter, ParameterProblem, Provider};
 
 /// The value of each parameter that a discovery fills.
 const FOUND: &str = "found-1";
@@ -29,11 +29,11 @@ impl Surface {
         let server = CompiledServer::compile(server.clone())?;
         let provider = CompiledProvider::compile(provider.clone())?;
         let mut values = server.complete_parameters(parameters, Transport::HttpsOrLoopback)?;
-        let endpoints = match server.check(&values) {
-            Ok(checked) => checked.endpoints(),
-            // `complete_parameters` has checked the same values.
-            Err(_) => unreachable!("the values were completed for this server"),
-        };
+        let checked = server.check(&values).map_err(|unfit| InvalidParameter {
+            name: unfit.name,
+            problem: ParameterProblem::Malformed,
+        })?;
+        let endpoints = checked.endpoints();
         let picked = provider
             .discovery
             .as_ref()
@@ -119,11 +119,7 @@ mod tests {
         let google = Surface::described(&catalog::google(), &catalog::gmail(), &none).unwrap();
         assert_eq!(google.token, "https://oauth2.googleapis.com/token");
         assert_eq!(google.resources.len(), 1);
-        assert!(
-            google.resources[0].1.contains("{email}"),
-            "{:?}",
-            google.resources
-        );
+        assert!(google.resources[0].1.contains("{id}"), "{:?}", google.resources);
 
         let site = Parameters::from([("site_url".into(), "https://acme.atlassian.net".into())]);
         let jira = Surface::described(&catalog::atlassian(), &catalog::jira(), &site).unwrap();

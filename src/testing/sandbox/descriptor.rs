@@ -82,7 +82,7 @@ impl Sandbox {
     }
 
     /// Another app at this server, with the same redirect URI registered. Its codes and tokens are its own: they are
-    /// refused from every other client.
+    /// refused from every other client. Its secret is `sbx-cs-` and the client id.
     #[must_use]
     pub fn another_registration(&self, client_id: &str, redirect_uri: &str) -> ClientRegistration {
         self.allow_redirect(redirect_uri);

@@ -69,20 +69,15 @@ impl Walk {
         let mut builder = Connections::builder(MemoryVault::new())
             .http_client(client)
             .clock(clock.clone());
-        for server in file.servers {
-            builder = builder
-                .client(
-                    server.id.as_str(),
-                    ClientRegistration::new("the-client", "the-secret", REDIRECT)
-                        .for_base_urls(["https://*.acme.test", "https://*.as.test"]),
-                )
-                .server(server);
-        }
-        for provider in file.providers {
-            builder = builder.provider(provider);
+        for server in &file.servers {
+            builder = builder.client(
+                server.id.as_str(),
+                ClientRegistration::new("the-client", "the-secret", REDIRECT)
+                    .for_base_urls(["https://*.acme.test", "https://*.as.test"]),
+            );
         }
         Self {
-            connections: builder.build().unwrap(),
+            connections: builder.descriptors(file).build().unwrap(),
             clock,
             log,
             alice: person("alice"),
