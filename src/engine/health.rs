@@ -161,6 +161,7 @@ impl From<&Misconfigured> for Misconfiguration {
             Misconfigured::Template(_) | Misconfigured::Descriptor(_) => Self::Parameters,
             Misconfigured::RequestRejected { .. }
             | Misconfigured::NoUploads
+            | Misconfigured::NoLoopbackRedirect(_)
             | Misconfigured::NoHttpClient => Self::RequestRejected,
         }
     }

@@ -43,6 +43,7 @@ pub use quirk::{
     RevocationAuth, RevocationTokens, RotationClass, TokenHeader,
 };
 pub use redirect::{InvalidRedirect, Loopback, RedirectRules};
+pub(crate) use redirect::{loopback_port, with_loopback_port};
 pub use registration::ClientRegistration;
 pub use registry::{Registry, Service};
 pub use scope_choice::{ScopeModes, ScopeTier, ScopeTiers};

@@ -10,6 +10,7 @@
 use crate::engine::Context;
 use crate::engine::consent::flow::FlowSecrets;
 use crate::engine::consent::options::{Consent, ConsentOptions};
+use crate::engine::consent::start::redirect_uri;
 use crate::error::{ConsentError, Error, Result};
 use crate::model::{ActingUser, ConsentId, Owner, ProviderId, Scopes, Timestamp};
 use crate::protocol::new_verifier;
@@ -92,7 +93,11 @@ impl Context {
             issuer: None,
             token_endpoint: String::new(),
             client_id: String::new(),
-            redirect_uri: String::new(),
+            // Kept only where it is not the registered one.
+            redirect_uri: match options.loopback_port {
+                Some(port) => redirect_uri(service, Some(port))?,
+                None => String::new(),
+            },
             scopes: Scopes::default(),
             services: also.collect::<Result<_>>()?,
             parameters,

@@ -2,7 +2,7 @@
 
 use super::{DescriptorProblem, InvalidDescriptor, Transport};
 use crate::provider::instance::RegisteredBase;
-use crate::provider::{AuthorizationServer, ClientAuthentication, ClientRegistration};
+use crate::provider::{AuthorizationServer, ClientAuthentication, ClientRegistration, RedirectRules};
 
 pub(in crate::provider) fn registration(
     server: &AuthorizationServer,
@@ -27,9 +27,11 @@ pub(in crate::provider) fn registration(
     if !registration.base_urls.iter().all(is_base) {
         return Err(invalid("base_urls", DescriptorProblem::BaseUrl));
     }
-    server
-        .redirects
-        .check(&registration.redirect_uri)
+    let check = match registration.client_secret {
+        Some(_) => RedirectRules::check,
+        None => RedirectRules::check_public,
+    };
+    check(&server.redirects, &registration.redirect_uri)
         .map_err(|problem| invalid("redirect_uri", problem.into()))?;
     let has_secret = registration
         .client_secret
