@@ -2,4 +2,8 @@
 
 mod closures;
 mod counts;
+mod loopback;
 mod open;
+mod redirect;
+mod substitute;
+mod upkeep_guard;
