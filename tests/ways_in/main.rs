@@ -6,4 +6,5 @@ mod loopback;
 mod open;
 mod redirect;
 mod substitute;
+mod tower;
 mod upkeep_guard;
