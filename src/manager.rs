@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::connections::{
     AuditPage, Budget, ConnectionFilter, Connections, Consent, ConsentOptions, ConsentState, Health,
-    OpenConsent, PreparedConsent, Retried, Revocation, StatusCounts, Upkeep,
+    OpenConsent, PreparedConsent, Retried, Revocation, StatusCounts, UpkeepReport,
 };
 use crate::error::Result;
 use crate::model::{
@@ -185,7 +185,7 @@ pub trait ConnectionManager: Send + Sync {
     /// # Errors
     ///
     /// Those of [`Connections::maintain`].
-    fn maintain(&self, budget: Budget) -> Result<Upkeep>;
+    fn maintain(&self, budget: Budget) -> Result<UpkeepReport>;
 
     /// See [`Connections::sharing`].
     ///
@@ -311,7 +311,7 @@ impl ConnectionManager for Connections {
         Self::forget_tenant(self, operator)
     }
 
-    fn maintain(&self, budget: Budget) -> Result<Upkeep> {
+    fn maintain(&self, budget: Budget) -> Result<UpkeepReport> {
         Self::maintain(self, budget)
     }
 

@@ -1,4 +1,4 @@
-//! Upkeep on a thread of its own, for hosts that have no scheduler.
+//! UpkeepReport on a thread of its own, for hosts that have no scheduler.
 
 use std::fmt;
 use std::io;
@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crate::connections::{Budget, Upkeep};
+use crate::connections::{Budget, UpkeepReport};
 use crate::error::Result;
 use crate::manager::ConnectionManager;
 
@@ -16,7 +16,7 @@ const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 /// A thread that calls [`maintain`](crate::Connections::maintain) regularly until the guard is dropped.
 ///
 /// The first run begins at once. Afterwards the thread waits as long as the report says
-/// ([`Upkeep::next`]), at most the interval and at least one second; after a failure it waits for the interval. Several
+/// ([`UpkeepReport::next`]), at most the interval and at least one second; after a failure it waits for the interval. Several
 /// processes may have a guard over the same vault: each refresh is claimed by one of them.
 ///
 /// Dropping the guard wakes the thread and waits until it has ended. A run that is under way is finished first, which
@@ -81,7 +81,7 @@ impl fmt::Debug for UpkeepGuard {
 }
 
 /// Who learns of the result of each run.
-type OnRun = Box<dyn FnMut(&Result<Upkeep>) + Send>;
+type OnRun = Box<dyn FnMut(&Result<UpkeepReport>) + Send>;
 
 /// Options of an [`UpkeepGuard`].
 ///
@@ -139,7 +139,7 @@ impl UpkeepOptions {
 
     /// Calls this closure after each run with its report or its error. It runs on the thread of upkeep and delays the
     /// next run; if it panics, upkeep ends.
-    pub fn on_run(mut self, on_run: impl FnMut(&Result<Upkeep>) + Send + 'static) -> Self {
+    pub fn on_run(mut self, on_run: impl FnMut(&Result<UpkeepReport>) + Send + 'static) -> Self {
         self.on_run = Box::new(on_run);
         self
     }
@@ -172,7 +172,7 @@ impl UpkeepOptions {
     }
 }
 
-fn pause_after(result: &Result<Upkeep>, interval: Duration) -> Duration {
+fn pause_after(result: &Result<UpkeepReport>, interval: Duration) -> Duration {
     match result {
         Ok(report) => report.next.clamp(SHORTEST_PAUSE, interval),
         Err(_) => interval,
@@ -235,7 +235,7 @@ mod tests {
         for (next, pause) in [(0, 1), (1, 1), (60, 60), (3_600, 600)] {
             let next = Duration::from_secs(next);
             let pause = Duration::from_secs(pause);
-            assert_eq!(pause_after(&Ok(Upkeep { next, ..done }), interval), pause);
+            assert_eq!(pause_after(&Ok(UpkeepReport { next, ..done }), interval), pause);
         }
         assert_eq!(pause_after(&Err(Error::NotFound), interval), interval);
         let options = UpkeepOptions::default().interval(Duration::ZERO);

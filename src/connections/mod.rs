@@ -1,6 +1,7 @@
 //! The connections of a host: the facade over the engine.
 
 mod builder;
+mod web;
 
 pub use crate::connections::builder::ConnectionsBuilder;
 pub use crate::engine::consent::link::PreparedConsent;
@@ -10,14 +11,25 @@ pub use crate::engine::health::{Health, HealthState, Misconfiguration, Usable};
 pub use crate::engine::lists::{AuditPage, ConnectionFilter, StatusCounts, StatusFilter};
 pub use crate::engine::refresh::retry::Retried;
 pub use crate::engine::revoke::report::{AtProvider, EndedTokens, Revocation};
-pub use crate::engine::settings::Settings;
-pub use crate::engine::upkeep::maintain::{Budget, Upkeep};
-pub use crate::engine::uses::UseAudit;
+pub use crate::engine::settings::{Settings, UseAudit};
+pub use crate::engine::upkeep::budget::Budget;
+pub use crate::engine::upkeep::maintain::UpkeepReport;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::engine::Context;
+use crate::engine::consent::complete;
+use crate::engine::consent::link;
+use crate::engine::consent::poll;
+use crate::engine::consent::scopes;
+use crate::engine::consent::start;
+use crate::engine::health;
+use crate::engine::lists;
+use crate::engine::refresh;
+use crate::engine::refresh::retry;
+use crate::engine::revoke;
+use crate::engine::upkeep::maintain;
+use crate::engine::{Context, Engine};
 use crate::error::{Error, Result};
 use crate::model::{
     ActingUser, Connection, ConnectionId, ConsentId, Operator, Owner, Principal, ProviderId, Reach, UserId,
@@ -26,7 +38,7 @@ use crate::protocol::AuthorizationResponse;
 use crate::provider::Provider;
 use crate::secret::{Binding, Ticket};
 use crate::trace::{self, About, Seam};
-use crate::vault::{AuditEntry, AuditFilter, Forgotten, Vault};
+use crate::vault::{AuditEntry, AuditFilter, Forget, Forgotten, Vault};
 
 /// The connections of a host: consent, refresh, revocation, upkeep.
 ///
@@ -34,7 +46,7 @@ use crate::vault::{AuditEntry, AuditFilter, Forgotten, Vault};
 /// refreshes of the same grant are joined within it.
 #[derive(Clone)]
 pub struct Connections {
-    inner: Arc<Context>,
+    engine: Arc<Engine>,
 }
 
 impl Connections {
@@ -71,20 +83,20 @@ impl Connections {
 
     pub(crate) fn new(inner: Context) -> Self {
         Self {
-            inner: Arc::new(inner),
+            engine: Arc::new(Engine::new(inner)),
         }
     }
 
-    pub(crate) fn inner(&self) -> &Context {
-        &self.inner
+    pub(crate) const fn engine(&self) -> &Arc<Engine> {
+        &self.engine
     }
 
     /// The providers that can be connected: those whose authorization server has a client registration.
     pub fn providers(&self) -> impl Iterator<Item = &Provider> {
-        self.inner
+        self.engine
             .registry
             .providers()
-            .filter(|provider| self.inner.registry.client(&provider.server).is_some())
+            .filter(|provider| self.engine.registry.client(&provider.server).is_some())
             .map(AsRef::as_ref)
     }
 }
@@ -100,11 +112,11 @@ impl Connections {
     pub fn start(
         &self,
         acting_user: &ActingUser,
-        provider: &str,
+        provider: impl AsRef<str>,
         options: ConsentOptions,
     ) -> Result<Consent> {
         let owner = Owner::Personal(acting_user.user().clone());
-        self.inner.start(acting_user, owner, provider, options)
+        start::start(&self.engine, acting_user, owner, provider.as_ref(), options)
     }
 
     /// Begins a consent for a connection that the tenant's people share. The operator walks it, and completes it
@@ -116,11 +128,16 @@ impl Connections {
     pub fn start_workspace(
         &self,
         operator: &Operator,
-        provider: &str,
+        provider: impl AsRef<str>,
         options: ConsentOptions,
     ) -> Result<Consent> {
-        self.inner
-            .start(operator.acting_user(), Owner::Workspace, provider, options)
+        start::start(
+            &self.engine,
+            operator.acting_user(),
+            Owner::Workspace,
+            provider.as_ref(),
+            options,
+        )
     }
 
     /// Prepares a consent for a person who is not in front of a browser now: an agent in a chat asks for it, or an
@@ -133,11 +150,11 @@ impl Connections {
     pub fn prepare(
         &self,
         acting_user: &ActingUser,
-        provider: &str,
+        provider: impl AsRef<str>,
         options: ConsentOptions,
     ) -> Result<PreparedConsent> {
         let owner = Owner::Personal(acting_user.user().clone());
-        self.inner.prepare(acting_user, owner, provider, options)
+        link::prepare(&self.engine, acting_user, owner, provider.as_ref(), options)
     }
 
     /// Begins the consent that was prepared: the person has opened the link. Opened again while the consent is pending,
@@ -150,7 +167,7 @@ impl Connections {
     /// them then), and as [`start`](Self::start). If this person has answered the consent,
     /// [`Used`](crate::error::ConsentError::Used) names it, so that [`poll`](Self::poll) says how.
     pub fn open_link(&self, acting_user: &ActingUser, ticket: &Ticket) -> Result<Consent> {
-        self.inner.open_prepared(acting_user, ticket)
+        link::open_prepared(&self.engine, acting_user, ticket)
     }
 
     /// Where a consent of this person stands, by its [id](Consent::id): one that was started or prepared in whatever
@@ -161,7 +178,7 @@ impl Connections {
     /// [`NotFound`](crate::Error::NotFound) if there is none, it was somebody else's, or it is forgotten; or a failure of the
     /// vault.
     pub fn poll(&self, acting_user: &ActingUser, id: ConsentId) -> Result<ConsentState> {
-        self.inner.poll(acting_user, id)
+        poll::poll(&self.engine, acting_user, id)
     }
 
     /// Withdraws a consent of this person: its link opens nothing any more, and a flow that it opened cannot be completed.
@@ -171,7 +188,7 @@ impl Connections {
     ///
     /// As [`poll`](Self::poll).
     pub fn cancel(&self, acting_user: &ActingUser, id: ConsentId) -> Result<ConsentState> {
-        self.inner.cancel(acting_user, id)
+        poll::cancel(&self.engine, acting_user, id)
     }
 
     /// Returns the consents of a person that are still open, oldest first: links that were not opened or not answered, and
@@ -181,7 +198,7 @@ impl Connections {
     ///
     /// A failure of the vault.
     pub fn pending(&self, operator: &Operator, user: &UserId) -> Result<Vec<OpenConsent>> {
-        self.inner.open_consents(operator.tenant(), user)
+        poll::open_consents(&self.engine, operator.tenant(), user)
     }
 
     /// Withdraws a consent of a person, as [`cancel`](Self::cancel) does for the person: after a link was sent to a wrong
@@ -192,7 +209,7 @@ impl Connections {
     /// [`NotFound`](crate::Error::NotFound) if the person has no such consent, or it is forgotten; or a failure of the
     /// vault.
     pub fn withdraw(&self, operator: &Operator, user: &UserId, id: ConsentId) -> Result<ConsentState> {
-        self.inner.withdraw(operator.tenant(), user, id)
+        poll::withdraw(&self.engine, operator.tenant(), user, id)
     }
 
     /// Completes a consent: checks who came back, exchanges the code, learns the account, seals the tokens.
@@ -216,8 +233,8 @@ impl Connections {
     ) -> Result<Connection> {
         trace::within(
             Seam::Complete,
-            || self.inner.about(acting_user, ""),
-            || self.inner.complete(acting_user, response, binding),
+            || self.engine.about(acting_user, ""),
+            || complete::complete(&self.engine, acting_user, response, binding),
         )
     }
 
@@ -229,14 +246,14 @@ impl Connections {
     pub fn list(&self, by: &dyn Principal, filter: &ConnectionFilter) -> Result<Vec<Connection>> {
         let limit = filter.limit.unwrap_or(1_000);
         let Some(status) = filter.status else {
-            return self.inner.page(by, filter, filter.after, limit);
+            return lists::page(&self.engine, by, filter, filter.after, limit);
         };
         // The vault does not filter by status: pages are read until enough of them match.
         let mut found = Vec::new();
         let mut after = filter.after;
         let size = limit.clamp(100, 1_000);
         while found.len() < limit {
-            let page = self.inner.page(by, filter, after, size)?;
+            let page = lists::page(&self.engine, by, filter, after, size)?;
             let last = page.len() < size;
             after = page.last().map(|connection| connection.id);
             found.extend(page.into_iter().filter(|it| status.matches(it.status)));
@@ -267,24 +284,7 @@ impl Connections {
     ///
     /// [`Vault`](crate::Error::Vault) if the vault cannot be read.
     pub fn counts(&self, operator: &Operator) -> Result<BTreeMap<ProviderId, StatusCounts>> {
-        const PAGE: usize = 100;
-        let filter = ConnectionFilter::default().with_revoked();
-        let mut counts = BTreeMap::<ProviderId, StatusCounts>::new();
-        let mut after = None;
-        loop {
-            let page = self.inner.page(operator, &filter, after, PAGE)?;
-            after = page.last().map(|connection| connection.id);
-            let is_last = page.len() < PAGE;
-            for connection in page {
-                counts
-                    .entry(connection.provider)
-                    .or_default()
-                    .add(connection.status);
-            }
-            if is_last {
-                return Ok(counts);
-            }
-        }
+        lists::counts(&self.engine, operator)
     }
 
     /// One connection.
@@ -293,7 +293,7 @@ impl Connections {
     ///
     /// [`NotFound`](crate::Error::NotFound), or a failure of the vault.
     pub fn get(&self, by: &dyn Principal, id: ConnectionId) -> Result<Connection> {
-        self.inner.visible(by, id)
+        lists::visible(&self.engine, by, id)
     }
 
     /// How a connection fares.
@@ -302,8 +302,8 @@ impl Connections {
     ///
     /// [`NotFound`](crate::Error::NotFound), or a failure of the vault.
     pub fn health(&self, by: &dyn Principal, id: ConnectionId) -> Result<Health> {
-        let connection = self.inner.visible(by, id)?;
-        Ok(self.inner.health(&connection))
+        let connection = lists::visible(&self.engine, by, id)?;
+        Ok(health::health(&self.engine, &connection))
     }
 
     /// Refreshes the tokens now, whether or not they are about to expire.
@@ -313,9 +313,9 @@ impl Connections {
     /// [`NotPermitted`](crate::Error::NotPermitted) for a shared connection and a mere user, and all that
     /// [`Resolver::resolve`](crate::Resolver::resolve) returns.
     pub fn refresh(&self, by: &dyn Principal, id: ConnectionId) -> Result<Connection> {
-        let connection = self.inner.managed(by, id)?;
-        self.inner.refresh_now(&connection, &by.actor())?;
-        self.inner.visible(by, id)
+        let connection = lists::managed(&self.engine, by, id)?;
+        refresh::refresh_now(&self.engine, &connection, &by.actor())?;
+        lists::visible(&self.engine, by, id)
     }
 
     /// Tries the refused refresh tokens of a provider again, while they are in quarantine: after a mistake was mended
@@ -328,11 +328,11 @@ impl Connections {
     pub fn retry_rejected(
         &self,
         operator: &Operator,
-        provider: &str,
+        provider: impl AsRef<str>,
         after: Option<ConnectionId>,
         limit: usize,
     ) -> Result<Retried> {
-        self.inner.retry_rejected(operator, provider, after, limit)
+        retry::retry_rejected(&self.engine, operator, provider.as_ref(), after, limit)
     }
 
     /// Revokes a connection: here first and at once, then at the provider, with the grants that consents had replaced
@@ -344,11 +344,11 @@ impl Connections {
     /// [`NotFound`](crate::Error::NotFound), [`NotPermitted`](crate::Error::NotPermitted), or a failure of the vault.
     /// A failure at the provider is no error: it is part of the answer.
     pub fn revoke(&self, by: &dyn Principal, id: ConnectionId) -> Result<Revocation> {
-        let connection = self.inner.managed(by, id)?;
+        let connection = lists::managed(&self.engine, by, id)?;
         trace::within(
             Seam::Revoke,
             || About::from(&connection),
-            || self.inner.revoke(&connection, &by.actor()),
+            || revoke::revoke(&self.engine, &connection, &by.actor()),
         )
     }
 
@@ -358,11 +358,11 @@ impl Connections {
     ///
     /// [`NotFound`](crate::Error::NotFound), [`NotPermitted`](crate::Error::NotPermitted), or a failure of the vault.
     pub fn set_default(&self, by: &dyn Principal, id: ConnectionId) -> Result<()> {
-        let connection = self.inner.managed(by, id)?;
+        let connection = lists::managed(&self.engine, by, id)?;
         if self
-            .inner
+            .engine
             .vault
-            .set_default(&connection.tenant, id, Some(&by.actor()), self.inner.now())?
+            .set_default(&connection.tenant, id, Some(&by.actor()), self.engine.now())?
         {
             Ok(())
         } else {
@@ -384,7 +384,7 @@ impl Connections {
         if let Reach::User(user) = by.reach() {
             filter.user = Some(user);
         }
-        Ok(self.inner.vault.audit(&filter)?)
+        Ok(self.engine.vault.audit(&filter)?)
     }
 
     /// Erases everything of a person: connections, tokens, consents, pending revocations. The provider is asked nothing;
@@ -394,7 +394,7 @@ impl Connections {
     ///
     /// A failure of the vault.
     pub fn forget_user(&self, operator: &Operator, user: &UserId) -> Result<Option<Forgotten>> {
-        self.inner.forget(operator, Some(user))
+        self.forget(operator, Some(user))
     }
 
     /// Erases everything of the operator's workspace, its keys first: what was sealed with them is lost to everybody,
@@ -404,7 +404,7 @@ impl Connections {
     ///
     /// A failure of the vault.
     pub fn forget_tenant(&self, operator: &Operator) -> Result<Option<Forgotten>> {
-        self.inner.forget(operator, None)
+        self.forget(operator, None)
     }
 
     /// Does what is due: stores tokens that could not be stored, refreshes tokens that are about to expire and grants
@@ -415,8 +415,10 @@ impl Connections {
     /// # Errors
     ///
     /// A failure of the vault. A refresh or a revocation that fails is counted, not an error.
-    pub fn maintain(&self, budget: Budget) -> Result<Upkeep> {
-        trace::within(Seam::Maintain, About::default, || self.inner.maintain(budget))
+    pub fn maintain(&self, budget: Budget) -> Result<UpkeepReport> {
+        trace::within(Seam::Maintain, About::default, || {
+            maintain::maintain(&self.engine, budget)
+        })
     }
 
     /// Returns the other connections that use the same grant as this one: one consent serves them all. To revoke one
@@ -426,8 +428,8 @@ impl Connections {
     ///
     /// [`Error::NotFound`] if the principal cannot see the connection; [`Error::Vault`] if the vault fails.
     pub fn sharing(&self, by: &dyn Principal, id: ConnectionId) -> Result<Vec<Connection>> {
-        let connection = self.inner().visible(by, id)?;
-        let mut family = self.inner().family(&connection)?;
+        let connection = lists::visible(&self.engine, by, id)?;
+        let mut family = scopes::family(&self.engine, &connection)?;
         family.retain(|other| other.id != id);
         Ok(family)
     }
@@ -439,8 +441,8 @@ impl Connections {
     ///
     /// As [`revoke`](crate::ConnectionManager::revoke).
     pub fn revoke_grant(&self, by: &dyn Principal, id: ConnectionId) -> Result<Revocation> {
-        let connection = self.inner().managed(by, id)?;
-        self.inner().revoke_whole(&connection, &by.actor())
+        let connection = lists::managed(&self.engine, by, id)?;
+        revoke::revoke_whole(&self.engine, &connection, &by.actor())
     }
 
     /// Returns the connections of the same owner that would end with this one: their provider revokes the access
@@ -450,15 +452,24 @@ impl Connections {
     ///
     /// [`Error::NotFound`] if the principal cannot see the connection; [`Error::Vault`] if the vault fails.
     pub fn revoked_together(&self, by: &dyn Principal, id: ConnectionId) -> Result<Vec<Connection>> {
-        let connection = self.inner().visible(by, id)?;
-        self.inner().shares_fate_with(&connection)
+        let connection = lists::visible(&self.engine, by, id)?;
+        revoke::shares_fate_with(&self.engine, &connection)
+    }
+
+    fn forget(&self, operator: &Operator, user: Option<&UserId>) -> Result<Option<Forgotten>> {
+        Ok(self.engine.vault.forget(&Forget {
+            tenant: operator.tenant(),
+            user,
+            by: Some(&operator.actor()),
+            now: self.engine.now(),
+        })?)
     }
 }
 
 impl std::fmt::Debug for Connections {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Connections")
-            .field("vault", &self.inner.vault)
+            .field("vault", &self.engine.vault)
             .finish_non_exhaustive()
     }
 }

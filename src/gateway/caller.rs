@@ -151,7 +151,7 @@ impl Caller {
     /// Never say so of a cookie, of HTTP Basic or Negotiate, of a client certificate, or of an address: browsers send
     /// those along with requests that other sites make.
     #[must_use]
-    pub const fn with_explicit_credentials(mut self) -> Self {
+    pub const fn explicit_credentials(mut self) -> Self {
         self.ambient = false;
         self
     }

@@ -269,7 +269,7 @@ impl Inner {
     fn outside(&self, head: &Parts) -> Response<Vec<u8>> {
         if !self.reached.load(Ordering::Relaxed) {
             let event = Event::new(self.now(), EventKind::OutsideMount);
-            self.connections.inner().tell(&event);
+            self.connections.tell(&event);
         }
         let path = head.uri.path();
         let format = if path.contains("/v1/") || request::is_json(&head.headers) {
@@ -371,7 +371,7 @@ impl Inner {
     }
 
     fn now(&self) -> Timestamp {
-        self.connections.inner().now()
+        self.connections.now()
     }
 
     /// An address of the gateway's own.

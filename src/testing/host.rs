@@ -335,7 +335,7 @@ impl<'a> HostBuilder<'a> {
         }
         let connections = builder.build()?;
         Ok(Host {
-            resolver: Resolver::new(connections.clone()).with_policy(self.policy),
+            resolver: Resolver::new(connections.clone()).policy(self.policy),
             sandbox,
             clock,
             http,

@@ -48,7 +48,7 @@ fn a_closure_says_who_calls_the_gateway() {
         let name = head.headers.get("x-user").and_then(|name| name.to_str().ok());
         let name = name.ok_or(Refused::Unauthenticated)?;
         let person = ActingUser::authenticated(Host::TENANT, name).map_err(|_| Refused::Forbidden)?;
-        Ok(Caller::user(person).with_explicit_credentials())
+        Ok(Caller::user(person).explicit_credentials())
     };
     let mount = Mount::new("https://app.test").unwrap();
     let gateway = Gateway::builder(host.connections.clone(), mount, authenticator)

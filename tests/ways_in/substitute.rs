@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use valetkey::connections::{
     AuditPage, Budget, ConnectionFilter, Consent, ConsentState, Health, OpenConsent, PreparedConsent,
-    Retried, Revocation, StatusCounts, Upkeep,
+    Retried, Revocation, StatusCounts, UpkeepReport,
 };
 use valetkey::model::{Connection, ConsentId, Principal, ProviderId};
 use valetkey::protocol::AuthorizationResponse;
@@ -19,7 +19,7 @@ pub(crate) struct Substitute {
     pub(crate) connections: Connections,
     pub(crate) on_start: Box<dyn Fn(ConsentOptions) -> ConsentOptions + Send + Sync>,
     pub(crate) on_complete: Box<dyn Fn() + Send + Sync>,
-    pub(crate) on_maintain: Box<dyn Fn() -> Option<Result<Upkeep>> + Send + Sync>,
+    pub(crate) on_maintain: Box<dyn Fn() -> Option<Result<UpkeepReport>> + Send + Sync>,
 }
 
 impl Substitute {
@@ -57,7 +57,7 @@ impl ConnectionManager for Substitute {
         self.connections.complete(user, response, binding)
     }
 
-    fn maintain(&self, budget: Budget) -> Result<Upkeep> {
+    fn maintain(&self, budget: Budget) -> Result<UpkeepReport> {
         (self.on_maintain)().unwrap_or_else(|| self.connections.maintain(budget))
     }
 

@@ -26,7 +26,7 @@ fn ada(head: &Parts) -> Result<Caller, Refused> {
         panic!("the host's own mistake");
     }
     let ada = ActingUser::authenticated(Host::TENANT, "ada").map_err(|_| Refused::Forbidden)?;
-    Ok(Caller::user(ada).with_explicit_credentials())
+    Ok(Caller::user(ada).explicit_credentials())
 }
 
 fn gateway(host: &Host, base: &str) -> Gateway {

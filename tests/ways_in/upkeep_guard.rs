@@ -1,11 +1,11 @@
-//! Upkeep on a thread of its own.
+//! UpkeepReport on a thread of its own.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use valetkey::connections::Upkeep;
+use valetkey::connections::UpkeepReport;
 use valetkey::testing::Host;
 use valetkey::{Error, Result, UpkeepGuard};
 
@@ -17,7 +17,9 @@ const NEVER: Duration = Duration::from_secs(24 * 3600);
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Connections whose runs end as the closure says, and the number of each run as it begins.
-fn counted(end: impl Fn() -> Option<Result<Upkeep>> + Send + Sync + 'static) -> (Substitute, Receiver<()>) {
+fn counted(
+    end: impl Fn() -> Option<Result<UpkeepReport>> + Send + Sync + 'static,
+) -> (Substitute, Receiver<()>) {
     let (sender, runs) = sync_channel(64);
     let mut substitute = Substitute::new(Host::new().connections);
     substitute.on_maintain = Box::new(move || {

@@ -55,7 +55,7 @@ fn promise_37_every_field_of_the_options_survives_a_ticket_and_a_restart() {
     let hash = StateHash::of_ticket(prepared.ticket());
     let connections = open(&directory);
     let stored = connections
-        .inner()
+        .engine()
         .vault
         .consent(alice.tenant(), &hash)
         .unwrap()
