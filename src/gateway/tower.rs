@@ -60,12 +60,14 @@ pub const fn service<S>(gateway: Gateway, spawn: S) -> GatewayService<S> {
     }
 }
 
+type Handle = fn(&Gateway, Request<Vec<u8>>) -> Response<Vec<u8>>;
+
 /// A gateway as a [`Service`]: see [`service`].
 #[derive(Clone)]
 pub struct GatewayService<S> {
     gateway: Gateway,
     spawn: S,
-    handle: fn(&Gateway, Request<Vec<u8>>) -> Response<Vec<u8>>,
+    handle: Handle,
 }
 
 impl<S> GatewayService<S> {

@@ -145,7 +145,7 @@ fn a_base_path_like_one_of_the_gateways_own_is_told_apart_by_name() {
     let connection = host.connect(&host.user("ada"), "notes");
     let gateway = gateway(&host, "/v1");
     let path = format!("/v1/v1/connections/{}", connection.id);
-    let service = tower::service(gateway.clone(), spawn_blocking);
+    let service = tower::service(gateway, spawn_blocking);
     let ambiguous = Server::of(Router::new().nest_service("/v1", service.clone()));
     let told = Server::of(Router::new().nest_service("/v1", service.stripped()));
     assert!(ambiguous.get(&path).1.starts_with("<!doctype html>"));

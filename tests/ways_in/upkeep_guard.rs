@@ -99,16 +99,19 @@ fn the_callback_may_drop_the_guard() {
     let place: Arc<Mutex<Option<UpkeepGuard>>> = Arc::default();
     let taken = Arc::clone(&place);
     let (kept, keep) = sync_channel(0);
+    let (dropped, is_dropped) = sync_channel(1);
     let guard = UpkeepGuard::options()
         .interval(NEVER)
         .on_run(move |_| {
             keep.recv().unwrap();
             drop(taken.lock().unwrap().take());
+            dropped.send(()).unwrap();
         })
         .spawn(connections)
         .unwrap();
     *place.lock().unwrap() = Some(guard);
     kept.send(()).unwrap();
+    assert_eq!(is_dropped.recv_timeout(PATIENCE), Ok(()));
     assert_eq!(runs.recv_timeout(PATIENCE), Ok(()));
     assert_eq!(runs.recv_timeout(PATIENCE), Err(RecvTimeoutError::Disconnected));
 }
