@@ -206,18 +206,26 @@ fn read_head(mut stream: &TcpStream, buffer: &mut [u8]) -> Result<usize, Option<
         match stream.read(rest) {
             Ok(0) => return Err(None),
             Ok(read) => {
-                // The end may lie across two reads.
-                let from = len.saturating_sub(3);
+                let before = len;
                 len += read;
-                let new = buffer.get(from..len).unwrap_or_default();
-                if let Some(end) = new.windows(4).position(|window| window == b"\r\n\r\n") {
-                    return Ok(from + end);
+                if let Some(end) = end_of_head(buffer.get(..len).unwrap_or_default(), before) {
+                    return Ok(end);
                 }
             }
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(_) => return Err(None),
         }
     }
+}
+
+/// Finds the empty line after the headers. Up to `searched` there was none, but it may begin before that.
+fn end_of_head(bytes: &[u8], searched: usize) -> Option<usize> {
+    let from = searched.saturating_sub(3);
+    let found = bytes
+        .get(from..)?
+        .windows(4)
+        .position(|window| window == b"\r\n\r\n")?;
+    Some(from + found)
 }
 
 /// Writes an answer and ends the connection. What still arrives is read for a moment: closing before that would reset
@@ -235,6 +243,21 @@ fn respond(mut stream: &TcpStream, page: Page) {
         let is_over = stream.set_read_timeout(Some(left)).is_err();
         if is_over || !matches!(stream.read(&mut rest), Ok(1..)) {
             return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_the_headers_is_found_wherever_the_reads_part_it() {
+        let request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\nrest";
+        let end = request.len() - 8;
+        for parted in 0..end + 4 {
+            assert_eq!(end_of_head(&request[..parted], 0), None, "{parted}");
+            assert_eq!(end_of_head(request, parted), Some(end), "{parted}");
         }
     }
 }

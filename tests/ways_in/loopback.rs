@@ -6,7 +6,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Mutex;
 use std::sync::mpsc::sync_channel;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use url::Url;
 use valetkey::error::{ConsentError, Misconfigured};
@@ -224,12 +224,15 @@ fn a_browser_that_cannot_be_opened_ends_the_wait_and_the_consent() {
 #[test]
 fn a_closure_that_panics_leaves_nobody_waiting() {
     let host = host();
+    let begun = Instant::now();
     let panicked = std::panic::catch_unwind(AssertUnwindSafe(|| {
         let _ = loopback::connect(&host.connections, &host.user("ada"), "notes", |_| {
             panic!("no browser")
         });
     }));
     assert!(panicked.is_err());
+    // Nobody waits for the five minutes that a browser has.
+    assert!(begun.elapsed() < Duration::from_secs(60));
 }
 
 #[test]
