@@ -230,6 +230,13 @@ pub enum Misconfigured {
          ClientRegistration::for_base_urls"
     )]
     InstanceNotRegistered(ServerId),
+    /// The consent asks for a port of its own for its redirect URI
+    /// ([`ConsentOptions::loopback_port`](crate::ConsentOptions::loopback_port)), and the client's redirect URI is not a
+    /// loopback address.
+    #[error(
+        "the redirect URI of the client at {0} is not a loopback address; register one such as http://127.0.0.1/callback"
+    )]
+    NoLoopbackRedirect(ServerId),
     /// A descriptor is not valid.
     #[error(transparent)]
     Descriptor(Box<InvalidDescriptor>),

@@ -39,6 +39,7 @@
 )]
 //! | [`resolver`] | acting user → token; personal and shared connections; requests sent as a person |
 //! | [`connections`] | [`Connections`] and its operations: consent, refresh, revocation, health, upkeep |
+//! | [`loopback`] | a consent in the browser of the person who uses a native app |
 //! | [`vault`] | the trait [`Vault`](vault::Vault), its contract, the envelope, SQLite and memory |
 //! | [`protocol`] | pure functions from descriptors to requests, and from answers to meanings |
 //! | [`provider`] | services and authorization servers as data; the [`catalog`] |
@@ -71,6 +72,7 @@ pub mod error;
 #[cfg(feature = "gateway")]
 pub mod gateway;
 pub mod http;
+pub mod loopback;
 mod manager;
 pub mod model;
 pub mod protocol;
@@ -79,6 +81,7 @@ mod random;
 pub mod resolver;
 pub mod secret;
 mod trace;
+mod upkeep_guard;
 pub mod vault;
 
 #[cfg(feature = "testing")]
@@ -96,6 +99,7 @@ pub use crate::model::{ActingUser, ConnectionId, Operator, TenantId, Timestamp, 
 pub use crate::provider::catalog;
 pub use crate::resolver::Resolver;
 pub use crate::secret::{AccessToken, AuthorizationCode, Binding, ClientSecret, RefreshToken, Ticket};
+pub use crate::upkeep_guard::{UpkeepGuard, UpkeepOptions};
 
 #[cfg(all(doctest, feature = "sqlite"))]
 #[doc = include_str!("../README.md")]

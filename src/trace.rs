@@ -342,6 +342,7 @@ mod on {
             Misconfigured::RequestRejected { failure, .. } => failure.as_str(),
             Misconfigured::IssuerChanged(_) => "issuer_changed",
             Misconfigured::InstanceNotRegistered(_) => "instance_not_registered",
+            Misconfigured::NoLoopbackRedirect(_) => "no_loopback_redirect",
             Misconfigured::Descriptor(_) => "descriptor",
             Misconfigured::Client(_) => "client",
             Misconfigured::StoredParameter { .. } => "stored_parameter",

@@ -167,6 +167,7 @@ impl From<&Misconfigured> for Misconfiguration {
             Misconfigured::StoredParameter { .. } | Misconfigured::Descriptor(_) => Self::Parameters,
             Misconfigured::RequestRejected { .. }
             | Misconfigured::NoUploads
+            | Misconfigured::NoLoopbackRedirect(_)
             | Misconfigured::NoHttpClient => Self::RequestRejected,
         }
     }

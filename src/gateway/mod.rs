@@ -37,6 +37,8 @@ mod refusal;
 mod request;
 mod route;
 mod time;
+#[cfg(feature = "tower")]
+pub mod tower;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -216,6 +218,19 @@ impl Gateway {
     #[must_use]
     pub fn handle_stripped(&self, request: Request<Vec<u8>>) -> Response<Vec<u8>> {
         self.respond(request, |path| Some(path))
+    }
+
+    /// Answers a request whose path may have lost the base path of the [`Mount`] or not.
+    #[cfg(feature = "tower")]
+    fn handle_either(&self, request: Request<Vec<u8>>) -> Response<Vec<u8>> {
+        self.respond(request, |path| {
+            let is_routed = |path: &&str| Route::of(path).is_some();
+            let below = self.inner.mount.strip(path);
+            below
+                .filter(is_routed)
+                .or_else(|| Some(path).filter(is_routed))
+                .or(below)
+        })
     }
 
     fn respond(

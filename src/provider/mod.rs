@@ -51,6 +51,7 @@ pub use quirk::{
     RevocationTokens, RotationClass, TokenHeader,
 };
 pub use redirect::{InvalidRedirect, Loopback, RedirectRules};
+pub(crate) use redirect::{loopback_port, with_loopback_port};
 pub use registration::ClientRegistration;
 pub use scope_choice::{ScopeModes, ScopeTier, ScopeTiers};
 pub use server::AuthorizationServer;

@@ -93,7 +93,11 @@ pub(crate) fn prepare(
         issuer: None,
         token_endpoint: String::new(),
         client_id: String::new(),
-        redirect_uri: String::new(),
+        // Kept only where it is not the registered one.
+        redirect_uri: match options.loopback_port {
+            Some(port) => start::redirect_uri(service, Some(port))?,
+            None => String::new(),
+        },
         scopes: Scopes::default(),
         services: also.collect::<Result<_>>()?,
         parameters,

@@ -6,13 +6,13 @@ use crate::engine::consent::options::{AuthorizationUrl, Reconnect};
 use crate::engine::consent::options::{Consent, ConsentOptions};
 use crate::engine::consent::scopes;
 use crate::engine::context::Service;
-use crate::error::{Error, Result};
+use crate::error::{Error, Misconfigured, Result};
 use crate::model::{
     ActingUser, Connection, ConsentId, EventKind, Label, Owner, Parameters, ProviderId, Status, TenantId,
 };
 use crate::protocol::AuthorizationRequest;
-use crate::provider::Pkce;
 use crate::provider::compiled::AddedParameters;
+use crate::provider::{Pkce, with_loopback_port};
 use crate::secret::PkceVerifier;
 use crate::trace::{self, Seam};
 use crate::vault::{ConnectionQuery, ConsentStatus, PendingConsent, Purpose, RequestOptions, StateHash};
@@ -81,7 +81,7 @@ fn begin(
         issuer: service.server.issuer.clone(),
         token_endpoint: endpoints.token.to_string(),
         client_id: service.client.client_id().to_owned(),
-        redirect_uri: service.client.redirect_uri().to_owned(),
+        redirect_uri: redirect_uri(service, options.loopback_port)?,
         scopes: asked.scopes,
         services: asked.services,
         parameters,
@@ -192,6 +192,16 @@ fn labelled(
         .connections(&query)?
         .into_iter()
         .find(|known| known.label.as_ref() == Some(label)))
+}
+
+/// Returns the redirect URI of a flow: the registered one, or the same with this port.
+pub(crate) fn redirect_uri(service: &Service, loopback_port: Option<u16>) -> Result<String> {
+    let registered = service.client.redirect_uri();
+    match loopback_port {
+        None => Ok(registered.to_owned()),
+        Some(port) => with_loopback_port(registered, port)
+            .ok_or_else(|| Misconfigured::NoLoopbackRedirect(service.server.id.clone()).into()),
+    }
 }
 
 /// The verifier of a flow, where the server takes one.

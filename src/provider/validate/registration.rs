@@ -2,7 +2,9 @@
 
 use crate::provider::problem::{DescriptorProblem, InvalidDescriptor};
 use crate::provider::registered_base::RegisteredBase;
-use crate::provider::{AuthorizationServer, ClientAuthentication, ClientRegistration, Transport};
+use crate::provider::{
+    AuthorizationServer, ClientAuthentication, ClientRegistration, RedirectRules, Transport,
+};
 
 /// Checks a client registration. Returns the base URLs at which it is registered.
 pub(in crate::provider) fn registration(
@@ -27,9 +29,11 @@ pub(in crate::provider) fn registration(
     let bases = registration.base_urls.iter();
     let bases: Option<Vec<_>> = bases.map(|base| RegisteredBase::parse(base, transport)).collect();
     let bases = bases.ok_or_else(|| invalid("base_urls", DescriptorProblem::BaseUrl))?;
-    server
-        .redirects
-        .check(&registration.redirect_uri)
+    let check = match registration.client_secret {
+        Some(_) => RedirectRules::check,
+        None => RedirectRules::check_public,
+    };
+    check(&server.redirects, &registration.redirect_uri)
         .map_err(|problem| invalid("redirect_uri", problem.into()))?;
     let has_secret = registration
         .client_secret

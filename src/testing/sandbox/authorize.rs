@@ -10,7 +10,7 @@ use super::personality::IssuerEcho;
 use super::{World, pages};
 use crate::http::HttpResponse;
 use crate::model::{Scopes, Timestamp};
-use crate::provider::Pkce;
+use crate::provider::{Pkce, loopback_port, with_loopback_port};
 
 /// A request that waits for the person's answer. Kept here, so that the page cannot change it.
 pub(super) struct Pending {
@@ -100,8 +100,7 @@ fn trusted_redirect(world: &World, query: &Pairs) -> Result<(String, Redirect), 
     let client = client.ok_or("The client is not known.")?.to_owned();
     let uri = single(query, "redirect_uri").map_err(|Repeated| "The redirect address is named twice.")?;
     match uri {
-        // Byte for byte, as RFC 9700 §2.1 says.
-        Some(uri) if world.redirect_uris.contains(uri) => {
+        Some(uri) if is_registered(world, uri) => {
             let redirect = Redirect {
                 uri: uri.to_owned(),
                 state: first(query, "state").map(str::to_owned),
@@ -110,6 +109,13 @@ fn trusted_redirect(world: &World, query: &Pairs) -> Result<(String, Redirect), 
         }
         _ => Err("The redirect address is not registered for this client."),
     }
+}
+
+/// Byte for byte, as RFC 9700 §2.1 says, but for the port of a loopback address (RFC 8252 §7.3).
+fn is_registered(world: &World, uri: &str) -> bool {
+    let is_same = |registered: &String, port| with_loopback_port(registered, port).as_deref() == Some(uri);
+    world.redirect_uris.contains(uri)
+        || loopback_port(uri).is_some_and(|port| world.redirect_uris.iter().any(|known| is_same(known, port)))
 }
 
 fn checked(world: &World, query: &Pairs) -> Result<(Scopes, Option<String>), &'static str> {

@@ -114,7 +114,8 @@ impl Sandbox {
         world.other_secrets.push(old);
     }
 
-    /// Registers one more redirect URI. Others are refused, byte for byte.
+    /// Registers one more redirect URI. Others are refused, byte for byte; of a loopback address any port is accepted
+    /// ([RFC 8252 §7.3](https://www.rfc-editor.org/rfc/rfc8252#section-7.3)).
     pub fn allow_redirect(&self, redirect_uri: impl Into<String>) {
         self.world().redirect_uris.insert(redirect_uri.into());
     }
