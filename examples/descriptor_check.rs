@@ -17,7 +17,6 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use valetkey::model::Parameters;
-use valetkey::protocol::AuthorizationResponse;
 use valetkey::provider::{
     AuthorizationServer, ClientAuthentication, DescriptorFile, Discovery, Loopback, ParameterSource,
     Provider, RefreshWith, Revocation, Transport,
@@ -25,7 +24,9 @@ use valetkey::provider::{
 use valetkey::testing::sandbox::{IssuerEcho, Personality, Surface};
 use valetkey::testing::{ManualClock, Sandbox};
 use valetkey::vault::MemoryVault;
-use valetkey::{ActingUser, Connections, ConsentOptions, Resolver, TenantId, UserId, catalog};
+use valetkey::{
+    ActingUser, AuthorizationResponse, Connections, ConsentOptions, Resolver, TenantId, UserId, catalog,
+};
 
 fn main() -> ExitCode {
     match run() {

@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 macro_rules! secret {
     ($(#[$meta:meta])* $name:ident) => {
         $(#[$meta])*
+        #[allow(unnameable_types, reason = "some kinds stand only in the sealed operations of a vault")]
         pub struct $name(Zeroizing<String>);
 
         impl $name {
@@ -102,18 +103,6 @@ impl SecretBytes {
     #[must_use]
     pub fn expose_secret(&self) -> &[u8] {
         &self.0
-    }
-
-    /// The number of bytes, which is no secret here.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// Whether there is nothing in it.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
     }
 }
 

@@ -2,13 +2,12 @@
 
 mod world;
 
-use valetkey::error::Misconfigured;
+use valetkey::error::{CallbackError, Misconfigured};
 use valetkey::model::InvalidId;
-use valetkey::protocol::{AuthorizationResponse, CallbackError};
 use valetkey::provider::{ClientRegistration, InvalidDescriptor};
 use valetkey::testing::{Fault, ManualClock, Sandbox};
 use valetkey::vault::MemoryVault;
-use valetkey::{Binding, Connections, ConsentOptions, Error, TenantId, UserId};
+use valetkey::{AuthorizationResponse, Binding, Connections, ConsentOptions, Error, TenantId, UserId};
 use world::{REDIRECT, World, person};
 
 fn descriptor_error(error: &Error) -> &InvalidDescriptor {

@@ -9,13 +9,13 @@ use gateway::{BASE, Site, header_of, program, text};
 use http::{Method, Request, Response, header};
 use valetkey::ConsentOptions;
 use valetkey::gateway::{Gateway, Mount};
+use valetkey::internals::vault::{AuditLog as _, TokenUse, UseRecord};
 use valetkey::model::{
     Account, FailureCode, Label, Owner, ProviderId, Scopes, Status, TenantId, Timestamp, UserId,
 };
 use valetkey::provider::{Revocation, RevocationAuth, RevocationTokens};
 use valetkey::testing::Fault;
-use valetkey::vault::envelope::MasterKey;
-use valetkey::vault::{AuditLog as _, MemoryVault, SqliteVault, TokenUse, UseRecord};
+use valetkey::vault::{MasterKey, MemoryVault, SqliteVault};
 
 const ALICE: &str = "acme.alice.user";
 const OLGA: &str = "acme.olga.operator";

@@ -9,8 +9,9 @@ use gateway::{Site, Tab, header_of, json, program, text, with_json};
 use http::{Method, Request, Response, header};
 use serde_json::json;
 use valetkey::ConsentOptions;
+use valetkey::internals::vault::{ConsentStore as _, MAX_CONSENTS};
 use valetkey::testing::Fault;
-use valetkey::vault::{ConsentStore as _, MAX_CONSENTS, MemoryVault};
+use valetkey::vault::MemoryVault;
 
 const ALICE: &str = "acme.alice.user";
 const OLGA: &str = "acme.olga.operator";

@@ -15,13 +15,11 @@ use printed::{Transcript, secrets};
 use support::loopback::Loopback;
 use valetkey::http::UreqClient;
 use valetkey::model::Label;
-use valetkey::protocol::AuthorizationResponse;
 use valetkey::resolver::ResolveOptions;
 use valetkey::testing::sandbox::{Personality, Refusal};
 use valetkey::testing::{Fault, ManualClock, Sandbox};
-use valetkey::vault::envelope::MasterKey;
-use valetkey::vault::{MemoryVault, SqliteVault, Vault};
-use valetkey::{Binding, Connections, ConsentOptions, Resolver};
+use valetkey::vault::{MasterKey, MemoryVault, SqliteVault, Vault};
+use valetkey::{AuthorizationResponse, Binding, Connections, ConsentOptions, Resolver};
 use world::{REDIRECT, World, operator, person, response, stranger};
 
 /// What can be done with one connection, good and bad, with everything printed.

@@ -7,8 +7,7 @@ use std::time::Duration;
 use valetkey::Error;
 use valetkey::connections::Budget;
 use valetkey::model::{NeedsConsent, Status};
-use valetkey::vault::SqliteVault;
-use valetkey::vault::envelope::MasterKey;
+use valetkey::vault::{MasterKey, SqliteVault};
 use world::{World, operator, person};
 
 const DAY: Duration = Duration::from_secs(24 * 3_600);

@@ -17,8 +17,9 @@ use fork::Fork;
 use processes::{Part, Scene, alice, consent, renew};
 use valetkey::connections::{ConnectionFilter, Settings};
 use valetkey::http::{HttpClient as _, HttpError, HttpRequest, HttpResponse, UreqClient};
+use valetkey::internals::vault::RefreshStore as _;
 use valetkey::provider::RotationClass;
-use valetkey::vault::{Housekeeping as _, RefreshStore as _, SqliteVault, VaultError, envelope::MasterKey};
+use valetkey::vault::{MasterKey, SqliteVault, VaultError};
 use valetkey::{Connections, Error, Resolver};
 
 const ANSWERED: &str = "the server has answered";

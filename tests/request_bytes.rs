@@ -4,15 +4,16 @@
 use std::fmt::Write as _;
 
 use url::Url;
+use valetkey::connections::Hints;
 use valetkey::http::HttpRequest;
+use valetkey::internals::protocol::{AuthorizationRequest, Revocable, TokenClient, revocation_requests};
+use valetkey::internals::secret::{AuthorizationCode, PkceVerifier, RefreshToken, State};
 use valetkey::model::{Scopes, ServerId};
-use valetkey::protocol::{AuthorizationRequest, Hints, Revocable, TokenClient, revocation_requests};
 use valetkey::provider::{
     AuthorizationServer, BodyFormat, ClientAuthentication, ClientRegistration, Pkce, Provider, Revocation,
     RevocationAuth, RevocationTokens,
 };
-use valetkey::secret::{PkceVerifier, State};
-use valetkey::{AccessToken, AuthorizationCode, RefreshToken, catalog};
+use valetkey::{AccessToken, catalog};
 
 const VECTORS: &str = include_str!("vectors/requests.txt");
 

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use valetkey::connections::ConsentState;
 use valetkey::resolver::mcp::{Action, Call, RequestStateError, RequestStateKey};
 use valetkey::resolver::{Asked, Turn};
-use valetkey::vault::envelope::MasterKey;
+use valetkey::vault::MasterKey;
 use valetkey::{ActingUser, TenantId, UserId};
 use world::{World, person, response};
 

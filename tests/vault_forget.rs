@@ -6,11 +6,10 @@ mod vault_support;
 
 use std::time::Duration;
 
+use valetkey::internals::secret::PkceVerifier;
+use valetkey::internals::vault::{AuditFilter, ConnectionQuery, DueQuery, Taken};
 use valetkey::model::{Owner, TenantId, UserId};
-use valetkey::secret::PkceVerifier;
-use valetkey::vault::{
-    AuditChain, AuditFilter, AuditKind, ConnectionQuery, DueQuery, Erasure, SqliteVault, Taken,
-};
+use valetkey::vault::{AuditChain, AuditKind, Erasure, SqliteVault};
 use vault_support::*;
 
 /// Connections of two people: one was refreshed, one was connected again and has a former grant, two use one grant, one

@@ -7,8 +7,7 @@ mod vault_support;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use valetkey::vault::envelope::MasterKeys;
-use valetkey::vault::{SqliteVault, VaultError};
+use valetkey::vault::{MasterKeys, SqliteVault, VaultError};
 use vault_support::*;
 
 #[test]

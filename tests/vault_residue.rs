@@ -10,8 +10,9 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use rusqlite::Connection as Database;
+use valetkey::internals::vault::{RefreshFailure, Revoke, RevokeWhat};
 use valetkey::model::NeedsConsent;
-use valetkey::vault::{Erasure, RefreshFailure, Revoke, RevokeWhat, SqliteVault};
+use valetkey::vault::{Erasure, SqliteVault};
 use vault_support::*;
 
 /// The connections of a history: out of the way of those in the files of older versions.

@@ -5,12 +5,11 @@ use std::error::Error;
 use valetkey::gateway::{Gateway, Mount};
 use valetkey::http::UreqClient;
 use valetkey::model::Connection;
-use valetkey::protocol::AuthorizationResponse;
 use valetkey::testing::Sandbox;
-use valetkey::vault::SqliteVault;
-use valetkey::vault::envelope::MasterKey;
+use valetkey::vault::{MasterKey, SqliteVault};
 use valetkey::{
-    ActingUser, Connections, Consent, ConsentOptions, Operator, Resolver, SystemClock, TenantId, UserId,
+    ActingUser, AuthorizationResponse, Connections, Consent, ConsentOptions, Operator, Resolver, SystemClock,
+    TenantId, UserId,
 };
 
 use crate::MOUNTED_AT;

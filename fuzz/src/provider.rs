@@ -2,10 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 use url::Url;
+use valetkey::connections::Hints;
+use valetkey::internals::protocol::AuthorizationRequest;
+use valetkey::internals::secret::{PkceVerifier, State};
 use valetkey::model::{Parameters, Scopes};
-use valetkey::protocol::{AuthorizationRequest, Hints};
 use valetkey::provider::{AuthorizationServer, Provider, Registry, Transport};
-use valetkey::secret::{PkceVerifier, State};
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct Descriptors {

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use valetkey::model::{Connection, ProviderId, ServerId};
-use valetkey::protocol::AuthorizationResponse;
 use valetkey::provider::{
     AccountEndpoint, ApiHost, AuthorizationServer, BodyFormat, ClientAuthentication, ClientRegistration,
     Provider, RefreshWith, Revocation, RevocationAuth, RevocationTokens, RotationClass,
@@ -11,7 +10,7 @@ use valetkey::provider::{
 use valetkey::testing::ManualClock;
 use valetkey::vault::Vault;
 use valetkey::{
-    ActingUser, Binding, Connections, Consent, ConsentOptions, Error, Operator,
+    ActingUser, AuthorizationResponse, Binding, Connections, Consent, ConsentOptions, Error, Operator,
     Resolver, TenantId, UserId,
 };
 

@@ -13,6 +13,7 @@ pub use crate::engine::revoke::report::{AtProvider, EndedTokens, Revocation};
 pub use crate::engine::settings::Settings;
 pub use crate::engine::upkeep::maintain::{Budget, Upkeep};
 pub use crate::engine::uses::UseAudit;
+pub use crate::protocol::{Hints, Prompt};
 
 use std::sync::Arc;
 

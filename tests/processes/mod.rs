@@ -16,12 +16,12 @@ use std::time::Duration;
 use support::loopback::Loopback;
 use valetkey::connections::Settings;
 use valetkey::http::{HttpClient, HttpRequest, HttpResponse, UreqClient};
-use valetkey::protocol::AuthorizationResponse;
 use valetkey::testing::Sandbox;
 use valetkey::testing::sandbox::Personality;
-use valetkey::vault::SqliteVault;
-use valetkey::vault::envelope::MasterKey;
-use valetkey::{ActingUser, Connections, ConsentOptions, Resolver, SystemClock, TenantId, UserId};
+use valetkey::vault::{MasterKey, SqliteVault};
+use valetkey::{
+    ActingUser, AuthorizationResponse, Connections, ConsentOptions, Resolver, SystemClock, TenantId, UserId,
+};
 
 /// Any 32 bytes: children and parent must have the same.
 const MASTER_KEY: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
