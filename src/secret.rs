@@ -84,6 +84,18 @@ secret! {
     IdToken
 }
 
+impl AccessToken {
+    /// Returns a copy of the token as the [`oauth2`] crate has it, for a library that takes its types.
+    ///
+    /// # Security
+    ///
+    /// The copy can be cloned and serialised, and it is not wiped when it is dropped.
+    #[must_use]
+    pub fn expose_to_oauth2(&self) -> oauth2::AccessToken {
+        oauth2::AccessToken::new(self.expose_secret().to_owned())
+    }
+}
+
 /// Bytes that are or contain a secret: wiped when dropped, redacted in `Debug`.
 #[derive(Default)]
 pub struct SecretBytes(Zeroizing<Vec<u8>>);

@@ -2,10 +2,13 @@
 
 use std::fmt;
 
+use oauth2::DeviceCodeErrorResponseType;
+use oauth2::basic::BasicErrorResponseType;
 use zeroize::Zeroizing;
 
 use crate::protocol::form::pairs;
 use crate::protocol::pasted;
+use crate::protocol::registered::token_code;
 use crate::provider::{AuthorizationServer, IssuerPolicy};
 use crate::secret::{AuthorizationCode, State};
 
@@ -105,19 +108,28 @@ pub enum AuthorizationError {
 
 impl AuthorizationError {
     fn from_code(code: &str) -> Self {
-        match code {
-            "access_denied" => Self::AccessDenied,
-            "invalid_request" => Self::InvalidRequest,
-            "unauthorized_client" => Self::UnauthorizedClient,
-            "unsupported_response_type" => Self::UnsupportedResponseType,
-            "invalid_scope" => Self::InvalidScope,
-            "server_error" => Self::ServerError,
-            "temporarily_unavailable" => Self::TemporarilyUnavailable,
-            "consent_required" => Self::ConsentRequired,
-            "login_required" => Self::LoginRequired,
-            "interaction_required" => Self::InteractionRequired,
-            "invalid_target" => Self::InvalidTarget,
-            _ => Self::Other,
+        use BasicErrorResponseType as Basic;
+        use DeviceCodeErrorResponseType as Code;
+        match token_code(code) {
+            Code::AccessDenied => Self::AccessDenied,
+            Code::Basic(Basic::InvalidRequest) => Self::InvalidRequest,
+            Code::Basic(Basic::UnauthorizedClient) => Self::UnauthorizedClient,
+            Code::Basic(Basic::InvalidScope) => Self::InvalidScope,
+            Code::Basic(Basic::Extension(code)) => match code.as_str() {
+                "unsupported_response_type" => Self::UnsupportedResponseType,
+                "server_error" => Self::ServerError,
+                "temporarily_unavailable" => Self::TemporarilyUnavailable,
+                "consent_required" => Self::ConsentRequired,
+                "login_required" => Self::LoginRequired,
+                "interaction_required" => Self::InteractionRequired,
+                "invalid_target" => Self::InvalidTarget,
+                _ => Self::Other,
+            },
+            // Of token endpoints and of the device flow.
+            Code::Basic(Basic::InvalidClient | Basic::InvalidGrant | Basic::UnsupportedGrantType)
+            | Code::AuthorizationPending
+            | Code::SlowDown
+            | Code::ExpiredToken => Self::Other,
         }
     }
 
