@@ -13,7 +13,7 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use valetkey::http::{HttpClient as _, HttpRequest, HttpResponse};
 use valetkey::testing::{ManualClock, Sandbox};
 use valetkey::vault::MemoryVault;
-use valetkey::{ActingUser, AuthorizationResponse, Connections, ConsentOptions, Resolver, TenantId, UserId};
+use valetkey::{ActingUser, AuthorizationResponse, Connections, ConsentOptions, Resolver};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -94,10 +94,7 @@ fn connected() -> (Resolver, ActingUser) {
         .clock(clock)
         .build()
         .expect("a valid host");
-    let person = ActingUser::authenticated(
-        TenantId::new("acme").expect("an id"),
-        UserId::new("alice").expect("an id"),
-    );
+    let person = ActingUser::authenticated("acme", "alice").expect("an id");
     let consent = connections
         .start(&person, "notes", ConsentOptions::default())
         .expect("a consent");

@@ -200,8 +200,9 @@ fn fill(vault: &SqliteVault, tenants: usize, records: usize) {
     for number in 1..records + tenants {
         let person = valetkey::ActingUser::authenticated(
             tenant_of(number.saturating_sub(records)),
-            valetkey::UserId::new(people::user(number)).expect("valid"),
-        );
+            people::user(number),
+        )
+        .expect("valid");
         people::connect(vault, &person);
     }
 }

@@ -29,9 +29,7 @@ use valetkey::gateway::{Authenticator, Caller, Gateway, Mount, Refused};
 use valetkey::http::UreqClient;
 use valetkey::testing::Sandbox;
 use valetkey::vault::{MasterKey, SqliteVault};
-use valetkey::{
-    ActingUser, Connections, ConsentOptions, Error as ValetkeyError, Resolver, SystemClock, TenantId, UserId,
-};
+use valetkey::{ActingUser, Connections, ConsentOptions, Error as ValetkeyError, Resolver, SystemClock};
 
 use support::browser::{Browser, Page};
 use support::loopback::Loopback;
@@ -137,8 +135,7 @@ fn answer(host: &Host, person: &ActingUser) -> Result<String, ValetkeyError> {
 
 /// Signs Ada in. A real host asks for a password here, or an identity provider.
 async fn sign_in(State(host): State<Arc<Host>>, uri: Uri) -> Response {
-    let ada =
-        TenantId::new("acme").and_then(|tenant| Ok(ActingUser::authenticated(tenant, UserId::new("ada")?)));
+    let ada = ActingUser::authenticated("acme", "ada");
     let Some(session) = ada.ok().and_then(|ada| host.sessions.begin(ada)) else {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     };

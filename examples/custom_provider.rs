@@ -12,7 +12,7 @@ use valetkey::provider::{
 };
 use valetkey::testing::{ManualClock, Sandbox};
 use valetkey::vault::{MasterKey, SqliteVault};
-use valetkey::{ActingUser, AuthorizationResponse, Connections, ConsentOptions, Resolver, TenantId, UserId};
+use valetkey::{ActingUser, AuthorizationResponse, Connections, ConsentOptions, Resolver};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let sandbox = Sandbox::new(ManualClock::default());
@@ -61,7 +61,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .clock(ManualClock::default())
         .build()?;
 
-    let ada = ActingUser::authenticated(TenantId::new("acme")?, UserId::new("ada")?);
+    let ada = ActingUser::authenticated("acme", "ada")?;
     let consent = connections.start(&ada, "notebook", ConsentOptions::default())?;
     let callback = sandbox.approve(consent.authorization_url(), "ada");
     let connection =

@@ -24,7 +24,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use sha2::{Digest as _, Sha256};
 use valetkey::testing::{Sandbox, vault_contract};
 use valetkey::vault::{MasterKey, Mode, SealedVault, Store, Transaction, VaultError};
-use valetkey::{ActingUser, AuthorizationResponse, Connections, ConsentOptions, Resolver, TenantId, UserId};
+use valetkey::{ActingUser, AuthorizationResponse, Connections, ConsentOptions, Resolver};
 
 type Values = BTreeMap<Vec<u8>, Vec<u8>>;
 /// The changes of one transaction: a new value, or none where the key is deleted.
@@ -219,7 +219,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let path = directory.path().join("vault.log");
     let key = MasterKey::generate()?.to_base64();
     let sandbox = Sandbox::new(valetkey::SystemClock);
-    let ada = ActingUser::authenticated(TenantId::new("acme")?, UserId::new("ada")?);
+    let ada = ActingUser::authenticated("acme", "ada")?;
     let connections = connections(&path, &key, &sandbox)?;
     let consent = connections.start(&ada, "notes", ConsentOptions::default())?;
     let callback = sandbox.approve(consent.authorization_url(), "ada");

@@ -24,9 +24,7 @@ use valetkey::provider::{
 use valetkey::testing::sandbox::{IssuerEcho, Personality, Surface};
 use valetkey::testing::{ManualClock, Sandbox};
 use valetkey::vault::MemoryVault;
-use valetkey::{
-    ActingUser, AuthorizationResponse, Connections, ConsentOptions, Resolver, TenantId, UserId, catalog,
-};
+use valetkey::{ActingUser, AuthorizationResponse, Connections, ConsentOptions, Resolver, catalog};
 
 fn main() -> ExitCode {
     match run() {
@@ -344,7 +342,7 @@ fn walk(
         .http_client(sandbox.clone())
         .clock(clock.clone())
         .build()?;
-    let ada = ActingUser::authenticated(TenantId::new("acme")?, UserId::new("ada")?);
+    let ada = ActingUser::authenticated("acme", "ada")?;
     let options = parameters
         .iter()
         .fold(ConsentOptions::default(), |options, (name, value)| {

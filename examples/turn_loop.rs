@@ -13,7 +13,7 @@ use valetkey::testing::{ManualClock, Sandbox, assert_no_secrets};
 use valetkey::vault::{MasterKey, SqliteVault};
 use valetkey::{
     ActingUser, AuthorizationResponse, Connections, ConsentOptions, Error as ValetkeyError, Resolver,
-    TenantId, UserId,
+    TenantId,
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -31,8 +31,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
 
     let acme = TenantId::new("acme")?;
-    let ada = ActingUser::authenticated(acme.clone(), UserId::new("ada")?);
-    let grace = ActingUser::authenticated(acme, UserId::new("grace")?);
+    let ada = ActingUser::authenticated(acme.clone(), "ada")?;
+    let grace = ActingUser::authenticated(acme, "grace")?;
     connect(&connections, &sandbox, &ada, "ada", ConsentOptions::default())?;
 
     let conversation = [

@@ -11,7 +11,7 @@ use std::time::Duration;
 use valetkey::connections::Budget;
 use valetkey::testing::{ManualClock, Sandbox};
 use valetkey::vault::{MasterKey, SqliteVault};
-use valetkey::{ActingUser, AuthorizationResponse, Connections, ConsentOptions, TenantId, UserId};
+use valetkey::{ActingUser, AuthorizationResponse, Connections, ConsentOptions};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let clock = ManualClock::default();
@@ -23,7 +23,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .http_client(sandbox.clone())
         .clock(clock.clone())
         .build()?;
-    let ada = ActingUser::authenticated(TenantId::new("acme")?, UserId::new("ada")?);
+    let ada = ActingUser::authenticated("acme", "ada")?;
     let consent = connections.start(&ada, "notes", ConsentOptions::default())?;
     let callback = sandbox.approve(consent.authorization_url(), "ada");
     connections.complete(&ada, AuthorizationResponse::parse(&callback)?, consent.binding())?;

@@ -1,6 +1,5 @@
 //! Where the time comes from.
 
-use std::fmt::Debug;
 use std::time::SystemTime;
 
 use crate::model::Timestamp;
@@ -11,9 +10,32 @@ use crate::model::Timestamp;
 ///
 /// `now` never blocks and never panics. It may go backwards (an operator may set the clock): nothing in
 /// this crate relies on it for mutual exclusion, only for lifetimes.
-pub trait Clock: Debug + Send + Sync + 'static {
+///
+/// A closure that returns the time is a clock too:
+///
+/// ```
+/// use std::time::SystemTime;
+/// use valetkey::vault::MemoryVault;
+/// use valetkey::{Connections, Timestamp};
+///
+/// let connections = Connections::builder(MemoryVault::new())
+///     .clock(|| Timestamp::from(SystemTime::now()))
+/// #   .http_client(valetkey::testing::Sandbox::new(valetkey::SystemClock))
+///     .build()?;
+/// # Ok::<(), valetkey::Error>(())
+/// ```
+pub trait Clock: Send + Sync + 'static {
     /// The current time.
     fn now(&self) -> Timestamp;
+}
+
+impl<F> Clock for F
+where
+    F: Fn() -> Timestamp + Send + Sync + 'static,
+{
+    fn now(&self) -> Timestamp {
+        self()
+    }
 }
 
 impl<C: Clock + ?Sized> Clock for std::sync::Arc<C> {

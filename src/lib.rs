@@ -7,9 +7,7 @@
 //! ```
 //! use valetkey::testing::{ManualClock, Sandbox};
 //! use valetkey::vault::MemoryVault;
-//! use valetkey::{
-//!     ActingUser, AuthorizationResponse, Connections, ConsentOptions, Resolver, TenantId, UserId,
-//! };
+//! use valetkey::{ActingUser, AuthorizationResponse, Connections, ConsentOptions, Resolver};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let sandbox = Sandbox::new(ManualClock::default());
@@ -18,7 +16,7 @@
 //! #   .clock(ManualClock::default())
 //!     .client("sandbox", sandbox.registration("https://app.example/callback"))
 //!     .build()?;
-//! let alice = ActingUser::authenticated(TenantId::new("acme")?, UserId::new("alice")?);
+//! let alice = ActingUser::authenticated("acme", "alice")?;
 //!
 //! let consent = connections.start(&alice, "notes", ConsentOptions::default())?;
 //! # let callback_url = sandbox.approve(consent.authorization_url(), "ada");

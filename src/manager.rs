@@ -1,11 +1,15 @@
 //! Every operation on connections, as a trait that a host substitutes in its tests.
 
+use std::collections::BTreeMap;
+
 use crate::connections::{
     AuditPage, Budget, ConnectionFilter, Connections, Consent, ConsentOptions, ConsentState, Health,
-    OpenConsent, PreparedConsent, Retried, Revocation, Upkeep,
+    OpenConsent, PreparedConsent, Retried, Revocation, StatusCounts, UpkeepReport,
 };
 use crate::error::Result;
-use crate::model::{ActingUser, Connection, ConnectionId, ConsentId, Operator, Principal, UserId};
+use crate::model::{
+    ActingUser, Connection, ConnectionId, ConsentId, Operator, Principal, ProviderId, UserId,
+};
 use crate::protocol::AuthorizationResponse;
 use crate::secret::{Binding, Ticket};
 use crate::vault::{AuditEntry, Forgotten};
@@ -46,12 +50,12 @@ pub trait ConnectionManager: Send + Sync {
         options: ConsentOptions,
     ) -> Result<PreparedConsent>;
 
-    /// See [`Connections::open`].
+    /// See [`Connections::open_link`].
     ///
     /// # Errors
     ///
-    /// Those of [`Connections::open`].
-    fn open(&self, acting_user: &ActingUser, ticket: &Ticket) -> Result<Consent>;
+    /// Those of [`Connections::open_link`].
+    fn open_link(&self, acting_user: &ActingUser, ticket: &Ticket) -> Result<Consent>;
 
     /// See [`Connections::poll`].
     ///
@@ -99,6 +103,13 @@ pub trait ConnectionManager: Send + Sync {
     ///
     /// Those of [`Connections::list`].
     fn list(&self, by: &dyn Principal, filter: &ConnectionFilter) -> Result<Vec<Connection>>;
+
+    /// See [`Connections::counts`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Connections::counts`].
+    fn counts(&self, operator: &Operator) -> Result<BTreeMap<ProviderId, StatusCounts>>;
 
     /// See [`Connections::get`].
     ///
@@ -174,7 +185,7 @@ pub trait ConnectionManager: Send + Sync {
     /// # Errors
     ///
     /// Those of [`Connections::maintain`].
-    fn maintain(&self, budget: Budget) -> Result<Upkeep>;
+    fn maintain(&self, budget: Budget) -> Result<UpkeepReport>;
 
     /// See [`Connections::sharing`].
     ///
@@ -221,8 +232,8 @@ impl ConnectionManager for Connections {
         Self::prepare(self, acting_user, provider, options)
     }
 
-    fn open(&self, acting_user: &ActingUser, ticket: &Ticket) -> Result<Consent> {
-        Self::open(self, acting_user, ticket)
+    fn open_link(&self, acting_user: &ActingUser, ticket: &Ticket) -> Result<Consent> {
+        Self::open_link(self, acting_user, ticket)
     }
 
     fn poll(&self, acting_user: &ActingUser, id: ConsentId) -> Result<ConsentState> {
@@ -252,6 +263,10 @@ impl ConnectionManager for Connections {
 
     fn list(&self, by: &dyn Principal, filter: &ConnectionFilter) -> Result<Vec<Connection>> {
         Self::list(self, by, filter)
+    }
+
+    fn counts(&self, operator: &Operator) -> Result<BTreeMap<ProviderId, StatusCounts>> {
+        Self::counts(self, operator)
     }
 
     fn get(&self, by: &dyn Principal, id: ConnectionId) -> Result<Connection> {
@@ -296,7 +311,7 @@ impl ConnectionManager for Connections {
         Self::forget_tenant(self, operator)
     }
 
-    fn maintain(&self, budget: Budget) -> Result<Upkeep> {
+    fn maintain(&self, budget: Budget) -> Result<UpkeepReport> {
         Self::maintain(self, budget)
     }
 

@@ -13,7 +13,7 @@ use valetkey::http::{HttpClient as _, HttpRequest, UreqClient};
 use valetkey::resolver::{Turn, Upload};
 use valetkey::testing::{ManualClock, Sandbox};
 use valetkey::vault::MemoryVault;
-use valetkey::{ActingUser, AuthorizationResponse, Connections, ConsentOptions, Resolver, TenantId, UserId};
+use valetkey::{ActingUser, AuthorizationResponse, Connections, ConsentOptions, Resolver};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -135,7 +135,7 @@ fn turn() -> Turn {
         .clock(clock)
         .build()
         .unwrap();
-    let alice = ActingUser::authenticated(TenantId::new("acme").unwrap(), UserId::new("alice").unwrap());
+    let alice = ActingUser::authenticated("acme", "alice").unwrap();
     let consent = connections
         .start(&alice, "notes", ConsentOptions::default())
         .unwrap();

@@ -1,10 +1,6 @@
 //! A subscriber that reads everything, at every level, while every service is walked: spans with their outcome, and no secret.
 
-#[path = "../examples/support/mod.rs"]
 mod support;
-
-mod printed;
-mod world;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,9 +18,9 @@ use valetkey::testing::{ManualClock, Sandbox};
 use valetkey::vault::{MasterKey, MemoryVault, SqliteVault, Vault};
 use valetkey::{ActingUser, Connections, ConsentOptions, Resolver, catalog};
 
-use printed::secrets;
-use support::loopback::Loopback;
-use world::{person, response};
+use crate::support::examples::loopback::Loopback;
+use crate::support::printed::secrets;
+use crate::support::world::{self, person, response};
 
 /// All that was traced and logged.
 struct Heard {

@@ -15,7 +15,7 @@ use valetkey::model::{
 };
 use valetkey::testing::Sandbox;
 use valetkey::vault::{MasterKey, SqliteVault};
-use valetkey::{AccessToken, ActingUser, Clock as _, Connections, SystemClock, TenantId, UserId};
+use valetkey::{AccessToken, ActingUser, Clock as _, Connections, SystemClock, TenantId};
 
 /// The size of an access token that most providers issue.
 pub const TOKEN_BYTES: usize = 570;
@@ -29,12 +29,12 @@ pub fn tenant() -> TenantId {
 }
 
 pub fn person(number: usize) -> ActingUser {
-    ActingUser::authenticated(tenant(), UserId::new(user(number)).expect("valid"))
+    ActingUser::authenticated(tenant(), user(number)).expect("valid")
 }
 
 /// Somebody who has not connected anything.
 pub fn stranger() -> ActingUser {
-    ActingUser::authenticated(tenant(), UserId::new("nobody").expect("valid"))
+    ActingUser::authenticated(tenant(), "nobody").expect("valid")
 }
 
 pub fn master_key() -> MasterKey {

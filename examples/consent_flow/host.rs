@@ -8,9 +8,7 @@ use std::sync::mpsc::Sender;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use valetkey::http::{HttpRequest, HttpResponse};
 use valetkey::model::Connection;
-use valetkey::{
-    ActingUser, AuthorizationResponse, Binding, Connections, ConsentOptions, Error, TenantId, UserId,
-};
+use valetkey::{ActingUser, AuthorizationResponse, Binding, Connections, ConsentOptions, Error};
 
 /// A small web application that lets its users connect one service.
 pub struct Host {
@@ -92,10 +90,7 @@ impl Host {
 
 /// A person of the demonstration's one workspace.
 pub fn acting_user(user: &str) -> Option<ActingUser> {
-    Some(ActingUser::authenticated(
-        TenantId::new("acme").ok()?,
-        UserId::new(user).ok()?,
-    ))
+    ActingUser::authenticated("acme", user).ok()
 }
 
 fn page(status: StatusCode, text: &str) -> HttpResponse {

@@ -61,10 +61,8 @@ impl Authenticator for Sessions {
             .iter()
             .any(|(known, _, operator)| *known == name && *operator);
         let caller = if operator {
-            Caller::operator(Operator::authenticated(
-                person.tenant().clone(),
-                person.user().clone(),
-            ))
+            let operator = Operator::authenticated(person.tenant().clone(), person.user().clone());
+            Caller::operator(operator.map_err(|_| Refused::Forbidden)?)
         } else {
             Caller::user(person)
         };

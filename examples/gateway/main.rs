@@ -70,7 +70,7 @@ fn run(check: bool) -> Result<(), Box<dyn Error>> {
     println!("Sign in as Ada or Grace to connect something, as Olga to look after everybody's.");
     println!("Nothing is kept: Ctrl-C ends it all.");
     loop {
-        // Upkeep is a call that the host makes: here every few seconds, so that "last used" is soon to be seen.
+        // UpkeepReport is a call that the host makes: here every few seconds, so that "last used" is soon to be seen.
         connections.maintain(Budget::default())?;
         std::thread::sleep(Duration::from_secs(5));
     }

@@ -9,7 +9,7 @@ use valetkey::testing::Sandbox;
 use valetkey::vault::{MasterKey, SqliteVault};
 use valetkey::{
     ActingUser, AuthorizationResponse, Connections, Consent, ConsentOptions, Operator, Resolver, SystemClock,
-    TenantId, UserId,
+    TenantId,
 };
 
 use crate::MOUNTED_AT;
@@ -86,7 +86,7 @@ impl Seeds {
         self.sandbox.revoke_at_server("grace");
         let _ = self.connections.refresh(&grace, mail.id);
 
-        let olga = Operator::authenticated(tenant()?, UserId::new("olga")?);
+        let olga = Operator::authenticated(tenant()?, "olga")?;
         let options = ConsentOptions::default().label(valetkey::model::Label::new("team")?);
         let consent = self.connections.start_workspace(&olga, "calendar", options)?;
         self.give(olga.acting_user(), &consent, "ada")?;
@@ -110,5 +110,5 @@ pub fn tenant() -> Result<TenantId, Box<dyn Error>> {
 }
 
 pub fn acting_user(name: &str) -> Result<ActingUser, Box<dyn Error>> {
-    Ok(ActingUser::authenticated(tenant()?, UserId::new(name)?))
+    Ok(ActingUser::authenticated(tenant()?, name)?)
 }

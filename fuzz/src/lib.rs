@@ -7,7 +7,7 @@
 
 mod database;
 mod envelope;
-#[path = "../../tests/format/mod.rs"]
+#[path = "../../tests/support/format.rs"]
 mod format;
 mod protocol;
 mod provider;

@@ -5,7 +5,7 @@
 
 #[allow(unsafe_code, reason = "an allocator cannot do without")]
 mod allocator;
-#[path = "../../tests/format/mod.rs"]
+#[path = "../../tests/support/format.rs"]
 mod format;
 mod keys;
 mod secrets;

@@ -10,8 +10,7 @@ use valetkey::provider::{
 use valetkey::testing::ManualClock;
 use valetkey::vault::Vault;
 use valetkey::{
-    ActingUser, AuthorizationResponse, Binding, Connections, Consent, ConsentOptions, Error, Operator,
-    Resolver, TenantId, UserId,
+    ActingUser, Binding, Connections, Consent, ConsentOptions, Error, Operator, Resolver, TenantId,
 };
 
 use crate::allocator::apart;
@@ -75,8 +74,8 @@ pub(crate) fn walk(kind: &Kind, server: &Server, vault: impl Vault, between: &dy
         resolver: Resolver::new(connections.clone()),
         connections,
         clock,
-        alice: ActingUser::authenticated(tenant(), UserId::new("alice").expect("a name")),
-        operator: Operator::authenticated(tenant(), UserId::new("olga").expect("a name")),
+        alice: ActingUser::authenticated(tenant(), "alice").expect("a name"),
+        operator: Operator::authenticated(tenant(), "olga").expect("a name"),
     };
     let connection = walk.connect();
     walk.consents_that_fail();
@@ -141,7 +140,7 @@ impl Walk<'_> {
             .prepare(&self.alice, "notes", ConsentOptions::default())
             .expect("a consent is prepared");
         apart(|| self.server.learn("ticket", prepared.ticket().expose_secret()));
-        let opened = self.connections.open(&self.alice, prepared.ticket());
+        let opened = self.connections.open_link(&self.alice, prepared.ticket());
         drop(opened.expect("the ticket opens it"));
     }
 

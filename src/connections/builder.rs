@@ -6,11 +6,11 @@ use std::sync::atomic::AtomicUsize;
 use crate::clock::Clock;
 use crate::connections::Connections;
 use crate::engine::Context;
-use crate::engine::refresh::join::Flights;
+use crate::engine::refresh::join::InProgress;
 use crate::engine::refresh::unsaved::UnsavedTokens;
 use crate::engine::settings::Settings;
-use crate::engine::upkeep::due::Resting;
-use crate::engine::uses::Usage;
+use crate::engine::upkeep::resting::Resting;
+use crate::engine::usage::Usage;
 #[cfg(not(feature = "ureq"))]
 use crate::error::Misconfigured;
 use crate::error::Result;
@@ -48,8 +48,8 @@ impl ConnectionsBuilder {
     /// Registers the host's OAuth app at an authorization server, such as
     /// [`catalog::GOOGLE`](crate::catalog::GOOGLE). It serves all providers of that server.
     #[must_use]
-    pub fn client(mut self, server: &str, registration: ClientRegistration) -> Self {
-        match ServerId::new(server) {
+    pub fn client(mut self, server: impl AsRef<str>, registration: ClientRegistration) -> Self {
+        match ServerId::new(server.as_ref()) {
             Ok(server) => self.registry.add_client(server, registration),
             Err(error) => self.invalid = Some(error),
         }
@@ -135,7 +135,7 @@ impl ConnectionsBuilder {
             events: self.events,
             settings: self.settings,
             holder,
-            flights: Flights::new(),
+            in_progress: InProgress::new(),
             unsaved: UnsavedTokens::default(),
             usage: Usage::default(),
             first_server: AtomicUsize::new(0),

@@ -1,32 +1,45 @@
 //! The connections of a host: the facade over the engine.
 
 mod builder;
+mod web;
 
 pub use crate::connections::builder::ConnectionsBuilder;
 pub use crate::engine::consent::link::PreparedConsent;
 pub use crate::engine::consent::options::{Consent, ConsentOptions};
 pub use crate::engine::consent::poll::{ConsentState, OpenConsent};
 pub use crate::engine::health::{Health, HealthState, Misconfiguration, Usable};
-pub use crate::engine::lists::{AuditPage, ConnectionFilter, StatusFilter};
+pub use crate::engine::lists::{AuditPage, ConnectionFilter, StatusCounts, StatusFilter};
 pub use crate::engine::refresh::retry::Retried;
 pub use crate::engine::revoke::report::{AtProvider, EndedTokens, Revocation};
-pub use crate::engine::settings::Settings;
-pub use crate::engine::upkeep::maintain::{Budget, Upkeep};
-pub use crate::engine::uses::UseAudit;
+pub use crate::engine::settings::{Settings, UseAudit};
+pub use crate::engine::upkeep::budget::Budget;
+pub use crate::engine::upkeep::maintain::UpkeepReport;
 pub use crate::protocol::{Hints, Prompt};
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::engine::Context;
+use crate::engine::consent::complete;
+use crate::engine::consent::link;
+use crate::engine::consent::poll;
+use crate::engine::consent::scopes;
+use crate::engine::consent::start;
+use crate::engine::health;
+use crate::engine::lists;
+use crate::engine::refresh;
+use crate::engine::refresh::retry;
+use crate::engine::revoke;
+use crate::engine::upkeep::maintain;
+use crate::engine::{Context, Engine};
 use crate::error::{Error, Result};
 use crate::model::{
-    ActingUser, Connection, ConnectionId, ConsentId, Operator, Owner, Principal, Reach, UserId,
+    ActingUser, Connection, ConnectionId, ConsentId, Operator, Owner, Principal, ProviderId, Reach, UserId,
 };
 use crate::protocol::AuthorizationResponse;
 use crate::provider::Provider;
 use crate::secret::{Binding, Ticket};
 use crate::trace::{self, About, Seam};
-use crate::vault::{AuditEntry, AuditFilter, Forgotten, Vault};
+use crate::vault::{AuditEntry, AuditFilter, Forget, Forgotten, Vault};
 
 /// The connections of a host: consent, refresh, revocation, upkeep.
 ///
@@ -34,7 +47,7 @@ use crate::vault::{AuditEntry, AuditFilter, Forgotten, Vault};
 /// refreshes of the same grant are joined within it.
 #[derive(Clone)]
 pub struct Connections {
-    inner: Arc<Context>,
+    engine: Arc<Engine>,
 }
 
 impl Connections {
@@ -43,22 +56,48 @@ impl Connections {
         ConnectionsBuilder::new(Arc::new(vault))
     }
 
+    /// Begins to build connections over the vault in the SQLite file at `path`, which is made if it does not exist.
+    ///
+    /// ```no_run
+    /// use valetkey::provider::ClientRegistration;
+    /// use valetkey::vault::MasterKey;
+    /// use valetkey::{Connections, catalog};
+    ///
+    /// let key = MasterKey::from_file("/run/secrets/agent-key")?;
+    /// let client = ClientRegistration::new("client-id", "client-secret", "https://app.example/callback");
+    /// let connections = Connections::open("agent.db", key)?
+    ///     .client(catalog::GOOGLE, client)
+    ///     .build()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Vault`](crate::Error::Vault), for the reasons that [`SqliteVault::open`](crate::vault::SqliteVault::open) lists.
+    #[cfg(feature = "sqlite")]
+    pub fn open(
+        path: impl AsRef<std::path::Path>,
+        keys: impl Into<crate::vault::envelope::MasterKeys>,
+    ) -> Result<ConnectionsBuilder> {
+        Ok(Self::builder(crate::vault::SqliteVault::open(path, keys)?))
+    }
+
     pub(crate) fn new(inner: Context) -> Self {
         Self {
-            inner: Arc::new(inner),
+            engine: Arc::new(Engine::new(inner)),
         }
     }
 
-    pub(crate) fn inner(&self) -> &Context {
-        &self.inner
+    pub(crate) const fn engine(&self) -> &Arc<Engine> {
+        &self.engine
     }
 
     /// The providers that can be connected: those whose authorization server has a client registration.
     pub fn providers(&self) -> impl Iterator<Item = &Provider> {
-        self.inner
+        self.engine
             .registry
             .providers()
-            .filter(|provider| self.inner.registry.client(&provider.server).is_some())
+            .filter(|provider| self.engine.registry.client(&provider.server).is_some())
             .map(AsRef::as_ref)
     }
 }
@@ -74,11 +113,11 @@ impl Connections {
     pub fn start(
         &self,
         acting_user: &ActingUser,
-        provider: &str,
+        provider: impl AsRef<str>,
         options: ConsentOptions,
     ) -> Result<Consent> {
         let owner = Owner::Personal(acting_user.user().clone());
-        self.inner.start(acting_user, owner, provider, options)
+        start::start(&self.engine, acting_user, owner, provider.as_ref(), options)
     }
 
     /// Begins a consent for a connection that the tenant's people share. The operator walks it, and completes it
@@ -90,11 +129,16 @@ impl Connections {
     pub fn start_workspace(
         &self,
         operator: &Operator,
-        provider: &str,
+        provider: impl AsRef<str>,
         options: ConsentOptions,
     ) -> Result<Consent> {
-        self.inner
-            .start(operator.acting_user(), Owner::Workspace, provider, options)
+        start::start(
+            &self.engine,
+            operator.acting_user(),
+            Owner::Workspace,
+            provider.as_ref(),
+            options,
+        )
     }
 
     /// Prepares a consent for a person who is not in front of a browser now: an agent in a chat asks for it, or an
@@ -107,11 +151,11 @@ impl Connections {
     pub fn prepare(
         &self,
         acting_user: &ActingUser,
-        provider: &str,
+        provider: impl AsRef<str>,
         options: ConsentOptions,
     ) -> Result<PreparedConsent> {
         let owner = Owner::Personal(acting_user.user().clone());
-        self.inner.prepare(acting_user, owner, provider, options)
+        link::prepare(&self.engine, acting_user, owner, provider.as_ref(), options)
     }
 
     /// Begins the consent that was prepared: the person has opened the link. Opened again while the consent is pending,
@@ -123,8 +167,8 @@ impl Connections {
     /// [`Consent`](crate::Error::Consent) if the ticket is unknown or expired, or is somebody else's (it stays good for
     /// them then), and as [`start`](Self::start). If this person has answered the consent,
     /// [`Used`](crate::error::ConsentError::Used) names it, so that [`poll`](Self::poll) says how.
-    pub fn open(&self, acting_user: &ActingUser, ticket: &Ticket) -> Result<Consent> {
-        self.inner.open_prepared(acting_user, ticket)
+    pub fn open_link(&self, acting_user: &ActingUser, ticket: &Ticket) -> Result<Consent> {
+        link::open_prepared(&self.engine, acting_user, ticket)
     }
 
     /// Where a consent of this person stands, by its [id](Consent::id): one that was started or prepared in whatever
@@ -135,7 +179,7 @@ impl Connections {
     /// [`NotFound`](crate::Error::NotFound) if there is none, it was somebody else's, or it is forgotten; or a failure of the
     /// vault.
     pub fn poll(&self, acting_user: &ActingUser, id: ConsentId) -> Result<ConsentState> {
-        self.inner.poll(acting_user, id)
+        poll::poll(&self.engine, acting_user, id)
     }
 
     /// Withdraws a consent of this person: its link opens nothing any more, and a flow that it opened cannot be completed.
@@ -145,7 +189,7 @@ impl Connections {
     ///
     /// As [`poll`](Self::poll).
     pub fn cancel(&self, acting_user: &ActingUser, id: ConsentId) -> Result<ConsentState> {
-        self.inner.cancel(acting_user, id)
+        poll::cancel(&self.engine, acting_user, id)
     }
 
     /// Returns the consents of a person that are still open, oldest first: links that were not opened or not answered, and
@@ -155,7 +199,7 @@ impl Connections {
     ///
     /// A failure of the vault.
     pub fn pending(&self, operator: &Operator, user: &UserId) -> Result<Vec<OpenConsent>> {
-        self.inner.open_consents(operator.tenant(), user)
+        poll::open_consents(&self.engine, operator.tenant(), user)
     }
 
     /// Withdraws a consent of a person, as [`cancel`](Self::cancel) does for the person: after a link was sent to a wrong
@@ -166,7 +210,7 @@ impl Connections {
     /// [`NotFound`](crate::Error::NotFound) if the person has no such consent, or it is forgotten; or a failure of the
     /// vault.
     pub fn withdraw(&self, operator: &Operator, user: &UserId, id: ConsentId) -> Result<ConsentState> {
-        self.inner.withdraw(operator.tenant(), user, id)
+        poll::withdraw(&self.engine, operator.tenant(), user, id)
     }
 
     /// Completes a consent: checks who came back, exchanges the code, learns the account, seals the tokens.
@@ -190,8 +234,8 @@ impl Connections {
     ) -> Result<Connection> {
         trace::within(
             Seam::Complete,
-            || self.inner.about(acting_user, ""),
-            || self.inner.complete(acting_user, response, binding),
+            || self.engine.about(acting_user, ""),
+            || complete::complete(&self.engine, acting_user, response, binding),
         )
     }
 
@@ -203,14 +247,14 @@ impl Connections {
     pub fn list(&self, by: &dyn Principal, filter: &ConnectionFilter) -> Result<Vec<Connection>> {
         let limit = filter.limit.unwrap_or(1_000);
         let Some(status) = filter.status else {
-            return self.inner.page(by, filter, filter.after, limit);
+            return lists::page(&self.engine, by, filter, filter.after, limit);
         };
         // The vault does not filter by status: pages are read until enough of them match.
         let mut found = Vec::new();
         let mut after = filter.after;
         let size = limit.clamp(100, 1_000);
         while found.len() < limit {
-            let page = self.inner.page(by, filter, after, size)?;
+            let page = lists::page(&self.engine, by, filter, after, size)?;
             let last = page.len() < size;
             after = page.last().map(|connection| connection.id);
             found.extend(page.into_iter().filter(|it| status.matches(it.status)));
@@ -222,13 +266,35 @@ impl Connections {
         Ok(found)
     }
 
+    /// Counts the connections of the operator's workspace by provider and status, revoked ones included: numbers for
+    /// metrics. A provider without a connection is absent.
+    ///
+    /// Reads every connection of the workspace, in pages of 100. Call it at the pace of a metric, not of a request.
+    ///
+    /// ```
+    /// use valetkey::testing::Host;
+    ///
+    /// let host = Host::new();
+    /// host.connect(&host.user("ada"), "notes");
+    /// let counts = host.connections.counts(&host.operator("olga"))?;
+    /// assert_eq!(counts["notes"].active, 1);
+    /// # Ok::<(), valetkey::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Vault`](crate::Error::Vault) if the vault cannot be read.
+    pub fn counts(&self, operator: &Operator) -> Result<BTreeMap<ProviderId, StatusCounts>> {
+        lists::counts(&self.engine, operator)
+    }
+
     /// One connection.
     ///
     /// # Errors
     ///
     /// [`NotFound`](crate::Error::NotFound), or a failure of the vault.
     pub fn get(&self, by: &dyn Principal, id: ConnectionId) -> Result<Connection> {
-        self.inner.visible(by, id)
+        lists::visible(&self.engine, by, id)
     }
 
     /// How a connection fares.
@@ -237,8 +303,8 @@ impl Connections {
     ///
     /// [`NotFound`](crate::Error::NotFound), or a failure of the vault.
     pub fn health(&self, by: &dyn Principal, id: ConnectionId) -> Result<Health> {
-        let connection = self.inner.visible(by, id)?;
-        Ok(self.inner.health(&connection))
+        let connection = lists::visible(&self.engine, by, id)?;
+        Ok(health::health(&self.engine, &connection))
     }
 
     /// Refreshes the tokens now, whether or not they are about to expire.
@@ -248,9 +314,9 @@ impl Connections {
     /// [`NotPermitted`](crate::Error::NotPermitted) for a shared connection and a mere user, and all that
     /// [`Resolver::resolve`](crate::Resolver::resolve) returns.
     pub fn refresh(&self, by: &dyn Principal, id: ConnectionId) -> Result<Connection> {
-        let connection = self.inner.managed(by, id)?;
-        self.inner.refresh_now(&connection, &by.actor())?;
-        self.inner.visible(by, id)
+        let connection = lists::managed(&self.engine, by, id)?;
+        refresh::refresh_now(&self.engine, &connection, &by.actor())?;
+        lists::visible(&self.engine, by, id)
     }
 
     /// Tries the refused refresh tokens of a provider again, while they are in quarantine: after a mistake was mended
@@ -263,11 +329,11 @@ impl Connections {
     pub fn retry_rejected(
         &self,
         operator: &Operator,
-        provider: &str,
+        provider: impl AsRef<str>,
         after: Option<ConnectionId>,
         limit: usize,
     ) -> Result<Retried> {
-        self.inner.retry_rejected(operator, provider, after, limit)
+        retry::retry_rejected(&self.engine, operator, provider.as_ref(), after, limit)
     }
 
     /// Revokes a connection: here first and at once, then at the provider, with the grants that consents had replaced
@@ -279,11 +345,11 @@ impl Connections {
     /// [`NotFound`](crate::Error::NotFound), [`NotPermitted`](crate::Error::NotPermitted), or a failure of the vault.
     /// A failure at the provider is no error: it is part of the answer.
     pub fn revoke(&self, by: &dyn Principal, id: ConnectionId) -> Result<Revocation> {
-        let connection = self.inner.managed(by, id)?;
+        let connection = lists::managed(&self.engine, by, id)?;
         trace::within(
             Seam::Revoke,
             || About::from(&connection),
-            || self.inner.revoke(&connection, &by.actor()),
+            || revoke::revoke(&self.engine, &connection, &by.actor()),
         )
     }
 
@@ -293,11 +359,11 @@ impl Connections {
     ///
     /// [`NotFound`](crate::Error::NotFound), [`NotPermitted`](crate::Error::NotPermitted), or a failure of the vault.
     pub fn set_default(&self, by: &dyn Principal, id: ConnectionId) -> Result<()> {
-        let connection = self.inner.managed(by, id)?;
+        let connection = lists::managed(&self.engine, by, id)?;
         if self
-            .inner
+            .engine
             .vault
-            .set_default(&connection.tenant, id, Some(&by.actor()), self.inner.now())?
+            .set_default(&connection.tenant, id, Some(&by.actor()), self.engine.now())?
         {
             Ok(())
         } else {
@@ -319,7 +385,7 @@ impl Connections {
         if let Reach::User(user) = by.reach() {
             filter.user = Some(user);
         }
-        Ok(self.inner.vault.audit(&filter)?)
+        Ok(self.engine.vault.audit(&filter)?)
     }
 
     /// Erases everything of a person: connections, tokens, consents, pending revocations. The provider is asked nothing;
@@ -329,7 +395,7 @@ impl Connections {
     ///
     /// A failure of the vault.
     pub fn forget_user(&self, operator: &Operator, user: &UserId) -> Result<Option<Forgotten>> {
-        self.inner.forget(operator, Some(user))
+        self.forget(operator, Some(user))
     }
 
     /// Erases everything of the operator's workspace, its keys first: what was sealed with them is lost to everybody,
@@ -339,7 +405,7 @@ impl Connections {
     ///
     /// A failure of the vault.
     pub fn forget_tenant(&self, operator: &Operator) -> Result<Option<Forgotten>> {
-        self.inner.forget(operator, None)
+        self.forget(operator, None)
     }
 
     /// Does what is due: stores tokens that could not be stored, refreshes tokens that are about to expire and grants
@@ -350,8 +416,10 @@ impl Connections {
     /// # Errors
     ///
     /// A failure of the vault. A refresh or a revocation that fails is counted, not an error.
-    pub fn maintain(&self, budget: Budget) -> Result<Upkeep> {
-        trace::within(Seam::Maintain, About::default, || self.inner.maintain(budget))
+    pub fn maintain(&self, budget: Budget) -> Result<UpkeepReport> {
+        trace::within(Seam::Maintain, About::default, || {
+            maintain::maintain(&self.engine, budget)
+        })
     }
 
     /// Returns the other connections that use the same grant as this one: one consent serves them all. To revoke one
@@ -361,8 +429,8 @@ impl Connections {
     ///
     /// [`Error::NotFound`] if the principal cannot see the connection; [`Error::Vault`] if the vault fails.
     pub fn sharing(&self, by: &dyn Principal, id: ConnectionId) -> Result<Vec<Connection>> {
-        let connection = self.inner().visible(by, id)?;
-        let mut family = self.inner().family(&connection)?;
+        let connection = lists::visible(&self.engine, by, id)?;
+        let mut family = scopes::family(&self.engine, &connection)?;
         family.retain(|other| other.id != id);
         Ok(family)
     }
@@ -374,8 +442,8 @@ impl Connections {
     ///
     /// As [`revoke`](crate::ConnectionManager::revoke).
     pub fn revoke_grant(&self, by: &dyn Principal, id: ConnectionId) -> Result<Revocation> {
-        let connection = self.inner().managed(by, id)?;
-        self.inner().revoke_whole(&connection, &by.actor())
+        let connection = lists::managed(&self.engine, by, id)?;
+        revoke::revoke_whole(&self.engine, &connection, &by.actor())
     }
 
     /// Returns the connections of the same owner that would end with this one: their provider revokes the access
@@ -385,15 +453,24 @@ impl Connections {
     ///
     /// [`Error::NotFound`] if the principal cannot see the connection; [`Error::Vault`] if the vault fails.
     pub fn revoked_together(&self, by: &dyn Principal, id: ConnectionId) -> Result<Vec<Connection>> {
-        let connection = self.inner().visible(by, id)?;
-        self.inner().shares_fate_with(&connection)
+        let connection = lists::visible(&self.engine, by, id)?;
+        revoke::shares_fate_with(&self.engine, &connection)
+    }
+
+    fn forget(&self, operator: &Operator, user: Option<&UserId>) -> Result<Option<Forgotten>> {
+        Ok(self.engine.vault.forget(&Forget {
+            tenant: operator.tenant(),
+            user,
+            by: Some(&operator.actor()),
+            now: self.engine.now(),
+        })?)
     }
 }
 
 impl std::fmt::Debug for Connections {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Connections")
-            .field("vault", &self.inner.vault)
+            .field("vault", &self.engine.vault)
             .finish_non_exhaustive()
     }
 }

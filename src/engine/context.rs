@@ -4,25 +4,24 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
 use crate::clock::Clock;
-use crate::engine::lists::{ConnectionFilter, StatusFilter};
-use crate::engine::refresh::join::Flights;
+use crate::engine::refresh::join::InProgress;
 use crate::engine::refresh::unsaved::UnsavedTokens;
-use crate::engine::refresh::{Flown, Grounded};
+use crate::engine::refresh::{NotRefreshed, RefreshedToken};
 use crate::engine::settings::Settings;
-use crate::engine::upkeep::due::Resting;
-use crate::engine::uses::Usage;
-use crate::error::{Error, Misconfigured, Result};
+use crate::engine::upkeep::resting::Resting;
+use crate::engine::usage::Usage;
+use crate::error::{Misconfigured, Result};
 use crate::http::{HttpClient, HttpRequest};
 use crate::model::{
-    ActingUser, Connection, ConnectionId, Event, EventKind, EventSink, Operator, Owner, Parameters,
-    Principal, ProviderId, Reach, TenantId, Timestamp, UserId,
+    ActingUser, ConnectionId, Event, EventKind, EventSink, Parameters, ProviderId, TenantId, Timestamp,
+    UserId,
 };
 use crate::provider::instance::{Instance, InstanceProblem};
 use crate::provider::{
     AuthorizationServer, ClientRegistration, Endpoints, InvalidParameter, Provider, Registry, Transport,
 };
 use crate::trace::{self, About};
-use crate::vault::{ConnectionQuery, Forget, Forgotten, Holder, Vault, VaultError};
+use crate::vault::{Holder, Vault};
 
 /// The shared state of the connections of a host.
 pub(crate) struct Context {
@@ -34,7 +33,7 @@ pub(crate) struct Context {
     pub(crate) events: Option<Arc<dyn EventSink>>,
     pub(crate) settings: Settings,
     pub(crate) holder: Holder,
-    pub(crate) flights: Flights<Result<Flown, Grounded>>,
+    pub(crate) in_progress: InProgress<Result<RefreshedToken, NotRefreshed>>,
     pub(crate) unsaved: UnsavedTokens,
     pub(crate) usage: Usage,
     /// The server with which upkeep begins, so that each is the first in turn.
@@ -93,83 +92,6 @@ impl Context {
             provider: self.registry.provider(provider).map(|entry| &entry.provider.id),
             connection: None,
         }
-    }
-
-    /// At most `limit` connections in reach that the filter's owner and provider admit, after one of them.
-    pub(crate) fn page(
-        &self,
-        by: &dyn Principal,
-        filter: &ConnectionFilter,
-        after: Option<ConnectionId>,
-        limit: usize,
-    ) -> Result<Vec<Connection>> {
-        let read = |owner: Option<Owner>| {
-            let mut query = ConnectionQuery::of(by.tenant());
-            query.owner = owner.as_ref();
-            query.provider = filter.provider.as_ref();
-            query.with_revoked = filter.with_revoked || filter.status == Some(StatusFilter::Revoked);
-            query.after = after;
-            query.limit = limit;
-            let connections = self.vault.connections(&query)?;
-            Ok::<_, VaultError>(
-                connections
-                    .into_iter()
-                    .map(|connection| self.shown(connection))
-                    .collect::<Vec<_>>(),
-            )
-        };
-        match (by.reach(), &filter.user) {
-            (Reach::Tenant, wanted) => Ok(read(wanted.clone().map(Owner::Personal))?),
-            (Reach::User(user), Some(wanted)) if user != wanted => Ok(Vec::new()),
-            (Reach::User(user), Some(_)) => Ok(read(Some(Owner::Personal(user.clone())))?),
-            (Reach::User(user), None) => {
-                let mut connections = read(Some(Owner::Personal(user.clone())))?;
-                connections.extend(read(Some(Owner::Workspace))?);
-                connections.sort_by_key(|connection| connection.id);
-                connections.truncate(limit);
-                Ok(connections)
-            }
-        }
-    }
-
-    /// Returns a connection that the principal can see, as a turn would find it.
-    pub(crate) fn visible(&self, by: &dyn Principal, id: ConnectionId) -> Result<Connection> {
-        Ok(self.shown(self.stored(by, id)?))
-    }
-
-    /// Returns a connection that the principal can see, as it is stored.
-    fn stored(&self, by: &dyn Principal, id: ConnectionId) -> Result<Connection> {
-        self.vault
-            .connection(by.tenant(), id)?
-            .filter(|connection| connection.owner.is_visible_to(by.reach()))
-            .ok_or(Error::NotFound)
-    }
-
-    pub(crate) fn forget(&self, operator: &Operator, user: Option<&UserId>) -> Result<Option<Forgotten>> {
-        Ok(self.vault.forget(&Forget {
-            tenant: operator.tenant(),
-            user,
-            by: Some(&operator.actor()),
-            now: self.now(),
-        })?)
-    }
-
-    /// Returns a connection that the principal may change, as it is stored.
-    pub(crate) fn managed(&self, by: &dyn Principal, id: ConnectionId) -> Result<Connection> {
-        let connection = self.stored(by, id)?;
-        if connection.owner.is_managed_by(by.reach()) {
-            Ok(connection)
-        } else {
-            Err(Error::NotPermitted)
-        }
-    }
-}
-
-impl Drop for Context {
-    fn drop(&mut self) {
-        // The host is going down. Tokens that were fetched are worth one more attempt to store them, and uses one write.
-        let _ = self.save_all_unsaved();
-        let _ = self.record_gathered();
     }
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::engine::Context;
 use crate::engine::freshness::Times;
+use crate::engine::outlook;
 use crate::engine::outlook::{Obstacle, Outlook};
 use crate::error::{Error, Misconfigured};
 use crate::model::{Connection, FailureCode, NeedsConsent, Status, Timestamp};
@@ -166,106 +167,105 @@ impl From<&Misconfigured> for Misconfiguration {
     }
 }
 
-impl Context {
-    pub(crate) fn health(&self, connection: &Connection) -> Health {
-        let server = self.registry.server(connection.issued_by.server.as_str());
-        let (state, usable) = self.fares(connection);
-        let server = server.filter(|_| connection.refreshable);
-        let by_age = server
-            .and_then(|server| server.refresh_token_lifetime)
-            .map(|lifetime| connection.consented_at + lifetime);
-        let by_rest = server
-            .and_then(|server| server.refresh_token_idle)
-            .map(|idle| connection.refreshed_at + idle);
-        let told = connection
-            .refresh
-            .refresh_token_expires_at
-            .filter(|_| connection.refreshable);
-        // Where each refresh brings a new refresh token, its time begins again; otherwise nothing lengthens it.
-        let moves = server.is_some_and(|server| server.rotation != RotationClass::Static);
-        Health {
-            state,
-            usable,
-            refreshed_at: connection.refreshed_at,
-            last_failure: connection.refresh.last_failure,
-            failed_at: connection.refresh.failed_at,
-            reconsent_by: earlier(by_age, told.filter(|_| !moves)),
-            idle_until: earlier(by_rest, told.filter(|_| moves)),
+pub(crate) fn health(cx: &Context, connection: &Connection) -> Health {
+    let server = cx.registry.server(connection.issued_by.server.as_str());
+    let (state, usable) = fares(cx, connection);
+    let server = server.filter(|_| connection.refreshable);
+    let by_age = server
+        .and_then(|server| server.refresh_token_lifetime)
+        .map(|lifetime| connection.consented_at + lifetime);
+    let by_rest = server
+        .and_then(|server| server.refresh_token_idle)
+        .map(|idle| connection.refreshed_at + idle);
+    let told = connection
+        .refresh
+        .refresh_token_expires_at
+        .filter(|_| connection.refreshable);
+    // Where each refresh brings a new refresh token, its time begins again; otherwise nothing lengthens it.
+    let moves = server.is_some_and(|server| server.rotation != RotationClass::Static);
+    Health {
+        state,
+        usable,
+        refreshed_at: connection.refreshed_at,
+        last_failure: connection.refresh.last_failure,
+        failed_at: connection.refresh.failed_at,
+        reconsent_by: earlier(by_age, told.filter(|_| !moves)),
+        idle_until: earlier(by_rest, told.filter(|_| moves)),
+    }
+}
+
+fn fares(cx: &Context, connection: &Connection) -> (HealthState, Usable) {
+    let outlook = outlook(cx, connection);
+    if outlook == Outlook::Revoked {
+        return (HealthState::Revoked, Usable::No);
+    }
+    // Without these a turn gets nothing, and a consent cannot begin.
+    match cx.service(connection.provider.as_str()) {
+        Ok(_) => {}
+        Err(Error::Misconfigured(error)) => {
+            return (HealthState::Misconfigured((&error).into()), Usable::No);
+        }
+        Err(_) => {
+            return (
+                HealthState::Misconfigured(Misconfiguration::UnknownProvider),
+                Usable::No,
+            );
         }
     }
-
-    fn fares(&self, connection: &Connection) -> (HealthState, Usable) {
-        let outlook = self.outlook(connection);
-        if outlook == Outlook::Revoked {
-            return (HealthState::Revoked, Usable::No);
-        }
-        // Without these a turn gets nothing, and a consent cannot begin.
-        match self.service(connection.provider.as_str()) {
-            Ok(_) => {}
-            Err(Error::Misconfigured(error)) => {
-                return (HealthState::Misconfigured((&error).into()), Usable::No);
-            }
-            Err(_) => {
-                return (
-                    HealthState::Misconfigured(Misconfiguration::UnknownProvider),
-                    Usable::No,
-                );
-            }
-        }
-        let usable = match outlook {
-            Outlook::Spent(reason) => return (HealthState::NeedsConsent(reason), Usable::No),
-            Outlook::Revoked => Usable::No,
-            Outlook::Token(_) | Outlook::Expiring => Usable::Now,
-            Outlook::Refresh => Usable::AfterRefresh,
+    let usable = match outlook {
+        Outlook::Spent(reason) => return (HealthState::NeedsConsent(reason), Usable::No),
+        Outlook::Revoked => Usable::No,
+        Outlook::Token(_) | Outlook::Expiring => Usable::Now,
+        Outlook::Refresh => Usable::AfterRefresh,
+    };
+    let obstacle = outlook::obstacle(cx, connection.into()).filter(|_| connection.refreshable);
+    if let Some(obstacle) = obstacle {
+        let usable = if usable == Usable::AfterRefresh {
+            Usable::No
+        } else {
+            usable
         };
-        let obstacle = self
-            .obstacle(connection.into())
-            .filter(|_| connection.refreshable);
-        if let Some(obstacle) = obstacle {
-            let usable = if usable == Usable::AfterRefresh {
-                Usable::No
-            } else {
-                usable
-            };
-            return (hindered(&obstacle), usable);
-        }
-        let now = self.now();
-        let refresh = &connection.refresh;
-        let flight = refresh.in_flight;
-        if let Some(flight) = flight.filter(|it| lasts(it.since, it.until, Duration::ZERO, now)) {
-            return (HealthState::Refreshing { since: flight.since }, usable);
-        }
-        let state = match (outlook, refresh.token_refused_at) {
-            (Outlook::Token(_), Some(since)) => HealthState::RefusedByApi { since },
-            (Outlook::Token(expires_in), None) => HealthState::Healthy { expires_in },
-            _ => HealthState::Expiring,
-        };
-        (state, usable)
+        return (hindered(&obstacle), usable);
     }
+    let now = cx.now();
+    let refresh = &connection.refresh;
+    let flight = refresh.in_flight;
+    if let Some(flight) = flight.filter(|it| lasts(it.since, it.until, Duration::ZERO, now)) {
+        return (HealthState::Refreshing { since: flight.since }, usable);
+    }
+    let state = match (outlook, refresh.token_refused_at) {
+        (Outlook::Token(_), Some(since)) => HealthState::RefusedByApi { since },
+        (Outlook::Token(expires_in), None) => HealthState::Healthy { expires_in },
+        _ => HealthState::Expiring,
+    };
+    (state, usable)
+}
 
-    fn outlook(&self, connection: &Connection) -> Outlook {
-        Outlook::of(
-            connection.status,
-            Times::from(connection),
-            self.now(),
-            Duration::ZERO,
-        )
-    }
+fn outlook(cx: &Context, connection: &Connection) -> Outlook {
+    Outlook::of(
+        connection.status,
+        Times::from(connection),
+        cx.now(),
+        Duration::ZERO,
+    )
+}
 
-    /// Shows a connection as a turn would find it. One that is stored as active, and from which only a new consent
-    /// brings a token, is shown so before a turn has noticed.
-    pub(crate) fn shown(&self, mut connection: Connection) -> Connection {
-        match self.outlook(&connection) {
-            Outlook::Spent(reason) => connection.status = Status::NeedsConsent(reason),
-            Outlook::Refresh
-                if matches!(self.issuer((&connection).into()), Err(Obstacle::ClientReplaced)) =>
-            {
-                connection.status = Status::NeedsConsent(NeedsConsent::ClientChanged);
-            }
-            _ => {}
+/// Shows a connection as a turn would find it. One that is stored as active, and from which only a new consent
+/// brings a token, is shown so before a turn has noticed.
+pub(crate) fn shown(cx: &Context, mut connection: Connection) -> Connection {
+    match outlook(cx, &connection) {
+        Outlook::Spent(reason) => connection.status = Status::NeedsConsent(reason),
+        Outlook::Refresh
+            if matches!(
+                outlook::issuer(cx, (&connection).into()),
+                Err(Obstacle::ClientReplaced)
+            ) =>
+        {
+            connection.status = Status::NeedsConsent(NeedsConsent::ClientChanged);
         }
-        connection
+        _ => {}
     }
+    connection
 }
 
 fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {

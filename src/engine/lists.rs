@@ -1,7 +1,13 @@
 //! Which connections and which entries of the audit to list.
 
+use std::collections::BTreeMap;
+
+use crate::engine::Context;
+use crate::engine::health;
+use crate::error::{Error, Result};
+use crate::model::{Connection, Operator, Owner, Principal, Reach};
 use crate::model::{ConnectionId, ProviderId, Status, UserId};
-use crate::vault::AuditOrder;
+use crate::vault::{AuditOrder, ConnectionQuery, VaultError};
 
 /// Which entries of the audit to read.
 #[derive(Debug, Clone, Default)]
@@ -56,11 +62,11 @@ pub struct ConnectionFilter {
     /// Only this person's own. For anybody but an operator and the person: none.
     pub user: Option<UserId>,
     /// Only those to this service.
-    pub provider: Option<ProviderId>,
+    pub provider: Option<String>,
     /// Only those of this status.
     pub status: Option<StatusFilter>,
     /// Whether revoked ones are listed too. [`StatusFilter::Revoked`] implies it.
-    pub with_revoked: bool,
+    pub include_revoked: bool,
     /// Only those after this one: the last of the page before.
     pub after: Option<ConnectionId>,
     /// At most so many. Absent: 1000.
@@ -92,12 +98,42 @@ impl StatusFilter {
     }
 }
 
+/// How many connections there are of each status.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StatusCounts {
+    /// Those that hold tokens.
+    pub active: usize,
+    /// Those that only a new consent brings back.
+    pub needs_consent: usize,
+    /// Those that were revoked and are still listed.
+    pub revoked: usize,
+}
+
+impl StatusCounts {
+    /// Returns the number of connections of any status.
+    #[must_use]
+    pub const fn total(&self) -> usize {
+        self.active + self.needs_consent + self.revoked
+    }
+
+    /// Counts one more of this status.
+    pub(crate) const fn add(&mut self, status: Status) {
+        let count = match status {
+            Status::Active => &mut self.active,
+            Status::NeedsConsent(_) => &mut self.needs_consent,
+            Status::Revoked => &mut self.revoked,
+        };
+        *count += 1;
+    }
+}
+
 impl ConnectionFilter {
     /// Those to one service.
     #[must_use]
-    pub fn provider(provider: ProviderId) -> Self {
+    pub fn provider(provider: impl AsRef<str>) -> Self {
         Self {
-            provider: Some(provider),
+            provider: Some(provider.as_ref().to_owned()),
             ..Self::default()
         }
     }
@@ -118,8 +154,8 @@ impl ConnectionFilter {
 
     /// The same, revoked ones included.
     #[must_use]
-    pub fn with_revoked(mut self) -> Self {
-        self.with_revoked = true;
+    pub fn include_revoked(mut self) -> Self {
+        self.include_revoked = true;
         self
     }
 
@@ -135,5 +171,88 @@ impl ConnectionFilter {
     pub fn limit(mut self, limit: usize) -> Self {
         self.limit = Some(limit);
         self
+    }
+}
+
+/// At most `limit` connections in reach that the filter's owner and provider admit, after one of them.
+pub(crate) fn page(
+    cx: &Context,
+    by: &dyn Principal,
+    filter: &ConnectionFilter,
+    after: Option<ConnectionId>,
+    limit: usize,
+) -> Result<Vec<Connection>> {
+    let provider = filter.provider.as_deref().map(ProviderId::new).transpose()?;
+    let read = |owner: Option<Owner>| {
+        let mut query = ConnectionQuery::of(by.tenant());
+        query.owner = owner.as_ref();
+        query.provider = provider.as_ref();
+        query.with_revoked = filter.include_revoked || filter.status == Some(StatusFilter::Revoked);
+        query.after = after;
+        query.limit = limit;
+        let connections = cx.vault.connections(&query)?;
+        Ok::<_, VaultError>(
+            connections
+                .into_iter()
+                .map(|connection| health::shown(cx, connection))
+                .collect::<Vec<_>>(),
+        )
+    };
+    match (by.reach(), &filter.user) {
+        (Reach::Tenant, wanted) => Ok(read(wanted.clone().map(Owner::Personal))?),
+        (Reach::User(user), Some(wanted)) if user != wanted => Ok(Vec::new()),
+        (Reach::User(user), Some(_)) => Ok(read(Some(Owner::Personal(user.clone())))?),
+        (Reach::User(user), None) => {
+            let mut connections = read(Some(Owner::Personal(user.clone())))?;
+            connections.extend(read(Some(Owner::Workspace))?);
+            connections.sort_by_key(|connection| connection.id);
+            connections.truncate(limit);
+            Ok(connections)
+        }
+    }
+}
+
+/// Returns a connection that the principal can see, as a turn would find it.
+pub(crate) fn visible(cx: &Context, by: &dyn Principal, id: ConnectionId) -> Result<Connection> {
+    Ok(health::shown(cx, stored(cx, by, id)?))
+}
+
+/// Returns a connection that the principal can see, as it is stored.
+fn stored(cx: &Context, by: &dyn Principal, id: ConnectionId) -> Result<Connection> {
+    cx.vault
+        .connection(by.tenant(), id)?
+        .filter(|connection| connection.owner.is_visible_to(by.reach()))
+        .ok_or(Error::NotFound)
+}
+
+/// Returns a connection that the principal may change, as it is stored.
+pub(crate) fn managed(cx: &Context, by: &dyn Principal, id: ConnectionId) -> Result<Connection> {
+    let connection = stored(cx, by, id)?;
+    if connection.owner.is_managed_by(by.reach()) {
+        Ok(connection)
+    } else {
+        Err(Error::NotPermitted)
+    }
+}
+
+/// Counts the connections of a workspace by provider and status.
+pub(crate) fn counts(cx: &Context, operator: &Operator) -> Result<BTreeMap<ProviderId, StatusCounts>> {
+    const PAGE: usize = 100;
+    let filter = ConnectionFilter::default().include_revoked();
+    let mut counts = BTreeMap::<ProviderId, StatusCounts>::new();
+    let mut after = None;
+    loop {
+        let page = page(cx, operator, &filter, after, PAGE)?;
+        after = page.last().map(|connection| connection.id);
+        let is_last = page.len() < PAGE;
+        for connection in page {
+            counts
+                .entry(connection.provider)
+                .or_default()
+                .add(connection.status);
+        }
+        if is_last {
+            return Ok(counts);
+        }
     }
 }

@@ -7,7 +7,7 @@ use ring::digest;
 
 use crate::engine::Context;
 use crate::engine::freshness::{Freshness, Times};
-use crate::engine::refresh::Grounded;
+use crate::engine::refresh::NotRefreshed;
 use crate::error::{ConsentReason, Error, Misconfigured, Unavailable};
 use crate::model::{
     Connection, FailureCode, Grant, IssuedBy, NeedsConsent, Parameters, ProviderId, RefreshState, ServerId,
@@ -131,18 +131,18 @@ pub(crate) enum Obstacle {
 
 impl Obstacle {
     /// Returns what a caller is told who needs the refresh.
-    pub(crate) fn to_grounded(&self, now: Timestamp) -> Grounded {
+    pub(crate) fn to_not_refreshed(&self, now: Timestamp) -> NotRefreshed {
         match self {
-            Self::Misconfigured(error) => Grounded::Untried(error.clone().into()),
+            Self::Misconfigured(error) => NotRefreshed::Untried(error.clone().into()),
             Self::UnknownProvider(id) => {
-                Grounded::Untried(UnknownProvider::new(id.as_str(), std::iter::empty()).into())
+                NotRefreshed::Untried(UnknownProvider::new(id.as_str(), std::iter::empty()).into())
             }
-            Self::ClientReplaced => Grounded::NeedsConsent(ConsentReason::ClientChanged),
+            Self::ClientReplaced => NotRefreshed::NeedsConsent(ConsentReason::ClientChanged),
             Self::BackingOff {
                 until,
                 failure,
                 server,
-            } => Grounded::Failed(failed(server, *failure, until.saturating_since(now))),
+            } => NotRefreshed::Failed(failed(server, *failure, until.saturating_since(now))),
         }
     }
 }
@@ -163,66 +163,64 @@ pub(crate) fn failed(server: &ServerId, failure: FailureCode, wait: Duration) ->
     }
 }
 
-impl Context {
-    /// Returns the server and the client by which tokens are refreshed: those that issued them, or none.
-    pub(crate) fn issuer(&self, of: Refreshable<'_>) -> Result<Issuer<'_>, Obstacle> {
-        let from = of.issued_by;
-        let offered = self.registry.provider(of.provider.as_str());
-        if let Some(moved) = offered.filter(|entry| entry.server.id != from.server) {
-            return Err(Misconfigured::IssuerChanged(moved.server.id.clone()).into());
-        }
-        let server = self
-            .registry
-            .server(from.server.as_str())
-            .ok_or_else(|| Misconfigured::UnknownServer(from.server.clone()))?;
-        let client = self
-            .registry
-            .client(&server.id)
-            .ok_or_else(|| Misconfigured::NoClient(server.id.clone()))?;
-        let instance = Instance {
-            server,
-            provider: offered.map(|entry| &**entry.provider),
-            client,
-            transport: self.transport,
-            parameters: of.parameters,
-        };
-        if instance.check(&Parameters::new()).is_err() {
-            return Err(Misconfigured::InstanceNotRegistered(server.id.clone()).into());
-        }
-        let endpoints = server.endpoints(of.parameters).map_err(Misconfigured::from)?;
-        if endpoints.refresh.as_str() != from.refresh_endpoint {
-            return Err(Misconfigured::IssuerChanged(server.id.clone()).into());
-        }
-        if client.client_id() != from.client_id {
-            return Err(if client.replaces(&from.client_id) {
-                Obstacle::ClientReplaced
-            } else {
-                Misconfigured::ClientChanged(server.id.clone()).into()
-            });
-        }
-        Ok(Issuer {
-            server,
-            client,
-            endpoints,
-        })
+/// Returns the server and the client by which tokens are refreshed: those that issued them, or none.
+pub(crate) fn issuer<'a>(cx: &'a Context, of: Refreshable<'_>) -> Result<Issuer<'a>, Obstacle> {
+    let from = of.issued_by;
+    let offered = cx.registry.provider(of.provider.as_str());
+    if let Some(moved) = offered.filter(|entry| entry.server.id != from.server) {
+        return Err(Misconfigured::IssuerChanged(moved.server.id.clone()).into());
     }
+    let server = cx
+        .registry
+        .server(from.server.as_str())
+        .ok_or_else(|| Misconfigured::UnknownServer(from.server.clone()))?;
+    let client = cx
+        .registry
+        .client(&server.id)
+        .ok_or_else(|| Misconfigured::NoClient(server.id.clone()))?;
+    let instance = Instance {
+        server,
+        provider: offered.map(|entry| &**entry.provider),
+        client,
+        transport: cx.transport,
+        parameters: of.parameters,
+    };
+    if instance.check(&Parameters::new()).is_err() {
+        return Err(Misconfigured::InstanceNotRegistered(server.id.clone()).into());
+    }
+    let endpoints = server.endpoints(of.parameters).map_err(Misconfigured::from)?;
+    if endpoints.refresh.as_str() != from.refresh_endpoint {
+        return Err(Misconfigured::IssuerChanged(server.id.clone()).into());
+    }
+    if client.client_id() != from.client_id {
+        return Err(if client.replaces(&from.client_id) {
+            Obstacle::ClientReplaced
+        } else {
+            Misconfigured::ClientChanged(server.id.clone()).into()
+        });
+    }
+    Ok(Issuer {
+        server,
+        client,
+        endpoints,
+    })
+}
 
-    /// Returns why tokens cannot be refreshed now, if that is known without asking anybody.
-    pub(crate) fn obstacle(&self, of: Refreshable<'_>) -> Option<Obstacle> {
-        let issuer = match self.issuer(of) {
-            Ok(issuer) => issuer,
-            Err(obstacle) => return Some(obstacle),
-        };
-        let until = backs_off(of.refresh, self.now())?;
-        if has_changed(of.refresh, &issuer) {
-            return None;
-        }
-        Some(Obstacle::BackingOff {
-            until,
-            failure: of.refresh.last_failure.unwrap_or(FailureCode::ServerError),
-            server: issuer.server.id.clone(),
-        })
+/// Returns why tokens cannot be refreshed now, if that is known without asking anybody.
+pub(crate) fn obstacle(cx: &Context, of: Refreshable<'_>) -> Option<Obstacle> {
+    let issuer = match issuer(cx, of) {
+        Ok(issuer) => issuer,
+        Err(obstacle) => return Some(obstacle),
+    };
+    let until = backs_off(of.refresh, cx.now())?;
+    if has_changed(of.refresh, &issuer) {
+        return None;
     }
+    Some(Obstacle::BackingOff {
+        until,
+        failure: of.refresh.last_failure.unwrap_or(FailureCode::ServerError),
+        server: issuer.server.id.clone(),
+    })
 }
 
 /// Returns whether the configuration has changed since it made the last attempt fail: the back-off is void then.

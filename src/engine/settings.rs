@@ -2,9 +2,27 @@
 
 use std::time::Duration;
 
-use crate::engine::uses::UseAudit;
 use crate::model::FailureCode;
 use crate::vault::Retention;
+
+/// How the handing out of tokens is audited.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum UseAudit {
+    /// Not at all. Only the time of a connection's last use is kept, gathered and written as below.
+    Off,
+    /// Gathered in memory and written in batches, by `maintain` and by the drop of the last handle. A crash loses what
+    /// was gathered since: at most a minute, where `maintain` is called each minute. While the vault cannot be written,
+    /// some 8,192 uses of each sixteenth of the connections are kept, and later ones are lost.
+    #[default]
+    Batched,
+    /// Written before the token is handed out: each `resolve` and each `send` costs a commit, and fails if it cannot be
+    /// written.
+    ///
+    /// `peek` writes nothing, so its uses are gathered as in [`Batched`](Self::Batched), and a crash can lose them. A host
+    /// that needs each use on disk before the token is used calls `resolve` only.
+    Strict,
+}
 
 /// How long things take and last. The defaults suit a server that talks to providers over the internet.
 #[derive(Debug, Clone, Copy)]
@@ -66,6 +84,97 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// Sets how long a consent can be completed.
+    #[must_use]
+    pub const fn consent_lifetime(mut self, consent_lifetime: Duration) -> Self {
+        self.consent_lifetime = consent_lifetime;
+        self
+    }
+
+    /// Sets how long a prepared consent waits for its person.
+    #[must_use]
+    pub const fn ticket_lifetime(mut self, ticket_lifetime: Duration) -> Self {
+        self.ticket_lifetime = ticket_lifetime;
+        self
+    }
+
+    /// Sets how long a request to a token, revocation or account endpoint may take.
+    #[must_use]
+    pub const fn http_timeout(mut self, http_timeout: Duration) -> Self {
+        self.http_timeout = http_timeout;
+        self
+    }
+
+    /// Sets how long a claim to refresh holds if its holder vanishes.
+    #[must_use]
+    pub const fn refresh_lease(mut self, refresh_lease: Duration) -> Self {
+        self.refresh_lease = refresh_lease;
+        self
+    }
+
+    /// Sets how long `resolve` waits at most for a refresh.
+    #[must_use]
+    pub const fn resolve_deadline(mut self, resolve_deadline: Duration) -> Self {
+        self.resolve_deadline = resolve_deadline;
+        self
+    }
+
+    /// Sets how long a refused refresh token is kept. Zero erases it at once.
+    #[must_use]
+    pub const fn quarantine(mut self, quarantine: Duration) -> Self {
+        self.quarantine = quarantine;
+        self
+    }
+
+    /// Sets how long a revocation is tried again at a provider that does not answer.
+    #[must_use]
+    pub const fn revocation_patience(mut self, revocation_patience: Duration) -> Self {
+        self.revocation_patience = revocation_patience;
+        self
+    }
+
+    /// Sets how long storing fetched tokens is tried again while the vault cannot be written.
+    #[must_use]
+    pub const fn store_patience(mut self, store_patience: Duration) -> Self {
+        self.store_patience = store_patience;
+        self
+    }
+
+    /// Sets how long entries of the audit are kept.
+    #[must_use]
+    pub const fn audit_retention(mut self, audit_retention: Retention) -> Self {
+        self.audit_retention = audit_retention;
+        self
+    }
+
+    /// Sets how token uses are audited.
+    #[must_use]
+    pub const fn use_audit(mut self, use_audit: UseAudit) -> Self {
+        self.use_audit = use_audit;
+        self
+    }
+
+    /// Sets how long a request by `send` may take, and one by `send_stream` may stand still.
+    #[must_use]
+    pub const fn send_timeout(mut self, send_timeout: Duration) -> Self {
+        self.send_timeout = send_timeout;
+        self
+    }
+
+    /// Sets how long a request by `send_stream` may take, until the last byte of the answer is read.
+    #[must_use]
+    pub const fn stream_timeout(mut self, stream_timeout: Duration) -> Self {
+        self.stream_timeout = stream_timeout;
+        self
+    }
+
+    /// Sets the largest answer to `send`, in bytes.
+    #[must_use]
+    pub const fn send_max_bytes(mut self, send_max_bytes: usize) -> Self {
+        self.send_max_bytes = send_max_bytes;
+        self
+    }
+
     /// The timeout of a token request, kept below half the lease whatever the host set.
     pub(crate) fn token_timeout(&self) -> Duration {
         self.http_timeout.min(self.refresh_lease * 2 / 5)

@@ -5,300 +5,44 @@
 //! wait does a `resolve` write a batch of them. A crash loses what was not written; a host that may lose nothing sets
 //! [`UseAudit::Strict`].
 
-use std::collections::HashMap;
-use std::collections::hash_map::RandomState;
-use std::hash::BuildHasher as _;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
 use crate::engine::Context;
-use crate::model::{ActingUser, ConnectionId, ProviderId, Timestamp, TurnId, TurnPurpose};
+use crate::engine::settings::UseAudit;
+use crate::engine::usage::{BATCH, Handed};
 use crate::vault::{TokenUse, UseRecord, VaultError};
 
-/// Several pages, so that threads which resolve different connections seldom meet.
-const PAGES: usize = 16;
-
-/// A page with this many entries is full: `resolve` writes a batch of it, and `peek` adds nothing to it.
-const FULL: usize = 8_192;
-
-/// How many uses of a tenant are written in one transaction. Other writers wait for some 10 ms behind it.
-const BATCH: usize = 512;
-
-/// Uses by one person in one turn closer together than this are one: the page shows minutes, and a turn calls many tools.
-const RESOLUTION_MILLIS: i64 = 1_000;
-
-/// How the handing out of tokens is audited.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum UseAudit {
-    /// Not at all. Only the time of a connection's last use is kept, gathered and written as below.
-    Off,
-    /// Gathered in memory and written in batches, by `maintain` and by the drop of the last handle. A crash loses what
-    /// was gathered since: at most a minute, where `maintain` is called each minute. While the vault cannot be written,
-    /// some 8,192 uses of each sixteenth of the connections are kept, and later ones are lost.
-    #[default]
-    Batched,
-    /// Written before the token is handed out: each `resolve` and each `send` costs a commit, and fails if it cannot be
-    /// written.
-    ///
-    /// `peek` writes nothing, so its uses are gathered as in [`Batched`](Self::Batched), and a crash can lose them. A host
-    /// that needs each use on disk before the token is used calls `resolve` only.
-    Strict,
+/// Writes these uses in one transaction, as the host's settings say.
+pub(crate) fn record(cx: &Context, uses: &[TokenUse]) -> Result<(), VaultError> {
+    let record = match cx.settings.use_audit {
+        UseAudit::Off => UseRecord::Times,
+        UseAudit::Batched | UseAudit::Strict => UseRecord::Entries,
+    };
+    cx.vault.record_uses(uses, record)
 }
 
-#[derive(Debug, Default)]
-pub(crate) struct Usage {
-    pages: [Mutex<Page>; PAGES],
-}
-
-#[derive(Debug, Default)]
-struct Page {
-    /// The place of the last entry of each connection, person and turn, by their hash.
-    last: HashMap<u64, usize>,
-    hasher: RandomState,
-    entries: Vec<TokenUse>,
-    /// How many more entries than [`FULL`] are gathered before the next attempt to write, after one that failed.
-    patience: usize,
-}
-
-/// One handing out.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Handed<'a> {
-    pub(crate) to: &'a ActingUser,
-    pub(crate) connection: ConnectionId,
-    pub(crate) provider: &'a ProviderId,
-    pub(crate) shared: bool,
-    pub(crate) turn: Option<&'a TurnId>,
-    pub(crate) purpose: Option<&'a TurnPurpose>,
-    pub(crate) at: Timestamp,
-}
-
-impl Handed<'_> {
-    pub(crate) fn entry(&self) -> TokenUse {
-        TokenUse {
-            tenant: self.to.tenant().clone(),
-            connection: self.connection,
-            provider: self.provider.clone(),
-            at: self.at,
-            user: self.to.user().clone(),
-            shared: self.shared,
-            purpose: self.purpose.map(|purpose| purpose.as_str().to_owned()),
-            turn: self.turn.map(|turn| turn.as_str().to_owned()),
+/// Writes all gathered uses, one transaction for each batch, and returns how many they were. Uses that cannot be
+/// written are kept.
+pub(crate) fn record_gathered(cx: &Context) -> Result<usize, VaultError> {
+    let mut uses = cx.usage.take();
+    // Each tenant has its own chain in the audit: uses of one tenant are written together.
+    uses.sort_by(|one, other| one.tenant.cmp(&other.tenant));
+    let tenants = uses.chunk_by(|one, other| one.tenant == other.tenant);
+    let mut written = 0;
+    for batch in tenants.flat_map(|uses| uses.chunks(BATCH)) {
+        if let Err(error) = record(cx, batch) {
+            cx.usage.put_back(&uses[written..]);
+            return Err(error);
         }
+        written += batch.len();
     }
-
-    /// Whether the entry tells of a use by the same person in the same turn, no longer ago than the resolution.
-    fn continues(&self, known: &TokenUse) -> bool {
-        let apart = self.at.as_unix_millis() - known.at.as_unix_millis();
-        (0..RESOLUTION_MILLIS).contains(&apart)
-            && known.connection == self.connection
-            && known.user == *self.to.user()
-            && known.turn.as_deref() == self.turn.map(TurnId::as_str)
-            && known.purpose.as_deref() == self.purpose.map(TurnPurpose::as_str)
-    }
+    Ok(written)
 }
 
-impl Context {
-    /// Writes these uses in one transaction, as the host's settings say.
-    pub(crate) fn record(&self, uses: &[TokenUse]) -> Result<(), VaultError> {
-        let record = match self.settings.use_audit {
-            UseAudit::Off => UseRecord::Times,
-            UseAudit::Batched | UseAudit::Strict => UseRecord::Entries,
-        };
-        self.vault.record_uses(uses, record)
-    }
-
-    /// Writes all gathered uses, one transaction for each batch, and returns how many they were. Uses that cannot be
-    /// written are kept.
-    pub(crate) fn record_gathered(&self) -> Result<usize, VaultError> {
-        let mut uses = self.usage.take();
-        // Each tenant has its own chain in the audit: uses of one tenant are written together.
-        uses.sort_by(|one, other| one.tenant.cmp(&other.tenant));
-        let tenants = uses.chunk_by(|one, other| one.tenant == other.tenant);
-        let mut written = 0;
-        for batch in tenants.flat_map(|uses| uses.chunks(BATCH)) {
-            if let Err(error) = self.record(batch) {
-                self.usage.put_back(&uses[written..]);
-                return Err(error);
-            }
-            written += batch.len();
-        }
-        Ok(written)
-    }
-
-    /// Notes a use by `resolve`. Writes a batch if the page is full. If that fails, the batch waits for `maintain`: the
-    /// token is good, and upkeep reports what is wrong with the vault.
-    pub(crate) fn note_use(&self, handed: Handed<'_>) {
-        if let Some(batch) = self.usage.note(handed)
-            && self.record(&batch).is_err()
-        {
-            self.usage.put_back(&batch);
-        }
-    }
-}
-
-impl Usage {
-    /// Adds a use. Returns the oldest entries of one tenant, to be written, if the page is full.
-    fn note(&self, handed: Handed<'_>) -> Option<Vec<TokenUse>> {
-        let mut page = self.page(handed.connection);
-        page.add(handed);
-        page.is_full().then(|| page.oldest())
-    }
-
-    /// Adds a use, unless the page is full. Returns whether it is noted.
-    pub(crate) fn note_if_room(&self, handed: Handed<'_>) -> bool {
-        let mut page = self.page(handed.connection);
-        let room = page.entries.len() < FULL;
-        if room {
-            page.add(handed);
-        }
-        room
-    }
-
-    /// Takes all entries.
-    fn take(&self) -> Vec<TokenUse> {
-        let pages = self.pages.iter();
-        pages.flat_map(|page| lock(page).turn()).collect()
-    }
-
-    /// Keeps uses that could not be written, up to a bound: a vault that stays locked must not fill the memory.
-    fn put_back(&self, uses: &[TokenUse]) {
-        for entry in uses {
-            let mut page = self.page(entry.connection);
-            if page.entries.len() < FULL {
-                page.entries.push(entry.clone());
-            }
-            page.patience = BATCH;
-        }
-    }
-
-    fn page(&self, connection: ConnectionId) -> MutexGuard<'_, Page> {
-        lock(&self.pages[usize::from(connection.as_bytes()[15]) % PAGES])
-    }
-}
-
-fn lock(page: &Mutex<Page>) -> MutexGuard<'_, Page> {
-    page.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Page {
-    fn add(&mut self, handed: Handed<'_>) {
-        // Turns that run side by side each find their own entry. Two that share a hash are told apart, and gathered twice.
-        let whose = self
-            .hasher
-            .hash_one((handed.connection, handed.to.user(), handed.turn));
-        let known = self.last.get(&whose).and_then(|place| self.entries.get(*place));
-        if known.is_some_and(|known| handed.continues(known)) {
-            return;
-        }
-        self.last.insert(whose, self.entries.len());
-        self.entries.push(handed.entry());
-    }
-
-    fn is_full(&self) -> bool {
-        self.entries.len() >= FULL + self.patience
-    }
-
-    fn oldest(&mut self) -> Vec<TokenUse> {
-        self.last.clear();
-        self.patience = 0;
-        let tenant = self.entries.first().map(|entry| entry.tenant.clone());
-        let of_tenant = |entry: &mut TokenUse| Some(&entry.tenant) == tenant.as_ref();
-        self.entries.extract_if(.., of_tenant).take(BATCH).collect()
-    }
-
-    fn turn(&mut self) -> Vec<TokenUse> {
-        self.last.clear();
-        self.patience = 0;
-        std::mem::take(&mut self.entries)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::{TenantId, UserId};
-
-    #[test]
-    fn uses_within_a_second_are_one_unless_by_another_person_or_in_another_turn() {
-        let usage = Usage::default();
-        let tenant = TenantId::new("acme").unwrap();
-        let person = |name| ActingUser::authenticated(tenant.clone(), UserId::new(name).unwrap());
-        let (alice, bob) = (person("alice"), person("bob"));
-        let provider = ProviderId::new("notes").unwrap();
-        let (one, other) = (TurnId::new("one").unwrap(), TurnId::new("other").unwrap());
-        let note = |to, turn, at| {
-            let handed = Handed {
-                to,
-                connection: ConnectionId::from_bytes([7; 16]),
-                provider: &provider,
-                shared: true,
-                turn,
-                purpose: None,
-                at: Timestamp::from_unix_millis(at),
-            };
-            assert!(usage.note(handed).is_none());
-        };
-        note(&alice, None, 0);
-        note(&alice, None, 999);
-        note(&bob, None, 999);
-        note(&alice, None, 1_000);
-        note(&alice, None, 2_500);
-        // Two turns side by side are two entries, however their calls fall.
-        for _ in 0..3 {
-            note(&alice, Some(&one), 2_600);
-            note(&alice, Some(&other), 2_600);
-        }
-        let taken: Vec<_> = usage
-            .take()
-            .into_iter()
-            .map(|entry| (entry.user.to_string(), entry.turn, entry.at.as_unix_millis()))
-            .collect();
-        let expected = [
-            ("alice", None, 0),
-            ("bob", None, 999),
-            ("alice", None, 1_000),
-            ("alice", None, 2_500),
-            ("alice", Some("one"), 2_600),
-            ("alice", Some("other"), 2_600),
-        ];
-        assert_eq!(
-            taken,
-            expected.map(|(user, turn, at)| (user.to_owned(), turn.map(str::to_owned), at))
-        );
-        assert!(usage.take().is_empty());
-    }
-
-    #[test]
-    fn a_full_page_gives_its_oldest_entries_and_keeps_within_its_bound() {
-        let usage = Usage::default();
-        let alice = ActingUser::authenticated(TenantId::new("acme").unwrap(), UserId::new("alice").unwrap());
-        let provider = ProviderId::new("notes").unwrap();
-        let handed = |second: usize| Handed {
-            to: &alice,
-            connection: ConnectionId::from_bytes([7; 16]),
-            provider: &provider,
-            shared: false,
-            turn: None,
-            purpose: None,
-            at: Timestamp::from_unix_millis(i64::try_from(second).unwrap() * 1_000),
-        };
-        let note = |second| usage.note(handed(second));
-        assert!((1..FULL).all(|second| note(second).is_none()));
-        assert!(usage.note_if_room(handed(FULL)));
-        assert!(!usage.note_if_room(handed(FULL + 1)));
-        let batch = note(FULL + 1).expect("a full page gives a batch");
-        assert_eq!(batch.len(), BATCH);
-        assert_eq!(batch[0].at, handed(1).at);
-        assert!(usage.note_if_room(handed(FULL + 2)));
-        // After a failure the next attempt comes a batch later, and the page does not grow beyond that.
-        usage.put_back(&batch);
-        let next = (FULL + 3..).find_map(|second| note(second).map(|batch| (second, batch)));
-        let (_, again) = next.unwrap();
-        assert_eq!(again.len(), BATCH);
-        for _ in 0..3 {
-            usage.put_back(&again);
-        }
-        assert_eq!(usage.take().len(), FULL);
-        assert!(usage.take().is_empty());
+/// Notes a use by `resolve`. Writes a batch if the page is full. If that fails, the batch waits for `maintain`: the
+/// token is good, and upkeep reports what is wrong with the vault.
+pub(crate) fn note_use(cx: &Context, handed: Handed<'_>) {
+    if let Some(batch) = cx.usage.note(handed)
+        && record(cx, &batch).is_err()
+    {
+        cx.usage.put_back(&batch);
     }
 }

@@ -12,7 +12,6 @@ use crate::error::{ConsentError, Error};
 use crate::model::{ActingUser, Connection, ConnectionId, Label, Owner, UserId};
 use crate::provider::UnknownProvider;
 use crate::secret::Ticket;
-use crate::vault::StateHash;
 
 use super::refusal::Refusal;
 
@@ -59,16 +58,19 @@ impl Inner {
 
     fn begin_wanted(&self, caller: &Caller, incoming: &Incoming<'_>, service: &mut Option<String>) -> Answer {
         let wanted = self.wanted(caller, incoming, service)?;
-        let manager = self.connections.inner();
         let own = wanted.person == *caller.acting_user();
         if own && !incoming.wants_json() {
-            let consent = manager.start(&wanted.person, wanted.owner, &wanted.provider, wanted.options)?;
+            let consent =
+                self.connections
+                    .start_for(&wanted.person, wanted.owner, &wanted.provider, wanted.options)?;
             let name = self.provider_name(&wanted.provider);
             let page = self.departure_page(caller, incoming, &name, &consent)?;
             return Ok(self.with_binding(page, incoming, &consent));
         }
         let owner = wanted.owner.clone();
-        let prepared = manager.prepare(&wanted.person, wanted.owner, &wanted.provider, wanted.options)?;
+        let prepared =
+            self.connections
+                .prepare_for(&wanted.person, wanted.owner, &wanted.provider, wanted.options)?;
         let link = self.mount.connect_url(prepared.ticket());
         if incoming.wants_json() {
             return link_json(&link, &prepared, &owner);
@@ -82,15 +84,11 @@ impl Inner {
         let ticket = Ticket::new(ticket);
         let who = caller.acting_user();
         // A person who is not an operator any more makes no shared connection.
-        let prepared = self
-            .connections
-            .inner()
-            .vault
-            .consent(who.tenant(), &StateHash::of_ticket(&ticket))?;
+        let prepared = self.connections.consent_of_ticket(who, &ticket)?;
         if prepared.as_ref().is_some_and(|it| it.owner == Owner::Workspace) && !caller.is_operator() {
             return Err(page::link_refused());
         }
-        match self.connections.open(who, &ticket) {
+        match self.connections.open_link(who, &ticket) {
             Ok(consent) => {
                 let response = answer::see_other(consent.authorization_url().as_str())?;
                 Ok(self.with_binding(response, incoming, &consent))
@@ -136,7 +134,7 @@ impl Inner {
             // The host has vouched for the operator, and the operator names a person of the same tenant. The link that
             // comes of it is good for that person alone, whom the host authenticates when they open it.
             Owner::Personal(user) if caller.is_operator() => {
-                ActingUser::authenticated(caller.acting_user().tenant().clone(), user.clone())
+                ActingUser::of(caller.acting_user().tenant().clone(), user.clone())
             }
             Owner::Workspace if caller.is_operator() => caller.acting_user().clone(),
             _ => return Err(Refusal::forbidden()),

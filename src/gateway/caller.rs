@@ -1,6 +1,5 @@
 //! Who is calling: the host's to say.
 
-use std::fmt::Debug;
 use std::sync::Arc;
 
 use http::request::Parts;
@@ -30,17 +29,45 @@ use crate::model::{ActingUser, Operator, Principal};
 /// # assert_ne!(refused, Refused::Unauthenticated);
 /// ```
 ///
+/// A closure that takes the head and returns the caller is an authenticator too:
+///
+/// ```
+/// use http::request::Parts;
+/// use valetkey::ActingUser;
+/// use valetkey::gateway::{Caller, Gateway, Mount, Refused};
+/// # use valetkey::testing::Host;
+///
+/// # let connections = Host::new().connections;
+/// # fn signed_in(_: &Parts) -> Option<&'static str> { Some("ada") }
+/// let authenticator = |head: &Parts| {
+///     let name = signed_in(head).ok_or(Refused::Unauthenticated)?;
+///     let person = ActingUser::authenticated("acme", name).map_err(|_| Refused::Forbidden)?;
+///     Ok(Caller::user(person))
+/// };
+/// let gateway = Gateway::builder(connections, Mount::new("https://app.example")?, authenticator).build()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Security
 ///
 /// Everything rests on the answer. Session cookies should be `Secure`, `HttpOnly` and `SameSite=Lax`; with
 /// `SameSite=Strict` the browser that comes back from a provider would seem to be nobody's.
-pub trait Authenticator: Debug + Send + Sync + 'static {
+pub trait Authenticator: Send + Sync + 'static {
     /// Who is calling.
     ///
     /// # Errors
     ///
     /// [`Refused`] if it is nobody, or somebody who may not be here.
     fn authenticate(&self, head: &Parts) -> Result<Caller, Refused>;
+}
+
+impl<F> Authenticator for F
+where
+    F: Fn(&Parts) -> Result<Caller, Refused> + Send + Sync + 'static,
+{
+    fn authenticate(&self, head: &Parts) -> Result<Caller, Refused> {
+        self(head)
+    }
 }
 
 impl<A: Authenticator + ?Sized> Authenticator for Arc<A> {
@@ -124,7 +151,7 @@ impl Caller {
     /// Never say so of a cookie, of HTTP Basic or Negotiate, of a client certificate, or of an address: browsers send
     /// those along with requests that other sites make.
     #[must_use]
-    pub const fn with_explicit_credentials(mut self) -> Self {
+    pub const fn explicit_credentials(mut self) -> Self {
         self.ambient = false;
         self
     }

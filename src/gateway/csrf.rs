@@ -140,13 +140,13 @@ mod tests {
     use http::{HeaderValue, header};
 
     use super::*;
-    use crate::model::{ActingUser, TenantId, UserId};
+    use crate::model::{ActingUser, TenantId};
 
     const COOKIES: Cookies = Cookies { secure: true };
 
     fn caller(tenant: &str, user: &str) -> Caller {
         let tenant = TenantId::new(tenant).unwrap();
-        Caller::user(ActingUser::authenticated(tenant, UserId::new(user).unwrap()))
+        Caller::user(ActingUser::authenticated(tenant, user).unwrap())
     }
 
     fn browser(secret: &str) -> HeaderMap {

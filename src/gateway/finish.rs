@@ -17,7 +17,7 @@ use crate::error::{ChoiceRequired, ConsentError, Error};
 use crate::model::{Connection, ConnectionId, ConsentId, Owner};
 use crate::protocol::AuthorizationResponse;
 use crate::secret::State;
-use crate::vault::{PendingConsent, StateHash};
+use crate::vault::PendingConsent;
 
 /// How often a front end should ask again about a consent that is being completed.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -100,10 +100,7 @@ impl Inner {
         id: ConsentId,
     ) -> Result<Option<PendingConsent>, Error> {
         let who = caller.acting_user();
-        let vault = &self.connections.inner().vault;
-        let consents = vault.consents(who.tenant(), who.user())?;
-        let of_id = consents.into_iter().filter(|consent| consent.id == id);
-        Ok(of_id.min_by_key(PendingConsent::is_prepared))
+        Ok(self.connections.consent_of_id(who, id)?)
     }
 
     /// `POST /v1/oauth/token`: the code is exchanged here, with a secret that never leaves; the answer is the
@@ -173,10 +170,9 @@ impl Inner {
         };
         let state = State::new(response.state().expose_secret());
         let who = caller.acting_user();
-        let vault = &self.connections.inner().vault;
-        let pending = match vault.consent(who.tenant(), &StateHash::of(&state)) {
-            Ok(Some(pending)) if pending.user == *who.user() => pending,
-            Ok(_) => return unknown(Err(ConsentError::Unknown.into())),
+        let pending = match self.connections.consent_of_state(who, &state) {
+            Ok(Some(pending)) => pending,
+            Ok(None) => return unknown(Err(ConsentError::Unknown.into())),
             Err(error) => return unknown(Err(error.into())),
         };
         let shared = pending.owner == Owner::Workspace;

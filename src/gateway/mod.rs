@@ -85,7 +85,6 @@ pub enum InvalidGateway {
 }
 
 /// Builds a [`Gateway`]: see [`Gateway::builder`].
-#[derive(Debug)]
 pub struct GatewayBuilder {
     connections: Connections,
     authenticator: Arc<dyn Authenticator>,
@@ -255,7 +254,7 @@ impl Inner {
     fn outside(&self, head: &Parts) -> Response<Vec<u8>> {
         if !self.reached.load(Ordering::Relaxed) {
             let event = Event::new(self.now(), EventKind::OutsideMount);
-            self.connections.inner().tell(&event);
+            self.connections.tell(&event);
         }
         let path = head.uri.path();
         let format = if path.contains("/v1/") || request::is_json(&head.headers) {
@@ -357,7 +356,7 @@ impl Inner {
     }
 
     fn now(&self) -> Timestamp {
-        self.connections.inner().now()
+        self.connections.now()
     }
 
     /// An address of the gateway's own.
@@ -366,11 +365,18 @@ impl Inner {
     }
 }
 
+impl std::fmt::Debug for GatewayBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("GatewayBuilder")
+            .field("mount", &self.mount)
+            .finish_non_exhaustive()
+    }
+}
+
 impl std::fmt::Debug for Gateway {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Gateway")
             .field("mount", &self.inner.mount)
-            .field("authenticator", &self.inner.authenticator)
             .finish_non_exhaustive()
     }
 }

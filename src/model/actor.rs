@@ -1,6 +1,6 @@
 //! Who acts, for whom, and how far they reach.
 
-use crate::model::{TenantId, UserId};
+use crate::model::{InvalidId, TenantId, UserId};
 
 /// The person on whose behalf a turn runs: a tenant and a user within it.
 ///
@@ -12,14 +12,37 @@ pub struct ActingUser {
 }
 
 impl ActingUser {
-    /// Declares that the host has authenticated this person.
+    /// Declares that the host has authenticated this person. Both names can be text or typed ids.
+    ///
+    /// ```
+    /// use valetkey::{ActingUser, TenantId, UserId};
+    ///
+    /// let ada = ActingUser::authenticated("acme", "ada")?;
+    /// let same = ActingUser::authenticated(TenantId::new("acme")?, UserId::new("ada")?)?;
+    /// assert_eq!(ada, same);
+    /// # Ok::<(), valetkey::model::InvalidId>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidId`] if a name cannot be an id. Typed ids are valid and never fail.
     ///
     /// # Security
     ///
     /// Everything rests on this claim: the library cannot check it. Take the two names from your
     /// authenticated session, never from a request's body, a model's output or a tool's arguments.
-    #[must_use]
-    pub const fn authenticated(tenant: TenantId, user: UserId) -> Self {
+    pub fn authenticated<T, U>(tenant: T, user: U) -> Result<Self, InvalidId>
+    where
+        T: TryInto<TenantId, Error: Into<InvalidId>>,
+        U: TryInto<UserId, Error: Into<InvalidId>>,
+    {
+        let tenant = tenant.try_into().map_err(Into::into)?;
+        let user = user.try_into().map_err(Into::into)?;
+        Ok(Self::of(tenant, user))
+    }
+
+    /// Returns the person with these ids, on behalf of a caller that the host has authenticated.
+    pub(crate) const fn of(tenant: TenantId, user: UserId) -> Self {
         Self { tenant, user }
     }
 
@@ -45,16 +68,23 @@ pub struct Operator {
 }
 
 impl Operator {
-    /// Declares that the host has authenticated this person as an operator of the tenant.
+    /// Declares that the host has authenticated this person as an operator of the tenant. Both names can be text or
+    /// typed ids.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidId`] if a name cannot be an id. Typed ids are valid and never fail.
     ///
     /// # Security
     ///
     /// As for [`ActingUser::authenticated`], and the host vouches for the role as well.
-    #[must_use]
-    pub const fn authenticated(tenant: TenantId, user: UserId) -> Self {
-        Self {
-            acting_user: ActingUser::authenticated(tenant, user),
-        }
+    pub fn authenticated<T, U>(tenant: T, user: U) -> Result<Self, InvalidId>
+    where
+        T: TryInto<TenantId, Error: Into<InvalidId>>,
+        U: TryInto<UserId, Error: Into<InvalidId>>,
+    {
+        let acting_user = ActingUser::authenticated(tenant, user)?;
+        Ok(Self { acting_user })
     }
 
     /// The operator as a person with connections of their own.
@@ -183,5 +213,27 @@ impl Owner {
             (Self::Workspace, Reach::User(_)) => false,
             (_, Reach::Tenant) => true,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_checked_whether_they_are_text_or_ids() {
+        let tenant = TenantId::new("acme").unwrap();
+        let user = UserId::new("ada").unwrap();
+        let typed = ActingUser::authenticated(tenant.clone(), user.clone()).unwrap();
+        assert_eq!((typed.tenant(), typed.user()), (&tenant, &user));
+        assert_eq!(ActingUser::authenticated("acme", String::from("ada")), Ok(typed));
+        assert_eq!(ActingUser::authenticated("", "ada"), Err(InvalidId::Empty));
+        assert_eq!(
+            ActingUser::authenticated(tenant.clone(), "a\nda"),
+            Err(InvalidId::ControlCharacter)
+        );
+        let operator = Operator::authenticated("acme", user.clone()).unwrap();
+        assert_eq!(operator.actor(), Actor::Operator(user));
+        assert_eq!(Operator::authenticated(tenant, ""), Err(InvalidId::Empty));
     }
 }

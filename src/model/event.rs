@@ -1,6 +1,6 @@
 //! What happened, told to the host as it happens.
 
-use std::fmt::{self, Debug};
+use std::fmt;
 
 use crate::model::{
     ConnectionId, FailureCode, NeedsConsent, ProviderId, TenantId, Timestamp, UserId, VaultWarning,
@@ -42,6 +42,12 @@ impl Event {
             connection: None,
             kind,
         }
+    }
+
+    /// Returns how much attention the event deserves: that of its [kind](EventKind::level).
+    #[must_use]
+    pub const fn level(&self) -> EventLevel {
+        self.kind.level()
     }
 
     /// Returns the same event at this service, in this workspace.
@@ -168,6 +174,26 @@ impl EventKind {
         }
     }
 
+    /// Returns how much attention an event of this kind deserves.
+    #[must_use]
+    pub const fn level(self) -> EventLevel {
+        match self {
+            Self::ConsentStarted
+            | Self::ConsentCompleted
+            | Self::ConsentDenied
+            | Self::Refreshed
+            | Self::Revoked
+            | Self::WorkspaceFallback => EventLevel::Info,
+            Self::RefreshFailed(code) if code.is_operators_fault() => EventLevel::Error,
+            Self::ConsentFailed
+            | Self::AccountNotVerified
+            | Self::RefreshFailed(_)
+            | Self::ConsentNeeded(_)
+            | Self::VaultWarning(_) => EventLevel::Warn,
+            Self::OutsideMount => EventLevel::Error,
+        }
+    }
+
     /// Returns the name of the detail, where the kind has one: why a refresh failed or a consent is needed, or which
     /// warning it is.
     #[must_use]
@@ -199,15 +225,80 @@ impl fmt::Display for EventKind {
     }
 }
 
+/// How much attention an event deserves, from the least to the most: what a host maps to the level of its log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[non_exhaustive]
+pub enum EventLevel {
+    /// Something that is part of normal use, a refusal by the person included.
+    Info,
+    /// Something that one person or one service notices: a refresh that failed, a consent that is needed.
+    Warn,
+    /// Something that does not work until an operator changes the configuration.
+    Error,
+}
+
+impl EventLevel {
+    /// Returns the level as one lower-case word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warn => "warn",
+            Self::Error => "error",
+        }
+    }
+}
+
+impl fmt::Display for EventLevel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 /// Where events go: a log, a metric, a message to the user.
 ///
 /// # Contract
 ///
 /// `emit` is called after the change is stored, outside any lock and transaction, on the caller's thread.
 /// It must be quick and must not panic. Events are a courtesy; the vault's audit is the record.
-pub trait EventSink: Debug + Send + Sync + 'static {
+///
+/// A closure is a sink too:
+///
+/// ```
+/// use std::sync::mpsc;
+/// use valetkey::model::{Event, EventKind};
+/// use valetkey::testing::Host;
+///
+/// let (sender, receiver) = mpsc::channel();
+/// let host = Host::builder()
+///     .events(move |event: &Event| {
+///         let _ = sender.send(event.kind);
+///     })
+///     .build()?;
+/// host.connect(&host.user("ada"), "notes");
+/// assert_eq!(receiver.recv(), Ok(EventKind::ConsentStarted));
+/// # Ok::<(), valetkey::Error>(())
+/// ```
+pub trait EventSink: Send + Sync + 'static {
     /// Takes one event.
     fn emit(&self, event: &Event);
+}
+
+impl<F> EventSink for F
+where
+    F: Fn(&Event) + Send + Sync + 'static,
+{
+    fn emit(&self, event: &Event) {
+        self(event);
+    }
+}
+
+impl<S: EventSink + ?Sized> EventSink for std::sync::Arc<S> {
+    fn emit(&self, event: &Event) {
+        (**self).emit(event);
+    }
 }
 
 #[cfg(test)]
@@ -263,6 +354,23 @@ mod tests {
     }
 
     #[test]
+    fn what_an_operator_must_fix_is_an_error() {
+        let level = |kind: EventKind| Event::new(Timestamp::from_unix_millis(0), kind).level();
+        assert_eq!(level(EventKind::Refreshed), EventLevel::Info);
+        assert_eq!(level(EventKind::OutsideMount), EventLevel::Error);
+        for code in FailureCode::ALL {
+            let expected = match code.is_operators_fault() {
+                true => EventLevel::Error,
+                false => EventLevel::Warn,
+            };
+            assert_eq!(level(EventKind::RefreshFailed(code)), expected, "{code:?}");
+        }
+        assert!(EventLevel::Info < EventLevel::Warn && EventLevel::Warn < EventLevel::Error);
+        let names = [EventLevel::Info, EventLevel::Warn, EventLevel::Error].map(|level| level.to_string());
+        assert_eq!(names, ["info", "warn", "error"]);
+    }
+
+    #[test]
     fn an_event_is_written_with_everything_that_is_known() {
         let at = Timestamp::from_unix_millis(0);
         let kind = EventKind::RefreshFailed(FailureCode::TimedOut);
@@ -303,7 +411,7 @@ mod tests {
                     json.get("detail").and_then(|detail| detail.as_str()),
                     kind.detail()
                 );
-                assert_eq!(json["at"], 7);
+                assert_eq!(json["at"], "1970-01-01T00:00:00.007Z");
                 assert_eq!(json["user"].as_str(), event.user.as_ref().map(UserId::as_str));
                 assert_eq!(serde_json::from_value::<Event>(json).unwrap(), event);
             }

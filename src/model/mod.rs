@@ -16,7 +16,7 @@ pub(crate) use civil::Civil;
 pub use connection::{
     Account, Connection, FailureCode, InFlight, IssuedBy, NeedsConsent, Parameters, RefreshState, Status,
 };
-pub use event::{Event, EventKind, EventSink};
+pub use event::{Event, EventKind, EventLevel, EventSink};
 pub use grant::{Grant, Origin};
 pub(crate) use id::StoredName;
 pub use id::{

@@ -14,11 +14,11 @@ use crate::model::civil::Civil;
 ///
 /// [`Display`](fmt::Display) writes [RFC 3339](https://www.rfc-editor.org/rfc/rfc3339) in UTC with milliseconds, such as
 /// `2026-03-01T14:05:00.000Z`, and [`FromStr`] reads it with any offset. A year outside 0 to 9999, which RFC 3339 does
-/// not have, is written with a sign and at least six digits, as ISO 8601 and ECMAScript do. With the feature `serde` a
-/// time is the number of its milliseconds.
+/// not have, is written with a sign and at least six digits, as ISO 8601 and ECMAScript do.
+///
+/// With the feature `serde` a time is this text in formats for people, such as JSON, and the number of its milliseconds
+/// in binary formats. Formats for people are also read with the number, which earlier versions wrote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(transparent))]
 pub struct Timestamp(i64);
 
 impl Timestamp {
@@ -197,9 +197,71 @@ fn offset(mut rest: &[u8]) -> Option<i64> {
     (rest.is_empty() && hours < 24 && minutes < 60).then_some(sign * (hours * 3_600 + minutes * 60))
 }
 
+#[cfg(feature = "serde")]
+impl serde::Serialize for Timestamp {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            serializer.collect_str(self)
+        } else {
+            serializer.serialize_i64(self.0)
+        }
+    }
+}
+
+#[cfg(feature = "serde")]
+impl<'de> serde::Deserialize<'de> for Timestamp {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            deserializer.deserialize_any(TextOrNumber)
+        } else {
+            i64::deserialize(deserializer).map(Self)
+        }
+    }
+}
+
+#[cfg(feature = "serde")]
+struct TextOrNumber;
+
+#[cfg(feature = "serde")]
+impl serde::de::Visitor<'_> for TextOrNumber {
+    type Value = Timestamp;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a time of RFC 3339, or a number of milliseconds since 1970")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Timestamp, E> {
+        text.parse().map_err(E::custom)
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, millis: i64) -> Result<Timestamp, E> {
+        Ok(Timestamp(millis))
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, millis: u64) -> Result<Timestamp, E> {
+        i64::try_from(millis).map(Timestamp).map_err(E::custom)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(feature = "serde")]
+    #[test]
+    fn json_has_the_text_and_is_read_with_either() {
+        let time = Timestamp::from_unix_millis(1_772_373_900_120);
+        let json = serde_json::to_string(&time).unwrap();
+        assert_eq!(json, "\"2026-03-01T14:05:00.120Z\"");
+        for text in [&json, "1772373900120", "\"2026-03-01T15:05:00.12+01:00\""] {
+            assert_eq!(serde_json::from_str::<Timestamp>(text).unwrap(), time, "{text}");
+        }
+        let early = serde_json::from_str::<Timestamp>("-1").unwrap();
+        assert_eq!(early, Timestamp::from_unix_millis(-1));
+        for text in ["\"soon\"", "1.5", "18446744073709551615", "null", "[]"] {
+            assert!(serde_json::from_str::<Timestamp>(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn arithmetic_saturates() {

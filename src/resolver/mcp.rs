@@ -7,7 +7,7 @@
 //! |---|---|
 //! | 2026-07-28 | [`input_required`], a result, if the request declared the capability `elicitation.url` |
 //! | 2025-11-25 | [`url_elicitation_required`], an error, if the client declared it when the session began |
-//! | a client that declared neither | the [message](Asked::message) and the link, as the tool's own text |
+//! | a client that declared neither | the [message](ConsentRequest::message) and the link, as the tool's own text |
 //!
 //! When the client calls the tool again, resolve again: the vault knows whether the person has been there, and
 //! [`Turn::ask`](crate::resolver::Turn::ask) has the same consent for the same need. A client that answers
@@ -25,7 +25,7 @@ pub use request_state::{Call, RequestStateError, RequestStateKey};
 
 use serde_json::{Map, Value, json};
 
-use crate::resolver::Asked;
+use crate::resolver::consent_request::ConsentRequest;
 
 /// The JSON-RPC error code of revision 2025-11-25 for a request that needs a visit to a page first.
 pub const URL_ELICITATION_REQUIRED: i64 = -32042;
@@ -33,7 +33,7 @@ pub const URL_ELICITATION_REQUIRED: i64 = -32042;
 /// A consent and the link to it, on the host's own origin.
 #[derive(Debug, Clone, Copy)]
 pub struct Elicitation<'a> {
-    asked: &'a Asked,
+    asked: &'a ConsentRequest,
     link: &'a str,
 }
 
@@ -45,7 +45,7 @@ impl<'a> Elicitation<'a> {
     /// Not the provider's authorization URL: whoever opens that connects an account of theirs to *this* person. The page
     /// behind the link must check who is signed in, as the gateway's does.
     #[must_use]
-    pub const fn new(asked: &'a Asked, link: &'a str) -> Self {
+    pub const fn new(asked: &'a ConsentRequest, link: &'a str) -> Self {
         Self { asked, link }
     }
 

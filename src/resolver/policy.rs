@@ -7,21 +7,21 @@ use crate::error::DenialReason;
 use crate::model::{ActingUser, Label, ProviderId, Scopes, TenantId, ToolName, UserId};
 
 /// What the host allows: which calls are denied, which must name a label, and when a person without a connection of
-/// their own may act through the tenant's shared one.
+/// their own may act through a workspace connection.
 ///
 /// Decided before the vault is asked, by provider, tool, person, scopes and label alone. `Display` prints it for an
 /// operator, a rule a line.
 #[derive(Debug, Clone, Default)]
 pub struct Policy {
     default: WorkspaceConnections,
-    providers: BTreeMap<ProviderId, WorkspaceConnections>,
+    providers: BTreeMap<String, WorkspaceConnections>,
     tools: BTreeMap<ToolName, WorkspaceConnections>,
     personal_scopes: Option<Scopes>,
     denied: Vec<Calls>,
-    labelled: BTreeSet<ProviderId>,
+    labelled: BTreeSet<String>,
 }
 
-/// Whether a provider's shared connection is used.
+/// Whether the workspace connection to a provider is used.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WorkspaceConnections {
@@ -35,7 +35,7 @@ pub enum WorkspaceConnections {
     Required,
 }
 
-/// Which setting of a [`Policy`] decided about the shared connection.
+/// Which setting of a [`Policy`] decided about the workspace connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Setting {
@@ -52,7 +52,7 @@ pub enum Setting {
 /// Some of all calls: those to a provider, by a tool, of a person. What is not named is any.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Calls {
-    provider: Option<ProviderId>,
+    provider: Option<String>,
     tool: Option<ToolName>,
     person: Option<(TenantId, UserId)>,
 }
@@ -67,27 +67,28 @@ pub(super) struct Call<'a> {
 }
 
 impl Calls {
-    /// All of them.
+    /// Returns all calls.
     #[must_use]
     pub fn all() -> Self {
         Self::default()
     }
 
-    /// Those to this provider.
+    /// Restricts the calls to those to this provider. A name that no provider has matches no call.
     #[must_use]
-    pub fn provider(mut self, provider: ProviderId) -> Self {
-        self.provider = Some(provider);
+    pub fn provider(mut self, provider: impl AsRef<str>) -> Self {
+        self.provider = Some(provider.as_ref().to_owned());
         self
     }
 
-    /// Those by this tool: a call that [names](crate::resolver::ResolveOptions::tool) no tool is not among them.
+    /// Restricts the calls to those by this tool. A call that [names](crate::resolver::ResolveOptions::tool) no tool is
+    /// not among them.
     #[must_use]
     pub fn tool(mut self, tool: ToolName) -> Self {
         self.tool = Some(tool);
         self
     }
 
-    /// Those of this person.
+    /// Restricts the calls to those of this user.
     #[must_use]
     pub fn person(mut self, tenant: TenantId, user: UserId) -> Self {
         self.person = Some((tenant, user));
@@ -97,7 +98,7 @@ impl Calls {
     fn have(&self, call: &Call<'_>) -> bool {
         self.provider
             .as_ref()
-            .is_none_or(|provider| provider == call.provider)
+            .is_none_or(|provider| provider == call.provider.as_str())
             && self.tool.as_ref().is_none_or(|tool| Some(tool) == call.tool)
             && self.person.as_ref().is_none_or(|(tenant, user)| {
                 tenant == call.acting_user.tenant() && user == call.acting_user.user()
@@ -106,7 +107,7 @@ impl Calls {
 }
 
 impl Policy {
-    /// One that denies nothing, with this for every provider and tool that is not named.
+    /// Creates a policy that denies nothing and applies this to every provider and tool without a setting of its own.
     #[must_use]
     pub fn new(default: WorkspaceConnections) -> Self {
         Self {
@@ -115,25 +116,26 @@ impl Policy {
         }
     }
 
-    /// Sets it for one provider. Where the tool has a setting too, the stricter one counts.
+    /// Sets whether the workspace connections of one provider are used. If the tool has a setting too, the stricter one
+    /// applies. A name that no provider has matches no call.
     #[must_use]
-    pub fn provider(mut self, provider: ProviderId, shared: WorkspaceConnections) -> Self {
-        self.providers.insert(provider, shared);
+    pub fn provider(mut self, provider: impl AsRef<str>, workspace: WorkspaceConnections) -> Self {
+        self.providers.insert(provider.as_ref().to_owned(), workspace);
         self
     }
 
-    /// Sets it for the calls of one tool. Where the provider has a setting too, the stricter one counts: `Forbidden`
-    /// before `Required` before `Fallback`.
+    /// Sets whether workspace connections are used for the calls of one tool. If the provider has a setting too, the
+    /// stricter one applies: `Forbidden` before `Required` before `Fallback`.
     #[must_use]
-    pub fn tool(mut self, tool: ToolName, shared: WorkspaceConnections) -> Self {
-        self.tools.insert(tool, shared);
+    pub fn tool(mut self, tool: ToolName, workspace: WorkspaceConnections) -> Self {
+        self.tools.insert(tool, workspace);
         self
     }
 
-    /// What needs one of these scopes is done with a person's own connection alone, where else the shared one would be a
-    /// fallback: reading may fall back, sending never.
+    /// Requires a personal connection for calls that need one of these scopes, even where a workspace connection would
+    /// be a fallback. For example, reading may fall back and sending may not.
     ///
-    /// It goes by the scopes that the caller [names](crate::resolver::ResolveOptions::scopes), so name them for each tool.
+    /// The policy sees the scopes that the caller [names](crate::resolver::ResolveOptions::scopes), so name them for each tool.
     #[must_use]
     pub fn personal_scopes(mut self, scopes: Scopes) -> Self {
         self.personal_scopes = Some(scopes);
@@ -150,21 +152,21 @@ impl Policy {
     /// Denies calls to this provider that [name](crate::resolver::ResolveOptions::label) no label, however few
     /// connections there are: which account is used is then never left to chance, nor to a default.
     #[must_use]
-    pub fn require_label(mut self, provider: ProviderId) -> Self {
-        self.labelled.insert(provider);
+    pub fn require_label(mut self, provider: impl AsRef<str>) -> Self {
+        self.labelled.insert(provider.as_ref().to_owned());
         self
     }
 
-    /// The whole decision: may the call be made, and if so, what holds for the shared connection, and by which setting.
+    /// The whole decision: may the call be made, and if so, what holds for the workspace connection, and by which setting.
     pub(super) fn decide(&self, call: &Call<'_>) -> Result<(WorkspaceConnections, Setting), DenialReason> {
         if self.denied.iter().any(|calls| calls.have(call)) {
             return Err(DenialReason::Listed);
         }
-        if call.label.is_none() && self.labelled.contains(call.provider) {
+        if call.label.is_none() && self.labelled.contains(call.provider.as_str()) {
             return Err(DenialReason::LabelRequired);
         }
         let of_tool = call.tool.and_then(|tool| self.tools.get(tool));
-        let (shared, setting) = match (self.providers.get(call.provider), of_tool) {
+        let (workspace, setting) = match (self.providers.get(call.provider.as_str()), of_tool) {
             (Some(provider), Some(tool)) if tool.strictness() > provider.strictness() => {
                 (*tool, Setting::Tool)
             }
@@ -176,10 +178,10 @@ impl Policy {
             .personal_scopes
             .as_ref()
             .is_some_and(|personal| call.scopes.iter().any(|scope| personal.contains(scope.as_str())));
-        if personal && shared == WorkspaceConnections::Fallback {
+        if personal && workspace == WorkspaceConnections::Fallback {
             return Ok((WorkspaceConnections::Forbidden, Setting::Scopes));
         }
-        Ok((shared, setting))
+        Ok((workspace, setting))
     }
 }
 
@@ -196,9 +198,9 @@ impl WorkspaceConnections {
 impl fmt::Display for WorkspaceConnections {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Fallback => "the shared connection is a fallback",
-            Self::Forbidden => "the shared connection may not be used",
-            Self::Required => "the shared connection must be used",
+            Self::Fallback => "the workspace connection is a fallback",
+            Self::Forbidden => "the workspace connection may not be used",
+            Self::Required => "the workspace connection must be used",
         })
     }
 }
@@ -241,14 +243,14 @@ impl fmt::Display for Policy {
         if let Some(scopes) = &self.personal_scopes {
             writeln!(
                 f,
-                "what needs one of {scopes}: never a fallback to the shared connection"
+                "what needs one of {scopes}: never a fallback to the workspace connection"
             )?;
         }
-        for (provider, shared) in &self.providers {
-            writeln!(f, "{provider}: {shared}")?;
+        for (provider, workspace) in &self.providers {
+            writeln!(f, "{provider}: {workspace}")?;
         }
-        for (tool, shared) in &self.tools {
-            writeln!(f, "the tool {tool}: {shared}")?;
+        for (tool, workspace) in &self.tools {
+            writeln!(f, "the tool {tool}: {workspace}")?;
         }
         write!(f, "else: {}", self.default)
     }

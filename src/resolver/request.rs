@@ -9,7 +9,7 @@ use http::request::Parts;
 
 use crate::error::RequestRefused;
 use crate::provider::Provider;
-use crate::resolver::Resolver;
+use crate::resolver::access::Access;
 
 /// Methods that no API of a service needs. `CONNECT` asks a proxy for a tunnel, `TRACE` and IIS's `TRACK` ask for the
 /// request back, token included, and `PRI` begins a connection of HTTP/2.
@@ -136,13 +136,11 @@ fn is_credential(name: &HeaderName) -> bool {
         || text.starts_with(IMPERSONATION)
 }
 
-impl Resolver {
-    /// Refuses a request that must not carry a token of this provider, before a token is looked up.
-    pub(super) fn check_request(&self, provider: &str, parts: &Parts) -> Result<(), RequestRefused> {
-        check_method(&parts.method)?;
-        let service = self.connections.inner().registry.provider(provider);
-        check_headers(&parts.headers, service.map(|service| &**service.provider))
-    }
+/// Refuses a request that must not carry a token of this provider, before a token is looked up.
+pub(super) fn check_request(access: &Access<'_>, parts: &Parts) -> Result<(), RequestRefused> {
+    check_method(&parts.method)?;
+    let service = access.cx().registry.provider(&access.options.provider);
+    check_headers(&parts.headers, service.map(|service| &**service.provider))
 }
 
 /// Removes the headers that are the HTTP client's to write, and those that `Connection` names.

@@ -10,23 +10,25 @@ use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, HeaderValue};
 use http::request::Parts;
 use url::Url;
 
+use crate::engine::Context;
 use crate::error::{AnswerRefused, Error, Misconfigured, RequestRefused, Result, Unavailable};
 use crate::http::{Body, Delivery, HttpError, HttpErrorKind, HttpRequest, HttpResponse, TooLarge};
-use crate::model::{ActingUser, FailureCode};
+use crate::model::FailureCode;
 use crate::protocol::TokenFailure;
+use crate::resolver::access::Access;
 use crate::resolver::ledger::Ledger;
-use crate::resolver::redact::{MASK, SharedMasks};
-use crate::resolver::request::remove_clients_headers;
+use crate::resolver::redact::{MASK, Redactor, SharedMasks};
+use crate::resolver::refused::{another_after, note_refused};
+use crate::resolver::request::{check_request, remove_clients_headers};
+use crate::resolver::resolve::resolve;
+use crate::resolver::step_up::finish;
 use crate::resolver::stream::{Download, Upload, Watch};
-use crate::resolver::{Redactor, ResolveOptions, ResolvedToken, Resolver};
+use crate::resolver::token::ResolvedToken;
 use crate::trace::{self, Seam};
 
-/// One exchange: on whose behalf, by when, and how its answer is wanted.
-struct Errand<'a> {
-    ledger: &'a Ledger,
-    acting_user: &'a ActingUser,
-    provider: &'a str,
-    options: &'a ResolveOptions,
+/// One exchange: for which access, by when, and how its answer is wanted.
+struct Exchange<'a> {
+    access: &'a Access<'a>,
     /// When all of it must have ended.
     ends: Instant,
     /// How long each request may take besides.
@@ -37,145 +39,92 @@ struct Errand<'a> {
 /// Gives the body for one request, and what is seen of it on its way; `None` if it cannot be sent again.
 type Bodies<'a> = dyn FnMut() -> Result<Option<(Body, Option<Arc<Watch>>)>> + 'a;
 
-impl Resolver {
-    /// As [`send`](Self::send), with a label, required scopes, or a least lifetime.
-    ///
-    /// # Errors
-    ///
-    /// As [`send`](Self::send).
-    pub fn send_with(
-        &self,
-        acting_user: &ActingUser,
-        provider: &str,
-        request: http::Request<Vec<u8>>,
-        options: &ResolveOptions,
-    ) -> Result<http::Response<Vec<u8>>> {
-        self.send_into(&Ledger::default(), acting_user, provider, request, options)
-    }
+/// Sends a request, and returns its whole answer without the tokens of the turn.
+pub(super) fn send(access: &Access<'_>, request: http::Request<Vec<u8>>) -> Result<http::Response<Vec<u8>>> {
+    let settings = &access.cx().settings;
+    let bound = settings.resolve_deadline + 2 * settings.send_timeout;
+    let exchange = Exchange {
+        access,
+        ends: access.options.ends(Instant::now(), bound),
+        each: settings.send_timeout,
+        delivery: Delivery::Whole,
+    };
+    let (parts, body) = request.into_parts();
+    let answer = exchange.run(&parts, &mut || Ok(Some((Body::from(body.clone()), None))))?;
+    Ok(hand_back(answer, access.ledger))
+}
 
-    /// As [`send_with`](Self::send_with); every token used is written down, and none of those written down comes back.
-    pub(super) fn send_into(
-        &self,
-        ledger: &Ledger,
-        acting_user: &ActingUser,
-        provider: &str,
-        request: http::Request<Vec<u8>>,
-        options: &ResolveOptions,
-    ) -> Result<http::Response<Vec<u8>>> {
-        let settings = &self.connections.inner().settings;
-        let errand = Errand {
-            ledger,
-            acting_user,
-            provider,
-            options,
-            ends: options.ends(
-                Instant::now(),
-                settings.resolve_deadline + 2 * settings.send_timeout,
-            ),
-            each: settings.send_timeout,
-            delivery: Delivery::Whole,
-        };
-        let (parts, body) = request.into_parts();
-        let mut upload = || Ok(Some((Body::from(body.clone()), None)));
-        let answer = self.exchange(&errand, &parts, &mut upload)?;
-        Ok(hand_back(answer, ledger))
-    }
+/// Sends a request whose body is read while it is sent, and returns an answer that is read while it arrives.
+pub(super) fn send_stream(
+    access: &Access<'_>,
+    request: http::Request<Upload>,
+) -> Result<http::Response<Download>> {
+    let settings = &access.cx().settings;
+    let exchange = Exchange {
+        access,
+        ends: access.options.ends(Instant::now(), settings.stream_timeout),
+        each: settings.stream_timeout,
+        delivery: Delivery::Streamed,
+    };
+    let (parts, mut body) = request.into_parts();
+    let answer = exchange.run(&parts, &mut || {
+        Ok(body.open()?.map(|(body, watch)| (body, Some(watch))))
+    })?;
+    let HttpResponse {
+        status,
+        mut headers,
+        body,
+    } = answer;
+    let ledger = access.ledger;
+    redact_headers(&mut headers, &ledger.masks());
+    // What is read may be shorter or longer: `Download::announced` says what was announced.
+    headers.remove(CONTENT_LENGTH);
+    let mut response = http::Response::new(Download::new(body, Redactor::new(ledger.masks()), exchange.ends));
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    Ok(response)
+}
 
-    /// As [`send_stream`](Self::send_stream), with a label, required scopes, or a least lifetime.
-    ///
-    /// # Errors
-    ///
-    /// As [`send_stream`](Self::send_stream).
-    pub fn send_stream_with(
-        &self,
-        acting_user: &ActingUser,
-        provider: &str,
-        request: http::Request<Upload>,
-        options: &ResolveOptions,
-    ) -> Result<http::Response<Download>> {
-        self.stream_into(&Ledger::default(), acting_user, provider, request, options)
-    }
-
-    /// As [`send_stream_with`](Self::send_stream_with), for this turn.
-    pub(super) fn stream_into(
-        &self,
-        ledger: &Ledger,
-        acting_user: &ActingUser,
-        provider: &str,
-        request: http::Request<Upload>,
-        options: &ResolveOptions,
-    ) -> Result<http::Response<Download>> {
-        let settings = &self.connections.inner().settings;
-        let errand = Errand {
-            ledger,
-            acting_user,
-            provider,
-            options,
-            ends: options.ends(Instant::now(), settings.stream_timeout),
-            each: settings.stream_timeout,
-            delivery: Delivery::Streamed,
-        };
-        let (parts, mut body) = request.into_parts();
-        let mut upload = || Ok(body.open()?.map(|(body, watch)| (body, Some(watch))));
-        let answer = self.exchange(&errand, &parts, &mut upload)?;
-        let HttpResponse {
-            status,
-            mut headers,
-            body,
-        } = answer;
-        redact_headers(&mut headers, &ledger.masks());
-        // What is read may be shorter or longer: `Download::announced` says what was announced.
-        headers.remove(CONTENT_LENGTH);
-        let mut response =
-            http::Response::new(Download::new(body, Redactor::new(ledger.masks()), errand.ends));
-        *response.status_mut() = status;
-        *response.headers_mut() = headers;
-        Ok(response)
-    }
-
+impl Exchange<'_> {
     /// Sends the request, and once more if its token is refused and can be refreshed and its body sent again.
-    fn exchange(&self, errand: &Errand<'_>, parts: &Parts, upload: &mut Bodies<'_>) -> Result<HttpResponse> {
-        let &Errand {
-            ledger,
-            acting_user,
-            provider,
-            options,
-            ..
-        } = errand;
-        let about = || self.connections.inner().about(acting_user, provider);
-        trace::within(Seam::Send, about, || {
-            self.check_request(provider, parts)?;
-            let token = self.resolve_into(ledger, acting_user, provider, options)?;
-            let url = address(&token, &parts.uri)?;
-            let body = upload()?.ok_or(RequestRefused::Upload(ErrorKind::UnexpectedEof))?;
-            let answer = self.dispatch(errand, parts, body, &url, &token)?;
-            let another = self.another_after(acting_user, &token, answer.status, errand.ends)?;
-            let Some(another) = another else {
-                return self.finish(acting_user, &token, answer, ledger);
-            };
-            ledger.note(&another.access_token);
-            let Some(body) = upload()? else {
-                return Ok(answer);
-            };
-            let refused = token.provider.refuses_token(answer.status.as_u16());
-            let answer = self.dispatch(errand, parts, body, &url, &another)?;
-            if refused && another.provider.refuses_token(answer.status.as_u16()) {
-                self.note_refused(acting_user, &another)?;
-            }
-            self.finish(acting_user, &another, answer, ledger)
-        })
+    fn run(&self, parts: &Parts, upload: &mut Bodies<'_>) -> Result<HttpResponse> {
+        let access = self.access;
+        trace::within(
+            Seam::Send,
+            || access.about(),
+            || {
+                check_request(access, parts)?;
+                let token = resolve(access)?;
+                access.ledger.note(&token.access_token);
+                let url = address(&token, &parts.uri)?;
+                let body = upload()?.ok_or(RequestRefused::Upload(ErrorKind::UnexpectedEof))?;
+                let answer = self.dispatch(parts, body, &url, &token)?;
+                let Some(another) = another_after(access, &token, answer.status, self.ends)? else {
+                    return finish(access, &token, answer);
+                };
+                access.ledger.note(&another.access_token);
+                let Some(body) = upload()? else {
+                    return Ok(answer);
+                };
+                let refused = token.provider.refuses_token(answer.status.as_u16());
+                let answer = self.dispatch(parts, body, &url, &another)?;
+                if refused && another.provider.refuses_token(answer.status.as_u16()) {
+                    note_refused(access, &another)?;
+                }
+                finish(access, &another, answer)
+            },
+        )
     }
 
     fn dispatch(
         &self,
-        errand: &Errand<'_>,
         parts: &Parts,
         (body, watch): (Body, Option<Arc<Watch>>),
         url: &Url,
         token: &ResolvedToken,
     ) -> Result<HttpResponse> {
-        let settings = &self.connections.inner().settings;
-        let left = errand.ends.saturating_duration_since(Instant::now());
+        let settings = &self.access.cx().settings;
+        let left = self.ends.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return Err(Unavailable::new(FailureCode::TimedOut, None).into());
         }
@@ -190,16 +139,16 @@ impl Resolver {
             .headers
             .insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         remove_clients_headers(&mut outgoing.headers);
-        self.add_to_request(token, &mut outgoing)?;
-        outgoing.timeout = errand.each.min(left);
+        add_to_request(self.access.cx(), token, &mut outgoing)?;
+        outgoing.timeout = self.each.min(left);
         outgoing.idle_timeout = Some(settings.send_timeout);
-        outgoing.delivery = errand.delivery;
+        outgoing.delivery = self.delivery;
         outgoing.max_response_bytes = settings.send_max_bytes;
         let outgoing = outgoing
             .with_body(body)
             .with_secret_header(name, value)
             .map_err(|_| RequestRefused::Header)?;
-        let answered = self.transmit(outgoing);
+        let answered = transmit(self.access.cx(), outgoing);
         if let Some(watch) = watch {
             if let Some(kind) = watch.failed() {
                 return Err(RequestRefused::Upload(kind).into());
@@ -210,34 +159,34 @@ impl Resolver {
         }
         answered
     }
+}
 
-    /// What the provider wants in every request to its API.
-    pub(super) fn add_to_request(&self, token: &ResolvedToken, request: &mut HttpRequest) -> Result<()> {
-        let service = self.connections.inner().service(token.provider.id.as_str())?;
-        service.add_to_request(&token.parameters, request);
-        Ok(())
-    }
+/// What the provider wants in every request to its API.
+pub(super) fn add_to_request(cx: &Context, token: &ResolvedToken, request: &mut HttpRequest) -> Result<()> {
+    let service = cx.service(token.provider.id.as_str())?;
+    service.add_to_request(&token.parameters, request);
+    Ok(())
+}
 
-    /// Puts a request on the wire. Whoever calls this has checked where it goes.
-    pub(super) fn transmit(&self, outgoing: HttpRequest) -> Result<HttpResponse> {
-        let (delivery, most) = (outgoing.delivery, outgoing.max_response_bytes);
-        let http = &self.connections.inner().http;
-        let mut answer = http.send(outgoing).map_err(|error| unanswered(error, most))?;
-        if delivery == Delivery::Whole && answer.body.is_reader() {
-            // The client did not keep to what was wanted. Returning an empty body would hide that.
-            let reader = std::mem::take(&mut answer.body).into_reader();
-            answer.body = Body::read_from(reader, most).map_err(|error| {
-                let too_large = error.get_ref().is_some_and(|inner| inner.is::<TooLarge>());
-                let kind = if too_large {
-                    HttpErrorKind::TooLarge
-                } else {
-                    HttpErrorKind::Interrupted
-                };
-                unanswered(kind.into(), most)
-            })?;
-        }
-        Ok(answer)
+/// Puts a request on the wire. Whoever calls this has checked where it goes.
+pub(super) fn transmit(cx: &Context, outgoing: HttpRequest) -> Result<HttpResponse> {
+    let (delivery, most) = (outgoing.delivery, outgoing.max_response_bytes);
+    let http = &cx.http;
+    let mut answer = http.send(outgoing).map_err(|error| unanswered(error, most))?;
+    if delivery == Delivery::Whole && answer.body.is_reader() {
+        // The client did not keep to what was wanted. Returning an empty body would hide that.
+        let reader = std::mem::take(&mut answer.body).into_reader();
+        answer.body = Body::read_from(reader, most).map_err(|error| {
+            let too_large = error.get_ref().is_some_and(|inner| inner.is::<TooLarge>());
+            let kind = if too_large {
+                HttpErrorKind::TooLarge
+            } else {
+                HttpErrorKind::Interrupted
+            };
+            unanswered(kind.into(), most)
+        })?;
     }
+    Ok(answer)
 }
 
 /// Why there is no answer. Refusals and limits of this side are told apart from failures of the provider: trying again

@@ -23,7 +23,7 @@ pub struct ResolvedToken {
     pub(crate) grant: GrantId,
     pub(crate) generation: u64,
     pub(crate) expires_at: Option<Timestamp>,
-    pub(crate) shared: bool,
+    pub(crate) is_workspace: bool,
     pub(crate) parameters: Parameters,
 }
 
@@ -93,10 +93,10 @@ impl ResolvedToken {
         self.expires_at
     }
 
-    /// Whether it is the tenant's shared one, not the person's own.
+    /// Returns whether it is the token of a workspace connection, not of the user's own.
     #[must_use]
     pub const fn is_workspace(&self) -> bool {
-        self.shared
+        self.is_workspace
     }
 
     /// The name of the header that carries the token.

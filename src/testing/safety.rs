@@ -11,11 +11,11 @@ use crate::resolver::Turn;
 /// ```
 /// # use valetkey::testing::{ManualClock, Sandbox, assert_no_secrets};
 /// # use valetkey::vault::MemoryVault;
-/// # use valetkey::{ActingUser, Connections, Resolver, TenantId, UserId};
+/// # use valetkey::{ActingUser, Connections, Resolver};
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let sandbox = Sandbox::new(ManualClock::default());
 /// # let connections = Connections::builder(MemoryVault::new()).http_client(sandbox.clone()).build()?;
-/// # let turn = Resolver::new(connections).turn(ActingUser::authenticated(TenantId::new("acme")?, UserId::new("alice")?));
+/// # let turn = Resolver::new(connections).turn(ActingUser::authenticated("acme", "alice")?);
 /// # let (prompt, log) = (String::new(), Vec::new());
 /// // … a turn of your agent …
 /// assert_no_secrets(&turn, [("prompt", prompt.as_bytes()), ("log", &log)]);

@@ -85,7 +85,7 @@ impl History {
                 if let Some(connection) = self.any() {
                     let options = ConsentOptions::default().reconnect_any_account(connection.id);
                     if let Some(user) = connection.owner.user() {
-                        let owner = ActingUser::authenticated(tenant(ACME), user.clone());
+                        let owner = ActingUser::authenticated(tenant(ACME), user.clone()).unwrap();
                         self.host.connect(
                             &owner,
                             connection.provider.as_str(),

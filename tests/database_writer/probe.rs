@@ -178,7 +178,7 @@ impl<'a> Probe<'a> {
 
     fn shown(&mut self, label: &str) {
         for workspace in [ACME, ELSEWHERE] {
-            let filter = ConnectionFilter::default().with_revoked();
+            let filter = ConnectionFilter::default().include_revoked();
             let listed = self.host.connections.list(&operator(workspace), &filter);
             let listed = self.outcome.call(&format!("{label} {workspace}"), listed);
             for connection in listed.unwrap_or_default() {
@@ -233,32 +233,27 @@ impl<'a> Probe<'a> {
         }
     }
 
-    fn options() -> [(&'static str, ResolveOptions); 2] {
-        let work = ResolveOptions::default().label(Label::new("work").unwrap());
-        [("", ResolveOptions::default()), ("work", work)]
+    fn options(service: &str) -> [(&'static str, ResolveOptions<'_>); 2] {
+        let work = ResolveOptions::new(service).label(Label::new("work").unwrap());
+        [("", ResolveOptions::new(service)), ("work", work)]
     }
 
     fn use_tokens(&mut self, when: &str) {
         for (at, who) in PEOPLE.into_iter().enumerate() {
             for service in ["notes", "mail", "game"] {
-                for (label, options) in Self::options() {
+                for (label, options) in Self::options(service) {
                     if label == "work" && (at != 0 || service != "notes") {
                         continue;
                     }
                     let call = format!("{when} {who:?} {service} {label}");
-                    let token = self.host.resolver.resolve_with(&person(who), service, &options);
+                    let token = self.host.resolver.resolve(&person(who), &options);
                     if let Some(token) = self.outcome.call(&call, token) {
                         self.check_token(at, service, label, &token);
                     }
                 }
                 let scopes = Scopes::new(["admin.root"]).unwrap();
-                let more = ResolveOptions::default().scopes(scopes);
-                if self
-                    .host
-                    .resolver
-                    .resolve_with(&person(who), service, &more)
-                    .is_ok()
-                {
+                let more = ResolveOptions::new(service).scopes(scopes);
+                if self.host.resolver.resolve(&person(who), &more).is_ok() {
                     self.outcome.never(format!(
                         "{who:?} was given a scope of {service} that nobody granted"
                     ));
@@ -340,11 +335,11 @@ impl<'a> Probe<'a> {
             self.check_new(&connection, "alice", "adamail");
         }
         for (label, who) in [("mallory", &mallory), ("alice", &alice)] {
-            if self.host.connections.open(who, &self.world.ticket()).is_ok() {
+            if self.host.connections.open_link(who, &self.world.ticket()).is_ok() {
                 self.outcome.never(format!("{label} opened the link for bob"));
             }
         }
-        let opened = self.host.connections.open(&bob, &self.world.ticket());
+        let opened = self.host.connections.open_link(&bob, &self.world.ticket());
         let Some(consent) = self.outcome.call("open", opened) else {
             return;
         };

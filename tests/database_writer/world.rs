@@ -15,7 +15,7 @@ use valetkey::testing::ManualClock;
 use valetkey::vault::{AuditChain, AuditHead, MasterKey, Retention, SqliteVault, VaultError};
 use valetkey::{
     ActingUser, AuthorizationResponse, Binding, Clock as _, Connections, Consent, ConsentOptions, Operator,
-    Resolver, TenantId, Ticket, Timestamp, UserId,
+    Resolver, TenantId, Ticket, Timestamp,
 };
 
 use crate::servers::{Network, honest_server, hostile_server, provider, registration};
@@ -54,11 +54,11 @@ pub(crate) fn tenant(name: &str) -> TenantId {
 }
 
 pub(crate) fn person((workspace, name): (&str, &str)) -> ActingUser {
-    ActingUser::authenticated(tenant(workspace), UserId::new(name).unwrap())
+    ActingUser::authenticated(tenant(workspace), name).unwrap()
 }
 
 pub(crate) fn operator(workspace: &str) -> Operator {
-    Operator::authenticated(tenant(workspace), UserId::new("olga").unwrap())
+    Operator::authenticated(tenant(workspace), "olga").unwrap()
 }
 
 /// A host over one copy of the file.

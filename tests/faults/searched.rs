@@ -1,6 +1,6 @@
 //! Looks for erased records in the files of a vault.
 
-#[path = "../vault_support/residue.rs"]
+#[path = "../support/vault/residue.rs"]
 mod residue;
 
 use std::fs;

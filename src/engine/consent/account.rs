@@ -18,95 +18,93 @@ use crate::provider::Provider;
 use crate::secret::AccessToken;
 use crate::vault::{PendingConsent, Purpose};
 
-impl Context {
-    /// The account as each service names it. A service without a source is left out.
-    pub(crate) fn accounts(
-        &self,
-        consent: &PendingConsent,
-        service: Service<'_>,
-        response: &HttpResponse,
-        answer: &TokenResponse,
-    ) -> Result<BTreeMap<ProviderId, Account>> {
-        let target = match consent.purpose {
-            Purpose::Extend(id) => self.vault.connection(&consent.tenant, id)?,
-            _ => None,
+/// The account as each service names it. A service without a source is left out.
+pub(crate) fn accounts(
+    cx: &Context,
+    consent: &PendingConsent,
+    service: Service<'_>,
+    response: &HttpResponse,
+    answer: &TokenResponse,
+) -> Result<BTreeMap<ProviderId, Account>> {
+    let target = match consent.purpose {
+        Purpose::Extend(id) => cx.vault.connection(&consent.tenant, id)?,
+        _ => None,
+    };
+    let target = target.map(|target| target.provider);
+    let others = consent.services.keys().chain(&target);
+    let mut accounts = BTreeMap::new();
+    // Services with the same source are asked once.
+    let mut asked: Vec<(&Provider, Option<Account>)> = Vec::new();
+    for id in [&consent.provider].into_iter().chain(others) {
+        let Ok(Service { provider, .. }) = cx.service(id.as_str()) else {
+            continue;
         };
-        let target = target.map(|target| target.provider);
-        let others = consent.services.keys().chain(&target);
-        let mut accounts = BTreeMap::new();
-        // Services with the same source are asked once.
-        let mut asked: Vec<(&Provider, Option<Account>)> = Vec::new();
-        for id in [&consent.provider].into_iter().chain(others) {
-            let Ok(Service { provider, .. }) = self.service(id.as_str()) else {
-                continue;
-            };
-            let alike = asked.iter().find(|(other, _)| {
-                other.account == provider.account && other.account_in_answer == provider.account_in_answer
-            });
-            let account = match alike {
-                Some((_, account)) => account.clone(),
-                None => {
-                    let service = Service { provider, ..service };
-                    service.check_instance(&consent.parameters, &Parameters::new())?;
-                    let account = self.account(consent, service, response, answer)?;
-                    asked.push((provider, account.clone()));
-                    account
-                }
-            };
-            accounts.extend(account.map(|account| (id.clone(), account)));
-        }
-        let named = [&consent.provider].into_iter().chain(consent.services.keys());
-        if consent.require_account && named.into_iter().any(|id| !accounts.contains_key(id)) {
-            return Err(ConsentError::AccountUnknown.into());
-        }
-        Ok(accounts)
-    }
-
-    /// The account by the service's own sources. `None` if it has none.
-    fn account(
-        &self,
-        consent: &PendingConsent,
-        service: Service<'_>,
-        response: &HttpResponse,
-        answer: &TokenResponse,
-    ) -> Result<Option<Account>, ConsentError> {
-        let Provider {
-            account,
-            account_in_answer: pointers,
-            ..
-        } = &**service.provider;
-        if account.is_some() || pointers.is_some() {
-            return pointers
-                .as_ref()
-                .and_then(|pointers| account_in_answer(pointers, response))
-                .or_else(|| self.ask(consent, service, &answer.access_token))
-                .map(Some)
-                .ok_or(ConsentError::AccountUnknown);
-        }
-        let Some(id_token) = &answer.id_token else {
-            return Ok(None);
+        let alike = asked.iter().find(|(other, _)| {
+            other.account == provider.account && other.account_in_answer == provider.account_in_answer
+        });
+        let account = match alike {
+            Some((_, account)) => account.clone(),
+            None => {
+                let service = Service { provider, ..service };
+                service.check_instance(&consent.parameters, &Parameters::new())?;
+                let account = account(cx, consent, service, response, answer)?;
+                asked.push((provider, account.clone()));
+                account
+            }
         };
-        match account_in_id_token(id_token, consent.issuer.as_deref(), &consent.client_id) {
-            Ok(account) => Ok(Some(account)),
-            // Nothing here can read it: the service has no source.
-            Err(IdTokenError::NotSigned) => Ok(None),
-            Err(_) => Err(ConsentError::AccountUnknown),
-        }
+        accounts.extend(account.map(|account| (id.clone(), account)));
     }
+    let named = [&consent.provider].into_iter().chain(consent.services.keys());
+    if consent.require_account && named.into_iter().any(|id| !accounts.contains_key(id)) {
+        return Err(ConsentError::AccountUnknown.into());
+    }
+    Ok(accounts)
+}
 
-    /// Asks the account endpoint, if there is one.
-    fn ask(
-        &self,
-        consent: &PendingConsent,
-        service: Service<'_>,
-        access_token: &AccessToken,
-    ) -> Option<Account> {
-        let endpoint = service.provider.account.as_ref()?;
-        let url = service.provider.account_url(&consent.parameters)?;
-        let mut request = account_request(service.provider, &url, access_token).ok()?;
-        service.add_to_request(&consent.parameters, &mut request);
-        request.timeout = self.settings.http_timeout;
-        let response = self.http.send(request).ok()?;
-        parse_account(endpoint, &response)
+/// The account by the service's own sources. `None` if it has none.
+fn account(
+    cx: &Context,
+    consent: &PendingConsent,
+    service: Service<'_>,
+    response: &HttpResponse,
+    answer: &TokenResponse,
+) -> Result<Option<Account>, ConsentError> {
+    let Provider {
+        account,
+        account_in_answer: pointers,
+        ..
+    } = &**service.provider;
+    if account.is_some() || pointers.is_some() {
+        return pointers
+            .as_ref()
+            .and_then(|pointers| account_in_answer(pointers, response))
+            .or_else(|| ask(cx, consent, service, &answer.access_token))
+            .map(Some)
+            .ok_or(ConsentError::AccountUnknown);
     }
+    let Some(id_token) = &answer.id_token else {
+        return Ok(None);
+    };
+    match account_in_id_token(id_token, consent.issuer.as_deref(), &consent.client_id) {
+        Ok(account) => Ok(Some(account)),
+        // Nothing here can read it: the service has no source.
+        Err(IdTokenError::NotSigned) => Ok(None),
+        Err(_) => Err(ConsentError::AccountUnknown),
+    }
+}
+
+/// Asks the account endpoint, if there is one.
+fn ask(
+    cx: &Context,
+    consent: &PendingConsent,
+    service: Service<'_>,
+    access_token: &AccessToken,
+) -> Option<Account> {
+    let endpoint = service.provider.account.as_ref()?;
+    let url = service.provider.account_url(&consent.parameters)?;
+    let mut request = account_request(service.provider, &url, access_token).ok()?;
+    service.add_to_request(&consent.parameters, &mut request);
+    request.timeout = cx.settings.http_timeout;
+    let response = cx.http.send(request).ok()?;
+    parse_account(endpoint, &response)
 }

@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::engine::Context;
+use crate::engine::consent::account;
+use crate::engine::consent::link;
+use crate::engine::consent::record;
 use crate::engine::consent::record::Issued;
 use crate::engine::context::Service;
 use crate::engine::outlook;
@@ -26,308 +29,305 @@ struct Route<'a> {
     brought: Parameters,
 }
 
-impl Context {
-    pub(crate) fn complete(
-        &self,
-        acting_user: &ActingUser,
-        response: AuthorizationResponse,
-        binding: &Binding,
-    ) -> Result<Connection> {
-        let consent = self.open_consent(acting_user, &response, binding)?;
-        trace::provider(&consent.provider);
-        let server = self.service(consent.provider.as_str())?.server;
-        let response = response.with_code_of(server)?;
-        self.route(&consent, &response)?;
+pub(crate) fn complete(
+    cx: &Context,
+    acting_user: &ActingUser,
+    response: AuthorizationResponse,
+    binding: &Binding,
+) -> Result<Connection> {
+    let consent = open_consent(cx, acting_user, &response, binding)?;
+    trace::provider(&consent.provider);
+    let server = cx.service(consent.provider.as_str())?.server;
+    let response = response.with_code_of(server)?;
+    route(cx, &consent, &response)?;
 
-        // Nothing before this line uses the consent up: a forged callback must not invalidate the real one.
-        // Nothing after it can use it twice: a code is sent at most once. The ticket goes first, because after a crash
-        // in between the callback can still come again, and a ticket that is left would open another flow.
-        self.spend_ticket(&consent)?;
-        let taken = self
-            .vault
-            .take_consent(&consent.tenant, &consent.state, self.now())?;
-        // From here on only what was taken counts: it is authenticated as a whole.
-        let Taken::Consent(mut consent, verifier) = taken else {
-            return Err(ConsentError::Used(consent.id).into());
-        };
-        let completed = self.redeem(&mut consent, response, verifier.as_ref());
-        if let Err(error) = &completed {
-            self.close(&consent, error);
-        }
-        completed
+    // Nothing before this line uses the consent up: a forged callback must not invalidate the real one.
+    // Nothing after it can use it twice: a code is sent at most once. The ticket goes first, because after a crash
+    // in between the callback can still come again, and a ticket that is left would open another flow.
+    link::spend_ticket(cx, &consent)?;
+    let taken = cx.vault.take_consent(&consent.tenant, &consent.state, cx.now())?;
+    // From here on only what was taken counts: it is authenticated as a whole.
+    let Taken::Consent(mut consent, verifier) = taken else {
+        return Err(ConsentError::Used(consent.id).into());
+    };
+    let completed = redeem(cx, &mut consent, response, verifier.as_ref());
+    if let Err(error) = &completed {
+        close(cx, &consent, error);
     }
+    completed
+}
 
-    /// Checks that the answer comes from the server that was asked, and that the code goes where it was meant to go.
-    fn route(&self, consent: &PendingConsent, response: &AuthorizationResponse) -> Result<Route<'_>> {
-        let service = self.service(consent.provider.as_str())?;
-        if check_issuer(service.server.issuer_policy, consent.issuer.as_deref(), response).is_err() {
-            return Err(ConsentError::IssuerMismatch.into());
-        }
-        let endpoints = service.endpoints(&consent.parameters)?;
-        if endpoints.token.as_str() != consent.token_endpoint
-            || service.client.client_id() != consent.client_id
-        {
-            return Err(Misconfigured::IssuerChanged(service.server.id.clone()).into());
-        }
-        // What the callback brings may choose among the endpoints that the descriptor lists, and nothing else.
-        let brought = service
-            .server
-            .captured_from_callback(|name| response.other(name), self.transport)?;
-        Ok(Route { service, brought })
+/// Checks that the answer comes from the server that was asked, and that the code goes where it was meant to go.
+fn route<'a>(
+    cx: &'a Context,
+    consent: &PendingConsent,
+    response: &AuthorizationResponse,
+) -> Result<Route<'a>> {
+    let service = cx.service(consent.provider.as_str())?;
+    if check_issuer(service.server.issuer_policy, consent.issuer.as_deref(), response).is_err() {
+        return Err(ConsentError::IssuerMismatch.into());
     }
-
-    /// Uses the answer to a consent that was taken.
-    fn redeem(
-        &self,
-        consent: &mut PendingConsent,
-        response: AuthorizationResponse,
-        verifier: Option<&PkceVerifier>,
-    ) -> Result<Connection> {
-        let Route { service, brought } = self.route(consent, &response)?;
-        consent.parameters.extend(brought);
-        let endpoints = service.endpoints(&consent.parameters)?;
-        let (state, outcome) = response.into_state_and_outcome();
-        match outcome {
-            Outcome::Error(error) => Err(ConsentError::Denied(error).into()),
-            Outcome::Code(code) => self.exchange(consent, service, &endpoints, &code, verifier, &state),
-        }
+    let endpoints = service.endpoints(&consent.parameters)?;
+    if endpoints.token.as_str() != consent.token_endpoint || service.client.client_id() != consent.client_id {
+        return Err(Misconfigured::IssuerChanged(service.server.id.clone()).into());
     }
+    // What the callback brings may choose among the endpoints that the descriptor lists, and nothing else.
+    let brought = service
+        .server
+        .captured_from_callback(|name| response.other(name), cx.transport)?;
+    Ok(Route { service, brought })
+}
 
-    /// Finds the consent and checks that it is still open, for this person, in this browser.
-    fn open_consent(
-        &self,
-        acting_user: &ActingUser,
-        response: &AuthorizationResponse,
-        binding: &Binding,
-    ) -> Result<PendingConsent> {
-        let state = StateHash::of(response.state());
-        let consent = self
-            .vault
-            .consent(acting_user.tenant(), &state)?
-            .ok_or(ConsentError::Unknown)?;
-        if consent.user != *acting_user.user() {
-            return Err(ConsentError::WrongUser.into());
-        }
-        // Both sides are hashes of 256 random bits: how long the comparison takes says nothing of use.
-        if consent.binding != StateHash::of_binding(binding) {
-            return Err(ConsentError::WrongBrowser.into());
-        }
-        if consent.status != ConsentStatus::Pending {
-            return Err(ConsentError::Used(consent.id).into());
-        }
-        if consent.expires_at <= self.now() {
-            return Err(ConsentError::Expired.into());
-        }
-        Ok(consent)
+/// Uses the answer to a consent that was taken.
+fn redeem(
+    cx: &Context,
+    consent: &mut PendingConsent,
+    response: AuthorizationResponse,
+    verifier: Option<&PkceVerifier>,
+) -> Result<Connection> {
+    let Route { service, brought } = route(cx, consent, &response)?;
+    consent.parameters.extend(brought);
+    let endpoints = service.endpoints(&consent.parameters)?;
+    let (state, outcome) = response.into_state_and_outcome();
+    match outcome {
+        Outcome::Error(error) => Err(ConsentError::Denied(error).into()),
+        Outcome::Code(code) => exchange(cx, consent, service, &endpoints, &code, verifier, &state),
     }
+}
 
-    /// Records how a consent that was taken has failed. The error in hand is worth more than a failure to record it.
-    fn close(&self, consent: &PendingConsent, error: &Error) {
-        let (status, kind) = match error {
-            Error::Consent(ConsentError::Denied(_)) => (ConsentStatus::Denied, EventKind::ConsentDenied),
-            _ => (ConsentStatus::Failed, EventKind::ConsentFailed),
-        };
-        let _ = self
-            .vault
-            .close_consent(&consent.tenant, &consent.state, status, self.now());
-        self.emit(
-            &consent.tenant,
-            Some(&consent.user),
-            &consent.provider,
-            consent.purpose.target(),
-            kind,
-        );
+/// Finds the consent and checks that it is still open, for this person, in this browser.
+fn open_consent(
+    cx: &Context,
+    acting_user: &ActingUser,
+    response: &AuthorizationResponse,
+    binding: &Binding,
+) -> Result<PendingConsent> {
+    let state = StateHash::of(response.state());
+    let consent = cx
+        .vault
+        .consent(acting_user.tenant(), &state)?
+        .ok_or(ConsentError::Unknown)?;
+    if consent.user != *acting_user.user() {
+        return Err(ConsentError::WrongUser.into());
     }
+    // Both sides are hashes of 256 random bits: how long the comparison takes says nothing of use.
+    if consent.binding != StateHash::of_binding(binding) {
+        return Err(ConsentError::WrongBrowser.into());
+    }
+    if consent.status != ConsentStatus::Pending {
+        return Err(ConsentError::Used(consent.id).into());
+    }
+    if consent.expires_at <= cx.now() {
+        return Err(ConsentError::Expired.into());
+    }
+    Ok(consent)
+}
 
-    fn exchange(
-        &self,
-        consent: &mut PendingConsent,
-        service: Service<'_>,
-        endpoints: &Endpoints,
-        code: &AuthorizationCode,
-        verifier: Option<&PkceVerifier>,
-        state: &State,
-    ) -> Result<Connection> {
-        let server = service.server.for_connection(&consent.parameters);
-        let client = TokenClient {
-            server: &server,
-            registration: service.client,
-        };
-        let mut request = client
-            .code_request(
-                &endpoints.token,
-                code,
-                &consent.redirect_uri,
-                verifier,
-                Some(state),
-            )
-            .map_err(|_| ConsentError::ExchangeFailed(FailureCode::RequestRejected))?;
-        request.timeout = self.settings.token_timeout();
+/// Records how a consent that was taken has failed. The error in hand is worth more than a failure to record it.
+fn close(cx: &Context, consent: &PendingConsent, error: &Error) {
+    let (status, kind) = match error {
+        Error::Consent(ConsentError::Denied(_)) => (ConsentStatus::Denied, EventKind::ConsentDenied),
+        _ => (ConsentStatus::Failed, EventKind::ConsentFailed),
+    };
+    let _ = cx
+        .vault
+        .close_consent(&consent.tenant, &consent.state, status, cx.now());
+    cx.emit(
+        &consent.tenant,
+        Some(&consent.user),
+        &consent.provider,
+        consent.purpose.target(),
+        kind,
+    );
+}
 
-        // The lifetime counts from before the request: an answer that took long must not lengthen it.
-        let sent_at = self.now();
-        let response = self
-            .http
-            .send(request)
-            .map_err(|error| exchange_error(service, &TokenFailure::from(error)))?;
-        let answer = parse_token_response(service.server, &response)
-            .map_err(|failure| exchange_error(service, &failure))?;
-        let accounts = self
-            .capture(consent, service, &response, &answer.access_token)
-            .and_then(|()| self.accounts(consent, service, &response, &answer));
-        let accounts = match accounts {
-            Ok(accounts) => accounts,
-            Err(error) => {
-                self.give_back(consent, service, answer.tokens(), &BTreeMap::new());
-                return Err(error);
+fn exchange(
+    cx: &Context,
+    consent: &mut PendingConsent,
+    service: Service<'_>,
+    endpoints: &Endpoints,
+    code: &AuthorizationCode,
+    verifier: Option<&PkceVerifier>,
+    state: &State,
+) -> Result<Connection> {
+    let server = service.server.for_connection(&consent.parameters);
+    let client = TokenClient {
+        server: &server,
+        registration: service.client,
+    };
+    let mut request = client
+        .code_request(
+            &endpoints.token,
+            code,
+            &consent.redirect_uri,
+            verifier,
+            Some(state),
+        )
+        .map_err(|_| ConsentError::ExchangeFailed(FailureCode::RequestRejected))?;
+    request.timeout = cx.settings.token_timeout();
+
+    // The lifetime counts from before the request: an answer that took long must not lengthen it.
+    let sent_at = cx.now();
+    let response = cx
+        .http
+        .send(request)
+        .map_err(|error| exchange_error(service, &TokenFailure::from(error)))?;
+    let answer = parse_token_response(service.server, &response)
+        .map_err(|failure| exchange_error(service, &failure))?;
+    let accounts = capture(cx, consent, service, &response, &answer.access_token)
+        .and_then(|()| account::accounts(cx, consent, service, &response, &answer));
+    let accounts = match accounts {
+        Ok(accounts) => accounts,
+        Err(error) => {
+            give_back(cx, consent, service, answer.tokens(), &BTreeMap::new());
+            return Err(error);
+        }
+    };
+    let mut issued = Issued::new(consent, service, answer, accounts, sent_at)?;
+    let connections = match record::store(cx, consent, service, &mut issued) {
+        Ok(connections) => connections,
+        Err(error) => {
+            // A vault that failed may have stored them all the same.
+            if !matches!(error, Error::Vault(_)) {
+                give_back(cx, consent, service, issued.own_tokens(), issued.accounts());
             }
+            return Err(error);
+        }
+    };
+    announce(cx, consent, &connections);
+    connections.into_iter().next().ok_or(Error::NotFound)
+}
+
+fn announce(cx: &Context, consent: &PendingConsent, connections: &[Connection]) {
+    for connection in connections {
+        let emit = |kind| {
+            let (user, id) = (Some(&consent.user), Some(connection.id));
+            cx.emit(&consent.tenant, user, &connection.provider, id, kind);
         };
-        let mut issued = Issued::new(consent, service, answer, accounts, sent_at)?;
-        let connections = match self.store(consent, service, &mut issued) {
-            Ok(connections) => connections,
-            Err(error) => {
-                // A vault that failed may have stored them all the same.
-                if !matches!(error, Error::Vault(_)) {
-                    self.give_back(consent, service, issued.own_tokens(), issued.accounts());
-                }
-                return Err(error);
-            }
+        emit(EventKind::ConsentCompleted);
+        if !connection.is_account_verified() {
+            emit(EventKind::AccountNotVerified);
+        }
+    }
+}
+
+/// Keeps what the answer, or a question after it, says of this connection's values.
+fn capture(
+    cx: &Context,
+    consent: &mut PendingConsent,
+    service: Service<'_>,
+    response: &HttpResponse,
+    access_token: &AccessToken,
+) -> Result<()> {
+    let brought = service
+        .server
+        .captured_from_answer(|pointer| value_in_answer(response, pointer), cx.transport)?;
+    consent.parameters.extend(brought);
+    // A value of the answer may name the host that is asked next.
+    service.check_instance(&consent.parameters, &Parameters::new())?;
+    discover(cx, consent, service, access_token)?;
+    service.check_instance(&consent.parameters, &Parameters::new())?;
+    Ok(service.server.check_captured(&consent.parameters)?)
+}
+
+/// Revokes tokens that will not be stored, once, where nothing else can end with them.
+fn give_back(
+    cx: &Context,
+    consent: &PendingConsent,
+    service: Service<'_>,
+    tokens: Revocable<'_>,
+    accounts: &BTreeMap<ProviderId, Account>,
+) {
+    if !can_give_back(cx, consent, service, accounts) {
+        return;
+    }
+    let endpoints = service.endpoints(&consent.parameters);
+    let endpoint = endpoints.ok().and_then(|them| them.revocation);
+    let requests = revocation_requests(service.server, service.client, endpoint.as_ref(), tokens);
+    for mut request in requests.unwrap_or_default() {
+        request.timeout = cx.settings.http_timeout;
+        let _ = cx.http.send(request);
+    }
+}
+
+/// Whether the tokens are those of no connection's grant. A server may hang the consents of one account on one
+/// grant: then the tokens of a connection that exists would end with them.
+fn can_give_back(
+    cx: &Context,
+    consent: &PendingConsent,
+    service: Service<'_>,
+    accounts: &BTreeMap<ProviderId, Account>,
+) -> bool {
+    let server = service.server;
+    if server.separate_grants {
+        return true;
+    }
+    if matches!(server.revocation, Revocation::Endpoint { grant_wide: true, .. }) {
+        return false;
+    }
+    let mut query = ConnectionQuery::of(&consent.tenant);
+    query.owner = Some(&consent.owner);
+    let Ok(known) = cx.vault.connections(&query) else {
+        return false;
+    };
+    known.iter().all(|it| {
+        let other_account = match (&it.account, accounts.get(&it.provider)) {
+            (Some(its), Some(chosen)) => its.id != chosen.id,
+            _ => false,
         };
-        self.announce(consent, &connections);
-        connections.into_iter().next().ok_or(Error::NotFound)
-    }
+        it.issued_by.server != server.id || other_account
+    })
+}
 
-    fn announce(&self, consent: &PendingConsent, connections: &[Connection]) {
-        for connection in connections {
-            let emit = |kind| {
-                let (user, id) = (Some(&consent.user), Some(connection.id));
-                self.emit(&consent.tenant, user, &connection.provider, id, kind);
-            };
-            emit(EventKind::ConsentCompleted);
-            if !connection.is_account_verified() {
-                emit(EventKind::AccountNotVerified);
-            }
+/// Asks which of the person's sites the connection is for, where the descriptor says how.
+fn discover(
+    cx: &Context,
+    consent: &mut PendingConsent,
+    service: Service<'_>,
+    access_token: &AccessToken,
+) -> Result<()> {
+    let Some(discovery) = &service.provider.discovery else {
+        return Ok(());
+    };
+    let rejected = |_| ConsentError::ExchangeFailed(FailureCode::RequestRejected);
+    let url = Template::parse(&discovery.url)?.expand(&consent.parameters)?;
+    let mut request = account_request(service.provider, &url, access_token).map_err(rejected)?;
+    service.add_to_request(&consent.parameters, &mut request);
+    request.timeout = cx.settings.http_timeout;
+    let response = cx
+        .http
+        .send(request)
+        .map_err(|error| exchange_error(service, &TokenFailure::from(error)))?;
+    let found = parse_discovery(
+        discovery,
+        service.server,
+        &consent.parameters,
+        &response,
+        cx.transport,
+    );
+    match found {
+        Ok(found) => {
+            consent.parameters.extend(found);
+            Ok(())
         }
+        Err(error) if error.problem == ParameterProblem::Several => {
+            Err(choice(cx, service, discovery, &response).map_or(error.into(), Into::into))
+        }
+        Err(error) => Err(error.into()),
     }
+}
 
-    /// Keeps what the answer, or a question after it, says of this connection's values.
-    fn capture(
-        &self,
-        consent: &mut PendingConsent,
-        service: Service<'_>,
-        response: &HttpResponse,
-        access_token: &AccessToken,
-    ) -> Result<()> {
-        let brought = service
-            .server
-            .captured_from_answer(|pointer| value_in_answer(response, pointer), self.transport)?;
-        consent.parameters.extend(brought);
-        // A value of the answer may name the host that is asked next.
-        service.check_instance(&consent.parameters, &Parameters::new())?;
-        self.discover(consent, service, access_token)?;
-        service.check_instance(&consent.parameters, &Parameters::new())?;
-        Ok(service.server.check_captured(&consent.parameters)?)
-    }
-
-    /// Revokes tokens that will not be stored, once, where nothing else can end with them.
-    fn give_back(
-        &self,
-        consent: &PendingConsent,
-        service: Service<'_>,
-        tokens: Revocable<'_>,
-        accounts: &BTreeMap<ProviderId, Account>,
-    ) {
-        if !self.can_give_back(consent, service, accounts) {
-            return;
-        }
-        let endpoints = service.endpoints(&consent.parameters);
-        let endpoint = endpoints.ok().and_then(|them| them.revocation);
-        let requests = revocation_requests(service.server, service.client, endpoint.as_ref(), tokens);
-        for mut request in requests.unwrap_or_default() {
-            request.timeout = self.settings.http_timeout;
-            let _ = self.http.send(request);
-        }
-    }
-
-    /// Whether the tokens are those of no connection's grant. A server may hang the consents of one account on one
-    /// grant: then the tokens of a connection that exists would end with them.
-    fn can_give_back(
-        &self,
-        consent: &PendingConsent,
-        service: Service<'_>,
-        accounts: &BTreeMap<ProviderId, Account>,
-    ) -> bool {
-        let server = service.server;
-        if server.separate_grants {
-            return true;
-        }
-        if matches!(server.revocation, Revocation::Endpoint { grant_wide: true, .. }) {
-            return false;
-        }
-        let mut query = ConnectionQuery::of(&consent.tenant);
-        query.owner = Some(&consent.owner);
-        let Ok(known) = self.vault.connections(&query) else {
-            return false;
-        };
-        known.iter().all(|it| {
-            let other_account = match (&it.account, accounts.get(&it.provider)) {
-                (Some(its), Some(chosen)) => its.id != chosen.id,
-                _ => false,
-            };
-            it.issued_by.server != server.id || other_account
-        })
-    }
-
-    /// Asks which of the person's sites the connection is for, where the descriptor says how.
-    fn discover(
-        &self,
-        consent: &mut PendingConsent,
-        service: Service<'_>,
-        access_token: &AccessToken,
-    ) -> Result<()> {
-        let Some(discovery) = &service.provider.discovery else {
-            return Ok(());
-        };
-        let rejected = |_| ConsentError::ExchangeFailed(FailureCode::RequestRejected);
-        let url = Template::parse(&discovery.url)?.expand(&consent.parameters)?;
-        let mut request = account_request(service.provider, &url, access_token).map_err(rejected)?;
-        service.add_to_request(&consent.parameters, &mut request);
-        request.timeout = self.settings.http_timeout;
-        let response = self
-            .http
-            .send(request)
-            .map_err(|error| exchange_error(service, &TokenFailure::from(error)))?;
-        let found = parse_discovery(
-            discovery,
-            service.server,
-            &consent.parameters,
-            &response,
-            self.transport,
-        );
-        match found {
-            Ok(found) => {
-                consent.parameters.extend(found);
-                Ok(())
-            }
-            Err(error) if error.problem == ParameterProblem::Several => Err(self
-                .choice(service, discovery, &response)
-                .map_or(error.into(), Into::into)),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// The choice among the entries of a discovery, if a parameter can tell them apart.
-    fn choice(
-        &self,
-        service: Service<'_>,
-        discovery: &Discovery,
-        response: &HttpResponse,
-    ) -> Option<ChoiceRequired> {
-        let most = ChoiceRequired::MOST;
-        let choices = discovery_choices(discovery, service.server, response, self.transport, most);
-        let parameter = discovery.pick.as_ref()?.parameter.clone();
-        (choices.len() > 1).then(|| ChoiceRequired::new(service.provider.id.clone(), parameter, choices))
-    }
+/// The choice among the entries of a discovery, if a parameter can tell them apart.
+fn choice(
+    cx: &Context,
+    service: Service<'_>,
+    discovery: &Discovery,
+    response: &HttpResponse,
+) -> Option<ChoiceRequired> {
+    let most = ChoiceRequired::MOST;
+    let choices = discovery_choices(discovery, service.server, response, cx.transport, most);
+    let parameter = discovery.pick.as_ref()?.parameter.clone();
+    (choices.len() > 1).then(|| ChoiceRequired::new(service.provider.id.clone(), parameter, choices))
 }
 
 fn exchange_error(service: Service<'_>, failure: &TokenFailure) -> Error {

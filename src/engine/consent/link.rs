@@ -10,6 +10,8 @@
 use crate::engine::Context;
 use crate::engine::consent::flow::FlowSecrets;
 use crate::engine::consent::options::{Consent, ConsentOptions};
+use crate::engine::consent::scopes;
+use crate::engine::consent::start;
 use crate::error::{ConsentError, Error, Result};
 use crate::model::{ActingUser, ConsentId, Owner, ProviderId, Scopes, Timestamp};
 use crate::protocol::new_verifier;
@@ -52,157 +54,156 @@ impl PreparedConsent {
     }
 }
 
-impl Context {
-    pub(crate) fn prepare(
-        &self,
-        acting_user: &ActingUser,
-        owner: Owner,
-        provider: &str,
-        options: ConsentOptions,
-    ) -> Result<PreparedConsent> {
-        // Everything that `start` would refuse is refused here, where the caller can correct it.
-        let service = self.service(provider)?;
-        let tenant = acting_user.tenant();
-        let (purpose, target) = self.purpose(tenant, &owner, &service.provider.id, &options)?;
-        let parameters = self.parameters(service, options.parameters.clone(), target.as_ref())?;
-        self.asked(service, &options, target.as_ref(), &parameters)?;
-        let also = options
-            .also
-            .iter()
-            .map(|also| Ok((self.service(also)?.provider.id.clone(), Scopes::default())));
-        let ticket = Ticket::new(random::token_256()?.as_str());
-        let now = self.now();
-        let prepared = PreparedConsent {
-            id: ConsentId::generate(now)?,
-            provider: service.provider.id.clone(),
-            ticket,
-            expires_at: now + self.settings.ticket_lifetime,
-        };
-        let hash = StateHash::of_ticket(&prepared.ticket);
-        let consent = PendingConsent {
-            id: prepared.id,
-            state: hash,
-            // No browser holds a binding to it: it can be opened, never completed.
-            binding: hash,
-            tenant: tenant.clone(),
-            user: acting_user.user().clone(),
-            owner,
-            provider: prepared.provider.clone(),
-            server: service.server.id.clone(),
-            issuer: None,
-            token_endpoint: String::new(),
-            client_id: String::new(),
-            redirect_uri: String::new(),
-            scopes: Scopes::default(),
-            services: also.collect::<Result<_>>()?,
-            parameters,
-            label: options.label,
-            require_account: options.require_account,
-            purpose,
-            return_to: options.return_to,
-            request: RequestOptions {
-                scopes: options.scopes,
-                added_scopes: options.added_scopes,
-                hints: options.hints,
-            },
-            created_at: now,
-            expires_at: prepared.expires_at,
-            status: ConsentStatus::Pending,
-        };
-        // The secrets of the flow that the ticket opens are derived from it.
-        let seed = new_verifier()?;
-        self.vault.insert_consent(&consent, Some(&seed))?;
-        Ok(prepared)
-    }
+pub(crate) fn prepare(
+    cx: &Context,
+    acting_user: &ActingUser,
+    owner: Owner,
+    provider: &str,
+    options: ConsentOptions,
+) -> Result<PreparedConsent> {
+    // Everything that `start` would refuse is refused here, where the caller can correct it.
+    let service = cx.service(provider)?;
+    let tenant = acting_user.tenant();
+    let (purpose, target) = start::purpose(cx, tenant, &owner, &service.provider.id, &options)?;
+    let parameters = start::parameters(cx, service, options.parameters.clone(), target.as_ref())?;
+    scopes::asked(cx, service, &options, target.as_ref(), &parameters)?;
+    let also = options
+        .also
+        .iter()
+        .map(|also| Ok((cx.service(also)?.provider.id.clone(), Scopes::default())));
+    let ticket = Ticket::new(random::token_256()?.as_str());
+    let now = cx.now();
+    let prepared = PreparedConsent {
+        id: ConsentId::generate(now)?,
+        provider: service.provider.id.clone(),
+        ticket,
+        expires_at: now + cx.settings.ticket_lifetime,
+    };
+    let hash = StateHash::of_ticket(&prepared.ticket);
+    let consent = PendingConsent {
+        id: prepared.id,
+        state: hash,
+        // No browser holds a binding to it: it can be opened, never completed.
+        binding: hash,
+        tenant: tenant.clone(),
+        user: acting_user.user().clone(),
+        owner,
+        provider: prepared.provider.clone(),
+        server: service.server.id.clone(),
+        issuer: None,
+        token_endpoint: String::new(),
+        client_id: String::new(),
+        redirect_uri: String::new(),
+        scopes: Scopes::default(),
+        services: also.collect::<Result<_>>()?,
+        parameters,
+        label: options.label,
+        require_account: options.require_account,
+        purpose,
+        return_to: options.return_to,
+        request: RequestOptions {
+            scopes: options.scopes,
+            added_scopes: options.added_scopes,
+            hints: options.hints,
+        },
+        created_at: now,
+        expires_at: prepared.expires_at,
+        status: ConsentStatus::Pending,
+    };
+    // The secrets of the flow that the ticket opens are derived from it.
+    let seed = new_verifier()?;
+    cx.vault.insert_consent(&consent, Some(&seed))?;
+    Ok(prepared)
+}
 
-    /// Opens a ticket. The first call begins a flow. Later calls continue it while it is pending, and begin another one
-    /// once it has expired unanswered: at any time a ticket has one flow that can be completed.
-    pub(crate) fn open_prepared(&self, acting_user: &ActingUser, ticket: &Ticket) -> Result<Consent> {
-        let tenant = acting_user.tenant();
-        let hash = StateHash::of_ticket(ticket);
-        let prepared = self.vault.consent(tenant, &hash)?.ok_or(ConsentError::Unknown)?;
-        if prepared.user != *acting_user.user() {
-            return Err(ConsentError::WrongUser.into());
-        }
-        if prepared.status != ConsentStatus::Pending {
-            return Err(ConsentError::Used(prepared.id).into());
-        }
-        if prepared.expires_at <= self.now() {
-            return Err(ConsentError::Expired.into());
-        }
-        // Only what is opened counts from here on: it is authenticated as a whole.
-        let Some((opened, seed)) = self.vault.open_consent(tenant, &hash)? else {
-            return Err(ConsentError::Used(prepared.id).into());
-        };
-        let Some(seed) = seed else {
-            return self.open_once(acting_user, opened);
-        };
-        match self.open_flow(acting_user, &opened, &seed) {
-            // Another call may have begun the same flow at the same moment.
-            Err(Error::Vault(_)) => self.open_flow(acting_user, &opened, &seed),
-            opened => opened,
-        }
+/// Opens a ticket. The first call begins a flow. Later calls continue it while it is pending, and begin another one
+/// once it has expired unanswered: at any time a ticket has one flow that can be completed.
+pub(crate) fn open_prepared(cx: &Context, acting_user: &ActingUser, ticket: &Ticket) -> Result<Consent> {
+    let tenant = acting_user.tenant();
+    let hash = StateHash::of_ticket(ticket);
+    let prepared = cx.vault.consent(tenant, &hash)?.ok_or(ConsentError::Unknown)?;
+    if prepared.user != *acting_user.user() {
+        return Err(ConsentError::WrongUser.into());
     }
+    if prepared.status != ConsentStatus::Pending {
+        return Err(ConsentError::Used(prepared.id).into());
+    }
+    if prepared.expires_at <= cx.now() {
+        return Err(ConsentError::Expired.into());
+    }
+    // Only what is opened counts from here on: it is authenticated as a whole.
+    let Some((opened, seed)) = cx.vault.open_consent(tenant, &hash)? else {
+        return Err(ConsentError::Used(prepared.id).into());
+    };
+    let Some(seed) = seed else {
+        return open_once(cx, acting_user, opened);
+    };
+    match open_flow(cx, acting_user, &opened, &seed) {
+        // Another call may have begun the same flow at the same moment.
+        Err(Error::Vault(_)) => open_flow(cx, acting_user, &opened, &seed),
+        opened => opened,
+    }
+}
 
-    fn open_flow(
-        &self,
-        acting_user: &ActingUser,
-        prepared: &PendingConsent,
-        seed: &PkceVerifier,
-    ) -> Result<Consent> {
-        let flows = self.vault.consents(acting_user.tenant(), acting_user.user())?;
-        let mut next = 0;
-        for flow in flows {
-            if flow.id != prepared.id || flow.is_prepared() {
-                continue;
-            }
-            let number = number_of(seed, &flow).ok_or(ConsentError::Expired)?;
-            if flow.status != ConsentStatus::Pending {
-                return Err(ConsentError::Used(flow.id).into());
-            }
-            if flow.expires_at > self.now() {
-                return self.resume(flow, FlowSecrets::of_ticket(seed, number));
-            }
-            next = next.max(number + 1);
+fn open_flow(
+    cx: &Context,
+    acting_user: &ActingUser,
+    prepared: &PendingConsent,
+    seed: &PkceVerifier,
+) -> Result<Consent> {
+    let flows = cx.vault.consents(acting_user.tenant(), acting_user.user())?;
+    let mut next = 0;
+    for flow in flows {
+        if flow.id != prepared.id || flow.is_prepared() {
+            continue;
         }
-        self.start_as(
-            prepared.id,
-            acting_user,
-            prepared.owner.clone(),
-            prepared.provider.as_str(),
-            ConsentOptions::of(prepared),
-            FlowSecrets::of_ticket(seed, next),
-        )
-    }
-
-    /// Opens a ticket of an older version, which has no seed: its flow cannot be found again.
-    fn open_once(&self, acting_user: &ActingUser, prepared: PendingConsent) -> Result<Consent> {
-        let taken = self
-            .vault
-            .take_consent(&prepared.tenant, &prepared.state, self.now())?;
-        let Taken::Consent(prepared, _) = taken else {
-            return Err(ConsentError::Used(prepared.id).into());
-        };
-        self.start_as(
-            prepared.id,
-            acting_user,
-            prepared.owner.clone(),
-            prepared.provider.as_str(),
-            ConsentOptions::of(&prepared),
-            FlowSecrets::random()?,
-        )
-    }
-
-    /// Takes the ticket that a flow was opened by, if there is one, so that it opens nothing more.
-    pub(crate) fn spend_ticket(&self, flow: &PendingConsent) -> Result<()> {
-        for ticket in self.vault.consents(&flow.tenant, &flow.user)? {
-            if ticket.id == flow.id && ticket.is_prepared() && ticket.status == ConsentStatus::Pending {
-                self.vault
-                    .take_consent(&ticket.tenant, &ticket.state, self.now())?;
-            }
+        let number = number_of(seed, &flow).ok_or(ConsentError::Expired)?;
+        if flow.status != ConsentStatus::Pending {
+            return Err(ConsentError::Used(flow.id).into());
         }
-        Ok(())
+        if flow.expires_at > cx.now() {
+            return start::resume(cx, flow, FlowSecrets::of_ticket(seed, number));
+        }
+        next = next.max(number + 1);
     }
+    start::start_as(
+        cx,
+        prepared.id,
+        acting_user,
+        prepared.owner.clone(),
+        prepared.provider.as_str(),
+        ConsentOptions::of(prepared),
+        FlowSecrets::of_ticket(seed, next),
+    )
+}
+
+/// Opens a ticket of an older version, which has no seed: its flow cannot be found again.
+fn open_once(cx: &Context, acting_user: &ActingUser, prepared: PendingConsent) -> Result<Consent> {
+    let taken = cx
+        .vault
+        .take_consent(&prepared.tenant, &prepared.state, cx.now())?;
+    let Taken::Consent(prepared, _) = taken else {
+        return Err(ConsentError::Used(prepared.id).into());
+    };
+    start::start_as(
+        cx,
+        prepared.id,
+        acting_user,
+        prepared.owner.clone(),
+        prepared.provider.as_str(),
+        ConsentOptions::of(&prepared),
+        FlowSecrets::random()?,
+    )
+}
+
+/// Takes the ticket that a flow was opened by, if there is one, so that it opens nothing more.
+pub(crate) fn spend_ticket(cx: &Context, flow: &PendingConsent) -> Result<()> {
+    for ticket in cx.vault.consents(&flow.tenant, &flow.user)? {
+        if ticket.id == flow.id && ticket.is_prepared() && ticket.status == ConsentStatus::Pending {
+            cx.vault.take_consent(&ticket.tenant, &ticket.state, cx.now())?;
+        }
+    }
+    Ok(())
 }
 
 /// The most flows of one ticket that are told apart. Each but the last has expired.

@@ -1,11 +1,11 @@
 //! Consent: from the choice of scopes to the stored grant.
 
 mod account;
-mod complete;
+pub(crate) mod complete;
 mod flow;
 pub(crate) mod link;
 pub(crate) mod options;
 pub(crate) mod poll;
 mod record;
 pub(crate) mod scopes;
-mod start;
+pub(crate) mod start;

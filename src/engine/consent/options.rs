@@ -61,7 +61,7 @@ impl ConsentOptions {
 
     /// Asks for these scopes in addition to the provider's default ones, or to those of [`scopes`](Self::scopes).
     #[must_use]
-    pub fn with_scopes(mut self, scopes: Scopes) -> Self {
+    pub fn add_scopes(mut self, scopes: Scopes) -> Self {
         self.added_scopes = self.added_scopes.union(&scopes);
         self
     }
@@ -112,8 +112,8 @@ impl ConsentOptions {
     /// One answer of the person can leave some services out: each connection says which scopes
     /// [it misses](crate::model::Connection::missing_scopes).
     #[must_use]
-    pub fn also(mut self, provider: impl Into<String>) -> Self {
-        self.also.push(provider.into());
+    pub fn also(mut self, provider: impl AsRef<str>) -> Self {
+        self.also.push(provider.as_ref().to_owned());
         self
     }
 
@@ -214,7 +214,7 @@ impl From<&ConsentRequired> for ConsentOptions {
                 scopes: (!missing.is_empty()).then_some(missing),
                 ..options
             },
-            None => options.with_scopes(missing),
+            None => options.add_scopes(missing),
         }
     }
 }

@@ -2,12 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::engine::Context;
+use crate::engine::consent::scopes;
 use crate::engine::consent::scopes::{adds_to, union};
 use crate::engine::context::Service;
-use crate::engine::refresh::POLL;
+use crate::engine::persist;
+
+use crate::engine::revoke;
 use crate::error::{ConsentError, Error, Result};
 use crate::model::{
     Account, Connection, ConnectionId, Grant, GrantId, IssuedBy, ProviderId, Scopes, Status, Timestamp,
@@ -17,6 +20,9 @@ use crate::vault::{
     Attempt, ClaimOutcome, ClaimRequest, ConnectionQuery, NewGrant, PendingConsent, Purpose, StoreOutcome,
     Tokens,
 };
+
+/// The pause while another process refreshes the grant that is replaced.
+const PAUSE: Duration = Duration::from_millis(15);
 
 /// How often a grant is put together again when another writer was faster.
 const STORE_ATTEMPTS: usize = 4;
@@ -33,7 +39,7 @@ pub(crate) struct Issued {
     issued_by: IssuedBy,
     expires_at: Option<Timestamp>,
     /// The lifetime that the answer names.
-    lifetime: Option<std::time::Duration>,
+    lifetime: Option<Duration>,
     /// When the refresh token expires, as the answer says.
     refresh_token_expires_at: Option<Timestamp>,
     at: Timestamp,
@@ -165,295 +171,290 @@ impl Member {
     }
 }
 
-impl Context {
-    /// Stores a new grant and the connections that use it: new ones, and those that the consent is for. Returns them,
-    /// the named one first.
-    pub(crate) fn store(
-        &self,
-        consent: &PendingConsent,
-        service: Service<'_>,
-        issued: &mut Issued,
-    ) -> Result<Vec<Connection>> {
-        self.keep_refresh_token(consent, service, issued)?;
-        for _ in 0..STORE_ATTEMPTS {
-            let records = self.records(consent, service, issued)?;
-            let new = NewGrant {
-                consent: &consent.state,
-                grant: &records.grant,
-                tokens: &issued.tokens,
-                connections: &records.connections,
-                former_dead_at: records.former_dead_at,
-            };
-            match self.persist(|| self.vault.store_grant(&new))? {
-                StoreOutcome::Stored { former } => {
-                    self.end_former(&consent.tenant, service.server, former);
-                    return Ok(records.connections);
-                }
-                // A refresh raised a generation, or another consent connected the account, since it was read.
-                StoreOutcome::Conflict => {}
+/// Stores a new grant and the connections that use it: new ones, and those that the consent is for. Returns them,
+/// the named one first.
+pub(crate) fn store(
+    cx: &Context,
+    consent: &PendingConsent,
+    service: Service<'_>,
+    issued: &mut Issued,
+) -> Result<Vec<Connection>> {
+    keep_refresh_token(cx, consent, service, issued)?;
+    for _ in 0..STORE_ATTEMPTS {
+        let records = records(cx, consent, service, issued)?;
+        let new = NewGrant {
+            consent: &consent.state,
+            grant: &records.grant,
+            tokens: &issued.tokens,
+            connections: &records.connections,
+            former_dead_at: records.former_dead_at,
+        };
+        match persist::persist(cx, || cx.vault.store_grant(&new))? {
+            StoreOutcome::Stored { former } => {
+                revoke::end_former(cx, &consent.tenant, service.server, former);
+                return Ok(records.connections);
             }
+            // A refresh raised a generation, or another consent connected the account, since it was read.
+            StoreOutcome::Conflict => {}
         }
-        Err(ConsentError::Conflict.into())
     }
+    Err(ConsentError::Conflict.into())
+}
 
-    /// Puts together what is to be stored, from what is stored now.
-    fn records(&self, consent: &PendingConsent, service: Service<'_>, issued: &Issued) -> Result<Records> {
-        let target = self.target(consent, issued)?;
-        let (members, requested, granted) = if consent.services.is_empty() {
-            let known = match target {
-                Some(target) => Some(target),
-                None => self.same_account(consent, &consent.provider, issued)?,
-            };
-            let member = Member {
-                provider: consent.provider.clone(),
-                known,
-                requested: Some(consent.scopes.clone()),
-            };
-            let granted = granted_scopes(service.server, &consent.scopes, issued.answered.as_ref());
-            (vec![member], consent.scopes.clone(), granted)
-        } else {
-            self.joint(consent, service, issued, target)?
+/// Puts together what is to be stored, from what is stored now.
+fn records(cx: &Context, consent: &PendingConsent, service: Service<'_>, issued: &Issued) -> Result<Records> {
+    let target = target(cx, consent, issued)?;
+    let (members, requested, granted) = if consent.services.is_empty() {
+        let known = match target {
+            Some(target) => Some(target),
+            None => same_account(cx, consent, &consent.provider, issued)?,
         };
-        let shown = members.iter().filter_map(|member| member.known.as_ref());
-        let before = shown
-            .clone()
-            .map(|known| known.generation)
-            .max()
-            .unwrap_or_default();
-        let replaced: BTreeSet<GrantId> = shown.map(|known| known.grant).collect();
-        let granted = match issued.tokens.refresh_token {
-            Some(_) => with_offline_access(granted, &requested),
-            None => granted,
+        let member = Member {
+            provider: consent.provider.clone(),
+            known,
+            requested: Some(consent.scopes.clone()),
         };
-        let mut grant = issued.grant(consent, before, requested, granted)?;
-        if grant.lifetime.is_none() {
-            self.carry_lifetime(&mut grant, &replaced)?;
-        }
-        let former_dead_at = self.dead_at(consent, replaced)?;
-        let connections = members
-            .into_iter()
-            .map(|member| member.using(&grant, consent, issued))
-            .collect::<Result<_>>()?;
-        Ok(Records {
-            grant,
-            connections,
-            former_dead_at,
-        })
+        let granted = granted_scopes(service.server, &consent.scopes, issued.answered.as_ref());
+        (vec![member], consent.scopes.clone(), granted)
+    } else {
+        joint(cx, consent, service, issued, target)?
+    };
+    let shown = members.iter().filter_map(|member| member.known.as_ref());
+    let before = shown
+        .clone()
+        .map(|known| known.generation)
+        .max()
+        .unwrap_or_default();
+    let replaced: BTreeSet<GrantId> = shown.map(|known| known.grant).collect();
+    let granted = match issued.tokens.refresh_token {
+        Some(_) => with_offline_access(granted, &requested),
+        None => granted,
+    };
+    let mut grant = issued.grant(consent, before, requested, granted)?;
+    if grant.lifetime.is_none() {
+        carry_lifetime(cx, &mut grant, &replaced)?;
     }
+    let former_dead_at = dead_at(cx, consent, replaced)?;
+    let connections = members
+        .into_iter()
+        .map(|member| member.using(&grant, consent, issued))
+        .collect::<Result<_>>()?;
+    Ok(Records {
+        grant,
+        connections,
+        former_dead_at,
+    })
+}
 
-    /// The connections that one consent serves together, with what they requested and what was granted to them.
-    fn joint(
-        &self,
-        consent: &PendingConsent,
-        service: Service<'_>,
-        issued: &Issued,
-        target: Option<Connection>,
-    ) -> Result<(Vec<Member>, Scopes, Scopes)> {
-        // The grant that goes on, and who uses it. A consent that names another account ends that.
-        let goes_on = matches!(consent.purpose, Purpose::Reconnect(_) | Purpose::Extend(_));
-        let family = match &target {
-            Some(target) if goes_on => self.family(target)?,
-            target => target.iter().cloned().collect(),
+/// The connections that one consent serves together, with what they requested and what was granted to them.
+fn joint(
+    cx: &Context,
+    consent: &PendingConsent,
+    service: Service<'_>,
+    issued: &Issued,
+    target: Option<Connection>,
+) -> Result<(Vec<Member>, Scopes, Scopes)> {
+    // The grant that goes on, and who uses it. A consent that names another account ends that.
+    let goes_on = matches!(consent.purpose, Purpose::Reconnect(_) | Purpose::Extend(_));
+    let family = match &target {
+        Some(target) if goes_on => scopes::family(cx, target)?,
+        target => target.iter().cloned().collect(),
+    };
+    let continued = target.as_ref().filter(|_| goes_on);
+    let granted = granted(cx, consent, service, issued, continued, &family)?;
+    let known = family.iter().map(|known| &known.requested);
+    let requested = union(consent.services.values().chain(known));
+    let members = members(cx, consent, issued, family)?;
+    Ok((members, requested, granted))
+}
+
+/// The connections of the services that were asked for, the named one first, then the rest of the family.
+fn members(
+    cx: &Context,
+    consent: &PendingConsent,
+    issued: &Issued,
+    mut family: Vec<Connection>,
+) -> Result<Vec<Member>> {
+    let mut members = Vec::new();
+    for (provider, requested) in &consent.services {
+        let known = match family.iter().position(|known| known.provider == *provider) {
+            Some(at) => Some(family.swap_remove(at)),
+            None => same_account(cx, consent, provider, issued)?,
         };
-        let continued = target.as_ref().filter(|_| goes_on);
-        let granted = self.granted(consent, service, issued, continued, &family)?;
-        let known = family.iter().map(|known| &known.requested);
-        let requested = union(consent.services.values().chain(known));
-        let members = self.members(consent, issued, family)?;
-        Ok((members, requested, granted))
-    }
-
-    /// The connections of the services that were asked for, the named one first, then the rest of the family.
-    fn members(
-        &self,
-        consent: &PendingConsent,
-        issued: &Issued,
-        mut family: Vec<Connection>,
-    ) -> Result<Vec<Member>> {
-        let mut members = Vec::new();
-        for (provider, requested) in &consent.services {
-            let known = match family.iter().position(|known| known.provider == *provider) {
-                Some(at) => Some(family.swap_remove(at)),
-                None => self.same_account(consent, provider, issued)?,
-            };
-            members.push(Member {
-                provider: provider.clone(),
-                known,
-                requested: Some(requested.clone()),
-            });
-        }
-        members.sort_by_key(|member| member.provider != consent.provider);
-        members.extend(family.into_iter().map(Member::known));
-        Ok(members)
-    }
-
-    /// The scopes of the grant as a whole.
-    fn granted(
-        &self,
-        consent: &PendingConsent,
-        service: Service<'_>,
-        issued: &Issued,
-        continued: Option<&Connection>,
-        family: &[Connection],
-    ) -> Result<Scopes> {
-        let adds = continued.filter(|target| {
-            matches!(consent.purpose, Purpose::Extend(_)) && adds_to(service.server, target)
+        members.push(Member {
+            provider: provider.clone(),
+            known,
+            requested: Some(requested.clone()),
         });
-        let asked = match adds {
-            Some(target) => {
-                let known = union(family.iter().map(|known| &known.requested));
-                if issued.answered.is_none() {
-                    return Ok(consent.scopes.union(&self.whole_grant(target)?.granted));
-                }
-                consent
-                    .scopes
-                    .union(&known)
-                    .union(&union(consent.services.values()))
-            }
-            None => consent.scopes.clone(),
-        };
-        Ok(granted_scopes(service.server, &asked, issued.answered.as_ref()))
     }
+    members.sort_by_key(|member| member.provider != consent.provider);
+    members.extend(family.into_iter().map(Member::known));
+    Ok(members)
+}
 
-    /// Assumes the lifetime that the server named for a grant that this one replaces, where its answer names none.
-    fn carry_lifetime(&self, grant: &mut Grant, replaced: &BTreeSet<GrantId>) -> Result<()> {
-        for id in replaced {
-            let before = self.vault.grant(&grant.tenant, *id)?;
-            let same_server = before.filter(|it| it.issued_by.server == grant.issued_by.server);
-            if let Some(lifetime) = same_server.and_then(|it| it.lifetime) {
-                grant.lifetime = Some(lifetime);
-                grant.expires_at = Some(grant.refreshed_at + lifetime);
-                return Ok(());
+/// The scopes of the grant as a whole.
+fn granted(
+    cx: &Context,
+    consent: &PendingConsent,
+    service: Service<'_>,
+    issued: &Issued,
+    continued: Option<&Connection>,
+    family: &[Connection],
+) -> Result<Scopes> {
+    let adds = continued
+        .filter(|target| matches!(consent.purpose, Purpose::Extend(_)) && adds_to(service.server, target));
+    let asked = match adds {
+        Some(target) => {
+            let known = union(family.iter().map(|known| &known.requested));
+            if issued.answered.is_none() {
+                return Ok(consent.scopes.union(&scopes::whole_grant(cx, target)?.granted));
             }
+            consent
+                .scopes
+                .union(&known)
+                .union(&union(consent.services.values()))
         }
-        Ok(())
-    }
+        None => consent.scopes.clone(),
+    };
+    Ok(granted_scopes(service.server, &asked, issued.answered.as_ref()))
+}
 
-    /// The connection that this consent names as the one to reconnect or to extend, if it names one.
-    fn target(&self, consent: &PendingConsent, issued: &Issued) -> Result<Option<Connection>> {
-        let read = |id| self.vault.connection(&consent.tenant, id)?.ok_or(Error::NotFound);
-        match consent.purpose {
-            Purpose::Connect => Ok(None),
-            Purpose::SwitchAccount(id) => read(id).map(Some),
-            Purpose::Reconnect(id) | Purpose::Extend(id) => {
-                let target = read(id)?;
-                match (&target.account, issued.accounts.get(&target.provider)) {
-                    (Some(known), Some(chosen)) if known.id != chosen.id => {
-                        Err(ConsentError::AccountMismatch.into())
-                    }
-                    (Some(_), None) => Err(ConsentError::AccountUnknown.into()),
-                    // Revoked while the person was at the server: there is nothing left to extend.
-                    _ if target.status == Status::Revoked
-                        && matches!(consent.purpose, Purpose::Extend(_)) =>
-                    {
-                        Err(Error::NotFound)
-                    }
-                    _ => Ok(Some(target)),
-                }
-            }
-        }
-    }
-
-    /// The owner's connection to the same account, a revoked one included: it comes back with its id and history.
-    ///
-    /// A connection whose account was never verified is recognised by its label. It becomes verified if its service
-    /// names the account by now.
-    fn same_account(
-        &self,
-        consent: &PendingConsent,
-        provider: &ProviderId,
-        issued: &Issued,
-    ) -> Result<Option<Connection>> {
-        let account = issued.accounts.get(provider);
-        let mut query = ConnectionQuery::of(&consent.tenant);
-        query.owner = Some(&consent.owner);
-        query.provider = Some(provider);
-        query.with_revoked = true;
-        let known = self.vault.connections(&query)?;
-        let rank = |known: &Connection| {
-            let live = known.status != Status::Revoked;
-            match (&known.account, account) {
-                (Some(known), Some(chosen)) if known.id == chosen.id => Some(if live { 0 } else { 1 }),
-                (None, None) if known.label == consent.label => Some(if live { 0 } else { 1 }),
-                (None, Some(_)) if live && known.label == consent.label => Some(2),
-                _ => None,
-            }
-        };
-        let ranked = known.into_iter().filter_map(|known| Some((rank(&known)?, known)));
-        Ok(ranked.min_by_key(|(rank, _)| *rank).map(|(_, known)| known))
-    }
-
-    /// When the tokens of these grants are dead at the server at the latest, if that is known of all of them.
-    fn dead_at(&self, consent: &PendingConsent, replaced: BTreeSet<GrantId>) -> Result<Option<Timestamp>> {
-        let mut latest = None;
-        for id in replaced {
-            let Some(grant) = self.vault.grant(&consent.tenant, id)? else {
-                continue;
-            };
-            if grant.status == Status::Revoked {
-                continue;
-            }
-            let Some(dead_at) = self.tokens_dead_at(&grant) else {
-                return Ok(None);
-            };
-            latest = latest.max(Some(dead_at));
-        }
-        Ok(latest)
-    }
-
-    fn tokens_dead_at(&self, grant: &Grant) -> Option<Timestamp> {
-        // A token of unknown expiry lives until it is refused.
-        let access_token = grant.expires_at?;
-        if !grant.refreshable && grant.refresh.quarantined_until.is_none() {
-            return Some(access_token);
-        }
-        let server = self.registry.server(grant.issued_by.server.as_str())?;
-        let by_age = server.refresh_token_lifetime.map(|it| grant.consented_at + it);
-        let by_idling = server.refresh_token_idle.map(|it| grant.refreshed_at + it);
-        let refresh_token = by_age.into_iter().chain(by_idling).min()?;
-        Some(refresh_token.max(access_token))
-    }
-
-    /// A server that adds to a grant may leave its refresh token in force and say nothing of it. It is claimed, so that
-    /// nobody uses it up meanwhile, and stored with the new access token.
-    fn keep_refresh_token(
-        &self,
-        consent: &PendingConsent,
-        service: Service<'_>,
-        issued: &mut Issued,
-    ) -> Result<()> {
-        let (Purpose::Extend(_), None) = (consent.purpose, &issued.tokens.refresh_token) else {
-            return Ok(());
-        };
-        if service.server.separate_grants {
+/// Assumes the lifetime that the server named for a grant that this one replaces, where its answer names none.
+fn carry_lifetime(cx: &Context, grant: &mut Grant, replaced: &BTreeSet<GrantId>) -> Result<()> {
+    for id in replaced {
+        let before = cx.vault.grant(&grant.tenant, *id)?;
+        let same_server = before.filter(|it| it.issued_by.server == grant.issued_by.server);
+        if let Some(lifetime) = same_server.and_then(|it| it.lifetime) {
+            grant.lifetime = Some(lifetime);
+            grant.expires_at = Some(grant.refreshed_at + lifetime);
             return Ok(());
         }
-        let deadline = Instant::now() + self.settings.resolve_deadline;
-        loop {
-            // Read with all checks: the token of another account's grant is nothing to be kept.
-            let Some(target) = self.target(consent, issued)? else {
-                return Ok(());
-            };
-            let request = ClaimRequest {
-                tenant: &consent.tenant,
-                grant: target.grant,
-                holder: self.holder,
-                generation: target.generation,
-                attempt: Attempt::Forced,
-                now: self.now(),
-                lease: self.settings.refresh_lease,
-            };
-            match self.vault.claim_refresh(&request)? {
-                ClaimOutcome::Granted(claimed) => {
-                    issued.tokens.refresh_token = Some(claimed.refresh_token);
-                    issued.carried = true;
-                    return Ok(());
+    }
+    Ok(())
+}
+
+/// The connection that this consent names as the one to reconnect or to extend, if it names one.
+fn target(cx: &Context, consent: &PendingConsent, issued: &Issued) -> Result<Option<Connection>> {
+    let read = |id| cx.vault.connection(&consent.tenant, id)?.ok_or(Error::NotFound);
+    match consent.purpose {
+        Purpose::Connect => Ok(None),
+        Purpose::SwitchAccount(id) => read(id).map(Some),
+        Purpose::Reconnect(id) | Purpose::Extend(id) => {
+            let target = read(id)?;
+            match (&target.account, issued.accounts.get(&target.provider)) {
+                (Some(known), Some(chosen)) if known.id != chosen.id => {
+                    Err(ConsentError::AccountMismatch.into())
                 }
-                ClaimOutcome::Moved => {}
-                ClaimOutcome::Held(_) if Instant::now() + POLL < deadline => thread::sleep(POLL),
-                ClaimOutcome::Held(_) => return Err(ConsentError::Conflict.into()),
-                _ => return Ok(()),
+                (Some(_), None) => Err(ConsentError::AccountUnknown.into()),
+                // Revoked while the person was at the server: there is nothing left to extend.
+                _ if target.status == Status::Revoked && matches!(consent.purpose, Purpose::Extend(_)) => {
+                    Err(Error::NotFound)
+                }
+                _ => Ok(Some(target)),
             }
+        }
+    }
+}
+
+/// The owner's connection to the same account, a revoked one included: it comes back with its id and history.
+///
+/// A connection whose account was never verified is recognised by its label. It becomes verified if its service
+/// names the account by now.
+fn same_account(
+    cx: &Context,
+    consent: &PendingConsent,
+    provider: &ProviderId,
+    issued: &Issued,
+) -> Result<Option<Connection>> {
+    let account = issued.accounts.get(provider);
+    let mut query = ConnectionQuery::of(&consent.tenant);
+    query.owner = Some(&consent.owner);
+    query.provider = Some(provider);
+    query.with_revoked = true;
+    let known = cx.vault.connections(&query)?;
+    let rank = |known: &Connection| {
+        let live = known.status != Status::Revoked;
+        match (&known.account, account) {
+            (Some(known), Some(chosen)) if known.id == chosen.id => Some(if live { 0 } else { 1 }),
+            (None, None) if known.label == consent.label => Some(if live { 0 } else { 1 }),
+            (None, Some(_)) if live && known.label == consent.label => Some(2),
+            _ => None,
+        }
+    };
+    let ranked = known.into_iter().filter_map(|known| Some((rank(&known)?, known)));
+    Ok(ranked.min_by_key(|(rank, _)| *rank).map(|(_, known)| known))
+}
+
+/// When the tokens of these grants are dead at the server at the latest, if that is known of all of them.
+fn dead_at(cx: &Context, consent: &PendingConsent, replaced: BTreeSet<GrantId>) -> Result<Option<Timestamp>> {
+    let mut latest = None;
+    for id in replaced {
+        let Some(grant) = cx.vault.grant(&consent.tenant, id)? else {
+            continue;
+        };
+        if grant.status == Status::Revoked {
+            continue;
+        }
+        let Some(dead_at) = tokens_dead_at(cx, &grant) else {
+            return Ok(None);
+        };
+        latest = latest.max(Some(dead_at));
+    }
+    Ok(latest)
+}
+
+fn tokens_dead_at(cx: &Context, grant: &Grant) -> Option<Timestamp> {
+    // A token of unknown expiry lives until it is refused.
+    let access_token = grant.expires_at?;
+    if !grant.refreshable && grant.refresh.quarantined_until.is_none() {
+        return Some(access_token);
+    }
+    let server = cx.registry.server(grant.issued_by.server.as_str())?;
+    let by_age = server.refresh_token_lifetime.map(|it| grant.consented_at + it);
+    let by_idling = server.refresh_token_idle.map(|it| grant.refreshed_at + it);
+    let refresh_token = by_age.into_iter().chain(by_idling).min()?;
+    Some(refresh_token.max(access_token))
+}
+
+/// A server that adds to a grant may leave its refresh token in force and say nothing of it. It is claimed, so that
+/// nobody uses it up meanwhile, and stored with the new access token.
+fn keep_refresh_token(
+    cx: &Context,
+    consent: &PendingConsent,
+    service: Service<'_>,
+    issued: &mut Issued,
+) -> Result<()> {
+    let (Purpose::Extend(_), None) = (consent.purpose, &issued.tokens.refresh_token) else {
+        return Ok(());
+    };
+    if service.server.separate_grants {
+        return Ok(());
+    }
+    let deadline = Instant::now() + cx.settings.resolve_deadline;
+    loop {
+        // Read with all checks: the token of another account's grant is nothing to be kept.
+        let Some(target) = target(cx, consent, issued)? else {
+            return Ok(());
+        };
+        let request = ClaimRequest {
+            tenant: &consent.tenant,
+            grant: target.grant,
+            holder: cx.holder,
+            generation: target.generation,
+            attempt: Attempt::Forced,
+            now: cx.now(),
+            lease: cx.settings.refresh_lease,
+        };
+        match cx.vault.claim_refresh(&request)? {
+            ClaimOutcome::Granted(claimed) => {
+                issued.tokens.refresh_token = Some(claimed.refresh_token);
+                issued.carried = true;
+                return Ok(());
+            }
+            ClaimOutcome::Moved => {}
+            ClaimOutcome::Held(_) if Instant::now() + PAUSE < deadline => thread::sleep(PAUSE),
+            ClaimOutcome::Held(_) => return Err(ConsentError::Conflict.into()),
+            _ => return Ok(()),
         }
     }
 }

@@ -7,6 +7,7 @@ use crate::engine::Context;
 use crate::engine::consent::options::ConsentOptions;
 use crate::engine::consent::options::Reconnect;
 use crate::engine::context::Service;
+use crate::engine::grant_users;
 use crate::error::{Error, Result};
 use crate::model::{Connection, Grant, Parameters, ProviderId, Scopes, Status};
 use crate::provider::{AuthorizationServer, Provider};
@@ -21,106 +22,103 @@ pub(crate) struct Asked<'a> {
     pub(crate) provider: Cow<'a, Provider>,
 }
 
-impl Context {
-    /// Puts together what is asked for, and refuses what no single grant can serve.
-    pub(crate) fn asked<'a>(
-        &'a self,
-        service: Service<'a>,
-        options: &ConsentOptions,
-        target: Option<&Connection>,
-        parameters: &Parameters,
-    ) -> Result<Asked<'a>> {
-        let extends = matches!(options.reconnect, Some(Reconnect::Extend(_)));
-        if extends && let Some(target) = target {
-            one_grant(service, target, parameters)?;
-            if service.provider.discovery.is_some() && target.provider != service.provider.id {
-                return Err(Error::NotOneGrant(service.provider.id.clone()));
-            }
+/// Puts together what is asked for, and refuses what no single grant can serve.
+pub(crate) fn asked<'a>(
+    cx: &'a Context,
+    service: Service<'a>,
+    options: &ConsentOptions,
+    target: Option<&Connection>,
+    parameters: &Parameters,
+) -> Result<Asked<'a>> {
+    let extends = matches!(options.reconnect, Some(Reconnect::Extend(_)));
+    if extends && let Some(target) = target {
+        one_grant(service, target, parameters)?;
+        if service.provider.discovery.is_some() && target.provider != service.provider.id {
+            return Err(Error::NotOneGrant(service.provider.id.clone()));
         }
-        let family = match target {
-            Some(target) => self.family(target)?,
-            None => Vec::new(),
-        };
-        let wanted = |provider: &Provider, named: Option<Scopes>| {
-            // A new grant replaces the old one at most servers: what is not asked for again is lost.
-            let held = family
-                .iter()
-                .find(|known| known.provider == provider.id)
-                .map(|known| known.requested.clone())
-                .unwrap_or_default();
-            provider.wanted_scopes(named, &held, parameters)
-        };
+    }
+    let family = match target {
+        Some(target) => family(cx, target)?,
+        None => Vec::new(),
+    };
+    let wanted = |provider: &Provider, named: Option<Scopes>| {
+        // A new grant replaces the old one at most servers: what is not asked for again is lost.
+        let held = family
+            .iter()
+            .find(|known| known.provider == provider.id)
+            .map(|known| known.requested.clone())
+            .unwrap_or_default();
+        provider.wanted_scopes(named, &held, parameters)
+    };
 
-        let named = service.provider;
-        let mut services = BTreeMap::from([(
-            named.id.clone(),
-            wanted(named, options.scopes.clone()).union(&options.added_scopes),
-        )]);
-        let mut more = BTreeMap::new();
-        for also in &options.also {
-            let other = self.service(also)?;
-            other.check_instance(parameters, &options.parameters)?;
-            let other = other.provider;
-            if other.id == named.id {
-                continue;
-            }
-            if !can_join(named, other) || disagree(&more, &other.authorization_parameters) {
-                return Err(Error::NotOneGrant(other.id.clone()));
-            }
-            more.extend(other.authorization_parameters.clone());
-            services.insert(other.id.clone(), wanted(other, None));
+    let named = service.provider;
+    let mut services = BTreeMap::from([(
+        named.id.clone(),
+        wanted(named, options.scopes.clone()).union(&options.added_scopes),
+    )]);
+    let mut more = BTreeMap::new();
+    for also in &options.also {
+        let other = cx.service(also)?;
+        other.check_instance(parameters, &options.parameters)?;
+        let other = other.provider;
+        if other.id == named.id {
+            continue;
         }
-
-        let all = union(services.values());
-        // Together or not at all: the others that use the grant would lose their part of it.
-        let stays =
-            extends || matches!(options.reconnect, Some(Reconnect::SameAccount(_))) && family.len() > 1;
-        let scopes = match target {
-            Some(target) if extends && adds_to(service.server, target) => {
-                more.extend(service.server.extending_parameters.clone());
-                let granted = self.whole_grant(target)?.granted;
-                let missing = all.difference(&granted);
-                if missing.is_empty() { all } else { missing }
-            }
-            _ if stays => all.union(&union(family.iter().map(|known| &known.requested))),
-            _ => all,
-        };
-        if services.len() == 1 && !stays {
-            services.clear();
+        if !can_join(named, other) || disagree(&more, &other.authorization_parameters) {
+            return Err(Error::NotOneGrant(other.id.clone()));
         }
-        let provider = if more.is_empty() {
-            Cow::Borrowed(&**named)
-        } else {
-            let mut provider = Provider::clone(named);
-            provider.authorization_parameters.extend(more);
-            Cow::Owned(provider)
-        };
-        Ok(Asked {
-            scopes,
-            services,
-            provider,
-        })
+        more.extend(other.authorization_parameters.clone());
+        services.insert(other.id.clone(), wanted(other, None));
     }
 
-    /// The connections that use the same grant as this one, itself included. A revoked connection uses none.
-    pub(crate) fn family(&self, connection: &Connection) -> Result<Vec<Connection>> {
-        if connection.status == Status::Revoked {
-            return Ok(vec![connection.clone()]);
+    let all = union(services.values());
+    // Together or not at all: the others that use the grant would lose their part of it.
+    let stays = extends || matches!(options.reconnect, Some(Reconnect::SameAccount(_))) && family.len() > 1;
+    let scopes = match target {
+        Some(target) if extends && adds_to(service.server, target) => {
+            more.extend(service.server.extending_parameters.clone());
+            let granted = whole_grant(cx, target)?.granted;
+            let missing = all.difference(&granted);
+            if missing.is_empty() { all } else { missing }
         }
-        let users = self.users(&connection.tenant, connection.grant)?;
-        if users.iter().all(|user| user.id != connection.id) {
-            // It was given another grant, or revoked, since it was read.
-            return Ok(vec![connection.clone()]);
-        }
-        Ok(users)
+        _ if stays => all.union(&union(family.iter().map(|known| &known.requested))),
+        _ => all,
+    };
+    if services.len() == 1 && !stays {
+        services.clear();
     }
+    let provider = if more.is_empty() {
+        Cow::Borrowed(&**named)
+    } else {
+        let mut provider = Provider::clone(named);
+        provider.authorization_parameters.extend(more);
+        Cow::Owned(provider)
+    };
+    Ok(Asked {
+        scopes,
+        services,
+        provider,
+    })
+}
 
-    /// The grant of a connection: what was granted as a whole.
-    pub(crate) fn whole_grant(&self, connection: &Connection) -> Result<Grant> {
-        self.vault
-            .grant(&connection.tenant, connection.grant)?
-            .ok_or(Error::NotFound)
+/// The connections that use the same grant as this one, itself included. A revoked connection uses none.
+pub(crate) fn family(cx: &Context, connection: &Connection) -> Result<Vec<Connection>> {
+    if connection.status == Status::Revoked {
+        return Ok(vec![connection.clone()]);
     }
+    let users = grant_users::users(cx, &connection.tenant, connection.grant)?;
+    if users.iter().all(|user| user.id != connection.id) {
+        // It was given another grant, or revoked, since it was read.
+        return Ok(vec![connection.clone()]);
+    }
+    Ok(users)
+}
+
+/// The grant of a connection: what was granted as a whole.
+pub(crate) fn whole_grant(cx: &Context, connection: &Connection) -> Result<Grant> {
+    cx.vault
+        .grant(&connection.tenant, connection.grant)?
+        .ok_or(Error::NotFound)
 }
 
 /// Whether one consent can be for both: at one server, and with nothing that is asked for in two ways. Where a service

@@ -4,6 +4,7 @@ use crate::engine::Context;
 use crate::engine::consent::flow::FlowSecrets;
 use crate::engine::consent::options::{AuthorizationUrl, Reconnect};
 use crate::engine::consent::options::{Consent, ConsentOptions};
+use crate::engine::consent::scopes;
 use crate::engine::context::Service;
 use crate::error::{Error, Result};
 use crate::model::{
@@ -15,173 +16,179 @@ use crate::secret::PkceVerifier;
 use crate::trace::{self, Seam};
 use crate::vault::{ConnectionQuery, ConsentStatus, PendingConsent, Purpose, RequestOptions, StateHash};
 
-impl Context {
-    pub(crate) fn start(
-        &self,
-        acting_user: &ActingUser,
-        owner: Owner,
-        provider: &str,
-        options: ConsentOptions,
-    ) -> Result<Consent> {
-        let id = ConsentId::generate(self.now())?;
-        self.start_as(id, acting_user, owner, provider, options, FlowSecrets::random()?)
-    }
+pub(crate) fn start(
+    cx: &Context,
+    acting_user: &ActingUser,
+    owner: Owner,
+    provider: &str,
+    options: ConsentOptions,
+) -> Result<Consent> {
+    let id = ConsentId::generate(cx.now())?;
+    start_as(
+        cx,
+        id,
+        acting_user,
+        owner,
+        provider,
+        options,
+        FlowSecrets::random()?,
+    )
+}
 
-    /// Starts a consent under an id that a ticket has already, with the secrets that belong to the ticket.
-    pub(crate) fn start_as(
-        &self,
-        id: ConsentId,
-        acting_user: &ActingUser,
-        owner: Owner,
-        provider: &str,
-        options: ConsentOptions,
-        secrets: FlowSecrets,
-    ) -> Result<Consent> {
-        let about = || self.about(acting_user, provider);
-        trace::within(Seam::Start, about, || {
-            self.begin(id, acting_user, owner, provider, options, secrets)
-        })
-    }
+/// Starts a consent under an id that a ticket has already, with the secrets that belong to the ticket.
+pub(crate) fn start_as(
+    cx: &Context,
+    id: ConsentId,
+    acting_user: &ActingUser,
+    owner: Owner,
+    provider: &str,
+    options: ConsentOptions,
+    secrets: FlowSecrets,
+) -> Result<Consent> {
+    let about = || cx.about(acting_user, provider);
+    trace::within(Seam::Start, about, || {
+        begin(cx, id, acting_user, owner, provider, options, secrets)
+    })
+}
 
-    fn begin(
-        &self,
-        id: ConsentId,
-        acting_user: &ActingUser,
-        owner: Owner,
-        provider: &str,
-        options: ConsentOptions,
-        secrets: FlowSecrets,
-    ) -> Result<Consent> {
-        let service = self.service(provider)?;
-        let tenant = acting_user.tenant();
-        let (purpose, target) = self.purpose(tenant, &owner, &service.provider.id, &options)?;
-        let parameters = self.parameters(service, options.parameters.clone(), target.as_ref())?;
-        let endpoints = service.endpoints(&parameters)?;
-        let asked = self.asked(service, &options, target.as_ref(), &parameters)?;
+fn begin(
+    cx: &Context,
+    id: ConsentId,
+    acting_user: &ActingUser,
+    owner: Owner,
+    provider: &str,
+    options: ConsentOptions,
+    secrets: FlowSecrets,
+) -> Result<Consent> {
+    let service = cx.service(provider)?;
+    let tenant = acting_user.tenant();
+    let (purpose, target) = purpose(cx, tenant, &owner, &service.provider.id, &options)?;
+    let parameters = parameters(cx, service, options.parameters.clone(), target.as_ref())?;
+    let endpoints = service.endpoints(&parameters)?;
+    let asked = scopes::asked(cx, service, &options, target.as_ref(), &parameters)?;
 
-        let now = self.now();
-        let consent = PendingConsent {
-            id,
-            state: StateHash::of(&secrets.state),
-            binding: StateHash::of_binding(&secrets.binding),
-            tenant: tenant.clone(),
-            user: acting_user.user().clone(),
-            owner,
-            provider: service.provider.id.clone(),
-            server: service.server.id.clone(),
-            issuer: service.server.issuer.clone(),
-            token_endpoint: endpoints.token.to_string(),
-            client_id: service.client.client_id().to_owned(),
-            redirect_uri: service.client.redirect_uri().to_owned(),
-            scopes: asked.scopes,
-            services: asked.services,
-            parameters,
-            label: options.label,
-            require_account: options.require_account,
-            purpose,
-            return_to: options.return_to,
-            request: RequestOptions {
-                scopes: options.scopes,
-                added_scopes: options.added_scopes,
-                hints: options.hints,
-            },
-            created_at: now,
-            expires_at: now + self.settings.consent_lifetime,
-            status: ConsentStatus::Pending,
-        };
-        let authorization_url = authorization_url(service, &asked.provider, &consent, &secrets)?;
-        let verifier = verifier(service, &secrets);
-        self.vault.insert_consent(&consent, verifier)?;
-        self.emit(
-            tenant,
-            Some(acting_user.user()),
-            &consent.provider,
-            purpose.target(),
-            EventKind::ConsentStarted,
-        );
-        Ok(started(consent, authorization_url, secrets))
-    }
+    let now = cx.now();
+    let consent = PendingConsent {
+        id,
+        state: StateHash::of(&secrets.state),
+        binding: StateHash::of_binding(&secrets.binding),
+        tenant: tenant.clone(),
+        user: acting_user.user().clone(),
+        owner,
+        provider: service.provider.id.clone(),
+        server: service.server.id.clone(),
+        issuer: service.server.issuer.clone(),
+        token_endpoint: endpoints.token.to_string(),
+        client_id: service.client.client_id().to_owned(),
+        redirect_uri: service.client.redirect_uri().to_owned(),
+        scopes: asked.scopes,
+        services: asked.services,
+        parameters,
+        label: options.label,
+        require_account: options.require_account,
+        purpose,
+        return_to: options.return_to,
+        request: RequestOptions {
+            scopes: options.scopes,
+            added_scopes: options.added_scopes,
+            hints: options.hints,
+        },
+        created_at: now,
+        expires_at: now + cx.settings.consent_lifetime,
+        status: ConsentStatus::Pending,
+    };
+    let authorization_url = authorization_url(service, &asked.provider, &consent, &secrets)?;
+    let verifier = verifier(service, &secrets);
+    cx.vault.insert_consent(&consent, verifier)?;
+    cx.emit(
+        tenant,
+        Some(acting_user.user()),
+        &consent.provider,
+        purpose.target(),
+        EventKind::ConsentStarted,
+    );
+    Ok(started(consent, authorization_url, secrets))
+}
 
-    /// Returns a flow that has begun and is still pending, to be continued in any browser of its person.
-    pub(crate) fn resume(&self, flow: PendingConsent, secrets: FlowSecrets) -> Result<Consent> {
-        let service = self.service(flow.provider.as_str())?;
-        let options = ConsentOptions::of(&flow);
-        let (_, target) = self.purpose(&flow.tenant, &flow.owner, &flow.provider, &options)?;
-        let asked = self.asked(service, &options, target.as_ref(), &flow.parameters)?;
-        let authorization_url = authorization_url(service, &asked.provider, &flow, &secrets)?;
-        Ok(started(flow, authorization_url, secrets))
-    }
+/// Returns a flow that has begun and is still pending, to be continued in any browser of its person.
+pub(crate) fn resume(cx: &Context, flow: PendingConsent, secrets: FlowSecrets) -> Result<Consent> {
+    let service = cx.service(flow.provider.as_str())?;
+    let options = ConsentOptions::of(&flow);
+    let (_, target) = purpose(cx, &flow.tenant, &flow.owner, &flow.provider, &options)?;
+    let asked = scopes::asked(cx, service, &options, target.as_ref(), &flow.parameters)?;
+    let authorization_url = authorization_url(service, &asked.provider, &flow, &secrets)?;
+    Ok(started(flow, authorization_url, secrets))
+}
 
-    /// What the consent is for, and the connection that it is for, if one is named: by id, or by a label that is in
-    /// use.
-    pub(crate) fn purpose(
-        &self,
-        tenant: &TenantId,
-        owner: &Owner,
-        provider: &ProviderId,
-        options: &ConsentOptions,
-    ) -> Result<(Purpose, Option<Connection>)> {
-        if let Some(reconnect) = options.reconnect {
-            let target = self
-                .vault
-                .connection(tenant, reconnect.id())?
-                .filter(|target| target.owner == *owner)
-                .filter(|target| match reconnect {
-                    Reconnect::Extend(_) => target.status != Status::Revoked,
-                    Reconnect::SameAccount(_) | Reconnect::AnyAccount(_) => target.provider == *provider,
-                })
-                .ok_or(Error::NotFound)?;
-            let purpose = match reconnect {
-                Reconnect::Extend(id) => Purpose::Extend(id),
-                Reconnect::SameAccount(id) => Purpose::Reconnect(id),
-                Reconnect::AnyAccount(id) => Purpose::SwitchAccount(id),
-            };
-            return Ok((purpose, Some(target)));
-        }
-        match &options.label {
-            None => Ok((Purpose::Connect, None)),
-            Some(label) => match self.labelled(tenant, owner, provider, label)? {
-                None => Ok((Purpose::Connect, None)),
-                Some(target) => Ok((Purpose::Reconnect(target.id), Some(target))),
-            },
-        }
-    }
-
-    /// The values of the placeholders: what the host names counts, else what the connection had, else the default. They
-    /// lead only to instances for which the client is registered.
-    pub(crate) fn parameters(
-        &self,
-        service: Service<'_>,
-        mut given: Parameters,
-        target: Option<&Connection>,
-    ) -> Result<Parameters> {
-        let mut all = given.clone();
-        for (name, value) in target.iter().flat_map(|target| &target.parameters) {
-            // The connection has it already, from where its rule says.
-            given.retain(|other, same| (other, &*same) != (name, value));
-            all.entry(name.clone()).or_insert_with(|| value.clone());
-        }
-        let parameters = service.server.complete_parameters(&all, self.transport)?;
-        service.check_instance(&parameters, &given)?;
-        Ok(parameters)
-    }
-
-    fn labelled(
-        &self,
-        tenant: &TenantId,
-        owner: &Owner,
-        provider: &ProviderId,
-        label: &Label,
-    ) -> Result<Option<Connection>> {
-        let mut query = ConnectionQuery::of(tenant);
-        query.owner = Some(owner);
-        query.provider = Some(provider);
-        Ok(self
+/// What the consent is for, and the connection that it is for, if one is named: by id, or by a label that is in
+/// use.
+pub(crate) fn purpose(
+    cx: &Context,
+    tenant: &TenantId,
+    owner: &Owner,
+    provider: &ProviderId,
+    options: &ConsentOptions,
+) -> Result<(Purpose, Option<Connection>)> {
+    if let Some(reconnect) = options.reconnect {
+        let target = cx
             .vault
-            .connections(&query)?
-            .into_iter()
-            .find(|known| known.label.as_ref() == Some(label)))
+            .connection(tenant, reconnect.id())?
+            .filter(|target| target.owner == *owner)
+            .filter(|target| match reconnect {
+                Reconnect::Extend(_) => target.status != Status::Revoked,
+                Reconnect::SameAccount(_) | Reconnect::AnyAccount(_) => target.provider == *provider,
+            })
+            .ok_or(Error::NotFound)?;
+        let purpose = match reconnect {
+            Reconnect::Extend(id) => Purpose::Extend(id),
+            Reconnect::SameAccount(id) => Purpose::Reconnect(id),
+            Reconnect::AnyAccount(id) => Purpose::SwitchAccount(id),
+        };
+        return Ok((purpose, Some(target)));
     }
+    match &options.label {
+        None => Ok((Purpose::Connect, None)),
+        Some(label) => match labelled(cx, tenant, owner, provider, label)? {
+            None => Ok((Purpose::Connect, None)),
+            Some(target) => Ok((Purpose::Reconnect(target.id), Some(target))),
+        },
+    }
+}
+
+/// The values of the placeholders: what the host names counts, else what the connection had, else the default. They
+/// lead only to instances for which the client is registered.
+pub(crate) fn parameters(
+    cx: &Context,
+    service: Service<'_>,
+    mut given: Parameters,
+    target: Option<&Connection>,
+) -> Result<Parameters> {
+    let mut all = given.clone();
+    for (name, value) in target.iter().flat_map(|target| &target.parameters) {
+        // The connection has it already, from where its rule says.
+        given.retain(|other, same| (other, &*same) != (name, value));
+        all.entry(name.clone()).or_insert_with(|| value.clone());
+    }
+    let parameters = service.server.complete_parameters(&all, cx.transport)?;
+    service.check_instance(&parameters, &given)?;
+    Ok(parameters)
+}
+
+fn labelled(
+    cx: &Context,
+    tenant: &TenantId,
+    owner: &Owner,
+    provider: &ProviderId,
+    label: &Label,
+) -> Result<Option<Connection>> {
+    let mut query = ConnectionQuery::of(tenant);
+    query.owner = Some(owner);
+    query.provider = Some(provider);
+    Ok(cx
+        .vault
+        .connections(&query)?
+        .into_iter()
+        .find(|known| known.label.as_ref() == Some(label)))
 }
 
 /// The verifier of a flow, where the server takes one.

@@ -9,27 +9,27 @@ use crate::model::{GrantId, TenantId};
 
 type Key = (TenantId, GrantId);
 
-/// The flights of a process, each with an outcome of type `T`.
+/// The in_progress of a process, each with an outcome of type `T`.
 #[derive(Debug)]
-pub(crate) struct Flights<T> {
-    flights: Mutex<HashMap<Key, Arc<Flight<T>>>>,
+pub(crate) struct InProgress<T> {
+    in_progress: Mutex<HashMap<Key, Arc<Running<T>>>>,
 }
 
 #[derive(Debug)]
-struct Flight<T> {
+struct Running<T> {
     state: Mutex<State<T>>,
     ended: Condvar,
 }
 
 #[derive(Debug)]
 enum State<T> {
-    Flying,
-    Landed(T),
+    Running,
+    Done(T),
     /// The leader panicked or returned without an outcome.
     Lost,
 }
 
-/// How joining a flight ended.
+/// How joining a running ended.
 #[derive(Debug)]
 pub(crate) enum Joined<T> {
     /// The outcome, one's own or another's.
@@ -38,41 +38,41 @@ pub(crate) enum Joined<T> {
     TimedOut,
 }
 
-impl<T: Clone> Flights<T> {
+impl<T: Clone> InProgress<T> {
     pub(crate) fn new() -> Self {
         Self {
-            flights: Mutex::new(HashMap::new()),
+            in_progress: Mutex::new(HashMap::new()),
         }
     }
 
     /// Whether somebody in this process is at it.
-    pub(crate) fn is_flying(&self, tenant: &TenantId, id: GrantId) -> bool {
-        self.flights
+    pub(crate) fn is_running(&self, tenant: &TenantId, id: GrantId) -> bool {
+        self.in_progress
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .contains_key(&(tenant.clone(), id))
     }
 
-    /// Runs `lead` in any case, and lets others join it unless another flight of the grant is under way.
+    /// Runs `lead` in any case, and lets others join it unless another running of the grant is under way.
     ///
-    /// For a caller who holds the claim already: that other flight waits for the claim, so it is not waited for.
+    /// For a caller who holds the claim already: that other running waits for the claim, so it is not waited for.
     pub(crate) fn lead(&self, tenant: &TenantId, id: GrantId, lead: impl FnOnce() -> T) -> T {
         let key = (tenant.clone(), id);
-        let mut flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
-        let Entry::Vacant(free) = flights.entry(key.clone()) else {
-            drop(flights);
+        let mut in_progress = self.in_progress.lock().unwrap_or_else(PoisonError::into_inner);
+        let Entry::Vacant(free) = in_progress.entry(key.clone()) else {
+            drop(in_progress);
             return lead();
         };
-        let flight = Arc::new(Flight::new());
-        free.insert(Arc::clone(&flight));
-        drop(flights);
-        let landing = Landing {
-            flights: self,
+        let running = Arc::new(Running::new());
+        free.insert(Arc::clone(&running));
+        drop(in_progress);
+        let finish = Finish {
+            in_progress: self,
             key,
-            flight: &flight,
+            running: &running,
         };
         let outcome = lead();
-        landing.land(outcome.clone());
+        finish.finish(outcome.clone());
         outcome
     }
 
@@ -87,27 +87,27 @@ impl<T: Clone> Flights<T> {
     ) -> Joined<T> {
         let key = (tenant.clone(), id);
         loop {
-            let flight = {
-                let mut flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
-                match flights.entry(key.clone()) {
-                    Entry::Occupied(flying) => Arc::clone(flying.get()),
+            let running = {
+                let mut in_progress = self.in_progress.lock().unwrap_or_else(PoisonError::into_inner);
+                match in_progress.entry(key.clone()) {
+                    Entry::Occupied(leading) => Arc::clone(leading.get()),
                     Entry::Vacant(free) => {
-                        let flight = Arc::new(Flight::new());
-                        free.insert(Arc::clone(&flight));
-                        drop(flights);
-                        let landing = Landing {
-                            flights: self,
+                        let running = Arc::new(Running::new());
+                        free.insert(Arc::clone(&running));
+                        drop(in_progress);
+                        let finish = Finish {
+                            in_progress: self,
                             key,
-                            flight: &flight,
+                            running: &running,
                         };
                         let outcome = lead();
-                        landing.land(outcome.clone());
+                        finish.finish(outcome.clone());
                         return Joined::Outcome(outcome);
                     }
                 }
             };
-            match flight.wait(deadline) {
-                Waited::Landed(outcome) => return Joined::Outcome(outcome),
+            match running.wait(deadline) {
+                Waited::Done(outcome) => return Joined::Outcome(outcome),
                 Waited::TimedOut => return Joined::TimedOut,
                 Waited::Lost => {}
             }
@@ -116,15 +116,15 @@ impl<T: Clone> Flights<T> {
 }
 
 enum Waited<T> {
-    Landed(T),
+    Done(T),
     Lost,
     TimedOut,
 }
 
-impl<T: Clone> Flight<T> {
+impl<T: Clone> Running<T> {
     const fn new() -> Self {
         Self {
-            state: Mutex::new(State::Flying),
+            state: Mutex::new(State::Running),
             ended: Condvar::new(),
         }
     }
@@ -133,9 +133,9 @@ impl<T: Clone> Flight<T> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             match &*state {
-                State::Landed(outcome) => return Waited::Landed(outcome.clone()),
+                State::Done(outcome) => return Waited::Done(outcome.clone()),
                 State::Lost => return Waited::Lost,
-                State::Flying => {}
+                State::Running => {}
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -150,33 +150,33 @@ impl<T: Clone> Flight<T> {
     }
 }
 
-/// Ends the flight however its leader leaves, panics included: a map entry that outlives its leader is a
+/// Ends the running however its leader leaves, panics included: a map entry that outlives its leader is a
 /// grant that nobody refreshes until the process restarts.
-struct Landing<'a, T> {
-    flights: &'a Flights<T>,
+struct Finish<'a, T> {
+    in_progress: &'a InProgress<T>,
     key: Key,
-    flight: &'a Flight<T>,
+    running: &'a Running<T>,
 }
 
-impl<T> Landing<'_, T> {
-    fn land(self, outcome: T) {
-        *self.flight.state.lock().unwrap_or_else(PoisonError::into_inner) = State::Landed(outcome);
+impl<T> Finish<'_, T> {
+    fn finish(self, outcome: T) {
+        *self.running.state.lock().unwrap_or_else(PoisonError::into_inner) = State::Done(outcome);
     }
 }
 
-impl<T> Drop for Landing<'_, T> {
+impl<T> Drop for Finish<'_, T> {
     fn drop(&mut self) {
-        self.flights
-            .flights
+        self.in_progress
+            .in_progress
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .remove(&self.key);
-        let mut state = self.flight.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if matches!(*state, State::Flying) {
+        let mut state = self.running.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(*state, State::Running) {
             *state = State::Lost;
         }
         drop(state);
-        self.flight.ended.notify_all();
+        self.running.ended.notify_all();
     }
 }
 
@@ -196,7 +196,7 @@ mod tests {
     #[test]
     fn sixty_four_callers_one_leader() {
         let (tenant, id) = key();
-        let flights = Flights::new();
+        let in_progress = InProgress::new();
         let leads = AtomicUsize::new(0);
         let waiting = AtomicUsize::new(0);
         let start = Barrier::new(64);
@@ -206,13 +206,15 @@ mod tests {
                 scope.spawn(|| {
                     start.wait();
                     waiting.fetch_add(1, Ordering::SeqCst);
-                    let joined = flights.join(&tenant, id, deadline, || {
+                    let joined = in_progress.join(&tenant, id, deadline, || {
                         leads.fetch_add(1, Ordering::SeqCst);
-                        // The leader stays until everybody has come, so that a second flight would show.
+                        // The leader stays until everybody has come, so that a second running would show.
                         while waiting.load(Ordering::SeqCst) < 64 {
                             std::thread::yield_now();
                         }
-                        while Arc::strong_count(&flights.flights.lock().unwrap()[&(tenant.clone(), id)]) < 65
+                        while Arc::strong_count(
+                            &in_progress.in_progress.lock().unwrap()[&(tenant.clone(), id)],
+                        ) < 65
                         {
                             std::thread::yield_now();
                         }
@@ -223,27 +225,27 @@ mod tests {
             }
         });
         assert_eq!(leads.load(Ordering::SeqCst), 1);
-        assert!(!flights.is_flying(&tenant, id));
+        assert!(!in_progress.is_running(&tenant, id));
     }
 
     #[test]
     fn a_leader_with_a_claim_is_joined_and_waits_for_nobody() {
         let (tenant, id) = key();
-        let flights: Flights<u8> = Flights::new();
+        let in_progress: InProgress<u8> = InProgress::new();
         let deadline = Instant::now() + Duration::from_secs(30);
-        let outcome = flights.lead(&tenant, id, || {
-            assert!(flights.is_flying(&tenant, id));
+        let outcome = in_progress.lead(&tenant, id, || {
+            assert!(in_progress.is_running(&tenant, id));
             // A second one leads besides: waiting for the first would wait for its own claim.
-            assert_eq!(flights.lead(&tenant, id, || 2), 2);
+            assert_eq!(in_progress.lead(&tenant, id, || 2), 2);
             std::thread::scope(|scope| {
-                let joined = scope.spawn(|| flights.join(&tenant, id, Instant::now(), || 3));
+                let joined = scope.spawn(|| in_progress.join(&tenant, id, Instant::now(), || 3));
                 assert!(matches!(joined.join().unwrap(), Joined::TimedOut));
             });
             1
         });
         assert_eq!(outcome, 1);
         assert!(matches!(
-            flights.join(&tenant, id, deadline, || 4),
+            in_progress.join(&tenant, id, deadline, || 4),
             Joined::Outcome(4)
         ));
     }
@@ -251,14 +253,14 @@ mod tests {
     #[test]
     fn a_leader_that_panics_lets_the_next_one_lead() {
         let (tenant, id) = key();
-        let flights: Flights<u8> = Flights::new();
+        let in_progress: InProgress<u8> = InProgress::new();
         let deadline = Instant::now() + Duration::from_secs(30);
         let first = catch_unwind(AssertUnwindSafe(|| {
-            flights.join(&tenant, id, deadline, || panic!("in flight"))
+            in_progress.join(&tenant, id, deadline, || panic!("in running"))
         }));
         assert!(first.is_err());
         assert!(matches!(
-            flights.join(&tenant, id, deadline, || 2),
+            in_progress.join(&tenant, id, deadline, || 2),
             Joined::Outcome(2)
         ));
     }
@@ -266,12 +268,12 @@ mod tests {
     #[test]
     fn a_waiter_leaves_at_its_deadline() {
         let (tenant, id) = key();
-        let flights: Flights<u8> = Flights::new();
+        let in_progress: InProgress<u8> = InProgress::new();
         let far = Instant::now() + Duration::from_secs(30);
-        let joined = flights.join(&tenant, id, far, || {
+        let joined = in_progress.join(&tenant, id, far, || {
             let late = std::thread::scope(|scope| {
                 scope
-                    .spawn(|| flights.join(&tenant, id, Instant::now(), || 9))
+                    .spawn(|| in_progress.join(&tenant, id, Instant::now(), || 9))
                     .join()
                     .unwrap()
             });

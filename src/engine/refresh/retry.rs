@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 use crate::engine::Context;
+use crate::engine::refresh;
 use crate::engine::refresh::Wanted;
 use crate::error::{Error, Result};
 use crate::model::{Connection, ConnectionId, NeedsConsent, Operator, Principal as _, ProviderId, Status};
@@ -29,37 +30,38 @@ pub struct Retried {
     pub next: Option<ConnectionId>,
 }
 
-impl Context {
-    pub(crate) fn retry_rejected(
-        &self,
-        operator: &Operator,
-        provider: &str,
-        after: Option<ConnectionId>,
-        limit: usize,
-    ) -> Result<Retried> {
-        let provider = self.service(provider)?.provider.id.clone();
-        let tenant = operator.acting_user().tenant();
-        let actor = operator.actor();
-        let mut retried = Retried::default();
-        let mut tried = BTreeSet::new();
-        let mut after = after;
-        loop {
-            let page = self.rejected(operator, &provider, after)?;
-            let Some((last, connections)) = page else {
+pub(crate) fn retry_rejected(
+    cx: &Context,
+    operator: &Operator,
+    provider: &str,
+    after: Option<ConnectionId>,
+    limit: usize,
+) -> Result<Retried> {
+    let provider = cx.service(provider)?.provider.id.clone();
+    let tenant = operator.acting_user().tenant();
+    let actor = operator.actor();
+    let mut retried = Retried::default();
+    let mut tried = BTreeSet::new();
+    let mut after = after;
+    loop {
+        let page = rejected(cx, operator, &provider, after)?;
+        let Some((last, connections)) = page else {
+            return Ok(retried);
+        };
+        for connection in connections {
+            if tried.contains(&connection.grant) {
+                // Several connections that use one grant are one refused token.
+                continue;
+            }
+            if retried.restored + retried.refused + retried.failed == limit {
+                retried.next = after;
                 return Ok(retried);
-            };
-            for connection in connections {
-                if tried.contains(&connection.grant) {
-                    // Several connections that use one grant are one refused token.
-                    continue;
-                }
-                if retried.restored + retried.refused + retried.failed == limit {
-                    retried.next = after;
-                    return Ok(retried);
-                }
-                after = Some(connection.id);
-                tried.insert(connection.grant);
-                let refreshed = self.refresh(Wanted {
+            }
+            after = Some(connection.id);
+            tried.insert(connection.grant);
+            let refreshed = refresh::refresh(
+                cx,
+                Wanted {
                     tenant,
                     connection: connection.id,
                     provider: &provider,
@@ -67,43 +69,43 @@ impl Context {
                     generation: connection.generation,
                     attempt: Attempt::Quarantined,
                     by: Some(&actor),
-                    deadline: Instant::now() + self.settings.resolve_deadline,
-                });
-                match refreshed {
-                    Ok(_) => retried.restored += 1,
-                    Err(Error::ConsentRequired(_)) => retried.refused += 1,
-                    // The same mistake still, for all of them: there is no use in asking a thousand times.
-                    Err(error @ (Error::Vault(_) | Error::Misconfigured(_))) => return Err(error),
-                    Err(_) => retried.failed += 1,
-                }
+                    deadline: Instant::now() + cx.settings.resolve_deadline,
+                },
+            );
+            match refreshed {
+                Ok(_) => retried.restored += 1,
+                Err(Error::ConsentRequired(_)) => retried.refused += 1,
+                // The same mistake still, for all of them: there is no use in asking a thousand times.
+                Err(error @ (Error::Vault(_) | Error::Misconfigured(_))) => return Err(error),
+                Err(_) => retried.failed += 1,
             }
-            after = Some(last);
         }
+        after = Some(last);
     }
+}
 
-    /// One page of connections, cut down to those in quarantine; with the id of its last. `None` at the end.
-    fn rejected(
-        &self,
-        operator: &Operator,
-        provider: &ProviderId,
-        after: Option<ConnectionId>,
-    ) -> Result<Option<(ConnectionId, Vec<Connection>)>> {
-        let mut query = ConnectionQuery::of(operator.acting_user().tenant());
-        query.provider = Some(provider);
-        query.after = after;
-        query.limit = PAGE;
-        let mut page = self.vault.connections(&query)?;
-        let Some(last) = page.last() else { return Ok(None) };
-        let last = last.id;
-        let now = self.now();
-        page.retain(|connection| {
-            let until = connection.refresh.quarantined_until;
-            // The token of a refresh that was lost on its way has been replaced at the server.
-            let lost = connection.status == Status::NeedsConsent(NeedsConsent::LostInFlight);
-            matches!(connection.status, Status::NeedsConsent(_))
-                && !lost
-                && until.is_some_and(|until| until > now)
-        });
-        Ok(Some((last, page)))
-    }
+/// One page of connections, cut down to those in quarantine; with the id of its last. `None` at the end.
+fn rejected(
+    cx: &Context,
+    operator: &Operator,
+    provider: &ProviderId,
+    after: Option<ConnectionId>,
+) -> Result<Option<(ConnectionId, Vec<Connection>)>> {
+    let mut query = ConnectionQuery::of(operator.acting_user().tenant());
+    query.provider = Some(provider);
+    query.after = after;
+    query.limit = PAGE;
+    let mut page = cx.vault.connections(&query)?;
+    let Some(last) = page.last() else { return Ok(None) };
+    let last = last.id;
+    let now = cx.now();
+    page.retain(|connection| {
+        let until = connection.refresh.quarantined_until;
+        // The token of a refresh that was lost on its way has been replaced at the server.
+        let lost = connection.status == Status::NeedsConsent(NeedsConsent::LostInFlight);
+        matches!(connection.status, Status::NeedsConsent(_))
+            && !lost
+            && until.is_some_and(|until| until > now)
+    });
+    Ok(Some((last, page)))
 }

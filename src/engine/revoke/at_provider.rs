@@ -7,7 +7,10 @@ use url::Url;
 
 use crate::engine::Context;
 use crate::engine::health::Misconfiguration;
+use crate::engine::outlook;
 use crate::engine::outlook::{Issuer, Obstacle};
+use crate::engine::persist;
+use crate::engine::refresh::request;
 use crate::engine::refresh::unsaved::Fetched;
 use crate::engine::revoke::report::AtProvider;
 use crate::engine::settings::back_off;
@@ -30,259 +33,256 @@ enum Round {
     AccessTokenRefused,
 }
 
-impl Context {
-    /// Tries once to end the tokens of a grant, and says what came of it.
-    pub(crate) fn end_at_provider(&self, grant: &Grant, tokens: Revocable<'_>) -> AtProvider {
-        let Some(server) = self.registry.server(grant.issued_by.server.as_str()) else {
-            return AtProvider::NotAttempted(Misconfiguration::UnknownServer);
-        };
-        match &server.revocation {
-            Capability::ByUser { .. } => {
-                let page = server.revocation_page(&grant.parameters);
-                return page.map_or(AtProvider::Unsupported, |url| AtProvider::ByUser {
-                    url: url.into(),
-                });
-            }
-            Capability::Unsupported => return AtProvider::Unsupported,
-            Capability::Endpoint { .. } | Capability::DeleteWithBearer { .. } => {}
-        }
-        // As with a refresh: tokens go only where they came from, from the client that they were issued to.
-        let issuer = match self.issuer(grant.into()) {
-            Ok(issuer) => issuer,
-            Err(Obstacle::ClientReplaced) => {
-                return AtProvider::NotAttempted(Misconfiguration::ClientChanged);
-            }
-            Err(Obstacle::Misconfigured(error)) => return AtProvider::NotAttempted((&error).into()),
-            Err(Obstacle::UnknownProvider(_) | Obstacle::BackingOff { .. }) => {
-                return AtProvider::Unconfirmed { retry_after: None };
-            }
-        };
-        let recorded = grant.issued_by.revocation_endpoint.as_deref();
-        if recorded.is_some() && recorded != issuer.endpoints.revocation.as_ref().map(Url::as_str) {
-            return AtProvider::NotAttempted(Misconfiguration::IssuerChanged);
-        }
-        let expired = grant
-            .expires_at
-            .is_some_and(|expires_at| expires_at <= self.now());
-        if !(takes_access_token_alone(server) && (expired || tokens.access_token.is_none())) {
-            match self.present(&issuer, grant, tokens) {
-                Round::Ended(outcome) => return outcome,
-                Round::AccessTokenRefused => {}
-            }
-        }
-        self.end_renewed(&issuer, grant, tokens)
-    }
-
-    /// Presents the tokens to the server's revocation endpoint.
-    fn present(&self, issuer: &Issuer<'_>, grant: &Grant, tokens: Revocable<'_>) -> Round {
-        let server = issuer.server;
-        let endpoint = issuer.endpoints.revocation.as_ref();
-        let Ok(requests) = revocation_requests(server, issuer.client, endpoint, tokens) else {
-            return Round::Ended(AtProvider::NotAttempted(Misconfiguration::RequestRejected));
-        };
-        // A refresh token alone is what is left of a grant that the server refused.
-        let refused = tokens.access_token.is_none() && matches!(grant.status, Status::NeedsConsent(_));
-        let held = tokens.access_token.is_some() || tokens.refresh_token.is_some();
-        if requests.is_empty() && held && !refused {
-            // The server takes no token of the kind that is held.
-            return Round::Ended(AtProvider::Unsupported);
-        }
-        let mut outcome = AtProvider::NothingLeft;
-        for mut request in requests {
-            request.timeout = self.settings.http_timeout;
-            let answer = self.http.send(request);
-            let refused = |response: &HttpResponse| response.status == StatusCode::UNAUTHORIZED;
-            if takes_access_token_alone(server)
-                && tokens.refresh_token.is_some()
-                && answer.as_ref().is_ok_and(refused)
-            {
-                return Round::AccessTokenRefused;
-            }
-            let verdict = answer.map_or(RevocationVerdict::Later(None), |response| {
-                revocation_verdict(server, &response)
-            });
-            outcome = outcome.worse(match verdict {
-                RevocationVerdict::Done => AtProvider::Revoked,
-                RevocationVerdict::Later(retry_after) => AtProvider::Unconfirmed { retry_after },
-                RevocationVerdict::Refused => AtProvider::Refused,
-            });
-        }
-        // RFC 7009 §2.1: revoking an access token may leave the refresh token alive.
-        let leaves_refresh_token = tokens.refresh_token.is_some()
-            && matches!(
-                server.revocation,
-                Capability::Endpoint {
-                    tokens: RevocationTokens::Access,
-                    ..
-                }
-            );
-        if outcome == AtProvider::Revoked && (server.revocation_is_best_effort || leaves_refresh_token) {
+/// Tries once to end the tokens of a grant, and says what came of it.
+pub(crate) fn end_at_provider(cx: &Context, grant: &Grant, tokens: Revocable<'_>) -> AtProvider {
+    let Some(server) = cx.registry.server(grant.issued_by.server.as_str()) else {
+        return AtProvider::NotAttempted(Misconfiguration::UnknownServer);
+    };
+    match &server.revocation {
+        Capability::ByUser { .. } => {
             let page = server.revocation_page(&grant.parameters);
-            return Round::Ended(AtProvider::Attempted {
-                url: page.map(Into::into),
+            return page.map_or(AtProvider::Unsupported, |url| AtProvider::ByUser {
+                url: url.into(),
             });
         }
-        Round::Ended(outcome)
+        Capability::Unsupported => return AtProvider::Unsupported,
+        Capability::Endpoint { .. } | Capability::DeleteWithBearer { .. } => {}
     }
-
-    /// Ends a grant whose access token is dead, at a server that takes no other token: with one that is refreshed for
-    /// the purpose.
-    fn end_renewed(&self, issuer: &Issuer<'_>, grant: &Grant, tokens: Revocable<'_>) -> AtProvider {
-        let Some(refresh_token) = tokens.refresh_token else {
-            // An access token that has expired opens nothing.
-            return AtProvider::NothingLeft;
-        };
-        let refused = Status::NeedsConsent(NeedsConsent::Rejected);
-        if grant.status == refused || grant.status == Status::NeedsConsent(NeedsConsent::LostInFlight) {
-            // The server has refused the refresh token before.
-            return AtProvider::NothingLeft;
+    // As with a refresh: tokens go only where they came from, from the client that they were issued to.
+    let issuer = match outlook::issuer(cx, grant.into()) {
+        Ok(issuer) => issuer,
+        Err(Obstacle::ClientReplaced) => {
+            return AtProvider::NotAttempted(Misconfiguration::ClientChanged);
         }
-        let timeout = self.settings.token_timeout();
-        let answer = match self.request_tokens(grant, refresh_token, issuer, timeout) {
-            Ok(answer) => answer,
-            // The refresh token is dead as well.
-            Err(failure) if failure.code == FailureCode::GrantRejected => return AtProvider::NothingLeft,
-            Err(failure) => {
-                return AtProvider::Unconfirmed {
-                    retry_after: failure.retry_after,
-                };
-            }
-        };
-        let renewed = Revocable {
-            access_token: Some(&answer.access_token),
-            refresh_token: answer.refresh_token.as_ref().or(Some(refresh_token)),
-        };
-        let outcome = match self.present(issuer, grant, renewed) {
-            Round::Ended(outcome) => outcome,
-            Round::AccessTokenRefused => AtProvider::Refused,
-        };
-        // Where the old refresh token is taken again, the next attempt needs nothing else. A copy of the tokens for each
-        // attempt would multiply.
-        let replaced = !matches!(
-            issuer.server.rotation,
-            RotationClass::Static | RotationClass::OldStaysValid
-        );
-        if replaced && outcome.may_be_tried_again() {
-            let mut grant = grant.clone();
-            grant.expires_at = answer.expires_in.map(|lifetime| self.now() + lifetime);
-            self.keep_for_upkeep(
-                &grant,
-                &Tokens {
-                    access_token: answer.access_token,
-                    refresh_token: answer.refresh_token,
-                    id_token: None,
-                },
-            );
+        Err(Obstacle::Misconfigured(error)) => return AtProvider::NotAttempted((&error).into()),
+        Err(Obstacle::UnknownProvider(_) | Obstacle::BackingOff { .. }) => {
+            return AtProvider::Unconfirmed { retry_after: None };
         }
-        outcome
+    };
+    let recorded = grant.issued_by.revocation_endpoint.as_deref();
+    if recorded.is_some() && recorded != issuer.endpoints.revocation.as_ref().map(Url::as_str) {
+        return AtProvider::NotAttempted(Misconfiguration::IssuerChanged);
     }
+    let expired = grant.expires_at.is_some_and(|expires_at| expires_at <= cx.now());
+    if !(takes_access_token_alone(server) && (expired || tokens.access_token.is_none())) {
+        match present(cx, &issuer, grant, tokens) {
+            Round::Ended(outcome) => return outcome,
+            Round::AccessTokenRefused => {}
+        }
+    }
+    end_renewed(cx, &issuer, grant, tokens)
+}
 
-    /// Keeps tokens that nobody has confirmed to be dead, sealed, for another attempt.
-    fn keep_for_upkeep(&self, grant: &Grant, tokens: &Tokens) {
-        let Some(connection) = self.named_by(&grant.tenant, grant.id) else {
-            return;
-        };
-        let now = self.now();
-        // Without room, or with a vault that fails, there is nothing left that could be done.
-        let _ = self.persist(|| {
-            self.vault.queue_revocation(&LateTokens {
-                grant,
-                connection,
-                tokens,
-                now,
-                give_up_at: now + self.settings.revocation_patience,
-            })
+/// Presents the tokens to the server's revocation endpoint.
+fn present(cx: &Context, issuer: &Issuer<'_>, grant: &Grant, tokens: Revocable<'_>) -> Round {
+    let server = issuer.server;
+    let endpoint = issuer.endpoints.revocation.as_ref();
+    let Ok(requests) = revocation_requests(server, issuer.client, endpoint, tokens) else {
+        return Round::Ended(AtProvider::NotAttempted(Misconfiguration::RequestRejected));
+    };
+    // A refresh token alone is what is left of a grant that the server refused.
+    let refused = tokens.access_token.is_none() && matches!(grant.status, Status::NeedsConsent(_));
+    let held = tokens.access_token.is_some() || tokens.refresh_token.is_some();
+    if requests.is_empty() && held && !refused {
+        // The server takes no token of the kind that is held.
+        return Round::Ended(AtProvider::Unsupported);
+    }
+    let mut outcome = AtProvider::NothingLeft;
+    for mut request in requests {
+        request.timeout = cx.settings.http_timeout;
+        let answer = cx.http.send(request);
+        let refused = |response: &HttpResponse| response.status == StatusCode::UNAUTHORIZED;
+        if takes_access_token_alone(server)
+            && tokens.refresh_token.is_some()
+            && answer.as_ref().is_ok_and(refused)
+        {
+            return Round::AccessTokenRefused;
+        }
+        let verdict = answer.map_or(RevocationVerdict::Later(None), |response| {
+            revocation_verdict(server, &response)
+        });
+        outcome = outcome.worse(match verdict {
+            RevocationVerdict::Done => AtProvider::Revoked,
+            RevocationVerdict::Later(retry_after) => AtProvider::Unconfirmed { retry_after },
+            RevocationVerdict::Refused => AtProvider::Refused,
         });
     }
-
-    /// Ends tokens that came too late to be stored: now, or by upkeep if the provider does not answer.
-    pub(crate) fn end_late_tokens(&self, fetched: &Fetched) -> AtProvider {
-        let mut grant = fetched.grant.clone();
-        grant.generation = fetched.claim.generation.saturating_add(1);
-        // Where everything of an account ends together, it ended with the revocation that these tokens missed. A
-        // connection that was made since must not end with them.
-        let others = self.ends_with(
-            &grant.tenant,
-            &grant.owner,
-            &grant.issued_by,
-            grant.account.as_ref(),
-        );
-        if !others.is_ok_and(|others| others.is_empty()) {
-            return AtProvider::NothingLeft;
-        }
-        let outcome = self.end_at_provider(
-            &grant,
-            Revocable {
-                access_token: Some(&fetched.tokens.access_token),
-                refresh_token: fetched.tokens.refresh_token.as_ref(),
-            },
-        );
-        if outcome.may_be_tried_again() {
-            self.keep_for_upkeep(&grant, &fetched.tokens);
-        }
-        outcome
-    }
-
-    /// A connection that used the grant, revoked or not.
-    fn named_by(&self, tenant: &TenantId, grant: GrantId) -> Option<ConnectionId> {
-        let mut query = ConnectionQuery::of(tenant);
-        query.grant = Some(grant);
-        query.with_revoked = true;
-        query.limit = 1;
-        let found = self.vault.connections(&query).ok()?;
-        found.first().map(|connection| connection.id)
-    }
-
-    pub(crate) fn settlement(&self, outcome: &AtProvider, attempts: u32) -> Settlement {
-        match outcome {
-            AtProvider::Revoked | AtProvider::Attempted { .. } | AtProvider::NothingLeft => {
-                Settlement::Confirmed
+    // RFC 7009 §2.1: revoking an access token may leave the refresh token alive.
+    let leaves_refresh_token = tokens.refresh_token.is_some()
+        && matches!(
+            server.revocation,
+            Capability::Endpoint {
+                tokens: RevocationTokens::Access,
+                ..
             }
-            AtProvider::Refused => Settlement::Again {
-                at: self.now() + AFTER_REFUSAL,
-            },
-            AtProvider::NotAttempted(_) => Settlement::Again {
-                at: self.now() + back_off(FailureCode::Misconfigured, attempts, None),
-            },
-            AtProvider::ByUser { .. } | AtProvider::Unsupported | AtProvider::StillUsedBy(_) => {
-                Settlement::GivenUp
-            }
-            AtProvider::Unconfirmed { retry_after } => Settlement::Again {
-                at: self.now() + back_off(FailureCode::ServerError, attempts, *retry_after),
-            },
-        }
+        );
+    if outcome == AtProvider::Revoked && (server.revocation_is_best_effort || leaves_refresh_token) {
+        let page = server.revocation_page(&grant.parameters);
+        return Round::Ended(AtProvider::Attempted {
+            url: page.map(Into::into),
+        });
     }
+    Round::Ended(outcome)
+}
 
-    /// The live connections of an owner that end with tokens of this account and issuer, because the provider revokes
-    /// the access behind all of them at once.
-    pub(crate) fn ends_with(
-        &self,
-        tenant: &TenantId,
-        owner: &Owner,
-        issued_by: &IssuedBy,
-        account: Option<&Account>,
-    ) -> Result<Vec<Connection>, VaultError> {
-        let server = self.registry.server(issued_by.server.as_str());
-        let wide = server
-            .is_some_and(|server| matches!(server.revocation, Capability::Endpoint { grant_wide: true, .. }));
-        if !wide {
-            return Ok(Vec::new());
-        }
-        let mut query = ConnectionQuery::of(tenant);
-        query.owner = Some(owner);
-        let mut others = self.vault.connections(&query)?;
-        others.retain(|other| {
-            let same_account = match (&other.account, account) {
-                (Some(one), Some(other)) => one.id == other.id,
-                // Where one of them is not known, it may be the same.
-                _ => true,
+/// Ends a grant whose access token is dead, at a server that takes no other token: with one that is refreshed for
+/// the purpose.
+fn end_renewed(cx: &Context, issuer: &Issuer<'_>, grant: &Grant, tokens: Revocable<'_>) -> AtProvider {
+    let Some(refresh_token) = tokens.refresh_token else {
+        // An access token that has expired opens nothing.
+        return AtProvider::NothingLeft;
+    };
+    let refused = Status::NeedsConsent(NeedsConsent::Rejected);
+    if grant.status == refused || grant.status == Status::NeedsConsent(NeedsConsent::LostInFlight) {
+        // The server has refused the refresh token before.
+        return AtProvider::NothingLeft;
+    }
+    let timeout = cx.settings.token_timeout();
+    let answer = match request::request_tokens(cx, grant, refresh_token, issuer, timeout) {
+        Ok(answer) => answer,
+        // The refresh token is dead as well.
+        Err(failure) if failure.code == FailureCode::GrantRejected => return AtProvider::NothingLeft,
+        Err(failure) => {
+            return AtProvider::Unconfirmed {
+                retry_after: failure.retry_after,
             };
-            other.issued_by.server == issued_by.server
-                && other.issued_by.client_id == issued_by.client_id
-                && same_account
-        });
-        Ok(others)
+        }
+    };
+    let renewed = Revocable {
+        access_token: Some(&answer.access_token),
+        refresh_token: answer.refresh_token.as_ref().or(Some(refresh_token)),
+    };
+    let outcome = match present(cx, issuer, grant, renewed) {
+        Round::Ended(outcome) => outcome,
+        Round::AccessTokenRefused => AtProvider::Refused,
+    };
+    // Where the old refresh token is taken again, the next attempt needs nothing else. A copy of the tokens for each
+    // attempt would multiply.
+    let replaced = !matches!(
+        issuer.server.rotation,
+        RotationClass::Static | RotationClass::OldStaysValid
+    );
+    if replaced && outcome.may_be_tried_again() {
+        let mut grant = grant.clone();
+        grant.expires_at = answer.expires_in.map(|lifetime| cx.now() + lifetime);
+        keep_for_upkeep(
+            cx,
+            &grant,
+            &Tokens {
+                access_token: answer.access_token,
+                refresh_token: answer.refresh_token,
+                id_token: None,
+            },
+        );
     }
+    outcome
+}
+
+/// Keeps tokens that nobody has confirmed to be dead, sealed, for another attempt.
+fn keep_for_upkeep(cx: &Context, grant: &Grant, tokens: &Tokens) {
+    let Some(connection) = named_by(cx, &grant.tenant, grant.id) else {
+        return;
+    };
+    let now = cx.now();
+    // Without room, or with a vault that fails, there is nothing left that could be done.
+    let _ = persist::persist(cx, || {
+        cx.vault.queue_revocation(&LateTokens {
+            grant,
+            connection,
+            tokens,
+            now,
+            give_up_at: now + cx.settings.revocation_patience,
+        })
+    });
+}
+
+/// Ends tokens that came too late to be stored: now, or by upkeep if the provider does not answer.
+pub(crate) fn end_late_tokens(cx: &Context, fetched: &Fetched) -> AtProvider {
+    let mut grant = fetched.grant.clone();
+    grant.generation = fetched.claim.generation.saturating_add(1);
+    // Where everything of an account ends together, it ended with the revocation that these tokens missed. A
+    // connection that was made since must not end with them.
+    let others = ends_with(
+        cx,
+        &grant.tenant,
+        &grant.owner,
+        &grant.issued_by,
+        grant.account.as_ref(),
+    );
+    if !others.is_ok_and(|others| others.is_empty()) {
+        return AtProvider::NothingLeft;
+    }
+    let outcome = end_at_provider(
+        cx,
+        &grant,
+        Revocable {
+            access_token: Some(&fetched.tokens.access_token),
+            refresh_token: fetched.tokens.refresh_token.as_ref(),
+        },
+    );
+    if outcome.may_be_tried_again() {
+        keep_for_upkeep(cx, &grant, &fetched.tokens);
+    }
+    outcome
+}
+
+/// A connection that used the grant, revoked or not.
+fn named_by(cx: &Context, tenant: &TenantId, grant: GrantId) -> Option<ConnectionId> {
+    let mut query = ConnectionQuery::of(tenant);
+    query.grant = Some(grant);
+    query.with_revoked = true;
+    query.limit = 1;
+    let found = cx.vault.connections(&query).ok()?;
+    found.first().map(|connection| connection.id)
+}
+
+pub(crate) fn settlement(cx: &Context, outcome: &AtProvider, attempts: u32) -> Settlement {
+    match outcome {
+        AtProvider::Revoked | AtProvider::Attempted { .. } | AtProvider::NothingLeft => Settlement::Confirmed,
+        AtProvider::Refused => Settlement::Again {
+            at: cx.now() + AFTER_REFUSAL,
+        },
+        AtProvider::NotAttempted(_) => Settlement::Again {
+            at: cx.now() + back_off(FailureCode::Misconfigured, attempts, None),
+        },
+        AtProvider::ByUser { .. } | AtProvider::Unsupported | AtProvider::StillUsedBy(_) => {
+            Settlement::GivenUp
+        }
+        AtProvider::Unconfirmed { retry_after } => Settlement::Again {
+            at: cx.now() + back_off(FailureCode::ServerError, attempts, *retry_after),
+        },
+    }
+}
+
+/// The live connections of an owner that end with tokens of this account and issuer, because the provider revokes
+/// the access behind all of them at once.
+pub(crate) fn ends_with(
+    cx: &Context,
+    tenant: &TenantId,
+    owner: &Owner,
+    issued_by: &IssuedBy,
+    account: Option<&Account>,
+) -> Result<Vec<Connection>, VaultError> {
+    let server = cx.registry.server(issued_by.server.as_str());
+    let wide = server
+        .is_some_and(|server| matches!(server.revocation, Capability::Endpoint { grant_wide: true, .. }));
+    if !wide {
+        return Ok(Vec::new());
+    }
+    let mut query = ConnectionQuery::of(tenant);
+    query.owner = Some(owner);
+    let mut others = cx.vault.connections(&query)?;
+    others.retain(|other| {
+        let same_account = match (&other.account, account) {
+            (Some(one), Some(other)) => one.id == other.id,
+            // Where one of them is not known, it may be the same.
+            _ => true,
+        };
+        other.issued_by.server == issued_by.server
+            && other.issued_by.client_id == issued_by.client_id
+            && same_account
+    });
+    Ok(others)
 }
 
 /// Returns whether the server's revocation takes an access token and nothing else.

@@ -1,17 +1,18 @@
 //! Refreshes before somebody waits for them, fairly: each authorization server has a list of its own, and one that is
 //! slow or dead holds up nobody else's.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::atomic::Ordering;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::engine::Context;
-use crate::engine::refresh::Grounded;
-use crate::engine::upkeep::maintain::Budget;
+use crate::engine::refresh;
+use crate::engine::refresh::NotRefreshed;
+use crate::engine::upkeep::budget::{Budget, STRIKES};
 use crate::engine::workers;
 use crate::error::{ConsentReason, Error, Misconfigured, Result};
-use crate::model::{GrantId, ServerId, Timestamp};
+use crate::model::GrantId;
 use crate::provider::AuthorizationServer;
 use crate::trace::{self, About, Seam};
 use crate::vault::{Claimed, DueQuery};
@@ -19,14 +20,6 @@ use crate::vault::{Claimed, DueQuery};
 /// Access tokens that expire within this time are refreshed by upkeep: what `resolve` would call due, and a minute
 /// more, so that a turn seldom waits.
 const HORIZON: Duration = Duration::from_secs(6 * 60);
-
-/// After this many failures in a row a server is left alone for a while.
-pub(crate) const STRIKES: u32 = 3;
-
-/// For how long, at first and at most. Shorter than the horizon: a server that recovers is asked before the tokens
-/// expire.
-const REST: Duration = Duration::from_secs(15);
-const LONGEST_REST: Duration = Duration::from_secs(120);
 
 /// What was refreshed.
 #[derive(Debug, Clone, Copy, Default)]
@@ -36,44 +29,6 @@ pub(crate) struct Refreshes {
     pub(crate) passed_over: usize,
     /// Whether the budget ran out before the work did.
     pub(crate) spent: bool,
-}
-
-/// The servers that upkeep leaves alone because they do not answer.
-#[derive(Debug, Default)]
-pub(crate) struct Resting {
-    servers: Mutex<HashMap<ServerId, Rest>>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Rest {
-    times: u32,
-    until: Timestamp,
-}
-
-impl Resting {
-    pub(crate) fn contains(&self, server: &ServerId, now: Timestamp) -> bool {
-        self.servers().get(server).is_some_and(|rest| rest.until > now)
-    }
-
-    /// Leaves a server alone, for longer each time.
-    pub(crate) fn add(&self, server: &ServerId, now: Timestamp) {
-        let mut servers = self.servers();
-        let times = servers.get(server).map_or(0, |rest| rest.times);
-        let span = REST.saturating_mul(2_u32.saturating_pow(times)).min(LONGEST_REST);
-        let rest = Rest {
-            times: times.saturating_add(1),
-            until: now + span,
-        };
-        servers.insert(server.clone(), rest);
-    }
-
-    pub(crate) fn remove(&self, server: &ServerId) {
-        self.servers().remove(server);
-    }
-
-    fn servers(&self) -> MutexGuard<'_, HashMap<ServerId, Rest>> {
-        self.servers.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// The grants of one server.
@@ -124,153 +79,153 @@ enum Ended {
     StoreFailed(Error),
 }
 
-impl Context {
-    /// Refreshes what is due.
-    pub(crate) fn refresh_due(&self, budget: Budget, until: Instant) -> Result<Refreshes> {
-        if budget.refreshes == 0 {
-            return Ok(Refreshes::default());
-        }
-        let count = budget.workers.clamp(1, budget.refreshes);
-        let schedule = Mutex::new(Schedule {
-            queues: self.queues(),
-            turn: 0,
-            requests: 0,
-            done: Refreshes::default(),
-            failure: None,
-        });
-        let lock = || schedule.lock().unwrap_or_else(PoisonError::into_inner);
-        // Most calls find nothing to be done, and need no threads for it.
-        if !self.fill(&mut lock(), budget, count, until) {
-            return schedule
-                .into_inner()
-                .unwrap_or_else(PoisonError::into_inner)
-                .result();
-        }
-        workers::run(count, || {
-            loop {
-                // The guard is dropped before the request is sent.
-                let next = self.next(&mut lock(), budget, count, until);
-                let Some((queue, claimed)) = next else { return };
-                let ended = self.refresh_in_turn(claimed);
-                self.tally(&mut lock(), queue, ended);
-            }
-        });
-        schedule
+/// Refreshes what is due.
+pub(crate) fn refresh_due(cx: &Context, budget: Budget, until: Instant) -> Result<Refreshes> {
+    if budget.refreshes == 0 {
+        return Ok(Refreshes::default());
+    }
+    let count = budget.workers.clamp(1, budget.refreshes);
+    let schedule = Mutex::new(Schedule {
+        queues: queues(cx),
+        turn: 0,
+        requests: 0,
+        done: Refreshes::default(),
+        failure: None,
+    });
+    let lock = || schedule.lock().unwrap_or_else(PoisonError::into_inner);
+    // Most calls find nothing to be done, and need no threads for it.
+    if !fill(cx, &mut lock(), budget, count, until) {
+        return schedule
             .into_inner()
             .unwrap_or_else(PoisonError::into_inner)
-            .result()
+            .result();
     }
-
-    /// One queue for each server that is not left alone, the next one first at each call.
-    fn queues(&self) -> Vec<Queue<'_>> {
-        let now = self.now();
-        let mut queues: Vec<_> = self
-            .registry
-            .servers()
-            .filter(|server| !self.resting.contains(&server.id, now))
-            .map(|server| Queue {
-                server,
-                claimed: VecDeque::new(),
-                seen: BTreeSet::new(),
-                workers: 0,
-                failures: 0,
-                ended: false,
-            })
-            .collect();
-        let first = self.first_server.fetch_add(1, Ordering::Relaxed);
-        if !queues.is_empty() {
-            let first = first % queues.len();
-            queues.rotate_left(first);
-        }
-        queues
-    }
-
-    /// Takes the next grant to be refreshed, from the servers in turn.
-    fn next(
-        &self,
-        schedule: &mut Schedule<'_>,
-        budget: Budget,
-        workers: usize,
-        until: Instant,
-    ) -> Option<(usize, Claimed)> {
-        if !self.fill(schedule, budget, workers, until) {
-            return None;
-        }
-        let index = schedule.filled()?;
-        let queue = &mut schedule.queues[index];
-        queue.workers += 1;
-        queue.claimed.pop_front().map(|claimed| (index, claimed))
-    }
-
-    /// Claims grants until some are claimed. Returns `false` if there is nothing more to be done.
-    fn fill(&self, schedule: &mut Schedule<'_>, budget: Budget, workers: usize, until: Instant) -> bool {
+    workers::run(count, || {
         loop {
-            // What is claimed is refreshed, even past the time: a claim that nobody ends makes others wait.
-            if schedule.filled().is_some() {
-                return true;
-            }
-            let open = schedule.queues.iter().filter(|queue| !queue.ended).count();
-            if open == 0 || schedule.failure.is_some() {
-                return false;
-            }
-            if schedule.requests >= budget.refreshes || Instant::now() >= until {
-                schedule.done.spent = true;
-                return false;
-            }
-            let share = if open > 1 { workers.div_ceil(2) } else { workers };
-            let Some(index) = schedule.turn_of(share) else {
-                return false;
-            };
-            let room = share - schedule.queues[index].workers;
-            let limit = room.min(budget.refreshes - schedule.requests);
-            schedule.requests += self.claim_for(schedule, index, limit);
+            // The guard is dropped before the request is sent.
+            let next = next(cx, &mut lock(), budget, count, until);
+            let Some((queue, claimed)) = next else { return };
+            let ended = refresh_in_turn(cx, claimed);
+            tally(cx, &mut lock(), queue, ended);
         }
-    }
+    });
+    schedule
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner)
+        .result()
+}
 
-    /// Claims grants of one server. Returns how many.
-    fn claim_for(&self, schedule: &mut Schedule<'_>, index: usize, limit: usize) -> usize {
-        let queue = &mut schedule.queues[index];
-        let now = self.now();
-        // When half of the time has passed after which an idle grant dies, it is refreshed.
-        let idle = queue.server.refresh_token_idle;
-        let claimed = self.vault.claim_due(&DueQuery {
-            server: &queue.server.id,
-            holder: self.holder,
-            now,
-            lease: self.settings.refresh_lease,
-            horizon: HORIZON,
-            idle_since: idle.map(|idle| now.saturating_sub(idle / 2)),
-            limit,
-        });
-        match claimed {
-            Ok(claimed) => {
-                // A grant that was refreshed in this call and is due again has tokens that live shorter than the
-                // horizon. All that was due before has had its turn.
-                let again = claimed.iter().any(|claimed| !queue.seen.insert(claimed.grant.id));
-                queue.ended |= again || claimed.is_empty();
-                let count = claimed.len();
-                queue.claimed.extend(claimed);
-                count
-            }
-            Err(error) => {
-                schedule.failure.get_or_insert(error.into());
-                0
-            }
+/// One queue for each server that is not left alone, the next one first at each call.
+fn queues(cx: &Context) -> Vec<Queue<'_>> {
+    let now = cx.now();
+    let mut queues: Vec<_> = cx
+        .registry
+        .servers()
+        .filter(|server| !cx.resting.contains(&server.id, now))
+        .map(|server| Queue {
+            server,
+            claimed: VecDeque::new(),
+            seen: BTreeSet::new(),
+            workers: 0,
+            failures: 0,
+            ended: false,
+        })
+        .collect();
+    let first = cx.first_server.fetch_add(1, Ordering::Relaxed);
+    if !queues.is_empty() {
+        let first = first % queues.len();
+        queues.rotate_left(first);
+    }
+    queues
+}
+
+/// Takes the next grant to be refreshed, from the servers in turn.
+fn next(
+    cx: &Context,
+    schedule: &mut Schedule<'_>,
+    budget: Budget,
+    workers: usize,
+    until: Instant,
+) -> Option<(usize, Claimed)> {
+    if !fill(cx, schedule, budget, workers, until) {
+        return None;
+    }
+    let index = schedule.filled()?;
+    let queue = &mut schedule.queues[index];
+    queue.workers += 1;
+    queue.claimed.pop_front().map(|claimed| (index, claimed))
+}
+
+/// Claims grants until some are claimed. Returns `false` if there is nothing more to be done.
+fn fill(cx: &Context, schedule: &mut Schedule<'_>, budget: Budget, workers: usize, until: Instant) -> bool {
+    loop {
+        // What is claimed is refreshed, even past the time: a claim that nobody ends makes others wait.
+        if schedule.filled().is_some() {
+            return true;
         }
-    }
-
-    fn refresh_in_turn(&self, claimed: Claimed) -> Ended {
-        let (tenant, provider) = (claimed.grant.tenant.clone(), claimed.grant.provider.clone());
-        let about = || About {
-            tenant: Some(&tenant),
-            provider: Some(&provider),
-            ..About::default()
+        let open = schedule.queues.iter().filter(|queue| !queue.ended).count();
+        if open == 0 || schedule.failure.is_some() {
+            return false;
+        }
+        if schedule.requests >= budget.refreshes || Instant::now() >= until {
+            schedule.done.spent = true;
+            return false;
+        }
+        let share = if open > 1 { workers.div_ceil(2) } else { workers };
+        let Some(index) = schedule.turn_of(share) else {
+            return false;
         };
-        let mut ended = Ended::Refreshed;
-        // The span says how it ended; so does `ended`, in the terms of upkeep.
-        let _ = trace::within(Seam::Refresh, about, || match self.refresh_claimed(claimed) {
+        let room = share - schedule.queues[index].workers;
+        let limit = room.min(budget.refreshes - schedule.requests);
+        schedule.requests += claim_for(cx, schedule, index, limit);
+    }
+}
+
+/// Claims grants of one server. Returns how many.
+fn claim_for(cx: &Context, schedule: &mut Schedule<'_>, index: usize, limit: usize) -> usize {
+    let queue = &mut schedule.queues[index];
+    let now = cx.now();
+    // When half of the time has passed after which an idle grant dies, it is refreshed.
+    let idle = queue.server.refresh_token_idle;
+    let claimed = cx.vault.claim_due(&DueQuery {
+        server: &queue.server.id,
+        holder: cx.holder,
+        now,
+        lease: cx.settings.refresh_lease,
+        horizon: HORIZON,
+        idle_since: idle.map(|idle| now.saturating_sub(idle / 2)),
+        limit,
+    });
+    match claimed {
+        Ok(claimed) => {
+            // A grant that was refreshed in this call and is due again has tokens that live shorter than the
+            // horizon. All that was due before has had its turn.
+            let again = claimed.iter().any(|claimed| !queue.seen.insert(claimed.grant.id));
+            queue.ended |= again || claimed.is_empty();
+            let count = claimed.len();
+            queue.claimed.extend(claimed);
+            count
+        }
+        Err(error) => {
+            schedule.failure.get_or_insert(error.into());
+            0
+        }
+    }
+}
+
+fn refresh_in_turn(cx: &Context, claimed: Claimed) -> Ended {
+    let (tenant, provider) = (claimed.grant.tenant.clone(), claimed.grant.provider.clone());
+    let about = || About {
+        tenant: Some(&tenant),
+        provider: Some(&provider),
+        ..About::default()
+    };
+    let mut ended = Ended::Refreshed;
+    // The span says how it ended; so does `ended`, in the terms of upkeep.
+    let _ = trace::within(Seam::Refresh, about, || {
+        match refresh::refresh_claimed(cx, claimed) {
             Ok(_) => Ok(()),
-            Err(Grounded::Moved(_)) => {
+            Err(NotRefreshed::Moved(_)) => {
                 ended = Ended::Elsewhere;
                 Ok(())
             }
@@ -279,50 +234,50 @@ impl Context {
                 ended = Ended::of(failed);
                 Err(error)
             }
-        });
-        ended
-    }
-
-    fn tally(&self, schedule: &mut Schedule<'_>, index: usize, ended: Ended) {
-        let queue = &mut schedule.queues[index];
-        queue.workers -= 1;
-        let mut trouble = ServerTrouble::None;
-        match ended {
-            Ended::Refreshed => {
-                schedule.done.refreshed += 1;
-                queue.failures = 0;
-                self.resting.remove(&queue.server.id);
-            }
-            Ended::Elsewhere => {}
-            Ended::PassedOver(problem) => {
-                schedule.done.passed_over += 1;
-                schedule.requests -= 1;
-                // That concerns every grant of the server.
-                queue.ended |= matches!(problem, Some(Misconfigured::NoClient(_)));
-            }
-            Ended::Failed { server } => {
-                schedule.done.failed += 1;
-                trouble = server;
-            }
-            Ended::StoreFailed(error) => {
-                schedule.done.failed += 1;
-                schedule.failure.get_or_insert(error);
-            }
         }
-        match trouble {
-            ServerTrouble::None => {}
-            ServerTrouble::RefusesClient => {
-                if !queue.ended {
-                    self.resting.add(&queue.server.id, self.now());
-                }
-                queue.ended = true;
+    });
+    ended
+}
+
+fn tally(cx: &Context, schedule: &mut Schedule<'_>, index: usize, ended: Ended) {
+    let queue = &mut schedule.queues[index];
+    queue.workers -= 1;
+    let mut trouble = ServerTrouble::None;
+    match ended {
+        Ended::Refreshed => {
+            schedule.done.refreshed += 1;
+            queue.failures = 0;
+            cx.resting.remove(&queue.server.id);
+        }
+        Ended::Elsewhere => {}
+        Ended::PassedOver(problem) => {
+            schedule.done.passed_over += 1;
+            schedule.requests -= 1;
+            // That concerns every grant of the server.
+            queue.ended |= matches!(problem, Some(Misconfigured::NoClient(_)));
+        }
+        Ended::Failed { server } => {
+            schedule.done.failed += 1;
+            trouble = server;
+        }
+        Ended::StoreFailed(error) => {
+            schedule.done.failed += 1;
+            schedule.failure.get_or_insert(error);
+        }
+    }
+    match trouble {
+        ServerTrouble::None => {}
+        ServerTrouble::RefusesClient => {
+            if !queue.ended {
+                cx.resting.add(&queue.server.id, cx.now());
             }
-            ServerTrouble::Strike => {
-                queue.failures += 1;
-                if queue.failures == STRIKES {
-                    queue.ended = true;
-                    self.resting.add(&queue.server.id, self.now());
-                }
+            queue.ended = true;
+        }
+        ServerTrouble::Strike => {
+            queue.failures += 1;
+            if queue.failures == STRIKES {
+                queue.ended = true;
+                cx.resting.add(&queue.server.id, cx.now());
             }
         }
     }
@@ -353,23 +308,23 @@ impl Schedule<'_> {
 }
 
 impl Ended {
-    fn of(failed: Grounded) -> Self {
+    fn of(failed: NotRefreshed) -> Self {
         match failed {
-            Grounded::Moved(_) => Self::Elsewhere,
-            Grounded::Untried(Error::Misconfigured(problem)) => Self::PassedOver(Some(problem)),
-            Grounded::Untried(_) => Self::PassedOver(None),
-            Grounded::Failed(error @ Error::Vault(_)) => Self::StoreFailed(error),
-            Grounded::Failed(Error::Unavailable(_)) => Self::Failed {
+            NotRefreshed::Moved(_) => Self::Elsewhere,
+            NotRefreshed::Untried(Error::Misconfigured(problem)) => Self::PassedOver(Some(problem)),
+            NotRefreshed::Untried(_) => Self::PassedOver(None),
+            NotRefreshed::Failed(error @ Error::Vault(_)) => Self::StoreFailed(error),
+            NotRefreshed::Failed(Error::Unavailable(_)) => Self::Failed {
                 server: ServerTrouble::Strike,
             },
-            Grounded::Failed(Error::Misconfigured(Misconfigured::ClientRejected(_))) => Self::Failed {
+            NotRefreshed::Failed(Error::Misconfigured(Misconfigured::ClientRejected(_))) => Self::Failed {
                 server: ServerTrouble::RefusesClient,
             },
-            Grounded::Failed(_) => Self::Failed {
+            NotRefreshed::Failed(_) => Self::Failed {
                 server: ServerTrouble::None,
             },
-            Grounded::NeedsConsent(ConsentReason::ClientChanged) => Self::PassedOver(None),
-            Grounded::NeedsConsent(_) => Self::Failed {
+            NotRefreshed::NeedsConsent(ConsentReason::ClientChanged) => Self::PassedOver(None),
+            NotRefreshed::NeedsConsent(_) => Self::Failed {
                 server: ServerTrouble::None,
             },
         }

@@ -6,70 +6,18 @@
 use std::time::{Duration, Instant};
 
 use crate::engine::Context;
+use crate::engine::refresh::commit;
+use crate::engine::upkeep::budget::Budget;
+use crate::engine::upkeep::due;
+use crate::engine::upkeep::outbox;
+use crate::engine::uses;
 use crate::error::{Error, Result};
 use crate::vault::{Erasure, SweepLimits};
-
-/// The limits of one call of upkeep.
-#[derive(Debug, Clone, Copy)]
-#[non_exhaustive]
-pub struct Budget {
-    /// At most this many rows of each kind are deleted: 1000.
-    pub rows: usize,
-    /// At most this many grants are refreshed, and at most this many pending revocations are tried: 100.
-    pub refreshes: usize,
-    /// No request is begun after this time: 30 s. One that has begun is bounded by its own deadline.
-    pub time: Duration,
-    /// At most this many requests are made at a time, each on a thread of its own: 8. No server is asked by more than
-    /// half of them while another server has work too.
-    pub workers: usize,
-}
-
-impl Default for Budget {
-    fn default() -> Self {
-        Self {
-            rows: 1_000,
-            refreshes: 100,
-            time: Duration::from_secs(30),
-            workers: 8,
-        }
-    }
-}
-
-impl Budget {
-    /// Returns the same budget with this many rows.
-    #[must_use]
-    pub const fn rows(mut self, rows: usize) -> Self {
-        self.rows = rows;
-        self
-    }
-
-    /// Returns the same budget with this many refreshes. Zero for a process that must not touch the network.
-    #[must_use]
-    pub const fn refreshes(mut self, refreshes: usize) -> Self {
-        self.refreshes = refreshes;
-        self
-    }
-
-    /// Returns the same budget with this much time.
-    #[must_use]
-    pub const fn time(mut self, time: Duration) -> Self {
-        self.time = time;
-        self
-    }
-
-    /// Returns the same budget with this many workers. One worker makes one request after the other, on the caller's
-    /// thread; zero counts as one.
-    #[must_use]
-    pub const fn workers(mut self, workers: usize) -> Self {
-        self.workers = workers;
-        self
-    }
-}
 
 /// What upkeep did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Upkeep {
+pub struct UpkeepReport {
     /// How many token uses were written, for the audit and for the time of the last use.
     pub uses_recorded: usize,
     /// How many sets of tokens were stored that could not be stored when they were fetched.
@@ -112,51 +60,49 @@ impl FirstFailure {
     }
 }
 
-impl Context {
-    pub(crate) fn maintain(&self, budget: Budget) -> Result<Upkeep> {
-        let until = Instant::now() + budget.time;
-        let now = self.now();
-        let mut failure = FirstFailure::default();
-        // A grant whose new tokens wait here must not be refreshed with its old ones.
-        let tokens_saved = failure.keep(self.save_all_unsaved());
-        let uses_recorded = failure.keep(self.record_gathered());
-        let swept = failure.keep(self.vault.sweep(&SweepLimits {
-            now,
-            // A used consent is remembered for one more lifetime, so that a late replay is told from a guess.
-            consents_before: now.saturating_sub(self.settings.consent_lifetime),
-            retention: self.settings.audit_retention,
-            rows: budget.rows,
-        }));
-        let refreshes = failure.keep(self.refresh_due(budget, until));
-        let drained = failure.keep(self.drain_outbox(budget, until));
-        // Last, and whatever failed before: this is what erased secrets leave behind.
-        let residue = failure.keep(self.vault.clear_residue());
-        if let Some(error) = failure.0 {
-            return Err(error);
-        }
-        let (swept, refreshes) = (swept.unwrap_or_default(), refreshes.unwrap_or_default());
-        let drained = drained.unwrap_or_default();
-        let deleted = swept.consents + swept.quarantines + swept.former_grants + swept.audit_entries;
-        let again = refreshes.spent && refreshes.refreshed > 0
-            || drained.spent && drained.settled > 0
-            || swept.more && deleted > 0;
-        Ok(Upkeep {
-            uses_recorded: uses_recorded.unwrap_or_default(),
-            tokens_saved: tokens_saved.unwrap_or_default(),
-            refreshed: refreshes.refreshed,
-            failed: refreshes.failed,
-            passed_over: refreshes.passed_over,
-            revocations_settled: drained.settled,
-            consents_purged: swept.consents,
-            quarantines_ended: swept.quarantines,
-            former_grants_purged: swept.former_grants,
-            audit_entries_pruned: swept.audit_entries,
-            residue: residue.unwrap_or(Erasure::Pending),
-            next: if again {
-                Duration::ZERO
-            } else {
-                Duration::from_secs(60)
-            },
-        })
+pub(crate) fn maintain(cx: &Context, budget: Budget) -> Result<UpkeepReport> {
+    let until = Instant::now() + budget.time;
+    let now = cx.now();
+    let mut failure = FirstFailure::default();
+    // A grant whose new tokens wait here must not be refreshed with its old ones.
+    let tokens_saved = failure.keep(commit::save_all_unsaved(cx));
+    let uses_recorded = failure.keep(uses::record_gathered(cx));
+    let swept = failure.keep(cx.vault.sweep(&SweepLimits {
+        now,
+        // A used consent is remembered for one more lifetime, so that a late replay is told from a guess.
+        consents_before: now.saturating_sub(cx.settings.consent_lifetime),
+        retention: cx.settings.audit_retention,
+        rows: budget.rows,
+    }));
+    let refreshes = failure.keep(due::refresh_due(cx, budget, until));
+    let drained = failure.keep(outbox::drain_outbox(cx, budget, until));
+    // Last, and whatever failed before: this is what erased secrets leave behind.
+    let residue = failure.keep(cx.vault.clear_residue());
+    if let Some(error) = failure.0 {
+        return Err(error);
     }
+    let (swept, refreshes) = (swept.unwrap_or_default(), refreshes.unwrap_or_default());
+    let drained = drained.unwrap_or_default();
+    let deleted = swept.consents + swept.quarantines + swept.former_grants + swept.audit_entries;
+    let again = refreshes.spent && refreshes.refreshed > 0
+        || drained.spent && drained.settled > 0
+        || swept.more && deleted > 0;
+    Ok(UpkeepReport {
+        uses_recorded: uses_recorded.unwrap_or_default(),
+        tokens_saved: tokens_saved.unwrap_or_default(),
+        refreshed: refreshes.refreshed,
+        failed: refreshes.failed,
+        passed_over: refreshes.passed_over,
+        revocations_settled: drained.settled,
+        consents_purged: swept.consents,
+        quarantines_ended: swept.quarantines,
+        former_grants_purged: swept.former_grants,
+        audit_entries_pruned: swept.audit_entries,
+        residue: residue.unwrap_or(Erasure::Pending),
+        next: if again {
+            Duration::ZERO
+        } else {
+            Duration::from_secs(60)
+        },
+    })
 }

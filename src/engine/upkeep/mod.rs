@@ -1,4 +1,7 @@
 //! Upkeep: refreshes and revocations that are due, and the deletion of what has ended.
 
+pub(crate) mod budget;
 pub(crate) mod due;
 pub(crate) mod maintain;
+mod outbox;
+pub(crate) mod resting;

@@ -54,8 +54,9 @@ impl Inner {
     /// `GET /v1/consents`: those of the caller, or of the person that an operator names.
     pub(in crate::gateway) fn api_consents(&self, caller: &Caller, incoming: &Incoming<'_>) -> Answer {
         let user = whose(caller, incoming)?;
-        let manager = self.connections.inner();
-        let open = manager.open_consents(caller.acting_user().tenant(), &user)?;
+        let open = self
+            .connections
+            .pending_of(caller.acting_user().tenant(), &user)?;
         let consents = open.into_iter().map(ConsentJson::new).collect();
         answer::json(StatusCode::OK, &Consents { consents })
     }
@@ -69,8 +70,9 @@ impl Inner {
     ) -> Answer {
         let id: ConsentId = id.parse().map_err(|_| Refusal::not_found())?;
         let user = whose(caller, incoming)?;
-        let manager = self.connections.inner();
-        let state = manager.withdraw(caller.acting_user().tenant(), &user, id)?;
+        let state = self
+            .connections
+            .withdraw_of(caller.acting_user().tenant(), &user, id)?;
         let body = Withdrawn {
             id: id.to_string(),
             state: state_code(state),

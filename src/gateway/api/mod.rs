@@ -15,15 +15,14 @@ use super::request::Incoming;
 use super::{Caller, Inner, Role};
 use crate::engine::lists::{ConnectionFilter, StatusFilter};
 use crate::error::Error;
-use crate::model::{Connection, ConnectionId, ProviderId, TenantId, UserId};
+use crate::model::{Connection, ConnectionId, TenantId, UserId};
 use shape::{ConnectionJson, Page, ProviderJson, Providers, RevocationJson, Session};
 
 impl Inner {
     /// `GET /healthz`: whether the vault can be read. Nobody's data is looked at.
     pub(super) fn health(&self) -> Answer {
         let nobody = TenantId::new("healthz").map_err(Error::from)?;
-        let vault = &self.connections.inner().vault;
-        vault.connection(&nobody, ConnectionId::from_bytes([0; 16]))?;
+        self.connections.check_vault(&nobody)?;
         answer::json(StatusCode::OK, &serde_json::json!({ "status": "ok" }))
     }
 
@@ -107,9 +106,8 @@ impl Inner {
     }
 
     fn shape(&self, caller: &Caller, connection: &Connection) -> ConnectionJson {
-        let manager = self.connections.inner();
         let managed = connection.owner.is_managed_by(caller.principal().reach());
-        ConnectionJson::new(connection, &manager.health(connection), managed)
+        ConnectionJson::new(connection, &self.connections.health_of(connection), managed)
     }
 }
 
@@ -137,14 +135,14 @@ pub(super) fn filter(incoming: &Incoming<'_>) -> Result<ConnectionFilter, Refusa
         filter.user = Some(UserId::new(user).map_err(Error::from)?);
     }
     if let Some(provider) = incoming.query("provider") {
-        filter.provider = Some(ProviderId::new(provider).map_err(Error::from)?);
+        filter.provider = Some(provider.to_owned());
     }
     match incoming.query("status") {
         None => {}
         Some("active") => filter.status = Some(StatusFilter::Active),
         Some("needs_consent") => filter.status = Some(StatusFilter::NeedsConsent),
         Some("revoked") => filter.status = Some(StatusFilter::Revoked),
-        Some("all") => filter.with_revoked = true,
+        Some("all") => filter.include_revoked = true,
         Some(_) => return Err(Refusal::invalid("There is no such status.")),
     }
     if let Some(after) = incoming.query("after") {

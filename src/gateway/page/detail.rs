@@ -40,7 +40,7 @@ impl Inner {
         let sharing = self.connections.sharing(caller.principal(), connection.id)?;
         let others = self.addable(caller, &connection)?;
         let now = self.now();
-        let health = self.connections.inner().health(&connection);
+        let health = self.connections.health_of(&connection);
         self.show(caller, incoming, StatusCode::OK, |shell| DetailPage {
             shell,
             row: ConnectionView::new(self, caller, &connection, now),

@@ -92,7 +92,7 @@ impl Inner {
     }
 
     fn provider(&self, id: &str) -> Option<&Provider> {
-        let service = self.connections.inner().registry.provider(id)?;
+        let service = self.connections.registry().provider(id)?;
         Some(service.provider)
     }
 }

@@ -125,7 +125,7 @@ impl Inner {
 
     /// What revoking will do at the provider.
     fn expectation(&self, connection: &Connection, name: &str) -> (String, Option<String>) {
-        let registry = &self.connections.inner().registry;
+        let registry = self.connections.registry();
         let capability = registry
             .provider(connection.provider.as_str())
             .map(|service| &service.server.revocation);
@@ -157,7 +157,7 @@ impl Inner {
     /// The other connections in reach that end with this one, at servers where one grant stands behind all
     /// connections of an account.
     fn siblings(&self, caller: &Caller, connection: &Connection) -> Result<Vec<Connection>> {
-        let registry = &self.connections.inner().registry;
+        let registry = self.connections.registry();
         let wide = registry
             .server(connection.issued_by.server.as_str())
             .is_some_and(|server| matches!(server.revocation, Capability::Endpoint { grant_wide: true, .. }));

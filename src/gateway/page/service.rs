@@ -137,7 +137,7 @@ fn is_portable(pattern: &str) -> bool {
 impl Inner {
     /// The rules of the values that a person can enter for a service.
     pub(in crate::gateway) fn entered(&self, provider: &Provider) -> impl Iterator<Item = &ParameterRule> {
-        let service = self.connections.inner().registry.provider(provider.id.as_str());
+        let service = self.connections.registry().provider(provider.id.as_str());
         service
             .into_iter()
             .flat_map(|service| &service.server.parameters)

@@ -1,12 +1,10 @@
 //! Services that share one consent: those that go with a service, and those that can be added to a connection.
 
 use super::view::Card;
-use crate::engine::consent::scopes::{can_join, one_grant};
 use crate::gateway::refusal::Refusal;
 use crate::gateway::{Caller, Inner};
-use crate::model::{Connection, Owner, Status};
+use crate::model::{Connection, Owner};
 use crate::provider::Provider;
-use crate::vault::ConnectionQuery;
 
 impl Inner {
     /// The services that the grant of this connection could serve as well.
@@ -14,17 +12,7 @@ impl Inner {
         if !connection.owner.is_managed_by(caller.principal().reach()) {
             return Ok(Vec::new());
         }
-        // Its service may have been taken out of the configuration, or have another client by now.
-        let Ok(service) = self.connections.inner().service(connection.provider.as_str()) else {
-            return Ok(Vec::new());
-        };
-        // A grant that the server refused, or that was revoked, serves nothing more.
-        let ended = connection.status != Status::Active;
-        if ended || one_grant(service, connection, &connection.parameters).is_err() {
-            return Ok(Vec::new());
-        }
-        let all = self.connections.providers();
-        let others = all.filter(|other| can_join(service.provider, other));
+        let others = self.connections.joinable(connection);
         self.unconnected(caller, &connection.owner, others)
     }
 
@@ -35,13 +23,12 @@ impl Inner {
         owner: &Owner,
         services: impl IntoIterator<Item = &'a Provider>,
     ) -> Result<Vec<Card>, Refusal> {
-        let tenant = caller.acting_user().tenant();
-        let mut query = ConnectionQuery::of(tenant);
-        query.owner = Some(owner);
-        let known = self.connections.inner().vault.connections(&query)?;
+        let known = self
+            .connections
+            .services_of(caller.acting_user().tenant(), owner)?;
         let left = services
             .into_iter()
-            .filter(|service| !known.iter().any(|known| known.provider == service.id));
+            .filter(|service| !known.contains(&service.id));
         let mut cards: Vec<Card> = left.map(Card::new).collect();
         cards.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(cards)

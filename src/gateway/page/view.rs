@@ -109,7 +109,6 @@ pub(super) struct ConnectionView {
 
 impl ConnectionView {
     pub(super) fn new(gateway: &Inner, caller: &Caller, connection: &Connection, now: Timestamp) -> Self {
-        let manager = gateway.connections.inner();
         let provider = gateway.provider_name(connection.provider.as_str());
         let (account, account_more) = account(connection);
         let who = caller.acting_user().user();
@@ -131,7 +130,12 @@ impl ConnectionView {
             is_default: connection.is_default,
             active: connection.status == Status::Active,
             revoked: connection.status == Status::Revoked,
-            health: words::health(manager.health(connection).state, connection, &provider, now),
+            health: words::health(
+                gateway.connections.health_of(connection).state,
+                connection,
+                &provider,
+                now,
+            ),
             granted: scopes(&connection.granted),
             missing: scopes(&connection.missing_scopes()),
             created: Moment::new(connection.created_at, now),

@@ -14,7 +14,8 @@ use super::canonical;
 use crate::error::RandomUnavailable;
 use crate::model::{ActingUser, ConsentId, Timestamp};
 use crate::random;
-use crate::resolver::{Asked, Turn};
+use crate::resolver::consent_request::ConsentRequest;
+use crate::resolver::turn::Turn;
 use crate::vault::envelope::{Cipher, MasterKey};
 
 /// The version of the format: the first byte of a state, and bound into its seal.
@@ -62,13 +63,13 @@ impl<'a> Call<'a> {
 /// once more.
 ///
 /// ```
-/// # use valetkey::protocol::AuthorizationResponse;
+/// # use valetkey::AuthorizationResponse;
 /// # use valetkey::testing::{ManualClock, Sandbox};
 /// # use valetkey::vault::MemoryVault;
-/// # use valetkey::{ActingUser, Connections, Resolver, TenantId, UserId};
+/// # use valetkey::{ActingUser, Connections, Resolver};
 /// use serde_json::json;
 /// use valetkey::resolver::mcp::{Call, Elicitation, RequestStateKey, input_required};
-/// use valetkey::vault::envelope::MasterKey;
+/// use valetkey::vault::MasterKey;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let sandbox = Sandbox::new(ManualClock::default());
@@ -77,7 +78,7 @@ impl<'a> Call<'a> {
 /// #   .clock(ManualClock::default())
 /// #   .client("sandbox", sandbox.registration("https://app.example/callback"))
 /// #   .build()?;
-/// # let alice = ActingUser::authenticated(TenantId::new("acme")?, UserId::new("alice")?);
+/// # let alice = ActingUser::authenticated("acme", "alice")?;
 /// # let turn = Resolver::new(connections).turn(alice);
 /// let states = RequestStateKey::of(&MasterKey::generate()?);
 /// let arguments = json!({ "limit": 10 });
@@ -136,7 +137,7 @@ impl RequestStateKey {
 
     /// The same key, whose states are good for this long.
     #[must_use]
-    pub const fn with_lifetime(mut self, lifetime: Duration) -> Self {
+    pub const fn lifetime(mut self, lifetime: Duration) -> Self {
         self.lifetime = lifetime;
         self
     }
@@ -147,7 +148,12 @@ impl RequestStateKey {
     /// # Errors
     ///
     /// [`RandomUnavailable`] if the operating system has no random numbers.
-    pub fn seal(&self, turn: &Turn, call: &Call<'_>, asked: &[&Asked]) -> Result<String, RandomUnavailable> {
+    pub fn seal(
+        &self,
+        turn: &Turn,
+        call: &Call<'_>,
+        asked: &[&ConsentRequest],
+    ) -> Result<String, RandomUnavailable> {
         let mut nonce = [0; NONCE];
         let mut serial = [0; ID];
         random::fill(&mut nonce)?;

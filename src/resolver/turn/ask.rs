@@ -1,47 +1,13 @@
-//! Consent asked for from inside a turn.
+//! Consent requests from inside a turn.
 
 use std::sync::Arc;
 
-use crate::engine::consent::link::PreparedConsent;
 use crate::engine::consent::options::ConsentOptions;
 use crate::engine::consent::poll::ConsentState;
 use crate::error::{ConsentReason, ConsentRequired, Error, Result};
 use crate::model::{ConsentId, Timestamp};
-use crate::resolver::Turn;
-
-/// A consent that a turn asked its person for: from [`Turn::ask`].
-#[derive(Debug)]
-pub struct Asked {
-    need: ConsentRequired,
-    prepared: PreparedConsent,
-    message: String,
-}
-
-impl Asked {
-    /// Names the consent to people, logs and protocols; it opens nothing.
-    #[must_use]
-    pub const fn id(&self) -> ConsentId {
-        self.prepared.id()
-    }
-
-    /// What is needed, and why.
-    #[must_use]
-    pub const fn need(&self) -> &ConsentRequired {
-        &self.need
-    }
-
-    /// The consent that waits for the person: the ticket for a link on the host's own origin, and until when it is good.
-    #[must_use]
-    pub const fn prepared(&self) -> &PreparedConsent {
-        &self.prepared
-    }
-
-    /// One sentence for the person, without anything that a server or a model wrote.
-    #[must_use]
-    pub fn message(&self) -> &str {
-        &self.message
-    }
-}
+use crate::resolver::consent_request::ConsentRequest;
+use crate::resolver::turn::Turn;
 
 impl Turn {
     /// Prepares the consent that meets the need. However many tools ask for the same, in this turn and in later ones of the
@@ -57,18 +23,18 @@ impl Turn {
     ///
     /// # Errors
     ///
-    /// [`NotPermitted`](Error::NotPermitted) where the shared connection is needed, which only an operator can connect; and
-    /// all that [`prepare`](crate::ConnectionManager::prepare) returns.
-    pub fn ask(&self, need: &ConsentRequired) -> Result<Arc<Asked>> {
+    /// [`NotPermitted`](Error::NotPermitted) where a workspace connection is needed, which only an operator can connect; and
+    /// all that [`prepare`](crate::Connections::prepare) returns.
+    pub fn ask(&self, need: &ConsentRequired) -> Result<Arc<ConsentRequest>> {
         if need.shared {
             return Err(Error::NotPermitted);
         }
-        let connections = &self.resolver.connections;
-        let is_pending = |asked: &Asked| -> Result<bool> {
+        let connections = &self.common.connections;
+        let is_pending = |asked: &ConsentRequest| -> Result<bool> {
             Ok(connections.poll(&self.acting_user, asked.id())? == ConsentState::Pending)
         };
-        let mut shelf = self.resolver.asking.of(&self.acting_user);
-        if let Some(asked) = shelf.known(&self.acting_user, need, connections.inner().now())
+        let mut shelf = self.common.memory.asked.of(&self.acting_user);
+        if let Some(asked) = shelf.known(&self.acting_user, need, self.common.engine.now())
             && is_pending(&asked)?
         {
             return Ok(asked);
@@ -82,8 +48,8 @@ impl Turn {
         }
         let need = widened;
         let prepared = connections.prepare(&self.acting_user, provider, ConsentOptions::from(&need))?;
-        let name = connections.inner().service(provider)?.provider.name.clone();
-        let asked = Arc::new(Asked {
+        let name = self.common.engine.service(provider)?.provider.name.clone();
+        let asked = Arc::new(ConsentRequest {
             message: message(&name, need.reason),
             need,
             prepared,
@@ -93,27 +59,27 @@ impl Turn {
     }
 
     pub(in crate::resolver) fn now(&self) -> Timestamp {
-        self.resolver.connections.inner().now()
+        self.common.engine.now()
     }
 
     /// Where a consent stands that this person was asked for, in whatever turn or process: as
-    /// [`ConnectionManager::poll`](crate::ConnectionManager::poll).
+    /// [`Connections::poll`](crate::Connections::poll).
     ///
     /// # Errors
     ///
     /// [`NotFound`](Error::NotFound) if there is none of this person's, or a failure of the vault.
     pub fn poll(&self, id: ConsentId) -> Result<ConsentState> {
-        self.resolver.connections.poll(&self.acting_user, id)
+        self.common.connections.poll(&self.acting_user, id)
     }
 
     /// Withdraws a consent that this person was asked for, such as when they decline: its link opens nothing any more. As
-    /// [`ConnectionManager::cancel`](crate::ConnectionManager::cancel).
+    /// [`Connections::cancel`](crate::Connections::cancel).
     ///
     /// # Errors
     ///
     /// As [`poll`](Self::poll).
     pub fn cancel(&self, id: ConsentId) -> Result<ConsentState> {
-        self.resolver.connections.cancel(&self.acting_user, id)
+        self.common.connections.cancel(&self.acting_user, id)
     }
 }
 

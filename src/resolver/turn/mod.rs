@@ -1,20 +1,25 @@
-//! One turn of one person, and what must not leave it.
+//! A turn of an agent on behalf of one user: the way in for a host.
 
 mod ask;
 mod placeholder;
+mod redact;
 
-use std::borrow::Cow;
 use std::fmt;
-use std::ops::Range;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
-pub use ask::Asked;
 pub use placeholder::Placeholder;
 
+#[allow(unused_imports, reason = "named in the documentation")]
+use crate::error::Error;
 use crate::error::Result;
 use crate::model::{ActingUser, ConsentId, TurnId, TurnPurpose};
+use crate::resolver::access::{Access, Common};
+use crate::resolver::explain::{self, Explanation};
 use crate::resolver::ledger::Ledger;
-use crate::resolver::{Download, Redactor, ResolveOptions, ResolvedToken, Resolver, Upload};
+use crate::resolver::options::ResolveOptions;
+use crate::resolver::stream::{Download, Upload};
+use crate::resolver::token::ResolvedToken;
+use crate::resolver::{refused, resolve, send};
 
 /// A turn of an agent on behalf of one person: from [`Resolver::turn`].
 ///
@@ -23,11 +28,11 @@ use crate::resolver::{Download, Redactor, ResolveOptions, ResolvedToken, Resolve
 /// `Clone` nor serialisable; share it between the tools of the turn by reference. What it remembers is wiped when it is dropped.
 ///
 /// ```
-/// # use valetkey::protocol::AuthorizationResponse;
+/// # use valetkey::AuthorizationResponse;
 /// # use valetkey::testing::{ManualClock, Sandbox};
 /// # use valetkey::vault::MemoryVault;
 /// # use valetkey::resolver::TurnPurpose;
-/// # use valetkey::{ActingUser, Connections, ConsentOptions, Resolver, TenantId, UserId};
+/// # use valetkey::{ActingUser, Connections, ConsentOptions, Resolver};
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let sandbox = Sandbox::new(ManualClock::default());
 /// # let connections = Connections::builder(MemoryVault::new())
@@ -35,7 +40,7 @@ use crate::resolver::{Download, Redactor, ResolveOptions, ResolvedToken, Resolve
 /// #   .clock(ManualClock::default())
 /// #   .client("sandbox", sandbox.registration("https://app.example/callback"))
 /// #   .build()?;
-/// # let alice = ActingUser::authenticated(TenantId::new("acme")?, UserId::new("alice")?);
+/// # let alice = ActingUser::authenticated("acme", "alice")?;
 /// # let consent = connections.start(&alice, "notes", ConsentOptions::default())?;
 /// # let callback_url = sandbox.approve(consent.authorization_url(), "ada");
 /// # connections.complete(&alice, AuthorizationResponse::parse(&callback_url)?, consent.binding())?;
@@ -48,235 +53,191 @@ use crate::resolver::{Download, Redactor, ResolveOptions, ResolvedToken, Resolve
 /// # }
 /// ```
 pub struct Turn {
-    resolver: Resolver,
+    common: Arc<Common>,
     acting_user: ActingUser,
     ledger: Ledger,
     placeholders: Mutex<Vec<placeholder::Promise>>,
 }
 
 impl Turn {
-    pub(super) fn new(resolver: Resolver, acting_user: ActingUser) -> Self {
+    pub(super) fn new(common: Arc<Common>, acting_user: ActingUser) -> Self {
         // Ordered by time and unique, as every id of this crate. A turn without one is as safe.
-        let id = ConsentId::generate(resolver.connections.inner().now()).ok();
+        let id = ConsentId::generate(common.engine.now()).ok();
         let mut ledger = Ledger::default();
         ledger.turn = id.and_then(|id| TurnId::new(id.to_string()).ok());
         Self {
-            resolver,
+            common,
             acting_user,
             ledger,
             placeholders: Mutex::default(),
         }
     }
 
-    /// The same turn under the id that the host's runtime gave it. The audit names it at each use of a token.
+    /// Sets the id that the host's runtime gave the turn. The audit names it at each use of a token.
     #[must_use]
-    pub fn with_id(mut self, id: TurnId) -> Self {
+    pub fn id(mut self, id: TurnId) -> Self {
         self.ledger.turn = Some(id);
         self
     }
 
-    /// The same turn with a few words of what it is for. The audit has them at each use of a token.
+    /// Sets a few words about what the turn is for. The audit has them at each use of a token.
     #[must_use]
     pub fn purpose(mut self, purpose: TurnPurpose) -> Self {
         self.ledger.purpose = Some(purpose);
         self
     }
 
-    /// The turn's id; `None` only where the operating system gave no random numbers.
+    /// Returns the turn's id; `None` only where the operating system gave no random numbers.
     #[must_use]
-    pub const fn id(&self) -> Option<&TurnId> {
+    pub const fn turn_id(&self) -> Option<&TurnId> {
         self.ledger.turn.as_ref()
     }
 
-    /// What the turn is for, if the host said.
+    /// Returns what the turn is for, if the host said so.
     #[must_use]
-    pub const fn what_for(&self) -> Option<&TurnPurpose> {
+    pub const fn turn_purpose(&self) -> Option<&TurnPurpose> {
         self.ledger.purpose.as_ref()
     }
 
-    /// Whose turn it is.
+    /// Returns the user on whose behalf the turn runs.
     #[must_use]
     pub const fn acting_user(&self) -> &ActingUser {
         &self.acting_user
     }
 
-    /// As [`Resolver::resolve`], for the person of this turn.
+    /// Returns the token of the acting user at this provider, refreshed if need be.
     ///
     /// # Errors
     ///
-    /// As [`Resolver::resolve`].
-    pub fn resolve(&self, provider: &str) -> Result<ResolvedToken> {
-        self.resolve_with(provider, &ResolveOptions::default())
+    /// [`ConsentRequired`](Error::ConsentRequired): show them a link.
+    /// [`Denied`](Error::Denied): the host's policy does not allow the call.
+    /// [`Ambiguous`](Error::Ambiguous): they have several accounts; name one.
+    /// [`Unavailable`](Error::Unavailable): the provider does not answer; try later.
+    /// [`Misconfigured`](Error::Misconfigured): the operator must act.
+    /// [`Vault`](Error::Vault): the store failed; it says nothing about the person.
+    pub fn resolve<'a>(&self, options: impl Into<ResolveOptions<'a>>) -> Result<ResolvedToken> {
+        let token = resolve::resolve(&self.access(&options.into()))?;
+        self.ledger.note(&token.access_token);
+        Ok(token)
     }
 
-    /// As [`Resolver::resolve_with`], for the person of this turn.
+    /// Returns the token of this person at this provider if it is good as it is; `None` if [`resolve`](Self::resolve) must
+    /// refresh it first.
+    ///
+    /// Uses no network, writes nothing and waits for no other caller. The use is noted in memory, whatever
+    /// [`Settings::use_audit`](crate::engine::Settings::use_audit) says, and `maintain` writes it. `None` as well while
+    /// some 8,192 noted uses wait for `maintain`: then `resolve`, which may write, makes room.
     ///
     /// # Errors
     ///
-    /// As [`Resolver::resolve`].
-    pub fn resolve_with(&self, provider: &str, options: &ResolveOptions) -> Result<ResolvedToken> {
-        self.resolver
-            .resolve_into(&self.ledger, &self.acting_user, provider, options)
-    }
-
-    /// As [`Resolver::peek`], for the person of this turn.
-    ///
-    /// # Errors
-    ///
-    /// As [`Resolver::peek`].
-    pub fn peek(&self, provider: &str) -> Result<Option<ResolvedToken>> {
-        self.peek_with(provider, &ResolveOptions::default())
-    }
-
-    /// As [`Resolver::peek_with`], for the person of this turn.
-    ///
-    /// # Errors
-    ///
-    /// As [`Resolver::peek`].
-    pub fn peek_with(&self, provider: &str, options: &ResolveOptions) -> Result<Option<ResolvedToken>> {
-        let token = self
-            .resolver
-            .peek_into(&self.ledger, &self.acting_user, provider, options)?;
+    /// As [`resolve`](Self::resolve), without those that come from the network.
+    pub fn peek<'a>(&self, options: impl Into<ResolveOptions<'a>>) -> Result<Option<ResolvedToken>> {
+        let token = resolve::peek(&self.access(&options.into()))?;
         if let Some(token) = &token {
             self.ledger.note(&token.access_token);
         }
         Ok(token)
     }
 
-    /// As [`Resolver::send`], for the person of this turn. No token of the turn comes back in the answer, whichever it was sent
-    /// with.
+    /// Sends a request as this person: the token is put in at the last moment, and the caller never sees it.
+    ///
+    /// The address must belong to the provider's API; one without a host is taken from its base URL. Redirects are not
+    /// followed. A 401 leads to one refresh, of the very token that was refused, and one more try; a 403 that asks for
+    /// more scope is [`ConsentRequired`](Error::ConsentRequired), unless the user has granted all that it asks for.
+    ///
+    /// Headers that belong to the connection are the HTTP client's to write and are left out of the request: `Host`,
+    /// `Content-Length`, `Transfer-Encoding`, `Connection` and every header it names, `Keep-Alive`, `Proxy-Connection`,
+    /// `TE`, `Trailer`, `Upgrade`, `HTTP2-Settings` and `Expect`.
+    ///
+    /// These are refused: the methods `CONNECT`, `TRACE`, `TRACK` and `PRI`; headers that carry a credential or name a user
+    /// (`Authorization`, `Cookie`, `Private-Token`, `Sudo`, names that end in `api-key` or `access-token`, and their
+    /// like), unless the descriptor lists the header in
+    /// [`api_headers`](crate::provider::Provider::api_headers); and headers by which a server takes another method, path or
+    /// host (`X-HTTP-Method-Override`, `X-Original-URL`, `X-Forwarded-Host`, and their like). Every other method is sent.
+    ///
+    /// Where the answer repeats the token, in its headers or in its body, `[redacted]` stands in its place: see
+    /// [`redact`](Self::redact) for the encodings that are found. The API is asked not to compress its answer, for a compressed one
+    /// cannot be searched.
     ///
     /// # Errors
     ///
-    /// As [`Resolver::send`].
-    pub fn send(&self, provider: &str, request: http::Request<Vec<u8>>) -> Result<http::Response<Vec<u8>>> {
-        self.send_with(provider, request, &ResolveOptions::default())
-    }
-
-    /// As [`Resolver::send_with`], for the person of this turn.
-    ///
-    /// # Errors
-    ///
-    /// As [`Resolver::send`].
-    pub fn send_with(
+    /// [`Request`](Error::Request) if the request may not be sent with this token, and all that
+    /// [`resolve`](Self::resolve) returns. Every other answer of the API is `Ok`, whatever its status.
+    pub fn send<'a>(
         &self,
-        provider: &str,
+        options: impl Into<ResolveOptions<'a>>,
         request: http::Request<Vec<u8>>,
-        options: &ResolveOptions,
     ) -> Result<http::Response<Vec<u8>>> {
-        self.resolver
-            .send_into(&self.ledger, &self.acting_user, provider, request, options)
+        send::send(&self.access(&options.into()), request)
     }
 
-    /// As [`Resolver::send_stream`], for the person of this turn. No token that the turn knew when the answer came is in what is
-    /// read of it.
+    /// As [`send`](Self::send), for bodies that need not fit into memory: the request's is read while it is sent, the answer's
+    /// is a reader.
+    ///
+    /// # Bounds
+    ///
+    /// The size of an answer has none. The whole, until the last byte of the answer is read, takes
+    /// [`Settings::stream_timeout`](crate::engine::Settings::stream_timeout) at most, or the
+    /// [deadline](ResolveOptions::deadline) of the call if that is shorter; the time that the host leaves a download lying
+    /// counts. The default HTTP client also gives up when the network stands still for
+    /// [`Settings::send_timeout`](crate::engine::Settings::send_timeout); one of the host's own is told to.
     ///
     /// # Errors
     ///
-    /// As [`Resolver::send_stream`].
-    pub fn send_stream(
+    /// As [`send`](Self::send); [`RequestRefused::Upload`](crate::error::RequestRefused::Upload) if the body cannot be read;
+    /// [`Misconfigured`](Error::Misconfigured) if the host's HTTP client does not send readers.
+    pub fn send_stream<'a>(
         &self,
-        provider: &str,
+        options: impl Into<ResolveOptions<'a>>,
         request: http::Request<Upload>,
     ) -> Result<http::Response<Download>> {
-        self.send_stream_with(provider, request, &ResolveOptions::default())
+        send::send_stream(&self.access(&options.into()), request)
     }
 
-    /// As [`Resolver::send_stream_with`], for the person of this turn.
+    /// Returns another token for one that the API refused, for hosts that send requests by a client of their own. `None`
+    /// if there is none: the token cannot be refreshed, or was itself made because the one before was refused. The
+    /// answer of the API stands then.
+    ///
+    /// If a newer token is stored already, that one is returned. Otherwise the token is refreshed, once for each
+    /// generation: callers that present the same refused token at the same time share one request. A user can renew the
+    /// token of a workspace connection in the same way.
     ///
     /// # Errors
     ///
-    /// As [`Resolver::send_stream`].
-    pub fn send_stream_with(
-        &self,
-        provider: &str,
-        request: http::Request<Upload>,
-        options: &ResolveOptions,
-    ) -> Result<http::Response<Download>> {
-        self.resolver
-            .stream_into(&self.ledger, &self.acting_user, provider, request, options)
-    }
-
-    /// Returns the text with `[redacted]` in the place of every token of this turn so far; the text itself if there is none
-    /// in it. Takes time linear in the text.
-    ///
-    /// # What is found
-    ///
-    /// A token with 16 or more letters and digits is found by these, in their order and in either case, whatever stands
-    /// between them: blanks and line breaks of all kinds, quotes, prefixes of lines such as `> ` and `# `, invisible
-    /// characters, up to 128 bytes in a row. So it is found
-    ///
-    /// - as it is, wrapped, quoted, in UTF-16, or with backslashes before its punctuation;
-    /// - escaped whole or in part, once or twice: percent-encoded; by backslashes (`\n`, `\x2b`, `\u002b`, `\u{2b}`,
-    ///   `\U0000002b`, three octal digits); as HTML entities, numeric or named; in quoted-printable;
-    /// - in base64 at any alignment and in either alphabet, and so in `Basic` credentials;
-    /// - in hexadecimal, with or without separators, as `0x2b, 0x3d`, as a list of decimal numbers, and in the output of
-    ///   `xxd` and `hexdump -C`;
-    /// - with escape sequences of a terminal or tags such as `<wbr>` in it, and behind line numbers;
-    /// - without up to four of its last characters; and if its beginning is cut off, its last 24 characters.
-    ///
-    /// A shorter token is found with its punctuation and in its own case: as it is, percent-encoded, by backslashes or as HTML
-    /// entities, in base64 and in hexadecimal, each wrapped by ASCII blanks and line breaks.
-    ///
-    /// Some characters at the edges may stay: punctuation that was escaped, characters of base64 that also hold bits of the
-    /// neighbouring bytes, and the last line's right margin of a dump, up to 16 characters.
-    ///
-    /// # Security
-    ///
-    /// A second line of defence. Not found are other parts of a token; a token that was encrypted, compressed, hashed,
-    /// reversed or spelled out; base32 and other bases; base64 of an encoded token; words of two or four bytes in a dump
-    /// (`od -x`); one with other letters and digits between its characters, such as tags with attributes. A tool that is handed a token can
-    /// still carry it out of the turn in a form of its own. Hand out none, and use [`send`](Self::send).
-    #[must_use]
-    pub fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        match self.ledger.masks_for([text.as_bytes()]) {
-            Some(masks) => masks.redact(text),
-            None => Cow::Borrowed(text),
+    /// [`NotFound`](Error::NotFound) if the connection is gone or out of this user's reach;
+    /// [`ConsentRequired`](Error::ConsentRequired) if it needs a new consent by now;
+    /// [`Unavailable`](Error::Unavailable), [`Misconfigured`](Error::Misconfigured) or [`Vault`](Error::Vault) as for
+    /// [`resolve`](Self::resolve).
+    pub fn refresh_refused(&self, refused: &ResolvedToken) -> Result<Option<ResolvedToken>> {
+        let options = ResolveOptions::from(refused.provider());
+        let token = refused::refresh_refused(&self.access(&options), refused)?;
+        if let Some(token) = &token {
+            self.ledger.note(&token.access_token);
         }
+        Ok(token)
     }
 
-    /// As [`redact`](Self::redact), for bytes.
+    /// Returns how a call would be decided now, step by step, for an operator. Asks no provider, refreshes nothing and
+    /// leaves no trace of a use.
     #[must_use]
-    pub fn redact_bytes<'a>(&self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
-        match self.ledger.masks_for([bytes]) {
-            Some(masks) => masks.redact_bytes(bytes),
-            None => Cow::Borrowed(bytes),
+    pub fn explain<'a>(&self, options: impl Into<ResolveOptions<'a>>) -> Explanation {
+        explain::explain(&self.access(&options.into()))
+    }
+
+    fn access<'a>(&'a self, options: &'a ResolveOptions<'a>) -> Access<'a> {
+        Access {
+            common: &self.common,
+            acting_user: &self.acting_user,
+            ledger: &self.ledger,
+            options,
         }
-    }
-
-    /// Masks text that comes in pieces. No token of the turn so far gets through, however it falls on the pieces.
-    #[must_use]
-    pub fn redactor(&self) -> Redactor {
-        Redactor::new(self.ledger.masks())
-    }
-
-    /// Whether a token of this turn is in the text, in any of the encodings that [`redact`](Self::redact) finds.
-    #[must_use]
-    pub fn contains_secret(&self, text: &str) -> bool {
-        self.contains_secret_bytes(text.as_bytes())
-    }
-
-    /// As [`contains_secret`](Self::contains_secret), for bytes.
-    #[must_use]
-    pub fn contains_secret_bytes(&self, bytes: &[u8]) -> bool {
-        !self.secrets_in(bytes).is_empty()
-    }
-
-    /// Where tokens of this turn are, in any of the encodings that [`redact`](Self::redact) finds: from the first place to the
-    /// last, none overlapping another.
-    #[must_use]
-    pub fn secrets_in(&self, bytes: &[u8]) -> Vec<Range<usize>> {
-        self.ledger
-            .masks_for([bytes])
-            .map(|masks| masks.find(bytes))
-            .unwrap_or_default()
     }
 }
 
 impl fmt::Debug for Turn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Turn")
-            .field("id", &self.id())
+            .field("id", &self.turn_id())
             .field("acting_user", &self.acting_user)
             .field("ledger", &self.ledger)
             .finish_non_exhaustive()

@@ -7,13 +7,15 @@ use http::HeaderMap;
 use http::header::{ACCEPT_ENCODING, HeaderValue};
 use zeroize::Zeroizing;
 
+use crate::engine::Context;
 use crate::error::{RequestRefused, Result};
 use crate::http::HttpRequest;
 use crate::provider::Provider;
 use crate::random;
+use crate::resolver::options::ResolveOptions;
 use crate::resolver::request::{check_headers, check_method, remove_clients_headers};
-use crate::resolver::send::{address, hand_back};
-use crate::resolver::{ResolveOptions, Turn};
+use crate::resolver::send::{add_to_request, address, hand_back, transmit};
+use crate::resolver::turn::Turn;
 use crate::secret::SecretBytes;
 
 /// How every placeholder begins, so that one of another turn is told from a tool's own text.
@@ -50,33 +52,23 @@ impl fmt::Display for Placeholder {
 #[derive(Debug, Clone)]
 pub(super) struct Promise {
     placeholder: Placeholder,
-    provider: String,
-    options: ResolveOptions,
+    options: ResolveOptions<'static>,
 }
 
 impl Turn {
-    /// Returns a placeholder for the token of this person at this provider, to be put into a header:
-    /// `Authorization: Bearer vkp_…`. The same call in the same turn returns the same placeholder.
+    /// Returns a placeholder for the token of this user, to be put into a header: `Authorization: Bearer vkp_…`. The same
+    /// options in the same turn give the same placeholder.
     ///
     /// # Errors
     ///
     /// [`UnknownProvider`](crate::Error::UnknownProvider), [`Random`](crate::Error::Random), and
-    /// [`TooManyPlaceholders`](RequestRefused::TooManyPlaceholders) after 1,024 different ones. Whether the person is
+    /// [`TooManyPlaceholders`](RequestRefused::TooManyPlaceholders) after 1,024 different ones. Whether the user is
     /// connected shows when the placeholder is filled.
-    pub fn placeholder(&self, provider: &str) -> Result<Placeholder> {
-        self.placeholder_with(provider, ResolveOptions::default())
-    }
-
-    /// As [`placeholder`](Self::placeholder), with a label, required scopes, or a least lifetime.
-    ///
-    /// # Errors
-    ///
-    /// As [`placeholder`](Self::placeholder).
-    pub fn placeholder_with(&self, provider: &str, options: ResolveOptions) -> Result<Placeholder> {
-        let inner = self.resolver.connections.inner();
-        inner.registry.find(provider)?;
+    pub fn placeholder<'a>(&self, options: impl Into<ResolveOptions<'a>>) -> Result<Placeholder> {
+        let options = options.into().into_owned();
+        self.common.engine.registry.find(&options.provider)?;
         let mut promises = self.placeholders.lock().unwrap_or_else(PoisonError::into_inner);
-        let same = |promise: &&Promise| promise.provider == provider && promise.options == options;
+        let same = |promise: &&Promise| promise.options == options;
         if let Some(promise) = promises.iter().find(same) {
             return Ok(promise.placeholder.clone());
         }
@@ -86,7 +78,6 @@ impl Turn {
         let placeholder = Placeholder(format!("{MARK}{}", random::token_256()?.as_str()));
         promises.push(Promise {
             placeholder: placeholder.clone(),
-            provider: provider.to_owned(),
             options,
         });
         Ok(placeholder)
@@ -126,7 +117,7 @@ impl Turn {
                 return Err(RequestRefused::Placeholder.into());
             }
             let promise = self.promise(&value.as_bytes()[at..])?;
-            let token = self.resolve_with(&promise.provider, &promise.options)?;
+            let token = self.resolve(&promise.options)?;
             // The first provider's base decides where a relative address leads; every provider must allow the result.
             let target = match &url {
                 Some(url) if token.allows(url) => url.clone(),
@@ -156,11 +147,12 @@ impl Turn {
         if lent.iter().any(|token| headers.contains_key(token.header_name())) {
             return Err(RequestRefused::ForeignCredentials.into());
         }
-        let settings = &self.resolver.connections.inner().settings;
+        let cx: &Context = &self.common.engine;
+        let settings = &cx.settings;
         let mut outgoing = HttpRequest::new(parts.method, url).with_body(body);
         outgoing.headers = headers;
         for token in &lent {
-            self.resolver.add_to_request(token, &mut outgoing)?;
+            add_to_request(cx, token, &mut outgoing)?;
         }
         outgoing.timeout = settings.send_timeout;
         outgoing.max_response_bytes = settings.send_max_bytes;
@@ -183,7 +175,7 @@ impl Turn {
         outgoing
             .headers
             .insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        Ok(hand_back(self.resolver.transmit(outgoing)?, &self.ledger))
+        Ok(hand_back(transmit(&self.common.engine, outgoing)?, &self.ledger))
     }
 
     fn promise(&self, value: &[u8]) -> Result<Promise, RequestRefused> {

@@ -12,8 +12,8 @@ use crate::vault::mountinfo;
 /// More than a key and the blanks around it. What is longer is not a key.
 const LONGEST: usize = 4_096;
 
-/// Reads the text of a file that nobody else can read.
-pub(super) fn read(path: &Path) -> Result<Zeroizing<String>, MasterKeyError> {
+/// Reads a file that nobody else can read.
+pub(super) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, MasterKeyError> {
     // Looked at first: opening a pipe waits for its other end.
     check_kind(&fs::metadata(path).map_err(unreadable)?)?;
     let file = File::open(path).map_err(unreadable)?;
@@ -28,13 +28,7 @@ pub(super) fn read(path: &Path) -> Result<Zeroizing<String>, MasterKeyError> {
     if bytes.len() > LONGEST {
         return Err(MasterKeyError::WrongLength);
     }
-    match String::from_utf8(std::mem::take(&mut *bytes)) {
-        Ok(text) => Ok(Zeroizing::new(text)),
-        Err(error) => {
-            drop(Zeroizing::new(error.into_bytes()));
-            Err(MasterKeyError::NotBase64)
-        }
-    }
+    Ok(bytes)
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "used with `map_err`")]
@@ -114,6 +108,19 @@ mod tests {
     }
 
     #[test]
+    fn the_bytes_of_a_key_are_read_as_they_are() {
+        let mut bytes: [u8; 32] = std::array::from_fn(|at| u8::try_from(at).unwrap());
+        let expected = MasterKey::from_base64(KEY).unwrap();
+        let (_directory, path) = file(&bytes, 0o400);
+        assert_eq!(MasterKey::from_file(&path).unwrap().id(), expected.id());
+        // Blanks around a text are not part of it; those at the ends of a key are.
+        (bytes[0], bytes[31]) = (b' ', b'\n');
+        let (_directory, path) = file(&bytes, 0o400);
+        let read = MasterKey::from_file(&path).unwrap();
+        assert_eq!(read.id(), MasterKey::of_bytes(bytes.into()).id());
+    }
+
+    #[test]
     fn anything_else_is_refused_and_not_repeated() {
         let long = KEY.repeat(200);
         for (content, expected) in [
@@ -121,7 +128,12 @@ mod tests {
             (&KEY.as_bytes()[..40], MasterKeyError::WrongLength),
             (long.as_bytes(), MasterKeyError::WrongLength),
             (b"not base64 at all!", MasterKeyError::NotBase64),
-            (&[0xff; 32], MasterKeyError::NotBase64),
+            (&[0xff; 31], MasterKeyError::NotBase64),
+            (&[0xff; 33], MasterKeyError::NotBase64),
+            // 32 bytes of text: a password, or a key that was cut off. Neither has the entropy of a key.
+            (b"correct horse battery staple 123", MasterKeyError::NotBase64),
+            (&KEY.as_bytes()[..32], MasterKeyError::WrongLength),
+            (&[b'\n'; 32], MasterKeyError::WrongLength),
         ] {
             let (_directory, path) = file(content, 0o600);
             assert_eq!(refused(&path), expected);

@@ -67,20 +67,36 @@ impl MasterKey {
         Ok(Self::new(secret))
     }
 
-    /// Reads the key, in base64, from a file: a systemd credential, a secret that a container runtime mounts, or a file
-    /// of the host.
+    /// Reads the key from a file: a systemd credential, a secret that a container runtime mounts, or a file of the host.
     ///
-    /// Blanks and line breaks around the key are ignored. Links are followed, because Kubernetes mounts secrets as
-    /// links. Only the owner may have rights to the file (mode 0400 or 0600), except on a mount that is read-only for
-    /// this process, as those of systemd, Docker and Kubernetes are: there the runtime decides who reaches the file,
-    /// and others may be able to read it. On Windows the rights are not checked.
+    /// The file holds either the 32 bytes of the key and nothing else (`head -c 32 /dev/urandom`), or the key in base64
+    /// as [`from_base64`](Self::from_base64) reads it (`openssl rand -base64 32`). Blanks and line breaks around base64
+    /// are ignored. Exactly 32 bytes that are all ASCII text are not taken as a key: they are a password or a part of a
+    /// base64 text.
+    ///
+    /// Links are followed, because Kubernetes mounts secrets as links. On Unix only the owner may have rights to the file
+    /// (mode 0400 or 0600), except on a mount that is read-only for this process: there the runtime decides who reaches
+    /// the file, and its mode is often 0444. This is how systemd mounts `$CREDENTIALS_DIRECTORY`, and Docker and
+    /// Kubernetes their secrets, such as below `/run/secrets`. A directory of that name that this process can write to
+    /// is not such a mount. On Windows the rights are not checked.
     ///
     /// # Errors
     ///
-    /// [`MasterKeyError`] if the file cannot be read, is not a regular file, is exposed to others, or does not hold 32
-    /// bytes in base64. The error does not repeat the path, because a host may have passed the key itself.
+    /// * [`Unreadable`](MasterKeyError::Unreadable) or [`NotAFile`](MasterKeyError::NotAFile) if there is nothing to read.
+    /// * [`Exposed`](MasterKeyError::Exposed) if others have rights to the file; `chmod 0400` corrects it.
+    /// * [`NotBase64`](MasterKeyError::NotBase64) or [`WrongLength`](MasterKeyError::WrongLength) if it holds anything else.
+    ///
+    /// The error does not repeat the path, because a host may have passed the key itself.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, MasterKeyError> {
-        Self::from_base64(&key_file::read(path.as_ref())?)
+        let content = key_file::read(path.as_ref())?;
+        let is_text = |byte: &u8| byte.is_ascii_graphic() || byte.is_ascii_whitespace();
+        if content.len() == KEY_LEN && !content.iter().all(is_text) {
+            let mut secret = Box::new(Zeroizing::new([0; KEY_LEN]));
+            secret.copy_from_slice(&content);
+            return Ok(Self::new(secret));
+        }
+        let text = std::str::from_utf8(&content).map_err(|_| MasterKeyError::NotBase64)?;
+        Self::from_base64(text)
     }
 
     /// Reads the key, in base64, from an environment variable.

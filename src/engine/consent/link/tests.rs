@@ -9,7 +9,7 @@ use super::*;
 use crate::catalog;
 use crate::connections::Connections;
 use crate::engine::consent::options::Reconnect;
-use crate::model::{ConnectionId, Label, TenantId, UserId};
+use crate::model::{ConnectionId, Label};
 use crate::protocol::{Hints, Prompt};
 use crate::provider::ClientRegistration;
 use crate::vault::envelope::MasterKey;
@@ -29,7 +29,7 @@ fn open(directory: &TempDir) -> Connections {
 #[test]
 fn promise_37_every_field_of_the_options_survives_a_ticket_and_a_restart() {
     let directory = tempfile::tempdir().unwrap();
-    let alice = ActingUser::authenticated(TenantId::new("acme").unwrap(), UserId::new("alice").unwrap());
+    let alice = ActingUser::authenticated("acme", "alice").unwrap();
     let connections = open(&directory);
     let scopes = |text: &str| text.parse::<Scopes>().unwrap();
     let options = || ConsentOptions {
@@ -54,7 +54,7 @@ fn promise_37_every_field_of_the_options_survives_a_ticket_and_a_restart() {
     let hash = StateHash::of_ticket(prepared.ticket());
     let connections = open(&directory);
     let stored = connections
-        .inner()
+        .engine()
         .vault
         .consent(alice.tenant(), &hash)
         .unwrap()

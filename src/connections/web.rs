@@ -1,0 +1,144 @@
+//! What the gateway needs besides the public operations. It sees the stored consents of the caller and the registry, and
+//! never a token.
+
+use crate::connections::{
+    Connections, Consent, ConsentOptions, ConsentState, Health, OpenConsent, PreparedConsent,
+};
+use crate::engine::consent::scopes::{can_join, one_grant};
+use crate::engine::consent::{link, poll, start};
+use crate::engine::health;
+use crate::error::Result;
+use crate::model::{
+    ActingUser, Connection, ConnectionId, ConsentId, Event, Owner, ProviderId, Status, TenantId, Timestamp,
+    UserId,
+};
+use crate::provider::{Provider, Registry};
+use crate::secret::{State, Ticket};
+use crate::vault::{ConnectionQuery, PendingConsent, StateHash, VaultError};
+
+impl Connections {
+    pub(crate) fn now(&self) -> Timestamp {
+        self.engine.now()
+    }
+
+    pub(crate) fn tell(&self, event: &Event) {
+        self.engine.tell(event);
+    }
+
+    pub(crate) fn registry(&self) -> &Registry {
+        &self.engine.registry
+    }
+
+    /// Reads from the vault, to show that it answers.
+    pub(crate) fn check_vault(&self, tenant: &TenantId) -> Result<(), VaultError> {
+        self.engine
+            .vault
+            .connection(tenant, ConnectionId::from_bytes([0; 16]))?;
+        Ok(())
+    }
+
+    /// Begins a consent for this owner. The caller has checked that the acting user may.
+    pub(crate) fn start_for(
+        &self,
+        acting_user: &ActingUser,
+        owner: Owner,
+        provider: &str,
+        options: ConsentOptions,
+    ) -> Result<Consent> {
+        start::start(&self.engine, acting_user, owner, provider, options)
+    }
+
+    /// Prepares a consent for this owner. The caller has checked that the acting user may.
+    pub(crate) fn prepare_for(
+        &self,
+        acting_user: &ActingUser,
+        owner: Owner,
+        provider: &str,
+        options: ConsentOptions,
+    ) -> Result<PreparedConsent> {
+        link::prepare(&self.engine, acting_user, owner, provider, options)
+    }
+
+    /// Returns the stored consent that a ticket belongs to.
+    pub(crate) fn consent_of_ticket(
+        &self,
+        who: &ActingUser,
+        ticket: &Ticket,
+    ) -> Result<Option<PendingConsent>, VaultError> {
+        self.engine
+            .vault
+            .consent(who.tenant(), &StateHash::of_ticket(ticket))
+    }
+
+    /// Returns the stored consent with this state, if this user began it.
+    pub(crate) fn consent_of_state(
+        &self,
+        who: &ActingUser,
+        state: &State,
+    ) -> Result<Option<PendingConsent>, VaultError> {
+        let consent = self.engine.vault.consent(who.tenant(), &StateHash::of(state))?;
+        Ok(consent.filter(|consent| consent.user == *who.user()))
+    }
+
+    /// Returns the stored consent with this id, if this user began it. Of a link and the flow that it opened, the flow.
+    pub(crate) fn consent_of_id(
+        &self,
+        who: &ActingUser,
+        id: ConsentId,
+    ) -> Result<Option<PendingConsent>, VaultError> {
+        let consents = self.engine.vault.consents(who.tenant(), who.user())?;
+        let of_id = consents.into_iter().filter(|consent| consent.id == id);
+        Ok(of_id.min_by_key(PendingConsent::is_prepared))
+    }
+
+    /// Returns the open consents of a user. The caller has checked that the acting user may see them.
+    pub(crate) fn pending_of(&self, tenant: &TenantId, user: &UserId) -> Result<Vec<OpenConsent>> {
+        poll::open_consents(&self.engine, tenant, user)
+    }
+
+    /// Withdraws a consent of a user. The caller has checked that the acting user may.
+    pub(crate) fn withdraw_of(
+        &self,
+        tenant: &TenantId,
+        user: &UserId,
+        id: ConsentId,
+    ) -> Result<ConsentState> {
+        poll::withdraw(&self.engine, tenant, user, id)
+    }
+
+    /// Returns the health of a connection that has been read already.
+    pub(crate) fn health_of(&self, connection: &Connection) -> Health {
+        health::health(&self.engine, connection)
+    }
+
+    /// Returns the services that the grant of this connection could serve as well.
+    pub(crate) fn joinable(&self, connection: &Connection) -> Vec<&Provider> {
+        // Its service may have been taken out of the configuration, or have another client by now.
+        let Ok(service) = self.engine.service(connection.provider.as_str()) else {
+            return Vec::new();
+        };
+        // A grant that the server refused, or that was revoked, serves nothing more.
+        let ended = connection.status != Status::Active;
+        if ended || one_grant(service, connection, &connection.parameters).is_err() {
+            return Vec::new();
+        }
+        self.providers()
+            .filter(|other| can_join(service.provider, other))
+            .collect()
+    }
+
+    /// Returns the services that this owner is connected to, whatever the status.
+    pub(crate) fn services_of(
+        &self,
+        tenant: &TenantId,
+        owner: &Owner,
+    ) -> Result<Vec<ProviderId>, VaultError> {
+        let mut query = ConnectionQuery::of(tenant);
+        query.owner = Some(owner);
+        let connections = self.engine.vault.connections(&query)?;
+        Ok(connections
+            .into_iter()
+            .map(|connection| connection.provider)
+            .collect())
+    }
+}

@@ -1,0 +1,154 @@
+//! Records a refresh that failed or could not be tried, and decides how long to wait.
+
+use std::time::Duration;
+
+use crate::engine::Context;
+use crate::engine::grant_users;
+use crate::engine::outlook::{self, Issuer, Obstacle};
+use crate::engine::refresh::outcome::{NotRefreshed, RefreshedToken};
+use crate::engine::refresh::request::is_lost;
+use crate::engine::settings::back_off;
+use crate::error::Result;
+use crate::model::{EventKind, FailureCode, Grant, NeedsConsent, Timestamp};
+use crate::protocol::TokenFailure;
+use crate::provider::RotationClass;
+use crate::vault::{Claimed, CommitOutcome, RefreshFailure, VaultError};
+
+/// How long upkeep passes over a grant that cannot be tried until somebody changes the configuration. Shorter than the
+/// horizon of upkeep: after the change the grant is refreshed before its access token expires.
+const PASSED_OVER: Duration = Duration::from_secs(120);
+
+/// How many attempts are made within the grace period of a server whose answer was lost.
+const TRIES_WITHIN_GRACE: u32 = 4;
+
+/// After this many refusals without a reason, and this long after the access token expired, the person is told.
+const UNEXPLAINED_FAILURES: u32 = 5;
+const UNEXPLAINED_FOR: Duration = Duration::from_secs(24 * 3600);
+
+/// Records a refresh that failed and tells the host. Returns what it means to the callers.
+pub(crate) fn failed(
+    cx: &Context,
+    issuer: &Issuer<'_>,
+    claimed: &Claimed,
+    failure: &TokenFailure,
+) -> Result<RefreshedToken, NotRefreshed> {
+    let grant = &claimed.grant;
+    let now = cx.now();
+    let final_reason = match failure.code {
+        FailureCode::GrantRejected => Some(rejection(issuer.server.rotation, claimed.outcome_unknown)),
+        _ if stays_unexplained(grant, failure, now) => Some(NeedsConsent::Unexplained),
+        _ => None,
+    };
+    let (record, event, grounded) = if let Some(reason) = final_reason {
+        let grounded = NotRefreshed::NeedsConsent(reason.into());
+        (
+            rejected_for(cx, reason),
+            EventKind::ConsentNeeded(reason),
+            grounded,
+        )
+    } else {
+        let wait = pause(issuer.server.rotation, grant.refresh.failures, failure);
+        let record = RefreshFailure::Transient {
+            code: failure.code,
+            at: now,
+            not_before: now + wait,
+            setup: failure.code.is_operators_fault().then(|| issuer.setup_check()),
+        };
+        let grounded = outlook::failed(&issuer.server.id, failure.code, wait).into();
+        (record, EventKind::RefreshFailed(failure.code), grounded)
+    };
+    match cx
+        .vault
+        .fail_refresh(&grant.tenant, grant.id, &claimed.claim, &record)?
+    {
+        CommitOutcome::Stored => {
+            let users = grant_users::emit_to_users(cx, &grant.tenant, grant.id, event);
+            if users.is_empty() {
+                // A consent replaced the grant meanwhile: its failure is nobody's.
+                return Err(NotRefreshed::Moved(claimed.claim.generation));
+            }
+            Err(grounded)
+        }
+        // The answer was about tokens that are not used any more: another caller's success counts.
+        CommitOutcome::Superseded | CommitOutcome::Former | CommitOutcome::Gone => {
+            Err(NotRefreshed::Moved(claimed.claim.generation))
+        }
+    }
+}
+
+/// A refusal for good: the refresh token goes into quarantine.
+fn rejected_for(cx: &Context, reason: NeedsConsent) -> RefreshFailure {
+    let (now, quarantine) = (cx.now(), cx.settings.quarantine);
+    RefreshFailure::Rejected {
+        reason,
+        at: now,
+        quarantined_until: (!quarantine.is_zero()).then(|| now + quarantine),
+    }
+}
+
+/// Ends the claim of a grant that cannot be tried, so that upkeep turns to the others meanwhile. Tells the host
+/// once.
+pub(crate) fn pass_over(cx: &Context, claimed: &Claimed, obstacle: &Obstacle) -> Result<(), VaultError> {
+    let now = cx.now();
+    let grant = &claimed.grant;
+    let expired = grant.expires_at.is_some_and(|expires_at| expires_at <= now);
+    let (record, event) = if expired && matches!(obstacle, Obstacle::ClientReplaced) {
+        let reason = NeedsConsent::ClientChanged;
+        (rejected_for(cx, reason), EventKind::ConsentNeeded(reason))
+    } else {
+        let code = FailureCode::Misconfigured;
+        let record = RefreshFailure::Transient {
+            code,
+            at: now,
+            not_before: now + PASSED_OVER,
+            setup: None,
+        };
+        (record, EventKind::RefreshFailed(code))
+    };
+    let outcome = cx
+        .vault
+        .fail_refresh(&grant.tenant, grant.id, &claimed.claim, &record)?;
+    let repeated = grant.refresh.last_failure == Some(FailureCode::Misconfigured)
+        && event == EventKind::RefreshFailed(FailureCode::Misconfigured);
+    if outcome == CommitOutcome::Stored && !repeated {
+        grant_users::emit_to_users(cx, &grant.tenant, grant.id, event);
+    }
+    Ok(())
+}
+
+/// Returns how long to wait after a failure.
+fn pause(rotation: RotationClass, failures: u32, failure: &TokenFailure) -> Duration {
+    let wait = back_off(failure.code, failures, failure.retry_after);
+    match rotation {
+        // The answer was lost, and the old token is taken for this long only.
+        RotationClass::Grace(period) if is_lost(failure.code) && failures < TRIES_WITHIN_GRACE => {
+            wait.min(period / TRIES_WITHIN_GRACE)
+        }
+        _ => wait,
+    }
+}
+
+/// Returns whether a refusal without a reason has lasted so long that the person should know.
+fn stays_unexplained(grant: &Grant, failure: &TokenFailure, now: Timestamp) -> bool {
+    let says_nothing = match failure.code {
+        FailureCode::Unexplained => true,
+        FailureCode::ClientRejected => failure.error.is_none(),
+        _ => false,
+    };
+    let refresh = &grant.refresh;
+    let expired_at = grant.expires_at.unwrap_or(grant.refreshed_at);
+    says_nothing
+        && refresh.last_failure == Some(failure.code)
+        && refresh.failures >= UNEXPLAINED_FAILURES
+        && now.saturating_since(expired_at) >= UNEXPLAINED_FOR
+}
+
+/// What it means that the server refused the refresh token. Where an earlier request with it may have been answered
+/// and the answer was lost, and the server takes each token once, that answer held the only good token.
+const fn rejection(rotation: RotationClass, outcome_unknown: bool) -> NeedsConsent {
+    match rotation {
+        RotationClass::Static | RotationClass::OldStaysValid => NeedsConsent::Rejected,
+        _ if outcome_unknown => NeedsConsent::LostInFlight,
+        _ => NeedsConsent::Rejected,
+    }
+}

@@ -1,0 +1,224 @@
+//! A refresh from the call to the stored token, in the order in which it happens.
+//!
+//! The grant is claimed durably, the request is sent outside any transaction, the answer is committed by
+//! compare-and-swap, and only then does anybody see the token. A caller who is late takes the token that is stored. Only
+//! a final answer to the refresh token that is still stored ends a grant. Claims belong to a grant, so several
+//! connections that use one grant are refreshed once.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::engine::Context;
+use crate::engine::grant_users;
+use crate::engine::outlook::{self, Issuer, Obstacle, has_changed};
+use crate::engine::refresh::join::Joined;
+use crate::engine::refresh::outcome::{CurrentToken, NotRefreshed, RefreshedToken, Wanted};
+use crate::engine::refresh::request::{fetched, is_lost, old_token_is_taken, request_tokens};
+use crate::engine::refresh::unsaved::Saved;
+use crate::engine::refresh::{commit, failure};
+use crate::error::{ConsentReason, ConsentRequired, Error, Result, Unavailable};
+use crate::model::{Actor, Connection, FailureCode, Scopes, Status};
+use crate::trace::{self, About, Seam};
+use crate::vault::{Attempt, ClaimOutcome, ClaimRequest, Claimed, Found, Of, TokenQuery};
+
+/// A second request is not worth beginning with less time than this.
+const SHORTEST_REQUEST: Duration = Duration::from_secs(1);
+
+/// How often a caller who waits for another process looks.
+const POLL: Duration = Duration::from_millis(15);
+
+/// Refreshes a connection by name.
+pub(crate) fn refresh_now(cx: &Context, connection: &Connection, by: &Actor) -> Result<CurrentToken> {
+    refresh(
+        cx,
+        Wanted {
+            tenant: &connection.tenant,
+            connection: connection.id,
+            provider: &connection.provider,
+            grant: connection.grant,
+            generation: connection.generation,
+            attempt: Attempt::Forced,
+            by: Some(by),
+            deadline: Instant::now() + cx.settings.resolve_deadline,
+        },
+    )
+}
+
+/// Returns a token of a later generation than the one named, or says why there is none.
+pub(crate) fn refresh(cx: &Context, wanted: Wanted<'_>) -> Result<CurrentToken> {
+    let about = || About {
+        tenant: Some(wanted.tenant),
+        connection: Some(wanted.connection),
+        ..About::default()
+    };
+    trace::within(Seam::Refresh, about, || refresh_or_join(cx, wanted))
+}
+
+/// Leads the refresh of the grant, or waits for the caller in this process who leads it.
+fn refresh_or_join(cx: &Context, wanted: Wanted<'_>) -> Result<CurrentToken> {
+    loop {
+        let joined = cx
+            .in_progress
+            .join(wanted.tenant, wanted.grant, wanted.deadline, || {
+                refresh_as_leader(cx, wanted)
+            });
+        match joined {
+            // The flight was for older tokens than ours: what it brought is what is to be replaced.
+            Joined::Outcome(Ok(refreshed)) if refreshed.token.generation <= wanted.generation => {}
+            Joined::Outcome(Err(NotRefreshed::Moved(from))) if from < wanted.generation => {}
+            Joined::Outcome(Ok(refreshed)) if refreshed.users.contains(&wanted.connection) => {
+                return Ok(refreshed.token);
+            }
+            // The connection was revoked or given another grant while the request was under way.
+            Joined::Outcome(Ok(_) | Err(NotRefreshed::Moved(_))) => return adopt(cx, wanted),
+            Joined::Outcome(Err(NotRefreshed::NeedsConsent(reason))) => return Err(need(wanted, reason)),
+            Joined::Outcome(Err(NotRefreshed::Failed(error) | NotRefreshed::Untried(error))) => {
+                return Err(error);
+            }
+            Joined::TimedOut => return Err(Unavailable::new(FailureCode::TimedOut, None).into()),
+        }
+    }
+}
+
+/// Claims the grant, once the claim of another process has ended, and refreshes it.
+fn refresh_as_leader(cx: &Context, wanted: Wanted<'_>) -> Result<RefreshedToken, NotRefreshed> {
+    let moved = NotRefreshed::Moved(wanted.generation);
+    if commit::save_unsaved(cx, wanted.tenant, wanted.grant)? == Saved::Settled {
+        return Err(moved);
+    }
+    let Some(grant) = cx.vault.grant(wanted.tenant, wanted.grant)? else {
+        return Err(moved);
+    };
+    trace::provider(&grant.provider);
+    let issuer =
+        outlook::issuer(cx, (&grant).into()).map_err(|obstacle| obstacle.to_not_refreshed(cx.now()))?;
+    let attempt = match wanted.attempt {
+        // The back-off was for a configuration that is not in force any more.
+        Attempt::Due if has_changed(&grant.refresh, &issuer) => Attempt::Forced,
+        attempt => attempt,
+    };
+    loop {
+        let request = ClaimRequest {
+            tenant: wanted.tenant,
+            grant: wanted.grant,
+            holder: cx.holder,
+            generation: wanted.generation,
+            attempt,
+            now: cx.now(),
+            lease: cx.settings.refresh_lease,
+        };
+        match cx.vault.claim_refresh(&request)? {
+            ClaimOutcome::Granted(claimed) => {
+                return perform(cx, *claimed, &issuer, wanted.by, wanted.deadline);
+            }
+            ClaimOutcome::Moved | ClaimOutcome::Gone => return Err(moved),
+            ClaimOutcome::Held(_) => {
+                if Instant::now() + POLL > wanted.deadline {
+                    return Err(Unavailable::new(FailureCode::TimedOut, None).into());
+                }
+                thread::sleep(POLL);
+            }
+            ClaimOutcome::BackingOff(until) => {
+                let obstacle = Obstacle::BackingOff {
+                    until,
+                    failure: grant.refresh.last_failure.unwrap_or(FailureCode::ServerError),
+                    server: issuer.server.id.clone(),
+                };
+                return Err(obstacle.to_not_refreshed(cx.now()));
+            }
+            ClaimOutcome::NotRefreshable => return Err(NotRefreshed::NeedsConsent(ConsentReason::Expired)),
+            // The connections were revoked, or use the grant that replaced this one.
+            ClaimOutcome::NotActive(Status::Revoked) => return Err(moved),
+            ClaimOutcome::NotActive(status) => return Err(NotRefreshed::NeedsConsent(reason_of(status))),
+        }
+    }
+}
+
+/// Sends the request of a claimed refresh and stores what came of it.
+fn perform(
+    cx: &Context,
+    claimed: Claimed,
+    issuer: &Issuer<'_>,
+    by: Option<&Actor>,
+    deadline: Instant,
+) -> Result<RefreshedToken, NotRefreshed> {
+    let sent_at = cx.now();
+    let mut answer = request_tokens(
+        cx,
+        &claimed.grant,
+        &claimed.refresh_token,
+        issuer,
+        cx.settings.token_timeout(),
+    );
+    if let Err(failure) = &answer
+        && is_lost(failure.code)
+        && old_token_is_taken(issuer.server.rotation)
+    {
+        // The server may have acted. It takes the same token again, so a second request finds out now what the
+        // back-off would only put off, and within the grace period, if there is one.
+        let left = deadline.saturating_duration_since(Instant::now());
+        let timeout = left.min(cx.settings.token_timeout());
+        if timeout >= SHORTEST_REQUEST {
+            answer = request_tokens(cx, &claimed.grant, &claimed.refresh_token, issuer, timeout);
+        }
+    }
+    match answer {
+        Ok(answer) => commit::commit(cx, fetched(issuer, claimed, answer, sent_at, by)),
+        Err(failure) => failure::failed(cx, issuer, &claimed, &failure),
+    }
+}
+
+/// Refreshes a grant that is claimed already.
+pub(crate) fn refresh_claimed(cx: &Context, claimed: Claimed) -> Result<RefreshedToken, NotRefreshed> {
+    let (tenant, id) = (claimed.grant.tenant.clone(), claimed.grant.id);
+    trace::provider(&claimed.grant.provider);
+    cx.in_progress.lead(&tenant, id, || {
+        if commit::save_unsaved(cx, &tenant, id)? == Saved::Settled {
+            return Err(NotRefreshed::Moved(claimed.claim.generation));
+        }
+        let deadline = Instant::now() + cx.settings.resolve_deadline;
+        let issuer = if grant_users::is_offered(cx, &claimed.grant)? {
+            outlook::issuer(cx, (&claimed.grant).into())
+        } else {
+            Err(Obstacle::UnknownProvider(claimed.grant.provider.clone()))
+        };
+        match issuer {
+            Ok(issuer) => perform(cx, claimed, &issuer, None, deadline),
+            Err(obstacle) => {
+                failure::pass_over(cx, &claimed, &obstacle)?;
+                Err(obstacle.to_not_refreshed(cx.now()))
+            }
+        }
+    })
+}
+
+/// Takes the token that is stored for the connection by now.
+fn adopt(cx: &Context, wanted: Wanted<'_>) -> Result<CurrentToken> {
+    let query = TokenQuery {
+        tenant: wanted.tenant,
+        of: Of::Id(wanted.connection),
+        scopes: &Scopes::default(),
+    };
+    let Found::One(stored) = cx.vault.find_token(&query)? else {
+        return Err(need(wanted, ConsentReason::NotConnected));
+    };
+    let status = stored.status;
+    let moved = stored.grant != wanted.grant || stored.generation > wanted.generation;
+    if status == Status::Active && !moved {
+        return Err(Unavailable::new(FailureCode::Interrupted, None).into());
+    }
+    CurrentToken::from_stored(stored).ok_or_else(|| need(wanted, reason_of(status)))
+}
+
+fn need(wanted: Wanted<'_>, reason: ConsentReason) -> Error {
+    ConsentRequired::new(wanted.provider.clone(), reason)
+        .renewing(wanted.connection)
+        .into()
+}
+
+fn reason_of(status: Status) -> ConsentReason {
+    match status {
+        Status::NeedsConsent(reason) => reason.into(),
+        Status::Revoked | Status::Active => ConsentReason::NotConnected,
+    }
+}

@@ -1,0 +1,83 @@
+//! What a refresh is wanted for, and how it ends.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::error::{ConsentReason, ConsentRequired, Error, Unavailable};
+use crate::model::{Actor, ConnectionId, FailureCode, GrantId, ProviderId, TenantId, Timestamp};
+use crate::secret::AccessToken;
+use crate::vault::{Attempt, StoredToken};
+
+/// A token that is stored and can be used.
+#[derive(Debug, Clone)]
+pub(crate) struct CurrentToken {
+    pub(crate) generation: u64,
+    pub(crate) access_token: Arc<AccessToken>,
+    pub(crate) expires_at: Option<Timestamp>,
+}
+
+impl CurrentToken {
+    pub(crate) fn from_stored(stored: StoredToken) -> Option<Self> {
+        Some(Self {
+            generation: stored.generation,
+            access_token: Arc::new(stored.access_token?),
+            expires_at: stored.expires_at,
+        })
+    }
+}
+
+/// The token that a flight brought, stored before anybody sees it, and the connections that use its grant.
+#[derive(Debug, Clone)]
+pub(crate) struct RefreshedToken {
+    pub(crate) token: CurrentToken,
+    pub(crate) users: Arc<[ConnectionId]>,
+}
+
+/// Why a flight brought no token.
+#[derive(Debug, Clone)]
+pub(crate) enum NotRefreshed {
+    /// Other tokens are stored than those of this generation, or the connections use another grant: each connection
+    /// reads its own.
+    Moved(u64),
+    /// Only a new consent helps.
+    NeedsConsent(ConsentReason),
+    /// The refresh failed.
+    Failed(Error),
+    /// No request was made, and none can be until the configuration changes.
+    Untried(Error),
+}
+
+impl NotRefreshed {
+    /// Returns what it means to an operator.
+    pub(crate) fn to_error(&self, provider: &ProviderId) -> Error {
+        match self {
+            Self::Moved(_) => Unavailable::new(FailureCode::Interrupted, None).into(),
+            Self::NeedsConsent(reason) => ConsentRequired::new(provider.clone(), *reason).into(),
+            Self::Failed(error) | Self::Untried(error) => error.clone(),
+        }
+    }
+}
+
+impl<E: Into<Error>> From<E> for NotRefreshed {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+/// A refresh that is wanted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) tenant: &'a TenantId,
+    /// The connection that it is for: errors are about this one.
+    pub(crate) connection: ConnectionId,
+    /// Its service.
+    pub(crate) provider: &'a ProviderId,
+    /// The grant that it uses.
+    pub(crate) grant: GrantId,
+    /// The generation that is to be replaced.
+    pub(crate) generation: u64,
+    pub(crate) attempt: Attempt,
+    /// Who requested it by name, if anybody did.
+    pub(crate) by: Option<&'a Actor>,
+    pub(crate) deadline: Instant,
+}

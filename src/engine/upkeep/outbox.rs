@@ -1,0 +1,105 @@
+//! Revocations that their provider has not confirmed, tried again by upkeep.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use crate::engine::Context;
+use crate::engine::revoke::at_provider;
+use crate::engine::revoke::report::AtProvider;
+use crate::engine::upkeep::budget::{Budget, STRIKES};
+use crate::engine::workers;
+use crate::error::Result;
+use crate::model::ServerId;
+use crate::protocol::Revocable;
+use crate::vault::{PendingRevocation, Settlement, VaultError};
+
+/// What became of the pending revocations.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Drained {
+    pub(crate) settled: usize,
+    /// Whether the budget ran out before the work did.
+    pub(crate) spent: bool,
+}
+
+/// What the workers of one call share.
+struct Work {
+    pending: Vec<PendingRevocation>,
+    /// Requests in a row that a server did not answer.
+    silent: HashMap<ServerId, u32>,
+    settled: usize,
+    failure: Option<VaultError>,
+}
+
+/// Tries what earlier attempts left open. A server that does not answer is not asked for the rest of the call.
+pub(crate) fn drain_outbox(cx: &Context, budget: Budget, until: Instant) -> Result<Drained> {
+    let limit = budget.refreshes;
+    // Each worker gets to all that it has taken before the lease ends.
+    let mut drained = Drained::default();
+    let mut tried = 0;
+    let mut silent = HashMap::new();
+    while tried < limit && Instant::now() < until {
+        let count = budget.workers.clamp(1, limit - tried);
+        let pending = cx
+            .vault
+            .take_revocations(cx.now(), cx.settings.refresh_lease, count)?;
+        if pending.is_empty() {
+            return Ok(drained);
+        }
+        tried += pending.len();
+        let work = Mutex::new(Work {
+            pending,
+            silent,
+            settled: 0,
+            failure: None,
+        });
+        workers::run(count, || while end_pending(cx, &work) {});
+        let work = work.into_inner().unwrap_or_else(PoisonError::into_inner);
+        drained.settled += work.settled;
+        silent = work.silent;
+        if let Some(error) = work.failure {
+            return Err(error.into());
+        }
+    }
+    drained.spent = limit > 0;
+    Ok(drained)
+}
+
+/// Tries one pending revocation. Returns whether there was one.
+fn end_pending(cx: &Context, work: &Mutex<Work>) -> bool {
+    let lock = || work.lock().unwrap_or_else(PoisonError::into_inner);
+    let (pending, asks) = {
+        let mut work = lock();
+        let Some(pending) = work.pending.pop() else {
+            return false;
+        };
+        let server = &pending.grant.issued_by.server;
+        let asks = work.silent.get(server).is_none_or(|count| *count < STRIKES);
+        (pending, asks)
+    };
+    let outcome = if asks {
+        at_provider::end_at_provider(
+            cx,
+            &pending.grant,
+            Revocable {
+                access_token: pending.access_token.as_ref(),
+                refresh_token: pending.refresh_token.as_ref(),
+            },
+        )
+    } else {
+        AtProvider::Unconfirmed { retry_after: None }
+    };
+    let settlement = at_provider::settlement(cx, &outcome, pending.attempts);
+    let waits = matches!(settlement, Settlement::Again { .. });
+    let settled = cx
+        .vault
+        .settle_revocation(&pending.grant.tenant, pending.id, settlement, cx.now());
+    let mut work = lock();
+    let silent = work.silent.entry(pending.grant.issued_by.server).or_default();
+    *silent = if waits { silent.saturating_add(1) } else { 0 };
+    match settled {
+        Ok(()) => work.settled += usize::from(!waits),
+        Err(error) => _ = work.failure.get_or_insert(error),
+    }
+    true
+}

@@ -1,0 +1,170 @@
+//! Which connection an access goes through.
+
+use std::sync::Arc;
+
+use crate::engine::freshness::Times;
+use crate::engine::outlook::Outlook;
+use crate::error::{ConsentReason, ConsentRequired, Denied, Error, Result};
+use crate::model::{Status, UserId};
+use crate::provider::Provider;
+use crate::resolver::access::Access;
+use crate::resolver::decision::{Finding, Step};
+use crate::resolver::ledger::Ledger;
+use crate::resolver::policy::{Call, WorkspaceConnections};
+use crate::resolver::token::ResolvedToken;
+use crate::vault::{Found, Of, StoredToken, TokenQuery};
+
+/// A connection that was found, active, with the scopes that are needed.
+pub(super) struct Candidate {
+    pub(super) provider: Arc<Provider>,
+    pub(super) stored: StoredToken,
+    pub(super) is_workspace: bool,
+}
+
+impl Candidate {
+    /// Judges the stored token by what the access needs.
+    pub(super) fn outlook(&self, access: &Access<'_>) -> Outlook {
+        let times = Times::from(&self.stored);
+        Outlook::of(
+            self.stored.status,
+            times,
+            access.cx().now(),
+            access.options.min_ttl,
+        )
+    }
+
+    /// The error that asks for a new consent to this connection.
+    pub(super) fn need(&self, reason: ConsentReason) -> Error {
+        ConsentRequired::new(self.provider.id.clone(), reason)
+            .renewing(self.stored.connection)
+            .of(self.is_workspace)
+            .into()
+    }
+
+    /// The token that is refreshed was this person's until now, and a tool may have seen it.
+    pub(super) fn remember(self, ledger: &Ledger) {
+        if let Some(token) = self.stored.access_token {
+            ledger.note(&Arc::new(token));
+        }
+    }
+
+    pub(super) fn into_token(self) -> Option<ResolvedToken> {
+        Some(ResolvedToken {
+            grant: self.stored.grant,
+            access_token: Arc::new(self.stored.access_token?),
+            provider: self.provider,
+            connection: self.stored.connection,
+            generation: self.stored.generation,
+            expires_at: self.stored.expires_at,
+            is_workspace: self.is_workspace,
+            parameters: self.stored.parameters,
+        })
+    }
+}
+
+/// The connection that this person acts through: their own, else the workspace connection where the policy allows it.
+pub(super) fn find(access: &Access<'_>, tell: &mut dyn FnMut(Step)) -> Result<Candidate> {
+    let options = access.options;
+    // A service that the host has not set up is not offered, whatever the person has.
+    let provider = access.cx().service(&options.provider)?.provider;
+    let call = Call {
+        acting_user: access.acting_user,
+        provider: &provider.id,
+        tool: options.tool.as_ref(),
+        scopes: &options.scopes,
+        label: options.label.as_ref(),
+    };
+    let (policy, setting) = match access.common.policy.decide(&call) {
+        Ok(decided) => decided,
+        Err(reason) => {
+            tell(Step::Denied(reason));
+            return Err(Denied::new(provider.id.clone(), reason).into());
+        }
+    };
+    tell(Step::Policy(policy, setting));
+    let (personal, workspace) = match policy {
+        WorkspaceConnections::Fallback => (true, true),
+        WorkspaceConnections::Forbidden => (true, false),
+        WorkspaceConnections::Required => (false, true),
+    };
+    if personal && let Some(found) = look_up(access, Some(access.acting_user.user()), provider, tell)? {
+        return Ok(found);
+    }
+    if workspace && let Some(found) = look_up(access, None, provider, tell)? {
+        return Ok(found);
+    }
+    Err(
+        ConsentRequired::new(provider.id.clone(), ConsentReason::NotConnected)
+            .missing(options.scopes.clone())
+            .labelled(options.label.clone())
+            .of(!personal)
+            .into(),
+    )
+}
+
+/// Looks for a connection of this user, or of the workspace.
+fn look_up(
+    access: &Access<'_>,
+    user: Option<&UserId>,
+    provider: &Arc<Provider>,
+
+    tell: &mut dyn FnMut(Step),
+) -> Result<Option<Candidate>> {
+    let options = access.options;
+    let mut tell = |finding| {
+        tell(if user.is_some() {
+            Step::Personal(finding)
+        } else {
+            Step::Workspace(finding)
+        });
+    };
+    let query = TokenQuery {
+        tenant: access.acting_user.tenant(),
+        of: Of::Owner {
+            user,
+            provider: &provider.id,
+            label: options.label.as_ref(),
+        },
+        scopes: &options.scopes,
+    };
+    let stored = match access.cx().vault.find_token(&query)? {
+        Found::Nothing => {
+            tell(Finding::Nothing);
+            return Ok(None);
+        }
+        Found::Several => {
+            tell(Finding::Several);
+            return Err(Error::Ambiguous(provider.id.clone()));
+        }
+        Found::One(stored) => stored,
+    };
+    let need = |reason| {
+        ConsentRequired::new(provider.id.clone(), reason)
+            .renewing(stored.connection)
+            .of(user.is_none())
+    };
+    match stored.status {
+        Status::Active => {}
+        Status::NeedsConsent(reason) => {
+            tell(Finding::NeedsConsent(stored.connection, reason.into()));
+            return Err(need(reason.into()).missing(stored.missing).into());
+        }
+        Status::Revoked => {
+            tell(Finding::Nothing);
+            return Ok(None);
+        }
+    }
+    if !stored.missing.is_empty() {
+        tell(Finding::NeedsConsent(
+            stored.connection,
+            ConsentReason::MissingScopes,
+        ));
+        return Err(need(ConsentReason::MissingScopes).missing(stored.missing).into());
+    }
+    tell(Finding::Active(stored.connection));
+    Ok(Some(Candidate {
+        provider: Arc::clone(provider),
+        stored,
+        is_workspace: user.is_none(),
+    }))
+}

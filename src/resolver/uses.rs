@@ -1,0 +1,56 @@
+//! Records that a token was handed out, and to whom.
+
+use crate::engine::settings::UseAudit;
+use crate::engine::usage::Handed;
+use crate::engine::uses;
+use crate::error::Result;
+use crate::model::EventKind;
+use crate::resolver::access::Access;
+use crate::resolver::token::ResolvedToken;
+
+/// Records a use by `resolve`: at once or later, as the host's settings say.
+pub(super) fn record(access: &Access<'_>, token: &ResolvedToken) -> Result<()> {
+    let cx = access.cx();
+    let handed = handed(access, token);
+    if cx.settings.use_audit == UseAudit::Strict {
+        uses::record(cx, &[handed.entry()])?;
+    } else {
+        uses::note_use(cx, handed);
+    }
+    report_fallback(access, token);
+    Ok(())
+}
+
+/// Notes a use by `peek`, without a write. Returns `false` if there is no room for the note.
+pub(super) fn note_if_room(access: &Access<'_>, token: &ResolvedToken) -> bool {
+    let noted = access.cx().usage.note_if_room(handed(access, token));
+    if noted {
+        report_fallback(access, token);
+    }
+    noted
+}
+
+fn handed<'a>(access: &Access<'a>, token: &'a ResolvedToken) -> Handed<'a> {
+    Handed {
+        to: access.acting_user,
+        connection: token.connection,
+        provider: &token.provider.id,
+        shared: token.is_workspace,
+        turn: access.ledger.turn.as_ref(),
+        purpose: access.ledger.purpose.as_ref(),
+        at: access.cx().now(),
+    }
+}
+
+/// Tells the host that a workspace connection was used.
+fn report_fallback(access: &Access<'_>, token: &ResolvedToken) {
+    if token.is_workspace {
+        access.cx().emit(
+            access.acting_user.tenant(),
+            Some(access.acting_user.user()),
+            &token.provider.id,
+            Some(token.connection),
+            EventKind::WorkspaceFallback,
+        );
+    }
+}

@@ -1,0 +1,14 @@
+//! Consents, from the request to the stored connection.
+
+mod account_identity;
+mod bad_input;
+mod bounds;
+mod exchange;
+mod grant_family;
+mod grant_family_model;
+mod needs;
+mod no_consent_loops;
+mod repeated_delivery;
+mod start_to_complete;
+#[path = "../support/mod.rs"]
+mod support;

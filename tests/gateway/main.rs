@@ -1,0 +1,13 @@
+//! The gateway over HTTP: routes, pages and links.
+
+mod access;
+mod audit;
+mod consent;
+mod host;
+mod openapi;
+mod pages;
+mod repeats;
+#[path = "../support/mod.rs"]
+mod support;
+mod together;
+mod values;

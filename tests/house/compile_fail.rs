@@ -1,0 +1,94 @@
+//! What must not compile does not: these assertions are checked by the compiler, and fail the build of this test.
+//!
+//! A new secret type goes into `secret!` below, and a type that carries one into `carrier!`. One of `src/secret.rs` that was
+//! forgotten here fails the test.
+
+use std::fmt::Display;
+use std::ops::Deref;
+
+use static_assertions::{assert_impl_all, assert_not_impl_any};
+use valetkey::connections::PreparedConsent;
+use valetkey::http::{Body, HttpRequest, HttpResponse};
+use valetkey::internals::protocol::{Outcome, TokenResponse};
+use valetkey::internals::secret::{
+    AuthorizationCode, IdToken, PkceVerifier, RefreshToken, SecretBytes, State,
+};
+use valetkey::internals::vault::envelope::{AuditKey, DataKey, Fields};
+use valetkey::internals::vault::{Claimed, PendingRevocation, Revoked, StoredToken, Tokens};
+use valetkey::provider::ClientRegistration;
+use valetkey::resolver::{ConsentRequest, Redactor, ResolvedToken, Turn};
+use valetkey::vault::{MasterKey, MasterKeys};
+use valetkey::{
+    AccessToken, AuthorizationResponse, Binding, ClientSecret, Connections, Consent, Resolver, Ticket,
+};
+
+macro_rules! secret {
+    ($($name:ty),* $(,)?) => {
+        $(
+            // Wiped when dropped, so it must not be copied; printed as `[redacted]`, so it has `Debug` and no more.
+            assert_not_impl_any!($name: Clone, Copy, Display, PartialEq, PartialOrd, std::hash::Hash, Deref);
+            assert_not_impl_any!($name: serde::Serialize, AsRef<str>, AsRef<[u8]>, ToString, Into<String>);
+            assert_impl_all!($name: std::fmt::Debug, Send, Sync);
+        )*
+    };
+}
+
+secret! {
+    AccessToken, RefreshToken, ClientSecret, AuthorizationCode, Binding, Ticket, State, PkceVerifier, IdToken,
+    SecretBytes, MasterKey, DataKey, AuditKey, Fields,
+}
+
+macro_rules! carrier {
+    ($($name:ty),* $(,)?) => {
+        $(
+            // What carries secrets is not copied, printed, stored or sent on by a derive.
+            assert_not_impl_any!($name: Clone, Copy, Display, PartialEq, serde::Serialize, ToString);
+            assert_impl_all!($name: std::fmt::Debug);
+        )*
+    };
+}
+
+carrier! {
+    Body, HttpRequest, HttpResponse, AuthorizationResponse, Outcome, TokenResponse, ClientRegistration, Consent,
+    PreparedConsent, ResolvedToken, Turn, ConsentRequest, Redactor, Tokens, StoredToken, Claimed, Revoked, PendingRevocation,
+}
+
+// Shared, because several vaults may be opened with them.
+assert_not_impl_any!(MasterKeys: Copy, Display, PartialEq, serde::Serialize);
+
+// What a host shares between its threads.
+assert_impl_all!(Connections: Clone, Send, Sync);
+assert_impl_all!(Resolver: Clone, Send, Sync);
+
+#[test]
+fn promise_27_secrets_are_not_copied_printed_compared_or_serialised() {
+    // All of it was checked when this file was compiled.
+    assert_eq!(
+        format!("{:?}", AccessToken::new("tok")),
+        "AccessToken([redacted])"
+    );
+}
+
+#[test]
+fn promise_27_no_secret_type_is_forgotten() {
+    let declared: Vec<&str> = include_str!("../../src/secret.rs")
+        .split("\nsecret! {")
+        .skip(1)
+        .filter_map(|macro_call| macro_call.split("\n}").next()?.lines().next_back())
+        .map(str::trim)
+        .collect();
+    assert!(
+        declared.len() >= 9 && declared.contains(&"Ticket"),
+        "{declared:?}"
+    );
+    let asserted = include_str!("compile_fail.rs")
+        .split("\nsecret! {")
+        .nth(1)
+        .unwrap();
+    let asserted = asserted.split('}').next().unwrap();
+    for name in declared {
+        let is_name = |word: &str| word == name;
+        let mut words = asserted.split(|c: char| !c.is_alphanumeric());
+        assert!(words.any(is_name), "{name} is not asserted to be a secret");
+    }
+}

@@ -1,0 +1,5 @@
+//! The rules of the crate itself: layers, dependencies, and code that must not compile.
+
+mod compile_fail;
+mod dependencies;
+mod layers;

@@ -1,0 +1,84 @@
+//! A thousand threads on one expired connection: one token request, and nobody waits past their bound.
+
+use std::sync::Barrier;
+use std::time::{Duration, Instant};
+
+use valetkey::connections::Settings;
+use valetkey::testing::{Fault, FaultClient, Gate, ManualClock, Sandbox};
+use valetkey::vault::{MasterKey, SqliteVault};
+use valetkey::{Connections, ConsentOptions, Error, Resolver};
+
+use crate::support::world::{REDIRECT, World, person, response};
+
+const THREADS: usize = 1_000;
+
+#[test]
+fn promise_17_a_herd_makes_one_request() {
+    let world = World::over(SqliteVault::in_memory(MasterKey::generate().unwrap()).unwrap());
+    let alice = person("alice");
+    world.connect(&alice, "ada");
+    world.expire();
+    world.sandbox.clear_log();
+    let gate = Gate::new();
+    world.http.on("/token").next(Fault::Hold(gate.clone()));
+    let start = Barrier::new(THREADS + 1);
+    std::thread::scope(|scope| {
+        let herd: Vec<_> = (0..THREADS)
+            .map(|_| {
+                scope.spawn(|| {
+                    start.wait();
+                    world.resolver.resolve(&alice, "notes").unwrap().generation()
+                })
+            })
+            .collect();
+        start.wait();
+        gate.wait_for_arrivals(1);
+        gate.open();
+        assert!(herd.into_iter().all(|thread| thread.join().unwrap() == 2));
+    });
+    assert_eq!(world.sandbox.count("/token"), 1);
+}
+
+// NangoHQ/nango#1005: waiters must be bounded, whoever is at it.
+#[test]
+fn promise_17_nobody_waits_past_their_bound() {
+    let clock = ManualClock::default();
+    let sandbox = Sandbox::new(clock.clone());
+    let http = FaultClient::new(sandbox.clone());
+    let mut settings = Settings::default();
+    settings.resolve_deadline = Duration::from_millis(300);
+    let connections = Connections::builder(SqliteVault::in_memory(MasterKey::generate().unwrap()).unwrap())
+        .server(sandbox.server())
+        .provider(sandbox.provider("notes"))
+        .client("sandbox", sandbox.registration(REDIRECT))
+        .http_client(http.clone())
+        .clock(clock.clone())
+        .settings(settings)
+        .build()
+        .unwrap();
+    let alice = person("alice");
+    let consent = connections
+        .start(&alice, "notes", ConsentOptions::default())
+        .unwrap();
+    let callback = sandbox.approve(consent.authorization_url(), "ada");
+    connections
+        .complete(&alice, response(&callback), consent.binding())
+        .unwrap();
+    clock.advance(Duration::from_secs(3_601));
+
+    let gate = Gate::new();
+    http.on("/token").next(Fault::Hold(gate.clone()));
+    let resolver = Resolver::new(connections);
+    std::thread::scope(|scope| {
+        let leader = scope.spawn(|| resolver.resolve(&alice, "notes").map(|token| token.generation()));
+        gate.wait_for_arrivals(1);
+        let began = Instant::now();
+        let error = resolver.resolve(&alice, "notes").unwrap_err();
+        assert!(matches!(error, Error::Unavailable(_)), "{error:?}");
+        assert!(error.is_retryable());
+        // The bound, and a generous allowance for a busy machine; without a bound this would last until the gate opens.
+        assert!(began.elapsed() < Duration::from_secs(20));
+        gate.open();
+        assert_eq!(leader.join().unwrap().unwrap(), 2);
+    });
+}

@@ -1,0 +1,643 @@
+//! Renewing tokens: one request, nothing lost, and only a final answer ends a connection.
+
+use std::sync::{Arc, Barrier};
+use std::time::Duration;
+
+use valetkey::connections::{Budget, HealthState};
+use valetkey::error::{ConsentReason, Misconfigured};
+use valetkey::model::{EventKind, FailureCode, NeedsConsent, Status};
+use valetkey::provider::RotationClass;
+use valetkey::testing::sandbox::{ExpiresIn, RefreshTokenEcho, Refusal, ScopeEcho};
+use valetkey::testing::{Fault, Gate};
+use valetkey::vault::MemoryVault;
+use valetkey::{ActingUser, Clock as _, Connections, Error, Resolver};
+
+use crate::support::world::{REDIRECT, World, person};
+
+fn connected() -> (World, ActingUser) {
+    connected_like(World::new())
+}
+
+fn connected_like(world: World) -> (World, ActingUser) {
+    let alice = person("alice");
+    world.connect(&alice, "ada");
+    world.sandbox.clear_log();
+    (world, alice)
+}
+
+fn token(world: &World, person: &ActingUser) -> String {
+    world
+        .resolver
+        .resolve(person, "notes")
+        .unwrap()
+        .access_token()
+        .expose_secret()
+        .to_owned()
+}
+
+fn reason(error: &Error) -> ConsentReason {
+    error
+        .consent_required()
+        .unwrap_or_else(|| panic!("consent is not the trouble: {error:?}"))
+        .reason
+}
+
+// macro-inc/macro#5107, google/adk-python#5329, golang/oauth2#84: a refresh worked in memory and was never written back.
+#[test]
+fn an_expired_token_is_renewed_once_and_stored() {
+    let (world, alice) = connected();
+    let old = token(&world, &alice);
+    world.expire();
+    let new = token(&world, &alice);
+    assert_ne!(old, new);
+    assert_eq!(token(&world, &alice), new);
+    assert_eq!(world.sandbox.count("/token"), 1);
+    assert!(world.sandbox.is_live(&new));
+    let request = &world.sandbox.log()[0];
+    assert_eq!(request.parameter("grant_type"), Some("refresh_token"));
+    assert_eq!(request.parameter("scope"), None);
+}
+
+// NangoHQ/nango#6136: the second refresh sent the first refresh token again; one place alone holds it.
+#[test]
+fn rotation_goes_on_for_as_long_as_it_must() {
+    for rotation in [
+        RotationClass::Static,
+        RotationClass::OldStaysValid,
+        RotationClass::Grace(Duration::from_secs(60)),
+        RotationClass::SingleUse,
+        RotationClass::SingleUseRevokesFamily,
+    ] {
+        let (world, alice) = connected_like(World::like(|it| it.rotation = rotation));
+        for generation in 2..6 {
+            world.expire();
+            assert_eq!(
+                world.resolver.resolve(&alice, "notes").unwrap().generation(),
+                generation,
+                "{rotation:?}"
+            );
+        }
+        assert_eq!(world.sandbox.count("/token"), 4);
+    }
+}
+
+// NangoHQ/nango#298, openai/codex#26520: an answer without a refresh token erased the one that was held.
+#[test]
+fn an_answer_without_a_refresh_token_or_scope_keeps_the_old_ones() {
+    for echo in [
+        RefreshTokenEcho::Omit,
+        RefreshTokenEcho::Empty,
+        RefreshTokenEcho::Repeat,
+    ] {
+        let (world, alice) = connected_like(World::like(|it| {
+            it.rotation = RotationClass::Static;
+            it.static_refresh_token = echo;
+        }));
+        for _ in 0..3 {
+            world.expire();
+            token(&world, &alice);
+        }
+        let connection = &world.connections.list(&alice, &Default::default()).unwrap()[0];
+        assert!(connection.refreshable);
+        assert_eq!(connection.granted.to_string(), "notes.read notes.write");
+    }
+}
+
+// n8n-io/n8n#12742, authlib/authlib#673, typescript-sdk#1813: parallel callers refreshed the same token.
+#[test]
+fn sixty_four_callers_make_one_request() {
+    let (world, alice) = connected();
+    world.expire();
+    let gate = Gate::new();
+    world.http.on("/token").next(Fault::Hold(gate.clone()));
+    let threads = 64;
+    let start = Barrier::new(threads + 1);
+    let tokens: Vec<String> = std::thread::scope(|scope| {
+        let callers: Vec<_> = (0..threads)
+            .map(|_| {
+                scope.spawn(|| {
+                    start.wait();
+                    token(&world, &alice)
+                })
+            })
+            .collect();
+        start.wait();
+        gate.wait_for_arrivals(1);
+        gate.open();
+        callers.into_iter().map(|caller| caller.join().unwrap()).collect()
+    });
+    assert!(tokens.iter().all(|token| *token == tokens[0]));
+    assert_eq!(world.sandbox.count("/token"), 1);
+}
+
+#[test]
+fn an_early_refresh_happens_inside_the_margin_and_not_before() {
+    let (world, alice) = connected();
+    world.clock.advance(Duration::from_secs(3_600 - 400));
+    assert_eq!(world.resolver.resolve(&alice, "notes").unwrap().generation(), 1);
+    world.clock.advance(Duration::from_secs(200));
+    assert_eq!(world.resolver.resolve(&alice, "notes").unwrap().generation(), 2);
+}
+
+// NousResearch/hermes-agent#110720: an early refresh that was refused cleared a token that was still good.
+#[test]
+fn while_the_token_is_good_a_failed_early_refresh_serves_it() {
+    let (world, alice) = connected();
+    let old = token(&world, &alice);
+    world.clock.advance(Duration::from_secs(3_540));
+    world
+        .sandbox
+        .adjust(|it| it.token_outage = Some(Refusal::JsonWith(503)));
+    assert_eq!(token(&world, &alice), old);
+    // The back-off holds: the next turns do not knock again.
+    assert_eq!(token(&world, &alice), old);
+    assert_eq!(world.sandbox.count("/token"), 1);
+    let health = world.connections.list(&alice, &Default::default()).unwrap()[0].refresh;
+    assert_eq!(health.last_failure, Some(FailureCode::ServerError));
+}
+
+#[test]
+fn a_turn_beside_a_refresh_in_flight_gets_the_good_token_without_waiting() {
+    let (world, alice) = connected();
+    let old = token(&world, &alice);
+    world.clock.advance(Duration::from_secs(3_540));
+    let gate = Gate::new();
+    world.http.on("/token").next(Fault::Hold(gate.clone()));
+    std::thread::scope(|scope| {
+        let refreshing = scope.spawn(|| token(&world, &alice));
+        gate.wait_for_arrivals(1);
+        assert_eq!(token(&world, &alice), old);
+        gate.open();
+        assert_ne!(refreshing.join().unwrap(), old);
+    });
+    assert_eq!(world.sandbox.count("/token"), 1);
+}
+
+// PipedreamHQ/pipedream#5346 and others: an outage at the provider must not end connections. google/adk-python's
+// refresher: an expired token was handed out as if the refresh had succeeded.
+#[test]
+fn only_a_final_answer_ends_a_connection() {
+    let cases: [(Fault, FailureCode); 8] = [
+        (Fault::Connect, FailureCode::Unreachable),
+        (Fault::Timeout, FailureCode::TimedOut),
+        (Fault::Status(500, "<html>oops".into()), FailureCode::ServerError),
+        (Fault::Status(503, String::new()), FailureCode::ServerError),
+        (Fault::Status(429, "slow down".into()), FailureCode::RateLimited),
+        (
+            Fault::Status(200, "not json".into()),
+            FailureCode::UnreadableAnswer,
+        ),
+        (Fault::Status(400, String::new()), FailureCode::Unexplained),
+        // A page of a firewall in front of the server.
+        (
+            Fault::Status(403, "<html>blocked</html>".into()),
+            FailureCode::UnreadableAnswer,
+        ),
+    ];
+    for (fault, code) in cases {
+        let (world, alice) = connected();
+        world.expire();
+        world.http.on("/token").next(fault);
+        let error = world.resolver.resolve(&alice, "notes").unwrap_err();
+        assert!(error.is_retryable(), "{code:?}: {error:?}");
+        let Error::Unavailable(unavailable) = error else {
+            panic!("{error:?}")
+        };
+        assert_eq!(unavailable.failure, code);
+        assert!(unavailable.retry_after.is_some());
+        let connection = &world.connections.list(&alice, &Default::default()).unwrap()[0];
+        assert_eq!(connection.status, Status::Active);
+        world.clock.advance(Duration::from_secs(61));
+        assert_eq!(
+            world.resolver.resolve(&alice, "notes").unwrap().generation(),
+            2,
+            "{code:?}"
+        );
+    }
+}
+
+#[test]
+fn a_wrong_client_secret_is_the_operators_to_mend() {
+    let (world, alice) = connected();
+    world.expire();
+    let right = world.sandbox.client_secret();
+    world.sandbox.change_client_secret("sbx-cs-other");
+    let error = world.resolver.resolve(&alice, "notes").unwrap_err();
+    assert!(
+        matches!(error, Error::Misconfigured(Misconfigured::ClientRejected(_))),
+        "{error:?}"
+    );
+    world.sandbox.change_client_secret(right);
+    world.clock.advance(Duration::from_secs(61));
+    token(&world, &alice);
+}
+
+// openai/codex#39054, TheFab21/ha-samsungtv-smart#111: a dead refresh token was tried for ever.
+#[test]
+fn a_refused_grant_is_asked_about_once() {
+    for dead in [Refusal::Json, Refusal::JsonWith(401), Refusal::JsonWith(403)] {
+        let (world, alice) = connected();
+        world.sandbox.adjust(|it| it.dead_grant = dead.clone());
+        world.sandbox.revoke_at_server("ada");
+        world.expire();
+        for _ in 0..5 {
+            assert_eq!(
+                reason(&world.resolver.resolve(&alice, "notes").unwrap_err()),
+                ConsentReason::Rejected
+            );
+            world.clock.advance(Duration::from_secs(3_600));
+        }
+        assert_eq!(world.sandbox.count("/token"), 1, "{dead:?}");
+        let needed = EventKind::ConsentNeeded(NeedsConsent::Rejected);
+        assert_eq!(
+            world
+                .events
+                .kinds()
+                .iter()
+                .filter(|kind| **kind == needed)
+                .count(),
+            1
+        );
+
+        world.connect(&alice, "ada");
+        token(&world, &alice);
+    }
+}
+
+#[test]
+fn an_answer_that_was_lost_is_declared_as_lost() {
+    let (world, alice) = connected();
+    world.expire();
+    world.http.on("/token").next(Fault::InterruptedAfterSend);
+    assert!(
+        world
+            .resolver
+            .resolve(&alice, "notes")
+            .unwrap_err()
+            .is_retryable()
+    );
+    world.clock.advance(Duration::from_secs(61));
+    // The server takes each refresh token once and ends the family at a replay: nothing can be saved, but it is said.
+    assert_eq!(
+        reason(&world.resolver.resolve(&alice, "notes").unwrap_err()),
+        ConsentReason::LostInFlight
+    );
+}
+
+#[test]
+fn an_answer_that_was_lost_is_asked_for_again_where_the_old_token_still_works() {
+    for rotation in [
+        RotationClass::Static,
+        RotationClass::OldStaysValid,
+        RotationClass::Grace(Duration::from_secs(120)),
+    ] {
+        let (world, alice) = connected_like(World::like(|it| it.rotation = rotation));
+        world.expire();
+        for lost in [
+            Fault::InterruptedAfterSend,
+            Fault::TimeoutAfterSend,
+            Fault::Timeout,
+        ] {
+            world.sandbox.clear_log();
+            let before = world.token_requests();
+            world.http.on("/token").next(lost);
+            // At once: nobody waits for a back-off, and the grace period does not pass meanwhile.
+            token(&world, &alice);
+            assert_eq!(world.token_requests() - before, 2, "{rotation:?}");
+            world.expire();
+        }
+    }
+}
+
+#[test]
+fn an_answer_that_is_lost_twice_is_asked_for_within_the_grace_period() {
+    let grace = Duration::from_secs(10);
+    let (world, alice) = connected_like(World::like(|it| it.rotation = RotationClass::Grace(grace)));
+    world.expire();
+    for _ in 0..2 {
+        world.http.on("/token").next(Fault::InterruptedAfterSend);
+    }
+    let error = world.resolver.resolve(&alice, "notes").unwrap_err();
+    let wait = error.retry_after().unwrap();
+    assert!(wait < grace / 2, "{wait:?}");
+    world.clock.advance(wait);
+    token(&world, &alice);
+}
+
+#[test]
+fn an_answer_that_was_lost_is_not_asked_for_again_where_the_old_token_may_be_dead() {
+    for rotation in [
+        RotationClass::SingleUse,
+        RotationClass::SingleUseRevokesFamily,
+        RotationClass::Unknown,
+    ] {
+        let (world, alice) = connected_like(World::like(|it| it.rotation = rotation));
+        world.expire();
+        let before = world.token_requests();
+        world.http.on("/token").next(Fault::Timeout);
+        let error = world.resolver.resolve(&alice, "notes").unwrap_err();
+        assert!(error.is_retryable(), "{rotation:?}");
+        assert_eq!(world.token_requests() - before, 1, "{rotation:?}");
+    }
+}
+
+#[test]
+fn a_server_that_was_not_reached_is_asked_again_soon() {
+    let (world, alice) = connected();
+    world.expire();
+    world.http.on("/token").next(Fault::Connect);
+    let error = world.resolver.resolve(&alice, "notes").unwrap_err();
+    let wait = error.retry_after().unwrap();
+    assert!(wait <= Duration::from_secs(2), "nothing was sent: {wait:?}");
+    world.clock.advance(wait);
+    token(&world, &alice);
+}
+
+// openclaw/openclaw#112032: a refresh token was sent to an endpoint that came from a changed configuration.
+#[test]
+fn a_refresh_token_goes_only_where_it_came_from() {
+    let vault = Arc::new(MemoryVault::new());
+    let (world, alice) = connected_like(World::over(Arc::clone(&vault)));
+    world.expire();
+    let requests = world.http.requests();
+    let rebuilt = |token_endpoint: &str, client_id: &str| {
+        let mut server = world.sandbox.server();
+        server.token_endpoint = token_endpoint.into();
+        let client = valetkey::provider::ClientRegistration::new(client_id, "secret", REDIRECT);
+        let connections = Connections::builder(Arc::clone(&vault))
+            .server(server)
+            .provider(world.sandbox.provider("notes"))
+            .client("sandbox", client)
+            .http_client(world.http.clone())
+            .clock(world.clock.clone())
+            .build()
+            .unwrap();
+        Resolver::new(connections)
+    };
+    let client_id = world.sandbox.client_id();
+    for resolver in [
+        rebuilt("https://evil.test/token", &client_id),
+        rebuilt("https://sandbox.test/token", "another-client"),
+    ] {
+        let error = resolver.resolve(&alice, "notes").unwrap_err();
+        assert!(
+            matches!(
+                error,
+                Error::Misconfigured(Misconfigured::IssuerChanged(_) | Misconfigured::ClientChanged(_))
+            ),
+            "{error:?}"
+        );
+    }
+    assert_eq!(world.http.requests(), requests);
+    token(&world, &alice);
+}
+
+#[test]
+fn a_revocation_during_a_refresh_wins_and_the_late_token_is_revoked() {
+    let (world, alice) = connected();
+    let connection = world.connections.list(&alice, &Default::default()).unwrap()[0].id;
+    world.expire();
+    let gate = Gate::new();
+    world.http.on("/token").next(Fault::HoldAnswer(gate.clone()));
+    std::thread::scope(|scope| {
+        let refreshing = scope.spawn(|| world.resolver.resolve(&alice, "notes"));
+        gate.wait_for_arrivals(1);
+        world.connections.revoke(&alice, connection).unwrap();
+        gate.open();
+        assert_eq!(
+            reason(&refreshing.join().unwrap().unwrap_err()),
+            ConsentReason::NotConnected
+        );
+    });
+    assert_eq!(
+        world.connections.get(&alice, connection).unwrap().status,
+        Status::Revoked
+    );
+    let live: usize = world
+        .sandbox
+        .live_grants()
+        .iter()
+        .map(|grant| grant.refresh_tokens)
+        .sum();
+    assert_eq!(
+        live, 0,
+        "a refresh token of a revoked connection lives on at the server"
+    );
+    assert!(world.resolver.resolve(&alice, "notes").is_err());
+}
+
+#[test]
+fn a_refresh_by_name_does_not_wait_for_the_margin_or_the_back_off() {
+    let (world, alice) = connected();
+    let id = world.connections.list(&alice, &Default::default()).unwrap()[0].id;
+    assert_eq!(world.connections.refresh(&alice, id).unwrap().generation, 2);
+    world.http.on("/token").next(Fault::Connect);
+    assert!(world.connections.refresh(&alice, id).is_err());
+    assert_eq!(world.connections.refresh(&alice, id).unwrap().generation, 3);
+    assert!(matches!(
+        world.connections.refresh(&person("bob"), id),
+        Err(Error::NotFound)
+    ));
+}
+
+#[test]
+fn health_says_how_it_fares() {
+    let (world, alice) = connected();
+    let id = world.connections.list(&alice, &Default::default()).unwrap()[0].id;
+    let state = || world.connections.health(&alice, id).unwrap().state;
+    assert_eq!(
+        state(),
+        HealthState::Healthy {
+            expires_in: Some(Duration::from_secs(3_600))
+        }
+    );
+    world.clock.advance(Duration::from_secs(3_590));
+    assert_eq!(state(), HealthState::Expiring);
+    world.http.on("/token").next(Fault::Timeout);
+    token(&world, &alice);
+    assert!(matches!(
+        state(),
+        HealthState::BackingOff {
+            failure: FailureCode::TimedOut,
+            ..
+        }
+    ));
+    world.clock.advance(Duration::from_secs(61));
+    world.sandbox.revoke_at_server("ada");
+    assert!(world.resolver.resolve(&alice, "notes").is_err());
+    assert!(matches!(state(), HealthState::NeedsConsent(_)));
+    world.connections.revoke(&alice, id).unwrap();
+    assert_eq!(state(), HealthState::Revoked);
+}
+
+// tokens that live for seconds must not be renewed at each turn
+#[test]
+fn a_short_lived_token_is_not_renewed_in_a_loop() {
+    let (world, alice) = connected_like(World::like(|it| {
+        it.access_token_lifetime = Some(Duration::from_secs(20))
+    }));
+    for _ in 0..5 {
+        token(&world, &alice);
+    }
+    assert_eq!(world.sandbox.count("/token"), 0);
+}
+
+/// Another host of the same vault, behind the same faults.
+fn another_host(world: &World, vault: &Arc<MemoryVault>) -> Connections {
+    Connections::builder(Arc::clone(vault))
+        .server(world.sandbox.server())
+        .provider(world.sandbox.provider("notes"))
+        .client("sandbox", world.sandbox.registration(REDIRECT))
+        .http_client(world.http.clone())
+        .clock(world.clock.clone())
+        .build()
+        .unwrap()
+}
+
+// Menci/Floway#67: the loser of a race was told `invalid_grant`, and destroyed what the winner had got.
+#[test]
+fn a_refusal_of_the_old_token_does_not_touch_the_new_one() {
+    let vault = Arc::new(MemoryVault::new());
+    let behaviour = |it: &mut valetkey::testing::sandbox::Personality| it.rotation = RotationClass::SingleUse;
+    let (world, alice) = connected_like(World::with(Arc::clone(&vault), behaviour));
+    let winner = Resolver::new(another_host(&world, &vault));
+    world.expire();
+    let gate = Gate::new();
+    world.http.on("/token").next(Fault::Hold(gate.clone()));
+    std::thread::scope(|scope| {
+        let loser = scope.spawn(|| world.resolver.resolve(&alice, "notes"));
+        gate.wait_for_arrivals(1);
+        // The loser is slow beyond its claim; somebody else takes over and wins.
+        world.clock.advance(Duration::from_secs(31));
+        let won = winner.resolve(&alice, "notes").unwrap();
+        assert_eq!(won.generation(), 2);
+        gate.open();
+        let adopted = loser.join().unwrap().unwrap();
+        assert_eq!(
+            adopted.access_token().expose_secret(),
+            won.access_token().expose_secret()
+        );
+    });
+    let connection = &world.connections.list(&alice, &Default::default()).unwrap()[0];
+    assert_eq!((connection.status, connection.generation), (Status::Active, 2));
+    world.expire();
+    assert_eq!(world.resolver.resolve(&alice, "notes").unwrap().generation(), 3);
+}
+
+// eca#462, openai/codex#29017, openwork#4441: several hosts raced for a token that is good for one use.
+#[test]
+fn hosts_of_one_vault_take_turns() {
+    let vault = Arc::new(MemoryVault::new());
+    let (world, alice) = connected_like(World::over(Arc::clone(&vault)));
+    let hosts: Vec<_> = (0..4)
+        .map(|_| Resolver::new(another_host(&world, &vault)))
+        .collect();
+    for generation in 2..6 {
+        world.expire();
+        let start = Barrier::new(hosts.len());
+        std::thread::scope(|scope| {
+            for host in &hosts {
+                scope.spawn(|| {
+                    start.wait();
+                    assert_eq!(host.resolve(&alice, "notes").unwrap().generation(), generation);
+                });
+            }
+        });
+    }
+    assert_eq!(world.sandbox.count("/token"), 4);
+}
+
+// authlib/authlib#673, #266: the lock belonged to an object of one request; spring-security#15145 has none.
+#[test]
+fn clones_of_the_connections_share_one_flight() {
+    let (world, alice) = connected();
+    world.expire();
+    let gate = Gate::new();
+    world.http.on("/token").next(Fault::Hold(gate.clone()));
+    let start = Barrier::new(9);
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            let own = Resolver::new(world.connections.clone());
+            let (start, alice) = (&start, &alice);
+            scope.spawn(move || {
+                start.wait();
+                assert_eq!(own.resolve(alice, "notes").unwrap().generation(), 2);
+            });
+        }
+        start.wait();
+        gate.wait_for_arrivals(1);
+        gate.open();
+    });
+    assert_eq!(world.sandbox.count("/token"), 1);
+}
+
+#[test]
+fn an_answer_that_names_no_lifetime_keeps_the_last_one() {
+    let (world, alice) = connected();
+    world.sandbox.adjust(|it| it.expires_in = ExpiresIn::Absent);
+    for generation in [2, 3] {
+        world.expire();
+        let token = world.resolver.resolve(&alice, "notes").unwrap();
+        assert_eq!(token.generation(), generation);
+        let lifetime = token.expires_at().unwrap().saturating_since(world.clock.now());
+        assert_eq!(lifetime, Duration::from_secs(3_600));
+    }
+}
+
+#[test]
+fn an_answer_that_names_no_scopes_keeps_them() {
+    let (world, alice) = connected();
+    let before = world
+        .connections
+        .list(&alice, &Default::default())
+        .unwrap()
+        .remove(0);
+    world.sandbox.adjust(|it| it.scope_echo = ScopeEcho::Absent);
+    world.expire();
+    world.resolver.resolve(&alice, "notes").unwrap();
+    let after = world.connections.get(&alice, before.id).unwrap();
+    assert_eq!((after.generation, after.granted), (2, before.granted));
+    assert_eq!(after.account, before.account);
+}
+
+/// A token that was issued while the clock was a year ahead would count as good for a year.
+#[test]
+fn times_of_a_clock_that_was_far_ahead_are_not_believed() {
+    let year = Duration::from_secs(365 * 24 * 3_600);
+    for refreshable in [true, false] {
+        let world = World::like(|it| it.issues_refresh_tokens = refreshable);
+        let alice = person("alice");
+        world.clock.advance(year);
+        let connection = world.connect(&alice, "ada");
+        world.clock.rewind(year);
+        let health = world.connections.health(&alice, connection.id).unwrap().state;
+        let token = world.resolver.resolve(&alice, "notes").unwrap();
+        if refreshable {
+            assert_eq!(health, HealthState::Expiring);
+            assert_eq!(token.generation(), 2);
+            assert!(token.expires_at().unwrap() <= world.clock.now() + Duration::from_secs(3_600));
+        } else {
+            // Nothing to refresh it by: it is used until the API refuses it.
+            assert_eq!(health, HealthState::Healthy { expires_in: None });
+            assert_eq!(token.generation(), 1);
+        }
+    }
+}
+
+/// Upkeep holds the claim; a turn that needs the token meanwhile gets what it brings.
+#[test]
+fn a_turn_joins_the_refresh_of_upkeep() {
+    let (world, alice) = connected();
+    world.expire();
+    let gate = Gate::new();
+    world.http.on("/token").next(Fault::HoldAnswer(gate.clone()));
+    std::thread::scope(|scope| {
+        let upkeep = scope.spawn(|| world.connections.maintain(Budget::default()).unwrap());
+        gate.wait_for_arrivals(1);
+        let turn = scope.spawn(|| world.resolver.resolve(&alice, "notes").unwrap().generation());
+        gate.open();
+        assert_eq!(turn.join().unwrap(), 2);
+        assert_eq!(upkeep.join().unwrap().refreshed, 1);
+    });
+    assert_eq!(world.token_requests(), 2);
+}

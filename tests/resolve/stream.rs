@@ -1,0 +1,524 @@
+//! Bodies as readers, up and down: sent once more after a 401, masked wherever a piece ends, ended by an error alone.
+
+use std::collections::VecDeque;
+use std::io::{self, Cursor, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use http::{HeaderValue, Request, Response, StatusCode};
+use valetkey::error::{AnswerRefused, Misconfigured, RequestRefused};
+use valetkey::http::{Body, Delivery, HttpErrorKind, HttpRequest, HttpResponse};
+use valetkey::resolver::{Download, ResolveOptions, Upload};
+use valetkey::testing::Fault;
+use valetkey::{ConsentOptions, Error};
+
+use crate::support::world::{World, person};
+
+/// A reader that gives these pieces, one a call, and then ends as told.
+struct Pieces {
+    pieces: VecDeque<Vec<u8>>,
+    ends: Option<io::Error>,
+}
+
+impl Pieces {
+    fn of(pieces: impl IntoIterator<Item = Vec<u8>>) -> Self {
+        Self {
+            pieces: pieces.into_iter().collect(),
+            ends: None,
+        }
+    }
+
+    /// The bytes in pieces of this size.
+    fn cut(bytes: &[u8], size: usize) -> Self {
+        Self::of(bytes.chunks(size).map(<[u8]>::to_vec))
+    }
+
+    fn ending_in(mut self, error: io::Error) -> Self {
+        self.ends = Some(error);
+        self
+    }
+}
+
+impl Read for Pieces {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.pieces.pop_front() {
+            Some(piece) => {
+                buffer[..piece.len()].copy_from_slice(&piece);
+                Ok(piece.len())
+            }
+            None => self.ends.take().map_or(Ok(0), Err),
+        }
+    }
+}
+
+fn put(upload: Upload) -> Request<Upload> {
+    Request::put("/file").body(upload).unwrap()
+}
+
+fn get(address: &str) -> Request<Upload> {
+    Request::get(address).body(Upload::empty()).unwrap()
+}
+
+fn all(response: Response<Download>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    response.into_body().read_to_end(&mut bytes).unwrap();
+    bytes
+}
+
+/// Gives something at each read, for much longer than any call may take here.
+struct Endless(Instant);
+
+impl Read for Endless {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.0.elapsed() > Duration::from_secs(20) {
+            return Ok(0);
+        }
+        buffer.fill(b'x');
+        Ok(buffer.len())
+    }
+}
+
+/// A file that opens as often as need be, and says how often that was.
+fn counted(bytes: &[u8]) -> (Upload, Arc<AtomicUsize>) {
+    let opened = Arc::new(AtomicUsize::new(0));
+    let (counter, bytes) = (Arc::clone(&opened), bytes.to_vec());
+    let upload = Upload::new(bytes.len() as u64, move || {
+        counter.fetch_add(1, Ordering::Relaxed);
+        Ok(Cursor::new(bytes.clone()))
+    });
+    (upload, opened)
+}
+
+fn connected() -> World {
+    let world = World::new();
+    world.connect(&person("alice"), "ada");
+    world
+}
+
+#[test]
+fn a_file_goes_up_and_comes_down_as_it_was() {
+    let world = connected();
+    let turn = world.resolver.turn(person("alice"));
+    let file: Vec<u8> = (0..300_000_u32).map(|at| (at * 7 + at / 251) as u8).collect();
+    let (upload, opened) = counted(&file);
+    assert_eq!(
+        turn.send_stream("notes", put(upload)).unwrap().status(),
+        StatusCode::CREATED
+    );
+    assert_eq!(opened.load(Ordering::Relaxed), 1);
+    let response = turn.send_stream("notes", get("/file")).unwrap();
+    assert!(!response.headers().contains_key(CONTENT_LENGTH));
+    assert_eq!(response.body().announced(), Some(file.len() as u64));
+    assert_eq!(all(response), file);
+    // From memory, without a turn, and in the usual way as well.
+    let alice = person("alice");
+    let sent = world
+        .resolver
+        .turn(alice.clone())
+        .send_stream("notes", put(Upload::from(file[..9].to_vec())))
+        .unwrap();
+    assert_eq!(all(sent), b"{\"bytes\":9}");
+    let request = Request::get("/file").body(Vec::new()).unwrap();
+    assert_eq!(turn.send("notes", request).unwrap().body(), &file[..9]);
+}
+
+#[test]
+fn what_is_read_is_asked_for_as_a_reader_and_has_no_cap() {
+    let world = connected();
+    let settings = valetkey::connections::Settings::default();
+    world
+        .http
+        .on("/api/file")
+        .next(Fault::answer(move |request: HttpRequest| {
+            assert_eq!(request.delivery, Delivery::Streamed);
+            assert_eq!(request.idle_timeout, Some(settings.send_timeout));
+            assert!(request.timeout > settings.send_timeout && request.timeout <= settings.stream_timeout);
+            let size = (request.max_response_bytes + 1) as u64;
+            Ok(HttpResponse::new(
+                StatusCode::OK,
+                Body::from_reader(io::repeat(b'x').take(size), Some(size)),
+            ))
+        }));
+    let response = world
+        .resolver
+        .turn(person("alice"))
+        .send_stream("notes", get("/file"))
+        .unwrap();
+    let mut body = response.into_body();
+    let size = io::copy(&mut body, &mut io::sink()).unwrap();
+    assert_eq!(size, settings.send_max_bytes as u64 + 1);
+}
+
+#[test]
+fn no_token_straddles_two_pieces_wherever_they_end() {
+    let world = connected();
+    let turn = world.resolver.turn(person("alice"));
+    let token = turn.resolve("notes").unwrap();
+    let token = token.access_token().expose_secret().to_owned();
+    let hex: String = token.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    // At the beginning, in the middle, and as the very last bytes of all.
+    let body = format!("{token} middle {token}{hex} and at the end {token}").into_bytes();
+    let clean = b"[redacted] middle [redacted][redacted] and at the end [redacted]";
+    for size in (1..80).chain([body.len() - 1, body.len()]) {
+        let pieces = Pieces::cut(&body, size);
+        world.http.on("/api/file").next(Fault::answer(move |_| {
+            Ok(HttpResponse::new(StatusCode::OK, Body::from_reader(pieces, None)))
+        }));
+        let mut download = turn.send_stream("notes", get("/file")).unwrap().into_body();
+        // Nothing of a token is given out early, whatever the size of the reader's own buffer.
+        let (mut read, mut buffer) = (Vec::new(), vec![0; 1 + size % 7]);
+        loop {
+            match download.read(&mut buffer).unwrap() {
+                0 => break,
+                count => read.extend_from_slice(&buffer[..count]),
+            }
+            assert!(!turn.contains_secret_bytes(&read), "pieces of {size}");
+        }
+        assert_eq!(read, clean, "pieces of {size}");
+    }
+}
+
+#[test]
+fn a_client_that_reads_everything_into_memory_is_masked_as_well() {
+    let world = connected();
+    let echo = world
+        .resolver
+        .turn(person("alice"))
+        .send_stream("notes", get("/echo"))
+        .unwrap();
+    let echo = String::from_utf8(all(echo)).unwrap();
+    assert!(
+        echo.contains("Bearer [redacted]") && echo.contains("identity"),
+        "{echo}"
+    );
+    let token = world.resolver.resolve(&person("alice"), "notes").unwrap();
+    let token = token.access_token().expose_secret().to_owned();
+    world.http.on("/api/file").next(Fault::answer(move |_| {
+        Ok(HttpResponse::new(StatusCode::OK, token.clone())
+            .with_header(http::header::LOCATION, HeaderValue::from_str(&token).unwrap()))
+    }));
+    let response = world
+        .resolver
+        .turn(person("alice"))
+        .send_stream("notes", get("/file"))
+        .unwrap();
+    assert_eq!(response.headers()["location"], "[redacted]");
+    assert_eq!(all(response), b"[redacted]");
+}
+
+#[test]
+fn a_reader_that_was_not_asked_for_is_read_whole() {
+    let world = connected();
+    let answer = |size: u64| {
+        Fault::answer(move |request: HttpRequest| {
+            assert_eq!(request.delivery, Delivery::Whole);
+            let body = Body::from_reader(io::repeat(b'x').take(size), None);
+            Ok(HttpResponse::new(StatusCode::OK, body))
+        })
+    };
+    let send = || {
+        let request = Request::get("/file").body(Vec::new()).unwrap();
+        world.resolver.send(&person("alice"), "notes", request)
+    };
+    world.http.on("/api/file").next(answer(100));
+    assert_eq!(send().unwrap().body().len(), 100);
+    let most = valetkey::connections::Settings::default().send_max_bytes as u64;
+    world.http.on("/api/file").next(answer(most + 1));
+    assert!(matches!(
+        send(),
+        Err(Error::Answer(AnswerRefused::TooLarge { limit })) if limit as u64 == most
+    ));
+}
+
+#[test]
+fn a_body_that_can_be_opened_again_is_sent_again_after_a_401() {
+    let world = connected();
+    world.sandbox.expire_access_tokens();
+    world.sandbox.clear_log();
+    let (upload, opened) = counted(b"from the beginning");
+    let response = world
+        .resolver
+        .turn(person("alice"))
+        .send_stream("notes", put(upload))
+        .unwrap();
+    assert_eq!(response.status(), StatusCode::CREATED);
+    assert_eq!(opened.load(Ordering::Relaxed), 2);
+    assert_eq!(
+        (world.sandbox.count("/token"), world.sandbox.count("/api/file")),
+        (1, 2)
+    );
+    let file = world
+        .resolver
+        .turn(person("alice"))
+        .send_stream("notes", get("/file"))
+        .unwrap();
+    assert_eq!(all(file), b"from the beginning");
+}
+
+#[test]
+fn a_body_that_is_read_once_is_not_sent_again_and_the_next_call_has_a_good_token() {
+    let world = connected();
+    world.sandbox.expire_access_tokens();
+    world.sandbox.clear_log();
+    let once = || put(Upload::once(4, &b"once"[..]));
+    let refused = world
+        .resolver
+        .turn(person("alice"))
+        .send_stream("notes", once())
+        .unwrap();
+    assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
+    assert_eq!(
+        (world.sandbox.count("/token"), world.sandbox.count("/api/file")),
+        (1, 1)
+    );
+    let sent = world
+        .resolver
+        .turn(person("alice"))
+        .send_stream("notes", once())
+        .unwrap();
+    assert_eq!(sent.status(), StatusCode::CREATED);
+    assert_eq!(world.sandbox.count("/token"), 1);
+}
+
+#[test]
+fn a_want_of_scope_is_a_need_of_consent() {
+    let world = World::new();
+    let alice = person("alice");
+    let read = ConsentOptions::default().scopes("notes.read".parse().unwrap());
+    world.try_connect(&alice, "ada", read).unwrap();
+    let error = world
+        .resolver
+        .turn(alice.clone())
+        .send_stream("notes", put(Upload::from(vec![1])))
+        .unwrap_err();
+    assert_eq!(
+        error.consent_required().unwrap().missing_scopes.to_string(),
+        "notes.write"
+    );
+}
+
+#[test]
+fn a_body_that_is_not_what_was_said_breaks_the_request_off() {
+    let world = connected();
+    let send = |upload| {
+        let sent = world
+            .resolver
+            .turn(person("alice"))
+            .send_stream("notes", put(upload));
+        sent.map(|response| response.status())
+    };
+    let secret = || io::Error::new(io::ErrorKind::PermissionDenied, "/home/ada/marker");
+    for (upload, kind) in [
+        (
+            Upload::new(9, || Ok(Cursor::new(b"short"))),
+            io::ErrorKind::UnexpectedEof,
+        ),
+        (Upload::once(9, &b"short"[..]), io::ErrorKind::UnexpectedEof),
+        (
+            Upload::new(9, move || Err::<io::Empty, _>(secret())),
+            io::ErrorKind::PermissionDenied,
+        ),
+        (
+            Upload::new(9, move || Ok(Pieces::cut(b"part", 4).ending_in(secret()))),
+            io::ErrorKind::PermissionDenied,
+        ),
+    ] {
+        let error = send(upload).unwrap_err();
+        assert!(
+            matches!(error, Error::Request(RequestRefused::Upload(found)) if found == kind),
+            "{error:?}"
+        );
+        assert!(!error.is_retryable() && !format!("{error:?} {error}").contains("marker"));
+    }
+    // More than was said is not sent: it would be read as the next request.
+    assert_eq!(
+        send(Upload::new(4, || Ok(&b"fourPUT /evil"[..]))).unwrap(),
+        StatusCode::CREATED
+    );
+    let file = world
+        .resolver
+        .turn(person("alice"))
+        .send_stream("notes", get("/file"))
+        .unwrap();
+    assert_eq!(all(file), b"four");
+}
+
+#[test]
+fn where_a_body_ends_is_for_the_client_to_say() {
+    let world = connected();
+    let request = |builder: http::request::Builder| {
+        let builder = builder
+            .header(TRANSFER_ENCODING, "chunked")
+            .header(CONTENT_LENGTH, "0");
+        builder.header(HOST, "evil.test")
+    };
+    for _ in 0..2 {
+        world.http.on("/api/file").next(Fault::answer(|mut request| {
+            for name in [TRANSFER_ENCODING, CONTENT_LENGTH, HOST] {
+                assert!(!request.headers.contains_key(&name), "{name}");
+            }
+            let body = std::mem::take(&mut request.body);
+            drop(body.into_reader().read(&mut [0; 8]));
+            Ok(HttpResponse::new(StatusCode::OK, ""))
+        }));
+    }
+    let alice = person("alice");
+    let streamed = request(Request::put("/file"))
+        .body(Upload::from(vec![1]))
+        .unwrap();
+    world
+        .resolver
+        .turn(alice.clone())
+        .send_stream("notes", streamed)
+        .unwrap();
+    let whole = request(Request::put("/file")).body(vec![1]).unwrap();
+    world.resolver.send(&alice, "notes", whole).unwrap();
+    let turn = world.resolver.turn(person("alice"));
+    let bearer = format!("Bearer {}", turn.placeholder("notes").unwrap());
+    let built = request(Request::put("/file")).header(AUTHORIZATION, bearer);
+    let filled = turn.fill(built.body(vec![1]).unwrap()).unwrap();
+    assert_eq!(filled.headers.len(), 1, "{:?}", filled.headers.keys());
+}
+
+#[test]
+fn a_client_that_does_not_send_readers_is_found_out() {
+    let world = connected();
+    world.http.on("/api/file").next(Fault::answer(|request| {
+        assert_eq!(
+            (request.body.as_bytes().len(), request.body.length()),
+            (0, Some(4))
+        );
+        Ok(HttpResponse::new(StatusCode::OK, ""))
+    }));
+    let sent = world
+        .resolver
+        .turn(person("alice"))
+        .send_stream("notes", put(Upload::from(vec![7; 4])));
+    assert!(
+        matches!(sent, Err(Error::Misconfigured(Misconfigured::NoUploads))),
+        "{sent:?}"
+    );
+}
+
+#[test]
+fn a_download_that_breaks_off_ends_in_an_error_without_words_and_stays_there() {
+    let world = connected();
+    let turn = world.resolver.turn(person("alice"));
+    let token = turn.resolve("notes").unwrap();
+    let half = token.access_token().expose_secret().as_bytes()[..9].to_vec();
+    let broken = io::Error::new(io::ErrorKind::ConnectionReset, "https://sandbox.test/?marker");
+    let pieces = Pieces::of([b"clean ".to_vec(), half]).ending_in(broken);
+    world.http.on("/api/file").next(Fault::answer(move |_| {
+        Ok(HttpResponse::new(
+            StatusCode::OK,
+            Body::from_reader(pieces, Some(100)),
+        ))
+    }));
+    let mut download = turn.send_stream("notes", get("/file")).unwrap().into_body();
+    let mut read = Vec::new();
+    let error = download.read_to_end(&mut read).unwrap_err();
+    // The last letters before it may be the beginning of a token as well.
+    assert!(
+        read.len() > 2 && b"clean ".starts_with(&read),
+        "what may be half a token is not given out: {read:?}"
+    );
+    assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+    assert!(!format!("{error} {error:?} {download:?}").contains("marker"));
+    assert!(error.get_ref().is_none());
+    for _ in 0..2 {
+        let again = download.read(&mut [0; 8]).unwrap_err();
+        assert_eq!(
+            again.kind(),
+            io::ErrorKind::ConnectionReset,
+            "it looks as if it had ended"
+        );
+    }
+}
+
+#[test]
+fn a_download_ends_with_the_time_of_its_call() {
+    let world = connected();
+    let alice = person("alice");
+    world.http.on("/api/file").next(Fault::answer(|_| {
+        Ok(HttpResponse::new(
+            StatusCode::OK,
+            Body::from_reader(Endless(Instant::now()), None),
+        ))
+    }));
+    let options = ResolveOptions::new("notes").deadline(Duration::from_secs(1));
+    let begun = Instant::now();
+    let response = world
+        .resolver
+        .turn(alice.clone())
+        .send_stream(&options, get("/file"))
+        .unwrap();
+    // It never ends by itself, and each read gives something.
+    let error = io::copy(&mut response.into_body(), &mut io::sink()).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    assert!(begun.elapsed() >= Duration::from_secs(1));
+    let options = ResolveOptions::new("notes").deadline(Duration::ZERO);
+    let requests = world.http.requests();
+    let late = world
+        .resolver
+        .turn(alice.clone())
+        .send_stream(&options, get("/file"));
+    assert!(matches!(late, Err(Error::Unavailable(_))));
+    assert_eq!(world.http.requests(), requests);
+}
+
+#[test]
+fn a_stream_goes_nowhere_else_and_brings_no_credentials_of_its_own() {
+    let world = connected();
+    let alice = person("alice");
+    let requests = world.http.requests();
+    for address in [
+        "https://evil.test/api/file",
+        "https://sandbox.test/token",
+        "http://sandbox.test/api/file",
+    ] {
+        let error = world
+            .resolver
+            .turn(alice.clone())
+            .send_stream("notes", get(address))
+            .unwrap_err();
+        assert!(
+            matches!(error, Error::Request(RequestRefused::Address)),
+            "{address}"
+        );
+    }
+    let own = Request::get("/file")
+        .header(AUTHORIZATION, "Bearer x")
+        .body(Upload::empty())
+        .unwrap();
+    let error = world
+        .resolver
+        .turn(alice.clone())
+        .send_stream("notes", own)
+        .unwrap_err();
+    assert!(matches!(
+        error,
+        Error::Request(RequestRefused::ForeignCredentials)
+    ));
+    assert_eq!(world.http.requests(), requests);
+    let moved = world
+        .resolver
+        .turn(alice.clone())
+        .send_stream("notes", get("/redirect"))
+        .unwrap();
+    assert!(moved.status().is_redirection());
+    assert_eq!(world.http.requests(), requests + 1);
+    world
+        .http
+        .on("/api/file")
+        .next(Fault::answer(|_| Err(HttpErrorKind::Interrupted.into())));
+    assert!(
+        world
+            .resolver
+            .turn(alice.clone())
+            .send_stream("notes", get("/file"))
+            .unwrap_err()
+            .is_retryable()
+    );
+}

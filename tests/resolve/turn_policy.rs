@@ -1,0 +1,358 @@
+//! Which connection a turn acts through, and why.
+
+use std::time::Duration;
+
+use valetkey::error::{ConsentReason, DenialReason};
+use valetkey::model::{Label, ProviderId};
+use valetkey::resolver::{
+    Calls, Finding, Policy, ResolveOptions, Setting, Step, TokenState, ToolName, WorkspaceConnections,
+};
+use valetkey::vault::MemoryVault;
+use valetkey::{Error, TenantId, UserId};
+
+use crate::support::world::{World, person};
+
+fn scopes(scopes: &str) -> ResolveOptions<'static> {
+    ResolveOptions::new("notes").scopes(scopes.parse().unwrap())
+}
+
+#[test]
+fn reading_may_fall_back_and_writing_never() {
+    let world = World::new();
+    world.connect_shared("grace");
+    let policy = Policy::default().personal_scopes("notes.write".parse().unwrap());
+    let turn = world.resolver.clone().policy(policy).turn(person("alice"));
+    assert!(turn.resolve(&scopes("notes.read")).unwrap().is_workspace());
+    for needed in ["notes.write", "notes.read notes.write"] {
+        let error = turn.resolve(&scopes(needed)).unwrap_err();
+        assert!(error.consent_required().is_some(), "{needed}: {error:?}");
+    }
+    world.connect(&person("alice"), "ada");
+    assert!(!turn.resolve(&scopes("notes.write")).unwrap().is_workspace());
+}
+
+#[test]
+fn the_explanation_is_the_decision() {
+    let world = World::new();
+    let alice = person("alice");
+    let none = ResolveOptions::new("notes");
+    let explain = |options: &ResolveOptions<'_>| world.resolver.turn(alice.clone()).explain(options);
+    let fallback = Step::Policy(WorkspaceConnections::Fallback, Setting::Default);
+    let nothing = (
+        Step::Personal(Finding::Nothing),
+        Step::Workspace(Finding::Nothing),
+    );
+
+    let explanation = explain(&none);
+    assert_eq!(explanation.steps, [fallback, nothing.0, nothing.1]);
+    assert!(
+        explanation
+            .to_string()
+            .ends_with("=> no token: notes needs consent: not connected yet")
+    );
+
+    let shared = Step::Workspace(Finding::Active(world.connect_shared("grace").id));
+    let fresh = Step::Token(TokenState::Fresh);
+    assert_eq!(explain(&none).steps, [fallback, nothing.0, shared, fresh]);
+
+    let own = Step::Personal(Finding::Active(world.connect(&alice, "ada").id));
+    let explanation = explain(&none);
+    assert_eq!(explanation.steps, [fallback, own, fresh]);
+    assert!(explanation.refusal.is_none());
+    let requests = world.http.requests();
+    world.expire();
+    assert_eq!(explain(&none).steps.last(), Some(&Step::Token(TokenState::Stale)));
+    assert_eq!(world.http.requests(), requests, "a provider was asked");
+
+    let token = world.resolver.resolve(&alice, "notes").unwrap();
+    world.sandbox.clear_log();
+    let printed = format!("{} {:?}", explain(&none), explain(&none));
+    assert!(!printed.contains(token.access_token().expose_secret()));
+    assert!(explain(&scopes("other")).refusal.is_some());
+    let unknown = world.resolver.turn(alice.clone()).explain(&none);
+    assert!(unknown.steps.is_empty() && unknown.refusal.is_some());
+}
+
+fn notes() -> ProviderId {
+    ProviderId::new("notes").unwrap()
+}
+
+fn tool(name: &str) -> ToolName {
+    ToolName::new(name).unwrap()
+}
+
+/// Each setting that a provider and a tool can have, beside each need of scopes, with and without a connection of each
+/// kind: what the policy says, and through whose connection the call is made.
+#[test]
+fn the_whole_matrix_of_settings_is_decided_as_documented() {
+    use WorkspaceConnections::{Fallback, Forbidden, Required};
+    let settings = [None, Some(Fallback), Some(Required), Some(Forbidden)];
+    let rank = |setting: WorkspaceConnections| {
+        [Fallback, Required, Forbidden]
+            .iter()
+            .position(|it| *it == setting)
+    };
+    let mut decided = 0;
+    for (personal, shared) in [(false, false), (false, true), (true, false), (true, true)] {
+        let world = World::new();
+        let alice = person("alice");
+        if shared {
+            world.connect_shared("grace");
+        }
+        if personal {
+            world.connect(&alice, "ada");
+        }
+        for default in [Fallback, Required, Forbidden] {
+            for of_provider in settings {
+                for of_tool in settings {
+                    for (needed, writes) in [("notes.read", false), ("notes.write", true)] {
+                        let mut policy = Policy::new(default).personal_scopes("notes.write".parse().unwrap());
+                        if let Some(setting) = of_provider {
+                            policy = policy.provider(notes(), setting);
+                        }
+                        if let Some(setting) = of_tool {
+                            policy = policy.tool(tool("t"), setting);
+                        }
+                        // The documentation, said another way.
+                        let strictest = of_provider.into_iter().chain(of_tool).max_by_key(|it| rank(*it));
+                        let mut expected = strictest.unwrap_or(default);
+                        if writes && expected == Fallback {
+                            expected = Forbidden;
+                        }
+                        let through = match expected {
+                            Fallback if personal => Some(false),
+                            Fallback | Required => shared.then_some(true),
+                            _ => personal.then_some(false),
+                        };
+                        let label =
+                            format!("{personal} {shared} {default:?} {of_provider:?} {of_tool:?} {needed}");
+                        let resolver = world.resolver.clone().policy(policy);
+                        let options = scopes(needed).tool(tool("t"));
+                        let found = resolver.resolve(&alice, &options);
+                        assert_eq!(
+                            found.as_ref().ok().map(|token| token.is_workspace()),
+                            through,
+                            "{label}"
+                        );
+                        if let Err(error) = &found {
+                            let need = error.consent_required().unwrap();
+                            assert_eq!(need.reason, ConsentReason::NotConnected, "{label}");
+                            assert_eq!(need.shared, expected == Required, "{label}");
+                        }
+                        let explained = resolver.turn(alice.clone()).explain(&options);
+                        assert!(
+                            matches!(explained.steps[0], Step::Policy(said, _) if said == expected),
+                            "{label}: {explained}"
+                        );
+                        decided += 1;
+                    }
+                }
+            }
+        }
+    }
+    assert_eq!(decided, 4 * 3 * 4 * 4 * 2);
+}
+
+#[test]
+fn the_explanation_names_the_setting_that_counted() {
+    let world = World::new();
+    let policy = Policy::default()
+        .provider(notes(), WorkspaceConnections::Fallback)
+        .tool(tool("strict"), WorkspaceConnections::Forbidden)
+        .tool(tool("loose"), WorkspaceConnections::Fallback)
+        .personal_scopes("notes.write".parse().unwrap());
+    let resolver = world.resolver.policy(policy);
+    for (provider, options, setting) in [
+        ("mail", scopes(""), Setting::Default),
+        ("mail", scopes("").tool(tool("other")), Setting::Default),
+        ("mail", scopes("").tool(tool("loose")), Setting::Tool),
+        ("notes", scopes(""), Setting::Provider),
+        ("notes", scopes("").tool(tool("strict")), Setting::Tool),
+        ("notes", scopes("notes.write"), Setting::Scopes),
+    ] {
+        let mut options = options;
+        options.provider = provider.into();
+        let explained = resolver.turn(person("alice")).explain(&options);
+        assert!(
+            matches!(explained.steps[0], Step::Policy(_, found) if found == setting),
+            "{setting:?}: {explained}"
+        );
+    }
+}
+
+#[test]
+fn what_is_denied_is_denied_before_the_vault_is_asked() {
+    let world = World::over(MemoryVault::new());
+    let alice = person("alice");
+    world.connect(&alice, "ada");
+    world.connect(&person("bob"), "grace");
+    let (acme, user) = (TenantId::new("acme").unwrap(), UserId::new("alice").unwrap());
+    let evil = TenantId::new("evil").unwrap();
+    let of_alice = Calls::all().person(acme, user.clone());
+    let none = || ResolveOptions::new("notes");
+    let by_tool = || ResolveOptions::new("notes").tool(tool("send"));
+    for (calls, who, options, denied) in [
+        (Calls::all(), "alice", none(), true),
+        (Calls::all().provider(notes()), "alice", none(), true),
+        (
+            Calls::all().provider(ProviderId::new("mail").unwrap()),
+            "alice",
+            none(),
+            false,
+        ),
+        (Calls::all().tool(tool("send")), "alice", by_tool(), true),
+        (Calls::all().tool(tool("send")), "alice", none(), false),
+        (Calls::all().tool(tool("read")), "alice", by_tool(), false),
+        (of_alice.clone(), "alice", none(), true),
+        (of_alice.clone(), "bob", none(), false),
+        (Calls::all().person(evil, user), "alice", none(), false),
+        (
+            of_alice.clone().provider(notes()).tool(tool("send")),
+            "alice",
+            by_tool(),
+            true,
+        ),
+        (
+            of_alice.clone().provider(notes()).tool(tool("read")),
+            "alice",
+            by_tool(),
+            false,
+        ),
+        (
+            of_alice.provider(notes()).tool(tool("send")),
+            "bob",
+            by_tool(),
+            false,
+        ),
+    ] {
+        let resolver = world
+            .resolver
+            .clone()
+            .policy(Policy::default().deny(calls.clone()));
+        let turn = resolver.turn(person(who));
+        let found = turn.resolve(&options);
+        let explained = resolver.turn(person(who)).explain(&options);
+        assert_eq!(
+            matches!(found, Err(Error::Denied(_))),
+            denied,
+            "{calls}: {found:?}"
+        );
+        assert_eq!(found.is_ok(), !denied, "{calls}: {found:?}");
+        if denied {
+            // Neither what is connected nor what is not shows.
+            assert_eq!(explained.steps, [Step::Denied(DenialReason::Listed)]);
+            let requests = world.http.requests();
+            assert!(matches!(turn.peek(&options), Err(Error::Denied(_))));
+            let request = http::Request::get("/notes").body(Vec::new()).unwrap();
+            assert!(matches!(turn.send(&options, request), Err(Error::Denied(_))));
+            let placeholder = turn.placeholder(options).unwrap();
+            let request = http::Request::get("https://sandbox.test/api/notes")
+                .header("authorization", format!("Bearer {placeholder}"));
+            assert!(matches!(
+                turn.fill(request.body(Vec::new()).unwrap()),
+                Err(Error::Denied(_))
+            ));
+            assert_eq!(world.http.requests(), requests);
+        }
+    }
+}
+
+/// Over a vault that can answer nothing any more, whoever asks it first fails with its error.
+#[test]
+#[cfg(feature = "sqlite")]
+fn what_is_denied_asks_nothing_of_the_vault() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("vault.db");
+    let key = valetkey::vault::MasterKey::generate().unwrap();
+    let world = World::over(valetkey::vault::SqliteVault::open(&path, key).unwrap());
+    let alice = person("alice");
+    world.connect(&alice, "ada");
+    let db = rusqlite::Connection::open(&path).unwrap();
+    db.execute_batch("ALTER TABLE connections RENAME TO hidden")
+        .unwrap();
+
+    let options = ResolveOptions::new("notes");
+    let asked = world.resolver.resolve(&alice, "notes");
+    assert!(matches!(asked, Err(Error::Vault(_))), "{asked:?}");
+    for policy in [
+        Policy::default().deny(Calls::all()),
+        Policy::default().require_label(notes()),
+    ] {
+        let resolver = world.resolver.clone().policy(policy);
+        let turn = resolver.turn(alice.clone());
+        let denied = turn.resolve("notes");
+        assert!(matches!(denied, Err(Error::Denied(_))), "{denied:?}");
+        let denied = turn.peek("notes");
+        assert!(matches!(denied, Err(Error::Denied(_))), "{denied:?}");
+        let request = http::Request::get("/notes").body(Vec::new()).unwrap();
+        let denied = turn.send("notes", request);
+        assert!(matches!(denied, Err(Error::Denied(_))), "{denied:?}");
+        let explained = resolver.turn(alice.clone()).explain(&options);
+        assert!(matches!(explained.steps[..], [Step::Denied(_)]), "{explained:?}");
+    }
+}
+
+#[test]
+fn a_label_that_must_be_named_is_not_left_to_a_default() {
+    let world = World::new();
+    let alice = person("alice");
+    world.connect(&alice, "ada");
+    let work = Label::new("work").unwrap();
+    let labelled = valetkey::ConsentOptions::default().label(work.clone());
+    let at_work = world.try_connect(&alice, "grace", labelled).unwrap();
+    let resolver = world.resolver.policy(Policy::default().require_label(notes()));
+    let Err(Error::Denied(denied)) = resolver.resolve(&alice, "notes") else {
+        panic!("not denied")
+    };
+    assert_eq!(denied.reason, DenialReason::LabelRequired);
+    assert_eq!(
+        denied.to_string(),
+        "this call to notes is denied: the policy wants a label to be named"
+    );
+    let options = ResolveOptions::new("notes").label(work);
+    assert_eq!(
+        resolver.resolve(&alice, &options).unwrap().connection(),
+        at_work.id
+    );
+    assert!(
+        resolver
+            .resolve(&alice, "mail")
+            .unwrap_err()
+            .consent_required()
+            .is_some()
+    );
+}
+
+#[test]
+fn nobody_is_asked_to_connect_what_only_an_operator_can() {
+    let world = World::like(|it| it.issues_refresh_tokens = false);
+    let alice = person("alice");
+    world.connect_shared("grace");
+    world.clock.advance(Duration::from_secs(7200));
+    let turn = world.resolver.turn(alice);
+    let error = turn.resolve("notes").unwrap_err();
+    let need = error.consent_required().unwrap();
+    assert!(need.shared && need.reason == ConsentReason::Expired);
+    assert!(matches!(turn.ask(need), Err(Error::NotPermitted)));
+}
+
+#[test]
+fn a_policy_prints_itself_for_an_operator() {
+    let policy = Policy::new(WorkspaceConnections::Forbidden)
+        .provider(notes(), WorkspaceConnections::Fallback)
+        .tool(tool("report"), WorkspaceConnections::Required)
+        .personal_scopes("notes.write".parse().unwrap())
+        .deny(Calls::all().provider(notes()).tool(tool("send")))
+        .deny(Calls::all().person(TenantId::new("acme").unwrap(), UserId::new("mallory").unwrap()))
+        .require_label(ProviderId::new("mail").unwrap());
+    assert_eq!(
+        policy.to_string(),
+        "denied: calls to notes, by the tool send\n\
+         denied: calls to every provider, of mallory in acme\n\
+         mail: a label must be named\n\
+         what needs one of notes.write: never a fallback to the shared connection\n\
+         notes: the shared connection is a fallback\n\
+         the tool report: the shared connection must be used\n\
+         else: the shared connection may not be used"
+    );
+}

@@ -1,0 +1,170 @@
+//! When the use of a token is written: by upkeep, not by the caller who waits for the token.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use valetkey::connections::{AuditPage, Budget, Settings, UseAudit};
+use valetkey::vault::{AuditKind, MasterKey, MemoryStore, Mode, SealedVault, Store, Transaction, VaultError};
+use valetkey::{ActingUser, Connections, Resolver};
+
+use crate::support::world::{REDIRECT, World, person};
+
+/// How many uses wait at most before a `resolve` writes some of them.
+const BOUND: usize = 8_192;
+
+/// A store that counts its write transactions.
+#[derive(Debug, Clone, Default)]
+struct Counting(Arc<(MemoryStore, AtomicUsize)>);
+
+impl Counting {
+    fn writes(&self) -> usize {
+        self.0.1.load(Ordering::Relaxed)
+    }
+}
+
+impl Store for Counting {
+    fn transact(
+        &self,
+        mode: Mode,
+        work: &mut dyn FnMut(&mut dyn Transaction) -> Result<(), VaultError>,
+    ) -> Result<(), VaultError> {
+        if matches!(mode, Mode::Write) {
+            self.0.1.fetch_add(1, Ordering::Relaxed);
+        }
+        self.0.0.transact(mode, work)
+    }
+
+    fn erase_residue(&self) -> Result<bool, VaultError> {
+        self.0.0.erase_residue()
+    }
+}
+
+struct Host {
+    store: Counting,
+    resolver: Resolver,
+    connections: Connections,
+    alice: ActingUser,
+}
+
+impl Host {
+    fn new(use_audit: UseAudit) -> Self {
+        let store = Counting::default();
+        let key = MasterKey::generate().unwrap().to_base64();
+        let open = || SealedVault::open(store.clone(), MasterKey::from_base64(&key).unwrap()).unwrap();
+        let alice = person("alice");
+        let world = World::over(open());
+        world.connect(&alice, "ada");
+        let sandbox = &world.sandbox;
+        let mut settings = Settings::default();
+        settings.use_audit = use_audit;
+        let connections = Connections::builder(open())
+            .server(sandbox.server())
+            .provider(sandbox.provider("notes"))
+            .client("sandbox", sandbox.registration(REDIRECT))
+            .http_client(sandbox.clone())
+            .clock(world.clock.clone())
+            .settings(settings)
+            .build()
+            .unwrap();
+        Self {
+            store,
+            resolver: Resolver::new(connections.clone()),
+            connections,
+            alice,
+        }
+    }
+
+    /// Calls `peek` in a turn of its own. Returns whether there was a token.
+    fn peek(&self) -> bool {
+        let turn = self.resolver.turn(self.alice.clone());
+        turn.peek("notes").unwrap().is_some()
+    }
+
+    fn resolve(&self) {
+        let turn = self.resolver.turn(self.alice.clone());
+        turn.resolve("notes").unwrap();
+    }
+
+    /// How many uses the audit holds.
+    fn audited(&self) -> usize {
+        let mut page = AuditPage::default();
+        let mut found = 0;
+        loop {
+            let entries = self.connections.audit(&self.alice, &page).unwrap();
+            let Some(last) = entries.last() else { return found };
+            page.after = last.number;
+            found += entries
+                .iter()
+                .filter(|entry| entry.kind == AuditKind::TokenUsed)
+                .count();
+        }
+    }
+}
+
+#[test]
+fn peek_writes_nothing_however_uses_are_audited() {
+    for use_audit in [UseAudit::Off, UseAudit::Batched, UseAudit::Strict] {
+        let host = Host::new(use_audit);
+        let writes = host.store.writes();
+        for _ in 0..BOUND {
+            assert!(host.peek(), "{use_audit:?}");
+        }
+        // No use goes unrecorded for want of room: `resolve` must make some first.
+        assert!(!host.peek(), "{use_audit:?}");
+        assert_eq!(host.store.writes(), writes, "{use_audit:?}");
+        assert_eq!(host.audited(), 0, "{use_audit:?}");
+        if use_audit == UseAudit::Strict {
+            host.connections.maintain(Budget::default()).unwrap();
+        } else {
+            host.resolve();
+        }
+        assert!(host.peek(), "{use_audit:?}");
+    }
+}
+
+#[test]
+fn resolve_writes_nothing_until_the_bound_and_then_one_batch() {
+    let host = Host::new(UseAudit::Batched);
+    let writes = host.store.writes();
+    for _ in 1..BOUND {
+        host.resolve();
+    }
+    assert_eq!((host.store.writes(), host.audited()), (writes, 0));
+    host.resolve();
+    assert_eq!(host.store.writes(), writes + 1);
+    let batch = host.audited();
+    assert!((1..BOUND / 4).contains(&batch), "{batch} uses in one transaction");
+    for _ in 1..batch {
+        host.resolve();
+    }
+    assert_eq!(host.store.writes(), writes + 1);
+}
+
+#[test]
+fn upkeep_and_the_last_handle_write_what_was_gathered_in_batches() {
+    let mut host = Host::new(UseAudit::Batched);
+    for _ in 0..3_000 {
+        host.resolve();
+    }
+    let upkeep = host.connections.maintain(Budget::default().refreshes(0)).unwrap();
+    assert_eq!((upkeep.uses_recorded, host.audited()), (3_000, 3_000));
+    for _ in 0..10 {
+        assert!(host.peek());
+    }
+    let writes = host.store.writes();
+    let other = Host::new(UseAudit::Batched);
+    (host.resolver, host.connections) = (other.resolver, other.connections);
+    assert_eq!(host.store.writes(), writes + 1);
+}
+
+#[test]
+fn strict_audit_writes_each_resolve_at_once_and_each_peek_with_upkeep() {
+    let host = Host::new(UseAudit::Strict);
+    host.resolve();
+    host.resolve();
+    assert_eq!(host.audited(), 2);
+    assert!(host.peek());
+    assert_eq!(host.audited(), 2);
+    let upkeep = host.connections.maintain(Budget::default()).unwrap();
+    assert_eq!((upkeep.uses_recorded, host.audited()), (1, 3));
+}

@@ -1,0 +1,10 @@
+//! Revocation: what ends here and at the provider, and what is reported.
+
+mod former_grants;
+mod grant_family_end;
+mod outcomes;
+mod residue;
+mod revocation;
+#[path = "../support/mod.rs"]
+mod support;
+mod wins_over_refresh;

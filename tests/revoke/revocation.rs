@@ -1,0 +1,275 @@
+//! Revoking: here at once, then at the provider, and an honest word on both.
+
+use std::time::Duration;
+
+use valetkey::connections::{AtProvider, AuditPage, Budget, ConnectionFilter};
+use valetkey::error::ConsentReason;
+use valetkey::model::{EventKind, Status};
+use valetkey::provider::Revocation;
+use valetkey::testing::sandbox::Refusal;
+use valetkey::testing::{Fault, ManualClock, Sandbox};
+use valetkey::vault::{AuditKind, Erasure, MemoryVault};
+use valetkey::{Connections, ConsentOptions, Resolver};
+
+use crate::support::world::{self, REDIRECT, World, operator, person, response};
+
+#[test]
+fn nothing_resolves_and_the_server_has_ended_the_grant() {
+    let world = World::new();
+    let alice = person("alice");
+    let connection = world.connect(&alice, "ada");
+    let token = world
+        .resolver
+        .resolve(&alice, "notes")
+        .unwrap()
+        .access_token()
+        .expose_secret()
+        .to_owned();
+    let revocation = world.connections.revoke(&alice, connection.id).unwrap();
+    assert_eq!(revocation.connection.status, Status::Revoked);
+    assert_eq!(revocation.here, Erasure::Cleared);
+    assert_eq!(revocation.at_provider, AtProvider::Revoked);
+    assert!(!world.sandbox.is_live(&token));
+    assert!(world.sandbox.live_grants().is_empty());
+    let error = world.resolver.resolve(&alice, "notes").unwrap_err();
+    assert_eq!(
+        error.consent_required().unwrap().reason,
+        ConsentReason::NotConnected
+    );
+    assert_eq!(world.events.kinds().last(), Some(&EventKind::Revoked));
+
+    // The refresh token goes first: it is the one that must not live on.
+    let log = world.sandbox.log();
+    let hints: Vec<_> = log
+        .iter()
+        .filter(|it| it.path() == "/revoke")
+        .map(|it| it.parameter("token_type_hint"))
+        .collect();
+    assert_eq!(hints, [Some("refresh_token"), Some("access_token")]);
+}
+
+#[test]
+fn a_provider_that_does_not_answer_keeps_nothing_usable_here() {
+    let world = World::new();
+    let alice = person("alice");
+    let connection = world.connect(&alice, "ada");
+    world.http.on("/revoke").next(Fault::Timeout);
+    let revocation = world.connections.revoke(&alice, connection.id).unwrap();
+    assert!(
+        matches!(revocation.at_provider, AtProvider::Unconfirmed { .. }),
+        "{:?}",
+        revocation.at_provider
+    );
+    assert!(world.resolver.resolve(&alice, "notes").is_err());
+}
+
+#[test]
+fn a_busy_provider_is_not_called_revoked() {
+    let world = World::new();
+    let alice = person("alice");
+    let connection = world.connect(&alice, "ada");
+    world
+        .sandbox
+        .adjust(|it| it.revocation_outage = Some(Refusal::JsonWith(503)));
+    let revocation = world.connections.revoke(&alice, connection.id).unwrap();
+    assert!(matches!(revocation.at_provider, AtProvider::Unconfirmed { .. }));
+}
+
+#[test]
+fn revoking_twice_is_no_error() {
+    let world = World::new();
+    let alice = person("alice");
+    let connection = world.connect(&alice, "ada");
+    world.connections.revoke(&alice, connection.id).unwrap();
+    let again = world.connections.revoke(&alice, connection.id).unwrap();
+    assert_eq!(again.at_provider, AtProvider::NothingLeft);
+}
+
+#[test]
+fn a_provider_without_an_endpoint_names_the_page_or_says_so() {
+    for (capability, expected) in [
+        (Revocation::Unsupported, AtProvider::Unsupported),
+        (
+            Revocation::ByUser {
+                url: "https://sandbox.test/apps".into(),
+            },
+            AtProvider::ByUser {
+                url: "https://sandbox.test/apps".into(),
+            },
+        ),
+    ] {
+        let sandbox = Sandbox::new(ManualClock::default());
+        let mut server = sandbox.server();
+        server.revocation = capability;
+        let connections = Connections::builder(MemoryVault::new())
+            .server(server)
+            .provider(sandbox.provider("notes"))
+            .client("sandbox", sandbox.registration(REDIRECT))
+            .http_client(sandbox.clone())
+            .clock(ManualClock::default())
+            .build()
+            .unwrap();
+        let alice = person("alice");
+        let consent = connections
+            .start(&alice, "notes", ConsentOptions::default())
+            .unwrap();
+        let callback = sandbox.approve(consent.authorization_url(), "ada");
+        let connection = connections
+            .complete(&alice, response(&callback), consent.binding())
+            .unwrap();
+        assert_eq!(
+            connections.revoke(&alice, connection.id).unwrap().at_provider,
+            expected
+        );
+        assert_eq!(sandbox.count("/revoke"), 0);
+        assert!(Resolver::new(connections).resolve(&alice, "notes").is_err());
+    }
+}
+
+#[test]
+fn the_record_stays_as_history_and_comes_back_with_a_new_consent() {
+    let world = World::new();
+    let alice = person("alice");
+    let connection = world.connect(&alice, "ada");
+    world.connections.revoke(&alice, connection.id).unwrap();
+    assert!(
+        world
+            .connections
+            .list(&alice, &ConnectionFilter::default())
+            .unwrap()
+            .is_empty()
+    );
+    let all = world
+        .connections
+        .list(&alice, &ConnectionFilter::default().include_revoked())
+        .unwrap();
+    assert_eq!(all.len(), 1);
+    let again = world.connect(&alice, "ada");
+    assert_eq!(again.id, connection.id);
+    assert_eq!(again.status, Status::Active);
+    world.resolver.resolve(&alice, "notes").unwrap();
+}
+
+// NangoHQ/nango#459, elastic/kibana#277618, PostHog/posthog#70044: "disconnect" left the grant alive at the provider.
+#[test]
+fn what_the_provider_did_not_confirm_is_tried_again_by_upkeep() {
+    let world = World::new();
+    let alice = person("alice");
+    let connection = world.connect(&alice, "ada");
+    world
+        .sandbox
+        .adjust(|it| it.revocation_outage = Some(Refusal::JsonWith(503)));
+    let revocation = world.connections.revoke(&alice, connection.id).unwrap();
+    assert!(matches!(revocation.at_provider, AtProvider::Unconfirmed { .. }));
+    assert_eq!(world.sandbox.live_grants().len(), 1);
+
+    world.clock.advance(Duration::from_secs(600));
+    assert_eq!(
+        world
+            .connections
+            .maintain(Budget::default())
+            .unwrap()
+            .revocations_settled,
+        0
+    );
+    world.sandbox.adjust(|it| it.revocation_outage = None);
+    world.clock.advance(Duration::from_secs(3_600));
+    assert_eq!(
+        world
+            .connections
+            .maintain(Budget::default())
+            .unwrap()
+            .revocations_settled,
+        1
+    );
+    assert!(world.sandbox.live_grants().is_empty());
+    let requests = world.http.requests();
+    world.clock.advance(Duration::from_secs(3_600));
+    assert_eq!(
+        world
+            .connections
+            .maintain(Budget::default())
+            .unwrap()
+            .revocations_settled,
+        0
+    );
+    assert_eq!(world.http.requests(), requests);
+}
+
+#[test]
+fn a_revocation_that_never_succeeds_is_given_up_and_leaves_nothing() {
+    let world = World::new();
+    let alice = person("alice");
+    let connection = world.connect(&alice, "ada");
+    world
+        .sandbox
+        .adjust(|it| it.revocation_outage = Some(Refusal::JsonWith(503)));
+    world.connections.revoke(&alice, connection.id).unwrap();
+    world.clock.advance(Duration::from_secs(8 * 24 * 3_600));
+    world.connections.maintain(Budget::default()).unwrap();
+    world.sandbox.adjust(|it| it.revocation_outage = None);
+    let requests = world.http.requests();
+    world.clock.advance(Duration::from_secs(24 * 3_600));
+    world.connections.maintain(Budget::default()).unwrap();
+    assert_eq!(world.http.requests(), requests);
+}
+
+#[test]
+fn the_audit_tells_a_person_their_own_and_an_operator_all() {
+    let world = World::new();
+    let (alice, bob) = (person("alice"), person("bob"));
+    let connection = world.connect(&alice, "ada");
+    world.connect(&bob, "grace");
+    world.connections.revoke(&alice, connection.id).unwrap();
+    let kinds = |by: &dyn valetkey::model::Principal, page: &AuditPage| -> Vec<AuditKind> {
+        world
+            .connections
+            .audit(by, page)
+            .unwrap()
+            .into_iter()
+            .map(|entry| entry.kind)
+            .collect()
+    };
+    let all = AuditPage::default();
+    assert!(kinds(&alice, &all).contains(&AuditKind::Revoked));
+    assert!(!kinds(&bob, &all).contains(&AuditKind::Revoked));
+    assert!(kinds(&operator(), &all).len() > kinds(&alice, &all).len());
+    assert!(kinds(&world::stranger("alice"), &all).is_empty());
+    assert!(kinds(&operator(), &AuditPage::of(connection.id)).contains(&AuditKind::ConsentCompleted));
+}
+
+#[test]
+fn a_forgotten_person_has_nothing_left() {
+    let world = World::new();
+    let (alice, bob) = (person("alice"), person("bob"));
+    world.connect(&alice, "ada");
+    world.connect(&bob, "grace");
+    let receipt = world
+        .connections
+        .forget_user(&operator(), alice.user())
+        .unwrap()
+        .unwrap();
+    assert_eq!(receipt.connections, 1);
+    assert!(
+        world
+            .connections
+            .list(&alice, &ConnectionFilter::default().include_revoked())
+            .unwrap()
+            .is_empty()
+    );
+    assert!(world.resolver.resolve(&alice, "notes").is_err());
+    world.resolver.resolve(&bob, "notes").unwrap();
+    assert_eq!(
+        world
+            .connections
+            .forget_tenant(&operator())
+            .unwrap()
+            .unwrap()
+            .connections,
+        1
+    );
+    assert!(world.resolver.resolve(&bob, "notes").is_err());
+    // A workspace that comes back begins anew.
+    world.connect(&bob, "grace");
+    world.resolver.resolve(&bob, "notes").unwrap();
+}

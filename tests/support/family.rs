@@ -1,0 +1,178 @@
+//! Services that share an authorization server, played by the sandbox, and a host that connects them.
+#![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use url::Url;
+use valetkey::connections::ConnectionFilter;
+use valetkey::error::ConsentReason;
+use valetkey::model::{Connection, Scopes};
+use valetkey::testing::sandbox::Logged;
+use valetkey::testing::{FaultClient, ManualClock, Sandbox};
+use valetkey::vault::{MasterKey, MemoryVault, SqliteVault, Vault};
+use valetkey::{ActingUser, Connections, ConsentOptions, Resolver, Result};
+
+use super::world::{Events, REDIRECT, person, response};
+
+pub const LOCAL: &str = "http://localhost:3000/callback";
+
+/// A family of three services at one authorization server.
+pub struct Family {
+    pub server: &'static str,
+    /// The two of the first consent, and the one that comes later.
+    pub services: [&'static str; 3],
+    /// A scope by which each is known.
+    pub scopes: [&'static str; 3],
+    /// How a later consent is told to add to the grant; none where the whole is asked for again.
+    pub adds: Option<(&'static str, &'static str)>,
+    /// Whether the provider can be asked to end the grant.
+    pub ends: bool,
+}
+
+pub const FAMILIES: [Family; 2] = [
+    Family {
+        server: "google",
+        services: ["gmail", "google-calendar", "google-drive"],
+        scopes: [
+            "https://www.googleapis.com/auth/gmail.modify",
+            "https://www.googleapis.com/auth/calendar.events",
+            "https://www.googleapis.com/auth/drive",
+        ],
+        adds: Some(("include_granted_scopes", "true")),
+        ends: true,
+    },
+    Family {
+        server: "microsoft",
+        services: ["outlook-mail", "outlook-calendar", "onedrive"],
+        scopes: ["Mail.ReadWrite", "Calendars.ReadWrite", "Files.ReadWrite"],
+        adds: None,
+        ends: false,
+    },
+];
+
+pub struct Host {
+    pub sandbox: Sandbox,
+    pub http: FaultClient,
+    pub clock: ManualClock,
+    pub events: Events,
+    pub connections: Connections,
+    pub resolver: Resolver,
+    pub alice: ActingUser,
+}
+
+impl Host {
+    pub fn new(family: &Family) -> Self {
+        Self::over(family, MemoryVault::new())
+    }
+
+    pub fn over(family: &Family, vault: impl Vault) -> Self {
+        let clock = ManualClock::default();
+        let sandbox = Sandbox::playing(family.services[0], clock.clone());
+        let http = FaultClient::new(sandbox.clone());
+        let events = Events::default();
+        let redirect = if family.server == "google" {
+            REDIRECT
+        } else {
+            LOCAL
+        };
+        let connections = Connections::builder(vault)
+            .client(family.server, sandbox.registration(redirect))
+            .http_client(http.clone())
+            .clock(clock.clone())
+            .events(events.clone())
+            .build()
+            .unwrap();
+        Self {
+            resolver: Resolver::new(connections.clone()),
+            sandbox,
+            http,
+            clock,
+            events,
+            connections,
+            alice: person("alice"),
+        }
+    }
+
+    /// Walks a consent; gives the URL and what came of it.
+    pub fn walk(&self, service: &str, account: &str, options: ConsentOptions) -> (Url, Result<Connection>) {
+        let consent = self.connections.start(&self.alice, service, options).unwrap();
+        let url = consent.authorization_url().clone();
+        let callback = self.sandbox.approve(&url, account);
+        let done = self
+            .connections
+            .complete(&self.alice, response(&callback), consent.binding());
+        (url, done)
+    }
+
+    pub fn connect(&self, service: &str, options: ConsentOptions) -> Connection {
+        self.walk(service, "ada", options).1.unwrap()
+    }
+
+    /// The first two of the family, by one consent.
+    pub fn two(&self, family: &Family) -> [Connection; 2] {
+        let [first, second, _] = family.services;
+        let named = self.connect(first, ConsentOptions::default().also(second));
+        [named, self.of(second)]
+    }
+
+    /// The one connection to a service that is not revoked.
+    pub fn of(&self, service: &str) -> Connection {
+        let filter = ConnectionFilter::provider(service);
+        let mut found = self.connections.list(&self.alice, &filter).unwrap();
+        assert_eq!(found.len(), 1, "{service}: {found:?}");
+        found.remove(0)
+    }
+
+    pub fn token(&self, service: &str) -> String {
+        let token = self.resolver.resolve(&self.alice, service).unwrap();
+        assert_eq!(token.connection(), self.of(service).id, "{service}");
+        token.access_token().expose_secret().to_owned()
+    }
+
+    pub fn refusal(&self, service: &str) -> ConsentReason {
+        let error = self.resolver.resolve(&self.alice, service).unwrap_err();
+        error.consent_required().unwrap().reason
+    }
+
+    pub fn token_requests(&self) -> Vec<Logged> {
+        let mut log = self.sandbox.log();
+        log.retain(|logged| logged.parameter("grant_type").is_some());
+        log
+    }
+
+    pub fn revocations(&self) -> usize {
+        self.http.requests_to("/revoke")
+    }
+
+    pub fn expire(&self) {
+        self.clock.advance(Duration::from_secs(3601));
+    }
+}
+
+pub fn scopes_of(url: &Url) -> BTreeSet<String> {
+    let asked = parameter(url, "scope").unwrap();
+    asked.split(' ').map(str::to_owned).collect()
+}
+
+pub fn parameter(url: &Url, name: &str) -> Option<String> {
+    let found = url.query_pairs().find(|(key, _)| key == name);
+    found.map(|(_, value)| value.into_owned())
+}
+
+pub fn names(url: &Url) -> BTreeSet<String> {
+    url.query_pairs().map(|(name, _)| name.into_owned()).collect()
+}
+
+pub fn has(scopes: &Scopes, scope: &str) -> bool {
+    scopes.contains(scope)
+}
+pub const GOOGLE: &Family = &FAMILIES[0];
+
+pub fn vaults() -> [Box<dyn Fn() -> Arc<dyn Vault>>; 2] {
+    [
+        Box::new(|| Arc::new(MemoryVault::new())),
+        Box::new(|| Arc::new(SqliteVault::in_memory(MasterKey::generate().unwrap()).unwrap())),
+    ]
+}

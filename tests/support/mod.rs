@@ -1,0 +1,15 @@
+//! What several test binaries share: hosts with a sandbox, vault files, child processes, and what is searched for secrets.
+
+#[path = "../../examples/support/mod.rs"]
+pub(crate) mod examples;
+#[cfg(feature = "sqlite")]
+pub(crate) mod family;
+pub(crate) mod flaky;
+pub(crate) mod format;
+pub(crate) mod gateway;
+pub(crate) mod printed;
+#[cfg(all(feature = "sqlite", feature = "ureq"))]
+pub(crate) mod processes;
+#[cfg(feature = "sqlite")]
+pub(crate) mod vault;
+pub(crate) mod world;

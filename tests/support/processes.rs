@@ -1,0 +1,227 @@
+//! Several real processes on one vault file, before one sandbox over real HTTP.
+//!
+//! A child is this same test binary, asked by an environment variable to play a part.
+#![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use valetkey::connections::Settings;
+use valetkey::http::{HttpClient, HttpRequest, HttpResponse, UreqClient};
+use valetkey::testing::Sandbox;
+use valetkey::testing::sandbox::Personality;
+use valetkey::vault::{MasterKey, SqliteVault};
+use valetkey::{ActingUser, AuthorizationResponse, Connections, ConsentOptions, Resolver, SystemClock};
+
+use super::examples::loopback::Loopback;
+
+/// Any 32 bytes: children and parent must have the same.
+const MASTER_KEY: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+const REDIRECT: &str = "https://app.test/callback";
+
+/// The full count where it is asked for, else the smaller one.
+pub fn count(small: usize, full: usize) -> usize {
+    if env::var_os("VALETKEY_FULL").is_some() {
+        full
+    } else {
+        small
+    }
+}
+
+/// The sandbox over HTTP, its request count, and the vault file of all processes.
+pub struct Scene {
+    pub sandbox: Sandbox,
+    pub origin: String,
+    pub file: PathBuf,
+    token_requests: Arc<AtomicUsize>,
+    _directory: tempfile::TempDir,
+}
+
+impl Scene {
+    pub fn new(change: impl FnOnce(&mut Personality)) -> Self {
+        Self::behind(change, |_, answer| answer())
+    }
+
+    /// The same, with a hand on each request: it may look, wait, and answer otherwise.
+    pub fn behind(
+        change: impl FnOnce(&mut Personality),
+        hand: impl Fn(&str, &mut dyn FnMut() -> HttpResponse) -> HttpResponse + Send + Sync + 'static,
+    ) -> Self {
+        let server = Loopback::bind("127.0.0.1", 0).unwrap();
+        let origin = server.origin();
+        let sandbox = Sandbox::at(&origin, SystemClock);
+        sandbox.adjust(change);
+        let token_requests = Arc::new(AtomicUsize::new(0));
+        let (served, counted) = (sandbox.clone(), Arc::clone(&token_requests));
+        server.serve(move |request: HttpRequest| {
+            let path = request.url.path().to_owned();
+            if path == "/token" {
+                counted.fetch_add(1, Ordering::SeqCst);
+            }
+            let mut request = Some(request);
+            hand(&path, &mut || {
+                served.handle(request.take().expect("a request is answered once"))
+            })
+        });
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("vault.db");
+        sandbox.allow_redirect(REDIRECT);
+        Self {
+            sandbox,
+            origin,
+            file,
+            token_requests,
+            _directory: directory,
+        }
+    }
+
+    pub fn token_requests(&self) -> usize {
+        self.token_requests.load(Ordering::SeqCst)
+    }
+
+    /// The connections of this process.
+    pub fn connections(&self) -> Connections {
+        self.connections_with(Settings::default())
+    }
+
+    pub fn connections_with(&self, settings: Settings) -> Connections {
+        let client = UreqClient::dangerous_loopback_http();
+        connections(
+            &self.file,
+            &self.origin,
+            &self.sandbox.personality(),
+            settings,
+            client,
+        )
+    }
+
+    /// The same, with a pipe to and from it.
+    pub fn spawn_talking(&self, test: &str) -> Child {
+        self.child(test, "")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap()
+    }
+
+    /// Another process: plays the part `part` of the test named `test`, with this argument.
+    pub fn spawn(&self, test: &str, argument: &str) -> Child {
+        self.child(test, argument).stdout(Stdio::null()).spawn().unwrap()
+    }
+
+    fn child(&self, test: &str, argument: &str) -> Command {
+        let mut command = Command::new(env::current_exe().unwrap());
+        command
+            .args([test, "--exact", "--nocapture", "--test-threads=1"])
+            .env("VALETKEY_CHILD", test)
+            .env("VALETKEY_CHILD_FILE", &self.file)
+            .env("VALETKEY_CHILD_ORIGIN", &self.origin)
+            .env(
+                "VALETKEY_CHILD_ROTATION",
+                format!("{:?}", self.sandbox.personality().rotation),
+            )
+            .env("VALETKEY_CHILD_ARGUMENT", argument)
+            .stderr(Stdio::inherit());
+        command
+    }
+}
+
+/// What a child was told; `None` in the parent.
+pub struct Part {
+    pub file: PathBuf,
+    pub origin: String,
+    pub argument: String,
+}
+
+impl Part {
+    pub fn of(test: &str) -> Option<Self> {
+        if env::var("VALETKEY_CHILD").ok()? != test {
+            return None;
+        }
+        Some(Self {
+            file: env::var_os("VALETKEY_CHILD_FILE")?.into(),
+            origin: env::var("VALETKEY_CHILD_ORIGIN").ok()?,
+            argument: env::var("VALETKEY_CHILD_ARGUMENT").ok()?,
+        })
+    }
+
+    pub fn connections(&self) -> Connections {
+        self.connections_with(Settings::default(), UreqClient::dangerous_loopback_http())
+    }
+
+    pub fn connections_with(&self, settings: Settings, client: impl HttpClient) -> Connections {
+        connections(
+            &self.file,
+            &self.origin,
+            &Personality::default(),
+            settings,
+            client,
+        )
+    }
+}
+
+/// The master key of all processes.
+pub fn key() -> MasterKey {
+    MasterKey::from_base64(MASTER_KEY).unwrap()
+}
+
+fn connections(
+    file: &Path,
+    origin: &str,
+    like: &Personality,
+    settings: Settings,
+    client: impl HttpClient,
+) -> Connections {
+    // Only its descriptors: the server that answers is in the parent.
+    let described = Sandbox::at(origin, SystemClock);
+    described.adjust(|personality| *personality = like.clone());
+    Connections::builder(SqliteVault::open(file, key()).unwrap())
+        .server(described.server())
+        .provider(described.provider("notes"))
+        .client("sandbox", described.registration(REDIRECT))
+        .http_client(client)
+        .dangerous_loopback_http()
+        .settings(settings)
+        .build()
+        .unwrap()
+}
+
+pub fn alice() -> ActingUser {
+    ActingUser::authenticated("acme", "alice").unwrap()
+}
+
+/// Alice gives her consent, again if she has to.
+pub fn consent(scene: &Scene, connections: &Connections) -> valetkey::model::Connection {
+    let consent = connections
+        .start(&alice(), "notes", ConsentOptions::default())
+        .unwrap();
+    let callback = scene.sandbox.approve(consent.authorization_url(), "ada");
+    connections
+        .complete(
+            &alice(),
+            AuthorizationResponse::parse(&callback).unwrap(),
+            consent.binding(),
+        )
+        .unwrap()
+}
+
+/// Resolves a token that must be good for longer than any is: each call is a refresh.
+pub fn renew(resolver: &Resolver) -> valetkey::Result<u64> {
+    let options = valetkey::resolver::ResolveOptions::new("notes").min_ttl(Duration::from_secs(2 * 3600));
+    resolver
+        .resolve(&alice(), &options)
+        .map(|token| token.generation())
+}
+
+/// Sends a signal to a child.
+pub fn signal(child: &Child, name: &str) {
+    let sent = Command::new("kill")
+        .args([name, &child.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(sent.success());
+}

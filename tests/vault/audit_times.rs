@@ -1,0 +1,142 @@
+//! Entries of every kind are dated by the host's clock, which here is years ahead of the system's.
+
+#![cfg(feature = "sqlite")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use valetkey::ConsentOptions;
+use valetkey::connections::Budget;
+use valetkey::internals::vault::Housekeeping as _;
+use valetkey::model::Timestamp;
+use valetkey::testing::sandbox::Refusal;
+use valetkey::testing::{Fault, ManualClock};
+use valetkey::vault::{AuditKind, MasterKey, MasterKeys, Rotation, SqliteVault};
+
+use crate::support::world::{World, operator, person, tenant};
+
+const HOUR: Duration = Duration::from_secs(3_600);
+
+/// The times of all entries of all chains that are in the file now.
+fn entries(path: &Path) -> Vec<(String, Timestamp)> {
+    let db = rusqlite::Connection::open(path).unwrap();
+    let mut entries = db.prepare("SELECT kind, at FROM audit").unwrap();
+    entries
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+        .unwrap()
+        .map(|entry| entry.map(|(kind, at)| (kind, Timestamp::from_unix_millis(at))))
+        .map(Result::unwrap)
+        .collect()
+}
+
+struct Host {
+    world: World,
+    file: std::path::PathBuf,
+    seen: BTreeMap<String, BTreeSet<Timestamp>>,
+}
+
+impl Host {
+    /// Lets something happen, and then time pass. Every new entry must be from that moment.
+    fn step(&mut self, act: impl FnOnce(&World)) {
+        let before = now(&self.world);
+        act(&self.world);
+        let after = now(&self.world);
+        for (kind, at) in entries(&self.file) {
+            let times = self.seen.entry(kind.clone()).or_default();
+            if !times.contains(&at) {
+                assert!(
+                    before <= at && at <= after,
+                    "{kind} at {at}, not from {before} to {after}"
+                );
+                times.insert(at);
+            }
+        }
+        self.world.clock.advance(HOUR);
+    }
+}
+
+fn now(world: &World) -> Timestamp {
+    valetkey::Clock::now(&world.clock)
+}
+
+fn upkeep(world: &World) {
+    let _ = world.connections.maintain(Budget::default()).unwrap();
+}
+
+#[test]
+fn every_kind_of_entry_is_dated_by_the_hosts_clock() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("vault.db");
+    let keys = [(); 2].map(|()| MasterKey::generate().unwrap().to_base64());
+    let [old, new] = keys.each_ref().map(|key| || MasterKey::from_base64(key).unwrap());
+    let vault = Arc::new(SqliteVault::open(&file, MasterKeys::new(old(), [new()])).unwrap());
+    let mut host = Host {
+        world: World::over(Arc::clone(&vault)),
+        file: file.clone(),
+        seen: BTreeMap::new(),
+    };
+    let (alice, bob) = (person("alice"), person("bob"));
+
+    host.step(|world| {
+        let consent = world.start(&alice, ConsentOptions::default());
+        let denied = world.sandbox.deny(consent.authorization_url());
+        world.complete(&alice, &denied, &consent).unwrap_err();
+    });
+    host.step(|world| {
+        let consent = world.start(&alice, ConsentOptions::default());
+        let callback = world.sandbox.approve(consent.authorization_url(), "ada");
+        world.http.on("/token").next(Fault::InterruptedAfterSend);
+        world.complete(&alice, &callback, &consent).unwrap_err();
+    });
+    let mut connected = None;
+    host.step(|world| connected = Some(world.connect(&alice, "ada").id));
+    let connection = connected.unwrap();
+    host.step(|world| world.connections.set_default(&alice, connection).unwrap());
+    host.step(|world| drop(world.connections.refresh(&alice, connection).unwrap()));
+    host.step(|world| {
+        world.resolver.resolve(&alice, "notes").unwrap();
+        upkeep(world);
+    });
+    host.step(|world| {
+        world.sandbox.revoke_at_server("ada");
+        world.connections.refresh(&alice, connection).unwrap_err();
+    });
+    host.world.clock.advance(HOUR * 24 * 60);
+    host.step(upkeep);
+    host.step(|world| {
+        world.sandbox.adjust(|it| it.issues_refresh_tokens = false);
+        world.connect(&bob, "grace");
+        world.sandbox.adjust(|it| it.issues_refresh_tokens = true);
+    });
+    host.step(|world| {
+        world.resolver.resolve(&bob, "notes").unwrap_err();
+    });
+    host.step(|world| {
+        let connection = world.connect(&bob, "grace");
+        world
+            .sandbox
+            .adjust(|it| it.revocation_outage = Some(Refusal::JsonWith(503)));
+        world.connections.revoke(&bob, connection.id).unwrap();
+    });
+    host.world.sandbox.adjust(|it| it.revocation_outage = None);
+    host.step(upkeep);
+    let acme = tenant();
+    host.step(|world| drop(vault.rotate(Rotation::DataKey(&acme), now(world)).unwrap()));
+    host.step(|world| {
+        let bob = valetkey::UserId::new("bob").unwrap();
+        world.connections.forget_user(&operator(), &bob).unwrap();
+    });
+    host.step(|world| {
+        let both = SqliteVault::open(&file, MasterKeys::new(new(), [old()])).unwrap();
+        let rotation = Rotation::MasterKey { limit: 100 };
+        assert!(both.rotate(rotation, now(world)).unwrap().done > 0);
+    });
+    host.step(|world| drop(world.connections.forget_tenant(&operator()).unwrap()));
+
+    let seen: BTreeSet<_> = host.seen.keys().map(String::as_str).collect();
+    let expected: BTreeSet<_> = AuditKind::ALL.into_iter().map(AuditKind::as_str).collect();
+    assert_eq!(seen, expected);
+    assert!(host.seen.values().flatten().all(|at| *at >= ManualClock::START));
+}

@@ -1,0 +1,19 @@
+//! The vault: its contract, its file and what others can do to that file.
+
+mod audit;
+mod audit_times;
+mod contract;
+mod file_descriptors;
+mod forget;
+mod independent;
+mod lying_index;
+mod migration;
+mod older_files;
+mod open;
+mod residue;
+mod rights;
+mod rotation;
+#[path = "../support/mod.rs"]
+mod support;
+mod transplant;
+mod users;

@@ -1,0 +1,330 @@
+//! From schemas 1 and 2 to the newest one: with many rows, while processes are killed, several at once, and without
+//! holding the write lock for long.
+
+#![cfg(feature = "sqlite")]
+#![allow(clippy::print_stdout, reason = "a test tells how many cases it tried")]
+
+mod older;
+
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use older::{Row, filled, owner, uuid, workspace};
+use rusqlite::Connection as Database;
+use valetkey::TenantId;
+use valetkey::internals::vault::{Attempt, ClaimOutcome, ClaimRequest, ConnectionQuery, Taken};
+use valetkey::model::{ConnectionId, NeedsConsent, Owner, Status};
+use valetkey::vault::{Progress, SqliteVault, VaultError};
+
+use crate::support::vault::*;
+
+/// Checks that everything which [`filled`] wrote is there.
+fn everything_is_there(vault: &SqliteVault, schema: u32, rows: u32) {
+    let step = (rows / 50).max(20);
+    for number in 0..rows {
+        let tenant = TenantId::new(workspace(number)).unwrap();
+        let row = Row::of(number, schema);
+        connection_is_there(vault, &tenant, number, row);
+        // Each of these is a write of its own: ten of every so many will do.
+        if number % step < 10 {
+            secrets_are_there(vault, &tenant, number, row);
+        }
+    }
+    let mut pending = vault
+        .take_revocations(at(100), Duration::from_secs(5), rows as usize + 9)
+        .unwrap();
+    // The kept file has one.
+    pending.retain(|one| one.connection != id(3));
+    let revoked = (0..rows).filter(|number| Row::of(*number, schema) == Row::Revoked);
+    assert_eq!(pending.len(), revoked.count());
+    for one in &pending {
+        let number = u32::from_be_bytes(*one.connection.as_bytes().first_chunk().unwrap());
+        let refresh = one.refresh_token.as_ref().unwrap().expose_secret();
+        assert_eq!(refresh, format!("refresh-{number}"));
+        assert_eq!((one.attempts, one.give_up_at), (3, at(9_000)));
+    }
+    assert_eq!(access(vault, &tenant(), 1).as_deref(), Some("access-1-2"));
+    assert_intact(vault);
+    vault.integrity_check().unwrap();
+}
+
+fn connection_is_there(vault: &SqliteVault, tenant: &TenantId, number: u32, row: Row) {
+    let kinds: &[u8] = if row == Row::Shared { &[1, 2] } else { &[1] };
+    for kind in kinds {
+        let id = ConnectionId::from_bytes(uuid(number, *kind));
+        let stored = vault.connection(tenant, id).unwrap().unwrap();
+        assert_eq!(stored.owner, Owner::Personal(owner(number).try_into().unwrap()));
+        let (status, token) = match row {
+            Row::Revoked => (Status::Revoked, None),
+            Row::Expired => (Status::NeedsConsent(NeedsConsent::Expired), None),
+            _ => (Status::Active, Some(format!("access-{number}"))),
+        };
+        assert_eq!(stored.status, status);
+        let found = find(vault, tenant, id)
+            .unwrap()
+            .and_then(|found| found.access_token);
+        assert_eq!(found.map(|found| found.expose_secret().to_owned()), token);
+        let keeper = if row == Row::Shared { 3 } else { 1 };
+        assert_eq!(stored.grant.as_bytes(), &uuid(number, keeper));
+        if matches!(row, Row::Active | Row::Claimed) {
+            assert_eq!(stored.used_at.unwrap().as_unix_millis(), i64::from(number));
+        }
+    }
+}
+
+fn secrets_are_there(vault: &SqliteVault, tenant: &TenantId, number: u32, row: Row) {
+    let id = ConnectionId::from_bytes(uuid(number, 1));
+    let stored = vault.connection(tenant, id).unwrap().unwrap();
+    let outcome = vault.claim_refresh(&ClaimRequest {
+        tenant,
+        grant: stored.grant,
+        holder: vault.holder().unwrap(),
+        generation: 1,
+        attempt: Attempt::Forced,
+        now: at(1),
+        lease: Duration::ZERO,
+    });
+    match (outcome.unwrap(), row) {
+        (ClaimOutcome::Granted(claimed), Row::Active | Row::Shared | Row::Claimed) => {
+            let refresh = claimed.refresh_token.expose_secret();
+            assert_eq!(refresh, format!("refresh-{number}"));
+            // A claim that was not ended is remembered.
+            assert_eq!(claimed.outcome_unknown, row == Row::Claimed);
+        }
+        (ClaimOutcome::NotActive(status), Row::Expired | Row::Revoked) => assert_eq!(status, stored.status),
+        (outcome, _) => panic!("{number}: {outcome:?}"),
+    }
+    if row == Row::Claimed {
+        let taken = vault.take_consent(tenant, &state(&format!("state-{number}")), at(1));
+        match taken.unwrap() {
+            Taken::Consent(_, Some(verifier)) => {
+                assert_eq!(verifier.expose_secret(), format!("verifier-{number}"));
+            }
+            other => panic!("{number}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn everything_of_an_older_file_is_there_and_progress_is_reported() {
+    let rows = if full() { 100_000 } else { 1_000 };
+    for schema in [1, 2] {
+        let (_directory, path) = filled(schema, rows);
+        let mut reports: Vec<Progress> = Vec::new();
+        let began = Instant::now();
+        let vault = SqliteVault::open_with_progress(&path, key(1), |report| reports.push(report)).unwrap();
+        let took = began.elapsed();
+        let total = reports[0].total;
+        assert!(total > u64::from(rows), "{total}");
+        assert_eq!(reports[0].done, 0);
+        assert_eq!(reports[reports.len() - 1].done, total);
+        assert!(reports.is_sorted_by_key(|report| report.done));
+        assert!(reports.iter().all(|report| report.total == total));
+        assert!(reports.len() as u64 >= total / 100, "{}", reports.len());
+        println!("schema {schema}: {total} records in {took:?}");
+        everything_is_there(&vault, schema, rows);
+        // The second time there is nothing to report.
+        drop(vault);
+        SqliteVault::open_with_progress(&path, key(1), |_| panic!("migrated again")).unwrap();
+    }
+}
+
+/// The child of the tests below: migrates, and prints a line for each report.
+#[test]
+fn migrate_in_a_child() {
+    let Some(path) = std::env::var_os("VALETKEY_MIGRATE") else {
+        return;
+    };
+    let path = Path::new(&path);
+    while std::env::var_os("VALETKEY_WAIT").is_some() && !path.with_file_name("go").exists() {
+        thread::yield_now();
+    }
+    SqliteVault::open_with_progress(path, key(1), |report| println!("{}", report.done)).unwrap();
+    println!("migrated");
+}
+
+fn child(path: &Path, wait: Option<&str>) -> Child {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
+        .args(["--exact", "migration::migrate_in_a_child", "--nocapture"])
+        .env("VALETKEY_MIGRATE", path)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::inherit());
+    if let Some(wait) = wait {
+        command.env("VALETKEY_WAIT", wait);
+    }
+    command.spawn().unwrap()
+}
+
+/// Lets the child make this many reports and go on for a while, and kills it. `false` if it was done before.
+fn kill(child: &mut Child, reports: u64, then: Duration) -> bool {
+    // Kept until the child is dead: it must not die of a pipe that nobody reads.
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut is_done = false;
+    let mut seen = 0;
+    for line in lines.by_ref() {
+        let line = line.unwrap();
+        is_done |= line == "migrated";
+        // The test's own lines are no reports.
+        seen += u64::from(line.parse::<u64>().is_ok());
+        if seen >= reports {
+            break;
+        }
+    }
+    let until = Instant::now() + then;
+    while !is_done && Instant::now() < until {
+        thread::yield_now();
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    !is_done
+}
+
+#[test]
+fn a_migration_that_is_killed_again_and_again_loses_nothing() {
+    let (rows, kills) = if full() { (3_000, 200) } else { (1_500, 12) };
+    for schema in [1, 2] {
+        let mut random = Random::new(u64::from(schema));
+        let mut killed = 0;
+        while killed < kills {
+            let (_directory, path) = filled(schema, rows);
+            // Some die before their first report, in the first transactions.
+            loop {
+                let (reports, then) = (random.below(4), Duration::from_micros(random.below(20_000)));
+                let mut child = child(&path, None);
+                if !kill(&mut child, reports, then) {
+                    break;
+                }
+                killed += 1;
+            }
+            everything_is_there(&open(&path).unwrap(), schema, rows);
+        }
+        println!("schema {schema}: killed {killed} times");
+    }
+}
+
+#[test]
+fn several_processes_migrate_at_once_and_some_die() {
+    let rows = if full() { 3_000 } else { 600 };
+    for schema in [1, 2] {
+        let (_directory, path) = filled(schema, rows);
+        let mut children: Vec<Child> = (0..5).map(|_| child(&path, Some("go"))).collect();
+        std::fs::write(path.with_file_name("go"), "").unwrap();
+        let mut victim = children.pop().unwrap();
+        kill(&mut victim, 2, Duration::from_millis(1));
+        for child in children {
+            let output = child.wait_with_output().unwrap();
+            assert!(output.status.success(), "{output:?}");
+        }
+        let vault = open(&path).unwrap();
+        everything_is_there(&vault, schema, rows);
+    }
+}
+
+/// A process of an older version does not know the tables that it finds: it cannot write to them by mistake.
+#[test]
+fn an_older_version_finds_no_table_once_a_migration_has_begun() {
+    for schema in [1, 2] {
+        let (_directory, path) = filled(schema, 10);
+        let old = Database::open(&path).unwrap();
+        let statements = [
+            "UPDATE vault SET created_at = created_at",
+            "UPDATE connections SET slot = slot",
+            "UPDATE consents SET created_at = created_at",
+            "UPDATE outbox SET attempts = attempts",
+            "UPDATE audit_head SET number = number",
+        ];
+        for statement in statements {
+            old.execute(statement, []).unwrap();
+        }
+        let cut_off = std::panic::catch_unwind(|| {
+            SqliteVault::open_with_progress(&path, key(1), |_| panic!("cut off"))
+        });
+        assert!(cut_off.is_err());
+        for statement in statements {
+            assert!(old.execute(statement, []).is_err(), "{statement}");
+        }
+        drop(old);
+        everything_is_there(&open(&path).unwrap(), schema, 10);
+    }
+}
+
+/// What cannot be opened stays an error to those who need it. The rest of the file moves.
+#[test]
+fn a_record_that_was_altered_does_not_stop_the_migration() {
+    for schema in [1, 2] {
+        let (_directory, path) = filled(schema, 100);
+        let altered = ConnectionId::from_bytes(uuid(10, 1));
+        let db = Database::open(&path).unwrap();
+        let changed = db.execute(
+            "UPDATE secrets SET access = zeroblob(40) || substr(access, 41)
+             WHERE slot = (SELECT slot FROM connections WHERE uuid = ?1)",
+            [altered.as_bytes()],
+        );
+        // STRICT tables take no text where a blob belongs.
+        assert!(changed.is_err());
+        db.execute(
+            "UPDATE secrets SET access = CAST(substr(access, 1, 40) || zeroblob(length(access) - 40) AS BLOB)
+             WHERE slot = (SELECT slot FROM connections WHERE uuid = ?1)",
+            [altered.as_bytes()],
+        )
+        .unwrap();
+        drop(db);
+        let vault = open(&path).unwrap();
+        let of = TenantId::new(workspace(10)).unwrap();
+        let found = find(&vault, &of, altered);
+        assert!(matches!(found, Err(VaultError::Tampered)), "{found:?}");
+        for number in (0..100).filter(|number| *number != 10) {
+            let tenant = TenantId::new(workspace(number)).unwrap();
+            connection_is_there(&vault, &tenant, number, Row::of(number, schema));
+        }
+        let mut all = ConnectionQuery::of(&of);
+        all.with_revoked = true;
+        assert!(vault.connections(&all).unwrap().len() > 60);
+    }
+}
+
+/// No transaction of a migration holds the write lock for long: somebody who asks for it all the while gets it.
+#[test]
+fn a_migration_never_holds_the_write_lock_for_long() {
+    // Without optimisations everything takes ten times as long.
+    let bound = Duration::from_millis(if cfg!(debug_assertions) { 250 } else { 25 });
+    let rows = if full() { 100_000 } else { 3_000 };
+    for schema in [1, 2] {
+        let (_directory, path) = filled(schema, rows);
+        let began = Instant::now();
+        let waits = thread::scope(|scope| {
+            let migrating = scope.spawn(|| SqliteVault::open(&path, key(1)).map(drop));
+            let db = Database::open(&path).unwrap();
+            // SQLite would sleep between its attempts. Asked again at once, the wait is as long as the lock is held.
+            db.busy_timeout(Duration::ZERO).unwrap();
+            let mut waits = Vec::new();
+            while !migrating.is_finished() {
+                let asked = Instant::now();
+                while db.execute_batch("BEGIN IMMEDIATE").is_err() {
+                    thread::park_timeout(Duration::from_micros(100));
+                }
+                waits.push(asked.elapsed());
+                db.execute_batch("ROLLBACK").unwrap();
+                thread::park_timeout(Duration::from_micros(100));
+            }
+            migrating.join().unwrap().unwrap();
+            waits
+        });
+        let longest = waits.iter().max().unwrap();
+        let above = waits.iter().filter(|wait| **wait > bound).count();
+        println!(
+            "schema {schema}, {rows} rows in {:?}: {} waits, the longest {longest:?}, {above} above {bound:?}",
+            began.elapsed(),
+            waits.len()
+        );
+        assert!(waits.len() > 20, "{}", waits.len());
+        // On a machine that is busy with something else, a thread that holds the lock may have to wait for a processor.
+        if full() {
+            assert_eq!(above, 0, "the longest was {longest:?}");
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! The short ways into the library: what a host writes first.
+
+mod closures;
+mod counts;
+mod open;
