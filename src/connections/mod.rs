@@ -474,3 +474,6 @@ impl std::fmt::Debug for Connections {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(all(test, feature = "sqlite"))]
+mod tests;
