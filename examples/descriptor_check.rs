@@ -17,7 +17,6 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use valetkey::model::Parameters;
-use valetkey::protocol::AuthorizationResponse;
 use valetkey::provider::{
     AuthorizationServer, ClientAuthentication, DescriptorFile, Loopback, ParameterSource, Provider,
     RefreshWith, Revocation,
@@ -25,7 +24,7 @@ use valetkey::provider::{
 use valetkey::testing::sandbox::{IssuerEcho, Personality, Surface};
 use valetkey::testing::{ManualClock, Sandbox};
 use valetkey::vault::MemoryVault;
-use valetkey::{ActingUser, Connections, ConsentOptions, Resolver, catalog};
+use valetkey::{ActingUser, AuthorizationResponse, Connections, ConsentOptions, Resolver, catalog};
 
 fn main() -> ExitCode {
     match run() {

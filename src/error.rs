@@ -9,7 +9,7 @@ pub use need::{ChoiceRequired, ConsentReason, ConsentRequired};
 use std::time::Duration;
 
 use crate::model::{ConsentId, FailureCode, InvalidId, InvalidScope, ProviderId, ServerId};
-use crate::protocol::{AuthorizationError, CallbackError};
+pub use crate::protocol::{AuthorizationError, CallbackError};
 use crate::provider::{InvalidDescriptor, InvalidParameter, UnknownProvider};
 pub use crate::random::RandomUnavailable;
 use crate::vault::VaultError;

@@ -5,14 +5,15 @@ use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::Connection as Database;
+use valetkey::internals::secret::RefreshToken;
+use valetkey::internals::vault::{
+    Attempt, ClaimOutcome, ClaimRequest, CommitOutcome, ConnectionQuery, GrantStore, NewGrant, RefreshStore,
+    Refreshed, StateHash, StoreOutcome, Tokens,
+};
 use valetkey::model::{Connection, ConnectionId, Grant, GrantId, IssuedBy, Owner, ProviderId, Timestamp};
 use valetkey::testing::Sandbox;
-use valetkey::vault::envelope::MasterKey;
-use valetkey::vault::{
-    Attempt, ClaimOutcome, ClaimRequest, CommitOutcome, ConnectionQuery, GrantStore, NewGrant, RefreshStore,
-    Refreshed, SqliteVault, StateHash, StoreOutcome, Tokens,
-};
-use valetkey::{AccessToken, ActingUser, Clock as _, Connections, RefreshToken, SystemClock, TenantId};
+use valetkey::vault::{MasterKey, SqliteVault};
+use valetkey::{AccessToken, ActingUser, Clock as _, Connections, SystemClock, TenantId};
 
 /// The size of an access token that most providers issue.
 pub const TOKEN_BYTES: usize = 570;

@@ -13,8 +13,7 @@ use valetkey::provider::{
     Loopback as LoopbackRule, Pkce, Provider, Revocation, RevocationAuth, RevocationTokens,
 };
 use valetkey::testing::Sandbox;
-use valetkey::vault::SqliteVault;
-use valetkey::vault::envelope::MasterKey;
+use valetkey::vault::{MasterKey, SqliteVault};
 use valetkey::{Connections, ConsentOptions, Resolver, SystemClock, catalog};
 
 use crate::arguments::{Arguments, Mode, Server};

@@ -2,11 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 use url::Url;
+use valetkey::connections::Hints;
+use valetkey::internals::protocol::AuthorizationRequest;
 use valetkey::internals::provider::{CompiledProvider, CompiledServer, Transport};
+use valetkey::internals::secret::{PkceVerifier, State};
 use valetkey::model::{Parameters, ProviderId, Scopes, ServerId};
-use valetkey::protocol::{AuthorizationRequest, Hints};
 use valetkey::provider::{AuthorizationServer, DescriptorFile, Provider};
-use valetkey::secret::{PkceVerifier, State};
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct Descriptors {

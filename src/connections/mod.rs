@@ -14,6 +14,7 @@ pub use crate::engine::revoke::report::{AtProvider, EndedTokens, Revocation};
 pub use crate::engine::settings::{Settings, UseAudit};
 pub use crate::engine::upkeep::budget::Budget;
 pub use crate::engine::upkeep::maintain::UpkeepReport;
+pub use crate::protocol::{Hints, Prompt};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -60,7 +61,7 @@ impl Connections {
     ///
     /// ```no_run
     /// use valetkey::provider::ClientRegistration;
-    /// use valetkey::vault::envelope::MasterKey;
+    /// use valetkey::vault::MasterKey;
     /// use valetkey::{Connections, catalog};
     ///
     /// let key = MasterKey::from_file("/run/secrets/agent-key")?;
@@ -489,3 +490,6 @@ impl std::fmt::Debug for Connections {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(all(test, feature = "sqlite"))]
+mod tests;

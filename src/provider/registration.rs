@@ -106,3 +106,10 @@ impl ClientRegistration {
         &self.redirect_uri
     }
 }
+
+/// The client id as the [`oauth2`] crate has it.
+impl From<&ClientRegistration> for oauth2::ClientId {
+    fn from(registration: &ClientRegistration) -> Self {
+        Self::new(registration.client_id.clone())
+    }
+}

@@ -271,7 +271,7 @@ fn the_library_names_the_sites_to_a_host() {
     let options = ConsentOptions::default().parameter("region", "eu");
     let consent = site.connections.start(&person, "mail", options).unwrap();
     let callback = site.sandbox.approve(consent.authorization_url(), "ada");
-    let response = valetkey::protocol::AuthorizationResponse::parse(&callback).unwrap();
+    let response = valetkey::AuthorizationResponse::parse(&callback).unwrap();
     let error = site
         .connections
         .complete(&person, response, consent.binding())

@@ -4,16 +4,17 @@
 use std::fmt::Write as _;
 
 use url::Url;
+use valetkey::connections::Hints;
 use valetkey::http::HttpRequest;
+use valetkey::internals::protocol::{AuthorizationRequest, Revocable, TokenClient, revocation_requests};
 use valetkey::internals::provider::{CompiledProvider, CompiledServer};
+use valetkey::internals::secret::{AuthorizationCode, PkceVerifier, RefreshToken, State};
 use valetkey::model::{Parameters, Scopes, ServerId};
-use valetkey::protocol::{AuthorizationRequest, Hints, Revocable, TokenClient, revocation_requests};
 use valetkey::provider::{
     AuthorizationServer, BodyFormat, ClientAuthentication, ClientRegistration, Pkce, Provider, Revocation,
     RevocationAuth, RevocationTokens,
 };
-use valetkey::secret::{PkceVerifier, State};
-use valetkey::{AccessToken, AuthorizationCode, RefreshToken, catalog};
+use valetkey::{AccessToken, catalog};
 
 const VECTORS: &str = include_str!("../vectors/requests.txt");
 

@@ -12,16 +12,16 @@ use oauth2::{
 };
 use proptest::prelude::*;
 use url::{Url, form_urlencoded};
+use valetkey::connections::Hints;
 use valetkey::http::HttpRequest;
+use valetkey::internals::protocol::{AuthorizationRequest, Revocable, TokenClient, revocation_requests};
 use valetkey::internals::provider::{CompiledProvider, CompiledServer};
+use valetkey::internals::secret::{AuthorizationCode, PkceVerifier, RefreshToken, State};
 use valetkey::model::{Parameters, ProviderId, Scopes, ServerId};
-use valetkey::protocol::{AuthorizationRequest, Hints, Revocable, TokenClient, revocation_requests};
 use valetkey::provider::{
     AuthorizationServer, ClientAuthentication, ClientRegistration, Provider, Revocation, RevocationAuth,
     RevocationTokens,
 };
-use valetkey::secret::{PkceVerifier, State};
-use valetkey::{AuthorizationCode, RefreshToken};
 
 const REDIRECT: &str = "https://app.test/callback?x=%41";
 const AUTHORIZATION_ENDPOINT: &str = "https://as.test/authorize";

@@ -217,6 +217,3 @@ const MAX_FLOWS: u32 = 1_024;
 fn number_of(seed: &PkceVerifier, flow: &PendingConsent) -> Option<u32> {
     (0..MAX_FLOWS).find(|number| StateHash::of(&FlowSecrets::of_ticket(seed, *number).state) == flow.state)
 }
-
-#[cfg(all(test, feature = "sqlite"))]
-mod tests;
