@@ -2,5 +2,7 @@
 
 mod compile_fail;
 mod dependencies;
+mod error_table;
 mod layers;
+mod short_programs;
 mod source;
