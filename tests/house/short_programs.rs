@@ -6,22 +6,16 @@ use std::path::Path;
 /// Counts the lines of a program without its imports, comments and blank lines.
 fn lines(program: &Path) -> usize {
     let source = fs::read_to_string(program).unwrap();
-    let file = syn::parse_file(&source).unwrap();
-    let imports: usize = file
-        .items
-        .iter()
-        .filter(|item| matches!(item, syn::Item::Use(_)))
-        .map(|item| {
-            let span = syn::spanned::Spanned::span(item);
-            span.end().line - span.start().line + 1
-        })
-        .sum();
-    let all = source
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty() && !line.starts_with("//"))
-        .count();
-    all - imports
+    let mut count = 0;
+    let mut in_import = false;
+    for line in source.lines().map(str::trim) {
+        in_import |= line.starts_with("use ");
+        if !in_import && !line.is_empty() && !line.starts_with("//") {
+            count += 1;
+        }
+        in_import &= !line.ends_with(';');
+    }
+    count
 }
 
 #[test]
