@@ -113,6 +113,18 @@ impl Error {
     }
 }
 
+impl From<ChoiceRequired> for Error {
+    fn from(choice: ChoiceRequired) -> Self {
+        Self::ChoiceRequired(Box::new(choice))
+    }
+}
+
+impl From<ConsentRequired> for Error {
+    fn from(need: ConsentRequired) -> Self {
+        Self::ConsentRequired(Box::new(need))
+    }
+}
+
 impl From<InvalidTemplate> for Error {
     fn from(error: InvalidTemplate) -> Self {
         Self::Misconfigured(error.into())

@@ -3,4 +3,5 @@
 mod compile_fail;
 mod dependencies;
 mod layers;
+mod public_face;
 mod source;
