@@ -133,6 +133,18 @@ impl Error {
     }
 }
 
+impl From<ChoiceRequired> for Error {
+    fn from(choice: ChoiceRequired) -> Self {
+        Self::ChoiceRequired(Box::new(choice))
+    }
+}
+
+impl From<ConsentRequired> for Error {
+    fn from(need: ConsentRequired) -> Self {
+        Self::ConsentRequired(Box::new(need))
+    }
+}
+
 impl From<UnknownProvider> for Error {
     fn from(error: UnknownProvider) -> Self {
         Self::UnknownProvider(Box::new(error))

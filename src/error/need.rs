@@ -1,13 +1,6 @@
 //! What a person has to do before the same call succeeds: consent, or a choice.
 
-use crate::error::Error;
 use crate::model::{ConnectionId, Label, NeedsConsent, ProviderId, Scopes};
-
-impl From<ConsentRequired> for Error {
-    fn from(need: ConsentRequired) -> Self {
-        Self::ConsentRequired(Box::new(need))
-    }
-}
 
 /// Consent is needed before this person can act at this provider.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
@@ -115,12 +108,6 @@ impl ChoiceRequired {
             parameter,
             choices,
         }
-    }
-}
-
-impl From<ChoiceRequired> for Error {
-    fn from(choice: ChoiceRequired) -> Self {
-        Self::ChoiceRequired(Box::new(choice))
     }
 }
 

@@ -11,13 +11,10 @@ use std::time::Duration;
 
 use http::Method;
 use http::header::{CONTENT_LENGTH, HeaderValue};
-use ureq::unversioned::transport::{ConnectProxyConnector, Connector as _};
 use ureq::{Agent, Proxy, SendBody};
 
 pub use self::builder::{InvalidHttpClient, UreqClientBuilder};
-use self::dial::{Dial, Names};
 use self::failure::kind;
-use self::tls::Tls;
 use crate::http::address::{is_clean, is_loopback};
 use crate::http::{
     Body, Delivery, HttpClient, HttpError, HttpErrorKind, HttpRequest, HttpResponse, TooLarge,
@@ -49,12 +46,6 @@ pub struct UreqClient {
     connect_timeout: Duration,
 }
 
-impl Default for UreqClient {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl fmt::Debug for UreqClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("UreqClient")
@@ -66,60 +57,6 @@ impl fmt::Debug for UreqClient {
 }
 
 impl UreqClient {
-    /// A client that speaks `https` and nothing else.
-    ///
-    /// # Panics
-    ///
-    /// Never: the settings are valid.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::built(Self::builder())
-    }
-
-    /// A client that also speaks plain `http` to this machine: `127.0.0.0/8`, `[::1]` and `localhost`.
-    ///
-    /// # Security
-    ///
-    /// For sandboxes and tests. Whoever listens on that port gets the tokens.
-    ///
-    /// # Panics
-    ///
-    /// Never: the settings are valid.
-    #[must_use]
-    pub fn dangerous_loopback_http() -> Self {
-        Self::built(Self::builder().dangerous_loopback_http())
-    }
-
-    /// Returns a builder, to add roots, a proxy or other bounds.
-    pub fn builder() -> UreqClientBuilder {
-        UreqClientBuilder::default()
-    }
-
-    fn built(builder: UreqClientBuilder) -> Self {
-        Self::with(builder).unwrap_or_else(|_| unreachable!("there are no roots to be refused"))
-    }
-
-    fn with(builder: UreqClientBuilder) -> Result<Self, InvalidHttpClient> {
-        let tls = Tls::new(&builder.roots).map_err(|_| InvalidHttpClient::Roots)?;
-        let config = Agent::config_builder()
-            .https_only(!builder.loopback_http)
-            .http_status_as_error(false)
-            // WebDAV and CalDAV have methods of their own.
-            .allow_non_standard_methods(true)
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .proxy(builder.proxy)
-            .max_idle_connections(0)
-            .user_agent(concat!("valetkey/", env!("CARGO_PKG_VERSION")))
-            .build();
-        let connector = ().chain(ConnectProxyConnector::default()).chain(Dial::default()).chain(tls);
-        Ok(Self {
-            agent: Agent::with_parts(config, connector, Names::default()),
-            loopback_http: builder.loopback_http,
-            connect_timeout: builder.connect_timeout,
-        })
-    }
-
     fn run(
         &self,
         request: http::Request<SendBody<'_>>,

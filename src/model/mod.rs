@@ -7,15 +7,14 @@ mod event;
 mod grant;
 mod id;
 mod scope;
+mod state;
 mod timestamp;
 mod warning;
 
 pub use actor::{ActingUser, Actor, Operator, Owner, Principal, Reach};
 #[cfg(feature = "gateway")]
 pub(crate) use civil::Civil;
-pub use connection::{
-    Account, Connection, FailureCode, InFlight, IssuedBy, NeedsConsent, Parameters, RefreshState, Status,
-};
+pub use connection::Connection;
 pub use event::{Event, EventKind, EventLevel, EventSink};
 pub use grant::{Grant, Origin};
 pub(crate) use id::StoredName;
@@ -24,5 +23,6 @@ pub use id::{
     ToolName, TurnId, TurnPurpose, UserId,
 };
 pub use scope::{InvalidScope, Scope, Scopes};
+pub use state::{Account, FailureCode, InFlight, IssuedBy, NeedsConsent, Parameters, RefreshState, Status};
 pub use timestamp::{InvalidTimestamp, Timestamp};
 pub use warning::VaultWarning;

@@ -11,7 +11,7 @@ use crate::protocol::AuthorizationResponse;
 use crate::provider::{AuthorizationServer, Provider};
 use crate::resolver::{Policy, Resolver};
 use crate::testing::events::EventLog;
-use crate::testing::sandbox::{Account, Personality};
+use crate::testing::sandbox::{Personality, TestAccount};
 use crate::testing::{FaultClient, ManualClock, Sandbox};
 use crate::vault::{MemoryVault, Vault};
 
@@ -122,7 +122,7 @@ impl Host {
     }
 
     /// Walks a whole consent as this person: starts it, allows everything at the sandbox, completes it. The account is
-    /// the one that has the person's name, or else [`Account::ADA`].
+    /// the one that has the person's name, or else [`TestAccount::ADA`].
     ///
     /// # Panics
     ///
@@ -190,7 +190,9 @@ impl Default for Host {
 }
 
 fn account_of(user: &ActingUser) -> &'static str {
-    Account::find(user.user().as_str()).unwrap_or(Account::ADA).id
+    TestAccount::find(user.user().as_str())
+        .unwrap_or(TestAccount::ADA)
+        .id
 }
 
 /// What several hosts have in common.

@@ -2,7 +2,7 @@
 
 mod head;
 
-pub use head::{AuditHead, InvalidAuditHead};
+pub use head::{AuditChain, AuditHead, InvalidAuditHead};
 
 use std::fmt;
 
@@ -74,18 +74,6 @@ impl Progress {
     pub const fn new(done: u64, total: u64) -> Self {
         Self { done, total }
     }
-}
-
-/// A chain of audit entries.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum AuditChain {
-    /// What concerns the whole vault: rotated master keys, forgotten workspaces.
-    Vault,
-    /// What concerns one workspace.
-    Tenant(TenantId),
-    /// The entries of all workspaces that were written before each had a chain of its own.
-    Legacy,
 }
 
 /// What an audit entry tells.

@@ -11,7 +11,7 @@ mod search;
 
 pub(crate) use row::{
     AuditRow, CheckpointRow, ConnectionRow, ConsentRow, GapRow, GrantRow, HeadRow, KeyRow, RevocationRow,
-    Sealed, Secrets, VaultRow,
+    Sealed, Secrets, TenantRow, VaultRow,
 };
 pub(crate) use search::{
     Chain, Direction, Doomed, DueRows, FoundRows, ListedRow, Listing, Of, Pruned, Stamp, TokenRow, Wanted,
@@ -24,9 +24,6 @@ use crate::model::{ConnectionId, GrantId, RevocationId, TenantId};
 use crate::vault::{Holder, StateHash, VaultError, VaultWarning};
 
 type Result<T> = std::result::Result<T, VaultError>;
-
-/// The number of a tenant. A number is never used again for another tenant.
-pub(crate) type TenantRow = i64;
 
 /// The chain of audit entries that belongs to the vault itself and to no tenant.
 pub(crate) const VAULT_CHAIN: TenantRow = 0;

@@ -4,5 +4,6 @@ mod compile_fail;
 mod dependencies;
 mod error_table;
 mod layers;
+mod public_face;
 mod short_programs;
 mod source;

@@ -4,7 +4,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use zeroize::Zeroizing;
 
-use super::view::{Reading, Unit, View};
+use super::unit::Unit;
+use super::view::{Reading, View};
 
 /// Encodings shorter than this are not searched for: they would be found by chance.
 const SHORTEST: usize = 8;

@@ -1,6 +1,6 @@
 //! Escapes, undone one byte at a time.
 
-use super::view::Unit;
+use super::unit::Unit;
 
 /// The longest escape: `&NonBreakingSpace;` with some room.
 const LONGEST: usize = 24;

@@ -1,6 +1,6 @@
 //! What programs put around text line by line: colours, line numbers, and the margins of hexadecimal dumps.
 
-use super::view::Unit;
+use super::unit::Unit;
 
 /// How much of an escape sequence of a terminal is left out at most: one that does not end is none.
 const LONGEST_SEQUENCE: usize = 256;

@@ -17,6 +17,7 @@ mod search;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod unit;
 mod view;
 
 pub(super) use filter::Filter;

@@ -7,7 +7,8 @@ use aho_corasick::nfa::contiguous::NFA;
 use aho_corasick::{Anchored, MatchKind};
 use zeroize::Zeroizing;
 
-use super::view::{Reading, Unit, View, plain_run};
+use super::unit::Unit;
+use super::view::{Reading, View, plain_run};
 use crate::random;
 
 /// How many bytes in a row a search for letters passes over within a token.

@@ -4,14 +4,7 @@
 
 use super::escape::{Dialect, Layer, is_blank};
 use super::lines::{Margins, Terminal};
-
-/// A byte of the view, and the bytes of the text that it stands for.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Unit {
-    pub(super) byte: u8,
-    pub(super) begin: usize,
-    pub(super) end: usize,
-}
+use super::unit::Unit;
 
 /// How text is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

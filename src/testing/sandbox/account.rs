@@ -3,7 +3,7 @@
 /// A person with an account at the sandbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub struct Account {
+pub struct TestAccount {
     /// The stable id: `sub` of the account endpoint.
     pub id: &'static str,
     /// The e-mail address.
@@ -12,7 +12,7 @@ pub struct Account {
     pub name: &'static str,
 }
 
-impl Account {
+impl TestAccount {
     /// The first account.
     pub const ADA: Self = Self {
         id: "ada",

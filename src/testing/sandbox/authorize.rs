@@ -3,30 +3,16 @@
 use http::{HeaderValue, StatusCode, header};
 use url::Url;
 
-use super::account::Account;
+use super::account::TestAccount;
 use super::grant::{Code, fresh};
 use super::log::{Pairs, Received, Repeated, single};
+use super::pages;
+use super::pending::{Pending, Redirect};
 use super::personality::IssuerEcho;
-use super::{World, pages};
+use super::state::World;
 use crate::http::HttpResponse;
 use crate::model::{Scopes, Timestamp};
 use crate::provider::{Pkce, loopback_port, with_loopback_port};
-
-/// A request that waits for the person's answer. Kept here, so that the page cannot change it.
-pub(super) struct Pending {
-    client: String,
-    redirect: Redirect,
-    scopes: Scopes,
-    challenge: Option<String>,
-    /// Whether what the account granted before is added.
-    unites: bool,
-}
-
-/// Where the person is sent back to, and what is said there in every case.
-struct Redirect {
-    uri: String,
-    state: Option<String>,
-}
 
 /// Answers with the consent page, with an error page, or with an error redirect.
 pub(super) fn ask(world: &mut World, received: &Received) -> HttpResponse {
@@ -42,7 +28,7 @@ pub(super) fn ask(world: &mut World, received: &Received) -> HttpResponse {
     let uniting = world.personality.uniting_parameter.as_ref();
     let unites = uniting.is_some_and(|(name, value)| first(&received.query, name) == Some(value));
     let returns_to = Url::parse(&redirect.uri).map_or_else(|_| String::new(), |uri| origin(&uri));
-    let hint = first(&received.query, "login_hint").and_then(Account::find);
+    let hint = first(&received.query, "login_hint").and_then(TestAccount::find);
     let page = pages::consent(&id, &client, &returns_to, &scopes, hint);
     let pending = Pending {
         client,
@@ -64,7 +50,7 @@ pub(super) fn decide(world: &mut World, received: &Received, now: Timestamp) -> 
     if first(form, "decision") != Some("allow") {
         return pending.redirect.with_error(world, "access_denied");
     }
-    let Some(account) = first(form, "account").and_then(Account::find) else {
+    let Some(account) = first(form, "account").and_then(TestAccount::find) else {
         return pages::error("No account was chosen.");
     };
     let ticked = |scope: &str| form.iter().any(|(name, value)| name == "scope" && value == scope);

@@ -158,3 +158,51 @@ fn attribute(tag: &str, name: &str) -> Option<String> {
     let (value, _) = rest.split_once('"')?;
     Some(pages::unescaped(value))
 }
+
+/// A person's part in the consent.
+impl Sandbox {
+    /// Opens an authorization link as a browser would.
+    ///
+    /// # Panics
+    ///
+    /// If it is no URL.
+    #[must_use]
+    pub fn consent(&self, authorization_url: impl AsRef<str>) -> Walk {
+        Walk::open(self, authorization_url.as_ref())
+    }
+
+    /// Opens the link, allows everything as this account, and gives the callback URL.
+    ///
+    /// # Panics
+    ///
+    /// If the link does not lead to a page that asks for consent, or there is no such account.
+    #[must_use]
+    pub fn approve(&self, authorization_url: impl AsRef<str>, account: &str) -> String {
+        self.consent(authorization_url).allow(account)
+    }
+
+    /// The same, with these boxes ticked alone.
+    ///
+    /// # Panics
+    ///
+    /// As [`approve`](Self::approve), and if one of the scopes is not asked for.
+    #[must_use]
+    pub fn approve_some<S: AsRef<str>>(
+        &self,
+        authorization_url: impl AsRef<str>,
+        account: &str,
+        scopes: &[S],
+    ) -> String {
+        self.consent(authorization_url).allow_some(account, scopes)
+    }
+
+    /// Opens the link, denies, and gives the callback URL.
+    ///
+    /// # Panics
+    ///
+    /// If the link does not lead to a page that asks for consent.
+    #[must_use]
+    pub fn deny(&self, authorization_url: impl AsRef<str>) -> String {
+        self.consent(authorization_url).deny()
+    }
+}

@@ -5,9 +5,9 @@ use base64::engine::general_purpose::STANDARD;
 use http::{HeaderValue, header};
 use url::form_urlencoded;
 
-use super::World;
 use super::log::{Received, single};
 use super::refusal::json;
+use super::state::World;
 use crate::http::HttpResponse;
 use crate::provider::ClientAuthentication;
 

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::digest;
 
-use super::account::Account;
+use super::account::TestAccount;
 use crate::model::{Scopes, Timestamp};
 use crate::provider::RotationClass;
 use crate::random;
@@ -21,7 +21,7 @@ pub(super) struct Dead;
 /// What a person allowed, before the code is exchanged.
 pub(super) struct Code {
     pub(super) client: String,
-    pub(super) account: Account,
+    pub(super) account: TestAccount,
     pub(super) scopes: Scopes,
     pub(super) redirect_uri: String,
     pub(super) challenge: Option<String>,
@@ -37,7 +37,7 @@ struct IssuedCode {
 pub(super) struct Grant {
     /// The client that it was issued to.
     pub(super) client: String,
-    pub(super) account: Account,
+    pub(super) account: TestAccount,
     pub(super) scopes: Scopes,
 }
 
@@ -267,7 +267,7 @@ impl Grants {
     }
 
     /// The account behind a token, dead or alive.
-    pub(super) fn account_of(&self, token: &str) -> Option<Account> {
+    pub(super) fn account_of(&self, token: &str) -> Option<TestAccount> {
         let refresh = self.refresh.get(token).map(|refresh| refresh.grant);
         let grant = refresh.or_else(|| self.access.get(token).map(|access| access.grant))?;
         Some(self.grants[grant].account)
@@ -324,7 +324,7 @@ impl Grants {
     }
 
     /// Ends every grant of the account, as when the person removes the app.
-    pub(super) fn end_all_of(&mut self, account: Account) {
+    pub(super) fn end_all_of(&mut self, account: TestAccount) {
         let ids: Vec<GrantId> = (0..self.grants.len())
             .filter(|id| self.grants[*id].account == account)
             .collect();
@@ -379,7 +379,7 @@ impl Grants {
 #[non_exhaustive]
 pub struct LiveGrant {
     /// Who allowed it.
-    pub account: Account,
+    pub account: TestAccount,
     /// What was allowed.
     pub scopes: Scopes,
     /// How many of its access tokens live.

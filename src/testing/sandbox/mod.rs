@@ -13,11 +13,15 @@ mod descriptor;
 mod grant;
 mod log;
 mod pages;
+mod pending;
 mod personality;
+mod play;
+mod playing;
 mod refusal;
 mod resource;
 mod revoke;
 mod services;
+mod state;
 mod surface;
 mod token;
 
@@ -28,7 +32,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use http::{Method, StatusCode};
 use url::Url;
 
-pub use self::account::Account;
+pub use self::account::TestAccount;
 pub use self::browser::Walk;
 pub use self::grant::LiveGrant;
 pub use self::log::Logged;
@@ -36,9 +40,9 @@ pub use self::personality::{ExpiresIn, IssuerEcho, Personality, RefreshTokenEcho
 pub use self::refusal::Refusal;
 pub use self::surface::Surface;
 
-use self::authorize::Pending;
 use self::grant::Grants;
 use self::log::Received;
+use self::state::World;
 use crate::clock::Clock;
 use crate::http::{Body, Delivery, HttpClient, HttpError, HttpErrorKind, HttpRequest, HttpResponse};
 
@@ -81,44 +85,6 @@ struct Inner {
     world: Mutex<World>,
 }
 
-/// All that changes while the sandbox runs. One lock: its truth is one sequence of events.
-struct World {
-    base: Url,
-    client_id: String,
-    client_secret: String,
-    /// The secrets of other apps, by client id.
-    other_clients: BTreeMap<String, String>,
-    redirect_uris: BTreeSet<String>,
-    personality: Personality,
-    pending: BTreeMap<String, Pending>,
-    grants: Grants,
-    /// Id tokens, and client secrets that were changed.
-    other_secrets: Vec<String>,
-    notes: BTreeMap<&'static str, Vec<String>>,
-    files: BTreeMap<&'static str, Vec<u8>>,
-    log: Vec<Logged>,
-    /// The addresses under which it plays a service; none: its own.
-    surface: Option<Surface>,
-}
-
-impl World {
-    /// The secret of a client, if it is known.
-    fn secret_of(&self, client: &str) -> Option<&str> {
-        if client == self.client_id {
-            return Some(&self.client_secret);
-        }
-        self.other_clients.get(client).map(String::as_str)
-    }
-
-    /// What it calls itself: the origin, without a slash at its end, unless it plays somebody.
-    fn issuer(&self) -> String {
-        if let Some(issuer) = self.surface.as_ref().and_then(|surface| surface.issuer.clone()) {
-            return issuer;
-        }
-        self.base.origin().ascii_serialization()
-    }
-}
-
 impl Sandbox {
     /// What every code, token and client secret of the sandbox begins with.
     pub const SECRET_PREFIX: &'static str = "sbx-";
@@ -140,8 +106,11 @@ impl Sandbox {
             "the base URL is an http or https origin"
         );
         let notes = [
-            (Account::ADA, ["Note G is done", "Ask Babbage about the mill"]),
-            (Account::GRACE, ["Found a moth", "Nanoseconds: order more wire"]),
+            (TestAccount::ADA, ["Note G is done", "Ask Babbage about the mill"]),
+            (
+                TestAccount::GRACE,
+                ["Found a moth", "Nanoseconds: order more wire"],
+            ),
         ];
         let world = World {
             base: base.clone(),
@@ -181,7 +150,7 @@ impl Sandbox {
         let played = world.surface.as_ref().map(|surface| surface.role(&received));
         let answer = match (&received.method, received.path.as_str()) {
             (&Method::POST, "/authorize/decision") => authorize::decide(world, &received, now),
-            _ if played.is_some() => surface::answer(world, &received, played.unwrap_or_default(), now),
+            _ if played.is_some() => play::answer(world, &received, played.unwrap_or_default(), now),
             (&Method::GET, "/authorize") => authorize::ask(world, &received),
             (&Method::POST, "/token") => token::answer(world, &received, now),
             (&Method::POST, "/revoke") => revoke::answer(world, &received),
@@ -271,7 +240,7 @@ impl Sandbox {
     ///
     /// If there is no such account.
     pub fn revoke_at_server(&self, account: &str) {
-        let account = Account::find(account).expect("the account exists");
+        let account = TestAccount::find(account).expect("the account exists");
         self.world().grants.end_all_of(account);
     }
 
@@ -279,54 +248,6 @@ impl Sandbox {
     pub fn expire_access_tokens(&self) {
         let now = self.0.clock.now();
         self.world().grants.expire_access_tokens(now);
-    }
-}
-
-/// A person's part in the consent.
-impl Sandbox {
-    /// Opens an authorization link as a browser would.
-    ///
-    /// # Panics
-    ///
-    /// If it is no URL.
-    #[must_use]
-    pub fn consent(&self, authorization_url: impl AsRef<str>) -> Walk {
-        Walk::open(self, authorization_url.as_ref())
-    }
-
-    /// Opens the link, allows everything as this account, and gives the callback URL.
-    ///
-    /// # Panics
-    ///
-    /// If the link does not lead to a page that asks for consent, or there is no such account.
-    #[must_use]
-    pub fn approve(&self, authorization_url: impl AsRef<str>, account: &str) -> String {
-        self.consent(authorization_url).allow(account)
-    }
-
-    /// The same, with these boxes ticked alone.
-    ///
-    /// # Panics
-    ///
-    /// As [`approve`](Self::approve), and if one of the scopes is not asked for.
-    #[must_use]
-    pub fn approve_some<S: AsRef<str>>(
-        &self,
-        authorization_url: impl AsRef<str>,
-        account: &str,
-        scopes: &[S],
-    ) -> String {
-        self.consent(authorization_url).allow_some(account, scopes)
-    }
-
-    /// Opens the link, denies, and gives the callback URL.
-    ///
-    /// # Panics
-    ///
-    /// If the link does not lead to a page that asks for consent.
-    #[must_use]
-    pub fn deny(&self, authorization_url: impl AsRef<str>) -> String {
-        self.consent(authorization_url).deny()
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use http::{HeaderName, HeaderValue, StatusCode, header};
 
-use super::account::Account;
+use super::account::TestAccount;
 use crate::http::HttpResponse;
 use crate::model::Scopes;
 
@@ -30,7 +30,7 @@ pub(super) fn consent(
     client_id: &str,
     returns_to: &str,
     scopes: &Scopes,
-    hint: Option<Account>,
+    hint: Option<TestAccount>,
 ) -> HttpResponse {
     let mut main = String::new();
     let _ = write!(
@@ -45,8 +45,8 @@ pub(super) fn consent(
         returns_to = escaped(returns_to),
         request = escaped(request),
     );
-    let chosen = hint.unwrap_or(Account::ADA);
-    for account in Account::ALL {
+    let chosen = hint.unwrap_or(TestAccount::ADA);
+    for account in TestAccount::ALL {
         let _ = write!(
             main,
             "<label><input type=\"radio\" name=\"account\" value=\"{id}\"{checked}> {name} ({email})</label>",

@@ -3,10 +3,10 @@
 use http::{HeaderValue, Method, StatusCode, header};
 use serde_json::json;
 
-use super::World;
-use super::account::Account;
+use super::account::TestAccount;
 use super::log::Received;
 use super::refusal::{json as answer, json_text};
+use super::state::World;
 use super::surface::about;
 use crate::http::HttpResponse;
 use crate::model::{Scopes, Timestamp};
@@ -137,7 +137,7 @@ pub(super) fn delete_grant(world: &mut World, received: &Received, id: &str, now
 }
 
 /// The account and scopes of the access token in the request.
-fn bearer(world: &World, received: &Received, now: Timestamp) -> Result<(Account, Scopes), Challenge> {
+fn bearer(world: &World, received: &Received, now: Timestamp) -> Result<(TestAccount, Scopes), Challenge> {
     let token = received
         .header(&header::AUTHORIZATION)
         .and_then(|value| value.split_once(' '))

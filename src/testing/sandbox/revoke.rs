@@ -2,9 +2,9 @@
 
 use http::StatusCode;
 
-use super::World;
 use super::client::{Refused, authenticate, parameter};
 use super::log::Received;
+use super::state::World;
 use crate::http::HttpResponse;
 use crate::provider::{ClientAuthentication, RevocationAuth, RevocationTokens};
 

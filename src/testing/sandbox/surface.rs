@@ -1,14 +1,10 @@
 //! The addresses under which the sandbox plays a service: hosts, paths and the words of its account answers.
 
-use http::{Method, StatusCode};
+use http::Method;
 use url::Url;
 
-use super::account::Account;
+use super::account::TestAccount;
 use super::log::Received;
-use super::{Personality, Sandbox, World, authorize, resource, revoke, services, token};
-use crate::clock::Clock;
-use crate::http::HttpResponse;
-use crate::model::Timestamp;
 
 /// Where a played service answers, and what its account endpoints say.
 ///
@@ -97,51 +93,10 @@ impl Surface {
     }
 }
 
-pub(super) fn answer(world: &mut World, received: &Received, role: Role, now: Timestamp) -> HttpResponse {
-    match role {
-        Role::Authorization => authorize::ask(world, received),
-        Role::Token => token::answer(world, received, now),
-        Role::Revocation => revoke::answer(world, received),
-        Role::Deletion(id) => resource::delete_grant(world, received, &id, now),
-        Role::Resource(words) => resource::about_account(world, received, &words, now),
-        Role::Nothing => HttpResponse::new(StatusCode::NOT_FOUND, ""),
-    }
-}
-
 /// A text with the account in it.
-pub(super) fn about(account: &Account, words: &str) -> String {
+pub(super) fn about(account: &TestAccount, words: &str) -> String {
     words
         .replace("{id}", account.id)
         .replace("{email}", account.email)
         .replace("{name}", account.name)
-}
-
-/// A sandbox that plays a service.
-impl Sandbox {
-    /// Plays one of the services of the catalogue, by its id: at its real addresses, in process, with its quirks.
-    ///
-    /// # Panics
-    ///
-    /// If there is no service of this id.
-    pub fn playing(service: &str, clock: impl Clock) -> Self {
-        let (surface, personality) = services::service(service).expect("the sandbox plays this service");
-        Self::playing_as(surface, personality, clock)
-    }
-
-    /// Plays a service at these addresses and in this manner.
-    pub fn playing_as(surface: Surface, personality: Personality, clock: impl Clock) -> Self {
-        let sandbox = Self::new(clock);
-        {
-            let mut world = sandbox.world();
-            world.surface = Some(surface);
-            world.personality = personality;
-        }
-        sandbox
-    }
-
-    /// The services that [`playing`](Self::playing) knows.
-    #[must_use]
-    pub const fn playable() -> &'static [&'static str] {
-        &services::ALL
-    }
 }

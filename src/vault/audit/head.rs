@@ -7,7 +7,18 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::model::{StoredName as _, TenantId};
-use crate::vault::AuditChain;
+
+/// A chain of audit entries.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum AuditChain {
+    /// What concerns the whole vault: rotated master keys, forgotten workspaces.
+    Vault,
+    /// What concerns one workspace.
+    Tenant(TenantId),
+    /// The entries of all workspaces that were written before each had a chain of its own.
+    Legacy,
+}
 
 /// The newest entry of a chain, for the host to keep elsewhere. A vault that does not contain it was rolled back.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

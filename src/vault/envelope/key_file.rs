@@ -6,7 +6,7 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use crate::vault::envelope::MasterKeyError;
+use crate::vault::envelope::key_error::MasterKeyError;
 use crate::vault::mountinfo;
 
 /// More than a key and the blanks around it. What is longer is not a key.

@@ -13,38 +13,10 @@ use ring::hmac;
 use zeroize::Zeroizing;
 
 use crate::random::{self, RandomUnavailable};
-use crate::vault::envelope::VaultId;
 use crate::vault::envelope::aead::{Cipher, KEY_LEN};
+use crate::vault::envelope::key_error::MasterKeyError;
 use crate::vault::envelope::key_file;
-
-/// The reason why a master key could not be read. It never repeats the input.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum MasterKeyError {
-    /// The environment variable is not set, or it is empty.
-    #[error("the environment variable {0} is not set")]
-    NotSet(String),
-    /// The file cannot be read.
-    #[error("the file of the master key cannot be read: {0}")]
-    Unreadable(std::io::ErrorKind),
-    /// The path names a directory, a pipe or a device.
-    #[error("the file of the master key is not a regular file")]
-    NotAFile,
-    /// Others than the owner have rights to the file.
-    #[error(
-        "others than its owner have rights to the file of the master key (mode {mode:04o}); give it the mode 0400"
-    )]
-    Exposed {
-        /// The rights of the file.
-        mode: u32,
-    },
-    /// The text is not base64.
-    #[error("the master key is not base64")]
-    NotBase64,
-    /// The key does not have 32 bytes.
-    #[error("the master key does not have 32 bytes")]
-    WrongLength,
-}
+use crate::vault::envelope::vault_id::VaultId;
 
 /// A master key. It wraps the keys of a vault and is never stored in the database.
 ///
@@ -279,6 +251,13 @@ pub(super) fn derive(secret: &Zeroizing<[u8; KEY_LEN]>, label: &[u8], out: &mut 
         .and_then(|okm| okm.fill(out));
     // HKDF-SHA256 derives up to 8160 bytes, and no caller asks for more than 32.
     assert!(derived.is_ok(), "HKDF refuses the length");
+}
+
+/// Returns the value that a vault with this id stores in order to recognise this master key.
+#[cfg(feature = "_internals")]
+#[must_use]
+pub fn check_value(key: &MasterKey, vault: VaultId) -> [u8; 32] {
+    key.check_value(vault)
 }
 
 #[cfg(test)]

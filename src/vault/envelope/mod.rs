@@ -160,20 +160,24 @@ mod aead;
 mod audit_key;
 mod data_key;
 mod fields;
+mod key_error;
 mod key_file;
 mod master_key;
 mod record;
 mod row_key;
+mod vault_id;
 
 pub(crate) use aead::Cipher;
 pub use audit_key::{AuditKey, Link};
 pub use data_key::DataKey;
 pub use fields::Fields;
-pub use master_key::{MasterKey, MasterKeyError, MasterKeys};
+pub use key_error::MasterKeyError;
+#[cfg(feature = "_internals")]
+pub use master_key::check_value;
+pub use master_key::{MasterKey, MasterKeys};
 pub use record::{Context, Kind};
 pub use row_key::RowKey;
-
-use crate::random::{self, RandomUnavailable};
+pub use vault_id::VaultId;
 
 #[cfg(test)]
 mod known_answers;
@@ -182,42 +186,5 @@ pub(in crate::vault) mod vectors;
 #[cfg(test)]
 mod wycheproof;
 
-/// Returns the value that a vault with this id stores in order to recognise this master key.
-#[cfg(feature = "_internals")]
-#[must_use]
-pub fn check_value(key: &MasterKey, vault: VaultId) -> [u8; 32] {
-    key.check_value(vault)
-}
-
 /// The greatest total length of the fields of one record, in bytes.
 pub const MAX_SECRET_LEN: usize = 64 * 1024;
-
-/// The id of a vault. It is bound into everything that the vault seals, so that nothing can be
-/// moved to another vault.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct VaultId([u8; 16]);
-
-impl VaultId {
-    /// Returns a new, random id.
-    ///
-    /// # Errors
-    ///
-    /// [`RandomUnavailable`] if the operating system has no random numbers.
-    pub fn generate() -> Result<Self, RandomUnavailable> {
-        let mut bytes = [0; 16];
-        random::fill(&mut bytes)?;
-        Ok(Self(bytes))
-    }
-
-    /// Returns the id with these bytes.
-    #[must_use]
-    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
-        Self(bytes)
-    }
-
-    /// Returns the bytes of the id.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; 16] {
-        &self.0
-    }
-}

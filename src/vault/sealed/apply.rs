@@ -8,14 +8,26 @@ use crate::vault::change::{Change, Decided, GrantWrite, TokenWrite};
 use crate::vault::envelope::AuditKey;
 use crate::vault::sealed::core::Core;
 use crate::vault::sealed::keyring::Tenant;
-use crate::vault::sealed::revocations::SealedRevocation;
+use crate::vault::sealed::rows;
 use crate::vault::sealed::snapshot::{Read, Reader};
 use crate::vault::sealed::tokens::{self, Opened, SealedTokens};
-use crate::vault::sealed::{chain, rows};
-use crate::vault::tables::{RowsMut, Secrets, Tables, Write};
+use crate::vault::tables::{RevocationRow, RowsMut, Sealed, Secrets, Tables, Write};
 use crate::vault::{AuditEntry, AuditKind, StateHash, Tokens, VaultError};
 
 type Result<T> = std::result::Result<T, VaultError>;
+
+/// A pending revocation, its tokens sealed.
+pub(super) struct SealedRevocation {
+    pub(super) grant: GrantId,
+    pub(super) row: RevocationRow,
+    pub(super) secrets: Sealed,
+}
+
+impl SealedRevocation {
+    pub(super) fn seals(&self) -> u32 {
+        u32::from(self.secrets.access.is_some()) + u32::from(self.secrets.rest.is_some())
+    }
+}
 
 /// A change, ready to be stored: everything in it that is secret is sealed.
 struct Prepared {
@@ -175,7 +187,7 @@ impl<T: Tables> Core<T> {
         if let Some((state, connection)) = needs.completes {
             rows.end_consent(tenant.row, state, "completed", Some(connection))?;
         }
-        if !chain::append(rows, &self.keyring, audit_key, tenant, &prepared.entries)? {
+        if !self.keyring.append(rows, audit_key, tenant, &prepared.entries)? {
             return Ok(Write::NewDataKey);
         }
         Ok(Write::Commit(pending))

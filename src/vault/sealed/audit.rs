@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use crate::model::{Actor, ConnectionId, ProviderId, StoredName as _, Timestamp, UserId};
 use crate::vault::envelope::Fields;
-use crate::vault::sealed::chain;
 use crate::vault::sealed::core::Core;
 use crate::vault::sealed::keyring::Tenant;
 use crate::vault::tables::{AuditRow, Chain, Direction, Tables, Write};
@@ -142,7 +141,7 @@ impl<T: Tables> Core<T> {
                         .collect();
                     self.tables.write(|rows| {
                         rows.record_uses(&times)?;
-                        if !chain::append(rows, &self.keyring, audit_key, tenant, &entries)? {
+                        if !self.keyring.append(rows, audit_key, tenant, &entries)? {
                             return Ok(Write::NewDataKey);
                         }
                         Ok(Write::Commit(()))

@@ -3,9 +3,8 @@
 //! An entry's body is sealed inside the transaction, because only there its number is known. That is a few hundred
 //! bytes and a microsecond.
 
-use crate::model::Actor;
-use crate::vault::envelope::{AuditKey, Link, VaultId};
-use crate::vault::sealed::keyring::{Keyring, Tenant};
+use crate::model::{Actor, TenantId};
+use crate::vault::envelope::{AuditKey, DataKey, Link, VaultId};
 #[cfg(feature = "sqlite")]
 use crate::vault::tables::GapRow;
 use crate::vault::tables::{AuditRow, Chain, HeadRow, Rows, RowsMut, TenantRow, VAULT_CHAIN};
@@ -116,35 +115,20 @@ pub(super) fn continue_legacy(
     put_head(rows, key, vault, chain, end.number, end.mac, None)
 }
 
-/// Appends entries to a tenant's chain, in the transaction of what they tell. `false`: the tenant's audit key has
-/// sealed enough or is gone, and nothing of the transaction may be stored.
+/// Appends entries to a tenant's chain, in the transaction of what they tell. Their bodies are sealed with this key.
 pub(super) fn append(
     rows: &mut dyn RowsMut,
-    keyring: &Keyring,
     key: &AuditKey,
-    tenant: &Tenant,
+    body_key: &DataKey,
+    vault: VaultId,
+    (tenant, name): (TenantRow, &TenantId),
     entries: &[AuditEntry],
-) -> Result<bool> {
-    if entries.is_empty() {
-        return Ok(true);
-    }
-    let count = u32::try_from(entries.len()).map_err(|_| VaultError::TooLarge)?;
-    if !keyring.count_entries(rows, tenant, count)? {
-        return Ok(false);
-    }
-    let body_key = keyring.entry_key(tenant)?;
-    extend(
-        rows,
-        key,
-        tenant.vault,
-        Chain::Of(tenant.row),
-        entries,
-        |number, entry| {
-            let body = Body::of(entry);
-            body_key.seal_audit(tenant.vault, &tenant.name, number, &body.fields())
-        },
-    )?;
-    Ok(true)
+) -> Result<()> {
+    let seal = |number, entry: &AuditEntry| {
+        let body = Body::of(entry);
+        body_key.seal_audit(vault, name, number, &body.fields())
+    };
+    extend(rows, key, vault, Chain::Of(tenant), entries, seal).map(drop)
 }
 
 /// Appends an entry to the vault's own chain. Its body is not sealed, because no tenant's key can be used: it holds

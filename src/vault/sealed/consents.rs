@@ -12,7 +12,7 @@ use crate::vault::codec::{Decoder, Encoder};
 use crate::vault::envelope::{Context, Kind, RowKey};
 use crate::vault::sealed::core::{Core, again_if_tampered};
 use crate::vault::sealed::keyring::Tenant;
-use crate::vault::sealed::{chain, rows};
+use crate::vault::sealed::rows;
 use crate::vault::tables::{ConsentRow, RowsMut, Tables, Write};
 use crate::vault::{
     AuditEntry, AuditKind, ConsentStatus, MAX_CONSENTS, PendingConsent, Purpose, RequestOptions, StateHash,
@@ -275,7 +275,7 @@ impl<T: Tables> Core<T> {
                     }
                 }
                 entries.push(entry.clone());
-                if !chain::append(rows, &self.keyring, audit_key, tenant, &entries)? {
+                if !self.keyring.append(rows, audit_key, tenant, &entries)? {
                     return Ok(Write::NewDataKey);
                 }
                 rows.insert_consent(tenant.row, &row, &sealed)?;
@@ -403,7 +403,7 @@ impl<T: Tables> Core<T> {
                 }
                 rows.end_consent(tenant.row, state, text, completed)?;
                 let entries = std::slice::from_ref(&entry);
-                if !chain::append(rows, &self.keyring, audit_key, tenant, entries)? {
+                if !self.keyring.append(rows, audit_key, tenant, entries)? {
                     return Ok(Write::NewDataKey);
                 }
                 Ok(Write::Commit(()))

@@ -364,7 +364,7 @@ impl Keyring {
                 return Ok(Write::Commit(true));
             }
             rows.retire_keys(tenant.row, 1, next)?;
-            if !chain::append(rows, self, audit_key, tenant, std::slice::from_ref(&entry))? {
+            if !self.append(rows, audit_key, tenant, std::slice::from_ref(&entry))? {
                 return Ok(Write::NewDataKey);
             }
             Ok(Write::Commit(true))
@@ -388,18 +388,41 @@ impl Keyring {
         rows.count_seals(tenant.row, tenant.newest.version(), seals, self.max_seals)
     }
 
-    /// As [`count_seals`](Self::count_seals), for entries of the audit.
-    pub(super) fn count_entries(
+    /// Appends entries to a tenant's chain, in the transaction of what they tell. `false`: the tenant's audit key has
+    /// sealed enough or is gone, and nothing of the transaction may be stored.
+    pub(super) fn append(
         &self,
         rows: &mut dyn RowsMut,
+        key: &AuditKey,
         tenant: &Tenant,
-        entries: u32,
+        entries: &[AuditEntry],
     ) -> Result<bool> {
+        if entries.is_empty() {
+            return Ok(true);
+        }
+        let count = u32::try_from(entries.len()).map_err(|_| VaultError::TooLarge)?;
+        if !self.count_entries(rows, tenant, count)? {
+            return Ok(false);
+        }
+        let body_key = self.entry_key(tenant)?;
+        chain::append(
+            rows,
+            key,
+            body_key,
+            tenant.vault,
+            (tenant.row, &tenant.name),
+            entries,
+        )?;
+        Ok(true)
+    }
+
+    /// As [`count_seals`](Self::count_seals), for entries of the audit.
+    fn count_entries(&self, rows: &mut dyn RowsMut, tenant: &Tenant, entries: u32) -> Result<bool> {
         rows.count_seals(tenant.row, tenant.audit.version, entries, self.max_seals)
     }
 
     /// The key that seals the bodies of a tenant's audit entries.
-    pub(super) fn entry_key<'a>(&self, tenant: &'a Tenant) -> Result<&'a DataKey> {
+    fn entry_key<'a>(&self, tenant: &'a Tenant) -> Result<&'a DataKey> {
         if let Some(key) = tenant.audit_key.get() {
             return Ok(key);
         }

@@ -7,12 +7,12 @@ use crate::secret::{AccessToken, RefreshToken};
 use crate::vault::change::{self, Decided, Kept};
 use crate::vault::codec::{Decoder, Encoder};
 use crate::vault::envelope::{Context, Kind};
-use crate::vault::sealed::apply::{Applied, Ends, Needs};
+use crate::vault::sealed::apply::{Applied, Ends, Needs, SealedRevocation};
 use crate::vault::sealed::core::Core;
 use crate::vault::sealed::keyring::Tenant;
+use crate::vault::sealed::rows;
 use crate::vault::sealed::snapshot::Reader;
 use crate::vault::sealed::tokens::Opened;
-use crate::vault::sealed::{chain, rows};
 use crate::vault::tables::{Of, RevocationRow, RowsMut, Sealed, Tables, Write};
 use crate::vault::{
     AuditEntry, AuditKind, EndedGrant, LateTokens, PendingRevocation, Revoke, RevokeWhat, Revoked,
@@ -26,19 +26,6 @@ const MOST: usize = 10_000;
 
 /// How many grants one revocation can end at the provider: the current one and its former ones.
 const MOST_ENDED: usize = 256;
-
-/// A pending revocation, its tokens sealed.
-pub(super) struct SealedRevocation {
-    grant: GrantId,
-    row: RevocationRow,
-    secrets: Sealed,
-}
-
-impl SealedRevocation {
-    pub(super) fn seals(&self) -> u32 {
-        u32::from(self.secrets.access.is_some()) + u32::from(self.secrets.rest.is_some())
-    }
-}
 
 /// Everything about the grant that a pending revocation needs.
 fn body(grant: &Grant) -> Vec<u8> {
@@ -404,7 +391,7 @@ impl<T: Tables> Core<T> {
                 let entry = settled(name, &row, settlement, now);
                 rows.delete_revocation(tenant.row, id)?;
                 let entries = std::slice::from_ref(&entry);
-                if !chain::append(rows, &self.keyring, audit_key, tenant, entries)? {
+                if !self.keyring.append(rows, audit_key, tenant, entries)? {
                     return Ok(Write::NewDataKey);
                 }
                 Ok(Write::Commit(()))

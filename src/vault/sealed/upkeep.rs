@@ -144,7 +144,7 @@ impl<T: Tables> Core<T> {
                 rows.erase(tenant.row, Doomed::Owner(user.as_str()), usize::MAX)?;
                 prune::begin_again(rows, tenant.row)?;
                 let entries = std::slice::from_ref(&entry);
-                if !chain::append(rows, &self.keyring, key, tenant, entries)? {
+                if !self.keyring.append(rows, key, tenant, entries)? {
                     return Ok(Write::NewDataKey);
                 }
                 let of = Chain::Of(tenant.row);

@@ -2,7 +2,9 @@
 
 use crate::model::{ConnectionId, ConsentId, GrantId, RevocationId};
 use crate::vault::StateHash;
-use crate::vault::tables::TenantRow;
+
+/// The number of a tenant. A number is never used again for another tenant.
+pub(crate) type TenantRow = i64;
 
 /// The vault's own row.
 #[derive(Debug, Clone, PartialEq, Eq)]

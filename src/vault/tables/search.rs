@@ -1,7 +1,7 @@
 //! What is searched, and what a search finds.
 
 use crate::model::{ConnectionId, GrantId, TenantId};
-use crate::vault::tables::{ConnectionRow, GrantRow, TenantRow};
+use crate::vault::tables::row::{ConnectionRow, GrantRow, TenantRow};
 
 /// Names a state of the tables: two equal stamps mean that nothing was committed between them, by this process or
 /// another.

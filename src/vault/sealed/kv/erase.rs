@@ -1,10 +1,10 @@
 //! Erasing a person or a workspace in chunks.
 
 use super::Result;
-use super::{connections, consents, grants, revocations};
+use super::{audit, connections, consents, grants, keys, revocations, tenants};
 use crate::model::GrantId;
 use crate::vault::sealed::store::Transaction;
-use crate::vault::tables::{ConnectionRow, Doomed, TenantRow};
+use crate::vault::tables::{Chain, ConnectionRow, Doomed, TenantRow};
 
 /// How many rows a connection and its grant are.
 const PAIR: usize = 2;
@@ -105,4 +105,17 @@ fn erase_former(tx: &mut dyn Transaction, tenant: TenantRow, of: GrantId, chunk:
         }
     }
     Ok(true)
+}
+
+/// Takes the name and the keys of a tenant away. What is sealed with them is lost.
+pub(super) fn unname_tenant(tx: &mut dyn Transaction, tenant: TenantRow) -> Result<()> {
+    tenants::unname(tx, tenant)?;
+    keys::delete_all(tx, tenant)
+}
+
+/// Deletes what is left of a tenant: its keys, its audit and its row.
+pub(super) fn delete_tenant(tx: &mut dyn Transaction, tenant: TenantRow) -> Result<()> {
+    keys::delete_all(tx, tenant)?;
+    audit::delete_chain(tx, Chain::Of(tenant))?;
+    tenants::delete(tx, tenant)
 }

@@ -18,11 +18,11 @@ impl RowsMut for View<'_> {
     }
 
     fn unname_tenant(&mut self, tenant: TenantRow) -> Result<()> {
-        tenants::unname(self.tx, tenant)
+        erase::unname_tenant(self.tx, tenant)
     }
 
     fn delete_tenant(&mut self, tenant: TenantRow) -> Result<()> {
-        tenants::delete(self.tx, tenant)
+        erase::delete_tenant(self.tx, tenant)
     }
 
     fn insert_key(&mut self, tenant: TenantRow, key: &KeyRow) -> Result<()> {

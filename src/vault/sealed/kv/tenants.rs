@@ -7,7 +7,7 @@ use crate::model::{StoredName as _, TenantId};
 use crate::vault::VaultError;
 use crate::vault::codec::{Decoder, Encoder};
 use crate::vault::sealed::store::Transaction;
-use crate::vault::tables::{Chain, Of, TenantRow, VaultRow};
+use crate::vault::tables::{Of, TenantRow, VaultRow};
 
 /// The version of keys and rows that this crate writes.
 const FORMAT: u32 = 1;
@@ -142,6 +142,7 @@ pub(super) fn insert(tx: &mut dyn Transaction, name: &TenantId) -> Result<Tenant
     Ok(tenant)
 }
 
+/// Takes the name of a tenant away.
 pub(super) fn unname(tx: &mut dyn Transaction, tenant: TenantRow) -> Result<()> {
     if tx.get(key(tenant).as_bytes())?.is_some() {
         row::put(
@@ -153,11 +154,10 @@ pub(super) fn unname(tx: &mut dyn Transaction, tenant: TenantRow) -> Result<()> 
             },
         )?;
     }
-    super::keys::delete_all(tx, tenant)
+    Ok(())
 }
 
+/// Deletes the row of a tenant.
 pub(super) fn delete(tx: &mut dyn Transaction, tenant: TenantRow) -> Result<()> {
-    super::keys::delete_all(tx, tenant)?;
-    super::audit::delete_chain(tx, Chain::Of(tenant))?;
     row::delete::<Tenant>(tx, tenant, &key(tenant))
 }

@@ -1,0 +1,9 @@
+//! One byte of a view.
+
+/// A byte of the view, and the bytes of the text that it stands for.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Unit {
+    pub(super) byte: u8,
+    pub(super) begin: usize,
+    pub(super) end: usize,
+}

@@ -1,0 +1,49 @@
+//! What changes while the sandbox runs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use url::Url;
+
+use super::grant::Grants;
+use super::log::Logged;
+use super::pending::Pending;
+use super::personality::Personality;
+use super::surface::Surface;
+
+/// All that changes while the sandbox runs. One lock: its truth is one sequence of events.
+pub(super) struct World {
+    pub(super) base: Url,
+    pub(super) client_id: String,
+    pub(super) client_secret: String,
+    /// The secrets of other apps, by client id.
+    pub(super) other_clients: BTreeMap<String, String>,
+    pub(super) redirect_uris: BTreeSet<String>,
+    pub(super) personality: Personality,
+    pub(super) pending: BTreeMap<String, Pending>,
+    pub(super) grants: Grants,
+    /// Id tokens, and client secrets that were changed.
+    pub(super) other_secrets: Vec<String>,
+    pub(super) notes: BTreeMap<&'static str, Vec<String>>,
+    pub(super) files: BTreeMap<&'static str, Vec<u8>>,
+    pub(super) log: Vec<Logged>,
+    /// The addresses under which it plays a service; none: its own.
+    pub(super) surface: Option<Surface>,
+}
+
+impl World {
+    /// The secret of a client, if it is known.
+    pub(super) fn secret_of(&self, client: &str) -> Option<&str> {
+        if client == self.client_id {
+            return Some(&self.client_secret);
+        }
+        self.other_clients.get(client).map(String::as_str)
+    }
+
+    /// What it calls itself: the origin, without a slash at its end, unless it plays somebody.
+    pub(super) fn issuer(&self) -> String {
+        if let Some(issuer) = self.surface.as_ref().and_then(|surface| surface.issuer.clone()) {
+            return issuer;
+        }
+        self.base.origin().ascii_serialization()
+    }
+}
