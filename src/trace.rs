@@ -403,7 +403,7 @@ mod tests {
         match (kind.as_str(), kind.detail()) {
             ("refresh_failed", Some("client_rejected" | "request_rejected" | "redirected")) => Level::ERROR,
             ("refresh_failed" | "consent_needed" | "consent_failed" | "vault_warning", _) => Level::WARN,
-            ("shared_fallback", _) => Level::DEBUG,
+            ("workspace_fallback", _) => Level::DEBUG,
             _ => Level::INFO,
         }
     }

@@ -36,7 +36,7 @@ impl Candidate {
     /// The error that asks for a new consent to this connection.
     pub(super) fn need(&self, reason: ConsentReason) -> Error {
         ConsentRequired::new(self.provider.id.clone(), reason)
-            .renewing(self.stored.connection)
+            .reconnecting(self.stored.connection)
             .of(self.is_workspace)
             .into()
     }
@@ -140,7 +140,7 @@ fn look_up(
     };
     let need = |reason| {
         ConsentRequired::new(provider.id.clone(), reason)
-            .renewing(stored.connection)
+            .reconnecting(stored.connection)
             .of(user.is_none())
     };
     match stored.status {

@@ -69,7 +69,7 @@ fn the_explanation_is_the_decision() {
     let printed = format!("{} {:?}", explain(&none), explain(&none));
     assert!(!printed.contains(token.access_token().expose_secret()));
     assert!(explain(&scopes("other")).refusal.is_some());
-    let unknown = world.resolver.turn(alice.clone()).explain(&none);
+    let unknown = world.resolver.turn(alice.clone()).explain("none");
     assert!(unknown.steps.is_empty() && unknown.refusal.is_some());
 }
 
@@ -137,7 +137,7 @@ fn the_whole_matrix_of_settings_is_decided_as_documented() {
                         if let Err(error) = &found {
                             let need = error.consent_required().unwrap();
                             assert_eq!(need.reason, ConsentReason::NotConnected, "{label}");
-                            assert_eq!(need.shared, expected == Required, "{label}");
+                            assert_eq!(need.workspace, expected == Required, "{label}");
                         }
                         let explained = resolver.turn(alice.clone()).explain(&options);
                         assert!(
@@ -332,7 +332,7 @@ fn nobody_is_asked_to_connect_what_only_an_operator_can() {
     let turn = world.resolver.turn(alice);
     let error = turn.resolve("notes").unwrap_err();
     let need = error.consent_required().unwrap();
-    assert!(need.shared && need.reason == ConsentReason::Expired);
+    assert!(need.workspace && need.reason == ConsentReason::Expired);
     assert!(matches!(turn.ask(need), Err(Error::NotPermitted)));
 }
 

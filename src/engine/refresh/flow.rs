@@ -212,7 +212,7 @@ fn adopt(cx: &Context, wanted: Wanted<'_>) -> Result<CurrentToken> {
 
 fn need(wanted: Wanted<'_>, reason: ConsentReason) -> Error {
     ConsentRequired::new(wanted.provider.clone(), reason)
-        .renewing(wanted.connection)
+        .reconnecting(wanted.connection)
         .into()
 }
 

@@ -26,7 +26,7 @@ impl Turn {
     /// [`NotPermitted`](Error::NotPermitted) where a workspace connection is needed, which only an operator can connect; and
     /// all that [`prepare`](crate::Connections::prepare) returns.
     pub fn ask(&self, need: &ConsentRequired) -> Result<Arc<ConsentRequest>> {
-        if need.shared {
+        if need.workspace {
             return Err(Error::NotPermitted);
         }
         let connections = &self.common.connections;
