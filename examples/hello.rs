@@ -6,7 +6,7 @@
 use std::error::Error;
 
 use http::Request;
-use valetkey::protocol::AuthorizationResponse;
+use valetkey::AuthorizationResponse;
 use valetkey::testing::Host;
 use valetkey::{ActingUser, ConsentOptions};
 

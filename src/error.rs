@@ -9,8 +9,8 @@ pub use need::{ChoiceRequired, ConsentReason, ConsentRequired};
 use std::time::Duration;
 
 use crate::model::{ConsentId, FailureCode, InvalidId, InvalidScope, ProviderId, ServerId};
-use crate::protocol::{AuthorizationError, CallbackError};
-use crate::provider::{InvalidDescriptor, InvalidParameter, InvalidTemplate, UnknownProvider};
+pub use crate::protocol::{AuthorizationError, CallbackError};
+use crate::provider::{InvalidDescriptor, InvalidParameter, UnknownProvider};
 pub use crate::random::RandomUnavailable;
 use crate::vault::VaultError;
 
@@ -133,12 +133,6 @@ impl Error {
     }
 }
 
-impl From<InvalidTemplate> for Error {
-    fn from(error: InvalidTemplate) -> Self {
-        Self::Misconfigured(error.into())
-    }
-}
-
 impl From<UnknownProvider> for Error {
     fn from(error: UnknownProvider) -> Self {
         Self::UnknownProvider(Box::new(error))
@@ -246,9 +240,20 @@ pub enum Misconfigured {
     /// A descriptor is not valid.
     #[error(transparent)]
     Descriptor(Box<InvalidDescriptor>),
-    /// A URL of the descriptor cannot be filled with the connection's parameters.
-    #[error(transparent)]
-    Template(#[from] InvalidTemplate),
+    /// The client registration that a [`ClientSource`](crate::provider::ClientSource) returned does not fit its server.
+    #[error("the client registration of a tenant is not valid: {0}")]
+    Client(Box<InvalidDescriptor>),
+    /// A stored parameter of the connection does not fit the descriptor of the authorization server, which has changed
+    /// since the consent. Restore the descriptor, or connect again.
+    #[error(
+        "the stored parameter \"{name}\" does not fit the descriptor of the authorization server {server}"
+    )]
+    StoredParameter {
+        /// The server.
+        server: ServerId,
+        /// The name of the parameter.
+        name: String,
+    },
     /// The host's HTTP client answered without having read the request's body: it does not send bodies that are readers.
     #[error("the HTTP client does not send bodies that are readers")]
     NoUploads,

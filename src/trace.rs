@@ -344,7 +344,8 @@ mod on {
             Misconfigured::InstanceNotRegistered(_) => "instance_not_registered",
             Misconfigured::NoLoopbackRedirect(_) => "no_loopback_redirect",
             Misconfigured::Descriptor(_) => "descriptor",
-            Misconfigured::Template(_) => "template",
+            Misconfigured::Client(_) => "client",
+            Misconfigured::StoredParameter { .. } => "stored_parameter",
             Misconfigured::NoHttpClient => "no_http_client",
             Misconfigured::NoUploads => "no_uploads",
         }

@@ -10,11 +10,10 @@ use std::thread;
 use http::Request;
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 use valetkey::http::{HttpClient as _, HttpRequest, UreqClient};
-use valetkey::protocol::AuthorizationResponse;
 use valetkey::resolver::{Turn, Upload};
 use valetkey::testing::{ManualClock, Sandbox};
 use valetkey::vault::MemoryVault;
-use valetkey::{ActingUser, Connections, ConsentOptions, Resolver};
+use valetkey::{ActingUser, AuthorizationResponse, Connections, ConsentOptions, Resolver};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;

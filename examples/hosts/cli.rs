@@ -12,7 +12,7 @@ use std::io;
 use http::Request;
 use support::browser::Browser;
 use valetkey::testing::Sandbox;
-use valetkey::vault::envelope::MasterKey;
+use valetkey::vault::MasterKey;
 use valetkey::{ActingUser, Connections, Resolver, SystemClock, loopback};
 
 fn main() -> Result<(), Box<dyn Error>> {

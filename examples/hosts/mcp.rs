@@ -12,7 +12,7 @@ use valetkey::gateway::Mount;
 use valetkey::resolver::Turn;
 use valetkey::resolver::mcp::{Call, Elicitation, RequestStateKey, input_required};
 use valetkey::testing::Host;
-use valetkey::vault::envelope::MasterKey;
+use valetkey::vault::MasterKey;
 
 /// Answers `tools/call`. The turn belongs to the person whom the server authenticated, whatever the client writes.
 fn call(turn: &Turn, states: &RequestStateKey, parameters: &Value) -> Result<Value, Box<dyn Error>> {

@@ -6,7 +6,7 @@
 use std::error::Error;
 use std::sync::Arc;
 
-use valetkey::protocol::AuthorizationResponse;
+use valetkey::AuthorizationResponse;
 use valetkey::testing::{ManualClock, Sandbox};
 use valetkey::vault::MemoryVault;
 use valetkey::{ActingUser, Connections, ConsentOptions, Operator, Resolver};

@@ -318,7 +318,7 @@ impl Inner {
             Route::Token => self.token(caller, &incoming),
             Route::OpenApi => Ok(answer::json_bytes(self.openapi.clone())),
             Route::Session => self.session(caller, head),
-            Route::Providers => self.providers(),
+            Route::Providers => self.providers(caller),
             Route::ApiList => self.api_list(caller, &incoming),
             Route::ApiOne(id) => self.api_one(caller, &id, &head.method),
             Route::ApiRefresh(id) => self.api_refresh(caller, &id),

@@ -6,7 +6,7 @@ use crate::engine::freshness::Times;
 use crate::engine::outlook::Outlook;
 use crate::error::{ConsentReason, ConsentRequired, Denied, Error, Result};
 use crate::model::{Status, UserId};
-use crate::provider::Provider;
+use crate::provider::compiled::CompiledProvider;
 use crate::resolver::access::Access;
 use crate::resolver::decision::{Finding, Step};
 use crate::resolver::ledger::Ledger;
@@ -16,7 +16,7 @@ use crate::vault::{Found, Of, StoredToken, TokenQuery};
 
 /// A connection that was found, active, with the scopes that are needed.
 pub(super) struct Candidate {
-    pub(super) provider: Arc<Provider>,
+    pub(super) provider: Arc<CompiledProvider>,
     pub(super) stored: StoredToken,
     pub(super) is_workspace: bool,
 }
@@ -66,7 +66,10 @@ impl Candidate {
 pub(super) fn find(access: &Access<'_>, tell: &mut dyn FnMut(Step)) -> Result<Candidate> {
     let options = access.options;
     // A service that the host has not set up is not offered, whatever the person has.
-    let provider = access.cx().service(&options.provider)?.provider;
+    let provider = &access
+        .cx()
+        .service(access.acting_user.tenant(), &options.provider)?
+        .provider;
     let call = Call {
         acting_user: access.acting_user,
         provider: &provider.id,
@@ -106,7 +109,7 @@ pub(super) fn find(access: &Access<'_>, tell: &mut dyn FnMut(Step)) -> Result<Ca
 fn look_up(
     access: &Access<'_>,
     user: Option<&UserId>,
-    provider: &Arc<Provider>,
+    provider: &Arc<CompiledProvider>,
 
     tell: &mut dyn FnMut(Step),
 ) -> Result<Option<Candidate>> {

@@ -4,8 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use valetkey::testing::{ManualClock, Sandbox};
-use valetkey::vault::envelope::MasterKey;
-use valetkey::vault::{MemoryStore, Mode, SealedVault, Store, Transaction, VaultError};
+use valetkey::vault::{MasterKey, MemoryStore, Mode, SealedVault, Store, Transaction, VaultError};
 use valetkey::{ActingUser, Connections, ConsentOptions};
 
 /// A store that counts the values that it gives out.

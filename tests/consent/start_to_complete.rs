@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use valetkey::error::{ConsentError, Misconfigured};
 use valetkey::model::{EventKind, Label, Owner, Scopes, Status};
-use valetkey::protocol::AuthorizationResponse;
 use valetkey::testing::Fault;
 use valetkey::testing::sandbox::{IssuerEcho, ScopeEcho};
 use valetkey::vault::MemoryVault;
-use valetkey::{Binding, Connections, ConsentOptions, Error};
+use valetkey::{AuthorizationResponse, Binding, Connections, ConsentOptions, Error};
 
 use crate::support::world::{REDIRECT, World, operator, person, response, stranger};
 

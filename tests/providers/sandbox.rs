@@ -91,9 +91,7 @@ impl Client {
             )
             .with_body(body);
         if let Some(value) = authorization {
-            request = request
-                .with_secret_header(header::AUTHORIZATION, value.as_bytes().to_vec().into())
-                .unwrap();
+            request = request.with_header(header::AUTHORIZATION, HeaderValue::from_str(value).unwrap());
         }
         self.sandbox.send(request).unwrap()
     }
@@ -118,12 +116,9 @@ impl Client {
     }
 
     fn call(&self, method: Method, path: &str, token: &str) -> HttpResponse {
+        let bearer = HeaderValue::from_str(&format!("Bearer {token}")).unwrap();
         let request = HttpRequest::new(method, self.sandbox.base_url().join(path).unwrap())
-            .with_secret_header(
-                header::AUTHORIZATION,
-                format!("Bearer {token}").into_bytes().into(),
-            )
-            .unwrap();
+            .with_header(header::AUTHORIZATION, bearer);
         self.sandbox.send(request).unwrap()
     }
 
@@ -333,6 +328,29 @@ fn rotated_refresh_tokens_may_stay_valid() {
     let second = client.refreshed(&first.refresh);
     assert_ne!(second.refresh, first.refresh);
     assert!(client.sandbox.is_live(&first.refresh) && client.sandbox.is_live(&second.refresh));
+}
+
+#[test]
+fn codes_and_tokens_of_one_client_are_refused_from_another() {
+    let client = Client::with_rotation(RotationClass::Static);
+    let _ = client.sandbox.another_registration("other", REDIRECT);
+    let as_other = |path: &str, form: &[(&str, &str)]| {
+        let other = [("client_id", "other"), ("client_secret", "sbx-cs-other")];
+        client.post_as_is(path, &[&other, form].concat(), None)
+    };
+    let code = client.code("ada");
+    let invalid_grant = refused(400, "invalid_grant");
+    assert_eq!(error(&as_other("/token", &exchange_form(&code))), invalid_grant);
+    let held = tokens(&client.exchange(&code));
+    let refresh = [("grant_type", "refresh_token"), ("refresh_token", &held.refresh)];
+    assert_eq!(error(&as_other("/token", &refresh)), invalid_grant);
+    let revoke = [("token", held.refresh.as_str())];
+    assert_eq!(
+        error(&as_other("/revoke", &revoke)),
+        refused(400, "invalid_request")
+    );
+    assert!(client.sandbox.is_live(&held.refresh));
+    client.refreshed(&held.refresh);
 }
 
 #[test]

@@ -5,8 +5,7 @@ use std::time::{Duration, Instant};
 
 use valetkey::connections::Settings;
 use valetkey::testing::{Fault, FaultClient, Gate, ManualClock, Sandbox};
-use valetkey::vault::SqliteVault;
-use valetkey::vault::envelope::MasterKey;
+use valetkey::vault::{MasterKey, SqliteVault};
 use valetkey::{Connections, ConsentOptions, Error, Resolver};
 
 use crate::support::world::{REDIRECT, World, person, response};

@@ -263,7 +263,7 @@ fn what_is_denied_is_denied_before_the_vault_is_asked() {
 fn what_is_denied_asks_nothing_of_the_vault() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("vault.db");
-    let key = valetkey::vault::envelope::MasterKey::generate().unwrap();
+    let key = valetkey::vault::MasterKey::generate().unwrap();
     let world = World::over(valetkey::vault::SqliteVault::open(&path, key).unwrap());
     let alice = person("alice");
     world.connect(&alice, "ada");

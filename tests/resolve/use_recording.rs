@@ -4,8 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use valetkey::connections::{AuditPage, Budget, Settings, UseAudit};
-use valetkey::vault::envelope::MasterKey;
-use valetkey::vault::{AuditKind, MemoryStore, Mode, SealedVault, Store, Transaction, VaultError};
+use valetkey::vault::{AuditKind, MasterKey, MemoryStore, Mode, SealedVault, Store, Transaction, VaultError};
 use valetkey::{ActingUser, Connections, Resolver};
 
 use crate::support::world::{REDIRECT, World, person};

@@ -5,12 +5,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use valetkey::model::{Connection, Event, EventKind, EventSink};
-use valetkey::protocol::AuthorizationResponse;
 use valetkey::provider::{AuthorizationServer, Provider};
 use valetkey::testing::sandbox::Personality;
 use valetkey::testing::{FaultClient, ManualClock, Sandbox};
 use valetkey::vault::{MemoryVault, Vault};
-use valetkey::{ActingUser, Connections, Consent, ConsentOptions, Operator, Resolver, Result, TenantId};
+use valetkey::{
+    ActingUser, AuthorizationResponse, Connections, Consent, ConsentOptions, Operator, Resolver, Result,
+    TenantId,
+};
 
 pub const REDIRECT: &str = "https://app.test/callback";
 

@@ -9,10 +9,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use url::Url;
+use valetkey::error::AuthorizationError;
 use valetkey::error::{ConsentError, Misconfigured};
 use valetkey::loopback::{self, LoopbackError, LoopbackOptions};
 use valetkey::model::Label;
-use valetkey::protocol::AuthorizationError;
 use valetkey::testing::{Host, Sandbox};
 use valetkey::{ConsentOptions, Error, UserId};
 

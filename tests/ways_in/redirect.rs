@@ -1,7 +1,7 @@
 //! Redirect URIs of native apps.
 
+use valetkey::AuthorizationResponse;
 use valetkey::error::Misconfigured;
-use valetkey::protocol::AuthorizationResponse;
 use valetkey::provider::ClientAuthentication;
 use valetkey::testing::Host;
 use valetkey::{ConsentOptions, Error};

@@ -3,12 +3,12 @@
 
 use std::collections::BTreeMap;
 
+use valetkey::AuthorizationResponse;
 use valetkey::connections::{
     AuditPage, Budget, ConnectionFilter, Consent, ConsentState, Health, OpenConsent, PreparedConsent,
     Retried, Revocation, StatusCounts, UpkeepReport,
 };
 use valetkey::model::{Connection, ConsentId, Principal, ProviderId};
-use valetkey::protocol::AuthorizationResponse;
 use valetkey::vault::{AuditEntry, Forgotten};
 use valetkey::{
     ActingUser, Binding, ConnectionId, ConnectionManager, Connections, ConsentOptions, Operator, Result,

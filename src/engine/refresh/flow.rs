@@ -138,7 +138,7 @@ fn refresh_as_leader(cx: &Context, wanted: Wanted<'_>) -> Result<RefreshedToken,
 fn perform(
     cx: &Context,
     claimed: Claimed,
-    issuer: &Issuer<'_>,
+    issuer: &Issuer,
     by: Option<&Actor>,
     deadline: Instant,
 ) -> Result<RefreshedToken, NotRefreshed> {

@@ -81,6 +81,20 @@ impl Sandbox {
         }
     }
 
+    /// Another app at this server, with the same redirect URI registered. Its codes and tokens are its own: they are
+    /// refused from every other client. Its secret is `sbx-cs-` and the client id.
+    #[must_use]
+    pub fn another_registration(&self, client_id: &str, redirect_uri: &str) -> ClientRegistration {
+        self.allow_redirect(redirect_uri);
+        let secret = format!("{}cs-{client_id}", Self::SECRET_PREFIX);
+        let world = &mut *self.world();
+        world.other_clients.insert(client_id.to_owned(), secret.clone());
+        match world.personality.client_authentication {
+            ClientAuthentication::None => ClientRegistration::public(client_id, redirect_uri),
+            _ => ClientRegistration::new(client_id, secret, redirect_uri),
+        }
+    }
+
     /// The client id of the host's app.
     #[must_use]
     pub fn client_id(&self) -> String {

@@ -11,11 +11,10 @@ use http::{Method, Request, Response, header};
 use valetkey::connections::ConnectionsBuilder;
 use valetkey::gateway::{Authenticator, Caller, Gateway, Mount, Refused};
 use valetkey::model::Connection;
-use valetkey::protocol::AuthorizationResponse;
 use valetkey::provider::{AuthorizationServer, Provider};
 use valetkey::testing::{FaultClient, ManualClock, Sandbox};
 use valetkey::vault::{MemoryVault, Vault};
-use valetkey::{ActingUser, Connections, ConsentOptions, Operator};
+use valetkey::{ActingUser, AuthorizationResponse, Connections, ConsentOptions, Operator};
 
 pub const ORIGIN: &str = "https://app.test";
 pub const BASE: &str = "/at";

@@ -5,15 +5,12 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::*;
-use crate::catalog;
 use crate::connections::Connections;
-use crate::engine::consent::options::Reconnect;
-use crate::model::{ConnectionId, Label};
+use crate::engine::consent::options::{ConsentOptions, Reconnect};
+use crate::model::{ActingUser, ConnectionId, Label, Scopes};
 use crate::protocol::{Hints, Prompt};
-use crate::provider::ClientRegistration;
-use crate::vault::envelope::MasterKey;
-use crate::vault::{Purpose, SqliteVault};
+use crate::provider::{ClientRegistration, catalog};
+use crate::vault::{MasterKey, PendingConsent, Purpose, SqliteVault, StateHash};
 
 fn open(directory: &TempDir) -> Connections {
     let key = MasterKey::of_bytes([7; 32].into());
