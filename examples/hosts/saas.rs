@@ -3,52 +3,53 @@
 //! `cargo run --example host_saas`
 #![allow(clippy::print_stdout, reason = "an example talks to its reader")]
 
+use std::collections::HashMap;
 use std::error::Error;
 use std::sync::Arc;
 
-use valetkey::AuthorizationResponse;
+use valetkey::model::ServerId;
 use valetkey::testing::{ManualClock, Sandbox};
 use valetkey::vault::MemoryVault;
-use valetkey::{ActingUser, Connections, ConsentOptions, Operator, Resolver};
-
-/// The redirect URI of each customer's app. A real service reads the apps from its database.
-const APPS: [(&str, &str); 2] = [
-    ("acme", "https://acme.example/callback"),
-    ("globex", "https://globex.example/callback"),
-];
+use valetkey::{
+    ActingUser, AuthorizationResponse, Connections, ConsentOptions, Operator, Resolver, TenantId,
+};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let clock = ManualClock::default();
     let sandbox = Sandbox::new(clock.clone());
-    let vault = Arc::new(MemoryVault::new());
-    for (tenant, redirect_uri) in APPS {
-        let connections = Connections::builder(Arc::clone(&vault))
-            .server(sandbox.server())
-            .provider(sandbox.provider("notes"))
-            .client("sandbox", sandbox.registration(redirect_uri))
-            .http_client(sandbox.clone())
-            .clock(clock.clone())
-            .build()?;
+    // A real service keeps its customers' apps in a database, and a copy of them in memory.
+    let mut apps = HashMap::new();
+    for tenant in ["acme", "globex"] {
+        let app = sandbox.registration(&format!("https://{tenant}.example/callback"));
+        apps.insert(TenantId::new(tenant)?, Arc::new(app));
+    }
+    let connections = Connections::builder(MemoryVault::new())
+        .server(sandbox.server())
+        .provider(sandbox.provider("notes"))
+        .clients(move |tenant: &TenantId, server: &ServerId| {
+            Ok(apps.get(tenant).filter(|_| server.as_str() == "sandbox").cloned())
+        })
+        .http_client(sandbox.clone())
+        .clock(clock)
+        .build()?;
 
+    for tenant in ["acme", "globex"] {
         // The same name in two workspaces is two people.
         let ada = ActingUser::authenticated(tenant, "ada")?;
-        let resolver = Resolver::new(connections.clone());
-        let need = resolver.turn(ada.clone()).resolve("notes").unwrap_err();
-        println!("{tenant}: {need}");
+        let turn = Resolver::new(connections.clone()).turn(ada.clone());
+        println!("{tenant}: {}", turn.resolve("notes").unwrap_err());
         let consent = connections.start(&ada, "notes", ConsentOptions::default())?;
         let callback = sandbox.approve(consent.authorization_url(), "ada");
-        println!(
-            "{tenant}: the browser came back to {}",
-            callback.split('?').next().unwrap_or_default()
-        );
+        let came_back_to = callback.split('?').next().unwrap_or_default();
+        println!("{tenant}: the browser came back to {came_back_to}");
         let response = AuthorizationResponse::parse(&callback)?;
         connections.complete(&ada, response, consent.binding())?;
-        let token = resolver.turn(ada).resolve("notes")?;
+        let token = turn.resolve("notes")?;
         let counts = connections.counts(&Operator::authenticated(tenant, "olga")?)?;
+        let active = counts["notes"].active;
         println!(
-            "{tenant}: {} resolves, {} connection in this workspace",
-            token.provider(),
-            counts["notes"].active
+            "{tenant}: {} resolves; connections in this workspace: {active}",
+            token.provider()
         );
     }
     Ok(())
