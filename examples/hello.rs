@@ -6,9 +6,8 @@
 use std::error::Error;
 
 use http::Request;
-use valetkey::AuthorizationResponse;
 use valetkey::testing::Host;
-use valetkey::{ActingUser, ConsentOptions};
+use valetkey::{ActingUser, AuthorizationResponse, ConsentOptions};
 
 fn main() -> Result<(), Box<dyn Error>> {
     // Connections and a resolver, over a vault in memory and with a sandbox in place of a provider.

@@ -88,7 +88,7 @@ mod on {
 
     use super::{About, Event, ProviderId, Result, Seam, TenantId, UserId};
     use crate::error::{ConsentError, ConsentReason, DenialReason, Error, Misconfigured};
-    use crate::model::EventKind;
+    use crate::model::EventLevel;
     use crate::vault::VaultError;
 
     /// Runs `act` in a span that says how it ended.
@@ -155,41 +155,11 @@ mod on {
                 )
             };
         }
-        match urgency(event.kind) {
-            Urgency::Operator => emit!(ERROR),
-            Urgency::Attention => emit!(WARN),
-            Urgency::None => emit!(INFO),
-            Urgency::Frequent => emit!(DEBUG),
-        }
-    }
-
-    /// Who should look at an event.
-    enum Urgency {
-        /// The operator has to change the configuration.
-        Operator,
-        /// A user or the operator will notice it.
-        Attention,
-        /// Nobody: it belongs to the life of a connection.
-        None,
-        /// Nobody: it happens in many turns.
-        Frequent,
-    }
-
-    const fn urgency(kind: EventKind) -> Urgency {
-        match kind {
-            EventKind::RefreshFailed(code) if code.is_operators_fault() => Urgency::Operator,
-            EventKind::RefreshFailed(_)
-            | EventKind::ConsentNeeded(_)
-            | EventKind::ConsentFailed
-            | EventKind::OutsideMount
-            | EventKind::VaultWarning(_) => Urgency::Attention,
-            EventKind::ConsentStarted
-            | EventKind::ConsentCompleted
-            | EventKind::ConsentDenied
-            | EventKind::AccountNotVerified
-            | EventKind::Refreshed
-            | EventKind::Revoked => Urgency::None,
-            EventKind::WorkspaceFallback => Urgency::Frequent,
+        match event.level() {
+            EventLevel::Error => emit!(ERROR),
+            EventLevel::Warn => emit!(WARN),
+            EventLevel::Info => emit!(INFO),
+            EventLevel::Debug => emit!(DEBUG),
         }
     }
 
@@ -402,8 +372,14 @@ mod tests {
     /// What an operator's alerts rest on.
     fn expected(kind: EventKind) -> Level {
         match (kind.as_str(), kind.detail()) {
-            ("refresh_failed", Some("client_rejected" | "request_rejected" | "redirected")) => Level::ERROR,
-            ("refresh_failed" | "consent_needed" | "consent_failed" | "vault_warning", _) => Level::WARN,
+            (
+                "refresh_failed",
+                Some("client_rejected" | "request_rejected" | "redirected" | "not_sent" | "misconfigured"),
+            ) => Level::ERROR,
+            (
+                "refresh_failed" | "consent_needed" | "consent_failed" | "outside_mount" | "vault_warning",
+                _,
+            ) => Level::WARN,
             ("workspace_fallback", _) => Level::DEBUG,
             _ => Level::INFO,
         }

@@ -3,47 +3,54 @@
 //! `cargo run --example host_saas`
 #![allow(clippy::print_stdout, reason = "an example talks to its reader")]
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::error::Error;
 use std::sync::Arc;
 
 use valetkey::model::ServerId;
 use valetkey::testing::{ManualClock, Sandbox};
 use valetkey::vault::MemoryVault;
-use valetkey::{ActingUser, AuthorizationResponse, Connections, ConsentOptions, Resolver, TenantId};
+use valetkey::{
+    ActingUser, AuthorizationResponse, Connections, ConsentOptions, Operator, Resolver, TenantId,
+};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let clock = ManualClock::default();
     let sandbox = Sandbox::new(clock.clone());
-    // The apps of two customers. A real service keeps them in its database, where they can change at any time.
-    let apps = BTreeMap::from([
-        (
-            "acme",
-            Arc::new(sandbox.registration("https://acme.example/callback")),
-        ),
-        (
-            "globex",
-            Arc::new(sandbox.another_registration("globex", "https://globex.example/callback")),
-        ),
-    ]);
+    // A real service keeps its customers' apps in a database, and a copy of them in memory.
+    let mut apps = HashMap::new();
+    for tenant in ["acme", "globex"] {
+        let app = sandbox.registration(&format!("https://{tenant}.example/callback"));
+        apps.insert(TenantId::new(tenant)?, Arc::new(app));
+    }
     let connections = Connections::builder(MemoryVault::new())
         .server(sandbox.server())
         .provider(sandbox.provider("notes"))
-        .clients(move |tenant: &TenantId, _: &ServerId| Ok(apps.get(tenant.as_str()).cloned()))
+        .clients(move |tenant: &TenantId, server: &ServerId| {
+            Ok(apps.get(tenant).filter(|_| server.as_str() == "sandbox").cloned())
+        })
         .http_client(sandbox.clone())
         .clock(clock)
         .build()?;
-    let resolver = Resolver::new(connections.clone());
 
     for tenant in ["acme", "globex"] {
         // The same name in two workspaces is two people.
-        let turn = resolver.turn(ActingUser::authenticated(tenant, "ada")?);
+        let ada = ActingUser::authenticated(tenant, "ada")?;
+        let turn = Resolver::new(connections.clone()).turn(ada.clone());
         println!("{tenant}: {}", turn.resolve("notes").unwrap_err());
-        let consent = connections.start(turn.acting_user(), "notes", ConsentOptions::default())?;
+        let consent = connections.start(&ada, "notes", ConsentOptions::default())?;
         let callback = sandbox.approve(consent.authorization_url(), "ada");
+        let came_back_to = callback.split('?').next().unwrap_or_default();
+        println!("{tenant}: the browser came back to {came_back_to}");
         let response = AuthorizationResponse::parse(&callback)?;
-        connections.complete(turn.acting_user(), response, consent.binding())?;
-        println!("{tenant}: connected to {}", turn.resolve("notes")?.provider());
+        connections.complete(&ada, response, consent.binding())?;
+        let token = turn.resolve("notes")?;
+        let counts = connections.counts(&Operator::authenticated(tenant, "olga")?)?;
+        let active = counts["notes"].active;
+        println!(
+            "{tenant}: {} resolves; connections in this workspace: {active}",
+            token.provider()
+        );
     }
     Ok(())
 }

@@ -178,19 +178,19 @@ impl EventKind {
     #[must_use]
     pub const fn level(self) -> EventLevel {
         match self {
+            Self::RefreshFailed(code) if code.is_operators_fault() => EventLevel::Error,
+            Self::RefreshFailed(_)
+            | Self::ConsentNeeded(_)
+            | Self::ConsentFailed
+            | Self::OutsideMount
+            | Self::VaultWarning(_) => EventLevel::Warn,
             Self::ConsentStarted
             | Self::ConsentCompleted
             | Self::ConsentDenied
-            | Self::Refreshed
-            | Self::Revoked
-            | Self::WorkspaceFallback => EventLevel::Info,
-            Self::RefreshFailed(code) if code.is_operators_fault() => EventLevel::Error,
-            Self::ConsentFailed
             | Self::AccountNotVerified
-            | Self::RefreshFailed(_)
-            | Self::ConsentNeeded(_)
-            | Self::VaultWarning(_) => EventLevel::Warn,
-            Self::OutsideMount => EventLevel::Error,
+            | Self::Refreshed
+            | Self::Revoked => EventLevel::Info,
+            Self::WorkspaceFallback => EventLevel::Debug,
         }
     }
 
@@ -231,6 +231,8 @@ impl fmt::Display for EventKind {
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum EventLevel {
+    /// Something that happens in many turns.
+    Debug,
     /// Something that is part of normal use, a refusal by the person included.
     Info,
     /// Something that one person or one service notices: a refresh that failed, a consent that is needed.
@@ -244,6 +246,7 @@ impl EventLevel {
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Debug => "debug",
             Self::Info => "info",
             Self::Warn => "warn",
             Self::Error => "error",
