@@ -15,7 +15,7 @@ use crate::vault::{MasterKey, PendingConsent, Purpose, SqliteVault, StateHash};
 fn open(directory: &TempDir) -> Connections {
     let key = MasterKey::of_bytes([7; 32].into());
     let vault = SqliteVault::open(directory.path().join("vault.db"), key).unwrap();
-    let client = ClientRegistration::new("client", "secret", "http://127.0.0.1/callback");
+    let client = ClientRegistration::new("client", "secret", "http://localhost/callback");
     Connections::builder(vault)
         .client(catalog::MICROSOFT, client)
         .http_client(|_| unreachable!("a ticket is prepared without a request"))
