@@ -58,15 +58,16 @@ pub(crate) fn asked(
     )]);
     let mut added = named.added_to_authorization().clone();
     for also in &options.also {
-        let other = cx.service(&service.tenant, also)?;
-        other.check_instance(parameters, &options.parameters)?;
-        let other = &other.provider;
+        let joining = cx.service(&service.tenant, also)?;
+        let other = &joining.provider;
         if other.id == named.id {
             continue;
         }
         if !can_join(named, other) || disagree(&added, other.added_to_authorization()) {
             return Err(Error::NotOneGrant(other.id.clone()));
         }
+        // The values belong to the server that both share.
+        joining.check_instance(parameters, &options.parameters)?;
         added.extend(other.added_to_authorization().clone());
         services.insert(other.id.clone(), wanted(other, None));
     }
@@ -137,16 +138,15 @@ pub(crate) fn adds_to(server: &AuthorizationServer, target: &Connection) -> bool
 /// Whether a service can be served by the grant of a connection: the tokens come from one place, for one client.
 pub(crate) fn one_grant(service: &Service, target: &Connection, parameters: &Parameters) -> Result<()> {
     let from = &target.issued_by;
-    let endpoints = service.endpoints(parameters)?;
-    let same = from.server == service.server.id
-        && from.client_id == service.client.client_id()
-        && from.token_endpoint == endpoints.token.as_str()
-        && from.refresh_endpoint == endpoints.refresh.as_str();
-    if same {
-        Ok(())
-    } else {
-        Err(Error::NotOneGrant(service.provider.id.clone()))
+    let other = || Error::NotOneGrant(service.provider.id.clone());
+    // The values of one server say nothing about another.
+    if from.server != service.server.id || from.client_id != service.client.client_id() {
+        return Err(other());
     }
+    let endpoints = service.endpoints(parameters)?;
+    let same = from.token_endpoint == endpoints.token.as_str()
+        && from.refresh_endpoint == endpoints.refresh.as_str();
+    if same { Ok(()) } else { Err(other()) }
 }
 
 /// All scopes of these.
