@@ -40,7 +40,7 @@ use crate::protocol::AuthorizationResponse;
 use crate::provider::Provider;
 use crate::secret::{Binding, Ticket};
 use crate::trace::{self, About, Seam};
-use crate::vault::{AuditEntry, AuditFilter, Forget, Forgotten, Vault};
+use crate::vault::{AuditEntry, AuditFilter, Forget, Forgotten};
 
 /// The connections of a host: consent, refresh, revocation, upkeep.
 ///
@@ -52,37 +52,6 @@ pub struct Connections {
 }
 
 impl Connections {
-    /// Begins to build connections over this vault. The catalogue's providers are in it already.
-    pub fn builder(vault: impl Vault) -> ConnectionsBuilder {
-        ConnectionsBuilder::new(Arc::new(vault))
-    }
-
-    /// Begins to build connections over the vault in the SQLite file at `path`, which is made if it does not exist.
-    ///
-    /// ```no_run
-    /// use valetkey::provider::ClientRegistration;
-    /// use valetkey::vault::MasterKey;
-    /// use valetkey::{Connections, catalog};
-    ///
-    /// let key = MasterKey::from_file("/run/secrets/agent-key")?;
-    /// let client = ClientRegistration::new("client-id", "client-secret", "https://app.example/callback");
-    /// let connections = Connections::open("agent.db", key)?
-    ///     .client(catalog::GOOGLE, client)
-    ///     .build()?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// [`Vault`](crate::Error::Vault), for the reasons that [`SqliteVault::open`](crate::vault::SqliteVault::open) lists.
-    #[cfg(feature = "sqlite")]
-    pub fn open(
-        path: impl AsRef<std::path::Path>,
-        keys: impl Into<crate::vault::envelope::MasterKeys>,
-    ) -> Result<ConnectionsBuilder> {
-        Ok(Self::builder(crate::vault::SqliteVault::open(path, keys)?))
-    }
-
     pub(crate) fn new(inner: Context) -> Self {
         Self {
             engine: Arc::new(Engine::new(inner)),

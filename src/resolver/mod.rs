@@ -10,6 +10,7 @@ mod ledger;
 pub mod mcp;
 mod memory;
 mod options;
+mod placeholder;
 mod policy;
 mod redact;
 mod refused;
@@ -26,11 +27,12 @@ pub use consent_request::ConsentRequest;
 pub use decision::{Finding, Step, TokenState};
 pub use explain::Explanation;
 pub use options::ResolveOptions;
+pub use placeholder::Placeholder;
 pub use policy::{Calls, Policy, Setting, WorkspaceConnections};
 pub use redact::Redactor;
 pub use stream::{Download, Upload};
 pub use token::ResolvedToken;
-pub use turn::{Placeholder, Turn};
+pub use turn::Turn;
 
 pub use crate::model::{ToolName, TurnId, TurnPurpose};
 

@@ -1,13 +1,11 @@
 //! A turn of an agent on behalf of one user: the way in for a host.
 
 mod ask;
-mod placeholder;
+mod fill;
 mod redact;
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
-
-pub use placeholder::Placeholder;
 
 #[allow(unused_imports, reason = "named in the documentation")]
 use crate::error::Error;
@@ -17,6 +15,7 @@ use crate::resolver::access::{Access, Common};
 use crate::resolver::explain::{self, Explanation};
 use crate::resolver::ledger::Ledger;
 use crate::resolver::options::ResolveOptions;
+use crate::resolver::placeholder::Promise;
 use crate::resolver::stream::{Download, Upload};
 use crate::resolver::token::ResolvedToken;
 use crate::resolver::{refused, resolve, send};
@@ -56,7 +55,7 @@ pub struct Turn {
     common: Arc<Common>,
     acting_user: ActingUser,
     ledger: Ledger,
-    placeholders: Mutex<Vec<placeholder::Promise>>,
+    placeholders: Mutex<Vec<Promise>>,
 }
 
 impl Turn {

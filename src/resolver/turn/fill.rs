@@ -1,6 +1,5 @@
-//! Placeholders: what a tool that builds its own requests writes in the place of a token.
+//! Makes placeholders, and puts tokens in their place.
 
-use std::fmt;
 use std::sync::PoisonError;
 
 use http::HeaderMap;
@@ -13,47 +12,11 @@ use crate::http::HttpRequest;
 use crate::provider::Provider;
 use crate::random;
 use crate::resolver::options::ResolveOptions;
+use crate::resolver::placeholder::{LENGTH, MARK, MOST, Placeholder, Promise, find};
 use crate::resolver::request::{check_headers, check_method, remove_clients_headers};
 use crate::resolver::send::{add_to_request, address, hand_back, transmit};
 use crate::resolver::turn::Turn;
 use crate::secret::SecretBytes;
-
-/// How every placeholder begins, so that one of another turn is told from a tool's own text.
-const MARK: &str = "vkp_";
-
-/// The length of a placeholder: the mark and 256 random bits.
-const LENGTH: usize = MARK.len() + 43;
-
-/// How many different placeholders a turn can make: a model that asks for one after the other must not fill the memory.
-const MOST: usize = 1_024;
-
-/// What a tool writes in a header in the place of a token: random text, good in the turn that made it and nowhere else.
-///
-/// No secret: a model may see it and a log may keep it. It stands for a token only in [`Turn::fill`], and only towards the
-/// provider's own API.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Placeholder(String);
-
-impl Placeholder {
-    /// The text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for Placeholder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// What a placeholder stands for.
-#[derive(Debug, Clone)]
-pub(super) struct Promise {
-    placeholder: Placeholder,
-    options: ResolveOptions<'static>,
-}
 
 impl Turn {
     /// Returns a placeholder for the token of this user, to be put into a header: `Authorization: Bearer vkp_…`. The same
@@ -188,11 +151,4 @@ impl Turn {
             .cloned()
             .ok_or(RequestRefused::Placeholder)
     }
-}
-
-/// Where a placeholder begins, of whatever turn.
-fn find(value: &[u8]) -> Option<usize> {
-    value
-        .windows(MARK.len())
-        .position(|window| window == MARK.as_bytes())
 }
