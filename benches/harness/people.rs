@@ -5,9 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::Connection as Database;
-use valetkey::model::{
-    Connection, ConnectionId, Grant, GrantId, IssuedBy, Owner, Parameters, ProviderId, Timestamp,
-};
+use valetkey::model::{Connection, ConnectionId, Grant, GrantId, IssuedBy, Owner, ProviderId, Timestamp};
 use valetkey::testing::Sandbox;
 use valetkey::vault::envelope::MasterKey;
 use valetkey::vault::{
