@@ -375,6 +375,13 @@ fn a_tenant_without_a_usable_client_gets_the_same_error_everywhere() {
         }
     ));
     assert!(saas.connections.providers_for(alice.tenant()).is_err());
+    // Upkeep waits for the source; whoever needs a token does not.
+    saas.expire();
+    let upkeep = saas.connections.maintain(Budget::default()).unwrap();
+    assert_eq!((upkeep.passed_over, upkeep.failed), (1, 0));
+    let stored = saas.connections.get(&alice, connection.id).unwrap();
+    let failure = stored.refresh.last_failure;
+    assert_eq!(failure, Some(FailureCode::ClientSourceFailed));
 
     saas.apps
         .set("acme", saas.sandbox.another_registration("app-of-acme", REDIRECT));

@@ -233,4 +233,21 @@ mod tests {
         assert_eq!(complete["x"], "http://127.0.0.1:8080");
         assert!(server.complete_parameters(&given, Transport::HttpsOnly).is_err());
     }
+
+    #[test]
+    fn a_word_that_makes_no_host_is_refused_where_it_is_given() {
+        let id = ServerId::new("as").unwrap();
+        let mut server = AuthorizationServer::new(id, "https://{x}/a", "https://{x}/t");
+        server
+            .parameters
+            .push(ParameterRule::new("x", ParameterKind::Word));
+        let server = CompiledServer::compile(server).unwrap();
+        for (given, is_accepted) in [("as.test", true), ("1.2.3.999", false)] {
+            let given = Parameters::from([("x".into(), given.into())]);
+            let found = server.complete_parameters(&given, Transport::HttpsOnly);
+            let problem = found.err().map(|error| (error.name, error.problem));
+            let refused = Some(("x".into(), ParameterProblem::Malformed));
+            assert_eq!(problem, refused.filter(|_| !is_accepted));
+        }
+    }
 }
