@@ -22,6 +22,7 @@
 //! Answers carry the headers that protect the gateway's own pages. `Strict-Transport-Security` and `Permissions-Policy`
 //! concern the whole origin, so the host or the server in front of it sets them.
 
+mod accept;
 mod answer;
 mod api;
 mod begin;
@@ -34,8 +35,10 @@ mod mount;
 mod outcome;
 mod page;
 mod refusal;
+mod render;
 mod request;
 mod route;
+mod site;
 mod time;
 #[cfg(feature = "tower")]
 pub mod tower;
@@ -51,30 +54,17 @@ pub use caller::{Authenticator, Caller, Refused, Role};
 pub use mount::{InvalidMount, Mount};
 
 use crate::connections::Connections;
-use crate::model::{Event, EventKind, Timestamp};
-use cookie::Cookies;
-use refusal::{Format, Refusal};
+use crate::model::{Event, EventKind};
+use accept::Format;
+use refusal::Refusal;
 use request::Incoming;
 use route::Route;
+use site::Inner;
 
 /// The HTTP face of the connections. Cheap to clone.
 #[derive(Clone)]
 pub struct Gateway {
     inner: Arc<Inner>,
-}
-
-struct Inner {
-    connections: Connections,
-    authenticator: Arc<dyn Authenticator>,
-    mount: Mount,
-    title: String,
-    account_link: Option<(String, String)>,
-    return_to: Vec<String>,
-    max_body: usize,
-    page_size: usize,
-    openapi: Vec<u8>,
-    /// Whether a request has arrived below the mount yet.
-    reached: AtomicBool,
 }
 
 /// Why a gateway is not built.
@@ -272,7 +262,7 @@ impl Inner {
             self.connections.tell(&event);
         }
         let path = head.uri.path();
-        let format = if path.contains("/v1/") || request::is_json(&head.headers) {
+        let format = if path.contains("/v1/") || accept::is_json(&head.headers) {
             Format::Json
         } else {
             Format::Html
@@ -305,7 +295,7 @@ impl Inner {
             _ => {}
         }
         let caller = &*known.insert(self.authenticator.authenticate(head)?);
-        if route.is_once() && request::is_prefetch(&head.headers) {
+        if route.is_once() && accept::is_prefetch(&head.headers) {
             // A browser that looks ahead must not begin or end a consent.
             return Err(Refusal::prefetch());
         }
@@ -347,7 +337,7 @@ impl Inner {
         if !caller.is_ambient() {
             return Ok(());
         }
-        if request::is_foreign(&head.headers, self.mount.origin()) {
+        if accept::is_foreign(&head.headers, self.mount.origin()) {
             return Err(Refusal::foreign_origin(
                 self.mount.origin(),
                 self.mount.base_path(),
@@ -362,21 +352,6 @@ impl Inner {
             Some(token) if csrf::holds(self.cookies(), &head.headers, caller, self.now(), token) => Ok(()),
             _ => Err(Refusal::csrf()),
         }
-    }
-
-    const fn cookies(&self) -> Cookies {
-        Cookies {
-            secure: self.mount.is_secure(),
-        }
-    }
-
-    fn now(&self) -> Timestamp {
-        self.connections.now()
-    }
-
-    /// An address of the gateway's own.
-    fn path(&self, path: &str) -> String {
-        format!("{}{path}", self.mount.base_path())
     }
 }
 

@@ -1,58 +1,34 @@
-//! Refusals: as RFC 6749 error JSON to programs, as a page to people.
+//! Why a request is refused.
 
 use std::borrow::Cow;
 use std::time::Duration;
 
-use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
-use serde::Serialize;
-use url::form_urlencoded;
+use http::{Method, StatusCode};
 
-use super::answer;
 use super::caller::Refused;
-use super::{Caller, Inner, request};
 use crate::error::{ConsentError, Error, RandomUnavailable};
 use crate::model::{FailureCode, InvalidId};
 use crate::provider::InvalidParameter;
 use crate::vault::VaultError;
 
-/// Whom an answer is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Format {
-    Json,
-    Html,
-}
-
-impl Format {
-    /// By the path; where pages and programs share one, by the body.
-    pub(super) fn of(path: &str, headers: &HeaderMap) -> Self {
-        let api = path.starts_with("/v1/") || path == "/healthz";
-        if api || (path == "/connect" && request::is_json(headers)) {
-            Self::Json
-        } else {
-            Self::Html
-        }
-    }
-}
-
 /// Why a request is refused, in closed words: never the caller's, never a server's.
 #[derive(Debug, Clone)]
 pub(super) struct Refusal {
     pub(super) status: StatusCode,
-    code: &'static str,
+    pub(super) code: &'static str,
     pub(super) text: Cow<'static, str>,
-    allow: Option<&'static [Method]>,
-    retry_after: Option<Duration>,
-    sign_in: Option<Box<SignIn>>,
+    pub(super) allow: Option<&'static [Method]>,
+    pub(super) retry_after: Option<Duration>,
+    pub(super) sign_in: Option<Box<SignIn>>,
     /// What of a form can be corrected.
     pub(super) mistake: Option<Box<Mistake>>,
 }
 
 /// Where a browser signs in, and how it comes back.
 #[derive(Debug, Clone)]
-struct SignIn {
-    address: String,
-    return_parameter: String,
+pub(super) struct SignIn {
+    pub(super) address: String,
+    pub(super) return_parameter: String,
 }
 
 /// A mistake in a form that its page can show beside the field.
@@ -60,13 +36,6 @@ struct SignIn {
 pub(super) enum Mistake {
     Label(InvalidId),
     Parameter(InvalidParameter),
-}
-
-/// The error shape of [RFC 6749 §5.2](https://www.rfc-editor.org/rfc/rfc6749#section-5.2).
-#[derive(Serialize)]
-struct ErrorBody<'a> {
-    error: &'a str,
-    error_description: &'a str,
 }
 
 impl Refusal {
@@ -293,76 +262,5 @@ impl From<ConsentError> for Refusal {
                 )
             }
         }
-    }
-}
-
-impl Inner {
-    pub(super) fn refuse(
-        &self,
-        head: &Parts,
-        path: &str,
-        format: Format,
-        refusal: &Refusal,
-        caller: Option<&Caller>,
-    ) -> Response<Vec<u8>> {
-        let navigates = format == Format::Html && head.method == Method::GET;
-        if let (Some(sign_in), true) = (&refusal.sign_in, navigates)
-            && let Ok(response) = answer::see_other(&self.sign_in_location(sign_in, head, path))
-        {
-            return response;
-        }
-        let mut response = match format {
-            Format::Json => {
-                // RFC 6749 allows no quotation marks in a description.
-                let text = refusal.text.replace(['"', '\\'], "'");
-                let body = ErrorBody {
-                    error: refusal.code,
-                    error_description: &text,
-                };
-                answer::json(refusal.status, &body).unwrap_or_default()
-            }
-            Format::Html => self.refusal_page(refusal, caller),
-        };
-        let headers = response.headers_mut();
-        if let Some(allowed) = refusal.allow {
-            let names: Vec<&str> = allowed.iter().map(Method::as_str).collect();
-            if let Ok(value) = HeaderValue::from_str(&names.join(", ")) {
-                headers.insert(header::ALLOW, value);
-            }
-        }
-        if let Some(wait) = refusal.retry_after {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
-        }
-        if refusal.status == StatusCode::UNAUTHORIZED {
-            // RFC 9110 wants a challenge; how the host authenticates is not ours to name.
-            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Session"));
-        }
-        response
-    }
-
-    /// The host's sign-in address, with the way back to this request.
-    fn sign_in_location(&self, sign_in: &SignIn, head: &Parts, path: &str) -> String {
-        let address = sign_in.address.as_str();
-        let is_path = address.starts_with('/') && !address.starts_with("//");
-        let same_host = is_path
-            || address
-                .strip_prefix(self.mount.origin())
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?', '#']));
-        // A callback has a code in it, which concerns nobody at another address.
-        let back = if path.starts_with("/callback/") && !same_host {
-            self.path("/")
-        } else {
-            let query = head.uri.query().map(|query| format!("?{query}"));
-            self.path(path) + &query.unwrap_or_default()
-        };
-        let origin = if is_path { "" } else { self.mount.origin() };
-        let mut field = form_urlencoded::Serializer::new(String::new());
-        field.append_pair(&sign_in.return_parameter, &format!("{origin}{back}"));
-        let (address, fragment) = match address.split_once('#') {
-            Some((address, fragment)) => (address, format!("#{fragment}")),
-            None => (address, String::new()),
-        };
-        let separator = if address.contains('?') { '&' } else { '?' };
-        format!("{address}{separator}{}{fragment}", field.finish())
     }
 }

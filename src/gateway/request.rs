@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use http::request::Parts;
-use http::{HeaderMap, header};
 use url::form_urlencoded;
 use zeroize::Zeroizing;
 
+use super::accept::{is_json, media_type};
 use super::json::Json;
 use super::refusal::Refusal;
 use crate::model::Parameters;
@@ -194,39 +194,4 @@ impl Body {
             self.lists.entry(name.to_owned()).or_default().push(value);
         }
     }
-}
-
-/// The media type of the body, without its parameters.
-fn media_type(headers: &HeaderMap) -> Option<String> {
-    let value = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
-    Some(value.split(';').next()?.trim().to_ascii_lowercase())
-}
-
-/// Whether the caller speaks JSON: it sends it, or takes nothing else.
-pub(super) fn is_json(headers: &HeaderMap) -> bool {
-    let accepts = headers
-        .get(header::ACCEPT)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    media_type(headers).as_deref() == Some("application/json")
-        || accepts.to_ascii_lowercase().starts_with("application/json")
-}
-
-/// Whether the browser fetches it before anybody has asked to see it.
-pub(super) fn is_prefetch(headers: &HeaderMap) -> bool {
-    ["sec-purpose", "purpose", "x-moz"].into_iter().any(|name| {
-        headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .is_some_and(|value| value.contains("prefetch") || value.contains("prerender"))
-    })
-}
-
-/// Whether the browser says that another site makes the request. `Origin: null` says nothing: it is what browsers
-/// write for a page with `Referrer-Policy: no-referrer`, such as ours.
-pub(super) fn is_foreign(headers: &HeaderMap, own: &str) -> bool {
-    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
-    let by_site = text("sec-fetch-site").is_some_and(|site| !matches!(site, "same-origin" | "none"));
-    let by_origin = text("origin").is_some_and(|origin| origin != "null" && origin != own);
-    by_site || by_origin
 }

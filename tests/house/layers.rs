@@ -28,15 +28,6 @@ const LAYERS: [&[&str]; 12] = [
 const CYCLES: &[&[&str]] = &[
     &["connections/builder.rs", "connections/mod.rs"],
     &[
-        "gateway/answer.rs",
-        "gateway/mod.rs",
-        "gateway/page/mod.rs",
-        "gateway/page/outcome.rs",
-        "gateway/page/view.rs",
-        "gateway/refusal.rs",
-        "gateway/request.rs",
-    ],
-    &[
         "provider/catalog/google.rs",
         "provider/catalog/lifestyle.rs",
         "provider/catalog/microsoft.rs",

@@ -1,0 +1,89 @@
+//! Refusals as answers: RFC 6749 error JSON to programs, a page to people.
+
+use http::request::Parts;
+use http::{HeaderValue, Method, Response, StatusCode, header};
+use serde::Serialize;
+use url::form_urlencoded;
+
+use super::accept::Format;
+use super::answer;
+use super::refusal::{Refusal, SignIn};
+use super::{Caller, Inner};
+
+/// The error shape of [RFC 6749 §5.2](https://www.rfc-editor.org/rfc/rfc6749#section-5.2).
+#[derive(Serialize)]
+struct ErrorBody<'a> {
+    error: &'a str,
+    error_description: &'a str,
+}
+
+impl Inner {
+    pub(super) fn refuse(
+        &self,
+        head: &Parts,
+        path: &str,
+        format: Format,
+        refusal: &Refusal,
+        caller: Option<&Caller>,
+    ) -> Response<Vec<u8>> {
+        let navigates = format == Format::Html && head.method == Method::GET;
+        if let (Some(sign_in), true) = (&refusal.sign_in, navigates)
+            && let Ok(response) = answer::see_other(&self.sign_in_location(sign_in, head, path))
+        {
+            return response;
+        }
+        let mut response = match format {
+            Format::Json => {
+                // RFC 6749 allows no quotation marks in a description.
+                let text = refusal.text.replace(['"', '\\'], "'");
+                let body = ErrorBody {
+                    error: refusal.code,
+                    error_description: &text,
+                };
+                answer::json(refusal.status, &body).unwrap_or_default()
+            }
+            Format::Html => self.refusal_page(refusal, caller),
+        };
+        let headers = response.headers_mut();
+        if let Some(allowed) = refusal.allow {
+            let names: Vec<&str> = allowed.iter().map(Method::as_str).collect();
+            if let Ok(value) = HeaderValue::from_str(&names.join(", ")) {
+                headers.insert(header::ALLOW, value);
+            }
+        }
+        if let Some(wait) = refusal.retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
+        }
+        if refusal.status == StatusCode::UNAUTHORIZED {
+            // RFC 9110 wants a challenge; how the host authenticates is not ours to name.
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Session"));
+        }
+        response
+    }
+
+    /// The host's sign-in address, with the way back to this request.
+    fn sign_in_location(&self, sign_in: &SignIn, head: &Parts, path: &str) -> String {
+        let address = sign_in.address.as_str();
+        let is_path = address.starts_with('/') && !address.starts_with("//");
+        let same_host = is_path
+            || address
+                .strip_prefix(self.mount.origin())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?', '#']));
+        // A callback has a code in it, which concerns nobody at another address.
+        let back = if path.starts_with("/callback/") && !same_host {
+            self.path("/")
+        } else {
+            let query = head.uri.query().map(|query| format!("?{query}"));
+            self.path(path) + &query.unwrap_or_default()
+        };
+        let origin = if is_path { "" } else { self.mount.origin() };
+        let mut field = form_urlencoded::Serializer::new(String::new());
+        field.append_pair(&sign_in.return_parameter, &format!("{origin}{back}"));
+        let (address, fragment) = match address.split_once('#') {
+            Some((address, fragment)) => (address, format!("#{fragment}")),
+            None => (address, String::new()),
+        };
+        let separator = if address.contains('?') { '&' } else { '?' };
+        format!("{address}{separator}{}{fragment}", field.finish())
+    }
+}

@@ -1,0 +1,42 @@
+//! The gateway's parts, which every answer uses.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use super::caller::Authenticator;
+use super::cookie::Cookies;
+use super::mount::Mount;
+use crate::connections::Connections;
+use crate::model::Timestamp;
+
+/// What a gateway is made of.
+pub(super) struct Inner {
+    pub(super) connections: Connections,
+    pub(super) authenticator: Arc<dyn Authenticator>,
+    pub(super) mount: Mount,
+    pub(super) title: String,
+    pub(super) account_link: Option<(String, String)>,
+    pub(super) return_to: Vec<String>,
+    pub(super) max_body: usize,
+    pub(super) page_size: usize,
+    pub(super) openapi: Vec<u8>,
+    /// Whether a request has arrived below the mount yet.
+    pub(super) reached: AtomicBool,
+}
+
+impl Inner {
+    pub(super) const fn cookies(&self) -> Cookies {
+        Cookies {
+            secure: self.mount.is_secure(),
+        }
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.connections.now()
+    }
+
+    /// An address of the gateway's own.
+    pub(super) fn path(&self, path: &str) -> String {
+        format!("{}{path}", self.mount.base_path())
+    }
+}
