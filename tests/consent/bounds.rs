@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use valetkey::testing::{ManualClock, Sandbox};
+use valetkey::testing::Host;
 use valetkey::vault::envelope::MasterKey;
 use valetkey::vault::{MemoryStore, Mode, SealedVault, Store, Transaction, VaultError};
-use valetkey::{ActingUser, Connections, ConsentOptions};
+use valetkey::{ActingUser, ConsentOptions};
+
+use crate::support::world::person;
 
 /// A store that counts the values that it gives out.
 #[derive(Debug, Default, Clone)]
@@ -64,16 +66,7 @@ impl Transaction for Counted<'_> {
 fn what_is_read_for_a_person_does_not_grow_with_the_requests_of_others() {
     let store = Counting::default();
     let vault = SealedVault::open(store.clone(), MasterKey::generate().unwrap()).unwrap();
-    let sandbox = Sandbox::new(ManualClock::default());
-    let connections = Connections::builder(vault)
-        .server(sandbox.server())
-        .provider(sandbox.provider("notes"))
-        .client("sandbox", sandbox.registration("https://app.test/callback"))
-        .http_client(sandbox)
-        .clock(ManualClock::default())
-        .build()
-        .unwrap();
-    let person = |name: &str| ActingUser::authenticated("acme", name).unwrap();
+    let Host { connections, .. } = Host::builder().vault(vault).build().unwrap();
     let prepare = |who: &ActingUser| {
         connections
             .prepare(who, "notes", ConsentOptions::default())

@@ -8,8 +8,7 @@ use valetkey::model::{EventKind, Label, Owner, Scopes, Status};
 use valetkey::protocol::AuthorizationResponse;
 use valetkey::testing::Fault;
 use valetkey::testing::sandbox::{IssuerEcho, ScopeEcho};
-use valetkey::vault::MemoryVault;
-use valetkey::{Binding, Connections, ConsentOptions, Error};
+use valetkey::{Binding, ConsentOptions, Error};
 
 use crate::support::world::{REDIRECT, World, operator, person, response, stranger};
 
@@ -213,23 +212,18 @@ fn a_code_is_never_sent_twice() {
 
 #[test]
 fn promise_20_a_changed_token_endpoint_gets_no_code_and_the_consent_stays_open() {
-    let vault = std::sync::Arc::new(MemoryVault::new());
-    let world = World::over(std::sync::Arc::clone(&vault));
+    let world = World::new();
     let alice = person("alice");
     let consent = world.start(&alice, ConsentOptions::default());
     let callback = world.sandbox.approve(consent.authorization_url(), "ada");
 
-    let mut moved = world.sandbox.server();
-    moved.token_endpoint = "https://evil.test/token".into();
-    let elsewhere = Connections::builder(vault)
-        .server(moved)
-        .provider(world.sandbox.provider("notes"))
-        .client("sandbox", world.sandbox.registration(REDIRECT))
-        .http_client(world.http.clone())
-        .clock(world.clock.clone())
+    let moved = world
+        .another()
+        .describe(|server, _| server.token_endpoint = "https://evil.test/token".into());
+    let error = moved
         .build()
-        .unwrap();
-    let error = elsewhere
+        .unwrap()
+        .connections
         .complete(&alice, response(&callback), consent.binding())
         .unwrap_err();
     assert!(matches!(
@@ -350,7 +344,7 @@ fn somebody_elses_connection_cannot_be_reconnected() {
         let error = world.connections.start(&who, "notes", options).unwrap_err();
         assert!(matches!(error, Error::NotFound));
     }
-    let shared = world.connect_shared("grace");
+    let shared = world.connect_workspace_account("grace");
     let options = ConsentOptions::default().reconnect(shared.id);
     assert!(matches!(
         world.connections.start(&person("alice"), "notes", options),
@@ -402,7 +396,7 @@ fn expired_consents_are_purged_by_upkeep() {
 #[test]
 fn an_operator_connects_what_the_tenant_shares() {
     let world = World::new();
-    let connection = world.connect_shared("grace");
+    let connection = world.connect_workspace_account("grace");
     assert_eq!(connection.owner, Owner::Workspace);
     let seen = world.connections.list(&operator(), &Default::default()).unwrap();
     assert_eq!(seen.len(), 1);

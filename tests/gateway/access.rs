@@ -61,7 +61,7 @@ fn every_route_for_every_caller_and_every_connection() {
                 let site = Site::new();
                 let connection = match owner {
                     Some(owner) => site.connect(owner, "ada", ConsentOptions::default()),
-                    None => site.connect_shared("ada"),
+                    None => site.connect_workspace_account("ada"),
                 };
                 let (method, path, changes, ok) = routes(&connection.id.to_string()).swap_remove(index);
                 let absent = site.send(program(
@@ -96,7 +96,7 @@ fn lists_hold_what_is_in_reach_and_filters_widen_nothing() {
     let site = Site::new();
     site.connect(ALICE, "ada", ConsentOptions::default());
     site.connect(BOB, "grace", ConsentOptions::default());
-    site.connect_shared("ada");
+    site.connect_workspace_account("ada");
     site.connect(MALLORY, "grace", ConsentOptions::default());
     let count = |caller, query: &str| {
         let response = site.send(program(caller, Method::GET, &format!("/v1/connections{query}")));

@@ -100,7 +100,7 @@ fn answers_in_every_state_fit_their_description() {
     let document = document(&site);
     let operations = operations(&document);
     let own = site.connect(ALICE, "ada", ConsentOptions::default()).id;
-    site.connect_shared("grace");
+    site.connect_workspace_account("grace");
     let all = |expected: &[(&str, u16)]| {
         for (method, path, operation) in &operations {
             let id = operation["operationId"].as_str().unwrap();

@@ -463,7 +463,7 @@ fn on_plain_http_cookies_lose_what_browsers_would_refuse() {
     };
     assert!(cookie(&site.gateway, BASE).contains("; Secure"));
     let mount = Mount::dangerous_loopback_http("http://127.0.0.1:8080").unwrap();
-    let plain = Gateway::builder(site.connections, mount, gateway::Door)
+    let plain = Gateway::builder(site.connections.clone(), mount, gateway::Door)
         .build()
         .unwrap();
     let kept = cookie(&plain, "");

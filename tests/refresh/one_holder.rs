@@ -6,11 +6,12 @@ use std::time::Duration;
 use valetkey::connections::{Budget, HealthState};
 use valetkey::error::{ConsentReason, Misconfigured};
 use valetkey::model::{EventKind, FailureCode, NeedsConsent, Status};
+use valetkey::provider::ClientRegistration;
 use valetkey::provider::RotationClass;
 use valetkey::testing::sandbox::{ExpiresIn, RefreshTokenEcho, Refusal, ScopeEcho};
 use valetkey::testing::{Fault, Gate};
 use valetkey::vault::MemoryVault;
-use valetkey::{ActingUser, Clock as _, Connections, Error, Resolver};
+use valetkey::{ActingUser, Clock as _, Error, Resolver};
 
 use crate::support::world::{REDIRECT, World, person};
 
@@ -356,23 +357,16 @@ fn a_server_that_was_not_reached_is_asked_again_soon() {
 // openclaw/openclaw#112032: a refresh token was sent to an endpoint that came from a changed configuration.
 #[test]
 fn a_refresh_token_goes_only_where_it_came_from() {
-    let vault = Arc::new(MemoryVault::new());
-    let (world, alice) = connected_like(World::over(Arc::clone(&vault)));
+    let (world, alice) = connected();
     world.expire();
     let requests = world.http.requests();
     let rebuilt = |token_endpoint: &str, client_id: &str| {
-        let mut server = world.sandbox.server();
-        server.token_endpoint = token_endpoint.into();
-        let client = valetkey::provider::ClientRegistration::new(client_id, "secret", REDIRECT);
-        let connections = Connections::builder(Arc::clone(&vault))
-            .server(server)
-            .provider(world.sandbox.provider("notes"))
-            .client("sandbox", client)
-            .http_client(world.http.clone())
-            .clock(world.clock.clone())
-            .build()
-            .unwrap();
-        Resolver::new(connections)
+        let client = ClientRegistration::new(client_id, "secret", REDIRECT);
+        let host = world
+            .another()
+            .describe(|server, _| server.token_endpoint = token_endpoint.into())
+            .connections(|_, builder| builder.client("sandbox", client));
+        host.build().unwrap().resolver
     };
     let client_id = world.sandbox.client_id();
     for resolver in [
@@ -482,25 +476,13 @@ fn a_short_lived_token_is_not_renewed_in_a_loop() {
     assert_eq!(world.sandbox.count("/token"), 0);
 }
 
-/// Another host of the same vault, behind the same faults.
-fn another_host(world: &World, vault: &Arc<MemoryVault>) -> Connections {
-    Connections::builder(Arc::clone(vault))
-        .server(world.sandbox.server())
-        .provider(world.sandbox.provider("notes"))
-        .client("sandbox", world.sandbox.registration(REDIRECT))
-        .http_client(world.http.clone())
-        .clock(world.clock.clone())
-        .build()
-        .unwrap()
-}
-
 // Menci/Floway#67: the loser of a race was told `invalid_grant`, and destroyed what the winner had got.
 #[test]
 fn a_refusal_of_the_old_token_does_not_touch_the_new_one() {
     let vault = Arc::new(MemoryVault::new());
     let behaviour = |it: &mut valetkey::testing::sandbox::Personality| it.rotation = RotationClass::SingleUse;
     let (world, alice) = connected_like(World::with(Arc::clone(&vault), behaviour));
-    let winner = Resolver::new(another_host(&world, &vault));
+    let winner = world.another().build().unwrap().resolver;
     world.expire();
     let gate = Gate::new();
     world.http.on("/token").next(Fault::Hold(gate.clone()));
@@ -530,7 +512,7 @@ fn hosts_of_one_vault_take_turns() {
     let vault = Arc::new(MemoryVault::new());
     let (world, alice) = connected_like(World::over(Arc::clone(&vault)));
     let hosts: Vec<_> = (0..4)
-        .map(|_| Resolver::new(another_host(&world, &vault)))
+        .map(|_| world.another().build().unwrap().resolver)
         .collect();
     for generation in 2..6 {
         world.expire();

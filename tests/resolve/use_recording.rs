@@ -8,7 +8,7 @@ use valetkey::vault::envelope::MasterKey;
 use valetkey::vault::{AuditKind, MemoryStore, Mode, SealedVault, Store, Transaction, VaultError};
 use valetkey::{ActingUser, Connections, Resolver};
 
-use crate::support::world::{REDIRECT, World, person};
+use crate::support::world::person;
 
 /// How many uses wait at most before a `resolve` writes some of them.
 const BOUND: usize = 8_192;
@@ -50,27 +50,20 @@ struct Host {
 impl Host {
     fn new(use_audit: UseAudit) -> Self {
         let store = Counting::default();
-        let key = MasterKey::generate().unwrap().to_base64();
-        let open = || SealedVault::open(store.clone(), MasterKey::from_base64(&key).unwrap()).unwrap();
-        let alice = person("alice");
-        let world = World::over(open());
-        world.connect(&alice, "ada");
-        let sandbox = &world.sandbox;
+        let vault = SealedVault::open(store.clone(), MasterKey::generate().unwrap()).unwrap();
         let mut settings = Settings::default();
         settings.use_audit = use_audit;
-        let connections = Connections::builder(open())
-            .server(sandbox.server())
-            .provider(sandbox.provider("notes"))
-            .client("sandbox", sandbox.registration(REDIRECT))
-            .http_client(sandbox.clone())
-            .clock(world.clock.clone())
-            .settings(settings)
+        let host = valetkey::testing::Host::builder()
+            .vault(vault)
+            .connections(|_, builder| builder.settings(settings))
             .build()
             .unwrap();
+        let alice = person("alice");
+        host.connect(&alice, "notes");
         Self {
             store,
-            resolver: Resolver::new(connections.clone()),
-            connections,
+            resolver: host.resolver,
+            connections: host.connections,
             alice,
         }
     }

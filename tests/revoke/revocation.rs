@@ -7,11 +7,10 @@ use valetkey::error::ConsentReason;
 use valetkey::model::{EventKind, Status};
 use valetkey::provider::Revocation;
 use valetkey::testing::sandbox::Refusal;
-use valetkey::testing::{Fault, ManualClock, Sandbox};
-use valetkey::vault::{AuditKind, Erasure, MemoryVault};
-use valetkey::{Connections, ConsentOptions, Resolver};
+use valetkey::testing::{Fault, Host};
+use valetkey::vault::{AuditKind, Erasure};
 
-use crate::support::world::{self, REDIRECT, World, operator, person, response};
+use crate::support::world::{self, World, operator, person};
 
 #[test]
 fn nothing_resolves_and_the_server_has_ended_the_grant() {
@@ -98,31 +97,14 @@ fn a_provider_without_an_endpoint_names_the_page_or_says_so() {
             },
         ),
     ] {
-        let sandbox = Sandbox::new(ManualClock::default());
-        let mut server = sandbox.server();
-        server.revocation = capability;
-        let connections = Connections::builder(MemoryVault::new())
-            .server(server)
-            .provider(sandbox.provider("notes"))
-            .client("sandbox", sandbox.registration(REDIRECT))
-            .http_client(sandbox.clone())
-            .clock(ManualClock::default())
-            .build()
-            .unwrap();
+        let host = Host::builder().describe(|server, _| server.revocation = capability.clone());
+        let host = host.build().unwrap();
         let alice = person("alice");
-        let consent = connections
-            .start(&alice, "notes", ConsentOptions::default())
-            .unwrap();
-        let callback = sandbox.approve(consent.authorization_url(), "ada");
-        let connection = connections
-            .complete(&alice, response(&callback), consent.binding())
-            .unwrap();
-        assert_eq!(
-            connections.revoke(&alice, connection.id).unwrap().at_provider,
-            expected
-        );
-        assert_eq!(sandbox.count("/revoke"), 0);
-        assert!(Resolver::new(connections).resolve(&alice, "notes").is_err());
+        let connection = host.connect(&alice, "notes");
+        let revocation = host.connections.revoke(&alice, connection.id).unwrap();
+        assert_eq!(revocation.at_provider, expected);
+        assert_eq!(host.sandbox.count("/revoke"), 0);
+        assert!(host.resolver.resolve(&alice, "notes").is_err());
     }
 }
 

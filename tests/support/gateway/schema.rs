@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 /// Why a value does not fit a schema of the document, if it does not.
-pub fn mismatch(document: &Value, schema: &Value, value: &Value) -> Option<String> {
+pub(crate) fn mismatch(document: &Value, schema: &Value, value: &Value) -> Option<String> {
     check(document, schema, value, "$")
 }
 

@@ -1,9 +1,8 @@
 //! What the tests of the vault's file have in common.
 
-#![allow(dead_code, unused_imports, reason = "each test crate uses a part of it")]
-
 mod residue;
 
+#[allow(unused_imports, reason = "each test binary uses a part of it")]
 pub(crate) use residue::{Searched, residue};
 
 use std::fs;
@@ -19,10 +18,10 @@ use valetkey::model::{
 use valetkey::secret::{AccessToken, IdToken, RefreshToken, State};
 use valetkey::vault::envelope::MasterKey;
 use valetkey::vault::{
-    Attempt, AuditChain, ClaimOutcome, ClaimRequest, CommitOutcome, ConsentStatus, Erasure, Forget,
-    Forgotten, Found, NewGrant, Of, PendingConsent, Purpose, Refreshed, Retention, Revoke, RevokeWhat,
-    Revoked, Rotated, Rotation, SqliteVault, StateHash, StoreOutcome, StoredToken, SweepLimits, Swept, Taken,
-    TokenQuery, Tokens, VaultError,
+    Attempt, AuditChain, ClaimOutcome, ClaimRequest, CommitOutcome, ConsentStatus, Forget, Forgotten, Found,
+    NewGrant, Of, PendingConsent, Purpose, Refreshed, Retention, Revoke, RevokeWhat, Revoked, Rotated,
+    Rotation, SqliteVault, StateHash, StoreOutcome, StoredToken, SweepLimits, Swept, Taken, TokenQuery,
+    Tokens, VaultError,
 };
 pub(crate) use valetkey::vault::{
     AuditLog, ConsentStore, GrantStore, Housekeeping, RefreshStore, RevocationStore,
