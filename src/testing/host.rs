@@ -8,7 +8,7 @@ use crate::connections::{Connections, ConnectionsBuilder, Consent, ConsentOption
 use crate::error::Result;
 use crate::model::{ActingUser, Connection, Event, EventSink, Operator};
 use crate::protocol::AuthorizationResponse;
-use crate::provider::{AuthorizationServer, Provider};
+use crate::provider::{AuthorizationServer, ClientRegistration, Provider};
 use crate::resolver::{Policy, Resolver};
 use crate::testing::events::EventLog;
 use crate::testing::sandbox::{Account, Personality};
@@ -80,6 +80,7 @@ impl Host {
             vault: None,
             services: vec!["notes".to_owned(), "mail".to_owned()],
             redirect_uri: Self::REDIRECT_URI.to_owned(),
+            client: None,
             policy: Policy::default(),
             sinks: Vec::new(),
             personality: Vec::new(),
@@ -238,6 +239,7 @@ pub struct HostBuilder<'a> {
     vault: Option<Arc<dyn Vault>>,
     services: Vec<String>,
     redirect_uri: String,
+    client: Option<ClientRegistration>,
     policy: Policy,
     sinks: Vec<Box<dyn EventSink>>,
     personality: Vec<Change<'a, Personality>>,
@@ -285,6 +287,13 @@ impl<'a> HostBuilder<'a> {
         self
     }
 
+    /// Gives the connections this registration at the sandbox's server instead of the one that the sandbox accepts, such as
+    /// a wrong secret.
+    pub fn client(mut self, registration: ClientRegistration) -> Self {
+        self.client = Some(registration);
+        self
+    }
+
     /// Gives the resolver this policy.
     pub fn policy(mut self, policy: Policy) -> Self {
         self.policy = policy;
@@ -297,7 +306,7 @@ impl<'a> HostBuilder<'a> {
         self
     }
 
-    /// Changes the connections last of all: other settings, more providers, another client registration.
+    /// Changes the connections last of all: other settings, more providers and their clients.
     pub fn connections(
         mut self,
         configure: impl FnOnce(&Sandbox, ConnectionsBuilder) -> ConnectionsBuilder + 'a,
@@ -331,9 +340,11 @@ impl<'a> HostBuilder<'a> {
                 describe(&mut server, provider);
             }
         }
+        // The sandbox knows its own client in either case.
+        let own_client = sandbox.registration(&self.redirect_uri);
         let mut builder = Connections::builder(Arc::clone(&vault))
             .server(server)
-            .client("sandbox", sandbox.registration(&self.redirect_uri))
+            .client("sandbox", self.client.unwrap_or(own_client))
             .http_client(http.clone())
             .clock(clock.clone())
             .events(Told {

@@ -1,7 +1,6 @@
 //! A host with the gateway mounted, and browsers and programs that call it.
 
 pub(crate) mod planted;
-pub(crate) mod schema;
 
 use std::collections::BTreeMap;
 use std::ops::Deref;
