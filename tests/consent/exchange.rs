@@ -20,10 +20,9 @@ fn a_code_is_not_exchanged_with_another_client_than_the_one_that_asked() {
     let callback = world.sandbox.approve(consent.authorization_url(), "ada");
 
     let other = ClientRegistration::new("another-client", "another-secret", REDIRECT);
-    let after = world
+    let error = world
         .another()
-        .connections(|_, builder| builder.client("sandbox", other));
-    let error = after
+        .client(other)
         .build()
         .unwrap()
         .connections

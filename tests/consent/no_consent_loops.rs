@@ -355,7 +355,7 @@ fn promise_36_a_service_that_is_not_set_up_asks_nobody_for_consent() {
     let world = World::new();
     let alice = person("alice");
     for id in ["gmail", "jira", "todoist"] {
-        let options = valetkey::resolver::ResolveOptions::new("notes");
+        let options = valetkey::resolver::ResolveOptions::new(id);
         let errors = [
             world.resolver.resolve(&alice, id).unwrap_err(),
             world.resolver.peek(&alice, id).unwrap_err(),

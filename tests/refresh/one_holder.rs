@@ -365,7 +365,7 @@ fn a_refresh_token_goes_only_where_it_came_from() {
         let host = world
             .another()
             .describe(|server, _| server.token_endpoint = token_endpoint.into())
-            .connections(|_, builder| builder.client("sandbox", client));
+            .client(client);
         host.build().unwrap().resolver
     };
     let client_id = world.sandbox.client_id();
