@@ -1,5 +1,6 @@
 //! What the tests of the vault's file have in common.
 
+pub(crate) mod log;
 mod residue;
 
 #[allow(unused_imports, reason = "each test binary uses a part of it")]
