@@ -69,7 +69,8 @@ fn the_explanation_is_the_decision() {
     let printed = format!("{} {:?}", explain(&none), explain(&none));
     assert!(!printed.contains(token.access_token().expose_secret()));
     assert!(explain(&scopes("other")).refusal.is_some());
-    let unknown = world.resolver.turn(alice.clone()).explain(&none);
+    let elsewhere = ResolveOptions::new("nowhere");
+    let unknown = world.resolver.turn(alice.clone()).explain(&elsewhere);
     assert!(unknown.steps.is_empty() && unknown.refusal.is_some());
 }
 
@@ -353,9 +354,9 @@ fn a_policy_prints_itself_for_an_operator() {
         "denied: calls to notes, by the tool send\n\
          denied: calls to every provider, of mallory in acme\n\
          mail: a label must be named\n\
-         what needs one of notes.write: never a fallback to the shared connection\n\
-         notes: the shared connection is a fallback\n\
-         the tool report: the shared connection must be used\n\
-         else: the shared connection may not be used"
+         what needs one of notes.write: never a fallback to the workspace connection\n\
+         notes: the workspace connection is a fallback\n\
+         the tool report: the workspace connection must be used\n\
+         else: the workspace connection may not be used"
     );
 }
