@@ -1,47 +1,18 @@
 //! When the use of a token is written: by upkeep, not by the caller who waits for the token.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use valetkey::connections::{AuditPage, Budget, Settings, UseAudit};
 use valetkey::vault::envelope::MasterKey;
-use valetkey::vault::{AuditKind, MemoryStore, Mode, SealedVault, Store, Transaction, VaultError};
+use valetkey::vault::{AuditKind, SealedVault};
 use valetkey::{ActingUser, Connections, Resolver};
 
+use crate::support::counting::CountingStore;
 use crate::support::world::person;
 
 /// How many uses wait at most before a `resolve` writes some of them.
 const BOUND: usize = 8_192;
 
-/// A store that counts its write transactions.
-#[derive(Debug, Clone, Default)]
-struct Counting(Arc<(MemoryStore, AtomicUsize)>);
-
-impl Counting {
-    fn writes(&self) -> usize {
-        self.0.1.load(Ordering::Relaxed)
-    }
-}
-
-impl Store for Counting {
-    fn transact(
-        &self,
-        mode: Mode,
-        work: &mut dyn FnMut(&mut dyn Transaction) -> Result<(), VaultError>,
-    ) -> Result<(), VaultError> {
-        if matches!(mode, Mode::Write) {
-            self.0.1.fetch_add(1, Ordering::Relaxed);
-        }
-        self.0.0.transact(mode, work)
-    }
-
-    fn erase_residue(&self) -> Result<bool, VaultError> {
-        self.0.0.erase_residue()
-    }
-}
-
 struct Host {
-    store: Counting,
+    store: CountingStore,
     resolver: Resolver,
     connections: Connections,
     alice: ActingUser,
@@ -49,7 +20,7 @@ struct Host {
 
 impl Host {
     fn new(use_audit: UseAudit) -> Self {
-        let store = Counting::default();
+        let store = CountingStore::default();
         let vault = SealedVault::open(store.clone(), MasterKey::generate().unwrap()).unwrap();
         let mut settings = Settings::default();
         settings.use_audit = use_audit;

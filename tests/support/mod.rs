@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+pub(crate) mod counting;
 #[path = "../../examples/support/mod.rs"]
 pub(crate) mod examples;
 #[cfg(feature = "sqlite")]

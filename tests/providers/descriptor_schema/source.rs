@@ -53,29 +53,29 @@ pub(crate) fn shapes() -> BTreeMap<String, Shape> {
 /// The types of a file that serde reads and whose members have names.
 fn read(file: &syn::File, shapes: &mut BTreeMap<String, Shape>) {
     for item in &file.items {
-        let (name, about_type, shape) = match item {
-            Item::Struct(it) => match &it.fields {
-                Fields::Named(fields) => (&it.ident, &it.attrs, Shape::Struct(fields_of(fields))),
-                _ => continue,
-            },
-            Item::Enum(it) => {
-                let variants = it.variants.iter().map(variant).collect();
-                (&it.ident, &it.attrs, Shape::Enum(variants))
-            }
+        let (name, told) = match item {
+            Item::Struct(it) => (&it.ident, attributes(&it.attrs)),
+            Item::Enum(it) => (&it.ident, attributes(&it.attrs)),
             _ => continue,
         };
-        let attributes = attributes(about_type);
-        if !attributes.contains("serde::Deserialize") {
+        if !told.contains("serde::Deserialize") {
             continue;
         }
-        let shape = match shape {
-            Shape::Struct(mut fields) if attributes.contains("serde(default") => {
-                for field in &mut fields {
-                    field.attributes.push_str("serde(default");
+        let shape = match item {
+            Item::Struct(it) => {
+                let Fields::Named(fields) = &it.fields else {
+                    continue;
+                };
+                let mut fields = fields_of(fields);
+                if told.contains("serde(default") {
+                    for field in &mut fields {
+                        field.attributes.push_str("serde(default");
+                    }
                 }
                 Shape::Struct(fields)
             }
-            shape => shape,
+            Item::Enum(it) => Shape::Enum(it.variants.iter().map(variant).collect()),
+            _ => continue,
         };
         assert!(shapes.insert(name.to_string(), shape).is_none(), "{name} twice");
     }
