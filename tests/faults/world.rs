@@ -20,6 +20,7 @@ use valetkey::vault::{
 
 use crate::scenario::{ACTIVE, BOBS, Beginning, FAMILY, HELD, NEIGHBOUR, Name, REVOKED, Scenario, of};
 use crate::support::vault;
+pub(crate) use crate::support::world::tenant;
 
 /// When pending revocations are given up.
 pub(crate) const GIVE_UP: Timestamp = at(90_000);
@@ -32,10 +33,6 @@ pub(crate) fn keys([active, former]: [u8; 2]) -> MasterKeys {
 
 pub(crate) fn open(path: &Path) -> Result<SqliteVault, VaultError> {
     SqliteVault::open(path, keys([1, 2]))
-}
-
-pub(crate) fn tenant() -> TenantId {
-    TenantId::new("acme").unwrap()
 }
 
 pub(crate) fn neighbour() -> TenantId {

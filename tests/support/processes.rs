@@ -192,7 +192,7 @@ fn connections(
 }
 
 pub(crate) fn alice() -> ActingUser {
-    ActingUser::authenticated("acme", "alice").unwrap()
+    super::world::person("alice")
 }
 
 /// Alice gives her consent, again if she has to.

@@ -4,6 +4,8 @@ pub(crate) mod log;
 mod residue;
 
 #[allow(unused_imports, reason = "each test binary uses a part of it")]
+pub(crate) use super::world::tenant;
+#[allow(unused_imports, reason = "each test binary uses a part of it")]
 pub(crate) use residue::{Searched, residue};
 
 use std::fs;
@@ -42,10 +44,6 @@ pub(crate) fn open(path: &Path) -> Result<SqliteVault, VaultError> {
 
 pub(crate) fn at(seconds: i64) -> Timestamp {
     Timestamp::from_unix_millis(seconds * 1_000)
-}
-
-pub(crate) fn tenant() -> TenantId {
-    TenantId::new("acme").unwrap()
 }
 
 pub(crate) fn user() -> UserId {
