@@ -72,7 +72,6 @@ impl Host {
     }
 
     /// Builds a host that differs from [`new`](Self::new).
-    #[must_use]
     pub fn builder<'a>() -> HostBuilder<'a> {
         HostBuilder {
             origin: None,
@@ -91,7 +90,6 @@ impl Host {
 
     /// Builds another host over the same sandbox, clock and vault: another process, or this one after a restart. It has
     /// the default services and descriptors unless the builder is told others; events go to the same log.
-    #[must_use]
     pub fn another<'a>(&self) -> HostBuilder<'a> {
         let mut builder = Self::builder();
         builder.shared = Some((

@@ -164,7 +164,7 @@ fn promise_36_a_renewal_after_a_revocation_gives_nothing() {
     let token = world.resolver.resolve(&alice, "notes").unwrap();
     world.connections.revoke(&alice, connection.id).unwrap();
     assert!(matches!(
-        world.resolver.turn(alice.clone()).refresh_refused(&token),
+        world.resolver.turn(alice).refresh_refused(&token),
         Err(Error::NotFound)
     ));
 }

@@ -226,7 +226,7 @@ fn no_dependency_logs_a_secret() {
 
     let lines = log.lines();
     assert!(lines.contains("ureq"), "nothing was logged");
-    let all = secrets(&sandbox);
+    let all = secrets(sandbox);
     assert!(all.len() > 5);
     for secret in &all {
         assert!(

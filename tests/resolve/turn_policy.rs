@@ -22,13 +22,13 @@ fn reading_may_fall_back_and_writing_never() {
     world.connect_workspace_account("grace");
     let policy = Policy::default().personal_scopes("notes.write".parse().unwrap());
     let turn = world.resolver.clone().policy(policy).turn(person("alice"));
-    assert!(turn.resolve(&scopes("notes.read")).unwrap().is_workspace());
+    assert!(turn.resolve(scopes("notes.read")).unwrap().is_workspace());
     for needed in ["notes.write", "notes.read notes.write"] {
-        let error = turn.resolve(&scopes(needed)).unwrap_err();
+        let error = turn.resolve(scopes(needed)).unwrap_err();
         assert!(error.consent_required().is_some(), "{needed}: {error:?}");
     }
     world.connect(&person("alice"), "ada");
-    assert!(!turn.resolve(&scopes("notes.write")).unwrap().is_workspace());
+    assert!(!turn.resolve(scopes("notes.write")).unwrap().is_workspace());
 }
 
 #[test]

@@ -51,7 +51,7 @@ fn a_closure_says_who_calls_the_gateway() {
         Ok(Caller::user(person).explicit_credentials())
     };
     let mount = Mount::new("https://app.test").unwrap();
-    let gateway = Gateway::builder(host.connections.clone(), mount, authenticator)
+    let gateway = Gateway::builder(host.connections, mount, authenticator)
         .build()
         .unwrap();
     let status = |name: Option<&str>| {

@@ -51,8 +51,10 @@ fn another_host_reads_the_same_vault_and_reports_to_the_same_log() {
 fn the_builder_applies_every_change() {
     let extra = EventLog::default();
     let mut described = Vec::new();
-    let mut settings = Settings::default();
-    settings.consent_lifetime = Duration::from_secs(7);
+    let settings = Settings {
+        consent_lifetime: Duration::from_secs(7),
+        ..Settings::default()
+    };
     let host = Host::builder()
         .at("http://127.0.0.1:4711")
         .personality(|server| server.issues_refresh_tokens = false)

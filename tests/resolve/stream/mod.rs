@@ -118,7 +118,7 @@ fn a_file_goes_up_and_comes_down_as_it_was() {
     let alice = person("alice");
     let sent = world
         .resolver
-        .turn(alice.clone())
+        .turn(alice)
         .send_stream("notes", put(Upload::from(file[..9].to_vec())))
         .unwrap();
     assert_eq!(all(sent), b"{\"bytes\":9}");
@@ -312,10 +312,7 @@ fn a_download_ends_with_the_time_of_its_call() {
     assert!(begun.elapsed() >= Duration::from_secs(1));
     let options = ResolveOptions::new("notes").deadline(Duration::ZERO);
     let requests = world.http.requests();
-    let late = world
-        .resolver
-        .turn(alice.clone())
-        .send_stream(&options, get("/file"));
+    let late = world.resolver.turn(alice).send_stream(&options, get("/file"));
     assert!(matches!(late, Err(Error::Unavailable(_))));
     assert_eq!(world.http.requests(), requests);
 }
@@ -368,7 +365,7 @@ fn a_stream_goes_nowhere_else_and_brings_no_credentials_of_its_own() {
     assert!(
         world
             .resolver
-            .turn(alice.clone())
+            .turn(alice)
             .send_stream("notes", get("/file"))
             .unwrap_err()
             .is_retryable()

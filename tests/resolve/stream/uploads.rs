@@ -60,7 +60,7 @@ fn a_want_of_scope_is_a_need_of_consent() {
     world.try_connect(&alice, "ada", read).unwrap();
     let error = world
         .resolver
-        .turn(alice.clone())
+        .turn(alice)
         .send_stream("notes", put(Upload::from(vec![1])))
         .unwrap_err();
     assert_eq!(
