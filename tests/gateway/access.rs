@@ -84,7 +84,7 @@ fn every_route_for_every_caller_and_every_connection() {
                 }
                 tried += 1;
             }
-            // Whoever may not change a connection has not changed it.
+            // A caller who may not change a connection has not changed it.
             let user = connection.owner.user().map_or("olga", |user| user.as_str());
             let owner = ActingUser::authenticated(connection.tenant.clone(), user).unwrap();
             let now = site.connections.get(&owner, connection.id).unwrap();
