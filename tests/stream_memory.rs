@@ -11,9 +11,7 @@ use http::Request;
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 use valetkey::http::{HttpClient as _, HttpRequest, UreqClient};
 use valetkey::resolver::{Turn, Upload};
-use valetkey::testing::{ManualClock, Sandbox};
-use valetkey::vault::MemoryVault;
-use valetkey::{ActingUser, AuthorizationResponse, Connections, ConsentOptions, Resolver};
+use valetkey::testing::Host;
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -117,32 +115,21 @@ fn turn() -> Turn {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let origin = format!("http://{}", listener.local_addr().unwrap());
     thread::spawn(move || serve(listener));
-    let clock = ManualClock::default();
-    let sandbox = Sandbox::at(&origin, clock.clone());
-    let (api, inner) = (UreqClient::dangerous_loopback_http(), sandbox.clone());
-    let connections = Connections::builder(MemoryVault::new())
-        .server(sandbox.server())
-        .provider(sandbox.provider("notes"))
-        .client("sandbox", sandbox.registration("https://app.test/callback"))
-        .dangerous_loopback_http()
-        .http_client(move |request: HttpRequest| {
+    let api = UreqClient::dangerous_loopback_http();
+    let host = Host::builder().at(origin).connections(|sandbox, builder| {
+        let inner = sandbox.clone();
+        builder.http_client(move |request: HttpRequest| {
             if request.url.path().starts_with("/api/") {
                 api.send(request)
             } else {
                 inner.send(request)
             }
         })
-        .clock(clock)
-        .build()
-        .unwrap();
-    let alice = ActingUser::authenticated("acme", "alice").unwrap();
-    let consent = connections
-        .start(&alice, "notes", ConsentOptions::default())
-        .unwrap();
-    let callback = sandbox.approve(consent.authorization_url(), "ada");
-    let answer = AuthorizationResponse::parse(&callback).unwrap();
-    connections.complete(&alice, answer, consent.binding()).unwrap();
-    Resolver::new(connections).turn(alice)
+    });
+    let host = host.build().unwrap();
+    let alice = host.user("alice");
+    host.connect(&alice, "notes");
+    host.resolver.turn(alice)
 }
 
 // One test: a second one beside it would count in the same memory.

@@ -4,19 +4,16 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::connections::{Connections, ConnectionsBuilder, ConsentOptions};
+use crate::connections::{Connections, ConnectionsBuilder, Consent, ConsentOptions};
 use crate::error::Result;
 use crate::model::{ActingUser, Connection, Event, EventSink, Operator};
 use crate::protocol::AuthorizationResponse;
-use crate::provider::{AuthorizationServer, Provider};
+use crate::provider::{AuthorizationServer, ClientRegistration, Provider};
 use crate::resolver::{Policy, Resolver};
 use crate::testing::events::EventLog;
 use crate::testing::sandbox::{Personality, TestAccount};
 use crate::testing::{FaultClient, ManualClock, Sandbox};
 use crate::vault::{MemoryVault, Vault};
-
-/// The redirect URI that the host registers at the sandbox unless it is told another.
-const REDIRECT_URI: &str = "https://host.test/callback";
 
 /// A host for tests and examples: a [`Sandbox`] with the services `notes` and `mail`, and connections and a resolver over
 /// a vault in memory. Everything runs on one [`ManualClock`], without network and without waiting.
@@ -59,6 +56,9 @@ impl Host {
     /// The workspace of [`user`](Self::user) and [`operator`](Self::operator).
     pub const TENANT: &str = "acme";
 
+    /// The redirect URI that a host registers at the sandbox unless its builder is told another.
+    pub const REDIRECT_URI: &str = "https://host.test/callback";
+
     /// Builds a host over an empty vault in memory, with the services `notes` and `mail`.
     ///
     /// # Panics
@@ -78,7 +78,8 @@ impl Host {
             shared: None,
             vault: None,
             services: vec!["notes".to_owned(), "mail".to_owned()],
-            redirect_uri: REDIRECT_URI.to_owned(),
+            redirect_uri: Self::REDIRECT_URI.to_owned(),
+            client: None,
             policy: Policy::default(),
             sinks: Vec::new(),
             personality: Vec::new(),
@@ -149,9 +150,7 @@ impl Host {
         options: ConsentOptions,
     ) -> Result<Connection> {
         let consent = self.connections.start(user, provider, options)?;
-        let callback = self.sandbox.approve(consent.authorization_url(), account);
-        let response = AuthorizationResponse::parse(&callback)?;
-        self.connections.complete(user, response, consent.binding())
+        self.finish(user, &consent, account)
     }
 
     /// Walks a whole consent for a workspace connection, as this operator. The account is chosen as by
@@ -161,18 +160,36 @@ impl Host {
     ///
     /// If the consent fails.
     pub fn connect_workspace(&self, operator: &Operator, provider: &str) -> Connection {
-        let user = operator.acting_user();
-        let completed = self
-            .connections
-            .start_workspace(operator, provider, ConsentOptions::default())
-            .and_then(|consent| {
-                let callback = self
-                    .sandbox
-                    .approve(consent.authorization_url(), account_of(user));
-                let response = AuthorizationResponse::parse(&callback)?;
-                self.connections.complete(user, response, consent.binding())
-            });
-        completed.expect("the consent is completed")
+        let account = account_of(operator.acting_user());
+        self.connect_workspace_with(operator, provider, account, ConsentOptions::default())
+            .expect("the consent is completed")
+    }
+
+    /// Walks a whole consent for a workspace connection, as this operator, with this account of the sandbox and these
+    /// options.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Connections::start_workspace`] and [`Connections::complete`].
+    ///
+    /// # Panics
+    ///
+    /// If there is no such account, or the sandbox refuses the authorization request.
+    pub fn connect_workspace_with(
+        &self,
+        operator: &Operator,
+        provider: &str,
+        account: &str,
+        options: ConsentOptions,
+    ) -> Result<Connection> {
+        let consent = self.connections.start_workspace(operator, provider, options)?;
+        self.finish(operator.acting_user(), &consent, account)
+    }
+
+    fn finish(&self, user: &ActingUser, consent: &Consent, account: &str) -> Result<Connection> {
+        let callback = self.sandbox.approve(consent.authorization_url(), account);
+        let response = AuthorizationResponse::parse(&callback)?;
+        self.connections.complete(user, response, consent.binding())
     }
 
     /// Moves the clock past the life of every access token that exists now.
@@ -222,6 +239,7 @@ pub struct HostBuilder<'a> {
     vault: Option<Arc<dyn Vault>>,
     services: Vec<String>,
     redirect_uri: String,
+    client: Option<ClientRegistration>,
     policy: Policy,
     sinks: Vec<Box<dyn EventSink>>,
     personality: Vec<Change<'a, Personality>>,
@@ -263,9 +281,16 @@ impl<'a> HostBuilder<'a> {
         self
     }
 
-    /// Registers this redirect URI instead of `https://host.test/callback`.
+    /// Registers this redirect URI instead of [`Host::REDIRECT_URI`].
     pub fn redirect_uri(mut self, redirect_uri: impl Into<String>) -> Self {
         self.redirect_uri = redirect_uri.into();
+        self
+    }
+
+    /// Gives the connections this registration at the sandbox's server instead of the one that the sandbox accepts, such as
+    /// a wrong secret.
+    pub fn client(mut self, registration: ClientRegistration) -> Self {
+        self.client = Some(registration);
         self
     }
 
@@ -281,7 +306,7 @@ impl<'a> HostBuilder<'a> {
         self
     }
 
-    /// Changes the connections last of all: other settings, more providers, another client registration.
+    /// Changes the connections last of all: other settings, more providers and their clients.
     pub fn connections(
         mut self,
         configure: impl FnOnce(&Sandbox, ConnectionsBuilder) -> ConnectionsBuilder + 'a,
@@ -315,9 +340,11 @@ impl<'a> HostBuilder<'a> {
                 describe(&mut server, provider);
             }
         }
+        // The sandbox knows its own client in either case.
+        let own_client = sandbox.registration(&self.redirect_uri);
         let mut builder = Connections::builder(Arc::clone(&vault))
             .server(server)
-            .client("sandbox", sandbox.registration(&self.redirect_uri))
+            .client("sandbox", self.client.unwrap_or(own_client))
             .http_client(http.clone())
             .clock(clock.clone())
             .events(Told {

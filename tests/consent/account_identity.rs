@@ -242,7 +242,7 @@ fn promise_33_a_connection_becomes_verified_when_its_service_names_the_account()
     let unverified = world.connect(&alice, "ada");
     assert!(!unverified.is_account_verified());
     // The same host with a descriptor that names an account endpoint.
-    world.restart(vault, |_, _| {});
+    *world = world.another().build().unwrap();
     let verified = world.connect(&alice, "ada");
     assert_eq!((verified.id, id_of(&verified)), (unverified.id, Some("ada")));
     assert_eq!(

@@ -7,81 +7,54 @@ use valetkey::connections::Settings;
 use valetkey::error::Misconfigured;
 use valetkey::http::{HttpClient, HttpErrorKind, HttpRequest};
 use valetkey::provider::ClientRegistration;
-use valetkey::testing::{Fault, ManualClock, Sandbox};
-use valetkey::vault::MemoryVault;
-use valetkey::{Connections, ConsentOptions, Error};
+use valetkey::testing::{Fault, Host};
+use valetkey::{ConsentOptions, Error};
 
 use crate::support::world::{REDIRECT, World, person, response};
 
-fn host(vault: Arc<MemoryVault>, sandbox: &Sandbox, client: ClientRegistration) -> Connections {
-    Connections::builder(vault)
-        .server(sandbox.server())
-        .provider(sandbox.provider("notes"))
-        .client("sandbox", client)
-        .http_client(sandbox.clone())
-        .clock(ManualClock::default())
-        .build()
-        .unwrap()
-}
-
 #[test]
 fn a_code_is_not_exchanged_with_another_client_than_the_one_that_asked() {
-    let sandbox = Sandbox::new(ManualClock::default());
-    let vault = Arc::new(MemoryVault::new());
-    let before = host(Arc::clone(&vault), &sandbox, sandbox.registration(REDIRECT));
+    let world = World::new();
     let alice = person("alice");
-    let consent = before.start(&alice, "notes", ConsentOptions::default()).unwrap();
-    let callback = sandbox.approve(consent.authorization_url(), "ada");
+    let consent = world.start(&alice, ConsentOptions::default());
+    let callback = world.sandbox.approve(consent.authorization_url(), "ada");
 
     let other = ClientRegistration::new("another-client", "another-secret", REDIRECT);
-    let after = host(Arc::clone(&vault), &sandbox, other);
-    let error = after
+    let error = world
+        .another()
+        .client(other)
+        .build()
+        .unwrap()
+        .connections
         .complete(&alice, response(&callback), consent.binding())
         .unwrap_err();
     assert!(
         matches!(error, Error::Misconfigured(Misconfigured::IssuerChanged(_))),
         "{error:?}"
     );
-    assert_eq!(sandbox.count("/token"), 0);
+    assert_eq!(world.sandbox.count("/token"), 0);
     // The consent is still open for the client that it belongs to.
-    before
-        .complete(&alice, response(&callback), consent.binding())
-        .unwrap();
+    world.complete(&alice, &callback, &consent).unwrap();
 }
 
 #[test]
 fn an_exchange_takes_less_than_half_of_a_claim() {
     for (http_timeout, lease, expected) in [(10, 10, 4), (3, 30, 3), (3_600, 30, 12)] {
-        let world = World::new();
         let timeouts = Arc::new(Mutex::new(Vec::new()));
-        let sandbox = world.sandbox.clone();
         let seen = Arc::clone(&timeouts);
-        let client = move |request: HttpRequest| {
-            seen.lock()
-                .unwrap()
-                .push((request.url.path().to_owned(), request.timeout));
-            sandbox.send(request)
-        };
         let mut settings = Settings::default();
         settings.http_timeout = Duration::from_secs(http_timeout);
         settings.refresh_lease = Duration::from_secs(lease);
-        let connections = Connections::builder(MemoryVault::new())
-            .server(world.sandbox.server())
-            .provider(world.sandbox.provider("notes"))
-            .client("sandbox", world.sandbox.registration(REDIRECT))
-            .http_client(client)
-            .clock(world.clock.clone())
-            .settings(settings)
-            .build()
-            .unwrap();
-        let alice = person("alice");
-        let consent = connections
-            .start(&alice, "notes", ConsentOptions::default())
-            .unwrap();
-        let callback = world.sandbox.approve(consent.authorization_url(), "ada");
-        connections
-            .complete(&alice, response(&callback), consent.binding())
-            .unwrap();
+        let host = Host::builder().connections(|sandbox, builder| {
+            let sandbox = sandbox.clone();
+            let client = move |request: HttpRequest| {
+                let call = (request.url.path().to_owned(), request.timeout);
+                seen.lock().unwrap().push(call);
+                sandbox.send(request)
+            };
+            builder.http_client(client).settings(settings)
+        });
+        host.build().unwrap().connect(&person("alice"), "notes");
         let timeouts = timeouts.lock().unwrap();
         let exchanges: Vec<_> = timeouts.iter().filter(|(path, _)| path == "/token").collect();
         assert_eq!(exchanges.len(), 1);

@@ -5,57 +5,49 @@ use std::time::Duration;
 
 use valetkey::connections::{AtProvider, Budget, HealthState};
 use valetkey::error::{ConsentError, ConsentReason};
-use valetkey::model::{EventKind, Scopes, Status};
+use valetkey::model::{Connection, EventKind, Scopes, Status};
 use valetkey::testing::{FaultClient, ManualClock, Sandbox};
 use valetkey::vault::MemoryVault;
 use valetkey::{Connections, ConsentOptions, Error};
 
-use crate::support::family::{FAMILIES, GOOGLE, Host, LOCAL, has, names, parameter, scopes_of};
+use crate::support::family::{FAMILIES, Family, GOOGLE, Host, LOCAL, has, names, parameter, scopes_of};
 use crate::support::world::{REDIRECT, person, response};
 
-/// From the first consent to the last revocation, at each family's server.
 #[test]
-fn one_consent_serves_several_services() {
+fn one_consent_for_two_services_asks_for_the_scopes_of_both() {
     for family in &FAMILIES {
         let host = Host::new(family);
-        let [first, second, third] = family.services;
+        let [first, second, _] = family.services;
         let it = family.server;
-
-        // One consent: the scopes united, one code exchanged.
         let (url, named) = host.walk(first, "ada", ConsentOptions::default().also(second));
-        let named = named.unwrap();
+        assert_eq!(named.unwrap().provider.as_str(), first, "{it}");
         let asked = scopes_of(&url);
-        assert!(
-            asked.contains(family.scopes[0]) && asked.contains(family.scopes[1]),
-            "{it}: {asked:?}"
-        );
-        assert!(!asked.contains(family.scopes[2]), "{it}");
+        for (scope, expected) in family.scopes.iter().zip([true, true, false]) {
+            assert_eq!(asked.contains(*scope), expected, "{it}: {asked:?}");
+        }
+        let extends = parameter(&url, "include_granted_scopes");
+        assert_eq!(extends, None, "{it}: nothing is extended");
+        assert_eq!(host.token_requests().len(), 1, "{it}: one code");
+    }
+}
+
+#[test]
+fn each_service_of_a_consent_has_a_connection_of_its_own() {
+    for family in &FAMILIES {
+        let host = Host::new(family);
+        let [named, other] = host.two(family);
+        let it = family.server;
         assert_eq!(
-            parameter(&url, "include_granted_scopes"),
-            None,
-            "{it}: nothing is extended"
-        );
-        assert_eq!(host.token_requests().len(), 1, "{it}");
-        let other = host.of(second);
-        assert_eq!(named.provider.as_str(), first, "{it}");
-        assert_eq!(
-            host.of(first),
+            host.of(family.services[0]),
             named,
             "{it}: what complete gives is what is stored"
         );
         assert_eq!(named.grant, other.grant, "{it}");
         assert_eq!(named.account, other.account, "{it}");
         for (connection, own, foreign) in [(&named, 0, 1), (&other, 1, 0)] {
-            assert!(
-                has(&connection.granted, family.scopes[own]),
-                "{it}: {:?}",
-                connection.granted
-            );
-            assert!(
-                !has(&connection.granted, family.scopes[foreign]),
-                "{it}: {:?}",
-                connection.granted
-            );
+            let granted = &connection.granted;
+            assert!(has(granted, family.scopes[own]), "{it}: {granted:?}");
+            assert!(!has(granted, family.scopes[foreign]), "{it}: {granted:?}");
             assert!(connection.missing_scopes().is_empty(), "{it}");
             let health = host.connections.health(&host.alice, connection.id).unwrap();
             assert!(matches!(health.state, HealthState::Healthy { .. }), "{it}");
@@ -69,29 +61,37 @@ fn one_consent_serves_several_services() {
             .filter(|event| event.kind == EventKind::ConsentCompleted)
             .map(|event| event.connection)
             .collect();
-        assert_eq!(
-            completed,
-            [Some(named.id), Some(other.id)],
-            "{it}: an event for each"
-        );
-        let first_grant = named.grant;
+        let each = [Some(named.id), Some(other.id)];
+        assert_eq!(completed, each, "{it}: an event for each");
+    }
+}
 
-        // Each resolves; one refresh serves both.
+#[test]
+fn one_refresh_serves_every_service_of_a_grant() {
+    for family in &FAMILIES {
+        let host = Host::new(family);
+        host.two(family);
+        let [first, second, _] = family.services;
+        let it = family.server;
         assert_eq!(host.token(first), host.token(second), "{it}");
         host.expire();
-        let renewed = host.token(second);
-        assert_eq!(host.token(first), renewed, "{it}");
+        let refreshed = host.token(second);
+        assert_eq!(host.token(first), refreshed, "{it}");
         assert_eq!(host.token_requests().len(), 2, "{it}: one refresh");
-        assert_eq!(
-            (host.of(first).generation, host.of(second).generation),
-            (2, 2),
-            "{it}"
-        );
+        let generations = (host.of(first).generation, host.of(second).generation);
+        assert_eq!(generations, (2, 2), "{it}");
+    }
+}
 
-        // A third service: what is asked for depends on whether the server adds.
-        let before = host.of(first);
-        let (url, joined) = host.walk(third, "ada", ConsentOptions::default().extending(other.id));
-        let joined = joined.unwrap();
+/// What is asked for depends on whether the server adds to a grant.
+#[test]
+fn a_third_service_is_asked_for_by_what_the_server_needs() {
+    for family in &FAMILIES {
+        let host = Host::new(family);
+        let [_, other] = host.two(family);
+        let it = family.server;
+        let options = ConsentOptions::default().extending(other.id);
+        let (url, _) = host.walk(family.services[2], "ada", options);
         let asked = scopes_of(&url);
         assert!(asked.contains(family.scopes[2]), "{it}: {asked:?}");
         let expected = family.adds.is_none();
@@ -118,56 +118,79 @@ fn one_consent_serves_several_services() {
             None => wanted.extend(["response_mode".to_owned()]),
         }
         assert_eq!(names(&url), wanted, "{it}: no other parameter");
-        assert_ne!(joined.grant, first_grant, "{it}: a consent makes a new grant");
-        for service in family.services {
-            assert_eq!(host.token(service), host.token(first), "{it}");
-            let connection = host.of(service);
-            assert_eq!(connection.grant, joined.grant, "{it}: all use the new one");
-            assert_eq!(connection.generation, 3, "{it}");
-            assert!(
-                connection.missing_scopes().is_empty(),
-                "{it}: {service}: {:?}",
-                connection.missing_scopes()
-            );
-        }
-        assert_eq!(host.of(first).id, before.id, "{it}");
+    }
+}
 
-        // One goes: the others go on, and nothing is sent.
-        assert!(
-            host.connections
-                .revoked_together(&host.alice, named.id)
-                .unwrap()
-                .is_empty(),
-            "{it}"
-        );
+/// A host with all services of a family in one grant.
+fn all_three(family: &Family) -> (Host, [Connection; 3]) {
+    let host = Host::new(family);
+    let [first, second] = host.two(family);
+    let options = ConsentOptions::default().extending(second.id);
+    let third = host.connect(family.services[2], options);
+    (host, [first, second, third])
+}
+
+#[test]
+fn a_third_service_brings_all_into_the_new_grant() {
+    for family in &FAMILIES {
+        let (host, [first, _, third]) = all_three(family);
+        let it = family.server;
+        assert_ne!(third.grant, first.grant, "{it}: a consent makes a new grant");
+        for service in family.services {
+            assert_eq!(host.token(service), host.token(family.services[0]), "{it}");
+            let connection = host.of(service);
+            assert_eq!(connection.grant, third.grant, "{it}: all use the new one");
+            assert_eq!(connection.generation, 2, "{it}");
+            let missing = connection.missing_scopes();
+            assert!(missing.is_empty(), "{it}: {service}: {missing:?}");
+        }
+        assert_eq!(host.of(family.services[0]).id, first.id, "{it}");
+    }
+}
+
+#[test]
+fn a_service_that_leaves_a_grant_sends_nothing_and_the_others_go_on() {
+    for family in &FAMILIES {
+        let (host, [first, second, third]) = all_three(family);
+        let it = family.server;
+        let together = host.connections.revoked_together(&host.alice, first.id).unwrap();
+        assert!(together.is_empty(), "{it}");
         let requests = host.sandbox.log().len();
-        let revocation = host.connections.revoke(&host.alice, named.id).unwrap();
-        let mut left = vec![other.id, joined.id];
+        let revocation = host.connections.revoke(&host.alice, first.id).unwrap();
+        let mut left = vec![second.id, third.id];
         left.sort();
         assert_eq!(revocation.at_provider, AtProvider::StillUsedBy(left), "{it}");
         assert_eq!(revocation.connection.status, Status::Revoked, "{it}");
         assert_eq!(host.sandbox.log().len(), requests, "{it}: nothing was sent");
-        assert_eq!(host.refusal(first), ConsentReason::NotConnected, "{it}");
-        assert_eq!(host.token(second), host.token(third), "{it}");
+        let refusal = host.refusal(family.services[0]);
+        assert_eq!(refusal, ConsentReason::NotConnected, "{it}");
+        for service in &family.services[1..] {
+            assert_eq!(host.token(service), host.token(family.services[1]), "{it}");
+        }
         host.expire();
-        host.token(second);
+        host.token(family.services[1]);
+    }
+}
 
-        // And the last one takes the grant with it.
-        assert!(matches!(
-            host.connections.revoke(&host.alice, other.id).unwrap().at_provider,
-            AtProvider::StillUsedBy(ids) if ids == [joined.id]
-        ));
-        let last = host.token(third);
-        let revocation = host.connections.revoke(&host.alice, joined.id).unwrap();
+#[test]
+fn the_last_service_takes_the_grant_with_it() {
+    for family in &FAMILIES {
+        let (host, [first, second, third]) = all_three(family);
+        let it = family.server;
+        for gone in [first, second] {
+            let revocation = host.connections.revoke(&host.alice, gone.id).unwrap();
+            let at_provider = revocation.at_provider;
+            assert!(matches!(at_provider, AtProvider::StillUsedBy(_)), "{it}");
+        }
+        let last = host.token(family.services[2]);
+        let revocation = host.connections.revoke(&host.alice, third.id).unwrap();
         if family.ends {
             assert_eq!(revocation.at_provider, AtProvider::Revoked, "{it}");
             assert!(host.sandbox.live_grants().is_empty(), "{it}");
             assert!(!host.sandbox.is_live(&last), "{it}");
         } else {
-            assert!(
-                matches!(revocation.at_provider, AtProvider::ByUser { .. }),
-                "{it}"
-            );
+            let at_provider = revocation.at_provider;
+            assert!(matches!(at_provider, AtProvider::ByUser { .. }), "{it}");
         }
         for service in family.services {
             assert_eq!(host.refusal(service), ConsentReason::NotConnected, "{it}");

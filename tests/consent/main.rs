@@ -4,6 +4,7 @@ mod account_identity;
 mod bad_input;
 mod bounds;
 mod exchange;
+mod foreign_callbacks;
 mod grant_family;
 mod grant_family_model;
 mod needs;

@@ -87,7 +87,7 @@ fn promise_36_the_next_token_is_given_another_chance() {
 fn promise_36_a_refused_token_is_renewed_once_for_hosts_with_a_client_of_their_own() {
     let world = World::new();
     let (alice, bob) = (person("alice"), person("bob"));
-    world.connect_shared("grace");
+    world.connect_workspace_account("grace");
     world.connect(&alice, "ada");
     // A user renews the workspace's token as well as their own.
     for user in [&alice, &bob] {
@@ -164,7 +164,7 @@ fn promise_36_a_renewal_after_a_revocation_gives_nothing() {
     let token = world.resolver.resolve(&alice, "notes").unwrap();
     world.connections.revoke(&alice, connection.id).unwrap();
     assert!(matches!(
-        world.resolver.turn(alice.clone()).refresh_refused(&token),
+        world.resolver.turn(alice).refresh_refused(&token),
         Err(Error::NotFound)
     ));
 }

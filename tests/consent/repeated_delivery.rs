@@ -337,7 +337,8 @@ fn promise_37_a_prepared_consent_asks_for_the_same_as_one_that_is_started() {
     for options in all {
         let started = world.start(&alice, options.clone());
         let prepared = world.connections.prepare(&alice, "notes", options).unwrap();
-        world.restart(SqliteVault::open(&path, key()).unwrap(), |_, _| {});
+        let vault = SqliteVault::open(&path, key()).unwrap();
+        *world = world.another().vault(vault).build().unwrap();
         let opened = world.connections.open_link(&alice, prepared.ticket()).unwrap();
         let asked = |consent: &Consent| {
             let pairs = consent.authorization_url().query_pairs().into_owned();

@@ -7,12 +7,11 @@ use valetkey::error::{ConsentError, Misconfigured};
 use valetkey::model::{EventKind, Label, Owner, Scopes, Status};
 use valetkey::testing::Fault;
 use valetkey::testing::sandbox::{IssuerEcho, ScopeEcho};
-use valetkey::vault::MemoryVault;
-use valetkey::{AuthorizationResponse, Binding, Connections, ConsentOptions, Error};
+use valetkey::{AuthorizationResponse, Binding, ConsentOptions, Error};
 
 use crate::support::world::{REDIRECT, World, operator, person, response, stranger};
 
-fn consent_error(error: &Error) -> ConsentError {
+pub(crate) fn consent_error(error: &Error) -> ConsentError {
     match error {
         Error::Consent(error) => *error,
         other => panic!("not a consent error: {other:?}"),
@@ -50,55 +49,15 @@ fn promise_21_the_code_is_exchanged_with_pkce_and_the_same_redirect_uri() {
     assert!(exchange.query("client_secret").is_none());
 }
 
-// PrefectHQ/fastmcp#3201, Robert-Velhorst/000-LARO#155, BasedHardware/omi#16093: a consent link sent to a victim
-// attached the victim's account to the attacker.
 #[test]
-fn promise_19_only_the_person_who_began_it_can_complete_it() {
-    let world = World::new();
-    let (alice, bob) = (person("alice"), person("bob"));
-    let consent = world.start(&alice, ConsentOptions::default());
-    let callback = world.sandbox.approve(consent.authorization_url(), "ada");
-
-    let error = world.complete(&bob, &callback, &consent).unwrap_err();
-    assert_eq!(consent_error(&error), ConsentError::WrongUser);
-    let error = world
-        .complete(&stranger("alice"), &callback, &consent)
-        .unwrap_err();
-    assert_eq!(consent_error(&error), ConsentError::Unknown);
-    assert_eq!(world.token_requests(), 0);
-
-    world.complete(&alice, &callback, &consent).unwrap();
-}
-
-#[test]
-fn promise_18_only_the_browser_in_which_it_began_can_complete_it() {
+fn promise_18_a_consent_that_expired_or_was_used_reaches_no_network() {
     let world = World::new();
     let alice = person("alice");
-    let consent = world.start(&alice, ConsentOptions::default());
-    let other = world.start(&alice, ConsentOptions::default());
-    let callback = world.sandbox.approve(consent.authorization_url(), "ada");
-    for binding in [other.binding(), &Binding::new("guess"), &Binding::new("")] {
-        let error = world
-            .connections
-            .complete(&alice, response(&callback), binding)
-            .unwrap_err();
-        assert_eq!(consent_error(&error), ConsentError::WrongBrowser);
-    }
-    assert_eq!(world.token_requests(), 0);
-    world.complete(&alice, &callback, &consent).unwrap();
-}
-
-#[test]
-fn promise_18_an_unknown_or_expired_state_reads_the_same_and_reaches_no_network() {
-    let world = World::new();
-    let alice = person("alice");
-
     let unknown = AuthorizationResponse::parse("?code=c&state=nobody").unwrap();
     let unknown = world
         .connections
         .complete(&alice, unknown, &Binding::new("b"))
         .unwrap_err();
-    assert_eq!(consent_error(&unknown), ConsentError::Unknown);
 
     let consent = world.start(&alice, ConsentOptions::default());
     let callback = world.sandbox.approve(consent.authorization_url(), "ada");
@@ -114,6 +73,7 @@ fn promise_18_an_unknown_or_expired_state_reads_the_same_and_reaches_no_network(
     assert_eq!(consent_error(&used), ConsentError::Used(consent.id()));
     assert_eq!(world.token_requests(), 1);
 
+    // A guess must not tell a state that was given from one that was not.
     assert_eq!(unknown.to_string(), expired.to_string());
     assert_ne!(unknown.to_string(), used.to_string());
 }
@@ -147,21 +107,6 @@ fn promise_18_many_callbacks_at_once_are_one_exchange() {
     });
     assert_eq!(completed, 1);
     assert_eq!(world.token_requests(), 1);
-}
-
-// modelcontextprotocol/rust-sdk#1167: the pending consent must survive an answer that is not the server's.
-#[test]
-fn promise_20_a_forged_callback_does_not_close_the_door_for_the_genuine_one() {
-    let world = World::new();
-    let alice = person("alice");
-    let consent = world.start(&alice, ConsentOptions::default());
-    let genuine = world.sandbox.approve(consent.authorization_url(), "ada");
-    let forged = genuine.replace("sandbox.test", "evil.test");
-    assert_ne!(genuine, forged);
-    let error = world.complete(&alice, &forged, &consent).unwrap_err();
-    assert_eq!(consent_error(&error), ConsentError::IssuerMismatch);
-    assert_eq!(world.token_requests(), 0);
-    world.complete(&alice, &genuine, &consent).unwrap();
 }
 
 #[test]
@@ -212,23 +157,18 @@ fn a_code_is_never_sent_twice() {
 
 #[test]
 fn promise_20_a_changed_token_endpoint_gets_no_code_and_the_consent_stays_open() {
-    let vault = std::sync::Arc::new(MemoryVault::new());
-    let world = World::over(std::sync::Arc::clone(&vault));
+    let world = World::new();
     let alice = person("alice");
     let consent = world.start(&alice, ConsentOptions::default());
     let callback = world.sandbox.approve(consent.authorization_url(), "ada");
 
-    let mut moved = world.sandbox.server();
-    moved.token_endpoint = "https://evil.test/token".into();
-    let elsewhere = Connections::builder(vault)
-        .server(moved)
-        .provider(world.sandbox.provider("notes"))
-        .client("sandbox", world.sandbox.registration(REDIRECT))
-        .http_client(world.http.clone())
-        .clock(world.clock.clone())
+    let moved = world
+        .another()
+        .describe(|server, _| server.token_endpoint = "https://evil.test/token".into());
+    let error = moved
         .build()
-        .unwrap();
-    let error = elsewhere
+        .unwrap()
+        .connections
         .complete(&alice, response(&callback), consent.binding())
         .unwrap_err();
     assert!(matches!(
@@ -349,7 +289,7 @@ fn somebody_elses_connection_cannot_be_reconnected() {
         let error = world.connections.start(&who, "notes", options).unwrap_err();
         assert!(matches!(error, Error::NotFound));
     }
-    let shared = world.connect_shared("grace");
+    let shared = world.connect_workspace_account("grace");
     let options = ConsentOptions::default().reconnect(shared.id);
     assert!(matches!(
         world.connections.start(&person("alice"), "notes", options),
@@ -401,7 +341,7 @@ fn expired_consents_are_purged_by_upkeep() {
 #[test]
 fn an_operator_connects_what_the_tenant_shares() {
     let world = World::new();
-    let connection = world.connect_shared("grace");
+    let connection = world.connect_workspace_account("grace");
     assert_eq!(connection.owner, Owner::Workspace);
     let seen = world.connections.list(&operator(), &Default::default()).unwrap();
     assert_eq!(seen.len(), 1);

@@ -18,6 +18,8 @@ mod judge;
 mod older;
 mod scenario;
 mod searched;
+#[path = "../support/mod.rs"]
+mod support;
 mod world;
 
 use std::collections::BTreeMap;

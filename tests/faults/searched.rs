@@ -1,12 +1,18 @@
 //! Looks for erased records in the files of a vault.
 
-#[path = "../support/vault/residue.rs"]
-mod residue;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 
-pub(crate) use residue::residue;
+use crate::support::vault::Searched;
+
+/// Whether any 16 bytes in a row of a record are in a file of the vault.
+pub(crate) fn residue<'a>(path: &Path, dead: impl IntoIterator<Item = &'a Vec<u8>>) -> Option<String> {
+    let searched = Searched::new(dead);
+    files(path).into_iter().find_map(|(file, content)| {
+        let offset = searched.find(&content)?;
+        Some(format!("{file:?} at {offset}"))
+    })
+}
 
 /// The files of the vault at `path` with what is in them. A backup, or a part of one, holds what was there when it was
 /// made.

@@ -7,19 +7,22 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use valetkey::AccessToken;
-use valetkey::internals::secret::{RefreshToken, State};
+use valetkey::internals::secret::RefreshToken;
 use valetkey::internals::vault::{
-    Attempt, ClaimOutcome, ClaimRequest, ConsentStatus, GrantStore as _, Holder, Housekeeping as _, NewGrant,
-    PendingConsent, Purpose, RefreshStore as _, Refreshed, RevocationStore as _, Revoke, RevokeWhat, Revoked,
+    Attempt, AuditLog as _, ClaimOutcome, ClaimRequest, GrantStore as _, Holder, Housekeeping as _, NewGrant,
+    PendingConsent, RefreshStore as _, Refreshed, RevocationStore as _, Revoke, RevokeWhat, Revoked,
     StateHash, StoreOutcome, Tokens,
 };
 use valetkey::model::{
-    Connection, ConnectionId, ConsentId, Grant, GrantId, IssuedBy, Label, Owner, Parameters, ProviderId,
-    Scopes, ServerId, TenantId, Timestamp, UserId,
+    Connection, ConnectionId, Grant, GrantId, IssuedBy, Label, Owner, ProviderId, ServerId, TenantId,
+    Timestamp, UserId,
 };
-use valetkey::vault::{AuditHead, Erasure, MasterKey, MasterKeys, SqliteVault, VaultError};
+use valetkey::vault::{AuditHead, Erasure, SqliteVault, VaultError};
+use valetkey::vault::{MasterKey, MasterKeys};
 
 use crate::scenario::{ACTIVE, BOBS, Beginning, FAMILY, HELD, NEIGHBOUR, Name, REVOKED, Scenario, of};
+use crate::support::vault;
+pub(crate) use crate::support::world::tenant;
 
 /// When pending revocations are given up.
 pub(crate) const GIVE_UP: Timestamp = at(90_000);
@@ -32,10 +35,6 @@ pub(crate) fn keys([active, former]: [u8; 2]) -> MasterKeys {
 
 pub(crate) fn open(path: &Path) -> Result<SqliteVault, VaultError> {
     SqliteVault::open(path, keys([1, 2]))
-}
-
-pub(crate) fn tenant() -> TenantId {
-    TenantId::new("acme").unwrap()
 }
 
 pub(crate) fn neighbour() -> TenantId {
@@ -127,35 +126,11 @@ pub(crate) fn refreshed(tokens: &Tokens, at: Timestamp) -> Refreshed<'_> {
 }
 
 pub(crate) fn state() -> StateHash {
-    StateHash::of(&State::new("the state"))
+    vault::state("the state")
 }
 
 pub(crate) fn consent() -> PendingConsent {
-    PendingConsent {
-        id: ConsentId::from_bytes([1; 16]),
-        state: state(),
-        binding: StateHash::of(&State::new("the binding")),
-        tenant: tenant(),
-        user: alice(),
-        owner: Owner::Personal(alice()),
-        provider: ProviderId::new("gmail").unwrap(),
-        server: ServerId::new("google").unwrap(),
-        issuer: None,
-        token_endpoint: "https://issuer.test/token".into(),
-        client_id: "client".into(),
-        redirect_uri: "https://host.test/".into(),
-        scopes: Scopes::default(),
-        services: std::collections::BTreeMap::new(),
-        parameters: Parameters::new(),
-        label: None,
-        purpose: Purpose::Connect,
-        require_account: false,
-        return_to: None,
-        request: Default::default(),
-        created_at: at(0),
-        expires_at: at(600),
-        status: ConsentStatus::Pending,
-    }
+    vault::consent("the state")
 }
 
 /// The holder of every claim.

@@ -2,8 +2,8 @@
 
 use http::{Method, Request, header};
 use serde_json::json;
-use valetkey::ConsentOptions;
 use valetkey::model::Connection;
+use valetkey::{ActingUser, ConsentOptions};
 
 use crate::support::gateway::{self, BASE, ORIGIN, Site, header_of, json, program, text, with_json};
 
@@ -35,7 +35,8 @@ fn reach(caller: &str, connection: &Connection) -> Reach {
     }
 }
 
-/// Each route of one connection, whether it changes something, and what it answers to whom it serves.
+/// Each route of one connection, whether it changes something, and what it answers to whom it serves. The last ones end the
+/// connection.
 fn routes(id: &str) -> Vec<(Method, String, bool, u16)> {
     vec![
         (Method::GET, format!("/v1/connections/{id}"), false, 200),
@@ -56,21 +57,18 @@ fn every_route_for_every_caller_and_every_connection() {
     let mut tried = 0;
     for caller in [ALICE, BOB, OLGA, MALLORY, EVE] {
         for owner in [Some(ALICE), None, Some(MALLORY)] {
-            for index in 0..routes("").len() {
-                // A site for each, so that what one call changes is not seen by the next.
-                let site = Site::new();
-                let connection = match owner {
-                    Some(owner) => site.connect(owner, "ada", ConsentOptions::default()),
-                    None => site.connect_shared("ada"),
-                };
-                let (method, path, changes, ok) = routes(&connection.id.to_string()).swap_remove(index);
-                let absent = site.send(program(
-                    caller,
-                    method.clone(),
-                    &path.replace(&connection.id.to_string(), "018f0000-0000-7000-8000-000000000000"),
-                ));
+            let site = Site::new();
+            let connection = match owner {
+                Some(owner) => site.connect(owner, "ada", ConsentOptions::default()),
+                None => site.connect_workspace_account("ada"),
+            };
+            let reach = reach(caller, &connection);
+            let absent = routes("018f0000-0000-7000-8000-000000000000");
+            for (route, absent) in routes(&connection.id.to_string()).into_iter().zip(absent) {
+                let (method, path, changes, ok) = route;
+                let absent = site.send(program(caller, absent.0, &absent.1));
                 let response = site.send(program(caller, method.clone(), &path));
-                let expected = match reach(caller, &connection) {
+                let expected = match reach {
                     Reach::Manages => ok,
                     Reach::Sees if changes => 403,
                     Reach::Sees => ok,
@@ -86,6 +84,15 @@ fn every_route_for_every_caller_and_every_connection() {
                 }
                 tried += 1;
             }
+            // A caller who may not change a connection has not changed it.
+            let user = connection.owner.user().map_or("olga", |user| user.as_str());
+            let owner = ActingUser::authenticated(connection.tenant.clone(), user).unwrap();
+            let now = site.connections.get(&owner, connection.id).unwrap();
+            assert_eq!(
+                now == connection,
+                reach != Reach::Manages,
+                "{caller} of {owner:?}"
+            );
         }
     }
     assert_eq!(tried, 5 * 3 * 10);
@@ -96,7 +103,7 @@ fn lists_hold_what_is_in_reach_and_filters_widen_nothing() {
     let site = Site::new();
     site.connect(ALICE, "ada", ConsentOptions::default());
     site.connect(BOB, "grace", ConsentOptions::default());
-    site.connect_shared("ada");
+    site.connect_workspace_account("ada");
     site.connect(MALLORY, "grace", ConsentOptions::default());
     let count = |caller, query: &str| {
         let response = site.send(program(caller, Method::GET, &format!("/v1/connections{query}")));

@@ -56,7 +56,7 @@ fn a_person_reads_what_concerns_them_and_an_operator_all_of_the_tenants() {
     let site = Site::new();
     let own = site.connect(ALICE, "ada", ConsentOptions::default()).id;
     site.connect(BOB, "grace", ConsentOptions::default());
-    let shared = site.connect_shared("ada").id;
+    let shared = site.connect_workspace_account("ada").id;
     site.connect(MALLORY, "grace", ConsentOptions::default());
 
     let all = read(&site, OLGA, "");

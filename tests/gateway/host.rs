@@ -1,45 +1,25 @@
 //! What a host gets wrong at first: the mount, the address, the sign-in, the links; and that each mistake is told.
 
-use std::sync::{Arc, Mutex};
-
 use http::{Method, Request, Response, header};
+use valetkey::ConsentOptions;
 use valetkey::gateway::{Gateway, InvalidGateway, Mount};
-use valetkey::model::{Event, EventKind, EventSink};
-use valetkey::testing::{ManualClock, Sandbox};
-use valetkey::vault::MemoryVault;
-use valetkey::{Connections, ConsentOptions};
+use valetkey::model::EventKind;
+use valetkey::testing::{EventLog, Host};
 
 use crate::support::gateway::{self, BASE, Door, ORIGIN, Site, header_of, json, program, text};
 
 const ALICE: &str = "acme.alice.user";
-
-#[derive(Debug, Clone, Default)]
-struct Kept(Arc<Mutex<Vec<EventKind>>>);
-
-impl EventSink for Kept {
-    fn emit(&self, event: &Event) {
-        self.0.lock().unwrap().push(event.kind);
-    }
-}
 
 fn get(path: &str) -> Request<Vec<u8>> {
     let request = Request::get(path).header(header::AUTHORIZATION, format!("Bearer {ALICE}"));
     request.body(Vec::new()).unwrap()
 }
 
-fn listening() -> (Gateway, Kept) {
-    let sandbox = Sandbox::new(ManualClock::default());
-    let kept = Kept::default();
-    let connections = Connections::builder(MemoryVault::new())
-        .server(sandbox.server())
-        .provider(sandbox.provider("notes"))
-        .client("sandbox", sandbox.registration("https://app.test/callback"))
-        .http_client(sandbox)
-        .events(kept.clone())
-        .build()
-        .unwrap();
+fn listening() -> (Gateway, EventLog) {
+    let host = Host::new();
     let mount = Mount::new(ORIGIN).unwrap().under(BASE).unwrap();
-    (Gateway::builder(connections, mount, Door).build().unwrap(), kept)
+    let gateway = Gateway::builder(host.connections, mount, Door);
+    (gateway.build().unwrap(), host.events)
 }
 
 #[test]
@@ -59,12 +39,12 @@ fn a_request_outside_the_mount_says_so() {
         .headers_mut()
         .insert(header::ACCEPT, "application/json".parse().unwrap());
     assert_eq!(json(&gateway.handle(with_json))["error"], "outside_mount");
-    assert_eq!(*kept.0.lock().unwrap(), [EventKind::OutsideMount; 6]);
+    assert_eq!(kept.kinds(), [EventKind::OutsideMount; 6]);
 
     // A gateway that is where it should be does not report each stray request.
     assert_eq!(gateway.handle(get("/at/v1/providers")).status(), 200);
     assert_eq!(gateway.handle(get("/v1/providers")).status(), 404);
-    assert_eq!(kept.0.lock().unwrap().len(), 6);
+    assert_eq!(kept.kinds().len(), 6);
 }
 
 #[test]
@@ -90,7 +70,7 @@ fn a_path_that_lost_its_prefix_on_the_way_is_handled_by_name() {
     let response = gateway.handle_stripped(signed_out);
     let location = header_of(&response, "location").unwrap();
     assert_eq!(location, "/sign-in?return_to=%2Fat%2Fconnect%2Fticket");
-    assert!(kept.0.lock().unwrap().is_empty());
+    assert!(kept.kinds().is_empty());
 }
 
 #[test]

@@ -200,7 +200,7 @@ fn services_are_added_to_an_account_on_its_own_page() {
     assert_eq!(offered(&mut alice, &page), ["odd"]);
 
     // Nobody else's to add to, and nothing is added to what was revoked.
-    let shared = site.connect_shared("grace").id;
+    let shared = site.connect_workspace_account("grace").id;
     let seen = format!("/connections/{shared}");
     assert!(offered(&mut alice, &seen).is_empty());
     assert_eq!(offered(&mut site.tab(OLGA), &seen), ["files", "mail", "odd"]);
@@ -215,7 +215,7 @@ fn what_cannot_share_a_consent_is_refused_and_begins_nothing() {
     let site = site();
     let mine = site.connect(ALICE, "ada", ConsentOptions::default()).id;
     let bobs = site.connect(BOB, "grace", ConsentOptions::default()).id;
-    let shared = site.connect_shared("grace").id;
+    let shared = site.connect_workspace_account("grace").id;
     let unknown = ConnectionId::from_bytes([7; 16]).to_string();
     let (mine, bobs, shared) = (mine.to_string(), bobs.to_string(), shared.to_string());
     let asked = site.sandbox.count("/token");

@@ -1,5 +1,6 @@
 //! The rules of the crate itself: layers, public face, dependencies, and code that must not compile.
 
+mod assurance;
 mod compile_fail;
 mod dependencies;
 mod error_table;

@@ -189,7 +189,7 @@ fn no_plaintext_after_any_public_operation(schema: u32) {
     let callback = world.sandbox.approve(consent.authorization_url(), "ada");
     scan("opening", &ours);
     let connection = world.complete(&alice, &callback, &consent).unwrap();
-    world.connect_shared("grace");
+    world.connect_workspace_account("grace");
     scan("completing", &ours);
     world.expire();
     world.resolver.resolve(&alice, "notes").unwrap();

@@ -7,14 +7,15 @@ use valetkey::http::UreqClient;
 use valetkey::model::Label;
 use valetkey::resolver::ResolveOptions;
 use valetkey::testing::sandbox::{Personality, Refusal};
-use valetkey::testing::{Fault, ManualClock, Sandbox};
-use valetkey::vault::{MasterKey, MemoryVault, SqliteVault, Vault};
-use valetkey::{AuthorizationResponse, Binding, Connections, ConsentOptions, Resolver};
+use valetkey::testing::{Fault, Host, Sandbox};
+use valetkey::vault::MasterKey;
+use valetkey::vault::{MemoryVault, SqliteVault, Vault};
+use valetkey::{AuthorizationResponse, Binding, ConsentOptions, Resolver};
 
 use crate::logs::Log;
 use crate::support::examples::loopback::Loopback;
 use crate::support::printed::{Transcript, secrets};
-use crate::support::world::{REDIRECT, World, operator, person, response, stranger};
+use crate::support::world::{World, operator, person, response, stranger};
 
 /// What can be done with one connection, good and bad, with everything printed.
 fn walk(world: &World, transcript: &mut Transcript) -> Vec<String> {
@@ -195,30 +196,26 @@ fn a_vault_does_not_print_what_it_keeps() {
 #[test]
 fn no_dependency_logs_a_secret() {
     let log = Log::listen();
-    let clock = ManualClock::default();
     let server = Loopback::bind("127.0.0.1", 0).unwrap();
-    let sandbox = Sandbox::at(&server.origin(), clock.clone());
-    let served = sandbox.clone();
-    server.serve(move |request| served.handle(request));
     let directory = tempfile::tempdir().unwrap();
     let vault = SqliteVault::open(directory.path().join("vault.db"), MasterKey::generate().unwrap()).unwrap();
-    let connections = Connections::builder(vault)
-        .server(sandbox.server())
-        .provider(sandbox.provider("notes"))
-        .client("sandbox", sandbox.registration(REDIRECT))
-        .http_client(UreqClient::dangerous_loopback_http())
-        .dangerous_loopback_http()
-        .clock(clock.clone())
+    let client = UreqClient::dangerous_loopback_http();
+    let host = Host::builder()
+        .at(server.origin())
+        .vault(vault)
+        .connections(|_, builder| builder.http_client(client))
         .build()
         .unwrap();
+    let Host {
+        sandbox,
+        connections,
+        clock,
+        ..
+    } = &host;
+    let served = sandbox.clone();
+    server.serve(move |request| served.handle(request));
     let alice = person("alice");
-    let consent = connections
-        .start(&alice, "notes", ConsentOptions::default())
-        .unwrap();
-    let callback = sandbox.approve(consent.authorization_url(), "ada");
-    let connection = connections
-        .complete(&alice, response(&callback), consent.binding())
-        .unwrap();
+    let connection = host.connect(&alice, "notes");
     let resolver = Resolver::new(connections.clone());
     let request = || http::Request::get("/notes").body(Vec::new()).unwrap();
     assert_eq!(resolver.send(&alice, "notes", request()).unwrap().status(), 200);
@@ -228,7 +225,7 @@ fn no_dependency_logs_a_secret() {
 
     let lines = log.lines();
     assert!(lines.contains("ureq"), "nothing was logged");
-    let all = secrets(&sandbox);
+    let all = secrets(sandbox);
     assert!(all.len() > 5);
     for secret in &all {
         assert!(

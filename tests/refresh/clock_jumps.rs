@@ -3,29 +3,23 @@
 use std::time::Duration;
 
 use valetkey::testing::{Fault, Gate};
-use valetkey::vault::MemoryVault;
-use valetkey::{Connections, Resolver};
 
-use crate::support::world::{REDIRECT, World, person};
+use crate::support::world::{World, person};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
 #[test]
 fn promise_16_a_step_of_the_clock_during_a_refresh_is_no_second_dial() {
     for backwards in [true, false] {
-        let vault = std::sync::Arc::new(MemoryVault::new());
-        let world = World::over(std::sync::Arc::clone(&vault));
+        let world = World::new();
         let alice = person("alice");
         world.connect(&alice, "ada");
         world.expire();
         world.sandbox.clear_log();
         // Another host of the same vault: what one claims, the other sees.
-        let elsewhere = Connections::builder(vault)
-            .server(world.sandbox.server())
-            .provider(world.sandbox.provider("notes"))
-            .client("sandbox", world.sandbox.registration(REDIRECT))
-            .http_client(world.sandbox.clone())
-            .clock(world.clock.clone())
+        let elsewhere = world
+            .another()
+            .connections(|sandbox, builder| builder.http_client(sandbox.clone()))
             .build()
             .unwrap();
         let gate = Gate::new();
@@ -45,7 +39,8 @@ fn promise_16_a_step_of_the_clock_during_a_refresh_is_no_second_dial() {
                 world.clock.advance(Duration::from_secs(20));
             }
             let waiting = scope.spawn(|| {
-                Resolver::new(elsewhere)
+                elsewhere
+                    .resolver
                     .resolve(&alice, "notes")
                     .map(|token| token.generation())
             });

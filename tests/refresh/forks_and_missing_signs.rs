@@ -9,7 +9,7 @@ use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fork::Fork;
 use valetkey::connections::{ConnectionFilter, Settings};
@@ -127,14 +127,10 @@ fn promise_40_the_claim_of_a_killed_process_does_not_have_to_lapse() {
     for _ in 0..2 {
         drop(waiting.scene.connections());
     }
-    let began = Instant::now();
     let error = renew(&Resolver::new(waiting.connections.clone())).unwrap_err();
-    // Its answer was lost, and the server takes the second use of the token for theft: that is said, and at once.
+    // Its answer was lost, and the server takes the second use of the token for theft: that is said. A caller who waited for
+    // the claim to lapse would have given up, with another error.
     assert!(error.consent_required().is_some(), "{error:?}");
-    assert!(
-        began.elapsed() < Settings::default().refresh_lease / 2,
-        "waited for the lease"
-    );
 }
 
 /// What the child of a fork has inherited.

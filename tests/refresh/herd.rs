@@ -3,12 +3,13 @@
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
+use valetkey::Error;
 use valetkey::connections::Settings;
-use valetkey::testing::{Fault, FaultClient, Gate, ManualClock, Sandbox};
-use valetkey::vault::{MasterKey, SqliteVault};
-use valetkey::{Connections, ConsentOptions, Error, Resolver};
+use valetkey::testing::{Fault, Gate, Host};
+use valetkey::vault::MasterKey;
+use valetkey::vault::SqliteVault;
 
-use crate::support::world::{REDIRECT, World, person, response};
+use crate::support::world::{World, person};
 
 const THREADS: usize = 1_000;
 
@@ -42,33 +43,21 @@ fn promise_17_a_herd_makes_one_request() {
 // NangoHQ/nango#1005: waiters must be bounded, whoever is at it.
 #[test]
 fn promise_17_nobody_waits_past_their_bound() {
-    let clock = ManualClock::default();
-    let sandbox = Sandbox::new(clock.clone());
-    let http = FaultClient::new(sandbox.clone());
+    let vault = SqliteVault::in_memory(MasterKey::generate().unwrap()).unwrap();
     let mut settings = Settings::default();
     settings.resolve_deadline = Duration::from_millis(300);
-    let connections = Connections::builder(SqliteVault::in_memory(MasterKey::generate().unwrap()).unwrap())
-        .server(sandbox.server())
-        .provider(sandbox.provider("notes"))
-        .client("sandbox", sandbox.registration(REDIRECT))
-        .http_client(http.clone())
-        .clock(clock.clone())
-        .settings(settings)
+    let host = Host::builder()
+        .vault(vault)
+        .connections(|_, builder| builder.settings(settings))
         .build()
         .unwrap();
     let alice = person("alice");
-    let consent = connections
-        .start(&alice, "notes", ConsentOptions::default())
-        .unwrap();
-    let callback = sandbox.approve(consent.authorization_url(), "ada");
-    connections
-        .complete(&alice, response(&callback), consent.binding())
-        .unwrap();
-    clock.advance(Duration::from_secs(3_601));
+    host.connect(&alice, "notes");
+    host.expire();
 
     let gate = Gate::new();
-    http.on("/token").next(Fault::Hold(gate.clone()));
-    let resolver = Resolver::new(connections);
+    host.http.on("/token").next(Fault::Hold(gate.clone()));
+    let resolver = &host.resolver;
     std::thread::scope(|scope| {
         let leader = scope.spawn(|| resolver.resolve(&alice, "notes").map(|token| token.generation()));
         gate.wait_for_arrivals(1);

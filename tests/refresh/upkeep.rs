@@ -8,7 +8,7 @@ use valetkey::Connections;
 use valetkey::connections::Budget;
 use valetkey::http::{HttpClient as _, HttpErrorKind, HttpRequest};
 use valetkey::model::ServerId;
-use valetkey::testing::{Fault, FaultClient, ManualClock, Sandbox};
+use valetkey::testing::{Fault, FaultClient, Host, ManualClock, Sandbox};
 use valetkey::vault::MemoryVault;
 
 use crate::support::world::{self, REDIRECT, World, person};
@@ -93,36 +93,27 @@ fn a_failure_is_counted_and_backs_off() {
 
 #[test]
 fn a_grant_that_lies_idle_is_touched_at_half_its_time() {
-    let template = World::new();
-    let sandbox = &template.sandbox;
-    let mut server = sandbox.server();
-    server.refresh_token_idle = Some(Duration::from_secs(30 * 24 * 3_600));
-    server.refresh_token_lifetime = Some(Duration::from_secs(180 * 24 * 3_600));
-    // Tokens that live for ever: nothing but idleness makes them due.
-    sandbox.adjust(|it| it.access_token_lifetime = None);
-    let connections = Connections::builder(MemoryVault::new())
-        .server(server)
-        .provider(sandbox.provider("notes"))
-        .client("sandbox", sandbox.registration(REDIRECT))
-        .http_client(sandbox.clone())
-        .clock(template.clock.clone())
+    let host = Host::builder()
+        // Tokens that live for ever: nothing but idleness makes them due.
+        .personality(|it| it.access_token_lifetime = None)
+        .describe(|server, _| {
+            server.refresh_token_idle = Some(Duration::from_secs(30 * 24 * 3_600));
+            server.refresh_token_lifetime = Some(Duration::from_secs(180 * 24 * 3_600));
+        })
         .build()
         .unwrap();
+    let connections = &host.connections;
     let alice = person("alice");
-    let consent = connections.start(&alice, "notes", Default::default()).unwrap();
-    let callback = sandbox.approve(consent.authorization_url(), "ada");
-    let connection = connections
-        .complete(&alice, world::response(&callback), consent.binding())
-        .unwrap();
+    let connection = host.connect(&alice, "notes");
     let health = connections.health(&alice, connection.id).unwrap();
     assert_eq!(
         health.reconsent_by,
         Some(connection.consented_at + Duration::from_secs(180 * 24 * 3_600))
     );
 
-    template.clock.advance(Duration::from_secs(14 * 24 * 3_600));
+    host.clock.advance(Duration::from_secs(14 * 24 * 3_600));
     assert_eq!(connections.maintain(Budget::default()).unwrap().refreshed, 0);
-    template.clock.advance(Duration::from_secs(2 * 24 * 3_600));
+    host.clock.advance(Duration::from_secs(2 * 24 * 3_600));
     assert_eq!(connections.maintain(Budget::default()).unwrap().refreshed, 1);
     assert_eq!(connections.maintain(Budget::default()).unwrap().refreshed, 0);
     let later = connections.health(&alice, connection.id).unwrap();
@@ -163,8 +154,7 @@ fn a_grant_that_was_revoked_meanwhile_is_neither_refreshed_nor_failed() {
 /// Grants of a service that the host no longer has: they cannot be tried, whatever is done.
 #[test]
 fn grants_that_cannot_be_tried_keep_no_other_from_being_refreshed() {
-    let vault = Arc::new(MemoryVault::new());
-    let mut world = World::over(Arc::clone(&vault));
+    let mut world = World::new();
     for number in 0..150 {
         let somebody = person(&format!("person-{number}"));
         let consent = world
@@ -176,7 +166,7 @@ fn grants_that_cannot_be_tried_keep_no_other_from_being_refreshed() {
     }
     world.clock.advance(Duration::from_secs(10));
     world.connect(&person("alice"), "ada");
-    world.restart_without_mail(vault);
+    *world = world.another().services(["notes"]).build().unwrap();
     world.expire();
     let upkeep = world.connections.maintain(Budget::default()).unwrap();
     assert_eq!((upkeep.refreshed, upkeep.failed, upkeep.passed_over), (1, 0, 150));

@@ -5,9 +5,10 @@ use std::time::Duration;
 use valetkey::error::ConsentReason;
 use valetkey::model::{EventKind, Label, ProviderId};
 use valetkey::resolver::{Policy, ResolveOptions, WorkspaceConnections};
+use valetkey::testing::Host;
 use valetkey::{ConsentOptions, Error, Resolver};
 
-use crate::support::world::{self, World, operator, person, stranger};
+use crate::support::world::{World, operator, person, stranger};
 
 fn reason(error: &Error) -> ConsentReason {
     error
@@ -49,7 +50,7 @@ fn two_people_act_with_their_own_tokens() {
 fn a_shared_connection_is_a_fallback_and_is_announced() {
     let world = World::new();
     let alice = person("alice");
-    let shared = world.connect_shared("grace");
+    let shared = world.connect_workspace_account("grace");
     let token = world.resolver.resolve(&alice, "notes").unwrap();
     assert!(token.is_workspace());
     assert_eq!(token.connection(), shared.id);
@@ -66,7 +67,7 @@ fn a_shared_connection_is_a_fallback_and_is_announced() {
 fn a_personal_connection_that_needs_consent_is_not_replaced_by_the_shared_one() {
     let world = World::new();
     let alice = person("alice");
-    world.connect_shared("grace");
+    world.connect_workspace_account("grace");
     world.connect(&alice, "ada");
     world.sandbox.revoke_at_server("ada");
     world.expire();
@@ -84,7 +85,7 @@ fn a_personal_connection_that_needs_consent_is_not_replaced_by_the_shared_one() 
 fn the_policy_can_forbid_or_require_the_shared_connection() {
     let world = World::new();
     let alice = person("alice");
-    let shared = world.connect_shared("grace");
+    let shared = world.connect_workspace_account("grace");
     let notes = || ProviderId::new("notes").unwrap();
 
     let forbidden = Policy::default().provider(notes(), WorkspaceConnections::Forbidden);
@@ -96,7 +97,7 @@ fn the_policy_can_forbid_or_require_the_shared_connection() {
 
     world.connect(&alice, "ada");
     let required = Policy::new(WorkspaceConnections::Required);
-    let resolver = Resolver::new(world.connections).policy(required);
+    let resolver = Resolver::new(world.connections.clone()).policy(required);
     assert_eq!(resolver.resolve(&alice, "notes").unwrap().connection(), shared.id);
 }
 
@@ -292,7 +293,7 @@ fn a_user_sees_their_own_and_the_shared_ones_and_an_operator_all() {
     world.clock.advance(Duration::from_secs(1));
     let bobs = world.connect(&bob, "grace");
     world.clock.advance(Duration::from_secs(1));
-    let shared = world.connect_shared("ada");
+    let shared = world.connect_workspace_account("ada");
     let ids = |connections: Vec<valetkey::model::Connection>| -> Vec<_> {
         connections.into_iter().map(|connection| connection.id).collect()
     };
@@ -336,45 +337,30 @@ fn a_user_sees_their_own_and_the_shared_ones_and_an_operator_all() {
 #[test]
 fn uses_are_audited_as_the_host_wishes() {
     use valetkey::connections::{AuditPage, Settings, UseAudit};
-    use valetkey::vault::{AuditKind, MemoryVault};
+    use valetkey::vault::AuditKind;
     for (policy, at_once, after_upkeep) in [
         (UseAudit::Off, 0, 0),
         (UseAudit::Batched, 0, 1),
         (UseAudit::Strict, 3, 3),
     ] {
-        let template = World::new();
         let mut settings = Settings::default();
         settings.use_audit = policy;
-        let connections = valetkey::Connections::builder(MemoryVault::new())
-            .server(template.sandbox.server())
-            .provider(template.sandbox.provider("notes"))
-            .client("sandbox", template.sandbox.registration(world::REDIRECT))
-            .http_client(template.sandbox.clone())
-            .clock(template.clock.clone())
-            .settings(settings)
-            .build()
-            .unwrap();
+        let host = Host::builder().connections(|_, builder| builder.settings(settings));
+        let host = host.build().unwrap();
         let alice = person("alice");
-        let consent = connections
-            .start(&alice, "notes", ConsentOptions::default())
-            .unwrap();
-        let callback = template.sandbox.approve(consent.authorization_url(), "ada");
-        connections
-            .complete(&alice, world::response(&callback), consent.binding())
-            .unwrap();
-        let resolver = Resolver::new(connections.clone());
+        host.connect(&alice, "notes");
         for _ in 0..3 {
-            resolver.resolve(&alice, "notes").unwrap();
+            host.resolver.resolve(&alice, "notes").unwrap();
         }
         let used = || {
-            let entries = connections.audit(&alice, &AuditPage::default()).unwrap();
+            let entries = host.connections.audit(&alice, &AuditPage::default()).unwrap();
             entries
                 .into_iter()
                 .filter(|entry| entry.kind == AuditKind::TokenUsed)
                 .count()
         };
         assert_eq!(used(), at_once, "{policy:?}");
-        connections.maintain(Default::default()).unwrap();
+        host.connections.maintain(Default::default()).unwrap();
         assert_eq!(used(), after_upkeep, "{policy:?}");
     }
 }

@@ -101,7 +101,7 @@ fn many_calls_of_a_turn_within_a_second_are_one_entry_and_turns_are_never_joined
 fn a_fallback_is_told_as_such() {
     let world = on_disk();
     let alice = person("alice");
-    world.connect_shared("grace");
+    world.connect_workspace_account("grace");
     turn(&world, alice.clone(), "shared").resolve("notes").unwrap();
     world.connect(&alice, "ada");
     turn(&world, alice.clone(), "own").resolve("notes").unwrap();

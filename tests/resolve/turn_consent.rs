@@ -87,7 +87,7 @@ fn more_access_is_asked_for_in_other_words() {
 fn nobody_is_asked_for_what_only_an_operator_can_connect() {
     let world = World::new();
     let policy = Policy::new(WorkspaceConnections::Required);
-    let turn = world.resolver.policy(policy).turn(person("alice"));
+    let turn = world.resolver.clone().policy(policy).turn(person("alice"));
     let error = turn.resolve("notes").unwrap_err();
     let refused = turn.ask(error.consent_required().unwrap()).unwrap_err();
     assert!(matches!(refused, Error::NotPermitted));

@@ -19,16 +19,16 @@ fn scopes(scopes: &str) -> ResolveOptions<'static> {
 #[test]
 fn reading_may_fall_back_and_writing_never() {
     let world = World::new();
-    world.connect_shared("grace");
+    world.connect_workspace_account("grace");
     let policy = Policy::default().personal_scopes("notes.write".parse().unwrap());
     let turn = world.resolver.clone().policy(policy).turn(person("alice"));
-    assert!(turn.resolve(&scopes("notes.read")).unwrap().is_workspace());
+    assert!(turn.resolve(scopes("notes.read")).unwrap().is_workspace());
     for needed in ["notes.write", "notes.read notes.write"] {
-        let error = turn.resolve(&scopes(needed)).unwrap_err();
+        let error = turn.resolve(scopes(needed)).unwrap_err();
         assert!(error.consent_required().is_some(), "{needed}: {error:?}");
     }
     world.connect(&person("alice"), "ada");
-    assert!(!turn.resolve(&scopes("notes.write")).unwrap().is_workspace());
+    assert!(!turn.resolve(scopes("notes.write")).unwrap().is_workspace());
 }
 
 #[test]
@@ -51,7 +51,7 @@ fn the_explanation_is_the_decision() {
             .ends_with("=> no token: notes needs consent: not connected yet")
     );
 
-    let shared = Step::Workspace(Finding::Active(world.connect_shared("grace").id));
+    let shared = Step::Workspace(Finding::Active(world.connect_workspace_account("grace").id));
     let fresh = Step::Token(TokenState::Fresh);
     assert_eq!(explain(&none).steps, [fallback, nothing.0, shared, fresh]);
 
@@ -69,7 +69,8 @@ fn the_explanation_is_the_decision() {
     let printed = format!("{} {:?}", explain(&none), explain(&none));
     assert!(!printed.contains(token.access_token().expose_secret()));
     assert!(explain(&scopes("other")).refusal.is_some());
-    let unknown = world.resolver.turn(alice.clone()).explain("none");
+    let elsewhere = ResolveOptions::new("nowhere");
+    let unknown = world.resolver.turn(alice.clone()).explain(&elsewhere);
     assert!(unknown.steps.is_empty() && unknown.refusal.is_some());
 }
 
@@ -97,7 +98,7 @@ fn the_whole_matrix_of_settings_is_decided_as_documented() {
         let world = World::new();
         let alice = person("alice");
         if shared {
-            world.connect_shared("grace");
+            world.connect_workspace_account("grace");
         }
         if personal {
             world.connect(&alice, "ada");
@@ -161,7 +162,7 @@ fn the_explanation_names_the_setting_that_counted() {
         .tool(tool("strict"), WorkspaceConnections::Forbidden)
         .tool(tool("loose"), WorkspaceConnections::Fallback)
         .personal_scopes("notes.write".parse().unwrap());
-    let resolver = world.resolver.policy(policy);
+    let resolver = world.resolver.clone().policy(policy);
     for (provider, options, setting) in [
         ("mail", scopes(""), Setting::Default),
         ("mail", scopes("").tool(tool("other")), Setting::Default),
@@ -300,7 +301,10 @@ fn a_label_that_must_be_named_is_not_left_to_a_default() {
     let work = Label::new("work").unwrap();
     let labelled = valetkey::ConsentOptions::default().label(work.clone());
     let at_work = world.try_connect(&alice, "grace", labelled).unwrap();
-    let resolver = world.resolver.policy(Policy::default().require_label(notes()));
+    let resolver = world
+        .resolver
+        .clone()
+        .policy(Policy::default().require_label(notes()));
     let Err(Error::Denied(denied)) = resolver.resolve(&alice, "notes") else {
         panic!("not denied")
     };
@@ -327,7 +331,7 @@ fn a_label_that_must_be_named_is_not_left_to_a_default() {
 fn nobody_is_asked_to_connect_what_only_an_operator_can() {
     let world = World::like(|it| it.issues_refresh_tokens = false);
     let alice = person("alice");
-    world.connect_shared("grace");
+    world.connect_workspace_account("grace");
     world.clock.advance(Duration::from_secs(7200));
     let turn = world.resolver.turn(alice);
     let error = turn.resolve("notes").unwrap_err();

@@ -1,46 +1,18 @@
 //! When the use of a token is written: by upkeep, not by the caller who waits for the token.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use valetkey::connections::{AuditPage, Budget, Settings, UseAudit};
-use valetkey::vault::{AuditKind, MasterKey, MemoryStore, Mode, SealedVault, Store, Transaction, VaultError};
+use valetkey::vault::MasterKey;
+use valetkey::vault::{AuditKind, SealedVault};
 use valetkey::{ActingUser, Connections, Resolver};
 
-use crate::support::world::{REDIRECT, World, person};
+use crate::support::counting::CountingStore;
+use crate::support::world::person;
 
 /// How many uses wait at most before a `resolve` writes some of them.
 const BOUND: usize = 8_192;
 
-/// A store that counts its write transactions.
-#[derive(Debug, Clone, Default)]
-struct Counting(Arc<(MemoryStore, AtomicUsize)>);
-
-impl Counting {
-    fn writes(&self) -> usize {
-        self.0.1.load(Ordering::Relaxed)
-    }
-}
-
-impl Store for Counting {
-    fn transact(
-        &self,
-        mode: Mode,
-        work: &mut dyn FnMut(&mut dyn Transaction) -> Result<(), VaultError>,
-    ) -> Result<(), VaultError> {
-        if matches!(mode, Mode::Write) {
-            self.0.1.fetch_add(1, Ordering::Relaxed);
-        }
-        self.0.0.transact(mode, work)
-    }
-
-    fn erase_residue(&self) -> Result<bool, VaultError> {
-        self.0.0.erase_residue()
-    }
-}
-
 struct Host {
-    store: Counting,
+    store: CountingStore,
     resolver: Resolver,
     connections: Connections,
     alice: ActingUser,
@@ -48,28 +20,21 @@ struct Host {
 
 impl Host {
     fn new(use_audit: UseAudit) -> Self {
-        let store = Counting::default();
-        let key = MasterKey::generate().unwrap().to_base64();
-        let open = || SealedVault::open(store.clone(), MasterKey::from_base64(&key).unwrap()).unwrap();
-        let alice = person("alice");
-        let world = World::over(open());
-        world.connect(&alice, "ada");
-        let sandbox = &world.sandbox;
+        let store = CountingStore::default();
+        let vault = SealedVault::open(store.clone(), MasterKey::generate().unwrap()).unwrap();
         let mut settings = Settings::default();
         settings.use_audit = use_audit;
-        let connections = Connections::builder(open())
-            .server(sandbox.server())
-            .provider(sandbox.provider("notes"))
-            .client("sandbox", sandbox.registration(REDIRECT))
-            .http_client(sandbox.clone())
-            .clock(world.clock.clone())
-            .settings(settings)
+        let host = valetkey::testing::Host::builder()
+            .vault(vault)
+            .connections(|_, builder| builder.settings(settings))
             .build()
             .unwrap();
+        let alice = person("alice");
+        host.connect(&alice, "notes");
         Self {
             store,
-            resolver: Resolver::new(connections.clone()),
-            connections,
+            resolver: host.resolver,
+            connections: host.connections,
             alice,
         }
     }

@@ -339,8 +339,7 @@ impl HttpClient for Silent {
 
 #[test]
 fn a_server_that_does_not_answer_is_not_asked_about_every_pending_revocation() {
-    let vault = Arc::new(MemoryVault::new());
-    let world = World::over(Arc::clone(&vault));
+    let world = World::new();
     let people: Vec<_> = (0..40)
         .map(|number| person(&format!("person-{number}")))
         .collect();
@@ -353,15 +352,12 @@ fn a_server_that_does_not_answer_is_not_asked_about_every_pending_revocation() {
     }
     world.clock.advance(Duration::from_secs(3_600));
     let silent = Silent(Arc::default());
-    let host = Connections::builder(vault)
-        .server(world.sandbox.server())
-        .provider(world.sandbox.provider("notes"))
-        .client("sandbox", world.sandbox.registration(REDIRECT))
-        .http_client(silent.clone())
-        .clock(world.clock)
+    let host = world
+        .another()
+        .connections(|_, builder| builder.http_client(silent.clone()))
         .build()
         .unwrap();
-    let upkeep = host.maintain(Budget::default().workers(1)).unwrap();
+    let upkeep = host.connections.maintain(Budget::default().workers(1)).unwrap();
     assert_eq!(
         (upkeep.revocations_settled, upkeep.next),
         (0, Duration::from_secs(60))

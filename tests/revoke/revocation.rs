@@ -7,11 +7,11 @@ use valetkey::error::ConsentReason;
 use valetkey::model::{EventKind, Status};
 use valetkey::provider::Revocation;
 use valetkey::testing::sandbox::Refusal;
-use valetkey::testing::{Fault, ManualClock, Sandbox};
-use valetkey::vault::{AuditKind, Erasure, MemoryVault};
-use valetkey::{Connections, ConsentOptions, Resolver};
+use valetkey::testing::{Fault, Host};
+use valetkey::vault::{AuditKind, Erasure};
 
-use crate::support::world::{self, REDIRECT, World, operator, person, response};
+use crate::support::family::vaults;
+use crate::support::world::{self, World, operator, person};
 
 #[test]
 fn nothing_resolves_and_the_server_has_ended_the_grant() {
@@ -49,33 +49,6 @@ fn nothing_resolves_and_the_server_has_ended_the_grant() {
 }
 
 #[test]
-fn a_provider_that_does_not_answer_keeps_nothing_usable_here() {
-    let world = World::new();
-    let alice = person("alice");
-    let connection = world.connect(&alice, "ada");
-    world.http.on("/revoke").next(Fault::Timeout);
-    let revocation = world.connections.revoke(&alice, connection.id).unwrap();
-    assert!(
-        matches!(revocation.at_provider, AtProvider::Unconfirmed { .. }),
-        "{:?}",
-        revocation.at_provider
-    );
-    assert!(world.resolver.resolve(&alice, "notes").is_err());
-}
-
-#[test]
-fn a_busy_provider_is_not_called_revoked() {
-    let world = World::new();
-    let alice = person("alice");
-    let connection = world.connect(&alice, "ada");
-    world
-        .sandbox
-        .adjust(|it| it.revocation_outage = Some(Refusal::JsonWith(503)));
-    let revocation = world.connections.revoke(&alice, connection.id).unwrap();
-    assert!(matches!(revocation.at_provider, AtProvider::Unconfirmed { .. }));
-}
-
-#[test]
 fn revoking_twice_is_no_error() {
     let world = World::new();
     let alice = person("alice");
@@ -85,44 +58,99 @@ fn revoking_twice_is_no_error() {
     assert_eq!(again.at_provider, AtProvider::NothingLeft);
 }
 
+/// What a provider offers and answers, and what is reported of it.
+struct Case {
+    name: &'static str,
+    /// The capability in the descriptor; the sandbox's own where there is none.
+    capability: Option<fn() -> Revocation>,
+    /// What becomes of each request to the endpoint.
+    fault: Option<fn() -> Fault>,
+    expected: fn(&AtProvider) -> bool,
+    /// The requests that are made, and what is left to do here.
+    requests: usize,
+    here: Erasure,
+}
+
+const CASES: [Case; 6] = [
+    Case {
+        name: "it confirms",
+        capability: None,
+        fault: None,
+        expected: |it| *it == AtProvider::Revoked,
+        requests: 2,
+        here: Erasure::Cleared,
+    },
+    Case {
+        name: "it does not answer",
+        capability: None,
+        fault: Some(|| Fault::Timeout),
+        expected: |it| matches!(it, AtProvider::Unconfirmed { .. }),
+        requests: 2,
+        here: Erasure::Pending,
+    },
+    Case {
+        name: "it is busy",
+        capability: None,
+        fault: Some(|| Fault::Status(503, String::new())),
+        expected: |it| matches!(it, AtProvider::Unconfirmed { .. }),
+        requests: 2,
+        here: Erasure::Pending,
+    },
+    Case {
+        name: "it refuses",
+        capability: None,
+        fault: Some(|| Fault::Status(400, String::new())),
+        expected: |it| *it == AtProvider::Refused,
+        requests: 2,
+        here: Erasure::Pending,
+    },
+    Case {
+        name: "it has no endpoint",
+        capability: Some(|| Revocation::Unsupported),
+        fault: None,
+        expected: |it| *it == AtProvider::Unsupported,
+        requests: 0,
+        here: Erasure::Cleared,
+    },
+    Case {
+        name: "it has a page",
+        capability: Some(|| Revocation::ByUser { url: PAGE.into() }),
+        fault: None,
+        expected: |it| matches!(it, AtProvider::ByUser { url } if url == PAGE),
+        requests: 0,
+        here: Erasure::Cleared,
+    },
+];
+
+const PAGE: &str = "https://sandbox.test/apps";
+
 #[test]
-fn a_provider_without_an_endpoint_names_the_page_or_says_so() {
-    for (capability, expected) in [
-        (Revocation::Unsupported, AtProvider::Unsupported),
-        (
-            Revocation::ByUser {
-                url: "https://sandbox.test/apps".into(),
-            },
-            AtProvider::ByUser {
-                url: "https://sandbox.test/apps".into(),
-            },
-        ),
-    ] {
-        let sandbox = Sandbox::new(ManualClock::default());
-        let mut server = sandbox.server();
-        server.revocation = capability;
-        let connections = Connections::builder(MemoryVault::new())
-            .server(server)
-            .provider(sandbox.provider("notes"))
-            .client("sandbox", sandbox.registration(REDIRECT))
-            .http_client(sandbox.clone())
-            .clock(ManualClock::default())
-            .build()
-            .unwrap();
+fn what_is_reported_follows_from_what_the_provider_offers_and_answers() {
+    for (case, vault) in CASES
+        .iter()
+        .flat_map(|case| vaults().map(|vault| (case, vault())))
+    {
+        let host = Host::builder().vault(vault).describe(|server, _| {
+            if let Some(capability) = case.capability {
+                server.revocation = capability();
+            }
+        });
+        let host = host.build().unwrap();
         let alice = person("alice");
-        let consent = connections
-            .start(&alice, "notes", ConsentOptions::default())
-            .unwrap();
-        let callback = sandbox.approve(consent.authorization_url(), "ada");
-        let connection = connections
-            .complete(&alice, response(&callback), consent.binding())
-            .unwrap();
-        assert_eq!(
-            connections.revoke(&alice, connection.id).unwrap().at_provider,
-            expected
-        );
-        assert_eq!(sandbox.count("/revoke"), 0);
-        assert!(Resolver::new(connections).resolve(&alice, "notes").is_err());
+        let connection = host.connect(&alice, "notes");
+        for _ in 0..case.requests {
+            if let Some(fault) = case.fault {
+                host.http.on("/revoke").next(fault());
+            }
+        }
+        let revocation = host.connections.revoke(&alice, connection.id).unwrap();
+        let name = case.name;
+        assert!((case.expected)(&revocation.at_provider), "{name}: {revocation:?}");
+        assert_eq!(revocation.here, case.here, "{name}");
+        assert_eq!(host.http.requests_to("/revoke"), case.requests, "{name}");
+        // Whatever the provider does, nothing usable is left here.
+        assert_eq!(revocation.connection.status, Status::Revoked, "{name}");
+        assert!(host.resolver.resolve(&alice, "notes").is_err(), "{name}");
     }
 }
 

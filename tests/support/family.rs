@@ -1,5 +1,4 @@
 //! Services that share an authorization server, played by the sandbox, and a host that connects them.
-#![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,22 +15,22 @@ use valetkey::{ActingUser, Connections, ConsentOptions, Resolver, Result};
 
 use super::world::{Events, REDIRECT, person, response};
 
-pub const LOCAL: &str = "http://localhost:3000/callback";
+pub(crate) const LOCAL: &str = "http://localhost:3000/callback";
 
 /// A family of three services at one authorization server.
-pub struct Family {
-    pub server: &'static str,
+pub(crate) struct Family {
+    pub(crate) server: &'static str,
     /// The two of the first consent, and the one that comes later.
-    pub services: [&'static str; 3],
+    pub(crate) services: [&'static str; 3],
     /// A scope by which each is known.
-    pub scopes: [&'static str; 3],
+    pub(crate) scopes: [&'static str; 3],
     /// How a later consent is told to add to the grant; none where the whole is asked for again.
-    pub adds: Option<(&'static str, &'static str)>,
+    pub(crate) adds: Option<(&'static str, &'static str)>,
     /// Whether the provider can be asked to end the grant.
-    pub ends: bool,
+    pub(crate) ends: bool,
 }
 
-pub const FAMILIES: [Family; 2] = [
+pub(crate) const FAMILIES: [Family; 2] = [
     Family {
         server: "google",
         services: ["gmail", "google-calendar", "google-drive"],
@@ -52,22 +51,22 @@ pub const FAMILIES: [Family; 2] = [
     },
 ];
 
-pub struct Host {
-    pub sandbox: Sandbox,
-    pub http: FaultClient,
-    pub clock: ManualClock,
-    pub events: Events,
-    pub connections: Connections,
-    pub resolver: Resolver,
-    pub alice: ActingUser,
+pub(crate) struct Host {
+    pub(crate) sandbox: Sandbox,
+    pub(crate) http: FaultClient,
+    pub(crate) clock: ManualClock,
+    pub(crate) events: Events,
+    pub(crate) connections: Connections,
+    pub(crate) resolver: Resolver,
+    pub(crate) alice: ActingUser,
 }
 
 impl Host {
-    pub fn new(family: &Family) -> Self {
+    pub(crate) fn new(family: &Family) -> Self {
         Self::over(family, MemoryVault::new())
     }
 
-    pub fn over(family: &Family, vault: impl Vault) -> Self {
+    pub(crate) fn over(family: &Family, vault: impl Vault) -> Self {
         let clock = ManualClock::default();
         let sandbox = Sandbox::playing(family.services[0], clock.clone());
         let http = FaultClient::new(sandbox.clone());
@@ -96,7 +95,12 @@ impl Host {
     }
 
     /// Walks a consent; gives the URL and what came of it.
-    pub fn walk(&self, service: &str, account: &str, options: ConsentOptions) -> (Url, Result<Connection>) {
+    pub(crate) fn walk(
+        &self,
+        service: &str,
+        account: &str,
+        options: ConsentOptions,
+    ) -> (Url, Result<Connection>) {
         let consent = self.connections.start(&self.alice, service, options).unwrap();
         let url = consent.authorization_url().clone();
         let callback = self.sandbox.approve(&url, account);
@@ -106,71 +110,71 @@ impl Host {
         (url, done)
     }
 
-    pub fn connect(&self, service: &str, options: ConsentOptions) -> Connection {
+    pub(crate) fn connect(&self, service: &str, options: ConsentOptions) -> Connection {
         self.walk(service, "ada", options).1.unwrap()
     }
 
     /// The first two of the family, by one consent.
-    pub fn two(&self, family: &Family) -> [Connection; 2] {
+    pub(crate) fn two(&self, family: &Family) -> [Connection; 2] {
         let [first, second, _] = family.services;
         let named = self.connect(first, ConsentOptions::default().also(second));
         [named, self.of(second)]
     }
 
     /// The one connection to a service that is not revoked.
-    pub fn of(&self, service: &str) -> Connection {
+    pub(crate) fn of(&self, service: &str) -> Connection {
         let filter = ConnectionFilter::provider(service);
         let mut found = self.connections.list(&self.alice, &filter).unwrap();
         assert_eq!(found.len(), 1, "{service}: {found:?}");
         found.remove(0)
     }
 
-    pub fn token(&self, service: &str) -> String {
+    pub(crate) fn token(&self, service: &str) -> String {
         let token = self.resolver.resolve(&self.alice, service).unwrap();
         assert_eq!(token.connection(), self.of(service).id, "{service}");
         token.access_token().expose_secret().to_owned()
     }
 
-    pub fn refusal(&self, service: &str) -> ConsentReason {
+    pub(crate) fn refusal(&self, service: &str) -> ConsentReason {
         let error = self.resolver.resolve(&self.alice, service).unwrap_err();
         error.consent_required().unwrap().reason
     }
 
-    pub fn token_requests(&self) -> Vec<Logged> {
+    pub(crate) fn token_requests(&self) -> Vec<Logged> {
         let mut log = self.sandbox.log();
         log.retain(|logged| logged.parameter("grant_type").is_some());
         log
     }
 
-    pub fn revocations(&self) -> usize {
+    pub(crate) fn revocations(&self) -> usize {
         self.http.requests_to("/revoke")
     }
 
-    pub fn expire(&self) {
+    pub(crate) fn expire(&self) {
         self.clock.advance(Duration::from_secs(3601));
     }
 }
 
-pub fn scopes_of(url: &Url) -> BTreeSet<String> {
+pub(crate) fn scopes_of(url: &Url) -> BTreeSet<String> {
     let asked = parameter(url, "scope").unwrap();
     asked.split(' ').map(str::to_owned).collect()
 }
 
-pub fn parameter(url: &Url, name: &str) -> Option<String> {
+pub(crate) fn parameter(url: &Url, name: &str) -> Option<String> {
     let found = url.query_pairs().find(|(key, _)| key == name);
     found.map(|(_, value)| value.into_owned())
 }
 
-pub fn names(url: &Url) -> BTreeSet<String> {
+pub(crate) fn names(url: &Url) -> BTreeSet<String> {
     url.query_pairs().map(|(name, _)| name.into_owned()).collect()
 }
 
-pub fn has(scopes: &Scopes, scope: &str) -> bool {
+pub(crate) fn has(scopes: &Scopes, scope: &str) -> bool {
     scopes.contains(scope)
 }
-pub const GOOGLE: &Family = &FAMILIES[0];
+pub(crate) const GOOGLE: &Family = &FAMILIES[0];
 
-pub fn vaults() -> [Box<dyn Fn() -> Arc<dyn Vault>>; 2] {
+pub(crate) fn vaults() -> [Box<dyn Fn() -> Arc<dyn Vault>>; 2] {
     [
         Box::new(|| Arc::new(MemoryVault::new())),
         Box::new(|| Arc::new(SqliteVault::in_memory(MasterKey::generate().unwrap()).unwrap())),

@@ -1,5 +1,4 @@
 //! A vault whose writes of tokens fail as often as a test says.
-#![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,21 +15,21 @@ use valetkey::testing::ManualClock;
 
 /// A vault in memory that is out of reach for as many writes of tokens as a test says.
 #[derive(Debug, Clone, Default)]
-pub struct FlakyVault {
+pub(crate) struct FlakyVault {
     inner: Arc<MemoryVault>,
     failures: Arc<AtomicUsize>,
     /// How many writes of tokens were tried.
     attempts: Arc<AtomicUsize>,
-    pub clock: ManualClock,
-    pub warnings: Vec<VaultWarning>,
+    pub(crate) clock: ManualClock,
+    pub(crate) warnings: Vec<VaultWarning>,
 }
 
 impl FlakyVault {
-    pub fn fail(&self, times: usize) {
+    pub(crate) fn fail(&self, times: usize) {
         self.failures.store(times, Ordering::SeqCst);
     }
 
-    pub fn attempts(&self) -> usize {
+    pub(crate) fn attempts(&self) -> usize {
         self.attempts.load(Ordering::SeqCst)
     }
 

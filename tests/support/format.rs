@@ -1,35 +1,33 @@
 //! The formats of a vault, written from their documentation with another implementation of AES-GCM
 //! and HKDF. Nothing in here is taken from the crate.
 
-#![allow(dead_code, unreachable_pub, reason = "each user takes a part of it")]
-
 use aes_gcm::Aes256Gcm;
 use aes_gcm::aead::{Aead as _, KeyInit as _, Payload};
 use hkdf::Hkdf;
 use hkdf::hmac::{Hmac, Mac as _};
 use sha2::Sha256;
 
-pub type Key = [u8; 32];
-pub type Nonce = [u8; 12];
+pub(crate) type Key = [u8; 32];
+pub(crate) type Nonce = [u8; 12];
 
 const DOMAIN_1: &[u8] = b"valetkey/1";
 const DOMAIN_2: &[u8] = b"valetkey/2";
 
 /// What a record is bound to.
 #[derive(Debug, Clone, Copy)]
-pub struct Place<'a> {
-    pub kind: &'a str,
-    pub vault: [u8; 16],
-    pub tenant: &'a str,
-    pub owner: Option<&'a str>,
-    pub provider: &'a str,
-    pub id: [u8; 16],
-    pub generation: u64,
+pub(crate) struct Place<'a> {
+    pub(crate) kind: &'a str,
+    pub(crate) vault: [u8; 16],
+    pub(crate) tenant: &'a str,
+    pub(crate) owner: Option<&'a str>,
+    pub(crate) provider: &'a str,
+    pub(crate) id: [u8; 16],
+    pub(crate) generation: u64,
     /// Part of format 2 only.
-    pub route: &'a [u8],
+    pub(crate) route: &'a [u8],
 }
 
-pub fn derive<const LEN: usize>(master: &Key, info: &str) -> [u8; LEN] {
+pub(crate) fn derive<const LEN: usize>(master: &Key, info: &str) -> [u8; LEN] {
     let mut derived = [0; LEN];
     Hkdf::<Sha256>::new(Some(DOMAIN_1), master)
         .expand(info.as_bytes(), &mut derived)
@@ -37,17 +35,17 @@ pub fn derive<const LEN: usize>(master: &Key, info: &str) -> [u8; LEN] {
     derived
 }
 
-pub fn check_value(master: &Key, vault: [u8; 16]) -> [u8; 32] {
+pub(crate) fn check_value(master: &Key, vault: [u8; 16]) -> [u8; 32] {
     hmac(&derive(master, "fingerprint"), &vault)
 }
 
 /// The MAC of a row, under the key with version 2^32-1 of its tenant.
-pub fn row_mac(row_key: &Key, parts: &[&[u8]]) -> [u8; 32] {
+pub(crate) fn row_mac(row_key: &Key, parts: &[&[u8]]) -> [u8; 32] {
     hmac(&derive(row_key, "rows"), &join(&[&[DOMAIN_1], parts].concat()))
 }
 
 /// The MAC of an entry, of a head, of a gap or of a checkpoint, under the audit key of the vault.
-pub fn audit_mac(audit_key: &Key, parts: &[&[u8]]) -> [u8; 32] {
+pub(crate) fn audit_mac(audit_key: &Key, parts: &[&[u8]]) -> [u8; 32] {
     hmac(&derive(audit_key, "audit"), &join(&[&[DOMAIN_1], parts].concat()))
 }
 
@@ -58,12 +56,12 @@ fn hmac(key: &Key, message: &[u8]) -> [u8; 32] {
 }
 
 /// An optional value of an encoding.
-pub fn optional<T: AsRef<[u8]>>(value: Option<T>) -> Vec<u8> {
+pub(crate) fn optional<T: AsRef<[u8]>>(value: Option<T>) -> Vec<u8> {
     value.map_or_else(Vec::new, |value| [&[1], value.as_ref()].concat())
 }
 
 /// Each part as u32 length ‖ bytes: additional data and plaintexts alike.
-pub fn join<T: AsRef<[u8]>>(parts: &[T]) -> Vec<u8> {
+pub(crate) fn join<T: AsRef<[u8]>>(parts: &[T]) -> Vec<u8> {
     let mut joined = Vec::new();
     for part in parts {
         let part = part.as_ref();
@@ -74,7 +72,7 @@ pub fn join<T: AsRef<[u8]>>(parts: &[T]) -> Vec<u8> {
 }
 
 /// What [`join`] has joined.
-pub fn split(mut joined: &[u8]) -> Option<Vec<Vec<u8>>> {
+pub(crate) fn split(mut joined: &[u8]) -> Option<Vec<Vec<u8>>> {
     let mut parts = Vec::new();
     while !joined.is_empty() {
         let (len, rest) = joined.split_first_chunk::<4>()?;
@@ -85,26 +83,32 @@ pub fn split(mut joined: &[u8]) -> Option<Vec<Vec<u8>>> {
     Some(parts)
 }
 
-pub fn seal(key: &Key, version: u32, place: &Place<'_>, nonce: Nonce, plaintext: &[u8]) -> Vec<u8> {
+pub(crate) fn seal(key: &Key, version: u32, place: &Place<'_>, nonce: Nonce, plaintext: &[u8]) -> Vec<u8> {
     let header = record_header(2, version);
     let additional_data = place.additional_data(&header);
     seal_under(key, header, nonce, &additional_data, plaintext)
 }
 
-pub fn open(key: &Key, version: u32, place: &Place<'_>, record: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn open(key: &Key, version: u32, place: &Place<'_>, record: &[u8]) -> Option<Vec<u8>> {
     let header = record_header(2, version);
     open_under(key, header, &place.additional_data(&header), record)
 }
 
 /// As schemas 1 and 2 had it.
-pub fn seal_format_1(key: &Key, version: u32, place: &Place<'_>, nonce: Nonce, plaintext: &[u8]) -> Vec<u8> {
+pub(crate) fn seal_format_1(
+    key: &Key,
+    version: u32,
+    place: &Place<'_>,
+    nonce: Nonce,
+    plaintext: &[u8],
+) -> Vec<u8> {
     let header = record_header(1, version);
     let additional_data = place.additional_data_of_format_1(&header);
     seal_under(key, header, nonce, &additional_data, plaintext)
 }
 
 /// The body of an audit entry.
-pub fn seal_audit(
+pub(crate) fn seal_audit(
     key: &Key,
     version: u32,
     (vault, tenant, number): ([u8; 16], &str, u64),
@@ -116,7 +120,7 @@ pub fn seal_audit(
     seal_under(key, header, nonce, &additional_data, plaintext)
 }
 
-pub fn open_audit(
+pub(crate) fn open_audit(
     key: &Key,
     version: u32,
     (vault, tenant, number): ([u8; 16], &str, u64),
@@ -145,7 +149,7 @@ fn open_under(key: &Key, expected: [u8; 5], aad: &[u8], record: &[u8]) -> Option
     decrypt(key, *nonce, aad, sealed)
 }
 
-pub fn wrap(
+pub(crate) fn wrap(
     master: &Key,
     vault: [u8; 16],
     tenant: &str,
@@ -160,7 +164,13 @@ pub fn wrap(
     [header.as_slice(), &nonce, &sealed].concat()
 }
 
-pub fn unwrap(master: &Key, vault: [u8; 16], tenant: &str, version: u32, wrapped: &[u8]) -> Option<Key> {
+pub(crate) fn unwrap(
+    master: &Key,
+    vault: [u8; 16],
+    tenant: &str,
+    version: u32,
+    wrapped: &[u8],
+) -> Option<Key> {
     let header = wrapped_header(master);
     unwrap_under(
         master,
@@ -169,7 +179,7 @@ pub fn unwrap(master: &Key, vault: [u8; 16], tenant: &str, version: u32, wrapped
     )
 }
 
-pub fn unwrap_audit_key(master: &Key, vault: [u8; 16], wrapped: &[u8]) -> Option<Key> {
+pub(crate) fn unwrap_audit_key(master: &Key, vault: [u8; 16], wrapped: &[u8]) -> Option<Key> {
     let header = wrapped_header(master);
     let additional_data = join(&[DOMAIN_1, b"audit_key", &vault, &header]);
     unwrap_under(master, &additional_data, wrapped)

@@ -1,5 +1,8 @@
 //! What several test binaries share: hosts with a sandbox, vault files, child processes, and what is searched for secrets.
 
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
+pub(crate) mod counting;
 #[path = "../../examples/support/mod.rs"]
 pub(crate) mod examples;
 #[cfg(feature = "sqlite")]

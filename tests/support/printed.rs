@@ -1,5 +1,4 @@
 //! All that is printed of the library's values, to be searched for what must not be in it.
-#![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
 
 use std::cell::Cell;
 use std::error::Error;
@@ -14,7 +13,7 @@ thread_local! {
 }
 
 /// Panics that are made to be read are not reported.
-pub fn keep_quiet_about_made_panics() {
+pub(crate) fn keep_quiet_about_made_panics() {
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         if !MADE.get() {
@@ -30,19 +29,19 @@ fn unwrapped<E: Debug>(outcome: Result<(), E>) {
 
 /// All that was printed.
 #[derive(Default)]
-pub struct Transcript(pub String);
+pub(crate) struct Transcript(pub String);
 
 impl Transcript {
-    pub fn debug(&mut self, value: &dyn Debug) {
+    pub(crate) fn debug(&mut self, value: &dyn Debug) {
         writeln!(self.0, "{value:?}\n{value:#?}").unwrap();
     }
 
-    pub fn text(&mut self, text: &str) {
+    pub(crate) fn text(&mut self, text: &str) {
         writeln!(self.0, "{text}").unwrap();
     }
 
     /// The error with all that caused it, and what a panic makes of it.
-    pub fn error<E: Error + 'static>(&mut self, error: E) {
+    pub(crate) fn error<E: Error + 'static>(&mut self, error: E) {
         let mut next: Option<&dyn Error> = Some(&error);
         while let Some(error) = next {
             writeln!(self.0, "{error}\n{error:?}\n{error:#?}").unwrap();
@@ -55,7 +54,7 @@ impl Transcript {
         self.text(words);
     }
 
-    pub fn outcome<T: Debug>(&mut self, outcome: Result<T, valetkey::Error>) -> Option<T> {
+    pub(crate) fn outcome<T: Debug>(&mut self, outcome: Result<T, valetkey::Error>) -> Option<T> {
         match outcome {
             Ok(value) => {
                 self.debug(&value);
@@ -69,7 +68,7 @@ impl Transcript {
     }
 
     /// Fails if a secret, or the word `marker`, is in it.
-    pub fn assert_clean(&self, secrets: &[String]) {
+    pub(crate) fn assert_clean(&self, secrets: &[String]) {
         assert!(secrets.len() > 3, "only {} secrets were in play", secrets.len());
         assert!(self.0.len() > 1_000, "nothing was printed");
         for secret in secrets {
@@ -91,7 +90,7 @@ impl Transcript {
 }
 
 /// Every secret that was in play: the sandbox's, and ours that it saw.
-pub fn secrets(sandbox: &Sandbox) -> Vec<String> {
+pub(crate) fn secrets(sandbox: &Sandbox) -> Vec<String> {
     let mut all = sandbox.issued_secrets();
     for logged in sandbox.log() {
         all.extend(logged.parameter("code_verifier").map(str::to_owned));

@@ -1,7 +1,6 @@
 //! Several real processes on one vault file, before one sandbox over real HTTP.
 //!
 //! A child is this same test binary, asked by an environment variable to play a part.
-#![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -24,7 +23,7 @@ const MASTER_KEY: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
 const REDIRECT: &str = "https://app.test/callback";
 
 /// The full count where it is asked for, else the smaller one.
-pub fn count(small: usize, full: usize) -> usize {
+pub(crate) fn count(small: usize, full: usize) -> usize {
     if env::var_os("VALETKEY_FULL").is_some() {
         full
     } else {
@@ -33,21 +32,21 @@ pub fn count(small: usize, full: usize) -> usize {
 }
 
 /// The sandbox over HTTP, its request count, and the vault file of all processes.
-pub struct Scene {
-    pub sandbox: Sandbox,
-    pub origin: String,
-    pub file: PathBuf,
+pub(crate) struct Scene {
+    pub(crate) sandbox: Sandbox,
+    pub(crate) origin: String,
+    pub(crate) file: PathBuf,
     token_requests: Arc<AtomicUsize>,
     _directory: tempfile::TempDir,
 }
 
 impl Scene {
-    pub fn new(change: impl FnOnce(&mut Personality)) -> Self {
+    pub(crate) fn new(change: impl FnOnce(&mut Personality)) -> Self {
         Self::behind(change, |_, answer| answer())
     }
 
     /// The same, with a hand on each request: it may look, wait, and answer otherwise.
-    pub fn behind(
+    pub(crate) fn behind(
         change: impl FnOnce(&mut Personality),
         hand: impl Fn(&str, &mut dyn FnMut() -> HttpResponse) -> HttpResponse + Send + Sync + 'static,
     ) -> Self {
@@ -79,16 +78,16 @@ impl Scene {
         }
     }
 
-    pub fn token_requests(&self) -> usize {
+    pub(crate) fn token_requests(&self) -> usize {
         self.token_requests.load(Ordering::SeqCst)
     }
 
     /// The connections of this process.
-    pub fn connections(&self) -> Connections {
+    pub(crate) fn connections(&self) -> Connections {
         self.connections_with(Settings::default())
     }
 
-    pub fn connections_with(&self, settings: Settings) -> Connections {
+    pub(crate) fn connections_with(&self, settings: Settings) -> Connections {
         let client = UreqClient::dangerous_loopback_http();
         connections(
             &self.file,
@@ -100,7 +99,7 @@ impl Scene {
     }
 
     /// The same, with a pipe to and from it.
-    pub fn spawn_talking(&self, test: &str) -> Child {
+    pub(crate) fn spawn_talking(&self, test: &str) -> Child {
         self.child(test, "")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -109,7 +108,7 @@ impl Scene {
     }
 
     /// Another process: plays the part `part` of the test named `test`, with this argument.
-    pub fn spawn(&self, test: &str, argument: &str) -> Child {
+    pub(crate) fn spawn(&self, test: &str, argument: &str) -> Child {
         self.child(test, argument).stdout(Stdio::null()).spawn().unwrap()
     }
 
@@ -131,14 +130,14 @@ impl Scene {
 }
 
 /// What a child was told; `None` in the parent.
-pub struct Part {
-    pub file: PathBuf,
-    pub origin: String,
-    pub argument: String,
+pub(crate) struct Part {
+    pub(crate) file: PathBuf,
+    pub(crate) origin: String,
+    pub(crate) argument: String,
 }
 
 impl Part {
-    pub fn of(test: &str) -> Option<Self> {
+    pub(crate) fn of(test: &str) -> Option<Self> {
         if env::var("VALETKEY_CHILD").ok()? != test {
             return None;
         }
@@ -149,11 +148,11 @@ impl Part {
         })
     }
 
-    pub fn connections(&self) -> Connections {
+    pub(crate) fn connections(&self) -> Connections {
         self.connections_with(Settings::default(), UreqClient::dangerous_loopback_http())
     }
 
-    pub fn connections_with(&self, settings: Settings, client: impl HttpClient) -> Connections {
+    pub(crate) fn connections_with(&self, settings: Settings, client: impl HttpClient) -> Connections {
         connections(
             &self.file,
             &self.origin,
@@ -165,7 +164,7 @@ impl Part {
 }
 
 /// The master key of all processes.
-pub fn key() -> MasterKey {
+pub(crate) fn key() -> MasterKey {
     MasterKey::from_base64(MASTER_KEY).unwrap()
 }
 
@@ -190,12 +189,12 @@ fn connections(
         .unwrap()
 }
 
-pub fn alice() -> ActingUser {
-    ActingUser::authenticated("acme", "alice").unwrap()
+pub(crate) fn alice() -> ActingUser {
+    super::world::person("alice")
 }
 
 /// Alice gives her consent, again if she has to.
-pub fn consent(scene: &Scene, connections: &Connections) -> valetkey::model::Connection {
+pub(crate) fn consent(scene: &Scene, connections: &Connections) -> valetkey::model::Connection {
     let consent = connections
         .start(&alice(), "notes", ConsentOptions::default())
         .unwrap();
@@ -210,7 +209,7 @@ pub fn consent(scene: &Scene, connections: &Connections) -> valetkey::model::Con
 }
 
 /// Resolves a token that must be good for longer than any is: each call is a refresh.
-pub fn renew(resolver: &Resolver) -> valetkey::Result<u64> {
+pub(crate) fn renew(resolver: &Resolver) -> valetkey::Result<u64> {
     let options = valetkey::resolver::ResolveOptions::new("notes").min_ttl(Duration::from_secs(2 * 3600));
     resolver
         .resolve(&alice(), &options)
@@ -218,7 +217,7 @@ pub fn renew(resolver: &Resolver) -> valetkey::Result<u64> {
 }
 
 /// Sends a signal to a child.
-pub fn signal(child: &Child, name: &str) {
+pub(crate) fn signal(child: &Child, name: &str) {
     let sent = Command::new("kill")
         .args([name, &child.id().to_string()])
         .status()

@@ -51,8 +51,10 @@ fn another_host_reads_the_same_vault_and_reports_to_the_same_log() {
 fn the_builder_applies_every_change() {
     let extra = EventLog::default();
     let mut described = Vec::new();
-    let mut settings = Settings::default();
-    settings.consent_lifetime = Duration::from_secs(7);
+    let settings = Settings {
+        consent_lifetime: Duration::from_secs(7),
+        ..Settings::default()
+    };
     let host = Host::builder()
         .at("http://127.0.0.1:4711")
         .personality(|server| server.issues_refresh_tokens = false)
@@ -96,4 +98,32 @@ fn the_builder_applies_every_change() {
     assert_eq!(extra.all(), host.events.all());
     host.events.clear();
     assert!(host.events.all().is_empty() && !extra.all().is_empty());
+}
+
+#[test]
+fn a_host_can_have_another_client_than_the_one_that_the_sandbox_accepts() {
+    let host = Host::new();
+    let ada = host.user("ada");
+    host.connect(&ada, "notes");
+    let id = host.sandbox.client_id();
+    let wrong = ClientRegistration::new(id, "wrong", Host::REDIRECT_URI);
+    let other = host.another().client(wrong).build().unwrap();
+    let refused = other
+        .connect_with(&ada, "mail", "ada", ConsentOptions::default())
+        .unwrap_err();
+    assert!(matches!(refused, Error::Misconfigured(_)), "{refused:?}");
+    host.connect(&ada, "mail");
+}
+
+#[test]
+fn a_workspace_connection_has_the_account_and_the_options_that_are_asked_for() {
+    let host = Host::new();
+    let operator = host.operator("olga");
+    let scopes: crate::model::Scopes = "notes.read".parse().unwrap();
+    let options = ConsentOptions::default().scopes(scopes.clone());
+    let connection = host
+        .connect_workspace_with(&operator, "notes", "grace", options)
+        .unwrap();
+    assert_eq!(connection.granted, scopes);
+    assert_eq!(connection.account.unwrap().id, "grace");
 }

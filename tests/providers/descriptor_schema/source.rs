@@ -3,6 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use syn::{
+    Attribute, Expr, ExprLit, Fields, FieldsNamed, GenericArgument, Item, Lit, MetaNameValue, PathArguments,
+    Type,
+};
+
 /// A type that a descriptor file holds.
 #[derive(Debug)]
 pub(crate) enum Shape {
@@ -29,143 +34,126 @@ pub(crate) enum Holds {
 
 /// Every type in `src/provider` that serde reads, by name.
 pub(crate) fn shapes() -> BTreeMap<String, Shape> {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/provider");
     let mut shapes = BTreeMap::new();
-    for entry in std::fs::read_dir(directory).unwrap() {
-        let path = entry.unwrap().path();
-        if path.extension().is_some_and(|extension| extension == "rs") {
-            let text = std::fs::read_to_string(path).unwrap();
-            for piece in text.split("serde::Deserialize))]").skip(1) {
-                read(piece, &mut shapes);
+    let mut open = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src/provider")];
+    while let Some(directory) = open.pop() {
+        for entry in std::fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                open.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let file = syn::parse_file(&std::fs::read_to_string(path).unwrap()).unwrap();
+                read(&file, &mut shapes);
             }
         }
     }
     shapes
 }
 
-/// The type whose derive was just read.
-fn read(text: &str, shapes: &mut BTreeMap<String, Shape>) {
-    let (attributes, rest) = text.split_once("pub ").unwrap();
-    let (kind, rest) = rest.split_once(' ').unwrap();
-    let (name, rest) = rest.split_once([' ', '(']).unwrap();
-    if !rest.starts_with('{') {
-        return;
+/// The types of a file that serde reads and whose members have names.
+fn read(file: &syn::File, shapes: &mut BTreeMap<String, Shape>) {
+    for item in &file.items {
+        let (name, told) = match item {
+            Item::Struct(it) => (&it.ident, attributes(&it.attrs)),
+            Item::Enum(it) => (&it.ident, attributes(&it.attrs)),
+            _ => continue,
+        };
+        if !told.contains("serde::Deserialize") {
+            continue;
+        }
+        let shape = match item {
+            Item::Struct(it) => {
+                let Fields::Named(fields) = &it.fields else {
+                    continue;
+                };
+                let mut fields = fields_of(fields);
+                if told.contains("serde(default") {
+                    for field in &mut fields {
+                        field.attributes.push_str("serde(default");
+                    }
+                }
+                Shape::Struct(fields)
+            }
+            Item::Enum(it) => Shape::Enum(it.variants.iter().map(variant).collect()),
+            _ => continue,
+        };
+        assert!(shapes.insert(name.to_string(), shape).is_none(), "{name} twice");
     }
-    let (body, _) = bracketed(rest);
-    let all_default = attributes
-        .split_whitespace()
-        .collect::<String>()
-        .contains("serde(default");
-    let mut list = members(body);
-    if all_default {
-        list.iter_mut()
-            .for_each(|member| member.attributes.push_str("serde(default"));
-    }
-    let shape = match kind {
-        "struct" => Shape::Struct(list),
-        "enum" => Shape::Enum(list),
-        other => panic!("{other} {name}"),
+}
+
+fn fields_of(fields: &FieldsNamed) -> Vec<Member> {
+    let member = |field: &syn::Field| Member {
+        name: field.ident.as_ref().unwrap().to_string(),
+        about: about(&field.attrs),
+        attributes: attributes(&field.attrs),
+        holds: Holds::Type(type_of(&field.ty)),
     };
-    assert!(shapes.insert(name.to_owned(), shape).is_none(), "{name} twice");
+    fields.named.iter().map(member).collect()
 }
 
-/// What stands between the first bracket and its partner, and what follows.
-fn bracketed(text: &str) -> (&str, &str) {
-    let mut depth = 0;
-    let mut in_comment = false;
-    for (at, c) in text.char_indices() {
-        in_comment = (in_comment || text[at..].starts_with("//")) && c != '\n';
-        match c {
-            _ if in_comment => {}
-            '{' | '(' | '[' | '<' => depth += 1,
-            '}' | ')' | ']' | '>' => depth -= 1,
-            _ => {}
+fn variant(variant: &syn::Variant) -> Member {
+    let mut attributes_of_it = attributes(&variant.attrs);
+    let holds = match &variant.fields {
+        Fields::Unit => Holds::Nothing,
+        Fields::Named(fields) => Holds::Members(fields_of(fields)),
+        Fields::Unnamed(fields) => {
+            assert_eq!(fields.unnamed.len(), 1, "{}", variant.ident);
+            let field = &fields.unnamed[0];
+            attributes_of_it.push_str(&attributes(&field.attrs));
+            Holds::Type(type_of(&field.ty))
         }
-        if depth == 0 {
-            return (&text[1..at], &text[at + 1..]);
-        }
-    }
-    panic!("no end to {text:.60}");
-}
-
-/// The members of a body: documentation, attributes, a declaration, a comma.
-fn members(body: &str) -> Vec<Member> {
-    let mut list = Vec::new();
-    let (mut about, mut attributes) = (String::new(), String::new());
-    let mut rest = body.trim_start();
-    while !rest.is_empty() {
-        if let Some(line) = rest.strip_prefix("//") {
-            let (line, after) = line.split_once('\n').unwrap_or((line, ""));
-            if let Some(text) = line.strip_prefix('/') {
-                about.push_str(if about.is_empty() { "" } else { " " });
-                about.push_str(text.trim());
-            }
-            rest = after.trim_start();
-        } else if let Some(attribute) = rest.strip_prefix('#') {
-            let (inner, after) = bracketed(attribute);
-            attributes.push_str(inner);
-            rest = after.trim_start();
-        } else {
-            let end = end_of_declaration(rest);
-            let (name, holds, inner) = declaration(rest[..end].trim());
-            attributes.push_str(&inner);
-            list.push(Member {
-                name,
-                about: plain(&std::mem::take(&mut about)),
-                attributes: std::mem::take(&mut attributes),
-                holds,
-            });
-            rest = rest[end..].trim_start_matches(',').trim_start();
-        }
-    }
-    list
-}
-
-fn end_of_declaration(text: &str) -> usize {
-    let mut at = 0;
-    while at < text.len() {
-        match text.as_bytes()[at] {
-            b',' => return at,
-            b'{' | b'(' | b'[' | b'<' => {
-                let (_, after) = bracketed(&text[at..]);
-                at = text.len() - after.len();
-            }
-            _ => at += 1,
-        }
-    }
-    at
-}
-
-/// A name, what it holds, and the attributes inside a variant's brackets.
-fn declaration(text: &str) -> (String, Holds, String) {
-    let text = text.trim_start_matches("pub ");
-    if let Some((name, kind)) = text
-        .split_once(": ")
-        .filter(|(name, _)| !name.contains(['{', '(']))
-    {
-        return (name.to_owned(), Holds::Type(kind.to_owned()), String::new());
-    }
-    let name_end = text.find([' ', '{', '(']).unwrap_or(text.len());
-    let (name, rest) = (snake(&text[..name_end]), text[name_end..].trim_start());
-    match rest.chars().next() {
-        None => (name, Holds::Nothing, String::new()),
-        Some('(') => {
-            let one = members_of_tuple(bracketed(rest).0);
-            (name, Holds::Type(one.1), one.0)
-        }
-        Some(_) => (name, Holds::Members(members(bracketed(rest).0)), String::new()),
+    };
+    Member {
+        name: snake(&variant.ident.to_string()),
+        about: about(&variant.attrs),
+        attributes: attributes_of_it,
+        holds,
     }
 }
 
-/// The attributes and the type of the one value of a tuple variant.
-fn members_of_tuple(text: &str) -> (String, String) {
-    let text = text.trim();
-    match text.strip_prefix('#') {
-        Some(attribute) => {
-            let (inner, after) = bracketed(attribute);
-            (inner.to_owned(), after.trim().trim_end_matches(',').to_owned())
+/// What lists in attributes contain, without white space: what is told to serde among them.
+fn attributes(attributes: &[Attribute]) -> String {
+    let lists = attributes.iter().filter_map(|it| it.meta.require_list().ok());
+    let text: String = lists.map(|list| list.tokens.to_string()).collect();
+    text.split_whitespace().collect()
+}
+
+/// The documentation as one line of plain text.
+fn about(attributes: &[Attribute]) -> String {
+    let mut lines = Vec::new();
+    for attribute in attributes.iter().filter(|it| it.path().is_ident("doc")) {
+        if let Ok(MetaNameValue {
+            value: Expr::Lit(ExprLit {
+                lit: Lit::Str(line), ..
+            }),
+            ..
+        }) = attribute.meta.require_name_value()
+        {
+            lines.push(line.value().trim().to_owned());
         }
-        None => (String::new(), text.trim_end_matches(',').to_owned()),
+    }
+    plain(&lines.join(" "))
+}
+
+/// A type as it is written, without paths: `Option<Vec<String>>`.
+fn type_of(kind: &Type) -> String {
+    let Type::Path(path) = kind else {
+        panic!("a type of another form")
+    };
+    let last = path.path.segments.last().unwrap();
+    match &last.arguments {
+        PathArguments::AngleBracketed(arguments) => {
+            let arguments: Vec<String> = arguments
+                .args
+                .iter()
+                .map(|argument| match argument {
+                    GenericArgument::Type(kind) => type_of(kind),
+                    _ => panic!("{}: an argument of another form", last.ident),
+                })
+                .collect();
+            format!("{}<{}>", last.ident, arguments.join(", "))
+        }
+        _ => last.ident.to_string(),
     }
 }
 

@@ -1,10 +1,9 @@
 //! A host with the gateway mounted, and browsers and programs that call it.
-#![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
 
-pub mod planted;
-pub mod schema;
+pub(crate) mod planted;
 
 use std::collections::BTreeMap;
+use std::ops::Deref;
 
 use http::request::Parts;
 use http::{Method, Request, Response, header};
@@ -12,16 +11,16 @@ use valetkey::connections::ConnectionsBuilder;
 use valetkey::gateway::{Authenticator, Caller, Gateway, Mount, Refused};
 use valetkey::model::Connection;
 use valetkey::provider::{AuthorizationServer, Provider};
-use valetkey::testing::{FaultClient, ManualClock, Sandbox};
+use valetkey::testing::{Host, Sandbox};
 use valetkey::vault::{MemoryVault, Vault};
-use valetkey::{ActingUser, AuthorizationResponse, Connections, ConsentOptions, Operator};
+use valetkey::{ActingUser, ConsentOptions, Operator};
 
-pub const ORIGIN: &str = "https://app.test";
-pub const BASE: &str = "/at";
+pub(crate) const ORIGIN: &str = "https://app.test";
+pub(crate) const BASE: &str = "/at";
 
 /// Tells callers by a cookie `session=tenant.name.role`, or by the same words as a bearer credential.
 #[derive(Debug)]
-pub struct Door;
+pub(crate) struct Door;
 
 impl Authenticator for Door {
     fn authenticate(&self, head: &Parts) -> Result<Caller, Refused> {
@@ -51,35 +50,41 @@ impl Authenticator for Door {
     }
 }
 
-pub struct Site {
-    pub sandbox: Sandbox,
-    pub clock: ManualClock,
-    pub http: FaultClient,
-    pub connections: Connections,
-    pub gateway: Gateway,
+/// A [`Host`] with a gateway.
+pub(crate) struct Site {
+    host: Host,
+    pub(crate) gateway: Gateway,
+}
+
+impl Deref for Site {
+    type Target = Host;
+
+    fn deref(&self) -> &Host {
+        &self.host
+    }
 }
 
 impl Site {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::over(MemoryVault::new())
     }
 
-    pub fn over(vault: impl Vault) -> Self {
+    pub(crate) fn over(vault: impl Vault) -> Self {
         Self::with(vault, |_| {})
     }
 
     /// The same, with a server whose descriptor is changed.
-    pub fn with(vault: impl Vault, change: impl FnOnce(&mut AuthorizationServer)) -> Self {
+    pub(crate) fn with(vault: impl Vault, change: impl FnOnce(&mut AuthorizationServer)) -> Self {
         Self::build(vault, |server, _| change(server), |_, builder| builder)
     }
 
     /// The same, with more services.
-    pub fn offering(more: impl FnOnce(&Sandbox, ConnectionsBuilder) -> ConnectionsBuilder) -> Self {
+    pub(crate) fn offering(more: impl FnOnce(&Sandbox, ConnectionsBuilder) -> ConnectionsBuilder) -> Self {
         Self::build(MemoryVault::new(), |_, _| {}, more)
     }
 
     /// The same, with other descriptors of the server and of `mail`.
-    pub fn described(
+    pub(crate) fn described(
         change: impl FnOnce(&mut AuthorizationServer, &mut Provider),
         more: impl FnOnce(&Sandbox, ConnectionsBuilder) -> ConnectionsBuilder,
     ) -> Self {
@@ -91,79 +96,58 @@ impl Site {
         change: impl FnOnce(&mut AuthorizationServer, &mut Provider),
         more: impl FnOnce(&Sandbox, ConnectionsBuilder) -> ConnectionsBuilder,
     ) -> Self {
-        let clock = ManualClock::default();
-        let sandbox = Sandbox::new(clock.clone());
-        let http = FaultClient::new(sandbox.clone());
         let mount = Mount::new(ORIGIN).unwrap().under(BASE).unwrap();
-        let mut server = sandbox.server();
-        let mut mail = sandbox.provider("mail");
-        change(&mut server, &mut mail);
-        let builder = Connections::builder(vault)
-            .server(server)
-            .provider(sandbox.provider("notes"))
-            .provider(mail)
-            .client("sandbox", sandbox.registration(&mount.callback_url("sandbox")))
-            .http_client(http.clone())
-            .clock(clock.clone());
-        let connections = more(&sandbox, builder).build().unwrap();
-        let gateway = Gateway::builder(connections.clone(), mount, Door)
+        let mut change = Some(change);
+        let host = Host::builder()
+            .vault(vault)
+            .redirect_uri(mount.callback_url("sandbox"))
+            .describe(|server, provider| {
+                if let Some(change) = change.take_if(|_| provider.id.as_str() == "mail") {
+                    change(server, provider);
+                }
+            })
+            .connections(more)
+            .build()
+            .unwrap();
+        let gateway = Gateway::builder(host.connections.clone(), mount, Door)
             .allow_return_to("/chat")
             .build()
             .unwrap();
-        Self {
-            sandbox,
-            clock,
-            http,
-            connections,
-            gateway,
-        }
+        Self { host, gateway }
     }
 
     /// Connects an account without the gateway.
-    pub fn connect(&self, who: &str, account: &str, options: ConsentOptions) -> Connection {
-        let person = person(who);
-        let consent = self.connections.start(&person, "notes", options).unwrap();
-        let callback = self.sandbox.approve(consent.authorization_url(), account);
-        let response = AuthorizationResponse::parse(&callback).unwrap();
-        self.connections
-            .complete(&person, response, consent.binding())
+    pub(crate) fn connect(&self, who: &str, account: &str, options: ConsentOptions) -> Connection {
+        self.connect_with(&person(who), "notes", account, options)
             .unwrap()
     }
 
-    pub fn connect_shared(&self, account: &str) -> Connection {
+    pub(crate) fn connect_workspace_account(&self, account: &str) -> Connection {
         let operator = Operator::authenticated("acme", "olga").unwrap();
-        let consent = self
-            .connections
-            .start_workspace(&operator, "notes", ConsentOptions::default())
-            .unwrap();
-        let callback = self.sandbox.approve(consent.authorization_url(), account);
-        let response = AuthorizationResponse::parse(&callback).unwrap();
-        let person = operator.acting_user();
-        self.connections
-            .complete(person, response, consent.binding())
+        self.connect_workspace_with(&operator, "notes", account, ConsentOptions::default())
             .unwrap()
     }
 
-    pub fn tab(&self, who: &str) -> Tab<'_> {
+    pub(crate) fn tab(&self, who: &str) -> Tab<'_> {
         Tab {
             site: self,
             cookies: BTreeMap::from([("session".into(), who.into())]),
         }
     }
 
-    pub fn send(&self, request: Request<Vec<u8>>) -> Response<Vec<u8>> {
+    pub(crate) fn send(&self, request: Request<Vec<u8>>) -> Response<Vec<u8>> {
         self.gateway.handle(request)
     }
 }
 
 /// The person of a credential such as `acme.alice.user`.
-pub fn person(who: &str) -> ActingUser {
+pub(crate) fn person(who: &str) -> ActingUser {
     let words: Vec<&str> = who.split('.').collect();
     ActingUser::authenticated(words[0], words[1]).unwrap()
 }
 
 /// A program with a credential in a header.
-pub fn program(who: &str, method: Method, path: &str) -> Request<Vec<u8>> {
+pub(crate) fn program(who: &str, method: Method, path: &str) -> Request<Vec<u8>> {
     Request::builder()
         .method(method)
         .uri(format!("{BASE}{path}"))
@@ -172,7 +156,7 @@ pub fn program(who: &str, method: Method, path: &str) -> Request<Vec<u8>> {
         .unwrap()
 }
 
-pub fn with_json(mut request: Request<Vec<u8>>, json: &serde_json::Value) -> Request<Vec<u8>> {
+pub(crate) fn with_json(mut request: Request<Vec<u8>>, json: &serde_json::Value) -> Request<Vec<u8>> {
     request
         .headers_mut()
         .insert(header::CONTENT_TYPE, "application/json".parse().unwrap());
@@ -180,26 +164,26 @@ pub fn with_json(mut request: Request<Vec<u8>>, json: &serde_json::Value) -> Req
     request
 }
 
-pub fn text(response: &Response<Vec<u8>>) -> &str {
+pub(crate) fn text(response: &Response<Vec<u8>>) -> &str {
     std::str::from_utf8(response.body()).unwrap()
 }
 
-pub fn json(response: &Response<Vec<u8>>) -> serde_json::Value {
+pub(crate) fn json(response: &Response<Vec<u8>>) -> serde_json::Value {
     serde_json::from_slice(response.body()).unwrap_or_else(|_| panic!("no JSON: {}", text(response)))
 }
 
-pub fn header_of<'r>(response: &'r Response<Vec<u8>>, name: &str) -> Option<&'r str> {
+pub(crate) fn header_of<'r>(response: &'r Response<Vec<u8>>, name: &str) -> Option<&'r str> {
     response.headers().get(name).map(|value| value.to_str().unwrap())
 }
 
 /// A browser that is signed in and keeps cookies.
-pub struct Tab<'s> {
+pub(crate) struct Tab<'s> {
     site: &'s Site,
-    pub cookies: BTreeMap<String, String>,
+    pub(crate) cookies: BTreeMap<String, String>,
 }
 
 impl Tab<'_> {
-    pub fn get(&mut self, path: &str) -> Response<Vec<u8>> {
+    pub(crate) fn get(&mut self, path: &str) -> Response<Vec<u8>> {
         let uri = path.strip_prefix(ORIGIN).unwrap_or(path);
         let uri = if uri.starts_with(BASE) {
             uri.to_owned()
@@ -211,14 +195,14 @@ impl Tab<'_> {
     }
 
     /// Sends a form, with the token of a page that was opened before.
-    pub fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Response<Vec<u8>> {
+    pub(crate) fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Response<Vec<u8>> {
         let token = self.token();
         let mut fields = fields.to_vec();
         fields.push(("csrf_token", &token));
         self.post_without_token(path, &fields)
     }
 
-    pub fn post_without_token(&mut self, path: &str, fields: &[(&str, &str)]) -> Response<Vec<u8>> {
+    pub(crate) fn post_without_token(&mut self, path: &str, fields: &[(&str, &str)]) -> Response<Vec<u8>> {
         let mut form = url::form_urlencoded::Serializer::new(String::new());
         form.extend_pairs(fields);
         let request = Request::post(format!("{BASE}{path}"))
@@ -228,7 +212,7 @@ impl Tab<'_> {
         self.exchange(request.unwrap())
     }
 
-    pub fn token(&mut self) -> String {
+    pub(crate) fn token(&mut self) -> String {
         json(&self.get("/v1/session"))["csrf_token"]
             .as_str()
             .unwrap()
@@ -236,7 +220,7 @@ impl Tab<'_> {
     }
 
     /// Begins a consent, and gives the address of the provider that the browser is led to.
-    pub fn depart(&mut self, fields: &[(&str, &str)]) -> String {
+    pub(crate) fn depart(&mut self, fields: &[(&str, &str)]) -> String {
         let page = self.post("/connect", fields);
         assert_eq!(page.status(), 200, "{}", text(&page));
         let html = text(&page);
@@ -250,7 +234,7 @@ impl Tab<'_> {
         address.replace("&#38;", "&")
     }
 
-    pub fn cookie(&self) -> String {
+    pub(crate) fn cookie(&self) -> String {
         let pairs: Vec<String> = self
             .cookies
             .iter()
@@ -259,7 +243,7 @@ impl Tab<'_> {
         pairs.join("; ")
     }
 
-    pub fn exchange(&mut self, request: Request<Vec<u8>>) -> Response<Vec<u8>> {
+    pub(crate) fn exchange(&mut self, request: Request<Vec<u8>>) -> Response<Vec<u8>> {
         let response = self.site.send(request);
         for cookie in response.headers().get_all(header::SET_COOKIE) {
             let cookie = cookie.to_str().unwrap();

@@ -12,7 +12,7 @@ use valetkey::model::{
 use valetkey::vault::Vault;
 
 /// Puts a connection into a vault as if it had been granted.
-pub fn plant(vault: &impl Vault, number: usize, change: impl FnOnce(&mut Connection)) -> ConnectionId {
+pub(crate) fn plant(vault: &impl Vault, number: usize, change: impl FnOnce(&mut Connection)) -> ConnectionId {
     let tenant = TenantId::new("acme").unwrap();
     let now = Timestamp::from_unix_millis(1_700_000_000_000 + i64::try_from(number).unwrap());
     let id = ConnectionId::generate(now).unwrap();

@@ -1,9 +1,11 @@
 //! What the tests of the vault's file have in common.
 
-#![allow(dead_code, unused_imports, reason = "each test crate uses a part of it")]
-
+pub(crate) mod log;
 mod residue;
 
+#[allow(unused_imports, reason = "each test binary uses a part of it")]
+pub(crate) use super::world::tenant;
+#[allow(unused_imports, reason = "each test binary uses a part of it")]
 pub(crate) use residue::{Searched, residue};
 
 use std::fs;
@@ -19,6 +21,7 @@ use valetkey::internals::vault::{
     PendingConsent, Purpose, Refreshed, Revoke, RevokeWhat, Revoked, StateHash, StoreOutcome, StoredToken,
     SweepLimits, Swept, Taken, TokenQuery, Tokens,
 };
+#[allow(unused_imports, reason = "each test binary uses a part of it")]
 pub(crate) use valetkey::internals::vault::{
     AuditLog, ConsentStore, GrantStore, Housekeeping, RefreshStore, RevocationStore,
 };
@@ -27,7 +30,7 @@ use valetkey::model::{
     Scopes, ServerId, TenantId, Timestamp, UserId,
 };
 use valetkey::vault::{
-    AuditChain, Erasure, Forgotten, MasterKey, Retention, Rotated, Rotation, SqliteVault, VaultError,
+    AuditChain, Forgotten, MasterKey, Retention, Rotated, Rotation, SqliteVault, VaultError,
 };
 
 pub(crate) fn full() -> bool {
@@ -44,10 +47,6 @@ pub(crate) fn open(path: &Path) -> Result<SqliteVault, VaultError> {
 
 pub(crate) fn at(seconds: i64) -> Timestamp {
     Timestamp::from_unix_millis(seconds * 1_000)
-}
-
-pub(crate) fn tenant() -> TenantId {
-    TenantId::new("acme").unwrap()
 }
 
 pub(crate) fn user() -> UserId {

@@ -6,6 +6,8 @@
 
 #![allow(clippy::print_stdout, reason = "a test tells how many cases it tried")]
 
+mod state;
+
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -15,149 +17,10 @@ use valetkey::internals::vault::{Attempt, Claim, ClaimRequest, CommitOutcome, Ho
 use valetkey::model::{FailureCode, GrantId, NeedsConsent, Status, Timestamp};
 use valetkey::provider::RotationClass;
 
+use self::state::*;
+
 const LEASE: Duration = Duration::from_secs(30);
 const HOLDERS: usize = 3;
-
-/// The state of the model: what the vault stores, what the server knows, where each holder stands.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Universe {
-    stored: Stored,
-    server: Server,
-    holders: [At; HOLDERS],
-    now: i64,
-    crashes: u8,
-    lost_answers: u8,
-    lapses: u8,
-    revocations: u8,
-    /// Reports that the API refuses the access token of the first generation.
-    refusals: u8,
-    /// Whether such a report was stored.
-    refused: bool,
-    /// A request of a holder that crashed, still on its way to the server.
-    on_its_way: Option<u32>,
-    /// Tokens that a late holder must give back to the server.
-    returned: Vec<u32>,
-}
-
-/// What the vault stores, flattened to what can be compared.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Stored {
-    status: u8,
-    generation: u64,
-    fence: u64,
-    /// Holder, fence, since, until.
-    held: Option<(u8, u64, i64, i64)>,
-    unknown: Option<u64>,
-    /// The refresh token, by its number at the server.
-    token: Option<u32>,
-}
-
-/// A server's own truth.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Server {
-    current: u32,
-    issued: u32,
-    family_dead: bool,
-    /// Until when the token before is still taken, for servers with a grace window.
-    grace_until: i64,
-}
-
-/// Where a holder stands.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum At {
-    Idle,
-    /// It holds a claim and the refresh token, and has not dialled.
-    Claimed {
-        claim: (u64, u64),
-        token: u32,
-        unknown: bool,
-    },
-    /// The server has answered; nothing is stored yet.
-    Answered {
-        claim: (u64, u64),
-        token: u32,
-        unknown: bool,
-        answer: Option<u32>,
-    },
-    Crashed,
-    Done,
-}
-
-fn holder(index: usize) -> Holder {
-    Holder::from_bytes([u8::try_from(index).unwrap(); 16])
-}
-
-impl Stored {
-    fn lifecycle(&self) -> Lifecycle {
-        let mut lifecycle = Lifecycle::granted(self.generation, self.token.is_some(), self.fence);
-        lifecycle.status = match self.status {
-            0 => Status::Active,
-            1 => Status::NeedsConsent(NeedsConsent::Rejected),
-            2 => Status::NeedsConsent(NeedsConsent::LostInFlight),
-            _ => Status::Revoked,
-        };
-        lifecycle.held = self.held.map(|(index, fence, since, until)| lifecycle::Held {
-            holder: holder(index.into()),
-            fence,
-            since: Timestamp::from_unix_millis(since),
-            until: Timestamp::from_unix_millis(until),
-        });
-        lifecycle.unknown_generation = self.unknown;
-        lifecycle
-    }
-
-    fn keep(&mut self, lifecycle: &Lifecycle) {
-        self.status = match lifecycle.status {
-            Status::Active => 0,
-            Status::NeedsConsent(NeedsConsent::LostInFlight) => 2,
-            Status::NeedsConsent(_) => 1,
-            _ => 3,
-        };
-        self.generation = lifecycle.generation;
-        self.fence = lifecycle.fence;
-        self.held = lifecycle.held.map(|held| {
-            let (since, until) = (held.since.as_unix_millis(), held.until.as_unix_millis());
-            (held.holder.as_bytes()[0], held.fence, since, until)
-        });
-        self.unknown = lifecycle.unknown_generation;
-    }
-}
-
-impl Server {
-    /// What a refresh with this token gives: a new token's number, or a refusal.
-    fn refresh(&mut self, rotation: RotationClass, token: u32, now: i64) -> Option<u32> {
-        if self.family_dead {
-            return None;
-        }
-        let taken = match rotation {
-            RotationClass::Static => return (token == self.current).then_some(token),
-            RotationClass::OldStaysValid => token <= self.current,
-            RotationClass::Grace(_) => {
-                token == self.current || (token + 1 == self.current && now <= self.grace_until)
-            }
-            _ => token == self.current,
-        };
-        if !taken {
-            if rotation == RotationClass::SingleUseRevokesFamily {
-                self.family_dead = true;
-            }
-            return None;
-        }
-        if let RotationClass::Grace(window) = rotation
-            && token + 1 == self.current
-        {
-            // A replay within the window is answered with the token that the lost answer held.
-            let _ = window;
-            return Some(self.current);
-        }
-        self.issued += 1;
-        self.current = self.issued;
-        if let RotationClass::Grace(window) = rotation {
-            self.grace_until = now + i64::try_from(window.as_millis()).unwrap();
-        }
-        Some(self.current)
-    }
-}
 
 /// Every universe that one step leads to.
 fn steps(universe: &Universe, rotation: RotationClass) -> Vec<Universe> {

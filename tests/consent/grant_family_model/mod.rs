@@ -1,6 +1,8 @@
 //! Grants for several connections under random histories: the vault in memory and the one in SQLite decide alike, and
 //! what must hold for every history holds.
 
+mod steps;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -14,127 +16,12 @@ use valetkey::internals::vault::{
 };
 use valetkey::model::{
     Account, Connection, ConnectionId, FailureCode, Grant, GrantId, IssuedBy, NeedsConsent, Owner,
-    ProviderId, Scopes, ServerId, Status, TenantId, Timestamp, UserId,
+    ProviderId, Scopes, ServerId, Status, Timestamp, UserId,
 };
 use valetkey::vault::{AuditChain, MasterKey, MemoryVault, Retention, SqliteVault, Vault};
 
-/// Three services of one person; each has one connection, with this number.
-const SERVICES: [u8; 3] = [1, 2, 3];
-
-#[derive(Debug, Clone)]
-enum Step {
-    /// A consent for these services. Its generation is off by this much.
-    Consent { services: Vec<u8>, off: u64 },
-    /// A consent that extends the grant of one service by these.
-    Extend { of: u8, services: Vec<u8> },
-    /// The refresh of the grant that this service uses begins.
-    Claim { service: u8 },
-    /// The refresh that began this many claims ago ends.
-    Commit { ago: usize },
-    /// The server refuses the refresh token of that claim.
-    Reject { ago: usize },
-    /// That refresh fails for now.
-    Fail { ago: usize },
-    /// The grant of this service cannot be used any more.
-    NeedConsent { service: u8 },
-    /// One connection is revoked. Its tokens are kept for the provider, or not.
-    Revoke { service: u8, keep: bool },
-    /// The grant that this service uses is revoked, with every connection that uses it.
-    RevokeAll { service: u8, keep: bool },
-    /// A former grant of the one that this service uses is revoked.
-    RevokeFormer { service: u8 },
-    /// What has had its time is deleted.
-    Sweep,
-    /// The provider confirms what waits for it.
-    Settle,
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    let service = || prop::sample::select(&SERVICES[..]);
-    let services = || prop::sample::subsequence(&SERVICES[..], 1..=3);
-    let off = || prop_oneof![8 => Just(0_u64), 1 => Just(1_u64)];
-    let ago = || 0..3_usize;
-    prop_oneof![
-        3 => (service(), off()).prop_map(|(service, off)| Step::Consent { services: vec![service], off }),
-        3 => (services(), off()).prop_map(|(services, off)| Step::Consent { services, off }),
-        3 => (service(), services()).prop_map(|(of, services)| Step::Extend { of, services }),
-        4 => service().prop_map(|service| Step::Claim { service }),
-        3 => ago().prop_map(|ago| Step::Commit { ago }),
-        1 => ago().prop_map(|ago| Step::Reject { ago }),
-        1 => ago().prop_map(|ago| Step::Fail { ago }),
-        1 => service().prop_map(|service| Step::NeedConsent { service }),
-        3 => (service(), any::<bool>()).prop_map(|(service, keep)| Step::Revoke { service, keep }),
-        1 => (service(), any::<bool>()).prop_map(|(service, keep)| Step::RevokeAll { service, keep }),
-        1 => service().prop_map(|service| Step::RevokeFormer { service }),
-        1 => Just(Step::Sweep),
-        1 => Just(Step::Settle),
-    ]
-}
-
-fn tenant() -> TenantId {
-    TenantId::new("acme").unwrap()
-}
-
-fn id(number: u8) -> ConnectionId {
-    ConnectionId::from_bytes([number; 16])
-}
-
-fn at(seconds: i64) -> Timestamp {
-    Timestamp::from_unix_millis(1_800_000_000_000 + seconds * 1_000)
-}
-
-fn tokens(number: usize) -> Tokens {
-    Tokens {
-        access_token: AccessToken::new(format!("access-{number}")),
-        refresh_token: Some(RefreshToken::new(format!("refresh-{number}"))),
-        id_token: None,
-    }
-}
-
-fn scope(service: u8) -> Scopes {
-    format!("scope-{service}").parse().unwrap()
-}
-
-fn provider(service: u8) -> ProviderId {
-    ProviderId::new(format!("service-{service}")).unwrap()
-}
-
-/// The grant of a consent for these services.
-fn grant(number: u8, generation: u64, services: &[u8]) -> Grant {
-    let mut grant = Grant::new(
-        GrantId::from_bytes([number; 16]),
-        tenant(),
-        Owner::Personal(UserId::new("alice").unwrap()),
-        provider(services[0]),
-        IssuedBy::new(
-            ServerId::new("google").unwrap(),
-            "https://issuer.test/token",
-            "client",
-        ),
-        at(0),
-    );
-    grant.generation = generation;
-    grant.refreshable = true;
-    grant.expires_at = Some(at(3_600));
-    grant.requested = services
-        .iter()
-        .fold(Scopes::default(), |all, one| all.union(&scope(*one)));
-    grant.granted = grant.requested.clone();
-    grant
-}
-
-fn connection(service: u8, grant: &Grant) -> Connection {
-    let mut connection = Connection::new(id(service), grant);
-    connection.provider = provider(service);
-    connection.requested = scope(service);
-    connection.account = Some(Account {
-        id: "account".into(),
-        email: None,
-        label: None,
-    });
-    connection.use_grant(grant);
-    connection
-}
+use self::steps::*;
+use crate::support::world::tenant;
 
 /// A token as a turn sees it: its value, its grant, its generation.
 type Shown = (String, GrantId, u64);

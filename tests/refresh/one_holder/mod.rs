@@ -1,16 +1,20 @@
 //! Renewing tokens: one request, nothing lost, and only a final answer ends a connection.
 
+mod lost_answers;
+mod several_hosts;
+
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 use valetkey::connections::{Budget, HealthState};
 use valetkey::error::{ConsentReason, Misconfigured};
 use valetkey::model::{EventKind, FailureCode, NeedsConsent, Status};
+use valetkey::provider::ClientRegistration;
 use valetkey::provider::RotationClass;
 use valetkey::testing::sandbox::{ExpiresIn, RefreshTokenEcho, Refusal, ScopeEcho};
 use valetkey::testing::{Fault, Gate};
 use valetkey::vault::MemoryVault;
-use valetkey::{ActingUser, Clock as _, Connections, Error, Resolver};
+use valetkey::{ActingUser, Clock as _, Error, Resolver};
 
 use crate::support::world::{REDIRECT, World, person};
 
@@ -264,115 +268,19 @@ fn a_refused_grant_is_asked_about_once() {
     }
 }
 
-#[test]
-fn an_answer_that_was_lost_is_declared_as_lost() {
-    let (world, alice) = connected();
-    world.expire();
-    world.http.on("/token").next(Fault::InterruptedAfterSend);
-    assert!(
-        world
-            .resolver
-            .resolve(&alice, "notes")
-            .unwrap_err()
-            .is_retryable()
-    );
-    world.clock.advance(Duration::from_secs(61));
-    // The server takes each refresh token once and ends the family at a replay: nothing can be saved, but it is said.
-    assert_eq!(
-        reason(&world.resolver.resolve(&alice, "notes").unwrap_err()),
-        ConsentReason::LostInFlight
-    );
-}
-
-#[test]
-fn an_answer_that_was_lost_is_asked_for_again_where_the_old_token_still_works() {
-    for rotation in [
-        RotationClass::Static,
-        RotationClass::OldStaysValid,
-        RotationClass::Grace(Duration::from_secs(120)),
-    ] {
-        let (world, alice) = connected_like(World::like(|it| it.rotation = rotation));
-        world.expire();
-        for lost in [
-            Fault::InterruptedAfterSend,
-            Fault::TimeoutAfterSend,
-            Fault::Timeout,
-        ] {
-            world.sandbox.clear_log();
-            let before = world.token_requests();
-            world.http.on("/token").next(lost);
-            // At once: nobody waits for a back-off, and the grace period does not pass meanwhile.
-            token(&world, &alice);
-            assert_eq!(world.token_requests() - before, 2, "{rotation:?}");
-            world.expire();
-        }
-    }
-}
-
-#[test]
-fn an_answer_that_is_lost_twice_is_asked_for_within_the_grace_period() {
-    let grace = Duration::from_secs(10);
-    let (world, alice) = connected_like(World::like(|it| it.rotation = RotationClass::Grace(grace)));
-    world.expire();
-    for _ in 0..2 {
-        world.http.on("/token").next(Fault::InterruptedAfterSend);
-    }
-    let error = world.resolver.resolve(&alice, "notes").unwrap_err();
-    let wait = error.retry_after().unwrap();
-    assert!(wait < grace / 2, "{wait:?}");
-    world.clock.advance(wait);
-    token(&world, &alice);
-}
-
-#[test]
-fn an_answer_that_was_lost_is_not_asked_for_again_where_the_old_token_may_be_dead() {
-    for rotation in [
-        RotationClass::SingleUse,
-        RotationClass::SingleUseRevokesFamily,
-        RotationClass::Unknown,
-    ] {
-        let (world, alice) = connected_like(World::like(|it| it.rotation = rotation));
-        world.expire();
-        let before = world.token_requests();
-        world.http.on("/token").next(Fault::Timeout);
-        let error = world.resolver.resolve(&alice, "notes").unwrap_err();
-        assert!(error.is_retryable(), "{rotation:?}");
-        assert_eq!(world.token_requests() - before, 1, "{rotation:?}");
-    }
-}
-
-#[test]
-fn a_server_that_was_not_reached_is_asked_again_soon() {
-    let (world, alice) = connected();
-    world.expire();
-    world.http.on("/token").next(Fault::Connect);
-    let error = world.resolver.resolve(&alice, "notes").unwrap_err();
-    let wait = error.retry_after().unwrap();
-    assert!(wait <= Duration::from_secs(2), "nothing was sent: {wait:?}");
-    world.clock.advance(wait);
-    token(&world, &alice);
-}
-
 // openclaw/openclaw#112032: a refresh token was sent to an endpoint that came from a changed configuration.
 #[test]
 fn a_refresh_token_goes_only_where_it_came_from() {
-    let vault = Arc::new(MemoryVault::new());
-    let (world, alice) = connected_like(World::over(Arc::clone(&vault)));
+    let (world, alice) = connected();
     world.expire();
     let requests = world.http.requests();
     let rebuilt = |token_endpoint: &str, client_id: &str| {
-        let mut server = world.sandbox.server();
-        server.token_endpoint = token_endpoint.into();
-        let client = valetkey::provider::ClientRegistration::new(client_id, "secret", REDIRECT);
-        let connections = Connections::builder(Arc::clone(&vault))
-            .server(server)
-            .provider(world.sandbox.provider("notes"))
-            .client("sandbox", client)
-            .http_client(world.http.clone())
-            .clock(world.clock.clone())
-            .build()
-            .unwrap();
-        Resolver::new(connections)
+        let client = ClientRegistration::new(client_id, "secret", REDIRECT);
+        let host = world
+            .another()
+            .describe(|server, _| server.token_endpoint = token_endpoint.into())
+            .client(client);
+        host.build().unwrap().resolver
     };
     let client_id = world.sandbox.client_id();
     for resolver in [
@@ -480,95 +388,6 @@ fn a_short_lived_token_is_not_renewed_in_a_loop() {
         token(&world, &alice);
     }
     assert_eq!(world.sandbox.count("/token"), 0);
-}
-
-/// Another host of the same vault, behind the same faults.
-fn another_host(world: &World, vault: &Arc<MemoryVault>) -> Connections {
-    Connections::builder(Arc::clone(vault))
-        .server(world.sandbox.server())
-        .provider(world.sandbox.provider("notes"))
-        .client("sandbox", world.sandbox.registration(REDIRECT))
-        .http_client(world.http.clone())
-        .clock(world.clock.clone())
-        .build()
-        .unwrap()
-}
-
-// Menci/Floway#67: the loser of a race was told `invalid_grant`, and destroyed what the winner had got.
-#[test]
-fn a_refusal_of_the_old_token_does_not_touch_the_new_one() {
-    let vault = Arc::new(MemoryVault::new());
-    let behaviour = |it: &mut valetkey::testing::sandbox::Personality| it.rotation = RotationClass::SingleUse;
-    let (world, alice) = connected_like(World::with(Arc::clone(&vault), behaviour));
-    let winner = Resolver::new(another_host(&world, &vault));
-    world.expire();
-    let gate = Gate::new();
-    world.http.on("/token").next(Fault::Hold(gate.clone()));
-    std::thread::scope(|scope| {
-        let loser = scope.spawn(|| world.resolver.resolve(&alice, "notes"));
-        gate.wait_for_arrivals(1);
-        // The loser is slow beyond its claim; somebody else takes over and wins.
-        world.clock.advance(Duration::from_secs(31));
-        let won = winner.resolve(&alice, "notes").unwrap();
-        assert_eq!(won.generation(), 2);
-        gate.open();
-        let adopted = loser.join().unwrap().unwrap();
-        assert_eq!(
-            adopted.access_token().expose_secret(),
-            won.access_token().expose_secret()
-        );
-    });
-    let connection = &world.connections.list(&alice, &Default::default()).unwrap()[0];
-    assert_eq!((connection.status, connection.generation), (Status::Active, 2));
-    world.expire();
-    assert_eq!(world.resolver.resolve(&alice, "notes").unwrap().generation(), 3);
-}
-
-// eca#462, openai/codex#29017, openwork#4441: several hosts raced for a token that is good for one use.
-#[test]
-fn hosts_of_one_vault_take_turns() {
-    let vault = Arc::new(MemoryVault::new());
-    let (world, alice) = connected_like(World::over(Arc::clone(&vault)));
-    let hosts: Vec<_> = (0..4)
-        .map(|_| Resolver::new(another_host(&world, &vault)))
-        .collect();
-    for generation in 2..6 {
-        world.expire();
-        let start = Barrier::new(hosts.len());
-        std::thread::scope(|scope| {
-            for host in &hosts {
-                scope.spawn(|| {
-                    start.wait();
-                    assert_eq!(host.resolve(&alice, "notes").unwrap().generation(), generation);
-                });
-            }
-        });
-    }
-    assert_eq!(world.sandbox.count("/token"), 4);
-}
-
-// authlib/authlib#673, #266: the lock belonged to an object of one request; spring-security#15145 has none.
-#[test]
-fn clones_of_the_connections_share_one_flight() {
-    let (world, alice) = connected();
-    world.expire();
-    let gate = Gate::new();
-    world.http.on("/token").next(Fault::Hold(gate.clone()));
-    let start = Barrier::new(9);
-    std::thread::scope(|scope| {
-        for _ in 0..8 {
-            let own = Resolver::new(world.connections.clone());
-            let (start, alice) = (&start, &alice);
-            scope.spawn(move || {
-                start.wait();
-                assert_eq!(own.resolve(alice, "notes").unwrap().generation(), 2);
-            });
-        }
-        start.wait();
-        gate.wait_for_arrivals(1);
-        gate.open();
-    });
-    assert_eq!(world.sandbox.count("/token"), 1);
 }
 
 #[test]

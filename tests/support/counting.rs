@@ -1,0 +1,77 @@
+//! A store that counts what is read from it and how often it is written to.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use valetkey::vault::{MemoryStore, Mode, Store, Transaction, VaultError};
+
+/// A store in memory. Clones share it and what it has counted.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct CountingStore(Arc<Counted>);
+
+#[derive(Debug, Default)]
+struct Counted {
+    inner: MemoryStore,
+    reads: AtomicUsize,
+    writes: AtomicUsize,
+}
+
+impl CountingStore {
+    /// How many values it has been asked for or has given out.
+    pub(crate) fn reads(&self) -> usize {
+        self.0.reads.load(Ordering::Relaxed)
+    }
+
+    /// How many transactions were for writing.
+    pub(crate) fn writes(&self) -> usize {
+        self.0.writes.load(Ordering::Relaxed)
+    }
+}
+
+impl Store for CountingStore {
+    fn transact(
+        &self,
+        mode: Mode,
+        work: &mut dyn FnMut(&mut dyn Transaction) -> Result<(), VaultError>,
+    ) -> Result<(), VaultError> {
+        if matches!(mode, Mode::Write) {
+            self.0.writes.fetch_add(1, Ordering::Relaxed);
+        }
+        self.0.inner.transact(mode, &mut |inner| {
+            work(&mut CountingTransaction {
+                inner,
+                reads: &self.0.reads,
+            })
+        })
+    }
+
+    fn erase_residue(&self) -> Result<bool, VaultError> {
+        self.0.inner.erase_residue()
+    }
+}
+
+struct CountingTransaction<'a> {
+    inner: &'a mut dyn Transaction,
+    reads: &'a AtomicUsize,
+}
+
+impl Transaction for CountingTransaction<'_> {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, VaultError> {
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        self.inner.get(key)
+    }
+
+    fn put(&mut self, key: &[u8], value: &[u8]) -> Result<(), VaultError> {
+        self.inner.put(key, value)
+    }
+
+    fn delete(&mut self, key: &[u8]) -> Result<(), VaultError> {
+        self.inner.delete(key)
+    }
+
+    fn scan(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Vec<(Vec<u8>, Vec<u8>)>, VaultError> {
+        let found = self.inner.scan(from, to, limit)?;
+        self.reads.fetch_add(found.len(), Ordering::Relaxed);
+        Ok(found)
+    }
+}
