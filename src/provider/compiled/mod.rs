@@ -9,7 +9,9 @@ mod provider;
 mod server;
 mod values;
 
-pub use checked::{CheckedParameters, Endpoints, UnfitParameter};
+#[cfg(feature = "_internals")]
+pub use checked::CheckedParameters;
+pub use checked::{Endpoints, UnfitParameter};
 pub(crate) use client::{Client, InstanceProblem};
 pub use provider::CompiledProvider;
 pub use server::{AddedParameters, CompiledServer};
