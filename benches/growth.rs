@@ -13,8 +13,9 @@ use std::time::{Duration, Instant};
 use harness::people::{self, step};
 use harness::{Scenario, asked, is_smoke, quantile};
 use valetkey::Resolver;
+use valetkey::internals::vault::{ConnectionQuery, GrantStore as _};
 use valetkey::model::Owner;
-use valetkey::vault::{ConnectionQuery, GrantStore as _, SqliteVault};
+use valetkey::vault::SqliteVault;
 
 /// People whose records open. All others are copies of theirs.
 const REAL: usize = 1_000;

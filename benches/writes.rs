@@ -16,11 +16,10 @@ use std::time::{Duration, Instant};
 use harness::people::{self, step};
 use harness::{Scenario, is_smoke, quantile};
 use rusqlite::Connection as Database;
-use valetkey::vault::envelope::{MasterKey, MasterKeys};
-use valetkey::vault::{
-    ConnectionQuery, GrantStore as _, Housekeeping as _, RevocationStore as _, Revoke, RevokeWhat, Rotation,
-    SqliteVault,
+use valetkey::internals::vault::{
+    ConnectionQuery, GrantStore as _, Housekeeping as _, RevocationStore as _, Revoke, RevokeWhat,
 };
+use valetkey::vault::{MasterKey, MasterKeys, Rotation, SqliteVault};
 use valetkey::{Clock as _, SystemClock};
 
 const PEOPLE: usize = 200;

@@ -28,8 +28,7 @@ use tokio::task::spawn_blocking;
 use valetkey::gateway::{Authenticator, Caller, Gateway, Mount, Refused};
 use valetkey::http::UreqClient;
 use valetkey::testing::Sandbox;
-use valetkey::vault::SqliteVault;
-use valetkey::vault::envelope::MasterKey;
+use valetkey::vault::{MasterKey, SqliteVault};
 use valetkey::{ActingUser, Connections, ConsentOptions, Error as ValetkeyError, Resolver, SystemClock};
 
 use support::browser::{Browser, Page};

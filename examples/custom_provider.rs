@@ -6,15 +6,13 @@
 use std::error::Error;
 
 use valetkey::model::{ProviderId, ServerId};
-use valetkey::protocol::AuthorizationResponse;
 use valetkey::provider::{
     AccountEndpoint, ApiHost, AuthorizationServer, ClientAuthentication, Provider, Revocation,
     RevocationAuth, RevocationTokens, RotationClass,
 };
 use valetkey::testing::{ManualClock, Sandbox};
-use valetkey::vault::SqliteVault;
-use valetkey::vault::envelope::MasterKey;
-use valetkey::{ActingUser, Connections, ConsentOptions, Resolver};
+use valetkey::vault::{MasterKey, SqliteVault};
+use valetkey::{ActingUser, AuthorizationResponse, Connections, ConsentOptions, Resolver};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let sandbox = Sandbox::new(ManualClock::default());

@@ -22,11 +22,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use sha2::{Digest as _, Sha256};
-use valetkey::protocol::AuthorizationResponse;
 use valetkey::testing::{Sandbox, vault_contract};
-use valetkey::vault::envelope::MasterKey;
-use valetkey::vault::{Mode, SealedVault, Store, Transaction, VaultError};
-use valetkey::{ActingUser, Connections, ConsentOptions, Resolver};
+use valetkey::vault::{MasterKey, Mode, SealedVault, Store, Transaction, VaultError};
+use valetkey::{ActingUser, AuthorizationResponse, Connections, ConsentOptions, Resolver};
 
 type Values = BTreeMap<Vec<u8>, Vec<u8>>;
 /// The changes of one transaction: a new value, or none where the key is deleted.

@@ -17,15 +17,14 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use valetkey::model::Parameters;
-use valetkey::protocol::AuthorizationResponse;
 use valetkey::provider::{
-    AuthorizationServer, ClientAuthentication, DescriptorFile, Discovery, Loopback, ParameterSource,
-    Provider, RefreshWith, Revocation, Transport,
+    AuthorizationServer, ClientAuthentication, DescriptorFile, Loopback, ParameterSource, Provider,
+    RefreshWith, Revocation,
 };
 use valetkey::testing::sandbox::{IssuerEcho, Personality, Surface};
 use valetkey::testing::{ManualClock, Sandbox};
 use valetkey::vault::MemoryVault;
-use valetkey::{ActingUser, Connections, ConsentOptions, Resolver, catalog};
+use valetkey::{ActingUser, AuthorizationResponse, Connections, ConsentOptions, Resolver, catalog};
 
 fn main() -> ExitCode {
     match run() {
@@ -56,7 +55,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     let path =
         path.ok_or("usage: descriptor_check FILE [--walk] [--redirect URI] [--parameter name=value]...")?;
     let file = read(&path)?;
-    let mistakes = file.validate_all(Transport::HttpsOnly);
+    let mistakes = file.validate_all();
     if !mistakes.is_empty() {
         let sentences: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
         return Err(sentences.join("\n").into());
@@ -172,101 +171,28 @@ fn describe(provider: &Provider, server: &AuthorizationServer, redirect: &str) {
     }
 }
 
-/// A sandbox at the descriptor's addresses, as strict as the descriptor.
-fn sandbox(
-    provider: &Provider,
-    server: &AuthorizationServer,
-    parameters: &Parameters,
-    clock: ManualClock,
-) -> Result<Sandbox, Box<dyn Error>> {
-    let plain = |url: &url::Url| format!("{}{}", url.origin().ascii_serialization(), url.path());
-    let endpoints = server.endpoints(parameters)?;
-    let mut known = parameters.clone();
-    for name in provider
-        .discovery
-        .iter()
-        .flat_map(|discovery| discovery.values.keys())
-    {
-        known.insert(name.clone(), "found-1".into());
-    }
-    let api = provider
-        .api_base(&known)
-        .map_or_else(|| plain(&endpoints.token), |url| plain(&url));
-    let mut surface = Surface::new(plain(&endpoints.authorization), plain(&endpoints.token), api);
-    surface.issuer.clone_from(&server.issuer);
-    surface.revocation = endpoints.revocation.as_ref().map(plain);
-    if let (Some(account), Some(url)) = (&provider.account, provider.account_url(&known)) {
-        let words = shaped(&[
-            (account.id.first(), "{id}"),
-            (account.email.first(), "{email}"),
-            (account.label.first(), "{name}"),
-        ]);
-        surface.resources.push((plain(&url), words));
-    }
-    if let Some(discovery) = &provider.discovery {
-        let url = url::Url::parse(&discovery.url)?;
-        surface
-            .resources
-            .push((plain(&url), entry(discovery, parameters)));
-    }
-    let personality = {
-        let mut it = Personality::default();
-        it.client_authentication = server.client_authentication;
-        it.pkce = server.pkce;
-        it.rotation = server.rotation;
-        it.scope_separator.clone_from(&server.scope_separator);
-        it.issuer = if server.issuer.is_some() {
-            IssuerEcho::Always
-        } else {
-            IssuerEcho::Never
-        };
-        if let Revocation::Endpoint {
-            authentication,
-            tokens,
-            ..
-        } = &server.revocation
-        {
-            it.revocation_authentication = *authentication;
-            it.revocation_takes = *tokens;
-        }
-        it
+/// A sandbox at these addresses, as strict as the descriptor.
+fn sandbox(surface: Surface, server: &AuthorizationServer, clock: ManualClock) -> Sandbox {
+    let mut personality = Personality::default();
+    personality.client_authentication = server.client_authentication;
+    personality.pkce = server.pkce;
+    personality.rotation = server.rotation;
+    personality.scope_separator.clone_from(&server.scope_separator);
+    personality.issuer = if server.issuer.is_some() {
+        IssuerEcho::Always
+    } else {
+        IssuerEcho::Never
     };
-    Ok(Sandbox::playing_as(surface, personality, clock))
-}
-
-/// An object with these texts where the pointers point.
-fn shaped(places: &[(Option<&String>, &str)]) -> String {
-    let mut root = serde_json::json!({});
-    for (pointer, text) in places {
-        let Some(pointer) = pointer else { continue };
-        let mut at = &mut root;
-        for name in pointer.split('/').skip(1) {
-            if !at.is_object() {
-                *at = serde_json::json!({});
-            }
-            at = &mut at[name];
-        }
-        *at = (*text).into();
-    }
-    root.to_string()
-}
-
-fn entry(discovery: &Discovery, parameters: &Parameters) -> String {
-    let mut places: Vec<(Option<&String>, &str)> = discovery
-        .values
-        .values()
-        .map(|pointer| (Some(pointer), "found-1"))
-        .collect();
-    if let Some(pick) = &discovery.pick
-        && let Some(wanted) = parameters.get(&pick.parameter)
+    if let Revocation::Endpoint {
+        authentication,
+        tokens,
+        ..
+    } = &server.revocation
     {
-        places.push((Some(&pick.pointer), wanted));
+        personality.revocation_authentication = *authentication;
+        personality.revocation_takes = *tokens;
     }
-    let one = format!("[{}]", shaped(&places));
-    match discovery.entries.strip_prefix('/') {
-        Some(name) => format!("{{\"{name}\":{one}}}"),
-        None => one,
-    }
+    Sandbox::playing_as(surface, personality, clock)
 }
 
 /// Whether a parameter is there with another value than the standard's.
@@ -323,11 +249,12 @@ fn walk(
         return Ok(());
     }
     let clock = ManualClock::default();
-    let parameters = server.complete_parameters(given, Transport::HttpsOnly)?;
-    let sandbox = sandbox(provider, server, &parameters, clock.clone())?;
-    let endpoints = server.endpoints(&parameters)?;
-    let instances = [&endpoints.authorization, &endpoints.token, &endpoints.refresh]
-        .map(|url| url.origin().ascii_serialization());
+    let surface = Surface::described(server, provider, given)?;
+    let mut instances = Vec::new();
+    for endpoint in [&surface.authorization, &surface.token] {
+        instances.push(url::Url::parse(endpoint)?.origin().ascii_serialization());
+    }
+    let sandbox = sandbox(surface, server, clock.clone());
     let (mut server, mut provider) = (server.clone(), provider.clone());
     // The catalogue's server may be the provider's; here it is one more of the host's own.
     server.replaces_builtin = catalog::servers().iter().any(|known| known.id == server.id);
@@ -344,7 +271,7 @@ fn walk(
         .clock(clock.clone())
         .build()?;
     let ada = ActingUser::authenticated("acme", "ada")?;
-    let options = parameters
+    let options = given
         .iter()
         .fold(ConsentOptions::default(), |options, (name, value)| {
             options.parameter(name, value)

@@ -8,12 +8,13 @@ use std::error::Error;
 use std::io;
 
 use valetkey::model::TurnPurpose;
-use valetkey::protocol::AuthorizationResponse;
 use valetkey::resolver::Upload;
 use valetkey::testing::{ManualClock, Sandbox, assert_no_secrets};
-use valetkey::vault::SqliteVault;
-use valetkey::vault::envelope::MasterKey;
-use valetkey::{ActingUser, Connections, ConsentOptions, Error as ValetkeyError, Resolver, TenantId};
+use valetkey::vault::{MasterKey, SqliteVault};
+use valetkey::{
+    ActingUser, AuthorizationResponse, Connections, ConsentOptions, Error as ValetkeyError, Resolver,
+    TenantId,
+};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let clock = ManualClock::default();

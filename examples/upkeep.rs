@@ -9,11 +9,9 @@ use std::thread;
 use std::time::Duration;
 
 use valetkey::connections::Budget;
-use valetkey::protocol::AuthorizationResponse;
 use valetkey::testing::{ManualClock, Sandbox};
-use valetkey::vault::SqliteVault;
-use valetkey::vault::envelope::MasterKey;
-use valetkey::{ActingUser, Connections, ConsentOptions};
+use valetkey::vault::{MasterKey, SqliteVault};
+use valetkey::{ActingUser, AuthorizationResponse, Connections, ConsentOptions};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let clock = ManualClock::default();

@@ -9,8 +9,8 @@ pub use need::{ChoiceRequired, ConsentReason, ConsentRequired};
 use std::time::Duration;
 
 use crate::model::{ConsentId, FailureCode, InvalidId, InvalidScope, ProviderId, ServerId};
-use crate::protocol::{AuthorizationError, CallbackError};
-use crate::provider::{InvalidDescriptor, InvalidParameter, InvalidTemplate, UnknownProvider};
+pub use crate::protocol::{AuthorizationError, CallbackError};
+use crate::provider::{InvalidDescriptor, InvalidParameter, UnknownProvider};
 pub use crate::random::RandomUnavailable;
 use crate::vault::VaultError;
 
@@ -18,73 +18,93 @@ use crate::vault::VaultError;
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What can go wrong.
+///
+/// The variants are ordered by what a host does next:
+///
+/// | next step | variants |
+/// |---|---|
+/// | show the user a link: [`Turn::ask`](crate::resolver::Turn::ask) | [`ConsentRequired`](Self::ConsentRequired) |
+/// | let the user choose an account, a site, or a new consent | [`Ambiguous`](Self::Ambiguous), [`ChoiceRequired`](Self::ChoiceRequired), [`Consent`](Self::Consent) |
+/// | refuse the call | [`Denied`](Self::Denied), [`NotFound`](Self::NotFound), [`NotPermitted`](Self::NotPermitted) |
+/// | try again later, if [`is_retryable`](Self::is_retryable) says so | [`Unavailable`](Self::Unavailable), [`Vault`](Self::Vault), [`Random`](Self::Random) |
+/// | tell the operator | [`Misconfigured`](Self::Misconfigured), and [`Vault`](Self::Vault) if it is not retryable |
+/// | correct the call | [`UnknownProvider`](Self::UnknownProvider), [`Parameter`](Self::Parameter), [`Id`](Self::Id), [`Scope`](Self::Scope), [`Callback`](Self::Callback), [`NotOneGrant`](Self::NotOneGrant), [`Request`](Self::Request) |
+/// | do not repeat the request unchanged: the API has answered it | [`Answer`](Self::Answer) |
+///
+/// No message contains a secret, a body, a URL or a text that a server wrote.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The person must give (or give again) their consent. Show them a link.
+    /// The user must give a consent, or give it again. Show them a link.
     #[error(transparent)]
     ConsentRequired(Box<ConsentRequired>),
-    /// The person has several accounts connected, named none and marked none as the default.
+
+    /// The user has several accounts, named none and marked none as the default.
     #[error("several accounts are connected to {0}; name one by its label or mark one as the default")]
     Ambiguous(ProviderId),
-    /// The host's policy does not allow the call, whatever is connected. The vault was not asked.
-    #[error(transparent)]
-    Denied(#[from] Denied),
-    /// The provider does not answer as it should, for now. The connection is kept.
-    #[error(transparent)]
-    Unavailable(#[from] Unavailable),
-    /// Only the operator can mend it. The connection is kept.
-    #[error(transparent)]
-    Misconfigured(#[from] Misconfigured),
-    /// The vault failed. It says nothing about whether the person is connected.
-    #[error(transparent)]
-    Vault(#[from] VaultError),
-    /// The consent could not be completed.
-    #[error(transparent)]
-    Consent(#[from] ConsentError),
-    /// The callback is no authorization response.
-    #[error(transparent)]
-    Callback(#[from] CallbackError),
-    /// No provider has this id. The error names those that are known.
-    #[error(transparent)]
-    UnknownProvider(Box<UnknownProvider>),
-    /// There is no such connection in reach of whoever asks.
-    #[error("there is no such connection")]
-    NotFound,
-    /// The connection is shared; only an operator may change it.
-    #[error("only an operator may change a shared connection")]
-    NotPermitted,
-    /// This service cannot be served by the same grant: it has another authorization server, client or address there, or
-    /// must be connected by itself.
-    #[error("{0} cannot be served by the same grant")]
-    NotOneGrant(ProviderId),
-    /// A connection parameter is missing, unknown or malformed.
-    #[error(transparent)]
-    Parameter(#[from] InvalidParameter),
     /// The account has several sites, and a connection is for one of them. The grant was given back and nothing was
     /// stored. Start the consent again with [`ConsentOptions::parameter`](crate::ConsentOptions::parameter) set to one
     /// of the choices.
     #[error(transparent)]
     ChoiceRequired(Box<ChoiceRequired>),
+    /// The consent could not be completed.
+    #[error(transparent)]
+    Consent(#[from] ConsentError),
+
+    /// The host's policy does not allow the call, whatever is connected. The vault was not asked.
+    #[error(transparent)]
+    Denied(#[from] Denied),
+    /// There is no such connection within the caller's reach.
+    #[error("there is no such connection")]
+    NotFound,
+    /// The connection belongs to the workspace, and only an operator may change it.
+    #[error("only an operator may change a workspace connection")]
+    NotPermitted,
+
+    /// The provider does not answer as it should, for now. The connection is kept.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+    /// The vault failed. This does not mean that the user is not connected.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// The operating system gave no random numbers.
+    #[error(transparent)]
+    Random(#[from] RandomUnavailable),
+
+    /// Only the operator can correct it. The connection is kept.
+    #[error(transparent)]
+    Misconfigured(#[from] Misconfigured),
+
+    /// No provider has this id. The error names those that are known.
+    #[error(transparent)]
+    UnknownProvider(Box<UnknownProvider>),
+    /// A connection parameter is missing, unknown or malformed.
+    #[error(transparent)]
+    Parameter(#[from] InvalidParameter),
     /// An id is malformed.
     #[error("the id {0}")]
     Id(#[from] InvalidId),
     /// A scope is malformed.
     #[error(transparent)]
     Scope(#[from] InvalidScope),
-    /// The request may not be sent with this person's token.
+    /// The callback is not an authorization response.
+    #[error(transparent)]
+    Callback(#[from] CallbackError),
+    /// The same grant cannot serve this service: it has another authorization server, client or address there, or must
+    /// be connected by itself.
+    #[error("{0} cannot be served by the same grant")]
+    NotOneGrant(ProviderId),
+    /// The request may not be sent with this user's token.
     #[error(transparent)]
     Request(#[from] RequestRefused),
-    /// The API answered, and the answer was not taken. The request was sent: do not repeat it unchanged.
+
+    /// The API answered, and the answer was not accepted. The request was sent: do not repeat it unchanged.
     #[error(transparent)]
     Answer(#[from] AnswerRefused),
-    /// The operating system gave no random numbers.
-    #[error(transparent)]
-    Random(#[from] RandomUnavailable),
 }
 
 impl Error {
-    /// Whether the same call may succeed later without anybody mending anything.
+    /// Returns whether the same call may succeed later without a change of the configuration.
     #[must_use]
     pub const fn is_retryable(&self) -> bool {
         match self {
@@ -94,7 +114,7 @@ impl Error {
         }
     }
 
-    /// How long to wait before trying again, where that is known.
+    /// Returns how long to wait before another attempt, where that is known.
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
         match self {
@@ -103,19 +123,13 @@ impl Error {
         }
     }
 
-    /// What consent is needed, if that is the trouble.
+    /// Returns the consent that is needed, if this is what stopped the call.
     #[must_use]
     pub fn consent_required(&self) -> Option<&ConsentRequired> {
         match self {
             Self::ConsentRequired(need) => Some(need),
             _ => None,
         }
-    }
-}
-
-impl From<InvalidTemplate> for Error {
-    fn from(error: InvalidTemplate) -> Self {
-        Self::Misconfigured(error.into())
     }
 }
 
@@ -216,12 +230,30 @@ pub enum Misconfigured {
          ClientRegistration::for_base_urls"
     )]
     InstanceNotRegistered(ServerId),
+    /// The consent asks for a port of its own for its redirect URI
+    /// ([`ConsentOptions::loopback_port`](crate::ConsentOptions::loopback_port)), and the client's redirect URI is not a
+    /// loopback address.
+    #[error(
+        "the redirect URI of the client at {0} is not a loopback address; register one such as http://127.0.0.1/callback"
+    )]
+    NoLoopbackRedirect(ServerId),
     /// A descriptor is not valid.
     #[error(transparent)]
     Descriptor(Box<InvalidDescriptor>),
-    /// A URL of the descriptor cannot be filled with the connection's parameters.
-    #[error(transparent)]
-    Template(#[from] InvalidTemplate),
+    /// The client registration that a [`ClientSource`](crate::provider::ClientSource) returned does not fit its server.
+    #[error("the client registration of a tenant is not valid: {0}")]
+    Client(Box<InvalidDescriptor>),
+    /// A stored parameter of the connection does not fit the descriptor of the authorization server, which has changed
+    /// since the consent. Restore the descriptor, or connect again.
+    #[error(
+        "the stored parameter \"{name}\" does not fit the descriptor of the authorization server {server}"
+    )]
+    StoredParameter {
+        /// The server.
+        server: ServerId,
+        /// The name of the parameter.
+        name: String,
+    },
     /// The host's HTTP client answered without having read the request's body: it does not send bodies that are readers.
     #[error("the HTTP client does not send bodies that are readers")]
     NoUploads,

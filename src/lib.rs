@@ -5,10 +5,9 @@
 //! thread of its own.
 //!
 //! ```
-//! use valetkey::protocol::AuthorizationResponse;
 //! use valetkey::testing::{ManualClock, Sandbox};
 //! use valetkey::vault::MemoryVault;
-//! use valetkey::{ActingUser, Connections, ConsentOptions, Resolver};
+//! use valetkey::{ActingUser, AuthorizationResponse, Connections, ConsentOptions, Resolver};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let sandbox = Sandbox::new(ManualClock::default());
@@ -39,11 +38,11 @@
 )]
 //! | [`resolver`] | acting user → token; personal and shared connections; requests sent as a person |
 //! | [`connections`] | [`Connections`] and its operations: consent, refresh, revocation, health, upkeep |
-//! | [`vault`] | the trait [`Vault`](vault::Vault), its contract, the envelope, SQLite and memory |
-//! | [`protocol`] | pure functions from descriptors to requests, and from answers to meanings |
+//! | [`loopback`] | a consent in the browser of the person who uses a native app |
+//! | [`vault`] | the encrypted store: SQLite, memory, or a host's own database |
 //! | [`provider`] | services and authorization servers as data; the [`catalog`] |
 //! | [`http`] | the seam to the network, and the default client |
-//! | [`model`], [`secret`], [`clock`], [`error`] | plain data, secrets, time, what can go wrong |
+//! | [`model`], [`clock`], [`error`] | plain data, time, what can go wrong |
 #![cfg_attr(
     feature = "testing",
     doc = "| [`testing`] | a sandbox server, a manual clock, faults, the vault contract |"
@@ -61,6 +60,9 @@
 //! The library cannot check who a person is: everything rests on [`ActingUser::authenticated`]. Take both names from
 //! your authenticated session. What else is promised, to whom, and what is not, is in `SECURITY.md`.
 
+// The parts that the feature `_internals` shows to this crate's own tests are `pub` where they are defined.
+#![cfg_attr(not(feature = "_internals"), allow(unreachable_pub))]
+
 pub mod clock;
 pub mod connections;
 mod engine;
@@ -68,27 +70,35 @@ pub mod error;
 #[cfg(feature = "gateway")]
 pub mod gateway;
 pub mod http;
+pub mod loopback;
 mod manager;
 pub mod model;
-pub mod protocol;
+pub(crate) mod protocol;
 pub mod provider;
 mod random;
 pub mod resolver;
-pub mod secret;
+pub(crate) mod secret;
 mod trace;
+mod upkeep_guard;
 pub mod vault;
 
 #[cfg(feature = "testing")]
 pub mod testing;
+
+#[cfg(feature = "_internals")]
+#[doc(hidden)]
+pub mod internals;
 
 pub use crate::clock::{Clock, SystemClock};
 pub use crate::connections::{Connections, Consent, ConsentOptions};
 pub use crate::error::{Error, Result};
 pub use crate::manager::ConnectionManager;
 pub use crate::model::{ActingUser, ConnectionId, Operator, TenantId, Timestamp, UserId};
+pub use crate::protocol::AuthorizationResponse;
 pub use crate::provider::catalog;
 pub use crate::resolver::Resolver;
-pub use crate::secret::{AccessToken, AuthorizationCode, Binding, ClientSecret, RefreshToken, Ticket};
+pub use crate::secret::{AccessToken, Binding, ClientSecret, Ticket};
+pub use crate::upkeep_guard::{UpkeepGuard, UpkeepOptions};
 
 #[cfg(all(doctest, feature = "sqlite"))]
 #[doc = include_str!("../README.md")]

@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 macro_rules! secret {
     ($(#[$meta:meta])* $name:ident) => {
         $(#[$meta])*
+        #[allow(unnameable_types, reason = "some kinds stand only in the sealed operations of a vault")]
         pub struct $name(Zeroizing<String>);
 
         impl $name {
@@ -83,6 +84,18 @@ secret! {
     IdToken
 }
 
+impl AccessToken {
+    /// Returns a copy of the token as the [`oauth2`] crate has it, for a library that takes its types.
+    ///
+    /// # Security
+    ///
+    /// The copy can be cloned and serialised, and it is not wiped when it is dropped.
+    #[must_use]
+    pub fn expose_to_oauth2(&self) -> oauth2::AccessToken {
+        oauth2::AccessToken::new(self.expose_secret().to_owned())
+    }
+}
+
 /// Bytes that are or contain a secret: wiped when dropped, redacted in `Debug`.
 #[derive(Default)]
 pub struct SecretBytes(Zeroizing<Vec<u8>>);
@@ -102,18 +115,6 @@ impl SecretBytes {
     #[must_use]
     pub fn expose_secret(&self) -> &[u8] {
         &self.0
-    }
-
-    /// The number of bytes, which is no secret here.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// Whether there is nothing in it.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
     }
 }
 

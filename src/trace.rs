@@ -342,8 +342,10 @@ mod on {
             Misconfigured::RequestRejected { failure, .. } => failure.as_str(),
             Misconfigured::IssuerChanged(_) => "issuer_changed",
             Misconfigured::InstanceNotRegistered(_) => "instance_not_registered",
+            Misconfigured::NoLoopbackRedirect(_) => "no_loopback_redirect",
             Misconfigured::Descriptor(_) => "descriptor",
-            Misconfigured::Template(_) => "template",
+            Misconfigured::Client(_) => "client",
+            Misconfigured::StoredParameter { .. } => "stored_parameter",
             Misconfigured::NoHttpClient => "no_http_client",
             Misconfigured::NoUploads => "no_uploads",
         }
@@ -402,7 +404,7 @@ mod tests {
         match (kind.as_str(), kind.detail()) {
             ("refresh_failed", Some("client_rejected" | "request_rejected" | "redirected")) => Level::ERROR,
             ("refresh_failed" | "consent_needed" | "consent_failed" | "vault_warning", _) => Level::WARN,
-            ("shared_fallback", _) => Level::DEBUG,
+            ("workspace_fallback", _) => Level::DEBUG,
             _ => Level::INFO,
         }
     }

@@ -15,7 +15,7 @@ use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_core::span::Current;
 use valetkey::http::{HttpClient, HttpError, HttpErrorKind, HttpRequest, HttpResponse, UreqClient};
 use valetkey::testing::{ManualClock, Sandbox};
-use valetkey::vault::{MemoryVault, SqliteVault, Vault, envelope::MasterKey};
+use valetkey::vault::{MasterKey, MemoryVault, SqliteVault, Vault};
 use valetkey::{ActingUser, Connections, ConsentOptions, Resolver, catalog};
 
 use crate::support::examples::loopback::Loopback;

@@ -5,16 +5,15 @@ use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::Connection as Database;
-use valetkey::model::{
-    Connection, ConnectionId, Grant, GrantId, IssuedBy, Owner, Parameters, ProviderId, Timestamp,
-};
-use valetkey::testing::Sandbox;
-use valetkey::vault::envelope::MasterKey;
-use valetkey::vault::{
+use valetkey::internals::secret::RefreshToken;
+use valetkey::internals::vault::{
     Attempt, ClaimOutcome, ClaimRequest, CommitOutcome, ConnectionQuery, GrantStore, NewGrant, RefreshStore,
-    Refreshed, SqliteVault, StateHash, StoreOutcome, Tokens,
+    Refreshed, StateHash, StoreOutcome, Tokens,
 };
-use valetkey::{AccessToken, ActingUser, Clock as _, Connections, RefreshToken, SystemClock, TenantId};
+use valetkey::model::{Connection, ConnectionId, Grant, GrantId, IssuedBy, Owner, ProviderId, Timestamp};
+use valetkey::testing::Sandbox;
+use valetkey::vault::{MasterKey, SqliteVault};
+use valetkey::{AccessToken, ActingUser, Clock as _, Connections, SystemClock, TenantId};
 
 /// The size of an access token that most providers issue.
 pub const TOKEN_BYTES: usize = 570;
@@ -138,12 +137,11 @@ fn granted(person: &ActingUser, now: Timestamp) -> Grant {
 fn issued_by_the_sandbox() -> IssuedBy {
     let sandbox = Sandbox::new(SystemClock);
     let server = sandbox.server();
-    let endpoints = server.endpoints(&Parameters::new()).expect("valid");
     IssuedBy {
         server: server.id,
-        token_endpoint: endpoints.token.into(),
-        refresh_endpoint: endpoints.refresh.into(),
-        revocation_endpoint: endpoints.revocation.map(Into::into),
+        refresh_endpoint: server.token_endpoint.clone(),
+        token_endpoint: server.token_endpoint,
+        revocation_endpoint: None,
         client_id: sandbox
             .registration("https://app.test/callback")
             .client_id()

@@ -10,12 +10,11 @@ use valetkey::connections::ConnectionsBuilder;
 use valetkey::model::{Connection, Label, ProviderId, Scopes, ServerId};
 use valetkey::provider::{
     AccountEndpoint, ApiHost, AuthorizationServer, ClientAuthentication, ClientRegistration, IssuerPolicy,
-    Loopback as LoopbackRule, Pkce, Provider, Registry, Revocation, RevocationAuth, RevocationTokens,
+    Loopback as LoopbackRule, Pkce, Provider, Revocation, RevocationAuth, RevocationTokens,
 };
 use valetkey::testing::Sandbox;
-use valetkey::vault::SqliteVault;
-use valetkey::vault::envelope::MasterKey;
-use valetkey::{Connections, ConsentOptions, Resolver, SystemClock};
+use valetkey::vault::{MasterKey, SqliteVault};
+use valetkey::{Connections, ConsentOptions, Resolver, SystemClock, catalog};
 
 use crate::arguments::{Arguments, Mode, Server};
 use crate::host::{Host, acting_user};
@@ -158,11 +157,14 @@ fn at_catalogue(
 }
 
 fn catalogued(provider: &str) -> Result<AuthorizationServer, Box<dyn Error>> {
-    let registry = Registry::with_catalog();
-    let service = registry
-        .provider(provider)
+    let providers = catalog::providers();
+    let provider = providers
+        .into_iter()
+        .find(|known| known.id.as_str() == provider)
         .ok_or("the catalogue has no such provider")?;
-    Ok(AuthorizationServer::clone(service.server))
+    let servers = catalog::servers();
+    let server = servers.into_iter().find(|known| known.id == provider.server);
+    Ok(server.ok_or("the catalogue has no such server")?)
 }
 
 /// The name that the redirect URI must bear: some servers want `localhost`, some refuse it.

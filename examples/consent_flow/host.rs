@@ -8,8 +8,7 @@ use std::sync::mpsc::Sender;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use valetkey::http::{HttpRequest, HttpResponse};
 use valetkey::model::Connection;
-use valetkey::protocol::AuthorizationResponse;
-use valetkey::{ActingUser, Binding, Connections, ConsentOptions, Error};
+use valetkey::{ActingUser, AuthorizationResponse, Binding, Connections, ConsentOptions, Error};
 
 /// A small web application that lets its users connect one service.
 pub struct Host {

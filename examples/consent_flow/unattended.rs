@@ -10,8 +10,7 @@ use std::time::Duration;
 use valetkey::http::UreqClient;
 use valetkey::model::Connection;
 use valetkey::testing::{ManualClock, Sandbox};
-use valetkey::vault::envelope::MasterKey;
-use valetkey::vault::{Erasure, SqliteVault};
+use valetkey::vault::{Erasure, MasterKey, SqliteVault};
 use valetkey::{ActingUser, Connections, ConsentOptions, Resolver};
 
 use crate::host::{Host, acting_user};

@@ -5,11 +5,12 @@ use std::error::Error;
 use valetkey::gateway::{Gateway, Mount};
 use valetkey::http::UreqClient;
 use valetkey::model::Connection;
-use valetkey::protocol::AuthorizationResponse;
 use valetkey::testing::Sandbox;
-use valetkey::vault::SqliteVault;
-use valetkey::vault::envelope::MasterKey;
-use valetkey::{ActingUser, Connections, Consent, ConsentOptions, Operator, Resolver, SystemClock, TenantId};
+use valetkey::vault::{MasterKey, SqliteVault};
+use valetkey::{
+    ActingUser, AuthorizationResponse, Connections, Consent, ConsentOptions, Operator, Resolver, SystemClock,
+    TenantId,
+};
 
 use crate::MOUNTED_AT;
 use crate::host::{Host, Sessions};

@@ -7,17 +7,18 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use valetkey::AccessToken;
+use valetkey::internals::secret::{RefreshToken, State};
+use valetkey::internals::vault::{
+    Attempt, ClaimOutcome, ClaimRequest, ConnectionQuery, Found, GrantStore as _, Holder, Housekeeping as _,
+    NewGrant, Of, RefreshStore as _, Refreshed, RevocationStore as _, Revoke, RevokeWhat, StateHash,
+    TokenQuery, Tokens,
+};
 use valetkey::model::{
     Connection, ConnectionId, Grant, GrantId, IssuedBy, Owner, ProviderId, Scopes, ServerId, Status,
     TenantId, Timestamp, UserId,
 };
-use valetkey::secret::{AccessToken, RefreshToken, State};
-use valetkey::vault::envelope::MasterKey;
-use valetkey::vault::{
-    Attempt, AuditChain, AuditLog as _, ClaimOutcome, ClaimRequest, ConnectionQuery, Found, GrantStore as _,
-    Holder, Housekeeping as _, NewGrant, Of, RefreshStore as _, Refreshed, RevocationStore as _, Revoke,
-    RevokeWhat, SqliteVault, StateHash, TokenQuery, Tokens, VaultError,
-};
+use valetkey::vault::{AuditChain, MasterKey, SqliteVault, VaultError};
 
 use crate::edit;
 

@@ -4,9 +4,9 @@ use std::sync::LazyLock;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use valetkey::internals::vault::envelope::{Context, DataKey, Kind, MAX_SECRET_LEN, VaultId};
 use valetkey::model::{ProviderId, TenantId, UserId};
-use valetkey::vault::VaultError;
-use valetkey::vault::envelope::{Context, DataKey, Kind, MAX_SECRET_LEN, MasterKey, MasterKeys, VaultId};
+use valetkey::vault::{MasterKey, MasterKeys, VaultError};
 
 use crate::{edit, format};
 

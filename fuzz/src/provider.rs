@@ -2,10 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 use url::Url;
-use valetkey::model::{Parameters, Scopes};
-use valetkey::protocol::{AuthorizationRequest, Hints};
-use valetkey::provider::{AuthorizationServer, Provider, Registry, Transport};
-use valetkey::secret::{PkceVerifier, State};
+use valetkey::connections::Hints;
+use valetkey::internals::protocol::AuthorizationRequest;
+use valetkey::internals::provider::{CompiledProvider, CompiledServer, Transport};
+use valetkey::internals::secret::{PkceVerifier, State};
+use valetkey::model::{Parameters, ProviderId, Scopes, ServerId};
+use valetkey::provider::{AuthorizationServer, DescriptorFile, Provider};
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct Descriptors {
@@ -22,13 +24,27 @@ pub fn provider_descriptor(data: &[u8]) {
     let again: Descriptors = serde_json::from_str(&written).unwrap();
     assert!(again == descriptors, "what was written is read otherwise");
 
-    let mut registry = Registry::empty();
-    registry.add_server(descriptors.server.clone());
-    registry.add_provider(descriptors.provider.clone());
-    if registry.validate(Transport::HttpsOnly).is_err() {
+    let Descriptors {
+        mut server,
+        mut provider,
+    } = descriptors;
+    if provider.server != server.id {
         return;
     }
-    let Descriptors { server, provider } = descriptors;
+    // Ids that are not those of built-in descriptors.
+    server.id = ServerId::new("fuzzed-server").unwrap();
+    provider.id = ProviderId::new("fuzzed-provider").unwrap();
+    provider.server = server.id.clone();
+    (server.replaces_builtin, provider.replaces_builtin) = (false, false);
+    let file = DescriptorFile {
+        servers: vec![server.clone()],
+        providers: vec![provider.clone()],
+    };
+    if file.validate().is_err() {
+        return;
+    }
+    let server = CompiledServer::compile(server).expect("a validated server");
+    let provider = CompiledProvider::compile(provider).expect("a validated provider");
     for pattern in server.parameters.iter().filter_map(|rule| rule.pattern.as_ref()) {
         assert!(pattern.is_usable(), "a pattern that was validated");
         let longest = "a".repeat(2048);
@@ -54,7 +70,8 @@ pub fn provider_descriptor(data: &[u8]) {
         Err(_) if server.parameters.iter().any(|rule| rule.pattern.is_some()) => return,
         Err(error) => panic!("values that suit their rules: {error}"),
     };
-    let endpoints = server.endpoints(&parameters).expect("validated endpoints");
+    let checked = server.check(&parameters).expect("values that were completed");
+    let endpoints = checked.endpoints();
     let all = [
         Some(&endpoints.authorization),
         Some(&endpoints.token),
@@ -68,7 +85,8 @@ pub fn provider_descriptor(data: &[u8]) {
     let (state, verifier) = (State::new("s".repeat(43)), PkceVerifier::new("v".repeat(43)));
     let url = AuthorizationRequest {
         server: &server,
-        provider: &provider,
+        added: provider.added_to_authorization(),
+        parameters: &parameters,
         endpoint: &endpoints.authorization,
         client_id: "client",
         redirect_uri: "https://app.test/callback",

@@ -20,8 +20,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use valetkey::provider::{BodyFormat, ClientAuthentication, RefreshWith};
 use valetkey::testing::ManualClock;
-use valetkey::vault::envelope::{MasterKey, MasterKeys};
-use valetkey::vault::{Housekeeping as _, MemoryVault, Rotation, SqliteVault};
+use valetkey::vault::{MasterKey, MasterKeys, MemoryVault, Rotation, SqliteVault};
 use valetkey::{Clock as _, TenantId};
 
 use crate::allocator::{Keeper, apart, keeping};

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use valetkey::model::{Connection, ProviderId, ServerId};
-use valetkey::protocol::AuthorizationResponse;
 use valetkey::provider::{
     AccountEndpoint, ApiHost, AuthorizationServer, BodyFormat, ClientAuthentication, ClientRegistration,
     Provider, RefreshWith, Revocation, RevocationAuth, RevocationTokens, RotationClass,

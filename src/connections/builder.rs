@@ -9,20 +9,23 @@ use crate::engine::Context;
 use crate::engine::refresh::join::InProgress;
 use crate::engine::refresh::unsaved::UnsavedTokens;
 use crate::engine::settings::Settings;
-use crate::engine::upkeep::resting::Resting;
+use crate::engine::upkeep::rest::Resting;
 use crate::engine::usage::Usage;
 #[cfg(not(feature = "ureq"))]
 use crate::error::Misconfigured;
 use crate::error::Result;
 use crate::http::HttpClient;
 use crate::model::{Event, EventKind, EventSink, InvalidId, ServerId};
-use crate::provider::{AuthorizationServer, ClientRegistration, Provider, Registry, Transport};
+use crate::provider::{
+    AuthorizationServer, ClientRegistration, ClientSource, DescriptorFile, Provider, RegistryBuilder,
+    Transport,
+};
 use crate::vault::Vault;
 
 /// Builds [`Connections`]: see [`Connections::builder`].
 pub struct ConnectionsBuilder {
     vault: Arc<dyn Vault>,
-    registry: Registry,
+    registry: RegistryBuilder,
     transport: Transport,
     http: Option<Arc<dyn HttpClient>>,
     clock: Option<Arc<dyn Clock>>,
@@ -35,7 +38,7 @@ impl ConnectionsBuilder {
     pub(crate) fn new(vault: Arc<dyn Vault>) -> Self {
         Self {
             vault,
-            registry: Registry::with_catalog(),
+            registry: RegistryBuilder::default(),
             transport: Transport::HttpsOnly,
             http: None,
             clock: None,
@@ -46,12 +49,34 @@ impl ConnectionsBuilder {
     }
 
     /// Registers the host's OAuth app at an authorization server, such as
-    /// [`catalog::GOOGLE`](crate::catalog::GOOGLE). It serves all providers of that server.
+    /// [`catalog::GOOGLE`](crate::catalog::GOOGLE). It serves all providers of that server, and every tenant for which
+    /// the source of [`clients`](Self::clients) has no registration.
     #[must_use]
     pub fn client(mut self, server: impl AsRef<str>, registration: ClientRegistration) -> Self {
         match ServerId::new(server.as_ref()) {
             Ok(server) => self.registry.add_client(server, registration),
             Err(error) => self.invalid = Some(error),
+        }
+        self
+    }
+
+    /// Looks up the client registrations of tenants in this source. It is asked first; a registration from
+    /// [`client`](Self::client) applies to the tenants for which it has none. Each call replaces the source.
+    #[must_use]
+    pub fn clients(mut self, source: impl ClientSource) -> Self {
+        self.registry.set_source(Arc::new(source));
+        self
+    }
+
+    /// Adds all authorization servers and providers of a file, as [`server`](Self::server) and
+    /// [`provider`](Self::provider) do.
+    #[must_use]
+    pub fn descriptors(mut self, file: DescriptorFile) -> Self {
+        for server in file.servers {
+            self.registry.add_server(server);
+        }
+        for provider in file.providers {
+            self.registry.add_provider(provider);
         }
         self
     }
@@ -111,7 +136,7 @@ impl ConnectionsBuilder {
         self
     }
 
-    /// Checks every descriptor and registration and builds the connections.
+    /// Checks and compiles the descriptors that were added, checks the registrations, and builds the connections.
     ///
     /// # Errors
     ///
@@ -120,7 +145,7 @@ impl ConnectionsBuilder {
         if let Some(invalid) = self.invalid {
             return Err(invalid.into());
         }
-        self.registry.validate(self.transport)?;
+        let registry = self.registry.build(self.transport)?;
         let http = match self.http {
             Some(client) => client,
             None => default_client(self.transport)?,
@@ -129,8 +154,7 @@ impl ConnectionsBuilder {
         let inner = Context {
             clock: self.clock.unwrap_or_else(|| self.vault.clock()),
             vault: self.vault,
-            registry: self.registry,
-            transport: self.transport,
+            registry,
             http,
             events: self.events,
             settings: self.settings,

@@ -14,6 +14,7 @@ pub use crate::engine::revoke::report::{AtProvider, EndedTokens, Revocation};
 pub use crate::engine::settings::{Settings, UseAudit};
 pub use crate::engine::upkeep::budget::Budget;
 pub use crate::engine::upkeep::maintain::UpkeepReport;
+pub use crate::protocol::{Hints, Prompt};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -32,7 +33,8 @@ use crate::engine::upkeep::maintain;
 use crate::engine::{Context, Engine};
 use crate::error::{Error, Result};
 use crate::model::{
-    ActingUser, Connection, ConnectionId, ConsentId, Operator, Owner, Principal, ProviderId, Reach, UserId,
+    ActingUser, Connection, ConnectionId, ConsentId, Operator, Owner, Principal, ProviderId, Reach, TenantId,
+    UserId,
 };
 use crate::protocol::AuthorizationResponse;
 use crate::provider::Provider;
@@ -59,7 +61,7 @@ impl Connections {
     ///
     /// ```no_run
     /// use valetkey::provider::ClientRegistration;
-    /// use valetkey::vault::envelope::MasterKey;
+    /// use valetkey::vault::MasterKey;
     /// use valetkey::{Connections, catalog};
     ///
     /// let key = MasterKey::from_file("/run/secrets/agent-key")?;
@@ -91,13 +93,28 @@ impl Connections {
         &self.engine
     }
 
-    /// The providers that can be connected: those whose authorization server has a client registration.
+    /// Returns the providers that every tenant can connect: those whose authorization server has a registration for all
+    /// tenants.
     pub fn providers(&self) -> impl Iterator<Item = &Provider> {
-        self.engine
-            .registry
+        let registry = &self.engine.registry;
+        registry
             .providers()
-            .filter(|provider| self.engine.registry.client(&provider.server).is_some())
-            .map(AsRef::as_ref)
+            .filter(|provider| registry.clients().for_all(&provider.server).is_some())
+            .map(|provider| -> &Provider { provider })
+    }
+
+    /// Returns the providers that a tenant can connect, in the order of their ids: those whose authorization server has a
+    /// valid client registration of the tenant or for all tenants.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`](crate::Error::Unavailable) if the [`ClientSource`](crate::provider::ClientSource) fails.
+    pub fn providers_for(&self, tenant: &TenantId) -> Result<Vec<&Provider>> {
+        let offered = self.engine.offered(tenant)?;
+        Ok(offered
+            .into_iter()
+            .map(|provider| -> &Provider { provider })
+            .collect())
     }
 }
 
@@ -473,3 +490,6 @@ impl std::fmt::Debug for Connections {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(all(test, feature = "sqlite"))]
+mod tests;

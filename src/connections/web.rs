@@ -112,19 +112,24 @@ impl Connections {
     }
 
     /// Returns the services that the grant of this connection could serve as well.
-    pub(crate) fn joinable(&self, connection: &Connection) -> Vec<&Provider> {
+    pub(crate) fn joinable(&self, connection: &Connection) -> Result<Vec<&Provider>> {
         // Its service may have been taken out of the configuration, or have another client by now.
-        let Ok(service) = self.engine.service(connection.provider.as_str()) else {
-            return Vec::new();
+        let Ok(service) = self
+            .engine
+            .service(&connection.tenant, connection.provider.as_str())
+        else {
+            return Ok(Vec::new());
         };
         // A grant that the server refused, or that was revoked, serves nothing more.
         let ended = connection.status != Status::Active;
-        if ended || one_grant(service, connection, &connection.parameters).is_err() {
-            return Vec::new();
+        if ended || one_grant(&service, connection, &connection.parameters).is_err() {
+            return Ok(Vec::new());
         }
-        self.providers()
-            .filter(|other| can_join(service.provider, other))
-            .collect()
+        let all = self.providers_for(&connection.tenant)?;
+        Ok(all
+            .into_iter()
+            .filter(|other| can_join(&service.provider, other))
+            .collect())
     }
 
     /// Returns the services that this owner is connected to, whatever the status.

@@ -1,5 +1,6 @@
 //! What every step of the engine works with: the vault, the registry, the clock, and the state that a process shares.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
@@ -8,18 +9,18 @@ use crate::engine::refresh::join::InProgress;
 use crate::engine::refresh::unsaved::UnsavedTokens;
 use crate::engine::refresh::{NotRefreshed, RefreshedToken};
 use crate::engine::settings::Settings;
-use crate::engine::upkeep::resting::Resting;
+use crate::engine::upkeep::rest::Resting;
 use crate::engine::usage::Usage;
-use crate::error::{Misconfigured, Result};
+use crate::error::{Error, Misconfigured, Result, Unavailable};
 use crate::http::{HttpClient, HttpRequest};
 use crate::model::{
-    ActingUser, ConnectionId, Event, EventKind, EventSink, Parameters, ProviderId, TenantId, Timestamp,
-    UserId,
+    ActingUser, ConnectionId, Event, EventKind, EventSink, FailureCode, Parameters, ProviderId, TenantId,
+    Timestamp, UserId,
 };
-use crate::provider::instance::{Instance, InstanceProblem};
-use crate::provider::{
-    AuthorizationServer, ClientRegistration, Endpoints, InvalidParameter, Provider, Registry, Transport,
+use crate::provider::compiled::{
+    Client, CompiledProvider, CompiledServer, Endpoints, InstanceProblem, UnfitParameter,
 };
+use crate::provider::{InvalidParameter, NoClient, Registry, Transport};
 use crate::trace::{self, About};
 use crate::vault::{Holder, Vault};
 
@@ -27,7 +28,6 @@ use crate::vault::{Holder, Vault};
 pub(crate) struct Context {
     pub(crate) vault: Arc<dyn Vault>,
     pub(crate) registry: Registry,
-    pub(crate) transport: Transport,
     pub(crate) http: Arc<dyn HttpClient>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) events: Option<Arc<dyn EventSink>>,
@@ -38,7 +38,7 @@ pub(crate) struct Context {
     pub(crate) usage: Usage,
     /// The server with which upkeep begins, so that each is the first in turn.
     pub(crate) first_server: AtomicUsize,
-    /// The servers that upkeep leaves alone for now.
+    /// The servers and clients that upkeep leaves alone for now.
     pub(crate) resting: Resting,
 }
 
@@ -47,19 +47,43 @@ impl Context {
         self.clock.now()
     }
 
-    /// The provider, its authorization server and the host's client there.
-    pub(crate) fn service(&self, provider: &str) -> Result<Service<'_>> {
+    /// Returns the provider, its authorization server and the tenant's client there.
+    pub(crate) fn service(&self, tenant: &TenantId, provider: &str) -> Result<Service> {
         let entry = self.registry.find(provider)?;
-        let client = self
-            .registry
-            .client(&entry.server.id)
-            .ok_or_else(|| Misconfigured::NoClient(entry.server.id.clone()))?;
         Ok(Service {
-            provider: entry.provider,
-            server: entry.server,
-            client,
-            transport: self.transport,
+            tenant: tenant.clone(),
+            provider: Arc::clone(entry.provider),
+            server: Arc::clone(entry.server),
+            client: self.client(tenant, entry.server)?,
+            transport: self.registry.transport(),
         })
+    }
+
+    /// Returns the client of a tenant at a server.
+    pub(crate) fn client(&self, tenant: &TenantId, server: &CompiledServer) -> Result<Client> {
+        let found = self
+            .registry
+            .clients()
+            .find(tenant, server, self.registry.transport());
+        found.map_err(|problem| match problem {
+            NoClient::NotRegistered => Misconfigured::NoClient(server.id.clone()).into(),
+            NoClient::Invalid(error) => Misconfigured::Client(Box::new(error)).into(),
+            NoClient::SourceFailed => Unavailable::new(FailureCode::ClientSourceFailed, None).into(),
+        })
+    }
+
+    /// Returns the providers that a tenant can connect. Each server's client is looked up once.
+    pub(crate) fn offered(&self, tenant: &TenantId) -> Result<Vec<&Arc<CompiledProvider>>> {
+        let mut usable = BTreeSet::new();
+        for server in self.registry.servers() {
+            match self.client(tenant, server) {
+                Ok(_) => _ = usable.insert(&server.id),
+                Err(Error::Misconfigured(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let all = self.registry.providers();
+        Ok(all.filter(|provider| usable.contains(&provider.server)).collect())
     }
 
     pub(crate) fn emit(
@@ -95,38 +119,42 @@ impl Context {
     }
 }
 
-/// A provider with all that is needed to talk to its authorization server.
-#[derive(Clone, Copy)]
-pub(crate) struct Service<'a> {
-    pub(crate) provider: &'a Arc<Provider>,
-    pub(crate) server: &'a Arc<AuthorizationServer>,
-    pub(crate) client: &'a ClientRegistration,
+/// A provider with all that is needed to talk to its authorization server on behalf of one tenant.
+#[derive(Clone)]
+pub(crate) struct Service {
+    pub(crate) tenant: TenantId,
+    pub(crate) provider: Arc<CompiledProvider>,
+    pub(crate) server: Arc<CompiledServer>,
+    pub(crate) client: Client,
     pub(crate) transport: Transport,
 }
 
-impl Service<'_> {
-    /// The endpoints for a connection with these parameters, if the client is registered for them.
+impl Service {
+    /// Returns the endpoints for a connection with these parameters, if the client is registered for them.
     pub(crate) fn endpoints(&self, parameters: &Parameters) -> Result<Endpoints> {
-        self.check_instance(parameters, &Parameters::new())?;
-        Ok(self.server.endpoints(parameters)?)
+        self.instance(parameters, &Parameters::new())
     }
 
     /// Refuses values that lead to an instance for which the client is not registered, or to a host inside a network.
     /// Those that were just `given` are checked wherever the rule takes them from.
     pub(crate) fn check_instance(&self, parameters: &Parameters, given: &Parameters) -> Result<()> {
-        let instance = Instance {
-            server: self.server,
-            provider: Some(self.provider),
-            client: self.client,
-            transport: self.transport,
-            parameters,
-        };
-        instance.check(given).map_err(|problem| match problem {
-            InstanceProblem::NotRegistered => {
-                Misconfigured::InstanceNotRegistered(self.server.id.clone()).into()
-            }
-            InstanceProblem::InternalHost(name) => InvalidParameter::internal_host(name).into(),
-        })
+        self.instance(parameters, given).map(drop)
+    }
+
+    fn instance(&self, parameters: &Parameters, given: &Parameters) -> Result<Endpoints> {
+        let checked = self
+            .server
+            .check(parameters)
+            .map_err(|unfit| stored_parameter(&self.server, unfit))?;
+        self.client
+            .check_instance(&checked, Some(&self.provider), given, self.transport)
+            .map_err(|problem| match problem {
+                InstanceProblem::NotRegistered => {
+                    Error::from(Misconfigured::InstanceNotRegistered(self.server.id.clone()))
+                }
+                InstanceProblem::InternalHost(name) => InvalidParameter::internal_host(name).into(),
+            })?;
+        Ok(checked.endpoints())
     }
 
     /// Adds what the provider wants in every request to its API.
@@ -134,5 +162,13 @@ impl Service<'_> {
         let client_id = self.client.client_id();
         self.provider
             .add_to_request(parameters, client_id, &mut request.url, &mut request.headers);
+    }
+}
+
+/// Returns the error for a stored value that does not fit the descriptor of its server.
+pub(crate) fn stored_parameter(server: &CompiledServer, unfit: UnfitParameter) -> Misconfigured {
+    Misconfigured::StoredParameter {
+        server: server.id.clone(),
+        name: unfit.name,
     }
 }

@@ -91,6 +91,8 @@ pub enum Misconfiguration {
     UnknownServer,
     /// No client is registered at the authorization server: register it again, or revoke the connection.
     NoClient,
+    /// The client registration of the tenant does not fit the authorization server: correct it.
+    ClientInvalid,
     /// Another client is registered than the one that the tokens were issued to: put the former client back, or
     /// [confirm](crate::provider::ClientRegistration::replacing) that it was replaced.
     ClientChanged,
@@ -110,10 +112,11 @@ pub enum Misconfiguration {
 
 impl Misconfiguration {
     /// Every kind.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::UnknownProvider,
         Self::UnknownServer,
         Self::NoClient,
+        Self::ClientInvalid,
         Self::ClientChanged,
         Self::IssuerChanged,
         Self::Parameters,
@@ -129,6 +132,7 @@ impl Misconfiguration {
             Self::UnknownProvider => "unknown_provider",
             Self::UnknownServer => "unknown_server",
             Self::NoClient => "no_client",
+            Self::ClientInvalid => "client_invalid",
             Self::ClientChanged => "client_changed",
             Self::IssuerChanged => "issuer_changed",
             Self::Parameters => "parameters",
@@ -159,9 +163,11 @@ impl From<&Misconfigured> for Misconfiguration {
             Misconfigured::IssuerChanged(_) => Self::IssuerChanged,
             Misconfigured::ClientRejected(_) => Self::ClientRejected,
             Misconfigured::InstanceNotRegistered(_) => Self::InstanceNotRegistered,
-            Misconfigured::Template(_) | Misconfigured::Descriptor(_) => Self::Parameters,
+            Misconfigured::Client(_) => Self::ClientInvalid,
+            Misconfigured::StoredParameter { .. } | Misconfigured::Descriptor(_) => Self::Parameters,
             Misconfigured::RequestRejected { .. }
             | Misconfigured::NoUploads
+            | Misconfigured::NoLoopbackRedirect(_)
             | Misconfigured::NoHttpClient => Self::RequestRejected,
         }
     }
@@ -200,10 +206,14 @@ fn fares(cx: &Context, connection: &Connection) -> (HealthState, Usable) {
         return (HealthState::Revoked, Usable::No);
     }
     // Without these a turn gets nothing, and a consent cannot begin.
-    match cx.service(connection.provider.as_str()) {
+    match cx.service(&connection.tenant, connection.provider.as_str()) {
         Ok(_) => {}
         Err(Error::Misconfigured(error)) => {
             return (HealthState::Misconfigured((&error).into()), Usable::No);
+        }
+        Err(Error::Unavailable(error)) => {
+            let (until, failure) = (cx.now(), error.failure);
+            return (HealthState::BackingOff { until, failure }, Usable::No);
         }
         Err(_) => {
             return (
@@ -278,6 +288,10 @@ fn hindered(obstacle: &Obstacle) -> HealthState {
         Obstacle::Misconfigured(error) => HealthState::Misconfigured(error.into()),
         Obstacle::UnknownProvider(_) => HealthState::Misconfigured(Misconfiguration::UnknownProvider),
         Obstacle::ClientReplaced => HealthState::NeedsConsent(NeedsConsent::ClientChanged),
+        Obstacle::ClientSourceFailed { at } => HealthState::BackingOff {
+            until: *at,
+            failure: FailureCode::ClientSourceFailed,
+        },
         Obstacle::BackingOff { until, failure, .. } => match Misconfiguration::of_failure(*failure) {
             Some(problem) => HealthState::Misconfigured(problem),
             None => HealthState::BackingOff {

@@ -1,20 +1,22 @@
 //! What a turn gets from a connection, and what to do if it gets nothing: the one decision that `resolve`, `peek`,
 //! `explain`, `health`, `list` and upkeep share.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use ring::digest;
 
 use crate::engine::Context;
+use crate::engine::context::stored_parameter;
 use crate::engine::freshness::{Freshness, Times};
 use crate::engine::refresh::NotRefreshed;
 use crate::error::{ConsentReason, Error, Misconfigured, Unavailable};
 use crate::model::{
     Connection, FailureCode, Grant, IssuedBy, NeedsConsent, Parameters, ProviderId, RefreshState, ServerId,
-    Status, Timestamp,
+    Status, TenantId, Timestamp,
 };
-use crate::provider::instance::Instance;
-use crate::provider::{AuthorizationServer, ClientRegistration, Endpoints, UnknownProvider};
+use crate::provider::UnknownProvider;
+use crate::provider::compiled::{Client, CompiledServer, Endpoints};
 use crate::vault::change::lifecycle::lasts;
 
 /// What a turn would get now, judged by what is stored.
@@ -52,6 +54,7 @@ impl Outlook {
 /// What decides whether a set of tokens can be refreshed.
 #[derive(Clone, Copy)]
 pub(crate) struct Refreshable<'a> {
+    pub(crate) tenant: &'a TenantId,
     pub(crate) provider: &'a ProviderId,
     pub(crate) issued_by: &'a IssuedBy,
     pub(crate) parameters: &'a Parameters,
@@ -61,6 +64,7 @@ pub(crate) struct Refreshable<'a> {
 impl<'a> From<&'a Grant> for Refreshable<'a> {
     fn from(grant: &'a Grant) -> Self {
         Self {
+            tenant: &grant.tenant,
             provider: &grant.provider,
             issued_by: &grant.issued_by,
             parameters: &grant.parameters,
@@ -72,6 +76,7 @@ impl<'a> From<&'a Grant> for Refreshable<'a> {
 impl<'a> From<&'a Connection> for Refreshable<'a> {
     fn from(connection: &'a Connection) -> Self {
         Self {
+            tenant: &connection.tenant,
             provider: &connection.provider,
             issued_by: &connection.issued_by,
             parameters: &connection.parameters,
@@ -80,15 +85,15 @@ impl<'a> From<&'a Connection> for Refreshable<'a> {
     }
 }
 
-/// The authorization server that issued a set of tokens, with the host's client there.
+/// The authorization server that issued a set of tokens, with the tenant's client there.
 #[derive(Clone)]
-pub(crate) struct Issuer<'a> {
-    pub(crate) server: &'a AuthorizationServer,
-    pub(crate) client: &'a ClientRegistration,
+pub(crate) struct Issuer {
+    pub(crate) server: Arc<CompiledServer>,
+    pub(crate) client: Client,
     pub(crate) endpoints: Endpoints,
 }
 
-impl Issuer<'_> {
+impl Issuer {
     /// Returns two bytes of a digest over what decides whether the server accepts the client. They are stored beside a
     /// failure, to notice that the configuration changed, and are too few to test guesses of the secret with.
     pub(crate) fn setup_check(&self) -> u16 {
@@ -118,6 +123,11 @@ pub(crate) enum Obstacle {
     UnknownProvider(ProviderId),
     /// The client that the tokens were issued to is gone, as the host confirmed.
     ClientReplaced,
+    /// It is not known which client the tenant has.
+    ClientSourceFailed {
+        /// When the source failed.
+        at: Timestamp,
+    },
     /// An earlier attempt failed.
     BackingOff {
         /// The next attempt.
@@ -138,6 +148,9 @@ impl Obstacle {
                 NotRefreshed::Untried(UnknownProvider::new(id.as_str(), std::iter::empty()).into())
             }
             Self::ClientReplaced => NotRefreshed::NeedsConsent(ConsentReason::ClientChanged),
+            Self::ClientSourceFailed { .. } => {
+                NotRefreshed::Untried(Unavailable::new(FailureCode::ClientSourceFailed, None).into())
+            }
             Self::BackingOff {
                 until,
                 failure,
@@ -164,7 +177,7 @@ pub(crate) fn failed(server: &ServerId, failure: FailureCode, wait: Duration) ->
 }
 
 /// Returns the server and the client by which tokens are refreshed: those that issued them, or none.
-pub(crate) fn issuer<'a>(cx: &'a Context, of: Refreshable<'_>) -> Result<Issuer<'a>, Obstacle> {
+pub(crate) fn issuer(cx: &Context, of: Refreshable<'_>) -> Result<Issuer, Obstacle> {
     let from = of.issued_by;
     let offered = cx.registry.provider(of.provider.as_str());
     if let Some(moved) = offered.filter(|entry| entry.server.id != from.server) {
@@ -174,21 +187,20 @@ pub(crate) fn issuer<'a>(cx: &'a Context, of: Refreshable<'_>) -> Result<Issuer<
         .registry
         .server(from.server.as_str())
         .ok_or_else(|| Misconfigured::UnknownServer(from.server.clone()))?;
-    let client = cx
-        .registry
-        .client(&server.id)
-        .ok_or_else(|| Misconfigured::NoClient(server.id.clone()))?;
-    let instance = Instance {
-        server,
-        provider: offered.map(|entry| &**entry.provider),
-        client,
-        transport: cx.transport,
-        parameters: of.parameters,
-    };
-    if instance.check(&Parameters::new()).is_err() {
+    let client = cx.client(of.tenant, server).map_err(|error| match error {
+        Error::Misconfigured(error) => Obstacle::Misconfigured(error),
+        _ => Obstacle::ClientSourceFailed { at: cx.now() },
+    })?;
+    let checked = server
+        .check(of.parameters)
+        .map_err(|unfit| stored_parameter(server, unfit))?;
+    let provider = offered.map(|entry| &**entry.provider);
+    let given = Parameters::new();
+    let instance = client.check_instance(&checked, provider, &given, cx.registry.transport());
+    if instance.is_err() {
         return Err(Misconfigured::InstanceNotRegistered(server.id.clone()).into());
     }
-    let endpoints = server.endpoints(of.parameters).map_err(Misconfigured::from)?;
+    let endpoints = checked.endpoints();
     if endpoints.refresh.as_str() != from.refresh_endpoint {
         return Err(Misconfigured::IssuerChanged(server.id.clone()).into());
     }
@@ -200,7 +212,7 @@ pub(crate) fn issuer<'a>(cx: &'a Context, of: Refreshable<'_>) -> Result<Issuer<
         });
     }
     Ok(Issuer {
-        server,
+        server: Arc::clone(server),
         client,
         endpoints,
     })
@@ -224,8 +236,11 @@ pub(crate) fn obstacle(cx: &Context, of: Refreshable<'_>) -> Option<Obstacle> {
 }
 
 /// Returns whether the configuration has changed since it made the last attempt fail: the back-off is void then.
-pub(crate) fn has_changed(refresh: &RefreshState, issuer: &Issuer<'_>) -> bool {
-    let corrected = refresh.last_failure == Some(FailureCode::Misconfigured);
+pub(crate) fn has_changed(refresh: &RefreshState, issuer: &Issuer) -> bool {
+    let corrected = matches!(
+        refresh.last_failure,
+        Some(FailureCode::Misconfigured | FailureCode::ClientSourceFailed)
+    );
     let another = |failed| failed != issuer.setup_check();
     corrected || refresh.failed_setup.is_some_and(another)
 }

@@ -16,7 +16,7 @@ impl From<ConsentRequired> for Error {
 pub struct ConsentRequired {
     /// The service.
     pub provider: ProviderId,
-    /// The connection that a new consent would renew, if there is one.
+    /// The connection that a new consent would reconnect, if there is one.
     pub connection: Option<ConnectionId>,
     /// The label of the connection that was asked for, if one was named.
     pub label: Option<Label>,
@@ -28,8 +28,8 @@ pub struct ConsentRequired {
     /// consent asks for them, because an API must not choose what a user is asked for. A host that knows them adds them to
     /// the [`ConsentOptions`](crate::ConsentOptions), or to the descriptor. The API wrote them: `Debug` prints their number.
     pub scopes_named_by_api: Scopes,
-    /// Whether it is the tenant's shared connection that is needed, which only an operator can connect.
-    pub shared: bool,
+    /// Whether a workspace connection is needed, which only an operator can connect.
+    pub workspace: bool,
 }
 
 impl ConsentRequired {
@@ -42,12 +42,12 @@ impl ConsentRequired {
             reason,
             missing_scopes: Scopes::default(),
             scopes_named_by_api: Scopes::default(),
-            shared: false,
+            workspace: false,
         }
     }
 
-    /// The same need, to be met by renewing this connection.
-    pub(crate) fn renewing(mut self, connection: ConnectionId) -> Self {
+    /// The same need, to be met by reconnecting this connection.
+    pub(crate) fn reconnecting(mut self, connection: ConnectionId) -> Self {
         self.connection = Some(connection);
         self
     }
@@ -81,12 +81,12 @@ impl ConsentRequired {
             && self.connection == other.connection
             && self.label == other.label
             && self.reason == other.reason
-            && self.shared == other.shared
+            && self.workspace == other.workspace
     }
 
-    /// The same need, of whosever connection it is.
-    pub(crate) const fn of(mut self, shared: bool) -> Self {
-        self.shared = shared;
+    /// Returns the same need, for a workspace connection or for a personal one.
+    pub(crate) const fn of(mut self, workspace: bool) -> Self {
+        self.workspace = workspace;
         self
     }
 }
@@ -133,7 +133,7 @@ impl std::fmt::Debug for ConsentRequired {
             .field("reason", &self.reason)
             .field("missing_scopes", &self.missing_scopes)
             .field("scopes_named_by_api", &self.scopes_named_by_api.len())
-            .field("shared", &self.shared)
+            .field("workspace", &self.workspace)
             .finish()
     }
 }
@@ -150,9 +150,9 @@ pub enum ConsentReason {
     Expired,
     /// The provider refused the grant: access was removed there, or it grew too old.
     Rejected,
-    /// A refresh was cut off and the provider takes the old token no more.
+    /// A refresh was interrupted, and the provider does not accept the old token any more.
     LostInFlight,
-    /// The provider has refused the renewal for more than a day and does not say why.
+    /// The provider has refused the refresh for more than a day and does not say why.
     Unexplained,
     /// The host's client at the authorization server was replaced.
     ClientChanged,
@@ -175,10 +175,10 @@ impl std::fmt::Display for ConsentReason {
         f.write_str(match self {
             Self::NotConnected => "not connected yet",
             Self::MissingScopes => "more access is needed than was granted",
-            Self::Expired => "the access expired and cannot be renewed",
+            Self::Expired => "the access expired and cannot be refreshed",
             Self::Rejected => "the provider ended the access",
-            Self::LostInFlight => "a renewal was cut off and its token was lost",
-            Self::Unexplained => "the provider refuses to renew the access and does not say why",
+            Self::LostInFlight => "a refresh was interrupted and its token was lost",
+            Self::Unexplained => "the provider refuses to refresh the access and does not say why",
             Self::ClientChanged => "this application has a new registration at the provider",
         })
     }

@@ -151,8 +151,12 @@ impl Inner {
     /// is to be given again.
     fn aim<'r>(&self, caller: &Caller, incoming: &'r Incoming<'_>) -> Result<Aim<'r>, Refusal> {
         let mut also: Vec<&str> = incoming.list("also").collect();
-        if let Some(name) = also.iter().find(|name| !self.is_offered(name)) {
-            return Err(Error::from(UnknownProvider::new(name, std::iter::empty())).into());
+        if !also.is_empty() {
+            let offered = self.connections.providers_for(caller.acting_user().tenant())?;
+            let is_offered = |name: &str| offered.iter().any(|provider| provider.id.as_str() == name);
+            if let Some(name) = also.iter().find(|name| !is_offered(name)) {
+                return Err(Error::from(UnknownProvider::new(name, std::iter::empty())).into());
+            }
         }
         let named = incoming.field("provider");
         let options = ConsentOptions::default();
@@ -201,10 +205,6 @@ impl Inner {
     fn target(&self, caller: &Caller, id: &str) -> Result<Connection, Refusal> {
         let id: ConnectionId = id.parse().map_err(|_| Refusal::not_found())?;
         Ok(self.connections.get(caller.principal(), id)?)
-    }
-
-    fn is_offered(&self, provider: &str) -> bool {
-        self.connections.providers().any(|it| it.id.as_str() == provider)
     }
 
     /// Lets the browser keep the binding of a consent.

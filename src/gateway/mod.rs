@@ -37,6 +37,8 @@ mod refusal;
 mod request;
 mod route;
 mod time;
+#[cfg(feature = "tower")]
+pub mod tower;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -218,6 +220,19 @@ impl Gateway {
         self.respond(request, |path| Some(path))
     }
 
+    /// Answers a request whose path may have lost the base path of the [`Mount`] or not.
+    #[cfg(feature = "tower")]
+    fn handle_either(&self, request: Request<Vec<u8>>) -> Response<Vec<u8>> {
+        self.respond(request, |path| {
+            let is_routed = |path: &&str| Route::of(path).is_some();
+            let below = self.inner.mount.strip(path);
+            below
+                .filter(is_routed)
+                .or_else(|| Some(path).filter(is_routed))
+                .or(below)
+        })
+    }
+
     fn respond(
         &self,
         request: Request<Vec<u8>>,
@@ -303,7 +318,7 @@ impl Inner {
             Route::Token => self.token(caller, &incoming),
             Route::OpenApi => Ok(answer::json_bytes(self.openapi.clone())),
             Route::Session => self.session(caller, head),
-            Route::Providers => self.providers(),
+            Route::Providers => self.providers(caller),
             Route::ApiList => self.api_list(caller, &incoming),
             Route::ApiOne(id) => self.api_one(caller, &id, &head.method),
             Route::ApiRefresh(id) => self.api_refresh(caller, &id),

@@ -51,7 +51,7 @@ impl Body {
     /// The number of bytes in memory.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.bytes.len()
+        self.bytes.expose_secret().len()
     }
 
     /// The number of bytes, whether in memory or to be read; `None` if a reader's is not known.
@@ -59,7 +59,7 @@ impl Body {
     pub fn length(&self) -> Option<u64> {
         match &self.reader {
             Some(stream) => stream.length,
-            None => Some(self.bytes.len() as u64),
+            None => Some(self.bytes.expose_secret().len() as u64),
         }
     }
 

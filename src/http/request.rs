@@ -29,8 +29,7 @@ pub enum Delivery {
     Streamed,
 }
 
-/// A request, with its limits. The body and the headers set by [`with_secret_header`](Self::with_secret_header)
-/// are wiped when it is dropped.
+/// A request, with its limits. The body and the headers that carry credentials are wiped when it is dropped.
 pub struct HttpRequest {
     /// The method.
     pub method: Method,
@@ -88,7 +87,7 @@ impl HttpRequest {
     /// # Errors
     ///
     /// [`InvalidHeaderValue`] if the value has a character that no header may have.
-    pub fn with_secret_header(
+    pub(crate) fn with_secret_header(
         mut self,
         name: HeaderName,
         value: SecretBytes,

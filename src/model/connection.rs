@@ -312,6 +312,8 @@ pub enum FailureCode {
     Unexplained,
     /// No request was sent: the host's configuration does not fit the connection any more. The operator's to correct.
     Misconfigured,
+    /// No request was sent: the host's [`ClientSource`](crate::provider::ClientSource) failed.
+    ClientSourceFailed,
 }
 
 impl FailureCode {
@@ -334,6 +336,7 @@ impl FailureCode {
             Self::Redirected => "redirected",
             Self::Unexplained => "unexplained",
             Self::Misconfigured => "misconfigured",
+            Self::ClientSourceFailed => "client_source_failed",
         }
     }
 
@@ -344,7 +347,7 @@ impl FailureCode {
     }
 
     /// Every code.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Unreachable,
         Self::Untrusted,
         Self::NotSent,
@@ -360,6 +363,7 @@ impl FailureCode {
         Self::Redirected,
         Self::Unexplained,
         Self::Misconfigured,
+        Self::ClientSourceFailed,
     ];
 
     /// Whether the server may have acted on the request although no answer was read.
@@ -409,6 +413,7 @@ impl std::fmt::Display for FailureCode {
             Self::Redirected => "the provider answered with a redirect",
             Self::Unexplained => "the provider refuses the request and does not say why",
             Self::Misconfigured => "the configuration does not fit the connection",
+            Self::ClientSourceFailed => "the client registration could not be looked up",
         })
     }
 }

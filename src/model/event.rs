@@ -168,7 +168,7 @@ impl EventKind {
             Self::RefreshFailed(_) => "refresh_failed",
             Self::ConsentNeeded(_) => "consent_needed",
             Self::Revoked => "revoked",
-            Self::WorkspaceFallback => "shared_fallback",
+            Self::WorkspaceFallback => "workspace_fallback",
             Self::OutsideMount => "outside_mount",
             Self::VaultWarning(_) => "vault_warning",
         }

@@ -191,6 +191,25 @@ impl fmt::Debug for Scopes {
     }
 }
 
+/// The scopes as the [`oauth2`] crate has them.
+impl From<&Scopes> for Vec<oauth2::Scope> {
+    fn from(scopes: &Scopes) -> Self {
+        scopes
+            .iter()
+            .map(|scope| oauth2::Scope::new(scope.as_str().to_owned()))
+            .collect()
+    }
+}
+
+/// Checks scopes of the [`oauth2`] crate, which takes any text.
+impl TryFrom<Vec<oauth2::Scope>> for Scopes {
+    type Error = InvalidScope;
+
+    fn try_from(scopes: Vec<oauth2::Scope>) -> Result<Self, InvalidScope> {
+        Self::new(scopes.into_iter().map(String::from))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -218,5 +237,14 @@ mod tests {
         assert_eq!(granted.union(&asked), asked);
         assert!("".parse::<Scopes>().unwrap().is_empty());
         assert!(!asked.contains("MAIL.READ"));
+    }
+
+    #[test]
+    fn scopes_go_to_the_oauth2_crate_and_come_back_checked() {
+        let scopes = Scopes::new(["b", "a"]).unwrap();
+        let theirs: Vec<oauth2::Scope> = (&scopes).into();
+        assert_eq!(Scopes::try_from(theirs).unwrap(), scopes);
+        let bad = vec![oauth2::Scope::new("a b".into())];
+        assert_eq!(Scopes::try_from(bad), Err(InvalidScope::Character));
     }
 }

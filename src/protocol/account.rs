@@ -7,10 +7,11 @@ use url::Url;
 
 use crate::http::{HttpRequest, HttpResponse, is_clean};
 use crate::model::Account;
-use crate::protocol::bearer::bearer_header;
+use crate::protocol::bearer::bearer_value;
 use crate::protocol::pointer::value_in_answer;
 use crate::protocol::token_request::RequestError;
-use crate::provider::{AccountEndpoint, AccountPointers, Pointer, Provider};
+use crate::provider::compiled::CompiledProvider;
+use crate::provider::{AccountEndpoint, AccountPointers, Pointer};
 use crate::secret::AccessToken;
 
 /// The longest value that is kept, in bytes.
@@ -22,14 +23,15 @@ const MAX_LEN: usize = 512;
 ///
 /// [`RequestError`] if the URL is not https, or the token does not fit the header.
 pub fn account_request(
-    provider: &Provider,
+    provider: &CompiledProvider,
     url: &Url,
     access_token: &AccessToken,
 ) -> Result<HttpRequest, RequestError> {
     if !is_clean(url) {
         return Err(RequestError::Endpoint);
     }
-    let (name, value) = bearer_header(&provider.token_header, access_token);
+    let name = provider.token_header_name().clone();
+    let value = bearer_value(&provider.token_header.prefix, access_token);
     let mut request = HttpRequest::new(Method::GET, url.clone());
     let says_itself = |name: &String| name.eq_ignore_ascii_case(ACCEPT.as_str());
     if !provider.api_headers.keys().any(says_itself) {
@@ -161,18 +163,20 @@ mod tests {
     fn the_request_carries_the_token_in_the_descriptors_header() {
         let url = Url::parse("https://api.test/me?a=b").unwrap();
         let mut provider = catalog::gmail();
+        let compiled =
+            |provider: &crate::provider::Provider| CompiledProvider::compile(provider.clone()).unwrap();
         let token = AccessToken::new("at");
-        let request = account_request(&provider, &url, &token).unwrap();
+        let request = account_request(&compiled(&provider), &url, &token).unwrap();
         assert_eq!(request.headers[AUTHORIZATION], "Bearer at");
         assert!(request.headers[AUTHORIZATION].is_sensitive());
         provider.token_header.name = "x-token".into();
         provider.token_header.prefix = String::new();
-        let request = account_request(&provider, &url, &token).unwrap();
+        let request = account_request(&compiled(&provider), &url, &token).unwrap();
         assert_eq!(request.headers["x-token"], "at");
         assert!(!request.headers.contains_key(AUTHORIZATION));
         let http = Url::parse("http://api.test/me").unwrap();
         assert_eq!(
-            account_request(&provider, &http, &token).unwrap_err(),
+            account_request(&compiled(&provider), &http, &token).unwrap_err(),
             RequestError::Endpoint
         );
     }

@@ -12,7 +12,7 @@ use crate::http::HttpResponse;
 use crate::model::{Scope, Scopes};
 use crate::protocol::expiry;
 use crate::protocol::form::pairs;
-use crate::protocol::pointer::{find, plain};
+use crate::protocol::json::{find, is_nothing, plain, text};
 use crate::provider::{AnswerShape, AuthorizationServer};
 
 /// The lifetime of the refresh token, as most servers that tell it call it.
@@ -261,10 +261,6 @@ fn error(members: &Members<'_>) -> Option<Zeroizing<String>> {
     failed.then(Zeroizing::default)
 }
 
-pub(super) fn is_nothing(raw: &RawValue) -> bool {
-    matches!(raw.get(), "null" | "false" | "\"\"" | "[]" | "{}" | "0")
-}
-
 /// The code of an error that is a string or an object.
 fn code(raw: &RawValue) -> Zeroizing<String> {
     if let Some(code) = text(raw) {
@@ -276,51 +272,6 @@ fn code(raw: &RawValue) -> Zeroizing<String> {
         .flatten()
         .find_map(text)
         .unwrap_or_default()
-}
-
-/// The text of a JSON string that is not empty.
-///
-/// Unescaped here: the parser would do it in a buffer that is not wiped, and servers do write `\/` in tokens.
-pub(super) fn text(raw: &RawValue) -> Option<Zeroizing<String>> {
-    let inner = raw.get().strip_prefix('"')?.strip_suffix('"')?;
-    // No escape is shorter than what it stands for, so the buffer never moves.
-    let mut text = Zeroizing::new(String::with_capacity(inner.len()));
-    let mut rest = inner;
-    while let Some((plain, escaped)) = rest.split_once('\\') {
-        text.push_str(plain);
-        let mut chars = escaped.chars();
-        match chars.next()? {
-            'b' => text.push('\u{8}'),
-            'f' => text.push('\u{c}'),
-            'n' => text.push('\n'),
-            'r' => text.push('\r'),
-            't' => text.push('\t'),
-            'u' => {
-                let (unit, after) = unit(chars.as_str())?;
-                let (decoded, after) = match unit {
-                    0xd800..=0xdbff => {
-                        let (low, after) = self::unit(after.strip_prefix("\\u")?)?;
-                        let pair = [unit, low];
-                        (char::decode_utf16(pair).next()?.ok()?, after)
-                    }
-                    _ => (char::from_u32(u32::from(unit))?, after),
-                };
-                text.push(decoded);
-                rest = after;
-                continue;
-            }
-            literal => text.push(literal),
-        }
-        rest = chars.as_str();
-    }
-    text.push_str(rest);
-    (!text.is_empty()).then_some(text)
-}
-
-/// Four hexadecimal digits and what follows.
-fn unit(text: &str) -> Option<(u16, &str)> {
-    let (digits, rest) = text.split_at_checked(4)?;
-    Some((u16::from_str_radix(digits, 16).ok()?, rest))
 }
 
 /// A lifetime in seconds: a number or a numeric string, whole or not. What is zero, negative, absurd or not a number
@@ -362,26 +313,6 @@ mod tests {
 
     fn raw(json: &str) -> &RawValue {
         serde_json::from_str(json).unwrap()
-    }
-
-    #[test]
-    fn strings_are_unescaped_as_json_says() {
-        for (json, expected) in [
-            (r#""plain""#, Some("plain")),
-            (r#""a\/b\"c\\d""#, Some("a/b\"c\\d")),
-            (r#""\u0061\u00e9\ud83d\ude00z""#, Some("aé😀z")),
-            (r#""\b\f\n\r\t""#, Some("\u{8}\u{c}\n\r\t")),
-            (r#""\ud83dx""#, None),
-            (r#""""#, None),
-            ("12", None),
-            ("null", None),
-        ] {
-            assert_eq!(
-                text(raw(json)).as_ref().map(|text| text.as_str()),
-                expected,
-                "{json}"
-            );
-        }
     }
 
     #[test]

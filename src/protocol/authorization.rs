@@ -2,18 +2,18 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use ring::digest::{SHA256, digest};
+use oauth2::basic::BasicClient;
+use oauth2::{AuthUrl, ClientId, CsrfToken, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, ResponseType};
 use url::{Position, Url};
 use zeroize::Zeroizing;
 
-use crate::model::Scopes;
+use crate::model::{Parameters, Scopes};
 use crate::protocol::form::{Fields, pairs};
-use crate::provider::value::{filled, is_unfilled};
-use crate::provider::{AuthorizationServer, Pkce, Provider};
+use crate::protocol::hints::Hints;
+use crate::provider::Pkce;
+use crate::provider::compiled::{AddedParameters, CompiledServer};
+use crate::provider::value::AddedValue;
 use crate::random;
 use crate::random::RandomUnavailable;
 use crate::secret::{Binding, PkceVerifier, SecretText, State};
@@ -48,9 +48,18 @@ pub fn new_binding() -> Result<Binding, RandomUnavailable> {
     Ok(Binding::new(random::token_256()?.as_str()))
 }
 
-/// The S256 challenge of a verifier ([RFC 7636 §4.2](https://www.rfc-editor.org/rfc/rfc7636#section-4.2)).
-fn challenge(verifier: &PkceVerifier) -> String {
-    URL_SAFE_NO_PAD.encode(digest(&SHA256, verifier.expose_secret().as_bytes()))
+/// Returns the S256 challenge of a verifier ([RFC 7636 §4.2](https://www.rfc-editor.org/rfc/rfc7636#section-4.2)), or
+/// nothing if the verifier is not one: 43 to 128 characters.
+fn challenge(verifier: &PkceVerifier) -> Option<PkceCodeChallenge> {
+    let verifier = verifier.expose_secret();
+    if !(43..=128).contains(&verifier.len()) {
+        return None;
+    }
+    // Lent to a type that does not wipe it, and taken back out of it.
+    let lent = PkceCodeVerifier::new(verifier.to_owned());
+    let challenge = PkceCodeChallenge::from_code_verifier_sha256(&lent);
+    drop(Zeroizing::new(lent.into_secret()));
+    Some(challenge)
 }
 
 /// Text for a query with only that encoded which would end it or break the URL.
@@ -67,78 +76,17 @@ fn raw_text(text: &str) -> String {
     out
 }
 
-/// What the host may ask of the consent page.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[non_exhaustive]
-pub struct Hints {
-    /// The account to be offered: an e-mail address or what the server takes for one
-    /// ([OpenID Connect §3.1.2.1](https://openid.net/specs/openid-connect-core-1_0.html#AuthRequest)).
-    pub login_hint: Option<String>,
-    /// What the page must or must not ask. Added to what the descriptor asks for.
-    pub prompt: Option<Prompt>,
-    /// How long ago the person may have signed in at most.
-    pub max_age: Option<Duration>,
-    /// The authentication classes wanted, separated by spaces
-    /// ([RFC 9470 §4](https://www.rfc-editor.org/rfc/rfc9470#section-4)).
-    pub acr_values: Option<String>,
-}
-
-/// What the consent page must or must not ask
-/// ([OpenID Connect §3.1.2.1](https://openid.net/specs/openid-connect-core-1_0.html#AuthRequest)).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
-#[non_exhaustive]
-pub enum Prompt {
-    /// Ask nothing: fail if something would have to be asked. Stands alone, whatever the descriptor says.
-    None,
-    /// Ask to sign in again.
-    Login,
-    /// Ask for consent again.
-    Consent,
-    /// Ask which account.
-    SelectAccount,
-}
-
-impl Prompt {
-    /// The value as it stands in the authorization request.
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Login => "login",
-            Self::Consent => "consent",
-            Self::SelectAccount => "select_account",
-        }
-    }
-
-    /// The prompt that is written so, if there is one.
-    pub(crate) fn from_text(text: &str) -> Option<Self> {
-        [Self::None, Self::Login, Self::Consent, Self::SelectAccount]
-            .into_iter()
-            .find(|prompt| prompt.as_str() == text)
-    }
-
-    /// This one beside those that the descriptor asks for.
-    fn beside(self, others: Option<&str>) -> String {
-        let others = others.filter(|_| self != Self::None).unwrap_or("");
-        let mut prompts: Vec<&str> = others.split(' ').filter(|prompt| !prompt.is_empty()).collect();
-        if !prompts.contains(&self.as_str()) {
-            prompts.push(self.as_str());
-        }
-        prompts.join(" ")
-    }
-}
-
 /// An authorization request ([RFC 6749 §4.1.1](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.1)):
 /// `response_type=code`, always.
 #[derive(Debug, Clone, Copy)]
 #[allow(clippy::exhaustive_structs, reason = "plain data")]
 pub struct AuthorizationRequest<'a> {
     /// The server.
-    pub server: &'a AuthorizationServer,
-    /// The provider.
-    pub provider: &'a Provider,
+    pub server: &'a CompiledServer,
+    /// What the services add, beside what the server adds.
+    pub added: &'a AddedParameters,
+    /// The values of the connection.
+    pub parameters: &'a Parameters,
     /// The server's authorization endpoint, filled in.
     pub endpoint: &'a Url,
     /// The host's client id.
@@ -165,15 +113,34 @@ impl AuthorizationRequest<'_> {
     /// not hand it to a shell to be opened.
     #[must_use]
     pub fn url(&self) -> Url {
-        let added = self.added();
+        let Some(mut added) = self.added() else {
+            // Without parameters the server refuses, which is right. So below.
+            return self.endpoint.clone();
+        };
+        let response_type = added.remove("response_type");
         let endpoint = self.bare_endpoint(&added);
+        let own = endpoint.query().unwrap_or_default().to_owned();
+        let Some(request) = self.without_state(
+            endpoint.clone(),
+            response_type.as_deref().unwrap_or("code"),
+            &added,
+        ) else {
+            return endpoint;
+        };
         let mut fields = Fields::new();
-        fields.lend("response_type", self.response_type());
-        fields.lend("client_id", self.client_id);
-        fields.lend("state", self.state.expose_secret());
-        fields.lend("redirect_uri", self.redirect_uri);
-        for (name, value) in &added {
-            fields.lend(name, value);
+        let parameters = request.query().unwrap_or_default();
+        let parameters = parameters.strip_prefix(own.as_str()).unwrap_or(parameters);
+        let parameters: Vec<_> = pairs(parameters.as_bytes()).collect();
+        for (name, value) in &parameters {
+            let is_state = name.as_str() == "state";
+            fields.lend(
+                name,
+                if is_state {
+                    self.state.expose_secret()
+                } else {
+                    value
+                },
+            );
         }
         let mut url = SecretText::default();
         url.push_str(&endpoint[..Position::AfterPath]);
@@ -182,10 +149,30 @@ impl AuthorizationRequest<'_> {
             url.push_str(route);
         }
         url.push_str("?");
-        self.write_query(endpoint.query().unwrap_or_default(), fields, &mut url);
+        self.write_query(&own, fields, &mut url);
         let url = Zeroizing::new(url.into_string());
         // A URL with another query is a URL. Without it the server refuses, which would be right.
         Url::parse(&url).unwrap_or(endpoint)
+    }
+
+    /// Returns the request as `oauth2` writes it, with an empty state: a URL that grows leaves copies of its text in
+    /// memory. `None` if the redirect URI is not a URL.
+    fn without_state(
+        &self,
+        endpoint: Url,
+        response_type: &str,
+        added: &BTreeMap<&str, Cow<'_, str>>,
+    ) -> Option<Url> {
+        let client = BasicClient::new(ClientId::new(self.client_id.to_owned()))
+            .set_auth_uri(AuthUrl::from_url(endpoint))
+            .set_redirect_uri(RedirectUrl::new(self.redirect_uri.to_owned()).ok()?);
+        let mut request = client
+            .authorize_url(|| CsrfToken::new(String::new()))
+            .set_response_type(&ResponseType::new(response_type.to_owned()));
+        for (name, value) in added {
+            request = request.add_extra_param(*name, value.as_ref());
+        }
+        Some(request.url().0)
     }
 
     /// Writes the endpoint's own query and the fields, by this server's names and with its resources.
@@ -225,15 +212,12 @@ impl AuthorizationRequest<'_> {
         }
     }
 
-    /// Every parameter but the protocol's own four, without the empty ones.
-    fn added(&self) -> BTreeMap<&str, Cow<'_, str>> {
+    /// Returns every parameter but three of the protocol's own, without the empty ones. `response_type` is among them
+    /// where the descriptor has it. `None` if the server takes PKCE and the verifier is not one.
+    fn added(&self) -> Option<BTreeMap<&str, Cow<'_, str>>> {
         let mut added: BTreeMap<&str, Cow<'_, str>> = BTreeMap::new();
-        let described = [
-            &self.server.authorization_parameters,
-            &self.provider.authorization_parameters,
-        ];
-        for (name, value) in described.into_iter().flatten() {
-            added.insert(name, self.value(value));
+        for (name, value) in self.server.added_to_authorization().iter().chain(self.added) {
+            added.insert(name, Cow::Owned(self.value(value)));
         }
         if let Some(prompt) = self.hints.prompt {
             let prompt = prompt.beside(added.get("prompt").map(AsRef::as_ref));
@@ -248,39 +232,28 @@ impl AuthorizationRequest<'_> {
         if let Some(classes) = &self.hints.acr_values {
             added.insert("acr_values", Cow::Borrowed(classes));
         }
-        added.remove("response_type");
         let scopes = self.scopes.join(&self.server.scope_separator);
         added.insert("scope", Cow::Owned(scopes));
         if let (Pkce::S256, Some(verifier)) = (self.server.pkce, self.verifier) {
-            added.insert("code_challenge", Cow::Owned(challenge(verifier)));
-            added.insert("code_challenge_method", Cow::Borrowed("S256"));
+            let challenge = challenge(verifier)?;
+            added.insert("code_challenge", Cow::Owned(challenge.as_str().to_owned()));
+            added.insert(
+                "code_challenge_method",
+                Cow::Owned(challenge.method().to_string()),
+            );
         }
         added.retain(|_, value| !value.is_empty());
-        added
+        Some(added)
     }
 
-    /// `code`, or what the descriptor wants in its place.
-    fn response_type(&self) -> &str {
-        let described = [
-            &self.provider.authorization_parameters,
-            &self.server.authorization_parameters,
-        ];
-        described
-            .into_iter()
-            .find_map(|parameters| parameters.get("response_type"))
-            .map_or("code", String::as_str)
-    }
-
-    /// The value of an added parameter, with what is known of this request in it.
-    fn value<'v>(&self, value: &'v str) -> Cow<'v, str> {
-        if !is_unfilled(value) {
-            return Cow::Borrowed(value);
-        }
-        Cow::Owned(filled(value, |name| match name {
+    /// The value of an added parameter, with what is known of this request in it. Empty if it is not known.
+    fn value(&self, value: &AddedValue) -> String {
+        let filled = value.fill(self.parameters, |name| match name {
             "client_id" => Some(self.client_id.to_owned()),
             "random" => random::token_256().ok().map(|random| random.as_str().to_owned()),
             _ => None,
-        }))
+        });
+        filled.map_or_else(String::new, |text| text.as_str().to_owned())
     }
 
     /// The endpoint, without what this request sets itself in its query.
@@ -300,15 +273,20 @@ impl AuthorizationRequest<'_> {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+    use std::time::Duration;
 
     use super::*;
     use crate::model::ServerId;
-    use crate::provider::catalog;
+    use crate::protocol::hints::Prompt;
+    use crate::provider::compiled::CompiledProvider;
+    use crate::provider::{AuthorizationServer, Provider, catalog};
 
     fn build(server: &AuthorizationServer, provider: &Provider, endpoint: &str, hints: &Hints) -> Url {
+        let compiled = CompiledProvider::compile(provider.clone()).unwrap();
         AuthorizationRequest {
-            server,
-            provider,
+            server: &CompiledServer::compile(server.clone()).unwrap(),
+            added: compiled.added_to_authorization(),
+            parameters: &Parameters::new(),
             endpoint: &Url::parse(endpoint).unwrap(),
             client_id: "client",
             redirect_uri: "https://app.test/cb?x=1",
@@ -340,10 +318,37 @@ mod tests {
 
     #[test]
     fn the_challenge_is_that_of_rfc_7636_appendix_b() {
-        assert_eq!(
-            challenge(&PkceVerifier::new("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk")),
-            "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
-        );
+        let challenge = challenge(&PkceVerifier::new("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"));
+        let challenge = challenge.expect("a verifier");
+        assert_eq!(challenge.as_str(), "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM");
+    }
+
+    /// A request that would be weaker or other than it was meant to be has no parameters, so that the server refuses it.
+    #[test]
+    fn what_cannot_be_written_is_not_asked_for() {
+        let server = CompiledServer::compile(plain()).unwrap();
+        let provider = CompiledProvider::compile(catalog::gmail()).unwrap();
+        let endpoint = Url::parse("https://as.test/a?p=B2C_1").unwrap();
+        let (state, hints) = (State::new("state"), Hints::default());
+        let build = |verifier: &str, redirect_uri: &str| {
+            let request = AuthorizationRequest {
+                server: &server,
+                added: provider.added_to_authorization(),
+                parameters: &Parameters::new(),
+                endpoint: &endpoint,
+                client_id: "client",
+                redirect_uri,
+                scopes: &"b a".parse().unwrap(),
+                state: &state,
+                verifier: Some(&PkceVerifier::new(verifier)),
+                hints: &hints,
+            };
+            request.url()
+        };
+        assert_ne!(build(&"v".repeat(43), "https://app.test/cb"), endpoint);
+        assert_eq!(build(&"v".repeat(42), "https://app.test/cb"), endpoint);
+        assert_eq!(build(&"v".repeat(129), "https://app.test/cb"), endpoint);
+        assert_eq!(build(&"v".repeat(43), "no URL"), endpoint);
     }
 
     #[test]

@@ -1,20 +1,15 @@
 //! The access token in an API request ([RFC 6750 §2.1](https://www.rfc-editor.org/rfc/rfc6750#section-2.1)).
 
-use http::header::{AUTHORIZATION, HeaderName};
-
-use crate::provider::TokenHeader;
 use crate::secret::{AccessToken, SecretBytes};
 
-/// The header that carries the token: never a query, never a body.
+/// The value of the header that carries the token: what stands before the token, and the token.
 #[must_use]
-pub fn bearer_header(header: &TokenHeader, access_token: &AccessToken) -> (HeaderName, SecretBytes) {
-    // A name that is none does not pass the descriptor's validation.
-    let name = HeaderName::from_bytes(header.name.as_bytes()).unwrap_or(AUTHORIZATION);
+pub fn bearer_value(prefix: &str, access_token: &AccessToken) -> SecretBytes {
     let token = access_token.expose_secret();
-    let mut value = Vec::with_capacity(header.prefix.len() + token.len());
-    value.extend_from_slice(header.prefix.as_bytes());
+    let mut value = Vec::with_capacity(prefix.len() + token.len());
+    value.extend_from_slice(prefix.as_bytes());
     value.extend_from_slice(token.as_bytes());
-    (name, SecretBytes::new(value))
+    SecretBytes::new(value)
 }
 
 #[cfg(test)]
@@ -22,19 +17,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_standard_header_and_anothers() {
+    fn the_token_stands_behind_its_prefix() {
         let token = AccessToken::new("at");
-        let other = TokenHeader {
-            name: "X-Shop-Token".into(),
-            prefix: String::new(),
-        };
-        for (header, name, value) in [
-            (TokenHeader::default(), "authorization", "Bearer at"),
-            (other, "x-shop-token", "at"),
-        ] {
-            let (found, secret) = bearer_header(&header, &token);
-            assert_eq!(found.as_str(), name);
-            assert_eq!(secret.expose_secret(), value.as_bytes());
+        for (prefix, value) in [("Bearer ", "Bearer at"), ("", "at")] {
+            assert_eq!(bearer_value(prefix, &token).expose_secret(), value.as_bytes());
         }
     }
 }

@@ -2,10 +2,13 @@
 
 use std::fmt;
 
+use oauth2::DeviceCodeErrorResponseType;
+use oauth2::basic::BasicErrorResponseType;
 use zeroize::Zeroizing;
 
 use crate::protocol::form::pairs;
 use crate::protocol::pasted;
+use crate::protocol::registered::token_code;
 use crate::provider::{AuthorizationServer, IssuerPolicy};
 use crate::secret::{AuthorizationCode, State};
 
@@ -105,19 +108,28 @@ pub enum AuthorizationError {
 
 impl AuthorizationError {
     fn from_code(code: &str) -> Self {
-        match code {
-            "access_denied" => Self::AccessDenied,
-            "invalid_request" => Self::InvalidRequest,
-            "unauthorized_client" => Self::UnauthorizedClient,
-            "unsupported_response_type" => Self::UnsupportedResponseType,
-            "invalid_scope" => Self::InvalidScope,
-            "server_error" => Self::ServerError,
-            "temporarily_unavailable" => Self::TemporarilyUnavailable,
-            "consent_required" => Self::ConsentRequired,
-            "login_required" => Self::LoginRequired,
-            "interaction_required" => Self::InteractionRequired,
-            "invalid_target" => Self::InvalidTarget,
-            _ => Self::Other,
+        use BasicErrorResponseType as Basic;
+        use DeviceCodeErrorResponseType as Code;
+        match token_code(code) {
+            Code::AccessDenied => Self::AccessDenied,
+            Code::Basic(Basic::InvalidRequest) => Self::InvalidRequest,
+            Code::Basic(Basic::UnauthorizedClient) => Self::UnauthorizedClient,
+            Code::Basic(Basic::InvalidScope) => Self::InvalidScope,
+            Code::Basic(Basic::Extension(code)) => match code.as_str() {
+                "unsupported_response_type" => Self::UnsupportedResponseType,
+                "server_error" => Self::ServerError,
+                "temporarily_unavailable" => Self::TemporarilyUnavailable,
+                "consent_required" => Self::ConsentRequired,
+                "login_required" => Self::LoginRequired,
+                "interaction_required" => Self::InteractionRequired,
+                "invalid_target" => Self::InvalidTarget,
+                _ => Self::Other,
+            },
+            // Of token endpoints and of the device flow.
+            Code::Basic(Basic::InvalidClient | Basic::InvalidGrant | Basic::UnsupportedGrantType)
+            | Code::AuthorizationPending
+            | Code::SlowDown
+            | Code::ExpiredToken => Self::Other,
         }
     }
 
@@ -182,38 +194,24 @@ impl AuthorizationResponse {
         })
     }
 
-    /// A response whose code and state the host has read itself.
+    /// Returns a response with a code and a state that the host has read itself.
     ///
     /// # Security
     ///
-    /// It has no issuer: use [`parse`](Self::parse) where there is a URL, so that an `iss` is compared.
+    /// It has no issuer: use [`parse`](Self::parse) where there is a URL, so that its `iss` is compared.
     #[must_use]
-    pub const fn new(code: AuthorizationCode, state: State) -> Self {
+    pub fn new(code: impl Into<String>, state: impl Into<String>) -> Self {
         Self {
-            state,
+            state: State::new(state),
             issuer: None,
-            outcome: Some(Outcome::Code(code)),
+            outcome: Some(Outcome::Code(AuthorizationCode::new(code))),
             others: Vec::new(),
         }
     }
 
-    /// What ties it to a request.
-    #[must_use]
-    pub const fn state(&self) -> &State {
+    /// Returns the state, which ties the response to a request.
+    pub(crate) const fn state(&self) -> &State {
         &self.state
-    }
-
-    /// Who says that it answers ([RFC 9207 §2](https://www.rfc-editor.org/rfc/rfc9207#section-2)).
-    #[must_use]
-    pub fn issuer(&self) -> Option<&str> {
-        self.issuer.as_deref()
-    }
-
-    /// What the server decided. A response with neither a code nor an error by its standard name is
-    /// [`AuthorizationError::Other`].
-    #[must_use]
-    pub fn into_outcome(self) -> Outcome {
-        self.outcome.unwrap_or(Outcome::Error(AuthorizationError::Other))
     }
 
     /// What ties it to a request, and what the server decided.
@@ -227,7 +225,7 @@ impl AuthorizationResponse {
     /// # Errors
     ///
     /// [`CallbackError::MissingCode`] if there is none, and no error either.
-    pub fn with_code_of(mut self, server: &AuthorizationServer) -> Result<Self, CallbackError> {
+    pub(crate) fn with_code_of(mut self, server: &AuthorizationServer) -> Result<Self, CallbackError> {
         if let Some(name) = server.code_parameter.as_deref().filter(|name| *name != "code")
             && !matches!(self.outcome, Some(Outcome::Error(_)))
         {
@@ -251,6 +249,17 @@ impl AuthorizationResponse {
             .find(|(other, _)| other == name)
             .map(|(_, value)| value.as_str())
     }
+}
+
+/// Returns the state, the issuer and the outcome of a response, to be looked at by a test.
+#[cfg(feature = "_internals")]
+#[must_use]
+pub fn parts(response: &AuthorizationResponse) -> (&State, Option<&str>, Option<&Outcome>) {
+    (
+        &response.state,
+        response.issuer.as_deref(),
+        response.outcome.as_ref(),
+    )
 }
 
 impl fmt::Debug for AuthorizationResponse {
@@ -300,7 +309,7 @@ pub fn check_issuer(
     expected: Option<&str>,
     response: &AuthorizationResponse,
 ) -> Result<(), IssuerMismatch> {
-    let matches = match (policy, response.issuer(), expected) {
+    let matches = match (policy, response.issuer.as_deref(), expected) {
         (IssuerPolicy::Ignored, _, _) => true,
         (IssuerPolicy::Required, None, _) => matches!(response.outcome, Some(Outcome::Error(_))),
         (IssuerPolicy::Required, Some(_), None) => false,

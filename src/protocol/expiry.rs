@@ -6,7 +6,7 @@ use http::header::DATE;
 use serde_json::value::RawValue;
 
 use crate::http::HttpResponse;
-use crate::protocol::answer::{is_nothing, text};
+use crate::protocol::json::{is_nothing, text};
 use crate::protocol::retry_after::date_seconds;
 use crate::protocol::rfc3339;
 use crate::provider::{AuthorizationServer, Expiry};

@@ -23,9 +23,12 @@ mod discovery;
 mod expiry;
 mod form;
 mod granted;
+mod hints;
 mod id_token;
+mod json;
 mod pasted;
 mod pointer;
+mod registered;
 mod retry_after;
 mod revocation;
 mod rfc3339;
@@ -34,17 +37,22 @@ mod token_request;
 mod token_response;
 
 pub use account::{account_in_answer, account_request, parse_account};
-pub use authorization::{AuthorizationRequest, Hints, Prompt, new_binding, new_state, new_verifier};
-pub use bearer::bearer_header;
-pub use callback::{
-    AuthorizationError, AuthorizationResponse, CallbackError, IssuerMismatch, Outcome, check_issuer,
-};
+pub use authorization::{AuthorizationRequest, new_binding, new_state, new_verifier};
+pub use bearer::bearer_value;
+pub use callback::{AuthorizationError, AuthorizationResponse, CallbackError, Outcome, check_issuer};
+#[cfg(feature = "_internals")]
+pub use callback::{IssuerMismatch, parts};
 pub use challenge::{BearerError, bearer_error};
 pub use discovery::{discovery_choices, parse_discovery};
 pub use granted::{granted_scopes, with_offline_access};
+pub use hints::{Hints, Prompt};
 pub use id_token::{IdTokenError, account_in_id_token};
 pub use pointer::value_in_answer;
 pub use revocation::{Revocable, RevocationVerdict, revocation_requests, revocation_verdict};
-pub use token_error::{TokenErrorCode, TokenFailure, classify};
-pub use token_request::{RequestError, TokenClient};
+pub use token_error::TokenFailure;
+#[cfg(feature = "_internals")]
+pub use token_error::{TokenErrorCode, classify};
+#[cfg(feature = "_internals")]
+pub use token_request::RequestError;
+pub use token_request::TokenClient;
 pub use token_response::{TokenResponse, parse_refresh_response, parse_token_response};

@@ -4,18 +4,20 @@ use std::time::Duration;
 
 use http::Method;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use oauth2::RevocationErrorResponseType;
 use url::Url;
 
 use crate::http::{HttpRequest, HttpResponse, is_clean};
 use crate::protocol::answer::Answer;
-use crate::protocol::bearer::bearer_header;
+use crate::protocol::bearer::bearer_value;
 use crate::protocol::client_auth::{Encoding, basic};
 use crate::protocol::form::Fields;
+use crate::protocol::registered::revocation_code;
 use crate::protocol::retry_after::retry_after;
 use crate::protocol::token_request::RequestError;
 use crate::provider::{
     AuthorizationServer, ClientAuthentication, ClientRegistration, Revocation, RevocationAuth,
-    RevocationTokens, TokenHeader,
+    RevocationTokens,
 };
 use crate::secret::{AccessToken, RefreshToken};
 
@@ -103,10 +105,10 @@ fn delete_with_bearer(endpoint: &Url, token: &AccessToken) -> Result<HttpRequest
     if !is_clean(endpoint) {
         return Err(RequestError::Endpoint);
     }
-    let (name, value) = bearer_header(&TokenHeader::default(), token);
+    let value = bearer_value("Bearer ", token);
     HttpRequest::new(Method::DELETE, endpoint.clone())
         .with_header(ACCEPT, HeaderValue::from_static("application/json"))
-        .with_secret_header(name, value)
+        .with_secret_header(AUTHORIZATION, value)
         .map_err(|_| RequestError::Header)
 }
 
@@ -172,9 +174,8 @@ pub fn revocation_verdict(server: &AuthorizationServer, response: &HttpResponse)
     } else {
         None
     };
-    let is_moot = error
-        .as_ref()
-        .is_some_and(|code| matches!(code.as_str(), "invalid_token" | "unsupported_token_type"));
+    let code = error.as_ref().map(|code| revocation_code(code));
+    let is_moot = code.as_ref().is_some_and(is_moot);
     match response.status.as_u16() {
         // A token that the server does not know or does not take cannot be revoked any further.
         200..=299 | 400 if is_moot => RevocationVerdict::Done,
@@ -185,13 +186,27 @@ pub fn revocation_verdict(server: &AuthorizationServer, response: &HttpResponse)
             RevocationVerdict::Done
         }
         status if server.already_revoked.contains(&status) => RevocationVerdict::Done,
-        _ => match error.as_deref().map(String::as_str) {
-            Some("server_error" | "temporarily_unavailable" | "slow_down") => {
-                RevocationVerdict::Later(retry_after(&response.headers))
-            }
-            _ => RevocationVerdict::Refused,
-        },
+        _ if code.as_ref().is_some_and(is_temporary) => {
+            RevocationVerdict::Later(retry_after(&response.headers))
+        }
+        _ => RevocationVerdict::Refused,
     }
+}
+
+/// Returns whether the server does not know the token, or does not take tokens of its type.
+fn is_moot(code: &RevocationErrorResponseType) -> bool {
+    match code {
+        RevocationErrorResponseType::UnsupportedTokenType => true,
+        RevocationErrorResponseType::Basic(code) => code.as_ref() == "invalid_token",
+    }
+}
+
+/// Returns whether the server asks to try again.
+fn is_temporary(code: &RevocationErrorResponseType) -> bool {
+    matches!(
+        code.as_ref(),
+        "server_error" | "temporarily_unavailable" | "slow_down"
+    )
 }
 
 /// Returns whether the body is an object with members. The empty one is as good as no body, whatever flag of success the

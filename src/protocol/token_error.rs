@@ -6,10 +6,13 @@
 use std::time::Duration;
 
 use http::StatusCode;
+use oauth2::DeviceCodeErrorResponseType;
+use oauth2::basic::BasicErrorResponseType;
 
 use crate::http::{HttpError, HttpErrorKind, HttpResponse};
 use crate::model::FailureCode;
 use crate::protocol::answer::Answer;
+use crate::protocol::registered::token_code;
 use crate::protocol::retry_after::retry_after;
 use crate::provider::AuthorizationServer;
 
@@ -84,18 +87,24 @@ pub enum TokenErrorCode {
 
 impl TokenErrorCode {
     fn from_code(code: &str) -> Self {
-        match code {
-            "invalid_request" => Self::InvalidRequest,
-            "invalid_client" => Self::InvalidClient,
-            "invalid_grant" => Self::InvalidGrant,
-            "unauthorized_client" => Self::UnauthorizedClient,
-            "unsupported_grant_type" => Self::UnsupportedGrantType,
-            "invalid_scope" => Self::InvalidScope,
-            "invalid_target" => Self::InvalidTarget,
-            "server_error" => Self::ServerError,
-            "temporarily_unavailable" => Self::TemporarilyUnavailable,
-            "slow_down" => Self::SlowDown,
-            _ => Self::Other,
+        use BasicErrorResponseType as Basic;
+        use DeviceCodeErrorResponseType as Code;
+        match token_code(code) {
+            Code::SlowDown => Self::SlowDown,
+            Code::Basic(Basic::InvalidClient) => Self::InvalidClient,
+            Code::Basic(Basic::InvalidGrant) => Self::InvalidGrant,
+            Code::Basic(Basic::InvalidRequest) => Self::InvalidRequest,
+            Code::Basic(Basic::InvalidScope) => Self::InvalidScope,
+            Code::Basic(Basic::UnauthorizedClient) => Self::UnauthorizedClient,
+            Code::Basic(Basic::UnsupportedGrantType) => Self::UnsupportedGrantType,
+            Code::Basic(Basic::Extension(code)) => match code.as_str() {
+                "invalid_target" => Self::InvalidTarget,
+                "server_error" => Self::ServerError,
+                "temporarily_unavailable" => Self::TemporarilyUnavailable,
+                _ => Self::Other,
+            },
+            // Of the device flow, which is not used here.
+            Code::AccessDenied | Code::AuthorizationPending | Code::ExpiredToken => Self::Other,
         }
     }
 }

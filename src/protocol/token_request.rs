@@ -2,19 +2,18 @@
 //! ([RFC 6749 §4.1.3](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.3),
 //! [§6](https://www.rfc-editor.org/rfc/rfc6749#section-6)).
 
-use std::collections::BTreeMap;
-
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use http::{Method, Uri};
 use url::Url;
 use zeroize::Zeroizing;
 
 use crate::http::{Body, HttpRequest, is_clean};
-use crate::model::Scopes;
+use crate::model::{Parameters, Scopes};
 use crate::protocol::client_auth::{Encoding, basic};
 use crate::protocol::form::Fields;
-use crate::provider::value::filled;
-use crate::provider::{AuthorizationServer, BodyFormat, ClientAuthentication, ClientRegistration, Pkce};
+use crate::provider::compiled::{AddedParameters, CompiledServer};
+use crate::provider::value::AddedValue;
+use crate::provider::{BodyFormat, ClientAuthentication, ClientRegistration, Pkce};
 use crate::random;
 use crate::secret::{AuthorizationCode, PkceVerifier, RefreshToken, State};
 
@@ -41,12 +40,14 @@ pub enum RequestError {
 
 /// The host's client, as it speaks to the token endpoint of a server.
 #[derive(Debug, Clone, Copy)]
-#[allow(clippy::exhaustive_structs, reason = "two references")]
+#[allow(clippy::exhaustive_structs, reason = "three references")]
 pub struct TokenClient<'a> {
     /// The server.
-    pub server: &'a AuthorizationServer,
+    pub server: &'a CompiledServer,
     /// The host's registration there.
     pub registration: &'a ClientRegistration,
+    /// The values of the connection.
+    pub parameters: &'a Parameters,
 }
 
 /// The one parameter of a token request that a descriptor may put another value into.
@@ -56,6 +57,7 @@ const GRANT_TYPE: &str = "grant_type";
 #[derive(Clone, Copy, Default)]
 struct Known<'a> {
     granted: Option<&'a Scopes>,
+    redirect_uri: Option<&'a str>,
     state: Option<&'a State>,
 }
 
@@ -84,11 +86,14 @@ impl TokenClient<'_> {
         if Url::parse(redirect_uri).is_err() {
             return Err(RequestError::RedirectUri);
         }
+        let added = self.server.added_to_exchange();
+        let grant_type = self.grant_type(added);
         let mut fields = Fields::new();
-        let grant_type = self.server.token_parameters.get(GRANT_TYPE);
         fields.lend(
             GRANT_TYPE,
-            grant_type.map_or("authorization_code", String::as_str),
+            grant_type
+                .as_ref()
+                .map_or("authorization_code", |grant_type| grant_type.as_str()),
         );
         fields.lend("code", code.expose_secret());
         if let (Pkce::S256, Some(verifier)) = (self.server.pkce, verifier) {
@@ -100,7 +105,7 @@ impl TokenClient<'_> {
             state,
             ..Known::default()
         };
-        self.add(&mut fields, &self.server.token_parameters, known);
+        self.add(&mut fields, added, known);
         self.request(endpoint, fields, redirect_uri)
     }
 
@@ -123,17 +128,19 @@ impl TokenClient<'_> {
         refresh_token: &RefreshToken,
         granted: &Scopes,
     ) -> Result<HttpRequest, RequestError> {
-        let grant_type = self.server.refresh_grant_type.as_ref();
-        let grant_type = grant_type.or_else(|| self.server.refresh_parameters.get(GRANT_TYPE));
+        let added = self.server.added_to_refresh();
+        let described = self.grant_type(added);
+        let grant_type = self.server.refresh_grant_type.as_deref();
+        let grant_type = grant_type.or_else(|| described.as_ref().map(|described| described.as_str()));
         let mut fields = Fields::new();
-        fields.lend(GRANT_TYPE, grant_type.map_or("refresh_token", String::as_str));
+        fields.lend(GRANT_TYPE, grant_type.unwrap_or("refresh_token"));
         fields.lend("refresh_token", refresh_token.expose_secret());
         self.name_the_client(&mut fields)?;
         let known = Known {
             granted: Some(granted),
             ..Known::default()
         };
-        self.add(&mut fields, &self.server.refresh_parameters, known);
+        self.add(&mut fields, added, known);
         self.request(endpoint, fields, &self.registration.redirect_uri)
     }
 
@@ -150,15 +157,11 @@ impl TokenClient<'_> {
     }
 
     /// What the descriptor adds.
-    fn add<'f>(
-        &'f self,
-        fields: &mut Fields<'f>,
-        parameters: &'f BTreeMap<String, String>,
-        known: Known<'_>,
-    ) {
+    fn add<'f>(&'f self, fields: &mut Fields<'f>, parameters: &'f AddedParameters, known: Known<'_>) {
         for (name, value) in parameters {
-            let value = self.value(value, known);
-            if !value.is_empty() && name != GRANT_TYPE {
+            if name != GRANT_TYPE
+                && let Some(value) = self.value(value, known)
+            {
                 fields.give(name, value);
             }
         }
@@ -167,11 +170,20 @@ impl TokenClient<'_> {
         }
     }
 
-    /// The value of an added parameter or header, with what is known of this request in it.
-    fn value(&self, value: &str, known: Known<'_>) -> Zeroizing<String> {
-        let filled = filled(value, |name| match name {
+    /// What the descriptor has in the place of the standard `grant_type`.
+    fn grant_type(&self, added: &AddedParameters) -> Option<Zeroizing<String>> {
+        added
+            .get(GRANT_TYPE)
+            .and_then(|value| self.value(value, Known::default()))
+    }
+
+    /// The value of an added parameter or header, with what is known of this request in it. `None` if it is empty or
+    /// not known.
+    fn value(&self, value: &AddedValue, known: Known<'_>) -> Option<Zeroizing<String>> {
+        let redirect_uri = known.redirect_uri.unwrap_or(&self.registration.redirect_uri);
+        let filled = value.fill(self.parameters, |name| match name {
             "client_id" => Some(self.registration.client_id.clone()),
-            "redirect_uri" => Some(self.registration.redirect_uri.clone()),
+            "redirect_uri" => Some(redirect_uri.to_owned()),
             "scope" => known
                 .granted
                 .map(|scopes| scopes.join(&self.server.scope_separator)),
@@ -179,7 +191,7 @@ impl TokenClient<'_> {
             "random" => random::token_256().ok().map(|random| random.as_str().to_owned()),
             _ => None,
         });
-        Zeroizing::new(filled)
+        filled.filter(|text| !text.is_empty())
     }
 
     /// Makes the request of these fields, by the names and in the form that this server wants.
@@ -214,28 +226,24 @@ impl TokenClient<'_> {
             BodyFormat::Json => ("application/json", fields.to_json()),
         };
         let mut endpoint = endpoint.clone();
-        for (name, value) in &self.server.token_query {
-            let value = match value.as_str() {
-                "{redirect_uri}" => Zeroizing::new(redirect_uri.to_owned()),
-                value => self.value(value, Known::default()),
-            };
-            if value.is_empty() {
-                continue;
+        let known = Known {
+            redirect_uri: Some(redirect_uri),
+            ..Known::default()
+        };
+        for (name, value) in self.server.added_to_token_query() {
+            if let Some(value) = self.value(value, known) {
+                endpoint.query_pairs_mut().append_pair(name, &value);
             }
-            endpoint.query_pairs_mut().append_pair(name, &value);
         }
         let mut request = HttpRequest::new(Method::POST, endpoint)
             .with_header(ACCEPT, HeaderValue::from_static("application/json"))
             .with_header(CONTENT_TYPE, HeaderValue::from_static(media_type))
             .with_body(body);
-        for (name, value) in &self.server.token_headers {
-            let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| RequestError::Header)?;
-            let value = self.value(value, Known::default());
-            if value.is_empty() {
-                continue;
+        for (name, value) in self.server.added_token_headers() {
+            if let Some(value) = self.value(value, Known::default()) {
+                let value = HeaderValue::from_str(&value).map_err(|_| RequestError::Header)?;
+                request = request.with_header(name.clone(), value);
             }
-            let value = HeaderValue::from_str(&value).map_err(|_| RequestError::Header)?;
-            request = request.with_header(name, value);
         }
         if let Some(encoding) = encoding {
             let secret = self.registration.client_secret.as_ref();
@@ -251,9 +259,18 @@ impl TokenClient<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::model::ServerId;
     use crate::protocol::form::pairs;
+    use crate::provider::AuthorizationServer;
+
+    const NO_VALUES: Parameters = Parameters::new();
+
+    fn compiled(server: &AuthorizationServer) -> CompiledServer {
+        CompiledServer::compile(server.clone()).unwrap()
+    }
 
     fn server(authentication: ClientAuthentication) -> AuthorizationServer {
         let id = ServerId::new("as").unwrap();
@@ -281,15 +298,19 @@ mod tests {
     }
 
     fn code_request(server: &AuthorizationServer, registration: &ClientRegistration) -> HttpRequest {
-        TokenClient { server, registration }
-            .code_request(
-                &endpoint(),
-                &AuthorizationCode::new("c/1 +"),
-                registration.redirect_uri(),
-                Some(&PkceVerifier::new("verifier")),
-                None,
-            )
-            .unwrap()
+        TokenClient {
+            server: &compiled(server),
+            registration,
+            parameters: &NO_VALUES,
+        }
+        .code_request(
+            &endpoint(),
+            &AuthorizationCode::new("c/1 +"),
+            registration.redirect_uri(),
+            Some(&PkceVerifier::new("verifier")),
+            None,
+        )
+        .unwrap()
     }
 
     #[test]
@@ -307,8 +328,9 @@ mod tests {
             let server = server(authentication);
             let registration = registration();
             let client = TokenClient {
-                server: &server,
+                server: &compiled(&server),
                 registration: &registration,
+                parameters: &NO_VALUES,
             };
             let refresh = client
                 .refresh_request(&endpoint(), &RefreshToken::new("r"), &Scopes::default())
@@ -367,8 +389,9 @@ mod tests {
         let scopes: Scopes = "b a".parse().unwrap();
         let refresh = |server: &AuthorizationServer, scopes: &Scopes| {
             let client = TokenClient {
-                server,
+                server: &compiled(server),
                 registration: &registration,
+                parameters: &NO_VALUES,
             };
             form(
                 &client
@@ -435,8 +458,9 @@ mod tests {
         ] {
             let server = server(authentication);
             let client = TokenClient {
-                server: &server,
+                server: &compiled(&server),
                 registration: &registration,
+                parameters: &NO_VALUES,
             };
             let token = RefreshToken::new("r");
             let found = client.refresh_request(&Url::parse(url).unwrap(), &token, &Scopes::default());

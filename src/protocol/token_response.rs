@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 use crate::http::HttpResponse;
 use crate::model::{FailureCode, Scopes};
 use crate::protocol::answer::Answer;
+use crate::protocol::registered::is_bearer;
 use crate::protocol::revocation::Revocable;
 use crate::protocol::token_error::{TokenFailure, classify, refusal};
 use crate::provider::{AuthorizationServer, RefreshWith};
@@ -94,7 +95,6 @@ fn parse(
         let held = held();
         answer.access_token = held.map(|token| Zeroizing::new(token.expose_secret().to_owned()));
     }
-    let bearer = |kind: &str| kind.trim().eq_ignore_ascii_case("bearer");
     let is_kept = |token: &&mut Zeroizing<String>| token.len() <= MAX_TOKEN;
     if answer
         .access_token
@@ -111,7 +111,7 @@ fn parse(
     // What cannot be kept must not cost what can: without a new refresh token the one that is held goes on.
     let refresh_token = answer.refresh_token.as_mut().filter(is_kept);
     let id_token = answer.id_token.as_mut().filter(is_kept);
-    let other_type = answer.token_type.as_ref().is_some_and(|kind| !bearer(kind));
+    let other_type = answer.token_type.as_ref().is_some_and(|kind| !is_bearer(kind));
     if other_type && !server.answer.any_token_type {
         return Err(unreadable());
     }

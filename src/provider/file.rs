@@ -1,6 +1,8 @@
 //! Descriptors as a host's configuration holds them.
 
-use crate::provider::{AuthorizationServer, InvalidDescriptor, Provider, Registry, Transport};
+use crate::provider::problem::InvalidDescriptor;
+use crate::provider::registry::RegistryBuilder;
+use crate::provider::{AuthorizationServer, Provider, Transport};
 
 /// Authorization servers and providers of a host's own: what a descriptor file holds. With feature `serde` it is read
 /// from JSON, TOML, YAML or whatever else serde reads; unknown fields are refused, and the error says which are known.
@@ -25,29 +27,27 @@ pub struct DescriptorFile {
 }
 
 impl DescriptorFile {
-    /// Checks every descriptor, as building the connections would. The catalogue's servers can be named.
+    /// Checks every descriptor as [`build`](crate::connections::ConnectionsBuilder::build) does. Providers may name
+    /// built-in servers. URLs must be `https`.
     ///
     /// # Errors
     ///
     /// [`InvalidDescriptor`] for the first mistake: it names the descriptor, the field and the problem.
-    pub fn validate(&self, transport: Transport) -> Result<(), InvalidDescriptor> {
-        self.registry().validate(transport)
+    pub fn validate(&self) -> Result<(), InvalidDescriptor> {
+        self.validate_all().into_iter().next().map_or(Ok(()), Err)
     }
 
-    /// Returns every mistake in the file: the first of each field of each descriptor. Empty: the file can be used.
+    /// Returns the mistakes in the file: the first of each field of each descriptor. The file can be used if there are
+    /// none.
     #[must_use]
-    pub fn validate_all(&self, transport: Transport) -> Vec<InvalidDescriptor> {
-        self.registry().validate_all(transport)
-    }
-
-    fn registry(&self) -> Registry {
-        let mut registry = Registry::with_catalog();
+    pub fn validate_all(&self) -> Vec<InvalidDescriptor> {
+        let mut registry = RegistryBuilder::default();
         for server in &self.servers {
             registry.add_server(server.clone());
         }
         for provider in &self.providers {
             registry.add_provider(provider.clone());
         }
-        registry
+        registry.mistakes(Transport::HttpsOnly)
     }
 }

@@ -1,6 +1,6 @@
 //! Placeholders of other template languages, which would otherwise be sent as they stand.
 
-use crate::provider::template::is_name;
+use crate::provider::syntax::is_name;
 
 /// A placeholder of another template language in a URL, if there is one.
 pub(super) fn in_url(text: &str) -> Option<&'static str> {

@@ -1,20 +1,24 @@
 //! Services and their authorization servers, as data.
 //!
-//! A descriptor says what a server wants and how it deviates; the protocol code reads it. Quirks are
-//! closed enums: what they cannot say, the library does not do.
+//! A descriptor says what a server wants and how it deviates. Descriptors are plain data; they are checked and compiled
+//! when the connections are built. Quirks are closed enums: what they cannot say, the library does not do.
 
 mod answer_shape;
-mod api_request;
+mod builtin;
 pub mod catalog;
+mod clients;
+pub(crate) mod compiled;
 mod discovery;
 mod file;
-pub(crate) mod instance;
 mod internal_host;
 mod lookalike;
 mod parameter;
+mod path;
 mod pattern;
+mod problem;
 mod quirk;
 mod redirect;
+mod registered_base;
 mod registration;
 mod registry;
 #[cfg(feature = "serde")]
@@ -24,11 +28,14 @@ mod scope_choice;
 mod seconds;
 mod server;
 mod service;
+mod source;
 #[cfg(feature = "serde")]
 mod status;
+mod syntax;
 #[cfg(feature = "serde")]
 mod tagged;
-pub(crate) mod template;
+mod template;
+pub(crate) mod transport;
 mod unknown;
 mod validate;
 pub(crate) mod value;
@@ -38,16 +45,23 @@ pub use discovery::{Discovery, Pick};
 pub use file::DescriptorFile;
 pub use parameter::{InvalidParameter, ParameterKind, ParameterProblem, ParameterRule, ParameterSource};
 pub use pattern::Pattern;
+pub use problem::InvalidDescriptor;
 pub use quirk::{
-    BodyFormat, ClientAuthentication, DeadGrant, IssuerPolicy, Pkce, Pointer, RefreshWith, Revocation,
-    RevocationAuth, RevocationTokens, RotationClass, TokenHeader,
+    BodyFormat, ClientAuthentication, DeadGrant, IssuerPolicy, Pkce, RefreshWith, Revocation, RevocationAuth,
+    RevocationTokens, RotationClass, TokenHeader,
 };
 pub use redirect::{InvalidRedirect, Loopback, RedirectRules};
+pub(crate) use redirect::{loopback_port, with_loopback_port};
 pub use registration::ClientRegistration;
-pub use registry::{Registry, Service};
 pub use scope_choice::{ScopeModes, ScopeTier, ScopeTiers};
-pub use server::{AuthorizationServer, Endpoints};
+pub use server::AuthorizationServer;
 pub use service::{AccountEndpoint, AccountPointers, ApiHost, Provider};
-pub use template::{InvalidTemplate, Template};
+pub use source::{ClientSource, ClientSourceFailed};
 pub use unknown::UnknownProvider;
-pub use validate::{DescriptorProblem, InvalidDescriptor, RuleProblem, Transport};
+
+pub(crate) use clients::NoClient;
+#[cfg(test)]
+pub(crate) use problem::DescriptorProblem;
+pub(crate) use quirk::Pointer;
+pub(crate) use registry::{Registry, RegistryBuilder};
+pub(crate) use transport::Transport;

@@ -235,4 +235,4 @@ pub enum RefreshWith {
 }
 
 /// A JSON pointer ([RFC 6901](https://www.rfc-editor.org/rfc/rfc6901)), such as `/user/email`.
-pub type Pointer = String;
+pub(crate) type Pointer = String;

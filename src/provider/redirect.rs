@@ -56,6 +56,19 @@ pub enum InvalidRedirect {
     /// It has a user name or a password.
     #[error("the redirect URI has a user name in it")]
     UserInfo,
+    /// Its scheme is neither `https` nor `http` and has no dot in it
+    /// ([RFC 8252 §7.1](https://www.rfc-editor.org/rfc/rfc8252#section-7.1)): another app could claim it.
+    #[error(
+        "the scheme of the redirect URI is not a domain name in reverse order, such as com.example.app:/callback"
+    )]
+    SchemeWithoutDomain,
+    /// It has a scheme of its own, and the client has a secret. Only apps on a device of the user have such a scheme, and
+    /// they cannot keep a secret ([RFC 8252 §8.5](https://www.rfc-editor.org/rfc/rfc8252#section-8.5)).
+    #[error(
+        "a redirect URI with a scheme of its own is for public clients; register the client without a secret, or use \
+         an https address"
+    )]
+    SchemeOfConfidentialClient,
     /// Neither https nor a loopback address that this server takes.
     #[error("the redirect URI is not one that this server accepts: {0}")]
     NotAccepted(RedirectRules),
@@ -80,11 +93,11 @@ impl RedirectRules {
     ///
     /// [`InvalidRedirect`] says what this server accepts.
     pub fn check(&self, redirect_uri: &str) -> Result<(), InvalidRedirect> {
-        // The parser drops tabs and line breaks and trims; what is sent is the string itself.
-        if redirect_uri.bytes().any(|byte| !byte.is_ascii_graphic()) {
-            return Err(InvalidRedirect::NotAbsolute);
+        let url = absolute(redirect_uri)?;
+        if has_own_scheme(&url) {
+            private_use(&url)?;
+            return Err(InvalidRedirect::SchemeOfConfidentialClient);
         }
-        let url = Url::parse(redirect_uri).map_err(|_| InvalidRedirect::NotAbsolute)?;
         let host = url.host().ok_or(InvalidRedirect::NotAbsolute)?;
         if url.fragment().is_some() {
             return Err(InvalidRedirect::Fragment);
@@ -108,14 +121,144 @@ impl RedirectRules {
         }
     }
 
+    /// Checks the redirect URI of a public client. Beside those of [`check`](Self::check), it may have a private-use
+    /// scheme: a domain name in reverse order, such as `com.example.app:/callback`
+    /// ([RFC 8252 §7.1](https://www.rfc-editor.org/rfc/rfc8252#section-7.1)).
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidRedirect`] says what this server accepts.
+    pub fn check_public(&self, redirect_uri: &str) -> Result<(), InvalidRedirect> {
+        let url = absolute(redirect_uri)?;
+        if has_own_scheme(&url) {
+            private_use(&url)
+        } else {
+            self.check(redirect_uri)
+        }
+    }
+
     const fn takes_ip_literals(self) -> bool {
         matches!(self.loopback, Loopback::Any | Loopback::IpLiteral)
     }
 }
 
+fn absolute(redirect_uri: &str) -> Result<Url, InvalidRedirect> {
+    // The parser drops tabs and line breaks and trims; what is sent is the string itself.
+    if redirect_uri.bytes().any(|byte| !byte.is_ascii_graphic()) {
+        return Err(InvalidRedirect::NotAbsolute);
+    }
+    Url::parse(redirect_uri).map_err(|_| InvalidRedirect::NotAbsolute)
+}
+
+fn has_own_scheme(url: &Url) -> bool {
+    !matches!(url.scheme(), "http" | "https")
+}
+
+/// Checks a redirect URI with a scheme of its own.
+fn private_use(url: &Url) -> Result<(), InvalidRedirect> {
+    let labels = url.scheme().split('.');
+    if labels.clone().count() < 2 || labels.clone().any(str::is_empty) {
+        return Err(InvalidRedirect::SchemeWithoutDomain);
+    }
+    if url.cannot_be_a_base() {
+        return Err(InvalidRedirect::NotAbsolute);
+    }
+    if url.fragment().is_some() {
+        return Err(InvalidRedirect::Fragment);
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(InvalidRedirect::UserInfo);
+    }
+    Ok(())
+}
+
+/// Returns the port of a loopback redirect URI, or `None` if it is not one.
+pub(crate) fn loopback_port(redirect_uri: &str) -> Option<u16> {
+    with_loopback_port(redirect_uri, 0)?;
+    absolute(redirect_uri).ok()?.port_or_known_default()
+}
+
+/// Returns a loopback redirect URI with this port instead of its own
+/// ([RFC 8252 §7.3](https://www.rfc-editor.org/rfc/rfc8252#section-7.3)), or `None` if it is not one. Every other byte
+/// stays, because servers compare the rest as text.
+pub(crate) fn with_loopback_port(redirect_uri: &str, port: u16) -> Option<String> {
+    let url = absolute(redirect_uri).ok()?;
+    let is_loopback = match url.host()? {
+        Host::Domain(name) => name == "localhost",
+        Host::Ipv4(address) => address == Ipv4Addr::LOCALHOST,
+        Host::Ipv6(address) => address == Ipv6Addr::LOCALHOST,
+    };
+    if url.scheme() != "http" || !is_loopback {
+        return None;
+    }
+    let (scheme, rest) = redirect_uri.split_once("://")?;
+    let (authority, path) = rest.split_at(rest.find(['/', '\\', '?', '#']).unwrap_or(rest.len()));
+    let host = match authority.rfind(']') {
+        Some(end) => authority.get(..=end)?,
+        None => authority.split(':').next()?,
+    };
+    Some(format!("{scheme}://{host}:{port}{path}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_scheme_of_its_own_is_for_public_clients_and_has_a_domain() {
+        use InvalidRedirect::{
+            Fragment, NotAbsolute, SchemeOfConfidentialClient, SchemeWithoutDomain, UserInfo,
+        };
+        let rules = RedirectRules::default();
+        for (uri, public, confidential) in [
+            ("com.example.app:/callback", Ok(()), SchemeOfConfidentialClient),
+            ("com.example.app:/", Ok(()), SchemeOfConfidentialClient),
+            ("com.example.app://callback", Ok(()), SchemeOfConfidentialClient),
+            ("com.example.app:callback", Err(NotAbsolute), NotAbsolute),
+            ("com.example.app:/cb#f", Err(Fragment), Fragment),
+            ("com.example.app://u@host/cb", Err(UserInfo), UserInfo),
+            ("myapp:/callback", Err(SchemeWithoutDomain), SchemeWithoutDomain),
+            ("com.:/callback", Err(SchemeWithoutDomain), SchemeWithoutDomain),
+            (
+                "javascript:alert(1)",
+                Err(SchemeWithoutDomain),
+                SchemeWithoutDomain,
+            ),
+            (
+                "urn:ietf:wg:oauth:2.0:oob",
+                Err(SchemeWithoutDomain),
+                SchemeWithoutDomain,
+            ),
+        ] {
+            assert_eq!(rules.check_public(uri), public, "{uri}");
+            assert_eq!(rules.check(uri), Err(confidential), "{uri}");
+        }
+        assert_eq!(rules.check_public("https://app.example/cb"), Ok(()));
+        assert!(rules.check_public("http://app.example/cb").is_err());
+    }
+
+    #[test]
+    fn the_port_of_a_loopback_address_alone_is_replaced() {
+        for (uri, expected) in [
+            ("http://127.0.0.1/cb", Some("http://127.0.0.1:7/cb")),
+            (
+                "http://127.0.0.1:8080/cb?x=1:2",
+                Some("http://127.0.0.1:7/cb?x=1:2"),
+            ),
+            ("http://127.0.0.1", Some("http://127.0.0.1:7")),
+            ("http://[::1]:1/cb", Some("http://[::1]:7/cb")),
+            ("http://[::1]", Some("http://[::1]:7")),
+            ("http://localhost/", Some("http://localhost:7/")),
+            ("https://127.0.0.1/cb", None),
+            ("http://127.0.0.2/cb", None),
+            ("http://localhost.evil.example/cb", None),
+            ("https://app.example/cb", None),
+            ("com.example.app:/cb", None),
+            ("", None),
+        ] {
+            assert_eq!(with_loopback_port(uri, 7).as_deref(), expected, "{uri}");
+        }
+    }
 
     #[test]
     fn redirect_uris_by_rule() {

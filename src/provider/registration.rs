@@ -1,12 +1,11 @@
 //! The host's OAuth app at an authorization server.
 
-use crate::provider::Transport;
-use crate::provider::instance::RegisteredBase;
 use crate::secret::ClientSecret;
 
 /// The host's OAuth app at an authorization server ([RFC 6749 §2](https://www.rfc-editor.org/rfc/rfc6749#section-2)).
 ///
-/// Checked against the server's redirect rules when the connections are built.
+/// Checked against its server when the connections are built, or when a
+/// [`ClientSource`](crate::provider::ClientSource) returns it for the first time.
 ///
 /// # Security
 ///
@@ -95,14 +94,6 @@ impl ClientRegistration {
         &self.base_urls
     }
 
-    /// The base URLs that can be used. Building the connections has checked that each can.
-    pub(super) fn registered_bases(&self, transport: Transport) -> Vec<RegisteredBase> {
-        let bases = self.base_urls.iter();
-        bases
-            .filter_map(|base| RegisteredBase::parse(base, transport))
-            .collect()
-    }
-
     /// The client id.
     #[must_use]
     pub fn client_id(&self) -> &str {
@@ -113,5 +104,12 @@ impl ClientRegistration {
     #[must_use]
     pub fn redirect_uri(&self) -> &str {
         &self.redirect_uri
+    }
+}
+
+/// The client id as the [`oauth2`] crate has it.
+impl From<&ClientRegistration> for oauth2::ClientId {
+    fn from(registration: &ClientRegistration) -> Self {
+        Self::new(registration.client_id.clone())
     }
 }

@@ -1,98 +1,121 @@
-//! The servers, providers and client registrations that a host has.
+//! The servers, providers and clients of a host, compiled, and how they are put together.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::model::{ProviderId, ServerId};
+use crate::provider::builtin::BUILT_IN;
+use crate::provider::clients::Clients;
+use crate::provider::compiled::{Client, CompiledProvider, CompiledServer};
+use crate::provider::problem::{DescriptorProblem, InvalidDescriptor};
 use crate::provider::{
-    AuthorizationServer, ClientRegistration, DescriptorProblem, InvalidDescriptor, Provider, Transport,
-    UnknownProvider, catalog, validate,
+    AuthorizationServer, ClientRegistration, ClientSource, Provider, Transport, UnknownProvider, validate,
 };
 
-/// The servers, providers and client registrations that a host has. Built once, then only read.
-#[derive(Debug, Default)]
-pub struct Registry {
-    servers: BTreeMap<ServerId, Arc<AuthorizationServer>>,
-    providers: BTreeMap<ProviderId, Arc<Provider>>,
-    clients: BTreeMap<ServerId, ClientRegistration>,
-    /// The catalogue's servers that are in place.
-    built_in_servers: BTreeSet<ServerId>,
-    /// The catalogue's providers that are in place.
-    built_in_providers: BTreeSet<ProviderId>,
-    /// The catalogue's servers that others took the place of.
-    replaced_servers: BTreeSet<ServerId>,
-    /// Descriptors that were added with an id that they may not have.
-    misnamed: Vec<InvalidDescriptor>,
+/// The servers, providers and clients of a host. Built once, then only read.
+#[derive(Debug)]
+pub(crate) struct Registry {
+    servers: BTreeMap<ServerId, Arc<CompiledServer>>,
+    providers: BTreeMap<ProviderId, Arc<CompiledProvider>>,
+    clients: Clients,
+    transport: Transport,
 }
 
 /// A provider and its authorization server, as one look into the [`Registry`] finds them.
 #[derive(Debug, Clone, Copy)]
-#[non_exhaustive]
-pub struct Service<'a> {
+pub(crate) struct Entry<'a> {
     /// The provider.
-    pub provider: &'a Arc<Provider>,
+    pub(crate) provider: &'a Arc<CompiledProvider>,
     /// The server that grants access to it.
-    pub server: &'a Arc<AuthorizationServer>,
+    pub(crate) server: &'a Arc<CompiledServer>,
 }
 
 impl Registry {
-    /// A registry with nothing in it.
-    #[must_use]
-    pub fn empty() -> Self {
-        Self::default()
+    /// The provider with this id, and its server.
+    pub(crate) fn provider(&self, id: &str) -> Option<Entry<'_>> {
+        let provider = self.providers.get(id)?;
+        let server = self.servers.get(&provider.server)?;
+        Some(Entry { provider, server })
     }
 
-    /// A registry with the whole [`catalog`], and no client registrations yet.
-    #[must_use]
-    pub fn with_catalog() -> Self {
-        let mut registry = Self::empty();
-        for server in catalog::servers() {
-            registry.built_in_servers.insert(server.id.clone());
-            registry.servers.insert(server.id.clone(), Arc::new(server));
-        }
-        for provider in catalog::providers() {
-            registry.built_in_providers.insert(provider.id.clone());
-            registry.providers.insert(provider.id.clone(), Arc::new(provider));
-        }
-        registry
+    /// The provider with this id, and its server.
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownProvider`] names the ids that are known.
+    pub(crate) fn find(&self, id: &str) -> Result<Entry<'_>, UnknownProvider> {
+        let known = || self.providers.keys().cloned();
+        self.provider(id).ok_or_else(|| UnknownProvider::new(id, known()))
     }
 
+    /// The server with this id.
+    pub(crate) fn server(&self, id: &str) -> Option<&Arc<CompiledServer>> {
+        self.servers.get(id)
+    }
+
+    /// The client registrations.
+    pub(crate) const fn clients(&self) -> &Clients {
+        &self.clients
+    }
+
+    /// The URLs that may be used.
+    pub(crate) const fn transport(&self) -> Transport {
+        self.transport
+    }
+
+    /// The authorization servers, in the order of their ids.
+    pub(crate) fn servers(&self) -> impl Iterator<Item = &Arc<CompiledServer>> {
+        self.servers.values()
+    }
+
+    /// The providers, in the order of their ids.
+    pub(crate) fn providers(&self) -> impl Iterator<Item = &Arc<CompiledProvider>> {
+        self.providers.values()
+    }
+}
+
+/// Puts a [`Registry`] together: the built-in descriptors, those of the host, and the host's clients.
+#[derive(Default)]
+pub(crate) struct RegistryBuilder {
+    servers: BTreeMap<ServerId, AuthorizationServer>,
+    providers: BTreeMap<ProviderId, Provider>,
+    clients: BTreeMap<ServerId, ClientRegistration>,
+    source: Option<Arc<dyn ClientSource>>,
+    /// Descriptors that were added with an id that they may not have.
+    misnamed: Vec<InvalidDescriptor>,
+}
+
+impl RegistryBuilder {
     /// Adds a server. One with the id of a built-in server takes its place if it
     /// [says so](AuthorizationServer::replaces_builtin); another server with a known id is a mistake, which
-    /// [`validate`](Self::validate) reports.
-    pub fn add_server(&mut self, server: AuthorizationServer) {
-        let replaced = self.built_in_servers.remove(&server.id);
-        if replaced {
-            self.replaced_servers.insert(server.id.clone());
-        }
-        let is_known = replaced || self.servers.contains_key(&server.id);
-        self.misnamed.extend(id_problem(
-            server.id.as_str(),
-            replaced,
-            is_known,
-            server.replaces_builtin,
-        ));
-        self.servers.insert(server.id.clone(), Arc::new(server));
+    /// [`mistakes`](Self::mistakes) reports.
+    pub(crate) fn add_server(&mut self, server: AuthorizationServer) {
+        let is_twice = self.servers.contains_key(&server.id);
+        let is_built_in = BUILT_IN.servers.contains_key(&server.id);
+        let problem = id_problem(server.id.as_str(), is_built_in, is_twice, server.replaces_builtin);
+        self.misnamed.extend(problem);
+        self.servers.insert(server.id.clone(), server);
     }
 
     /// Adds a provider. One with the id of a built-in provider takes its place if it
     /// [says so](Provider::replaces_builtin); another provider with a known id is a mistake, which
-    /// [`validate`](Self::validate) reports.
-    pub fn add_provider(&mut self, provider: Provider) {
-        let replaced = self.built_in_providers.remove(&provider.id);
-        let is_known = replaced || self.providers.contains_key(&provider.id);
-        self.misnamed.extend(id_problem(
+    /// [`mistakes`](Self::mistakes) reports.
+    pub(crate) fn add_provider(&mut self, provider: Provider) {
+        let is_twice = self.providers.contains_key(&provider.id);
+        let is_built_in = BUILT_IN.providers.contains_key(&provider.id);
+        let problem = id_problem(
             provider.id.as_str(),
-            replaced,
-            is_known,
+            is_built_in,
+            is_twice,
             provider.replaces_builtin,
-        ));
-        self.providers.insert(provider.id.clone(), Arc::new(provider));
+        );
+        self.misnamed.extend(problem);
+        self.providers.insert(provider.id.clone(), provider);
     }
 
     /// Registers the host's client at a server. A second one for the same server is a mistake, which
-    /// [`validate`](Self::validate) reports.
-    pub fn add_client(&mut self, server: ServerId, registration: ClientRegistration) {
+    /// [`mistakes`](Self::mistakes) reports.
+    pub(crate) fn add_client(&mut self, server: ServerId, registration: ClientRegistration) {
         let id = server.clone();
         if self.clients.insert(server, registration).is_some() {
             let problem = DescriptorProblem::TwoClients;
@@ -101,75 +124,56 @@ impl Registry {
         }
     }
 
-    /// The provider with this id, and its server.
-    #[must_use]
-    pub fn provider(&self, id: &str) -> Option<Service<'_>> {
-        let provider = self.providers.get(id)?;
-        let server = self.servers.get(&provider.server)?;
-        Some(Service { provider, server })
+    /// Looks up the clients of single tenants in this source.
+    pub(crate) fn set_source(&mut self, source: Arc<dyn ClientSource>) {
+        self.source = Some(source);
     }
 
-    /// The provider with this id, and its server.
-    ///
-    /// # Errors
-    ///
-    /// [`UnknownProvider`] names the ids that are known.
-    pub fn find(&self, id: &str) -> Result<Service<'_>, UnknownProvider> {
-        let known = || self.providers.keys().cloned();
-        self.provider(id).ok_or_else(|| UnknownProvider::new(id, known()))
-    }
-
-    /// The server with this id.
-    #[must_use]
-    pub fn server(&self, id: &str) -> Option<&Arc<AuthorizationServer>> {
-        self.servers.get(id)
-    }
-
-    /// The host's client at a server.
-    #[must_use]
-    pub fn client(&self, server: &ServerId) -> Option<&ClientRegistration> {
-        self.clients.get(server)
-    }
-
-    /// The authorization servers, in the order of their ids.
-    pub fn servers(&self) -> impl Iterator<Item = &Arc<AuthorizationServer>> {
-        self.servers.values()
-    }
-
-    /// The providers, in the order of their ids.
-    pub fn providers(&self) -> impl Iterator<Item = &Arc<Provider>> {
-        self.providers.values()
-    }
-
-    /// Checks every descriptor that was added to the catalogue, and every registration. Tests of this crate check the
-    /// catalogue.
+    /// Checks and compiles every descriptor that was added, and checks every registration.
     ///
     /// # Errors
     ///
     /// [`InvalidDescriptor`] for the first mistake: it names the descriptor, the field and the problem.
-    pub fn validate(&self, transport: Transport) -> Result<(), InvalidDescriptor> {
-        self.validate_all(transport)
-            .into_iter()
-            .next()
-            .map_or(Ok(()), Err)
-    }
-
-    /// Returns every mistake that [`validate`](Self::validate) would find one after the other: the first of each field of
-    /// each descriptor. Empty: all are valid.
-    #[must_use]
-    pub fn validate_all(&self, transport: Transport) -> Vec<InvalidDescriptor> {
-        let mut mistakes = self.misnamed.clone();
-        for (id, server) in &self.servers {
-            if !self.built_in_servers.contains(id) {
-                mistakes.extend(validate::server(server, transport));
+    pub(crate) fn build(self, transport: Transport) -> Result<Registry, InvalidDescriptor> {
+        if let Some(mistake) = self.mistakes(transport).into_iter().next() {
+            return Err(mistake);
+        }
+        let (mut servers, mut providers) = (BUILT_IN.servers.clone(), BUILT_IN.providers.clone());
+        for (id, server) in self.servers {
+            servers.insert(id, Arc::new(CompiledServer::compile(server)?));
+        }
+        for (id, provider) in self.providers {
+            providers.insert(id, Arc::new(CompiledProvider::compile(provider)?));
+        }
+        let mut clients = BTreeMap::new();
+        for (id, registration) in self.clients {
+            if let Some(server) = servers.get(&id) {
+                let bases = validate::registration(server, &registration, transport)?;
+                clients.insert(id, Client::new(Arc::new(registration), bases.into()));
             }
         }
-        for provider in self.providers.values() {
+        Ok(Registry {
+            servers,
+            providers,
+            clients: Clients::new(clients, self.source),
+            transport,
+        })
+    }
+
+    /// Returns the mistakes in what was added: the first of each field of each descriptor and registration. A built-in
+    /// provider at a server that was replaced is checked too; other built-in descriptors are not, because tests of this
+    /// crate check them.
+    pub(crate) fn mistakes(&self, transport: Transport) -> Vec<InvalidDescriptor> {
+        let mut mistakes = self.misnamed.clone();
+        for server in self.servers.values() {
+            mistakes.extend(validate::server(server, transport));
+        }
+        for provider in self.all_providers() {
             mistakes.extend(self.mistakes_of(provider, transport));
         }
         for (id, registration) in &self.clients {
-            let valid = match self.servers.get(id) {
-                Some(server) => validate::registration(server, registration, transport),
+            let valid = match self.server(id) {
+                Some(server) => validate::registration(server, registration, transport).map(drop),
                 None => Err(InvalidDescriptor::new(id.as_str(), "client", self.no_server(id))),
             };
             mistakes.extend(valid.err());
@@ -178,12 +182,11 @@ impl Registry {
     }
 
     fn mistakes_of(&self, provider: &Provider, transport: Transport) -> Vec<InvalidDescriptor> {
-        let is_built_in = self.built_in_providers.contains(&provider.id);
-        let is_moved = self.replaced_servers.contains(&provider.server);
-        if is_built_in && !is_moved {
+        let is_built_in = !self.providers.contains_key(&provider.id);
+        if is_built_in && !self.servers.contains_key(&provider.server) {
             return Vec::new();
         }
-        let Some(server) = self.servers.get(&provider.server) else {
+        let Some(server) = self.server(&provider.server) else {
             let problem = self.unknown_server(&provider.server);
             return vec![InvalidDescriptor::new(provider.id.as_str(), "server", problem)];
         };
@@ -196,9 +199,34 @@ impl Registry {
         mistakes
     }
 
+    /// The server with this id: the host's, otherwise the built-in one.
+    fn server(&self, id: &ServerId) -> Option<&AuthorizationServer> {
+        let built_in = || {
+            BUILT_IN
+                .servers
+                .get(id)
+                .map(|server| -> &AuthorizationServer { server })
+        };
+        self.servers.get(id).or_else(built_in)
+    }
+
+    /// The providers in the order of their ids: the host's, and the built-in ones that it has not replaced.
+    fn all_providers(&self) -> impl Iterator<Item = &Provider> {
+        let built_in = BUILT_IN
+            .providers
+            .values()
+            .map(|provider| -> &Provider { provider });
+        let mut all: BTreeMap<_, _> = built_in.map(|provider| (&provider.id, provider)).collect();
+        all.extend(&self.providers);
+        all.into_values()
+    }
+
     /// Why no client can be registered for this id.
     fn no_server(&self, id: &ServerId) -> DescriptorProblem {
-        match self.providers.get(id.as_str()) {
+        let named = self
+            .all_providers()
+            .find(|provider| provider.id.as_str() == id.as_str());
+        match named {
             Some(provider) => DescriptorProblem::ProviderNotServer {
                 server: provider.server.as_str().into(),
             },
@@ -207,19 +235,20 @@ impl Registry {
     }
 
     fn unknown_server(&self, id: &ServerId) -> DescriptorProblem {
+        let known: BTreeSet<_> = self.servers.keys().chain(BUILT_IN.servers.keys()).collect();
         DescriptorProblem::UnknownServer {
             given: id.as_str().into(),
-            known: self.servers.keys().map(|id| id.as_str().into()).collect(),
+            known: known.into_iter().map(|id| id.as_str().into()).collect(),
         }
     }
 }
 
 /// Returns the mistake in the id of a descriptor that is added.
-fn id_problem(id: &str, replaces: bool, is_known: bool, says_so: bool) -> Option<InvalidDescriptor> {
-    let (field, problem) = match (replaces, is_known, says_so) {
-        (true, _, true) | (false, false, false) => return None,
-        (true, _, false) => ("id", DescriptorProblem::ReplacesBuiltin),
-        (false, true, _) => ("id", DescriptorProblem::Twice),
+fn id_problem(id: &str, is_built_in: bool, is_twice: bool, says_so: bool) -> Option<InvalidDescriptor> {
+    let (field, problem) = match (is_twice, is_built_in, says_so) {
+        (true, _, _) => ("id", DescriptorProblem::Twice),
+        (false, true, true) | (false, false, false) => return None,
+        (false, true, false) => ("id", DescriptorProblem::ReplacesBuiltin),
         (false, false, true) => ("replaces_builtin", DescriptorProblem::ReplacesNothing),
     };
     Some(InvalidDescriptor::new(id, field, problem))

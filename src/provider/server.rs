@@ -1,17 +1,12 @@
 //! An authorization server: endpoints, client authentication, quirks.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use url::Url;
-
-use crate::model::{Parameters, ServerId};
-use crate::provider::value::{chosen, is_template};
+use crate::model::ServerId;
 use crate::provider::{
-    AnswerShape, BodyFormat, ClientAuthentication, DeadGrant, InvalidParameter, InvalidTemplate,
-    IssuerPolicy, ParameterProblem, ParameterRule, ParameterSource, Pkce, RedirectRules, RefreshWith,
-    Revocation, RotationClass, Template, Transport,
+    AnswerShape, BodyFormat, ClientAuthentication, DeadGrant, IssuerPolicy, ParameterRule, Pkce,
+    RedirectRules, RefreshWith, Revocation, RotationClass,
 };
 
 /// An authorization server, as data. Several providers may share one; client registrations are kept by it.
@@ -289,162 +284,6 @@ impl AuthorizationServer {
             register_at: None,
             notes: Vec::new(),
             replaces_builtin: false,
-        }
-    }
-}
-
-/// The endpoints of a server for one connection: its templates, filled in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[allow(clippy::exhaustive_structs, reason = "plain data")]
-pub struct Endpoints {
-    /// Where consent is asked for.
-    pub authorization: Url,
-    /// Where codes are exchanged.
-    pub token: Url,
-    /// Where refresh tokens are exchanged; mostly the same.
-    pub refresh: Url,
-    /// Where tokens are revoked, if anywhere.
-    pub revocation: Option<Url>,
-}
-
-impl AuthorizationServer {
-    /// The endpoints for a connection with these parameters.
-    ///
-    /// # Errors
-    ///
-    /// [`InvalidTemplate`] if a parameter is missing or does not fit. Neither can happen to parameters
-    /// that [`complete_parameters`](Self::complete_parameters) returned and a server that was validated.
-    pub fn endpoints(&self, parameters: &Parameters) -> Result<Endpoints, InvalidTemplate> {
-        let url = |template: &str| Template::parse(template)?.expand(parameters);
-        let token = url(&self.token_endpoint)?;
-        Ok(Endpoints {
-            authorization: url(&self.authorization_endpoint)?,
-            refresh: match &self.refresh_endpoint {
-                Some(endpoint) => url(endpoint)?,
-                None => token.clone(),
-            },
-            token,
-            revocation: match &self.revocation {
-                // A value that only the token answer brings is not there yet when the consent begins.
-                Revocation::Endpoint { url: endpoint, .. }
-                | Revocation::DeleteWithBearer { url: endpoint } => match url(endpoint) {
-                    Err(InvalidTemplate::Missing(_)) => None,
-                    expanded => Some(expanded?),
-                },
-                Revocation::ByUser { .. } | Revocation::Unsupported => None,
-            },
-        })
-    }
-
-    /// The page where the person can remove access themselves, if there is one.
-    #[must_use]
-    pub fn revocation_page(&self, parameters: &Parameters) -> Option<Url> {
-        let page = match &self.revocation {
-            Revocation::ByUser { url } => url,
-            Revocation::Endpoint { .. } | Revocation::DeleteWithBearer { .. } | Revocation::Unsupported => {
-                self.access_page.as_ref()?
-            }
-        };
-        Template::parse(page).ok()?.expand(parameters).ok()
-    }
-}
-
-impl AuthorizationServer {
-    /// The values that the callback brought, by the rules that take them from there.
-    ///
-    /// # Errors
-    ///
-    /// [`InvalidParameter`] if one is not allowed by its rule. One that is missing is not an error here.
-    pub fn captured_from_callback<'v>(
-        &self,
-        found: impl Fn(&str) -> Option<&'v str>,
-        transport: Transport,
-    ) -> Result<Parameters, InvalidParameter> {
-        self.captured(transport, |source| match source {
-            ParameterSource::Callback(name) => found(name).map(Into::into),
-            _ => None,
-        })
-    }
-
-    /// The values that the token answer brought, by the rules that take them from there.
-    ///
-    /// # Errors
-    ///
-    /// As [`captured_from_callback`](Self::captured_from_callback).
-    pub fn captured_from_answer(
-        &self,
-        found: impl Fn(&str) -> Option<String>,
-        transport: Transport,
-    ) -> Result<Parameters, InvalidParameter> {
-        self.captured(transport, |source| match source {
-            ParameterSource::TokenAnswer(pointer) => found(pointer),
-            _ => None,
-        })
-    }
-
-    fn captured(
-        &self,
-        transport: Transport,
-        found: impl Fn(&ParameterSource) -> Option<String>,
-    ) -> Result<Parameters, InvalidParameter> {
-        let mut captured = Parameters::new();
-        for rule in &self.parameters {
-            if let Some(value) = found(&rule.source) {
-                captured.insert(rule.name.clone(), rule.accept(&value, transport)?);
-            }
-        }
-        Ok(captured)
-    }
-
-    /// The first value that was to come with the consent, did not, and is not optional.
-    ///
-    /// # Errors
-    ///
-    /// [`InvalidParameter`] names it.
-    pub fn check_captured(&self, parameters: &Parameters) -> Result<(), InvalidParameter> {
-        let missing = self
-            .parameters
-            .iter()
-            .find(|rule| !rule.may_be_missing() && !parameters.contains_key(&rule.name));
-        missing.map_or(Ok(()), |rule| Err(rule.invalid(ParameterProblem::Missing)))
-    }
-
-    /// The same server with the connection's values in the parameters and headers that it adds. What has no value becomes
-    /// empty, and is not sent.
-    #[must_use]
-    pub fn for_connection(&self, parameters: &Parameters) -> Cow<'_, Self> {
-        let added = [
-            &self.authorization_parameters,
-            &self.extending_parameters,
-            &self.token_parameters,
-            &self.refresh_parameters,
-            &self.token_headers,
-            &self.token_query,
-        ];
-        if !added
-            .into_iter()
-            .flat_map(BTreeMap::values)
-            .any(|value| is_template(value))
-        {
-            return Cow::Borrowed(self);
-        }
-        let mut server = self.clone();
-        server.fill_added(parameters);
-        Cow::Owned(server)
-    }
-
-    fn fill_added(&mut self, parameters: &Parameters) {
-        for values in [
-            &mut self.authorization_parameters,
-            &mut self.extending_parameters,
-            &mut self.token_parameters,
-            &mut self.refresh_parameters,
-            &mut self.token_headers,
-            &mut self.token_query,
-        ] {
-            for value in values.values_mut() {
-                *value = chosen(value, |name| parameters.get(name).cloned());
-            }
         }
     }
 }

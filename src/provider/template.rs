@@ -7,11 +7,9 @@ use url::Url;
 use crate::http::{is_clean, is_loopback};
 use crate::model::Parameters;
 use crate::provider::lookalike;
+use crate::provider::syntax::{base_url, is_host, is_name, is_segment, is_word};
 
-pub use invalid::InvalidTemplate;
-
-/// The longest value of a placeholder that is not a base URL, in bytes: that of a DNS name.
-const MAX_WORD: usize = 253;
+pub(crate) use invalid::{InvalidTemplate, Unfilled};
 
 /// A URL with `{name}` placeholders, such as `https://{tenant}.example.com/token`.
 ///
@@ -23,30 +21,37 @@ const MAX_WORD: usize = 253;
 ///
 /// ` || ` stands between alternatives: the first one whose values are all known is taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Template<'a> {
-    alternatives: Vec<Alternative<'a>>,
+pub(crate) struct Template {
+    alternatives: Vec<Alternative>,
 }
 
 /// One of the URLs between the ` || `.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Alternative<'a> {
-    parts: Vec<Part<'a>>,
+pub(crate) struct Alternative {
+    parts: Vec<Part>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Part<'a> {
-    Literal(&'a str),
-    Placeholder(&'a str),
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Part {
+    Literal(Box<str>),
+    Placeholder(Box<str>),
 }
 
-impl<'a> Template<'a> {
+/// A URL with the placeholders whose values stand in its host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Expanded<'a> {
+    pub(crate) url: Url,
+    pub(crate) in_host: Vec<&'a str>,
+}
+
+impl Template {
     /// Reads a template.
     ///
     /// # Errors
     ///
     /// [`InvalidTemplate`] if the braces do not pair, a name is not allowed, or a placeholder is only a part
     /// of a host label.
-    pub fn parse(text: &'a str) -> Result<Self, InvalidTemplate> {
+    pub(crate) fn parse(text: &str) -> Result<Self, InvalidTemplate> {
         let alternatives = text
             .split(" || ")
             .map(Alternative::parse)
@@ -54,48 +59,47 @@ impl<'a> Template<'a> {
         Ok(Self { alternatives })
     }
 
-    pub(super) fn alternatives(&self) -> impl Iterator<Item = &Alternative<'a>> {
+    pub(super) fn alternatives(&self) -> impl Iterator<Item = &Alternative> {
         self.alternatives.iter()
-    }
-
-    /// The names of the placeholders, in order; one may come twice.
-    pub fn placeholders(&self) -> impl Iterator<Item = &'a str> {
-        self.alternatives.iter().flat_map(Alternative::placeholders)
-    }
-
-    /// The placeholder that stands for a whole base URL in the first alternative, if there is one.
-    #[must_use]
-    pub fn base_url(&self) -> Option<&'a str> {
-        self.alternatives.first().and_then(Alternative::base_url)
-    }
-
-    /// The first alternative whose values are all known.
-    pub(super) fn chosen(&self, values: &Parameters) -> Option<&Alternative<'a>> {
-        self.alternatives
-            .iter()
-            .find(|alternative| alternative.placeholders().all(|name| values.contains_key(name)))
     }
 
     /// The URL with these values: of the first alternative that has them all.
     ///
     /// # Errors
     ///
-    /// [`InvalidTemplate`] if a value is missing or may not stand where it would, or if what results is no
-    /// absolute https URL (or http to a loopback address) without user and fragment.
-    pub fn expand(&self, values: &Parameters) -> Result<Url, InvalidTemplate> {
-        let mut missing = InvalidTemplate::Url;
+    /// [`Unfilled`] if a value is missing or may not stand where it would, or if what results is not an absolute https
+    /// URL (or http to a loopback address) without user and fragment.
+    pub(crate) fn expand(&self, values: &Parameters) -> Result<Url, Unfilled> {
+        self.located(values).map(|expanded| expanded.url)
+    }
+
+    /// The URL with these values, and the placeholders that decide on its host.
+    ///
+    /// # Errors
+    ///
+    /// The same as those of [`expand`](Self::expand).
+    pub(crate) fn located(&self, values: &Parameters) -> Result<Expanded<'_>, Unfilled> {
+        let mut missing = Unfilled::Address {
+            problem: InvalidTemplate::Url,
+            first: None,
+        };
         for alternative in &self.alternatives {
             match alternative.expand(values) {
-                Err(InvalidTemplate::Missing(name)) => missing = InvalidTemplate::Missing(name),
-                expanded => return expanded,
+                Err(Unfilled::Missing(name)) => missing = Unfilled::Missing(name),
+                expanded => {
+                    return expanded.map(|url| Expanded {
+                        url,
+                        in_host: alternative.host_placeholders().collect(),
+                    });
+                }
             }
         }
         Err(missing)
     }
 }
 
-impl<'a> Alternative<'a> {
-    fn parse(text: &'a str) -> Result<Self, InvalidTemplate> {
+impl Alternative {
+    fn parse(text: &str) -> Result<Self, InvalidTemplate> {
         if let Some(name) = lookalike::in_url(text) {
             return Err(InvalidTemplate::Lookalike(name));
         }
@@ -116,27 +120,27 @@ impl<'a> Alternative<'a> {
                 return Err(InvalidTemplate::Braces);
             }
             if !literal.is_empty() {
-                parts.push(Part::Literal(literal));
+                parts.push(Part::Literal(literal.into()));
             }
-            parts.push(Part::Placeholder(name));
+            parts.push(Part::Placeholder(name.into()));
             rest = tail;
         }
         if !rest.is_empty() {
-            parts.push(Part::Literal(rest));
+            parts.push(Part::Literal(rest.into()));
         }
         let template = Self { parts };
         template.check_host()?;
         Ok(template)
     }
 
-    pub(super) fn placeholders(&self) -> impl Iterator<Item = &'a str> {
+    pub(super) fn placeholders(&self) -> impl Iterator<Item = &str> {
         self.parts.iter().filter_map(|part| match part {
-            Part::Placeholder(name) => Some(*name),
+            Part::Placeholder(name) => Some(&**name),
             Part::Literal(_) => None,
         })
     }
 
-    pub(super) fn base_url(&self) -> Option<&'a str> {
+    pub(super) fn base_url(&self) -> Option<&str> {
         match self.parts.first() {
             Some(Part::Placeholder(name)) => Some(name),
             _ => None,
@@ -144,53 +148,56 @@ impl<'a> Alternative<'a> {
     }
 
     /// The placeholder that is all there is of the host.
-    pub(super) fn whole_host(&self) -> Option<&'a str> {
-        match (self.parts.first(), self.parts.get(1), self.parts.get(2)) {
-            (Some(Part::Literal("https://")), Some(Part::Placeholder(name)), None) => Some(name),
-            (Some(Part::Literal("https://")), Some(Part::Placeholder(name)), Some(Part::Literal(next))) => {
-                next.starts_with('/').then_some(*name)
-            }
-            _ => None,
-        }
+    pub(super) fn whole_host(&self) -> Option<&str> {
+        let [Part::Literal(scheme), Part::Placeholder(name), rest @ ..] = self.parts.as_slice() else {
+            return None;
+        };
+        let ends = match rest.first() {
+            None => true,
+            Some(Part::Literal(next)) => next.starts_with('/'),
+            Some(Part::Placeholder(_)) => false,
+        };
+        (&**scheme == "https://" && ends).then_some(name)
     }
 
-    pub(super) fn expand(&self, values: &Parameters) -> Result<Url, InvalidTemplate> {
+    pub(super) fn expand(&self, values: &Parameters) -> Result<Url, Unfilled> {
         let hosts = self.placeholders_in_host();
         let mut text = String::new();
         for (index, part) in self.parts.iter().enumerate() {
-            match *part {
+            match part {
                 Part::Literal(literal) => text.push_str(literal),
                 Part::Placeholder(name) => {
                     let value = values
-                        .get(name)
-                        .ok_or_else(|| InvalidTemplate::Missing(name.into()))?;
+                        .get(&**name)
+                        .ok_or_else(|| Unfilled::Missing(name.to_string()))?;
+                    let unfit = || Unfilled::Value(name.to_string());
                     if index == 0 {
-                        text.push_str(base_url(value).ok_or_else(|| InvalidTemplate::Value(name.into()))?);
+                        text.push_str(base_url(value).ok_or_else(unfit)?);
                     } else if is_word(value)
                         || (index >= hosts && is_segment(value))
-                        || (self.whole_host() == Some(name) && index == 1 && is_host(value))
+                        || (index == 1 && self.whole_host().is_some() && is_host(value))
                     {
                         text.push_str(value);
                     } else {
-                        return Err(InvalidTemplate::Value(name.into()));
+                        return Err(unfit());
                     }
                 }
             }
         }
-        let url = Url::parse(&text).map_err(|_| InvalidTemplate::Url)?;
-        if is_clean(&url) {
-            return Ok(url);
-        }
-        Err(match url.scheme() {
-            "https" => InvalidTemplate::NotBare,
-            "http" if is_loopback(&url) => InvalidTemplate::NotBare,
-            _ => InvalidTemplate::NotHttps,
-        })
+        let problem = match Url::parse(&text) {
+            Ok(url) if is_clean(&url) => return Ok(url),
+            Ok(url) if url.scheme() == "https" => InvalidTemplate::NotBare,
+            Ok(url) if url.scheme() == "http" && is_loopback(&url) => InvalidTemplate::NotBare,
+            Ok(_) => InvalidTemplate::NotHttps,
+            Err(_) => InvalidTemplate::Url,
+        };
+        let first = self.placeholders().next().map(str::to_owned);
+        Err(Unfilled::Address { problem, first })
     }
 
     /// The part at which the host is over: what stands before it is judged as a host label.
     pub(super) fn placeholders_in_host(&self) -> usize {
-        let over = |(index, part): (usize, &Part<'_>)| match part {
+        let over = |(index, part): (usize, &Part)| match part {
             Part::Literal(literal) if index == 0 => literal
                 .split_once("://")
                 .is_some_and(|(_, rest)| rest.contains(['/', '?', '#'])),
@@ -202,12 +209,12 @@ impl<'a> Alternative<'a> {
     }
 
     /// The names of the placeholders that stand in the host.
-    pub(super) fn host_placeholders(&self) -> impl Iterator<Item = &'a str> {
+    pub(super) fn host_placeholders(&self) -> impl Iterator<Item = &str> {
         self.parts
             .iter()
             .take(self.placeholders_in_host())
             .filter_map(|part| match part {
-                Part::Placeholder(name) => Some(*name),
+                Part::Placeholder(name) => Some(&**name),
                 Part::Literal(_) => None,
             })
     }
@@ -241,7 +248,7 @@ impl<'a> Alternative<'a> {
         let mut before = "";
         let mut in_authority = false;
         for (index, part) in self.parts.iter().enumerate() {
-            match *part {
+            match part {
                 Part::Literal(literal) => {
                     let authority = match literal.split_once("://") {
                         Some((_, authority)) if index == 0 => authority,
@@ -262,7 +269,7 @@ impl<'a> Alternative<'a> {
                         Some(Part::Placeholder(_)) => false,
                     };
                     if (!follows || !before.ends_with(['.', '/'])) && !self.is_anchored(index) {
-                        return Err(InvalidTemplate::Host(name.into()));
+                        return Err(InvalidTemplate::Host(name.to_string()));
                     }
                     before = "";
                 }
@@ -290,79 +297,6 @@ fn misplaced_character(text: &str) -> Option<char> {
     text.char_indices()
         .find(|(at, c)| is_misplaced(*at, *c))
         .map(|(_, c)| c)
-}
-
-pub(super) fn is_name(name: &str) -> bool {
-    !name.is_empty()
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'))
-}
-
-/// Letters, digits, `.`, `-` and `_`; no empty label, so that neither `..` nor a trailing dot slips in.
-pub(super) fn is_word(value: &str) -> bool {
-    !value.is_empty()
-        && value.len() <= MAX_WORD
-        && value
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'))
-        && value.split('.').all(|label| !label.is_empty())
-}
-
-/// A word that may have `~`, `:` and `@` too: no dot segment and nothing that ends a path segment or a value.
-pub(super) fn is_segment(value: &str) -> bool {
-    !value.is_empty()
-        && value.len() <= MAX_WORD
-        && value
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b".-_~:@".contains(&byte))
-        && value != "."
-        && !value.contains("..")
-}
-
-/// The value without a trailing slash, if it is a base URL that keeps its meaning when a path is appended.
-pub(super) fn base_url(value: &str) -> Option<&str> {
-    let value = value.trim_end_matches('/');
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b":/.-_~[]".contains(&byte);
-    let url = Url::parse(value).ok()?;
-    // Written as it is read: what the parser would rewrite (dot segments, a default port, upper case in the host,
-    // a host in decimal) is refused, so that a stored value and a compared one never differ.
-    let canonical = url.as_str().trim_end_matches('/') == value;
-    let is_url = value.bytes().all(plain) && canonical && is_clean(&url);
-    (value.len() <= 2048 && is_url && has_plausible_host(&url)).then_some(value)
-}
-
-/// Whether DNS and TCP know such a host and port: no empty label, none that begins or ends with `-`, no port 0.
-fn has_plausible_host(url: &Url) -> bool {
-    let is_label = |label: &str| {
-        !label.is_empty() && label.len() <= 63 && !label.starts_with('-') && !label.ends_with('-')
-    };
-    let is_name = url.domain().is_none_or(|domain| domain.split('.').all(is_label));
-    is_name && url.port() != Some(0)
-}
-
-/// The base URL that people mean: with the scheme, the host in lower case, no trailing slash.
-pub(super) fn meant_base_url(value: &str) -> Option<String> {
-    let value = value.trim_end_matches('/');
-    let (scheme, rest) = value.split_once("://").unwrap_or(("https", value));
-    let path = rest.find('/').unwrap_or(rest.len());
-    let meant = format!(
-        "{scheme}://{}{}",
-        rest[..path].to_ascii_lowercase(),
-        &rest[path..]
-    );
-    base_url(&meant).map(str::to_owned)
-}
-
-/// The host, with its port and path, that people mean: without the scheme.
-pub(super) fn meant_host(value: &str) -> Option<String> {
-    let url = meant_base_url(value)?;
-    url.strip_prefix("https://").map(str::to_owned)
-}
-
-/// A host as it is kept: perhaps with a port and a path, without scheme and trailing slash.
-pub(super) fn is_host(value: &str) -> bool {
-    meant_host(value).is_some_and(|meant| meant == value)
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
-//! Values with placeholders that are no URLs: added parameters and headers.
+//! Values with placeholders that are not URLs: added parameters, added headers and path prefixes.
 
 use zeroize::Zeroizing;
 
-use crate::provider::template::is_name;
+use crate::model::Parameters;
+use crate::provider::syntax::is_name;
 use crate::secret::SecretText;
 
 /// Names that stand for something of the request itself, never for a value of the connection.
@@ -11,69 +12,111 @@ pub(super) const BUILT_IN: [&str; 5] = ["redirect_uri", "scope", "client_id", "r
 /// What stands between alternatives, as in a URL.
 pub(super) const OR: &str = " || ";
 
-/// Stands for a `{` that a value of the connection has, until the text is sent: values are not templates. No value has a
-/// control character in it.
-const HELD_BRACE: char = '\u{1}';
+/// A value that a descriptor adds to requests. `{name}` stands for a value of the connection or, for the names in
+/// [`BUILT_IN`], for something of the request. Other braces are text.
+///
+/// ` || ` stands between alternatives: the first one whose values are all known is taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AddedValue {
+    alternatives: Vec<Vec<Part>>,
+}
 
-/// The names of the `{name}` in a value. Other braces are text.
-pub(crate) fn names_in(value: &str) -> impl Iterator<Item = &str> {
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Part {
+    Text(Box<str>),
+    Name(Box<str>),
+}
+
+impl AddedValue {
+    /// Reads a value. Every text is one.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        Self {
+            alternatives: text.split(OR).map(parts).collect(),
+        }
+    }
+
+    /// The value for a connection with these parameters: the first alternative whose names are all known. `None` if
+    /// there is none. `built_in` gives what stands for the names in [`BUILT_IN`]; a name that it does not know stays as
+    /// it is written. A value that is put in is never read as a template.
+    pub(crate) fn fill(
+        &self,
+        parameters: &Parameters,
+        built_in: impl Fn(&str) -> Option<String>,
+    ) -> Option<Zeroizing<String>> {
+        let is_known = |part: &Part| match part {
+            Part::Text(_) => true,
+            Part::Name(name) => parameters.contains_key(&**name) || BUILT_IN.contains(&&**name),
+        };
+        let parts = self
+            .alternatives
+            .iter()
+            .find(|parts| parts.iter().all(is_known))?;
+        let mut out = SecretText::default();
+        for part in parts {
+            let name = match part {
+                Part::Text(text) => {
+                    out.push_str(text);
+                    continue;
+                }
+                Part::Name(name) => name,
+            };
+            if let Some(value) = parameters.get(&**name) {
+                out.push_str(value);
+            } else if let Some(value) = built_in(name).map(Zeroizing::new) {
+                out.push_str(&value);
+            } else {
+                for text in ["{", name, "}"] {
+                    out.push_str(text);
+                }
+            }
+        }
+        Some(Zeroizing::new(out.into_string()))
+    }
+
+    /// The names of all placeholders.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        let parts = self.alternatives.iter().flatten();
+        parts.filter_map(|part| match part {
+            Part::Name(name) => Some(&**name),
+            Part::Text(_) => None,
+        })
+    }
+}
+
+/// The names of the `{name}` in a value.
+pub(super) fn names_in(value: &str) -> impl Iterator<Item = &str> {
     value.split('{').skip(1).filter_map(|rest| {
         let (name, _) = rest.split_once('}')?;
         is_name(name).then_some(name)
     })
 }
 
-/// Whether [`filled`] would change the text.
-pub(crate) fn is_unfilled(value: &str) -> bool {
-    value.contains(HELD_BRACE) || names_in(value).next().is_some()
-}
-
-/// The text as it is sent: each known `{name}` replaced by its value; other names stay as they are. Braces in values that
-/// [`chosen`] put in are text.
-pub(crate) fn filled(value: &str, known: impl Fn(&str) -> Option<String>) -> String {
-    let mut out = SecretText::default();
-    let mut rest = value;
-    while let Some((before, after)) = rest.split_once(['{', HELD_BRACE]) {
-        out.push_str(before);
-        if rest[before.len()..].starts_with(HELD_BRACE) {
-            out.push_str("{");
-            rest = after;
-            continue;
-        }
-        let named = after.split_once('}').filter(|(name, _)| is_name(name));
-        match named.and_then(|(name, tail)| Some((known(name)?, tail))) {
-            Some((text, tail)) => {
-                out.push_str(&Zeroizing::new(text));
+fn parts(text: &str) -> Vec<Part> {
+    let mut parts = Vec::new();
+    let mut literal = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('{') {
+        literal.push_str(before);
+        match after.split_once('}').filter(|(name, _)| is_name(name)) {
+            Some((name, tail)) => {
+                if !literal.is_empty() {
+                    parts.push(Part::Text(std::mem::take(&mut literal).into()));
+                }
+                parts.push(Part::Name(name.into()));
                 rest = tail;
             }
             None => {
-                out.push_str("{");
+                literal.push('{');
                 rest = after;
             }
         }
     }
-    out.push_str(rest);
-    out.into_string()
-}
-
-/// Whether the value says anything but itself.
-pub(super) fn is_template(value: &str) -> bool {
-    value.contains(OR) || names_in(value).next().is_some()
-}
-
-/// The first of the alternatives whose names are all known, filled with their values; empty if there is none. Names that
-/// are [`BUILT_IN`] and not known yet stay as they are, for [`filled`].
-pub(super) fn chosen(value: &str, known: impl Fn(&str) -> Option<String>) -> String {
-    let has = |name: &str| known(name).is_some() || BUILT_IN.contains(&name);
-    value
-        .split(OR)
-        .find(|alternative| names_in(alternative).all(has))
-        .map(|alternative| filled(alternative, |name| Some(held(&known(name)?))))
-        .unwrap_or_default()
-}
-
-fn held(value: &str) -> String {
-    value.replace('{', &HELD_BRACE.to_string())
+    literal.push_str(rest);
+    if !literal.is_empty() {
+        parts.push(Part::Text(literal.into()));
+    }
+    parts
 }
 
 #[cfg(test)]
@@ -82,31 +125,33 @@ mod tests {
 
     #[test]
     fn a_value_is_not_expanded_a_second_time() {
-        let value = |_: &str| Some("{state} {x}".to_owned());
-        let connection = |name: &str| (name == "x").then(|| value(name)).flatten();
-        let request = |name: &str| (name == "state").then(|| "the-state".to_owned());
-        let text = chosen("{x}-{state}", connection);
-        assert!(is_unfilled(&text));
-        assert_eq!(filled(&text, request), "{state} {x}-the-state");
-        let text = chosen("{x}", connection);
-        assert!(is_unfilled(&text));
-        assert_eq!(filled(&text, request), "{state} {x}");
+        let parameters = Parameters::from([("x".into(), "{state} {x}".into())]);
+        let request = |name: &str| (name == "state").then(|| "the-state {x}".to_owned());
+        for (value, expected) in [
+            ("{x}-{state}", "{state} {x}-the-state {x}"),
+            ("{x}", "{state} {x}"),
+            ("{scope}{x}", "{scope}{state} {x}"),
+        ] {
+            let filled = AddedValue::parse(value).fill(&parameters, request).unwrap();
+            assert_eq!(*filled, expected, "{value}");
+        }
     }
 
     #[test]
     fn the_first_alternative_that_is_known_is_taken() {
-        let known = |name: &str| (name == "a").then(|| "1".to_owned());
+        let parameters = Parameters::from([("a".into(), "1".into())]);
         for (value, expected) in [
-            ("x-{a}", "x-1"),
-            ("{b} || {a} || 3", "1"),
-            ("{b} || 3", "3"),
-            ("{b}", ""),
-            ("{a}{b}", ""),
-            ("{random}-{a}", "{random}-1"),
-            ("{not a name} {", "{not a name} {"),
-            ("", ""),
+            ("x-{a}", Some("x-1")),
+            ("{b} || {a} || 3", Some("1")),
+            ("{b} || 3", Some("3")),
+            ("{b}", None),
+            ("{a}{b}", None),
+            ("{random}-{a}", Some("{random}-1")),
+            ("{not a name} {", Some("{not a name} {")),
+            ("", Some("")),
         ] {
-            assert_eq!(chosen(value, known), expected, "{value}");
+            let filled = AddedValue::parse(value).fill(&parameters, |_| None);
+            assert_eq!(filled.as_ref().map(|text| text.as_str()), expected, "{value}");
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::engine::freshness::Times;
 use crate::engine::outlook::Outlook;
 use crate::error::{ConsentReason, ConsentRequired, Denied, Error, Result};
 use crate::model::{Status, UserId};
-use crate::provider::Provider;
+use crate::provider::compiled::CompiledProvider;
 use crate::resolver::access::Access;
 use crate::resolver::decision::{Finding, Step};
 use crate::resolver::ledger::Ledger;
@@ -16,7 +16,7 @@ use crate::vault::{Found, Of, StoredToken, TokenQuery};
 
 /// A connection that was found, active, with the scopes that are needed.
 pub(super) struct Candidate {
-    pub(super) provider: Arc<Provider>,
+    pub(super) provider: Arc<CompiledProvider>,
     pub(super) stored: StoredToken,
     pub(super) is_workspace: bool,
 }
@@ -36,7 +36,7 @@ impl Candidate {
     /// The error that asks for a new consent to this connection.
     pub(super) fn need(&self, reason: ConsentReason) -> Error {
         ConsentRequired::new(self.provider.id.clone(), reason)
-            .renewing(self.stored.connection)
+            .reconnecting(self.stored.connection)
             .of(self.is_workspace)
             .into()
     }
@@ -66,7 +66,10 @@ impl Candidate {
 pub(super) fn find(access: &Access<'_>, tell: &mut dyn FnMut(Step)) -> Result<Candidate> {
     let options = access.options;
     // A service that the host has not set up is not offered, whatever the person has.
-    let provider = access.cx().service(&options.provider)?.provider;
+    let provider = &access
+        .cx()
+        .service(access.acting_user.tenant(), &options.provider)?
+        .provider;
     let call = Call {
         acting_user: access.acting_user,
         provider: &provider.id,
@@ -106,7 +109,7 @@ pub(super) fn find(access: &Access<'_>, tell: &mut dyn FnMut(Step)) -> Result<Ca
 fn look_up(
     access: &Access<'_>,
     user: Option<&UserId>,
-    provider: &Arc<Provider>,
+    provider: &Arc<CompiledProvider>,
 
     tell: &mut dyn FnMut(Step),
 ) -> Result<Option<Candidate>> {
@@ -140,7 +143,7 @@ fn look_up(
     };
     let need = |reason| {
         ConsentRequired::new(provider.id.clone(), reason)
-            .renewing(stored.connection)
+            .reconnecting(stored.connection)
             .of(user.is_none())
     };
     match stored.status {

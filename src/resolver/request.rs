@@ -140,7 +140,10 @@ fn is_credential(name: &HeaderName) -> bool {
 pub(super) fn check_request(access: &Access<'_>, parts: &Parts) -> Result<(), RequestRefused> {
     check_method(&parts.method)?;
     let service = access.cx().registry.provider(&access.options.provider);
-    check_headers(&parts.headers, service.map(|service| &**service.provider))
+    check_headers(
+        &parts.headers,
+        service.map(|service| -> &Provider { service.provider }),
+    )
 }
 
 /// Removes the headers that are the HTTP client's to write, and those that `Connection` names.

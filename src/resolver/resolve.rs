@@ -160,7 +160,7 @@ fn hand_out(found: Candidate) -> Result<ResolvedToken> {
     let (connection, is_workspace) = (found.stored.connection, found.is_workspace);
     found.into_token().ok_or_else(|| {
         ConsentRequired::new(provider.id.clone(), ConsentReason::NotConnected)
-            .renewing(connection)
+            .reconnecting(connection)
             .of(is_workspace)
             .into()
     })

@@ -13,7 +13,7 @@ use url::Url;
 use crate::engine::Context;
 use crate::error::{AnswerRefused, Error, Misconfigured, RequestRefused, Result, Unavailable};
 use crate::http::{Body, Delivery, HttpError, HttpErrorKind, HttpRequest, HttpResponse, TooLarge};
-use crate::model::FailureCode;
+use crate::model::{ActingUser, FailureCode};
 use crate::protocol::TokenFailure;
 use crate::resolver::access::Access;
 use crate::resolver::ledger::Ledger;
@@ -139,7 +139,7 @@ impl Exchange<'_> {
             .headers
             .insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         remove_clients_headers(&mut outgoing.headers);
-        add_to_request(self.access.cx(), token, &mut outgoing)?;
+        add_to_request(self.access.cx(), self.access.acting_user, token, &mut outgoing)?;
         outgoing.timeout = self.each.min(left);
         outgoing.idle_timeout = Some(settings.send_timeout);
         outgoing.delivery = self.delivery;
@@ -162,8 +162,13 @@ impl Exchange<'_> {
 }
 
 /// What the provider wants in every request to its API.
-pub(super) fn add_to_request(cx: &Context, token: &ResolvedToken, request: &mut HttpRequest) -> Result<()> {
-    let service = cx.service(token.provider.id.as_str())?;
+pub(super) fn add_to_request(
+    cx: &Context,
+    acting_user: &ActingUser,
+    token: &ResolvedToken,
+    request: &mut HttpRequest,
+) -> Result<()> {
+    let service = cx.service(acting_user.tenant(), token.provider.id.as_str())?;
     service.add_to_request(&token.parameters, request);
     Ok(())
 }

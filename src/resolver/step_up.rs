@@ -45,7 +45,7 @@ pub(super) fn finish(
     }
     Err(
         ConsentRequired::new(token.provider.id.clone(), ConsentReason::MissingScopes)
-            .renewing(token.connection)
+            .reconnecting(token.connection)
             .of(token.is_workspace)
             .missing(known)
             .named_by_api(unknown)

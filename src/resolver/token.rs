@@ -7,8 +7,8 @@ use url::Url;
 
 use crate::error::{RequestRefused, Result};
 use crate::model::{ConnectionId, GrantId, Parameters, ProviderId, Timestamp};
-use crate::protocol::bearer_header;
-use crate::provider::Provider;
+use crate::protocol::bearer_value;
+use crate::provider::compiled::CompiledProvider;
 use crate::secret::{AccessToken, SecretBytes};
 
 /// An access token, lent for a turn: whose it is, until when, and where it may go.
@@ -17,7 +17,7 @@ use crate::secret::{AccessToken, SecretBytes};
 #[derive(Debug)]
 pub struct ResolvedToken {
     pub(crate) access_token: Arc<AccessToken>,
-    pub(crate) provider: Arc<Provider>,
+    pub(crate) provider: Arc<CompiledProvider>,
     pub(crate) connection: ConnectionId,
     /// The grant that it belongs to.
     pub(crate) grant: GrantId,
@@ -101,11 +101,12 @@ impl ResolvedToken {
 
     /// The name of the header that carries the token.
     pub(super) fn header_name(&self) -> HeaderName {
-        self.header().0
+        self.provider.token_header_name().clone()
     }
 
     pub(crate) fn header(&self) -> (HeaderName, SecretBytes) {
-        bearer_header(&self.provider.token_header, &self.access_token)
+        let value = bearer_value(&self.provider.token_header.prefix, &self.access_token);
+        (self.provider.token_header_name().clone(), value)
     }
 }
 

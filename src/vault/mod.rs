@@ -1,100 +1,109 @@
 //! The transactional, encrypted store of connections, grants, consent requests and refresh claims.
 //!
-//! [`Vault`] is six traits in one: [`ConsentStore`], [`GrantStore`], [`RefreshStore`], [`RevocationStore`],
-//! [`AuditLog`] and [`Housekeeping`]. [`SealedVault`] implements them once, with all rules, keys and seals, over a
-//! database that holds rows: [`SqliteVault`] over one SQLite file, [`MemoryVault`] over a map, and any other store
-//! that implements the two small traits [`Store`] and [`Transaction`].
+//! * [`SqliteVault`] keeps it in one SQLite file, [`MemoryVault`] in memory.
+//! * [`SealedVault`] keeps it in any store that implements the two small traits [`Store`] and [`Transaction`].
+//!
+//! All of them share the same rules, keys and seals, and all are a [`Vault`], which is what
+//! [`Connections`](crate::Connections) are built over. The methods of the vaults are for operators: backups, key
+//! rotation, and reading and verifying the audit. Share a vault with an [`Arc`](std::sync::Arc) to call them while
+//! connections use it.
 
-mod audit;
-pub mod change;
+#[allow(unnameable_types, reason = "the operations of a vault are sealed")]
+pub(crate) mod audit;
+pub(crate) mod change;
 mod codec;
-mod consent;
-pub mod envelope;
+#[allow(unnameable_types, reason = "the operations of a vault are sealed")]
+pub(crate) mod consent;
+pub(crate) mod envelope;
 mod error;
-mod grant;
+#[allow(unnameable_types, reason = "the operations of a vault are sealed")]
+pub(crate) mod grant;
 mod mountinfo;
-mod refresh;
-mod revocation;
+#[allow(unnameable_types, reason = "the operations of a vault are sealed")]
+pub(crate) mod refresh;
+#[allow(unnameable_types, reason = "the operations of a vault are sealed")]
+pub(crate) mod revocation;
 mod sealed;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod tables;
 #[cfg(test)]
 mod tables_contract;
-mod upkeep;
-mod warning;
+#[allow(unnameable_types, reason = "the operations of a vault are sealed")]
+pub(crate) mod upkeep;
 
+pub use crate::model::VaultWarning;
 pub use audit::{
-    AuditChain, AuditEntry, AuditFilter, AuditHead, AuditKind, AuditLog, AuditOrder, AuditReport,
-    InvalidAuditHead, Progress, TokenUse, UseRecord,
+    AuditChain, AuditEntry, AuditHead, AuditKind, AuditOrder, AuditReport, InvalidAuditHead, Progress,
 };
-pub use consent::{
-    ConsentStatus, ConsentStore, MAX_CONSENTS, PendingConsent, Purpose, RequestOptions, StateHash, Taken,
-};
+pub use envelope::{MasterKey, MasterKeyError, MasterKeys};
 pub use error::VaultError;
-pub use grant::{
-    ConnectionQuery, Found, GrantStore, NewGrant, Of, StoreOutcome, StoredToken, TokenQuery, Tokens,
-};
-pub use refresh::{
-    Attempt, Claim, ClaimOutcome, ClaimRequest, Claimed, CommitOutcome, DueQuery, Holder, RefreshFailure,
-    RefreshStore, Refreshed,
-};
-pub use revocation::{
-    EndedGrant, Erasure, LateTokens, PendingRevocation, RevocationStore, Revoke, RevokeWhat, Revoked,
-    Settlement,
-};
+pub use revocation::Erasure;
 pub use sealed::{MemoryStore, MemoryVault, Mode, SealedVault, Store, Transaction};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteOptions, SqliteVault};
-pub use upkeep::{Forget, Forgotten, Housekeeping, Retention, Rotated, Rotation, SweepLimits, Swept};
-pub use warning::VaultWarning;
+pub use upkeep::{Forgotten, Retention, Rotated, Rotation};
+
+pub(crate) use audit::{AuditFilter, AuditLog, TokenUse, UseRecord};
+pub(crate) use consent::{
+    ConsentStatus, ConsentStore, MAX_CONSENTS, PendingConsent, Purpose, RequestOptions, StateHash, Taken,
+};
+pub(crate) use grant::{
+    ConnectionQuery, Found, GrantStore, NewGrant, Of, StoreOutcome, StoredToken, TokenQuery, Tokens,
+};
+pub(crate) use refresh::{
+    Attempt, Claim, ClaimOutcome, ClaimRequest, Claimed, CommitOutcome, DueQuery, Holder, RefreshFailure,
+    RefreshStore, Refreshed,
+};
+pub(crate) use revocation::{
+    EndedGrant, LateTokens, PendingRevocation, RevocationStore, Revoke, RevokeWhat, Revoked, Settlement,
+};
+pub(crate) use upkeep::{Forget, Housekeeping, SweepLimits, Swept};
 
 use std::fmt::Debug;
 
-/// Stores connections and their secrets. Implemented for whatever implements the six traits.
-///
-/// # Contract
-///
-/// * **Atomic.** Each method is one transaction: it happens whole or not at all, and it is durable when the method
-///   returns. A rotated refresh token that is lost in a crash is lost for good.
-/// * **Sealed.** Plaintext secrets cross this interface; what reaches a disk or a network is sealed
-///   ([`envelope`] does it), bound to its tenant, owner, provider, grant and generation, and to everything that
-///   decides where it may be sent.
-/// * **Compare and swap.** A write of tokens names the generation that it saw. If another one is stored, nothing is
-///   written and the outcome says so; that is an outcome, not a failure.
-/// * **Audited.** Each change commits in the same transaction as its audit entry, which records `by`.
-/// * **Separate.** Every method names its tenant. For one tenant, what belongs to another does not exist.
-/// * **Truthful.** A failure of the store is an error, never an empty answer: "not connected" means that the store
-///   was read and contains nothing. A record that cannot be opened is an error and is not overwritten.
-/// * **No waiting.** No method waits for the network of a provider or for another caller's refresh; a lock on the
-///   store is waited for with a bound.
-/// * **The caller's time.** Every write receives the current time. A vault reads no clock of its own.
-///
-/// `testing::vault_contract` checks all of it.
-pub trait Vault:
-    ConsentStore
-    + GrantStore
-    + RefreshStore
-    + RevocationStore
-    + AuditLog
-    + Housekeeping
-    + Debug
-    + Send
-    + Sync
-    + 'static
-{
-}
+use parts::Parts;
 
-impl<T> Vault for T where
-    T: ConsentStore
-        + GrantStore
-        + RefreshStore
-        + RevocationStore
-        + AuditLog
-        + Housekeeping
-        + Debug
-        + Send
-        + Sync
-        + 'static
-{
+/// Stores connections and their secrets. Implemented by [`SqliteVault`], by [`SealedVault`] and by an
+/// [`Arc`](std::sync::Arc) of either; it cannot be implemented elsewhere. A host that brings a database implements
+/// [`Store`] and opens a [`SealedVault`] over it.
+///
+/// # Promises
+///
+/// * **Atomic.** Each operation is one transaction: it happens as a whole or not at all, and it is durable when it
+///   returns. A rotated refresh token that is lost in a crash is lost for good.
+/// * **Sealed.** What reaches a disk or a network is sealed, and bound to its tenant, owner, provider, grant and
+///   generation, and to everything that decides where it may be sent.
+/// * **Compare and swap.** A write of tokens names the generation that it saw. If another one is stored, nothing is
+///   written and the outcome says so.
+/// * **Audited.** Each change commits in the same transaction as its audit entry.
+/// * **Separate.** For one tenant, what belongs to another does not exist.
+/// * **Truthful.** A failure of the store is an error, never an empty answer. A record that cannot be opened is an
+///   error and is not overwritten.
+/// * **No waiting.** No operation waits for the network of a provider or for another caller's refresh; a lock on the
+///   store is waited for with a bound.
+#[cfg_attr(feature = "testing", doc = "")]
+#[cfg_attr(
+    feature = "testing",
+    doc = "[`vault_contract`](crate::testing::vault_contract) checks them for any store."
+)]
+pub trait Vault: Parts + Debug + Send + Sync + 'static {}
+
+impl<T> Vault for T where T: Parts + Debug + Send + Sync + 'static {}
+
+mod parts {
+    use super::{AuditLog, ConsentStore, GrantStore, Housekeeping, RefreshStore, RevocationStore};
+
+    /// The operations of a vault. They belong to the crate, so that they can change: this trait cannot be named
+    /// outside it, and what has it is a [`Vault`](super::Vault).
+    #[allow(unnameable_types, reason = "seals `Vault`")]
+    pub trait Parts:
+        ConsentStore + GrantStore + RefreshStore + RevocationStore + AuditLog + Housekeeping
+    {
+    }
+
+    impl<T> Parts for T where
+        T: ConsentStore + GrantStore + RefreshStore + RevocationStore + AuditLog + Housekeeping + ?Sized
+    {
+    }
 }

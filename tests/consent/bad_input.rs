@@ -1,12 +1,12 @@
 //! Bad input gets a clear, typed error, says nothing that it should not, and changes nothing.
 
+use valetkey::error::CallbackError;
 use valetkey::error::Misconfigured;
 use valetkey::model::InvalidId;
-use valetkey::protocol::{AuthorizationResponse, CallbackError};
 use valetkey::provider::{ClientRegistration, InvalidDescriptor};
 use valetkey::testing::{Fault, ManualClock, Sandbox};
 use valetkey::vault::MemoryVault;
-use valetkey::{Binding, Connections, ConsentOptions, Error, TenantId, UserId};
+use valetkey::{AuthorizationResponse, Binding, Connections, ConsentOptions, Error, TenantId, UserId};
 
 use crate::support::world::{REDIRECT, World, person};
 

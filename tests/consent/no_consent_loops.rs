@@ -355,17 +355,11 @@ fn promise_36_a_service_that_is_not_set_up_asks_nobody_for_consent() {
     let world = World::new();
     let alice = person("alice");
     for id in ["gmail", "jira", "todoist"] {
-        let options = valetkey::resolver::ResolveOptions::new(id);
         let errors = [
             world.resolver.resolve(&alice, id).unwrap_err(),
             world.resolver.peek(&alice, id).unwrap_err(),
             world.resolver.send(&alice, id, get("/")).unwrap_err(),
-            world
-                .resolver
-                .turn(alice.clone())
-                .explain(&options)
-                .refusal
-                .unwrap(),
+            world.resolver.turn(alice.clone()).explain(id).refusal.unwrap(),
             world
                 .connections
                 .start(&alice, id, ConsentOptions::default())

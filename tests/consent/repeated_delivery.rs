@@ -3,13 +3,11 @@
 use std::sync::Barrier;
 use std::time::Duration;
 
-use valetkey::connections::ConsentState;
+use valetkey::connections::{ConsentState, Prompt};
 use valetkey::error::ConsentError;
 use valetkey::model::{ConnectionId, EventKind, Scopes};
-use valetkey::protocol::Prompt;
 use valetkey::testing::Fault;
-use valetkey::vault::SqliteVault;
-use valetkey::vault::envelope::MasterKey;
+use valetkey::vault::{MasterKey, SqliteVault};
 use valetkey::{ActingUser, Consent, ConsentOptions, Error};
 
 use crate::support::world::{World, person, response};

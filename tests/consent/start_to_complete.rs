@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use valetkey::error::{ConsentError, Misconfigured};
 use valetkey::model::{EventKind, Label, Owner, Scopes, Status};
-use valetkey::protocol::AuthorizationResponse;
 use valetkey::testing::Fault;
 use valetkey::testing::sandbox::{IssuerEcho, ScopeEcho};
-use valetkey::{Binding, ConsentOptions, Error};
+use valetkey::{AuthorizationResponse, Binding, ConsentOptions, Error};
 
 use crate::support::world::{REDIRECT, World, operator, person, response, stranger};
 

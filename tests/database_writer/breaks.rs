@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use valetkey::ConsentOptions;
 use valetkey::connections::Budget;
-use valetkey::vault::Housekeeping as _;
+use valetkey::internals::vault::Housekeeping as _;
 
 use crate::edit::writer;
 use crate::history::{History, PUT_BACK, put_back, verify};

@@ -7,11 +7,10 @@ use std::thread;
 use std::time::Duration;
 
 use valetkey::connections::{Budget, ConnectionFilter, Settings};
+use valetkey::internals::vault::{AuditLog as _, GrantStore as _, Housekeeping as _, Of, TokenQuery};
 use valetkey::model::{Connection, ConnectionId, Scopes, Status};
 use valetkey::testing::ManualClock;
-use valetkey::vault::{
-    AuditChain, AuditLog as _, AuditReport, GrantStore as _, Housekeeping as _, Of, Retention, TokenQuery,
-};
+use valetkey::vault::{AuditChain, AuditReport, Retention};
 use valetkey::{ActingUser, Clock as _, ConsentOptions, UserId};
 
 use crate::full;

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use valetkey::connections::Budget;
 use valetkey::error::{ConsentError, Error};
+use valetkey::internals::vault::{AuditLog as _, Housekeeping as _};
 use valetkey::model::Label;
-use valetkey::protocol::AuthorizationResponse;
 use valetkey::testing::ManualClock;
-use valetkey::vault::{AuditLog as _, Housekeeping as _, VaultError};
-use valetkey::{ConsentOptions, UserId};
+use valetkey::vault::VaultError;
+use valetkey::{AuthorizationResponse, ConsentOptions, UserId};
 
 use crate::edit::writer;
 use crate::history::{PUT_BACK, put_back, verify};

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use valetkey::connections::{AuditPage, Budget, ConnectionFilter};
 use valetkey::error::Error;
+use valetkey::internals::vault::{AuditLog as _, GrantStore as _, Housekeeping as _};
 use valetkey::model::{Connection, Label, Owner, Scopes};
-use valetkey::protocol::AuthorizationResponse;
 use valetkey::resolver::{ResolveOptions, ResolvedToken};
-use valetkey::vault::{AuditEntry, AuditLog as _, GrantStore as _, Housekeeping as _, Rotation, VaultError};
-use valetkey::{Binding, Clock as _};
+use valetkey::vault::{AuditEntry, Rotation, VaultError};
+use valetkey::{AuthorizationResponse, Binding, Clock as _};
 
 use crate::edit::Effect;
 use crate::servers::{HONEST, HOSTILE, Seen, read_token};

@@ -9,17 +9,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use url::Url;
 use valetkey::connections::{Budget, Settings};
+use valetkey::internals::vault::{AuditLog as _, GrantStore as _, Housekeeping as _};
 use valetkey::model::{Connection, ConnectionId, ConsentId, GrantId, Label};
-use valetkey::protocol::AuthorizationResponse;
 use valetkey::testing::ManualClock;
-use valetkey::vault::envelope::MasterKey;
-use valetkey::vault::{
-    AuditChain, AuditHead, AuditLog as _, GrantStore as _, Housekeeping as _, Retention, SqliteVault,
-    VaultError,
-};
+use valetkey::vault::{AuditChain, AuditHead, MasterKey, Retention, SqliteVault, VaultError};
 use valetkey::{
-    ActingUser, Binding, Clock as _, Connections, Consent, ConsentOptions, Operator, Resolver, TenantId,
-    Ticket, Timestamp,
+    ActingUser, AuthorizationResponse, Binding, Clock as _, Connections, Consent, ConsentOptions, Operator,
+    Resolver, TenantId, Ticket, Timestamp,
 };
 
 use crate::servers::{Network, honest_server, hostile_server, provider, registration};

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use valetkey::model::{Scopes, Status, TenantId};
-use valetkey::vault::{
-    AuditLog as _, ConsentStatus, ConsentStore as _, Found, GrantStore as _, Of, RevocationStore as _,
-    SqliteVault, TokenQuery,
+use valetkey::internals::vault::{
+    ConsentStatus, ConsentStore as _, Found, GrantStore as _, Of, RevocationStore as _, TokenQuery,
 };
+use valetkey::model::{Scopes, Status, TenantId};
+use valetkey::vault::SqliteVault;
 
 use crate::disturb::{Run, Taken};
 use crate::scenario::{ACTIVE, BOBS, Beginning, FAMILY, HELD, NEIGHBOUR, Name, REVOKED, Scenario, Step, of};

@@ -6,13 +6,14 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use valetkey::model::{FailureCode, RevocationId};
-use valetkey::secret::PkceVerifier;
-use valetkey::vault::{
-    Claim, ClaimOutcome, CommitOutcome, ConnectionQuery, ConsentStore as _, Erasure, Forget, GrantStore as _,
+use valetkey::internals::secret::PkceVerifier;
+use valetkey::internals::vault::{
+    Claim, ClaimOutcome, CommitOutcome, ConnectionQuery, ConsentStore as _, Forget, GrantStore as _,
     Housekeeping as _, LateTokens, RefreshFailure, RefreshStore as _, RevocationStore as _, RevokeWhat,
-    Rotation, Settlement, SqliteVault, Taken, VaultError,
+    Settlement, Taken,
 };
+use valetkey::model::{FailureCode, RevocationId};
+use valetkey::vault::{Erasure, Rotation, SqliteVault, VaultError};
 
 use crate::scenario::{ALL, FAMILY, Name, Step, of};
 use crate::world::{

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-use valetkey::model::GrantId;
-use valetkey::vault::{
-    AuditChain, AuditLog as _, ClaimOutcome, CommitOutcome, ConsentStore as _, EndedGrant, Erasure,
-    Housekeeping as _, RefreshStore as _, RevocationStore as _, RevokeWhat, Settlement, SqliteVault, Taken,
+use valetkey::internals::vault::{
+    ClaimOutcome, CommitOutcome, ConsentStore as _, EndedGrant, Housekeeping as _, RefreshStore as _,
+    RevocationStore as _, RevokeWhat, Settlement, Taken,
 };
+use valetkey::model::GrantId;
+use valetkey::vault::{AuditChain, Erasure, SqliteVault};
 
 use crate::contents::{self, Allowed, Consent, Contents, Held, Use, token};
 use crate::disturb::{self, Fault, Run};

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use valetkey::model::{NeedsConsent, Status, TenantId};
-use valetkey::secret::State;
-use valetkey::vault::{
-    AuditLog as _, ConsentStore as _, Erasure, GrantStore as _, Housekeeping as _, RevocationStore as _,
-    RevokeWhat, Settlement, SqliteVault, StateHash, Taken,
+use valetkey::internals::secret::State;
+use valetkey::internals::vault::{
+    ConsentStore as _, GrantStore as _, Housekeeping as _, RevocationStore as _, RevokeWhat, Settlement,
+    StateHash, Taken,
 };
+use valetkey::model::{NeedsConsent, Status, TenantId};
+use valetkey::vault::{Erasure, SqliteVault};
 
 use crate::contents::token;
 use crate::disturb::Run;

@@ -6,17 +6,18 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use valetkey::AccessToken;
+use valetkey::internals::secret::RefreshToken;
+use valetkey::internals::vault::{
+    Attempt, ClaimOutcome, ClaimRequest, GrantStore as _, Holder, Housekeeping as _, NewGrant,
+    PendingConsent, RefreshStore as _, Refreshed, RevocationStore as _, Revoke, RevokeWhat, Revoked,
+    StateHash, StoreOutcome, Tokens,
+};
 use valetkey::model::{
     Connection, ConnectionId, Grant, GrantId, IssuedBy, Label, Owner, ProviderId, ServerId, TenantId,
     Timestamp, UserId,
 };
-use valetkey::secret::{AccessToken, RefreshToken};
-use valetkey::vault::envelope::{MasterKey, MasterKeys};
-use valetkey::vault::{
-    Attempt, AuditHead, AuditLog as _, ClaimOutcome, ClaimRequest, Erasure, GrantStore as _, Holder,
-    Housekeeping as _, NewGrant, PendingConsent, RefreshStore as _, Refreshed, RevocationStore as _, Revoke,
-    RevokeWhat, Revoked, SqliteVault, StateHash, StoreOutcome, Tokens, VaultError,
-};
+use valetkey::vault::{AuditHead, Erasure, MasterKey, MasterKeys, SqliteVault, VaultError};
 
 use crate::scenario::{ACTIVE, BOBS, Beginning, FAMILY, HELD, NEIGHBOUR, Name, REVOKED, Scenario, of};
 use crate::support::vault;

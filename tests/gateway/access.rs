@@ -425,7 +425,7 @@ fn operators_see_and_withdraw_open_links_and_people_their_own() {
     // Neither the link nor the flow that it had opened leads anywhere.
     let consent = opened.unwrap();
     let callback = site.sandbox.approve(consent.authorization_url(), "ada");
-    let response = valetkey::protocol::AuthorizationResponse::parse(&callback).unwrap();
+    let response = valetkey::AuthorizationResponse::parse(&callback).unwrap();
     let completed = site
         .connections
         .complete(&gateway::person(ALICE), response, consent.binding());

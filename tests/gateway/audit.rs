@@ -5,9 +5,10 @@ use std::sync::Arc;
 use http::Method;
 use serde_json::Value;
 use valetkey::connections::Budget;
+use valetkey::internals::vault::{AuditLog as _, TokenUse, UseRecord};
 use valetkey::model::{Connection, ConnectionId, Owner, ProviderId, Timestamp, UserId};
 use valetkey::resolver::{TurnId, TurnPurpose};
-use valetkey::vault::{AuditLog as _, MemoryVault, TokenUse, UseRecord};
+use valetkey::vault::MemoryVault;
 use valetkey::{ActingUser, ConsentOptions, Resolver, TenantId};
 
 use crate::support::gateway::planted::plant;
@@ -212,8 +213,7 @@ fn the_audit_says_who_acted_and_whose_connection_it_is() {
 #[cfg(feature = "sqlite")]
 #[test]
 fn an_audit_that_cannot_be_read_is_an_error_without_detail() {
-    use valetkey::vault::SqliteVault;
-    use valetkey::vault::envelope::MasterKey;
+    use valetkey::vault::{MasterKey, SqliteVault};
 
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("vault.db");

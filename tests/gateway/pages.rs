@@ -5,13 +5,13 @@ use std::sync::Arc;
 use http::{Method, Request, Response, header};
 use valetkey::ConsentOptions;
 use valetkey::gateway::{Gateway, Mount};
+use valetkey::internals::vault::{AuditLog as _, TokenUse, UseRecord};
 use valetkey::model::{
     Account, FailureCode, Label, Owner, ProviderId, Scopes, Status, TenantId, Timestamp, UserId,
 };
 use valetkey::provider::{Revocation, RevocationAuth, RevocationTokens};
 use valetkey::testing::Fault;
-use valetkey::vault::envelope::MasterKey;
-use valetkey::vault::{AuditLog as _, MemoryVault, SealedVault, TokenUse, UseRecord};
+use valetkey::vault::{MasterKey, MemoryVault, SealedVault};
 
 use crate::support::counting::CountingStore;
 use crate::support::gateway::planted::plant;

@@ -6,8 +6,9 @@ use std::sync::{Arc, Barrier};
 use http::{Method, Request, Response, header};
 use serde_json::json;
 use valetkey::ConsentOptions;
+use valetkey::internals::vault::{ConsentStore as _, MAX_CONSENTS};
 use valetkey::testing::Fault;
-use valetkey::vault::{ConsentStore as _, MAX_CONSENTS, MemoryVault};
+use valetkey::vault::MemoryVault;
 
 use crate::support::gateway::{self, Site, Tab, header_of, json, program, text, with_json};
 

@@ -6,7 +6,7 @@ use valetkey::connections::ConnectionsBuilder;
 use valetkey::http::{HttpClient, HttpRequest, HttpResponse};
 use valetkey::model::Label;
 use valetkey::provider::{
-    AuthorizationServer, Discovery, ParameterKind, ParameterRule, ParameterSource, Pick, Pointer, Provider,
+    AuthorizationServer, Discovery, ParameterKind, ParameterRule, ParameterSource, Pick, Provider,
 };
 use valetkey::testing::Sandbox;
 use valetkey::{ConsentOptions, Error};
@@ -18,10 +18,6 @@ const ALICE: &str = "acme.alice.user";
 fn location(response: &Response<Vec<u8>>) -> String {
     assert_eq!(response.status(), 303, "{}", text(response));
     header_of(response, "location").unwrap().to_owned()
-}
-
-fn pointer(text: &str) -> Pointer {
-    text.parse().unwrap()
 }
 
 /// Makes connections of the server be for one site: `notes` needs a region, `mail` finds the site.
@@ -37,12 +33,12 @@ fn with_sites(server: &mut AuthorizationServer, tickets: &mut Provider) {
     server.parameters = vec![region, site, found];
     tickets.discovery = Some(Discovery {
         url: "https://sandbox.test/sites".into(),
-        entries: pointer(""),
+        entries: "".into(),
         pick: Some(Pick {
             parameter: "site_url".into(),
-            pointer: pointer("/url"),
+            pointer: "/url".into(),
         }),
-        values: [("site_id".to_owned(), pointer("/id"))].into(),
+        values: [("site_id".to_owned(), "/id".into())].into(),
     });
 }
 
@@ -275,7 +271,7 @@ fn the_library_names_the_sites_to_a_host() {
     let options = ConsentOptions::default().parameter("region", "eu");
     let consent = site.connections.start(&person, "mail", options).unwrap();
     let callback = site.sandbox.approve(consent.authorization_url(), "ada");
-    let response = valetkey::protocol::AuthorizationResponse::parse(&callback).unwrap();
+    let response = valetkey::AuthorizationResponse::parse(&callback).unwrap();
     let error = site
         .connections
         .complete(&person, response, consent.binding())

@@ -11,15 +11,17 @@ use syn::Item;
 use syn::parse::ParseStream;
 use valetkey::connections::PreparedConsent;
 use valetkey::http::{Body, HttpRequest, HttpResponse};
-use valetkey::protocol::{AuthorizationResponse, Outcome, TokenResponse};
+use valetkey::internals::protocol::{Outcome, TokenResponse};
+use valetkey::internals::secret::{
+    AuthorizationCode, IdToken, PkceVerifier, RefreshToken, SecretBytes, State,
+};
+use valetkey::internals::vault::envelope::{AuditKey, DataKey, Fields};
+use valetkey::internals::vault::{Claimed, PendingRevocation, Revoked, StoredToken, Tokens};
 use valetkey::provider::ClientRegistration;
 use valetkey::resolver::{ConsentRequest, Redactor, ResolvedToken, Turn};
-use valetkey::secret::{IdToken, PkceVerifier, SecretBytes, State};
-use valetkey::vault::envelope::{AuditKey, DataKey, Fields, MasterKey, MasterKeys};
-use valetkey::vault::{Claimed, PendingRevocation, Revoked, StoredToken, Tokens};
+use valetkey::vault::{MasterKey, MasterKeys};
 use valetkey::{
-    AccessToken, AuthorizationCode, Binding, ClientSecret, Connections, Consent, RefreshToken, Resolver,
-    Ticket,
+    AccessToken, AuthorizationResponse, Binding, ClientSecret, Connections, Consent, Resolver, Ticket,
 };
 
 macro_rules! secret {

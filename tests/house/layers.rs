@@ -1,14 +1,21 @@
-//! The layers of the crate import downwards only.
+//! The files of the crate import downwards only, and no file imports itself by way of others.
+//!
+//! The graph is that of the files below `src`: a file imports the file that defines what one of its paths leads to, through
+//! every re-export. To declare a module is not to import it, and to pass a name on is to import nothing, so a file that
+//! only declares and passes on is a face and imports nothing. An import of a test counts for the layers and not for cycles.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeMap, BTreeSet};
 
-/// From the top to the bottom. A module may use what stands below it, and itself.
-const LAYERS: [&[&str]; 10] = [
+use crate::source::{Source, Target};
+
+/// From the top to the bottom. A file may import from its own layer and from those below.
+const LAYERS: [&[&str]; 12] = [
+    &["internals"],
     &["testing"],
     &["gateway"],
     &["resolver"],
-    &["manager"],
+    &["manager", "connections"],
+    &["engine"],
     &["trace"],
     &["error"],
     &["vault", "protocol"],
@@ -17,96 +24,262 @@ const LAYERS: [&[&str]; 10] = [
     &["model", "secret", "clock", "random"],
 ];
 
-/// What a file at the bottom may use across: time and errors of randomness are parts of the model's vocabulary.
-const ALLOWED: [(&str, &str); 3] = [
-    ("model/id.rs", "error"),
-    ("protocol/revocation.rs", "vault"),
-    ("protocol/revocation.rs", "vault"),
-];
+/// The cycles that are not dissolved yet: the files of each, in alphabetical order.
+const CYCLES: &[&[&str]] = &[];
 
-fn layer(module: &str) -> Option<usize> {
+fn layer(file: &str) -> Option<usize> {
+    let module = file.split(['/', '.']).next()?;
     LAYERS.iter().position(|modules| modules.contains(&module))
 }
 
-fn rust_files(directory: &Path, files: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(directory).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            rust_files(&path, files);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            files.push(path);
-        }
-    }
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Import {
+    from: String,
+    to: String,
+    path: String,
+    in_test: bool,
+    is_reexport: bool,
 }
 
-/// The first path segments after each `crate::` of the code, comments and test modules aside.
-fn used_modules(source: &str) -> Vec<String> {
-    let code = source.split("#[cfg(test)]").next().unwrap();
-    code.lines()
-        .filter(|line| !line.trim_start().starts_with("//"))
-        .flat_map(|line| line.split("crate::").skip(1))
-        .map(|rest| {
-            rest.chars()
-                .take_while(|c| c.is_alphanumeric() || *c == '_')
-                .collect::<String>()
-        })
+fn imports(source: &Source) -> BTreeSet<Import> {
+    let references = source.references().into_iter();
+    references
+        .filter_map(
+            |(from, reference)| match source.resolve(&reference.module, &reference.path)? {
+                Target::Item(to, ..) if to != from => Some(Import {
+                    from: from.to_owned(),
+                    to,
+                    path: reference.path.join("::"),
+                    in_test: reference.in_test,
+                    is_reexport: reference.is_reexport,
+                }),
+                _ => None,
+            },
+        )
         .collect()
 }
 
-fn upward_imports(files: impl IntoIterator<Item = (String, String)>) -> Vec<String> {
-    let mut found = Vec::new();
-    for (file, source) in files {
-        let module = file.split(['/', '.']).next().unwrap().to_owned();
-        let Some(own) = layer(&module) else { continue };
-        for used in used_modules(&source) {
-            let upward = layer(&used).is_some_and(|other| other < own);
-            if upward && !ALLOWED.contains(&(file.as_str(), used.as_str())) {
-                found.push(format!("{file} uses {used}"));
-            }
+fn upward(imports: &BTreeSet<Import>) -> Vec<String> {
+    imports
+        .iter()
+        .filter(|import| match (layer(&import.from), layer(&import.to)) {
+            (Some(own), Some(other)) => other < own,
+            _ => false,
+        })
+        .map(|import| format!("{} imports {} ({})", import.from, import.to, import.path))
+        .collect()
+}
+
+/// Returns the sets of files that import each other.
+fn cycles(imports: &BTreeSet<Import>) -> Vec<Vec<String>> {
+    let mut graph: BTreeMap<&String, BTreeSet<&String>> = BTreeMap::new();
+    for import in imports {
+        if !import.in_test && !import.is_reexport {
+            graph.entry(&import.from).or_default().insert(&import.to);
         }
     }
-    found
+    let reached: BTreeMap<&String, BTreeSet<&String>> = graph
+        .keys()
+        .map(|file| (*file, reachable(&graph, file)))
+        .collect();
+    let mut cycles: BTreeSet<Vec<String>> = BTreeSet::new();
+    for (file, ahead) in &reached {
+        if ahead.contains(file) {
+            let members = ahead
+                .iter()
+                .filter(|other| reached.get(*other).is_some_and(|back| back.contains(file)));
+            cycles.insert(members.map(|member| (*member).clone()).collect());
+        }
+    }
+    cycles.into_iter().collect()
+}
+
+fn reachable<'g>(graph: &BTreeMap<&'g String, BTreeSet<&'g String>>, from: &String) -> BTreeSet<&'g String> {
+    let mut reached = BTreeSet::new();
+    let mut open: Vec<&String> = graph.get(from).into_iter().flatten().copied().collect();
+    while let Some(file) = open.pop() {
+        if reached.insert(file) {
+            open.extend(graph.get(file).into_iter().flatten().copied());
+        }
+    }
+    reached
 }
 
 #[test]
-fn imports_point_down() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut files = Vec::new();
-    rust_files(&root, &mut files);
-    assert!(files.len() > 20, "only {} files found", files.len());
-    let sources = files.into_iter().map(|path| {
-        let name = path
-            .strip_prefix(&root)
-            .unwrap()
-            .to_str()
-            .unwrap()
-            .replace('\\', "/");
-        let source = fs::read_to_string(path).unwrap();
-        (name, source)
-    });
-    let upward = upward_imports(sources);
+fn imports_point_down_and_never_back() {
+    let source = Source::read();
+    assert!(source.files().count() > 100, "the crate was not read");
+    let imports = imports(&source);
+    assert!(imports.len() > 1000, "its imports were not found");
+    let upward = upward(&imports);
     assert!(upward.is_empty(), "imports that point up:\n{}", upward.join("\n"));
+    let found = cycles(&imports);
+    let known: Vec<Vec<String>> = CYCLES
+        .iter()
+        .map(|files| files.iter().map(ToString::to_string).collect())
+        .collect();
+    let within =
+        |files: &Vec<String>, import: &Import| files.contains(&import.from) && files.contains(&import.to);
+    let edges = imports
+        .iter()
+        .filter(|import| !import.in_test && !import.is_reexport)
+        .filter(|import| {
+            found
+                .iter()
+                .any(|files| !known.contains(files) && within(files, import))
+        })
+        .map(|import| format!("{} imports {} ({})", import.from, import.to, import.path));
+    let edges: Vec<_> = edges.collect();
+    assert_eq!(found, known, "by these imports:\n{}", edges.join("\n"));
 }
 
 #[test]
 fn every_module_of_the_crate_has_a_layer() {
-    let library = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lib.rs")).unwrap();
-    for line in library.lines() {
-        let declaration = line.trim().trim_start_matches("pub ");
-        if let Some(module) = declaration
-            .strip_prefix("mod ")
-            .and_then(|rest| rest.strip_suffix(';'))
-        {
-            assert!(layer(module).is_some(), "the module {module} has no layer");
-        }
+    let source = Source::read();
+    for file in source.files().filter(|file| *file != "lib.rs") {
+        assert!(layer(file).is_some(), "{file} has no layer");
     }
 }
 
+/// A crate of a few files.
+fn crate_of(files: &[(&str, &str)]) -> Source {
+    let mut source = Source::default();
+    for (file, text) in files {
+        source.put(file, text);
+    }
+    source
+}
+
+const ROOT: (&str, &str) = (
+    "lib.rs",
+    "mod engine; pub mod resolver; pub mod vault; pub use crate::resolver::Policy;",
+);
+const RESOLVER: (&str, &str) = ("resolver/mod.rs", "mod policy; pub use policy::Policy;");
+const POLICY: (&str, &str) = ("resolver/policy.rs", "pub struct Policy;");
+const ENGINE: (&str, &str) = ("engine/mod.rs", "pub mod settings;");
+const SETTINGS: (&str, &str) = ("engine/settings.rs", "pub struct Settings;");
+const VAULT: (&str, &str) = ("vault/mod.rs", "mod sqlite; mod keys;");
+
+/// Returns the upward imports of a file of the vault with this text.
+fn upward_of(text: &str) -> Vec<String> {
+    let files = [
+        ROOT,
+        RESOLVER,
+        POLICY,
+        ENGINE,
+        SETTINGS,
+        VAULT,
+        ("vault/sqlite.rs", text),
+    ];
+    let found = upward(&imports(&crate_of(&files)));
+    let from = |line: &String| line.split(" imports ").nth(1).unwrap().to_owned();
+    found.iter().map(from).collect()
+}
+
 #[test]
-fn an_upward_import_is_found() {
-    let bad = (
-        "vault/mod.rs".to_owned(),
-        "use crate::resolver::Resolver;\n// use crate::gateway;".to_owned(),
+fn an_upward_import_is_found_wherever_it_stands() {
+    let policy = |path: &str| vec![format!("resolver/policy.rs ({path})")];
+    assert_eq!(
+        upward_of("pub fn set(_: &crate::resolver::Policy, _: &crate::engine::settings::Settings) {}"),
+        [
+            "engine/settings.rs (crate::engine::settings::Settings)",
+            "resolver/policy.rs (crate::resolver::Policy)"
+        ]
     );
-    assert_eq!(upward_imports([bad]), ["vault/mod.rs uses resolver"]);
+    assert_eq!(
+        upward_of("use crate::{engine::{self, settings::{Settings as S}}, resolver::{Policy}};"),
+        [
+            "engine/settings.rs (crate::engine::settings::Settings)",
+            "resolver/policy.rs (crate::resolver::Policy)"
+        ]
+    );
+    // Inside a function, in a test, through an alias, a re-export, a parent, a glob and a macro.
+    for (text, path) in [
+        (
+            "fn f() { let _ = crate::resolver::Policy; }",
+            "crate::resolver::Policy",
+        ),
+        (
+            "#[cfg(test)] mod tests { use crate::resolver::Policy; }",
+            "crate::resolver::Policy",
+        ),
+        (
+            "use crate::resolver as r; fn f() { let _ = r::Policy; }",
+            "r::Policy",
+        ),
+        ("use crate::Policy as P;", "crate::Policy"),
+        (
+            "use super::super::resolver::Policy;",
+            "super::super::resolver::Policy",
+        ),
+        ("use crate::resolver::*; fn f(_: Policy) {}", "Policy"),
+        (
+            "fn f() { matches!(1, crate::resolver::Policy) }",
+            "crate::resolver::Policy",
+        ),
+        ("pub use crate::resolver::Policy;", "crate::resolver::Policy"),
+    ] {
+        assert_eq!(upward_of(text), policy(path), "{text}");
+    }
+    assert!(
+        upward_of("// use crate::resolver::Policy;\nconst A: &str = \"crate::resolver::Policy\";").is_empty()
+    );
+}
+
+/// The hole of the test that this one replaced, in the file in which it was found.
+#[test]
+fn an_upward_import_is_found_in_the_crate_itself() {
+    let mut source = Source::read();
+    let file = "vault/sqlite/rows.rs";
+    let text = std::fs::read_to_string(format!("{}/src/{file}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let added = "fn added(_: &crate::resolver::Policy, _: &crate::engine::settings::Settings) {}";
+    source.put(file, &format!("{text}\n{added}"));
+    assert_eq!(
+        upward(&imports(&source)),
+        [
+            "vault/sqlite/rows.rs imports engine/settings.rs (crate::engine::settings::Settings)",
+            "vault/sqlite/rows.rs imports resolver/policy.rs (crate::resolver::Policy)"
+        ]
+    );
+}
+
+#[test]
+fn a_cycle_is_found() {
+    let cycles_of = |sqlite: &str, keys: &str| {
+        let files = [ROOT, RESOLVER, POLICY, ENGINE, SETTINGS, VAULT];
+        let mut source = crate_of(&files);
+        source.put("vault/sqlite.rs", sqlite);
+        source.put("vault/keys.rs", keys);
+        cycles(&imports(&source))
+    };
+    let cycle = [["vault/keys.rs", "vault/sqlite.rs"]];
+    assert_eq!(
+        cycles_of(
+            "use super::keys::Key; pub struct Row;",
+            "use super::sqlite::Row; pub struct Key;"
+        ),
+        cycle
+    );
+    assert_eq!(
+        cycles_of(
+            "use crate::vault::{self}; fn f() { vault::keys::g() } pub fn h() {}",
+            "use crate::{vault::{sqlite::{h}}}; pub fn g() { h() }"
+        ),
+        cycle
+    );
+    // A parent that has items of its own is no face.
+    let mut source = crate_of(&[ROOT, RESOLVER, POLICY, ENGINE, SETTINGS]);
+    source.put("vault/mod.rs", "mod keys; pub struct Row; fn f(_: keys::Key) {}");
+    source.put("vault/keys.rs", "use super::Row; pub struct Key;");
+    assert_eq!(cycles(&imports(&source)), [["vault/keys.rs", "vault/mod.rs"]]);
+    // Tests and faces make none.
+    assert!(
+        cycles_of(
+            "use super::keys::Key; pub struct Row;",
+            "#[cfg(test)] mod tests { use crate::vault::sqlite::Row; } pub struct Key;"
+        )
+        .is_empty()
+    );
+    source.put("vault/mod.rs", "mod keys; pub struct Row; pub use keys::Key;");
+    assert!(cycles(&imports(&source)).is_empty());
 }

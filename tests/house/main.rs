@@ -1,6 +1,9 @@
-//! The rules of the crate itself: layers, dependencies, and code that must not compile.
+//! The rules of the crate itself: layers, public face, dependencies, and code that must not compile.
 
 mod assurance;
 mod compile_fail;
 mod dependencies;
+mod error_table;
 mod layers;
+mod short_programs;
+mod source;

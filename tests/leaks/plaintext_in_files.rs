@@ -6,10 +6,11 @@ use aho_corasick::AhoCorasick;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use valetkey::ConsentOptions;
+use valetkey::internals::secret::PkceVerifier;
+use valetkey::internals::vault::{LateTokens, RefreshFailure, Taken};
 use valetkey::model::{NeedsConsent, Owner};
-use valetkey::secret::PkceVerifier;
 use valetkey::testing::Fault;
-use valetkey::vault::{LateTokens, RefreshFailure, SqliteVault, Taken};
+use valetkey::vault::SqliteVault;
 
 use crate::support::printed;
 use crate::support::vault::*;

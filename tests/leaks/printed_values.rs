@@ -5,13 +5,11 @@ use std::process::Command;
 
 use valetkey::http::UreqClient;
 use valetkey::model::Label;
-use valetkey::protocol::AuthorizationResponse;
 use valetkey::resolver::ResolveOptions;
 use valetkey::testing::sandbox::{Personality, Refusal};
 use valetkey::testing::{Fault, Host, Sandbox};
-use valetkey::vault::envelope::MasterKey;
-use valetkey::vault::{MemoryVault, SqliteVault, Vault};
-use valetkey::{Binding, ConsentOptions, Resolver};
+use valetkey::vault::{MasterKey, MemoryVault, SqliteVault, Vault};
+use valetkey::{AuthorizationResponse, Binding, ConsentOptions, Resolver};
 
 use crate::logs::Log;
 use crate::support::examples::loopback::Loopback;

@@ -12,10 +12,9 @@ use valetkey::connections::AuditPage;
 use valetkey::gateway::{Gateway, Mount};
 use valetkey::http::{HttpClient, HttpError, HttpRequest, HttpResponse};
 use valetkey::model::Connection;
-use valetkey::protocol::AuthorizationResponse;
 use valetkey::testing::{ManualClock, Sandbox};
 use valetkey::vault::MemoryVault;
-use valetkey::{ActingUser, Connections, ConsentOptions, Error, Resolver, catalog};
+use valetkey::{ActingUser, AuthorizationResponse, Connections, ConsentOptions, Error, Resolver, catalog};
 
 use crate::logs::Log;
 use crate::support::gateway::{BASE, Door, ORIGIN};

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use url::Url;
+use valetkey::internals::provider::CompiledServer;
 use valetkey::model::Status;
 use valetkey::testing::sandbox::{IssuerEcho, Personality, Surface};
 use valetkey::testing::{Fault, FaultClient, ManualClock, Sandbox};
@@ -76,7 +77,7 @@ fn a_gitlab_of_ones_own_is_asked_at_its_own_addresses_alone() {
 /// Work accounts and personal ones have different pages to remove access on: the one is the descriptor's, the other in its notes.
 #[test]
 fn a_personal_microsoft_account_is_told_of_its_own_page() {
-    let server = catalog::microsoft();
+    let server = CompiledServer::compile(catalog::microsoft()).unwrap();
     let page = server.revocation_page(&valetkey::model::Parameters::new());
     assert_eq!(page.unwrap().as_str(), "https://myapps.microsoft.com/");
     let says = |note: &String| note.contains("https://account.live.com/consent/Manage");

@@ -4,15 +4,17 @@
 use std::fmt::Write as _;
 
 use url::Url;
+use valetkey::connections::Hints;
 use valetkey::http::HttpRequest;
-use valetkey::model::{Scopes, ServerId};
-use valetkey::protocol::{AuthorizationRequest, Hints, Revocable, TokenClient, revocation_requests};
+use valetkey::internals::protocol::{AuthorizationRequest, Revocable, TokenClient, revocation_requests};
+use valetkey::internals::provider::{CompiledProvider, CompiledServer};
+use valetkey::internals::secret::{AuthorizationCode, PkceVerifier, RefreshToken, State};
+use valetkey::model::{Parameters, Scopes, ServerId};
 use valetkey::provider::{
     AuthorizationServer, BodyFormat, ClientAuthentication, ClientRegistration, Pkce, Provider, Revocation,
     RevocationAuth, RevocationTokens,
 };
-use valetkey::secret::{PkceVerifier, State};
-use valetkey::{AccessToken, AuthorizationCode, RefreshToken, catalog};
+use valetkey::{AccessToken, catalog};
 
 const VECTORS: &str = include_str!("../vectors/requests.txt");
 
@@ -38,7 +40,12 @@ fn line(out: &mut String, name: &str, request: &HttpRequest) {
 }
 
 fn requests(out: &mut String, name: &str, server: &AuthorizationServer, registration: &ClientRegistration) {
-    let client = TokenClient { server, registration };
+    let parameters = Parameters::new();
+    let client = TokenClient {
+        server: &CompiledServer::compile(server.clone()).unwrap(),
+        registration,
+        parameters: &parameters,
+    };
     let endpoint = Url::parse("https://as.test/t?p=1").unwrap();
     let scopes: Scopes = "b a".parse().unwrap();
     let code = AuthorizationCode::new(ODD);
@@ -72,9 +79,12 @@ fn requests(out: &mut String, name: &str, server: &AuthorizationServer, registra
 }
 
 fn authorization(out: &mut String, server: &AuthorizationServer, provider: &Provider) {
+    let (id, name) = (&server.id, &provider.id);
+    let provider = CompiledProvider::compile(provider.clone()).unwrap();
     let url = AuthorizationRequest {
-        server,
-        provider,
+        server: &CompiledServer::compile(server.clone()).unwrap(),
+        added: provider.added_to_authorization(),
+        parameters: &Parameters::new(),
         endpoint: &Url::parse("https://as.test/a?p=B2C_1&state=theirs&q=%7E+x").unwrap(),
         client_id: ODD,
         redirect_uri: "https://App.test:443/cb?x=%41&y=é",
@@ -84,7 +94,7 @@ fn authorization(out: &mut String, server: &AuthorizationServer, provider: &Prov
         hints: &Hints::default(),
     }
     .url();
-    writeln!(out, "{} {} authorize\t{url}", server.id, provider.id).unwrap();
+    writeln!(out, "{id} {name} authorize\t{url}").unwrap();
 }
 
 fn written() -> String {

@@ -12,20 +12,22 @@ use oauth2::{
 };
 use proptest::prelude::*;
 use url::{Url, form_urlencoded};
+use valetkey::connections::Hints;
 use valetkey::http::HttpRequest;
-use valetkey::model::{ProviderId, Scopes, ServerId};
-use valetkey::protocol::{AuthorizationRequest, Hints, Revocable, TokenClient, revocation_requests};
+use valetkey::internals::protocol::{AuthorizationRequest, Revocable, TokenClient, revocation_requests};
+use valetkey::internals::provider::{CompiledProvider, CompiledServer};
+use valetkey::internals::secret::{AuthorizationCode, PkceVerifier, RefreshToken, State};
+use valetkey::model::{Parameters, ProviderId, Scopes, ServerId};
 use valetkey::provider::{
     AuthorizationServer, ClientAuthentication, ClientRegistration, Provider, Revocation, RevocationAuth,
     RevocationTokens,
 };
-use valetkey::secret::{PkceVerifier, State};
-use valetkey::{AuthorizationCode, RefreshToken};
 
 const REDIRECT: &str = "https://app.test/callback?x=%41";
 const AUTHORIZATION_ENDPOINT: &str = "https://as.test/authorize";
 const TOKEN_ENDPOINT: &str = "https://as.test/token";
 const REVOCATION_ENDPOINT: &str = "https://as.test/revoke";
+static NO_VALUES: Parameters = Parameters::new();
 
 /// The request that the other implementation was about to send.
 #[derive(Debug, thiserror::Error)]
@@ -81,7 +83,7 @@ fn fields(form: &[u8]) -> BTreeMap<String, String> {
 
 /// A server that says nothing of its own, and the two clients of it.
 struct Both {
-    server: AuthorizationServer,
+    server: CompiledServer,
     registration: ClientRegistration,
     auth_type: AuthType,
     id: String,
@@ -114,7 +116,7 @@ impl Both {
             _ => AuthType::RequestBody,
         };
         Self {
-            server,
+            server: CompiledServer::compile(server).unwrap(),
             registration,
             auth_type,
             id: id.into(),
@@ -126,6 +128,7 @@ impl Both {
         TokenClient {
             server: &self.server,
             registration: &self.registration,
+            parameters: &NO_VALUES,
         }
     }
 
@@ -182,9 +185,11 @@ fn authorization_agrees(id: &str, state: &str, verifier: &str, scopes: &[String]
         "Notes",
         Vec::new(),
     );
+    let provider = CompiledProvider::compile(provider).unwrap();
     let ours = AuthorizationRequest {
         server: &both.server,
-        provider: &provider,
+        added: provider.added_to_authorization(),
+        parameters: &NO_VALUES,
         endpoint: &Url::parse(AUTHORIZATION_ENDPOINT).unwrap(),
         client_id: id,
         redirect_uri: REDIRECT,

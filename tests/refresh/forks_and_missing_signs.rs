@@ -14,8 +14,9 @@ use std::time::Duration;
 use fork::Fork;
 use valetkey::connections::{ConnectionFilter, Settings};
 use valetkey::http::{HttpClient as _, HttpError, HttpRequest, HttpResponse, UreqClient};
+use valetkey::internals::vault::RefreshStore as _;
 use valetkey::provider::RotationClass;
-use valetkey::vault::{Housekeeping as _, RefreshStore as _, SqliteVault, VaultError, envelope::MasterKey};
+use valetkey::vault::{MasterKey, SqliteVault, VaultError};
 use valetkey::{Connections, Error, Resolver};
 
 use crate::support::processes::{self, Part, Scene, alice, consent, renew};

@@ -13,6 +13,7 @@ mod quarantine;
 mod stopped_holder;
 #[path = "../support/mod.rs"]
 mod support;
+mod tenant_clients;
 mod unsaved_tokens;
 mod upkeep;
 mod upkeep_is_fair;

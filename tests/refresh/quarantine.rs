@@ -5,8 +5,7 @@ use std::time::Duration;
 use valetkey::Error;
 use valetkey::connections::Budget;
 use valetkey::model::{NeedsConsent, Status};
-use valetkey::vault::SqliteVault;
-use valetkey::vault::envelope::MasterKey;
+use valetkey::vault::{MasterKey, SqliteVault};
 
 use crate::support::world::{World, operator, person};
 

@@ -5,8 +5,7 @@ use valetkey::ActingUser;
 use valetkey::connections::{AuditPage, Budget};
 use valetkey::model::InvalidId;
 use valetkey::resolver::{Turn, TurnId, TurnPurpose};
-use valetkey::vault::envelope::MasterKey;
-use valetkey::vault::{AuditEntry, AuditKind, SqliteVault};
+use valetkey::vault::{AuditEntry, AuditKind, MasterKey, SqliteVault};
 
 use crate::support::world::{World, person};
 

@@ -13,8 +13,7 @@ use valetkey::http::HttpResponse;
 use valetkey::resolver::mcp::{Action, Elicitation, input_required, url_elicitation_required};
 use valetkey::resolver::{ConsentRequest, Policy, Turn, WorkspaceConnections};
 use valetkey::testing::Fault;
-use valetkey::vault::envelope::MasterKey;
-use valetkey::vault::{MemoryVault, SqliteVault};
+use valetkey::vault::{MasterKey, MemoryVault, SqliteVault};
 use valetkey::{ConsentOptions, Error, Resolver};
 
 use crate::support::world::{World, person, response};

@@ -69,8 +69,7 @@ fn the_explanation_is_the_decision() {
     let printed = format!("{} {:?}", explain(&none), explain(&none));
     assert!(!printed.contains(token.access_token().expose_secret()));
     assert!(explain(&scopes("other")).refusal.is_some());
-    let elsewhere = ResolveOptions::new("nowhere");
-    let unknown = world.resolver.turn(alice.clone()).explain(&elsewhere);
+    let unknown = world.resolver.turn(alice.clone()).explain("nowhere");
     assert!(unknown.steps.is_empty() && unknown.refusal.is_some());
 }
 
@@ -138,7 +137,7 @@ fn the_whole_matrix_of_settings_is_decided_as_documented() {
                         if let Err(error) = &found {
                             let need = error.consent_required().unwrap();
                             assert_eq!(need.reason, ConsentReason::NotConnected, "{label}");
-                            assert_eq!(need.shared, expected == Required, "{label}");
+                            assert_eq!(need.workspace, expected == Required, "{label}");
                         }
                         let explained = resolver.turn(alice.clone()).explain(&options);
                         assert!(
@@ -264,7 +263,7 @@ fn what_is_denied_is_denied_before_the_vault_is_asked() {
 fn what_is_denied_asks_nothing_of_the_vault() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("vault.db");
-    let key = valetkey::vault::envelope::MasterKey::generate().unwrap();
+    let key = valetkey::vault::MasterKey::generate().unwrap();
     let world = World::over(valetkey::vault::SqliteVault::open(&path, key).unwrap());
     let alice = person("alice");
     world.connect(&alice, "ada");
@@ -336,7 +335,7 @@ fn nobody_is_asked_to_connect_what_only_an_operator_can() {
     let turn = world.resolver.turn(alice);
     let error = turn.resolve("notes").unwrap_err();
     let need = error.consent_required().unwrap();
-    assert!(need.shared && need.reason == ConsentReason::Expired);
+    assert!(need.workspace && need.reason == ConsentReason::Expired);
     assert!(matches!(turn.ask(need), Err(Error::NotPermitted)));
 }
 

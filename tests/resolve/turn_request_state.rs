@@ -8,7 +8,7 @@ use valetkey::ActingUser;
 use valetkey::connections::ConsentState;
 use valetkey::resolver::mcp::{Action, Call, RequestStateError, RequestStateKey};
 use valetkey::resolver::{ConsentRequest, Turn};
-use valetkey::vault::envelope::MasterKey;
+use valetkey::vault::MasterKey;
 
 use crate::support::world::{World, person, response};
 

@@ -8,8 +8,7 @@ use valetkey::connections::{AtProvider, AuditPage, Budget, HealthState};
 use valetkey::error::ConsentReason;
 use valetkey::model::{ConnectionId, EventKind, Status};
 use valetkey::testing::{Fault, Gate};
-use valetkey::vault::envelope::MasterKey;
-use valetkey::vault::{AuditKind, SqliteVault};
+use valetkey::vault::{AuditKind, MasterKey, SqliteVault};
 use valetkey::{Connections, ConsentOptions, Resolver};
 
 use crate::support::family::{GOOGLE, Host, vaults};

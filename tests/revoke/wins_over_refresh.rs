@@ -6,8 +6,7 @@ use valetkey::error::ConsentReason;
 use valetkey::model::Status;
 use valetkey::provider::RotationClass;
 use valetkey::testing::{Fault, Gate};
-use valetkey::vault::envelope::MasterKey;
-use valetkey::vault::{MemoryVault, SqliteVault};
+use valetkey::vault::{MasterKey, MemoryVault, SqliteVault};
 use valetkey::{ActingUser, Error};
 
 use crate::support::world::{World, person};

@@ -10,8 +10,7 @@ use valetkey::error::ConsentReason;
 use valetkey::model::{Connection, Scopes};
 use valetkey::testing::sandbox::Logged;
 use valetkey::testing::{FaultClient, ManualClock, Sandbox};
-use valetkey::vault::envelope::MasterKey;
-use valetkey::vault::{MemoryVault, SqliteVault, Vault};
+use valetkey::vault::{MasterKey, MemoryVault, SqliteVault, Vault};
 use valetkey::{ActingUser, Connections, ConsentOptions, Resolver, Result};
 
 use super::world::{Events, REDIRECT, person, response};

@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use valetkey::Clock;
+use valetkey::internals::secret::PkceVerifier;
+use valetkey::internals::vault::*;
 use valetkey::model::{
     Actor, Connection, ConnectionId, Grant, GrantId, RevocationId, TenantId, Timestamp, UserId,
 };
-use valetkey::secret::PkceVerifier;
 use valetkey::testing::ManualClock;
-use valetkey::vault::*;
 
 /// A vault in memory that is out of reach for as many writes of tokens as a test says.
 #[derive(Debug, Clone, Default)]

@@ -11,12 +11,10 @@ use std::time::Duration;
 
 use valetkey::connections::Settings;
 use valetkey::http::{HttpClient, HttpRequest, HttpResponse, UreqClient};
-use valetkey::protocol::AuthorizationResponse;
 use valetkey::testing::Sandbox;
 use valetkey::testing::sandbox::Personality;
-use valetkey::vault::SqliteVault;
-use valetkey::vault::envelope::MasterKey;
-use valetkey::{ActingUser, Connections, ConsentOptions, Resolver, SystemClock};
+use valetkey::vault::{MasterKey, SqliteVault};
+use valetkey::{ActingUser, AuthorizationResponse, Connections, ConsentOptions, Resolver, SystemClock};
 
 use super::examples::loopback::Loopback;
 

@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use valetkey::ConsentOptions;
 use valetkey::connections::Budget;
+use valetkey::internals::vault::Housekeeping as _;
 use valetkey::model::Timestamp;
 use valetkey::testing::sandbox::Refusal;
 use valetkey::testing::{Fault, ManualClock};
-use valetkey::vault::envelope::{MasterKey, MasterKeys};
-use valetkey::vault::{AuditKind, Housekeeping as _, Rotation, SqliteVault};
+use valetkey::vault::{AuditKind, MasterKey, MasterKeys, Rotation, SqliteVault};
 
 use crate::support::world::{World, operator, person, tenant};
 

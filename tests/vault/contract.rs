@@ -16,8 +16,7 @@ mod sqlite {
     use std::sync::Arc;
 
     use valetkey::testing::vault_contract::check;
-    use valetkey::vault::SqliteVault;
-    use valetkey::vault::envelope::MasterKey;
+    use valetkey::vault::{MasterKey, SqliteVault};
 
     #[test]
     fn in_memory() {

@@ -4,11 +4,10 @@
 
 use std::time::Duration;
 
+use valetkey::internals::secret::PkceVerifier;
+use valetkey::internals::vault::{AuditFilter, ConnectionQuery, DueQuery, Taken};
 use valetkey::model::{Owner, TenantId, UserId};
-use valetkey::secret::PkceVerifier;
-use valetkey::vault::{
-    AuditChain, AuditFilter, AuditKind, ConnectionQuery, DueQuery, Erasure, SqliteVault, Taken,
-};
+use valetkey::vault::{AuditChain, AuditKind, Erasure, SqliteVault};
 
 use crate::support::vault::*;
 

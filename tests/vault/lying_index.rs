@@ -3,10 +3,10 @@
 
 use std::sync::Arc;
 
+use valetkey::internals::secret::*;
+use valetkey::internals::vault::*;
 use valetkey::model::*;
-use valetkey::secret::*;
-use valetkey::vault::envelope::MasterKey;
-use valetkey::vault::*;
+use valetkey::vault::MasterKey;
 
 #[test]
 fn an_index_that_leads_to_another_person_gives_no_token() {

@@ -9,12 +9,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::Connection as Database;
-use valetkey::model::{Account, Connection, GrantId, NeedsConsent, Owner, Status, TenantId, UserId};
-use valetkey::secret::PkceVerifier;
-use valetkey::vault::{
-    Attempt, AuditChain, AuditFilter, AuditHead, AuditKind, ClaimOutcome, ConsentStatus, Erasure, Found, Of,
-    RefreshFailure, Revoke, RevokeWhat, Settlement, SqliteVault, Taken, TokenQuery, TokenUse, UseRecord,
+use valetkey::internals::secret::PkceVerifier;
+use valetkey::internals::vault::{
+    Attempt, AuditFilter, ClaimOutcome, ConsentStatus, Found, Of, RefreshFailure, Revoke, RevokeWhat,
+    Settlement, Taken, TokenQuery, TokenUse, UseRecord,
 };
+use valetkey::model::{Account, Connection, GrantId, NeedsConsent, Owner, Status, TenantId, UserId};
+use valetkey::vault::{AuditChain, AuditHead, AuditKind, Erasure, SqliteVault};
 
 use crate::support::vault::*;
 

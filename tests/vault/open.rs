@@ -5,8 +5,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use valetkey::vault::envelope::MasterKeys;
-use valetkey::vault::{SqliteVault, VaultError};
+use valetkey::vault::{MasterKeys, SqliteVault, VaultError};
 
 use crate::support::vault::*;
 

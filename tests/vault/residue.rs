@@ -8,8 +8,9 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use rusqlite::Connection as Database;
+use valetkey::internals::vault::{RefreshFailure, Revoke, RevokeWhat};
 use valetkey::model::NeedsConsent;
-use valetkey::vault::{Erasure, RefreshFailure, Revoke, RevokeWhat, SqliteVault};
+use valetkey::vault::{Erasure, SqliteVault};
 
 use crate::support::vault::*;
 

@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use valetkey::internals::vault::{AuditFilter, Settlement};
 use valetkey::model::{Connection, ConnectionId, Label, Owner, UserId};
-use valetkey::vault::envelope::MasterKeys;
-use valetkey::vault::{AuditFilter, Erasure, Rotation, Settlement, SqliteVault, VaultError};
+use valetkey::vault::{Erasure, MasterKeys, Rotation, SqliteVault, VaultError};
 
 use crate::support::vault::log::Watch;
 use crate::support::vault::*;

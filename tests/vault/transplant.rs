@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use rusqlite::Connection as Database;
 use valetkey::TenantId;
+use valetkey::internals::secret::PkceVerifier;
+use valetkey::internals::vault::{Attempt, ClaimRequest, Of, TokenQuery};
 use valetkey::model::{ConnectionId, Scopes};
-use valetkey::secret::PkceVerifier;
-use valetkey::vault::{Attempt, ClaimRequest, Of, SqliteVault, TokenQuery, VaultError};
+use valetkey::vault::{SqliteVault, VaultError};
 
 use crate::support::vault::*;
 

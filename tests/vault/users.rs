@@ -12,7 +12,8 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use valetkey::vault::{Attempt, ClaimOutcome, SqliteVault, VaultError};
+use valetkey::internals::vault::{Attempt, ClaimOutcome};
+use valetkey::vault::{SqliteVault, VaultError};
 
 use crate::support::vault::*;
 

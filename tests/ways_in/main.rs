@@ -2,4 +2,9 @@
 
 mod closures;
 mod counts;
+mod loopback;
 mod open;
+mod redirect;
+mod substitute;
+mod tower;
+mod upkeep_guard;

@@ -3,8 +3,7 @@
 use std::fs;
 
 use valetkey::testing::{Host, ManualClock};
-use valetkey::vault::VaultError;
-use valetkey::vault::envelope::MasterKey;
+use valetkey::vault::{MasterKey, VaultError};
 use valetkey::{Connections, Error};
 
 #[test]

@@ -5,6 +5,7 @@
 //! a connection could pass to another account without anybody noticing.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::engine::Context;
 use crate::engine::context::Service;
@@ -15,6 +16,7 @@ use crate::protocol::{
     IdTokenError, TokenResponse, account_in_answer, account_in_id_token, account_request, parse_account,
 };
 use crate::provider::Provider;
+use crate::provider::compiled::CompiledProvider;
 use crate::secret::AccessToken;
 use crate::vault::{PendingConsent, Purpose};
 
@@ -22,7 +24,7 @@ use crate::vault::{PendingConsent, Purpose};
 pub(crate) fn accounts(
     cx: &Context,
     consent: &PendingConsent,
-    service: Service<'_>,
+    service: &Service,
     response: &HttpResponse,
     answer: &TokenResponse,
 ) -> Result<BTreeMap<ProviderId, Account>> {
@@ -34,21 +36,25 @@ pub(crate) fn accounts(
     let others = consent.services.keys().chain(&target);
     let mut accounts = BTreeMap::new();
     // Services with the same source are asked once.
-    let mut asked: Vec<(&Provider, Option<Account>)> = Vec::new();
+    let mut asked: Vec<(Arc<CompiledProvider>, Option<Account>)> = Vec::new();
     for id in [&consent.provider].into_iter().chain(others) {
-        let Ok(Service { provider, .. }) = cx.service(id.as_str()) else {
+        let Some(entry) = cx.registry.provider(id.as_str()) else {
             continue;
         };
+        let provider = entry.provider;
         let alike = asked.iter().find(|(other, _)| {
             other.account == provider.account && other.account_in_answer == provider.account_in_answer
         });
         let account = match alike {
             Some((_, account)) => account.clone(),
             None => {
-                let service = Service { provider, ..service };
+                let service = Service {
+                    provider: Arc::clone(provider),
+                    ..service.clone()
+                };
                 service.check_instance(&consent.parameters, &Parameters::new())?;
-                let account = account(cx, consent, service, response, answer)?;
-                asked.push((provider, account.clone()));
+                let account = account(cx, consent, &service, response, answer)?;
+                asked.push((service.provider, account.clone()));
                 account
             }
         };
@@ -65,7 +71,7 @@ pub(crate) fn accounts(
 fn account(
     cx: &Context,
     consent: &PendingConsent,
-    service: Service<'_>,
+    service: &Service,
     response: &HttpResponse,
     answer: &TokenResponse,
 ) -> Result<Option<Account>, ConsentError> {
@@ -97,12 +103,12 @@ fn account(
 fn ask(
     cx: &Context,
     consent: &PendingConsent,
-    service: Service<'_>,
+    service: &Service,
     access_token: &AccessToken,
 ) -> Option<Account> {
     let endpoint = service.provider.account.as_ref()?;
     let url = service.provider.account_url(&consent.parameters)?;
-    let mut request = account_request(service.provider, &url, access_token).ok()?;
+    let mut request = account_request(&service.provider, &url, access_token).ok()?;
     service.add_to_request(&consent.parameters, &mut request);
     request.timeout = cx.settings.http_timeout;
     let response = cx.http.send(request).ok()?;

@@ -17,14 +17,15 @@ use crate::protocol::{
     AuthorizationResponse, Outcome, Revocable, TokenClient, TokenFailure, account_request, check_issuer,
     discovery_choices, parse_discovery, parse_token_response, revocation_requests, value_in_answer,
 };
-use crate::provider::{Discovery, Endpoints, ParameterProblem, Revocation, Template};
+use crate::provider::compiled::{Endpoints, UnfitParameter};
+use crate::provider::{Discovery, InvalidParameter, ParameterProblem, Revocation};
 use crate::secret::{AccessToken, AuthorizationCode, Binding, PkceVerifier, State};
 use crate::trace;
 use crate::vault::{ConnectionQuery, ConsentStatus, PendingConsent, StateHash, Taken};
 
 /// Where the code of a consent goes.
-struct Route<'a> {
-    service: Service<'a>,
+struct Route {
+    service: Service,
     /// The values of placeholders that the callback brought.
     brought: Parameters,
 }
@@ -37,8 +38,8 @@ pub(crate) fn complete(
 ) -> Result<Connection> {
     let consent = open_consent(cx, acting_user, &response, binding)?;
     trace::provider(&consent.provider);
-    let server = cx.service(consent.provider.as_str())?.server;
-    let response = response.with_code_of(server)?;
+    let server = cx.service(&consent.tenant, consent.provider.as_str())?.server;
+    let response = response.with_code_of(&server)?;
     route(cx, &consent, &response)?;
 
     // Nothing before this line uses the consent up: a forged callback must not invalidate the real one.
@@ -58,12 +59,8 @@ pub(crate) fn complete(
 }
 
 /// Checks that the answer comes from the server that was asked, and that the code goes where it was meant to go.
-fn route<'a>(
-    cx: &'a Context,
-    consent: &PendingConsent,
-    response: &AuthorizationResponse,
-) -> Result<Route<'a>> {
-    let service = cx.service(consent.provider.as_str())?;
+fn route(cx: &Context, consent: &PendingConsent, response: &AuthorizationResponse) -> Result<Route> {
+    let service = cx.service(&consent.tenant, consent.provider.as_str())?;
     if check_issuer(service.server.issuer_policy, consent.issuer.as_deref(), response).is_err() {
         return Err(ConsentError::IssuerMismatch.into());
     }
@@ -74,7 +71,7 @@ fn route<'a>(
     // What the callback brings may choose among the endpoints that the descriptor lists, and nothing else.
     let brought = service
         .server
-        .captured_from_callback(|name| response.other(name), cx.transport)?;
+        .captured_from_callback(|name| response.other(name), cx.registry.transport())?;
     Ok(Route { service, brought })
 }
 
@@ -91,7 +88,7 @@ fn redeem(
     let (state, outcome) = response.into_state_and_outcome();
     match outcome {
         Outcome::Error(error) => Err(ConsentError::Denied(error).into()),
-        Outcome::Code(code) => exchange(cx, consent, service, &endpoints, &code, verifier, &state),
+        Outcome::Code(code) => exchange(cx, consent, &service, &endpoints, &code, verifier, &state),
     }
 }
 
@@ -144,16 +141,16 @@ fn close(cx: &Context, consent: &PendingConsent, error: &Error) {
 fn exchange(
     cx: &Context,
     consent: &mut PendingConsent,
-    service: Service<'_>,
+    service: &Service,
     endpoints: &Endpoints,
     code: &AuthorizationCode,
     verifier: Option<&PkceVerifier>,
     state: &State,
 ) -> Result<Connection> {
-    let server = service.server.for_connection(&consent.parameters);
     let client = TokenClient {
-        server: &server,
-        registration: service.client,
+        server: &service.server,
+        registration: &service.client,
+        parameters: &consent.parameters,
     };
     let mut request = client
         .code_request(
@@ -172,7 +169,7 @@ fn exchange(
         .http
         .send(request)
         .map_err(|error| exchange_error(service, &TokenFailure::from(error)))?;
-    let answer = parse_token_response(service.server, &response)
+    let answer = parse_token_response(&service.server, &response)
         .map_err(|failure| exchange_error(service, &failure))?;
     let accounts = capture(cx, consent, service, &response, &answer.access_token)
         .and_then(|()| account::accounts(cx, consent, service, &response, &answer));
@@ -215,13 +212,14 @@ fn announce(cx: &Context, consent: &PendingConsent, connections: &[Connection]) 
 fn capture(
     cx: &Context,
     consent: &mut PendingConsent,
-    service: Service<'_>,
+    service: &Service,
     response: &HttpResponse,
     access_token: &AccessToken,
 ) -> Result<()> {
-    let brought = service
-        .server
-        .captured_from_answer(|pointer| value_in_answer(response, pointer), cx.transport)?;
+    let brought = service.server.captured_from_answer(
+        |pointer| value_in_answer(response, pointer),
+        cx.registry.transport(),
+    )?;
     consent.parameters.extend(brought);
     // A value of the answer may name the host that is asked next.
     service.check_instance(&consent.parameters, &Parameters::new())?;
@@ -234,7 +232,7 @@ fn capture(
 fn give_back(
     cx: &Context,
     consent: &PendingConsent,
-    service: Service<'_>,
+    service: &Service,
     tokens: Revocable<'_>,
     accounts: &BTreeMap<ProviderId, Account>,
 ) {
@@ -243,7 +241,7 @@ fn give_back(
     }
     let endpoints = service.endpoints(&consent.parameters);
     let endpoint = endpoints.ok().and_then(|them| them.revocation);
-    let requests = revocation_requests(service.server, service.client, endpoint.as_ref(), tokens);
+    let requests = revocation_requests(&service.server, &service.client, endpoint.as_ref(), tokens);
     for mut request in requests.unwrap_or_default() {
         request.timeout = cx.settings.http_timeout;
         let _ = cx.http.send(request);
@@ -255,10 +253,10 @@ fn give_back(
 fn can_give_back(
     cx: &Context,
     consent: &PendingConsent,
-    service: Service<'_>,
+    service: &Service,
     accounts: &BTreeMap<ProviderId, Account>,
 ) -> bool {
-    let server = service.server;
+    let server = &service.server;
     if server.separate_grants {
         return true;
     }
@@ -283,15 +281,24 @@ fn can_give_back(
 fn discover(
     cx: &Context,
     consent: &mut PendingConsent,
-    service: Service<'_>,
+    service: &Service,
     access_token: &AccessToken,
 ) -> Result<()> {
     let Some(discovery) = &service.provider.discovery else {
         return Ok(());
     };
     let rejected = |_| ConsentError::ExchangeFailed(FailureCode::RequestRejected);
-    let url = Template::parse(&discovery.url)?.expand(&consent.parameters)?;
-    let mut request = account_request(service.provider, &url, access_token).map_err(rejected)?;
+    let Some(template) = service.provider.discovery_template() else {
+        return Ok(());
+    };
+    // The values are those of this consent, not of an earlier one.
+    let url = template
+        .expand(&consent.parameters)
+        .map_err(|unfilled| InvalidParameter {
+            name: UnfitParameter::from(unfilled).name,
+            problem: ParameterProblem::Malformed,
+        })?;
+    let mut request = account_request(&service.provider, &url, access_token).map_err(rejected)?;
     service.add_to_request(&consent.parameters, &mut request);
     request.timeout = cx.settings.http_timeout;
     let response = cx
@@ -300,10 +307,10 @@ fn discover(
         .map_err(|error| exchange_error(service, &TokenFailure::from(error)))?;
     let found = parse_discovery(
         discovery,
-        service.server,
+        &service.server,
         &consent.parameters,
         &response,
-        cx.transport,
+        cx.registry.transport(),
     );
     match found {
         Ok(found) => {
@@ -320,17 +327,23 @@ fn discover(
 /// The choice among the entries of a discovery, if a parameter can tell them apart.
 fn choice(
     cx: &Context,
-    service: Service<'_>,
+    service: &Service,
     discovery: &Discovery,
     response: &HttpResponse,
 ) -> Option<ChoiceRequired> {
     let most = ChoiceRequired::MOST;
-    let choices = discovery_choices(discovery, service.server, response, cx.transport, most);
+    let choices = discovery_choices(
+        discovery,
+        &service.server,
+        response,
+        cx.registry.transport(),
+        most,
+    );
     let parameter = discovery.pick.as_ref()?.parameter.clone();
     (choices.len() > 1).then(|| ChoiceRequired::new(service.provider.id.clone(), parameter, choices))
 }
 
-fn exchange_error(service: Service<'_>, failure: &TokenFailure) -> Error {
+fn exchange_error(service: &Service, failure: &TokenFailure) -> Error {
     if failure.code.is_operators_fault() {
         outlook::failed(&service.server.id, failure.code, Duration::ZERO)
     } else {

@@ -62,15 +62,15 @@ pub(crate) fn prepare(
     options: ConsentOptions,
 ) -> Result<PreparedConsent> {
     // Everything that `start` would refuse is refused here, where the caller can correct it.
-    let service = cx.service(provider)?;
     let tenant = acting_user.tenant();
+    let service = &cx.service(tenant, provider)?;
     let (purpose, target) = start::purpose(cx, tenant, &owner, &service.provider.id, &options)?;
     let parameters = start::parameters(cx, service, options.parameters.clone(), target.as_ref())?;
     scopes::asked(cx, service, &options, target.as_ref(), &parameters)?;
     let also = options
         .also
         .iter()
-        .map(|also| Ok((cx.service(also)?.provider.id.clone(), Scopes::default())));
+        .map(|also| Ok((cx.service(tenant, also)?.provider.id.clone(), Scopes::default())));
     let ticket = Ticket::new(random::token_256()?.as_str());
     let now = cx.now();
     let prepared = PreparedConsent {
@@ -93,7 +93,11 @@ pub(crate) fn prepare(
         issuer: None,
         token_endpoint: String::new(),
         client_id: String::new(),
-        redirect_uri: String::new(),
+        // Kept only where it is not the registered one.
+        redirect_uri: match options.loopback_port {
+            Some(port) => start::redirect_uri(service, Some(port))?,
+            None => String::new(),
+        },
         scopes: Scopes::default(),
         services: also.collect::<Result<_>>()?,
         parameters,
@@ -213,6 +217,3 @@ const MAX_FLOWS: u32 = 1_024;
 fn number_of(seed: &PkceVerifier, flow: &PendingConsent) -> Option<u32> {
     (0..MAX_FLOWS).find(|number| StateHash::of(&FlowSecrets::of_ticket(seed, *number).state) == flow.state)
 }
-
-#[cfg(all(test, feature = "sqlite"))]
-mod tests;

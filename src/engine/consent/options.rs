@@ -6,6 +6,7 @@ use zeroize::Zeroizing;
 use crate::error::ConsentRequired;
 use crate::model::{ConnectionId, ConsentId, Label, Parameters, ProviderId, Scopes, Timestamp};
 use crate::protocol::Hints;
+use crate::provider::loopback_port;
 use crate::secret::{Binding, State};
 use crate::vault::{PendingConsent, Purpose};
 
@@ -34,6 +35,8 @@ pub struct ConsentOptions {
     pub(crate) require_account: bool,
     /// Where the host means to send the browser afterwards. Kept with the consent and given back; never followed.
     pub return_to: Option<String>,
+    /// The port of the redirect URI, instead of the registered one.
+    pub(crate) loopback_port: Option<u16>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,6 +149,19 @@ impl ConsentOptions {
         self.return_to = Some(address.into());
         self
     }
+
+    /// Sends the browser back to this port of the registered redirect URI, which must be a loopback address such as
+    /// `http://127.0.0.1/callback`. Its host and path stay as they are registered. For a native app, which listens on
+    /// whatever port is free ([RFC 8252 §7.3](https://www.rfc-editor.org/rfc/rfc8252#section-7.3)); servers accept any
+    /// port there. [`loopback::connect`](crate::loopback::connect) calls it.
+    ///
+    /// With a client that has another redirect URI, the consent does not start:
+    /// [`Misconfigured::NoLoopbackRedirect`](crate::error::Misconfigured::NoLoopbackRedirect).
+    #[must_use]
+    pub const fn loopback_port(mut self, port: u16) -> Self {
+        self.loopback_port = Some(port);
+        self
+    }
 }
 
 impl ConsentOptions {
@@ -163,7 +179,7 @@ impl ConsentOptions {
             issuer: _,
             token_endpoint: _,
             client_id: _,
-            redirect_uri: _,
+            redirect_uri,
             scopes: _,
             services,
             parameters,
@@ -195,6 +211,7 @@ impl ConsentOptions {
                 .collect(),
             require_account: *require_account,
             return_to: return_to.clone(),
+            loopback_port: loopback_port(redirect_uri),
         }
     }
 }

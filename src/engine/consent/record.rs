@@ -64,7 +64,7 @@ struct Records {
 impl Issued {
     pub(crate) fn new(
         consent: &PendingConsent,
-        service: Service<'_>,
+        service: &Service,
         answer: TokenResponse,
         accounts: BTreeMap<ProviderId, Account>,
         at: Timestamp,
@@ -176,7 +176,7 @@ impl Member {
 pub(crate) fn store(
     cx: &Context,
     consent: &PendingConsent,
-    service: Service<'_>,
+    service: &Service,
     issued: &mut Issued,
 ) -> Result<Vec<Connection>> {
     keep_refresh_token(cx, consent, service, issued)?;
@@ -191,7 +191,7 @@ pub(crate) fn store(
         };
         match persist::persist(cx, || cx.vault.store_grant(&new))? {
             StoreOutcome::Stored { former } => {
-                revoke::end_former(cx, &consent.tenant, service.server, former);
+                revoke::end_former(cx, &consent.tenant, &service.server, former);
                 return Ok(records.connections);
             }
             // A refresh raised a generation, or another consent connected the account, since it was read.
@@ -202,7 +202,7 @@ pub(crate) fn store(
 }
 
 /// Puts together what is to be stored, from what is stored now.
-fn records(cx: &Context, consent: &PendingConsent, service: Service<'_>, issued: &Issued) -> Result<Records> {
+fn records(cx: &Context, consent: &PendingConsent, service: &Service, issued: &Issued) -> Result<Records> {
     let target = target(cx, consent, issued)?;
     let (members, requested, granted) = if consent.services.is_empty() {
         let known = match target {
@@ -214,7 +214,7 @@ fn records(cx: &Context, consent: &PendingConsent, service: Service<'_>, issued:
             known,
             requested: Some(consent.scopes.clone()),
         };
-        let granted = granted_scopes(service.server, &consent.scopes, issued.answered.as_ref());
+        let granted = granted_scopes(&service.server, &consent.scopes, issued.answered.as_ref());
         (vec![member], consent.scopes.clone(), granted)
     } else {
         joint(cx, consent, service, issued, target)?
@@ -250,7 +250,7 @@ fn records(cx: &Context, consent: &PendingConsent, service: Service<'_>, issued:
 fn joint(
     cx: &Context,
     consent: &PendingConsent,
-    service: Service<'_>,
+    service: &Service,
     issued: &Issued,
     target: Option<Connection>,
 ) -> Result<(Vec<Member>, Scopes, Scopes)> {
@@ -296,13 +296,13 @@ fn members(
 fn granted(
     cx: &Context,
     consent: &PendingConsent,
-    service: Service<'_>,
+    service: &Service,
     issued: &Issued,
     continued: Option<&Connection>,
     family: &[Connection],
 ) -> Result<Scopes> {
     let adds = continued
-        .filter(|target| matches!(consent.purpose, Purpose::Extend(_)) && adds_to(service.server, target));
+        .filter(|target| matches!(consent.purpose, Purpose::Extend(_)) && adds_to(&service.server, target));
     let asked = match adds {
         Some(target) => {
             let known = union(family.iter().map(|known| &known.requested));
@@ -316,7 +316,7 @@ fn granted(
         }
         None => consent.scopes.clone(),
     };
-    Ok(granted_scopes(service.server, &asked, issued.answered.as_ref()))
+    Ok(granted_scopes(&service.server, &asked, issued.answered.as_ref()))
 }
 
 /// Assumes the lifetime that the server named for a grant that this one replaces, where its answer names none.
@@ -421,7 +421,7 @@ fn tokens_dead_at(cx: &Context, grant: &Grant) -> Option<Timestamp> {
 fn keep_refresh_token(
     cx: &Context,
     consent: &PendingConsent,
-    service: Service<'_>,
+    service: &Service,
     issued: &mut Issued,
 ) -> Result<()> {
     let (Purpose::Extend(_), None) = (consent.purpose, &issued.tokens.refresh_token) else {

@@ -1,6 +1,5 @@
 //! Which services a consent is for: the named one alone, or several that will use one grant.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::engine::Context;
@@ -10,26 +9,27 @@ use crate::engine::context::Service;
 use crate::engine::grant_users;
 use crate::error::{Error, Result};
 use crate::model::{Connection, Grant, Parameters, ProviderId, Scopes, Status};
+use crate::provider::compiled::AddedParameters;
 use crate::provider::{AuthorizationServer, Provider};
 
 /// What a consent asks for.
-pub(crate) struct Asked<'a> {
+pub(crate) struct Asked {
     /// The scopes of the authorization request.
     pub(crate) scopes: Scopes,
     /// Each service with its scopes, where several are to use the grant.
     pub(crate) services: BTreeMap<ProviderId, Scopes>,
-    /// The named service, with all parameters that the request has to have.
-    pub(crate) provider: Cow<'a, Provider>,
+    /// What all of the services add to the authorization request.
+    pub(crate) added: AddedParameters,
 }
 
 /// Puts together what is asked for, and refuses what no single grant can serve.
-pub(crate) fn asked<'a>(
-    cx: &'a Context,
-    service: Service<'a>,
+pub(crate) fn asked(
+    cx: &Context,
+    service: &Service,
     options: &ConsentOptions,
     target: Option<&Connection>,
     parameters: &Parameters,
-) -> Result<Asked<'a>> {
+) -> Result<Asked> {
     let extends = matches!(options.reconnect, Some(Reconnect::Extend(_)));
     if extends && let Some(target) = target {
         one_grant(service, target, parameters)?;
@@ -51,23 +51,23 @@ pub(crate) fn asked<'a>(
         provider.wanted_scopes(named, &held, parameters)
     };
 
-    let named = service.provider;
+    let named = &service.provider;
     let mut services = BTreeMap::from([(
         named.id.clone(),
         wanted(named, options.scopes.clone()).union(&options.added_scopes),
     )]);
-    let mut more = BTreeMap::new();
+    let mut added = named.added_to_authorization().clone();
     for also in &options.also {
-        let other = cx.service(also)?;
+        let other = cx.service(&service.tenant, also)?;
         other.check_instance(parameters, &options.parameters)?;
-        let other = other.provider;
+        let other = &other.provider;
         if other.id == named.id {
             continue;
         }
-        if !can_join(named, other) || disagree(&more, &other.authorization_parameters) {
+        if !can_join(named, other) || disagree(&added, other.added_to_authorization()) {
             return Err(Error::NotOneGrant(other.id.clone()));
         }
-        more.extend(other.authorization_parameters.clone());
+        added.extend(other.added_to_authorization().clone());
         services.insert(other.id.clone(), wanted(other, None));
     }
 
@@ -75,8 +75,8 @@ pub(crate) fn asked<'a>(
     // Together or not at all: the others that use the grant would lose their part of it.
     let stays = extends || matches!(options.reconnect, Some(Reconnect::SameAccount(_))) && family.len() > 1;
     let scopes = match target {
-        Some(target) if extends && adds_to(service.server, target) => {
-            more.extend(service.server.extending_parameters.clone());
+        Some(target) if extends && adds_to(&service.server, target) => {
+            added.extend(service.server.added_to_extend().clone());
             let granted = whole_grant(cx, target)?.granted;
             let missing = all.difference(&granted);
             if missing.is_empty() { all } else { missing }
@@ -87,17 +87,10 @@ pub(crate) fn asked<'a>(
     if services.len() == 1 && !stays {
         services.clear();
     }
-    let provider = if more.is_empty() {
-        Cow::Borrowed(&**named)
-    } else {
-        let mut provider = Provider::clone(named);
-        provider.authorization_parameters.extend(more);
-        Cow::Owned(provider)
-    };
     Ok(Asked {
         scopes,
         services,
-        provider,
+        added,
     })
 }
 
@@ -130,7 +123,7 @@ pub(crate) fn can_join(named: &Provider, other: &Provider) -> bool {
         && !disagree(&named.authorization_parameters, &other.authorization_parameters)
 }
 
-fn disagree(one: &BTreeMap<String, String>, other: &BTreeMap<String, String>) -> bool {
+fn disagree<V: PartialEq>(one: &BTreeMap<String, V>, other: &BTreeMap<String, V>) -> bool {
     other
         .iter()
         .any(|(name, value)| one.get(name).is_some_and(|known| known != value))
@@ -142,7 +135,7 @@ pub(crate) fn adds_to(server: &AuthorizationServer, target: &Connection) -> bool
 }
 
 /// Whether a service can be served by the grant of a connection: the tokens come from one place, for one client.
-pub(crate) fn one_grant(service: Service<'_>, target: &Connection, parameters: &Parameters) -> Result<()> {
+pub(crate) fn one_grant(service: &Service, target: &Connection, parameters: &Parameters) -> Result<()> {
     let from = &target.issued_by;
     let endpoints = service.endpoints(parameters)?;
     let same = from.server == service.server.id

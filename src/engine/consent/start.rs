@@ -6,12 +6,13 @@ use crate::engine::consent::options::{AuthorizationUrl, Reconnect};
 use crate::engine::consent::options::{Consent, ConsentOptions};
 use crate::engine::consent::scopes;
 use crate::engine::context::Service;
-use crate::error::{Error, Result};
+use crate::error::{Error, Misconfigured, Result};
 use crate::model::{
     ActingUser, Connection, ConsentId, EventKind, Label, Owner, Parameters, ProviderId, Status, TenantId,
 };
 use crate::protocol::AuthorizationRequest;
-use crate::provider::{Pkce, Provider};
+use crate::provider::compiled::AddedParameters;
+use crate::provider::{Pkce, with_loopback_port};
 use crate::secret::PkceVerifier;
 use crate::trace::{self, Seam};
 use crate::vault::{ConnectionQuery, ConsentStatus, PendingConsent, Purpose, RequestOptions, StateHash};
@@ -60,8 +61,8 @@ fn begin(
     options: ConsentOptions,
     secrets: FlowSecrets,
 ) -> Result<Consent> {
-    let service = cx.service(provider)?;
     let tenant = acting_user.tenant();
+    let service = &cx.service(tenant, provider)?;
     let (purpose, target) = purpose(cx, tenant, &owner, &service.provider.id, &options)?;
     let parameters = parameters(cx, service, options.parameters.clone(), target.as_ref())?;
     let endpoints = service.endpoints(&parameters)?;
@@ -80,7 +81,7 @@ fn begin(
         issuer: service.server.issuer.clone(),
         token_endpoint: endpoints.token.to_string(),
         client_id: service.client.client_id().to_owned(),
-        redirect_uri: service.client.redirect_uri().to_owned(),
+        redirect_uri: redirect_uri(service, options.loopback_port)?,
         scopes: asked.scopes,
         services: asked.services,
         parameters,
@@ -97,7 +98,7 @@ fn begin(
         expires_at: now + cx.settings.consent_lifetime,
         status: ConsentStatus::Pending,
     };
-    let authorization_url = authorization_url(service, &asked.provider, &consent, &secrets)?;
+    let authorization_url = authorization_url(service, &asked.added, &consent, &secrets)?;
     let verifier = verifier(service, &secrets);
     cx.vault.insert_consent(&consent, verifier)?;
     cx.emit(
@@ -112,11 +113,11 @@ fn begin(
 
 /// Returns a flow that has begun and is still pending, to be continued in any browser of its person.
 pub(crate) fn resume(cx: &Context, flow: PendingConsent, secrets: FlowSecrets) -> Result<Consent> {
-    let service = cx.service(flow.provider.as_str())?;
+    let service = &cx.service(&flow.tenant, flow.provider.as_str())?;
     let options = ConsentOptions::of(&flow);
     let (_, target) = purpose(cx, &flow.tenant, &flow.owner, &flow.provider, &options)?;
     let asked = scopes::asked(cx, service, &options, target.as_ref(), &flow.parameters)?;
-    let authorization_url = authorization_url(service, &asked.provider, &flow, &secrets)?;
+    let authorization_url = authorization_url(service, &asked.added, &flow, &secrets)?;
     Ok(started(flow, authorization_url, secrets))
 }
 
@@ -159,7 +160,7 @@ pub(crate) fn purpose(
 /// lead only to instances for which the client is registered.
 pub(crate) fn parameters(
     cx: &Context,
-    service: Service<'_>,
+    service: &Service,
     mut given: Parameters,
     target: Option<&Connection>,
 ) -> Result<Parameters> {
@@ -169,7 +170,9 @@ pub(crate) fn parameters(
         given.retain(|other, same| (other, &*same) != (name, value));
         all.entry(name.clone()).or_insert_with(|| value.clone());
     }
-    let parameters = service.server.complete_parameters(&all, cx.transport)?;
+    let parameters = service
+        .server
+        .complete_parameters(&all, cx.registry.transport())?;
     service.check_instance(&parameters, &given)?;
     Ok(parameters)
 }
@@ -191,8 +194,18 @@ fn labelled(
         .find(|known| known.label.as_ref() == Some(label)))
 }
 
+/// Returns the redirect URI of a flow: the registered one, or the same with this port.
+pub(crate) fn redirect_uri(service: &Service, loopback_port: Option<u16>) -> Result<String> {
+    let registered = service.client.redirect_uri();
+    match loopback_port {
+        None => Ok(registered.to_owned()),
+        Some(port) => with_loopback_port(registered, port)
+            .ok_or_else(|| Misconfigured::NoLoopbackRedirect(service.server.id.clone()).into()),
+    }
+}
+
 /// The verifier of a flow, where the server takes one.
-fn verifier<'a>(service: Service<'_>, secrets: &'a FlowSecrets) -> Option<&'a PkceVerifier> {
+fn verifier<'a>(service: &Service, secrets: &'a FlowSecrets) -> Option<&'a PkceVerifier> {
     match service.server.pkce {
         Pkce::S256 => Some(&secrets.verifier),
         Pkce::Refused => None,
@@ -201,14 +214,15 @@ fn verifier<'a>(service: Service<'_>, secrets: &'a FlowSecrets) -> Option<&'a Pk
 
 /// Writes the authorization request of a flow. The same flow and secrets give the same request.
 fn authorization_url(
-    service: Service<'_>,
-    provider: &Provider,
+    service: &Service,
+    added: &AddedParameters,
     flow: &PendingConsent,
     secrets: &FlowSecrets,
 ) -> Result<AuthorizationUrl> {
     let url = AuthorizationRequest {
-        server: &service.server.for_connection(&flow.parameters),
-        provider: &provider.for_connection(&flow.parameters),
+        server: &service.server,
+        added,
+        parameters: &flow.parameters,
         endpoint: &service.endpoints(&flow.parameters)?.authorization,
         client_id: &flow.client_id,
         redirect_uri: &flow.redirect_uri,

@@ -28,7 +28,7 @@ const UNEXPLAINED_FOR: Duration = Duration::from_secs(24 * 3600);
 /// Records a refresh that failed and tells the host. Returns what it means to the callers.
 pub(crate) fn failed(
     cx: &Context,
-    issuer: &Issuer<'_>,
+    issuer: &Issuer,
     claimed: &Claimed,
     failure: &TokenFailure,
 ) -> Result<RefreshedToken, NotRefreshed> {

@@ -138,7 +138,7 @@ fn refresh_as_leader(cx: &Context, wanted: Wanted<'_>) -> Result<RefreshedToken,
 fn perform(
     cx: &Context,
     claimed: Claimed,
-    issuer: &Issuer<'_>,
+    issuer: &Issuer,
     by: Option<&Actor>,
     deadline: Instant,
 ) -> Result<RefreshedToken, NotRefreshed> {
@@ -212,7 +212,7 @@ fn adopt(cx: &Context, wanted: Wanted<'_>) -> Result<CurrentToken> {
 
 fn need(wanted: Wanted<'_>, reason: ConsentReason) -> Error {
     ConsentRequired::new(wanted.provider.clone(), reason)
-        .renewing(wanted.connection)
+        .reconnecting(wanted.connection)
         .into()
 }
 

@@ -20,20 +20,20 @@ pub(crate) fn request_tokens(
     cx: &Context,
     grant: &Grant,
     refresh_token: &RefreshToken,
-    issuer: &Issuer<'_>,
+    issuer: &Issuer,
     timeout: Duration,
 ) -> Result<TokenResponse, TokenFailure> {
-    let server = issuer.server.for_connection(&grant.parameters);
     let client = TokenClient {
-        server: &server,
-        registration: issuer.client,
+        server: &issuer.server,
+        registration: &issuer.client,
+        parameters: &grant.parameters,
     };
     let mut request = client
         .refresh_request(&issuer.endpoints.refresh, refresh_token, &grant.granted)
         .map_err(|_| TokenFailure::new(FailureCode::RequestRejected))?;
     request.timeout = timeout;
     let response = cx.http.send(request).map_err(TokenFailure::from)?;
-    parse_refresh_response(issuer.server, &response, || held(cx, grant))
+    parse_refresh_response(&issuer.server, &response, || held(cx, grant))
 }
 
 /// The access token that a grant holds: a few servers let it live on and issue no other.
@@ -55,7 +55,7 @@ fn held(cx: &Context, grant: &Grant) -> Option<AccessToken> {
 
 /// Puts together what is to be stored. What the answer leaves out stays as it was.
 pub(crate) fn fetched(
-    issuer: &Issuer<'_>,
+    issuer: &Issuer,
     claimed: Claimed,
     answer: TokenResponse,
     sent_at: Timestamp,
@@ -65,7 +65,7 @@ pub(crate) fn fetched(
     let granted = answer
         .scopes
         .as_ref()
-        .map(|answered| granted_scopes(issuer.server, &grant.requested, Some(answered)))
+        .map(|answered| granted_scopes(&issuer.server, &grant.requested, Some(answered)))
         .map(|granted| with_offline_access(granted, &grant.requested));
     let lifetime = answer.expires_in.or(grant.lifetime);
     Fetched {

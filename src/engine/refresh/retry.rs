@@ -37,8 +37,8 @@ pub(crate) fn retry_rejected(
     after: Option<ConnectionId>,
     limit: usize,
 ) -> Result<Retried> {
-    let provider = cx.service(provider)?.provider.id.clone();
     let tenant = operator.acting_user().tenant();
+    let provider = cx.service(tenant, provider)?.provider.id.clone();
     let actor = operator.actor();
     let mut retried = Retried::default();
     let mut tried = BTreeSet::new();

@@ -55,7 +55,9 @@ pub(crate) fn end_at_provider(cx: &Context, grant: &Grant, tokens: Revocable<'_>
             return AtProvider::NotAttempted(Misconfiguration::ClientChanged);
         }
         Err(Obstacle::Misconfigured(error)) => return AtProvider::NotAttempted((&error).into()),
-        Err(Obstacle::UnknownProvider(_) | Obstacle::BackingOff { .. }) => {
+        Err(
+            Obstacle::UnknownProvider(_) | Obstacle::BackingOff { .. } | Obstacle::ClientSourceFailed { .. },
+        ) => {
             return AtProvider::Unconfirmed { retry_after: None };
         }
     };
@@ -74,10 +76,10 @@ pub(crate) fn end_at_provider(cx: &Context, grant: &Grant, tokens: Revocable<'_>
 }
 
 /// Presents the tokens to the server's revocation endpoint.
-fn present(cx: &Context, issuer: &Issuer<'_>, grant: &Grant, tokens: Revocable<'_>) -> Round {
-    let server = issuer.server;
+fn present(cx: &Context, issuer: &Issuer, grant: &Grant, tokens: Revocable<'_>) -> Round {
+    let server = &*issuer.server;
     let endpoint = issuer.endpoints.revocation.as_ref();
-    let Ok(requests) = revocation_requests(server, issuer.client, endpoint, tokens) else {
+    let Ok(requests) = revocation_requests(server, &issuer.client, endpoint, tokens) else {
         return Round::Ended(AtProvider::NotAttempted(Misconfiguration::RequestRejected));
     };
     // A refresh token alone is what is left of a grant that the server refused.
@@ -127,7 +129,7 @@ fn present(cx: &Context, issuer: &Issuer<'_>, grant: &Grant, tokens: Revocable<'
 
 /// Ends a grant whose access token is dead, at a server that takes no other token: with one that is refreshed for
 /// the purpose.
-fn end_renewed(cx: &Context, issuer: &Issuer<'_>, grant: &Grant, tokens: Revocable<'_>) -> AtProvider {
+fn end_renewed(cx: &Context, issuer: &Issuer, grant: &Grant, tokens: Revocable<'_>) -> AtProvider {
     let Some(refresh_token) = tokens.refresh_token else {
         // An access token that has expired opens nothing.
         return AtProvider::NothingLeft;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// After this many failures in a row a server is left alone for a while.
+/// After this many failures in a row a server, or a client there, is left alone for a while.
 pub(crate) const STRIKES: u32 = 3;
 
 /// The limits of one call of upkeep.

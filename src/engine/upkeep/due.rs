@@ -1,7 +1,7 @@
-//! Refreshes before somebody waits for them, fairly: each authorization server has a list of its own, and one that is
-//! slow or dead holds up nobody else's.
+//! Refreshes before somebody waits for them, fairly: each authorization server has its own list, and one that is slow or
+//! dead does not hold up the others. At one server, a client in trouble does not hold up the other clients.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -10,12 +10,14 @@ use crate::engine::Context;
 use crate::engine::refresh;
 use crate::engine::refresh::NotRefreshed;
 use crate::engine::upkeep::budget::{Budget, STRIKES};
+use crate::engine::upkeep::lane::lane;
+use crate::engine::upkeep::rest::{Lane, Rest};
 use crate::engine::workers;
 use crate::error::{ConsentReason, Error, Misconfigured, Result};
-use crate::model::GrantId;
+use crate::model::{FailureCode, GrantId};
 use crate::provider::AuthorizationServer;
 use crate::trace::{self, About, Seam};
-use crate::vault::{Claimed, DueQuery};
+use crate::vault::{Claimed, DueQuery, RefreshFailure};
 
 /// Access tokens that expire within this time are refreshed by upkeep: what `resolve` would call due, and a minute
 /// more, so that a turn seldom waits.
@@ -40,7 +42,10 @@ struct Queue<'a> {
     seen: BTreeSet<GrantId>,
     /// How many workers are at it.
     workers: usize,
-    failures: u32,
+    /// Requests in a row that the server did not answer.
+    unanswered: u32,
+    /// Failures in a row, by client.
+    strikes: HashMap<Lane, u32>,
     /// Nothing more is claimed.
     ended: bool,
 }
@@ -57,13 +62,13 @@ struct Schedule<'a> {
     failure: Option<Error>,
 }
 
-/// What a failure says of the server.
+/// What a failure says of the server and of the client.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum ServerTrouble {
+enum Trouble {
     None,
-    /// It does not answer as it should.
-    Strike,
-    /// It refuses the host's client: it would refuse every other grant as well.
+    /// The server does not answer this client as it should.
+    Strike(FailureCode),
+    /// The server refuses the client: it would refuse every other grant of the client as well.
     RefusesClient,
 }
 
@@ -73,9 +78,7 @@ enum Ended {
     /// Another caller was faster, or the connection was revoked meanwhile.
     Elsewhere,
     PassedOver(Option<Misconfigured>),
-    Failed {
-        server: ServerTrouble,
-    },
+    Failed(Trouble),
     StoreFailed(Error),
 }
 
@@ -105,8 +108,12 @@ pub(crate) fn refresh_due(cx: &Context, budget: Budget, until: Instant) -> Resul
             // The guard is dropped before the request is sent.
             let next = next(cx, &mut lock(), budget, count, until);
             let Some((queue, claimed)) = next else { return };
-            let ended = refresh_in_turn(cx, claimed);
-            tally(cx, &mut lock(), queue, ended);
+            let lane = lane(cx, &claimed.grant);
+            let ended = match cx.resting.rest(&lane, cx.now()) {
+                Some(rest) => put_off(cx, &claimed, &lane, rest),
+                None => refresh_in_turn(cx, claimed),
+            };
+            tally(cx, &mut lock(), queue, &lane, ended);
         }
     });
     schedule
@@ -121,13 +128,17 @@ fn queues(cx: &Context) -> Vec<Queue<'_>> {
     let mut queues: Vec<_> = cx
         .registry
         .servers()
-        .filter(|server| !cx.resting.contains(&server.id, now))
+        .filter(|server| {
+            let lane = Lane::of_server(server.id.clone());
+            cx.resting.rest(&lane, now).is_none()
+        })
         .map(|server| Queue {
             server,
             claimed: VecDeque::new(),
             seen: BTreeSet::new(),
             workers: 0,
-            failures: 0,
+            unanswered: 0,
+            strikes: HashMap::new(),
             ended: false,
         })
         .collect();
@@ -239,48 +250,100 @@ fn refresh_in_turn(cx: &Context, claimed: Claimed) -> Ended {
     ended
 }
 
-fn tally(cx: &Context, schedule: &mut Schedule<'_>, index: usize, ended: Ended) {
+/// Ends the claim of a grant whose client rests, so that upkeep turns to the others meanwhile.
+fn put_off(cx: &Context, claimed: &Claimed, lane: &Lane, rest: Rest) -> Ended {
+    let code = match rest.failure {
+        // This request was not sent, so the server has not acted on it.
+        failure if failure.outcome_unknown() => FailureCode::Unreachable,
+        failure => failure,
+    };
+    let setup = lane.client.as_ref().map(|(_, setup)| *setup);
+    let failure = RefreshFailure::Transient {
+        code,
+        at: cx.now(),
+        not_before: rest.until,
+        setup: setup.filter(|_| code.is_operators_fault()),
+    };
+    let grant = &claimed.grant;
+    match cx
+        .vault
+        .fail_refresh(&grant.tenant, grant.id, &claimed.claim, &failure)
+    {
+        Ok(_) => Ended::PassedOver(None),
+        Err(error) => Ended::StoreFailed(error.into()),
+    }
+}
+
+fn tally(cx: &Context, schedule: &mut Schedule<'_>, index: usize, lane: &Lane, ended: Ended) {
     let queue = &mut schedule.queues[index];
     queue.workers -= 1;
-    let mut trouble = ServerTrouble::None;
+    let mut trouble = Trouble::None;
     match ended {
         Ended::Refreshed => {
             schedule.done.refreshed += 1;
-            queue.failures = 0;
-            cx.resting.remove(&queue.server.id);
+            queue.unanswered = 0;
+            queue.strikes.remove(lane);
+            cx.resting.remove(lane);
+            cx.resting.remove(&Lane::of_server(queue.server.id.clone()));
         }
         Ended::Elsewhere => {}
         Ended::PassedOver(problem) => {
             schedule.done.passed_over += 1;
             schedule.requests -= 1;
-            // That concerns every grant of the server.
-            queue.ended |= matches!(problem, Some(Misconfigured::NoClient(_)));
+            // Where tenants have no clients of their own, that concerns every grant of the server.
+            let no_client = matches!(problem, Some(Misconfigured::NoClient(_)));
+            queue.ended |= no_client && lane.client.is_none();
         }
-        Ended::Failed { server } => {
+        Ended::Failed(what) => {
             schedule.done.failed += 1;
-            trouble = server;
+            trouble = what;
         }
         Ended::StoreFailed(error) => {
             schedule.done.failed += 1;
             schedule.failure.get_or_insert(error);
         }
     }
+    rest_after(cx, queue, lane, trouble);
+}
+
+/// Leaves the client alone that is in trouble, or the server if it does not answer at all.
+fn rest_after(cx: &Context, queue: &mut Queue<'_>, lane: &Lane, trouble: Trouble) {
+    let now = cx.now();
     match trouble {
-        ServerTrouble::None => {}
-        ServerTrouble::RefusesClient => {
-            if !queue.ended {
-                cx.resting.add(&queue.server.id, cx.now());
+        Trouble::None => {}
+        Trouble::RefusesClient => {
+            if !queue.ended && cx.resting.rest(lane, now).is_none() {
+                cx.resting.add(lane, FailureCode::ClientRejected, now);
             }
-            queue.ended = true;
+            queue.ended |= lane.client.is_none();
         }
-        ServerTrouble::Strike => {
-            queue.failures += 1;
-            if queue.failures == STRIKES {
+        Trouble::Strike(failure) => {
+            let strikes = queue.strikes.entry(lane.clone()).or_default();
+            *strikes += 1;
+            if *strikes == STRIKES {
+                cx.resting.add(lane, failure, now);
+                queue.ended |= lane.client.is_none();
+            }
+            queue.unanswered = if is_unanswered(failure) {
+                queue.unanswered + 1
+            } else {
+                0
+            };
+            if queue.unanswered == STRIKES && lane.client.is_some() {
+                cx.resting
+                    .add(&Lane::of_server(queue.server.id.clone()), failure, now);
                 queue.ended = true;
-                cx.resting.add(&queue.server.id, cx.now());
             }
         }
     }
+}
+
+/// Whether there was no answer: that does not depend on the client.
+const fn is_unanswered(failure: FailureCode) -> bool {
+    matches!(
+        failure,
+        FailureCode::Unreachable | FailureCode::Untrusted | FailureCode::TimedOut | FailureCode::Interrupted
+    )
 }
 
 impl Schedule<'_> {
@@ -314,19 +377,13 @@ impl Ended {
             NotRefreshed::Untried(Error::Misconfigured(problem)) => Self::PassedOver(Some(problem)),
             NotRefreshed::Untried(_) => Self::PassedOver(None),
             NotRefreshed::Failed(error @ Error::Vault(_)) => Self::StoreFailed(error),
-            NotRefreshed::Failed(Error::Unavailable(_)) => Self::Failed {
-                server: ServerTrouble::Strike,
-            },
-            NotRefreshed::Failed(Error::Misconfigured(Misconfigured::ClientRejected(_))) => Self::Failed {
-                server: ServerTrouble::RefusesClient,
-            },
-            NotRefreshed::Failed(_) => Self::Failed {
-                server: ServerTrouble::None,
-            },
+            NotRefreshed::Failed(Error::Unavailable(error)) => Self::Failed(Trouble::Strike(error.failure)),
+            NotRefreshed::Failed(Error::Misconfigured(Misconfigured::ClientRejected(_))) => {
+                Self::Failed(Trouble::RefusesClient)
+            }
+            NotRefreshed::Failed(_) => Self::Failed(Trouble::None),
             NotRefreshed::NeedsConsent(ConsentReason::ClientChanged) => Self::PassedOver(None),
-            NotRefreshed::NeedsConsent(_) => Self::Failed {
-                server: ServerTrouble::None,
-            },
+            NotRefreshed::NeedsConsent(_) => Self::Failed(Trouble::None),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod budget;
 pub(crate) mod due;
+mod lane;
 pub(crate) mod maintain;
 mod outbox;
-pub(crate) mod resting;
+pub(crate) mod rest;

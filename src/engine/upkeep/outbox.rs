@@ -8,9 +8,10 @@ use crate::engine::Context;
 use crate::engine::revoke::at_provider;
 use crate::engine::revoke::report::AtProvider;
 use crate::engine::upkeep::budget::{Budget, STRIKES};
+use crate::engine::upkeep::lane::lane;
+use crate::engine::upkeep::rest::Lane;
 use crate::engine::workers;
 use crate::error::Result;
-use crate::model::ServerId;
 use crate::protocol::Revocable;
 use crate::vault::{PendingRevocation, Settlement, VaultError};
 
@@ -25,13 +26,14 @@ pub(crate) struct Drained {
 /// What the workers of one call share.
 struct Work {
     pending: Vec<PendingRevocation>,
-    /// Requests in a row that a server did not answer.
-    silent: HashMap<ServerId, u32>,
+    /// Attempts in a row that ended nothing, by server and client.
+    silent: HashMap<Lane, u32>,
     settled: usize,
     failure: Option<VaultError>,
 }
 
-/// Tries what earlier attempts left open. A server that does not answer is not asked for the rest of the call.
+/// Tries what earlier attempts left open. A server that does not answer a client is not asked by it for the rest of the
+/// call.
 pub(crate) fn drain_outbox(cx: &Context, budget: Budget, until: Instant) -> Result<Drained> {
     let limit = budget.refreshes;
     // Each worker gets to all that it has taken before the lease ends.
@@ -68,15 +70,11 @@ pub(crate) fn drain_outbox(cx: &Context, budget: Budget, until: Instant) -> Resu
 /// Tries one pending revocation. Returns whether there was one.
 fn end_pending(cx: &Context, work: &Mutex<Work>) -> bool {
     let lock = || work.lock().unwrap_or_else(PoisonError::into_inner);
-    let (pending, asks) = {
-        let mut work = lock();
-        let Some(pending) = work.pending.pop() else {
-            return false;
-        };
-        let server = &pending.grant.issued_by.server;
-        let asks = work.silent.get(server).is_none_or(|count| *count < STRIKES);
-        (pending, asks)
+    let Some(pending) = lock().pending.pop() else {
+        return false;
     };
+    let lane = lane(cx, &pending.grant);
+    let asks = lock().silent.get(&lane).is_none_or(|count| *count < STRIKES);
     let outcome = if asks {
         at_provider::end_at_provider(
             cx,
@@ -95,7 +93,7 @@ fn end_pending(cx: &Context, work: &Mutex<Work>) -> bool {
         .vault
         .settle_revocation(&pending.grant.tenant, pending.id, settlement, cx.now());
     let mut work = lock();
-    let silent = work.silent.entry(pending.grant.issued_by.server).or_default();
+    let silent = work.silent.entry(lane).or_default();
     *silent = if waits { silent.saturating_add(1) } else { 0 };
     match settled {
         Ok(()) => work.settled += usize::from(!waits),

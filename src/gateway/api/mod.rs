@@ -46,9 +46,10 @@ impl Inner {
     }
 
     /// `GET /v1/providers`.
-    pub(super) fn providers(&self) -> Answer {
-        let providers = self.connections.providers();
+    pub(super) fn providers(&self, caller: &Caller) -> Answer {
+        let providers = self.connections.providers_for(caller.acting_user().tenant())?;
         let providers = providers
+            .into_iter()
             .map(|it| ProviderJson::new(it, self.entered(it)))
             .collect();
         answer::json(StatusCode::OK, &Providers { providers })

@@ -48,9 +48,10 @@ impl Inner {
             return self.service_page(caller, incoming, named);
         }
         let user = incoming.query("user").unwrap_or_default();
+        let groups = groups(self, caller, user)?;
         self.show(caller, incoming, StatusCode::OK, |shell| ChooserPage {
             shell,
-            groups: groups(self, user),
+            groups,
             form: ForWhom::of_user(user),
         })
     }

@@ -78,9 +78,9 @@ impl Inner {
             .after
             .map(|_| self.path(&format!("/?{}", filter.query(None))));
         let now = self.now();
-        let providers = self.connections.providers();
+        let providers = self.connections.providers_for(caller.acting_user().tenant())?;
         let groups = if found.is_empty() && !filter.is_set() {
-            groups(self, &filter.user)
+            groups(self, caller, &filter.user)?
         } else {
             Vec::new()
         };
@@ -90,7 +90,10 @@ impl Inner {
                 .iter()
                 .map(|connection| ConnectionView::new(self, caller, connection, now))
                 .collect(),
-            providers: providers.map(|it| (it.id.to_string(), it.name.clone())).collect(),
+            providers: providers
+                .iter()
+                .map(|it| (it.id.to_string(), it.name.clone()))
+                .collect(),
             groups,
             next,
             first,

@@ -126,10 +126,10 @@ impl Inner {
     /// What revoking will do at the provider.
     fn expectation(&self, connection: &Connection, name: &str) -> (String, Option<String>) {
         let registry = self.connections.registry();
-        let capability = registry
+        let server = registry
             .provider(connection.provider.as_str())
-            .map(|service| &service.server.revocation);
-        match capability {
+            .map(|service| service.server);
+        match server.map(|server| &server.revocation) {
             Some(Capability::Endpoint { .. }) => {
                 let text = format!(
                     "{name} is asked to end the access. If it does not answer, the access may still exist there; \
@@ -137,12 +137,13 @@ impl Inner {
                 );
                 (text, None)
             }
-            Some(Capability::ByUser { url }) => {
+            Some(Capability::ByUser { .. }) => {
+                let page = server.and_then(|server| server.revocation_page(&connection.parameters));
                 let text = format!(
                     "{name} cannot be told: it lets only its own users end an access, on a page of theirs. \
                      You are led there afterwards."
                 );
-                (text, link(url))
+                (text, page.and_then(|page| link(page.as_str())))
             }
             _ => {
                 let text = format!(

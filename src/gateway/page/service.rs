@@ -151,7 +151,7 @@ impl Inner {
 
     /// `GET /connect?provider=…`.
     pub(super) fn service_page(&self, caller: &Caller, incoming: &Incoming<'_>, named: &str) -> Answer {
-        let provider = self.offered(named)?;
+        let provider = self.offered(caller, named)?;
         let user = incoming.query("user").filter(|_| caller.is_operator());
         let form = ForWhom::of_user(user.unwrap_or_default());
         self.render_service(caller, incoming, StatusCode::OK, provider, form, None)
@@ -165,7 +165,7 @@ impl Inner {
         named: &str,
         mistake: &Mistake,
     ) -> Answer {
-        let provider = self.offered(named)?;
+        let provider = self.offered(caller, named)?;
         let text = |name| incoming.field(name).unwrap_or_default().to_owned();
         let form = ForWhom {
             user: text("user"),
@@ -186,9 +186,10 @@ impl Inner {
         )
     }
 
-    fn offered(&self, named: &str) -> Result<&Provider, Refusal> {
-        self.connections
-            .providers()
+    fn offered(&self, caller: &Caller, named: &str) -> Result<&Provider, Refusal> {
+        let offered = self.connections.providers_for(caller.acting_user().tenant())?;
+        offered
+            .into_iter()
             .find(|provider| provider.id.as_str() == named)
             .ok_or_else(Refusal::not_found)
     }
@@ -248,8 +249,8 @@ impl Inner {
             "" => caller.acting_user().user().clone(),
             user => UserId::new(user).map_err(Error::from)?,
         };
-        let all = self.connections.providers();
-        let others = all.filter(|other| can_join(named, other));
+        let all = self.connections.providers_for(caller.acting_user().tenant())?;
+        let others = all.into_iter().filter(|other| can_join(named, other));
         let mut others = self.unconnected(caller, &Owner::Personal(whose), others)?;
         for card in &mut others {
             card.ticked = incoming.list("also").any(|ticked| ticked == card.id);

@@ -12,7 +12,7 @@ impl Inner {
         if !connection.owner.is_managed_by(caller.principal().reach()) {
             return Ok(Vec::new());
         }
-        let others = self.connections.joinable(connection);
+        let others = self.connections.joinable(connection)?;
         self.unconnected(caller, &connection.owner, others)
     }
 

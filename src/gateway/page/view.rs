@@ -6,6 +6,7 @@ use url::form_urlencoded;
 
 use super::words::{self, Words};
 use crate::engine::consent::scopes::can_join;
+use crate::error::Result;
 use crate::gateway::{Caller, Inner, time};
 use crate::model::{Connection, Owner, Scopes, Status, Timestamp, UserId};
 use crate::provider::Provider;
@@ -200,16 +201,16 @@ impl Card {
 const ORDER: [&str; 4] = ["Google", "Microsoft", "Productivity", "Health & lifestyle"];
 
 /// Services by group, to be connected for this person: the caller, if it is empty.
-pub(super) fn groups(gateway: &Inner, user: &str) -> Vec<Group> {
+pub(super) fn groups(gateway: &Inner, caller: &Caller, user: &str) -> Result<Vec<Group>> {
     let mut groups: BTreeMap<&str, Vec<Card>> = BTreeMap::new();
-    for provider in gateway.connections.providers() {
+    let offered = gateway.connections.providers_for(caller.acting_user().tenant())?;
+    for &provider in &offered {
         let group = match provider.group.as_str() {
             "" => "Other",
             group => group,
         };
         let mut card = Card::new(provider);
-        let mut all = gateway.connections.providers();
-        if all.any(|other| can_join(provider, other)) || gateway.takes_values(provider) {
+        if offered.iter().any(|other| can_join(provider, other)) || gateway.takes_values(provider) {
             card.options = Some(gateway.service_path(&card.id, user));
         }
         groups.entry(group).or_default().push(card);
@@ -221,7 +222,7 @@ pub(super) fn groups(gateway: &Inner, user: &str) -> Vec<Group> {
             .position(|known| known == name)
             .unwrap_or(ORDER.len())
     });
-    groups
+    let groups = groups
         .into_iter()
         .map(|(name, mut cards)| {
             cards.sort_by(|one, other| one.name.cmp(&other.name));
@@ -230,7 +231,8 @@ pub(super) fn groups(gateway: &Inner, user: &str) -> Vec<Group> {
                 cards,
             }
         })
-        .collect()
+        .collect();
+    Ok(groups)
 }
 
 impl Inner {

@@ -83,6 +83,9 @@ fn remedy(problem: Misconfiguration, provider: &str) -> String {
                 "this application is not registered at {provider} any more; register it again, or disconnect it"
             )
         }
+        Misconfiguration::ClientInvalid => {
+            format!("the registration of this application does not fit {provider}; correct the registration")
+        }
         Misconfiguration::ClientChanged => {
             format!(
                 "this application has another registration at {provider} now; put the former one back, or connect again"

@@ -15,7 +15,7 @@ fn a_url_a_path_and_a_query_give_the_same() {
     ] {
         let response = AuthorizationResponse::parse(callback).expect(callback);
         assert_eq!(response.state().expose_secret(), "s&t", "{callback}");
-        let Outcome::Code(code) = response.into_outcome() else {
+        let Outcome::Code(code) = response.into_state_and_outcome().1 else {
             panic!("{callback}");
         };
         assert_eq!(code.expose_secret(), "c/1", "{callback}");
@@ -63,7 +63,7 @@ fn pasted_callbacks_are_read_and_ambiguous_ones_are_refused() {
     ] {
         let response = AuthorizationResponse::parse(pasted).expect(pasted);
         assert_eq!(response.state().expose_secret(), "s", "{pasted}");
-        assert_eq!(response.issuer(), Some("https://as.test"), "{pasted}");
+        assert_eq!(response.issuer.as_deref(), Some("https://as.test"), "{pasted}");
     }
     for pasted in ["code=c&state=s thanks", "see https://app.test/cb?code=c&state=s"] {
         let refused = AuthorizationResponse::parse(pasted).unwrap_err();
@@ -94,7 +94,11 @@ fn a_renamed_code_comes_once() {
     ] {
         assert_eq!(with_code(callback).unwrap_err(), error, "{callback}");
     }
-    let Outcome::Code(code) = with_code("code=x&auth_code=a&state=s").unwrap().into_outcome() else {
+    let Outcome::Code(code) = with_code("code=x&auth_code=a&state=s")
+        .unwrap()
+        .into_state_and_outcome()
+        .1
+    else {
         panic!("there is a code");
     };
     assert_eq!(code.expose_secret(), "a");
@@ -140,7 +144,7 @@ fn error_codes_are_closed_and_free_text_is_dropped() {
         let callback = format!("state=s&error={code}&error_description=m4rker&error_uri=https://m4rker");
         let response = AuthorizationResponse::parse(&callback).unwrap();
         assert!(!format!("{response:?}").contains("m4rker"));
-        let Outcome::Error(error) = response.into_outcome() else {
+        let Outcome::Error(error) = response.into_state_and_outcome().1 else {
             panic!("{code}");
         };
         assert_eq!((error, error.is_retryable()), (expected, retryable), "{code}");
@@ -183,5 +187,5 @@ fn issuers_by_policy() {
         }
     }
     let response = AuthorizationResponse::parse("code=c&state=s&iss=https%3A%2F%2Fas%252F").unwrap();
-    assert_eq!(response.issuer(), Some("https://as%2F"));
+    assert_eq!(response.issuer.as_deref(), Some("https://as%2F"));
 }

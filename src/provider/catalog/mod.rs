@@ -123,6 +123,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::provider::compiled::CompiledServer;
     use crate::provider::{Pkce, Revocation};
 
     #[test]
@@ -166,7 +167,8 @@ mod tests {
                 server.register_at.is_some(),
                 "{id} does not say where to register"
             );
-            let pages = server.revocation_page(&crate::model::Parameters::from([(
+            let compiled = CompiledServer::compile(server.clone()).unwrap();
+            let pages = compiled.revocation_page(&crate::model::Parameters::from([(
                 "base_url".into(),
                 "https://gitlab.com".into(),
             )]));

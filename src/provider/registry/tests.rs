@@ -2,8 +2,17 @@ use super::*;
 use crate::model::Parameters;
 use crate::provider::{
     AccountEndpoint, ApiHost, ClientAuthentication, DeadGrant, IssuerPolicy, ParameterKind, ParameterRule,
-    Revocation,
+    Revocation, catalog,
 };
+
+/// The first mistake.
+fn validate(registry: &RegistryBuilder, transport: Transport) -> Result<(), InvalidDescriptor> {
+    registry
+        .mistakes(transport)
+        .into_iter()
+        .next()
+        .map_or(Ok(()), Err)
+}
 
 fn server() -> AuthorizationServer {
     let id = ServerId::new("as").unwrap();
@@ -16,20 +25,20 @@ fn provider() -> Provider {
 }
 
 fn validate_server(change: impl FnOnce(&mut AuthorizationServer)) -> Result<(), InvalidDescriptor> {
-    let mut registry = Registry::empty();
+    let mut registry = RegistryBuilder::default();
     let mut server = server();
     change(&mut server);
     registry.add_server(server);
-    registry.validate(Transport::HttpsOnly)
+    validate(&registry, Transport::HttpsOnly)
 }
 
 fn validate_provider(change: impl FnOnce(&mut Provider)) -> Result<(), InvalidDescriptor> {
-    let mut registry = Registry::empty();
+    let mut registry = RegistryBuilder::default();
     registry.add_server(server());
     let mut provider = provider();
     change(&mut provider);
     registry.add_provider(provider);
-    registry.validate(Transport::HttpsOnly)
+    validate(&registry, Transport::HttpsOnly)
 }
 
 #[test]
@@ -41,7 +50,7 @@ fn a_plain_server_and_provider_are_valid() {
 #[test]
 fn each_fault_of_a_server_is_found_and_named() {
     type Change = fn(&mut AuthorizationServer);
-    let faults: [(&str, Change); 23] = [
+    let faults: [(&str, Change); 24] = [
         ("separate_grants", |s| {
             s.separate_grants = true;
             s.extending_parameters.insert("add".into(), "true".into());
@@ -115,6 +124,11 @@ fn each_fault_of_a_server_is_found_and_named() {
         ("token_endpoint", |s| {
             s.parameters.push(ParameterRule::new("x", ParameterKind::Word));
             s.token_endpoint = "{x}/token".into();
+        }),
+        ("parameters", |s| {
+            let rule = ParameterRule::new("x", ParameterKind::Word);
+            s.parameters.push(rule.default_value("1.2.3.999"));
+            s.token_endpoint = "https://{x}/token".into();
         }),
     ];
     for (index, (field, change)) in faults.into_iter().enumerate() {
@@ -219,23 +233,22 @@ fn registrations_must_fit_their_server() {
             Some("redirect_uri"),
         ),
     ] {
-        let mut registry = Registry::empty();
+        let mut registry = RegistryBuilder::default();
         let mut server = server();
         server.client_authentication = authentication;
         registry.add_server(server);
         registry.add_client(ServerId::new("as").unwrap(), registration);
-        let found = registry
-            .validate(Transport::HttpsOnly)
+        let found = validate(&registry, Transport::HttpsOnly)
             .err()
             .map(|error| error.field);
         assert_eq!(found, field);
     }
-    let mut registry = Registry::empty();
+    let mut registry = RegistryBuilder::default();
     registry.add_client(
         ServerId::new("as").unwrap(),
         ClientRegistration::public("id", uri),
     );
-    let error = registry.validate(Transport::HttpsOnly).unwrap_err();
+    let error = validate(&registry, Transport::HttpsOnly).unwrap_err();
     assert!(
         matches!(error.problem, DescriptorProblem::UnknownServer { .. }),
         "{error}"
@@ -244,16 +257,16 @@ fn registrations_must_fit_their_server() {
 
 #[test]
 fn loopback_descriptors_need_the_loopback_transport() {
-    let mut registry = Registry::empty();
+    let mut registry = RegistryBuilder::default();
     let id = ServerId::new("as").unwrap();
     registry.add_server(AuthorizationServer::new(
         id,
         "http://127.0.0.1:1/a",
         "http://127.0.0.1:1/t",
     ));
-    assert_eq!(registry.validate(Transport::HttpsOrLoopback), Ok(()));
+    assert_eq!(validate(&registry, Transport::HttpsOrLoopback), Ok(()));
     assert_eq!(
-        registry.validate(Transport::HttpsOnly).unwrap_err().problem,
+        validate(&registry, Transport::HttpsOnly).unwrap_err().problem,
         DescriptorProblem::NotHttps
     );
 }
@@ -261,15 +274,29 @@ fn loopback_descriptors_need_the_loopback_transport() {
 /// Building connections does not check the catalogue, so this does.
 #[test]
 fn every_descriptor_of_the_catalog_is_valid() {
-    let mut registry = Registry::empty();
-    catalog::servers()
-        .into_iter()
-        .for_each(|server| registry.add_server(server));
-    catalog::providers()
-        .into_iter()
-        .for_each(|provider| registry.add_provider(provider));
-    assert_eq!(registry.validate_all(Transport::HttpsOnly), []);
-    assert_eq!(Registry::with_catalog().validate_all(Transport::HttpsOnly), []);
+    let mut registry = RegistryBuilder::default();
+    for mut server in catalog::servers() {
+        server.replaces_builtin = true;
+        registry.add_server(server);
+    }
+    for mut provider in catalog::providers() {
+        provider.replaces_builtin = true;
+        registry.add_provider(provider);
+    }
+    assert_eq!(registry.mistakes(Transport::HttpsOnly), []);
+    assert!(registry.build(Transport::HttpsOnly).is_ok());
+}
+
+#[test]
+fn the_built_in_descriptors_are_compiled_once_for_the_process() {
+    let registry = || RegistryBuilder::default().build(Transport::HttpsOnly).unwrap();
+    let (one, other) = (registry(), registry());
+    for (one, other) in one.servers().zip(other.servers()) {
+        assert!(Arc::ptr_eq(one, other), "{}", one.id);
+    }
+    for (one, other) in one.providers().zip(other.providers()) {
+        assert!(Arc::ptr_eq(one, other), "{}", one.id);
+    }
 }
 
 #[test]
@@ -284,24 +311,22 @@ fn a_descriptor_takes_the_place_of_a_built_in_one_only_if_it_says_so() {
         ("mine", true, 1, Some(ReplacesNothing)),
     ];
     for (id, says_so, times, problem) in cases {
-        let mut registry = Registry::with_catalog();
+        let mut registry = RegistryBuilder::default();
         let mut server = catalog::google();
         server.id = ServerId::new(id).unwrap();
         server.replaces_builtin = says_so;
         (0..times).for_each(|_| registry.add_server(server.clone()));
-        let found = registry
-            .validate(Transport::HttpsOnly)
+        let found = validate(&registry, Transport::HttpsOnly)
             .err()
             .map(|error| error.problem);
         assert_eq!(found, problem, "server {id} {says_so} {times}");
 
-        let mut registry = Registry::with_catalog();
+        let mut registry = RegistryBuilder::default();
         let mut provider = catalog::gmail();
         provider.id = ProviderId::new(id.replace("google", "gmail")).unwrap();
         provider.replaces_builtin = says_so;
         (0..times).for_each(|_| registry.add_provider(provider.clone()));
-        let found = registry
-            .validate(Transport::HttpsOnly)
+        let found = validate(&registry, Transport::HttpsOnly)
             .err()
             .map(|error| error.problem);
         assert_eq!(found, problem, "provider {id} {says_so} {times}");
@@ -310,12 +335,12 @@ fn a_descriptor_takes_the_place_of_a_built_in_one_only_if_it_says_so() {
 
 #[test]
 fn a_built_in_provider_at_a_replaced_server_is_named_with_that_server() {
-    let mut registry = Registry::with_catalog();
+    let mut registry = RegistryBuilder::default();
     let mut server = server();
     server.id = ServerId::new(catalog::ATLASSIAN).unwrap();
     server.replaces_builtin = true;
     registry.add_server(server);
-    let error = registry.validate(Transport::HttpsOnly).unwrap_err();
+    let error = validate(&registry, Transport::HttpsOnly).unwrap_err();
     assert_eq!(
         (error.descriptor.as_str(), error.replaced_server.as_deref()),
         ("jira", Some("atlassian"))
@@ -328,23 +353,23 @@ fn a_built_in_provider_at_a_replaced_server_is_named_with_that_server() {
 
 #[test]
 fn a_second_client_for_a_server_is_a_mistake() {
-    let mut registry = Registry::with_catalog();
+    let mut registry = RegistryBuilder::default();
     for secret in ["one", "two"] {
         let client = ClientRegistration::new("id", secret, "https://app.test/cb");
         registry.add_client(ServerId::new("google").unwrap(), client);
     }
-    let error = registry.validate(Transport::HttpsOnly).unwrap_err();
+    let error = validate(&registry, Transport::HttpsOnly).unwrap_err();
     assert_eq!(error.problem, DescriptorProblem::TwoClients);
-    assert_eq!(registry.validate_all(Transport::HttpsOnly).len(), 1);
+    assert_eq!(registry.mistakes(Transport::HttpsOnly).len(), 1);
 }
 
 #[test]
 fn an_unknown_id_is_answered_with_the_ids_to_use() {
     let registered = |id: &str| {
-        let mut registry = Registry::with_catalog();
+        let mut registry = RegistryBuilder::default();
         let client = ClientRegistration::new("id", "secret", "https://app.test/cb");
         registry.add_client(ServerId::new(id).unwrap(), client);
-        registry.validate(Transport::HttpsOnly).unwrap_err().to_string()
+        validate(&registry, Transport::HttpsOnly).unwrap_err().to_string()
     };
     let error = registered("gmail");
     assert!(error.contains("\"google\""), "{error}");
@@ -354,22 +379,25 @@ fn an_unknown_id_is_answered_with_the_ids_to_use() {
         "{error}"
     );
     let error = validate_provider(|it| it.server = ServerId::new("acmee").unwrap()).unwrap_err();
-    assert!(error.to_string().contains("\"acmee\"; known are: as"), "{error}");
+    assert!(
+        error.to_string().contains("\"acmee\"; known are: as, asana, "),
+        "{error}"
+    );
 }
 
 #[test]
 fn the_catalog_is_found_by_id() {
-    let registry = Registry::with_catalog();
+    let registry = RegistryBuilder::default().build(Transport::HttpsOnly).unwrap();
     let gmail = registry.provider(catalog::GMAIL).unwrap();
     assert_eq!(gmail.server.id.as_str(), catalog::GOOGLE);
     assert!(registry.provider("nothing").is_none());
     for provider in registry.providers() {
-        let service = registry.provider(provider.id.as_str()).unwrap();
-        let parameters = service
+        let entry = registry.provider(provider.id.as_str()).unwrap();
+        let parameters = entry
             .server
             .complete_parameters(&Parameters::new(), Transport::HttpsOnly)
             .unwrap();
-        service.server.endpoints(&parameters).unwrap();
+        entry.server.check(&parameters).unwrap();
         if provider.id.as_str() == catalog::JIRA {
             // Which site is known only after the consent.
             assert_eq!(provider.api_base(&parameters), None);

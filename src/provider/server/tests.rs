@@ -1,41 +1,5 @@
 use super::*;
 
-fn gitlab() -> AuthorizationServer {
-    let mut server = AuthorizationServer::new(
-        ServerId::new("gitlab").unwrap(),
-        "{base_url}/oauth/authorize",
-        "{base_url}/oauth/token",
-    );
-    server.revocation = Revocation::ByUser {
-        url: "{base_url}/profile".into(),
-    };
-    server
-}
-
-#[test]
-fn codes_and_refresh_tokens_go_to_the_token_endpoint_unless_the_server_says_otherwise() {
-    let parameters = Parameters::from([("base_url".into(), "https://git.example/lab".into())]);
-    let mut server = gitlab();
-    let endpoints = server.endpoints(&parameters).unwrap();
-    assert_eq!(
-        endpoints.authorization.as_str(),
-        "https://git.example/lab/oauth/authorize"
-    );
-    assert_eq!(endpoints.token, endpoints.refresh);
-    assert_eq!(endpoints.revocation, None);
-    let page = server.revocation_page(&parameters).unwrap();
-    assert_eq!(page.as_str(), "https://git.example/lab/profile");
-
-    server.refresh_endpoint = Some("{base_url}/oauth/refresh".into());
-    let endpoints = server.endpoints(&parameters).unwrap();
-    assert_eq!(endpoints.token.path(), "/lab/oauth/token");
-    assert_eq!(endpoints.refresh.path(), "/lab/oauth/refresh");
-    assert_eq!(
-        server.endpoints(&Parameters::new()),
-        Err(InvalidTemplate::Missing("base_url".into()))
-    );
-}
-
 #[cfg(feature = "serde")]
 #[test]
 fn a_silent_file_means_the_defaults_and_durations_are_seconds() {

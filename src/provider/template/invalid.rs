@@ -1,9 +1,8 @@
 //! Why a template is not valid.
 
-/// Why a template or its expansion is not a URL. Names placeholders, never values.
+/// Why a template is not one of a URL. Names placeholders, never values.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum InvalidTemplate {
+pub(crate) enum InvalidTemplate {
     /// A brace has no partner, or the text between braces is not a name.
     #[error(
         "has a brace without its partner, or braces around what is not a name: a name has letters, digits, \"_\", \"-\" \
@@ -25,12 +24,6 @@ pub enum InvalidTemplate {
     /// The text behind a base URL does not begin a path: `{base_url}.evil` would be another host.
     #[error("needs \"/\" behind {{{0}}}, which stands for a whole base URL")]
     BehindBase(String),
-    /// There is no value for this placeholder.
-    #[error("there is no value for {{{0}}}")]
-    Missing(String),
-    /// The value for this placeholder has characters that may not stand there.
-    #[error("the value for {{{0}}} may not stand there")]
-    Value(String),
     /// Neither a scheme nor a base URL stands at the start.
     #[error("does not begin with https:// or with a base URL in braces")]
     NoScheme,
@@ -43,4 +36,20 @@ pub enum InvalidTemplate {
     /// It is not an absolute URL.
     #[error("is not an absolute URL")]
     Url,
+}
+
+/// Why a template gives no URL for some values. Names placeholders, never values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Unfilled {
+    /// There is no value for this placeholder.
+    Missing(String),
+    /// The value for this placeholder may not stand there.
+    Value(String),
+    /// Each value may stand where it does, and together they are not a URL.
+    Address {
+        /// The problem of the URL.
+        problem: InvalidTemplate,
+        /// The first placeholder, if there is one.
+        first: Option<String>,
+    },
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::provider::syntax::meant_host;
 
 fn values(value: &str) -> Parameters {
     Parameters::from([("x".into(), value.into())])
@@ -155,9 +156,14 @@ fn templates_that_could_leave_their_host_are_refused() {
 fn errors_name_the_placeholder_and_not_the_value() {
     let template = Template::parse("https://as.test/{x}").unwrap();
     let error = template.expand(&values("s3cret/")).unwrap_err();
-    assert_eq!(error.to_string(), "the value for {x} may not stand there");
+    assert_eq!(error, Unfilled::Value("x".into()));
     let error = template.expand(&Parameters::new()).unwrap_err();
-    assert_eq!(error.to_string(), "there is no value for {x}");
+    assert_eq!(error, Unfilled::Missing("x".into()));
+    let template = Template::parse("https://{x}/").unwrap();
+    let error = template.expand(&values("1.2.3.999")).unwrap_err();
+    let problem = InvalidTemplate::Url;
+    let first = Some("x".into());
+    assert_eq!(error, Unfilled::Address { problem, first });
 }
 
 proptest::proptest! {

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use http::HeaderName;
 use http::header::HeaderValue;
 
-use super::{Check, DescriptorProblem, InvalidDescriptor, RESERVED_HEADERS, is_protocol};
+use super::check::{Check, RESERVED_HEADERS, is_protocol};
+use crate::provider::problem::{DescriptorProblem, InvalidDescriptor};
 use crate::provider::value::{OR, names_in};
 use crate::provider::{Provider, lookalike};
 

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use url::Url;
 
+use super::check::Check;
 use super::urls::without_rule;
-use super::{Check, DescriptorProblem, InvalidDescriptor};
+use crate::provider::problem::{DescriptorProblem, InvalidDescriptor};
 use crate::provider::{ParameterSource, Provider};
 
 impl Check<'_> {

@@ -3,9 +3,11 @@
 use http::HeaderName;
 use http::header::HeaderValue;
 
+use super::check::{Check, RESERVED_HEADERS};
 use super::urls::without_rule;
-use super::{Check, DescriptorProblem, InvalidDescriptor, RESERVED_HEADERS};
 use crate::model::Scopes;
+use crate::provider::compiled::CompiledProvider;
+use crate::provider::problem::{DescriptorProblem, InvalidDescriptor};
 use crate::provider::template::Template;
 use crate::provider::value::names_in;
 use crate::provider::{ApiHost, Pointer, Provider, lookalike};
@@ -71,6 +73,7 @@ impl Check<'_> {
 
     /// A path alone is resolved against the API base; where no host allows it, no such request would be sent.
     fn coverage(&self, provider: &Provider) -> Result<(), InvalidDescriptor> {
+        let provider = CompiledProvider::compile(provider.clone())?;
         let uncovered = self.stand_ins().into_iter().any(|values| {
             let base = provider.api_base(&values);
             base.is_some_and(|base| !provider.allows(&base, &values))

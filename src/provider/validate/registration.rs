@@ -1,14 +1,17 @@
 //! Checks of a client registration against its server.
 
-use super::{DescriptorProblem, InvalidDescriptor, Transport};
-use crate::provider::instance::RegisteredBase;
-use crate::provider::{AuthorizationServer, ClientAuthentication, ClientRegistration};
+use crate::provider::problem::{DescriptorProblem, InvalidDescriptor};
+use crate::provider::registered_base::RegisteredBase;
+use crate::provider::{
+    AuthorizationServer, ClientAuthentication, ClientRegistration, RedirectRules, Transport,
+};
 
+/// Checks a client registration. Returns the base URLs at which it is registered.
 pub(in crate::provider) fn registration(
     server: &AuthorizationServer,
     registration: &ClientRegistration,
     transport: Transport,
-) -> Result<(), InvalidDescriptor> {
+) -> Result<Vec<RegisteredBase>, InvalidDescriptor> {
     let invalid = |field, problem| InvalidDescriptor::new(server.id.as_str(), field, problem);
     if registration.client_id.is_empty() {
         return Err(invalid("client_id", DescriptorProblem::Empty));
@@ -23,13 +26,14 @@ pub(in crate::provider) fn registration(
     {
         return Err(invalid("client_secret", DescriptorProblem::Wrapped));
     }
-    let is_base = |base: &String| RegisteredBase::parse(base, transport).is_some();
-    if !registration.base_urls.iter().all(is_base) {
-        return Err(invalid("base_urls", DescriptorProblem::BaseUrl));
-    }
-    server
-        .redirects
-        .check(&registration.redirect_uri)
+    let bases = registration.base_urls.iter();
+    let bases: Option<Vec<_>> = bases.map(|base| RegisteredBase::parse(base, transport)).collect();
+    let bases = bases.ok_or_else(|| invalid("base_urls", DescriptorProblem::BaseUrl))?;
+    let check = match registration.client_secret {
+        Some(_) => RedirectRules::check,
+        None => RedirectRules::check_public,
+    };
+    check(&server.redirects, &registration.redirect_uri)
         .map_err(|problem| invalid("redirect_uri", problem.into()))?;
     let has_secret = registration
         .client_secret
@@ -44,7 +48,7 @@ pub(in crate::provider) fn registration(
         | ClientAuthentication::SecretAsUser => true,
     };
     if has_secret == needs_secret && has_secret == registration.client_secret.is_some() {
-        Ok(())
+        Ok(bases)
     } else {
         Err(invalid("client_secret", DescriptorProblem::ClientSecret))
     }

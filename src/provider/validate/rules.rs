@@ -1,7 +1,8 @@
 //! Checks of the rules for the values of a connection.
 
-use super::{Check, DescriptorProblem, InvalidDescriptor, RuleProblem, is_credential, is_protocol};
-use crate::provider::template::is_name;
+use super::check::{Check, is_credential, is_protocol};
+use crate::provider::problem::{DescriptorProblem, InvalidDescriptor, RuleProblem};
+use crate::provider::syntax::is_name;
 use crate::provider::value::BUILT_IN;
 use crate::provider::{ParameterKind, ParameterRule, ParameterSource, Pattern};
 

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use url::Url;
 
-use super::{Check, DescriptorProblem, InvalidDescriptor, is_credential, is_protocol};
+use super::check::{Check, is_credential, is_protocol};
 use crate::http::is_clean;
 use crate::model::Parameters;
+use crate::provider::problem::{DescriptorProblem, InvalidDescriptor};
 use crate::provider::template::{Alternative, InvalidTemplate, Template};
 use crate::provider::value::BUILT_IN;
-use crate::provider::{IssuerPolicy, ParameterKind, ParameterRule, ParameterSource};
+use crate::provider::{IssuerPolicy, ParameterKind, ParameterRule, ParameterSource, Transport};
 
 /// A place in a URL, and the kinds of values that may stand there.
 struct Place {
@@ -54,7 +55,7 @@ impl Check<'_> {
         first.ok_or_else(|| self.error(field, InvalidTemplate::Url.into()))
     }
 
-    fn alternative(&self, field: &'static str, template: &Alternative<'_>) -> Result<Url, InvalidDescriptor> {
+    fn alternative(&self, field: &'static str, template: &Alternative) -> Result<Url, InvalidDescriptor> {
         let base = template.base_url();
         let whole_host = template.whole_host();
         let in_host: Vec<&str> = template.host_placeholders().collect();
@@ -90,7 +91,7 @@ impl Check<'_> {
         }
         let url = template
             .expand(&values)
-            .map_err(|problem| self.error(field, problem.into()))?;
+            .map_err(|unfilled| self.error(field, unfilled.into()))?;
         self.scheme(field, &url)?;
         Ok(url)
     }
@@ -107,7 +108,7 @@ impl Check<'_> {
     }
 
     fn scheme(&self, field: &'static str, url: &Url) -> Result<(), InvalidDescriptor> {
-        if url.scheme() == "https" || self.transport == super::Transport::HttpsOrLoopback {
+        if url.scheme() == "https" || self.transport == Transport::HttpsOrLoopback {
             Ok(())
         } else {
             Err(self.error(field, DescriptorProblem::NotHttps))

@@ -63,13 +63,13 @@ impl<'a> Call<'a> {
 /// once more.
 ///
 /// ```
-/// # use valetkey::protocol::AuthorizationResponse;
+/// # use valetkey::AuthorizationResponse;
 /// # use valetkey::testing::{ManualClock, Sandbox};
 /// # use valetkey::vault::MemoryVault;
 /// # use valetkey::{ActingUser, Connections, Resolver};
 /// use serde_json::json;
 /// use valetkey::resolver::mcp::{Call, Elicitation, RequestStateKey, input_required};
-/// use valetkey::vault::envelope::MasterKey;
+/// use valetkey::vault::MasterKey;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let sandbox = Sandbox::new(ManualClock::default());

@@ -26,7 +26,7 @@ impl Turn {
     /// [`NotPermitted`](Error::NotPermitted) where a workspace connection is needed, which only an operator can connect; and
     /// all that [`prepare`](crate::Connections::prepare) returns.
     pub fn ask(&self, need: &ConsentRequired) -> Result<Arc<ConsentRequest>> {
-        if need.shared {
+        if need.workspace {
             return Err(Error::NotPermitted);
         }
         let connections = &self.common.connections;
@@ -48,7 +48,7 @@ impl Turn {
         }
         let need = widened;
         let prepared = connections.prepare(&self.acting_user, provider, ConsentOptions::from(&need))?;
-        let name = self.common.engine.service(provider)?.provider.name.clone();
+        let name = self.common.engine.registry.find(provider)?.provider.name.clone();
         let asked = Arc::new(ConsentRequest {
             message: message(&name, need.reason),
             need,

@@ -28,7 +28,7 @@ use crate::resolver::{refused, resolve, send};
 /// `Clone` nor serialisable; share it between the tools of the turn by reference. What it remembers is wiped when it is dropped.
 ///
 /// ```
-/// # use valetkey::protocol::AuthorizationResponse;
+/// # use valetkey::AuthorizationResponse;
 /// # use valetkey::testing::{ManualClock, Sandbox};
 /// # use valetkey::vault::MemoryVault;
 /// # use valetkey::resolver::TurnPurpose;

@@ -152,7 +152,7 @@ impl Turn {
         let mut outgoing = HttpRequest::new(parts.method, url).with_body(body);
         outgoing.headers = headers;
         for token in &lent {
-            add_to_request(cx, token, &mut outgoing)?;
+            add_to_request(cx, &self.acting_user, token, &mut outgoing)?;
         }
         outgoing.timeout = settings.send_timeout;
         outgoing.max_response_bytes = settings.send_max_bytes;

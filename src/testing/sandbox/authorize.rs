@@ -10,10 +10,11 @@ use super::personality::IssuerEcho;
 use super::{World, pages};
 use crate::http::HttpResponse;
 use crate::model::{Scopes, Timestamp};
-use crate::provider::Pkce;
+use crate::provider::{Pkce, loopback_port, with_loopback_port};
 
 /// A request that waits for the person's answer. Kept here, so that the page cannot change it.
 pub(super) struct Pending {
+    client: String,
     redirect: Redirect,
     scopes: Scopes,
     challenge: Option<String>,
@@ -29,8 +30,8 @@ struct Redirect {
 
 /// Answers with the consent page, with an error page, or with an error redirect.
 pub(super) fn ask(world: &mut World, received: &Received) -> HttpResponse {
-    let redirect = match trusted_redirect(world, &received.query) {
-        Ok(redirect) => redirect,
+    let (client, redirect) = match trusted_redirect(world, &received.query) {
+        Ok(trusted) => trusted,
         Err(what) => return pages::error(what),
     };
     let (scopes, challenge) = match checked(world, &received.query) {
@@ -42,8 +43,9 @@ pub(super) fn ask(world: &mut World, received: &Received) -> HttpResponse {
     let unites = uniting.is_some_and(|(name, value)| first(&received.query, name) == Some(value));
     let returns_to = Url::parse(&redirect.uri).map_or_else(|_| String::new(), |uri| origin(&uri));
     let hint = first(&received.query, "login_hint").and_then(Account::find);
-    let page = pages::consent(&id, &world.client_id, &returns_to, &scopes, hint);
+    let page = pages::consent(&id, &client, &returns_to, &scopes, hint);
     let pending = Pending {
+        client,
         redirect,
         scopes,
         challenge,
@@ -80,6 +82,7 @@ pub(super) fn decide(world: &mut World, received: &Received, now: Timestamp) -> 
         .cloned()
         .collect();
     let code = world.grants.issue_code(Code {
+        client: pending.client,
         account,
         scopes: scopes.union(&before),
         redirect_uri: pending.redirect.uri.clone(),
@@ -89,22 +92,30 @@ pub(super) fn decide(world: &mut World, received: &Received, now: Timestamp) -> 
     pending.redirect.back(world, &[("code", &code)])
 }
 
-/// The redirect URI, if both it and the client are known. Otherwise nobody is redirected
+/// The client and the redirect URI, if both are known. Otherwise nobody is redirected
 /// ([RFC 6749 §4.1.2.1](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.2.1)).
-fn trusted_redirect(world: &World, query: &Pairs) -> Result<Redirect, &'static str> {
+fn trusted_redirect(world: &World, query: &Pairs) -> Result<(String, Redirect), &'static str> {
     let client = single(query, "client_id").map_err(|Repeated| "The client is named twice.")?;
-    if client != Some(world.client_id.as_str()) {
-        return Err("The client is not known.");
-    }
+    let client = client.filter(|client| world.secret_of(client).is_some());
+    let client = client.ok_or("The client is not known.")?.to_owned();
     let uri = single(query, "redirect_uri").map_err(|Repeated| "The redirect address is named twice.")?;
     match uri {
-        // Byte for byte, as RFC 9700 §2.1 says.
-        Some(uri) if world.redirect_uris.contains(uri) => Ok(Redirect {
-            uri: uri.to_owned(),
-            state: first(query, "state").map(str::to_owned),
-        }),
+        Some(uri) if is_registered(world, uri) => {
+            let redirect = Redirect {
+                uri: uri.to_owned(),
+                state: first(query, "state").map(str::to_owned),
+            };
+            Ok((client, redirect))
+        }
         _ => Err("The redirect address is not registered for this client."),
     }
+}
+
+/// Byte for byte, as RFC 9700 §2.1 says, but for the port of a loopback address (RFC 8252 §7.3).
+fn is_registered(world: &World, uri: &str) -> bool {
+    let is_same = |registered: &String, port| with_loopback_port(registered, port).as_deref() == Some(uri);
+    world.redirect_uris.contains(uri)
+        || loopback_port(uri).is_some_and(|port| world.redirect_uris.iter().any(|known| is_same(known, port)))
 }
 
 fn checked(world: &World, query: &Pairs) -> Result<(Scopes, Option<String>), &'static str> {

@@ -46,12 +46,12 @@ pub(super) fn parameter<'a>(received: &'a Received, name: &str) -> Result<Option
     single(&received.form, name).map_err(|_| Refused::InvalidRequest)
 }
 
-/// Checks that the client proves itself in the one way that is set, and in no other besides.
+/// Checks that a client proves itself in the one way that is set, and in no other. Returns its id.
 pub(super) fn authenticate(
     world: &World,
     received: &Received,
     authentication: ClientAuthentication,
-) -> Result<(), Refused> {
+) -> Result<String, Refused> {
     // A credential in a URL ends up in logs: refused, whatever else is right.
     if !received.query.is_empty() {
         return Err(Refused::InvalidRequest);
@@ -62,12 +62,20 @@ pub(super) fn authenticate(
     if in_header.is_some() && secret.is_some() {
         return Err(Refused::InvalidRequest);
     }
-    let named = id == Some(world.client_id.as_str());
-    let (expected_id, expected_secret) = (world.client_id.as_str(), world.client_secret.as_str());
+    let presented = in_header
+        .and_then(|value| credentials(value, authentication != ClientAuthentication::BasicUnencoded))
+        .map(|(id, _)| id);
+    let client = match id {
+        Some(id) => id.to_owned(),
+        None => presented
+            .filter(|id| world.secret_of(id).is_some())
+            .unwrap_or_else(|| world.client_id.clone()),
+    };
+    let expected_secret = world.secret_of(&client).ok_or(Refused::InvalidClient)?;
+    let named = id == Some(client.as_str());
     let basic = |encoded: bool| {
         let credentials = in_header.and_then(|value| credentials(value, encoded));
-        credentials.is_some_and(|(id, secret)| id == expected_id && secret == expected_secret)
-            && (id.is_none() || named)
+        credentials.is_some_and(|(id, secret)| id == client && secret == expected_secret)
     };
     let proven = match authentication {
         ClientAuthentication::Post => in_header.is_none() && named && secret == Some(expected_secret),
@@ -81,7 +89,7 @@ pub(super) fn authenticate(
         ClientAuthentication::None => in_header.is_none() && named && secret.is_none(),
     };
     if proven {
-        Ok(())
+        Ok(client)
     } else {
         Err(Refused::InvalidClient)
     }

@@ -81,6 +81,20 @@ impl Sandbox {
         }
     }
 
+    /// Another app at this server, with the same redirect URI registered. Its codes and tokens are its own: they are
+    /// refused from every other client. Its secret is `sbx-cs-` and the client id.
+    #[must_use]
+    pub fn another_registration(&self, client_id: &str, redirect_uri: &str) -> ClientRegistration {
+        self.allow_redirect(redirect_uri);
+        let secret = format!("{}cs-{client_id}", Self::SECRET_PREFIX);
+        let world = &mut *self.world();
+        world.other_clients.insert(client_id.to_owned(), secret.clone());
+        match world.personality.client_authentication {
+            ClientAuthentication::None => ClientRegistration::public(client_id, redirect_uri),
+            _ => ClientRegistration::new(client_id, secret, redirect_uri),
+        }
+    }
+
     /// The client id of the host's app.
     #[must_use]
     pub fn client_id(&self) -> String {
@@ -100,7 +114,8 @@ impl Sandbox {
         world.other_secrets.push(old);
     }
 
-    /// Registers one more redirect URI. Others are refused, byte for byte.
+    /// Registers one more redirect URI. Others are refused, byte for byte; of a loopback address any port is accepted
+    /// ([RFC 8252 §7.3](https://www.rfc-editor.org/rfc/rfc8252#section-7.3)).
     pub fn allow_redirect(&self, redirect_uri: impl Into<String>) {
         self.world().redirect_uris.insert(redirect_uri.into());
     }

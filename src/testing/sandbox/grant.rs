@@ -20,6 +20,7 @@ pub(super) struct Dead;
 
 /// What a person allowed, before the code is exchanged.
 pub(super) struct Code {
+    pub(super) client: String,
     pub(super) account: Account,
     pub(super) scopes: Scopes,
     pub(super) redirect_uri: String,
@@ -34,6 +35,8 @@ struct IssuedCode {
 }
 
 pub(super) struct Grant {
+    /// The client that it was issued to.
+    pub(super) client: String,
     pub(super) account: Account,
     pub(super) scopes: Scopes,
 }
@@ -105,12 +108,16 @@ impl Grants {
     pub(super) fn redeem(
         &mut self,
         value: &str,
+        client: &str,
         redirect_uri: Option<&str>,
         verifier: Option<&str>,
         join: bool,
         now: Timestamp,
     ) -> Result<GrantId, Dead> {
         let issued = self.codes.get_mut(value).ok_or(Dead)?;
+        if issued.code.client != client {
+            return Err(Dead);
+        }
         if let Some(grant) = issued.grant {
             self.end(grant);
             return Err(Dead);
@@ -125,10 +132,11 @@ impl Grants {
             return Err(Dead);
         }
         let grant = Grant {
+            client: code.client.clone(),
             account: code.account,
             scopes: code.scopes.clone(),
         };
-        let living = join.then(|| self.living_grant_of(grant.account, now)).flatten();
+        let living = join.then(|| self.living_grant_of(&grant, now)).flatten();
         let id = living.unwrap_or(self.grants.len());
         match self.grants.get_mut(id) {
             Some(joined) => *joined = grant,
@@ -140,12 +148,13 @@ impl Grants {
         Ok(id)
     }
 
-    /// The latest grant of the account of which any token lives.
-    fn living_grant_of(&self, account: Account, now: Timestamp) -> Option<GrantId> {
+    /// The latest grant of the same account and client of which any token lives.
+    fn living_grant_of(&self, like: &Grant, now: Timestamp) -> Option<GrantId> {
         (0..self.grants.len()).rev().find(|id| {
             let access = self.access.values().any(|it| it.grant == *id && it.is_live(now));
             let refresh = self.refresh.values().any(|it| it.grant == *id && it.is_live(now));
-            self.grants[*id].account == account && (access || refresh)
+            let known = &self.grants[*id];
+            known.account == like.account && known.client == like.client && (access || refresh)
         })
     }
 
@@ -262,6 +271,13 @@ impl Grants {
         let refresh = self.refresh.get(token).map(|refresh| refresh.grant);
         let grant = refresh.or_else(|| self.access.get(token).map(|access| access.grant))?;
         Some(self.grants[grant].account)
+    }
+
+    /// The client that a token was issued to.
+    pub(super) fn client_of(&self, token: &str) -> Option<&str> {
+        let refresh = self.refresh.get(token).map(|refresh| refresh.grant);
+        let grant = refresh.or_else(|| self.access.get(token).map(|access| access.grant))?;
+        Some(&self.grants[grant].client)
     }
 
     /// Whether it is a refresh token, dead or alive.

@@ -8,6 +8,7 @@ mod account;
 mod authorize;
 mod browser;
 mod client;
+mod described;
 mod descriptor;
 mod grant;
 mod log;
@@ -85,6 +86,8 @@ struct World {
     base: Url,
     client_id: String,
     client_secret: String,
+    /// The secrets of other apps, by client id.
+    other_clients: BTreeMap<String, String>,
     redirect_uris: BTreeSet<String>,
     personality: Personality,
     pending: BTreeMap<String, Pending>,
@@ -99,6 +102,14 @@ struct World {
 }
 
 impl World {
+    /// The secret of a client, if it is known.
+    fn secret_of(&self, client: &str) -> Option<&str> {
+        if client == self.client_id {
+            return Some(&self.client_secret);
+        }
+        self.other_clients.get(client).map(String::as_str)
+    }
+
     /// What it calls itself: the origin, without a slash at its end, unless it plays somebody.
     fn issuer(&self) -> String {
         if let Some(issuer) = self.surface.as_ref().and_then(|surface| surface.issuer.clone()) {
@@ -137,6 +148,7 @@ impl Sandbox {
             client_id: "sandbox-client".into(),
             // Reserved characters, so that each encoding of the credentials is put to the test.
             client_secret: "sbx-cs-not:so+secret %26é".into(),
+            other_clients: BTreeMap::new(),
             redirect_uris: BTreeSet::new(),
             personality: Personality::default(),
             pending: BTreeMap::new(),
@@ -249,6 +261,7 @@ impl Sandbox {
         let mut secrets = world.grants.issued();
         secrets.extend(world.other_secrets.iter().cloned());
         secrets.push(world.client_secret.clone());
+        secrets.extend(world.other_clients.values().cloned());
         secrets
     }
 

@@ -26,10 +26,16 @@ fn revoke(world: &mut World, received: &Received) -> Result<(), Refused> {
         RevocationAuth::Basic => Some(ClientAuthentication::Basic),
         RevocationAuth::None => None,
     };
-    if let Some(authentication) = authentication {
-        authenticate(world, received, authentication)?;
-    }
+    let client = match authentication {
+        Some(authentication) => Some(authenticate(world, received, authentication)?),
+        None => None,
+    };
     let token = parameter(received, "token")?.ok_or(Refused::InvalidRequest)?;
+    // RFC 7009 §2.1: a token that was issued to another client is not revoked.
+    let owner = world.grants.client_of(token);
+    if client.is_some() && owner.is_some() && client.as_deref() != owner {
+        return Err(Refused::InvalidRequest);
+    }
     // Only a hint (RFC 7009 §2.1): looked at for repetition, never believed.
     parameter(received, "token_type_hint")?;
     let takes = match world.personality.revocation_takes {

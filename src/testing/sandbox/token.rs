@@ -34,23 +34,23 @@ pub(super) fn answer(world: &mut World, received: &Received, now: Timestamp) -> 
 }
 
 fn issue(world: &mut World, received: &Received, now: Timestamp) -> Result<Tokens, Refused> {
-    authenticate(world, received, world.personality.client_authentication)?;
+    let client = authenticate(world, received, world.personality.client_authentication)?;
     match parameter(received, "grant_type")? {
-        Some("authorization_code") => exchange(world, received, now),
-        Some("refresh_token") => refresh(world, received, now),
+        Some("authorization_code") => exchange(world, received, &client, now),
+        Some("refresh_token") => refresh(world, received, &client, now),
         Some(_) => Err(Refused::UnsupportedGrantType),
         None => Err(Refused::InvalidRequest),
     }
 }
 
-fn exchange(world: &mut World, received: &Received, now: Timestamp) -> Result<Tokens, Refused> {
+fn exchange(world: &mut World, received: &Received, client: &str, now: Timestamp) -> Result<Tokens, Refused> {
     let code = parameter(received, "code")?.ok_or(Refused::InvalidRequest)?;
     let redirect_uri = parameter(received, "redirect_uri")?;
     let verifier = parameter(received, "code_verifier")?;
     let join = world.personality.one_grant_per_account;
     let grant = world
         .grants
-        .redeem(code, redirect_uri, verifier, join, now)
+        .redeem(code, client, redirect_uri, verifier, join, now)
         .map_err(|_| Refused::InvalidGrant)?;
     let access = world.grants.issue_access(grant, expiry(&world.personality, now));
     let offline = world.personality.offline_scope.as_deref();
@@ -60,13 +60,16 @@ fn exchange(world: &mut World, received: &Received, now: Timestamp) -> Result<To
     Ok(completed(world, grant, access, refresh))
 }
 
-fn refresh(world: &mut World, received: &Received, now: Timestamp) -> Result<Tokens, Refused> {
+fn refresh(world: &mut World, received: &Received, client: &str, now: Timestamp) -> Result<Tokens, Refused> {
     let token = parameter(received, "refresh_token")?.ok_or(Refused::InvalidRequest)?;
     let personality = world.personality.clone();
     let grant = world
         .grants
         .refreshable(token, personality.rotation, now)
         .map_err(|_| Refused::InvalidGrant)?;
+    if world.grants.grant(grant).client != client {
+        return Err(Refused::InvalidGrant);
+    }
     for name in &personality.refresh_requires {
         if parameter(received, name)?.is_none_or(str::is_empty) {
             return Err(Refused::InvalidRequest);
@@ -143,7 +146,7 @@ fn id_token(world: &World, grant: GrantId) -> String {
         None => serde_json::json!({
             "iss": world.issuer(),
             "sub": account.id,
-            "aud": world.client_id,
+            "aud": world.grants.grant(grant).client,
             "email": account.email,
         })
         .to_string(),

@@ -190,12 +190,6 @@ impl Lifecycle {
 }
 
 impl Held {
-    /// Returns whether the claim has not lapsed. Its holder may be dead nevertheless.
-    #[must_use]
-    pub fn is_live(&self, now: Timestamp) -> bool {
-        lasts(self.since, self.until, Duration::ZERO, now)
-    }
-
     const fn in_flight(self) -> InFlight {
         InFlight {
             since: self.since,

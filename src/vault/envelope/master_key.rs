@@ -182,8 +182,7 @@ impl MasterKey {
     }
 
     /// Returns the value that a vault stores in order to recognise its master key.
-    #[must_use]
-    pub fn check_value(&self, vault: VaultId) -> [u8; 32] {
+    pub(crate) fn check_value(&self, vault: VaultId) -> [u8; 32] {
         let mut key = Zeroizing::new([0_u8; KEY_LEN]);
         derive(&self.secret, b"fingerprint", key.as_mut_slice());
         let tag = hmac::sign(

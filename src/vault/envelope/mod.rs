@@ -182,6 +182,13 @@ pub(in crate::vault) mod vectors;
 #[cfg(test)]
 mod wycheproof;
 
+/// Returns the value that a vault with this id stores in order to recognise this master key.
+#[cfg(feature = "_internals")]
+#[must_use]
+pub fn check_value(key: &MasterKey, vault: VaultId) -> [u8; 32] {
+    key.check_value(vault)
+}
+
 /// The greatest total length of the fields of one record, in bytes.
 pub const MAX_SECRET_LEN: usize = 64 * 1024;
 

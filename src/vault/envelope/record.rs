@@ -69,7 +69,7 @@ pub struct Context<'a> {
     /// An encoding of the facts that decide where the secret is sent and how it is shown. For a
     /// grant these are its server, endpoints, client id, parameters, scopes, expiry and account;
     /// for a consent request and a pending revocation it is the whole row. The documentation of the
-    /// [module](super) lists the fields. Format 1 has no route.
+    /// module lists the fields. Format 1 has no route.
     pub route: &'a [u8],
 }
 
@@ -223,6 +223,7 @@ impl DataKey {
     /// # Errors
     ///
     /// As for [`open`](Self::open).
+    #[cfg(any(feature = "sqlite", feature = "_internals"))]
     pub fn open_format_1(&self, context: &Context<'_>, record: Vec<u8>) -> Result<Fields, VaultError> {
         self.open_bound(FORMAT_1, |header| context.encode(FORMAT_1, header), record)
     }

@@ -21,6 +21,7 @@ mod consents;
 mod core;
 mod find;
 mod grants;
+mod host;
 pub(in crate::vault) mod keyring;
 mod kv;
 mod memory;
@@ -63,7 +64,7 @@ use kv::Kv;
 /// former grants, pending revocations, the audit. The store brings transactions over keys and values.
 ///
 /// ```
-/// use valetkey::vault::envelope::MasterKey;
+/// use valetkey::vault::MasterKey;
 /// use valetkey::vault::{MemoryStore, SealedVault};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -97,6 +98,11 @@ impl<S: Store> SealedVault<S> {
     /// Returns the store.
     pub const fn store(&self) -> &S {
         self.core.tables.store()
+    }
+
+    /// Returns the core of the vault.
+    const fn core(&self) -> &Core<Kv<S>> {
+        &self.core
     }
 }
 

@@ -32,7 +32,7 @@ impl Sharing {
 ///
 /// ```
 /// # use valetkey::vault::SqliteVault;
-/// # use valetkey::vault::envelope::MasterKey;
+/// # use valetkey::vault::MasterKey;
 /// # let directory = tempfile::tempdir()?;
 /// # let path = directory.path().join("vault.db");
 /// let vault = SqliteVault::options()

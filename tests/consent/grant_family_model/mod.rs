@@ -7,17 +7,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use proptest::prelude::*;
+use valetkey::AccessToken;
+use valetkey::internals::secret::{RefreshToken, State};
+use valetkey::internals::vault::{
+    Attempt, Claim, ClaimOutcome, ClaimRequest, CommitOutcome, ConnectionQuery, Found, NewGrant, Of,
+    RefreshFailure, Refreshed, Revoke, RevokeWhat, Settlement, StateHash, StoreOutcome, SweepLimits,
+    TokenQuery, Tokens,
+};
 use valetkey::model::{
     Account, Connection, ConnectionId, FailureCode, Grant, GrantId, IssuedBy, NeedsConsent, Owner,
     ProviderId, Scopes, ServerId, Status, Timestamp, UserId,
 };
-use valetkey::secret::{AccessToken, RefreshToken, State};
-use valetkey::vault::envelope::MasterKey;
-use valetkey::vault::{
-    Attempt, AuditChain, Claim, ClaimOutcome, ClaimRequest, CommitOutcome, ConnectionQuery, Found,
-    MemoryVault, NewGrant, Of, RefreshFailure, Refreshed, Retention, Revoke, RevokeWhat, Settlement,
-    SqliteVault, StateHash, StoreOutcome, SweepLimits, TokenQuery, Tokens, Vault,
-};
+use valetkey::vault::{AuditChain, MasterKey, MemoryVault, Retention, SqliteVault, Vault};
 
 use self::steps::*;
 use crate::support::world::tenant;

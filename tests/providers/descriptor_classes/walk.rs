@@ -7,11 +7,10 @@ use http::header::{DATE, HeaderValue};
 use http::{Method, StatusCode};
 use url::Url;
 use valetkey::http::{HttpError, HttpRequest, HttpResponse};
-use valetkey::protocol::AuthorizationResponse;
-use valetkey::provider::{ClientAuthentication, ClientRegistration, DescriptorFile, Transport};
+use valetkey::provider::{ClientAuthentication, ClientRegistration, DescriptorFile};
 use valetkey::testing::ManualClock;
 use valetkey::vault::MemoryVault;
-use valetkey::{ActingUser, Connections, ConsentOptions, Resolver};
+use valetkey::{ActingUser, AuthorizationResponse, Connections, ConsentOptions, Resolver};
 
 const REDIRECT: &str = "https://app.test/callback";
 
@@ -90,7 +89,7 @@ impl Class {
         );
         let file: DescriptorFile =
             serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", self.name));
-        file.validate(Transport::HttpsOnly)
+        file.validate()
             .unwrap_or_else(|error| panic!("{}: {error}", self.name));
         file
     }

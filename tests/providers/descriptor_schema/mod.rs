@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use jsonschema::Validator;
 use serde_json::Value;
 use valetkey::catalog;
-use valetkey::provider::{DescriptorFile, Transport};
+use valetkey::provider::DescriptorFile;
 
 fn docs(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(name)
@@ -116,7 +116,7 @@ fn the_examples_of_the_page_fit_the_schema() {
         assert!(fits.is_ok(), "{file}: {fits:?}");
     }
     let whole: DescriptorFile = serde_json::from_value(examples[0].clone()).unwrap();
-    whole.validate(Transport::HttpsOnly).unwrap();
+    whole.validate().unwrap();
 }
 
 /// A host chooses the format of its file: each example means the same in all three.

@@ -1,6 +1,6 @@
 //! What a service wants of every request to its API.
 
-use valetkey::provider::{DescriptorFile, Transport};
+use valetkey::provider::DescriptorFile;
 use valetkey::{ConsentOptions, Resolver};
 
 use super::walk::{PLAIN, Walk, file, pairs};
@@ -63,7 +63,7 @@ fn every_request_to_the_api_has_what_the_service_wants() {
 fn a_provider_names_the_statuses_that_refuse_a_token() {
     for (written, refusing) in [("", &[401][..]), (r#""token_refused":[401,403]"#, &[401, 403])] {
         let file: DescriptorFile = serde_json::from_str(&file("", written)).unwrap();
-        file.validate(Transport::HttpsOnly).unwrap();
+        file.validate().unwrap();
         let provider = &file.providers[0];
         for status in 100..600 {
             assert_eq!(

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use http::Method;
-use valetkey::provider::{DescriptorFile, Transport};
+use valetkey::provider::DescriptorFile;
 use valetkey::{ConsentOptions, Error, Resolver};
 
 use super::walk::{PLAIN, Walk, file, pairs};
@@ -193,7 +193,7 @@ fn the_browser_never_chooses_a_host() {
             "",
         );
         let file: DescriptorFile = serde_json::from_str(&text).unwrap();
-        assert!(file.validate(Transport::HttpsOnly).is_err(), "{endpoint}");
+        assert!(file.validate().is_err(), "{endpoint}");
     }
 }
 

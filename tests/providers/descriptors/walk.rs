@@ -8,7 +8,7 @@ use http::{Method, StatusCode};
 use url::Url;
 use valetkey::http::{HttpError, HttpRequest, HttpResponse};
 use valetkey::model::Connection;
-use valetkey::provider::{ClientRegistration, DescriptorFile, Transport};
+use valetkey::provider::{ClientRegistration, DescriptorFile};
 use valetkey::testing::ManualClock;
 use valetkey::vault::MemoryVault;
 use valetkey::{ActingUser, Connections, ConsentOptions, Error};
@@ -37,7 +37,7 @@ pub(crate) struct Walk {
 impl Walk {
     pub(crate) fn new(file: &str, answer: impl Fn(&Seen) -> String + Send + Sync + 'static) -> Self {
         let file: DescriptorFile = serde_json::from_str(file).unwrap();
-        file.validate(Transport::HttpsOnly).unwrap();
+        file.validate().unwrap();
         let log = Arc::new(Mutex::new(Vec::new()));
         let (seen, answer): (_, Answer) = (Arc::clone(&log), Arc::new(answer));
         let client = move |request: HttpRequest| -> Result<HttpResponse, HttpError> {
@@ -69,20 +69,15 @@ impl Walk {
         let mut builder = Connections::builder(MemoryVault::new())
             .http_client(client)
             .clock(clock.clone());
-        for server in file.servers {
-            builder = builder
-                .client(
-                    server.id.as_str(),
-                    ClientRegistration::new("the-client", "the-secret", REDIRECT)
-                        .for_base_urls(["https://*.acme.test", "https://*.as.test"]),
-                )
-                .server(server);
-        }
-        for provider in file.providers {
-            builder = builder.provider(provider);
+        for server in &file.servers {
+            builder = builder.client(
+                server.id.as_str(),
+                ClientRegistration::new("the-client", "the-secret", REDIRECT)
+                    .for_base_urls(["https://*.acme.test", "https://*.as.test"]),
+            );
         }
         Self {
-            connections: builder.build().unwrap(),
+            connections: builder.descriptors(file).build().unwrap(),
             clock,
             log,
             alice: person("alice"),

@@ -94,9 +94,7 @@ impl Client {
             )
             .with_body(body);
         if let Some(value) = authorization {
-            request = request
-                .with_secret_header(header::AUTHORIZATION, value.as_bytes().to_vec().into())
-                .unwrap();
+            request = request.with_header(header::AUTHORIZATION, HeaderValue::from_str(value).unwrap());
         }
         self.sandbox.send(request).unwrap()
     }
@@ -121,12 +119,9 @@ impl Client {
     }
 
     fn call(&self, method: Method, path: &str, token: &str) -> HttpResponse {
+        let bearer = HeaderValue::from_str(&format!("Bearer {token}")).unwrap();
         let request = HttpRequest::new(method, self.sandbox.base_url().join(path).unwrap())
-            .with_secret_header(
-                header::AUTHORIZATION,
-                format!("Bearer {token}").into_bytes().into(),
-            )
-            .unwrap();
+            .with_header(header::AUTHORIZATION, bearer);
         self.sandbox.send(request).unwrap()
     }
 

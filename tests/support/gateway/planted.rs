@@ -1,11 +1,15 @@
 //! Connections that are in a vault before the host has it.
 
+use valetkey::AccessToken;
+use valetkey::internals::secret::State;
+use valetkey::internals::vault::{
+    ConsentStatus, NewGrant, PendingConsent, Purpose, StateHash, Taken, Tokens,
+};
 use valetkey::model::{
     Connection, ConnectionId, ConsentId, Grant, GrantId, IssuedBy, Owner, ProviderId, Scopes, ServerId,
     TenantId, Timestamp, UserId,
 };
-use valetkey::secret::{AccessToken, State};
-use valetkey::vault::{ConsentStatus, NewGrant, PendingConsent, Purpose, StateHash, Taken, Tokens, Vault};
+use valetkey::vault::Vault;
 
 /// Puts a connection into a vault as if it had been granted.
 pub(crate) fn plant(vault: &impl Vault, number: usize, change: impl FnOnce(&mut Connection)) -> ConnectionId {

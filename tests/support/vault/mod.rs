@@ -14,20 +14,23 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use valetkey::AccessToken;
+use valetkey::internals::secret::{IdToken, RefreshToken, State};
+use valetkey::internals::vault::{
+    Attempt, ClaimOutcome, ClaimRequest, CommitOutcome, ConsentStatus, Forget, Found, NewGrant, Of,
+    PendingConsent, Purpose, Refreshed, Revoke, RevokeWhat, Revoked, StateHash, StoreOutcome, StoredToken,
+    SweepLimits, Swept, Taken, TokenQuery, Tokens,
+};
+#[allow(unused_imports, reason = "each test binary uses a part of it")]
+pub(crate) use valetkey::internals::vault::{
+    AuditLog, ConsentStore, GrantStore, Housekeeping, RefreshStore, RevocationStore,
+};
 use valetkey::model::{
     Connection, ConnectionId, ConsentId, Grant, GrantId, IssuedBy, Label, Owner, Parameters, ProviderId,
     Scopes, ServerId, TenantId, Timestamp, UserId,
 };
-use valetkey::secret::{AccessToken, IdToken, RefreshToken, State};
-use valetkey::vault::envelope::MasterKey;
 use valetkey::vault::{
-    Attempt, AuditChain, ClaimOutcome, ClaimRequest, CommitOutcome, ConsentStatus, Forget, Forgotten, Found,
-    NewGrant, Of, PendingConsent, Purpose, Refreshed, Retention, Revoke, RevokeWhat, Revoked, Rotated,
-    Rotation, SqliteVault, StateHash, StoreOutcome, StoredToken, SweepLimits, Swept, Taken, TokenQuery,
-    Tokens, VaultError,
-};
-pub(crate) use valetkey::vault::{
-    AuditLog, ConsentStore, GrantStore, Housekeeping, RefreshStore, RevocationStore,
+    AuditChain, Forgotten, MasterKey, Retention, Rotated, Rotation, SqliteVault, VaultError,
 };
 
 pub(crate) fn full() -> bool {
@@ -229,7 +232,7 @@ pub(crate) fn claim(vault: &SqliteVault, number: u8, attempt: Attempt, now: i64)
 }
 
 /// A claim that must be granted.
-pub(crate) fn claimed(vault: &SqliteVault, number: u8) -> Box<valetkey::vault::Claimed> {
+pub(crate) fn claimed(vault: &SqliteVault, number: u8) -> Box<valetkey::internals::vault::Claimed> {
     match claim(vault, number, Attempt::Forced, 1) {
         ClaimOutcome::Granted(claimed) => claimed,
         other => panic!("the claim was not granted: {other:?}"),

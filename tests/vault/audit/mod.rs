@@ -10,11 +10,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::Connection as Database;
+use valetkey::internals::vault::{
+    AuditFilter, Claim, ConsentStatus, RefreshFailure, Revoke, RevokeWhat, Settlement, TokenUse, UseRecord,
+};
 use valetkey::model::{Actor, NeedsConsent, TenantId, UserId};
 use valetkey::vault::{
-    AuditChain, AuditFilter, AuditHead, AuditKind, AuditOrder, AuditReport, Claim, ConsentStatus,
-    RefreshFailure, Retention, Revoke, RevokeWhat, Rotation, Settlement, SqliteVault, TokenUse, UseRecord,
-    VaultError,
+    AuditChain, AuditHead, AuditKind, AuditOrder, AuditReport, Retention, Rotation, SqliteVault, VaultError,
 };
 
 use crate::support::vault::*;

@@ -1,8 +1,8 @@
 //! The known answers, opened and written here and there.
 
 use serde::Deserialize;
+use valetkey::internals::vault::envelope::{DataKey, VaultId, check_value};
 use valetkey::model::TenantId;
-use valetkey::vault::envelope::{DataKey, VaultId};
 
 use super::{Names, data_key, master_key, read};
 use crate::support::format;
@@ -108,7 +108,7 @@ fn the_known_answers_of_format_1_still_open() {
         let (secret, vault) = (array(&answer.secret), array(&answer.vault));
         assert_eq!(master_key(&secret).id(), &array(&answer.id), "{}", answer.name);
         assert_eq!(format::derive::<16>(&secret, "id"), array(&answer.id));
-        let check = master_key(&secret).check_value(VaultId::from_bytes(vault));
+        let check = check_value(&master_key(&secret), VaultId::from_bytes(vault));
         assert_eq!(check, array(&answer.check_value), "{}", answer.name);
         assert_eq!(format::check_value(&secret, vault), check, "{}", answer.name);
     }

@@ -6,16 +6,18 @@ use std::time::Duration;
 use rusqlite::Connection as Db;
 use rusqlite::types::FromSql;
 use tempfile::TempDir;
+use valetkey::connections::Prompt;
+use valetkey::internals::secret::{IdToken, PkceVerifier, RefreshToken, State};
+use valetkey::internals::vault::{
+    ConsentStatus, ConsentStore as _, GrantStore as _, LateTokens, NewGrant, PendingConsent, Purpose,
+    RequestOptions, RevocationStore as _, StateHash, StoreOutcome, Tokens,
+};
 use valetkey::model::{
     Account, Connection, ConnectionId, ConsentId, Grant, GrantId, IssuedBy, Label, Owner, Parameters,
     ProviderId, Scopes, ServerId, TenantId, Timestamp, UserId,
 };
-use valetkey::protocol::Prompt;
-use valetkey::secret::{AccessToken, Binding, IdToken, PkceVerifier, RefreshToken, State};
-use valetkey::vault::{
-    ConsentStatus, ConsentStore as _, GrantStore as _, LateTokens, NewGrant, PendingConsent, Purpose,
-    RequestOptions, RevocationStore as _, SqliteVault, StateHash, StoreOutcome, Tokens,
-};
+use valetkey::vault::SqliteVault;
+use valetkey::{AccessToken, Binding};
 
 use super::master_key;
 use crate::support::format;

@@ -16,10 +16,9 @@ use std::time::{Duration, Instant};
 use older::{Row, filled, owner, uuid, workspace};
 use rusqlite::Connection as Database;
 use valetkey::TenantId;
+use valetkey::internals::vault::{Attempt, ClaimOutcome, ClaimRequest, ConnectionQuery, Taken};
 use valetkey::model::{ConnectionId, NeedsConsent, Owner, Status};
-use valetkey::vault::{
-    Attempt, ClaimOutcome, ClaimRequest, ConnectionQuery, Progress, SqliteVault, Taken, VaultError,
-};
+use valetkey::vault::{Progress, SqliteVault, VaultError};
 
 use crate::support::vault::log::Watch;
 use crate::support::vault::*;

@@ -2,7 +2,7 @@
 
 mod sentences;
 
-use valetkey::provider::{DescriptorFile, Transport};
+use valetkey::provider::DescriptorFile;
 
 use super::walk::file;
 
@@ -112,7 +112,7 @@ fn a_mistake_in_a_file_is_named_with_what_is_allowed() {
         ),
     ] {
         let file: DescriptorFile = serde_json::from_str(&file(server, provider)).unwrap();
-        let error = file.validate(Transport::HttpsOnly).unwrap_err();
+        let error = file.validate().unwrap_err();
         assert_eq!(error.field, field, "{error}");
         assert!(error.to_string().starts_with("\"acme\": "), "{error}");
     }
@@ -152,8 +152,7 @@ fn braces_and_dollars_that_mean_themselves_are_accepted() {
         let text = file(server, provider);
         let file: DescriptorFile =
             serde_json::from_str(&text).unwrap_or_else(|error| panic!("{text}: {error}"));
-        file.validate(Transport::HttpsOnly)
-            .unwrap_or_else(|error| panic!("{text}: {error}"));
+        file.validate().unwrap_or_else(|error| panic!("{text}: {error}"));
     }
 }
 
@@ -167,7 +166,7 @@ fn all_mistakes_of_a_file_are_found_at_once() {
         {"id":"my acme","authorization_endpoint":"https://a.test/a","token_endpoint":"https://a.test/t"}],
       "providers":[{"id":"p","server":"three","name":"P"},{"id":"gmail","server":"two","name":"P"}]}"#;
     let file: DescriptorFile = serde_json::from_str(text).unwrap();
-    let mistakes = file.validate_all(Transport::HttpsOnly);
+    let mistakes = file.validate_all();
     let found: Vec<(&str, &str)> = mistakes
         .iter()
         .map(|mistake| (mistake.descriptor.as_str(), mistake.field))
@@ -184,8 +183,5 @@ fn all_mistakes_of_a_file_are_found_at_once() {
     ] {
         assert!(found.contains(&expected), "{expected:?} is not in {found:?}");
     }
-    assert_eq!(
-        file.validate(Transport::HttpsOnly).as_ref().err(),
-        mistakes.first()
-    );
+    assert_eq!(file.validate().as_ref().err(), mistakes.first());
 }

@@ -418,12 +418,12 @@ fn each_cause_has_its_own_sentence() {
         let text = file(&server, provider);
         let file: DescriptorFile =
             serde_json::from_str(&text).unwrap_or_else(|error| panic!("{text}: {error}"));
-        let error = file.validate(Transport::HttpsOnly).expect_err(&text);
+        let error = file.validate().expect_err(&text);
         assert_eq!(error.field, field, "{text}: {error}");
         for word in words {
             assert!(error.to_string().contains(word), "{text}: {error}");
         }
-        sentences.insert(error.problem.to_string());
+        sentences.insert(error.problem());
     }
     assert!(sentences.len() > 35, "only {} sentences", sentences.len());
 }

@@ -5,20 +5,17 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::*;
-use crate::catalog;
 use crate::connections::Connections;
-use crate::engine::consent::options::Reconnect;
-use crate::model::{ConnectionId, Label};
+use crate::engine::consent::options::{ConsentOptions, Reconnect};
+use crate::model::{ActingUser, ConnectionId, Label, Scopes};
 use crate::protocol::{Hints, Prompt};
-use crate::provider::ClientRegistration;
-use crate::vault::envelope::MasterKey;
-use crate::vault::{Purpose, SqliteVault};
+use crate::provider::{ClientRegistration, catalog};
+use crate::vault::{MasterKey, PendingConsent, Purpose, SqliteVault, StateHash};
 
 fn open(directory: &TempDir) -> Connections {
     let key = MasterKey::of_bytes([7; 32].into());
     let vault = SqliteVault::open(directory.path().join("vault.db"), key).unwrap();
-    let client = ClientRegistration::new("client", "secret", "https://app.test/callback");
+    let client = ClientRegistration::new("client", "secret", "http://127.0.0.1/callback");
     Connections::builder(vault)
         .client(catalog::MICROSOFT, client)
         .http_client(|_| unreachable!("a ticket is prepared without a request"))
@@ -47,6 +44,7 @@ fn promise_37_every_field_of_the_options_survives_a_ticket_and_a_restart() {
         also: vec!["onedrive".into()],
         require_account: true,
         return_to: Some("/chat".into()),
+        loopback_port: Some(4_711),
     };
     let prepared = connections.prepare(&alice, "outlook-mail", options()).unwrap();
     drop(connections);
@@ -70,6 +68,7 @@ fn promise_37_every_field_of_the_options_survives_a_ticket_and_a_restart() {
         also,
         require_account,
         return_to,
+        loopback_port,
     } = ConsentOptions::of(&stored);
     assert_eq!(scopes, before.scopes);
     assert_eq!(added_scopes, before.added_scopes);
@@ -92,6 +91,7 @@ fn promise_37_every_field_of_the_options_survives_a_ticket_and_a_restart() {
     assert_eq!(also, before.also);
     assert_eq!(require_account, before.require_account);
     assert_eq!(return_to, before.return_to);
+    assert_eq!(loopback_port, before.loopback_port);
 
     let id = ConnectionId::from_bytes([5; 16]);
     for (purpose, expected) in [

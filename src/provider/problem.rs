@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use crate::provider::{InvalidRedirect, InvalidTemplate};
+use crate::provider::InvalidRedirect;
+use crate::provider::template::{InvalidTemplate, Unfilled};
 
 /// A descriptor or a registration that cannot be used. An administrator must change it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,23 +14,25 @@ pub struct InvalidDescriptor {
     /// Its field.
     pub field: &'static str,
     /// The mistake.
-    pub problem: DescriptorProblem,
+    pub(crate) problem: DescriptorProblem,
     /// The built-in server that was replaced, where a built-in provider does not fit the new one.
     pub replaced_server: Option<String>,
 }
 
 impl InvalidDescriptor {
-    pub(in crate::provider) fn new(
-        descriptor: &str,
-        field: &'static str,
-        problem: DescriptorProblem,
-    ) -> Self {
+    pub(crate) fn new(descriptor: &str, field: &'static str, problem: DescriptorProblem) -> Self {
         Self {
             descriptor: descriptor.into(),
             field,
             problem,
             replaced_server: None,
         }
+    }
+
+    /// Returns the mistake as a phrase about the field, such as `is not https`.
+    #[must_use]
+    pub fn problem(&self) -> String {
+        self.problem.to_string()
     }
 }
 
@@ -50,8 +53,7 @@ impl std::error::Error for InvalidDescriptor {}
 
 /// The mistake in a field of a descriptor.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum DescriptorProblem {
+pub(crate) enum DescriptorProblem {
     /// The template is not valid.
     #[error(transparent)]
     Template(#[from] InvalidTemplate),
@@ -207,10 +209,19 @@ pub enum DescriptorProblem {
     ClientSecret,
 }
 
+impl From<Unfilled> for DescriptorProblem {
+    fn from(unfilled: Unfilled) -> Self {
+        match unfilled {
+            Unfilled::Missing(name) => Self::NoRule(name),
+            Unfilled::Value(_) => Self::Value,
+            Unfilled::Address { problem, .. } => Self::Template(problem),
+        }
+    }
+}
+
 /// The mistake in the rule of a parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum RuleProblem {
+pub(crate) enum RuleProblem {
     /// The name has other characters than letters, digits, `_`, `-` and `.`.
     #[error("has a name with other characters than letters, digits, \"_\", \"-\" and \".\"")]
     Name,
@@ -239,7 +250,7 @@ pub enum RuleProblem {
     )]
     Pattern,
     /// The default is not a value that the rule accepts.
-    #[error("has a default that it does not accept itself")]
+    #[error("has a default that it does not accept itself, or that does not make a URL where it is put")]
     Default,
     /// The example is not a value that the rule accepts.
     #[error("has an example that it does not accept itself")]

@@ -1,0 +1,309 @@
+//! A consent for a native app: the browser comes back to a port on this machine
+//! ([RFC 8252 §7.3](https://www.rfc-editor.org/rfc/rfc8252#section-7.3)).
+
+mod page;
+mod server;
+
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use url::{Host, Url};
+
+use crate::connections::{Consent, ConsentOptions};
+use crate::error::{ConsentError, Error};
+use crate::loopback::page::Page;
+use crate::loopback::server::{MAX_VISITORS, Message, Server, Visitor};
+use crate::manager::ConnectionManager;
+use crate::model::{ActingUser, Connection};
+
+/// The longest that anybody waits for a browser.
+const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
+
+/// Why a connection was not made.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoopbackError {
+    /// The process cannot listen on the loopback address of the redirect URI.
+    #[error("cannot listen on the loopback address: {0}")]
+    Listen(io::ErrorKind),
+    /// The closure that opens the browser failed.
+    #[error("the browser cannot be opened: {0}")]
+    Browser(io::ErrorKind),
+    /// The browser did not come back in time: the person closed it, or has not decided. Start again.
+    #[error("the browser did not come back in time")]
+    TimedOut,
+    /// The authorization URL does not lead back to the port that was asked for: a substitute of
+    /// [`ConnectionManager`] ignores [`ConsentOptions::loopback_port`].
+    #[error("the authorization URL does not lead back to this process")]
+    Redirect,
+    /// The consent could not be started or completed.
+    #[error(transparent)]
+    Connection(#[from] Error),
+}
+
+/// Options for [`connect_with`].
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct LoopbackOptions {
+    consent: ConsentOptions,
+    timeout: Duration,
+}
+
+impl Default for LoopbackOptions {
+    fn default() -> Self {
+        Self {
+            consent: ConsentOptions::default(),
+            timeout: Duration::from_secs(300),
+        }
+    }
+}
+
+impl LoopbackOptions {
+    /// Sets what to ask for. [`ConsentOptions::loopback_port`] is overwritten.
+    pub fn consent(mut self, consent: ConsentOptions) -> Self {
+        self.consent = consent;
+        self
+    }
+
+    /// Sets how long to wait for the browser: 5 minutes by default, and at most a day. The consent itself ends after
+    /// [`Settings::consent_lifetime`](crate::connections::Settings::consent_lifetime).
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout.min(LONGEST_WAIT);
+        self
+    }
+}
+
+/// Connects a service in the browser of the person who uses this program: listens on a free loopback port, opens the
+/// browser, waits until it comes back, and completes the consent.
+///
+/// The client's redirect URI must be a loopback address such as `http://127.0.0.1/callback`. Its port is replaced by the
+/// one that is free, which every server that follows RFC 8252 accepts. `open` receives the authorization URL and opens
+/// it, as `webbrowser::open` does; a program without a browser prints it.
+///
+/// ```
+/// use valetkey::loopback;
+/// use valetkey::testing::Host;
+/// # use std::io::{Read as _, Write as _};
+///
+/// let host = Host::builder().redirect_uri("http://127.0.0.1/callback").build()?;
+/// let me = host.user("ada");
+/// # let sandbox = host.sandbox.clone();
+/// # let open_browser = move |url: &str| {
+/// #     let callback = url::Url::parse(&sandbox.approve(url, "ada")).map_err(std::io::Error::other)?;
+/// #     let address = callback.socket_addrs(|| None)?;
+/// #     let mut stream = std::net::TcpStream::connect(&*address)?;
+/// #     write!(stream, "GET {}?{} HTTP/1.1\r\n\r\n", callback.path(), callback.query().unwrap_or_default())?;
+/// #     stream.read_to_end(&mut Vec::new()).map(drop)
+/// # };
+/// let connection = loopback::connect(&host.connections, &me, "notes", open_browser)?;
+/// assert_eq!(connection.provider.as_str(), "notes");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Bounds
+///
+/// Waits at most 5 minutes ([`LoopbackOptions::timeout`]), plus the time of a code exchange that has begun. `open` runs on
+/// the calling thread: the function does not return before `open` does. Requests are answered meanwhile. At most 16
+/// connections to the port are open at a time, each for 10 s and 32 KiB; more of them close the oldest.
+///
+/// # Errors
+///
+/// * [`LoopbackError::Connection`] for the errors of [`Connections::start`](crate::Connections::start) and
+///   [`Connections::complete`](crate::Connections::complete): among them
+///   [`Misconfigured::NoLoopbackRedirect`](crate::error::Misconfigured::NoLoopbackRedirect), and
+///   [`ConsentError::Denied`] if the person refuses.
+/// * [`LoopbackError::TimedOut`] if the browser does not come back.
+/// * [`LoopbackError::Listen`], [`LoopbackError::Browser`] and [`LoopbackError::Redirect`] if it cannot begin.
+///
+/// After an error the consent request is withdrawn.
+///
+/// # Security
+///
+/// Every program and every website in a browser on this machine can send requests to the port. One that does not carry
+/// the `state` of this consent is answered with an error and does not end the wait. Pass the URL to no shell: it contains
+/// characters that shells interpret. Do not write it to a log.
+pub fn connect(
+    connections: &dyn ConnectionManager,
+    acting_user: &ActingUser,
+    provider: impl AsRef<str>,
+    open: impl FnOnce(&str) -> io::Result<()>,
+) -> Result<Connection, LoopbackError> {
+    connect_with(
+        connections,
+        acting_user,
+        provider,
+        LoopbackOptions::default(),
+        open,
+    )
+}
+
+/// Connects a service as [`connect`] does, with these options.
+///
+/// # Errors
+///
+/// Those of [`connect`].
+pub fn connect_with(
+    connections: &dyn ConnectionManager,
+    acting_user: &ActingUser,
+    provider: impl AsRef<str>,
+    options: LoopbackOptions,
+    open: impl FnOnce(&str) -> io::Result<()>,
+) -> Result<Connection, LoopbackError> {
+    let deadline = Instant::now() + options.timeout;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(cannot_listen)?;
+    let port = listener.local_addr().map_err(cannot_listen)?.port();
+    let asked = options.consent.loopback_port(port);
+    let consent = connections.start(acting_user, provider.as_ref(), asked)?;
+    let flow = Flow {
+        connections,
+        acting_user,
+        consent: &consent,
+        deadline,
+    };
+    let connected = flow
+        .server(listener, port)
+        .and_then(|server| flow.run(&server, open));
+    if connected.is_err() {
+        // The error says what happened; that the request cannot be withdrawn as well would hide it.
+        let _ = connections.cancel(acting_user, consent.id());
+    }
+    connected
+}
+
+/// One consent and who waits for it.
+struct Flow<'a> {
+    connections: &'a dyn ConnectionManager,
+    acting_user: &'a ActingUser,
+    consent: &'a Consent,
+    deadline: Instant,
+}
+
+impl Flow<'_> {
+    /// Listens where the authorization URL leads back to.
+    fn server(&self, listener: TcpListener, port: u16) -> Result<Server, LoopbackError> {
+        let redirect = redirect_uri(self.consent.authorization_url()).ok_or(LoopbackError::Redirect)?;
+        if redirect.port_or_known_default() != Some(port) {
+            return Err(LoopbackError::Redirect);
+        }
+        let on_ipv6 = || TcpListener::bind((Ipv6Addr::LOCALHOST, port));
+        let listeners = match redirect.host() {
+            Some(Host::Ipv4(_)) => vec![listener],
+            Some(Host::Ipv6(_)) => vec![on_ipv6().map_err(cannot_listen)?],
+            // Browsers try both addresses of the name. A machine without IPv6 has one.
+            _ => std::iter::once(listener).chain(on_ipv6()).collect(),
+        };
+        Server::new(listeners, redirect.path()).map_err(cannot_listen)
+    }
+
+    /// Opens the browser, and answers on other threads what comes from it.
+    fn run(
+        &self,
+        server: &Server,
+        open: impl FnOnce(&str) -> io::Result<()>,
+    ) -> Result<Connection, LoopbackError> {
+        let (sender, receiver) = sync_channel(MAX_VISITORS);
+        thread::scope(|scope| {
+            // Stops the server however this ends: the scope waits for its threads.
+            let stop = server.stop_on_drop();
+            let messages = sender.clone();
+            scope.spawn(move || server.accept(scope, &messages));
+            let waiting = scope.spawn(move || {
+                let _stop = stop;
+                self.wait(&receiver)
+            });
+            // Also if the closure panics: the scope waits for the other threads.
+            let mut cancel = CancelOnDrop(Some(sender));
+            let opened = open(self.consent.authorization_url().as_str());
+            if opened.is_ok() {
+                cancel.0 = None;
+            }
+            drop(cancel);
+            match (waiting.join(), opened) {
+                (Ok(Ok(connection)), _) => Ok(connection),
+                (_, Err(error)) => Err(LoopbackError::Browser(error.kind())),
+                (Ok(Err(error)), Ok(())) => Err(error),
+                (Err(panic), Ok(())) => std::panic::resume_unwind(panic),
+            }
+        })
+    }
+
+    /// Waits for the callback of this consent.
+    fn wait(&self, messages: &Receiver<Message>) -> Result<Connection, LoopbackError> {
+        let result = self.completed(messages);
+        // Browsers deliver a callback twice at times. The second one reads what the first one did.
+        let page = if result.is_ok() { Page::Done } else { Page::Failed };
+        for message in messages.try_iter() {
+            if let Message::Callback(_, visitor) = message {
+                visitor.answer(page);
+            }
+        }
+        result
+    }
+
+    fn completed(&self, messages: &Receiver<Message>) -> Result<Connection, LoopbackError> {
+        loop {
+            let left = self.deadline.saturating_duration_since(Instant::now());
+            let (response, visitor): (_, Visitor) = match messages.recv_timeout(left) {
+                Ok(Message::Callback(response, visitor)) => (response, visitor),
+                Ok(Message::Cancel) | Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                    return Err(LoopbackError::TimedOut);
+                }
+            };
+            let completed = self
+                .connections
+                .complete(self.acting_user, response, self.consent.binding());
+            match completed {
+                Ok(connection) => {
+                    visitor.answer(Page::Done);
+                    return Ok(connection);
+                }
+                Err(error) if leaves_open(&error) => visitor.answer(Page::Unrelated),
+                Err(error) => {
+                    visitor.answer(Page::Failed);
+                    return Err(error.into());
+                }
+            }
+        }
+    }
+}
+
+/// Whether the callback was not that of this consent, which therefore stays open.
+const fn leaves_open(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Callback(_)
+            | Error::Consent(
+                ConsentError::Unknown
+                    | ConsentError::WrongUser
+                    | ConsentError::WrongBrowser
+                    | ConsentError::IssuerMismatch
+            )
+    )
+}
+
+fn redirect_uri(authorization_url: &Url) -> Option<Url> {
+    let (_, uri) = authorization_url
+        .query_pairs()
+        .find(|(name, _)| name == "redirect_uri")?;
+    Url::parse(&uri).ok()
+}
+
+/// Ends the wait when it is dropped, unless the sender has been taken out.
+struct CancelOnDrop(Option<SyncSender<Message>>);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        if let Some(messages) = &self.0 {
+            // If it fails, the wait is over.
+            let _ = messages.send(Message::Cancel);
+        }
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "used with `map_err`")]
+fn cannot_listen(error: io::Error) -> LoopbackError {
+    LoopbackError::Listen(error.kind())
+}

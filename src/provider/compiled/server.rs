@@ -1,0 +1,171 @@
+//! An authorization server whose templates are read.
+
+use std::collections::BTreeMap;
+use std::ops::Deref;
+
+use http::HeaderName;
+use url::Url;
+
+use crate::model::Parameters;
+use crate::provider::problem::{DescriptorProblem, InvalidDescriptor};
+use crate::provider::template::{InvalidTemplate, Template};
+use crate::provider::value::AddedValue;
+use crate::provider::{AuthorizationServer, Pattern, Revocation};
+
+/// Parameters that a descriptor adds to a request, by name.
+pub type AddedParameters = BTreeMap<String, AddedValue>;
+
+/// An authorization server whose templates are read. Its descriptor is what it dereferences to.
+#[derive(Debug)]
+pub struct CompiledServer {
+    descriptor: AuthorizationServer,
+    endpoints: EndpointTemplates,
+    /// Where the person can remove access themselves.
+    page: Option<Template>,
+    authorization_parameters: AddedParameters,
+    extending_parameters: AddedParameters,
+    token_parameters: AddedParameters,
+    refresh_parameters: AddedParameters,
+    token_query: AddedParameters,
+    token_headers: Vec<(HeaderName, AddedValue)>,
+}
+
+#[derive(Debug)]
+pub(super) struct EndpointTemplates {
+    pub(super) authorization: Template,
+    pub(super) token: Template,
+    pub(super) refresh: Option<Template>,
+    pub(super) revocation: Option<Template>,
+}
+
+impl CompiledServer {
+    /// Reads the templates of a descriptor and compiles the patterns of its rules.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidDescriptor`] for the first that cannot be read. A descriptor that was validated has none.
+    pub fn compile(descriptor: AuthorizationServer) -> Result<Self, InvalidDescriptor> {
+        let read = |field, text: &String| template(descriptor.id.as_str(), field, text);
+        let revocation = match &descriptor.revocation {
+            Revocation::Endpoint { url, .. } | Revocation::DeleteWithBearer { url } => Some(url),
+            Revocation::ByUser { .. } | Revocation::Unsupported => None,
+        };
+        let page = match &descriptor.revocation {
+            Revocation::ByUser { url } => Some(("revocation", url)),
+            _ => descriptor.access_page.as_ref().map(|page| ("access_page", page)),
+        };
+        let patterns = descriptor
+            .parameters
+            .iter()
+            .filter_map(|rule| rule.pattern.as_ref());
+        if !patterns.into_iter().all(Pattern::is_usable) {
+            let problem = DescriptorProblem::Value;
+            return Err(InvalidDescriptor::new(
+                descriptor.id.as_str(),
+                "parameters",
+                problem,
+            ));
+        }
+        Ok(Self {
+            endpoints: EndpointTemplates {
+                authorization: read("authorization_endpoint", &descriptor.authorization_endpoint)?,
+                token: read("token_endpoint", &descriptor.token_endpoint)?,
+                refresh: (descriptor.refresh_endpoint.as_ref())
+                    .map(|url| read("refresh_endpoint", url))
+                    .transpose()?,
+                revocation: revocation.map(|url| read("revocation", url)).transpose()?,
+            },
+            page: page.map(|(field, page)| read(field, page)).transpose()?,
+            authorization_parameters: added(&descriptor.authorization_parameters),
+            extending_parameters: added(&descriptor.extending_parameters),
+            token_parameters: added(&descriptor.token_parameters),
+            refresh_parameters: added(&descriptor.refresh_parameters),
+            token_query: added(&descriptor.token_query),
+            token_headers: headers(descriptor.id.as_str(), "token_headers", &descriptor.token_headers)?,
+            descriptor,
+        })
+    }
+
+    pub(super) const fn endpoint_templates(&self) -> &EndpointTemplates {
+        &self.endpoints
+    }
+
+    /// The page where the person can remove access themselves, if there is one.
+    #[must_use]
+    pub fn revocation_page(&self, parameters: &Parameters) -> Option<Url> {
+        self.page.as_ref()?.expand(parameters).ok()
+    }
+
+    /// What the server adds to the authorization request.
+    #[must_use]
+    pub const fn added_to_authorization(&self) -> &AddedParameters {
+        &self.authorization_parameters
+    }
+
+    /// What makes the server add to an earlier grant.
+    pub(crate) const fn added_to_extend(&self) -> &AddedParameters {
+        &self.extending_parameters
+    }
+
+    /// What the server adds to the code exchange.
+    pub(crate) const fn added_to_exchange(&self) -> &AddedParameters {
+        &self.token_parameters
+    }
+
+    /// What the server adds to the refresh.
+    pub(crate) const fn added_to_refresh(&self) -> &AddedParameters {
+        &self.refresh_parameters
+    }
+
+    /// What the server adds to the query of token requests.
+    pub(crate) const fn added_to_token_query(&self) -> &AddedParameters {
+        &self.token_query
+    }
+
+    /// The headers that the server adds to token requests.
+    pub(crate) fn added_token_headers(&self) -> &[(HeaderName, AddedValue)] {
+        &self.token_headers
+    }
+}
+
+impl Deref for CompiledServer {
+    type Target = AuthorizationServer;
+
+    fn deref(&self) -> &AuthorizationServer {
+        &self.descriptor
+    }
+}
+
+pub(super) fn template(
+    descriptor: &str,
+    field: &'static str,
+    text: &str,
+) -> Result<Template, InvalidDescriptor> {
+    Template::parse(text)
+        .map_err(|problem: InvalidTemplate| InvalidDescriptor::new(descriptor, field, problem.into()))
+}
+
+pub(super) fn added(parameters: &BTreeMap<String, String>) -> AddedParameters {
+    parameters
+        .iter()
+        .map(|(name, value)| (name.clone(), AddedValue::parse(value)))
+        .collect()
+}
+
+pub(super) fn headers(
+    descriptor: &str,
+    field: &'static str,
+    headers: &BTreeMap<String, String>,
+) -> Result<Vec<(HeaderName, AddedValue)>, InvalidDescriptor> {
+    headers
+        .iter()
+        .map(|(name, value)| match HeaderName::from_bytes(name.as_bytes()) {
+            Ok(header) => Ok((header, AddedValue::parse(value))),
+            Err(_) => Err(InvalidDescriptor::new(
+                descriptor,
+                field,
+                DescriptorProblem::HeaderName(name.clone()),
+            )),
+        })
+        .collect()
+}

@@ -1,0 +1,90 @@
+//! Client registrations that a host looks up when they are needed.
+
+use std::sync::Arc;
+
+use crate::model::{ServerId, TenantId};
+use crate::provider::ClientRegistration;
+
+/// Returns the client registration of a tenant at an authorization server.
+///
+/// With a source, one [`Connections`](crate::Connections) serves tenants that bring their own OAuth apps, and
+/// registrations can change while the process runs. It is asked at each use: when a consent starts and completes, for
+/// each refresh and revocation, and wherever connections are shown or resolved. So it must be fast and must not block on
+/// the network: keep the registrations in memory and load them in the background.
+///
+/// A closure is a source:
+///
+/// ```
+/// use std::collections::HashMap;
+/// use std::sync::{Arc, RwLock};
+///
+/// use valetkey::provider::ClientRegistration;
+/// use valetkey::vault::MemoryVault;
+/// use valetkey::{Connections, TenantId, catalog};
+///
+/// # #[cfg(feature = "ureq")]
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// type Apps = RwLock<HashMap<TenantId, Arc<ClientRegistration>>>;
+///
+/// let apps: Arc<Apps> = Arc::default();
+/// let of_tenants = Arc::clone(&apps);
+/// let connections = Connections::builder(MemoryVault::new())
+///     .clients(move |tenant, server| {
+///         let apps = of_tenants.read().unwrap_or_else(|poisoned| poisoned.into_inner());
+///         Ok(apps.get(tenant).filter(|_| server.as_str() == catalog::GOOGLE).cloned())
+///     })
+///     .build()?;
+///
+/// let acme = TenantId::new("acme")?;
+/// assert!(connections.providers_for(&acme)?.is_empty());
+/// let app = ClientRegistration::new("id", "secret", "https://acme.example/callback");
+/// apps.write().unwrap().insert(acme.clone(), Arc::new(app));
+/// assert!(!connections.providers_for(&acme)?.is_empty());
+/// # Ok(())
+/// # }
+/// # #[cfg(not(feature = "ureq"))]
+/// # fn main() {}
+/// ```
+pub trait ClientSource: Send + Sync + 'static {
+    /// Returns the registration of `tenant` at `server`. `None` if the tenant has none of its own: then the
+    /// [registration for all tenants](crate::connections::ConnectionsBuilder::client) applies, if there is one.
+    ///
+    /// A registration is checked against its server when it is returned for the first time. Return the same [`Arc`] as
+    /// long as the registration stays the same, so that it is not checked again.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientSourceFailed`] if it is not known whether the tenant has a registration. Callers get
+    /// [`Unavailable`](crate::Error::Unavailable); the registration for all tenants is not used.
+    ///
+    /// # Security
+    ///
+    /// A client of another tenant would receive this tenant's codes and tokens. Look up by both arguments.
+    fn client(
+        &self,
+        tenant: &TenantId,
+        server: &ServerId,
+    ) -> Result<Option<Arc<ClientRegistration>>, ClientSourceFailed>;
+}
+
+impl<F> ClientSource for F
+where
+    F: Fn(&TenantId, &ServerId) -> Result<Option<Arc<ClientRegistration>>, ClientSourceFailed>
+        + Send
+        + Sync
+        + 'static,
+{
+    fn client(
+        &self,
+        tenant: &TenantId,
+        server: &ServerId,
+    ) -> Result<Option<Arc<ClientRegistration>>, ClientSourceFailed> {
+        self(tenant, server)
+    }
+}
+
+/// The failure of a [`ClientSource`] to look up a registration. Log its cause where it occurs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, thiserror::Error)]
+#[error("the client registration could not be looked up")]
+#[allow(clippy::exhaustive_structs, reason = "a source must be able to build one")]
+pub struct ClientSourceFailed;
