@@ -1,8 +1,7 @@
 //! One person's consent requests cost others nothing: what is read for a person does not grow with anybody else's.
 
 use valetkey::testing::Host;
-use valetkey::vault::MasterKey;
-use valetkey::vault::SealedVault;
+use valetkey::vault::{MasterKey, SealedVault};
 use valetkey::{ActingUser, ConsentOptions};
 
 use crate::support::counting::CountingStore;

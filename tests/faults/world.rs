@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use valetkey::AccessToken;
 use valetkey::internals::secret::RefreshToken;
 use valetkey::internals::vault::{
-    Attempt, AuditLog as _, ClaimOutcome, ClaimRequest, GrantStore as _, Holder, Housekeeping as _, NewGrant,
+    Attempt, ClaimOutcome, ClaimRequest, GrantStore as _, Holder, Housekeeping as _, NewGrant,
     PendingConsent, RefreshStore as _, Refreshed, RevocationStore as _, Revoke, RevokeWhat, Revoked,
     StateHash, StoreOutcome, Tokens,
 };
@@ -17,8 +17,7 @@ use valetkey::model::{
     Connection, ConnectionId, Grant, GrantId, IssuedBy, Label, Owner, ProviderId, ServerId, TenantId,
     Timestamp, UserId,
 };
-use valetkey::vault::{AuditHead, Erasure, SqliteVault, VaultError};
-use valetkey::vault::{MasterKey, MasterKeys};
+use valetkey::vault::{AuditHead, Erasure, MasterKey, MasterKeys, SqliteVault, VaultError};
 
 use crate::scenario::{ACTIVE, BOBS, Beginning, FAMILY, HELD, NEIGHBOUR, Name, REVOKED, Scenario, of};
 use crate::support::vault;

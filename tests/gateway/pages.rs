@@ -11,8 +11,7 @@ use valetkey::model::{
 };
 use valetkey::provider::{Revocation, RevocationAuth, RevocationTokens};
 use valetkey::testing::Fault;
-use valetkey::vault::MasterKey;
-use valetkey::vault::{MemoryVault, SealedVault};
+use valetkey::vault::{MasterKey, MemoryVault, SealedVault};
 
 use crate::support::counting::CountingStore;
 use crate::support::gateway::planted::plant;

@@ -97,3 +97,41 @@ fn each_promise_has_one_row_in_order() {
     let numbers: Vec<u32> = rows().into_iter().map(|(number, _)| number).collect();
     assert!(numbers.is_sorted_by(|one, next| one < next), "{numbers:?}");
 }
+
+/// Whether a path of the crate exists; a `*` in its last part stands for anything.
+fn exists(path: &str) -> bool {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    let name = path.file_name().unwrap().to_str().unwrap();
+    let Some((begin, end)) = name.split_once('*') else {
+        return path.exists();
+    };
+    let mut entries = fs::read_dir(path.parent().unwrap()).unwrap();
+    entries.any(|entry| {
+        let name = entry.unwrap().file_name();
+        let name = name.to_str().unwrap();
+        name.starts_with(begin) && name.ends_with(end)
+    })
+}
+
+/// What a page names between backticks as a path of this crate.
+fn paths(page: &str) -> Vec<&str> {
+    let spans = page.split('`').skip(1).step_by(2);
+    let roots = ["tests/", "src/", "examples/", "benches/", "heap/", "fuzz/"];
+    spans
+        .filter(|span| roots.iter().any(|root| span.starts_with(root)))
+        .filter(|span| !span.contains(char::is_whitespace))
+        .collect()
+}
+
+#[test]
+fn every_path_that_a_page_names_exists() {
+    let mut tried = 0;
+    for page in ["README.md", "SECURITY.md", "docs/ASSURANCE.md", "docs/DESIGN.md"] {
+        let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(page)).unwrap();
+        for path in paths(&text) {
+            assert!(exists(path), "{page} names {path}");
+            tried += 1;
+        }
+    }
+    assert!(tried > 100, "{tried} paths were found");
+}

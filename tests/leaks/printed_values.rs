@@ -8,8 +8,7 @@ use valetkey::model::Label;
 use valetkey::resolver::ResolveOptions;
 use valetkey::testing::sandbox::{Personality, Refusal};
 use valetkey::testing::{Fault, Host, Sandbox};
-use valetkey::vault::MasterKey;
-use valetkey::vault::{MemoryVault, SqliteVault, Vault};
+use valetkey::vault::{MasterKey, MemoryVault, SqliteVault, Vault};
 use valetkey::{AuthorizationResponse, Binding, ConsentOptions, Resolver};
 
 use crate::logs::Log;

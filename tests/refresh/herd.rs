@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 use valetkey::Error;
 use valetkey::connections::Settings;
 use valetkey::testing::{Fault, Gate, Host};
-use valetkey::vault::MasterKey;
-use valetkey::vault::SqliteVault;
+use valetkey::vault::{MasterKey, SqliteVault};
 
 use crate::support::world::{World, person};
 

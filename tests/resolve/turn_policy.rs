@@ -69,8 +69,7 @@ fn the_explanation_is_the_decision() {
     let printed = format!("{} {:?}", explain(&none), explain(&none));
     assert!(!printed.contains(token.access_token().expose_secret()));
     assert!(explain(&scopes("other")).refusal.is_some());
-    let elsewhere = ResolveOptions::new("nowhere");
-    let unknown = world.resolver.turn(alice.clone()).explain(&elsewhere);
+    let unknown = world.resolver.turn(alice.clone()).explain("nowhere");
     assert!(unknown.steps.is_empty() && unknown.refusal.is_some());
 }
 

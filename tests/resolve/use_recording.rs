@@ -1,8 +1,7 @@
 //! When the use of a token is written: by upkeep, not by the caller who waits for the token.
 
 use valetkey::connections::{AuditPage, Budget, Settings, UseAudit};
-use valetkey::vault::MasterKey;
-use valetkey::vault::{AuditKind, SealedVault};
+use valetkey::vault::{AuditKind, MasterKey, SealedVault};
 use valetkey::{ActingUser, Connections, Resolver};
 
 use crate::support::counting::CountingStore;

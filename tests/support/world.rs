@@ -2,13 +2,12 @@
 
 use std::ops::{Deref, DerefMut};
 
-use valetkey::AuthorizationResponse;
 use valetkey::model::Connection;
 use valetkey::provider::{AuthorizationServer, Provider};
 use valetkey::testing::sandbox::Personality;
 use valetkey::testing::{EventLog, Host};
 use valetkey::vault::{MemoryVault, Vault};
-use valetkey::{ActingUser, Consent, ConsentOptions, Operator, Result, TenantId};
+use valetkey::{ActingUser, AuthorizationResponse, Consent, ConsentOptions, Operator, Result, TenantId};
 
 pub(crate) const REDIRECT: &str = Host::REDIRECT_URI;
 

@@ -129,3 +129,26 @@ fn a_scope_at_refresh_narrows_for_good_and_never_widens() {
     assert_eq!(json(&client.refresh(&first.refresh))["scope"], "notes.read");
     assert_eq!(error(&narrow("notes.write")), refused(400, "invalid_scope"));
 }
+
+#[test]
+fn codes_and_tokens_of_one_client_are_refused_from_another() {
+    let client = Client::with_rotation(RotationClass::Static);
+    let _ = client.sandbox.another_registration("other", REDIRECT);
+    let as_other = |path: &str, form: &[(&str, &str)]| {
+        let other = [("client_id", "other"), ("client_secret", "sbx-cs-other")];
+        client.post_as_is(path, &[&other, form].concat(), None)
+    };
+    let code = client.code("ada");
+    let invalid_grant = refused(400, "invalid_grant");
+    assert_eq!(error(&as_other("/token", &exchange_form(&code))), invalid_grant);
+    let held = tokens(&client.exchange(&code));
+    let refresh = [("grant_type", "refresh_token"), ("refresh_token", &held.refresh)];
+    assert_eq!(error(&as_other("/token", &refresh)), invalid_grant);
+    let revoke = [("token", held.refresh.as_str())];
+    assert_eq!(
+        error(&as_other("/revoke", &revoke)),
+        refused(400, "invalid_request")
+    );
+    assert!(client.sandbox.is_live(&held.refresh));
+    client.refreshed(&held.refresh);
+}
