@@ -322,8 +322,8 @@ pub enum ConsentError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AnswerRefused {
-    /// The body is larger than [`Settings::send_max_bytes`](crate::engine::Settings::send_max_bytes). Ask for less, raise the
-    /// limit, or call [`Resolver::send_stream`](crate::Resolver::send_stream), which has none.
+    /// The body is larger than [`Settings::send_max_bytes`](crate::connections::Settings::send_max_bytes). Ask for less, raise the
+    /// limit, or call [`Turn::send_stream`](crate::resolver::Turn::send_stream), which has none.
     #[error("the answer is larger than {limit} bytes, the limit of the settings; `send_stream` has none")]
     TooLarge {
         /// The limit, in bytes.

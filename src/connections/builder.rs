@@ -137,7 +137,7 @@ impl ConnectionsBuilder {
         self
     }
 
-    /// Takes the time from this clock instead of the [vault's](crate::vault::Housekeeping::clock).
+    /// Takes the time from this clock instead of the vault's.
     #[must_use]
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Some(Arc::new(clock));

@@ -1,6 +1,7 @@
 //! The connections of a host: the facade over the engine.
 
 mod builder;
+#[cfg(feature = "gateway")]
 mod web;
 
 pub use crate::connections::builder::ConnectionsBuilder;

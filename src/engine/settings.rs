@@ -54,7 +54,7 @@ pub struct Settings {
     pub use_audit: UseAudit,
     /// How long a request by `Resolver::send` may take, and one by `send_stream` may stand still: 60 s.
     pub send_timeout: Duration,
-    /// How long a request by `Resolver::send_stream` may take, until the last byte of the answer is read: 1 hour.
+    /// How long a request by `Turn::send_stream` may take, until the last byte of the answer is read: 1 hour.
     pub stream_timeout: Duration,
     /// The largest answer to `Resolver::send`: 32 MiB.
     pub send_max_bytes: usize,

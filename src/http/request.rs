@@ -37,7 +37,7 @@ pub struct HttpRequest {
     pub url: Url,
     /// The headers; those that hold a credential are marked sensitive.
     pub headers: HeaderMap,
-    /// The body. A reader only where the host sends one: see [`Resolver::send_stream`](crate::Resolver::send_stream).
+    /// The body. A reader only where the host sends one: see [`Turn::send_stream`](crate::resolver::Turn::send_stream).
     pub body: Body,
     /// The time until the last byte of the answer is read. 10 s unless set.
     pub timeout: Duration,

@@ -31,7 +31,7 @@ pub struct TokenResponse {
     /// How long the refresh token lives, if the answer says so, in the way of one of the servers that do.
     pub refresh_token_expires_in: Option<Duration>,
     /// The scopes that the answer names. Absent: those asked for
-    /// ([`granted_scopes`](crate::protocol::granted_scopes) puts the two together).
+    /// ([`granted_scopes`](super::granted_scopes) puts the two together).
     pub scopes: Option<Scopes>,
 }
 

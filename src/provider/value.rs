@@ -13,7 +13,7 @@ pub(super) const BUILT_IN: [&str; 5] = ["redirect_uri", "scope", "client_id", "r
 pub(super) const OR: &str = " || ";
 
 /// A value that a descriptor adds to requests. `{name}` stands for a value of the connection or, for the names in
-/// [`BUILT_IN`], for something of the request. Other braces are text.
+/// `BUILT_IN`, for something of the request. Other braces are text.
 ///
 /// ` || ` stands between alternatives: the first one whose values are all known is taken.
 #[derive(Debug, Clone, PartialEq, Eq)]

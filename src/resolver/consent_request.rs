@@ -4,7 +4,7 @@ use crate::engine::consent::link::PreparedConsent;
 use crate::error::ConsentRequired;
 use crate::model::ConsentId;
 
-/// A consent request that a turn made for its user: from [`Turn::ask`].
+/// A consent request that a turn made for its user: from [`Turn::ask`](crate::resolver::Turn::ask).
 #[derive(Debug)]
 pub struct ConsentRequest {
     pub(super) need: ConsentRequired,

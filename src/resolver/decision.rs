@@ -42,13 +42,13 @@ pub enum Finding {
 pub enum TokenState {
     /// It is handed out.
     Fresh,
-    /// It is good and due to be renewed: renewed first if that can be done now, else handed out.
+    /// It is good and due to be refreshed: refreshed first if that can be done now, else handed out.
     Expiring,
-    /// It is not good for long enough and is renewed first.
+    /// It is not good for long enough and is refreshed first.
     Stale,
-    /// It is not good for long enough, and cannot be renewed now: the [refusal](Explanation::refusal) says why.
+    /// It is not good for long enough, and cannot be refreshed now: the [refusal](crate::resolver::Explanation::refusal) says why.
     Blocked,
-    /// It is not good for long enough, and cannot be renewed without the person.
+    /// It is not good for long enough, and cannot be refreshed without the person.
     Spent,
 }
 
@@ -79,9 +79,9 @@ impl fmt::Display for TokenState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Fresh => "good",
-            Self::Expiring => "good, and due to be renewed",
-            Self::Stale => "renewed first",
-            Self::Blocked => "not good for long enough, and cannot be renewed now",
+            Self::Expiring => "good, and due to be refreshed",
+            Self::Stale => "refreshed first",
+            Self::Blocked => "not good for long enough, and cannot be refreshed now",
             Self::Spent => "not good for long enough, with nothing to renew it by",
         })
     }

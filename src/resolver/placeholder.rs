@@ -15,7 +15,7 @@ pub(super) const MOST: usize = 1_024;
 
 /// What a tool writes in a header in the place of a token: random text, good in the turn that made it and nowhere else.
 ///
-/// No secret: a model may see it and a log may keep it. It stands for a token only in [`Turn::fill`], and only towards the
+/// No secret: a model may see it and a log may keep it. It stands for a token only in [`Turn::fill`](crate::resolver::Turn::fill), and only towards the
 /// provider's own API.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Placeholder(pub(super) String);

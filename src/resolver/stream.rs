@@ -18,7 +18,7 @@ const PIECE: usize = 16 * 1024;
 /// Opens the body, from its beginning.
 type Open = Box<dyn FnMut() -> io::Result<Box<dyn Read + Send>> + Send>;
 
-/// A request's body for [`Resolver::send_stream`](crate::Resolver::send_stream): read while it is sent.
+/// A request's body for [`Turn::send_stream`](crate::resolver::Turn::send_stream): read while it is sent.
 ///
 /// ```
 /// use std::fs::File;
@@ -166,7 +166,7 @@ impl Read for Exactly {
     }
 }
 
-/// The body of an answer to [`Resolver::send_stream`](crate::Resolver::send_stream): read as it comes, every token that was
+/// The body of an answer to [`Turn::send_stream`](crate::resolver::Turn::send_stream): read as it comes, every token that was
 /// known when it began masked, however it falls on the pieces.
 ///
 /// It ends in an [`io::Error`] if the connection breaks or the time is over, never as if the body had ended there. No

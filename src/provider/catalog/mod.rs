@@ -1,8 +1,9 @@
 //! The services that come with the crate.
 //!
 //! Each field that is not obvious carries the link to where it is documented; a word says so where it rests on one
-//! source or on observation. Descriptors are plain values: take one, change a field, and add it to the
-//! [`Registry`](crate::provider::Registry) in the place of the one here.
+//! source or on observation. Descriptors are plain values: take one, change a field, say that it
+//! [replaces the built-in one](crate::provider::Provider::replaces_builtin), and add it with
+//! [`ConnectionsBuilder::provider`](crate::connections::ConnectionsBuilder::provider).
 
 mod google;
 mod lifestyle;

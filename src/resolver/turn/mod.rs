@@ -20,7 +20,7 @@ use crate::resolver::stream::{Download, Upload};
 use crate::resolver::token::ResolvedToken;
 use crate::resolver::{refused, resolve, send};
 
-/// A turn of an agent on behalf of one person: from [`Resolver::turn`].
+/// A turn of an agent on behalf of one person: from [`Resolver::turn`](crate::Resolver::turn).
 ///
 /// It acts for nobody else, and remembers every token that it handed out or used, those that were renewed meanwhile
 /// included: [`redact`](Self::redact) masks them *by value* in whatever goes to a model, a person or a log. Neither
@@ -124,7 +124,7 @@ impl Turn {
     /// refresh it first.
     ///
     /// Uses no network, writes nothing and waits for no other caller. The use is noted in memory, whatever
-    /// [`Settings::use_audit`](crate::engine::Settings::use_audit) says, and `maintain` writes it. `None` as well while
+    /// [`Settings::use_audit`](crate::connections::Settings::use_audit) says, and `maintain` writes it. `None` as well while
     /// some 8,192 noted uses wait for `maintain`: then `resolve`, which may write, makes room.
     ///
     /// # Errors
@@ -176,10 +176,10 @@ impl Turn {
     /// # Bounds
     ///
     /// The size of an answer has none. The whole, until the last byte of the answer is read, takes
-    /// [`Settings::stream_timeout`](crate::engine::Settings::stream_timeout) at most, or the
+    /// [`Settings::stream_timeout`](crate::connections::Settings::stream_timeout) at most, or the
     /// [deadline](ResolveOptions::deadline) of the call if that is shorter; the time that the host leaves a download lying
     /// counts. The default HTTP client also gives up when the network stands still for
-    /// [`Settings::send_timeout`](crate::engine::Settings::send_timeout); one of the host's own is told to.
+    /// [`Settings::send_timeout`](crate::connections::Settings::send_timeout); one of the host's own is told to.
     ///
     /// # Errors
     ///

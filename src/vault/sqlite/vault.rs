@@ -115,7 +115,7 @@ impl SqliteVault {
     ///
     /// Stop every process that uses the vault at `to` first. Erased secrets and revoked connections come back with
     /// a backup that is older than their end: compare the audit heads that you keep elsewhere with
-    /// [`AuditLog::proves`](crate::vault::AuditLog::proves).
+    /// [`proves`](Self::proves).
     ///
     /// # Errors
     ///
