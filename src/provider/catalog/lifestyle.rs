@@ -1,6 +1,6 @@
 //! Health and lifestyle: Oura Ring, Spotify and Samsung SmartThings. Fitbit is a service of Google's.
 
-use super::{account, days, provider, scopes, server};
+use super::build::{account, days, provider, scopes, server};
 use crate::provider::{
     AccountPointers, ApiHost, AuthorizationServer, ClientAuthentication, Loopback, ParameterKind,
     ParameterRule, ParameterSource, Pkce, Provider, Revocation, RevocationAuth, RevocationTokens,

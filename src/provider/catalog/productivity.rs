@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{account, days, provider, scopes, server};
+use super::build::{account, days, provider, scopes, server};
 use crate::provider::{
     ApiHost, AuthorizationServer, DeadGrant, Discovery, Loopback, ParameterKind, ParameterRule,
     ParameterSource, Pick, Pkce, Provider, Revocation, RevocationAuth, RevocationTokens, RotationClass,
