@@ -360,7 +360,8 @@ mod tests {
     fn what_an_operator_must_fix_is_an_error() {
         let level = |kind: EventKind| Event::new(Timestamp::from_unix_millis(0), kind).level();
         assert_eq!(level(EventKind::Refreshed), EventLevel::Info);
-        assert_eq!(level(EventKind::OutsideMount), EventLevel::Error);
+        assert_eq!(level(EventKind::OutsideMount), EventLevel::Warn);
+        assert_eq!(level(EventKind::WorkspaceFallback), EventLevel::Debug);
         for code in FailureCode::ALL {
             let expected = match code.is_operators_fault() {
                 true => EventLevel::Error,
@@ -368,9 +369,17 @@ mod tests {
             };
             assert_eq!(level(EventKind::RefreshFailed(code)), expected, "{code:?}");
         }
-        assert!(EventLevel::Info < EventLevel::Warn && EventLevel::Warn < EventLevel::Error);
-        let names = [EventLevel::Info, EventLevel::Warn, EventLevel::Error].map(|level| level.to_string());
-        assert_eq!(names, ["info", "warn", "error"]);
+        let levels = [
+            EventLevel::Debug,
+            EventLevel::Info,
+            EventLevel::Warn,
+            EventLevel::Error,
+        ];
+        assert!(levels.is_sorted());
+        assert_eq!(
+            levels.map(|level| level.to_string()),
+            ["debug", "info", "warn", "error"]
+        );
     }
 
     #[test]
