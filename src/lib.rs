@@ -1,34 +1,30 @@
 //! Per-user OAuth 2 connections for agent runtimes: consent, an encrypted vault, refresh and resolution.
 //!
-//! A person gives their consent in a browser once; at each turn the host resolves the *acting user* and a provider to
-//! that person's access token, or sends a request with it. Embeddable and synchronous: no server, no runtime, no
-//! thread of its own.
+//! A user gives consent in a browser once. At each turn the host resolves the *acting user* and a provider to that user's
+//! access token, or sends a request with it. The crate is embeddable and synchronous: it needs no server and no runtime,
+//! and starts a thread only where the host asks for one ([`UpkeepGuard`], [`loopback`], parallel upkeep).
 //!
 //! ```
-//! use valetkey::testing::{ManualClock, Sandbox};
-//! use valetkey::vault::MemoryVault;
-//! use valetkey::{ActingUser, AuthorizationResponse, Connections, ConsentOptions, Resolver};
+//! use valetkey::testing::Host;
+//! use valetkey::{AuthorizationResponse, ConsentOptions};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # let sandbox = Sandbox::new(ManualClock::default());
-//! let connections = Connections::builder(MemoryVault::new())
-//! #   .server(sandbox.server()).provider(sandbox.provider("notes")).http_client(sandbox.clone())
-//! #   .clock(ManualClock::default())
-//!     .client("sandbox", sandbox.registration("https://app.example/callback"))
-//!     .build()?;
-//! let alice = ActingUser::authenticated("acme", "alice")?;
+//! // In place of `Connections::open("agent.db", key)?.client(catalog::GOOGLE, registration).build()?`.
+//! let host = Host::new();
+//! let alice = host.user("alice");
 //!
-//! let consent = connections.start(&alice, "notes", ConsentOptions::default())?;
-//! # let callback_url = sandbox.approve(consent.authorization_url(), "ada");
-//! connections.complete(&alice, AuthorizationResponse::parse(&callback_url)?, consent.binding())?;
+//! let consent = host.connections.start(&alice, "notes", ConsentOptions::default())?;
+//! let callback = host.sandbox.approve(consent.authorization_url(), "ada"); // the user's browser
+//! host.connections.complete(&alice, AuthorizationResponse::parse(&callback)?, consent.binding())?;
 //!
-//! let token = Resolver::new(connections).resolve(&alice, "notes")?;
-//! assert!(!token.is_workspace());
+//! let turn = host.resolver.turn(alice);
+//! let response = turn.send("notes", http::Request::get("/notes").body(Vec::new())?)?;
+//! assert!(response.status().is_success());
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! # The rooms, from the top
+//! # Modules, from the top
 //!
 //! | module | what is in it |
 //! |---|---|
@@ -36,7 +32,7 @@
     feature = "gateway",
     doc = "| [`gateway`] | the HTTP face: token endpoint, callback, one-time links, API, admin page |"
 )]
-//! | [`resolver`] | acting user → token; personal and shared connections; requests sent as a person |
+//! | [`resolver`] | turns: acting user → token, personal and workspace connections, requests sent as a user |
 //! | [`connections`] | [`Connections`] and its operations: consent, refresh, revocation, health, upkeep |
 //! | [`loopback`] | a consent in the browser of the person who uses a native app |
 //! | [`vault`] | the encrypted store: SQLite, memory, or a host's own database |

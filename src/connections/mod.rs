@@ -45,7 +45,7 @@ use crate::vault::{AuditEntry, AuditFilter, Forget, Forgotten};
 
 /// The connections of a host: consent, refresh, revocation, upkeep.
 ///
-/// Cheap to clone, `Send + Sync`, without threads or a runtime of its own. Build one for a process and share it:
+/// Cheap to clone, `Send + Sync`, without a runtime or a lasting thread of its own. Build one for a process and share it:
 /// refreshes of the same grant are joined within it.
 #[derive(Clone)]
 pub struct Connections {

@@ -22,29 +22,20 @@ use crate::resolver::{refused, resolve, send};
 
 /// A turn of an agent on behalf of one person: from [`Resolver::turn`](crate::Resolver::turn).
 ///
-/// It acts for nobody else, and remembers every token that it handed out or used, those that were renewed meanwhile
-/// included: [`redact`](Self::redact) masks them *by value* in whatever goes to a model, a person or a log. Neither
-/// `Clone` nor serialisable; share it between the tools of the turn by reference. What it remembers is wiped when it is dropped.
+/// It acts for nobody else, and remembers every token that it handed out or used, including those that were refreshed
+/// meanwhile: [`redact`](Self::redact) masks them *by value* in text that goes to a model, a user or a log. It is neither
+/// `Clone` nor serialisable; share it between the tools of the turn by reference. Dropping it wipes what it remembers.
+///
+/// Operations take a provider's id, or [`ResolveOptions`] where the provider alone is not enough.
 ///
 /// ```
-/// # use valetkey::AuthorizationResponse;
-/// # use valetkey::testing::{ManualClock, Sandbox};
-/// # use valetkey::vault::MemoryVault;
-/// # use valetkey::resolver::TurnPurpose;
-/// # use valetkey::{ActingUser, Connections, ConsentOptions, Resolver};
+/// use valetkey::resolver::TurnPurpose;
+/// use valetkey::testing::Host;
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let sandbox = Sandbox::new(ManualClock::default());
-/// # let connections = Connections::builder(MemoryVault::new())
-/// #   .server(sandbox.server()).provider(sandbox.provider("notes")).http_client(sandbox.clone())
-/// #   .clock(ManualClock::default())
-/// #   .client("sandbox", sandbox.registration("https://app.example/callback"))
-/// #   .build()?;
-/// # let alice = ActingUser::authenticated("acme", "alice")?;
-/// # let consent = connections.start(&alice, "notes", ConsentOptions::default())?;
-/// # let callback_url = sandbox.approve(consent.authorization_url(), "ada");
-/// # connections.complete(&alice, AuthorizationResponse::parse(&callback_url)?, consent.binding())?;
-/// # let resolver = Resolver::new(connections);
-/// let turn = resolver.turn(alice).purpose(TurnPurpose::new("answer a chat message")?);
+/// let host = Host::new();
+/// let alice = host.user("alice");
+/// host.connect(&alice, "notes");
+/// let turn = host.resolver.turn(alice).purpose(TurnPurpose::new("answer a chat message")?);
 /// let token = turn.resolve("notes")?;
 /// let careless = format!("I called the API with {}", token.access_token().expose_secret());
 /// assert_eq!(turn.redact(&careless), "I called the API with [redacted]");
