@@ -1,6 +1,6 @@
 //! Google: one authorization server, seven services.
 
-use super::{account, days, provider, scopes, server};
+use super::build::{account, days, provider, scopes, server};
 use crate::model::Scopes;
 use crate::provider::{
     AccountEndpoint, ApiHost, AuthorizationServer, Loopback, Provider, Revocation, RevocationAuth,

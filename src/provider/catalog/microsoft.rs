@@ -1,6 +1,6 @@
 //! Microsoft: one authorization server, four services, all behind Microsoft Graph.
 
-use super::{account, days, provider, scopes, server};
+use super::build::{account, days, provider, scopes, server};
 use crate::provider::{
     ApiHost, AuthorizationServer, DeadGrant, IssuerPolicy, Loopback, ParameterKind, ParameterRule, Provider,
     Revocation, RotationClass,

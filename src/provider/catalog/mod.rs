@@ -4,6 +4,7 @@
 //! source or on observation. Descriptors are plain values: take one, change a field, and add it to the
 //! [`Registry`](crate::provider::Registry) in the place of the one here.
 
+mod build;
 mod google;
 mod lifestyle;
 mod microsoft;
@@ -27,10 +28,7 @@ pub use productivity::{
     todoist_server,
 };
 
-use std::time::Duration;
-
-use crate::model::{ProviderId, Scopes, ServerId};
-use crate::provider::{AccountEndpoint, ApiHost, AuthorizationServer, Provider};
+use crate::provider::{AuthorizationServer, Provider};
 
 /// Every authorization server of the catalog.
 #[must_use]
@@ -79,50 +77,12 @@ pub fn providers() -> Vec<Provider> {
     ]
 }
 
-fn server(id: &str, authorization_endpoint: &str, token_endpoint: &str) -> AuthorizationServer {
-    AuthorizationServer::new(server_id(id), authorization_endpoint, token_endpoint)
-}
-
-fn server_id(id: &str) -> ServerId {
-    // Ids are constants of this module; a test builds them all.
-    ServerId::new(id).expect("an id of the catalog")
-}
-
-fn provider_id(id: &str) -> ProviderId {
-    // As above.
-    ProviderId::new(id).expect("an id of the catalog")
-}
-
-fn provider(id: &str, server: &str, name: &str, group: &str, api_hosts: Vec<ApiHost>) -> Provider {
-    let mut provider = Provider::new(provider_id(id), server_id(server), name, api_hosts);
-    provider.group = group.into();
-    provider
-}
-
-fn scopes(scopes: &[&str]) -> Scopes {
-    // Scopes are constants of this module; a test builds them all.
-    Scopes::new(scopes.iter().copied()).expect("scopes of the catalog")
-}
-
-fn account(url: &str, id: &[&str], email: &[&str], label: &[&str]) -> AccountEndpoint {
-    let pointers = |pointers: &[&str]| pointers.iter().map(|&pointer| pointer.into()).collect();
-    AccountEndpoint {
-        url: url.into(),
-        id: pointers(id),
-        email: pointers(email),
-        label: pointers(label),
-    }
-}
-
-const fn days(days: u64) -> Duration {
-    Duration::from_secs(days * 24 * 60 * 60)
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::model::{Scopes, ServerId};
     use crate::provider::compiled::CompiledServer;
     use crate::provider::{Pkce, Revocation};
 
