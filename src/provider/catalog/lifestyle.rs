@@ -1,6 +1,6 @@
 //! Health and lifestyle: Oura Ring, Spotify and Samsung SmartThings. Fitbit is a service of Google's.
 
-use super::build::{account, days, provider, scopes, server};
+use super::build::{account, days, provider, provider_id, scopes, server, server_id};
 use crate::provider::{
     AccountPointers, ApiHost, AuthorizationServer, ClientAuthentication, Loopback, ParameterKind,
     ParameterRule, ParameterSource, Pkce, Provider, Revocation, RevocationAuth, RevocationTokens,
@@ -109,8 +109,8 @@ pub fn oura() -> Provider {
 #[must_use]
 pub fn oura_legacy() -> Provider {
     let mut provider = oura();
-    provider.id = super::provider_id(OURA_LEGACY);
-    provider.server = super::server_id(OURA_LEGACY);
+    provider.id = provider_id(OURA_LEGACY);
+    provider.server = server_id(OURA_LEGACY);
     provider.name = "Oura Ring (app from the old portal)".into();
     let all = scopes(&[
         "personal",

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::build::{account, days, provider, scopes, server};
+use super::build::{account, days, provider, provider_id, scopes, server, server_id};
 use crate::provider::{
     ApiHost, AuthorizationServer, DeadGrant, Discovery, Loopback, ParameterKind, ParameterRule,
     ParameterSource, Pick, Pkce, Provider, Revocation, RevocationAuth, RevocationTokens, RotationClass,
@@ -69,7 +69,7 @@ pub fn todoist_server() -> AuthorizationServer {
 #[must_use]
 pub fn todoist_legacy_server() -> AuthorizationServer {
     let mut server = todoist_server();
-    server.id = super::server_id(TODOIST_LEGACY);
+    server.id = server_id(TODOIST_LEGACY);
     server.authorization_endpoint = "https://todoist.com/oauth/authorize".into();
     server.token_endpoint = "https://todoist.com/oauth/access_token".into();
     server.rotation = RotationClass::Static;
@@ -81,8 +81,8 @@ pub fn todoist_legacy_server() -> AuthorizationServer {
 #[must_use]
 pub fn todoist_legacy() -> Provider {
     let mut provider = todoist();
-    provider.id = super::provider_id(TODOIST_LEGACY);
-    provider.server = super::server_id(TODOIST_LEGACY);
+    provider.id = provider_id(TODOIST_LEGACY);
+    provider.server = server_id(TODOIST_LEGACY);
     provider.name = "Todoist (app from before 2026)".into();
     provider
 }
