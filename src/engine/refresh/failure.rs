@@ -96,7 +96,10 @@ pub(crate) fn pass_over(cx: &Context, claimed: &Claimed, obstacle: &Obstacle) ->
         let reason = NeedsConsent::ClientChanged;
         (rejected_for(cx, reason), EventKind::ConsentNeeded(reason))
     } else {
-        let code = FailureCode::Misconfigured;
+        let code = match obstacle {
+            Obstacle::ClientSourceFailed { .. } => FailureCode::ClientSourceFailed,
+            _ => FailureCode::Misconfigured,
+        };
         let record = RefreshFailure::Transient {
             code,
             at: now,
@@ -108,8 +111,8 @@ pub(crate) fn pass_over(cx: &Context, claimed: &Claimed, obstacle: &Obstacle) ->
     let outcome = cx
         .vault
         .fail_refresh(&grant.tenant, grant.id, &claimed.claim, &record)?;
-    let repeated = grant.refresh.last_failure == Some(FailureCode::Misconfigured)
-        && event == EventKind::RefreshFailed(FailureCode::Misconfigured);
+    let last = grant.refresh.last_failure;
+    let repeated = last.is_some_and(|last| event == EventKind::RefreshFailed(last));
     if outcome == CommitOutcome::Stored && !repeated {
         grant_users::emit_to_users(cx, &grant.tenant, grant.id, event);
     }
