@@ -82,7 +82,7 @@ impl fmt::Display for TokenState {
             Self::Expiring => "good, and due to be refreshed",
             Self::Stale => "refreshed first",
             Self::Blocked => "not good for long enough, and cannot be refreshed now",
-            Self::Spent => "not good for long enough, with nothing to renew it by",
+            Self::Spent => "not good for long enough, with nothing to refresh it by",
         })
     }
 }

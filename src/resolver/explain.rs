@@ -49,7 +49,7 @@ impl fmt::Display for Explanation {
         }
         match &self.refusal {
             Some(error) => write!(f, "=> no token: {error}"),
-            None => f.write_str("=> a token, unless the provider refuses to renew it"),
+            None => f.write_str("=> a token, unless the provider refuses to refresh it"),
         }
     }
 }

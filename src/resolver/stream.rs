@@ -61,7 +61,7 @@ impl Upload {
     }
 
     /// A body of so many bytes that can be read once, such as a pipe. It is not sent again: where the API refuses the
-    /// token, the token is renewed for the next call, and this call gives the API's 401.
+    /// token, the token is refreshed for the next call, and this call gives the API's 401.
     pub fn once(length: u64, reader: impl Read + Send + 'static) -> Self {
         let mut reader = Some(reader);
         Self {

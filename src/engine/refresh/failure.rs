@@ -39,12 +39,12 @@ pub(crate) fn failed(
         _ if stays_unexplained(grant, failure, now) => Some(NeedsConsent::Unexplained),
         _ => None,
     };
-    let (record, event, grounded) = if let Some(reason) = final_reason {
-        let grounded = NotRefreshed::NeedsConsent(reason.into());
+    let (record, event, not_refreshed) = if let Some(reason) = final_reason {
+        let not_refreshed = NotRefreshed::NeedsConsent(reason.into());
         (
             rejected_for(cx, reason),
             EventKind::ConsentNeeded(reason),
-            grounded,
+            not_refreshed,
         )
     } else {
         let wait = pause(issuer.server.rotation, grant.refresh.failures, failure);
@@ -54,8 +54,8 @@ pub(crate) fn failed(
             not_before: now + wait,
             setup: failure.code.is_operators_fault().then(|| issuer.setup_check()),
         };
-        let grounded = outlook::failed(&issuer.server.id, failure.code, wait).into();
-        (record, EventKind::RefreshFailed(failure.code), grounded)
+        let not_refreshed = outlook::failed(&issuer.server.id, failure.code, wait).into();
+        (record, EventKind::RefreshFailed(failure.code), not_refreshed)
     };
     match cx
         .vault
@@ -67,7 +67,7 @@ pub(crate) fn failed(
                 // A consent replaced the grant meanwhile: its failure is nobody's.
                 return Err(NotRefreshed::Moved(claimed.claim.generation));
             }
-            Err(grounded)
+            Err(not_refreshed)
         }
         // The answer was about tokens that are not used any more: another caller's success counts.
         CommitOutcome::Superseded | CommitOutcome::Former | CommitOutcome::Gone => {

@@ -1,4 +1,4 @@
-//! One refresh at a time for each grant within a process; everybody who waits gets its outcome.
+//! One refresh at a time for each grant within a process. Every caller who waits gets its outcome.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -9,10 +9,10 @@ use crate::model::{GrantId, TenantId};
 
 type Key = (TenantId, GrantId);
 
-/// The in_progress of a process, each with an outcome of type `T`.
+/// The refreshes that are in progress in this process, each with an outcome of type `T`.
 #[derive(Debug)]
 pub(crate) struct InProgress<T> {
-    in_progress: Mutex<HashMap<Key, Arc<Running<T>>>>,
+    refreshes: Mutex<HashMap<Key, Arc<Running<T>>>>,
 }
 
 #[derive(Debug)]
@@ -29,7 +29,7 @@ enum State<T> {
     Lost,
 }
 
-/// How joining a running ended.
+/// How joining a refresh ended.
 #[derive(Debug)]
 pub(crate) enum Joined<T> {
     /// The outcome, one's own or another's.
@@ -41,33 +41,33 @@ pub(crate) enum Joined<T> {
 impl<T: Clone> InProgress<T> {
     pub(crate) fn new() -> Self {
         Self {
-            in_progress: Mutex::new(HashMap::new()),
+            refreshes: Mutex::new(HashMap::new()),
         }
     }
 
-    /// Whether somebody in this process is at it.
+    /// Returns whether a refresh of the grant is in progress in this process.
     pub(crate) fn is_running(&self, tenant: &TenantId, id: GrantId) -> bool {
-        self.in_progress
+        self.refreshes
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .contains_key(&(tenant.clone(), id))
     }
 
-    /// Runs `lead` in any case, and lets others join it unless another running of the grant is under way.
+    /// Runs `lead` in any case, and lets others join it unless another refresh of the grant is in progress.
     ///
-    /// For a caller who holds the claim already: that other running waits for the claim, so it is not waited for.
+    /// For a caller who holds the claim already: that other refresh waits for the claim, so this call does not wait for it.
     pub(crate) fn lead(&self, tenant: &TenantId, id: GrantId, lead: impl FnOnce() -> T) -> T {
         let key = (tenant.clone(), id);
-        let mut in_progress = self.in_progress.lock().unwrap_or_else(PoisonError::into_inner);
-        let Entry::Vacant(free) = in_progress.entry(key.clone()) else {
-            drop(in_progress);
+        let mut refreshes = self.refreshes.lock().unwrap_or_else(PoisonError::into_inner);
+        let Entry::Vacant(free) = refreshes.entry(key.clone()) else {
+            drop(refreshes);
             return lead();
         };
         let running = Arc::new(Running::new());
         free.insert(Arc::clone(&running));
-        drop(in_progress);
+        drop(refreshes);
         let finish = Finish {
-            in_progress: self,
+            all: self,
             key,
             running: &running,
         };
@@ -76,8 +76,8 @@ impl<T: Clone> InProgress<T> {
         outcome
     }
 
-    /// Runs `lead` if nobody is at it, else waits for whoever is. A leader that panics lets the others go: one of
-    /// them leads then.
+    /// Runs `lead` if no refresh of the grant is in progress, and waits for the one in progress otherwise. If its leader
+    /// panics, one of the callers who wait becomes the leader.
     pub(crate) fn join(
         &self,
         tenant: &TenantId,
@@ -88,15 +88,15 @@ impl<T: Clone> InProgress<T> {
         let key = (tenant.clone(), id);
         loop {
             let running = {
-                let mut in_progress = self.in_progress.lock().unwrap_or_else(PoisonError::into_inner);
-                match in_progress.entry(key.clone()) {
+                let mut refreshes = self.refreshes.lock().unwrap_or_else(PoisonError::into_inner);
+                match refreshes.entry(key.clone()) {
                     Entry::Occupied(leading) => Arc::clone(leading.get()),
                     Entry::Vacant(free) => {
                         let running = Arc::new(Running::new());
                         free.insert(Arc::clone(&running));
-                        drop(in_progress);
+                        drop(refreshes);
                         let finish = Finish {
-                            in_progress: self,
+                            all: self,
                             key,
                             running: &running,
                         };
@@ -150,10 +150,10 @@ impl<T: Clone> Running<T> {
     }
 }
 
-/// Ends the running however its leader leaves, panics included: a map entry that outlives its leader is a
-/// grant that nobody refreshes until the process restarts.
+/// Ends the refresh however its leader leaves, also by a panic. Nobody could refresh a grant whose entry outlives its
+/// leader until the process restarts.
 struct Finish<'a, T> {
-    in_progress: &'a InProgress<T>,
+    all: &'a InProgress<T>,
     key: Key,
     running: &'a Running<T>,
 }
@@ -166,8 +166,8 @@ impl<T> Finish<'_, T> {
 
 impl<T> Drop for Finish<'_, T> {
     fn drop(&mut self) {
-        self.in_progress
-            .in_progress
+        self.all
+            .refreshes
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .remove(&self.key);
@@ -212,9 +212,8 @@ mod tests {
                         while waiting.load(Ordering::SeqCst) < 64 {
                             std::thread::yield_now();
                         }
-                        while Arc::strong_count(
-                            &in_progress.in_progress.lock().unwrap()[&(tenant.clone(), id)],
-                        ) < 65
+                        while Arc::strong_count(&in_progress.refreshes.lock().unwrap()[&(tenant.clone(), id)])
+                            < 65
                         {
                             std::thread::yield_now();
                         }

@@ -72,7 +72,7 @@ pub(crate) fn end_at_provider(cx: &Context, grant: &Grant, tokens: Revocable<'_>
             Round::AccessTokenRefused => {}
         }
     }
-    end_renewed(cx, &issuer, grant, tokens)
+    end_refreshed(cx, &issuer, grant, tokens)
 }
 
 /// Presents the tokens to the server's revocation endpoint.
@@ -129,7 +129,7 @@ fn present(cx: &Context, issuer: &Issuer, grant: &Grant, tokens: Revocable<'_>) 
 
 /// Ends a grant whose access token is dead, at a server that takes no other token: with one that is refreshed for
 /// the purpose.
-fn end_renewed(cx: &Context, issuer: &Issuer, grant: &Grant, tokens: Revocable<'_>) -> AtProvider {
+fn end_refreshed(cx: &Context, issuer: &Issuer, grant: &Grant, tokens: Revocable<'_>) -> AtProvider {
     let Some(refresh_token) = tokens.refresh_token else {
         // An access token that has expired opens nothing.
         return AtProvider::NothingLeft;
@@ -150,11 +150,11 @@ fn end_renewed(cx: &Context, issuer: &Issuer, grant: &Grant, tokens: Revocable<'
             };
         }
     };
-    let renewed = Revocable {
+    let refreshed = Revocable {
         access_token: Some(&answer.access_token),
         refresh_token: answer.refresh_token.as_ref().or(Some(refresh_token)),
     };
-    let outcome = match present(cx, issuer, grant, renewed) {
+    let outcome = match present(cx, issuer, grant, refreshed) {
         Round::Ended(outcome) => outcome,
         Round::AccessTokenRefused => AtProvider::Refused,
     };

@@ -189,7 +189,7 @@ impl Turn {
     /// answer of the API stands then.
     ///
     /// If a newer token is stored already, that one is returned. Otherwise the token is refreshed, once for each
-    /// generation: callers that present the same refused token at the same time share one request. A user can renew the
+    /// generation: callers that present the same refused token at the same time share one request. A user can refresh the
     /// token of a workspace connection in the same way.
     ///
     /// # Errors
