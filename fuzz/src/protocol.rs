@@ -4,8 +4,8 @@ use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
 use valetkey::http::HttpResponse;
 use valetkey::internals::protocol::{
-    Outcome, TokenFailure, bearer_error, bearer_header, check_issuer, classify, granted_scopes,
-    parse_account, parse_token_response, parts, revocation_verdict,
+    Outcome, TokenFailure, bearer_error, bearer_value, check_issuer, classify, granted_scopes, parse_account,
+    parse_token_response, parts, revocation_verdict,
 };
 use valetkey::model::{Scopes, ServerId};
 use valetkey::provider::{AccountEndpoint, AuthorizationServer, IssuerPolicy, TokenHeader, catalog};
@@ -109,7 +109,7 @@ pub fn token_response(data: &[u8]) {
             let token = tokens.access_token.expose_secret();
             assert!(!token.is_empty() && token.len() <= 64 * 1024);
             assert!(token.bytes().all(|byte| byte.is_ascii_graphic()));
-            let (_, value) = bearer_header(&TokenHeader::default(), &tokens.access_token);
+            let value = bearer_value(&TokenHeader::default().prefix, &tokens.access_token);
             assert!(
                 HeaderValue::from_bytes(value.expose_secret()).is_ok(),
                 "the token fits no header"

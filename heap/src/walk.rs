@@ -10,7 +10,8 @@ use valetkey::provider::{
 use valetkey::testing::ManualClock;
 use valetkey::vault::Vault;
 use valetkey::{
-    ActingUser, Binding, Connections, Consent, ConsentOptions, Error, Operator, Resolver, TenantId,
+    ActingUser, AuthorizationResponse, Binding, Connections, Consent, ConsentOptions, Error, Operator,
+    Resolver, TenantId,
 };
 
 use crate::allocator::apart;
