@@ -7,6 +7,7 @@
 
 mod database;
 mod envelope;
+#[allow(dead_code, reason = "a part of it is used here")]
 #[path = "../../tests/support/format.rs"]
 mod format;
 mod protocol;

@@ -5,6 +5,7 @@
 
 #[allow(unsafe_code, reason = "an allocator cannot do without")]
 mod allocator;
+#[allow(dead_code, reason = "a part of it is used here")]
 #[path = "../../tests/support/format.rs"]
 mod format;
 mod keys;
