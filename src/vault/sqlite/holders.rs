@@ -21,8 +21,8 @@ use crate::random;
 use crate::vault::sqlite::db::access::{adopt, is_of_the_same};
 use crate::vault::sqlite::db::files::{beside, check_kind, making, open_regular, writing};
 use crate::vault::sqlite::failure::{DIRECTORY, FILE, failed_at};
-use crate::vault::sqlite::options::Sharing;
 use crate::vault::sqlite::process::Process;
+use crate::vault::sqlite::sharing::Sharing;
 use crate::vault::{Holder, VaultError};
 
 const SUFFIX: &str = "-holder-";

@@ -1,4 +1,4 @@
-//! The rows of a vault in one SQLite file.
+//! A vault in one SQLite file: its rows, its files and how it is opened.
 
 mod data;
 mod db;
@@ -6,235 +6,19 @@ mod failure;
 mod holders;
 mod migrate;
 mod mounts;
+mod opening;
 mod options;
 mod process;
 mod rows;
 mod schema;
+mod sharing;
 mod sql;
+mod tables;
 mod value;
 mod vault;
 
 pub use options::SqliteOptions;
 pub use vault::SqliteVault;
-
-use std::fmt;
-use std::path::Path;
-
-use rusqlite::Connection;
-
-use crate::vault::envelope::MasterKeys;
-use crate::vault::sealed::keyring;
-use crate::vault::sqlite::db::writer::Store;
-use crate::vault::sqlite::db::{backup, open, restore};
-use crate::vault::sqlite::holders::Holders;
-use crate::vault::tables::{FoundRows, Rows, RowsMut, Stamp, Tables, TenantRow, Wanted, Write};
-use crate::vault::{Holder, VaultError, VaultWarning};
-
-/// Whether a database has a vault row yet.
-#[cfg(test)]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fresh {
-    /// It has the tables and no vault row: it was just made, or its making was cut off.
-    Yes,
-    /// It is a vault.
-    No,
-}
-
-/// The rows of a vault in one SQLite file, shared by any number of threads and processes of one machine.
-///
-/// The file is in WAL mode with full synchronisation: what a method has stored survives a power cut.
-pub(crate) struct SqliteTables {
-    holders: Holders,
-    warnings: Vec<VaultWarning>,
-    store: Store,
-}
-
-impl SqliteTables {
-    /// Opens the file at `path`, or makes one there that its owner alone can use.
-    ///
-    /// # Errors
-    ///
-    /// [`VaultError::NotAVault`], [`NewerVersion`](VaultError::NewerVersion), [`Damaged`](VaultError::Damaged),
-    /// [`Mixed`](VaultError::Mixed), [`Tampered`](VaultError::Tampered) or [`ReadOnly`](VaultError::ReadOnly) for a
-    /// file that cannot be used; [`VaultError::UnsafePath`] for a link, a directory or a file with a second name;
-    /// [`OtherOwner`](VaultError::OtherOwner), [`OtherGroup`](VaultError::OtherGroup) or
-    /// [`AccessDenied`](VaultError::AccessDenied) for one that this process may not use;
-    /// [`VaultError::UnknownFileSystem`] where locks may not hold; [`VaultError::Unsupported`] if SQLite cannot be
-    /// trusted with it. The content of the file is unchanged then.
-    pub(crate) fn open_with(
-        path: &Path,
-        options: &SqliteOptions,
-        keys: &MasterKeys,
-    ) -> Result<Self, VaultError> {
-        let check = |db: &Connection| match sql::Sql(db).vault()? {
-            Some(row) => keyring::check(keys, &row).map(drop),
-            // Its making was cut off, or it is not a vault any more: the layer above tells.
-            None => Ok(()),
-        };
-        let upgrade = |db: &mut Connection| {
-            sql::Sql(db).vault()?.ok_or(VaultError::Damaged)?;
-            migrate::begin(db)
-        };
-        let opened = open::open(path, options, check, upgrade)?;
-        Ok(Self {
-            holders: Holders::new(Some(opened.place.path.clone()), options.sharing),
-            warnings: opened.warnings,
-            store: Store::new(opened.writer, Some(opened.place)),
-        })
-    }
-
-    /// Opens a file of the newest schema, and tells whether it has a vault row yet.
-    #[cfg(test)]
-    fn open(path: impl AsRef<Path>) -> Result<(Self, Fresh), VaultError> {
-        Self::open_plain(path.as_ref(), &SqliteOptions::default())
-    }
-
-    /// Opens a file of the newest schema with these options.
-    #[cfg(test)]
-    fn open_plain(path: &Path, options: &SqliteOptions) -> Result<(Self, Fresh), VaultError> {
-        let refuse = |_: &mut Connection| Err(VaultError::Unsupported("a file of schema 1 or 2"));
-        let opened = open::open(path, options, |_| Ok(()), refuse)?;
-        let fresh = match sql::Sql(&opened.writer).vault()? {
-            Some(_) => Fresh::No,
-            None => Fresh::Yes,
-        };
-        let tables = Self {
-            holders: Holders::new(Some(opened.place.path.clone()), options.sharing),
-            warnings: opened.warnings,
-            store: Store::new(opened.writer, Some(opened.place)),
-        };
-        Ok((tables, fresh))
-    }
-
-    /// Whether records of schema 1 or 2 are left to move.
-    fn is_migrating(&self) -> Result<bool, VaultError> {
-        self.sql(|sql| migrate::is_under_way(sql.0))
-    }
-
-    /// Refuses a file with objects that are not exactly those of the schema.
-    fn verify_schema(&self) -> Result<(), VaultError> {
-        self.sql(|sql| schema::verify(sql.0))
-    }
-
-    /// Makes a database in memory, gone when it is dropped. It has no vault row.
-    ///
-    /// # Errors
-    ///
-    /// [`VaultError`] if SQLite cannot be used or there are no random numbers.
-    pub(crate) fn in_memory() -> Result<Self, VaultError> {
-        Ok(Self {
-            holders: Holders::new(None, options::Sharing::Owner),
-            warnings: Vec::new(),
-            store: Store::new(open::in_memory()?, None),
-        })
-    }
-
-    /// Reads with statements of one's own.
-    fn sql<T>(&self, read: impl FnOnce(sql::Sql<'_>) -> Result<T, VaultError>) -> Result<T, VaultError> {
-        self.store.read(read)
-    }
-
-    /// Writes with statements of one's own.
-    fn write_sql<T>(
-        &self,
-        write: impl FnOnce(sql::Sql<'_>) -> Result<Write<T>, VaultError>,
-    ) -> Result<Write<T>, VaultError> {
-        self.store.write(write)
-    }
-
-    /// Where the file is, links resolved; `None` in memory.
-    pub(crate) fn path(&self) -> Option<&Path> {
-        self.store.place().map(|place| place.path.as_path())
-    }
-
-    /// Replaces the vault at `to` by a copy of a backup that was made with these keys.
-    fn restore_with(
-        backup: &Path,
-        to: &Path,
-        options: &SqliteOptions,
-        keys: &MasterKeys,
-    ) -> Result<(), VaultError> {
-        restore::restore(backup, to, options, |row| keyring::check(keys, row).map(drop))
-    }
-
-    /// Replaces the file at `to` by a copy of a backup, whoever made it.
-    #[cfg(test)]
-    fn restore(backup: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<(), VaultError> {
-        restore::restore(
-            backup.as_ref(),
-            to.as_ref(),
-            &SqliteOptions::default(),
-            |_| Ok(()),
-        )
-    }
-
-    /// Reads the whole file and checks that it is what SQLite wrote. Takes as long as reading it.
-    ///
-    /// # Errors
-    ///
-    /// [`VaultError::Damaged`] if it is not.
-    pub(crate) fn integrity_check(&self) -> Result<(), VaultError> {
-        self.store.read(backup::integrity_check)
-    }
-}
-
-impl fmt::Debug for SqliteTables {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SqliteTables")
-            .field("path", &self.path())
-            .finish_non_exhaustive()
-    }
-}
-
-impl Tables for SqliteTables {
-    fn read<T>(&self, read: impl FnOnce(&dyn Rows) -> Result<T, VaultError>) -> Result<T, VaultError> {
-        self.store.read(|sql| read(&sql))
-    }
-
-    fn token(
-        &self,
-        tenant: TenantRow,
-        wanted: Wanted<'_>,
-        is_known: &mut dyn FnMut(Stamp) -> bool,
-    ) -> Result<Option<(Option<Stamp>, FoundRows)>, VaultError> {
-        self.store.read_once(|source, sql| {
-            let stamp = db::stamp::stamp(source, sql)?;
-            if is_known(stamp) {
-                return Ok(None);
-            }
-            let found = data::token::token(sql, tenant, wanted)?;
-            Ok(Some((Some(stamp), found)))
-        })
-    }
-
-    fn write<T>(
-        &self,
-        mut write: impl FnMut(&mut dyn RowsMut) -> Result<Write<T>, VaultError>,
-    ) -> Result<Write<T>, VaultError> {
-        self.store.write(|mut sql| write(&mut sql))
-    }
-
-    fn holder(&self) -> Result<Holder, VaultError> {
-        self.store.check_process()?;
-        self.holders.own()
-    }
-
-    fn is_dead(&self, holder: Holder) -> bool {
-        self.holders.is_dead(holder)
-    }
-
-    fn warnings(&self) -> Vec<VaultWarning> {
-        self.warnings.clone()
-    }
-
-    fn backup(&self, path: &Path) -> Result<(), VaultError> {
-        backup::backup(&self.store, path)
-    }
-
-    fn clear_residue(&self) -> Result<bool, VaultError> {
-        self.store.cut_log()
-    }
-}
 
 #[cfg(test)]
 pub(in crate::vault::sqlite) mod tests;

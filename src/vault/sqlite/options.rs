@@ -1,30 +1,6 @@
-//! How a vault in a file is opened.
+//! Who may use a vault in a file, and where the file may be.
 
-use std::path::Path;
-
-use crate::vault::envelope::MasterKeys;
-use crate::vault::sqlite::SqliteVault;
-use crate::vault::{Progress, VaultError};
-
-/// Who may use the files of a vault.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum Sharing {
-    /// The user who owns them.
-    #[default]
-    Owner,
-    /// The members of their group as well.
-    Group,
-}
-
-impl Sharing {
-    /// The rights of each file.
-    pub(crate) const fn mode(self) -> u32 {
-        match self {
-            Self::Owner => 0o600,
-            Self::Group => 0o660,
-        }
-    }
-}
+use crate::vault::sqlite::sharing::Sharing;
 
 /// Options for opening a [`SqliteVault`] where the defaults do not fit.
 ///
@@ -40,6 +16,8 @@ impl Sharing {
 ///     .open(&path, MasterKey::generate()?)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// [`SqliteVault`]: crate::vault::SqliteVault
 #[derive(Debug, Clone, Default)]
 #[must_use]
 pub struct SqliteOptions {
@@ -75,49 +53,10 @@ impl SqliteOptions {
     /// The host vouches for what the library cannot check: that only **one process on one machine** has the vault open
     /// at any time, and that the file system stores what it reports as stored. Otherwise the file can be damaged
     /// within minutes, refresh tokens can be used twice, and a power cut can lose tokens that were reported as stored.
+    ///
+    /// [`VaultError::UnknownFileSystem`]: crate::vault::VaultError::UnknownFileSystem
     pub fn trust_file_system(mut self, kind: impl Into<String>) -> Self {
         self.trusted = Some(kind.into());
         self
-    }
-
-    /// Opens the vault, as [`SqliteVault::open`] does.
-    ///
-    /// # Errors
-    ///
-    /// As for [`SqliteVault::open`].
-    pub fn open(
-        &self,
-        path: impl AsRef<Path>,
-        keys: impl Into<MasterKeys>,
-    ) -> Result<SqliteVault, VaultError> {
-        self.open_with_progress(path, keys, |_| {})
-    }
-
-    /// Opens the vault, as [`SqliteVault::open_with_progress`] does.
-    ///
-    /// # Errors
-    ///
-    /// As for [`SqliteVault::open`].
-    pub fn open_with_progress(
-        &self,
-        path: impl AsRef<Path>,
-        keys: impl Into<MasterKeys>,
-        progress: impl FnMut(Progress),
-    ) -> Result<SqliteVault, VaultError> {
-        SqliteVault::open_as(self, path.as_ref(), keys.into(), progress)
-    }
-
-    /// Puts a backup in the place of the vault at `to`, as [`SqliteVault::restore`] does.
-    ///
-    /// # Errors
-    ///
-    /// As for [`SqliteVault::restore`].
-    pub fn restore(
-        &self,
-        backup: impl AsRef<Path>,
-        to: impl AsRef<Path>,
-        keys: impl Into<MasterKeys>,
-    ) -> Result<(), VaultError> {
-        SqliteVault::restore_as(self, backup.as_ref(), to.as_ref(), &keys.into())
     }
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::vault::VaultError;
 use crate::vault::sqlite::db::files::{beside, check_kind, private};
 use crate::vault::sqlite::failure::{DIRECTORY, failed_at};
-use crate::vault::sqlite::options::Sharing;
+use crate::vault::sqlite::sharing::Sharing;
 
 /// The files that SQLite opens beside the database, and their names in errors.
 const COMPANIONS: [(&str, &str); 3] = [

@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use crate::vault::VaultError;
 use crate::vault::sqlite::db::connect::connect;
 use crate::vault::sqlite::db::writer::Store;
-use crate::vault::sqlite::db::{files, lineage};
+use crate::vault::sqlite::db::{beat, files};
 use crate::vault::sqlite::failure::{DIRECTORY, FILE, failed, failed_at};
 use crate::vault::sqlite::sql::Sql;
 
@@ -73,7 +73,7 @@ pub(super) fn begin_lineage(path: &Path) -> Result<(), VaultError> {
     if mode.map_err(failed)? != "delete" {
         return Err(VaultError::Unsupported("no rollback journal"));
     }
-    lineage::found_again(&db)?;
+    beat::found_again(&db)?;
     db.close().map_err(|(_, error)| failed(error))
 }
 

@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use crate::vault::sqlite::failure::{DIRECTORY, FILE, failed_at};
-use crate::vault::sqlite::options::Sharing;
+use crate::vault::sqlite::sharing::Sharing;
 use crate::vault::{VaultError, VaultWarning};
 
 /// `O_NONBLOCK` and `O_NOFOLLOW`: a FIFO is not waited for, a link is not followed.

@@ -5,9 +5,9 @@ use std::io::{BufReader, ErrorKind, Read, Seek as _, SeekFrom};
 use std::path::Path;
 
 use crate::vault::VaultError;
+use crate::vault::sqlite::db::beat::Beat;
 use crate::vault::sqlite::db::files::open_regular;
 use crate::vault::sqlite::db::header::number;
-use crate::vault::sqlite::db::lineage::Beat;
 
 const HEADER_LEN: usize = 32;
 const FRAME_HEADER_LEN: usize = 24;

@@ -2,6 +2,7 @@
 
 pub(super) mod access;
 pub(super) mod backup;
+pub(super) mod beat;
 pub(super) mod connect;
 pub(super) mod files;
 pub(super) mod header;
@@ -9,6 +10,7 @@ pub(super) mod in_use;
 pub(super) mod lineage;
 pub(super) mod log;
 pub(super) mod open;
+pub(super) mod place;
 pub(super) mod readers;
 pub(super) mod restore;
 pub(super) mod stamp;

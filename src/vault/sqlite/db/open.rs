@@ -2,17 +2,18 @@
 
 use std::fs;
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
 use crate::vault::sqlite::db::access::{Access, adopt};
-use crate::vault::sqlite::db::connect::{BUSY_TIMEOUT, check_library, checkpoint_on_close, connect, expect};
+use crate::vault::sqlite::db::connect::{BUSY_TIMEOUT, check_library, checkpoint_on_close, connect};
 use crate::vault::sqlite::db::files::{self, beside};
 use crate::vault::sqlite::db::in_use::{InUse, OpenFiles};
 use crate::vault::sqlite::db::lineage::Guard;
+use crate::vault::sqlite::db::place::Place;
 use crate::vault::sqlite::db::{connect as connections, header, lineage};
 use crate::vault::sqlite::failure::{DIRECTORY, FILE, failed, failed_at};
 use crate::vault::sqlite::options::SqliteOptions;
@@ -27,37 +28,6 @@ pub(in crate::vault::sqlite) struct Opened {
     pub(in crate::vault::sqlite) writer: Connection,
     pub(in crate::vault::sqlite) place: Place,
     pub(in crate::vault::sqlite) warnings: Vec<VaultWarning>,
-}
-
-/// Where the database is, and that it is in use.
-#[derive(Debug)]
-pub(in crate::vault::sqlite) struct Place {
-    pub(in crate::vault::sqlite) path: PathBuf,
-    pub(super) guard: Guard,
-    /// Dropped last, with its owner: after every connection.
-    pub(super) in_use: InUse,
-}
-
-impl Place {
-    /// One more connection to the file. Refuses if another file is at the path now.
-    pub(super) fn connect(&self) -> Result<Connection, VaultError> {
-        let db = connect(&self.path)?;
-        if let Some(anchor) = self.in_use.anchor() {
-            anchor.check_place(&self.path)?;
-        }
-        Ok(db)
-    }
-
-    /// One more connection, for reading only. It has every file open that it will ever need.
-    pub(super) fn reader(&self) -> Result<Connection, VaultError> {
-        let db = self.connect()?;
-        db.pragma_update(None, "query_only", true).map_err(failed)?;
-        expect(&db, "query_only", 1)?;
-        // SQLite opens the log at the first read.
-        db.query_row("SELECT 1 FROM sqlite_schema LIMIT 1", [], |_| Ok(()))
-            .map_err(failed)?;
-        Ok(db)
-    }
 }
 
 /// Opens the file at `path`, or makes it. A file that is new, or whose making was cut off, has the tables and no vault

@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use rusqlite::Connection;
 
 use crate::vault::VaultError;
-use crate::vault::sqlite::db::open::Place;
+use crate::vault::sqlite::db::place::Place;
 
 /// Measured: beyond four slots nothing is gained, and each has a page cache of its own.
 pub(super) const SLOTS: usize = 4;

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, TransactionBehavior};
 
 use crate::vault::VaultError;
+use crate::vault::sqlite::db::beat::{self, Beat};
 use crate::vault::sqlite::db::connect::BUSY_TIMEOUT;
-use crate::vault::sqlite::db::lineage::{self, Beat};
-use crate::vault::sqlite::db::open::Place;
+use crate::vault::sqlite::db::place::Place;
 use crate::vault::sqlite::db::readers::{Readers, SLOTS};
 use crate::vault::sqlite::failure::failed;
 use crate::vault::sqlite::process::Process;
@@ -115,11 +115,11 @@ impl Store {
         // An error drops the transaction, which rolls it back.
         let end = write(Sql(&transaction))?;
         if matches!(end, Write::Commit(_)) {
-            let (before, beat) = lineage::beat(&transaction)?;
+            let (before, next) = beat::write_next(&transaction)?;
             self.check_file(&before)?;
             transaction.commit().map_err(failed)?;
             // Replaced while it was written: what was committed is not in the file that is there now.
-            self.check_file(&beat)?;
+            self.check_file(&next)?;
         } else {
             transaction.rollback().map_err(failed)?;
         }
@@ -150,7 +150,7 @@ impl Store {
     /// without that lock, and nothing is waited for.
     fn try_cut_log(&self) -> Result<bool, VaultError> {
         let writer = self.writer();
-        self.check_file(&lineage::read(&writer)?)?;
+        self.check_file(&beat::read(&writer)?)?;
         writer.busy_timeout(Duration::ZERO).map_err(failed)?;
         let cut = checkpoint(&writer, MOVE).and_then(|_| checkpoint(&writer, CUT));
         writer.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;

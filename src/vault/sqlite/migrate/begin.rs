@@ -1,14 +1,12 @@
-//! The first and the last transaction of a migration.
+//! The first transaction of a migration, and whether one is under way.
 
 use rusqlite::{Connection, TransactionBehavior};
 
 use crate::vault::VaultError;
-use crate::vault::sqlite::SqliteTables;
-use crate::vault::sqlite::db::lineage;
+use crate::vault::sqlite::db::beat;
 use crate::vault::sqlite::failure::failed;
 use crate::vault::sqlite::schema::{self, NEWEST, State};
 use crate::vault::sqlite::sql::Sql;
-use crate::vault::tables::Write;
 
 type Result<T> = std::result::Result<T, VaultError>;
 
@@ -30,16 +28,10 @@ DROP TABLE vault_2;
 DROP TABLE audit_head_2;
 ";
 
-const DROP: &str = "DROP TABLE connections_2; DROP TABLE consents_2; DROP TABLE outbox_2;";
-
 const UNDER_WAY: &str = "SELECT 1 FROM sqlite_schema WHERE name = 'connections_2'";
 
 /// What schema 2 added to schema 1 is there.
 const IS_SCHEMA_2: &str = "SELECT 1 FROM pragma_table_info('connections_2') WHERE name = 'shares'";
-
-/// The rows that are left to move.
-const LEFT: &str = "SELECT 1 FROM (SELECT 1 FROM connections_2 UNION ALL SELECT 1 FROM consents_2
-    UNION ALL SELECT 1 FROM outbox_2) LIMIT 1";
 
 /// Whether a migration has begun and not ended.
 pub(in crate::vault::sqlite) fn is_under_way(db: &Connection) -> Result<bool> {
@@ -66,21 +58,9 @@ pub(in crate::vault::sqlite) fn begin(db: &mut Connection) -> Result<()> {
     transaction.execute_batch(RENAME).map_err(failed)?;
     schema::create_missing(&transaction)?;
     transaction.execute_batch(TAKE_OVER).map_err(failed)?;
-    lineage::found(&transaction)?;
+    beat::found(&transaction)?;
     transaction
         .pragma_update(None, "user_version", NEWEST)
         .map_err(failed)?;
     transaction.commit().map_err(failed)
-}
-
-/// Drops the old tables once they are empty, unless another process was faster.
-pub(super) fn finish(tables: &SqliteTables) -> Result<()> {
-    tables.write_sql(|sql| {
-        if !sql.exists(UNDER_WAY, &[])? || sql.exists(LEFT, &[])? {
-            return Ok(Write::Unchanged(()));
-        }
-        sql.0.execute_batch(DROP).map_err(failed)?;
-        Ok(Write::Commit(()))
-    })?;
-    Ok(())
 }

@@ -3,10 +3,10 @@
 use crate::model::TenantId;
 use crate::vault::VaultError;
 use crate::vault::sealed::{Upgraded, Upgrader};
-use crate::vault::sqlite::SqliteTables;
 use crate::vault::sqlite::migrate::old::{self, Connections, OldConnection, connection_columns};
 use crate::vault::sqlite::migrate::{Old, Table};
 use crate::vault::sqlite::sql::Sql;
+use crate::vault::sqlite::tables::SqliteTables;
 use crate::vault::tables::{Sealed, TenantRow};
 
 macro_rules! read {

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use crate::model::{ConnectionId, ProviderId, Scopes, StoredName as _, TenantId, UserId};
 use crate::vault::sealed::{Upgraded, Upgrader};
-use crate::vault::sqlite::SqliteTables;
 use crate::vault::sqlite::migrate::old::{self, Consents};
 use crate::vault::sqlite::migrate::{Old, Table};
 use crate::vault::sqlite::sql::Sql;
+use crate::vault::sqlite::tables::SqliteTables;
 use crate::vault::sqlite::value::Columns;
 use crate::vault::tables::TenantRow;
 use crate::vault::{ConsentStatus, PendingConsent, Purpose, RequestOptions, StateHash, VaultError};

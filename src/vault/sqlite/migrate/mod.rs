@@ -20,9 +20,10 @@ use crate::clock::Clock as _;
 use crate::clock::SystemClock;
 use crate::model::{TenantId, Timestamp};
 use crate::vault::sealed::{Core, Upgraded, Upgrader};
-use crate::vault::sqlite::SqliteTables;
 use crate::vault::sqlite::data::slots::{self, Slot};
+use crate::vault::sqlite::failure::failed;
 use crate::vault::sqlite::sql::Sql;
+use crate::vault::sqlite::tables::SqliteTables;
 use crate::vault::tables::{Tables as _, TenantRow, Write};
 use crate::vault::{Progress, VaultError};
 
@@ -32,6 +33,12 @@ type Result<T> = std::result::Result<T, VaultError>;
 const CHUNK: usize = 100;
 /// After this many chunks the rows that are left are counted, because other processes may move some as well.
 const RECOUNT: u64 = 50;
+
+const DROP: &str = "DROP TABLE connections_2; DROP TABLE consents_2; DROP TABLE outbox_2;";
+
+/// The rows that are left to move.
+const LEFT: &str = "SELECT 1 FROM (SELECT 1 FROM connections_2 UNION ALL SELECT 1 FROM consents_2
+    UNION ALL SELECT 1 FROM outbox_2) LIMIT 1";
 
 /// A record in an old table.
 struct Old<R> {
@@ -77,7 +84,7 @@ pub(super) fn run(core: &Core<SqliteTables>, progress: &mut dyn FnMut(Progress))
         }
         report(left);
     }
-    begin::finish(&core.tables)?;
+    finish(&core.tables)?;
     // Into the file itself: what it held before is overwritten there, and a file that is replaced is noticed by it.
     core.tables.clear_residue()?;
     report(0);
@@ -183,6 +190,18 @@ fn delete_chunk<T: Table>(core: &Core<SqliteTables>, chunk: &[(TenantRow, Old<T:
         Write::Commit(deleted) | Write::Unchanged(deleted) => Ok(deleted),
         Write::NewDataKey | Write::Moved => Err(VaultError::Busy),
     }
+}
+
+/// Drops the old tables once they are empty, unless another process was faster.
+fn finish(tables: &SqliteTables) -> Result<()> {
+    tables.write_sql(|sql| {
+        if !is_under_way(sql.0)? || sql.exists(LEFT, &[])? {
+            return Ok(Write::Unchanged(()));
+        }
+        sql.0.execute_batch(DROP).map_err(failed)?;
+        Ok(Write::Commit(()))
+    })?;
+    Ok(())
 }
 
 fn delete<T: Table>(sql: Sql<'_>, row: i64, slot: Option<Slot>) -> Result<()> {

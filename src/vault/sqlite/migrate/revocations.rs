@@ -5,10 +5,10 @@ use crate::model::{
 };
 use crate::vault::VaultError;
 use crate::vault::sealed::{Upgraded, Upgrader};
-use crate::vault::sqlite::SqliteTables;
 use crate::vault::sqlite::migrate::old::{self, Revocations};
 use crate::vault::sqlite::migrate::{Old, Table};
 use crate::vault::sqlite::sql::Sql;
+use crate::vault::sqlite::tables::SqliteTables;
 use crate::vault::tables::{Sealed, TenantRow};
 
 const READ: &str = "SELECT o.tenant, o.id, o.slot, o.uuid, o.owner, o.provider, o.server, o.token_endpoint,

@@ -10,7 +10,7 @@
 use rusqlite::{Connection, TransactionBehavior};
 
 use crate::vault::VaultError;
-use crate::vault::sqlite::db::lineage;
+use crate::vault::sqlite::db::beat;
 use crate::vault::sqlite::failure::failed;
 
 /// "vkey": tells a vault from any other SQLite file.
@@ -122,7 +122,7 @@ pub(super) fn create(db: &mut Connection) -> Result<(), VaultError> {
     for statement in statements() {
         transaction.execute_batch(statement).map_err(failed)?;
     }
-    lineage::found(&transaction)?;
+    beat::found(&transaction)?;
     transaction
         .pragma_update(None, "application_id", APPLICATION_ID)
         .and_then(|()| transaction.pragma_update(None, "user_version", NEWEST))

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use crate::model::{ConnectionId, GrantId, TenantId};
 use crate::vault::VaultError;
-use crate::vault::sqlite::SqliteTables;
+use crate::vault::sqlite::tables::SqliteTables;
 use crate::vault::tables::{
     AuditRow, Chain, ConnectionRow, Direction, FoundRows, GrantRow, HeadRow, Pruned, Rows, RowsMut, Secrets,
     Tables, TenantRow, Wanted, Write,

@@ -1,7 +1,7 @@
 //! Files of different times put together.
 
 use super::*;
-use crate::vault::sqlite::db::lineage::{self, Beat};
+use crate::vault::sqlite::db::beat::{self, Beat};
 use crate::vault::sqlite::db::log::{self, Log};
 use crate::vault::sqlite::tests as rows;
 
@@ -159,12 +159,12 @@ fn each_transaction_has_one_beat_and_is_linked_to_the_one_before() {
     let (_directory, path) = file();
     let tables = open(&path);
     assert!(tables.clear_residue().unwrap());
-    let first = lineage::read(&tables.store.writer()).unwrap();
+    let first = beat::read(&tables.store.writer()).unwrap();
     for number in 0..4 {
         step(&tables, &number.to_string()).unwrap();
         tables.write(|_| Ok(Write::Unchanged(()))).unwrap();
     }
-    let last = lineage::read(&tables.store.writer()).unwrap();
+    let last = beat::read(&tables.store.writer()).unwrap();
     assert_eq!(last.number, first.number + 4);
     let Log::Committed(log) = log::read(&beside(&path, "-wal")).unwrap() else {
         panic!("there were transactions");
@@ -184,7 +184,7 @@ fn each_transaction_has_one_beat_and_is_linked_to_the_one_before() {
 fn nothing_else_in_a_vault_looks_like_a_beat() {
     let (directory, path) = file();
     let tables = open(&path);
-    let beat = lineage::read(&tables.store.writer()).unwrap();
+    let beat = beat::read(&tables.store.writer()).unwrap();
     let page = fs::read(&path).unwrap()[4096..8192].to_vec();
     assert!(Beat::of_page(&page).is_some());
     let tenant = rows::filled(&tables, &[]);

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use crate::model::TenantId;
 use crate::vault::VaultError;
 use crate::vault::sqlite::db::files::beside;
-use crate::vault::sqlite::{Fresh, SqliteTables};
+use crate::vault::sqlite::tables::{Fresh, SqliteTables};
 use crate::vault::tables::{Tables, VaultRow, Write};
 
 pub(super) fn file() -> (tempfile::TempDir, PathBuf) {
