@@ -10,10 +10,11 @@ use crate::vault::sealed::keyring;
 use crate::vault::sqlite::db::writer::Store;
 use crate::vault::sqlite::db::{backup, open, restore, stamp};
 use crate::vault::sqlite::holders::Holders;
+use crate::vault::sqlite::migrate::begin;
 use crate::vault::sqlite::options::SqliteOptions;
 use crate::vault::sqlite::sharing::Sharing;
 use crate::vault::sqlite::sql::Sql;
-use crate::vault::sqlite::{data, migrate, schema};
+use crate::vault::sqlite::{data, schema};
 use crate::vault::tables::{FoundRows, Rows, RowsMut, Stamp, Tables, TenantRow, Wanted, Write};
 use crate::vault::{Holder, VaultError, VaultWarning};
 
@@ -60,7 +61,7 @@ impl SqliteTables {
         };
         let upgrade = |db: &mut Connection| {
             Sql(db).vault()?.ok_or(VaultError::Damaged)?;
-            migrate::begin(db)
+            begin::begin(db)
         };
         let opened = open::open(path, options, check, upgrade)?;
         Ok(Self {
@@ -95,7 +96,7 @@ impl SqliteTables {
 
     /// Whether records of schema 1 or 2 are left to move.
     pub(super) fn is_migrating(&self) -> Result<bool, VaultError> {
-        self.sql(|sql| migrate::is_under_way(sql.0))
+        self.sql(|sql| begin::is_under_way(sql.0))
     }
 
     /// Refuses a file with objects that are not exactly those of the schema.

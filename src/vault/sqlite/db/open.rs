@@ -16,9 +16,10 @@ use crate::vault::sqlite::db::lineage::Guard;
 use crate::vault::sqlite::db::place::Place;
 use crate::vault::sqlite::db::{connect as connections, header, lineage};
 use crate::vault::sqlite::failure::{DIRECTORY, FILE, failed, failed_at};
+use crate::vault::sqlite::migrate::begin;
+use crate::vault::sqlite::mounts;
 use crate::vault::sqlite::options::SqliteOptions;
 use crate::vault::sqlite::schema::{self, State};
-use crate::vault::sqlite::{migrate, mounts};
 use crate::vault::{VaultError, VaultWarning};
 
 const RETRY: Duration = Duration::from_millis(5);
@@ -64,7 +65,7 @@ pub(in crate::vault::sqlite) fn open(
         }
         State::Empty => return Err(VaultError::Damaged),
     }
-    if !migrate::is_under_way(&writer)? {
+    if !begin::is_under_way(&writer)? {
         schema::verify(&writer)?;
     }
     // Only now may closing write into the file.

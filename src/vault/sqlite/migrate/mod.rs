@@ -7,14 +7,14 @@
 //!
 //! The entries of the audit stay where they are: see [`Chain::Legacy`](crate::vault::tables::Chain::Legacy).
 
-mod begin;
+pub(super) mod begin;
 mod connections;
 mod consents;
 mod old;
 mod revocations;
 
 use begin::is_schema_2;
-pub(super) use begin::{begin, is_under_way};
+use begin::is_under_way;
 
 use crate::clock::Clock as _;
 use crate::clock::SystemClock;
