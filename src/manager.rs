@@ -14,10 +14,12 @@ use crate::protocol::AuthorizationResponse;
 use crate::secret::{Binding, Ticket};
 use crate::vault::{AuditEntry, Forgotten};
 
-/// What can be done with connections: the seam that a host mocks in its own tests.
+/// Every operation on connections, for code that a host substitutes in its tests.
 ///
-/// [`Connections`] is the implementation. Methods that take a [`Principal`] work for an [`ActingUser`] on their own
-/// connections and for an [`Operator`] on all of the tenant's; what is out of reach is [`NotFound`](crate::Error::NotFound).
+/// [`Connections`] implements it and has the same operations as inherent methods. Operations that take a [`Principal`]
+/// work for an [`ActingUser`] on the connections of that user and for an [`Operator`] on all connections of the tenant; a
+/// connection beyond the reach of the caller is [`NotFound`](crate::Error::NotFound). [`loopback`](crate::loopback) and
+/// [`UpkeepGuard`](crate::UpkeepGuard) accept any implementation.
 pub trait ConnectionManager: Send + Sync {
     /// See [`Connections::start`].
     ///

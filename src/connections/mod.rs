@@ -89,13 +89,18 @@ impl Connections {
 }
 
 impl Connections {
-    /// Begins a consent for this person: where to send their browser, and what to keep in it meanwhile.
+    /// Begins a consent for a connection of the acting user. Send the browser to
+    /// [`Consent::authorization_url`], and keep [`Consent::binding`] in a cookie of that browser until
+    /// [`complete`](Self::complete).
     ///
     /// # Errors
     ///
-    /// [`UnknownProvider`](crate::Error::UnknownProvider), [`Misconfigured`](crate::Error::Misconfigured) without a
-    /// client registration, [`Parameter`](crate::Error::Parameter) or [`NotFound`](crate::Error::NotFound) for the
-    /// options, or a failure of the vault.
+    /// [`UnknownProvider`](crate::Error::UnknownProvider) if no provider has this id;
+    /// [`Misconfigured`](crate::Error::Misconfigured) if its authorization server has no valid client registration;
+    /// [`Parameter`](crate::Error::Parameter) for a parameter in the options that is missing, unknown or malformed;
+    /// [`NotFound`](crate::Error::NotFound) if the options name a connection that is not within reach;
+    /// [`NotOneGrant`](crate::Error::NotOneGrant) if one grant cannot serve the named services;
+    /// [`Vault`](crate::Error::Vault) if the vault fails.
     pub fn start(
         &self,
         acting_user: &ActingUser,
@@ -106,12 +111,12 @@ impl Connections {
         start::start(&self.engine, acting_user, owner, provider.as_ref(), options)
     }
 
-    /// Begins a consent for a connection that the tenant's people share. The operator walks it, and completes it
-    /// as [`Operator::acting_user`].
+    /// Begins a consent for a workspace connection. The operator gives the consent, and completes it as
+    /// [`Operator::acting_user`].
     ///
     /// # Errors
     ///
-    /// As [`start`](Self::start).
+    /// Those of [`start`](Self::start).
     pub fn start_workspace(
         &self,
         operator: &Operator,
@@ -127,13 +132,13 @@ impl Connections {
         )
     }
 
-    /// Prepares a consent for a person who is not in front of a browser now: an agent in a chat asks for it, or an
-    /// operator sends it. The ticket goes into a link on the host's own origin; only this person can open it, for 24
-    /// hours, until the consent is answered.
+    /// Prepares a consent for a user who is not in front of a browser now. An agent in a chat or an operator passes the
+    /// link on. Put the ticket into a link on the host's own origin. Only this user can open it, for
+    /// [`Settings::ticket_lifetime`], until the consent is answered.
     ///
     /// # Errors
     ///
-    /// As [`start`](Self::start).
+    /// Those of [`start`](Self::start).
     pub fn prepare(
         &self,
         acting_user: &ActingUser,
@@ -144,74 +149,75 @@ impl Connections {
         link::prepare(&self.engine, acting_user, owner, provider.as_ref(), options)
     }
 
-    /// Begins the consent that was prepared: the person has opened the link. Opened again while the consent is pending,
-    /// in any browser of this person, the link gives the same authorization URL and binding again. Once that has
-    /// expired unanswered, it begins a new one.
+    /// Begins the consent that was prepared, when the user has opened its link. If the user opens the link again while the
+    /// consent is pending, in any browser, the result is the same authorization URL and binding. If the authorization has
+    /// expired unanswered, a new one begins.
     ///
     /// # Errors
     ///
-    /// [`Consent`](crate::Error::Consent) if the ticket is unknown or expired, or is somebody else's (it stays good for
-    /// them then), and as [`start`](Self::start). If this person has answered the consent,
-    /// [`Used`](crate::error::ConsentError::Used) names it, so that [`poll`](Self::poll) says how.
+    /// [`Consent`](crate::Error::Consent) if the ticket is unknown, has expired or belongs to another user, for whom it
+    /// stays valid. If this user has answered the consent, [`Used`](crate::error::ConsentError::Used) carries its id, and
+    /// [`poll`](Self::poll) returns the outcome. Otherwise those of [`start`](Self::start).
     pub fn open_link(&self, acting_user: &ActingUser, ticket: &Ticket) -> Result<Consent> {
         link::open_prepared(&self.engine, acting_user, ticket)
     }
 
-    /// Where a consent of this person stands, by its [id](Consent::id): one that was started or prepared in whatever
-    /// process. A ticket and the flow that it opened are one consent.
+    /// Returns the state of a consent of this user, by its [id](Consent::id), whichever process began it. A ticket and the
+    /// flow that it opened are one consent.
     ///
     /// # Errors
     ///
-    /// [`NotFound`](crate::Error::NotFound) if there is none, it was somebody else's, or it is forgotten; or a failure of the
-    /// vault.
+    /// [`NotFound`](crate::Error::NotFound) if this user has no such consent or it was deleted;
+    /// [`Vault`](crate::Error::Vault) if the vault fails.
     pub fn poll(&self, acting_user: &ActingUser, id: ConsentId) -> Result<ConsentState> {
         poll::poll(&self.engine, acting_user, id)
     }
 
-    /// Withdraws a consent of this person: its link opens nothing any more, and a flow that it opened cannot be completed.
-    /// Gives where the consent stands then, which is not [`Cancelled`](ConsentState::Cancelled) if it had ended before.
+    /// Withdraws a consent of this user. Its link opens nothing any more, and a flow that it opened cannot be completed.
+    /// Returns the state afterwards, which is not [`Cancelled`](ConsentState::Cancelled) if the consent had ended before.
     ///
     /// # Errors
     ///
-    /// As [`poll`](Self::poll).
+    /// Those of [`poll`](Self::poll).
     pub fn cancel(&self, acting_user: &ActingUser, id: ConsentId) -> Result<ConsentState> {
         poll::cancel(&self.engine, acting_user, id)
     }
 
-    /// Returns the consents of a person that are still open, oldest first: links that were not opened or not answered, and
-    /// flows that are under way. For an operator, on the people of the tenant.
+    /// Returns the open consents of a user of the operator's workspace, oldest first: links that were not opened or not
+    /// answered, and flows in progress.
     ///
     /// # Errors
     ///
-    /// A failure of the vault.
+    /// [`Vault`](crate::Error::Vault) if the vault fails.
     pub fn pending(&self, operator: &Operator, user: &UserId) -> Result<Vec<OpenConsent>> {
         poll::open_consents(&self.engine, operator.tenant(), user)
     }
 
-    /// Withdraws a consent of a person, as [`cancel`](Self::cancel) does for the person: after a link was sent to a wrong
-    /// address, for example. The audit records it as a denial.
+    /// Withdraws a consent of a user of the operator's workspace, for example after a link was sent to a wrong address. The
+    /// audit records a denial.
     ///
     /// # Errors
     ///
-    /// [`NotFound`](crate::Error::NotFound) if the person has no such consent, or it is forgotten; or a failure of the
-    /// vault.
+    /// [`NotFound`](crate::Error::NotFound) if the user has no such consent or it was deleted;
+    /// [`Vault`](crate::Error::Vault) if the vault fails.
     pub fn withdraw(&self, operator: &Operator, user: &UserId, id: ConsentId) -> Result<ConsentState> {
         poll::withdraw(&self.engine, operator.tenant(), user, id)
     }
 
-    /// Completes a consent: checks who came back, exchanges the code, learns the account, seals the tokens.
+    /// Completes a consent: checks that the response belongs to it, exchanges the code, determines the account, and seals the
+    /// tokens.
     ///
     /// # Errors
     ///
     /// [`Consent`](crate::Error::Consent) says what was wrong and whether the consent is still open. Nothing is stored
-    /// unless all went well. Browsers deliver callbacks twice: the second one, of the same person in the same browser,
-    /// is [`Used`](crate::error::ConsentError::Used), while the first is being completed and afterwards; no code is
-    /// exchanged twice. Lead the person to the state that [`poll`](Self::poll) returns for the id in that error.
+    /// unless every step succeeds. Browsers deliver callbacks twice: for the second delivery, by the same user in the same
+    /// browser, the error is [`Used`](crate::error::ConsentError::Used), during the first one and after it. A code is
+    /// never exchanged twice. Lead the user to the state that [`poll`](Self::poll) returns for the id in that error.
     ///
     /// # Security
     ///
-    /// `acting_user` is the person of the session in which the callback arrived, and `binding` comes from that
-    /// browser's cookie. Never take either from the callback's query: an attacker can write that.
+    /// `acting_user` is the user of the session in which the callback arrived, and `binding` comes from the cookie of that
+    /// browser. Never take either from the query of the callback, which an attacker can write.
     pub fn complete(
         &self,
         acting_user: &ActingUser,
@@ -225,11 +231,12 @@ impl Connections {
         )
     }
 
-    /// The connections in reach, oldest first, without the revoked ones unless asked for.
+    /// Returns the connections that the caller can see, oldest first. Revoked ones are left out unless the filter includes
+    /// them.
     ///
     /// # Errors
     ///
-    /// A failure of the vault.
+    /// [`Id`](crate::Error::Id) if the filter names a malformed provider; [`Vault`](crate::Error::Vault) if the vault fails.
     pub fn list(&self, by: &dyn Principal, filter: &ConnectionFilter) -> Result<Vec<Connection>> {
         let limit = filter.limit.unwrap_or(1_000);
         let Some(status) = filter.status else {
@@ -274,44 +281,47 @@ impl Connections {
         lists::counts(&self.engine, operator)
     }
 
-    /// One connection.
+    /// Returns a connection that the caller can see.
     ///
     /// # Errors
     ///
-    /// [`NotFound`](crate::Error::NotFound), or a failure of the vault.
+    /// [`NotFound`](crate::Error::NotFound) if there is no such connection within the reach of the caller;
+    /// [`Vault`](crate::Error::Vault) if the vault fails.
     pub fn get(&self, by: &dyn Principal, id: ConnectionId) -> Result<Connection> {
         lists::visible(&self.engine, by, id)
     }
 
-    /// How a connection fares.
+    /// Returns the health of a connection: its state, and whether a turn gets a token from it.
     ///
     /// # Errors
     ///
-    /// [`NotFound`](crate::Error::NotFound), or a failure of the vault.
+    /// [`NotFound`](crate::Error::NotFound) if there is no such connection within the reach of the caller;
+    /// [`Vault`](crate::Error::Vault) if the vault fails.
     pub fn health(&self, by: &dyn Principal, id: ConnectionId) -> Result<Health> {
         let connection = lists::visible(&self.engine, by, id)?;
         Ok(health::health(&self.engine, &connection))
     }
 
-    /// Refreshes the tokens now, whether or not they are about to expire.
+    /// Refreshes the tokens of a connection now, whether or not they are about to expire.
     ///
     /// # Errors
     ///
-    /// [`NotPermitted`](crate::Error::NotPermitted) for a shared connection and a mere user, and all that
-    /// [`Resolver::resolve`](crate::Resolver::resolve) returns.
+    /// [`NotPermitted`](crate::Error::NotPermitted) for a workspace connection unless the caller is an operator, and those
+    /// of [`Turn::resolve`](crate::resolver::Turn::resolve).
     pub fn refresh(&self, by: &dyn Principal, id: ConnectionId) -> Result<Connection> {
         let connection = lists::managed(&self.engine, by, id)?;
         refresh::refresh_now(&self.engine, &connection, &by.actor())?;
         lists::visible(&self.engine, by, id)
     }
 
-    /// Tries the refused refresh tokens of a provider again, while they are in quarantine: after a mistake was mended
-    /// that the server blamed on the grants, such as a wrong client secret. At most `limit` of them, those after the
-    /// connection `after`; [`Retried::next`] says where to go on. For an operator, on all of the tenant's connections.
+    /// Tries the refused refresh tokens of a provider again while they are in quarantine. Call it after an operator has
+    /// corrected a mistake for which the server refused the grants, such as a wrong client secret. Tries at most `limit`
+    /// grants in the operator's workspace, beginning after the connection `after`; [`Retried::next`] says where to continue.
     ///
     /// # Errors
     ///
-    /// A failure of the vault, or of the registration. A token that is refused again is counted, not an error.
+    /// [`Misconfigured`](crate::Error::Misconfigured) if the registration is missing or still wrong;
+    /// [`Vault`](crate::Error::Vault) if the vault fails. A token that is refused again is counted in the result.
     pub fn retry_rejected(
         &self,
         operator: &Operator,
@@ -322,14 +332,15 @@ impl Connections {
         retry::retry_rejected(&self.engine, operator, provider.as_ref(), after, limit)
     }
 
-    /// Revokes a connection: here first and at once, then at the provider, with the grants that consents had replaced
-    /// before. The answer says what was done in both places. A revoked connection can be revoked again: what its
-    /// provider has not confirmed is tried again.
+    /// Revokes a connection: here at once, then at the provider, together with the grants that later consents had replaced.
+    /// The report says what was done in both places. Revoking a revoked connection repeats what its provider has not
+    /// confirmed.
     ///
     /// # Errors
     ///
-    /// [`NotFound`](crate::Error::NotFound), [`NotPermitted`](crate::Error::NotPermitted), or a failure of the vault.
-    /// A failure at the provider is no error: it is part of the answer.
+    /// [`NotFound`](crate::Error::NotFound) if there is no such connection within the reach of the caller;
+    /// [`NotPermitted`](crate::Error::NotPermitted) for a workspace connection unless the caller is an operator;
+    /// [`Vault`](crate::Error::Vault) if the vault fails. A failure at the provider is part of the report.
     pub fn revoke(&self, by: &dyn Principal, id: ConnectionId) -> Result<Revocation> {
         let connection = lists::managed(&self.engine, by, id)?;
         trace::within(
@@ -339,11 +350,13 @@ impl Connections {
         )
     }
 
-    /// Makes a connection the one that is taken when its owner has several and names none.
+    /// Makes a connection the default of its owner: the one that is used if the owner has several and a call names none.
     ///
     /// # Errors
     ///
-    /// [`NotFound`](crate::Error::NotFound), [`NotPermitted`](crate::Error::NotPermitted), or a failure of the vault.
+    /// [`NotFound`](crate::Error::NotFound) if there is no such connection within the reach of the caller;
+    /// [`NotPermitted`](crate::Error::NotPermitted) for a workspace connection unless the caller is an operator;
+    /// [`Vault`](crate::Error::Vault) if the vault fails.
     pub fn set_default(&self, by: &dyn Principal, id: ConnectionId) -> Result<()> {
         let connection = lists::managed(&self.engine, by, id)?;
         if self
@@ -357,11 +370,11 @@ impl Connections {
         }
     }
 
-    /// Reads the audit, in the order that the page names: a person what concerns them, an operator all of the tenant's.
+    /// Reads the audit in the order of the page: for a user the entries about them, for an operator those of the workspace.
     ///
     /// # Errors
     ///
-    /// A failure of the vault.
+    /// [`Vault`](crate::Error::Vault) if the vault fails.
     pub fn audit(&self, by: &dyn Principal, page: &AuditPage) -> Result<Vec<AuditEntry>> {
         let mut filter = AuditFilter::of(by.tenant());
         filter.order = page.order;
@@ -374,34 +387,34 @@ impl Connections {
         Ok(self.engine.vault.audit(&filter)?)
     }
 
-    /// Erases everything of a person: connections, tokens, consents, pending revocations. The provider is asked nothing;
-    /// revoke first where the grants there are to end too. `None` if the workspace is not known.
+    /// Erases all data of a user: connections, tokens, consents and pending revocations. No request is sent to a provider;
+    /// revoke the connections first if the grants there should end too. Returns `None` if the workspace is not known.
     ///
     /// # Errors
     ///
-    /// A failure of the vault.
+    /// [`Vault`](crate::Error::Vault) if the vault fails.
     pub fn forget_user(&self, operator: &Operator, user: &UserId) -> Result<Option<Forgotten>> {
         self.forget(operator, Some(user))
     }
 
-    /// Erases everything of the operator's workspace, its keys first: what was sealed with them is lost to everybody,
-    /// backups aside.
+    /// Erases all data of the operator's workspace, its keys first. Nothing that was sealed with these keys can be opened
+    /// afterwards, except from a backup.
     ///
     /// # Errors
     ///
-    /// A failure of the vault.
+    /// [`Vault`](crate::Error::Vault) if the vault fails.
     pub fn forget_tenant(&self, operator: &Operator) -> Result<Option<Forgotten>> {
         self.forget(operator, None)
     }
 
-    /// Does what is due: stores tokens that could not be stored, refreshes tokens that are about to expire and grants
-    /// that lie idle, tries pending revocations again, writes the gathered uses, deletes expired consent requests, dead
-    /// former grants, quarantines that are over and old entries of the audit, clears what erasing left behind. At most
-    /// what the budget allows. Safe to call from every process at once.
+    /// Does the work that is due, within the budget: stores tokens that could not be stored, refreshes tokens that are about
+    /// to expire and grants that have not been used for long, repeats pending revocations, writes gathered token uses,
+    /// deletes expired consent requests, dead former grants, quarantines that have ended and old entries of the audit, and
+    /// erases residue. Every process may call it at the same time.
     ///
     /// # Errors
     ///
-    /// A failure of the vault. A refresh or a revocation that fails is counted, not an error.
+    /// [`Vault`](crate::Error::Vault) if the vault fails. A refresh or a revocation that fails is counted in the report.
     pub fn maintain(&self, budget: Budget) -> Result<UpkeepReport> {
         trace::within(Seam::Maintain, About::default, || {
             maintain::maintain(&self.engine, budget)

@@ -11,9 +11,9 @@ use crate::protocol::bearer_value;
 use crate::provider::compiled::CompiledProvider;
 use crate::secret::{AccessToken, SecretBytes};
 
-/// An access token, lent for a turn: whose it is, until when, and where it may go.
+/// An access token of a turn, with its connection, its expiry and the addresses that it may be sent to.
 ///
-/// Not `Clone` and not serialisable. Resolve again for the next turn; it costs microseconds.
+/// It is neither `Clone` nor serialisable. Resolve again in the next turn, which takes microseconds.
 #[derive(Debug)]
 pub struct ResolvedToken {
     pub(crate) access_token: Arc<AccessToken>,
@@ -28,29 +28,30 @@ pub struct ResolvedToken {
 }
 
 impl ResolvedToken {
-    /// The token itself.
+    /// Returns the token itself.
     #[must_use]
     pub fn access_token(&self) -> &AccessToken {
         &self.access_token
     }
 
-    /// The value of the `Authorization` header, or of the header that this provider wants instead; marked sensitive.
+    /// Returns the value of the `Authorization` header, or of the header that this provider expects instead, marked
+    /// sensitive.
     ///
     /// # Security
     ///
-    /// It does not say where it may be sent: prefer [`header_for`](Self::header_for) or
-    /// [`Resolver::send`](crate::Resolver::send). Strip it when you follow a redirect to another origin.
+    /// The value does not say where it may be sent. Prefer [`header_for`](Self::header_for), which checks the address, or
+    /// [`Turn::send`](crate::resolver::Turn::send). Remove the header when you follow a redirect to another origin.
     ///
     /// # Panics
     ///
     /// Never: tokens that cannot stand in a header are refused when they are issued.
     #[must_use]
-    pub fn authorization_header(&self) -> HeaderValue {
+    pub fn dangerous_header(&self) -> HeaderValue {
         let (_, value) = self.header();
         header_value(&value).unwrap_or_else(|_| unreachable!("checked when the token was parsed"))
     }
 
-    /// The header for a request to this address: its name and its value, marked sensitive.
+    /// Returns the header for a request to this address: its name and its value, marked sensitive.
     ///
     /// # Errors
     ///
@@ -63,31 +64,31 @@ impl ResolvedToken {
         Ok((name, header_value(&value)?))
     }
 
-    /// Whether the token may be sent to this address.
+    /// Returns whether the token may be sent to this address.
     #[must_use]
     pub fn allows(&self, url: &Url) -> bool {
         self.provider.allows(url, &self.parameters)
     }
 
-    /// The provider.
+    /// Returns the provider.
     #[must_use]
     pub fn provider(&self) -> &ProviderId {
         &self.provider.id
     }
 
-    /// The connection that it comes from.
+    /// Returns the connection that the token belongs to.
     #[must_use]
     pub const fn connection(&self) -> ConnectionId {
         self.connection
     }
 
-    /// Which of the connection's token pairs it is of.
+    /// Returns the generation of the token: how often the tokens of the grant were replaced.
     #[must_use]
     pub const fn generation(&self) -> u64 {
         self.generation
     }
 
-    /// When it expires, if that is known.
+    /// Returns when the token expires, if that is known.
     #[must_use]
     pub const fn expires_at(&self) -> Option<Timestamp> {
         self.expires_at

@@ -64,7 +64,7 @@ fn walk(world: &World, transcript: &mut Transcript) -> Vec<String> {
     }
 
     if let Some(token) = transcript.outcome(world.resolver.resolve(&alice, "notes")) {
-        transcript.debug(&token.authorization_header());
+        transcript.debug(&token.dangerous_header());
         transcript.debug(&token.header_for(&"https://sandbox.test/api/notes".parse().unwrap()));
         transcript.debug(&token.header_for(&"https://evil.test/".parse().unwrap()));
         transcript.debug(&token.access_token());

@@ -228,7 +228,7 @@ fn the_header_goes_only_to_the_providers_api() {
     let alice = person("alice");
     world.connect(&alice, "ada");
     let token = world.resolver.resolve(&alice, "notes").unwrap();
-    let header = token.authorization_header();
+    let header = token.dangerous_header();
     assert!(header.is_sensitive());
     assert_eq!(
         header.as_bytes(),

@@ -38,7 +38,7 @@ fn a_placeholder_becomes_the_token_on_its_way_to_the_api() {
         .fill(request("https://sandbox.test/api/notes?a=b", &bearer))
         .unwrap();
     let token = turn.resolve("notes").unwrap();
-    assert_eq!(filled.headers[AUTHORIZATION], token.authorization_header());
+    assert_eq!(filled.headers[AUTHORIZATION], token.dangerous_header());
     assert!(filled.headers[AUTHORIZATION].is_sensitive());
     assert_eq!(filled.url.query(), Some("a=b"));
     assert!(!turn.contains_secret(&format!("{filled:?} {placeholder:?}")));
