@@ -95,32 +95,33 @@ impl Turn {
         &self.acting_user
     }
 
-    /// Returns the token of the acting user at this provider, refreshed if need be.
+    /// Returns the token of the acting user at a provider, refreshed if necessary.
     ///
     /// # Errors
     ///
-    /// [`ConsentRequired`](Error::ConsentRequired): show them a link.
-    /// [`Denied`](Error::Denied): the host's policy does not allow the call.
-    /// [`Ambiguous`](Error::Ambiguous): they have several accounts; name one.
-    /// [`Unavailable`](Error::Unavailable): the provider does not answer; try later.
-    /// [`Misconfigured`](Error::Misconfigured): the operator must act.
-    /// [`Vault`](Error::Vault): the store failed; it says nothing about the person.
+    /// [`ConsentRequired`](Error::ConsentRequired) if the user must give a consent: show them a link, see
+    /// [`ask`](Self::ask). [`Denied`](Error::Denied) if the host's policy does not allow the call.
+    /// [`Ambiguous`](Error::Ambiguous) if the user has several accounts and the options name none.
+    /// [`Unavailable`](Error::Unavailable) if the provider does not answer: try again later.
+    /// [`Misconfigured`](Error::Misconfigured) if an operator has to correct the configuration.
+    /// [`UnknownProvider`](Error::UnknownProvider) if no provider has this id. [`Vault`](Error::Vault) if the vault fails,
+    /// which does not mean that the user is not connected.
     pub fn resolve<'a>(&self, options: impl Into<ResolveOptions<'a>>) -> Result<ResolvedToken> {
         let token = resolve::resolve(&self.access(&options.into()))?;
         self.ledger.note(&token.access_token);
         Ok(token)
     }
 
-    /// Returns the token of this person at this provider if it is good as it is; `None` if [`resolve`](Self::resolve) must
-    /// refresh it first.
+    /// Returns the stored token of the acting user at a provider if it is valid as it is; `None` if
+    /// [`resolve`](Self::resolve) must refresh it first.
     ///
-    /// Uses no network, writes nothing and waits for no other caller. The use is noted in memory, whatever
-    /// [`Settings::use_audit`](crate::connections::Settings::use_audit) says, and `maintain` writes it. `None` as well while
-    /// some 8,192 noted uses wait for `maintain`: then `resolve`, which may write, makes room.
+    /// It uses no network, writes nothing and waits for no other caller. The use is noted in memory, whatever
+    /// [`Settings::use_audit`](crate::connections::Settings::use_audit) says, and `maintain` writes it. The result is also
+    /// `None` while about 8,192 noted uses wait for `maintain`; `resolve`, which may write, then makes room.
     ///
     /// # Errors
     ///
-    /// As [`resolve`](Self::resolve), without those that come from the network.
+    /// Those of [`resolve`](Self::resolve) that do not come from the network.
     pub fn peek<'a>(&self, options: impl Into<ResolveOptions<'a>>) -> Result<Option<ResolvedToken>> {
         let token = resolve::peek(&self.access(&options.into()))?;
         if let Some(token) = &token {
@@ -129,30 +130,31 @@ impl Turn {
         Ok(token)
     }
 
-    /// Sends a request as this person: the token is put in at the last moment, and the caller never sees it.
+    /// Sends a request as the acting user. The token is added when the request is sent, and the caller never sees it.
     ///
-    /// The address must belong to the provider's API; one without a host is taken from its base URL. Redirects are not
-    /// followed. A 401 leads to one refresh, of the very token that was refused, and one more try; a 403 that asks for
-    /// more scope is [`ConsentRequired`](Error::ConsentRequired), unless the user has granted all that it asks for.
+    /// The address must belong to the provider's API; an address without a host is resolved against its base URL. Redirects
+    /// are not followed. If the API refuses the token (401), the token is refreshed once and the request is sent again. If
+    /// the API asks for more scope (403), the error is [`ConsentRequired`](Error::ConsentRequired), unless the user has
+    /// granted these scopes.
     ///
-    /// Headers that belong to the connection are the HTTP client's to write and are left out of the request: `Host`,
-    /// `Content-Length`, `Transfer-Encoding`, `Connection` and every header it names, `Keep-Alive`, `Proxy-Connection`,
-    /// `TE`, `Trailer`, `Upgrade`, `HTTP2-Settings` and `Expect`.
+    /// Headers that the HTTP client writes itself are removed from the request: `Host`, `Content-Length`,
+    /// `Transfer-Encoding`, `Connection` and every header that it names, `Keep-Alive`, `Proxy-Connection`, `TE`,
+    /// `Trailer`, `Upgrade`, `HTTP2-Settings` and `Expect`.
     ///
-    /// These are refused: the methods `CONNECT`, `TRACE`, `TRACK` and `PRI`; headers that carry a credential or name a user
-    /// (`Authorization`, `Cookie`, `Private-Token`, `Sudo`, names that end in `api-key` or `access-token`, and their
-    /// like), unless the descriptor lists the header in
-    /// [`api_headers`](crate::provider::Provider::api_headers); and headers by which a server takes another method, path or
-    /// host (`X-HTTP-Method-Override`, `X-Original-URL`, `X-Forwarded-Host`, and their like). Every other method is sent.
+    /// The following are refused: the methods `CONNECT`, `TRACE`, `TRACK` and `PRI`; headers that carry a credential or
+    /// name a user (`Authorization`, `Cookie`, `Private-Token`, `Sudo`, names that end in `api-key` or `access-token`, and
+    /// similar ones), unless the descriptor lists the header in [`api_headers`](crate::provider::Provider::api_headers);
+    /// and headers that make a server use another method, path or host (`X-HTTP-Method-Override`, `X-Original-URL`,
+    /// `X-Forwarded-Host`, and similar ones). Every other method is sent.
     ///
-    /// Where the answer repeats the token, in its headers or in its body, `[redacted]` stands in its place: see
-    /// [`redact`](Self::redact) for the encodings that are found. The API is asked not to compress its answer, for a compressed one
-    /// cannot be searched.
+    /// If the answer repeats a token of this turn in its headers or its body, `[redacted]` replaces it; see
+    /// [`redact`](Self::redact) for the encodings that are found. The request asks the API not to compress its answer,
+    /// because a compressed answer cannot be searched.
     ///
     /// # Errors
     ///
-    /// [`Request`](Error::Request) if the request may not be sent with this token, and all that
-    /// [`resolve`](Self::resolve) returns. Every other answer of the API is `Ok`, whatever its status.
+    /// [`Request`](Error::Request) if the request may not be sent with this token; [`Answer`](Error::Answer) if the answer
+    /// exceeds a limit; and those of [`resolve`](Self::resolve). Every other answer of the API is `Ok`, whatever its status.
     pub fn send<'a>(
         &self,
         options: impl Into<ResolveOptions<'a>>,
@@ -161,21 +163,21 @@ impl Turn {
         send::send(&self.access(&options.into()), request)
     }
 
-    /// As [`send`](Self::send), for bodies that need not fit into memory: the request's is read while it is sent, the answer's
-    /// is a reader.
+    /// Sends a request like [`send`](Self::send), with bodies that need not fit into memory. The body of the request is read
+    /// while it is sent, and the body of the answer is a reader.
     ///
     /// # Bounds
     ///
-    /// The size of an answer has none. The whole, until the last byte of the answer is read, takes
-    /// [`Settings::stream_timeout`](crate::connections::Settings::stream_timeout) at most, or the
-    /// [deadline](ResolveOptions::deadline) of the call if that is shorter; the time that the host leaves a download lying
-    /// counts. The default HTTP client also gives up when the network stands still for
-    /// [`Settings::send_timeout`](crate::connections::Settings::send_timeout); one of the host's own is told to.
+    /// The size of an answer is not bounded. The exchange, until the last byte of the answer is read, takes at most
+    /// [`Settings::stream_timeout`](crate::connections::Settings::stream_timeout), or the
+    /// [deadline](ResolveOptions::deadline) of the call if that is shorter. Time in which the host does not read counts. The
+    /// default HTTP client also gives up if no data arrives for
+    /// [`Settings::send_timeout`](crate::connections::Settings::send_timeout); a host's own client is told this limit.
     ///
     /// # Errors
     ///
-    /// As [`send`](Self::send); [`RequestRefused::Upload`](crate::error::RequestRefused::Upload) if the body cannot be read;
-    /// [`Misconfigured`](Error::Misconfigured) if the host's HTTP client does not send readers.
+    /// Those of [`send`](Self::send); [`RequestRefused::Upload`](crate::error::RequestRefused::Upload) if the body cannot be
+    /// read; [`Misconfigured`](Error::Misconfigured) if the host's HTTP client does not send readers.
     pub fn send_stream<'a>(
         &self,
         options: impl Into<ResolveOptions<'a>>,
@@ -184,20 +186,20 @@ impl Turn {
         send::send_stream(&self.access(&options.into()), request)
     }
 
-    /// Returns another token for one that the API refused, for hosts that send requests by a client of their own. `None`
-    /// if there is none: the token cannot be refreshed, or was itself made because the one before was refused. The
-    /// answer of the API stands then.
+    /// Returns another token for one that the API refused, for hosts that send requests through a client of their own.
+    /// Returns `None` if the token cannot be refreshed, or if it was itself made because the one before was refused. The
+    /// answer of the API is final then.
     ///
-    /// If a newer token is stored already, that one is returned. Otherwise the token is refreshed, once for each
-    /// generation: callers that present the same refused token at the same time share one request. A user can refresh the
-    /// token of a workspace connection in the same way.
+    /// If a newer token is already stored, that one is returned. Otherwise the token is refreshed once for each generation:
+    /// callers that present the same refused token at the same time share one request. A user can also refresh the token of
+    /// a workspace connection in this way.
     ///
     /// # Errors
     ///
-    /// [`NotFound`](Error::NotFound) if the connection is gone or out of this user's reach;
-    /// [`ConsentRequired`](Error::ConsentRequired) if it needs a new consent by now;
-    /// [`Unavailable`](Error::Unavailable), [`Misconfigured`](Error::Misconfigured) or [`Vault`](Error::Vault) as for
-    /// [`resolve`](Self::resolve).
+    /// [`NotFound`](Error::NotFound) if the connection does not exist any more or is not within this user's reach;
+    /// [`ConsentRequired`](Error::ConsentRequired) if it needs a new consent;
+    /// [`Unavailable`](Error::Unavailable), [`Misconfigured`](Error::Misconfigured) or [`Vault`](Error::Vault) for the
+    /// causes that [`resolve`](Self::resolve) lists.
     pub fn refresh_refused(&self, refused: &ResolvedToken) -> Result<Option<ResolvedToken>> {
         let options = ResolveOptions::from(refused.provider());
         let token = refused::refresh_refused(&self.access(&options), refused)?;
@@ -207,8 +209,8 @@ impl Turn {
         Ok(token)
     }
 
-    /// Returns how a call would be decided now, step by step, for an operator. Asks no provider, refreshes nothing and
-    /// leaves no trace of a use.
+    /// Returns how a call would be decided now, step by step, for an operator. It sends no request, refreshes nothing and
+    /// records no use.
     #[must_use]
     pub fn explain<'a>(&self, options: impl Into<ResolveOptions<'a>>) -> Explanation {
         explain::explain(&self.access(&options.into()))
