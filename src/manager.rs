@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::connections::{
     AuditPage, Budget, ConnectionFilter, Connections, Consent, ConsentOptions, ConsentState, Health,
-    OpenConsent, PreparedConsent, Retried, Revocation, StatusCounts, UpkeepReport,
+    OpenConsent, PreparedConsent, Retried, RevocationReport, StatusCounts, UpkeepReport,
 };
 use crate::error::Result;
 use crate::model::{
@@ -152,7 +152,7 @@ pub trait ConnectionManager: Send + Sync {
     /// # Errors
     ///
     /// Those of [`Connections::revoke`].
-    fn revoke(&self, by: &dyn Principal, id: ConnectionId) -> Result<Revocation>;
+    fn revoke(&self, by: &dyn Principal, id: ConnectionId) -> Result<RevocationReport>;
 
     /// See [`Connections::set_default`].
     ///
@@ -201,7 +201,7 @@ pub trait ConnectionManager: Send + Sync {
     /// # Errors
     ///
     /// Those of [`Connections::revoke_grant`].
-    fn revoke_grant(&self, by: &dyn Principal, id: ConnectionId) -> Result<Revocation>;
+    fn revoke_grant(&self, by: &dyn Principal, id: ConnectionId) -> Result<RevocationReport>;
 
     /// See [`Connections::revoked_together`].
     ///
@@ -293,7 +293,7 @@ impl ConnectionManager for Connections {
         Self::retry_rejected(self, operator, provider, after, limit)
     }
 
-    fn revoke(&self, by: &dyn Principal, id: ConnectionId) -> Result<Revocation> {
+    fn revoke(&self, by: &dyn Principal, id: ConnectionId) -> Result<RevocationReport> {
         Self::revoke(self, by, id)
     }
 
@@ -321,7 +321,7 @@ impl ConnectionManager for Connections {
         Self::sharing(self, by, id)
     }
 
-    fn revoke_grant(&self, by: &dyn Principal, id: ConnectionId) -> Result<Revocation> {
+    fn revoke_grant(&self, by: &dyn Principal, id: ConnectionId) -> Result<RevocationReport> {
         Self::revoke_grant(self, by, id)
     }
 

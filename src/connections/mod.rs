@@ -11,7 +11,7 @@ pub use crate::engine::consent::poll::{ConsentState, OpenConsent};
 pub use crate::engine::health::{Health, HealthState, Misconfiguration, Usable};
 pub use crate::engine::lists::{AuditPage, ConnectionFilter, StatusCounts, StatusFilter};
 pub use crate::engine::refresh::retry::Retried;
-pub use crate::engine::revoke::report::{AtProvider, EndedTokens, Revocation};
+pub use crate::engine::revoke::report::{AtProvider, EndedTokens, RevocationReport};
 pub use crate::engine::settings::{Settings, UseAudit};
 pub use crate::engine::upkeep::budget::Budget;
 pub use crate::engine::upkeep::maintain::UpkeepReport;
@@ -341,7 +341,7 @@ impl Connections {
     /// [`NotFound`](crate::Error::NotFound) if there is no such connection within the reach of the caller;
     /// [`NotPermitted`](crate::Error::NotPermitted) for a workspace connection unless the caller is an operator;
     /// [`Vault`](crate::Error::Vault) if the vault fails. A failure at the provider is part of the report.
-    pub fn revoke(&self, by: &dyn Principal, id: ConnectionId) -> Result<Revocation> {
+    pub fn revoke(&self, by: &dyn Principal, id: ConnectionId) -> Result<RevocationReport> {
         let connection = lists::managed(&self.engine, by, id)?;
         trace::within(
             Seam::Revoke,
@@ -440,7 +440,7 @@ impl Connections {
     /// # Errors
     ///
     /// As [`revoke`](crate::ConnectionManager::revoke).
-    pub fn revoke_grant(&self, by: &dyn Principal, id: ConnectionId) -> Result<Revocation> {
+    pub fn revoke_grant(&self, by: &dyn Principal, id: ConnectionId) -> Result<RevocationReport> {
         let connection = lists::managed(&self.engine, by, id)?;
         revoke::revoke_whole(&self.engine, &connection, &by.actor())
     }

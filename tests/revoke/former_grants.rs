@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
-use valetkey::connections::{AtProvider, Budget, Revocation};
+use valetkey::connections::{AtProvider, Budget, RevocationReport};
 use valetkey::model::{Connection, Status};
 use valetkey::provider::RotationClass;
 use valetkey::testing::sandbox::Personality;
@@ -23,7 +23,7 @@ fn reconnect(world: &World, alice: &ActingUser, connection: &Connection) -> Conn
     world.try_connect(alice, "ada", options).unwrap()
 }
 
-fn revoke(world: &World, alice: &ActingUser, connection: &Connection) -> Revocation {
+fn revoke(world: &World, alice: &ActingUser, connection: &Connection) -> RevocationReport {
     world.connections.revoke(alice, connection.id).unwrap()
 }
 
@@ -151,7 +151,7 @@ fn promise_32_what_is_not_confirmed_is_listed_and_tried_again() {
     let revocation = revoke(&world, &alice, &connection);
     assert!(matches!(revocation.at_provider, AtProvider::Unconfirmed { .. }));
     assert_eq!(revocation.here, Erasure::Pending);
-    let open = |revocation: &Revocation| {
+    let open = |revocation: &RevocationReport| {
         let ended = revocation.ended.iter();
         ended
             .filter(|ended| ended.at_provider != AtProvider::Revoked)

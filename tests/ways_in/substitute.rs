@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use valetkey::AuthorizationResponse;
 use valetkey::connections::{
     AuditPage, Budget, ConnectionFilter, Consent, ConsentState, Health, OpenConsent, PreparedConsent,
-    Retried, Revocation, StatusCounts, UpkeepReport,
+    Retried, RevocationReport, StatusCounts, UpkeepReport,
 };
 use valetkey::model::{Connection, ConsentId, Principal, ProviderId};
 use valetkey::vault::{AuditEntry, Forgotten};
@@ -75,13 +75,13 @@ impl ConnectionManager for Substitute {
         health(by: &dyn Principal, id: ConnectionId) -> Result<Health>;
         refresh(by: &dyn Principal, id: ConnectionId) -> Result<Connection>;
         retry_rejected(by: &Operator, provider: &str, after: Option<ConnectionId>, limit: usize) -> Result<Retried>;
-        revoke(by: &dyn Principal, id: ConnectionId) -> Result<Revocation>;
+        revoke(by: &dyn Principal, id: ConnectionId) -> Result<RevocationReport>;
         set_default(by: &dyn Principal, id: ConnectionId) -> Result<()>;
         audit(by: &dyn Principal, page: &AuditPage) -> Result<Vec<AuditEntry>>;
         forget_user(by: &Operator, user: &UserId) -> Result<Option<Forgotten>>;
         forget_tenant(by: &Operator) -> Result<Option<Forgotten>>;
         sharing(by: &dyn Principal, id: ConnectionId) -> Result<Vec<Connection>>;
-        revoke_grant(by: &dyn Principal, id: ConnectionId) -> Result<Revocation>;
+        revoke_grant(by: &dyn Principal, id: ConnectionId) -> Result<RevocationReport>;
         revoked_together(by: &dyn Principal, id: ConnectionId) -> Result<Vec<Connection>>;
     }
 }

@@ -20,7 +20,7 @@ use crate::model::{
     TenantId,
 };
 use crate::protocol::{Revocable, RevocationVerdict, revocation_requests, revocation_verdict};
-use crate::provider::{AuthorizationServer, Revocation as Capability, RevocationTokens, RotationClass};
+use crate::provider::{AuthorizationServer, Revocation, RevocationTokens, RotationClass};
 use crate::vault::{ConnectionQuery, LateTokens, Settlement, Tokens, VaultError};
 
 /// A refusal is repeated after this time: somebody may have changed the server's mind, or its settings.
@@ -39,14 +39,14 @@ pub(crate) fn end_at_provider(cx: &Context, grant: &Grant, tokens: Revocable<'_>
         return AtProvider::NotAttempted(Misconfiguration::UnknownServer);
     };
     match &server.revocation {
-        Capability::ByUser { .. } => {
+        Revocation::ByUser { .. } => {
             let page = server.revocation_page(&grant.parameters);
             return page.map_or(AtProvider::Unsupported, |url| AtProvider::ByUser {
                 url: url.into(),
             });
         }
-        Capability::Unsupported => return AtProvider::Unsupported,
-        Capability::Endpoint { .. } | Capability::DeleteWithBearer { .. } => {}
+        Revocation::Unsupported => return AtProvider::Unsupported,
+        Revocation::Endpoint { .. } | Revocation::DeleteWithBearer { .. } => {}
     }
     // As with a refresh: tokens go only where they came from, from the client that they were issued to.
     let issuer = match outlook::issuer(cx, grant.into()) {
@@ -113,7 +113,7 @@ fn present(cx: &Context, issuer: &Issuer, grant: &Grant, tokens: Revocable<'_>) 
     let leaves_refresh_token = tokens.refresh_token.is_some()
         && matches!(
             server.revocation,
-            Capability::Endpoint {
+            Revocation::Endpoint {
                 tokens: RevocationTokens::Access,
                 ..
             }
@@ -267,7 +267,7 @@ pub(crate) fn ends_with(
 ) -> Result<Vec<Connection>, VaultError> {
     let server = cx.registry.server(issued_by.server.as_str());
     let wide = server
-        .is_some_and(|server| matches!(server.revocation, Capability::Endpoint { grant_wide: true, .. }));
+        .is_some_and(|server| matches!(server.revocation, Revocation::Endpoint { grant_wide: true, .. }));
     if !wide {
         return Ok(Vec::new());
     }
@@ -291,8 +291,8 @@ pub(crate) fn ends_with(
 const fn takes_access_token_alone(server: &AuthorizationServer) -> bool {
     matches!(
         server.revocation,
-        Capability::DeleteWithBearer { .. }
-            | Capability::Endpoint {
+        Revocation::DeleteWithBearer { .. }
+            | Revocation::Endpoint {
                 tokens: RevocationTokens::Access,
                 ..
             }

@@ -3,11 +3,11 @@
 use crate::engine::Context;
 use crate::engine::consent::scopes;
 use crate::engine::revoke::at_provider;
-use crate::engine::revoke::report::{AtProvider, EndedTokens, Revocation};
+use crate::engine::revoke::report::{AtProvider, EndedTokens, RevocationReport};
 use crate::error::{Error, Result};
 use crate::model::{Actor, Connection, ConnectionId, EventKind, GrantId, Status, TenantId};
 use crate::protocol::Revocable;
-use crate::provider::{AuthorizationServer, Revocation as Capability};
+use crate::provider::{AuthorizationServer, Revocation};
 use crate::vault::{EndedGrant, Erasure, Revoke, RevokeWhat, Revoked, Settlement};
 
 /// How often a whole grant is revoked again because a consent replaced it at the same moment.
@@ -20,7 +20,7 @@ struct Tally {
     waits: bool,
 }
 
-pub(crate) fn revoke(cx: &Context, connection: &Connection, by: &Actor) -> Result<Revocation> {
+pub(crate) fn revoke(cx: &Context, connection: &Connection, by: &Actor) -> Result<RevocationReport> {
     let what = RevokeWhat::Connection(connection.id);
     let mut tally = Tally::default();
     let still_used_by = revoke_once(cx, connection, what, by, &mut tally)?;
@@ -28,7 +28,7 @@ pub(crate) fn revoke(cx: &Context, connection: &Connection, by: &Actor) -> Resul
 }
 
 /// Revokes the grant of a connection with all connections that use it.
-pub(crate) fn revoke_whole(cx: &Context, connection: &Connection, by: &Actor) -> Result<Revocation> {
+pub(crate) fn revoke_whole(cx: &Context, connection: &Connection, by: &Actor) -> Result<RevocationReport> {
     if scopes::family(cx, connection)?.len() == 1 {
         return revoke(cx, connection, by);
     }
@@ -150,7 +150,7 @@ fn report(
     connection: &Connection,
     tally: Tally,
     still_used_by: Vec<ConnectionId>,
-) -> Result<Revocation> {
+) -> Result<RevocationReport> {
     let cleared = cx.vault.clear_residue()?;
     let at_provider = if still_used_by.is_empty() {
         let outcomes = tally.ended.iter().map(|ended| ended.at_provider.clone());
@@ -158,7 +158,7 @@ fn report(
     } else {
         AtProvider::StillUsedBy(still_used_by)
     };
-    Ok(Revocation {
+    Ok(RevocationReport {
         connection: read(cx, connection)?,
         here: if tally.waits { Erasure::Pending } else { cleared },
         at_provider,
@@ -218,6 +218,6 @@ pub(crate) fn shares_fate_with(cx: &Context, connection: &Connection) -> Result<
 const fn ends_by_program(server: &AuthorizationServer) -> bool {
     matches!(
         server.revocation,
-        Capability::Endpoint { .. } | Capability::DeleteWithBearer { .. }
+        Revocation::Endpoint { .. } | Revocation::DeleteWithBearer { .. }
     )
 }

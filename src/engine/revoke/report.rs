@@ -9,7 +9,7 @@ use crate::vault::Erasure;
 /// What revoking did, here and at the provider.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
-pub struct Revocation {
+pub struct RevocationReport {
     /// The connection, revoked; its record stays as history.
     pub connection: Connection,
     /// Whether every file is free of the sealed tokens. Nothing can use them either way. Pending while a reader keeps

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::engine::health::{Health, HealthState, Usable};
-use crate::engine::revoke::report::{AtProvider, Revocation};
+use crate::engine::revoke::report::{AtProvider, RevocationReport};
 use crate::gateway::page::words::{self, Words};
 use crate::gateway::time::rfc3339;
 use crate::model::{Connection, NeedsConsent, Owner, Scope, Scopes, Status, UserId};
@@ -219,7 +219,7 @@ struct EndedJson {
 }
 
 impl RevocationJson {
-    pub(super) fn new(connection: ConnectionJson, revocation: &Revocation) -> Self {
+    pub(super) fn new(connection: ConnectionJson, revocation: &RevocationReport) -> Self {
         let (page, retry_after) = match &revocation.at_provider {
             AtProvider::Unconfirmed { retry_after } => (None, retry_after.map(|wait| wait.as_secs())),
             AtProvider::Attempted { url } => (url.clone(), None),

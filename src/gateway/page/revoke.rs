@@ -13,7 +13,7 @@ use crate::gateway::api::connection_id;
 use crate::gateway::request::Incoming;
 use crate::gateway::{Caller, Inner};
 use crate::model::{Connection, Status};
-use crate::provider::Revocation as Capability;
+use crate::provider::Revocation;
 use crate::vault::Erasure;
 
 #[derive(Template)]
@@ -130,14 +130,14 @@ impl Inner {
             .provider(connection.provider.as_str())
             .map(|service| service.server);
         match server.map(|server| &server.revocation) {
-            Some(Capability::Endpoint { .. }) => {
+            Some(Revocation::Endpoint { .. }) => {
                 let text = format!(
                     "{name} is asked to end the access. If it does not answer, the access may still exist there; \
                      you are told, and nothing here can use it."
                 );
                 (text, None)
             }
-            Some(Capability::ByUser { .. }) => {
+            Some(Revocation::ByUser { .. }) => {
                 let page = server.and_then(|server| server.revocation_page(&connection.parameters));
                 let text = format!(
                     "{name} cannot be told: it lets only its own users end an access, on a page of theirs. \
@@ -161,7 +161,7 @@ impl Inner {
         let registry = self.connections.registry();
         let wide = registry
             .server(connection.issued_by.server.as_str())
-            .is_some_and(|server| matches!(server.revocation, Capability::Endpoint { grant_wide: true, .. }));
+            .is_some_and(|server| matches!(server.revocation, Revocation::Endpoint { grant_wide: true, .. }));
         let (true, Some(account)) = (wide, &connection.account) else {
             return Ok(Vec::new());
         };
