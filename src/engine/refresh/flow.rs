@@ -63,14 +63,14 @@ fn refresh_or_join(cx: &Context, wanted: Wanted<'_>) -> Result<CurrentToken> {
                 refresh_as_leader(cx, wanted)
             });
         match joined {
-            // The flight was for older tokens than ours: what it brought is what is to be replaced.
+            // The refresh that was joined replaced an older token than ours. Its token is the one to be replaced.
             Joined::Outcome(Ok(refreshed)) if refreshed.token.generation <= wanted.generation => {}
             Joined::Outcome(Err(NotRefreshed::Moved(from))) if from < wanted.generation => {}
             Joined::Outcome(Ok(refreshed)) if refreshed.users.contains(&wanted.connection) => {
                 return Ok(refreshed.token);
             }
-            // The connection was revoked or given another grant while the request was under way.
-            Joined::Outcome(Ok(_) | Err(NotRefreshed::Moved(_))) => return adopt(cx, wanted),
+            // The connection was revoked or given another grant during the request.
+            Joined::Outcome(Ok(_) | Err(NotRefreshed::Moved(_))) => return use_stored(cx, wanted),
             Joined::Outcome(Err(NotRefreshed::NeedsConsent(reason))) => return Err(need(wanted, reason)),
             Joined::Outcome(Err(NotRefreshed::Failed(error) | NotRefreshed::Untried(error))) => {
                 return Err(error);
@@ -192,8 +192,8 @@ pub(crate) fn refresh_claimed(cx: &Context, claimed: Claimed) -> Result<Refreshe
     })
 }
 
-/// Takes the token that is stored for the connection by now.
-fn adopt(cx: &Context, wanted: Wanted<'_>) -> Result<CurrentToken> {
+/// Returns the token that is stored for the connection now.
+fn use_stored(cx: &Context, wanted: Wanted<'_>) -> Result<CurrentToken> {
     let query = TokenQuery {
         tenant: wanted.tenant,
         of: Of::Id(wanted.connection),

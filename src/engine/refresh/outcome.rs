@@ -26,14 +26,14 @@ impl CurrentToken {
     }
 }
 
-/// The token that a flight brought, stored before anybody sees it, and the connections that use its grant.
+/// The token that a refresh returned, stored before any caller sees it, and the connections that use its grant.
 #[derive(Debug, Clone)]
 pub(crate) struct RefreshedToken {
     pub(crate) token: CurrentToken,
     pub(crate) users: Arc<[ConnectionId]>,
 }
 
-/// Why a flight brought no token.
+/// The reason why a refresh returned no token.
 #[derive(Debug, Clone)]
 pub(crate) enum NotRefreshed {
     /// Other tokens are stored than those of this generation, or the connections use another grant: each connection
