@@ -18,6 +18,7 @@ use crate::provider::ClientRegistration;
 /// use std::collections::HashMap;
 /// use std::sync::{Arc, RwLock};
 ///
+/// use valetkey::model::ServerId;
 /// use valetkey::provider::ClientRegistration;
 /// use valetkey::vault::MemoryVault;
 /// use valetkey::{Connections, TenantId, catalog};
@@ -29,7 +30,7 @@ use crate::provider::ClientRegistration;
 /// let apps: Arc<Apps> = Arc::default();
 /// let of_tenants = Arc::clone(&apps);
 /// let connections = Connections::builder(MemoryVault::new())
-///     .clients(move |tenant, server| {
+///     .clients(move |tenant: &TenantId, server: &ServerId| {
 ///         let apps = of_tenants.read().unwrap_or_else(|poisoned| poisoned.into_inner());
 ///         Ok(apps.get(tenant).filter(|_| server.as_str() == catalog::GOOGLE).cloned())
 ///     })
