@@ -102,7 +102,7 @@ async fn connections_page(State(host): State<Arc<Host>>, request: Request) -> Re
     }
 }
 
-/// A turn of an agent: it reads the notes of whoever is talking to it.
+/// A turn of an agent: it reads the notes of the user who talks to it.
 async fn turn(State(host): State<Arc<Host>>, headers: HeaderMap) -> Response {
     let Some(person) = host.sessions.signed_in(&headers) else {
         return StatusCode::UNAUTHORIZED.into_response();

@@ -135,7 +135,7 @@ enum Reply {
     NeedsConsent(String, Box<ConsentOptions>),
 }
 
-/// A toy agent with one tool: it reads the notes of whoever is talking to it.
+/// A toy agent with one tool: it reads the notes of the user who talks to it.
 struct Agent {
     resolver: Resolver,
 }

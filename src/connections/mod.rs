@@ -421,8 +421,8 @@ impl Connections {
         })
     }
 
-    /// Returns the other connections that use the same grant as this one: one consent serves them all. To revoke one
-    /// leaves the grant to the others; [`revoke_grant`](Self::revoke_grant) ends them all.
+    /// Returns the other connections that use the same grant as this one. Revoking one connection leaves the grant to the
+    /// others; [`revoke_grant`](Self::revoke_grant) revokes all of them.
     ///
     /// # Errors
     ///
@@ -434,12 +434,12 @@ impl Connections {
         Ok(family)
     }
 
-    /// Revokes the whole grant of a connection: it and all that [share](Self::sharing) it, here at once, then at the
-    /// provider. For one that shares with nobody, as [`revoke`](crate::ConnectionManager::revoke).
+    /// Revokes the whole grant of a connection: this connection and all others that [use the grant](Self::sharing), here at
+    /// once, then at the provider. If no other connection uses the grant, the result is that of [`revoke`](Self::revoke).
     ///
     /// # Errors
     ///
-    /// As [`revoke`](crate::ConnectionManager::revoke).
+    /// Those of [`revoke`](Self::revoke).
     pub fn revoke_grant(&self, by: &dyn Principal, id: ConnectionId) -> Result<RevocationReport> {
         let connection = lists::managed(&self.engine, by, id)?;
         revoke::revoke_whole(&self.engine, &connection, &by.actor())
