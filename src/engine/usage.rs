@@ -5,7 +5,7 @@ use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::model::{ActingUser, ConnectionId, ProviderId, Timestamp, TurnId, TurnPurpose};
+use crate::model::{ActingUser, ConnectionId, ProviderId, Timestamp};
 use crate::vault::TokenUse;
 
 /// Several pages, so that threads which resolve different connections seldom meet.
@@ -42,8 +42,8 @@ pub(crate) struct Handed<'a> {
     pub(crate) connection: ConnectionId,
     pub(crate) provider: &'a ProviderId,
     pub(crate) shared: bool,
-    pub(crate) turn: Option<&'a TurnId>,
-    pub(crate) purpose: Option<&'a TurnPurpose>,
+    pub(crate) turn: Option<&'a str>,
+    pub(crate) purpose: Option<&'a str>,
     pub(crate) at: Timestamp,
 }
 
@@ -56,8 +56,8 @@ impl Handed<'_> {
             at: self.at,
             user: self.to.user().clone(),
             shared: self.shared,
-            purpose: self.purpose.map(|purpose| purpose.as_str().to_owned()),
-            turn: self.turn.map(|turn| turn.as_str().to_owned()),
+            purpose: self.purpose.map(str::to_owned),
+            turn: self.turn.map(str::to_owned),
         }
     }
 
@@ -67,8 +67,8 @@ impl Handed<'_> {
         (0..RESOLUTION_MILLIS).contains(&apart)
             && known.connection == self.connection
             && known.user == *self.to.user()
-            && known.turn.as_deref() == self.turn.map(TurnId::as_str)
-            && known.purpose.as_deref() == self.purpose.map(TurnPurpose::as_str)
+            && known.turn.as_deref() == self.turn
+            && known.purpose.as_deref() == self.purpose
     }
 }
 
@@ -161,7 +161,6 @@ mod tests {
         let person = |name| ActingUser::authenticated(tenant.clone(), name).unwrap();
         let (alice, bob) = (person("alice"), person("bob"));
         let provider = ProviderId::new("notes").unwrap();
-        let (one, other) = (TurnId::new("one").unwrap(), TurnId::new("other").unwrap());
         let note = |to, turn, at| {
             let handed = Handed {
                 to,
@@ -181,8 +180,8 @@ mod tests {
         note(&alice, None, 2_500);
         // Two turns side by side are two entries, however their calls fall.
         for _ in 0..3 {
-            note(&alice, Some(&one), 2_600);
-            note(&alice, Some(&other), 2_600);
+            note(&alice, Some("one"), 2_600);
+            note(&alice, Some("other"), 2_600);
         }
         let taken: Vec<_> = usage
             .take()

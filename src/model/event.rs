@@ -73,24 +73,26 @@ impl Event {
     }
 }
 
-/// Writes the time, the kind and what is known of the rest, such as
-/// `2030-01-01T00:00:00.000Z refreshed tenant=acme provider=gmail`.
+/// Writes the time, a sentence that says what happened, and in brackets what is known of the rest, such as
+/// `2030-01-01T00:00:00.000Z: The tokens were refreshed (provider gmail, tenant acme).`
+///
+/// For people to read: a program takes the fields, or the names of the [kind](EventKind::as_str).
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.at, self.kind)?;
-        if let Some(tenant) = &self.tenant {
-            write!(f, " tenant={tenant}")?;
+        write!(f, "{}: ", self.at)?;
+        self.kind.write_clause(f)?;
+        let known: [Option<(&str, &dyn fmt::Display)>; 4] = [
+            self.provider.as_ref().map(|it| ("provider ", it as _)),
+            self.connection.as_ref().map(|it| ("connection ", it as _)),
+            self.user.as_ref().map(|it| ("user ", it as _)),
+            self.tenant.as_ref().map(|it| ("tenant ", it as _)),
+        ];
+        let mut before = " (";
+        for (name, value) in known.into_iter().flatten() {
+            write!(f, "{before}{name}{value}")?;
+            before = ", ";
         }
-        if let Some(user) = &self.user {
-            write!(f, " user={user}")?;
-        }
-        if let Some(provider) = &self.provider {
-            write!(f, " provider={provider}")?;
-        }
-        if let Some(connection) = &self.connection {
-            write!(f, " connection={connection}")?;
-        }
-        Ok(())
+        f.write_str(if before == ", " { ")." } else { "." })
     }
 }
 
@@ -194,6 +196,32 @@ impl EventKind {
         }
     }
 
+    /// Writes a sentence that says what happened, without its full stop.
+    fn write_clause(self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ConsentStarted => "A consent was started",
+            Self::ConsentCompleted => "A consent was given, and the connection is stored",
+            Self::ConsentDenied => "A consent was refused by the user or by the provider",
+            Self::ConsentFailed => "A consent failed after the user had given it, and must be started again",
+            Self::AccountNotVerified => {
+                "A connection is stored without an account, because the provider does not name one"
+            }
+            Self::Refreshed => "The tokens were refreshed",
+            Self::RefreshFailed(code) => return write!(f, "The tokens were not refreshed: {code}"),
+            Self::ConsentNeeded(reason) => {
+                return write!(f, "The connection needs a new consent: {}", need(reason));
+            }
+            Self::Revoked => "The connection was revoked",
+            Self::WorkspaceFallback => {
+                "The token of the workspace connection was used, because the user has no connection"
+            }
+            Self::OutsideMount => "The gateway received a request with a path outside its mount",
+            Self::VaultWarning(warning) => {
+                return write!(f, "The surroundings of the vault weaken it: {warning}");
+            }
+        })
+    }
+
     /// Returns the name of the detail, where the kind has one: why a refresh failed or a consent is needed, or which
     /// warning it is.
     #[must_use]
@@ -212,6 +240,17 @@ impl EventKind {
             | Self::WorkspaceFallback
             | Self::OutsideMount => None,
         }
+    }
+}
+
+/// Returns why a connection needs a new consent, as a clause.
+const fn need(reason: NeedsConsent) -> &'static str {
+    match reason {
+        NeedsConsent::Rejected => "the provider ended the access",
+        NeedsConsent::Expired => "the access expired and cannot be refreshed",
+        NeedsConsent::LostInFlight => "a refresh was interrupted, and its token is lost",
+        NeedsConsent::Unexplained => "the provider refuses to refresh the access and does not say why",
+        NeedsConsent::ClientChanged => "this application has a new registration at the provider",
     }
 }
 
@@ -389,7 +428,7 @@ mod tests {
         let bare = Event::new(at, kind);
         assert_eq!(
             bare.to_string(),
-            "1970-01-01T00:00:00.000Z refresh_failed: timed_out"
+            "1970-01-01T00:00:00.000Z: The tokens were not refreshed: the provider did not answer in time."
         );
         let (tenant, provider) = (TenantId::new("acme").unwrap(), ProviderId::new("gmail").unwrap());
         let id = ConnectionId::from_bytes([1; 16]);
@@ -398,9 +437,27 @@ mod tests {
             .user(Some(&UserId::new("alice").unwrap()))
             .connection(Some(id));
         let expected = format!(
-            "1970-01-01T00:00:00.000Z refresh_failed: timed_out tenant=acme user=alice provider=gmail connection={id}"
+            "1970-01-01T00:00:00.000Z: The tokens were not refreshed: the provider did not answer in time \
+             (provider gmail, connection {id}, user alice, tenant acme)."
         );
         assert_eq!(full.to_string(), expected);
+        let within = Event::new(at, EventKind::Refreshed).at_service(&tenant, &provider);
+        assert_eq!(
+            within.to_string(),
+            "1970-01-01T00:00:00.000Z: The tokens were refreshed (provider gmail, tenant acme)."
+        );
+    }
+
+    #[test]
+    fn every_kind_has_a_sentence_of_its_own() {
+        let at = Timestamp::from_unix_millis(0);
+        let sentences: BTreeSet<_> = EventKind::all()
+            .map(|kind| Event::new(at, kind).to_string())
+            .collect();
+        assert_eq!(sentences.len(), EventKind::all().count());
+        for sentence in &sentences {
+            assert!(sentence.ends_with('.') && !sentence.contains('_'), "{sentence}");
+        }
     }
 
     #[cfg(feature = "serde")]

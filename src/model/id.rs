@@ -42,7 +42,7 @@ impl From<std::convert::Infallible> for InvalidId {
 }
 
 /// Checks a name that comes from outside.
-fn check(value: &str) -> Result<(), InvalidId> {
+pub(crate) fn check(value: &str) -> Result<(), InvalidId> {
     check_stored(value)?;
     if value.chars().any(is_invisible) {
         return Err(InvalidId::InvisibleCharacter);
@@ -202,18 +202,6 @@ id! {
 id! {
     /// The name that tells several connections of one person to one provider apart, such as `work`.
     Label
-}
-id! {
-    /// A tool of an agent, such as `send_mail`, by the name that the host gives it: what a policy goes by.
-    ToolName
-}
-id! {
-    /// A turn of an agent, by the name that the host's runtime gives it. For the audit; it opens nothing.
-    TurnId
-}
-id! {
-    /// What a turn is for, in a few words of the host's. For the audit; put no secret and no message of a person in it.
-    TurnPurpose
 }
 
 macro_rules! uuid_id {

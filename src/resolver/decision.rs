@@ -8,8 +8,7 @@ use crate::resolver::policy::{Setting, WorkspaceConnections};
 
 /// A step of a decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Step {
+pub(super) enum Step {
     /// The policy does not allow the call; nothing else was looked at.
     Denied(DenialReason),
     /// The policy allows the call. What it says of workspace connections, and by which of its settings.
@@ -24,8 +23,7 @@ pub enum Step {
 
 /// What was found of a kind of connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Finding {
+pub(super) enum Finding {
     /// None that fits.
     Nothing,
     /// Several, and none named or marked as the default.
@@ -38,15 +36,14 @@ pub enum Finding {
 
 /// What becomes of the token that is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum TokenState {
+pub(super) enum TokenState {
     /// It is handed out.
     Fresh,
     /// It is good and due to be refreshed: refreshed first if that can be done now, else handed out.
     Expiring,
     /// It is not good for long enough and is refreshed first.
     Stale,
-    /// It is not good for long enough, and cannot be refreshed now: the [refusal](crate::resolver::Explanation::refusal) says why.
+    /// It is not good for long enough, and cannot be refreshed now: the refusal says why.
     Blocked,
     /// It is not good for long enough, and cannot be refreshed without the person.
     Spent,

@@ -14,12 +14,22 @@ use crate::resolver::resolve::refusal;
 ///
 /// Holds ids and reasons, no secret. `Display` prints it for an operator, a step a line.
 #[derive(Debug, Clone)]
-#[non_exhaustive]
 pub struct Explanation {
-    /// What was looked at, in this order.
-    pub steps: Vec<Step>,
-    /// Why there is no token, if that is clear without asking the provider.
-    pub refusal: Option<Error>,
+    steps: Vec<Step>,
+    refusal: Option<Error>,
+}
+
+impl Explanation {
+    /// Returns what was looked at, in this order, a line of text each: `the person's own connection: none`.
+    pub fn steps(&self) -> impl Iterator<Item = impl fmt::Display> {
+        self.steps.iter()
+    }
+
+    /// Returns why there is no token, if that is clear without asking the provider.
+    #[must_use]
+    pub const fn refusal(&self) -> Option<&Error> {
+        self.refusal.as_ref()
+    }
 }
 
 /// Returns how an access would be decided now.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::engine::freshness::Times;
 use crate::engine::outlook::Outlook;
 use crate::error::{ConsentReason, ConsentRequired, Denied, Error, Result};
-use crate::model::{Status, UserId};
+use crate::model::{Status, UserId, check_name};
 use crate::provider::compiled::CompiledProvider;
 use crate::resolver::access::Access;
 use crate::resolver::decision::{Finding, Step};
@@ -70,10 +70,12 @@ pub(super) fn find(access: &Access<'_>, tell: &mut dyn FnMut(Step)) -> Result<Ca
         .cx()
         .service(access.acting_user.tenant(), &options.provider)?
         .provider;
+    // What no rule of a policy can name is no tool.
+    options.tool.as_deref().map(check_name).transpose()?;
     let call = Call {
         acting_user: access.acting_user,
         provider: &provider.id,
-        tool: options.tool.as_ref(),
+        tool: options.tool.as_deref(),
         scopes: &options.scopes,
         label: options.label.as_ref(),
     };

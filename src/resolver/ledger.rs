@@ -3,7 +3,6 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::model::{TurnId, TurnPurpose};
 use crate::resolver::redact::{Filter, Masks, SharedMasks};
 use crate::secret::AccessToken;
 
@@ -11,9 +10,9 @@ use crate::secret::AccessToken;
 #[derive(Default)]
 pub(super) struct Ledger {
     page: Mutex<Page>,
-    /// In which turn tokens are used; none outside of a turn.
-    pub(super) turn: Option<TurnId>,
-    pub(super) purpose: Option<TurnPurpose>,
+    /// The id of the turn in which tokens are used; none outside of a turn. Both names were checked.
+    pub(super) turn: Option<Box<str>>,
+    pub(super) purpose: Option<Box<str>>,
 }
 
 #[derive(Default)]

@@ -21,7 +21,7 @@
 mod canonical;
 mod request_state;
 
-pub use request_state::{Call, RequestStateError, RequestStateKey};
+pub use request_state::{RequestStateError, RequestStateKey};
 
 use serde_json::{Map, Value, json};
 
@@ -30,41 +30,25 @@ use crate::resolver::consent_request::ConsentRequest;
 /// The JSON-RPC error code of revision 2025-11-25 for a request that needs a visit to a page first.
 pub const URL_ELICITATION_REQUIRED: i64 = -32042;
 
-/// A consent and the link to it, on the host's own origin.
-#[derive(Debug, Clone, Copy)]
-pub struct Elicitation<'a> {
-    asked: &'a ConsentRequest,
-    link: &'a str,
-}
-
-impl<'a> Elicitation<'a> {
-    /// The consent, and where its person finds it, such as the gateway's `connect_url` of its ticket.
-    ///
-    /// # Security
-    ///
-    /// Not the provider's authorization URL: whoever opens that connects an account of theirs to *this* person. The page
-    /// behind the link must check who is signed in, as the gateway's does.
-    #[must_use]
-    pub const fn new(asked: &'a ConsentRequest, link: &'a str) -> Self {
-        Self { asked, link }
-    }
-
-    fn parameters(&self) -> Value {
-        json!({ "mode": "url", "url": self.link, "message": self.asked.message() })
-    }
-}
-
-/// The result of revision 2026-07-28 that asks for these consents: `InputRequiredResult`.
+/// Returns the result of revision 2026-07-28 that asks for these consents: `InputRequiredResult`.
+///
+/// Each consent comes with the link at which its person finds it on the host's own origin, such as the gateway's
+/// `connect_url` of its ticket.
 ///
 /// `request_state` comes back as it is when the client calls again. It is text from an attacker then: make it with
 /// [`RequestStateKey::seal`]. Where the vault says all that the next call needs, give none.
+///
+/// # Security
+///
+/// Never pass the provider's authorization URL as a link: whoever opens it connects an account of theirs to *this* person.
+/// The page behind the link must check who is signed in, as the gateway's does.
 #[must_use]
-pub fn input_required(elicitations: &[Elicitation<'_>], request_state: Option<&str>) -> Value {
-    let requests: Map<String, Value> = elicitations
+pub fn input_required(consents: &[(&ConsentRequest, &str)], request_state: Option<&str>) -> Value {
+    let requests: Map<String, Value> = consents
         .iter()
-        .map(|elicitation| {
-            let request = json!({ "method": "elicitation/create", "params": elicitation.parameters() });
-            (elicitation.asked.id().to_string(), request)
+        .map(|(asked, link)| {
+            let request = json!({ "method": "elicitation/create", "params": parameters(asked, link) });
+            (asked.id().to_string(), request)
         })
         .collect();
     let mut result = json!({ "resultType": "input_required", "inputRequests": requests });
@@ -74,14 +58,15 @@ pub fn input_required(elicitations: &[Elicitation<'_>], request_state: Option<&s
     result
 }
 
-/// The JSON-RPC error object of revision 2025-11-25 that asks for these consents. Clients of later revisions do not know it.
+/// Returns the JSON-RPC error object of revision 2025-11-25 that asks for these consents. Clients of later revisions do not
+/// know it. The links are those of [`input_required`].
 #[must_use]
-pub fn url_elicitation_required(elicitations: &[Elicitation<'_>]) -> Value {
-    let elicitations: Vec<Value> = elicitations
+pub fn url_elicitation_required(consents: &[(&ConsentRequest, &str)]) -> Value {
+    let elicitations: Vec<Value> = consents
         .iter()
-        .map(|elicitation| {
-            let mut parameters = elicitation.parameters();
-            parameters["elicitationId"] = elicitation.asked.id().to_string().into();
+        .map(|(asked, link)| {
+            let mut parameters = parameters(asked, link);
+            parameters["elicitationId"] = asked.id().to_string().into();
             parameters
         })
         .collect();
@@ -90,6 +75,10 @@ pub fn url_elicitation_required(elicitations: &[Elicitation<'_>]) -> Value {
         "message": "This request needs the person's consent first.",
         "data": { "elicitations": elicitations },
     })
+}
+
+fn parameters(asked: &ConsentRequest, link: &str) -> Value {
+    json!({ "mode": "url", "url": link, "message": asked.message() })
 }
 
 /// What the person did with the link, as the client says. Only the vault knows whether a consent was given.

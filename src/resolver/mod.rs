@@ -24,17 +24,13 @@ mod turn;
 mod uses;
 
 pub use consent_request::ConsentRequest;
-pub use decision::{Finding, Step, TokenState};
 pub use explain::Explanation;
 pub use options::ResolveOptions;
-pub use placeholder::Placeholder;
-pub use policy::{Calls, Policy, Setting, WorkspaceConnections};
+pub use policy::{Calls, Policy, WorkspaceConnections};
 pub use redact::Redactor;
 pub use stream::{Download, Upload};
 pub use token::ResolvedToken;
 pub use turn::Turn;
-
-pub use crate::model::{ToolName, TurnId, TurnPurpose};
 
 use std::sync::Arc;
 

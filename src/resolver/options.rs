@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
-use crate::model::{Label, ProviderId, Scopes, ToolName};
+use crate::model::{Label, ProviderId, Scopes};
 
 /// What a turn needs: the provider, and what its token must satisfy.
 ///
@@ -26,8 +26,9 @@ pub struct ResolveOptions<'a> {
     pub provider: Cow<'a, str>,
     /// Which of the person's connections, where they have several.
     pub label: Option<Label>,
-    /// Which of the agent's tools calls, where the policy tells them apart.
-    pub tool: Option<ToolName>,
+    /// Which of the agent's tools calls, where the policy tells them apart. A call with a name that is empty, is longer
+    /// than 512 bytes, or has a control character or an invisible one in it fails with [`Error::Id`](crate::Error::Id).
+    pub tool: Option<Cow<'a, str>>,
     /// The scopes that must have been granted.
     pub scopes: Scopes,
     /// How long the token must be good for at least.
@@ -56,7 +57,7 @@ impl<'a> ResolveOptions<'a> {
         ResolveOptions {
             provider: self.provider.into_owned().into(),
             label: self.label,
-            tool: self.tool,
+            tool: self.tool.map(|tool| tool.into_owned().into()),
             scopes: self.scopes,
             min_ttl: self.min_ttl,
             deadline: self.deadline,
@@ -77,8 +78,8 @@ impl<'a> ResolveOptions<'a> {
     /// Take the name from the host's own registry of tools. One that a model may choose freely passes by every rule of
     /// the [`Policy`](crate::resolver::Policy) about tools.
     #[must_use]
-    pub fn tool(mut self, tool: ToolName) -> Self {
-        self.tool = Some(tool);
+    pub fn tool(mut self, tool: impl Into<Cow<'a, str>>) -> Self {
+        self.tool = Some(tool.into());
         self
     }
 
@@ -139,7 +140,7 @@ impl<'a> From<&'a ResolveOptions<'_>> for ResolveOptions<'a> {
         ResolveOptions {
             provider: Cow::Borrowed(&options.provider),
             label: options.label.clone(),
-            tool: options.tool.clone(),
+            tool: options.tool.as_deref().map(Cow::Borrowed),
             scopes: options.scopes.clone(),
             min_ttl: options.min_ttl,
             deadline: options.deadline,

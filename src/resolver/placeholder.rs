@@ -1,7 +1,5 @@
 //! Placeholders: what a tool that builds its own requests writes in the place of a token.
 
-use std::fmt;
-
 use crate::resolver::options::ResolveOptions;
 
 /// How every placeholder begins, so that one of another turn is told from a tool's own text.
@@ -13,31 +11,10 @@ pub(super) const LENGTH: usize = MARK.len() + 43;
 /// How many different placeholders a turn can make: a model that asks for one after the other must not fill the memory.
 pub(super) const MOST: usize = 1_024;
 
-/// What a tool writes in a header in the place of a token: random text, good in the turn that made it and nowhere else.
-///
-/// No secret: a model may see it and a log may keep it. It stands for a token only in [`Turn::fill`](crate::resolver::Turn::fill), and only towards the
-/// provider's own API.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Placeholder(pub(super) String);
-
-impl Placeholder {
-    /// The text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for Placeholder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
 /// What a placeholder stands for.
 #[derive(Debug, Clone)]
 pub(super) struct Promise {
-    pub(super) placeholder: Placeholder,
+    pub(super) placeholder: String,
     pub(super) options: ResolveOptions<'static>,
 }
 

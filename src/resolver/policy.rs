@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::error::DenialReason;
-use crate::model::{ActingUser, Label, ProviderId, Scopes, TenantId, ToolName, UserId};
+use crate::model::{ActingUser, Label, ProviderId, Scopes, TenantId, UserId};
 
 /// What the host allows: which calls are denied, which must name a label, and when a person without a connection of
 /// their own may act through a workspace connection.
@@ -15,7 +15,7 @@ use crate::model::{ActingUser, Label, ProviderId, Scopes, TenantId, ToolName, Us
 pub struct Policy {
     default: WorkspaceConnections,
     providers: BTreeMap<String, WorkspaceConnections>,
-    tools: BTreeMap<ToolName, WorkspaceConnections>,
+    tools: BTreeMap<String, WorkspaceConnections>,
     personal_scopes: Option<Scopes>,
     denied: Vec<Calls>,
     labelled: BTreeSet<String>,
@@ -37,8 +37,7 @@ pub enum WorkspaceConnections {
 
 /// Which setting of a [`Policy`] decided about the workspace connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Setting {
+pub(super) enum Setting {
     /// The one for whatever has no other.
     Default,
     /// The one for the provider.
@@ -53,7 +52,7 @@ pub enum Setting {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Calls {
     provider: Option<String>,
-    tool: Option<ToolName>,
+    tool: Option<String>,
     person: Option<(TenantId, UserId)>,
 }
 
@@ -61,7 +60,7 @@ pub struct Calls {
 pub(super) struct Call<'a> {
     pub(super) acting_user: &'a ActingUser,
     pub(super) provider: &'a ProviderId,
-    pub(super) tool: Option<&'a ToolName>,
+    pub(super) tool: Option<&'a str>,
     pub(super) scopes: &'a Scopes,
     pub(super) label: Option<&'a Label>,
 }
@@ -83,8 +82,8 @@ impl Calls {
     /// Restricts the calls to those by this tool. A call that [names](crate::resolver::ResolveOptions::tool) no tool is
     /// not among them.
     #[must_use]
-    pub fn tool(mut self, tool: ToolName) -> Self {
-        self.tool = Some(tool);
+    pub fn tool(mut self, tool: impl Into<String>) -> Self {
+        self.tool = Some(tool.into());
         self
     }
 
@@ -99,7 +98,7 @@ impl Calls {
         self.provider
             .as_ref()
             .is_none_or(|provider| provider == call.provider.as_str())
-            && self.tool.as_ref().is_none_or(|tool| Some(tool) == call.tool)
+            && self.tool.as_deref().is_none_or(|tool| Some(tool) == call.tool)
             && self.person.as_ref().is_none_or(|(tenant, user)| {
                 tenant == call.acting_user.tenant() && user == call.acting_user.user()
             })
@@ -127,8 +126,8 @@ impl Policy {
     /// Sets whether workspace connections are used for the calls of one tool. If the provider has a setting too, the
     /// stricter one applies: `Forbidden` before `Required` before `Fallback`.
     #[must_use]
-    pub fn tool(mut self, tool: ToolName, workspace: WorkspaceConnections) -> Self {
-        self.tools.insert(tool, workspace);
+    pub fn tool(mut self, tool: impl Into<String>, workspace: WorkspaceConnections) -> Self {
+        self.tools.insert(tool.into(), workspace);
         self
     }
 

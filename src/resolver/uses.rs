@@ -36,8 +36,8 @@ fn handed<'a>(access: &Access<'a>, token: &'a ResolvedToken) -> Handed<'a> {
         connection: token.connection,
         provider: &token.provider.id,
         shared: token.is_workspace,
-        turn: access.ledger.turn.as_ref(),
-        purpose: access.ledger.purpose.as_ref(),
+        turn: access.ledger.turn.as_deref(),
+        purpose: access.ledger.purpose.as_deref(),
         at: access.cx().now(),
     }
 }

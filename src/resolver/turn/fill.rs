@@ -12,7 +12,7 @@ use crate::http::HttpRequest;
 use crate::provider::Provider;
 use crate::random;
 use crate::resolver::options::ResolveOptions;
-use crate::resolver::placeholder::{LENGTH, MARK, MOST, Placeholder, Promise, find};
+use crate::resolver::placeholder::{LENGTH, MARK, MOST, Promise, find};
 use crate::resolver::request::{check_headers, check_method, remove_clients_headers};
 use crate::resolver::send::{add_to_request, address, hand_back, transmit};
 use crate::resolver::turn::Turn;
@@ -22,12 +22,16 @@ impl Turn {
     /// Returns a placeholder for the token of this user, to be put into a header: `Authorization: Bearer vkp_…`. The same
     /// options in the same turn give the same placeholder.
     ///
+    /// A placeholder is random text that is good in the turn that made it and nowhere else. It is no secret: a model may see
+    /// it and a log may keep it. It stands for a token only in [`fill`](Self::fill) and [`send_filled`](Self::send_filled),
+    /// and only towards the provider's own API.
+    ///
     /// # Errors
     ///
     /// [`UnknownProvider`](crate::Error::UnknownProvider), [`Random`](crate::Error::Random), and
     /// [`TooManyPlaceholders`](RequestRefused::TooManyPlaceholders) after 1,024 different ones. Whether the user is
     /// connected shows when the placeholder is filled.
-    pub fn placeholder<'a>(&self, options: impl Into<ResolveOptions<'a>>) -> Result<Placeholder> {
+    pub fn placeholder<'a>(&self, options: impl Into<ResolveOptions<'a>>) -> Result<String> {
         let options = options.into().into_owned();
         self.common.engine.registry.find(&options.provider)?;
         let mut promises = self.placeholders.lock().unwrap_or_else(PoisonError::into_inner);
@@ -38,7 +42,7 @@ impl Turn {
         if promises.len() >= MOST {
             return Err(RequestRefused::TooManyPlaceholders.into());
         }
-        let placeholder = Placeholder(format!("{MARK}{}", random::token_256()?.as_str()));
+        let placeholder = format!("{MARK}{}", random::token_256()?.as_str());
         promises.push(Promise {
             placeholder: placeholder.clone(),
             options,
@@ -147,7 +151,7 @@ impl Turn {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .iter()
-            .find(|promise| promise.placeholder.0.as_bytes() == text)
+            .find(|promise| promise.placeholder.as_bytes() == text)
             .cloned()
             .ok_or(RequestRefused::Placeholder)
     }

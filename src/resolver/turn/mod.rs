@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 #[allow(unused_imports, reason = "named in the documentation")]
 use crate::error::Error;
 use crate::error::Result;
-use crate::model::{ActingUser, ConsentId, TurnId, TurnPurpose};
+use crate::model::{ActingUser, ConsentId, check_name};
 use crate::resolver::access::{Access, Common};
 use crate::resolver::explain::{self, Explanation};
 use crate::resolver::ledger::Ledger;
@@ -29,13 +29,12 @@ use crate::resolver::{refused, resolve, send};
 /// Operations take a provider's id, or [`ResolveOptions`] where the provider alone is not enough.
 ///
 /// ```
-/// use valetkey::resolver::TurnPurpose;
 /// use valetkey::testing::Host;
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let host = Host::new();
 /// let alice = host.user("alice");
 /// host.connect(&alice, "notes");
-/// let turn = host.resolver.turn(alice).purpose(TurnPurpose::new("answer a chat message")?);
+/// let turn = host.resolver.turn(alice).purpose("answer a chat message")?;
 /// let token = turn.resolve("notes")?;
 /// let careless = format!("I called the API with {}", token.access_token().expose_secret());
 /// assert_eq!(turn.redact(&careless), "I called the API with [redacted]");
@@ -54,7 +53,7 @@ impl Turn {
         // Ordered by time and unique, as every id of this crate. A turn without one is as safe.
         let id = ConsentId::generate(common.engine.now()).ok();
         let mut ledger = Ledger::default();
-        ledger.turn = id.and_then(|id| TurnId::new(id.to_string()).ok());
+        ledger.turn = id.map(|id| id.to_string().into());
         Self {
             common,
             acting_user,
@@ -63,30 +62,37 @@ impl Turn {
         }
     }
 
-    /// Sets the id that the host's runtime gave the turn. The audit names it at each use of a token.
-    #[must_use]
-    pub fn id(mut self, id: TurnId) -> Self {
-        self.ledger.turn = Some(id);
-        self
+    /// Sets the id that the host's runtime gave the turn. The audit names it at each use of a token; it opens nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Id`](Error::Id) if it is empty, is longer than 512 bytes, or has a control character or an invisible one in it.
+    pub fn id(mut self, id: impl AsRef<str>) -> Result<Self> {
+        self.ledger.turn = Some(checked(id.as_ref())?);
+        Ok(self)
     }
 
-    /// Sets a few words about what the turn is for. The audit has them at each use of a token.
-    #[must_use]
-    pub fn purpose(mut self, purpose: TurnPurpose) -> Self {
-        self.ledger.purpose = Some(purpose);
-        self
+    /// Sets a few words about what the turn is for. The audit has them at each use of a token: put no secret and no message
+    /// of a person in them.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`id`](Self::id).
+    pub fn purpose(mut self, purpose: impl AsRef<str>) -> Result<Self> {
+        self.ledger.purpose = Some(checked(purpose.as_ref())?);
+        Ok(self)
     }
 
     /// Returns the turn's id; `None` only where the operating system gave no random numbers.
     #[must_use]
-    pub const fn turn_id(&self) -> Option<&TurnId> {
-        self.ledger.turn.as_ref()
+    pub fn turn_id(&self) -> Option<&str> {
+        self.ledger.turn.as_deref()
     }
 
     /// Returns what the turn is for, if the host said so.
     #[must_use]
-    pub const fn turn_purpose(&self) -> Option<&TurnPurpose> {
-        self.ledger.purpose.as_ref()
+    pub fn turn_purpose(&self) -> Option<&str> {
+        self.ledger.purpose.as_deref()
     }
 
     /// Returns the user on whose behalf the turn runs.
@@ -224,6 +230,12 @@ impl Turn {
             options,
         }
     }
+}
+
+/// Takes a name for the audit, if it is one.
+fn checked(name: &str) -> Result<Box<str>> {
+    check_name(name)?;
+    Ok(name.into())
 }
 
 impl fmt::Debug for Turn {
