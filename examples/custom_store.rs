@@ -23,12 +23,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use sha2::{Digest as _, Sha256};
 use valetkey::testing::{Sandbox, vault_contract};
-use valetkey::vault::{MasterKey, Mode, SealedVault, Store, Transaction, VaultError};
+use valetkey::vault::{MasterKey, SealedVault, Store, Transaction, VaultError};
 use valetkey::{ActingUser, AuthorizationResponse, Connections, ConsentOptions, Resolver};
 
 type Values = BTreeMap<Vec<u8>, Vec<u8>>;
 /// The changes of one transaction: a new value, or none where the key is deleted.
 type Changes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
+type Work<'a> = &'a mut dyn FnMut(&mut dyn Transaction) -> Result<(), VaultError>;
 const MAGIC: &[u8] = b"vkstore1";
 
 /// A store in a file that only one process has open. Transactions run one after the other.
@@ -68,11 +69,11 @@ fn read_or_create(path: &Path) -> io::Result<(File, Vec<u8>)> {
 }
 
 impl Store for LogStore {
-    fn transact(
-        &self,
-        _: Mode,
-        work: &mut dyn FnMut(&mut dyn Transaction) -> Result<(), VaultError>,
-    ) -> Result<(), VaultError> {
+    fn read(&self, work: Work<'_>) -> Result<(), VaultError> {
+        self.write(work) // A transaction that changes nothing appends nothing.
+    }
+
+    fn write(&self, work: Work<'_>) -> Result<(), VaultError> {
         // A panic in `work` poisons the lock, but it happens before anything changes.
         let mut log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (values, changes) = (&log.values, Changes::new());

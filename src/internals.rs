@@ -25,8 +25,7 @@ pub mod vault {
     pub use crate::vault::revocation::*;
     pub use crate::vault::upkeep::*;
     pub use crate::vault::{
-        Erasure, MemoryStore, MemoryVault, Mode, SealedVault, Store, Transaction, Vault, VaultError,
-        VaultWarning,
+        Erasure, MemoryStore, MemoryVault, SealedVault, Store, Transaction, Vault, VaultError, VaultWarning,
     };
     #[cfg(feature = "sqlite")]
     pub use crate::vault::{SqliteOptions, SqliteVault};

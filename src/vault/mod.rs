@@ -39,7 +39,7 @@ pub use audit::{
 pub use envelope::{MasterKey, MasterKeyError, MasterKeys};
 pub use error::VaultError;
 pub use revocation::Erasure;
-pub use sealed::{MemoryStore, MemoryVault, Mode, SealedVault, Store, Transaction};
+pub use sealed::{MemoryStore, MemoryVault, SealedVault, Store, Transaction};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteOptions, SqliteVault};
 pub use upkeep::{Forgotten, Retention, Rotated, Rotation};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use valetkey::vault::{MemoryStore, Mode, Store, Transaction, VaultError};
+use valetkey::vault::{MemoryStore, Store, Transaction, VaultError};
 
 /// A store in memory. Clones share it and what it has counted.
 #[derive(Debug, Default, Clone)]
@@ -29,20 +29,25 @@ impl CountingStore {
 }
 
 impl Store for CountingStore {
-    fn transact(
+    fn read(
         &self,
-        mode: Mode,
         work: &mut dyn FnMut(&mut dyn Transaction) -> Result<(), VaultError>,
     ) -> Result<(), VaultError> {
-        if matches!(mode, Mode::Write) {
-            self.0.writes.fetch_add(1, Ordering::Relaxed);
-        }
-        self.0.inner.transact(mode, &mut |inner| {
-            work(&mut CountingTransaction {
-                inner,
-                reads: &self.0.reads,
-            })
-        })
+        let reads = &self.0.reads;
+        self.0
+            .inner
+            .read(&mut |inner| work(&mut CountingTransaction { inner, reads }))
+    }
+
+    fn write(
+        &self,
+        work: &mut dyn FnMut(&mut dyn Transaction) -> Result<(), VaultError>,
+    ) -> Result<(), VaultError> {
+        self.0.writes.fetch_add(1, Ordering::Relaxed);
+        let reads = &self.0.reads;
+        self.0
+            .inner
+            .write(&mut |inner| work(&mut CountingTransaction { inner, reads }))
     }
 
     fn erase_residue(&self) -> Result<bool, VaultError> {

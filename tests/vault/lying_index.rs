@@ -43,7 +43,7 @@ fn an_index_that_leads_to_another_person_gives_no_token() {
         })
         .unwrap();
     store
-        .transact(Mode::Write, &mut |tx| {
+        .write(&mut |tx| {
             for (key, value) in tx.scan(&[1], &[255; 40], 1000)? {
                 if let Some(at) = key.windows(3).position(|three| three == b"bob") {
                     let mut other = key.clone();

@@ -32,7 +32,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use crate::random;
-use crate::vault::sealed::store::{Mode, Store, Transaction};
+use crate::vault::sealed::store::{Store, Transaction};
 use crate::vault::tables::{FoundRows, Rows, RowsMut, Stamp, Tables, TenantRow, Wanted, Write};
 use crate::vault::{Holder, VaultError, VaultWarning};
 
@@ -84,7 +84,7 @@ impl<S: Store> Tables for Kv<S> {
     fn read<T>(&self, read: impl FnOnce(&dyn Rows) -> Result<T>) -> Result<T> {
         let mut read = Some(read);
         let mut found = None;
-        self.store.transact(Mode::Read, &mut |tx| {
+        self.store.read(&mut |tx| {
             // A second call would be against the contract: `read` can be called once.
             let read = read.take().ok_or(VaultError::Busy)?;
             found = Some(read(&View { tx })?);
@@ -106,7 +106,7 @@ impl<S: Store> Tables for Kv<S> {
 
     fn write<T>(&self, mut write: impl FnMut(&mut dyn RowsMut) -> Result<Write<T>>) -> Result<Write<T>> {
         let mut end = None;
-        let result = self.store.transact(Mode::Write, &mut |tx| {
+        let result = self.store.write(&mut |tx| {
             end = None;
             let written = write(&mut View { tx })?;
             let is_kept = matches!(written, Write::Commit(_));

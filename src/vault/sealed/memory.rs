@@ -8,7 +8,7 @@ use std::sync::{PoisonError, RwLock};
 use zeroize::Zeroizing;
 
 use crate::vault::VaultError;
-use crate::vault::sealed::store::{Mode, Store, Transaction};
+use crate::vault::sealed::store::{Store, Transaction};
 
 /// A value, whose bytes are overwritten when it is dropped.
 type Value = Zeroizing<Vec<u8>>;
@@ -37,28 +37,27 @@ impl fmt::Debug for MemoryStore {
 }
 
 impl Store for MemoryStore {
-    fn transact(
+    // A lock is poisoned by a panic in `work`, whose changes were undone.
+    fn read(
         &self,
-        mode: Mode,
         work: &mut dyn FnMut(&mut dyn Transaction) -> Result<(), VaultError>,
     ) -> Result<(), VaultError> {
-        // A lock is poisoned by a panic in `work`, whose changes were undone.
-        match mode {
-            Mode::Read => {
-                let values = self.values.read().unwrap_or_else(PoisonError::into_inner);
-                work(&mut Reading { values: &values })
-            }
-            Mode::Write => {
-                let mut values = self.values.write().unwrap_or_else(PoisonError::into_inner);
-                let mut writing = Writing {
-                    values: &mut values,
-                    undo: Vec::new(),
-                };
-                work(&mut writing)?;
-                writing.undo.clear();
-                Ok(())
-            }
-        }
+        let values = self.values.read().unwrap_or_else(PoisonError::into_inner);
+        work(&mut Reading { values: &values })
+    }
+
+    fn write(
+        &self,
+        work: &mut dyn FnMut(&mut dyn Transaction) -> Result<(), VaultError>,
+    ) -> Result<(), VaultError> {
+        let mut values = self.values.write().unwrap_or_else(PoisonError::into_inner);
+        let mut writing = Writing {
+            values: &mut values,
+            undo: Vec::new(),
+        };
+        work(&mut writing)?;
+        writing.undo.clear();
+        Ok(())
     }
 
     fn erase_residue(&self) -> Result<bool, VaultError> {
@@ -160,7 +159,7 @@ mod tests {
     fn dump(store: &MemoryStore) -> Vec<(Vec<u8>, Vec<u8>)> {
         let mut all = Vec::new();
         store
-            .transact(Mode::Read, &mut |tx| {
+            .read(&mut |tx| {
                 all = tx.scan(&[], &[0xff], 100)?;
                 Ok(())
             })
@@ -171,7 +170,7 @@ mod tests {
     fn filled() -> MemoryStore {
         let store = MemoryStore::new();
         store
-            .transact(Mode::Write, &mut |tx| {
+            .write(&mut |tx| {
                 tx.put(b"a", b"1")?;
                 tx.put(b"b", b"2")
             })
@@ -194,7 +193,7 @@ mod tests {
     fn changes_of_a_transaction_that_fails_are_undone() {
         let store = filled();
         let before = dump(&store);
-        let result = store.transact(Mode::Write, &mut |tx| {
+        let result = store.write(&mut |tx| {
             change(tx);
             Err(VaultError::Busy)
         });
@@ -207,7 +206,7 @@ mod tests {
         let store = filled();
         let before = dump(&store);
         let panicked = catch_unwind(AssertUnwindSafe(|| {
-            store.transact(Mode::Write, &mut |tx| {
+            store.write(&mut |tx| {
                 change(tx);
                 panic!("in the middle of a transaction")
             })
@@ -215,7 +214,7 @@ mod tests {
         assert!(panicked.is_err());
         assert_eq!(dump(&store), before);
         store
-            .transact(Mode::Write, &mut |tx| {
+            .write(&mut |tx| {
                 change(tx);
                 Ok(())
             })
@@ -230,7 +229,7 @@ mod tests {
     fn a_scan_is_ordered_bounded_and_excludes_its_end() {
         let store = MemoryStore::new();
         store
-            .transact(Mode::Write, &mut |tx| {
+            .write(&mut |tx| {
                 for key in [b"c", b"a", b"d", b"b"] {
                     tx.put(key, b"")?;
                 }
@@ -257,9 +256,9 @@ mod tests {
     #[test]
     fn a_transaction_that_only_reads_cannot_write() {
         let store = filled();
-        let result = store.transact(Mode::Read, &mut |tx| tx.put(b"a", b"9"));
+        let result = store.read(&mut |tx| tx.put(b"a", b"9"));
         assert!(matches!(result, Err(VaultError::Storage(_))));
-        let result = store.transact(Mode::Read, &mut |tx| tx.delete(b"a"));
+        let result = store.read(&mut |tx| tx.delete(b"a"));
         assert!(matches!(result, Err(VaultError::Storage(_))));
     }
 
@@ -272,7 +271,7 @@ mod tests {
             for _ in 0..2 {
                 scope.spawn(|| {
                     store
-                        .transact(Mode::Read, &mut |tx| {
+                        .read(&mut |tx| {
                             both.wait();
                             tx.get(b"a").map(|_| ())
                         })

@@ -44,7 +44,7 @@ mod verify;
 mod verify_rows;
 
 pub use memory::MemoryStore;
-pub use store::{Mode, Store, Transaction};
+pub use store::{Store, Transaction};
 
 pub(in crate::vault) use core::Core;
 #[cfg(feature = "sqlite")]

@@ -5,19 +5,6 @@ use std::sync::Arc;
 
 use crate::vault::VaultError;
 
-/// Whether a transaction may write.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(
-    clippy::exhaustive_enums,
-    reason = "there is no third way to use a transaction"
-)]
-pub enum Mode {
-    /// It only reads. [`Transaction::put`] and [`Transaction::delete`] are not called.
-    Read,
-    /// It reads and writes.
-    Write,
-}
-
 /// A database of keys and values, ordered by key: what a host implements to keep a vault in the
 /// database that it already has.
 ///
@@ -27,21 +14,21 @@ pub enum Mode {
 ///
 /// # Contract
 ///
-/// * **Transactions.** [`transact`](Self::transact) calls `work` with one transaction. All its
-///   changes are kept, or none is. If `work` returns an error or panics, none is kept, and the
-///   error is returned as it is.
+/// * **Transactions.** [`read`](Self::read) and [`write`](Self::write) call `work` with one
+///   transaction. All its changes are kept, or none is. If `work` returns an error or panics, none
+///   is kept, and the error is returned as it is.
 /// * **Serializable.** The result of concurrent transactions is as if they had run one after the
 ///   other, in all processes that use the database. Snapshot isolation is not enough: two
 ///   transactions may each read what the other writes. A transaction that only reads sees one
 ///   moment.
 /// * **Its own changes.** `get` and `scan` show the changes that the same transaction has made.
-/// * **Durable.** When `transact` returns `Ok`, the changes survive a crash of the process and of
+/// * **Durable.** When `write` returns `Ok`, the changes survive a crash of the process and of
 ///   the machine. A provider that replaces refresh tokens has already invalidated the former one: a
 ///   write that is lost costs the user a new consent.
-/// * **Repetition.** After a conflict with another transaction, a store may call `work` again, with
-///   a new transaction that shows none of the former changes. In [`Mode::Read`] it calls `work`
-///   once, and returns [`VaultError::Busy`] if the transaction fails in the end. A wait for a lock
-///   is bounded and ends in [`VaultError::Busy`] as well.
+/// * **Repetition.** After a conflict with another transaction, `write` may call `work` again, with
+///   a new transaction that shows none of the former changes. `read` calls `work` once, and returns
+///   [`VaultError::Busy`] if the transaction fails in the end. A wait for a lock is bounded and ends
+///   in [`VaultError::Busy`] as well.
 /// * **Sizes.** Keys have at most 256 bytes and are not empty. Values have up to 200 KiB and may be
 ///   empty. One transaction changes up to a few thousand keys.
 /// * **Failures.** A read that fails is an error and never an absent value. Errors contain no value
@@ -62,15 +49,25 @@ pub enum Mode {
 ///
 /// `examples/custom_store.rs` keeps a vault in an append-only file.
 pub trait Store: Debug + Send + Sync + 'static {
-    /// Runs `work` in one transaction.
+    /// Runs `work` once, in a transaction that only reads: [`Transaction::put`] and
+    /// [`Transaction::delete`] are not called.
+    ///
+    /// # Errors
+    ///
+    /// The error of `work`, unchanged, or a [`VaultError`] if the transaction did not take place.
+    fn read(
+        &self,
+        work: &mut dyn FnMut(&mut dyn Transaction) -> Result<(), VaultError>,
+    ) -> Result<(), VaultError>;
+
+    /// Runs `work` in one transaction that reads and writes.
     ///
     /// # Errors
     ///
     /// The error of `work`, unchanged, or a [`VaultError`] if the transaction did not take place.
     /// After any error nothing is kept.
-    fn transact(
+    fn write(
         &self,
-        mode: Mode,
         work: &mut dyn FnMut(&mut dyn Transaction) -> Result<(), VaultError>,
     ) -> Result<(), VaultError>;
 
@@ -122,12 +119,18 @@ pub trait Transaction {
 
 /// Several handles on one store.
 impl<S: Store + ?Sized> Store for Arc<S> {
-    fn transact(
+    fn read(
         &self,
-        mode: Mode,
         work: &mut dyn FnMut(&mut dyn Transaction) -> Result<(), VaultError>,
     ) -> Result<(), VaultError> {
-        (**self).transact(mode, work)
+        (**self).read(work)
+    }
+
+    fn write(
+        &self,
+        work: &mut dyn FnMut(&mut dyn Transaction) -> Result<(), VaultError>,
+    ) -> Result<(), VaultError> {
+        (**self).write(work)
     }
 
     fn erase_residue(&self) -> Result<bool, VaultError> {

@@ -37,7 +37,7 @@ impl Spy {
     fn dump(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
         let mut all = Vec::new();
         self.store
-            .transact(Mode::Read, &mut |tx| {
+            .read(&mut |tx| {
                 all = tx.scan(&[], &[0xff], usize::MAX)?;
                 Ok(())
             })
@@ -47,20 +47,24 @@ impl Spy {
 }
 
 impl Store for Spy {
-    fn transact(&self, mode: Mode, work: &mut dyn FnMut(&mut dyn Transaction) -> Result<()>) -> Result<()> {
+    fn read(&self, work: &mut dyn FnMut(&mut dyn Transaction) -> Result<()>) -> Result<()> {
+        self.store
+            .read(&mut |tx| work(&mut SpiedOn { tx, read: &self.read }))
+    }
+
+    fn write(&self, work: &mut dyn FnMut(&mut dyn Transaction) -> Result<()>) -> Result<()> {
         /// A transaction that is run again.
         #[derive(Debug, thiserror::Error)]
         #[error("again")]
         struct Again;
 
         let mut spied = |tx: &mut dyn Transaction| work(&mut SpiedOn { tx, read: &self.read });
-        let again = if mode == Mode::Write { self.runs - 1 } else { 0 };
-        for _ in 0..again {
+        for _ in 1..self.runs {
             self.store
-                .transact(mode, &mut |tx| spied(tx).and(Err(VaultError::storage(Again))))
+                .write(&mut |tx| spied(tx).and(Err(VaultError::storage(Again))))
                 .unwrap_err();
         }
-        self.store.transact(mode, &mut spied)
+        self.store.write(&mut spied)
     }
 
     fn erase_residue(&self) -> Result<bool> {
@@ -298,17 +302,21 @@ enum Broken {
 }
 
 impl Store for Broken {
-    fn transact(&self, mode: Mode, work: &mut dyn FnMut(&mut dyn Transaction) -> Result<()>) -> Result<()> {
+    fn read(&self, work: &mut dyn FnMut(&mut dyn Transaction) -> Result<()>) -> Result<()> {
+        self.write(work)
+    }
+
+    fn write(&self, work: &mut dyn FnMut(&mut dyn Transaction) -> Result<()>) -> Result<()> {
         let store = MemoryStore::new();
         match self {
             Self::Idle => Ok(()),
             Self::Forgiving => {
-                store.transact(mode, work).unwrap_err();
+                store.write(work).unwrap_err();
                 Ok(())
             }
             Self::Repeating => {
-                store.transact(mode, work).unwrap();
-                store.transact(mode, work)
+                store.write(work).unwrap();
+                store.write(work)
             }
         }
     }
@@ -353,7 +361,7 @@ fn a_vault_of_a_newer_format_is_refused() {
     };
     commit(&tables, |rows| rows.put_vault(&row));
     store
-        .transact(Mode::Write, &mut |tx| {
+        .write(&mut |tx| {
             let key = Key::of(Table::Vault);
             let mut value = tx.get(key.as_bytes())?.unwrap();
             value[7] += 1;
@@ -387,9 +395,7 @@ fn values_that_are_cut_short_are_damage_and_never_a_panic() {
     let id = ConnectionId::from_bytes([1; 16]);
     for (key, value) in rows {
         let put = |value: &[u8]| {
-            store
-                .transact(Mode::Write, &mut |tx| tx.put(&key, value))
-                .unwrap();
+            store.write(&mut |tx| tx.put(&key, value)).unwrap();
         };
         for len in 0..value.len() {
             put(&value[..len]);
