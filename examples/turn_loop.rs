@@ -7,7 +7,6 @@
 use std::error::Error;
 use std::io;
 
-use valetkey::model::TurnPurpose;
 use valetkey::resolver::Upload;
 use valetkey::testing::{ManualClock, Sandbox, assert_no_secrets};
 use valetkey::vault::{MasterKey, SqliteVault};
@@ -61,9 +60,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// A tool that moves a file: read while it is sent, opened again if the API wants a fresh token, and read as it comes back.
 fn carries(resolver: &Resolver, person: &ActingUser) -> Result<(), Box<dyn Error>> {
-    let turn = resolver
-        .turn(person.clone())
-        .purpose(TurnPurpose::new("keep a report")?);
+    let turn = resolver.turn(person.clone()).purpose("keep a report")?;
     // In a host: `Upload::new(length, move || File::open(&path))`.
     let upload = Upload::new(1 << 20, || Ok(io::repeat(b'x')));
     let kept = turn.send_stream("notes", http::Request::put("/file").body(upload)?)?;
@@ -77,9 +74,7 @@ fn carries(resolver: &Resolver, person: &ActingUser) -> Result<(), Box<dyn Error
 /// A tool that was given a token tries to get it out: the turn knows the token by its value, and the library where it
 /// may go.
 fn leaks(resolver: &Resolver, person: &ActingUser) -> Result<(), Box<dyn Error>> {
-    let turn = resolver
-        .turn(person.clone())
-        .purpose(TurnPurpose::new("a tool that leaks")?);
+    let turn = resolver.turn(person.clone()).purpose("a tool that leaks")?;
     let token = turn.resolve("notes")?;
     let stolen = token.access_token().expose_secret();
     let hidden: String = stolen.bytes().map(|byte| format!("{byte:02x}")).collect();
@@ -142,10 +137,7 @@ struct Agent {
 
 impl Agent {
     fn turn(&self, person: &ActingUser) -> Result<Reply, Box<dyn Error>> {
-        let turn = self
-            .resolver
-            .turn(person.clone())
-            .purpose(TurnPurpose::new("answer a question")?);
+        let turn = self.resolver.turn(person.clone()).purpose("answer a question")?;
         // The tool gets an answer of the API, never a token: there is nothing that it could leak.
         let request = http::Request::get("/notes").body(Vec::new())?;
         match turn.send("notes", request) {

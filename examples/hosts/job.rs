@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use http::Request;
 use valetkey::gateway::Mount;
-use valetkey::resolver::TurnPurpose;
 use valetkey::testing::Host;
 use valetkey::{Error as ValetkeyError, UpkeepGuard};
 
@@ -30,8 +29,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("upkeep refreshed {} grant", runs.recv()?);
 
     for person in ["ada", "grace"] {
-        let purpose = TurnPurpose::new("nightly digest")?;
-        let turn = host.resolver.turn(host.user(person)).purpose(purpose);
+        let turn = host.resolver.turn(host.user(person)).purpose("nightly digest")?;
         match turn.send("notes", Request::get("/notes").body(Vec::new())?) {
             Ok(notes) => println!("{person}: {}", String::from_utf8_lossy(notes.body())),
             Err(ValetkeyError::ConsentRequired(need)) => {

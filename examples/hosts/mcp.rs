@@ -10,15 +10,14 @@ use serde_json::{Value, json};
 use valetkey::Error as ValetkeyError;
 use valetkey::gateway::Mount;
 use valetkey::resolver::Turn;
-use valetkey::resolver::mcp::{Call, Elicitation, RequestStateKey, input_required};
+use valetkey::resolver::mcp::{RequestStateKey, input_required};
 use valetkey::testing::Host;
 use valetkey::vault::MasterKey;
 
 /// Answers `tools/call`. The turn belongs to the person whom the server authenticated, whatever the client writes.
 fn call(turn: &Turn, states: &RequestStateKey, parameters: &Value) -> Result<Value, Box<dyn Error>> {
-    let call = Call::new("tools/call", "read_notes", &parameters["arguments"]);
     if let Some(state) = parameters["requestState"].as_str() {
-        states.open(turn, &call, state)?;
+        states.open(turn, "tools/call", parameters, state)?;
     }
     match turn.send("notes", Request::get("/notes").body(Vec::new())?) {
         Ok(notes) => {
@@ -28,8 +27,8 @@ fn call(turn: &Turn, states: &RequestStateKey, parameters: &Value) -> Result<Val
         Err(ValetkeyError::ConsentRequired(need)) => {
             let asked = turn.ask(&need)?;
             let link = Mount::new("https://agent.example")?.connect_url(asked.prepared().ticket());
-            let state = states.seal(turn, &call, &[&asked])?;
-            Ok(input_required(&[Elicitation::new(&asked, &link)], Some(&state)))
+            let state = states.seal(turn, "tools/call", parameters, &[&asked])?;
+            Ok(input_required(&[(&asked, &link)], Some(&state)))
         }
         Err(error) => Err(error.into()),
     }
@@ -39,7 +38,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let host = Host::new();
     let states = RequestStateKey::of(&MasterKey::generate()?);
     let ada = host.user("ada");
-    let mut parameters = json!({ "arguments": { "limit": 10 } });
+    let mut parameters = json!({ "name": "read_notes", "arguments": { "limit": 10 } });
     let asked = call(&host.resolver.turn(ada.clone()), &states, &parameters)?;
     println!("the client is asked to show a link: {asked:#}");
     // Behind the link, the gateway leads her browser to the provider and back.

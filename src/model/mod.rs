@@ -17,10 +17,10 @@ pub(crate) use civil::Civil;
 pub use connection::Connection;
 pub use event::{Event, EventKind, EventLevel, EventSink};
 pub use grant::{Grant, Origin};
-pub(crate) use id::{StoredName, check as check_name};
 pub use id::{
     ConnectionId, ConsentId, GrantId, InvalidId, Label, ProviderId, RevocationId, ServerId, TenantId, UserId,
 };
+pub(crate) use id::{StoredName, check as check_name};
 pub use scope::{InvalidScope, Scope, Scopes};
 pub use state::{Account, FailureCode, InFlight, IssuedBy, NeedsConsent, Parameters, RefreshState, Status};
 pub use timestamp::{InvalidTimestamp, Timestamp};

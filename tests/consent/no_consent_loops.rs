@@ -359,7 +359,13 @@ fn promise_36_a_service_that_is_not_set_up_asks_nobody_for_consent() {
             world.resolver.resolve(&alice, id).unwrap_err(),
             world.resolver.peek(&alice, id).unwrap_err(),
             world.resolver.send(&alice, id, get("/")).unwrap_err(),
-            world.resolver.turn(alice.clone()).explain(id).refusal.unwrap(),
+            world
+                .resolver
+                .turn(alice.clone())
+                .explain(id)
+                .refusal()
+                .cloned()
+                .unwrap(),
             world
                 .connections
                 .start(&alice, id, ConsentOptions::default())

@@ -7,7 +7,6 @@ use serde_json::Value;
 use valetkey::connections::Budget;
 use valetkey::internals::vault::{AuditLog as _, TokenUse, UseRecord};
 use valetkey::model::{Connection, ConnectionId, Owner, ProviderId, Timestamp, UserId};
-use valetkey::resolver::{TurnId, TurnPurpose};
 use valetkey::vault::MemoryVault;
 use valetkey::{ActingUser, ConsentOptions, Resolver, TenantId};
 
@@ -253,8 +252,10 @@ fn the_trail_names_the_turn_that_used_a_token() {
     let alice = ActingUser::authenticated("acme", "alice").unwrap();
     let turn = Resolver::new(site.connections.clone())
         .turn(alice)
-        .id(TurnId::new("turn-<9>").unwrap())
-        .purpose(TurnPurpose::new("read the <notes>").unwrap());
+        .id("turn-<9>")
+        .unwrap()
+        .purpose("read the <notes>")
+        .unwrap();
     turn.resolve("notes").unwrap();
     site.connections.maintain(Budget::default()).unwrap();
 

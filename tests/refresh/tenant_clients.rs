@@ -317,7 +317,8 @@ fn errors(saas: &Saas, person: &ActingUser) -> Vec<Error> {
         saas.resolver
             .turn(person.clone())
             .explain("notes")
-            .refusal
+            .refusal()
+            .cloned()
             .unwrap(),
         saas.connections
             .start(person, "notes", ConsentOptions::default())

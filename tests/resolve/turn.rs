@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::{HeaderValue, Request, StatusCode};
 use valetkey::Error;
 use valetkey::http::HttpResponse;
-use valetkey::resolver::{ResolveOptions, Turn, TurnId, TurnPurpose};
+use valetkey::resolver::{ResolveOptions, Turn};
 use valetkey::testing::Fault;
 
 use crate::support::world::{World, person};
@@ -181,18 +181,15 @@ fn a_deadline_bounds_the_request() {
 #[test]
 fn a_turn_prints_no_token_and_has_an_id() {
     let world = World::new();
-    let turn = turn_of_alice(&world).purpose(TurnPurpose::new("answer a message").unwrap());
+    let turn = turn_of_alice(&world).purpose("answer a message").unwrap();
     let token = turn.resolve("notes").unwrap();
     let printed = format!("{turn:?} {turn:#?} {:?}", turn.redactor());
     assert!(!turn.contains_secret(&printed));
     assert!(!printed.contains(token.access_token().expose_secret()));
-    assert_eq!(
-        turn.turn_purpose().map(TurnPurpose::as_str),
-        Some("answer a message")
-    );
+    assert_eq!(turn.turn_purpose(), Some("answer a message"));
     assert_ne!(turn.turn_id(), world.resolver.turn(person("alice")).turn_id());
-    let named = turn.id(TurnId::new("turn-7").unwrap());
-    assert_eq!(named.turn_id().unwrap().as_str(), "turn-7");
+    let named = turn.id("turn-7").unwrap();
+    assert_eq!(named.turn_id(), Some("turn-7"));
     assert_eq!(named.acting_user(), &person("alice"));
 }
 

@@ -1,11 +1,11 @@
 //! The audit names the turn in which a token was used, what it was for, and whose token it was.
 
 use http::Request;
-use valetkey::ActingUser;
 use valetkey::connections::{AuditPage, Budget};
 use valetkey::model::InvalidId;
-use valetkey::resolver::{Turn, TurnId, TurnPurpose};
+use valetkey::resolver::Turn;
 use valetkey::vault::{AuditEntry, AuditKind, MasterKey, SqliteVault};
+use valetkey::{ActingUser, Error};
 
 use crate::support::world::{World, person};
 
@@ -14,8 +14,8 @@ fn on_disk() -> World {
 }
 
 fn turn(world: &World, person: ActingUser, id: &str) -> Turn {
-    let turn = world.resolver.turn(person).id(TurnId::new(id).unwrap());
-    turn.purpose(TurnPurpose::new(format!("to do {id}")).unwrap())
+    let turn = world.resolver.turn(person).id(id).unwrap();
+    turn.purpose(format!("to do {id}")).unwrap()
 }
 
 fn get(address: &str) -> http::request::Builder {
@@ -75,7 +75,7 @@ fn a_turn_without_a_name_of_the_hosts_has_one_of_its_own() {
     let turn = world.resolver.turn(alice.clone());
     turn.resolve("notes").unwrap();
     let uses = uses(&world, &alice);
-    assert_eq!(uses[0].turn.as_deref(), turn.turn_id().map(TurnId::as_str));
+    assert_eq!(uses[0].turn.as_deref(), turn.turn_id());
     assert_eq!(uses[0].purpose, None);
 }
 
@@ -120,6 +120,8 @@ fn a_fallback_is_told_as_such() {
 
 #[test]
 fn what_the_audit_cannot_hold_is_refused_before_the_turn_has_it() {
+    let world = on_disk();
+    let alice = person("alice");
     let long = "x".repeat(513);
     for (text, error) in [
         ("", InvalidId::Empty),
@@ -127,14 +129,16 @@ fn what_the_audit_cannot_hold_is_refused_before_the_turn_has_it() {
         ("a\nb", InvalidId::ControlCharacter),
         ("a\u{2028}b", InvalidId::ControlCharacter),
     ] {
-        assert_eq!(TurnId::new(text).unwrap_err(), error);
-        assert_eq!(TurnPurpose::new(text).unwrap_err(), error);
+        let turn = || world.resolver.turn(alice.clone());
+        for refused in [turn().id(text), turn().purpose(text)] {
+            assert!(
+                matches!(&refused, Err(Error::Id(found)) if *found == error),
+                "{refused:?}"
+            );
+        }
     }
-    let longest = TurnPurpose::new(&long[..512]).unwrap();
-    let world = on_disk();
-    let alice = person("alice");
     world.connect(&alice, "ada");
-    let turn = world.resolver.turn(alice.clone()).purpose(longest);
+    let turn = world.resolver.turn(alice.clone()).purpose(&long[..512]).unwrap();
     turn.resolve("notes").unwrap();
     assert_eq!(uses(&world, &alice)[0].purpose.as_deref(), Some(&long[..512]));
 }

@@ -10,7 +10,7 @@ use serde_json::json;
 use valetkey::connections::ConsentState;
 use valetkey::error::{ConsentError, ConsentReason, ConsentRequired};
 use valetkey::http::HttpResponse;
-use valetkey::resolver::mcp::{Action, Elicitation, input_required, url_elicitation_required};
+use valetkey::resolver::mcp::{Action, input_required, url_elicitation_required};
 use valetkey::resolver::{ConsentRequest, Policy, Turn, WorkspaceConnections};
 use valetkey::testing::Fault;
 use valetkey::vault::{MasterKey, MemoryVault, SqliteVault};
@@ -103,7 +103,7 @@ fn both_revisions_of_the_protocol_are_served() {
         "https://app.test/connect/{}",
         asked.prepared().ticket().expose_secret()
     );
-    let elicitations = [Elicitation::new(&asked, &link)];
+    let elicitations = [(&*asked, link.as_str())];
     let parameters = json!({ "mode": "url", "url": link, "message": asked.message() });
 
     let request = json!({ "method": "elicitation/create", "params": parameters });

@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use valetkey::error::{ConsentReason, DenialReason};
 use valetkey::model::{Label, ProviderId};
-use valetkey::resolver::{
-    Calls, Finding, Policy, ResolveOptions, Setting, Step, TokenState, ToolName, WorkspaceConnections,
-};
+use valetkey::resolver::{Calls, Explanation, Policy, ResolveOptions, WorkspaceConnections};
 use valetkey::vault::MemoryVault;
 use valetkey::{Error, TenantId, UserId};
 
@@ -31,54 +29,59 @@ fn reading_may_fall_back_and_writing_never() {
     assert!(!turn.resolve(scopes("notes.write")).unwrap().is_workspace());
 }
 
+fn steps(explanation: &Explanation) -> Vec<String> {
+    explanation.steps().map(|step| step.to_string()).collect()
+}
+
 #[test]
 fn the_explanation_is_the_decision() {
     let world = World::new();
     let alice = person("alice");
     let none = ResolveOptions::new("notes");
     let explain = |options: &ResolveOptions<'_>| world.resolver.turn(alice.clone()).explain(options);
-    let fallback = Step::Policy(WorkspaceConnections::Fallback, Setting::Default);
-    let nothing = (
-        Step::Personal(Finding::Nothing),
-        Step::Workspace(Finding::Nothing),
-    );
+    let fallback = "policy: the workspace connection is a fallback, by default".to_owned();
+    let no_own = "the person's own connection: none".to_owned();
+    let no_shared = "the workspace connection: none".to_owned();
+    let fresh = "its token: good".to_owned();
 
     let explanation = explain(&none);
-    assert_eq!(explanation.steps, [fallback, nothing.0, nothing.1]);
-    assert!(
-        explanation
-            .to_string()
-            .ends_with("=> no token: notes needs consent: not connected yet")
+    let told = [fallback.clone(), no_own.clone(), no_shared];
+    assert_eq!(steps(&explanation), told);
+    assert_eq!(
+        explanation.to_string(),
+        format!(
+            "1. {}\n2. {}\n3. {}\n=> no token: notes needs consent: not connected yet",
+            told[0], told[1], told[2]
+        )
     );
 
-    let shared = Step::Workspace(Finding::Active(world.connect_workspace_account("grace").id));
-    let fresh = Step::Token(TokenState::Fresh);
-    assert_eq!(explain(&none).steps, [fallback, nothing.0, shared, fresh]);
+    let shared = world.connect_workspace_account("grace").id;
+    let shared = format!("the workspace connection: {shared} is chosen");
+    let told = [fallback.clone(), no_own, shared, fresh.clone()];
+    assert_eq!(steps(&explain(&none)), told);
 
-    let own = Step::Personal(Finding::Active(world.connect(&alice, "ada").id));
+    let own = world.connect(&alice, "ada").id;
+    let own = format!("the person's own connection: {own} is chosen");
     let explanation = explain(&none);
-    assert_eq!(explanation.steps, [fallback, own, fresh]);
-    assert!(explanation.refusal.is_none());
+    assert_eq!(steps(&explanation), [fallback, own, fresh]);
+    assert!(explanation.refusal().is_none());
     let requests = world.http.requests();
     world.expire();
-    assert_eq!(explain(&none).steps.last(), Some(&Step::Token(TokenState::Stale)));
+    let told = steps(&explain(&none));
+    assert_eq!(told.last().unwrap(), "its token: refreshed first");
     assert_eq!(world.http.requests(), requests, "a provider was asked");
 
     let token = world.resolver.resolve(&alice, "notes").unwrap();
     world.sandbox.clear_log();
     let printed = format!("{} {:?}", explain(&none), explain(&none));
     assert!(!printed.contains(token.access_token().expose_secret()));
-    assert!(explain(&scopes("other")).refusal.is_some());
+    assert!(explain(&scopes("other")).refusal().is_some());
     let unknown = world.resolver.turn(alice.clone()).explain("nowhere");
-    assert!(unknown.steps.is_empty() && unknown.refusal.is_some());
+    assert!(steps(&unknown).is_empty() && unknown.refusal().is_some());
 }
 
 fn notes() -> ProviderId {
     ProviderId::new("notes").unwrap()
-}
-
-fn tool(name: &str) -> ToolName {
-    ToolName::new(name).unwrap()
 }
 
 /// Each setting that a provider and a tool can have, beside each need of scopes, with and without a connection of each
@@ -111,7 +114,7 @@ fn the_whole_matrix_of_settings_is_decided_as_documented() {
                             policy = policy.provider(notes(), setting);
                         }
                         if let Some(setting) = of_tool {
-                            policy = policy.tool(tool("t"), setting);
+                            policy = policy.tool("t", setting);
                         }
                         // The documentation, said another way.
                         let strictest = of_provider.into_iter().chain(of_tool).max_by_key(|it| rank(*it));
@@ -127,7 +130,7 @@ fn the_whole_matrix_of_settings_is_decided_as_documented() {
                         let label =
                             format!("{personal} {shared} {default:?} {of_provider:?} {of_tool:?} {needed}");
                         let resolver = world.resolver.clone().policy(policy);
-                        let options = scopes(needed).tool(tool("t"));
+                        let options = scopes(needed).tool("t");
                         let found = resolver.resolve(&alice, &options);
                         assert_eq!(
                             found.as_ref().ok().map(|token| token.is_workspace()),
@@ -141,7 +144,7 @@ fn the_whole_matrix_of_settings_is_decided_as_documented() {
                         }
                         let explained = resolver.turn(alice.clone()).explain(&options);
                         assert!(
-                            matches!(explained.steps[0], Step::Policy(said, _) if said == expected),
+                            steps(&explained)[0].starts_with(&format!("policy: {expected}, ")),
                             "{label}: {explained}"
                         );
                         decided += 1;
@@ -158,24 +161,24 @@ fn the_explanation_names_the_setting_that_counted() {
     let world = World::new();
     let policy = Policy::default()
         .provider(notes(), WorkspaceConnections::Fallback)
-        .tool(tool("strict"), WorkspaceConnections::Forbidden)
-        .tool(tool("loose"), WorkspaceConnections::Fallback)
+        .tool("strict", WorkspaceConnections::Forbidden)
+        .tool("loose", WorkspaceConnections::Fallback)
         .personal_scopes("notes.write".parse().unwrap());
     let resolver = world.resolver.clone().policy(policy);
     for (provider, options, setting) in [
-        ("mail", scopes(""), Setting::Default),
-        ("mail", scopes("").tool(tool("other")), Setting::Default),
-        ("mail", scopes("").tool(tool("loose")), Setting::Tool),
-        ("notes", scopes(""), Setting::Provider),
-        ("notes", scopes("").tool(tool("strict")), Setting::Tool),
-        ("notes", scopes("notes.write"), Setting::Scopes),
+        ("mail", scopes(""), "by default"),
+        ("mail", scopes("").tool("other"), "by default"),
+        ("mail", scopes("").tool("loose"), "as set for the tool"),
+        ("notes", scopes(""), "as set for the provider"),
+        ("notes", scopes("").tool("strict"), "as set for the tool"),
+        ("notes", scopes("notes.write"), "for one of the scopes"),
     ] {
         let mut options = options;
         options.provider = provider.into();
         let explained = resolver.turn(person("alice")).explain(&options);
         assert!(
-            matches!(explained.steps[0], Step::Policy(_, found) if found == setting),
-            "{setting:?}: {explained}"
+            steps(&explained)[0].ends_with(&format!(", {setting}")),
+            "{setting}: {explained}"
         );
     }
 }
@@ -190,7 +193,7 @@ fn what_is_denied_is_denied_before_the_vault_is_asked() {
     let evil = TenantId::new("evil").unwrap();
     let of_alice = Calls::all().person(acme, user.clone());
     let none = || ResolveOptions::new("notes");
-    let by_tool = || ResolveOptions::new("notes").tool(tool("send"));
+    let by_tool = || ResolveOptions::new("notes").tool("send");
     for (calls, who, options, denied) in [
         (Calls::all(), "alice", none(), true),
         (Calls::all().provider(notes()), "alice", none(), true),
@@ -200,30 +203,25 @@ fn what_is_denied_is_denied_before_the_vault_is_asked() {
             none(),
             false,
         ),
-        (Calls::all().tool(tool("send")), "alice", by_tool(), true),
-        (Calls::all().tool(tool("send")), "alice", none(), false),
-        (Calls::all().tool(tool("read")), "alice", by_tool(), false),
+        (Calls::all().tool("send"), "alice", by_tool(), true),
+        (Calls::all().tool("send"), "alice", none(), false),
+        (Calls::all().tool("read"), "alice", by_tool(), false),
         (of_alice.clone(), "alice", none(), true),
         (of_alice.clone(), "bob", none(), false),
         (Calls::all().person(evil, user), "alice", none(), false),
         (
-            of_alice.clone().provider(notes()).tool(tool("send")),
+            of_alice.clone().provider(notes()).tool("send"),
             "alice",
             by_tool(),
             true,
         ),
         (
-            of_alice.clone().provider(notes()).tool(tool("read")),
+            of_alice.clone().provider(notes()).tool("read"),
             "alice",
             by_tool(),
             false,
         ),
-        (
-            of_alice.provider(notes()).tool(tool("send")),
-            "bob",
-            by_tool(),
-            false,
-        ),
+        (of_alice.provider(notes()).tool("send"), "bob", by_tool(), false),
     ] {
         let resolver = world
             .resolver
@@ -240,7 +238,7 @@ fn what_is_denied_is_denied_before_the_vault_is_asked() {
         assert_eq!(found.is_ok(), !denied, "{calls}: {found:?}");
         if denied {
             // Neither what is connected nor what is not shows.
-            assert_eq!(explained.steps, [Step::Denied(DenialReason::Listed)]);
+            assert_eq!(steps(&explained), ["policy: denied: the policy lists it"]);
             let requests = world.http.requests();
             assert!(matches!(turn.peek(&options), Err(Error::Denied(_))));
             let request = http::Request::get("/notes").body(Vec::new()).unwrap();
@@ -288,7 +286,11 @@ fn what_is_denied_asks_nothing_of_the_vault() {
         let denied = turn.send("notes", request);
         assert!(matches!(denied, Err(Error::Denied(_))), "{denied:?}");
         let explained = resolver.turn(alice.clone()).explain(&options);
-        assert!(matches!(explained.steps[..], [Step::Denied(_)]), "{explained:?}");
+        let told = steps(&explained);
+        assert!(
+            told.len() == 1 && told[0].starts_with("policy: denied: "),
+            "{told:?}"
+        );
     }
 }
 
@@ -339,13 +341,39 @@ fn nobody_is_asked_to_connect_what_only_an_operator_can() {
     assert!(matches!(turn.ask(need), Err(Error::NotPermitted)));
 }
 
+/// A call by a tool that no rule of a policy can name fails, whatever the policy says.
+#[test]
+fn a_tool_without_a_valid_name_calls_nothing() {
+    let world = World::new();
+    let alice = person("alice");
+    world.connect(&alice, "ada");
+    for name in ["", "send\u{200b}", "send\n", &"x".repeat(513)] {
+        for policy in [Policy::default(), Policy::default().deny(Calls::all().tool(name))] {
+            let turn = world.resolver.clone().policy(policy).turn(alice.clone());
+            let options = ResolveOptions::new("notes").tool(name);
+            let requests = world.http.requests();
+            assert!(matches!(turn.resolve(&options), Err(Error::Id(_))), "{name:?}");
+            assert!(matches!(turn.peek(&options), Err(Error::Id(_))), "{name:?}");
+            let request = http::Request::get("/notes").body(Vec::new()).unwrap();
+            assert!(
+                matches!(turn.send(&options, request), Err(Error::Id(_))),
+                "{name:?}"
+            );
+            assert!(matches!(turn.explain(&options).refusal(), Some(Error::Id(_))));
+            assert_eq!(world.http.requests(), requests);
+        }
+    }
+    let options = ResolveOptions::new("notes").tool("x".repeat(512));
+    assert!(world.resolver.resolve(&alice, options).is_ok());
+}
+
 #[test]
 fn a_policy_prints_itself_for_an_operator() {
     let policy = Policy::new(WorkspaceConnections::Forbidden)
         .provider(notes(), WorkspaceConnections::Fallback)
-        .tool(tool("report"), WorkspaceConnections::Required)
+        .tool("report", WorkspaceConnections::Required)
         .personal_scopes("notes.write".parse().unwrap())
-        .deny(Calls::all().provider(notes()).tool(tool("send")))
+        .deny(Calls::all().provider(notes()).tool("send"))
         .deny(Calls::all().person(TenantId::new("acme").unwrap(), UserId::new("mallory").unwrap()))
         .require_label(ProviderId::new("mail").unwrap());
     assert_eq!(

@@ -35,29 +35,16 @@ const MAX_CONSENTS: usize = 64;
 /// How long a state is good unless it is said otherwise.
 const LIFETIME: Duration = Duration::from_secs(3600);
 
-/// The call that asks for consent, and that comes again with the state: in the words of JSON-RPC and of the protocol.
-#[derive(Debug, Clone, Copy)]
-pub struct Call<'a> {
-    method: &'a str,
-    name: &'a str,
-    arguments: &'a Value,
-}
+/// The members of a request's parameters that belong to the protocol: they differ when the same call comes again.
+const NOT_BOUND: [&str; 3] = ["_meta", "requestState", "inputResponses"];
 
-impl<'a> Call<'a> {
-    /// The method, such as `tools/call`; the name or address of what is called; and its arguments.
-    #[must_use]
-    pub const fn new(method: &'a str, name: &'a str, arguments: &'a Value) -> Self {
-        Self {
-            method,
-            name,
-            arguments,
-        }
-    }
-}
+/// The member that holds the arguments of a call.
+const ARGUMENTS: &str = "arguments";
 
 /// Seals and opens request states: AES-256-GCM under a key of its own.
 ///
-/// A state is bound to the person, the method, the tool and its arguments, is good for an hour, and opens once. It holds
+/// A state is bound to the person, the method and the parameters of the request, is good for an hour, and opens once. Of the
+/// parameters, `_meta`, `requestState` and `inputResponses` are left out: they differ when the same call comes again. It holds
 /// the ids of the consents that were asked for and nothing that opens anything: whether the person is connected says the
 /// vault. Opening is remembered in this process, until the state has expired; another process with the same key opens it
 /// once more.
@@ -68,7 +55,7 @@ impl<'a> Call<'a> {
 /// # use valetkey::vault::MemoryVault;
 /// # use valetkey::{ActingUser, Connections, Resolver};
 /// use serde_json::json;
-/// use valetkey::resolver::mcp::{Call, Elicitation, RequestStateKey, input_required};
+/// use valetkey::resolver::mcp::{RequestStateKey, input_required};
 /// use valetkey::vault::MasterKey;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -81,15 +68,15 @@ impl<'a> Call<'a> {
 /// # let alice = ActingUser::authenticated("acme", "alice")?;
 /// # let turn = Resolver::new(connections).turn(alice);
 /// let states = RequestStateKey::of(&MasterKey::generate()?);
-/// let arguments = json!({ "limit": 10 });
-/// let call = Call::new("tools/call", "read_notes", &arguments);
+/// let mut parameters = json!({ "name": "read_notes", "arguments": { "limit": 10 } });
 /// let error = turn.resolve("notes").unwrap_err();
 /// let asked = turn.ask(error.consent_required().unwrap())?;
-/// let state = states.seal(&turn, &call, &[&asked])?;
+/// let state = states.seal(&turn, "tools/call", &parameters, &[&asked])?;
 /// # let link = "https://app.example/connect/ticket";
-/// let _answer = input_required(&[Elicitation::new(&asked, link)], Some(&state));
+/// let _answer = input_required(&[(&asked, link)], Some(&state));
 /// // The client calls again, with what it was given.
-/// assert_eq!(states.open(&turn, &call, &state)?, [asked.id()]);
+/// parameters["requestState"] = state.clone().into();
+/// assert_eq!(states.open(&turn, "tools/call", &parameters, &state)?, [asked.id()]);
 /// # Ok(())
 /// # }
 /// ```
@@ -110,7 +97,7 @@ pub enum RequestStateError {
     /// It was made for somebody else.
     #[error("the request state is somebody else's")]
     WrongUser,
-    /// It was made for another method or another tool.
+    /// It was made for another method, or with other parameters than the arguments, such as the name of another tool.
     #[error("the request state is of another call")]
     OtherCall,
     /// It was made for the same tool with other arguments.
@@ -142,8 +129,8 @@ impl RequestStateKey {
         self
     }
 
-    /// A state for this call of this turn's person, that names what they were asked for: 64 consents at most, more are not
-    /// named.
+    /// Returns a state for this call of this turn's person, that names what they were asked for: 64 consents at most, more are
+    /// not named. Give the method and the `params` of the request as the client sent them.
     ///
     /// # Errors
     ///
@@ -151,7 +138,8 @@ impl RequestStateKey {
     pub fn seal(
         &self,
         turn: &Turn,
-        call: &Call<'_>,
+        method: &str,
+        parameters: &Value,
         asked: &[&ConsentRequest],
     ) -> Result<String, RandomUnavailable> {
         let mut nonce = [0; NONCE];
@@ -164,7 +152,7 @@ impl RequestStateKey {
         state.extend_from_slice(&nonce);
         state.extend_from_slice(&expires_at.as_unix_millis().to_be_bytes());
         state.extend_from_slice(&serial);
-        for part in digests(turn.acting_user(), call) {
+        for part in digests(turn.acting_user(), method, parameters) {
             state.extend_from_slice(&part);
         }
         for consent in asked.iter().take(MAX_CONSENTS) {
@@ -177,7 +165,7 @@ impl RequestStateKey {
         Ok(URL_SAFE_NO_PAD.encode(state))
     }
 
-    /// The consents that the state names, if it was made for this call of this turn's person and is good; it is used up
+    /// Returns the consents that the state names, if it was made for this call of this turn's person and is good; it is used up
     /// then. Whether they were given says [`Turn::poll`], or the next resolve.
     ///
     /// # Errors
@@ -186,7 +174,8 @@ impl RequestStateKey {
     pub fn open(
         &self,
         turn: &Turn,
-        call: &Call<'_>,
+        method: &str,
+        parameters: &Value,
         state: &str,
     ) -> Result<Vec<ConsentId>, RequestStateError> {
         let longest = 1 + NONCE + FIXED + MAX_CONSENTS * ID + TAG;
@@ -210,7 +199,7 @@ impl RequestStateKey {
         let (fixed, consents) = plain.split_at(FIXED);
         let (expires_at, rest) = fixed.split_at(8);
         let (serial, bound) = rest.split_at(ID);
-        let expected = digests(turn.acting_user(), call);
+        let expected = digests(turn.acting_user(), method, parameters);
         let refusals = [
             RequestStateError::WrongUser,
             RequestStateError::OtherCall,
@@ -251,17 +240,28 @@ impl fmt::Debug for RequestStateKey {
     }
 }
 
-/// What a state is bound to: the person, the method and the tool, the arguments. Each part with its length: no two lists
-/// of parts are the same bytes.
-fn digests(person: &ActingUser, call: &Call<'_>) -> [[u8; DIGEST]; 3] {
-    let mut arguments = Vec::new();
-    canonical::encode(call.arguments, &mut arguments);
+/// Returns what a state is bound to: the person; the method and all parameters but the arguments; the arguments. Each part
+/// with its length: no two lists of parts are the same bytes.
+fn digests(person: &ActingUser, method: &str, parameters: &Value) -> [[u8; DIGEST]; 3] {
+    let (mut rest, mut arguments) = (Vec::new(), Vec::new());
+    match parameters {
+        Value::Object(members) => {
+            let mut members = members.clone();
+            members.retain(|name, _| !NOT_BOUND.contains(&name.as_str()));
+            // No arguments are no bytes, and differ from every value.
+            if let Some(given) = members.remove(ARGUMENTS) {
+                canonical::encode(&given, &mut arguments);
+            }
+            canonical::encode(&Value::Object(members), &mut rest);
+        }
+        other => canonical::encode(other, &mut rest),
+    }
     [
         digest_of(&[
             person.tenant().as_str().as_bytes(),
             person.user().as_str().as_bytes(),
         ]),
-        digest_of(&[call.method.as_bytes(), call.name.as_bytes()]),
+        digest_of(&[method.as_bytes(), &rest]),
         digest_of(&[&arguments]),
     ]
 }

@@ -36,7 +36,7 @@ fn each_person_reads_their_own() {
 /// A request by each way in which a person's token goes out, and how each was refused.
 fn refused(world: &World, request: impl Fn() -> http::request::Builder) -> [RequestRefused; 3] {
     let turn = world.resolver.turn(person("alice"));
-    let placeholder = turn.placeholder("notes").unwrap().to_string();
+    let placeholder = turn.placeholder("notes").unwrap();
     let filled = request().header("x-note", placeholder).body(Vec::new()).unwrap();
     [
         turn.send("notes", request().body(Vec::new()).unwrap())
