@@ -19,7 +19,7 @@ use rusqlite::Connection as Database;
 use valetkey::internals::vault::{
     ConnectionQuery, GrantStore as _, Housekeeping as _, RevocationStore as _, Revoke, RevokeWhat,
 };
-use valetkey::vault::{MasterKey, MasterKeys, Rotation, SqliteVault};
+use valetkey::vault::{MasterKey, MasterKeys, SqliteVault};
 use valetkey::{Clock as _, SystemClock};
 
 const PEOPLE: usize = 200;
@@ -163,15 +163,18 @@ fn rotation(directory: &Path) {
 
     let (rewrapping, waited) = beside_a_writer(&path, || {
         let limit = usize::MAX;
-        let rewrapped = rotate(&vault, Rotation::MasterKey { limit });
+        let rewrapped = vault.rotate_master_key(limit, SystemClock.now());
+        let rewrapped = rewrapped.expect("rotated").done;
         assert!(rewrapped > tenants, "only {rewrapped}");
     });
     report("rewrap the keys of tenants", tenants, rewrapping, &waited);
 
-    assert_eq!(rotate(&vault, Rotation::DataKey(&tenant_of(0))), 1);
+    let added = vault.rotate_data_key(&tenant_of(0), SystemClock.now());
+    assert_eq!(added.expect("rotated").done, 1);
     let (resealing, waited) = beside_a_writer(&path, || {
         let limit = usize::MAX;
-        assert_eq!(rotate(&vault, Rotation::Tokens { limit }), records);
+        let resealed = vault.reseal_tokens(limit, SystemClock.now());
+        assert_eq!(resealed.expect("resealed").done, records);
     });
     report("reseal one tenant's tokens", records, resealing, &waited);
 
@@ -184,11 +187,6 @@ fn rotation(directory: &Path) {
             quantile(waited, 1.0),
         );
     }
-}
-
-/// Carries out a step of a rotation, and returns how much was done.
-fn rotate(vault: &SqliteVault, rotation: Rotation<'_>) -> usize {
-    vault.rotate(rotation, SystemClock.now()).expect("rotated").done
 }
 
 fn tenant_of(number: usize) -> valetkey::TenantId {

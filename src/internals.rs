@@ -30,6 +30,18 @@ pub mod vault {
     #[cfg(feature = "sqlite")]
     pub use crate::vault::{SqliteOptions, SqliteVault};
 
+    /// Returns the chain that a head belongs to.
+    #[must_use]
+    pub fn chain_of(head: &AuditHead) -> AuditChain {
+        head.chain.clone()
+    }
+
+    /// Returns a head of a chain, with any number and MAC.
+    #[must_use]
+    pub fn audit_head(chain: AuditChain, number: u64, mac: [u8; 32]) -> AuditHead {
+        AuditHead::new(chain, number, mac)
+    }
+
     /// The decisions of a vault.
     pub mod change {
         pub use crate::vault::change::*;

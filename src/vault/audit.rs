@@ -38,15 +38,16 @@ pub trait AuditLog {
     /// [`VaultError`] if the store cannot be read or written.
     fn audit_heads(&self, tenant: Option<&TenantId>) -> Result<Vec<AuditHead>, VaultError>;
 
-    /// Verifies a chain from its first entry to its last, and compares the tenant's connections with it.
+    /// Verifies a chain from its first entry to its last, and compares the tenant's connections with it. `progress` is told
+    /// how many entries are verified, and how many there are.
     ///
     /// # Errors
     ///
     /// [`VaultError`] if the store cannot be read. A broken chain is part of the report.
-    fn verify_audit(
+    fn verify_chain(
         &self,
         chain: &AuditChain,
-        progress: &mut dyn FnMut(Progress),
+        progress: &mut dyn FnMut(u64, u64),
     ) -> Result<AuditReport, VaultError>;
 
     /// Returns whether the vault has exactly this entry: an exported head, or the proof of a receipt. If not, the
@@ -56,24 +57,6 @@ pub trait AuditLog {
     ///
     /// [`VaultError`] if the store cannot be read.
     fn proves(&self, head: &AuditHead) -> Result<bool, VaultError>;
-}
-
-/// How far a long operation has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Progress {
-    /// How many items are done.
-    pub done: u64,
-    /// How many items there are.
-    pub total: u64,
-}
-
-impl Progress {
-    /// Returns a progress report.
-    #[must_use]
-    pub const fn new(done: u64, total: u64) -> Self {
-        Self { done, total }
-    }
 }
 
 /// What an audit entry tells.

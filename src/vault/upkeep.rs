@@ -157,19 +157,15 @@ impl Forgotten {
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub enum Rotation<'a> {
-    /// Wraps at most `limit` keys with the active master key. Repeat until nothing remains; then the former master
-    /// key can be removed from the host.
-    ///
-    /// Give every process the new key as a former one first, then as the active one; rotate then.
+    /// Wraps at most `limit` keys with the active master key.
     MasterKey {
         /// At most this many keys.
         limit: usize,
     },
-    /// Gives a workspace a new data key. Tokens are sealed with it from now on.
+    /// Gives a workspace a new data key.
     DataKey(&'a TenantId),
-    /// Seals the tokens of at most `limit` grants (of all workspaces) with their newest data key, and destroys data
-    /// keys that seal nothing any more. Consent requests and pending revocations keep an old key alive while they
-    /// last.
+    /// Seals the tokens of at most `limit` grants, of all workspaces, with their newest data key, and destroys data keys
+    /// that seal nothing any more.
     Tokens {
         /// At most this many grants.
         limit: usize,

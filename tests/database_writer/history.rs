@@ -7,10 +7,12 @@ use std::thread;
 use std::time::Duration;
 
 use valetkey::connections::{Budget, ConnectionFilter, Settings};
-use valetkey::internals::vault::{AuditLog as _, GrantStore as _, Housekeeping as _, Of, TokenQuery};
+use valetkey::internals::vault::{
+    AuditChain, AuditLog as _, GrantStore as _, Housekeeping as _, Of, TokenQuery,
+};
 use valetkey::model::{Connection, ConnectionId, Scopes, Status};
 use valetkey::testing::ManualClock;
-use valetkey::vault::{AuditChain, AuditReport, Retention};
+use valetkey::vault::{AuditReport, Retention};
 use valetkey::{ActingUser, Clock as _, ConsentOptions, UserId};
 
 use crate::full;
@@ -154,7 +156,7 @@ impl History {
 
 pub(crate) fn verify(host: &Host) -> AuditReport {
     let chain = AuditChain::Tenant(tenant(ACME));
-    host.vault.verify_audit(&chain, &mut |_| {}).unwrap()
+    host.vault.verify_chain(&chain, &mut |_, _| {}).unwrap()
 }
 
 /// How a connection stands, as far as its tokens are concerned. `Err`: it cannot be read, or its token does not open.
@@ -277,7 +279,7 @@ fn promise_31_a_row_that_is_put_back_is_named_and_no_other() {
                     }
                     let host = Host::open(&path, now).unwrap();
                     let chain = AuditChain::Tenant(tenant(ACME));
-                    let Ok(report) = host.vault.verify_audit(&chain, &mut |_| {}) else {
+                    let Ok(report) = host.vault.verify_chain(&chain, &mut |_, _| {}) else {
                         // A row that the audit does not know and that cannot be read.
                         assert_eq!(
                             after.get(&id),

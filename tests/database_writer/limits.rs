@@ -83,7 +83,7 @@ fn an_older_file_is_found_by_an_exported_head_and_a_verification() {
         .unwrap();
     db.execute(
         "INSERT INTO audit SELECT * FROM newer.audit WHERE number = ?1 AND chain = (SELECT max(chain) FROM newer.audit)",
-        [i64::try_from(head.number).unwrap()],
+        [i64::try_from(head.number()).unwrap()],
     )
     .unwrap();
     assert!(older.vault.proves(&head).unwrap());

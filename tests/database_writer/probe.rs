@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use valetkey::connections::{AuditPage, Budget, ConnectionFilter};
 use valetkey::error::Error;
-use valetkey::internals::vault::{AuditLog as _, GrantStore as _, Housekeeping as _};
+use valetkey::internals::vault::{AuditLog as _, GrantStore as _, Housekeeping as _, Rotation, chain_of};
 use valetkey::model::{Connection, Label, Owner, Scopes};
 use valetkey::resolver::{ResolveOptions, ResolvedToken};
-use valetkey::vault::{AuditEntry, Rotation, VaultError};
+use valetkey::vault::{AuditEntry, VaultError};
 use valetkey::{AuthorizationResponse, Binding, Clock as _};
 
 use crate::edit::Effect;
@@ -154,12 +154,12 @@ impl<'a> Probe<'a> {
         }
         for head in &self.world.heads {
             let proved = self.host.vault.proves(head);
-            if self.outcome.call(&format!("proves {:?}", head.chain), proved) == Some(false) {
+            if self.outcome.call(&format!("proves {:?}", chain_of(head)), proved) == Some(false) {
                 self.outcome.alarm("proves", "Missing");
             }
         }
         for chain in Host::chains() {
-            let report = self.host.vault.verify_audit(&chain, &mut |_| {});
+            let report = self.host.vault.verify_chain(&chain, &mut |_, _| {});
             if let Some(report) = self.outcome.call(&format!("verify {chain:?}"), report)
                 && !report.is_intact()
             {

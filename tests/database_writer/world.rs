@@ -9,10 +9,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use url::Url;
 use valetkey::connections::{Budget, Settings};
-use valetkey::internals::vault::{AuditLog as _, GrantStore as _, Housekeeping as _};
+use valetkey::internals::vault::{AuditChain, AuditLog as _, GrantStore as _, Housekeeping as _};
 use valetkey::model::{Connection, ConnectionId, ConsentId, GrantId, Label};
 use valetkey::testing::ManualClock;
-use valetkey::vault::{AuditChain, AuditHead, MasterKey, Retention, SqliteVault, VaultError};
+use valetkey::vault::{AuditHead, MasterKey, Retention, SqliteVault, VaultError};
 use valetkey::{
     ActingUser, AuthorizationResponse, Binding, Clock as _, Connections, Consent, ConsentOptions, Operator,
     Resolver, TenantId, Ticket, Timestamp,
@@ -239,7 +239,7 @@ impl World {
         let (connections, grants) = inventory(&host, &path);
         let heads = host.vault.audit_heads(None).unwrap();
         for chain in Host::chains() {
-            let report = host.vault.verify_audit(&chain, &mut |_| {}).unwrap();
+            let report = host.vault.verify_chain(&chain, &mut |_, _| {}).unwrap();
             assert!(report.is_intact(), "{chain:?}: {report:?}");
         }
         Self {

@@ -10,10 +10,10 @@ use valetkey::internals::secret::PkceVerifier;
 use valetkey::internals::vault::{
     Claim, ClaimOutcome, CommitOutcome, ConnectionQuery, ConsentStore as _, Forget, GrantStore as _,
     Housekeeping as _, LateTokens, RefreshFailure, RefreshStore as _, RevocationStore as _, RevokeWhat,
-    Settlement, Taken,
+    Rotation, Settlement, Taken,
 };
 use valetkey::model::{FailureCode, RevocationId};
-use valetkey::vault::{Erasure, Rotation, SqliteVault, VaultError};
+use valetkey::vault::{Erasure, SqliteVault, VaultError};
 
 use crate::scenario::{ALL, FAMILY, Name, Step, of};
 use crate::world::{

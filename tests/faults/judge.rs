@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use valetkey::internals::vault::{
-    ClaimOutcome, CommitOutcome, ConsentStore as _, EndedGrant, Housekeeping as _, RefreshStore as _,
-    RevocationStore as _, RevokeWhat, Settlement, Taken,
+    AuditChain, AuditLog as _, ClaimOutcome, CommitOutcome, ConsentStore as _, EndedGrant, Housekeeping as _,
+    RefreshStore as _, RevocationStore as _, RevokeWhat, Settlement, Taken, chain_of,
 };
 use valetkey::model::GrantId;
-use valetkey::vault::{AuditChain, Erasure, SqliteVault};
+use valetkey::vault::{Erasure, SqliteVault};
 
 use crate::contents::{self, Allowed, Consent, Contents, Held, Use, token};
 use crate::disturb::{self, Fault, Run};
@@ -60,11 +60,11 @@ pub(crate) fn judge(scenario: &Scenario, template: &Template, run: &Run) {
 pub(crate) fn audited(vault: &SqliteVault, place: &str) {
     let heads = vault.audit_heads(None).unwrap();
     assert!(
-        heads.iter().any(|head| head.chain == AuditChain::Vault),
+        heads.iter().any(|head| chain_of(head) == AuditChain::Vault),
         "{place}"
     );
     for head in heads {
-        let report = vault.verify_audit(&head.chain, &mut |_| {}).unwrap();
+        let report = vault.verify_chain(&chain_of(&head), &mut |_, _| {}).unwrap();
         assert!(report.is_intact(), "{place}: the audit is broken: {report:?}");
     }
 }

@@ -81,7 +81,8 @@ fn no_plaintext_in_any_file(schema: u32) {
             );
         }
     };
-    let vault = SqliteVault::open_with_progress(&path, key(1), |_| scan("a step of the migration")).unwrap();
+    let vault =
+        SqliteVault::open_with_progress(&path, key(1), |_, _| scan("a step of the migration")).unwrap();
     scan("opening");
     consents(&vault, &scan);
     let long = "MARKER-access".repeat(900);

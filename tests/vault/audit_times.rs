@@ -9,11 +9,10 @@ use std::time::Duration;
 
 use valetkey::ConsentOptions;
 use valetkey::connections::Budget;
-use valetkey::internals::vault::Housekeeping as _;
 use valetkey::model::Timestamp;
 use valetkey::testing::sandbox::Refusal;
 use valetkey::testing::{Fault, ManualClock};
-use valetkey::vault::{AuditKind, MasterKey, MasterKeys, Rotation, SqliteVault};
+use valetkey::vault::{AuditKind, MasterKey, MasterKeys, SqliteVault};
 
 use crate::support::world::{World, operator, person, tenant};
 
@@ -123,15 +122,14 @@ fn every_kind_of_entry_is_dated_by_the_hosts_clock() {
     host.world.sandbox.adjust(|it| it.revocation_outage = None);
     host.step(upkeep);
     let acme = tenant();
-    host.step(|world| drop(vault.rotate(Rotation::DataKey(&acme), now(world)).unwrap()));
+    host.step(|world| drop(vault.rotate_data_key(&acme, now(world)).unwrap()));
     host.step(|world| {
         let bob = valetkey::UserId::new("bob").unwrap();
         world.connections.forget_user(&operator(), &bob).unwrap();
     });
     host.step(|world| {
         let both = SqliteVault::open(&file, MasterKeys::new(new(), [old()])).unwrap();
-        let rotation = Rotation::MasterKey { limit: 100 };
-        assert!(both.rotate(rotation, now(world)).unwrap().done > 0);
+        assert!(both.rotate_master_key(100, now(world)).unwrap().done > 0);
     });
     host.step(|world| drop(world.connections.forget_tenant(&operator()).unwrap()));
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use valetkey::internals::secret::PkceVerifier;
 use valetkey::internals::vault::{AuditFilter, ConnectionQuery, DueQuery, Taken};
 use valetkey::model::{Owner, TenantId, UserId};
-use valetkey::vault::{AuditChain, AuditKind, Erasure, SqliteVault};
+use valetkey::vault::{AuditKind, Erasure, SqliteVault};
 
 use crate::support::vault::*;
 
@@ -141,12 +141,12 @@ fn a_forgotten_user_leaves_no_token_and_a_neighbour_everything(schema: u32) {
     let taken = take(&vault, "stranger", 5);
     assert!(matches!(taken, Taken::Consent(_, Some(_))), "{taken:?}");
     assert!(vault.proves(&forgotten.proof).unwrap());
-    assert_eq!(forgotten.proof.chain, AuditChain::Tenant(tenant()));
+    assert_eq!(forgotten.proof.tenant(), Some(&tenant()));
     assert_intact(&vault);
     let last = vault.audit(&AuditFilter::of(&tenant())).unwrap().pop().unwrap();
     assert_eq!(
         (last.kind, last.number),
-        (AuditKind::UserForgotten, forgotten.proof.number)
+        (AuditKind::UserForgotten, forgotten.proof.number())
     );
     assert_eq!(last.user, None);
     let nobody = UserId::new("nobody").unwrap();

@@ -11,11 +11,11 @@ use std::time::Duration;
 use rusqlite::Connection as Database;
 use valetkey::internals::secret::PkceVerifier;
 use valetkey::internals::vault::{
-    Attempt, AuditFilter, ClaimOutcome, ConsentStatus, Found, Of, RefreshFailure, Revoke, RevokeWhat,
-    Settlement, Taken, TokenQuery, TokenUse, UseRecord,
+    Attempt, AuditChain, AuditFilter, ClaimOutcome, ConsentStatus, Found, Of, RefreshFailure, Revoke,
+    RevokeWhat, Settlement, Taken, TokenQuery, TokenUse, UseRecord,
 };
 use valetkey::model::{Account, Connection, GrantId, NeedsConsent, Owner, Status, TenantId, UserId};
-use valetkey::vault::{AuditChain, AuditHead, AuditKind, Erasure, SqliteVault};
+use valetkey::vault::{AuditHead, AuditKind, Erasure, SqliteVault};
 
 use crate::support::vault::*;
 
@@ -315,7 +315,7 @@ fn it_goes_on(vault: &SqliteVault, version: u32, heads: &[AuditHead]) {
 /// The heads that were exported are still recognised, but for that of the workspace that was forgotten.
 fn heads_are_proved(vault: &SqliteVault, heads: &[AuditHead]) {
     for head in heads {
-        let is_forgotten = head.chain == AuditChain::Tenant(other_tenant());
+        let is_forgotten = head.tenant() == Some(&other_tenant());
         assert_eq!(vault.proves(head).unwrap(), !is_forgotten, "{head}");
     }
 }

@@ -74,7 +74,7 @@ fn promise_05_a_wrong_key_leaves_an_older_file_as_it_is() {
         assert!(fs::read(&path).unwrap() == fs::read(vector(schema)).unwrap());
         // Also in the middle of a migration, which only those with the key continue.
         let cut_off = std::panic::catch_unwind(|| {
-            SqliteVault::open_with_progress(&path, key(1), |_| panic!("cut off"))
+            SqliteVault::open_with_progress(&path, key(1), |_, _| panic!("cut off"))
         });
         assert!(cut_off.is_err());
         let before = content(&path);

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use valetkey::internals::vault::{AuditFilter, Settlement};
 use valetkey::model::{Connection, ConnectionId, Label, Owner, UserId};
-use valetkey::vault::{Erasure, MasterKeys, Rotation, SqliteVault, VaultError};
+use valetkey::vault::{Erasure, MasterKeys, SqliteVault, VaultError};
 
 use crate::support::vault::log::Watch;
 use crate::support::vault::*;
@@ -62,13 +62,13 @@ fn rotate_in_a_child() {
     };
     let vault = SqliteVault::open(Path::new(&path), keys(true)).unwrap();
     loop {
-        let wrapped = vault.rotate(Rotation::MasterKey { limit: 100 }, at(6));
-        let sealed = vault.rotate(Rotation::Tokens { limit: 100 }, at(6));
+        let wrapped = vault.rotate_master_key(100, at(6));
+        let sealed = vault.reseal_tokens(100, at(6));
         match (wrapped, sealed) {
             (Ok(wrapped), Ok(sealed)) if wrapped.is_finished() && sealed.is_finished() => {
                 // So that there is always something to be killed in.
                 for number in 0..TENANTS {
-                    let rotated = rotate(&vault, Rotation::DataKey(&tenant_of(number)));
+                    let rotated = vault.rotate_data_key(&tenant_of(number), at(6)).unwrap();
                     assert_eq!(rotated.done, 1);
                 }
             }
@@ -103,7 +103,7 @@ fn promise_09_rotation_never_loses_a_token() {
         assert_eq!(grant(&vault, &numbered(number), &all).len(), 1);
     }
     for number in 0..TENANTS {
-        rotate(&vault, Rotation::DataKey(&tenant_of(number)));
+        vault.rotate_data_key(&tenant_of(number), at(6)).unwrap();
     }
     let (over, reads) = (AtomicBool::new(false), AtomicUsize::new(0));
     let mut random = Random::new(9);
@@ -142,7 +142,7 @@ fn promise_09_rotation_never_loses_a_token() {
 
     let vault = SqliteVault::open(&path, keys(true)).unwrap();
     vault.integrity_check().unwrap();
-    while !rotate(&vault, Rotation::MasterKey { limit: 1_000 }).is_finished() {}
+    while !vault.rotate_master_key(1_000, at(6)).unwrap().is_finished() {}
     let end = Instant::now() + Duration::from_secs(60);
     while !reseal(&vault, 1_000).is_finished() {
         assert!(Instant::now() < end, "it does not end");
@@ -228,10 +228,10 @@ fn promise_09_the_keys_of_an_older_file_are_rotated() {
         vault.take_consent(&tenant(), &state("pending"), at(30)).unwrap();
         rotate_data_key(&vault);
         for name in ["globex", "acme"] {
-            rotate(&vault, Rotation::DataKey(&name.try_into().unwrap()));
+            vault.rotate_data_key(&name.try_into().unwrap(), at(6)).unwrap();
         }
         while !reseal(&vault, 2).is_finished() {}
-        while !rotate(&vault, Rotation::MasterKey { limit: 1 }).is_finished() {}
+        while !vault.rotate_master_key(1, at(6)).unwrap().is_finished() {}
         drop(vault);
         let vault = SqliteVault::open(&path, key(2)).unwrap();
         assert_eq!(access(&vault, &tenant(), 1).as_deref(), Some("access-1-2"));

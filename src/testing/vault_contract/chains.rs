@@ -35,10 +35,10 @@ pub(super) const CHECKS: &[Check] = &[
 
 fn verify(vault: &dyn Vault, chain: &AuditChain) -> AuditReport {
     let mut last = None;
-    let report = must(vault.verify_audit(chain, &mut |progress| {
-        assert!(progress.done <= progress.total);
-        assert!(last.is_none_or(|last| last <= progress.done), "it only grows");
-        last = Some(progress.done);
+    let report = must(vault.verify_chain(chain, &mut |done, total| {
+        assert!(done <= total);
+        assert!(last.is_none_or(|last| last <= done), "it only grows");
+        last = Some(done);
     }));
     assert!(report.is_intact(), "{chain:?}: {report:?}");
     report

@@ -66,7 +66,7 @@ fn person(make: Make<'_>) {
     let last = some(entries.last(), "an entry");
     assert_eq!((last.kind, last.at), (AuditKind::UserForgotten, at(5)));
     assert_eq!((&last.user, &last.actor), (&None, &None), "it names nobody");
-    let report = must(vault.verify_audit(&AuditChain::Tenant(alices.tenant), &mut |_| ()));
+    let report = must(vault.verify_chain(&AuditChain::Tenant(alices.tenant), &mut |_, _| ()));
     assert!(
         report.is_intact(),
         "the rows are gone with good reason: {report:?}"
@@ -135,7 +135,7 @@ fn workspace(make: Make<'_>) {
     let told: Vec<_> = entries.iter().map(|entry| (entry.number, entry.kind)).collect();
     assert_eq!(told, [(1, AuditKind::ConsentCompleted)]);
     for chain in [AuditChain::Vault, AuditChain::Tenant(one.tenant)] {
-        assert!(must(vault.verify_audit(&chain, &mut |_| ())).is_intact());
+        assert!(must(vault.verify_chain(&chain, &mut |_, _| ())).is_intact());
     }
 }
 

@@ -49,7 +49,7 @@ fn data_key(make: Make<'_>) {
     assert_eq!((rotated.destroyed, rotated.remaining), (1, 0));
     assert!(rotated.is_finished());
     let chain = AuditChain::Tenant(acme);
-    assert!(must(vault.verify_audit(&chain, &mut |_| ())).is_intact());
+    assert!(must(vault.verify_chain(&chain, &mut |_, _| ())).is_intact());
     let revoked = some(revoke(&*vault, &second, 8), "the revocation");
     assert_eq!(
         ended(&revoked),

@@ -21,15 +21,16 @@ pub enum AuditChain {
 }
 
 /// The newest entry of a chain, for the host to keep elsewhere. A vault that does not contain it was rolled back.
+///
+/// [`Display`](fmt::Display) writes it as a line of text, and [`FromStr`] reads that.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-#[non_exhaustive]
 pub struct AuditHead {
     /// The chain.
-    pub chain: AuditChain,
+    pub(crate) chain: AuditChain,
     /// The number of the entry; 0 for an empty chain.
-    pub number: u64,
+    pub(crate) number: u64,
     /// Authenticates the entry and all before it.
-    pub mac: [u8; 32],
+    pub(crate) mac: [u8; 32],
 }
 
 /// The text is not an exported audit head.
@@ -39,9 +40,23 @@ pub struct InvalidAuditHead;
 
 impl AuditHead {
     /// Returns the head of a chain with this number and MAC.
-    #[must_use]
-    pub const fn new(chain: AuditChain, number: u64, mac: [u8; 32]) -> Self {
+    pub(crate) const fn new(chain: AuditChain, number: u64, mac: [u8; 32]) -> Self {
         Self { chain, number, mac }
+    }
+
+    /// Returns the workspace whose chain it is; `None` for a chain of the vault itself.
+    #[must_use]
+    pub const fn tenant(&self) -> Option<&TenantId> {
+        match &self.chain {
+            AuditChain::Tenant(tenant) => Some(tenant),
+            AuditChain::Vault | AuditChain::Legacy => None,
+        }
+    }
+
+    /// Returns the number of the entry; 0 for an empty chain.
+    #[must_use]
+    pub const fn number(&self) -> u64 {
+        self.number
     }
 }
 

@@ -7,7 +7,7 @@ use crate::vault::sealed::SealedVault;
 use crate::vault::sealed::store::Store;
 #[cfg(feature = "sqlite")]
 use crate::vault::sqlite::SqliteVault;
-use crate::vault::{AuditChain, AuditHead, AuditReport, Progress, Rotated, Rotation, VaultError};
+use crate::vault::{AuditChain, AuditHead, AuditReport, Rotated, Rotation, VaultError};
 
 /// Writes the same methods for both kinds of vault.
 macro_rules! host_methods {
@@ -19,14 +19,39 @@ macro_rules! host_methods {
                 self.core().warnings()
             }
 
-            /// Carries out one step of a key rotation. An interrupted rotation continues at the next call.
+            /// Wraps at most `limit` keys with the active master key. Repeat until
+            /// [nothing remains](Rotated::is_finished); then the former master key can be removed from the host.
+            ///
+            /// Give every process the new key as a former one first, then as the active one; rotate then. An
+            /// interrupted rotation continues at the next call.
             ///
             /// # Errors
             ///
             /// [`VaultError::UnknownMasterKey`] if a key is wrapped by a master key that was not given; otherwise
             /// [`VaultError`] if the store cannot be read or written.
-            pub fn rotate(&self, rotation: Rotation<'_>, now: Timestamp) -> Result<Rotated, VaultError> {
-                self.core().rotate(rotation, now)
+            pub fn rotate_master_key(&self, limit: usize, now: Timestamp) -> Result<Rotated, VaultError> {
+                self.core().rotate(Rotation::MasterKey { limit }, now)
+            }
+
+            /// Gives a workspace a new data key. Tokens are sealed with it from now on;
+            /// [`reseal_tokens`](Self::reseal_tokens) seals those that are stored.
+            ///
+            /// # Errors
+            ///
+            /// Those of [`rotate_master_key`](Self::rotate_master_key).
+            pub fn rotate_data_key(&self, tenant: &TenantId, now: Timestamp) -> Result<Rotated, VaultError> {
+                self.core().rotate(Rotation::DataKey(tenant), now)
+            }
+
+            /// Seals the tokens of at most `limit` grants, of all workspaces, with their newest data key, and destroys
+            /// data keys that seal nothing any more. Repeat until [nothing remains](Rotated::is_finished). Consent
+            /// requests and pending revocations keep an old key alive while they last.
+            ///
+            /// # Errors
+            ///
+            /// Those of [`rotate_master_key`](Self::rotate_master_key).
+            pub fn reseal_tokens(&self, limit: usize, now: Timestamp) -> Result<Rotated, VaultError> {
+                self.core().rotate(Rotation::Tokens { limit }, now)
             }
 
             /// Writes a consistent copy of the vault to a new file, while others read and write.
@@ -50,18 +75,37 @@ macro_rules! host_methods {
                 self.core().audit_heads(tenant)
             }
 
-            /// Verifies a chain of the audit from its first entry to its last, and compares the tenant's connections
-            /// with it.
+            /// Verifies the audit of a tenant from its first entry to its last, and compares the tenant's connections
+            /// with it. `progress` is told how many entries are verified, and how many there are.
             ///
             /// # Errors
             ///
             /// [`VaultError`] if the store cannot be read. A broken chain is part of the report.
             pub fn verify_audit(
                 &self,
-                chain: &AuditChain,
-                progress: &mut dyn FnMut(Progress),
+                tenant: &TenantId,
+                mut progress: impl FnMut(u64, u64),
             ) -> Result<AuditReport, VaultError> {
-                self.core().verify_audit(chain, progress)
+                let chain = AuditChain::Tenant(tenant.clone());
+                self.core().verify_chain(&chain, &mut progress)
+            }
+
+            /// Verifies the audit of the vault itself: what concerns no tenant or a forgotten one, and the entries of all
+            /// tenants from before each had a chain of its own. These are two chains: `progress` is told of each by
+            /// itself, and the report names a broken entry of the first chain before one of the second.
+            ///
+            /// # Errors
+            ///
+            /// Those of [`verify_audit`](Self::verify_audit).
+            pub fn verify_vault_audit(
+                &self,
+                mut progress: impl FnMut(u64, u64),
+            ) -> Result<AuditReport, VaultError> {
+                let mut report = self.core().verify_chain(&AuditChain::Vault, &mut progress)?;
+                let legacy = self.core().verify_chain(&AuditChain::Legacy, &mut progress)?;
+                report.checked += legacy.checked;
+                report.first_broken = report.first_broken.or(legacy.first_broken);
+                Ok(report)
             }
 
             /// Returns whether the vault has exactly this audit entry: an exported head, or the proof of a receipt.

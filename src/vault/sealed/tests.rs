@@ -81,7 +81,7 @@ fn access(vault: &Vault, name: &str, number: u8) -> Result<Option<String>, Vault
 fn verify(vault: &Vault) {
     for head in vault.audit_heads(None).unwrap() {
         assert!(vault.proves(&head).unwrap());
-        let report = vault.verify_audit(&head.chain, &mut |_| ()).unwrap();
+        let report = vault.verify_chain(&head.chain, &mut |_, _| ()).unwrap();
         assert!(report.is_intact(), "{:?}: {report:?}", head.chain);
     }
 }

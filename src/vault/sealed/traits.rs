@@ -74,7 +74,7 @@ forward! { AuditLog {
     fn record_uses(uses: &[TokenUse], record: UseRecord) -> Result<(), VaultError>;
     fn audit(filter: &AuditFilter<'_>) -> Result<Vec<AuditEntry>, VaultError>;
     fn audit_heads(tenant: Option<&TenantId>) -> Result<Vec<AuditHead>, VaultError>;
-    fn verify_audit(chain: &AuditChain, progress: &mut dyn FnMut(Progress)) -> Result<AuditReport, VaultError>;
+    fn verify_chain(chain: &AuditChain, progress: &mut dyn FnMut(u64, u64)) -> Result<AuditReport, VaultError>;
     fn proves(head: &AuditHead) -> Result<bool, VaultError>;
 } }
 

@@ -9,7 +9,7 @@ use crate::vault::sealed::verify_rows::Noted;
 use crate::vault::tables::{
     AuditRow, Chain, CheckpointRow, Direction, GapRow, HeadRow, Tables, VAULT_CHAIN, Write,
 };
-use crate::vault::{AuditChain, AuditHead, AuditReport, Progress, VaultError};
+use crate::vault::{AuditChain, AuditHead, AuditReport, VaultError};
 
 type Result<T> = std::result::Result<T, VaultError>;
 
@@ -98,10 +98,10 @@ impl<T: Tables> Core<T> {
         }))
     }
 
-    pub(super) fn verify_audit(
+    pub(super) fn verify_chain(
         &self,
         named: &AuditChain,
-        progress: &mut dyn FnMut(Progress),
+        progress: &mut dyn FnMut(u64, u64),
     ) -> Result<AuditReport> {
         let Some(of) = self.chain(named)? else {
             return Ok(AuditReport::default());
@@ -124,7 +124,7 @@ impl<T: Tables> Core<T> {
             checked: 0,
         };
         let broken = self.walk(key, vault, of, &end, &gaps, &mut walk, &mut |row, number| {
-            progress(Progress::new(number, end.number));
+            progress(number, end.number);
             match &tenant {
                 Some(tenant) => self.note(tenant, row, false, &mut noted),
                 None => Ok(()),

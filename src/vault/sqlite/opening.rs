@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
+use crate::vault::VaultError;
 use crate::vault::envelope::MasterKeys;
 use crate::vault::sqlite::migrate;
 use crate::vault::sqlite::options::SqliteOptions;
 use crate::vault::sqlite::tables::SqliteTables;
 use crate::vault::sqlite::vault::SqliteVault;
-use crate::vault::{Progress, VaultError};
 
 impl SqliteVault {
     /// Opens the vault at `path`, or makes one there that only its owner can read.
@@ -25,11 +25,11 @@ impl SqliteVault {
     /// temporary; [`VaultError::Unsupported`] if SQLite cannot be trusted with the file. The content of the file is
     /// unchanged then.
     pub fn open(path: impl AsRef<Path>, keys: impl Into<MasterKeys>) -> Result<Self, VaultError> {
-        Self::open_with_progress(path, keys, |_| {})
+        Self::open_with_progress(path, keys, |_, _| {})
     }
 
     /// Opens the vault as [`open`](Self::open) does. A file that an older version wrote is migrated first; `progress`
-    /// is told how many of its records have been moved.
+    /// is told how many of its records have been moved, and how many there are.
     ///
     /// Several processes can do this at once, and a migration that was interrupted continues. The write lock is never
     /// held for long, but nobody can use the vault before everything has moved: measured, some 40 µs a record.
@@ -40,7 +40,7 @@ impl SqliteVault {
     pub fn open_with_progress(
         path: impl AsRef<Path>,
         keys: impl Into<MasterKeys>,
-        progress: impl FnMut(Progress),
+        progress: impl FnMut(u64, u64),
     ) -> Result<Self, VaultError> {
         Self::options().open_with_progress(path, keys, progress)
     }
@@ -83,7 +83,7 @@ impl SqliteOptions {
         path: impl AsRef<Path>,
         keys: impl Into<MasterKeys>,
     ) -> Result<SqliteVault, VaultError> {
-        self.open_with_progress(path, keys, |_| {})
+        self.open_with_progress(path, keys, |_, _| {})
     }
 
     /// Opens the vault, as [`SqliteVault::open_with_progress`] does.
@@ -95,7 +95,7 @@ impl SqliteOptions {
         &self,
         path: impl AsRef<Path>,
         keys: impl Into<MasterKeys>,
-        mut progress: impl FnMut(Progress),
+        mut progress: impl FnMut(u64, u64),
     ) -> Result<SqliteVault, VaultError> {
         let keys = keys.into();
         let tables = SqliteTables::open_with(path.as_ref(), self, &keys)?;

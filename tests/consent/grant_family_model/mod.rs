@@ -10,15 +10,15 @@ use proptest::prelude::*;
 use valetkey::AccessToken;
 use valetkey::internals::secret::{RefreshToken, State};
 use valetkey::internals::vault::{
-    Attempt, Claim, ClaimOutcome, ClaimRequest, CommitOutcome, ConnectionQuery, Found, NewGrant, Of,
-    RefreshFailure, Refreshed, Revoke, RevokeWhat, Settlement, StateHash, StoreOutcome, SweepLimits,
+    Attempt, AuditChain, Claim, ClaimOutcome, ClaimRequest, CommitOutcome, ConnectionQuery, Found, NewGrant,
+    Of, RefreshFailure, Refreshed, Revoke, RevokeWhat, Settlement, StateHash, StoreOutcome, SweepLimits,
     TokenQuery, Tokens,
 };
 use valetkey::model::{
     Account, Connection, ConnectionId, FailureCode, Grant, GrantId, IssuedBy, NeedsConsent, Owner,
     ProviderId, Scopes, ServerId, Status, Timestamp, UserId,
 };
-use valetkey::vault::{AuditChain, MasterKey, MemoryVault, Retention, SqliteVault, Vault};
+use valetkey::vault::{MasterKey, MemoryVault, Retention, SqliteVault, Vault};
 
 use self::steps::*;
 use crate::support::world::tenant;
@@ -398,7 +398,7 @@ proptest! {
             }
         }
         for side in &sides {
-            let report = side.vault.verify_audit(&AuditChain::Tenant(tenant()), &mut |_| {}).unwrap();
+            let report = side.vault.verify_chain(&AuditChain::Tenant(tenant()), &mut |_, _| {}).unwrap();
             prop_assert!(report.is_intact(), "{:?}", report);
         }
     }

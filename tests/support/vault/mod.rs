@@ -17,9 +17,9 @@ use base64::engine::general_purpose::STANDARD;
 use valetkey::AccessToken;
 use valetkey::internals::secret::{IdToken, RefreshToken, State};
 use valetkey::internals::vault::{
-    Attempt, ClaimOutcome, ClaimRequest, CommitOutcome, ConsentStatus, Forget, Found, NewGrant, Of,
-    PendingConsent, Purpose, Refreshed, Revoke, RevokeWhat, Revoked, StateHash, StoreOutcome, StoredToken,
-    SweepLimits, Swept, Taken, TokenQuery, Tokens,
+    Attempt, AuditChain, ClaimOutcome, ClaimRequest, CommitOutcome, ConsentStatus, Forget, Found, NewGrant,
+    Of, PendingConsent, Purpose, Refreshed, Revoke, RevokeWhat, Revoked, StateHash, StoreOutcome,
+    StoredToken, SweepLimits, Swept, Taken, TokenQuery, Tokens, chain_of,
 };
 #[allow(unused_imports, reason = "each test binary uses a part of it")]
 pub(crate) use valetkey::internals::vault::{
@@ -29,9 +29,7 @@ use valetkey::model::{
     Connection, ConnectionId, ConsentId, Grant, GrantId, IssuedBy, Label, Owner, Parameters, ProviderId,
     Scopes, ServerId, TenantId, Timestamp, UserId,
 };
-use valetkey::vault::{
-    AuditChain, Forgotten, MasterKey, Retention, Rotated, Rotation, SqliteVault, VaultError,
-};
+use valetkey::vault::{Forgotten, MasterKey, Retention, Rotated, SqliteVault, VaultError};
 
 pub(crate) fn full() -> bool {
     std::env::var_os("VALETKEY_FULL").is_some()
@@ -321,29 +319,29 @@ pub(crate) fn forget_tenant(vault: &SqliteVault, tenant: &TenantId) -> Result<Op
     })
 }
 
-pub(crate) fn rotate(vault: &SqliteVault, rotation: Rotation<'_>) -> Rotated {
-    vault.rotate(rotation, at(6)).unwrap()
-}
-
 /// Gives "acme" a new data key.
 pub(crate) fn rotate_data_key(vault: &SqliteVault) {
-    assert_eq!(rotate(vault, Rotation::DataKey(&tenant())).done, 1);
+    assert_eq!(vault.rotate_data_key(&tenant(), at(6)).unwrap().done, 1);
 }
 
 pub(crate) fn reseal(vault: &SqliteVault, limit: usize) -> Rotated {
-    rotate(vault, Rotation::Tokens { limit })
+    vault.reseal_tokens(limit, at(6)).unwrap()
 }
 
 /// Every chain of the vault.
 pub(crate) fn chains(vault: &SqliteVault) -> Vec<AuditChain> {
     let heads = vault.audit_heads(None).unwrap();
-    heads.into_iter().map(|head| head.chain).collect()
+    heads.iter().map(chain_of).collect()
 }
 
 #[track_caller]
 pub(crate) fn assert_intact(vault: &SqliteVault) {
     for chain in chains(vault) {
-        let report = vault.verify_audit(&chain, &mut |_| {}).unwrap();
+        let report = match &chain {
+            AuditChain::Tenant(tenant) => vault.verify_audit(tenant, |_, _| {}),
+            _ => vault.verify_vault_audit(|_, _| {}),
+        };
+        let report = report.unwrap();
         assert!(report.is_intact(), "{chain:?}: {report:?}");
     }
 }

@@ -11,12 +11,11 @@ use std::time::Duration;
 
 use rusqlite::Connection as Database;
 use valetkey::internals::vault::{
-    AuditFilter, Claim, ConsentStatus, RefreshFailure, Revoke, RevokeWhat, Settlement, TokenUse, UseRecord,
+    AuditChain, AuditFilter, Claim, ConsentStatus, RefreshFailure, Revoke, RevokeWhat, Settlement, TokenUse,
+    UseRecord, audit_head,
 };
 use valetkey::model::{Actor, NeedsConsent, TenantId, UserId};
-use valetkey::vault::{
-    AuditChain, AuditHead, AuditKind, AuditOrder, AuditReport, Retention, Rotation, SqliteVault, VaultError,
-};
+use valetkey::vault::{AuditHead, AuditKind, AuditOrder, AuditReport, Retention, SqliteVault, VaultError};
 
 use crate::support::vault::*;
 
@@ -88,7 +87,7 @@ fn live(vault: &SqliteVault) {
 }
 
 fn verify(vault: &SqliteVault, chain: &AuditChain) -> AuditReport {
-    vault.verify_audit(chain, &mut |_| {}).unwrap()
+    vault.verify_chain(chain, &mut |_, _| {}).unwrap()
 }
 
 fn own_chain() -> AuditChain {
@@ -297,10 +296,7 @@ fn promise_28_a_change_without_its_entry_does_not_happen() {
             "use",
             vault.record_uses(&[a_use(11, 3)], UseRecord::Entries).is_err(),
         ),
-        (
-            "a new data key",
-            vault.rotate(Rotation::DataKey(&tenant()), at(2)).is_err(),
-        ),
+        ("a new data key", vault.rotate_data_key(&tenant(), at(2)).is_err()),
         ("forget a person", forget_user(&vault, &user()).is_err()),
         ("forget a workspace", forget_tenant(&vault, &tenant()).is_err()),
     ];
@@ -391,7 +387,7 @@ fn a_rollback_is_noticed_against_an_exported_head(schema: u32) {
     assert!(!restored.proves(&exported).unwrap());
     // And it stays noticed when the restored one has gone on by as many entries.
     grant(&restored, &connection(14), &tokens("access", "refresh"));
-    assert_eq!(head_of(&restored).number, exported.number);
+    assert_eq!(head_of(&restored).number(), exported.number());
     assert!(!restored.proves(&exported).unwrap());
 }
 

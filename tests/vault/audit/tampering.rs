@@ -297,10 +297,10 @@ fn promise_28_tampering_with_a_checkpoint_is_detected() {
         assert!(is_changed(&db), "{sql}");
         for head in &heads {
             let is_proved = vault.proves(head).unwrap();
-            assert_eq!(is_proved, i64::try_from(head.number) != Ok(number), "{sql}");
+            assert_eq!(is_proved, i64::try_from(head.number()) != Ok(number), "{sql}");
         }
         for number in [number, number + 100] {
-            let never = AuditHead::new(own_chain(), number.unsigned_abs(), forged);
+            let never = audit_head(own_chain(), number.unsigned_abs(), forged);
             assert!(!vault.proves(&never).unwrap(), "{sql}");
         }
         put_back(&db);

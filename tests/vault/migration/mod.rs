@@ -18,7 +18,7 @@ use rusqlite::Connection as Database;
 use valetkey::TenantId;
 use valetkey::internals::vault::{Attempt, ClaimOutcome, ClaimRequest, ConnectionQuery, Taken};
 use valetkey::model::{ConnectionId, NeedsConsent, Owner, Status};
-use valetkey::vault::{Progress, SqliteVault, VaultError};
+use valetkey::vault::{SqliteVault, VaultError};
 
 use crate::support::vault::log::Watch;
 use crate::support::vault::*;
@@ -115,22 +115,23 @@ fn everything_of_an_older_file_is_there_and_progress_is_reported() {
     let rows = if full() { 100_000 } else { 1_000 };
     for schema in [1, 2] {
         let (_directory, path) = filled(schema, rows);
-        let mut reports: Vec<Progress> = Vec::new();
+        let mut reports = Vec::new();
         let began = Instant::now();
-        let vault = SqliteVault::open_with_progress(&path, key(1), |report| reports.push(report)).unwrap();
+        let vault = SqliteVault::open_with_progress(&path, key(1), |done, total| reports.push((done, total)))
+            .unwrap();
         let took = began.elapsed();
-        let total = reports[0].total;
+        let total = reports[0].1;
         assert!(total > u64::from(rows), "{total}");
-        assert_eq!(reports[0].done, 0);
-        assert_eq!(reports[reports.len() - 1].done, total);
-        assert!(reports.is_sorted_by_key(|report| report.done));
-        assert!(reports.iter().all(|report| report.total == total));
+        assert_eq!(reports[0].0, 0);
+        assert_eq!(reports[reports.len() - 1].0, total);
+        assert!(reports.is_sorted_by_key(|(done, _)| *done));
+        assert!(reports.iter().all(|(_, of)| *of == total));
         assert!(reports.len() as u64 >= total / 100, "{}", reports.len());
         println!("schema {schema}: {total} records in {took:?}");
         everything_is_there(&vault, schema, rows);
         // The second time there is nothing to report.
         drop(vault);
-        SqliteVault::open_with_progress(&path, key(1), |_| panic!("migrated again")).unwrap();
+        SqliteVault::open_with_progress(&path, key(1), |_, _| panic!("migrated again")).unwrap();
     }
 }
 
@@ -147,7 +148,7 @@ fn migrate_in_a_child() {
     while std::env::var_os("VALETKEY_WAIT").is_some() && !path.with_file_name("go").exists() {
         thread::yield_now();
     }
-    SqliteVault::open_with_progress(path, key(1), |report| println!("{}", report.done)).unwrap();
+    SqliteVault::open_with_progress(path, key(1), |done, _| println!("{done}")).unwrap();
     println!("{MIGRATED}");
 }
 
@@ -254,7 +255,7 @@ fn an_older_version_finds_no_table_once_a_migration_has_begun() {
             old.execute(statement, []).unwrap();
         }
         let cut_off = std::panic::catch_unwind(|| {
-            SqliteVault::open_with_progress(&path, key(1), |_| panic!("cut off"))
+            SqliteVault::open_with_progress(&path, key(1), |_, _| panic!("cut off"))
         });
         assert!(cut_off.is_err());
         for statement in statements {

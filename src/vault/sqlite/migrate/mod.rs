@@ -19,13 +19,13 @@ use begin::is_under_way;
 use crate::clock::Clock as _;
 use crate::clock::SystemClock;
 use crate::model::{TenantId, Timestamp};
+use crate::vault::VaultError;
 use crate::vault::sealed::{Core, Upgraded, Upgrader};
 use crate::vault::sqlite::data::slots::{self, Slot};
 use crate::vault::sqlite::failure::failed;
 use crate::vault::sqlite::sql::Sql;
 use crate::vault::sqlite::tables::SqliteTables;
 use crate::vault::tables::{Tables as _, TenantRow, Write};
-use crate::vault::{Progress, VaultError};
 
 type Result<T> = std::result::Result<T, VaultError>;
 
@@ -68,12 +68,12 @@ trait Table {
 }
 
 /// Moves everything that is left to move.
-pub(super) fn run(core: &Core<SqliteTables>, progress: &mut dyn FnMut(Progress)) -> Result<()> {
+pub(super) fn run(core: &Core<SqliteTables>, progress: &mut dyn FnMut(u64, u64)) -> Result<()> {
     let now = SystemClock.now();
     core.upgrade_vault()?;
     upgrade_tenants(core)?;
     let total = core.tables.sql(old::count)?;
-    let mut report = |left: u64| progress(Progress::new(total.saturating_sub(left), total));
+    let mut report = |left: u64| progress(total.saturating_sub(left), total);
     report(total);
     let (mut left, mut chunks) = (total, 0_u64);
     while let Some(moved) = move_some(core, now)? {

@@ -59,12 +59,10 @@ fn everything_of_an_older_file_is_there_after_the_migration() {
         let (_directory, path) = copy(version);
         let mut reports = Vec::new();
         let vault =
-            SqliteVault::open_with_progress(&path, vector_key(), |progress| reports.push(progress)).unwrap();
-        let (first, last) = (reports.first().unwrap(), reports.last().unwrap());
-        assert!(
-            first.done == 0 && first.total > 0 && last.done == last.total,
-            "{reports:?}"
-        );
+            SqliteVault::open_with_progress(&path, vector_key(), |done, total| reports.push((done, total)))
+                .unwrap();
+        let (first, last) = (reports[0], reports[reports.len() - 1]);
+        assert!(first.0 == 0 && first.1 > 0 && last.0 == last.1, "{reports:?}");
         let acme = tenant("acme");
         assert_eq!(access(&vault, &acme, 1).as_deref(), Some("access-1-2"));
         assert_eq!(access(&vault, &acme, 2).as_deref(), Some("access-2"));
@@ -100,7 +98,7 @@ fn everything_of_an_older_file_is_there_after_the_migration() {
             AuditChain::Tenant(acme.clone()),
             AuditChain::Tenant(tenant("globex")),
         ] {
-            let report = vault.verify_audit(&chain, &mut |_| {}).unwrap();
+            let report = vault.verify_chain(&chain, &mut |_, _| {}).unwrap();
             assert!(report.is_intact(), "{chain:?}: {report:?}");
         }
         assert!(vault.audit(&AuditFilter::of(&acme)).unwrap().len() > 5);
@@ -108,7 +106,7 @@ fn everything_of_an_older_file_is_there_after_the_migration() {
         drop(vault);
         // Once is enough, and the second time there is nothing to report.
         let vault =
-            SqliteVault::open_with_progress(&path, vector_key(), |_| panic!("migrated again")).unwrap();
+            SqliteVault::open_with_progress(&path, vector_key(), |_, _| panic!("migrated again")).unwrap();
         assert_eq!(access(&vault, &acme, 1).as_deref(), Some("access-1-2"));
     }
 }
@@ -189,7 +187,7 @@ fn a_migration_that_was_cut_off_goes_on() {
             scope
                 .spawn(|| {
                     let mut seen = 0;
-                    let _ = SqliteVault::open_with_progress(&path, vector_key(), |_| {
+                    let _ = SqliteVault::open_with_progress(&path, vector_key(), |_, _| {
                         seen += 1;
                         assert!(seen < 3, "cut off");
                     });
