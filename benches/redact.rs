@@ -12,7 +12,7 @@ use http::{Request, StatusCode};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use valetkey::http::{HttpClient as _, HttpRequest, HttpResponse};
 use valetkey::testing::{ManualClock, Sandbox};
-use valetkey::vault::MemoryVault;
+use valetkey::vault::SealedVault;
 use valetkey::{ActingUser, AuthorizationResponse, Connections, ConsentOptions, Resolver};
 
 #[global_allocator]
@@ -81,7 +81,7 @@ fn connected() -> (Resolver, ActingUser) {
     let clock = ManualClock::default();
     let sandbox = Sandbox::new(clock.clone());
     let inner = sandbox.clone();
-    let connections = Connections::builder(MemoryVault::new())
+    let connections = Connections::builder(SealedVault::in_memory())
         .server(sandbox.server())
         .provider(sandbox.provider("notes"))
         .client("sandbox", sandbox.registration("https://app.test/callback"))

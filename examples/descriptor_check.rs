@@ -23,7 +23,7 @@ use valetkey::provider::{
 };
 use valetkey::testing::sandbox::{IssuerEcho, Personality, Surface};
 use valetkey::testing::{ManualClock, Sandbox};
-use valetkey::vault::MemoryVault;
+use valetkey::vault::SealedVault;
 use valetkey::{ActingUser, AuthorizationResponse, Connections, ConsentOptions, Resolver, catalog};
 
 fn main() -> ExitCode {
@@ -260,7 +260,7 @@ fn walk(
     server.replaces_builtin = catalog::servers().iter().any(|known| known.id == server.id);
     provider.replaces_builtin = catalog::providers().iter().any(|known| known.id == provider.id);
     let (server, provider) = (&server, &provider);
-    let connections = Connections::builder(MemoryVault::new())
+    let connections = Connections::builder(SealedVault::in_memory())
         .server(server.clone())
         .provider(provider.clone())
         .client(

@@ -15,10 +15,10 @@ use crate::model::Timestamp;
 ///
 /// ```
 /// use std::time::SystemTime;
-/// use valetkey::vault::MemoryVault;
+/// use valetkey::vault::SealedVault;
 /// use valetkey::{Connections, Timestamp};
 ///
-/// let connections = Connections::builder(MemoryVault::new())
+/// let connections = Connections::builder(SealedVault::in_memory())
 ///     .clock(|| Timestamp::from(SystemTime::now()))
 /// #   .http_client(valetkey::testing::Sandbox::new(valetkey::SystemClock))
 ///     .build()?;

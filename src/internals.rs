@@ -23,10 +23,9 @@ pub mod vault {
     pub use crate::vault::grant::*;
     pub use crate::vault::refresh::*;
     pub use crate::vault::revocation::*;
+    pub use crate::vault::sealed::MemoryStore;
     pub use crate::vault::upkeep::*;
-    pub use crate::vault::{
-        Erasure, MemoryStore, MemoryVault, SealedVault, Store, Transaction, Vault, VaultError, VaultWarning,
-    };
+    pub use crate::vault::{Erasure, SealedVault, Store, Transaction, Vault, VaultError, VaultWarning};
     #[cfg(feature = "sqlite")]
     pub use crate::vault::{SqliteOptions, SqliteVault};
 

@@ -222,11 +222,11 @@ mod tests {
     use super::*;
     use crate::connections::Connections;
     use crate::error::Error;
-    use crate::vault::MemoryVault;
+    use crate::vault::SealedVault;
 
     #[test]
     fn no_result_lets_it_spin_and_none_lets_it_miss_the_interval() {
-        let connections = Connections::builder(MemoryVault::new())
+        let connections = Connections::builder(SealedVault::in_memory())
             .http_client(|_| unreachable!("there is nothing to refresh"))
             .build()
             .unwrap();

@@ -15,7 +15,7 @@ use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_core::span::Current;
 use valetkey::http::{HttpClient, HttpError, HttpErrorKind, HttpRequest, HttpResponse, UreqClient};
 use valetkey::testing::{ManualClock, Sandbox};
-use valetkey::vault::{MasterKey, MemoryVault, SqliteVault, Vault};
+use valetkey::vault::{MasterKey, SealedVault, SqliteVault, Vault};
 use valetkey::{ActingUser, Connections, ConsentOptions, Resolver, catalog};
 
 use crate::support::examples::loopback::Loopback;
@@ -208,7 +208,7 @@ fn services(all: &mut Vec<String>) -> usize {
                 provider.server.as_str(),
                 redirect,
                 &clock,
-                MemoryVault::new(),
+                SealedVault::in_memory(),
                 line,
                 |it| it,
             )

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use valetkey::model::ServerId;
 use valetkey::testing::{ManualClock, Sandbox};
-use valetkey::vault::MemoryVault;
+use valetkey::vault::SealedVault;
 use valetkey::{
     ActingUser, AuthorizationResponse, Connections, ConsentOptions, Operator, Resolver, TenantId,
 };
@@ -23,7 +23,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let app = sandbox.registration(&format!("https://{tenant}.example/callback"));
         apps.insert(TenantId::new(tenant)?, Arc::new(app));
     }
-    let connections = Connections::builder(MemoryVault::new())
+    let connections = Connections::builder(SealedVault::in_memory())
         .server(sandbox.server())
         .provider(sandbox.provider("notes"))
         .clients(move |tenant: &TenantId, server: &ServerId| {

@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use valetkey::AccessToken;
 use valetkey::internals::secret::{RefreshToken, State};
-use valetkey::internals::vault::{AuditChain, 
+use valetkey::internals::vault::{
     Attempt, ClaimOutcome, ClaimRequest, ConnectionQuery, Found, GrantStore as _, Holder, Housekeeping as _,
     NewGrant, Of, RefreshStore as _, Refreshed, RevocationStore as _, Revoke, RevokeWhat, StateHash,
     TokenQuery, Tokens,
@@ -223,7 +223,7 @@ fn use_all(vault: &SqliteVault) {
     }
     let all = checked(vault.connections(&ConnectionQuery::of(&tenant())));
     assert!(!format!("{all:?}").contains("MARKER"));
-    let _ = checked(vault.verify_chain(&AuditChain::Tenant(tenant()), &mut |_, _| {}));
+    let _ = checked(vault.verify_audit(&tenant(), |_, _| {}));
     checked(refresh_once(vault, 0, 2));
     revoke(vault);
 }

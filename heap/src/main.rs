@@ -21,7 +21,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use valetkey::provider::{BodyFormat, ClientAuthentication, RefreshWith};
 use valetkey::testing::ManualClock;
-use valetkey::vault::{MasterKey, MasterKeys, MemoryVault, Rotated, SqliteVault, VaultError};
+use valetkey::vault::{MasterKey, MasterKeys, Rotated, SealedVault, SqliteVault, VaultError};
 use valetkey::{Clock as _, TenantId, Timestamp};
 
 use crate::allocator::{Keeper, apart, keeping};
@@ -81,7 +81,7 @@ fn kinds() -> Vec<Kind> {
 }
 
 fn over_memory(kind: &Kind, server: &Server) {
-    keeping(|| walk(kind, server, MemoryVault::new(), &|| {}));
+    keeping(|| walk(kind, server, SealedVault::in_memory(), &|| {}));
 }
 
 fn over_sqlite(kind: &Kind, server: &Server) {

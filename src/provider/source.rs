@@ -20,7 +20,7 @@ use crate::provider::ClientRegistration;
 ///
 /// use valetkey::model::ServerId;
 /// use valetkey::provider::ClientRegistration;
-/// use valetkey::vault::MemoryVault;
+/// use valetkey::vault::SealedVault;
 /// use valetkey::{Connections, TenantId, catalog};
 ///
 /// # #[cfg(feature = "ureq")]
@@ -29,7 +29,7 @@ use crate::provider::ClientRegistration;
 ///
 /// let apps: Arc<Apps> = Arc::default();
 /// let of_tenants = Arc::clone(&apps);
-/// let connections = Connections::builder(MemoryVault::new())
+/// let connections = Connections::builder(SealedVault::in_memory())
 ///     .clients(move |tenant: &TenantId, server: &ServerId| {
 ///         let apps = of_tenants.read().unwrap_or_else(|poisoned| poisoned.into_inner());
 ///         Ok(apps.get(tenant).filter(|_| server.as_str() == catalog::GOOGLE).cloned())

@@ -13,7 +13,7 @@ use crate::resolver::{Policy, Resolver};
 use crate::testing::events::EventLog;
 use crate::testing::sandbox::{Personality, TestAccount};
 use crate::testing::{FaultClient, ManualClock, Sandbox};
-use crate::vault::{MemoryVault, Vault};
+use crate::vault::{SealedVault, Vault};
 
 /// A host for tests and examples: a [`Sandbox`] with the services `notes` and `mail`, and connections and a resolver over
 /// a vault in memory. Everything runs on one [`ManualClock`], without network and without waiting.
@@ -332,7 +332,7 @@ impl<'a> HostBuilder<'a> {
         for change in self.personality {
             sandbox.adjust(change);
         }
-        let vault = self.vault.unwrap_or_else(|| Arc::new(MemoryVault::new()));
+        let vault = self.vault.unwrap_or_else(|| Arc::new(SealedVault::in_memory()));
         let mut server = sandbox.server();
         let mut providers: Vec<Provider> = self.services.iter().map(|id| sandbox.provider(id)).collect();
         for mut describe in self.describe {

@@ -10,11 +10,11 @@ use crate::resolver::Turn;
 ///
 /// ```
 /// # use valetkey::testing::{ManualClock, Sandbox, assert_no_secrets};
-/// # use valetkey::vault::MemoryVault;
+/// # use valetkey::vault::SealedVault;
 /// # use valetkey::{ActingUser, Connections, Resolver};
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let sandbox = Sandbox::new(ManualClock::default());
-/// # let connections = Connections::builder(MemoryVault::new()).http_client(sandbox.clone()).build()?;
+/// # let connections = Connections::builder(SealedVault::in_memory()).http_client(sandbox.clone()).build()?;
 /// # let turn = Resolver::new(connections).turn(ActingUser::authenticated("acme", "alice")?);
 /// # let (prompt, log) = (String::new(), Vec::new());
 /// // … a turn of your agent …

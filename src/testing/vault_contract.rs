@@ -4,9 +4,9 @@
 //!
 //! ```no_run
 //! use std::sync::Arc;
-//! use valetkey::vault::MemoryVault;
+//! use valetkey::vault::SealedVault;
 //!
-//! valetkey::testing::vault_contract::check(&|| Arc::new(MemoryVault::new()));
+//! valetkey::testing::vault_contract::check(&|| Arc::new(SealedVault::in_memory()));
 //! ```
 
 mod audit;

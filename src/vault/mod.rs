@@ -1,7 +1,7 @@
 //! The transactional, encrypted store of connections, grants, consent requests and refresh claims.
 //!
-//! * [`SqliteVault`] keeps it in one SQLite file, [`MemoryVault`] in memory.
-//! * [`SealedVault`] keeps it in any store that implements the two small traits [`Store`] and [`Transaction`].
+//! * [`SqliteVault`] keeps it in one SQLite file.
+//! * [`SealedVault`] keeps it in memory, or in any store that implements the two small traits [`Store`] and [`Transaction`].
 //!
 //! All of them share the same rules, keys and seals, and all are a [`Vault`], which is what
 //! [`Connections`](crate::Connections) are built over. The methods of the vaults are for operators: backups, key
@@ -23,7 +23,7 @@ mod mountinfo;
 pub(crate) mod refresh;
 #[allow(unnameable_types, reason = "the operations of a vault are sealed")]
 pub(crate) mod revocation;
-mod sealed;
+pub(crate) mod sealed;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod tables;
@@ -37,7 +37,7 @@ pub use audit::{AuditEntry, AuditHead, AuditKind, AuditOrder, AuditReport, Inval
 pub use envelope::{MasterKey, MasterKeyError, MasterKeys};
 pub use error::VaultError;
 pub use revocation::Erasure;
-pub use sealed::{MemoryStore, MemoryVault, SealedVault, Store, Transaction};
+pub use sealed::{SealedVault, Store, Transaction};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteOptions, SqliteVault};
 pub use upkeep::{Forgotten, Retention, Rotated};

@@ -7,14 +7,14 @@ use valetkey::model::{Connection, EventKind};
 use valetkey::provider::Provider;
 use valetkey::testing::Fault;
 use valetkey::testing::sandbox::Personality;
-use valetkey::vault::MemoryVault;
+use valetkey::vault::SealedVault;
 use valetkey::{ActingUser, ConsentOptions, Error, Result};
 
 use crate::support::world::{World, person, response};
 
 /// A host of services whose descriptors name no account.
 fn without_source(change: impl FnOnce(&mut Personality)) -> World {
-    World::described(MemoryVault::new(), change, forget_account)
+    World::described(SealedVault::in_memory(), change, forget_account)
 }
 
 fn with_id_token() -> World {
@@ -236,7 +236,7 @@ fn promise_33_a_host_can_require_that_the_account_is_named() {
 
 #[test]
 fn promise_33_a_connection_becomes_verified_when_its_service_names_the_account() {
-    let vault = Arc::new(MemoryVault::new());
+    let vault = Arc::new(SealedVault::in_memory());
     let mut world = World::described(Arc::clone(&vault), |_| {}, forget_account);
     let alice = person("alice");
     let unverified = world.connect(&alice, "ada");

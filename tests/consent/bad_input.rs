@@ -5,7 +5,7 @@ use valetkey::error::Misconfigured;
 use valetkey::model::InvalidId;
 use valetkey::provider::{ClientRegistration, InvalidDescriptor};
 use valetkey::testing::{Fault, ManualClock, Sandbox};
-use valetkey::vault::MemoryVault;
+use valetkey::vault::SealedVault;
 use valetkey::{AuthorizationResponse, Binding, Connections, ConsentOptions, Error, TenantId, UserId};
 
 use crate::support::world::{REDIRECT, World, person};
@@ -58,7 +58,7 @@ fn promise_22_endpoints_must_be_https() {
     ] {
         let mut server = sandbox.server();
         server.token_endpoint = endpoint.into();
-        let error = Connections::builder(MemoryVault::new())
+        let error = Connections::builder(SealedVault::in_memory())
             .server(server)
             .provider(sandbox.provider("notes"))
             .client("sandbox", sandbox.registration(REDIRECT))
@@ -83,7 +83,7 @@ fn a_redirect_uri_that_no_server_could_use_is_refused_when_it_is_registered() {
         "javascript:alert(1)",
         "",
     ] {
-        let error = Connections::builder(MemoryVault::new())
+        let error = Connections::builder(SealedVault::in_memory())
             .server(sandbox.server())
             .provider(sandbox.provider("notes"))
             .client(
@@ -112,7 +112,7 @@ fn parameters_that_would_override_the_protocol_are_refused() {
     ] {
         let mut server = sandbox.server();
         server.authorization_parameters.insert(name.into(), "x".into());
-        let error = Connections::builder(MemoryVault::new())
+        let error = Connections::builder(SealedVault::in_memory())
             .server(server)
             .http_client(sandbox.clone())
             .build()
@@ -173,7 +173,7 @@ fn promise_23_ids_are_bounded_and_printable() {
 #[test]
 fn connection_parameters_are_checked_before_anything_is_stored() {
     let sandbox = Sandbox::new(ManualClock::default());
-    let connections = Connections::builder(MemoryVault::new())
+    let connections = Connections::builder(SealedVault::in_memory())
         .client(
             "gitlab",
             ClientRegistration::new("id", "secret", REDIRECT).for_base_urls(["https://gitlab.example"]),

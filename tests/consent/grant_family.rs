@@ -7,7 +7,7 @@ use valetkey::connections::{AtProvider, Budget, HealthState};
 use valetkey::error::{ConsentError, ConsentReason};
 use valetkey::model::{Connection, EventKind, Scopes, Status};
 use valetkey::testing::{FaultClient, ManualClock, Sandbox};
-use valetkey::vault::MemoryVault;
+use valetkey::vault::SealedVault;
 use valetkey::{Connections, ConsentOptions, Error};
 
 use crate::support::family::{FAMILIES, Family, GOOGLE, Host, LOCAL, has, names, parameter, scopes_of};
@@ -248,7 +248,7 @@ fn what_no_grant_can_serve_together_is_refused_before_any_request() {
     let clock = ManualClock::default();
     let sandbox = Sandbox::playing("gmail", clock.clone());
     let http = FaultClient::new(sandbox.clone());
-    let connections = Connections::builder(MemoryVault::new())
+    let connections = Connections::builder(SealedVault::in_memory())
         .client("google", sandbox.registration(REDIRECT))
         .client("microsoft", sandbox.registration(LOCAL))
         .http_client(http.clone())

@@ -8,7 +8,7 @@ use valetkey::http::HttpResponse;
 use valetkey::model::ProviderId;
 use valetkey::provider::{AuthorizationServer, Provider};
 use valetkey::testing::Fault;
-use valetkey::vault::MemoryVault;
+use valetkey::vault::SealedVault;
 use valetkey::{ConsentOptions, Error};
 
 use crate::support::world::{self, World, operator, person};
@@ -199,7 +199,7 @@ fn promise_36_a_service_can_say_by_which_statuses_it_refuses_a_token() {
         (&[401], 401, 1),
         (&[403], 401, 0),
     ] {
-        let world = World::described(MemoryVault::new(), |_| {}, refuses(statuses));
+        let world = World::described(SealedVault::in_memory(), |_| {}, refuses(statuses));
         let alice = person("alice");
         world.connect(&alice, "ada");
         world.sandbox.clear_log();

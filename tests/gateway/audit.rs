@@ -7,7 +7,7 @@ use serde_json::Value;
 use valetkey::connections::Budget;
 use valetkey::internals::vault::{AuditLog as _, TokenUse, UseRecord};
 use valetkey::model::{Connection, ConnectionId, Owner, ProviderId, Timestamp, UserId};
-use valetkey::vault::MemoryVault;
+use valetkey::vault::SealedVault;
 use valetkey::{ActingUser, ConsentOptions, Resolver, TenantId};
 
 use crate::support::gateway::planted::plant;
@@ -154,7 +154,7 @@ fn the_page_of_a_connection_tells_what_happened_newest_first() {
 
 #[test]
 fn the_trail_is_bounded_and_tells_nobody_of_others() {
-    let vault = Arc::new(MemoryVault::new());
+    let vault = Arc::new(SealedVault::in_memory());
     let id = plant(&Arc::clone(&vault), 1, |connection: &mut Connection| {
         connection.owner = Owner::Workspace
     });

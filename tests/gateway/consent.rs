@@ -384,7 +384,7 @@ fn the_token_endpoint_answers_with_the_connection_and_no_token() {
 #[test]
 fn a_browser_keeps_its_part_wherever_the_server_wants_the_request() {
     // Some servers read the authorization request behind a `#`.
-    let site = Site::with(valetkey::vault::MemoryVault::new(), |server| {
+    let site = Site::with(valetkey::vault::SealedVault::in_memory(), |server| {
         server.authorization_fragment = Some("/authorize".into());
     });
     let mut alice = site.tab(ALICE);

@@ -11,7 +11,7 @@ use valetkey::model::{
 };
 use valetkey::provider::{Revocation, RevocationAuth, RevocationTokens};
 use valetkey::testing::Fault;
-use valetkey::vault::{MasterKey, MemoryVault, SealedVault};
+use valetkey::vault::{MasterKey, SealedVault};
 
 use crate::support::counting::CountingStore;
 use crate::support::gateway::planted::plant;
@@ -117,7 +117,7 @@ fn handles_events(tag: &str) -> bool {
 #[test]
 fn what_people_and_providers_write_stays_text_everywhere() {
     for hostile in HOSTILE {
-        let site_vault = Arc::new(MemoryVault::new());
+        let site_vault = Arc::new(SealedVault::in_memory());
         let scope: String = hostile
             .chars()
             .filter(|c| matches!(c, '!' | '#'..='[' | ']'..='~'))
@@ -297,7 +297,7 @@ fn revoking_says_what_will_happen_and_what_did() {
             grant_wide: true,
         };
     };
-    let site = Site::with(MemoryVault::new(), wide);
+    let site = Site::with(SealedVault::in_memory(), wide);
     let id = site.connect(ALICE, "ada", ConsentOptions::default()).id;
     site.connect("acme.bob.user", "ada", ConsentOptions::default());
     site.connect("acme.bob.user", "grace", ConsentOptions::default());
@@ -327,7 +327,7 @@ fn revoking_says_what_will_happen_and_what_did() {
             url: "https://sandbox.test/apps?a=b".into(),
         };
     };
-    let site = Site::with(MemoryVault::new(), by_user);
+    let site = Site::with(SealedVault::in_memory(), by_user);
     let id = site.connect(ALICE, "ada", ConsentOptions::default()).id;
     let mut alice = site.tab(ALICE);
     let revoked = alice.post(&format!("/connections/{id}/revoke"), &[]);
@@ -372,7 +372,7 @@ fn a_service_that_shares_its_consent_says_so_before_it_is_revoked() {
 
 #[test]
 fn an_account_that_is_not_verified_is_marked_in_the_page_and_in_json() {
-    let vault = Arc::new(MemoryVault::new());
+    let vault = Arc::new(SealedVault::in_memory());
     let id = plant(&Arc::clone(&vault), 1, |connection| {
         connection.owner = Owner::Personal(UserId::new("alice").unwrap());
     });

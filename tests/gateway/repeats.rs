@@ -8,7 +8,7 @@ use serde_json::json;
 use valetkey::ConsentOptions;
 use valetkey::internals::vault::{ConsentStore as _, MAX_CONSENTS};
 use valetkey::testing::Fault;
-use valetkey::vault::MemoryVault;
+use valetkey::vault::SealedVault;
 
 use crate::support::gateway::{self, Site, Tab, header_of, json, program, text, with_json};
 
@@ -322,7 +322,7 @@ fn promise_38_a_form_that_is_sent_twice_does_nothing_twice() {
 
 #[test]
 fn a_browser_that_begins_many_consents_keeps_few_cookies_and_the_vault_few_requests() {
-    let vault = Arc::new(MemoryVault::new());
+    let vault = Arc::new(SealedVault::in_memory());
     let site = Site::over(Arc::clone(&vault));
     let mut alice = site.tab(ALICE);
     for _ in 0..40 {

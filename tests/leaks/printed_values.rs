@@ -8,7 +8,7 @@ use valetkey::model::Label;
 use valetkey::resolver::ResolveOptions;
 use valetkey::testing::sandbox::{Personality, Refusal};
 use valetkey::testing::{Fault, Host, Sandbox};
-use valetkey::vault::{MasterKey, MemoryVault, SqliteVault, Vault};
+use valetkey::vault::{MasterKey, SealedVault, SqliteVault, Vault};
 use valetkey::{AuthorizationResponse, Binding, ConsentOptions, Resolver};
 
 use crate::logs::Log;
@@ -108,7 +108,7 @@ fn nothing_of_the_whole_walk_is_printed() {
     for behaviour in behaviours {
         let sealed = SqliteVault::in_memory(MasterKey::generate().unwrap()).unwrap();
         for world in [
-            World::with(MemoryVault::new(), behaviour),
+            World::with(SealedVault::in_memory(), behaviour),
             World::with(sealed, behaviour),
         ] {
             let mut transcript = Transcript::default();
@@ -179,7 +179,7 @@ fn a_vault_does_not_print_what_it_keeps() {
             transcript.error(error);
         }
     }
-    let memory = MemoryVault::new();
+    let memory = SealedVault::in_memory();
     let world = World::over(memory);
     world.connect(&person("alice"), "ada");
     transcript.debug(&world.connections);

@@ -13,7 +13,7 @@ use valetkey::gateway::{Gateway, Mount};
 use valetkey::http::{HttpClient, HttpError, HttpRequest, HttpResponse};
 use valetkey::model::Connection;
 use valetkey::testing::{ManualClock, Sandbox};
-use valetkey::vault::MemoryVault;
+use valetkey::vault::SealedVault;
 use valetkey::{ActingUser, AuthorizationResponse, Connections, ConsentOptions, Error, Resolver, catalog};
 
 use crate::logs::Log;
@@ -212,7 +212,7 @@ impl Host {
         };
         let events = Events::default();
         let build = |redirect: &str| {
-            Connections::builder(MemoryVault::new())
+            Connections::builder(SealedVault::in_memory())
                 .client(server, trap.sandbox.registration(redirect))
                 .http_client(trap.clone())
                 .clock(clock.clone())

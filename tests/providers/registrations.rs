@@ -8,7 +8,7 @@ use valetkey::internals::provider::CompiledServer;
 use valetkey::model::Status;
 use valetkey::testing::sandbox::{IssuerEcho, Personality, Surface};
 use valetkey::testing::{Fault, FaultClient, ManualClock, Sandbox};
-use valetkey::vault::MemoryVault;
+use valetkey::vault::SealedVault;
 use valetkey::{Connections, ConsentOptions, Error, Resolver, catalog};
 
 use crate::support::world::{REDIRECT, person, response};
@@ -29,7 +29,7 @@ fn a_gitlab_of_ones_own_is_asked_at_its_own_addresses_alone() {
     let mut personality = Personality::default();
     personality.issuer = IssuerEcho::Never;
     let sandbox = Sandbox::playing_as(surface, personality, clock.clone());
-    let connections = Connections::builder(MemoryVault::new())
+    let connections = Connections::builder(SealedVault::in_memory())
         .client(
             catalog::GITLAB,
             sandbox.registration(REDIRECT).for_base_urls([BASE]),
@@ -91,7 +91,7 @@ fn a_todoist_answer_that_was_lost_serves_its_hour_and_is_declared_at_the_end() {
     let clock = ManualClock::default();
     let sandbox = Sandbox::playing("todoist", clock.clone());
     let http = FaultClient::new(sandbox.clone());
-    let connections = Connections::builder(MemoryVault::new())
+    let connections = Connections::builder(SealedVault::in_memory())
         .client(catalog::TODOIST, sandbox.registration(REDIRECT))
         .http_client(http.clone())
         .clock(clock.clone())

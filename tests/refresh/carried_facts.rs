@@ -7,7 +7,7 @@ use valetkey::connections::{Budget, HealthState};
 use valetkey::model::Connection;
 use valetkey::provider::{AuthorizationServer, Provider, RotationClass};
 use valetkey::testing::Fault;
-use valetkey::vault::MemoryVault;
+use valetkey::vault::SealedVault;
 
 use crate::support::world::{World, person};
 
@@ -20,7 +20,7 @@ fn answers(world: &World, body: &str) {
 }
 
 fn connected(describe: impl Fn(&mut AuthorizationServer, &mut Provider), body: &str) -> (World, Connection) {
-    let world = World::described(MemoryVault::new(), |_| {}, describe);
+    let world = World::described(SealedVault::in_memory(), |_| {}, describe);
     answers(&world, body);
     let connection = world.connect_unnamed();
     (world, connection)
@@ -123,7 +123,7 @@ fn offline_access_is_granted_where_a_refresh_token_came() {
         ("", "offline_access openid"),
     ] {
         let world = World::described(
-            MemoryVault::new(),
+            SealedVault::in_memory(),
             |_| {},
             |server, provider| {
                 without_account(server, provider);

@@ -11,7 +11,7 @@ use valetkey::http::{HttpClient, HttpError, HttpErrorKind, HttpRequest, HttpResp
 use valetkey::model::{Connection, FailureCode, ServerId};
 use valetkey::provider::{ClientRegistration, ClientSourceFailed};
 use valetkey::testing::{ManualClock, Sandbox};
-use valetkey::vault::MemoryVault;
+use valetkey::vault::SealedVault;
 use valetkey::{ActingUser, Connections, ConsentOptions, Error, Operator, Resolver, TenantId};
 
 type Found = Result<Option<Arc<ClientRegistration>>, ClientSourceFailed>;
@@ -106,7 +106,7 @@ impl Saas {
             );
         }
         let source = apps.clone();
-        let mut builder = Connections::builder(MemoryVault::new())
+        let mut builder = Connections::builder(SealedVault::in_memory())
             .server(sandbox.server())
             .provider(sandbox.provider("notes"))
             .clients(move |tenant: &TenantId, server: &ServerId| source.find(tenant, server))

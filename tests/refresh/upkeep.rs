@@ -9,7 +9,7 @@ use valetkey::connections::Budget;
 use valetkey::http::{HttpClient as _, HttpErrorKind, HttpRequest};
 use valetkey::model::ServerId;
 use valetkey::testing::{Fault, FaultClient, Host, ManualClock, Sandbox};
-use valetkey::vault::MemoryVault;
+use valetkey::vault::SealedVault;
 
 use crate::support::world::{self, REDIRECT, World, person};
 
@@ -194,7 +194,7 @@ fn a_server_that_does_not_answer_keeps_no_other_waiting() {
         }
     };
     let client = FaultClient::new(client);
-    let mut builder = Connections::builder(MemoryVault::new())
+    let mut builder = Connections::builder(SealedVault::in_memory())
         .http_client(client)
         .clock(clock.clone());
     for (id, sandbox) in [("first", &first), ("second", &second)] {

@@ -11,7 +11,7 @@ use valetkey::http::{HttpClient, HttpError, HttpErrorKind, HttpRequest, HttpResp
 use valetkey::model::{EventKind, FailureCode, NeedsConsent, ServerId};
 use valetkey::provider::{AuthorizationServer, ClientRegistration};
 use valetkey::testing::{ManualClock, Sandbox};
-use valetkey::vault::MemoryVault;
+use valetkey::vault::SealedVault;
 use valetkey::{Connections, Error};
 
 use crate::support::world::{self, Events, REDIRECT, person};
@@ -102,7 +102,7 @@ impl Net {
         server
     }
 
-    fn host(&self, vault: &Arc<MemoryVault>, events: &Events) -> Connections {
+    fn host(&self, vault: &Arc<SealedVault>, events: &Events) -> Connections {
         let mut builder = Connections::builder(Arc::clone(vault))
             .http_client(self.clone())
             .clock(self.clock.clone())
@@ -154,9 +154,9 @@ impl Net {
 }
 
 /// 30 connections at a server in trouble, due first, and 3 at a server that is well.
-fn troubled(trouble: Trouble) -> (Net, Arc<MemoryVault>, Events, Connections) {
+fn troubled(trouble: Trouble) -> (Net, Arc<SealedVault>, Events, Connections) {
     let net = Net::new(&["ill", "well"]);
-    let (vault, events) = (Arc::new(MemoryVault::new()), Events::default());
+    let (vault, events) = (Arc::new(SealedVault::in_memory()), Events::default());
     let before = net.host(&vault, &events);
     for number in 0..30 {
         net.connect(&before, &format!("person-{number}"), "ill");
@@ -308,7 +308,7 @@ fn promise_34_a_wrong_secret_is_presented_a_few_times_and_the_right_one_at_once(
 #[test]
 fn promise_34_a_replaced_client_leads_to_a_consent_once_the_host_confirms_it() {
     let net = Net::new(&["ill"]);
-    let (vault, events) = (Arc::new(MemoryVault::new()), Events::default());
+    let (vault, events) = (Arc::new(SealedVault::in_memory()), Events::default());
     let before = net.host(&vault, &events);
     net.connect(&before, "alice", "ill");
     let alice = person("alice");
@@ -371,7 +371,7 @@ fn promise_34_a_replaced_client_leads_to_a_consent_once_the_host_confirms_it() {
 #[test]
 fn promise_34_a_dead_server_occupies_a_part_of_the_workers() {
     let net = Net::new(&["dead", "well"]);
-    let (vault, events) = (Arc::new(MemoryVault::new()), Events::default());
+    let (vault, events) = (Arc::new(SealedVault::in_memory()), Events::default());
     let host = net.host(&vault, &events);
     for number in 0..20 {
         net.connect(&host, &format!("person-{number}"), "dead");
@@ -422,7 +422,7 @@ fn promise_34_a_dead_server_occupies_a_part_of_the_workers() {
 #[test]
 fn promise_34_callers_divide_the_work_and_each_counts_what_it_did() {
     let net = Net::new(&["well"]);
-    let (vault, events) = (Arc::new(MemoryVault::new()), Events::default());
+    let (vault, events) = (Arc::new(SealedVault::in_memory()), Events::default());
     let host = net.host(&vault, &events);
     for number in 0..60 {
         net.connect(&host, &format!("person-{number}"), "well");
@@ -451,7 +451,7 @@ fn promise_34_callers_divide_the_work_and_each_counts_what_it_did() {
 fn promise_34_the_budget_is_exact_with_any_number_of_workers() {
     for workers in [0, 1, 2, 7, 32] {
         let net = Net::new(&["one", "two", "three"]);
-        let (vault, events) = (Arc::new(MemoryVault::new()), Events::default());
+        let (vault, events) = (Arc::new(SealedVault::in_memory()), Events::default());
         let host = net.host(&vault, &events);
         for number in 0..10 {
             for service in ["one", "two", "three"] {

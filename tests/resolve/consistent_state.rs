@@ -10,7 +10,7 @@ use valetkey::model::{Connection, NeedsConsent, Status};
 use valetkey::provider::{ClientRegistration, RotationClass};
 use valetkey::resolver::ResolveOptions;
 use valetkey::testing::{Fault, ManualClock, Sandbox};
-use valetkey::vault::MemoryVault;
+use valetkey::vault::SealedVault;
 use valetkey::{ConnectionId, Connections, Error, Resolver};
 
 use crate::support::world::{REDIRECT, World, operator, person};
@@ -71,8 +71,8 @@ const CONFIGURATIONS: [Configuration; 7] = [
     Configuration::NoServer,
 ];
 
-fn prepared(record: Record) -> (World, Arc<MemoryVault>, Connection) {
-    let vault = Arc::new(MemoryVault::new());
+fn prepared(record: Record) -> (World, Arc<SealedVault>, Connection) {
+    let vault = Arc::new(SealedVault::in_memory());
     let world = World::over(Arc::clone(&vault));
     let alice = person("alice");
     let without = matches!(
@@ -137,7 +137,7 @@ fn prepared(record: Record) -> (World, Arc<MemoryVault>, Connection) {
 fn host_over(
     sandbox: &Sandbox,
     clock: &ManualClock,
-    vault: &Arc<MemoryVault>,
+    vault: &Arc<SealedVault>,
     configuration: Configuration,
 ) -> Connections {
     let mut server = sandbox.server();

@@ -13,7 +13,7 @@ use valetkey::http::HttpResponse;
 use valetkey::resolver::mcp::{Action, input_required, url_elicitation_required};
 use valetkey::resolver::{ConsentRequest, Policy, Turn, WorkspaceConnections};
 use valetkey::testing::Fault;
-use valetkey::vault::{MasterKey, MemoryVault, SqliteVault};
+use valetkey::vault::{MasterKey, SealedVault, SqliteVault};
 use valetkey::{ConsentOptions, Error, Resolver};
 
 use crate::support::world::{World, person, response};
@@ -369,7 +369,7 @@ fn scopes_that_are_granted_already_are_not_asked_for_again() {
 #[test]
 fn needs_for_other_scopes_of_a_connection_are_asked_for_together() {
     let world = World::described(
-        MemoryVault::new(),
+        SealedVault::in_memory(),
         |_| {},
         |_, provider| {
             provider.tiers.read_write = Some("notes.read notes.write notes.share".parse().unwrap());

@@ -141,7 +141,7 @@ fn whoever_is_not_connected_learns_it_when_the_placeholder_is_filled() {
 /// A world in which `mail` has an API of its own, apart from that of `notes`.
 fn two_apis() -> World {
     World::described(
-        valetkey::vault::MemoryVault::new(),
+        valetkey::vault::SealedVault::in_memory(),
         |_| {},
         |_, provider| {
             if provider.id.as_str() == "mail" {

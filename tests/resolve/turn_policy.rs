@@ -5,7 +5,7 @@ use std::time::Duration;
 use valetkey::error::{ConsentReason, DenialReason};
 use valetkey::model::{Label, ProviderId};
 use valetkey::resolver::{Calls, Explanation, Policy, ResolveOptions, WorkspaceConnections};
-use valetkey::vault::MemoryVault;
+use valetkey::vault::SealedVault;
 use valetkey::{Error, TenantId, UserId};
 
 use crate::support::world::{World, person};
@@ -185,7 +185,7 @@ fn the_explanation_names_the_setting_that_counted() {
 
 #[test]
 fn what_is_denied_is_denied_before_the_vault_is_asked() {
-    let world = World::over(MemoryVault::new());
+    let world = World::over(SealedVault::in_memory());
     let alice = person("alice");
     world.connect(&alice, "ada");
     world.connect(&person("bob"), "grace");

@@ -8,7 +8,7 @@ use valetkey::model::{Connection, Status};
 use valetkey::provider::RotationClass;
 use valetkey::testing::sandbox::Personality;
 use valetkey::testing::{Fault, Gate};
-use valetkey::vault::{Erasure, MemoryVault};
+use valetkey::vault::{Erasure, SealedVault};
 use valetkey::{ActingUser, ConsentOptions};
 
 use crate::support::world::{World, person};
@@ -31,7 +31,7 @@ fn revoke(world: &World, alice: &ActingUser, connection: &Connection) -> Revocat
 fn with_separate_grants() -> World {
     let describe =
         |server: &mut valetkey::provider::AuthorizationServer, _: &mut _| server.separate_grants = true;
-    World::described(MemoryVault::new(), |_| {}, describe)
+    World::described(SealedVault::in_memory(), |_| {}, describe)
 }
 
 #[test]

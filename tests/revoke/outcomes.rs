@@ -14,7 +14,7 @@ use valetkey::provider::{
     RotationClass,
 };
 use valetkey::testing::{Fault, Sandbox};
-use valetkey::vault::{Erasure, MemoryVault};
+use valetkey::vault::{Erasure, SealedVault};
 
 use crate::support::world::{REDIRECT, World, person};
 
@@ -40,7 +40,7 @@ fn takes_access_tokens(server: &mut AuthorizationServer, _: &mut Provider) {
 
 fn described(describe: impl Fn(&mut AuthorizationServer, &mut Provider)) -> (World, Connection) {
     let world = World::described(
-        MemoryVault::new(),
+        SealedVault::in_memory(),
         |it| it.rotation = RotationClass::SingleUse,
         describe,
     );
@@ -150,7 +150,7 @@ fn a_revocation_that_fails_for_long_does_not_multiply() {
             deletes(server, provider);
             server.rotation = rotation;
         };
-        let world = World::described(MemoryVault::new(), |it| it.rotation = rotation, describe);
+        let world = World::described(SealedVault::in_memory(), |it| it.rotation = rotation, describe);
         let connection = world.connect(&person("alice"), "ada");
         world.clock.advance(Duration::from_secs(25 * 3_600));
         let outage = || {
@@ -190,7 +190,7 @@ fn revoking_an_access_token_is_not_called_the_end_of_a_refresh_token() {
 
     // Without a refresh token there is nothing else.
     let world = World::described(
-        MemoryVault::new(),
+        SealedVault::in_memory(),
         |it| it.issues_refresh_tokens = false,
         takes_access_tokens,
     );
@@ -260,7 +260,7 @@ fn a_refusal_is_not_repeated_for_ever() {
 /// The host's configuration has changed since the consent.
 fn rebuilt(
     world: &World,
-    vault: &Arc<MemoryVault>,
+    vault: &Arc<SealedVault>,
     registration: Option<ClientRegistration>,
     with_server: bool,
 ) -> Connections {
@@ -299,7 +299,7 @@ fn tokens_of_a_changed_configuration_go_nowhere_and_wait() {
         ("no server", |_| None, false, Misconfiguration::UnknownServer),
     ];
     for (name, registration, with_server, problem) in cases {
-        let vault = Arc::new(MemoryVault::new());
+        let vault = Arc::new(SealedVault::in_memory());
         let world = World::over(Arc::clone(&vault));
         let connection = world.connect(&person("alice"), "ada");
         let host = rebuilt(&world, &vault, registration(&world.sandbox), with_server);

@@ -6,7 +6,7 @@ use valetkey::error::ConsentReason;
 use valetkey::model::Status;
 use valetkey::provider::RotationClass;
 use valetkey::testing::{Fault, Gate};
-use valetkey::vault::{MasterKey, MemoryVault, SqliteVault};
+use valetkey::vault::{MasterKey, SealedVault, SqliteVault};
 use valetkey::{ActingUser, Error};
 
 use crate::support::world::{World, person};
@@ -20,7 +20,7 @@ fn worlds(rotation: RotationClass) -> [World; 2] {
         it.revocation_spares_family = true;
     };
     [
-        World::with(MemoryVault::new(), behaviour),
+        World::with(SealedVault::in_memory(), behaviour),
         World::with(sealed, behaviour),
     ]
 }

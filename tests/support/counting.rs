@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use valetkey::vault::{MemoryStore, Store, Transaction, VaultError};
+use valetkey::internals::vault::MemoryStore;
+use valetkey::vault::{Store, Transaction, VaultError};
 
 /// A store in memory. Clones share it and what it has counted.
 #[derive(Debug, Default, Clone)]

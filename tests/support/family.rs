@@ -10,7 +10,7 @@ use valetkey::error::ConsentReason;
 use valetkey::model::{Connection, Scopes};
 use valetkey::testing::sandbox::Logged;
 use valetkey::testing::{FaultClient, ManualClock, Sandbox};
-use valetkey::vault::{MasterKey, MemoryVault, SqliteVault, Vault};
+use valetkey::vault::{MasterKey, SealedVault, SqliteVault, Vault};
 use valetkey::{ActingUser, Connections, ConsentOptions, Resolver, Result};
 
 use super::world::{Events, REDIRECT, person, response};
@@ -63,7 +63,7 @@ pub(crate) struct Host {
 
 impl Host {
     pub(crate) fn new(family: &Family) -> Self {
-        Self::over(family, MemoryVault::new())
+        Self::over(family, SealedVault::in_memory())
     }
 
     pub(crate) fn over(family: &Family, vault: impl Vault) -> Self {
@@ -176,7 +176,7 @@ pub(crate) const GOOGLE: &Family = &FAMILIES[0];
 
 pub(crate) fn vaults() -> [Box<dyn Fn() -> Arc<dyn Vault>>; 2] {
     [
-        Box::new(|| Arc::new(MemoryVault::new())),
+        Box::new(|| Arc::new(SealedVault::in_memory())),
         Box::new(|| Arc::new(SqliteVault::in_memory(MasterKey::generate().unwrap()).unwrap())),
     ]
 }

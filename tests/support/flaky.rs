@@ -14,14 +14,26 @@ use valetkey::model::{
 use valetkey::testing::ManualClock;
 
 /// A vault in memory that is out of reach for as many writes of tokens as a test says.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct FlakyVault {
-    inner: Arc<MemoryVault>,
+    inner: Arc<SealedVault>,
     failures: Arc<AtomicUsize>,
     /// How many writes of tokens were tried.
     attempts: Arc<AtomicUsize>,
     pub(crate) clock: ManualClock,
     pub(crate) warnings: Vec<VaultWarning>,
+}
+
+impl Default for FlakyVault {
+    fn default() -> Self {
+        Self {
+            inner: Arc::new(SealedVault::in_memory()),
+            failures: Arc::default(),
+            attempts: Arc::default(),
+            clock: ManualClock::default(),
+            warnings: Vec::new(),
+        }
+    }
 }
 
 impl FlakyVault {

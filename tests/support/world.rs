@@ -6,7 +6,7 @@ use valetkey::model::Connection;
 use valetkey::provider::{AuthorizationServer, Provider};
 use valetkey::testing::sandbox::Personality;
 use valetkey::testing::{EventLog, Host};
-use valetkey::vault::{MemoryVault, Vault};
+use valetkey::vault::{SealedVault, Vault};
 use valetkey::{ActingUser, AuthorizationResponse, Consent, ConsentOptions, Operator, Result, TenantId};
 
 pub(crate) const REDIRECT: &str = Host::REDIRECT_URI;
@@ -44,7 +44,7 @@ impl World {
 
     /// The same with a sandbox that behaves in this way.
     pub(crate) fn like(change: impl FnOnce(&mut Personality)) -> Self {
-        Self::with(MemoryVault::new(), change)
+        Self::with(SealedVault::in_memory(), change)
     }
 
     pub(crate) fn with(vault: impl Vault, change: impl FnOnce(&mut Personality)) -> Self {

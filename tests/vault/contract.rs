@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use valetkey::testing::vault_contract::check;
-use valetkey::vault::MemoryVault;
+use valetkey::vault::SealedVault;
 
 #[test]
 fn memory() {
-    check(&|| Arc::new(MemoryVault::new()));
+    check(&|| Arc::new(SealedVault::in_memory()));
 }
 
 #[cfg(feature = "sqlite")]

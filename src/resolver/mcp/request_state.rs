@@ -52,7 +52,7 @@ const ARGUMENTS: &str = "arguments";
 /// ```
 /// # use valetkey::AuthorizationResponse;
 /// # use valetkey::testing::{ManualClock, Sandbox};
-/// # use valetkey::vault::MemoryVault;
+/// # use valetkey::vault::SealedVault;
 /// # use valetkey::{ActingUser, Connections, Resolver};
 /// use serde_json::json;
 /// use valetkey::resolver::mcp::{RequestStateKey, input_required};
@@ -60,7 +60,7 @@ const ARGUMENTS: &str = "arguments";
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let sandbox = Sandbox::new(ManualClock::default());
-/// # let connections = Connections::builder(MemoryVault::new())
+/// # let connections = Connections::builder(SealedVault::in_memory())
 /// #   .server(sandbox.server()).provider(sandbox.provider("notes")).http_client(sandbox.clone())
 /// #   .clock(ManualClock::default())
 /// #   .client("sandbox", sandbox.registration("https://app.example/callback"))

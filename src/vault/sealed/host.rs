@@ -4,7 +4,6 @@ use std::path::Path;
 
 use crate::model::{TenantId, Timestamp, VaultWarning};
 use crate::vault::sealed::SealedVault;
-use crate::vault::sealed::store::Store;
 #[cfg(feature = "sqlite")]
 use crate::vault::sqlite::SqliteVault;
 use crate::vault::{AuditChain, AuditHead, AuditReport, Rotated, Rotation, VaultError};
@@ -121,6 +120,6 @@ macro_rules! host_methods {
     };
 }
 
-host_methods!(impl<S: Store> SealedVault<S>);
+host_methods!(impl SealedVault);
 #[cfg(feature = "sqlite")]
 host_methods!(impl SqliteVault);

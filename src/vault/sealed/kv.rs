@@ -53,11 +53,6 @@ impl<S: Store> Kv<S> {
             holder: OnceLock::new(),
         }
     }
-
-    /// The store.
-    pub(in crate::vault) const fn store(&self) -> &S {
-        &self.store
-    }
 }
 
 /// Ends a transaction whose changes are not to be kept. Never leaves this module.

@@ -18,6 +18,7 @@ type Value = Zeroizing<Vec<u8>>;
 /// Any number of transactions read at a time; one writes alone. The bytes of values that are
 /// overwritten or deleted are overwritten in memory at the end of the transaction.
 #[derive(Default)]
+#[allow(unnameable_types, reason = "public for this crate's own tests")]
 pub struct MemoryStore {
     values: RwLock<BTreeMap<Vec<u8>, Value>>,
 }

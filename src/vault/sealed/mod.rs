@@ -51,6 +51,7 @@ pub(in crate::vault) use core::Core;
 pub(in crate::vault) use upgrade::{Upgraded, Upgrader};
 
 use std::fmt;
+use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
@@ -58,72 +59,59 @@ use crate::vault::VaultError;
 use crate::vault::envelope::{MasterKey, MasterKeys};
 use kv::Kv;
 
-/// A vault over a host's own [`Store`].
+/// A vault in memory, or over a host's own [`Store`].
 ///
 /// Everything that a vault promises is implemented here, once: sealing, authenticated routing, claims, shared and
-/// former grants, pending revocations, the audit. The store brings transactions over keys and values.
+/// former grants, pending revocations, the audit. The store brings transactions over keys and values. Keep the store in an
+/// [`Arc`] to use it beside the vault.
 ///
 /// ```
-/// use valetkey::vault::MasterKey;
-/// use valetkey::vault::{MemoryStore, SealedVault};
+/// use valetkey::Connections;
+/// use valetkey::vault::SealedVault;
 ///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let vault = SealedVault::open(MemoryStore::new(), MasterKey::generate()?)?;
-/// # drop(vault);
-/// # Ok(())
-/// # }
+/// let vault = SealedVault::in_memory();
+/// # let _ = Connections::builder(vault);
 /// ```
-pub struct SealedVault<S> {
-    core: Core<Kv<S>>,
+pub struct SealedVault {
+    core: Core<Kv<Arc<dyn Store>>>,
 }
 
-/// A vault in memory, for tests and for hosts whose connections end with their process.
-///
-/// It is sealed like every other vault, under a key that everybody knows: nothing in the memory of a process is
-/// protected from that process.
-pub type MemoryVault = SealedVault<MemoryStore>;
-
-impl<S: Store> SealedVault<S> {
+impl SealedVault {
     /// Opens the vault in a store, or makes one there.
     ///
     /// # Errors
     ///
     /// [`VaultError::WrongMasterKey`] if the vault was made with another key; otherwise what the store reports.
-    pub fn open(store: S, keys: impl Into<MasterKeys>) -> Result<Self, VaultError> {
-        let core = Core::new(Kv::new(store), keys.into());
-        core.check_key()?;
-        Ok(Self { core })
+    pub fn open(store: impl Store, keys: impl Into<MasterKeys>) -> Result<Self, VaultError> {
+        let vault = Self::over(store, keys);
+        vault.core.check_key()?;
+        Ok(vault)
     }
 
-    /// Returns the store.
-    pub const fn store(&self) -> &S {
-        self.core.tables.store()
+    /// Makes an empty vault in memory, for tests and for hosts whose connections end with their process.
+    ///
+    /// It is sealed like every other vault, under a key that everybody knows: nothing in the memory of a process is
+    /// protected from that process.
+    #[must_use]
+    pub fn in_memory() -> Self {
+        let key = MasterKey::of_bytes(Zeroizing::new([0; 32]));
+        Self::over(MemoryStore::new(), key)
+    }
+
+    fn over(store: impl Store, keys: impl Into<MasterKeys>) -> Self {
+        let store: Arc<dyn Store> = Arc::new(store);
+        Self {
+            core: Core::new(Kv::new(store), keys.into()),
+        }
     }
 
     /// Returns the core of the vault.
-    const fn core(&self) -> &Core<Kv<S>> {
+    const fn core(&self) -> &Core<Kv<Arc<dyn Store>>> {
         &self.core
     }
 }
 
-impl SealedVault<MemoryStore> {
-    /// Returns an empty vault in memory.
-    #[must_use]
-    pub fn new() -> Self {
-        let key = MasterKey::of_bytes(Zeroizing::new([0; 32]));
-        Self {
-            core: Core::new(Kv::new(MemoryStore::new()), key.into()),
-        }
-    }
-}
-
-impl Default for SealedVault<MemoryStore> {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl<S: fmt::Debug> fmt::Debug for SealedVault<S> {
+impl fmt::Debug for SealedVault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SealedVault").finish_non_exhaustive()
     }

@@ -23,7 +23,7 @@ fn tenant(name: &str) -> TenantId {
     TenantId::new(name).unwrap()
 }
 
-type Vault = SealedVault<Arc<MemoryStore>>;
+type Vault = SealedVault;
 
 fn open(store: &Arc<MemoryStore>, keys: impl Into<MasterKeys>) -> Result<Vault, VaultError> {
     SealedVault::open(Arc::clone(store), keys)

@@ -10,13 +10,12 @@ use crate::model::{
 };
 use crate::secret::PkceVerifier;
 use crate::vault::sealed::SealedVault;
-use crate::vault::sealed::store::Store;
 use crate::vault::*;
 
 /// Implements one of the six traits by forwarding every method: to the core of a vault, or to what an `Arc` holds.
 macro_rules! forward {
     ($trait:ident { $(fn $method:ident($($name:ident: $type:ty),*) -> $out:ty;)* }) => {
-        impl<S: Store> $trait for SealedVault<S> {
+        impl $trait for SealedVault {
             $(fn $method(&self, $($name: $type),*) -> $out {
                 self.core.$method($($name),*)
             })*

@@ -18,7 +18,7 @@ use valetkey::model::{
     Account, Connection, ConnectionId, FailureCode, Grant, GrantId, IssuedBy, NeedsConsent, Owner,
     ProviderId, Scopes, ServerId, Status, Timestamp, UserId,
 };
-use valetkey::vault::{MasterKey, MemoryVault, Retention, SqliteVault, Vault};
+use valetkey::vault::{MasterKey, Retention, SealedVault, SqliteVault, Vault};
 
 use self::steps::*;
 use crate::support::world::tenant;
@@ -385,7 +385,7 @@ proptest! {
 
     #[test]
     fn every_history_keeps_one_place_for_each_token(steps in prop::collection::vec(step(), 1..40)) {
-        let memory = MemoryVault::new();
+        let memory = SealedVault::in_memory();
         let sqlite = SqliteVault::in_memory(MasterKey::generate().unwrap()).unwrap();
         let mut sides = [Side::new(&memory), Side::new(&sqlite)];
         for (now, step) in (0..).zip(&steps) {
@@ -412,7 +412,7 @@ fn the_end_of_an_older_refresh_changes_nothing_about_the_connections() {
         Step::Reject { ago: 0 },
         Step::Commit { ago: 0 },
     ] {
-        let vault = MemoryVault::new();
+        let vault = SealedVault::in_memory();
         let mut side = Side::new(&vault);
         let consent = |services: &[u8]| Step::Consent {
             services: services.to_vec(),

@@ -16,7 +16,7 @@ use valetkey::error::{ConsentReason, Misconfigured};
 use valetkey::model::{Connection, Status};
 use valetkey::testing::sandbox::Logged;
 use valetkey::testing::{ManualClock, Sandbox};
-use valetkey::vault::MemoryVault;
+use valetkey::vault::SealedVault;
 use valetkey::{ActingUser, Connections, ConsentOptions, Error, Resolver, catalog};
 
 use self::expected::HTTPS;
@@ -34,7 +34,7 @@ impl Host {
     fn new(service: &str, server: &str, redirect: &str) -> Self {
         let clock = ManualClock::default();
         let sandbox = Sandbox::playing(service, clock.clone());
-        let connections = Connections::builder(MemoryVault::new())
+        let connections = Connections::builder(SealedVault::in_memory())
             .client(server, sandbox.registration(redirect))
             .http_client(sandbox.clone())
             .clock(clock.clone())
@@ -83,7 +83,7 @@ fn a_callback_address_that_a_service_does_not_take_is_refused_with_what_it_takes
         ("asana", "http://localhost:8080/cb", "https only"),
         ("google", "http://app.test/cb", "127.0.0.1"),
     ] {
-        let error = Connections::builder(MemoryVault::new())
+        let error = Connections::builder(SealedVault::in_memory())
             .client(
                 server,
                 valetkey::provider::ClientRegistration::new("id", "secret", redirect),
@@ -110,7 +110,7 @@ fn an_old_todoist_app_has_tokens_without_an_end() {
 
 #[test]
 fn an_old_oura_app_has_bare_scopes_and_its_grant_stays_with_its_endpoint() {
-    let vault = std::sync::Arc::new(MemoryVault::new());
+    let vault = std::sync::Arc::new(SealedVault::in_memory());
     let clock = ManualClock::default();
     let sandbox = Sandbox::playing("oura-legacy", clock.clone());
     let build = |legacy: bool| {
@@ -241,7 +241,7 @@ fn a_jira_person_with_a_site_of_another_name_is_told_which_parameter_to_mend() {
 fn revoking_one_google_service_says_before_which_others_end_with_it() {
     let clock = ManualClock::default();
     let sandbox = Sandbox::playing("gmail", clock.clone());
-    let connections = Connections::builder(MemoryVault::new())
+    let connections = Connections::builder(SealedVault::in_memory())
         .client("google", sandbox.registration(HTTPS))
         .http_client(sandbox.clone())
         .clock(clock)

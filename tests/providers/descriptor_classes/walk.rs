@@ -9,7 +9,7 @@ use url::Url;
 use valetkey::http::{HttpError, HttpRequest, HttpResponse};
 use valetkey::provider::{ClientAuthentication, ClientRegistration, DescriptorFile};
 use valetkey::testing::ManualClock;
-use valetkey::vault::MemoryVault;
+use valetkey::vault::SealedVault;
 use valetkey::{ActingUser, AuthorizationResponse, Connections, ConsentOptions, Resolver};
 
 const REDIRECT: &str = "https://app.test/callback";
@@ -113,7 +113,7 @@ impl Class {
         } else {
             ClientRegistration::new("the-client", "the-secret", REDIRECT)
         };
-        let connections = Connections::builder(MemoryVault::new())
+        let connections = Connections::builder(SealedVault::in_memory())
             .http_client(client)
             .clock(clock.clone())
             .client("acme", registration.for_base_urls(self.asked_origins()))

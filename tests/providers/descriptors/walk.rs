@@ -10,7 +10,7 @@ use valetkey::http::{HttpError, HttpRequest, HttpResponse};
 use valetkey::model::Connection;
 use valetkey::provider::{ClientRegistration, DescriptorFile};
 use valetkey::testing::ManualClock;
-use valetkey::vault::MemoryVault;
+use valetkey::vault::SealedVault;
 use valetkey::{ActingUser, Connections, ConsentOptions, Error};
 
 use crate::support::world::{REDIRECT, person, response};
@@ -66,7 +66,7 @@ impl Walk {
             Ok(HttpResponse::new(StatusCode::OK, text).with_header(DATE, date))
         };
         let clock = ManualClock::default();
-        let mut builder = Connections::builder(MemoryVault::new())
+        let mut builder = Connections::builder(SealedVault::in_memory())
             .http_client(client)
             .clock(clock.clone());
         for server in &file.servers {

@@ -12,7 +12,7 @@ use valetkey::http::{HttpError, HttpRequest, HttpResponse};
 use valetkey::model::Connection;
 use valetkey::provider::{ClientRegistration, DescriptorFile, ParameterProblem};
 use valetkey::testing::ManualClock;
-use valetkey::vault::MemoryVault;
+use valetkey::vault::SealedVault;
 use valetkey::{ActingUser, Connections, ConsentOptions, Error, Resolver};
 
 use crate::support::world::{REDIRECT, person, response};
@@ -66,7 +66,7 @@ const FILE: &str = r#"{
 
 struct Host {
     connections: Connections,
-    vault: Arc<MemoryVault>,
+    vault: Arc<SealedVault>,
     clock: ManualClock,
     /// The addresses that were asked, in order.
     asked: Arc<Mutex<Vec<String>>>,
@@ -82,7 +82,7 @@ impl Host {
 
     fn saying(server: &str, registered: &[&str], said: &'static str) -> Self {
         let (vault, clock, asked) = (
-            Arc::new(MemoryVault::new()),
+            Arc::new(SealedVault::in_memory()),
             ManualClock::default(),
             Arc::default(),
         );
@@ -135,7 +135,7 @@ fn connections(
     server: &str,
     registered: &[&str],
     said: &'static str,
-    vault: Arc<MemoryVault>,
+    vault: Arc<SealedVault>,
     clock: &ManualClock,
     asked: &Arc<Mutex<Vec<String>>>,
 ) -> Result<Connections, Error> {
@@ -399,7 +399,14 @@ fn a_base_url_that_cannot_be_compared_is_refused_when_the_connections_are_built(
         "",
     ] {
         let (clock, asked) = (ManualClock::default(), Arc::default());
-        let built = connections("by-base", &[base], "", Arc::default(), &clock, &asked);
+        let built = connections(
+            "by-base",
+            &[base],
+            "",
+            Arc::new(SealedVault::in_memory()),
+            &clock,
+            &asked,
+        );
         let error = built.err().unwrap_or_else(|| panic!("{base:?} is taken"));
         assert!(error.to_string().contains("base_urls"), "{base:?}: {error}");
     }

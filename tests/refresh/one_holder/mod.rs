@@ -13,7 +13,7 @@ use valetkey::provider::ClientRegistration;
 use valetkey::provider::RotationClass;
 use valetkey::testing::sandbox::{ExpiresIn, RefreshTokenEcho, Refusal, ScopeEcho};
 use valetkey::testing::{Fault, Gate};
-use valetkey::vault::MemoryVault;
+use valetkey::vault::SealedVault;
 use valetkey::{ActingUser, Clock as _, Error, Resolver};
 
 use crate::support::world::{REDIRECT, World, person};

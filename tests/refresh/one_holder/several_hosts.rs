@@ -5,7 +5,7 @@ use super::*;
 // Menci/Floway#67: the loser of a race was told `invalid_grant`, and destroyed what the winner had got.
 #[test]
 fn a_refusal_of_the_old_token_does_not_touch_the_new_one() {
-    let vault = Arc::new(MemoryVault::new());
+    let vault = Arc::new(SealedVault::in_memory());
     let behaviour = |it: &mut valetkey::testing::sandbox::Personality| it.rotation = RotationClass::SingleUse;
     let (world, alice) = connected_like(World::with(Arc::clone(&vault), behaviour));
     let winner = world.another().build().unwrap().resolver;
@@ -35,7 +35,7 @@ fn a_refusal_of_the_old_token_does_not_touch_the_new_one() {
 // eca#462, openai/codex#29017, openwork#4441: several hosts raced for a token that is good for one use.
 #[test]
 fn hosts_of_one_vault_take_turns() {
-    let vault = Arc::new(MemoryVault::new());
+    let vault = Arc::new(SealedVault::in_memory());
     let (world, alice) = connected_like(World::over(Arc::clone(&vault)));
     let hosts: Vec<_> = (0..4)
         .map(|_| world.another().build().unwrap().resolver)

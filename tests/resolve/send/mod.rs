@@ -81,7 +81,7 @@ fn a_request_with_credentials_of_its_own_is_refused() {
 #[test]
 fn a_header_that_the_descriptor_sends_may_be_chosen_by_the_request() {
     let world = World::described(
-        valetkey::vault::MemoryVault::new(),
+        valetkey::vault::SealedVault::in_memory(),
         |_| {},
         |_, provider| {
             provider

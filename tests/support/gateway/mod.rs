@@ -12,7 +12,7 @@ use valetkey::gateway::{Authenticator, Caller, Gateway, Mount, Refused};
 use valetkey::model::Connection;
 use valetkey::provider::{AuthorizationServer, Provider};
 use valetkey::testing::{Host, Sandbox};
-use valetkey::vault::{MemoryVault, Vault};
+use valetkey::vault::{SealedVault, Vault};
 use valetkey::{ActingUser, ConsentOptions, Operator};
 
 pub(crate) const ORIGIN: &str = "https://app.test";
@@ -66,7 +66,7 @@ impl Deref for Site {
 
 impl Site {
     pub(crate) fn new() -> Self {
-        Self::over(MemoryVault::new())
+        Self::over(SealedVault::in_memory())
     }
 
     pub(crate) fn over(vault: impl Vault) -> Self {
@@ -80,7 +80,7 @@ impl Site {
 
     /// The same, with more services.
     pub(crate) fn offering(more: impl FnOnce(&Sandbox, ConnectionsBuilder) -> ConnectionsBuilder) -> Self {
-        Self::build(MemoryVault::new(), |_, _| {}, more)
+        Self::build(SealedVault::in_memory(), |_, _| {}, more)
     }
 
     /// The same, with other descriptors of the server and of `mail`.
@@ -88,7 +88,7 @@ impl Site {
         change: impl FnOnce(&mut AuthorizationServer, &mut Provider),
         more: impl FnOnce(&Sandbox, ConnectionsBuilder) -> ConnectionsBuilder,
     ) -> Self {
-        Self::build(MemoryVault::new(), change, more)
+        Self::build(SealedVault::in_memory(), change, more)
     }
 
     fn build(
