@@ -6,6 +6,7 @@ mod connection;
 mod event;
 mod grant;
 mod id;
+mod invalid;
 mod scope;
 mod state;
 mod timestamp;
@@ -19,10 +20,12 @@ pub use event::{Event, EventKind, EventLevel, EventSink};
 pub use grant::{Grant, Origin};
 pub(crate) use id::StoredName;
 pub use id::{
-    ConnectionId, ConsentId, GrantId, InvalidId, Label, ProviderId, RevocationId, ServerId, TenantId,
-    ToolName, TurnId, TurnPurpose, UserId,
+    ConnectionId, ConsentId, GrantId, Label, ProviderId, RevocationId, ServerId, TenantId, ToolName, TurnId,
+    TurnPurpose, UserId,
 };
-pub use scope::{InvalidScope, Scope, Scopes};
+pub use invalid::InvalidValue;
+pub(crate) use invalid::Rule;
+pub use scope::{Scope, Scopes};
 pub use state::{Account, FailureCode, InFlight, IssuedBy, NeedsConsent, Parameters, RefreshState, Status};
-pub use timestamp::{InvalidTimestamp, Timestamp};
+pub use timestamp::Timestamp;
 pub use warning::VaultWarning;

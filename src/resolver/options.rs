@@ -12,8 +12,8 @@ use crate::model::{Label, ProviderId, Scopes, ToolName};
 ///
 /// ```
 /// use valetkey::resolver::ResolveOptions;
-/// # use valetkey::model::{InvalidId, Label};
-/// # fn main() -> Result<(), InvalidId> {
+/// # use valetkey::model::{InvalidValue, Label};
+/// # fn main() -> Result<(), InvalidValue> {
 /// let options = ResolveOptions::new("gmail").label(Label::new("work")?);
 /// assert_eq!(options.provider, "gmail");
 /// # Ok(())

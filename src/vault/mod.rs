@@ -33,10 +33,8 @@ mod tables_contract;
 pub(crate) mod upkeep;
 
 pub use crate::model::VaultWarning;
-pub use audit::{
-    AuditChain, AuditEntry, AuditHead, AuditKind, AuditOrder, AuditReport, InvalidAuditHead, Progress,
-};
-pub use envelope::{MasterKey, MasterKeyError, MasterKeys};
+pub use audit::{AuditChain, AuditEntry, AuditHead, AuditKind, AuditOrder, AuditReport, Progress};
+pub use envelope::{MasterKey, MasterKeys};
 pub use error::VaultError;
 pub use revocation::Erasure;
 pub use sealed::{MemoryStore, MemoryVault, Mode, SealedVault, Store, Transaction};

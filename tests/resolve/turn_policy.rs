@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use valetkey::error::{ConsentReason, DenialReason};
+use valetkey::error::ConsentReason;
 use valetkey::model::{Label, ProviderId};
 use valetkey::resolver::{
     Calls, Finding, Policy, ResolveOptions, Setting, Step, TokenState, ToolName, WorkspaceConnections,
@@ -240,7 +240,7 @@ fn what_is_denied_is_denied_before_the_vault_is_asked() {
         assert_eq!(found.is_ok(), !denied, "{calls}: {found:?}");
         if denied {
             // Neither what is connected nor what is not shows.
-            assert_eq!(explained.steps, [Step::Denied(DenialReason::Listed)]);
+            assert_eq!(explained.steps, [Step::Denied]);
             let requests = world.http.requests();
             assert!(matches!(turn.peek(&options), Err(Error::Denied(_))));
             let request = http::Request::get("/notes").body(Vec::new()).unwrap();
@@ -274,21 +274,22 @@ fn what_is_denied_asks_nothing_of_the_vault() {
     let options = ResolveOptions::new("notes");
     let asked = world.resolver.resolve(&alice, "notes");
     assert!(matches!(asked, Err(Error::Vault(_))), "{asked:?}");
-    for policy in [
-        Policy::default().deny(Calls::all()),
-        Policy::default().require_label(notes()),
+    let is_denied = |error: &Error| matches!(error, Error::Denied(_) | Error::LabelRequired(_));
+    for (policy, step) in [
+        (Policy::default().deny(Calls::all()), Step::Denied),
+        (Policy::default().require_label(notes()), Step::LabelRequired),
     ] {
         let resolver = world.resolver.clone().policy(policy);
         let turn = resolver.turn(alice.clone());
         let denied = turn.resolve("notes");
-        assert!(matches!(denied, Err(Error::Denied(_))), "{denied:?}");
+        assert!(denied.as_ref().is_err_and(is_denied), "{denied:?}");
         let denied = turn.peek("notes");
-        assert!(matches!(denied, Err(Error::Denied(_))), "{denied:?}");
+        assert!(denied.as_ref().is_err_and(is_denied), "{denied:?}");
         let request = http::Request::get("/notes").body(Vec::new()).unwrap();
         let denied = turn.send("notes", request);
-        assert!(matches!(denied, Err(Error::Denied(_))), "{denied:?}");
+        assert!(denied.as_ref().is_err_and(is_denied), "{denied:?}");
         let explained = resolver.turn(alice.clone()).explain(&options);
-        assert!(matches!(explained.steps[..], [Step::Denied(_)]), "{explained:?}");
+        assert_eq!(explained.steps, [step]);
     }
 }
 
@@ -304,10 +305,8 @@ fn a_label_that_must_be_named_is_not_left_to_a_default() {
         .resolver
         .clone()
         .policy(Policy::default().require_label(notes()));
-    let Err(Error::Denied(denied)) = resolver.resolve(&alice, "notes") else {
-        panic!("not denied")
-    };
-    assert_eq!(denied.reason, DenialReason::LabelRequired);
+    let denied = resolver.resolve(&alice, "notes").unwrap_err();
+    assert!(matches!(&denied, Error::LabelRequired(provider) if *provider == notes()));
     assert_eq!(
         denied.to_string(),
         "this call to notes is denied: the policy wants a label to be named"

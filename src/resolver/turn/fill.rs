@@ -24,7 +24,7 @@ impl Turn {
     ///
     /// # Errors
     ///
-    /// [`UnknownProvider`](crate::Error::UnknownProvider), [`Random`](crate::Error::Random), and
+    /// [`UnknownProvider`](crate::Error::UnknownProvider), [`RandomUnavailable`](crate::Error::RandomUnavailable), and
     /// [`TooManyPlaceholders`](RequestRefused::TooManyPlaceholders) after 1,024 different ones. Whether the user is
     /// connected shows when the placeholder is filled.
     pub fn placeholder<'a>(&self, options: impl Into<ResolveOptions<'a>>) -> Result<Placeholder> {
@@ -118,7 +118,7 @@ impl Turn {
             add_to_request(cx, &self.acting_user, token, &mut outgoing)?;
         }
         outgoing.timeout = settings.send_timeout;
-        outgoing.max_response_bytes = settings.send_max_bytes;
+        outgoing.max_response_bytes = Some(settings.send_max_bytes);
         for (name, value) in secrets {
             outgoing = outgoing
                 .with_secret_header(name, value)

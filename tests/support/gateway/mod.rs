@@ -109,10 +109,7 @@ impl Site {
             .connections(more)
             .build()
             .unwrap();
-        let gateway = Gateway::builder(host.connections.clone(), mount, Door)
-            .allow_return_to("/chat")
-            .build()
-            .unwrap();
+        let gateway = Gateway::new(host.connections.clone(), mount, Door).allow_return_to("/chat");
         Self { host, gateway }
     }
 
