@@ -153,7 +153,7 @@ impl Turn {
     ///
     /// # Errors
     ///
-    /// [`Request`](Error::Request) if the request may not be sent with this token; [`Answer`](Error::Answer) if the answer
+    /// [`Request`](Error::Request) if the request may not be sent with this token; [`AnswerTooLarge`](Error::AnswerTooLarge) if the answer
     /// exceeds a limit; and those of [`resolve`](Self::resolve). Every other answer of the API is `Ok`, whatever its status.
     pub fn send<'a>(
         &self,
