@@ -43,8 +43,8 @@ pub enum Error {
     /// The user has several accounts, named none and marked none as the default.
     #[error("several accounts are connected to {0}; name one by its label or mark one as the default")]
     Ambiguous(ProviderId),
-    /// The call names no label, and the host's policy [wants one](crate::resolver::Policy::require_label). The vault was not
-    /// asked.
+    /// The call names no label, and the host's policy [wants
+    /// one](crate::resolver::Policy::require_label). The vault was not asked.
     #[error("this call to {0} is denied: the policy wants a label to be named")]
     LabelRequired(ProviderId),
     /// The account has several sites, and a connection is for one of them. The grant was given back and nothing was
@@ -56,8 +56,8 @@ pub enum Error {
     #[error(transparent)]
     Consent(#[from] ConsentError),
 
-    /// The host's policy [does not allow](crate::resolver::Policy::deny) the call, whatever is connected. The vault was not
-    /// asked.
+    /// The host's policy [does not allow](crate::resolver::Policy::deny) the call, whatever is
+    /// connected. The vault was not asked.
     #[error("this call to {0} is denied: the policy lists it")]
     Denied(ProviderId),
     /// There is no such connection within the caller's reach.
@@ -92,7 +92,8 @@ pub enum Error {
     /// A connection parameter is missing, unknown or malformed.
     #[error(transparent)]
     Parameter(#[from] InvalidParameter),
-    /// A plain value does not have the form it needs: an id, a scope, a callback. The error says which and why.
+    /// A plain value does not have the form it needs: an id, a scope, a callback. The error says
+    /// which and why.
     #[error(transparent)]
     InvalidValue(#[from] InvalidValue),
     /// The same grant cannot serve this service: it has another authorization server, client or address there, or must
@@ -103,13 +104,15 @@ pub enum Error {
     #[error(transparent)]
     Request(#[from] RequestRefused),
 
-    /// The API has acted on the request, and its answer is too large to be taken. Do not repeat the request unchanged: ask
-    /// for less, raise the limit, or call [`Turn::send_stream`](crate::resolver::Turn::send_stream), whose bodies have none.
+    /// The API has acted on the request, and its answer is too large to be taken. Do not repeat the
+    /// request unchanged: ask for less, raise the limit, or call
+    /// [`Turn::send_stream`](crate::resolver::Turn::send_stream), whose bodies have none.
     #[error("{}", answer_too_large(*limit))]
     AnswerTooLarge {
-        /// The limit of the body, in bytes: [`Settings::send_max_bytes`](crate::connections::Settings::send_max_bytes). `None`
-        /// if the head is too large: it has more headers, or larger ones, than the HTTP client reads, which are 128 and
-        /// 64 KiB in the default client.
+        /// The limit of the body, in bytes:
+        /// [`Settings::send_max_bytes`](crate::connections::Settings::send_max_bytes). `None` if
+        /// the head is too large: it has more headers, or larger ones, than the HTTP client reads,
+        /// which are 128 and 64 KiB in the default client.
         limit: Option<usize>,
     },
 }

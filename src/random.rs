@@ -17,8 +17,9 @@ pub(crate) fn fill(bytes: &mut [u8]) -> Result<(), RandomUnavailable> {
     SystemRandom::new().fill(bytes).map_err(|_| RandomUnavailable)
 }
 
-/// The bytes of a new UUID of version 7, whose order is the order of creation
-/// ([RFC 9562 §5.7](https://www.rfc-editor.org/rfc/rfc9562#section-5.7)). The time is in milliseconds since the Unix epoch.
+/// The bytes of a new UUID of version 7, whose order is the order of creation ([RFC 9562
+/// §5.7](https://www.rfc-editor.org/rfc/rfc9562#section-5.7)). The time is in milliseconds since
+/// the Unix epoch.
 ///
 /// # Errors
 ///

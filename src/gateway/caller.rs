@@ -164,8 +164,9 @@ impl Caller {
         &self.acting_user
     }
 
-    /// Returns them as the operator, who sees and manages all of their tenant's connections and starts some for others;
-    /// `None` for a person who sees and manages their own, and sees the shared ones.
+    /// Returns them as the operator, who sees and manages all of their tenant's connections and
+    /// starts some for others; `None` for a person who sees and manages their own, and sees the
+    /// shared ones.
     #[must_use]
     pub const fn as_operator(&self) -> Option<&Operator> {
         self.operator.as_ref()

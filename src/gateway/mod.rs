@@ -61,7 +61,8 @@ use request::Incoming;
 use route::Route;
 use site::Inner;
 
-/// The HTTP face of the connections. Cheap to clone. A setting changes the gateway that it is called on, and no clone of it.
+/// The HTTP face of the connections. Cheap to clone. A setting changes the gateway that it is
+/// called on, and no clone of it.
 #[derive(Clone)]
 pub struct Gateway {
     inner: Arc<Inner>,
@@ -76,7 +77,7 @@ fn is_address(address: &str) -> bool {
 }
 
 impl Gateway {
-    /// A gateway to these connections, at this place, for whom this authenticator lets in.
+    /// Returns a gateway to these connections, at this place, for whom this authenticator lets in.
     #[must_use]
     pub fn new(connections: Connections, mount: Mount, authenticator: impl Authenticator) -> Self {
         let openapi = api::openapi::document(&mount);
@@ -131,7 +132,8 @@ impl Gateway {
         self
     }
 
-    /// Sets the largest body that is read: 64 KiB by default. The server in front should have a bound of its own.
+    /// Sets the largest body that is read: 64 KiB by default. The server in front should have a
+    /// bound of its own.
     #[must_use]
     pub fn max_body(mut self, bytes: usize) -> Self {
         Arc::make_mut(&mut self.inner).max_body = bytes;

@@ -87,8 +87,9 @@ impl Body {
     ///
     /// # Errors
     ///
-    /// [`HttpError::TooLarge`] if more than `limit` bytes come. An error of the reader is [`HttpError::Timeout`] or
-    /// [`HttpError::Protocol`] if its kind says so, and else [`HttpError::Interrupted`].
+    /// [`HttpError::TooLarge`] if more than `limit` bytes come. An error of the reader is
+    /// [`HttpError::Timeout`] or [`HttpError::Protocol`] if its kind says so, and else
+    /// [`HttpError::Interrupted`].
     pub fn read_from(mut reader: impl Read, limit: usize) -> Result<Self, HttpError> {
         // `Vec` grows by moving: the old buffer would go back to the allocator with the token in it.
         let mut bytes = zeroize::Zeroizing::new(Vec::with_capacity(8 * 1024));

@@ -32,9 +32,9 @@ pub struct HttpRequest {
     pub timeout: Duration,
     /// The longest that the network may give nothing or take nothing, if that is bounded apart from the whole.
     pub idle_timeout: Option<Duration>,
-    /// The most bytes to read of the answer's body, which is then wanted in memory, read to its end. 1 MiB unless set. `None` if
-    /// the body is wanted as a reader, of any size, as soon as the head of the answer is there; a client that cannot do that
-    /// reads it whole.
+    /// The most bytes to read of the answer's body, which is then wanted in memory, read to its
+    /// end. 1 MiB unless set. `None` if the body is wanted as a reader, of any size, as soon as the
+    /// head of the answer is there; a client that cannot do that reads it whole.
     pub max_response_bytes: Option<usize>,
     /// The same bytes as in the secret headers: `HeaderValue` shares them, but cannot be wiped itself.
     secrets: Vec<Bytes>,

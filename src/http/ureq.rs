@@ -28,8 +28,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Follows no redirect, tries nothing again, reads no more than is allowed and ends in time. Bodies that are readers, in
 /// either direction, pass through a buffer of fixed size.
 ///
-/// It trusts Mozilla's certificates, which are compiled in, and those that the host [adds](Self::roots). It goes
-/// through no proxy and reads no environment variable unless the host [says](Self::proxy) so.
+/// It trusts Mozilla's certificates, which are compiled in, and those that the host
+/// [adds](Self::roots). It goes through no proxy and reads no environment variable unless the host
+/// [says](Self::proxy) so.
 ///
 /// ```no_run
 /// use valetkey::http::UreqClient;

@@ -78,7 +78,8 @@ macro_rules! id {
             ///
             /// # Errors
             ///
-            /// [`InvalidValue`] if it is empty, longer than 512 bytes, or has a control character or an invisible one.
+            /// [`InvalidValue`] if it is empty, longer than 512 bytes, or has a control character
+            /// or an invisible one.
             pub fn new(value: impl Into<String>) -> Result<Self, InvalidValue> {
                 let value = value.into();
                 check(&value).map_err(|rule| InvalidValue::new($what, rule))?;

@@ -2,8 +2,8 @@
 
 /// A value that a host or a browser passed and that does not have the form it needs.
 ///
-/// Its text says what the value is for, what is wrong with it and what is valid. It never repeats the value, which may be
-/// hostile, or a secret that was put there by mistake.
+/// Its text says what the value is for, what is wrong with it and what is valid. It never repeats
+/// the value, which may be hostile, or a secret that was put there by mistake.
 ///
 /// ```
 /// use valetkey::UserId;
@@ -48,7 +48,8 @@ impl InvalidValue {
         &self.rule
     }
 
-    /// Returns whether the value is a callback: what a browser brought, and not what the host wrote.
+    /// Returns whether the value is a callback: what a browser brought, and not what the host
+    /// wrote.
     pub(crate) const fn is_callback(&self) -> bool {
         matches!(
             self.rule,

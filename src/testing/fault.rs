@@ -20,7 +20,8 @@ type Answer = Box<dyn FnOnce(HttpRequest) -> Result<HttpResponse, HttpError> + S
 pub enum Fault {
     /// The request never leaves: [`HttpError::Connect`].
     Connect,
-    /// The request is lost on its way and the time runs out: [`HttpError::Timeout`]. The server did not act.
+    /// The request is lost on its way and the time runs out: [`HttpError::Timeout`]. The server did
+    /// not act.
     Timeout,
     /// The server acts, and its answer comes too late: [`HttpError::Timeout`].
     TimeoutAfterSend,

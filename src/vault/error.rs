@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use crate::random::RandomUnavailable;
 
-/// A failure of the vault, or of the master key that opens it. Never means "not connected". It repeats neither a key nor the
-/// path of a file.
+/// A failure of the vault, or of the master key that opens it. Never means "not connected". It
+/// repeats neither a key nor the path of a file.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum VaultError {

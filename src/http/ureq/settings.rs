@@ -23,7 +23,7 @@ const PROXY_VARIABLES: [&str; 6] = [
 ];
 
 impl UreqClient {
-    /// A client that speaks `https` and nothing else.
+    /// Returns a client that speaks `https` and nothing else.
     ///
     /// # Panics
     ///
@@ -40,8 +40,8 @@ impl UreqClient {
         }
     }
 
-    /// Trusts these certificates as roots, in PEM, in addition to Mozilla's: those of a company's own authority, or of a
-    /// proxy that inspects TLS. Can be called several times.
+    /// Trusts these certificates as roots, in PEM, in addition to Mozilla's: those of a company's
+    /// own authority, or of a proxy that inspects TLS. Can be called several times.
     ///
     /// # Errors
     ///
@@ -59,9 +59,10 @@ impl UreqClient {
         Ok(self.through(proxy))
     }
 
-    /// Sends every request through this proxy, which must support `CONNECT`: `http://proxy.example:3128`, or `https://` for
-    /// TLS to the proxy itself. A user and a password may stand before the host, percent-encoded; they are sent to the proxy
-    /// alone and never shown. The proxy resolves the names of servers.
+    /// Sends every request through this proxy, which must support `CONNECT`:
+    /// `http://proxy.example:3128`, or `https://` for TLS to the proxy itself. A user and a
+    /// password may stand before the host, percent-encoded; they are sent to the proxy alone and
+    /// never shown. The proxy resolves the names of servers.
     ///
     /// # Errors
     ///
@@ -71,8 +72,9 @@ impl UreqClient {
         Ok(self.through(Some(supported(proxy)?)))
     }
 
-    /// Takes the proxy from the environment, if one is named there: from `ALL_PROXY`, `HTTPS_PROXY` or `HTTP_PROXY`, in this
-    /// order, in upper or lower case. `NO_PROXY` lists hosts that are reached directly.
+    /// Takes the proxy from the environment, if one is named there: from `ALL_PROXY`, `HTTPS_PROXY`
+    /// or `HTTP_PROXY`, in this order, in upper or lower case. `NO_PROXY` lists hosts that are
+    /// reached directly.
     ///
     /// # Errors
     ///
@@ -80,8 +82,8 @@ impl UreqClient {
     ///
     /// # Security
     ///
-    /// The environment then decides which host sees the names of the servers and the ciphertext. Do not let a user or a tool
-    /// set it.
+    /// The environment then decides which host sees the names of the servers and the ciphertext. Do
+    /// not let a user or a tool set it.
     pub fn proxy_from_env(self) -> Result<Self, InvalidValue> {
         let named = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         let proxy = match Proxy::try_from_env() {
@@ -93,8 +95,8 @@ impl UreqClient {
         Ok(self.through(proxy))
     }
 
-    /// Bounds how long resolving a name may take, and then connecting, TLS included: 5 s each unless set. The timeout of the
-    /// request holds as well.
+    /// Bounds how long resolving a name may take, and then connecting, TLS included: 5 s each
+    /// unless set. The timeout of the request holds as well.
     #[must_use]
     pub const fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;

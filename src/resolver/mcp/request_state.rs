@@ -147,7 +147,8 @@ impl RequestStateKey {
     ///
     /// # Errors
     ///
-    /// [`RandomUnavailable`](Error::RandomUnavailable) if the operating system has no random numbers.
+    /// [`RandomUnavailable`](Error::RandomUnavailable) if the operating system has no random
+    /// numbers.
     pub fn seal(&self, turn: &Turn, call: &Call<'_>, asked: &[&ConsentRequest]) -> Result<String> {
         let mut nonce = [0; NONCE];
         let mut serial = [0; ID];

@@ -24,9 +24,10 @@ impl Turn {
     ///
     /// # Errors
     ///
-    /// [`UnknownProvider`](crate::Error::UnknownProvider), [`RandomUnavailable`](crate::Error::RandomUnavailable), and
-    /// [`TooManyPlaceholders`](RequestRefused::TooManyPlaceholders) after 1,024 different ones. Whether the user is
-    /// connected shows when the placeholder is filled.
+    /// [`UnknownProvider`](crate::Error::UnknownProvider),
+    /// [`RandomUnavailable`](crate::Error::RandomUnavailable), and
+    /// [`TooManyPlaceholders`](RequestRefused::TooManyPlaceholders) after 1,024 different ones.
+    /// Whether the user is connected shows when the placeholder is filled.
     pub fn placeholder<'a>(&self, options: impl Into<ResolveOptions<'a>>) -> Result<Placeholder> {
         let options = options.into().into_owned();
         self.common.engine.registry.find(&options.provider)?;

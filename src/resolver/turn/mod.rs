@@ -153,8 +153,9 @@ impl Turn {
     ///
     /// # Errors
     ///
-    /// [`Request`](Error::Request) if the request may not be sent with this token; [`AnswerTooLarge`](Error::AnswerTooLarge) if the answer
-    /// exceeds a limit; and those of [`resolve`](Self::resolve). Every other answer of the API is `Ok`, whatever its status.
+    /// [`Request`](Error::Request) if the request may not be sent with this token;
+    /// [`AnswerTooLarge`](Error::AnswerTooLarge) if the answer exceeds a limit; and those of
+    /// [`resolve`](Self::resolve). Every other answer of the API is `Ok`, whatever its status.
     pub fn send<'a>(
         &self,
         options: impl Into<ResolveOptions<'a>>,

@@ -32,7 +32,8 @@ impl MasterKey {
     ///
     /// # Errors
     ///
-    /// [`RandomUnavailable`](VaultError::RandomUnavailable) if the operating system has no random numbers.
+    /// [`RandomUnavailable`](VaultError::RandomUnavailable) if the operating system has no random
+    /// numbers.
     pub fn generate() -> Result<Self, VaultError> {
         let mut secret = Box::new(Zeroizing::new([0; KEY_LEN]));
         random::fill(secret.as_mut_slice())?;
@@ -54,9 +55,12 @@ impl MasterKey {
     ///
     /// # Errors
     ///
-    /// * [`KeyUnreadable`](VaultError::KeyUnreadable) or [`KeyNotAFile`](VaultError::KeyNotAFile) if there is nothing to read.
-    /// * [`KeyExposed`](VaultError::KeyExposed) if others have rights to the file; `chmod 0400` corrects it.
-    /// * [`KeyNotBase64`](VaultError::KeyNotBase64) or [`KeyWrongLength`](VaultError::KeyWrongLength) if it holds anything else.
+    /// * [`KeyUnreadable`](VaultError::KeyUnreadable) or [`KeyNotAFile`](VaultError::KeyNotAFile)
+    ///   if there is nothing to read.
+    /// * [`KeyExposed`](VaultError::KeyExposed) if others have rights to the file; `chmod 0400`
+    ///   corrects it.
+    /// * [`KeyNotBase64`](VaultError::KeyNotBase64) or
+    ///   [`KeyWrongLength`](VaultError::KeyWrongLength) if it holds anything else.
     ///
     /// The error does not repeat the path, because a host may have passed the key itself.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, VaultError> {
