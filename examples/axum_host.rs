@@ -175,12 +175,12 @@ async fn run() -> Result<(), Box<dyn Error>> {
         .server(sandbox.server())
         .provider(sandbox.provider("notes"))
         .client("sandbox", sandbox.registration(&mount.callback_url("sandbox")))
-        .http_client(UreqClient::dangerous_loopback_http())
+        .http_client(UreqClient::new().dangerous_loopback_http())
         .dangerous_loopback_http()
         .build()?;
     let sessions = Sessions::default();
     let host = Arc::new(Host {
-        gateway: Gateway::builder(connections.clone(), mount, sessions.clone()).build()?,
+        gateway: Gateway::new(connections.clone(), mount, sessions.clone()),
         sessions,
         connections: connections.clone(),
         resolver: Resolver::new(connections),

@@ -8,10 +8,11 @@ pub use need::{ChoiceRequired, ConsentReason, ConsentRequired};
 
 use std::time::Duration;
 
-use crate::model::{ConsentId, FailureCode, InvalidId, InvalidScope, ProviderId, ServerId};
-pub use crate::protocol::{AuthorizationError, CallbackError};
+pub use crate::model::InvalidValue;
+use crate::model::{ConsentId, FailureCode, ProviderId, ServerId};
+pub use crate::protocol::AuthorizationError;
 use crate::provider::{InvalidDescriptor, InvalidParameter, UnknownProvider};
-pub use crate::random::RandomUnavailable;
+use crate::random::RandomUnavailable;
 use crate::vault::VaultError;
 
 /// A result of this crate.
@@ -24,12 +25,12 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// | next step | variants |
 /// |---|---|
 /// | show the user a link: [`Turn::ask`](crate::resolver::Turn::ask) | [`ConsentRequired`](Self::ConsentRequired) |
-/// | let the user choose an account, a site, or a new consent | [`Ambiguous`](Self::Ambiguous), [`ChoiceRequired`](Self::ChoiceRequired), [`Consent`](Self::Consent) |
+/// | let the user choose an account, a site, or a new consent | [`Ambiguous`](Self::Ambiguous), [`LabelRequired`](Self::LabelRequired), [`ChoiceRequired`](Self::ChoiceRequired), [`Consent`](Self::Consent) |
 /// | refuse the call | [`Denied`](Self::Denied), [`NotFound`](Self::NotFound), [`NotPermitted`](Self::NotPermitted) |
-/// | try again later, if [`is_retryable`](Self::is_retryable) says so | [`Unavailable`](Self::Unavailable), [`Vault`](Self::Vault), [`Random`](Self::Random) |
+/// | try again later, if [`is_retryable`](Self::is_retryable) says so | [`Unavailable`](Self::Unavailable), [`Vault`](Self::Vault), [`RandomUnavailable`](Self::RandomUnavailable) |
 /// | tell the operator | [`Misconfigured`](Self::Misconfigured), and [`Vault`](Self::Vault) if it is not retryable |
-/// | correct the call | [`UnknownProvider`](Self::UnknownProvider), [`Parameter`](Self::Parameter), [`Id`](Self::Id), [`Scope`](Self::Scope), [`Callback`](Self::Callback), [`NotOneGrant`](Self::NotOneGrant), [`Request`](Self::Request) |
-/// | do not repeat the request unchanged: the API has answered it | [`Answer`](Self::Answer) |
+/// | correct the call | [`UnknownProvider`](Self::UnknownProvider), [`Parameter`](Self::Parameter), [`InvalidValue`](Self::InvalidValue), [`NotOneGrant`](Self::NotOneGrant), [`Request`](Self::Request) |
+/// | do not repeat the request unchanged: the API has answered it | [`AnswerTooLarge`](Self::AnswerTooLarge) |
 ///
 /// No message contains a secret, a body, a URL or a text that a server wrote.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -42,6 +43,10 @@ pub enum Error {
     /// The user has several accounts, named none and marked none as the default.
     #[error("several accounts are connected to {0}; name one by its label or mark one as the default")]
     Ambiguous(ProviderId),
+    /// The call names no label, and the host's policy [wants
+    /// one](crate::resolver::Policy::require_label). The vault was not asked.
+    #[error("this call to {0} is denied: the policy wants a label to be named")]
+    LabelRequired(ProviderId),
     /// The account has several sites, and a connection is for one of them. The grant was given back and nothing was
     /// stored. Start the consent again with [`ConsentOptions::parameter`](crate::ConsentOptions::parameter) set to one
     /// of the choices.
@@ -51,9 +56,10 @@ pub enum Error {
     #[error(transparent)]
     Consent(#[from] ConsentError),
 
-    /// The host's policy does not allow the call, whatever is connected. The vault was not asked.
-    #[error(transparent)]
-    Denied(#[from] Denied),
+    /// The host's policy [does not allow](crate::resolver::Policy::deny) the call, whatever is
+    /// connected. The vault was not asked.
+    #[error("this call to {0} is denied: the policy lists it")]
+    Denied(ProviderId),
     /// There is no such connection within the caller's reach.
     #[error("there is no such connection")]
     NotFound,
@@ -62,14 +68,19 @@ pub enum Error {
     NotPermitted,
 
     /// The provider does not answer as it should, for now. The connection is kept.
-    #[error(transparent)]
-    Unavailable(#[from] Unavailable),
+    #[error("{failure}")]
+    Unavailable {
+        /// What happened.
+        failure: FailureCode,
+        /// How long to wait, where that is known.
+        retry_after: Option<Duration>,
+    },
     /// The vault failed. This does not mean that the user is not connected.
     #[error(transparent)]
     Vault(#[from] VaultError),
     /// The operating system gave no random numbers.
-    #[error(transparent)]
-    Random(#[from] RandomUnavailable),
+    #[error("the operating system's random number generator failed")]
+    RandomUnavailable,
 
     /// Only the operator can correct it. The connection is kept.
     #[error(transparent)]
@@ -81,15 +92,10 @@ pub enum Error {
     /// A connection parameter is missing, unknown or malformed.
     #[error(transparent)]
     Parameter(#[from] InvalidParameter),
-    /// An id is malformed.
-    #[error("the id {0}")]
-    Id(#[from] InvalidId),
-    /// A scope is malformed.
+    /// A plain value does not have the form it needs: an id, a scope, a callback. The error says
+    /// which and why.
     #[error(transparent)]
-    Scope(#[from] InvalidScope),
-    /// The callback is not an authorization response.
-    #[error(transparent)]
-    Callback(#[from] CallbackError),
+    InvalidValue(#[from] InvalidValue),
     /// The same grant cannot serve this service: it has another authorization server, client or address there, or must
     /// be connected by itself.
     #[error("{0} cannot be served by the same grant")]
@@ -98,17 +104,33 @@ pub enum Error {
     #[error(transparent)]
     Request(#[from] RequestRefused),
 
-    /// The API answered, and the answer was not accepted. The request was sent: do not repeat it unchanged.
-    #[error(transparent)]
-    Answer(#[from] AnswerRefused),
+    /// The API has acted on the request, and its answer is too large to be taken. Do not repeat the
+    /// request unchanged: ask for less, raise the limit, or call
+    /// [`Turn::send_stream`](crate::resolver::Turn::send_stream), whose bodies have none.
+    #[error("{}", answer_too_large(*limit))]
+    AnswerTooLarge {
+        /// The limit of the body, in bytes:
+        /// [`Settings::send_max_bytes`](crate::connections::Settings::send_max_bytes). `None` if
+        /// the head is too large: it has more headers, or larger ones, than the HTTP client reads,
+        /// which are 128 and 64 KiB in the default client.
+        limit: Option<usize>,
+    },
 }
 
 impl Error {
+    /// The provider does not answer as it should, for now, and nobody said for how long.
+    pub(crate) const fn unavailable(failure: FailureCode) -> Self {
+        Self::Unavailable {
+            failure,
+            retry_after: None,
+        }
+    }
+
     /// Returns whether the same call may succeed later without a change of the configuration.
     #[must_use]
     pub const fn is_retryable(&self) -> bool {
         match self {
-            Self::Unavailable(_) => true,
+            Self::Unavailable { .. } => true,
             Self::Vault(error) => error.is_retryable(),
             _ => false,
         }
@@ -118,7 +140,7 @@ impl Error {
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Unavailable(unavailable) => unavailable.retry_after,
+            Self::Unavailable { retry_after, .. } => *retry_after,
             _ => None,
         }
     }
@@ -130,6 +152,24 @@ impl Error {
             Self::ConsentRequired(need) => Some(need),
             _ => None,
         }
+    }
+}
+
+fn answer_too_large(limit: Option<usize>) -> String {
+    match limit {
+        Some(limit) => format!(
+            "the request was delivered, but the answer is larger than {limit} bytes, the limit of the settings; \
+             `send_stream` has none"
+        ),
+        None => {
+            "the request was delivered, but the answer has more headers than the HTTP client reads".into()
+        }
+    }
+}
+
+impl From<RandomUnavailable> for Error {
+    fn from(_: RandomUnavailable) -> Self {
+        Self::RandomUnavailable
     }
 }
 
@@ -154,52 +194,6 @@ impl From<UnknownProvider> for Error {
 impl From<InvalidDescriptor> for Error {
     fn from(error: InvalidDescriptor) -> Self {
         Self::Misconfigured(Misconfigured::Descriptor(Box::new(error)))
-    }
-}
-
-/// The host's policy does not allow a call.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("this call to {provider} is denied: {reason}")]
-#[non_exhaustive]
-pub struct Denied {
-    /// The service.
-    pub provider: ProviderId,
-    /// Why.
-    pub reason: DenialReason,
-}
-
-impl Denied {
-    pub(crate) const fn new(provider: ProviderId, reason: DenialReason) -> Self {
-        Self { provider, reason }
-    }
-}
-
-/// Why a policy does not allow a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
-#[non_exhaustive]
-pub enum DenialReason {
-    /// It is among the calls that are [denied](crate::resolver::Policy::deny).
-    #[error("the policy lists it")]
-    Listed,
-    /// It names no label, and the provider [needs one](crate::resolver::Policy::require_label).
-    #[error("the policy wants a label to be named")]
-    LabelRequired,
-}
-
-/// The provider does not answer as it should, for now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{failure}")]
-#[non_exhaustive]
-pub struct Unavailable {
-    /// What happened.
-    pub failure: FailureCode,
-    /// How long to wait, where that is known.
-    pub retry_after: Option<Duration>,
-}
-
-impl Unavailable {
-    pub(crate) const fn new(failure: FailureCode, retry_after: Option<Duration>) -> Self {
-        Self { failure, retry_after }
     }
 }
 
@@ -316,22 +310,6 @@ pub enum ConsentError {
     /// Another connection of the same owner has that label or account, made at the same moment. Start again.
     #[error("the same connection was changed at the same moment; start again")]
     Conflict,
-}
-
-/// Why an answer of an API was not taken. The API has acted on the request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum AnswerRefused {
-    /// The body is larger than [`Settings::send_max_bytes`](crate::connections::Settings::send_max_bytes). Ask for less, raise the
-    /// limit, or call [`Turn::send_stream`](crate::resolver::Turn::send_stream), which has none.
-    #[error("the answer is larger than {limit} bytes, the limit of the settings; `send_stream` has none")]
-    TooLarge {
-        /// The limit, in bytes.
-        limit: usize,
-    },
-    /// The answer has more headers, or larger ones, than the HTTP client reads: in the default client 128, and 64 KiB.
-    #[error("the answer has more headers than the HTTP client reads")]
-    HeadTooLarge,
 }
 
 /// Why a request may not be sent with a person's token.

@@ -56,3 +56,8 @@ pub mod vault {
 pub mod secret {
     pub use crate::secret::*;
 }
+
+/// Random numbers, and ids made of them.
+pub mod random {
+    pub use crate::random::{RandomUnavailable, uuid_v7};
+}

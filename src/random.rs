@@ -17,6 +17,22 @@ pub(crate) fn fill(bytes: &mut [u8]) -> Result<(), RandomUnavailable> {
     SystemRandom::new().fill(bytes).map_err(|_| RandomUnavailable)
 }
 
+/// The bytes of a new UUID of version 7, whose order is the order of creation ([RFC 9562
+/// §5.7](https://www.rfc-editor.org/rfc/rfc9562#section-5.7)). The time is in milliseconds since
+/// the Unix epoch.
+///
+/// # Errors
+///
+/// [`RandomUnavailable`] if the operating system has no random numbers.
+pub fn uuid_v7(unix_millis: i64) -> Result<[u8; 16], RandomUnavailable> {
+    let mut bytes = [0_u8; 10];
+    fill(&mut bytes)?;
+    let millis = u64::try_from(unix_millis).unwrap_or(0);
+    Ok(uuid::Builder::from_unix_timestamp_millis(millis, &bytes)
+        .into_uuid()
+        .into_bytes())
+}
+
 /// 256 random bits as 43 characters of base64url.
 pub(crate) fn token_256() -> Result<Zeroizing<String>, RandomUnavailable> {
     let mut bytes = [0_u8; 32];

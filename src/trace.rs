@@ -87,7 +87,7 @@ mod on {
     use tracing::field::{Empty, display};
 
     use super::{About, Event, ProviderId, Result, Seam, TenantId, UserId};
-    use crate::error::{ConsentError, ConsentReason, DenialReason, Error, Misconfigured};
+    use crate::error::{ConsentError, ConsentReason, Error, Misconfigured};
     use crate::model::EventLevel;
     use crate::vault::VaultError;
 
@@ -216,23 +216,22 @@ mod on {
         match error {
             Error::ConsentRequired(need) => ("consent_required", Some(consent_reason(need.reason))),
             Error::Ambiguous(_) => ("ambiguous", None),
-            Error::Unavailable(unavailable) => ("unavailable", Some(unavailable.failure.as_str())),
+            Error::Unavailable { failure, .. } => ("unavailable", Some(failure.as_str())),
             Error::Misconfigured(misconfigured) => ("misconfigured", Some(misconfiguration(misconfigured))),
             Error::Vault(vault) => ("vault", Some(vault_error(vault))),
             Error::Consent(consent) => ("consent", Some(consent_error(consent))),
-            Error::Callback(_) => ("callback", None),
             Error::UnknownProvider(_) => ("unknown_provider", None),
             Error::NotFound => ("not_found", None),
             Error::NotPermitted => ("not_permitted", None),
-            Error::Denied(denied) => ("denied", Some(denial_reason(denied.reason))),
+            Error::Denied(_) => ("denied", None),
+            Error::LabelRequired(_) => ("label_required", None),
             Error::NotOneGrant(_) => ("not_one_grant", None),
             Error::Parameter(_) => ("parameter", None),
             Error::ChoiceRequired(_) => ("choice_required", None),
-            Error::Id(_) => ("id", None),
-            Error::Scope(_) => ("scope", None),
+            Error::InvalidValue(invalid) => ("invalid_value", Some(invalid.rule())),
             Error::Request(_) => ("request_refused", None),
-            Error::Answer(_) => ("answer_refused", None),
-            Error::Random(_) => ("random", None),
+            Error::AnswerTooLarge { .. } => ("answer_too_large", None),
+            Error::RandomUnavailable => ("random_unavailable", None),
         }
     }
 
@@ -250,6 +249,12 @@ mod on {
 
     const fn vault_error(error: &VaultError) -> &'static str {
         match error {
+            VaultError::KeyNotSet(_) => "key_not_set",
+            VaultError::KeyUnreadable(_) => "key_unreadable",
+            VaultError::KeyNotAFile => "key_not_a_file",
+            VaultError::KeyExposed { .. } => "key_exposed",
+            VaultError::KeyNotBase64 => "key_not_base64",
+            VaultError::KeyWrongLength => "key_wrong_length",
             VaultError::WrongMasterKey => "wrong_master_key",
             VaultError::UnknownMasterKey => "unknown_master_key",
             VaultError::Tampered => "tampered",
@@ -275,15 +280,8 @@ mod on {
             VaultError::Unreachable => "unreachable",
             VaultError::DiskFull => "disk_full",
             VaultError::TooLarge => "too_large",
-            VaultError::Random(_) => "random",
+            VaultError::RandomUnavailable => "random_unavailable",
             VaultError::Storage(_) => "storage",
-        }
-    }
-
-    const fn denial_reason(reason: DenialReason) -> &'static str {
-        match reason {
-            DenialReason::Listed => "listed",
-            DenialReason::LabelRequired => "label_required",
         }
     }
 

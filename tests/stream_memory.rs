@@ -115,7 +115,7 @@ fn turn() -> Turn {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let origin = format!("http://{}", listener.local_addr().unwrap());
     thread::spawn(move || serve(listener));
-    let api = UreqClient::dangerous_loopback_http();
+    let api = UreqClient::new().dangerous_loopback_http();
     let host = Host::builder().at(origin).connections(|sandbox, builder| {
         let inner = sandbox.clone();
         builder.http_client(move |request: HttpRequest| {

@@ -13,7 +13,7 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_core::span::Current;
-use valetkey::http::{HttpClient, HttpError, HttpErrorKind, HttpRequest, HttpResponse, UreqClient};
+use valetkey::http::{HttpClient, HttpError, HttpRequest, HttpResponse, UreqClient};
 use valetkey::testing::{ManualClock, Sandbox};
 use valetkey::vault::{MasterKey, SealedVault, SqliteVault, Vault};
 use valetkey::{ActingUser, Connections, ConsentOptions, Resolver, catalog};
@@ -129,7 +129,7 @@ struct Line<C>(C, std::sync::Arc<Mutex<bool>>);
 impl<C: HttpClient> HttpClient for Line<C> {
     fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         if *self.1.lock().unwrap() {
-            return Err(HttpErrorKind::Timeout.into());
+            return Err(HttpError::Timeout);
         }
         self.0.send(request)
     }
@@ -242,7 +242,10 @@ fn loopback(all: &mut Vec<String>) {
     all.push(key.to_base64().to_string());
     let vault = SqliteVault::open(directory.path().join("vault.db"), key).unwrap();
     let cut = std::sync::Arc::new(Mutex::new(false));
-    let line = Line(UreqClient::dangerous_loopback_http(), std::sync::Arc::clone(&cut));
+    let line = Line(
+        UreqClient::new().dangerous_loopback_http(),
+        std::sync::Arc::clone(&cut),
+    );
     let connections = build(&sandbox, "sandbox", world::REDIRECT, &clock, vault, line, |it| {
         it.server(sandbox.server())
             .provider(sandbox.provider("notes"))

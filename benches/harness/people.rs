@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::Connection as Database;
+use valetkey::internals::random::uuid_v7;
 use valetkey::internals::secret::RefreshToken;
 use valetkey::internals::vault::{
     Attempt, ClaimOutcome, ClaimRequest, CommitOutcome, ConnectionQuery, GrantStore, NewGrant, RefreshStore,
@@ -64,7 +65,10 @@ pub fn connect_all(vault: &impl GrantStore, people: usize) {
 pub fn connect(vault: &impl GrantStore, person: &ActingUser) -> Connection {
     let now = SystemClock.now();
     let grant = granted(person, now);
-    let connection = Connection::new(ConnectionId::generate(now).expect("random numbers"), &grant);
+    let connection = Connection::new(
+        ConnectionId::from_bytes(uuid_v7(now.as_unix_millis()).expect("random numbers")),
+        &grant,
+    );
     store(vault, &grant, &connection);
     connection
 }
@@ -121,7 +125,7 @@ pub fn refresh(vault: &impl RefreshStore, connection: &Connection) {
 /// A grant that needs no refresh for a month.
 fn granted(person: &ActingUser, now: Timestamp) -> Grant {
     let mut grant = Grant::new(
-        GrantId::generate(now).expect("random numbers"),
+        GrantId::from_bytes(uuid_v7(now.as_unix_millis()).expect("random numbers")),
         person.tenant().clone(),
         Owner::Personal(person.user().clone()),
         ProviderId::new("sandbox").expect("valid"),

@@ -35,7 +35,7 @@ pub fn run() -> Result<(), Box<dyn Error>> {
         .server(sandbox.server())
         .provider(sandbox.provider("notes"))
         .client("sandbox", sandbox.registration(&redirect_uri))
-        .http_client(UreqClient::dangerous_loopback_http())
+        .http_client(UreqClient::new().dangerous_loopback_http())
         .dangerous_loopback_http()
         .clock(clock.clone())
         .build()?;

@@ -36,7 +36,7 @@ impl World {
         let mut builder = Connections::builder(SqliteVault::in_memory(MasterKey::generate()?)?)
             .server(sandbox.server())
             .client("sandbox", sandbox.registration(&mount.callback_url("sandbox")))
-            .http_client(UreqClient::dangerous_loopback_http())
+            .http_client(UreqClient::new().dangerous_loopback_http())
             .dangerous_loopback_http();
         for (id, name, group) in [
             ("notes", "Sandbox Notes", "Productivity"),
@@ -52,10 +52,9 @@ impl World {
         }
         let connections = builder.build()?;
         let sessions = Sessions::default();
-        let gateway = Gateway::builder(connections.clone(), mount, sessions.clone())
+        let gateway = Gateway::new(connections.clone(), mount, sessions.clone())
             .title("Acme Assistant")
-            .account_link("Switch person", "/sign-in")
-            .build()?;
+            .account_link("Switch person", "/sign-in")?;
         Ok(Self {
             host: Host {
                 gateway,

@@ -43,7 +43,7 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let host = host.redirect_uri(mount.callback_url("sandbox")).build()?;
     provider.serve(move |request| host.sandbox.handle(request));
 
-    let gateway = Gateway::builder(host.connections, mount.clone(), signed_in).build()?;
+    let gateway = Gateway::new(host.connections, mount.clone(), signed_in);
     let (resolver, ada) = (host.resolver, ActingUser::authenticated("acme", "ada")?);
     let turn = move || async {
         let work = move || answer(&resolver.turn(ada), &mount).map_err(|error| error.to_string());

@@ -23,7 +23,7 @@ pub struct Page {
 impl Browser {
     pub fn new() -> Self {
         Self {
-            client: UreqClient::dangerous_loopback_http(),
+            client: UreqClient::new().dangerous_loopback_http(),
             cookies: BTreeMap::new(),
         }
     }

@@ -15,7 +15,7 @@ use crate::engine::usage::Usage;
 use crate::error::Misconfigured;
 use crate::error::Result;
 use crate::http::HttpClient;
-use crate::model::{Event, EventKind, EventSink, InvalidId, ServerId};
+use crate::model::{Event, EventKind, EventSink, InvalidValue, ServerId};
 use crate::provider::{
     AuthorizationServer, ClientRegistration, ClientSource, DescriptorFile, Provider, RegistryBuilder,
     Transport,
@@ -64,7 +64,7 @@ pub struct ConnectionsBuilder {
     clock: Option<Arc<dyn Clock>>,
     events: Option<Arc<dyn EventSink>>,
     settings: Settings,
-    invalid: Option<InvalidId>,
+    invalid: Option<InvalidValue>,
 }
 
 impl ConnectionsBuilder {
@@ -209,7 +209,7 @@ impl ConnectionsBuilder {
 fn default_client(transport: Transport) -> Result<Arc<dyn HttpClient>> {
     Ok(match transport {
         Transport::HttpsOnly => Arc::new(crate::http::UreqClient::new()),
-        Transport::HttpsOrLoopback => Arc::new(crate::http::UreqClient::dangerous_loopback_http()),
+        Transport::HttpsOrLoopback => Arc::new(crate::http::UreqClient::new().dangerous_loopback_http()),
     })
 }
 

@@ -236,7 +236,8 @@ impl Connections {
     ///
     /// # Errors
     ///
-    /// [`Id`](crate::Error::Id) if the filter names a malformed provider; [`Vault`](crate::Error::Vault) if the vault fails.
+    /// [`InvalidValue`](crate::Error::InvalidValue) if the filter names a malformed provider;
+    /// [`Vault`](crate::Error::Vault) if the vault fails.
     pub fn list(&self, by: &dyn Principal, filter: &ConnectionFilter) -> Result<Vec<Connection>> {
         let limit = filter.limit.unwrap_or(1_000);
         let Some(status) = filter.status else {

@@ -11,7 +11,7 @@ use crate::engine::refresh::{NotRefreshed, RefreshedToken};
 use crate::engine::settings::Settings;
 use crate::engine::upkeep::rest::Resting;
 use crate::engine::usage::Usage;
-use crate::error::{Error, Misconfigured, Result, Unavailable};
+use crate::error::{Error, Misconfigured, Result};
 use crate::http::{HttpClient, HttpRequest};
 use crate::model::{
     ActingUser, ConnectionId, Event, EventKind, EventSink, FailureCode, Parameters, ProviderId, TenantId,
@@ -68,7 +68,7 @@ impl Context {
         found.map_err(|problem| match problem {
             NoClient::NotRegistered => Misconfigured::NoClient(server.id.clone()).into(),
             NoClient::Invalid(error) => Misconfigured::Client(Box::new(error)).into(),
-            NoClient::SourceFailed => Unavailable::new(FailureCode::ClientSourceFailed, None).into(),
+            NoClient::SourceFailed => Error::unavailable(FailureCode::ClientSourceFailed),
         })
     }
 

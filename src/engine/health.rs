@@ -211,8 +211,8 @@ fn fares(cx: &Context, connection: &Connection) -> (HealthState, Usable) {
         Err(Error::Misconfigured(error)) => {
             return (HealthState::Misconfigured((&error).into()), Usable::No);
         }
-        Err(Error::Unavailable(error)) => {
-            let (until, failure) = (cx.now(), error.failure);
+        Err(Error::Unavailable { failure, .. }) => {
+            let until = cx.now();
             return (HealthState::BackingOff { until, failure }, Usable::No);
         }
         Err(_) => {

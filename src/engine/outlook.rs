@@ -10,7 +10,7 @@ use crate::engine::Context;
 use crate::engine::context::stored_parameter;
 use crate::engine::freshness::{Freshness, Times};
 use crate::engine::refresh::NotRefreshed;
-use crate::error::{ConsentReason, Error, Misconfigured, Unavailable};
+use crate::error::{ConsentReason, Error, Misconfigured};
 use crate::model::{
     Connection, FailureCode, Grant, IssuedBy, NeedsConsent, Parameters, ProviderId, RefreshState, ServerId,
     Status, TenantId, Timestamp,
@@ -149,7 +149,7 @@ impl Obstacle {
             }
             Self::ClientReplaced => NotRefreshed::NeedsConsent(ConsentReason::ClientChanged),
             Self::ClientSourceFailed { .. } => {
-                NotRefreshed::Untried(Unavailable::new(FailureCode::ClientSourceFailed, None).into())
+                NotRefreshed::Untried(Error::unavailable(FailureCode::ClientSourceFailed))
             }
             Self::BackingOff {
                 until,
@@ -172,7 +172,10 @@ pub(crate) fn failed(server: &ServerId, failure: FailureCode, wait: Duration) ->
             failure,
         }
         .into(),
-        failure => Unavailable::new(failure, Some(wait)).into(),
+        failure => Error::Unavailable {
+            failure,
+            retry_after: Some(wait),
+        },
     }
 }
 

@@ -44,7 +44,7 @@ use crate::model::{ActingUser, Operator, Principal};
 ///     let person = ActingUser::authenticated("acme", name).map_err(|_| Refused::Forbidden)?;
 ///     Ok(Caller::user(person))
 /// };
-/// let gateway = Gateway::builder(connections, Mount::new("https://app.example")?, authenticator).build()?;
+/// let gateway = Gateway::new(connections, Mount::new("https://app.example")?, authenticator);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
@@ -95,19 +95,6 @@ pub enum Refused {
     },
     /// Somebody known who may not use this: 403.
     Forbidden,
-}
-
-/// What a caller may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[allow(
-    clippy::exhaustive_enums,
-    reason = "a third role would be a new answer to every question here"
-)]
-pub enum Role {
-    /// Sees and manages their own connections, sees the shared ones.
-    User,
-    /// Sees and manages all of their tenant's connections, and starts some for others.
-    Operator,
 }
 
 /// Somebody whom the host has authenticated.
@@ -177,13 +164,12 @@ impl Caller {
         &self.acting_user
     }
 
-    /// What they may do.
+    /// Returns them as the operator, who sees and manages all of their tenant's connections and
+    /// starts some for others; `None` for a person who sees and manages their own, and sees the
+    /// shared ones.
     #[must_use]
-    pub const fn role(&self) -> Role {
-        match self.operator {
-            Some(_) => Role::Operator,
-            None => Role::User,
-        }
+    pub const fn as_operator(&self) -> Option<&Operator> {
+        self.operator.as_ref()
     }
 
     /// Whether their browser sends the proof of who they are by itself.

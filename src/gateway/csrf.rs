@@ -14,9 +14,8 @@ use zeroize::Zeroizing;
 
 use super::Caller;
 use super::cookie::{self, Cookies};
-use crate::error::RandomUnavailable;
 use crate::model::Timestamp;
-use crate::random;
+use crate::random::{self, RandomUnavailable};
 
 /// The header in which scripts send the token.
 pub(super) const HEADER: &str = "x-csrf-token";

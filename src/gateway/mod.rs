@@ -44,116 +44,28 @@ mod time;
 pub mod tower;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use http::request::Parts;
 use http::{Method, Request, Response};
 use zeroize::Zeroizing;
 
-pub use caller::{Authenticator, Caller, Refused, Role};
-pub use mount::{InvalidMount, Mount};
+pub use caller::{Authenticator, Caller, Refused};
+pub use mount::Mount;
 
 use crate::connections::Connections;
-use crate::model::{Event, EventKind};
+use crate::model::{Event, EventKind, InvalidValue, Rule};
 use accept::Format;
 use refusal::Refusal;
 use request::Incoming;
 use route::Route;
 use site::Inner;
 
-/// The HTTP face of the connections. Cheap to clone.
+/// The HTTP face of the connections. Cheap to clone. A setting changes the gateway that it is
+/// called on, and no clone of it.
 #[derive(Clone)]
 pub struct Gateway {
     inner: Arc<Inner>,
-}
-
-/// Why a gateway is not built.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum InvalidGateway {
-    /// The address of [`GatewayBuilder::account_link`] is neither a path nor an `https` URL.
-    #[error("the address of the account link is neither a path of this host nor an https URL")]
-    AccountLink,
-}
-
-/// Builds a [`Gateway`]: see [`Gateway::builder`].
-pub struct GatewayBuilder {
-    connections: Connections,
-    authenticator: Arc<dyn Authenticator>,
-    mount: Mount,
-    title: String,
-    account_link: Option<(String, String)>,
-    return_to: Vec<String>,
-    max_body: usize,
-    page_size: usize,
-}
-
-impl GatewayBuilder {
-    /// What the pages are headed with: "Connections" by default.
-    #[must_use]
-    pub fn title(mut self, title: impl Into<String>) -> Self {
-        self.title = title.into();
-        self
-    }
-
-    /// Adds a link of the host's to the head of each page, such as "Sign out". Its address begins with one `/`, or with
-    /// `https://`; [`build`](Self::build) refuses any other.
-    #[must_use]
-    pub fn account_link(mut self, label: impl Into<String>, address: impl Into<String>) -> Self {
-        self.account_link = Some((label.into(), address.into()));
-        self
-    }
-
-    /// Lets consents name this very address as the place to go afterwards
-    /// ([`ConsentOptions::return_to`](crate::ConsentOptions)). Without it, and for every other address, the person
-    /// comes back to the page. May be called several times.
-    #[must_use]
-    pub fn allow_return_to(mut self, address: impl Into<String>) -> Self {
-        self.return_to.push(address.into());
-        self
-    }
-
-    /// The largest body that is read: 64 KiB by default. The server in front should have a bound of its own.
-    #[must_use]
-    pub const fn max_body(mut self, bytes: usize) -> Self {
-        self.max_body = bytes;
-        self
-    }
-
-    /// How many connections a page shows: 50 by default, at most 200.
-    #[must_use]
-    pub fn page_size(mut self, rows: usize) -> Self {
-        self.page_size = rows.clamp(1, 200);
-        self
-    }
-
-    /// Builds the gateway.
-    ///
-    /// # Errors
-    ///
-    /// [`InvalidGateway::AccountLink`] if the account link leads to neither a path nor an `https` URL.
-    pub fn build(self) -> Result<Gateway, InvalidGateway> {
-        if let Some((_, address)) = &self.account_link
-            && !is_address(address)
-        {
-            return Err(InvalidGateway::AccountLink);
-        }
-        let openapi = api::openapi::document(&self.mount);
-        Ok(Gateway {
-            inner: Arc::new(Inner {
-                connections: self.connections,
-                authenticator: self.authenticator,
-                mount: self.mount,
-                title: self.title,
-                account_link: self.account_link,
-                return_to: self.return_to,
-                max_body: self.max_body,
-                page_size: self.page_size,
-                openapi,
-                reached: AtomicBool::new(false),
-            }),
-        })
-    }
 }
 
 /// Whether a link may lead there: a path of this origin, or an `https` URL.
@@ -165,23 +77,74 @@ fn is_address(address: &str) -> bool {
 }
 
 impl Gateway {
-    /// Begins to build a gateway to these connections, at this place, for whom this authenticator lets in.
+    /// Returns a gateway to these connections, at this place, for whom this authenticator lets in.
     #[must_use]
-    pub fn builder(
-        connections: Connections,
-        mount: Mount,
-        authenticator: impl Authenticator,
-    ) -> GatewayBuilder {
-        GatewayBuilder {
-            connections,
-            authenticator: Arc::new(authenticator),
-            mount,
-            title: "Connections".into(),
-            account_link: None,
-            return_to: Vec::new(),
-            max_body: 64 * 1024,
-            page_size: 50,
+    pub fn new(connections: Connections, mount: Mount, authenticator: impl Authenticator) -> Self {
+        let openapi = api::openapi::document(&mount);
+        Self {
+            inner: Arc::new(Inner {
+                connections,
+                authenticator: Arc::new(authenticator),
+                mount,
+                title: "Connections".into(),
+                account_link: None,
+                return_to: Vec::new(),
+                max_body: 64 * 1024,
+                page_size: 50,
+                openapi,
+                reached: Arc::default(),
+            }),
         }
+    }
+
+    /// Sets what the pages are headed with: "Connections" by default.
+    #[must_use]
+    pub fn title(mut self, title: impl Into<String>) -> Self {
+        Arc::make_mut(&mut self.inner).title = title.into();
+        self
+    }
+
+    /// Adds a link of the host's to the head of each page, such as "Sign out". Its address begins with one `/`, or with
+    /// `https://`.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidValue`] if the address leads to neither a path nor an `https` URL.
+    pub fn account_link(
+        mut self,
+        label: impl Into<String>,
+        address: impl Into<String>,
+    ) -> Result<Self, InvalidValue> {
+        let address = address.into();
+        if !is_address(&address) {
+            return Err(Rule::AccountLink.into());
+        }
+        Arc::make_mut(&mut self.inner).account_link = Some((label.into(), address));
+        Ok(self)
+    }
+
+    /// Lets consents name this very address as the place to go afterwards
+    /// ([`ConsentOptions::return_to`](crate::ConsentOptions)). Without it, and for every other address, the person
+    /// comes back to the page. May be called several times.
+    #[must_use]
+    pub fn allow_return_to(mut self, address: impl Into<String>) -> Self {
+        Arc::make_mut(&mut self.inner).return_to.push(address.into());
+        self
+    }
+
+    /// Sets the largest body that is read: 64 KiB by default. The server in front should have a
+    /// bound of its own.
+    #[must_use]
+    pub fn max_body(mut self, bytes: usize) -> Self {
+        Arc::make_mut(&mut self.inner).max_body = bytes;
+        self
+    }
+
+    /// Sets how many connections a page shows: 50 by default, at most 200.
+    #[must_use]
+    pub fn page_size(mut self, rows: usize) -> Self {
+        Arc::make_mut(&mut self.inner).page_size = rows.clamp(1, 200);
+        self
     }
 
     /// Where it is.
@@ -352,14 +315,6 @@ impl Inner {
             Some(token) if csrf::holds(self.cookies(), &head.headers, caller, self.now(), token) => Ok(()),
             _ => Err(Refusal::csrf()),
         }
-    }
-}
-
-impl std::fmt::Debug for GatewayBuilder {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("GatewayBuilder")
-            .field("mount", &self.mount)
-            .finish_non_exhaustive()
     }
 }
 

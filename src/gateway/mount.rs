@@ -2,6 +2,7 @@
 
 use url::Url;
 
+use crate::model::{InvalidValue, Rule};
 use crate::secret::Ticket;
 
 /// Where the gateway is, as browsers see it.
@@ -11,7 +12,7 @@ use crate::secret::Ticket;
 ///
 /// let mount = Mount::new("https://agent.example")?.under("/connections")?;
 /// assert_eq!(mount.callback_url("google"), "https://agent.example/connections/callback/google");
-/// # Ok::<(), valetkey::gateway::InvalidMount>(())
+/// # Ok::<(), valetkey::model::InvalidValue>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mount {
@@ -20,28 +21,16 @@ pub struct Mount {
     secure: bool,
 }
 
-/// Why a mount is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum InvalidMount {
-    /// It is not `https://host` or `https://host:port`.
-    #[error("the public origin is not an https origin")]
-    Origin,
-    /// It is not a path such as `/connections`: a slash, then letters, digits, `-`, `_`, `.`, `~` and slashes.
-    #[error("the base path is not a plain path")]
-    BasePath,
-}
-
 impl Mount {
     /// At the root of this origin, such as `https://agent.example`.
     ///
     /// # Errors
     ///
-    /// [`InvalidMount::Origin`] if it is no origin, or not `https`.
-    pub fn new(origin: &str) -> Result<Self, InvalidMount> {
+    /// [`InvalidValue`] if it is no origin, or not `https`.
+    pub fn new(origin: &str) -> Result<Self, InvalidValue> {
         Self::at(origin)
             .filter(|mount| mount.secure)
-            .ok_or(InvalidMount::Origin)
+            .ok_or_else(|| Rule::Origin.into())
     }
 
     /// At the root of a plain-http loopback origin, such as `http://127.0.0.1:8080`.
@@ -53,9 +42,9 @@ impl Mount {
     ///
     /// # Errors
     ///
-    /// [`InvalidMount::Origin`] if it is no origin, or neither `https` nor at a loopback address.
-    pub fn dangerous_loopback_http(origin: &str) -> Result<Self, InvalidMount> {
-        Self::at(origin).ok_or(InvalidMount::Origin)
+    /// [`InvalidValue`] if it is no origin, or neither `https` nor at a loopback address.
+    pub fn dangerous_loopback_http(origin: &str) -> Result<Self, InvalidValue> {
+        Self::at(origin).ok_or_else(|| Rule::Origin.into())
     }
 
     fn at(origin: &str) -> Option<Self> {
@@ -77,8 +66,8 @@ impl Mount {
     ///
     /// # Errors
     ///
-    /// [`InvalidMount::BasePath`] if it is no plain path.
-    pub fn under(mut self, path: &str) -> Result<Self, InvalidMount> {
+    /// [`InvalidValue`] if it is no plain path.
+    pub fn under(mut self, path: &str) -> Result<Self, InvalidValue> {
         let path = path.strip_suffix('/').unwrap_or(path);
         let plain = |segment: &str| {
             !matches!(segment, "" | "." | "..")
@@ -91,7 +80,7 @@ impl Mount {
                 .strip_prefix('/')
                 .is_some_and(|rest| rest.split('/').all(plain));
         if !fits {
-            return Err(InvalidMount::BasePath);
+            return Err(Rule::BasePath.into());
         }
         path.clone_into(&mut self.base);
         Ok(self)
@@ -178,7 +167,7 @@ mod tests {
     fn the_base_path_is_plain_and_whole() {
         let mount = || Mount::new("https://agent.example").unwrap();
         for path in ["connections", "//evil.test", "/a/../b", "/a b", "/a?b", "/a\r\nb"] {
-            assert_eq!(mount().under(path), Err(InvalidMount::BasePath), "{path}");
+            assert_eq!(mount().under(path), Err(Rule::BasePath.into()), "{path}");
         }
         let under = mount().under("/c/").unwrap();
         assert_eq!(under.base_path(), "/c");

@@ -92,19 +92,21 @@ impl Outcome {
     pub(super) const fn of(error: &Error) -> Self {
         match error {
             Error::Consent(error) => Self::of_consent(error),
-            Error::Callback(_) | Error::NotFound => Self::NotValid,
+            Error::InvalidValue(error) if error.is_callback() => Self::NotValid,
+            Error::NotFound => Self::NotValid,
             Error::Parameter(_) | Error::ChoiceRequired(_) => Self::Parameter,
             Error::UnknownProvider(_) => Self::NotOffered,
             Error::NotOneGrant(_) => Self::NotOneGrant,
-            Error::NotPermitted | Error::Denied(_) => Self::NotPermitted,
+            Error::NotPermitted | Error::Denied(_) | Error::LabelRequired(_) => Self::NotPermitted,
             Error::Misconfigured(_) => Self::Misconfigured,
-            Error::Unavailable(_) => Self::TryLater,
-            Error::Answer(_) => Self::Internal,
+            Error::Unavailable { .. } => Self::TryLater,
             Error::Vault(_) => Self::Unavailable,
             Error::ConsentRequired(_) => Self::Failed,
-            Error::Ambiguous(_) | Error::Id(_) | Error::Scope(_) | Error::Request(_) | Error::Random(_) => {
-                Self::Internal
-            }
+            Error::Ambiguous(_)
+            | Error::InvalidValue(_)
+            | Error::Request(_)
+            | Error::AnswerTooLarge { .. }
+            | Error::RandomUnavailable => Self::Internal,
         }
     }
 
@@ -146,12 +148,8 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
-    use crate::error::{
-        AnswerRefused, ChoiceRequired, ConsentReason, ConsentRequired, DenialReason, Denied, Misconfigured,
-        RandomUnavailable, RequestRefused, Unavailable,
-    };
-    use crate::model::{ConsentId, FailureCode, InvalidId, ProviderId, Scopes};
-    use crate::protocol::CallbackError;
+    use crate::error::{ChoiceRequired, ConsentReason, ConsentRequired, Misconfigured, RequestRefused};
+    use crate::model::{ConsentId, FailureCode, InvalidValue, ProviderId, Rule, UserId};
     use crate::provider::{InvalidParameter, ParameterProblem, UnknownProvider};
     use crate::vault::VaultError;
 
@@ -161,20 +159,20 @@ mod tests {
             Error::ConsentRequired(_) => 0,
             Error::Ambiguous(_) => 1,
             Error::Denied(_) => 2,
-            Error::Unavailable(_) => 3,
+            Error::Unavailable { .. } => 3,
             Error::Misconfigured(_) => 4,
             Error::Vault(_) => 5,
-            Error::Callback(_) => 6,
+            Error::InvalidValue(error) if error.is_callback() => 6,
             Error::UnknownProvider(_) => 7,
             Error::NotFound => 8,
             Error::NotPermitted => 9,
             Error::NotOneGrant(_) => 10,
             Error::Parameter(_) => 11,
             Error::ChoiceRequired(_) => 12,
-            Error::Id(_) => 13,
-            Error::Scope(_) => 14,
+            Error::InvalidValue(_) => 13,
+            Error::LabelRequired(_) => 14,
             Error::Request(_) => 15,
-            Error::Random(_) => 16,
+            Error::RandomUnavailable => 16,
             Error::Consent(error) => match error {
                 ConsentError::Unknown => 17,
                 ConsentError::Used(_) => 18,
@@ -188,7 +186,7 @@ mod tests {
                 ConsentError::AccountUnknown => 26,
                 ConsentError::Conflict => 27,
             },
-            Error::Answer(_) => 28,
+            Error::AnswerTooLarge { .. } => 28,
         }
     }
 
@@ -199,24 +197,18 @@ mod tests {
             name: "site".into(),
             problem: ParameterProblem::Missing,
         };
-        let scope = "\u{0}".parse::<Scopes>().unwrap_err();
+        let name = UserId::new("").unwrap_err();
         let table: Vec<(Error, Outcome)> = vec![
             (
                 ConsentRequired::new(id(), ConsentReason::NotConnected).into(),
                 Outcome::Failed,
             ),
             (Error::Ambiguous(id()), Outcome::Internal),
-            (
-                Denied::new(id(), DenialReason::Listed).into(),
-                Outcome::NotPermitted,
-            ),
-            (
-                Unavailable::new(FailureCode::TimedOut, None).into(),
-                Outcome::TryLater,
-            ),
+            (Error::Denied(id()), Outcome::NotPermitted),
+            (Error::unavailable(FailureCode::TimedOut), Outcome::TryLater),
             (Misconfigured::NoHttpClient.into(), Outcome::Misconfigured),
             (VaultError::Damaged.into(), Outcome::Unavailable),
-            (CallbackError::MissingCode.into(), Outcome::NotValid),
+            (InvalidValue::from(Rule::MissingCode).into(), Outcome::NotValid),
             (
                 UnknownProvider::new("gmial", std::iter::empty()).into(),
                 Outcome::NotOffered,
@@ -229,10 +221,10 @@ mod tests {
                 ChoiceRequired::new(id(), "site".into(), Vec::new()).into(),
                 Outcome::Parameter,
             ),
-            (InvalidId::Empty.into(), Outcome::Internal),
-            (scope.into(), Outcome::Internal),
+            (name.into(), Outcome::Internal),
+            (Error::LabelRequired(id()), Outcome::NotPermitted),
             (RequestRefused::Address.into(), Outcome::Internal),
-            (RandomUnavailable.into(), Outcome::Internal),
+            (Error::RandomUnavailable, Outcome::Internal),
             (ConsentError::Unknown.into(), Outcome::NotValid),
             (
                 ConsentError::Used(ConsentId::from_bytes([0; 16])).into(),
@@ -253,7 +245,7 @@ mod tests {
             (ConsentError::AccountMismatch.into(), Outcome::OtherAccount),
             (ConsentError::AccountUnknown.into(), Outcome::UnknownAccount),
             (ConsentError::Conflict.into(), Outcome::Conflict),
-            (AnswerRefused::HeadTooLarge.into(), Outcome::Internal),
+            (Error::AnswerTooLarge { limit: None }, Outcome::Internal),
         ];
         for (at, (error, outcome)) in table.iter().enumerate() {
             assert_eq!(number(error), at, "{error:?}");

@@ -6,9 +6,10 @@ use std::time::Duration;
 use http::{Method, StatusCode};
 
 use super::caller::Refused;
-use crate::error::{ConsentError, Error, RandomUnavailable};
-use crate::model::{FailureCode, InvalidId};
+use crate::error::{ConsentError, Error};
+use crate::model::{FailureCode, InvalidValue};
 use crate::provider::InvalidParameter;
+use crate::random::RandomUnavailable;
 use crate::vault::VaultError;
 
 /// Why a request is refused, in closed words: never the caller's, never a server's.
@@ -34,7 +35,7 @@ pub(super) struct SignIn {
 /// A mistake in a form that its page can show beside the field.
 #[derive(Debug, Clone)]
 pub(super) enum Mistake {
-    Label(InvalidId),
+    Label(InvalidValue),
     Parameter(InvalidParameter),
 }
 
@@ -111,10 +112,10 @@ impl Refusal {
     }
 
     /// A label that cannot be one.
-    pub(super) fn label(error: InvalidId) -> Self {
+    pub(super) fn label(error: InvalidValue) -> Self {
         Self {
             mistake: Some(Box::new(Mistake::Label(error))),
-            ..Self::invalid(format!("The name {error}."))
+            ..Self::invalid(format!("The name {}.", error.problem()))
         }
     }
 
@@ -158,6 +159,14 @@ impl Refusal {
     }
 }
 
+/// What is wrong with a value, as a sentence of its own.
+fn sentence(error: &InvalidValue) -> String {
+    let text = error.to_string();
+    let mut letters = text.chars();
+    let first = letters.next().map(|first| first.to_ascii_uppercase());
+    first.into_iter().chain(letters).chain(['.']).collect()
+}
+
 impl From<Refused> for Refusal {
     fn from(refused: Refused) -> Self {
         let unauthenticated = || Self::new(StatusCode::UNAUTHORIZED, "invalid_client", "Sign in first.");
@@ -194,19 +203,19 @@ impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
         match error {
             Error::NotFound => Self::not_found(),
-            Error::NotPermitted | Error::Denied(_) => Self::forbidden(),
+            Error::NotPermitted | Error::Denied(_) | Error::LabelRequired(_) => Self::forbidden(),
             Error::NotOneGrant(_) => Self::invalid("These services cannot share one consent."),
             Error::ConsentRequired(need) => Self::new(
                 StatusCode::CONFLICT,
                 "consent_required",
                 format!("A new consent is needed: {}.", need.reason),
             ),
-            Error::Unavailable(unavailable) => Self {
-                retry_after: unavailable.retry_after,
+            Error::Unavailable { failure, retry_after } => Self {
+                retry_after,
                 ..Self::new(
                     StatusCode::SERVICE_UNAVAILABLE,
                     "temporarily_unavailable",
-                    format!("It could not be done for now: {}.", unavailable.failure),
+                    format!("It could not be done for now: {failure}."),
                 )
             },
             Error::Misconfigured(_) => Self::new(
@@ -216,7 +225,10 @@ impl From<Error> for Refusal {
             ),
             Error::Vault(_) => Self::vault(),
             Error::UnknownProvider(_) => Self::invalid("There is no such service."),
-            Error::Callback(_) => Self::invalid("This is not an answer of an authorization server."),
+            Error::InvalidValue(error) if error.is_callback() => {
+                Self::invalid("This is not an answer of an authorization server.")
+            }
+            Error::InvalidValue(error) => Self::invalid(sentence(&error)),
             Error::Parameter(error) => Self {
                 mistake: Some(Box::new(Mistake::Parameter(error.clone()))),
                 ..Self::invalid(format!("The service needs more: {error}."))
@@ -225,10 +237,11 @@ impl From<Error> for Refusal {
                 "The account has several sites. Start again with one of them as the parameter {}.",
                 choice.parameter
             )),
-            Error::Id(error) => Self::invalid(format!("A name {error}.")),
-            Error::Scope(error) => Self::invalid(format!("Not a scope: {error}.")),
             Error::Consent(error) => Self::from(error),
-            Error::Ambiguous(_) | Error::Request(_) | Error::Answer(_) | Error::Random(_) => Self::internal(),
+            Error::Ambiguous(_)
+            | Error::Request(_)
+            | Error::AnswerTooLarge { .. }
+            | Error::RandomUnavailable => Self::internal(),
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::connections::Connections;
 use crate::model::Timestamp;
 
 /// What a gateway is made of.
+#[derive(Clone)]
 pub(super) struct Inner {
     pub(super) connections: Connections,
     pub(super) authenticator: Arc<dyn Authenticator>,
@@ -21,7 +22,7 @@ pub(super) struct Inner {
     pub(super) page_size: usize,
     pub(super) openapi: Vec<u8>,
     /// Whether a request has arrived below the mount yet.
-    pub(super) reached: AtomicBool,
+    pub(super) reached: Arc<AtomicBool>,
 }
 
 impl Inner {

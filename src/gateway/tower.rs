@@ -10,12 +10,11 @@
 //!
 //! # let connections = Host::new().connections;
 //! let mount = Mount::new("https://agent.example")?.under("/connections")?;
-//! let gateway = Gateway::builder(connections, mount, |head: &Parts| {
+//! let gateway = Gateway::new(connections, mount, |head: &Parts| {
 //!     let user = session_user(head).ok_or(Refused::Unauthenticated)?;
 //!     let user = ActingUser::authenticated("acme", user).map_err(|_| Refused::Forbidden)?;
 //!     Ok(Caller::user(user))
-//! })
-//! .build()?;
+//! });
 //! let app: Router = Router::new()
 //!     .nest_service("/connections", tower::service(gateway, tokio::task::spawn_blocking));
 //! # Ok::<(), Box<dyn std::error::Error>>(())

@@ -3,12 +3,8 @@
 use std::fmt;
 use std::io::{self, Read};
 
+use crate::http::error::HttpError;
 use crate::secret::SecretBytes;
-
-/// The answer is longer than its reader allows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the body is larger than allowed")]
-pub struct TooLarge;
 
 /// The body of a request or a response: bytes in memory, which are wiped when dropped, or a reader, whose bytes pass
 /// through. `Debug` prints its length alone.
@@ -91,8 +87,10 @@ impl Body {
     ///
     /// # Errors
     ///
-    /// The reader's error, or one with [`TooLarge`] inside if more than `limit` bytes come.
-    pub fn read_from(mut reader: impl Read, limit: usize) -> io::Result<Self> {
+    /// [`HttpError::TooLarge`] if more than `limit` bytes come. An error of the reader is
+    /// [`HttpError::Timeout`] or [`HttpError::Protocol`] if its kind says so, and else
+    /// [`HttpError::Interrupted`].
+    pub fn read_from(mut reader: impl Read, limit: usize) -> Result<Self, HttpError> {
         // `Vec` grows by moving: the old buffer would go back to the allocator with the token in it.
         let mut bytes = zeroize::Zeroizing::new(Vec::with_capacity(8 * 1024));
         let mut chunk = zeroize::Zeroizing::new([0_u8; 8 * 1024]);
@@ -101,10 +99,10 @@ impl Body {
                 Ok(0) => break,
                 Ok(read) => read,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(error),
+                Err(error) => return Err(broken(error.kind())),
             };
             if bytes.len() + read > limit {
-                return Err(io::Error::other(TooLarge));
+                return Err(HttpError::TooLarge);
             }
             if bytes.capacity() - bytes.len() < read {
                 let mut grown = zeroize::Zeroizing::new(Vec::with_capacity(bytes.capacity() * 2));
@@ -114,6 +112,15 @@ impl Body {
             bytes.extend_from_slice(&chunk[..read]);
         }
         Ok(Self::from(std::mem::take(&mut *bytes)))
+    }
+}
+
+/// Why the body of an answer ended too early.
+const fn broken(kind: io::ErrorKind) -> HttpError {
+    match kind {
+        io::ErrorKind::TimedOut => HttpError::Timeout,
+        io::ErrorKind::InvalidData => HttpError::Protocol,
+        _ => HttpError::Interrupted,
     }
 }
 
@@ -174,7 +181,7 @@ mod tests {
             &bytes[..]
         );
         let error = Body::read_from(&bytes[..], 19_999).unwrap_err();
-        assert!(error.get_ref().is_some_and(|inner| inner.is::<TooLarge>()));
+        assert_eq!(error, HttpError::TooLarge);
     }
 
     #[test]

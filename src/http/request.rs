@@ -18,17 +18,6 @@ const MAX_RESPONSE_BYTES: usize = 1024 * 1024;
 /// How long such a request may take, from name resolution to the last byte: 10 s.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How the body of an answer is wanted.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Delivery {
-    /// In memory, read to its end, within [`HttpRequest::max_response_bytes`].
-    #[default]
-    Whole,
-    /// As a reader, as soon as the head of the answer is there. A client that cannot do that reads it whole.
-    Streamed,
-}
-
 /// A request, with its limits. The body and the headers that carry credentials are wiped when it is dropped.
 pub struct HttpRequest {
     /// The method.
@@ -43,10 +32,10 @@ pub struct HttpRequest {
     pub timeout: Duration,
     /// The longest that the network may give nothing or take nothing, if that is bounded apart from the whole.
     pub idle_timeout: Option<Duration>,
-    /// How the answer's body is wanted.
-    pub delivery: Delivery,
-    /// The most bytes to read of the answer's body, if it is wanted whole. 1 MiB unless set.
-    pub max_response_bytes: usize,
+    /// The most bytes to read of the answer's body, which is then wanted in memory, read to its
+    /// end. 1 MiB unless set. `None` if the body is wanted as a reader, of any size, as soon as the
+    /// head of the answer is there; a client that cannot do that reads it whole.
+    pub max_response_bytes: Option<usize>,
     /// The same bytes as in the secret headers: `HeaderValue` shares them, but cannot be wiped itself.
     secrets: Vec<Bytes>,
 }
@@ -62,8 +51,7 @@ impl HttpRequest {
             body: Body::empty(),
             timeout: TIMEOUT,
             idle_timeout: None,
-            delivery: Delivery::Whole,
-            max_response_bytes: MAX_RESPONSE_BYTES,
+            max_response_bytes: Some(MAX_RESPONSE_BYTES),
             secrets: Vec::new(),
         }
     }

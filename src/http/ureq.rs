@@ -1,8 +1,8 @@
 //! The default HTTP client, over `ureq`: blocking, rustls, no runtime.
 
-mod builder;
 mod dial;
 mod failure;
+mod settings;
 mod tls;
 
 use std::fmt;
@@ -11,14 +11,13 @@ use std::time::Duration;
 
 use http::Method;
 use http::header::{CONTENT_LENGTH, HeaderValue};
+use rustls::pki_types::CertificateDer;
 use ureq::{Agent, Proxy, SendBody};
 
-pub use self::builder::{InvalidHttpClient, UreqClientBuilder};
-use self::failure::kind;
+use self::failure::failure;
+use self::tls::Tls;
 use crate::http::address::{is_clean, is_loopback};
-use crate::http::{
-    Body, Delivery, HttpClient, HttpError, HttpErrorKind, HttpRequest, HttpResponse, TooLarge,
-};
+use crate::http::{Body, HttpClient, HttpError, HttpRequest, HttpResponse};
 
 /// The longest that a name may be looked up, and then a connection made, TLS included, unless the host sets it. The whole
 /// request may be allowed less.
@@ -29,26 +28,42 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Follows no redirect, tries nothing again, reads no more than is allowed and ends in time. Bodies that are readers, in
 /// either direction, pass through a buffer of fixed size.
 ///
-/// It trusts Mozilla's certificates, which are compiled in, and those that the host [adds](UreqClientBuilder::roots). It goes
-/// through no proxy and reads no environment variable unless the [builder](Self::builder) says so.
+/// It trusts Mozilla's certificates, which are compiled in, and those that the host
+/// [adds](Self::roots). It goes through no proxy and reads no environment variable unless the host
+/// [says](Self::proxy) so.
+///
+/// ```no_run
+/// use valetkey::http::UreqClient;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let client = UreqClient::new()
+///     .roots(&std::fs::read("/etc/ssl/company-ca.pem")?)?
+///     .proxy("http://proxy.example:3128")?;
+/// # let _ = client;
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// Each request has its own connection. One kept from an earlier request may have been closed by the server meanwhile,
 /// and then nobody can say whether a refresh token that was written to it has been used. Where a name has addresses of both
 /// families, they are tried in turn; a family that failed is tried last for ten minutes.
 ///
-/// An answer may have 128 headers and 64 KiB of them; more are [`HttpErrorKind::HeadTooLarge`].
+/// An answer may have 128 headers and 64 KiB of them; more are [`HttpError::HeadTooLarge`].
 ///
 /// The request's body is wiped when it is dropped; the buffers of `ureq` and of rustls that it passed through are not.
 #[derive(Clone)]
 pub struct UreqClient {
     agent: Agent,
-    loopback_http: bool,
+    tls: Tls,
+    roots: Vec<CertificateDer<'static>>,
     connect_timeout: Duration,
+    loopback_http: bool,
 }
 
 impl fmt::Debug for UreqClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("UreqClient")
+            .field("roots", &self.roots.len())
             .field("proxy", &self.agent.config().proxy().map(Proxy::host))
             .field("connect_timeout", &self.connect_timeout)
             .field("loopback_http", &self.loopback_http)
@@ -84,16 +99,16 @@ impl HttpClient for UreqClient {
         let allowed = is_clean(&request.url)
             && (request.url.scheme() == "https" || (self.loopback_http && is_loopback(&request.url)));
         if !allowed {
-            return Err(HttpErrorKind::Refused.into());
+            return Err(HttpError::Refused);
         }
-        let length = request.body.length().ok_or(HttpErrorKind::Refused)?;
+        let length = request.body.length().ok_or(HttpError::Refused)?;
         let mut body = Outgoing {
             reader: std::mem::take(&mut request.body).into_reader(),
             touched: false,
         };
         let mut prepared = http::Request::new(());
         *prepared.method_mut() = request.method.clone();
-        *prepared.uri_mut() = request.url.as_str().parse().map_err(|_| HttpErrorKind::Refused)?;
+        *prepared.uri_mut() = request.url.as_str().parse().map_err(|_| HttpError::Refused)?;
         // Taken, not cloned: a secret header can be wiped once nobody else holds it.
         *prepared.headers_mut() = std::mem::take(&mut request.headers);
         let has_body = length > 0 || WITH_BODY.contains(&request.method);
@@ -115,24 +130,14 @@ impl HttpClient for UreqClient {
         };
         // The body is asked for only when the connection stands: untouched, it cannot have reached anybody.
         let sent = (length > 0).then_some(body.touched);
-        let answer = answered.map_err(|error| HttpError::new(kind(&error, sent)))?;
+        let answer = answered.map_err(|error| failure(&error, sent))?;
         let (parts, incoming) = answer.into_parts();
-        if request.delivery == Delivery::Streamed {
-            let length = incoming.content_length();
-            return Ok(HttpResponse {
-                status: parts.status,
-                headers: parts.headers,
-                body: Body::from_reader(Incoming(incoming.into_reader()), length),
-            });
-        }
-        let body = Body::read_from(incoming.into_reader(), request.max_response_bytes).map_err(|error| {
-            let too_large = error.get_ref().is_some_and(|inner| inner.is::<TooLarge>());
-            HttpError::new(if too_large {
-                HttpErrorKind::TooLarge
-            } else {
-                kind(&error.into(), Some(true))
-            })
-        })?;
+        let length = incoming.content_length();
+        let reader = Incoming(incoming.into_reader());
+        let body = match request.max_response_bytes {
+            Some(most) => Body::read_from(reader, most)?,
+            None => Body::from_reader(reader, length),
+        };
         Ok(HttpResponse {
             status: parts.status,
             headers: parts.headers,
@@ -160,9 +165,9 @@ struct Incoming<R>(R);
 impl<R: Read> Read for Incoming<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.0.read(buffer).map_err(|error| {
-            let kind = match kind(&error.into(), Some(true)) {
-                HttpErrorKind::Timeout => io::ErrorKind::TimedOut,
-                HttpErrorKind::Protocol => io::ErrorKind::InvalidData,
+            let kind = match failure(&error.into(), Some(true)) {
+                HttpError::Timeout => io::ErrorKind::TimedOut,
+                HttpError::Protocol => io::ErrorKind::InvalidData,
                 _ => io::ErrorKind::ConnectionAborted,
             };
             kind.into()

@@ -272,16 +272,17 @@ impl Flow<'_> {
 
 /// Whether the callback was not that of this consent, which therefore stays open.
 const fn leaves_open(error: &Error) -> bool {
-    matches!(
-        error,
-        Error::Callback(_)
-            | Error::Consent(
-                ConsentError::Unknown
-                    | ConsentError::WrongUser
-                    | ConsentError::WrongBrowser
-                    | ConsentError::IssuerMismatch
-            )
-    )
+    match error {
+        Error::InvalidValue(error) => error.is_callback(),
+        Error::Consent(error) => matches!(
+            error,
+            ConsentError::Unknown
+                | ConsentError::WrongUser
+                | ConsentError::WrongBrowser
+                | ConsentError::IssuerMismatch
+        ),
+        _ => false,
+    }
 }
 
 fn redirect_uri(authorization_url: &Url) -> Option<Url> {

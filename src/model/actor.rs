@@ -1,6 +1,6 @@
 //! Who acts, for whom, and how far they reach.
 
-use crate::model::{InvalidId, TenantId, UserId};
+use crate::model::{InvalidValue, TenantId, UserId};
 
 /// The person on whose behalf a turn runs: a tenant and a user within it.
 ///
@@ -20,21 +20,21 @@ impl ActingUser {
     /// let ada = ActingUser::authenticated("acme", "ada")?;
     /// let same = ActingUser::authenticated(TenantId::new("acme")?, UserId::new("ada")?)?;
     /// assert_eq!(ada, same);
-    /// # Ok::<(), valetkey::model::InvalidId>(())
+    /// # Ok::<(), valetkey::model::InvalidValue>(())
     /// ```
     ///
     /// # Errors
     ///
-    /// [`InvalidId`] if a name cannot be an id. Typed ids are valid and never fail.
+    /// [`InvalidValue`] if a name cannot be an id. Typed ids are valid and never fail.
     ///
     /// # Security
     ///
     /// Everything rests on this claim: the library cannot check it. Take the two names from your
     /// authenticated session, never from a request's body, a model's output or a tool's arguments.
-    pub fn authenticated<T, U>(tenant: T, user: U) -> Result<Self, InvalidId>
+    pub fn authenticated<T, U>(tenant: T, user: U) -> Result<Self, InvalidValue>
     where
-        T: TryInto<TenantId, Error: Into<InvalidId>>,
-        U: TryInto<UserId, Error: Into<InvalidId>>,
+        T: TryInto<TenantId, Error: Into<InvalidValue>>,
+        U: TryInto<UserId, Error: Into<InvalidValue>>,
     {
         let tenant = tenant.try_into().map_err(Into::into)?;
         let user = user.try_into().map_err(Into::into)?;
@@ -73,15 +73,15 @@ impl Operator {
     ///
     /// # Errors
     ///
-    /// [`InvalidId`] if a name cannot be an id. Typed ids are valid and never fail.
+    /// [`InvalidValue`] if a name cannot be an id. Typed ids are valid and never fail.
     ///
     /// # Security
     ///
     /// As for [`ActingUser::authenticated`], and the host vouches for the role as well.
-    pub fn authenticated<T, U>(tenant: T, user: U) -> Result<Self, InvalidId>
+    pub fn authenticated<T, U>(tenant: T, user: U) -> Result<Self, InvalidValue>
     where
-        T: TryInto<TenantId, Error: Into<InvalidId>>,
-        U: TryInto<UserId, Error: Into<InvalidId>>,
+        T: TryInto<TenantId, Error: Into<InvalidValue>>,
+        U: TryInto<UserId, Error: Into<InvalidValue>>,
     {
         let acting_user = ActingUser::authenticated(tenant, user)?;
         Ok(Self { acting_user })
@@ -227,13 +227,15 @@ mod tests {
         let typed = ActingUser::authenticated(tenant.clone(), user.clone()).unwrap();
         assert_eq!((typed.tenant(), typed.user()), (&tenant, &user));
         assert_eq!(ActingUser::authenticated("acme", String::from("ada")), Ok(typed));
-        assert_eq!(ActingUser::authenticated("", "ada"), Err(InvalidId::Empty));
+        assert_eq!(ActingUser::authenticated("", "ada").unwrap_err().rule(), "empty");
         assert_eq!(
-            ActingUser::authenticated(tenant.clone(), "a\nda"),
-            Err(InvalidId::ControlCharacter)
+            ActingUser::authenticated(tenant.clone(), "a\nda")
+                .unwrap_err()
+                .rule(),
+            "control_character"
         );
         let operator = Operator::authenticated("acme", user.clone()).unwrap();
         assert_eq!(operator.actor(), Actor::Operator(user));
-        assert_eq!(Operator::authenticated(tenant, ""), Err(InvalidId::Empty));
+        assert_eq!(Operator::authenticated(tenant, "").unwrap_err().rule(), "empty");
     }
 }

@@ -6,48 +6,24 @@ use std::str::FromStr;
 
 use uuid::Uuid;
 
-use crate::model::Timestamp;
-use crate::random;
+use crate::model::{InvalidValue, Rule, Timestamp};
+use crate::random::{self, RandomUnavailable};
 
 /// The longest id, in bytes.
 const MAX_LEN: usize = 512;
 
-/// Why a string cannot be an id. Never repeats the string: it may be hostile or a secret put there by mistake.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum InvalidId {
-    /// The string is empty.
-    #[error("is empty")]
-    Empty,
-    /// The string is longer than 512 bytes.
-    #[error("is longer than 512 bytes")]
-    TooLong,
-    /// The string has a control character (C0, DEL, C1) or a line separator in it.
-    #[error("has a control character in it")]
-    ControlCharacter,
-    /// The string has a character in it that is not seen, or that changes the order in which others are seen: a zero-width
-    /// space, a joiner, a direction mark. Two names that look alike would be two people.
-    #[error("has an invisible character in it")]
-    InvisibleCharacter,
-    /// The string is no UUID.
-    #[error("is not a UUID")]
-    NotAUuid,
-}
-
-/// An id that is typed already needs no check. This lets a function take text and typed ids alike.
-impl From<std::convert::Infallible> for InvalidId {
-    fn from(never: std::convert::Infallible) -> Self {
-        match never {}
-    }
-}
-
 /// Checks a name that comes from outside.
-pub(crate) fn check(value: &str) -> Result<(), InvalidId> {
+fn check(value: &str) -> Result<(), Rule> {
     check_stored(value)?;
     if value.chars().any(is_invisible) {
-        return Err(InvalidId::InvisibleCharacter);
+        return Err(Rule::InvisibleCharacter);
     }
     Ok(())
+}
+
+/// Checks a name that stays text, and says in the error what it is the name of.
+pub(crate) fn check_name(what: &'static str, value: &str) -> Result<(), InvalidValue> {
+    check(value).map_err(|rule| InvalidValue::new(what, rule))
 }
 
 /// Format characters (Unicode's category Cf): zero-width characters, direction marks, tags. Those that are seen are left out.
@@ -71,27 +47,27 @@ const fn is_invisible(c: char) -> bool {
 /// A name that a vault can hold: one that was stored before names were checked for invisible characters is still read.
 pub(crate) trait StoredName: Sized {
     /// Takes a name that was stored.
-    fn stored(value: impl Into<String>) -> Result<Self, InvalidId>;
+    fn stored(value: impl Into<String>) -> Result<Self, InvalidValue>;
 }
 
 /// Checks a name that was stored.
-fn check_stored(value: &str) -> Result<(), InvalidId> {
+fn check_stored(value: &str) -> Result<(), Rule> {
     if value.is_empty() {
-        Err(InvalidId::Empty)
+        Err(Rule::Empty)
     } else if value.len() > MAX_LEN {
-        Err(InvalidId::TooLong)
+        Err(Rule::TooLong)
     } else if value
         .chars()
         .any(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}'))
     {
-        Err(InvalidId::ControlCharacter)
+        Err(Rule::ControlCharacter)
     } else {
         Ok(())
     }
 }
 
 macro_rules! id {
-    ($(#[$meta:meta])* $name:ident) => {
+    ($(#[$meta:meta])* $name:ident, $what:literal) => {
         $(#[$meta])*
         ///
         /// 1 to 512 bytes of UTF-8 without control characters and invisible characters. Names are compared byte by byte: "Ada"
@@ -107,10 +83,11 @@ macro_rules! id {
             ///
             /// # Errors
             ///
-            /// [`InvalidId`] if it is empty, longer than 512 bytes, or has a control character or an invisible one.
-            pub fn new(value: impl Into<String>) -> Result<Self, InvalidId> {
+            /// [`InvalidValue`] if it is empty, longer than 512 bytes, or has a control character
+            /// or an invisible one.
+            pub fn new(value: impl Into<String>) -> Result<Self, InvalidValue> {
                 let value = value.into();
-                check(&value)?;
+                check(&value).map_err(|rule| InvalidValue::new($what, rule))?;
                 Ok(Self(value.into_boxed_str()))
             }
 
@@ -122,30 +99,30 @@ macro_rules! id {
         }
 
         impl StoredName for $name {
-            fn stored(value: impl Into<String>) -> Result<Self, InvalidId> {
+            fn stored(value: impl Into<String>) -> Result<Self, InvalidValue> {
                 let value = value.into();
-                check_stored(&value)?;
+                check_stored(&value).map_err(|rule| InvalidValue::new($what, rule))?;
                 Ok(Self(value.into_boxed_str()))
             }
         }
 
         impl FromStr for $name {
-            type Err = InvalidId;
-            fn from_str(value: &str) -> Result<Self, InvalidId> {
+            type Err = InvalidValue;
+            fn from_str(value: &str) -> Result<Self, InvalidValue> {
                 Self::new(value)
             }
         }
 
         impl TryFrom<String> for $name {
-            type Error = InvalidId;
-            fn try_from(value: String) -> Result<Self, InvalidId> {
+            type Error = InvalidValue;
+            fn try_from(value: String) -> Result<Self, InvalidValue> {
                 Self::new(value)
             }
         }
 
         impl TryFrom<&str> for $name {
-            type Error = InvalidId;
-            fn try_from(value: &str) -> Result<Self, InvalidId> {
+            type Error = InvalidValue;
+            fn try_from(value: &str) -> Result<Self, InvalidValue> {
                 Self::new(value)
             }
         }
@@ -185,27 +162,27 @@ macro_rules! id {
 
 id! {
     /// A workspace. It has its own data key, and nothing crosses from one to another.
-    TenantId
+    TenantId, "tenant id"
 }
 id! {
     /// A person within a tenant, by the name that the host gives them.
-    UserId
+    UserId, "user id"
 }
 id! {
     /// A service that can be connected, such as `gmail`.
-    ProviderId
+    ProviderId, "provider id"
 }
 id! {
     /// An authorization server, such as `google`; several providers may share one.
-    ServerId
+    ServerId, "server id"
 }
 id! {
     /// The name that tells several connections of one person to one provider apart, such as `work`.
-    Label
+    Label, "label"
 }
 
 macro_rules! uuid_id {
-    ($(#[$meta:meta])* $name:ident) => {
+    ($(#[$meta:meta])* $name:ident, $what:literal) => {
         $(#[$meta])*
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -218,12 +195,9 @@ macro_rules! uuid_id {
             ///
             /// # Errors
             ///
-            /// [`RandomUnavailable`](crate::error::RandomUnavailable) if the operating system has no random numbers.
-            pub fn generate(now: Timestamp) -> Result<Self, crate::error::RandomUnavailable> {
-                let mut bytes = [0_u8; 10];
-                random::fill(&mut bytes)?;
-                let millis = u64::try_from(now.as_unix_millis()).unwrap_or(0);
-                Ok(Self(uuid::Builder::from_unix_timestamp_millis(millis, &bytes).into_uuid()))
+            /// [`RandomUnavailable`] if the operating system has no random numbers.
+            pub(crate) fn generate(now: Timestamp) -> Result<Self, RandomUnavailable> {
+                random::uuid_v7(now.as_unix_millis()).map(Self::from_bytes)
             }
 
             /// The id with these bytes.
@@ -240,9 +214,9 @@ macro_rules! uuid_id {
         }
 
         impl FromStr for $name {
-            type Err = InvalidId;
-            fn from_str(value: &str) -> Result<Self, InvalidId> {
-                Uuid::parse_str(value).map(Self).map_err(|_| InvalidId::NotAUuid)
+            type Err = InvalidValue;
+            fn from_str(value: &str) -> Result<Self, InvalidValue> {
+                Uuid::parse_str(value).map(Self).map_err(|_| InvalidValue::new($what, Rule::NotAUuid))
             }
         }
 
@@ -262,19 +236,19 @@ macro_rules! uuid_id {
 
 uuid_id! {
     /// The id of a connection. It survives a new consent: history and pins stay with it.
-    ConnectionId
+    ConnectionId, "connection id"
 }
 uuid_id! {
     /// The id of a pending consent: names it to people and logs; useless without `state` and binding.
-    ConsentId
+    ConsentId, "consent id"
 }
 uuid_id! {
     /// The id of a grant: one set of tokens, which one or several connections use.
-    GrantId
+    GrantId, "grant id"
 }
 uuid_id! {
     /// The id of a revocation that the provider has not confirmed yet.
-    RevocationId
+    RevocationId, "revocation id"
 }
 
 #[cfg(test)]
@@ -284,15 +258,16 @@ mod tests {
     #[test]
     fn bad_ids_are_refused_without_an_echo() {
         for (value, error) in [
-            (String::new(), InvalidId::Empty),
-            ("x".repeat(513), InvalidId::TooLong),
-            ("x".repeat(10_240), InvalidId::TooLong),
-            ("a\r\nb".into(), InvalidId::ControlCharacter),
-            ("a\0b".into(), InvalidId::ControlCharacter),
-            ("a\u{7f}b".into(), InvalidId::ControlCharacter),
-            ("a\u{85}b".into(), InvalidId::ControlCharacter),
-            ("a\u{2028}b".into(), InvalidId::ControlCharacter),
+            (String::new(), Rule::Empty),
+            ("x".repeat(513), Rule::TooLong),
+            ("x".repeat(10_240), Rule::TooLong),
+            ("a\r\nb".into(), Rule::ControlCharacter),
+            ("a\0b".into(), Rule::ControlCharacter),
+            ("a\u{7f}b".into(), Rule::ControlCharacter),
+            ("a\u{85}b".into(), Rule::ControlCharacter),
+            ("a\u{2028}b".into(), Rule::ControlCharacter),
         ] {
+            let error = InvalidValue::new("tenant id", error);
             assert_eq!(TenantId::new(value.clone()), Err(error));
             assert!(value.is_empty() || !error.to_string().contains(&value));
         }
@@ -325,15 +300,21 @@ mod tests {
                 format!("alice{hidden}"),
                 format!("{hidden}alice"),
             ] {
-                let error = InvalidId::InvisibleCharacter;
-                assert_eq!(UserId::new(name.clone()), Err(error), "{:x}", u32::from(hidden));
-                assert_eq!(Label::try_from(name.clone()), Err(error));
-                assert_eq!(name.parse::<TenantId>(), Err(error));
+                let error = |what| InvalidValue::new(what, Rule::InvisibleCharacter);
+                assert_eq!(
+                    UserId::new(name.clone()),
+                    Err(error("user id")),
+                    "{:x}",
+                    u32::from(hidden)
+                );
+                assert_eq!(Label::try_from(name.clone()), Err(error("label")));
+                assert_eq!(name.parse::<TenantId>(), Err(error("tenant id")));
                 // A vault that holds such a name stays readable.
                 assert_eq!(UserId::stored(name.clone()).unwrap().as_str(), name);
             }
         }
-        assert_eq!(UserId::stored("a\nb"), Err(InvalidId::ControlCharacter));
+        let control = InvalidValue::new("user id", Rule::ControlCharacter);
+        assert_eq!(UserId::stored("a\nb"), Err(control));
         for visible in ["Ålice", "אליס", "أليس", "アリス", "Ali ce", "e\u{301}", "😀"] {
             assert!(UserId::new(visible).is_ok(), "{visible}");
         }
@@ -346,6 +327,9 @@ mod tests {
         assert!(early < late);
         assert_eq!(Uuid::from_bytes(*early.as_bytes()).get_version_num(), 7);
         assert_eq!(early.to_string().parse(), Ok(early));
-        assert_eq!("no-uuid".parse::<ConnectionId>(), Err(InvalidId::NotAUuid));
+        assert_eq!(
+            "no-uuid".parse::<ConnectionId>().unwrap_err().rule(),
+            "not_a_uuid"
+        );
     }
 }

@@ -6,6 +6,7 @@ mod connection;
 mod event;
 mod grant;
 mod id;
+mod invalid;
 mod scope;
 mod state;
 mod timestamp;
@@ -18,10 +19,12 @@ pub use connection::Connection;
 pub use event::{Event, EventKind, EventLevel, EventSink};
 pub use grant::{Grant, Origin};
 pub use id::{
-    ConnectionId, ConsentId, GrantId, InvalidId, Label, ProviderId, RevocationId, ServerId, TenantId, UserId,
+    ConnectionId, ConsentId, GrantId, Label, ProviderId, RevocationId, ServerId, TenantId, UserId,
 };
-pub(crate) use id::{StoredName, check as check_name};
-pub use scope::{InvalidScope, Scope, Scopes};
+pub(crate) use id::{StoredName, check_name};
+pub use invalid::InvalidValue;
+pub(crate) use invalid::Rule;
+pub use scope::{Scope, Scopes};
 pub use state::{Account, FailureCode, InFlight, IssuedBy, NeedsConsent, Parameters, RefreshState, Status};
-pub use timestamp::{InvalidTimestamp, Timestamp};
+pub use timestamp::Timestamp;
 pub use warning::VaultWarning;

@@ -5,20 +5,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
-/// Why a string is no scope. Never repeats the string.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum InvalidScope {
-    /// The scope is empty.
-    #[error("a scope is empty")]
-    Empty,
-    /// A character outside `%x21 / %x23-5B / %x5D-7E`.
-    #[error("a scope has a character that RFC 6749 does not allow")]
-    Character,
-    /// Longer than 1024 bytes.
-    #[error("a scope is longer than 1024 bytes")]
-    TooLong,
-}
+use crate::model::{InvalidValue, Rule};
 
 /// One scope: printable ASCII without space, `"` and `\`; case-sensitive; at most 1024 bytes.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -31,20 +18,20 @@ impl Scope {
     ///
     /// # Errors
     ///
-    /// [`InvalidScope`] if it is empty, too long, or breaks the grammar.
-    pub fn new(value: impl Into<String>) -> Result<Self, InvalidScope> {
+    /// [`InvalidValue`] if it is empty, too long, or breaks the grammar.
+    pub fn new(value: impl Into<String>) -> Result<Self, InvalidValue> {
         let value = value.into();
         if value.is_empty() {
-            return Err(InvalidScope::Empty);
+            return Err(Rule::ScopeEmpty.into());
         }
         if value.len() > 1024 {
-            return Err(InvalidScope::TooLong);
+            return Err(Rule::ScopeTooLong.into());
         }
         if !value
             .bytes()
             .all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e))
         {
-            return Err(InvalidScope::Character);
+            return Err(Rule::ScopeCharacter.into());
         }
         Ok(Self(value.into_boxed_str()))
     }
@@ -57,8 +44,8 @@ impl Scope {
 }
 
 impl TryFrom<String> for Scope {
-    type Error = InvalidScope;
-    fn try_from(value: String) -> Result<Self, InvalidScope> {
+    type Error = InvalidValue;
+    fn try_from(value: String) -> Result<Self, InvalidValue> {
         Self::new(value)
     }
 }
@@ -98,8 +85,8 @@ impl Scopes {
     ///
     /// # Errors
     ///
-    /// [`InvalidScope`] for the first one that breaks the grammar.
-    pub fn new<I>(scopes: I) -> Result<Self, InvalidScope>
+    /// [`InvalidValue`] for the first one that breaks the grammar.
+    pub fn new<I>(scopes: I) -> Result<Self, InvalidValue>
     where
         I: IntoIterator,
         I::Item: Into<String>,
@@ -166,9 +153,9 @@ impl Scopes {
 }
 
 impl FromStr for Scopes {
-    type Err = InvalidScope;
+    type Err = InvalidValue;
     /// Reads a list with any number of spaces between the scopes; the empty string is the empty set.
-    fn from_str(value: &str) -> Result<Self, InvalidScope> {
+    fn from_str(value: &str) -> Result<Self, InvalidValue> {
         Self::new(value.split(' ').filter(|scope| !scope.is_empty()))
     }
 }
@@ -203,9 +190,9 @@ impl From<&Scopes> for Vec<oauth2::Scope> {
 
 /// Checks scopes of the [`oauth2`] crate, which takes any text.
 impl TryFrom<Vec<oauth2::Scope>> for Scopes {
-    type Error = InvalidScope;
+    type Error = InvalidValue;
 
-    fn try_from(scopes: Vec<oauth2::Scope>) -> Result<Self, InvalidScope> {
+    fn try_from(scopes: Vec<oauth2::Scope>) -> Result<Self, InvalidValue> {
         Self::new(scopes.into_iter().map(String::from))
     }
 }
@@ -224,9 +211,9 @@ mod tests {
                 "{byte:#04x}"
             );
         }
-        assert_eq!(Scope::new("é"), Err(InvalidScope::Character));
-        assert_eq!(Scope::new(""), Err(InvalidScope::Empty));
-        assert_eq!(Scope::new("x".repeat(1025)), Err(InvalidScope::TooLong));
+        assert_eq!(Scope::new("é"), Err(Rule::ScopeCharacter.into()));
+        assert_eq!(Scope::new(""), Err(Rule::ScopeEmpty.into()));
+        assert_eq!(Scope::new("x".repeat(1025)), Err(Rule::ScopeTooLong.into()));
     }
 
     #[test]
@@ -245,6 +232,6 @@ mod tests {
         let theirs: Vec<oauth2::Scope> = (&scopes).into();
         assert_eq!(Scopes::try_from(theirs).unwrap(), scopes);
         let bad = vec![oauth2::Scope::new("a b".into())];
-        assert_eq!(Scopes::try_from(bad), Err(InvalidScope::Character));
+        assert_eq!(Scopes::try_from(bad), Err(Rule::ScopeCharacter.into()));
     }
 }

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::model::civil::Civil;
+use crate::model::{InvalidValue, Rule};
 
 /// A point in time in whole milliseconds since 1970-01-01 00:00:00 UTC.
 ///
@@ -100,18 +101,12 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// The error for text that is not a time of RFC 3339. It does not repeat the text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a time of RFC 3339, such as 1985-04-12T23:20:50Z")]
-#[non_exhaustive]
-pub struct InvalidTimestamp;
-
 impl FromStr for Timestamp {
-    type Err = InvalidTimestamp;
+    type Err = InvalidValue;
 
     /// Reads a time of RFC 3339. Digits after the milliseconds are cut off.
-    fn from_str(text: &str) -> Result<Self, InvalidTimestamp> {
-        parse(text.as_bytes()).ok_or(InvalidTimestamp)
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
+        parse(text.as_bytes()).ok_or_else(|| Rule::NotRfc3339.into())
     }
 }
 

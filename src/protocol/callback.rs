@@ -6,6 +6,7 @@ use oauth2::DeviceCodeErrorResponseType;
 use oauth2::basic::BasicErrorResponseType;
 use zeroize::Zeroizing;
 
+use crate::model::{InvalidValue, Rule};
 use crate::protocol::form::pairs;
 use crate::protocol::pasted;
 use crate::protocol::registered::token_code;
@@ -39,27 +40,6 @@ pub enum Outcome {
     Code(AuthorizationCode),
     /// No code.
     Error(AuthorizationError),
-}
-
-/// Why a callback is not one. Holds nothing of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum CallbackError {
-    /// A parameter that must come once comes twice ([RFC 6749 §3.1](https://www.rfc-editor.org/rfc/rfc6749#section-3.1)).
-    #[error("the callback has more than one \"{0}\"")]
-    DuplicateParameter(&'static str),
-    /// There is no `state`: nothing says who asked for it.
-    #[error("the callback has no \"state\"")]
-    MissingState,
-    /// There is neither a code nor an error.
-    #[error("the callback has neither \"code\" nor \"error\"")]
-    MissingCode,
-    /// It is longer than 64 KiB.
-    #[error("the callback is longer than 64 KiB")]
-    TooLong,
-    /// It has both a code and an error, no query at all, or blanks within it.
-    #[error("the callback is not an authorization response")]
-    Malformed,
 }
 
 /// Why the server gave no code ([RFC 6749 §4.1.2.1](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.2.1) and
@@ -145,20 +125,20 @@ impl AuthorizationResponse {
     ///
     /// People paste callbacks into terminals and chats. Blanks, quotes and angle brackets around it, line breaks and
     /// invisible characters within it, and `&amp;` for `&` are removed; a request line of a log
-    /// (`GET /callback?… HTTP/1.1`) is read as its target. Other blanks make it [`Malformed`](CallbackError::Malformed).
+    /// (`GET /callback?… HTTP/1.1`) is read as its target. Other blanks make it malformed.
     ///
     /// Parameters that are not known are ignored, as RFC 6749 wants. A response with both a code and an error is
     /// malformed: no server writes it, and nothing is consumed by refusing it.
     ///
     /// # Errors
     ///
-    /// [`CallbackError`] says what is missing or comes twice.
-    pub fn parse(callback: &str) -> Result<Self, CallbackError> {
+    /// [`InvalidValue`] says what is missing or comes twice.
+    pub fn parse(callback: &str) -> Result<Self, InvalidValue> {
         if callback.trim().len() > MAX_LEN {
-            return Err(CallbackError::TooLong);
+            return Err(Rule::CallbackTooLong.into());
         }
-        let callback = pasted::target(callback).ok_or(CallbackError::Malformed)?;
-        let query = query_of(&callback).ok_or(CallbackError::Malformed)?;
+        let callback = pasted::target(callback).ok_or(Rule::CallbackMalformed)?;
+        let query = query_of(&callback).ok_or(Rule::CallbackMalformed)?;
         let (mut code, mut state, mut issuer, mut error) = (None, None, None, None);
         let mut others = Vec::new();
         for (name, mut value) in pairs(query.as_bytes()) {
@@ -177,13 +157,13 @@ impl AuthorizationResponse {
         }
         let state = state
             .filter(|state| !state.expose_secret().is_empty())
-            .ok_or(CallbackError::MissingState)?;
+            .ok_or(Rule::MissingState)?;
         let code = code.filter(|code| !code.expose_secret().is_empty());
         let outcome = match (code, error.filter(|error| !error.is_empty())) {
             (Some(code), None) => Some(Outcome::Code(code)),
             (None, Some(error)) => Some(Outcome::Error(AuthorizationError::from_code(&error))),
-            (Some(_), Some(_)) => return Err(CallbackError::Malformed),
-            (None, None) if others.is_empty() => return Err(CallbackError::MissingCode),
+            (Some(_), Some(_)) => return Err(Rule::CallbackMalformed.into()),
+            (None, None) if others.is_empty() => return Err(Rule::MissingCode.into()),
             (None, None) => None,
         };
         Ok(Self {
@@ -224,20 +204,20 @@ impl AuthorizationResponse {
     ///
     /// # Errors
     ///
-    /// [`CallbackError::MissingCode`] if there is none, and no error either.
-    pub(crate) fn with_code_of(mut self, server: &AuthorizationServer) -> Result<Self, CallbackError> {
+    /// [`InvalidValue`] if there is none, and no error either.
+    pub(crate) fn with_code_of(mut self, server: &AuthorizationServer) -> Result<Self, InvalidValue> {
         if let Some(name) = server.code_parameter.as_deref().filter(|name| *name != "code")
             && !matches!(self.outcome, Some(Outcome::Error(_)))
         {
             let mut named = self.others.iter_mut().filter(|(other, _)| other == name);
             let code = named.next().map(|(_, value)| std::mem::take(&mut **value));
             if named.next().is_some() {
-                return Err(CallbackError::DuplicateParameter("code"));
+                return Err(Rule::DuplicateParameter("code").into());
             }
             self.outcome = code.map(|code| Outcome::Code(AuthorizationCode::new(code)));
         }
         if self.outcome.is_none() {
-            return Err(CallbackError::MissingCode);
+            return Err(Rule::MissingCode.into());
         }
         Ok(self)
     }
@@ -270,10 +250,10 @@ impl fmt::Debug for AuthorizationResponse {
     }
 }
 
-fn once<T>(slot: &mut Option<T>, name: &'static str, value: T) -> Result<(), CallbackError> {
+fn once<T>(slot: &mut Option<T>, name: &'static str, value: T) -> Result<(), InvalidValue> {
     match slot.replace(value) {
         None => Ok(()),
-        Some(_) => Err(CallbackError::DuplicateParameter(name)),
+        Some(_) => Err(Rule::DuplicateParameter(name).into()),
     }
 }
 

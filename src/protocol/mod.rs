@@ -39,7 +39,7 @@ mod token_response;
 pub use account::{account_in_answer, account_request, parse_account};
 pub use authorization::{AuthorizationRequest, new_binding, new_state, new_verifier};
 pub use bearer::bearer_value;
-pub use callback::{AuthorizationError, AuthorizationResponse, CallbackError, Outcome, check_issuer};
+pub use callback::{AuthorizationError, AuthorizationResponse, Outcome, check_issuer};
 #[cfg(feature = "_internals")]
 pub use callback::{IssuerMismatch, parts};
 pub use challenge::{BearerError, bearer_error};

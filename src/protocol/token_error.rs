@@ -9,7 +9,7 @@ use http::StatusCode;
 use oauth2::DeviceCodeErrorResponseType;
 use oauth2::basic::BasicErrorResponseType;
 
-use crate::http::{HttpError, HttpErrorKind, HttpResponse};
+use crate::http::{HttpError, HttpResponse};
 use crate::model::FailureCode;
 use crate::protocol::answer::Answer;
 use crate::protocol::registered::token_code;
@@ -43,16 +43,15 @@ impl TokenFailure {
 
 impl From<HttpError> for TokenFailure {
     fn from(error: HttpError) -> Self {
-        Self::new(match error.kind {
-            HttpErrorKind::UnknownHost
-            | HttpErrorKind::Connect
-            | HttpErrorKind::Proxy
-            | HttpErrorKind::Tls => FailureCode::Unreachable,
-            HttpErrorKind::Untrusted => FailureCode::Untrusted,
-            HttpErrorKind::Refused => FailureCode::NotSent,
-            HttpErrorKind::Timeout => FailureCode::TimedOut,
-            HttpErrorKind::Interrupted | HttpErrorKind::Protocol => FailureCode::Interrupted,
-            HttpErrorKind::TooLarge | HttpErrorKind::HeadTooLarge => FailureCode::AnswerTooLarge,
+        Self::new(match error {
+            HttpError::UnknownHost | HttpError::Connect | HttpError::Proxy | HttpError::Tls => {
+                FailureCode::Unreachable
+            }
+            HttpError::Untrusted => FailureCode::Untrusted,
+            HttpError::Refused => FailureCode::NotSent,
+            HttpError::Timeout => FailureCode::TimedOut,
+            HttpError::Interrupted | HttpError::Protocol => FailureCode::Interrupted,
+            HttpError::TooLarge | HttpError::HeadTooLarge => FailureCode::AnswerTooLarge,
         })
     }
 }
@@ -399,7 +398,7 @@ mod tests {
 
     #[test]
     fn transport_errors_keep_what_is_known_of_the_outcome() {
-        use HttpErrorKind as K;
+        use HttpError as K;
         for (kind, code, unknown) in [
             (K::UnknownHost, FailureCode::Unreachable, false),
             (K::Connect, FailureCode::Unreachable, false),
@@ -413,7 +412,7 @@ mod tests {
             (K::TooLarge, FailureCode::AnswerTooLarge, true),
             (K::HeadTooLarge, FailureCode::AnswerTooLarge, true),
         ] {
-            let failure = TokenFailure::from(HttpError::new(kind));
+            let failure = TokenFailure::from(kind);
             assert_eq!(
                 (failure.code, failure.code.outcome_unknown()),
                 (code, unknown),

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::error::{ConsentReason, DenialReason};
+use crate::error::ConsentReason;
 use crate::model::ConnectionId;
 use crate::resolver::policy::{Setting, WorkspaceConnections};
 
@@ -10,7 +10,9 @@ use crate::resolver::policy::{Setting, WorkspaceConnections};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
     /// The policy does not allow the call; nothing else was looked at.
-    Denied(DenialReason),
+    Denied,
+    /// The call names no label, and the policy wants one; nothing else was looked at.
+    LabelRequired,
     /// The policy allows the call. What it says of workspace connections, and by which of its settings.
     Policy(WorkspaceConnections, Setting),
     /// The person's own connections were looked at.
@@ -52,7 +54,8 @@ pub(super) enum TokenState {
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Denied(reason) => write!(f, "policy: denied: {reason}"),
+            Self::Denied => f.write_str("policy: denied: the policy lists it"),
+            Self::LabelRequired => f.write_str("policy: denied: the policy wants a label to be named"),
             Self::Policy(workspace, setting) => write!(f, "policy: {workspace}, {setting}"),
             Self::Personal(finding) => write!(f, "the person's own connection: {finding}"),
             Self::Workspace(finding) => write!(f, "the workspace connection: {finding}"),

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use crate::engine::freshness::Times;
 use crate::engine::outlook::Outlook;
-use crate::error::{ConsentReason, ConsentRequired, Denied, Error, Result};
+use crate::error::{ConsentReason, ConsentRequired, Error, Result};
 use crate::model::{Status, UserId, check_name};
 use crate::provider::compiled::CompiledProvider;
 use crate::resolver::access::Access;
 use crate::resolver::decision::{Finding, Step};
 use crate::resolver::ledger::Ledger;
-use crate::resolver::policy::{Call, WorkspaceConnections};
+use crate::resolver::policy::{Call, Denial, WorkspaceConnections};
 use crate::resolver::token::ResolvedToken;
 use crate::vault::{Found, Of, StoredToken, TokenQuery};
 
@@ -71,7 +71,7 @@ pub(super) fn find(access: &Access<'_>, tell: &mut dyn FnMut(Step)) -> Result<Ca
         .service(access.acting_user.tenant(), &options.provider)?
         .provider;
     // What no rule of a policy can name is no tool.
-    options.tool.as_deref().map(check_name).transpose()?;
+    options.tool.as_deref().map(|tool| check_name("tool name", tool)).transpose()?;
     let call = Call {
         acting_user: access.acting_user,
         provider: &provider.id,
@@ -81,9 +81,13 @@ pub(super) fn find(access: &Access<'_>, tell: &mut dyn FnMut(Step)) -> Result<Ca
     };
     let (policy, setting) = match access.common.policy.decide(&call) {
         Ok(decided) => decided,
-        Err(reason) => {
-            tell(Step::Denied(reason));
-            return Err(Denied::new(provider.id.clone(), reason).into());
+        Err(Denial::Listed) => {
+            tell(Step::Denied);
+            return Err(Error::Denied(provider.id.clone()));
+        }
+        Err(Denial::LabelRequired) => {
+            tell(Step::LabelRequired);
+            return Err(Error::LabelRequired(provider.id.clone()));
         }
     };
     tell(Step::Policy(policy, setting));

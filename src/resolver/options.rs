@@ -12,8 +12,8 @@ use crate::model::{Label, ProviderId, Scopes};
 ///
 /// ```
 /// use valetkey::resolver::ResolveOptions;
-/// # use valetkey::model::{InvalidId, Label};
-/// # fn main() -> Result<(), InvalidId> {
+/// # use valetkey::model::{InvalidValue, Label};
+/// # fn main() -> Result<(), InvalidValue> {
 /// let options = ResolveOptions::new("gmail").label(Label::new("work")?);
 /// assert_eq!(options.provider, "gmail");
 /// # Ok(())
@@ -27,7 +27,7 @@ pub struct ResolveOptions<'a> {
     /// Which of the person's connections, where they have several.
     pub label: Option<Label>,
     /// Which of the agent's tools calls, where the policy tells them apart. A call with a name that is empty, is longer
-    /// than 512 bytes, or has a control character or an invisible one in it fails with [`Error::Id`](crate::Error::Id).
+    /// than 512 bytes, or has a control character or an invisible one in it fails with [`Error::InvalidValue`](crate::Error::InvalidValue).
     pub tool: Option<Cow<'a, str>>,
     /// The scopes that must have been granted.
     pub scopes: Scopes,

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use crate::error::DenialReason;
 use crate::model::{ActingUser, Label, ProviderId, Scopes, TenantId, UserId};
 
 /// What the host allows: which calls are denied, which must name a label, and when a person without a connection of
@@ -19,6 +18,15 @@ pub struct Policy {
     personal_scopes: Option<Scopes>,
     denied: Vec<Calls>,
     labelled: BTreeSet<String>,
+}
+
+/// Why a call may not be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Denial {
+    /// It is among the calls that are denied.
+    Listed,
+    /// It names no label, and the provider needs one.
+    LabelRequired,
 }
 
 /// Whether the workspace connection to a provider is used.
@@ -157,12 +165,12 @@ impl Policy {
     }
 
     /// The whole decision: may the call be made, and if so, what holds for the workspace connection, and by which setting.
-    pub(super) fn decide(&self, call: &Call<'_>) -> Result<(WorkspaceConnections, Setting), DenialReason> {
+    pub(super) fn decide(&self, call: &Call<'_>) -> Result<(WorkspaceConnections, Setting), Denial> {
         if self.denied.iter().any(|calls| calls.have(call)) {
-            return Err(DenialReason::Listed);
+            return Err(Denial::Listed);
         }
         if call.label.is_none() && self.labelled.contains(call.provider.as_str()) {
-            return Err(DenialReason::LabelRequired);
+            return Err(Denial::LabelRequired);
         }
         let of_tool = call.tool.and_then(|tool| self.tools.get(tool));
         let (workspace, setting) = match (self.providers.get(call.provider.as_str()), of_tool) {

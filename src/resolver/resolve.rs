@@ -62,7 +62,7 @@ fn current(access: &Access<'_>, found: Candidate) -> Result<ResolvedToken> {
             }
             match refresh_found(access, &found) {
                 // It is good still: an early refresh that fails is no reason to fail the turn.
-                Err(Error::Unavailable(_) | Error::Misconfigured(_) | Error::Vault(_)) => hand_out(found),
+                Err(Error::Unavailable { .. } | Error::Misconfigured(_) | Error::Vault(_)) => hand_out(found),
                 Err(Error::ConsentRequired(need)) if need.reason == ConsentReason::ClientChanged => {
                     hand_out(found)
                 }

@@ -11,8 +11,8 @@ use http::request::Parts;
 use url::Url;
 
 use crate::engine::Context;
-use crate::error::{AnswerRefused, Error, Misconfigured, RequestRefused, Result, Unavailable};
-use crate::http::{Body, Delivery, HttpError, HttpErrorKind, HttpRequest, HttpResponse, TooLarge};
+use crate::error::{Error, Misconfigured, RequestRefused, Result};
+use crate::http::{Body, HttpError, HttpRequest, HttpResponse};
 use crate::model::{ActingUser, FailureCode};
 use crate::protocol::TokenFailure;
 use crate::resolver::access::Access;
@@ -33,7 +33,8 @@ struct Exchange<'a> {
     ends: Instant,
     /// How long each request may take besides.
     each: Duration,
-    delivery: Delivery,
+    /// The most bytes of the answer's body; `None` if it is read while it arrives.
+    most: Option<usize>,
 }
 
 /// Gives the body for one request, and what is seen of it on its way; `None` if it cannot be sent again.
@@ -47,7 +48,7 @@ pub(super) fn send(access: &Access<'_>, request: http::Request<Vec<u8>>) -> Resu
         access,
         ends: access.options.ends(Instant::now(), bound),
         each: settings.send_timeout,
-        delivery: Delivery::Whole,
+        most: Some(settings.send_max_bytes),
     };
     let (parts, body) = request.into_parts();
     let answer = exchange.run(&parts, &mut || Ok(Some((Body::from(body.clone()), None))))?;
@@ -64,7 +65,7 @@ pub(super) fn send_stream(
         access,
         ends: access.options.ends(Instant::now(), settings.stream_timeout),
         each: settings.stream_timeout,
-        delivery: Delivery::Streamed,
+        most: None,
     };
     let (parts, mut body) = request.into_parts();
     let answer = exchange.run(&parts, &mut || {
@@ -126,7 +127,7 @@ impl Exchange<'_> {
         let settings = &self.access.cx().settings;
         let left = self.ends.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            return Err(Unavailable::new(FailureCode::TimedOut, None).into());
+            return Err(Error::unavailable(FailureCode::TimedOut));
         }
         let (name, value) = token.header();
         if parts.headers.contains_key(&name) {
@@ -142,8 +143,7 @@ impl Exchange<'_> {
         add_to_request(self.access.cx(), self.access.acting_user, token, &mut outgoing)?;
         outgoing.timeout = self.each.min(left);
         outgoing.idle_timeout = Some(settings.send_timeout);
-        outgoing.delivery = self.delivery;
-        outgoing.max_response_bytes = settings.send_max_bytes;
+        outgoing.max_response_bytes = self.most;
         let outgoing = outgoing
             .with_body(body)
             .with_secret_header(name, value)
@@ -175,33 +175,25 @@ pub(super) fn add_to_request(
 
 /// Puts a request on the wire. Whoever calls this has checked where it goes.
 pub(super) fn transmit(cx: &Context, outgoing: HttpRequest) -> Result<HttpResponse> {
-    let (delivery, most) = (outgoing.delivery, outgoing.max_response_bytes);
+    let limit = outgoing.max_response_bytes;
     let http = &cx.http;
-    let mut answer = http.send(outgoing).map_err(|error| unanswered(error, most))?;
-    if delivery == Delivery::Whole && answer.body.is_reader() {
+    let mut answer = http.send(outgoing).map_err(|error| unanswered(error, limit))?;
+    if let Some(most) = limit.filter(|_| answer.body.is_reader()) {
         // The client did not keep to what was wanted. Returning an empty body would hide that.
         let reader = std::mem::take(&mut answer.body).into_reader();
-        answer.body = Body::read_from(reader, most).map_err(|error| {
-            let too_large = error.get_ref().is_some_and(|inner| inner.is::<TooLarge>());
-            let kind = if too_large {
-                HttpErrorKind::TooLarge
-            } else {
-                HttpErrorKind::Interrupted
-            };
-            unanswered(kind.into(), most)
-        })?;
+        answer.body = Body::read_from(reader, most).map_err(|error| unanswered(error, limit))?;
     }
     Ok(answer)
 }
 
 /// Why there is no answer. Refusals and limits of this side are told apart from failures of the provider: trying again
 /// changes nothing.
-fn unanswered(error: HttpError, limit: usize) -> Error {
-    match error.kind {
-        HttpErrorKind::Refused => RequestRefused::Client.into(),
-        HttpErrorKind::TooLarge => AnswerRefused::TooLarge { limit }.into(),
-        HttpErrorKind::HeadTooLarge => AnswerRefused::HeadTooLarge.into(),
-        _ => Unavailable::new(TokenFailure::from(error).code, None).into(),
+fn unanswered(error: HttpError, limit: Option<usize>) -> Error {
+    match error {
+        HttpError::Refused => RequestRefused::Client.into(),
+        HttpError::TooLarge => Error::AnswerTooLarge { limit },
+        HttpError::HeadTooLarge => Error::AnswerTooLarge { limit: None },
+        _ => Error::unavailable(TokenFailure::from(error).code),
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use crate::http::{HttpClient, HttpError, HttpErrorKind, HttpRequest, HttpResponse};
+use crate::http::{HttpClient, HttpError, HttpRequest, HttpResponse};
 
 /// How long a gate stays shut before it gives up: a test that forgot to open it should fail, not hang.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -18,13 +18,14 @@ type Answer = Box<dyn FnOnce(HttpRequest) -> Result<HttpResponse, HttpError> + S
 /// What happens to one request.
 #[non_exhaustive]
 pub enum Fault {
-    /// The request never leaves: [`HttpErrorKind::Connect`].
+    /// The request never leaves: [`HttpError::Connect`].
     Connect,
-    /// The request is lost on its way and the time runs out: [`HttpErrorKind::Timeout`]. The server did not act.
+    /// The request is lost on its way and the time runs out: [`HttpError::Timeout`]. The server did
+    /// not act.
     Timeout,
-    /// The server acts, and its answer comes too late: [`HttpErrorKind::Timeout`].
+    /// The server acts, and its answer comes too late: [`HttpError::Timeout`].
     TimeoutAfterSend,
-    /// The server acts, and the connection breaks before its answer: [`HttpErrorKind::Interrupted`].
+    /// The server acts, and the connection breaks before its answer: [`HttpError::Interrupted`].
     InterruptedAfterSend,
     /// Something in front of the server answers with this status and body. The server did not act.
     Status(u16, String),
@@ -47,18 +48,18 @@ impl Fault {
 
     fn apply(self, request: HttpRequest, inner: &dyn HttpClient) -> Result<HttpResponse, HttpError> {
         match self {
-            Self::Connect => Err(HttpErrorKind::Connect.into()),
-            Self::Timeout => Err(HttpErrorKind::Timeout.into()),
+            Self::Connect => Err(HttpError::Connect),
+            Self::Timeout => Err(HttpError::Timeout),
             Self::TimeoutAfterSend => {
                 let _lost = inner.send(request)?;
-                Err(HttpErrorKind::Timeout.into())
+                Err(HttpError::Timeout)
             }
             Self::InterruptedAfterSend => {
                 let _lost = inner.send(request)?;
-                Err(HttpErrorKind::Interrupted.into())
+                Err(HttpError::Interrupted)
             }
             Self::Status(status, body) => {
-                let status = StatusCode::from_u16(status).map_err(|_| HttpErrorKind::Protocol)?;
+                let status = StatusCode::from_u16(status).map_err(|_| HttpError::Protocol)?;
                 Ok(HttpResponse::new(status, body))
             }
             Self::Answer(make) => make(request),
@@ -95,7 +96,7 @@ impl fmt::Debug for Fault {
 /// Each fault is for one request: the first that fits takes it. Requests without a fault pass through.
 ///
 /// ```
-/// use valetkey::http::{HttpClient, HttpErrorKind, HttpRequest};
+/// use valetkey::http::{HttpClient, HttpError, HttpRequest};
 /// use valetkey::testing::{Fault, FaultClient, ManualClock, Sandbox};
 ///
 /// let sandbox = Sandbox::new(ManualClock::default());
@@ -104,7 +105,7 @@ impl fmt::Debug for Fault {
 ///
 /// let url = sandbox.base_url().join("/userinfo")?;
 /// let lost = client.send(HttpRequest::new(http::Method::GET, url.clone()));
-/// assert_eq!(lost.unwrap_err().kind, HttpErrorKind::Timeout);
+/// assert_eq!(lost.unwrap_err(), HttpError::Timeout);
 /// assert_eq!(sandbox.count("/userinfo"), 0);
 ///
 /// let refused = client.send(HttpRequest::new(http::Method::GET, url))?;
@@ -285,7 +286,7 @@ impl Gate {
         if state.open {
             Ok(())
         } else {
-            Err(HttpErrorKind::Timeout.into())
+            Err(HttpError::Timeout)
         }
     }
 
@@ -332,14 +333,14 @@ mod tests {
     fn each_fault_is_for_one_request_and_says_whether_the_server_acted() {
         let (client, served) = counted();
         for (fault, kind, acted) in [
-            (Fault::Connect, HttpErrorKind::Connect, 0),
-            (Fault::Timeout, HttpErrorKind::Timeout, 0),
-            (Fault::TimeoutAfterSend, HttpErrorKind::Timeout, 1),
-            (Fault::InterruptedAfterSend, HttpErrorKind::Interrupted, 1),
+            (Fault::Connect, HttpError::Connect, 0),
+            (Fault::Timeout, HttpError::Timeout, 0),
+            (Fault::TimeoutAfterSend, HttpError::Timeout, 1),
+            (Fault::InterruptedAfterSend, HttpError::Interrupted, 1),
         ] {
             let before = served.load(Ordering::SeqCst);
             client.next(fault);
-            assert_eq!(client.send(to("/token")).unwrap_err().kind, kind);
+            assert_eq!(client.send(to("/token")).unwrap_err(), kind);
             assert_eq!(served.load(Ordering::SeqCst) - before, acted);
         }
         assert_eq!(client.send(to("/token")).unwrap().status, StatusCode::OK);

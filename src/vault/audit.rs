@@ -2,7 +2,7 @@
 
 mod head;
 
-pub use head::{AuditChain, AuditHead, InvalidAuditHead};
+pub use head::{AuditChain, AuditHead};
 
 use std::fmt;
 

@@ -5,10 +5,34 @@ use std::sync::Arc;
 
 use crate::random::RandomUnavailable;
 
-/// A failure of the vault. Never means "not connected".
+/// A failure of the vault, or of the master key that opens it. Never means "not connected". It
+/// repeats neither a key nor the path of a file.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum VaultError {
+    /// The environment variable that should hold the master key is not set, or it is empty.
+    #[error("the environment variable {0} is not set")]
+    KeyNotSet(String),
+    /// The file of the master key cannot be read.
+    #[error("the file of the master key cannot be read: {0}")]
+    KeyUnreadable(std::io::ErrorKind),
+    /// The path of the master key names a directory, a pipe or a device.
+    #[error("the file of the master key is not a regular file")]
+    KeyNotAFile,
+    /// Others than the owner have rights to the file of the master key.
+    #[error(
+        "others than its owner have rights to the file of the master key (mode {mode:04o}); give it the mode 0400"
+    )]
+    KeyExposed {
+        /// The rights of the file.
+        mode: u32,
+    },
+    /// The text of the master key is not base64.
+    #[error("the master key is not base64")]
+    KeyNotBase64,
+    /// The master key does not have 32 bytes.
+    #[error("the master key does not have 32 bytes")]
+    KeyWrongLength,
     /// The master key is not the one that the vault was made with. Nothing was changed.
     #[error("the master key does not open this vault")]
     WrongMasterKey,
@@ -111,11 +135,17 @@ pub enum VaultError {
     #[error("a secret is larger than 64 KiB")]
     TooLarge,
     /// The operating system gave no random numbers.
-    #[error(transparent)]
-    Random(#[from] RandomUnavailable),
+    #[error("the operating system's random number generator failed")]
+    RandomUnavailable,
     /// The store failed. The source is not part of this crate's stable interface.
     #[error("the vault's storage failed")]
     Storage(#[source] Arc<dyn StdError + Send + Sync>),
+}
+
+impl From<RandomUnavailable> for VaultError {
+    fn from(_: RandomUnavailable) -> Self {
+        Self::RandomUnavailable
+    }
 }
 
 impl VaultError {

@@ -33,8 +33,8 @@ mod tables_contract;
 pub(crate) mod upkeep;
 
 pub use crate::model::VaultWarning;
-pub use audit::{AuditEntry, AuditHead, AuditKind, AuditOrder, AuditReport, InvalidAuditHead};
-pub use envelope::{MasterKey, MasterKeyError, MasterKeys};
+pub use audit::{AuditEntry, AuditHead, AuditKind, AuditOrder, AuditReport};
+pub use envelope::{MasterKey, MasterKeys};
 pub use error::VaultError;
 pub use revocation::Erasure;
 pub use sealed::{SealedVault, Store, Transaction};

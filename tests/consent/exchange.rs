@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use valetkey::connections::Settings;
 use valetkey::error::Misconfigured;
-use valetkey::http::{HttpClient, HttpErrorKind, HttpRequest};
+use valetkey::http::{HttpClient, HttpError, HttpRequest};
 use valetkey::provider::ClientRegistration;
 use valetkey::testing::{Fault, Host};
 use valetkey::{ConsentOptions, Error};
@@ -66,7 +66,7 @@ fn an_exchange_takes_less_than_half_of_a_claim() {
 #[test]
 fn a_cause_has_one_class_of_error_at_the_exchange_and_at_a_refresh() {
     let causes: [fn() -> Fault; 5] = [
-        || Fault::answer(|_| Err(HttpErrorKind::Refused.into())),
+        || Fault::answer(|_| Err(HttpError::Refused)),
         || Fault::Status(401, r#"{"error":"invalid_client"}"#.into()),
         || Fault::Status(400, r#"{"error":"invalid_request"}"#.into()),
         || Fault::Status(302, String::new()),

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use http::StatusCode;
 use url::form_urlencoded;
 use valetkey::Clock as _;
-use valetkey::http::{HttpClient, HttpError, HttpErrorKind, HttpRequest, HttpResponse};
+use valetkey::http::{HttpClient, HttpError, HttpRequest, HttpResponse};
 use valetkey::model::{ProviderId, Scopes, ServerId, Timestamp};
 use valetkey::provider::{
     AccountEndpoint, ApiHost, AuthorizationServer, ClientRegistration, ParameterKind, ParameterRule,
@@ -129,7 +129,7 @@ impl HttpClient for Network {
         let world = match origin.as_str() {
             HONEST => "honest",
             HOSTILE => "robber",
-            _ => return Err(HttpErrorKind::Connect.into()),
+            _ => return Err(HttpError::Connect),
         };
         let bearer = headers.iter().find_map(|value| value.strip_prefix("Bearer at-"));
         let account = bearer

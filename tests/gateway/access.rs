@@ -219,13 +219,7 @@ fn a_change_by_a_browser_needs_the_token_of_this_browser_and_person() {
     let own = alice.token();
     let of_bob_here = {
         let mut tab = site.tab(BOB);
-        tab.cookies.extend(
-            alice
-                .cookies
-                .clone()
-                .into_iter()
-                .filter(|(name, _)| name != "session"),
-        );
+        tab.steal_from(&alice);
         tab.token()
     };
     let of_another_browser = site.tab(ALICE).token();

@@ -1,6 +1,6 @@
 //! Values that a service needs: fields of a form, members of a program's request, and the choice between several sites.
 
-use http::{Method, Response, StatusCode};
+use http::{Method, StatusCode};
 use serde_json::json;
 use valetkey::connections::ConnectionsBuilder;
 use valetkey::http::{HttpClient, HttpRequest, HttpResponse};
@@ -11,14 +11,9 @@ use valetkey::provider::{
 use valetkey::testing::Sandbox;
 use valetkey::{ConsentOptions, Error};
 
-use crate::support::gateway::{self, Site, header_of, json, program, text, with_json};
+use crate::support::gateway::{self, Site, json, location, program, text, with_json};
 
 const ALICE: &str = "acme.alice.user";
-
-fn location(response: &Response<Vec<u8>>) -> String {
-    assert_eq!(response.status(), 303, "{}", text(response));
-    header_of(response, "location").unwrap().to_owned()
-}
 
 /// Makes connections of the server be for one site: `notes` needs a region, `mail` finds the site.
 fn with_sites(server: &mut AuthorizationServer, tickets: &mut Provider) {

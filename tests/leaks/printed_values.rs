@@ -198,7 +198,7 @@ fn no_dependency_logs_a_secret() {
     let server = Loopback::bind("127.0.0.1", 0).unwrap();
     let directory = tempfile::tempdir().unwrap();
     let vault = SqliteVault::open(directory.path().join("vault.db"), MasterKey::generate().unwrap()).unwrap();
-    let client = UreqClient::dangerous_loopback_http();
+    let client = UreqClient::new().dangerous_loopback_http();
     let host = Host::builder()
         .at(server.origin())
         .vault(vault)

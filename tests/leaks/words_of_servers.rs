@@ -225,9 +225,7 @@ impl Host {
             .unwrap_or_else(|error| panic!("{service}: {error}"));
         let mount = Mount::new(ORIGIN).unwrap().under(BASE).unwrap();
         Self {
-            gateway: Gateway::builder(connections.clone(), mount, Door)
-                .build()
-                .unwrap(),
+            gateway: Gateway::new(connections.clone(), mount, Door),
             resolver: Resolver::new(connections.clone()),
             trap,
             clock,

@@ -62,7 +62,7 @@ fn promise_17_nobody_waits_past_their_bound() {
         gate.wait_for_arrivals(1);
         let began = Instant::now();
         let error = resolver.resolve(&alice, "notes").unwrap_err();
-        assert!(matches!(error, Error::Unavailable(_)), "{error:?}");
+        assert!(matches!(error, Error::Unavailable { .. }), "{error:?}");
         assert!(error.is_retryable());
         // The bound, and a generous allowance for a busy machine; without a bound this would last until the gate opens.
         assert!(began.elapsed() < Duration::from_secs(20));

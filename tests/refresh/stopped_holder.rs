@@ -28,7 +28,7 @@ fn short() -> Settings {
 /// can be stopped with the only good token in hand.
 fn pausing(request: HttpRequest) -> Result<HttpResponse, HttpError> {
     let is_refresh = request.url.path() == "/token";
-    let response = UreqClient::dangerous_loopback_http().send(request)?;
+    let response = UreqClient::new().dangerous_loopback_http().send(request)?;
     if is_refresh {
         println!("{ANSWERED}");
         let mut line = String::new();

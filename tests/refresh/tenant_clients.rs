@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::support::world::{REDIRECT, response};
 use valetkey::connections::{AtProvider, Budget, ConnectionFilter, HealthState, Misconfiguration};
 use valetkey::error::{ConsentReason, Misconfigured};
-use valetkey::http::{HttpClient, HttpError, HttpErrorKind, HttpRequest, HttpResponse};
+use valetkey::http::{HttpClient, HttpError, HttpRequest, HttpResponse};
 use valetkey::model::{Connection, FailureCode, ServerId};
 use valetkey::provider::{ClientRegistration, ClientSourceFailed};
 use valetkey::testing::{ManualClock, Sandbox};
@@ -59,7 +59,7 @@ impl HttpClient for Net {
         let broken = named.and_then(|(_, id)| self.broken.lock().unwrap().get(&*id).copied());
         let status = match broken {
             None => return self.sandbox.send(request),
-            Some(Broken::TimesOut) => return Err(HttpErrorKind::Timeout.into()),
+            Some(Broken::TimesOut) => return Err(HttpError::Timeout),
             Some(Broken::RateLimited) => http::StatusCode::TOO_MANY_REQUESTS,
             Some(Broken::Failing) => http::StatusCode::BAD_GATEWAY,
         };
@@ -363,7 +363,13 @@ fn a_tenant_without_a_usable_client_gets_the_same_error_everywhere() {
     saas.apps.answer("acme", Err(ClientSourceFailed));
     for error in errors(&saas, &alice) {
         assert!(
-            matches!(&error, Error::Unavailable(it) if it.failure == FailureCode::ClientSourceFailed),
+            matches!(
+                &error,
+                Error::Unavailable {
+                    failure: FailureCode::ClientSourceFailed,
+                    ..
+                }
+            ),
             "{error:?}"
         );
         assert!(error.is_retryable());

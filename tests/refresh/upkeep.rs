@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use valetkey::Connections;
 use valetkey::connections::Budget;
-use valetkey::http::{HttpClient as _, HttpErrorKind, HttpRequest};
+use valetkey::http::{HttpClient as _, HttpError, HttpRequest};
 use valetkey::model::ServerId;
 use valetkey::testing::{Fault, FaultClient, Host, ManualClock, Sandbox};
 use valetkey::vault::SealedVault;
@@ -188,7 +188,7 @@ fn a_server_that_does_not_answer_keeps_no_other_waiting() {
     let client = {
         let (first, second, dead) = (first.clone(), second.clone(), Arc::clone(&dead));
         move |request: HttpRequest| match request.url.host_str() {
-            Some("first.test") if dead.load(Ordering::SeqCst) => Err(HttpErrorKind::Timeout.into()),
+            Some("first.test") if dead.load(Ordering::SeqCst) => Err(HttpError::Timeout),
             Some("first.test") => first.send(request),
             _ => second.send(request),
         }

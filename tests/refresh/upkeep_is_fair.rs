@@ -7,7 +7,7 @@ use std::sync::{Arc, Barrier, Mutex};
 use std::time::Duration;
 
 use valetkey::connections::{Budget, ConnectionFilter, HealthState, Misconfiguration, Usable};
-use valetkey::http::{HttpClient, HttpError, HttpErrorKind, HttpRequest, HttpResponse};
+use valetkey::http::{HttpClient, HttpError, HttpRequest, HttpResponse};
 use valetkey::model::{EventKind, FailureCode, NeedsConsent, ServerId};
 use valetkey::provider::{AuthorizationServer, ClientRegistration};
 use valetkey::testing::{ManualClock, Sandbox};
@@ -62,9 +62,9 @@ impl HttpClient for Net {
             .sandboxes
             .iter()
             .find(|(name, _)| host == format!("{name}.test"))
-            .ok_or(HttpErrorKind::Connect)?;
+            .ok_or(HttpError::Connect)?;
         match self.trouble(name) {
-            Trouble::Dead => Err(HttpErrorKind::Timeout.into()),
+            Trouble::Dead => Err(HttpError::Timeout),
             Trouble::Broken => Ok(HttpResponse::new(http::StatusCode::BAD_GATEWAY, "<html>")),
             _ => sandbox.send(request),
         }
@@ -391,7 +391,7 @@ fn promise_34_a_dead_server_occupies_a_part_of_the_workers() {
                 while answered.load(Ordering::SeqCst) < 20 && begun.elapsed() < Duration::from_secs(20) {
                     std::thread::yield_now();
                 }
-                return Err(HttpErrorKind::Timeout.into());
+                return Err(HttpError::Timeout);
             }
             let answer = net.send(request);
             answered.fetch_add(1, Ordering::SeqCst);

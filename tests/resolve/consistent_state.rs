@@ -180,7 +180,7 @@ fn said(error: &Error) -> Said {
     match error {
         Error::ConsentRequired(need) => Said::Consent(need.reason),
         Error::Misconfigured(_) | Error::UnknownProvider(_) => Said::Operator,
-        Error::Unavailable(_) => Said::Wait,
+        Error::Unavailable { .. } => Said::Wait,
         other => panic!("{other:?}"),
     }
 }
@@ -210,9 +210,7 @@ impl Authenticator for OperatorsOnly {
 /// What the API says of a connection, and the words of its page.
 fn api_and_page(host: &Connections, connection: ConnectionId) -> (serde_json::Value, String) {
     let mount = Mount::new("https://app.test").unwrap();
-    let gateway = Gateway::builder(host.clone(), mount, OperatorsOnly)
-        .build()
-        .unwrap();
+    let gateway = Gateway::new(host.clone(), mount, OperatorsOnly);
     let get = |path: String| {
         let response = gateway.handle(http::Request::get(path).body(Vec::new()).unwrap());
         assert_eq!(response.status(), 200);
@@ -400,7 +398,7 @@ fn promise_35_one_cause_has_one_class_of_error_for_every_caller() {
             let kind = match error {
                 Error::Misconfigured(Misconfigured::ClientRejected(_)) => "client",
                 Error::Misconfigured(Misconfigured::RequestRejected { .. }) => "request",
-                Error::Unavailable(_) => "unavailable",
+                Error::Unavailable { .. } => "unavailable",
                 other => panic!("{name}: {other:?}"),
             };
             (kind, error.is_retryable(), error.to_string())

@@ -174,7 +174,7 @@ fn a_deadline_bounds_the_request() {
     let options = ResolveOptions::new("notes").deadline(Duration::ZERO);
     let requests = world.http.requests();
     let error = turn.send(&options, get("/notes")).unwrap_err();
-    assert!(matches!(error, Error::Unavailable(_)), "{error:?}");
+    assert!(matches!(error, Error::Unavailable { .. }), "{error:?}");
     assert_eq!(world.http.requests(), requests);
 }
 

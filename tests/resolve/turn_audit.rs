@@ -2,7 +2,6 @@
 
 use http::Request;
 use valetkey::connections::{AuditPage, Budget};
-use valetkey::model::InvalidId;
 use valetkey::resolver::Turn;
 use valetkey::vault::{AuditEntry, AuditKind, MasterKey, SqliteVault};
 use valetkey::{ActingUser, Error};
@@ -123,16 +122,16 @@ fn what_the_audit_cannot_hold_is_refused_before_the_turn_has_it() {
     let world = on_disk();
     let alice = person("alice");
     let long = "x".repeat(513);
-    for (text, error) in [
-        ("", InvalidId::Empty),
-        (long.as_str(), InvalidId::TooLong),
-        ("a\nb", InvalidId::ControlCharacter),
-        ("a\u{2028}b", InvalidId::ControlCharacter),
+    for (text, rule) in [
+        ("", "empty"),
+        (long.as_str(), "too_long"),
+        ("a\nb", "control_character"),
+        ("a\u{2028}b", "control_character"),
     ] {
         let turn = || world.resolver.turn(alice.clone());
         for refused in [turn().id(text), turn().purpose(text)] {
             assert!(
-                matches!(&refused, Err(Error::Id(found)) if *found == error),
+                matches!(&refused, Err(Error::InvalidValue(found)) if found.rule() == rule),
                 "{refused:?}"
             );
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use valetkey::error::{ConsentReason, DenialReason};
+use valetkey::error::ConsentReason;
 use valetkey::model::{Label, ProviderId};
 use valetkey::resolver::{Calls, Explanation, Policy, ResolveOptions, WorkspaceConnections};
 use valetkey::vault::SealedVault;
@@ -272,19 +272,20 @@ fn what_is_denied_asks_nothing_of_the_vault() {
     let options = ResolveOptions::new("notes");
     let asked = world.resolver.resolve(&alice, "notes");
     assert!(matches!(asked, Err(Error::Vault(_))), "{asked:?}");
-    for policy in [
-        Policy::default().deny(Calls::all()),
-        Policy::default().require_label(notes()),
+    let is_denied = |error: &Error| matches!(error, Error::Denied(_) | Error::LabelRequired(_));
+    for (policy, step) in [
+        (Policy::default().deny(Calls::all()), Step::Denied),
+        (Policy::default().require_label(notes()), Step::LabelRequired),
     ] {
         let resolver = world.resolver.clone().policy(policy);
         let turn = resolver.turn(alice.clone());
         let denied = turn.resolve("notes");
-        assert!(matches!(denied, Err(Error::Denied(_))), "{denied:?}");
+        assert!(denied.as_ref().is_err_and(is_denied), "{denied:?}");
         let denied = turn.peek("notes");
-        assert!(matches!(denied, Err(Error::Denied(_))), "{denied:?}");
+        assert!(denied.as_ref().is_err_and(is_denied), "{denied:?}");
         let request = http::Request::get("/notes").body(Vec::new()).unwrap();
         let denied = turn.send("notes", request);
-        assert!(matches!(denied, Err(Error::Denied(_))), "{denied:?}");
+        assert!(denied.as_ref().is_err_and(is_denied), "{denied:?}");
         let explained = resolver.turn(alice.clone()).explain(&options);
         let told = steps(&explained);
         assert!(
@@ -306,10 +307,8 @@ fn a_label_that_must_be_named_is_not_left_to_a_default() {
         .resolver
         .clone()
         .policy(Policy::default().require_label(notes()));
-    let Err(Error::Denied(denied)) = resolver.resolve(&alice, "notes") else {
-        panic!("not denied")
-    };
-    assert_eq!(denied.reason, DenialReason::LabelRequired);
+    let denied = resolver.resolve(&alice, "notes").unwrap_err();
+    assert!(matches!(&denied, Error::LabelRequired(provider) if *provider == notes()));
     assert_eq!(
         denied.to_string(),
         "this call to notes is denied: the policy wants a label to be named"
@@ -352,14 +351,14 @@ fn a_tool_without_a_valid_name_calls_nothing() {
             let turn = world.resolver.clone().policy(policy).turn(alice.clone());
             let options = ResolveOptions::new("notes").tool(name);
             let requests = world.http.requests();
-            assert!(matches!(turn.resolve(&options), Err(Error::Id(_))), "{name:?}");
-            assert!(matches!(turn.peek(&options), Err(Error::Id(_))), "{name:?}");
+            assert!(matches!(turn.resolve(&options), Err(Error::InvalidValue(_))), "{name:?}");
+            assert!(matches!(turn.peek(&options), Err(Error::InvalidValue(_))), "{name:?}");
             let request = http::Request::get("/notes").body(Vec::new()).unwrap();
             assert!(
-                matches!(turn.send(&options, request), Err(Error::Id(_))),
+                matches!(turn.send(&options, request), Err(Error::InvalidValue(_))),
                 "{name:?}"
             );
-            assert!(matches!(turn.explain(&options).refusal(), Some(Error::Id(_))));
+            assert!(matches!(turn.explain(&options).refusal(), Some(Error::InvalidValue(_))));
             assert_eq!(world.http.requests(), requests);
         }
     }

@@ -333,7 +333,7 @@ struct Silent(Arc<Mutex<usize>>);
 impl HttpClient for Silent {
     fn send(&self, _: HttpRequest) -> Result<HttpResponse, HttpError> {
         *self.0.lock().unwrap() += 1;
-        Err(valetkey::http::HttpErrorKind::Timeout.into())
+        Err(HttpError::Timeout)
     }
 }
 

@@ -88,7 +88,7 @@ impl Scene {
     }
 
     pub(crate) fn connections_with(&self, settings: Settings) -> Connections {
-        let client = UreqClient::dangerous_loopback_http();
+        let client = UreqClient::new().dangerous_loopback_http();
         connections(
             &self.file,
             &self.origin,
@@ -149,7 +149,7 @@ impl Part {
     }
 
     pub(crate) fn connections(&self) -> Connections {
-        self.connections_with(Settings::default(), UreqClient::dangerous_loopback_http())
+        self.connections_with(Settings::default(), UreqClient::new().dangerous_loopback_http())
     }
 
     pub(crate) fn connections_with(&self, settings: Settings, client: impl HttpClient) -> Connections {

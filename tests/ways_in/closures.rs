@@ -51,9 +51,7 @@ fn a_closure_says_who_calls_the_gateway() {
         Ok(Caller::user(person).explicit_credentials())
     };
     let mount = Mount::new("https://app.test").unwrap();
-    let gateway = Gateway::builder(host.connections, mount, authenticator)
-        .build()
-        .unwrap();
+    let gateway = Gateway::new(host.connections, mount, authenticator);
     let status = |name: Option<&str>| {
         let mut request = http::Request::get("/v1/connections");
         if let Some(name) = name {

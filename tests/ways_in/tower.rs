@@ -31,9 +31,7 @@ fn ada(head: &Parts) -> Result<Caller, Refused> {
 
 fn gateway(host: &Host, base: &str) -> Gateway {
     let mount = Mount::new("https://app.test").unwrap().under(base).unwrap();
-    Gateway::builder(host.connections.clone(), mount, ada)
-        .build()
-        .unwrap()
+    Gateway::new(host.connections.clone(), mount, ada)
 }
 
 /// A server that runs until it is dropped.

@@ -16,7 +16,7 @@ use crate::engine::refresh::outcome::{CurrentToken, NotRefreshed, RefreshedToken
 use crate::engine::refresh::request::{fetched, is_lost, old_token_is_taken, request_tokens};
 use crate::engine::refresh::unsaved::Saved;
 use crate::engine::refresh::{commit, failure};
-use crate::error::{ConsentReason, ConsentRequired, Error, Result, Unavailable};
+use crate::error::{ConsentReason, ConsentRequired, Error, Result};
 use crate::model::{Actor, Connection, FailureCode, Scopes, Status};
 use crate::trace::{self, About, Seam};
 use crate::vault::{Attempt, ClaimOutcome, ClaimRequest, Claimed, Found, Of, TokenQuery};
@@ -75,7 +75,7 @@ fn refresh_or_join(cx: &Context, wanted: Wanted<'_>) -> Result<CurrentToken> {
             Joined::Outcome(Err(NotRefreshed::Failed(error) | NotRefreshed::Untried(error))) => {
                 return Err(error);
             }
-            Joined::TimedOut => return Err(Unavailable::new(FailureCode::TimedOut, None).into()),
+            Joined::TimedOut => return Err(Error::unavailable(FailureCode::TimedOut)),
         }
     }
 }
@@ -114,7 +114,7 @@ fn refresh_as_leader(cx: &Context, wanted: Wanted<'_>) -> Result<RefreshedToken,
             ClaimOutcome::Moved | ClaimOutcome::Gone => return Err(moved),
             ClaimOutcome::Held(_) => {
                 if Instant::now() + POLL > wanted.deadline {
-                    return Err(Unavailable::new(FailureCode::TimedOut, None).into());
+                    return Err(Error::unavailable(FailureCode::TimedOut).into());
                 }
                 thread::sleep(POLL);
             }
@@ -205,7 +205,7 @@ fn use_stored(cx: &Context, wanted: Wanted<'_>) -> Result<CurrentToken> {
     let status = stored.status;
     let moved = stored.grant != wanted.grant || stored.generation > wanted.generation;
     if status == Status::Active && !moved {
-        return Err(Unavailable::new(FailureCode::Interrupted, None).into());
+        return Err(Error::unavailable(FailureCode::Interrupted));
     }
     CurrentToken::from_stored(stored).ok_or_else(|| need(wanted, reason_of(status)))
 }

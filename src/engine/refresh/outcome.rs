@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::error::{ConsentReason, ConsentRequired, Error, Unavailable};
+use crate::error::{ConsentReason, ConsentRequired, Error};
 use crate::model::{Actor, ConnectionId, FailureCode, GrantId, ProviderId, TenantId, Timestamp};
 use crate::secret::AccessToken;
 use crate::vault::{Attempt, StoredToken};
@@ -51,7 +51,7 @@ impl NotRefreshed {
     /// Returns what it means to an operator.
     pub(crate) fn to_error(&self, provider: &ProviderId) -> Error {
         match self {
-            Self::Moved(_) => Unavailable::new(FailureCode::Interrupted, None).into(),
+            Self::Moved(_) => Error::unavailable(FailureCode::Interrupted),
             Self::NeedsConsent(reason) => ConsentRequired::new(provider.clone(), *reason).into(),
             Self::Failed(error) | Self::Untried(error) => error.clone(),
         }

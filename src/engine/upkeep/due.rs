@@ -377,7 +377,9 @@ impl Ended {
             NotRefreshed::Untried(Error::Misconfigured(problem)) => Self::PassedOver(Some(problem)),
             NotRefreshed::Untried(_) => Self::PassedOver(None),
             NotRefreshed::Failed(error @ Error::Vault(_)) => Self::StoreFailed(error),
-            NotRefreshed::Failed(Error::Unavailable(error)) => Self::Failed(Trouble::Strike(error.failure)),
+            NotRefreshed::Failed(Error::Unavailable { failure, .. }) => {
+                Self::Failed(Trouble::Strike(failure))
+            }
             NotRefreshed::Failed(Error::Misconfigured(Misconfigured::ClientRejected(_))) => {
                 Self::Failed(Trouble::RefusesClient)
             }

@@ -12,7 +12,7 @@ use super::answer::{self, Answer};
 use super::csrf::Csrf;
 use super::refusal::Refusal;
 use super::request::Incoming;
-use super::{Caller, Inner, Role};
+use super::{Caller, Inner};
 use crate::engine::lists::{ConnectionFilter, StatusFilter};
 use crate::error::Error;
 use crate::model::{Connection, ConnectionId, TenantId, UserId};
@@ -34,10 +34,7 @@ impl Inner {
         let body = Session {
             tenant: who.tenant().as_str(),
             user: who.user().as_str(),
-            role: match caller.role() {
-                Role::User => "user",
-                Role::Operator => "operator",
-            },
+            role: if caller.is_operator() { "operator" } else { "user" },
             csrf_token: &token,
         };
         let response = answer::json(StatusCode::OK, &body)?;

@@ -172,7 +172,7 @@ impl Inner {
             shared: incoming.flag("shared"),
             label: text("label"),
             label_error: match mistake {
-                Mistake::Label(error) => Some(format!("The name {error}.")),
+                Mistake::Label(error) => Some(format!("The name {}.", error.problem())),
                 Mistake::Parameter(_) => None,
             },
         };

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::http::HttpErrorKind;
+use crate::http::HttpError;
 
 /// Why a connection was not made. Nothing of the request was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -26,28 +26,26 @@ impl From<Unconnected> for ureq::Error {
 /// What went wrong. `sent` says whether the body began to go out; a request without one leaves that open.
 ///
 /// In doubt the server may have acted: a request that is believed unsent is sent again.
-pub(super) fn kind(error: &ureq::Error, sent: Option<bool>) -> HttpErrorKind {
+pub(super) fn failure(error: &ureq::Error, sent: Option<bool>) -> HttpError {
     match error {
         ureq::Error::BadUri(_) | ureq::Error::RequireHttpsOnly(_) | ureq::Error::Http(_) => {
-            HttpErrorKind::Refused
+            HttpError::Refused
         }
         ureq::Error::Other(error) if error.is::<Unconnected>() => match error.downcast_ref::<Unconnected>() {
-            Some(Unconnected::Name) => HttpErrorKind::UnknownHost,
-            Some(Unconnected::Tls) => HttpErrorKind::Tls,
-            Some(Unconnected::Certificate) => HttpErrorKind::Untrusted,
-            Some(Unconnected::Address) | None => HttpErrorKind::Connect,
+            Some(Unconnected::Name) => HttpError::UnknownHost,
+            Some(Unconnected::Tls) => HttpError::Tls,
+            Some(Unconnected::Certificate) => HttpError::Untrusted,
+            Some(Unconnected::Address) | None => HttpError::Connect,
         },
-        ureq::Error::HostNotFound | ureq::Error::Timeout(ureq::Timeout::Resolve) => {
-            HttpErrorKind::UnknownHost
-        }
-        ureq::Error::ConnectProxyFailed(_) => HttpErrorKind::Proxy,
-        _ if sent == Some(false) || (sent.is_none() && precedes_connection(error)) => HttpErrorKind::Connect,
-        ureq::Error::Timeout(_) => HttpErrorKind::Timeout,
-        ureq::Error::Io(error) if error.kind() == io::ErrorKind::TimedOut => HttpErrorKind::Timeout,
-        ureq::Error::LargeResponseHeader(..) => HttpErrorKind::HeadTooLarge,
-        ureq::Error::Protocol(error) if has_too_many_headers(error) => HttpErrorKind::HeadTooLarge,
-        ureq::Error::Protocol(_) => HttpErrorKind::Protocol,
-        _ => HttpErrorKind::Interrupted,
+        ureq::Error::HostNotFound | ureq::Error::Timeout(ureq::Timeout::Resolve) => HttpError::UnknownHost,
+        ureq::Error::ConnectProxyFailed(_) => HttpError::Proxy,
+        _ if sent == Some(false) || (sent.is_none() && precedes_connection(error)) => HttpError::Connect,
+        ureq::Error::Timeout(_) => HttpError::Timeout,
+        ureq::Error::Io(error) if error.kind() == io::ErrorKind::TimedOut => HttpError::Timeout,
+        ureq::Error::LargeResponseHeader(..) => HttpError::HeadTooLarge,
+        ureq::Error::Protocol(error) if has_too_many_headers(error) => HttpError::HeadTooLarge,
+        ureq::Error::Protocol(_) => HttpError::Protocol,
+        _ => HttpError::Interrupted,
     }
 }
 

@@ -14,6 +14,7 @@ use super::dial::remaining;
 use super::failure::Unconnected;
 
 /// Wraps connections in TLS where the address is `https`.
+#[derive(Clone)]
 pub(super) struct Tls {
     config: Arc<ClientConfig>,
 }

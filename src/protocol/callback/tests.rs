@@ -24,7 +24,10 @@ fn a_url_a_path_and_a_query_give_the_same() {
 
 #[test]
 fn what_is_missing_or_comes_twice_is_refused() {
-    use CallbackError::{DuplicateParameter, Malformed, MissingCode, MissingState, TooLong};
+    use Rule::{
+        CallbackMalformed as Malformed, CallbackTooLong as TooLong, DuplicateParameter, MissingCode,
+        MissingState,
+    };
     let long = format!("code={}&state=s", "c".repeat(MAX_LEN));
     for (callback, error) in [
         ("code=a&code=b&state=s", DuplicateParameter("code")),
@@ -45,7 +48,7 @@ fn what_is_missing_or_comes_twice_is_refused() {
     ] {
         assert_eq!(
             AuthorizationResponse::parse(callback).unwrap_err(),
-            error,
+            InvalidValue::from(error),
             "{callback:.60}"
         );
     }
@@ -67,7 +70,7 @@ fn pasted_callbacks_are_read_and_ambiguous_ones_are_refused() {
     }
     for pasted in ["code=c&state=s thanks", "see https://app.test/cb?code=c&state=s"] {
         let refused = AuthorizationResponse::parse(pasted).unwrap_err();
-        assert_eq!(refused, CallbackError::Malformed, "{pasted}");
+        assert_eq!(refused.rule(), "callback_malformed", "{pasted}");
     }
 }
 
@@ -83,16 +86,16 @@ fn a_renamed_code_comes_once() {
     for (callback, error) in [
         (
             "auth_code=a&auth_code=b&state=s",
-            CallbackError::DuplicateParameter("code"),
+            Rule::DuplicateParameter("code"),
         ),
         (
             "auth_code=a&auth_code=a&state=s",
-            CallbackError::DuplicateParameter("code"),
+            Rule::DuplicateParameter("code"),
         ),
-        ("code=a&state=s", CallbackError::MissingCode),
-        ("other=a&state=s", CallbackError::MissingCode),
+        ("code=a&state=s", Rule::MissingCode),
+        ("other=a&state=s", Rule::MissingCode),
     ] {
-        assert_eq!(with_code(callback).unwrap_err(), error, "{callback}");
+        assert_eq!(with_code(callback).unwrap_err(), error.into(), "{callback}");
     }
     let Outcome::Code(code) = with_code("code=x&auth_code=a&state=s")
         .unwrap()

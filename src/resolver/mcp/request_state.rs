@@ -11,7 +11,7 @@ use ring::digest::{SHA256, digest};
 use serde_json::Value;
 
 use super::canonical;
-use crate::error::RandomUnavailable;
+use crate::error::{Error, Result};
 use crate::model::{ActingUser, ConsentId, Timestamp};
 use crate::random;
 use crate::resolver::consent_request::ConsentRequest;
@@ -134,14 +134,15 @@ impl RequestStateKey {
     ///
     /// # Errors
     ///
-    /// [`RandomUnavailable`] if the operating system has no random numbers.
+    /// [`RandomUnavailable`](Error::RandomUnavailable) if the operating system has no random
+    /// numbers.
     pub fn seal(
         &self,
         turn: &Turn,
         method: &str,
         parameters: &Value,
         asked: &[&ConsentRequest],
-    ) -> Result<String, RandomUnavailable> {
+    ) -> Result<String> {
         let mut nonce = [0; NONCE];
         let mut serial = [0; ID];
         random::fill(&mut nonce)?;
@@ -161,7 +162,7 @@ impl RequestStateKey {
         // Fails for what is too long, and a state is short.
         self.cipher
             .seal(nonce, &[FORMAT], &mut state, 1 + NONCE)
-            .map_err(|_| RandomUnavailable)?;
+            .map_err(|_| Error::RandomUnavailable)?;
         Ok(URL_SAFE_NO_PAD.encode(state))
     }
 

@@ -28,9 +28,10 @@ impl Turn {
     ///
     /// # Errors
     ///
-    /// [`UnknownProvider`](crate::Error::UnknownProvider), [`Random`](crate::Error::Random), and
-    /// [`TooManyPlaceholders`](RequestRefused::TooManyPlaceholders) after 1,024 different ones. Whether the user is
-    /// connected shows when the placeholder is filled.
+    /// [`UnknownProvider`](crate::Error::UnknownProvider),
+    /// [`RandomUnavailable`](crate::Error::RandomUnavailable), and
+    /// [`TooManyPlaceholders`](RequestRefused::TooManyPlaceholders) after 1,024 different ones.
+    /// Whether the user is connected shows when the placeholder is filled.
     pub fn placeholder<'a>(&self, options: impl Into<ResolveOptions<'a>>) -> Result<String> {
         let options = options.into().into_owned();
         self.common.engine.registry.find(&options.provider)?;
@@ -122,7 +123,7 @@ impl Turn {
             add_to_request(cx, &self.acting_user, token, &mut outgoing)?;
         }
         outgoing.timeout = settings.send_timeout;
-        outgoing.max_response_bytes = settings.send_max_bytes;
+        outgoing.max_response_bytes = Some(settings.send_max_bytes);
         for (name, value) in secrets {
             outgoing = outgoing
                 .with_secret_header(name, value)

@@ -66,9 +66,9 @@ impl Turn {
     ///
     /// # Errors
     ///
-    /// [`Id`](Error::Id) if it is empty, is longer than 512 bytes, or has a control character or an invisible one in it.
+    /// [`InvalidValue`](Error::InvalidValue) if it is empty, is longer than 512 bytes, or has a control character or an invisible one in it.
     pub fn id(mut self, id: impl AsRef<str>) -> Result<Self> {
-        self.ledger.turn = Some(checked(id.as_ref())?);
+        self.ledger.turn = Some(checked("turn id", id.as_ref())?);
         Ok(self)
     }
 
@@ -79,7 +79,7 @@ impl Turn {
     ///
     /// Those of [`id`](Self::id).
     pub fn purpose(mut self, purpose: impl AsRef<str>) -> Result<Self> {
-        self.ledger.purpose = Some(checked(purpose.as_ref())?);
+        self.ledger.purpose = Some(checked("purpose of the turn", purpose.as_ref())?);
         Ok(self)
     }
 
@@ -159,8 +159,9 @@ impl Turn {
     ///
     /// # Errors
     ///
-    /// [`Request`](Error::Request) if the request may not be sent with this token; [`Answer`](Error::Answer) if the answer
-    /// exceeds a limit; and those of [`resolve`](Self::resolve). Every other answer of the API is `Ok`, whatever its status.
+    /// [`Request`](Error::Request) if the request may not be sent with this token;
+    /// [`AnswerTooLarge`](Error::AnswerTooLarge) if the answer exceeds a limit; and those of
+    /// [`resolve`](Self::resolve). Every other answer of the API is `Ok`, whatever its status.
     pub fn send<'a>(
         &self,
         options: impl Into<ResolveOptions<'a>>,
@@ -233,8 +234,8 @@ impl Turn {
 }
 
 /// Takes a name for the audit, if it is one.
-fn checked(name: &str) -> Result<Box<str>> {
-    check_name(name)?;
+fn checked(what: &'static str, name: &str) -> Result<Box<str>> {
+    check_name(what, name)?;
     Ok(name.into())
 }
 

@@ -44,7 +44,7 @@ use self::grant::Grants;
 use self::log::Received;
 use self::state::World;
 use crate::clock::Clock;
-use crate::http::{Body, Delivery, HttpClient, HttpError, HttpErrorKind, HttpRequest, HttpResponse};
+use crate::http::{Body, HttpClient, HttpError, HttpRequest, HttpResponse};
 
 /// An authorization server, an account endpoint and an API, in one process with the test. Clones are the same server.
 ///
@@ -259,22 +259,21 @@ impl HttpClient for Sandbox {
             .as_ref()
             .map(|surface| surface.knows(&request.url));
         if !plays.unwrap_or_else(|| request.url.origin() == self.0.base.origin()) {
-            return Err(HttpErrorKind::Connect.into());
+            return Err(HttpError::Connect);
         }
         if request.body.is_reader() {
             let reader = std::mem::take(&mut request.body).into_reader();
-            request.body = Body::read_from(reader, usize::MAX).map_err(|_| HttpErrorKind::Interrupted)?;
+            request.body = Body::read_from(reader, usize::MAX)?;
         }
         let limit = request.max_response_bytes;
-        let delivery = request.delivery;
         let mut answer = self.handle(request);
-        if delivery == Delivery::Streamed {
+        let Some(limit) = limit else {
             let length = answer.body.length();
             answer.body = Body::from_reader(answer.body.into_reader(), length);
             return Ok(answer);
-        }
+        };
         if answer.body.len() > limit {
-            return Err(HttpErrorKind::TooLarge.into());
+            return Err(HttpError::TooLarge);
         }
         Ok(answer)
     }

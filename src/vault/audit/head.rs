@@ -6,7 +6,7 @@ use std::str::FromStr;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use crate::model::{StoredName as _, TenantId};
+use crate::model::{InvalidValue, Rule, StoredName as _, TenantId};
 
 /// A chain of audit entries.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -32,11 +32,6 @@ pub struct AuditHead {
     /// Authenticates the entry and all before it.
     pub(crate) mac: [u8; 32],
 }
-
-/// The text is not an exported audit head.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not an exported audit head; expected the text that `AuditHead` was displayed as")]
-pub struct InvalidAuditHead;
 
 impl AuditHead {
     /// Returns the head of a chain with this number and MAC.
@@ -75,45 +70,45 @@ impl fmt::Display for AuditHead {
 }
 
 impl FromStr for AuditHead {
-    type Err = InvalidAuditHead;
+    type Err = InvalidValue;
 
-    fn from_str(text: &str) -> Result<Self, InvalidAuditHead> {
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
         let text = text.trim();
         let (chain, rest) = if let Some(rest) = text.strip_prefix("valetkey-audit/2:") {
-            let (name, rest) = rest.split_once(':').ok_or(InvalidAuditHead)?;
+            let (name, rest) = rest.split_once(':').ok_or(Rule::AuditHead)?;
             (chain_named(name)?, rest)
         } else {
-            let rest = text.strip_prefix("valetkey-audit:").ok_or(InvalidAuditHead)?;
+            let rest = text.strip_prefix("valetkey-audit:").ok_or(Rule::AuditHead)?;
             (AuditChain::Legacy, rest)
         };
-        let (number, mac) = rest.split_once(':').ok_or(InvalidAuditHead)?;
+        let (number, mac) = rest.split_once(':').ok_or(Rule::AuditHead)?;
         Ok(Self {
             chain,
-            number: number.parse().map_err(|_| InvalidAuditHead)?,
+            number: number.parse().map_err(|_| Rule::AuditHead)?,
             mac: mac_from_hex(mac)?,
         })
     }
 }
 
-fn chain_named(name: &str) -> Result<AuditChain, InvalidAuditHead> {
+fn chain_named(name: &str) -> Result<AuditChain, Rule> {
     if name == "-" {
         return Ok(AuditChain::Vault);
     }
-    let name = URL_SAFE_NO_PAD.decode(name).map_err(|_| InvalidAuditHead)?;
-    let name = String::from_utf8(name).map_err(|_| InvalidAuditHead)?;
+    let name = URL_SAFE_NO_PAD.decode(name).map_err(|_| Rule::AuditHead)?;
+    let name = String::from_utf8(name).map_err(|_| Rule::AuditHead)?;
     TenantId::stored(name)
         .map(AuditChain::Tenant)
-        .map_err(|_| InvalidAuditHead)
+        .map_err(|_| Rule::AuditHead)
 }
 
-fn mac_from_hex(hex: &str) -> Result<[u8; 32], InvalidAuditHead> {
+fn mac_from_hex(hex: &str) -> Result<[u8; 32], Rule> {
     if hex.len() != 64 || !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return Err(InvalidAuditHead);
+        return Err(Rule::AuditHead);
     }
     let mut mac = [0; 32];
     for (byte, digits) in mac.iter_mut().zip(hex.as_bytes().chunks(2)) {
-        let digits = std::str::from_utf8(digits).map_err(|_| InvalidAuditHead)?;
-        *byte = u8::from_str_radix(digits, 16).map_err(|_| InvalidAuditHead)?;
+        let digits = std::str::from_utf8(digits).map_err(|_| Rule::AuditHead)?;
+        *byte = u8::from_str_radix(digits, 16).map_err(|_| Rule::AuditHead)?;
     }
     Ok(mac)
 }
@@ -142,7 +137,7 @@ mod tests {
             "valetkey-audit/2:-:1",
             "valetkey-audit/2:*:1:00",
         ] {
-            assert_eq!(bad.parse::<AuditHead>(), Err(InvalidAuditHead), "{bad}");
+            assert_eq!(bad.parse::<AuditHead>(), Err(Rule::AuditHead.into()), "{bad}");
         }
     }
 }

@@ -42,7 +42,7 @@ impl AuditKey {
     ///
     /// # Errors
     ///
-    /// [`VaultError::Random`] if the operating system has no random numbers.
+    /// [`VaultError::RandomUnavailable`] if the operating system has no random numbers.
     pub fn generate() -> Result<Self, VaultError> {
         let mut secret = Box::new(Zeroizing::new([0; KEY_LEN]));
         random::fill(secret.as_mut_slice())?;
@@ -66,7 +66,7 @@ impl AuditKey {
     ///
     /// # Errors
     ///
-    /// [`VaultError::Random`] if the operating system has no random numbers.
+    /// [`VaultError::RandomUnavailable`] if the operating system has no random numbers.
     pub fn wrap(&self, keys: &MasterKeys, vault: VaultId) -> Result<Vec<u8>, VaultError> {
         wrap(&self.secret, keys, aead::nonce()?, |header| {
             binding(vault, header)

@@ -67,7 +67,7 @@ impl DataKey {
     ///
     /// # Errors
     ///
-    /// [`VaultError::Random`] if the operating system has no random numbers.
+    /// [`VaultError::RandomUnavailable`] if the operating system has no random numbers.
     pub fn wrap(&self, keys: &MasterKeys, vault: VaultId, tenant: &TenantId) -> Result<Vec<u8>, VaultError> {
         self.wrap_with_nonce(keys, vault, tenant, aead::nonce()?)
     }

@@ -6,14 +6,14 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use crate::vault::envelope::key_error::MasterKeyError;
+use crate::vault::VaultError;
 use crate::vault::mountinfo;
 
 /// More than a key and the blanks around it. What is longer is not a key.
 const LONGEST: usize = 4_096;
 
 /// Reads a file that nobody else can read.
-pub(super) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, MasterKeyError> {
+pub(super) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, VaultError> {
     // Looked at first: opening a pipe waits for its other end.
     check_kind(&fs::metadata(path).map_err(unreadable)?)?;
     let file = File::open(path).map_err(unreadable)?;
@@ -26,36 +26,36 @@ pub(super) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, MasterKeyError> {
         .read_to_end(&mut bytes)
         .map_err(unreadable)?;
     if bytes.len() > LONGEST {
-        return Err(MasterKeyError::WrongLength);
+        return Err(VaultError::KeyWrongLength);
     }
     Ok(bytes)
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "used with `map_err`")]
-fn unreadable(error: std::io::Error) -> MasterKeyError {
-    MasterKeyError::Unreadable(error.kind())
+fn unreadable(error: std::io::Error) -> VaultError {
+    VaultError::KeyUnreadable(error.kind())
 }
 
-fn check_kind(metadata: &Metadata) -> Result<(), MasterKeyError> {
+fn check_kind(metadata: &Metadata) -> Result<(), VaultError> {
     if metadata.is_file() {
         Ok(())
     } else {
-        Err(MasterKeyError::NotAFile)
+        Err(VaultError::KeyNotAFile)
     }
 }
 
 #[cfg(unix)]
-fn check_rights(path: &Path, metadata: &Metadata) -> Result<(), MasterKeyError> {
+fn check_rights(path: &Path, metadata: &Metadata) -> Result<(), VaultError> {
     let mode = std::os::unix::fs::MetadataExt::mode(metadata) & 0o7777;
     if mode & 0o077 == 0 || is_mounted_read_only(path, &mountinfo::read().unwrap_or_default()) {
         Ok(())
     } else {
-        Err(MasterKeyError::Exposed { mode })
+        Err(VaultError::KeyExposed { mode })
     }
 }
 
 #[cfg(not(unix))]
-const fn check_rights(_: &Path, _: &Metadata) -> Result<(), MasterKeyError> {
+const fn check_rights(_: &Path, _: &Metadata) -> Result<(), VaultError> {
     Ok(())
 }
 
@@ -85,8 +85,8 @@ mod tests {
         (directory, path)
     }
 
-    fn refused(path: &Path) -> MasterKeyError {
-        MasterKey::from_file(path).unwrap_err()
+    fn refused(path: &Path) -> String {
+        format!("{:?}", MasterKey::from_file(path).unwrap_err())
     }
 
     #[test]
@@ -124,23 +124,26 @@ mod tests {
     fn anything_else_is_refused_and_not_repeated() {
         let long = KEY.repeat(200);
         for (content, expected) in [
-            (&b""[..], MasterKeyError::WrongLength),
-            (&KEY.as_bytes()[..40], MasterKeyError::WrongLength),
-            (long.as_bytes(), MasterKeyError::WrongLength),
-            (b"not base64 at all!", MasterKeyError::NotBase64),
-            (&[0xff; 31], MasterKeyError::NotBase64),
-            (&[0xff; 33], MasterKeyError::NotBase64),
+            (&b""[..], VaultError::KeyWrongLength),
+            (&KEY.as_bytes()[..40], VaultError::KeyWrongLength),
+            (long.as_bytes(), VaultError::KeyWrongLength),
+            (b"not base64 at all!", VaultError::KeyNotBase64),
+            (&[0xff; 31], VaultError::KeyNotBase64),
+            (&[0xff; 33], VaultError::KeyNotBase64),
             // 32 bytes of text: a password, or a key that was cut off. Neither has the entropy of a key.
-            (b"correct horse battery staple 123", MasterKeyError::NotBase64),
-            (&KEY.as_bytes()[..32], MasterKeyError::WrongLength),
-            (&[b'\n'; 32], MasterKeyError::WrongLength),
+            (b"correct horse battery staple 123", VaultError::KeyNotBase64),
+            (&KEY.as_bytes()[..32], VaultError::KeyWrongLength),
+            (&[b'\n'; 32], VaultError::KeyWrongLength),
         ] {
             let (_directory, path) = file(content, 0o600);
-            assert_eq!(refused(&path), expected);
+            assert_eq!(refused(&path), format!("{expected:?}"));
         }
         // A host that passes the key instead of its path.
-        let error = refused(Path::new(KEY));
-        assert_eq!(error, MasterKeyError::Unreadable(std::io::ErrorKind::NotFound));
+        let error = MasterKey::from_file(Path::new(KEY)).unwrap_err();
+        assert!(matches!(
+            error,
+            VaultError::KeyUnreadable(std::io::ErrorKind::NotFound)
+        ));
         assert!(!format!("{error} {error:?}").contains(KEY));
     }
 
@@ -158,13 +161,13 @@ mod tests {
             (0o777, false),
         ] {
             let (_directory, path) = file(KEY.as_bytes(), mode);
-            let read = MasterKey::from_file(&path).map(drop);
-            let expected = if is_accepted {
-                Ok(())
-            } else {
-                Err(MasterKeyError::Exposed { mode })
-            };
-            assert_eq!(read, expected, "{mode:o}");
+            match MasterKey::from_file(&path) {
+                Ok(_) => assert!(is_accepted, "{mode:o}"),
+                Err(VaultError::KeyExposed { mode: found }) => {
+                    assert_eq!((found, is_accepted), (mode, false))
+                }
+                Err(error) => panic!("{mode:o}: {error:?}"),
+            }
         }
     }
 
@@ -184,10 +187,10 @@ mod tests {
         let fifo = directory.path().join("fifo");
         assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
         for path in [directory.path(), &fifo, Path::new("/dev/null")] {
-            assert_eq!(refused(path), MasterKeyError::NotAFile, "{path:?}");
+            assert_eq!(refused(path), "KeyNotAFile", "{path:?}");
         }
         let missing = refused(&directory.path().join("missing"));
-        assert_eq!(missing, MasterKeyError::Unreadable(std::io::ErrorKind::NotFound));
+        assert_eq!(missing, "KeyUnreadable(NotFound)");
     }
 
     #[test]

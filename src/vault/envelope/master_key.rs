@@ -12,9 +12,9 @@ use ring::hkdf::{HKDF_SHA256, KeyType, Salt};
 use ring::hmac;
 use zeroize::Zeroizing;
 
-use crate::random::{self, RandomUnavailable};
+use crate::random;
+use crate::vault::VaultError;
 use crate::vault::envelope::aead::{Cipher, KEY_LEN};
-use crate::vault::envelope::key_error::MasterKeyError;
 use crate::vault::envelope::key_file;
 use crate::vault::envelope::vault_id::VaultId;
 
@@ -32,8 +32,9 @@ impl MasterKey {
     ///
     /// # Errors
     ///
-    /// [`RandomUnavailable`] if the operating system has no random numbers.
-    pub fn generate() -> Result<Self, RandomUnavailable> {
+    /// [`RandomUnavailable`](VaultError::RandomUnavailable) if the operating system has no random
+    /// numbers.
+    pub fn generate() -> Result<Self, VaultError> {
         let mut secret = Box::new(Zeroizing::new([0; KEY_LEN]));
         random::fill(secret.as_mut_slice())?;
         Ok(Self::new(secret))
@@ -54,12 +55,15 @@ impl MasterKey {
     ///
     /// # Errors
     ///
-    /// * [`Unreadable`](MasterKeyError::Unreadable) or [`NotAFile`](MasterKeyError::NotAFile) if there is nothing to read.
-    /// * [`Exposed`](MasterKeyError::Exposed) if others have rights to the file; `chmod 0400` corrects it.
-    /// * [`NotBase64`](MasterKeyError::NotBase64) or [`WrongLength`](MasterKeyError::WrongLength) if it holds anything else.
+    /// * [`KeyUnreadable`](VaultError::KeyUnreadable) or [`KeyNotAFile`](VaultError::KeyNotAFile)
+    ///   if there is nothing to read.
+    /// * [`KeyExposed`](VaultError::KeyExposed) if others have rights to the file; `chmod 0400`
+    ///   corrects it.
+    /// * [`KeyNotBase64`](VaultError::KeyNotBase64) or
+    ///   [`KeyWrongLength`](VaultError::KeyWrongLength) if it holds anything else.
     ///
     /// The error does not repeat the path, because a host may have passed the key itself.
-    pub fn from_file(path: impl AsRef<Path>) -> Result<Self, MasterKeyError> {
+    pub fn from_file(path: impl AsRef<Path>) -> Result<Self, VaultError> {
         let content = key_file::read(path.as_ref())?;
         let is_text = |byte: &u8| byte.is_ascii_graphic() || byte.is_ascii_whitespace();
         if content.len() == KEY_LEN && !content.iter().all(is_text) {
@@ -67,7 +71,7 @@ impl MasterKey {
             secret.copy_from_slice(&content);
             return Ok(Self::new(secret));
         }
-        let text = std::str::from_utf8(&content).map_err(|_| MasterKeyError::NotBase64)?;
+        let text = std::str::from_utf8(&content).map_err(|_| VaultError::KeyNotBase64)?;
         Self::from_base64(text)
     }
 
@@ -75,7 +79,7 @@ impl MasterKey {
     ///
     /// # Errors
     ///
-    /// [`MasterKeyError`] if the variable is not set or does not hold 32 bytes in base64.
+    /// [`VaultError`] if the variable is not set or does not hold 32 bytes in base64.
     ///
     /// # Security
     ///
@@ -83,17 +87,17 @@ impl MasterKey {
     /// can print it. Prefer [`from_file`](Self::from_file), or start every child without the variable
     /// ([`Command::env_remove`](std::process::Command::env_remove)). Other processes of the same user can read the
     /// environment as well.
-    pub fn from_env(name: &str) -> Result<Self, MasterKeyError> {
+    pub fn from_env(name: &str) -> Result<Self, VaultError> {
         let value = match std::env::var(name) {
             Ok(value) => Zeroizing::new(value),
-            Err(std::env::VarError::NotPresent) => return Err(MasterKeyError::NotSet(name.to_owned())),
+            Err(std::env::VarError::NotPresent) => return Err(VaultError::KeyNotSet(name.to_owned())),
             Err(std::env::VarError::NotUnicode(value)) => {
                 drop(Zeroizing::new(value.into_encoded_bytes()));
-                return Err(MasterKeyError::NotBase64);
+                return Err(VaultError::KeyNotBase64);
             }
         };
         if value.trim().is_empty() {
-            return Err(MasterKeyError::NotSet(name.to_owned()));
+            return Err(VaultError::KeyNotSet(name.to_owned()));
         }
         Self::from_base64(&value)
     }
@@ -102,8 +106,8 @@ impl MasterKey {
     ///
     /// # Errors
     ///
-    /// [`MasterKeyError`] if the text is anything else.
-    pub fn from_base64(text: &str) -> Result<Self, MasterKeyError> {
+    /// [`VaultError`] if the text is anything else.
+    pub fn from_base64(text: &str) -> Result<Self, VaultError> {
         let text = text.trim();
         let alphabet = if text.contains(['-', '_']) {
             URL_SAFE
@@ -114,13 +118,13 @@ impl MasterKey {
         let mut buffer = Zeroizing::new([0_u8; 36]);
         let len = match lenient(&alphabet).decode_slice(text, buffer.as_mut_slice()) {
             Ok(len) => len,
-            Err(base64::DecodeSliceError::OutputSliceTooSmall) => return Err(MasterKeyError::WrongLength),
-            Err(base64::DecodeSliceError::DecodeError(_)) => return Err(MasterKeyError::NotBase64),
+            Err(base64::DecodeSliceError::OutputSliceTooSmall) => return Err(VaultError::KeyWrongLength),
+            Err(base64::DecodeSliceError::DecodeError(_)) => return Err(VaultError::KeyNotBase64),
         };
         let mut secret = Box::new(Zeroizing::new([0; KEY_LEN]));
         let bytes = buffer.get(..len).unwrap_or_default();
         if bytes.len() != KEY_LEN {
-            return Err(MasterKeyError::WrongLength);
+            return Err(VaultError::KeyWrongLength);
         }
         secret.copy_from_slice(bytes);
         Ok(Self::new(secret))

@@ -160,7 +160,6 @@ mod aead;
 mod audit_key;
 mod data_key;
 mod fields;
-mod key_error;
 mod key_file;
 mod master_key;
 mod record;
@@ -171,7 +170,6 @@ pub(crate) use aead::Cipher;
 pub use audit_key::{AuditKey, Link};
 pub use data_key::DataKey;
 pub use fields::Fields;
-pub use key_error::MasterKeyError;
 #[cfg(feature = "_internals")]
 pub use master_key::check_value;
 pub use master_key::{MasterKey, MasterKeys};

@@ -101,8 +101,8 @@ impl DataKey {
     ///
     /// # Errors
     ///
-    /// [`VaultError::TooLarge`] if the fields exceed [`MAX_SECRET_LEN`], [`VaultError::Random`] if
-    /// the operating system has no random numbers.
+    /// [`VaultError::TooLarge`] if the fields exceed [`MAX_SECRET_LEN`],
+    /// [`VaultError::RandomUnavailable`] if the operating system has no random numbers.
     pub fn seal(&self, context: &Context<'_>, secrets: &[&[u8]]) -> Result<Vec<u8>, VaultError> {
         self.seal_with_nonce(context, secrets, aead::nonce()?)
     }

@@ -211,7 +211,10 @@ fn a_code_by_another_name_and_headers_and_a_query_of_the_servers_own() {
     assert_eq!(pairs(&url)["tenant"], "t-my team");
     assert_eq!(pairs(&url)["resource"], "https://api.acme.test/mcp");
     let error = walk.complete(&consent, "other=c").unwrap_err();
-    assert!(matches!(error, Error::Callback(_)), "{error}");
+    assert!(
+        matches!(error, Error::InvalidValue(error) if error.rule() == "callback_missing_code"),
+        "{error}"
+    );
     let connection = walk.complete(&consent, "spapi_oauth_code=the-code").unwrap();
     let exchange = walk.seen(0);
     assert_eq!(exchange.form["code"], "the-code");

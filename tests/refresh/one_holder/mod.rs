@@ -204,11 +204,11 @@ fn only_a_final_answer_ends_a_connection() {
         world.http.on("/token").next(fault);
         let error = world.resolver.resolve(&alice, "notes").unwrap_err();
         assert!(error.is_retryable(), "{code:?}: {error:?}");
-        let Error::Unavailable(unavailable) = error else {
+        assert!(error.retry_after().is_some());
+        let Error::Unavailable { failure, .. } = error else {
             panic!("{error:?}")
         };
-        assert_eq!(unavailable.failure, code);
-        assert!(unavailable.retry_after.is_some());
+        assert_eq!(failure, code);
         let connection = &world.connections.list(&alice, &Default::default()).unwrap()[0];
         assert_eq!(connection.status, Status::Active);
         world.clock.advance(Duration::from_secs(61));

@@ -4,8 +4,8 @@ mod addresses;
 
 use http::header::AUTHORIZATION;
 use http::{Request, StatusCode};
-use valetkey::error::{AnswerRefused, ConsentError, ConsentReason, RequestRefused};
-use valetkey::http::{Body, HttpErrorKind, HttpResponse};
+use valetkey::error::{ConsentError, ConsentReason, RequestRefused};
+use valetkey::http::{Body, HttpError, HttpResponse};
 use valetkey::model::FailureCode;
 use valetkey::resolver::Upload;
 use valetkey::testing::Fault;
@@ -269,37 +269,37 @@ fn limits_of_this_side_are_told_apart_from_failures_of_the_provider() {
     let alice = person("alice");
     world.connect(&alice, "ada");
     let limit = valetkey::connections::Settings::default().send_max_bytes;
-    for (kind, expected) in [
-        (HttpErrorKind::TooLarge, AnswerRefused::TooLarge { limit }),
-        (HttpErrorKind::HeadTooLarge, AnswerRefused::HeadTooLarge),
+    for (kind, expected, words) in [
+        (HttpError::TooLarge, Some(limit), limit.to_string()),
+        (HttpError::HeadTooLarge, None, "headers".to_owned()),
     ] {
-        let fault = Fault::answer(move |_| Err(kind.into()));
+        let fault = Fault::answer(move |_| Err(kind));
         world.http.on("/api/notes").next(fault);
         let error = world.resolver.send(&alice, "notes", get("/notes")).unwrap_err();
         assert!(
-            matches!(error, Error::Answer(found) if found == expected),
+            matches!(error, Error::AnswerTooLarge { limit } if limit == expected),
             "{error:?}"
         );
+        let said = error.to_string();
+        assert!(said.contains("was delivered") && said.contains(&words), "{said}");
         assert!(!error.is_retryable());
     }
-    let named = AnswerRefused::TooLarge { limit }.to_string();
-    assert!(named.contains(&limit.to_string()), "{named}");
     for (kind, code) in [
-        (HttpErrorKind::UnknownHost, FailureCode::Unreachable),
-        (HttpErrorKind::Tls, FailureCode::Unreachable),
-        (HttpErrorKind::Proxy, FailureCode::Unreachable),
-        (HttpErrorKind::Untrusted, FailureCode::Untrusted),
-        (HttpErrorKind::Timeout, FailureCode::TimedOut),
+        (HttpError::UnknownHost, FailureCode::Unreachable),
+        (HttpError::Tls, FailureCode::Unreachable),
+        (HttpError::Proxy, FailureCode::Unreachable),
+        (HttpError::Untrusted, FailureCode::Untrusted),
+        (HttpError::Timeout, FailureCode::TimedOut),
     ] {
-        let fault = Fault::answer(move |_| Err(kind.into()));
+        let fault = Fault::answer(move |_| Err(kind));
         world.http.on("/api/notes").next(fault);
         let error = world.resolver.send(&alice, "notes", get("/notes")).unwrap_err();
         assert!(
-            matches!(&error, Error::Unavailable(it) if it.failure == code),
+            matches!(&error, Error::Unavailable { failure, .. } if *failure == code),
             "{error:?}"
         );
     }
-    let fault = Fault::answer(|_| Err(HttpErrorKind::Refused.into()));
+    let fault = Fault::answer(|_| Err(HttpError::Refused));
     world.http.on("/api/notes").next(fault);
     let error = world.resolver.send(&alice, "notes", get("/notes")).unwrap_err();
     assert!(matches!(error, Error::Request(RequestRefused::Client)));
@@ -318,7 +318,7 @@ fn a_reader_that_is_too_large_or_breaks_is_told_apart() {
     let endless = answer(Box::new(std::io::repeat(b'x')));
     world.http.on("/api/notes").next(endless);
     let error = world.resolver.send(&alice, "notes", get("/notes")).unwrap_err();
-    assert!(matches!(error, Error::Answer(found) if found == AnswerRefused::TooLarge { limit }));
+    assert!(matches!(error, Error::AnswerTooLarge { limit: Some(found) } if found == limit));
     struct Breaks;
     impl std::io::Read for Breaks {
         fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
@@ -327,14 +327,20 @@ fn a_reader_that_is_too_large_or_breaks_is_told_apart() {
     }
     world.http.on("/api/notes").next(answer(Box::new(Breaks)));
     let error = world.resolver.send(&alice, "notes", get("/notes")).unwrap_err();
-    assert!(matches!(&error, Error::Unavailable(it) if it.failure == FailureCode::Interrupted));
+    assert!(matches!(
+        &error,
+        Error::Unavailable {
+            failure: FailureCode::Interrupted,
+            ..
+        }
+    ));
 }
 
 #[test]
 fn a_certificate_that_is_not_trusted_is_said_at_the_consent_and_at_the_refresh() {
     let world = World::new();
     let alice = person("alice");
-    let untrusted = || Fault::answer(|_| Err(HttpErrorKind::Untrusted.into()));
+    let untrusted = || Fault::answer(|_| Err(HttpError::Untrusted));
     world.http.on("/token").next(untrusted());
     let error = world
         .try_connect(&alice, "ada", ConsentOptions::default())
@@ -351,7 +357,13 @@ fn a_certificate_that_is_not_trusted_is_said_at_the_consent_and_at_the_refresh()
     world.http.on("/token").next(untrusted());
     let error = world.resolver.resolve(&alice, "notes").unwrap_err();
     assert!(
-        matches!(&error, Error::Unavailable(it) if it.failure == FailureCode::Untrusted),
+        matches!(
+            &error,
+            Error::Unavailable {
+                failure: FailureCode::Untrusted,
+                ..
+            }
+        ),
         "{error:?}"
     );
     assert!(error.to_string().contains("certificate"), "{error}");

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::{HeaderValue, Request, Response, StatusCode};
-use valetkey::error::{AnswerRefused, Misconfigured, RequestRefused};
-use valetkey::http::{Body, Delivery, HttpErrorKind, HttpRequest, HttpResponse};
+use valetkey::error::{Misconfigured, RequestRefused};
+use valetkey::http::{Body, HttpError, HttpRequest, HttpResponse};
 use valetkey::resolver::{Download, ResolveOptions, Upload};
 use valetkey::testing::Fault;
 use valetkey::{ConsentOptions, Error};
@@ -134,10 +134,10 @@ fn what_is_read_is_asked_for_as_a_reader_and_has_no_cap() {
         .http
         .on("/api/file")
         .next(Fault::answer(move |request: HttpRequest| {
-            assert_eq!(request.delivery, Delivery::Streamed);
+            assert_eq!(request.max_response_bytes, None);
             assert_eq!(request.idle_timeout, Some(settings.send_timeout));
             assert!(request.timeout > settings.send_timeout && request.timeout <= settings.stream_timeout);
-            let size = (request.max_response_bytes + 1) as u64;
+            let size = (settings.send_max_bytes + 1) as u64;
             Ok(HttpResponse::new(
                 StatusCode::OK,
                 Body::from_reader(io::repeat(b'x').take(size), Some(size)),
@@ -215,7 +215,7 @@ fn a_reader_that_was_not_asked_for_is_read_whole() {
     let world = connected();
     let answer = |size: u64| {
         Fault::answer(move |request: HttpRequest| {
-            assert_eq!(request.delivery, Delivery::Whole);
+            assert!(request.max_response_bytes.is_some());
             let body = Body::from_reader(io::repeat(b'x').take(size), None);
             Ok(HttpResponse::new(StatusCode::OK, body))
         })
@@ -230,7 +230,7 @@ fn a_reader_that_was_not_asked_for_is_read_whole() {
     world.http.on("/api/file").next(answer(most + 1));
     assert!(matches!(
         send(),
-        Err(Error::Answer(AnswerRefused::TooLarge { limit })) if limit as u64 == most
+        Err(Error::AnswerTooLarge { limit: Some(limit) }) if limit as u64 == most
     ));
 }
 
@@ -313,7 +313,7 @@ fn a_download_ends_with_the_time_of_its_call() {
     let options = ResolveOptions::new("notes").deadline(Duration::ZERO);
     let requests = world.http.requests();
     let late = world.resolver.turn(alice).send_stream(&options, get("/file"));
-    assert!(matches!(late, Err(Error::Unavailable(_))));
+    assert!(matches!(late, Err(Error::Unavailable { .. })));
     assert_eq!(world.http.requests(), requests);
 }
 
@@ -361,7 +361,7 @@ fn a_stream_goes_nowhere_else_and_brings_no_credentials_of_its_own() {
     world
         .http
         .on("/api/file")
-        .next(Fault::answer(|_| Err(HttpErrorKind::Interrupted.into())));
+        .next(Fault::answer(|_| Err(HttpError::Interrupted)));
     assert!(
         world
             .resolver

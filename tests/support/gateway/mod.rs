@@ -9,7 +9,7 @@ use http::request::Parts;
 use http::{Method, Request, Response, header};
 use valetkey::connections::ConnectionsBuilder;
 use valetkey::gateway::{Authenticator, Caller, Gateway, Mount, Refused};
-use valetkey::model::Connection;
+use valetkey::model::{Connection, ConsentId};
 use valetkey::provider::{AuthorizationServer, Provider};
 use valetkey::testing::{Host, Sandbox};
 use valetkey::vault::{SealedVault, Vault};
@@ -109,10 +109,7 @@ impl Site {
             .connections(more)
             .build()
             .unwrap();
-        let gateway = Gateway::builder(host.connections.clone(), mount, Door)
-            .allow_return_to("/chat")
-            .build()
-            .unwrap();
+        let gateway = Gateway::new(host.connections.clone(), mount, Door).allow_return_to("/chat");
         Self { host, gateway }
     }
 
@@ -126,6 +123,13 @@ impl Site {
         let operator = Operator::authenticated("acme", "olga").unwrap();
         self.connect_workspace_with(&operator, "notes", account, ConsentOptions::default())
             .unwrap()
+    }
+
+    /// Makes a link for a consent to `notes`, and gives the id of the consent as well.
+    pub(crate) fn link(&self, who: &str, options: ConsentOptions) -> (ConsentId, String) {
+        let prepared = self.connections.prepare(&person(who), "notes", options).unwrap();
+        let link = self.gateway.mount().connect_url(prepared.ticket());
+        (prepared.id(), link)
     }
 
     pub(crate) fn tab(&self, who: &str) -> Tab<'_> {
@@ -174,6 +178,18 @@ pub(crate) fn json(response: &Response<Vec<u8>>) -> serde_json::Value {
 
 pub(crate) fn header_of<'r>(response: &'r Response<Vec<u8>>, name: &str) -> Option<&'r str> {
     response.headers().get(name).map(|value| value.to_str().unwrap())
+}
+
+/// Where an answer leads.
+pub(crate) fn location(response: &Response<Vec<u8>>) -> String {
+    assert_eq!(response.status(), 303, "{}", text(response));
+    header_of(response, "location").unwrap().to_owned()
+}
+
+/// The parameters of a callback.
+pub(crate) fn parameters(callback: &str) -> BTreeMap<String, String> {
+    let url = url::Url::parse(callback).unwrap();
+    url.query_pairs().into_owned().collect()
 }
 
 /// A browser that is signed in and keeps cookies.
@@ -232,6 +248,24 @@ impl Tab<'_> {
             .next()
             .unwrap();
         address.replace("&#38;", "&")
+    }
+
+    /// Begins a consent to this service, and gives the callback after the person has agreed.
+    pub(crate) fn agree(&mut self, provider: &str, account: &str) -> String {
+        let address = self.depart(&[("provider", provider)]);
+        self.site.sandbox.approve(address, account)
+    }
+
+    /// Takes the cookies of another browser, but for who is signed in.
+    pub(crate) fn steal_from(&mut self, other: &Tab<'_>) {
+        let cookies = other.cookies.clone().into_iter();
+        self.cookies.extend(cookies.filter(|(name, _)| name != "session"));
+    }
+
+    /// The number of consents that this browser has a part of.
+    pub(crate) fn flows(&self) -> usize {
+        let is_flow = |name: &&String| name.starts_with("__Host-valetkey-consent-");
+        self.cookies.keys().filter(is_flow).count()
     }
 
     pub(crate) fn cookie(&self) -> String {

@@ -1,6 +1,7 @@
 //! Connections that are in a vault before the host has it.
 
 use valetkey::AccessToken;
+use valetkey::internals::random::uuid_v7;
 use valetkey::internals::secret::State;
 use valetkey::internals::vault::{
     ConsentStatus, NewGrant, PendingConsent, Purpose, StateHash, Taken, Tokens,
@@ -15,7 +16,7 @@ use valetkey::vault::Vault;
 pub(crate) fn plant(vault: &impl Vault, number: usize, change: impl FnOnce(&mut Connection)) -> ConnectionId {
     let tenant = TenantId::new("acme").unwrap();
     let now = Timestamp::from_unix_millis(1_700_000_000_000 + i64::try_from(number).unwrap());
-    let id = ConnectionId::generate(now).unwrap();
+    let id = ConnectionId::from_bytes(uuid_v7(now.as_unix_millis()).unwrap());
     let issued_by = IssuedBy::new(
         ServerId::new("sandbox").unwrap(),
         "https://sandbox.test/token",
@@ -23,7 +24,7 @@ pub(crate) fn plant(vault: &impl Vault, number: usize, change: impl FnOnce(&mut 
     );
     let owner = Owner::Personal(UserId::new(format!("user-{number}")).unwrap());
     let provider = ProviderId::new("notes").unwrap();
-    let grant = GrantId::generate(now).unwrap();
+    let grant = GrantId::from_bytes(uuid_v7(now.as_unix_millis()).unwrap());
     let mut grant = Grant::new(grant, tenant.clone(), owner, provider, issued_by, now);
     let mut connection = Connection::new(id, &grant);
     change(&mut connection);
@@ -33,7 +34,7 @@ pub(crate) fn plant(vault: &impl Vault, number: usize, change: impl FnOnce(&mut 
     grant.account.clone_from(&connection.account);
     let state = StateHash::of(&State::new(format!("state-{number}")));
     let consent = PendingConsent {
-        id: ConsentId::generate(now).unwrap(),
+        id: ConsentId::from_bytes(uuid_v7(now.as_unix_millis()).unwrap()),
         state,
         binding: state,
         tenant: tenant.clone(),

@@ -55,10 +55,8 @@ fn post(url: &Url) -> HttpRequest {
     request
 }
 
-fn send(request: HttpRequest) -> Result<HttpResponse, HttpErrorKind> {
-    UreqClient::dangerous_loopback_http()
-        .send(request)
-        .map_err(|error| error.kind)
+fn send(request: HttpRequest) -> Result<HttpResponse, HttpError> {
+    UreqClient::new().dangerous_loopback_http().send(request)
 }
 
 #[test]
@@ -126,8 +124,8 @@ fn an_empty_body_is_announced_where_a_body_is_expected() {
 fn an_answer_with_too_many_headers_is_told_apart_from_a_broken_one() {
     for (count, value, expected) in [
         (100, "x".to_owned(), Ok(200)),
-        (200, "x".to_owned(), Err(HttpErrorKind::HeadTooLarge)),
-        (10, "x".repeat(10_000), Err(HttpErrorKind::HeadTooLarge)),
+        (200, "x".to_owned(), Err(HttpError::HeadTooLarge)),
+        (10, "x".repeat(10_000), Err(HttpError::HeadTooLarge)),
     ] {
         let (url, server) = serve(move |stream| {
             let headers: String = (0..count)
@@ -189,16 +187,9 @@ fn promise_22_an_answer_of_one_byte_too_many_is_refused() {
             stream.write_all(&vec![b'x'; length]).unwrap();
         });
         let mut request = post(&url);
-        request.max_response_bytes = 1000;
+        request.max_response_bytes = Some(1000);
         let found = send(request).map(|response| response.body.len());
-        assert_eq!(
-            found,
-            if ok {
-                Ok(1000)
-            } else {
-                Err(HttpErrorKind::TooLarge)
-            }
-        );
+        assert_eq!(found, if ok { Ok(1000) } else { Err(HttpError::TooLarge) });
         server.join().unwrap();
     }
 }
@@ -217,7 +208,7 @@ fn promise_22_an_answer_that_drips_ends_in_time() {
     let mut request = post(&url);
     request.timeout = Duration::from_millis(200);
     let begun = Instant::now();
-    assert_eq!(send(request).unwrap_err(), HttpErrorKind::Timeout);
+    assert_eq!(send(request).unwrap_err(), HttpError::Timeout);
     assert!(begun.elapsed() >= Duration::from_millis(200));
     server.join().unwrap();
 }
@@ -230,14 +221,14 @@ fn a_server_that_says_nothing_times_out() {
     });
     let mut request = post(&url);
     request.timeout = Duration::from_millis(200);
-    assert_eq!(send(request).unwrap_err(), HttpErrorKind::Timeout);
+    assert_eq!(send(request).unwrap_err(), HttpError::Timeout);
     server.join().unwrap();
 }
 
 fn stream(request: &mut HttpRequest, idle: Duration) {
     request.timeout = Duration::from_secs(60);
     request.idle_timeout = Some(idle);
-    request.delivery = Delivery::Streamed;
+    request.max_response_bytes = None;
 }
 
 #[test]
@@ -252,7 +243,7 @@ fn a_stream_that_stands_still_times_out_long_before_the_whole_is_over() {
     let mut request = post(&url);
     stream(&mut request, Duration::from_millis(200));
     let begun = Instant::now();
-    let response = UreqClient::dangerous_loopback_http().send(request).unwrap();
+    let response = UreqClient::new().dangerous_loopback_http().send(request).unwrap();
     assert_eq!(response.body.length(), Some(9));
     let mut read = Vec::new();
     let error = response.body.into_reader().read_to_end(&mut read).unwrap_err();
@@ -272,7 +263,7 @@ fn a_stream_that_is_cut_short_ends_in_an_error() {
     });
     let mut request = post(&url);
     stream(&mut request, Duration::from_secs(5));
-    let response = UreqClient::dangerous_loopback_http().send(request).unwrap();
+    let response = UreqClient::new().dangerous_loopback_http().send(request).unwrap();
     assert!(response.body.into_reader().read_to_end(&mut Vec::new()).is_err());
     server.join().unwrap();
 }
@@ -285,7 +276,7 @@ fn a_body_that_is_a_reader_goes_out_with_its_length() {
     let body = |length| Body::from_reader(&b"0123456789"[..], length);
     assert_eq!(
         send(post(&url).with_body(body(None))).unwrap_err(),
-        HttpErrorKind::Refused
+        HttpError::Refused
     );
     send(post(&url).with_body(body(Some(10)))).unwrap();
     let asked = server.join().unwrap();
@@ -297,13 +288,13 @@ fn a_body_that_is_a_reader_goes_out_with_its_length() {
 
 #[test]
 fn what_breaks_after_the_request_leaves_the_outcome_open() {
-    let answers: [(&[u8], HttpErrorKind); 3] = [
-        (b"", HttpErrorKind::Interrupted),
+    let answers: [(&[u8], HttpError); 3] = [
+        (b"", HttpError::Interrupted),
         (
             b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabc",
-            HttpErrorKind::Interrupted,
+            HttpError::Interrupted,
         ),
-        (b"SSH-2.0-x\r\n\r\n", HttpErrorKind::Protocol),
+        (b"SSH-2.0-x\r\n\r\n", HttpError::Protocol),
     ];
     for (answer, kind) in answers {
         let (url, server) = serve(|stream| stream.write_all(answer).unwrap());
@@ -317,9 +308,9 @@ fn what_never_connects_is_unsent() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = Url::parse(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
     drop(listener);
-    assert_eq!(send(post(&url)).unwrap_err(), HttpErrorKind::Connect);
+    assert_eq!(send(post(&url)).unwrap_err(), HttpError::Connect);
     let get = HttpRequest::new(Method::GET, url);
-    assert_eq!(send(get).unwrap_err(), HttpErrorKind::Connect);
+    assert_eq!(send(get).unwrap_err(), HttpError::Connect);
 }
 
 #[test]
@@ -336,7 +327,7 @@ fn a_failed_handshake_is_unsent() {
         });
         assert_eq!(
             send(post(&Url::parse(&url).unwrap())).unwrap_err(),
-            HttpErrorKind::Tls
+            HttpError::Tls
         );
         server.join().unwrap();
     }
@@ -349,14 +340,20 @@ fn promise_22_plain_http_is_refused_before_any_connection() {
     let loopback = format!("http://{}/", listener.local_addr().unwrap());
     for (client, url) in [
         (UreqClient::new(), loopback.as_str()),
-        (UreqClient::dangerous_loopback_http(), "http://192.0.2.1/"),
-        (UreqClient::dangerous_loopback_http(), "http://localhost.example/"),
-        (UreqClient::dangerous_loopback_http(), "ftp://127.0.0.1/"),
-        (UreqClient::dangerous_loopback_http(), "http://user@127.0.0.1/"),
+        (UreqClient::new().dangerous_loopback_http(), "http://192.0.2.1/"),
+        (
+            UreqClient::new().dangerous_loopback_http(),
+            "http://localhost.example/",
+        ),
+        (UreqClient::new().dangerous_loopback_http(), "ftp://127.0.0.1/"),
+        (
+            UreqClient::new().dangerous_loopback_http(),
+            "http://user@127.0.0.1/",
+        ),
         (UreqClient::new(), "data:text/plain,x"),
     ] {
         let error = client.send(post(&Url::parse(url).unwrap())).unwrap_err();
-        assert_eq!(error.kind, HttpErrorKind::Refused, "{url}");
+        assert_eq!(error, HttpError::Refused, "{url}");
     }
     assert_eq!(listener.accept().unwrap_err().kind(), io::ErrorKind::WouldBlock);
 }

@@ -20,21 +20,19 @@ fn every_variant_of_base64_is_read() {
 #[test]
 fn other_text_than_32_bytes_is_refused_and_not_repeated() {
     for (text, error) in [
-        ("", MasterKeyError::WrongLength),
-        ("AAAA", MasterKeyError::WrongLength),
-        (&KEY[..40], MasterKeyError::WrongLength),
-        (&format!("AAAA{KEY}"), MasterKeyError::WrongLength),
-        (&"A".repeat(4096), MasterKeyError::WrongLength),
-        (&KEY.replace("AQI", "A*I"), MasterKeyError::NotBase64),
+        ("", VaultError::KeyWrongLength),
+        ("AAAA", VaultError::KeyWrongLength),
+        (&KEY[..40], VaultError::KeyWrongLength),
+        (&format!("AAAA{KEY}"), VaultError::KeyWrongLength),
+        (&"A".repeat(4096), VaultError::KeyWrongLength),
+        (&KEY.replace("AQI", "A*I"), VaultError::KeyNotBase64),
     ] {
         let found = MasterKey::from_base64(text).unwrap_err();
-        assert_eq!(found, error, "{text:?}");
+        assert_eq!(format!("{found:?}"), format!("{error:?}"), "{text:?}");
         assert!(text.is_empty() || !format!("{found:?} {found}").contains(text));
     }
-    assert_eq!(
-        MasterKey::from_env("VALETKEY_NO_SUCH_VARIABLE").unwrap_err(),
-        MasterKeyError::NotSet("VALETKEY_NO_SUCH_VARIABLE".into())
-    );
+    let unset = MasterKey::from_env("VALETKEY_NO_SUCH_VARIABLE").unwrap_err();
+    assert!(matches!(unset, VaultError::KeyNotSet(name) if name == "VALETKEY_NO_SUCH_VARIABLE"));
 }
 
 #[test]

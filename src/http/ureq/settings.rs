@@ -1,0 +1,152 @@
+//! Settings of the default HTTP client.
+
+use std::time::Duration;
+
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use ureq::unversioned::transport::{ConnectProxyConnector, Connector as _};
+use ureq::{Agent, Proxy, ProxyProtocol};
+
+use super::dial::{Dial, Names};
+use super::tls::Tls;
+use super::{CONNECT_TIMEOUT, UreqClient};
+use crate::model::{InvalidValue, Rule};
+
+/// The names of environment variables that name a proxy.
+const PROXY_VARIABLES: [&str; 6] = [
+    "ALL_PROXY",
+    "all_proxy",
+    "HTTPS_PROXY",
+    "https_proxy",
+    "HTTP_PROXY",
+    "http_proxy",
+];
+
+impl UreqClient {
+    /// Returns a client that speaks `https` and nothing else.
+    ///
+    /// # Panics
+    ///
+    /// Never: the settings are valid.
+    #[must_use]
+    pub fn new() -> Self {
+        let tls = Tls::new(&[]).unwrap_or_else(|_| unreachable!("there are no roots to be refused"));
+        Self {
+            agent: agent(&tls, None, false),
+            tls,
+            roots: Vec::new(),
+            connect_timeout: CONNECT_TIMEOUT,
+            loopback_http: false,
+        }
+    }
+
+    /// Trusts these certificates as roots, in PEM, in addition to Mozilla's: those of a company's
+    /// own authority, or of a proxy that inspects TLS. Can be called several times.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidValue`] if the text holds no certificate, or one that cannot be read or be a root.
+    pub fn roots(mut self, pem: &[u8]) -> Result<Self, InvalidValue> {
+        let before = self.roots.len();
+        for certificate in CertificateDer::pem_slice_iter(pem) {
+            self.roots.push(certificate.map_err(|_| Rule::Roots)?);
+        }
+        if self.roots.len() == before {
+            return Err(Rule::Roots.into());
+        }
+        self.tls = Tls::new(&self.roots).map_err(|_| Rule::Roots)?;
+        let proxy = self.agent.config().proxy().cloned();
+        Ok(self.through(proxy))
+    }
+
+    /// Sends every request through this proxy, which must support `CONNECT`:
+    /// `http://proxy.example:3128`, or `https://` for TLS to the proxy itself. A user and a
+    /// password may stand before the host, percent-encoded; they are sent to the proxy alone and
+    /// never shown. The proxy resolves the names of servers.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidValue`] if it is not such a URL.
+    pub fn proxy(self, url: &str) -> Result<Self, InvalidValue> {
+        let proxy = Proxy::new(url).map_err(|_| Rule::Proxy)?;
+        Ok(self.through(Some(supported(proxy)?)))
+    }
+
+    /// Takes the proxy from the environment, if one is named there: from `ALL_PROXY`, `HTTPS_PROXY`
+    /// or `HTTP_PROXY`, in this order, in upper or lower case. `NO_PROXY` lists hosts that are
+    /// reached directly.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidValue`] if a variable is set and is not the URL of a supported proxy.
+    ///
+    /// # Security
+    ///
+    /// The environment then decides which host sees the names of the servers and the ciphertext. Do
+    /// not let a user or a tool set it.
+    pub fn proxy_from_env(self) -> Result<Self, InvalidValue> {
+        let named = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        let proxy = match Proxy::try_from_env() {
+            Some(proxy) => Some(supported(proxy)?),
+            // A proxy that cannot be used must not become a direct connection.
+            None if PROXY_VARIABLES.into_iter().any(named) => return Err(Rule::Proxy.into()),
+            None => None,
+        };
+        Ok(self.through(proxy))
+    }
+
+    /// Bounds how long resolving a name may take, and then connecting, TLS included: 5 s each
+    /// unless set. The timeout of the request holds as well.
+    #[must_use]
+    pub const fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// Allows plain `http` to this machine: `127.0.0.0/8`, `[::1]` and `localhost`.
+    ///
+    /// # Security
+    ///
+    /// For sandboxes and tests. Whoever listens on that port gets the tokens.
+    #[must_use]
+    pub fn dangerous_loopback_http(mut self) -> Self {
+        self.loopback_http = true;
+        let proxy = self.agent.config().proxy().cloned();
+        self.through(proxy)
+    }
+
+    /// The same client, with this proxy or none.
+    fn through(mut self, proxy: Option<Proxy>) -> Self {
+        self.agent = agent(&self.tls, proxy, self.loopback_http);
+        self
+    }
+}
+
+fn supported(proxy: Proxy) -> Result<Proxy, InvalidValue> {
+    match proxy.protocol() {
+        ProxyProtocol::Http | ProxyProtocol::Https if !proxy.host().is_empty() => Ok(proxy),
+        _ => Err(Rule::Proxy.into()),
+    }
+}
+
+fn agent(tls: &Tls, proxy: Option<Proxy>, loopback_http: bool) -> Agent {
+    let config = Agent::config_builder()
+        .https_only(!loopback_http)
+        .http_status_as_error(false)
+        // WebDAV and CalDAV have methods of their own.
+        .allow_non_standard_methods(true)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .proxy(proxy)
+        .max_idle_connections(0)
+        .user_agent(concat!("valetkey/", env!("CARGO_PKG_VERSION")))
+        .build();
+    let connector = ().chain(ConnectProxyConnector::default()).chain(Dial::default()).chain(tls.clone());
+    Agent::with_parts(config, connector, Names::default())
+}
+
+impl Default for UreqClient {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,200 @@
+//! Why a plain value is refused.
+
+/// A value that a host or a browser passed and that does not have the form it needs.
+///
+/// Its text says what the value is for, what is wrong with it and what is valid. It never repeats
+/// the value, which may be hostile, or a secret that was put there by mistake.
+///
+/// ```
+/// use valetkey::UserId;
+///
+/// let error = UserId::new("").unwrap_err();
+/// assert_eq!(error.rule(), "empty");
+/// assert!(error.to_string().starts_with("the user id is empty"));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+#[error("the {what} {rule}")]
+pub struct InvalidValue {
+    what: &'static str,
+    rule: Rule,
+}
+
+impl InvalidValue {
+    /// What is wrong with an id that is called this.
+    pub(crate) const fn new(what: &'static str, rule: Rule) -> Self {
+        Self { what, rule }
+    }
+
+    /// Returns the name of the rule that the value breaks, such as `empty`. The names are stable.
+    ///
+    /// | what | rules |
+    /// |---|---|
+    /// | a name, such as a [`UserId`](crate::UserId) | `empty`, `too_long`, `control_character`, `invisible_character` |
+    /// | an id that this crate made | `not_a_uuid` |
+    /// | a scope | `scope_empty`, `scope_too_long`, `scope_character` |
+    /// | a time | `not_rfc_3339` |
+    /// | an exported audit head | `audit_head` |
+    /// | a callback | `callback_duplicate_parameter`, `callback_missing_state`, `callback_missing_code`, `callback_too_long`, `callback_malformed` |
+    /// | settings of the default HTTP client | `roots`, `proxy` |
+    /// | settings of the gateway | `origin`, `base_path`, `account_link` |
+    #[must_use]
+    pub const fn rule(&self) -> &'static str {
+        self.rule.name()
+    }
+
+    /// What is wrong, without what the value is for: a page has a name of its own for that.
+    #[cfg(feature = "gateway")]
+    pub(crate) const fn problem(&self) -> &impl std::fmt::Display {
+        &self.rule
+    }
+
+    /// Returns whether the value is a callback: what a browser brought, and not what the host
+    /// wrote.
+    pub(crate) const fn is_callback(&self) -> bool {
+        matches!(
+            self.rule,
+            Rule::DuplicateParameter(_)
+                | Rule::MissingState
+                | Rule::MissingCode
+                | Rule::CallbackTooLong
+                | Rule::CallbackMalformed
+        )
+    }
+}
+
+/// An id that is typed already needs no check. This lets a function take text and typed ids alike.
+impl From<std::convert::Infallible> for InvalidValue {
+    fn from(never: std::convert::Infallible) -> Self {
+        match never {}
+    }
+}
+
+/// What a value has to comply with. The text of each continues that of the value's purpose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+pub(crate) enum Rule {
+    #[error("is empty; valid are 1 to 512 bytes")]
+    Empty,
+    #[error("is longer than 512 bytes")]
+    TooLong,
+    #[error("has a control character in it; remove it")]
+    ControlCharacter,
+    #[error("has an invisible character in it; remove it")]
+    InvisibleCharacter,
+    #[error("is not a UUID")]
+    NotAUuid,
+
+    #[error("is empty; valid are 1 to 1024 bytes")]
+    ScopeEmpty,
+    #[error("is longer than 1024 bytes")]
+    ScopeTooLong,
+    #[error(
+        "has a character that RFC 6749 does not allow; valid are the printable ones of ASCII, without the space, the \
+         quotation mark and the backslash"
+    )]
+    ScopeCharacter,
+
+    #[error("is not one of RFC 3339, such as 1985-04-12T23:20:50Z")]
+    NotRfc3339,
+    #[error("is not an exported one; valid is the text that an `AuditHead` was displayed as")]
+    AuditHead,
+
+    /// [RFC 6749 §3.1](https://www.rfc-editor.org/rfc/rfc6749#section-3.1).
+    #[error("has more than one \"{0}\"")]
+    DuplicateParameter(&'static str),
+    /// Nothing says who asked for it.
+    #[error("has no \"state\"")]
+    MissingState,
+    #[error("has neither \"code\" nor \"error\"")]
+    MissingCode,
+    #[error("is longer than 64 KiB")]
+    CallbackTooLong,
+    /// It has both a code and an error, no query at all, or blanks within it.
+    #[error("is not an authorization response; valid is the URL that the browser was led to, or its query")]
+    CallbackMalformed,
+
+    #[cfg(feature = "ureq")]
+    #[error("are not certificates in PEM, or one of them cannot be a root")]
+    Roots,
+    #[cfg(feature = "ureq")]
+    #[error("is not the URL of an HTTP proxy, which begins with http:// or https://")]
+    Proxy,
+
+    #[cfg(feature = "gateway")]
+    #[error("is not an https origin, such as https://agent.example")]
+    Origin,
+    #[cfg(feature = "gateway")]
+    #[error(
+        "is not a plain path, such as /connections: a slash, then letters, digits, `-`, `_`, `.`, `~` and slashes"
+    )]
+    BasePath,
+    #[cfg(feature = "gateway")]
+    #[error("is neither a path of this host nor an https URL")]
+    AccountLink,
+}
+
+impl Rule {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Empty => "empty",
+            Self::TooLong => "too_long",
+            Self::ControlCharacter => "control_character",
+            Self::InvisibleCharacter => "invisible_character",
+            Self::NotAUuid => "not_a_uuid",
+            Self::ScopeEmpty => "scope_empty",
+            Self::ScopeTooLong => "scope_too_long",
+            Self::ScopeCharacter => "scope_character",
+            Self::NotRfc3339 => "not_rfc_3339",
+            Self::AuditHead => "audit_head",
+            Self::DuplicateParameter(_) => "callback_duplicate_parameter",
+            Self::MissingState => "callback_missing_state",
+            Self::MissingCode => "callback_missing_code",
+            Self::CallbackTooLong => "callback_too_long",
+            Self::CallbackMalformed => "callback_malformed",
+            #[cfg(feature = "ureq")]
+            Self::Roots => "roots",
+            #[cfg(feature = "ureq")]
+            Self::Proxy => "proxy",
+            #[cfg(feature = "gateway")]
+            Self::Origin => "origin",
+            #[cfg(feature = "gateway")]
+            Self::BasePath => "base_path",
+            #[cfg(feature = "gateway")]
+            Self::AccountLink => "account_link",
+        }
+    }
+
+    /// What a value is for that only this rule concerns.
+    const fn purpose(self) -> &'static str {
+        match self {
+            Self::Empty
+            | Self::TooLong
+            | Self::ControlCharacter
+            | Self::InvisibleCharacter
+            | Self::NotAUuid => "id",
+            Self::ScopeEmpty | Self::ScopeTooLong | Self::ScopeCharacter => "scope",
+            Self::NotRfc3339 => "time",
+            Self::AuditHead => "audit head",
+            Self::DuplicateParameter(_)
+            | Self::MissingState
+            | Self::MissingCode
+            | Self::CallbackTooLong
+            | Self::CallbackMalformed => "callback",
+            #[cfg(feature = "ureq")]
+            Self::Roots => "root certificates",
+            #[cfg(feature = "ureq")]
+            Self::Proxy => "proxy",
+            #[cfg(feature = "gateway")]
+            Self::Origin => "public origin",
+            #[cfg(feature = "gateway")]
+            Self::BasePath => "base path",
+            #[cfg(feature = "gateway")]
+            Self::AccountLink => "address of the account link",
+        }
+    }
+}
+
+impl From<Rule> for InvalidValue {
+    fn from(rule: Rule) -> Self {
+        Self::new(rule.purpose(), rule)
+    }
+}
