@@ -2,11 +2,12 @@
 //!
 //! Not covered by semantic versioning: anything here can change or go away in any release.
 
-/// Compiled descriptors.
+/// The parts of descriptors, and compiled descriptors.
 pub mod provider {
     pub use crate::provider::compiled::{
         AddedParameters, CheckedParameters, CompiledProvider, CompiledServer, Endpoints, UnfitParameter,
     };
+    pub use crate::provider::data::*;
     pub use crate::provider::transport::Transport;
     pub use crate::provider::value::AddedValue;
 }
@@ -45,4 +46,10 @@ pub mod vault {
 /// Every kind of secret.
 pub mod secret {
     pub use crate::secret::*;
+}
+
+/// What the sandbox keeps to in the words of a descriptor.
+#[cfg(feature = "testing")]
+pub mod testing {
+    pub use crate::testing::sandbox::personality::Described;
 }
