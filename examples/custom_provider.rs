@@ -5,57 +5,43 @@
 
 use std::error::Error;
 
-use valetkey::model::{ProviderId, ServerId};
-use valetkey::provider::{
-    AccountEndpoint, ApiHost, AuthorizationServer, ClientAuthentication, Provider, Revocation,
-    RevocationAuth, RevocationTokens, RotationClass,
-};
+use valetkey::provider::{AuthorizationServer, DescriptorFile};
 use valetkey::testing::{ManualClock, Sandbox};
 use valetkey::vault::{MasterKey, SqliteVault};
 use valetkey::{ActingUser, AuthorizationResponse, Connections, ConsentOptions, Resolver};
 
+/// What is different about the service is a member of the document. `docs/descriptors.md` describes them all.
+const DESCRIPTORS: &str = r#"{
+    "servers": [{
+        "id": "example",
+        "issuer": "https://sandbox.test",
+        "authorization_endpoint": "https://sandbox.test/authorize",
+        "token_endpoint": "https://sandbox.test/token",
+        "client_authentication": "basic",
+        "rotation": "single_use",
+        "revocation": { "endpoint": { "url": "https://sandbox.test/revoke" } }
+    }],
+    "providers": [{
+        "id": "notebook",
+        "server": "example",
+        "name": "Example Notebook",
+        "default_scopes": ["notes.read"],
+        "api_base": "https://sandbox.test/api",
+        "account": {
+            "url": "https://sandbox.test/userinfo",
+            "id": ["/sub"], "email": ["/email"], "label": ["/name"]
+        }
+    }]
+}"#;
+
 fn main() -> Result<(), Box<dyn Error>> {
+    let descriptors = DescriptorFile::from_json(DESCRIPTORS)?;
     let sandbox = Sandbox::new(ManualClock::default());
-    // The sandbox plays a server that wants Basic authentication and rotates without mercy.
-    sandbox.adjust(|personality| {
-        personality.client_authentication = ClientAuthentication::Basic;
-        personality.rotation = RotationClass::SingleUse;
-    });
-
-    let mut server = AuthorizationServer::new(
-        ServerId::new("example")?,
-        "https://sandbox.test/authorize",
-        "https://sandbox.test/token",
-    );
-    server.client_authentication = ClientAuthentication::Basic;
-    server.rotation = RotationClass::SingleUse;
-    server.revocation = Revocation::Endpoint {
-        url: "https://sandbox.test/revoke".into(),
-        authentication: RevocationAuth::SameAsToken,
-        tokens: RevocationTokens::Both,
-        grant_wide: false,
-    };
-    server.issuer = Some("https://sandbox.test".into());
-
-    let hosts = vec![ApiHost::under("https://sandbox.test", "/api")];
-    let mut provider = Provider::new(
-        ProviderId::new("notebook")?,
-        server.id.clone(),
-        "Example Notebook",
-        hosts,
-    );
-    provider.default_scopes = "notes.read".parse()?;
-    provider.api_base = Some("https://sandbox.test/api".into());
-    provider.account = Some(AccountEndpoint {
-        url: "https://sandbox.test/userinfo".into(),
-        id: vec!["/sub".into()],
-        email: vec!["/email".into()],
-        label: vec!["/name".into()],
-    });
+    // The sandbox plays the server: it wants Basic authentication, and a refresh token can be used once.
+    sandbox.adjust(|it| it.behave_as(&descriptors.servers[0]));
 
     let connections = Connections::builder(SqliteVault::in_memory(MasterKey::generate()?)?)
-        .server(server.clone())
-        .provider(provider.clone())
+        .descriptors(descriptors.clone())
         .client("example", sandbox.registration("https://app.test/callback"))
         .http_client(sandbox.clone())
         .clock(ManualClock::default())
@@ -77,10 +63,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("read {} bytes", response.body().len());
 
     // A mistake is found when the connections are built, and says where it is.
-    server.token_endpoint = "http://sandbox.test/token".into();
+    let plain = AuthorizationServer::from_json(
+        r#"{
+            "id": "plain",
+            "authorization_endpoint": "https://sandbox.test/authorize",
+            "token_endpoint": "http://sandbox.test/token"
+        }"#,
+    )?;
     let refused = Connections::builder(SqliteVault::in_memory(MasterKey::generate()?)?)
-        .server(server)
-        .provider(provider)
+        .server(plain)
         .build();
     println!(
         "a plain-http endpoint is refused: {}",

@@ -10,18 +10,15 @@
     reason = "an example talks to its reader"
 )]
 
-use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use serde_json::Value;
 use valetkey::model::Parameters;
-use valetkey::provider::{
-    AuthorizationServer, ClientAuthentication, DescriptorFile, Loopback, ParameterSource, Provider,
-    RefreshWith, Revocation,
-};
-use valetkey::testing::sandbox::{IssuerEcho, Personality, Surface};
+use valetkey::provider::{AuthorizationServer, DescriptorFile, Provider};
+use valetkey::testing::sandbox::{Personality, Surface};
 use valetkey::testing::{ManualClock, Sandbox};
 use valetkey::vault::SealedVault;
 use valetkey::{ActingUser, AuthorizationResponse, Connections, ConsentOptions, Resolver, catalog};
@@ -70,15 +67,24 @@ fn run() -> Result<(), Box<dyn Error>> {
     let mut failed = Vec::new();
     for provider in &file.providers {
         let mut servers = file.servers.iter().chain(&known);
-        let server = servers.find(|server| server.id == provider.server);
+        let server = servers.find(|server| server.id() == provider.server());
         let server = server.ok_or("a provider names a server that is not there")?;
+        let documents = Documents {
+            server: serde_json::to_value(server)?,
+            provider: serde_json::to_value(provider)?,
+        };
         let redirect = redirect
             .clone()
-            .unwrap_or_else(|| default_redirect(server).into());
-        describe(provider, server, &redirect);
-        if walks && let Err(error) = walk(provider, server, &redirect, &parameters) {
+            .unwrap_or_else(|| documents.default_redirect().into());
+        documents.describe(provider, server, &redirect);
+        if !walks {
+            continue;
+        }
+        if documents.deviates() {
+            println!("  not walked: the sandbox does not play servers that rename, wrap or bring values");
+        } else if let Err(error) = walk(&documents, provider, server, &redirect, &parameters) {
             println!("  walk failed: {error}");
-            failed.push(provider.id.as_str());
+            failed.push(provider.id().as_str());
         }
     }
     if failed.is_empty() {
@@ -112,107 +118,137 @@ fn located<E: std::fmt::Display>(error: serde_path_to_error::Error<E>) -> String
     format!("{}: {}", error.path(), error.inner())
 }
 
-const fn default_redirect(server: &AuthorizationServer) -> &'static str {
-    match server.redirects.loopback {
-        Loopback::Any | Loopback::IpLiteral => "http://127.0.0.1:8080/callback",
-        Loopback::Localhost => "http://localhost:8080/callback",
-        _ => "https://your-app.example/callback",
-    }
+/// A server and a provider as they are written. Every quirk is a member of one of them.
+struct Documents {
+    server: Value,
+    provider: Value,
 }
 
-fn describe(provider: &Provider, server: &AuthorizationServer, redirect: &str) {
-    println!("\n{} ({})", provider.name, provider.id);
-    if let Some(page) = &server.register_at {
-        println!("  register the app at  {page}");
+impl Documents {
+    fn default_redirect(&self) -> &'static str {
+        match self.server["redirects"]["loopback"].as_str() {
+            Some("any" | "ip_literal") => "http://127.0.0.1:8080/callback",
+            Some("localhost") => "http://localhost:8080/callback",
+            _ => "https://your-app.example/callback",
+        }
     }
-    println!(
-        "  redirect URI         {redirect}   (accepted: {})",
-        server.redirects
-    );
-    println!(
-        "  scopes               {}",
-        provider.default_scopes.union(&provider.required_scopes)
-    );
-    if server.client_authentication == ClientAuthentication::None {
-        println!("  client               public, no secret");
-    }
-    for rule in server
-        .parameters
-        .iter()
-        .filter(|rule| rule.source == ParameterSource::Host)
-    {
+
+    fn describe(&self, provider: &Provider, server: &AuthorizationServer, redirect: &str) {
+        println!("\n{} ({})", provider.name(), provider.id());
+        if let Some(page) = server.register_at() {
+            println!("  register the app at  {page}");
+        }
         println!(
-            "  parameter            {} {}",
-            rule.name,
-            rule.default.as_deref().unwrap_or(if rule.optional {
+            "  redirect URI         {redirect}   (loopback addresses: {})",
+            self.server["redirects"]["loopback"]
+        );
+        println!(
+            "  scopes               {}",
+            provider.default_scopes().union(provider.required_scopes())
+        );
+        if self.server["client_authentication"] == "none" {
+            println!("  client               public, no secret");
+        }
+        let rules = items(&self.server["parameters"]);
+        for rule in rules.filter(|rule| rule["source"] == "host") {
+            let usual = rule["default"].as_str().unwrap_or(if rule["optional"] == true {
                 "(may be named)"
             } else {
                 "(to be named)"
-            })
-        );
+            });
+            println!("  parameter            {} {usual}", text(&rule["name"]));
+        }
+        let added: Vec<&str> = self.added().collect();
+        if !added.is_empty() {
+            println!("  every API request    has {added:?}");
+        }
+        if provider.api_hosts().next().is_none() && !self.has_api() {
+            println!(
+                "  warning: neither api_hosts nor api_base, so the token can be sent nowhere by the library"
+            );
+        }
+        if self.provider["account"].is_null() && self.provider["account_in_answer"].is_null() {
+            println!(
+                "  warning: nothing says whose account it is: two accounts of a person cannot be told apart"
+            );
+        }
     }
-    let added: Vec<&String> = provider
-        .api_headers
-        .keys()
-        .chain(provider.api_query.keys())
-        .collect();
-    if !added.is_empty() {
-        println!("  every API request    has {added:?}");
+
+    fn has_api(&self) -> bool {
+        self.provider["api_base"].is_string()
     }
-    if provider.api_hosts.is_empty() && provider.api_base.is_none() {
-        println!(
-            "  warning: neither api_hosts nor api_base, so the token can be sent nowhere by the library"
-        );
+
+    /// The names of the headers and parameters of every API request.
+    fn added(&self) -> impl Iterator<Item = &str> {
+        let added = ["api_headers", "api_query"].map(|member| names(&self.provider[member]));
+        added.into_iter().flatten()
     }
-    if provider.account.is_none() && provider.account_in_answer.is_none() {
-        println!(
-            "  warning: nothing says whose account it is: two accounts of a person cannot be told apart"
+
+    /// Whether the server leaves the standards in a way that the sandbox does not play.
+    fn deviates(&self) -> bool {
+        let server = &self.server;
+        let is_set = |member: &&str| match &server[member] {
+            Value::Object(members) => !members.is_empty(),
+            other => !other.is_null(),
+        };
+        let renames = [
+            "token_renames",
+            "authorization_renames",
+            "authorization_fragment",
+            "code_parameter",
+            "token_query",
+            "refresh_grant_type",
+        ];
+        let other = |parameters: &Value, name: &str, usual: &str| {
+            parameters.get(name).is_some_and(|value| *value != usual)
+        };
+        let standard = AuthorizationServer::from_json(
+            r#"{"id": "a", "authorization_endpoint": "", "token_endpoint": ""}"#,
         );
+        let standard = standard.ok().and_then(|server| serde_json::to_value(server).ok());
+        let answer = standard.map_or(Value::Null, |standard| standard["answer"].clone());
+        server["answer"] != answer
+            || renames.iter().any(is_set)
+            || server["refresh_with"] != "refresh_token"
+            || other(&server["authorization_parameters"], "response_type", "code")
+            || other(
+                &self.provider["authorization_parameters"],
+                "response_type",
+                "code",
+            )
+            || other(&server["token_parameters"], "grant_type", "authorization_code")
+            || other(&server["refresh_parameters"], "grant_type", "refresh_token")
+            || items(&server["parameters"]).any(|rule| rule["source"].is_object())
     }
 }
 
-/// A sandbox at these addresses, as strict as the descriptor.
-fn sandbox(surface: Surface, server: &AuthorizationServer, clock: ManualClock) -> Sandbox {
-    let mut personality = Personality::default();
-    personality.client_authentication = server.client_authentication;
-    personality.pkce = server.pkce;
-    personality.rotation = server.rotation;
-    personality.scope_separator.clone_from(&server.scope_separator);
-    personality.issuer = if server.issuer.is_some() {
-        IssuerEcho::Always
-    } else {
-        IssuerEcho::Never
-    };
-    if let Revocation::Endpoint {
-        authentication,
-        tokens,
-        ..
-    } = &server.revocation
-    {
-        personality.revocation_authentication = *authentication;
-        personality.revocation_takes = *tokens;
-    }
-    Sandbox::playing_as(surface, personality, clock)
+fn items(list: &Value) -> impl Iterator<Item = &Value> {
+    list.as_array().into_iter().flatten()
 }
 
-/// Whether a parameter is there with another value than the standard's.
-fn other(parameters: &BTreeMap<String, String>, name: &str, usual: &str) -> bool {
-    parameters.get(name).is_some_and(|value| value != usual)
+fn names(members: &Value) -> impl Iterator<Item = &str> {
+    let members = members.as_object().into_iter().flatten();
+    members.map(|(name, _)| name.as_str())
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
 }
 
 /// A request to the API, and whether it had what the descriptor adds.
 fn call(
+    documents: &Documents,
     resolver: &Resolver,
     ada: &ActingUser,
-    provider: &Provider,
     sandbox: &Sandbox,
 ) -> Result<(), Box<dyn Error>> {
     let request = http::Request::get("/anything").body(Vec::new())?;
-    resolver.send(ada, provider.id.as_str(), request)?;
+    resolver.send(ada, text(&documents.provider["id"]), request)?;
     let log = sandbox.log();
     let seen = log.last().ok_or("no request arrived")?;
-    let header = |name: &&String| seen.header(name).is_some();
-    let (sent, left_out): (Vec<&String>, Vec<&String>) = provider.api_headers.keys().partition(header);
+    let header = |name: &&str| seen.header(name).is_some();
+    let (sent, left_out): (Vec<&str>, Vec<&str>) =
+        names(&documents.provider["api_headers"]).partition(header);
     println!(
         "  walk: called the API, with {sent:?}, without {left_out:?}, and with the query {:?}",
         seen.query_pairs().collect::<Vec<_>>()
@@ -221,50 +257,33 @@ fn call(
 }
 
 fn walk(
+    documents: &Documents,
     provider: &Provider,
     server: &AuthorizationServer,
     redirect: &str,
     given: &Parameters,
 ) -> Result<(), Box<dyn Error>> {
-    let deviates = server.answer != valetkey::provider::AnswerShape::default()
-        || !server.token_renames.is_empty()
-        || !server.authorization_renames.is_empty()
-        || server.authorization_fragment.is_some()
-        || server.code_parameter.is_some()
-        || !server.token_query.is_empty()
-        || server.refresh_with != RefreshWith::RefreshToken
-        || server.refresh_grant_type.is_some()
-        || other(&server.authorization_parameters, "response_type", "code")
-        || other(&provider.authorization_parameters, "response_type", "code")
-        || other(&server.token_parameters, "grant_type", "authorization_code")
-        || other(&server.refresh_parameters, "grant_type", "refresh_token")
-        || server.parameters.iter().any(|rule| {
-            matches!(
-                rule.source,
-                ParameterSource::Callback(_) | ParameterSource::TokenAnswer(_)
-            )
-        });
-    if deviates {
-        println!("  not walked: the sandbox does not play servers that rename, wrap or bring values");
-        return Ok(());
-    }
     let clock = ManualClock::default();
     let surface = Surface::described(server, provider, given)?;
     let mut instances = Vec::new();
     for endpoint in [&surface.authorization, &surface.token] {
         instances.push(url::Url::parse(endpoint)?.origin().ascii_serialization());
     }
-    let sandbox = sandbox(surface, server, clock.clone());
-    let (mut server, mut provider) = (server.clone(), provider.clone());
+    // A sandbox at these addresses, as strict as the descriptor.
+    let mut personality = Personality::default();
+    personality.behave_as(server);
+    let sandbox = Sandbox::playing_as(surface, personality, clock.clone());
     // The catalogue's server may be the provider's; here it is one more of the host's own.
-    server.replaces_builtin = catalog::servers().iter().any(|known| known.id == server.id);
-    provider.replaces_builtin = catalog::providers().iter().any(|known| known.id == provider.id);
-    let (server, provider) = (&server, &provider);
+    let is_known = |id: &str| catalog::servers().iter().any(|known| known.id().as_str() == id);
+    let server = match is_known(server.id().as_str()) {
+        true => server.clone().replaces_builtin(),
+        false => server.clone(),
+    };
     let connections = Connections::builder(SealedVault::in_memory())
         .server(server.clone())
         .provider(provider.clone())
         .client(
-            server.id.as_str(),
+            server.id(),
             sandbox.registration(redirect).for_base_urls(instances),
         )
         .http_client(sandbox.clone())
@@ -276,7 +295,7 @@ fn walk(
         .fold(ConsentOptions::default(), |options, (name, value)| {
             options.parameter(name, value)
         });
-    let consent = connections.start(&ada, provider.id.as_str(), options)?;
+    let consent = connections.start(&ada, provider.id().as_str(), options)?;
     let callback = sandbox.approve(consent.authorization_url(), "ada");
     let connection =
         connections.complete(&ada, AuthorizationResponse::parse(&callback)?, consent.binding())?;
@@ -288,13 +307,13 @@ fn walk(
             .map_or("nobody known", |account| &account.id)
     );
     let resolver = Resolver::new(connections.clone());
-    resolver.resolve(&ada, provider.id.as_str())?;
-    if provider.api_base.is_some() {
-        call(&resolver, &ada, provider, &sandbox)?;
+    resolver.resolve(&ada, provider.id().as_str())?;
+    if documents.has_api() {
+        call(documents, &resolver, &ada, &sandbox)?;
     }
     if connection.refreshable {
         clock.advance(Duration::from_secs(3601));
-        resolver.resolve(&ada, provider.id.as_str())?;
+        resolver.resolve(&ada, provider.id().as_str())?;
         println!("  walk: refreshed");
     }
     let revoked = connections.revoke(&ada, connection.id)?;

@@ -2,11 +2,12 @@
 //!
 //! Not covered by semantic versioning: anything here can change or go away in any release.
 
-/// Compiled descriptors.
+/// The parts of descriptors, and compiled descriptors.
 pub mod provider {
     pub use crate::provider::compiled::{
         AddedParameters, CheckedParameters, CompiledProvider, CompiledServer, Endpoints, UnfitParameter,
     };
+    pub use crate::provider::data::*;
     pub use crate::provider::transport::Transport;
     pub use crate::provider::value::AddedValue;
 }
@@ -60,4 +61,10 @@ pub mod secret {
 /// Random numbers, and ids made of them.
 pub mod random {
     pub use crate::random::{RandomUnavailable, uuid_v7};
+}
+
+/// What the sandbox keeps to in the words of a descriptor.
+#[cfg(feature = "testing")]
+pub mod testing {
+    pub use crate::testing::sandbox::personality::Described;
 }

@@ -142,9 +142,9 @@ fn issued_by_the_sandbox() -> IssuedBy {
     let sandbox = Sandbox::new(SystemClock);
     let server = sandbox.server();
     IssuedBy {
-        server: server.id,
+        server: server.id.clone(),
         refresh_endpoint: server.token_endpoint.clone(),
-        token_endpoint: server.token_endpoint,
+        token_endpoint: server.token_endpoint.clone(),
         revocation_endpoint: None,
         client_id: sandbox
             .registration("https://app.test/callback")

@@ -6,12 +6,10 @@ use std::process::Command;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
+use serde_json::json;
 use valetkey::connections::ConnectionsBuilder;
-use valetkey::model::{Connection, Label, ProviderId, Scopes, ServerId};
-use valetkey::provider::{
-    AccountEndpoint, ApiHost, AuthorizationServer, ClientAuthentication, ClientRegistration, IssuerPolicy,
-    Loopback as LoopbackRule, Pkce, Provider, Revocation, RevocationAuth, RevocationTokens,
-};
+use valetkey::model::{Connection, Label};
+use valetkey::provider::{AuthorizationServer, ClientRegistration, DescriptorFile};
 use valetkey::testing::Sandbox;
 use valetkey::vault::{MasterKey, SqliteVault};
 use valetkey::{Connections, ConsentOptions, Resolver, SystemClock, catalog};
@@ -152,18 +150,18 @@ fn at_catalogue(
     provider: &str,
     redirect_uri: &str,
 ) -> Result<ConnectionsBuilder, Box<dyn Error>> {
-    let server = catalogued(provider)?.id;
-    Ok(builder.client(server.as_str(), registration(redirect_uri)?))
+    let server = catalogued(provider)?;
+    Ok(builder.client(server.id(), registration(redirect_uri)?))
 }
 
 fn catalogued(provider: &str) -> Result<AuthorizationServer, Box<dyn Error>> {
     let providers = catalog::providers();
     let provider = providers
         .into_iter()
-        .find(|known| known.id.as_str() == provider)
+        .find(|known| known.id().as_str() == provider)
         .ok_or("the catalogue has no such provider")?;
     let servers = catalog::servers();
-    let server = servers.into_iter().find(|known| known.id == provider.server);
+    let server = servers.into_iter().find(|known| known.id() == provider.server());
     Ok(server.ok_or("the catalogue has no such server")?)
 }
 
@@ -172,9 +170,11 @@ fn loopback_host(mode: &Mode) -> Result<&'static str, Box<dyn Error>> {
     let Mode::Catalogue(provider) = mode else {
         return Ok("127.0.0.1");
     };
-    match catalogued(provider)?.redirects.loopback {
-        LoopbackRule::Localhost => Ok("localhost"),
-        LoopbackRule::Refused => Err("this provider takes no loopback redirect URI; it wants https".into()),
+    // A descriptor is a document, for whoever writes one and for whoever reads one.
+    let server = serde_json::to_value(catalogued(provider)?)?;
+    match server["redirects"]["loopback"].as_str() {
+        Some("localhost") => Ok("localhost"),
+        Some("refused") => Err("this provider takes no loopback redirect URI; it wants https".into()),
         _ => Ok("127.0.0.1"),
     }
 }
@@ -184,52 +184,53 @@ fn at_server(
     server: &Server,
     redirect_uri: &str,
 ) -> Result<ConnectionsBuilder, Box<dyn Error>> {
-    let id = ServerId::new("custom")?;
-    let mut descriptor = AuthorizationServer::new(
-        id.clone(),
-        server.url(&server.authorize),
-        server.url(&server.token),
-    );
-    descriptor.client_authentication = match server.auth.as_str() {
-        "post" if env::var_os("VALETKEY_CLIENT_SECRET").is_none() => ClientAuthentication::None,
-        "post" => ClientAuthentication::Post,
-        "basic" => ClientAuthentication::Basic,
-        "basic-unencoded" => ClientAuthentication::BasicUnencoded,
-        "none" => ClientAuthentication::None,
+    let client_authentication = match server.auth.as_str() {
+        "post" if env::var_os("VALETKEY_CLIENT_SECRET").is_none() => "none",
+        "post" => "post",
+        "basic" => "basic",
+        "basic-unencoded" => "basic_unencoded",
+        "none" => "none",
         other => return Err(format!("--auth {other} is not known").into()),
     };
-    if !server.pkce {
-        descriptor.pkce = Pkce::Refused;
-    }
-    descriptor.issuer.clone_from(&server.issuer);
-    if server.issuer.is_none() {
-        descriptor.issuer_policy = IssuerPolicy::Ignored;
-    }
-    if let Some(revoke) = &server.revoke {
-        descriptor.revocation = Revocation::Endpoint {
-            url: server.url(revoke),
-            authentication: RevocationAuth::SameAsToken,
-            tokens: RevocationTokens::Both,
-            grant_wide: false,
-        };
-    }
-    let mut hosts = vec![ApiHost::origin(origin(&server.base)?)];
+    let revocation = match &server.revoke {
+        Some(revoke) => json!({ "endpoint": { "url": server.url(revoke) } }),
+        None => json!("unsupported"),
+    };
+    let account = server.userinfo.as_ref().map(|userinfo| {
+        json!({
+            "url": server.url(userinfo),
+            "id": ["/sub", "/id"],
+            "email": ["/email"],
+            "label": ["/name", "/preferred_username", "/login"],
+        })
+    });
+    let mut hosts = vec![json!({ "origin": origin(&server.base)? })];
     if let Some(api) = server.api.as_deref().filter(|api| api.contains("://")) {
-        hosts.push(ApiHost::origin(origin(api)?));
+        hosts.push(json!({ "origin": origin(api)? }));
     }
-    let mut provider = Provider::new(ProviderId::new("custom")?, id, "Custom server", hosts);
-    provider.api_base = Some(origin(&server.base)?);
-    provider.default_scopes = Scopes::default();
-    provider.account = server.userinfo.as_ref().map(|userinfo| AccountEndpoint {
-        url: server.url(userinfo),
-        id: vec!["/sub".into(), "/id".into()],
-        email: vec!["/email".into()],
-        label: vec!["/name".into(), "/preferred_username".into(), "/login".into()],
+    let document = json!({
+        "servers": [{
+            "id": "custom",
+            "issuer": server.issuer,
+            "issuer_policy": if server.issuer.is_some() { "if_known" } else { "ignored" },
+            "authorization_endpoint": server.url(&server.authorize),
+            "token_endpoint": server.url(&server.token),
+            "client_authentication": client_authentication,
+            "pkce": if server.pkce { "s256" } else { "refused" },
+            "revocation": revocation,
+        }],
+        "providers": [{
+            "id": "custom",
+            "server": "custom",
+            "name": "Custom server",
+            "api_base": origin(&server.base)?,
+            "api_hosts": hosts,
+            "account": account,
+        }],
     });
     let loopback = server.base.starts_with("http://");
     let builder = builder
-        .server(descriptor)
-        .provider(provider)
+        .descriptors(DescriptorFile::from_json(&document.to_string())?)
         .client("custom", registration(redirect_uri)?);
     Ok(if loopback {
         builder.dangerous_loopback_http()

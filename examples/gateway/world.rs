@@ -45,10 +45,11 @@ impl World {
             ("calendar", "Sandbox Calendar", "Mail & calendar"),
             ("steps", "Sandbox Steps", "Health & lifestyle"),
         ] {
-            let mut provider = sandbox.provider(id);
-            provider.name = name.into();
-            provider.group = group.into();
-            builder = builder.provider(provider);
+            // A descriptor is a document: the sandbox's own, with two members changed.
+            let mut provider = serde_json::to_value(sandbox.provider(id))?;
+            provider["name"] = name.into();
+            provider["group"] = group.into();
+            builder = builder.provider(serde_json::from_value(provider)?);
         }
         let connections = builder.build()?;
         let sessions = Sessions::default();

@@ -8,7 +8,8 @@ use valetkey::internals::protocol::{
     parse_token_response, parts, revocation_verdict,
 };
 use valetkey::model::{Scopes, ServerId};
-use valetkey::provider::{AccountEndpoint, AuthorizationServer, IssuerPolicy, TokenHeader, catalog};
+use valetkey::internals::provider::{AccountEndpoint, IssuerPolicy, TokenHeader};
+use valetkey::provider::{AuthorizationServer, catalog};
 use valetkey::{AuthorizationResponse, Timestamp};
 
 /// The longest thing that any of these prints; what a server wrote would make it longer.

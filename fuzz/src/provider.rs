@@ -58,8 +58,8 @@ pub fn provider_descriptor(data: &[u8]) {
     let mut given = Parameters::new();
     for rule in server.parameters.iter().filter(|rule| rule.default.is_none()) {
         let value = match &rule.kind {
-            valetkey::provider::ParameterKind::OneOf(values) => values[0].clone(),
-            valetkey::provider::ParameterKind::BaseUrl => "https://host.example/lab".into(),
+            valetkey::internals::provider::ParameterKind::OneOf(values) => values[0].clone(),
+            valetkey::internals::provider::ParameterKind::BaseUrl => "https://host.example/lab".into(),
             _ => "word".into(),
         };
         given.insert(rule.name.clone(), value);

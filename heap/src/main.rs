@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use valetkey::provider::{BodyFormat, ClientAuthentication, RefreshWith};
+use valetkey::internals::provider::{BodyFormat, ClientAuthentication, RefreshWith};
 use valetkey::testing::ManualClock;
 use valetkey::vault::{MasterKey, MasterKeys, Rotated, SealedVault, SqliteVault, VaultError};
 use valetkey::{Clock as _, TenantId, Timestamp};

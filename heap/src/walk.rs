@@ -3,10 +3,8 @@
 use std::time::Duration;
 
 use valetkey::model::{Connection, ProviderId, ServerId};
-use valetkey::provider::{
-    AccountEndpoint, ApiHost, AuthorizationServer, BodyFormat, ClientAuthentication, ClientRegistration,
-    Provider, RefreshWith, Revocation, RevocationAuth, RevocationTokens, RotationClass,
-};
+use valetkey::internals::provider::{AccountEndpoint, BodyFormat, ClientAuthentication, RefreshWith, Revocation, RevocationAuth, RevocationTokens, RotationClass};
+use valetkey::provider::{AuthorizationServer, ClientRegistration, Provider};
 use valetkey::testing::ManualClock;
 use valetkey::vault::Vault;
 use valetkey::{
@@ -281,7 +279,7 @@ fn descriptor(kind: &Kind) -> AuthorizationServer {
 fn provider() -> Provider {
     let id = ProviderId::new("notes").expect("an id");
     let server = ServerId::new("as").expect("an id");
-    let hosts = vec![ApiHost::under("https://as.test", "/api")];
+    let hosts = ["https://as.test/api"];
     let mut provider = Provider::new(id, server, "Notes", hosts);
     provider.api_base = Some("https://as.test/api".into());
     provider.account = Some(AccountEndpoint {

@@ -70,7 +70,7 @@ impl Connections {
         registry
             .providers()
             .filter(|provider| registry.clients().for_all(&provider.server).is_some())
-            .map(|provider| -> &Provider { provider })
+            .map(|provider| provider.as_provider())
     }
 
     /// Returns the providers that a tenant can connect, in the order of their ids: those whose authorization server has a
@@ -83,7 +83,7 @@ impl Connections {
         let offered = self.engine.offered(tenant)?;
         Ok(offered
             .into_iter()
-            .map(|provider| -> &Provider { provider })
+            .map(|provider| provider.as_provider())
             .collect())
     }
 }

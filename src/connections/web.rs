@@ -128,7 +128,7 @@ impl Connections {
         let all = self.providers_for(&connection.tenant)?;
         Ok(all
             .into_iter()
-            .filter(|other| can_join(&service.provider, other))
+            .filter(|other| can_join(&service.provider, &other.0))
             .collect())
     }
 

@@ -153,7 +153,7 @@ impl Inner {
         let mut also: Vec<&str> = incoming.list("also").collect();
         if !also.is_empty() {
             let offered = self.connections.providers_for(caller.acting_user().tenant())?;
-            let is_offered = |name: &str| offered.iter().any(|provider| provider.id.as_str() == name);
+            let is_offered = |name: &str| offered.iter().any(|provider| provider.id().as_str() == name);
             if let Some(name) = also.iter().find(|name| !is_offered(name)) {
                 return Err(Error::from(UnknownProvider::new(name, std::iter::empty())).into());
             }

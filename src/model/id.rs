@@ -74,8 +74,8 @@ macro_rules! id {
         /// and "ada" are two names, and so are an é that is composed and one that is decomposed. A host whose names come in
         /// several spellings brings them into one before it passes them on.
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-        #[cfg_attr(feature = "serde", serde(try_from = "String", into = "String"))]
+        #[derive(serde::Serialize, serde::Deserialize)]
+        #[serde(try_from = "String", into = "String")]
         pub struct $name(Box<str>);
 
         impl $name {

@@ -8,9 +8,8 @@ use std::str::FromStr;
 use crate::model::{InvalidValue, Rule};
 
 /// One scope: printable ASCII without space, `"` and `\`; case-sensitive; at most 1024 bytes.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(try_from = "String", into = "String"))]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Scope(Box<str>);
 
 impl Scope {
@@ -75,9 +74,8 @@ impl fmt::Debug for Scope {
 }
 
 /// A set of scopes. Printed and parsed as a list with single spaces, in alphabetical order.
-#[derive(Clone, Default, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(transparent))]
+#[derive(Clone, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(transparent)]
 pub struct Scopes(BTreeSet<Scope>);
 
 impl Scopes {

@@ -13,7 +13,7 @@ use crate::model::{Scope, Scopes};
 use crate::protocol::expiry;
 use crate::protocol::form::pairs;
 use crate::protocol::json::{find, is_nothing, plain, text};
-use crate::provider::{AnswerShape, AuthorizationServer};
+use crate::provider::{AnswerShape, ServerDescriptor};
 
 /// The lifetime of the refresh token, as most servers that tell it call it.
 const REFRESH_LIFETIME: &str = "refresh_token_expires_in";
@@ -138,7 +138,7 @@ impl Answer {
     }
 
     /// The same, from where this server's answers have things.
-    pub(super) fn read_as(server: &AuthorizationServer, response: &HttpResponse) -> Option<Self> {
+    pub(super) fn read_as(server: &ServerDescriptor, response: &HttpResponse) -> Option<Self> {
         let shape = &server.answer;
         if *shape == AnswerShape::default() {
             return Self::read(response);

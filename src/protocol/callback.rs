@@ -10,7 +10,7 @@ use crate::model::{InvalidValue, Rule};
 use crate::protocol::form::pairs;
 use crate::protocol::pasted;
 use crate::protocol::registered::token_code;
-use crate::provider::{AuthorizationServer, IssuerPolicy};
+use crate::provider::{IssuerPolicy, ServerDescriptor};
 use crate::secret::{AuthorizationCode, State};
 
 /// The longest callback that is read, in bytes. Codes of several kilobytes exist.
@@ -205,7 +205,7 @@ impl AuthorizationResponse {
     /// # Errors
     ///
     /// [`InvalidValue`] if there is none, and no error either.
-    pub(crate) fn with_code_of(mut self, server: &AuthorizationServer) -> Result<Self, InvalidValue> {
+    pub(crate) fn with_code_of(mut self, server: &ServerDescriptor) -> Result<Self, InvalidValue> {
         if let Some(name) = server.code_parameter.as_deref().filter(|name| *name != "code")
             && !matches!(self.outcome, Some(Outcome::Error(_)))
         {

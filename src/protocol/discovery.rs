@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::http::HttpResponse;
 use crate::model::Parameters;
-use crate::provider::{AuthorizationServer, Discovery, InvalidParameter, ParameterProblem, Transport};
+use crate::provider::{Discovery, InvalidParameter, ParameterProblem, ServerDescriptor, Transport};
 
 /// The values that the answer gives for the descriptor's parameters.
 ///
@@ -14,7 +14,7 @@ use crate::provider::{AuthorizationServer, Discovery, InvalidParameter, Paramete
 /// fit.
 pub fn parse_discovery(
     discovery: &Discovery,
-    server: &AuthorizationServer,
+    server: &ServerDescriptor,
     parameters: &Parameters,
     response: &HttpResponse,
     transport: Transport,
@@ -83,7 +83,7 @@ pub fn parse_discovery(
 /// the answer, at most `most`. Values that the parameter's rule does not accept are left out.
 pub fn discovery_choices(
     discovery: &Discovery,
-    server: &AuthorizationServer,
+    server: &ServerDescriptor,
     response: &HttpResponse,
     transport: Transport,
     most: usize,
@@ -144,7 +144,7 @@ mod tests {
             .collect();
         let response = HttpResponse::new(StatusCode::from_u16(status).unwrap(), body);
         parse_discovery(
-            &jira.discovery.unwrap(),
+            jira.discovery.as_ref().unwrap(),
             &catalog::atlassian(),
             &parameters,
             &response,
@@ -159,7 +159,7 @@ mod tests {
         let list = |status: u16, body: &str, most| {
             let response = HttpResponse::new(StatusCode::from_u16(status).unwrap(), body);
             discovery_choices(
-                &catalog::jira().discovery.unwrap(),
+                catalog::jira().discovery.as_ref().unwrap(),
                 &catalog::atlassian(),
                 &response,
                 Transport::HttpsOnly,

@@ -9,7 +9,7 @@ use crate::http::HttpResponse;
 use crate::protocol::json::{is_nothing, text};
 use crate::protocol::retry_after::date_seconds;
 use crate::protocol::rfc3339;
-use crate::provider::{AuthorizationServer, Expiry};
+use crate::provider::{Expiry, ServerDescriptor};
 
 /// The lifetime of a token whose answer says when it expires in a way that cannot be read, where the descriptor has no
 /// default: the token is kept, and refreshed soon.
@@ -22,7 +22,7 @@ const ABSURD: f64 = 1e11;
 /// none (absent, null, zero or negative).
 pub(super) fn lifetime(
     raw: Option<&RawValue>,
-    server: &AuthorizationServer,
+    server: &ServerDescriptor,
     response: &HttpResponse,
 ) -> Option<Duration> {
     let raw = raw.filter(|raw| !is_nothing(raw))?;

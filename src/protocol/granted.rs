@@ -1,7 +1,7 @@
 //! Which scopes were granted ([RFC 6749 §3.3](https://www.rfc-editor.org/rfc/rfc6749#section-3.3)).
 
 use crate::model::{Scope, Scopes};
-use crate::provider::AuthorizationServer;
+use crate::provider::ServerDescriptor;
 
 /// The scopes that a connection has, in the spelling in which they were asked for.
 ///
@@ -9,7 +9,7 @@ use crate::provider::AuthorizationServer;
 /// it, with the server's prefix or in another case where the descriptor allows for it, or if the server never
 /// names it. Scopes that the answer names and nobody asked for are kept as they are.
 #[must_use]
-pub fn granted_scopes(server: &AuthorizationServer, requested: &Scopes, answered: Option<&Scopes>) -> Scopes {
+pub fn granted_scopes(server: &ServerDescriptor, requested: &Scopes, answered: Option<&Scopes>) -> Scopes {
     let Some(answered) = answered else {
         return requested.clone();
     };
@@ -45,7 +45,7 @@ pub fn with_offline_access(granted: Scopes, requested: &Scopes) -> Scopes {
 }
 
 /// Whether two spellings are one scope at this server.
-fn same(server: &AuthorizationServer, one: &str, other: &str) -> bool {
+fn same(server: &ServerDescriptor, one: &str, other: &str) -> bool {
     let equal = |one: &str, other: &str| {
         if server.scopes_ignore_case {
             one.eq_ignore_ascii_case(other)

@@ -16,8 +16,7 @@ use crate::protocol::registered::revocation_code;
 use crate::protocol::retry_after::retry_after;
 use crate::protocol::token_request::RequestError;
 use crate::provider::{
-    AuthorizationServer, ClientAuthentication, ClientRegistration, Revocation, RevocationAuth,
-    RevocationTokens,
+    ClientAuthentication, ClientRegistration, Revocation, RevocationAuth, RevocationTokens, ServerDescriptor,
 };
 use crate::secret::{AccessToken, RefreshToken};
 
@@ -52,7 +51,7 @@ pub struct Revocable<'a> {
 ///
 /// [`RequestError`] if the endpoint or the registration cannot be used.
 pub fn revocation_requests(
-    server: &AuthorizationServer,
+    server: &ServerDescriptor,
     registration: &ClientRegistration,
     endpoint: Option<&Url>,
     tokens: Revocable<'_>,
@@ -114,7 +113,7 @@ fn delete_with_bearer(endpoint: &Url, token: &AccessToken) -> Result<HttpRequest
 
 /// Adds the client's proof and makes the request.
 fn authenticated<'a>(
-    server: &AuthorizationServer,
+    server: &ServerDescriptor,
     registration: &'a ClientRegistration,
     authentication: RevocationAuth,
     endpoint: &Url,
@@ -168,7 +167,7 @@ fn authenticated<'a>(
 /// A 2xx counts unless its body says that something went wrong, as that of a token answer can: a few servers refuse with
 /// status 200. A page or an empty body says nothing of the kind.
 #[must_use]
-pub fn revocation_verdict(server: &AuthorizationServer, response: &HttpResponse) -> RevocationVerdict {
+pub fn revocation_verdict(server: &ServerDescriptor, response: &HttpResponse) -> RevocationVerdict {
     let error = if says_more(response) {
         Answer::read_as(server, response).and_then(|answer| answer.error)
     } else {
@@ -220,7 +219,7 @@ fn says_more(response: &HttpResponse) -> bool {
 mod tests {
     use super::*;
     use crate::protocol::form::pairs;
-    use crate::provider::catalog;
+    use crate::provider::{AuthorizationServer, catalog};
     use http::StatusCode;
     use http::header::RETRY_AFTER;
 
@@ -355,7 +354,7 @@ mod tests {
     fn a_refusal_with_status_200_is_not_a_yes() {
         use RevocationVerdict::{Done, Later, Refused};
         let mut flagged = catalog::google();
-        flagged.answer.success = Some(crate::provider::SuccessFlag {
+        flagged.answer.success = Some(crate::provider::data::SuccessFlag {
             pointer: "/status".into(),
             values: vec!["0".into()],
         });

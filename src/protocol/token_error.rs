@@ -14,7 +14,7 @@ use crate::model::FailureCode;
 use crate::protocol::answer::Answer;
 use crate::protocol::registered::token_code;
 use crate::protocol::retry_after::retry_after;
-use crate::provider::AuthorizationServer;
+use crate::provider::ServerDescriptor;
 
 /// Why there are no tokens. Holds no word of the server's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -110,7 +110,7 @@ impl TokenErrorCode {
 
 /// What an answer without tokens means.
 #[must_use]
-pub fn classify(server: &AuthorizationServer, response: &HttpResponse) -> TokenFailure {
+pub fn classify(server: &ServerDescriptor, response: &HttpResponse) -> TokenFailure {
     let answer = Answer::read_as(server, response);
     let code = answer.as_ref().and_then(|answer| answer.error.as_ref());
     if code.is_none() && response.status.is_client_error() && says_nothing(response) {
@@ -125,7 +125,7 @@ pub fn classify(server: &AuthorizationServer, response: &HttpResponse) -> TokenF
 
 /// The same, where the code has been read.
 pub(super) fn refusal(
-    server: &AuthorizationServer,
+    server: &ServerDescriptor,
     response: &HttpResponse,
     code: Option<&str>,
 ) -> TokenFailure {
@@ -143,7 +143,7 @@ fn says_nothing(response: &HttpResponse) -> bool {
 }
 
 fn meaning(
-    server: &AuthorizationServer,
+    server: &ServerDescriptor,
     status: StatusCode,
     code: Option<&str>,
     error: Option<TokenErrorCode>,
@@ -186,7 +186,7 @@ fn meaning(
 mod tests {
     use super::*;
     use crate::model::ServerId;
-    use crate::provider::DeadGrant;
+    use crate::provider::{AuthorizationServer, DeadGrant};
     use http::HeaderValue;
     use http::header::RETRY_AFTER;
 

@@ -10,7 +10,7 @@ use crate::protocol::answer::Answer;
 use crate::protocol::registered::is_bearer;
 use crate::protocol::revocation::Revocable;
 use crate::protocol::token_error::{TokenFailure, classify, refusal};
-use crate::provider::{AuthorizationServer, RefreshWith};
+use crate::provider::{RefreshWith, ServerDescriptor};
 use crate::secret::{AccessToken, IdToken, RefreshToken};
 
 /// The longest token, in bytes. Tokens of several kilobytes are common.
@@ -56,7 +56,7 @@ impl TokenResponse {
 /// [`TokenFailure`] if the server refused, in whatever status, or if there is no usable access token: it is missing, longer
 /// than 64 KiB, of another type than `bearer`, or would not fit a header.
 pub fn parse_token_response(
-    server: &AuthorizationServer,
+    server: &ServerDescriptor,
     response: &HttpResponse,
 ) -> Result<TokenResponse, TokenFailure> {
     parse(server, response, || None)
@@ -69,7 +69,7 @@ pub fn parse_token_response(
 ///
 /// As [`parse_token_response`].
 pub fn parse_refresh_response(
-    server: &AuthorizationServer,
+    server: &ServerDescriptor,
     response: &HttpResponse,
     held: impl FnOnce() -> Option<AccessToken>,
 ) -> Result<TokenResponse, TokenFailure> {
@@ -79,7 +79,7 @@ pub fn parse_refresh_response(
 }
 
 fn parse(
-    server: &AuthorizationServer,
+    server: &ServerDescriptor,
     response: &HttpResponse,
     held: impl FnOnce() -> Option<AccessToken>,
 ) -> Result<TokenResponse, TokenFailure> {

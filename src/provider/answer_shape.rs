@@ -6,15 +6,11 @@ use crate::provider::Pointer;
 /// [RFC 6749 §5.1](https://www.rfc-editor.org/rfc/rfc6749#section-5.1).
 ///
 /// Pointers start at the root of the answer, so an envelope is a part of each: `/data/access_token`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(
-    feature = "serde",
-    serde(
-        default,
-        deny_unknown_fields,
-        expecting = "the shape of an answer, written as an object"
-    )
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(
+    default,
+    deny_unknown_fields,
+    expecting = "the shape of an answer, written as an object"
 )]
 #[non_exhaustive]
 pub struct AnswerShape {
@@ -28,10 +24,7 @@ pub struct AnswerShape {
     /// as five minutes: the token is kept, and refreshed soon. Null and 0 mean that it does not expire.
     pub expires: Option<Pointer>,
     /// How the lifetime is written.
-    #[cfg_attr(
-        feature = "serde",
-        serde(deserialize_with = "crate::provider::tagged::deserialize")
-    )]
+    #[serde(deserialize_with = "crate::provider::tagged::deserialize")]
     pub expiry: Expiry,
     /// The scopes.
     pub scope: Option<Pointer>,
@@ -46,9 +39,8 @@ pub struct AnswerShape {
 }
 
 /// How an answer writes when the access token expires.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Expiry {
     /// Seconds from now.
@@ -65,17 +57,13 @@ pub enum Expiry {
 }
 
 /// A member that has one of these values in a success, and another in a refusal.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(
-    feature = "serde",
-    serde(deny_unknown_fields, expecting = "a mark of success, written as an object")
-)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a mark of success, written as an object")]
 #[allow(clippy::exhaustive_structs, reason = "plain data")]
 pub struct SuccessFlag {
     /// The member.
     pub pointer: Pointer,
     /// What it says in a success: `true`, `0`, `"0000"` without the quotes.
-    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::provider::scalar::list"))]
+    #[serde(deserialize_with = "crate::provider::scalar::list")]
     pub values: Vec<String>,
 }

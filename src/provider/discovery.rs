@@ -6,35 +6,27 @@ use crate::provider::Pointer;
 
 /// A GET with the new access token whose answer lists what the person has; one entry of it becomes parameters of
 /// the connection, usable in the API base, the API hosts and the account URL.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(
-    feature = "serde",
-    serde(deny_unknown_fields, expecting = "a discovery, written as an object")
-)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a discovery, written as an object")]
 #[allow(clippy::exhaustive_structs, reason = "plain data")]
 pub struct Discovery {
     /// The URL, a template.
     pub url: String,
     /// Where the list is; empty: the answer itself. Where there is no array, what is there counts as the one entry.
-    #[cfg_attr(feature = "serde", serde(default))]
+    #[serde(default)]
     pub entries: Pointer,
     /// How an entry is chosen where there are several. Absent, or without a value of its parameter: several are an
     /// error, never a silent choice.
-    #[cfg_attr(feature = "serde", serde(default))]
+    #[serde(default)]
     pub pick: Option<Pick>,
     /// The parameters that the entry fills, and where it says them. Each has a rule with the source
-    /// [`Discovery`](crate::provider::ParameterSource::Discovery).
+    /// `discovery`.
     pub values: BTreeMap<String, Pointer>,
 }
 
 /// Chooses the entry by a parameter that the host names.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(
-    feature = "serde",
-    serde(deny_unknown_fields, expecting = "a choice of an entry, written as an object")
-)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a choice of an entry, written as an object")]
 #[allow(clippy::exhaustive_structs, reason = "plain data")]
 pub struct Pick {
     /// The parameter.

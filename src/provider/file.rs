@@ -2,21 +2,20 @@
 
 use crate::provider::problem::InvalidDescriptor;
 use crate::provider::registry::RegistryBuilder;
+use crate::provider::unreadable::read;
 use crate::provider::{AuthorizationServer, Provider, Transport};
 
-/// Authorization servers and providers of a host's own: what a descriptor file holds. With feature `serde` it is read
-/// from JSON, TOML, YAML or whatever else serde reads; unknown fields are refused, and the error says which are known.
+/// Authorization servers and providers of a host's own: what a descriptor file holds. [`from_json`](Self::from_json) reads
+/// a JSON document; TOML, YAML and other formats are read by way of serde. Unknown members are refused, and the error says
+/// which are known.
 ///
-/// `docs/descriptors.md` describes every field with an example.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(
-    feature = "serde",
-    serde(
-        default,
-        deny_unknown_fields,
-        expecting = "a descriptor file, written as an object"
-    )
+/// `docs/descriptors.md` describes every member with an example, and `docs/descriptor.schema.json` is the schema for
+/// editors.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(
+    default,
+    deny_unknown_fields,
+    expecting = "a descriptor file, written as an object"
 )]
 #[allow(clippy::exhaustive_structs, reason = "plain data")]
 pub struct DescriptorFile {
@@ -27,6 +26,16 @@ pub struct DescriptorFile {
 }
 
 impl DescriptorFile {
+    /// Reads a file from a JSON document.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidDescriptor`] names the line and the column at which the document cannot be read, and what is expected
+    /// there. [`validate`](Self::validate) checks whether the values make sense.
+    pub fn from_json(document: &str) -> Result<Self, InvalidDescriptor> {
+        read(document)
+    }
+
     /// Checks every descriptor as [`build`](crate::connections::ConnectionsBuilder::build) does. Providers may name
     /// built-in servers. URLs must be `https`.
     ///

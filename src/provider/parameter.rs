@@ -8,62 +8,45 @@ const MAX_TEXT: usize = 1024;
 
 /// A value that a connection brings, what it may be, and where it comes from. Make one with
 /// [`ParameterRule::new`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(
-    feature = "serde",
-    serde(deny_unknown_fields, expecting = "a rule, written as an object")
-)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a rule, written as an object")]
 #[non_exhaustive]
 pub struct ParameterRule {
     /// The name, as in `{name}`.
     pub name: String,
     /// What may stand in it.
-    #[cfg_attr(
-        feature = "serde",
-        serde(deserialize_with = "crate::provider::tagged::deserialize")
-    )]
+    #[serde(deserialize_with = "crate::provider::tagged::deserialize")]
     pub kind: ParameterKind,
     /// The value when the host names none. Absent: the host must name one. Empty: there is none, and none is needed.
-    #[cfg_attr(
-        feature = "serde",
-        serde(default, deserialize_with = "crate::provider::scalar::optional")
-    )]
+    #[serde(default, deserialize_with = "crate::provider::scalar::optional")]
     pub default: Option<String>,
     /// Whether it may be missing altogether. A template without its value falls back to its next alternative.
-    #[cfg_attr(feature = "serde", serde(default))]
+    #[serde(default)]
     pub optional: bool,
     /// Where the value comes from. The host, unless set.
-    #[cfg_attr(
-        feature = "serde",
-        serde(default, deserialize_with = "crate::provider::tagged::deserialize")
-    )]
+    #[serde(default, deserialize_with = "crate::provider::tagged::deserialize")]
     pub source: ParameterSource,
     /// What the value must match from end to end: a regular expression without back references, and with look-ahead only
     /// at its very start.
-    #[cfg_attr(feature = "serde", serde(default))]
+    #[serde(default)]
     pub pattern: Option<Pattern>,
     /// What people write before the value and is not part of it: `https://`.
-    #[cfg_attr(feature = "serde", serde(default))]
+    #[serde(default)]
     pub prefix: Option<String>,
     /// What people write after the value and is not part of it: `.example.com`.
-    #[cfg_attr(feature = "serde", serde(default))]
+    #[serde(default)]
     pub suffix: Option<String>,
     /// The name for people.
-    #[cfg_attr(feature = "serde", serde(default))]
+    #[serde(default)]
     pub title: Option<String>,
     /// A value to show as an example.
-    #[cfg_attr(
-        feature = "serde",
-        serde(default, deserialize_with = "crate::provider::scalar::optional")
-    )]
+    #[serde(default, deserialize_with = "crate::provider::scalar::optional")]
     pub example: Option<String>,
 }
 
 /// Where the value of a parameter comes from.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ParameterSource {
     /// The host names it when the consent begins.
@@ -74,14 +57,13 @@ pub enum ParameterSource {
     Callback(String),
     /// It stands in the token answer, at this place.
     TokenAnswer(Pointer),
-    /// The provider's [`Discovery`](crate::provider::Discovery) finds it after the consent.
+    /// The provider's `discovery` finds it after the consent.
     Discovery,
 }
 
 /// What may stand in a placeholder.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ParameterKind {
     /// Letters, digits, `.`, `-` and `_`, at most 253: a host, a label of one, a tenant's name or id.
@@ -95,9 +77,7 @@ pub enum ParameterKind {
     /// slash are cut off.
     Host,
     /// One of these.
-    OneOf(
-        #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::provider::scalar::list"))] Vec<String>,
-    ),
+    OneOf(#[serde(deserialize_with = "crate::provider::scalar::list")] Vec<String>),
     /// A word that may have `~`, `:` and `@` too: for a path or a query, never for a host.
     Segment,
     /// Visible characters and single spaces, at most 1024 bytes: for added parameters and headers, never for a URL.
@@ -112,7 +92,7 @@ pub struct InvalidParameter {
     /// The parameter. One that the server does not have is given as `?`: the name may be anything.
     pub name: String,
     /// What is wrong with it.
-    pub problem: ParameterProblem,
+    pub(crate) problem: ParameterProblem,
 }
 
 /// What is wrong with a parameter.
@@ -139,6 +119,12 @@ pub enum ParameterProblem {
 }
 
 impl InvalidParameter {
+    /// Returns the mistake as a phrase about the parameter, such as `is missing`.
+    #[must_use]
+    pub fn problem(&self) -> String {
+        self.problem.to_string()
+    }
+
     pub(crate) const fn internal_host(name: String) -> Self {
         Self {
             name,

@@ -2,16 +2,16 @@
 
 use std::fmt;
 
-use crate::provider::InvalidRedirect;
+use crate::provider::redirect::InvalidRedirect;
 use crate::provider::template::{InvalidTemplate, Unfilled};
 
 /// A descriptor or a registration that cannot be used. An administrator must change it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct InvalidDescriptor {
-    /// The id of the server or provider.
+    /// The id of the server or provider. Empty if the document cannot be read.
     pub descriptor: String,
-    /// Its field.
+    /// The member of the document. Empty if the document cannot be read.
     pub field: &'static str,
     /// The mistake.
     pub(crate) problem: DescriptorProblem,
@@ -38,6 +38,9 @@ impl InvalidDescriptor {
 
 impl fmt::Display for InvalidDescriptor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if matches!(self.problem, DescriptorProblem::Unreadable { .. }) {
+            return write!(f, "the descriptor {}", self.problem);
+        }
         write!(f, "\"{}\": {}: {}", self.descriptor, self.field, self.problem)?;
         match &self.replaced_server {
             Some(server) => write!(
@@ -54,6 +57,16 @@ impl std::error::Error for InvalidDescriptor {}
 /// The mistake in a field of a descriptor.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum DescriptorProblem {
+    /// The document cannot be read.
+    #[error("cannot be read at line {line}, column {column}: {what}")]
+    Unreadable {
+        /// The line, from 1.
+        line: usize,
+        /// The column, from 1.
+        column: usize,
+        /// What is wrong there, without a value of the document.
+        what: String,
+    },
     /// The template is not valid.
     #[error(transparent)]
     Template(#[from] InvalidTemplate),

@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 /// How the client proves itself at the token endpoint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ClientAuthentication {
     /// `client_id` and `client_secret` in the body. Works at most servers, with any secret.
@@ -25,9 +24,8 @@ pub enum ClientAuthentication {
 }
 
 /// Whether the authorization request carries a PKCE challenge.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Pkce {
     /// `S256`, always ([RFC 9700 §2.1.1](https://www.rfc-editor.org/rfc/rfc9700#section-2.1.1)). There is no `plain`.
@@ -37,9 +35,8 @@ pub enum Pkce {
 }
 
 /// How the body of a token request is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum BodyFormat {
     /// `application/x-www-form-urlencoded`, as RFC 6749 wants.
@@ -50,9 +47,8 @@ pub enum BodyFormat {
 
 /// What becomes of the old refresh token when a new one is issued. It decides what can be saved after a
 /// refresh whose answer was lost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum RotationClass {
     /// The refresh token stays the same.
@@ -60,7 +56,7 @@ pub enum RotationClass {
     /// A new one comes and the old one stays valid.
     OldStaysValid,
     /// A new one comes and the old one is still accepted for that many seconds.
-    Grace(#[cfg_attr(feature = "serde", serde(with = "crate::provider::seconds"))] Duration),
+    Grace(#[serde(with = "crate::provider::seconds")] Duration),
     /// A new one comes and the old one is dead at once.
     SingleUse,
     /// As `SingleUse`, and using the old one again kills the new one too.
@@ -71,9 +67,8 @@ pub enum RotationClass {
 
 /// What the client does with the `iss` parameter of an authorization response
 /// ([RFC 9207](https://www.rfc-editor.org/rfc/rfc9207)).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum IssuerPolicy {
     /// Compared where the descriptor names the issuer and the callback brings one; otherwise nothing is compared.
@@ -87,9 +82,8 @@ pub enum IssuerPolicy {
 }
 
 /// How a grant is revoked at the provider.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(rename_all = "snake_case", deny_unknown_fields))]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Revocation {
     /// [RFC 7009](https://www.rfc-editor.org/rfc/rfc7009), or near enough: a POST with `token` and `token_type_hint`.
@@ -97,22 +91,16 @@ pub enum Revocation {
         /// The URL, a template.
         url: String,
         /// How the client proves itself there.
-        #[cfg_attr(
-            feature = "serde",
-            serde(
-                default = "same_as_token",
-                deserialize_with = "crate::provider::tagged::deserialize"
-            )
+        #[serde(
+            default = "same_as_token",
+            deserialize_with = "crate::provider::tagged::deserialize"
         )]
         authentication: RevocationAuth,
         /// Which tokens it takes.
-        #[cfg_attr(
-            feature = "serde",
-            serde(default = "both", deserialize_with = "crate::provider::tagged::deserialize")
-        )]
+        #[serde(default = "both", deserialize_with = "crate::provider::tagged::deserialize")]
         tokens: RevocationTokens,
         /// Whether revoking one connection ends the others of the same account and client.
-        #[cfg_attr(feature = "serde", serde(default))]
+        #[serde(default)]
         grant_wide: bool,
     },
     /// A `DELETE` with the access token as bearer, at the resource that stands for the grant.
@@ -129,20 +117,17 @@ pub enum Revocation {
     Unsupported,
 }
 
-#[cfg(feature = "serde")]
 const fn same_as_token() -> RevocationAuth {
     RevocationAuth::SameAsToken
 }
 
-#[cfg(feature = "serde")]
 const fn both() -> RevocationTokens {
     RevocationTokens::Both
 }
 
 /// How the client proves itself at the revocation endpoint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum RevocationAuth {
     /// As at the token endpoint.
@@ -156,9 +141,8 @@ pub enum RevocationAuth {
 }
 
 /// Which tokens a revocation endpoint takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum RevocationTokens {
     /// Both, the refresh token first; each dies separately.
@@ -172,36 +156,25 @@ pub enum RevocationTokens {
 }
 
 /// An answer by which this server says that a grant is dead, beside `invalid_grant`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(
-    feature = "serde",
-    serde(
-        deny_unknown_fields,
-        expecting = "an answer that means a dead grant, written as an object"
-    )
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "an answer that means a dead grant, written as an object"
 )]
 pub struct DeadGrant {
     /// The status, if only this one counts.
-    #[cfg_attr(
-        feature = "serde",
-        serde(default, deserialize_with = "crate::provider::status::optional")
-    )]
+    #[serde(default, deserialize_with = "crate::provider::status::optional")]
     pub status: Option<u16>,
     /// The `error` code, if only this one counts. Absent, with a status: any error response of that status counts, unless
     /// it says `invalid_client`: a wrong client secret must not end every user's connection. Prefer to name the code: a
     /// proxy or a firewall answers with the same statuses.
-    #[cfg_attr(feature = "serde", serde(default))]
+    #[serde(default)]
     pub error: Option<String>,
 }
 
 /// How the access token is put into an API request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(
-    feature = "serde",
-    serde(deny_unknown_fields, expecting = "a token header, written as an object")
-)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a token header, written as an object")]
 pub struct TokenHeader {
     /// The header's name.
     pub name: String,
@@ -220,9 +193,8 @@ impl Default for TokenHeader {
 }
 
 /// What renews an access token.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum RefreshWith {
     /// The refresh token, if there is one.

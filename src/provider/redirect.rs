@@ -6,30 +6,22 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use url::{Host, Url};
 
 /// Which redirect URIs an authorization server accepts. `https` is always accepted.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(
-    feature = "serde",
-    serde(
-        default,
-        deny_unknown_fields,
-        expecting = "rules for redirect URIs, written as an object"
-    )
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(
+    default,
+    deny_unknown_fields,
+    expecting = "rules for redirect URIs, written as an object"
 )]
 pub struct RedirectRules {
     /// Which plain-http loopback addresses it accepts.
-    #[cfg_attr(
-        feature = "serde",
-        serde(deserialize_with = "crate::provider::tagged::deserialize")
-    )]
+    #[serde(deserialize_with = "crate::provider::tagged::deserialize")]
     pub loopback: Loopback,
 }
 
 /// Which plain-http loopback redirect URIs a server accepts
 /// ([RFC 8252 §7.3](https://www.rfc-editor.org/rfc/rfc8252#section-7.3)).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Loopback {
     /// `127.0.0.1`, `[::1]` and `localhost`.

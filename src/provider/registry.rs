@@ -9,7 +9,8 @@ use crate::provider::clients::Clients;
 use crate::provider::compiled::{Client, CompiledProvider, CompiledServer};
 use crate::provider::problem::{DescriptorProblem, InvalidDescriptor};
 use crate::provider::{
-    AuthorizationServer, ClientRegistration, ClientSource, Provider, Transport, UnknownProvider, validate,
+    AuthorizationServer, ClientRegistration, ClientSource, Provider, ProviderDescriptor, ServerDescriptor,
+    Transport, UnknownProvider, validate,
 };
 
 /// The servers, providers and clients of a host. Built once, then only read.
@@ -90,27 +91,24 @@ impl RegistryBuilder {
     /// [says so](AuthorizationServer::replaces_builtin); another server with a known id is a mistake, which
     /// [`mistakes`](Self::mistakes) reports.
     pub(crate) fn add_server(&mut self, server: AuthorizationServer) {
-        let is_twice = self.servers.contains_key(&server.id);
-        let is_built_in = BUILT_IN.servers.contains_key(&server.id);
-        let problem = id_problem(server.id.as_str(), is_built_in, is_twice, server.replaces_builtin);
+        let id = server.0.id.clone();
+        let is_twice = self.servers.contains_key(&id);
+        let is_built_in = BUILT_IN.servers.contains_key(&id);
+        let problem = id_problem(id.as_str(), is_built_in, is_twice, server.0.replaces_builtin);
         self.misnamed.extend(problem);
-        self.servers.insert(server.id.clone(), server);
+        self.servers.insert(id, server);
     }
 
     /// Adds a provider. One with the id of a built-in provider takes its place if it
     /// [says so](Provider::replaces_builtin); another provider with a known id is a mistake, which
     /// [`mistakes`](Self::mistakes) reports.
     pub(crate) fn add_provider(&mut self, provider: Provider) {
-        let is_twice = self.providers.contains_key(&provider.id);
-        let is_built_in = BUILT_IN.providers.contains_key(&provider.id);
-        let problem = id_problem(
-            provider.id.as_str(),
-            is_built_in,
-            is_twice,
-            provider.replaces_builtin,
-        );
+        let id = provider.0.id.clone();
+        let is_twice = self.providers.contains_key(&id);
+        let is_built_in = BUILT_IN.providers.contains_key(&id);
+        let problem = id_problem(id.as_str(), is_built_in, is_twice, provider.0.replaces_builtin);
         self.misnamed.extend(problem);
-        self.providers.insert(provider.id.clone(), provider);
+        self.providers.insert(id, provider);
     }
 
     /// Registers the host's client at a server. A second one for the same server is a mistake, which
@@ -166,7 +164,7 @@ impl RegistryBuilder {
     pub(crate) fn mistakes(&self, transport: Transport) -> Vec<InvalidDescriptor> {
         let mut mistakes = self.misnamed.clone();
         for server in self.servers.values() {
-            mistakes.extend(validate::server(server, transport));
+            mistakes.extend(validate::server(&server.0, transport));
         }
         for provider in self.all_providers() {
             mistakes.extend(self.mistakes_of(provider, transport));
@@ -181,7 +179,7 @@ impl RegistryBuilder {
         mistakes
     }
 
-    fn mistakes_of(&self, provider: &Provider, transport: Transport) -> Vec<InvalidDescriptor> {
+    fn mistakes_of(&self, provider: &ProviderDescriptor, transport: Transport) -> Vec<InvalidDescriptor> {
         let is_built_in = !self.providers.contains_key(&provider.id);
         if is_built_in && !self.servers.contains_key(&provider.server) {
             return Vec::new();
@@ -200,24 +198,24 @@ impl RegistryBuilder {
     }
 
     /// The server with this id: the host's, otherwise the built-in one.
-    fn server(&self, id: &ServerId) -> Option<&AuthorizationServer> {
+    fn server(&self, id: &ServerId) -> Option<&ServerDescriptor> {
         let built_in = || {
             BUILT_IN
                 .servers
                 .get(id)
-                .map(|server| -> &AuthorizationServer { server })
+                .map(|server| -> &ServerDescriptor { server })
         };
-        self.servers.get(id).or_else(built_in)
+        self.servers.get(id).map(|server| &server.0).or_else(built_in)
     }
 
     /// The providers in the order of their ids: the host's, and the built-in ones that it has not replaced.
-    fn all_providers(&self) -> impl Iterator<Item = &Provider> {
+    fn all_providers(&self) -> impl Iterator<Item = &ProviderDescriptor> {
         let built_in = BUILT_IN
             .providers
             .values()
-            .map(|provider| -> &Provider { provider });
+            .map(|provider| -> &ProviderDescriptor { provider });
         let mut all: BTreeMap<_, _> = built_in.map(|provider| (&provider.id, provider)).collect();
-        all.extend(&self.providers);
+        all.extend(self.providers.iter().map(|(id, provider)| (id, &provider.0)));
         all.into_values()
     }
 

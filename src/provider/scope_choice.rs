@@ -5,15 +5,11 @@ use std::collections::BTreeMap;
 use crate::model::Scopes;
 
 /// Named choices of scopes, beside the default ones.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(
-    feature = "serde",
-    serde(
-        default,
-        deny_unknown_fields,
-        expecting = "tiers of scopes, written as an object"
-    )
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(
+    default,
+    deny_unknown_fields,
+    expecting = "tiers of scopes, written as an object"
 )]
 #[non_exhaustive]
 pub struct ScopeTiers {
@@ -25,25 +21,9 @@ pub struct ScopeTiers {
     pub least_privilege: Option<Scopes>,
 }
 
-/// Names one of the [`ScopeTiers`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum ScopeTier {
-    /// Reading alone.
-    ReadOnly,
-    /// Reading and writing.
-    ReadWrite,
-    /// The least that is useful.
-    LeastPrivilege,
-}
-
 /// Scopes that depend on how the host's client is registered: a parameter of the connection says how.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(
-    feature = "serde",
-    serde(deny_unknown_fields, expecting = "modes of scopes, written as an object")
-)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields, expecting = "modes of scopes, written as an object")]
 #[allow(clippy::exhaustive_structs, reason = "plain data")]
 pub struct ScopeModes {
     /// The parameter that decides.

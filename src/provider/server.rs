@@ -9,229 +9,166 @@ use crate::provider::{
     RedirectRules, RefreshWith, Revocation, RotationClass,
 };
 
-/// An authorization server, as data. Several providers may share one; client registrations are kept by it.
+/// The document of an [`AuthorizationServer`](crate::provider::AuthorizationServer), as the crate reads it.
 ///
-/// Make one with [`AuthorizationServer::new`], then set the fields in which the server deviates. URLs are
-/// templates: `{name}` stands for a connection parameter with a rule in [`parameters`](Self::parameters).
-/// Everything is checked once, when the connections are built.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(
-    feature = "serde",
-    serde(deny_unknown_fields, expecting = "a server, written as an object")
-)]
+/// URLs are templates: `{name}` stands for a connection parameter with a rule in [`parameters`](Self::parameters).
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a server, written as an object")]
 #[non_exhaustive]
-pub struct AuthorizationServer {
+pub struct ServerDescriptor {
     /// Names the server.
     pub id: ServerId,
     /// The issuer identifier, if it has one fixed string ([RFC 8414 §2](https://www.rfc-editor.org/rfc/rfc8414#section-2)).
-    #[cfg_attr(feature = "serde", serde(default))]
+    #[serde(default)]
     pub issuer: Option<String>,
     /// Where consent is asked for.
     pub authorization_endpoint: String,
     /// Where codes and refresh tokens are exchanged.
     pub token_endpoint: String,
     /// Where refresh tokens are exchanged, if elsewhere.
-    #[cfg_attr(feature = "serde", serde(default))]
+    #[serde(default)]
     pub refresh_endpoint: Option<String>,
     /// How the client proves itself.
-    #[cfg_attr(
-        feature = "serde",
-        serde(
-            default = "defaults::client_authentication",
-            deserialize_with = "crate::provider::tagged::deserialize"
-        )
+    #[serde(
+        default = "defaults::client_authentication",
+        deserialize_with = "crate::provider::tagged::deserialize"
     )]
     pub client_authentication: ClientAuthentication,
     /// Whether PKCE is sent.
-    #[cfg_attr(
-        feature = "serde",
-        serde(
-            default = "defaults::pkce",
-            deserialize_with = "crate::provider::tagged::deserialize"
-        )
+    #[serde(
+        default = "defaults::pkce",
+        deserialize_with = "crate::provider::tagged::deserialize"
     )]
     pub pkce: Pkce,
     /// What stands between scopes in the authorization request. A space, by RFC 6749; some want a comma.
-    #[cfg_attr(feature = "serde", serde(default = "defaults::scope_separator"))]
+    #[serde(default = "defaults::scope_separator")]
     pub scope_separator: String,
     /// How token requests are written.
-    #[cfg_attr(
-        feature = "serde",
-        serde(
-            default = "defaults::body_format",
-            deserialize_with = "crate::provider::tagged::deserialize"
-        )
+    #[serde(
+        default = "defaults::body_format",
+        deserialize_with = "crate::provider::tagged::deserialize"
     )]
     pub body_format: BodyFormat,
     /// More parameters for the authorization request. None may bear a name that the protocol uses, but for `response_type`
     /// with a `code` in it.
-    #[cfg_attr(
-        feature = "serde",
-        serde(default, deserialize_with = "crate::provider::scalar::map")
-    )]
+    #[serde(default, deserialize_with = "crate::provider::scalar::map")]
     pub authorization_parameters: BTreeMap<String, String>,
     /// With these in the authorization request, the server adds what is asked for to what it granted before. Absent: it does
     /// not, and all is asked for again.
-    #[cfg_attr(
-        feature = "serde",
-        serde(default, deserialize_with = "crate::provider::scalar::map")
-    )]
+    #[serde(default, deserialize_with = "crate::provider::scalar::map")]
     pub extending_parameters: BTreeMap<String, String>,
     /// More parameters for the code exchange. A `grant_type` takes the place of the standard one.
-    #[cfg_attr(
-        feature = "serde",
-        serde(default, deserialize_with = "crate::provider::scalar::map")
-    )]
+    #[serde(default, deserialize_with = "crate::provider::scalar::map")]
     pub token_parameters: BTreeMap<String, String>,
     /// More parameters for the refresh. `{redirect_uri}` and `{scope}` (the granted ones) stand for those values.
-    #[cfg_attr(
-        feature = "serde",
-        serde(default, deserialize_with = "crate::provider::scalar::map")
-    )]
+    #[serde(default, deserialize_with = "crate::provider::scalar::map")]
     pub refresh_parameters: BTreeMap<String, String>,
     /// The values that a connection brings for the URLs.
-    #[cfg_attr(feature = "serde", serde(default))]
+    #[serde(default)]
     pub parameters: Vec<ParameterRule>,
     /// What becomes of an old refresh token.
-    #[cfg_attr(
-        feature = "serde",
-        serde(
-            default = "defaults::rotation",
-            deserialize_with = "crate::provider::tagged::deserialize"
-        )
+    #[serde(
+        default = "defaults::rotation",
+        deserialize_with = "crate::provider::tagged::deserialize"
     )]
     pub rotation: RotationClass,
     /// How long a refresh token lives unused, if it dies of that.
-    #[cfg_attr(
-        feature = "serde",
-        serde(default, with = "crate::provider::seconds::optional")
-    )]
+    #[serde(default, with = "crate::provider::seconds::optional")]
     pub refresh_token_idle: Option<Duration>,
     /// How long a refresh token lives from the consent at most, whatever is done.
-    #[cfg_attr(
-        feature = "serde",
-        serde(default, with = "crate::provider::seconds::optional")
-    )]
+    #[serde(default, with = "crate::provider::seconds::optional")]
     pub refresh_token_lifetime: Option<Duration>,
     /// The lifetime of an access token whose answer names none. Absent: used until it is refused.
-    #[cfg_attr(
-        feature = "serde",
-        serde(default, with = "crate::provider::seconds::optional")
-    )]
+    #[serde(default, with = "crate::provider::seconds::optional")]
     pub default_expires_in: Option<Duration>,
     /// How a grant is revoked.
-    #[cfg_attr(
-        feature = "serde",
-        serde(
-            default = "defaults::revocation",
-            deserialize_with = "crate::provider::tagged::deserialize"
-        )
+    #[serde(
+        default = "defaults::revocation",
+        deserialize_with = "crate::provider::tagged::deserialize"
     )]
     pub revocation: Revocation,
     /// Whether each consent makes a grant of its own, even in a browser whose session goes on: then the tokens of a
     /// connection that is connected again are revoked at once. Otherwise they are kept sealed, and revoked together
     /// with the connection: revoking them earlier could end the new ones.
-    #[cfg_attr(feature = "serde", serde(default))]
+    #[serde(default)]
     pub separate_grants: bool,
     /// What is done with `iss`.
-    #[cfg_attr(
-        feature = "serde",
-        serde(
-            default = "defaults::issuer_policy",
-            deserialize_with = "crate::provider::tagged::deserialize"
-        )
+    #[serde(
+        default = "defaults::issuer_policy",
+        deserialize_with = "crate::provider::tagged::deserialize"
     )]
     pub issuer_policy: IssuerPolicy,
     /// Scopes that the server never names in its answer although it grants them, such as `offline_access`, or `openid` where
     /// a `resource` is asked for and the answer lists only its scopes.
-    #[cfg_attr(feature = "serde", serde(default))]
+    #[serde(default)]
     pub unechoed_scopes: Vec<String>,
     /// What stands before a scope in the answer and not in the request, if the server adds a prefix.
-    #[cfg_attr(feature = "serde", serde(default))]
+    #[serde(default)]
     pub scope_prefix: Option<String>,
     /// Whether the answer may write scopes in other letter case.
-    #[cfg_attr(feature = "serde", serde(default))]
+    #[serde(default)]
     pub scopes_ignore_case: bool,
     /// Answers that mean a dead grant, beside `invalid_grant`.
-    #[cfg_attr(feature = "serde", serde(default))]
+    #[serde(default)]
     pub dead_grants: Vec<DeadGrant>,
     /// Which redirect URIs the server accepts.
-    #[cfg_attr(feature = "serde", serde(default))]
+    #[serde(default)]
     pub redirects: RedirectRules,
     /// Where the tokens will be used: `resource` in every request
     /// ([RFC 8707](https://www.rfc-editor.org/rfc/rfc8707#section-2)). Absolute URIs without a fragment.
-    #[cfg_attr(feature = "serde", serde(default))]
+    #[serde(default)]
     pub resources: Vec<String>,
     /// Other names for parameters of the authorization request; the empty name leaves the parameter out.
-    #[cfg_attr(
-        feature = "serde",
-        serde(default, deserialize_with = "crate::provider::scalar::map")
-    )]
+    #[serde(default, deserialize_with = "crate::provider::scalar::map")]
     pub authorization_renames: BTreeMap<String, String>,
     /// Other names for parameters of token requests; the empty name leaves the parameter out.
-    #[cfg_attr(
-        feature = "serde",
-        serde(default, deserialize_with = "crate::provider::scalar::map")
-    )]
+    #[serde(default, deserialize_with = "crate::provider::scalar::map")]
     pub token_renames: BTreeMap<String, String>,
     /// More headers for token requests.
-    #[cfg_attr(
-        feature = "serde",
-        serde(default, deserialize_with = "crate::provider::scalar::map")
-    )]
+    #[serde(default, deserialize_with = "crate::provider::scalar::map")]
     pub token_headers: BTreeMap<String, String>,
     /// More parameters for the query of token requests. Never a credential: queries end up in logs.
-    #[cfg_attr(
-        feature = "serde",
-        serde(default, deserialize_with = "crate::provider::scalar::map")
-    )]
+    #[serde(default, deserialize_with = "crate::provider::scalar::map")]
     pub token_query: BTreeMap<String, String>,
     /// The name under which the callback brings the code, if not `code`.
-    #[cfg_attr(feature = "serde", serde(default))]
+    #[serde(default)]
     pub code_parameter: Option<String>,
     /// The route of a single-page consent screen: the request goes behind it, into the fragment (`/oauth/authorize`).
-    #[cfg_attr(feature = "serde", serde(default))]
+    #[serde(default)]
     pub authorization_fragment: Option<String>,
     /// Whether scopes stand in the authorization URL as they are, without percent-encoding where a query allows it.
-    #[cfg_attr(feature = "serde", serde(default))]
+    #[serde(default)]
     pub raw_scope: bool,
     /// Where token answers say what.
-    #[cfg_attr(feature = "serde", serde(default))]
+    #[serde(default)]
     pub answer: AnswerShape,
     /// What renews an access token.
-    #[cfg_attr(
-        feature = "serde",
-        serde(default, deserialize_with = "crate::provider::tagged::deserialize")
-    )]
+    #[serde(default, deserialize_with = "crate::provider::tagged::deserialize")]
     pub refresh_with: RefreshWith,
     /// The `grant_type` of a refresh, if not `refresh_token`.
-    #[cfg_attr(feature = "serde", serde(default))]
+    #[serde(default)]
     pub refresh_grant_type: Option<String>,
     /// Whether the revocation endpoint is not documented to end the grant: its yes is reported as an attempt.
-    #[cfg_attr(feature = "serde", serde(default))]
+    #[serde(default)]
     pub revocation_is_best_effort: bool,
     /// The statuses by which the revocation endpoint says that the grant was ended before.
-    #[cfg_attr(
-        feature = "serde",
-        serde(default, deserialize_with = "crate::provider::status::list")
-    )]
+    #[serde(default, deserialize_with = "crate::provider::status::list")]
     pub already_revoked: Vec<u16>,
     /// The page where the person can remove access themselves, beside what `revocation` does.
-    #[cfg_attr(feature = "serde", serde(default))]
+    #[serde(default)]
     pub access_page: Option<String>,
     /// Where the host registers its client.
-    #[cfg_attr(feature = "serde", serde(default))]
+    #[serde(default)]
     pub register_at: Option<String>,
     /// What whoever registers the client should know, in sentences.
-    #[cfg_attr(feature = "serde", serde(default))]
+    #[serde(default)]
     pub notes: Vec<String>,
     /// Whether this descriptor takes the place of the built-in one with its id. Without it, such an id is a mistake.
-    #[cfg_attr(feature = "serde", serde(default))]
+    #[serde(default)]
     pub replaces_builtin: bool,
 }
 
-impl AuthorizationServer {
+impl ServerDescriptor {
     /// A server that keeps to the standards: `client_secret_post`, PKCE, space-separated scopes, form
     /// bodies, unknown rotation (so the strictest), no revocation endpoint.
     #[must_use]
@@ -288,9 +225,8 @@ impl AuthorizationServer {
     }
 }
 
-#[cfg(feature = "serde")]
 mod defaults {
-    //! What a descriptor from a file means where it is silent: the same as [`AuthorizationServer::new`](super::AuthorizationServer::new).
+    //! What a descriptor from a file means where it is silent: the same as [`ServerDescriptor::new`](super::ServerDescriptor::new).
 
     use super::{BodyFormat, ClientAuthentication, IssuerPolicy, Pkce, Revocation, RotationClass};
 

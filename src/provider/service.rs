@@ -3,20 +3,15 @@
 use std::collections::BTreeMap;
 
 use crate::model::{Parameters, ProviderId, Scopes, ServerId};
-use crate::provider::{Discovery, Pointer, ScopeModes, ScopeTier, ScopeTiers, TokenHeader};
+use crate::provider::{Discovery, Pointer, ScopeModes, ScopeTiers, TokenHeader};
 
-/// A service that can be connected, as data.
+/// The document of a [`Provider`](crate::provider::Provider), as the crate reads it.
 ///
-/// Make one with [`Provider::new`], then set what else is known. URLs and hosts are templates, filled from
-/// the connection's parameters.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(
-    feature = "serde",
-    serde(deny_unknown_fields, expecting = "a provider, written as an object")
-)]
+/// URLs and hosts are templates, filled from the connection's parameters.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a provider, written as an object")]
 #[non_exhaustive]
-pub struct Provider {
+pub struct ProviderDescriptor {
     /// Names the service.
     pub id: ProviderId,
     /// The authorization server that grants access to it.
@@ -24,77 +19,65 @@ pub struct Provider {
     /// The name for people.
     pub name: String,
     /// The group it is shown under.
-    #[cfg_attr(feature = "serde", serde(default))]
+    #[serde(default)]
     pub group: String,
     /// What is asked for when the host names no scopes: the least that makes the service useful.
-    #[cfg_attr(feature = "serde", serde(default))]
+    #[serde(default)]
     pub default_scopes: Scopes,
     /// What is always asked for besides: to learn whose account it is, to get a refresh token.
-    #[cfg_attr(feature = "serde", serde(default))]
+    #[serde(default)]
     pub required_scopes: Scopes,
     /// Where the service's API begins; a request to `send` with a path alone is resolved against it.
-    #[cfg_attr(feature = "serde", serde(default))]
+    #[serde(default)]
     pub api_base: Option<String>,
     /// The only places that requests of the host may be sent to with the access token. Empty: below `api_base`. The
     /// library itself also asks `account` and `discovery` with it, wherever these are.
-    #[cfg_attr(feature = "serde", serde(default))]
+    #[serde(default)]
     pub api_hosts: Vec<ApiHost>,
     /// How to learn whose account was connected.
-    #[cfg_attr(feature = "serde", serde(default))]
+    #[serde(default)]
     pub account: Option<AccountEndpoint>,
     /// More headers for API requests, the account request and the discovery included. One that a request brings itself
     /// stays as it is; one without its value is left out.
-    #[cfg_attr(
-        feature = "serde",
-        serde(default, deserialize_with = "crate::provider::scalar::map")
-    )]
+    #[serde(default, deserialize_with = "crate::provider::scalar::map")]
     pub api_headers: BTreeMap<String, String>,
     /// More parameters for the query of API requests, in the same way. Never a credential: queries end up in logs.
-    #[cfg_attr(
-        feature = "serde",
-        serde(default, deserialize_with = "crate::provider::scalar::map")
-    )]
+    #[serde(default, deserialize_with = "crate::provider::scalar::map")]
     pub api_query: BTreeMap<String, String>,
     /// How the access token is put into a request.
-    #[cfg_attr(feature = "serde", serde(default))]
+    #[serde(default)]
     pub token_header: TokenHeader,
     /// The statuses by which the API says that it does not accept the access token: 400 to 499, 401 unless set. Some APIs
     /// answer an expired token with 403. `send` then refreshes the token once and repeats the request.
-    #[cfg_attr(
-        feature = "serde",
-        serde(
-            default = "default_token_refused",
-            deserialize_with = "crate::provider::status::list"
-        )
+    #[serde(
+        default = "default_token_refused",
+        deserialize_with = "crate::provider::status::list"
     )]
     pub token_refused: Vec<u16>,
     /// More parameters for the authorization request, beside the server's. None may bear a name that the protocol uses.
-    #[cfg_attr(
-        feature = "serde",
-        serde(default, deserialize_with = "crate::provider::scalar::map")
-    )]
+    #[serde(default, deserialize_with = "crate::provider::scalar::map")]
     pub authorization_parameters: BTreeMap<String, String>,
     /// Other choices of scopes than the default one.
-    #[cfg_attr(feature = "serde", serde(default))]
+    #[serde(default)]
     pub tiers: ScopeTiers,
     /// Scopes that a parameter of the connection decides, whatever else is asked for.
-    #[cfg_attr(feature = "serde", serde(default))]
+    #[serde(default)]
     pub scope_modes: Option<ScopeModes>,
     /// How to find, after the consent, which of the person's sites the connection is for.
-    #[cfg_attr(feature = "serde", serde(default))]
+    #[serde(default)]
     pub discovery: Option<Discovery>,
     /// Where the token answer itself says whose account it is. Asked before [`account`](Self::account).
-    #[cfg_attr(feature = "serde", serde(default))]
+    #[serde(default)]
     pub account_in_answer: Option<AccountPointers>,
     /// What whoever uses the service should know, in sentences.
-    #[cfg_attr(feature = "serde", serde(default))]
+    #[serde(default)]
     pub notes: Vec<String>,
     /// Whether this descriptor takes the place of the built-in one with its id. Without it, such an id is a mistake.
-    #[cfg_attr(feature = "serde", serde(default))]
+    #[serde(default)]
     pub replaces_builtin: bool,
 }
 
-impl Provider {
+impl ProviderDescriptor {
     /// A service at this server, reachable at these hosts, with nothing else known.
     #[must_use]
     pub fn new(id: ProviderId, server: ServerId, name: impl Into<String>, api_hosts: Vec<ApiHost>) -> Self {
@@ -128,29 +111,17 @@ fn default_token_refused() -> Vec<u16> {
     vec![401]
 }
 
-impl Provider {
-    /// The scopes of a tier, for [`ConsentOptions::scopes`](crate::ConsentOptions::scopes), if the service has it.
-    #[must_use]
-    pub const fn scopes_of(&self, tier: ScopeTier) -> Option<&Scopes> {
-        match tier {
-            ScopeTier::ReadOnly => self.tiers.read_only.as_ref(),
-            ScopeTier::ReadWrite => self.tiers.read_write.as_ref(),
-            ScopeTier::LeastPrivilege => self.tiers.least_privilege.as_ref(),
-        }
-    }
-
+impl ProviderDescriptor {
     /// Every scope that the descriptor names: the default and the required ones, those of the tiers and of the modes.
     pub(crate) fn known_scopes(&self) -> Scopes {
-        let tiers = [
-            ScopeTier::ReadOnly,
-            ScopeTier::ReadWrite,
-            ScopeTier::LeastPrivilege,
-        ];
+        let ScopeTiers {
+            read_only,
+            read_write,
+            least_privilege,
+        } = &self.tiers;
+        let tiers = [read_only, read_write, least_privilege].into_iter().flatten();
         let modes = self.scope_modes.iter().flat_map(|modes| modes.scopes.values());
-        let others = tiers
-            .into_iter()
-            .filter_map(|tier| self.scopes_of(tier))
-            .chain(modes);
+        let others = tiers.chain(modes);
         others.fold(
             self.default_scopes.union(&self.required_scopes),
             |known, scopes| known.union(scopes),
@@ -186,12 +157,8 @@ impl Provider {
 }
 
 /// A host that may receive the access token.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(
-    feature = "serde",
-    serde(deny_unknown_fields, expecting = "an API host, written as an object")
-)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields, expecting = "an API host, written as an object")]
 pub struct ApiHost {
     /// The origin, such as `https://www.googleapis.com`; a template. Where a base URL brings a path,
     /// that path is part of the prefix: a GitLab below `https://host/lab` gets no token of `https://host/other`.
@@ -199,11 +166,10 @@ pub struct ApiHost {
     /// The path must lie under this prefix, where one host serves several services. `/` allows all.
     /// `/calendar/v3` allows `/calendar/v3` and `/calendar/v3/events`, not `/calendar/v30`. `{name}` stands for a value of the
     /// connection; while it is not known, nothing is allowed.
-    #[cfg_attr(feature = "serde", serde(default = "root"))]
+    #[serde(default = "root")]
     pub path_prefix: String,
 }
 
-#[cfg(feature = "serde")]
 fn root() -> String {
     "/".into()
 }
@@ -218,6 +184,19 @@ impl ApiHost {
         }
     }
 
+    /// What lies under a URL without a query: an origin, and perhaps a path.
+    pub(crate) fn of_url(url: &str) -> Self {
+        let host = url.find("://").map_or(0, |at| at + 3);
+        let end = url[host..].find('/').map_or(url.len(), |at| host + at);
+        let (origin, path) = url.split_at(end);
+        Self::under(origin, if path.is_empty() { "/" } else { path })
+    }
+
+    /// The URL that [`of_url`](Self::of_url) reads.
+    pub(crate) fn to_url(&self) -> String {
+        format!("{}{}", self.origin, self.path_prefix.trim_end_matches('/'))
+    }
+
     /// What lies under a path of an origin.
     #[must_use]
     pub fn under(origin: impl Into<String>, path_prefix: impl Into<String>) -> Self {
@@ -229,43 +208,35 @@ impl ApiHost {
 }
 
 /// How to learn whose account was connected: a GET with the access token, and where the answer says it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(
-    feature = "serde",
-    serde(deny_unknown_fields, expecting = "an account, written as an object")
-)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields, expecting = "an account, written as an object")]
 pub struct AccountEndpoint {
     /// The URL, a template.
     pub url: String,
     /// The stable id; the first pointer that finds a string or a number.
     pub id: Vec<Pointer>,
     /// The e-mail address; the first pointer that finds a string.
-    #[cfg_attr(feature = "serde", serde(default))]
+    #[serde(default)]
     pub email: Vec<Pointer>,
     /// The name for people; the first pointer that finds a string.
-    #[cfg_attr(feature = "serde", serde(default))]
+    #[serde(default)]
     pub label: Vec<Pointer>,
 }
 
 /// Where an answer says whose account it is.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(
-    feature = "serde",
-    serde(
-        deny_unknown_fields,
-        expecting = "an account in an answer, written as an object"
-    )
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "an account in an answer, written as an object"
 )]
 #[allow(clippy::exhaustive_structs, reason = "plain data")]
 pub struct AccountPointers {
     /// The stable id; the first pointer that finds a string or a number.
     pub id: Vec<Pointer>,
     /// The e-mail address; the first pointer that finds a string.
-    #[cfg_attr(feature = "serde", serde(default))]
+    #[serde(default)]
     pub email: Vec<Pointer>,
     /// The name for people; the first pointer that finds a string.
-    #[cfg_attr(feature = "serde", serde(default))]
+    #[serde(default)]
     pub label: Vec<Pointer>,
 }

@@ -13,10 +13,10 @@ pub(super) use registration::registration;
 
 use crate::provider::problem::InvalidDescriptor;
 use crate::provider::validate::check::Check;
-use crate::provider::{AuthorizationServer, Provider, Transport};
+use crate::provider::{ProviderDescriptor, ServerDescriptor, Transport};
 
 /// Returns the mistakes of a server: the first of each field.
-pub(super) fn server(server: &AuthorizationServer, transport: Transport) -> Vec<InvalidDescriptor> {
+pub(super) fn server(server: &ServerDescriptor, transport: Transport) -> Vec<InvalidDescriptor> {
     let check = Check {
         descriptor: server.id.as_str(),
         server,
@@ -52,8 +52,8 @@ pub(super) fn server(server: &AuthorizationServer, transport: Transport) -> Vec<
 
 /// Returns the mistakes of a provider at its server: the first of each field.
 pub(super) fn provider(
-    provider: &Provider,
-    server: &AuthorizationServer,
+    provider: &ProviderDescriptor,
+    server: &ServerDescriptor,
     transport: Transport,
 ) -> Vec<InvalidDescriptor> {
     let check = Check {

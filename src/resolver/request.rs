@@ -8,7 +8,7 @@ use http::header::{
 use http::request::Parts;
 
 use crate::error::RequestRefused;
-use crate::provider::Provider;
+use crate::provider::ProviderDescriptor;
 use crate::resolver::access::Access;
 
 /// Methods that no API of a service needs. `CONNECT` asks a proxy for a tunnel, `TRACE` and IIS's `TRACK` ask for the
@@ -104,7 +104,7 @@ pub(super) fn check_method(method: &Method) -> Result<(), RequestRefused> {
 /// API passes: the request may choose its value.
 pub(super) fn check_headers<'a>(
     headers: &HeaderMap,
-    providers: impl IntoIterator<Item = &'a Provider>,
+    providers: impl IntoIterator<Item = &'a ProviderDescriptor>,
 ) -> Result<(), RequestRefused> {
     let described: Vec<&str> = providers
         .into_iter()
@@ -142,7 +142,7 @@ pub(super) fn check_request(access: &Access<'_>, parts: &Parts) -> Result<(), Re
     let service = access.cx().registry.provider(&access.options.provider);
     check_headers(
         &parts.headers,
-        service.map(|service| -> &Provider { service.provider }),
+        service.map(|service| -> &ProviderDescriptor { service.provider }),
     )
 }
 

@@ -321,7 +321,7 @@ fn promise_36_each_consent_request_can_be_satisfied() {
             |world| {
                 world
                     .sandbox
-                    .adjust(|it| it.rotation = valetkey::provider::RotationClass::SingleUse);
+                    .adjust(|it| it.rotation = valetkey::internals::provider::RotationClass::SingleUse);
                 world.connect(&person("alice"), "ada");
                 world.expire();
                 world.http.on("/token").next(Fault::InterruptedAfterSend);

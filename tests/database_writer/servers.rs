@@ -7,11 +7,11 @@ use http::StatusCode;
 use url::form_urlencoded;
 use valetkey::Clock as _;
 use valetkey::http::{HttpClient, HttpError, HttpRequest, HttpResponse};
-use valetkey::model::{ProviderId, Scopes, ServerId, Timestamp};
-use valetkey::provider::{
-    AccountEndpoint, ApiHost, AuthorizationServer, ClientRegistration, ParameterKind, ParameterRule,
-    Provider, Revocation, RevocationAuth, RevocationTokens,
+use valetkey::internals::provider::{
+    AccountEndpoint, ParameterKind, ParameterRule, Revocation, RevocationAuth, RevocationTokens,
 };
+use valetkey::model::{ProviderId, Scopes, ServerId, Timestamp};
+use valetkey::provider::{AuthorizationServer, ClientRegistration, Provider};
 use valetkey::testing::ManualClock;
 
 pub(crate) const REDIRECT: &str = "https://app.test/callback";
@@ -180,7 +180,7 @@ pub(crate) fn provider(id: &str, server: &str) -> Provider {
         ProviderId::new(id).unwrap(),
         ServerId::new(server).unwrap(),
         id,
-        vec![ApiHost::under(base, "/api")],
+        [format!("{base}/api")],
     );
     provider.default_scopes = Scopes::new([format!("{id}.read")]).unwrap();
     provider.api_base = Some(format!("{base}/api"));

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use http::{Method, Request, Response, header};
 use valetkey::ConsentOptions;
 use valetkey::gateway::{Gateway, Mount};
+use valetkey::internals::provider::{Revocation, RevocationAuth, RevocationTokens};
 use valetkey::internals::vault::{AuditLog as _, TokenUse, UseRecord};
 use valetkey::model::{
     Account, FailureCode, Label, Owner, ProviderId, Scopes, Status, TenantId, Timestamp, UserId,
 };
-use valetkey::provider::{Revocation, RevocationAuth, RevocationTokens};
 use valetkey::testing::Fault;
 use valetkey::vault::{MasterKey, SealedVault};
 

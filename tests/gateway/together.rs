@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use http::Method;
 use serde_json::json;
 use valetkey::ConsentOptions;
+use valetkey::internals::provider::Discovery;
 use valetkey::model::{Connection, ConnectionId};
-use valetkey::provider::{ClientRegistration, Discovery};
+use valetkey::provider::ClientRegistration;
 
 use crate::support::gateway::{self, Site, Tab, header_of, json, program, text, with_json};
 

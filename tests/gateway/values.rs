@@ -4,10 +4,9 @@ use http::{Method, StatusCode};
 use serde_json::json;
 use valetkey::connections::ConnectionsBuilder;
 use valetkey::http::{HttpClient, HttpRequest, HttpResponse};
+use valetkey::internals::provider::{Discovery, ParameterKind, ParameterRule, ParameterSource, Pick};
 use valetkey::model::Label;
-use valetkey::provider::{
-    AuthorizationServer, Discovery, ParameterKind, ParameterRule, ParameterSource, Pick, Provider,
-};
+use valetkey::provider::{AuthorizationServer, Provider};
 use valetkey::testing::Sandbox;
 use valetkey::{ConsentOptions, Error};
 

@@ -5,11 +5,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use valetkey::catalog;
-use valetkey::model::Scopes;
-use valetkey::provider::{
-    AuthorizationServer, ClientAuthentication, ParameterSource, Pkce, Provider, RefreshWith, Revocation,
-    RevocationTokens, RotationClass,
+use valetkey::internals::provider::{
+    ClientAuthentication, ParameterSource, Pkce, RefreshWith, Revocation, RevocationTokens, RotationClass,
 };
+use valetkey::model::Scopes;
+use valetkey::provider::{AuthorizationServer, Provider};
 
 fn page() -> String {
     let mut page = String::from(

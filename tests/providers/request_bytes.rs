@@ -7,13 +7,13 @@ use url::Url;
 use valetkey::connections::Hints;
 use valetkey::http::HttpRequest;
 use valetkey::internals::protocol::{AuthorizationRequest, Revocable, TokenClient, revocation_requests};
+use valetkey::internals::provider::{
+    BodyFormat, ClientAuthentication, Pkce, Revocation, RevocationAuth, RevocationTokens,
+};
 use valetkey::internals::provider::{CompiledProvider, CompiledServer};
 use valetkey::internals::secret::{AuthorizationCode, PkceVerifier, RefreshToken, State};
 use valetkey::model::{Parameters, Scopes, ServerId};
-use valetkey::provider::{
-    AuthorizationServer, BodyFormat, ClientAuthentication, ClientRegistration, Pkce, Provider, Revocation,
-    RevocationAuth, RevocationTokens,
-};
+use valetkey::provider::{AuthorizationServer, ClientRegistration, Provider};
 use valetkey::{AccessToken, catalog};
 
 const VECTORS: &str = include_str!("../vectors/requests.txt");

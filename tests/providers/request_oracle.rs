@@ -15,13 +15,11 @@ use url::{Url, form_urlencoded};
 use valetkey::connections::Hints;
 use valetkey::http::HttpRequest;
 use valetkey::internals::protocol::{AuthorizationRequest, Revocable, TokenClient, revocation_requests};
+use valetkey::internals::provider::{ClientAuthentication, Revocation, RevocationAuth, RevocationTokens};
 use valetkey::internals::provider::{CompiledProvider, CompiledServer};
 use valetkey::internals::secret::{AuthorizationCode, PkceVerifier, RefreshToken, State};
 use valetkey::model::{Parameters, ProviderId, Scopes, ServerId};
-use valetkey::provider::{
-    AuthorizationServer, ClientAuthentication, ClientRegistration, Provider, Revocation, RevocationAuth,
-    RevocationTokens,
-};
+use valetkey::provider::{AuthorizationServer, ClientRegistration, Provider};
 
 const REDIRECT: &str = "https://app.test/callback?x=%41";
 const AUTHORIZATION_ENDPOINT: &str = "https://as.test/authorize";
@@ -183,7 +181,7 @@ fn authorization_agrees(id: &str, state: &str, verifier: &str, scopes: &[String]
         ProviderId::new("notes").unwrap(),
         both.server.id.clone(),
         "Notes",
-        Vec::new(),
+        ["https://api.test"],
     );
     let provider = CompiledProvider::compile(provider).unwrap();
     let ours = AuthorizationRequest {

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use valetkey::ConsentOptions;
 use valetkey::connections::{Budget, HealthState};
+use valetkey::internals::provider::RotationClass;
 use valetkey::model::Connection;
-use valetkey::provider::{AuthorizationServer, Provider, RotationClass};
+use valetkey::provider::{AuthorizationServer, Provider};
 use valetkey::testing::Fault;
 use valetkey::vault::SealedVault;
 

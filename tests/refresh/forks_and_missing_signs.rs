@@ -14,8 +14,8 @@ use std::time::Duration;
 use fork::Fork;
 use valetkey::connections::{ConnectionFilter, Settings};
 use valetkey::http::{HttpClient as _, HttpError, HttpRequest, HttpResponse, UreqClient};
+use valetkey::internals::provider::RotationClass;
 use valetkey::internals::vault::RefreshStore as _;
-use valetkey::provider::RotationClass;
 use valetkey::vault::{MasterKey, SqliteVault, VaultError};
 use valetkey::{Connections, Error, Resolver};
 

@@ -5,8 +5,8 @@
 use std::time::{Duration, Instant};
 
 use valetkey::error::ConsentReason;
+use valetkey::internals::provider::RotationClass;
 use valetkey::model::Connection;
-use valetkey::provider::RotationClass;
 use valetkey::{Connections, Resolver};
 
 use crate::support::processes::{Part, Scene, alice, consent, count, renew};

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use valetkey::connections::Settings;
 use valetkey::http::{HttpClient as _, HttpError, HttpRequest, HttpResponse, UreqClient};
+use valetkey::internals::provider::RotationClass;
 use valetkey::model::Status;
-use valetkey::provider::RotationClass;
 use valetkey::testing::sandbox::Personality;
 use valetkey::{Connections, Resolver};
 

@@ -123,9 +123,9 @@ impl Net {
                 Trouble::EndpointMoved => server.token_endpoint = format!("https://{name}.test/token/v2"),
                 Trouble::TemplateUnfillable => {
                     server.token_endpoint = format!("https://{name}.test/{{region}}/token");
-                    server.parameters = vec![valetkey::provider::ParameterRule::new(
+                    server.parameters = vec![valetkey::internals::provider::ParameterRule::new(
                         "region",
-                        valetkey::provider::ParameterKind::Word,
+                        valetkey::internals::provider::ParameterKind::Word,
                     )];
                 }
                 Trouble::ServerRemoved => continue,

@@ -146,7 +146,10 @@ fn two_apis() -> World {
         |_, provider| {
             if provider.id.as_str() == "mail" {
                 provider.api_base = Some("https://mail.test/api".into());
-                provider.api_hosts = vec![valetkey::provider::ApiHost::under("https://mail.test", "/api")];
+                provider.api_hosts = vec![valetkey::internals::provider::ApiHost::under(
+                    "https://mail.test",
+                    "/api",
+                )];
                 provider.account = None;
             }
         },

@@ -273,9 +273,9 @@ fn what_is_denied_asks_nothing_of_the_vault() {
     let asked = world.resolver.resolve(&alice, "notes");
     assert!(matches!(asked, Err(Error::Vault(_))), "{asked:?}");
     let is_denied = |error: &Error| matches!(error, Error::Denied(_) | Error::LabelRequired(_));
-    for (policy, step) in [
-        (Policy::default().deny(Calls::all()), Step::Denied),
-        (Policy::default().require_label(notes()), Step::LabelRequired),
+    for policy in [
+        Policy::default().deny(Calls::all()),
+        Policy::default().require_label(notes()),
     ] {
         let resolver = world.resolver.clone().policy(policy);
         let turn = resolver.turn(alice.clone());

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use valetkey::connections::{AtProvider, Budget, RevocationReport};
+use valetkey::internals::provider::RotationClass;
 use valetkey::model::{Connection, Status};
-use valetkey::provider::RotationClass;
 use valetkey::testing::sandbox::Personality;
 use valetkey::testing::{Fault, Gate};
 use valetkey::vault::{Erasure, SealedVault};

@@ -8,11 +8,9 @@ use http::{Method, StatusCode};
 use valetkey::Connections;
 use valetkey::connections::{AtProvider, Budget, Misconfiguration};
 use valetkey::http::{HttpClient, HttpError, HttpRequest, HttpResponse};
+use valetkey::internals::provider::{Revocation, RevocationAuth, RevocationTokens, RotationClass};
 use valetkey::model::Connection;
-use valetkey::provider::{
-    AuthorizationServer, ClientRegistration, Provider, Revocation, RevocationAuth, RevocationTokens,
-    RotationClass,
-};
+use valetkey::provider::{AuthorizationServer, ClientRegistration, Provider};
 use valetkey::testing::{Fault, Sandbox};
 use valetkey::vault::{Erasure, SealedVault};
 

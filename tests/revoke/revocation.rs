@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use valetkey::connections::{AtProvider, AuditPage, Budget, ConnectionFilter};
 use valetkey::error::ConsentReason;
+use valetkey::internals::provider::Revocation;
 use valetkey::model::{EventKind, Status};
-use valetkey::provider::Revocation;
 use valetkey::testing::sandbox::Refusal;
 use valetkey::testing::{Fault, Host};
 use valetkey::vault::{AuditKind, Erasure};

@@ -3,8 +3,8 @@
 use std::sync::Barrier;
 
 use valetkey::error::ConsentReason;
+use valetkey::internals::provider::RotationClass;
 use valetkey::model::Status;
-use valetkey::provider::RotationClass;
 use valetkey::testing::{Fault, Gate};
 use valetkey::vault::{MasterKey, SealedVault, SqliteVault};
 use valetkey::{ActingUser, Error};

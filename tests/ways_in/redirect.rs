@@ -2,7 +2,7 @@
 
 use valetkey::AuthorizationResponse;
 use valetkey::error::Misconfigured;
-use valetkey::provider::ClientAuthentication;
+use valetkey::internals::provider::ClientAuthentication;
 use valetkey::testing::Host;
 use valetkey::{ConsentOptions, Error};
 

@@ -15,7 +15,7 @@ use crate::model::{Account, Parameters, ProviderId};
 use crate::protocol::{
     IdTokenError, TokenResponse, account_in_answer, account_in_id_token, account_request, parse_account,
 };
-use crate::provider::Provider;
+use crate::provider::ProviderDescriptor;
 use crate::provider::compiled::CompiledProvider;
 use crate::secret::AccessToken;
 use crate::vault::{PendingConsent, Purpose};
@@ -75,7 +75,7 @@ fn account(
     response: &HttpResponse,
     answer: &TokenResponse,
 ) -> Result<Option<Account>, ConsentError> {
-    let Provider {
+    let ProviderDescriptor {
         account,
         account_in_answer: pointers,
         ..

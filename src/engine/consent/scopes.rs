@@ -10,7 +10,7 @@ use crate::engine::grant_users;
 use crate::error::{Error, Result};
 use crate::model::{Connection, Grant, Parameters, ProviderId, Scopes, Status};
 use crate::provider::compiled::AddedParameters;
-use crate::provider::{AuthorizationServer, Provider};
+use crate::provider::{ProviderDescriptor, ServerDescriptor};
 
 /// What a consent asks for.
 pub(crate) struct Asked {
@@ -41,7 +41,7 @@ pub(crate) fn asked(
         Some(target) => family(cx, target)?,
         None => Vec::new(),
     };
-    let wanted = |provider: &Provider, named: Option<Scopes>| {
+    let wanted = |provider: &ProviderDescriptor, named: Option<Scopes>| {
         // A new grant replaces the old one at most servers: what is not asked for again is lost.
         let held = family
             .iter()
@@ -117,7 +117,7 @@ pub(crate) fn whole_grant(cx: &Context, connection: &Connection) -> Result<Grant
 
 /// Whether one consent can be for both: at one server, and with nothing that is asked for in two ways. Where a service
 /// is at is found out for one connection at a time.
-pub(crate) fn can_join(named: &Provider, other: &Provider) -> bool {
+pub(crate) fn can_join(named: &ProviderDescriptor, other: &ProviderDescriptor) -> bool {
     other.id != named.id
         && other.server == named.server
         && other.discovery.is_none()
@@ -131,7 +131,7 @@ fn disagree<V: PartialEq>(one: &BTreeMap<String, V>, other: &BTreeMap<String, V>
 }
 
 /// Whether the server adds what is asked for to what this connection was granted: then only what is missing is asked.
-pub(crate) fn adds_to(server: &AuthorizationServer, target: &Connection) -> bool {
+pub(crate) fn adds_to(server: &ServerDescriptor, target: &Connection) -> bool {
     !server.extending_parameters.is_empty() && target.status == Status::Active
 }
 

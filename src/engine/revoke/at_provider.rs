@@ -20,7 +20,7 @@ use crate::model::{
     TenantId,
 };
 use crate::protocol::{Revocable, RevocationVerdict, revocation_requests, revocation_verdict};
-use crate::provider::{AuthorizationServer, Revocation, RevocationTokens, RotationClass};
+use crate::provider::{Revocation, RevocationTokens, RotationClass, ServerDescriptor};
 use crate::vault::{ConnectionQuery, LateTokens, Settlement, Tokens, VaultError};
 
 /// A refusal is repeated after this time: somebody may have changed the server's mind, or its settings.
@@ -288,7 +288,7 @@ pub(crate) fn ends_with(
 }
 
 /// Returns whether the server's revocation takes an access token and nothing else.
-const fn takes_access_token_alone(server: &AuthorizationServer) -> bool {
+const fn takes_access_token_alone(server: &ServerDescriptor) -> bool {
     matches!(
         server.revocation,
         Revocation::DeleteWithBearer { .. }

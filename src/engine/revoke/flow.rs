@@ -7,7 +7,7 @@ use crate::engine::revoke::report::{AtProvider, EndedTokens, RevocationReport};
 use crate::error::{Error, Result};
 use crate::model::{Actor, Connection, ConnectionId, EventKind, GrantId, Status, TenantId};
 use crate::protocol::Revocable;
-use crate::provider::{AuthorizationServer, Revocation};
+use crate::provider::{Revocation, ServerDescriptor};
 use crate::vault::{EndedGrant, Erasure, Revoke, RevokeWhat, Revoked, Settlement};
 
 /// How often a whole grant is revoked again because a consent replaced it at the same moment.
@@ -173,12 +173,7 @@ fn read(cx: &Context, connection: &Connection) -> Result<Connection> {
 }
 
 /// Revokes former grants at once, at servers where each consent is a grant of its own.
-pub(crate) fn end_former(
-    cx: &Context,
-    tenant: &TenantId,
-    server: &AuthorizationServer,
-    former: Vec<GrantId>,
-) {
+pub(crate) fn end_former(cx: &Context, tenant: &TenantId, server: &ServerDescriptor, former: Vec<GrantId>) {
     if !server.separate_grants {
         return;
     }
@@ -215,7 +210,7 @@ pub(crate) fn shares_fate_with(cx: &Context, connection: &Connection) -> Result<
     Ok(others)
 }
 
-const fn ends_by_program(server: &AuthorizationServer) -> bool {
+const fn ends_by_program(server: &ServerDescriptor) -> bool {
     matches!(
         server.revocation,
         Revocation::Endpoint { .. } | Revocation::DeleteWithBearer { .. }

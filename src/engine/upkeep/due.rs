@@ -15,7 +15,7 @@ use crate::engine::upkeep::rest::{Lane, Rest};
 use crate::engine::workers;
 use crate::error::{ConsentReason, Error, Misconfigured, Result};
 use crate::model::{FailureCode, GrantId};
-use crate::provider::AuthorizationServer;
+use crate::provider::ServerDescriptor;
 use crate::trace::{self, About, Seam};
 use crate::vault::{Claimed, DueQuery, RefreshFailure};
 
@@ -35,7 +35,7 @@ pub(crate) struct Refreshes {
 
 /// The grants of one server.
 struct Queue<'a> {
-    server: &'a AuthorizationServer,
+    server: &'a ServerDescriptor,
     /// Grants that this call has claimed and not begun to refresh.
     claimed: VecDeque<Claimed>,
     /// Grants that this call has claimed at all.

@@ -62,11 +62,11 @@ impl<'a> ParameterJson<'a> {
 impl<'a> ProviderJson<'a> {
     pub(super) fn new(provider: &'a Provider, parameters: impl Iterator<Item = &'a ParameterRule>) -> Self {
         Self {
-            id: provider.id.as_str(),
-            name: &provider.name,
-            group: &provider.group,
-            server: provider.server.as_str(),
-            scopes: texts(&provider.default_scopes.union(&provider.required_scopes)),
+            id: provider.id().as_str(),
+            name: provider.name(),
+            group: provider.group(),
+            server: provider.server().as_str(),
+            scopes: texts(&provider.default_scopes().union(provider.required_scopes())),
             parameters: parameters.map(ParameterJson::new).collect(),
         }
     }

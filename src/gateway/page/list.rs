@@ -92,7 +92,7 @@ impl Inner {
                 .collect(),
             providers: providers
                 .iter()
-                .map(|it| (it.id.to_string(), it.name.clone()))
+                .map(|it| (it.id().to_string(), it.name().to_owned()))
                 .collect(),
             groups,
             next,

@@ -88,11 +88,11 @@ impl Inner {
 
     pub(super) fn provider_name(&self, id: &str) -> String {
         self.provider(id)
-            .map_or_else(|| id.to_owned(), |it| it.name.clone())
+            .map_or_else(|| id.to_owned(), |it| it.name().to_owned())
     }
 
     fn provider(&self, id: &str) -> Option<&Provider> {
         let service = self.connections.registry().provider(id)?;
-        Some(service.provider)
+        Some(service.provider.as_provider())
     }
 }

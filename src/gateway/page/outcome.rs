@@ -69,12 +69,12 @@ impl Inner {
         let outcome = Outcome::from_word(word).ok_or_else(Refusal::not_found)?;
         // Only a service of ours is named, whatever the address says.
         let provider = incoming.query("provider").and_then(|id| self.provider(id));
-        let name = provider.map_or("The service", |provider| &provider.name);
+        let name = provider.map_or("The service", crate::provider::Provider::name);
         let (title, text, next) = told(outcome, name);
-        let service = provider.map(|provider| (provider.id.to_string(), provider.name.clone()));
+        let service = provider.map(|provider| (provider.id().to_string(), provider.name().to_owned()));
         let values = provider
             .filter(|_| next == Next::OtherValues)
-            .map(|provider| self.service_path(provider.id.as_str(), ""));
+            .map(|provider| self.service_path(provider.id().as_str(), ""));
         self.show(caller, incoming, StatusCode::OK, |shell| OutcomePage {
             shell,
             title,

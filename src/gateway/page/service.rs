@@ -137,7 +137,7 @@ fn is_portable(pattern: &str) -> bool {
 impl Inner {
     /// The rules of the values that a person can enter for a service.
     pub(in crate::gateway) fn entered(&self, provider: &Provider) -> impl Iterator<Item = &ParameterRule> {
-        let service = self.connections.registry().provider(provider.id.as_str());
+        let service = self.connections.registry().provider(provider.id().as_str());
         service
             .into_iter()
             .flat_map(|service| &service.server.parameters)
@@ -190,7 +190,7 @@ impl Inner {
         let offered = self.connections.providers_for(caller.acting_user().tenant())?;
         offered
             .into_iter()
-            .find(|provider| provider.id.as_str() == named)
+            .find(|provider| provider.id().as_str() == named)
             .ok_or_else(Refusal::not_found)
     }
 
@@ -250,7 +250,7 @@ impl Inner {
             user => UserId::new(user).map_err(Error::from)?,
         };
         let all = self.connections.providers_for(caller.acting_user().tenant())?;
-        let others = all.into_iter().filter(|other| can_join(named, other));
+        let others = all.into_iter().filter(|other| can_join(&named.0, &other.0));
         let mut others = self.unconnected(caller, &Owner::Personal(whose), others)?;
         for card in &mut others {
             card.ticked = incoming.list("also").any(|ticked| ticked == card.id);

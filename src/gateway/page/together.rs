@@ -28,7 +28,7 @@ impl Inner {
             .services_of(caller.acting_user().tenant(), owner)?;
         let left = services
             .into_iter()
-            .filter(|service| !known.contains(&service.id));
+            .filter(|service| !known.contains(service.id()));
         let mut cards: Vec<Card> = left.map(Card::new).collect();
         cards.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(cards)

@@ -186,11 +186,11 @@ pub(super) struct Card {
 impl Card {
     pub(super) fn new(provider: &Provider) -> Self {
         Self {
-            id: provider.id.to_string(),
-            name: provider.name.clone(),
-            initial: initial(&provider.name),
-            hue: hue(provider.id.as_str()),
-            scopes: scopes(&provider.default_scopes.union(&provider.required_scopes)),
+            id: provider.id().to_string(),
+            name: provider.name().to_owned(),
+            initial: initial(provider.name()),
+            hue: hue(provider.id().as_str()),
+            scopes: scopes(&provider.default_scopes().union(provider.required_scopes())),
             options: None,
             ticked: false,
         }
@@ -205,12 +205,12 @@ pub(super) fn groups(gateway: &Inner, caller: &Caller, user: &str) -> Result<Vec
     let mut groups: BTreeMap<&str, Vec<Card>> = BTreeMap::new();
     let offered = gateway.connections.providers_for(caller.acting_user().tenant())?;
     for &provider in &offered {
-        let group = match provider.group.as_str() {
+        let group = match provider.group() {
             "" => "Other",
             group => group,
         };
         let mut card = Card::new(provider);
-        if offered.iter().any(|other| can_join(provider, other)) || gateway.takes_values(provider) {
+        if offered.iter().any(|other| can_join(&provider.0, &other.0)) || gateway.takes_values(provider) {
             card.options = Some(gateway.service_path(&card.id, user));
         }
         groups.entry(group).or_default().push(card);

@@ -3,6 +3,7 @@ use http::{HeaderValue, StatusCode};
 
 use super::*;
 use crate::model::ServerId;
+use crate::provider::AuthorizationServer;
 use FailureCode as F;
 
 fn server() -> AuthorizationServer {

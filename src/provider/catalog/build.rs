@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use crate::model::{ProviderId, Scopes, ServerId};
-use crate::provider::{AccountEndpoint, ApiHost, AuthorizationServer, Provider};
+use crate::provider::{AccountEndpoint, ApiHost, ProviderDescriptor, ServerDescriptor};
 
-pub(super) fn server(id: &str, authorization_endpoint: &str, token_endpoint: &str) -> AuthorizationServer {
-    AuthorizationServer::new(server_id(id), authorization_endpoint, token_endpoint)
+pub(super) fn server(id: &str, authorization_endpoint: &str, token_endpoint: &str) -> ServerDescriptor {
+    ServerDescriptor::new(server_id(id), authorization_endpoint, token_endpoint)
 }
 
 pub(super) fn server_id(id: &str) -> ServerId {
@@ -19,8 +19,14 @@ pub(super) fn provider_id(id: &str) -> ProviderId {
     ProviderId::new(id).expect("an id of the catalog")
 }
 
-pub(super) fn provider(id: &str, server: &str, name: &str, group: &str, api_hosts: Vec<ApiHost>) -> Provider {
-    let mut provider = Provider::new(provider_id(id), server_id(server), name, api_hosts);
+pub(super) fn provider(
+    id: &str,
+    server: &str,
+    name: &str,
+    group: &str,
+    api_hosts: Vec<ApiHost>,
+) -> ProviderDescriptor {
+    let mut provider = ProviderDescriptor::new(provider_id(id), server_id(server), name, api_hosts);
     provider.group = group.into();
     provider
 }

@@ -77,7 +77,7 @@ pub fn google() -> AuthorizationServer {
         "While the consent screen is in status Testing, refresh tokens die after seven days.".into(),
         "Restricted scopes (all of Gmail but sending, all of Drive, all of Google Health) need a review of the app.".into(),
     ];
-    server
+    AuthorizationServer(server)
 }
 
 // https://developers.google.com/identity/openid-connect/openid-connect#obtaininguserprofileinformation
@@ -116,7 +116,7 @@ fn service(
     // What `userinfo` needs.
     provider.required_scopes = scopes(&["openid", "email"]);
     provider.account = Some(userinfo());
-    provider
+    Provider(provider)
 }
 
 /// Gmail: read, write, send and label, not delete for good. A *restricted* scope: Google reviews the app.
@@ -242,7 +242,7 @@ pub fn youtube() -> Provider {
 #[must_use]
 pub fn fitbit() -> Provider {
     // https://developers.google.com/health/scopes: reading and writing are separate scopes.
-    let mut provider = service(
+    let Provider(mut provider) = service(
         FITBIT,
         "Fitbit",
         // https://developers.google.com/health/migration
@@ -278,7 +278,7 @@ pub fn fitbit() -> Provider {
             .into(),
         "An account without a Google Health profile is answered with 400, a project without access with 403.".into(),
     ];
-    provider
+    Provider(provider)
 }
 
 #[cfg(test)]

@@ -49,7 +49,7 @@ pub fn oura_server() -> AuthorizationServer {
         "An app from the old portal works with oura-legacy only; tokens are never carried between the two."
             .into(),
     ];
-    server
+    AuthorizationServer(server)
 }
 
 /// Oura's old authorization server, for apps registered at cloud.ouraring.com.
@@ -69,7 +69,7 @@ pub fn oura_legacy_server() -> AuthorizationServer {
     };
     server.redirects.loopback = Loopback::Localhost;
     server.register_at = Some("https://cloud.ouraring.com/oauth/applications".into());
-    server
+    AuthorizationServer(server)
 }
 
 /// Oura Ring: everything that the ring measures. The API has nothing to write.
@@ -102,13 +102,13 @@ pub fn oura() -> Provider {
         &["/email"],
         &["/email"],
     ));
-    provider
+    Provider(provider)
 }
 
 /// Oura Ring by [`oura_legacy_server`], where scopes have their bare names.
 #[must_use]
 pub fn oura_legacy() -> Provider {
-    let mut provider = oura();
+    let Provider(mut provider) = oura();
     provider.id = provider_id(OURA_LEGACY);
     provider.server = server_id(OURA_LEGACY);
     provider.name = "Oura Ring (app from the old portal)".into();
@@ -127,7 +127,7 @@ pub fn oura_legacy() -> Provider {
     provider.tiers.read_only = Some(all);
     provider.tiers.least_privilege = Some(scopes(&["daily", "personal"]));
     provider.required_scopes = scopes(&["personal", "email"]);
-    provider
+    Provider(provider)
 }
 
 /// SmartThings' authorization server.
@@ -164,7 +164,7 @@ pub fn smartthings_server() -> AuthorizationServer {
         "An idle connection must be refreshed within 30 days.".into(),
         "Each location that a person adds counts towards the app's limit of installs.".into(),
     ];
-    server
+    AuthorizationServer(server)
 }
 
 /// SmartThings: devices and scenes, read and run; locations, read.
@@ -190,7 +190,7 @@ pub fn smartthings() -> Provider {
         email: Vec::new(),
         label: Vec::new(),
     });
-    provider
+    Provider(provider)
 }
 
 /// Spotify's accounts service.
@@ -227,7 +227,7 @@ pub fn spotify_accounts() -> AuthorizationServer {
         "In development mode an app has five users and its owner needs Premium.".into(),
         "Six months after the consent the person must give it again.".into(),
     ];
-    server
+    AuthorizationServer(server)
 }
 
 /// Spotify: playback, playlists and library, read and write.
@@ -270,5 +270,5 @@ pub fn spotify() -> Provider {
         &["/email"],
         &["/display_name"],
     ));
-    provider
+    Provider(provider)
 }

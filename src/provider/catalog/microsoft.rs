@@ -69,7 +69,7 @@ pub fn microsoft() -> AuthorizationServer {
         "Personal accounts remove access at https://account.live.com/consent/Manage, not at the page for work accounts.".into(),
         "Apps for several organisations need publisher verification; an organisation may ask its administrator.".into(),
     ];
-    server
+    AuthorizationServer(server)
 }
 
 fn service(id: &str, name: &str, [wanted, read_only, least]: [&[&str]; 3]) -> Provider {
@@ -92,7 +92,7 @@ fn service(id: &str, name: &str, [wanted, read_only, least]: [&[&str]; 3]) -> Pr
         // A guest's principal name is that of another organisation, rewritten.
         &["/displayName", "/userPrincipalName"],
     ));
-    provider
+    Provider(provider)
 }
 
 /// Outlook Mail: read, write and send. The `.Shared` scopes are left out: personal accounts refuse them.

@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn ids_are_unique_and_every_provider_asks_for_something() {
-        let servers: BTreeSet<_> = servers().into_iter().map(|server| server.id).collect();
+        let servers: BTreeSet<_> = servers().into_iter().map(|server| server.0.id).collect();
         let providers = providers();
         let ids: BTreeSet<_> = providers.iter().map(|provider| &provider.id).collect();
         assert_eq!(servers.len(), super::servers().len());
@@ -113,7 +113,7 @@ mod tests {
         let refused: Vec<_> = servers()
             .into_iter()
             .filter(|server| server.pkce != Pkce::S256)
-            .map(|server| server.id)
+            .map(|server| server.0.id)
             .collect();
         let refused: Vec<_> = refused.iter().map(ServerId::as_str).collect();
         assert_eq!(refused, [CLICKUP, SMARTTHINGS]);

@@ -61,30 +61,30 @@ pub fn todoist_server() -> AuthorizationServer {
          works too."
             .into(),
     ];
-    server
+    AuthorizationServer(server)
 }
 
 /// The hosts under which older clients reached Todoist, and its tokens without an end. For grants that came from
 /// there: tokens stay with the endpoint that issued them.
 #[must_use]
 pub fn todoist_legacy_server() -> AuthorizationServer {
-    let mut server = todoist_server();
+    let AuthorizationServer(mut server) = todoist_server();
     server.id = server_id(TODOIST_LEGACY);
     server.authorization_endpoint = "https://todoist.com/oauth/authorize".into();
     server.token_endpoint = "https://todoist.com/oauth/access_token".into();
     server.rotation = RotationClass::Static;
     server.notes = vec!["For apps registered before mid-2026, whose tokens do not expire.".into()];
-    server
+    AuthorizationServer(server)
 }
 
 /// Todoist by [`todoist_legacy_server`].
 #[must_use]
 pub fn todoist_legacy() -> Provider {
-    let mut provider = todoist();
+    let Provider(mut provider) = todoist();
     provider.id = provider_id(TODOIST_LEGACY);
     provider.server = server_id(TODOIST_LEGACY);
     provider.name = "Todoist (app from before 2026)".into();
-    provider
+    Provider(provider)
 }
 
 /// Todoist: tasks and projects, read and write, not delete.
@@ -109,7 +109,7 @@ pub fn todoist() -> Provider {
          accounts of a person cannot be told apart."
             .into(),
     ];
-    provider
+    Provider(provider)
 }
 
 /// Asana's authorization server. The parameter `scope_mode` says how the app is registered: `granular` (the default, and
@@ -145,7 +145,7 @@ pub fn asana_server() -> AuthorizationServer {
         "Register every scope that is asked for, or choose full permissions and set scope_mode to full."
             .into(),
     ];
-    server
+    AuthorizationServer(server)
 }
 
 /// Asana: tasks and their comments, read and write; projects and workspaces, read.
@@ -191,7 +191,7 @@ pub fn asana() -> Provider {
         &["/data/email"],
         &["/data/name"],
     ));
-    provider
+    Provider(provider)
 }
 
 /// Atlassian's authorization server, for three-legged OAuth apps.
@@ -244,7 +244,7 @@ pub fn atlassian() -> AuthorizationServer {
         "An app has one callback URL. Scopes are enabled for each API in the console; offline_access is not listed there.".into(),
         "A refresh ends the previous access token at once, also while the old refresh token is still accepted.".into(),
     ];
-    server
+    AuthorizationServer(server)
 }
 
 /// Jira Cloud: issues, read and write.
@@ -279,7 +279,7 @@ pub fn jira() -> Provider {
         &["/emailAddress"],
         &["/displayName"],
     ));
-    provider
+    Provider(provider)
 }
 
 /// ClickUp's authorization server.
@@ -301,7 +301,7 @@ pub fn clickup_server() -> AuthorizationServer {
     };
     server.redirects.loopback = Loopback::Localhost;
     server.register_at = Some("https://app.clickup.com/settings/team/integrations".into());
-    server
+    AuthorizationServer(server)
 }
 
 /// ClickUp: all that the person may do in the workspaces that they pick. There are no scopes, so none is sent.
@@ -321,7 +321,7 @@ pub fn clickup() -> Provider {
         "A 401 with the code OAUTH_023 means that the workspace was not picked, not that the token is dead."
             .into(),
     ];
-    provider
+    Provider(provider)
 }
 
 /// A GitLab instance. The parameter `base_url` names it; `https://gitlab.com` unless set.
@@ -352,7 +352,7 @@ pub fn gitlab_server() -> AuthorizationServer {
         "For an instance of your own, list it in ClientRegistration::for_base_urls: a client is registered at one instance."
             .into(),
     ];
-    server
+    AuthorizationServer(server)
 }
 
 /// GitLab: all of the API. `read_api` is the read-only choice.
@@ -374,5 +374,5 @@ pub fn gitlab() -> Provider {
         &["/email"],
         &["/username"],
     ));
-    provider
+    Provider(provider)
 }

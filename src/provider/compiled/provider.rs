@@ -8,19 +8,19 @@ use zeroize::Zeroizing;
 
 use crate::http::is_clean;
 use crate::model::Parameters;
-use crate::provider::Provider;
 use crate::provider::compiled::server::{AddedParameters, added, headers, template};
 use crate::provider::path::{stays_below, strip_segments};
 use crate::provider::problem::{DescriptorProblem, InvalidDescriptor};
 use crate::provider::syntax::is_segment;
 use crate::provider::template::Template;
 use crate::provider::value::AddedValue;
+use crate::provider::{Provider, ProviderDescriptor};
 use crate::random;
 
 /// A provider whose templates are read. Its descriptor is what it dereferences to.
 #[derive(Debug)]
 pub struct CompiledProvider {
-    descriptor: Provider,
+    provider: Provider,
     api_base: Option<Template>,
     api_hosts: Vec<Host>,
     account: Option<Template>,
@@ -44,7 +44,8 @@ impl CompiledProvider {
     /// # Errors
     ///
     /// [`InvalidDescriptor`] for the first that cannot be read. A descriptor that was validated has none.
-    pub fn compile(descriptor: Provider) -> Result<Self, InvalidDescriptor> {
+    pub fn compile(provider: Provider) -> Result<Self, InvalidDescriptor> {
+        let descriptor = &provider.0;
         let id = descriptor.id.as_str();
         let read = |field, text: &str| template(id, field, text);
         let hosts = descriptor.api_hosts.iter().map(|host| {
@@ -68,14 +69,19 @@ impl CompiledProvider {
             api_headers: headers(id, "api_headers", &descriptor.api_headers)?,
             api_query: added(&descriptor.api_query),
             authorization_parameters: added(&descriptor.authorization_parameters),
-            descriptor,
+            provider,
         })
+    }
+
+    /// The descriptor as hosts see it.
+    pub(crate) const fn as_provider(&self) -> &Provider {
+        &self.provider
     }
 
     /// Whether the access token of a connection with these parameters may be sent to `url`.
     ///
     /// The URL must be https (http only where the descriptor itself names a loopback origin), have the same scheme, host
-    /// and port as an [`ApiHost`](crate::provider::ApiHost) (or as the API base, where none is listed), no user, and a
+    /// and port as an [`ApiHost`](crate::provider::data::ApiHost) (or as the API base, where none is listed), no user, and a
     /// path under its prefix, whole segments compared.
     /// A path that some server may read otherwise is refused: one with a dot segment behind an encoding (`..%2f`,
     /// `%252e%252e`, `..;`, `..%20`), a control character (`%00`), ill-formed UTF-8 (`%c0%ae`), an escape such as `%u002e`,
@@ -138,7 +144,7 @@ impl CompiledProvider {
         &self.authorization_parameters
     }
 
-    /// Adds [`api_headers`](Provider::api_headers) and [`api_query`](Provider::api_query) to a request to the API of a
+    /// Adds [`api_headers`](ProviderDescriptor::api_headers) and [`api_query`](ProviderDescriptor::api_query) to a request to the API of a
     /// connection with these parameters. What the request has already stays; what has no value is left out.
     pub(crate) fn add_to_request(
         &self,
@@ -182,10 +188,10 @@ impl Host {
 }
 
 impl Deref for CompiledProvider {
-    type Target = Provider;
+    type Target = ProviderDescriptor;
 
-    fn deref(&self) -> &Provider {
-        &self.descriptor
+    fn deref(&self) -> &ProviderDescriptor {
+        &self.provider.0
     }
 }
 
@@ -193,28 +199,28 @@ impl Deref for CompiledProvider {
 mod tests {
     use super::*;
     use crate::model::{ProviderId, ServerId};
-    use crate::provider::{AccountEndpoint, ApiHost, catalog};
+    use crate::provider::{AccountEndpoint, catalog};
     use http::header::HeaderValue;
 
     fn compiled(provider: Provider) -> CompiledProvider {
         CompiledProvider::compile(provider).unwrap()
     }
 
-    fn provider(hosts: Vec<ApiHost>) -> Provider {
+    fn provider(hosts: &[&str]) -> Provider {
         Provider::new(
             ProviderId::new("p").unwrap(),
             ServerId::new("as").unwrap(),
             "P",
-            hosts,
+            hosts.iter().copied(),
         )
     }
 
     #[test]
     fn the_token_goes_to_its_origin_and_path_alone() {
-        let provider = compiled(provider(vec![
-            ApiHost::origin("https://gmail.googleapis.com"),
-            ApiHost::under("https://www.googleapis.com", "/calendar/v3"),
-            ApiHost::origin("http://127.0.0.1:8080"),
+        let provider = compiled(provider(&[
+            "https://gmail.googleapis.com",
+            "https://www.googleapis.com/calendar/v3",
+            "http://127.0.0.1:8080",
         ]));
         for (url, allowed) in [
             ("https://gmail.googleapis.com/gmail/v1/users/me", true),
@@ -296,7 +302,7 @@ mod tests {
 
     #[test]
     fn a_connections_base_url_decides_host_and_path() {
-        let mut provider = provider(vec![ApiHost::origin("{base_url}")]);
+        let mut provider = provider(&["{base_url}"]);
         provider.api_base = Some("{base_url}/api/v4".into());
         provider.account = Some(AccountEndpoint {
             url: "{base_url}/api/v4/user".into(),

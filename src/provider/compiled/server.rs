@@ -10,7 +10,7 @@ use crate::model::Parameters;
 use crate::provider::problem::{DescriptorProblem, InvalidDescriptor};
 use crate::provider::template::{InvalidTemplate, Template};
 use crate::provider::value::AddedValue;
-use crate::provider::{AuthorizationServer, Pattern, Revocation};
+use crate::provider::{AuthorizationServer, Pattern, Revocation, ServerDescriptor};
 
 /// Parameters that a descriptor adds to a request, by name.
 pub type AddedParameters = BTreeMap<String, AddedValue>;
@@ -18,7 +18,7 @@ pub type AddedParameters = BTreeMap<String, AddedValue>;
 /// An authorization server whose templates are read. Its descriptor is what it dereferences to.
 #[derive(Debug)]
 pub struct CompiledServer {
-    descriptor: AuthorizationServer,
+    descriptor: ServerDescriptor,
     endpoints: EndpointTemplates,
     /// Where the person can remove access themselves.
     page: Option<Template>,
@@ -44,7 +44,8 @@ impl CompiledServer {
     /// # Errors
     ///
     /// [`InvalidDescriptor`] for the first that cannot be read. A descriptor that was validated has none.
-    pub fn compile(descriptor: AuthorizationServer) -> Result<Self, InvalidDescriptor> {
+    pub fn compile(server: AuthorizationServer) -> Result<Self, InvalidDescriptor> {
+        let descriptor = server.0;
         let read = |field, text: &String| template(descriptor.id.as_str(), field, text);
         let revocation = match &descriptor.revocation {
             Revocation::Endpoint { url, .. } | Revocation::DeleteWithBearer { url } => Some(url),
@@ -129,9 +130,9 @@ impl CompiledServer {
 }
 
 impl Deref for CompiledServer {
-    type Target = AuthorizationServer;
+    type Target = ServerDescriptor;
 
-    fn deref(&self) -> &AuthorizationServer {
+    fn deref(&self) -> &ServerDescriptor {
         &self.descriptor
     }
 }

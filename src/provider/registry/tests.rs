@@ -21,7 +21,7 @@ fn server() -> AuthorizationServer {
 
 fn provider() -> Provider {
     let (id, server) = (ProviderId::new("svc").unwrap(), ServerId::new("as").unwrap());
-    Provider::new(id, server, "Service", vec![ApiHost::origin("https://api.test")])
+    Provider::new(id, server, "Service", ["https://api.test"])
 }
 
 fn validate_server(change: impl FnOnce(&mut AuthorizationServer)) -> Result<(), InvalidDescriptor> {

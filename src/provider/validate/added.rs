@@ -8,7 +8,7 @@ use http::header::HeaderValue;
 use super::check::{Check, RESERVED_HEADERS, is_protocol};
 use crate::provider::problem::{DescriptorProblem, InvalidDescriptor};
 use crate::provider::value::{OR, names_in};
-use crate::provider::{Provider, lookalike};
+use crate::provider::{ProviderDescriptor, lookalike};
 
 impl Check<'_> {
     /// The first problem of each field by which a server adds to requests.
@@ -94,7 +94,7 @@ impl Check<'_> {
     }
 
     /// The headers and the query that a provider adds to requests to its API.
-    pub(super) fn api_request(&self, provider: &Provider) -> Result<(), InvalidDescriptor> {
+    pub(super) fn api_request(&self, provider: &ProviderDescriptor) -> Result<(), InvalidDescriptor> {
         let known = ["client_id", "random"];
         self.values("api_headers", &provider.api_headers, &known)?;
         for (name, value) in &provider.api_headers {

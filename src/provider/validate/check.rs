@@ -1,7 +1,7 @@
 //! One descriptor under examination, and the names that no descriptor may use.
 
 use crate::provider::problem::{DescriptorProblem, InvalidDescriptor};
-use crate::provider::{AuthorizationServer, Transport};
+use crate::provider::{ServerDescriptor, Transport};
 
 /// Names that only the protocol code may set, in a query as in a body.
 const PROTOCOL_PARAMETERS: [&str; 15] = [
@@ -48,7 +48,7 @@ pub(super) const RESERVED_HEADERS: [&str; 8] = [
 /// One descriptor under examination.
 pub(super) struct Check<'a> {
     pub(super) descriptor: &'a str,
-    pub(super) server: &'a AuthorizationServer,
+    pub(super) server: &'a ServerDescriptor,
     pub(super) transport: Transport,
 }
 

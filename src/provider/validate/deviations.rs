@@ -7,7 +7,7 @@ use url::Url;
 use super::check::Check;
 use super::urls::without_rule;
 use crate::provider::problem::{DescriptorProblem, InvalidDescriptor};
-use crate::provider::{ParameterSource, Provider};
+use crate::provider::{ParameterSource, ProviderDescriptor};
 
 impl Check<'_> {
     /// The first problem of each field in which a server leaves the standards.
@@ -103,7 +103,7 @@ impl Check<'_> {
         Ok(())
     }
 
-    pub(super) fn discovery(&self, provider: &Provider) -> Result<(), InvalidDescriptor> {
+    pub(super) fn discovery(&self, provider: &ProviderDescriptor) -> Result<(), InvalidDescriptor> {
         let Some(discovery) = &provider.discovery else {
             return Ok(());
         };

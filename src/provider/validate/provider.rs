@@ -10,11 +10,11 @@ use crate::provider::compiled::CompiledProvider;
 use crate::provider::problem::{DescriptorProblem, InvalidDescriptor};
 use crate::provider::template::Template;
 use crate::provider::value::names_in;
-use crate::provider::{ApiHost, Pointer, Provider, lookalike};
+use crate::provider::{ApiHost, Pointer, Provider, ProviderDescriptor, lookalike};
 
 impl Check<'_> {
     /// The first problem of each field.
-    pub(super) fn provider(&self, provider: &Provider) -> Vec<Result<(), InvalidDescriptor>> {
+    pub(super) fn provider(&self, provider: &ProviderDescriptor) -> Vec<Result<(), InvalidDescriptor>> {
         let hosts = provider.api_hosts.iter().map(|host| self.api_host(host));
         let mut found: Vec<_> = hosts.collect();
         found.extend([
@@ -35,7 +35,7 @@ impl Check<'_> {
         found
     }
 
-    fn api_base(&self, provider: &Provider) -> Result<(), InvalidDescriptor> {
+    fn api_base(&self, provider: &ProviderDescriptor) -> Result<(), InvalidDescriptor> {
         let Some(base) = &provider.api_base else {
             return Ok(());
         };
@@ -72,8 +72,8 @@ impl Check<'_> {
     }
 
     /// A path alone is resolved against the API base; where no host allows it, no such request would be sent.
-    fn coverage(&self, provider: &Provider) -> Result<(), InvalidDescriptor> {
-        let provider = CompiledProvider::compile(provider.clone())?;
+    fn coverage(&self, provider: &ProviderDescriptor) -> Result<(), InvalidDescriptor> {
+        let provider = CompiledProvider::compile(Provider(provider.clone()))?;
         let uncovered = self.stand_ins().into_iter().any(|values| {
             let base = provider.api_base(&values);
             base.is_some_and(|base| !provider.allows(&base, &values))
@@ -84,7 +84,7 @@ impl Check<'_> {
         Ok(())
     }
 
-    fn account(&self, provider: &Provider) -> Result<(), InvalidDescriptor> {
+    fn account(&self, provider: &ProviderDescriptor) -> Result<(), InvalidDescriptor> {
         if let Some(account) = &provider.account {
             self.late_url("account", &account.url)?;
             self.pointers("account", &account.id, account.email.iter().chain(&account.label))?;
@@ -114,7 +114,7 @@ impl Check<'_> {
         }
     }
 
-    fn scope_modes(&self, provider: &Provider) -> Result<(), InvalidDescriptor> {
+    fn scope_modes(&self, provider: &ProviderDescriptor) -> Result<(), InvalidDescriptor> {
         let unknown = provider.scope_modes.as_ref().filter(|modes| {
             let mut rules = self.server.parameters.iter();
             rules.all(|rule| rule.name != modes.parameter)
@@ -126,7 +126,7 @@ impl Check<'_> {
     }
 
     /// A scope with the separator in it would arrive as two.
-    fn scopes(&self, provider: &Provider) -> Result<(), InvalidDescriptor> {
+    fn scopes(&self, provider: &ProviderDescriptor) -> Result<(), InvalidDescriptor> {
         let separator = self.server.scope_separator.as_str();
         let is_split = |scopes: &Scopes| scopes.iter().any(|scope| scope.as_str().contains(separator));
         let tiers = [
@@ -154,7 +154,7 @@ impl Check<'_> {
         Ok(())
     }
 
-    fn token_header(&self, provider: &Provider) -> Result<(), InvalidDescriptor> {
+    fn token_header(&self, provider: &ProviderDescriptor) -> Result<(), InvalidDescriptor> {
         let header = &provider.token_header;
         self.no_placeholder("token_header", &header.prefix)?;
         let is_name = HeaderName::from_bytes(header.name.as_bytes())
@@ -168,7 +168,7 @@ impl Check<'_> {
     }
 
     /// A server error is not a statement about the token, and a success even less.
-    fn token_refused(&self, provider: &Provider) -> Result<(), InvalidDescriptor> {
+    fn token_refused(&self, provider: &ProviderDescriptor) -> Result<(), InvalidDescriptor> {
         let statuses = &provider.token_refused;
         let refusals = statuses.iter().all(|status| (400..=499).contains(status));
         if statuses.is_empty() || !refusals {

@@ -2,13 +2,11 @@
 
 use crate::provider::problem::{DescriptorProblem, InvalidDescriptor};
 use crate::provider::registered_base::RegisteredBase;
-use crate::provider::{
-    AuthorizationServer, ClientAuthentication, ClientRegistration, RedirectRules, Transport,
-};
+use crate::provider::{ClientAuthentication, ClientRegistration, RedirectRules, ServerDescriptor, Transport};
 
 /// Checks a client registration. Returns the base URLs at which it is registered.
 pub(in crate::provider) fn registration(
-    server: &AuthorizationServer,
+    server: &ServerDescriptor,
     registration: &ClientRegistration,
     transport: Transport,
 ) -> Result<Vec<RegisteredBase>, InvalidDescriptor> {

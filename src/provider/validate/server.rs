@@ -2,9 +2,9 @@
 
 use super::check::Check;
 use crate::model::Scope;
-use crate::provider::Revocation;
 use crate::provider::compiled::{CompiledServer, UnfitParameter};
 use crate::provider::problem::{DescriptorProblem, InvalidDescriptor, RuleProblem};
+use crate::provider::{AuthorizationServer, Revocation};
 
 impl Check<'_> {
     pub(super) fn id(&self, id: &str) -> Result<(), InvalidDescriptor> {
@@ -81,7 +81,7 @@ impl Check<'_> {
 
     /// The endpoints are URLs with each default in its place. `1.2.3.999` is a word, and not a host.
     pub(super) fn defaults(&self) -> Result<(), InvalidDescriptor> {
-        let server = CompiledServer::compile(self.server.clone())?;
+        let server = CompiledServer::compile(AuthorizationServer(self.server.clone()))?;
         let [mut values, _] = self.stand_ins();
         for rule in &self.server.parameters {
             let default = rule.default.as_deref().filter(|default| !default.is_empty());

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use crate::engine::Context;
 use crate::error::{RequestRefused, Result};
 use crate::http::HttpRequest;
-use crate::provider::Provider;
+use crate::provider::ProviderDescriptor;
 use crate::random;
 use crate::resolver::options::ResolveOptions;
 use crate::resolver::placeholder::{LENGTH, MARK, MOST, Promise, find};
@@ -110,7 +110,8 @@ impl Turn {
         let url = url.ok_or(RequestRefused::Placeholder)?;
         check_headers(
             &headers,
-            lent.iter().map(|token| -> &Provider { &token.provider }),
+            lent.iter()
+                .map(|token| -> &ProviderDescriptor { &token.provider }),
         )?;
         if lent.iter().any(|token| headers.contains_key(token.header_name())) {
             return Err(RequestRefused::ForeignCredentials.into());

@@ -121,7 +121,7 @@ fn checked(world: &World, query: &Pairs) -> Result<(Scopes, Option<String>), &'s
     }
     let challenge = single(query, "code_challenge").map_err(invalid)?;
     let method = single(query, "code_challenge_method").map_err(invalid)?;
-    let well_formed = match world.personality.pkce {
+    let well_formed = match world.personality.described.pkce {
         // 32 bytes in base64url are 43 characters; `plain` is refused.
         Pkce::S256 => method == Some("S256") && challenge.is_some_and(|value| value.len() == 43),
         Pkce::Refused => method.is_none() && challenge.is_none(),

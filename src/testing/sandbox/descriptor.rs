@@ -6,7 +6,7 @@ use super::{IssuerEcho, Sandbox};
 use crate::model::{ProviderId, Scopes, ServerId};
 use crate::provider::{
     AccountEndpoint, ApiHost, AuthorizationServer, ClientAuthentication, ClientRegistration, IssuerPolicy,
-    Provider, Revocation, RevocationAuth, RevocationTokens,
+    Provider, ProviderDescriptor, Revocation, RevocationAuth, RevocationTokens, ServerDescriptor,
 };
 
 /// What a host needs to know of the server.
@@ -23,10 +23,10 @@ impl Sandbox {
         let world = self.world();
         let base = world.issuer();
         let id = ServerId::new("sandbox").expect("the id is valid");
-        let mut server = AuthorizationServer::new(id, format!("{base}/authorize"), format!("{base}/token"));
-        server.client_authentication = world.personality.client_authentication;
-        server.pkce = world.personality.pkce;
-        server.rotation = world.personality.rotation;
+        let mut server = ServerDescriptor::new(id, format!("{base}/authorize"), format!("{base}/token"));
+        server.client_authentication = world.personality.described.client_authentication;
+        server.pkce = world.personality.described.pkce;
+        server.rotation = world.personality.described.rotation;
         server.issuer_policy = match world.personality.issuer {
             IssuerEcho::Never => IssuerPolicy::MatchIfPresent,
             IssuerEcho::Always | IssuerEcho::WithCodeOnly | IssuerEcho::Instead(_) => IssuerPolicy::Required,
@@ -38,7 +38,7 @@ impl Sandbox {
             grant_wide: false,
         };
         server.issuer = Some(base);
-        server
+        AuthorizationServer(server)
     }
 
     /// A service at this server. Several, with other ids, can share it.
@@ -51,7 +51,7 @@ impl Sandbox {
         let base = self.world().issuer();
         let id = ProviderId::new(id).expect("the provider's id is valid");
         let server = ServerId::new("sandbox").expect("the id is valid");
-        let mut provider = Provider::new(
+        let mut provider = ProviderDescriptor::new(
             id,
             server,
             "Sandbox notes",
@@ -66,16 +66,16 @@ impl Sandbox {
             email: vec!["/email".into()],
             label: vec!["/name".into()],
         });
-        provider
+        Provider(provider)
     }
 
     /// The host's app at this server, with this redirect URI registered. A public client where
-    /// [`Personality::client_authentication`](super::Personality::client_authentication) is none.
+    /// its client authentication is `none` (see [`Personality::behave_as`](super::Personality::behave_as)).
     #[must_use]
     pub fn registration(&self, redirect_uri: &str) -> ClientRegistration {
         self.allow_redirect(redirect_uri);
         let world = self.world();
-        match world.personality.client_authentication {
+        match world.personality.described.client_authentication {
             ClientAuthentication::None => ClientRegistration::public(&world.client_id, redirect_uri),
             _ => ClientRegistration::new(&world.client_id, &world.client_secret, redirect_uri),
         }
@@ -89,7 +89,7 @@ impl Sandbox {
         let secret = format!("{}cs-{client_id}", Self::SECRET_PREFIX);
         let world = &mut *self.world();
         world.other_clients.insert(client_id.to_owned(), secret.clone());
-        match world.personality.client_authentication {
+        match world.personality.described.client_authentication {
             ClientAuthentication::None => ClientRegistration::public(client_id, redirect_uri),
             _ => ClientRegistration::new(client_id, secret, redirect_uri),
         }

@@ -14,7 +14,7 @@ mod grant;
 mod log;
 mod pages;
 mod pending;
-mod personality;
+pub(crate) mod personality;
 mod play;
 mod playing;
 mod refusal;

@@ -6,7 +6,10 @@ use std::time::Duration;
 use http::StatusCode;
 
 use super::refusal::Refusal;
-use crate::provider::{ClientAuthentication, Pkce, RevocationAuth, RevocationTokens, RotationClass};
+use crate::provider::{
+    AuthorizationServer, ClientAuthentication, Pkce, Revocation, RevocationAuth, RevocationTokens,
+    RotationClass,
+};
 
 /// How the sandbox behaves. The default is a strict server that keeps to the standards.
 ///
@@ -20,18 +23,12 @@ pub struct Personality {
     pub code_lifetime: Duration,
     /// Whether refresh tokens are issued at all. Yes.
     pub issues_refresh_tokens: bool,
-    /// What becomes of an old refresh token. The strictest: single use, and a replay ends the grant.
-    pub rotation: RotationClass,
-    /// What a refresh answer says where the refresh token stays the same ([`RotationClass::Static`]).
+    /// What a refresh answer says where the refresh token stays the same: `static` in a descriptor's `rotation`.
     pub static_refresh_token: RefreshTokenEcho,
     /// Whether a refresh answers with the same access token, its life prolonged. No.
     pub repeats_access_token: bool,
     /// Whether a refresh kills the access tokens before it. No.
     pub refresh_kills_old_access_token: bool,
-    /// How the client must prove itself. By [`ClientAuthentication::Post`]; any other way is refused.
-    pub client_authentication: ClientAuthentication,
-    /// Whether a PKCE challenge must be there, or must not.
-    pub pkce: Pkce,
     /// What the authorization response says of the issuer.
     pub issuer: IssuerEcho,
     /// Scopes that are dropped from every grant without a word.
@@ -65,10 +62,6 @@ pub struct Personality {
     pub revocation_spares_family: bool,
     /// Whether revoking one token ends every grant of the account, as Google does. No.
     pub revocation_ends_account: bool,
-    /// How the client must prove itself to revoke. As at the token endpoint.
-    pub revocation_authentication: RevocationAuth,
-    /// Which tokens can be revoked; others are refused. All.
-    pub revocation_takes: RevocationTokens,
     /// What stands between scopes in the authorization request. A space.
     pub scope_separator: String,
     /// The parameter with which an authorization request adds to all that the account granted before, as at Google. None: each
@@ -89,6 +82,23 @@ pub struct Personality {
     /// Whether a refresh token used again within its grace period is answered with the access token of the first time and no
     /// refresh token, as Todoist does. No.
     pub reuse_repeats_access_token: bool,
+    /// What a descriptor says of a server.
+    pub(crate) described: Described,
+}
+
+/// How a server behaves in the words of a descriptor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Described {
+    /// What becomes of an old refresh token. The strictest: single use, and a replay ends the grant.
+    pub rotation: RotationClass,
+    /// How the client must prove itself. By [`ClientAuthentication::Post`]; any other way is refused.
+    pub client_authentication: ClientAuthentication,
+    /// Whether a PKCE challenge must be there, or must not.
+    pub pkce: Pkce,
+    /// How the client must prove itself to revoke. As at the token endpoint.
+    pub revocation_authentication: RevocationAuth,
+    /// Which tokens can be revoked; others are refused. All.
+    pub revocation_takes: RevocationTokens,
 }
 
 impl Default for Personality {
@@ -97,12 +107,9 @@ impl Default for Personality {
             access_token_lifetime: Some(Duration::from_secs(3600)),
             code_lifetime: Duration::from_secs(60),
             issues_refresh_tokens: true,
-            rotation: RotationClass::SingleUseRevokesFamily,
             static_refresh_token: RefreshTokenEcho::Omit,
             repeats_access_token: false,
             refresh_kills_old_access_token: false,
-            client_authentication: ClientAuthentication::Post,
-            pkce: Pkce::S256,
             issuer: IssuerEcho::Always,
             withheld_scopes: Vec::new(),
             scope_echo: ScopeEcho::Spaces,
@@ -119,8 +126,6 @@ impl Default for Personality {
             revocation_ends_grant: false,
             revocation_spares_family: false,
             revocation_ends_account: false,
-            revocation_authentication: RevocationAuth::SameAsToken,
-            revocation_takes: RevocationTokens::Both,
             scope_separator: " ".into(),
             uniting_parameter: None,
             required_parameters: BTreeMap::new(),
@@ -130,6 +135,94 @@ impl Default for Personality {
             more_members: BTreeMap::new(),
             refresh_requires: Vec::new(),
             reuse_repeats_access_token: false,
+            described: Described::default(),
+        }
+    }
+}
+
+impl Default for Described {
+    fn default() -> Self {
+        Self {
+            rotation: RotationClass::SingleUseRevokesFamily,
+            client_authentication: ClientAuthentication::Post,
+            pkce: Pkce::S256,
+            revocation_authentication: RevocationAuth::SameAsToken,
+            revocation_takes: RevocationTokens::Both,
+        }
+    }
+}
+
+impl Personality {
+    /// Behaves as this descriptor says of its server, as strictly: how the client proves itself, to get tokens and to revoke
+    /// them, whether a PKCE challenge must be there, what becomes of an old refresh token, what stands between scopes, which
+    /// tokens can be revoked, and whether `iss` is sent. The rest stays as it is.
+    ///
+    /// ```
+    /// use valetkey::provider::AuthorizationServer;
+    /// use valetkey::testing::Host;
+    ///
+    /// let server = AuthorizationServer::from_json(
+    ///     r#"{
+    ///         "id": "acme",
+    ///         "authorization_endpoint": "https://login.acme.example/authorize",
+    ///         "token_endpoint": "https://login.acme.example/token",
+    ///         "rotation": "static"
+    ///     }"#,
+    /// )?;
+    /// let host = Host::builder().personality(|it| it.behave_as(&server)).build()?;
+    /// host.connect(&host.user("ada"), "notes");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn behave_as(&mut self, server: &AuthorizationServer) {
+        let server = &server.0;
+        self.scope_separator.clone_from(&server.scope_separator);
+        self.issuer = match server.issuer {
+            Some(_) => IssuerEcho::Always,
+            None => IssuerEcho::Never,
+        };
+        let Described {
+            mut revocation_authentication,
+            mut revocation_takes,
+            ..
+        } = self.described;
+        if let Revocation::Endpoint {
+            authentication,
+            tokens,
+            ..
+        } = server.revocation
+        {
+            (revocation_authentication, revocation_takes) = (authentication, tokens);
+        }
+        self.described = Described {
+            rotation: server.rotation,
+            client_authentication: server.client_authentication,
+            pkce: server.pkce,
+            revocation_authentication,
+            revocation_takes,
+        };
+    }
+}
+
+/// For this crate's own tests alone: they set each of these by itself.
+#[cfg(feature = "_internals")]
+mod internals {
+    use std::ops::{Deref, DerefMut};
+
+    use super::{Described, Personality};
+
+    #[doc(hidden)]
+    impl Deref for Personality {
+        type Target = Described;
+
+        fn deref(&self) -> &Described {
+            &self.described
+        }
+    }
+
+    #[doc(hidden)]
+    impl DerefMut for Personality {
+        fn deref_mut(&mut self) -> &mut Described {
+            &mut self.described
         }
     }
 }

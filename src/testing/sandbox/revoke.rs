@@ -20,8 +20,8 @@ pub(super) fn answer(world: &mut World, received: &Received) -> HttpResponse {
 }
 
 fn revoke(world: &mut World, received: &Received) -> Result<(), Refused> {
-    let authentication = match world.personality.revocation_authentication {
-        RevocationAuth::SameAsToken => Some(world.personality.client_authentication),
+    let authentication = match world.personality.described.revocation_authentication {
+        RevocationAuth::SameAsToken => Some(world.personality.described.client_authentication),
         RevocationAuth::Post => Some(ClientAuthentication::Post),
         RevocationAuth::Basic => Some(ClientAuthentication::Basic),
         RevocationAuth::None => None,
@@ -38,7 +38,7 @@ fn revoke(world: &mut World, received: &Received) -> Result<(), Refused> {
     }
     // Only a hint (RFC 7009 §2.1): looked at for repetition, never believed.
     parameter(received, "token_type_hint")?;
-    let takes = match world.personality.revocation_takes {
+    let takes = match world.personality.described.revocation_takes {
         RevocationTokens::Both | RevocationTokens::Either => true,
         RevocationTokens::Access => !world.grants.is_refresh_token(token),
         RevocationTokens::Refresh => world.grants.is_refresh_token(token),

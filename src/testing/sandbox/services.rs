@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::personality::{ExpiresIn, IssuerEcho, Personality, RefreshTokenEcho, ScopeEcho};
+use super::personality::{Described, ExpiresIn, IssuerEcho, Personality, RefreshTokenEcho, ScopeEcho};
 use super::refusal::Refusal;
 use super::surface::Surface;
 use crate::provider::{ClientAuthentication, Pkce, RevocationAuth, RevocationTokens, RotationClass};
@@ -81,15 +81,18 @@ fn google(api: &str) -> (Surface, Personality) {
         r#"{"sub":"{id}","email":"{email}","email_verified":true}"#.into(),
     )];
     let personality = Personality {
-        rotation: RotationClass::Static,
         static_refresh_token: RefreshTokenEcho::Omit,
         issuer: IssuerEcho::Always,
         id_token: true,
         uniting_parameter: Some(("include_granted_scopes".into(), "true".into())),
         required_parameters: words(&[("access_type", "offline"), ("prompt", "consent")]),
         scope_names: words(&[("email", "https://www.googleapis.com/auth/userinfo.email")]),
-        revocation_authentication: RevocationAuth::None,
         revocation_ends_account: true,
+        described: Described {
+            rotation: RotationClass::Static,
+            revocation_authentication: RevocationAuth::None,
+            ..Described::default()
+        },
         ..Personality::default()
     };
     (surface, personality)
@@ -124,11 +127,14 @@ fn microsoft() -> (Surface, Personality) {
     scope_names.insert("User.Read".into(), "https://graph.microsoft.com/user.read".into());
     scope_names.insert("offline_access".into(), String::new());
     let personality = Personality {
-        rotation: RotationClass::OldStaysValid,
         issuer: IssuerEcho::Never,
         offline_scope: Some("offline_access".into()),
         refresh_requires: vec!["scope".into()],
         scope_names,
+        described: Described {
+            rotation: RotationClass::OldStaysValid,
+            ..Described::default()
+        },
         ..Personality::default()
     };
     (surface, personality)
@@ -147,12 +153,15 @@ fn todoist() -> (Surface, Personality) {
         r#"{"id":"{id}","email":"{email}","full_name":"{name}"}"#.into(),
     )];
     let personality = Personality {
-        rotation: RotationClass::Grace(Duration::from_secs(60)),
         reuse_repeats_access_token: true,
         issuer: IssuerEcho::Never,
         scope_separator: ",".into(),
-        revocation_authentication: RevocationAuth::Basic,
-        revocation_takes: RevocationTokens::Access,
+        described: Described {
+            rotation: RotationClass::Grace(Duration::from_secs(60)),
+            revocation_authentication: RevocationAuth::Basic,
+            revocation_takes: RevocationTokens::Access,
+            ..Described::default()
+        },
         ..Personality::default()
     };
     (surface, personality)
@@ -180,16 +189,19 @@ fn asana() -> (Surface, Personality) {
         r#"{"data":{"gid":"{id}","email":"{email}","name":"{name}"}}"#.into(),
     )];
     let personality = Personality {
-        rotation: RotationClass::Static,
         issuer: IssuerEcho::Never,
         token_type: Some("bearer".into()),
         more_members: words(&[(
             "data",
             r#"{"id":1,"gid":"{id}","name":"{name}","email":"{email}"}"#,
         )]),
-        revocation_authentication: RevocationAuth::Post,
-        revocation_takes: RevocationTokens::Refresh,
         revocation_ends_grant: true,
+        described: Described {
+            rotation: RotationClass::Static,
+            revocation_authentication: RevocationAuth::Post,
+            revocation_takes: RevocationTokens::Refresh,
+            ..Described::default()
+        },
         ..Personality::default()
     };
     (surface, personality)
@@ -213,7 +225,6 @@ fn jira() -> (Surface, Personality) {
         ),
     ];
     let personality = Personality {
-        rotation: RotationClass::Grace(Duration::from_secs(600)),
         issuer: IssuerEcho::Never,
         offline_scope: Some("offline_access".into()),
         required_parameters: words(&[("audience", "api.atlassian.com"), ("prompt", "consent")]),
@@ -222,6 +233,10 @@ fn jira() -> (Surface, Personality) {
             error: "unauthorized_client".into(),
         },
         revocation_ends_grant: true,
+        described: Described {
+            rotation: RotationClass::Grace(Duration::from_secs(600)),
+            ..Described::default()
+        },
         ..Personality::default()
     };
     (surface, personality)
@@ -240,12 +255,15 @@ fn clickup() -> (Surface, Personality) {
     let personality = Personality {
         access_token_lifetime: None,
         issues_refresh_tokens: false,
-        pkce: Pkce::Refused,
         issuer: IssuerEcho::Never,
         refuses_scopes: true,
         scope_echo: ScopeEcho::Absent,
         token_type: None,
         expires_in: ExpiresIn::Absent,
+        described: Described {
+            pkce: Pkce::Refused,
+            ..Described::default()
+        },
         ..Personality::default()
     };
     (surface, personality)
@@ -264,11 +282,14 @@ fn gitlab() -> (Surface, Personality) {
     )];
     let personality = Personality {
         access_token_lifetime: Some(Duration::from_secs(7200)),
-        rotation: RotationClass::SingleUse,
         refresh_kills_old_access_token: true,
         issuer: IssuerEcho::Never,
         refresh_requires: vec!["redirect_uri".into()],
         more_members: words(&[("created_at", "1764000000")]),
+        described: Described {
+            rotation: RotationClass::SingleUse,
+            ..Described::default()
+        },
         ..Personality::default()
     };
     (surface, personality)
@@ -287,9 +308,12 @@ fn oura() -> (Surface, Personality) {
     )];
     let personality = Personality {
         access_token_lifetime: Some(Duration::from_secs(86_400)),
-        rotation: RotationClass::SingleUse,
         issuer: IssuerEcho::Never,
         revocation_ends_grant: true,
+        described: Described {
+            rotation: RotationClass::SingleUse,
+            ..Described::default()
+        },
         ..Personality::default()
     };
     (surface, personality)
@@ -330,10 +354,13 @@ fn spotify() -> (Surface, Personality) {
         r#"{"account_id":"{id}","id":"old-{id}","display_name":"{name}"}"#.into(),
     )];
     let personality = Personality {
-        client_authentication: ClientAuthentication::Basic,
-        rotation: RotationClass::Static,
         issuer: IssuerEcho::Never,
         revocation_ends_grant: true,
+        described: Described {
+            client_authentication: ClientAuthentication::Basic,
+            rotation: RotationClass::Static,
+            ..Described::default()
+        },
         ..Personality::default()
     };
     (surface, personality)
@@ -348,9 +375,6 @@ fn smartthings() -> (Surface, Personality) {
     surface.deletion = Some("https://api.smartthings.com/v1/installedapps".into());
     let personality = Personality {
         access_token_lifetime: Some(Duration::from_secs(86_399)),
-        client_authentication: ClientAuthentication::BasicWithClientId,
-        pkce: Pkce::Refused,
-        rotation: RotationClass::SingleUse,
         issuer: IssuerEcho::Never,
         dead_grant: Refusal::JsonWith(401),
         more_members: words(&[
@@ -358,6 +382,12 @@ fn smartthings() -> (Surface, Personality) {
             ("access_tier", "0"),
             ("owner_account_id", r#""{id}""#),
         ]),
+        described: Described {
+            client_authentication: ClientAuthentication::BasicWithClientId,
+            pkce: Pkce::Refused,
+            rotation: RotationClass::SingleUse,
+            ..Described::default()
+        },
         ..Personality::default()
     };
     (surface, personality)

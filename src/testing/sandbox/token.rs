@@ -34,7 +34,7 @@ pub(super) fn answer(world: &mut World, received: &Received, now: Timestamp) -> 
 }
 
 fn issue(world: &mut World, received: &Received, now: Timestamp) -> Result<Tokens, Refused> {
-    let client = authenticate(world, received, world.personality.client_authentication)?;
+    let client = authenticate(world, received, world.personality.described.client_authentication)?;
     match parameter(received, "grant_type")? {
         Some("authorization_code") => exchange(world, received, &client, now),
         Some("refresh_token") => refresh(world, received, &client, now),
@@ -65,7 +65,7 @@ fn refresh(world: &mut World, received: &Received, client: &str, now: Timestamp)
     let personality = world.personality.clone();
     let grant = world
         .grants
-        .refreshable(token, personality.rotation, now)
+        .refreshable(token, personality.described.rotation, now)
         .map_err(|_| Refused::InvalidGrant)?;
     if world.grants.grant(grant).client != client {
         return Err(Refused::InvalidGrant);
@@ -84,7 +84,7 @@ fn refresh(world: &mut World, received: &Received, client: &str, now: Timestamp)
     if let Some(asked) = parameter(received, "scope")? {
         narrow(world, grant, asked)?;
     }
-    let refresh = match world.grants.rotate(token, personality.rotation, now) {
+    let refresh = match world.grants.rotate(token, personality.described.rotation, now) {
         Some(new) => Some(new),
         None => match personality.static_refresh_token {
             RefreshTokenEcho::Omit => None,

@@ -119,7 +119,7 @@ fn an_old_oura_app_has_bare_scopes_and_its_grant_stays_with_its_endpoint() {
         } else {
             catalog::oura()
         };
-        provider.id = catalog::oura().id;
+        provider.id = catalog::oura().id().clone();
         provider.replaces_builtin = true;
         let server = provider.server.to_string();
         Connections::builder(std::sync::Arc::clone(&vault))

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
-use valetkey::provider::{
-    AccountEndpoint, AccountPointers, AnswerShape, ApiHost, AuthorizationServer, DeadGrant, DescriptorFile,
-    Discovery, ParameterRule, Pick, Provider, RedirectRules, ScopeModes, ScopeTiers, SuccessFlag,
-    TokenHeader,
+use valetkey::internals::provider::{
+    AccountEndpoint, AccountPointers, AnswerShape, ApiHost, DeadGrant, Discovery, ParameterRule, Pick,
+    RedirectRules, ScopeModes, ScopeTiers, SuccessFlag, TokenHeader,
 };
+use valetkey::provider::{AuthorizationServer, DescriptorFile, Provider};
 
 use super::source::{Holds, Member, Shape};
 

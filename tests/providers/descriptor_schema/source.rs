@@ -32,6 +32,12 @@ pub(crate) enum Holds {
     Members(Vec<Member>),
 }
 
+/// The types whose name in the schema is that of the public type around them.
+const PUBLIC_NAMES: [(&str, &str); 2] = [
+    ("ServerDescriptor", "AuthorizationServer"),
+    ("ProviderDescriptor", "Provider"),
+];
+
 /// Every type in `src/provider` that serde reads, by name.
 pub(crate) fn shapes() -> BTreeMap<String, Shape> {
     let mut shapes = BTreeMap::new();
@@ -77,7 +83,10 @@ fn read(file: &syn::File, shapes: &mut BTreeMap<String, Shape>) {
             Item::Enum(it) => Shape::Enum(it.variants.iter().map(variant).collect()),
             _ => continue,
         };
-        assert!(shapes.insert(name.to_string(), shape).is_none(), "{name} twice");
+        let name = name.to_string();
+        let known = PUBLIC_NAMES.iter().find(|(inner, _)| *inner == name);
+        let name = known.map_or(name, |(_, public)| (*public).to_owned());
+        assert!(shapes.insert(name.clone(), shape).is_none(), "{name} twice");
     }
 }
 

@@ -10,7 +10,7 @@ use valetkey::connections::AtProvider;
 use valetkey::error::Misconfigured;
 use valetkey::http::{HttpError, HttpRequest, HttpResponse};
 use valetkey::model::Connection;
-use valetkey::provider::{ClientRegistration, DescriptorFile, ParameterProblem};
+use valetkey::provider::{ClientRegistration, DescriptorFile};
 use valetkey::testing::ManualClock;
 use valetkey::vault::SealedVault;
 use valetkey::{ActingUser, Connections, ConsentOptions, Error, Resolver};
@@ -173,7 +173,7 @@ fn is_not_registered(error: &Error) -> bool {
 }
 
 fn is_internal(error: &Error) -> bool {
-    matches!(error, Error::Parameter(parameter) if parameter.problem == ParameterProblem::InternalHost)
+    matches!(error, Error::Parameter(parameter) if parameter.problem().contains("a host that is not public"))
 }
 
 /// Whatever way the value makes the host, a consent begins only at an instance that the client is registered at.

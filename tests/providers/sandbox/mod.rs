@@ -12,7 +12,7 @@ use http::{HeaderName, HeaderValue, Method, header};
 use serde_json::Value;
 use url::{Url, form_urlencoded};
 use valetkey::http::{HttpClient, HttpError, HttpRequest, HttpResponse};
-use valetkey::provider::{ClientAuthentication, RotationClass};
+use valetkey::internals::provider::{ClientAuthentication, RotationClass};
 use valetkey::testing::sandbox::{ExpiresIn, IssuerEcho, RefreshTokenEcho, Refusal, ScopeEcho};
 use valetkey::testing::{Fault, FaultClient, ManualClock, Sandbox};
 

@@ -12,10 +12,10 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use valetkey::TenantId;
+use valetkey::internals::provider::RotationClass;
 use valetkey::internals::vault::change::lifecycle::{self, Decision, Lifecycle};
 use valetkey::internals::vault::{Attempt, Claim, ClaimRequest, CommitOutcome, Holder, RefreshFailure};
 use valetkey::model::{FailureCode, GrantId, NeedsConsent, Status, Timestamp};
-use valetkey::provider::RotationClass;
 
 use self::state::*;
 

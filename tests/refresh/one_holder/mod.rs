@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use valetkey::connections::{Budget, HealthState};
 use valetkey::error::{ConsentReason, Misconfigured};
+use valetkey::internals::provider::RotationClass;
 use valetkey::model::{EventKind, FailureCode, NeedsConsent, Status};
 use valetkey::provider::ClientRegistration;
-use valetkey::provider::RotationClass;
 use valetkey::testing::sandbox::{ExpiresIn, RefreshTokenEcho, Refusal, ScopeEcho};
 use valetkey::testing::{Fault, Gate};
 use valetkey::vault::SealedVault;
