@@ -73,8 +73,8 @@ impl Event {
     }
 }
 
-/// Writes the time, a sentence that says what happened, and in brackets what is known of the rest, such as
-/// `2030-01-01T00:00:00.000Z: The tokens were refreshed (provider gmail, tenant acme).`
+/// Writes the time, a sentence that says what happened, and in brackets what is known of the rest,
+/// such as `2030-01-01T00:00:00.000Z: The tokens were refreshed (provider gmail, tenant acme).`
 ///
 /// For people to read: a program takes the fields, or the names of the [kind](EventKind::as_str).
 impl fmt::Display for Event {

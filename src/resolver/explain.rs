@@ -20,7 +20,8 @@ pub struct Explanation {
 }
 
 impl Explanation {
-    /// Returns what was looked at, in this order, a line of text each: `the person's own connection: none`.
+    /// Returns what was looked at, in this order, a line of text each, such as
+    /// `the person's own connection: none`.
     pub fn steps(&self) -> impl Iterator<Item = impl fmt::Display> {
         self.steps.iter()
     }

@@ -10,7 +10,8 @@ use crate::secret::AccessToken;
 #[derive(Default)]
 pub(super) struct Ledger {
     page: Mutex<Page>,
-    /// The id of the turn in which tokens are used; none outside of a turn. Both names were checked.
+    /// The id of the turn in which tokens are used; none outside of a turn. Both names were
+    /// checked.
     pub(super) turn: Option<Box<str>>,
     pub(super) purpose: Option<Box<str>>,
 }

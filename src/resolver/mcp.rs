@@ -32,16 +32,17 @@ pub const URL_ELICITATION_REQUIRED: i64 = -32042;
 
 /// Returns the result of revision 2026-07-28 that asks for these consents: `InputRequiredResult`.
 ///
-/// Each consent comes with the link at which its person finds it on the host's own origin, such as the gateway's
-/// `connect_url` of its ticket.
+/// Each consent comes with the link at which its person finds it on the host's own origin, such as
+/// the gateway's `connect_url` of its ticket.
 ///
 /// `request_state` comes back as it is when the client calls again. It is text from an attacker then: make it with
 /// [`RequestStateKey::seal`]. Where the vault says all that the next call needs, give none.
 ///
 /// # Security
 ///
-/// Never pass the provider's authorization URL as a link: whoever opens it connects an account of theirs to *this* person.
-/// The page behind the link must check who is signed in, as the gateway's does.
+/// Never pass the provider's authorization URL as a link: whoever opens it connects an account of
+/// theirs to *this* person. The page behind the link must check who is signed in, as the gateway's
+/// does.
 #[must_use]
 pub fn input_required(consents: &[(&ConsentRequest, &str)], request_state: Option<&str>) -> Value {
     let requests: Map<String, Value> = consents
@@ -58,8 +59,8 @@ pub fn input_required(consents: &[(&ConsentRequest, &str)], request_state: Optio
     result
 }
 
-/// Returns the JSON-RPC error object of revision 2025-11-25 that asks for these consents. Clients of later revisions do not
-/// know it. The links are those of [`input_required`].
+/// Returns the JSON-RPC error object of revision 2025-11-25 that asks for these consents. Clients
+/// of later revisions do not know it. The links are those of [`input_required`].
 #[must_use]
 pub fn url_elicitation_required(consents: &[(&ConsentRequest, &str)]) -> Value {
     let elicitations: Vec<Value> = consents

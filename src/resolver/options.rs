@@ -26,8 +26,9 @@ pub struct ResolveOptions<'a> {
     pub provider: Cow<'a, str>,
     /// Which of the person's connections, where they have several.
     pub label: Option<Label>,
-    /// Which of the agent's tools calls, where the policy tells them apart. A call with a name that is empty, is longer
-    /// than 512 bytes, or has a control character or an invisible one in it fails with [`Error::InvalidValue`](crate::Error::InvalidValue).
+    /// Which of the agent's tools calls, where the policy tells them apart. A call with a name that
+    /// is empty, is longer than 512 bytes, or has a control character or an invisible one in it
+    /// fails with [`Error::InvalidValue`](crate::Error::InvalidValue).
     pub tool: Option<Cow<'a, str>>,
     /// The scopes that must have been granted.
     pub scopes: Scopes,

@@ -38,8 +38,8 @@ pub trait AuditLog {
     /// [`VaultError`] if the store cannot be read or written.
     fn audit_heads(&self, tenant: Option<&TenantId>) -> Result<Vec<AuditHead>, VaultError>;
 
-    /// Verifies a chain from its first entry to its last, and compares the tenant's connections with it. `progress` is told
-    /// how many entries are verified, and how many there are.
+    /// Verifies a chain from its first entry to its last, and compares the tenant's connections
+    /// with it. `progress` is told how many entries are verified, and how many there are.
     ///
     /// # Errors
     ///

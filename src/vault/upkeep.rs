@@ -164,8 +164,8 @@ pub enum Rotation<'a> {
     },
     /// Gives a workspace a new data key.
     DataKey(&'a TenantId),
-    /// Seals the tokens of at most `limit` grants, of all workspaces, with their newest data key, and destroys data keys
-    /// that seal nothing any more.
+    /// Seals the tokens of at most `limit` grants, of all workspaces, with their newest data key,
+    /// and destroys data keys that seal nothing any more.
     Tokens {
         /// At most this many grants.
         limit: usize,

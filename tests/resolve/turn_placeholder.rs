@@ -118,12 +118,9 @@ fn a_placeholder_stands_in_headers_alone_and_beside_no_other_credential() {
     assert_eq!(refused(&turn, cookie), RequestRefused::ForeignCredentials);
     let body = Request::post("/notes")
         .header(AUTHORIZATION, format!("Bearer {placeholder}"))
-        .body(placeholder.as_str().into())
+        .body(placeholder.clone().into())
         .unwrap();
-    assert_eq!(
-        turn.fill(body).unwrap().body.as_bytes(),
-        placeholder.as_str().as_bytes()
-    );
+    assert_eq!(turn.fill(body).unwrap().body.as_bytes(), placeholder.as_bytes());
 }
 
 #[test]

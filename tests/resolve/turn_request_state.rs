@@ -84,8 +84,8 @@ fn it_opens_for_whom_and_what_it_was_made_and_for_nothing_else() {
     }
     let another_key = self::key().open(&turn, METHOD, &call, &state);
     assert_eq!(another_key, Err(RequestStateError::Forged));
-    // None of that used it up: it is good for whom it was made, in another turn, in another order of the arguments and with
-    // other members of the protocol.
+    // None of that used it up: it is good for whom it was made, in another turn, in another order
+    // of the arguments and with other members of the protocol.
     let later = world.resolver.turn(person("alice"));
     let same = r#"{"arguments":{"limit":10,"to":["ada"]},"requestState":"x","inputResponses":{},"name":"send_mail"}"#;
     let same = serde_json::from_str(same).unwrap();

@@ -35,7 +35,8 @@ const MAX_CONSENTS: usize = 64;
 /// How long a state is good unless it is said otherwise.
 const LIFETIME: Duration = Duration::from_secs(3600);
 
-/// The members of a request's parameters that belong to the protocol: they differ when the same call comes again.
+/// The members of a request's parameters that belong to the protocol: they differ when the same
+/// call comes again.
 const NOT_BOUND: [&str; 3] = ["_meta", "requestState", "inputResponses"];
 
 /// The member that holds the arguments of a call.
@@ -43,11 +44,12 @@ const ARGUMENTS: &str = "arguments";
 
 /// Seals and opens request states: AES-256-GCM under a key of its own.
 ///
-/// A state is bound to the person, the method and the parameters of the request, is good for an hour, and opens once. Of the
-/// parameters, `_meta`, `requestState` and `inputResponses` are left out: they differ when the same call comes again. It holds
-/// the ids of the consents that were asked for and nothing that opens anything: whether the person is connected says the
-/// vault. Opening is remembered in this process, until the state has expired; another process with the same key opens it
-/// once more.
+/// A state is bound to the person, the method and the parameters of the request, is good for an
+/// hour, and opens once. Of the parameters, `_meta`, `requestState` and `inputResponses` are left
+/// out: they differ when the same call comes again. A state holds the ids of the consents that were
+/// asked for and nothing that opens anything: whether the person is connected says the vault.
+/// Opening is remembered in this process, until the state has expired; another process with the
+/// same key opens it once more.
 ///
 /// ```
 /// # use valetkey::AuthorizationResponse;
@@ -97,7 +99,8 @@ pub enum RequestStateError {
     /// It was made for somebody else.
     #[error("the request state is somebody else's")]
     WrongUser,
-    /// It was made for another method, or with other parameters than the arguments, such as the name of another tool.
+    /// It was made for another method, or with other parameters than the arguments, such as the
+    /// name of another tool.
     #[error("the request state is of another call")]
     OtherCall,
     /// It was made for the same tool with other arguments.
@@ -129,8 +132,9 @@ impl RequestStateKey {
         self
     }
 
-    /// Returns a state for this call of this turn's person, that names what they were asked for: 64 consents at most, more are
-    /// not named. Give the method and the `params` of the request as the client sent them.
+    /// Returns a state for this call of this turn's person, that names what they were asked for: 64
+    /// consents at most, more are not named. Give the method and the `params` of the request as the
+    /// client sent them.
     ///
     /// # Errors
     ///
@@ -166,8 +170,9 @@ impl RequestStateKey {
         Ok(URL_SAFE_NO_PAD.encode(state))
     }
 
-    /// Returns the consents that the state names, if it was made for this call of this turn's person and is good; it is used up
-    /// then. Whether they were given says [`Turn::poll`], or the next resolve.
+    /// Returns the consents that the state names, if it was made for this call of this turn's
+    /// person and is good; it is used up then. Whether they were given says [`Turn::poll`], or the
+    /// next resolve.
     ///
     /// # Errors
     ///
@@ -241,8 +246,8 @@ impl fmt::Debug for RequestStateKey {
     }
 }
 
-/// Returns what a state is bound to: the person; the method and all parameters but the arguments; the arguments. Each part
-/// with its length: no two lists of parts are the same bytes.
+/// Returns what a state is bound to: the person; the method and all parameters but the arguments;
+/// the arguments. Each part with its length: no two lists of parts are the same bytes.
 fn digests(person: &ActingUser, method: &str, parameters: &Value) -> [[u8; DIGEST]; 3] {
     let (mut rest, mut arguments) = (Vec::new(), Vec::new());
     match parameters {

@@ -22,9 +22,10 @@ impl Turn {
     /// Returns a placeholder for the token of this user, to be put into a header: `Authorization: Bearer vkp_…`. The same
     /// options in the same turn give the same placeholder.
     ///
-    /// A placeholder is random text that is good in the turn that made it and nowhere else. It is no secret: a model may see
-    /// it and a log may keep it. It stands for a token only in [`fill`](Self::fill) and [`send_filled`](Self::send_filled),
-    /// and only towards the provider's own API.
+    /// A placeholder is random text that is good in the turn that made it and nowhere else. It is
+    /// no secret: a model may see it and a log may keep it. It stands for a token only in
+    /// [`fill`](Self::fill) and [`send_filled`](Self::send_filled), and only towards the provider's
+    /// own API.
     ///
     /// # Errors
     ///

@@ -62,18 +62,20 @@ impl Turn {
         }
     }
 
-    /// Sets the id that the host's runtime gave the turn. The audit names it at each use of a token; it opens nothing.
+    /// Sets the id that the host's runtime gave the turn. The audit names it at each use of a
+    /// token; it opens nothing.
     ///
     /// # Errors
     ///
-    /// [`InvalidValue`](Error::InvalidValue) if it is empty, is longer than 512 bytes, or has a control character or an invisible one in it.
+    /// [`InvalidValue`](Error::InvalidValue) if it is empty, is longer than 512 bytes, or has a control character or an
+    /// invisible one in it.
     pub fn id(mut self, id: impl AsRef<str>) -> Result<Self> {
         self.ledger.turn = Some(checked("turn id", id.as_ref())?);
         Ok(self)
     }
 
-    /// Sets a few words about what the turn is for. The audit has them at each use of a token: put no secret and no message
-    /// of a person in them.
+    /// Sets a few words about what the turn is for. The audit has them at each use of a token: put
+    /// no secret and no message of a person in them.
     ///
     /// # Errors
     ///

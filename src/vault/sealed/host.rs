@@ -18,11 +18,12 @@ macro_rules! host_methods {
                 self.core().warnings()
             }
 
-            /// Wraps at most `limit` keys with the active master key. Repeat until
-            /// [nothing remains](Rotated::is_finished); then the former master key can be removed from the host.
+            /// Wraps at most `limit` keys with the active master key. Repeat until [nothing
+            /// remains](Rotated::is_finished); then the former master key can be removed from the
+            /// host.
             ///
-            /// Give every process the new key as a former one first, then as the active one; rotate then. An
-            /// interrupted rotation continues at the next call.
+            /// Give every process the new key as a former one first, then as the active one; rotate
+            /// then. An interrupted rotation continues at the next call.
             ///
             /// # Errors
             ///
@@ -42,9 +43,10 @@ macro_rules! host_methods {
                 self.core().rotate(Rotation::DataKey(tenant), now)
             }
 
-            /// Seals the tokens of at most `limit` grants, of all workspaces, with their newest data key, and destroys
-            /// data keys that seal nothing any more. Repeat until [nothing remains](Rotated::is_finished). Consent
-            /// requests and pending revocations keep an old key alive while they last.
+            /// Seals the tokens of at most `limit` grants, of all workspaces, with their newest
+            /// data key, and destroys data keys that seal nothing any more. Repeat until [nothing
+            /// remains](Rotated::is_finished). Consent requests and pending revocations keep an old
+            /// key alive while they last.
             ///
             /// # Errors
             ///
@@ -74,8 +76,9 @@ macro_rules! host_methods {
                 self.core().audit_heads(tenant)
             }
 
-            /// Verifies the audit of a tenant from its first entry to its last, and compares the tenant's connections
-            /// with it. `progress` is told how many entries are verified, and how many there are.
+            /// Verifies the audit of a tenant from its first entry to its last, and compares the
+            /// tenant's connections with it. `progress` is told how many entries are verified, and
+            /// how many there are.
             ///
             /// # Errors
             ///
@@ -89,9 +92,10 @@ macro_rules! host_methods {
                 self.core().verify_chain(&chain, &mut progress)
             }
 
-            /// Verifies the audit of the vault itself: what concerns no tenant or a forgotten one, and the entries of all
-            /// tenants from before each had a chain of its own. These are two chains: `progress` is told of each by
-            /// itself, and the report names a broken entry of the first chain before one of the second.
+            /// Verifies the audit of the vault itself: what concerns no tenant or a forgotten one,
+            /// and the entries of all tenants from before each had a chain of its own. These are
+            /// two chains: `progress` is told of each by itself, and the report names a broken
+            /// entry of the first chain before one of the second.
             ///
             /// # Errors
             ///

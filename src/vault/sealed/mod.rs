@@ -61,9 +61,9 @@ use kv::Kv;
 
 /// A vault in memory, or over a host's own [`Store`].
 ///
-/// Everything that a vault promises is implemented here, once: sealing, authenticated routing, claims, shared and
-/// former grants, pending revocations, the audit. The store brings transactions over keys and values. Keep the store in an
-/// [`Arc`] to use it beside the vault.
+/// Everything that a vault promises is implemented here, once: sealing, authenticated routing,
+/// claims, shared and former grants, pending revocations, the audit. The store brings transactions
+/// over keys and values. Keep the store in an [`Arc`] to use it beside the vault.
 ///
 /// ```
 /// use valetkey::Connections;
@@ -88,10 +88,11 @@ impl SealedVault {
         Ok(vault)
     }
 
-    /// Makes an empty vault in memory, for tests and for hosts whose connections end with their process.
+    /// Makes an empty vault in memory, for tests and for hosts whose connections end with their
+    /// process.
     ///
-    /// It is sealed like every other vault, under a key that everybody knows: nothing in the memory of a process is
-    /// protected from that process.
+    /// It is sealed like every other vault, under a key that everybody knows: nothing in the memory
+    /// of a process is protected from that process.
     #[must_use]
     pub fn in_memory() -> Self {
         let key = MasterKey::of_bytes(Zeroizing::new([0; 32]));
