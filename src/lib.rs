@@ -48,7 +48,7 @@
 //!
 //! **One transactional vault**, not a token store beside a metadata store: a rotated refresh token, its expiry and its
 //! generation commit together or not at all. **Generation compare-and-swap** everywhere: each write of tokens names the
-//! pair it saw. **Descriptors are data**: a server's quirks are closed enums, there is no code hook. **Secrets are
+//! pair it saw. **Descriptors are data**: a server's quirks are members of a document, there is no code hook. **Secrets are
 //! types**. **Fail closed**: no master key, no vault; there is no "encryption off".
 //!
 //! # Security

@@ -59,7 +59,7 @@ pub enum RotationClass {
     Grace(#[serde(with = "crate::provider::seconds")] Duration),
     /// A new one comes and the old one is dead at once.
     SingleUse,
-    /// As `SingleUse`, and using the old one again kills the new one too.
+    /// As `single_use`, and using the old one again kills the new one too.
     SingleUseRevokesFamily,
     /// Not known: treated as the strictest.
     Unknown,

@@ -1,9 +1,19 @@
 //! The services that come with the crate.
 //!
 //! Each field that is not obvious carries the link to where it is documented; a word says so where it rests on one
-//! source or on observation. Descriptors are plain values: take one, change a field, say that it
-//! [replaces the built-in one](crate::provider::Provider::replaces_builtin), and add it with
-//! [`ConnectionsBuilder::provider`](crate::connections::ConnectionsBuilder::provider).
+//! source or on observation. Descriptors are documents: write one out with serde, change a member, set `replaces_builtin`,
+//! read it again, and add it with [`ConnectionsBuilder::provider`](crate::connections::ConnectionsBuilder::provider).
+//!
+//! ```
+//! use valetkey::catalog;
+//! use valetkey::provider::Provider;
+//!
+//! let mut document = serde_json::to_value(catalog::gmail())?;
+//! document["default_scopes"] = ["https://www.googleapis.com/auth/gmail.send"].into();
+//! let provider: Provider = serde_json::from_value(document)?;
+//! let provider = provider.replaces_builtin();
+//! # Ok::<(), serde_json::Error>(())
+//! ```
 
 mod build;
 mod google;

@@ -120,11 +120,17 @@ fn variant(variant: &syn::Variant) -> Member {
     }
 }
 
-/// What lists in attributes contain, without white space: what is told to serde among them.
+/// The attributes that have a list, without white space: what is told to serde among them.
 fn attributes(attributes: &[Attribute]) -> String {
     let lists = attributes.iter().filter_map(|it| it.meta.require_list().ok());
-    let text: String = lists.map(|list| list.tokens.to_string()).collect();
-    text.split_whitespace().collect()
+    let text = lists.map(|list| {
+        let path = list
+            .path
+            .get_ident()
+            .map_or_else(String::new, ToString::to_string);
+        format!("{path}({})", list.tokens)
+    });
+    text.collect::<String>().split_whitespace().collect()
 }
 
 /// The documentation as one line of plain text.
