@@ -5,12 +5,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::Connection as Database;
+use valetkey::internals::model::{Grant, IssuedBy, new_connection};
 use valetkey::internals::secret::RefreshToken;
 use valetkey::internals::vault::{
     Attempt, ClaimOutcome, ClaimRequest, CommitOutcome, ConnectionQuery, GrantStore, NewGrant, RefreshStore,
     Refreshed, StateHash, StoreOutcome, Tokens,
 };
-use valetkey::model::{Connection, ConnectionId, Grant, GrantId, IssuedBy, Owner, ProviderId, Timestamp};
+use valetkey::model::{Connection, ConnectionId, GrantId, Owner, ProviderId, Timestamp};
 use valetkey::testing::Sandbox;
 use valetkey::vault::{MasterKey, SqliteVault};
 use valetkey::{AccessToken, ActingUser, Clock as _, Connections, SystemClock, TenantId};
@@ -64,7 +65,7 @@ pub fn connect_all(vault: &impl GrantStore, people: usize) {
 pub fn connect(vault: &impl GrantStore, person: &ActingUser) -> Connection {
     let now = SystemClock.now();
     let grant = granted(person, now);
-    let connection = Connection::new(ConnectionId::generate(now).expect("random numbers"), &grant);
+    let connection = new_connection(ConnectionId::generate(now).expect("random numbers"), &grant);
     store(vault, &grant, &connection);
     connection
 }

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use crate::model::FailureCode;
-use crate::vault::Retention;
 
 /// How the handing out of tokens is audited.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -48,8 +47,11 @@ pub struct Settings {
     /// thread that fetched them waits for as long. Afterwards they are kept in memory, and the next `maintain` or
     /// `resolve` stores them.
     pub store_patience: Duration,
-    /// How long entries of the audit are kept: for ever. `maintain` deletes older ones.
-    pub audit_retention: Retention,
+    /// How long the audit keeps token uses. Absent: for ever. `maintain` deletes older ones.
+    pub use_retention: Option<Duration>,
+    /// How long the audit keeps all other entries. Absent: for ever. The newest entry about the tokens of a connection is
+    /// always kept.
+    pub change_retention: Option<Duration>,
     /// How the handing out of tokens is audited: in batches.
     pub use_audit: UseAudit,
     /// How long a request by `Resolver::send` may take, and one by `send_stream` may stand still: 60 s.
@@ -71,10 +73,8 @@ impl Default for Settings {
             quarantine: Duration::from_secs(7 * 24 * 3600),
             revocation_patience: Duration::from_secs(7 * 24 * 3600),
             store_patience: Duration::from_secs(120),
-            audit_retention: Retention {
-                uses: None,
-                changes: None,
-            },
+            use_retention: None,
+            change_retention: None,
             use_audit: UseAudit::Batched,
             send_timeout: Duration::from_secs(60),
             stream_timeout: Duration::from_secs(3600),
@@ -140,10 +140,17 @@ impl Settings {
         self
     }
 
-    /// Sets how long entries of the audit are kept.
+    /// Sets how long the audit keeps token uses.
     #[must_use]
-    pub const fn audit_retention(mut self, audit_retention: Retention) -> Self {
-        self.audit_retention = audit_retention;
+    pub const fn use_retention(mut self, use_retention: Duration) -> Self {
+        self.use_retention = Some(use_retention);
+        self
+    }
+
+    /// Sets how long the audit keeps all other entries.
+    #[must_use]
+    pub const fn change_retention(mut self, change_retention: Duration) -> Self {
+        self.change_retention = Some(change_retention);
         self
     }
 

@@ -33,18 +33,16 @@ mod tables_contract;
 pub(crate) mod upkeep;
 
 pub use crate::model::VaultWarning;
-pub use audit::{
-    AuditChain, AuditEntry, AuditHead, AuditKind, AuditOrder, AuditReport, InvalidAuditHead, Progress,
-};
+pub use audit::{AuditChain, AuditEntry, AuditHead, AuditKind, AuditReport, InvalidAuditHead, Progress};
 pub use envelope::{MasterKey, MasterKeyError, MasterKeys};
 pub use error::VaultError;
 pub use revocation::Erasure;
 pub use sealed::{MemoryStore, MemoryVault, Mode, SealedVault, Store, Transaction};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteOptions, SqliteVault};
-pub use upkeep::{Forgotten, Retention, Rotated, Rotation};
+pub use upkeep::{Forgotten, Rotated, Rotation};
 
-pub(crate) use audit::{AuditFilter, AuditLog, TokenUse, UseRecord};
+pub(crate) use audit::{AuditFilter, AuditLog, AuditOrder, TokenUse, UseRecord};
 pub(crate) use consent::{
     ConsentStatus, ConsentStore, MAX_CONSENTS, PendingConsent, Purpose, RequestOptions, StateHash, Taken,
 };
@@ -58,7 +56,7 @@ pub(crate) use refresh::{
 pub(crate) use revocation::{
     EndedGrant, LateTokens, PendingRevocation, RevocationStore, Revoke, RevokeWhat, Revoked, Settlement,
 };
-pub(crate) use upkeep::{Forget, Housekeeping, SweepLimits, Swept};
+pub(crate) use upkeep::{Forget, Housekeeping, Retention, SweepLimits, Swept};
 
 use std::fmt::Debug;
 

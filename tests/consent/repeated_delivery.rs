@@ -328,11 +328,13 @@ fn promise_37_a_prepared_consent_asks_for_the_same_as_one_that_is_started() {
         Prompt::Consent,
         Prompt::SelectAccount,
     ] {
-        let mut options = ConsentOptions::default().login_hint("ada@example.test");
-        options.hints.prompt = Some(prompt);
-        options.hints.max_age = Some(Duration::from_secs(90));
-        options.hints.acr_values = Some("urn:example:mfa".into());
-        all.push(options);
+        all.push(
+            ConsentOptions::default()
+                .login_hint("ada@example.test")
+                .prompt(prompt)
+                .max_age(Duration::from_secs(90))
+                .acr_values("urn:example:mfa"),
+        );
     }
     for options in all {
         let started = world.start(&alice, options.clone());

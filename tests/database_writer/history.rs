@@ -10,7 +10,7 @@ use valetkey::connections::{Budget, ConnectionFilter, Settings};
 use valetkey::internals::vault::{AuditLog as _, GrantStore as _, Housekeeping as _, Of, TokenQuery};
 use valetkey::model::{Connection, ConnectionId, Scopes, Status};
 use valetkey::testing::ManualClock;
-use valetkey::vault::{AuditChain, AuditReport, Retention};
+use valetkey::vault::{AuditChain, AuditReport};
 use valetkey::{ActingUser, Clock as _, ConsentOptions, UserId};
 
 use crate::full;
@@ -33,9 +33,8 @@ impl History {
         let directory = scratch();
         let path = directory.path().join("vault.db");
         let mut settings = Settings::default();
-        settings.audit_retention = Retention::default()
-            .uses(Duration::from_secs(3_600))
-            .changes(Duration::from_secs(24 * 3_600));
+        settings.use_retention = Some(Duration::from_secs(3_600));
+        settings.change_retention = Some(Duration::from_secs(24 * 3_600));
         settings.quarantine = Duration::from_secs(12 * 3_600);
         let host = Host::with(&path, ManualClock::START, settings).unwrap();
         Self {

@@ -12,8 +12,8 @@ use oauth2::{
 };
 use proptest::prelude::*;
 use url::{Url, form_urlencoded};
-use valetkey::connections::Hints;
 use valetkey::http::HttpRequest;
+use valetkey::internals::protocol::Hints;
 use valetkey::internals::protocol::{AuthorizationRequest, Revocable, TokenClient, revocation_requests};
 use valetkey::internals::provider::{CompiledProvider, CompiledServer};
 use valetkey::internals::secret::{AuthorizationCode, PkceVerifier, RefreshToken, State};

@@ -1,11 +1,13 @@
 //! What a host says when it begins a consent, and what it gets.
 
+use std::time::Duration;
+
 use url::Url;
 use zeroize::Zeroizing;
 
 use crate::error::ConsentRequired;
 use crate::model::{ConnectionId, ConsentId, Label, Parameters, ProviderId, Scopes, Timestamp};
-use crate::protocol::Hints;
+use crate::protocol::{Hints, Prompt};
 use crate::provider::loopback_port;
 use crate::secret::{Binding, State};
 use crate::vault::{PendingConsent, Purpose};
@@ -24,7 +26,7 @@ pub struct ConsentOptions {
     /// Names the connection, where the person has several. An existing one of that name is connected again.
     pub label: Option<Label>,
     /// What the person will see chosen or be asked at the server.
-    pub hints: Hints,
+    pub(crate) hints: Hints,
     /// The values of the descriptor's placeholders. Those of the connection that is connected again count where none is given.
     pub parameters: Parameters,
     /// Connect this connection again; another account is refused unless `allow_other_account` was called.
@@ -76,10 +78,33 @@ impl ConsentOptions {
         self
     }
 
-    /// Tells the server whom to expect, such as an e-mail address.
+    /// Tells the server whom to expect: an e-mail address, or what the server takes for one
+    /// ([OpenID Connect §3.1.2.1](https://openid.net/specs/openid-connect-core-1_0.html#AuthRequest)).
     #[must_use]
     pub fn login_hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.login_hint = Some(hint.into());
+        self
+    }
+
+    /// Says what the page must or must not ask, beside what the descriptor asks for.
+    #[must_use]
+    pub const fn prompt(mut self, prompt: Prompt) -> Self {
+        self.hints.prompt = Some(prompt);
+        self
+    }
+
+    /// Sets how long ago the person may have signed in at the server.
+    #[must_use]
+    pub const fn max_age(mut self, max_age: Duration) -> Self {
+        self.hints.max_age = Some(max_age);
+        self
+    }
+
+    /// Names the authentication classes that are wanted, separated by spaces
+    /// ([RFC 9470 §4](https://www.rfc-editor.org/rfc/rfc9470#section-4)).
+    #[must_use]
+    pub fn acr_values(mut self, classes: impl Into<String>) -> Self {
+        self.hints.acr_values = Some(classes.into());
         self
     }
 

@@ -1,13 +1,14 @@
 //! Connections that are in a vault before the host has it.
 
 use valetkey::AccessToken;
+use valetkey::internals::model::{Grant, IssuedBy, new_connection};
 use valetkey::internals::secret::State;
 use valetkey::internals::vault::{
     ConsentStatus, NewGrant, PendingConsent, Purpose, StateHash, Taken, Tokens,
 };
 use valetkey::model::{
-    Connection, ConnectionId, ConsentId, Grant, GrantId, IssuedBy, Owner, ProviderId, Scopes, ServerId,
-    TenantId, Timestamp, UserId,
+    Connection, ConnectionId, ConsentId, GrantId, Owner, ProviderId, Scopes, ServerId, TenantId, Timestamp,
+    UserId,
 };
 use valetkey::vault::Vault;
 
@@ -25,7 +26,7 @@ pub(crate) fn plant(vault: &impl Vault, number: usize, change: impl FnOnce(&mut 
     let provider = ProviderId::new("notes").unwrap();
     let grant = GrantId::generate(now).unwrap();
     let mut grant = Grant::new(grant, tenant.clone(), owner, provider, issued_by, now);
-    let mut connection = Connection::new(id, &grant);
+    let mut connection = new_connection(id, &grant);
     change(&mut connection);
     grant.owner.clone_from(&connection.owner);
     grant.requested.clone_from(&connection.requested);

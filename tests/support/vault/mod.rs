@@ -15,7 +15,9 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use valetkey::AccessToken;
+use valetkey::internals::model::{Grant, IssuedBy, issued_by as issued_by_of, new_connection, use_grant};
 use valetkey::internals::secret::{IdToken, RefreshToken, State};
+use valetkey::internals::vault::Retention;
 use valetkey::internals::vault::{
     Attempt, ClaimOutcome, ClaimRequest, CommitOutcome, ConsentStatus, Forget, Found, NewGrant, Of,
     PendingConsent, Purpose, Refreshed, Revoke, RevokeWhat, Revoked, StateHash, StoreOutcome, StoredToken,
@@ -26,12 +28,10 @@ pub(crate) use valetkey::internals::vault::{
     AuditLog, ConsentStore, GrantStore, Housekeeping, RefreshStore, RevocationStore,
 };
 use valetkey::model::{
-    Connection, ConnectionId, ConsentId, Grant, GrantId, IssuedBy, Label, Owner, Parameters, ProviderId,
-    Scopes, ServerId, TenantId, Timestamp, UserId,
+    Connection, ConnectionId, ConsentId, GrantId, Label, Owner, Parameters, ProviderId, Scopes, ServerId,
+    TenantId, Timestamp, UserId,
 };
-use valetkey::vault::{
-    AuditChain, Forgotten, MasterKey, Retention, Rotated, Rotation, SqliteVault, VaultError,
-};
+use valetkey::vault::{AuditChain, Forgotten, MasterKey, Rotated, Rotation, SqliteVault, VaultError};
 
 pub(crate) fn full() -> bool {
     std::env::var_os("VALETKEY_FULL").is_some()
@@ -83,7 +83,7 @@ pub(crate) fn grant_for(connection: &Connection, generation: u64) -> Grant {
         connection.tenant.clone(),
         connection.owner.clone(),
         connection.provider.clone(),
-        connection.issued_by.clone(),
+        issued_by_of(connection).clone(),
         at(0),
     );
     grant.generation = generation;
@@ -101,7 +101,7 @@ pub(crate) fn connection(number: u8) -> Connection {
         issued_by(),
         at(0),
     );
-    let mut connection = Connection::new(id(number), &grant);
+    let mut connection = new_connection(id(number), &grant);
     connection.label = Some(Label::new(format!("label-{number}")).unwrap());
     connection
 }
@@ -159,7 +159,7 @@ pub(crate) fn try_grant(
         .iter()
         .cloned()
         .map(|mut connection| {
-            connection.use_grant(&grant);
+            use_grant(&mut connection, &grant);
             connection
         })
         .collect();

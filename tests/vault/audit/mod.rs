@@ -13,10 +13,9 @@ use rusqlite::Connection as Database;
 use valetkey::internals::vault::{
     AuditFilter, Claim, ConsentStatus, RefreshFailure, Revoke, RevokeWhat, Settlement, TokenUse, UseRecord,
 };
+use valetkey::internals::vault::{AuditOrder, Retention};
 use valetkey::model::{Actor, NeedsConsent, TenantId, UserId};
-use valetkey::vault::{
-    AuditChain, AuditHead, AuditKind, AuditOrder, AuditReport, Retention, Rotation, SqliteVault, VaultError,
-};
+use valetkey::vault::{AuditChain, AuditHead, AuditKind, AuditReport, Rotation, SqliteVault, VaultError};
 
 use crate::support::vault::*;
 

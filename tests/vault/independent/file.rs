@@ -7,14 +7,15 @@ use rusqlite::Connection as Db;
 use rusqlite::types::FromSql;
 use tempfile::TempDir;
 use valetkey::connections::Prompt;
+use valetkey::internals::model::{Grant, IssuedBy, new_connection};
 use valetkey::internals::secret::{IdToken, PkceVerifier, RefreshToken, State};
 use valetkey::internals::vault::{
     ConsentStatus, ConsentStore as _, GrantStore as _, LateTokens, NewGrant, PendingConsent, Purpose,
     RequestOptions, RevocationStore as _, StateHash, StoreOutcome, Tokens,
 };
 use valetkey::model::{
-    Account, Connection, ConnectionId, ConsentId, Grant, GrantId, IssuedBy, Label, Owner, Parameters,
-    ProviderId, Scopes, ServerId, TenantId, Timestamp, UserId,
+    Account, ConnectionId, ConsentId, GrantId, Label, Owner, Parameters, ProviderId, Scopes, ServerId,
+    TenantId, Timestamp, UserId,
 };
 use valetkey::vault::SqliteVault;
 use valetkey::{AccessToken, Binding};
@@ -256,7 +257,7 @@ fn with_consent(vault: &SqliteVault) {
 
 fn with_grant(vault: &SqliteVault) {
     let grant = grant();
-    let mut connection = Connection::new(ConnectionId::from_bytes(CONNECTION), &grant);
+    let mut connection = new_connection(ConnectionId::from_bytes(CONNECTION), &grant);
     connection.label = Some(Label::new("Work").unwrap());
     let new = NewGrant {
         consent: &state(),
