@@ -12,7 +12,7 @@ pub use crate::engine::health::{Health, HealthState};
 pub use crate::engine::lists::{AuditPage, ConnectionFilter, StatusCounts};
 pub use crate::engine::refresh::retry::Retried;
 pub use crate::engine::revoke::report::{AtProvider, RevocationReport};
-pub use crate::engine::settings::{Settings, UseAudit};
+pub use crate::engine::settings::Settings;
 pub use crate::engine::upkeep::budget::Budget;
 pub use crate::engine::upkeep::maintain::UpkeepReport;
 pub use crate::protocol::Prompt;

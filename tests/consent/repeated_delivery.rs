@@ -41,8 +41,7 @@ fn worlds() -> [World; 2] {
 fn promise_38_a_callback_that_is_repeated_leads_to_the_connection() {
     for world in worlds() {
         let alice = person("alice");
-        let consent = world.start(&alice, ConsentOptions::default());
-        let callback = world.sandbox.approve(consent.authorization_url(), "ada");
+        let (consent, callback) = world.approved(&alice);
         let connection = world.complete(&alice, &callback, &consent).unwrap();
         for after in [0, 1, 599, 900] {
             world.clock.advance(Duration::from_secs(after));
@@ -61,8 +60,7 @@ fn promise_38_a_callback_that_is_repeated_leads_to_the_connection() {
 fn promise_38_callbacks_at_once_are_one_exchange_and_all_lead_to_its_connection() {
     for world in worlds() {
         let alice = person("alice");
-        let consent = world.start(&alice, ConsentOptions::default());
-        let callback = world.sandbox.approve(consent.authorization_url(), "ada");
+        let (consent, callback) = world.approved(&alice);
         let threads = 16;
         let begin = Barrier::new(threads);
         std::thread::scope(|scope| {

@@ -5,8 +5,9 @@ use std::fmt::Write as _;
 
 use url::Url;
 use valetkey::http::HttpRequest;
-use valetkey::internals::protocol::Hints;
-use valetkey::internals::protocol::{AuthorizationRequest, Revocable, TokenClient, revocation_requests};
+use valetkey::internals::protocol::{
+    AuthorizationRequest, Hints, Revocable, TokenClient, revocation_requests,
+};
 use valetkey::internals::provider::{CompiledProvider, CompiledServer};
 use valetkey::internals::secret::{AuthorizationCode, PkceVerifier, RefreshToken, State};
 use valetkey::model::{Parameters, Scopes, ServerId};

@@ -13,8 +13,9 @@ use oauth2::{
 use proptest::prelude::*;
 use url::{Url, form_urlencoded};
 use valetkey::http::HttpRequest;
-use valetkey::internals::protocol::Hints;
-use valetkey::internals::protocol::{AuthorizationRequest, Revocable, TokenClient, revocation_requests};
+use valetkey::internals::protocol::{
+    AuthorizationRequest, Hints, Revocable, TokenClient, revocation_requests,
+};
 use valetkey::internals::provider::{CompiledProvider, CompiledServer};
 use valetkey::internals::secret::{AuthorizationCode, PkceVerifier, RefreshToken, State};
 use valetkey::model::{Parameters, ProviderId, Scopes, ServerId};

@@ -74,9 +74,7 @@ fn promise_32_revoking_once_ends_the_tokens_of_every_consent() {
 
 #[test]
 fn promise_32_a_former_grant_is_never_resolved() {
-    let world = World::new();
-    let alice = person("alice");
-    let connection = world.connect(&alice, "ada");
+    let (world, alice, connection) = World::connected();
     let old = token(&world, &alice);
     let again = reconnect(&world, &alice, &connection);
     assert_ne!(again.grant, connection.grant);
@@ -142,9 +140,7 @@ fn promise_32_where_a_browser_shares_one_grant_connecting_again_ends_nothing() {
 
 #[test]
 fn promise_32_what_is_not_confirmed_is_listed_and_tried_again() {
-    let world = World::new();
-    let alice = person("alice");
-    let connection = world.connect(&alice, "ada");
+    let (world, alice, connection) = World::connected();
     let old = token(&world, &alice);
     reconnect(&world, &alice, &connection);
     // The tokens of the connection end; those of the former grant meet a server that does not answer.
@@ -181,9 +177,7 @@ fn promise_32_what_is_not_confirmed_is_listed_and_tried_again() {
 
 #[test]
 fn promise_32_the_grant_of_another_account_ends_too() {
-    let world = World::new();
-    let alice = person("alice");
-    let connection = world.connect(&alice, "ada");
+    let (world, alice, connection) = World::connected();
     let options = ConsentOptions::default().reconnect_any_account(connection.id);
     let switched = world.try_connect(&alice, "grace", options).unwrap();
     assert_eq!(switched.id, connection.id);
@@ -197,9 +191,7 @@ fn promise_32_the_grant_of_another_account_ends_too() {
 
 #[test]
 fn promise_32_a_refresh_that_a_consent_overtook_ends_with_the_connection() {
-    let world = World::new();
-    let alice = person("alice");
-    let connection = world.connect(&alice, "ada");
+    let (world, alice, connection) = World::connected();
     world.expire();
     let gate = Gate::new();
     world.http.on("/token").next(Fault::HoldAnswer(gate.clone()));

@@ -10,7 +10,7 @@ use crate::model::{ConnectionId, ConsentId, Label, Parameters, ProviderId, Scope
 use crate::protocol::{Hints, Prompt};
 use crate::provider::loopback_port;
 use crate::secret::{Binding, State};
-use crate::vault::{PendingConsent, Purpose};
+use crate::vault::{PendingConsent, Purpose, RequestOptions};
 
 /// What to ask for, beside what the provider's descriptor says.
 ///
@@ -241,6 +241,20 @@ impl ConsentOptions {
     }
 }
 
+impl ConsentOptions {
+    /// Keeps in a consent request what the host asked for and what begins a flow again.
+    pub(crate) fn keep_in(self, consent: &mut PendingConsent) {
+        consent.label = self.label;
+        consent.require_account = self.require_account;
+        consent.return_to = self.return_to;
+        consent.request = RequestOptions {
+            scopes: self.scopes,
+            added_scopes: self.added_scopes,
+            hints: self.hints,
+        };
+    }
+}
+
 impl From<&ConsentRequired> for ConsentOptions {
     /// The options that meet the need: the same connection again, with the missing scopes beside those it had; or a new
     /// connection with the label that was asked for and, beside the provider's default scopes, those that are missing.
@@ -284,41 +298,51 @@ pub struct Consent {
     pub(crate) expires_at: Timestamp,
 }
 
+/// Writes the accessors of a consent that is open for a while.
+macro_rules! open_until {
+    ($type:ident) => {
+        impl $type {
+            /// Returns the id, which names the consent to people and logs. It opens nothing.
+            #[must_use]
+            pub const fn id(&self) -> ConsentId {
+                self.id
+            }
+
+            /// Returns the service that is to be connected.
+            #[must_use]
+            pub const fn provider(&self) -> &ProviderId {
+                &self.provider
+            }
+
+            /// Returns when the consent ends, if it is not answered.
+            #[must_use]
+            pub const fn expires_at(&self) -> Timestamp {
+                self.expires_at
+            }
+        }
+    };
+}
+pub(crate) use open_until;
+
+open_until!(Consent);
+
 impl Consent {
-    /// Names the consent to people and logs; it opens nothing.
-    #[must_use]
-    pub const fn id(&self) -> ConsentId {
-        self.id
-    }
-
-    /// The service that is to be connected.
-    #[must_use]
-    pub const fn provider(&self) -> &ProviderId {
-        &self.provider
-    }
-
-    /// Where to send the browser: `https`, or `http` to a loopback address in tests. It holds `state`.
+    /// Returns where to send the browser: `https`, or `http` to a loopback address in tests. It holds `state`.
     #[must_use]
     pub const fn authorization_url(&self) -> &Url {
         &self.authorization_url.0
     }
 
-    /// What to keep in the browser until the callback.
+    /// Returns what to keep in the browser until the callback.
     #[must_use]
     pub const fn binding(&self) -> &Binding {
         &self.binding
     }
 
-    /// The scopes that are asked for.
+    /// Returns the scopes that are asked for.
     #[must_use]
     pub const fn scopes(&self) -> &Scopes {
         &self.scopes
-    }
-
-    /// When it can be completed no more.
-    #[must_use]
-    pub const fn expires_at(&self) -> Timestamp {
-        self.expires_at
     }
 }
 

@@ -10,11 +10,10 @@ use proptest::prelude::*;
 use valetkey::AccessToken;
 use valetkey::internals::model::{Grant, IssuedBy, new_connection, refresh_state, use_grant};
 use valetkey::internals::secret::{RefreshToken, State};
-use valetkey::internals::vault::Retention;
 use valetkey::internals::vault::{
     Attempt, Claim, ClaimOutcome, ClaimRequest, CommitOutcome, ConnectionQuery, Found, NewGrant, Of,
-    RefreshFailure, Refreshed, Revoke, RevokeWhat, Settlement, StateHash, StoreOutcome, SweepLimits,
-    TokenQuery, Tokens,
+    RefreshFailure, Refreshed, Retention, Revoke, RevokeWhat, Settlement, StateHash, StoreOutcome,
+    SweepLimits, TokenQuery, Tokens,
 };
 use valetkey::model::{
     Account, Connection, ConnectionId, FailureCode, GrantId, NeedsConsent, Owner, ProviderId, Scopes,
@@ -358,7 +357,7 @@ impl<'a> Side<'a> {
             for user in users {
                 assert_eq!(user.status, users[0].status);
                 assert_eq!(user.generation, users[0].generation);
-                assert_eq!(refresh_state(user), refresh_state(&users[0]));
+                assert_eq!(refresh_state(user), refresh_state(users[0]));
             }
         }
         let used: BTreeSet<_> = picture.connections.iter().map(|(it, _)| it.grant).collect();

@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use rusqlite::Connection as Database;
 use valetkey::internals::vault::{
-    AuditFilter, Claim, ConsentStatus, RefreshFailure, Revoke, RevokeWhat, Settlement, TokenUse, UseRecord,
+    AuditFilter, AuditOrder, Claim, ConsentStatus, RefreshFailure, Retention, Revoke, RevokeWhat, Settlement,
+    TokenUse, UseRecord,
 };
-use valetkey::internals::vault::{AuditOrder, Retention};
 use valetkey::model::{Actor, NeedsConsent, TenantId, UserId};
 use valetkey::vault::{AuditChain, AuditHead, AuditKind, AuditReport, Rotation, SqliteVault, VaultError};
 
