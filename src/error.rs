@@ -197,10 +197,13 @@ impl From<InvalidDescriptor> for Error {
     }
 }
 
-/// Something that only the operator can mend.
-#[derive(Debug, Clone, thiserror::Error)]
+/// Something that only the operator can mend. The connection and its tokens are kept.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Misconfigured {
+    /// The service of the connection is not in the registry any more.
+    #[error("the service {0} is not in the registry; add its descriptor again or revoke the connection")]
+    UnknownProvider(ProviderId),
     /// No client is registered for this authorization server.
     #[error("no client registration for the authorization server {0}")]
     NoClient(ServerId),
@@ -266,6 +269,29 @@ pub enum Misconfigured {
     /// There is no HTTP client: the feature `ureq` is off and the host gave none.
     #[error("no HTTP client was given")]
     NoHttpClient,
+}
+
+impl Misconfigured {
+    /// Returns the kind as one lower-case word, for storage and display.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::UnknownProvider(_) => "unknown_provider",
+            Self::NoClient(_) => "no_client",
+            Self::UnknownServer(_) => "unknown_server",
+            Self::ClientRejected(_) => "client_rejected",
+            Self::RequestRejected { .. } => "request_rejected",
+            Self::IssuerChanged(_) => "issuer_changed",
+            Self::ClientChanged(_) => "client_changed",
+            Self::InstanceNotRegistered(_) => "instance_not_registered",
+            Self::NoLoopbackRedirect(_) => "no_loopback_redirect",
+            Self::Descriptor(_) => "descriptor_invalid",
+            Self::Client(_) => "client_invalid",
+            Self::StoredParameter { .. } => "parameters",
+            Self::NoUploads => "no_uploads",
+            Self::NoHttpClient => "no_http_client",
+        }
+    }
 }
 
 /// Why a consent could not be completed.

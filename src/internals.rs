@@ -12,6 +12,49 @@ pub mod provider {
     pub use crate::provider::value::AddedValue;
 }
 
+/// Grants, and the parts of a connection that only the crate reads.
+pub mod model {
+    pub use crate::model::grant::{Grant, Origin};
+    pub use crate::model::id::RevocationId;
+    pub use crate::model::state::{InFlight, IssuedBy, RefreshState};
+    use crate::model::{Connection, ConnectionId};
+
+    /// Returns a new connection that uses this grant.
+    #[must_use]
+    pub fn new_connection(id: ConnectionId, grant: &Grant) -> Connection {
+        Connection::new(id, grant)
+    }
+
+    /// Makes a connection use this grant.
+    pub fn use_grant(connection: &mut Connection, grant: &Grant) {
+        connection.use_grant(grant);
+    }
+
+    /// Returns who issued the tokens of a connection.
+    #[must_use]
+    pub const fn issued_by(connection: &Connection) -> &IssuedBy {
+        &connection.issued_by
+    }
+
+    /// Returns the claim and the failures of refreshes of a connection.
+    #[must_use]
+    pub const fn refresh_state(connection: &Connection) -> &RefreshState {
+        &connection.refresh
+    }
+}
+
+/// What became of each set of tokens that a revocation ended.
+pub mod revocation {
+    use crate::connections::RevocationReport;
+    pub use crate::engine::revoke::report::EndedTokens;
+
+    /// Returns the sets of tokens that ended.
+    #[must_use]
+    pub fn ended(report: &RevocationReport) -> &[EndedTokens] {
+        &report.ended
+    }
+}
+
 /// Requests to authorization servers, and the meanings of their answers.
 pub mod protocol {
     pub use crate::protocol::*;

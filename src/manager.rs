@@ -8,9 +8,10 @@ use crate::connections::{
 };
 use crate::error::Result;
 use crate::model::{
-    ActingUser, Connection, ConnectionId, ConsentId, Operator, Principal, ProviderId, UserId,
+    ActingUser, Connection, ConnectionId, ConsentId, Operator, Principal, ProviderId, TenantId, UserId,
 };
 use crate::protocol::AuthorizationResponse;
+use crate::provider::Provider;
 use crate::secret::{Binding, Ticket};
 use crate::vault::{AuditEntry, Forgotten};
 
@@ -20,7 +21,20 @@ use crate::vault::{AuditEntry, Forgotten};
 /// work for an [`ActingUser`] on the connections of that user and for an [`Operator`] on all connections of the tenant; a
 /// connection beyond the reach of the caller is [`NotFound`](crate::Error::NotFound). [`loopback`](crate::loopback) and
 /// [`UpkeepGuard`](crate::UpkeepGuard) accept any implementation.
+///
+/// A substitute forwards to the connections of a `testing::Host` what it does not change: the
+/// records of connections come from there.
 pub trait ConnectionManager: Send + Sync {
+    /// See [`Connections::providers`].
+    fn providers(&self) -> Vec<&Provider>;
+
+    /// See [`Connections::providers_for`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Connections::providers_for`].
+    fn providers_for(&self, tenant: &TenantId) -> Result<Vec<&Provider>>;
+
     /// See [`Connections::start`].
     ///
     /// # Errors
@@ -212,6 +226,14 @@ pub trait ConnectionManager: Send + Sync {
 }
 
 impl ConnectionManager for Connections {
+    fn providers(&self) -> Vec<&Provider> {
+        Self::providers(self)
+    }
+
+    fn providers_for(&self, tenant: &TenantId) -> Result<Vec<&Provider>> {
+        Self::providers_for(self, tenant)
+    }
+
     fn start(&self, acting_user: &ActingUser, provider: &str, options: ConsentOptions) -> Result<Consent> {
         Self::start(self, acting_user, provider, options)
     }

@@ -303,19 +303,8 @@ mod on {
 
     const fn misconfiguration(error: &Misconfigured) -> &'static str {
         match error {
-            Misconfigured::NoClient(_) => "no_client",
-            Misconfigured::UnknownServer(_) => "unknown_server",
-            Misconfigured::ClientChanged(_) => "client_changed",
-            Misconfigured::ClientRejected(_) => "client_rejected",
             Misconfigured::RequestRejected { failure, .. } => failure.as_str(),
-            Misconfigured::IssuerChanged(_) => "issuer_changed",
-            Misconfigured::InstanceNotRegistered(_) => "instance_not_registered",
-            Misconfigured::NoLoopbackRedirect(_) => "no_loopback_redirect",
-            Misconfigured::Descriptor(_) => "descriptor",
-            Misconfigured::Client(_) => "client",
-            Misconfigured::StoredParameter { .. } => "stored_parameter",
-            Misconfigured::NoHttpClient => "no_http_client",
-            Misconfigured::NoUploads => "no_uploads",
+            problem => problem.as_str(),
         }
     }
 }

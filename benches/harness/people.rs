@@ -5,13 +5,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::Connection as Database;
+use valetkey::internals::model::{Grant, IssuedBy, new_connection};
 use valetkey::internals::random::uuid_v7;
 use valetkey::internals::secret::RefreshToken;
 use valetkey::internals::vault::{
     Attempt, ClaimOutcome, ClaimRequest, CommitOutcome, ConnectionQuery, GrantStore, NewGrant, RefreshStore,
     Refreshed, StateHash, StoreOutcome, Tokens,
 };
-use valetkey::model::{Connection, ConnectionId, Grant, GrantId, IssuedBy, Owner, ProviderId, Timestamp};
+use valetkey::model::{Connection, ConnectionId, GrantId, Owner, ProviderId, Timestamp};
 use valetkey::testing::Sandbox;
 use valetkey::vault::{MasterKey, SqliteVault};
 use valetkey::{AccessToken, ActingUser, Clock as _, Connections, SystemClock, TenantId};
@@ -65,7 +66,7 @@ pub fn connect_all(vault: &impl GrantStore, people: usize) {
 pub fn connect(vault: &impl GrantStore, person: &ActingUser) -> Connection {
     let now = SystemClock.now();
     let grant = granted(person, now);
-    let connection = Connection::new(
+    let connection = new_connection(
         ConnectionId::from_bytes(uuid_v7(now.as_unix_millis()).expect("random numbers")),
         &grant,
     );

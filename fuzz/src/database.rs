@@ -8,6 +8,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use valetkey::AccessToken;
+use valetkey::internals::model::{Grant, IssuedBy, new_connection};
 use valetkey::internals::secret::{RefreshToken, State};
 use valetkey::internals::vault::{
     Attempt, ClaimOutcome, ClaimRequest, ConnectionQuery, Found, GrantStore as _, Holder, Housekeeping as _,
@@ -15,8 +16,7 @@ use valetkey::internals::vault::{
     TokenQuery, Tokens,
 };
 use valetkey::model::{
-    Connection, ConnectionId, Grant, GrantId, IssuedBy, Owner, ProviderId, Scopes, ServerId, Status,
-    TenantId, Timestamp, UserId,
+    ConnectionId, GrantId, Owner, ProviderId, Scopes, ServerId, Status, TenantId, Timestamp, UserId,
 };
 use valetkey::vault::{MasterKey, SqliteVault, VaultError};
 
@@ -101,7 +101,7 @@ fn store(vault: &SqliteVault, number: u8) {
             consent: &StateHash::of(&State::new("none")),
             grant: &grant,
             tokens: &tokens(number, 1),
-            connections: &[Connection::new(id(number), &grant)],
+            connections: &[new_connection(id(number), &grant)],
             former_dead_at: None,
         })
         .unwrap();

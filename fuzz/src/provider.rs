@@ -2,8 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use url::Url;
-use valetkey::connections::Hints;
-use valetkey::internals::protocol::AuthorizationRequest;
+use valetkey::internals::protocol::{AuthorizationRequest, Hints};
 use valetkey::internals::provider::{CompiledProvider, CompiledServer, Transport};
 use valetkey::internals::secret::{PkceVerifier, State};
 use valetkey::model::{Parameters, ProviderId, Scopes, ServerId};

@@ -8,14 +8,14 @@ pub use crate::connections::builder::ConnectionsBuilder;
 pub use crate::engine::consent::link::PreparedConsent;
 pub use crate::engine::consent::options::{Consent, ConsentOptions};
 pub use crate::engine::consent::poll::{ConsentState, OpenConsent};
-pub use crate::engine::health::{Health, HealthState, Misconfiguration, Usable};
-pub use crate::engine::lists::{AuditPage, ConnectionFilter, StatusCounts, StatusFilter};
+pub use crate::engine::health::{Health, HealthState};
+pub use crate::engine::lists::{AuditPage, ConnectionFilter, StatusCounts};
 pub use crate::engine::refresh::retry::Retried;
-pub use crate::engine::revoke::report::{AtProvider, EndedTokens, RevocationReport};
-pub use crate::engine::settings::{Settings, UseAudit};
+pub use crate::engine::revoke::report::{AtProvider, RevocationReport};
+pub use crate::engine::settings::Settings;
 pub use crate::engine::upkeep::budget::Budget;
 pub use crate::engine::upkeep::maintain::UpkeepReport;
-pub use crate::protocol::{Hints, Prompt};
+pub use crate::protocol::Prompt;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -34,7 +34,7 @@ use crate::engine::upkeep::maintain;
 use crate::engine::{Context, Engine};
 use crate::error::{Error, Result};
 use crate::model::{
-    ActingUser, Connection, ConnectionId, ConsentId, Operator, Owner, Principal, ProviderId, Reach, TenantId,
+    ActingUser, Actor, Connection, ConnectionId, ConsentId, Operator, Owner, Principal, ProviderId, TenantId,
     UserId,
 };
 use crate::protocol::AuthorizationResponse;
@@ -65,12 +65,14 @@ impl Connections {
 
     /// Returns the providers that every tenant can connect: those whose authorization server has a registration for all
     /// tenants.
-    pub fn providers(&self) -> impl Iterator<Item = &Provider> {
+    #[must_use]
+    pub fn providers(&self) -> Vec<&Provider> {
         let registry = &self.engine.registry;
         registry
             .providers()
             .filter(|provider| registry.clients().for_all(&provider.server).is_some())
             .map(|provider| provider.as_provider())
+            .collect()
     }
 
     /// Returns the providers that a tenant can connect, in the order of their ids: those whose authorization server has a
@@ -382,7 +384,8 @@ impl Connections {
         filter.after = page.after;
         filter.connection = page.connection;
         filter.limit = page.limit.unwrap_or(1_000);
-        if let Reach::User(user) = by.reach() {
+        let actor = by.actor();
+        if let Actor::User(user) = &actor {
             filter.user = Some(user);
         }
         Ok(self.engine.vault.audit(&filter)?)

@@ -12,14 +12,13 @@ use crate::provider::RotationClass;
 use crate::vault::change::lifecycle::lasts;
 
 /// The health of a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Health {
     /// The state.
     pub state: HealthState,
-    /// Whether a turn gets a token now. A connection whose tokens cannot be refreshed serves its turns until the
-    /// access token expires.
-    pub usable: Usable,
+    /// Whether a turn gets a token.
+    pub(crate) usable: Usable,
     /// When its tokens were issued, by refresh or by consent.
     pub refreshed_at: Timestamp,
     /// The last failure since then.
@@ -33,19 +32,18 @@ pub struct Health {
 }
 
 /// Whether a turn gets a token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Usable {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Usable {
     /// The stored one.
     Now,
     /// One that is refreshed first, unless the provider refuses that.
     AfterRefresh,
-    /// None. The [state](Health::state) says what to do.
+    /// None. The state says what to do.
     No,
 }
 
 /// The state of a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HealthState {
     /// The token is good; where known, for so long.
@@ -74,102 +72,27 @@ pub enum HealthState {
         since: Timestamp,
     },
     /// The tokens cannot be refreshed before the operator corrects the configuration.
-    Misconfigured(Misconfiguration),
+    Misconfigured(Misconfigured),
     /// Only a new consent helps.
     NeedsConsent(NeedsConsent),
     /// It was revoked.
     Revoked,
 }
 
-/// What the operator has to correct.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Misconfiguration {
-    /// The service is not in the registry: add its descriptor again, or revoke the connection.
-    UnknownProvider,
-    /// The authorization server that issued the tokens is not in the registry: add it again, or revoke the connection.
-    UnknownServer,
-    /// No client is registered at the authorization server: register it again, or revoke the connection.
-    NoClient,
-    /// The client registration of the tenant does not fit the authorization server: correct it.
-    ClientInvalid,
-    /// Another client is registered than the one that the tokens were issued to: put the former client back, or
-    /// [confirm](crate::provider::ClientRegistration::replacing) that it was replaced.
-    ClientChanged,
-    /// The descriptor names another token endpoint than the one that issued the tokens: restore it, or connect again.
-    IssuerChanged,
-    /// The descriptor's URLs cannot be filled with the parameters of the connection: correct the descriptor, or connect
-    /// again.
-    Parameters,
-    /// The client is not registered for the instance that the connection belongs to: list its base URL in
-    /// [`ClientRegistration::for_base_urls`](crate::provider::ClientRegistration::for_base_urls).
-    InstanceNotRegistered,
-    /// The authorization server refuses the client id or secret: correct the registration.
-    ClientRejected,
-    /// The authorization server refuses the request as such: correct the descriptor.
-    RequestRejected,
-}
-
-impl Misconfiguration {
-    /// Every kind.
-    pub const ALL: [Self; 10] = [
-        Self::UnknownProvider,
-        Self::UnknownServer,
-        Self::NoClient,
-        Self::ClientInvalid,
-        Self::ClientChanged,
-        Self::IssuerChanged,
-        Self::Parameters,
-        Self::InstanceNotRegistered,
-        Self::ClientRejected,
-        Self::RequestRejected,
-    ];
-
-    /// Returns the kind as one lower-case word, for storage and display.
+impl Health {
+    /// Returns whether a turn gets a token without a refresh. A connection whose tokens cannot be refreshed serves its
+    /// turns until the access token expires.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::UnknownProvider => "unknown_provider",
-            Self::UnknownServer => "unknown_server",
-            Self::NoClient => "no_client",
-            Self::ClientInvalid => "client_invalid",
-            Self::ClientChanged => "client_changed",
-            Self::IssuerChanged => "issuer_changed",
-            Self::Parameters => "parameters",
-            Self::InstanceNotRegistered => "instance_not_registered",
-            Self::ClientRejected => "client_rejected",
-            Self::RequestRejected => "request_rejected",
-        }
+    pub fn is_usable_now(&self) -> bool {
+        self.usable == Usable::Now
     }
 
-    /// Returns the kind of failure that only the operator can correct.
-    const fn of_failure(failure: FailureCode) -> Option<Self> {
-        match failure {
-            FailureCode::ClientRejected => Some(Self::ClientRejected),
-            FailureCode::RequestRejected | FailureCode::Redirected | FailureCode::NotSent => {
-                Some(Self::RequestRejected)
-            }
-            _ => None,
-        }
-    }
-}
-
-impl From<&Misconfigured> for Misconfiguration {
-    fn from(error: &Misconfigured) -> Self {
-        match error {
-            Misconfigured::UnknownServer(_) => Self::UnknownServer,
-            Misconfigured::NoClient(_) => Self::NoClient,
-            Misconfigured::ClientChanged(_) => Self::ClientChanged,
-            Misconfigured::IssuerChanged(_) => Self::IssuerChanged,
-            Misconfigured::ClientRejected(_) => Self::ClientRejected,
-            Misconfigured::InstanceNotRegistered(_) => Self::InstanceNotRegistered,
-            Misconfigured::Client(_) => Self::ClientInvalid,
-            Misconfigured::StoredParameter { .. } | Misconfigured::Descriptor(_) => Self::Parameters,
-            Misconfigured::RequestRejected { .. }
-            | Misconfigured::NoUploads
-            | Misconfigured::NoLoopbackRedirect(_)
-            | Misconfigured::NoHttpClient => Self::RequestRejected,
-        }
+    /// Returns whether a turn gets a token once it has been refreshed, unless the provider refuses that. The turn does
+    /// it. If the connection is not [usable now](Self::is_usable_now) either, a turn gets no token, and the
+    /// [state](Self::state) says what to do.
+    #[must_use]
+    pub fn needs_refresh_first(&self) -> bool {
+        self.usable == Usable::AfterRefresh
     }
 }
 
@@ -209,17 +132,15 @@ fn fares(cx: &Context, connection: &Connection) -> (HealthState, Usable) {
     match cx.service(&connection.tenant, connection.provider.as_str()) {
         Ok(_) => {}
         Err(Error::Misconfigured(error)) => {
-            return (HealthState::Misconfigured((&error).into()), Usable::No);
+            return (HealthState::Misconfigured(error), Usable::No);
         }
         Err(Error::Unavailable { failure, .. }) => {
             let until = cx.now();
             return (HealthState::BackingOff { until, failure }, Usable::No);
         }
         Err(_) => {
-            return (
-                HealthState::Misconfigured(Misconfiguration::UnknownProvider),
-                Usable::No,
-            );
+            let error = Misconfigured::UnknownProvider(connection.provider.clone());
+            return (HealthState::Misconfigured(error), Usable::No);
         }
     }
     let usable = match outlook {
@@ -235,7 +156,7 @@ fn fares(cx: &Context, connection: &Connection) -> (HealthState, Usable) {
         } else {
             usable
         };
-        return (hindered(&obstacle), usable);
+        return (hindered(obstacle), usable);
     }
     let now = cx.now();
     let refresh = &connection.refresh;
@@ -282,22 +203,23 @@ fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp
     one.into_iter().chain(other).min()
 }
 
-/// The state of a connection whose tokens cannot be refreshed now.
-fn hindered(obstacle: &Obstacle) -> HealthState {
+/// Returns the state of a connection whose tokens cannot be refreshed now.
+fn hindered(obstacle: Obstacle) -> HealthState {
     match obstacle {
-        Obstacle::Misconfigured(error) => HealthState::Misconfigured(error.into()),
-        Obstacle::UnknownProvider(_) => HealthState::Misconfigured(Misconfiguration::UnknownProvider),
+        Obstacle::Misconfigured(error) => HealthState::Misconfigured(error),
+        Obstacle::UnknownProvider(id) => HealthState::Misconfigured(Misconfigured::UnknownProvider(id)),
         Obstacle::ClientReplaced => HealthState::NeedsConsent(NeedsConsent::ClientChanged),
         Obstacle::ClientSourceFailed { at } => HealthState::BackingOff {
-            until: *at,
+            until: at,
             failure: FailureCode::ClientSourceFailed,
         },
-        Obstacle::BackingOff { until, failure, .. } => match Misconfiguration::of_failure(*failure) {
-            Some(problem) => HealthState::Misconfigured(problem),
-            None => HealthState::BackingOff {
-                until: *until,
-                failure: *failure,
-            },
+        Obstacle::BackingOff {
+            until,
+            failure,
+            server,
+        } => match outlook::failed(&server, failure, Duration::ZERO) {
+            Error::Misconfigured(error) => HealthState::Misconfigured(error),
+            _ => HealthState::BackingOff { until, failure },
         },
     }
 }

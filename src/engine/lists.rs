@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use crate::engine::Context;
 use crate::engine::health;
 use crate::error::{Error, Result};
-use crate::model::{Connection, Operator, Owner, Principal, Reach};
-use crate::model::{ConnectionId, ProviderId, Status, UserId};
+use crate::model::{Actor, Connection, ConnectionId, Operator, Owner, Principal, ProviderId, Status, UserId};
 use crate::vault::{AuditOrder, ConnectionQuery, VaultError};
 
 /// Which entries of the audit to read.
@@ -14,8 +13,8 @@ use crate::vault::{AuditOrder, ConnectionQuery, VaultError};
 #[non_exhaustive]
 pub struct AuditPage {
     /// In which order.
-    pub order: AuditOrder,
-    /// Only those that follow this number in that order: the last one of the page before. Zero: from the beginning.
+    pub(crate) order: AuditOrder,
+    /// Only those that follow this number in the order of the page: the last one of the page before. Zero: from the beginning.
     pub after: u64,
     /// Only those of this connection.
     pub connection: Option<ConnectionId>,
@@ -64,8 +63,8 @@ pub struct ConnectionFilter {
     /// Only those to this service.
     pub provider: Option<String>,
     /// Only those of this status.
-    pub status: Option<StatusFilter>,
-    /// Whether revoked ones are listed too. [`StatusFilter::Revoked`] implies it.
+    pub(crate) status: Option<StatusFilter>,
+    /// Whether revoked ones are listed too. [`revoked`](Self::revoked) implies it.
     pub include_revoked: bool,
     /// Only those after this one: the last of the page before.
     pub after: Option<ConnectionId>,
@@ -74,9 +73,8 @@ pub struct ConnectionFilter {
 }
 
 /// A status to list by, whatever its reason.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum StatusFilter {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StatusFilter {
     /// Those that hold tokens.
     Active,
     /// Those that only a new consent brings back.
@@ -86,9 +84,8 @@ pub enum StatusFilter {
 }
 
 impl StatusFilter {
-    /// Whether a status is of this kind.
-    #[must_use]
-    pub const fn matches(self, status: Status) -> bool {
+    /// Returns whether a status is of this kind.
+    pub(crate) const fn matches(self, status: Status) -> bool {
         matches!(
             (self, status),
             (Self::Active, Status::Active)
@@ -145,10 +142,24 @@ impl ConnectionFilter {
         self
     }
 
-    /// The same, of one status alone.
+    /// Returns the same filter for connections that hold tokens alone.
     #[must_use]
-    pub fn status(mut self, status: StatusFilter) -> Self {
-        self.status = Some(status);
+    pub const fn active(mut self) -> Self {
+        self.status = Some(StatusFilter::Active);
+        self
+    }
+
+    /// Returns the same filter for connections that only a new consent brings back.
+    #[must_use]
+    pub const fn needs_consent(mut self) -> Self {
+        self.status = Some(StatusFilter::NeedsConsent);
+        self
+    }
+
+    /// Returns the same filter for revoked connections alone.
+    #[must_use]
+    pub const fn revoked(mut self) -> Self {
+        self.status = Some(StatusFilter::Revoked);
         self
     }
 
@@ -198,12 +209,12 @@ pub(crate) fn page(
                 .collect::<Vec<_>>(),
         )
     };
-    match (by.reach(), &filter.user) {
-        (Reach::Tenant, wanted) => Ok(read(wanted.clone().map(Owner::Personal))?),
-        (Reach::User(user), Some(wanted)) if user != wanted => Ok(Vec::new()),
-        (Reach::User(user), Some(_)) => Ok(read(Some(Owner::Personal(user.clone())))?),
-        (Reach::User(user), None) => {
-            let mut connections = read(Some(Owner::Personal(user.clone())))?;
+    match (by.actor(), &filter.user) {
+        (Actor::Operator(_), wanted) => Ok(read(wanted.clone().map(Owner::Personal))?),
+        (Actor::User(user), Some(wanted)) if user != *wanted => Ok(Vec::new()),
+        (Actor::User(user), Some(_)) => Ok(read(Some(Owner::Personal(user)))?),
+        (Actor::User(user), None) => {
+            let mut connections = read(Some(Owner::Personal(user)))?;
             connections.extend(read(Some(Owner::Workspace))?);
             connections.sort_by_key(|connection| connection.id);
             connections.truncate(limit);
@@ -221,14 +232,14 @@ pub(crate) fn visible(cx: &Context, by: &dyn Principal, id: ConnectionId) -> Res
 fn stored(cx: &Context, by: &dyn Principal, id: ConnectionId) -> Result<Connection> {
     cx.vault
         .connection(by.tenant(), id)?
-        .filter(|connection| connection.owner.is_visible_to(by.reach()))
+        .filter(|connection| connection.owner.is_visible_to(&by.actor()))
         .ok_or(Error::NotFound)
 }
 
 /// Returns a connection that the principal may change, as it is stored.
 pub(crate) fn managed(cx: &Context, by: &dyn Principal, id: ConnectionId) -> Result<Connection> {
     let connection = stored(cx, by, id)?;
-    if connection.owner.is_managed_by(by.reach()) {
+    if connection.owner.is_managed_by(&by.actor()) {
         Ok(connection)
     } else {
         Err(Error::NotPermitted)

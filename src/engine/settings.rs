@@ -3,24 +3,15 @@
 use std::time::Duration;
 
 use crate::model::FailureCode;
-use crate::vault::Retention;
 
 /// How the handing out of tokens is audited.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum UseAudit {
-    /// Not at all. Only the time of a connection's last use is kept, gathered and written as below.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum UseAudit {
+    /// Not at all.
     Off,
-    /// Gathered in memory and written in batches, by `maintain` and by the drop of the last handle. A crash loses what
-    /// was gathered since: at most a minute, where `maintain` is called each minute. While the vault cannot be written,
-    /// some 8,192 uses of each sixteenth of the connections are kept, and later ones are lost.
-    #[default]
+    /// In batches.
     Batched,
-    /// Written before the token is handed out: each `resolve` and each `send` costs a commit, and fails if it cannot be
-    /// written.
-    ///
-    /// `peek` writes nothing, so its uses are gathered as in [`Batched`](Self::Batched), and a crash can lose them. A host
-    /// that needs each use on disk before the token is used calls `resolve` only.
+    /// One by one, before the token is handed out.
     Strict,
 }
 
@@ -48,10 +39,13 @@ pub struct Settings {
     /// thread that fetched them waits for as long. Afterwards they are kept in memory, and the next `maintain` or
     /// `resolve` stores them.
     pub store_patience: Duration,
-    /// How long entries of the audit are kept: for ever. `maintain` deletes older ones.
-    pub audit_retention: Retention,
+    /// How long the audit keeps token uses. Absent: for ever. `maintain` deletes older ones.
+    pub use_retention: Option<Duration>,
+    /// How long the audit keeps all other entries. Absent: for ever. The newest entry about the tokens of a connection is
+    /// always kept.
+    pub change_retention: Option<Duration>,
     /// How the handing out of tokens is audited: in batches.
-    pub use_audit: UseAudit,
+    pub(crate) use_audit: UseAudit,
     /// How long a request by `Resolver::send` may take, and one by `send_stream` may stand still: 60 s.
     pub send_timeout: Duration,
     /// How long a request by `Turn::send_stream` may take, until the last byte of the answer is read: 1 hour.
@@ -71,10 +65,8 @@ impl Default for Settings {
             quarantine: Duration::from_secs(7 * 24 * 3600),
             revocation_patience: Duration::from_secs(7 * 24 * 3600),
             store_patience: Duration::from_secs(120),
-            audit_retention: Retention {
-                uses: None,
-                changes: None,
-            },
+            use_retention: None,
+            change_retention: None,
             use_audit: UseAudit::Batched,
             send_timeout: Duration::from_secs(60),
             stream_timeout: Duration::from_secs(3600),
@@ -140,17 +132,39 @@ impl Settings {
         self
     }
 
-    /// Sets how long entries of the audit are kept.
+    /// Sets how long the audit keeps token uses.
     #[must_use]
-    pub const fn audit_retention(mut self, audit_retention: Retention) -> Self {
-        self.audit_retention = audit_retention;
+    pub const fn use_retention(mut self, use_retention: Duration) -> Self {
+        self.use_retention = Some(use_retention);
         self
     }
 
-    /// Sets how token uses are audited.
+    /// Sets how long the audit keeps all other entries.
     #[must_use]
-    pub const fn use_audit(mut self, use_audit: UseAudit) -> Self {
-        self.use_audit = use_audit;
+    pub const fn change_retention(mut self, change_retention: Duration) -> Self {
+        self.change_retention = Some(change_retention);
+        self
+    }
+
+    /// Leaves token uses out of the audit. Only the time of a connection's last use is kept.
+    #[must_use]
+    pub const fn no_use_audit(mut self) -> Self {
+        self.use_audit = UseAudit::Off;
+        self
+    }
+
+    /// Writes each token use to the audit before the token is handed out: each `resolve` and each `send` costs a commit,
+    /// and fails if it cannot be written.
+    ///
+    /// Without this, uses are gathered in memory and written in batches, by `maintain` and by the drop of the last handle.
+    /// A crash loses what was gathered since: at most a minute, where `maintain` is called each minute. While the vault
+    /// cannot be written, some 8,192 uses of each sixteenth of the connections are kept, and later ones are lost.
+    ///
+    /// `peek` writes nothing, so its uses are gathered in any case, and a crash can lose them. A host that needs each use
+    /// on disk before the token is used calls `resolve` only.
+    #[must_use]
+    pub const fn strict_use_audit(mut self) -> Self {
+        self.use_audit = UseAudit::Strict;
         self
     }
 

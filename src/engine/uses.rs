@@ -2,8 +2,8 @@
 //!
 //! A commit costs a hundred times as much as reading a token, so `resolve` does not write and `peek` never does.
 //! `maintain` and the drop of the last handle write what was gathered. Only where nobody calls `maintain` and 8,192 uses
-//! wait does a `resolve` write a batch of them. A crash loses what was not written; a host that may lose nothing sets
-//! [`UseAudit::Strict`].
+//! wait does a `resolve` write a batch of them. A crash loses what was not written; a host that may lose nothing calls
+//! [`Settings::strict_use_audit`](crate::connections::Settings::strict_use_audit).
 
 use crate::engine::Context;
 use crate::engine::settings::UseAudit;

@@ -94,16 +94,10 @@ impl Operator {
     }
 }
 
-/// How far a [`Principal`] reaches within its tenant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reach<'a> {
-    /// The connections of this person; shared ones can be seen, not changed.
-    User(&'a UserId),
-    /// All connections of the tenant.
-    Tenant,
-}
-
 /// Who did something, as the audit keeps it: the name that the host has authenticated, and the role.
+///
+/// The role decides how far somebody reaches: a user to their own connections, and to see those of the workspace; an
+/// operator to all connections of the workspace.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
@@ -137,18 +131,13 @@ impl Actor {
 pub trait Principal: sealed::Sealed {
     /// The workspace; nothing outside it is in reach.
     fn tenant(&self) -> &TenantId;
-    /// How far the principal reaches within the workspace.
-    fn reach(&self) -> Reach<'_>;
-    /// The same for the audit.
+    /// Returns the person and the role, which says how far the principal reaches.
     fn actor(&self) -> Actor;
 }
 
 impl Principal for ActingUser {
     fn tenant(&self) -> &TenantId {
         &self.tenant
-    }
-    fn reach(&self) -> Reach<'_> {
-        Reach::User(&self.user)
     }
     fn actor(&self) -> Actor {
         Actor::User(self.user.clone())
@@ -158,9 +147,6 @@ impl Principal for ActingUser {
 impl Principal for Operator {
     fn tenant(&self) -> &TenantId {
         self.acting_user.tenant()
-    }
-    fn reach(&self) -> Reach<'_> {
-        Reach::Tenant
     }
     fn actor(&self) -> Actor {
         Actor::Operator(self.acting_user.user().clone())
@@ -196,22 +182,16 @@ impl Owner {
         }
     }
 
-    /// Whether somebody with this reach may see a connection of this owner.
-    #[must_use]
-    pub fn is_visible_to(&self, reach: Reach<'_>) -> bool {
-        match (self, reach) {
-            (Self::Personal(owner), Reach::User(user)) => owner == user,
-            (Self::Workspace, _) | (_, Reach::Tenant) => true,
-        }
+    /// Returns whether this actor may see a connection of this owner.
+    pub(crate) fn is_visible_to(&self, actor: &Actor) -> bool {
+        *self == Self::Workspace || self.is_managed_by(actor)
     }
 
-    /// Whether somebody with this reach may revoke, refresh or rename a connection of this owner.
-    #[must_use]
-    pub fn is_managed_by(&self, reach: Reach<'_>) -> bool {
-        match (self, reach) {
-            (Self::Personal(owner), Reach::User(user)) => owner == user,
-            (Self::Workspace, Reach::User(_)) => false,
-            (_, Reach::Tenant) => true,
+    /// Returns whether this actor may revoke, refresh or rename a connection of this owner.
+    pub(crate) fn is_managed_by(&self, actor: &Actor) -> bool {
+        match actor {
+            Actor::User(user) => self.user() == Some(user),
+            Actor::Operator(_) => true,
         }
     }
 }

@@ -1,14 +1,14 @@
 //! A connection: what is known of it without opening a secret.
 
 use crate::model::{
-    Account, ConnectionId, Grant, GrantId, IssuedBy, Label, Owner, Parameters, ProviderId, RefreshState,
-    Scopes, Status, TenantId, Timestamp,
+    Account, ConnectionId, FailureCode, Grant, GrantId, IssuedBy, Label, Owner, Parameters, ProviderId,
+    RefreshState, Scopes, ServerId, Status, TenantId, Timestamp,
 };
 
 /// A provider connected for an owner, together with the state of the grant that it uses.
 ///
 /// The connection itself is the provider, the owner, the label, the default flag and the account. Status, expiry,
-/// generation and refresh are those of its [`Grant`](crate::model::Grant), which several connections can use.
+/// generation and refresh are those of its [grant](Self::grant), which several connections can use.
 // Hosts keep it in their own formats: a field that is added later needs `#[serde(default)]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -40,7 +40,7 @@ pub struct Connection {
     /// The values of the descriptor's placeholders for this connection.
     pub parameters: Parameters,
     /// Who issued the tokens, and where they may be sent.
-    pub issued_by: IssuedBy,
+    pub(crate) issued_by: IssuedBy,
     /// The number of token pairs so far. A consent and a refresh raise it; nothing lowers it.
     pub generation: u64,
     /// Whether there is a refresh token that may be used.
@@ -56,13 +56,12 @@ pub struct Connection {
     /// When the access token expires, if known. `None`: the token is used until the API refuses it.
     pub expires_at: Option<Timestamp>,
     /// The claim and the failures of refreshes.
-    pub refresh: RefreshState,
+    pub(crate) refresh: RefreshState,
 }
 
 impl Connection {
     /// Returns a new connection that uses this grant, for the service that the consent named.
-    #[must_use]
-    pub fn new(id: ConnectionId, grant: &Grant) -> Self {
+    pub(crate) fn new(id: ConnectionId, grant: &Grant) -> Self {
         let mut connection = Self {
             id,
             tenant: grant.tenant.clone(),
@@ -91,7 +90,7 @@ impl Connection {
     }
 
     /// Makes the connection use this grant: it takes over the grant's state.
-    pub fn use_grant(&mut self, grant: &Grant) {
+    pub(crate) fn use_grant(&mut self, grant: &Grant) {
         self.grant = grant.id;
         self.status = grant.status;
         self.issued_by.clone_from(&grant.issued_by);
@@ -105,6 +104,30 @@ impl Connection {
         self.granted = grant
             .granted
             .difference(&grant.requested.difference(&self.requested));
+    }
+
+    /// Returns the authorization server that issued the tokens.
+    #[must_use]
+    pub const fn server(&self) -> &ServerId {
+        &self.issued_by.server
+    }
+
+    /// Returns the client id that the tokens were issued to.
+    #[must_use]
+    pub fn client_id(&self) -> &str {
+        &self.issued_by.client_id
+    }
+
+    /// Returns why the last refresh failed, until one succeeds.
+    #[must_use]
+    pub const fn last_failure(&self) -> Option<FailureCode> {
+        self.refresh.last_failure
+    }
+
+    /// Returns when that failure happened.
+    #[must_use]
+    pub const fn failed_at(&self) -> Option<Timestamp> {
+        self.refresh.failed_at
     }
 
     /// Returns the scopes that were requested and not granted, such as a box that the person left unticked.

@@ -248,6 +248,7 @@ uuid_id! {
 }
 uuid_id! {
     /// The id of a revocation that the provider has not confirmed yet.
+    #[allow(unnameable_types, reason = "the operations of a vault are sealed")]
     RevocationId, "revocation id"
 }
 

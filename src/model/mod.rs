@@ -2,29 +2,29 @@
 
 mod actor;
 mod civil;
-mod connection;
+pub(crate) mod connection;
 mod event;
-mod grant;
-mod id;
+#[allow(unnameable_types, reason = "the operations of a vault are sealed")]
+pub(crate) mod grant;
+pub(crate) mod id;
 mod invalid;
 mod scope;
-mod state;
+pub(crate) mod state;
 mod timestamp;
 mod warning;
 
-pub use actor::{ActingUser, Actor, Operator, Owner, Principal, Reach};
+pub use actor::{ActingUser, Actor, Operator, Owner, Principal};
 #[cfg(feature = "gateway")]
 pub(crate) use civil::Civil;
 pub use connection::Connection;
 pub use event::{Event, EventKind, EventLevel, EventSink};
-pub use grant::{Grant, Origin};
-pub use id::{
-    ConnectionId, ConsentId, GrantId, Label, ProviderId, RevocationId, ServerId, TenantId, UserId,
-};
-pub(crate) use id::{StoredName, check_name};
+pub(crate) use grant::{Grant, Origin};
+pub use id::{ConnectionId, ConsentId, GrantId, Label, ProviderId, ServerId, TenantId, UserId};
+pub(crate) use id::{RevocationId, StoredName, check_name};
 pub use invalid::InvalidValue;
 pub(crate) use invalid::Rule;
 pub use scope::{Scope, Scopes};
-pub use state::{Account, FailureCode, InFlight, IssuedBy, NeedsConsent, Parameters, RefreshState, Status};
+pub use state::{Account, FailureCode, NeedsConsent, Parameters, Status};
+pub(crate) use state::{InFlight, IssuedBy, RefreshState};
 pub use timestamp::Timestamp;
 pub use warning::VaultWarning;

@@ -88,6 +88,7 @@ pub struct Account {
 /// and compared with the descriptor before each request.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[allow(unnameable_types, reason = "the operations of a vault are sealed")]
 pub struct IssuedBy {
     /// The authorization server.
     pub server: ServerId,
@@ -120,6 +121,7 @@ impl IssuedBy {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
+#[allow(unnameable_types, reason = "the operations of a vault are sealed")]
 pub struct RefreshState {
     /// Failures in a row since the last success.
     pub failures: u32,
@@ -148,6 +150,7 @@ pub struct RefreshState {
 /// A refresh that has begun and has not ended, or has been cut off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[allow(unnameable_types, reason = "the operations of a vault are sealed")]
 pub struct InFlight {
     /// When it was claimed.
     pub since: Timestamp,

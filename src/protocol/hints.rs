@@ -6,6 +6,7 @@ use std::time::Duration;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
+#[allow(unnameable_types, reason = "the operations of a vault are sealed")]
 pub struct Hints {
     /// The account to be offered: an e-mail address or what the server takes for one
     /// ([OpenID Connect §3.1.2.1](https://openid.net/specs/openid-connect-core-1_0.html#AuthRequest)).

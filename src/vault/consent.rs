@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use ring::digest::{SHA256, digest};
 
 use crate::model::{
-    ConnectionId, ConsentId, Label, Owner, Parameters, ProviderId, Scopes, ServerId, TenantId, Timestamp,
-    UserId,
+    ActingUser, ConnectionId, ConsentId, Label, Owner, Parameters, ProviderId, Scopes, ServerId, TenantId,
+    Timestamp, UserId,
 };
 use crate::protocol::Hints;
 use crate::secret::{Binding, PkceVerifier, State, Ticket};
@@ -201,6 +201,45 @@ pub struct PendingConsent {
 }
 
 impl PendingConsent {
+    /// Returns a pending consent for a new connection of this owner, which its person is to give. It asks for nothing
+    /// yet, ends at once, and is held by no browser: its binding is its state, as that of a ticket.
+    #[must_use]
+    pub fn new(
+        id: ConsentId,
+        state: StateHash,
+        acting_user: &ActingUser,
+        owner: Owner,
+        provider: ProviderId,
+        server: ServerId,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            id,
+            state,
+            binding: state,
+            tenant: acting_user.tenant().clone(),
+            user: acting_user.user().clone(),
+            owner,
+            provider,
+            server,
+            issuer: None,
+            token_endpoint: String::new(),
+            client_id: String::new(),
+            redirect_uri: String::new(),
+            scopes: Scopes::default(),
+            services: BTreeMap::new(),
+            parameters: Parameters::new(),
+            label: None,
+            require_account: false,
+            purpose: Purpose::Connect,
+            return_to: None,
+            request: RequestOptions::default(),
+            created_at: now,
+            expires_at: now,
+            status: ConsentStatus::Pending,
+        }
+    }
+
     /// Whether it is a ticket, which waits for its person, and not a flow that a browser is in. A flow that a ticket
     /// opened has the ticket's id.
     #[must_use]

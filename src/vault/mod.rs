@@ -33,16 +33,16 @@ mod tables_contract;
 pub(crate) mod upkeep;
 
 pub use crate::model::VaultWarning;
-pub use audit::{AuditEntry, AuditHead, AuditKind, AuditOrder, AuditReport};
+pub use audit::{AuditEntry, AuditHead, AuditKind, AuditReport};
 pub use envelope::{MasterKey, MasterKeys};
 pub use error::VaultError;
 pub use revocation::Erasure;
 pub use sealed::{SealedVault, Store, Transaction};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteOptions, SqliteVault};
-pub use upkeep::{Forgotten, Retention, Rotated};
+pub use upkeep::{Forgotten, Rotated};
 
-pub(crate) use audit::{AuditChain, AuditFilter, AuditLog, TokenUse, UseRecord};
+pub(crate) use audit::{AuditChain, AuditFilter, AuditLog, AuditOrder, TokenUse, UseRecord};
 pub(crate) use consent::{
     ConsentStatus, ConsentStore, MAX_CONSENTS, PendingConsent, Purpose, RequestOptions, StateHash, Taken,
 };
@@ -56,7 +56,7 @@ pub(crate) use refresh::{
 pub(crate) use revocation::{
     EndedGrant, LateTokens, PendingRevocation, RevocationStore, Revoke, RevokeWhat, Revoked, Settlement,
 };
-pub(crate) use upkeep::{Forget, Housekeeping, Rotation, SweepLimits, Swept};
+pub(crate) use upkeep::{Forget, Housekeeping, Retention, Rotation, SweepLimits, Swept};
 
 use std::fmt::Debug;
 

@@ -226,8 +226,7 @@ fn a_token_answer_of_any_broken_kind_stores_nothing() {
     for (status, body) in broken {
         let world = World::new();
         let alice = person("alice");
-        let consent = world.start(&alice, ConsentOptions::default());
-        let callback = world.sandbox.approve(consent.authorization_url(), "ada");
+        let (consent, callback) = world.approved(&alice);
         world.http.on("/token").next(Fault::Status(status, body.into()));
         let response = AuthorizationResponse::parse(&callback).unwrap();
         let error = world
@@ -251,8 +250,7 @@ fn a_token_answer_of_any_broken_kind_stores_nothing() {
 fn an_empty_or_foreign_binding_is_no_panic() {
     let world = World::new();
     let alice = person("alice");
-    let consent = world.start(&alice, ConsentOptions::default());
-    let callback = world.sandbox.approve(consent.authorization_url(), "ada");
+    let (_, callback) = world.approved(&alice);
     for binding in ["", "\0", &"x".repeat(1 << 20)] {
         let response = AuthorizationResponse::parse(&callback).unwrap();
         assert!(

@@ -16,8 +16,7 @@ use crate::support::world::{REDIRECT, World, person, response};
 fn a_code_is_not_exchanged_with_another_client_than_the_one_that_asked() {
     let world = World::new();
     let alice = person("alice");
-    let consent = world.start(&alice, ConsentOptions::default());
-    let callback = world.sandbox.approve(consent.authorization_url(), "ada");
+    let (consent, callback) = world.approved(&alice);
 
     let other = ClientRegistration::new("another-client", "another-secret", REDIRECT);
     let error = world

@@ -2,7 +2,7 @@
 //! refresh, not one for each call.
 
 use http::{Request, StatusCode};
-use valetkey::connections::{HealthState, Usable};
+use valetkey::connections::HealthState;
 use valetkey::error::{ConsentReason, ConsentRequired};
 use valetkey::http::HttpResponse;
 use valetkey::model::ProviderId;
@@ -41,9 +41,7 @@ fn api_wants(world: &World, scope: &'static str, requests: usize) {
 
 #[test]
 fn promise_36_an_api_that_refuses_every_token_causes_one_refresh() {
-    let world = World::new();
-    let alice = person("alice");
-    let connection = world.connect(&alice, "ada");
+    let (world, alice, connection) = World::connected();
     world.sandbox.clear_log();
     api_answers(&world, 401, 21);
     for _ in 0..20 {
@@ -58,7 +56,7 @@ fn promise_36_an_api_that_refuses_every_token_causes_one_refresh() {
         matches!(health.state, HealthState::RefusedByApi { .. }),
         "{health:?}"
     );
-    assert_eq!(health.usable, Usable::Now);
+    assert!(health.is_usable_now());
     assert!(world.resolver.resolve(&alice, "notes").is_ok());
 
     // Another process knows it too.
@@ -71,9 +69,7 @@ fn promise_36_an_api_that_refuses_every_token_causes_one_refresh() {
 
 #[test]
 fn promise_36_the_next_token_is_given_another_chance() {
-    let world = World::new();
-    let alice = person("alice");
-    let connection = world.connect(&alice, "ada");
+    let (world, alice, connection) = World::connected();
     api_answers(&world, 401, 2);
     world.resolver.send(&alice, "notes", get("/notes")).unwrap();
     world.expire();
@@ -158,9 +154,7 @@ fn promise_36_a_token_of_another_person_is_not_renewed() {
 
 #[test]
 fn promise_36_a_renewal_after_a_revocation_gives_nothing() {
-    let world = World::new();
-    let alice = person("alice");
-    let connection = world.connect(&alice, "ada");
+    let (world, alice, connection) = World::connected();
     let token = world.resolver.resolve(&alice, "notes").unwrap();
     world.connections.revoke(&alice, connection.id).unwrap();
     assert!(matches!(
@@ -173,9 +167,7 @@ fn promise_36_a_renewal_after_a_revocation_gives_nothing() {
 #[test]
 fn promise_36_whatever_the_refusal_a_newer_stored_token_is_tried() {
     for status in [400, 401, 403, 404, 422] {
-        let world = World::new();
-        let alice = person("alice");
-        let connection = world.connect(&alice, "ada");
+        let (world, alice, connection) = World::connected();
         world.sandbox.clear_log();
         let (connections, who) = (world.connections.clone(), alice.clone());
         world.http.on("/api/notes").next(Fault::answer(move |_| {

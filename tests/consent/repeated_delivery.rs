@@ -41,8 +41,7 @@ fn worlds() -> [World; 2] {
 fn promise_38_a_callback_that_is_repeated_leads_to_the_connection() {
     for world in worlds() {
         let alice = person("alice");
-        let consent = world.start(&alice, ConsentOptions::default());
-        let callback = world.sandbox.approve(consent.authorization_url(), "ada");
+        let (consent, callback) = world.approved(&alice);
         let connection = world.complete(&alice, &callback, &consent).unwrap();
         for after in [0, 1, 599, 900] {
             world.clock.advance(Duration::from_secs(after));
@@ -61,8 +60,7 @@ fn promise_38_a_callback_that_is_repeated_leads_to_the_connection() {
 fn promise_38_callbacks_at_once_are_one_exchange_and_all_lead_to_its_connection() {
     for world in worlds() {
         let alice = person("alice");
-        let consent = world.start(&alice, ConsentOptions::default());
-        let callback = world.sandbox.approve(consent.authorization_url(), "ada");
+        let (consent, callback) = world.approved(&alice);
         let threads = 16;
         let begin = Barrier::new(threads);
         std::thread::scope(|scope| {
@@ -328,11 +326,13 @@ fn promise_37_a_prepared_consent_asks_for_the_same_as_one_that_is_started() {
         Prompt::Consent,
         Prompt::SelectAccount,
     ] {
-        let mut options = ConsentOptions::default().login_hint("ada@example.test");
-        options.hints.prompt = Some(prompt);
-        options.hints.max_age = Some(Duration::from_secs(90));
-        options.hints.acr_values = Some("urn:example:mfa".into());
-        all.push(options);
+        all.push(
+            ConsentOptions::default()
+                .login_hint("ada@example.test")
+                .prompt(prompt)
+                .max_age(Duration::from_secs(90))
+                .acr_values("urn:example:mfa"),
+        );
     }
     for options in all {
         let started = world.start(&alice, options.clone());

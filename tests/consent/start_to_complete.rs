@@ -59,15 +59,13 @@ fn promise_18_a_consent_that_expired_or_was_used_reaches_no_network() {
         .complete(&alice, unknown, &Binding::new("b"))
         .unwrap_err();
 
-    let consent = world.start(&alice, ConsentOptions::default());
-    let callback = world.sandbox.approve(consent.authorization_url(), "ada");
+    let (consent, callback) = world.approved(&alice);
     world.clock.advance(Duration::from_secs(601));
     let expired = world.complete(&alice, &callback, &consent).unwrap_err();
     assert_eq!(consent_error(&expired), ConsentError::Expired);
     assert_eq!(world.token_requests(), 0);
 
-    let consent = world.start(&alice, ConsentOptions::default());
-    let callback = world.sandbox.approve(consent.authorization_url(), "ada");
+    let (consent, callback) = world.approved(&alice);
     world.complete(&alice, &callback, &consent).unwrap();
     let used = world.complete(&alice, &callback, &consent).unwrap_err();
     assert_eq!(consent_error(&used), ConsentError::Used(consent.id()));
@@ -82,8 +80,7 @@ fn promise_18_a_consent_that_expired_or_was_used_reaches_no_network() {
 fn promise_18_many_callbacks_at_once_are_one_exchange() {
     let world = World::new();
     let alice = person("alice");
-    let consent = world.start(&alice, ConsentOptions::default());
-    let callback = world.sandbox.approve(consent.authorization_url(), "ada");
+    let (consent, callback) = world.approved(&alice);
     let threads = if std::env::var_os("VALETKEY_FULL").is_some() {
         1_000
     } else {
@@ -144,8 +141,7 @@ fn a_denied_consent_is_said_to_be_denied_and_cannot_be_reused() {
 fn a_code_is_never_sent_twice() {
     let world = World::new();
     let alice = person("alice");
-    let consent = world.start(&alice, ConsentOptions::default());
-    let callback = world.sandbox.approve(consent.authorization_url(), "ada");
+    let (consent, callback) = world.approved(&alice);
     world.http.on("/token").next(Fault::InterruptedAfterSend);
     let error = world.complete(&alice, &callback, &consent).unwrap_err();
     assert!(matches!(consent_error(&error), ConsentError::ExchangeFailed(_)));
@@ -159,8 +155,7 @@ fn a_code_is_never_sent_twice() {
 fn promise_20_a_changed_token_endpoint_gets_no_code_and_the_consent_stays_open() {
     let world = World::new();
     let alice = person("alice");
-    let consent = world.start(&alice, ConsentOptions::default());
-    let callback = world.sandbox.approve(consent.authorization_url(), "ada");
+    let (consent, callback) = world.approved(&alice);
 
     let moved = world
         .another()
@@ -214,9 +209,7 @@ fn granted_is_what_the_answer_says_or_what_was_asked_for() {
 // PipedreamHQ/pipedream#18448, home-assistant/core#172475: no way to connect an existing connection again.
 #[test]
 fn connecting_the_same_account_again_keeps_the_connection() {
-    let world = World::new();
-    let alice = person("alice");
-    let first = world.connect(&alice, "ada");
+    let (world, alice, first) = World::connected();
     world.clock.advance(Duration::from_secs(60));
     let again = world.connect(&alice, "ada");
     assert_eq!(again.id, first.id);
@@ -228,9 +221,7 @@ fn connecting_the_same_account_again_keeps_the_connection() {
 
 #[test]
 fn reconnecting_refuses_another_account_unless_told_otherwise() {
-    let world = World::new();
-    let alice = person("alice");
-    let first = world.connect(&alice, "ada");
+    let (world, alice, first) = World::connected();
     let before = world.resolver.resolve(&alice, "notes").unwrap();
 
     let error = world

@@ -12,7 +12,7 @@ use valetkey::internals::vault::{
 };
 use valetkey::model::{Connection, ConnectionId, Scopes, Status};
 use valetkey::testing::ManualClock;
-use valetkey::vault::{AuditReport, Retention};
+use valetkey::vault::AuditReport;
 use valetkey::{ActingUser, Clock as _, ConsentOptions, UserId};
 
 use crate::full;
@@ -35,9 +35,8 @@ impl History {
         let directory = scratch();
         let path = directory.path().join("vault.db");
         let mut settings = Settings::default();
-        settings.audit_retention = Retention::default()
-            .uses(Duration::from_secs(3_600))
-            .changes(Duration::from_secs(24 * 3_600));
+        settings.use_retention = Some(Duration::from_secs(3_600));
+        settings.change_retention = Some(Duration::from_secs(24 * 3_600));
         settings.quarantine = Duration::from_secs(12 * 3_600);
         let host = Host::with(&path, ManualClock::START, settings).unwrap();
         Self {

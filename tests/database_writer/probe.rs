@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use valetkey::connections::{AuditPage, Budget, ConnectionFilter};
 use valetkey::error::Error;
+use valetkey::internals::model::issued_by;
 use valetkey::internals::vault::{AuditLog as _, GrantStore as _, Housekeeping as _, Rotation, chain_of};
 use valetkey::model::{Connection, Label, Owner, Scopes};
 use valetkey::resolver::{ResolveOptions, ResolvedToken};
@@ -214,7 +215,7 @@ impl<'a> Probe<'a> {
                 of.requested.clone(),
                 of.granted.clone(),
                 of.parameters.clone(),
-                of.issued_by.clone(),
+                issued_by(of).clone(),
                 of.created_at,
             )
         };
@@ -366,7 +367,7 @@ impl<'a> Probe<'a> {
         let is_right = connection.tenant == tenant(ACME)
             && connection.owner == Owner::Personal(person((ACME, user)).user().clone())
             && connection.provider.as_str() == "mail"
-            && connection.issued_by.token_endpoint == format!("{HONEST}/token")
+            && issued_by(connection).token_endpoint == format!("{HONEST}/token")
             && connection.requested.to_string() == "mail.read"
             && connection.granted.to_string() == "mail.read"
             && connection.account.as_ref().is_some_and(|it| it.id == account);

@@ -12,7 +12,7 @@ use valetkey::connections::{Budget, Settings};
 use valetkey::internals::vault::{AuditChain, AuditLog as _, GrantStore as _, Housekeeping as _};
 use valetkey::model::{Connection, ConnectionId, ConsentId, GrantId, Label};
 use valetkey::testing::ManualClock;
-use valetkey::vault::{AuditHead, MasterKey, Retention, SqliteVault, VaultError};
+use valetkey::vault::{AuditHead, MasterKey, SqliteVault, VaultError};
 use valetkey::{
     ActingUser, AuthorizationResponse, Binding, Clock as _, Connections, Consent, ConsentOptions, Operator,
     Resolver, TenantId, Ticket, Timestamp,
@@ -195,7 +195,7 @@ impl World {
         let directory = scratch();
         let path = directory.path().join("vault.db");
         let mut settings = Settings::default();
-        settings.audit_retention = Retention::default().uses(Duration::from_secs(3_600));
+        settings.use_retention = Some(Duration::from_secs(3_600));
         let host = Host::with(&path, ManualClock::START, settings).unwrap();
         let none = ConsentOptions::default;
         let [alice, bob, carol, dave, erin, frank, mallory, namesake] = PEOPLE.map(person);

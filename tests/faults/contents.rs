@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use valetkey::internals::model::refresh_state;
 use valetkey::internals::vault::{
     ConsentStatus, ConsentStore as _, Found, GrantStore as _, Of, RevocationStore as _, TokenQuery,
 };
@@ -280,7 +281,7 @@ fn connection(vault: &SqliteVault, number: u8, grants: &BTreeMap<Name, Held>, pl
         .unwrap_or_else(|| panic!("{place}: {number} has no grant"));
     let shown = Held {
         generation: connection.generation,
-        claimed: connection.refresh.in_flight.is_some(),
+        claimed: refresh_state(&connection).in_flight.is_some(),
         former_of: None,
     };
     assert_eq!(shown, *held, "{place}: {number}");

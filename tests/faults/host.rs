@@ -6,13 +6,14 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use valetkey::internals::model::RevocationId;
 use valetkey::internals::secret::PkceVerifier;
 use valetkey::internals::vault::{
     Claim, ClaimOutcome, CommitOutcome, ConnectionQuery, ConsentStore as _, Forget, GrantStore as _,
     Housekeeping as _, LateTokens, RefreshFailure, RefreshStore as _, RevocationStore as _, RevokeWhat,
     Rotation, Settlement, Taken,
 };
-use valetkey::model::{FailureCode, RevocationId};
+use valetkey::model::FailureCode;
 use valetkey::vault::{Erasure, SqliteVault, VaultError};
 
 use crate::scenario::{ALL, FAMILY, Name, Step, of};

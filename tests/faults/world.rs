@@ -7,6 +7,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use valetkey::AccessToken;
+use valetkey::internals::model::{Grant, IssuedBy, new_connection};
 use valetkey::internals::secret::RefreshToken;
 use valetkey::internals::vault::{
     Attempt, ClaimOutcome, ClaimRequest, GrantStore as _, Holder, Housekeeping as _, NewGrant,
@@ -14,8 +15,7 @@ use valetkey::internals::vault::{
     StateHash, StoreOutcome, Tokens,
 };
 use valetkey::model::{
-    Connection, ConnectionId, Grant, GrantId, IssuedBy, Label, Owner, ProviderId, ServerId, TenantId,
-    Timestamp, UserId,
+    ConnectionId, GrantId, Label, Owner, ProviderId, ServerId, TenantId, Timestamp, UserId,
 };
 use valetkey::vault::{AuditHead, Erasure, MasterKey, MasterKeys, SqliteVault, VaultError};
 
@@ -178,7 +178,7 @@ pub(crate) fn store(vault: &SqliteVault, name: Name, numbers: &[u8]) -> Result<(
     let connections: Vec<_> = numbers
         .iter()
         .map(|number| {
-            let mut connection = Connection::new(id(*number), &grant);
+            let mut connection = new_connection(id(*number), &grant);
             connection.provider = provider_of(*number);
             connection.label = Some(Label::new(format!("label-{number}")).unwrap());
             connection

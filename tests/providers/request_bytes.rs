@@ -4,9 +4,10 @@
 use std::fmt::Write as _;
 
 use url::Url;
-use valetkey::connections::Hints;
 use valetkey::http::HttpRequest;
-use valetkey::internals::protocol::{AuthorizationRequest, Revocable, TokenClient, revocation_requests};
+use valetkey::internals::protocol::{
+    AuthorizationRequest, Hints, Revocable, TokenClient, revocation_requests,
+};
 use valetkey::internals::provider::{
     BodyFormat, ClientAuthentication, Pkce, Revocation, RevocationAuth, RevocationTokens,
 };

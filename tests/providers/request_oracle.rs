@@ -12,9 +12,10 @@ use oauth2::{
 };
 use proptest::prelude::*;
 use url::{Url, form_urlencoded};
-use valetkey::connections::Hints;
 use valetkey::http::HttpRequest;
-use valetkey::internals::protocol::{AuthorizationRequest, Revocable, TokenClient, revocation_requests};
+use valetkey::internals::protocol::{
+    AuthorizationRequest, Hints, Revocable, TokenClient, revocation_requests,
+};
 use valetkey::internals::provider::{ClientAuthentication, Revocation, RevocationAuth, RevocationTokens};
 use valetkey::internals::provider::{CompiledProvider, CompiledServer};
 use valetkey::internals::secret::{AuthorizationCode, PkceVerifier, RefreshToken, State};

@@ -5,6 +5,7 @@
 use std::time::{Duration, Instant};
 
 use valetkey::error::ConsentReason;
+use valetkey::internals::model::refresh_state;
 use valetkey::internals::provider::RotationClass;
 use valetkey::model::Connection;
 use valetkey::{Connections, Resolver};
@@ -63,7 +64,7 @@ fn kill_again_and_again(rotation: RotationClass, kills: usize, seed: u64) -> Fig
         figures.kills += 1;
 
         let stored = read(&connections, &connection);
-        if stored.refresh.in_flight.is_some() {
+        if refresh_state(&stored).in_flight.is_some() {
             figures.in_flight += 1;
         }
         let mut lost = declared_lost(&resolver, &stored);
@@ -97,7 +98,7 @@ fn declared_lost(resolver: &Resolver, stored: &Connection) -> bool {
         "an unexplained new consent"
     );
     assert!(
-        stored.refresh.in_flight.is_some(),
+        refresh_state(stored).in_flight.is_some(),
         "lost without a refresh in flight"
     );
     true

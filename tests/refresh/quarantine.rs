@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use valetkey::Error;
 use valetkey::connections::Budget;
+use valetkey::internals::model::refresh_state;
 use valetkey::model::{NeedsConsent, Status};
 use valetkey::vault::{MasterKey, SqliteVault};
 
@@ -110,7 +111,7 @@ fn promise_29_after_the_quarantine_nothing_is_left() {
     assert_eq!(upkeep.quarantines_ended, 1);
     let record = world.connections.get(&alice, connection.id).unwrap();
     assert_eq!(record.status, Status::NeedsConsent(NeedsConsent::Rejected));
-    assert_eq!(record.refresh.quarantined_until, None);
+    assert_eq!(refresh_state(&record).quarantined_until, None);
     let retried = world
         .connections
         .retry_rejected(&operator(), "notes", None, 10)

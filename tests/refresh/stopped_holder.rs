@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use valetkey::connections::Settings;
 use valetkey::http::{HttpClient as _, HttpError, HttpRequest, HttpResponse, UreqClient};
+use valetkey::internals::model::refresh_state;
 use valetkey::internals::provider::RotationClass;
 use valetkey::model::Status;
 use valetkey::testing::sandbox::Personality;
@@ -74,13 +75,8 @@ impl Stopped {
 
     /// Waits until the claim has lapsed, by what the vault says of it.
     fn wait_for_lapse(&self) {
-        let flight = self
-            .connections
-            .get(&alice(), self.connection)
-            .unwrap()
-            .refresh
-            .in_flight
-            .unwrap();
+        let stored = self.connections.get(&alice(), self.connection).unwrap();
+        let flight = refresh_state(&stored).in_flight.unwrap();
         let lasts = flight.until.saturating_since(flight.since);
         std::thread::sleep(lasts + Duration::from_millis(200));
     }

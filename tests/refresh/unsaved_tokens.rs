@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use valetkey::connections::{AtProvider, Budget, Settings};
 use valetkey::error::ConsentReason;
+use valetkey::internals::revocation::ended;
 use valetkey::model::{EventKind, VaultWarning};
 use valetkey::testing::Sandbox;
 use valetkey::vault::VaultError;
@@ -135,7 +136,7 @@ fn what_could_not_be_stored_ends_with_its_connection() {
     assert_eq!(host.sandbox.live_grants().len(), 1);
     let revocation = host.connections.revoke(&host.alice, connection.id).unwrap();
     assert_eq!(revocation.at_provider, AtProvider::Revoked);
-    assert_eq!(revocation.ended.len(), 2);
+    assert_eq!(ended(&revocation).len(), 2);
     assert!(host.sandbox.live_grants().is_empty());
     host.vault.fail(0);
     let need = host.token().unwrap_err();

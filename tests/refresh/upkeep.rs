@@ -137,9 +137,7 @@ fn tokens_that_live_shorter_than_upkeep_looks_ahead_are_not_refreshed_without_en
 /// What somebody else did meanwhile is not counted as done.
 #[test]
 fn a_grant_that_was_revoked_meanwhile_is_neither_refreshed_nor_failed() {
-    let world = World::new();
-    let alice = person("alice");
-    let connection = world.connect(&alice, "ada");
+    let (world, alice, connection) = World::connected();
     world.expire();
     let (connections, who) = (world.connections.clone(), alice);
     world.http.on("/token").next(Fault::answer(move |_| {

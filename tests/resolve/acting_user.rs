@@ -336,15 +336,13 @@ fn a_user_sees_their_own_and_the_shared_ones_and_an_operator_all() {
 
 #[test]
 fn uses_are_audited_as_the_host_wishes() {
-    use valetkey::connections::{AuditPage, Settings, UseAudit};
+    use valetkey::connections::{AuditPage, Settings};
     use valetkey::vault::AuditKind;
-    for (policy, at_once, after_upkeep) in [
-        (UseAudit::Off, 0, 0),
-        (UseAudit::Batched, 0, 1),
-        (UseAudit::Strict, 3, 3),
+    for (settings, at_once, after_upkeep) in [
+        (Settings::default().no_use_audit(), 0, 0),
+        (Settings::default(), 0, 1),
+        (Settings::default().strict_use_audit(), 3, 3),
     ] {
-        let mut settings = Settings::default();
-        settings.use_audit = policy;
         let host = Host::builder().connections(|_, builder| builder.settings(settings));
         let host = host.build().unwrap();
         let alice = person("alice");
@@ -359,8 +357,8 @@ fn uses_are_audited_as_the_host_wishes() {
                 .filter(|entry| entry.kind == AuditKind::TokenUsed)
                 .count()
         };
-        assert_eq!(used(), at_once, "{policy:?}");
+        assert_eq!(used(), at_once, "{settings:?}");
         host.connections.maintain(Default::default()).unwrap();
-        assert_eq!(used(), after_upkeep, "{policy:?}");
+        assert_eq!(used(), after_upkeep, "{settings:?}");
     }
 }

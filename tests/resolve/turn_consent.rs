@@ -60,6 +60,7 @@ fn name(world: &World) -> String {
     world
         .connections
         .providers()
+        .into_iter()
         .find(|provider| provider.id.as_str() == "notes")
         .unwrap()
         .name

@@ -1,6 +1,6 @@
 //! When the use of a token is written: by upkeep, not by the caller who waits for the token.
 
-use valetkey::connections::{AuditPage, Budget, Settings, UseAudit};
+use valetkey::connections::{AuditPage, Budget, Settings};
 use valetkey::vault::{AuditKind, MasterKey, SealedVault};
 use valetkey::{ActingUser, Connections, Resolver};
 
@@ -18,11 +18,9 @@ struct Host {
 }
 
 impl Host {
-    fn new(use_audit: UseAudit) -> Self {
+    fn new(settings: Settings) -> Self {
         let store = CountingStore::default();
         let vault = SealedVault::open(store.clone(), MasterKey::generate().unwrap()).unwrap();
-        let mut settings = Settings::default();
-        settings.use_audit = use_audit;
         let host = valetkey::testing::Host::builder()
             .vault(vault)
             .connections(|_, builder| builder.settings(settings))
@@ -67,28 +65,33 @@ impl Host {
 
 #[test]
 fn peek_writes_nothing_however_uses_are_audited() {
-    for use_audit in [UseAudit::Off, UseAudit::Batched, UseAudit::Strict] {
-        let host = Host::new(use_audit);
+    let batched = Settings::default();
+    for (settings, is_strict) in [
+        (batched.no_use_audit(), false),
+        (batched, false),
+        (batched.strict_use_audit(), true),
+    ] {
+        let host = Host::new(settings);
         let writes = host.store.writes();
         for _ in 0..BOUND {
-            assert!(host.peek(), "{use_audit:?}");
+            assert!(host.peek(), "{settings:?}");
         }
         // No use goes unrecorded for want of room: `resolve` must make some first.
-        assert!(!host.peek(), "{use_audit:?}");
-        assert_eq!(host.store.writes(), writes, "{use_audit:?}");
-        assert_eq!(host.audited(), 0, "{use_audit:?}");
-        if use_audit == UseAudit::Strict {
+        assert!(!host.peek(), "{settings:?}");
+        assert_eq!(host.store.writes(), writes, "{settings:?}");
+        assert_eq!(host.audited(), 0, "{settings:?}");
+        if is_strict {
             host.connections.maintain(Budget::default()).unwrap();
         } else {
             host.resolve();
         }
-        assert!(host.peek(), "{use_audit:?}");
+        assert!(host.peek(), "{settings:?}");
     }
 }
 
 #[test]
 fn resolve_writes_nothing_until_the_bound_and_then_one_batch() {
-    let host = Host::new(UseAudit::Batched);
+    let host = Host::new(Settings::default());
     let writes = host.store.writes();
     for _ in 1..BOUND {
         host.resolve();
@@ -106,7 +109,7 @@ fn resolve_writes_nothing_until_the_bound_and_then_one_batch() {
 
 #[test]
 fn upkeep_and_the_last_handle_write_what_was_gathered_in_batches() {
-    let mut host = Host::new(UseAudit::Batched);
+    let mut host = Host::new(Settings::default());
     for _ in 0..3_000 {
         host.resolve();
     }
@@ -116,14 +119,14 @@ fn upkeep_and_the_last_handle_write_what_was_gathered_in_batches() {
         assert!(host.peek());
     }
     let writes = host.store.writes();
-    let other = Host::new(UseAudit::Batched);
+    let other = Host::new(Settings::default());
     (host.resolver, host.connections) = (other.resolver, other.connections);
     assert_eq!(host.store.writes(), writes + 1);
 }
 
 #[test]
 fn strict_audit_writes_each_resolve_at_once_and_each_peek_with_upkeep() {
-    let host = Host::new(UseAudit::Strict);
+    let host = Host::new(Settings::default().strict_use_audit());
     host.resolve();
     host.resolve();
     assert_eq!(host.audited(), 2);

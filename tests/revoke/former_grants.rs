@@ -5,6 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use valetkey::connections::{AtProvider, Budget, RevocationReport};
 use valetkey::internals::provider::RotationClass;
+use valetkey::internals::revocation::ended;
 use valetkey::model::{Connection, Status};
 use valetkey::testing::sandbox::Personality;
 use valetkey::testing::{Fault, Gate};
@@ -66,16 +67,14 @@ fn promise_32_revoking_once_ends_the_tokens_of_every_consent() {
         assert_eq!(revocation.here, Erasure::Cleared);
         assert!(world.sandbox.live_grants().is_empty(), "{rotation:?}");
         assert!(tokens.iter().all(|token| !world.sandbox.is_live(token)));
-        let former = revocation.ended.iter().filter(|ended| ended.former).count();
-        assert_eq!((revocation.ended.len(), former), (5, 4));
+        let former = ended(&revocation).iter().filter(|ended| ended.former).count();
+        assert_eq!((ended(&revocation).len(), former), (5, 4));
     }
 }
 
 #[test]
 fn promise_32_a_former_grant_is_never_resolved() {
-    let world = World::new();
-    let alice = person("alice");
-    let connection = world.connect(&alice, "ada");
+    let (world, alice, connection) = World::connected();
     let old = token(&world, &alice);
     let again = reconnect(&world, &alice, &connection);
     assert_ne!(again.grant, connection.grant);
@@ -104,7 +103,7 @@ fn promise_32_where_each_consent_is_a_grant_of_its_own_the_old_one_ends_at_once(
     assert!(world.sandbox.is_live(&token(&world, &alice)));
     let revocation = revoke(&world, &alice, &connection);
     assert_eq!(revocation.at_provider, AtProvider::Revoked);
-    assert_eq!(revocation.ended.len(), 1, "the former ones have ended before");
+    assert_eq!(ended(&revocation).len(), 1, "the former ones have ended before");
     assert!(world.sandbox.live_grants().is_empty());
 }
 
@@ -141,9 +140,7 @@ fn promise_32_where_a_browser_shares_one_grant_connecting_again_ends_nothing() {
 
 #[test]
 fn promise_32_what_is_not_confirmed_is_listed_and_tried_again() {
-    let world = World::new();
-    let alice = person("alice");
-    let connection = world.connect(&alice, "ada");
+    let (world, alice, connection) = World::connected();
     let old = token(&world, &alice);
     reconnect(&world, &alice, &connection);
     // The tokens of the connection end; those of the former grant meet a server that does not answer.
@@ -152,22 +149,21 @@ fn promise_32_what_is_not_confirmed_is_listed_and_tried_again() {
     assert!(matches!(revocation.at_provider, AtProvider::Unconfirmed { .. }));
     assert_eq!(revocation.here, Erasure::Pending);
     let open = |revocation: &RevocationReport| {
-        let ended = revocation.ended.iter();
-        ended
-            .filter(|ended| ended.at_provider != AtProvider::Revoked)
+        let all = ended(revocation).iter();
+        all.filter(|ended| ended.at_provider != AtProvider::Revoked)
             .count()
     };
-    assert_eq!((revocation.ended.len(), open(&revocation)), (2, 1));
+    assert_eq!((ended(&revocation).len(), open(&revocation)), (2, 1));
     assert_eq!(world.sandbox.live_grants().len(), 1);
 
     // A second time the pending ones are tried again, and the report tells what came of it.
     world.http.on("/revoke").next(Fault::Timeout).next(Fault::Timeout);
     let again = revoke(&world, &alice, &connection);
     assert!(matches!(again.at_provider, AtProvider::Unconfirmed { .. }));
-    assert_eq!((again.ended.len(), again.here), (1, Erasure::Pending));
+    assert_eq!((ended(&again).len(), again.here), (1, Erasure::Pending));
     let third = revoke(&world, &alice, &connection);
     assert_eq!(
-        (third.at_provider.clone(), third.ended.len()),
+        (third.at_provider.clone(), ended(&third).len()),
         (AtProvider::Revoked, 1)
     );
     assert_eq!(third.here, Erasure::Cleared);
@@ -181,9 +177,7 @@ fn promise_32_what_is_not_confirmed_is_listed_and_tried_again() {
 
 #[test]
 fn promise_32_the_grant_of_another_account_ends_too() {
-    let world = World::new();
-    let alice = person("alice");
-    let connection = world.connect(&alice, "ada");
+    let (world, alice, connection) = World::connected();
     let options = ConsentOptions::default().reconnect_any_account(connection.id);
     let switched = world.try_connect(&alice, "grace", options).unwrap();
     assert_eq!(switched.id, connection.id);
@@ -197,9 +191,7 @@ fn promise_32_the_grant_of_another_account_ends_too() {
 
 #[test]
 fn promise_32_a_refresh_that_a_consent_overtook_ends_with_the_connection() {
-    let world = World::new();
-    let alice = person("alice");
-    let connection = world.connect(&alice, "ada");
+    let (world, alice, connection) = World::connected();
     world.expire();
     let gate = Gate::new();
     world.http.on("/token").next(Fault::HoldAnswer(gate.clone()));
@@ -234,9 +226,9 @@ fn promise_32_what_one_consent_serves_together_ends_together() {
     assert_eq!(world.connections.get(&alice, mail.id).unwrap().grant, again.grant);
     let first = revoke(&world, &alice, &notes);
     assert_eq!(first.at_provider, AtProvider::StillUsedBy(vec![mail.id]));
-    assert!(first.ended.is_empty());
+    assert!(ended(&first).is_empty());
     let last = revoke(&world, &alice, &mail);
-    assert_eq!((last.at_provider, last.ended.len()), (AtProvider::Revoked, 2));
+    assert_eq!((&last.at_provider, ended(&last).len()), (&AtProvider::Revoked, 2));
     assert!(world.sandbox.live_grants().is_empty());
 }
 
@@ -249,7 +241,10 @@ fn promise_32_the_whole_grant_ends_with_its_former_ones() {
         .unwrap();
     reconnect(&world, &alice, &notes);
     let whole = world.connections.revoke_grant(&alice, notes.id).unwrap();
-    assert_eq!((whole.at_provider, whole.ended.len()), (AtProvider::Revoked, 2));
+    assert_eq!(
+        (&whole.at_provider, ended(&whole).len()),
+        (&AtProvider::Revoked, 2)
+    );
     assert_eq!(whole.connection.status, Status::Revoked);
     assert!(world.sandbox.live_grants().is_empty());
 }
@@ -270,7 +265,7 @@ fn former_grants_whose_tokens_are_dead_are_deleted() {
     world.expire();
     let upkeep = world.connections.maintain(Budget::default()).unwrap();
     assert_eq!(upkeep.former_grants_purged, 3);
-    assert_eq!(revoke(&world, &alice, &connection).ended.len(), 1);
+    assert_eq!(ended(&revoke(&world, &alice, &connection)).len(), 1);
 }
 
 /// What happens to the connections of one person.
@@ -356,11 +351,11 @@ proptest! {
         ).unwrap();
         all.sort_by_key(|it| it.status == Status::Revoked);
         let reports: Vec<_> = all.iter().map(|it| revoke(&world, &alice, it)).collect();
-        let confirmed = reports.iter().flat_map(|report| &report.ended).all(|ended| {
+        let confirmed = reports.iter().flat_map(ended).all(|ended| {
             matches!(ended.at_provider, AtProvider::Revoked | AtProvider::NothingLeft)
         });
         for report in &reports {
-            let worst = report.ended.iter().any(|ended| ended.at_provider != AtProvider::Revoked);
+            let worst = ended(report).iter().any(|ended| ended.at_provider != AtProvider::Revoked);
             prop_assert!(report.at_provider != AtProvider::Revoked || !worst, "{report:?}");
         }
         if confirmed {

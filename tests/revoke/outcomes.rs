@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use http::{Method, StatusCode};
 use valetkey::Connections;
-use valetkey::connections::{AtProvider, Budget, Misconfiguration};
+use valetkey::connections::{AtProvider, Budget};
+use valetkey::error::Misconfigured;
 use valetkey::http::{HttpClient, HttpError, HttpRequest, HttpResponse};
 use valetkey::internals::provider::{Revocation, RevocationAuth, RevocationTokens, RotationClass};
 use valetkey::model::Connection;
+use valetkey::model::ServerId;
 use valetkey::provider::{AuthorizationServer, ClientRegistration, Provider};
 use valetkey::testing::{Fault, Sandbox};
 use valetkey::vault::{Erasure, SealedVault};
@@ -279,22 +281,22 @@ fn rebuilt(
 #[test]
 fn tokens_of_a_changed_configuration_go_nowhere_and_wait() {
     type Registered = fn(&Sandbox) -> Option<ClientRegistration>;
-    type Case = (&'static str, Registered, bool, Misconfiguration);
+    type Case = (&'static str, Registered, bool, fn(ServerId) -> Misconfigured);
     let cases: [Case; 4] = [
         (
             "changed",
             |_| Some(ClientRegistration::new("another", "secret", REDIRECT)),
             true,
-            Misconfiguration::ClientChanged,
+            Misconfigured::ClientChanged,
         ),
         (
             "replaced",
             |it| Some(ClientRegistration::new("another", "secret", REDIRECT).replacing(it.client_id())),
             true,
-            Misconfiguration::ClientChanged,
+            Misconfigured::ClientChanged,
         ),
-        ("no client", |_| None, true, Misconfiguration::NoClient),
-        ("no server", |_| None, false, Misconfiguration::UnknownServer),
+        ("no client", |_| None, true, Misconfigured::NoClient),
+        ("no server", |_| None, false, Misconfigured::UnknownServer),
     ];
     for (name, registration, with_server, problem) in cases {
         let vault = Arc::new(SealedVault::in_memory());
@@ -305,7 +307,7 @@ fn tokens_of_a_changed_configuration_go_nowhere_and_wait() {
         let revocation = host.revoke(&person("alice"), connection.id).unwrap();
         assert_eq!(
             revocation.at_provider,
-            AtProvider::NotAttempted(problem),
+            AtProvider::NotAttempted(problem(connection.server().clone())),
             "{name}"
         );
         assert_eq!(revocation.here, Erasure::Pending, "{name}");

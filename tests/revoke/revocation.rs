@@ -15,9 +15,7 @@ use crate::support::world::{self, World, operator, person};
 
 #[test]
 fn nothing_resolves_and_the_server_has_ended_the_grant() {
-    let world = World::new();
-    let alice = person("alice");
-    let connection = world.connect(&alice, "ada");
+    let (world, alice, connection) = World::connected();
     let token = world
         .resolver
         .resolve(&alice, "notes")
@@ -48,11 +46,15 @@ fn nothing_resolves_and_the_server_has_ended_the_grant() {
     assert_eq!(hints, [Some("refresh_token"), Some("access_token")]);
 }
 
+/// Runs upkeep, and returns how many pending revocations it settled.
+fn settled(world: &World) -> usize {
+    let report = world.connections.maintain(Budget::default()).unwrap();
+    report.revocations_settled
+}
+
 #[test]
 fn revoking_twice_is_no_error() {
-    let world = World::new();
-    let alice = person("alice");
-    let connection = world.connect(&alice, "ada");
+    let (world, alice, connection) = World::connected();
     world.connections.revoke(&alice, connection.id).unwrap();
     let again = world.connections.revoke(&alice, connection.id).unwrap();
     assert_eq!(again.at_provider, AtProvider::NothingLeft);
@@ -156,9 +158,7 @@ fn what_is_reported_follows_from_what_the_provider_offers_and_answers() {
 
 #[test]
 fn the_record_stays_as_history_and_comes_back_with_a_new_consent() {
-    let world = World::new();
-    let alice = person("alice");
-    let connection = world.connect(&alice, "ada");
+    let (world, alice, connection) = World::connected();
     world.connections.revoke(&alice, connection.id).unwrap();
     assert!(
         world
@@ -181,9 +181,7 @@ fn the_record_stays_as_history_and_comes_back_with_a_new_consent() {
 // NangoHQ/nango#459, elastic/kibana#277618, PostHog/posthog#70044: "disconnect" left the grant alive at the provider.
 #[test]
 fn what_the_provider_did_not_confirm_is_tried_again_by_upkeep() {
-    let world = World::new();
-    let alice = person("alice");
-    let connection = world.connect(&alice, "ada");
+    let (world, alice, connection) = World::connected();
     world
         .sandbox
         .adjust(|it| it.revocation_outage = Some(Refusal::JsonWith(503)));
@@ -192,43 +190,20 @@ fn what_the_provider_did_not_confirm_is_tried_again_by_upkeep() {
     assert_eq!(world.sandbox.live_grants().len(), 1);
 
     world.clock.advance(Duration::from_secs(600));
-    assert_eq!(
-        world
-            .connections
-            .maintain(Budget::default())
-            .unwrap()
-            .revocations_settled,
-        0
-    );
+    assert_eq!(settled(&world), 0);
     world.sandbox.adjust(|it| it.revocation_outage = None);
     world.clock.advance(Duration::from_secs(3_600));
-    assert_eq!(
-        world
-            .connections
-            .maintain(Budget::default())
-            .unwrap()
-            .revocations_settled,
-        1
-    );
+    assert_eq!(settled(&world), 1);
     assert!(world.sandbox.live_grants().is_empty());
     let requests = world.http.requests();
     world.clock.advance(Duration::from_secs(3_600));
-    assert_eq!(
-        world
-            .connections
-            .maintain(Budget::default())
-            .unwrap()
-            .revocations_settled,
-        0
-    );
+    assert_eq!(settled(&world), 0);
     assert_eq!(world.http.requests(), requests);
 }
 
 #[test]
 fn a_revocation_that_never_succeeds_is_given_up_and_leaves_nothing() {
-    let world = World::new();
-    let alice = person("alice");
-    let connection = world.connect(&alice, "ada");
+    let (world, alice, connection) = World::connected();
     world
         .sandbox
         .adjust(|it| it.revocation_outage = Some(Refusal::JsonWith(503)));

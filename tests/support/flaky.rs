@@ -6,11 +6,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use valetkey::Clock;
+use valetkey::internals::model::{Grant, RevocationId};
 use valetkey::internals::secret::PkceVerifier;
 use valetkey::internals::vault::*;
-use valetkey::model::{
-    Actor, Connection, ConnectionId, Grant, GrantId, RevocationId, TenantId, Timestamp, UserId,
-};
+use valetkey::model::{Actor, Connection, ConnectionId, GrantId, TenantId, Timestamp, UserId};
 use valetkey::testing::ManualClock;
 
 /// A vault in memory that is out of reach for as many writes of tokens as a test says.

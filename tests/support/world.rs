@@ -61,6 +61,20 @@ impl World {
         Self(builder.describe(describe).build().unwrap())
     }
 
+    /// A host where Alice has connected an account, with her and the connection.
+    pub(crate) fn connected() -> (Self, ActingUser, Connection) {
+        let (world, alice) = (Self::new(), person("alice"));
+        let connection = world.connect(&alice, "ada");
+        (world, alice, connection)
+    }
+
+    /// A consent that this person has given at the server, with the callback that their browser brings.
+    pub(crate) fn approved(&self, person: &ActingUser) -> (Consent, String) {
+        let consent = self.start(person, ConsentOptions::default());
+        let callback = self.sandbox.approve(consent.authorization_url(), "ada");
+        (consent, callback)
+    }
+
     pub(crate) fn start(&self, person: &ActingUser, options: ConsentOptions) -> Consent {
         self.connections.start(person, "notes", options).unwrap()
     }

@@ -193,7 +193,7 @@ fn promise_08_what_a_crash_cut_off_is_finished_by_the_next_clearing() {
     let vault = open(&path).unwrap();
     assert!(find(&vault, &tenant(), id(11)).unwrap().is_none());
     let due = vault.claim_due(&DueQuery {
-        server: &connection(1).issued_by.server,
+        server: connection(1).server(),
         holder: vault.holder().unwrap(),
         now: at(0),
         lease: Duration::from_secs(9),

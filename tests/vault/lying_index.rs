@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use valetkey::internals::model::{Grant, IssuedBy, new_connection};
 use valetkey::internals::secret::*;
 use valetkey::internals::vault::*;
 use valetkey::model::*;
@@ -26,7 +27,7 @@ fn an_index_that_leads_to_another_person_gives_no_token() {
         ),
         Timestamp::from_unix_millis(1),
     );
-    let mut connection = Connection::new(ConnectionId::from_bytes([1; 16]), &grant);
+    let mut connection = new_connection(ConnectionId::from_bytes([1; 16]), &grant);
     connection.is_default = true;
     let tokens = Tokens {
         access_token: AccessToken::new("token of bob"),

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::Connection as Database;
+use valetkey::internals::model::{issued_by, refresh_state};
 use valetkey::internals::secret::PkceVerifier;
 use valetkey::internals::vault::{
     Attempt, AuditChain, AuditFilter, ClaimOutcome, ConsentStatus, Found, Of, RefreshFailure, Revoke,
@@ -172,7 +173,7 @@ fn everything_is_there(vault: &SqliteVault, version: u32, heads: &[AuditHead]) {
     assert_eq!(pending.connection, id(3));
     assert_eq!(pending.access_token.unwrap().expose_secret(), "access-3");
     assert_eq!(pending.refresh_token.unwrap().expose_secret(), "refresh-3");
-    assert_eq!(pending.grant.issued_by, connection(3).issued_by);
+    assert_eq!(pending.grant.issued_by, *issued_by(&connection(3)));
     assert_eq!(
         (pending.attempts, pending.give_up_at, pending.grant.generation),
         (1, at(9_000), 1)
@@ -202,13 +203,13 @@ fn tokens_are_there(vault: &SqliteVault) {
     let stored = |number| stored(vault, number);
     assert!(stored(1).is_default && stored(1).generation == 2 && stored(1).status == Status::Active);
     assert_eq!(stored(1).label, connection(1).label);
-    assert_eq!(stored(1).issued_by, connection(1).issued_by);
+    assert_eq!(issued_by(&stored(1)), issued_by(&connection(1)));
     assert_eq!(stored(1).refreshed_at, at(2));
     assert_eq!(stored(2).owner, Owner::Workspace);
     assert_eq!(stored(2).used_at, Some(at(22)));
     assert_eq!(stored(3).status, Status::Revoked);
     assert_eq!(stored(4).status, Status::NeedsConsent(NeedsConsent::Rejected));
-    assert_eq!(stored(4).refresh.quarantined_until, Some(at(9_000)));
+    assert_eq!(refresh_state(&stored(4)).quarantined_until, Some(at(9_000)));
 }
 
 fn grants_are_there(vault: &SqliteVault) {

@@ -8,7 +8,8 @@ use valetkey::connections::{
     AuditPage, Budget, ConnectionFilter, Consent, ConsentState, Health, OpenConsent, PreparedConsent,
     Retried, RevocationReport, StatusCounts, UpkeepReport,
 };
-use valetkey::model::{Connection, ConsentId, Principal, ProviderId};
+use valetkey::model::{Connection, ConsentId, Principal, ProviderId, TenantId};
+use valetkey::provider::Provider;
 use valetkey::vault::{AuditEntry, Forgotten};
 use valetkey::{
     ActingUser, Binding, ConnectionId, ConnectionManager, Connections, ConsentOptions, Operator, Result,
@@ -62,6 +63,8 @@ impl ConnectionManager for Substitute {
     }
 
     forward! {
+        providers() -> Vec<&Provider>;
+        providers_for(tenant: &TenantId) -> Result<Vec<&Provider>>;
         start_workspace(by: &Operator, provider: &str, options: ConsentOptions) -> Result<Consent>;
         prepare(user: &ActingUser, provider: &str, options: ConsentOptions) -> Result<PreparedConsent>;
         open_link(user: &ActingUser, ticket: &Ticket) -> Result<Consent>;

@@ -9,7 +9,7 @@
 
 use crate::engine::Context;
 use crate::engine::consent::flow::FlowSecrets;
-use crate::engine::consent::options::{Consent, ConsentOptions};
+use crate::engine::consent::options::{Consent, ConsentOptions, open_until};
 use crate::engine::consent::scopes;
 use crate::engine::consent::start;
 use crate::error::{ConsentError, Error, Result};
@@ -17,7 +17,7 @@ use crate::model::{ActingUser, ConsentId, Owner, ProviderId, Scopes, Timestamp};
 use crate::protocol::new_verifier;
 use crate::random;
 use crate::secret::{PkceVerifier, Ticket};
-use crate::vault::{ConsentStatus, PendingConsent, RequestOptions, StateHash, Taken};
+use crate::vault::{ConsentStatus, PendingConsent, StateHash, Taken};
 
 /// A consent that waits for its person: see [`ConnectionManager::prepare`](crate::ConnectionManager::prepare).
 #[derive(Debug)]
@@ -29,30 +29,14 @@ pub struct PreparedConsent {
 }
 
 impl PreparedConsent {
-    /// Names it to people and logs; it opens nothing.
-    #[must_use]
-    pub const fn id(&self) -> ConsentId {
-        self.id
-    }
-
-    /// The service that is to be connected.
-    #[must_use]
-    pub const fn provider(&self) -> &ProviderId {
-        &self.provider
-    }
-
-    /// The last part of the link: 43 characters that need no encoding in a URL.
+    /// Returns the last part of the link: 43 characters that need no encoding in a URL.
     #[must_use]
     pub const fn ticket(&self) -> &Ticket {
         &self.ticket
     }
-
-    /// When it can be opened no more.
-    #[must_use]
-    pub const fn expires_at(&self) -> Timestamp {
-        self.expires_at
-    }
 }
+
+open_until!(PreparedConsent);
 
 pub(crate) fn prepare(
     cx: &Context,
@@ -80,40 +64,28 @@ pub(crate) fn prepare(
         expires_at: now + cx.settings.ticket_lifetime,
     };
     let hash = StateHash::of_ticket(&prepared.ticket);
-    let consent = PendingConsent {
-        id: prepared.id,
-        state: hash,
-        // No browser holds a binding to it: it can be opened, never completed.
-        binding: hash,
-        tenant: tenant.clone(),
-        user: acting_user.user().clone(),
-        owner,
-        provider: prepared.provider.clone(),
-        server: service.server.id.clone(),
-        issuer: None,
-        token_endpoint: String::new(),
-        client_id: String::new(),
+    // No browser holds a binding to it: it can be opened, never completed.
+    let mut consent = PendingConsent {
         // Kept only where it is not the registered one.
         redirect_uri: match options.loopback_port {
             Some(port) => start::redirect_uri(service, Some(port))?,
             None => String::new(),
         },
-        scopes: Scopes::default(),
         services: also.collect::<Result<_>>()?,
         parameters,
-        label: options.label,
-        require_account: options.require_account,
         purpose,
-        return_to: options.return_to,
-        request: RequestOptions {
-            scopes: options.scopes,
-            added_scopes: options.added_scopes,
-            hints: options.hints,
-        },
-        created_at: now,
         expires_at: prepared.expires_at,
-        status: ConsentStatus::Pending,
+        ..PendingConsent::new(
+            prepared.id,
+            hash,
+            acting_user,
+            owner,
+            prepared.provider.clone(),
+            service.server.id.clone(),
+            now,
+        )
     };
+    options.keep_in(&mut consent);
     // The secrets of the flow that the ticket opens are derived from it.
     let seed = new_verifier()?;
     cx.vault.insert_consent(&consent, Some(&seed))?;

@@ -1,14 +1,16 @@
 //! What a host says when it begins a consent, and what it gets.
 
+use std::time::Duration;
+
 use url::Url;
 use zeroize::Zeroizing;
 
 use crate::error::ConsentRequired;
 use crate::model::{ConnectionId, ConsentId, Label, Parameters, ProviderId, Scopes, Timestamp};
-use crate::protocol::Hints;
+use crate::protocol::{Hints, Prompt};
 use crate::provider::loopback_port;
 use crate::secret::{Binding, State};
-use crate::vault::{PendingConsent, Purpose};
+use crate::vault::{PendingConsent, Purpose, RequestOptions};
 
 /// What to ask for, beside what the provider's descriptor says.
 ///
@@ -24,7 +26,7 @@ pub struct ConsentOptions {
     /// Names the connection, where the person has several. An existing one of that name is connected again.
     pub label: Option<Label>,
     /// What the person will see chosen or be asked at the server.
-    pub hints: Hints,
+    pub(crate) hints: Hints,
     /// The values of the descriptor's placeholders. Those of the connection that is connected again count where none is given.
     pub parameters: Parameters,
     /// Connect this connection again; another account is refused unless `allow_other_account` was called.
@@ -76,10 +78,33 @@ impl ConsentOptions {
         self
     }
 
-    /// Tells the server whom to expect, such as an e-mail address.
+    /// Tells the server whom to expect: an e-mail address, or what the server takes for one
+    /// ([OpenID Connect §3.1.2.1](https://openid.net/specs/openid-connect-core-1_0.html#AuthRequest)).
     #[must_use]
     pub fn login_hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.login_hint = Some(hint.into());
+        self
+    }
+
+    /// Says what the page must or must not ask, beside what the descriptor asks for.
+    #[must_use]
+    pub const fn prompt(mut self, prompt: Prompt) -> Self {
+        self.hints.prompt = Some(prompt);
+        self
+    }
+
+    /// Sets how long ago the person may have signed in at the server.
+    #[must_use]
+    pub const fn max_age(mut self, max_age: Duration) -> Self {
+        self.hints.max_age = Some(max_age);
+        self
+    }
+
+    /// Names the authentication classes that are wanted, separated by spaces
+    /// ([RFC 9470 §4](https://www.rfc-editor.org/rfc/rfc9470#section-4)).
+    #[must_use]
+    pub fn acr_values(mut self, classes: impl Into<String>) -> Self {
+        self.hints.acr_values = Some(classes.into());
         self
     }
 
@@ -216,6 +241,20 @@ impl ConsentOptions {
     }
 }
 
+impl ConsentOptions {
+    /// Keeps in a consent request what the host asked for and what begins a flow again.
+    pub(crate) fn keep_in(self, consent: &mut PendingConsent) {
+        consent.label = self.label;
+        consent.require_account = self.require_account;
+        consent.return_to = self.return_to;
+        consent.request = RequestOptions {
+            scopes: self.scopes,
+            added_scopes: self.added_scopes,
+            hints: self.hints,
+        };
+    }
+}
+
 impl From<&ConsentRequired> for ConsentOptions {
     /// The options that meet the need: the same connection again, with the missing scopes beside those it had; or a new
     /// connection with the label that was asked for and, beside the provider's default scopes, those that are missing.
@@ -259,41 +298,51 @@ pub struct Consent {
     pub(crate) expires_at: Timestamp,
 }
 
+/// Writes the accessors of a consent that is open for a while.
+macro_rules! open_until {
+    ($type:ident) => {
+        impl $type {
+            /// Returns the id, which names the consent to people and logs. It opens nothing.
+            #[must_use]
+            pub const fn id(&self) -> ConsentId {
+                self.id
+            }
+
+            /// Returns the service that is to be connected.
+            #[must_use]
+            pub const fn provider(&self) -> &ProviderId {
+                &self.provider
+            }
+
+            /// Returns when the consent ends, if it is not answered.
+            #[must_use]
+            pub const fn expires_at(&self) -> Timestamp {
+                self.expires_at
+            }
+        }
+    };
+}
+pub(crate) use open_until;
+
+open_until!(Consent);
+
 impl Consent {
-    /// Names the consent to people and logs; it opens nothing.
-    #[must_use]
-    pub const fn id(&self) -> ConsentId {
-        self.id
-    }
-
-    /// The service that is to be connected.
-    #[must_use]
-    pub const fn provider(&self) -> &ProviderId {
-        &self.provider
-    }
-
-    /// Where to send the browser: `https`, or `http` to a loopback address in tests. It holds `state`.
+    /// Returns where to send the browser: `https`, or `http` to a loopback address in tests. It holds `state`.
     #[must_use]
     pub const fn authorization_url(&self) -> &Url {
         &self.authorization_url.0
     }
 
-    /// What to keep in the browser until the callback.
+    /// Returns what to keep in the browser until the callback.
     #[must_use]
     pub const fn binding(&self) -> &Binding {
         &self.binding
     }
 
-    /// The scopes that are asked for.
+    /// Returns the scopes that are asked for.
     #[must_use]
     pub const fn scopes(&self) -> &Scopes {
         &self.scopes
-    }
-
-    /// When it can be completed no more.
-    #[must_use]
-    pub const fn expires_at(&self) -> Timestamp {
-        self.expires_at
     }
 }
 

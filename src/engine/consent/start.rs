@@ -15,7 +15,7 @@ use crate::provider::compiled::AddedParameters;
 use crate::provider::{Pkce, with_loopback_port};
 use crate::secret::PkceVerifier;
 use crate::trace::{self, Seam};
-use crate::vault::{ConnectionQuery, ConsentStatus, PendingConsent, Purpose, RequestOptions, StateHash};
+use crate::vault::{ConnectionQuery, PendingConsent, Purpose, StateHash};
 
 pub(crate) fn start(
     cx: &Context,
@@ -69,15 +69,8 @@ fn begin(
     let asked = scopes::asked(cx, service, &options, target.as_ref(), &parameters)?;
 
     let now = cx.now();
-    let consent = PendingConsent {
-        id,
-        state: StateHash::of(&secrets.state),
+    let mut consent = PendingConsent {
         binding: StateHash::of_binding(&secrets.binding),
-        tenant: tenant.clone(),
-        user: acting_user.user().clone(),
-        owner,
-        provider: service.provider.id.clone(),
-        server: service.server.id.clone(),
         issuer: service.server.issuer.clone(),
         token_endpoint: endpoints.token.to_string(),
         client_id: service.client.client_id().to_owned(),
@@ -85,19 +78,19 @@ fn begin(
         scopes: asked.scopes,
         services: asked.services,
         parameters,
-        label: options.label,
-        require_account: options.require_account,
         purpose,
-        return_to: options.return_to,
-        request: RequestOptions {
-            scopes: options.scopes,
-            added_scopes: options.added_scopes,
-            hints: options.hints,
-        },
-        created_at: now,
         expires_at: now + cx.settings.consent_lifetime,
-        status: ConsentStatus::Pending,
+        ..PendingConsent::new(
+            id,
+            StateHash::of(&secrets.state),
+            acting_user,
+            owner,
+            service.provider.id.clone(),
+            service.server.id.clone(),
+            now,
+        )
     };
+    options.keep_in(&mut consent);
     let authorization_url = authorization_url(service, &asked.added, &consent, &secrets)?;
     let verifier = verifier(service, &secrets);
     cx.vault.insert_consent(&consent, verifier)?;

@@ -189,96 +189,111 @@ mod tests {
 
     use super::*;
 
-    fn key() -> (TenantId, GrantId) {
-        (TenantId::new("acme").unwrap(), GrantId::from_bytes([1; 16]))
+    /// The refreshes of one grant.
+    struct Refreshes {
+        all: InProgress<u8>,
+        tenant: TenantId,
+        id: GrantId,
+    }
+
+    impl Refreshes {
+        fn new() -> Self {
+            Self {
+                all: InProgress::new(),
+                tenant: TenantId::new("acme").unwrap(),
+                id: GrantId::from_bytes([1; 16]),
+            }
+        }
+
+        fn is_running(&self) -> bool {
+            self.all.is_running(&self.tenant, self.id)
+        }
+
+        fn lead(&self, lead: impl FnOnce() -> u8) -> u8 {
+            self.all.lead(&self.tenant, self.id, lead)
+        }
+
+        /// Joins for half a minute, which is longer than any test runs. `None` if the deadline passed.
+        fn join(&self, lead: impl Fn() -> u8) -> Option<u8> {
+            self.join_until(Instant::now() + Duration::from_secs(30), lead)
+        }
+
+        fn join_until(&self, deadline: Instant, lead: impl Fn() -> u8) -> Option<u8> {
+            match self.all.join(&self.tenant, self.id, deadline, lead) {
+                Joined::Outcome(outcome) => Some(outcome),
+                Joined::TimedOut => None,
+            }
+        }
+
+        /// How many hold the refresh that is in progress: the list, the leader and everybody who waits.
+        fn holders(&self) -> usize {
+            Arc::strong_count(&self.all.refreshes.lock().unwrap()[&(self.tenant.clone(), self.id)])
+        }
     }
 
     #[test]
     fn sixty_four_callers_one_leader() {
-        let (tenant, id) = key();
-        let in_progress = InProgress::new();
+        let refreshes = Refreshes::new();
         let leads = AtomicUsize::new(0);
         let waiting = AtomicUsize::new(0);
         let start = Barrier::new(64);
-        let deadline = Instant::now() + Duration::from_secs(30);
         std::thread::scope(|scope| {
             for _ in 0..64 {
                 scope.spawn(|| {
                     start.wait();
                     waiting.fetch_add(1, Ordering::SeqCst);
-                    let joined = in_progress.join(&tenant, id, deadline, || {
+                    let joined = refreshes.join(|| {
                         leads.fetch_add(1, Ordering::SeqCst);
                         // The leader stays until everybody has come, so that a second running would show.
-                        while waiting.load(Ordering::SeqCst) < 64 {
-                            std::thread::yield_now();
-                        }
-                        while Arc::strong_count(&in_progress.refreshes.lock().unwrap()[&(tenant.clone(), id)])
-                            < 65
-                        {
+                        while waiting.load(Ordering::SeqCst) < 64 || refreshes.holders() < 65 {
                             std::thread::yield_now();
                         }
                         7
                     });
-                    assert!(matches!(joined, Joined::Outcome(7)));
+                    assert_eq!(joined, Some(7));
                 });
             }
         });
         assert_eq!(leads.load(Ordering::SeqCst), 1);
-        assert!(!in_progress.is_running(&tenant, id));
+        assert!(!refreshes.is_running());
     }
 
     #[test]
     fn a_leader_with_a_claim_is_joined_and_waits_for_nobody() {
-        let (tenant, id) = key();
-        let in_progress: InProgress<u8> = InProgress::new();
-        let deadline = Instant::now() + Duration::from_secs(30);
-        let outcome = in_progress.lead(&tenant, id, || {
-            assert!(in_progress.is_running(&tenant, id));
+        let refreshes = Refreshes::new();
+        let outcome = refreshes.lead(|| {
+            assert!(refreshes.is_running());
             // A second one leads besides: waiting for the first would wait for its own claim.
-            assert_eq!(in_progress.lead(&tenant, id, || 2), 2);
+            assert_eq!(refreshes.lead(|| 2), 2);
             std::thread::scope(|scope| {
-                let joined = scope.spawn(|| in_progress.join(&tenant, id, Instant::now(), || 3));
-                assert!(matches!(joined.join().unwrap(), Joined::TimedOut));
+                let joined = scope.spawn(|| refreshes.join_until(Instant::now(), || 3));
+                assert_eq!(joined.join().unwrap(), None);
             });
             1
         });
         assert_eq!(outcome, 1);
-        assert!(matches!(
-            in_progress.join(&tenant, id, deadline, || 4),
-            Joined::Outcome(4)
-        ));
+        assert_eq!(refreshes.join(|| 4), Some(4));
     }
 
     #[test]
     fn a_leader_that_panics_lets_the_next_one_lead() {
-        let (tenant, id) = key();
-        let in_progress: InProgress<u8> = InProgress::new();
-        let deadline = Instant::now() + Duration::from_secs(30);
-        let first = catch_unwind(AssertUnwindSafe(|| {
-            in_progress.join(&tenant, id, deadline, || panic!("in running"))
-        }));
+        let refreshes = Refreshes::new();
+        let first = catch_unwind(AssertUnwindSafe(|| refreshes.join(|| panic!("in running"))));
         assert!(first.is_err());
-        assert!(matches!(
-            in_progress.join(&tenant, id, deadline, || 2),
-            Joined::Outcome(2)
-        ));
+        assert_eq!(refreshes.join(|| 2), Some(2));
     }
 
     #[test]
     fn a_waiter_leaves_at_its_deadline() {
-        let (tenant, id) = key();
-        let in_progress: InProgress<u8> = InProgress::new();
-        let far = Instant::now() + Duration::from_secs(30);
-        let joined = in_progress.join(&tenant, id, far, || {
+        let refreshes = Refreshes::new();
+        let joined = refreshes.join(|| {
             let late = std::thread::scope(|scope| {
-                scope
-                    .spawn(|| in_progress.join(&tenant, id, Instant::now(), || 9))
-                    .join()
-                    .unwrap()
+                let late = scope.spawn(|| refreshes.join_until(Instant::now(), || 9));
+                late.join().unwrap()
             });
-            assert!(matches!(late, Joined::TimedOut));
+            assert_eq!(late, None);
             1
         });
-        assert!(matches!(joined, Joined::Outcome(1)));
+        assert_eq!(joined, Some(1));
     }
 }

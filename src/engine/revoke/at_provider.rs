@@ -6,7 +6,6 @@ use http::StatusCode;
 use url::Url;
 
 use crate::engine::Context;
-use crate::engine::health::Misconfiguration;
 use crate::engine::outlook;
 use crate::engine::outlook::{Issuer, Obstacle};
 use crate::engine::persist;
@@ -14,6 +13,7 @@ use crate::engine::refresh::request;
 use crate::engine::refresh::unsaved::Fetched;
 use crate::engine::revoke::report::AtProvider;
 use crate::engine::settings::back_off;
+use crate::error::Misconfigured;
 use crate::http::HttpResponse;
 use crate::model::{
     Account, Connection, ConnectionId, FailureCode, Grant, GrantId, IssuedBy, NeedsConsent, Owner, Status,
@@ -36,7 +36,7 @@ enum Round {
 /// Tries once to end the tokens of a grant, and says what came of it.
 pub(crate) fn end_at_provider(cx: &Context, grant: &Grant, tokens: Revocable<'_>) -> AtProvider {
     let Some(server) = cx.registry.server(grant.issued_by.server.as_str()) else {
-        return AtProvider::NotAttempted(Misconfiguration::UnknownServer);
+        return AtProvider::NotAttempted(Misconfigured::UnknownServer(grant.issued_by.server.clone()));
     };
     match &server.revocation {
         Revocation::ByUser { .. } => {
@@ -52,9 +52,9 @@ pub(crate) fn end_at_provider(cx: &Context, grant: &Grant, tokens: Revocable<'_>
     let issuer = match outlook::issuer(cx, grant.into()) {
         Ok(issuer) => issuer,
         Err(Obstacle::ClientReplaced) => {
-            return AtProvider::NotAttempted(Misconfiguration::ClientChanged);
+            return AtProvider::NotAttempted(Misconfigured::ClientChanged(server.id.clone()));
         }
-        Err(Obstacle::Misconfigured(error)) => return AtProvider::NotAttempted((&error).into()),
+        Err(Obstacle::Misconfigured(error)) => return AtProvider::NotAttempted(error),
         Err(
             Obstacle::UnknownProvider(_) | Obstacle::BackingOff { .. } | Obstacle::ClientSourceFailed { .. },
         ) => {
@@ -63,7 +63,7 @@ pub(crate) fn end_at_provider(cx: &Context, grant: &Grant, tokens: Revocable<'_>
     };
     let recorded = grant.issued_by.revocation_endpoint.as_deref();
     if recorded.is_some() && recorded != issuer.endpoints.revocation.as_ref().map(Url::as_str) {
-        return AtProvider::NotAttempted(Misconfiguration::IssuerChanged);
+        return AtProvider::NotAttempted(Misconfigured::IssuerChanged(server.id.clone()));
     }
     let expired = grant.expires_at.is_some_and(|expires_at| expires_at <= cx.now());
     if !(takes_access_token_alone(server) && (expired || tokens.access_token.is_none())) {
@@ -80,7 +80,10 @@ fn present(cx: &Context, issuer: &Issuer, grant: &Grant, tokens: Revocable<'_>) 
     let server = &*issuer.server;
     let endpoint = issuer.endpoints.revocation.as_ref();
     let Ok(requests) = revocation_requests(server, &issuer.client, endpoint, tokens) else {
-        return Round::Ended(AtProvider::NotAttempted(Misconfiguration::RequestRejected));
+        return Round::Ended(AtProvider::NotAttempted(Misconfigured::RequestRejected {
+            server: server.id.clone(),
+            failure: FailureCode::Misconfigured,
+        }));
     };
     // A refresh token alone is what is left of a grant that the server refused.
     let refused = tokens.access_token.is_none() && matches!(grant.status, Status::NeedsConsent(_));

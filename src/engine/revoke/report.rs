@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::engine::health::Misconfiguration;
+use crate::error::Misconfigured;
 use crate::model::{Connection, ConnectionId, GrantId};
 use crate::vault::Erasure;
 
@@ -15,17 +15,16 @@ pub struct RevocationReport {
     /// Whether every file is free of the sealed tokens. Nothing can use them either way. Pending while a reader keeps
     /// the log, and while tokens are kept for upkeep because the provider has not answered.
     pub here: Erasure,
-    /// What became of the access at the provider: the worst outcome of [`ended`](Self::ended), or that other connections
-    /// go on using it.
+    /// What became of the access at the provider: the worst outcome of all sets of tokens that ended, or that other
+    /// connections go on using it.
     pub at_provider: AtProvider,
     /// Each set of tokens that ended: those of the grant, those of the grants that it had replaced, and those that an
     /// earlier revocation of the connection left unconfirmed.
-    pub ended: Vec<EndedTokens>,
+    pub(crate) ended: Vec<EndedTokens>,
 }
 
 /// A set of tokens that ended with a connection, and what the provider said of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct EndedTokens {
     /// The grant that they belonged to.
     pub grant: GrantId,
@@ -58,7 +57,7 @@ pub enum AtProvider {
     Refused,
     /// Nothing was sent, because the configuration does not fit the tokens any more: they go only where they came from.
     /// They are kept sealed for upkeep, in case the operator corrects it.
-    NotAttempted(Misconfiguration),
+    NotAttempted(Misconfigured),
     /// The provider has no way to revoke it by program; the person can do it at this page.
     ByUser {
         /// The page.

@@ -12,7 +12,7 @@ use crate::engine::upkeep::due;
 use crate::engine::upkeep::outbox;
 use crate::engine::uses;
 use crate::error::{Error, Result};
-use crate::vault::{Erasure, SweepLimits};
+use crate::vault::{Erasure, Retention, SweepLimits};
 
 /// What upkeep did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,7 +71,10 @@ pub(crate) fn maintain(cx: &Context, budget: Budget) -> Result<UpkeepReport> {
         now,
         // A used consent is remembered for one more lifetime, so that a late replay is told from a guess.
         consents_before: now.saturating_sub(cx.settings.consent_lifetime),
-        retention: cx.settings.audit_retention,
+        retention: Retention {
+            uses: cx.settings.use_retention,
+            changes: cx.settings.change_retention,
+        },
         rows: budget.rows,
     }));
     let refreshes = failure.keep(due::refresh_due(cx, budget, until));

@@ -13,7 +13,7 @@ use super::csrf::Csrf;
 use super::refusal::Refusal;
 use super::request::Incoming;
 use super::{Caller, Inner};
-use crate::engine::lists::{ConnectionFilter, StatusFilter};
+use crate::engine::lists::ConnectionFilter;
 use crate::error::Error;
 use crate::model::{Connection, ConnectionId, TenantId, UserId};
 use shape::{ConnectionJson, Page, ProviderJson, Providers, RevocationJson, Session};
@@ -104,7 +104,7 @@ impl Inner {
     }
 
     fn shape(&self, caller: &Caller, connection: &Connection) -> ConnectionJson {
-        let managed = connection.owner.is_managed_by(caller.principal().reach());
+        let managed = connection.owner.is_managed_by(&caller.principal().actor());
         ConnectionJson::new(connection, &self.connections.health_of(connection), managed)
     }
 }
@@ -137,9 +137,9 @@ pub(super) fn filter(incoming: &Incoming<'_>) -> Result<ConnectionFilter, Refusa
     }
     match incoming.query("status") {
         None => {}
-        Some("active") => filter.status = Some(StatusFilter::Active),
-        Some("needs_consent") => filter.status = Some(StatusFilter::NeedsConsent),
-        Some("revoked") => filter.status = Some(StatusFilter::Revoked),
+        Some("active") => filter = filter.active(),
+        Some("needs_consent") => filter = filter.needs_consent(),
+        Some("revoked") => filter = filter.revoked(),
         Some("all") => filter.include_revoked = true,
         Some(_) => return Err(Refusal::invalid("There is no such status.")),
     }

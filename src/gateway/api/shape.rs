@@ -172,16 +172,16 @@ impl HealthJson {
             last_failure: health.last_failure.map(|failure| failure.as_str()),
             failed_at: health.failed_at.map(rfc3339),
         };
-        match health.state {
+        match &health.state {
             HealthState::Healthy { .. } => {}
             HealthState::Expiring => json.state = "expiring",
             HealthState::Refreshing { .. } => json.state = "refreshing",
-            HealthState::BackingOff { until, failure } => {
+            &HealthState::BackingOff { until, failure } => {
                 json.state = "backing_off";
                 json.reason = Some(failure.as_str());
                 json.until = Some(rfc3339(until));
             }
-            HealthState::RefusedByApi { since } => {
+            &HealthState::RefusedByApi { since } => {
                 json.state = "refused_by_api";
                 json.failed_at = Some(rfc3339(since));
             }
@@ -189,7 +189,7 @@ impl HealthJson {
                 json.state = "misconfigured";
                 json.reason = Some(problem.as_str());
             }
-            HealthState::NeedsConsent(reason) => {
+            &HealthState::NeedsConsent(reason) => {
                 json.state = "needs_consent";
                 json.reason = Some(reason_code(reason));
             }

@@ -48,7 +48,7 @@ impl Inner {
         if connection.status == Status::Revoked {
             return answer::see_other(&self.path(&format!("/connections/{}", connection.id)));
         }
-        if !connection.owner.is_managed_by(caller.principal().reach()) {
+        if !connection.owner.is_managed_by(&caller.principal().actor()) {
             return Err(crate::error::Error::NotPermitted.into());
         }
         let sharing = self.connections.sharing(caller.principal(), connection.id)?;

@@ -9,7 +9,7 @@ use crate::provider::Provider;
 impl Inner {
     /// The services that the grant of this connection could serve as well.
     pub(super) fn addable(&self, caller: &Caller, connection: &Connection) -> Result<Vec<Card>, Refusal> {
-        if !connection.owner.is_managed_by(caller.principal().reach()) {
+        if !connection.owner.is_managed_by(&caller.principal().actor()) {
             return Ok(Vec::new());
         }
         let others = self.connections.joinable(connection)?;

@@ -1,7 +1,8 @@
 //! How a connection fares, and what revoking did, in words for people.
 
-use crate::engine::health::{HealthState, Misconfiguration};
+use crate::engine::health::HealthState;
 use crate::engine::revoke::report::AtProvider;
+use crate::error::Misconfigured;
 use crate::gateway::time;
 use crate::model::{Connection, NeedsConsent, Timestamp};
 
@@ -25,8 +26,8 @@ impl Words {
 }
 
 /// How a connection fares.
-pub(super) fn health(state: HealthState, connection: &Connection, provider: &str, now: Timestamp) -> Words {
-    match state {
+pub(super) fn health(state: &HealthState, connection: &Connection, provider: &str, now: Timestamp) -> Words {
+    match *state {
         HealthState::Healthy { expires_in: None } => {
             Words::new("good", "Healthy", "the access has no known end")
         }
@@ -59,7 +60,7 @@ pub(super) fn health(state: HealthState, connection: &Connection, provider: &str
                 time::clock(since, now)
             ),
         ),
-        HealthState::Misconfigured(problem) => {
+        HealthState::Misconfigured(ref problem) => {
             Words::new("bad", "Needs the operator", remedy(problem, provider))
         }
         HealthState::NeedsConsent(reason) => Words::new("bad", "Needs consent", need(reason, provider)),
@@ -68,46 +69,49 @@ pub(super) fn health(state: HealthState, connection: &Connection, provider: &str
 }
 
 /// What the operator has to correct.
-fn remedy(problem: Misconfiguration, provider: &str) -> String {
+fn remedy(problem: &Misconfigured, provider: &str) -> String {
     match problem {
-        Misconfiguration::UnknownProvider => {
+        Misconfigured::UnknownProvider(_) => {
             "this service is not set up any more; set it up again, or disconnect it".into()
         }
-        Misconfiguration::UnknownServer => {
+        Misconfigured::UnknownServer(_) => {
             format!(
                 "the sign-in server of {provider} is not set up any more; set it up again, or disconnect it"
             )
         }
-        Misconfiguration::NoClient => {
+        Misconfigured::NoClient(_) => {
             format!(
                 "this application is not registered at {provider} any more; register it again, or disconnect it"
             )
         }
-        Misconfiguration::ClientInvalid => {
+        Misconfigured::Client(_) => {
             format!("the registration of this application does not fit {provider}; correct the registration")
         }
-        Misconfiguration::ClientChanged => {
+        Misconfigured::ClientChanged(_) => {
             format!(
                 "this application has another registration at {provider} now; put the former one back, or connect again"
             )
         }
-        Misconfiguration::IssuerChanged => {
+        Misconfigured::IssuerChanged(_) => {
             format!(
                 "the sign-in address of {provider} has changed here; put the former one back, or connect again"
             )
         }
-        Misconfiguration::Parameters => {
+        Misconfigured::StoredParameter { .. } | Misconfigured::Descriptor(_) => {
             format!("the addresses of {provider} do not fit this connection any more; connect again")
         }
-        Misconfiguration::InstanceNotRegistered => {
+        Misconfigured::InstanceNotRegistered(_) => {
             format!(
                 "this application is not registered at this instance of {provider}; register it there, or disconnect it"
             )
         }
-        Misconfiguration::ClientRejected => {
+        Misconfigured::ClientRejected(_) => {
             format!("{provider} refuses this application's id or secret; correct the registration")
         }
-        Misconfiguration::RequestRejected => {
+        Misconfigured::RequestRejected { .. }
+        | Misconfigured::NoUploads
+        | Misconfigured::NoLoopbackRedirect(_)
+        | Misconfigured::NoHttpClient => {
             format!("{provider} refuses the way in which this application asks; correct its settings")
         }
     }
@@ -168,7 +172,7 @@ pub(in crate::gateway) fn at_provider(outcome: &AtProvider, provider: &str) -> W
             "Not ended there",
             format!(
                 "Nothing was sent to {provider}, so the access may still exist there. Nothing here can use it. It is tried again when the settings fit: {}.",
-                remedy(*problem, provider)
+                remedy(problem, provider)
             ),
         ),
         AtProvider::ByUser { .. } => Words::new(

@@ -124,8 +124,7 @@ impl Turn {
     /// [`resolve`](Self::resolve) must refresh it first.
     ///
     /// It uses no network, writes nothing and waits for no other caller. The use is noted in memory, whatever
-    /// [`Settings::use_audit`](crate::connections::Settings::use_audit) says, and `maintain` writes it. The result is also
-    /// `None` while about 8,192 noted uses wait for `maintain`; `resolve`, which may write, then makes room.
+    /// [`Settings`](crate::connections::Settings) say, and `maintain` writes it. The result is also `None` while about 8,192 noted uses wait for `maintain`; `resolve`, which may write, then makes room.
     ///
     /// # Errors
     ///

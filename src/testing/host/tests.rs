@@ -84,6 +84,7 @@ fn the_builder_applies_every_change() {
     assert!(
         host.connections
             .providers()
+            .iter()
             .any(|provider| provider.name == "Changed")
     );
     assert!(matches!(

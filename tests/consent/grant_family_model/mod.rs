@@ -8,17 +8,18 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use valetkey::AccessToken;
+use valetkey::internals::model::{Grant, IssuedBy, new_connection, refresh_state, use_grant};
 use valetkey::internals::secret::{RefreshToken, State};
 use valetkey::internals::vault::{
-    Attempt, AuditChain, Claim, ClaimOutcome, ClaimRequest, CommitOutcome, ConnectionQuery, Found, NewGrant,
-    Of, RefreshFailure, Refreshed, Revoke, RevokeWhat, Settlement, StateHash, StoreOutcome, SweepLimits,
-    TokenQuery, Tokens,
+    Attempt, AuditChain, Claim, ClaimOutcome, ClaimRequest, CommitOutcome, ConnectionQuery, Found, NewGrant, Of,
+    RefreshFailure, Refreshed, Retention, Revoke, RevokeWhat, Settlement, StateHash, StoreOutcome,
+    SweepLimits, TokenQuery, Tokens,
 };
 use valetkey::model::{
-    Account, Connection, ConnectionId, FailureCode, Grant, GrantId, IssuedBy, NeedsConsent, Owner,
-    ProviderId, Scopes, ServerId, Status, Timestamp, UserId,
+    Account, Connection, ConnectionId, FailureCode, GrantId, NeedsConsent, Owner, ProviderId, Scopes,
+    ServerId, Status, Timestamp, UserId,
 };
-use valetkey::vault::{MasterKey, Retention, SealedVault, SqliteVault, Vault};
+use valetkey::vault::{MasterKey, SealedVault, SqliteVault, Vault};
 
 use self::steps::*;
 use crate::support::world::tenant;
@@ -356,7 +357,7 @@ impl<'a> Side<'a> {
             for user in users {
                 assert_eq!(user.status, users[0].status);
                 assert_eq!(user.generation, users[0].generation);
-                assert_eq!(user.refresh, users[0].refresh);
+                assert_eq!(refresh_state(user), refresh_state(users[0]));
             }
         }
         let used: BTreeSet<_> = picture.connections.iter().map(|(it, _)| it.grant).collect();

@@ -104,7 +104,7 @@ pub(super) fn grant(number: u8, generation: u64, services: &[u8]) -> Grant {
 }
 
 pub(super) fn connection(service: u8, grant: &Grant) -> Connection {
-    let mut connection = Connection::new(id(service), grant);
+    let mut connection = new_connection(id(service), grant);
     connection.provider = provider(service);
     connection.requested = scope(service);
     connection.account = Some(Account {
@@ -112,6 +112,6 @@ pub(super) fn connection(service: u8, grant: &Grant) -> Connection {
         email: None,
         label: None,
     });
-    connection.use_grant(grant);
+    use_grant(&mut connection, grant);
     connection
 }

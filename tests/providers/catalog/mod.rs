@@ -101,7 +101,7 @@ fn an_old_todoist_app_has_tokens_without_an_end() {
     let connection = host.connect("todoist-legacy");
     assert!(!connection.refreshable);
     assert_eq!(
-        connection.issued_by.token_endpoint,
+        valetkey::internals::model::issued_by(&connection).token_endpoint,
         "https://todoist.com/oauth/access_token"
     );
     host.clock.advance(Duration::from_secs(9 * 365 * 24 * 3600));

@@ -156,8 +156,8 @@ fn while_the_token_is_good_a_failed_early_refresh_serves_it() {
     // The back-off holds: the next turns do not knock again.
     assert_eq!(token(&world, &alice), old);
     assert_eq!(world.sandbox.count("/token"), 1);
-    let health = world.connections.list(&alice, &Default::default()).unwrap()[0].refresh;
-    assert_eq!(health.last_failure, Some(FailureCode::ServerError));
+    let listed = world.connections.list(&alice, &Default::default()).unwrap();
+    assert_eq!(listed[0].last_failure(), Some(FailureCode::ServerError));
 }
 
 #[test]

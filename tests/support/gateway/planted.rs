@@ -1,16 +1,14 @@
 //! Connections that are in a vault before the host has it.
 
-use valetkey::AccessToken;
+use valetkey::internals::model::{Grant, IssuedBy, new_connection};
 use valetkey::internals::random::uuid_v7;
 use valetkey::internals::secret::State;
-use valetkey::internals::vault::{
-    ConsentStatus, NewGrant, PendingConsent, Purpose, StateHash, Taken, Tokens,
-};
+use valetkey::internals::vault::{NewGrant, PendingConsent, StateHash, Taken, Tokens};
 use valetkey::model::{
-    Connection, ConnectionId, ConsentId, Grant, GrantId, IssuedBy, Owner, ProviderId, Scopes, ServerId,
-    TenantId, Timestamp, UserId,
+    Connection, ConnectionId, ConsentId, GrantId, Owner, ProviderId, ServerId, TenantId, Timestamp, UserId,
 };
 use valetkey::vault::Vault;
+use valetkey::{AccessToken, ActingUser};
 
 /// Puts a connection into a vault as if it had been granted.
 pub(crate) fn plant(vault: &impl Vault, number: usize, change: impl FnOnce(&mut Connection)) -> ConnectionId {
@@ -26,38 +24,23 @@ pub(crate) fn plant(vault: &impl Vault, number: usize, change: impl FnOnce(&mut 
     let provider = ProviderId::new("notes").unwrap();
     let grant = GrantId::from_bytes(uuid_v7(now.as_unix_millis()).unwrap());
     let mut grant = Grant::new(grant, tenant.clone(), owner, provider, issued_by, now);
-    let mut connection = Connection::new(id, &grant);
+    let mut connection = new_connection(id, &grant);
     change(&mut connection);
     grant.owner.clone_from(&connection.owner);
     grant.requested.clone_from(&connection.requested);
     grant.granted.clone_from(&connection.granted);
     grant.account.clone_from(&connection.account);
     let state = StateHash::of(&State::new(format!("state-{number}")));
-    let consent = PendingConsent {
-        id: ConsentId::from_bytes(uuid_v7(now.as_unix_millis()).unwrap()),
+    let mut consent = PendingConsent::new(
+        ConsentId::from_bytes(uuid_v7(now.as_unix_millis()).unwrap()),
         state,
-        binding: state,
-        tenant: tenant.clone(),
-        user: UserId::new(format!("user-{number}")).unwrap(),
-        owner: connection.owner.clone(),
-        provider: connection.provider.clone(),
-        server: ServerId::new("sandbox").unwrap(),
-        issuer: None,
-        token_endpoint: String::new(),
-        client_id: String::new(),
-        redirect_uri: String::new(),
-        scopes: Scopes::default(),
-        services: std::collections::BTreeMap::new(),
-        parameters: Default::default(),
-        label: None,
-        require_account: false,
-        purpose: Purpose::Connect,
-        return_to: None,
-        request: Default::default(),
-        created_at: now,
-        expires_at: Timestamp::from_unix_millis(i64::MAX / 2),
-        status: ConsentStatus::Pending,
-    };
+        &ActingUser::authenticated(tenant.clone(), format!("user-{number}")).unwrap(),
+        connection.owner.clone(),
+        connection.provider.clone(),
+        ServerId::new("sandbox").unwrap(),
+        now,
+    );
+    consent.expires_at = Timestamp::from_unix_millis(i64::MAX / 2);
     vault.insert_consent(&consent, None).unwrap();
     let taken = vault.take_consent(&tenant, &state, now).unwrap();
     assert!(matches!(taken, Taken::Consent(..)));

@@ -14,22 +14,23 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use valetkey::AccessToken;
+use valetkey::internals::model::{Grant, IssuedBy, issued_by as issued_by_of, new_connection, use_grant};
 use valetkey::internals::secret::{IdToken, RefreshToken, State};
 use valetkey::internals::vault::{
-    Attempt, AuditChain, ClaimOutcome, ClaimRequest, CommitOutcome, ConsentStatus, Forget, Found, NewGrant,
-    Of, PendingConsent, Purpose, Refreshed, Revoke, RevokeWhat, Revoked, StateHash, StoreOutcome,
-    StoredToken, SweepLimits, Swept, Taken, TokenQuery, Tokens, chain_of,
+    Attempt, AuditChain, ClaimOutcome, ClaimRequest, CommitOutcome, Forget, Found, NewGrant, Of, PendingConsent,
+    Refreshed, Retention, Revoke, RevokeWhat, Revoked, StateHash, StoreOutcome, StoredToken, SweepLimits,
+    Swept, Taken, TokenQuery, Tokens, chain_of,
 };
 #[allow(unused_imports, reason = "each test binary uses a part of it")]
 pub(crate) use valetkey::internals::vault::{
     AuditLog, ConsentStore, GrantStore, Housekeeping, RefreshStore, RevocationStore,
 };
 use valetkey::model::{
-    Connection, ConnectionId, ConsentId, Grant, GrantId, IssuedBy, Label, Owner, Parameters, ProviderId,
-    Scopes, ServerId, TenantId, Timestamp, UserId,
+    Connection, ConnectionId, ConsentId, GrantId, Label, Owner, ProviderId, Scopes, ServerId, TenantId,
+    Timestamp, UserId,
 };
-use valetkey::vault::{Forgotten, MasterKey, Retention, Rotated, SqliteVault, VaultError};
+use valetkey::vault::{Forgotten, MasterKey, Rotated, SqliteVault, VaultError};
+use valetkey::{AccessToken, ActingUser};
 
 pub(crate) fn full() -> bool {
     std::env::var_os("VALETKEY_FULL").is_some()
@@ -81,7 +82,7 @@ pub(crate) fn grant_for(connection: &Connection, generation: u64) -> Grant {
         connection.tenant.clone(),
         connection.owner.clone(),
         connection.provider.clone(),
-        connection.issued_by.clone(),
+        issued_by_of(connection).clone(),
         at(0),
     );
     grant.generation = generation;
@@ -99,36 +100,27 @@ pub(crate) fn connection(number: u8) -> Connection {
         issued_by(),
         at(0),
     );
-    let mut connection = Connection::new(id(number), &grant);
+    let mut connection = new_connection(id(number), &grant);
     connection.label = Some(Label::new(format!("label-{number}")).unwrap());
     connection
 }
 
 pub(crate) fn consent(name: &str) -> PendingConsent {
     PendingConsent {
-        id: ConsentId::from_bytes([1; 16]),
-        state: state(name),
         binding: state("binding"),
-        tenant: tenant(),
-        user: user(),
-        owner: Owner::Personal(user()),
-        provider: ProviderId::new("gmail").unwrap(),
-        server: ServerId::new("google").unwrap(),
-        issuer: None,
         token_endpoint: "https://issuer.test/token".into(),
         client_id: "client".into(),
         redirect_uri: "https://host.test/".into(),
-        scopes: Scopes::default(),
-        services: std::collections::BTreeMap::new(),
-        parameters: Parameters::new(),
-        label: None,
-        purpose: Purpose::Connect,
-        require_account: false,
-        return_to: None,
-        request: Default::default(),
-        created_at: at(0),
         expires_at: at(600),
-        status: ConsentStatus::Pending,
+        ..PendingConsent::new(
+            ConsentId::from_bytes([1; 16]),
+            state(name),
+            &ActingUser::authenticated(tenant(), user()).unwrap(),
+            Owner::Personal(user()),
+            ProviderId::new("gmail").unwrap(),
+            ServerId::new("google").unwrap(),
+            at(0),
+        )
     }
 }
 
@@ -157,7 +149,7 @@ pub(crate) fn try_grant(
         .iter()
         .cloned()
         .map(|mut connection| {
-            connection.use_grant(&grant);
+            use_grant(&mut connection, &grant);
             connection
         })
         .collect();

@@ -11,11 +11,11 @@ use std::time::Duration;
 
 use rusqlite::Connection as Database;
 use valetkey::internals::vault::{
-    AuditChain, AuditFilter, Claim, ConsentStatus, RefreshFailure, Revoke, RevokeWhat, Settlement, TokenUse,
-    UseRecord, audit_head,
+    AuditChain, AuditFilter, AuditOrder, Claim, ConsentStatus, RefreshFailure, Retention, Revoke, RevokeWhat,
+    Settlement, TokenUse, UseRecord, audit_head,
 };
 use valetkey::model::{Actor, NeedsConsent, TenantId, UserId};
-use valetkey::vault::{AuditHead, AuditKind, AuditOrder, AuditReport, Retention, SqliteVault, VaultError};
+use valetkey::vault::{AuditHead, AuditKind, AuditReport, SqliteVault, VaultError};
 
 use crate::support::vault::*;
 

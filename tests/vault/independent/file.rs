@@ -7,17 +7,18 @@ use rusqlite::Connection as Db;
 use rusqlite::types::FromSql;
 use tempfile::TempDir;
 use valetkey::connections::Prompt;
+use valetkey::internals::model::{Grant, IssuedBy, new_connection};
 use valetkey::internals::secret::{IdToken, PkceVerifier, RefreshToken, State};
 use valetkey::internals::vault::{
-    ConsentStatus, ConsentStore as _, GrantStore as _, LateTokens, NewGrant, PendingConsent, Purpose,
-    RequestOptions, RevocationStore as _, StateHash, StoreOutcome, Tokens,
+    ConsentStore as _, GrantStore as _, LateTokens, NewGrant, PendingConsent, Purpose, RequestOptions,
+    RevocationStore as _, StateHash, StoreOutcome, Tokens,
 };
 use valetkey::model::{
-    Account, Connection, ConnectionId, ConsentId, Grant, GrantId, IssuedBy, Label, Owner, Parameters,
-    ProviderId, Scopes, ServerId, TenantId, Timestamp, UserId,
+    Account, ConnectionId, ConsentId, GrantId, Label, Owner, Parameters, ProviderId, Scopes, ServerId,
+    TenantId, Timestamp, UserId,
 };
 use valetkey::vault::SqliteVault;
-use valetkey::{AccessToken, Binding};
+use valetkey::{AccessToken, ActingUser, Binding};
 
 use super::master_key;
 use crate::support::format;
@@ -103,29 +104,26 @@ fn state() -> StateHash {
 
 fn consent() -> PendingConsent {
     PendingConsent {
-        id: ConsentId::from_bytes([8; 16]),
-        state: state(),
         binding: StateHash::of_binding(&Binding::new("binding")),
-        tenant: TenantId::new("acme").unwrap(),
-        user: UserId::new("alice").unwrap(),
-        owner: Owner::Workspace,
-        provider: ProviderId::new("gmail").unwrap(),
-        server: ServerId::new("google").unwrap(),
-        issuer: None,
         token_endpoint: "https://issuer.test/token".into(),
         client_id: "client".into(),
         redirect_uri: "https://host.test/callback".into(),
         scopes: Scopes::new(["mail"]).unwrap(),
         services: [(ProviderId::new("gmail").unwrap(), Scopes::new(["mail"]).unwrap())].into(),
-        parameters: Parameters::new(),
         label: Some(Label::new("Work").unwrap()),
         purpose: Purpose::Reconnect(ConnectionId::from_bytes(CONNECTION)),
         require_account: true,
-        return_to: None,
         request: request(),
-        created_at: time(NOW),
         expires_at: time(NOW + 600_000),
-        status: ConsentStatus::Pending,
+        ..PendingConsent::new(
+            ConsentId::from_bytes([8; 16]),
+            state(),
+            &ActingUser::authenticated("acme", "alice").unwrap(),
+            Owner::Workspace,
+            ProviderId::new("gmail").unwrap(),
+            ServerId::new("google").unwrap(),
+            time(NOW),
+        )
     }
 }
 
@@ -256,7 +254,7 @@ fn with_consent(vault: &SqliteVault) {
 
 fn with_grant(vault: &SqliteVault) {
     let grant = grant();
-    let mut connection = Connection::new(ConnectionId::from_bytes(CONNECTION), &grant);
+    let mut connection = new_connection(ConnectionId::from_bytes(CONNECTION), &grant);
     connection.label = Some(Label::new("Work").unwrap());
     let new = NewGrant {
         consent: &state(),
