@@ -101,9 +101,13 @@ pub mod secret {
     pub use crate::secret::*;
 }
 
-/// Random numbers, and ids made of them.
+/// Random numbers.
 pub mod random {
-    pub use crate::random::{RandomUnavailable, uuid_v7};
+    /// The bytes of a new id, or nothing if the operating system has no random numbers.
+    #[must_use]
+    pub fn uuid_v7(unix_millis: i64) -> Option<[u8; 16]> {
+        crate::random::uuid_v7(unix_millis).ok()
+    }
 }
 
 /// What the sandbox keeps to in the words of a descriptor.

@@ -10,7 +10,7 @@ use zeroize::{Zeroize as _, Zeroizing};
 /// The operating system gave no random numbers. Nothing can go on without them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the operating system's random number generator failed")]
-pub struct RandomUnavailable;
+pub(crate) struct RandomUnavailable;
 
 /// Fills `bytes` from the operating system's generator.
 pub(crate) fn fill(bytes: &mut [u8]) -> Result<(), RandomUnavailable> {
@@ -24,7 +24,7 @@ pub(crate) fn fill(bytes: &mut [u8]) -> Result<(), RandomUnavailable> {
 /// # Errors
 ///
 /// [`RandomUnavailable`] if the operating system has no random numbers.
-pub fn uuid_v7(unix_millis: i64) -> Result<[u8; 16], RandomUnavailable> {
+pub(crate) fn uuid_v7(unix_millis: i64) -> Result<[u8; 16], RandomUnavailable> {
     let mut bytes = [0_u8; 10];
     fill(&mut bytes)?;
     let millis = u64::try_from(unix_millis).unwrap_or(0);

@@ -24,7 +24,7 @@ use crate::secret::{Binding, PkceVerifier, SecretText, State};
 /// # Errors
 ///
 /// [`RandomUnavailable`] if the operating system has no random numbers.
-pub fn new_state() -> Result<State, RandomUnavailable> {
+pub(crate) fn new_state() -> Result<State, RandomUnavailable> {
     Ok(State::new(random::token_256()?.as_str()))
 }
 
@@ -34,7 +34,7 @@ pub fn new_state() -> Result<State, RandomUnavailable> {
 /// # Errors
 ///
 /// [`RandomUnavailable`] if the operating system has no random numbers.
-pub fn new_verifier() -> Result<PkceVerifier, RandomUnavailable> {
+pub(crate) fn new_verifier() -> Result<PkceVerifier, RandomUnavailable> {
     Ok(PkceVerifier::new(random::token_256()?.as_str()))
 }
 
@@ -44,7 +44,7 @@ pub fn new_verifier() -> Result<PkceVerifier, RandomUnavailable> {
 /// # Errors
 ///
 /// [`RandomUnavailable`] if the operating system has no random numbers.
-pub fn new_binding() -> Result<Binding, RandomUnavailable> {
+pub(crate) fn new_binding() -> Result<Binding, RandomUnavailable> {
     Ok(Binding::new(random::token_256()?.as_str()))
 }
 

@@ -37,7 +37,8 @@ mod token_request;
 mod token_response;
 
 pub use account::{account_in_answer, account_request, parse_account};
-pub use authorization::{AuthorizationRequest, new_binding, new_state, new_verifier};
+pub use authorization::AuthorizationRequest;
+pub(crate) use authorization::{new_binding, new_state, new_verifier};
 pub use bearer::bearer_value;
 pub use callback::{AuthorizationError, AuthorizationResponse, Outcome, check_issuer};
 #[cfg(feature = "_internals")]

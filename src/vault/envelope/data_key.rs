@@ -5,7 +5,7 @@ use std::fmt;
 use zeroize::Zeroizing;
 
 use crate::model::TenantId;
-use crate::random::{self, RandomUnavailable};
+use crate::random;
 use crate::vault::VaultError;
 use crate::vault::envelope::aead::{self, Cipher, KEY_LEN, NONCE_LEN, TAG_LEN};
 use crate::vault::envelope::master_key::derive;
@@ -28,8 +28,8 @@ impl DataKey {
     ///
     /// # Errors
     ///
-    /// [`RandomUnavailable`] if the operating system has no random numbers.
-    pub fn generate(version: u32) -> Result<Self, RandomUnavailable> {
+    /// [`VaultError::RandomUnavailable`] if the operating system has no random numbers.
+    pub fn generate(version: u32) -> Result<Self, VaultError> {
         let mut secret = Box::new(Zeroizing::new([0; KEY_LEN]));
         random::fill(secret.as_mut_slice())?;
         Ok(Self::new(version, secret))

@@ -1,6 +1,7 @@
 //! The id of a vault.
 
-use crate::random::{self, RandomUnavailable};
+use crate::random;
+use crate::vault::VaultError;
 
 /// The id of a vault. It is bound into everything that the vault seals, so that nothing can be
 /// moved to another vault.
@@ -12,8 +13,8 @@ impl VaultId {
     ///
     /// # Errors
     ///
-    /// [`RandomUnavailable`] if the operating system has no random numbers.
-    pub fn generate() -> Result<Self, RandomUnavailable> {
+    /// [`VaultError::RandomUnavailable`] if the operating system has no random numbers.
+    pub fn generate() -> Result<Self, VaultError> {
         let mut bytes = [0; 16];
         random::fill(&mut bytes)?;
         Ok(Self(bytes))
