@@ -23,6 +23,18 @@ pub struct RevocationReport {
     pub(crate) ended: Vec<EndedTokens>,
 }
 
+impl RevocationReport {
+    /// Returns how many sets of tokens ended that the provider has not confirmed to be dead. A connection has several sets
+    /// where later consents replaced its grant, or where an earlier revocation was not confirmed.
+    #[must_use]
+    pub fn unconfirmed(&self) -> usize {
+        let is_open = |ended: &&EndedTokens| {
+            !matches!(ended.at_provider, AtProvider::Revoked | AtProvider::NothingLeft)
+        };
+        self.ended.iter().filter(is_open).count()
+    }
+}
+
 /// A set of tokens that ended with a connection, and what the provider said of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EndedTokens {
