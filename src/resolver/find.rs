@@ -71,7 +71,11 @@ pub(super) fn find(access: &Access<'_>, tell: &mut dyn FnMut(Step)) -> Result<Ca
         .service(access.acting_user.tenant(), &options.provider)?
         .provider;
     // What no rule of a policy can name is no tool.
-    options.tool.as_deref().map(|tool| check_name("tool name", tool)).transpose()?;
+    options
+        .tool
+        .as_deref()
+        .map(|tool| check_name("tool name", tool))
+        .transpose()?;
     let call = Call {
         acting_user: access.acting_user,
         provider: &provider.id,

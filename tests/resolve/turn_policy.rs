@@ -351,14 +351,23 @@ fn a_tool_without_a_valid_name_calls_nothing() {
             let turn = world.resolver.clone().policy(policy).turn(alice.clone());
             let options = ResolveOptions::new("notes").tool(name);
             let requests = world.http.requests();
-            assert!(matches!(turn.resolve(&options), Err(Error::InvalidValue(_))), "{name:?}");
-            assert!(matches!(turn.peek(&options), Err(Error::InvalidValue(_))), "{name:?}");
+            assert!(
+                matches!(turn.resolve(&options), Err(Error::InvalidValue(_))),
+                "{name:?}"
+            );
+            assert!(
+                matches!(turn.peek(&options), Err(Error::InvalidValue(_))),
+                "{name:?}"
+            );
             let request = http::Request::get("/notes").body(Vec::new()).unwrap();
             assert!(
                 matches!(turn.send(&options, request), Err(Error::InvalidValue(_))),
                 "{name:?}"
             );
-            assert!(matches!(turn.explain(&options).refusal(), Some(Error::InvalidValue(_))));
+            assert!(matches!(
+                turn.explain(&options).refusal(),
+                Some(Error::InvalidValue(_))
+            ));
             assert_eq!(world.http.requests(), requests);
         }
     }

@@ -11,8 +11,8 @@ use valetkey::AccessToken;
 use valetkey::internals::model::{Grant, IssuedBy, new_connection, refresh_state, use_grant};
 use valetkey::internals::secret::{RefreshToken, State};
 use valetkey::internals::vault::{
-    Attempt, AuditChain, Claim, ClaimOutcome, ClaimRequest, CommitOutcome, ConnectionQuery, Found, NewGrant, Of,
-    RefreshFailure, Refreshed, Retention, Revoke, RevokeWhat, Settlement, StateHash, StoreOutcome,
+    Attempt, AuditChain, Claim, ClaimOutcome, ClaimRequest, CommitOutcome, ConnectionQuery, Found, NewGrant,
+    Of, RefreshFailure, Refreshed, Retention, Revoke, RevokeWhat, Settlement, StateHash, StoreOutcome,
     SweepLimits, TokenQuery, Tokens,
 };
 use valetkey::model::{

@@ -17,9 +17,9 @@ use base64::engine::general_purpose::STANDARD;
 use valetkey::internals::model::{Grant, IssuedBy, issued_by as issued_by_of, new_connection, use_grant};
 use valetkey::internals::secret::{IdToken, RefreshToken, State};
 use valetkey::internals::vault::{
-    Attempt, AuditChain, ClaimOutcome, ClaimRequest, CommitOutcome, Forget, Found, NewGrant, Of, PendingConsent,
-    Refreshed, Retention, Revoke, RevokeWhat, Revoked, StateHash, StoreOutcome, StoredToken, SweepLimits,
-    Swept, Taken, TokenQuery, Tokens, chain_of,
+    Attempt, AuditChain, ClaimOutcome, ClaimRequest, CommitOutcome, Forget, Found, NewGrant, Of,
+    PendingConsent, Refreshed, Retention, Revoke, RevokeWhat, Revoked, StateHash, StoreOutcome, StoredToken,
+    SweepLimits, Swept, Taken, TokenQuery, Tokens, chain_of,
 };
 #[allow(unused_imports, reason = "each test binary uses a part of it")]
 pub(crate) use valetkey::internals::vault::{
