@@ -4,14 +4,14 @@
 
 mod need;
 
-pub use need::{ChoiceRequired, ConsentReason, ConsentRequired};
+pub use need::{ConsentReason, ConsentRequired};
 
 use std::time::Duration;
 
 pub use crate::model::InvalidValue;
 use crate::model::{ConsentId, FailureCode, ProviderId, ServerId};
 pub use crate::protocol::AuthorizationError;
-use crate::provider::{InvalidDescriptor, InvalidParameter, UnknownProvider};
+use crate::provider::{InvalidDescriptor, InvalidParameter, UnknownProvider, unknown_provider_message};
 use crate::random::RandomUnavailable;
 use crate::vault::VaultError;
 
@@ -50,8 +50,16 @@ pub enum Error {
     /// The account has several sites, and a connection is for one of them. The grant was given back and nothing was
     /// stored. Start the consent again with [`ConsentOptions::parameter`](crate::ConsentOptions::parameter) set to one
     /// of the choices.
-    #[error(transparent)]
-    ChoiceRequired(Box<ChoiceRequired>),
+    #[error("{provider} offers several values of \"{parameter}\"; start again with one of them")]
+    ChoiceRequired {
+        /// The provider.
+        provider: ProviderId,
+        /// The connection parameter that needs a value.
+        parameter: String,
+        /// The values to choose from: 2 to 50 different ones, each allowed by the parameter's rule.
+        /// The provider wrote them; show them as text.
+        choices: Vec<String>,
+    },
     /// The consent could not be completed.
     #[error(transparent)]
     Consent(#[from] ConsentError),
@@ -87,8 +95,14 @@ pub enum Error {
     Misconfigured(#[from] Misconfigured),
 
     /// No provider has this id. The error names those that are known.
-    #[error(transparent)]
-    UnknownProvider(Box<UnknownProvider>),
+    #[error("{}", unknown_provider_message(given.as_deref(), known))]
+    UnknownProvider {
+        /// The id that was given, if it consists of at most 64 letters, digits, `.`, `-` and `_`.
+        /// Any other text may be hostile, or a secret in the wrong place, and is not repeated.
+        given: Option<String>,
+        /// The ids of the known providers, in order.
+        known: Vec<ProviderId>,
+    },
     /// A connection parameter is missing, unknown or malformed.
     #[error(transparent)]
     Parameter(#[from] InvalidParameter),
@@ -173,12 +187,6 @@ impl From<RandomUnavailable> for Error {
     }
 }
 
-impl From<ChoiceRequired> for Error {
-    fn from(choice: ChoiceRequired) -> Self {
-        Self::ChoiceRequired(Box::new(choice))
-    }
-}
-
 impl From<ConsentRequired> for Error {
     fn from(need: ConsentRequired) -> Self {
         Self::ConsentRequired(Box::new(need))
@@ -187,7 +195,10 @@ impl From<ConsentRequired> for Error {
 
 impl From<UnknownProvider> for Error {
     fn from(error: UnknownProvider) -> Self {
-        Self::UnknownProvider(Box::new(error))
+        Self::UnknownProvider {
+            given: error.given,
+            known: error.known,
+        }
     }
 }
 

@@ -84,33 +84,6 @@ impl ConsentRequired {
     }
 }
 
-/// Several values of a parameter fit the account that was chosen. The choice is the person's.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{provider} offers several values of \"{parameter}\"; start again with one of them")]
-#[non_exhaustive]
-pub struct ChoiceRequired {
-    /// The service.
-    pub provider: ProviderId,
-    /// The parameter of the connection that chooses.
-    pub parameter: String,
-    /// Its values: at least two, at most [`ChoiceRequired::MOST`], none twice, each allowed by the parameter's rule.
-    /// The provider wrote them: show them as text.
-    pub choices: Vec<String>,
-}
-
-impl ChoiceRequired {
-    /// The largest number of choices. An account with more has to name the value when the consent begins.
-    pub const MOST: usize = 50;
-
-    pub(crate) const fn new(provider: ProviderId, parameter: String, choices: Vec<String>) -> Self {
-        Self {
-            provider,
-            parameter,
-            choices,
-        }
-    }
-}
-
 impl std::fmt::Debug for ConsentRequired {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ConsentRequired")

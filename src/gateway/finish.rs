@@ -13,7 +13,7 @@ use super::refusal::Refusal;
 use super::request::Incoming;
 use super::{Caller, Inner};
 use crate::engine::consent::poll::ConsentState;
-use crate::error::{ChoiceRequired, ConsentError, Error};
+use crate::error::{ConsentError, Error};
 use crate::model::{Connection, ConnectionId, ConsentId, Owner};
 use crate::protocol::AuthorizationResponse;
 use crate::secret::State;
@@ -62,7 +62,16 @@ impl Inner {
         match finished.result {
             Ok(connection) => answer::see_other(&self.connected_path(connection.id, pending)),
             Err(Error::Consent(ConsentError::Used(id))) => self.lead(caller, id, pending),
-            Err(Error::ChoiceRequired(choice)) => self.choose(caller, incoming, &choice, pending),
+            Err(Error::ChoiceRequired {
+                provider,
+                parameter,
+                choices,
+            }) => match pending {
+                Some(pending) => {
+                    self.choice_location(caller, incoming, pending.id, &provider, &parameter, &choices)
+                }
+                None => answer::see_other(&self.outcome_path(Outcome::Parameter, None)),
+            },
             Err(error) => answer::see_other(&self.outcome_path(Outcome::of(&error), pending)),
         }
     }
@@ -187,20 +196,6 @@ impl Inner {
             result,
             pending: Some(pending),
         }
-    }
-
-    /// Leads to a page that lists the values to choose from. The address proves that this gateway wrote it.
-    fn choose(
-        &self,
-        caller: &Caller,
-        incoming: &Incoming<'_>,
-        choice: &ChoiceRequired,
-        pending: Option<&PendingConsent>,
-    ) -> Answer {
-        let Some(pending) = pending else {
-            return answer::see_other(&self.outcome_path(Outcome::Parameter, None));
-        };
-        self.choice_location(caller, incoming, choice, pending.id)
     }
 
     fn connected_path(&self, connection: ConnectionId, pending: Option<&PendingConsent>) -> String {

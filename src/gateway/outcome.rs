@@ -94,8 +94,8 @@ impl Outcome {
             Error::Consent(error) => Self::of_consent(error),
             Error::InvalidValue(error) if error.is_callback() => Self::NotValid,
             Error::NotFound => Self::NotValid,
-            Error::Parameter(_) | Error::ChoiceRequired(_) => Self::Parameter,
-            Error::UnknownProvider(_) => Self::NotOffered,
+            Error::Parameter(_) | Error::ChoiceRequired { .. } => Self::Parameter,
+            Error::UnknownProvider { .. } => Self::NotOffered,
             Error::NotOneGrant(_) => Self::NotOneGrant,
             Error::NotPermitted | Error::Denied(_) | Error::LabelRequired(_) => Self::NotPermitted,
             Error::Misconfigured(_) => Self::Misconfigured,
@@ -148,7 +148,7 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
-    use crate::error::{ChoiceRequired, ConsentReason, ConsentRequired, Misconfigured, RequestRefused};
+    use crate::error::{ConsentReason, ConsentRequired, Misconfigured, RequestRefused};
     use crate::model::{ConsentId, FailureCode, InvalidValue, ProviderId, Rule, UserId};
     use crate::provider::{InvalidParameter, ParameterProblem, UnknownProvider};
     use crate::vault::VaultError;
@@ -163,12 +163,12 @@ mod tests {
             Error::Misconfigured(_) => 4,
             Error::Vault(_) => 5,
             Error::InvalidValue(error) if error.is_callback() => 6,
-            Error::UnknownProvider(_) => 7,
+            Error::UnknownProvider { .. } => 7,
             Error::NotFound => 8,
             Error::NotPermitted => 9,
             Error::NotOneGrant(_) => 10,
             Error::Parameter(_) => 11,
-            Error::ChoiceRequired(_) => 12,
+            Error::ChoiceRequired { .. } => 12,
             Error::InvalidValue(_) => 13,
             Error::LabelRequired(_) => 14,
             Error::Request(_) => 15,
@@ -218,7 +218,11 @@ mod tests {
             (Error::NotOneGrant(id()), Outcome::NotOneGrant),
             (parameter.into(), Outcome::Parameter),
             (
-                ChoiceRequired::new(id(), "site".into(), Vec::new()).into(),
+                Error::ChoiceRequired {
+                    provider: id(),
+                    parameter: "site".into(),
+                    choices: Vec::new(),
+                },
                 Outcome::Parameter,
             ),
             (name.into(), Outcome::Internal),

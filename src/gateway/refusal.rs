@@ -224,7 +224,7 @@ impl From<Error> for Refusal {
                 "This service is not configured correctly. Ask an administrator.",
             ),
             Error::Vault(_) => Self::vault(),
-            Error::UnknownProvider(_) => Self::invalid("There is no such service."),
+            Error::UnknownProvider { .. } => Self::invalid("There is no such service."),
             Error::InvalidValue(error) if error.is_callback() => {
                 Self::invalid("This is not an answer of an authorization server.")
             }
@@ -233,9 +233,8 @@ impl From<Error> for Refusal {
                 mistake: Some(Box::new(Mistake::Parameter(error.clone()))),
                 ..Self::invalid(format!("The service needs more: {error}."))
             },
-            Error::ChoiceRequired(choice) => Self::invalid(format!(
-                "The account has several sites. Start again with one of them as the parameter {}.",
-                choice.parameter
+            Error::ChoiceRequired { parameter, .. } => Self::invalid(format!(
+                "The account has several sites. Start again with one of them as the parameter {parameter}."
             )),
             Error::Consent(error) => Self::from(error),
             Error::Ambiguous(_)

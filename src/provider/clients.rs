@@ -197,7 +197,7 @@ mod tests {
 
     #[test]
     fn the_client_for_all_does_not_stand_in_for_a_source_that_fails() {
-        let failing = |_: &TenantId, _: &ServerId| Err(crate::provider::ClientSourceFailed);
+        let failing = |_: &TenantId, _: &ServerId| Err("the database is down".into());
         let for_all = Client::new(client("for-all"), Arc::default());
         let for_all = BTreeMap::from([(ServerId::new("as").unwrap(), for_all)]);
         let clients = Clients::new(for_all, Some(Arc::new(failing)));

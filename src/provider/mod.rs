@@ -47,8 +47,8 @@ pub use file::DescriptorFile;
 pub use parameter::InvalidParameter;
 pub use problem::InvalidDescriptor;
 pub use registration::ClientRegistration;
-pub use source::{ClientSource, ClientSourceFailed};
-pub use unknown::UnknownProvider;
+pub use source::ClientSource;
+pub(crate) use unknown::{UnknownProvider, message as unknown_provider_message};
 
 pub(crate) use clients::NoClient;
 pub(crate) use data::{

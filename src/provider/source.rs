@@ -1,5 +1,6 @@
 //! Client registrations that a host looks up when they are needed.
 
+use std::error::Error;
 use std::sync::Arc;
 
 use crate::model::{ServerId, TenantId};
@@ -55,8 +56,11 @@ pub trait ClientSource: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// [`ClientSourceFailed`] if it is not known whether the tenant has a registration. Callers get
-    /// [`Unavailable`](crate::Error::Unavailable); the registration for all tenants is not used.
+    /// Any error if it is not known whether the tenant has a registration. Callers get
+    /// [`Unavailable`](crate::Error::Unavailable) with
+    /// [`ClientSourceFailed`](crate::model::FailureCode::ClientSourceFailed); the registration for
+    /// all tenants is not used. The crate drops the error without reading it, so log the cause in
+    /// the source.
     ///
     /// # Security
     ///
@@ -65,12 +69,12 @@ pub trait ClientSource: Send + Sync + 'static {
         &self,
         tenant: &TenantId,
         server: &ServerId,
-    ) -> Result<Option<Arc<ClientRegistration>>, ClientSourceFailed>;
+    ) -> Result<Option<Arc<ClientRegistration>>, Box<dyn Error + Send + Sync>>;
 }
 
 impl<F> ClientSource for F
 where
-    F: Fn(&TenantId, &ServerId) -> Result<Option<Arc<ClientRegistration>>, ClientSourceFailed>
+    F: Fn(&TenantId, &ServerId) -> Result<Option<Arc<ClientRegistration>>, Box<dyn Error + Send + Sync>>
         + Send
         + Sync
         + 'static,
@@ -79,13 +83,7 @@ where
         &self,
         tenant: &TenantId,
         server: &ServerId,
-    ) -> Result<Option<Arc<ClientRegistration>>, ClientSourceFailed> {
+    ) -> Result<Option<Arc<ClientRegistration>>, Box<dyn Error + Send + Sync>> {
         self(tenant, server)
     }
 }
-
-/// The failure of a [`ClientSource`] to look up a registration. Log its cause where it occurs.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, thiserror::Error)]
-#[error("the client registration could not be looked up")]
-#[allow(clippy::exhaustive_structs, reason = "a source must be able to build one")]
-pub struct ClientSourceFailed;

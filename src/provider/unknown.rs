@@ -1,7 +1,5 @@
 //! Ids that name no provider.
 
-use std::fmt;
-
 use crate::model::ProviderId;
 
 /// The longest id that an error repeats, in bytes.
@@ -9,13 +7,12 @@ const MAX_SHOWN: usize = 64;
 
 /// An id that names no provider, with the ids that do.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct UnknownProvider {
+pub(crate) struct UnknownProvider {
     /// The id that was given, where it looks like one: letters, digits, `.`, `-` and `_`, at most 64. Anything else may be
     /// hostile, or a secret in the wrong place, and is not repeated.
-    pub given: Option<String>,
+    pub(crate) given: Option<String>,
     /// The ids of the providers, in order.
-    pub known: Vec<ProviderId>,
+    pub(crate) known: Vec<ProviderId>,
 }
 
 impl UnknownProvider {
@@ -29,18 +26,15 @@ impl UnknownProvider {
     }
 }
 
-impl fmt::Display for UnknownProvider {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.given {
-            Some(given) => write!(f, "no provider has the id \"{given}\"")?,
-            None => f.write_str("no provider has this id")?,
-        }
-        for (index, id) in self.known.iter().enumerate() {
-            let before = if index == 0 { "; known are: " } else { ", " };
-            write!(f, "{before}{id}")?;
-        }
-        Ok(())
+/// Returns the message about an id that names no provider.
+pub(crate) fn message(given: Option<&str>, known: &[ProviderId]) -> String {
+    let mut message = match given {
+        Some(given) => format!("no provider has the id \"{given}\""),
+        None => "no provider has this id".to_owned(),
+    };
+    for (index, id) in known.iter().enumerate() {
+        message.push_str(if index == 0 { "; known are: " } else { ", " });
+        message.push_str(id.as_str());
     }
+    message
 }
-
-impl std::error::Error for UnknownProvider {}

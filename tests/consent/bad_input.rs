@@ -25,7 +25,7 @@ fn an_unknown_provider_and_a_missing_registration_are_told_apart() {
             .connections
             .start(&alice, unknown, ConsentOptions::default())
             .unwrap_err();
-        assert!(matches!(error, Error::UnknownProvider(_)));
+        assert!(matches!(error, Error::UnknownProvider { .. }));
         assert!(!error.to_string().contains("Cookie"));
         assert!(
             error.to_string().contains("gitlab, gmail, google-calendar"),

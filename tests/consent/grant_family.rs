@@ -263,7 +263,7 @@ fn what_no_grant_can_serve_together_is_refused_before_any_request() {
         "{refused}"
     );
     let unknown = start("gmail", ConsentOptions::default().also("nothing")).unwrap_err();
-    assert!(matches!(unknown, Error::UnknownProvider(_)), "{unknown}");
+    assert!(matches!(unknown, Error::UnknownProvider { .. }), "{unknown}");
     let consent = start("gmail", ConsentOptions::default()).unwrap();
     let callback = sandbox.approve(consent.authorization_url(), "ada");
     let mail = connections

@@ -7,8 +7,10 @@ mod exchange;
 mod foreign_callbacks;
 mod grant_family;
 mod grant_family_model;
+mod loopback;
 mod needs;
 mod no_consent_loops;
+mod redirect;
 mod repeated_delivery;
 mod start_to_complete;
 #[path = "../support/mod.rs"]

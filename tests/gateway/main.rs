@@ -10,4 +10,5 @@ mod repeats;
 #[path = "../support/mod.rs"]
 mod support;
 mod together;
+mod tower;
 mod values;

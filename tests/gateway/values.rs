@@ -270,17 +270,16 @@ fn the_library_names_the_sites_to_a_host() {
         .connections
         .complete(&person, response, consent.binding())
         .unwrap_err();
-    let Error::ChoiceRequired(choice) = &error else {
+    let Error::ChoiceRequired {
+        provider,
+        parameter,
+        choices,
+    } = &error
+    else {
         panic!("{error:?}");
     };
-    assert_eq!(
-        (choice.provider.as_str(), choice.parameter.as_str()),
-        ("mail", "site_url")
-    );
-    assert_eq!(
-        choice.choices,
-        ["https://one.sites.test", "https://two.sites.test"]
-    );
+    assert_eq!((provider.as_str(), parameter.as_str()), ("mail", "site_url"));
+    assert_eq!(*choices, ["https://one.sites.test", "https://two.sites.test"]);
     assert!(!error.to_string().contains("sites.test"), "{error}");
     assert!(!error.is_retryable());
 }

@@ -16,4 +16,5 @@ mod support;
 mod tenant_clients;
 mod unsaved_tokens;
 mod upkeep;
+mod upkeep_guard;
 mod upkeep_is_fair;

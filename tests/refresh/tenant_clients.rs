@@ -9,12 +9,12 @@ use valetkey::connections::{AtProvider, Budget, ConnectionFilter, HealthState};
 use valetkey::error::{ConsentReason, Misconfigured};
 use valetkey::http::{HttpClient, HttpError, HttpRequest, HttpResponse};
 use valetkey::model::{Connection, FailureCode, ServerId};
-use valetkey::provider::{ClientRegistration, ClientSourceFailed};
+use valetkey::provider::ClientRegistration;
 use valetkey::testing::{ManualClock, Sandbox};
 use valetkey::vault::SealedVault;
 use valetkey::{ActingUser, Connections, ConsentOptions, Error, Operator, Resolver, TenantId};
 
-type Found = Result<Option<Arc<ClientRegistration>>, ClientSourceFailed>;
+type Found = Result<Option<Arc<ClientRegistration>>, &'static str>;
 
 /// The registrations that the source returns. A tenant that is not listed has none.
 #[derive(Clone, Default)]
@@ -109,7 +109,9 @@ impl Saas {
         let mut builder = Connections::builder(SealedVault::in_memory())
             .server(sandbox.server())
             .provider(sandbox.provider("notes"))
-            .clients(move |tenant: &TenantId, server: &ServerId| source.find(tenant, server))
+            .clients(move |tenant: &TenantId, server: &ServerId| {
+                source.find(tenant, server).map_err(Into::into)
+            })
             .http_client(net.clone())
             .clock(clock.clone());
         if let Some(id) = for_all {
@@ -364,7 +366,7 @@ fn a_tenant_without_a_usable_client_gets_the_same_error_everywhere() {
         HealthState::Misconfigured(Misconfigured::Client(_))
     ));
 
-    saas.apps.answer("acme", Err(ClientSourceFailed));
+    saas.apps.answer("acme", Err("s3cret: the database is down"));
     for error in errors(&saas, &alice) {
         assert!(
             matches!(
@@ -432,7 +434,7 @@ fn a_tenant_in_trouble_does_not_delay_another_at_the_same_server() {
         ),
         (
             "source fails",
-            |saas| saas.apps.answer("acme", Err(ClientSourceFailed)),
+            |saas| saas.apps.answer("acme", Err("s3cret: the database is down")),
             false,
         ),
         ("rate limited", |_| {}, true),

@@ -42,7 +42,7 @@ fn two_people_act_with_their_own_tokens() {
     );
     assert!(matches!(
         world.resolver.resolve(&alice, "nothing"),
-        Err(Error::UnknownProvider(_))
+        Err(Error::UnknownProvider { .. })
     ));
 }
 

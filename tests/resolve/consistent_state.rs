@@ -180,7 +180,7 @@ enum Said {
 fn said(error: &Error) -> Said {
     match error {
         Error::ConsentRequired(need) => Said::Consent(need.reason),
-        Error::Misconfigured(_) | Error::UnknownProvider(_) => Said::Operator,
+        Error::Misconfigured(_) | Error::UnknownProvider { .. } => Said::Operator,
         Error::Unavailable { .. } => Said::Wait,
         other => panic!("{other:?}"),
     }

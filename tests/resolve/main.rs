@@ -1,6 +1,7 @@
 //! From the acting user to a token, a request or a turn.
 
 mod acting_user;
+mod closures;
 mod consistent_state;
 mod send;
 mod stream;

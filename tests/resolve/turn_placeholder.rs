@@ -127,7 +127,10 @@ fn a_placeholder_stands_in_headers_alone_and_beside_no_other_credential() {
 fn whoever_is_not_connected_learns_it_when_the_placeholder_is_filled() {
     let world = World::new();
     let turn = world.resolver.turn(person("alice"));
-    assert!(matches!(turn.placeholder("none"), Err(Error::UnknownProvider(_))));
+    assert!(matches!(
+        turn.placeholder("none"),
+        Err(Error::UnknownProvider { .. })
+    ));
     let placeholder = turn.placeholder("notes").unwrap();
     let error = turn
         .fill(request("/notes", &format!("Bearer {placeholder}")))

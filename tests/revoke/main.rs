@@ -1,5 +1,6 @@
 //! Revocation: what ends here and at the provider, and what is reported.
 
+mod counts;
 mod former_grants;
 mod grant_family_end;
 mod outcomes;

@@ -13,6 +13,7 @@ pub(crate) mod gateway;
 pub(crate) mod printed;
 #[cfg(all(feature = "sqlite", feature = "ureq"))]
 pub(crate) mod processes;
+pub(crate) mod substitute;
 #[cfg(feature = "sqlite")]
 pub(crate) mod vault;
 pub(crate) mod world;

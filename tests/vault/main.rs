@@ -2,7 +2,10 @@
 
 mod audit;
 mod audit_times;
+mod connections_open;
 mod contract;
+mod database_writer;
+mod faults;
 mod file_descriptors;
 mod forget;
 mod independent;

@@ -10,7 +10,7 @@ use crate::engine::consent::record;
 use crate::engine::consent::record::Issued;
 use crate::engine::context::Service;
 use crate::engine::outlook;
-use crate::error::{ChoiceRequired, ConsentError, Error, Misconfigured, Result};
+use crate::error::{ConsentError, Error, Misconfigured, Result};
 use crate::http::HttpResponse;
 use crate::model::{Account, ActingUser, Connection, EventKind, FailureCode, Parameters, ProviderId};
 use crate::protocol::{
@@ -318,29 +318,31 @@ fn discover(
             Ok(())
         }
         Err(error) if error.problem == ParameterProblem::Several => {
-            Err(choice(cx, service, discovery, &response).map_or(error.into(), Into::into))
+            Err(choice(cx, service, discovery, &response).unwrap_or_else(|| error.into()))
         }
         Err(error) => Err(error.into()),
     }
 }
 
+/// The largest number of choices. An account with more has to name the value when the consent
+/// starts.
+const MOST_CHOICES: usize = 50;
+
 /// The choice among the entries of a discovery, if a parameter can tell them apart.
-fn choice(
-    cx: &Context,
-    service: &Service,
-    discovery: &Discovery,
-    response: &HttpResponse,
-) -> Option<ChoiceRequired> {
-    let most = ChoiceRequired::MOST;
+fn choice(cx: &Context, service: &Service, discovery: &Discovery, response: &HttpResponse) -> Option<Error> {
     let choices = discovery_choices(
         discovery,
         &service.server,
         response,
         cx.registry.transport(),
-        most,
+        MOST_CHOICES,
     );
     let parameter = discovery.pick.as_ref()?.parameter.clone();
-    (choices.len() > 1).then(|| ChoiceRequired::new(service.provider.id.clone(), parameter, choices))
+    (choices.len() > 1).then(|| Error::ChoiceRequired {
+        provider: service.provider.id.clone(),
+        parameter,
+        choices,
+    })
 }
 
 fn exchange_error(service: &Service, failure: &TokenFailure) -> Error {

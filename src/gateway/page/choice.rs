@@ -5,13 +5,12 @@ use http::StatusCode;
 use url::form_urlencoded;
 
 use super::view::Shell;
-use crate::error::ChoiceRequired;
 use crate::gateway::answer::{self, Answer};
 use crate::gateway::csrf::{self, Csrf};
 use crate::gateway::refusal::Refusal;
 use crate::gateway::request::Incoming;
 use crate::gateway::{Caller, Inner};
-use crate::model::ConsentId;
+use crate::model::{ConsentId, ProviderId};
 
 #[derive(Template)]
 #[template(path = "choice.html")]
@@ -60,14 +59,16 @@ impl Inner {
         &self,
         caller: &Caller,
         incoming: &Incoming<'_>,
-        required: &ChoiceRequired,
         consent: ConsentId,
+        provider: &ProviderId,
+        parameter: &str,
+        choices: &[String],
     ) -> Answer {
         let choice = Choice {
             consent: consent.to_string(),
-            provider: required.provider.to_string(),
-            parameter: required.parameter.clone(),
-            choices: required.choices.clone(),
+            provider: provider.to_string(),
+            parameter: parameter.to_owned(),
+            choices: choices.to_vec(),
         };
         let csrf = Csrf::of(self.cookies(), &incoming.head.headers)?;
         let mut query = form_urlencoded::Serializer::new(String::new());

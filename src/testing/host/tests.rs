@@ -42,7 +42,10 @@ fn another_host_reads_the_same_vault_and_reports_to_the_same_log() {
     other.connect(&ada, "mail");
     assert!(host.resolver.resolve(&ada, "mail").is_ok());
     let unknown = other.connections.start(&ada, "notes", ConsentOptions::default());
-    assert!(matches!(unknown, Err(Error::UnknownProvider(_))), "{unknown:?}");
+    assert!(
+        matches!(unknown, Err(Error::UnknownProvider { .. })),
+        "{unknown:?}"
+    );
     let completed = |kind: &EventKind| *kind == EventKind::ConsentCompleted;
     assert_eq!(host.events.kinds().into_iter().filter(completed).count(), 2);
 }

@@ -18,7 +18,7 @@ use valetkey::{
     Resolver, TenantId, Ticket, Timestamp,
 };
 
-use crate::servers::{Network, honest_server, hostile_server, provider, registration};
+use crate::database_writer::servers::{Network, honest_server, hostile_server, provider, registration};
 
 pub(crate) const ACME: &str = "acme";
 pub(crate) const ELSEWHERE: &str = "elsewhere";

@@ -12,10 +12,10 @@ use valetkey::testing::ManualClock;
 use valetkey::vault::VaultError;
 use valetkey::{AuthorizationResponse, ConsentOptions, UserId};
 
-use crate::edit::writer;
-use crate::history::{PUT_BACK, put_back, verify};
-use crate::servers::{HONEST, Seen, read_token};
-use crate::world::{ACME, Host, operator, person, scratch, tenant};
+use crate::database_writer::edit::writer;
+use crate::database_writer::history::{PUT_BACK, put_back, verify};
+use crate::database_writer::servers::{HONEST, Seen, read_token};
+use crate::database_writer::world::{ACME, Host, operator, person, scratch, tenant};
 
 struct Small {
     _directory: tempfile::TempDir,

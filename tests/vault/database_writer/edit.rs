@@ -5,7 +5,7 @@ use std::path::Path;
 use rusqlite::Connection;
 use rusqlite::types::Value;
 
-use crate::rules::{COLUMNS, Column};
+use crate::database_writer::rules::{COLUMNS, Column};
 
 /// What an edit makes of the rows that it touches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -16,7 +16,7 @@ use valetkey::model::Label;
 use valetkey::testing::{Host, Sandbox};
 use valetkey::{ConsentOptions, Error, UserId};
 
-use crate::substitute::Substitute;
+use crate::support::substitute::Substitute;
 
 const DONE: &str = "The connection has been made. You can close this window.";
 const FAILED: &str = "The connection has not been made.";

@@ -6,9 +6,9 @@ use valetkey::ConsentOptions;
 use valetkey::connections::Budget;
 use valetkey::internals::vault::Housekeeping as _;
 
-use crate::edit::writer;
-use crate::history::{History, PUT_BACK, put_back, verify};
-use crate::world::{ACME, operator, person};
+use crate::database_writer::edit::writer;
+use crate::database_writer::history::{History, PUT_BACK, put_back, verify};
+use crate::database_writer::world::{ACME, operator, person};
 
 /// An entry whose time is over is deleted by upkeep, which leaves an authenticated gap. One that a writer made old is
 /// not.

@@ -19,7 +19,9 @@ use valetkey::model::{
 };
 use valetkey::vault::{AuditHead, Erasure, MasterKey, MasterKeys, SqliteVault, VaultError};
 
-use crate::scenario::{ACTIVE, BOBS, Beginning, FAMILY, HELD, NEIGHBOUR, Name, REVOKED, Scenario, of};
+use crate::faults::scenario::{
+    ACTIVE, BOBS, Beginning, FAMILY, HELD, NEIGHBOUR, Name, REVOKED, Scenario, of,
+};
 use crate::support::vault;
 pub(crate) use crate::support::world::tenant;
 

@@ -9,9 +9,11 @@ use valetkey::internals::vault::{
 use valetkey::model::{Scopes, Status, TenantId};
 use valetkey::vault::SqliteVault;
 
-use crate::disturb::{Run, Taken};
-use crate::scenario::{ACTIVE, BOBS, Beginning, FAMILY, HELD, NEIGHBOUR, Name, REVOKED, Scenario, Step, of};
-use crate::world::{
+use crate::faults::disturb::{Run, Taken};
+use crate::faults::scenario::{
+    ACTIVE, BOBS, Beginning, FAMILY, HELD, NEIGHBOUR, Name, REVOKED, Scenario, Step, of,
+};
+use crate::faults::world::{
     ALL_NUMBERS, Template, access, at, grant_id, id, name_of, refresh, state, tenant, tenant_of,
 };
 

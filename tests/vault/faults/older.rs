@@ -10,11 +10,11 @@ use valetkey::internals::vault::{
 use valetkey::model::{NeedsConsent, Status, TenantId};
 use valetkey::vault::{Erasure, SqliteVault};
 
-use crate::contents::token;
-use crate::disturb::Run;
-use crate::files::intact;
-use crate::judge::audited;
-use crate::world::{Template, at, id, neighbour, open, revoke, tenant};
+use crate::faults::contents::token;
+use crate::faults::disturb::Run;
+use crate::faults::files::intact;
+use crate::faults::judge::audited;
+use crate::faults::world::{Template, at, id, neighbour, open, revoke, tenant};
 
 pub(crate) fn judge(template: &Template, run: &Run, place: &str) {
     let path = run.vault();

@@ -18,8 +18,6 @@ mod judge;
 mod older;
 mod scenario;
 mod searched;
-#[path = "../support/mod.rs"]
-mod support;
 mod world;
 
 use std::collections::BTreeMap;

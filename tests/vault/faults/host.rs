@@ -16,8 +16,8 @@ use valetkey::internals::vault::{
 use valetkey::model::FailureCode;
 use valetkey::vault::{Erasure, SqliteVault, VaultError};
 
-use crate::scenario::{ALL, FAMILY, Name, Step, of};
-use crate::world::{
+use crate::faults::scenario::{ALL, FAMILY, Name, Step, of};
+use crate::faults::world::{
     GIVE_UP, alice, at, claim, consent, grant, grant_id, id, keys, name_of, open, refresh, refreshed, revoke,
     state, store, tenant, tokens,
 };

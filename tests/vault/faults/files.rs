@@ -9,9 +9,9 @@ use aho_corasick::AhoCorasick;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::scenario::Name;
-use crate::searched::residue;
-use crate::world::{Template, files};
+use crate::faults::scenario::Name;
+use crate::faults::searched::residue;
+use crate::faults::world::{Template, files};
 
 pub(crate) fn intact(path: &Path, place: &str) {
     let db = rusqlite::Connection::open(path).unwrap();

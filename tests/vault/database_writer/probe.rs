@@ -12,9 +12,9 @@ use valetkey::resolver::{ResolveOptions, ResolvedToken};
 use valetkey::vault::{AuditEntry, VaultError};
 use valetkey::{AuthorizationResponse, Binding, Clock as _};
 
-use crate::edit::Effect;
-use crate::servers::{HONEST, HOSTILE, Seen, read_token};
-use crate::world::{ACME, ELSEWHERE, Host, PEOPLE, World, operator, person, tenant};
+use crate::database_writer::edit::Effect;
+use crate::database_writer::servers::{HONEST, HOSTILE, Seen, read_token};
+use crate::database_writer::world::{ACME, ELSEWHERE, Host, PEOPLE, World, operator, person, tenant};
 
 /// Whose account each person has where. Of several, any is theirs.
 const ACCOUNTS: [(usize, &str, &str, &[&str]); 11] = [

@@ -3,8 +3,8 @@
 use rusqlite::Connection;
 use rusqlite::types::Value;
 
-use crate::edit::{self, Edit, Effect, Row, Stored, short};
-use crate::world::World;
+use crate::database_writer::edit::{self, Edit, Effect, Row, Stored, short};
+use crate::database_writer::world::World;
 
 /// A small generator that gives every run the same numbers.
 pub(crate) struct Random(u64);

@@ -10,11 +10,11 @@ use valetkey::internals::vault::{
 use valetkey::model::GrantId;
 use valetkey::vault::{Erasure, SqliteVault};
 
-use crate::contents::{self, Allowed, Consent, Contents, Held, Use, token};
-use crate::disturb::{self, Fault, Run};
-use crate::files::{intact, no_plaintext, nothing_of};
-use crate::scenario::{Beginning, Name, Scenario};
-use crate::world::{
+use crate::faults::contents::{self, Allowed, Consent, Contents, Held, Use, token};
+use crate::faults::disturb::{self, Fault, Run};
+use crate::faults::files::{intact, no_plaintext, nothing_of};
+use crate::faults::scenario::{Beginning, Name, Scenario};
+use crate::faults::world::{
     Template, access, at, claim, grant_id, id, leave_a_dead_sign, name_of, open, refresh, refreshed, revoke,
     state, tenant, tenant_of, tokens,
 };
@@ -25,7 +25,7 @@ pub(crate) fn judge(scenario: &Scenario, template: &Template, run: &Run) {
     no_plaintext(run.directory.path(), &place);
     let path = run.vault();
     if let Beginning::Older(_) = scenario.begins_with {
-        crate::older::judge(template, run, &place);
+        crate::faults::older::judge(template, run, &place);
     } else {
         let allowed = Allowed::after(scenario, template, run);
         nothing_of(&allowed.cleared, template, &path, &place);

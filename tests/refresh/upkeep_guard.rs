@@ -9,7 +9,7 @@ use valetkey::connections::UpkeepReport;
 use valetkey::testing::Host;
 use valetkey::{Error, Result, UpkeepGuard};
 
-use crate::substitute::Substitute;
+use crate::support::substitute::Substitute;
 
 /// Longer than any test waits: what happens before this has passed was not a matter of time.
 const NEVER: Duration = Duration::from_secs(24 * 3600);

@@ -7,8 +7,8 @@ use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 use std::{env, fs};
 
-use crate::scenario::Scenario;
-use crate::world::Template;
+use crate::faults::scenario::Scenario;
+use crate::faults::world::Template;
 
 /// What changes a file. SQLite writes with `pwrite64`. What the child reports goes through `write`, which never fails.
 const CALLS: [&str; 9] = [
@@ -100,7 +100,7 @@ impl Run {
         }
         let output = command
             .arg(env::current_exe().unwrap())
-            .args(["--exact", "child", "--nocapture", "--test-threads=1"])
+            .args(["--exact", "faults::child", "--nocapture", "--test-threads=1"])
             .env("VALETKEY_FAULT_SCENARIO", scenario.name)
             .env("VALETKEY_FAULT_VAULT", &vault)
             .env("VALETKEY_FAULT_REPORT", &report)

@@ -15,9 +15,9 @@ use valetkey::testing::ManualClock;
 use valetkey::vault::AuditReport;
 use valetkey::{ActingUser, Clock as _, ConsentOptions, UserId};
 
-use crate::full;
-use crate::rows::Random;
-use crate::world::{ACME, Host, operator, person, scratch, tenant};
+use crate::database_writer::full;
+use crate::database_writer::rows::Random;
+use crate::database_writer::world::{ACME, Host, operator, person, scratch, tenant};
 
 const NAMES: [&str; 5] = ["alice", "bob", "carol", "dave", "erin"];
 
@@ -219,7 +219,7 @@ pub(crate) const PUT_BACK: [&[&str]; 4] = [
 
 /// Puts rows back in a copy of the file. Returns whether anything was changed.
 pub(crate) fn put_back(path: &Path, older: &Path, id: ConnectionId, statements: &[&str]) -> bool {
-    let mut db = crate::edit::writer(path);
+    let mut db = crate::database_writer::edit::writer(path);
     db.execute("ATTACH ? AS old", [older.to_str().unwrap()]).unwrap();
     let number: i64 = db
         .query_row("SELECT id FROM tenants WHERE name = ?", [ACME], |row| row.get(0))
