@@ -24,6 +24,7 @@ pub(crate) struct Step {
 
 impl Pointer {
     /// The text of the pointer.
+    #[cfg(feature = "testing")]
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
