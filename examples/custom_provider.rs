@@ -41,7 +41,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     sandbox.adjust(|it| it.behave_as(&descriptors.servers[0]));
 
     let connections = Connections::builder(SqliteVault::in_memory(MasterKey::generate()?)?)
-        .descriptors(descriptors.clone())
+        .descriptors(descriptors)
         .client("example", sandbox.registration("https://app.test/callback"))
         .http_client(sandbox.clone())
         .clock(ManualClock::default())

@@ -86,7 +86,7 @@ pub(super) fn is_usable(text: &str) -> bool {
 /// What the first pointer that finds a usable string or number finds.
 fn find(body: &Value, pointers: &[Pointer]) -> Option<String> {
     pointers.iter().find_map(|pointer| {
-        let text = match body.pointer(pointer)? {
+        let text = match pointer.find_in(body)? {
             Value::String(text) => text.clone(),
             Value::Number(number) => number.to_string(),
             _ => return None,

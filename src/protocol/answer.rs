@@ -12,8 +12,8 @@ use crate::http::HttpResponse;
 use crate::model::{Scope, Scopes};
 use crate::protocol::expiry;
 use crate::protocol::form::pairs;
-use crate::protocol::json::{find, is_nothing, plain, text};
-use crate::provider::{AnswerShape, ServerDescriptor};
+use crate::protocol::json::{find, is_nothing, member, plain, text};
+use crate::provider::{AnswerShape, Pointer, ServerDescriptor};
 
 /// The lifetime of the refresh token, as most servers that tell it call it.
 const REFRESH_LIFETIME: &str = "refresh_token_expires_in";
@@ -148,14 +148,14 @@ impl Answer {
         };
         let members = |raw: &RawValue| serde_json::from_str(raw.get()).ok().map(Self::from_members);
         let outer = members(root)?;
-        let inner = shape.envelope.as_deref().and_then(|pointer| find(root, pointer));
+        let inner = shape.envelope.as_ref().and_then(|pointer| find(root, pointer));
         let mut answer = inner.and_then(members).unwrap_or_default();
         if shape.envelope.is_none() {
             answer = outer;
         } else if answer.error.is_none() {
             answer.error = outer.error;
         }
-        let at = |pointer: &Option<String>| find(root, pointer.as_deref()?);
+        let at = |pointer: &Option<Pointer>| find(root, pointer.as_ref()?);
         if shape.access_token.is_some() {
             answer.access_token = at(&shape.access_token).and_then(text);
         }
@@ -170,11 +170,12 @@ impl Answer {
         {
             answer.error = Some(code(found));
         }
-        let expires = shape.expires.clone().or_else(|| {
-            let envelope = shape.envelope.as_deref().unwrap_or_default();
-            Some(format!("{envelope}/expires_in"))
-        });
-        answer.expires_in = expiry::lifetime(at(&expires), server, response);
+        let expires = match &shape.expires {
+            Some(pointer) => find(root, pointer),
+            None if shape.envelope.is_none() => member(root, "expires_in"),
+            None => inner.and_then(|inner| member(inner, "expires_in")),
+        };
+        answer.expires_in = expiry::lifetime(expires, server, response);
         if let Some(flag) = &shape.success {
             let found = find(root, &flag.pointer).and_then(plain);
             if !found.is_some_and(|found| flag.values.contains(&found)) {

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::http::HttpResponse;
 use crate::model::Parameters;
-use crate::provider::{Discovery, InvalidParameter, ParameterProblem, ServerDescriptor, Transport};
+use crate::provider::{Discovery, InvalidParameter, ParameterProblem, Pointer, ServerDescriptor, Transport};
 
 /// The values that the answer gives for the descriptor's parameters.
 ///
@@ -115,15 +115,15 @@ fn body(response: &HttpResponse) -> Value {
 }
 
 fn entries<'a>(discovery: &Discovery, body: &'a Value) -> Vec<&'a Value> {
-    match body.pointer(&discovery.entries) {
+    match discovery.entries.find_in(body) {
         Some(Value::Array(entries)) => entries.iter().collect(),
         Some(Value::Null) | None => Vec::new(),
         Some(one) => vec![one],
     }
 }
 
-fn text(entry: &Value, pointer: &str) -> Option<String> {
-    match entry.pointer(pointer)? {
+fn text(entry: &Value, pointer: &Pointer) -> Option<String> {
+    match pointer.find_in(entry)? {
         Value::String(text) => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),
         _ => None,

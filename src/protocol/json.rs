@@ -6,20 +6,26 @@ use std::collections::HashMap;
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
+use crate::provider::Pointer;
+
 /// Returns what a pointer ([RFC 6901](https://www.rfc-editor.org/rfc/rfc6901)) leads to, without a copy of it.
-pub(super) fn find<'a>(root: &'a RawValue, pointer: &str) -> Option<&'a RawValue> {
+pub(super) fn find<'a>(root: &'a RawValue, pointer: &Pointer) -> Option<&'a RawValue> {
     let mut at = root;
-    for token in pointer.split('/').skip(1) {
-        let token = token.replace("~1", "/").replace("~0", "~");
+    for step in pointer.steps()? {
         at = if at.get().starts_with('[') {
             let items: Vec<&RawValue> = serde_json::from_str(at.get()).ok()?;
-            items.get(token.parse::<usize>().ok()?).copied()?
+            items.get(step.index?).copied()?
         } else {
-            let members: HashMap<Cow<'_, str>, &RawValue> = serde_json::from_str(at.get()).ok()?;
-            members.get(token.as_str()).copied()?
+            member(at, &step.name)?
         };
     }
     Some(at)
+}
+
+/// Returns a member of an object, without a copy of it.
+pub(super) fn member<'a>(object: &'a RawValue, name: &str) -> Option<&'a RawValue> {
+    let members: HashMap<Cow<'_, str>, &RawValue> = serde_json::from_str(object.get()).ok()?;
+    members.get(name).copied()
 }
 
 /// Returns whether a value says nothing: null, false, zero or empty.

@@ -4,10 +4,11 @@ use serde_json::value::RawValue;
 
 use crate::http::HttpResponse;
 use crate::protocol::json::{find, plain};
+use crate::provider::Pointer;
 
 /// The string, number or truth value that a pointer finds in a JSON answer, as text.
 #[must_use]
-pub fn value_in_answer(response: &HttpResponse, pointer: &str) -> Option<String> {
+pub fn value_in_answer(response: &HttpResponse, pointer: &Pointer) -> Option<String> {
     let root: &RawValue = serde_json::from_slice(response.body.as_bytes()).ok()?;
     plain(find(root, pointer)?)
 }
@@ -32,7 +33,7 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(
-                value_in_answer(&response, pointer).as_deref(),
+                value_in_answer(&response, &pointer.into()).as_deref(),
                 expected,
                 "{pointer}"
             );

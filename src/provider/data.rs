@@ -4,6 +4,7 @@ pub use crate::provider::answer_shape::{AnswerShape, Expiry, SuccessFlag};
 pub use crate::provider::discovery::{Discovery, Pick};
 pub use crate::provider::parameter::{ParameterKind, ParameterProblem, ParameterRule, ParameterSource};
 pub use crate::provider::pattern::Pattern;
+pub use crate::provider::pointer::Pointer;
 pub use crate::provider::quirk::{
     BodyFormat, ClientAuthentication, DeadGrant, IssuerPolicy, Pkce, RefreshWith, Revocation, RevocationAuth,
     RevocationTokens, RotationClass, TokenHeader,

@@ -20,6 +20,7 @@ mod lookalike;
 mod parameter;
 mod path;
 mod pattern;
+mod pointer;
 mod problem;
 mod quirk;
 mod redirect;
@@ -57,9 +58,9 @@ pub(crate) use data::{
     ParameterSource, Pattern, Pick, Pkce, ProviderDescriptor, RedirectRules, RefreshWith, Revocation,
     RevocationAuth, RevocationTokens, RotationClass, ScopeModes, ScopeTiers, ServerDescriptor, TokenHeader,
 };
+pub(crate) use pointer::Pointer;
 #[cfg(test)]
 pub(crate) use problem::DescriptorProblem;
-pub(crate) use quirk::Pointer;
 pub(crate) use redirect::{loopback_port, with_loopback_port};
 pub(crate) use registry::{Registry, RegistryBuilder};
 pub(crate) use transport::Transport;

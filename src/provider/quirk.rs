@@ -205,6 +205,3 @@ pub enum RefreshWith {
     /// Nothing: refresh tokens in answers are dropped.
     Nothing,
 }
-
-/// A JSON pointer ([RFC 6901](https://www.rfc-editor.org/rfc/rfc6901)), such as `/user/email`.
-pub(crate) type Pointer = String;

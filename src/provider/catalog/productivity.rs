@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::build::{account, days, provider, provider_id, scopes, server, server_id};
 use crate::provider::{
     ApiHost, AuthorizationServer, DeadGrant, Discovery, Loopback, ParameterKind, ParameterRule,
-    ParameterSource, Pick, Pkce, Provider, Revocation, RevocationAuth, RevocationTokens, RotationClass,
-    ScopeModes,
+    ParameterSource, Pick, Pkce, Pointer, Provider, Revocation, RevocationAuth, RevocationTokens,
+    RotationClass, ScopeModes,
 };
 
 /// Todoist, the service and its authorization server.
@@ -266,7 +266,7 @@ pub fn jira() -> Provider {
     // https://developer.atlassian.com/cloud/jira/platform/oauth-2-3lo-apps/#3-1--get-the-cloudid-for-your-site
     provider.discovery = Some(Discovery {
         url: "https://api.atlassian.com/oauth/token/accessible-resources".into(),
-        entries: String::new(),
+        entries: Pointer::default(),
         pick: Some(Pick {
             parameter: "site_url".into(),
             pointer: "/url".into(),

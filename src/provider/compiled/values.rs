@@ -3,7 +3,7 @@
 use crate::model::Parameters;
 use crate::provider::compiled::checked::UnfitParameter;
 use crate::provider::compiled::server::CompiledServer;
-use crate::provider::{InvalidParameter, ParameterProblem, ParameterSource, Transport};
+use crate::provider::{InvalidParameter, ParameterProblem, ParameterSource, Pointer, Transport};
 
 impl CompiledServer {
     /// The parameters of a connection: checked, cut to their kept form, with the defaults for those not given. Those
@@ -79,7 +79,7 @@ impl CompiledServer {
     /// [`InvalidParameter`] if one is not allowed by its rule. One that is missing is not an error here.
     pub(crate) fn captured_from_answer(
         &self,
-        found: impl Fn(&str) -> Option<String>,
+        found: impl Fn(&Pointer) -> Option<String>,
         transport: Transport,
     ) -> Result<Parameters, InvalidParameter> {
         self.captured(transport, |source| match source {

@@ -7,7 +7,7 @@ use url::Url;
 use super::check::Check;
 use super::urls::without_rule;
 use crate::provider::problem::{DescriptorProblem, InvalidDescriptor};
-use crate::provider::{ParameterSource, ProviderDescriptor};
+use crate::provider::{ParameterSource, Pointer, ProviderDescriptor};
 
 impl Check<'_> {
     /// The first problem of each field in which a server leaves the standards.
@@ -97,7 +97,7 @@ impl Check<'_> {
             &shape.error,
         ];
         let mut pointers = pointers.into_iter().flatten().chain(flag);
-        if !pointers.all(|pointer| pointer.starts_with('/')) {
+        if !pointers.all(Pointer::is_to_a_part) {
             return Err(self.error("answer", DescriptorProblem::Pointer));
         }
         Ok(())
@@ -108,10 +108,9 @@ impl Check<'_> {
             return Ok(());
         };
         self.late_url("discovery", &discovery.url)?;
-        let is_pointer = |pointer: &str| pointer.is_empty() || pointer.starts_with('/');
         let pick = discovery.pick.as_ref();
         let mut pointers = discovery.values.values().chain(pick.map(|pick| &pick.pointer));
-        if !is_pointer(&discovery.entries) || !pointers.all(|pointer| is_pointer(pointer)) {
+        if !discovery.entries.is_valid() || !pointers.all(Pointer::is_valid) {
             return Err(self.error("discovery", DescriptorProblem::Pointer));
         }
         let known = |name: &str| self.server.parameters.iter().find(|rule| rule.name == name);

@@ -107,7 +107,7 @@ impl Check<'_> {
         if id.is_empty() {
             return Err(self.error(field, DescriptorProblem::NoPointer));
         }
-        if id.iter().chain(more).all(|pointer| pointer.starts_with('/')) {
+        if id.iter().chain(more).all(Pointer::is_to_a_part) {
             Ok(())
         } else {
             Err(self.error(field, DescriptorProblem::Pointer))

@@ -53,7 +53,7 @@ impl Check<'_> {
             {
                 return Some(RuleProblem::BaseUrlFromCallback);
             }
-            ParameterSource::TokenAnswer(pointer) if !pointer.starts_with('/') => {
+            ParameterSource::TokenAnswer(pointer) if !pointer.is_to_a_part() => {
                 return Some(RuleProblem::Pointer);
             }
             _ => {}

@@ -150,7 +150,7 @@ impl Turn {
     ///
     /// The following are refused: the methods `CONNECT`, `TRACE`, `TRACK` and `PRI`; headers that carry a credential or
     /// name a user (`Authorization`, `Cookie`, `Private-Token`, `Sudo`, names that end in `api-key` or `access-token`, and
-    /// similar ones), unless the descriptor lists the header in [`api_headers`](crate::provider::Provider::api_headers);
+    /// similar ones), unless the descriptor lists the header in `api_headers`;
     /// and headers that make a server use another method, path or host (`X-HTTP-Method-Override`, `X-Original-URL`,
     /// `X-Forwarded-Host`, and similar ones). Every other method is sent.
     ///

@@ -102,7 +102,7 @@ fn entry(discovery: &Discovery, parameters: &Parameters) -> String {
         Some((pick.pointer.as_str(), wanted.as_str()))
     });
     let list = json!([shaped(filled.chain(chosen))]);
-    match discovery.entries.strip_prefix('/') {
+    match discovery.entries.as_str().strip_prefix('/') {
         Some(name) => json!({ name: list }).to_string(),
         None => list.to_string(),
     }
