@@ -1,7 +1,8 @@
 //! What a vault costs when it has grown: a thousand connections beside a hundred thousand.
 //!
-//! `cargo bench --bench growth`; with `-- --million` the larger one has a million (1.5 GB of disk). The first scenario is the
-//! floor; those at the large vault are compared with their like at the small one by the lines at the end.
+//! `cargo bench --bench growth`; with `-- --million` the larger one has a million (1.5 GB of disk).
+//! The first scenario is the floor; those at the large vault are compared with their like at the
+//! small one by the lines at the end.
 
 #[allow(unreachable_pub, reason = "a module of the bench")]
 mod harness;
@@ -49,7 +50,8 @@ fn main() {
     opening(&small, &large);
 }
 
-/// What a process that begins waits for its first answer, round by round. What its end costs is not counted.
+/// What a process that begins waits for its first answer, round by round. What its end costs is not
+/// counted.
 #[allow(clippy::print_stdout, reason = "a bench reports on standard output")]
 fn opening(small: &Grown, large: &Grown) {
     let rounds = if is_smoke() { 3 } else { 200 };

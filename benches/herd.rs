@@ -1,6 +1,8 @@
-//! Many threads find the same token expired: how many requests are made, and how long until everybody has the new one.
+//! Many threads find the same token expired: how many requests are made, and how long until
+//! everybody has the new one.
 //!
-//! `cargo bench --bench herd`. The token endpoint answers after 50 ms; the drain is what comes after its answer.
+//! `cargo bench --bench herd`. The token endpoint answers after 50 ms; the drain is what comes
+//! after its answer.
 
 #[allow(unreachable_pub, reason = "a module of the bench")]
 mod harness;
@@ -16,7 +18,7 @@ use valetkey::http::{HttpError, HttpRequest, HttpResponse};
 use valetkey::testing::{ManualClock, Sandbox};
 use valetkey::{Clock as _, Connections, Resolver};
 
-/// How long the token endpoint takes.
+/// The time for which the token endpoint takes.
 const ANSWER: Duration = Duration::from_millis(50);
 
 fn main() {

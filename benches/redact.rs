@@ -1,6 +1,8 @@
-//! `redact` beside a plain search for one token in its plain form, on 1 MiB of a tool's output; and a whole `send`.
+//! `redact` beside a plain search for one token in its plain form, on 1 MiB of a tool's output; and
+//! a whole `send`.
 //!
-//! `cargo bench --bench redact`, or with `-- --smoke` for a short run. MB/s is 1,048,576 over the median in µs.
+//! `cargo bench --bench redact`, or with `-- --smoke` for a short run. MB/s is 1,048,576 over the
+//! median in µs.
 
 #[allow(unreachable_pub, reason = "a module of the bench")]
 mod harness;

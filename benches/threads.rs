@@ -1,6 +1,7 @@
 //! `resolve` from many threads at once, and beside a writer who commits without a pause.
 //!
-//! `cargo bench --bench threads`. The throughput of the whole group, beside that of one thread in the same round.
+//! `cargo bench --bench threads`. The throughput of the whole group, beside that of one thread in
+//! the same round.
 
 #[allow(unreachable_pub, reason = "a module of the bench")]
 mod harness;
@@ -77,7 +78,8 @@ fn resolve(resolver: &Resolver, next: &Cell<usize>) {
     resolver.resolve(&person, "sandbox").expect("a token");
 }
 
-/// How long resolves take while another handle commits: microseconds, the median and the 99th of a hundred.
+/// Returns how long resolves take while another handle commits: microseconds, the median and the
+/// 99th of a hundred.
 fn beside_a_writer(resolver: &Resolver, path: &std::path::Path, slice: Duration) -> (f64, f64) {
     let over = AtomicBool::new(false);
     let mut micros = Vec::new();

@@ -1,4 +1,5 @@
-//! The rate of refreshes by upkeep, as a share of the rate that the answers of the token endpoint allow.
+//! The rate of refreshes by upkeep, as a share of the rate that the answers of the token endpoint
+//! allow.
 //!
 //! `cargo bench --bench upkeep`. The token endpoint answers after 50 ms; 1,000 connections are due.
 

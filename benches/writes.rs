@@ -1,6 +1,8 @@
-//! What writing costs, beside the least that a durable write can: and how long rotating keeps others from writing.
+//! What writing costs, beside the least that a durable write can: and how long rotating keeps
+//! others from writing.
 //!
-//! `cargo bench --bench writes`. Each write is one transaction with `synchronous=FULL`: its time is that of the disk.
+//! `cargo bench --bench writes`. Each write is one transaction with `synchronous=FULL`: its time is
+//! that of the disk.
 
 #[allow(unreachable_pub, reason = "a module of the bench")]
 mod harness;
@@ -150,8 +152,8 @@ impl Written {
     }
 }
 
-/// Rotates every key of a vault while another handle asks for the write lock without a pause: what it waits at most is how
-/// long a chunk holds it.
+/// Rotates every key of a vault while another handle asks for the write lock without a pause: what
+/// it waits at most is how long a chunk holds it.
 #[allow(clippy::print_stdout, reason = "a bench reports on standard output")]
 fn rotation(directory: &Path) {
     let (tenants, records) = if is_smoke() { (20, 200) } else { (2_000, 20_000) };
@@ -205,7 +207,8 @@ fn fill(vault: &SqliteVault, tenants: usize, records: usize) {
     }
 }
 
-/// How long the work took, and how many milliseconds each of the other's transactions waited for the lock.
+/// Returns how long the work took, and how many milliseconds each of the other's transactions
+/// waited for the lock.
 fn beside_a_writer(path: &Path, work: impl FnOnce()) -> (Duration, Vec<f64>) {
     let over = AtomicBool::new(false);
     thread::scope(|scope| {

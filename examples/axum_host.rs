@@ -46,7 +46,8 @@ struct Host {
     resolver: Resolver,
 }
 
-/// Stands for the host's own sessions: the cookie holds a random id, and the host knows whose it is.
+/// Stands for the host's own sessions: the cookie holds a random id, and the host knows whose it
+/// is.
 #[derive(Debug, Clone, Default)]
 struct Sessions(Arc<Mutex<HashMap<String, ActingUser>>>);
 
@@ -107,7 +108,8 @@ async fn turn(State(host): State<Arc<Host>>, headers: HeaderMap) -> Response {
     let Some(person) = host.sessions.signed_in(&headers) else {
         return StatusCode::UNAUTHORIZED.into_response();
     };
-    // Microseconds and no network: fit for an asynchronous thread. Here it decides what the agent says first.
+    // Microseconds and no network: fit for an asynchronous thread. Here it decides what the agent
+    // says first.
     let ready = matches!(host.resolver.peek(&person, "notes"), Ok(Some(_)));
     let reply = spawn_blocking(move || answer(&host, &person)).await;
     match reply {
@@ -185,7 +187,8 @@ async fn run() -> Result<(), Box<dyn Error>> {
         connections: connections.clone(),
         resolver: Resolver::new(connections),
     });
-    // Not `nest`: `handle` wants the path that the browser sees. Behind `nest`, call `handle_stripped`.
+    // Not `nest`: `handle` wants the path that the browser sees. Behind `nest`, call
+    // `handle_stripped`.
     let app = Router::new()
         .route("/sign-in", get(sign_in))
         .route("/turn", get(turn))

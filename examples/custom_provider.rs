@@ -10,7 +10,8 @@ use valetkey::testing::{ManualClock, Sandbox};
 use valetkey::vault::{MasterKey, SqliteVault};
 use valetkey::{ActingUser, AuthorizationResponse, Connections, ConsentOptions, Resolver};
 
-/// What is different about the service is a member of the document. `docs/descriptors.md` describes them all.
+/// What is different about the service is a member of the document. `docs/descriptors.md` describes
+/// them all.
 const DESCRIPTORS: &str = r#"{
     "servers": [{
         "id": "example",
@@ -37,7 +38,8 @@ const DESCRIPTORS: &str = r#"{
 fn main() -> Result<(), Box<dyn Error>> {
     let descriptors = DescriptorFile::from_json(DESCRIPTORS)?;
     let sandbox = Sandbox::new(ManualClock::default());
-    // The sandbox plays the server: it wants Basic authentication, and a refresh token can be used once.
+    // The sandbox plays the server: it wants Basic authentication, and a refresh token can be used
+    // once.
     sandbox.adjust(|it| it.behave_as(&descriptors.servers[0]));
 
     let connections = Connections::builder(SqliteVault::in_memory(MasterKey::generate()?)?)

@@ -1,9 +1,11 @@
-//! Checks a descriptor file, says what its apps need to be registered with, and walks a consent with it.
+//! Checks a descriptor file, says what its apps need to be registered with, and walks a consent
+//! with it.
 //!
 //! `cargo run --example descriptor_check -- FILE [--walk] [--redirect URI] [--parameter name=value]...`
 //!
-//! With `--walk` a sandbox plays the server of each provider, at the addresses of the descriptor, in process: consent,
-//! account, refresh and revocation. It shows that a descriptor holds together, not that the real server agrees with it.
+//! With `--walk` a sandbox plays the server of each provider, at the addresses of the descriptor,
+//! in process: consent, account, refresh and revocation. It shows that a descriptor holds together,
+//! not that the real server agrees with it.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -184,7 +186,7 @@ impl Documents {
         added.into_iter().flatten()
     }
 
-    /// Whether the server leaves the standards in a way that the sandbox does not play.
+    /// Returns whether the server leaves the standards in a way that the sandbox does not play.
     fn deviates(&self) -> bool {
         let server = &self.server;
         let is_set = |member: &&str| match &server[member] {

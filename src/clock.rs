@@ -8,8 +8,8 @@ use crate::model::Timestamp;
 ///
 /// # Contract
 ///
-/// `now` never blocks and never panics. It may go backwards (an operator may set the clock): nothing in
-/// this crate relies on it for mutual exclusion, only for lifetimes.
+/// `now` never blocks and never panics. It may go backwards (an operator may set the clock):
+/// nothing in this crate relies on it for mutual exclusion, only for lifetimes.
 ///
 /// A closure that returns the time is a clock too:
 ///

@@ -47,9 +47,9 @@ pub enum Error {
     /// one](crate::resolver::Policy::require_label). The vault was not asked.
     #[error("this call to {0} is denied: the policy wants a label to be named")]
     LabelRequired(ProviderId),
-    /// The account has several sites, and a connection is for one of them. The grant was given back and nothing was
-    /// stored. Start the consent again with [`ConsentOptions::parameter`](crate::ConsentOptions::parameter) set to one
-    /// of the choices.
+    /// The account has several sites, and a connection is for one of them. The grant was given back
+    /// and nothing was stored. Start the consent again with
+    /// [`ConsentOptions::parameter`](crate::ConsentOptions::parameter) set to one of the choices.
     #[error("{provider} offers several values of \"{parameter}\"; start again with one of them")]
     ChoiceRequired {
         /// The provider.
@@ -80,7 +80,7 @@ pub enum Error {
     Unavailable {
         /// What happened.
         failure: FailureCode,
-        /// How long to wait, where that is known.
+        /// The time for which to wait, where that is known.
         retry_after: Option<Duration>,
     },
     /// The vault failed. This does not mean that the user is not connected.
@@ -110,8 +110,8 @@ pub enum Error {
     /// which and why.
     #[error(transparent)]
     InvalidValue(#[from] InvalidValue),
-    /// The same grant cannot serve this service: it has another authorization server, client or address there, or must
-    /// be connected by itself.
+    /// The same grant cannot serve this service: it has another authorization server, client or
+    /// address there, or must be connected by itself.
     #[error("{0} cannot be served by the same grant")]
     NotOneGrant(ProviderId),
     /// The request may not be sent with this user's token.
@@ -218,7 +218,8 @@ pub enum Misconfigured {
     /// No client is registered for this authorization server.
     #[error("no client registration for the authorization server {0}")]
     NoClient(ServerId),
-    /// The authorization server that issued the tokens is not in the registry any more. They are kept.
+    /// The authorization server that issued the tokens is not in the registry any more. They are
+    /// kept.
     #[error("the authorization server {0} is not in the registry; add it again or revoke the connection")]
     UnknownServer(ServerId),
     /// The authorization server refuses the client id or secret.
@@ -232,18 +233,20 @@ pub enum Misconfigured {
         /// How.
         failure: FailureCode,
     },
-    /// The descriptor names another server or another token endpoint than the one that the tokens came from. They are
-    /// sent nowhere else: put the old values back, or let the people connect again.
+    /// The descriptor names another server or another token endpoint than the one that the tokens
+    /// came from. They are sent nowhere else: put the old values back, or let the people connect
+    /// again.
     #[error("the token endpoint of {0} has changed since the consent; restore it or connect again")]
     IssuerChanged(ServerId),
-    /// The registration names another client than the one that the tokens were issued to. Nobody else can refresh
-    /// them: put the former client back, or confirm with
-    /// [`ClientRegistration::replacing`](crate::provider::ClientRegistration::replacing) that it is gone; the people
-    /// are asked for a new consent then.
+    /// The registration names another client than the one that the tokens were issued to. Nobody
+    /// else can refresh them: put the former client back, or confirm with
+    /// [`ClientRegistration::replacing`](crate::provider::ClientRegistration::replacing) that it is
+    /// gone; the people are asked for a new consent then.
     #[error("the client of {0} has changed since the consent; restore it or confirm that it was replaced")]
     ClientChanged(ServerId),
-    /// The values of the connection lead to an instance of the server for which the client is not registered. Nothing
-    /// was sent: the client secret and the tokens of one instance are not for another. List the instance in
+    /// The values of the connection lead to an instance of the server for which the client is not
+    /// registered. Nothing was sent: the client secret and the tokens of one instance are not for
+    /// another. List the instance in
     /// [`ClientRegistration::for_base_urls`](crate::provider::ClientRegistration::for_base_urls).
     #[error(
         "the client at {0} is not registered for the base URL of this connection: list it in \
@@ -251,8 +254,8 @@ pub enum Misconfigured {
     )]
     InstanceNotRegistered(ServerId),
     /// The consent asks for a port of its own for its redirect URI
-    /// ([`ConsentOptions::loopback_port`](crate::ConsentOptions::loopback_port)), and the client's redirect URI is not a
-    /// loopback address.
+    /// ([`ConsentOptions::loopback_port`](crate::ConsentOptions::loopback_port)), and the client's
+    /// redirect URI is not a loopback address.
     #[error(
         "the redirect URI of the client at {0} is not a loopback address; register one such as http://127.0.0.1/callback"
     )]
@@ -260,11 +263,12 @@ pub enum Misconfigured {
     /// A descriptor is not valid.
     #[error(transparent)]
     Descriptor(Box<InvalidDescriptor>),
-    /// The client registration that a [`ClientSource`](crate::provider::ClientSource) returned does not fit its server.
+    /// The client registration that a [`ClientSource`](crate::provider::ClientSource) returned does
+    /// not fit its server.
     #[error("the client registration of a tenant is not valid: {0}")]
     Client(Box<InvalidDescriptor>),
-    /// A stored parameter of the connection does not fit the descriptor of the authorization server, which has changed
-    /// since the consent. Restore the descriptor, or connect again.
+    /// A stored parameter of the connection does not fit the descriptor of the authorization
+    /// server, which has changed since the consent. Restore the descriptor, or connect again.
     #[error(
         "the stored parameter \"{name}\" does not fit the descriptor of the authorization server {server}"
     )]
@@ -274,7 +278,8 @@ pub enum Misconfigured {
         /// The name of the parameter.
         name: String,
     },
-    /// The host's HTTP client answered without having read the request's body: it does not send bodies that are readers.
+    /// The host's HTTP client answered without having read the request's body: it does not send
+    /// bodies that are readers.
     #[error("the HTTP client does not send bodies that are readers")]
     NoUploads,
     /// There is no HTTP client: the feature `ureq` is off and the host gave none.
@@ -307,16 +312,18 @@ impl Misconfigured {
 
 /// Why a consent could not be completed.
 ///
-/// `Unknown` and `Expired` read the same to people: a page that distinguishes them tells a guesser which `state` exists.
+/// `Unknown` and `Expired` read the same to people: a page that distinguishes them tells a guesser
+/// which `state` exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConsentError {
     /// No consent has this `state`.
     #[error("this consent is not valid any more; start again")]
     Unknown,
-    /// The same person has answered this consent before, in the same browser: the callback was delivered twice, or the
-    /// link was opened again. Nothing was done a second time. [`poll`](crate::ConnectionManager::poll) returns the state
-    /// of the consent by this id: lead the person there, do not ask them to start again.
+    /// The same person has answered this consent before, in the same browser: the callback was
+    /// delivered twice, or the link was opened again. Nothing was done a second time.
+    /// [`poll`](crate::ConnectionManager::poll) returns the state of the consent by this id: lead
+    /// the person there, do not ask them to start again.
     #[error("this consent was answered before; its state says how")]
     Used(ConsentId),
     /// Ten minutes have passed.
@@ -340,11 +347,12 @@ pub enum ConsentError {
     /// Another account was chosen than the one to be connected again. Nothing was changed.
     #[error("another account was chosen than the one that is connected")]
     AccountMismatch,
-    /// The provider did not say whose account it is, so it cannot be told whether it is the one to be connected again.
-    /// Nothing was changed.
+    /// The provider did not say whose account it is, so it cannot be told whether it is the one to
+    /// be connected again. Nothing was changed.
     #[error("the provider did not say which account was chosen")]
     AccountUnknown,
-    /// Another connection of the same owner has that label or account, made at the same moment. Start again.
+    /// Another connection of the same owner has that label or account, made at the same moment.
+    /// Start again.
     #[error("the same connection was changed at the same moment; start again")]
     Conflict,
 }
@@ -356,15 +364,16 @@ pub enum RequestRefused {
     /// The URL is not one of the provider's API: another host, port, scheme or path.
     #[error("the token of this provider may not be sent to this address")]
     Address,
-    /// The request has a header that carries a credential or names a user. It would act as two users at once.
+    /// The request has a header that carries a credential or names a user. It would act as two
+    /// users at once.
     #[error("the request has credentials of its own")]
     ForeignCredentials,
-    /// The method is `CONNECT`, `TRACE`, `TRACK` or `PRI`: no API of a service needs it, and it can carry the token past the
-    /// service.
+    /// The method is `CONNECT`, `TRACE`, `TRACK` or `PRI`: no API of a service needs it, and it can
+    /// carry the token past the service.
     #[error("a request with this method may not carry a token")]
     Method,
-    /// A header asks the server for another method, path or host than those that were checked, such as
-    /// `X-HTTP-Method-Override`. Set them in the request itself.
+    /// A header asks the server for another method, path or host than those that were checked, such
+    /// as `X-HTTP-Method-Override`. Set them in the request itself.
     #[error("a header asks for another method, path or host than the request has")]
     Override,
     /// The URL is relative, and the provider has no base URL.
@@ -376,8 +385,8 @@ pub enum RequestRefused {
     /// The placeholder was made in another turn, or it stands where no token may.
     #[error("the placeholder is of another turn or stands where no token may")]
     Placeholder,
-    /// The turn has made as many placeholders as a turn may: 1,024 different ones. Use the same placeholder again, or begin
-    /// another turn.
+    /// The turn has made as many placeholders as a turn may: 1,024 different ones. Use the same
+    /// placeholder again, or begin another turn.
     #[error("the turn has made 1024 placeholders, which is the limit of a turn")]
     TooManyPlaceholders,
     /// The token cannot stand in a header.
@@ -386,8 +395,8 @@ pub enum RequestRefused {
     /// The HTTP client does not send such a request. Nothing was sent.
     #[error("the HTTP client does not send such a request")]
     Client,
-    /// The body that is to be sent cannot be opened or read, is shorter than was said, or was read already. A part of it
-    /// may have been sent.
+    /// The body that is to be sent cannot be opened or read, is shorter than was said, or was read
+    /// already. A part of it may have been sent.
     #[error("the body cannot be read: {0}")]
     Upload(std::io::ErrorKind),
 }

@@ -1,8 +1,10 @@
-//! Per-user OAuth 2 connections for agent runtimes: consent, an encrypted vault, refresh and resolution.
+//! Per-user OAuth 2 connections for agent runtimes: consent, an encrypted vault, refresh and
+//! resolution.
 //!
-//! A user gives consent in a browser once. At each turn the host resolves the *acting user* and a provider to that user's
-//! access token, or sends a request with it. The crate is embeddable and synchronous: it needs no server and no runtime,
-//! and starts a thread only where the host asks for one ([`UpkeepGuard`], [`loopback`], parallel upkeep).
+//! A user gives consent in a browser once. At each turn the host resolves the *acting user* and a
+//! provider to that user's access token, or sends a request with it. The crate is embeddable and
+//! synchronous: it needs no server and no runtime, and starts a thread only where the host asks for
+//! one ([`UpkeepGuard`], [`loopback`], parallel upkeep).
 //!
 //! ```
 //! use valetkey::testing::Host;
@@ -46,17 +48,20 @@
 //!
 //! # Design
 //!
-//! **One transactional vault**, not a token store beside a metadata store: a rotated refresh token, its expiry and its
-//! generation commit together or not at all. **Generation compare-and-swap** everywhere: each write of tokens names the
-//! pair it saw. **Descriptors are data**: a server's quirks are members of a document, there is no code hook. **Secrets are
-//! types**. **Fail closed**: no master key, no vault; there is no "encryption off".
+//! **One transactional vault**, not a token store beside a metadata store: a rotated refresh token,
+//! its expiry and its generation commit together or not at all. **Generation compare-and-swap**
+//! everywhere: each write of tokens names the pair it saw. **Descriptors are data**: a server's
+//! quirks are members of a document, there is no code hook. **Secrets are types**. **Fail closed**:
+//! no master key, no vault; there is no "encryption off".
 //!
 //! # Security
 //!
-//! The library cannot check who a person is: everything rests on [`ActingUser::authenticated`]. Take both names from
-//! your authenticated session. What else is promised, to whom, and what is not, is in `SECURITY.md`.
+//! The library cannot check who a person is: everything rests on [`ActingUser::authenticated`].
+//! Take both names from your authenticated session. What else is promised, to whom, and what is
+//! not, is in `SECURITY.md`.
 
-// The parts that the feature `_internals` shows to this crate's own tests are `pub` where they are defined.
+// The parts that the feature `_internals` shows to this crate's own tests are `pub` where they are
+// defined.
 #![cfg_attr(not(feature = "_internals"), allow(unreachable_pub))]
 
 pub mod clock;

@@ -17,9 +17,10 @@ use crate::vault::{AuditEntry, Forgotten};
 
 /// Every operation on connections, for code that a host substitutes in its tests.
 ///
-/// [`Connections`] implements it and has the same operations as inherent methods. Operations that take a [`Principal`]
-/// work for an [`ActingUser`] on the connections of that user and for an [`Operator`] on all connections of the tenant; a
-/// connection beyond the reach of the caller is [`NotFound`](crate::Error::NotFound). [`loopback`](crate::loopback) and
+/// [`Connections`] implements it and has the same operations as inherent methods. Operations that
+/// take a [`Principal`] work for an [`ActingUser`] on the connections of that user and for an
+/// [`Operator`] on all connections of the tenant; a connection beyond the reach of the caller is
+/// [`NotFound`](crate::Error::NotFound). [`loopback`](crate::loopback) and
 /// [`UpkeepGuard`](crate::UpkeepGuard) accept any implementation.
 ///
 /// A substitute forwards to the connections of a `testing::Host` what it does not change: the

@@ -1,11 +1,11 @@
 //! Values that must not be printed, copied or left in memory.
 //!
-//! Each secret is a type of its own, wiped when dropped, read only through `expose_secret`. None has
-//! `Display`, `Clone`, `PartialEq`, `Deref` or `Serialize`: a secret that can be copied without a word in
-//! the code is a secret that leaks without a word in the review.
+//! Each secret is a type of its own, wiped when dropped, read only through `expose_secret`. None
+//! has `Display`, `Clone`, `PartialEq`, `Deref` or `Serialize`: a secret that can be copied without
+//! a word in the code is a secret that leaks without a word in the review.
 //!
-//! Wiping is best effort. What this crate puts on the heap is overwritten before it is freed; the stack, the
-//! buffers of the TLS library and a core dump are out of its reach.
+//! Wiping is best effort. What this crate puts on the heap is overwritten before it is freed; the
+//! stack, the buffers of the TLS library and a core dump are out of its reach.
 
 use std::fmt;
 
@@ -51,15 +51,19 @@ secret! {
     RefreshToken
 }
 secret! {
-    /// The host's client secret at an authorization server ([RFC 6749 §2.3.1](https://www.rfc-editor.org/rfc/rfc6749#section-2.3.1)).
+    /// The host's client secret at an authorization server
+    /// ([RFC 6749 §2.3.1](https://www.rfc-editor.org/rfc/rfc6749#section-2.3.1)).
     ClientSecret
 }
 secret! {
-    /// An authorization code ([RFC 6749 §1.3.1](https://www.rfc-editor.org/rfc/rfc6749#section-1.3.1)).
+    /// An authorization code
+    /// ([RFC 6749 §1.3.1](https://www.rfc-editor.org/rfc/rfc6749#section-1.3.1)).
     AuthorizationCode
 }
 secret! {
-    /// The `state` of a consent ([RFC 6749 §10.12](https://www.rfc-editor.org/rfc/rfc6749#section-10.12)): 256 random bits, good for one callback.
+    /// The `state` of a consent
+    /// ([RFC 6749 §10.12](https://www.rfc-editor.org/rfc/rfc6749#section-10.12)): 256 random bits,
+    /// good for one callback.
     State
 }
 secret! {
@@ -76,16 +80,19 @@ secret! {
 secret! {
     /// What opens a consent that was prepared for a person: the last part of a one-time link.
     ///
-    /// It opens nothing for anybody else, but treat it as a secret all the same: whoever holds it can use it up.
+    /// It opens nothing for anybody else, but treat it as a secret all the same: whoever holds it
+    /// can use it up.
     Ticket
 }
 secret! {
-    /// An OpenID Connect id token, kept sealed with the refresh token. Never used as a credential here.
+    /// An OpenID Connect id token, kept sealed with the refresh token. Never used as a credential
+    /// here.
     IdToken
 }
 
 impl AccessToken {
-    /// Returns a copy of the token as the [`oauth2`] crate has it, for a library that takes its types.
+    /// Returns a copy of the token as the [`oauth2`] crate has it, for a library that takes its
+    /// types.
     ///
     /// # Security
     ///
@@ -130,8 +137,8 @@ impl fmt::Debug for SecretBytes {
     }
 }
 
-/// Text that may hold a secret and grows without leaving a copy behind: a `String` moves as it grows, and gives its old
-/// buffer back as it is.
+/// Text that may hold a secret and grows without leaving a copy behind: a `String` moves as it
+/// grows, and gives its old buffer back as it is.
 #[derive(Default)]
 pub(crate) struct SecretText(Zeroizing<String>);
 

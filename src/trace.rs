@@ -1,7 +1,9 @@
-//! Spans at the seams and events, for the host's subscriber (feature `tracing`): their names and fields, all in one place.
+//! Spans at the seams and events, for the host's subscriber (feature `tracing`): their names and
+//! fields, all in one place.
 //!
-//! What operators may rely on is the table in `docs/tracing.md`. Fields hold ids, codes and times: never a URL with a query, a
-//! body, a header or a server's words. Without the feature nothing of this is compiled in.
+//! What operators may rely on is the table in `docs/tracing.md`. Fields hold ids, codes and times:
+//! never a URL with a query, a body, a header or a server's words. Without the feature nothing of
+//! this is compiled in.
 
 use crate::error::Result;
 use crate::model::{Connection, ConnectionId, Event, ProviderId, TenantId, UserId};
@@ -18,8 +20,8 @@ pub(crate) enum Seam {
     Maintain,
 }
 
-/// Who it is about, as far as that is known at the beginning. Names that nobody knows are not repeated: whoever asks for
-/// a provider may be a model.
+/// Who it is about, as far as that is known at the beginning. Names that nobody knows are not
+/// repeated: whoever asks for a provider may be a model.
 #[derive(Debug, Clone, Copy, Default)]
 #[cfg_attr(
     not(feature = "tracing"),

@@ -10,17 +10,21 @@ use crate::connections::{Budget, UpkeepReport};
 use crate::error::Result;
 use crate::manager::ConnectionManager;
 
-/// The shortest pause between two runs, whatever a run says: upkeep that has more to do, or fails, must not spin.
+/// The shortest pause between two runs, whatever a run says: upkeep that has more to do, or fails,
+/// must not spin.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// A thread that calls [`maintain`](crate::Connections::maintain) regularly until the guard is dropped.
+/// A thread that calls [`maintain`](crate::Connections::maintain) regularly until the guard is
+/// dropped.
 ///
 /// The first run begins at once. Afterwards the thread waits as long as the report says
-/// ([`UpkeepReport::next`]), at most the interval and at least one second; after a failure it waits for the interval. Several
-/// processes may have a guard over the same vault: each refresh is claimed by one of them.
+/// ([`UpkeepReport::next`]), at most the interval and at least one second; after a failure it waits
+/// for the interval. Several processes may have a guard over the same vault: each refresh is
+/// claimed by one of them.
 ///
-/// Dropping the guard wakes the thread and waits until it has ended. A run that is under way is finished first, which
-/// takes at most the time of the [budget](Budget::time) and of the last request.
+/// Dropping the guard wakes the thread and waits until it has ended. A run that is under way is
+/// finished first, which takes at most the time of the [budget](Budget::time) and of the last
+/// request.
 ///
 /// ```
 /// use valetkey::UpkeepGuard;
@@ -48,7 +52,8 @@ impl UpkeepGuard {
         UpkeepOptions::default().spawn(connections)
     }
 
-    /// Returns options for upkeep: how often it runs, how much it does, and who learns of the results.
+    /// Returns options for upkeep: how often it runs, how much it does, and who learns of the
+    /// results.
     pub fn options() -> UpkeepOptions {
         UpkeepOptions::default()
     }
@@ -65,7 +70,8 @@ impl Drop for UpkeepGuard {
         self.shared.lock().is_over = true;
         self.shared.changed.notify_all();
         if let Some(thread) = self.thread.take() {
-            // A callback that owns the guard may drop it on the thread itself, which cannot wait for its own end.
+            // A callback that owns the guard may drop it on the thread itself, which cannot wait
+            // for its own end.
             if thread.thread().id() != thread::current().id() {
                 // A panic of the callback was reported when it happened.
                 let _ = thread.join();
@@ -137,8 +143,8 @@ impl UpkeepOptions {
         self
     }
 
-    /// Calls this closure after each run with its report or its error. It runs on the thread of upkeep and delays the
-    /// next run; if it panics, upkeep ends.
+    /// Calls this closure after each run with its report or its error. It runs on the thread of
+    /// upkeep and delays the next run; if it panics, upkeep ends.
     pub fn on_run(mut self, on_run: impl FnMut(&Result<UpkeepReport>) + Send + 'static) -> Self {
         self.on_run = Box::new(on_run);
         self
@@ -206,7 +212,8 @@ impl Shared {
         self.wishes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until the pause is over or the guard says something, and returns whether upkeep is to end.
+    /// Waits until the pause is over or the guard says something, and returns whether upkeep is to
+    /// end.
     fn is_over_after(&self, pause: Duration) -> bool {
         let (mut wishes, _) = self
             .changed

@@ -61,7 +61,8 @@ impl<R: Read> Read for Watched<R> {
     }
 }
 
-/// Serves `PUT` by counting, and `GET` by 64 MiB that end in the token of the request, cut by the end of a write.
+/// Serves `PUT` by counting, and `GET` by 64 MiB that end in the token of the request, cut by the
+/// end of a write.
 fn serve(listener: TcpListener) {
     for stream in listener.incoming() {
         let mut stream = stream.unwrap();
@@ -110,7 +111,8 @@ fn read_head(stream: &mut TcpStream) -> String {
     head
 }
 
-/// A turn of a person who is connected to a service on this machine: its API over the socket, all else in process.
+/// A turn of a person who is connected to a service on this machine: its API over the socket, all
+/// else in process.
 fn turn() -> Turn {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let origin = format!("http://{}", listener.local_addr().unwrap());

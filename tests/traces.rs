@@ -1,4 +1,5 @@
-//! A subscriber that reads everything, at every level, while every service is walked: spans with their outcome, and no secret.
+//! A subscriber that reads everything, at every level, while every service is walked: spans with
+//! their outcome, and no secret.
 
 mod support;
 
@@ -144,7 +145,8 @@ struct Walk {
 }
 
 impl Walk {
-    /// Consent, use, expiry, an outage, revocation, for good and for bad; `act` is never asked what came of it.
+    /// Consent, use, expiry, an outage, revocation, for good and for bad; `act` is never asked what
+    /// came of it.
     fn through(&self, service: &str) {
         let (connections, alice) = (&self.connections, &self.alice);
         let resolver = Resolver::new(connections.clone());

@@ -1,8 +1,8 @@
 //! Scenarios side by side in one run.
 //!
-//! Absolute times belong to a machine; the ratio of two scenarios measured in the same round carries over. Each
-//! scenario is calibrated to about 20 ms, and the rounds interleave them, so that a change of clock speed or a noisy
-//! neighbour meets all of them alike.
+//! Absolute times belong to a machine; the ratio of two scenarios measured in the same round
+//! carries over. Each scenario is calibrated to about 20 ms, and the rounds interleave them, so
+//! that a change of clock speed or a noisy neighbour meets all of them alike.
 
 #![allow(dead_code, reason = "each bench takes what it needs of it")]
 
@@ -11,7 +11,7 @@ pub mod people;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-/// How long one scenario runs in one round.
+/// The time for which one scenario runs in one round.
 const SLICE: Duration = Duration::from_millis(20);
 
 /// One thing to measure.
@@ -106,12 +106,12 @@ pub fn run(scenarios: &mut [Scenario<'_>], count_allocations: impl Fn(&mut dyn F
     }
 }
 
-/// Whether the command line says so.
+/// Returns whether the command line says so.
 pub fn asked(option: &str) -> bool {
     std::env::args().any(|argument| argument == option)
 }
 
-/// Whether this is a short run, to see that the bench still works.
+/// Returns whether this is a short run, to see that the bench still works.
 pub fn is_smoke() -> bool {
     asked("--smoke") || asked("--test")
 }

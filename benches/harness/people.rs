@@ -173,8 +173,9 @@ fn store(vault: &impl GrantStore, grant: &Grant, connection: &Connection) {
     assert!(matches!(outcome, Ok(StoreOutcome::Stored { .. })), "{outcome:?}");
 }
 
-/// Copies every row of a vault that is closed, under other names, until there are `times` as many. The copies do not
-/// open; they make the tables as large as those of a vault that has grown, in seconds instead of minutes.
+/// Copies every row of a vault that is closed, under other names, until there are `times` as many.
+/// The copies do not open; they make the tables as large as those of a vault that has grown, in
+/// seconds instead of minutes.
 pub fn multiply(path: &Path, times: usize) {
     let database = Database::open(path).expect("a database");
     database

@@ -46,7 +46,8 @@ pub fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         open_in_browser(&link);
     }
 
-    // A denied consent or a stray callback is reported too; the consent stays open for the next try.
+    // A denied consent or a stray callback is reported too; the consent stays open for the next
+    // try.
     let connection = loop {
         match reported.recv_timeout(Duration::from_secs(600))? {
             Ok(connection) => break connection,
@@ -251,7 +252,8 @@ fn registration(redirect_uri: &str) -> Result<ClientRegistration, Box<dyn Error>
     })
 }
 
-/// Opens the application's own link, never the server's: this process hands it to another program as one argument.
+/// Opens the application's own link, never the server's: this process hands it to another program
+/// as one argument.
 fn open_in_browser(link: &str) {
     let opener = if cfg!(target_os = "macos") {
         "open"

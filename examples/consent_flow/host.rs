@@ -1,7 +1,8 @@
 //! The host's side in a browser: a link that begins a consent, and the callback that completes it.
 //!
-//! Who is asking comes from a session cookie, which stands for whatever login your application has. What ties the
-//! consent to the browser is in a cookie of its own. Neither is ever taken from the callback's query.
+//! Who is asking comes from a session cookie, which stands for whatever login your application has.
+//! What ties the consent to the browser is in a cookie of its own. Neither is ever taken from the
+//! callback's query.
 
 use std::sync::mpsc::Sender;
 
@@ -31,7 +32,8 @@ impl Host {
         }
     }
 
-    /// Logs a person in (a real host has done that long before) and sends them to the authorization server.
+    /// Logs a person in (a real host has done that long before) and sends them to the authorization
+    /// server.
     fn log_in_and_connect(&self, user: &str) -> HttpResponse {
         let Some(acting_user) = acting_user(user) else {
             return page(StatusCode::BAD_REQUEST, "That is no name.");

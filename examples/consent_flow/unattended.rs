@@ -23,7 +23,8 @@ pub fn run() -> Result<(), Box<dyn Error>> {
     let directory = tempfile::tempdir()?;
     let file = directory.path().join("connections.db");
 
-    // Time is moved by hand, for the library and the sandbox alike, so that a token can expire at once.
+    // Time is moved by hand, for the library and the sandbox alike, so that a token can expire at
+    // once.
     let clock = ManualClock::default();
     let server = Loopback::bind("127.0.0.1", 0)?;
     let sandbox = Sandbox::at(&server.origin(), clock.clone());
@@ -103,7 +104,8 @@ pub fn run() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Walks a consent as a browser would: the application's link, the server's page, its form, the callback.
+/// Walks a consent as a browser would: the application's link, the server's page, its form, the
+/// callback.
 fn consent(origin: &str, person: &str, reported: &Receiver<Outcome>) -> Result<(), Box<dyn Error>> {
     let mut browser = Browser::new();
     let page = browser.open(&format!("{origin}/login/{person}"))?;
@@ -162,7 +164,8 @@ fn revoke(
     Ok(())
 }
 
-/// The sealed records, read from the file by plain SQL: ciphertext, as anybody with the file could take it.
+/// The sealed records, read from the file by plain SQL: ciphertext, as anybody with the file could
+/// take it.
 fn sealed_tokens(file: &Path) -> Result<BTreeSet<Vec<u8>>, Box<dyn Error>> {
     let database = rusqlite::Connection::open_with_flags(file, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     let mut statement = database.prepare("SELECT access FROM secrets UNION ALL SELECT rest FROM secrets")?;
@@ -172,7 +175,7 @@ fn sealed_tokens(file: &Path) -> Result<BTreeSet<Vec<u8>>, Box<dyn Error>> {
     Ok(records)
 }
 
-/// Whether any sixteen bytes in a row of these records stand in a file of the vault.
+/// Returns whether any sixteen bytes in a row of these records stand in a file of the vault.
 fn any_piece_in(records: &[&Vec<u8>], file: &Path) -> Result<bool, Box<dyn Error>> {
     // A record stands in its slot with zeros behind it, which are in every file.
     let sealed = |piece: &&[u8]| piece.iter().filter(|byte| **byte != 0).count() > 8;
@@ -191,7 +194,7 @@ fn any_piece_in(records: &[&Vec<u8>], file: &Path) -> Result<bool, Box<dyn Error
     Ok(false)
 }
 
-/// How often a secret of the sandbox stands in a file.
+/// Returns how often a secret of the sandbox stands in a file.
 fn secrets_in(directory: &Path) -> Result<usize, Box<dyn Error>> {
     let mut found = 0;
     for entry in fs::read_dir(directory)? {

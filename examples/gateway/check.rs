@@ -1,4 +1,5 @@
-//! The walk of a person through the demonstration, without the person. Fails unless every step held.
+//! The walk of a person through the demonstration, without the person. Fails unless every step
+//! held.
 
 use std::error::Error;
 

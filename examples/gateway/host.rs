@@ -1,4 +1,5 @@
-//! The host: it signs people in, runs an agent for them, and mounts the gateway. A real one has all of that already.
+//! The host: it signs people in, runs an agent for them, and mounts the gateway. A real one has all
+//! of that already.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -113,7 +114,8 @@ impl Host {
         response
     }
 
-    /// A turn of an agent that reads notes: with the person's authorization, or with a link to give it.
+    /// A turn of an agent that reads notes: with the person's authorization, or with a link to give
+    /// it.
     fn agent(&self, person: &str) -> String {
         let Ok(person) = acting_user(person) else {
             return String::new();
@@ -163,7 +165,8 @@ fn outgoing(response: Response<Vec<u8>>) -> HttpResponse {
     converted
 }
 
-/// Where a person goes after the sign-in: always to a path of this host. The form names it, and other addresses are ignored.
+/// Returns where a person goes after the sign-in: always to a path of this host. The form names it,
+/// and other addresses are ignored.
 fn way_back(fields: Option<&str>) -> String {
     let mut fields = form_urlencoded::parse(fields.unwrap_or_default().as_bytes());
     fields

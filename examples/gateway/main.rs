@@ -1,5 +1,5 @@
-//! The whole thing in a browser, with nothing to set up: a host, its users, the gateway's page, and a provider that
-//! grants everything.
+//! The whole thing in a browser, with nothing to set up: a host, its users, the gateway's page, and
+//! a provider that grants everything.
 //!
 //! ```text
 //! cargo run --example gateway              # prints an address; open it, sign in, connect, revoke
@@ -70,7 +70,8 @@ fn run(check: bool) -> Result<(), Box<dyn Error>> {
     println!("Sign in as Ada or Grace to connect something, as Olga to look after everybody's.");
     println!("Nothing is kept: Ctrl-C ends it all.");
     loop {
-        // UpkeepReport is a call that the host makes: here every few seconds, so that "last used" is soon to be seen.
+        // UpkeepReport is a call that the host makes: here every few seconds, so that "last used"
+        // is soon to be seen.
         connections.maintain(Budget::default())?;
         std::thread::sleep(Duration::from_secs(5));
     }

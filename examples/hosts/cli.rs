@@ -1,4 +1,5 @@
-//! A command-line program: its user connects a service in their browser, and the program calls it as them.
+//! A command-line program: its user connects a service in their browser, and the program calls it
+//! as them.
 //!
 //! `cargo run --example host_cli`
 #![allow(clippy::print_stdout, reason = "an example talks to its reader")]
@@ -18,7 +19,8 @@ use valetkey::{ActingUser, Connections, Resolver, SystemClock, loopback};
 fn main() -> Result<(), Box<dyn Error>> {
     let directory = tempfile::tempdir()?;
     let sandbox = Sandbox::new(SystemClock);
-    // A real program reads its key (`MasterKey::from_file`) and registers a client of a provider of the catalog.
+    // A real program reads its key (`MasterKey::from_file`) and registers a client of a provider of
+    // the catalog.
     let connections = Connections::open(directory.path().join("agent.db"), MasterKey::generate()?)?
         .server(sandbox.server())
         .provider(sandbox.provider("notes"))

@@ -1,5 +1,5 @@
-//! A nightly job: it acts for people who are not there, mails a link to those who must connect, and leaves upkeep to a
-//! thread.
+//! A nightly job: it acts for people who are not there, mails a link to those who must connect, and
+//! leaves upkeep to a thread.
 //!
 //! `cargo run --example host_job`
 #![allow(clippy::print_stdout, reason = "an example talks to its reader")]

@@ -1,4 +1,5 @@
-//! An MCP server: a tool needs a consent, the client shows the link, and the same call succeeds afterwards.
+//! An MCP server: a tool needs a consent, the client shows the link, and the same call succeeds
+//! afterwards.
 //!
 //! `cargo run --example host_mcp`
 #![allow(clippy::print_stdout, reason = "an example talks to its reader")]
@@ -14,7 +15,8 @@ use valetkey::resolver::mcp::{RequestStateKey, input_required};
 use valetkey::testing::Host;
 use valetkey::vault::MasterKey;
 
-/// Answers `tools/call`. The turn belongs to the person whom the server authenticated, whatever the client writes.
+/// Answers `tools/call`. The turn belongs to the person whom the server authenticated, whatever the
+/// client writes.
 fn call(turn: &Turn, states: &RequestStateKey, parameters: &Value) -> Result<Value, Box<dyn Error>> {
     if let Some(state) = parameters["requestState"].as_str() {
         states.open(turn, "tools/call", parameters, state)?;

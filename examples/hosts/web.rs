@@ -1,4 +1,5 @@
-//! A web application on axum: the gateway under `/connections`, and an agent that acts for the user who is signed in.
+//! A web application on axum: the gateway under `/connections`, and an agent that acts for the user
+//! who is signed in.
 //!
 //! `cargo run --example host_web`
 #[path = "../support/mod.rs"]

@@ -18,7 +18,8 @@ pub struct Loopback {
 }
 
 impl Loopback {
-    /// Binds a port, any free one for 0. `host` is the name that its URL bears: `127.0.0.1` or `localhost`.
+    /// Binds a port, any free one for 0. `host` is the name that its URL bears: `127.0.0.1` or
+    /// `localhost`.
     pub fn bind(host: &'static str, port: u16) -> std::io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", port))?;
         let port = listener.local_addr()?.port();

@@ -156,8 +156,8 @@ fn refresh(number: u8, generation: u64) -> String {
     format!("MARKER-refresh-{number}-{generation}-").repeat(9)
 }
 
-/// A file that was altered anywhere yields each connection's own token, an error or nothing. It never causes a panic,
-/// and never yields another connection's token.
+/// A file that was altered anywhere yields each connection's own token, an error or nothing. It
+/// never causes a panic, and never yields another connection's token.
 pub fn mutated_database(data: &[u8]) {
     let Some((choice, edits)) = data.split_first() else {
         return;

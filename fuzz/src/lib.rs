@@ -1,7 +1,7 @@
 //! What is fuzzed: one function for each target, which panics if a promise is broken.
 //!
-//! The targets in `fuzz_targets` call them with libFuzzer, the test in `tests` with the seeds and what a plain
-//! mutator makes of them.
+//! The targets in `fuzz_targets` call them with libFuzzer, the test in `tests` with the seeds and
+//! what a plain mutator makes of them.
 
 #![forbid(unsafe_code)]
 
@@ -33,8 +33,8 @@ pub const TARGETS: [Target; 8] = [
     ("mutated_database", mutated_database),
 ];
 
-/// Changes `bytes` as `edits` says: three bytes each, a place and what is done there. What is left over cuts or
-/// extends the end.
+/// Changes `bytes` as `edits` says: three bytes each, a place and what is done there. What is left
+/// over cuts or extends the end.
 fn edit(bytes: &mut Vec<u8>, edits: &[u8]) {
     let (edits, end) = edits.as_chunks::<3>();
     for [high, low, value] in edits {

@@ -25,7 +25,8 @@ pub fn callback_query(data: &[u8]) {
     };
     assert!(printed.len() < LONGEST_DEBUG, "it prints what it was given");
 
-    // A bare query means the same as a URL that has it. What people paste around one is cut off at its ends only.
+    // A bare query means the same as a URL that has it. What people paste around one is cut off at
+    // its ends only.
     let is_bare = text
         .bytes()
         .all(|byte| byte.is_ascii_alphanumeric() || b"-._~!$&*+,;=@%".contains(&byte));

@@ -1,7 +1,8 @@
 //! An allocator that gives nothing back: what is freed stays as it was, to be searched in the end.
 //!
-//! Each block has a header in front of it, through which the freed ones are chained: the allocator itself allocates
-//! nothing. A block that grows is moved to a new one, always, and the old one stays: what `realloc` leaves behind shows.
+//! Each block has a header in front of it, through which the freed ones are chained: the allocator
+//! itself allocates nothing. A block that grows is moved to a new one, always, and the old one
+//! stays: what `realloc` leaves behind shows.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -34,8 +35,8 @@ fn is_apart() -> bool {
     APART.try_with(|depth| depth.get() > 0).unwrap_or(true)
 }
 
-/// Runs what is not ours to answer for: the world around the library, which makes the secrets up and looks for them.
-/// Blocks freed in it are overwritten and given back.
+/// Runs what is not ours to answer for: the world around the library, which makes the secrets up
+/// and looks for them. Blocks freed in it are overwritten and given back.
 pub(crate) fn apart<T>(act: impl FnOnce() -> T) -> T {
     struct Leave;
     impl Drop for Leave {
@@ -67,8 +68,8 @@ pub(crate) struct Freed<'a> {
 pub(crate) fn search(mut look: impl FnMut(&Freed<'_>)) {
     let mut next = FREED.swap(ptr::null_mut(), Ordering::SeqCst);
     while !next.is_null() {
-        // SAFETY: the header was written by `dealloc`, the block behind it is not in use any more, and this chain is the
-        // only way to either.
+        // SAFETY: the header was written by `dealloc`, the block behind it is not in use any more,
+        // and this chain is the only way to either.
         let (header, bytes) = unsafe {
             let header = &*next;
             let block = next.add(1).cast::<u8>();
@@ -94,15 +95,15 @@ fn with_header(layout: Layout) -> Option<(Layout, usize)> {
     Some((whole, offset))
 }
 
-// SAFETY: every block comes from `System` with a larger layout, and goes back to it with the same one.
-// `realloc` and `alloc_zeroed` are the standard's own, by these two.
+// SAFETY: every block comes from `System` with a larger layout, and goes back to it with the same
+// one. `realloc` and `alloc_zeroed` are the standard's own, by these two.
 unsafe impl GlobalAlloc for Keeper {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let Some((whole, offset)) = with_header(layout) else {
             return ptr::null_mut();
         };
-        // Zeroed: a block that is freed half written must not show what somebody else left in it before.
-        // SAFETY: the size is not zero, for the header is in it.
+        // Zeroed: a block that is freed half written must not show what somebody else left in it
+        // before. SAFETY: the size is not zero, for the header is in it.
         let base = unsafe { System.alloc_zeroed(whole) };
         if base.is_null() {
             return base;
@@ -118,7 +119,8 @@ unsafe impl GlobalAlloc for Keeper {
         // SAFETY: `alloc` gave out this block at this offset.
         let base = unsafe { block.sub(offset) };
         if is_apart() || !KEEPING.load(Ordering::Relaxed) {
-            // SAFETY: the block is as long as its layout says, and came from `System` with the larger one.
+            // SAFETY: the block is as long as its layout says, and came from `System` with the
+            // larger one.
             unsafe {
                 ptr::write_bytes(block, 0, layout.size());
                 System.dealloc(base, whole);
@@ -134,8 +136,8 @@ unsafe impl GlobalAlloc for Keeper {
             #[cfg(feature = "trace")]
             frames: frames(),
         };
-        // SAFETY: there is room for a header in front of every block, aligned like it: `offset` is a multiple of its
-        // alignment and of the block's.
+        // SAFETY: there is room for a header in front of every block, aligned like it: `offset` is
+        // a multiple of its alignment and of the block's.
         unsafe { header.write(kept) };
         let mut head = FREED.load(Ordering::Relaxed);
         loop {

@@ -1,5 +1,5 @@
-//! Lives through whole lives of connections under an allocator that keeps every freed block as it was, and looks for every
-//! secret in all of them. Fails if one is found: it was freed unwiped.
+//! Lives through whole lives of connections under an allocator that keeps every freed block as it
+//! was, and looks for every secret in all of them. Fails if one is found: it was freed unwiped.
 
 #![deny(unsafe_code)]
 
@@ -194,7 +194,7 @@ fn place(_: &[usize]) -> String {
     String::new()
 }
 
-/// Where in this repository the block was freed, the innermost first.
+/// Returns where in this repository the block was freed, the innermost first.
 #[cfg(feature = "trace")]
 fn place(frames: &[usize]) -> String {
     let mut places = Vec::new();

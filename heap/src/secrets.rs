@@ -47,7 +47,8 @@ impl Secrets {
     }
 }
 
-/// The forms in which a secret is written somewhere: as it is, in a form, in JSON, in base64 at any place, in hexadecimal.
+/// The forms in which a secret is written somewhere: as it is, in a form, in JSON, in base64 at any
+/// place, in hexadecimal.
 fn forms(value: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
     let encoded: String = form_urlencoded::byte_serialize(value).collect();
     let mut forms = vec![

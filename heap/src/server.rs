@@ -1,7 +1,8 @@
 //! An authorization server and an API in a closure: canned answers with secrets made up here.
 //!
-//! It stands outside of what is inspected, but for two things that are the library's: the request that it is given, which it
-//! lets go of where the library answers for it, and the body that it answers with.
+//! It stands outside of what is inspected, but for two things that are the library's: the request
+//! that it is given, which it lets go of where the library answers for it, and the body that it
+//! answers with.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -25,7 +25,7 @@ pub(crate) struct Kind {
     pub(crate) refresh_with: RefreshWith,
     /// The name under which the callback has the code.
     pub(crate) code: Option<&'static str>,
-    /// Whether parameters go by other names.
+    /// True if parameters go by other names.
     pub(crate) renamed: bool,
 }
 
@@ -47,7 +47,8 @@ struct Walk<'a> {
     operator: Operator,
 }
 
-/// Lives that life over this vault. `between` is called while something is stored: to rotate keys, where there are any.
+/// Lives that life over this vault. `between` is called while something is stored: to rotate keys,
+/// where there are any.
 pub(crate) fn walk(kind: &Kind, server: &Server, vault: impl Vault, between: &dyn Fn()) {
     let clock = ManualClock::default();
     let tenant = || TenantId::new(TENANT).expect("a name");
@@ -101,7 +102,8 @@ impl Walk<'_> {
         callback.into()
     }
 
-    /// As the host does it when the browser comes back; its own copies of the callback are its own to wipe.
+    /// As the host does it when the browser comes back; its own copies of the callback are its own
+    /// to wipe.
     fn complete(&self, consent: &Consent) -> Result<Connection, Error> {
         let callback = apart(|| self.callback(consent));
         let response = AuthorizationResponse::parse(&callback)?;

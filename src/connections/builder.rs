@@ -28,7 +28,8 @@ impl Connections {
         ConnectionsBuilder::new(Arc::new(vault))
     }
 
-    /// Begins to build connections over the vault in the SQLite file at `path`, which is made if it does not exist.
+    /// Begins to build connections over the vault in the SQLite file at `path`, which is made if it
+    /// does not exist.
     ///
     /// ```no_run
     /// use valetkey::provider::ClientRegistration;
@@ -45,7 +46,8 @@ impl Connections {
     ///
     /// # Errors
     ///
-    /// [`Vault`](crate::Error::Vault), for the reasons that [`SqliteVault::open`](crate::vault::SqliteVault::open) lists.
+    /// [`Vault`](crate::Error::Vault), for the reasons that
+    /// [`SqliteVault::open`](crate::vault::SqliteVault::open) lists.
     #[cfg(feature = "sqlite")]
     pub fn open(
         path: impl AsRef<std::path::Path>,
@@ -82,8 +84,8 @@ impl ConnectionsBuilder {
     }
 
     /// Registers the host's OAuth app at an authorization server, such as
-    /// [`catalog::GOOGLE`](crate::catalog::GOOGLE). It serves all providers of that server, and every tenant for which
-    /// the source of [`clients`](Self::clients) has no registration.
+    /// [`catalog::GOOGLE`](crate::catalog::GOOGLE). It serves all providers of that server, and
+    /// every tenant for which the source of [`clients`](Self::clients) has no registration.
     #[must_use]
     pub fn client(mut self, server: impl AsRef<str>, registration: ClientRegistration) -> Self {
         match ServerId::new(server.as_ref()) {
@@ -93,8 +95,9 @@ impl ConnectionsBuilder {
         self
     }
 
-    /// Looks up the client registrations of tenants in this source. It is asked first; a registration from
-    /// [`client`](Self::client) applies to the tenants for which it has none. Each call replaces the source.
+    /// Looks up the client registrations of tenants in this source. It is asked first; a
+    /// registration from [`client`](Self::client) applies to the tenants for which it has none.
+    /// Each call replaces the source.
     #[must_use]
     pub fn clients(mut self, source: impl ClientSource) -> Self {
         self.registry.set_source(Arc::new(source));
@@ -162,18 +165,21 @@ impl ConnectionsBuilder {
     ///
     /// # Security
     ///
-    /// For tests and demonstrations against a server on the same machine. Everything else stays `https`.
+    /// For tests and demonstrations against a server on the same machine. Everything else stays
+    /// `https`.
     #[must_use]
     pub const fn dangerous_loopback_http(mut self) -> Self {
         self.transport = Transport::HttpsOrLoopback;
         self
     }
 
-    /// Checks and compiles the descriptors that were added, checks the registrations, and builds the connections.
+    /// Checks and compiles the descriptors that were added, checks the registrations, and builds
+    /// the connections.
     ///
     /// # Errors
     ///
-    /// [`Misconfigured`](crate::Error::Misconfigured) names the descriptor and the field, or says that there is no HTTP client.
+    /// [`Misconfigured`](crate::Error::Misconfigured) names the descriptor and the field, or says
+    /// that there is no HTTP client.
     pub fn build(self) -> Result<Connections> {
         if let Some(invalid) = self.invalid {
             return Err(invalid.into());

@@ -45,8 +45,8 @@ use crate::vault::{AuditEntry, AuditFilter, Forget, Forgotten};
 
 /// The connections of a host: consent, refresh, revocation, upkeep.
 ///
-/// Cheap to clone, `Send + Sync`, without a runtime or a lasting thread of its own. Build one for a process and share it:
-/// refreshes of the same grant are joined within it.
+/// Cheap to clone, `Send + Sync`, without a runtime or a lasting thread of its own. Build one for a
+/// process and share it: refreshes of the same grant are joined within it.
 #[derive(Clone)]
 pub struct Connections {
     engine: Arc<Engine>,
@@ -63,8 +63,8 @@ impl Connections {
         &self.engine
     }
 
-    /// Returns the providers that every tenant can connect: those whose authorization server has a registration for all
-    /// tenants.
+    /// Returns the providers that every tenant can connect: those whose authorization server has a
+    /// registration for all tenants.
     #[must_use]
     pub fn providers(&self) -> Vec<&Provider> {
         let registry = &self.engine.registry;
@@ -75,12 +75,13 @@ impl Connections {
             .collect()
     }
 
-    /// Returns the providers that a tenant can connect, in the order of their ids: those whose authorization server has a
-    /// valid client registration of the tenant or for all tenants.
+    /// Returns the providers that a tenant can connect, in the order of their ids: those whose
+    /// authorization server has a valid client registration of the tenant or for all tenants.
     ///
     /// # Errors
     ///
-    /// [`Unavailable`](crate::Error::Unavailable) if the [`ClientSource`](crate::provider::ClientSource) fails.
+    /// [`Unavailable`](crate::Error::Unavailable) if the
+    /// [`ClientSource`](crate::provider::ClientSource) fails.
     pub fn providers_for(&self, tenant: &TenantId) -> Result<Vec<&Provider>> {
         let offered = self.engine.offered(tenant)?;
         Ok(offered
@@ -92,17 +93,18 @@ impl Connections {
 
 impl Connections {
     /// Begins a consent for a connection of the acting user. Send the browser to
-    /// [`Consent::authorization_url`], and keep [`Consent::binding`] in a cookie of that browser until
-    /// [`complete`](Self::complete).
+    /// [`Consent::authorization_url`], and keep [`Consent::binding`] in a cookie of that browser
+    /// until [`complete`](Self::complete).
     ///
     /// # Errors
     ///
     /// [`UnknownProvider`](crate::Error::UnknownProvider) if no provider has this id;
-    /// [`Misconfigured`](crate::Error::Misconfigured) if its authorization server has no valid client registration;
-    /// [`Parameter`](crate::Error::Parameter) for a parameter in the options that is missing, unknown or malformed;
-    /// [`NotFound`](crate::Error::NotFound) if the options name a connection that is not within reach;
-    /// [`NotOneGrant`](crate::Error::NotOneGrant) if one grant cannot serve the named services;
-    /// [`Vault`](crate::Error::Vault) if the vault fails.
+    /// [`Misconfigured`](crate::Error::Misconfigured) if its authorization server has no valid
+    /// client registration; [`Parameter`](crate::Error::Parameter) for a parameter in the options
+    /// that is missing, unknown or malformed; [`NotFound`](crate::Error::NotFound) if the options
+    /// name a connection that is not within reach; [`NotOneGrant`](crate::Error::NotOneGrant) if
+    /// one grant cannot serve the named services; [`Vault`](crate::Error::Vault) if the vault
+    /// fails.
     pub fn start(
         &self,
         acting_user: &ActingUser,
@@ -113,8 +115,8 @@ impl Connections {
         start::start(&self.engine, acting_user, owner, provider.as_ref(), options)
     }
 
-    /// Begins a consent for a workspace connection. The operator gives the consent, and completes it as
-    /// [`Operator::acting_user`].
+    /// Begins a consent for a workspace connection. The operator gives the consent, and completes
+    /// it as [`Operator::acting_user`].
     ///
     /// # Errors
     ///
@@ -134,9 +136,9 @@ impl Connections {
         )
     }
 
-    /// Prepares a consent for a user who is not in front of a browser now. An agent in a chat or an operator passes the
-    /// link on. Put the ticket into a link on the host's own origin. Only this user can open it, for
-    /// [`Settings::ticket_lifetime`], until the consent is answered.
+    /// Prepares a consent for a user who is not in front of a browser now. An agent in a chat or an
+    /// operator passes the link on. Put the ticket into a link on the host's own origin. Only this
+    /// user can open it, for [`Settings::ticket_lifetime`], until the consent is answered.
     ///
     /// # Errors
     ///
@@ -151,21 +153,23 @@ impl Connections {
         link::prepare(&self.engine, acting_user, owner, provider.as_ref(), options)
     }
 
-    /// Begins the consent that was prepared, when the user has opened its link. If the user opens the link again while the
-    /// consent is pending, in any browser, the result is the same authorization URL and binding. If the authorization has
-    /// expired unanswered, a new one begins.
+    /// Begins the consent that was prepared, when the user has opened its link. If the user opens
+    /// the link again while the consent is pending, in any browser, the result is the same
+    /// authorization URL and binding. If the authorization has expired unanswered, a new one
+    /// begins.
     ///
     /// # Errors
     ///
-    /// [`Consent`](crate::Error::Consent) if the ticket is unknown, has expired or belongs to another user, for whom it
-    /// stays valid. If this user has answered the consent, [`Used`](crate::error::ConsentError::Used) carries its id, and
-    /// [`poll`](Self::poll) returns the outcome. Otherwise those of [`start`](Self::start).
+    /// [`Consent`](crate::Error::Consent) if the ticket is unknown, has expired or belongs to
+    /// another user, for whom it stays valid. If this user has answered the consent,
+    /// [`Used`](crate::error::ConsentError::Used) carries its id, and [`poll`](Self::poll) returns
+    /// the outcome. Otherwise those of [`start`](Self::start).
     pub fn open_link(&self, acting_user: &ActingUser, ticket: &Ticket) -> Result<Consent> {
         link::open_prepared(&self.engine, acting_user, ticket)
     }
 
-    /// Returns the state of a consent of this user, by its [id](Consent::id), whichever process began it. A ticket and the
-    /// flow that it opened are one consent.
+    /// Returns the state of a consent of this user, by its [id](Consent::id), whichever process
+    /// began it. A ticket and the flow that it opened are one consent.
     ///
     /// # Errors
     ///
@@ -175,8 +179,9 @@ impl Connections {
         poll::poll(&self.engine, acting_user, id)
     }
 
-    /// Withdraws a consent of this user. Its link opens nothing any more, and a flow that it opened cannot be completed.
-    /// Returns the state afterwards, which is not [`Cancelled`](ConsentState::Cancelled) if the consent had ended before.
+    /// Withdraws a consent of this user. Its link opens nothing any more, and a flow that it opened
+    /// cannot be completed. Returns the state afterwards, which is not
+    /// [`Cancelled`](ConsentState::Cancelled) if the consent had ended before.
     ///
     /// # Errors
     ///
@@ -185,8 +190,8 @@ impl Connections {
         poll::cancel(&self.engine, acting_user, id)
     }
 
-    /// Returns the open consents of a user of the operator's workspace, oldest first: links that were not opened or not
-    /// answered, and flows in progress.
+    /// Returns the open consents of a user of the operator's workspace, oldest first: links that
+    /// were not opened or not answered, and flows in progress.
     ///
     /// # Errors
     ///
@@ -195,8 +200,8 @@ impl Connections {
         poll::open_consents(&self.engine, operator.tenant(), user)
     }
 
-    /// Withdraws a consent of a user of the operator's workspace, for example after a link was sent to a wrong address. The
-    /// audit records a denial.
+    /// Withdraws a consent of a user of the operator's workspace, for example after a link was sent
+    /// to a wrong address. The audit records a denial.
     ///
     /// # Errors
     ///
@@ -206,20 +211,23 @@ impl Connections {
         poll::withdraw(&self.engine, operator.tenant(), user, id)
     }
 
-    /// Completes a consent: checks that the response belongs to it, exchanges the code, determines the account, and seals the
-    /// tokens.
+    /// Completes a consent: checks that the response belongs to it, exchanges the code, determines
+    /// the account, and seals the tokens.
     ///
     /// # Errors
     ///
-    /// [`Consent`](crate::Error::Consent) says what was wrong and whether the consent is still open. Nothing is stored
-    /// unless every step succeeds. Browsers deliver callbacks twice: for the second delivery, by the same user in the same
-    /// browser, the error is [`Used`](crate::error::ConsentError::Used), during the first one and after it. A code is
-    /// never exchanged twice. Lead the user to the state that [`poll`](Self::poll) returns for the id in that error.
+    /// [`Consent`](crate::Error::Consent) says what was wrong and whether the consent is still
+    /// open. Nothing is stored unless every step succeeds. Browsers deliver callbacks twice: for
+    /// the second delivery, by the same user in the same browser, the error is
+    /// [`Used`](crate::error::ConsentError::Used), during the first one and after it. A code is
+    /// never exchanged twice. Lead the user to the state that [`poll`](Self::poll) returns for the
+    /// id in that error.
     ///
     /// # Security
     ///
-    /// `acting_user` is the user of the session in which the callback arrived, and `binding` comes from the cookie of that
-    /// browser. Never take either from the query of the callback, which an attacker can write.
+    /// `acting_user` is the user of the session in which the callback arrived, and `binding` comes
+    /// from the cookie of that browser. Never take either from the query of the callback, which an
+    /// attacker can write.
     pub fn complete(
         &self,
         acting_user: &ActingUser,
@@ -233,8 +241,8 @@ impl Connections {
         )
     }
 
-    /// Returns the connections that the caller can see, oldest first. Revoked ones are left out unless the filter includes
-    /// them.
+    /// Returns the connections that the caller can see, oldest first. Revoked ones are left out
+    /// unless the filter includes them.
     ///
     /// # Errors
     ///
@@ -262,10 +270,11 @@ impl Connections {
         Ok(found)
     }
 
-    /// Counts the connections of the operator's workspace by provider and status, revoked ones included: numbers for
-    /// metrics. A provider without a connection is absent.
+    /// Counts the connections of the operator's workspace by provider and status, revoked ones
+    /// included: numbers for metrics. A provider without a connection is absent.
     ///
-    /// Reads every connection of the workspace, in pages of 100. Call it at the pace of a metric, not of a request.
+    /// Reads every connection of the workspace, in pages of 100. Call it at the pace of a metric,
+    /// not of a request.
     ///
     /// ```
     /// use valetkey::testing::Host;
@@ -288,8 +297,8 @@ impl Connections {
     ///
     /// # Errors
     ///
-    /// [`NotFound`](crate::Error::NotFound) if there is no such connection within the reach of the caller;
-    /// [`Vault`](crate::Error::Vault) if the vault fails.
+    /// [`NotFound`](crate::Error::NotFound) if there is no such connection within the reach of the
+    /// caller; [`Vault`](crate::Error::Vault) if the vault fails.
     pub fn get(&self, by: &dyn Principal, id: ConnectionId) -> Result<Connection> {
         lists::visible(&self.engine, by, id)
     }
@@ -298,8 +307,8 @@ impl Connections {
     ///
     /// # Errors
     ///
-    /// [`NotFound`](crate::Error::NotFound) if there is no such connection within the reach of the caller;
-    /// [`Vault`](crate::Error::Vault) if the vault fails.
+    /// [`NotFound`](crate::Error::NotFound) if there is no such connection within the reach of the
+    /// caller; [`Vault`](crate::Error::Vault) if the vault fails.
     pub fn health(&self, by: &dyn Principal, id: ConnectionId) -> Result<Health> {
         let connection = lists::visible(&self.engine, by, id)?;
         Ok(health::health(&self.engine, &connection))
@@ -309,22 +318,24 @@ impl Connections {
     ///
     /// # Errors
     ///
-    /// [`NotPermitted`](crate::Error::NotPermitted) for a workspace connection unless the caller is an operator, and those
-    /// of [`Turn::resolve`](crate::resolver::Turn::resolve).
+    /// [`NotPermitted`](crate::Error::NotPermitted) for a workspace connection unless the caller is
+    /// an operator, and those of [`Turn::resolve`](crate::resolver::Turn::resolve).
     pub fn refresh(&self, by: &dyn Principal, id: ConnectionId) -> Result<Connection> {
         let connection = lists::managed(&self.engine, by, id)?;
         refresh::refresh_now(&self.engine, &connection, &by.actor())?;
         lists::visible(&self.engine, by, id)
     }
 
-    /// Tries the refused refresh tokens of a provider again while they are in quarantine. Call it after an operator has
-    /// corrected a mistake for which the server refused the grants, such as a wrong client secret. Tries at most `limit`
-    /// grants in the operator's workspace, beginning after the connection `after`; [`Retried::next`] says where to continue.
+    /// Tries the refused refresh tokens of a provider again while they are in quarantine. Call it
+    /// after an operator has corrected a mistake for which the server refused the grants, such as a
+    /// wrong client secret. Tries at most `limit` grants in the operator's workspace, beginning
+    /// after the connection `after`; [`Retried::next`] says where to continue.
     ///
     /// # Errors
     ///
-    /// [`Misconfigured`](crate::Error::Misconfigured) if the registration is missing or still wrong;
-    /// [`Vault`](crate::Error::Vault) if the vault fails. A token that is refused again is counted in the result.
+    /// [`Misconfigured`](crate::Error::Misconfigured) if the registration is missing or still
+    /// wrong; [`Vault`](crate::Error::Vault) if the vault fails. A token that is refused again is
+    /// counted in the result.
     pub fn retry_rejected(
         &self,
         operator: &Operator,
@@ -335,15 +346,16 @@ impl Connections {
         retry::retry_rejected(&self.engine, operator, provider.as_ref(), after, limit)
     }
 
-    /// Revokes a connection: here at once, then at the provider, together with the grants that later consents had replaced.
-    /// The report says what was done in both places. Revoking a revoked connection repeats what its provider has not
-    /// confirmed.
+    /// Revokes a connection: here at once, then at the provider, together with the grants that
+    /// later consents had replaced. The report says what was done in both places. Revoking a
+    /// revoked connection repeats what its provider has not confirmed.
     ///
     /// # Errors
     ///
-    /// [`NotFound`](crate::Error::NotFound) if there is no such connection within the reach of the caller;
-    /// [`NotPermitted`](crate::Error::NotPermitted) for a workspace connection unless the caller is an operator;
-    /// [`Vault`](crate::Error::Vault) if the vault fails. A failure at the provider is part of the report.
+    /// [`NotFound`](crate::Error::NotFound) if there is no such connection within the reach of the
+    /// caller; [`NotPermitted`](crate::Error::NotPermitted) for a workspace connection unless the
+    /// caller is an operator; [`Vault`](crate::Error::Vault) if the vault fails. A failure at the
+    /// provider is part of the report.
     pub fn revoke(&self, by: &dyn Principal, id: ConnectionId) -> Result<RevocationReport> {
         let connection = lists::managed(&self.engine, by, id)?;
         trace::within(
@@ -353,13 +365,14 @@ impl Connections {
         )
     }
 
-    /// Makes a connection the default of its owner: the one that is used if the owner has several and a call names none.
+    /// Makes a connection the default of its owner: the one that is used if the owner has several
+    /// and a call names none.
     ///
     /// # Errors
     ///
-    /// [`NotFound`](crate::Error::NotFound) if there is no such connection within the reach of the caller;
-    /// [`NotPermitted`](crate::Error::NotPermitted) for a workspace connection unless the caller is an operator;
-    /// [`Vault`](crate::Error::Vault) if the vault fails.
+    /// [`NotFound`](crate::Error::NotFound) if there is no such connection within the reach of the
+    /// caller; [`NotPermitted`](crate::Error::NotPermitted) for a workspace connection unless the
+    /// caller is an operator; [`Vault`](crate::Error::Vault) if the vault fails.
     pub fn set_default(&self, by: &dyn Principal, id: ConnectionId) -> Result<()> {
         let connection = lists::managed(&self.engine, by, id)?;
         if self
@@ -373,7 +386,8 @@ impl Connections {
         }
     }
 
-    /// Reads the audit in the order of the page: for a user the entries about them, for an operator those of the workspace.
+    /// Reads the audit in the order of the page: for a user the entries about them, for an operator
+    /// those of the workspace.
     ///
     /// # Errors
     ///
@@ -391,8 +405,9 @@ impl Connections {
         Ok(self.engine.vault.audit(&filter)?)
     }
 
-    /// Erases all data of a user: connections, tokens, consents and pending revocations. No request is sent to a provider;
-    /// revoke the connections first if the grants there should end too. Returns `None` if the workspace is not known.
+    /// Erases all data of a user: connections, tokens, consents and pending revocations. No request
+    /// is sent to a provider; revoke the connections first if the grants there should end too.
+    /// Returns `None` if the workspace is not known.
     ///
     /// # Errors
     ///
@@ -401,8 +416,8 @@ impl Connections {
         self.forget(operator, Some(user))
     }
 
-    /// Erases all data of the operator's workspace, its keys first. Nothing that was sealed with these keys can be opened
-    /// afterwards, except from a backup.
+    /// Erases all data of the operator's workspace, its keys first. Nothing that was sealed with
+    /// these keys can be opened afterwards, except from a backup.
     ///
     /// # Errors
     ///
@@ -411,26 +426,29 @@ impl Connections {
         self.forget(operator, None)
     }
 
-    /// Does the work that is due, within the budget: stores tokens that could not be stored, refreshes tokens that are about
-    /// to expire and grants that have not been used for long, repeats pending revocations, writes gathered token uses,
-    /// deletes expired consent requests, dead former grants, quarantines that have ended and old entries of the audit, and
-    /// erases residue. Every process may call it at the same time.
+    /// Does the work that is due, within the budget: stores tokens that could not be stored,
+    /// refreshes tokens that are about to expire and grants that have not been used for long,
+    /// repeats pending revocations, writes gathered token uses, deletes expired consent requests,
+    /// dead former grants, quarantines that have ended and old entries of the audit, and erases
+    /// residue. Every process may call it at the same time.
     ///
     /// # Errors
     ///
-    /// [`Vault`](crate::Error::Vault) if the vault fails. A refresh or a revocation that fails is counted in the report.
+    /// [`Vault`](crate::Error::Vault) if the vault fails. A refresh or a revocation that fails is
+    /// counted in the report.
     pub fn maintain(&self, budget: Budget) -> Result<UpkeepReport> {
         trace::within(Seam::Maintain, About::default, || {
             maintain::maintain(&self.engine, budget)
         })
     }
 
-    /// Returns the other connections that use the same grant as this one. Revoking one connection leaves the grant to the
-    /// others; [`revoke_grant`](Self::revoke_grant) revokes all of them.
+    /// Returns the other connections that use the same grant as this one. Revoking one connection
+    /// leaves the grant to the others; [`revoke_grant`](Self::revoke_grant) revokes all of them.
     ///
     /// # Errors
     ///
-    /// [`Error::NotFound`] if the principal cannot see the connection; [`Error::Vault`] if the vault fails.
+    /// [`Error::NotFound`] if the principal cannot see the connection; [`Error::Vault`] if the
+    /// vault fails.
     pub fn sharing(&self, by: &dyn Principal, id: ConnectionId) -> Result<Vec<Connection>> {
         let connection = lists::visible(&self.engine, by, id)?;
         let mut family = scopes::family(&self.engine, &connection)?;
@@ -438,8 +456,9 @@ impl Connections {
         Ok(family)
     }
 
-    /// Revokes the whole grant of a connection: this connection and all others that [use the grant](Self::sharing), here at
-    /// once, then at the provider. If no other connection uses the grant, the result is that of [`revoke`](Self::revoke).
+    /// Revokes the whole grant of a connection: this connection and all others that
+    /// [use the grant](Self::sharing), here at once, then at the provider. If no other connection
+    /// uses the grant, the result is that of [`revoke`](Self::revoke).
     ///
     /// # Errors
     ///
@@ -449,12 +468,14 @@ impl Connections {
         revoke::revoke_whole(&self.engine, &connection, &by.actor())
     }
 
-    /// Returns the connections of the same owner that would end with this one: their provider revokes the access
-    /// behind all services of the account at once (Google does). Ask before revoking, and tell the person.
+    /// Returns the connections of the same owner that would end with this one: their provider
+    /// revokes the access behind all services of the account at once (Google does). Ask before
+    /// revoking, and tell the person.
     ///
     /// # Errors
     ///
-    /// [`Error::NotFound`] if the principal cannot see the connection; [`Error::Vault`] if the vault fails.
+    /// [`Error::NotFound`] if the principal cannot see the connection; [`Error::Vault`] if the
+    /// vault fails.
     pub fn revoked_together(&self, by: &dyn Principal, id: ConnectionId) -> Result<Vec<Connection>> {
         let connection = lists::visible(&self.engine, by, id)?;
         revoke::shares_fate_with(&self.engine, &connection)

@@ -1,5 +1,5 @@
-//! Every field of the options survives a ticket. A field that is added to one of the types does not compile here until
-//! it is compared.
+//! Every field of the options survives a ticket. A field that is added to one of the types does not
+//! compile here until it is compared.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! What the gateway needs besides the public operations. It sees the stored consents of the caller and the registry, and
-//! never a token.
+//! What the gateway needs besides the public operations. It sees the stored consents of the caller
+//! and the registry, and never a token.
 
 use crate::connections::{
     Connections, Consent, ConsentOptions, ConsentState, Health, OpenConsent, PreparedConsent,
@@ -80,7 +80,8 @@ impl Connections {
         Ok(consent.filter(|consent| consent.user == *who.user()))
     }
 
-    /// Returns the stored consent with this id, if this user began it. Of a link and the flow that it opened, the flow.
+    /// Returns the stored consent with this id, if this user began it. Of a link and the flow that
+    /// it opened, the flow.
     pub(crate) fn consent_of_id(
         &self,
         who: &ActingUser,
@@ -91,7 +92,8 @@ impl Connections {
         Ok(of_id.min_by_key(PendingConsent::is_prepared))
     }
 
-    /// Returns the open consents of a user. The caller has checked that the acting user may see them.
+    /// Returns the open consents of a user. The caller has checked that the acting user may see
+    /// them.
     pub(crate) fn pending_of(&self, tenant: &TenantId, user: &UserId) -> Result<Vec<OpenConsent>> {
         poll::open_consents(&self.engine, tenant, user)
     }

@@ -1,4 +1,5 @@
-//! What every step of the engine works with: the vault, the registry, the clock, and the state that a process shares.
+//! What every step of the engine works with: the vault, the registry, the clock, and the state that
+//! a process shares.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -130,13 +131,15 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    /// Returns the endpoints for a connection with these parameters, if the client is registered for them.
+    /// Returns the endpoints for a connection with these parameters, if the client is registered
+    /// for them.
     pub(crate) fn endpoints(&self, parameters: &Parameters) -> Result<Endpoints> {
         self.instance(parameters, &Parameters::new())
     }
 
-    /// Refuses values that lead to an instance for which the client is not registered, or to a host inside a network.
-    /// Those that were just `given` are checked wherever the rule takes them from.
+    /// Refuses values that lead to an instance for which the client is not registered, or to a host
+    /// inside a network. Those that were just `given` are checked wherever the rule takes them
+    /// from.
     pub(crate) fn check_instance(&self, parameters: &Parameters, given: &Parameters) -> Result<()> {
         self.instance(parameters, given).map(drop)
     }

@@ -74,17 +74,19 @@ impl Times {
         Freshness::Fresh(Some(left))
     }
 
-    /// Whether the times were written by a clock that was far ahead: then nothing is known of the expiry.
+    /// Returns whether the times were written by a clock that was far ahead: then nothing is known
+    /// of the expiry.
     ///
-    /// `expires_at` is `refreshed_at` plus a lifetime. If it is more than that lifetime and a day ahead, so is
-    /// `refreshed_at` more than a day.
+    /// `expires_at` is `refreshed_at` plus a lifetime. If it is more than that lifetime and a day
+    /// ahead, so is `refreshed_at` more than a day.
     fn is_implausible(self, now: Timestamp) -> bool {
         self.refreshed_at.saturating_since(now) > CLOCK_TOLERANCE
     }
 }
 
-/// Returns how long before its expiry a token is refreshed: a tenth of its lifetime, at least a minute and at most
-/// five, but never more than half of it; and ±10 %, so that what was connected together is not refreshed together.
+/// Returns how long before its expiry a token is refreshed: a tenth of its lifetime, at least a
+/// minute and at most five, but never more than half of it; and ±10 %, so that what was connected
+/// together is not refreshed together.
 fn margin(grant: GrantId, issued_at: Timestamp, expires_at: Timestamp) -> Duration {
     let lifetime = expires_at.saturating_since(issued_at);
     let margin = (lifetime / 10)
@@ -152,11 +154,13 @@ mod tests {
 
     #[test]
     fn times_from_a_clock_that_was_far_ahead_are_not_believed() {
-        // Issued when the clock was a year ahead: without this, the token would count as good for a year.
+        // Issued when the clock was a year ahead: without this, the token would count as good for a
+        // year.
         let (issued, expires) = (365 * DAY, 365 * DAY + HOUR);
         assert_eq!(judged(issued, Some(expires), true, 0), Freshness::Stale);
         assert_eq!(judged(issued, None, true, 0), Freshness::Stale);
-        // Nothing can be refreshed: the expiry is unknown, so the token is used until it is refused.
+        // Nothing can be refreshed: the expiry is unknown, so the token is used until it is
+        // refused.
         assert_eq!(judged(issued, Some(expires), false, 0), Freshness::Fresh(None));
         // Clocks that differ by hours are believed.
         assert!(matches!(

@@ -22,8 +22,8 @@ pub(crate) fn emit_to_users(
     users.iter().map(|connection| connection.id).collect()
 }
 
-/// Returns whether any service that uses the grant is in the registry. The service that the consent named need not
-/// be: others can use its grant.
+/// Returns whether any service that uses the grant is in the registry. The service that the consent
+/// named need not be: others can use its grant.
 pub(crate) fn is_offered(cx: &Context, grant: &Grant) -> Result<bool, VaultError> {
     let is_known = |provider: &ProviderId| cx.registry.provider(provider.as_str()).is_some();
     if is_known(&grant.provider) {

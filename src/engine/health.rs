@@ -1,4 +1,5 @@
-//! The health of a connection: its state, in a few closed words, and whether a turn gets a token from it.
+//! The health of a connection: its state, in a few closed words, and whether a turn gets a token
+//! from it.
 
 use std::time::Duration;
 
@@ -19,15 +20,17 @@ pub struct Health {
     pub state: HealthState,
     /// Whether a turn gets a token.
     pub(crate) usable: Usable,
-    /// When its tokens were issued, by refresh or by consent.
+    /// The time when its tokens were issued, by refresh or by consent.
     pub refreshed_at: Timestamp,
     /// The last failure since then.
     pub last_failure: Option<FailureCode>,
-    /// When that failure happened.
+    /// The time when that failure happened.
     pub failed_at: Option<Timestamp>,
-    /// When a new consent will be needed whatever is done, at servers that end a grant so long after it was given.
+    /// The time when a new consent will be needed whatever is done, at servers that end a grant so
+    /// long after it was given.
     pub reconsent_by: Option<Timestamp>,
-    /// When the grant dies if it is not refreshed before, at servers that end grants which lie idle. `maintain` sees to it.
+    /// The time when the grant dies if it is not refreshed before, at servers that end grants which
+    /// lie idle. `maintain` sees to it.
     pub idle_until: Option<Timestamp>,
 }
 
@@ -48,7 +51,7 @@ pub(crate) enum Usable {
 pub enum HealthState {
     /// The token is good; where known, for so long.
     Healthy {
-        /// How long the access token is good for still.
+        /// The time for which the access token is good for still.
         expires_in: Option<Duration>,
     },
     /// The token is about to expire or has expired; the next `resolve` refreshes it.
@@ -65,10 +68,11 @@ pub enum HealthState {
         /// Why.
         failure: FailureCode,
     },
-    /// The provider's API refused the token although it had just been refreshed. The token is handed out and may serve
-    /// other requests. If it serves none, the access was withdrawn at the service: connecting again may help.
+    /// The provider's API refused the token although it had just been refreshed. The token is
+    /// handed out and may serve other requests. If it serves none, the access was withdrawn at the
+    /// service: connecting again may help.
     RefusedByApi {
-        /// When it refused.
+        /// The time when it refused.
         since: Timestamp,
     },
     /// The tokens cannot be refreshed before the operator corrects the configuration.
@@ -80,16 +84,16 @@ pub enum HealthState {
 }
 
 impl Health {
-    /// Returns whether a turn gets a token without a refresh. A connection whose tokens cannot be refreshed serves its
-    /// turns until the access token expires.
+    /// Returns whether a turn gets a token without a refresh. A connection whose tokens cannot be
+    /// refreshed serves its turns until the access token expires.
     #[must_use]
     pub fn is_usable_now(&self) -> bool {
         self.usable == Usable::Now
     }
 
-    /// Returns whether a turn gets a token once it has been refreshed, unless the provider refuses that. The turn does
-    /// it. If the connection is not [usable now](Self::is_usable_now) either, a turn gets no token, and the
-    /// [state](Self::state) says what to do.
+    /// Returns whether a turn gets a token once it has been refreshed, unless the provider refuses
+    /// that. The turn does it. If the connection is not [usable now](Self::is_usable_now) either, a
+    /// turn gets no token, and the [state](Self::state) says what to do.
     #[must_use]
     pub fn needs_refresh_first(&self) -> bool {
         self.usable == Usable::AfterRefresh
@@ -110,7 +114,8 @@ pub(crate) fn health(cx: &Context, connection: &Connection) -> Health {
         .refresh
         .refresh_token_expires_at
         .filter(|_| connection.refreshable);
-    // Where each refresh brings a new refresh token, its time begins again; otherwise nothing lengthens it.
+    // Where each refresh brings a new refresh token, its time begins again; otherwise nothing
+    // lengthens it.
     let moves = server.is_some_and(|server| server.rotation != RotationClass::Static);
     Health {
         state,
@@ -181,8 +186,8 @@ fn outlook(cx: &Context, connection: &Connection) -> Outlook {
     )
 }
 
-/// Shows a connection as a turn would find it. One that is stored as active, and from which only a new consent
-/// brings a token, is shown so before a turn has noticed.
+/// Shows a connection as a turn would find it. One that is stored as active, and from which only a
+/// new consent brings a token, is shown so before a turn has noticed.
 pub(crate) fn shown(cx: &Context, mut connection: Connection) -> Connection {
     match outlook(cx, &connection) {
         Outlook::Spent(reason) => connection.status = Status::NeedsConsent(reason),

@@ -14,7 +14,8 @@ use crate::vault::{AuditOrder, ConnectionQuery, VaultError};
 pub struct AuditPage {
     /// In which order.
     pub(crate) order: AuditOrder,
-    /// Only those that follow this number in the order of the page: the last one of the page before. Zero: from the beginning.
+    /// Only those that follow this number in the order of the page: the last one of the page
+    /// before. Zero: from the beginning.
     pub after: u64,
     /// Only those of this connection.
     pub connection: Option<ConnectionId>,
@@ -64,7 +65,7 @@ pub struct ConnectionFilter {
     pub provider: Option<String>,
     /// Only those of this status.
     pub(crate) status: Option<StatusFilter>,
-    /// Whether revoked ones are listed too. [`revoked`](Self::revoked) implies it.
+    /// True if revoked ones are listed too. [`revoked`](Self::revoked) implies it.
     pub include_revoked: bool,
     /// Only those after this one: the last of the page before.
     pub after: Option<ConnectionId>,
@@ -185,7 +186,8 @@ impl ConnectionFilter {
     }
 }
 
-/// At most `limit` connections in reach that the filter's owner and provider admit, after one of them.
+/// At most `limit` connections in reach that the filter's owner and provider admit, after one of
+/// them.
 pub(crate) fn page(
     cx: &Context,
     by: &dyn Principal,

@@ -1,5 +1,5 @@
-//! What a turn gets from a connection, and what to do if it gets nothing: the one decision that `resolve`, `peek`,
-//! `explain`, `health`, `list` and upkeep share.
+//! What a turn gets from a connection, and what to do if it gets nothing: the one decision that
+//! `resolve`, `peek`, `explain`, `health`, `list` and upkeep share.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +24,8 @@ use crate::vault::change::lifecycle::lasts;
 pub(crate) enum Outlook {
     /// The stored token. Where known, it is good for this long.
     Token(Option<Duration>),
-    /// The stored token, which is about to expire: it is refreshed first if that can be done at once.
+    /// The stored token, which is about to expire: it is refreshed first if that can be done at
+    /// once.
     Expiring,
     /// A token that is refreshed first.
     Refresh,
@@ -94,8 +95,9 @@ pub(crate) struct Issuer {
 }
 
 impl Issuer {
-    /// Returns two bytes of a digest over what decides whether the server accepts the client. They are stored beside a
-    /// failure, to notice that the configuration changed, and are too few to test guesses of the secret with.
+    /// Returns two bytes of a digest over what decides whether the server accepts the client. They
+    /// are stored beside a failure, to notice that the configuration changed, and are too few to
+    /// test guesses of the secret with.
     pub(crate) fn setup_check(&self) -> u16 {
         let mut digest = digest::Context::new(&digest::SHA256);
         let secret = self.client.client_secret.as_ref();
@@ -125,14 +127,14 @@ pub(crate) enum Obstacle {
     ClientReplaced,
     /// It is not known which client the tenant has.
     ClientSourceFailed {
-        /// When the source failed.
+        /// The time when the source failed.
         at: Timestamp,
     },
     /// An earlier attempt failed.
     BackingOff {
         /// The next attempt.
         until: Timestamp,
-        /// Why the last one failed.
+        /// The reason why the last one failed.
         failure: FailureCode,
         /// The server that was asked.
         server: ServerId,
@@ -179,7 +181,8 @@ pub(crate) fn failed(server: &ServerId, failure: FailureCode, wait: Duration) ->
     }
 }
 
-/// Returns the server and the client by which tokens are refreshed: those that issued them, or none.
+/// Returns the server and the client by which tokens are refreshed: those that issued them, or
+/// none.
 pub(crate) fn issuer(cx: &Context, of: Refreshable<'_>) -> Result<Issuer, Obstacle> {
     let from = of.issued_by;
     let offered = cx.registry.provider(of.provider.as_str());
@@ -238,7 +241,8 @@ pub(crate) fn obstacle(cx: &Context, of: Refreshable<'_>) -> Option<Obstacle> {
     })
 }
 
-/// Returns whether the configuration has changed since it made the last attempt fail: the back-off is void then.
+/// Returns whether the configuration has changed since it made the last attempt fail: the back-off
+/// is void then.
 pub(crate) fn has_changed(refresh: &RefreshState, issuer: &Issuer) -> bool {
     let corrected = matches!(
         refresh.last_failure,

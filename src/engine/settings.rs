@@ -15,40 +15,46 @@ pub(crate) enum UseAudit {
     Strict,
 }
 
-/// How long things take and last. The defaults suit a server that talks to providers over the internet.
+/// How long things take and last. The defaults suit a server that talks to providers over the
+/// internet.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct Settings {
-    /// How long a consent can be completed: 10 minutes.
+    /// The time for which a consent can be completed: 10 minutes.
     pub consent_lifetime: Duration,
-    /// How long a prepared consent waits for its person: 24 hours.
+    /// The time for which a prepared consent waits for its person: 24 hours.
     pub ticket_lifetime: Duration,
-    /// How long a request to a token, revocation or account endpoint may take: 10 s. At most half of
-    /// [`refresh_lease`](Self::refresh_lease): a claim must outlive its request.
+    /// The time for which a request to a token, revocation or account endpoint may take: 10 s. At
+    /// most half of [`refresh_lease`](Self::refresh_lease): a claim must outlive its request.
     pub http_timeout: Duration,
-    /// How long a claim to refresh holds, if its holder vanishes: 30 s.
+    /// The time for which a claim to refresh holds, if its holder vanishes: 30 s.
     pub refresh_lease: Duration,
-    /// How long `resolve` waits at most for a refresh, its own or another's: 20 s.
+    /// The time for which `resolve` waits at most for a refresh, its own or another's: 20 s.
     pub resolve_deadline: Duration,
-    /// How long a refused refresh token is kept, sealed and out of reach: 7 days. Zero erases it at once.
+    /// The time for which a refused refresh token is kept, sealed and out of reach: 7 days. Zero
+    /// erases it at once.
     pub quarantine: Duration,
-    /// How long a revocation is tried again at a provider that does not answer: 7 days. Then its tokens are erased.
+    /// The time for which a revocation is tried again at a provider that does not answer: 7 days.
+    /// Then its tokens are erased.
     pub revocation_patience: Duration,
-    /// How long storing tokens that were fetched is tried again while the vault cannot be written, at least
-    /// [`refresh_lease`](Self::refresh_lease): 2 minutes. Longer than a failover of the vault's database takes. The
-    /// thread that fetched them waits for as long. Afterwards they are kept in memory, and the next `maintain` or
-    /// `resolve` stores them.
+    /// The time for which storing tokens that were fetched is tried again while the vault cannot be
+    /// written, at least [`refresh_lease`](Self::refresh_lease): 2 minutes. Longer than a failover
+    /// of the vault's database takes. The thread that fetched them waits for as long. Afterwards
+    /// they are kept in memory, and the next `maintain` or `resolve` stores them.
     pub store_patience: Duration,
-    /// How long the audit keeps token uses. Absent: for ever. `maintain` deletes older ones.
+    /// The time for which the audit keeps token uses. Absent: for ever. `maintain` deletes older
+    /// ones.
     pub use_retention: Option<Duration>,
-    /// How long the audit keeps all other entries. Absent: for ever. The newest entry about the tokens of a connection is
-    /// always kept.
+    /// The time for which the audit keeps all other entries. Absent: for ever. The newest entry
+    /// about the tokens of a connection is always kept.
     pub change_retention: Option<Duration>,
     /// How the handing out of tokens is audited: in batches.
     pub(crate) use_audit: UseAudit,
-    /// How long a request by `Resolver::send` may take, and one by `send_stream` may stand still: 60 s.
+    /// The time for which a request by `Resolver::send` may take, and one by `send_stream` may
+    /// stand still: 60 s.
     pub send_timeout: Duration,
-    /// How long a request by `Turn::send_stream` may take, until the last byte of the answer is read: 1 hour.
+    /// The time for which a request by `Turn::send_stream` may take, until the last byte of the
+    /// answer is read: 1 hour.
     pub stream_timeout: Duration,
     /// The largest answer to `Resolver::send`: 32 MiB.
     pub send_max_bytes: usize,
@@ -153,15 +159,16 @@ impl Settings {
         self
     }
 
-    /// Writes each token use to the audit before the token is handed out: each `resolve` and each `send` costs a commit,
-    /// and fails if it cannot be written.
+    /// Writes each token use to the audit before the token is handed out: each `resolve` and each
+    /// `send` costs a commit, and fails if it cannot be written.
     ///
-    /// Without this, uses are gathered in memory and written in batches, by `maintain` and by the drop of the last handle.
-    /// A crash loses what was gathered since: at most a minute, where `maintain` is called each minute. While the vault
-    /// cannot be written, some 8,192 uses of each sixteenth of the connections are kept, and later ones are lost.
+    /// Without this, uses are gathered in memory and written in batches, by `maintain` and by the
+    /// drop of the last handle. A crash loses what was gathered since: at most a minute, where
+    /// `maintain` is called each minute. While the vault cannot be written, some 8,192 uses of each
+    /// sixteenth of the connections are kept, and later ones are lost.
     ///
-    /// `peek` writes nothing, so its uses are gathered in any case, and a crash can lose them. A host that needs each use
-    /// on disk before the token is used calls `resolve` only.
+    /// `peek` writes nothing, so its uses are gathered in any case, and a crash can lose them. A
+    /// host that needs each use on disk before the token is used calls `resolve` only.
     #[must_use]
     pub const fn strict_use_audit(mut self) -> Self {
         self.use_audit = UseAudit::Strict;
@@ -175,7 +182,8 @@ impl Settings {
         self
     }
 
-    /// Sets how long a request by `send_stream` may take, until the last byte of the answer is read.
+    /// Sets how long a request by `send_stream` may take, until the last byte of the answer is
+    /// read.
     #[must_use]
     pub const fn stream_timeout(mut self, stream_timeout: Duration) -> Self {
         self.stream_timeout = stream_timeout;
@@ -195,8 +203,8 @@ impl Settings {
     }
 }
 
-/// Returns how long to wait after this many earlier failures in a row: 30 s, or 2 s where no request was sent, doubling
-/// to an hour. A server that asks for more time gets it, up to a day.
+/// Returns how long to wait after this many earlier failures in a row: 30 s, or 2 s where no
+/// request was sent, doubling to an hour. A server that asks for more time gets it, up to a day.
 pub(crate) fn back_off(code: FailureCode, failures: u32, retry_after: Option<Duration>) -> Duration {
     const LONGEST: Duration = Duration::from_secs(3600);
     const LONGEST_ASKED: Duration = Duration::from_secs(24 * 3600);

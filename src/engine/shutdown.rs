@@ -25,7 +25,8 @@ impl Deref for Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        // The host is going down. Fetched tokens are worth one more attempt to store them, and uses one write.
+        // The host is going down. Fetched tokens are worth one more attempt to store them, and uses
+        // one write.
         let _ = commit::save_all_unsaved(&self.0);
         let _ = uses::record_gathered(&self.0);
     }

@@ -11,13 +11,16 @@ use crate::vault::TokenUse;
 /// Several pages, so that threads which resolve different connections seldom meet.
 const PAGES: usize = 16;
 
-/// A page with this many entries is full: `resolve` writes a batch of it, and `peek` adds nothing to it.
+/// A page with this many entries is full: `resolve` writes a batch of it, and `peek` adds nothing
+/// to it.
 const FULL: usize = 8_192;
 
-/// How many uses of a tenant are written in one transaction. Other writers wait for some 10 ms behind it.
+/// How many uses of a tenant are written in one transaction. Other writers wait for some 10 ms
+/// behind it.
 pub(crate) const BATCH: usize = 512;
 
-/// Uses by one person in one turn closer together than this are one: the page shows minutes, and a turn calls many tools.
+/// Uses by one person in one turn closer together than this are one: the page shows minutes, and a
+/// turn calls many tools.
 const RESOLUTION_MILLIS: i64 = 1_000;
 
 #[derive(Debug, Default)]
@@ -31,7 +34,8 @@ struct Page {
     last: HashMap<u64, usize>,
     hasher: RandomState,
     entries: Vec<TokenUse>,
-    /// How many more entries than [`FULL`] are gathered before the next attempt to write, after one that failed.
+    /// The number of more entries than [`FULL`] that are gathered before the next attempt to write,
+    /// after one that failed.
     patience: usize,
 }
 
@@ -61,7 +65,8 @@ impl Handed<'_> {
         }
     }
 
-    /// Whether the entry tells of a use by the same person in the same turn, no longer ago than the resolution.
+    /// Returns whether the entry tells of a use by the same person in the same turn, no longer ago
+    /// than the resolution.
     fn continues(&self, known: &TokenUse) -> bool {
         let apart = self.at.as_unix_millis() - known.at.as_unix_millis();
         (0..RESOLUTION_MILLIS).contains(&apart)
@@ -96,7 +101,8 @@ impl Usage {
         pages.flat_map(|page| lock(page).turn()).collect()
     }
 
-    /// Keeps uses that could not be written, up to a bound: a vault that stays locked must not fill the memory.
+    /// Keeps uses that could not be written, up to a bound: a vault that stays locked must not fill
+    /// the memory.
     pub(crate) fn put_back(&self, uses: &[TokenUse]) {
         for entry in uses {
             let mut page = self.page(entry.connection);
@@ -118,7 +124,8 @@ fn lock(page: &Mutex<Page>) -> MutexGuard<'_, Page> {
 
 impl Page {
     fn add(&mut self, handed: Handed<'_>) {
-        // Turns that run side by side each find their own entry. Two that share a hash are told apart, and gathered twice.
+        // Turns that run side by side each find their own entry. Two that share a hash are told
+        // apart, and gathered twice.
         let whose = self
             .hasher
             .hash_one((handed.connection, handed.to.user(), handed.turn));
@@ -225,7 +232,8 @@ mod tests {
         assert_eq!(batch.len(), BATCH);
         assert_eq!(batch[0].at, handed(1).at);
         assert!(usage.note_if_room(handed(FULL + 2)));
-        // After a failure the next attempt comes a batch later, and the page does not grow beyond that.
+        // After a failure the next attempt comes a batch later, and the page does not grow beyond
+        // that.
         usage.put_back(&batch);
         let next = (FULL + 3..).find_map(|second| note(second).map(|batch| (second, batch)));
         let (_, again) = next.unwrap();

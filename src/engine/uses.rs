@@ -1,8 +1,9 @@
 //! Records of token uses, gathered in memory and written in batches.
 //!
-//! A commit costs a hundred times as much as reading a token, so `resolve` does not write and `peek` never does.
-//! `maintain` and the drop of the last handle write what was gathered. Only where nobody calls `maintain` and 8,192 uses
-//! wait does a `resolve` write a batch of them. A crash loses what was not written; a host that may lose nothing calls
+//! A commit costs a hundred times as much as reading a token, so `resolve` does not write and
+//! `peek` never does. `maintain` and the drop of the last handle write what was gathered. Only
+//! where nobody calls `maintain` and 8,192 uses wait does a `resolve` write a batch of them. A
+//! crash loses what was not written; a host that may lose nothing calls
 //! [`Settings::strict_use_audit`](crate::connections::Settings::strict_use_audit).
 
 use crate::engine::Context;
@@ -19,8 +20,8 @@ pub(crate) fn record(cx: &Context, uses: &[TokenUse]) -> Result<(), VaultError> 
     cx.vault.record_uses(uses, record)
 }
 
-/// Writes all gathered uses, one transaction for each batch, and returns how many they were. Uses that cannot be
-/// written are kept.
+/// Writes all gathered uses, one transaction for each batch, and returns how many they were. Uses
+/// that cannot be written are kept.
 pub(crate) fn record_gathered(cx: &Context) -> Result<usize, VaultError> {
     let mut uses = cx.usage.take();
     // Each tenant has its own chain in the audit: uses of one tenant are written together.
@@ -37,8 +38,8 @@ pub(crate) fn record_gathered(cx: &Context) -> Result<usize, VaultError> {
     Ok(written)
 }
 
-/// Notes a use by `resolve`. Writes a batch if the page is full. If that fails, the batch waits for `maintain`: the
-/// token is good, and upkeep reports what is wrong with the vault.
+/// Notes a use by `resolve`. Writes a batch if the page is full. If that fails, the batch waits for
+/// `maintain`: the token is good, and upkeep reports what is wrong with the vault.
 pub(crate) fn note_use(cx: &Context, handed: Handed<'_>) {
     if let Some(batch) = cx.usage.note(handed)
         && record(cx, &batch).is_err()

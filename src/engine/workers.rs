@@ -4,8 +4,8 @@ use std::thread;
 
 use crate::trace;
 
-/// Runs `work` on at most `count` threads, one of them the caller's, until each of them returns. Where the system
-/// starts fewer threads, those that run do it all.
+/// Runs `work` on at most `count` threads, one of them the caller's, until each of them returns.
+/// Where the system starts fewer threads, those that run do it all.
 pub(crate) fn run(count: usize, work: impl Fn() + Sync) {
     let span = trace::current();
     let work = &work;

@@ -17,11 +17,12 @@ pub struct ConsentRequired {
     pub reason: ConsentReason,
     /// The scopes that are needed and not granted.
     pub missing_scopes: Scopes,
-    /// More scopes that the provider's API named when it refused a request, and that the descriptor does not know. No
-    /// consent asks for them, because an API must not choose what a user is asked for. A host that knows them adds them to
-    /// the [`ConsentOptions`](crate::ConsentOptions), or to the descriptor. The API wrote them: `Debug` prints their number.
+    /// More scopes that the provider's API named when it refused a request, and that the descriptor
+    /// does not know. No consent asks for them, because an API must not choose what a user is asked
+    /// for. A host that knows them adds them to the [`ConsentOptions`](crate::ConsentOptions), or
+    /// to the descriptor. The API wrote them: `Debug` prints their number.
     pub scopes_named_by_api: Scopes,
-    /// Whether a workspace connection is needed, which only an operator can connect.
+    /// True if a workspace connection is needed, which only an operator can connect.
     pub workspace: bool,
 }
 
@@ -63,12 +64,12 @@ impl ConsentRequired {
         self
     }
 
-    /// Whether a consent for this need meets the other one as well.
+    /// Returns whether a consent for this need meets the other one as well.
     pub(crate) fn covers(&self, other: &Self) -> bool {
         self.is_like(other) && other.missing_scopes.difference(&self.missing_scopes).is_empty()
     }
 
-    /// Whether both needs differ in their scopes alone.
+    /// Returns whether both needs differ in their scopes alone.
     pub(crate) fn is_like(&self, other: &Self) -> bool {
         self.provider == other.provider
             && self.connection == other.connection

@@ -27,7 +27,7 @@ pub(super) fn media_type(headers: &HeaderMap) -> Option<String> {
     Some(value.split(';').next()?.trim().to_ascii_lowercase())
 }
 
-/// Whether the caller speaks JSON: it sends it, or takes nothing else.
+/// Returns whether the caller speaks JSON: it sends it, or takes nothing else.
 pub(super) fn is_json(headers: &HeaderMap) -> bool {
     let accepts = headers
         .get(header::ACCEPT)
@@ -37,7 +37,7 @@ pub(super) fn is_json(headers: &HeaderMap) -> bool {
         || accepts.to_ascii_lowercase().starts_with("application/json")
 }
 
-/// Whether the browser fetches it before anybody has asked to see it.
+/// Returns whether the browser fetches it before anybody has asked to see it.
 pub(super) fn is_prefetch(headers: &HeaderMap) -> bool {
     ["sec-purpose", "purpose", "x-moz"].into_iter().any(|name| {
         headers
@@ -47,8 +47,8 @@ pub(super) fn is_prefetch(headers: &HeaderMap) -> bool {
     })
 }
 
-/// Whether the browser says that another site makes the request. `Origin: null` says nothing: it is what browsers
-/// write for a page with `Referrer-Policy: no-referrer`, such as ours.
+/// Returns whether the browser says that another site makes the request. `Origin: null` says
+/// nothing: it is what browsers write for a page with `Referrer-Policy: no-referrer`, such as ours.
 pub(super) fn is_foreign(headers: &HeaderMap, own: &str) -> bool {
     let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
     let by_site = text("sec-fetch-site").is_some_and(|site| !matches!(site, "same-origin" | "none"));

@@ -7,8 +7,9 @@ use super::refusal::Refusal;
 
 pub(super) type Answer = Result<Response<Vec<u8>>, Refusal>;
 
-/// Nothing from elsewhere, nothing inline, in nobody's frame; forms lead to the gateway alone. Browsers hold a
-/// redirect after a form against `form-action` too: so a form never redirects to a provider, a page does.
+/// Nothing from elsewhere, nothing inline, in nobody's frame; forms lead to the gateway alone.
+/// Browsers hold a redirect after a form against `form-action` too: so a form never redirects to a
+/// provider, a page does.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
      form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 

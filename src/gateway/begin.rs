@@ -43,8 +43,9 @@ struct LinkJson<'a> {
 }
 
 impl Inner {
-    /// `POST /connect`. A person who connects something of their own goes on to the provider; a program, and an
-    /// operator who asks for somebody else, get a link. A mistake in a form is shown beside its field.
+    /// `POST /connect`. A person who connects something of their own goes on to the provider; a
+    /// program, and an operator who asks for somebody else, get a link. A mistake in a form is
+    /// shown beside its field.
     pub(super) fn begin(&self, caller: &Caller, incoming: &Incoming<'_>) -> Answer {
         let mut service = None;
         self.begin_wanted(caller, incoming, &mut service)
@@ -78,8 +79,9 @@ impl Inner {
         self.link_page(caller, incoming, &link, &prepared, &wanted.person)
     }
 
-    /// `GET /connect/{ticket}`. Opened again while the consent is pending, the link leads to the same authorization, in
-    /// every browser in which its person is signed in. Afterwards, it leads to where the consent stands.
+    /// `GET /connect/{ticket}`. Opened again while the consent is pending, the link leads to the
+    /// same authorization, in every browser in which its person is signed in. Afterwards, it leads
+    /// to where the consent stands.
     pub(super) fn open_ticket(&self, caller: &Caller, incoming: &Incoming<'_>, ticket: &str) -> Answer {
         let ticket = Ticket::new(ticket);
         let who = caller.acting_user();
@@ -131,8 +133,9 @@ impl Inner {
         }
         let person = match &owner {
             Owner::Personal(user) if user == caller.acting_user().user() => caller.acting_user().clone(),
-            // The host has vouched for the operator, and the operator names a person of the same tenant. The link that
-            // comes of it is good for that person alone, whom the host authenticates when they open it.
+            // The host has vouched for the operator, and the operator names a person of the same
+            // tenant. The link that comes of it is good for that person alone, whom the host
+            // authenticates when they open it.
             Owner::Personal(user) if caller.is_operator() => {
                 ActingUser::of(caller.acting_user().tenant().clone(), user.clone())
             }
@@ -147,8 +150,8 @@ impl Inner {
         })
     }
 
-    /// The service and the connection that a request is about: a new one, one that is there, or those of a consent that
-    /// is to be given again.
+    /// The service and the connection that a request is about: a new one, one that is there, or
+    /// those of a consent that is to be given again.
     fn aim<'r>(&self, caller: &Caller, incoming: &'r Incoming<'_>) -> Result<Aim<'r>, Refusal> {
         let mut also: Vec<&str> = incoming.list("also").collect();
         if !also.is_empty() {
@@ -176,7 +179,8 @@ impl Inner {
             [None, None, Some(id)] => {
                 let target = self.target(caller, id)?;
                 let options = options.extending(target.id);
-                // One of those that are ticked has to be the named one. It is no other than the rest.
+                // One of those that are ticked has to be the named one. It is no other than the
+                // rest.
                 let added = match named {
                     Some(named) => named,
                     None if also.is_empty() => return Err(Refusal::invalid("No service is named.")),

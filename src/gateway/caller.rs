@@ -11,12 +11,14 @@ use crate::model::{ActingUser, Operator, Principal};
 ///
 /// # Contract
 ///
-/// Called once for every request but those for the style sheet, the script and `/healthz`, before anything else is
-/// done with it. It looks at the head alone: a session cookie, an `Authorization` header, what a proxy in front has
-/// established. It must not let anybody in whom it does not know: there is no default.
+/// Called once for every request but those for the style sheet, the script and `/healthz`, before
+/// anything else is done with it. It looks at the head alone: a session cookie, an `Authorization`
+/// header, what a proxy in front has established. It must not let anybody in whom it does not know:
+/// there is no default.
 ///
-/// A browser without a session is best refused with [`Refused::SignIn`]. After the sign-in, the host sends it to the
-/// value of the return parameter, and takes no other origin there than its own:
+/// A browser without a session is best refused with [`Refused::SignIn`]. After the sign-in, the
+/// host sends it to the value of the return parameter, and takes no other origin there than its
+/// own:
 ///
 /// ```
 /// use valetkey::gateway::Refused;
@@ -50,10 +52,11 @@ use crate::model::{ActingUser, Operator, Principal};
 ///
 /// # Security
 ///
-/// Everything rests on the answer. Session cookies should be `Secure`, `HttpOnly` and `SameSite=Lax`; with
-/// `SameSite=Strict` the browser that comes back from a provider would seem to be nobody's.
+/// Everything rests on the answer. Session cookies should be `Secure`, `HttpOnly` and
+/// `SameSite=Lax`; with `SameSite=Strict` the browser that comes back from a provider would seem to
+/// be nobody's.
 pub trait Authenticator: Send + Sync + 'static {
-    /// Who is calling.
+    /// Returns who is calling.
     ///
     /// # Errors
     ///
@@ -82,15 +85,16 @@ impl<A: Authenticator + ?Sized> Authenticator for Arc<A> {
 pub enum Refused {
     /// Nobody known: 401.
     Unauthenticated,
-    /// Nobody known, and the host signs people in: a browser that asks for a page is sent there. For everything else it is
-    /// 401.
+    /// Nobody known, and the host signs people in: a browser that asks for a page is sent there.
+    /// For everything else it is 401.
     SignIn {
-        /// The address that signs people in, such as `/sign-in`: a path of the host, or an `https` URL.
+        /// The address that signs people in, such as `/sign-in`: a path of the host, or an `https`
+        /// URL.
         address: String,
-        /// The query parameter in which that address takes the way back, such as `return_to`. The gateway adds it, so
-        /// that a one-time link or a callback that is opened without a session is not lost: the value is the path and
-        /// query of the request, or a full URL if the address is one. The codes in a callback are given to a path of
-        /// the same host alone.
+        /// The query parameter in which that address takes the way back, such as `return_to`. The
+        /// gateway adds it, so that a one-time link or a callback that is opened without a session
+        /// is not lost: the value is the path and query of the request, or a full URL if the
+        /// address is one. The codes in a callback are given to a path of the same host alone.
         return_parameter: String,
     },
     /// Somebody known who may not use this: 403.
@@ -130,21 +134,23 @@ impl Caller {
         }
     }
 
-    /// The same, who proved it by something that a browser does not send by itself, such as an `Authorization: Bearer`
-    /// header: no other site can make such a request, and no CSRF token is asked for.
+    /// The same, who proved it by something that a browser does not send by itself, such as an
+    /// `Authorization: Bearer` header: no other site can make such a request, and no CSRF token is
+    /// asked for.
     ///
     /// # Security
     ///
-    /// Never say so of a cookie, of HTTP Basic or Negotiate, of a client certificate, or of an address: browsers send
-    /// those along with requests that other sites make.
+    /// Never say so of a cookie, of HTTP Basic or Negotiate, of a client certificate, or of an
+    /// address: browsers send those along with requests that other sites make.
     #[must_use]
     pub const fn explicit_credentials(mut self) -> Self {
         self.ambient = false;
         self
     }
 
-    /// The same, in this session of the host: its id, or another value that a new sign-in changes. CSRF tokens are then
-    /// good in that session alone, and end with it. Without it they end after a day. The gateway keeps its hash only.
+    /// The same, in this session of the host: its id, or another value that a new sign-in changes.
+    /// CSRF tokens are then good in that session alone, and end with it. Without it they end after
+    /// a day. The gateway keeps its hash only.
     #[must_use]
     pub fn in_session(mut self, session: impl AsRef<[u8]>) -> Self {
         let mut hash = [0; 32];
@@ -172,7 +178,7 @@ impl Caller {
         self.operator.as_ref()
     }
 
-    /// Whether their browser sends the proof of who they are by itself.
+    /// Returns whether their browser sends the proof of who they are by itself.
     pub(super) const fn is_ambient(&self) -> bool {
         self.ambient
     }
@@ -181,7 +187,7 @@ impl Caller {
         self.operator.is_some()
     }
 
-    /// Whose reach counts.
+    /// Returns whose reach counts.
     pub(super) fn principal(&self) -> &dyn Principal {
         match &self.operator {
             Some(operator) => operator,

@@ -1,4 +1,5 @@
-//! The two cookies of the gateway: what ties a consent to its browser, and what forms are checked against.
+//! The two cookies of the gateway: what ties a consent to its browser, and what forms are checked
+//! against.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -8,8 +9,8 @@ use std::time::Duration;
 
 use crate::secret::{Binding, State};
 
-/// The most consents that a browser keeps a cookie of. Servers refuse requests whose cookies are longer than some
-/// kilobytes; one of these has about a hundred bytes.
+/// The most consents that a browser keeps a cookie of. Servers refuse requests whose cookies are
+/// longer than some kilobytes; one of these has about a hundred bytes.
 const MOST_FLOWS: usize = 16;
 
 /// What the names of the cookies of consents begin with, after the prefix.
@@ -22,10 +23,12 @@ pub(super) struct Cookies {
 }
 
 impl Cookies {
-    /// The cookie of one consent. Each has its own, so that a person can have several under way in one browser.
+    /// The cookie of one consent. Each has its own, so that a person can have several under way in
+    /// one browser.
     fn consent(self, state: &State) -> String {
         let hash = digest(&SHA256, state.expose_secret().as_bytes());
-        // Twelve bytes tell the few consents of one browser apart; the hash keeps `state` itself out of the name.
+        // Twelve bytes tell the few consents of one browser apart; the hash keeps `state` itself
+        // out of the name.
         let short = URL_SAFE_NO_PAD.encode(&hash.as_ref()[..12]);
         format!("{}{CONSENT}{short}", self.prefix())
     }
@@ -35,8 +38,9 @@ impl Cookies {
         format!("{}valetkey-csrf", self.prefix())
     }
 
-    /// What the browser keeps from the start of a consent for as long as the consent lives, so that a callback that comes
-    /// again is recognized; and what it drops for it: a browser keeps at most [`MOST_FLOWS`], the latest.
+    /// What the browser keeps from the start of a consent for as long as the consent lives, so that
+    /// a callback that comes again is recognized; and what it drops for it: a browser keeps at most
+    /// [`MOST_FLOWS`], the latest.
     pub(super) fn keep_binding(
         self,
         headers: &HeaderMap,

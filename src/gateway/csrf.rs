@@ -1,8 +1,9 @@
 //! Proof that a change was asked for by a page of the gateway, not by another site.
 //!
-//! A random secret stays in a cookie; forms carry its HMAC over who is signed in, in which session, and when the token
-//! was made. Nothing is kept here, so any process can check what another has issued; a cookie that an attacker plants
-//! is of no use to them without the `__Host-` prefix's guarantee, and a token of one person is not good for another.
+//! A random secret stays in a cookie; forms carry its HMAC over who is signed in, in which session,
+//! and when the token was made. Nothing is kept here, so any process can check what another has
+//! issued; a cookie that an attacker plants is of no use to them without the `__Host-` prefix's
+//! guarantee, and a token of one person is not good for another.
 
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ pub(super) const HEADER: &str = "x-csrf-token";
 /// The field in which forms send it.
 pub(super) const FIELD: &str = "csrf_token";
 
-/// How long a token is good: for a page that stays open over a day.
+/// The time for which a token is good: for a page that stays open over a day.
 const LIFETIME: Duration = Duration::from_secs(24 * 3600);
 /// How much the clocks of the processes that serve one browser may differ.
 const SKEW: Duration = Duration::from_secs(300);
@@ -68,7 +69,8 @@ impl Csrf {
     }
 }
 
-/// Whether the token is that of this browser's secret, this person and session, and not too old.
+/// Returns whether the token is that of this browser's secret, this person and session, and not too
+/// old.
 pub(super) fn holds(
     cookies: Cookies,
     headers: &HeaderMap,
@@ -90,7 +92,7 @@ pub(super) fn holds(
     is_young && hmac::verify(&key(secret), &message(caller, b"form", &[issued]), tag).is_ok()
 }
 
-/// Whether the proof is one that this gateway made of these parts.
+/// Returns whether the proof is one that this gateway made of these parts.
 pub(super) fn proves(
     cookies: Cookies,
     headers: &HeaderMap,

@@ -1,4 +1,5 @@
-//! The end of a consent: the callback, and the token endpoint for front ends that receive it themselves.
+//! The end of a consent: the callback, and the token endpoint for front ends that receive it
+//! themselves.
 
 use std::time::Duration;
 
@@ -39,7 +40,8 @@ enum Place<'a> {
 }
 
 impl Place<'_> {
-    /// Whether the consent was to come back there. An answer at another place is a mix-up (RFC 9700 §4.4.2.2).
+    /// Returns whether the consent was to come back there. An answer at another place is a mix-up
+    /// (RFC 9700 §4.4.2.2).
     fn is_of(self, pending: &PendingConsent) -> bool {
         match self {
             Self::Server(server) => server == pending.server.as_str(),
@@ -49,9 +51,11 @@ impl Place<'_> {
 }
 
 impl Inner {
-    /// `GET /callback/{server}`: whatever comes of it, the browser is led on, so that the code leaves the address bar.
+    /// `GET /callback/{server}`: whatever comes of it, the browser is led on, so that the code
+    /// leaves the address bar.
     ///
-    /// Browsers deliver callbacks twice. The second time, the person is led to where the consent stands.
+    /// Browsers deliver callbacks twice. The second time, the person is led to where the consent
+    /// stands.
     pub(super) fn callback(&self, caller: &Caller, incoming: &Incoming<'_>, server: &str) -> Answer {
         let query = incoming.head.uri.query().unwrap_or_default();
         let Ok(response) = AuthorizationResponse::parse(&format!("?{query}")) else {
@@ -112,11 +116,13 @@ impl Inner {
         Ok(self.connections.consent_of_id(who, id)?)
     }
 
-    /// `POST /v1/oauth/token`: the code is exchanged here, with a secret that never leaves; the answer is the
-    /// connection, never a token ([RFC 6749 §4.1.3](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.3)).
+    /// `POST /v1/oauth/token`: the code is exchanged here, with a secret that never leaves; the
+    /// answer is the connection, never a token
+    /// ([RFC 6749 §4.1.3](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.3)).
     ///
-    /// The redirect URI, or the id of the authorization server, says at which server's address the front end received
-    /// the code: a code of one server is never sent to another. Sent again, the same code gives the connection again.
+    /// The redirect URI, or the id of the authorization server, says at which server's address the
+    /// front end received the code: a code of one server is never sent to another. Sent again, the
+    /// same code gives the connection again.
     pub(super) fn token(&self, caller: &Caller, incoming: &Incoming<'_>) -> Answer {
         match incoming.field("grant_type") {
             Some("authorization_code") => {}

@@ -1,8 +1,9 @@
 //! The HTTP face of the connections: the token endpoint, the callback, the API and the admin page.
 //!
-//! A pure function from [`http::Request`] to [`http::Response`]: no server, no runtime, no global. Any Rust server can
-//! mount it under a path; an asynchronous one calls [`Gateway::handle`] where blocking is allowed (`spawn_blocking`),
-//! for completing a consent talks to the provider. The client secret and the tokens never leave it.
+//! A pure function from [`http::Request`] to [`http::Response`]: no server, no runtime, no global.
+//! Any Rust server can mount it under a path; an asynchronous one calls [`Gateway::handle`] where
+//! blocking is allowed (`spawn_blocking`), for completing a consent talks to the provider. The
+//! client secret and the tokens never leave it.
 //!
 //! | route | what it does |
 //! |---|---|
@@ -16,11 +17,12 @@
 //! | `/v1/connections`, `/v1/consents`, `/v1/audit`, `/v1/providers`, `/v1/session` | the API; `/v1/openapi.json` describes it |
 //! | `GET /healthz` | whether the vault answers |
 //!
-//! The host says who is calling: see [`Authenticator`]. Each change that a browser asks for needs a CSRF token;
-//! what is out of a caller's reach is 404, as if it did not exist.
+//! The host says who is calling: see [`Authenticator`]. Each change that a browser asks for needs a
+//! CSRF token; what is out of a caller's reach is 404, as if it did not exist.
 //!
-//! Answers carry the headers that protect the gateway's own pages. `Strict-Transport-Security` and `Permissions-Policy`
-//! concern the whole origin, so the host or the server in front of it sets them.
+//! Answers carry the headers that protect the gateway's own pages. `Strict-Transport-Security` and
+//! `Permissions-Policy` concern the whole origin, so the host or the server in front of it sets
+//! them.
 
 mod accept;
 mod answer;
@@ -68,7 +70,7 @@ pub struct Gateway {
     inner: Arc<Inner>,
 }
 
-/// Whether a link may lead there: a path of this origin, or an `https` URL.
+/// Returns whether a link may lead there: a path of this origin, or an `https` URL.
 fn is_address(address: &str) -> bool {
     let path = address.starts_with('/') && !address.starts_with("//") && !address.starts_with("/\\");
     let plain = !address.contains(|c: char| c.is_control() || c.is_whitespace() || c == '\\');
@@ -104,8 +106,8 @@ impl Gateway {
         self
     }
 
-    /// Adds a link of the host's to the head of each page, such as "Sign out". Its address begins with one `/`, or with
-    /// `https://`.
+    /// Adds a link of the host's to the head of each page, such as "Sign out". Its address begins
+    /// with one `/`, or with `https://`.
     ///
     /// # Errors
     ///
@@ -124,8 +126,8 @@ impl Gateway {
     }
 
     /// Lets consents name this very address as the place to go afterwards
-    /// ([`ConsentOptions::return_to`](crate::ConsentOptions)). Without it, and for every other address, the person
-    /// comes back to the page. May be called several times.
+    /// ([`ConsentOptions::return_to`](crate::ConsentOptions)). Without it, and for every other
+    /// address, the person comes back to the page. May be called several times.
     #[must_use]
     pub fn allow_return_to(mut self, address: impl Into<String>) -> Self {
         Arc::make_mut(&mut self.inner).return_to.push(address.into());
@@ -147,7 +149,7 @@ impl Gateway {
         self
     }
 
-    /// Where it is.
+    /// Returns where it is.
     #[must_use]
     pub fn mount(&self) -> &Mount {
         &self.inner.mount
@@ -155,19 +157,22 @@ impl Gateway {
 
     /// Answers a request.
     ///
-    /// Its path is the one that the browser sees, the base path of the [`Mount`] included; where a router or proxy has
-    /// removed the base path, call [`handle_stripped`](Self::handle_stripped). A request whose path is not below the
-    /// mount is answered with 404 and the code `outside_mount`, and until the first one that is, each sends the event
+    /// Its path is the one that the browser sees, the base path of the [`Mount`] included; where a
+    /// router or proxy has removed the base path, call [`handle_stripped`](Self::handle_stripped).
+    /// A request whose path is not below the mount is answered with 404 and the code
+    /// `outside_mount`, and until the first one that is, each sends the event
     /// [`OutsideMount`](EventKind::OutsideMount).
     ///
-    /// May block on the vault and, when it completes a consent, renews or revokes, on the provider: always with a bound.
+    /// May block on the vault and, when it completes a consent, renews or revokes, on the provider:
+    /// always with a bound.
     #[must_use]
     pub fn handle(&self, request: Request<Vec<u8>>) -> Response<Vec<u8>> {
         self.respond(request, |path| self.inner.mount.strip(path))
     }
 
-    /// Answers a request whose path has lost the base path of the [`Mount`] on its way: behind axum's `nest`, or a proxy
-    /// that strips a prefix. Links and cookies are made for the mount all the same.
+    /// Answers a request whose path has lost the base path of the [`Mount`] on its way: behind
+    /// axum's `nest`, or a proxy that strips a prefix. Links and cookies are made for the mount all
+    /// the same.
     #[must_use]
     pub fn handle_stripped(&self, request: Request<Vec<u8>>) -> Response<Vec<u8>> {
         self.respond(request, |path| Some(path))
@@ -295,7 +300,8 @@ impl Inner {
         }
     }
 
-    /// Whether a change was asked for by the gateway's own page, or by a caller whom no other site can speak for.
+    /// Returns whether a change was asked for by the gateway's own page, or by a caller whom no
+    /// other site can speak for.
     fn check_origin(&self, head: &Parts, caller: &Caller, incoming: &Incoming<'_>) -> Result<(), Refusal> {
         if !caller.is_ambient() {
             return Ok(());

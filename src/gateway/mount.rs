@@ -37,8 +37,8 @@ impl Mount {
     ///
     /// # Security
     ///
-    /// For demonstrations and tests on one machine. Cookies lose `Secure` and the `__Host-` prefix: without https
-    /// browsers would not keep them.
+    /// For demonstrations and tests on one machine. Cookies lose `Secure` and the `__Host-` prefix:
+    /// without https browsers would not keep them.
     ///
     /// # Errors
     ///
@@ -100,8 +100,8 @@ impl Mount {
         )
     }
 
-    /// The one-time link for a consent that was [prepared](crate::ConnectionManager::prepare): what an agent shows in
-    /// its chat.
+    /// The one-time link for a consent that was [prepared](crate::ConnectionManager::prepare): what
+    /// an agent shows in its chat.
     ///
     /// # Security
     ///
@@ -123,7 +123,7 @@ impl Mount {
         &self.base
     }
 
-    /// Whether it is https.
+    /// Returns whether it is https.
     pub(super) const fn is_secure(&self) -> bool {
         self.secure
     }

@@ -88,7 +88,8 @@ impl Outcome {
             .map_or("internal", |(_, word)| word)
     }
 
-    /// What a person is told about an error that ended a consent. Every error is named: a new one has to be thought of.
+    /// What a person is told about an error that ended a consent. Every error is named: a new one
+    /// has to be thought of.
     pub(super) const fn of(error: &Error) -> Self {
         match error {
             Error::Consent(error) => Self::of_consent(error),
@@ -153,7 +154,8 @@ mod tests {
     use crate::provider::{InvalidParameter, ParameterProblem, UnknownProvider};
     use crate::vault::VaultError;
 
-    /// The number of each error, so that one that is added has to be given an outcome and a place in the table.
+    /// The number of each error, so that one that is added has to be given an outcome and a place
+    /// in the table.
     const fn number(error: &Error) -> usize {
         match error {
             Error::ConsentRequired(_) => 0,

@@ -65,8 +65,8 @@ impl Refusal {
         Self::new(StatusCode::NOT_FOUND, "outside_mount", text)
     }
 
-    /// A page under another address than that of the mount, such as `localhost` in place of `127.0.0.1`, or of another
-    /// site.
+    /// A page under another address than that of the mount, such as `localhost` in place of
+    /// `127.0.0.1`, or of another site.
     pub(super) fn foreign_origin(origin: &str, base: &str) -> Self {
         let text =
             format!("The request was made from another address. Open {origin}{base}/ and try it there.");
@@ -92,7 +92,8 @@ impl Refusal {
         Self::new(StatusCode::BAD_REQUEST, "unsupported_grant_type", text)
     }
 
-    /// A consent that is unknown, used, expired, somebody else's or another browser's: one answer for all.
+    /// A consent that is unknown, used, expired, somebody else's or another browser's: one answer
+    /// for all.
     pub(super) fn invalid_grant() -> Self {
         let text = "This consent is not valid here, or not valid any more. Start again.";
         Self::new(StatusCode::BAD_REQUEST, "invalid_grant", text)

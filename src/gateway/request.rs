@@ -44,7 +44,8 @@ pub(super) struct Incoming<'a> {
 impl<'a> Incoming<'a> {
     /// Reads the query, and the body of a request that changes something: a form, or a JSON object.
     pub(super) fn read(head: &'a Parts, body: &[u8]) -> Result<Self, Refusal> {
-        // Of the callback's query the protocol layer is the reader; that a name comes twice is for it to say.
+        // Of the callback's query the protocol layer is the reader; that a name comes twice is for
+        // it to say.
         let query = head.uri.query().unwrap_or_default();
         let query = pairs(query.as_bytes());
         let mut incoming = Self {
@@ -94,12 +95,12 @@ impl<'a> Incoming<'a> {
             .collect()
     }
 
-    /// Whether a box was ticked, or a member is true.
+    /// Returns whether a box was ticked, or a member is true.
     pub(super) fn flag(&self, name: &str) -> bool {
         matches!(self.field(name), Some("true" | "on" | "1"))
     }
 
-    /// Whether the answer should be JSON.
+    /// Returns whether the answer should be JSON.
     pub(super) const fn wants_json(&self) -> bool {
         self.json
     }
@@ -147,8 +148,8 @@ fn form(body: &[u8]) -> Result<Body, Refusal> {
     Ok(read)
 }
 
-/// The members of a JSON object: strings, booleans, arrays of strings where several are allowed, and the values of
-/// parameters.
+/// The members of a JSON object: strings, booleans, arrays of strings where several are allowed,
+/// and the values of parameters.
 fn object(body: &[u8]) -> Result<Body, Refusal> {
     let Ok(Json::Object(members)) = serde_json::from_slice(body) else {
         return Err(Refusal::invalid(

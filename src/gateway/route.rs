@@ -85,14 +85,15 @@ impl Route {
         }
     }
 
-    /// Whether a GET begins or ends a consent.
+    /// Returns whether a GET begins or ends a consent.
     pub(super) const fn is_once(&self) -> bool {
         matches!(self, Self::Ticket(_) | Self::Callback(_))
     }
 }
 
-/// A path segment without its percent signs. None if it is not UTF-8 then, was not well-formed, or was not in its
-/// shortest form: a proxy's rule for a path must not be walked around by another spelling of it.
+/// A path segment without its percent signs. None if it is not UTF-8 then, was not well-formed, or
+/// was not in its shortest form: a proxy's rule for a path must not be walked around by another
+/// spelling of it.
 fn decode(segment: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(segment.len());
     let mut rest = segment.bytes();

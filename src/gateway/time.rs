@@ -43,7 +43,7 @@ pub(super) fn clock(time: Timestamp, now: Timestamp) -> String {
     }
 }
 
-/// How long ago.
+/// Returns how long ago.
 pub(super) fn ago(time: Timestamp, now: Timestamp) -> String {
     let passed = now.saturating_since(time);
     if passed < Duration::from_secs(60) {
@@ -66,8 +66,8 @@ pub(super) fn span(length: Duration) -> String {
     }
 }
 
-/// Year, month, day, hour, minute and second in UTC. Years stay within four digits: what a provider says of the year
-/// 40,000 is shown as the end of 9999.
+/// Year, month, day, hour, minute and second in UTC. Years stay within four digits: what a provider
+/// says of the year 40,000 is shown as the end of 9999.
 fn civil(time: Timestamp) -> [i64; 6] {
     let seconds = (time.as_unix_millis().div_euclid(1_000)).clamp(-62_135_596_800, 253_402_300_799);
     let civil = Civil::from_unix_seconds(seconds);

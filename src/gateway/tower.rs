@@ -1,4 +1,5 @@
-//! The gateway as a [tower](https://docs.rs/tower) service, for axum and other asynchronous servers.
+//! The gateway as a [tower](https://docs.rs/tower) service, for axum and other asynchronous
+//! servers.
 //!
 //! ```
 //! use axum::Router;
@@ -35,22 +36,23 @@ use zeroize::Zeroizing;
 
 use crate::gateway::Gateway;
 
-/// What the gateway does for one request. It may block on the vault and on a provider, always with a bound.
+/// What the gateway does for one request. It may block on the vault and on a provider, always with
+/// a bound.
 pub type Work = Box<dyn FnOnce() -> Response<Vec<u8>> + Send>;
 
-/// Makes a service of a gateway. `spawn` runs work where blocking is allowed and returns a future of its result, as
-/// `tokio::task::spawn_blocking` does; the service needs no runtime of its own.
+/// Makes a service of a gateway. `spawn` runs work where blocking is allowed and returns a future
+/// of its result, as `tokio::task::spawn_blocking` does; the service needs no runtime of its own.
 ///
-/// The service can stand where paths keep the base path of the [`Mount`](super::Mount) (axum's `route_service`, a fallback)
-/// and where a router removes it (axum's `nest_service`). A path that names a page of the gateway below the mount is taken
-/// as it is; any other is taken as one whose base path was removed. A path that is neither is answered with 404 and the
-/// code `outside_mount`, and is reported as
-/// [`EventKind::OutsideMount`](crate::model::EventKind::OutsideMount) until a request has reached the gateway. A base path
-/// that begins like one of the gateway's own, such as `/v1`, is ambiguous behind `nest_service`: call
-/// [`stripped`](GatewayService::stripped).
+/// The service can stand where paths keep the base path of the [`Mount`](super::Mount) (axum's
+/// `route_service`, a fallback) and where a router removes it (axum's `nest_service`). A path that
+/// names a page of the gateway below the mount is taken as it is; any other is taken as one whose
+/// base path was removed. A path that is neither is answered with 404 and the code `outside_mount`,
+/// and is reported as [`EventKind::OutsideMount`](crate::model::EventKind::OutsideMount) until a
+/// request has reached the gateway. A base path that begins like one of the gateway's own, such as
+/// `/v1`, is ambiguous behind `nest_service`: call [`stripped`](GatewayService::stripped).
 ///
-/// A body that is larger than the gateway's limit is read no further and refused with 413. Work that panics or is not run
-/// is answered with 500.
+/// A body that is larger than the gateway's limit is read no further and refused with 413. Work
+/// that panics or is not run is answered with 500.
 pub const fn service<S>(gateway: Gateway, spawn: S) -> GatewayService<S> {
     GatewayService {
         gateway,

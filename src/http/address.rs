@@ -13,7 +13,7 @@ pub(crate) fn is_clean(url: &Url) -> bool {
     scheme && !dotted && url.username().is_empty() && url.password().is_none() && url.fragment().is_none()
 }
 
-/// Whether the URL's host is this machine: `127.0.0.0/8`, `[::1]` or `localhost`.
+/// Returns whether the URL's host is this machine: `127.0.0.0/8`, `[::1]` or `localhost`.
 pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Ipv4(address)) => address.is_loopback(),

@@ -6,8 +6,8 @@ use std::io::{self, Read};
 use crate::http::error::HttpError;
 use crate::secret::SecretBytes;
 
-/// The body of a request or a response: bytes in memory, which are wiped when dropped, or a reader, whose bytes pass
-/// through. `Debug` prints its length alone.
+/// The body of a request or a response: bytes in memory, which are wiped when dropped, or a reader,
+/// whose bytes pass through. `Debug` prints its length alone.
 #[derive(Default)]
 pub struct Body {
     /// Empty if it is a reader.
@@ -27,7 +27,8 @@ impl Body {
         Self::default()
     }
 
-    /// A body that is read as it goes, with its length in bytes, if that is known. A request's is always known.
+    /// A body that is read as it goes, with its length in bytes, if that is known. A request's is
+    /// always known.
     pub fn from_reader(reader: impl Read + Send + 'static, length: Option<u64>) -> Self {
         Self {
             bytes: SecretBytes::default(),
@@ -59,19 +60,20 @@ impl Body {
         }
     }
 
-    /// Whether there is nothing in it, so that a request needs no body at all.
+    /// Returns whether there is nothing in it, so that a request needs no body at all.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.length() == Some(0)
     }
 
-    /// Whether it is a reader.
+    /// Returns whether it is a reader.
     #[must_use]
     pub const fn is_reader(&self) -> bool {
         self.reader.is_some()
     }
 
-    /// A reader of all of it, in memory or not. A request gives its body by `std::mem::take(&mut request.body)`.
+    /// A reader of all of it, in memory or not. A request gives its body by
+    /// `std::mem::take(&mut request.body)`.
     #[must_use]
     pub fn into_reader(self) -> Box<dyn Read + Send> {
         match self.reader {
@@ -91,7 +93,8 @@ impl Body {
     /// [`HttpError::Timeout`] or [`HttpError::Protocol`] if its kind says so, and else
     /// [`HttpError::Interrupted`].
     pub fn read_from(mut reader: impl Read, limit: usize) -> Result<Self, HttpError> {
-        // `Vec` grows by moving: the old buffer would go back to the allocator with the token in it.
+        // `Vec` grows by moving: the old buffer would go back to the allocator with the token in
+        // it.
         let mut bytes = zeroize::Zeroizing::new(Vec::with_capacity(8 * 1024));
         let mut chunk = zeroize::Zeroizing::new([0_u8; 8 * 1024]);
         loop {
@@ -115,7 +118,7 @@ impl Body {
     }
 }
 
-/// Why the body of an answer ended too early.
+/// Returns why the body of an answer ended too early.
 const fn broken(kind: io::ErrorKind) -> HttpError {
     match kind {
         io::ErrorKind::TimedOut => HttpError::Timeout,

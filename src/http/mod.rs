@@ -19,18 +19,21 @@ pub use self::ureq::UreqClient;
 ///
 /// # Contract
 ///
-/// * One call is one request on the wire: no redirect is followed and nothing is tried again. A refresh
-///   token may be good for a single use.
-/// * Every answer that can be read is `Ok`, whatever its status; [`HttpError`] means that there was none.
+/// * One call is one request on the wire: no redirect is followed and nothing is tried again. A
+///   refresh token may be good for a single use.
+/// * Every answer that can be read is `Ok`, whatever its status; [`HttpError`] means that there was
+///   none.
 /// * The call ends within [`HttpRequest::timeout`], the whole body included, and never reads more
 ///   than [`HttpRequest::max_response_bytes`], if that is set; no single wait for the network is
 ///   longer than [`HttpRequest::idle_timeout`].
-/// * The request's body is sent whether it is [in memory](Body::as_bytes) or a [reader](Body::into_reader), with its
-///   [length](Body::length) as the `Content-Length`. A reader that fails breaks the request off.
+/// * The request's body is sent whether it is [in memory](Body::as_bytes) or a
+///   [reader](Body::into_reader), with its [length](Body::length) as the `Content-Length`. A reader
+///   that fails breaks the request off.
 /// * An answer without that limit may be given as a reader: then the call ends with the head, and
 ///   the body is read afterwards within the same [`timeout`](HttpRequest::timeout). A reader ends
 ///   in an error if the connection breaks, never as if the body had ended.
-/// * Only `https` is spoken, unless whoever built the client allowed plain `http` to loopback addresses.
+/// * Only `https` is spoken, unless whoever built the client allowed plain `http` to loopback
+///   addresses.
 /// * Nothing of the request is logged: its headers and body hold secrets.
 ///
 /// Closures of the same shape are clients too.

@@ -15,10 +15,11 @@ use crate::secret::SecretBytes;
 /// The most that is read of an answer from a token, revocation or account endpoint: 1 MiB.
 const MAX_RESPONSE_BYTES: usize = 1024 * 1024;
 
-/// How long such a request may take, from name resolution to the last byte: 10 s.
+/// The time for which such a request may take, from name resolution to the last byte: 10 s.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A request, with its limits. The body and the headers that carry credentials are wiped when it is dropped.
+/// A request, with its limits. The body and the headers that carry credentials are wiped when it is
+/// dropped.
 pub struct HttpRequest {
     /// The method.
     pub method: Method,
@@ -26,17 +27,20 @@ pub struct HttpRequest {
     pub url: Url,
     /// The headers; those that hold a credential are marked sensitive.
     pub headers: HeaderMap,
-    /// The body. A reader only where the host sends one: see [`Turn::send_stream`](crate::resolver::Turn::send_stream).
+    /// The body. A reader only where the host sends one: see
+    /// [`Turn::send_stream`](crate::resolver::Turn::send_stream).
     pub body: Body,
     /// The time until the last byte of the answer is read. 10 s unless set.
     pub timeout: Duration,
-    /// The longest that the network may give nothing or take nothing, if that is bounded apart from the whole.
+    /// The longest that the network may give nothing or take nothing, if that is bounded apart from
+    /// the whole.
     pub idle_timeout: Option<Duration>,
     /// The most bytes to read of the answer's body, which is then wanted in memory, read to its
     /// end. 1 MiB unless set. `None` if the body is wanted as a reader, of any size, as soon as the
     /// head of the answer is there; a client that cannot do that reads it whole.
     pub max_response_bytes: Option<usize>,
-    /// The same bytes as in the secret headers: `HeaderValue` shares them, but cannot be wiped itself.
+    /// The same bytes as in the secret headers: `HeaderValue` shares them, but cannot be wiped
+    /// itself.
     secrets: Vec<Bytes>,
 }
 
@@ -70,7 +74,8 @@ impl HttpRequest {
         self
     }
 
-    /// The same request with this header set to a credential: marked sensitive, wiped with the request.
+    /// The same request with this header set to a credential: marked sensitive, wiped with the
+    /// request.
     ///
     /// # Errors
     ///
@@ -94,7 +99,8 @@ impl Drop for HttpRequest {
     fn drop(&mut self) {
         self.headers.clear();
         for secret in self.secrets.drain(..) {
-            // Fails only while a clone of the header is alive elsewhere: then that one is its owner's to wipe.
+            // Fails only while a clone of the header is alive elsewhere: then that one is its
+            // owner's to wipe.
             if let Ok(mut bytes) = secret.try_into_mut() {
                 bytes.as_mut().zeroize();
             }

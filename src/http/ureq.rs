@@ -19,14 +19,14 @@ use self::tls::Tls;
 use crate::http::address::{is_clean, is_loopback};
 use crate::http::{Body, HttpClient, HttpError, HttpRequest, HttpResponse};
 
-/// The longest that a name may be looked up, and then a connection made, TLS included, unless the host sets it. The whole
-/// request may be allowed less.
+/// The longest that a name may be looked up, and then a connection made, TLS included, unless the
+/// host sets it. The whole request may be allowed less.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The default HTTP client.
 ///
-/// Follows no redirect, tries nothing again, reads no more than is allowed and ends in time. Bodies that are readers, in
-/// either direction, pass through a buffer of fixed size.
+/// Follows no redirect, tries nothing again, reads no more than is allowed and ends in time. Bodies
+/// that are readers, in either direction, pass through a buffer of fixed size.
 ///
 /// It trusts Mozilla's certificates, which are compiled in, and those that the host
 /// [adds](Self::roots). It goes through no proxy and reads no environment variable unless the host
@@ -44,13 +44,15 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// # }
 /// ```
 ///
-/// Each request has its own connection. One kept from an earlier request may have been closed by the server meanwhile,
-/// and then nobody can say whether a refresh token that was written to it has been used. Where a name has addresses of both
-/// families, they are tried in turn; a family that failed is tried last for ten minutes.
+/// Each request has its own connection. One kept from an earlier request may have been closed by
+/// the server meanwhile, and then nobody can say whether a refresh token that was written to it has
+/// been used. Where a name has addresses of both families, they are tried in turn; a family that
+/// failed is tried last for ten minutes.
 ///
 /// An answer may have 128 headers and 64 KiB of them; more are [`HttpError::HeadTooLarge`].
 ///
-/// The request's body is wiped when it is dropped; the buffers of `ureq` and of rustls that it passed through are not.
+/// The request's body is wiped when it is dropped; the buffers of `ureq` and of rustls that it
+/// passed through are not.
 #[derive(Clone)]
 pub struct UreqClient {
     agent: Agent,
@@ -91,7 +93,8 @@ impl UreqClient {
     }
 }
 
-/// Methods whose requests say that their body is empty, for servers that wait for one (RFC 9110, section 8.6).
+/// Methods whose requests say that their body is empty, for servers that wait for one (RFC 9110,
+/// section 8.6).
 const WITH_BODY: [Method; 3] = [Method::POST, Method::PUT, Method::PATCH];
 
 impl HttpClient for UreqClient {
@@ -128,7 +131,8 @@ impl HttpClient for UreqClient {
                 request.idle_timeout,
             )
         };
-        // The body is asked for only when the connection stands: untouched, it cannot have reached anybody.
+        // The body is asked for only when the connection stands: untouched, it cannot have reached
+        // anybody.
         let sent = (length > 0).then_some(body.touched);
         let answer = answered.map_err(|error| failure(&error, sent))?;
         let (parts, incoming) = answer.into_parts();
@@ -159,7 +163,8 @@ impl Read for Outgoing {
     }
 }
 
-/// The body of an answer on its way in. Its errors are kinds alone: those of `ureq` may name the address.
+/// The body of an answer on its way in. Its errors are kinds alone: those of `ureq` may name the
+/// address.
 struct Incoming<R>(R);
 
 impl<R: Read> Read for Incoming<R> {

@@ -32,7 +32,8 @@ pub enum LoopbackError {
     /// The closure that opens the browser failed.
     #[error("the browser cannot be opened: {0}")]
     Browser(io::ErrorKind),
-    /// The browser did not come back in time: the person closed it, or has not decided. Start again.
+    /// The browser did not come back in time: the person closed it, or has not decided. Start
+    /// again.
     #[error("the browser did not come back in time")]
     TimedOut,
     /// The authorization URL does not lead back to the port that was asked for: a substitute of
@@ -68,7 +69,8 @@ impl LoopbackOptions {
         self
     }
 
-    /// Sets how long to wait for the browser: 5 minutes by default, and at most a day. The consent itself ends after
+    /// Sets how long to wait for the browser: 5 minutes by default, and at most a day. The consent
+    /// itself ends after
     /// [`Settings::consent_lifetime`](crate::connections::Settings::consent_lifetime).
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout.min(LONGEST_WAIT);
@@ -76,12 +78,13 @@ impl LoopbackOptions {
     }
 }
 
-/// Connects a service in the browser of the person who uses this program: listens on a free loopback port, opens the
-/// browser, waits until it comes back, and completes the consent.
+/// Connects a service in the browser of the person who uses this program: listens on a free
+/// loopback port, opens the browser, waits until it comes back, and completes the consent.
 ///
-/// The client's redirect URI must be a loopback address such as `http://127.0.0.1/callback`. Its port is replaced by the
-/// one that is free, which every server that follows RFC 8252 accepts. `open` receives the authorization URL and opens
-/// it, as `webbrowser::open` does; a program without a browser prints it.
+/// The client's redirect URI must be a loopback address such as `http://127.0.0.1/callback`. Its
+/// port is replaced by the one that is free, which every server that follows RFC 8252 accepts.
+/// `open` receives the authorization URL and opens it, as `webbrowser::open` does; a program
+/// without a browser prints it.
 ///
 /// ```
 /// use valetkey::loopback;
@@ -105,26 +108,30 @@ impl LoopbackOptions {
 ///
 /// # Bounds
 ///
-/// Waits at most 5 minutes ([`LoopbackOptions::timeout`]), plus the time of a code exchange that has begun. `open` runs on
-/// the calling thread: the function does not return before `open` does. Requests are answered meanwhile. At most 16
-/// connections to the port are open at a time, each for 10 s and 32 KiB; more of them close the oldest.
+/// Waits at most 5 minutes ([`LoopbackOptions::timeout`]), plus the time of a code exchange that
+/// has begun. `open` runs on the calling thread: the function does not return before `open` does.
+/// Requests are answered meanwhile. At most 16 connections to the port are open at a time, each for
+/// 10 s and 32 KiB; more of them close the oldest.
 ///
 /// # Errors
 ///
-/// * [`LoopbackError::Connection`] for the errors of [`Connections::start`](crate::Connections::start) and
+/// * [`LoopbackError::Connection`] for the errors of
+///   [`Connections::start`](crate::Connections::start) and
 ///   [`Connections::complete`](crate::Connections::complete): among them
 ///   [`Misconfigured::NoLoopbackRedirect`](crate::error::Misconfigured::NoLoopbackRedirect), and
 ///   [`ConsentError::Denied`] if the person refuses.
 /// * [`LoopbackError::TimedOut`] if the browser does not come back.
-/// * [`LoopbackError::Listen`], [`LoopbackError::Browser`] and [`LoopbackError::Redirect`] if it cannot begin.
+/// * [`LoopbackError::Listen`], [`LoopbackError::Browser`] and [`LoopbackError::Redirect`] if it
+///   cannot begin.
 ///
 /// After an error the consent request is withdrawn.
 ///
 /// # Security
 ///
-/// Every program and every website in a browser on this machine can send requests to the port. One that does not carry
-/// the `state` of this consent is answered with an error and does not end the wait. Pass the URL to no shell: it contains
-/// characters that shells interpret. Do not write it to a log.
+/// Every program and every website in a browser on this machine can send requests to the port. One
+/// that does not carry the `state` of this consent is answered with an error and does not end the
+/// wait. Pass the URL to no shell: it contains characters that shells interpret. Do not write it to
+/// a log.
 pub fn connect(
     connections: &dyn ConnectionManager,
     acting_user: &ActingUser,
@@ -270,7 +277,7 @@ impl Flow<'_> {
     }
 }
 
-/// Whether the callback was not that of this consent, which therefore stays open.
+/// Returns whether the callback was not that of this consent, which therefore stays open.
 const fn leaves_open(error: &Error) -> bool {
     match error {
         Error::InvalidValue(error) => error.is_callback(),

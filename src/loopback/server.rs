@@ -13,13 +13,15 @@ use zeroize::Zeroizing;
 use crate::loopback::page::Page;
 use crate::protocol::AuthorizationResponse;
 
-/// The most connections at a time. One more closes the oldest, which a browser may have opened in advance.
+/// The most connections at a time. One more closes the oldest, which a browser may have opened in
+/// advance.
 pub(super) const MAX_VISITORS: usize = 16;
 /// The most bytes of a request that are read.
 const MAX_HEAD: usize = 32 * 1024;
-/// How long a request may take to arrive, and an answer to be taken.
+/// The time for which a request may take to arrive, and an answer to be taken.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How often the listeners are asked for a connection. The standard library cannot interrupt a blocking `accept`.
+/// How often the listeners are asked for a connection. The standard library cannot interrupt a
+/// blocking `accept`.
 const POLL: Duration = Duration::from_millis(20);
 
 /// What the server tells the one who waits.
@@ -83,8 +85,8 @@ impl Server {
         Stop(self)
     }
 
-    /// Accepts connections until the server is stopped, and reads each on a thread of its own: one that says nothing
-    /// holds up no other.
+    /// Accepts connections until the server is stopped, and reads each on a thread of its own: one
+    /// that says nothing holds up no other.
     pub(super) fn accept<'scope>(
         &'scope self,
         scope: &'scope Scope<'scope, '_>,
@@ -93,7 +95,8 @@ impl Server {
         while !self.is_over.load(Ordering::SeqCst) {
             let mut is_idle = true;
             for listener in &self.listeners {
-                // Every failure passes: the connection was broken off, or too many files are open for now.
+                // Every failure passes: the connection was broken off, or too many files are open
+                // for now.
                 let Ok((stream, _)) = listener.accept() else {
                     continue;
                 };
@@ -218,7 +221,8 @@ fn read_head(mut stream: &TcpStream, buffer: &mut [u8]) -> Result<usize, Option<
     }
 }
 
-/// Finds the empty line after the headers. Up to `searched` there was none, but it may begin before that.
+/// Finds the empty line after the headers. Up to `searched` there was none, but it may begin before
+/// that.
 fn end_of_head(bytes: &[u8], searched: usize) -> Option<usize> {
     let from = searched.saturating_sub(3);
     let found = bytes
@@ -228,8 +232,8 @@ fn end_of_head(bytes: &[u8], searched: usize) -> Option<usize> {
     Some(from + found)
 }
 
-/// Writes an answer and ends the connection. What still arrives is read for a moment: closing before that would reset
-/// the connection, and the browser would lose the page.
+/// Writes an answer and ends the connection. What still arrives is read for a moment: closing
+/// before that would reset the connection, and the browser would lose the page.
 fn respond(mut stream: &TcpStream, page: Page) {
     let written = stream
         .write_all(page.response().as_bytes())

@@ -4,7 +4,8 @@ use crate::model::{InvalidValue, TenantId, UserId};
 
 /// The person on whose behalf a turn runs: a tenant and a user within it.
 ///
-/// Two people who talk to the same agent are two acting users; each resolves to their own connections.
+/// Two people who talk to the same agent are two acting users; each resolves to their own
+/// connections.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ActingUser {
     tenant: TenantId,
@@ -59,7 +60,8 @@ impl ActingUser {
     }
 }
 
-/// A person who looks after a tenant's connections: sees all of them, revokes any, makes shared ones.
+/// A person who looks after a tenant's connections: sees all of them, revokes any, makes shared
+/// ones.
 ///
 /// An operator gets no token of another person: resolution takes an [`ActingUser`], not this.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -68,8 +70,8 @@ pub struct Operator {
 }
 
 impl Operator {
-    /// Declares that the host has authenticated this person as an operator of the tenant. Both names can be text or
-    /// typed ids.
+    /// Declares that the host has authenticated this person as an operator of the tenant. Both
+    /// names can be text or typed ids.
     ///
     /// # Errors
     ///
@@ -94,10 +96,11 @@ impl Operator {
     }
 }
 
-/// Who did something, as the audit keeps it: the name that the host has authenticated, and the role.
+/// Who did something, as the audit keeps it: the name that the host has authenticated, and the
+/// role.
 ///
-/// The role decides how far somebody reaches: a user to their own connections, and to see those of the workspace; an
-/// operator to all connections of the workspace.
+/// The role decides how far somebody reaches: a user to their own connections, and to see those of
+/// the workspace; an operator to all connections of the workspace.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
@@ -168,7 +171,8 @@ mod sealed {
 pub enum Owner {
     /// One person: nobody else resolves it.
     Personal(UserId),
-    /// The tenant: a fallback for people without a connection of their own, where the policy allows it.
+    /// The tenant: a fallback for people without a connection of their own, where the policy allows
+    /// it.
     Workspace,
 }
 

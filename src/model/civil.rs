@@ -42,8 +42,9 @@ impl Civil {
         }
     }
 
-    /// The seconds from the Unix epoch to this date and time; `None` if there is no such date or time. The second 60 of
-    /// a leap second is the first one of the next minute. The year has at most nine digits.
+    /// The seconds from the Unix epoch to this date and time; `None` if there is no such date or
+    /// time. The second 60 of a leap second is the first one of the next minute. The year has at
+    /// most nine digits.
     pub(crate) const fn to_unix_seconds(self) -> Option<i64> {
         let is_date = self.month >= 1 && self.month <= 12 && self.day >= 1 && self.day <= 31;
         let is_time = self.hour >= 0 && self.hour < 24 && self.minute >= 0 && self.minute < 60;

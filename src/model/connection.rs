@@ -7,8 +7,9 @@ use crate::model::{
 
 /// A provider connected for an owner, together with the state of the grant that it uses.
 ///
-/// The connection itself is the provider, the owner, the label, the default flag and the account. Status, expiry,
-/// generation and refresh are those of its [grant](Self::grant), which several connections can use.
+/// The connection itself is the provider, the owner, the label, the default flag and the account.
+/// Status, expiry, generation and refresh are those of its [grant](Self::grant), which several
+/// connections can use.
 // Hosts keep it in their own formats: a field that is added later needs `#[serde(default)]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -24,9 +25,10 @@ pub struct Connection {
     pub provider: ProviderId,
     /// Distinguishes several accounts of one owner at one provider.
     pub label: Option<Label>,
-    /// Whether this connection is used when the owner has several and the turn names none.
+    /// True if this connection is used when the owner has several and the turn names none.
     pub is_default: bool,
-    /// The grant whose tokens it uses. Connections with the same grant share status, expiry and refresh.
+    /// The grant whose tokens it uses. Connections with the same grant share status, expiry and
+    /// refresh.
     pub grant: GrantId,
     /// Whether it can be resolved.
     pub status: Status,
@@ -43,17 +45,18 @@ pub struct Connection {
     pub(crate) issued_by: IssuedBy,
     /// The number of token pairs so far. A consent and a refresh raise it; nothing lowers it.
     pub generation: u64,
-    /// Whether there is a refresh token that may be used.
+    /// True if there is a refresh token that may be used.
     pub refreshable: bool,
-    /// When it was first connected.
+    /// The time when it was first connected.
     pub created_at: Timestamp,
-    /// When the person last consented. A refresh does not change it.
+    /// The time when the person last consented. A refresh does not change it.
     pub consented_at: Timestamp,
-    /// When its tokens were issued, by consent or refresh.
+    /// The time when its tokens were issued, by consent or refresh.
     pub refreshed_at: Timestamp,
-    /// When one of its tokens was last used. Written in batches, so it lags.
+    /// The time when one of its tokens was last used. Written in batches, so it lags.
     pub used_at: Option<Timestamp>,
-    /// When the access token expires, if known. `None`: the token is used until the API refuses it.
+    /// The time when the access token expires, if known. `None`: the token is used until the API
+    /// refuses it.
     pub expires_at: Option<Timestamp>,
     /// The claim and the failures of refreshes.
     pub(crate) refresh: RefreshState,
@@ -130,14 +133,15 @@ impl Connection {
         self.refresh.failed_at
     }
 
-    /// Returns the scopes that were requested and not granted, such as a box that the person left unticked.
+    /// Returns the scopes that were requested and not granted, such as a box that the person left
+    /// unticked.
     #[must_use]
     pub fn missing_scopes(&self) -> Scopes {
         self.requested.difference(&self.granted)
     }
 
-    /// Returns whether the provider named the account. If not, a later consent can come from another account
-    /// without anybody noticing.
+    /// Returns whether the provider named the account. If not, a later consent can come from
+    /// another account without anybody noticing.
     #[must_use]
     pub const fn is_account_verified(&self) -> bool {
         self.account.is_some()

@@ -6,16 +6,16 @@ use crate::model::{
     ConnectionId, FailureCode, NeedsConsent, ProviderId, TenantId, Timestamp, UserId, VaultWarning,
 };
 
-/// Something that happened: to a connection, to a consent request or to the vault. Holds ids and codes, never a
-/// secret or a server's text.
+/// Something that happened: to a connection, to a consent request or to the vault. Holds ids and
+/// codes, never a secret or a server's text.
 ///
-/// With the feature `serde`, `kind` and `detail` are members of the event: the names that [`EventKind::as_str`] and
-/// [`EventKind::detail`] return.
+/// With the feature `serde`, `kind` and `detail` are members of the event: the names that
+/// [`EventKind::as_str`] and [`EventKind::detail`] return.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct Event {
-    /// When it happened, by the host's clock.
+    /// The time when it happened, by the host's clock.
     pub at: Timestamp,
     /// The workspace. Absent where the whole vault is concerned.
     pub tenant: Option<TenantId>,
@@ -98,8 +98,9 @@ impl fmt::Display for Event {
 
 /// What happened.
 ///
-/// [`Display`](fmt::Display) writes the name, and the detail after a colon: `refresh_failed: timed_out`. Names and
-/// details are stable: a metric or an alert can depend on them.
+/// [`Display`](fmt::Display) writes the name, and the detail after a colon:
+/// `refresh_failed: timed_out`. Names and details are stable: a metric or an alert can depend on
+/// them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(
@@ -114,10 +115,12 @@ pub enum EventKind {
     ConsentCompleted,
     /// The person or the server said no.
     ConsentDenied,
-    /// The code could not be exchanged, or its answer could not be used; the person must start again.
+    /// The code could not be exchanged, or its answer could not be used; the person must start
+    /// again.
     ConsentFailed,
-    /// The connection was stored without an account, because the service names none: whose account it is, and whether
-    /// a later consent comes from another one, is unknown. Follows [`ConsentCompleted`](Self::ConsentCompleted).
+    /// The connection was stored without an account, because the service names none: whose account
+    /// it is, and whether a later consent comes from another one, is unknown. Follows
+    /// [`ConsentCompleted`](Self::ConsentCompleted).
     AccountNotVerified,
     /// The tokens were refreshed and stored.
     Refreshed,
@@ -129,10 +132,12 @@ pub enum EventKind {
     Revoked,
     /// A person without a connection of their own was given the workspace connection's token.
     WorkspaceFallback,
-    /// A gateway received a request that is not below its mount, before any that is: a router or proxy passes another path
-    /// than the mount names. Correct the mount, or call `Gateway::handle_stripped` where the prefix is removed on the way.
+    /// A gateway received a request that is not below its mount, before any that is: a router or
+    /// proxy passes another path than the mount names. Correct the mount, or call
+    /// `Gateway::handle_stripped` where the prefix is removed on the way.
     OutsideMount,
-    /// Something about the vault's surroundings weakens what it promises. Sent when the connections are built.
+    /// Something about the vault's surroundings weakens what it promises. Sent when the connections
+    /// are built.
     VaultWarning(VaultWarning),
 }
 
@@ -222,8 +227,8 @@ impl EventKind {
         })
     }
 
-    /// Returns the name of the detail, where the kind has one: why a refresh failed or a consent is needed, or which
-    /// warning it is.
+    /// Returns the name of the detail, where the kind has one: why a refresh failed or a consent is
+    /// needed, or which warning it is.
     #[must_use]
     pub const fn detail(self) -> Option<&'static str> {
         match self {
@@ -264,7 +269,8 @@ impl fmt::Display for EventKind {
     }
 }
 
-/// How much attention an event deserves, from the least to the most: what a host maps to the level of its log.
+/// How much attention an event deserves, from the least to the most: what a host maps to the level
+/// of its log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
@@ -274,7 +280,8 @@ pub enum EventLevel {
     Debug,
     /// Something that is part of normal use, a refusal by the person included.
     Info,
-    /// Something that one person or one service notices: a refresh that failed, a consent that is needed.
+    /// Something that one person or one service notices: a refresh that failed, a consent that is
+    /// needed.
     Warn,
     /// Something that does not work until an operator changes the configuration.
     Error,
@@ -303,8 +310,9 @@ impl fmt::Display for EventLevel {
 ///
 /// # Contract
 ///
-/// `emit` is called after the change is stored, outside any lock and transaction, on the caller's thread.
-/// It must be quick and must not panic. Events are a courtesy; the vault's audit is the record.
+/// `emit` is called after the change is stored, outside any lock and transaction, on the caller's
+/// thread. It must be quick and must not panic. Events are a courtesy; the vault's audit is the
+/// record.
 ///
 /// A closure is a sink too:
 ///
@@ -349,8 +357,8 @@ mod tests {
 
     use super::*;
 
-    /// How many variants there are. A new variant does not compile until it is counted, and then has to be in
-    /// [`EventKind::all`].
+    /// How many variants there are. A new variant does not compile until it is counted, and then
+    /// has to be in [`EventKind::all`].
     const VARIANTS: usize = 12;
 
     const fn variant(kind: EventKind) -> usize {

@@ -34,12 +34,12 @@ impl Origin {
     }
 }
 
-/// One set of tokens, which one or several [connections](crate::model::Connection) use: everything that is known of
-/// it without opening a secret.
+/// One set of tokens, which one or several [connections](crate::model::Connection) use: everything
+/// that is known of it without opening a secret.
 ///
-/// A refresh changes the tokens, the generation, the times and, where the server names them, the scopes. A new
-/// consent makes a new grant; the one that it replaces becomes a *former grant*, which is never resolved and is
-/// revoked together with its successor.
+/// A refresh changes the tokens, the generation, the times and, where the server names them, the
+/// scopes. A new consent makes a new grant; the one that it replaces becomes a *former grant*,
+/// which is never resolved and is revoked together with its successor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
@@ -69,16 +69,16 @@ pub struct Grant {
     pub status: Status,
     /// The number of token pairs so far. A consent and a refresh raise it; nothing lowers it.
     pub generation: u64,
-    /// Whether there is a refresh token that may be used.
+    /// True if there is a refresh token that may be used.
     pub refreshable: bool,
-    /// When the person last consented.
+    /// The time when the person last consented.
     pub consented_at: Timestamp,
-    /// When the tokens were issued.
+    /// The time when the tokens were issued.
     pub refreshed_at: Timestamp,
-    /// When the access token expires, if known.
+    /// The time when the access token expires, if known.
     pub expires_at: Option<Timestamp>,
-    /// The lifetime of an access token that this server last named for this grant. It is assumed for answers that
-    /// name none.
+    /// The lifetime of an access token that this server last named for this grant. It is assumed
+    /// for answers that name none.
     pub lifetime: Option<Duration>,
     /// The claim and the failures of refreshes.
     pub refresh: RefreshState,

@@ -26,7 +26,8 @@ pub(crate) fn check_name(what: &'static str, value: &str) -> Result<(), InvalidV
     check(value).map_err(|rule| InvalidValue::new(what, rule))
 }
 
-/// Format characters (Unicode's category Cf): zero-width characters, direction marks, tags. Those that are seen are left out.
+/// Format characters (Unicode's category Cf): zero-width characters, direction marks, tags. Those
+/// that are seen are left out.
 const fn is_invisible(c: char) -> bool {
     matches!(
         c,
@@ -44,7 +45,8 @@ const fn is_invisible(c: char) -> bool {
     )
 }
 
-/// A name that a vault can hold: one that was stored before names were checked for invisible characters is still read.
+/// A name that a vault can hold: one that was stored before names were checked for invisible
+/// characters is still read.
 pub(crate) trait StoredName: Sized {
     /// Takes a name that was stored.
     fn stored(value: impl Into<String>) -> Result<Self, InvalidValue>;
@@ -70,9 +72,10 @@ macro_rules! id {
     ($(#[$meta:meta])* $name:ident, $what:literal) => {
         $(#[$meta])*
         ///
-        /// 1 to 512 bytes of UTF-8 without control characters and invisible characters. Names are compared byte by byte: "Ada"
-        /// and "ada" are two names, and so are an é that is composed and one that is decomposed. A host whose names come in
-        /// several spellings brings them into one before it passes them on.
+        /// 1 to 512 bytes of UTF-8 without control characters and invisible characters. Names are
+        /// compared byte by byte: "Ada" and "ada" are two names, and so are an é that is composed
+        /// and one that is decomposed. A host whose names come in several spellings brings them
+        /// into one before it passes them on.
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[derive(serde::Serialize, serde::Deserialize)]
         #[serde(try_from = "String", into = "String")]
@@ -139,7 +142,8 @@ macro_rules! id {
             }
         }
 
-        // Same order, equality and hash as the text: a map keyed by the id can be asked with a `&str`.
+        // Same order, equality and hash as the text: a map keyed by the id can be asked with a
+        // `&str`.
         impl Borrow<str> for $name {
             fn borrow(&self) -> &str {
                 &self.0
@@ -239,7 +243,8 @@ uuid_id! {
     ConnectionId, "connection id"
 }
 uuid_id! {
-    /// The id of a pending consent: names it to people and logs; useless without `state` and binding.
+    /// The id of a pending consent: names it to people and logs; useless without `state` and
+    /// binding.
     ConsentId, "consent id"
 }
 uuid_id! {

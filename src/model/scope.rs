@@ -96,19 +96,19 @@ impl Scopes {
             .map(Self)
     }
 
-    /// Whether the set is empty.
+    /// Returns whether the set is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// How many scopes there are.
+    /// Returns how many scopes there are.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether this very scope (case-sensitive) is in the set.
+    /// Returns whether this very scope (case-sensitive) is in the set.
     #[must_use]
     pub fn contains(&self, scope: &str) -> bool {
         self.0.contains(scope)
@@ -152,7 +152,8 @@ impl Scopes {
 
 impl FromStr for Scopes {
     type Err = InvalidValue;
-    /// Reads a list with any number of spaces between the scopes; the empty string is the empty set.
+    /// Reads a list with any number of spaces between the scopes; the empty string is the empty
+    /// set.
     fn from_str(value: &str) -> Result<Self, InvalidValue> {
         Self::new(value.split(' ').filter(|scope| !scope.is_empty()))
     }

@@ -31,15 +31,16 @@ pub enum NeedsConsent {
     Rejected,
     /// The access token expired and there is no refresh token.
     Expired,
-    /// A refresh was cut off after the request was sent, and the server takes the old token no more:
-    /// the new one was lost on the way.
+    /// A refresh was cut off after the request was sent, and the server takes the old token no
+    /// more: the new one was lost on the way.
     LostInFlight,
-    /// The server has refused the refresh token for more than a day without saying why. The token is kept for a
-    /// while, to be [tried again](crate::ConnectionManager::retry_rejected) on request.
+    /// The server has refused the refresh token for more than a day without saying why. The token
+    /// is kept for a while, to be [tried again](crate::ConnectionManager::retry_rejected) on
+    /// request.
     Unexplained,
     /// The host's client at the authorization server was replaced, and the host
-    /// [confirmed](crate::provider::ClientRegistration::replacing) that. Nobody can refresh tokens of the former
-    /// client.
+    /// [confirmed](crate::provider::ClientRegistration::replacing) that. Nobody can refresh tokens
+    /// of the former client.
     ClientChanged,
 }
 
@@ -84,8 +85,8 @@ pub struct Account {
     pub label: Option<String>,
 }
 
-/// Who issued the tokens, and where they may be sent: recorded at consent, authenticated together with the tokens,
-/// and compared with the descriptor before each request.
+/// Who issued the tokens, and where they may be sent: recorded at consent, authenticated together
+/// with the tokens, and compared with the descriptor before each request.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[allow(unnameable_types, reason = "the operations of a vault are sealed")]
@@ -129,20 +130,23 @@ pub struct RefreshState {
     pub not_before: Option<Timestamp>,
     /// The last failure, until a success clears it.
     pub last_failure: Option<FailureCode>,
-    /// When the last failure happened.
+    /// The time when the last failure happened.
     pub failed_at: Option<Timestamp>,
     /// A refresh that has begun and has not ended.
     pub in_flight: Option<InFlight>,
-    /// Until when a refused refresh token is kept, sealed and out of reach, to be tried again on request.
+    /// Until when a refused refresh token is kept, sealed and out of reach, to be tried again on
+    /// request.
     pub quarantined_until: Option<Timestamp>,
-    /// A short check of the client registration and the endpoint with which the last attempt failed, where the failure
-    /// is the [operator's](FailureCode::is_operators_fault): a changed registration ends the back-off.
+    /// A short check of the client registration and the endpoint with which the last attempt
+    /// failed, where the failure is the [operator's](FailureCode::is_operators_fault): a changed
+    /// registration ends the back-off.
     #[cfg_attr(feature = "serde", serde(default))]
     pub failed_setup: Option<u16>,
-    /// When the API refused the access token of this generation although it had just been refreshed.
+    /// The time when the API refused the access token of this generation although it had just been
+    /// refreshed.
     #[cfg_attr(feature = "serde", serde(default))]
     pub token_refused_at: Option<Timestamp>,
-    /// When the refresh token expires, if the server said so in a token answer.
+    /// The time when the refresh token expires, if the server said so in a token answer.
     #[cfg_attr(feature = "serde", serde(default))]
     pub refresh_token_expires_at: Option<Timestamp>,
 }
@@ -152,9 +156,9 @@ pub struct RefreshState {
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[allow(unnameable_types, reason = "the operations of a vault are sealed")]
 pub struct InFlight {
-    /// When it was claimed.
+    /// The time when it was claimed.
     pub since: Timestamp,
-    /// When the claim lapses, if its holder does not end it.
+    /// The time when the claim lapses, if its holder does not end it.
     pub until: Timestamp,
 }
 
@@ -166,11 +170,12 @@ pub struct InFlight {
 pub enum FailureCode {
     /// No connection, no name, no TLS: the request was not sent.
     Unreachable,
-    /// The certificate of the server is not trusted: the request was not sent. An administrator adds the root of a company's
-    /// own authority to the HTTP client, or the provider renews its certificate.
+    /// The certificate of the server is not trusted: the request was not sent. An administrator
+    /// adds the root of a company's own authority to the HTTP client, or the provider renews its
+    /// certificate.
     Untrusted,
-    /// The host's HTTP client refused the request: plain `http`, or an address that it does not allow. For an administrator
-    /// to fix.
+    /// The host's HTTP client refused the request: plain `http`, or an address that it does not
+    /// allow. For an administrator to fix.
     NotSent,
     /// No answer in time; whether the server acted is unknown.
     TimedOut,
@@ -182,20 +187,23 @@ pub enum FailureCode {
     RateLimited,
     /// The answer was no token answer: wrong type, broken JSON, no access token.
     UnreadableAnswer,
-    /// The answer exceeds a limit of this crate: 1 MiB in all, 64 KiB for each token; or the limit of the HTTP client for
-    /// headers, which is 128 in the default client.
+    /// The answer exceeds a limit of this crate: 1 MiB in all, 64 KiB for each token; or the limit
+    /// of the HTTP client for headers, which is 128 in the default client.
     AnswerTooLarge,
     /// The server refused the client: wrong id or secret. The operator's to correct.
     ClientRejected,
-    /// The server refused the request as such (`invalid_request`, `unsupported_grant_type`, …). The operator's to correct.
+    /// The server refused the request as such (`invalid_request`, `unsupported_grant_type`, …). The
+    /// operator's to correct.
     RequestRejected,
     /// The server refused the grant for good (`invalid_grant` and its like).
     GrantRejected,
     /// The endpoint answered with a redirect, which is never followed with credentials.
     Redirected,
-    /// The server refused the request with a status of its own and an empty body: it does not say what it refuses.
+    /// The server refused the request with a status of its own and an empty body: it does not say
+    /// what it refuses.
     Unexplained,
-    /// No request was sent: the host's configuration does not fit the connection any more. The operator's to correct.
+    /// No request was sent: the host's configuration does not fit the connection any more. The
+    /// operator's to correct.
     Misconfigured,
     /// No request was sent: the host's [`ClientSource`](crate::provider::ClientSource) failed.
     ClientSourceFailed,
@@ -251,7 +259,7 @@ impl FailureCode {
         Self::ClientSourceFailed,
     ];
 
-    /// Whether the server may have acted on the request although no answer was read.
+    /// Returns whether the server may have acted on the request although no answer was read.
     #[must_use]
     pub const fn outcome_unknown(self) -> bool {
         matches!(

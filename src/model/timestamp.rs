@@ -10,15 +10,18 @@ use crate::model::{InvalidValue, Rule};
 
 /// A point in time in whole milliseconds since 1970-01-01 00:00:00 UTC.
 ///
-/// What is stored and what is read back are equal, which `SystemTime` (nanoseconds, platform-dependent
-/// range) does not give. Arithmetic saturates: a server's `expires_in` of 10^18 is far away, not a panic.
+/// What is stored and what is read back are equal, which `SystemTime` (nanoseconds,
+/// platform-dependent range) does not give. Arithmetic saturates: a server's `expires_in` of 10^18
+/// is far away, not a panic.
 ///
-/// [`Display`](fmt::Display) writes [RFC 3339](https://www.rfc-editor.org/rfc/rfc3339) in UTC with milliseconds, such as
-/// `2026-03-01T14:05:00.000Z`, and [`FromStr`] reads it with any offset. A year outside 0 to 9999, which RFC 3339 does
-/// not have, is written with a sign and at least six digits, as ISO 8601 and ECMAScript do.
+/// [`Display`](fmt::Display) writes [RFC 3339](https://www.rfc-editor.org/rfc/rfc3339) in UTC with
+/// milliseconds, such as `2026-03-01T14:05:00.000Z`, and [`FromStr`] reads it with any offset. A
+/// year outside 0 to 9999, which RFC 3339 does not have, is written with a sign and at least six
+/// digits, as ISO 8601 and ECMAScript do.
 ///
-/// With the feature `serde` a time is this text in formats for people, such as JSON, and the number of its milliseconds
-/// in binary formats. Formats for people are also read with the number, which earlier versions wrote.
+/// With the feature `serde` a time is this text in formats for people, such as JSON, and the number
+/// of its milliseconds in binary formats. Formats for people are also read with the number, which
+/// earlier versions wrote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 
@@ -35,7 +38,7 @@ impl Timestamp {
         self.0
     }
 
-    /// How long after `earlier` this is; zero if it is not after it.
+    /// Returns how long after `earlier` this is; zero if it is not after it.
     #[must_use]
     pub fn saturating_since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))

@@ -44,7 +44,8 @@ pub fn account_request(
 
 /// The account that the answer names, if it is a 2xx with an id where the descriptor says.
 ///
-/// Values longer than 512 bytes or with control characters are refused: an id is compared and an address is shown.
+/// Values longer than 512 bytes or with control characters are refused: an id is compared and an
+/// address is shown.
 #[must_use]
 pub fn parse_account(endpoint: &AccountEndpoint, response: &HttpResponse) -> Option<Account> {
     if !response.status.is_success() {

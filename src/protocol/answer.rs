@@ -32,7 +32,8 @@ pub(super) struct Answer {
     pub(super) error: Option<Zeroizing<String>>,
 }
 
-/// The members, each left where it stands in the body: nothing is copied until it is known to be wanted.
+/// The members, each left where it stands in the body: nothing is copied until it is known to be
+/// wanted.
 #[derive(Default)]
 struct Members<'a> {
     access_token: Option<&'a RawValue>,
@@ -51,7 +52,7 @@ struct Members<'a> {
 }
 
 impl<'a> Members<'a> {
-    /// Where the member of this name is kept, if it is one of these.
+    /// Returns where the member of this name is kept, if it is one of these.
     fn place(&mut self, name: &str) -> Option<&mut Option<&'a RawValue>> {
         Some(match name {
             "access_token" => &mut self.access_token,
@@ -73,8 +74,8 @@ impl<'a> Members<'a> {
     }
 }
 
-/// A member that comes twice must not cost the tokens beside it: the last one counts, as for most parsers, unless it
-/// says nothing.
+/// A member that comes twice must not cost the tokens beside it: the last one counts, as for most
+/// parsers, unless it says nothing.
 impl<'de> Deserialize<'de> for Members<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Object;
@@ -123,7 +124,8 @@ struct ErrorMembers<'a> {
 }
 
 impl Answer {
-    /// Reads the body: a JSON object, or a form where the content type says so. `None` if it is neither.
+    /// Reads the body: a JSON object, or a form where the content type says so. `None` if it is
+    /// neither.
     pub(super) fn read(response: &HttpResponse) -> Option<Self> {
         let body = body(response);
         let is_object = body.trim_ascii_start().starts_with(b"{");
@@ -200,7 +202,8 @@ impl Answer {
         }
     }
 
-    /// The same from a form. A member that comes twice counts as in JSON: the last one that is not empty.
+    /// The same from a form. A member that comes twice counts as in JSON: the last one that is not
+    /// empty.
     fn from_form(body: &[u8]) -> Option<Self> {
         let mut answer = Self::default();
         let mut known = false;
@@ -275,8 +278,8 @@ fn code(raw: &RawValue) -> Zeroizing<String> {
         .unwrap_or_default()
 }
 
-/// A lifetime in seconds: a number or a numeric string, whole or not. What is zero, negative, absurd or not a number
-/// is unknown: servers write 0 for tokens that do not expire.
+/// A lifetime in seconds: a number or a numeric string, whole or not. What is zero, negative,
+/// absurd or not a number is unknown: servers write 0 for tokens that do not expire.
 fn seconds(text: &str) -> Option<Duration> {
     /// Three thousand years; the largest in use is 315 360 000, ten years.
     const ABSURD: f64 = 1e11;

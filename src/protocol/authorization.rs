@@ -1,4 +1,5 @@
-//! The authorization request ([RFC 6749 §4.1.1](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.1)).
+//! The authorization request
+//! ([RFC 6749 §4.1.1](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.1)).
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -48,8 +49,9 @@ pub(crate) fn new_binding() -> Result<Binding, RandomUnavailable> {
     Ok(Binding::new(random::token_256()?.as_str()))
 }
 
-/// Returns the S256 challenge of a verifier ([RFC 7636 §4.2](https://www.rfc-editor.org/rfc/rfc7636#section-4.2)), or
-/// nothing if the verifier is not one: 43 to 128 characters.
+/// Returns the S256 challenge of a verifier
+/// ([RFC 7636 §4.2](https://www.rfc-editor.org/rfc/rfc7636#section-4.2)), or nothing if the
+/// verifier is not one: 43 to 128 characters.
 fn challenge(verifier: &PkceVerifier) -> Option<PkceCodeChallenge> {
     let verifier = verifier.expose_secret();
     if !(43..=128).contains(&verifier.len()) {
@@ -76,8 +78,9 @@ fn raw_text(text: &str) -> String {
     out
 }
 
-/// An authorization request ([RFC 6749 §4.1.1](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.1)):
-/// `response_type=code`, always.
+/// An authorization request
+/// ([RFC 6749 §4.1.1](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.1)): `response_type=code`,
+/// always.
 #[derive(Debug, Clone, Copy)]
 #[allow(clippy::exhaustive_structs, reason = "plain data")]
 pub struct AuthorizationRequest<'a> {
@@ -104,13 +107,14 @@ pub struct AuthorizationRequest<'a> {
 }
 
 impl AuthorizationRequest<'_> {
-    /// The URL to send the browser to. The endpoint's own query is kept, each parameter comes once, empty ones are
-    /// left out ([RFC 6749 §3.1](https://www.rfc-editor.org/rfc/rfc6749#section-3.1)).
+    /// The URL to send the browser to. The endpoint's own query is kept, each parameter comes once,
+    /// empty ones are left out
+    /// ([RFC 6749 §3.1](https://www.rfc-editor.org/rfc/rfc6749#section-3.1)).
     ///
     /// # Security
     ///
-    /// It has the `state` in it: show it to the person who began the consent and to nobody else, and do
-    /// not hand it to a shell to be opened.
+    /// It has the `state` in it: show it to the person who began the consent and to nobody else,
+    /// and do not hand it to a shell to be opened.
     #[must_use]
     pub fn url(&self) -> Url {
         let Some(mut added) = self.added() else {
@@ -155,8 +159,8 @@ impl AuthorizationRequest<'_> {
         Url::parse(&url).unwrap_or(endpoint)
     }
 
-    /// Returns the request as `oauth2` writes it, with an empty state: a URL that grows leaves copies of its text in
-    /// memory. `None` if the redirect URI is not a URL.
+    /// Returns the request as `oauth2` writes it, with an empty state: a URL that grows leaves
+    /// copies of its text in memory. `None` if the redirect URI is not a URL.
     fn without_state(
         &self,
         endpoint: Url,
@@ -175,7 +179,8 @@ impl AuthorizationRequest<'_> {
         Some(request.url().0)
     }
 
-    /// Writes the endpoint's own query and the fields, by this server's names and with its resources.
+    /// Writes the endpoint's own query and the fields, by this server's names and with its
+    /// resources.
     fn write_query(&self, own: &str, fields: Fields<'_>, out: &mut SecretText) {
         let server = self.server;
         if server.authorization_renames.is_empty()
@@ -212,8 +217,9 @@ impl AuthorizationRequest<'_> {
         }
     }
 
-    /// Returns every parameter but three of the protocol's own, without the empty ones. `response_type` is among them
-    /// where the descriptor has it. `None` if the server takes PKCE and the verifier is not one.
+    /// Returns every parameter but three of the protocol's own, without the empty ones.
+    /// `response_type` is among them where the descriptor has it. `None` if the server takes PKCE
+    /// and the verifier is not one.
     fn added(&self) -> Option<BTreeMap<&str, Cow<'_, str>>> {
         let mut added: BTreeMap<&str, Cow<'_, str>> = BTreeMap::new();
         for (name, value) in self.server.added_to_authorization().iter().chain(self.added) {
@@ -246,7 +252,8 @@ impl AuthorizationRequest<'_> {
         Some(added)
     }
 
-    /// The value of an added parameter, with what is known of this request in it. Empty if it is not known.
+    /// The value of an added parameter, with what is known of this request in it. Empty if it is
+    /// not known.
     fn value(&self, value: &AddedValue) -> String {
         let filled = value.fill(self.parameters, |name| match name {
             "client_id" => Some(self.client_id.to_owned()),
@@ -323,7 +330,8 @@ mod tests {
         assert_eq!(challenge.as_str(), "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM");
     }
 
-    /// A request that would be weaker or other than it was meant to be has no parameters, so that the server refuses it.
+    /// A request that would be weaker or other than it was meant to be has no parameters, so that
+    /// the server refuses it.
     #[test]
     fn what_cannot_be_written_is_not_asked_for() {
         let server = CompiledServer::compile(plain()).unwrap();

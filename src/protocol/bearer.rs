@@ -1,4 +1,5 @@
-//! The access token in an API request ([RFC 6750 §2.1](https://www.rfc-editor.org/rfc/rfc6750#section-2.1)).
+//! The access token in an API request
+//! ([RFC 6750 §2.1](https://www.rfc-editor.org/rfc/rfc6750#section-2.1)).
 
 use crate::secret::{AccessToken, SecretBytes};
 

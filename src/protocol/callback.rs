@@ -1,4 +1,5 @@
-//! The authorization response ([RFC 6749 §4.1.2](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.2)).
+//! The authorization response
+//! ([RFC 6749 §4.1.2](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.2)).
 
 use std::fmt;
 
@@ -21,8 +22,8 @@ const MAX_OTHERS: usize = 32;
 
 /// What the authorization server sent back through the browser.
 ///
-/// Nothing in it is trusted yet: the `state` has to be known, the acting user and the browser have to be those
-/// who began, and the issuer has to match, before the code is used.
+/// Nothing in it is trusted yet: the `state` has to be known, the acting user and the browser have
+/// to be those who began, and the issuer has to match, before the code is used.
 pub struct AuthorizationResponse {
     state: State,
     issuer: Option<String>,
@@ -42,9 +43,10 @@ pub enum Outcome {
     Error(AuthorizationError),
 }
 
-/// Why the server gave no code ([RFC 6749 §4.1.2.1](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.2.1) and
-/// [OpenID Connect §3.1.2.6](https://openid.net/specs/openid-connect-core-1_0.html#AuthError)). The server's own
-/// words are dropped: they are whatever stood in a URL.
+/// Why the server gave no code
+/// ([RFC 6749 §4.1.2.1](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.2.1) and
+/// [OpenID Connect §3.1.2.6](https://openid.net/specs/openid-connect-core-1_0.html#AuthError)). The
+/// server's own words are dropped: they are whatever stood in a URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AuthorizationError {
@@ -78,7 +80,8 @@ pub enum AuthorizationError {
     /// The person must be asked something, and the request said not to ask.
     #[error("the provider needs to ask something")]
     InteractionRequired,
-    /// The resource is unknown ([RFC 8707 §2](https://www.rfc-editor.org/rfc/rfc8707#section-2)). The operator's to mend.
+    /// The resource is unknown ([RFC 8707 §2](https://www.rfc-editor.org/rfc/rfc8707#section-2)).
+    /// The operator's to mend.
     #[error("the provider does not know the resource")]
     InvalidTarget,
     /// A code of the server's own.
@@ -113,7 +116,7 @@ impl AuthorizationError {
         }
     }
 
-    /// Whether asking again later may do.
+    /// Returns whether asking again later may do.
     #[must_use]
     pub const fn is_retryable(self) -> bool {
         matches!(self, Self::ServerError | Self::TemporarilyUnavailable)
@@ -121,14 +124,16 @@ impl AuthorizationError {
 }
 
 impl AuthorizationResponse {
-    /// Reads a callback: the full URL, its path and query, or its query alone, with or without the `?`.
+    /// Reads a callback: the full URL, its path and query, or its query alone, with or without the
+    /// `?`.
     ///
-    /// People paste callbacks into terminals and chats. Blanks, quotes and angle brackets around it, line breaks and
-    /// invisible characters within it, and `&amp;` for `&` are removed; a request line of a log
-    /// (`GET /callback?… HTTP/1.1`) is read as its target. Other blanks make it malformed.
+    /// People paste callbacks into terminals and chats. Blanks, quotes and angle brackets around
+    /// it, line breaks and invisible characters within it, and `&amp;` for `&` are removed; a
+    /// request line of a log (`GET /callback?… HTTP/1.1`) is read as its target. Other blanks make
+    /// it malformed.
     ///
-    /// Parameters that are not known are ignored, as RFC 6749 wants. A response with both a code and an error is
-    /// malformed: no server writes it, and nothing is consumed by refusing it.
+    /// Parameters that are not known are ignored, as RFC 6749 wants. A response with both a code
+    /// and an error is malformed: no server writes it, and nothing is consumed by refusing it.
     ///
     /// # Errors
     ///
@@ -178,7 +183,8 @@ impl AuthorizationResponse {
     ///
     /// # Security
     ///
-    /// It has no issuer: use [`parse`](Self::parse) where there is a URL, so that its `iss` is compared.
+    /// It has no issuer: use [`parse`](Self::parse) where there is a URL, so that its `iss` is
+    /// compared.
     #[must_use]
     pub fn new(code: impl Into<String>, state: impl Into<String>) -> Self {
         Self {
@@ -270,7 +276,8 @@ fn query_of(callback: &str) -> Option<&str> {
     }
 }
 
-/// The response is not from the server that was asked: a mix-up or a forgery. Whatever else it says is void.
+/// The response is not from the server that was asked: a mix-up or a forgery. Whatever else it says
+/// is void.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the callback does not come from the authorization server that was asked")]
 pub struct IssuerMismatch;
@@ -278,8 +285,8 @@ pub struct IssuerMismatch;
 /// Compares the response's issuer with the one that was asked, code point for code point
 /// ([RFC 9207 §2.4](https://www.rfc-editor.org/rfc/rfc9207#section-2.4)).
 ///
-/// An issuer that must be there must be there with a code: servers that promise it leave it out of errors. Where the
-/// descriptor names no issuer, [`IssuerPolicy::IfKnown`] compares nothing.
+/// An issuer that must be there must be there with a code: servers that promise it leave it out of
+/// errors. Where the descriptor names no issuer, [`IssuerPolicy::IfKnown`] compares nothing.
 ///
 /// # Errors
 ///

@@ -13,8 +13,8 @@ use crate::model::Scopes;
 pub enum BearerError {
     /// `invalid_token`: expired, revoked or malformed. Another one may do.
     InvalidToken,
-    /// `insufficient_scope`: a token with more scopes would do; these, if the API says which. Neither a reason to refresh nor
-    /// one to end the connection.
+    /// `insufficient_scope`: a token with more scopes would do; these, if the API says which.
+    /// Neither a reason to refresh nor one to end the connection.
     InsufficientScope(Option<Scopes>),
     /// `insufficient_user_authentication`: the person must sign in more strongly or again
     /// ([RFC 9470 §3](https://www.rfc-editor.org/rfc/rfc9470#section-3)).
@@ -23,7 +23,8 @@ pub enum BearerError {
     Other,
 }
 
-/// What the answer's `Bearer` challenges say. `None` without such a challenge. The server's free text is dropped.
+/// What the answer's `Bearer` challenges say. `None` without such a challenge. The server's free
+/// text is dropped.
 #[must_use]
 pub fn bearer_error(headers: &HeaderMap) -> Option<BearerError> {
     let bearers: Vec<Challenge> = headers
@@ -85,7 +86,8 @@ impl<'a> Parser<'a> {
                 self.skip_to_comma();
                 continue;
             }
-            // A comma parts the parameters of one challenge as well as two challenges: what follows tells.
+            // A comma parts the parameters of one challenge as well as two challenges: what follows
+            // tells.
             if let Some(value) = self.value() {
                 if let Some(challenge) = challenges.last_mut() {
                     challenge.parameters.push((word, value));
@@ -116,7 +118,8 @@ impl<'a> Parser<'a> {
         })
     }
 
-    /// The rest of a quoted string, its quote having been read. One that is not closed ends with the line.
+    /// The rest of a quoted string, its quote having been read. One that is not closed ends with
+    /// the line.
     fn quoted(&mut self) -> String {
         let mut text = Vec::new();
         let mut bytes = self.rest.iter();

@@ -1,4 +1,5 @@
-//! HTTP Basic with client credentials ([RFC 6749 §2.3.1](https://www.rfc-editor.org/rfc/rfc6749#section-2.3.1)).
+//! HTTP Basic with client credentials
+//! ([RFC 6749 §2.3.1](https://www.rfc-editor.org/rfc/rfc6749#section-2.3.1)).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

@@ -10,8 +10,8 @@ use crate::provider::{Discovery, InvalidParameter, ParameterProblem, Pointer, Se
 ///
 /// # Errors
 ///
-/// [`InvalidParameter`] names the parameter that has no value, or the one that must be named because several entries
-/// fit.
+/// [`InvalidParameter`] names the parameter that has no value, or the one that must be named
+/// because several entries fit.
 pub fn parse_discovery(
     discovery: &Discovery,
     server: &ServerDescriptor,
@@ -79,8 +79,9 @@ pub fn parse_discovery(
     Ok(found)
 }
 
-/// Returns the values of the parameter that chooses an entry, of all entries of the answer: each once, in the order of
-/// the answer, at most `most`. Values that the parameter's rule does not accept are left out.
+/// Returns the values of the parameter that chooses an entry, of all entries of the answer: each
+/// once, in the order of the answer, at most `most`. Values that the parameter's rule does not
+/// accept are left out.
 pub fn discovery_choices(
     discovery: &Discovery,
     server: &ServerDescriptor,

@@ -11,15 +11,16 @@ use crate::protocol::retry_after::date_seconds;
 use crate::protocol::rfc3339;
 use crate::provider::{Expiry, ServerDescriptor};
 
-/// The lifetime of a token whose answer says when it expires in a way that cannot be read, where the descriptor has no
-/// default: the token is kept, and refreshed soon.
+/// The lifetime of a token whose answer says when it expires in a way that cannot be read, where
+/// the descriptor has no default: the token is kept, and refreshed soon.
 const UNREADABLE: Duration = Duration::from_secs(300);
 
-/// Three thousand years, in seconds; the longest lifetime in use is ten years. A longer one is in another unit.
+/// Three thousand years, in seconds; the longest lifetime in use is ten years. A longer one is in
+/// another unit.
 const ABSURD: f64 = 1e11;
 
-/// The lifetime that a member of the answer says, in the spelling that the descriptor names. `None`: it says that there is
-/// none (absent, null, zero or negative).
+/// The lifetime that a member of the answer says, in the spelling that the descriptor names.
+/// `None`: it says that there is none (absent, null, zero or negative).
 pub(super) fn lifetime(
     raw: Option<&RawValue>,
     server: &ServerDescriptor,
@@ -42,7 +43,8 @@ pub(super) fn lifetime(
             .and_then(|text| rfc3339::unix_seconds(&text))
             .and_then(|end| left(Duration::from_secs(end), response)),
     };
-    // The descriptor names the member, so it says something. Taking it for absent would keep a dead token in use.
+    // The descriptor names the member, so it says something. Taking it for absent would keep a dead
+    // token in use.
     let is_named = shape.expires.is_some() || shape.expiry != Expiry::Seconds;
     lifetime.or_else(|| is_named.then(|| server.default_expires_in.unwrap_or(UNREADABLE)))
 }
@@ -58,7 +60,8 @@ fn seconds(number: f64) -> Option<Duration> {
     (number < ABSURD).then(|| Duration::from_secs_f64(number.trunc().max(1.0)))
 }
 
-/// How long there is until this time since 1970. There is no clock here; the server's own is the one that it counts by.
+/// Returns how long there is until this time since 1970. There is no clock here; the server's own
+/// is the one that it counts by.
 fn left(end: Duration, response: &HttpResponse) -> Option<Duration> {
     let date = response.headers.get(DATE)?.to_str().ok()?;
     let left = end.checked_sub(Duration::from_secs(date_seconds(date)?))?;

@@ -1,15 +1,16 @@
-//! `application/x-www-form-urlencoded`, and the same pairs as a JSON object, without copies that are not wiped
-//! ([RFC 6749 appendix B](https://www.rfc-editor.org/rfc/rfc6749#appendix-B)).
+//! `application/x-www-form-urlencoded`, and the same pairs as a JSON object, without copies that
+//! are not wiped ([RFC 6749 appendix B](https://www.rfc-editor.org/rfc/rfc6749#appendix-B)).
 //!
-//! Written here and not by a library: a buffer that grows by moving gives the old one back to the allocator with the secret
-//! in it. What is written here is measured first.
+//! Written here and not by a library: a buffer that grows by moving gives the old one back to the
+//! allocator with the secret in it. What is written here is measured first.
 
 use url::form_urlencoded;
 use zeroize::Zeroizing;
 
 use crate::http::Body;
 
-/// The fields of a request, in the order in which they are sent. A secret is lent: its only copy is the body.
+/// The fields of a request, in the order in which they are sent. A secret is lent: its only copy is
+/// the body.
 pub(super) struct Fields<'a>(Vec<(&'a str, Value<'a>)>);
 
 enum Value<'a> {
@@ -46,7 +47,8 @@ impl<'a> Fields<'a> {
         self.0.append(&mut others.0);
     }
 
-    /// Gives each field the name that `named` has for it, and leaves out those for which it has none.
+    /// Gives each field the name that `named` has for it, and leaves out those for which it has
+    /// none.
     pub(super) fn rename(&mut self, named: impl Fn(&'a str) -> Option<&'a str>) {
         self.0.retain_mut(|(name, _)| {
             let new = named(name);
@@ -119,7 +121,8 @@ pub(super) fn encode(text: &str, out: &mut String) {
     out.extend(form_urlencoded::byte_serialize(text.as_bytes()));
 }
 
-/// The pairs of a form, as the [URL Standard](https://url.spec.whatwg.org/#urlencoded-parsing) reads it.
+/// The pairs of a form, as the [URL Standard](https://url.spec.whatwg.org/#urlencoded-parsing)
+/// reads it.
 pub(super) fn pairs(form: &[u8]) -> impl Iterator<Item = (Zeroizing<String>, Zeroizing<String>)> {
     form.split(|byte| *byte == b'&')
         .filter(|pair| !pair.is_empty())

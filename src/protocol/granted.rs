@@ -5,9 +5,10 @@ use crate::provider::ServerDescriptor;
 
 /// The scopes that a connection has, in the spelling in which they were asked for.
 ///
-/// Where the answer names none, those asked for were granted. A scope asked for counts as granted if the answer names
-/// it, with the server's prefix or in another case where the descriptor allows for it, or if the server never
-/// names it. Scopes that the answer names and nobody asked for are kept as they are.
+/// Where the answer names none, those asked for were granted. A scope asked for counts as granted
+/// if the answer names it, with the server's prefix or in another case where the descriptor allows
+/// for it, or if the server never names it. Scopes that the answer names and nobody asked for are
+/// kept as they are.
 #[must_use]
 pub fn granted_scopes(server: &ServerDescriptor, requested: &Scopes, answered: Option<&Scopes>) -> Scopes {
     let Some(answered) = answered else {
@@ -33,8 +34,9 @@ pub fn granted_scopes(server: &ServerDescriptor, requested: &Scopes, answered: O
     granted.chain(unasked).cloned().collect()
 }
 
-/// Adds `offline_access` to the scopes of a grant with a refresh token, where it was requested. The refresh token is what
-/// that scope asks for ([OpenID Connect Core §11](https://openid.net/specs/openid-connect-core-1_0.html#OfflineAccess)),
+/// Adds `offline_access` to the scopes of a grant with a refresh token, where it was requested. The
+/// refresh token is what that scope asks for
+/// ([OpenID Connect Core §11](https://openid.net/specs/openid-connect-core-1_0.html#OfflineAccess)),
 /// and some servers leave the scope out of their answer.
 #[must_use]
 pub fn with_offline_access(granted: Scopes, requested: &Scopes) -> Scopes {
@@ -44,7 +46,7 @@ pub fn with_offline_access(granted: Scopes, requested: &Scopes) -> Scopes {
     granted.iter().chain(offline).cloned().collect()
 }
 
-/// Whether two spellings are one scope at this server.
+/// Returns whether two spellings are one scope at this server.
 fn same(server: &ServerDescriptor, one: &str, other: &str) -> bool {
     let equal = |one: &str, other: &str| {
         if server.scopes_ignore_case {

@@ -13,7 +13,7 @@ pub struct Hints {
     pub login_hint: Option<String>,
     /// What the page must or must not ask. Added to what the descriptor asks for.
     pub prompt: Option<Prompt>,
-    /// How long ago the person may have signed in at most.
+    /// The time for which ago the person may have signed in at most.
     pub max_age: Option<Duration>,
     /// The authentication classes wanted, separated by spaces
     /// ([RFC 9470 §4](https://www.rfc-editor.org/rfc/rfc9470#section-4)).
@@ -27,7 +27,8 @@ pub struct Hints {
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Prompt {
-    /// Ask nothing: fail if something would have to be asked. Stands alone, whatever the descriptor says.
+    /// Ask nothing: fail if something would have to be asked. Stands alone, whatever the descriptor
+    /// says.
     None,
     /// Ask to sign in again.
     Login,

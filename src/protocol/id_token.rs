@@ -83,9 +83,9 @@ impl Audience<'_> {
 /// Reads the account of an id token: `sub` as its id, and `email`.
 ///
 /// The signature is not verified: the token came straight from the token endpoint over TLS
-/// ([OpenID Connect Core 1.0 §3.1.3.7](https://openid.net/specs/openid-connect-core-1_0.html#IDTokenValidation), point
-/// 6). Never pass one that came any other way. `iss` is compared where the token has one and `issuer` is known; `aud`
-/// must contain the client.
+/// ([OpenID Connect Core 1.0 §3.1.3.7](https://openid.net/specs/openid-connect-core-1_0.html#IDTokenValidation),
+/// point 6). Never pass one that came any other way. `iss` is compared where the token has one and
+/// `issuer` is known; `aud` must contain the client.
 ///
 /// # Errors
 ///

@@ -8,7 +8,8 @@ use zeroize::Zeroizing;
 
 use crate::provider::Pointer;
 
-/// Returns what a pointer ([RFC 6901](https://www.rfc-editor.org/rfc/rfc6901)) leads to, without a copy of it.
+/// Returns what a pointer ([RFC 6901](https://www.rfc-editor.org/rfc/rfc6901)) leads to, without a
+/// copy of it.
 pub(super) fn find<'a>(root: &'a RawValue, pointer: &Pointer) -> Option<&'a RawValue> {
     let mut at = root;
     for step in pointer.steps()? {
@@ -44,7 +45,8 @@ pub(super) fn plain(raw: &RawValue) -> Option<String> {
 
 /// Returns the text of a JSON string that is not empty.
 ///
-/// It is unescaped here: the parser would do it in a buffer that is not wiped, and servers do write `\/` in tokens.
+/// It is unescaped here: the parser would do it in a buffer that is not wiped, and servers do write
+/// `\/` in tokens.
 pub(super) fn text(raw: &RawValue) -> Option<Zeroizing<String>> {
     let inner = raw.get().strip_prefix('"')?.strip_suffix('"')?;
     // No escape is shorter than what it stands for, so the buffer never moves.

@@ -1,4 +1,5 @@
-//! Callbacks as people paste them: wrapped in quotes or brackets, broken over lines, or copied from a page or a log.
+//! Callbacks as people paste them: wrapped in quotes or brackets, broken over lines, or copied from
+//! a page or a log.
 
 use zeroize::Zeroizing;
 
@@ -34,7 +35,8 @@ pub(super) fn target(pasted: &str) -> Option<Zeroizing<String>> {
     Some(target)
 }
 
-/// The text without line breaks, the indentation that follows them, and characters that are not seen.
+/// The text without line breaks, the indentation that follows them, and characters that are not
+/// seen.
 fn joined(text: &str) -> Zeroizing<String> {
     let mut out = Zeroizing::new(String::with_capacity(text.len()));
     for line in text.split(['\r', '\n']) {

@@ -8,9 +8,10 @@ use http::header::{DATE, HeaderName, RETRY_AFTER};
 /// The longest wait that is believed: a server's slip must not shut a connection off for a year.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How long the server asks to wait, at most a day.
+/// Returns how long the server asks to wait, at most a day.
 ///
-/// A date counts from the answer's own `Date`, since there is no clock here; without one it is ignored.
+/// A date counts from the answer's own `Date`, since there is no clock here; without one it is
+/// ignored.
 pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = |name: HeaderName| {
         headers
@@ -29,7 +30,8 @@ pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     Some(wait.min(LONGEST))
 }
 
-/// The seconds since 1970 of a date such as `Sun, 06 Nov 1994 08:49:37 GMT`, the one form that may be sent.
+/// The seconds since 1970 of a date such as `Sun, 06 Nov 1994 08:49:37 GMT`, the one form that may
+/// be sent.
 pub(super) fn date_seconds(date: &str) -> Option<u64> {
     const MONTHS: [&str; 12] = [
         "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",

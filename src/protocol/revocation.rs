@@ -24,7 +24,8 @@ use crate::secret::{AccessToken, RefreshToken};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RevocationVerdict {
-    /// The token is dead, or was none ([RFC 7009 §2.2](https://www.rfc-editor.org/rfc/rfc7009#section-2.2)).
+    /// The token is dead, or was none
+    /// ([RFC 7009 §2.2](https://www.rfc-editor.org/rfc/rfc7009#section-2.2)).
     Done,
     /// The token lives; try again, after this time if the server gives one.
     Later(Option<Duration>),
@@ -42,8 +43,8 @@ pub struct Revocable<'a> {
     pub refresh_token: Option<&'a RefreshToken>,
 }
 
-/// The requests that revoke what a connection holds, in the order in which to send them: the refresh token first, so that
-/// nothing new can be had while the access token is being revoked.
+/// The requests that revoke what a connection holds, in the order in which to send them: the
+/// refresh token first, so that nothing new can be had while the access token is being revoked.
 ///
 /// None where the server has no endpoint, or where it takes only a token that is not held.
 ///
@@ -141,7 +142,8 @@ fn authenticated<'a>(
         fields.lend("client_id", &registration.client_id);
     }
     if secret {
-        // Empty where there is none: without the field some servers answer 400 and the token lives on.
+        // Empty where there is none: without the field some servers answer 400 and the token lives
+        // on.
         fields.lend("client_secret", held.map_or("", |secret| secret.expose_secret()));
     }
     let request = HttpRequest::new(Method::POST, endpoint.clone())
@@ -164,8 +166,8 @@ fn authenticated<'a>(
 
 /// Returns what the answer to a revocation means.
 ///
-/// A 2xx counts unless its body says that something went wrong, as that of a token answer can: a few servers refuse with
-/// status 200. A page or an empty body says nothing of the kind.
+/// A 2xx counts unless its body says that something went wrong, as that of a token answer can: a
+/// few servers refuse with status 200. A page or an empty body says nothing of the kind.
 #[must_use]
 pub fn revocation_verdict(server: &ServerDescriptor, response: &HttpResponse) -> RevocationVerdict {
     let error = if says_more(response) {
@@ -208,8 +210,8 @@ fn is_temporary(code: &RevocationErrorResponseType) -> bool {
     )
 }
 
-/// Returns whether the body is an object with members. The empty one is as good as no body, whatever flag of success the
-/// server's token answers have.
+/// Returns whether the body is an object with members. The empty one is as good as no body,
+/// whatever flag of success the server's token answers have.
 fn says_more(response: &HttpResponse) -> bool {
     let body = response.body.as_bytes().trim_ascii();
     body.starts_with(b"{") && body != b"{}"

@@ -1,7 +1,8 @@
-//! Times such as `2026-12-22T16:00:00Z` ([RFC 3339 §5.6](https://www.rfc-editor.org/rfc/rfc3339#section-5.6)).
+//! Times such as `2026-12-22T16:00:00Z`
+//! ([RFC 3339 §5.6](https://www.rfc-editor.org/rfc/rfc3339#section-5.6)).
 
-/// The seconds since 1970 of a time with its offset from UTC. Fractions are cut off. `None` before 1970, and for any
-/// other text.
+/// The seconds since 1970 of a time with its offset from UTC. Fractions are cut off. `None` before
+/// 1970, and for any other text.
 pub(super) fn unix_seconds(text: &str) -> Option<u64> {
     let (date, rest) = text.trim().split_at_checked(10)?;
     let (clock, rest) = rest.strip_prefix(['T', 't', ' '])?.split_at_checked(8)?;
@@ -64,7 +65,8 @@ const fn days_in(year: i64, month: i64) -> i64 {
     }
 }
 
-/// The days from 1970-01-01 to this date. Years begin in March here, so that the leap day is the last.
+/// The days from 1970-01-01 to this date. Years begin in March here, so that the leap day is the
+/// last.
 const fn days_before(year: i64, month: i64, day: i64) -> i64 {
     let (year, month) = if month > 2 {
         (year, month - 3)

@@ -1,7 +1,8 @@
 //! What a refusal means ([RFC 6749 §5.2](https://www.rfc-editor.org/rfc/rfc6749#section-5.2)).
 //!
-//! The status alone is no guide: servers say `invalid_grant` with 400, 401 and 403, and a wrong client secret with 400
-//! or 401. So the code in the body comes first, then the descriptor, then the status.
+//! The status alone is no guide: servers say `invalid_grant` with 400, 401 and 403, and a wrong
+//! client secret with 400 or 401. So the code in the body comes first, then the descriptor, then
+//! the status.
 
 use std::time::Duration;
 
@@ -25,7 +26,7 @@ pub struct TokenFailure {
     pub code: FailureCode,
     /// The server's error code, if it gave one.
     pub error: Option<TokenErrorCode>,
-    /// How long the server asks to wait.
+    /// The time for which the server asks to wait.
     pub retry_after: Option<Duration>,
 }
 
@@ -149,8 +150,8 @@ fn meaning(
     error: Option<TokenErrorCode>,
 ) -> FailureCode {
     use TokenErrorCode as E;
-    // A status alone proves nothing: a firewall in front of the server answers with a page of its own. A rule counts
-    // only for an answer in the server's error format.
+    // A status alone proves nothing: a firewall in front of the server answers with a page of its
+    // own. A rule counts only for an answer in the server's error format.
     let is_dead = code.is_some()
         && server.dead_grants.iter().any(|dead| {
             dead.status.is_none_or(|wanted| wanted == status.as_u16())
@@ -173,7 +174,8 @@ fn meaning(
                 | E::UnsupportedGrantType
                 | E::InvalidScope
                 | E::InvalidTarget
-                // A refusal in words of the server's own is no ground to end a grant, nor one to go on asking.
+                // A refusal in words of the server's own is no ground to end a grant, nor one to go
+                // on asking.
                 | E::Other,
             ),
             _,

@@ -53,7 +53,8 @@ pub struct TokenClient<'a> {
 /// The one parameter of a token request that a descriptor may put another value into.
 const GRANT_TYPE: &str = "grant_type";
 
-/// What the placeholders in added parameters and headers stand for, beside what the registration says.
+/// What the placeholders in added parameters and headers stand for, beside what the registration
+/// says.
 #[derive(Clone, Copy, Default)]
 struct Known<'a> {
     granted: Option<&'a Scopes>,
@@ -62,10 +63,12 @@ struct Known<'a> {
 }
 
 impl TokenClient<'_> {
-    /// The request that exchanges a code ([RFC 6749 §4.1.3](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.3)).
+    /// The request that exchanges a code
+    /// ([RFC 6749 §4.1.3](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.3)).
     ///
-    /// `redirect_uri` is sent byte for byte; the verifier is sent if the server takes PKCE. `state` is what `{state}` in the
-    /// descriptor's `token_parameters` stands for: a few servers want it once more.
+    /// `redirect_uri` is sent byte for byte; the verifier is sent if the server takes PKCE. `state`
+    /// is what `{state}` in the descriptor's `token_parameters` stands for: a few servers want it
+    /// once more.
     ///
     /// # Errors
     ///
@@ -73,8 +76,8 @@ impl TokenClient<'_> {
     ///
     /// # Security
     ///
-    /// A code is good for one exchange: send the request once, whatever becomes of it. `endpoint` must be the one
-    /// that was recorded when the consent began, never a newer one.
+    /// A code is good for one exchange: send the request once, whatever becomes of it. `endpoint`
+    /// must be the one that was recorded when the consent began, never a newer one.
     pub fn code_request(
         &self,
         endpoint: &Url,
@@ -109,10 +112,11 @@ impl TokenClient<'_> {
         self.request(endpoint, fields, redirect_uri)
     }
 
-    /// The request that exchanges a refresh token ([RFC 6749 §6](https://www.rfc-editor.org/rfc/rfc6749#section-6)).
+    /// The request that exchanges a refresh token
+    /// ([RFC 6749 §6](https://www.rfc-editor.org/rfc/rfc6749#section-6)).
     ///
-    /// No `scope` is sent unless the descriptor's `refresh_parameters` have it: at some servers a narrower
-    /// one lasts. `granted` are the scopes that `{scope}` stands for there.
+    /// No `scope` is sent unless the descriptor's `refresh_parameters` have it: at some servers a
+    /// narrower one lasts. `granted` are the scopes that `{scope}` stands for there.
     ///
     /// # Errors
     ///
@@ -120,8 +124,8 @@ impl TokenClient<'_> {
     ///
     /// # Security
     ///
-    /// A refresh token may be good for a single use, and used twice it may end the grant: send the request once,
-    /// to the server that issued the token.
+    /// A refresh token may be good for a single use, and used twice it may end the grant: send the
+    /// request once, to the server that issued the token.
     pub fn refresh_request(
         &self,
         endpoint: &Url,
@@ -177,8 +181,8 @@ impl TokenClient<'_> {
             .and_then(|value| self.value(value, Known::default()))
     }
 
-    /// The value of an added parameter or header, with what is known of this request in it. `None` if it is empty or
-    /// not known.
+    /// The value of an added parameter or header, with what is known of this request in it. `None`
+    /// if it is empty or not known.
     fn value(&self, value: &AddedValue, known: Known<'_>) -> Option<Zeroizing<String>> {
         let redirect_uri = known.redirect_uri.unwrap_or(&self.registration.redirect_uri);
         let filled = value.fill(self.parameters, |name| match name {

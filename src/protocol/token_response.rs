@@ -1,4 +1,5 @@
-//! Tokens out of an answer ([RFC 6749 §5.1](https://www.rfc-editor.org/rfc/rfc6749#section-5.1)), as servers write it.
+//! Tokens out of an answer ([RFC 6749 §5.1](https://www.rfc-editor.org/rfc/rfc6749#section-5.1)),
+//! as servers write it.
 
 use std::time::Duration;
 
@@ -26,9 +27,11 @@ pub struct TokenResponse {
     pub refresh_token: Option<RefreshToken>,
     /// An id token.
     pub id_token: Option<IdToken>,
-    /// How long the access token lives, from when the request was sent, as the answer says.
+    /// The time for which the access token lives, from when the request was sent, as the answer
+    /// says.
     pub expires_in: Option<Duration>,
-    /// How long the refresh token lives, if the answer says so, in the way of one of the servers that do.
+    /// The time for which the refresh token lives, if the answer says so, in the way of one of the
+    /// servers that do.
     pub refresh_token_expires_in: Option<Duration>,
     /// The scopes that the answer names. Absent: those asked for
     /// ([`granted_scopes`](super::granted_scopes) puts the two together).
@@ -48,13 +51,15 @@ impl TokenResponse {
 
 /// Reads the answer of a token endpoint.
 ///
-/// Any 2xx will do, and JSON or, where the content type says so, a form. `token_type` may be missing or be `bearer` in any
-/// case. Members that are not known are ignored; the body and every copy made of it are wiped.
+/// Any 2xx will do, and JSON or, where the content type says so, a form. `token_type` may be
+/// missing or be `bearer` in any case. Members that are not known are ignored; the body and every
+/// copy made of it are wiped.
 ///
 /// # Errors
 ///
-/// [`TokenFailure`] if the server refused, in whatever status, or if there is no usable access token: it is missing, longer
-/// than 64 KiB, of another type than `bearer`, or would not fit a header.
+/// [`TokenFailure`] if the server refused, in whatever status, or if there is no usable access
+/// token: it is missing, longer than 64 KiB, of another type than `bearer`, or would not fit a
+/// header.
 pub fn parse_token_response(
     server: &ServerDescriptor,
     response: &HttpResponse,
@@ -62,8 +67,8 @@ pub fn parse_token_response(
     parse(server, response, || None)
 }
 
-/// Reads the answer to a refresh, as [`parse_token_response`] does. Where the descriptor says that a refresh brings no
-/// access token, the one that is `held` lives on.
+/// Reads the answer to a refresh, as [`parse_token_response`] does. Where the descriptor says that
+/// a refresh brings no access token, the one that is `held` lives on.
 ///
 /// # Errors
 ///
@@ -108,7 +113,8 @@ fn parse(
         .as_mut()
         .filter(|token| token.bytes().all(|byte| byte.is_ascii_graphic()))
         .ok_or_else(unreadable)?;
-    // What cannot be kept must not cost what can: without a new refresh token the one that is held goes on.
+    // What cannot be kept must not cost what can: without a new refresh token the one that is held
+    // goes on.
     let refresh_token = answer.refresh_token.as_mut().filter(is_kept);
     let id_token = answer.id_token.as_mut().filter(is_kept);
     let other_type = answer.token_type.as_ref().is_some_and(|kind| !is_bearer(kind));

@@ -5,7 +5,8 @@ use crate::provider::Pointer;
 /// Where the answers of a token endpoint say what. Silent: at the places of
 /// [RFC 6749 §5.1](https://www.rfc-editor.org/rfc/rfc6749#section-5.1).
 ///
-/// Pointers start at the root of the answer, so an envelope is a part of each: `/data/access_token`.
+/// Pointers start at the root of the answer, so an envelope is a part of each:
+/// `/data/access_token`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(
     default,
@@ -14,14 +15,16 @@ use crate::provider::Pointer;
 )]
 #[non_exhaustive]
 pub struct AnswerShape {
-    /// The object that holds the standard members, if not the root: `/data`. The pointers below start at the root still.
+    /// The object that holds the standard members, if not the root: `/data`. The pointers below
+    /// start at the root still.
     pub envelope: Option<Pointer>,
     /// The access token.
     pub access_token: Option<Pointer>,
     /// The refresh token.
     pub refresh_token: Option<Pointer>,
-    /// The lifetime or the end of the access token. A value there that cannot be read counts as the default lifetime, or
-    /// as five minutes: the token is kept, and refreshed soon. Null and 0 mean that it does not expire.
+    /// The lifetime or the end of the access token. A value there that cannot be read counts as the
+    /// default lifetime, or as five minutes: the token is kept, and refreshed soon. Null and 0 mean
+    /// that it does not expire.
     pub expires: Option<Pointer>,
     /// How the lifetime is written.
     #[serde(deserialize_with = "crate::provider::tagged::deserialize")]
@@ -32,9 +35,9 @@ pub struct AnswerShape {
     pub error: Option<Pointer>,
     /// What marks a success, where refusals come with status 200.
     pub success: Option<SuccessFlag>,
-    /// Whether `token_type` may be anything.
+    /// True if `token_type` may be anything.
     pub any_token_type: bool,
-    /// Whether a refresh that succeeds brings no access token: the one that is held lives on.
+    /// True if a refresh that succeeds brings no access token: the one that is held lives on.
     pub refresh_without_token: bool,
 }
 
@@ -48,7 +51,8 @@ pub enum Expiry {
     Seconds,
     /// Milliseconds from now.
     Milliseconds,
-    /// Seconds since 1970, compared with the answer's own `Date`; without one the default lifetime counts.
+    /// Seconds since 1970, compared with the answer's own `Date`; without one the default lifetime
+    /// counts.
     UnixSeconds,
     /// Milliseconds since 1970, in the same way.
     UnixMilliseconds,

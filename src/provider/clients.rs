@@ -20,7 +20,8 @@ pub(crate) struct Clients {
 
 /// The outcome of the check of one registration.
 struct Checked {
-    /// The registration that was checked. While this handle exists, no other registration has its address.
+    /// The registration that was checked. While this handle exists, no other registration has its
+    /// address.
     registration: Weak<ClientRegistration>,
     outcome: Result<Arc<[RegisteredBase]>, InvalidDescriptor>,
 }
@@ -37,8 +38,8 @@ pub(crate) enum NoClient {
 }
 
 impl Clients {
-    /// Registrations that were checked, by the server at which they apply to all tenants, and a source of those of
-    /// single tenants.
+    /// Registrations that were checked, by the server at which they apply to all tenants, and a
+    /// source of those of single tenants.
     pub(in crate::provider) fn new(
         for_all: BTreeMap<ServerId, Client>,
         source: Option<Arc<dyn ClientSource>>,
@@ -60,7 +61,8 @@ impl Clients {
         self.for_all.get(server)
     }
 
-    /// The client of a tenant at a server: its own if the source has one, otherwise the one for all tenants.
+    /// The client of a tenant at a server: its own if the source has one, otherwise the one for all
+    /// tenants.
     pub(crate) fn find(
         &self,
         tenant: &TenantId,

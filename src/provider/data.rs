@@ -1,4 +1,5 @@
-//! The parts of a descriptor, as the crate itself reads them. Hosts write them as members of a document.
+//! The parts of a descriptor, as the crate itself reads them. Hosts write them as members of a
+//! document.
 
 pub use crate::provider::answer_shape::{AnswerShape, Expiry, SuccessFlag};
 pub use crate::provider::discovery::{Discovery, Pick};

@@ -4,19 +4,20 @@ use std::collections::BTreeMap;
 
 use crate::provider::Pointer;
 
-/// A GET with the new access token whose answer lists what the person has; one entry of it becomes parameters of
-/// the connection, usable in the API base, the API hosts and the account URL.
+/// A GET with the new access token whose answer lists what the person has; one entry of it becomes
+/// parameters of the connection, usable in the API base, the API hosts and the account URL.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a discovery, written as an object")]
 #[allow(clippy::exhaustive_structs, reason = "plain data")]
 pub struct Discovery {
     /// The URL, a template.
     pub url: String,
-    /// Where the list is; empty: the answer itself. Where there is no array, what is there counts as the one entry.
+    /// Where the list is; empty: the answer itself. Where there is no array, what is there counts
+    /// as the one entry.
     #[serde(default)]
     pub entries: Pointer,
-    /// How an entry is chosen where there are several. Absent, or without a value of its parameter: several are an
-    /// error, never a silent choice.
+    /// How an entry is chosen where there are several. Absent, or without a value of its parameter:
+    /// several are an error, never a silent choice.
     #[serde(default)]
     pub pick: Option<Pick>,
     /// The parameters that the entry fills, and where it says them. Each has a rule with the source

@@ -5,12 +5,12 @@ use crate::provider::registry::RegistryBuilder;
 use crate::provider::unreadable::read;
 use crate::provider::{AuthorizationServer, Provider, Transport};
 
-/// Authorization servers and providers of a host's own: what a descriptor file holds. [`from_json`](Self::from_json) reads
-/// a JSON document; TOML, YAML and other formats are read by way of serde. Unknown members are refused, and the error says
-/// which are known.
+/// Authorization servers and providers of a host's own: what a descriptor file holds.
+/// [`from_json`](Self::from_json) reads a JSON document; TOML, YAML and other formats are read by
+/// way of serde. Unknown members are refused, and the error says which are known.
 ///
-/// `docs/descriptors.md` describes every member with an example, and `docs/descriptor.schema.json` is the schema for
-/// editors.
+/// `docs/descriptors.md` describes every member with an example, and `docs/descriptor.schema.json`
+/// is the schema for editors.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(
     default,
@@ -30,24 +30,26 @@ impl DescriptorFile {
     ///
     /// # Errors
     ///
-    /// [`InvalidDescriptor`] names the line and the column at which the document cannot be read, and what is expected
-    /// there. [`validate`](Self::validate) checks whether the values make sense.
+    /// [`InvalidDescriptor`] names the line and the column at which the document cannot be read,
+    /// and what is expected there. [`validate`](Self::validate) checks whether the values make
+    /// sense.
     pub fn from_json(document: &str) -> Result<Self, InvalidDescriptor> {
         read(document)
     }
 
-    /// Checks every descriptor as [`build`](crate::connections::ConnectionsBuilder::build) does. Providers may name
-    /// built-in servers. URLs must be `https`.
+    /// Checks every descriptor as [`build`](crate::connections::ConnectionsBuilder::build) does.
+    /// Providers may name built-in servers. URLs must be `https`.
     ///
     /// # Errors
     ///
-    /// [`InvalidDescriptor`] for the first mistake: it names the descriptor, the field and the problem.
+    /// [`InvalidDescriptor`] for the first mistake: it names the descriptor, the field and the
+    /// problem.
     pub fn validate(&self) -> Result<(), InvalidDescriptor> {
         self.validate_all().into_iter().next().map_or(Ok(()), Err)
     }
 
-    /// Returns the mistakes in the file: the first of each field of each descriptor. The file can be used if there are
-    /// none.
+    /// Returns the mistakes in the file: the first of each field of each descriptor. The file can
+    /// be used if there are none.
     #[must_use]
     pub fn validate_all(&self) -> Vec<InvalidDescriptor> {
         let mut registry = RegistryBuilder::default();

@@ -21,7 +21,8 @@ const INTERNAL_SUFFIXES: [&str; 15] = [
     "svc",
 ];
 
-/// Public names that lead to a cloud's metadata service, to this machine, or to the address written in the name.
+/// Public names that lead to a cloud's metadata service, to this machine, or to the address written
+/// in the name.
 const INWARD_DOMAINS: [&str; 10] = [
     "lacolhost.com",
     "localtest.me",
@@ -35,9 +36,11 @@ const INWARD_DOMAINS: [&str; 10] = [
     "xip.io",
 ];
 
-/// Whether the host is an IP address, a name without a dot, or a name that resolves inside a network by convention.
+/// Returns whether the host is an IP address, a name without a dot, or a name that resolves inside
+/// a network by convention.
 ///
-/// A public name whose DNS record points inside a network is not recognised: names are not resolved here.
+/// A public name whose DNS record points inside a network is not recognised: names are not resolved
+/// here.
 pub(super) fn is_internal(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(domain)) => is_internal_name(domain),
@@ -45,7 +48,7 @@ pub(super) fn is_internal(url: &Url) -> bool {
     }
 }
 
-/// Whether the host is this machine, by address or by name.
+/// Returns whether the host is this machine, by address or by name.
 pub(super) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(domain)) => domain == "localhost" || domain.ends_with(".localhost"),

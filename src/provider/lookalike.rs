@@ -16,8 +16,8 @@ pub(super) fn in_url(text: &str) -> Option<&'static str> {
     before_brace(text)
 }
 
-/// A placeholder of another template language in a value that is not a URL, if there is one. A value may be JSON, so braces
-/// by themselves are text.
+/// A placeholder of another template language in a value that is not a URL, if there is one. A
+/// value may be JSON, so braces by themselves are text.
 pub(super) fn in_value(text: &str) -> Option<&'static str> {
     let is_wrapped = |open: char, close: char| {
         let inner = text.strip_prefix(open).and_then(|rest| rest.strip_suffix(close));
@@ -46,7 +46,7 @@ fn before_brace(text: &str) -> Option<&'static str> {
         .or_else(|| spaced_name(text).then_some("{ name }"))
 }
 
-/// Whether there are blanks between the braces and a name.
+/// Returns whether there are blanks between the braces and a name.
 fn spaced_name(text: &str) -> bool {
     text.split('{').skip(1).any(|rest| {
         let inner = rest.split_once('}').map(|(inner, _)| inner);

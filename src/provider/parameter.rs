@@ -17,17 +17,19 @@ pub struct ParameterRule {
     /// What may stand in it.
     #[serde(deserialize_with = "crate::provider::tagged::deserialize")]
     pub kind: ParameterKind,
-    /// The value when the host names none. Absent: the host must name one. Empty: there is none, and none is needed.
+    /// The value when the host names none. Absent: the host must name one. Empty: there is none,
+    /// and none is needed.
     #[serde(default, deserialize_with = "crate::provider::scalar::optional")]
     pub default: Option<String>,
-    /// Whether it may be missing altogether. A template without its value falls back to its next alternative.
+    /// True if it may be missing altogether. A template without its value falls back to its next
+    /// alternative.
     #[serde(default)]
     pub optional: bool,
     /// Where the value comes from. The host, unless set.
     #[serde(default, deserialize_with = "crate::provider::tagged::deserialize")]
     pub source: ParameterSource,
-    /// What the value must match from end to end: a regular expression without back references, and with look-ahead only
-    /// at its very start.
+    /// What the value must match from end to end: a regular expression without back references, and
+    /// with look-ahead only at its very start.
     #[serde(default)]
     pub pattern: Option<Pattern>,
     /// What people write before the value and is not part of it: `https://`.
@@ -52,8 +54,9 @@ pub enum ParameterSource {
     /// The host names it when the consent begins.
     #[default]
     Host,
-    /// It comes back with the callback, in the parameter of this name. The browser brings it, so it chooses only
-    /// among what the rule allows: it may not be a base URL unless it is one of a list.
+    /// It comes back with the callback, in the parameter of this name. The browser brings it, so it
+    /// chooses only among what the rule allows: it may not be a base URL unless it is one of a
+    /// list.
     Callback(String),
     /// It stands in the token answer, at this place.
     TokenAnswer(Pointer),
@@ -66,21 +69,24 @@ pub enum ParameterSource {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ParameterKind {
-    /// Letters, digits, `.`, `-` and `_`, at most 253: a host, a label of one, a tenant's name or id.
+    /// Letters, digits, `.`, `-` and `_`, at most 253: a host, a label of one, a tenant's name or
+    /// id.
     Word,
-    /// A base URL: https, a host, perhaps a port and a path; no user, query, fragment or trailing slash. `https://` is
-    /// added where it is missing.
+    /// A base URL: https, a host, perhaps a port and a path; no user, query, fragment or trailing
+    /// slash. `https://` is added where it is missing.
     BaseUrl,
-    /// A base URL without a path: what people copy along from their browser, path and query, is cut off.
+    /// A base URL without a path: what people copy along from their browser, path and query, is cut
+    /// off.
     Origin,
-    /// A host, perhaps with a port and a path, right behind `https://`: `acme.example:8443/lab`. A scheme and a trailing
-    /// slash are cut off.
+    /// A host, perhaps with a port and a path, right behind `https://`: `acme.example:8443/lab`. A
+    /// scheme and a trailing slash are cut off.
     Host,
     /// One of these.
     OneOf(#[serde(deserialize_with = "crate::provider::scalar::list")] Vec<String>),
     /// A word that may have `~`, `:` and `@` too: for a path or a query, never for a host.
     Segment,
-    /// Visible characters and single spaces, at most 1024 bytes: for added parameters and headers, never for a URL.
+    /// Visible characters and single spaces, at most 1024 bytes: for added parameters and headers,
+    /// never for a URL.
     Text,
 }
 
@@ -108,7 +114,8 @@ pub enum ParameterProblem {
     /// Several fit, and none was named: the choice is the person's, never silent.
     #[error("must be named, because the provider offers several")]
     Several,
-    /// The value makes an IP address, or the name of a host inside a network, the receiver of tokens.
+    /// The value makes an IP address, or the name of a host inside a network, the receiver of
+    /// tokens.
     #[error(
         "names a host that is not public; if you mean it, list its base URL in ClientRegistration::for_base_urls"
     )]
@@ -159,7 +166,7 @@ impl ParameterKind {
         }
     }
 
-    /// Whether a value of this kind may begin a template.
+    /// Returns whether a value of this kind may begin a template.
     pub(super) fn is_base_url(&self) -> bool {
         match self {
             Self::Word | Self::Host | Self::Segment | Self::Text => false,
@@ -168,7 +175,7 @@ impl ParameterKind {
         }
     }
 
-    /// Whether a value of this kind may stand inside a template.
+    /// Returns whether a value of this kind may stand inside a template.
     pub(super) fn is_word(&self) -> bool {
         match self {
             Self::Word => true,
@@ -177,7 +184,7 @@ impl ParameterKind {
         }
     }
 
-    /// Whether a value of this kind may be all there is of a host.
+    /// Returns whether a value of this kind may be all there is of a host.
     pub(super) fn is_host(&self) -> bool {
         match self {
             Self::Host => true,
@@ -186,7 +193,7 @@ impl ParameterKind {
         }
     }
 
-    /// Whether a value of this kind may stand in a template after its host.
+    /// Returns whether a value of this kind may stand in a template after its host.
     pub(super) fn is_segment(&self) -> bool {
         match self {
             Self::Segment => true,
@@ -253,7 +260,8 @@ impl ParameterRule {
         self
     }
 
-    /// The value in its kept form, if the rule allows it. Blanks around it are cut off: people paste values.
+    /// The value in its kept form, if the rule allows it. Blanks around it are cut off: people
+    /// paste values.
     pub(crate) fn accept(&self, value: &str, transport: Transport) -> Result<String, InvalidParameter> {
         let value = value.trim();
         let value = self
@@ -278,12 +286,13 @@ impl ParameterRule {
         }
     }
 
-    /// Whether there need be no value: it is optional, or nothing is its default.
+    /// Returns whether there need be no value: it is optional, or nothing is its default.
     pub(super) fn may_be_missing(&self) -> bool {
         self.optional || self.default.as_ref().is_some_and(String::is_empty)
     }
 
-    /// Whether a connection may have no value: none must be given, and no default takes its place.
+    /// Returns whether a connection may have no value: none must be given, and no default takes its
+    /// place.
     pub(super) fn can_be_missing(&self) -> bool {
         self.may_be_missing() && self.default.as_ref().is_none_or(String::is_empty)
     }

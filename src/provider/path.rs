@@ -8,12 +8,14 @@ pub(crate) fn strip_segments<'a>(path: &'a str, prefix: &str) -> Option<&'a str>
     (rest.is_empty() || rest.starts_with('/')).then_some(rest)
 }
 
-/// How many times a path may be percent-encoded. Ordinary paths are encoded once, names of files that hold a `%` twice.
+/// How many times a path may be percent-encoded. Ordinary paths are encoded once, names of files
+/// that hold a `%` twice.
 const MOST_LAYERS: usize = 8;
 
-/// Returns whether every server reads the path the same way. `Url` has resolved the dot segments, plain and encoded. A
-/// server may also decode `%2f` and `%5c`, decode repeatedly, end the path at a NUL, drop blanks at the end of a segment,
-/// cut `;…` off before it resolves `..`, or read an ill-formed sequence as a dot.
+/// Returns whether every server reads the path the same way. `Url` has resolved the dot segments,
+/// plain and encoded. A server may also decode `%2f` and `%5c`, decode repeatedly, end the path at
+/// a NUL, drop blanks at the end of a segment, cut `;…` off before it resolves `..`, or read an
+/// ill-formed sequence as a dot.
 pub(crate) fn stays_below(url: &Url) -> bool {
     let mut path = url.path().as_bytes().to_vec();
     for _ in 0..=MOST_LAYERS {

@@ -8,22 +8,27 @@ use regex_lite::{Regex, RegexBuilder};
 /// The longest pattern, in bytes.
 const MAX_PATTERN: usize = 512;
 
-/// The longest value that is compared with a pattern, in bytes. It is that of the longest kind of parameter.
+/// The longest value that is compared with a pattern, in bytes. It is that of the longest kind of
+/// parameter.
 const MAX_INPUT: usize = 2048;
 
-/// The memory of a compiled pattern, in bytes. It bounds the work of one comparison too: a state for each character.
+/// The memory of a compiled pattern, in bytes. It bounds the work of one comparison too: a state
+/// for each character.
 const MAX_COMPILED: usize = 128 * 1024;
 
 /// The deepest that groups may nest.
 const MAX_DEPTH: u32 = 32;
 
-/// A regular expression that the value of a parameter must match from end to end, whether it has `^` and `$` or not.
+/// A regular expression that the value of a parameter must match from end to end, whether it has
+/// `^` and `$` or not.
 ///
-/// The syntax is that of [`regex-lite`](https://docs.rs/regex-lite/0.1/regex_lite/#syntax): no back references, and classes
-/// such as `\d` and `\w` are ASCII. Look-ahead (`(?=…)`, `(?!…)`) is allowed at the very start. At most 512 bytes; the time
-/// of a comparison grows linearly with the value.
+/// The syntax is that of [`regex-lite`](https://docs.rs/regex-lite/0.1/regex_lite/#syntax): no back
+/// references, and classes such as `\d` and `\w` are ASCII. Look-ahead (`(?=…)`, `(?!…)`) is
+/// allowed at the very start. At most 512 bytes; the time of a comparison grows linearly with the
+/// value.
 ///
-/// A pattern is compiled once, when the descriptor is validated. One that cannot be compiled matches nothing.
+/// A pattern is compiled once, when the descriptor is validated. One that cannot be compiled
+/// matches nothing.
 #[derive(Clone)]
 pub struct Pattern {
     text: String,
@@ -50,8 +55,8 @@ struct Split<'a> {
 }
 
 impl Pattern {
-    /// Keeps the text of a pattern. [`is_usable`](Self::is_usable) tells whether it can be compiled; building the
-    /// connections refuses a descriptor with a pattern that cannot.
+    /// Keeps the text of a pattern. [`is_usable`](Self::is_usable) tells whether it can be
+    /// compiled; building the connections refuses a descriptor with a pattern that cannot.
     pub fn new(text: impl Into<String>) -> Self {
         Self {
             text: text.into(),
@@ -65,13 +70,13 @@ impl Pattern {
         &self.text
     }
 
-    /// Whether the pattern can be compiled within its bounds.
+    /// Returns whether the pattern can be compiled within its bounds.
     #[must_use]
     pub fn is_usable(&self) -> bool {
         self.compiled().is_some()
     }
 
-    /// Whether the whole text matches.
+    /// Returns whether the whole text matches.
     #[must_use]
     pub fn matches(&self, text: &str) -> bool {
         let Some(compiled) = self.compiled().filter(|_| text.len() <= MAX_INPUT) else {
@@ -90,7 +95,8 @@ fn compile(text: &str) -> Option<Compiled> {
     if text.len() > MAX_PATTERN {
         return None;
     }
-    // Each part must be a pattern by itself: otherwise `a)(?:b` would close the group that is put around it.
+    // Each part must be a pattern by itself: otherwise `a)(?:b` would close the group that is put
+    // around it.
     let anchored = |part: &str, end: &str| {
         bounded(part)?;
         bounded(&format!("^(?:{part}){end}"))
@@ -114,8 +120,8 @@ fn bounded(pattern: &str) -> Option<Regex> {
         .ok()
 }
 
-/// Takes the look-ahead off the start. `None` if a bracket has no partner, or if the look-ahead would belong to the first
-/// of several alternatives only.
+/// Takes the look-ahead off the start. `None` if a bracket has no partner, or if the look-ahead
+/// would belong to the first of several alternatives only.
 fn split(text: &str) -> Option<Split<'_>> {
     let mut look_ahead = Vec::new();
     let mut rest = text.strip_prefix('^').unwrap_or(text);
@@ -147,7 +153,8 @@ fn has_alternatives(text: &str) -> bool {
     structure(text).any(|(_, c, depth)| c == '|' && depth == 0)
 }
 
-/// The characters that are neither escaped nor in a class, with their places and the depth of groups after them.
+/// The characters that are neither escaped nor in a class, with their places and the depth of
+/// groups after them.
 fn structure(text: &str) -> impl Iterator<Item = (usize, char, i32)> {
     let (mut is_escaped, mut class, mut depth) = (false, None, 0);
     text.char_indices().filter_map(move |(at, c)| {
@@ -284,7 +291,8 @@ mod tests {
         }
     }
 
-    /// Each of these stands for a repetition that would be written out without end, or compared without end.
+    /// Each of these stands for a repetition that would be written out without end, or compared
+    /// without end.
     #[test]
     fn repetitions_are_bounded_in_memory() {
         for inner in ["", "()", "(?:)", "a", "a?", "a*", "[a-z]", "(?:a|)", "(?!a)"] {

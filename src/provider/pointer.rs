@@ -5,8 +5,9 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
-/// A JSON pointer, such as `/user/email`. It is read when the descriptor is; building the connections refuses a descriptor
-/// with a text that is no pointer, and such a text leads to nothing.
+/// A JSON pointer, such as `/user/email`. It is read when the descriptor is; building the
+/// connections refuses a descriptor with a text that is no pointer, and such a text leads to
+/// nothing.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Pointer {
     text: String,
@@ -30,12 +31,12 @@ impl Pointer {
         &self.text
     }
 
-    /// Whether the text is a pointer, be it to the root.
+    /// Returns whether the text is a pointer, be it to the root.
     pub(crate) fn is_valid(&self) -> bool {
         self.text.is_empty() || self.text.starts_with('/')
     }
 
-    /// Whether the text is a pointer to a part of the document.
+    /// Returns whether the text is a pointer to a part of the document.
     pub(crate) fn is_to_a_part(&self) -> bool {
         self.text.starts_with('/')
     }

@@ -214,7 +214,8 @@ pub(crate) enum DescriptorProblem {
          hosts below a public domain"
     )]
     BaseUrl,
-    /// There are blanks or quotes around the value, from the file or the variable that it was read from.
+    /// There are blanks or quotes around the value, from the file or the variable that it was read
+    /// from.
     #[error("begins or ends with a blank, or is in quotes")]
     Wrapped,
     /// There is a client secret and the client is public, or the other way round.

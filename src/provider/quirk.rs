@@ -12,8 +12,8 @@ pub enum ClientAuthentication {
     /// HTTP Basic with id and secret form-encoded first, as
     /// [RFC 6749 §2.3.1](https://www.rfc-editor.org/rfc/rfc6749#section-2.3.1) says.
     Basic,
-    /// HTTP Basic with id and secret as they are. For servers that do not decode; it matters only for
-    /// secrets with reserved characters.
+    /// HTTP Basic with id and secret as they are. For servers that do not decode; it matters only
+    /// for secrets with reserved characters.
     BasicUnencoded,
     /// As `Basic`, and `client_id` in the body as well.
     BasicWithClientId,
@@ -28,7 +28,8 @@ pub enum ClientAuthentication {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Pkce {
-    /// `S256`, always ([RFC 9700 §2.1.1](https://www.rfc-editor.org/rfc/rfc9700#section-2.1.1)). There is no `plain`.
+    /// `S256`, always ([RFC 9700 §2.1.1](https://www.rfc-editor.org/rfc/rfc9700#section-2.1.1)).
+    /// There is no `plain`.
     S256,
     /// None: this server refuses the parameters. The descriptor says where that is documented.
     Refused,
@@ -45,8 +46,8 @@ pub enum BodyFormat {
     Json,
 }
 
-/// What becomes of the old refresh token when a new one is issued. It decides what can be saved after a
-/// refresh whose answer was lost.
+/// What becomes of the old refresh token when a new one is issued. It decides what can be saved
+/// after a refresh whose answer was lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -71,9 +72,11 @@ pub enum RotationClass {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum IssuerPolicy {
-    /// Compared where the descriptor names the issuer and the callback brings one; otherwise nothing is compared.
+    /// Compared where the descriptor names the issuer and the callback brings one; otherwise
+    /// nothing is compared.
     IfKnown,
-    /// May be absent; if present it must be the issuer, code point for code point. The descriptor must name the issuer.
+    /// May be absent; if present it must be the issuer, code point for code point. The descriptor
+    /// must name the issuer.
     MatchIfPresent,
     /// Must be there where a code is, and must match: the server promises it.
     Required,
@@ -86,7 +89,8 @@ pub enum IssuerPolicy {
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Revocation {
-    /// [RFC 7009](https://www.rfc-editor.org/rfc/rfc7009), or near enough: a POST with `token` and `token_type_hint`.
+    /// [RFC 7009](https://www.rfc-editor.org/rfc/rfc7009), or near enough: a POST with `token` and
+    /// `token_type_hint`.
     Endpoint {
         /// The URL, a template.
         url: String,
@@ -99,7 +103,7 @@ pub enum Revocation {
         /// Which tokens it takes.
         #[serde(default = "both", deserialize_with = "crate::provider::tagged::deserialize")]
         tokens: RevocationTokens,
-        /// Whether revoking one connection ends the others of the same account and client.
+        /// True if revoking one connection ends the others of the same account and client.
         #[serde(default)]
         grant_wide: bool,
     },
@@ -132,7 +136,8 @@ const fn both() -> RevocationTokens {
 pub enum RevocationAuth {
     /// As at the token endpoint.
     SameAsToken,
-    /// In the body, with `client_secret` sent even where it is empty: some servers answer 400 without it.
+    /// In the body, with `client_secret` sent even where it is empty: some servers answer 400
+    /// without it.
     Post,
     /// HTTP Basic, form-encoded.
     Basic,
@@ -165,9 +170,10 @@ pub struct DeadGrant {
     /// The status, if only this one counts.
     #[serde(default, deserialize_with = "crate::provider::status::optional")]
     pub status: Option<u16>,
-    /// The `error` code, if only this one counts. Absent, with a status: any error response of that status counts, unless
-    /// it says `invalid_client`: a wrong client secret must not end every user's connection. Prefer to name the code: a
-    /// proxy or a firewall answers with the same statuses.
+    /// The `error` code, if only this one counts. Absent, with a status: any error response of that
+    /// status counts, unless it says `invalid_client`: a wrong client secret must not end every
+    /// user's connection. Prefer to name the code: a proxy or a firewall answers with the same
+    /// statuses.
     #[serde(default)]
     pub error: Option<String>,
 }
@@ -183,7 +189,8 @@ pub struct TokenHeader {
 }
 
 impl Default for TokenHeader {
-    /// `Authorization: Bearer …` ([RFC 6750 §2.1](https://www.rfc-editor.org/rfc/rfc6750#section-2.1)).
+    /// `Authorization: Bearer …`
+    /// ([RFC 6750 §2.1](https://www.rfc-editor.org/rfc/rfc6750#section-2.1)).
     fn default() -> Self {
         Self {
             name: "authorization".into(),

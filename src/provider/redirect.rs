@@ -49,13 +49,15 @@ pub enum InvalidRedirect {
     #[error("the redirect URI has a user name in it")]
     UserInfo,
     /// Its scheme is neither `https` nor `http` and has no dot in it
-    /// ([RFC 8252 §7.1](https://www.rfc-editor.org/rfc/rfc8252#section-7.1)): another app could claim it.
+    /// ([RFC 8252 §7.1](https://www.rfc-editor.org/rfc/rfc8252#section-7.1)): another app could
+    /// claim it.
     #[error(
         "the scheme of the redirect URI is not a domain name in reverse order, such as com.example.app:/callback"
     )]
     SchemeWithoutDomain,
-    /// It has a scheme of its own, and the client has a secret. Only apps on a device of the user have such a scheme, and
-    /// they cannot keep a secret ([RFC 8252 §8.5](https://www.rfc-editor.org/rfc/rfc8252#section-8.5)).
+    /// It has a scheme of its own, and the client has a secret. Only apps on a device of the user
+    /// have such a scheme, and they cannot keep a secret
+    /// ([RFC 8252 §8.5](https://www.rfc-editor.org/rfc/rfc8252#section-8.5)).
     #[error(
         "a redirect URI with a scheme of its own is for public clients; register the client without a secret, or use \
          an https address"
@@ -78,7 +80,8 @@ impl fmt::Display for RedirectRules {
 }
 
 impl RedirectRules {
-    /// Checks a redirect URI ([RFC 6749 §3.1.2](https://www.rfc-editor.org/rfc/rfc6749#section-3.1.2),
+    /// Checks a redirect URI
+    /// ([RFC 6749 §3.1.2](https://www.rfc-editor.org/rfc/rfc6749#section-3.1.2),
     /// [RFC 8252 §7.3](https://www.rfc-editor.org/rfc/rfc8252#section-7.3)).
     ///
     /// # Errors
@@ -113,8 +116,9 @@ impl RedirectRules {
         }
     }
 
-    /// Checks the redirect URI of a public client. Beside those of [`check`](Self::check), it may have a private-use
-    /// scheme: a domain name in reverse order, such as `com.example.app:/callback`
+    /// Checks the redirect URI of a public client. Beside those of [`check`](Self::check), it may
+    /// have a private-use scheme: a domain name in reverse order, such as
+    /// `com.example.app:/callback`
     /// ([RFC 8252 §7.1](https://www.rfc-editor.org/rfc/rfc8252#section-7.1)).
     ///
     /// # Errors
@@ -171,8 +175,8 @@ pub(crate) fn loopback_port(redirect_uri: &str) -> Option<u16> {
 }
 
 /// Returns a loopback redirect URI with this port instead of its own
-/// ([RFC 8252 §7.3](https://www.rfc-editor.org/rfc/rfc8252#section-7.3)), or `None` if it is not one. Every other byte
-/// stays, because servers compare the rest as text.
+/// ([RFC 8252 §7.3](https://www.rfc-editor.org/rfc/rfc8252#section-7.3)), or `None` if it is not
+/// one. Every other byte stays, because servers compare the rest as text.
 pub(crate) fn with_loopback_port(redirect_uri: &str, port: u16) -> Option<String> {
     let url = absolute(redirect_uri).ok()?;
     let is_loopback = match url.host()? {

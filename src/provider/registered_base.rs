@@ -11,12 +11,13 @@ use crate::provider::path::strip_segments;
 #[derive(Debug)]
 pub(crate) struct RegisteredBase {
     base: Url,
-    /// Whether every host below that of `base` is meant, and not that host itself.
+    /// True if every host below that of `base` is meant, and not that host itself.
     below: bool,
 }
 
 impl RegisteredBase {
-    /// Reads `https://host`, perhaps with a port and a path, or `https://*.domain` for every host below the domain.
+    /// Reads `https://host`, perhaps with a port and a path, or `https://*.domain` for every host
+    /// below the domain.
     pub(super) fn parse(text: &str, transport: Transport) -> Option<Self> {
         // The parser would trim blanks and take a backslash for a slash.
         if text.bytes().any(|byte| !byte.is_ascii_graphic() || byte == b'\\') {
@@ -47,7 +48,7 @@ impl RegisteredBase {
             && strip_segments(url.path(), self.base.path()).is_some()
     }
 
-    /// Whether the very host is named: the consent to one that is not public.
+    /// Returns whether the very host is named: the consent to one that is not public.
     pub(super) fn names(&self, url: &Url) -> bool {
         !self.below && self.base.origin() == url.origin()
     }

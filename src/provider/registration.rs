@@ -2,17 +2,19 @@
 
 use crate::secret::ClientSecret;
 
-/// The host's OAuth app at an authorization server ([RFC 6749 §2](https://www.rfc-editor.org/rfc/rfc6749#section-2)).
+/// The host's OAuth app at an authorization server
+/// ([RFC 6749 §2](https://www.rfc-editor.org/rfc/rfc6749#section-2)).
 ///
 /// Checked against its server when the connections are built, or when a
 /// [`ClientSource`](crate::provider::ClientSource) returns it for the first time.
 ///
 /// # Security
 ///
-/// Where the host of an endpoint comes from a value of the connection (`{base_url}/oauth/token`), the value decides who
-/// receives the client secret, the code, the verifier and the refresh token. A client is therefore valid only at the base
-/// URLs that [`for_base_urls`](Self::for_base_urls) lists. Without a list, it is valid where the descriptor itself names
-/// the value: as the default (`https://gitlab.com`) or as one of a closed set.
+/// Where the host of an endpoint comes from a value of the connection (`{base_url}/oauth/token`),
+/// the value decides who receives the client secret, the code, the verifier and the refresh token.
+/// A client is therefore valid only at the base URLs that [`for_base_urls`](Self::for_base_urls)
+/// lists. Without a list, it is valid where the descriptor itself names the value: as the default
+/// (`https://gitlab.com`) or as one of a closed set.
 #[derive(Debug)]
 pub struct ClientRegistration {
     pub(crate) client_id: String,
@@ -52,10 +54,11 @@ impl ClientRegistration {
 
     /// Returns the same registration, confirmed to replace the client of this id.
     ///
-    /// Tokens that were issued to another client cannot be refreshed with this one. Without the confirmation such a
-    /// connection is [misconfigured](crate::error::Misconfigured::ClientChanged), because the change may be a mistake.
-    /// With it, the connection asks its person for a new consent as soon as its access token expires. Call it once for
-    /// each former client.
+    /// Tokens that were issued to another client cannot be refreshed with this one. Without the
+    /// confirmation such a connection is
+    /// [misconfigured](crate::error::Misconfigured::ClientChanged), because the change may be a
+    /// mistake. With it, the connection asks its person for a new consent as soon as its access
+    /// token expires. Call it once for each former client.
     #[must_use]
     pub fn replacing(mut self, client_id: impl Into<String>) -> Self {
         self.replaced.push(client_id.into());
@@ -70,18 +73,20 @@ impl ClientRegistration {
 
     /// Limits the client to these instances of its server: the base URLs at which it is registered.
     ///
-    /// A base URL is `https://gitlab.acme.example`, perhaps with a port and a path. `https://*.acme.example` stands for
-    /// every host below `acme.example`; use it only where one vendor runs all of them. The list takes the place of the
-    /// descriptor's default, and each call replaces the list. Endpoints whose host does not depend on a value of the
-    /// connection are not affected.
+    /// A base URL is `https://gitlab.acme.example`, perhaps with a port and a path.
+    /// `https://*.acme.example` stands for every host below `acme.example`; use it only where one
+    /// vendor runs all of them. The list takes the place of the descriptor's default, and each call
+    /// replaces the list. Endpoints whose host does not depend on a value of the connection are not
+    /// affected.
     ///
     /// A consent, a refresh or a revocation at another instance fails with
-    /// [`Misconfigured::InstanceNotRegistered`](crate::error::Misconfigured::InstanceNotRegistered) before a request is sent.
+    /// [`Misconfigured::InstanceNotRegistered`](crate::error::Misconfigured::InstanceNotRegistered)
+    /// before a request is sent.
     ///
     /// # Security
     ///
-    /// IP addresses and hosts inside a network (`localhost`, `*.internal`, names without a dot) are refused as values of
-    /// a connection unless their base URL stands in this list without `*`.
+    /// IP addresses and hosts inside a network (`localhost`, `*.internal`, names without a dot) are
+    /// refused as values of a connection unless their base URL stands in this list without `*`.
     #[must_use]
     pub fn for_base_urls(mut self, base_urls: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.base_urls = base_urls.into_iter().map(Into::into).collect();

@@ -75,7 +75,8 @@ impl Registry {
     }
 }
 
-/// Puts a [`Registry`] together: the built-in descriptors, those of the host, and the host's clients.
+/// Puts a [`Registry`] together: the built-in descriptors, those of the host, and the host's
+/// clients.
 #[derive(Default)]
 pub(crate) struct RegistryBuilder {
     servers: BTreeMap<ServerId, AuthorizationServer>,
@@ -88,8 +89,8 @@ pub(crate) struct RegistryBuilder {
 
 impl RegistryBuilder {
     /// Adds a server. One with the id of a built-in server takes its place if it
-    /// [says so](AuthorizationServer::replaces_builtin); another server with a known id is a mistake, which
-    /// [`mistakes`](Self::mistakes) reports.
+    /// [says so](AuthorizationServer::replaces_builtin); another server with a known id is a
+    /// mistake, which [`mistakes`](Self::mistakes) reports.
     pub(crate) fn add_server(&mut self, server: AuthorizationServer) {
         let id = server.0.id.clone();
         let is_twice = self.servers.contains_key(&id);
@@ -111,8 +112,8 @@ impl RegistryBuilder {
         self.providers.insert(id, provider);
     }
 
-    /// Registers the host's client at a server. A second one for the same server is a mistake, which
-    /// [`mistakes`](Self::mistakes) reports.
+    /// Registers the host's client at a server. A second one for the same server is a mistake,
+    /// which [`mistakes`](Self::mistakes) reports.
     pub(crate) fn add_client(&mut self, server: ServerId, registration: ClientRegistration) {
         let id = server.clone();
         if self.clients.insert(server, registration).is_some() {
@@ -131,7 +132,8 @@ impl RegistryBuilder {
     ///
     /// # Errors
     ///
-    /// [`InvalidDescriptor`] for the first mistake: it names the descriptor, the field and the problem.
+    /// [`InvalidDescriptor`] for the first mistake: it names the descriptor, the field and the
+    /// problem.
     pub(crate) fn build(self, transport: Transport) -> Result<Registry, InvalidDescriptor> {
         if let Some(mistake) = self.mistakes(transport).into_iter().next() {
             return Err(mistake);
@@ -158,9 +160,9 @@ impl RegistryBuilder {
         })
     }
 
-    /// Returns the mistakes in what was added: the first of each field of each descriptor and registration. A built-in
-    /// provider at a server that was replaced is checked too; other built-in descriptors are not, because tests of this
-    /// crate check them.
+    /// Returns the mistakes in what was added: the first of each field of each descriptor and
+    /// registration. A built-in provider at a server that was replaced is checked too; other
+    /// built-in descriptors are not, because tests of this crate check them.
     pub(crate) fn mistakes(&self, transport: Transport) -> Vec<InvalidDescriptor> {
         let mut mistakes = self.misnamed.clone();
         for server in self.servers.values() {
@@ -208,7 +210,8 @@ impl RegistryBuilder {
         self.servers.get(id).map(|server| &server.0).or_else(built_in)
     }
 
-    /// The providers in the order of their ids: the host's, and the built-in ones that it has not replaced.
+    /// The providers in the order of their ids: the host's, and the built-in ones that it has not
+    /// replaced.
     fn all_providers(&self) -> impl Iterator<Item = &ProviderDescriptor> {
         let built_in = BUILT_IN
             .providers
@@ -219,7 +222,7 @@ impl RegistryBuilder {
         all.into_values()
     }
 
-    /// Why no client can be registered for this id.
+    /// Returns why no client can be registered for this id.
     fn no_server(&self, id: &ServerId) -> DescriptorProblem {
         let named = self
             .all_providers()

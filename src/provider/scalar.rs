@@ -1,4 +1,5 @@
-//! Text as a configuration file may write it: `"1"`, `1` and `true` are what goes over the wire as `1` and `true`.
+//! Text as a configuration file may write it: `"1"`, `1` and `true` are what goes over the wire as
+//! `1` and `true`.
 
 use std::collections::BTreeMap;
 

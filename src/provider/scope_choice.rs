@@ -17,17 +17,20 @@ pub struct ScopeTiers {
     pub read_only: Option<Scopes>,
     /// Reading and writing.
     pub read_write: Option<Scopes>,
-    /// The least with which something useful can be written (or read, where nothing can be written).
+    /// The least with which something useful can be written (or read, where nothing can be
+    /// written).
     pub least_privilege: Option<Scopes>,
 }
 
-/// Scopes that depend on how the host's client is registered: a parameter of the connection says how.
+/// Scopes that depend on how the host's client is registered: a parameter of the connection says
+/// how.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields, expecting = "modes of scopes, written as an object")]
 #[allow(clippy::exhaustive_structs, reason = "plain data")]
 pub struct ScopeModes {
     /// The parameter that decides.
     pub parameter: String,
-    /// By its value: the scopes to ask for, and no others. Values that are not here leave the choice as it is.
+    /// By its value: the scopes to ask for, and no others. Values that are not here leave the
+    /// choice as it is.
     pub scopes: BTreeMap<String, Scopes>,
 }

@@ -9,16 +9,19 @@ use crate::provider::{
     RedirectRules, RefreshWith, Revocation, RotationClass,
 };
 
-/// The document of an [`AuthorizationServer`](crate::provider::AuthorizationServer), as the crate reads it.
+/// The document of an [`AuthorizationServer`](crate::provider::AuthorizationServer), as the crate
+/// reads it.
 ///
-/// URLs are templates: `{name}` stands for a connection parameter with a rule in [`parameters`](Self::parameters).
+/// URLs are templates: `{name}` stands for a connection parameter with a rule in
+/// [`parameters`](Self::parameters).
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a server, written as an object")]
 #[non_exhaustive]
 pub struct ServerDescriptor {
     /// Names the server.
     pub id: ServerId,
-    /// The issuer identifier, if it has one fixed string ([RFC 8414 §2](https://www.rfc-editor.org/rfc/rfc8414#section-2)).
+    /// The issuer identifier, if it has one fixed string
+    /// ([RFC 8414 §2](https://www.rfc-editor.org/rfc/rfc8414#section-2)).
     #[serde(default)]
     pub issuer: Option<String>,
     /// Where consent is asked for.
@@ -40,7 +43,8 @@ pub struct ServerDescriptor {
         deserialize_with = "crate::provider::tagged::deserialize"
     )]
     pub pkce: Pkce,
-    /// What stands between scopes in the authorization request. A space, by RFC 6749; some want a comma.
+    /// What stands between scopes in the authorization request. A space, by RFC 6749; some want a
+    /// comma.
     #[serde(default = "defaults::scope_separator")]
     pub scope_separator: String,
     /// How token requests are written.
@@ -49,18 +53,19 @@ pub struct ServerDescriptor {
         deserialize_with = "crate::provider::tagged::deserialize"
     )]
     pub body_format: BodyFormat,
-    /// More parameters for the authorization request. None may bear a name that the protocol uses, but for `response_type`
-    /// with a `code` in it.
+    /// More parameters for the authorization request. None may bear a name that the protocol uses,
+    /// but for `response_type` with a `code` in it.
     #[serde(default, deserialize_with = "crate::provider::scalar::map")]
     pub authorization_parameters: BTreeMap<String, String>,
-    /// With these in the authorization request, the server adds what is asked for to what it granted before. Absent: it does
-    /// not, and all is asked for again.
+    /// With these in the authorization request, the server adds what is asked for to what it
+    /// granted before. Absent: it does not, and all is asked for again.
     #[serde(default, deserialize_with = "crate::provider::scalar::map")]
     pub extending_parameters: BTreeMap<String, String>,
     /// More parameters for the code exchange. A `grant_type` takes the place of the standard one.
     #[serde(default, deserialize_with = "crate::provider::scalar::map")]
     pub token_parameters: BTreeMap<String, String>,
-    /// More parameters for the refresh. `{redirect_uri}` and `{scope}` (the granted ones) stand for those values.
+    /// More parameters for the refresh. `{redirect_uri}` and `{scope}` (the granted ones) stand for
+    /// those values.
     #[serde(default, deserialize_with = "crate::provider::scalar::map")]
     pub refresh_parameters: BTreeMap<String, String>,
     /// The values that a connection brings for the URLs.
@@ -72,10 +77,10 @@ pub struct ServerDescriptor {
         deserialize_with = "crate::provider::tagged::deserialize"
     )]
     pub rotation: RotationClass,
-    /// How long a refresh token lives unused, if it dies of that.
+    /// The time for which a refresh token lives unused, if it dies of that.
     #[serde(default, with = "crate::provider::seconds::optional")]
     pub refresh_token_idle: Option<Duration>,
-    /// How long a refresh token lives from the consent at most, whatever is done.
+    /// The time for which a refresh token lives from the consent at most, whatever is done.
     #[serde(default, with = "crate::provider::seconds::optional")]
     pub refresh_token_lifetime: Option<Duration>,
     /// The lifetime of an access token whose answer names none. Absent: used until it is refused.
@@ -87,9 +92,10 @@ pub struct ServerDescriptor {
         deserialize_with = "crate::provider::tagged::deserialize"
     )]
     pub revocation: Revocation,
-    /// Whether each consent makes a grant of its own, even in a browser whose session goes on: then the tokens of a
-    /// connection that is connected again are revoked at once. Otherwise they are kept sealed, and revoked together
-    /// with the connection: revoking them earlier could end the new ones.
+    /// True if each consent makes a grant of its own, even in a browser whose session goes on: then
+    /// the tokens of a connection that is connected again are revoked at once. Otherwise they are
+    /// kept sealed, and revoked together with the connection: revoking them earlier could end the
+    /// new ones.
     #[serde(default)]
     pub separate_grants: bool,
     /// What is done with `iss`.
@@ -98,14 +104,16 @@ pub struct ServerDescriptor {
         deserialize_with = "crate::provider::tagged::deserialize"
     )]
     pub issuer_policy: IssuerPolicy,
-    /// Scopes that the server never names in its answer although it grants them, such as `offline_access`, or `openid` where
-    /// a `resource` is asked for and the answer lists only its scopes.
+    /// Scopes that the server never names in its answer although it grants them, such as
+    /// `offline_access`, or `openid` where a `resource` is asked for and the answer lists only its
+    /// scopes.
     #[serde(default)]
     pub unechoed_scopes: Vec<String>,
-    /// What stands before a scope in the answer and not in the request, if the server adds a prefix.
+    /// What stands before a scope in the answer and not in the request, if the server adds a
+    /// prefix.
     #[serde(default)]
     pub scope_prefix: Option<String>,
-    /// Whether the answer may write scopes in other letter case.
+    /// True if the answer may write scopes in other letter case.
     #[serde(default)]
     pub scopes_ignore_case: bool,
     /// Answers that mean a dead grant, beside `invalid_grant`.
@@ -115,10 +123,12 @@ pub struct ServerDescriptor {
     #[serde(default)]
     pub redirects: RedirectRules,
     /// Where the tokens will be used: `resource` in every request
-    /// ([RFC 8707](https://www.rfc-editor.org/rfc/rfc8707#section-2)). Absolute URIs without a fragment.
+    /// ([RFC 8707](https://www.rfc-editor.org/rfc/rfc8707#section-2)). Absolute URIs without a
+    /// fragment.
     #[serde(default)]
     pub resources: Vec<String>,
-    /// Other names for parameters of the authorization request; the empty name leaves the parameter out.
+    /// Other names for parameters of the authorization request; the empty name leaves the parameter
+    /// out.
     #[serde(default, deserialize_with = "crate::provider::scalar::map")]
     pub authorization_renames: BTreeMap<String, String>,
     /// Other names for parameters of token requests; the empty name leaves the parameter out.
@@ -133,10 +143,12 @@ pub struct ServerDescriptor {
     /// The name under which the callback brings the code, if not `code`.
     #[serde(default)]
     pub code_parameter: Option<String>,
-    /// The route of a single-page consent screen: the request goes behind it, into the fragment (`/oauth/authorize`).
+    /// The route of a single-page consent screen: the request goes behind it, into the fragment
+    /// (`/oauth/authorize`).
     #[serde(default)]
     pub authorization_fragment: Option<String>,
-    /// Whether scopes stand in the authorization URL as they are, without percent-encoding where a query allows it.
+    /// True if scopes stand in the authorization URL as they are, without percent-encoding where a
+    /// query allows it.
     #[serde(default)]
     pub raw_scope: bool,
     /// Where token answers say what.
@@ -148,7 +160,8 @@ pub struct ServerDescriptor {
     /// The `grant_type` of a refresh, if not `refresh_token`.
     #[serde(default)]
     pub refresh_grant_type: Option<String>,
-    /// Whether the revocation endpoint is not documented to end the grant: its yes is reported as an attempt.
+    /// True if the revocation endpoint is not documented to end the grant: its yes is reported as
+    /// an attempt.
     #[serde(default)]
     pub revocation_is_best_effort: bool,
     /// The statuses by which the revocation endpoint says that the grant was ended before.
@@ -163,14 +176,15 @@ pub struct ServerDescriptor {
     /// What whoever registers the client should know, in sentences.
     #[serde(default)]
     pub notes: Vec<String>,
-    /// Whether this descriptor takes the place of the built-in one with its id. Without it, such an id is a mistake.
+    /// True if this descriptor takes the place of the built-in one with its id. Without it, such an
+    /// id is a mistake.
     #[serde(default)]
     pub replaces_builtin: bool,
 }
 
 impl ServerDescriptor {
-    /// A server that keeps to the standards: `client_secret_post`, PKCE, space-separated scopes, form
-    /// bodies, unknown rotation (so the strictest), no revocation endpoint.
+    /// A server that keeps to the standards: `client_secret_post`, PKCE, space-separated scopes,
+    /// form bodies, unknown rotation (so the strictest), no revocation endpoint.
     #[must_use]
     pub fn new(
         id: ServerId,
@@ -226,7 +240,8 @@ impl ServerDescriptor {
 }
 
 mod defaults {
-    //! What a descriptor from a file means where it is silent: the same as [`ServerDescriptor::new`](super::ServerDescriptor::new).
+    //! What a descriptor from a file means where it is silent: the same as
+    //! [`ServerDescriptor::new`](super::ServerDescriptor::new).
 
     use super::{BodyFormat, ClientAuthentication, IssuerPolicy, Pkce, Revocation, RotationClass};
 

@@ -27,34 +27,39 @@ pub struct ProviderDescriptor {
     /// What is always asked for besides: to learn whose account it is, to get a refresh token.
     #[serde(default)]
     pub required_scopes: Scopes,
-    /// Where the service's API begins; a request to `send` with a path alone is resolved against it.
+    /// Where the service's API begins; a request to `send` with a path alone is resolved against
+    /// it.
     #[serde(default)]
     pub api_base: Option<String>,
-    /// The only places that requests of the host may be sent to with the access token. Empty: below `api_base`. The
-    /// library itself also asks `account` and `discovery` with it, wherever these are.
+    /// The only places that requests of the host may be sent to with the access token. Empty: below
+    /// `api_base`. The library itself also asks `account` and `discovery` with it, wherever these
+    /// are.
     #[serde(default)]
     pub api_hosts: Vec<ApiHost>,
     /// How to learn whose account was connected.
     #[serde(default)]
     pub account: Option<AccountEndpoint>,
-    /// More headers for API requests, the account request and the discovery included. One that a request brings itself
-    /// stays as it is; one without its value is left out.
+    /// More headers for API requests, the account request and the discovery included. One that a
+    /// request brings itself stays as it is; one without its value is left out.
     #[serde(default, deserialize_with = "crate::provider::scalar::map")]
     pub api_headers: BTreeMap<String, String>,
-    /// More parameters for the query of API requests, in the same way. Never a credential: queries end up in logs.
+    /// More parameters for the query of API requests, in the same way. Never a credential: queries
+    /// end up in logs.
     #[serde(default, deserialize_with = "crate::provider::scalar::map")]
     pub api_query: BTreeMap<String, String>,
     /// How the access token is put into a request.
     #[serde(default)]
     pub token_header: TokenHeader,
-    /// The statuses by which the API says that it does not accept the access token: 400 to 499, 401 unless set. Some APIs
-    /// answer an expired token with 403. `send` then refreshes the token once and repeats the request.
+    /// The statuses by which the API says that it does not accept the access token: 400 to 499, 401
+    /// unless set. Some APIs answer an expired token with 403. `send` then refreshes the token once
+    /// and repeats the request.
     #[serde(
         default = "default_token_refused",
         deserialize_with = "crate::provider::status::list"
     )]
     pub token_refused: Vec<u16>,
-    /// More parameters for the authorization request, beside the server's. None may bear a name that the protocol uses.
+    /// More parameters for the authorization request, beside the server's. None may bear a name
+    /// that the protocol uses.
     #[serde(default, deserialize_with = "crate::provider::scalar::map")]
     pub authorization_parameters: BTreeMap<String, String>,
     /// Other choices of scopes than the default one.
@@ -66,13 +71,15 @@ pub struct ProviderDescriptor {
     /// How to find, after the consent, which of the person's sites the connection is for.
     #[serde(default)]
     pub discovery: Option<Discovery>,
-    /// Where the token answer itself says whose account it is. Asked before [`account`](Self::account).
+    /// Where the token answer itself says whose account it is. Asked before
+    /// [`account`](Self::account).
     #[serde(default)]
     pub account_in_answer: Option<AccountPointers>,
     /// What whoever uses the service should know, in sentences.
     #[serde(default)]
     pub notes: Vec<String>,
-    /// Whether this descriptor takes the place of the built-in one with its id. Without it, such an id is a mistake.
+    /// True if this descriptor takes the place of the built-in one with its id. Without it, such an
+    /// id is a mistake.
     #[serde(default)]
     pub replaces_builtin: bool,
 }
@@ -112,7 +119,8 @@ fn default_token_refused() -> Vec<u16> {
 }
 
 impl ProviderDescriptor {
-    /// Every scope that the descriptor names: the default and the required ones, those of the tiers and of the modes.
+    /// Every scope that the descriptor names: the default and the required ones, those of the tiers
+    /// and of the modes.
     pub(crate) fn known_scopes(&self) -> Scopes {
         let ScopeTiers {
             read_only,
@@ -128,14 +136,14 @@ impl ProviderDescriptor {
         )
     }
 
-    /// Whether an API response with this status means that the access token was refused.
+    /// Returns whether an API response with this status means that the access token was refused.
     #[must_use]
     pub fn refuses_token(&self, status: u16) -> bool {
         self.token_refused.contains(&status)
     }
 
-    /// What to ask for: what the host named or else the default, with what is required and what `held` before.
-    /// Where a mode decides, its scopes and no others.
+    /// What to ask for: what the host named or else the default, with what is required and what
+    /// `held` before. Where a mode decides, its scopes and no others.
     pub(crate) fn wanted_scopes(
         &self,
         named: Option<Scopes>,
@@ -160,12 +168,13 @@ impl ProviderDescriptor {
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields, expecting = "an API host, written as an object")]
 pub struct ApiHost {
-    /// The origin, such as `https://www.googleapis.com`; a template. Where a base URL brings a path,
-    /// that path is part of the prefix: a GitLab below `https://host/lab` gets no token of `https://host/other`.
+    /// The origin, such as `https://www.googleapis.com`; a template. Where a base URL brings a
+    /// path, that path is part of the prefix: a GitLab below `https://host/lab` gets no token of
+    /// `https://host/other`.
     pub origin: String,
     /// The path must lie under this prefix, where one host serves several services. `/` allows all.
-    /// `/calendar/v3` allows `/calendar/v3` and `/calendar/v3/events`, not `/calendar/v30`. `{name}` stands for a value of the
-    /// connection; while it is not known, nothing is allowed.
+    /// `/calendar/v3` allows `/calendar/v3` and `/calendar/v3/events`, not `/calendar/v30`.
+    /// `{name}` stands for a value of the connection; while it is not known, nothing is allowed.
     #[serde(default = "root")]
     pub path_prefix: String,
 }
@@ -207,7 +216,8 @@ impl ApiHost {
     }
 }
 
-/// How to learn whose account was connected: a GET with the access token, and where the answer says it.
+/// How to learn whose account was connected: a GET with the access token, and where the answer says
+/// it.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields, expecting = "an account, written as an object")]
 pub struct AccountEndpoint {

@@ -8,10 +8,11 @@ use crate::provider::ClientRegistration;
 
 /// Returns the client registration of a tenant at an authorization server.
 ///
-/// With a source, one [`Connections`](crate::Connections) serves tenants that bring their own OAuth apps, and
-/// registrations can change while the process runs. It is asked at each use: when a consent starts and completes, for
-/// each refresh and revocation, and wherever connections are shown or resolved. So it must be fast and must not block on
-/// the network: keep the registrations in memory and load them in the background.
+/// With a source, one [`Connections`](crate::Connections) serves tenants that bring their own OAuth
+/// apps, and registrations can change while the process runs. It is asked at each use: when a
+/// consent starts and completes, for each refresh and revocation, and wherever connections are
+/// shown or resolved. So it must be fast and must not block on the network: keep the registrations
+/// in memory and load them in the background.
 ///
 /// A closure is a source:
 ///
@@ -48,11 +49,13 @@ use crate::provider::ClientRegistration;
 /// # fn main() {}
 /// ```
 pub trait ClientSource: Send + Sync + 'static {
-    /// Returns the registration of `tenant` at `server`. `None` if the tenant has none of its own: then the
-    /// [registration for all tenants](crate::connections::ConnectionsBuilder::client) applies, if there is one.
+    /// Returns the registration of `tenant` at `server`. `None` if the tenant has none of its own:
+    /// then the [registration for all tenants](crate::connections::ConnectionsBuilder::client)
+    /// applies, if there is one.
     ///
-    /// A registration is checked against its server when it is returned for the first time. Return the same [`Arc`] as
-    /// long as the registration stays the same, so that it is not checked again.
+    /// A registration is checked against its server when it is returned for the first time. Return
+    /// the same [`Arc`] as long as the registration stays the same, so that it is not checked
+    /// again.
     ///
     /// # Errors
     ///
@@ -64,7 +67,8 @@ pub trait ClientSource: Send + Sync + 'static {
     ///
     /// # Security
     ///
-    /// A client of another tenant would receive this tenant's codes and tokens. Look up by both arguments.
+    /// A client of another tenant would receive this tenant's codes and tokens. Look up by both
+    /// arguments.
     fn client(
         &self,
         tenant: &TenantId,

@@ -14,7 +14,8 @@ pub(crate) fn is_name(name: &str) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'))
 }
 
-/// Letters, digits, `.`, `-` and `_`; no empty label, so that neither `..` nor a trailing dot slips in.
+/// Letters, digits, `.`, `-` and `_`; no empty label, so that neither `..` nor a trailing dot slips
+/// in.
 pub(crate) fn is_word(value: &str) -> bool {
     !value.is_empty()
         && value.len() <= MAX_WORD
@@ -24,7 +25,8 @@ pub(crate) fn is_word(value: &str) -> bool {
         && value.split('.').all(|label| !label.is_empty())
 }
 
-/// A word that may have `~`, `:` and `@` too: no dot segment and nothing that ends a path segment or a value.
+/// A word that may have `~`, `:` and `@` too: no dot segment and nothing that ends a path segment
+/// or a value.
 pub(crate) fn is_segment(value: &str) -> bool {
     !value.is_empty()
         && value.len() <= MAX_WORD
@@ -35,19 +37,22 @@ pub(crate) fn is_segment(value: &str) -> bool {
         && !value.contains("..")
 }
 
-/// The value without a trailing slash, if it is a base URL that keeps its meaning when a path is appended.
+/// The value without a trailing slash, if it is a base URL that keeps its meaning when a path is
+/// appended.
 pub(crate) fn base_url(value: &str) -> Option<&str> {
     let value = value.trim_end_matches('/');
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b":/.-_~[]".contains(&byte);
     let url = Url::parse(value).ok()?;
-    // Written as it is read: what the parser would rewrite (dot segments, a default port, upper case in the host,
-    // a host in decimal) is refused, so that a stored value and a compared one never differ.
+    // Written as it is read: what the parser would rewrite (dot segments, a default port, upper
+    // case in the host, a host in decimal) is refused, so that a stored value and a compared one
+    // never differ.
     let canonical = url.as_str().trim_end_matches('/') == value;
     let is_url = value.bytes().all(plain) && canonical && is_clean(&url);
     (value.len() <= 2048 && is_url && has_plausible_host(&url)).then_some(value)
 }
 
-/// Whether DNS and TCP know such a host and port: no empty label, none that begins or ends with `-`, no port 0.
+/// Returns whether DNS and TCP know such a host and port: no empty label, none that begins or ends
+/// with `-`, no port 0.
 fn has_plausible_host(url: &Url) -> bool {
     let is_label = |label: &str| {
         !label.is_empty() && label.len() <= 63 && !label.starts_with('-') && !label.ends_with('-')

@@ -1,6 +1,8 @@
-//! Closed choices as configuration files write them: `"word"`, or a map with one member such as `{"grace": 60}`.
+//! Closed choices as configuration files write them: `"word"`, or a map with one member such as
+//! `{"grace": 60}`.
 //!
-//! Formats differ in how they want an enum with data (YAML has tags for it). A map is what people write in each of them.
+//! Formats differ in how they want an enum with data (YAML has tags for it). A map is what people
+//! write in each of them.
 
 use std::fmt;
 

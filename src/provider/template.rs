@@ -13,11 +13,12 @@ pub(crate) use invalid::{InvalidTemplate, Unfilled};
 
 /// A URL with `{name}` placeholders, such as `https://{tenant}.example.com/token`.
 ///
-/// A placeholder at the very start stands for a whole base URL (`{base_url}/oauth/token`); one that is all there is
-/// between `https://` and the path stands for a host, perhaps with a port and a path (`https://{host}/oauth/token`);
-/// anywhere else it stands for a word of letters, digits, `.`, `-` and `_` (after the host, `~`, `:` and `@` too). So a
-/// value can choose a host label or a path segment where the template says so, and can never bring a user name, a query,
-/// a fragment or, in the place of a word, a port or another segment.
+/// A placeholder at the very start stands for a whole base URL (`{base_url}/oauth/token`); one that
+/// is all there is between `https://` and the path stands for a host, perhaps with a port and a
+/// path (`https://{host}/oauth/token`); anywhere else it stands for a word of letters, digits, `.`,
+/// `-` and `_` (after the host, `~`, `:` and `@` too). So a value can choose a host label or a path
+/// segment where the template says so, and can never bring a user name, a query, a fragment or, in
+/// the place of a word, a port or another segment.
 ///
 /// ` || ` stands between alternatives: the first one whose values are all known is taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,8 +50,8 @@ impl Template {
     ///
     /// # Errors
     ///
-    /// [`InvalidTemplate`] if the braces do not pair, a name is not allowed, or a placeholder is only a part
-    /// of a host label.
+    /// [`InvalidTemplate`] if the braces do not pair, a name is not allowed, or a placeholder is
+    /// only a part of a host label.
     pub(crate) fn parse(text: &str) -> Result<Self, InvalidTemplate> {
         let alternatives = text
             .split(" || ")
@@ -67,8 +68,8 @@ impl Template {
     ///
     /// # Errors
     ///
-    /// [`Unfilled`] if a value is missing or may not stand where it would, or if what results is not an absolute https
-    /// URL (or http to a loopback address) without user and fragment.
+    /// [`Unfilled`] if a value is missing or may not stand where it would, or if what results is
+    /// not an absolute https URL (or http to a loopback address) without user and fragment.
     pub(crate) fn expand(&self, values: &Parameters) -> Result<Url, Unfilled> {
         self.located(values).map(|expanded| expanded.url)
     }
@@ -219,8 +220,8 @@ impl Alternative {
             })
     }
 
-    /// Whether the host ends in a fixed domain of two labels at least: whatever stands before it stays below a domain
-    /// that the descriptor names.
+    /// Returns whether the host ends in a fixed domain of two labels at least: whatever stands
+    /// before it stays below a domain that the descriptor names.
     fn is_anchored(&self, index: usize) -> bool {
         let last = self.parts.len() - 1;
         for (at, part) in self.parts.iter().enumerate().skip(index + 1) {
@@ -234,8 +235,8 @@ impl Alternative {
         false
     }
 
-    /// Refuses `https://api{x}.example`, `https://{a}{b}` and `https://example{x}/`. What is only a part of a label must
-    /// have a fixed domain behind it, such as `https://{x}-{y}.example.com`.
+    /// Refuses `https://api{x}.example`, `https://{a}{b}` and `https://example{x}/`. What is only a
+    /// part of a label must have a fixed domain behind it, such as `https://{x}-{y}.example.com`.
     fn check_host(&self) -> Result<(), InvalidTemplate> {
         if let Some(base) = self.base_url() {
             // What follows a base URL must begin a path: `{base_url}.evil` would be another host.

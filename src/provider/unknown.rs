@@ -8,8 +8,8 @@ const MAX_SHOWN: usize = 64;
 /// An id that names no provider, with the ids that do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct UnknownProvider {
-    /// The id that was given, where it looks like one: letters, digits, `.`, `-` and `_`, at most 64. Anything else may be
-    /// hostile, or a secret in the wrong place, and is not repeated.
+    /// The id that was given, where it looks like one: letters, digits, `.`, `-` and `_`, at most
+    /// 64. Anything else may be hostile, or a secret in the wrong place, and is not repeated.
     pub(crate) given: Option<String>,
     /// The ids of the providers, in order.
     pub(crate) known: Vec<ProviderId>,

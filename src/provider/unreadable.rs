@@ -23,8 +23,8 @@ pub(super) fn read<T: DeserializeOwned>(document: &str) -> Result<T, InvalidDesc
     })
 }
 
-/// Says what is wrong without repeating a value: a secret may stand in the wrong place. The messages of serde repeat a
-/// value before what is expected, and end with the place.
+/// Says what is wrong without repeating a value: a secret may stand in the wrong place. The
+/// messages of serde repeat a value before what is expected, and end with the place.
 fn what(error: &serde_json::Error) -> String {
     let place = format!(" at line {} column {}", error.line(), error.column());
     let said = error.to_string();
@@ -46,7 +46,8 @@ fn what(error: &serde_json::Error) -> String {
     match (unknown.filter(is_plain), expected) {
         (Some(name), Some(expected)) => format!("the member `{name}` is not known, expected {expected}"),
         (None, Some(expected)) => format!("expected {expected}"),
-        // Of a member that is missing or comes twice, and of ids, scopes and choices: without a value.
+        // Of a member that is missing or comes twice, and of ids, scopes and choices: without a
+        // value.
         (_, None) => said.to_owned(),
     }
 }

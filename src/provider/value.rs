@@ -12,8 +12,8 @@ pub(super) const BUILT_IN: [&str; 5] = ["redirect_uri", "scope", "client_id", "r
 /// What stands between alternatives, as in a URL.
 pub(super) const OR: &str = " || ";
 
-/// A value that a descriptor adds to requests. `{name}` stands for a value of the connection or, for the names in
-/// `BUILT_IN`, for something of the request. Other braces are text.
+/// A value that a descriptor adds to requests. `{name}` stands for a value of the connection or,
+/// for the names in `BUILT_IN`, for something of the request. Other braces are text.
 ///
 /// ` || ` stands between alternatives: the first one whose values are all known is taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,9 +36,10 @@ impl AddedValue {
         }
     }
 
-    /// The value for a connection with these parameters: the first alternative whose names are all known. `None` if
-    /// there is none. `built_in` gives what stands for the names in [`BUILT_IN`]; a name that it does not know stays as
-    /// it is written. A value that is put in is never read as a template.
+    /// The value for a connection with these parameters: the first alternative whose names are all
+    /// known. `None` if there is none. `built_in` gives what stands for the names in [`BUILT_IN`];
+    /// a name that it does not know stays as it is written. A value that is put in is never read as
+    /// a template.
     pub(crate) fn fill(
         &self,
         parameters: &Parameters,

@@ -1,9 +1,10 @@
-//! The consents that people were asked for and have not answered: each need of each person is asked for once, and
-//! needs that differ in their scopes alone are asked for together.
+//! The consents that people were asked for and have not answered: each need of each person is asked
+//! for once, and needs that differ in their scopes alone are asked for together.
 //!
-//! A ticket is stored as a hash alone, so only the process that made it can show its link again: hence this memory, which
-//! all turns of a resolver and its clones share. Whether a link is still good is read from the vault each time, for
-//! another process may have seen it used or withdrawn. A process that does not know the link of another makes one of its own.
+//! A ticket is stored as a hash alone, so only the process that made it can show its link again:
+//! hence this memory, which all turns of a resolver and its clones share. Whether a link is still
+//! good is read from the vault each time, for another process may have seen it used or withdrawn. A
+//! process that does not know the link of another makes one of its own.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -29,7 +30,8 @@ pub(super) struct AskedConsents {
 pub(super) struct Shelf(Vec<(ActingUser, Arc<ConsentRequest>)>);
 
 impl AskedConsents {
-    /// Where this person's are. Held while one is prepared, so that two tools that ask at once are asked for together.
+    /// Returns where this person's are. Held while one is prepared, so that two tools that ask at
+    /// once are asked for together.
     pub(super) fn of(&self, person: &ActingUser) -> MutexGuard<'_, Shelf> {
         let place = self.hasher.hash_one(person) as usize % SHELVES;
         self.shelves[place].lock().unwrap_or_else(PoisonError::into_inner)

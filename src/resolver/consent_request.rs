@@ -25,7 +25,8 @@ impl ConsentRequest {
         &self.need
     }
 
-    /// The consent that waits for the person: the ticket for a link on the host's own origin, and until when it is good.
+    /// The consent that waits for the person: the ticket for a link on the host's own origin, and
+    /// until when it is good.
     #[must_use]
     pub const fn prepared(&self) -> &PreparedConsent {
         &self.prepared

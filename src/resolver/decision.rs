@@ -13,7 +13,8 @@ pub(super) enum Step {
     Denied,
     /// The call names no label, and the policy wants one; nothing else was looked at.
     LabelRequired,
-    /// The policy allows the call. What it says of workspace connections, and by which of its settings.
+    /// The policy allows the call. What it says of workspace connections, and by which of its
+    /// settings.
     Policy(WorkspaceConnections, Setting),
     /// The person's own connections were looked at.
     Personal(Finding),
@@ -41,7 +42,8 @@ pub(super) enum Finding {
 pub(super) enum TokenState {
     /// It is handed out.
     Fresh,
-    /// It is good and due to be refreshed: refreshed first if that can be done now, else handed out.
+    /// It is good and due to be refreshed: refreshed first if that can be done now, else handed
+    /// out.
     Expiring,
     /// It is not good for long enough and is refreshed first.
     Stale,

@@ -9,8 +9,8 @@ use crate::resolver::decision::{Step, TokenState};
 use crate::resolver::find::find;
 use crate::resolver::resolve::refusal;
 
-/// How [`Turn::resolve`](crate::resolver::Turn::resolve) decides, told by the code that decides: from
-/// [`Turn::explain`](crate::resolver::Turn::explain).
+/// How [`Turn::resolve`](crate::resolver::Turn::resolve) decides, told by the code that decides:
+/// from [`Turn::explain`](crate::resolver::Turn::explain).
 ///
 /// Holds ids and reasons, no secret. `Display` prints it for an operator, a step a line.
 #[derive(Debug, Clone)]

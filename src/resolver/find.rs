@@ -62,7 +62,8 @@ impl Candidate {
     }
 }
 
-/// The connection that this person acts through: their own, else the workspace connection where the policy allows it.
+/// The connection that this person acts through: their own, else the workspace connection where the
+/// policy allows it.
 pub(super) fn find(access: &Access<'_>, tell: &mut dyn FnMut(Step)) -> Result<Candidate> {
     let options = access.options;
     // A service that the host has not set up is not offered, whatever the person has.

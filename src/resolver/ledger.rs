@@ -47,8 +47,9 @@ impl Ledger {
         page.masks.clone()
     }
 
-    /// Masks for all tokens written down so far; none as well if no token can be in any of these texts. Most texts repeat
-    /// no token. The filter that tells so is made in a small part of the time that masks take, and is faster.
+    /// Masks for all tokens written down so far; none as well if no token can be in any of these
+    /// texts. Most texts repeat no token. The filter that tells so is made in a small part of the
+    /// time that masks take, and is faster.
     pub(super) fn masks_for<'a>(&self, texts: impl IntoIterator<Item = &'a [u8]>) -> SharedMasks {
         let filter = {
             let mut page = self.page();

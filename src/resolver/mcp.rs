@@ -1,7 +1,9 @@
-//! A consent that is needed, in the words of the Model Context Protocol: plain JSON for a host that is an MCP server.
+//! A consent that is needed, in the words of the Model Context Protocol: plain JSON for a host that
+//! is an MCP server.
 //!
-//! What is asked for is a visit to a page, in *URL mode*: neither the client nor its model sees a token, a `state` or the
-//! provider's authorization URL. How a client asks for the answer depends on the revision it speaks:
+//! What is asked for is a visit to a page, in *URL mode*: neither the client nor its model sees a
+//! token, a `state` or the provider's authorization URL. How a client asks for the answer depends
+//! on the revision it speaks:
 //!
 //! | revision | what to answer |
 //! |---|---|
@@ -9,14 +11,16 @@
 //! | 2025-11-25 | [`url_elicitation_required`], an error, if the client declared it when the session began |
 //! | a client that declared neither | the [message](ConsentRequest::message) and the link, as the tool's own text |
 //!
-//! When the client calls the tool again, resolve again: the vault knows whether the person has been there, and
-//! [`Turn::ask`](crate::resolver::Turn::ask) has the same consent for the same need. A client that answers
-//! [`Declined`](Action::Declined) or [`Cancelled`](Action::Cancelled) has ended the matter: withdraw the consent with
-//! [`Turn::cancel`](crate::resolver::Turn::cancel), so that the link opens nothing any more.
+//! When the client calls the tool again, resolve again: the vault knows whether the person has been
+//! there, and [`Turn::ask`](crate::resolver::Turn::ask) has the same consent for the same need. A
+//! client that answers [`Declined`](Action::Declined) or [`Cancelled`](Action::Cancelled) has ended
+//! the matter: withdraw the consent with [`Turn::cancel`](crate::resolver::Turn::cancel), so that
+//! the link opens nothing any more.
 //!
-//! Whose consent it is comes from the turn, and so from whom the host authenticated: nothing here takes a name out of a
-//! client's message. What a server must know when the client calls again is sealed into the request state by a
-//! [`RequestStateKey`]; it opens for the same person and the same call alone, and once.
+//! Whose consent it is comes from the turn, and so from whom the host authenticated: nothing here
+//! takes a name out of a client's message. What a server must know when the client calls again is
+//! sealed into the request state by a [`RequestStateKey`]; it opens for the same person and the
+//! same call alone, and once.
 
 mod canonical;
 mod request_state;
@@ -35,8 +39,9 @@ pub const URL_ELICITATION_REQUIRED: i64 = -32042;
 /// Each consent comes with the link at which its person finds it on the host's own origin, such as
 /// the gateway's `connect_url` of its ticket.
 ///
-/// `request_state` comes back as it is when the client calls again. It is text from an attacker then: make it with
-/// [`RequestStateKey::seal`]. Where the vault says all that the next call needs, give none.
+/// `request_state` comes back as it is when the client calls again. It is text from an attacker
+/// then: make it with [`RequestStateKey::seal`]. Where the vault says all that the next call needs,
+/// give none.
 ///
 /// # Security
 ///
@@ -82,7 +87,8 @@ fn parameters(asked: &ConsentRequest, link: &str) -> Value {
     json!({ "mode": "url", "url": link, "message": asked.message() })
 }
 
-/// What the person did with the link, as the client says. Only the vault knows whether a consent was given.
+/// What the person did with the link, as the client says. Only the vault knows whether a consent
+/// was given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Action {

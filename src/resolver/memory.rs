@@ -40,8 +40,8 @@ impl RefreshedForApi {
     }
 }
 
-/// The scopes that APIs named and no descriptor knows, each told once for a connection. Whether a user is asked for them
-/// is the host's decision, so nothing of them is stored.
+/// The scopes that APIs named and no descriptor knows, each told once for a connection. Whether a
+/// user is asked for them is the host's decision, so nothing of them is stored.
 #[derive(Debug, Default)]
 pub(super) struct StepUps(Mutex<HashSet<(TenantId, ConnectionId, Scopes)>>);
 

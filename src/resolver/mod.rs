@@ -42,13 +42,15 @@ use crate::resolver::ledger::Ledger;
 
 /// Makes turns, in which acting users resolve tokens and send requests.
 ///
-/// The user's own connection comes first; a workspace connection is a fallback, where the policy allows it; otherwise the
-/// result is [`ConsentRequired`](crate::Error::ConsentRequired). Cheap to clone.
+/// The user's own connection comes first; a workspace connection is a fallback, where the policy
+/// allows it; otherwise the result is [`ConsentRequired`](crate::Error::ConsentRequired). Cheap to
+/// clone.
 ///
 /// # From async code
 ///
-/// [`Turn::peek`] never touches the network and takes microseconds: call it where you are. [`Turn::resolve`] and
-/// [`Turn::send`] may wait for a provider, always with a bound: call them in `spawn_blocking`.
+/// [`Turn::peek`] never touches the network and takes microseconds: call it where you are.
+/// [`Turn::resolve`] and [`Turn::send`] may wait for a provider, always with a bound: call them in
+/// `spawn_blocking`.
 #[derive(Debug, Clone)]
 pub struct Resolver {
     common: Arc<Common>,
@@ -88,8 +90,8 @@ impl Resolver {
         }
     }
 
-    /// Begins a turn of this user: a guard that resolves and sends for them alone, and knows every token of the turn
-    /// by its value, so that none gets into a prompt, an answer or a log.
+    /// Begins a turn of this user: a guard that resolves and sends for them alone, and knows every
+    /// token of the turn by its value, so that none gets into a prompt, an answer or a log.
     #[must_use]
     pub fn turn(&self, acting_user: ActingUser) -> Turn {
         Turn::new(Arc::clone(&self.common), acting_user)
@@ -108,7 +110,8 @@ impl Resolver {
         self.in_no_turn(acting_user, &options.into(), resolve::resolve)
     }
 
-    /// Returns a stored token outside of a turn: a shortcut for [`Turn::peek`] in a turn without an id.
+    /// Returns a stored token outside of a turn: a shortcut for [`Turn::peek`] in a turn without an
+    /// id.
     ///
     /// # Errors
     ///

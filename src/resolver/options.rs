@@ -7,8 +7,8 @@ use crate::model::{Label, ProviderId, Scopes};
 
 /// What a turn needs: the provider, and what its token must satisfy.
 ///
-/// A provider's id converts into options without further requirements, so `turn.resolve("gmail")` is enough where a
-/// person has one account. Options can be used several times by reference.
+/// A provider's id converts into options without further requirements, so `turn.resolve("gmail")`
+/// is enough where a person has one account. Options can be used several times by reference.
 ///
 /// ```
 /// use valetkey::resolver::ResolveOptions;
@@ -32,9 +32,10 @@ pub struct ResolveOptions<'a> {
     pub tool: Option<Cow<'a, str>>,
     /// The scopes that must have been granted.
     pub scopes: Scopes,
-    /// How long the token must be good for at least.
+    /// The time for which the token must be good for at least.
     pub min_ttl: Duration,
-    /// How long the call may take, waiting for a refresh and for the API's answer. The settings' bounds hold besides.
+    /// The time for which the call may take, waiting for a refresh and for the API's answer. The
+    /// settings' bounds hold besides.
     pub deadline: Option<Duration>,
 }
 
@@ -76,8 +77,8 @@ impl<'a> ResolveOptions<'a> {
     ///
     /// # Security
     ///
-    /// Take the name from the host's own registry of tools. One that a model may choose freely passes by every rule of
-    /// the [`Policy`](crate::resolver::Policy) about tools.
+    /// Take the name from the host's own registry of tools. One that a model may choose freely
+    /// passes by every rule of the [`Policy`](crate::resolver::Policy) about tools.
     #[must_use]
     pub fn tool(mut self, tool: impl Into<Cow<'a, str>>) -> Self {
         self.tool = Some(tool.into());
@@ -98,13 +99,13 @@ impl<'a> ResolveOptions<'a> {
         self
     }
 
-    /// When a call that began then must end, if it is not to take longer than this besides.
+    /// Returns when a call that began then must end, if it is not to take longer than this besides.
     pub(super) fn ends(&self, began: Instant, bound: Duration) -> Instant {
         began + self.deadline.map_or(bound, |deadline| deadline.min(bound))
     }
 
-    /// Requires the token to be good for at least this long. More than the provider's tokens ever live leads to a
-    /// refresh on each call.
+    /// Requires the token to be good for at least this long. More than the provider's tokens ever
+    /// live leads to a refresh on each call.
     #[must_use]
     pub const fn min_ttl(mut self, min_ttl: Duration) -> Self {
         self.min_ttl = min_ttl;

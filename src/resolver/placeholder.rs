@@ -8,7 +8,8 @@ pub(super) const MARK: &str = "vkp_";
 /// The length of a placeholder: the mark and 256 random bits.
 pub(super) const LENGTH: usize = MARK.len() + 43;
 
-/// How many different placeholders a turn can make: a model that asks for one after the other must not fill the memory.
+/// How many different placeholders a turn can make: a model that asks for one after the other must
+/// not fill the memory.
 pub(super) const MOST: usize = 1_024;
 
 /// What a placeholder stands for.
@@ -18,7 +19,7 @@ pub(super) struct Promise {
     pub(super) options: ResolveOptions<'static>,
 }
 
-/// Where a placeholder begins, of whatever turn.
+/// Returns where a placeholder begins, of whatever turn.
 pub(super) fn find(value: &[u8]) -> Option<usize> {
     value
         .windows(MARK.len())

@@ -5,11 +5,11 @@ use std::fmt;
 
 use crate::model::{ActingUser, Label, ProviderId, Scopes, TenantId, UserId};
 
-/// What the host allows: which calls are denied, which must name a label, and when a person without a connection of
-/// their own may act through a workspace connection.
+/// What the host allows: which calls are denied, which must name a label, and when a person without
+/// a connection of their own may act through a workspace connection.
 ///
-/// Decided before the vault is asked, by provider, tool, person, scopes and label alone. `Display` prints it for an
-/// operator, a rule a line.
+/// Decided before the vault is asked, by provider, tool, person, scopes and label alone. `Display`
+/// prints it for an operator, a rule a line.
 #[derive(Debug, Clone, Default)]
 pub struct Policy {
     default: WorkspaceConnections,
@@ -33,8 +33,8 @@ pub(super) enum Denial {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WorkspaceConnections {
-    /// For people without a connection of their own. A personal one always wins, even one that needs consent: nobody
-    /// is switched to another identity without a word.
+    /// For people without a connection of their own. A personal one always wins, even one that
+    /// needs consent: nobody is switched to another identity without a word.
     #[default]
     Fallback,
     /// Never: everybody acts with their own.
@@ -87,8 +87,8 @@ impl Calls {
         self
     }
 
-    /// Restricts the calls to those by this tool. A call that [names](crate::resolver::ResolveOptions::tool) no tool is
-    /// not among them.
+    /// Restricts the calls to those by this tool. A call that
+    /// [names](crate::resolver::ResolveOptions::tool) no tool is not among them.
     #[must_use]
     pub fn tool(mut self, tool: impl Into<String>) -> Self {
         self.tool = Some(tool.into());
@@ -114,7 +114,8 @@ impl Calls {
 }
 
 impl Policy {
-    /// Creates a policy that denies nothing and applies this to every provider and tool without a setting of its own.
+    /// Creates a policy that denies nothing and applies this to every provider and tool without a
+    /// setting of its own.
     #[must_use]
     pub fn new(default: WorkspaceConnections) -> Self {
         Self {
@@ -123,26 +124,28 @@ impl Policy {
         }
     }
 
-    /// Sets whether the workspace connections of one provider are used. If the tool has a setting too, the stricter one
-    /// applies. A name that no provider has matches no call.
+    /// Sets whether the workspace connections of one provider are used. If the tool has a setting
+    /// too, the stricter one applies. A name that no provider has matches no call.
     #[must_use]
     pub fn provider(mut self, provider: impl AsRef<str>, workspace: WorkspaceConnections) -> Self {
         self.providers.insert(provider.as_ref().to_owned(), workspace);
         self
     }
 
-    /// Sets whether workspace connections are used for the calls of one tool. If the provider has a setting too, the
-    /// stricter one applies: `Forbidden` before `Required` before `Fallback`.
+    /// Sets whether workspace connections are used for the calls of one tool. If the provider has a
+    /// setting too, the stricter one applies: `Forbidden` before `Required` before `Fallback`.
     #[must_use]
     pub fn tool(mut self, tool: impl Into<String>, workspace: WorkspaceConnections) -> Self {
         self.tools.insert(tool.into(), workspace);
         self
     }
 
-    /// Requires a personal connection for calls that need one of these scopes, even where a workspace connection would
-    /// be a fallback. For example, reading may fall back and sending may not.
+    /// Requires a personal connection for calls that need one of these scopes, even where a
+    /// workspace connection would be a fallback. For example, reading may fall back and sending may
+    /// not.
     ///
-    /// The policy sees the scopes that the caller [names](crate::resolver::ResolveOptions::scopes), so name them for each tool.
+    /// The policy sees the scopes that the caller [names](crate::resolver::ResolveOptions::scopes),
+    /// so name them for each tool.
     #[must_use]
     pub fn personal_scopes(mut self, scopes: Scopes) -> Self {
         self.personal_scopes = Some(scopes);
@@ -156,15 +159,17 @@ impl Policy {
         self
     }
 
-    /// Denies calls to this provider that [name](crate::resolver::ResolveOptions::label) no label, however few
-    /// connections there are: which account is used is then never left to chance, nor to a default.
+    /// Denies calls to this provider that [name](crate::resolver::ResolveOptions::label) no label,
+    /// however few connections there are: which account is used is then never left to chance, nor
+    /// to a default.
     #[must_use]
     pub fn require_label(mut self, provider: impl AsRef<str>) -> Self {
         self.labelled.insert(provider.as_ref().to_owned());
         self
     }
 
-    /// The whole decision: may the call be made, and if so, what holds for the workspace connection, and by which setting.
+    /// The whole decision: may the call be made, and if so, what holds for the workspace
+    /// connection, and by which setting.
     pub(super) fn decide(&self, call: &Call<'_>) -> Result<(WorkspaceConnections, Setting), Denial> {
         if self.denied.iter().any(|calls| calls.have(call)) {
             return Err(Denial::Listed);

@@ -1,7 +1,9 @@
-//! Another token for one that an API refused: a newer one that is stored already, or one that is refreshed.
+//! Another token for one that an API refused: a newer one that is stored already, or one that is
+//! refreshed.
 //!
-//! One refused token leads to one refresh at most, however often it is presented. An API that refuses the refreshed
-//! token as well has answered; its answer is handed on, because refreshing and asking the person change nothing.
+//! One refused token leads to one refresh at most, however often it is presented. An API that
+//! refuses the refreshed token as well has answered; its answer is handed on, because refreshing
+//! and asking the person change nothing.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,7 +18,8 @@ use crate::resolver::access::Access;
 use crate::resolver::token::ResolvedToken;
 use crate::vault::{Attempt, Claim, Found, Of, RefreshFailure, StoredToken, TokenQuery};
 
-/// Returns another token for one that the API refused, for a host that sends requests by a client of its own.
+/// Returns another token for one that the API refused, for a host that sends requests by a client
+/// of its own.
 pub(super) fn refresh_refused(access: &Access<'_>, refused: &ResolvedToken) -> Result<Option<ResolvedToken>> {
     let cx = access.cx();
     let connection = lists::visible(cx, access.acting_user, refused.connection)?;
@@ -49,8 +52,8 @@ pub(super) fn another_after(
     if token.provider.refuses_token(status.as_u16()) {
         another(access, token, ends)
     } else if status.is_client_error() {
-        // Some servers end the old token at a refresh and answer with a status of their own. Where a newer one is
-        // stored, that is worth one more request.
+        // Some servers end the old token at a refresh and answer with a status of their own. Where
+        // a newer one is stored, that is worth one more request.
         newer(access, token)
     } else {
         Ok(None)

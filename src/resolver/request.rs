@@ -11,12 +11,12 @@ use crate::error::RequestRefused;
 use crate::provider::ProviderDescriptor;
 use crate::resolver::access::Access;
 
-/// Methods that no API of a service needs. `CONNECT` asks a proxy for a tunnel, `TRACE` and IIS's `TRACK` ask for the
-/// request back, token included, and `PRI` begins a connection of HTTP/2.
+/// Methods that no API of a service needs. `CONNECT` asks a proxy for a tunnel, `TRACE` and IIS's
+/// `TRACK` ask for the request back, token included, and `PRI` begins a connection of HTTP/2.
 const METHODS: [&str; 4] = ["CONNECT", "TRACE", "TRACK", "PRI"];
 
-/// Headers that belong to one connection, or that say where the request begins and ends. The HTTP client writes its own;
-/// `Host` follows from the address that was checked.
+/// Headers that belong to one connection, or that say where the request begins and ends. The HTTP
+/// client writes its own; `Host` follows from the address that was checked.
 const CLIENTS: [HeaderName; 7] = [
     HOST,
     CONTENT_LENGTH,
@@ -36,7 +36,8 @@ const OTHER_CLIENTS: [&str; 5] = [
     "proxy-authentication-info",
 ];
 
-/// Headers by which a server or a proxy takes another method, path or host than those that were checked.
+/// Headers by which a server or a proxy takes another method, path or host than those that were
+/// checked.
 const OVERRIDES: [&str; 14] = [
     "x-http-method",
     "x-http-method-override",
@@ -100,8 +101,8 @@ pub(super) fn check_method(method: &Method) -> Result<(), RequestRefused> {
     Ok(())
 }
 
-/// Refuses headers by which a request acts as somebody else, or somewhere else. A header that a descriptor sends to its
-/// API passes: the request may choose its value.
+/// Refuses headers by which a request acts as somebody else, or somewhere else. A header that a
+/// descriptor sends to its API passes: the request may choose its value.
 pub(super) fn check_headers<'a>(
     headers: &HeaderMap,
     providers: impl IntoIterator<Item = &'a ProviderDescriptor>,

@@ -44,7 +44,8 @@ pub(super) fn peek(access: &Access<'_>) -> Result<Option<ResolvedToken>> {
     }
 }
 
-/// The token, refreshed if it is due, or as it is while it is good and cannot be refreshed right now.
+/// The token, refreshed if it is due, or as it is while it is good and cannot be refreshed right
+/// now.
 fn current(access: &Access<'_>, found: Candidate) -> Result<ResolvedToken> {
     let cx = access.cx();
     let now = cx.now();
@@ -81,8 +82,8 @@ fn current(access: &Access<'_>, found: Candidate) -> Result<ResolvedToken> {
     }
 }
 
-/// Returns the error with which a call ends now, if that is clear without asking the provider: the stored token is
-/// not good enough and cannot be refreshed.
+/// Returns the error with which a call ends now, if that is clear without asking the provider: the
+/// stored token is not good enough and cannot be refreshed.
 pub(super) fn refusal(access: &Access<'_>, found: &Candidate) -> Result<Option<Error>> {
     let cx = access.cx();
     match found.outlook(access) {
@@ -133,7 +134,8 @@ fn refresh_found(access: &Access<'_>, found: &Candidate) -> Result<ResolvedToken
     })
 }
 
-/// An expired token with nothing to refresh it by is erased at once; one that is merely too short-lived is not.
+/// An expired token with nothing to refresh it by is erased at once; one that is merely too
+/// short-lived is not.
 fn expired(access: &Access<'_>, found: &Candidate) -> Result<ResolvedToken> {
     let cx = access.cx();
     let now = cx.now();

@@ -29,15 +29,16 @@ use crate::trace::{self, Seam};
 /// One exchange: for which access, by when, and how its answer is wanted.
 struct Exchange<'a> {
     access: &'a Access<'a>,
-    /// When all of it must have ended.
+    /// The time when all of it must have ended.
     ends: Instant,
-    /// How long each request may take besides.
+    /// The time for which each request may take besides.
     each: Duration,
     /// The most bytes of the answer's body; `None` if it is read while it arrives.
     most: Option<usize>,
 }
 
-/// Gives the body for one request, and what is seen of it on its way; `None` if it cannot be sent again.
+/// Gives the body for one request, and what is seen of it on its way; `None` if it cannot be sent
+/// again.
 type Bodies<'a> = dyn FnMut() -> Result<Option<(Body, Option<Arc<Watch>>)>> + 'a;
 
 /// Sends a request, and returns its whole answer without the tokens of the turn.
@@ -55,7 +56,8 @@ pub(super) fn send(access: &Access<'_>, request: http::Request<Vec<u8>>) -> Resu
     Ok(hand_back(answer, access.ledger))
 }
 
-/// Sends a request whose body is read while it is sent, and returns an answer that is read while it arrives.
+/// Sends a request whose body is read while it is sent, and returns an answer that is read while it
+/// arrives.
 pub(super) fn send_stream(
     access: &Access<'_>,
     request: http::Request<Upload>,
@@ -87,7 +89,8 @@ pub(super) fn send_stream(
 }
 
 impl Exchange<'_> {
-    /// Sends the request, and once more if its token is refused and can be refreshed and its body sent again.
+    /// Sends the request, and once more if its token is refused and can be refreshed and its body
+    /// sent again.
     fn run(&self, parts: &Parts, upload: &mut Bodies<'_>) -> Result<HttpResponse> {
         let access = self.access;
         trace::within(
@@ -186,8 +189,8 @@ pub(super) fn transmit(cx: &Context, outgoing: HttpRequest) -> Result<HttpRespon
     Ok(answer)
 }
 
-/// Why there is no answer. Refusals and limits of this side are told apart from failures of the provider: trying again
-/// changes nothing.
+/// Returns why there is no answer. Refusals and limits of this side are told apart from failures of
+/// the provider: trying again changes nothing.
 fn unanswered(error: HttpError, limit: Option<usize>) -> Error {
     match error {
         HttpError::Refused => RequestRefused::Client.into(),
@@ -207,7 +210,8 @@ pub(super) fn address(token: &ResolvedToken, uri: &http::Uri) -> Result<Url, Req
             .api_base(&token.parameters)
             .ok_or(RequestRefused::NoBase)?;
         let path = uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
-        // What does not begin a path would lengthen the last part of the base, which may be its host.
+        // What does not begin a path would lengthen the last part of the base, which may be its
+        // host.
         if !path.starts_with(['/', '?']) {
             return Err(RequestRefused::Malformed);
         }

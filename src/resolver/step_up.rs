@@ -11,11 +11,11 @@ use crate::resolver::access::Access;
 use crate::resolver::ledger::Ledger;
 use crate::resolver::token::ResolvedToken;
 
-/// Hands the answer on, unless the API says that the grant does not cover the request and a consent that nobody has
-/// asked for yet could change that.
+/// Hands the answer on, unless the API says that the grant does not cover the request and a consent
+/// that nobody has asked for yet could change that.
 ///
-/// The API chooses the scopes that it names. Only those that the descriptor knows become part of the need, because
-/// the user is asked for them.
+/// The API chooses the scopes that it names. Only those that the descriptor knows become part of
+/// the need, because the user is asked for them.
 pub(super) fn finish(
     access: &Access<'_>,
     token: &ResolvedToken,

@@ -18,7 +18,8 @@ const PIECE: usize = 16 * 1024;
 /// Opens the body, from its beginning.
 type Open = Box<dyn FnMut() -> io::Result<Box<dyn Read + Send>> + Send>;
 
-/// A request's body for [`Turn::send_stream`](crate::resolver::Turn::send_stream): read while it is sent.
+/// A request's body for [`Turn::send_stream`](crate::resolver::Turn::send_stream): read while it is
+/// sent.
 ///
 /// ```
 /// use std::fs::File;
@@ -47,8 +48,8 @@ enum Reopens {
 }
 
 impl Upload {
-    /// A body of so many bytes that can be opened as often as need be: after a 401 it is sent once more, from the
-    /// beginning.
+    /// A body of so many bytes that can be opened as often as need be: after a 401 it is sent once
+    /// more, from the beginning.
     pub fn new<R: Read + Send + 'static>(
         length: u64,
         mut open: impl FnMut() -> io::Result<R> + Send + 'static,
@@ -60,8 +61,9 @@ impl Upload {
         }
     }
 
-    /// A body of so many bytes that can be read once, such as a pipe. It is not sent again: where the API refuses the
-    /// token, the token is refreshed for the next call, and this call gives the API's 401.
+    /// A body of so many bytes that can be read once, such as a pipe. It is not sent again: where
+    /// the API refuses the token, the token is refreshed for the next call, and this call gives the
+    /// API's 401.
     pub fn once(length: u64, reader: impl Read + Send + 'static) -> Self {
         let mut reader = Some(reader);
         Self {
@@ -126,18 +128,19 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// Whether the client has read any of it.
+    /// Returns whether the client has read any of it.
     pub(super) fn touched(&self) -> bool {
         self.touched.load(Ordering::Relaxed)
     }
 
-    /// Why the host's reader gave no more.
+    /// Returns why the host's reader gave no more.
     pub(super) fn failed(&self) -> Option<io::ErrorKind> {
         self.failed.get().copied()
     }
 }
 
-/// As many bytes as were announced: no more are sent, and if there are fewer, the request breaks off.
+/// As many bytes as were announced: no more are sent, and if there are fewer, the request breaks
+/// off.
 struct Exactly {
     reader: Box<dyn Read + Send>,
     left: u64,
@@ -161,16 +164,17 @@ impl Read for Exactly {
             Err(error) => error.kind(),
         };
         let _ = self.watch.failed.set(kind);
-        // The kind alone: what the host's reader says of itself may hold the name of a person's file.
+        // The kind alone: what the host's reader says of itself may hold the name of a person's
+        // file.
         Err(kind.into())
     }
 }
 
-/// The body of an answer to [`Turn::send_stream`](crate::resolver::Turn::send_stream): read as it comes, every token that was
-/// known when it began masked, however it falls on the pieces.
+/// The body of an answer to [`Turn::send_stream`](crate::resolver::Turn::send_stream): read as it
+/// comes, every token that was known when it began masked, however it falls on the pieces.
 ///
-/// It ends in an [`io::Error`] if the connection breaks or the time is over, never as if the body had ended there. No
-/// error holds a text of the server or of the HTTP client.
+/// It ends in an [`io::Error`] if the connection breaks or the time is over, never as if the body
+/// had ended there. No error holds a text of the server or of the HTTP client.
 pub struct Download {
     reader: Option<Box<dyn Read + Send>>,
     /// None once all has been read.
@@ -197,13 +201,15 @@ impl Download {
         }
     }
 
-    /// The length that the API announced. What is read is longer or shorter if a token was masked in it.
+    /// The length that the API announced. What is read is longer or shorter if a token was masked
+    /// in it.
     #[must_use]
     pub const fn announced(&self) -> Option<u64> {
         self.length
     }
 
-    /// Reads a piece and masks it. Nothing is clean yet, or all has been read, if it leaves nothing to give.
+    /// Reads a piece and masks it. Nothing is clean yet, or all has been read, if it leaves nothing
+    /// to give.
     fn advance(&mut self, reader: &mut dyn Read) -> io::Result<()> {
         if Instant::now() >= self.ends {
             return Err(io::ErrorKind::TimedOut.into());

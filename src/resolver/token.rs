@@ -11,9 +11,11 @@ use crate::protocol::bearer_value;
 use crate::provider::compiled::CompiledProvider;
 use crate::secret::{AccessToken, SecretBytes};
 
-/// An access token of a turn, with its connection, its expiry and the addresses that it may be sent to.
+/// An access token of a turn, with its connection, its expiry and the addresses that it may be sent
+/// to.
 ///
-/// It is neither `Clone` nor serialisable. Resolve again in the next turn, which takes microseconds.
+/// It is neither `Clone` nor serialisable. Resolve again in the next turn, which takes
+/// microseconds.
 #[derive(Debug)]
 pub struct ResolvedToken {
     pub(crate) access_token: Arc<AccessToken>,
@@ -34,13 +36,14 @@ impl ResolvedToken {
         &self.access_token
     }
 
-    /// Returns the value of the `Authorization` header, or of the header that this provider expects instead, marked
-    /// sensitive.
+    /// Returns the value of the `Authorization` header, or of the header that this provider expects
+    /// instead, marked sensitive.
     ///
     /// # Security
     ///
-    /// The value does not say where it may be sent. Prefer [`header_for`](Self::header_for), which checks the address, or
-    /// [`Turn::send`](crate::resolver::Turn::send). Remove the header when you follow a redirect to another origin.
+    /// The value does not say where it may be sent. Prefer [`header_for`](Self::header_for), which
+    /// checks the address, or [`Turn::send`](crate::resolver::Turn::send). Remove the header when
+    /// you follow a redirect to another origin.
     ///
     /// # Panics
     ///

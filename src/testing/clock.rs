@@ -12,8 +12,8 @@ use crate::model::Timestamp;
 pub struct ManualClock(Arc<AtomicI64>);
 
 impl ManualClock {
-    /// Where [`ManualClock::default`] begins: 2030-01-01 00:00:00 UTC, far from any time that a system's
-    /// clock may slip into a test.
+    /// Where [`ManualClock::default`] begins: 2030-01-01 00:00:00 UTC, far from any time that a
+    /// system's clock may slip into a test.
     pub const START: Timestamp = Timestamp::from_unix_millis(1_893_456_000_000);
 
     /// A clock that shows this time.
@@ -38,7 +38,8 @@ impl ManualClock {
     }
 
     fn change(&self, change: impl Fn(Timestamp) -> Timestamp) {
-        // The closure always answers, so the update cannot fail; it is tried again if another thread moved the clock.
+        // The closure always answers, so the update cannot fail; it is tried again if another
+        // thread moved the clock.
         let _ = self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |millis| {
             Some(change(Timestamp::from_unix_millis(millis)).as_unix_millis())
         });

@@ -9,7 +9,8 @@ use http::StatusCode;
 
 use crate::http::{HttpClient, HttpError, HttpRequest, HttpResponse};
 
-/// How long a gate stays shut before it gives up: a test that forgot to open it should fail, not hang.
+/// The time for which a gate stays shut before it gives up: a test that forgot to open it should
+/// fail, not hang.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Makes the answer of [`Fault::Answer`].
@@ -91,9 +92,11 @@ impl fmt::Debug for Fault {
     }
 }
 
-/// A client in front of another, whose next requests fail as the test says. Clones share the script.
+/// A client in front of another, whose next requests fail as the test says. Clones share the
+/// script.
 ///
-/// Each fault is for one request: the first that fits takes it. Requests without a fault pass through.
+/// Each fault is for one request: the first that fits takes it. Requests without a fault pass
+/// through.
 ///
 /// ```
 /// use valetkey::http::{HttpClient, HttpError, HttpRequest};
@@ -150,7 +153,7 @@ impl FaultClient {
         }
     }
 
-    /// How many faults no request has met yet.
+    /// Returns how many faults no request has met yet.
     #[must_use]
     pub fn pending(&self) -> usize {
         self.script().faults.len()
@@ -161,13 +164,13 @@ impl FaultClient {
         self.script().faults.clear();
     }
 
-    /// How many requests were made, those that met a fault included.
+    /// Returns how many requests were made, those that met a fault included.
     #[must_use]
     pub fn requests(&self) -> usize {
         self.script().paths.len()
     }
 
-    /// How many of them went to this path.
+    /// Returns how many of them went to this path.
     #[must_use]
     pub fn requests_to(&self, path: &str) -> usize {
         self.script().paths.iter().filter(|seen| *seen == path).count()
@@ -225,7 +228,8 @@ impl FaultScript<'_> {
     }
 }
 
-/// Where requests wait until the test lets them go on. Clones are the same gate; once open, it stays open.
+/// Where requests wait until the test lets them go on. Clones are the same gate; once open, it
+/// stays open.
 #[derive(Clone, Default)]
 pub struct Gate(Arc<(Mutex<GateState>, Condvar)>);
 
@@ -248,7 +252,7 @@ impl Gate {
         self.0.1.notify_all();
     }
 
-    /// How many requests have come to the gate so far.
+    /// Returns how many requests have come to the gate so far.
     #[must_use]
     pub fn arrived(&self) -> usize {
         self.state().arrived
@@ -273,7 +277,8 @@ impl Gate {
         );
     }
 
-    /// Waits until the gate is open. A gate that nobody opens ends in a timeout, as a server that never answers does.
+    /// Waits until the gate is open. A gate that nobody opens ends in a timeout, as a server that
+    /// never answers does.
     fn pass(&self) -> Result<(), HttpError> {
         let mut state = self.state();
         state.arrived += 1;

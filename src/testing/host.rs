@@ -15,8 +15,9 @@ use crate::testing::sandbox::{Personality, TestAccount};
 use crate::testing::{FaultClient, ManualClock, Sandbox};
 use crate::vault::{SealedVault, Vault};
 
-/// A host for tests and examples: a [`Sandbox`] with the services `notes` and `mail`, and connections and a resolver over
-/// a vault in memory. Everything runs on one [`ManualClock`], without network and without waiting.
+/// A host for tests and examples: a [`Sandbox`] with the services `notes` and `mail`, and
+/// connections and a resolver over a vault in memory. Everything runs on one [`ManualClock`],
+/// without network and without waiting.
 ///
 /// ```
 /// use valetkey::testing::Host;
@@ -41,7 +42,8 @@ pub struct Host {
     pub sandbox: Sandbox,
     /// The time of the sandbox, the connections and the resolver.
     pub clock: ManualClock,
-    /// The client through which the host reaches the sandbox. It fails on demand and counts requests.
+    /// The client through which the host reaches the sandbox. It fails on demand and counts
+    /// requests.
     pub http: FaultClient,
     /// Every event of the connections.
     pub events: EventLog,
@@ -88,8 +90,9 @@ impl Host {
         }
     }
 
-    /// Builds another host over the same sandbox, clock and vault: another process, or this one after a restart. It has
-    /// the default services and descriptors unless the builder is told others; events go to the same log.
+    /// Builds another host over the same sandbox, clock and vault: another process, or this one
+    /// after a restart. It has the default services and descriptors unless the builder is told
+    /// others; events go to the same log.
     pub fn another<'a>(&self) -> HostBuilder<'a> {
         let mut builder = Self::builder();
         builder.shared = Some((
@@ -122,8 +125,8 @@ impl Host {
         Operator::authenticated(Self::TENANT, name).expect("the name is valid")
     }
 
-    /// Walks a whole consent as this person: starts it, allows everything at the sandbox, completes it. The account is
-    /// the one that has the person's name, or else [`TestAccount::ADA`].
+    /// Walks a whole consent as this person: starts it, allows everything at the sandbox, completes
+    /// it. The account is the one that has the person's name, or else [`TestAccount::ADA`].
     ///
     /// # Panics
     ///
@@ -153,8 +156,8 @@ impl Host {
         self.finish(user, &consent, account)
     }
 
-    /// Walks a whole consent for a workspace connection, as this operator. The account is chosen as by
-    /// [`connect`](Self::connect).
+    /// Walks a whole consent for a workspace connection, as this operator. The account is chosen as
+    /// by [`connect`](Self::connect).
     ///
     /// # Panics
     ///
@@ -165,8 +168,8 @@ impl Host {
             .expect("the consent is completed")
     }
 
-    /// Walks a whole consent for a workspace connection, as this operator, with this account of the sandbox and these
-    /// options.
+    /// Walks a whole consent for a workspace connection, as this operator, with this account of the
+    /// sandbox and these options.
     ///
     /// # Errors
     ///
@@ -254,9 +257,9 @@ impl<'a> HostBuilder<'a> {
         self
     }
 
-    /// Puts the sandbox at this origin, such as `http://127.0.0.1:8080`, so that a real browser can reach it: see
-    /// [`Sandbox::at`]. The host itself still calls the sandbox in process. Without effect on a host that shares a
-    /// sandbox ([`Host::another`]).
+    /// Puts the sandbox at this origin, such as `http://127.0.0.1:8080`, so that a real browser can
+    /// reach it: see [`Sandbox::at`]. The host itself still calls the sandbox in process. Without
+    /// effect on a host that shares a sandbox ([`Host::another`]).
     pub fn at(mut self, origin: impl Into<String>) -> Self {
         self.origin = Some(origin.into());
         self
@@ -268,14 +271,15 @@ impl<'a> HostBuilder<'a> {
         self
     }
 
-    /// Registers these services at the sandbox instead of `notes` and `mail`. Each has the sandbox's notes as its API.
+    /// Registers these services at the sandbox instead of `notes` and `mail`. Each has the
+    /// sandbox's notes as its API.
     pub fn services<S: Into<String>>(mut self, ids: impl IntoIterator<Item = S>) -> Self {
         self.services = ids.into_iter().map(Into::into).collect();
         self
     }
 
-    /// Changes the descriptors. The closure is called once for each service, with the descriptor of the sandbox's server,
-    /// which they share.
+    /// Changes the descriptors. The closure is called once for each service, with the descriptor of
+    /// the sandbox's server, which they share.
     pub fn describe(mut self, change: impl FnMut(&mut AuthorizationServer, &mut Provider) + 'a) -> Self {
         self.describe.push(Box::new(change));
         self
@@ -287,8 +291,8 @@ impl<'a> HostBuilder<'a> {
         self
     }
 
-    /// Gives the connections this registration at the sandbox's server instead of the one that the sandbox accepts, such as
-    /// a wrong secret.
+    /// Gives the connections this registration at the sandbox's server instead of the one that the
+    /// sandbox accepts, such as a wrong secret.
     pub fn client(mut self, registration: ClientRegistration) -> Self {
         self.client = Some(registration);
         self
@@ -319,7 +323,8 @@ impl<'a> HostBuilder<'a> {
     ///
     /// # Errors
     ///
-    /// Those of [`ConnectionsBuilder::build`]: a descriptor that was changed is not valid, or the vault fails.
+    /// Those of [`ConnectionsBuilder::build`]: a descriptor that was changed is not valid, or the
+    /// vault fails.
     ///
     /// # Panics
     ///

@@ -2,11 +2,11 @@
 
 use crate::resolver::Turn;
 
-/// Panics if a token of the turn is in one of the artefacts (prompts, transcripts, tool results, log lines), in any of the encodings
-/// that [`Turn::redact`] finds.
+/// Panics if a token of the turn is in one of the artefacts (prompts, transcripts, tool results,
+/// log lines), in any of the encodings that [`Turn::redact`] finds.
 ///
-/// Each artefact has a name, which is all that the message says of it, with the place: an assertion that printed the token
-/// would be the leak itself.
+/// Each artefact has a name, which is all that the message says of it, with the place: an assertion
+/// that printed the token would be the leak itself.
 ///
 /// ```
 /// # use valetkey::testing::{ManualClock, Sandbox, assert_no_secrets};

@@ -11,8 +11,8 @@ use crate::vault::VaultError;
 
 /// Records token uses, and reads and verifies the audit.
 ///
-/// Each tenant has a chain of its own, and the vault has one for what concerns no tenant. Every change commits in
-/// the same transaction as its entry.
+/// Each tenant has a chain of its own, and the vault has one for what concerns no tenant. Every
+/// change commits in the same transaction as its entry.
 pub trait AuditLog {
     /// Stores token uses in one transaction: the time of the last use of each connection and, for
     /// [`UseRecord::Entries`], an entry for each. Uses of unknown tenants are left out.
@@ -22,16 +22,16 @@ pub trait AuditLog {
     /// [`VaultError`] if nothing was stored.
     fn record_uses(&self, uses: &[TokenUse], record: UseRecord) -> Result<(), VaultError>;
 
-    /// Reads the audit of one tenant in the order that the filter names. A page at the end costs no more than one at
-    /// the beginning.
+    /// Reads the audit of one tenant in the order that the filter names. A page at the end costs no
+    /// more than one at the beginning.
     ///
     /// # Errors
     ///
     /// [`VaultError`] if the store cannot be read or an entry cannot be opened.
     fn audit(&self, filter: &AuditFilter<'_>) -> Result<Vec<AuditEntry>, VaultError>;
 
-    /// Returns the heads of all chains, or of one tenant's, for the host to keep elsewhere. A head that was returned
-    /// is recognised even after its entry was pruned.
+    /// Returns the heads of all chains, or of one tenant's, for the host to keep elsewhere. A head
+    /// that was returned is recognised even after its entry was pruned.
     ///
     /// # Errors
     ///
@@ -50,8 +50,8 @@ pub trait AuditLog {
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<AuditReport, VaultError>;
 
-    /// Returns whether the vault has exactly this entry: an exported head, or the proof of a receipt. If not, the
-    /// vault was rolled back, or is another one.
+    /// Returns whether the vault has exactly this entry: an exported head, or the proof of a
+    /// receipt. If not, the vault was rolled back, or is another one.
     ///
     /// # Errors
     ///
@@ -168,12 +168,12 @@ pub struct AuditEntry {
     pub at: Timestamp,
     /// What.
     pub kind: AuditKind,
-    /// Whose connection it is; of a consent and of a use, the person who gave it or for whom it was. None for a shared
-    /// connection.
+    /// Whose connection it is; of a consent and of a use, the person who gave it or for whom it
+    /// was. None for a shared connection.
     pub user: Option<UserId>,
-    /// Who made the change by name: revoked, chose the default, asked for a refresh, had a person forgotten. None for
-    /// what upkeep, a server or a turn brought about, for consents and uses (there [`user`](Self::user) acted), and in
-    /// entries of vaults that did not keep it yet.
+    /// Who made the change by name: revoked, chose the default, asked for a refresh, had a person
+    /// forgotten. None for what upkeep, a server or a turn brought about, for consents and uses
+    /// (there [`user`](Self::user) acted), and in entries of vaults that did not keep it yet.
     #[cfg_attr(feature = "serde", serde(default))]
     pub actor: Option<Actor>,
     /// The connection.
@@ -190,8 +190,9 @@ pub struct AuditEntry {
     pub purpose: Option<String>,
     /// Of a use: in which turn, in the host's words.
     pub turn: Option<String>,
-    /// Of a consent that was completed: whether the connection belongs to the workspace. Of a use: whether it was the
-    /// workspace connection's token, handed to a person without one of their own.
+    /// Of a consent that was completed: whether the connection belongs to the workspace. Of a use:
+    /// whether it was the workspace connection's token, handed to a person without one of their
+    /// own.
     pub shared: bool,
 }
 
@@ -266,7 +267,8 @@ pub struct AuditFilter<'a> {
     pub tenant: &'a TenantId,
     /// In which order.
     pub order: AuditOrder,
-    /// Only those that follow this number in that order: the last one of the page before. Zero: from the beginning.
+    /// Only those that follow this number in that order: the last one of the page before. Zero:
+    /// from the beginning.
     pub after: u64,
     /// Only those of this connection.
     pub connection: Option<ConnectionId>,
@@ -290,7 +292,8 @@ impl<'a> AuditFilter<'a> {
         }
     }
 
-    /// Whether the entry with this number comes later in the order than those that were read.
+    /// Returns whether the entry with this number comes later in the order than those that were
+    /// read.
     #[must_use]
     pub const fn reaches(&self, number: u64) -> bool {
         match self.order {
@@ -299,7 +302,7 @@ impl<'a> AuditFilter<'a> {
         }
     }
 
-    /// Whether an entry, of the right tenant and number, is wanted.
+    /// Returns whether an entry, of the right tenant and number, is wanted.
     #[must_use]
     pub fn wants(&self, entry: &AuditEntry) -> bool {
         self.connection.is_none_or(|id| entry.connection == Some(id))
@@ -324,7 +327,7 @@ pub struct TokenUse {
     pub at: Timestamp,
     /// The acting user.
     pub user: UserId,
-    /// Whether it was the workspace connection's token, used because the user has no connection.
+    /// True if it was the workspace connection's token, used because the user has no connection.
     pub shared: bool,
     /// The purpose, in the host's words.
     pub purpose: Option<String>,
@@ -363,12 +366,13 @@ pub enum UseRecord {
 #[non_exhaustive]
 #[must_use = "a broken chain is part of the report: look at `is_intact`"]
 pub struct AuditReport {
-    /// How many entries were verified. Pruned ones are not counted.
+    /// The number of entries that were verified. Pruned ones are not counted.
     pub checked: u64,
-    /// The number of the first entry that is altered, missing, out of place or added. `None`: the chain is intact.
+    /// The number of the first entry that is altered, missing, out of place or added. `None`: the
+    /// chain is intact.
     pub first_broken: Option<u64>,
-    /// Connections whose row is not the one that the audit tells of last: an older row was put back, or a row was
-    /// removed.
+    /// Connections whose row is not the one that the audit tells of last: an older row was put
+    /// back, or a row was removed.
     pub out_of_date: Vec<ConnectionId>,
 }
 

@@ -12,19 +12,20 @@ use crate::protocol::Hints;
 use crate::secret::{Binding, PkceVerifier, State, Ticket};
 use crate::vault::VaultError;
 
-/// The largest number of consent requests that a vault keeps for one person of one tenant, ended ones included.
+/// The largest number of consent requests that a vault keeps for one person of one tenant, ended
+/// ones included.
 pub const MAX_CONSENTS: usize = 64;
 
 /// Stores consent requests.
 ///
-/// A stored request is sealed together with its PKCE verifier (an empty one where there is no PKCE): a request that
-/// was altered in the database does not open.
+/// A stored request is sealed together with its PKCE verifier (an empty one where there is no
+/// PKCE): a request that was altered in the database does not open.
 pub trait ConsentStore {
     /// Stores a consent request that has begun.
     ///
-    /// A person has at most [`MAX_CONSENTS`] requests. To make room, the oldest of those that have ended or expired is
-    /// deleted, or else the oldest pending one: then nobody can complete it, and the audit records a denial. A request
-    /// whose code is being exchanged is not deleted.
+    /// A person has at most [`MAX_CONSENTS`] requests. To make room, the oldest of those that have
+    /// ended or expired is deleted, or else the oldest pending one: then nobody can complete it,
+    /// and the audit records a denial. A request whose code is being exchanged is not deleted.
     ///
     /// # Errors
     ///
@@ -35,15 +36,18 @@ pub trait ConsentStore {
         verifier: Option<&PkceVerifier>,
     ) -> Result<(), VaultError>;
 
-    /// Reads a consent request, whatever its status, until it is deleted. The verifier is not returned.
+    /// Reads a consent request, whatever its status, until it is deleted. The verifier is not
+    /// returned.
     ///
     /// # Errors
     ///
-    /// [`VaultError`] if the store cannot be read; [`VaultError::Tampered`] if a pending request was altered.
+    /// [`VaultError`] if the store cannot be read; [`VaultError::Tampered`] if a pending request
+    /// was altered.
     fn consent(&self, tenant: &TenantId, state: &StateHash) -> Result<Option<PendingConsent>, VaultError>;
 
-    /// Reads a pending consent request and its verifier, and leaves it pending. `None` if there is no such request, or
-    /// it is no longer pending. One that has expired is pending until it is deleted.
+    /// Reads a pending consent request and its verifier, and leaves it pending. `None` if there is
+    /// no such request, or it is no longer pending. One that has expired is pending until it is
+    /// deleted.
     ///
     /// # Errors
     ///
@@ -54,14 +58,16 @@ pub trait ConsentStore {
         state: &StateHash,
     ) -> Result<Option<(PendingConsent, Option<PkceVerifier>)>, VaultError>;
 
-    /// Reads the consent requests that a person began, whatever their status, until they are deleted, in no order.
+    /// Reads the consent requests that a person began, whatever their status, until they are
+    /// deleted, in no order.
     ///
     /// # Errors
     ///
     /// As [`consent`](Self::consent).
     fn consents(&self, tenant: &TenantId, user: &UserId) -> Result<Vec<PendingConsent>, VaultError>;
 
-    /// Takes a pending consent request and erases its stored verifier. Of any number of callers exactly one gets it.
+    /// Takes a pending consent request and erases its stored verifier. Of any number of callers
+    /// exactly one gets it.
     ///
     /// # Errors
     ///
@@ -69,7 +75,8 @@ pub trait ConsentStore {
     fn take_consent(&self, tenant: &TenantId, state: &StateHash, now: Timestamp)
     -> Result<Taken, VaultError>;
 
-    /// Stores how a taken consent request ended, if not in a stored grant. One that is not taken stays as it is.
+    /// Stores how a taken consent request ended, if not in a stored grant. One that is not taken
+    /// stays as it is.
     ///
     /// # Errors
     ///
@@ -175,7 +182,8 @@ pub struct PendingConsent {
     pub redirect_uri: String,
     /// The scopes as asked for.
     pub scopes: Scopes,
-    /// Where the consent is to serve several services: each of them, the named one included, with its scopes.
+    /// Where the consent is to serve several services: each of them, the named one included, with
+    /// its scopes.
     #[cfg_attr(feature = "serde", serde(default))]
     pub services: BTreeMap<ProviderId, Scopes>,
     /// The values of the descriptor's placeholders.
@@ -184,25 +192,27 @@ pub struct PendingConsent {
     pub label: Option<Label>,
     /// A new connection, or which one again.
     pub purpose: Purpose,
-    /// Whether the consent fails if the provider does not name the account.
+    /// True if the consent fails if the provider does not name the account.
     #[cfg_attr(feature = "serde", serde(default))]
     pub require_account: bool,
-    /// Where the host sends the browser afterwards; the host's own value, never one from a callback.
+    /// Where the host sends the browser afterwards; the host's own value, never one from a
+    /// callback.
     pub return_to: Option<String>,
     /// What the host asked of the authorization request.
     #[cfg_attr(feature = "serde", serde(default))]
     pub request: RequestOptions,
-    /// When it began.
+    /// The time when it began.
     pub created_at: Timestamp,
-    /// When it can be completed no more.
+    /// The time when it can be completed no more.
     pub expires_at: Timestamp,
     /// Where it stands.
     pub status: ConsentStatus,
 }
 
 impl PendingConsent {
-    /// Returns a pending consent for a new connection of this owner, which its person is to give. It asks for nothing
-    /// yet, ends at once, and is held by no browser: its binding is its state, as that of a ticket.
+    /// Returns a pending consent for a new connection of this owner, which its person is to give.
+    /// It asks for nothing yet, ends at once, and is held by no browser: its binding is its state,
+    /// as that of a ticket.
     #[must_use]
     pub fn new(
         id: ConsentId,
@@ -240,16 +250,16 @@ impl PendingConsent {
         }
     }
 
-    /// Whether it is a ticket, which waits for its person, and not a flow that a browser is in. A flow that a ticket
-    /// opened has the ticket's id.
+    /// Returns whether it is a ticket, which waits for its person, and not a flow that a browser is
+    /// in. A flow that a ticket opened has the ticket's id.
     #[must_use]
     pub fn is_prepared(&self) -> bool {
         self.binding == self.state
     }
 }
 
-/// The host's wishes for an authorization request: kept with a consent request, so that the request can be written
-/// later, or again.
+/// The host's wishes for an authorization request: kept with a consent request, so that the request
+/// can be written later, or again.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[allow(clippy::exhaustive_structs, reason = "a vault must be able to build one")]

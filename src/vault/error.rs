@@ -77,7 +77,8 @@ pub enum VaultError {
     /// The process or the system has no free file descriptor. The vault is unchanged.
     #[error("no file descriptor is free; raise the limit of open files or close some, then try again")]
     TooManyOpenFiles,
-    /// SQLite could not open a file of the vault, and no lasting cause was found. The vault is unchanged.
+    /// SQLite could not open a file of the vault, and no lasting cause was found. The vault is
+    /// unchanged.
     #[error("SQLite could not open the vault file, its log or its shared memory; try again")]
     CannotOpen,
     /// The path is not a regular file with one name: a link, a directory, a device.
@@ -111,8 +112,8 @@ pub enum VaultError {
          or vouch for the file system (SqliteOptions::trust_file_system)"
     )]
     UnknownFileSystem(String),
-    /// The parent of this process opened the vault and then forked. The child can neither use that handle nor open the
-    /// same file: SQLite would rely on locks that only the parent has.
+    /// The parent of this process opened the vault and then forked. The child can neither use that
+    /// handle nor open the same file: SQLite would rely on locks that only the parent has.
     #[error("the vault was opened before a fork; open it after the fork, or start the child with exec")]
     Forked,
     /// The bundled SQLite is too old, or a setting that safety rests on did not take.
@@ -124,8 +125,8 @@ pub enum VaultError {
     /// Another process has held the write lock for too long. Nothing was changed; try again.
     #[error("the vault is locked by another process")]
     Busy,
-    /// The database cannot be reached for now, such as during a failover. Whether the last write was stored is
-    /// unknown; the same call can be repeated.
+    /// The database cannot be reached for now, such as during a failover. Whether the last write
+    /// was stored is unknown; the same call can be repeated.
     #[error("the vault's database cannot be reached")]
     Unreachable,
     /// The disk is full.

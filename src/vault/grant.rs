@@ -9,11 +9,12 @@ use crate::vault::{StateHash, VaultError};
 
 /// Stores grants and connections.
 pub trait GrantStore {
-    /// Stores the tokens of a consent as a new grant, makes the named connections use it, and records the consent
-    /// request as completed, in one transaction. Each connection has its entry in the audit.
+    /// Stores the tokens of a consent as a new grant, makes the named connections use it, and
+    /// records the consent request as completed, in one transaction. Each connection has its entry
+    /// in the audit.
     ///
-    /// A grant that no connection uses any more becomes a former grant of the new one, with its sealed tokens, and
-    /// so do its own former grants. One without tokens is deleted.
+    /// A grant that no connection uses any more becomes a former grant of the new one, with its
+    /// sealed tokens, and so do its own former grants. One without tokens is deleted.
     ///
     /// # Errors
     ///
@@ -34,24 +35,25 @@ pub trait GrantStore {
     /// [`VaultError`] if the store cannot be read; [`VaultError::Tampered`] if the row was altered.
     fn connection(&self, tenant: &TenantId, id: ConnectionId) -> Result<Option<Connection>, VaultError>;
 
-    /// Reads the connections that the query matches, in the order of their ids, without touching a secret.
+    /// Reads the connections that the query matches, in the order of their ids, without touching a
+    /// secret.
     ///
     /// # Errors
     ///
     /// As [`connection`](Self::connection).
     fn connections(&self, query: &ConnectionQuery<'_>) -> Result<Vec<Connection>, VaultError>;
 
-    /// The hot path: finds the connection that the query names and opens its access token, and nothing else.
-    /// Revoked connections are passed over. Writes nothing.
+    /// The hot path: finds the connection that the query names and opens its access token, and
+    /// nothing else. Revoked connections are passed over. Writes nothing.
     ///
     /// # Errors
     ///
-    /// [`VaultError`] if the store cannot be read; [`VaultError::Tampered`] if the connection or its grant was
-    /// altered.
+    /// [`VaultError`] if the store cannot be read; [`VaultError::Tampered`] if the connection or
+    /// its grant was altered.
     fn find_token(&self, query: &TokenQuery<'_>) -> Result<Found, VaultError>;
 
-    /// Makes a connection the default among its owner's connections to its provider. Returns `false` if there is no
-    /// such connection or it is revoked.
+    /// Makes a connection the default among its owner's connections to its provider. Returns
+    /// `false` if there is no such connection or it is revoked.
     ///
     /// # Errors
     ///
@@ -83,14 +85,16 @@ pub struct Tokens {
 pub struct NewGrant<'a> {
     /// The consent request that they come from; recorded as completed.
     pub consent: &'a StateHash,
-    /// The grant, whole. Its generation is one more than the highest that its connections show; 1 if all are new.
+    /// The grant, whole. Its generation is one more than the highest that its connections show; 1
+    /// if all are new.
     pub grant: &'a Grant,
     /// Its tokens.
     pub tokens: &'a Tokens,
-    /// The connections that use it from now on, at least one: new ones, and existing ones with the same owner and
-    /// provider as before. The consent leads to the first.
+    /// The connections that use it from now on, at least one: new ones, and existing ones with the
+    /// same owner and provider as before. The consent leads to the first.
     pub connections: &'a [Connection],
-    /// When the tokens that are replaced are dead at the server at the latest, where that is known.
+    /// The time when the tokens that are replaced are dead at the server at the latest, where that
+    /// is known.
     pub former_dead_at: Option<Timestamp>,
 }
 
@@ -103,8 +107,9 @@ pub enum StoreOutcome {
         /// The grants that it replaced and that still hold tokens.
         former: Vec<GrantId>,
     },
-    /// Nothing was stored: a generation to be replaced has moved on, or the owner has another connection to that
-    /// provider with the same label or account that is not revoked. Read again and decide again.
+    /// Nothing was stored: a generation to be replaced has moved on, or the owner has another
+    /// connection to that provider with the same label or account that is not revoked. Read again
+    /// and decide again.
     Conflict,
 }
 
@@ -120,7 +125,7 @@ pub struct ConnectionQuery<'a> {
     pub provider: Option<&'a ProviderId>,
     /// Only those that use this grant.
     pub grant: Option<GrantId>,
-    /// Whether revoked ones are wanted too.
+    /// True if revoked ones are wanted too.
     pub with_revoked: bool,
     /// Only those after this one.
     pub after: Option<ConnectionId>,
@@ -203,11 +208,11 @@ pub struct StoredToken {
     pub status: Status,
     /// The token; absent unless the status is active.
     pub access_token: Option<AccessToken>,
-    /// When the tokens were issued.
+    /// The time when the tokens were issued.
     pub refreshed_at: Timestamp,
-    /// When the token expires, if known.
+    /// The time when the token expires, if known.
     pub expires_at: Option<Timestamp>,
-    /// Whether there is a refresh token.
+    /// True if there is a refresh token.
     pub refreshable: bool,
     /// The scopes of the query that were not granted. Judged by the whole grant.
     pub missing: Scopes,

@@ -1,12 +1,13 @@
 //! The transactional, encrypted store of connections, grants, consent requests and refresh claims.
 //!
 //! * [`SqliteVault`] keeps it in one SQLite file.
-//! * [`SealedVault`] keeps it in memory, or in any store that implements the two small traits [`Store`] and [`Transaction`].
+//! * [`SealedVault`] keeps it in memory, or in any store that implements the two small traits
+//!   [`Store`] and [`Transaction`].
 //!
 //! All of them share the same rules, keys and seals, and all are a [`Vault`], which is what
-//! [`Connections`](crate::Connections) are built over. The methods of the vaults are for operators: backups, key
-//! rotation, and reading and verifying the audit. Share a vault with an [`Arc`](std::sync::Arc) to call them while
-//! connections use it.
+//! [`Connections`](crate::Connections) are built over. The methods of the vaults are for operators:
+//! backups, key rotation, and reading and verifying the audit. Share a vault with an
+//! [`Arc`](std::sync::Arc) to call them while connections use it.
 
 #[allow(unnameable_types, reason = "the operations of a vault are sealed")]
 pub(crate) mod audit;
@@ -62,24 +63,24 @@ use std::fmt::Debug;
 
 use parts::Parts;
 
-/// Stores connections and their secrets. Implemented by [`SqliteVault`], by [`SealedVault`] and by an
-/// [`Arc`](std::sync::Arc) of either; it cannot be implemented elsewhere. A host that brings a database implements
-/// [`Store`] and opens a [`SealedVault`] over it.
+/// Stores connections and their secrets. Implemented by [`SqliteVault`], by [`SealedVault`] and by
+/// an [`Arc`](std::sync::Arc) of either; it cannot be implemented elsewhere. A host that brings a
+/// database implements [`Store`] and opens a [`SealedVault`] over it.
 ///
 /// # Promises
 ///
-/// * **Atomic.** Each operation is one transaction: it happens as a whole or not at all, and it is durable when it
-///   returns. A rotated refresh token that is lost in a crash is lost for good.
-/// * **Sealed.** What reaches a disk or a network is sealed, and bound to its tenant, owner, provider, grant and
-///   generation, and to everything that decides where it may be sent.
-/// * **Compare and swap.** A write of tokens names the generation that it saw. If another one is stored, nothing is
-///   written and the outcome says so.
+/// * **Atomic.** Each operation is one transaction: it happens as a whole or not at all, and it is
+///   durable when it returns. A rotated refresh token that is lost in a crash is lost for good.
+/// * **Sealed.** What reaches a disk or a network is sealed, and bound to its tenant, owner,
+///   provider, grant and generation, and to everything that decides where it may be sent.
+/// * **Compare and swap.** A write of tokens names the generation that it saw. If another one is
+///   stored, nothing is written and the outcome says so.
 /// * **Audited.** Each change commits in the same transaction as its audit entry.
 /// * **Separate.** For one tenant, what belongs to another does not exist.
-/// * **Truthful.** A failure of the store is an error, never an empty answer. A record that cannot be opened is an
-///   error and is not overwritten.
-/// * **No waiting.** No operation waits for the network of a provider or for another caller's refresh; a lock on the
-///   store is waited for with a bound.
+/// * **Truthful.** A failure of the store is an error, never an empty answer. A record that cannot
+///   be opened is an error and is not overwritten.
+/// * **No waiting.** No operation waits for the network of a provider or for another caller's
+///   refresh; a lock on the store is waited for with a bound.
 #[cfg_attr(feature = "testing", doc = "")]
 #[cfg_attr(
     feature = "testing",
@@ -92,8 +93,8 @@ impl<T> Vault for T where T: Parts + Debug + Send + Sync + 'static {}
 mod parts {
     use super::{AuditLog, ConsentStore, GrantStore, Housekeeping, RefreshStore, RevocationStore};
 
-    /// The operations of a vault. They belong to the crate, so that they can change: this trait cannot be named
-    /// outside it, and what has it is a [`Vault`](super::Vault).
+    /// The operations of a vault. They belong to the crate, so that they can change: this trait
+    /// cannot be named outside it, and what has it is a [`Vault`](super::Vault).
     #[allow(unnameable_types, reason = "seals `Vault`")]
     pub trait Parts:
         ConsentStore + GrantStore + RefreshStore + RevocationStore + AuditLog + Housekeeping

@@ -12,19 +12,21 @@ const TABLE: &str = "/proc/self/mountinfo";
 pub(super) struct Mount<'a> {
     /// The name of the file system.
     pub(super) kind: &'a str,
-    /// Whether this mount admits no writes.
+    /// True if this mount admits no writes.
     pub(super) is_read_only: bool,
 }
 
 /// Reads the table.
 pub(super) fn read() -> io::Result<String> {
-    // The kernel generates the table for each read, and its length is not known: one read with room enough.
+    // The kernel generates the table for each read, and its length is not known: one read with room
+    // enough.
     let mut table = Vec::with_capacity(64 * 1024);
     File::open(TABLE)?.read_to_end(&mut table)?;
     Ok(String::from_utf8_lossy(&table).into_owned())
 }
 
-/// Finds the innermost mount that has a path without links. Of several at one place, the last counts.
+/// Finds the innermost mount that has a path without links. Of several at one place, the last
+/// counts.
 pub(super) fn innermost<'a>(table: &'a str, path: &Path) -> Option<Mount<'a>> {
     // As the table was read: bytes that are not UTF-8 are replaced in both.
     let path = path.to_string_lossy();

@@ -11,26 +11,29 @@ use crate::vault::{Tokens, VaultError};
 
 /// Stores claims on refreshes and their results.
 ///
-/// The decisions are pure functions in [`change::lifecycle`](crate::vault::change::lifecycle), the same for every
-/// vault. A refresh is a matter of the grant: all connections that use it are refreshed together.
+/// The decisions are pure functions in [`change::lifecycle`](crate::vault::change::lifecycle), the
+/// same for every vault. A refresh is a matter of the grant: all connections that use it are
+/// refreshed together.
 pub trait RefreshStore {
-    /// Identifies this handle in claims: the same at every call, another for every handle that is opened.
+    /// Identifies this handle in claims: the same at every call, another for every handle that is
+    /// opened.
     ///
-    /// A vault that several processes share can tell whether the holder of a claim still lives, so that nobody waits
-    /// for the claim of a process that died.
+    /// A vault that several processes share can tell whether the holder of a claim still lives, so
+    /// that nobody waits for the claim of a process that died.
     ///
     /// # Errors
     ///
     /// [`VaultError`] if there are no random numbers, or the sign of life cannot be stored.
     fn holder(&self) -> Result<Holder, VaultError>;
 
-    /// Claims grants that are due at one authorization server: the soonest expiry first, then the longest idle. A
-    /// grant that is claimed already or backs off is passed over before the limit applies, so that several hosts
-    /// divide the work between them.
+    /// Claims grants that are due at one authorization server: the soonest expiry first, then the
+    /// longest idle. A grant that is claimed already or backs off is passed over before the limit
+    /// applies, so that several hosts divide the work between them.
     ///
     /// # Errors
     ///
-    /// [`VaultError`] if the store cannot be read or written. A grant whose tokens do not open is left out.
+    /// [`VaultError`] if the store cannot be read or written. A grant whose tokens do not open is
+    /// left out.
     fn claim_due(&self, query: &DueQuery<'_>) -> Result<Vec<Claimed>, VaultError>;
 
     /// Claims the refresh of a grant, durably, and returns its refresh token.
@@ -103,7 +106,7 @@ pub struct ClaimRequest<'a> {
     pub attempt: Attempt,
     /// The current time.
     pub now: Timestamp,
-    /// How long the claim holds.
+    /// The time for which the claim holds.
     pub lease: Duration,
 }
 
@@ -115,8 +118,8 @@ pub enum Attempt {
     Due,
     /// Somebody requested it. Does not wait for the back-off.
     Forced,
-    /// Somebody requested another try with a refused refresh token that is in quarantine. Does not wait for the
-    /// back-off.
+    /// Somebody requested another try with a refused refresh token that is in quarantine. Does not
+    /// wait for the back-off.
     Quarantined,
 }
 
@@ -130,10 +133,11 @@ pub struct DueQuery<'a> {
     pub holder: Holder,
     /// The current time.
     pub now: Timestamp,
-    /// How long the claims hold.
+    /// The time for which the claims hold.
     pub lease: Duration,
-    /// Those whose access token expires before `now` plus this. A token that lives for less than twice as long is due
-    /// when half of its life has passed: otherwise it would be due again right after its refresh.
+    /// Those whose access token expires before `now` plus this. A token that lives for less than
+    /// twice as long is due when half of its life has passed: otherwise it would be due again right
+    /// after its refresh.
     pub horizon: Duration,
     /// Those whose tokens were issued before this time, where the server ends idle grants.
     pub idle_since: Option<Timestamp>,
@@ -183,7 +187,8 @@ pub struct Claimed {
     pub refresh_token: RefreshToken,
     /// The id token that is held, to be carried over.
     pub id_token: Option<IdToken>,
-    /// Whether an earlier attempt with this refresh token may have reached the server although no answer was read.
+    /// True if an earlier attempt with this refresh token may have reached the server although no
+    /// answer was read.
     pub outcome_unknown: bool,
 }
 
@@ -203,13 +208,15 @@ pub struct Refreshed<'a> {
     pub tokens: &'a Tokens,
     /// The scopes, if the answer names them.
     pub granted: Option<&'a Scopes>,
-    /// When the access token expires, if known.
+    /// The time when the access token expires, if known.
     pub expires_at: Option<Timestamp>,
-    /// The lifetime that the server named last for this grant: in this answer or, if it names none, in an earlier one.
+    /// The lifetime that the server named last for this grant: in this answer or, if it names none,
+    /// in an earlier one.
     pub lifetime: Option<Duration>,
-    /// When the refresh token expires, if the answer says so. Absent: what an earlier answer said goes on to hold.
+    /// The time when the refresh token expires, if the answer says so. Absent: what an earlier
+    /// answer said goes on to hold.
     pub refresh_token_expires_at: Option<Timestamp>,
-    /// When the request was sent.
+    /// The time when the request was sent.
     pub at: Timestamp,
     /// Who requested it; absent where it was due.
     pub by: Option<&'a Actor>,
@@ -221,7 +228,8 @@ pub struct Refreshed<'a> {
 pub enum CommitOutcome {
     /// It is stored.
     Stored,
-    /// It is stored in a former grant, to be revoked one day: the connections use another grant by now.
+    /// It is stored in a former grant, to be revoked one day: the connections use another grant by
+    /// now.
     Former,
     /// Another generation or, where the fence counts, another claim is stored: nothing was changed.
     Superseded,
@@ -237,35 +245,35 @@ pub enum RefreshFailure {
     Transient {
         /// The failure. If it leaves open whether the server acted, that is remembered.
         code: FailureCode,
-        /// When it happened.
+        /// The time when it happened.
         at: Timestamp,
         /// No attempt before this time.
         not_before: Timestamp,
         /// A check of the configuration that failed, where the failure is the operator's.
         setup: Option<u16>,
     },
-    /// The API refused the access token although it had just been refreshed: nothing was sent to the authorization
-    /// server. Only the generation of the claim counts; the tokens are kept.
+    /// The API refused the access token although it had just been refreshed: nothing was sent to
+    /// the authorization server. Only the generation of the claim counts; the tokens are kept.
     TokenRefused {
-        /// When it happened.
+        /// The time when it happened.
         at: Timestamp,
     },
-    /// For good: the access token is erased. The refresh token is kept sealed and out of reach until
-    /// `quarantined_until`, or erased at once without it.
+    /// For good: the access token is erased. The refresh token is kept sealed and out of reach
+    /// until `quarantined_until`, or erased at once without it.
     Rejected {
-        /// Why a new consent is needed.
+        /// The reason why a new consent is needed.
         reason: NeedsConsent,
-        /// When it happened.
+        /// The time when it happened.
         at: Timestamp,
         /// Until when the refused refresh token is kept.
         quarantined_until: Option<Timestamp>,
     },
-    /// No request was made: an active grant cannot be used any more, and its tokens are erased. Only the generation
-    /// of the claim counts.
+    /// No request was made: an active grant cannot be used any more, and its tokens are erased.
+    /// Only the generation of the claim counts.
     ConsentNeeded {
-        /// Why a new consent is needed.
+        /// The reason why a new consent is needed.
         reason: NeedsConsent,
-        /// When it happened.
+        /// The time when it happened.
         at: Timestamp,
     },
 }

@@ -8,9 +8,10 @@ use crate::vault::{Tokens, VaultError};
 
 /// Revokes connections, and keeps tokens that the provider has not confirmed as revoked.
 pub trait RevocationStore {
-    /// Revokes here: erases the sealed tokens and keeps the connections as history. Returns the tokens of the grant
-    /// and of its former grants, so that they can be revoked at the provider. `None` if there is no such connection,
-    /// or it was revoked before and nothing of it waits for the provider.
+    /// Revokes here: erases the sealed tokens and keeps the connections as history. Returns the
+    /// tokens of the grant and of its former grants, so that they can be revoked at the provider.
+    /// `None` if there is no such connection, or it was revoked before and nothing of it waits for
+    /// the provider.
     ///
     /// A connection that shares its grant leaves the others to use it: then no tokens end.
     ///
@@ -19,16 +20,16 @@ pub trait RevocationStore {
     /// [`VaultError`] if it was not stored. Tokens that cannot be opened are erased all the same.
     fn revoke(&self, request: &Revoke<'_>) -> Result<Option<Revoked>, VaultError>;
 
-    /// Keeps tokens that came too late to be stored in this grant, for upkeep to revoke at the provider. Returns
-    /// `false` if there is no room.
+    /// Keeps tokens that came too late to be stored in this grant, for upkeep to revoke at the
+    /// provider. Returns `false` if there is no room.
     ///
     /// # Errors
     ///
     /// [`VaultError`] if they were not stored.
     fn queue_revocation(&self, late: &LateTokens<'_>) -> Result<bool, VaultError>;
 
-    /// Takes pending revocations (of all tenants) whose time has come, at most `limit`. No other caller gets them
-    /// for `lease`. Those that are too old are given up and erased.
+    /// Takes pending revocations (of all tenants) whose time has come, at most `limit`. No other
+    /// caller gets them for `lease`. Those that are too old are given up and erased.
     ///
     /// # Errors
     ///
@@ -40,7 +41,8 @@ pub trait RevocationStore {
         limit: usize,
     ) -> Result<Vec<PendingRevocation>, VaultError>;
 
-    /// Stores how an attempt at a pending revocation ended. One that does not exist any more is ignored.
+    /// Stores how an attempt at a pending revocation ended. One that does not exist any more is
+    /// ignored.
     ///
     /// # Errors
     ///
@@ -66,8 +68,8 @@ pub struct Revoke<'a> {
     pub by: Option<&'a Actor>,
     /// The current time.
     pub now: Timestamp,
-    /// Keeps the tokens sealed until this time, for attempts at the provider, in the same transaction. The caller
-    /// has a minute for the first attempt. `None` erases them at once.
+    /// Keeps the tokens sealed until this time, for attempts at the provider, in the same
+    /// transaction. The caller has a minute for the first attempt. `None` erases them at once.
     pub keep_until: Option<Timestamp>,
 }
 
@@ -87,8 +89,8 @@ pub enum RevokeWhat {
 pub struct Revoked {
     /// The connections that were revoked, as they show themselves now.
     pub connections: Vec<Connection>,
-    /// The sets of tokens that ended: of the grant, of its former grants, and those of the connection that an earlier
-    /// revocation left pending.
+    /// The sets of tokens that ended: of the grant, of its former grants, and those of the
+    /// connection that an earlier revocation left pending.
     pub ended: Vec<EndedGrant>,
     /// The connections that go on using the grant. Then no tokens ended.
     pub still_used_by: Vec<ConnectionId>,
@@ -106,7 +108,7 @@ pub struct EndedGrant {
     pub refresh_token: Option<RefreshToken>,
     /// The pending revocation that keeps the tokens, if they are kept.
     pub pending: Option<RevocationId>,
-    /// How many attempts were made before.
+    /// The number of attempts that were made before.
     pub attempts: u32,
 }
 
@@ -122,7 +124,7 @@ pub struct LateTokens<'a> {
     pub tokens: &'a Tokens,
     /// The time of the first attempt.
     pub now: Timestamp,
-    /// When to give up.
+    /// The time when to give up.
     pub give_up_at: Timestamp,
 }
 
@@ -134,15 +136,16 @@ pub struct PendingRevocation {
     pub id: RevocationId,
     /// The connection that was revoked. It may have been connected again, with other tokens.
     pub connection: ConnectionId,
-    /// The grant that the tokens belonged to, with the issuer and the parameters that they are sent by.
+    /// The grant that the tokens belonged to, with the issuer and the parameters that they are sent
+    /// by.
     pub grant: Grant,
     /// The access token, unless it was erased before.
     pub access_token: Option<AccessToken>,
     /// The refresh token, if there was one.
     pub refresh_token: Option<RefreshToken>,
-    /// How many attempts have begun, this one included.
+    /// The number of attempts have begun, this one included.
     pub attempts: u32,
-    /// When it will be given up and its tokens be erased.
+    /// The time when it will be given up and its tokens be erased.
     pub give_up_at: Timestamp,
 }
 
@@ -183,7 +186,8 @@ impl Settlement {
 pub enum Erasure {
     /// They are gone.
     Cleared,
-    /// Nothing can use them, but a sealed copy exists until upkeep has cleared it: a reader keeps the write-ahead log
-    /// from being cut, the provider has not confirmed the revocation yet, or the database cannot overwrite in place.
+    /// Nothing can use them, but a sealed copy exists until upkeep has cleared it: a reader keeps
+    /// the write-ahead log from being cut, the provider has not confirmed the revocation yet, or
+    /// the database cannot overwrite in place.
     Pending,
 }

@@ -1,10 +1,12 @@
 //! The rows of a vault, sealed, and what a database must do with them.
 //!
-//! [`SealedVault`](crate::vault::SealedVault) holds the rules, the keys and the seals; an implementation of
-//! [`Tables`] holds rows. It never sees a secret: what it stores in `access`, `rest` and `sealed` is ciphertext,
-//! and `route`, `details`, `body` and `state` are encodings that it need not understand.
+//! [`SealedVault`](crate::vault::SealedVault) holds the rules, the keys and the seals; an
+//! implementation of [`Tables`] holds rows. It never sees a secret: what it stores in `access`,
+//! `rest` and `sealed` is ciphertext, and `route`, `details`, `body` and `state` are encodings that
+//! it need not understand.
 //!
-//! Columns that an implementation searches are fields of their own. All others of a row are in one encoded field.
+//! Columns that an implementation searches are fields of their own. All others of a row are in one
+//! encoded field.
 
 mod row;
 mod search;
@@ -35,10 +37,11 @@ pub(crate) enum Write<T> {
     Commit(T),
     /// Nothing was changed, or no change is kept.
     Unchanged(T),
-    /// A key has sealed as much as it may, or a newer one exists. No change is kept; the caller reads the
-    /// newest key and seals again.
+    /// A key has sealed as much as it may, or a newer one exists. No change is kept; the caller
+    /// reads the newest key and seals again.
     NewDataKey,
-    /// A row is not what the caller read. No change is kept; the caller reads again and decides again.
+    /// A row is not what the caller read. No change is kept; the caller reads again and decides
+    /// again.
     Moved,
 }
 
@@ -71,7 +74,7 @@ pub(crate) trait Rows {
     /// The ids of all master keys that wrap a key.
     fn master_keys(&self) -> Result<Vec<[u8; 16]>>;
     fn keys_wrapped_by(&self, master_key: &[u8; 16], limit: usize) -> Result<Vec<Of<KeyRow>>>;
-    /// Whether a grant, a consent request or a pending revocation names this version.
+    /// Returns whether a grant, a consent request or a pending revocation names this version.
     fn names_key(&self, tenant: TenantRow, version: u32) -> Result<bool>;
 
     fn token(&self, tenant: TenantRow, wanted: Wanted<'_>) -> Result<FoundRows>;
@@ -111,7 +114,7 @@ pub(crate) trait Rows {
         tenant: TenantRow,
         connection: ConnectionId,
     ) -> Result<Vec<(RevocationRow, Sealed)>>;
-    /// Whether at least this many revocations are pending, of all tenants.
+    /// Returns whether at least this many revocations are pending, of all tenants.
     fn has_revocations(&self, at_least: usize) -> Result<bool>;
 
     fn head(&self, chain: Chain) -> Result<Option<HeadRow>>;
@@ -137,14 +140,15 @@ pub(crate) trait RowsMut: Rows {
     fn put_vault(&mut self, row: &VaultRow) -> Result<()>;
 
     fn insert_tenant(&mut self, name: &TenantId) -> Result<TenantRow>;
-    /// Takes the name off a tenant that is being forgotten, and deletes and overwrites all of its keys.
+    /// Takes the name off a tenant that is being forgotten, and deletes and overwrites all of its
+    /// keys.
     fn unname_tenant(&mut self, tenant: TenantRow) -> Result<()>;
     /// Deletes a tenant without rows, and its audit.
     fn delete_tenant(&mut self, tenant: TenantRow) -> Result<()>;
 
     fn insert_key(&mut self, tenant: TenantRow, key: &KeyRow) -> Result<()>;
-    /// Adds to the seals of a key that is not retired. `false`, and nothing is added, if they would exceed `most`
-    /// or there is no such key.
+    /// Adds to the seals of a key that is not retired. `false`, and nothing is added, if they would
+    /// exceed `most` or there is no such key.
     fn count_seals(&mut self, tenant: TenantRow, version: u32, seals: u32, most: u32) -> Result<bool>;
     /// Marks the keys with a version from `from` up to but not including `below` as retired.
     fn retire_keys(&mut self, tenant: TenantRow, from: u32, below: u32) -> Result<()>;
@@ -153,11 +157,12 @@ pub(crate) trait RowsMut: Rows {
     /// Replaces a wrapped key if it is still `before`.
     fn rewrap_key(&mut self, tenant: TenantRow, before: &KeyRow, after: &KeyRow) -> Result<bool>;
 
-    /// Inserts or replaces a connection. `false`, and nothing is changed, if another that is not revoked has its
-    /// label, its account or the default.
+    /// Inserts or replaces a connection. `false`, and nothing is changed, if another that is not
+    /// revoked has its label, its account or the default.
     fn put_connection(&mut self, tenant: TenantRow, row: &ConnectionRow) -> Result<bool>;
 
-    /// Inserts or replaces a grant. A row that is replaced keeps or loses its tokens as `secrets` says.
+    /// Inserts or replaces a grant. A row that is replaced keeps or loses its tokens as `secrets`
+    /// says.
     fn put_grant(&mut self, tenant: TenantRow, row: &GrantRow, secrets: Secrets<'_>) -> Result<()>;
     /// Overwrites the tokens of a grant and deletes it.
     fn delete_grant(&mut self, tenant: TenantRow, id: GrantId) -> Result<()>;
@@ -190,7 +195,8 @@ pub(crate) trait RowsMut: Rows {
     fn put_gap(&mut self, chain: Chain, gap: &GapRow) -> Result<()>;
     fn set_pruned_to(&mut self, chain: Chain, of: TenantRow, what: Pruned, number: u64) -> Result<()>;
 
-    /// Raises the times of last use, in one statement, whatever their number. Unknown connections are left out.
+    /// Raises the times of last use, in one statement, whatever their number. Unknown connections
+    /// are left out.
     fn record_uses(&mut self, uses: &[(TenantRow, ConnectionId, i64)]) -> Result<()>;
 
     /// Overwrites and deletes at most `limit` rows. `true` if nothing is left.
@@ -202,8 +208,9 @@ pub(crate) trait Tables: Debug + Send + Sync + Sized + 'static {
     /// Reads in one consistent view. `read` decrypts nothing: it may hold up a writer.
     fn read<T>(&self, read: impl FnOnce(&dyn Rows) -> Result<T>) -> Result<T>;
 
-    /// The hot path: [`Rows::token`] in a view of its own, and the stamp of the state that was read or of one before.
-    /// `None` if `is_known` knows the answer at the present stamp. Without stamps `is_known` is not asked.
+    /// The hot path: [`Rows::token`] in a view of its own, and the stamp of the state that was read
+    /// or of one before. `None` if `is_known` knows the answer at the present stamp. Without stamps
+    /// `is_known` is not asked.
     fn token(
         &self,
         tenant: TenantRow,
@@ -211,14 +218,14 @@ pub(crate) trait Tables: Debug + Send + Sync + Sized + 'static {
         is_known: &mut dyn FnMut(Stamp) -> bool,
     ) -> Result<Option<(Option<Stamp>, FoundRows)>>;
 
-    /// Writes in one transaction, durably: what is committed survives a crash once this returns. `write` may be
-    /// called again if the database asks for it.
+    /// Writes in one transaction, durably: what is committed survives a crash once this returns.
+    /// `write` may be called again if the database asks for it.
     fn write<T>(&self, write: impl FnMut(&mut dyn RowsMut) -> Result<Write<T>>) -> Result<Write<T>>;
 
     /// Names this handle in claims: the same at every call, another for every handle.
     fn holder(&self) -> Result<Holder>;
 
-    /// Whether a holder is known to be dead. When in doubt it lives.
+    /// Returns whether a holder is known to be dead. When in doubt it lives.
     fn is_dead(&self, holder: Holder) -> bool;
 
     /// What an operator should know about the place where the rows are kept.

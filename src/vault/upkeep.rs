@@ -10,8 +10,8 @@ use crate::vault::{AuditHead, Erasure, VaultError, VaultWarning};
 
 /// Keeps a vault small, its keys fresh and its copies safe.
 pub trait Housekeeping {
-    /// Returns the clock that decides claims and times: the store's own where several machines share it, otherwise
-    /// the system's. Connections use it unless the host names another.
+    /// Returns the clock that decides claims and times: the store's own where several machines
+    /// share it, otherwise the system's. Connections use it unless the host names another.
     fn clock(&self) -> Arc<dyn Clock>;
 
     /// Returns what an operator should know about the place where the vault is kept.
@@ -21,13 +21,14 @@ pub trait Housekeeping {
     ///
     /// # Errors
     ///
-    /// [`VaultError`] if the store cannot be read or written. What was deleted before stays deleted.
+    /// [`VaultError`] if the store cannot be read or written. What was deleted before stays
+    /// deleted.
     fn sweep(&self, limits: &SweepLimits) -> Result<Swept, VaultError>;
 
     /// Erases everything of a person or a workspace. `None` if there is no such workspace.
     ///
-    /// A person's past entries in the audit stay, sealed under the workspace's key. Of a workspace the keys go first:
-    /// what is sealed with them is lost to everybody, backups excepted.
+    /// A person's past entries in the audit stay, sealed under the workspace's key. Of a workspace
+    /// the keys go first: what is sealed with them is lost to everybody, backups excepted.
     ///
     /// # Errors
     ///
@@ -46,16 +47,18 @@ pub trait Housekeeping {
     ///
     /// # Errors
     ///
-    /// [`VaultError::UnknownMasterKey`] if a key is wrapped by a master key that was not given; otherwise
-    /// [`VaultError`] if the store cannot be read or written. An interrupted rotation continues at the next call.
+    /// [`VaultError::UnknownMasterKey`] if a key is wrapped by a master key that was not given;
+    /// otherwise [`VaultError`] if the store cannot be read or written. An interrupted rotation
+    /// continues at the next call.
     fn rotate(&self, rotation: Rotation<'_>, now: Timestamp) -> Result<Rotated, VaultError>;
 
     /// Writes a consistent copy of the vault to a new file, while others read and write.
     ///
     /// # Errors
     ///
-    /// [`VaultError::Unsupported`] if this vault is not kept in a file; [`VaultError::UnsafePath`] if something
-    /// exists at `path`; [`VaultError`] if the copy could not be written. Nothing exists at `path` then.
+    /// [`VaultError::Unsupported`] if this vault is not kept in a file; [`VaultError::UnsafePath`]
+    /// if something exists at `path`; [`VaultError`] if the copy could not be written. Nothing
+    /// exists at `path` then.
     fn backup(&self, path: &Path) -> Result<(), VaultError>;
 }
 
@@ -67,7 +70,7 @@ pub struct SweepLimits {
     pub now: Timestamp,
     /// Consent requests that expired before this time.
     pub consents_before: Timestamp,
-    /// How long entries of the audit are kept.
+    /// The time for which entries of the audit are kept.
     pub retention: Retention,
     /// At most this many rows of each kind.
     pub rows: usize,
@@ -79,7 +82,8 @@ pub struct SweepLimits {
 pub struct Retention {
     /// Token uses. `None`: for ever.
     pub uses: Option<Duration>,
-    /// All other entries. `None`: for ever. The newest entry about the tokens of a connection is always kept.
+    /// All other entries. `None`: for ever. The newest entry about the tokens of a connection is
+    /// always kept.
     pub changes: Option<Duration>,
 }
 
@@ -111,7 +115,7 @@ pub struct Swept {
     pub former_grants: usize,
     /// Entries of the audit.
     pub audit_entries: usize,
-    /// Whether a limit was reached.
+    /// True if a limit was reached.
     pub more: bool,
 }
 
@@ -137,7 +141,7 @@ pub struct Forgotten {
     pub proof: AuditHead,
     /// When.
     pub at: Timestamp,
-    /// How many connections were erased.
+    /// The number of connections that were erased.
     pub connections: usize,
 }
 
@@ -176,13 +180,14 @@ pub enum Rotation<'a> {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Rotated {
-    /// How many keys were wrapped, data keys were added or grants were sealed.
+    /// The number of keys that were wrapped, data keys were added or grants were sealed.
     pub done: usize,
-    /// How many old data keys were destroyed.
+    /// The number of old data keys that were destroyed.
     pub destroyed: usize,
-    /// How many old data keys still seal something.
+    /// The number of old data keys still seal something.
     pub remaining: usize,
-    /// The ids of other master keys that still wrap keys. Empty: those can be removed from the host.
+    /// The ids of other master keys that still wrap keys. Empty: those can be removed from the
+    /// host.
     pub still_named: Vec<[u8; 16]>,
 }
 

@@ -1,4 +1,5 @@
-//! Whose account a connection is: named by the service, compared at every later consent, or marked as not verified.
+//! Whose account a connection is: named by the service, compared at every later consent, or marked
+//! as not verified.
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
-//! One person's consent requests cost others nothing: what is read for a person does not grow with anybody else's.
+//! One person's consent requests cost others nothing: what is read for a person does not grow with
+//! anybody else's.
 
 use valetkey::testing::Host;
 use valetkey::vault::{MasterKey, SealedVault};

@@ -1,4 +1,5 @@
-//! Callbacks that are not the ones that a consent waits for: each is refused, and the consent stays open.
+//! Callbacks that are not the ones that a consent waits for: each is refused, and the consent stays
+//! open.
 
 use valetkey::error::ConsentError;
 use valetkey::{ActingUser, Binding, ConsentOptions};
@@ -19,8 +20,8 @@ struct Foreign {
 }
 
 const FOREIGN: [Foreign; 7] = [
-    // PrefectHQ/fastmcp#3201, Robert-Velhorst/000-LARO#155, BasedHardware/omi#16093: a consent link sent to a victim
-    // attached the victim's account to the attacker.
+    // PrefectHQ/fastmcp#3201, Robert-Velhorst/000-LARO#155, BasedHardware/omi#16093: a consent link
+    // sent to a victim attached the victim's account to the attacker.
     Foreign {
         promise: 19,
         name: "another person",
@@ -63,7 +64,8 @@ const FOREIGN: [Foreign; 7] = [
         expected: ConsentError::Unknown,
         ..GENUINE
     },
-    // modelcontextprotocol/rust-sdk#1167: the pending consent must survive an answer that is not the server's.
+    // modelcontextprotocol/rust-sdk#1167: the pending consent must survive an answer that is not
+    // the server's.
     Foreign {
         promise: 20,
         name: "an answer of another issuer",

@@ -405,7 +405,8 @@ fn to_reconnect_one_replaces_the_grant_for_all() {
     }
 }
 
-// n8n-io/n8n#6268, nextcloud/integration_google#79: a box was left unticked, and the failure came later.
+// n8n-io/n8n#6268, nextcloud/integration_google#79: a box was left unticked, and the failure came
+// later.
 #[test]
 fn an_unticked_service_says_which_scopes_it_misses() {
     let host = Host::new(GOOGLE);

@@ -62,7 +62,7 @@ impl Browser {
     }
 }
 
-/// How many consent requests of Ada's are open.
+/// Returns how many consent requests of Ada's are open.
 fn open_consents(host: &Host) -> usize {
     let ada = UserId::new("ada").unwrap();
     host.connections

@@ -1,5 +1,5 @@
-//! Promise 36: satisfying a consent request makes the same call succeed, and an API that refuses a fresh token causes one
-//! refresh, not one for each call.
+//! Promise 36: satisfying a consent request makes the same call succeed, and an API that refuses a
+//! fresh token causes one refresh, not one for each call.
 
 use http::{Request, StatusCode};
 use valetkey::connections::HealthState;
@@ -163,7 +163,8 @@ fn promise_36_a_renewal_after_a_revocation_gives_nothing() {
     ));
 }
 
-// Django OAuth Toolkit answers a dead token with 403 and no challenge, and a refresh kills the token that others hold.
+// Django OAuth Toolkit answers a dead token with 403 and no challenge, and a refresh kills the
+// token that others hold.
 #[test]
 fn promise_36_whatever_the_refusal_a_newer_stored_token_is_tried() {
     for status in [400, 401, 403, 404, 422] {
@@ -246,7 +247,8 @@ fn promise_36_a_step_up_without_a_scope_or_for_one_that_is_granted_is_the_apis_a
     assert_eq!(response.status(), StatusCode::FORBIDDEN);
 }
 
-/// Every way in which a call can ask for consent: the consent that it asks for makes the same call succeed.
+/// Every way in which a call can ask for consent: the consent that it asks for makes the same call
+/// succeed.
 #[test]
 fn promise_36_each_consent_request_can_be_satisfied() {
     type Case = (

@@ -1,4 +1,5 @@
-//! Callbacks and links that arrive more than once: one exchange, and the person is led to the state of the consent.
+//! Callbacks and links that arrive more than once: one exchange, and the person is led to the state
+//! of the consent.
 
 use std::sync::Barrier;
 use std::time::Duration;

@@ -174,7 +174,8 @@ fn promise_20_a_changed_token_endpoint_gets_no_code_and_the_consent_stays_open()
     world.complete(&alice, &callback, &consent).unwrap();
 }
 
-// n8n-io/n8n#6268, nextcloud/integration_google#79, getsentry/junior#319: a box left unticked "succeeds" and fails later.
+// n8n-io/n8n#6268, nextcloud/integration_google#79, getsentry/junior#319: a box left unticked
+// "succeeds" and fails later.
 #[test]
 fn a_scope_that_was_not_granted_is_known_at_once() {
     let world = World::new();
@@ -206,7 +207,8 @@ fn granted_is_what_the_answer_says_or_what_was_asked_for() {
     }
 }
 
-// PipedreamHQ/pipedream#18448, home-assistant/core#172475: no way to connect an existing connection again.
+// PipedreamHQ/pipedream#18448, home-assistant/core#172475: no way to connect an existing connection
+// again.
 #[test]
 fn connecting_the_same_account_again_keeps_the_connection() {
     let (world, alice, first) = World::connected();

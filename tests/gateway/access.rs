@@ -1,4 +1,5 @@
-//! Who may do what: every route, for every caller, to every connection; and who is refused without a word too much.
+//! Who may do what: every route, for every caller, to every connection; and who is refused without
+//! a word too much.
 
 use http::{Method, Request, header};
 use serde_json::json;
@@ -35,8 +36,8 @@ fn reach(caller: &str, connection: &Connection) -> Reach {
     }
 }
 
-/// Each route of one connection, whether it changes something, and what it answers to whom it serves. The last ones end the
-/// connection.
+/// Each route of one connection, whether it changes something, and what it answers to whom it
+/// serves. The last ones end the connection.
 fn routes(id: &str) -> Vec<(Method, String, bool, u16)> {
     vec![
         (Method::GET, format!("/v1/connections/{id}"), false, 200),
@@ -78,7 +79,8 @@ fn every_route_for_every_caller_and_every_connection() {
                 assert_eq!(response.status(), expected, "{label}: {}", text(&response));
                 assert_eq!(absent.status(), 404, "{label}");
                 if expected == 404 {
-                    // What is somebody else's and what does not exist are told in the very same bytes.
+                    // What is somebody else's and what does not exist are told in the very same
+                    // bytes.
                     assert_eq!(response.body(), absent.body(), "{label}");
                     assert_eq!(response.headers(), absent.headers(), "{label}");
                 }

@@ -1,4 +1,5 @@
-//! The audit over HTTP: who reads what of it, page by page, and what the page of a connection tells.
+//! The audit over HTTP: who reads what of it, page by page, and what the page of a connection
+//! tells.
 
 use std::sync::Arc;
 
@@ -226,7 +227,8 @@ fn an_audit_that_cannot_be_read_is_an_error_without_detail() {
     let api = site.send(program(ALICE, Method::GET, "/v1/audit"));
     assert_eq!(api.status(), 503);
     assert_eq!(json(&api)["error"], "temporarily_unavailable", "{}", text(&api));
-    // On the page of a connection only its past is missing, and is not called empty: access can still be ended there.
+    // On the page of a connection only its past is missing, and is not called empty: access can
+    // still be ended there.
     assert_eq!(page.status(), 200);
     let html = text(&page);
     assert!(html.contains("This cannot be read right now."), "{html}");

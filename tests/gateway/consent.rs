@@ -88,7 +88,8 @@ fn somebody_else_and_another_browser_and_another_address_are_refused_and_cost_no
     let site = Site::new();
     let mut alice = site.tab(ALICE);
     let callback = alice.agree("notes", "ada");
-    // Bob with Alice's cookies, Alice without hers, a guess, another server's address, another tenant.
+    // Bob with Alice's cookies, Alice without hers, a guess, another server's address, another
+    // tenant.
     let mut bob = site.tab(BOB);
     bob.steal_from(&alice);
     let mut stranger = site.tab("evil.alice.user");

@@ -1,4 +1,5 @@
-//! What a host gets wrong at first: the mount, the address, the sign-in, the links; and that each mistake is told.
+//! What a host gets wrong at first: the mount, the address, the sign-in, the links; and that each
+//! mistake is told.
 
 use http::{Method, Request, Response, header};
 use valetkey::ConsentOptions;

@@ -243,7 +243,8 @@ fn ten_thousand_connections_are_paged_through_without_gap_or_repetition() {
             .map(|after| format!("/v1/connections?limit=200&after={after}"));
     }
     assert_eq!(seen.len(), 10_000);
-    // A page by key costs the same at the end as at the beginning; by offset it would cost more and more.
+    // A page by key costs the same at the end as at the beginning; by offset it would cost more and
+    // more.
     let (least, most) = (reads.iter().min().unwrap(), reads.iter().max().unwrap());
     assert!(*least > 200 && *most < 2 * *least, "{reads:?}");
 

@@ -1,5 +1,5 @@
-//! Callbacks, links and forms that arrive twice: in turn, at once, after Back, in another tab, with a slash more. The
-//! person is led to where the consent stands, and nothing is done twice.
+//! Callbacks, links and forms that arrive twice: in turn, at once, after Back, in another tab, with
+//! a slash more. The person is led to where the consent stands, and nothing is done twice.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Barrier};
@@ -31,7 +31,8 @@ fn promise_38_a_callback_leads_to_the_connection_as_often_as_it_arrives() {
     assert!(text(&alice.get(&first)).contains("ada@example.test"));
     assert_eq!(site.sandbox.count("/token"), 1);
 
-    // Another person with the same cookies learns nothing, and the person in another browser is not misled.
+    // Another person with the same cookies learns nothing, and the person in another browser is not
+    // misled.
     let mut bob = site.tab("acme.bob.user");
     bob.steal_from(&alice);
     assert_eq!(location(&bob.get(&callback)), "/at/consent/not-valid");
@@ -142,7 +143,8 @@ fn promise_38_a_link_is_clicked_twice() {
         assert_eq!(location(&alice.get(&again)), address);
         assert_eq!(alice.cookies, cookies, "the same binding");
     }
-    // Another browser of the same person, such as the one on the telephone, goes on with the same consent.
+    // Another browser of the same person, such as the one on the telephone, goes on with the same
+    // consent.
     let mut telephone = site.tab(ALICE);
     assert_eq!(location(&telephone.get(&link)), address);
     let head = program(
@@ -234,7 +236,8 @@ fn promise_38_a_form_that_is_sent_twice_does_nothing_twice() {
         requests.push(site.sandbox.count("/revoke"));
     }
     assert_eq!(requests[0], requests[1], "the provider is asked once");
-    // A form that begins a consent begins one each time; both can be completed, and the account is connected once.
+    // A form that begins a consent begins one each time; both can be completed, and the account is
+    // connected once.
     let addresses = [0, 1].map(|_| alice.depart(&[("provider", "mail")]));
     let led = addresses.map(|address| location(&alice.get(&site.sandbox.approve(&address, "ada"))));
     assert_eq!(led[0], led[1]);

@@ -1,4 +1,5 @@
-//! Several services by one consent, through the gateway: what the forms offer, what comes of them, what is refused.
+//! Several services by one consent, through the gateway: what the forms offer, what comes of them,
+//! what is refused.
 
 use std::collections::BTreeSet;
 
@@ -15,8 +16,8 @@ const ALICE: &str = "acme.alice.user";
 const BOB: &str = "acme.bob.user";
 const OLGA: &str = "acme.olga.operator";
 
-/// Five services at the sandbox, of which one has to be connected by itself and one asks in another way; and others
-/// elsewhere.
+/// Five services at the sandbox, of which one has to be connected by itself and one asks in another
+/// way; and others elsewhere.
 fn site() -> Site {
     Site::offering(|sandbox, builder| {
         let mut sites = sandbox.provider("sites");

@@ -1,4 +1,5 @@
-//! Values that a service needs: fields of a form, members of a program's request, and the choice between several sites.
+//! Values that a service needs: fields of a form, members of a program's request, and the choice
+//! between several sites.
 
 use http::{Method, StatusCode};
 use serde_json::json;

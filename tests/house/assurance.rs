@@ -98,7 +98,7 @@ fn each_promise_has_one_row_in_order() {
     assert!(numbers.is_sorted_by(|one, next| one < next), "{numbers:?}");
 }
 
-/// Whether a path of the crate exists; a `*` in its last part stands for anything.
+/// Returns whether a path of the crate exists; a `*` in its last part stands for anything.
 fn exists(path: &str) -> bool {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
     let name = path.file_name().unwrap().to_str().unwrap();

@@ -1,7 +1,8 @@
-//! What must not compile does not: these assertions are checked by the compiler, and fail the build of this test.
+//! What must not compile does not: these assertions are checked by the compiler, and fail the build
+//! of this test.
 //!
-//! A new secret type goes into `secret!` below, and a type that carries one into `carrier!`. One of `src/secret.rs` that was
-//! forgotten here fails the test.
+//! A new secret type goes into `secret!` below, and a type that carries one into `carrier!`. One of
+//! `src/secret.rs` that was forgotten here fails the test.
 
 use std::fmt::Display;
 use std::ops::Deref;
@@ -27,7 +28,8 @@ use valetkey::{
 macro_rules! secret {
     ($($name:ty),* $(,)?) => {
         $(
-            // Wiped when dropped, so it must not be copied; printed as `[redacted]`, so it has `Debug` and no more.
+            // Wiped when dropped, so it must not be copied; printed as `[redacted]`, so it has
+            // `Debug` and no more.
             assert_not_impl_any!($name: Clone, Copy, Display, PartialEq, PartialOrd, std::hash::Hash, Deref);
             assert_not_impl_any!($name: serde::Serialize, AsRef<str>, AsRef<[u8]>, ToString, Into<String>);
             assert_impl_all!($name: std::fmt::Debug, Send, Sync);

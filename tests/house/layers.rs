@@ -1,8 +1,9 @@
 //! The files of the crate import downwards only, and no file imports itself by way of others.
 //!
-//! The graph is that of the files below `src`: a file imports the file that defines what one of its paths leads to, through
-//! every re-export. To declare a module is not to import it, and to pass a name on is to import nothing, so a file that
-//! only declares and passes on is a face and imports nothing. An import of a test counts for the layers and not for cycles.
+//! The graph is that of the files below `src`: a file imports the file that defines what one of its
+//! paths leads to, through every re-export. To declare a module is not to import it, and to pass a
+//! name on is to import nothing, so a file that only declares and passes on is a face and imports
+//! nothing. An import of a test counts for the layers and not for cycles.
 
 use std::collections::{BTreeMap, BTreeSet};
 

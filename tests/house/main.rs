@@ -1,4 +1,5 @@
-//! The rules of the crate itself: layers, public face, dependencies, and code that must not compile.
+//! The rules of the crate itself: layers, public face, dependencies, and code that must not
+//! compile.
 
 mod assurance;
 mod compile_fail;

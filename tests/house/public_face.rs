@@ -17,7 +17,8 @@ fn feature(file: &str) -> &'static str {
     }
 }
 
-/// Returns the public types by the file that defines them, with the paths by which they can be named.
+/// Returns the public types by the file that defines them, with the paths by which they can be
+/// named.
 fn public_types(source: &Source) -> BTreeMap<(String, String), BTreeSet<String>> {
     let mut types = BTreeMap::new();
     let mut open = vec![(Names::new(), Names::new())];
@@ -61,7 +62,8 @@ fn public_types(source: &Source) -> BTreeMap<(String, String), BTreeSet<String>>
     types
 }
 
-/// Returns whether a name that a macro defines is that of a type: `TenantId`, and neither `MAX_LEN` nor `check`.
+/// Returns whether a name that a macro defines is that of a type: `TenantId`, and neither `MAX_LEN`
+/// nor `check`.
 fn is_type_name(name: &str) -> bool {
     name.starts_with(char::is_uppercase) && name.contains(char::is_lowercase)
 }

@@ -1,4 +1,5 @@
-//! The modules of the crate as they are written: which names each of them has, and what its code refers to.
+//! The modules of the crate as they are written: which names each of them has, and what its code
+//! refers to.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -27,7 +28,7 @@ pub(crate) enum Meaning {
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
     pub(crate) meaning: Meaning,
-    /// Whether it is `pub`, not hidden from the documentation, and there without `_internals`.
+    /// True if it is `pub`, not hidden from the documentation, and there without `_internals`.
     pub(crate) is_public: bool,
 }
 
@@ -44,9 +45,9 @@ pub(crate) struct Module {
 pub(crate) struct Reference {
     pub(crate) module: Names,
     pub(crate) path: Names,
-    /// Whether only tests are compiled with it.
+    /// True if only tests are compiled with it.
     pub(crate) in_test: bool,
-    /// Whether it is a `use` that passes the name on.
+    /// True if it is a `use` that passes the name on.
     pub(crate) is_reexport: bool,
 }
 
@@ -173,7 +174,8 @@ impl Source {
         Some(target)
     }
 
-    /// Returns what a name means in a module. More than one thing can have it: a module wins where something follows.
+    /// Returns what a name means in a module. More than one thing can have it: a module wins where
+    /// something follows.
     fn name(&self, at: &[String], name: &str, is_followed: bool, depth: usize) -> Option<Target> {
         let module = self.module(at)?;
         let entries = module.names.get(name).map(Vec::as_slice).unwrap_or_default();
@@ -198,7 +200,8 @@ impl Source {
         })
     }
 
-    /// Follows an import. One that begins with its own name leads to a crate: `use http::Method; use http;`.
+    /// Follows an import. One that begins with its own name leads to a crate:
+    /// `use http::Method; use http;`.
     fn follow_import(&self, at: &[String], path: &[String], name: &str, depth: usize) -> Option<Target> {
         let is_own = path.first().is_some_and(|first| first == name);
         if is_own && path.len() == 1 {
@@ -226,7 +229,7 @@ struct Reader {
     file: String,
     module: Names,
     in_test: bool,
-    /// Whether what stands here is in the documentation without `_internals`.
+    /// True if what stands here is in the documentation without `_internals`.
     is_shown: bool,
     modules: BTreeMap<Names, Module>,
     facts: Facts,

@@ -30,8 +30,8 @@ impl log::Log for Logs {
     fn flush(&self) {}
 }
 
-/// The log from one moment on. It includes what tests that run at the same time log, and no secret of theirs may be in it
-/// either.
+/// The log from one moment on. It includes what tests that run at the same time log, and no secret
+/// of theirs may be in it either.
 pub(crate) struct Log {
     from: usize,
 }

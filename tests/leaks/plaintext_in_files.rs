@@ -156,7 +156,8 @@ fn revocations(vault: &SqliteVault, long: &str, scan: &dyn Fn(&str)) {
     scan("tokens that came too late");
 }
 
-/// The same for a host: the public operations over a file, and every secret that was in use by then.
+/// The same for a host: the public operations over a file, and every secret that was in use by
+/// then.
 #[test]
 fn promise_01_no_plaintext_after_any_public_operation() {
     for schema in SCHEMAS {

@@ -1,5 +1,5 @@
-//! Every public path with marked secrets: not one of them in a `Debug`, a `Display`, an error chain, a log line, an
-//! event, a page or the output of an example.
+//! Every public path with marked secrets: not one of them in a `Debug`, a `Display`, an error
+//! chain, a log line, an event, a page or the output of an example.
 
 use std::process::Command;
 

@@ -1,5 +1,6 @@
-//! Every service, every way of saying no, at every place where one can be said, with a marker in every field: it is in no
-//! error, no `Debug`, no panic, no event, no log line, no audit entry and on no page.
+//! Every service, every way of saying no, at every place where one can be said, with a marker in
+//! every field: it is in no error, no `Debug`, no panic, no event, no log line, no audit entry and
+//! on no page.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -21,7 +22,8 @@ use crate::support::gateway::{BASE, Door, ORIGIN};
 use crate::support::printed::{self, Transcript, secrets};
 use crate::support::world::{Events, operator, person, response};
 
-/// An answer that says no: the status, the media type, the body. `{sent}` stands for the request, as some servers repeat it.
+/// An answer that says no: the status, the media type, the body. `{sent}` stands for the request,
+/// as some servers repeat it.
 type Shape = (u16, &'static str, &'static str);
 
 const JSON: &str = "application/json";

@@ -1,4 +1,5 @@
-//! `docs/providers.md` says what the descriptors say. `VALETKEY_WRITE_DOCS=1 cargo test --test providers page` writes it anew.
+//! `docs/providers.md` says what the descriptors say.
+//! `VALETKEY_WRITE_DOCS=1 cargo test --test providers page` writes it anew.
 
 use std::fmt::Write as _;
 use std::path::Path;

@@ -1,5 +1,5 @@
-//! What differs by where an app is registered, or by when it refreshes: an installation of one's own, a personal account, a
-//! window in which a used refresh token is taken once more.
+//! What differs by where an app is registered, or by when it refreshes: an installation of one's
+//! own, a personal account, a window in which a used refresh token is taken once more.
 
 use std::time::Duration;
 
@@ -13,7 +13,8 @@ use valetkey::{Connections, ConsentOptions, Error, Resolver, catalog};
 
 use crate::support::world::{REDIRECT, person, response};
 
-/// GitLab of an organisation's own, below a path of a host with a port: every address is there, and the token goes nowhere else.
+/// GitLab of an organisation's own, below a path of a host with a port: every address is there, and
+/// the token goes nowhere else.
 #[test]
 fn a_gitlab_of_ones_own_is_asked_at_its_own_addresses_alone() {
     const BASE: &str = "https://git.acme.test:8443/lab";
@@ -74,7 +75,8 @@ fn a_gitlab_of_ones_own_is_asked_at_its_own_addresses_alone() {
     );
 }
 
-/// Work accounts and personal ones have different pages to remove access on: the one is the descriptor's, the other in its notes.
+/// Work accounts and personal ones have different pages to remove access on: the one is the
+/// descriptor's, the other in its notes.
 #[test]
 fn a_personal_microsoft_account_is_told_of_its_own_page() {
     let server = CompiledServer::compile(catalog::microsoft()).unwrap();
@@ -84,8 +86,9 @@ fn a_personal_microsoft_account_is_told_of_its_own_page() {
     assert!(server.notes.iter().any(says), "{:?}", server.notes);
 }
 
-/// Todoist takes a used refresh token for a minute and answers with the access token that it gave for it, and with no refresh
-/// token. The answer that was lost had the only good one: what is left serves its hour, and the loss is said at its end.
+/// Todoist takes a used refresh token for a minute and answers with the access token that it gave
+/// for it, and with no refresh token. The answer that was lost had the only good one: what is left
+/// serves its hour, and the loss is said at its end.
 #[test]
 fn a_todoist_answer_that_was_lost_serves_its_hour_and_is_declared_at_the_end() {
     let clock = ManualClock::default();

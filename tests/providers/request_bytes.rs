@@ -1,5 +1,6 @@
-//! What is sent to token, revocation and authorization endpoints, byte for byte, for every server of the catalogue and every
-//! way of writing it down. The lines in `tests/vectors/requests.txt` were written while the `oauth2` crate made these requests.
+//! What is sent to token, revocation and authorization endpoints, byte for byte, for every server
+//! of the catalogue and every way of writing it down. The lines in `tests/vectors/requests.txt`
+//! were written while the `oauth2` crate made these requests.
 
 use std::fmt::Write as _;
 

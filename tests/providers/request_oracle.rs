@@ -1,4 +1,5 @@
-//! Another implementation, the `oauth2` crate, writes the same requests: authorization, code, refresh, revocation, PKCE.
+//! Another implementation, the `oauth2` crate, writes the same requests: authorization, code,
+//! refresh, revocation, PKCE.
 //!
 //! It is not what sends them: it copies secrets into memory that it does not wipe.
 

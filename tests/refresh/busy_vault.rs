@@ -10,7 +10,8 @@ use crate::support::processes::{Scene, alice, consent, count, renew};
 
 #[test]
 fn promise_15_a_fetched_token_waits_for_the_lock() {
-    // The answer is in hand when somebody else takes the lock, and keeps it beyond SQLite's own patience of 5 s.
+    // The answer is in hand when somebody else takes the lock, and keeps it beyond SQLite's own
+    // patience of 5 s.
     let (answered, on_answer) = channel();
     let (locked, on_lock) = channel();
     let gate = std::sync::Mutex::new((false, on_lock));

@@ -1,4 +1,5 @@
-//! What an answer leaves out stays as it was, and what it adds is read: lifetimes, scopes, the end of the refresh token.
+//! What an answer leaves out stays as it was, and what it adds is read: lifetimes, scopes, the end
+//! of the refresh token.
 
 use std::time::Duration;
 
@@ -15,7 +16,8 @@ use crate::support::world::{World, person};
 const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 
-/// The token endpoint answers the next request with this body, whose tokens are as good as any for the vault.
+/// The token endpoint answers the next request with this body, whose tokens are as good as any for
+/// the vault.
 fn answers(world: &World, body: &str) {
     world.http.on("/token").next(Fault::Status(200, body.into()));
 }

@@ -1,4 +1,5 @@
-//! The clock jumps by an hour, back and forth, in the middle of things: no double dial and no endless claim.
+//! The clock jumps by an hour, back and forth, in the middle of things: no double dial and no
+//! endless claim.
 
 use std::time::Duration;
 
@@ -59,7 +60,8 @@ fn promise_16_a_claim_from_the_future_does_not_hold_for_ever() {
     let alice = person("alice");
     world.connect(&alice, "ada");
     world.expire();
-    // A refresh that is cut off leaves its claim or its back-off behind; then the clock goes back by an hour.
+    // A refresh that is cut off leaves its claim or its back-off behind; then the clock goes back
+    // by an hour.
     world.http.on("/token").next(Fault::Timeout);
     assert!(world.resolver.resolve(&alice, "notes").is_err());
     world.clock.rewind(HOUR);

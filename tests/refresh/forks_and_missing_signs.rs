@@ -1,5 +1,5 @@
-//! A process forks while it refreshes, and somebody deletes its sign of life: neither leads to a second request with
-//! the same refresh token.
+//! A process forks while it refreshes, and somebody deletes its sign of life: neither leads to a
+//! second request with the same refresh token.
 
 #![cfg(unix)]
 #![allow(clippy::print_stdout, reason = "how the child tells its parent where it is")]
@@ -80,7 +80,8 @@ impl Waiting {
         }
     }
 
-    /// Another process wants the same token meanwhile: it gets an error that says so, and dials nobody.
+    /// Another process wants the same token meanwhile: it gets an error that says so, and dials
+    /// nobody.
     fn nobody_else_dials(&self) {
         let before = self.scene.token_requests();
         let error = renew(&Resolver::new(self.connections.clone())).unwrap_err();
@@ -118,7 +119,8 @@ fn promise_40_a_missing_sign_of_life_causes_no_second_request() {
     waiting.finish();
 }
 
-/// A killed process is recognised as dead by every handle that asks, however many were opened since.
+/// A killed process is recognised as dead by every handle that asks, however many were opened
+/// since.
 #[test]
 fn promise_40_the_claim_of_a_killed_process_does_not_have_to_lapse() {
     let mut waiting = Waiting::start(DELETED);
@@ -128,8 +130,8 @@ fn promise_40_the_claim_of_a_killed_process_does_not_have_to_lapse() {
         drop(waiting.scene.connections());
     }
     let error = renew(&Resolver::new(waiting.connections.clone())).unwrap_err();
-    // Its answer was lost, and the server takes the second use of the token for theft: that is said. A caller who waited for
-    // the claim to lapse would have given up, with another error.
+    // Its answer was lost, and the server takes the second use of the token for theft: that is
+    // said. A caller who waited for the claim to lapse would have given up, with another error.
     assert!(error.consent_required().is_some(), "{error:?}");
 }
 

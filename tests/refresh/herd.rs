@@ -1,4 +1,5 @@
-//! A thousand threads on one expired connection: one token request, and nobody waits past their bound.
+//! A thousand threads on one expired connection: one token request, and nobody waits past their
+//! bound.
 
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
@@ -64,7 +65,8 @@ fn promise_17_nobody_waits_past_their_bound() {
         let error = resolver.resolve(&alice, "notes").unwrap_err();
         assert!(matches!(error, Error::Unavailable { .. }), "{error:?}");
         assert!(error.is_retryable());
-        // The bound, and a generous allowance for a busy machine; without a bound this would last until the gate opens.
+        // The bound, and a generous allowance for a busy machine; without a bound this would last
+        // until the gate opens.
         assert!(began.elapsed() < Duration::from_secs(20));
         gate.open();
         assert_eq!(leader.join().unwrap().unwrap(), 2);

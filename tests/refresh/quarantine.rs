@@ -1,4 +1,5 @@
-//! A wrong client secret at a server that answers `invalid_grant` for it: nobody's grant is lost once it is mended.
+//! A wrong client secret at a server that answers `invalid_grant` for it: nobody's grant is lost
+//! once it is mended.
 
 use std::time::Duration;
 

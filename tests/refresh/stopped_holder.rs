@@ -25,8 +25,8 @@ fn short() -> Settings {
     settings
 }
 
-/// A client that has read the answer of the token endpoint and then waits for a word from the parent: where a process
-/// can be stopped with the only good token in hand.
+/// A client that has read the answer of the token endpoint and then waits for a word from the
+/// parent: where a process can be stopped with the only good token in hand.
 fn pausing(request: HttpRequest) -> Result<HttpResponse, HttpError> {
     let is_refresh = request.url.path() == "/token";
     let response = UreqClient::new().dangerous_loopback_http().send(request)?;
@@ -103,7 +103,8 @@ fn promise_13_a_late_token_is_saved_but_never_over_a_newer_one() {
         // Nothing of the harness is to be printed into a pipe that nobody reads.
         std::process::exit(0);
     }
-    // Nobody took over: the late token is the only good one, and is saved although its claim has lapsed.
+    // Nobody took over: the late token is the only good one, and is saved although its claim has
+    // lapsed.
     let mut alone = stopped(|it| it.rotation = RotationClass::SingleUseRevokesFamily);
     alone.wait_for_lapse();
     alone.go_on();

@@ -1,4 +1,5 @@
-//! Tenants with their own OAuth apps: one `Connections` asks a source for the client of each tenant, at each use.
+//! Tenants with their own OAuth apps: one `Connections` asks a source for the client of each
+//! tenant, at each use.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};

@@ -1,4 +1,5 @@
-//! Tokens that were fetched while the vault could not be written: retried, kept, stored later, and never lost.
+//! Tokens that were fetched while the vault could not be written: retried, kept, stored later, and
+//! never lost.
 
 use std::time::Duration;
 

@@ -13,7 +13,7 @@ use crate::support::substitute::Substitute;
 
 /// Longer than any test waits: what happens before this has passed was not a matter of time.
 const NEVER: Duration = Duration::from_secs(24 * 3600);
-/// How long a test waits for what must happen.
+/// The time for which a test waits for what must happen.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Connections whose runs end as the closure says, and the number of each run as it begins.

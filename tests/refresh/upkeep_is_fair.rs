@@ -1,5 +1,5 @@
-//! Promise 34: whatever mix of connections cannot be tried, every connection that can be refreshed is refreshed before it
-//! expires, `next` is zero only if something was done, and no loop spins.
+//! Promise 34: whatever mix of connections cannot be tried, every connection that can be refreshed
+//! is refreshed before it expires, `next` is zero only if something was done, and no loop spins.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -179,7 +179,8 @@ fn promise_34_trouble_at_one_server_keeps_no_other_from_being_refreshed() {
     for trouble in TROUBLES {
         for workers in [1, 3, 8] {
             let (net, vault, _, host) = troubled(trouble);
-            // All are due, and the ill ones are first in order of expiry. The budget is smaller than their number.
+            // All are due, and the ill ones are first in order of expiry. The budget is smaller
+            // than their number.
             net.clock.advance(Duration::from_secs(55 * 60));
             let budget = Budget::default().refreshes(10).workers(workers);
             let mut rounds = 0;
@@ -192,7 +193,8 @@ fn promise_34_trouble_at_one_server_keeps_no_other_from_being_refreshed() {
                 );
                 assert!(rounds <= 3, "{trouble:?}, {workers} workers: {upkeep:?}");
             }
-            // Nothing is left to be done: no loop that sleeps `next` spins, and nobody is asked again at once.
+            // Nothing is left to be done: no loop that sleeps `next` spins, and nobody is asked
+            // again at once.
             let mut calls = 0;
             while host.maintain(budget).unwrap().next.is_zero() {
                 calls += 1;
@@ -212,7 +214,7 @@ fn promise_34_trouble_at_one_server_keeps_no_other_from_being_refreshed() {
     }
 }
 
-/// How many of the connections at the server that is well were refreshed.
+/// Returns how many of the connections at the server that is well were refreshed.
 fn healthy(host: &Connections) -> usize {
     let connections = host
         .list(&world::operator(), &ConnectionFilter::default())
@@ -377,8 +379,8 @@ fn promise_34_a_dead_server_occupies_a_part_of_the_workers() {
         net.connect(&host, &format!("person-{number}"), "well");
     }
     net.clock.advance(Duration::from_secs(3_500));
-    // The dead server answers only when all who are well have been answered: with every worker at the dead one this
-    // would never happen.
+    // The dead server answers only when all who are well have been answered: with every worker at
+    // the dead one this would never happen.
     let answered = Arc::new(AtomicUsize::new(0));
     let client = {
         let (net, answered) = (net.clone(), Arc::clone(&answered));

@@ -101,7 +101,8 @@ fn the_policy_can_forbid_or_require_the_shared_connection() {
     assert_eq!(resolver.resolve(&alice, "notes").unwrap().connection(), shared.id);
 }
 
-// ComposioHQ/composio#3894, #2039, tinyhumansai/opencompany#820: the wrong account was chosen without a word.
+// ComposioHQ/composio#3894, #2039, tinyhumansai/opencompany#820: the wrong account was chosen
+// without a word.
 #[test]
 fn several_accounts_are_ambiguous_until_one_is_named_or_the_default() {
     let world = World::new();

@@ -1,4 +1,5 @@
-//! Promise 35: whoever is asked about a connection says the same: whether a turn gets a token, and what to do otherwise.
+//! Promise 35: whoever is asked about a connection says the same: whether a turn gets a token, and
+//! what to do otherwise.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -358,7 +359,8 @@ fn promise_35_the_remedy_is_named() {
     }
 }
 
-/// Errors with which the caller who sent the request is answered, and everybody who comes while it backs off.
+/// Errors with which the caller who sent the request is answered, and everybody who comes while it
+/// backs off.
 #[test]
 fn promise_35_one_cause_has_one_class_of_error_for_every_caller() {
     type Answer = (&'static str, fn() -> Fault);

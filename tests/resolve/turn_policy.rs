@@ -84,8 +84,8 @@ fn notes() -> ProviderId {
     ProviderId::new("notes").unwrap()
 }
 
-/// Each setting that a provider and a tool can have, beside each need of scopes, with and without a connection of each
-/// kind: what the policy says, and through whose connection the call is made.
+/// Each setting that a provider and a tool can have, beside each need of scopes, with and without a
+/// connection of each kind: what the policy says, and through whose connection the call is made.
 #[test]
 fn the_whole_matrix_of_settings_is_decided_as_documented() {
     use WorkspaceConnections::{Fallback, Forbidden, Required};

@@ -1,4 +1,5 @@
-//! A request state opens for the person and the call that it was made for, once, in time, and for nobody and nothing else.
+//! A request state opens for the person and the call that it was made for, once, in time, and for
+//! nobody and nothing else.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -169,7 +170,8 @@ fn it_says_nothing_to_who_holds_it_and_never_repeats() {
     assert_eq!(format!("{key:?}"), "RequestStateKey([redacted])");
 }
 
-/// The whole of it: asked, called again too early, consented, called again, and the same message sent once more.
+/// The whole of it: asked, called again too early, consented, called again, and the same message
+/// sent once more.
 #[test]
 fn a_call_is_answered_again_after_the_consent_and_a_replay_is_refused() {
     let world = World::new();

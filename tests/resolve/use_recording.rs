@@ -47,7 +47,7 @@ impl Host {
         turn.resolve("notes").unwrap();
     }
 
-    /// How many uses the audit holds.
+    /// Returns how many uses the audit holds.
     fn audited(&self) -> usize {
         let mut page = AuditPage::default();
         let mut found = 0;

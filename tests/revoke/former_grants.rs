@@ -1,4 +1,5 @@
-//! Grants that a later consent replaced: never used again, and ended together with their connection.
+//! Grants that a later consent replaced: never used again, and ended together with their
+//! connection.
 
 use std::time::Duration;
 
@@ -143,7 +144,8 @@ fn promise_32_what_is_not_confirmed_is_counted_and_tried_again() {
     let (world, alice, connection) = World::connected();
     let old = token(&world, &alice);
     reconnect(&world, &alice, &connection);
-    // The tokens of the connection end; those of the former grant meet a server that does not answer.
+    // The tokens of the connection end; those of the former grant meet a server that does not
+    // answer.
     world.http.on("/revoke").next(Fault::Timeout).next(Fault::Timeout);
     let revocation = revoke(&world, &alice, &connection);
     assert!(matches!(revocation.at_provider, AtProvider::Unconfirmed { .. }));

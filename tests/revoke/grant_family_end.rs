@@ -1,4 +1,5 @@
-//! How a grant that serves several services ends: one by one, all at once, and in the middle of a refresh.
+//! How a grant that serves several services ends: one by one, all at once, and in the middle of a
+//! refresh.
 
 use std::collections::BTreeSet;
 use std::sync::Barrier;
@@ -177,8 +178,8 @@ fn the_last_to_leave_takes_a_late_token_along() {
     }
 }
 
-/// The last one leaves for a grant of its own while the old one is being refreshed: the late token is dropped, and not
-/// revoked, because that would end the new grant too.
+/// The last one leaves for a grant of its own while the old one is being refreshed: the late token
+/// is dropped, and not revoked, because that would end the new grant too.
 #[test]
 fn a_late_token_of_a_grant_that_was_left_does_not_end_the_new_one() {
     for vault in vaults() {
@@ -208,8 +209,8 @@ fn a_late_token_of_a_grant_that_was_left_does_not_end_the_new_one() {
     }
 }
 
-/// Many turns for several services at once, while one service comes and goes: one refresh for each generation, and no
-/// turn ever gets another grant's token.
+/// Many turns for several services at once, while one service comes and goes: one refresh for each
+/// generation, and no turn ever gets another grant's token.
 #[test]
 fn a_herd_over_several_services_makes_one_request() {
     let directory = tempfile::tempdir().unwrap();
@@ -218,7 +219,8 @@ fn a_herd_over_several_services_makes_one_request() {
     let open = || SqliteVault::open(&path, MasterKey::from_base64(&key.to_base64()).unwrap()).unwrap();
     let host = Host::over(GOOGLE, open());
     host.two(GOOGLE);
-    // A second handle on the same file stands for a second process: nothing but the file joins them.
+    // A second handle on the same file stands for a second process: nothing but the file joins
+    // them.
     let other = Connections::builder(open())
         .client("google", host.sandbox.registration(REDIRECT))
         .http_client(host.http.clone())

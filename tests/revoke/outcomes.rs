@@ -1,5 +1,5 @@
-//! What revoking reports is true of the grant, not of a request: what was ended, what could not be confirmed, and what
-//! nobody could do.
+//! What revoking reports is true of the grant, not of a request: what was ended, what could not be
+//! confirmed, and what nobody could do.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

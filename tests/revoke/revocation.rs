@@ -178,7 +178,8 @@ fn the_record_stays_as_history_and_comes_back_with_a_new_consent() {
     world.resolver.resolve(&alice, "notes").unwrap();
 }
 
-// NangoHQ/nango#459, elastic/kibana#277618, PostHog/posthog#70044: "disconnect" left the grant alive at the provider.
+// NangoHQ/nango#459, elastic/kibana#277618, PostHog/posthog#70044: "disconnect" left the grant
+// alive at the provider.
 #[test]
 fn what_the_provider_did_not_confirm_is_tried_again_by_upkeep() {
     let (world, alice, connection) = World::connected();

@@ -1,4 +1,5 @@
-//! A revocation at any point of a refresh: afterwards nothing usable is stored, and nothing lives on at the server.
+//! A revocation at any point of a refresh: afterwards nothing usable is stored, and nothing lives
+//! on at the server.
 
 use std::sync::Barrier;
 

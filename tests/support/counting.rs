@@ -18,12 +18,12 @@ struct Counted {
 }
 
 impl CountingStore {
-    /// How many values it has been asked for or has given out.
+    /// Returns how many values it has been asked for or has given out.
     pub(crate) fn reads(&self) -> usize {
         self.0.reads.load(Ordering::Relaxed)
     }
 
-    /// How many transactions were for writing.
+    /// Returns how many transactions were for writing.
     pub(crate) fn writes(&self) -> usize {
         self.0.writes.load(Ordering::Relaxed)
     }

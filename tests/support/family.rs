@@ -1,4 +1,5 @@
-//! Services that share an authorization server, played by the sandbox, and a host that connects them.
+//! Services that share an authorization server, played by the sandbox, and a host that connects
+//! them.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -26,7 +27,7 @@ pub(crate) struct Family {
     pub(crate) scopes: [&'static str; 3],
     /// How a later consent is told to add to the grant; none where the whole is asked for again.
     pub(crate) adds: Option<(&'static str, &'static str)>,
-    /// Whether the provider can be asked to end the grant.
+    /// True if the provider can be asked to end the grant.
     pub(crate) ends: bool,
 }
 

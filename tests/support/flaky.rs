@@ -17,7 +17,7 @@ use valetkey::testing::ManualClock;
 pub(crate) struct FlakyVault {
     inner: Arc<SealedVault>,
     failures: Arc<AtomicUsize>,
-    /// How many writes of tokens were tried.
+    /// The number of writes of tokens that were tried.
     attempts: Arc<AtomicUsize>,
     pub(crate) clock: ManualClock,
     pub(crate) warnings: Vec<VaultWarning>,

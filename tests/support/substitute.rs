@@ -1,5 +1,5 @@
-//! A substitute for connections, as a host writes one for its own tests: it forwards everything, and lets the test step in
-//! before `start`, `complete` and `maintain`.
+//! A substitute for connections, as a host writes one for its own tests: it forwards everything,
+//! and lets the test step in before `start`, `complete` and `maintain`.
 
 use std::collections::BTreeMap;
 

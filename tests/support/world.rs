@@ -68,7 +68,8 @@ impl World {
         (world, alice, connection)
     }
 
-    /// A consent that this person has given at the server, with the callback that their browser brings.
+    /// A consent that this person has given at the server, with the callback that their browser
+    /// brings.
     pub(crate) fn approved(&self, person: &ActingUser) -> (Consent, String) {
         let consent = self.start(person, ConsentOptions::default());
         let callback = self.sandbox.approve(consent.authorization_url(), "ada");

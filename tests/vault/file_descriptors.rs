@@ -1,5 +1,5 @@
-//! A process runs out of file descriptors: reading and writing go on, everything else says what is missing, and all is
-//! well once descriptors are free.
+//! A process runs out of file descriptors: reading and writing go on, everything else says what is
+//! missing, and all is well once descriptors are free.
 
 #![cfg(all(unix, feature = "sqlite"))]
 

@@ -11,8 +11,9 @@ use valetkey::vault::{AuditKind, Erasure, SqliteVault};
 
 use crate::support::vault::*;
 
-/// Connections of two people: one was refreshed, one was connected again and has a former grant, two use one grant, one
-/// was revoked with its tokens still to be revoked at the provider. And consent requests of both.
+/// Connections of two people: one was refreshed, one was connected again and has a former grant,
+/// two use one grant, one was revoked with its tokens still to be revoked at the provider. And
+/// consent requests of both.
 fn inhabited(vault: &SqliteVault) {
     for number in [11, 12, 13, 99] {
         let long = "a".repeat(usize::from(number) * 60);
@@ -123,8 +124,8 @@ fn a_forgotten_user_leaves_no_token_and_a_neighbour_everything(schema: u32) {
     );
     let mut dead = everything(&path);
     dead.retain(|record| !alive.contains(record));
-    // In the files of older versions: one active connection of alice's, one in quarantine, one that waits for the
-    // provider, and a verifier.
+    // In the files of older versions: one active connection of alice's, one in quarantine, one that
+    // waits for the provider, and a verifier.
     let older = if schema == NEWEST { 0 } else { 2 + 1 + 2 + 1 };
     assert_eq!(
         dead.len(),

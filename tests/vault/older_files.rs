@@ -1,6 +1,8 @@
-//! A file that an older version of this crate wrote opens with this one, and everything that was in it is there.
+//! A file that an older version of this crate wrote opens with this one, and everything that was in
+//! it is there.
 //!
-//! `tests/vectors/schema-<n>.db` was written by the version whose newest schema was `n`, and is never written again.
+//! `tests/vectors/schema-<n>.db` was written by the version whose newest schema was `n`, and is
+//! never written again.
 
 #![cfg(feature = "sqlite")]
 
@@ -45,7 +47,8 @@ fn version(db: &Database) -> u32 {
         .unwrap()
 }
 
-/// Does what a vault of some age has behind it. The files of schemas 1 and 2 contain the same, but for the last part.
+/// Does what a vault of some age has behind it. The files of schemas 1 and 2 contain the same, but
+/// for the last part.
 fn live(vault: &SqliteVault) {
     grant(vault, &connection(1), &tokens("access-1", "refresh-1"));
     refresh(vault, 1, &tokens("access-1-2", "refresh-1-2"));
@@ -96,8 +99,8 @@ fn live_with_grants(vault: &SqliteVault) {
     assert_eq!(grant_all(vault, &[connection(6), other], &both).len(), 1);
 }
 
-/// A new schema needs a file: `VALETKEY_WRITE_VECTORS=1 cargo test --test vault older_files` writes the one that is
-/// missing, and never one that exists.
+/// A new schema needs a file: `VALETKEY_WRITE_VECTORS=1 cargo test --test vault older_files` writes
+/// the one that is missing, and never one that exists.
 #[test]
 fn the_newest_schema_has_its_file() {
     let (_directory, path) = place();
@@ -266,7 +269,8 @@ fn entries_are_there(vault: &SqliteVault, version: u32) {
     assert_eq!(chains(vault), expected);
 }
 
-/// And it goes on as any other: what was sealed then is refreshed, refused, sealed again and erased now.
+/// And it goes on as any other: what was sealed then is refreshed, refused, sealed again and erased
+/// now.
 fn it_goes_on(vault: &SqliteVault, version: u32, heads: &[AuditHead]) {
     refresh(vault, 1, &tokens("access-1-3", "refresh-1-3"));
     let former = grant(vault, &connection(1), &tokens("access-1-4", "refresh-1-4"));
@@ -275,7 +279,8 @@ fn it_goes_on(vault: &SqliteVault, version: u32, heads: &[AuditHead]) {
         panic!("it is not in quarantine");
     };
     assert_eq!(claimed.refresh_token.expose_secret(), "refresh-4");
-    // A pending revocation keeps the older data key until it ends, unless a migration has sealed it again.
+    // A pending revocation keeps the older data key until it ends, unless a migration has sealed it
+    // again.
     let remaining = usize::from(version >= 3);
     assert_eq!(reseal(vault, 100).remaining, remaining);
     for pending in vault
@@ -313,7 +318,8 @@ fn it_goes_on(vault: &SqliteVault, version: u32, heads: &[AuditHead]) {
     vault.integrity_check().unwrap();
 }
 
-/// The heads that were exported are still recognised, but for that of the workspace that was forgotten.
+/// The heads that were exported are still recognised, but for that of the workspace that was
+/// forgotten.
 fn heads_are_proved(vault: &SqliteVault, heads: &[AuditHead]) {
     for head in heads {
         let is_forgotten = head.tenant() == Some(&other_tenant());

@@ -1,4 +1,5 @@
-//! Which files are opened, which are refused and left as they are, and what another process may do to them.
+//! Which files are opened, which are refused and left as they are, and what another process may do
+//! to them.
 
 #![cfg(feature = "sqlite")]
 
@@ -167,8 +168,8 @@ fn what_is_no_vault_is_refused_and_left_alone() {
     assert!(fs::read(&path).unwrap() == before);
 }
 
-/// The files of another program that was killed in a transaction: its database, which has new pages already, and the
-/// journal that takes them back.
+/// The files of another program that was killed in a transaction: its database, which has new pages
+/// already, and the journal that takes them back.
 fn killed_in_a_transaction(directory: &Path, setup: &str) -> PathBuf {
     let alive = directory.join("alive.db");
     let db = rusqlite::Connection::open(&alive).unwrap();
@@ -208,8 +209,8 @@ fn the_journal_of_another_program_is_not_rolled_back() {
     }
 }
 
-/// What a power cut leaves just before the first transaction of a file ends: all of its pages, and the journal of an
-/// empty file.
+/// What a power cut leaves just before the first transaction of a file ends: all of its pages, and
+/// the journal of an empty file.
 #[test]
 fn a_file_whose_making_was_cut_off_becomes_a_vault() {
     let (_directory, path) = place();
@@ -294,8 +295,9 @@ fn open_and_close_in_a_child() {
     }
 }
 
-/// SQLite's locks belong to the process, and closing any descriptor of the file drops them all: another process that
-/// closes the file last would then cut away the log that this one still writes to.
+/// SQLite's locks belong to the process, and closing any descriptor of the file drops them all:
+/// another process that closes the file last would then cut away the log that this one still writes
+/// to.
 #[test]
 fn nothing_is_lost_when_another_process_closes_the_vault() {
     let (_directory, path) = place();

@@ -17,8 +17,8 @@ use crate::support::vault::*;
 /// The connections of a history: out of the way of those in the files of older versions.
 const NUMBERS: std::ops::Range<u8> = 10..18;
 
-/// One history: connections are made, connected again, refreshed and share grants; former grants end; one connection is
-/// revoked; and somebody may be reading meanwhile.
+/// One history: connections are made, connected again, refreshed and share grants; former grants
+/// end; one connection is revoked; and somebody may be reading meanwhile.
 struct History<'a> {
     vault: &'a SqliteVault,
     path: &'a Path,
@@ -28,7 +28,8 @@ struct History<'a> {
 }
 
 impl History<'_> {
-    /// A token of any length that a record can have, small ones more often: overflow pages, slots of all sizes.
+    /// A token of any length that a record can have, small ones more often: overflow pages, slots
+    /// of all sizes.
     fn token(&mut self, letter: &str, at_least: u64) -> String {
         let bound = [300, 2_000, 5_000, 32_000][usize::try_from(self.random.below(4)).unwrap()];
         let len = at_least.max(100 + self.random.below(bound));
@@ -102,15 +103,16 @@ impl History<'_> {
     }
 }
 
-/// When the database itself was last written: while the log only grows, it is not.
+/// Returns when the database itself was last written: while the log only grows, it is not.
 fn written_at(path: &Path) -> SystemTime {
     fs::metadata(path).unwrap().modified().unwrap()
 }
 
-/// How many histories one vault has. Slots of every size pile up in it: a larger file takes longer to search.
+/// How many histories one vault has. Slots of every size pile up in it: a larger file takes longer
+/// to search.
 const LIVES: usize = 20;
-/// The number of the one history that is long: it fills the log until SQLite moves it into the database by itself. The
-/// others never do.
+/// The number of the one history that is long: it fills the log until SQLite moves it into the
+/// database by itself. The others never do.
 const LONG: usize = 10;
 
 #[test]
@@ -170,7 +172,8 @@ fn many_lives(schema: u32, random: &mut Random) {
     assert!(generations.iter().sum::<u64>() > 60, "{generations:?}");
 }
 
-/// What an older version sealed is sealed again, in another format: nothing of the old records may stay behind.
+/// What an older version sealed is sealed again, in another format: nothing of the old records may
+/// stay behind.
 #[test]
 fn promise_07_a_migration_leaves_nothing_of_the_old_records() {
     for schema in [1, 2] {

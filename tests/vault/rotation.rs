@@ -111,7 +111,8 @@ fn promise_09_rotation_never_loses_a_token() {
         for reader in 0..4 {
             let (over, reads, path) = (&over, &reads, &path);
             scope.spawn(move || {
-                // Each has a handle and caches of its own; all have both keys, as every process must.
+                // Each has a handle and caches of its own; all have both keys, as every process
+                // must.
                 let vault = SqliteVault::open(path, keys(reader % 2 == 0)).unwrap();
                 let mut random = Random::new(100 + reader);
                 while !over.load(Ordering::Relaxed) {
@@ -212,7 +213,8 @@ fn promise_09_an_old_data_key_is_destroyed_and_leaves_nothing() {
     assert_eq!(reseal(&vault, 9), valetkey::vault::Rotated::default());
 }
 
-/// Keys of a file that an older version wrote, two at once for one workspace, are rotated as others.
+/// Keys of a file that an older version wrote, two at once for one workspace, are rotated as
+/// others.
 #[test]
 fn promise_09_the_keys_of_an_older_file_are_rotated() {
     for schema in [1, 2] {
@@ -259,7 +261,8 @@ fn take_all(vault: &SqliteVault) -> usize {
     pending.len()
 }
 
-/// A transaction that writes few pages holds the write lock for a short time. Benches measure how short.
+/// A transaction that writes few pages holds the write lock for a short time. Benches measure how
+/// short.
 #[test]
 fn promise_09_a_rotation_writes_in_small_transactions() {
     let (_directory, path) = place();

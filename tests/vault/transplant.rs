@@ -17,8 +17,8 @@ fn other() -> TenantId {
     TenantId::new("other").unwrap()
 }
 
-/// Connections 10 to 14 of "acme" and 19 of "other", all with the same tokens. Number 13 was refreshed, 14 has a former
-/// grant.
+/// Connections 10 to 14 of "acme" and 19 of "other", all with the same tokens. Number 13 was
+/// refreshed, 14 has a former grant.
 fn inhabited(vault: &SqliteVault) {
     let mut foreign = connection(19);
     foreign.tenant = other();
@@ -104,7 +104,8 @@ fn mallory(column: &str) -> String {
     format!("unhex(replace(hex({column}), hex('issuer.test'), hex('mallory.com')))")
 }
 
-/// The record stays where it is, and a row that says whose it is or where it may be sent is changed.
+/// The record stays where it is, and a row that says whose it is or where it may be sent is
+/// changed.
 #[test]
 fn promise_04_no_record_opens_in_a_row_that_was_changed() {
     let other_id = "x'08080808080808080808080808080808'";
@@ -176,7 +177,8 @@ fn promise_04_a_consent_request_that_was_changed_does_not_open() {
     }
 }
 
-/// Nobody gets the tokens of such a revocation: the place that they would be sent to may be the one that was changed.
+/// Nobody gets the tokens of such a revocation: the place that they would be sent to may be the one
+/// that was changed.
 #[test]
 fn promise_04_a_pending_revocation_that_was_changed_does_not_open() {
     for change in [
@@ -207,7 +209,8 @@ fn promise_04_a_pending_revocation_that_was_changed_does_not_open() {
     }
 }
 
-/// An active grant has tokens. If they are gone, somebody took them away: that is not "not connected".
+/// An active grant has tokens. If they are gone, somebody took them away: that is not "not
+/// connected".
 #[test]
 fn promise_04_a_token_that_was_taken_away_is_missed() {
     for change in [

@@ -86,8 +86,9 @@ impl Scene {
     }
 }
 
-/// Copies this program in a process of its own. If this process wrote the copy, a child that another test forks at that
-/// moment would inherit the open file, and the system refuses to start a program that is open for writing.
+/// Copies this program in a process of its own. If this process wrote the copy, a child that
+/// another test forks at that moment would inherit the open file, and the system refuses to start a
+/// program that is open for writing.
 fn copy_program(to: &Path) {
     let copied = Command::new("cp")
         .arg(std::env::current_exe().unwrap())
@@ -171,7 +172,8 @@ fn promise_40_the_members_of_a_group_share_a_vault() {
         let answer = scene.answer(uid, GROUP, "use for group");
         assert_eq!(answer, format!("generation {number}"), "uid {uid}");
     }
-    // New files of another group get the group of the directory, but its own rights end at the directory.
+    // New files of another group get the group of the directory, but its own rights end at the
+    // directory.
     let refused = scene.answer(6_003, OTHER_GROUP, "use for group");
     assert!(refused.starts_with("AccessDenied("), "{refused}");
     chown(&scene.path, None, Some(OTHER_GROUP)).unwrap();

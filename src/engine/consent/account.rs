@@ -1,8 +1,9 @@
 //! Whose account a consent connected, in the words of each service that has a part in it.
 //!
-//! The sources of a service, in this order: what its descriptor names in the token answer, its account endpoint and,
-//! where the descriptor names neither, the id token. Where a source exists it must say whose account it is: otherwise
-//! a connection could pass to another account without anybody noticing.
+//! The sources of a service, in this order: what its descriptor names in the token answer, its
+//! account endpoint and, where the descriptor names neither, the id token. Where a source exists it
+//! must say whose account it is: otherwise a connection could pass to another account without
+//! anybody noticing.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -42,9 +42,10 @@ pub(crate) fn complete(
     let response = response.with_code_of(&server)?;
     route(cx, &consent, &response)?;
 
-    // Nothing before this line uses the consent up: a forged callback must not invalidate the real one.
-    // Nothing after it can use it twice: a code is sent at most once. The ticket goes first, because after a crash
-    // in between the callback can still come again, and a ticket that is left would open another flow.
+    // Nothing before this line uses the consent up: a forged callback must not invalidate the real
+    // one. Nothing after it can use it twice: a code is sent at most once. The ticket goes first,
+    // because after a crash in between the callback can still come again, and a ticket that is left
+    // would open another flow.
     link::spend_ticket(cx, &consent)?;
     let taken = cx.vault.take_consent(&consent.tenant, &consent.state, cx.now())?;
     // From here on only what was taken counts: it is authenticated as a whole.
@@ -58,7 +59,8 @@ pub(crate) fn complete(
     completed
 }
 
-/// Checks that the answer comes from the server that was asked, and that the code goes where it was meant to go.
+/// Checks that the answer comes from the server that was asked, and that the code goes where it was
+/// meant to go.
 fn route(cx: &Context, consent: &PendingConsent, response: &AuthorizationResponse) -> Result<Route> {
     let service = cx.service(&consent.tenant, consent.provider.as_str())?;
     if check_issuer(service.server.issuer_policy, consent.issuer.as_deref(), response).is_err() {
@@ -68,7 +70,8 @@ fn route(cx: &Context, consent: &PendingConsent, response: &AuthorizationRespons
     if endpoints.token.as_str() != consent.token_endpoint || service.client.client_id() != consent.client_id {
         return Err(Misconfigured::IssuerChanged(service.server.id.clone()).into());
     }
-    // What the callback brings may choose among the endpoints that the descriptor lists, and nothing else.
+    // What the callback brings may choose among the endpoints that the descriptor lists, and
+    // nothing else.
     let brought = service
         .server
         .captured_from_callback(|name| response.other(name), cx.registry.transport())?;
@@ -120,7 +123,8 @@ fn open_consent(
     Ok(consent)
 }
 
-/// Records how a consent that was taken has failed. The error in hand is worth more than a failure to record it.
+/// Records how a consent that was taken has failed. The error in hand is worth more than a failure
+/// to record it.
 fn close(cx: &Context, consent: &PendingConsent, error: &Error) {
     let (status, kind) = match error {
         Error::Consent(ConsentError::Denied(_)) => (ConsentStatus::Denied, EventKind::ConsentDenied),
@@ -248,8 +252,8 @@ fn give_back(
     }
 }
 
-/// Whether the tokens are those of no connection's grant. A server may hang the consents of one account on one
-/// grant: then the tokens of a connection that exists would end with them.
+/// Returns whether the tokens are those of no connection's grant. A server may hang the consents of
+/// one account on one grant: then the tokens of a connection that exists would end with them.
 fn can_give_back(
     cx: &Context,
     consent: &PendingConsent,

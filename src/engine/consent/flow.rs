@@ -26,11 +26,11 @@ impl FlowSecrets {
         })
     }
 
-    /// Returns the secrets of a flow that a ticket opens: the same at every call, so that opening the link again leads
-    /// to the same authorization.
+    /// Returns the secrets of a flow that a ticket opens: the same at every call, so that opening
+    /// the link again leads to the same authorization.
     ///
-    /// The seed is random and sealed in the vault. A reader of the link does not have it, and a reader of one of these
-    /// secrets learns nothing about the others.
+    /// The seed is random and sealed in the vault. A reader of the link does not have it, and a
+    /// reader of one of these secrets learns nothing about the others.
     pub(crate) fn of_ticket(seed: &PkceVerifier, number: u32) -> Self {
         let key = hmac::Key::new(hmac::HMAC_SHA256, seed.expose_secret().as_bytes());
         let derived = |label: &str| {

@@ -1,11 +1,12 @@
 //! A consent prepared for a person who is not here yet: a one-time link on the host's own origin.
 //!
-//! An operator, an agent or a chat passes the link on; only the person it was made for can open it. The link contains no
-//! authorization URL: the flow begins when the person opens the link.
+//! An operator, an agent or a chat passes the link on; only the person it was made for can open it.
+//! The link contains no authorization URL: the flow begins when the person opens the link.
 //!
-//! A link may be opened more than once: by a second click, a reload, a restored tab, or in another browser of the same
-//! person. Each time it leads to the same authorization, with the same `state` and binding, so that one consent comes of
-//! it. Once the consent is answered, the link leads to nothing more.
+//! A link may be opened more than once: by a second click, a reload, a restored tab, or in another
+//! browser of the same person. Each time it leads to the same authorization, with the same `state`
+//! and binding, so that one consent comes of it. Once the consent is answered, the link leads to
+//! nothing more.
 
 use crate::engine::Context;
 use crate::engine::consent::flow::FlowSecrets;
@@ -19,7 +20,8 @@ use crate::random;
 use crate::secret::{PkceVerifier, Ticket};
 use crate::vault::{ConsentStatus, PendingConsent, StateHash, Taken};
 
-/// A consent that waits for its person: see [`ConnectionManager::prepare`](crate::ConnectionManager::prepare).
+/// A consent that waits for its person: see
+/// [`ConnectionManager::prepare`](crate::ConnectionManager::prepare).
 #[derive(Debug)]
 pub struct PreparedConsent {
     pub(crate) id: ConsentId,
@@ -92,8 +94,9 @@ pub(crate) fn prepare(
     Ok(prepared)
 }
 
-/// Opens a ticket. The first call begins a flow. Later calls continue it while it is pending, and begin another one
-/// once it has expired unanswered: at any time a ticket has one flow that can be completed.
+/// Opens a ticket. The first call begins a flow. Later calls continue it while it is pending, and
+/// begin another one once it has expired unanswered: at any time a ticket has one flow that can be
+/// completed.
 pub(crate) fn open_prepared(cx: &Context, acting_user: &ActingUser, ticket: &Ticket) -> Result<Consent> {
     let tenant = acting_user.tenant();
     let hash = StateHash::of_ticket(ticket);
@@ -185,7 +188,7 @@ pub(crate) fn spend_ticket(cx: &Context, flow: &PendingConsent) -> Result<()> {
 /// The most flows of one ticket that are told apart. Each but the last has expired.
 const MAX_FLOWS: u32 = 1_024;
 
-/// Which flow of the ticket with this seed it is.
+/// Returns which flow of the ticket with this seed it is.
 fn number_of(seed: &PkceVerifier, flow: &PendingConsent) -> Option<u32> {
     (0..MAX_FLOWS).find(|number| StateHash::of(&FlowSecrets::of_ticket(seed, *number).state) == flow.state)
 }

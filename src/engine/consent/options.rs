@@ -14,8 +14,8 @@ use crate::vault::{PendingConsent, Purpose, RequestOptions};
 
 /// What to ask for, beside what the provider's descriptor says.
 ///
-/// `ConsentOptions::default()` connects a new account (or connects it again, if the person picks one that is connected
-/// already) with the provider's default scopes.
+/// `ConsentOptions::default()` connects a new account (or connects it again, if the person picks
+/// one that is connected already) with the provider's default scopes.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct ConsentOptions {
@@ -23,19 +23,23 @@ pub struct ConsentOptions {
     pub scopes: Option<Scopes>,
     /// What is asked for in addition.
     pub(crate) added_scopes: Scopes,
-    /// Names the connection, where the person has several. An existing one of that name is connected again.
+    /// Names the connection, where the person has several. An existing one of that name is
+    /// connected again.
     pub label: Option<Label>,
     /// What the person will see chosen or be asked at the server.
     pub(crate) hints: Hints,
-    /// The values of the descriptor's placeholders. Those of the connection that is connected again count where none is given.
+    /// The values of the descriptor's placeholders. Those of the connection that is connected again
+    /// count where none is given.
     pub parameters: Parameters,
-    /// Connect this connection again; another account is refused unless `allow_other_account` was called.
+    /// Connect this connection again; another account is refused unless `allow_other_account` was
+    /// called.
     pub(crate) reconnect: Option<Reconnect>,
     /// The services that the same consent is to serve besides.
     pub(crate) also: Vec<String>,
-    /// Whether the consent fails if the service does not say whose account was connected.
+    /// True if the consent fails if the service does not say whose account was connected.
     pub(crate) require_account: bool,
-    /// Where the host means to send the browser afterwards. Kept with the consent and given back; never followed.
+    /// Where the host means to send the browser afterwards. Kept with the consent and given back;
+    /// never followed.
     pub return_to: Option<String>,
     /// The port of the redirect URI, instead of the registered one.
     pub(crate) loopback_port: Option<u16>,
@@ -64,7 +68,8 @@ impl ConsentOptions {
         self
     }
 
-    /// Asks for these scopes in addition to the provider's default ones, or to those of [`scopes`](Self::scopes).
+    /// Asks for these scopes in addition to the provider's default ones, or to those of
+    /// [`scopes`](Self::scopes).
     #[must_use]
     pub fn add_scopes(mut self, scopes: Scopes) -> Self {
         self.added_scopes = self.added_scopes.union(&scopes);
@@ -115,12 +120,14 @@ impl ConsentOptions {
         self
     }
 
-    /// Connects this connection again: it keeps its id and history, and what it had been granted is asked for again. If
-    /// the person chooses another account, the consent fails and the connection stays as it is.
+    /// Connects this connection again: it keeps its id and history, and what it had been granted is
+    /// asked for again. If the person chooses another account, the consent fails and the connection
+    /// stays as it is.
     ///
-    /// The accounts can be compared only if the service names them. Where it does not, the connection says that its
-    /// account [is not verified](crate::model::Connection::is_account_verified), and any account can be chosen.
-    /// [`require_account`](Self::require_account) refuses such a service.
+    /// The accounts can be compared only if the service names them. Where it does not, the
+    /// connection says that its account
+    /// [is not verified](crate::model::Connection::is_account_verified), and any account can be
+    /// chosen. [`require_account`](Self::require_account) refuses such a service.
     #[must_use]
     pub fn reconnect(mut self, id: ConnectionId) -> Self {
         self.reconnect = Some(Reconnect::SameAccount(id));
@@ -134,8 +141,9 @@ impl ConsentOptions {
         self
     }
 
-    /// Serves this service with the same consent: one page for the person, one grant, and a connection for each service. It
-    /// must be at the same authorization server; its default scopes are asked for. Call it again for a third.
+    /// Serves this service with the same consent: one page for the person, one grant, and a
+    /// connection for each service. It must be at the same authorization server; its default scopes
+    /// are asked for. Call it again for a third.
     ///
     /// One answer of the person can leave some services out: each connection says which scopes
     /// [it misses](crate::model::Connection::missing_scopes).
@@ -145,23 +153,23 @@ impl ConsentOptions {
         self
     }
 
-    /// Adds the named service, or more scopes of it, to the grant of this connection, which may be to another service of
-    /// the same authorization server. If the person chooses another account, the consent fails and the grant stays as it
-    /// is.
+    /// Adds the named service, or more scopes of it, to the grant of this connection, which may be
+    /// to another service of the same authorization server. If the person chooses another account,
+    /// the consent fails and the grant stays as it is.
     ///
-    /// Where the server adds to grants by itself, only what is missing is asked for; elsewhere all that the grant serves,
-    /// because the new one replaces it.
+    /// Where the server adds to grants by itself, only what is missing is asked for; elsewhere all
+    /// that the grant serves, because the new one replaces it.
     #[must_use]
     pub fn extending(mut self, id: ConnectionId) -> Self {
         self.reconnect = Some(Reconnect::Extend(id));
         self
     }
 
-    /// Lets the consent fail with [`AccountUnknown`](crate::error::ConsentError::AccountUnknown) if the service does not
-    /// say whose account was connected.
+    /// Lets the consent fail with [`AccountUnknown`](crate::error::ConsentError::AccountUnknown) if
+    /// the service does not say whose account was connected.
     ///
-    /// Without this, a service that names no account in any way is connected all the same, and its connection is marked
-    /// as [not verified](crate::model::Connection::is_account_verified).
+    /// Without this, a service that names no account in any way is connected all the same, and its
+    /// connection is marked as [not verified](crate::model::Connection::is_account_verified).
     #[must_use]
     pub const fn require_account(mut self) -> Self {
         self.require_account = true;
@@ -175,9 +183,10 @@ impl ConsentOptions {
         self
     }
 
-    /// Sends the browser back to this port of the registered redirect URI, which must be a loopback address such as
-    /// `http://127.0.0.1/callback`. Its host and path stay as they are registered. For a native app, which listens on
-    /// whatever port is free ([RFC 8252 §7.3](https://www.rfc-editor.org/rfc/rfc8252#section-7.3)); servers accept any
+    /// Sends the browser back to this port of the registered redirect URI, which must be a loopback
+    /// address such as `http://127.0.0.1/callback`. Its host and path stay as they are registered.
+    /// For a native app, which listens on whatever port is free
+    /// ([RFC 8252 §7.3](https://www.rfc-editor.org/rfc/rfc8252#section-7.3)); servers accept any
     /// port there. [`loopback::connect`](crate::loopback::connect) calls it.
     ///
     /// With a client that has another redirect URI, the consent does not start:
@@ -256,8 +265,9 @@ impl ConsentOptions {
 }
 
 impl From<&ConsentRequired> for ConsentOptions {
-    /// The options that meet the need: the same connection again, with the missing scopes beside those it had; or a new
-    /// connection with the label that was asked for and, beside the provider's default scopes, those that are missing.
+    /// The options that meet the need: the same connection again, with the missing scopes beside
+    /// those it had; or a new connection with the label that was asked for and, beside the
+    /// provider's default scopes, those that are missing.
     fn from(need: &ConsentRequired) -> Self {
         let missing = need.missing_scopes.clone();
         let options = Self {
@@ -279,10 +289,11 @@ impl From<&ConsentRequired> for ConsentOptions {
 ///
 /// # Security
 ///
-/// Send the browser of the person who began it to [`authorization_url`](Self::authorization_url), and keep
-/// [`binding`](Self::binding) in that browser, in a cookie with the `__Host-` prefix, `Secure`, `HttpOnly` and
-/// `SameSite=Lax`. Do not send the URL to anybody: whoever opens it connects an account to *this* person. Do not open
-/// it with a shell command: it has characters that shells read.
+/// Send the browser of the person who began it to [`authorization_url`](Self::authorization_url),
+/// and keep [`binding`](Self::binding) in that browser, in a cookie with the `__Host-` prefix,
+/// `Secure`, `HttpOnly` and `SameSite=Lax`. Do not send the URL to anybody: whoever opens it
+/// connects an account to *this* person. Do not open it with a shell command: it has characters
+/// that shells read.
 #[derive(Debug)]
 pub struct Consent {
     pub(crate) id: ConsentId,
@@ -327,7 +338,8 @@ pub(crate) use open_until;
 open_until!(Consent);
 
 impl Consent {
-    /// Returns where to send the browser: `https`, or `http` to a loopback address in tests. It holds `state`.
+    /// Returns where to send the browser: `https`, or `http` to a loopback address in tests. It
+    /// holds `state`.
     #[must_use]
     pub const fn authorization_url(&self) -> &Url {
         &self.authorization_url.0
@@ -346,7 +358,8 @@ impl Consent {
     }
 }
 
-/// An authorization URL. Its query holds `state`, so `Debug` leaves the query out, and it is wiped when dropped.
+/// An authorization URL. Its query holds `state`, so `Debug` leaves the query out, and it is wiped
+/// when dropped.
 pub(crate) struct AuthorizationUrl(pub(crate) Url);
 
 impl Drop for AuthorizationUrl {

@@ -12,14 +12,15 @@ use crate::vault::{ConsentStatus, PendingConsent, Taken};
 
 /// Where a consent stands: from [`ConnectionManager::poll`](crate::ConnectionManager::poll).
 ///
-/// A courtesy to whoever waits. Whether the person is connected says [`Resolver::resolve`](crate::Resolver::resolve).
+/// A courtesy to whoever waits. Whether the person is connected says
+/// [`Resolver::resolve`](crate::Resolver::resolve).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConsentState {
     /// It was prepared, and waits for its person to open the link.
     Pending,
-    /// Its person is on their way through it. Of a link that was opened long ago, as well: how that ended is kept for
-    /// ten minutes after it could have been completed.
+    /// Its person is on their way through it. Of a link that was opened long ago, as well: how that
+    /// ended is kept for ten minutes after it could have been completed.
     Opened,
     /// It was given, and led to this connection.
     Completed(ConnectionId),
@@ -47,15 +48,16 @@ pub struct OpenConsent {
     pub provider: ProviderId,
     /// The label of the connection, if it was named.
     pub label: Option<Label>,
-    /// Whether its person has gone on to the provider.
+    /// True if its person has gone on to the provider.
     pub opened: bool,
-    /// When it was prepared or begun.
+    /// The time when it was prepared or begun.
     pub created_at: Timestamp,
-    /// When it ends unless it is answered.
+    /// The time when it ends unless it is answered.
     pub expires_at: Timestamp,
 }
 
-/// How often a consent is looked at again that changes while it is withdrawn: it can be opened once.
+/// How often a consent is looked at again that changes while it is withdrawn: it can be opened
+/// once.
 const ATTEMPTS: usize = 3;
 
 pub(crate) fn poll(cx: &Context, acting_user: &ActingUser, id: ConsentId) -> Result<ConsentState> {
@@ -70,7 +72,8 @@ pub(crate) fn cancel(cx: &Context, acting_user: &ActingUser, id: ConsentId) -> R
     withdraw(cx, acting_user.tenant(), acting_user.user(), id)
 }
 
-/// The consents of a person that are open, oldest first. Of a ticket and its flow, the one that decides.
+/// The consents of a person that are open, oldest first. Of a ticket and its flow, the one that
+/// decides.
 pub(crate) fn open_consents(cx: &Context, tenant: &TenantId, user: &UserId) -> Result<Vec<OpenConsent>> {
     let mut by_id: BTreeMap<ConsentId, PendingConsent> = BTreeMap::new();
     for consent in cx.vault.consents(tenant, user)? {
@@ -138,7 +141,8 @@ pub(crate) fn withdraw(
     state(cx, tenant, user, id)
 }
 
-/// Returns the record of this id that says how the consent stands, of a ticket and the flows that it opened.
+/// Returns the record of this id that says how the consent stands, of a ticket and the flows that
+/// it opened.
 fn latest(cx: &Context, tenant: &TenantId, user: &UserId, id: ConsentId) -> Result<PendingConsent> {
     cx.vault
         .consents(tenant, user)?
@@ -148,7 +152,7 @@ fn latest(cx: &Context, tenant: &TenantId, user: &UserId, id: ConsentId) -> Resu
         .ok_or(Error::NotFound)
 }
 
-/// Which of the records of one id decides: the greatest.
+/// Returns which of the records of one id decides: the greatest.
 fn weight(cx: &Context, consent: &PendingConsent) -> (u8, Timestamp) {
     let weight = match (consent.is_prepared(), state_of(cx, consent)) {
         // A flow that nobody answered in time: its ticket may open another one.

@@ -30,7 +30,7 @@ const STORE_ATTEMPTS: usize = 4;
 /// What a code was exchanged for.
 pub(crate) struct Issued {
     tokens: Tokens,
-    /// Whether the refresh token is that of the grant which is extended, and not of this answer.
+    /// True if the refresh token is that of the grant which is extended, and not of this answer.
     carried: bool,
     /// The account, in the words of each service that names it.
     accounts: BTreeMap<ProviderId, Account>,
@@ -40,7 +40,7 @@ pub(crate) struct Issued {
     expires_at: Option<Timestamp>,
     /// The lifetime that the answer names.
     lifetime: Option<Duration>,
-    /// When the refresh token expires, as the answer says.
+    /// The time when the refresh token expires, as the answer says.
     refresh_token_expires_at: Option<Timestamp>,
     at: Timestamp,
 }
@@ -50,7 +50,8 @@ struct Member {
     provider: ProviderId,
     /// As it is stored, if it exists.
     known: Option<Connection>,
-    /// The scopes that the consent asked for it. Absent: it uses the grant and is only carried along.
+    /// The scopes that the consent asked for it. Absent: it uses the grant and is only carried
+    /// along.
     requested: Option<Scopes>,
 }
 
@@ -171,8 +172,8 @@ impl Member {
     }
 }
 
-/// Stores a new grant and the connections that use it: new ones, and those that the consent is for. Returns them,
-/// the named one first.
+/// Stores a new grant and the connections that use it: new ones, and those that the consent is for.
+/// Returns them, the named one first.
 pub(crate) fn store(
     cx: &Context,
     consent: &PendingConsent,
@@ -194,7 +195,8 @@ pub(crate) fn store(
                 revoke::end_former(cx, &consent.tenant, &service.server, former);
                 return Ok(records.connections);
             }
-            // A refresh raised a generation, or another consent connected the account, since it was read.
+            // A refresh raised a generation, or another consent connected the account, since it was
+            // read.
             StoreOutcome::Conflict => {}
         }
     }
@@ -246,7 +248,8 @@ fn records(cx: &Context, consent: &PendingConsent, service: &Service, issued: &I
     })
 }
 
-/// The connections that one consent serves together, with what they requested and what was granted to them.
+/// The connections that one consent serves together, with what they requested and what was granted
+/// to them.
 fn joint(
     cx: &Context,
     consent: &PendingConsent,
@@ -268,7 +271,8 @@ fn joint(
     Ok((members, requested, granted))
 }
 
-/// The connections of the services that were asked for, the named one first, then the rest of the family.
+/// The connections of the services that were asked for, the named one first, then the rest of the
+/// family.
 fn members(
     cx: &Context,
     consent: &PendingConsent,
@@ -319,7 +323,8 @@ fn granted(
     Ok(granted_scopes(&service.server, &asked, issued.answered.as_ref()))
 }
 
-/// Assumes the lifetime that the server named for a grant that this one replaces, where its answer names none.
+/// Assumes the lifetime that the server named for a grant that this one replaces, where its answer
+/// names none.
 fn carry_lifetime(cx: &Context, grant: &mut Grant, replaced: &BTreeSet<GrantId>) -> Result<()> {
     for id in replaced {
         let before = cx.vault.grant(&grant.tenant, *id)?;
@@ -356,10 +361,11 @@ fn target(cx: &Context, consent: &PendingConsent, issued: &Issued) -> Result<Opt
     }
 }
 
-/// The owner's connection to the same account, a revoked one included: it comes back with its id and history.
+/// The owner's connection to the same account, a revoked one included: it comes back with its id
+/// and history.
 ///
-/// A connection whose account was never verified is recognised by its label. It becomes verified if its service
-/// names the account by now.
+/// A connection whose account was never verified is recognised by its label. It becomes verified if
+/// its service names the account by now.
 fn same_account(
     cx: &Context,
     consent: &PendingConsent,
@@ -385,7 +391,8 @@ fn same_account(
     Ok(ranked.min_by_key(|(rank, _)| *rank).map(|(_, known)| known))
 }
 
-/// When the tokens of these grants are dead at the server at the latest, if that is known of all of them.
+/// Returns when the tokens of these grants are dead at the server at the latest, if that is known
+/// of all of them.
 fn dead_at(cx: &Context, consent: &PendingConsent, replaced: BTreeSet<GrantId>) -> Result<Option<Timestamp>> {
     let mut latest = None;
     for id in replaced {
@@ -416,8 +423,8 @@ fn tokens_dead_at(cx: &Context, grant: &Grant) -> Option<Timestamp> {
     Some(refresh_token.max(access_token))
 }
 
-/// A server that adds to a grant may leave its refresh token in force and say nothing of it. It is claimed, so that
-/// nobody uses it up meanwhile, and stored with the new access token.
+/// A server that adds to a grant may leave its refresh token in force and say nothing of it. It is
+/// claimed, so that nobody uses it up meanwhile, and stored with the new access token.
 fn keep_refresh_token(
     cx: &Context,
     consent: &PendingConsent,

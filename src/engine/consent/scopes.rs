@@ -95,7 +95,8 @@ pub(crate) fn asked(
     })
 }
 
-/// The connections that use the same grant as this one, itself included. A revoked connection uses none.
+/// The connections that use the same grant as this one, itself included. A revoked connection uses
+/// none.
 pub(crate) fn family(cx: &Context, connection: &Connection) -> Result<Vec<Connection>> {
     if connection.status == Status::Revoked {
         return Ok(vec![connection.clone()]);
@@ -115,8 +116,8 @@ pub(crate) fn whole_grant(cx: &Context, connection: &Connection) -> Result<Grant
         .ok_or(Error::NotFound)
 }
 
-/// Whether one consent can be for both: at one server, and with nothing that is asked for in two ways. Where a service
-/// is at is found out for one connection at a time.
+/// Returns whether one consent can be for both: at one server, and with nothing that is asked for
+/// in two ways. Where a service is at is found out for one connection at a time.
 pub(crate) fn can_join(named: &ProviderDescriptor, other: &ProviderDescriptor) -> bool {
     other.id != named.id
         && other.server == named.server
@@ -130,12 +131,14 @@ fn disagree<V: PartialEq>(one: &BTreeMap<String, V>, other: &BTreeMap<String, V>
         .any(|(name, value)| one.get(name).is_some_and(|known| known != value))
 }
 
-/// Whether the server adds what is asked for to what this connection was granted: then only what is missing is asked.
+/// Returns whether the server adds what is asked for to what this connection was granted: then only
+/// what is missing is asked.
 pub(crate) fn adds_to(server: &ServerDescriptor, target: &Connection) -> bool {
     !server.extending_parameters.is_empty() && target.status == Status::Active
 }
 
-/// Whether a service can be served by the grant of a connection: the tokens come from one place, for one client.
+/// Returns whether a service can be served by the grant of a connection: the tokens come from one
+/// place, for one client.
 pub(crate) fn one_grant(service: &Service, target: &Connection, parameters: &Parameters) -> Result<()> {
     let from = &target.issued_by;
     let other = || Error::NotOneGrant(service.provider.id.clone());

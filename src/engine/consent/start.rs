@@ -36,7 +36,8 @@ pub(crate) fn start(
     )
 }
 
-/// Starts a consent under an id that a ticket has already, with the secrets that belong to the ticket.
+/// Starts a consent under an id that a ticket has already, with the secrets that belong to the
+/// ticket.
 pub(crate) fn start_as(
     cx: &Context,
     id: ConsentId,
@@ -104,7 +105,8 @@ fn begin(
     Ok(started(consent, authorization_url, secrets))
 }
 
-/// Returns a flow that has begun and is still pending, to be continued in any browser of its person.
+/// Returns a flow that has begun and is still pending, to be continued in any browser of its
+/// person.
 pub(crate) fn resume(cx: &Context, flow: PendingConsent, secrets: FlowSecrets) -> Result<Consent> {
     let service = &cx.service(&flow.tenant, flow.provider.as_str())?;
     let options = ConsentOptions::of(&flow);
@@ -114,8 +116,8 @@ pub(crate) fn resume(cx: &Context, flow: PendingConsent, secrets: FlowSecrets) -
     Ok(started(flow, authorization_url, secrets))
 }
 
-/// What the consent is for, and the connection that it is for, if one is named: by id, or by a label that is in
-/// use.
+/// What the consent is for, and the connection that it is for, if one is named: by id, or by a
+/// label that is in use.
 pub(crate) fn purpose(
     cx: &Context,
     tenant: &TenantId,
@@ -149,8 +151,8 @@ pub(crate) fn purpose(
     }
 }
 
-/// The values of the placeholders: what the host names counts, else what the connection had, else the default. They
-/// lead only to instances for which the client is registered.
+/// The values of the placeholders: what the host names counts, else what the connection had, else
+/// the default. They lead only to instances for which the client is registered.
 pub(crate) fn parameters(
     cx: &Context,
     service: &Service,

@@ -12,7 +12,8 @@ use crate::error::Result;
 use crate::model::{EventKind, GrantId, TenantId};
 use crate::vault::{CommitOutcome, VaultError};
 
-/// Stores what cannot be requested twice. Where the vault fails for longer than that takes, it is kept in memory.
+/// Stores what cannot be requested twice. Where the vault fails for longer than that takes, it is
+/// kept in memory.
 pub(crate) fn commit(cx: &Context, fetched: Fetched) -> Result<RefreshedToken, NotRefreshed> {
     match persist(cx, || store_fetched(cx, &fetched)) {
         Ok(outcome) => committed(cx, fetched, outcome),
@@ -51,15 +52,16 @@ pub(crate) fn committed(
             Err(NotRefreshed::Moved(fetched.claim.generation))
         }
         CommitOutcome::Gone => {
-            // Revoked while the request was under way: the person said no, so the new tokens must not live on.
+            // Revoked while the request was under way: the person said no, so the new tokens must
+            // not live on.
             at_provider::end_late_tokens(cx, &fetched);
             Err(NotRefreshed::Moved(fetched.claim.generation))
         }
     }
 }
 
-/// Stores the tokens that were kept for a grant. Until they are, its old refresh token is not used: it may be
-/// good for nothing any more.
+/// Stores the tokens that were kept for a grant. Until they are, its old refresh token is not used:
+/// it may be good for nothing any more.
 pub(crate) fn save_unsaved(cx: &Context, tenant: &TenantId, grant: GrantId) -> Result<Saved, VaultError> {
     let Some(fetched) = cx.unsaved.take(tenant, grant) else {
         return Ok(Saved::Nothing);

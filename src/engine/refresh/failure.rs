@@ -14,14 +14,16 @@ use crate::protocol::TokenFailure;
 use crate::provider::RotationClass;
 use crate::vault::{Claimed, CommitOutcome, RefreshFailure, VaultError};
 
-/// How long upkeep passes over a grant that cannot be tried until somebody changes the configuration. Shorter than the
-/// horizon of upkeep: after the change the grant is refreshed before its access token expires.
+/// The time for which upkeep passes over a grant that cannot be tried until somebody changes the
+/// configuration. Shorter than the horizon of upkeep: after the change the grant is refreshed
+/// before its access token expires.
 const PASSED_OVER: Duration = Duration::from_secs(120);
 
 /// How many attempts are made within the grace period of a server whose answer was lost.
 const TRIES_WITHIN_GRACE: u32 = 4;
 
-/// After this many refusals without a reason, and this long after the access token expired, the person is told.
+/// After this many refusals without a reason, and this long after the access token expired, the
+/// person is told.
 const UNEXPLAINED_FAILURES: u32 = 5;
 const UNEXPLAINED_FOR: Duration = Duration::from_secs(24 * 3600);
 
@@ -86,8 +88,8 @@ fn rejected_for(cx: &Context, reason: NeedsConsent) -> RefreshFailure {
     }
 }
 
-/// Ends the claim of a grant that cannot be tried, so that upkeep turns to the others meanwhile. Tells the host
-/// once.
+/// Ends the claim of a grant that cannot be tried, so that upkeep turns to the others meanwhile.
+/// Tells the host once.
 pub(crate) fn pass_over(cx: &Context, claimed: &Claimed, obstacle: &Obstacle) -> Result<(), VaultError> {
     let now = cx.now();
     let grant = &claimed.grant;
@@ -146,8 +148,9 @@ fn stays_unexplained(grant: &Grant, failure: &TokenFailure, now: Timestamp) -> b
         && now.saturating_since(expired_at) >= UNEXPLAINED_FOR
 }
 
-/// What it means that the server refused the refresh token. Where an earlier request with it may have been answered
-/// and the answer was lost, and the server takes each token once, that answer held the only good token.
+/// What it means that the server refused the refresh token. Where an earlier request with it may
+/// have been answered and the answer was lost, and the server takes each token once, that answer
+/// held the only good token.
 const fn rejection(rotation: RotationClass, outcome_unknown: bool) -> NeedsConsent {
     match rotation {
         RotationClass::Static | RotationClass::OldStaysValid => NeedsConsent::Rejected,

@@ -1,9 +1,10 @@
 //! A refresh from the call to the stored token, in the order in which it happens.
 //!
-//! The grant is claimed durably, the request is sent outside any transaction, the answer is committed by
-//! compare-and-swap, and only then does anybody see the token. A caller who is late takes the token that is stored. Only
-//! a final answer to the refresh token that is still stored ends a grant. Claims belong to a grant, so several
-//! connections that use one grant are refreshed once.
+//! The grant is claimed durably, the request is sent outside any transaction, the answer is
+//! committed by compare-and-swap, and only then does anybody see the token. A caller who is late
+//! takes the token that is stored. Only a final answer to the refresh token that is still stored
+//! ends a grant. Claims belong to a grant, so several connections that use one grant are refreshed
+//! once.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -63,7 +64,8 @@ fn refresh_or_join(cx: &Context, wanted: Wanted<'_>) -> Result<CurrentToken> {
                 refresh_as_leader(cx, wanted)
             });
         match joined {
-            // The refresh that was joined replaced an older token than ours. Its token is the one to be replaced.
+            // The refresh that was joined replaced an older token than ours. Its token is the one
+            // to be replaced.
             Joined::Outcome(Ok(refreshed)) if refreshed.token.generation <= wanted.generation => {}
             Joined::Outcome(Err(NotRefreshed::Moved(from))) if from < wanted.generation => {}
             Joined::Outcome(Ok(refreshed)) if refreshed.users.contains(&wanted.connection) => {
@@ -154,8 +156,8 @@ fn perform(
         && is_lost(failure.code)
         && old_token_is_taken(issuer.server.rotation)
     {
-        // The server may have acted. It takes the same token again, so a second request finds out now what the
-        // back-off would only put off, and within the grace period, if there is one.
+        // The server may have acted. It takes the same token again, so a second request finds out
+        // now what the back-off would only put off, and within the grace period, if there is one.
         let left = deadline.saturating_duration_since(Instant::now());
         let timeout = left.min(cx.settings.token_timeout());
         if timeout >= SHORTEST_REQUEST {

@@ -53,9 +53,11 @@ impl<T: Clone> InProgress<T> {
             .contains_key(&(tenant.clone(), id))
     }
 
-    /// Runs `lead` in any case, and lets others join it unless another refresh of the grant is in progress.
+    /// Runs `lead` in any case, and lets others join it unless another refresh of the grant is in
+    /// progress.
     ///
-    /// For a caller who holds the claim already: that other refresh waits for the claim, so this call does not wait for it.
+    /// For a caller who holds the claim already: that other refresh waits for the claim, so this
+    /// call does not wait for it.
     pub(crate) fn lead(&self, tenant: &TenantId, id: GrantId, lead: impl FnOnce() -> T) -> T {
         let key = (tenant.clone(), id);
         let mut refreshes = self.refreshes.lock().unwrap_or_else(PoisonError::into_inner);
@@ -76,8 +78,8 @@ impl<T: Clone> InProgress<T> {
         outcome
     }
 
-    /// Runs `lead` if no refresh of the grant is in progress, and waits for the one in progress otherwise. If its leader
-    /// panics, one of the callers who wait becomes the leader.
+    /// Runs `lead` if no refresh of the grant is in progress, and waits for the one in progress
+    /// otherwise. If its leader panics, one of the callers who wait becomes the leader.
     pub(crate) fn join(
         &self,
         tenant: &TenantId,
@@ -150,8 +152,8 @@ impl<T: Clone> Running<T> {
     }
 }
 
-/// Ends the refresh however its leader leaves, also by a panic. Nobody could refresh a grant whose entry outlives its
-/// leader until the process restarts.
+/// Ends the refresh however its leader leaves, also by a panic. Nobody could refresh a grant whose
+/// entry outlives its leader until the process restarts.
 struct Finish<'a, T> {
     all: &'a InProgress<T>,
     key: Key,
@@ -213,7 +215,8 @@ mod tests {
             self.all.lead(&self.tenant, self.id, lead)
         }
 
-        /// Joins for half a minute, which is longer than any test runs. `None` if the deadline passed.
+        /// Joins for half a minute, which is longer than any test runs. `None` if the deadline
+        /// passed.
         fn join(&self, lead: impl Fn() -> u8) -> Option<u8> {
             self.join_until(Instant::now() + Duration::from_secs(30), lead)
         }
@@ -225,7 +228,8 @@ mod tests {
             }
         }
 
-        /// How many hold the refresh that is in progress: the list, the leader and everybody who waits.
+        /// Returns how many hold the refresh that is in progress: the list, the leader and
+        /// everybody who waits.
         fn holders(&self) -> usize {
             Arc::strong_count(&self.all.refreshes.lock().unwrap()[&(self.tenant.clone(), self.id)])
         }
@@ -244,7 +248,8 @@ mod tests {
                     waiting.fetch_add(1, Ordering::SeqCst);
                     let joined = refreshes.join(|| {
                         leads.fetch_add(1, Ordering::SeqCst);
-                        // The leader stays until everybody has come, so that a second running would show.
+                        // The leader stays until everybody has come, so that a second running would
+                        // show.
                         while waiting.load(Ordering::SeqCst) < 64 || refreshes.holders() < 65 {
                             std::thread::yield_now();
                         }

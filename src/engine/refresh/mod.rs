@@ -1,4 +1,5 @@
-//! Refreshes without losing a token. [`flow`] has the steps in their order; the other files hold one step each.
+//! Refreshes without losing a token. [`flow`] has the steps in their order; the other files hold
+//! one step each.
 
 pub(crate) mod commit;
 pub(crate) mod failure;

@@ -26,7 +26,8 @@ impl CurrentToken {
     }
 }
 
-/// The token that a refresh returned, stored before any caller sees it, and the connections that use its grant.
+/// The token that a refresh returned, stored before any caller sees it, and the connections that
+/// use its grant.
 #[derive(Debug, Clone)]
 pub(crate) struct RefreshedToken {
     pub(crate) token: CurrentToken,
@@ -36,8 +37,8 @@ pub(crate) struct RefreshedToken {
 /// The reason why a refresh returned no token.
 #[derive(Debug, Clone)]
 pub(crate) enum NotRefreshed {
-    /// Other tokens are stored than those of this generation, or the connections use another grant: each connection
-    /// reads its own.
+    /// Other tokens are stored than those of this generation, or the connections use another grant:
+    /// each connection reads its own.
     Moved(u64),
     /// Only a new consent helps.
     NeedsConsent(ConsentReason),

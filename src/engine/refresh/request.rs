@@ -93,7 +93,8 @@ pub(crate) const fn is_lost(code: FailureCode) -> bool {
     matches!(code, FailureCode::TimedOut | FailureCode::Interrupted)
 }
 
-/// Returns whether the server takes a refresh token again that it has answered once, for a while at least.
+/// Returns whether the server takes a refresh token again that it has answered once, for a while at
+/// least.
 pub(crate) const fn old_token_is_taken(rotation: RotationClass) -> bool {
     matches!(
         rotation,

@@ -1,7 +1,8 @@
 //! Trying again what a server refused, after somebody mended the true cause.
 //!
-//! Some servers answer `invalid_grant` to a wrong client secret. A fleet of connections is refused then in minutes, and
-//! nobody's consent is at fault. Their refresh tokens wait in quarantine, out of reach of `resolve`.
+//! Some servers answer `invalid_grant` to a wrong client secret. A fleet of connections is refused
+//! then in minutes, and nobody's consent is at fault. Their refresh tokens wait in quarantine, out
+//! of reach of `resolve`.
 
 use std::collections::BTreeSet;
 use std::time::Instant;
@@ -26,7 +27,8 @@ pub struct Retried {
     pub refused: usize,
     /// Grants whose server did not answer, or that somebody else is trying.
     pub failed: usize,
-    /// Where to go on, if there was more than the limit allowed: the last connection that was looked at.
+    /// Where to go on, if there was more than the limit allowed: the last connection that was
+    /// looked at.
     pub next: Option<ConnectionId>,
 }
 
@@ -75,7 +77,8 @@ pub(crate) fn retry_rejected(
             match refreshed {
                 Ok(_) => retried.restored += 1,
                 Err(Error::ConsentRequired(_)) => retried.refused += 1,
-                // The same mistake still, for all of them: there is no use in asking a thousand times.
+                // The same mistake still, for all of them: there is no use in asking a thousand
+                // times.
                 Err(error @ (Error::Vault(_) | Error::Misconfigured(_))) => return Err(error),
                 Err(_) => retried.failed += 1,
             }
@@ -84,7 +87,8 @@ pub(crate) fn retry_rejected(
     }
 }
 
-/// One page of connections, cut down to those in quarantine; with the id of its last. `None` at the end.
+/// One page of connections, cut down to those in quarantine; with the id of its last. `None` at the
+/// end.
 fn rejected(
     cx: &Context,
     operator: &Operator,

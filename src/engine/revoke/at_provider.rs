@@ -23,7 +23,8 @@ use crate::protocol::{Revocable, RevocationVerdict, revocation_requests, revocat
 use crate::provider::{Revocation, RevocationTokens, RotationClass, ServerDescriptor};
 use crate::vault::{ConnectionQuery, LateTokens, Settlement, Tokens, VaultError};
 
-/// A refusal is repeated after this time: somebody may have changed the server's mind, or its settings.
+/// A refusal is repeated after this time: somebody may have changed the server's mind, or its
+/// settings.
 const AFTER_REFUSAL: Duration = Duration::from_secs(24 * 3600);
 
 /// What one round of revocation requests gave.
@@ -48,7 +49,8 @@ pub(crate) fn end_at_provider(cx: &Context, grant: &Grant, tokens: Revocable<'_>
         Revocation::Unsupported => return AtProvider::Unsupported,
         Revocation::Endpoint { .. } | Revocation::DeleteWithBearer { .. } => {}
     }
-    // As with a refresh: tokens go only where they came from, from the client that they were issued to.
+    // As with a refresh: tokens go only where they came from, from the client that they were issued
+    // to.
     let issuer = match outlook::issuer(cx, grant.into()) {
         Ok(issuer) => issuer,
         Err(Obstacle::ClientReplaced) => {
@@ -130,8 +132,8 @@ fn present(cx: &Context, issuer: &Issuer, grant: &Grant, tokens: Revocable<'_>) 
     Round::Ended(outcome)
 }
 
-/// Ends a grant whose access token is dead, at a server that takes no other token: with one that is refreshed for
-/// the purpose.
+/// Ends a grant whose access token is dead, at a server that takes no other token: with one that is
+/// refreshed for the purpose.
 fn end_refreshed(cx: &Context, issuer: &Issuer, grant: &Grant, tokens: Revocable<'_>) -> AtProvider {
     let Some(refresh_token) = tokens.refresh_token else {
         // An access token that has expired opens nothing.
@@ -161,8 +163,8 @@ fn end_refreshed(cx: &Context, issuer: &Issuer, grant: &Grant, tokens: Revocable
         Round::Ended(outcome) => outcome,
         Round::AccessTokenRefused => AtProvider::Refused,
     };
-    // Where the old refresh token is taken again, the next attempt needs nothing else. A copy of the tokens for each
-    // attempt would multiply.
+    // Where the old refresh token is taken again, the next attempt needs nothing else. A copy of
+    // the tokens for each attempt would multiply.
     let replaced = !matches!(
         issuer.server.rotation,
         RotationClass::Static | RotationClass::OldStaysValid
@@ -205,8 +207,8 @@ fn keep_for_upkeep(cx: &Context, grant: &Grant, tokens: &Tokens) {
 pub(crate) fn end_late_tokens(cx: &Context, fetched: &Fetched) -> AtProvider {
     let mut grant = fetched.grant.clone();
     grant.generation = fetched.claim.generation.saturating_add(1);
-    // Where everything of an account ends together, it ended with the revocation that these tokens missed. A
-    // connection that was made since must not end with them.
+    // Where everything of an account ends together, it ended with the revocation that these tokens
+    // missed. A connection that was made since must not end with them.
     let others = ends_with(
         cx,
         &grant.tenant,
@@ -259,8 +261,8 @@ pub(crate) fn settlement(cx: &Context, outcome: &AtProvider, attempts: u32) -> S
     }
 }
 
-/// The live connections of an owner that end with tokens of this account and issuer, because the provider revokes
-/// the access behind all of them at once.
+/// The live connections of an owner that end with tokens of this account and issuer, because the
+/// provider revokes the access behind all of them at once.
 pub(crate) fn ends_with(
     cx: &Context,
     tenant: &TenantId,

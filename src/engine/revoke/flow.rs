@@ -62,7 +62,8 @@ fn revoke_once(
         what,
         by: Some(by),
         now,
-        // Kept sealed for upkeep in the same transaction: a crash between here and the provider loses nothing.
+        // Kept sealed for upkeep in the same transaction: a crash between here and the provider
+        // loses nothing.
         keep_until: server
             // The operator may add a server again that is not in the registry now.
             .is_none_or(|server| ends_by_program(server))
@@ -92,7 +93,8 @@ fn revoke_once(
         ended, still_used_by, ..
     } = revoked;
     for ended in ended {
-        // What was stored before must have had tokens. Where none could be opened, nobody can end them.
+        // What was stored before must have had tokens. Where none could be opened, nobody can end
+        // them.
         let unopened = ended.grant.id == connection.grant && connection.status == Status::Active;
         end(cx, &ended, unopened, tally)?;
     }
@@ -186,7 +188,8 @@ pub(crate) fn end_former(cx: &Context, tenant: &TenantId, server: &ServerDescrip
             now,
             keep_until: ends_by_program(server).then(|| now + cx.settings.revocation_patience),
         };
-        // The consent is complete. What fails here is tried again by upkeep, or when the connection is revoked.
+        // The consent is complete. What fails here is tried again by upkeep, or when the connection
+        // is revoked.
         let Ok(Some(revoked)) = cx.vault.revoke(&revoke) else {
             continue;
         };
@@ -197,7 +200,8 @@ pub(crate) fn end_former(cx: &Context, tenant: &TenantId, server: &ServerDescrip
     }
 }
 
-/// The other live connections that end with this one, because the provider revokes the access behind them all.
+/// The other live connections that end with this one, because the provider revokes the access
+/// behind them all.
 pub(crate) fn shares_fate_with(cx: &Context, connection: &Connection) -> Result<Vec<Connection>> {
     if scopes::family(cx, connection)?.len() > 1 {
         // It leaves the grant to the others: nothing is sent.

@@ -12,20 +12,22 @@ use crate::vault::Erasure;
 pub struct RevocationReport {
     /// The connection, revoked; its record stays as history.
     pub connection: Connection,
-    /// Whether every file is free of the sealed tokens. Nothing can use them either way. Pending while a reader keeps
-    /// the log, and while tokens are kept for upkeep because the provider has not answered.
+    /// Whether every file is free of the sealed tokens. Nothing can use them either way. Pending
+    /// while a reader keeps the log, and while tokens are kept for upkeep because the provider has
+    /// not answered.
     pub here: Erasure,
-    /// What became of the access at the provider: the worst outcome of all sets of tokens that ended, or that other
-    /// connections go on using it.
+    /// What became of the access at the provider: the worst outcome of all sets of tokens that
+    /// ended, or that other connections go on using it.
     pub at_provider: AtProvider,
-    /// Each set of tokens that ended: those of the grant, those of the grants that it had replaced, and those that an
-    /// earlier revocation of the connection left unconfirmed.
+    /// Each set of tokens that ended: those of the grant, those of the grants that it had replaced,
+    /// and those that an earlier revocation of the connection left unconfirmed.
     pub(crate) ended: Vec<EndedTokens>,
 }
 
 impl RevocationReport {
-    /// Returns how many sets of tokens ended that the provider has not confirmed to be dead. A connection has several sets
-    /// where later consents replaced its grant, or where an earlier revocation was not confirmed.
+    /// Returns how many sets of tokens ended that the provider has not confirmed to be dead. A
+    /// connection has several sets where later consents replaced its grant, or where an earlier
+    /// revocation was not confirmed.
     #[must_use]
     pub fn unconfirmed(&self) -> usize {
         let is_open = |ended: &&EndedTokens| {
@@ -42,7 +44,7 @@ pub struct EndedTokens {
     pub grant: GrantId,
     /// Their generation.
     pub generation: u64,
-    /// Whether they belonged to a former grant, which a later consent had replaced.
+    /// True if they belonged to a former grant, which a later consent had replaced.
     pub former: bool,
     /// What the provider said.
     pub at_provider: AtProvider,
@@ -54,34 +56,37 @@ pub struct EndedTokens {
 pub enum AtProvider {
     /// The provider confirmed that every set of tokens is dead.
     Revoked,
-    /// The provider said yes, and it is not documented that the grant ends by it. The person can make sure at this page.
+    /// The provider said yes, and it is not documented that the grant ends by it. The person can
+    /// make sure at this page.
     Attempted {
         /// The page, if there is one.
         url: Option<String>,
     },
-    /// The provider did not answer, or asks to try later. The grant may still live there; nothing here can use it.
+    /// The provider did not answer, or asks to try later. The grant may still live there; nothing
+    /// here can use it.
     Unconfirmed {
-        /// How long to wait, where that is known.
+        /// The time for which to wait, where that is known.
         retry_after: Option<Duration>,
     },
-    /// The provider refused to revoke it. The grant may still live there; nothing here can use it. The tokens are kept
-    /// sealed for a while, so that it can be tried again.
+    /// The provider refused to revoke it. The grant may still live there; nothing here can use it.
+    /// The tokens are kept sealed for a while, so that it can be tried again.
     Refused,
-    /// Nothing was sent, because the configuration does not fit the tokens any more: they go only where they came from.
-    /// They are kept sealed for upkeep, in case the operator corrects it.
+    /// Nothing was sent, because the configuration does not fit the tokens any more: they go only
+    /// where they came from. They are kept sealed for upkeep, in case the operator corrects it.
     NotAttempted(Misconfigured),
     /// The provider has no way to revoke it by program; the person can do it at this page.
     ByUser {
         /// The page.
         url: String,
     },
-    /// No way to revoke it is known: the descriptor names neither an endpoint nor a page. The grant lives on at the
-    /// provider.
+    /// No way to revoke it is known: the descriptor names neither an endpoint nor a page. The grant
+    /// lives on at the provider.
     Unsupported,
-    /// No token is held here that could be revoked: none was issued, all are dead, or an earlier answer said what became
-    /// of them.
+    /// No token is held here that could be revoked: none was issued, all are dead, or an earlier
+    /// answer said what became of them.
     NothingLeft,
-    /// Nothing was sent: these connections use the grant and go on with it. It is revoked with the last of them.
+    /// Nothing was sent: these connections use the grant and go on with it. It is revoked with the
+    /// last of them.
     StillUsedBy(Vec<ConnectionId>),
 }
 

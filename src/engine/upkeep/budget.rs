@@ -11,12 +11,14 @@ pub(crate) const STRIKES: u32 = 3;
 pub struct Budget {
     /// At most this many rows of each kind are deleted: 1000.
     pub rows: usize,
-    /// At most this many grants are refreshed, and at most this many pending revocations are tried: 100.
+    /// At most this many grants are refreshed, and at most this many pending revocations are tried:
+    /// 100.
     pub refreshes: usize,
-    /// No request is begun after this time: 30 s. One that has begun is bounded by its own deadline.
+    /// No request is begun after this time: 30 s. One that has begun is bounded by its own
+    /// deadline.
     pub time: Duration,
-    /// At most this many requests are made at a time, each on a thread of its own: 8. No server is asked by more than
-    /// half of them while another server has work too.
+    /// At most this many requests are made at a time, each on a thread of its own: 8. No server is
+    /// asked by more than half of them while another server has work too.
     pub workers: usize,
 }
 
@@ -39,7 +41,8 @@ impl Budget {
         self
     }
 
-    /// Returns the same budget with this many refreshes. Zero for a process that must not touch the network.
+    /// Returns the same budget with this many refreshes. Zero for a process that must not touch the
+    /// network.
     #[must_use]
     pub const fn refreshes(mut self, refreshes: usize) -> Self {
         self.refreshes = refreshes;
@@ -53,8 +56,8 @@ impl Budget {
         self
     }
 
-    /// Returns the same budget with this many workers. One worker makes one request after the other, on the caller's
-    /// thread; zero counts as one.
+    /// Returns the same budget with this many workers. One worker makes one request after the
+    /// other, on the caller's thread; zero counts as one.
     #[must_use]
     pub const fn workers(mut self, workers: usize) -> Self {
         self.workers = workers;

@@ -1,5 +1,6 @@
-//! Refreshes before somebody waits for them, fairly: each authorization server has its own list, and one that is slow or
-//! dead does not hold up the others. At one server, a client in trouble does not hold up the other clients.
+//! Refreshes before somebody waits for them, fairly: each authorization server has its own list,
+//! and one that is slow or dead does not hold up the others. At one server, a client in trouble
+//! does not hold up the other clients.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::atomic::Ordering;
@@ -19,8 +20,8 @@ use crate::provider::ServerDescriptor;
 use crate::trace::{self, About, Seam};
 use crate::vault::{Claimed, DueQuery, RefreshFailure};
 
-/// Access tokens that expire within this time are refreshed by upkeep: what `resolve` would call due, and a minute
-/// more, so that a turn seldom waits.
+/// Access tokens that expire within this time are refreshed by upkeep: what `resolve` would call
+/// due, and a minute more, so that a turn seldom waits.
 const HORIZON: Duration = Duration::from_secs(6 * 60);
 
 /// What was refreshed.
@@ -29,7 +30,7 @@ pub(crate) struct Refreshes {
     pub(crate) refreshed: usize,
     pub(crate) failed: usize,
     pub(crate) passed_over: usize,
-    /// Whether the budget ran out before the work did.
+    /// True if the budget ran out before the work did.
     pub(crate) spent: bool,
 }
 
@@ -40,7 +41,7 @@ struct Queue<'a> {
     claimed: VecDeque<Claimed>,
     /// Grants that this call has claimed at all.
     seen: BTreeSet<GrantId>,
-    /// How many workers are at it.
+    /// The number of workers that are at it.
     workers: usize,
     /// Requests in a row that the server did not answer.
     unanswered: u32,
@@ -55,7 +56,8 @@ struct Schedule<'a> {
     queues: Vec<Queue<'a>>,
     /// The queue whose turn is next.
     turn: usize,
-    /// How many requests were made or are being made. A grant that cannot be tried costs none.
+    /// The number of requests that were made or are being made. A grant that cannot be tried costs
+    /// none.
     requests: usize,
     done: Refreshes,
     /// The store failed: there is no use in going on.
@@ -170,7 +172,8 @@ fn next(
 /// Claims grants until some are claimed. Returns `false` if there is nothing more to be done.
 fn fill(cx: &Context, schedule: &mut Schedule<'_>, budget: Budget, workers: usize, until: Instant) -> bool {
     loop {
-        // What is claimed is refreshed, even past the time: a claim that nobody ends makes others wait.
+        // What is claimed is refreshed, even past the time: a claim that nobody ends makes others
+        // wait.
         if schedule.filled().is_some() {
             return true;
         }
@@ -209,8 +212,8 @@ fn claim_for(cx: &Context, schedule: &mut Schedule<'_>, index: usize, limit: usi
     });
     match claimed {
         Ok(claimed) => {
-            // A grant that was refreshed in this call and is due again has tokens that live shorter than the
-            // horizon. All that was due before has had its turn.
+            // A grant that was refreshed in this call and is due again has tokens that live shorter
+            // than the horizon. All that was due before has had its turn.
             let again = claimed.iter().any(|claimed| !queue.seen.insert(claimed.grant.id));
             queue.ended |= again || claimed.is_empty();
             let count = claimed.len();
@@ -338,7 +341,7 @@ fn rest_after(cx: &Context, queue: &mut Queue<'_>, lane: &Lane, trouble: Trouble
     }
 }
 
-/// Whether there was no answer: that does not depend on the client.
+/// Returns whether there was no answer: that does not depend on the client.
 const fn is_unanswered(failure: FailureCode) -> bool {
     matches!(
         failure,

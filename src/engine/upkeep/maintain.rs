@@ -1,7 +1,7 @@
 //! Upkeep, as a call that the host makes: once a minute or so, from any process.
 //!
-//! Nothing here needs to be done by one process alone. Each refresh is claimed like any other, so several processes
-//! divide the work between them.
+//! Nothing here needs to be done by one process alone. Each refresh is claimed like any other, so
+//! several processes divide the work between them.
 
 use std::time::{Duration, Instant};
 
@@ -18,29 +18,33 @@ use crate::vault::{Erasure, Retention, SweepLimits};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UpkeepReport {
-    /// How many token uses were written, for the audit and for the time of the last use.
+    /// The number of token uses that were written, for the audit and for the time of the last use.
     pub uses_recorded: usize,
-    /// How many sets of tokens were stored that could not be stored when they were fetched.
+    /// The number of sets of tokens that were stored that could not be stored when they were
+    /// fetched.
     pub tokens_saved: usize,
-    /// How many grants this call refreshed. What another caller refreshed meanwhile is not counted.
+    /// The number of grants this call refreshed. What another caller refreshed meanwhile is not
+    /// counted.
     pub refreshed: usize,
-    /// How many refreshes failed, for now or for good; each connection's health says why.
+    /// The number of refreshes failed, for now or for good; each connection's health says why.
     pub failed: usize,
-    /// How many grants were passed over because the configuration does not fit them. Their health names the remedy.
+    /// The number of grants that were passed over because the configuration does not fit them.
+    /// Their health names the remedy.
     pub passed_over: usize,
-    /// How many pending revocations were settled at their provider.
+    /// The number of pending revocations that were settled at their provider.
     pub revocations_settled: usize,
-    /// How many expired consent requests were deleted.
+    /// The number of expired consent requests that were deleted.
     pub consents_purged: usize,
-    /// How many refused refresh tokens were erased at the end of their quarantine.
+    /// The number of refused refresh tokens that were erased at the end of their quarantine.
     pub quarantines_ended: usize,
-    /// How many former grants were deleted because their tokens are dead.
+    /// The number of former grants that were deleted because their tokens are dead.
     pub former_grants_purged: usize,
-    /// How many entries of the audit were deleted because they are too old.
+    /// The number of entries of the audit that were deleted because they are too old.
     pub audit_entries_pruned: usize,
     /// Whether every file is free of erased secrets.
     pub residue: Erasure,
-    /// When to call again: at once if the budget ran out and something was done, else in a minute.
+    /// The time when to call again: at once if the budget ran out and something was done, else in a
+    /// minute.
     pub next: Duration,
 }
 
@@ -69,7 +73,8 @@ pub(crate) fn maintain(cx: &Context, budget: Budget) -> Result<UpkeepReport> {
     let uses_recorded = failure.keep(uses::record_gathered(cx));
     let swept = failure.keep(cx.vault.sweep(&SweepLimits {
         now,
-        // A used consent is remembered for one more lifetime, so that a late replay is told from a guess.
+        // A used consent is remembered for one more lifetime, so that a late replay is told from a
+        // guess.
         consents_before: now.saturating_sub(cx.settings.consent_lifetime),
         retention: Retention {
             uses: cx.settings.use_retention,

@@ -19,7 +19,7 @@ use crate::vault::{PendingRevocation, Settlement, VaultError};
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Drained {
     pub(crate) settled: usize,
-    /// Whether the budget ran out before the work did.
+    /// True if the budget ran out before the work did.
     pub(crate) spent: bool,
 }
 
@@ -32,8 +32,8 @@ struct Work {
     failure: Option<VaultError>,
 }
 
-/// Tries what earlier attempts left open. A server that does not answer a client is not asked by it for the rest of the
-/// call.
+/// Tries what earlier attempts left open. A server that does not answer a client is not asked by it
+/// for the rest of the call.
 pub(crate) fn drain_outbox(cx: &Context, budget: Budget, until: Instant) -> Result<Drained> {
     let limit = budget.refreshes;
     // Each worker gets to all that it has taken before the lease ends.

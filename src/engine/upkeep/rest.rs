@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use crate::model::{FailureCode, ServerId, Timestamp};
 
-/// For how long, at first and at most. Shorter than the horizon: a server that recovers is asked before the tokens
-/// expire.
+/// For how long, at first and at most. Shorter than the horizon: a server that recovers is asked
+/// before the tokens expire.
 const REST: Duration = Duration::from_secs(15);
 const LONGEST_REST: Duration = Duration::from_secs(120);
 
@@ -15,8 +15,8 @@ const LONGEST_REST: Duration = Duration::from_secs(120);
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Lane {
     pub(crate) server: ServerId,
-    /// The client, where tenants can have their own: its id, and the check of its registration and of the endpoint.
-    /// Two registrations with the same id and other secrets are two clients.
+    /// The client, where tenants can have their own: its id, and the check of its registration and
+    /// of the endpoint. Two registrations with the same id and other secrets are two clients.
     pub(crate) client: Option<(String, u16)>,
 }
 

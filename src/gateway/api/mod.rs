@@ -109,12 +109,13 @@ impl Inner {
     }
 }
 
-/// An id as it stands in a path. One that is no id is as little there as one that is somebody else's.
+/// An id as it stands in a path. One that is no id is as little there as one that is somebody
+/// else's.
 pub(super) fn connection_id(text: &str) -> Result<ConnectionId, Refusal> {
     text.parse().map_err(|_| Refusal::not_found())
 }
 
-/// How many a page holds: what the query says, or else this many.
+/// Returns how many a page holds: what the query says, or else this many.
 fn limit(incoming: &Incoming<'_>, otherwise: usize) -> Result<usize, Refusal> {
     let Some(limit) = incoming.query("limit") else {
         return Ok(otherwise);

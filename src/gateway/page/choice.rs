@@ -53,8 +53,9 @@ impl Choice {
 }
 
 impl Inner {
-    /// Leads to the page. What it lists comes from a provider and is kept in the address, with a proof that this gateway
-    /// put it there for this person in this browser: nobody else can make the page show something.
+    /// Leads to the page. What it lists comes from a provider and is kept in the address, with a
+    /// proof that this gateway put it there for this person in this browser: nobody else can make
+    /// the page show something.
     pub(in crate::gateway) fn choice_location(
         &self,
         caller: &Caller,

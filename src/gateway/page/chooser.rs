@@ -21,7 +21,8 @@ struct ChooserPage {
     form: ForWhom,
 }
 
-/// The page between a form and the provider: a form may lead to the gateway alone, a page may lead on.
+/// The page between a form and the provider: a form may lead to the gateway alone, a page may lead
+/// on.
 #[derive(Template)]
 #[template(path = "departure.html")]
 struct DeparturePage {

@@ -128,7 +128,7 @@ impl Inner {
         }
     }
 
-    /// Whether the text stands in what a row shows.
+    /// Returns whether the text stands in what a row shows.
     fn bears(&self, connection: &Connection, text: &str) -> bool {
         let account = connection.account.as_ref();
         let name = self.provider_name(connection.provider.as_str());

@@ -69,7 +69,8 @@ impl Inner {
         Ok(answer::with_cookie(answer::html(status, html), cookie))
     }
 
-    /// The page for a request that is refused. It names the caller, if one is known, and holds no form.
+    /// The page for a request that is refused. It names the caller, if one is known, and holds no
+    /// form.
     pub(super) fn refusal_page(&self, refusal: &Refusal, caller: Option<&Caller>) -> Response<Vec<u8>> {
         let title = match refusal.status {
             StatusCode::UNAUTHORIZED => "Sign in first",

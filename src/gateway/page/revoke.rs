@@ -71,8 +71,8 @@ impl Inner {
         })
     }
 
-    /// Answers at once instead of leading on: what the provider said is kept nowhere, and is not to be faked by an
-    /// address. Loading the page again revokes what is revoked, which does nothing.
+    /// Answers at once instead of leading on: what the provider said is kept nowhere, and is not to
+    /// be faked by an address. Loading the page again revokes what is revoked, which does nothing.
     pub(in crate::gateway) fn revoke_by_form(
         &self,
         caller: &Caller,
@@ -155,8 +155,8 @@ impl Inner {
         }
     }
 
-    /// The other connections in reach that end with this one, at servers where one grant stands behind all
-    /// connections of an account.
+    /// The other connections in reach that end with this one, at servers where one grant stands
+    /// behind all connections of an account.
     fn siblings(&self, caller: &Caller, connection: &Connection) -> Result<Vec<Connection>> {
         let registry = self.connections.registry();
         let wide = registry

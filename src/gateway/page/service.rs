@@ -1,4 +1,5 @@
-//! `GET /connect?provider=…`: one service, the values that it needs, and the services that can share its consent.
+//! `GET /connect?provider=…`: one service, the values that it needs, and the services that can
+//! share its consent.
 
 use askama::Template;
 use http::{Response, StatusCode};
@@ -84,8 +85,8 @@ impl ParameterRule {
         }
     }
 
-    /// The pattern for a browser to check. What people write around a value, and values that are brought into a form of
-    /// their own, are for the rule itself to judge.
+    /// The pattern for a browser to check. What people write around a value, and values that are
+    /// brought into a form of their own, are for the rule itself to judge.
     fn html_pattern(&self) -> Option<String> {
         let plain = matches!(
             self.kind,
@@ -99,8 +100,9 @@ impl ParameterRule {
     }
 }
 
-/// Whether browsers read a pattern as this crate does. They read sets of characters in another way (the flag `v`), in
-/// which many characters have to be escaped, and complain about a pattern that they cannot read.
+/// Returns whether browsers read a pattern as this crate does. They read sets of characters in
+/// another way (the flag `v`), in which many characters have to be escaped, and complain about a
+/// pattern that they cannot read.
 fn is_portable(pattern: &str) -> bool {
     if pattern.contains("(?") {
         return false;
@@ -144,7 +146,7 @@ impl Inner {
             .filter(|rule| rule.source == ParameterSource::Host)
     }
 
-    /// Whether a person can enter values for a service.
+    /// Returns whether a person can enter values for a service.
     pub(super) fn takes_values(&self, provider: &Provider) -> bool {
         self.entered(provider).next().is_some()
     }
@@ -157,7 +159,8 @@ impl Inner {
         self.render_service(caller, incoming, StatusCode::OK, provider, form, None)
     }
 
-    /// The same page for a form that has a mistake: the mistake stands beside its field, and what was entered stays.
+    /// The same page for a form that has a mistake: the mistake stands beside its field, and what
+    /// was entered stays.
     pub(in crate::gateway) fn corrected_page(
         &self,
         caller: &Caller,
@@ -260,7 +263,7 @@ impl Inner {
 }
 
 impl ServicePage {
-    /// Whether a new connection is made, whose owner and name can be chosen.
+    /// Returns whether a new connection is made, whose owner and name can be chosen.
     fn is_new(&self) -> bool {
         self.carried.iter().all(|(name, _)| *name == "return_to")
     }

@@ -1,4 +1,5 @@
-//! Services that share one consent: those that go with a service, and those that can be added to a connection.
+//! Services that share one consent: those that go with a service, and those that can be added to a
+//! connection.
 
 use super::view::Card;
 use crate::gateway::refusal::Refusal;

@@ -14,7 +14,7 @@ const SHOWN: usize = 50;
 /// The end of a connection's trail.
 pub(super) struct Trail {
     pub(super) steps: Vec<Step>,
-    /// Whether there are older ones.
+    /// True if there are older ones.
     pub(super) more: bool,
 }
 

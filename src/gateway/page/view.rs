@@ -146,7 +146,7 @@ impl ConnectionView {
         }
     }
 
-    /// Whether reconnecting is what helps.
+    /// Returns whether reconnecting is what helps.
     pub(super) fn wants_consent(&self) -> bool {
         !self.revoked && (self.health.tone == "bad" || !self.missing.is_empty())
     }
@@ -177,9 +177,10 @@ pub(super) struct Card {
     pub(super) initial: String,
     pub(super) hue: u8,
     pub(super) scopes: Vec<ScopeView>,
-    /// Where it is connected with values of its own, or together with others, if there is something to choose.
+    /// Where it is connected with values of its own, or together with others, if there is something
+    /// to choose.
     pub(super) options: Option<String>,
-    /// Whether its box is ticked.
+    /// True if its box is ticked.
     pub(super) ticked: bool,
 }
 

@@ -25,7 +25,7 @@ impl Words {
     }
 }
 
-/// How a connection fares.
+/// Returns how a connection fares.
 pub(super) fn health(state: &HealthState, connection: &Connection, provider: &str, now: Timestamp) -> Words {
     match *state {
         HealthState::Healthy { expires_in: None } => {
@@ -127,7 +127,7 @@ fn need(reason: NeedsConsent, provider: &str) -> String {
     }
 }
 
-/// Why a consent became necessary, told afterwards.
+/// Returns why a consent became necessary, told afterwards.
 pub(super) const fn past_need(reason: NeedsConsent) -> &'static str {
     match reason {
         NeedsConsent::Rejected => "the access was removed there, or had grown too old",

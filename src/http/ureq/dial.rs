@@ -1,4 +1,5 @@
-//! Names to addresses, and addresses to connections: one address after the other, the two families in turn.
+//! Names to addresses, and addresses to connections: one address after the other, the two families
+//! in turn.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,7 +14,7 @@ use ureq::unversioned::transport::{
 
 use super::failure::Unconnected;
 
-/// How long a family of addresses that failed is tried last.
+/// The time for which a family of addresses that failed is tried last.
 const AVOIDED: Duration = Duration::from_secs(10 * 60);
 
 /// The least time that an address is given, while any is left.
@@ -92,7 +93,7 @@ fn to_one<'a>(
     }
 }
 
-/// How much of the time for the connection is left; `None` if it has no bound.
+/// Returns how much of the time for the connection is left; `None` if it has no bound.
 pub(super) fn remaining(details: &ConnectionDetails<'_>) -> Option<Duration> {
     let time::Duration::Exact(bound) = details.timeout.after else {
         return None;
@@ -119,16 +120,17 @@ impl Family {
 
 /// When connections by each family last failed where the other family succeeded.
 ///
-/// A network may drop all packets of one family. Each request has its own connection, so without this memory each would wait
-/// for the dead family again.
+/// A network may drop all packets of one family. Each request has its own connection, so without
+/// this memory each would wait for the dead family again.
 #[derive(Debug, Default)]
 struct Families {
     failed: Mutex<[Option<Instant>; 2]>,
 }
 
 impl Families {
-    /// Connects to the first address that can be reached, within the bound. An address is given half of the time that is
-    /// left, the last one all of it. Otherwise the last failure; `None` if there was no time for an attempt.
+    /// Connects to the first address that can be reached, within the bound. An address is given
+    /// half of the time that is left, the last one all of it. Otherwise the last failure; `None` if
+    /// there was no time for an attempt.
     fn reach<T, E>(
         &self,
         addresses: &[SocketAddr],
@@ -161,8 +163,8 @@ impl Families {
         Err(failure)
     }
 
-    /// The addresses in the order in which they are tried: the families in turn, beginning with the first address. A family
-    /// that failed lately comes after the other.
+    /// The addresses in the order in which they are tried: the families in turn, beginning with the
+    /// first address. A family that failed lately comes after the other.
     fn order(&self, addresses: &[SocketAddr], now: Instant) -> Vec<SocketAddr> {
         let Some(first) = addresses.first().map(Family::of) else {
             return Vec::new();
@@ -188,7 +190,8 @@ impl Families {
         failed[family as usize].is_some_and(|at| now.saturating_duration_since(at) < AVOIDED)
     }
 
-    /// One address was reached after others had failed. If they are of the other family alone, that family is avoided.
+    /// One address was reached after others had failed. If they are of the other family alone, that
+    /// family is avoided.
     fn learn(&self, failed: &[SocketAddr], reached: SocketAddr, now: Instant) {
         let works = Family::of(&reached);
         let mut known = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
@@ -233,7 +236,8 @@ mod tests {
             .collect()
     }
 
-    /// A network in which one family is dead: its packets are lost, and an attempt takes all of its time.
+    /// A network in which one family is dead: its packets are lost, and an attempt takes all of its
+    /// time.
     struct Network {
         dead: Cell<Option<Family>>,
         clock: Cell<Instant>,
@@ -249,7 +253,7 @@ mod tests {
             }
         }
 
-        /// Whether a request connects, and which families it tried.
+        /// Returns whether a request connects, and which families it tried.
         fn reach(&self, families: &Families, addresses: &[SocketAddr]) -> (bool, Vec<Family>) {
             self.tried.borrow_mut().clear();
             let begun = self.clock.get();

@@ -23,7 +23,8 @@ impl From<Unconnected> for ureq::Error {
     }
 }
 
-/// What went wrong. `sent` says whether the body began to go out; a request without one leaves that open.
+/// What went wrong. `sent` says whether the body began to go out; a request without one leaves that
+/// open.
 ///
 /// In doubt the server may have acted: a request that is believed unsent is sent again.
 pub(super) fn failure(error: &ureq::Error, sent: Option<bool>) -> HttpError {
@@ -49,7 +50,7 @@ pub(super) fn failure(error: &ureq::Error, sent: Option<bool>) -> HttpError {
     }
 }
 
-/// Whether the error can only have come before there was a connection.
+/// Returns whether the error can only have come before there was a connection.
 fn precedes_connection(error: &ureq::Error) -> bool {
     match error {
         ureq::Error::ConnectionFailed
@@ -61,7 +62,8 @@ fn precedes_connection(error: &ureq::Error) -> bool {
     }
 }
 
-/// Whether the answer has more headers than are read. `ureq` does not export the type of the error.
+/// Returns whether the answer has more headers than are read. `ureq` does not export the type of
+/// the error.
 fn has_too_many_headers(error: &impl std::fmt::Debug) -> bool {
     format!("{error:?}") == "HttpParseTooManyHeaders"
 }

@@ -82,7 +82,7 @@ impl<In: Transport> Connector<In> for Tls {
     }
 }
 
-/// Why the handshake failed.
+/// Returns why the handshake failed.
 fn failure(error: std::io::Error) -> ureq::Error {
     let refused = error
         .get_ref()

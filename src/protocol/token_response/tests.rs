@@ -210,7 +210,8 @@ fn answers_as_servers_write_them() {
             r#"{"ok":true,"access_token":"at","error":null}"#,
             Ok("at - - -"),
         ),
-        // Refusals: the standard one, Fitbit's, ClickUp's, empty, HTML, with the secret in its text.
+        // Refusals: the standard one, Fitbit's, ClickUp's, empty, HTML, with the secret in its
+        // text.
         (400, JSON, r#"{"error":"invalid_grant"}"#, Err(F::GrantRejected)),
         (
             400,
@@ -290,7 +291,8 @@ fn tokens_are_opaque_up_to_64_kib() {
     }
 }
 
-/// Whatever a server adds to an answer, writes twice or writes strangely, the tokens in it are not lost.
+/// Whatever a server adds to an answer, writes twice or writes strangely, the tokens in it are not
+/// lost.
 #[test]
 fn no_other_member_costs_the_tokens() {
     let members = [

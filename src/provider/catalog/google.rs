@@ -32,7 +32,8 @@ const SHARED: &str = "https://www.googleapis.com";
 
 /// Google's authorization server.
 ///
-/// While the consent screen is in status *Testing*, refresh tokens die after seven days, whatever is set here.
+/// While the consent screen is in status *Testing*, refresh tokens die after seven days, whatever
+/// is set here.
 #[must_use]
 pub fn google() -> AuthorizationServer {
     // https://developers.google.com/identity/protocols/oauth2/web-server
@@ -41,23 +42,25 @@ pub fn google() -> AuthorizationServer {
         "https://accounts.google.com/o/oauth2/v2/auth",
         "https://oauth2.googleapis.com/token",
     );
-    // https://accounts.google.com/.well-known/openid-configuration
-    // `iss` comes back since 2026 without being advertised, and not for every account (observed): so it is compared
-    // where it is present, and not required.
+    // https://accounts.google.com/.well-known/openid-configuration `iss` comes back since 2026
+    // without being advertised, and not for every account (observed): so it is compared where it is
+    // present, and not required.
     server.issuer = Some("https://accounts.google.com".into());
     // https://developers.google.com/identity/protocols/oauth2/web-server#offline
     // Without `prompt=consent` a second consent of the same person brings no refresh token.
     server.authorization_parameters = [("access_type", "offline"), ("prompt", "consent")]
         .map(|(name, value)| (name.into(), value.into()))
         .into();
-    // https://developers.google.com/identity/protocols/oauth2/web-server#incrementalAuth
-    // Sent where a grant is to be extended, and never else: it unites all that the account granted to this client.
+    // https://developers.google.com/identity/protocols/oauth2/web-server#incrementalAuth Sent where
+    // a grant is to be extended, and never else: it unites all that the account granted to this
+    // client.
     server.extending_parameters = [("include_granted_scopes".into(), "true".into())].into();
-    // https://developers.google.com/identity/protocols/oauth2#expiration: dead after six months unused.
+    // https://developers.google.com/identity/protocols/oauth2#expiration: dead after six months
+    // unused.
     server.rotation = RotationClass::Static;
     server.refresh_token_idle = Some(days(180));
-    // https://developers.google.com/identity/protocols/oauth2/web-server#tokenrevoke
-    // It removes the person's grant for this client: siblings of the same account end too (effect documented, its
+    // https://developers.google.com/identity/protocols/oauth2/web-server#tokenrevoke It removes the
+    // person's grant for this client: siblings of the same account end too (effect documented, its
     // exact reach is not).
     server.revocation = Revocation::Endpoint {
         url: "https://oauth2.googleapis.com/revoke".into(),
@@ -65,8 +68,8 @@ pub fn google() -> AuthorizationServer {
         tokens: RevocationTokens::Either,
         grant_wide: true,
     };
-    // https://developers.google.com/identity/protocols/oauth2/scopes#openid-connect
-    // `email` and `profile` are answered as `https://www.googleapis.com/auth/userinfo.…` (observed).
+    // https://developers.google.com/identity/protocols/oauth2/scopes#openid-connect `email` and
+    // `profile` are answered as `https://www.googleapis.com/auth/userinfo.…` (observed).
     server.unechoed_scopes = vec!["email".into(), "profile".into()];
     // https://developers.google.com/identity/protocols/oauth2/native-app#redirect-uri_loopback
     server.redirects.loopback = Loopback::Any;
@@ -81,7 +84,7 @@ pub fn google() -> AuthorizationServer {
 }
 
 // https://developers.google.com/identity/openid-connect/openid-connect#obtaininguserprofileinformation
-/// Whose account it is, for every service.
+/// Returns whose account it is, for every service.
 fn userinfo() -> AccountEndpoint {
     account(
         "https://openidconnect.googleapis.com/v1/userinfo",
@@ -119,7 +122,8 @@ fn service(
     Provider(provider)
 }
 
-/// Gmail: read, write, send and label, not delete for good. A *restricted* scope: Google reviews the app.
+/// Gmail: read, write, send and label, not delete for good. A *restricted* scope: Google reviews
+/// the app.
 #[must_use]
 pub fn gmail() -> Provider {
     service(
@@ -194,8 +198,8 @@ pub fn google_tasks() -> Provider {
     )
 }
 
-/// Google Drive, the whole of it: a *restricted* scope. `drive.file` alone reaches only what the app itself made or
-/// the person opened with it, and needs no review.
+/// Google Drive, the whole of it: a *restricted* scope. `drive.file` alone reaches only what the
+/// app itself made or the person opened with it, and needs no review.
 #[must_use]
 pub fn google_drive() -> Provider {
     service(
@@ -238,7 +242,8 @@ pub fn youtube() -> Provider {
     )
 }
 
-/// Fitbit data, through the Google Health API: Fitbit's own API and OAuth server were shut down in November 2026.
+/// Fitbit data, through the Google Health API: Fitbit's own API and OAuth server were shut down in
+/// November 2026.
 #[must_use]
 pub fn fitbit() -> Provider {
     // https://developers.google.com/health/scopes: reading and writing are separate scopes.

@@ -1,4 +1,5 @@
-//! Health and lifestyle: Oura Ring, Spotify and Samsung SmartThings. Fitbit is a service of Google's.
+//! Health and lifestyle: Oura Ring, Spotify and Samsung SmartThings. Fitbit is a service of
+//! Google's.
 
 use super::build::{account, days, provider, provider_id, scopes, server, server_id};
 use crate::provider::{
@@ -20,10 +21,12 @@ pub const SMARTTHINGS: &str = "smartthings";
 /// The group that the services are shown under.
 const GROUP: &str = "Health & lifestyle";
 
-/// Oura's authorization server, for apps registered in the current portal. The old endpoints refuse those.
+/// Oura's authorization server, for apps registered in the current portal. The old endpoints refuse
+/// those.
 #[must_use]
 pub fn oura_server() -> AuthorizationServer {
-    // The discovery document at this host (read in September 2026); Oura's own page still shows the old endpoints.
+    // The discovery document at this host (read in September 2026); Oura's own page still shows the
+    // old endpoints.
     let mut server = server(
         OURA,
         "https://moi.ouraring.com/oauth/v2/ext/oauth-authorize",
@@ -133,7 +136,8 @@ pub fn oura_legacy() -> Provider {
 /// SmartThings' authorization server.
 #[must_use]
 pub fn smartthings_server() -> AuthorizationServer {
-    // https://developer.smartthings.com/docs/service-integrations/oauth. Two older addresses lead to the same server.
+    // https://developer.smartthings.com/docs/service-integrations/oauth. Two older addresses lead
+    // to the same server.
     let mut server = server(
         SMARTTHINGS,
         "https://api.smartthings.com/v1/oauth/authorize",
@@ -142,15 +146,16 @@ pub fn smartthings_server() -> AuthorizationServer {
     server.client_authentication = ClientAuthentication::BasicWithClientId;
     // PKCE is not documented for these apps.
     server.pkce = Pkce::Refused;
-    // https://developer.smartthings.com/docs/service-integrations/token-management: 30 days, both new at each refresh.
+    // https://developer.smartthings.com/docs/service-integrations/token-management: 30 days, both
+    // new at each refresh.
     server.rotation = RotationClass::SingleUse;
     server.refresh_token_idle = Some(days(30));
     server.parameters = vec![
         ParameterRule::new("installed_app_id", ParameterKind::Word)
             .source(ParameterSource::TokenAnswer("/installed_app_id".into())),
     ];
-    // There is no RFC 7009 endpoint: deleting the installed app ends the grant (the official sample does it; whether
-    // `w:installedapps` is needed is not documented).
+    // There is no RFC 7009 endpoint: deleting the installed app ends the grant (the official sample
+    // does it; whether `w:installedapps` is needed is not documented).
     server.revocation = Revocation::DeleteWithBearer {
         url: "https://api.smartthings.com/v1/installedapps/{installed_app_id}".into(),
     };
@@ -196,8 +201,8 @@ pub fn smartthings() -> Provider {
 /// Spotify's accounts service.
 #[must_use]
 pub fn spotify_accounts() -> AuthorizationServer {
-    // https://developer.spotify.com/documentation/web-api/tutorials/code-flow
-    // The discovery document names another authorization endpoint, for OpenID Connect; this is the Web API's.
+    // https://developer.spotify.com/documentation/web-api/tutorials/code-flow The discovery
+    // document names another authorization endpoint, for OpenID Connect; this is the Web API's.
     let mut server = server(
         SPOTIFY,
         "https://accounts.spotify.com/authorize",
@@ -205,12 +210,12 @@ pub fn spotify_accounts() -> AuthorizationServer {
     );
     server.issuer = Some("https://accounts.spotify.com".into());
     server.client_authentication = ClientAuthentication::Basic;
-    // https://developer.spotify.com/blog/2026-06-18-refresh-token-expiration: six months from the consent,
-    // whatever is done; the refresh answers without a refresh token.
+    // https://developer.spotify.com/blog/2026-06-18-refresh-token-expiration: six months from the
+    // consent, whatever is done; the refresh answers without a refresh token.
     server.rotation = RotationClass::Static;
     server.refresh_token_lifetime = Some(days(180));
-    // https://accounts.spotify.com/.well-known/openid-configuration; not on the developer site, so one source. The
-    // person can do it at https://www.spotify.com/account/apps/.
+    // https://accounts.spotify.com/.well-known/openid-configuration; not on the developer site, so
+    // one source. The person can do it at https://www.spotify.com/account/apps/.
     server.revocation = Revocation::Endpoint {
         url: "https://accounts.spotify.com/oauth2/revoke/v1".into(),
         authentication: RevocationAuth::Basic,
@@ -262,8 +267,9 @@ pub fn spotify() -> Provider {
         "user-read-playback-state",
         "user-modify-playback-state",
     ]));
-    // https://developer.spotify.com/documentation/web-api/references/changes/may-2026: `account_id` is the stable
-    // one. No scope is needed for id and name; without `user-read-email` there is no e-mail address.
+    // https://developer.spotify.com/documentation/web-api/references/changes/may-2026: `account_id`
+    // is the stable one. No scope is needed for id and name; without `user-read-email` there is no
+    // e-mail address.
     provider.account = Some(account(
         "https://api.spotify.com/v1/me",
         &["/account_id", "/id"],

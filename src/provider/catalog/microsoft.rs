@@ -17,8 +17,9 @@ pub const ONEDRIVE: &str = "onedrive";
 /// Microsoft To Do.
 pub const MICROSOFT_TODO: &str = "microsoft-todo";
 
-/// The Microsoft identity platform, in the global cloud. The parameter `tenant` chooses who may sign in:
-/// `common` (anybody, the default), `organizations`, `consumers`, or a tenant's id or domain.
+/// The Microsoft identity platform, in the global cloud. The parameter `tenant` chooses who may
+/// sign in: `common` (anybody, the default), `organizations`, `consumers`, or a tenant's id or
+/// domain.
 #[must_use]
 pub fn microsoft() -> AuthorizationServer {
     // https://learn.microsoft.com/entra/identity-platform/v2-oauth2-auth-code-flow
@@ -29,39 +30,43 @@ pub fn microsoft() -> AuthorizationServer {
     );
     // https://learn.microsoft.com/entra/identity-platform/v2-protocols#endpoints
     server.parameters = vec![ParameterRule::new("tenant", ParameterKind::Word).default_value("common")];
-    // The issuer of `common` is the literal `https://login.microsoftonline.com/{tenantid}/v2.0`: no fixed string.
+    // The issuer of `common` is the literal `https://login.microsoftonline.com/{tenantid}/v2.0`: no
+    // fixed string.
     server.issuer_policy = IssuerPolicy::Ignored;
-    // No `prompt`: what offline access needs is a scope here, and `prompt=consent` shuts out people whose
-    // administrator consented for them.
+    // No `prompt`: what offline access needs is a scope here, and `prompt=consent` shuts out people
+    // whose administrator consented for them.
     server.authorization_parameters = [("response_mode".into(), "query".into())].into();
     // https://learn.microsoft.com/entra/identity-platform/v2-oauth2-auth-code-flow#refresh-the-access-token
     server.refresh_parameters = [("scope".into(), "{scope}".into())].into();
     // https://learn.microsoft.com/entra/identity-platform/v2-oauth2-auth-code-flow#error-codes-for-token-endpoint-errors
-    // A refresh that meets a new policy (a second factor, a new consent) can only be mended by the person.
+    // A refresh that meets a new policy (a second factor, a new consent) can only be mended by the
+    // person.
     server.dead_grants = ["interaction_required", "consent_required"]
         .map(|code| DeadGrant {
             status: None,
             error: Some(code.into()),
         })
         .into();
-    // https://learn.microsoft.com/entra/identity-platform/refresh-tokens: 90 days, begun anew by each use; the
-    // old one is not revoked. (24 hours, not begun anew, for single-page redirect URIs.)
+    // https://learn.microsoft.com/entra/identity-platform/refresh-tokens: 90 days, begun anew by
+    // each use; the old one is not revoked. (24 hours, not begun anew, for single-page redirect
+    // URIs.)
     server.rotation = RotationClass::OldStaysValid;
     server.refresh_token_idle = Some(days(90));
-    // There is no RFC 7009 endpoint. `revokeSignInSessions` ends every session of the person in every app.
+    // There is no RFC 7009 endpoint. `revokeSignInSessions` ends every session of the person in
+    // every app.
     server.revocation = Revocation::ByUser {
         url: "https://myapps.microsoft.com".into(),
     };
-    // https://learn.microsoft.com/entra/identity-platform/scopes-oidc
-    // Scopes may come back with the resource before them and in other letter case; these four do not come back
-    // (observed).
+    // https://learn.microsoft.com/entra/identity-platform/scopes-oidc Scopes may come back with the
+    // resource before them and in other letter case; these four do not come back (observed).
     server.scope_prefix = Some("https://graph.microsoft.com/".into());
     server.scopes_ignore_case = true;
     server.unechoed_scopes = ["offline_access", "openid", "profile", "email"]
         .map(Into::into)
         .into();
-    // https://learn.microsoft.com/entra/identity-platform/reply-url#localhost-exceptions
-    // The port is ignored for `localhost`; `127.0.0.1` needs an edit of the manifest, `[::1]` is not supported.
+    // https://learn.microsoft.com/entra/identity-platform/reply-url#localhost-exceptions The port
+    // is ignored for `localhost`; `127.0.0.1` needs an edit of the manifest, `[::1]` is not
+    // supported.
     server.redirects.loopback = Loopback::Localhost;
     server.register_at = Some("https://entra.microsoft.com".into());
     server.notes = vec![
@@ -95,7 +100,8 @@ fn service(id: &str, name: &str, [wanted, read_only, least]: [&[&str]; 3]) -> Pr
     Provider(provider)
 }
 
-/// Outlook Mail: read, write and send. The `.Shared` scopes are left out: personal accounts refuse them.
+/// Outlook Mail: read, write and send. The `.Shared` scopes are left out: personal accounts refuse
+/// them.
 #[must_use]
 pub fn outlook_mail() -> Provider {
     service(
@@ -125,8 +131,8 @@ pub fn outlook_calendar() -> Provider {
 
 /// OneDrive: the person's own files, read and write.
 ///
-/// Downloads and upload sessions answer with URLs on other hosts that carry their own permission: the token
-/// does not go there.
+/// Downloads and upload sessions answer with URLs on other hosts that carry their own permission:
+/// the token does not go there.
 #[must_use]
 pub fn onedrive() -> Provider {
     service(

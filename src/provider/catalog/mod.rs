@@ -1,8 +1,9 @@
 //! The services that come with the crate.
 //!
-//! Each field that is not obvious carries the link to where it is documented; a word says so where it rests on one
-//! source or on observation. Descriptors are documents: write one out with serde, change a member, set `replaces_builtin`,
-//! read it again, and add it with [`ConnectionsBuilder::provider`](crate::connections::ConnectionsBuilder::provider).
+//! Each field that is not obvious carries the link to where it is documented; a word says so where
+//! it rests on one source or on observation. Descriptors are documents: write one out with serde,
+//! change a member, set `replaces_builtin`, read it again, and add it with
+//! [`ConnectionsBuilder::provider`](crate::connections::ConnectionsBuilder::provider).
 //!
 //! ```
 //! use valetkey::catalog;

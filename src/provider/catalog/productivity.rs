@@ -1,4 +1,5 @@
-//! Productivity: Todoist, Asana, Jira Cloud, ClickUp and GitLab, each with its own authorization server.
+//! Productivity: Todoist, Asana, Jira Cloud, ClickUp and GitLab, each with its own authorization
+//! server.
 
 use std::time::Duration;
 
@@ -30,22 +31,24 @@ const GROUP: &str = "Productivity";
 /// Todoist's authorization server.
 #[must_use]
 pub fn todoist_server() -> AuthorizationServer {
-    // https://developer.todoist.com/api/v1/#tag/Authorization
-    // The guide's hosts; the discovery document and the official SDK still name todoist.com for both.
+    // https://developer.todoist.com/api/v1/#tag/Authorization The guide's hosts; the discovery
+    // document and the official SDK still name todoist.com for both.
     let mut server = server(
         TODOIST,
         "https://app.todoist.com/oauth/authorize",
         "https://api.todoist.com/oauth/access_token",
     );
-    // https://todoist.com/.well-known/oauth-authorization-server. That `iss` comes back rests on one copy of it.
+    // https://todoist.com/.well-known/oauth-authorization-server. That `iss` comes back rests on
+    // one copy of it.
     server.issuer = Some("https://todoist.com".into());
     // The request wants commas; the answer has spaces.
     server.scope_separator = ",".into();
-    // New apps (mid-2026 on) have tokens of one hour and single-use refresh tokens; one used again within about 60 s
-    // answers with the same access token and no refresh token (the grace period rests on one source). Older apps
-    // have tokens that do not expire and no refresh token.
+    // New apps (mid-2026 on) have tokens of one hour and single-use refresh tokens; one used again
+    // within about 60 s answers with the same access token and no refresh token (the grace period
+    // rests on one source). Older apps have tokens that do not expire and no refresh token.
     server.rotation = RotationClass::Grace(Duration::from_secs(60));
-    // https://developer.todoist.com/api/v1/: RFC 7009 with Basic; a refresh token is answered with 403.
+    // https://developer.todoist.com/api/v1/: RFC 7009 with Basic; a refresh token is answered with
+    // 403.
     server.revocation = Revocation::Endpoint {
         url: "https://api.todoist.com/api/v1/revoke".into(),
         authentication: RevocationAuth::Basic,
@@ -64,8 +67,8 @@ pub fn todoist_server() -> AuthorizationServer {
     AuthorizationServer(server)
 }
 
-/// The hosts under which older clients reached Todoist, and its tokens without an end. For grants that came from
-/// there: tokens stay with the endpoint that issued them.
+/// The hosts under which older clients reached Todoist, and its tokens without an end. For grants
+/// that came from there: tokens stay with the endpoint that issued them.
 #[must_use]
 pub fn todoist_legacy_server() -> AuthorizationServer {
     let AuthorizationServer(mut server) = todoist_server();
@@ -112,8 +115,9 @@ pub fn todoist() -> Provider {
     Provider(provider)
 }
 
-/// Asana's authorization server. The parameter `scope_mode` says how the app is registered: `granular` (the default, and
-/// what new apps are) or `full`. The wrong one is refused with `forbidden_scopes`, both ways.
+/// Asana's authorization server. The parameter `scope_mode` says how the app is registered:
+/// `granular` (the default, and what new apps are) or `full`. The wrong one is refused with
+/// `forbidden_scopes`, both ways.
 #[must_use]
 pub fn asana_server() -> AuthorizationServer {
     // https://developers.asana.com/docs/oauth
@@ -127,17 +131,19 @@ pub fn asana_server() -> AuthorizationServer {
     let modes = ["granular", "full"].map(Into::into).into();
     server.parameters =
         vec![ParameterRule::new("scope_mode", ParameterKind::OneOf(modes)).default_value("granular")];
-    // Documented as lasting until the person removes it; the refresh answers without a refresh token.
+    // Documented as lasting until the person removes it; the refresh answers without a refresh
+    // token.
     server.rotation = RotationClass::Static;
-    // https://developers.asana.com/docs/oauth#token-deauthorization-endpoint: credentials in the body, refresh tokens
-    // alone; its access tokens die with it.
+    // https://developers.asana.com/docs/oauth#token-deauthorization-endpoint: credentials in the
+    // body, refresh tokens alone; its access tokens die with it.
     server.revocation = Revocation::Endpoint {
         url: "https://app.asana.com/-/oauth_revoke".into(),
         authentication: RevocationAuth::Post,
         tokens: RevocationTokens::Refresh,
         grant_wide: false,
     };
-    // The documentation wants https for everything but native apps; plain http to loopback is not documented.
+    // The documentation wants https for everything but native apps; plain http to loopback is not
+    // documented.
     server.redirects.loopback = Loopback::Refused;
     server.access_page = Some("https://app.asana.com/0/my-apps".into());
     server.register_at = Some("https://app.asana.com/0/my-apps".into());
@@ -215,20 +221,21 @@ pub fn atlassian() -> AuthorizationServer {
             .pattern(r"^https://[a-z0-9-]+\.(atlassian\.net|jira\.com)$"),
         ParameterRule::new("cloud_id", ParameterKind::Word).source(ParameterSource::Discovery),
     ];
-    // Ten minutes in which the old refresh token is taken still, and in which the old access token is dead already; 90 days
-    // unused, 365 days in all (Atlassian's staff).
+    // Ten minutes in which the old refresh token is taken still, and in which the old access token
+    // is dead already; 90 days unused, 365 days in all (Atlassian's staff).
     server.rotation = RotationClass::Grace(Duration::from_secs(600));
     server.refresh_token_idle = Some(days(90));
     server.refresh_token_lifetime = Some(days(365));
-    // A dead refresh token is answered with 403, `unauthorized_client` or `invalid_grant` (observed). The status alone is
-    // also what the firewall in front of the server answers with.
+    // A dead refresh token is answered with 403, `unauthorized_client` or `invalid_grant`
+    // (observed). The status alone is also what the firewall in front of the server answers with.
     server.dead_grants = ["unauthorized_client", "invalid_grant"]
         .map(|code| DeadGrant {
             status: Some(403),
             error: Some(code.into()),
         })
         .into();
-    // In the metadata of another issuer of Atlassian's, and not in the documentation of these apps: best effort.
+    // In the metadata of another issuer of Atlassian's, and not in the documentation of these apps:
+    // best effort.
     server.revocation = Revocation::Endpoint {
         url: "https://auth.atlassian.com/oauth/revoke".into(),
         authentication: RevocationAuth::Post,
@@ -249,14 +256,16 @@ pub fn atlassian() -> AuthorizationServer {
 
 /// Jira Cloud: issues, read and write.
 ///
-/// A person may have several sites: name one by the parameter `site_url`, else the consent fails where there are several.
+/// A person may have several sites: name one by the parameter `site_url`, else the consent fails
+/// where there are several.
 #[must_use]
 pub fn jira() -> Provider {
     let mut provider = provider(JIRA, ATLASSIAN, "Jira Cloud", GROUP, Vec::new());
     provider.api_hosts = vec![ApiHost::under("https://api.atlassian.com", "/ex/jira/{cloud_id}")];
     // Tokens do not work at the site's own host.
     provider.api_base = Some("https://api.atlassian.com/ex/jira/{cloud_id}/rest/api/3".into());
-    // https://developer.atlassian.com/cloud/jira/platform/scopes-for-oauth-2-3LO-and-forge-apps/: the classic ones.
+    // https://developer.atlassian.com/cloud/jira/platform/scopes-for-oauth-2-3LO-and-forge-apps/:
+    // the classic ones.
     provider.default_scopes = scopes(&["read:jira-work", "write:jira-work"]);
     provider.tiers.read_write = Some(scopes(&["read:jira-work", "write:jira-work"]));
     provider.tiers.read_only = Some(scopes(&["read:jira-work"]));
@@ -304,7 +313,8 @@ pub fn clickup_server() -> AuthorizationServer {
     AuthorizationServer(server)
 }
 
-/// ClickUp: all that the person may do in the workspaces that they pick. There are no scopes, so none is sent.
+/// ClickUp: all that the person may do in the workspaces that they pick. There are no scopes, so
+/// none is sent.
 #[must_use]
 pub fn clickup() -> Provider {
     let hosts = vec![ApiHost::under("https://api.clickup.com", "/api")];
@@ -336,8 +346,8 @@ pub fn gitlab_server() -> AuthorizationServer {
     server.refresh_parameters = [("redirect_uri".into(), "{redirect_uri}".into())].into();
     // Same page: a refresh invalidates both tokens of the old pair.
     server.rotation = RotationClass::SingleUse;
-    // https://docs.gitlab.com/api/oauth2/#revoke-a-token. Doorkeeper ends the record of the token it is given;
-    // whether the other one of the pair dies is not documented, so both are sent.
+    // https://docs.gitlab.com/api/oauth2/#revoke-a-token. Doorkeeper ends the record of the token
+    // it is given; whether the other one of the pair dies is not documented, so both are sent.
     server.revocation = Revocation::Endpoint {
         url: "{base_url}/oauth/revoke".into(),
         authentication: RevocationAuth::Post,

@@ -20,8 +20,9 @@ pub struct Endpoints {
     pub revocation: Option<Url>,
 }
 
-/// A parameter of a connection that does not fit the descriptor: it is missing, or its value may not stand where the
-/// descriptor puts it. A stored value fits unless the descriptor has changed since.
+/// A parameter of a connection that does not fit the descriptor: it is missing, or its value may
+/// not stand where the descriptor puts it. A stored value fits unless the descriptor has changed
+/// since.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(clippy::exhaustive_structs, reason = "plain data")]
 pub struct UnfitParameter {
@@ -56,7 +57,8 @@ impl CompiledServer {
     ///
     /// # Errors
     ///
-    /// [`UnfitParameter`] names the first value that is missing or may not stand in the URL of an endpoint.
+    /// [`UnfitParameter`] names the first value that is missing or may not stand in the URL of an
+    /// endpoint.
     pub fn check<'a>(&'a self, values: &'a Parameters) -> Result<CheckedParameters<'a>, UnfitParameter> {
         let templates = self.endpoint_templates();
         let optional = |template: &'a Option<Template>| {
@@ -100,7 +102,8 @@ impl<'a> CheckedParameters<'a> {
         self.values
     }
 
-    /// The endpoints that receive codes, secrets, verifiers and refresh tokens, and the one to which the person is sent.
+    /// The endpoints that receive codes, secrets, verifiers and refresh tokens, and the one to
+    /// which the person is sent.
     pub(super) fn places(&self) -> impl Iterator<Item = &Expanded<'a>> {
         let required = [&self.authorization, &self.token];
         required.into_iter().chain(&self.refresh).chain(&self.revocation)

@@ -11,7 +11,8 @@ use crate::provider::registered_base::RegisteredBase;
 use crate::provider::template::Expanded;
 use crate::provider::{ClientRegistration, ParameterKind, ParameterRule, ParameterSource, Transport};
 
-/// A client registration that was checked against its server. The registration is what it dereferences to.
+/// A client registration that was checked against its server. The registration is what it
+/// dereferences to.
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
     registration: Arc<ClientRegistration>,
@@ -36,10 +37,10 @@ impl Client {
         Self { registration, bases }
     }
 
-    /// Checks that every endpoint whose host comes from a value belongs to the client, and that no value makes a host
-    /// inside a network. `given` are the values that the host of this library has just passed on, perhaps from a person:
-    /// they are not trusted, wherever the rule says that the value comes from. Of the provider's URLs, those are checked
-    /// whose values are known.
+    /// Checks that every endpoint whose host comes from a value belongs to the client, and that no
+    /// value makes a host inside a network. `given` are the values that the host of this library
+    /// has just passed on, perhaps from a person: they are not trusted, wherever the rule says that
+    /// the value comes from. Of the provider's URLs, those are checked whose values are known.
     pub(crate) fn check_instance(
         &self,
         parameters: &CheckedParameters<'_>,
@@ -104,7 +105,7 @@ impl Values<'_> {
         rules.iter().find(|rule| rule.name == name)
     }
 
-    /// Whether the descriptor lists the value: as one of a closed set, or as the default.
+    /// Returns whether the descriptor lists the value: as one of a closed set, or as the default.
     fn is_from_descriptor(&self, name: &str) -> bool {
         let (Some(rule), Some(value)) = (self.rule(name), self.parameters.values().get(name)) else {
             return false;
@@ -116,7 +117,8 @@ impl Values<'_> {
         matches!(rule.kind, ParameterKind::OneOf(_)) || is_default()
     }
 
-    /// Whether the descriptor lists the value, or the server has said it: that server has the secrets already.
+    /// Returns whether the descriptor lists the value, or the server has said it: that server has
+    /// the secrets already.
     fn is_set_elsewhere(&self, name: &str) -> bool {
         let by_server = self.rule(name).is_some_and(|rule| {
             matches!(

@@ -43,7 +43,8 @@ impl CompiledProvider {
     ///
     /// # Errors
     ///
-    /// [`InvalidDescriptor`] for the first that cannot be read. A descriptor that was validated has none.
+    /// [`InvalidDescriptor`] for the first that cannot be read. A descriptor that was validated has
+    /// none.
     pub fn compile(provider: Provider) -> Result<Self, InvalidDescriptor> {
         let descriptor = &provider.0;
         let id = descriptor.id.as_str();
@@ -78,14 +79,15 @@ impl CompiledProvider {
         &self.provider
     }
 
-    /// Whether the access token of a connection with these parameters may be sent to `url`.
+    /// Returns whether the access token of a connection with these parameters may be sent to `url`.
     ///
-    /// The URL must be https (http only where the descriptor itself names a loopback origin), have the same scheme, host
-    /// and port as an [`ApiHost`](crate::provider::data::ApiHost) (or as the API base, where none is listed), no user, and a
-    /// path under its prefix, whole segments compared.
-    /// A path that some server may read otherwise is refused: one with a dot segment behind an encoding (`..%2f`,
-    /// `%252e%252e`, `..;`, `..%20`), a control character (`%00`), ill-formed UTF-8 (`%c0%ae`), an escape such as `%u002e`,
-    /// or more than eight layers of percent-encoding.
+    /// The URL must be https (http only where the descriptor itself names a loopback origin), have
+    /// the same scheme, host and port as an [`ApiHost`](crate::provider::data::ApiHost) (or as the
+    /// API base, where none is listed), no user, and a path under its prefix, whole segments
+    /// compared. A path that some server may read otherwise is refused: one with a dot segment
+    /// behind an encoding (`..%2f`, `%252e%252e`, `..;`, `..%20`), a control character (`%00`),
+    /// ill-formed UTF-8 (`%c0%ae`), an escape such as `%u002e`, or more than eight layers of
+    /// percent-encoding.
     #[must_use]
     pub fn allows(&self, url: &Url, parameters: &Parameters) -> bool {
         let below = |base: &Url, prefix: &str| {
@@ -107,19 +109,20 @@ impl CompiledProvider {
         })
     }
 
-    /// Where the API begins for a connection with these parameters, if the descriptor says and the values are known.
+    /// Returns where the API begins for a connection with these parameters, if the descriptor says
+    /// and the values are known.
     #[must_use]
     pub fn api_base(&self, parameters: &Parameters) -> Option<Url> {
         self.api_base.as_ref()?.expand(parameters).ok()
     }
 
-    /// Where to ask whose account it is, if the descriptor says and the values are known.
+    /// Returns where to ask whose account it is, if the descriptor says and the values are known.
     #[must_use]
     pub fn account_url(&self, parameters: &Parameters) -> Option<Url> {
         self.account.as_ref()?.expand(parameters).ok()
     }
 
-    /// Where to ask which sites the person has, if the descriptor says.
+    /// Returns where to ask which sites the person has, if the descriptor says.
     pub(crate) const fn discovery_template(&self) -> Option<&Template> {
         self.discovery.as_ref()
     }
@@ -144,8 +147,9 @@ impl CompiledProvider {
         &self.authorization_parameters
     }
 
-    /// Adds [`api_headers`](ProviderDescriptor::api_headers) and [`api_query`](ProviderDescriptor::api_query) to a request to the API of a
-    /// connection with these parameters. What the request has already stays; what has no value is left out.
+    /// Adds [`api_headers`](ProviderDescriptor::api_headers) and
+    /// [`api_query`](ProviderDescriptor::api_query) to a request to the API of a connection with
+    /// these parameters. What the request has already stays; what has no value is left out.
     pub(crate) fn add_to_request(
         &self,
         parameters: &Parameters,

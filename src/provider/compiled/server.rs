@@ -43,7 +43,8 @@ impl CompiledServer {
     ///
     /// # Errors
     ///
-    /// [`InvalidDescriptor`] for the first that cannot be read. A descriptor that was validated has none.
+    /// [`InvalidDescriptor`] for the first that cannot be read. A descriptor that was validated has
+    /// none.
     pub fn compile(server: AuthorizationServer) -> Result<Self, InvalidDescriptor> {
         let descriptor = server.0;
         let read = |field, text: &String| template(descriptor.id.as_str(), field, text);

@@ -6,8 +6,8 @@ use crate::provider::compiled::server::CompiledServer;
 use crate::provider::{InvalidParameter, ParameterProblem, ParameterSource, Pointer, Transport};
 
 impl CompiledServer {
-    /// The parameters of a connection: checked, cut to their kept form, with the defaults for those not given. Those
-    /// that come from elsewhere than the host may be missing still.
+    /// The parameters of a connection: checked, cut to their kept form, with the defaults for those
+    /// not given. Those that come from elsewhere than the host may be missing still.
     ///
     /// # Errors
     ///
@@ -15,9 +15,10 @@ impl CompiledServer {
     ///
     /// # Security
     ///
-    /// A base URL may name any host here. [`ClientRegistration::for_base_urls`](crate::provider::ClientRegistration::for_base_urls)
-    /// decides which of them receive secrets; hosts inside a network are refused unless it lists them. Both are checked
-    /// before a request is sent, not by this method.
+    /// A base URL may name any host here.
+    /// [`ClientRegistration::for_base_urls`](crate::provider::ClientRegistration::for_base_urls)
+    /// decides which of them receive secrets; hosts inside a network are refused unless it lists
+    /// them. Both are checked before a request is sent, not by this method.
     pub fn complete_parameters(
         &self,
         given: &Parameters,
@@ -60,7 +61,8 @@ impl CompiledServer {
     ///
     /// # Errors
     ///
-    /// [`InvalidParameter`] if one is not allowed by its rule. One that is missing is not an error here.
+    /// [`InvalidParameter`] if one is not allowed by its rule. One that is missing is not an error
+    /// here.
     pub(crate) fn captured_from_callback<'v>(
         &self,
         found: impl Fn(&str) -> Option<&'v str>,
@@ -76,7 +78,8 @@ impl CompiledServer {
     ///
     /// # Errors
     ///
-    /// [`InvalidParameter`] if one is not allowed by its rule. One that is missing is not an error here.
+    /// [`InvalidParameter`] if one is not allowed by its rule. One that is missing is not an error
+    /// here.
     pub(crate) fn captured_from_answer(
         &self,
         found: impl Fn(&Pointer) -> Option<String>,

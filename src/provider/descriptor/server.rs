@@ -6,12 +6,14 @@ use crate::model::ServerId;
 use crate::provider::unreadable::read;
 use crate::provider::{InvalidDescriptor, ServerDescriptor};
 
-/// An authorization server, as data. Several providers may share one; client registrations are kept by it.
+/// An authorization server, as data. Several providers may share one; client registrations are kept
+/// by it.
 ///
-/// A descriptor is a document: [`from_json`](Self::from_json) reads one, and so does any other format of serde. Each
-/// deviation of a server from the standards is a member of the document. `docs/descriptors.md` describes them all, and
-/// `docs/descriptor.schema.json` is their schema. URLs are templates: `{name}` stands for a value of the connection with a
-/// rule in `parameters`. Everything is checked once, when the connections are built.
+/// A descriptor is a document: [`from_json`](Self::from_json) reads one, and so does any other
+/// format of serde. Each deviation of a server from the standards is a member of the document.
+/// `docs/descriptors.md` describes them all, and `docs/descriptor.schema.json` is their schema.
+/// URLs are templates: `{name}` stands for a value of the connection with a rule in `parameters`.
+/// Everything is checked once, when the connections are built.
 ///
 /// ```
 /// use valetkey::provider::AuthorizationServer;
@@ -33,8 +35,8 @@ use crate::provider::{InvalidDescriptor, ServerDescriptor};
 pub struct AuthorizationServer(pub(crate) ServerDescriptor);
 
 impl AuthorizationServer {
-    /// Makes a server that keeps to the standards: `client_secret_post`, PKCE, space-separated scopes, form bodies, unknown
-    /// rotation (so the strictest), no revocation endpoint.
+    /// Makes a server that keeps to the standards: `client_secret_post`, PKCE, space-separated
+    /// scopes, form bodies, unknown rotation (so the strictest), no revocation endpoint.
     #[must_use]
     pub fn new(
         id: ServerId,
@@ -44,14 +46,15 @@ impl AuthorizationServer {
         Self(ServerDescriptor::new(id, authorization_endpoint, token_endpoint))
     }
 
-    /// Reads a server from a JSON document. What the document does not say is as in [`new`](Self::new). Members that are
-    /// not known are refused. Whether the values make sense is checked when the connections are built, and by
+    /// Reads a server from a JSON document. What the document does not say is as in
+    /// [`new`](Self::new). Members that are not known are refused. Whether the values make sense is
+    /// checked when the connections are built, and by
     /// [`DescriptorFile::validate`](crate::provider::DescriptorFile::validate).
     ///
     /// # Errors
     ///
-    /// [`InvalidDescriptor`] names the line and the column at which the document cannot be read, and what is expected
-    /// there.
+    /// [`InvalidDescriptor`] names the line and the column at which the document cannot be read,
+    /// and what is expected there.
     pub fn from_json(document: &str) -> Result<Self, InvalidDescriptor> {
         read(document)
     }
@@ -64,7 +67,8 @@ impl AuthorizationServer {
         self
     }
 
-    /// Sets what stands between scopes in the authorization request. A space unless set; some servers want a comma.
+    /// Sets what stands between scopes in the authorization request. A space unless set; some
+    /// servers want a comma.
     #[must_use]
     pub fn scope_separator(mut self, separator: impl Into<String>) -> Self {
         self.0.scope_separator = separator.into();
@@ -72,14 +76,16 @@ impl AuthorizationServer {
     }
 
     /// Adds a place where the tokens will be used: a `resource` of every request
-    /// ([RFC 8707](https://www.rfc-editor.org/rfc/rfc8707#section-2)), an absolute URI without a fragment.
+    /// ([RFC 8707](https://www.rfc-editor.org/rfc/rfc8707#section-2)), an absolute URI without a
+    /// fragment.
     #[must_use]
     pub fn resource(mut self, resource: impl Into<String>) -> Self {
         self.0.resources.push(resource.into());
         self
     }
 
-    /// Lets this descriptor take the place of the built-in one with its id. Without it, such an id is a mistake.
+    /// Lets this descriptor take the place of the built-in one with its id. Without it, such an id
+    /// is a mistake.
     #[must_use]
     pub const fn replaces_builtin(mut self) -> Self {
         self.0.replaces_builtin = true;

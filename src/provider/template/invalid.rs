@@ -18,7 +18,8 @@ pub(crate) enum InvalidTemplate {
     /// A character that a URL parser would quietly rewrite, or that may not stand in a URL.
     #[error("has the character {0:?}, which may not stand there: percent-encode it, or leave it out")]
     Character(char),
-    /// A placeholder touches literal text of the host: `https://api{x}` could become a foreign domain.
+    /// A placeholder touches literal text of the host: `https://api{x}` could become a foreign
+    /// domain.
     #[error("{{{0}}} must be a whole label of the host, or have a fixed domain of two labels behind it")]
     Host(String),
     /// The text behind a base URL does not begin a path: `{base_url}.evil` would be another host.

@@ -135,8 +135,8 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// Each `{name}` in a value stands for a parameter of the connection, or for something that is known where the value
-    /// is sent.
+    /// Each `{name}` in a value stands for a parameter of the connection, or for something that is
+    /// known where the value is sent.
     fn values(
         &self,
         field: &'static str,
@@ -185,7 +185,7 @@ impl Check<'_> {
     }
 }
 
-/// Whether a descriptor may set the header.
+/// Returns whether a descriptor may set the header.
 fn is_free(name: &str, but: &[&str]) -> bool {
     HeaderName::from_bytes(name.as_bytes()).is_ok_and(|name| {
         let name = name.as_str();

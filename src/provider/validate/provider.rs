@@ -71,7 +71,8 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// A path alone is resolved against the API base; where no host allows it, no such request would be sent.
+    /// A path alone is resolved against the API base; where no host allows it, no such request
+    /// would be sent.
     fn coverage(&self, provider: &ProviderDescriptor) -> Result<(), InvalidDescriptor> {
         let provider = CompiledProvider::compile(Provider(provider.clone()))?;
         let uncovered = self.stand_ins().into_iter().any(|values| {

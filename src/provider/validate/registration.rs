@@ -14,8 +14,8 @@ pub(in crate::provider) fn registration(
     if registration.client_id.is_empty() {
         return Err(invalid("client_id", DescriptorProblem::Empty));
     }
-    // A value from a file or an environment variable often has a line break or quotes around it. The server would
-    // refuse it only after the person has given consent.
+    // A value from a file or an environment variable often has a line break or quotes around it.
+    // The server would refuse it only after the person has given consent.
     if is_wrapped(&registration.client_id) {
         return Err(invalid("client_id", DescriptorProblem::Wrapped));
     }
@@ -52,7 +52,7 @@ pub(in crate::provider) fn registration(
     }
 }
 
-/// Whether blanks or quotes are around a value that belong to the place it was read from.
+/// Returns whether blanks or quotes are around a value that belong to the place it was read from.
 fn is_wrapped(value: &str) -> bool {
     let is_quoted = |quote: char| value.len() > 1 && value.starts_with(quote) && value.ends_with(quote);
     value.trim() != value || is_quoted('"') || is_quoted('\'')

@@ -25,7 +25,8 @@ impl Check<'_> {
         }
     }
 
-    /// One of the two is not true: where consents share a grant, ending an old one ends the new one.
+    /// One of the two is not true: where consents share a grant, ending an old one ends the new
+    /// one.
     pub(super) fn separate_grants(&self) -> Result<(), InvalidDescriptor> {
         let server = self.server;
         let is_shared = matches!(server.revocation, Revocation::Endpoint { grant_wide: true, .. })
@@ -79,7 +80,8 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// The endpoints are URLs with each default in its place. `1.2.3.999` is a word, and not a host.
+    /// The endpoints are URLs with each default in its place. `1.2.3.999` is a word, and not a
+    /// host.
     pub(super) fn defaults(&self) -> Result<(), InvalidDescriptor> {
         let server = CompiledServer::compile(AuthorizationServer(self.server.clone()))?;
         let [mut values, _] = self.stand_ins();

@@ -44,7 +44,8 @@ const BEHIND_HOST: Place = Place {
 };
 
 impl Check<'_> {
-    /// Expands the template with a stand-in for each placeholder, which must have a rule that fits its place.
+    /// Expands the template with a stand-in for each placeholder, which must have a rule that fits
+    /// its place.
     pub(super) fn template(&self, field: &'static str, text: &str) -> Result<Url, InvalidDescriptor> {
         let template = Template::parse(text).map_err(|problem| self.error(field, problem.into()))?;
         let mut first = None;
@@ -124,7 +125,8 @@ impl Check<'_> {
         }
     }
 
-    /// An endpoint that is needed before the consent: it has an alternative whose values are all known by then.
+    /// An endpoint that is needed before the consent: it has an alternative whose values are all
+    /// known by then.
     pub(super) fn early_endpoint(&self, field: &'static str, text: &str) -> Result<(), InvalidDescriptor> {
         self.endpoint(field, text)?;
         self.always_filled(field, text, |rule| {
@@ -133,14 +135,16 @@ impl Check<'_> {
         })
     }
 
-    /// A URL that is needed once the consent is complete: it has an alternative whose values are never missing.
+    /// A URL that is needed once the consent is complete: it has an alternative whose values are
+    /// never missing.
     pub(super) fn late_url(&self, field: &'static str, text: &str) -> Result<Url, InvalidDescriptor> {
         let url = self.template(field, text)?;
         self.always_filled(field, text, |_| None)?;
         Ok(url)
     }
 
-    /// Refuses a template of which each alternative has a value that can be missing, or that is not known in time.
+    /// Refuses a template of which each alternative has a value that can be missing, or that is not
+    /// known in time.
     fn always_filled(
         &self,
         field: &'static str,
@@ -165,7 +169,8 @@ impl Check<'_> {
         problem.map_or(Ok(()), |problem| Err(self.error(field, problem)))
     }
 
-    /// Values that fit the rules, to see what a descriptor does with them: all of them, and those that are always there.
+    /// Values that fit the rules, to see what a descriptor does with them: all of them, and those
+    /// that are always there.
     pub(super) fn stand_ins(&self) -> [Parameters; 2] {
         let all = self.server.parameters.iter().map(|rule| {
             let value = match &rule.kind {
@@ -191,7 +196,8 @@ impl Check<'_> {
             };
         };
         self.no_placeholder("issuer", issuer)?;
-        // RFC 8414 §2: https, no query, no fragment. It is compared as text, so it is not normalised here.
+        // RFC 8414 §2: https, no query, no fragment. It is compared as text, so it is not
+        // normalised here.
         let url = Url::parse(issuer).map_err(|_| self.error("issuer", InvalidTemplate::Url.into()))?;
         if !is_clean(&url) || url.query().is_some() {
             return Err(self.error("issuer", DescriptorProblem::NotBare));
@@ -200,7 +206,7 @@ impl Check<'_> {
     }
 }
 
-/// Why a name in braces has no rule.
+/// Returns why a name in braces has no rule.
 pub(super) fn without_rule(name: &str) -> DescriptorProblem {
     if is_credential(name) {
         DescriptorProblem::Credential(name.into())

@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 
-/// Appends the value: a letter for its kind, then its length or the number of its parts as u64, then these. Two values
-/// that differ never come out alike, and no value is the beginning of another.
+/// Appends the value: a letter for its kind, then its length or the number of its parts as u64,
+/// then these. Two values that differ never come out alike, and no value is the beginning of
+/// another.
 pub(super) fn encode(value: &Value, out: &mut Vec<u8>) {
     match value {
         Value::Null => out.push(b'n'),
@@ -28,7 +29,8 @@ pub(super) fn encode(value: &Value, out: &mut Vec<u8>) {
         Value::Object(members) => {
             out.push(b'o');
             encode_count(members.len(), out);
-            // Sorted here: whether the map is depends on a feature of `serde_json` that anybody may turn on.
+            // Sorted here: whether the map is depends on a feature of `serde_json` that anybody may
+            // turn on.
             let mut members: Vec<_> = members.iter().collect();
             members.sort_unstable_by_key(|(name, _)| *name);
             for (name, member) in members {

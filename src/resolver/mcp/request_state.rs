@@ -1,4 +1,5 @@
-//! `requestState`: what comes back from a client as it was sent, and is text from an attacker until it opens.
+//! `requestState`: what comes back from a client as it was sent, and is text from an attacker until
+//! it opens.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -32,7 +33,7 @@ const FIXED: usize = 8 + ID + 3 * DIGEST;
 /// The most consents that one state names.
 const MAX_CONSENTS: usize = 64;
 
-/// How long a state is good unless it is said otherwise.
+/// The time for which a state is good unless it is said otherwise.
 const LIFETIME: Duration = Duration::from_secs(3600);
 
 /// The members of a request's parameters that belong to the protocol: they differ when the same
@@ -115,7 +116,8 @@ pub enum RequestStateError {
 }
 
 impl RequestStateKey {
-    /// The key that is derived from this one, by HKDF: the vault's master key, or one of its own, read as that is read.
+    /// The key that is derived from this one, by HKDF: the vault's master key, or one of its own,
+    /// read as that is read.
     #[must_use]
     pub fn of(key: &MasterKey) -> Self {
         Self {
@@ -176,7 +178,8 @@ impl RequestStateKey {
     ///
     /// # Errors
     ///
-    /// [`RequestStateError`] says what is wrong with it. One that was made for somebody or something else stays good for them.
+    /// [`RequestStateError`] says what is wrong with it. One that was made for somebody or
+    /// something else stays good for them.
     pub fn open(
         &self,
         turn: &Turn,

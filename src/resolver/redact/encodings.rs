@@ -156,8 +156,8 @@ const fn digit(value: u8) -> u8 {
     b"0123456789abcdef"[value as usize]
 }
 
-/// The characters of base64 that hold bits of the token alone, with this number of bytes before it in what was encoded: they
-/// decide how its bits fall on characters.
+/// The characters of base64 that hold bits of the token alone, with this number of bytes before it
+/// in what was encoded: they decide how its bits fall on characters.
 fn base64(token: &[u8], before: usize) -> Text {
     let mut shifted = Zeroizing::new(Vec::with_capacity(before + token.len()));
     shifted.resize(before, 0);

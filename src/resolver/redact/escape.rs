@@ -10,13 +10,13 @@ const LONGEST: usize = 24;
 pub(super) enum Dialect {
     /// Percent-encoding, backslash escapes and HTML entities.
     Plain,
-    /// The same, quoted-printable, where `=` begins an escape, and tags without attributes, such as `<wbr>`. Only for text
-    /// whose punctuation does not matter: a token may hold a `=` of its own.
+    /// The same, quoted-printable, where `=` begins an escape, and tags without attributes, such as
+    /// `<wbr>`. Only for text whose punctuation does not matter: a token may hold a `=` of its own.
     Mail,
 }
 
-/// Undoes escapes. What an escape stands for is read again as if it had stood there, so that text that was encoded twice
-/// is undone twice.
+/// Undoes escapes. What an escape stands for is read again as if it had stood there, so that text
+/// that was encoded twice is undone twice.
 #[derive(Debug)]
 pub(super) struct Layer {
     dialect: Dialect,
@@ -34,12 +34,12 @@ impl Layer {
         }
     }
 
-    /// Whether a byte would pass unchanged.
+    /// Returns whether a byte would pass unchanged.
     pub(super) fn passes(&self, byte: u8) -> bool {
         self.held == 0 && !self.begins(byte)
     }
 
-    /// Where the text begins that has been read and not handed on.
+    /// Returns where the text begins that has been read and not handed on.
     pub(super) fn held_from(&self) -> Option<usize> {
         (self.held > 0).then_some(self.pending[0].begin)
     }
@@ -74,7 +74,8 @@ impl Layer {
         self.held = 0;
         let begin = self.pending[0].begin;
         for &byte in decoded {
-            // The first of them may begin an escape, which then is the only one held: this goes one level deep.
+            // The first of them may begin an escape, which then is the only one held: this goes one
+            // level deep.
             self.hold(
                 Unit {
                     byte,
@@ -90,8 +91,9 @@ impl Layer {
         matches!(byte, b'%' | b'\\' | b'&') || (matches!(byte, b'=' | b'<') && self.dialect == Dialect::Mail)
     }
 
-    /// Whether this blank may stand within the escape that is held: escapes are wrapped like any other text. Those of
-    /// quoted-printable are not, and a line break after `=` is an escape itself.
+    /// Returns whether this blank may stand within the escape that is held: escapes are wrapped
+    /// like any other text. Those of quoted-printable are not, and a line break after `=` is an
+    /// escape itself.
     fn is_wrapped_by(&self, blank: u8) -> bool {
         match (self.pending[0].byte, self.held) {
             (_, 0) | (b'&', 1) | (b'<', _) => false,
@@ -194,7 +196,8 @@ fn until(end: u8, radix: u32, number: &[Unit]) -> Found {
     }
 }
 
-/// A named character reference: none stands for a letter or a digit. `&amp;` and its like may begin another escape.
+/// A named character reference: none stands for a letter or a digit. `&amp;` and its like may begin
+/// another escape.
 fn entity(rest: &[Unit]) -> Found {
     let (name, last) = match rest {
         [name @ .., last] if last.byte == b';' => (name, true),

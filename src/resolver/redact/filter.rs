@@ -1,4 +1,5 @@
-//! Whether a text can hold a token at all, found out in a small part of the time that a search takes.
+//! Whether a text can hold a token at all, found out in a small part of the time that a search
+//! takes.
 
 use std::fmt;
 
@@ -13,15 +14,17 @@ const PIECE: usize = 8;
 
 /// The pieces of the endings of all encodings.
 ///
-/// Every encoding that is compared by its letters ends in 16 or more of them. Of 16 letters in a row, 8 begin at a multiple
-/// of 8, wherever they stand in a text. So it is enough to look at each eighth piece of the text. Tokens of one issuer often
-/// begin alike; they end apart.
+/// Every encoding that is compared by its letters ends in 16 or more of them. Of 16 letters in a
+/// row, 8 begin at a multiple of 8, wherever they stand in a text. So it is enough to look at each
+/// eighth piece of the text. Tokens of one issuer often begin alike; they end apart.
 pub(crate) struct Filter {
     /// In order.
     pieces: Zeroizing<Vec<u64>>,
-    /// A bit for each piece, by a part of its product with a large number: most pieces of a text have none.
+    /// A bit for each piece, by a part of its product with a large number: most pieces of a text
+    /// have none.
     bits: Zeroizing<Vec<u64>>,
-    /// Whether there are encodings that are compared by other characters as well. Then every text is suspect.
+    /// True if there are encodings that are compared by other characters as well. Then every text
+    /// is suspect.
     always: bool,
 }
 
@@ -59,7 +62,7 @@ impl Filter {
         Some(Self { pieces, bits, always })
     }
 
-    /// Whether the text may hold a token. If not, a search finds none.
+    /// Returns whether the text may hold a token. If not, a search finds none.
     pub(crate) fn suspects(&self, text: &[u8]) -> bool {
         self.always
             || self.suspects_as_it_stands(text)
@@ -138,7 +141,8 @@ impl<'a> Letters<'a> {
         }
     }
 
-    /// Adds the byte if it is a letter or a digit. Without a branch: what a text goes on with cannot be foreseen.
+    /// Adds the byte if it is a letter or a digit. Without a branch: what a text goes on with
+    /// cannot be foreseen.
     #[inline]
     fn read(&mut self, byte: u8) {
         let letter = LETTERS[usize::from(byte)];
@@ -174,7 +178,8 @@ const LETTERS: [u8; 256] = {
     letters
 };
 
-/// The place of a piece among the bits. Letters differ in their low bits, so these are spread over the product.
+/// The place of a piece among the bits. Letters differ in their low bits, so these are spread over
+/// the product.
 fn bit_of(piece: u64) -> usize {
     (piece.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - BITS.trailing_zeros())) as usize
 }

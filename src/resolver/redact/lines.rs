@@ -1,4 +1,5 @@
-//! What programs put around text line by line: colours, line numbers, and the margins of hexadecimal dumps.
+//! What programs put around text line by line: colours, line numbers, and the margins of
+//! hexadecimal dumps.
 
 use super::unit::Unit;
 
@@ -32,7 +33,7 @@ enum Sequence {
 }
 
 impl Terminal {
-    /// Whether an ordinary byte would pass.
+    /// Returns whether an ordinary byte would pass.
     pub(super) fn passes(&self) -> bool {
         self.state == Sequence::None
     }
@@ -96,12 +97,12 @@ impl Margins {
         }
     }
 
-    /// Whether an ordinary byte would pass.
+    /// Returns whether an ordinary byte would pass.
     pub(super) fn passes(&self) -> bool {
         self.state == Margin::Line
     }
 
-    /// Where the text begins that has been read and not handed on.
+    /// Returns where the text begins that has been read and not handed on.
     pub(super) fn held_from(&self) -> Option<usize> {
         (self.held > 0).then_some(self.pending[0].begin)
     }

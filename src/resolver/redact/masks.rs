@@ -1,4 +1,5 @@
-//! What stands for tokens in text: every encoding of each, searched for in one pass for each reading.
+//! What stands for tokens in text: every encoding of each, searched for in one pass for each
+//! reading.
 
 use std::borrow::Cow;
 use std::fmt;

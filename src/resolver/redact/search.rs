@@ -18,8 +18,9 @@ const WIDEST_GAP: usize = 128;
 pub(super) struct Search {
     automaton: NFA,
     start: StateID,
-    /// Where each byte is found in the automaton's alphabet. The automaton cannot be wiped, so it is built over a random
-    /// alphabet, which can: what is left of it in freed memory is a puzzle without its key.
+    /// Where each byte is found in the automaton's alphabet. The automaton cannot be wiped, so it
+    /// is built over a random alphabet, which can: what is left of it in freed memory is a puzzle
+    /// without its key.
     alphabet: Zeroizing<[u8; 256]>,
     /// What each byte of the text is to the search.
     kinds: [Kind; 256],
@@ -69,7 +70,8 @@ impl Search {
         let longest = patterns.iter().map(|pattern| pattern.len()).max()?;
         let automaton = NFA::builder()
             .match_kind(MatchKind::Standard)
-            // A prefilter would keep copies of the tokens, and looks at the text, not at the view of it.
+            // A prefilter would keep copies of the tokens, and looks at the text, not at the view
+            // of it.
             .prefilter(false)
             .build(patterns.iter().map(|pattern| pattern.as_slice()))
             .ok()?;
@@ -116,11 +118,11 @@ pub(super) struct Track {
 #[derive(Debug)]
 struct Place {
     state: StateID,
-    /// Where in the text the last bytes of the view begin that were compared, those left out that begin nothing: as many
-    /// as the longest pattern has, or more.
+    /// Where in the text the last bytes of the view begin that were compared, those left out that
+    /// begin nothing: as many as the longest pattern has, or more.
     begins: Box<[usize]>,
     count: usize,
-    /// How many bytes were passed over since.
+    /// The number of bytes that were passed over since.
     gap: usize,
     /// Up to here, nothing is part of what may yet become a token.
     calm: usize,
@@ -179,7 +181,8 @@ impl Track {
         view.finish(&mut |unit| place.step(search, unit, found));
     }
 
-    /// The place before which no token can begin that is not found yet, all having been read up to `end`.
+    /// The place before which no token can begin that is not found yet, all having been read up to
+    /// `end`.
     pub(super) fn settled(&self, search: &Search, end: usize) -> usize {
         let Place {
             state,
@@ -245,8 +248,8 @@ impl Place {
     }
 }
 
-/// A random order of the bytes, in which those are one that the search does not tell apart: the two alphabets of base64,
-/// or the two cases.
+/// A random order of the bytes, in which those are one that the search does not tell apart: the two
+/// alphabets of base64, or the two cases.
 fn alphabet(compares: Compares) -> Zeroizing<[u8; 256]> {
     let mut alphabet = Zeroizing::new([0; 256]);
     for (byte, place) in (0..=u8::MAX).zip(alphabet.iter_mut()) {

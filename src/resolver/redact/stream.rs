@@ -10,12 +10,12 @@ use super::masks::{MASK, into_text, merge};
 use super::search::Track;
 use super::{Masks, SharedMasks};
 
-/// Masks the tokens of a turn in text that comes in pieces, as a model or a download yields it: from
-/// [`Turn::redactor`](crate::resolver::Turn::redactor).
+/// Masks the tokens of a turn in text that comes in pieces, as a model or a download yields it:
+/// from [`Turn::redactor`](crate::resolver::Turn::redactor).
 ///
-/// What may be the beginning of a token is held back until it is clear whether it is one; clean text passes almost at
-/// once. At most the longest encoding of a token is held, with up to 128 bytes between two of its characters. It knows the
-/// tokens that the turn knew when it was made.
+/// What may be the beginning of a token is held back until it is clear whether it is one; clean
+/// text passes almost at once. At most the longest encoding of a token is held, with up to 128
+/// bytes between two of its characters. It knows the tokens that the turn knew when it was made.
 pub struct Redactor {
     search: Option<Search>,
 }
@@ -52,7 +52,8 @@ impl Redactor {
         }
     }
 
-    /// As [`push`](Self::push), for bytes. Do not mix the two in one stream, unless the bytes are whole characters.
+    /// As [`push`](Self::push), for bytes. Do not mix the two in one stream, unless the bytes are
+    /// whole characters.
     pub fn push_bytes(&mut self, piece: &[u8]) -> Vec<u8> {
         match &mut self.search {
             Some(search) => search.push(piece, false),

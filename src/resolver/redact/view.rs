@@ -1,6 +1,7 @@
 //! Text as a search for tokens sees it: without blanks, with escapes undone.
 //!
-//! Nothing is copied: each byte of the view is handed on with the place in the text that it comes from.
+//! Nothing is copied: each byte of the view is handed on with the place in the text that it comes
+//! from.
 
 use super::escape::{Dialect, Layer, is_blank};
 use super::lines::{Margins, Terminal};
@@ -15,12 +16,13 @@ pub(super) enum Reading {
     UnescapedCharacters,
     /// As it stands; the search passes over all but letters and digits.
     Letters,
-    /// Escapes and quoted-printable undone, colours and margins left out; the search passes over all but letters and digits.
+    /// Escapes and quoted-printable undone, colours and margins left out; the search passes over
+    /// all but letters and digits.
     UnescapedLetters,
 }
 
 impl Reading {
-    /// Whether the search compares letters and digits alone.
+    /// Returns whether the search compares letters and digits alone.
     pub(super) const fn is_of_letters(self) -> bool {
         matches!(self, Self::Letters | Self::UnescapedLetters)
     }
@@ -28,8 +30,8 @@ impl Reading {
 
 /// Reads text byte by byte, in one of the ways.
 ///
-/// Two layers undo escapes: the second undoes what was encoded of the escapes of the first. So the view of a token is the
-/// same however much of it was encoded.
+/// Two layers undo escapes: the second undoes what was encoded of the escapes of the first. So the
+/// view of a token is the same however much of it was encoded.
 #[derive(Debug)]
 pub(super) struct View {
     reading: Reading,
@@ -37,7 +39,8 @@ pub(super) struct View {
     inner: Layer,
     terminal: Terminal,
     margins: Margins,
-    /// Whether the last byte was the escape character: a backslash after it ends a string of the terminal.
+    /// True if the last byte was the escape character: a backslash after it ends a string of the
+    /// terminal.
     escape: bool,
 }
 
@@ -58,7 +61,8 @@ impl View {
         }
     }
 
-    /// Whether nothing is held, so that bytes of a [plain run](plain_run) are handed on as they are.
+    /// Returns whether nothing is held, so that bytes of a [plain run](plain_run) are handed on as
+    /// they are.
     pub(super) fn is_idle(&self) -> bool {
         let layers = [&self.outer, &self.inner]
             .iter()
@@ -66,7 +70,8 @@ impl View {
         layers && self.terminal.passes() && self.margins.passes() && !self.escape
     }
 
-    /// Whether bytes of a [plain run](plain_run) are handed on as they are: blanks are not where characters count.
+    /// Returns whether bytes of a [plain run](plain_run) are handed on as they are: blanks are not
+    /// where characters count.
     pub(super) fn passes_plain(&self) -> bool {
         self.reading.is_of_letters() && self.is_idle()
     }
@@ -132,7 +137,7 @@ impl View {
         }
     }
 
-    /// Where the text begins that has been read and not handed on.
+    /// Returns where the text begins that has been read and not handed on.
     pub(super) fn held_from(&self) -> Option<usize> {
         let margins = self.margins.held_from();
         margins
@@ -149,18 +154,18 @@ fn visible(unit: Unit, emit: &mut impl FnMut(Unit)) {
     }
 }
 
-/// Whether the byte may begin an escape or a sequence of a terminal.
+/// Returns whether the byte may begin an escape or a sequence of a terminal.
 const fn begins_escape(byte: u8) -> bool {
     matches!(byte, b'%' | b'\\' | b'&' | b'=' | b'<' | 0x1b)
 }
 
-/// How many bytes at the beginning of the text are read alike with and without escapes.
+/// Returns how many bytes at the beginning of the text are read alike with and without escapes.
 pub(super) fn plain_run(text: &[u8]) -> usize {
     let other = |byte: &u8| begins_escape(*byte) || *byte == b'\n';
     text.iter().position(other).unwrap_or(text.len())
 }
 
-/// Whether the two readings with and without escapes may differ for this text.
+/// Returns whether the two readings with and without escapes may differ for this text.
 pub(super) fn has_escapes(text: &[u8]) -> bool {
     // In blocks and without an early end, so that many bytes are compared at once.
     let escapes = |block: &[u8]| {

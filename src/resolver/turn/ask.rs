@@ -10,21 +10,22 @@ use crate::resolver::consent_request::ConsentRequest;
 use crate::resolver::turn::Turn;
 
 impl Turn {
-    /// Prepares the consent that meets the need. However many tools ask for the same, in this turn and in later ones of the
-    /// same person, there is one, while its link can be opened. A later need for more scopes of the same connection is asked
-    /// for together with the earlier ones.
+    /// Prepares the consent that meets the need. However many tools ask for the same, in this turn
+    /// and in later ones of the same person, there is one, while its link can be opened. A later
+    /// need for more scopes of the same connection is asked for together with the earlier ones.
     ///
     /// Show the person a link on your own origin that ends in the ticket, such as the gateway's
-    /// `connect_url`; never the provider's authorization URL. Whether they have been there shows when the tool resolves
-    /// again, or by [`poll`](Self::poll).
+    /// `connect_url`; never the provider's authorization URL. Whether they have been there shows
+    /// when the tool resolves again, or by [`poll`](Self::poll).
     ///
-    /// All turns of a [`Resolver`](crate::Resolver) and of its clones know of each other's links. Another process does not,
-    /// for the vault keeps no link, only its hash: it makes one of its own, and both are good.
+    /// All turns of a [`Resolver`](crate::Resolver) and of its clones know of each other's links.
+    /// Another process does not, for the vault keeps no link, only its hash: it makes one of its
+    /// own, and both are good.
     ///
     /// # Errors
     ///
-    /// [`NotPermitted`](Error::NotPermitted) where a workspace connection is needed, which only an operator can connect; and
-    /// all that [`prepare`](crate::Connections::prepare) returns.
+    /// [`NotPermitted`](Error::NotPermitted) where a workspace connection is needed, which only an
+    /// operator can connect; and all that [`prepare`](crate::Connections::prepare) returns.
     pub fn ask(&self, need: &ConsentRequired) -> Result<Arc<ConsentRequest>> {
         if need.workspace {
             return Err(Error::NotPermitted);
@@ -62,8 +63,8 @@ impl Turn {
         self.common.engine.now()
     }
 
-    /// Where a consent stands that this person was asked for, in whatever turn or process: as
-    /// [`Connections::poll`](crate::Connections::poll).
+    /// Returns where a consent stands that this person was asked for, in whatever turn or process:
+    /// as [`Connections::poll`](crate::Connections::poll).
     ///
     /// # Errors
     ///
@@ -72,8 +73,8 @@ impl Turn {
         self.common.connections.poll(&self.acting_user, id)
     }
 
-    /// Withdraws a consent that this person was asked for, such as when they decline: its link opens nothing any more. As
-    /// [`Connections::cancel`](crate::Connections::cancel).
+    /// Withdraws a consent that this person was asked for, such as when they decline: its link
+    /// opens nothing any more. As [`Connections::cancel`](crate::Connections::cancel).
     ///
     /// # Errors
     ///

@@ -19,8 +19,8 @@ use crate::resolver::turn::Turn;
 use crate::secret::SecretBytes;
 
 impl Turn {
-    /// Returns a placeholder for the token of this user, to be put into a header: `Authorization: Bearer vkp_…`. The same
-    /// options in the same turn give the same placeholder.
+    /// Returns a placeholder for the token of this user, to be put into a header:
+    /// `Authorization: Bearer vkp_…`. The same options in the same turn give the same placeholder.
     ///
     /// A placeholder is random text that is good in the turn that made it and nowhere else. It is
     /// no secret: a model may see it and a log may keep it. It stands for a token only in
@@ -52,18 +52,20 @@ impl Turn {
         Ok(placeholder)
     }
 
-    /// The request with tokens in the place of the placeholders in its headers, for the host to send.
+    /// The request with tokens in the place of the placeholders in its headers, for the host to
+    /// send.
     ///
     /// # Errors
     ///
-    /// [`Request`](crate::Error::Request) if the address does not belong to the API of every provider whose placeholder is in it, if a
-    /// placeholder is of another turn or stands in the address, or if there are credentials beside it; and all that
-    /// [`resolve`](Self::resolve) returns.
+    /// [`Request`](crate::Error::Request) if the address does not belong to the API of every
+    /// provider whose placeholder is in it, if a placeholder is of another turn or stands in the
+    /// address, or if there are credentials beside it; and all that [`resolve`](Self::resolve)
+    /// returns.
     ///
     /// # Security
     ///
-    /// The answer must not go back to the tool: it holds the token. Do not follow redirects with it.
-    /// [`send_filled`](Self::send_filled) does both right.
+    /// The answer must not go back to the tool: it holds the token. Do not follow redirects with
+    /// it. [`send_filled`](Self::send_filled) does both right.
     pub fn fill(&self, request: http::Request<Vec<u8>>) -> Result<HttpRequest> {
         let (mut parts, body) = request.into_parts();
         check_method(&parts.method)?;
@@ -87,7 +89,8 @@ impl Turn {
             }
             let promise = self.promise(&value.as_bytes()[at..])?;
             let token = self.resolve(&promise.options)?;
-            // The first provider's base decides where a relative address leads; every provider must allow the result.
+            // The first provider's base decides where a relative address leads; every provider must
+            // allow the result.
             let target = match &url {
                 Some(url) if token.allows(url) => url.clone(),
                 Some(_) => return Err(RequestRefused::Address.into()),
@@ -134,12 +137,13 @@ impl Turn {
         Ok(outgoing)
     }
 
-    /// Fills the request and sends it. Redirects are not followed, nothing is tried again, and no token of the turn comes back in
-    /// the answer.
+    /// Fills the request and sends it. Redirects are not followed, nothing is tried again, and no
+    /// token of the turn comes back in the answer.
     ///
     /// # Errors
     ///
-    /// As [`fill`](Self::fill), and [`Unavailable`](crate::Error::Unavailable) if there is no answer.
+    /// As [`fill`](Self::fill), and [`Unavailable`](crate::Error::Unavailable) if there is no
+    /// answer.
     pub fn send_filled(&self, request: http::Request<Vec<u8>>) -> Result<http::Response<Vec<u8>>> {
         let mut outgoing = self.fill(request)?;
         outgoing

@@ -22,9 +22,10 @@ use crate::resolver::{refused, resolve, send};
 
 /// A turn of an agent on behalf of one person: from [`Resolver::turn`](crate::Resolver::turn).
 ///
-/// It acts for nobody else, and remembers every token that it handed out or used, including those that were refreshed
-/// meanwhile: [`redact`](Self::redact) masks them *by value* in text that goes to a model, a user or a log. It is neither
-/// `Clone` nor serialisable; share it between the tools of the turn by reference. Dropping it wipes what it remembers.
+/// It acts for nobody else, and remembers every token that it handed out or used, including those
+/// that were refreshed meanwhile: [`redact`](Self::redact) masks them *by value* in text that goes
+/// to a model, a user or a log. It is neither `Clone` nor serialisable; share it between the tools
+/// of the turn by reference. Dropping it wipes what it remembers.
 ///
 /// Operations take a provider's id, or [`ResolveOptions`] where the provider alone is not enough.
 ///
@@ -67,8 +68,8 @@ impl Turn {
     ///
     /// # Errors
     ///
-    /// [`InvalidValue`](Error::InvalidValue) if it is empty, is longer than 512 bytes, or has a control character or an
-    /// invisible one in it.
+    /// [`InvalidValue`](Error::InvalidValue) if it is empty, is longer than 512 bytes, or has a
+    /// control character or an invisible one in it.
     pub fn id(mut self, id: impl AsRef<str>) -> Result<Self> {
         self.ledger.turn = Some(checked("turn id", id.as_ref())?);
         Ok(self)
@@ -107,13 +108,14 @@ impl Turn {
     ///
     /// # Errors
     ///
-    /// [`ConsentRequired`](Error::ConsentRequired) if the user must give a consent: show them a link, see
-    /// [`ask`](Self::ask). [`Denied`](Error::Denied) if the host's policy does not allow the call.
-    /// [`Ambiguous`](Error::Ambiguous) if the user has several accounts and the options name none.
-    /// [`Unavailable`](Error::Unavailable) if the provider does not answer: try again later.
-    /// [`Misconfigured`](Error::Misconfigured) if an operator has to correct the configuration.
-    /// [`UnknownProvider`](Error::UnknownProvider) if no provider has this id. [`Vault`](Error::Vault) if the vault fails,
-    /// which does not mean that the user is not connected.
+    /// [`ConsentRequired`](Error::ConsentRequired) if the user must give a consent: show them a
+    /// link, see [`ask`](Self::ask). [`Denied`](Error::Denied) if the host's policy does not allow
+    /// the call. [`Ambiguous`](Error::Ambiguous) if the user has several accounts and the options
+    /// name none. [`Unavailable`](Error::Unavailable) if the provider does not answer: try again
+    /// later. [`Misconfigured`](Error::Misconfigured) if an operator has to correct the
+    /// configuration. [`UnknownProvider`](Error::UnknownProvider) if no provider has this id.
+    /// [`Vault`](Error::Vault) if the vault fails, which does not mean that the user is not
+    /// connected.
     pub fn resolve<'a>(&self, options: impl Into<ResolveOptions<'a>>) -> Result<ResolvedToken> {
         let token = resolve::resolve(&self.access(&options.into()))?;
         self.ledger.note(&token.access_token);
@@ -123,8 +125,10 @@ impl Turn {
     /// Returns the stored token of the acting user at a provider if it is valid as it is; `None` if
     /// [`resolve`](Self::resolve) must refresh it first.
     ///
-    /// It uses no network, writes nothing and waits for no other caller. The use is noted in memory, whatever
-    /// [`Settings`](crate::connections::Settings) say, and `maintain` writes it. The result is also `None` while about 8,192 noted uses wait for `maintain`; `resolve`, which may write, then makes room.
+    /// It uses no network, writes nothing and waits for no other caller. The use is noted in
+    /// memory, whatever [`Settings`](crate::connections::Settings) say, and `maintain` writes it.
+    /// The result is also `None` while about 8,192 noted uses wait for `maintain`; `resolve`, which
+    /// may write, then makes room.
     ///
     /// # Errors
     ///
@@ -137,26 +141,29 @@ impl Turn {
         Ok(token)
     }
 
-    /// Sends a request as the acting user. The token is added when the request is sent, and the caller never sees it.
+    /// Sends a request as the acting user. The token is added when the request is sent, and the
+    /// caller never sees it.
     ///
-    /// The address must belong to the provider's API; an address without a host is resolved against its base URL. Redirects
-    /// are not followed. If the API refuses the token (401), the token is refreshed once and the request is sent again. If
-    /// the API asks for more scope (403), the error is [`ConsentRequired`](Error::ConsentRequired), unless the user has
-    /// granted these scopes.
+    /// The address must belong to the provider's API; an address without a host is resolved against
+    /// its base URL. Redirects are not followed. If the API refuses the token (401), the token is
+    /// refreshed once and the request is sent again. If the API asks for more scope (403), the
+    /// error is [`ConsentRequired`](Error::ConsentRequired), unless the user has granted these
+    /// scopes.
     ///
-    /// Headers that the HTTP client writes itself are removed from the request: `Host`, `Content-Length`,
-    /// `Transfer-Encoding`, `Connection` and every header that it names, `Keep-Alive`, `Proxy-Connection`, `TE`,
-    /// `Trailer`, `Upgrade`, `HTTP2-Settings` and `Expect`.
+    /// Headers that the HTTP client writes itself are removed from the request: `Host`,
+    /// `Content-Length`, `Transfer-Encoding`, `Connection` and every header that it names,
+    /// `Keep-Alive`, `Proxy-Connection`, `TE`, `Trailer`, `Upgrade`, `HTTP2-Settings` and `Expect`.
     ///
-    /// The following are refused: the methods `CONNECT`, `TRACE`, `TRACK` and `PRI`; headers that carry a credential or
-    /// name a user (`Authorization`, `Cookie`, `Private-Token`, `Sudo`, names that end in `api-key` or `access-token`, and
-    /// similar ones), unless the descriptor lists the header in `api_headers`;
-    /// and headers that make a server use another method, path or host (`X-HTTP-Method-Override`, `X-Original-URL`,
-    /// `X-Forwarded-Host`, and similar ones). Every other method is sent.
+    /// The following are refused: the methods `CONNECT`, `TRACE`, `TRACK` and `PRI`; headers that
+    /// carry a credential or name a user (`Authorization`, `Cookie`, `Private-Token`, `Sudo`, names
+    /// that end in `api-key` or `access-token`, and similar ones), unless the descriptor lists the
+    /// header in `api_headers`; and headers that make a server use another method, path or host
+    /// (`X-HTTP-Method-Override`, `X-Original-URL`, `X-Forwarded-Host`, and similar ones). Every
+    /// other method is sent.
     ///
-    /// If the answer repeats a token of this turn in its headers or its body, `[redacted]` replaces it; see
-    /// [`redact`](Self::redact) for the encodings that are found. The request asks the API not to compress its answer,
-    /// because a compressed answer cannot be searched.
+    /// If the answer repeats a token of this turn in its headers or its body, `[redacted]` replaces
+    /// it; see [`redact`](Self::redact) for the encodings that are found. The request asks the API
+    /// not to compress its answer, because a compressed answer cannot be searched.
     ///
     /// # Errors
     ///
@@ -171,21 +178,24 @@ impl Turn {
         send::send(&self.access(&options.into()), request)
     }
 
-    /// Sends a request like [`send`](Self::send), with bodies that need not fit into memory. The body of the request is read
-    /// while it is sent, and the body of the answer is a reader.
+    /// Sends a request like [`send`](Self::send), with bodies that need not fit into memory. The
+    /// body of the request is read while it is sent, and the body of the answer is a reader.
     ///
     /// # Bounds
     ///
-    /// The size of an answer is not bounded. The exchange, until the last byte of the answer is read, takes at most
+    /// The size of an answer is not bounded. The exchange, until the last byte of the answer is
+    /// read, takes at most
     /// [`Settings::stream_timeout`](crate::connections::Settings::stream_timeout), or the
-    /// [deadline](ResolveOptions::deadline) of the call if that is shorter. Time in which the host does not read counts. The
-    /// default HTTP client also gives up if no data arrives for
-    /// [`Settings::send_timeout`](crate::connections::Settings::send_timeout); a host's own client is told this limit.
+    /// [deadline](ResolveOptions::deadline) of the call if that is shorter. Time in which the host
+    /// does not read counts. The default HTTP client also gives up if no data arrives for
+    /// [`Settings::send_timeout`](crate::connections::Settings::send_timeout); a host's own client
+    /// is told this limit.
     ///
     /// # Errors
     ///
-    /// Those of [`send`](Self::send); [`RequestRefused::Upload`](crate::error::RequestRefused::Upload) if the body cannot be
-    /// read; [`Misconfigured`](Error::Misconfigured) if the host's HTTP client does not send readers.
+    /// Those of [`send`](Self::send);
+    /// [`RequestRefused::Upload`](crate::error::RequestRefused::Upload) if the body cannot be read;
+    /// [`Misconfigured`](Error::Misconfigured) if the host's HTTP client does not send readers.
     pub fn send_stream<'a>(
         &self,
         options: impl Into<ResolveOptions<'a>>,
@@ -194,20 +204,20 @@ impl Turn {
         send::send_stream(&self.access(&options.into()), request)
     }
 
-    /// Returns another token for one that the API refused, for hosts that send requests through a client of their own.
-    /// Returns `None` if the token cannot be refreshed, or if it was itself made because the one before was refused. The
-    /// answer of the API is final then.
+    /// Returns another token for one that the API refused, for hosts that send requests through a
+    /// client of their own. Returns `None` if the token cannot be refreshed, or if it was itself
+    /// made because the one before was refused. The answer of the API is final then.
     ///
-    /// If a newer token is already stored, that one is returned. Otherwise the token is refreshed once for each generation:
-    /// callers that present the same refused token at the same time share one request. A user can also refresh the token of
-    /// a workspace connection in this way.
+    /// If a newer token is already stored, that one is returned. Otherwise the token is refreshed
+    /// once for each generation: callers that present the same refused token at the same time share
+    /// one request. A user can also refresh the token of a workspace connection in this way.
     ///
     /// # Errors
     ///
-    /// [`NotFound`](Error::NotFound) if the connection does not exist any more or is not within this user's reach;
-    /// [`ConsentRequired`](Error::ConsentRequired) if it needs a new consent;
-    /// [`Unavailable`](Error::Unavailable), [`Misconfigured`](Error::Misconfigured) or [`Vault`](Error::Vault) for the
-    /// causes that [`resolve`](Self::resolve) lists.
+    /// [`NotFound`](Error::NotFound) if the connection does not exist any more or is not within
+    /// this user's reach; [`ConsentRequired`](Error::ConsentRequired) if it needs a new consent;
+    /// [`Unavailable`](Error::Unavailable), [`Misconfigured`](Error::Misconfigured) or
+    /// [`Vault`](Error::Vault) for the causes that [`resolve`](Self::resolve) lists.
     pub fn refresh_refused(&self, refused: &ResolvedToken) -> Result<Option<ResolvedToken>> {
         let options = ResolveOptions::from(refused.provider());
         let token = refused::refresh_refused(&self.access(&options), refused)?;
@@ -217,8 +227,8 @@ impl Turn {
         Ok(token)
     }
 
-    /// Returns how a call would be decided now, step by step, for an operator. It sends no request, refreshes nothing and
-    /// records no use.
+    /// Returns how a call would be decided now, step by step, for an operator. It sends no request,
+    /// refreshes nothing and records no use.
     #[must_use]
     pub fn explain<'a>(&self, options: impl Into<ResolveOptions<'a>>) -> Explanation {
         explain::explain(&self.access(&options.into()))

@@ -1,4 +1,5 @@
-//! The authorization endpoint ([RFC 6749 §3.1](https://www.rfc-editor.org/rfc/rfc6749#section-3.1)).
+//! The authorization endpoint
+//! ([RFC 6749 §3.1](https://www.rfc-editor.org/rfc/rfc6749#section-3.1)).
 
 use http::{HeaderValue, StatusCode, header};
 use url::Url;

@@ -1,4 +1,5 @@
-//! A person with a browser, for tests: opens the link, reads the page, sends its form, stops at the redirect.
+//! A person with a browser, for tests: opens the link, reads the page, sends its form, stops at the
+//! redirect.
 
 use http::{HeaderValue, Method, StatusCode, header};
 use url::{Url, form_urlencoded};
@@ -7,8 +8,8 @@ use super::log::Pairs;
 use super::{Sandbox, pages};
 use crate::http::{HttpRequest, HttpResponse};
 
-/// An authorization link that has been opened. The browser stands at the consent page, at an error page, or
-/// has been sent back already.
+/// An authorization link that has been opened. The browser stands at the consent page, at an error
+/// page, or has been sent back already.
 #[derive(Debug)]
 pub struct Walk {
     sandbox: Sandbox,
@@ -45,7 +46,7 @@ impl Walk {
         &self.page
     }
 
-    /// Where the browser was sent without any question, if it was.
+    /// Returns where the browser was sent without any question, if it was.
     #[must_use]
     pub fn redirected_to(&self) -> Option<&str> {
         self.location.as_deref()

@@ -1,4 +1,5 @@
-//! How the sandbox checks the client ([RFC 6749 §2.3](https://www.rfc-editor.org/rfc/rfc6749#section-2.3)).
+//! How the sandbox checks the client
+//! ([RFC 6749 §2.3](https://www.rfc-editor.org/rfc/rfc6749#section-2.3)).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

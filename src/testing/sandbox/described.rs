@@ -14,8 +14,8 @@ use crate::provider::{AuthorizationServer, Discovery, InvalidParameter, Paramete
 const FOUND: &str = "found-1";
 
 impl Surface {
-    /// A service at the addresses of its descriptors, for a connection with these parameters. The account endpoint
-    /// answers with the sandbox's account; a discovery finds one entry.
+    /// A service at the addresses of its descriptors, for a connection with these parameters. The
+    /// account endpoint answers with the sandbox's account; a discovery finds one entry.
     ///
     /// # Errors
     ///

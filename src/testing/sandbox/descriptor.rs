@@ -11,13 +11,14 @@ use crate::provider::{
 
 /// What a host needs to know of the server.
 impl Sandbox {
-    /// Where it is.
+    /// Returns where it is.
     #[must_use]
     pub fn base_url(&self) -> &Url {
         &self.0.base
     }
 
-    /// The descriptor, true to how the sandbox behaves at the moment of the call. Its id is `sandbox`.
+    /// The descriptor, true to how the sandbox behaves at the moment of the call. Its id is
+    /// `sandbox`.
     #[must_use]
     pub fn server(&self) -> AuthorizationServer {
         let world = self.world();
@@ -69,8 +70,9 @@ impl Sandbox {
         Provider(provider)
     }
 
-    /// The host's app at this server, with this redirect URI registered. A public client where
-    /// its client authentication is `none` (see [`Personality::behave_as`](super::Personality::behave_as)).
+    /// The host's app at this server, with this redirect URI registered. A public client where its
+    /// client authentication is `none` (see
+    /// [`Personality::behave_as`](super::Personality::behave_as)).
     #[must_use]
     pub fn registration(&self, redirect_uri: &str) -> ClientRegistration {
         self.allow_redirect(redirect_uri);
@@ -81,8 +83,9 @@ impl Sandbox {
         }
     }
 
-    /// Another app at this server, with the same redirect URI registered. Its codes and tokens are its own: they are
-    /// refused from every other client. Its secret is `sbx-cs-` and the client id.
+    /// Another app at this server, with the same redirect URI registered. Its codes and tokens are
+    /// its own: they are refused from every other client. Its secret is `sbx-cs-` and the client
+    /// id.
     #[must_use]
     pub fn another_registration(&self, client_id: &str, redirect_uri: &str) -> ClientRegistration {
         self.allow_redirect(redirect_uri);
@@ -101,7 +104,8 @@ impl Sandbox {
         self.world().client_id.clone()
     }
 
-    /// The client secret of the host's app. The same in every process, and full of reserved characters.
+    /// The client secret of the host's app. The same in every process, and full of reserved
+    /// characters.
     #[must_use]
     pub fn client_secret(&self) -> String {
         self.world().client_secret.clone()
@@ -114,8 +118,8 @@ impl Sandbox {
         world.other_secrets.push(old);
     }
 
-    /// Registers one more redirect URI. Others are refused, byte for byte; of a loopback address any port is accepted
-    /// ([RFC 8252 §7.3](https://www.rfc-editor.org/rfc/rfc8252#section-7.3)).
+    /// Registers one more redirect URI. Others are refused, byte for byte; of a loopback address
+    /// any port is accepted ([RFC 8252 §7.3](https://www.rfc-editor.org/rfc/rfc8252#section-7.3)).
     pub fn allow_redirect(&self, redirect_uri: impl Into<String>) {
         self.world().redirect_uris.insert(redirect_uri.into());
     }

@@ -103,8 +103,9 @@ impl Grants {
         value
     }
 
-    /// Exchanges a code for a grant: a new one, or with `join` the one of the account that lives. A second exchange ends
-    /// the grant of the first ([RFC 6749 §4.1.2](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.2)).
+    /// Exchanges a code for a grant: a new one, or with `join` the one of the account that lives. A
+    /// second exchange ends the grant of the first
+    /// ([RFC 6749 §4.1.2](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.2)).
     pub(super) fn redeem(
         &mut self,
         value: &str,
@@ -166,7 +167,8 @@ impl Grants {
         self.grants[id].scopes = scopes;
     }
 
-    /// The grant of a refresh token that may be used now. A replay of a spent one may end its grant.
+    /// The grant of a refresh token that may be used now. A replay of a spent one may end its
+    /// grant.
     pub(super) fn refreshable(
         &mut self,
         token: &str,
@@ -191,7 +193,8 @@ impl Grants {
             RotationClass::Static => return None,
             RotationClass::OldStaysValid => {}
             RotationClass::Grace(grace) => {
-                // The time runs from the first replacement: a second use within it does not prolong it.
+                // The time runs from the first replacement: a second use within it does not prolong
+                // it.
                 if matches!(old.state, RefreshState::Live) {
                     old.state = RefreshState::Until(now + grace);
                 }
@@ -255,7 +258,7 @@ impl Grants {
         access.is_live(now).then_some(access.grant)
     }
 
-    /// Whether this refresh token was replaced and is still taken.
+    /// Returns whether this refresh token was replaced and is still taken.
     pub(super) fn is_replaced(&self, token: &str) -> bool {
         let refresh = self.refresh.get(token);
         refresh.is_some_and(|refresh| matches!(refresh.state, RefreshState::Until(_)))
@@ -280,7 +283,7 @@ impl Grants {
         Some(&self.grants[grant].client)
     }
 
-    /// Whether it is a refresh token, dead or alive.
+    /// Returns whether it is a refresh token, dead or alive.
     pub(super) fn is_refresh_token(&self, token: &str) -> bool {
         self.refresh.contains_key(token)
     }
@@ -382,13 +385,15 @@ pub struct LiveGrant {
     pub account: TestAccount,
     /// What was allowed.
     pub scopes: Scopes,
-    /// How many of its access tokens live.
+    /// The number of of its access tokens live.
     pub access_tokens: usize,
-    /// How many of its refresh tokens live; more than one within a grace period or where old ones stay valid.
+    /// The number of of its refresh tokens live; more than one within a grace period or where old
+    /// ones stay valid.
     pub refresh_tokens: usize,
 }
 
-/// The S256 challenge of a verifier ([RFC 7636 §4.2](https://www.rfc-editor.org/rfc/rfc7636#section-4.2)).
+/// The S256 challenge of a verifier
+/// ([RFC 7636 §4.2](https://www.rfc-editor.org/rfc/rfc7636#section-4.2)).
 fn s256(verifier: &str) -> String {
     URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, verifier.as_bytes()))
 }

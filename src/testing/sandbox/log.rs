@@ -24,7 +24,8 @@ pub(super) struct Received {
     pub(super) body: String,
 }
 
-/// A parameter that may come once came twice ([RFC 6749 §3.1](https://www.rfc-editor.org/rfc/rfc6749#section-3.1)).
+/// A parameter that may come once came twice
+/// ([RFC 6749 §3.1](https://www.rfc-editor.org/rfc/rfc6749#section-3.1)).
 #[derive(Debug)]
 pub(super) struct Repeated;
 
@@ -83,7 +84,8 @@ fn parameters(headers: &HeaderMap, body: &str) -> Pairs {
     }
 }
 
-/// Headers in memory of their own: a clone would share the credential's bytes and so keep the client from wiping them.
+/// Headers in memory of their own: a clone would share the credential's bytes and so keep the
+/// client from wiping them.
 fn copied(headers: &HeaderMap) -> HeaderMap {
     let mut copies = HeaderMap::with_capacity(headers.len());
     for (name, value) in headers {
@@ -94,7 +96,8 @@ fn copied(headers: &HeaderMap) -> HeaderMap {
     copies
 }
 
-/// A request that the sandbox answered. `Debug` prints the names of its parameters and none of the values.
+/// A request that the sandbox answered. `Debug` prints the names of its parameters and none of the
+/// values.
 #[derive(Clone)]
 pub struct Logged {
     received: Received,

@@ -1,8 +1,8 @@
 //! An authorization server to test against, with an account endpoint and a small API behind it.
 //!
-//! It keeps its own truth and never asks the library: what it calls live is what it would accept. Every
-//! code, token and secret of it begins with [`Sandbox::SECRET_PREFIX`], so that a test can search logs,
-//! errors and files for them.
+//! It keeps its own truth and never asks the library: what it calls live is what it would accept.
+//! Every code, token and secret of it begins with [`Sandbox::SECRET_PREFIX`], so that a test can
+//! search logs, errors and files for them.
 
 mod account;
 mod authorize;
@@ -46,10 +46,12 @@ use self::state::World;
 use crate::clock::Clock;
 use crate::http::{Body, HttpClient, HttpError, HttpRequest, HttpResponse};
 
-/// An authorization server, an account endpoint and an API, in one process with the test. Clones are the same server.
+/// An authorization server, an account endpoint and an API, in one process with the test. Clones
+/// are the same server.
 ///
-/// As an [`HttpClient`] it answers requests to its own origin and cannot be reached at any other. A real
-/// browser can walk through it too: put [`handle`](Self::handle) behind any HTTP server on loopback.
+/// As an [`HttpClient`] it answers requests to its own origin and cannot be reached at any other. A
+/// real browser can walk through it too: put [`handle`](Self::handle) behind any HTTP server on
+/// loopback.
 ///
 /// | path | what it does |
 /// |---|---|
@@ -89,7 +91,8 @@ impl Sandbox {
     /// What every code, token and client secret of the sandbox begins with.
     pub const SECRET_PREFIX: &'static str = "sbx-";
 
-    /// A server at `https://sandbox.test`, a name that leads nowhere (RFC 6761): for tests in process.
+    /// A server at `https://sandbox.test`, a name that leads nowhere (RFC 6761): for tests in
+    /// process.
     pub fn new(clock: impl Clock) -> Self {
         Self::at("https://sandbox.test", clock)
     }
@@ -138,12 +141,14 @@ impl Sandbox {
         }))
     }
 
-    /// Answers one request: routing by its path alone, so that it may be served under any name. Its body is in memory.
+    /// Answers one request: routing by its path alone, so that it may be served under any name. Its
+    /// body is in memory.
     #[must_use]
     pub fn handle(&self, request: HttpRequest) -> HttpResponse {
         let received = Received::new(&request);
         let file = (received.path == "/api/file").then(|| request.body.as_bytes().to_vec());
-        // What waits in the log is the sandbox's; the request is wiped before anything else happens.
+        // What waits in the log is the sandbox's; the request is wiped before anything else
+        // happens.
         drop(request);
         let now = self.0.clock.now();
         let world = &mut *self.world();
@@ -177,7 +182,7 @@ impl Sandbox {
 
 /// How it behaves, and what has happened.
 impl Sandbox {
-    /// How the sandbox behaves now.
+    /// Returns how the sandbox behaves now.
     #[must_use]
     pub fn personality(&self) -> Personality {
         self.world().personality.clone()
@@ -194,7 +199,7 @@ impl Sandbox {
         self.world().log.clone()
     }
 
-    /// How many requests went to this path.
+    /// Returns how many requests went to this path.
     #[must_use]
     pub fn count(&self, path: &str) -> usize {
         self.world()
@@ -209,7 +214,7 @@ impl Sandbox {
         self.world().log.clear();
     }
 
-    /// Whether the sandbox would accept this access or refresh token now.
+    /// Returns whether the sandbox would accept this access or refresh token now.
     #[must_use]
     pub fn is_live(&self, token: &str) -> bool {
         let now = self.0.clock.now();

@@ -1,5 +1,5 @@
-//! The pages that a person sees at the sandbox. Plain HTML forms: they work in any browser, with a screen
-//! reader, without script.
+//! The pages that a person sees at the sandbox. Plain HTML forms: they work in any browser, with a
+//! screen reader, without script.
 
 use std::fmt::Write as _;
 
@@ -9,8 +9,8 @@ use super::account::TestAccount;
 use crate::http::HttpResponse;
 use crate::model::Scopes;
 
-/// `form-action` is left out on purpose: browsers apply it to the redirect after the form as well, and that
-/// one leads back to the host.
+/// `form-action` is left out on purpose: browsers apply it to the redirect after the form as well,
+/// and that one leads back to the host.
 const CONTENT_SECURITY_POLICY: &str =
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'";
 

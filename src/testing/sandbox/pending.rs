@@ -8,7 +8,7 @@ pub(super) struct Pending {
     pub(super) redirect: Redirect,
     pub(super) scopes: Scopes,
     pub(super) challenge: Option<String>,
-    /// Whether what the account granted before is added.
+    /// True if what the account granted before is added.
     pub(super) unites: bool,
 }
 

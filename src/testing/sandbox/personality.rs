@@ -13,21 +13,24 @@ use crate::provider::{
 
 /// How the sandbox behaves. The default is a strict server that keeps to the standards.
 ///
-/// Changed with [`Sandbox::adjust`](super::Sandbox::adjust), at any time: what was issued before stays as it was.
+/// Changed with [`Sandbox::adjust`](super::Sandbox::adjust), at any time: what was issued before
+/// stays as it was.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Personality {
-    /// How long an access token lives. None: for ever, and `expires_in` is not sent. One hour.
+    /// The time for which an access token lives. None: for ever, and `expires_in` is not sent. One
+    /// hour.
     pub access_token_lifetime: Option<Duration>,
-    /// How long a code lives. One minute.
+    /// The time for which a code lives. One minute.
     pub code_lifetime: Duration,
-    /// Whether refresh tokens are issued at all. Yes.
+    /// True if refresh tokens are issued at all. Yes.
     pub issues_refresh_tokens: bool,
-    /// What a refresh answer says where the refresh token stays the same: `static` in a descriptor's `rotation`.
+    /// What a refresh answer says where the refresh token stays the same: `static` in a
+    /// descriptor's `rotation`.
     pub static_refresh_token: RefreshTokenEcho,
-    /// Whether a refresh answers with the same access token, its life prolonged. No.
+    /// True if a refresh answers with the same access token, its life prolonged. No.
     pub repeats_access_token: bool,
-    /// Whether a refresh kills the access tokens before it. No.
+    /// True if a refresh kills the access tokens before it. No.
     pub refresh_kills_old_access_token: bool,
     /// What the authorization response says of the issuer.
     pub issuer: IssuerEcho,
@@ -39,48 +42,52 @@ pub struct Personality {
     pub token_type: Option<String>,
     /// How token answers write `expires_in`.
     pub expires_in: ExpiresIn,
-    /// Whether token answers carry an `id_token`: a JWT with `iss`, `sub`, `aud` and `email`, whose signature is none. No.
+    /// True if token answers carry an `id_token`: a JWT with `iss`, `sub`, `aud` and `email`, whose
+    /// signature is none. No.
     pub id_token: bool,
-    /// The payload of id tokens, if another one: `{id}` stands for the account's id, `{email}` and `{name}` likewise.
+    /// The payload of id tokens, if another one: `{id}` stands for the account's id, `{email}` and
+    /// `{name}` likewise.
     pub id_token_payload: Option<String>,
     /// The status of token answers. 200.
     pub token_status: StatusCode,
     /// How a dead grant, `invalid_grant`, is told.
     pub dead_grant: Refusal,
-    /// Whether a client that fails to prove itself is told `invalid_grant`, as some servers do. No.
+    /// True if a client that fails to prove itself is told `invalid_grant`, as some servers do. No.
     pub hides_invalid_client: bool,
     /// While set, every token request is answered so, with `server_error`, and nothing is done.
     pub token_outage: Option<Refusal>,
     /// While set, every revocation is answered so, with `server_error`, and nothing is done.
     pub revocation_outage: Option<Refusal>,
-    /// Whether a consent of an account adds its tokens to the grant that lives, as servers do for a browser whose session
-    /// goes on. No: each consent makes a grant of its own.
+    /// True if a consent of an account adds its tokens to the grant that lives, as servers do for a
+    /// browser whose session goes on. No: each consent makes a grant of its own.
     pub one_grant_per_account: bool,
-    /// Whether revoking one token ends its whole grant. No: each dies separately.
+    /// True if revoking one token ends its whole grant. No: each dies separately.
     pub revocation_ends_grant: bool,
-    /// Whether revoking a refresh token leaves those alive that came after it. Most servers end the family.
+    /// True if revoking a refresh token leaves those alive that came after it. Most servers end the
+    /// family.
     pub revocation_spares_family: bool,
-    /// Whether revoking one token ends every grant of the account, as Google does. No.
+    /// True if revoking one token ends every grant of the account, as Google does. No.
     pub revocation_ends_account: bool,
     /// What stands between scopes in the authorization request. A space.
     pub scope_separator: String,
-    /// The parameter with which an authorization request adds to all that the account granted before, as at Google. None: each
-    /// grant stands for itself.
+    /// The parameter with which an authorization request adds to all that the account granted
+    /// before, as at Google. None: each grant stands for itself.
     pub uniting_parameter: Option<(String, String)>,
     /// Parameters without which an authorization request is refused.
     pub required_parameters: BTreeMap<String, String>,
-    /// Whether an authorization request with a `scope` is refused. No.
+    /// True if an authorization request with a `scope` is refused. No.
     pub refuses_scopes: bool,
     /// The scope without which no refresh token is issued.
     pub offline_scope: Option<String>,
     /// Other names under which scopes are answered; the empty name leaves the scope out.
     pub scope_names: BTreeMap<String, String>,
-    /// More members of token answers, as JSON: `{id}` stands for the account's id, `{email}` and `{name}` likewise.
+    /// More members of token answers, as JSON: `{id}` stands for the account's id, `{email}` and
+    /// `{name}` likewise.
     pub more_members: BTreeMap<String, String>,
     /// Parameters without which a refresh is refused.
     pub refresh_requires: Vec<String>,
-    /// Whether a refresh token used again within its grace period is answered with the access token of the first time and no
-    /// refresh token, as Todoist does. No.
+    /// True if a refresh token used again within its grace period is answered with the access token
+    /// of the first time and no refresh token, as Todoist does. No.
     pub reuse_repeats_access_token: bool,
     /// What a descriptor says of a server.
     pub(crate) described: Described,
@@ -89,9 +96,11 @@ pub struct Personality {
 /// How a server behaves in the words of a descriptor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Described {
-    /// What becomes of an old refresh token. The strictest: single use, and a replay ends the grant.
+    /// What becomes of an old refresh token. The strictest: single use, and a replay ends the
+    /// grant.
     pub rotation: RotationClass,
-    /// How the client must prove itself. By [`ClientAuthentication::Post`]; any other way is refused.
+    /// How the client must prove itself. By [`ClientAuthentication::Post`]; any other way is
+    /// refused.
     pub client_authentication: ClientAuthentication,
     /// Whether a PKCE challenge must be there, or must not.
     pub pkce: Pkce,
@@ -153,9 +162,10 @@ impl Default for Described {
 }
 
 impl Personality {
-    /// Behaves as this descriptor says of its server, as strictly: how the client proves itself, to get tokens and to revoke
-    /// them, whether a PKCE challenge must be there, what becomes of an old refresh token, what stands between scopes, which
-    /// tokens can be revoked, and whether `iss` is sent. The rest stays as it is.
+    /// Behaves as this descriptor says of its server, as strictly: how the client proves itself, to
+    /// get tokens and to revoke them, whether a PKCE challenge must be there, what becomes of an
+    /// old refresh token, what stands between scopes, which tokens can be revoked, and whether
+    /// `iss` is sent. The rest stays as it is.
     ///
     /// ```
     /// use valetkey::provider::AuthorizationServer;
@@ -239,7 +249,8 @@ pub enum RefreshTokenEcho {
     Empty,
 }
 
-/// What the authorization response says of the issuer ([RFC 9207](https://www.rfc-editor.org/rfc/rfc9207)).
+/// What the authorization response says of the issuer
+/// ([RFC 9207](https://www.rfc-editor.org/rfc/rfc9207)).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum IssuerEcho {

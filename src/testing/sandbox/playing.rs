@@ -6,7 +6,8 @@ use crate::clock::Clock;
 
 /// A sandbox that plays a service.
 impl Sandbox {
-    /// Plays one of the services of the catalogue, by its id: at its real addresses, in process, with its quirks.
+    /// Plays one of the services of the catalogue, by its id: at its real addresses, in process,
+    /// with its quirks.
     ///
     /// # Panics
     ///

@@ -25,7 +25,8 @@ pub enum Refusal {
     Html(u16),
     /// 429 with this `Retry-After`.
     RateLimited(String),
-    /// The standard's JSON, with this text in every member but `error`: to be searched for where it must not be.
+    /// The standard's JSON, with this text in every member but `error`: to be searched for where it
+    /// must not be.
     Marked(String),
 }
 

@@ -1,5 +1,5 @@
-//! How each service of the catalogue behaves, as far as it is known: written by hand from the services' documentation and from
-//! observation, never from the descriptors.
+//! How each service of the catalogue behaves, as far as it is known: written by hand from the
+//! services' documentation and from observation, never from the descriptors.
 
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ pub(super) const ALL: [&str; 21] = [
 const ATLASSIAN_SITES: &str =
     r#"[{"id":"cloud-1","url":"https://acme.atlassian.net","name":"acme","scopes":[]}]"#;
 
-/// Where the service is and how it behaves.
+/// Returns where the service is and how it behaves.
 pub(super) fn service(id: &str) -> Option<(Surface, Personality)> {
     Some(match id {
         "gmail" => google("https://gmail.googleapis.com/gmail/v1"),

@@ -1,4 +1,5 @@
-//! The addresses under which the sandbox plays a service: hosts, paths and the words of its account answers.
+//! The addresses under which the sandbox plays a service: hosts, paths and the words of its account
+//! answers.
 
 use http::Method;
 use url::Url;
@@ -8,7 +9,8 @@ use super::log::Received;
 
 /// Where a played service answers, and what its account endpoints say.
 ///
-/// It is the sandbox's own knowledge, written down apart from the descriptors: a descriptor that errs is found out.
+/// It is the sandbox's own knowledge, written down apart from the descriptors: a descriptor that
+/// errs is found out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Surface {
@@ -22,7 +24,8 @@ pub struct Surface {
     pub revocation: Option<String>,
     /// Where a `DELETE` ends the grant, up to the id of the grant (`app-` and the account's id).
     pub deletion: Option<String>,
-    /// What a `GET` with any token finds, as JSON: `{id}`, `{email}` and `{name}` stand for the account's.
+    /// What a `GET` with any token finds, as JSON: `{id}`, `{email}` and `{name}` stand for the
+    /// account's.
     pub resources: Vec<(String, String)>,
     /// Where the API begins: everything below answers 200 to a live token.
     pub api: String,
@@ -79,7 +82,7 @@ impl Surface {
         }
     }
 
-    /// Whether the service has this host at all.
+    /// Returns whether the service has this host at all.
     pub(super) fn knows(&self, url: &Url) -> bool {
         let known = [&self.authorization, &self.token, &self.api];
         let resources = self.resources.iter().map(|(url, _)| url);

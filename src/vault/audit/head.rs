@@ -20,7 +20,8 @@ pub enum AuditChain {
     Legacy,
 }
 
-/// The newest entry of a chain, for the host to keep elsewhere. A vault that does not contain it was rolled back.
+/// The newest entry of a chain, for the host to keep elsewhere. A vault that does not contain it
+/// was rolled back.
 ///
 /// [`Display`](fmt::Display) writes it as a line of text, and [`FromStr`] reads that.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

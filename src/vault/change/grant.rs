@@ -48,8 +48,8 @@ pub fn store(snapshot: &Snapshot, new: &NewGrant<'_>, user: Option<&UserId>) -> 
     Decided::Write(change, StoreOutcome::Stored { former })
 }
 
-/// Whether two of the connections are the same, or cannot both have their label, their account or
-/// the default.
+/// Returns whether two of the connections are the same, or cannot both have their label, their
+/// account or the default.
 fn has_clash(connections: &[StoredConnection]) -> bool {
     connections.iter().enumerate().any(|(at, one)| {
         connections[..at].iter().any(|other| {
@@ -63,14 +63,14 @@ fn is_same(one: &StoredConnection, other: &StoredConnection) -> bool {
     one.owner == other.owner && one.provider == other.provider
 }
 
-/// Whether both have the same label or the same account.
+/// Returns whether both have the same label or the same account.
 fn has_same_name(one: &StoredConnection, other: &StoredConnection) -> bool {
     let accounts = [one, other].map(|of| of.account.as_ref().map(|account| &account.id));
     one.label.is_some() && one.label == other.label || accounts[0].is_some() && accounts[0] == accounts[1]
 }
 
-/// Whether the id belongs to something else, or another connection that is not revoked has the
-/// label or the account.
+/// Returns whether the id belongs to something else, or another connection that is not revoked has
+/// the label or the account.
 fn is_taken(snapshot: &Snapshot, new: &StoredConnection) -> bool {
     if snapshot
         .connection(new.id)

@@ -29,7 +29,7 @@ pub struct Lifecycle {
     pub status: Status,
     /// The number of token pairs so far.
     pub generation: u64,
-    /// Whether there is a refresh token that may be used.
+    /// True if there is a refresh token that may be used.
     pub refreshable: bool,
     /// The number of claims so far. It never falls.
     pub fence: u64,
@@ -44,16 +44,17 @@ pub struct Lifecycle {
     pub not_before: Option<Timestamp>,
     /// The last failure, until a success clears it.
     pub last_failure: Option<FailureCode>,
-    /// When the last failure happened.
+    /// The time when the last failure happened.
     pub failed_at: Option<Timestamp>,
     /// The end of the quarantine of a refused refresh token.
     pub quarantined_until: Option<Timestamp>,
     /// A check of the configuration with which the last attempt failed, where the failure is the
     /// operator's.
     pub failed_setup: Option<u16>,
-    /// When the API refused the access token of this generation although it had just been refreshed.
+    /// The time when the API refused the access token of this generation although it had just been
+    /// refreshed.
     pub token_refused_at: Option<Timestamp>,
-    /// When the refresh token expires, if the server said so.
+    /// The time when the refresh token expires, if the server said so.
     pub refresh_token_expires_at: Option<Timestamp>,
 }
 
@@ -66,9 +67,9 @@ pub struct Held {
     pub holder: Holder,
     /// The number of the claim.
     pub fence: u64,
-    /// When the claim was granted.
+    /// The time when the claim was granted.
     pub since: Timestamp,
-    /// When the claim lapses.
+    /// The time when the claim lapses.
     pub until: Timestamp,
 }
 
@@ -80,7 +81,7 @@ pub enum Decision {
     Granted {
         /// The proof of the claim.
         claim: Claim,
-        /// Whether an earlier attempt with this refresh token may have reached the server.
+        /// True if an earlier attempt with this refresh token may have reached the server.
         outcome_unknown: bool,
     },
     /// Another claim is live.

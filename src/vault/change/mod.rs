@@ -30,9 +30,9 @@ pub struct StoredConnection {
     pub provider: ProviderId,
     /// The label.
     pub label: Option<Label>,
-    /// Whether it is its owner's default for the service.
+    /// True if it is its owner's default for the service.
     pub is_default: bool,
-    /// Whether it was revoked.
+    /// True if it was revoked.
     pub revoked: bool,
     /// The grant that it uses.
     pub grant: GrantId,
@@ -42,7 +42,7 @@ pub struct StoredConnection {
     pub requested: Scopes,
     /// The values of the descriptor's placeholders.
     pub parameters: Parameters,
-    /// When it was first connected.
+    /// The time when it was first connected.
     pub created_at: Timestamp,
 }
 
@@ -95,9 +95,9 @@ pub struct StoredGrant {
     pub grant: Grant,
     /// Where its tokens stand.
     pub lifecycle: Lifecycle,
-    /// When the tokens of a former grant are dead at the server at the latest.
+    /// The time when the tokens of a former grant are dead at the server at the latest.
     pub dead_at: Option<Timestamp>,
-    /// Whether sealed tokens are stored.
+    /// True if sealed tokens are stored.
     pub has_tokens: bool,
 }
 
@@ -190,7 +190,7 @@ pub struct Kept {
     pub connection: ConnectionId,
     /// The time of the first attempt by upkeep.
     pub not_before: Timestamp,
-    /// When to give up.
+    /// The time when to give up.
     pub give_up_at: Timestamp,
 }
 

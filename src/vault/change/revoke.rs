@@ -7,8 +7,8 @@ use crate::vault::change::lifecycle::{self, Keep};
 use crate::vault::change::{Change, Decided, Kept, Snapshot, StoredConnection, StoredGrant, TokenWrite};
 use crate::vault::{AuditEntry, AuditKind, RevokeWhat};
 
-/// How long the caller who revokes has for the first attempt at the provider before upkeep makes
-/// one.
+/// The time for which the caller who revokes has for the first attempt at the provider before
+/// upkeep makes one.
 const HEAD_START: Duration = Duration::from_secs(60);
 
 /// A request to revoke, with the ids of rows that may have to be made.

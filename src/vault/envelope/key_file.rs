@@ -59,7 +59,8 @@ const fn check_rights(_: &Path, _: &Metadata) -> Result<(), VaultError> {
     Ok(())
 }
 
-/// Whether a container runtime or systemd has put the file there, or another mount that this process cannot write to.
+/// Returns whether a container runtime or systemd has put the file there, or another mount that
+/// this process cannot write to.
 #[cfg(unix)]
 fn is_mounted_read_only(path: &Path, mounts: &str) -> bool {
     fs::canonicalize(path)
@@ -130,7 +131,8 @@ mod tests {
             (b"not base64 at all!", VaultError::KeyNotBase64),
             (&[0xff; 31], VaultError::KeyNotBase64),
             (&[0xff; 33], VaultError::KeyNotBase64),
-            // 32 bytes of text: a password, or a key that was cut off. Neither has the entropy of a key.
+            // 32 bytes of text: a password, or a key that was cut off. Neither has the entropy of a
+            // key.
             (b"correct horse battery staple 123", VaultError::KeyNotBase64),
             (&KEY.as_bytes()[..32], VaultError::KeyWrongLength),
             (&[b'\n'; 32], VaultError::KeyWrongLength),

@@ -40,18 +40,21 @@ impl MasterKey {
         Ok(Self::new(secret))
     }
 
-    /// Reads the key from a file: a systemd credential, a secret that a container runtime mounts, or a file of the host.
+    /// Reads the key from a file: a systemd credential, a secret that a container runtime mounts,
+    /// or a file of the host.
     ///
-    /// The file holds either the 32 bytes of the key and nothing else (`head -c 32 /dev/urandom`), or the key in base64
-    /// as [`from_base64`](Self::from_base64) reads it (`openssl rand -base64 32`). Blanks and line breaks around base64
-    /// are ignored. Exactly 32 bytes that are all ASCII text are not taken as a key: they are a password or a part of a
+    /// The file holds either the 32 bytes of the key and nothing else (`head -c 32 /dev/urandom`),
+    /// or the key in base64 as [`from_base64`](Self::from_base64) reads it
+    /// (`openssl rand -base64 32`). Blanks and line breaks around base64 are ignored. Exactly 32
+    /// bytes that are all ASCII text are not taken as a key: they are a password or a part of a
     /// base64 text.
     ///
-    /// Links are followed, because Kubernetes mounts secrets as links. On Unix only the owner may have rights to the file
-    /// (mode 0400 or 0600), except on a mount that is read-only for this process: there the runtime decides who reaches
-    /// the file, and its mode is often 0444. This is how systemd mounts `$CREDENTIALS_DIRECTORY`, and Docker and
-    /// Kubernetes their secrets, such as below `/run/secrets`. A directory of that name that this process can write to
-    /// is not such a mount. On Windows the rights are not checked.
+    /// Links are followed, because Kubernetes mounts secrets as links. On Unix only the owner may
+    /// have rights to the file (mode 0400 or 0600), except on a mount that is read-only for this
+    /// process: there the runtime decides who reaches the file, and its mode is often 0444. This is
+    /// how systemd mounts `$CREDENTIALS_DIRECTORY`, and Docker and Kubernetes their secrets, such
+    /// as below `/run/secrets`. A directory of that name that this process can write to is not such
+    /// a mount. On Windows the rights are not checked.
     ///
     /// # Errors
     ///
@@ -83,10 +86,10 @@ impl MasterKey {
     ///
     /// # Security
     ///
-    /// Child processes inherit the environment, and with it the key: a tool or an MCP server that the runtime starts
-    /// can print it. Prefer [`from_file`](Self::from_file), or start every child without the variable
-    /// ([`Command::env_remove`](std::process::Command::env_remove)). Other processes of the same user can read the
-    /// environment as well.
+    /// Child processes inherit the environment, and with it the key: a tool or an MCP server that
+    /// the runtime starts can print it. Prefer [`from_file`](Self::from_file), or start every child
+    /// without the variable ([`Command::env_remove`](std::process::Command::env_remove)). Other
+    /// processes of the same user can read the environment as well.
     pub fn from_env(name: &str) -> Result<Self, VaultError> {
         let value = match std::env::var(name) {
             Ok(value) => Zeroizing::new(value),

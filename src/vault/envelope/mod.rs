@@ -146,10 +146,10 @@
 //! another person. Indexes are not authenticated either: a connection that is resolved is compared
 //! with the query.
 //!
-//! **Not prevented:** putting back an earlier state of a whole row together with its sealed tokens. The audit finds it,
-//! because the newest entry about the connection names another generation or fingerprint (see
-//! [`AuditLog`](crate::vault::AuditLog)), unless the audit is put back as well; for that, export
-//! its head.
+//! **Not prevented:** putting back an earlier state of a whole row together with its sealed tokens.
+//! The audit finds it, because the newest entry about the connection names another generation or
+//! fingerprint (see [`AuditLog`](crate::vault::AuditLog)), unless the audit is put back as well;
+//! for that, export its head.
 //!
 //! # Security
 //!

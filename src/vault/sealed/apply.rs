@@ -152,8 +152,8 @@ impl<T: Tables> Core<T> {
         })
     }
 
-    /// Stores a prepared change, if no row of the snapshot has changed. Returns the pending revocations that were
-    /// made.
+    /// Stores a prepared change, if no row of the snapshot has changed. Returns the pending
+    /// revocations that were made.
     fn store(
         &self,
         rows: &mut dyn RowsMut,

@@ -1,7 +1,7 @@
 //! Writing the chains of the audit: entries that commit with the changes they tell of.
 //!
-//! An entry's body is sealed inside the transaction, because only there its number is known. That is a few hundred
-//! bytes and a microsecond.
+//! An entry's body is sealed inside the transaction, because only there its number is known. That
+//! is a few hundred bytes and a microsecond.
 
 use crate::model::{Actor, TenantId};
 use crate::vault::envelope::{AuditKey, DataKey, Link, VaultId};
@@ -35,8 +35,9 @@ pub(super) fn head_seal(
     }
 }
 
-/// Reads the head of a chain and checks its seal. One that is missing or altered counts as a break after what is
-/// stored: the vault goes on, because a token that cannot be stored is lost, and the break stays on record.
+/// Reads the head of a chain and checks its seal. One that is missing or altered counts as a break
+/// after what is stored: the vault goes on, because a token that cannot be stored is lost, and the
+/// break stays on record.
 pub(super) fn head(rows: &dyn Rows, key: &AuditKey, vault: VaultId, chain: Chain) -> Result<HeadRow> {
     let last = rows.last_number(chain)?;
     let Some(mut head) = rows.head(chain)? else {
@@ -58,7 +59,8 @@ pub(super) fn head(rows: &dyn Rows, key: &AuditKey, vault: VaultId, chain: Chain
     Ok(head)
 }
 
-/// Whether the vault's own chain, of which nothing is ever pruned, continues the one of schemas 1 and 2.
+/// Returns whether the vault's own chain, of which nothing is ever pruned, continues the one of
+/// schemas 1 and 2.
 fn continues_legacy(rows: &dyn Rows) -> Result<bool> {
     let gaps = rows.gaps(Chain::Of(VAULT_CHAIN))?;
     Ok(gaps.first().is_some_and(|gap| gap.first == 1))
@@ -90,8 +92,8 @@ pub(super) fn begin(rows: &mut dyn RowsMut, key: &AuditKey, vault: VaultId, chai
     put_head(rows, key, vault, chain, 0, [0; 32], None)
 }
 
-/// Begins a chain after the one that schemas 1 and 2 kept for all tenants: its entries count as a gap, so that numbers
-/// go on and the new chain is linked to the old one.
+/// Begins a chain after the one that schemas 1 and 2 kept for all tenants: its entries count as a
+/// gap, so that numbers go on and the new chain is linked to the old one.
 #[cfg(feature = "sqlite")]
 pub(super) fn continue_legacy(
     rows: &mut dyn RowsMut,
@@ -115,7 +117,8 @@ pub(super) fn continue_legacy(
     put_head(rows, key, vault, chain, end.number, end.mac, None)
 }
 
-/// Appends entries to a tenant's chain, in the transaction of what they tell. Their bodies are sealed with this key.
+/// Appends entries to a tenant's chain, in the transaction of what they tell. Their bodies are
+/// sealed with this key.
 pub(super) fn append(
     rows: &mut dyn RowsMut,
     key: &AuditKey,
@@ -131,8 +134,8 @@ pub(super) fn append(
     extend(rows, key, vault, Chain::Of(tenant), entries, seal).map(drop)
 }
 
-/// Appends an entry to the vault's own chain. Its body is not sealed, because no tenant's key can be used: it holds
-/// no name.
+/// Appends an entry to the vault's own chain. Its body is not sealed, because no tenant's key can
+/// be used: it holds no name.
 pub(super) fn append_bare(
     rows: &mut dyn RowsMut,
     key: &AuditKey,
@@ -236,7 +239,7 @@ impl<'a> Body<'a> {
     }
 }
 
-/// Who acted, as one field: the role, a colon, the name.
+/// Returns who acted, as one field: the role, a colon, the name.
 fn actor_text(actor: &Actor) -> String {
     format!("{}:{}", actor.role(), actor.user().as_str())
 }

@@ -131,8 +131,8 @@ fn services(decoder: &mut Decoder<'_>) -> Result<BTreeMap<ProviderId, Scopes>> {
     Ok(pairs.into_iter().collect())
 }
 
-/// Everything in a row that stays as it was written. The status and what it leads to change without a key: they
-/// decide nothing, because a request that is pending again has no verifier.
+/// Everything in a row that stays as it was written. The status and what it leads to change without
+/// a key: they decide nothing, because a request that is pending again has no verifier.
 fn fixed_fields(row: &ConsentRow) -> Vec<u8> {
     Encoder::new()
         .bytes(row.state.as_bytes())
@@ -234,7 +234,8 @@ fn context<'a>(tenant: &'a Tenant, consent: &'a PendingConsent, route: &'a [u8])
     }
 }
 
-/// Seals the verifier of a request, an empty one where there is none: so every pending request is authenticated.
+/// Seals the verifier of a request, an empty one where there is none: so every pending request is
+/// authenticated.
 pub(in crate::vault) fn seal_verifier(
     tenant: &Tenant,
     consent: &PendingConsent,
@@ -351,7 +352,8 @@ impl<T: Tables> Core<T> {
     }
 
     pub(super) fn take_consent(&self, name: &TenantId, state: &StateHash, now: Timestamp) -> Result<Taken> {
-        // Opened first: one that does not open must not be taken, and nothing is decrypted in a transaction.
+        // Opened first: one that does not open must not be taken, and nothing is decrypted in a
+        // transaction.
         let found = again_if_tampered(|| self.read_consent(name, state))?;
         let (Some((mut consent, verifier)), Some(tenant)) = (found, self.tenant(name)?) else {
             return Ok(Taken::Nothing);
@@ -432,8 +434,8 @@ fn standing(row: &ConsentRow, now: i64) -> Standing {
     }
 }
 
-/// The requests of the same person that have to go before this one is inserted. Their ids are in the order of their
-/// beginning.
+/// The requests of the same person that have to go before this one is inserted. Their ids are in
+/// the order of their beginning.
 fn surplus(
     rows: &dyn RowsMut,
     tenant: &Tenant,

@@ -1,4 +1,5 @@
-//! What every operation is made of: read, decide and seal outside, store what nobody has changed meanwhile.
+//! What every operation is made of: read, decide and seal outside, store what nobody has changed
+//! meanwhile.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,8 +13,8 @@ use crate::vault::tables::{RowsMut, Tables, Write};
 
 type Result<T> = std::result::Result<T, VaultError>;
 
-/// How often an operation is repeated when another writer was faster or the key changed. Each repetition means that
-/// another caller made progress.
+/// How often an operation is repeated when another writer was faster or the key changed. Each
+/// repetition means that another caller made progress.
 const ATTEMPTS: usize = 32;
 
 /// A vault over tables: all rules, keys and seals.
@@ -39,8 +40,8 @@ impl<T: Tables> Core<T> {
 
     /// The tenant, if anything is stored for it.
     ///
-    /// Another process may have forgotten the workspace, and its name may belong to a new one since then: what is
-    /// remembered is compared with what is stored.
+    /// Another process may have forgotten the workspace, and its name may belong to a new one since
+    /// then: what is remembered is compared with what is stored.
     pub(super) fn tenant(&self, name: &TenantId) -> Result<Option<Arc<Tenant>>> {
         let Some(known) = self.remembered_tenant(name)? else {
             return Ok(None);
@@ -52,12 +53,14 @@ impl<T: Tables> Core<T> {
         self.remembered_tenant(name)
     }
 
-    /// The tenant as this process remembers it, for callers who find out by themselves that it was forgotten.
+    /// The tenant as this process remembers it, for callers who find out by themselves that it was
+    /// forgotten.
     pub(super) fn remembered_tenant(&self, name: &TenantId) -> Result<Option<Arc<Tenant>>> {
         self.keyring.tenant(&self.tables, name)
     }
 
-    /// Repeats `attempt` until its transaction has a result. The tenant is made if it does not exist.
+    /// Repeats `attempt` until its transaction has a result. The tenant is made if it does not
+    /// exist.
     pub(super) fn repeat<O>(
         &self,
         name: &TenantId,
@@ -75,7 +78,8 @@ impl<T: Tables> Core<T> {
                 Write::Moved => {}
             }
         }
-        // Others change the same rows again and again: report it like a lock that is never released.
+        // Others change the same rows again and again: report it like a lock that is never
+        // released.
         Err(VaultError::Busy)
     }
 
@@ -94,8 +98,8 @@ impl<T: fmt::Debug> fmt::Debug for Core<T> {
     }
 }
 
-/// Runs an operation again, once, if a record did not open: its key may have been replaced and destroyed after the
-/// record was read. One that was altered does not open the second time either.
+/// Runs an operation again, once, if a record did not open: its key may have been replaced and
+/// destroyed after the record was read. One that was altered does not open the second time either.
 pub(super) fn again_if_tampered<O>(operation: impl Fn() -> Result<O>) -> Result<O> {
     match operation() {
         Err(VaultError::Tampered) => operation(),

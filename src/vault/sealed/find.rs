@@ -38,8 +38,8 @@ impl<T: Tables> Core<T> {
         }
     }
 
-    /// What is stored now: remembered if nothing was committed since, and read otherwise. `None` if the workspace has
-    /// another number now.
+    /// What is stored now: remembered if nothing was committed since, and read otherwise. `None` if
+    /// the workspace has another number now.
     fn answer(&self, tenant: &Tenant, wanted: Wanted<'_>) -> Result<Option<Arc<Answer>>> {
         let mut recent = None;
         let read = self.tables.token(tenant.row, wanted, &mut |stamp| {
@@ -139,7 +139,8 @@ fn wanted<'a>(of: &Of<'a>) -> Wanted<'a> {
 fn authentic(tenant: &Tenant, wanted: Wanted<'_>, found: TokenRow) -> Result<Known> {
     let connection = &found.connection;
     rows::verify_connection(connection, tenant.row_key())?;
-    // An index is not authenticated: it could lead to another person's connection, whose row is intact.
+    // An index is not authenticated: it could lead to another person's connection, whose row is
+    // intact.
     if !is_wanted(wanted, connection) {
         return Err(VaultError::Tampered);
     }

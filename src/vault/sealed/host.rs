@@ -27,8 +27,8 @@ macro_rules! host_methods {
             ///
             /// # Errors
             ///
-            /// [`VaultError::UnknownMasterKey`] if a key is wrapped by a master key that was not given; otherwise
-            /// [`VaultError`] if the store cannot be read or written.
+            /// [`VaultError::UnknownMasterKey`] if a key is wrapped by a master key that was not
+            /// given; otherwise [`VaultError`] if the store cannot be read or written.
             pub fn rotate_master_key(&self, limit: usize, now: Timestamp) -> Result<Rotated, VaultError> {
                 self.core().rotate(Rotation::MasterKey { limit }, now)
             }
@@ -59,15 +59,16 @@ macro_rules! host_methods {
             ///
             /// # Errors
             ///
-            /// [`VaultError::Unsupported`] if this vault is not kept in a file; [`VaultError::UnsafePath`] if
-            /// something exists at `path`; [`VaultError`] if the copy could not be written. Nothing exists at `path`
-            /// then.
+            /// [`VaultError::Unsupported`] if this vault is not kept in a file;
+            /// [`VaultError::UnsafePath`] if something exists at `path`; [`VaultError`] if the copy
+            /// could not be written. Nothing exists at `path` then.
             pub fn backup(&self, path: &Path) -> Result<(), VaultError> {
                 self.core().backup(path)
             }
 
-            /// Returns the heads of all chains of the audit, or of one tenant's, for the host to keep elsewhere. A
-            /// head that was returned is recognised even after its entry was pruned.
+            /// Returns the heads of all chains of the audit, or of one tenant's, for the host to
+            /// keep elsewhere. A head that was returned is recognised even after its entry was
+            /// pruned.
             ///
             /// # Errors
             ///
@@ -111,8 +112,8 @@ macro_rules! host_methods {
                 Ok(report)
             }
 
-            /// Returns whether the vault has exactly this audit entry: an exported head, or the proof of a receipt.
-            /// If not, the vault was rolled back, or it is another one.
+            /// Returns whether the vault has exactly this audit entry: an exported head, or the
+            /// proof of a receipt. If not, the vault was rolled back, or it is another one.
             ///
             /// # Errors
             ///

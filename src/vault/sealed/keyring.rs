@@ -146,7 +146,8 @@ impl Keyring {
             if let Some(row) = rows.vault()? {
                 return Ok(Write::Unchanged(row));
             }
-            // The row is made before anything else: it was removed from a vault that has more than that.
+            // The row is made before anything else: it was removed from a vault that has more than
+            // that.
             if rows.head(Chain::Of(VAULT_CHAIN))?.is_some() || !rows.tenants(VAULT_CHAIN, 1)?.is_empty() {
                 return Err(VaultError::Damaged);
             }
@@ -222,7 +223,8 @@ impl Keyring {
         });
         let mut tenants = self.tenants.write().unwrap_or_else(PoisonError::into_inner);
         if tenants.len() >= MAX_TENANTS {
-            // Any will do: the order of the map is random, and a tenant that is needed again is read again.
+            // Any will do: the order of the map is random, and a tenant that is needed again is
+            // read again.
             if let Some(victim) = tenants.keys().next().cloned() {
                 tenants.remove(&victim);
             }
@@ -309,7 +311,8 @@ impl Keyring {
             .open_format_1(context, record)
     }
 
-    /// What to do after [`Write::NewDataKey`]: read what is stored, and replace a key that is used up.
+    /// What to do after [`Write::NewDataKey`]: read what is stored, and replace a key that is used
+    /// up.
     pub(super) fn renew<T: Tables>(&self, tables: &T, stale: &Tenant, now: Timestamp) -> Result<()> {
         self.forget(&stale.name);
         let newest = tables.read(|rows| {
@@ -344,7 +347,8 @@ impl Keyring {
         Ok(added)
     }
 
-    /// Stores the key after `version`, unless another caller was faster or the tenant was forgotten.
+    /// Stores the key after `version`, unless another caller was faster or the tenant was
+    /// forgotten.
     fn add_key<T: Tables>(&self, tables: &T, tenant: &Tenant, version: u32, now: Timestamp) -> Result<bool> {
         let is_audit = version >= AUDIT_KEYS;
         let next = version
@@ -382,14 +386,16 @@ impl Keyring {
         })
     }
 
-    /// Counts seals under the newest data key, in the transaction that stores them. `false`: the key has sealed
-    /// enough or is no longer the newest, and nothing of the transaction may be stored.
+    /// Counts seals under the newest data key, in the transaction that stores them. `false`: the
+    /// key has sealed enough or is no longer the newest, and nothing of the transaction may be
+    /// stored.
     pub(super) fn count_seals(&self, rows: &mut dyn RowsMut, tenant: &Tenant, seals: u32) -> Result<bool> {
         rows.count_seals(tenant.row, tenant.newest.version(), seals, self.max_seals)
     }
 
-    /// Appends entries to a tenant's chain, in the transaction of what they tell. `false`: the tenant's audit key has
-    /// sealed enough or is gone, and nothing of the transaction may be stored.
+    /// Appends entries to a tenant's chain, in the transaction of what they tell. `false`: the
+    /// tenant's audit key has sealed enough or is gone, and nothing of the transaction may be
+    /// stored.
     pub(super) fn append(
         &self,
         rows: &mut dyn RowsMut,
@@ -479,7 +485,8 @@ impl Keyring {
         if let Some(known) = known {
             return Ok(known);
         }
-        // A record names a key that does not exist: the key was destroyed, and with it what it sealed.
+        // A record names a key that does not exist: the key was destroyed, and with it what it
+        // sealed.
         let stored = tables
             .read(|rows| rows.key(tenant.row, version))?
             .ok_or(VaultError::Tampered)?;

@@ -81,7 +81,8 @@ impl SealedVault {
     ///
     /// # Errors
     ///
-    /// [`VaultError::WrongMasterKey`] if the vault was made with another key; otherwise what the store reports.
+    /// [`VaultError::WrongMasterKey`] if the vault was made with another key; otherwise what the
+    /// store reports.
     pub fn open(store: impl Store, keys: impl Into<MasterKeys>) -> Result<Self, VaultError> {
         let vault = Self::over(store, keys);
         vault.core.check_key()?;

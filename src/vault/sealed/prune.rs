@@ -1,8 +1,10 @@
-//! Pruning the audit: entries whose time is over are deleted, and the chain can be verified all the same.
+//! Pruning the audit: entries whose time is over are deleted, and the chain can be verified all the
+//! same.
 //!
-//! In place of entries stays a gap: the numbers, the MAC before the first and the MAC of the last, authenticated
-//! together. A verification crosses it. The newest entry about the tokens of a connection is never pruned, so that a
-//! row that was put back is noticed for as long as the row lives.
+//! In place of entries stays a gap: the numbers, the MAC before the first and the MAC of the last,
+//! authenticated together. A verification crosses it. The newest entry about the tokens of a
+//! connection is never pruned, so that a row that was put back is noticed for as long as the row
+//! lives.
 
 use crate::model::Timestamp;
 use crate::vault::envelope::{AuditKey, Link, VaultId};
@@ -88,7 +90,8 @@ impl<T: Tables> Core<T> {
             let is_end = due.len() < page.len() || page.is_empty();
             let Some(last) = due.last() else {
                 if from > 0 && pass.what == Pruned::Changes {
-                    // What was kept because it was the newest may be superseded by now: the next pass begins again.
+                    // What was kept because it was the newest may be superseded by now: the next
+                    // pass begins again.
                     self.set_cursor(pass, 0)?;
                 }
                 return Ok(pruned);
@@ -114,7 +117,8 @@ impl<T: Tables> Core<T> {
         })
     }
 
-    /// Whether an entry whose time is over is of the kind that the pass deletes, and no row depends on it.
+    /// Returns whether an entry whose time is over is of the kind that the pass deletes, and no row
+    /// depends on it.
     fn may_go(&self, pass: &Pass<'_>, row: &AuditRow) -> Result<bool> {
         let is_use = row.kind == AuditKind::TokenUsed.as_str();
         match pass.what {
@@ -138,8 +142,9 @@ impl<T: Tables> Core<T> {
         }))
     }
 
-    /// Deletes entries, leaves gaps in their place and moves the cursor on. Returns how many it deleted: none if the
-    /// cursor was moved meanwhile, because then the entries must be looked at again.
+    /// Deletes entries, leaves gaps in their place and moves the cursor on. Returns how many it
+    /// deleted: none if the cursor was moved meanwhile, because then the entries must be looked at
+    /// again.
     fn delete(&self, pass: &Pass<'_>, doomed: &[u64], (from, to): (u64, u64)) -> Result<usize> {
         let (key, vault) = self.keyring.audit_key(&self.tables)?;
         self.write(|rows| {
@@ -156,8 +161,9 @@ impl<T: Tables> Core<T> {
     }
 }
 
-/// Makes the next pass over a tenant's changes begin at the first entry. The entries that were kept for the rows of a
-/// person who is forgotten go then, before the entry that tells of it does: a verification must not miss the rows.
+/// Makes the next pass over a tenant's changes begin at the first entry. The entries that were kept
+/// for the rows of a person who is forgotten go then, before the entry that tells of it does: a
+/// verification must not miss the rows.
 pub(super) fn begin_again(rows: &mut dyn RowsMut, tenant: TenantRow) -> Result<()> {
     for chain in [Chain::Legacy, Chain::Of(tenant)] {
         rows.set_pruned_to(chain, tenant, Pruned::Changes, 0)?;
@@ -235,7 +241,7 @@ fn prune_run(
     Ok(length)
 }
 
-/// Whether these consecutive entries are as they were written, after the one with this MAC.
+/// Returns whether these consecutive entries are as they were written, after the one with this MAC.
 fn are_linked(key: &AuditKey, vault: VaultId, mut before: [u8; 32], entries: &[AuditRow]) -> bool {
     entries.iter().all(|row| {
         let link = Link {

@@ -1,10 +1,11 @@
 //! The connections that were read since the last commit: authenticated, and still sealed.
 //!
-//! Reading a connection is three searches in the database and two authenticated rows. None of that can have changed
-//! while nothing was committed, which the tables report with a [`Stamp`]. The stamp is taken before the rows are read,
-//! so the rows are at least as new as their stamp. An equal stamp later means that nobody, in any process, has
-//! committed in between: the rows are those that a transaction begun now would read. What is remembered is dropped
-//! at the first sight of another stamp.
+//! Reading a connection is three searches in the database and two authenticated rows. None of that
+//! can have changed while nothing was committed, which the tables report with a [`Stamp`]. The
+//! stamp is taken before the rows are read, so the rows are at least as new as their stamp. An
+//! equal stamp later means that nobody, in any process, has committed in between: the rows are
+//! those that a transaction begun now would read. What is remembered is dropped at the first sight
+//! of another stamp.
 //!
 //! Access tokens are remembered as the database holds them. Each call opens its own.
 
@@ -124,7 +125,8 @@ impl Recent {
         since.put(self.place(tenant, wanted), entry);
     }
 
-    /// Where the answer to a query is kept. Two queries may have the same place; the later one takes it.
+    /// Returns where the answer to a query is kept. Two queries may have the same place; the later
+    /// one takes it.
     fn place(&self, tenant: TenantRow, wanted: Wanted<'_>) -> u64 {
         self.hasher.hash_one((tenant, wanted))
     }

@@ -19,7 +19,8 @@ use crate::vault::{
 
 type Result<T> = std::result::Result<T, VaultError>;
 
-/// How often a claim is tried again when another writer was faster. Each time that other has decided something.
+/// How often a claim is tried again when another writer was faster. Each time that other has
+/// decided something.
 const ATTEMPTS: usize = 32;
 
 /// How a claim went: made, refused, or to be decided again.
@@ -50,8 +51,9 @@ impl<T: Tables> Core<T> {
         Err(VaultError::Busy)
     }
 
-    /// Reads, decides and decrypts first, then stores the claim if the grant has not changed. A caller who only waits
-    /// for another's claim never takes the write lock, and a claim that could not be used is never stored.
+    /// Reads, decides and decrypts first, then stores the claim if the grant has not changed. A
+    /// caller who only waits for another's claim never takes the write lock, and a claim that could
+    /// not be used is never stored.
     fn try_claim(&self, tenant: &Tenant, request: &ClaimRequest<'_>) -> Result<Tried> {
         let read = self.tables.read(|rows| {
             let Some(row) = rows.grant(tenant.row, request.grant)? else {
@@ -109,8 +111,9 @@ impl<T: Tables> Core<T> {
         })
     }
 
-    /// Claims from the head of the list. A grant that another host was faster to claim, or that does not open, leaves
-    /// its place to the next one: otherwise it would hide all that are due after it.
+    /// Claims from the head of the list. A grant that another host was faster to claim, or that
+    /// does not open, leaves its place to the next one: otherwise it would hide all that are due
+    /// after it.
     pub(super) fn claim_due(&self, query: &DueQuery<'_>) -> Result<Vec<Claimed>> {
         let mut claimed = Vec::new();
         let mut passed_over = BTreeSet::new();

@@ -1,4 +1,5 @@
-//! Revoking, and what waits for the provider: tokens that stay sealed where nothing can resolve them.
+//! Revoking, and what waits for the provider: tokens that stay sealed where nothing can resolve
+//! them.
 
 use std::time::Duration;
 
@@ -255,7 +256,8 @@ impl<T: Tables> Core<T> {
         })
     }
 
-    /// Takes what an earlier revocation of a connection left pending: the caller makes the next attempt.
+    /// Takes what an earlier revocation of a connection left pending: the caller makes the next
+    /// attempt.
     fn take_pending_of(&self, tenant: &Tenant, id: ConnectionId, now: Timestamp) -> Result<Vec<EndedGrant>> {
         let found = self.tables.read(|rows| rows.revocations_of(tenant.row, id))?;
         let mut taken = Vec::with_capacity(found.len());
@@ -400,7 +402,8 @@ impl<T: Tables> Core<T> {
     }
 }
 
-/// The audit entry about a pending revocation that ended. A row that cannot be read is named as far as it can be.
+/// The audit entry about a pending revocation that ended. A row that cannot be read is named as far
+/// as it can be.
 fn settled(name: &TenantId, row: &RevocationRow, settlement: Settlement, now: Timestamp) -> AuditEntry {
     let entry = AuditEntry::new(AuditKind::RevocationEnded, now).detail(settlement.as_str());
     match grant(name, &row.body) {

@@ -1,5 +1,5 @@
-//! New keys for old: master keys wrap data keys again, data keys seal tokens again. In chunks that readers do not
-//! notice.
+//! New keys for old: master keys wrap data keys again, data keys seal tokens again. In chunks that
+//! readers do not notice.
 
 use crate::model::{TenantId, Timestamp};
 use crate::vault::envelope::{Context, DataKey, Kind};
@@ -77,7 +77,8 @@ impl<T: Tables> Core<T> {
         }
         self.write(|rows| {
             for (tenant, before, after) in &wrapped {
-                // Another process may rotate as well, or the tenant may be gone: then it is left as it is.
+                // Another process may rotate as well, or the tenant may be gone: then it is left as
+                // it is.
                 rows.rewrap_key(*tenant, before, after)?;
             }
             Ok(Write::Commit(()))

@@ -77,7 +77,8 @@ pub(super) fn scopes(text: &str) -> Result<Scopes> {
     text.parse().map_err(damaged)
 }
 
-/// Checks that a row is the one that was asked for: the index by which it was found is not authenticated.
+/// Checks that a row is the one that was asked for: the index by which it was found is not
+/// authenticated.
 pub(super) fn same<T: PartialEq>(found: &T, wanted: &T) -> Result<()> {
     if found == wanted {
         Ok(())
@@ -98,7 +99,8 @@ pub(super) fn matches(row: &ConnectionRow, listing: &Listing<'_>) -> Result<()> 
     }
 }
 
-// --- connections ----------------------------------------------------------------------------------------------------
+// --- connections
+// ----------------------------------------------------------------------------------------------------
 
 fn details(connection: &StoredConnection) -> Vec<u8> {
     let encoder =
@@ -178,7 +180,8 @@ pub(super) fn connection(row: &ConnectionRow, key: &RowKey) -> Result<StoredConn
     })
 }
 
-/// The parameters of a connection whose row was verified: all that the hot path needs of its details.
+/// The parameters of a connection whose row was verified: all that the hot path needs of its
+/// details.
 pub(super) fn connection_parameters(row: &ConnectionRow) -> Result<Parameters> {
     let mut decoder = Decoder::new(&row.details);
     for _ in 0..4 {
@@ -187,9 +190,11 @@ pub(super) fn connection_parameters(row: &ConnectionRow) -> Result<Parameters> {
     read_parameters(&mut decoder)
 }
 
-// --- grants ---------------------------------------------------------------------------------------------------------
+// --- grants
+// ---------------------------------------------------------------------------------------------------------
 
-/// Everything that decides where the tokens of a grant are sent and how they are shown: their additional data.
+/// Everything that decides where the tokens of a grant are sent and how they are shown: their
+/// additional data.
 pub(super) fn route(grant: &Grant) -> Vec<u8> {
     let issuer = &grant.issued_by;
     let encoder = Encoder::new()
@@ -214,7 +219,8 @@ pub(super) fn route(grant: &Grant) -> Vec<u8> {
     write_account(encoder, grant.account.as_ref()).finish()
 }
 
-/// What the hot path needs of a route: the rest of it is read only where the grant itself is wanted.
+/// What the hot path needs of a route: the rest of it is read only where the grant itself is
+/// wanted.
 pub(super) struct Head<'a> {
     pub(super) server: &'a str,
     pub(super) expires_at: Option<Timestamp>,
@@ -393,8 +399,9 @@ pub(super) fn sign_grant(row: &mut GrantRow, key: &RowKey) {
     row.mac = key.sign(&[b"grant", &grant_fields(row)]);
 }
 
-/// Reads a grant whose row is as it was written. What is sent, shown or sealed again comes from here; the hot path
-/// alone does without, because the access token that it opens is bound to the route.
+/// Reads a grant whose row is as it was written. What is sent, shown or sealed again comes from
+/// here; the hot path alone does without, because the access token that it opens is bound to the
+/// route.
 pub(super) fn grant(row: &GrantRow, tenant: &TenantId, key: &RowKey) -> Result<StoredGrant> {
     key.verify(&[b"grant", &grant_fields(row)], &row.mac)?;
     let head = route_head(&mut Decoder::new(&row.route))?;
@@ -438,7 +445,8 @@ pub(super) fn grant_row(stored: &StoredGrant, key_version: u32, before: u64, key
     row
 }
 
-/// Whether the id of a connection is one at all: pending revocations of grants without users have none.
+/// Returns whether the id of a connection is one at all: pending revocations of grants without
+/// users have none.
 pub(super) fn is_named(id: ConnectionId) -> bool {
     *id.as_bytes() != [0; 16]
 }

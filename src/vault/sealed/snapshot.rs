@@ -34,12 +34,12 @@ impl Read {
         self.grants.get(&id).copied().flatten().unwrap_or_default()
     }
 
-    /// When a connection was last used.
+    /// Returns when a connection was last used.
     pub(super) fn used_at(&self, id: ConnectionId) -> Option<Timestamp> {
         self.used.get(&id).copied()
     }
 
-    /// Whether every row is as it was read.
+    /// Returns whether every row is as it was read.
     pub(super) fn is_current(&self, rows: &dyn Rows, tenant: TenantRow) -> Result<bool> {
         for (id, seen) in &self.grants {
             let now = rows.grant(tenant, *id)?.map(|row| row.revision);

@@ -27,8 +27,8 @@ use crate::vault::VaultError;
 ///   write that is lost costs the user a new consent.
 /// * **Repetition.** After a conflict with another transaction, `write` may call `work` again, with
 ///   a new transaction that shows none of the former changes. `read` calls `work` once, and returns
-///   [`VaultError::Busy`] if the transaction fails in the end. A wait for a lock is bounded and ends
-///   in [`VaultError::Busy`] as well.
+///   [`VaultError::Busy`] if the transaction fails in the end. A wait for a lock is bounded and
+///   ends in [`VaultError::Busy`] as well.
 /// * **Sizes.** Keys have at most 256 bytes and are not empty. Values have up to 200 KiB and may be
 ///   empty. One transaction changes up to a few thousand keys.
 /// * **Failures.** A read that fails is an error and never an absent value. Errors contain no value

@@ -29,7 +29,8 @@ fn open(store: &Arc<MemoryStore>, keys: impl Into<MasterKeys>) -> Result<Vault, 
     SealedVault::open(Arc::clone(store), keys)
 }
 
-/// Stores a grant for a connection with the same number. Its generation is 1 or, for an existing one, the next.
+/// Stores a grant for a connection with the same number. Its generation is 1 or, for an existing
+/// one, the next.
 fn store(vault: &Vault, name: &str, number: u8, generation: u64) -> StoreOutcome {
     let owner = Owner::Personal(UserId::new(format!("user-{number}")).unwrap());
     let issued_by = IssuedBy::new(

@@ -102,7 +102,8 @@ impl<T: Tables> Core<T> {
         })
     }
 
-    /// Opens what is held of a grant that ends. What does not open cannot be revoked at the provider.
+    /// Opens what is held of a grant that ends. What does not open cannot be revoked at the
+    /// provider.
     pub(super) fn open_ended(&self, tenant: &Tenant, grant: &Grant, sealed: &Sealed) -> Opened {
         let route = rows::route(grant);
         let access = context(tenant, grant, Kind::AccessToken, &route);

@@ -12,7 +12,8 @@ use crate::secret::PkceVerifier;
 use crate::vault::sealed::SealedVault;
 use crate::vault::*;
 
-/// Implements one of the six traits by forwarding every method: to the core of a vault, or to what an `Arc` holds.
+/// Implements one of the six traits by forwarding every method: to the core of a vault, or to what
+/// an `Arc` holds.
 macro_rules! forward {
     ($trait:ident { $(fn $method:ident($($name:ident: $type:ty),*) -> $out:ty;)* }) => {
         impl $trait for SealedVault {

@@ -43,7 +43,7 @@ pub(in crate::vault) enum Upgraded {
 }
 
 impl Upgraded {
-    /// How many seals it took.
+    /// Returns how many seals it took.
     pub(in crate::vault) fn seals(&self) -> u32 {
         match self {
             Self::Grant(grant) => grant.secrets.as_ref().map_or(0, |_| 2),
@@ -89,7 +89,8 @@ impl Upgraded {
 }
 
 impl<T: Tables> Core<T> {
-    /// Gives a tenant the key that authenticates its rows, and a chain that continues the one of all tenants.
+    /// Gives a tenant the key that authenticates its rows, and a chain that continues the one of
+    /// all tenants.
     pub(in crate::vault) fn upgrade_tenant(&self, row: TenantRow, name: &TenantId) -> Result<()> {
         self.keyring.upgrade_tenant(&self.tables, row, name)
     }
@@ -132,8 +133,8 @@ impl<T: Tables> Upgrader<'_, T> {
             .open_format_1(&self.core.tables, self.tenant, context, record)
     }
 
-    /// Seals the tokens of a grant again. Tokens that do not open are left behind: the grant is then as one whose
-    /// tokens were taken away, which is an error to those who need them.
+    /// Seals the tokens of a grant again. Tokens that do not open are left behind: the grant is
+    /// then as one whose tokens were taken away, which is an error to those who need them.
     pub(in crate::vault) fn grant(&self, stored: &StoredGrant, sealed: Sealed) -> Result<Upgraded> {
         let route = rows::route(&stored.grant);
         let access = tokens::context(self.tenant, &stored.grant, Kind::AccessToken, &route);

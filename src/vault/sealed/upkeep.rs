@@ -133,8 +133,8 @@ impl<T: Tables> Core<T> {
             return Ok(None);
         }
         let (key, vault) = self.keyring.audit_key(&self.tables)?;
-        // The person's name is not in the entry. A keyed fingerprint is, which tells the same to those who know the
-        // name.
+        // The person's name is not in the entry. A keyed fingerprint is, which tells the same to
+        // those who know the name.
         let by = forget.by.filter(|actor| actor.user() != user);
         let mut entry = AuditEntry::new(AuditKind::UserForgotten, forget.now).by(by);
         entry.fingerprint = Some(user_fingerprint(key, forget.tenant, user));

@@ -142,7 +142,8 @@ impl<T: Tables> Core<T> {
         Ok(report)
     }
 
-    /// Follows a chain to its end, across its gaps. Returns the first number that is not as it should be.
+    /// Follows a chain to its end, across its gaps. Returns the first number that is not as it
+    /// should be.
     #[allow(clippy::too_many_arguments, reason = "the parts of one walk, in one place")]
     fn walk(
         &self,

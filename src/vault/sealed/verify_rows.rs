@@ -29,13 +29,13 @@ pub(super) struct Noted {
     last: BTreeMap<ConnectionId, Last>,
     /// Fingerprints of the people who were forgotten.
     forgotten: BTreeSet<[u8; 8]>,
-    /// Whether there are entries of schemas 1 and 2, which do not tell of every connection.
+    /// True if there are entries of schemas 1 and 2, which do not tell of every connection.
     has_legacy: bool,
 }
 
 impl Noted {
-    /// Drops what was noted of a person who was forgotten: their rows are gone with good reason. The entry names them
-    /// by a fingerprint.
+    /// Drops what was noted of a person who was forgotten: their rows are gone with good reason.
+    /// The entry names them by a fingerprint.
     fn forget(&mut self, key: &AuditKey, tenant: &TenantId, fingerprint: [u8; 8]) {
         self.last.retain(|_, last| {
             let owner = last.owner.as_ref();
@@ -94,8 +94,8 @@ impl Found {
 }
 
 impl<T: Tables> Core<T> {
-    /// The connections whose rows are not what the audit says last about them. `noted` is what the chain says up to
-    /// the entry `end`.
+    /// The connections whose rows are not what the audit says last about them. `noted` is what the
+    /// chain says up to the entry `end`.
     pub(super) fn out_of_date(
         &self,
         tenant: &Tenant,
@@ -107,8 +107,8 @@ impl<T: Tables> Core<T> {
         if suspects.is_empty() {
             return Ok(Vec::new());
         }
-        // Rows may have changed since the chain was read. Now rows and entries are read in one view, in which every
-        // row that was changed has its entry.
+        // Rows may have changed since the chain was read. Now rows and entries are read in one
+        // view, in which every row that was changed has its entry.
         let (entries, found) = self.tables.read(|rows| {
             let entries = entries_after(rows, tenant, of, end)?;
             Ok((entries, Found::read(rows, tenant, &suspects)?))
@@ -132,8 +132,8 @@ impl<T: Tables> Core<T> {
 
     /// The connections whose rows do not agree with what was noted, or are missing.
     ///
-    /// A row that cannot be read spoils the page that it is on. It is looked for among those that are known, so that
-    /// it hides none of the others.
+    /// A row that cannot be read spoils the page that it is on. It is looked for among those that
+    /// are known, so that it hides none of the others.
     fn suspects(&self, tenant: &Tenant, key: &AuditKey, noted: &Noted) -> Result<BTreeSet<ConnectionId>> {
         let error = match self.listed_suspects(tenant, key, noted) {
             Err(error @ (VaultError::Damaged | VaultError::Tampered)) => error,
@@ -234,8 +234,9 @@ impl<T: Tables> Core<T> {
             return false;
         };
         let Some(last) = noted.last.get(&shown.id) else {
-            // Each connection has an entry from its first moment on, and the newest is not pruned while the row is
-            // there: the row was deleted, or its person forgotten, and it was put back.
+            // Each connection has an entry from its first moment on, and the newest is not pruned
+            // while the row is there: the row was deleted, or its person forgotten, and it was put
+            // back.
             let owner = shown.owner.user();
             let is_forgotten = owner.is_some_and(|user| {
                 noted
@@ -245,7 +246,8 @@ impl<T: Tables> Core<T> {
             return noted.has_legacy && !is_forgotten;
         };
         if last.is_legacy && (shown.generation > last.generation || last.kind != AuditKind::Revoked) {
-            // Under schemas 1 and 2 the refreshes of shared tokens were not told of each connection.
+            // Under schemas 1 and 2 the refreshes of shared tokens were not told of each
+            // connection.
             return shown.generation >= last.generation;
         }
         shown.generation == last.generation
@@ -253,7 +255,7 @@ impl<T: Tables> Core<T> {
             && self.has_fingerprint(tenant, key, &shown, last, stored)
     }
 
-    /// Whether the access token that is stored is the one that the entry was written about.
+    /// Returns whether the access token that is stored is the one that the entry was written about.
     fn has_fingerprint(
         &self,
         tenant: &Tenant,
@@ -312,7 +314,7 @@ fn about_tokens(entry: AuditEntry, is_legacy: bool) -> Option<Last> {
     })
 }
 
-/// Whether a connection may have this status after an entry of this kind.
+/// Returns whether a connection may have this status after an entry of this kind.
 const fn agrees(kind: AuditKind, status: Status) -> bool {
     match kind {
         AuditKind::ConsentCompleted | AuditKind::Refreshed => matches!(status, Status::Active),

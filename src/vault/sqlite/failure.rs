@@ -7,7 +7,8 @@ use rusqlite::{Error, ErrorCode, ffi};
 
 use crate::vault::VaultError;
 
-/// Names of the places that a process may have no rights to, as [`VaultError::AccessDenied`] tells them.
+/// Names of the places that a process may have no rights to, as [`VaultError::AccessDenied`] tells
+/// them.
 pub(super) const DIRECTORY: &str = "the directory of the vault";
 pub(super) const FILE: &str = "a file of the vault";
 const SHARED_MEMORY: &str = "the shared memory (-shm) of the vault";
@@ -62,10 +63,11 @@ fn meaning(extended: i32) -> Option<VaultError> {
     })
 }
 
-/// SQLite reports only that it cannot open a file. Whether descriptors are the reason shows at another file: opening
-/// and closing one of the vault's would drop the locks of this process.
+/// SQLite reports only that it cannot open a file. Whether descriptors are the reason shows at
+/// another file: opening and closing one of the vault's would drop the locks of this process.
 fn is_descriptor_free() -> bool {
-    // Every process can open the root directory. Elsewhere than on Unix it is not a file, which is another error.
+    // Every process can open the root directory. Elsewhere than on Unix it is not a file, which is
+    // another error.
     !File::open("/").is_err_and(|error| is_out_of_descriptors(&error))
 }
 
@@ -86,7 +88,7 @@ pub(super) fn failed_at(place: &'static str) -> impl Fn(io::Error) -> VaultError
     }
 }
 
-/// Whether a unique index refused a row.
+/// Returns whether a unique index refused a row.
 pub(super) fn is_unique_violation(error: &Error) -> bool {
     matches!(
         error,

@@ -1,15 +1,15 @@
 //! Signs of life: a locked file beside the database for each handle that may hold claims.
 //!
-//! The operating system drops the lock when its process dies, however it dies. A sign whose lock is free therefore
-//! proves that its holder is dead, and nobody needs to wait for its claims to lapse. A *missing* sign proves nothing: a
-//! cleaner may have deleted it while its holder is waiting for an answer. The claims of such a holder lapse by their
-//! time.
+//! The operating system drops the lock when its process dies, however it dies. A sign whose lock is
+//! free therefore proves that its holder is dead, and nobody needs to wait for its claims to lapse.
+//! A *missing* sign proves nothing: a cleaner may have deleted it while its holder is waiting for
+//! an answer. The claims of such a holder lapse by their time.
 //!
-//! So the sign of a dead holder has to stay for as long as its claims may. The first handle that finds it writes a
-//! mark into it, and the mark's age decides when it is removed.
+//! So the sign of a dead holder has to stay for as long as its claims may. The first handle that
+//! finds it writes a mark into it, and the mark's age decides when it is removed.
 //!
-//! Only regular files of those who may use the database are signs. Anything else with such a name is neither opened nor
-//! removed.
+//! Only regular files of those who may use the database are signs. Anything else with such a name
+//! is neither opened nor removed.
 
 use std::fs::{self, File, TryLockError};
 use std::io::Write as _;
@@ -26,8 +26,8 @@ use crate::vault::sqlite::sharing::Sharing;
 use crate::vault::{Holder, VaultError};
 
 const SUFFIX: &str = "-holder-";
-/// How long the sign of a dead holder stays: longer than the leases of its claims. If a lease is longer, its claim
-/// lapses by its time.
+/// The time for which the sign of a dead holder stays: longer than the leases of its claims. If a
+/// lease is longer, its claim lapses by its time.
 const KEPT: Duration = Duration::from_secs(3_600);
 /// The content of the sign of a holder that was found dead. The sign of a living one is empty.
 const MARK: &[u8] = b"dead";
@@ -51,7 +51,8 @@ struct Own {
 #[derive(Debug)]
 struct Sign {
     path: PathBuf,
-    /// The process that made it. A forked child has a copy of this value, and drops it while its parent lives.
+    /// The process that made it. A forked child has a copy of this value, and drops it while its
+    /// parent lives.
     process: Process,
     _locked: File,
 }
@@ -73,7 +74,8 @@ impl Holders {
         }
     }
 
-    /// The name under which this handle claims. The first call makes its sign and clears away those of the dead.
+    /// The name under which this handle claims. The first call makes its sign and clears away those
+    /// of the dead.
     pub(super) fn own(&self) -> Result<Holder, VaultError> {
         let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(own) = &*own {
@@ -94,7 +96,8 @@ impl Holders {
         Ok(holder)
     }
 
-    /// Whether a holder is known to be dead. When in doubt it lives, and its claim lapses by its time.
+    /// Returns whether a holder is known to be dead. When in doubt it lives, and its claim lapses
+    /// by its time.
     pub(super) fn is_dead(&self, holder: Holder) -> bool {
         let Some(database) = &self.database else {
             return false;
@@ -165,8 +168,8 @@ enum Found {
 
 impl Found {
     fn at(database: &Path, sign: &Path, sharing: Sharing) -> Self {
-        // A second name of the database itself must not be opened: closing it would drop the locks that SQLite holds in
-        // this process.
+        // A second name of the database itself must not be opened: closing it would drop the locks
+        // that SQLite holds in this process.
         let has_one_name = fs::symlink_metadata(sign).is_ok_and(|metadata| check_kind(&metadata).is_ok());
         if !has_one_name {
             return Self::Unknown;
@@ -214,7 +217,7 @@ fn mark(sign: &Path) -> std::io::Result<()> {
     writing().open(sign)?.write_all(MARK)
 }
 
-/// Whether a handle of any process has made a sign and lives.
+/// Returns whether a handle of any process has made a sign and lives.
 pub(super) fn has_living(database: &Path, sharing: Sharing) -> bool {
     signs(database)
         .iter()

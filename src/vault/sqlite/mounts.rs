@@ -1,15 +1,16 @@
-//! Admits only file systems on which SQLite's locks and shared memory are known to hold, where the operating system
-//! says which one it is.
+//! Admits only file systems on which SQLite's locks and shared memory are known to hold, where the
+//! operating system says which one it is.
 
 use std::path::Path;
 
 use crate::vault::sqlite::failure::{FILE, failed_at};
 use crate::vault::{VaultError, mountinfo};
 
-/// File systems of one kernel, by the names that Linux gives them: their locks hold between all processes of the
-/// machine, and all of them see the same mapped pages. Not among them are those that several machines share, the bind
-/// mounts of virtual machines (`9p`, `virtiofs`, `drvfs`, `vboxsf` and their like), everything in user space (`fuse`),
-/// and those without owners and modes (`vfat`, `exfat`, `ntfs3`).
+/// File systems of one kernel, by the names that Linux gives them: their locks hold between all
+/// processes of the machine, and all of them see the same mapped pages. Not among them are those
+/// that several machines share, the bind mounts of virtual machines (`9p`, `virtiofs`, `drvfs`,
+/// `vboxsf` and their like), everything in user space (`fuse`), and those without owners and modes
+/// (`vfat`, `exfat`, `ntfs3`).
 const KNOWN_GOOD: [&str; 19] = [
     "apfs", "bcachefs", "btrfs", "ext2", "ext3", "ext4", "f2fs", "hfs", "hfsplus", "jfs", "nilfs2",
     "overlay", "ramfs", "reiserfs", "rootfs", "tmpfs", "ufs", "xfs", "zfs",
@@ -20,8 +21,9 @@ const UNKNOWN: &str = "unknown";
 /// No kernel has a longer name for a file system.
 const LONGEST_NAME: usize = 40;
 
-/// Refuses a path on a file system that is neither known to be good nor `trusted`. The directory of `path` is resolved.
-/// Other systems than Linux do not say where a file is; there every file system is admitted.
+/// Refuses a path on a file system that is neither known to be good nor `trusted`. The directory of
+/// `path` is resolved. Other systems than Linux do not say where a file is; there every file system
+/// is admitted.
 pub(super) fn check(path: &Path, trusted: Option<&str>) -> Result<(), VaultError> {
     if cfg!(any(target_os = "linux", target_os = "android")) {
         check_in(&table()?, path, trusted)
@@ -49,7 +51,8 @@ fn check_in(mounts: &str, path: &Path, trusted: Option<&str>) -> Result<(), Vaul
     }
 }
 
-/// The name of a file system as errors show it. Whoever mounts a `fuse` file system chooses a part of its name.
+/// The name of a file system as errors show it. Whoever mounts a `fuse` file system chooses a part
+/// of its name.
 fn shown(kind: &str) -> String {
     kind.chars()
         .map(|c| {

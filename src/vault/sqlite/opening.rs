@@ -14,25 +14,28 @@ impl SqliteVault {
     ///
     /// # Errors
     ///
-    /// [`VaultError::WrongMasterKey`] if the vault was made with another key; [`VaultError::NotAVault`],
-    /// [`NewerVersion`](VaultError::NewerVersion), [`Damaged`](VaultError::Damaged), [`Mixed`](VaultError::Mixed),
-    /// [`Tampered`](VaultError::Tampered) or [`ReadOnly`](VaultError::ReadOnly) for a file that cannot be used;
-    /// [`VaultError::UnsafePath`] for a link, a directory or a file with a second name;
-    /// [`OtherOwner`](VaultError::OtherOwner), [`OtherGroup`](VaultError::OtherGroup) or
+    /// [`VaultError::WrongMasterKey`] if the vault was made with another key;
+    /// [`VaultError::NotAVault`], [`NewerVersion`](VaultError::NewerVersion),
+    /// [`Damaged`](VaultError::Damaged), [`Mixed`](VaultError::Mixed),
+    /// [`Tampered`](VaultError::Tampered) or [`ReadOnly`](VaultError::ReadOnly) for a file that
+    /// cannot be used; [`VaultError::UnsafePath`] for a link, a directory or a file with a second
+    /// name; [`OtherOwner`](VaultError::OtherOwner), [`OtherGroup`](VaultError::OtherGroup) or
     /// [`AccessDenied`](VaultError::AccessDenied) for one that this process may not use;
-    /// [`VaultError::NoDirectory`] if the directory does not exist; [`VaultError::UnknownFileSystem`] on a file system
-    /// where locks may not hold; [`VaultError::TooManyOpenFiles`] or [`CannotOpen`](VaultError::CannotOpen), which are
-    /// temporary; [`VaultError::Unsupported`] if SQLite cannot be trusted with the file. The content of the file is
-    /// unchanged then.
+    /// [`VaultError::NoDirectory`] if the directory does not exist;
+    /// [`VaultError::UnknownFileSystem`] on a file system where locks may not hold;
+    /// [`VaultError::TooManyOpenFiles`] or [`CannotOpen`](VaultError::CannotOpen), which are
+    /// temporary; [`VaultError::Unsupported`] if SQLite cannot be trusted with the file. The
+    /// content of the file is unchanged then.
     pub fn open(path: impl AsRef<Path>, keys: impl Into<MasterKeys>) -> Result<Self, VaultError> {
         Self::open_with_progress(path, keys, |_, _| {})
     }
 
-    /// Opens the vault as [`open`](Self::open) does. A file that an older version wrote is migrated first; `progress`
-    /// is told how many of its records have been moved, and how many there are.
+    /// Opens the vault as [`open`](Self::open) does. A file that an older version wrote is migrated
+    /// first; `progress` is told how many of its records have been moved, and how many there are.
     ///
-    /// Several processes can do this at once, and a migration that was interrupted continues. The write lock is never
-    /// held for long, but nobody can use the vault before everything has moved: measured, some 40 µs a record.
+    /// Several processes can do this at once, and a migration that was interrupted continues. The
+    /// write lock is never held for long, but nobody can use the vault before everything has moved:
+    /// measured, some 40 µs a record.
     ///
     /// # Errors
     ///
@@ -50,19 +53,20 @@ impl SqliteVault {
         SqliteOptions::default()
     }
 
-    /// Replaces the vault at `to`, or makes one there, by a copy of a backup. The backup stays as it is.
+    /// Replaces the vault at `to`, or makes one there, by a copy of a backup. The backup stays as
+    /// it is.
     ///
-    /// Stop every process that uses the vault at `to` first. Erased secrets and revoked connections come back with
-    /// a backup that is older than their end: compare the audit heads that you keep elsewhere with
-    /// [`proves`](Self::proves).
+    /// Stop every process that uses the vault at `to` first. Erased secrets and revoked connections
+    /// come back with a backup that is older than their end: compare the audit heads that you keep
+    /// elsewhere with [`proves`](Self::proves).
     ///
     /// # Errors
     ///
-    /// [`VaultError::InUse`] if a process has the vault at `to` open, or this process has the backup open;
-    /// [`VaultError::WrongMasterKey`] if the backup was made with another key; [`VaultError::NotAVault`],
-    /// [`Damaged`](VaultError::Damaged) or [`Mixed`](VaultError::Mixed) if the backup is not a complete vault;
-    /// [`VaultError::NotSupported`] for a backup of schema 1 or 2, which can be put in place and opened. `to` is
-    /// unchanged then.
+    /// [`VaultError::InUse`] if a process has the vault at `to` open, or this process has the
+    /// backup open; [`VaultError::WrongMasterKey`] if the backup was made with another key;
+    /// [`VaultError::NotAVault`], [`Damaged`](VaultError::Damaged) or [`Mixed`](VaultError::Mixed)
+    /// if the backup is not a complete vault; [`VaultError::NotSupported`] for a backup of schema 1
+    /// or 2, which can be put in place and opened. `to` is unchanged then.
     pub fn restore(
         backup: impl AsRef<Path>,
         to: impl AsRef<Path>,

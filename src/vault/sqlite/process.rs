@@ -1,7 +1,7 @@
 //! The process that opened a vault.
 //!
-//! A child that is forked without `exec` has a copy of everything, and SQLite in it believes to hold locks that only
-//! the parent has: it must neither use nor close what it inherited.
+//! A child that is forked without `exec` has a copy of everything, and SQLite in it believes to
+//! hold locks that only the parent has: it must neither use nor close what it inherited.
 
 use crate::vault::VaultError;
 
@@ -14,7 +14,7 @@ impl Process {
         Self(std::process::id())
     }
 
-    /// Whether the value was made in this process, and not in a parent that was forked.
+    /// Returns whether the value was made in this process, and not in a parent that was forked.
     pub(super) fn is_current(self) -> bool {
         self == Self::current()
     }

@@ -65,13 +65,13 @@ impl<'a> Sql<'a> {
         Ok(all)
     }
 
-    /// Whether there is a row.
+    /// Returns whether there is a row.
     pub(super) fn exists(self, sql: &'static str, named: &Named<'_>) -> Result<bool> {
         Ok(self.one(sql, named, |_| Ok(()))?.is_some())
     }
 
-    /// Reads the first row, and tells whether there is another. For the hot path: the values are in the order in which
-    /// the statement first names its parameters, so that no name is looked up.
+    /// Reads the first row, and tells whether there is another. For the hot path: the values are in
+    /// the order in which the statement first names its parameters, so that no name is looked up.
     pub(super) fn first_in_order<T>(
         self,
         sql: &'static str,

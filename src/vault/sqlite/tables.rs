@@ -28,9 +28,11 @@ pub(crate) enum Fresh {
     No,
 }
 
-/// The rows of a vault in one SQLite file, shared by any number of threads and processes of one machine.
+/// The rows of a vault in one SQLite file, shared by any number of threads and processes of one
+/// machine.
 ///
-/// The file is in WAL mode with full synchronisation: what a method has stored survives a power cut.
+/// The file is in WAL mode with full synchronisation: what a method has stored survives a power
+/// cut.
 pub(crate) struct SqliteTables {
     holders: Holders,
     warnings: Vec<VaultWarning>,
@@ -42,13 +44,14 @@ impl SqliteTables {
     ///
     /// # Errors
     ///
-    /// [`VaultError::NotAVault`], [`NewerVersion`](VaultError::NewerVersion), [`Damaged`](VaultError::Damaged),
-    /// [`Mixed`](VaultError::Mixed), [`Tampered`](VaultError::Tampered) or [`ReadOnly`](VaultError::ReadOnly) for a
-    /// file that cannot be used; [`VaultError::UnsafePath`] for a link, a directory or a file with a second name;
-    /// [`OtherOwner`](VaultError::OtherOwner), [`OtherGroup`](VaultError::OtherGroup) or
+    /// [`VaultError::NotAVault`], [`NewerVersion`](VaultError::NewerVersion),
+    /// [`Damaged`](VaultError::Damaged), [`Mixed`](VaultError::Mixed),
+    /// [`Tampered`](VaultError::Tampered) or [`ReadOnly`](VaultError::ReadOnly) for a file that
+    /// cannot be used; [`VaultError::UnsafePath`] for a link, a directory or a file with a second
+    /// name; [`OtherOwner`](VaultError::OtherOwner), [`OtherGroup`](VaultError::OtherGroup) or
     /// [`AccessDenied`](VaultError::AccessDenied) for one that this process may not use;
-    /// [`VaultError::UnknownFileSystem`] where locks may not hold; [`VaultError::Unsupported`] if SQLite cannot be
-    /// trusted with it. The content of the file is unchanged then.
+    /// [`VaultError::UnknownFileSystem`] where locks may not hold; [`VaultError::Unsupported`] if
+    /// SQLite cannot be trusted with it. The content of the file is unchanged then.
     pub(crate) fn open_with(
         path: &Path,
         options: &SqliteOptions,
@@ -94,7 +97,7 @@ impl SqliteTables {
         Ok((tables, fresh))
     }
 
-    /// Whether records of schema 1 or 2 are left to move.
+    /// Returns whether records of schema 1 or 2 are left to move.
     pub(super) fn is_migrating(&self) -> Result<bool, VaultError> {
         self.sql(|sql| begin::is_under_way(sql.0))
     }
@@ -133,7 +136,7 @@ impl SqliteTables {
         self.store.write(write)
     }
 
-    /// Where the file is, links resolved; `None` in memory.
+    /// Returns where the file is, links resolved; `None` in memory.
     pub(crate) fn path(&self) -> Option<&Path> {
         self.store.place().map(|place| place.path.as_path())
     }

@@ -17,7 +17,8 @@ pub(super) trait Column: Sized {
     fn column(value: ValueRef<'_>) -> Option<Self>;
 }
 
-/// Numbers that only count up from zero, and limits: what SQLite cannot hold is as good as its highest number.
+/// Numbers that only count up from zero, and limits: what SQLite cannot hold is as good as its
+/// highest number.
 macro_rules! unsigned {
     ($($type:ty),+) => {$(
         impl Bind for $type {
@@ -172,7 +173,7 @@ impl<'r> Columns<'r> {
         Self { row, at: 0 }
     }
 
-    /// Whether the next column is NULL. Does not take it.
+    /// Returns whether the next column is NULL. Does not take it.
     pub(super) fn is_null(&self) -> Result<bool, VaultError> {
         Ok(matches!(self.peek()?, ValueRef::Null))
     }

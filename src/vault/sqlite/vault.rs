@@ -9,25 +9,30 @@ use crate::vault::sqlite::tables::SqliteTables;
 
 /// A vault in one SQLite file, shared by any number of threads and processes of one machine.
 ///
-/// The file is in WAL mode with full synchronisation: what a method has stored survives a power cut. Secrets are
-/// opened after the statement that read them has ended, and sealed before the transaction that writes them begins.
+/// The file is in WAL mode with full synchronisation: what a method has stored survives a power
+/// cut. Secrets are opened after the statement that read them has ended, and sealed before the
+/// transaction that writes them begins.
 ///
 /// # Where the file may be
 ///
-/// * **On a local disk.** SQLite's locks and shared memory do not hold on network file systems, nor on the directories
-///   that Docker Desktop, Podman, WSL and VirtualBox share with their virtual machines. On Linux the vault is opened
-///   only on file systems that are known to be good; [`SqliteOptions::trust_file_system`] lets the host vouch for
-///   another one. macOS and Windows do not say where a file is: there the host is responsible.
-/// * **In a directory of its own,** which other users cannot write to. If they can, and the directory has no sticky
-///   bit, the vault warns of it ([`VaultWarning::SharedDirectory`](crate::vault::VaultWarning::SharedDirectory)).
-/// * **Under one user.** Only its owner can use the file, and root; [`SqliteOptions::share_with_group`] admits a group.
-///   On Windows the file has the rights that its directory gives: restrict the directory.
+/// * **On a local disk.** SQLite's locks and shared memory do not hold on network file systems, nor
+///   on the directories that Docker Desktop, Podman, WSL and VirtualBox share with their virtual
+///   machines. On Linux the vault is opened only on file systems that are known to be good;
+///   [`SqliteOptions::trust_file_system`] lets the host vouch for another one. macOS and Windows do
+///   not say where a file is: there the host is responsible.
+/// * **In a directory of its own,** which other users cannot write to. If they can, and the
+///   directory has no sticky bit, the vault warns of it
+///   ([`VaultWarning::SharedDirectory`](crate::vault::VaultWarning::SharedDirectory)).
+/// * **Under one user.** Only its owner can use the file, and root;
+///   [`SqliteOptions::share_with_group`] admits a group. On Windows the file has the rights that
+///   its directory gives: restrict the directory.
 ///
 /// # Fork
 ///
-/// Open a vault after `fork`, never before: a forked child that has not called `exec` inherits what SQLite knows about
-/// the locks of its parent. In such a child every call on the inherited vault, and opening the same file again, returns
-/// [`VaultError::Forked`]. Dropping the inherited vault does nothing.
+/// Open a vault after `fork`, never before: a forked child that has not called `exec` inherits what
+/// SQLite knows about the locks of its parent. In such a child every call on the inherited vault,
+/// and opening the same file again, returns [`VaultError::Forked`]. Dropping the inherited vault
+/// does nothing.
 ///
 /// # Security
 ///

@@ -24,9 +24,9 @@ pub(crate) struct KeyRow {
     /// The id of the master key that wraps it.
     pub(crate) master_key: [u8; 16],
     pub(crate) wrapped: Vec<u8>,
-    /// How many records it has sealed.
+    /// The number of records it has sealed.
     pub(crate) seals: u32,
-    /// Whether a newer key took its place.
+    /// True if a newer key took its place.
     pub(crate) retired: bool,
 }
 
@@ -63,11 +63,11 @@ pub(crate) struct GrantRow {
     pub(crate) refreshed_at: i64,
     /// No refresh before this time.
     pub(crate) not_before: Option<i64>,
-    /// When the current claim lapses.
+    /// The time when the current claim lapses.
     pub(crate) held_until: Option<i64>,
     /// Until when a refused refresh token is kept.
     pub(crate) quarantined_until: Option<i64>,
-    /// When the tokens of a former grant are dead at the server at the latest.
+    /// The time when the tokens of a former grant are dead at the server at the latest.
     pub(crate) dead_at: Option<i64>,
     /// What decides where the tokens are sent: part of their additional data.
     pub(crate) route: Vec<u8>,

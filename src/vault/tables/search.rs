@@ -3,11 +3,12 @@
 use crate::model::{ConnectionId, GrantId, TenantId};
 use crate::vault::tables::row::{ConnectionRow, GrantRow, TenantRow};
 
-/// Names a state of the tables: two equal stamps mean that nothing was committed between them, by this process or
-/// another.
+/// Names a state of the tables: two equal stamps mean that nothing was committed between them, by
+/// this process or another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stamp {
-    /// Below [`Self::SOURCES`]. Each source counts for itself, so that stamps of two sources are never equal.
+    /// Below [`Self::SOURCES`]. Each source counts for itself, so that stamps of two sources are
+    /// never equal.
     pub(crate) source: usize,
     /// Counts what others have committed.
     pub(crate) theirs: i64,
@@ -99,7 +100,7 @@ pub(crate) struct Listing<'a> {
     pub(crate) provider: Option<&'a str>,
     /// Only those that use this grant.
     pub(crate) grant: Option<GrantId>,
-    /// Whether revoked ones are wanted too.
+    /// True if revoked ones are wanted too.
     pub(crate) with_revoked: bool,
     /// Only after this one.
     pub(crate) after: Option<ConnectionId>,
@@ -123,9 +124,10 @@ pub(crate) struct Of<T> {
     pub(crate) row: T,
 }
 
-/// Which grants are due for a refresh at one authorization server: active, refreshable, not former, neither held
-/// (`held_until` is not after `now`) nor backing off (`not_before` is not after `now`), and either expiring before
-/// `expires_before` or refreshed before `refreshed_before`. Soonest expiry first, then longest idle.
+/// Which grants are due for a refresh at one authorization server: active, refreshable, not former,
+/// neither held (`held_until` is not after `now`) nor backing off (`not_before` is not after
+/// `now`), and either expiring before `expires_before` or refreshed before `refreshed_before`.
+/// Soonest expiry first, then longest idle.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct DueRows<'a> {
     /// The authorization server.
@@ -143,8 +145,8 @@ pub(crate) struct DueRows<'a> {
 /// Whose rows to erase.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Doomed<'a> {
-    /// Of one owner: connections and their grants, consent requests that the person began or that are for them,
-    /// pending revocations, times of use.
+    /// Of one owner: connections and their grants, consent requests that the person began or that
+    /// are for them, pending revocations, times of use.
     Owner(&'a str),
     /// Of the whole tenant, its keys and its audit excepted.
     Everything,
@@ -159,8 +161,8 @@ pub(crate) enum Direction {
     Backward,
 }
 
-/// A chain of audit entries: of the vault itself (0) or of a tenant, or the one chain that schemas 1 and 2 kept for
-/// all of them.
+/// A chain of audit entries: of the vault itself (0) or of a tenant, or the one chain that schemas
+/// 1 and 2 kept for all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Chain {
     /// The chain of this tenant, or of the vault itself.

@@ -1,5 +1,5 @@
-//! Grants for several connections under random histories: the vault in memory and the one in SQLite decide alike, and
-//! what must hold for every history holds.
+//! Grants for several connections under random histories: the vault in memory and the one in SQLite
+//! decide alike, and what must hold for every history holds.
 
 mod steps;
 
@@ -39,7 +39,8 @@ struct Picture {
 struct Side<'a> {
     vault: &'a dyn Vault,
     claims: Vec<(GrantId, Claim)>,
-    /// The grants that were stored, in this order, with the number of the tokens that each was given last.
+    /// The grants that were stored, in this order, with the number of the tokens that each was
+    /// given last.
     grants: BTreeMap<GrantId, usize>,
     made: u8,
     issued: usize,
@@ -255,7 +256,8 @@ impl<'a> Side<'a> {
             .collect();
         ended.sort();
         for (grant, _, refresh, is_kept) in &ended {
-            // An earlier revocation may have left tokens behind: otherwise they are those that the grant was given last.
+            // An earlier revocation may have left tokens behind: otherwise they are those that the
+            // grant was given last.
             let known = self.grants[grant];
             assert!(*is_kept || refresh.is_none_or(|it| it == format!("refresh-{known}")));
         }
@@ -363,7 +365,8 @@ impl<'a> Side<'a> {
         let used: BTreeSet<_> = picture.connections.iter().map(|(it, _)| it.grant).collect();
         for grant in &picture.grants {
             match grant.former_of {
-                // A former grant is used by nobody, and its successor by somebody: so it ends with that one.
+                // A former grant is used by nobody, and its successor by somebody: so it ends with
+                // that one.
                 Some(current) => {
                     assert!(!used.contains(&grant.id), "{grant:?}");
                     assert!(in_use.contains_key(&current), "{grant:?}");
@@ -405,7 +408,8 @@ proptest! {
     }
 }
 
-/// A refresh that began before a new consent ends in the former grant. The connections do not notice.
+/// A refresh that began before a new consent ends in the former grant. The connections do not
+/// notice.
 #[test]
 fn the_end_of_an_older_refresh_changes_nothing_about_the_connections() {
     for step in [

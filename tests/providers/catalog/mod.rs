@@ -1,7 +1,8 @@
-//! Every service of the catalogue, walked from the consent to the revocation against a sandbox that plays it.
+//! Every service of the catalogue, walked from the consent to the revocation against a sandbox that
+//! plays it.
 //!
-//! What is expected stands here, written by hand from what the services document: nothing of it is read from the
-//! descriptors under test.
+//! What is expected stands here, written by hand from what the services document: nothing of it is
+//! read from the descriptors under test.
 
 mod expected;
 mod walk;
@@ -178,7 +179,8 @@ fn a_jira_person_with_a_site_of_another_name_is_told_which_parameter_to_mend() {
     assert!(host.sandbox.live_grants().is_empty());
     let connection = host.connect("jira");
     assert_eq!(connection.parameters["cloud_id"], "cloud-1");
-    // Beside a connection it is left alone: the server might end the connection's tokens together with it.
+    // Beside a connection it is left alone: the server might end the connection's tokens together
+    // with it.
     let error = host.try_connect("jira", other).unwrap_err();
     assert_eq!(error.to_string(), "the parameter \"site_url\" is missing");
     assert_eq!(host.sandbox.live_grants().len(), 2);

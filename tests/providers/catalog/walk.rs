@@ -234,7 +234,8 @@ fn check_end(host: &Host, expected: &Expected, connection: &Connection) {
             .map(|logged| logged.parameter("token_type_hint"))
             .collect();
         let hints: Vec<_> = hints.iter().copied().map(Some).collect();
-        // First the tokens of the connection, then what is left of those that the last consent replaced.
+        // First the tokens of the connection, then what is left of those that the last consent
+        // replaced.
         let (own, former) = found.split_at(hints.len().min(found.len()));
         assert_eq!(own, hints, "{it}");
         assert!(former.iter().all(|hint| hints.contains(hint)), "{it}: {former:?}");

@@ -1,6 +1,7 @@
-//! What services want of a client, by class: a descriptor for each, written as JSON, and a walk with it against a server that
-//! sees every request. The classes and how many services are in each come from a count of 343 services of a public catalogue;
-//! a service that wants several things counts once, where it is rarest. So the share is one by class, not by service.
+//! What services want of a client, by class: a descriptor for each, written as JSON, and a walk
+//! with it against a server that sees every request. The classes and how many services are in each
+//! come from a count of 343 services of a public catalogue; a service that wants several things
+//! counts once, where it is rarest. So the share is one by class, not by service.
 //!
 //! `VALETKEY_SHOW_WALKS=1` prints what was sent, to be read before it is written down here.
 

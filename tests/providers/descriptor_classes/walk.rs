@@ -1,4 +1,5 @@
-//! A walk with the descriptor of a class: consent, a request to the API, a refresh; and what was sent meanwhile.
+//! A walk with the descriptor of a class: consent, a request to the API, a refresh; and what was
+//! sent meanwhile.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -18,7 +19,7 @@ const REDIRECT: &str = "https://app.test/callback";
 /// Services that want the same of a client.
 pub(crate) struct Class {
     pub(crate) name: &'static str,
-    /// How many of the 343.
+    /// The number of of the 343.
     pub(crate) services: u32,
     /// Members of the server, beside its id and the usual endpoints.
     pub(crate) server: &'static str,
@@ -28,7 +29,8 @@ pub(crate) struct Class {
     pub(crate) given: &'static [(&'static str, &'static str)],
     /// What the callback brings, beside the state.
     pub(crate) callback: &'static str,
-    /// What the token endpoint answers to the code, and to the refresh; no refresh where that is empty.
+    /// What the token endpoint answers to the code, and to the refresh; no refresh where that is
+    /// empty.
     pub(crate) answer: &'static str,
     pub(crate) renewed: &'static str,
     /// What a question to the API, other than the walk's own, is answered.
@@ -39,7 +41,8 @@ pub(crate) struct Class {
     pub(crate) sends: &'static [&'static str],
 }
 
-// What a service within the standards sees: the address for the browser, the exchange, the call, the refresh.
+// What a service within the standards sees: the address for the browser, the exchange, the call,
+// the refresh.
 pub(crate) const GO: &str = "GO https://as.test/authorize client_id=the-client code_challenge=* code_challenge_method=S256 redirect_uri=https://app.test/callback response_type=code state=*";
 pub(crate) const EXCHANGE: &str = "POST https://as.test/token client_id=the-client client_secret=the-secret code=c code_verifier=* grant_type=authorization_code redirect_uri=https://app.test/callback";
 pub(crate) const CALL: &str = "GET https://api.test/v1/things [authorization: Bearer at-1]";
@@ -196,7 +199,8 @@ fn state_in(url: &Url) -> String {
     pairs.find(|(name, _)| name == "state").unwrap().1.into_owned()
 }
 
-/// The address for the browser: where, and its parameters in order of their names. What is new each time is a star.
+/// The address for the browser: where, and its parameters in order of their names. What is new each
+/// time is a star.
 fn address(url: &Url) -> String {
     let text = url.as_str();
     let (place, query) = text.rsplit_once('?').unwrap();

@@ -72,8 +72,8 @@ fn the_schema_is_a_json_schema() {
     assert_eq!(stored["$schema"], "https://json-schema.org/draft/2020-12/schema");
 }
 
-/// The examples of the page, each as a whole file: files, members of a server or a provider, and values of a `revocation`,
-/// one a line.
+/// The examples of the page, each as a whole file: files, members of a server or a provider, and
+/// values of a `revocation`, one a line.
 fn examples() -> Vec<Value> {
     let (document, page) = (document(), page());
     let knows = |kind: &str, name: &str| !document["$defs"][kind]["properties"][name].is_null();
@@ -185,8 +185,8 @@ fn the_catalogue_fits_the_schema_and_survives_it() {
     );
 }
 
-/// A file that one of the two refuses is refused by the other: where they part, an editor accepts what the library does
-/// not. Every member of every type is tried with values of every kind.
+/// A file that one of the two refuses is refused by the other: where they part, an editor accepts
+/// what the library does not. Every member of every type is tried with values of every kind.
 #[test]
 fn schema_and_library_refuse_the_same() {
     let (document, validator) = (document(), validator());

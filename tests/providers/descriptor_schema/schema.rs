@@ -1,4 +1,5 @@
-//! The JSON Schema of a descriptor file, from the types and from what they deserialise to where a file is silent.
+//! The JSON Schema of a descriptor file, from the types and from what they deserialise to where a
+//! file is silent.
 
 use std::collections::BTreeMap;
 

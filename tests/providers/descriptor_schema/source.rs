@@ -1,4 +1,5 @@
-//! The descriptors' types, read from their source: names, documentation, and what serde is told about them.
+//! The descriptors' types, read from their source: names, documentation, and what serde is told
+//! about them.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -5,7 +5,8 @@ use valetkey::{ConsentOptions, Resolver};
 
 use super::walk::{PLAIN, Walk, file, pairs};
 
-/// What the service wants in every request comes with each of them, and a header of the caller's own stays as it is.
+/// What the service wants in every request comes with each of them, and a header of the caller's
+/// own stays as it is.
 #[test]
 fn every_request_to_the_api_has_what_the_service_wants() {
     let file = file(

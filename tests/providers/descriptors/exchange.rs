@@ -86,7 +86,8 @@ fn an_expiry_may_be_a_time_and_another_token_type_may_be_allowed() {
     }
 }
 
-/// The descriptor names the member, so a value that cannot be read is not taken for none: the token would be used for ever.
+/// The descriptor names the member, so a value that cannot be read is not taken for none: the token
+/// would be used for ever.
 #[test]
 fn an_expiry_that_cannot_be_read_is_a_short_one() {
     let short = Some(Duration::from_secs(300));
@@ -315,7 +316,8 @@ fn typed_parameters_with_pattern_prefix_suffix_and_alternatives() {
     }
 }
 
-/// A refresh without an access token is no success, unless the descriptor says that the old one lives on.
+/// A refresh without an access token is no success, unless the descriptor says that the old one
+/// lives on.
 #[test]
 fn only_where_the_descriptor_says_so_the_old_token_lives_on() {
     for (says, answer, taken) in [

@@ -2,7 +2,8 @@
 
 use super::*;
 
-/// A person's word never makes this library ask a host inside the network, and neither does a server's.
+/// A person's word never makes this library ask a host inside the network, and neither does a
+/// server's.
 #[test]
 fn hosts_inside_a_network_are_not_asked() {
     let inside = [

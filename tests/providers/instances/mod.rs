@@ -176,7 +176,8 @@ fn is_internal(error: &Error) -> bool {
     matches!(error, Error::Parameter(parameter) if parameter.problem().contains("a host that is not public"))
 }
 
-/// Whatever way the value makes the host, a consent begins only at an instance that the client is registered at.
+/// Whatever way the value makes the host, a consent begins only at an instance that the client is
+/// registered at.
 #[test]
 fn a_consent_begins_at_registered_instances_alone() {
     let own = "https://own.test";
@@ -291,7 +292,8 @@ fn a_consent_begins_at_registered_instances_alone() {
     }
 }
 
-/// A list that has changed since the consent began, or since the tokens were stored, stops each later step.
+/// A list that has changed since the consent began, or since the tokens were stored, stops each
+/// later step.
 #[test]
 fn every_step_that_sends_a_secret_asks_the_list() {
     let (own, other) = ("https://own.test", "https://other.test");
@@ -355,7 +357,8 @@ fn each_step_goes_to_the_registered_instance() {
     );
 }
 
-/// A value that the server has said stays the server's when the connection is renewed, by a link as well.
+/// A value that the server has said stays the server's when the connection is renewed, by a link as
+/// well.
 #[test]
 fn a_connection_is_renewed_at_the_instance_that_its_server_named() {
     let host = Host::new("by-answer", &[]);

@@ -1,5 +1,5 @@
-//! The sandbox, walked through by hand-built requests: what it calls granted, live and dead must hold
-//! before anything else is tested against it.
+//! The sandbox, walked through by hand-built requests: what it calls granted, live and dead must
+//! hold before anything else is tested against it.
 
 mod refresh_tokens;
 mod shapes;

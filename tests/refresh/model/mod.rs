@@ -1,8 +1,8 @@
-//! The state machine of a refresh, explored over every schedule of three holders, a server of every kind, crashes, lost
-//! answers, lapsed claims, a revocation and a token that the API refuses.
+//! The state machine of a refresh, explored over every schedule of three holders, a server of every
+//! kind, crashes, lost answers, lapsed claims, a revocation and a token that the API refuses.
 //!
-//! The decisions are the library's own ([`lifecycle`]); the store is a value, each step of a holder is one transition,
-//! and the explorer tries each order in which they can happen.
+//! The decisions are the library's own ([`lifecycle`]); the store is a value, each step of a holder
+//! is one transition, and the explorer tries each order in which they can happen.
 
 #![allow(clippy::print_stdout, reason = "a test tells how many cases it tried")]
 
@@ -76,8 +76,8 @@ fn steps(universe: &Universe, rotation: RotationClass) -> Vec<Universe> {
     next
 }
 
-/// Somebody reports that the API refuses the access token of the first generation: a new consent is needed, if it is
-/// still that one.
+/// Somebody reports that the API refuses the access token of the first generation: a new consent is
+/// needed, if it is still that one.
 fn refuse(universe: &Universe) -> Universe {
     let mut next = universe.clone();
     next.refusals -= 1;
@@ -244,7 +244,8 @@ fn check(before: &Universe, after: &Universe, rotation: RotationClass) {
         after.stored.generation >= before.stored.generation,
         "a generation went back: {after:?}"
     );
-    // Every holder found the first generation too old: one of them raises it, and the tokens of the others come too late.
+    // Every holder found the first generation too old: one of them raises it, and the tokens of the
+    // others come too late.
     assert!(
         after.stored.generation <= 2,
         "a late answer was stored over a newer one: {after:?}"
@@ -295,11 +296,13 @@ fn has_lapsed(universe: &Universe) -> bool {
     universe.now > 0
 }
 
-/// At the end of all steps: what is stored is what the server takes, or the connection says that it is lost.
+/// At the end of all steps: what is stored is what the server takes, or the connection says that it
+/// is lost.
 fn check_end(universe: &Universe, rotation: RotationClass) {
     if universe.stored.status == 0 {
         let token = universe.stored.token.expect("an active connection has a token");
-        // A claim that nobody ended, or an answer that never came: remembered, and declared at the next attempt.
+        // A claim that nobody ended, or an answer that never came: remembered, and declared at the
+        // next attempt.
         let waiting = universe.stored.held.is_some() || universe.stored.unknown.is_some();
         let good = universe
             .server

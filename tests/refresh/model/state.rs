@@ -15,7 +15,7 @@ pub(super) struct Universe {
     pub(super) revocations: u8,
     /// Reports that the API refuses the access token of the first generation.
     pub(super) refusals: u8,
-    /// Whether such a report was stored.
+    /// True if such a report was stored.
     pub(super) refused: bool,
     /// A request of a holder that crashed, still on its way to the server.
     pub(super) on_its_way: Option<u32>,

@@ -15,7 +15,8 @@ fn an_answer_that_was_lost_is_declared_as_lost() {
             .is_retryable()
     );
     world.clock.advance(Duration::from_secs(61));
-    // The server takes each refresh token once and ends the family at a replay: nothing can be saved, but it is said.
+    // The server takes each refresh token once and ends the family at a replay: nothing can be
+    // saved, but it is said.
     assert_eq!(
         reason(&world.resolver.resolve(&alice, "notes").unwrap_err()),
         ConsentReason::LostInFlight

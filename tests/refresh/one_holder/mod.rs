@@ -46,7 +46,8 @@ fn reason(error: &Error) -> ConsentReason {
         .reason
 }
 
-// macro-inc/macro#5107, google/adk-python#5329, golang/oauth2#84: a refresh worked in memory and was never written back.
+// macro-inc/macro#5107, google/adk-python#5329, golang/oauth2#84: a refresh worked in memory and
+// was never written back.
 #[test]
 fn an_expired_token_is_renewed_once_and_stored() {
     let (world, alice) = connected();
@@ -62,7 +63,8 @@ fn an_expired_token_is_renewed_once_and_stored() {
     assert_eq!(request.parameter("scope"), None);
 }
 
-// NangoHQ/nango#6136: the second refresh sent the first refresh token again; one place alone holds it.
+// NangoHQ/nango#6136: the second refresh sent the first refresh token again; one place alone holds
+// it.
 #[test]
 fn rotation_goes_on_for_as_long_as_it_must() {
     for rotation in [
@@ -85,7 +87,8 @@ fn rotation_goes_on_for_as_long_as_it_must() {
     }
 }
 
-// NangoHQ/nango#298, openai/codex#26520: an answer without a refresh token erased the one that was held.
+// NangoHQ/nango#298, openai/codex#26520: an answer without a refresh token erased the one that was
+// held.
 #[test]
 fn an_answer_without_a_refresh_token_or_scope_keeps_the_old_ones() {
     for echo in [
@@ -107,7 +110,8 @@ fn an_answer_without_a_refresh_token_or_scope_keeps_the_old_ones() {
     }
 }
 
-// n8n-io/n8n#12742, authlib/authlib#673, typescript-sdk#1813: parallel callers refreshed the same token.
+// n8n-io/n8n#12742, authlib/authlib#673, typescript-sdk#1813: parallel callers refreshed the same
+// token.
 #[test]
 fn sixty_four_callers_make_one_request() {
     let (world, alice) = connected();
@@ -143,7 +147,8 @@ fn an_early_refresh_happens_inside_the_margin_and_not_before() {
     assert_eq!(world.resolver.resolve(&alice, "notes").unwrap().generation(), 2);
 }
 
-// NousResearch/hermes-agent#110720: an early refresh that was refused cleared a token that was still good.
+// NousResearch/hermes-agent#110720: an early refresh that was refused cleared a token that was
+// still good.
 #[test]
 fn while_the_token_is_good_a_failed_early_refresh_serves_it() {
     let (world, alice) = connected();
@@ -177,8 +182,8 @@ fn a_turn_beside_a_refresh_in_flight_gets_the_good_token_without_waiting() {
     assert_eq!(world.sandbox.count("/token"), 1);
 }
 
-// PipedreamHQ/pipedream#5346 and others: an outage at the provider must not end connections. google/adk-python's
-// refresher: an expired token was handed out as if the refresh had succeeded.
+// PipedreamHQ/pipedream#5346 and others: an outage at the provider must not end connections.
+// google/adk-python's refresher: an expired token was handed out as if the refresh had succeeded.
 #[test]
 fn only_a_final_answer_ends_a_connection() {
     let cases: [(Fault, FailureCode); 8] = [
@@ -268,7 +273,8 @@ fn a_refused_grant_is_asked_about_once() {
     }
 }
 
-// openclaw/openclaw#112032: a refresh token was sent to an endpoint that came from a changed configuration.
+// openclaw/openclaw#112032: a refresh token was sent to an endpoint that came from a changed
+// configuration.
 #[test]
 fn a_refresh_token_goes_only_where_it_came_from() {
     let (world, alice) = connected();

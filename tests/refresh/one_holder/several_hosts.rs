@@ -2,7 +2,8 @@
 
 use super::*;
 
-// Menci/Floway#67: the loser of a race was told `invalid_grant`, and destroyed what the winner had got.
+// Menci/Floway#67: the loser of a race was told `invalid_grant`, and destroyed what the winner had
+// got.
 #[test]
 fn a_refusal_of_the_old_token_does_not_touch_the_new_one() {
     let vault = Arc::new(SealedVault::in_memory());
@@ -32,7 +33,8 @@ fn a_refusal_of_the_old_token_does_not_touch_the_new_one() {
     assert_eq!(world.resolver.resolve(&alice, "notes").unwrap().generation(), 3);
 }
 
-// eca#462, openai/codex#29017, openwork#4441: several hosts raced for a token that is good for one use.
+// eca#462, openai/codex#29017, openwork#4441: several hosts raced for a token that is good for one
+// use.
 #[test]
 fn hosts_of_one_vault_take_turns() {
     let vault = Arc::new(SealedVault::in_memory());
@@ -55,7 +57,8 @@ fn hosts_of_one_vault_take_turns() {
     assert_eq!(world.sandbox.count("/token"), 4);
 }
 
-// authlib/authlib#673, #266: the lock belonged to an object of one request; spring-security#15145 has none.
+// authlib/authlib#673, #266: the lock belonged to an object of one request; spring-security#15145
+// has none.
 #[test]
 fn clones_of_the_connections_share_one_flight() {
     let (world, alice) = connected();

@@ -1,4 +1,5 @@
-//! Bodies as readers, up and down: sent once more after a 401, masked wherever a piece ends, ended by an error alone.
+//! Bodies as readers, up and down: sent once more after a 401, masked wherever a piece ends, ended
+//! by an error alone.
 
 mod uploads;
 

@@ -18,7 +18,8 @@ use valetkey::{ActingUser, ConsentOptions, Operator};
 pub(crate) const ORIGIN: &str = "https://app.test";
 pub(crate) const BASE: &str = "/at";
 
-/// Tells callers by a cookie `session=tenant.name.role`, or by the same words as a bearer credential.
+/// Tells callers by a cookie `session=tenant.name.role`, or by the same words as a bearer
+/// credential.
 #[derive(Debug)]
 pub(crate) struct Door;
 
@@ -180,7 +181,7 @@ pub(crate) fn header_of<'r>(response: &'r Response<Vec<u8>>, name: &str) -> Opti
     response.headers().get(name).map(|value| value.to_str().unwrap())
 }
 
-/// Where an answer leads.
+/// Returns where an answer leads.
 pub(crate) fn location(response: &Response<Vec<u8>>) -> String {
     assert_eq!(response.status(), 303, "{}", text(response));
     header_of(response, "location").unwrap().to_owned()

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
-/// The header of the log and that of each frame ([format](https://www.sqlite.org/fileformat2.html#the_write_ahead_log)).
+/// The header of the log and that of each frame
+/// ([format](https://www.sqlite.org/fileformat2.html#the_write_ahead_log)).
 const HEADER: usize = 32;
 const FRAME: usize = 24;
 

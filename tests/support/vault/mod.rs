@@ -132,7 +132,8 @@ pub(crate) fn tokens(access: &str, refresh: &str) -> Tokens {
     }
 }
 
-/// Stores the tokens of a consent for these connections, in a grant of the first one's owner and provider.
+/// Stores the tokens of a consent for these connections, in a grant of the first one's owner and
+/// provider.
 pub(crate) fn try_grant(
     vault: &SqliteVault,
     connections: &[Connection],
@@ -248,7 +249,8 @@ pub(crate) fn refresh(vault: &SqliteVault, number: u8, tokens: &Tokens) {
     assert_eq!(outcome.unwrap(), CommitOutcome::Stored);
 }
 
-/// A request to revoke a connection of "acme". The tokens are kept for the provider until `keep_until`.
+/// A request to revoke a connection of "acme". The tokens are kept for the provider until
+/// `keep_until`.
 pub(crate) fn try_revoke(
     vault: &SqliteVault,
     number: u8,
@@ -363,8 +365,8 @@ pub(crate) fn place() -> (tempfile::TempDir, PathBuf) {
     (directory, path)
 }
 
-/// The content of a file, read by another process: when this one closes a file that SQLite has open, the locks on it
-/// are gone.
+/// The content of a file, read by another process: when this one closes a file that SQLite has
+/// open, the locks on it are gone.
 #[cfg(unix)]
 pub(crate) fn content(file: &Path) -> Vec<u8> {
     let read = std::process::Command::new("cat").arg(file).output().unwrap();

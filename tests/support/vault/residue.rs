@@ -5,7 +5,8 @@ use std::path::Path;
 
 use super::files;
 
-/// The header and the nonce of a sealed record, or the header of a wrapped key: what follows is like no other bytes.
+/// The header and the nonce of a sealed record, or the header of a wrapped key: what follows is
+/// like no other bytes.
 const HEADER: usize = 17;
 /// As many bytes in a row are a find.
 const ENOUGH: usize = 16;
@@ -13,11 +14,13 @@ const BLOCK: usize = 8;
 
 /// Blocks of the records that are looked for, by their bytes.
 ///
-/// Any 16 bytes in a row of a record hold one whole block of eight that begins at a multiple of eight. So every eighth
-/// place of the records is remembered, every place of the files is looked up, and the bytes around a match are compared.
+/// Any 16 bytes in a row of a record hold one whole block of eight that begins at a multiple of
+/// eight. So every eighth place of the records is remembered, every place of the files is looked
+/// up, and the bytes around a match are compared.
 pub(crate) struct Searched<'a> {
     blocks: HashMap<u64, (&'a [u8], usize)>,
-    /// One bit for what may be among the blocks: most places of a file need no more than a look at it.
+    /// One bit for what may be among the blocks: most places of a file need no more than a look at
+    /// it.
     filter: Vec<u64>,
 }
 
@@ -46,7 +49,7 @@ impl<'a> Searched<'a> {
         (usize::try_from(hash >> 6).unwrap(), 1 << (hash & 63))
     }
 
-    /// Where any of the records shows itself.
+    /// Returns where any of the records shows itself.
     pub(crate) fn find(&self, content: &[u8]) -> Option<usize> {
         let mut key = 0_u64;
         for (end, byte) in content.iter().enumerate() {
@@ -65,7 +68,7 @@ impl<'a> Searched<'a> {
         None
     }
 
-    /// How many bytes around a block are the same in both.
+    /// Returns how many bytes around a block are the same in both.
     fn in_a_row(body: &[u8], offset: usize, content: &[u8], start: usize) -> usize {
         let same = |(one, other): &(&u8, &u8)| one == other;
         let before = body[..offset].iter().rev().zip(content[..start].iter().rev());
@@ -74,7 +77,7 @@ impl<'a> Searched<'a> {
     }
 }
 
-/// Whether any 16 bytes in a row of a record are in any file.
+/// Returns whether any 16 bytes in a row of a record are in any file.
 pub(crate) fn residue<'a>(path: &Path, dead: impl IntoIterator<Item = &'a Vec<u8>>) -> Option<String> {
     let searched = Searched::new(dead);
     files(path).into_iter().find_map(|(file, content)| {

@@ -391,7 +391,8 @@ fn a_rollback_is_noticed_against_an_exported_head(schema: u32) {
     assert!(!restored.proves(&exported).unwrap());
 }
 
-/// Two copies of a file go on by themselves. Each entry of both is genuine, and fits only into its own history.
+/// Two copies of a file go on by themselves. Each entry of both is genuine, and fits only into its
+/// own history.
 #[test]
 fn promise_28_an_entry_of_another_history_does_not_fit() {
     let (directory, path) = place();

@@ -152,7 +152,7 @@ fn put_back(db: &Database) {
         .unwrap();
 }
 
-/// Whether any of the tables differs from what was kept.
+/// Returns whether any of the tables differs from what was kept.
 fn is_changed(db: &Database) -> bool {
     let differs = |table: &str| {
         let sql = format!(
@@ -248,8 +248,8 @@ fn promise_28_a_removed_chain_is_detected() {
     }
 }
 
-/// Exported heads are recognised after their entries were pruned, by checkpoints. A changed checkpoint proves nothing,
-/// and no change makes a head that was never exported look like one.
+/// Exported heads are recognised after their entries were pruned, by checkpoints. A changed
+/// checkpoint proves nothing, and no change makes a head that was never exported look like one.
 #[test]
 fn promise_28_tampering_with_a_checkpoint_is_detected() {
     let (_directory, path) = place();

@@ -10,8 +10,8 @@ use crate::database_writer::edit::writer;
 use crate::database_writer::history::{History, PUT_BACK, put_back, verify};
 use crate::database_writer::world::{ACME, operator, person};
 
-/// An entry whose time is over is deleted by upkeep, which leaves an authenticated gap. One that a writer made old is
-/// not.
+/// An entry whose time is over is deleted by upkeep, which leaves an authenticated gap. One that a
+/// writer made old is not.
 #[test]
 fn promise_31_an_entry_that_was_made_old_is_not_pruned() {
     let history = History::new(0);
@@ -31,7 +31,8 @@ fn promise_31_an_entry_that_was_made_old_is_not_pruned() {
     assert_eq!(verify(&history.host).first_broken, Some(1));
 }
 
-/// A gap that a writer inserted in the place of a deleted entry is not joined with one that upkeep leaves.
+/// A gap that a writer inserted in the place of a deleted entry is not joined with one that upkeep
+/// leaves.
 #[test]
 fn promise_31_a_forged_gap_stays_a_break() {
     let history = History::new(0);

@@ -16,7 +16,8 @@ pub(crate) enum Effect {
     Rollback,
 }
 
-/// Statements that one writer executes in one transaction. An older copy of the file is attached as `old`.
+/// Statements that one writer executes in one transaction. An older copy of the file is attached as
+/// `old`.
 #[derive(Debug, Clone)]
 pub(crate) struct Edit {
     pub(crate) label: String,
@@ -269,7 +270,8 @@ fn altered(bytes: &[u8]) -> Vec<Vec<u8>> {
     if let Some((_, shorter)) = bytes.split_last() {
         all.push(shorter.to_vec());
     }
-    // Another server, other scopes, another account: words of the same length, so that the encoding stays whole.
+    // Another server, other scopes, another account: words of the same length, so that the encoding
+    // stays whole.
     for (from, to) in [
         ("honest.test", "robber.test"),
         ("honest", "robber"),

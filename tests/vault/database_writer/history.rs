@@ -158,10 +158,11 @@ pub(crate) fn verify(host: &Host) -> AuditReport {
     host.vault.verify_chain(&chain, &mut |_, _| {}).unwrap()
 }
 
-/// How a connection stands, as far as its tokens are concerned. `Err`: it cannot be read, or its token does not open.
+/// How a connection stands, as far as its tokens are concerned. `Err`: it cannot be read, or its
+/// token does not open.
 type Standing = Result<(u64, &'static str), ()>;
 
-/// How every connection of the file stands.
+/// Returns how every connection of the file stands.
 fn standings(path: &Path, now: valetkey::Timestamp) -> BTreeMap<ConnectionId, Standing> {
     let host = Host::open(path, now).unwrap();
     let db = rusqlite::Connection::open(path).unwrap();
@@ -197,8 +198,8 @@ fn standing(host: &Host, id: ConnectionId) -> Standing {
     Ok((connection.generation, word))
 }
 
-/// What a writer puts back of an older copy: the row of a connection, with or without the grant and the tokens that it
-/// used, or nothing of a row that was not there yet.
+/// What a writer puts back of an older copy: the row of a connection, with or without the grant and
+/// the tokens that it used, or nothing of a row that was not there yet.
 pub(crate) const PUT_BACK: [&[&str]; 4] = [
     &["INSERT OR REPLACE INTO connections SELECT * FROM old.connections WHERE tenant = ?1 AND uuid = ?2"],
     &[
@@ -313,7 +314,8 @@ fn promise_31_a_row_that_is_put_back_is_named_and_no_other() {
     }
 }
 
-/// A revoked connection that is put back shows the newer generation of the grant that others went on with.
+/// A revoked connection that is put back shows the newer generation of the grant that others went
+/// on with.
 #[test]
 fn promise_31_a_connection_that_left_its_grant_cannot_come_back() {
     let mut history = History::new(0);

@@ -72,7 +72,8 @@ fn outcome(world: &World, edit: &Edit, when: When) -> Option<Outcome> {
     Some(Probe::new(&host, world).after(edit.effect).run())
 }
 
-/// Edits the file while a token is refreshed, or, where the edit is about consents, while a code is exchanged.
+/// Edits the file while a token is refreshed, or, where the edit is about consents, while a code is
+/// exchanged.
 fn during_requests(host: &Host, world: &World, edit: &Edit, path: &Path) {
     let (edit, path, older) = (edit.clone(), path.to_owned(), world.older.clone());
     let is_about_consents = edit.label.starts_with("consents");
@@ -153,7 +154,8 @@ fn cases(world: &World) -> Vec<Case> {
         for row in rows.iter().cycle().skip(at).take(many.min(rows.len())) {
             for (nth, value) in edit::values(&db, column, row).iter().enumerate() {
                 let edit = edit::set(column, row, value);
-                // An open handle differs in what it remembers: some values of each column are enough to see that.
+                // An open handle differs in what it remembers: some values of each column are
+                // enough to see that.
                 let when: &[When] = if full() || nth % 4 == 0 {
                     &[When::Closed, When::Open]
                 } else {
@@ -302,7 +304,8 @@ fn promise_30_rows_of_an_older_copy_redirect_nothing() {
     nothing_is_redirected(&world, &edits, &[When::Closed]);
 }
 
-/// What is stored at the end of a request is sealed with what is in the row: the row must be what it was.
+/// What is stored at the end of a request is sealed with what is in the row: the row must be what
+/// it was.
 #[test]
 fn promise_30_an_edit_during_a_request_redirects_nothing() {
     let world = World::build();

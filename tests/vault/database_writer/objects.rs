@@ -1,4 +1,5 @@
-//! Objects that a writer adds to the schema: refused when the file is opened, without effect on an open handle.
+//! Objects that a writer adds to the schema: refused when the file is opened, without effect on an
+//! open handle.
 
 /// Triggers, views, tables and indexes that would change what valetkey's own statements do.
 pub(crate) const ADDED: [(&str, &str); 9] = [

@@ -400,7 +400,8 @@ impl<'a> Probe<'a> {
         }
     }
 
-    /// Ends some of everything: a connection, a family, one with a former grant, one that is pending already.
+    /// Ends some of everything: a connection, a family, one with a former grant, one that is
+    /// pending already.
     fn revoke(&mut self) {
         let known: Vec<_> = self.world.connections.clone();
         for connection in known {

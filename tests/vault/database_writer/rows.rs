@@ -52,7 +52,8 @@ impl File {
         self.of_table(table).map(|column| column.name.clone()).collect()
     }
 
-    /// The edits of one column each that put something plausible there: what another row has, another server.
+    /// The edits of one column each that put something plausible there: what another row has,
+    /// another server.
     fn plausible(&self, column: &Stored, row: &Row) -> Vec<Edit> {
         let values = edit::values(&self.db, column, row);
         let of_others = values.first().cloned();
@@ -114,7 +115,8 @@ impl File {
         pairs.into_iter().map(|(one, other)| one.and(other)).collect()
     }
 
-    /// The routes of grants and the bodies of consents, of at most this many rows, with every word that could lead elsewhere.
+    /// The routes of grants and the bodies of consents, of at most this many rows, with every word
+    /// that could lead elsewhere.
     pub(crate) fn routes(&self, most: usize) -> Vec<Edit> {
         let mut edits = Vec::new();
         for (table, name) in [
@@ -233,7 +235,8 @@ impl File {
         edits
     }
 
-    /// Rows and slots of an older copy of the file, put back one by one, by table, and with what belongs to them.
+    /// Rows and slots of an older copy of the file, put back one by one, by table, and with what
+    /// belongs to them.
     pub(crate) fn older_rows(&self) -> Vec<Edit> {
         let mut edits = Vec::new();
         for table in &self.tables {
@@ -292,8 +295,8 @@ fn belonging(table: &str) -> Option<&'static [&'static str]> {
     }
 }
 
-/// Rows that an attacker would write: a connection that names somebody else's grant, a revocation of a live grant with
-/// another address, a consent that is somebody else's.
+/// Rows that an attacker would write: a connection that names somebody else's grant, a revocation
+/// of a live grant with another address, a consent that is somebody else's.
 pub(crate) fn forged() -> Vec<Edit> {
     let statements = [
         (

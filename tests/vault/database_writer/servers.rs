@@ -1,5 +1,5 @@
-//! An honest authorization server and a hostile one. Neither remembers anything: each secret says by itself whose it
-//! is, so that any number of copies of one vault can be tried against them.
+//! An honest authorization server and a hostile one. Neither remembers anything: each secret says
+//! by itself whose it is, so that any number of copies of one vault can be tried against them.
 
 use std::sync::{Arc, Mutex};
 
@@ -19,7 +19,7 @@ pub(crate) const REDIRECT: &str = "https://app.test/callback";
 pub(crate) const HONEST: &str = "https://honest.test";
 pub(crate) const HOSTILE: &str = "https://robber.test";
 
-/// How long access tokens live, in seconds.
+/// The time for which access tokens live, in seconds.
 pub(crate) const LIFETIME: i64 = 3_600;
 
 /// A request, as the server at this origin saw it.

@@ -35,8 +35,8 @@ pub(crate) const PEOPLE: [(&str, &str); 8] = [
     (ELSEWHERE, "alice"),
 ];
 
-/// A directory for one file. In memory where the system has a place for that: the cases are many, and each waits for
-/// the disk some dozen times.
+/// A directory for one file. In memory where the system has a place for that: the cases are many,
+/// and each waits for the disk some dozen times.
 pub(crate) fn scratch() -> tempfile::TempDir {
     let memory = Path::new("/dev/shm");
     if memory.is_dir() && std::env::var_os("TMPDIR").is_none() {

@@ -1,4 +1,5 @@
-//! What a vault contains, as far as the scenarios can tell: as the steps leave it, and as it is read.
+//! What a vault contains, as far as the scenarios can tell: as the steps leave it, and as it is
+//! read.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,7 +26,7 @@ pub(crate) struct Contents {
     pub(crate) consent: Consent,
     /// The grants whose tokens wait for the provider.
     pub(crate) waiting: BTreeSet<Name>,
-    /// Whether what the audit told at the beginning is in it.
+    /// True if what the audit told at the beginning is in it.
     pub(crate) keeps_audit: bool,
 }
 

@@ -10,7 +10,8 @@ use std::{env, fs};
 use crate::faults::scenario::Scenario;
 use crate::faults::world::Template;
 
-/// What changes a file. SQLite writes with `pwrite64`. What the child reports goes through `write`, which never fails.
+/// What changes a file. SQLite writes with `pwrite64`. What the child reports goes through `write`,
+/// which never fails.
 const CALLS: [&str; 9] = [
     "pwrite64",
     "fsync",
@@ -175,7 +176,7 @@ fn strace(log: &Path) -> Command {
     command
 }
 
-/// Whether there is a `strace` that may trace: containers often forbid it.
+/// Returns whether there is a `strace` that may trace: containers often forbid it.
 pub(crate) fn is_possible() -> bool {
     static POSSIBLE: LazyLock<bool> = LazyLock::new(|| {
         strace(Path::new("/dev/null"))

@@ -48,8 +48,8 @@ pub(crate) fn intact(path: &Path, place: &str) {
     );
 }
 
-/// The shapes in which a secret might be in a file. Each contains one of these words: the first are of the scenarios,
-/// the others of the files of older schemas.
+/// The shapes in which a secret might be in a file. Each contains one of these words: the first are
+/// of the scenarios, the others of the files of older schemas.
 static PLAINTEXT: LazyLock<AhoCorasick> = LazyLock::new(|| {
     let shapes = ["MARKER", "access-1-2", "refresh-1-2", "verifier-verifier"].map(|word| {
         let hex: String = word.bytes().map(|byte| format!("{byte:02x}")).collect();

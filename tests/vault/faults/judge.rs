@@ -69,7 +69,8 @@ pub(crate) fn audited(vault: &SqliteVault, place: &str) {
     }
 }
 
-/// There is no backup, or a complete one: it opens like any vault and contains what was stored when it was made.
+/// There is no backup, or a complete one: it opens like any vault and contains what was stored when
+/// it was made.
 fn backup(template: &Template, run: &Run, allowed: &Allowed, place: &str) {
     let file = run.directory.path().join("backup.db");
     if !file.exists() {
@@ -108,8 +109,8 @@ fn failures_are_named(run: &Run, place: &str) {
     }
 }
 
-/// Everything can be used and ended: grants are refreshed, the consent cannot be taken twice, what waits is settled,
-/// and each connection is revoked.
+/// Everything can be used and ended: grants are refreshed, the consent cannot be taken twice, what
+/// waits is settled, and each connection is revoked.
 fn goes_on(vault: &SqliteVault, mut contents: Contents, place: &str) {
     for (name, held) in &mut contents.grants {
         if held.former_of.is_none() {
@@ -172,7 +173,8 @@ fn refresh_once(vault: &SqliteVault, name: Name, held: &mut Held, place: &str) {
     assert_eq!(outcome.unwrap(), CommitOutcome::Stored, "{place}: {name:?}");
 }
 
-/// Revokes each connection: the last one that uses a grant takes its tokens with it, and those of its former grants.
+/// Revokes each connection: the last one that uses a grant takes its tokens with it, and those of
+/// its former grants.
 fn revoke_all(vault: &SqliteVault, mut contents: Contents, place: &str) {
     for number in contents.connections.clone().into_keys() {
         let Use::Active(name) = contents.connections[&number] else {
@@ -222,7 +224,8 @@ fn own_generation(ended: &EndedGrant, place: &str) -> u64 {
     generation
 }
 
-/// The grants that have a place for tokens in the file. Those of a tenant without a name are being forgotten.
+/// The grants that have a place for tokens in the file. Those of a tenant without a name are being
+/// forgotten.
 fn with_a_slot(run: &Run) -> BTreeSet<Name> {
     let db = rusqlite::Connection::open(run.vault()).unwrap();
     let mut statement = db

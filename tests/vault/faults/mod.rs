@@ -1,12 +1,13 @@
-//! What is left of a vault when the process dies or the disk fails at any write, sync, truncation, renaming or removal.
+//! What is left of a vault when the process dies or the disk fails at any write, sync, truncation,
+//! renaming or removal.
 //!
-//! Each scenario runs in a child process under `strace`, which can make the n-th call of a kind fail or kill the
-//! child there: without privileges, without unsafe code, and at the very calls that SQLite makes. First the calls of an
-//! undisturbed run are counted, then the same run is disturbed at one after the other; at some of them unless
-//! `VALETKEY_FULL` is set.
+//! Each scenario runs in a child process under `strace`, which can make the n-th call of a kind
+//! fail or kill the child there: without privileges, without unsafe code, and at the very calls
+//! that SQLite makes. First the calls of an undisturbed run are counted, then the same run is
+//! disturbed at one after the other; at some of them unless `VALETKEY_FULL` is set.
 //!
-//! A killed process is not a power cut: what was written and not synced is still there. A process that is killed in the
-//! middle of a call is like one that is killed before or after it.
+//! A killed process is not a power cut: what was written and not synced is still there. A process
+//! that is killed in the middle of a call is like one that is killed before or after it.
 
 #![cfg(all(target_os = "linux", feature = "sqlite"))]
 
@@ -131,7 +132,8 @@ fn survives(scenario: &'static Scenario) {
         *hits += usize::from(run.was_disturbed);
     }
     for (kind, (runs, hits)) in done {
-        // A call or two may go away where an earlier run saw them (a log that was cut already), not more.
+        // A call or two may go away where an earlier run saw them (a log that was cut already), not
+        // more.
         assert!(
             hits * 10 >= runs * 9,
             "{kind}: only {hits} of {runs} runs were disturbed"

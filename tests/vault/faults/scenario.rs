@@ -19,7 +19,8 @@ pub(crate) enum Step {
     TakeConsent,
     /// Stores a grant for one connection. The consent, if it was taken, is completed by it.
     Grant(Name),
-    /// Stores a grant for several services: these, and those that use a grant of [`FAMILY`] already.
+    /// Stores a grant for several services: these, and those that use a grant of [`FAMILY`]
+    /// already.
     Share {
         first: u8,
         joining: &'static [u8],
@@ -79,7 +80,8 @@ pub(crate) enum Beginning {
     Older(u32),
 }
 
-/// The connections of a vault that exists at the beginning, by number. All but [`REVOKED`] are active in generation 1.
+/// The connections of a vault that exists at the beginning, by number. All but [`REVOKED`] are
+/// active in generation 1.
 pub(crate) const ACTIVE: [u8; 5] = [1, 2, BOBS, HELD, NEIGHBOUR];
 /// All others belong to alice.
 pub(crate) const BOBS: u8 = 3;

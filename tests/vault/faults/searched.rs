@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::support::vault::Searched;
 
-/// Whether any 16 bytes in a row of a record are in a file of the vault.
+/// Returns whether any 16 bytes in a row of a record are in a file of the vault.
 pub(crate) fn residue<'a>(path: &Path, dead: impl IntoIterator<Item = &'a Vec<u8>>) -> Option<String> {
     let searched = Searched::new(dead);
     files(path).into_iter().find_map(|(file, content)| {
@@ -14,8 +14,8 @@ pub(crate) fn residue<'a>(path: &Path, dead: impl IntoIterator<Item = &'a Vec<u8
     })
 }
 
-/// The files of the vault at `path` with what is in them. A backup, or a part of one, holds what was there when it was
-/// made.
+/// The files of the vault at `path` with what is in them. A backup, or a part of one, holds what
+/// was there when it was made.
 fn files(path: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let name = path.file_name().unwrap().to_str().unwrap();
     ["", "-wal", "-shm", "-journal"]

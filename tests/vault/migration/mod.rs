@@ -1,5 +1,5 @@
-//! From schemas 1 and 2 to the newest one: with many rows, while processes are killed, several at once, and without
-//! holding the write lock for long.
+//! From schemas 1 and 2 to the newest one: with many rows, while processes are killed, several at
+//! once, and without holding the write lock for long.
 
 #![cfg(feature = "sqlite")]
 #![allow(clippy::print_stdout, reason = "a test tells how many cases it tried")]
@@ -165,8 +165,8 @@ fn child(path: &Path, wait: Option<&str>) -> Child {
     command.spawn().unwrap()
 }
 
-/// Lets the child make this many reports and go on for a while, and kills it. Returns how many reports it had made; `None`
-/// if it was done before.
+/// Lets the child make this many reports and go on for a while, and kills it. Returns how many
+/// reports it had made; `None` if it was done before.
 fn kill(child: &mut Child, reports: u64, then: Duration) -> Option<u64> {
     // Kept until the child is dead: it must not die of a pipe that nobody reads.
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -238,7 +238,8 @@ fn several_processes_migrate_at_once_and_some_die() {
     }
 }
 
-/// A process of an older version does not know the tables that it finds: it cannot write to them by mistake.
+/// A process of an older version does not know the tables that it finds: it cannot write to them by
+/// mistake.
 #[test]
 fn an_older_version_finds_no_table_once_a_migration_has_begun() {
     for schema in [1, 2] {

@@ -1,4 +1,5 @@
-//! Files of schemas 1 and 2 with any number of rows, written with another implementation of their format.
+//! Files of schemas 1 and 2 with any number of rows, written with another implementation of their
+//! format.
 
 use std::path::Path;
 
@@ -19,10 +20,11 @@ pub(crate) enum Row {
     Expired,
     /// A revoked connection, and its tokens that wait for the provider.
     Revoked,
-    /// Two connections that share the tokens of a third record. Schema 1 had no such thing: there it is
-    /// [`Active`](Self::Active).
+    /// Two connections that share the tokens of a third record. Schema 1 had no such thing: there
+    /// it is [`Active`](Self::Active).
     Shared,
-    /// A connection with tokens of its own that somebody is refreshing, and a consent request of the same person.
+    /// A connection with tokens of its own that somebody is refreshing, and a consent request of
+    /// the same person.
     Claimed,
 }
 

@@ -44,7 +44,8 @@ impl Authority {
     }
 }
 
-/// Serves one connection over TLS. Gives what was asked; nothing if the client did not take the certificate.
+/// Serves one connection over TLS. Gives what was asked; nothing if the client did not take the
+/// certificate.
 fn serve_tls(config: Arc<ServerConfig>) -> (u16, JoinHandle<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -136,7 +137,8 @@ fn roots_are_certificates_in_pem_and_several_can_be_added() {
     }
 }
 
-/// A proxy that answers one CONNECT with this status, and carries bytes if it is 200. Gives the request's head.
+/// A proxy that answers one CONNECT with this status, and carries bytes if it is 200. Gives the
+/// request's head.
 fn proxy(status: u16) -> (u16, mpsc::Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();

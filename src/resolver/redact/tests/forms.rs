@@ -1,4 +1,5 @@
-//! The forms in which programs write a token, made here by hand: each is masked, whole and in pieces.
+//! The forms in which programs write a token, made here by hand: each is masked, whole and in
+//! pieces.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -278,7 +279,8 @@ fn each_form_is_masked_whole_and_in_pieces() {
                 clean.starts_with("[[: ") && clean.ends_with("}]"),
                 "{name}: {clean:?}"
             );
-            // What stays: the right margin of a dump, or the beginning of a token that was cut off there.
+            // What stays: the right margin of a dump, or the beginning of a token that was cut off
+            // there.
             let fragment = ["no first character", "the last 24 characters"].contains(&name);
             let dump = ["hexdump -C", "xxd"].contains(&name);
             if !fragment && !dump {

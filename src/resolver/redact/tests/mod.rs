@@ -312,7 +312,8 @@ fn tokens_that_begin_alike_are_told_apart() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
-    /// Long tokens are compared by their letters: such a search, too, gives the same whole and in pieces.
+    /// Long tokens are compared by their letters: such a search, too, gives the same whole and in
+    /// pieces.
     #[test]
     fn any_bytes_around_a_long_token_pass_in_any_pieces(
         parts in vec(select(&[

@@ -24,7 +24,7 @@ pub(super) struct Store {
     /// Another account for all of them.
     pub(super) account: Option<u8>,
     pub(super) refreshable: bool,
-    /// Whether it names the next generation.
+    /// True if it names the next generation.
     pub(super) is_next: bool,
     /// In how many seconds the tokens that it replaces are dead.
     pub(super) dead_in: Option<i64>,

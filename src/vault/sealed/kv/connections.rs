@@ -275,7 +275,7 @@ pub(super) fn some(
     }
 }
 
-/// Whether several connections use this grant.
+/// Returns whether several connections use this grant.
 pub(super) fn is_grant_shared(tx: &dyn Transaction, tenant: TenantRow, grant: GrantId) -> Result<bool> {
     let all = by_grant(tenant, grant);
     Ok(tx.scan(all.as_bytes(), all.clone().end().as_bytes(), 2)?.len() > 1)

@@ -139,7 +139,7 @@ pub(super) fn indexed<R: Row>(tx: &dyn Transaction, index: Key) -> Result<Vec<R>
     })
 }
 
-/// Whether a key begins with this one.
+/// Returns whether a key begins with this one.
 pub(super) fn any(tx: &dyn Transaction, beginning: Key) -> Result<bool> {
     let end = beginning.clone().end();
     Ok(!tx.scan(beginning.as_bytes(), end.as_bytes(), 1)?.is_empty())

@@ -305,7 +305,8 @@ pub(crate) fn put_checkpoint(sql: Sql<'_>, chain: Chain, row: &CheckpointRow) ->
     sql.put(PUT_CHECKPOINT, row, &[(":chain", &number(chain))])
 }
 
-/// Deletes the chain of a tenant with all that belongs to it. Entries of schemas 1 and 2 stay in their common chain.
+/// Deletes the chain of a tenant with all that belongs to it. Entries of schemas 1 and 2 stay in
+/// their common chain.
 pub(crate) fn delete_chain(sql: Sql<'_>, tenant: TenantRow) -> Result<()> {
     for statement in DELETE_CHAIN {
         sql.execute(statement, &[(":chain", &tenant)])?;

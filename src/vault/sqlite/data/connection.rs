@@ -20,7 +20,8 @@ macro_rules! connection_columns {
 }
 connection_columns!(stored);
 
-/// A connection with its grant and its last use. A connection without a grant is damage, and not to be left out.
+/// A connection with its grant and its last use. A connection without a grant is damage, and not to
+/// be left out.
 macro_rules! listed {
     ($index:literal, $where:literal) => {
         concat!(
@@ -180,7 +181,7 @@ pub(super) fn some(
     }
 }
 
-/// Whether a connection uses this grant.
+/// Returns whether a connection uses this grant.
 pub(super) fn uses_grant(sql: Sql<'_>, tenant: TenantRow, grant: GrantId) -> Result<bool> {
     sql.exists(USES_GRANT, &[(":tenant", &tenant), (":grant", &grant)])
 }

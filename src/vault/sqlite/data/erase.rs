@@ -12,8 +12,8 @@ const FORMER_OF: &str = "SELECT uuid FROM grants INDEXED BY grants_former
     WHERE tenant = :tenant AND former_of = :of";
 const OTHER_GRANTS: &str = "SELECT uuid FROM grants WHERE tenant = :tenant LIMIT :limit";
 
-/// A connection goes together with the grants that nothing else uses, so that none is left without its grant: with
-/// these there may be a few rows more than the limit.
+/// A connection goes together with the grants that nothing else uses, so that none is left without
+/// its grant: with these there may be a few rows more than the limit.
 pub(crate) fn erase(sql: Sql<'_>, tenant: TenantRow, doomed: Doomed<'_>, limit: usize) -> Result<bool> {
     let owner = match doomed {
         Doomed::Owner(owner) => Some(owner),

@@ -1,6 +1,7 @@
 //! The statements, one file per kind of row.
 //!
-//! Where a statement names an index, the planner would rather walk all rows of the tenant in the primary key.
+//! Where a statement names an index, the planner would rather walk all rows of the tenant in the
+//! primary key.
 
 pub(super) mod audit;
 pub(super) mod connection;
@@ -14,8 +15,9 @@ pub(super) mod token;
 
 /// The columns of a row in each form that statements need, all from one list of `column = field`.
 ///
-/// `names` are "a, b"; `names of "t"` are "t.a, t.b"; `values` are the parameters ":a, :b"; `changes` are
-/// "a = excluded.a, b = excluded.b"; `stored` implements [`Stored`](super::sql::Stored).
+/// `names` are "a, b"; `names of "t"` are "t.a, t.b"; `values` are the parameters ":a, :b";
+/// `changes` are "a = excluded.a, b = excluded.b"; `stored` implements
+/// [`Stored`](super::sql::Stored).
 macro_rules! columns {
     (names; $row:ident; $first:ident = $_first:ident $(, $column:ident = $_field:ident)*) => {
         concat!(stringify!($first) $(, ", ", stringify!($column))*)

@@ -1,10 +1,11 @@
 //! Where sealed records lie: slots that are overwritten in place and never deleted.
 //!
-//! `secure_delete` overwrites what is deleted where it is then. But when SQLite rebalances a page it copies
-//! its rows to other places and leaves the old bytes behind in the gaps; what is deleted afterwards stays there.
-//! (Seen: one dead ciphertext in some 250 revocations.) So no row of this table ever moves: rows are only
-//! appended, which SQLite does without touching the page before, and overwritten with as many bytes, which it
-//! does in place. A slot whose records are gone is filled with zeros and used again for records of its size.
+//! `secure_delete` overwrites what is deleted where it is then. But when SQLite rebalances a page
+//! it copies its rows to other places and leaves the old bytes behind in the gaps; what is deleted
+//! afterwards stays there. (Seen: one dead ciphertext in some 250 revocations.) So no row of this
+//! table ever moves: rows are only appended, which SQLite does without touching the page before,
+//! and overwritten with as many bytes, which it does in place. A slot whose records are gone is
+//! filled with zeros and used again for records of its size.
 
 use crate::vault::VaultError;
 use crate::vault::sqlite::sql::Sql;
@@ -25,8 +26,8 @@ const APPEND: &str = "INSERT INTO secrets (access, rest) VALUES (:access, :rest)
 /// The number of a slot. It never leaves this database.
 pub(in crate::vault::sqlite) type Slot = i64;
 
-/// A record as it lies in a slot: u32 length ‖ record ‖ zeros. Tokens of one provider differ little in length; with
-/// the zeros they fit each other's slots. Nothing at all for no record.
+/// A record as it lies in a slot: u32 length ‖ record ‖ zeros. Tokens of one provider differ little
+/// in length; with the zeros they fit each other's slots. Nothing at all for no record.
 fn pad(record: &[u8]) -> Result<Vec<u8>, VaultError> {
     if record.is_empty() {
         return Ok(Vec::new());
@@ -41,8 +42,9 @@ fn pad(record: &[u8]) -> Result<Vec<u8>, VaultError> {
     Ok(padded)
 }
 
-/// The record in a slot's bytes; `None` if there is none or it was wiped. Bytes from which no record can be cut out
-/// are handed up as they are: they do not open, and can be erased like any other record.
+/// The record in a slot's bytes; `None` if there is none or it was wiped. Bytes from which no
+/// record can be cut out are handed up as they are: they do not open, and can be erased like any
+/// other record.
 fn unpad(padded: &[u8]) -> Option<Vec<u8>> {
     let Some((len, rest)) = padded.split_first_chunk::<4>() else {
         return (!padded.is_empty()).then(|| padded.to_vec());
@@ -87,7 +89,8 @@ pub(super) fn read(sql: Sql<'_>, slot: Slot) -> Result<Sealed, VaultError> {
     .ok_or(VaultError::Tampered)
 }
 
-/// Stores two records in place of those in `slot`, if there is one. Returns the slot that they are in now.
+/// Stores two records in place of those in `slot`, if there is one. Returns the slot that they are
+/// in now.
 pub(super) fn store(
     sql: Sql<'_>,
     slot: Option<Slot>,

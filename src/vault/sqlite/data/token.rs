@@ -1,6 +1,8 @@
-//! The hot path: a connection, what is needed of its grant, and its access token, by one search in each table.
+//! The hot path: a connection, what is needed of its grant, and its access token, by one search in
+//! each table.
 //!
-//! Only the columns that are needed are read, and of the connection only those that the caller does not name.
+//! Only the columns that are needed are read, and of the connection only those that the caller does
+//! not name.
 
 use crate::model::ConnectionId;
 use crate::vault::VaultError;

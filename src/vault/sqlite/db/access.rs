@@ -31,8 +31,8 @@ struct Ids {
 }
 
 impl Access {
-    /// Learns the user and the group of this process from a file that it makes beside the database: the one way that
-    /// needs no unsafe code, and works in a process without `/proc`.
+    /// Learns the user and the group of this process from a file that it makes beside the database:
+    /// the one way that needs no unsafe code, and works in a process without `/proc`.
     pub(super) fn learn(path: &Path, sharing: Sharing) -> Result<Self, VaultError> {
         let token = crate::random::token_256()?;
         let probe = path.with_file_name(format!(".valetkey-{}", token.as_str()));
@@ -56,7 +56,8 @@ impl Access {
         if mode & 0o222 == 0 && mode & 0o444 != 0 {
             return Err(VaultError::ReadOnly);
         }
-        // Root may use every file, for maintenance. SQLite gives what it creates there to the owner of the database.
+        // Root may use every file, for maintenance. SQLite gives what it creates there to the owner
+        // of the database.
         if uid == 0 {
             return Ok(());
         }
@@ -109,8 +110,8 @@ impl Access {
         Ok(())
     }
 
-    /// Whether the rights of a file of this user are not what they should be. Those of another user's file are that
-    /// user's choice, for root as well.
+    /// Returns whether the rights of a file of this user are not what they should be. Those of
+    /// another user's file are that user's choice, for root as well.
     #[cfg(unix)]
     fn differs(self, metadata: &Metadata) -> bool {
         ids(metadata).uid == self.process.uid && mode(metadata) & 0o7777 != self.sharing.mode()
@@ -147,7 +148,8 @@ fn mode(metadata: &Metadata) -> u32 {
     std::os::unix::fs::MetadataExt::mode(metadata)
 }
 
-/// Windows has neither: the rights of a new file are those of its directory, and every file counts as this process's.
+/// Windows has neither: the rights of a new file are those of its directory, and every file counts
+/// as this process's.
 #[cfg(not(unix))]
 const fn ids(_: &Metadata) -> Ids {
     Ids { uid: 1, gid: 1 }
@@ -162,7 +164,8 @@ fn mode(metadata: &Metadata) -> u32 {
     }
 }
 
-/// Whether the same people may use two files: a sign of life that anybody could make says nothing.
+/// Returns whether the same people may use two files: a sign of life that anybody could make says
+/// nothing.
 pub(in crate::vault::sqlite) fn is_of_the_same(
     database: &Metadata,
     other: &Metadata,

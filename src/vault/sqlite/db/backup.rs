@@ -22,7 +22,8 @@ pub(in crate::vault::sqlite) fn backup(store: &Store, path: &Path) -> Result<(),
     if fs::symlink_metadata(&path).is_ok() {
         return Err(EXISTS);
     }
-    // Complete before it has its name: an empty file that a crash left there would be opened as a new vault.
+    // Complete before it has its name: an empty file that a crash left there would be opened as a
+    // new vault.
     let partial = Partial::beside(&path)?;
     copy_into(store, &partial.path)?;
     begin_lineage(&partial.path)?;

@@ -1,4 +1,5 @@
-//! The row of `pulse`, which every write transaction rewrites in place: see [`lineage`](super::lineage).
+//! The row of `pulse`, which every write transaction rewrites in place: see
+//! [`lineage`](super::lineage).
 
 use rusqlite::Connection;
 
@@ -8,7 +9,8 @@ use crate::vault::sqlite::sql::Sql;
 
 const MAGIC: &[u8; 16] = b"valetkey-pulse-1";
 const LEN: usize = 72;
-/// What the page of `pulse` has before the beat: payload length, row 1, and the types NULL and BLOB of 72 bytes.
+/// What the page of `pulse` has before the beat: payload length, row 1, and the types NULL and BLOB
+/// of 72 bytes.
 const CELL: [u8; 6] = [0x4c, 0x01, 0x04, 0x00, 0x81, 0x1c];
 const CELL_LEN: usize = CELL.len() + LEN;
 
@@ -70,7 +72,8 @@ impl Beat {
         })
     }
 
-    /// The beat in a page, if the page is that of `pulse`: a leaf with this one row and nothing else.
+    /// The beat in a page, if the page is that of `pulse`: a leaf with this one row and nothing
+    /// else.
     pub(super) fn of_page(page: &[u8]) -> Option<Self> {
         let at = page.len().checked_sub(CELL_LEN)?;
         let [high, low] = u16::try_from(at).ok()?.to_be_bytes();

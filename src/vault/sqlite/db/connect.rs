@@ -15,8 +15,8 @@ pub(in crate::vault::sqlite) const BUSY_TIMEOUT: Duration = Duration::from_secs(
 /// More than there are statements: none is ever compiled twice by one connection.
 const STATEMENTS: usize = 128;
 
-/// What SQLite may not do with a file that others could have prepared, and that bound values never make it compile a
-/// statement again.
+/// What SQLite may not do with a file that others could have prepared, and that bound values never
+/// make it compile a statement again.
 const CONFIGURATION: [(DbConfig, bool, &str); 7] = [
     (DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true, "stable plans"),
     (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true, "defensive"),
@@ -73,7 +73,7 @@ pub(super) fn in_memory() -> Result<Connection, VaultError> {
     Ok(db)
 }
 
-/// Whether the last connection moves the log into the database and deletes it.
+/// Returns whether the last connection moves the log into the database and deletes it.
 pub(super) fn checkpoint_on_close(db: &Connection, wanted: bool) -> Result<(), VaultError> {
     let option = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
     set(db, option, !wanted, "checkpoint on close")

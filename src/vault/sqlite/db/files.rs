@@ -1,4 +1,5 @@
-//! Files beside and beneath SQLite: opened without following links and without waiting, and only our own.
+//! Files beside and beneath SQLite: opened without following links and without waiting, and only
+//! our own.
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::ErrorKind;
@@ -42,7 +43,8 @@ const PLAIN: i32 = 0x4 | 0x100;
 ))]
 const PLAIN: i32 = 0;
 
-/// The path with its directory's links resolved, so that the file itself can be opened without following any.
+/// The path with its directory's links resolved, so that the file itself can be opened without
+/// following any.
 pub(in crate::vault::sqlite) fn resolve(path: &Path) -> Result<PathBuf, VaultError> {
     let name = path.file_name().ok_or(VaultError::UnsafePath("no file name"))?;
     let directory = match path.parent() {

@@ -1,4 +1,5 @@
-//! The first bytes of a database file, read before SQLite is let near it: it would roll back a foreign journal.
+//! The first bytes of a database file, read before SQLite is let near it: it would roll back a
+//! foreign journal.
 
 use std::fs::{self, File};
 use std::io::{Read as _, Seek as _, SeekFrom};
@@ -54,8 +55,8 @@ pub(super) fn check(path: &Path, mut file: &File) -> Result<Option<Header>, Vaul
     Ok(Some(Header { version, page_size }))
 }
 
-/// Whether the file was cut off while it was being made: its journal is that of an empty file. The journal of any other
-/// file holds data that somebody has committed.
+/// Returns whether the file was cut off while it was being made: its journal is that of an empty
+/// file. The journal of any other file holds data that somebody has committed.
 fn rolls_back_to_nothing(path: &Path) -> Result<bool, VaultError> {
     let Some(journal) = open_regular(&beside(path, "-journal"))? else {
         return Ok(false);
@@ -68,8 +69,8 @@ fn rolls_back_to_nothing(path: &Path) -> Result<bool, VaultError> {
     Ok(bytes.starts_with(JOURNAL_MAGIC) && number(&bytes, 16) == Some(0))
 }
 
-/// Whether the database file is complete without a journal or a log. What was being made or moved when a process
-/// died is finished by SQLite.
+/// Returns whether the database file is complete without a journal or a log. What was being made or
+/// moved when a process died is finished by SQLite.
 fn is_settled(path: &Path) -> bool {
     fs::symlink_metadata(beside(path, "-journal")).is_err()
         && !fs::symlink_metadata(beside(path, "-wal")).is_ok_and(|log| log.len() > 0)

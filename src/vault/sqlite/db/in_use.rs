@@ -1,8 +1,9 @@
 //! The files that this process has open.
 //!
-//! SQLite's locks belong to the process, and closing any descriptor of the file drops them all: another process would
-//! then take itself for the last one and cut away the log. So each file has one descriptor of ours beside those of
-//! SQLite, its anchor. It is closed after the last connection, and never while another handle begins to use the file.
+//! SQLite's locks belong to the process, and closing any descriptor of the file drops them all:
+//! another process would then take itself for the last one and cut away the log. So each file has
+//! one descriptor of ours beside those of SQLite, its anchor. It is closed after the last
+//! connection, and never while another handle begins to use the file.
 
 use std::fs::{self, File, Metadata};
 use std::path::Path;
@@ -76,8 +77,8 @@ impl OpenFiles {
         Self(OPEN.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// One more use of the file at this path, if it is open already. Refuses a file that was open before a fork:
-    /// SQLite would take itself for the owner of its parent's locks.
+    /// One more use of the file at this path, if it is open already. Refuses a file that was open
+    /// before a fork: SQLite would take itself for the owner of its parent's locks.
     pub(super) fn share(&self, path: &Path, metadata: &Metadata) -> Result<Option<InUse>, VaultError> {
         let identity = Identity::from_metadata(path, metadata);
         let Some(anchor) = self.0.iter().find(|anchor| anchor.identity == identity) else {
@@ -89,7 +90,7 @@ impl OpenFiles {
         }))
     }
 
-    /// Whether the file at this path is open.
+    /// Returns whether the file at this path is open.
     pub(super) fn has(&self, path: &Path, metadata: &Metadata) -> bool {
         let identity = Identity::from_metadata(path, metadata);
         self.0.iter().any(|anchor| anchor.identity == identity)

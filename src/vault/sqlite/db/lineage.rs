@@ -1,12 +1,14 @@
-//! Whether a database file and its log are of one time, and whether the file is still the one that was opened.
+//! Whether a database file and its log are of one time, and whether the file is still the one that
+//! was opened.
 //!
-//! Every write transaction rewrites the one row of `pulse` in place: a beat. It names the lineage of the file, counts
-//! the transactions, and links each to the one before by random tokens. So every transaction in a log has a frame with
-//! its beat, and the database file shows how far the log was moved into it. A file and a log belong together only if
-//! the file's token is that before the first transaction of the log, or that of one of them.
+//! Every write transaction rewrites the one row of `pulse` in place: a beat. It names the lineage
+//! of the file, counts the transactions, and links each to the one before by random tokens. So
+//! every transaction in a log has a frame with its beat, and the database file shows how far the
+//! log was moved into it. A file and a log belong together only if the file's token is that before
+//! the first transaction of the log, or that of one of them.
 //!
-//! A backup begins a lineage of its own: it fits no older log, and it is noticed when it is copied over a file that
-//! is open.
+//! A backup begins a lineage of its own: it fits no older log, and it is noticed when it is copied
+//! over a file that is open.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -28,7 +30,7 @@ use crate::vault::sqlite::schema;
 
 const PAGE: &str = "SELECT rootpage FROM sqlite_schema WHERE name = 'pulse'";
 
-/// How long other processes may move the log while it is compared.
+/// The time for which other processes may move the log while it is compared.
 const PATIENCE: Duration = Duration::from_secs(2);
 const RETRY: Duration = Duration::from_millis(2);
 /// How often a page is read again that another process may be writing.
@@ -36,8 +38,9 @@ const READS: usize = 3;
 
 /// Compares a database file that this process does not have open with the log beside it.
 ///
-/// Another process may move the log into the file meanwhile, or begin a new round of it. A file and a log are refused
-/// only when the same token and the same round have been seen twice: both were still between the two looks.
+/// Another process may move the log into the file meanwhile, or begin a new round of it. A file and
+/// a log are refused only when the same token and the same round have been seen twice: both were
+/// still between the two looks.
 pub(super) fn check(path: &Path, file: &File, header: &Header) -> Result<(), VaultError> {
     let log = beside(path, "-wal");
     let ends = Instant::now() + PATIENCE;
@@ -189,8 +192,8 @@ impl Guard {
         Ok(guard)
     }
 
-    /// Refuses if the file or its log was replaced, or if the file was overwritten. `current` is the beat that the
-    /// connection sees.
+    /// Refuses if the file or its log was replaced, or if the file was overwritten. `current` is
+    /// the beat that the connection sees.
     pub(super) fn check(&self, anchor: &Anchor, current: &Beat) -> Result<(), VaultError> {
         if current.lineage != self.lineage {
             return Err(VaultError::Replaced);

@@ -1,4 +1,5 @@
-//! The write-ahead log, read as SQLite recovers it: the frames of its current round up to the last commit.
+//! The write-ahead log, read as SQLite recovers it: the frames of its current round up to the last
+//! commit.
 
 use std::fs::File;
 use std::io::{BufReader, ErrorKind, Read, Seek as _, SeekFrom};
@@ -103,7 +104,8 @@ impl Round {
         round.is_sum(header, 24).then_some(round)
     }
 
-    /// Page number, whether it ends a transaction, and content of the next frame; `None` where the round ends.
+    /// Page number, whether it ends a transaction, and content of the next frame; `None` where the
+    /// round ends.
     fn frame<'f>(&mut self, frame: &'f [u8]) -> Option<(u32, bool, &'f [u8])> {
         let (header, content) = frame.split_at_checked(FRAME_HEADER_LEN)?;
         if header.get(8..16)? != self.salts {

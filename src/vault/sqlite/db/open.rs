@@ -31,9 +31,10 @@ pub(in crate::vault::sqlite) struct Opened {
     pub(in crate::vault::sqlite) warnings: Vec<VaultWarning>,
 }
 
-/// Opens the file at `path`, or makes it. A file that is new, or whose making was cut off, has the tables and no vault
-/// row. `check` decides whether a file that exists may be used: if not, it stays as it is, byte for byte. A file of
-/// schema 1 or 2 is then given to `upgrade`, which begins its migration.
+/// Opens the file at `path`, or makes it. A file that is new, or whose making was cut off, has the
+/// tables and no vault row. `check` decides whether a file that exists may be used: if not, it
+/// stays as it is, byte for byte. A file of schema 1 or 2 is then given to `upgrade`, which begins
+/// its migration.
 pub(in crate::vault::sqlite) fn open(
     path: &Path,
     options: &SqliteOptions,
@@ -88,8 +89,8 @@ pub(in crate::vault::sqlite) fn in_memory() -> Result<Connection, VaultError> {
     Ok(db)
 }
 
-/// Keeps a write-ahead log from now on. While several begin at once SQLite refuses this without a wait, lest they wait
-/// for each other: a handle that is refused tries again.
+/// Keeps a write-ahead log from now on. While several begin at once SQLite refuses this without a
+/// wait, lest they wait for each other: a handle that is refused tries again.
 fn use_log(db: &Connection) -> Result<(), VaultError> {
     let ends = Instant::now() + BUSY_TIMEOUT;
     loop {
@@ -103,7 +104,8 @@ fn use_log(db: &Connection) -> Result<(), VaultError> {
     }
 }
 
-/// Makes the file for its owner alone, or checks the one that is there. Leaves what is there as it is.
+/// Makes the file for its owner alone, or checks the one that is there. Leaves what is there as it
+/// is.
 fn admit(path: &Path, options: &SqliteOptions) -> Result<(InUse, Access), VaultError> {
     let mut open = OpenFiles::lock();
     make(path, options)?;

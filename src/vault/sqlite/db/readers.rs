@@ -33,13 +33,14 @@ impl Readers {
         }
     }
 
-    /// Whether one of them was needed already.
+    /// Returns whether one of them was needed already.
     pub(super) fn are_open(&self) -> bool {
         self.open.load(Ordering::Relaxed)
     }
 
-    /// Lends a connection to the file at `place`, with its number. A connection stays in its slot until the end.
-    /// While none can be opened, for want of descriptors, `without` is asked to read.
+    /// Lends a connection to the file at `place`, with its number. A connection stays in its slot
+    /// until the end. While none can be opened, for want of descriptors, `without` is asked to
+    /// read.
     pub(super) fn with<T, R>(
         &self,
         place: &Place,
@@ -69,7 +70,8 @@ impl Readers {
         for (number, slot) in (home..).zip(from).chain((0..).zip(before)) {
             match slot.try_lock() {
                 Ok(free) => return (number, free),
-                // A thread panicked with it, and its view was ended on the way: there is nothing to repair.
+                // A thread panicked with it, and its view was ended on the way: there is nothing to
+                // repair.
                 Err(TryLockError::Poisoned(free)) => return (number, free.into_inner()),
                 Err(TryLockError::WouldBlock) => {}
             }

@@ -1,7 +1,8 @@
 //! Putting a backup in the place of a vault.
 //!
-//! Each step leaves something that opens: the old file, complete without its log; then the new file, complete without
-//! a log. The new file begins a lineage of its own, so that no log that a crash leaves behind is taken for its log.
+//! Each step leaves something that opens: the old file, complete without its log; then the new
+//! file, complete without a log. The new file begins a lineage of its own, so that no log that a
+//! crash leaves behind is taken for its log.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
@@ -25,7 +26,8 @@ use crate::vault::tables::{Rows as _, VaultRow};
 
 const MISSING: VaultError = VaultError::UnsafePath("there is no such backup");
 
-/// Replaces the vault at `to` by a copy of the file at `backup`, whose own row `check` accepts. The backup stays as it is.
+/// Replaces the vault at `to` by a copy of the file at `backup`, whose own row `check` accepts. The
+/// backup stays as it is.
 pub(in crate::vault::sqlite) fn restore(
     backup: &Path,
     to: &Path,
@@ -101,7 +103,8 @@ impl Target {
         })
     }
 
-    /// Makes the file complete without its log, as far as that can be done: it is what a crash leaves.
+    /// Makes the file complete without its log, as far as that can be done: it is what a crash
+    /// leaves.
     fn settle(&self) -> Result<(), VaultError> {
         let (Some(db), Content::Whole) = (&self.locked, self.content) else {
             return Ok(());
@@ -147,8 +150,9 @@ fn enter(path: &Path, sharing: Sharing) -> Result<Option<(InUse, Content)>, Vaul
     Ok(Some((open.enter(path, file)?, content)))
 }
 
-/// Every connection in WAL mode keeps a shared lock on the database file, even while it does nothing. Only the
-/// exclusive locking mode, set before the first access, asks for all of them to be gone.
+/// Every connection in WAL mode keeps a shared lock on the database file, even while it does
+/// nothing. Only the exclusive locking mode, set before the first access, asks for all of them to
+/// be gone.
 fn exclusive(path: &Path) -> Result<Connection, VaultError> {
     let db = connect(path)?;
     db.busy_timeout(std::time::Duration::ZERO).map_err(failed)?;

@@ -16,7 +16,7 @@ use crate::vault::sqlite::process::Process;
 use crate::vault::sqlite::sql::Sql;
 use crate::vault::tables::{Stamp, Write};
 
-/// How long a reader is waited for before the log is left for later.
+/// The time for which a reader is waited for before the log is left for later.
 const PATIENCE: Duration = Duration::from_millis(100);
 const RETRY: Duration = Duration::from_millis(5);
 
@@ -39,7 +39,8 @@ pub(in crate::vault::sqlite) struct Store {
 
 #[derive(Debug)]
 struct Connections {
-    /// Before the writer, because fields are dropped in order: the writer closes last and takes the log with it.
+    /// Before the writer, because fields are dropped in order: the writer closes last and takes the
+    /// log with it.
     readers: Readers,
     writer: Mutex<Connection>,
     /// None for a database in memory. Last: it is released after every connection is closed.
@@ -69,9 +70,10 @@ impl Store {
 
     /// Reads in one view.
     ///
-    /// A connection parses the whole schema when it is opened, which is most of what a process waits for its first
-    /// answer. So the writer reads as well, until a thread finds it busy; from then on nobody waits behind a commit.
-    /// Without a file there are no readers, and the writer reads always.
+    /// A connection parses the whole schema when it is opened, which is most of what a process
+    /// waits for its first answer. So the writer reads as well, until a thread finds it busy; from
+    /// then on nobody waits behind a commit. Without a file there are no readers, and the writer
+    /// reads always.
     pub(in crate::vault::sqlite) fn read<T>(
         &self,
         read: impl FnOnce(Sql<'_>) -> Result<T, VaultError>,
@@ -79,8 +81,8 @@ impl Store {
         self.read_once(|_, sql| view(sql.0, read))
     }
 
-    /// Reads with a single statement, which needs no view around it. `read` learns which connection it reads with:
-    /// the same number means the same connection for as long as the store lives.
+    /// Reads with a single statement, which needs no view around it. `read` learns which connection
+    /// it reads with: the same number means the same connection for as long as the store lives.
     pub(in crate::vault::sqlite) fn read_once<T>(
         &self,
         read: impl FnOnce(usize, Sql<'_>) -> Result<T, VaultError>,
@@ -118,7 +120,8 @@ impl Store {
             let (before, next) = beat::write_next(&transaction)?;
             self.check_file(&before)?;
             transaction.commit().map_err(failed)?;
-            // Replaced while it was written: what was committed is not in the file that is there now.
+            // Replaced while it was written: what was committed is not in the file that is there
+            // now.
             self.check_file(&next)?;
         } else {
             transaction.rollback().map_err(failed)?;
@@ -126,8 +129,8 @@ impl Store {
         Ok(end)
     }
 
-    /// Moves the log into the database, where `secure_delete` has overwritten what was erased, and cuts it to nothing.
-    /// `false` if a reader that began before keeps the log as it is.
+    /// Moves the log into the database, where `secure_delete` has overwritten what was erased, and
+    /// cuts it to nothing. `false` if a reader that began before keeps the log as it is.
     pub(in crate::vault::sqlite) fn cut_log(&self) -> Result<bool, VaultError> {
         self.check_process()?;
         if self.place().is_none() {
@@ -146,8 +149,8 @@ impl Store {
         }
     }
 
-    /// SQLite holds the write lock while it cuts the log, and would wait for readers inside. So the log is moved before,
-    /// without that lock, and nothing is waited for.
+    /// SQLite holds the write lock while it cuts the log, and would wait for readers inside. So the
+    /// log is moved before, without that lock, and nothing is waited for.
     fn try_cut_log(&self) -> Result<bool, VaultError> {
         let writer = self.writer();
         self.check_file(&beat::read(&writer)?)?;
@@ -157,7 +160,8 @@ impl Store {
         cut
     }
 
-    /// The writing connection. A thread that panicked with it has rolled back: a transaction does so when dropped.
+    /// The writing connection. A thread that panicked with it has rolled back: a transaction does
+    /// so when dropped.
     pub(in crate::vault::sqlite) fn writer(&self) -> MutexGuard<'_, Connection> {
         let writer = &self.connections.writer;
         writer.lock().unwrap_or_else(PoisonError::into_inner)
@@ -182,13 +186,15 @@ impl Store {
 impl Drop for Store {
     fn drop(&mut self) {
         if !self.process.is_current() {
-            // SQLite cannot close what a parent has opened: it stays open until the child ends or calls `exec`.
+            // SQLite cannot close what a parent has opened: it stays open until the child ends or
+            // calls `exec`.
             std::mem::forget(Arc::clone(&self.connections));
         }
     }
 }
 
-/// Moves the log into the database in one of SQLite's ways. `false` if others keep it from being done whole.
+/// Moves the log into the database in one of SQLite's ways. `false` if others keep it from being
+/// done whole.
 fn checkpoint(db: &Connection, how: &str) -> Result<bool, VaultError> {
     match db.query_row(how, [], |row| row.get::<_, bool>(0)).map_err(failed) {
         Ok(is_busy) => Ok(!is_busy),

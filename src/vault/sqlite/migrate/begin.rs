@@ -33,12 +33,12 @@ const UNDER_WAY: &str = "SELECT 1 FROM sqlite_schema WHERE name = 'connections_2
 /// What schema 2 added to schema 1 is there.
 const IS_SCHEMA_2: &str = "SELECT 1 FROM pragma_table_info('connections_2') WHERE name = 'shares'";
 
-/// Whether a migration has begun and not ended.
+/// Returns whether a migration has begun and not ended.
 pub(in crate::vault::sqlite) fn is_under_way(db: &Connection) -> Result<bool> {
     Sql(db).exists(UNDER_WAY, &[])
 }
 
-/// Whether the old tables have the columns that schema 2 added to schema 1.
+/// Returns whether the old tables have the columns that schema 2 added to schema 1.
 pub(super) fn is_schema_2(sql: Sql<'_>) -> Result<bool> {
     sql.exists(IS_SCHEMA_2, &[])
 }

@@ -41,8 +41,8 @@ impl Table for Connections {
         })
     }
 
-    /// A row with tokens of its own becomes a grant and a connection that uses it; one that kept tokens for others
-    /// becomes a grant; one that shared such a record becomes a connection.
+    /// A row with tokens of its own becomes a grant and a connection that uses it; one that kept
+    /// tokens for others becomes a grant; one that shared such a record becomes a connection.
     fn upgrade(
         name: &TenantId,
         old: &OldConnection,

@@ -101,7 +101,8 @@ fn consent(columns: &mut Columns<'_>, tenant: TenantId) -> Result<PendingConsent
         expires_at: old::time(columns)?,
         status: status(columns)?,
     };
-    // A ticket of these schemas keeps the scopes that the host named where others keep those that were asked for.
+    // A ticket of these schemas keeps the scopes that the host named where others keep those that
+    // were asked for.
     if consent.is_prepared() && !consent.scopes.is_empty() {
         consent.request.scopes = Some(consent.scopes.clone());
     }

@@ -1,11 +1,14 @@
-//! From schemas 1 and 2 to schema 3, while several processes may try at once, and from wherever a crash left it.
+//! From schemas 1 and 2 to schema 3, while several processes may try at once, and from wherever a
+//! crash left it.
 //!
-//! The first transaction renames the old tables, so that a process of an older version fails instead of writing to
-//! them, and makes the new ones. Then records move in chunks: read, opened and sealed again outside a transaction,
-//! stored and deleted from the old table inside one. The last transaction drops the empty tables. A process that opens
-//! the vault meanwhile takes part; nobody uses it before everything has moved.
+//! The first transaction renames the old tables, so that a process of an older version fails
+//! instead of writing to them, and makes the new ones. Then records move in chunks: read, opened
+//! and sealed again outside a transaction, stored and deleted from the old table inside one. The
+//! last transaction drops the empty tables. A process that opens the vault meanwhile takes part;
+//! nobody uses it before everything has moved.
 //!
-//! The entries of the audit stay where they are: see [`Chain::Legacy`](crate::vault::tables::Chain::Legacy).
+//! The entries of the audit stay where they are: see
+//! [`Chain::Legacy`](crate::vault::tables::Chain::Legacy).
 
 pub(super) mod begin;
 mod connections;
@@ -31,7 +34,8 @@ type Result<T> = std::result::Result<T, VaultError>;
 
 /// How many records one transaction moves: well under 25 ms of the write lock.
 const CHUNK: usize = 100;
-/// After this many chunks the rows that are left are counted, because other processes may move some as well.
+/// After this many chunks the rows that are left are counted, because other processes may move some
+/// as well.
 const RECOUNT: u64 = 50;
 
 const DROP: &str = "DROP TABLE connections_2; DROP TABLE consents_2; DROP TABLE outbox_2;";
@@ -56,7 +60,8 @@ trait Table {
     /// The statement that tells whether a row exists.
     const EXISTS: &'static str;
 
-    /// Reads some records, all of one tenant, and that tenant. In no order, which would take a look at all of them.
+    /// Reads some records, all of one tenant, and that tenant. In no order, which would take a look
+    /// at all of them.
     fn read(sql: Sql<'_>, limit: usize) -> Result<Vec<(TenantRow, Old<Self::Record>)>>;
 
     /// Seals a record again. `None`: it is left behind, because nobody can use it.
@@ -85,7 +90,8 @@ pub(super) fn run(core: &Core<SqliteTables>, progress: &mut dyn FnMut(u64, u64))
         report(left);
     }
     finish(&core.tables)?;
-    // Into the file itself: what it held before is overwritten there, and a file that is replaced is noticed by it.
+    // Into the file itself: what it held before is overwritten there, and a file that is replaced
+    // is noticed by it.
     core.tables.clear_residue()?;
     report(0);
     Ok(())

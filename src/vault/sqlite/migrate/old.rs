@@ -27,7 +27,7 @@ const COUNT: &str = "SELECT (SELECT count(*) FROM connections_2) + (SELECT count
     + (SELECT count(*) FROM outbox_2)";
 const NAME: &str = "SELECT name FROM tenants WHERE id = :tenant";
 
-/// How many rows are left to move; 0 once the tables are gone.
+/// Returns how many rows are left to move; 0 once the tables are gone.
 pub(super) fn count(sql: Sql<'_>) -> Result<u64> {
     if !super::is_under_way(sql.0)? {
         return Ok(0);
@@ -110,7 +110,7 @@ fn status(text: &str) -> Result<Status> {
     }
 }
 
-/// Who issued tokens. One endpoint was recorded: that of the refresh.
+/// Returns who issued tokens. One endpoint was recorded: that of the refresh.
 pub(super) fn issuer(columns: &mut Columns<'_>) -> Result<IssuedBy> {
     let server: ServerId = name(columns)?;
     let (endpoint, client_id): (String, String) = (columns.take()?, columns.take()?);
@@ -211,7 +211,8 @@ fn lifecycle(columns: &mut Columns<'_>) -> Result<Lifecycle> {
 }
 
 impl OldConnection {
-    /// The grant that keeps the tokens of this row. It has the row's id, to which the old seals are bound.
+    /// The grant that keeps the tokens of this row. It has the row's id, to which the old seals are
+    /// bound.
     pub(super) fn grant(&self, tenant: &TenantId) -> StoredGrant {
         let id = GrantId::from_bytes(*self.id.as_bytes());
         let (owner, provider) = (self.owner.clone(), self.provider.clone());

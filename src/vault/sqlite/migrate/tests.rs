@@ -153,7 +153,8 @@ fn several_migrate_at_once_and_each_can_use_the_vault_afterwards() {
     }
 }
 
-/// Adds connections that need a new consent: rows without tokens, which cost a migration as much otherwise.
+/// Adds connections that need a new consent: rows without tokens, which cost a migration as much
+/// otherwise.
 fn grow(path: &Path, rows: u32) {
     let db = Database::open(path).unwrap();
     let columns: Vec<String> = db

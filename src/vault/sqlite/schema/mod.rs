@@ -1,11 +1,13 @@
 //! The tables of schema 3, and whether a file has exactly these.
 //!
-//! Sealed tokens are in a table of their own: listing connections never touches a page with ciphertext. Owner `''` is
-//! the workspace itself, because a user's name is never empty. Rows of `tenants` are never given a number twice
-//! (AUTOINCREMENT), because processes remember them; a tenant without a name is being forgotten. Everything sealed
-//! lies in `secrets`, whose rows never move: wrapped keys and verifiers too.
+//! Sealed tokens are in a table of their own: listing connections never touches a page with
+//! ciphertext. Owner `''` is the workspace itself, because a user's name is never empty. Rows of
+//! `tenants` are never given a number twice (AUTOINCREMENT), because processes remember them; a
+//! tenant without a name is being forgotten. Everything sealed lies in `secrets`, whose rows never
+//! move: wrapped keys and verifiers too.
 //!
-//! `pulse` is the first table, so that its row is on page 2 of every file that is made with this schema.
+//! `pulse` is the first table, so that its row is on page 2 of every file that is made with this
+//! schema.
 
 use rusqlite::{Connection, TransactionBehavior};
 
@@ -32,7 +34,8 @@ const OF_SQLITE: [(&str, &str, Option<&str>); 2] = [
 /// The index of the old audit, by its name in new files.
 const LEGACY_INDEX: &str = "audit_legacy_by_tenant";
 
-/// What the audit of schemas 1 and 2 is called after a migration, which leaves its rows where they are.
+/// What the audit of schemas 1 and 2 is called after a migration, which leaves its rows where they
+/// are.
 const MIGRATED: [(&str, &str, Option<&str>); 2] = [
     (
         "table",
@@ -111,7 +114,8 @@ pub(super) fn state(db: &Connection) -> Result<State, VaultError> {
     }
 }
 
-/// Makes the tables in an empty file, if no other process was faster. The file has no vault row yet.
+/// Makes the tables in an empty file, if no other process was faster. The file has no vault row
+/// yet.
 pub(super) fn create(db: &mut Connection) -> Result<(), VaultError> {
     let transaction = db
         .transaction_with_behavior(TransactionBehavior::Immediate)
@@ -160,7 +164,8 @@ pub(super) fn verify_old(db: &Connection) -> Result<(), VaultError> {
     }
 }
 
-/// Refuses a file with any object that is not exactly one of ours: a trigger, a view, a changed index.
+/// Refuses a file with any object that is not exactly one of ours: a trigger, a view, a changed
+/// index.
 pub(super) fn verify(db: &Connection) -> Result<(), VaultError> {
     let expected: Vec<_> = statements().filter_map(object).chain(OF_SQLITE).collect();
     let mut statement = db

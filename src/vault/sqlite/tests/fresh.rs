@@ -125,7 +125,8 @@ fn a_vault_in_memory_sees_its_own_commits() {
     assert_eq!(find(&vault).unwrap(), None);
 }
 
-/// What others write past the vault is authenticated at the next read, although the row before was authentic.
+/// What others write past the vault is authenticated at the next read, although the row before was
+/// authentic.
 #[test]
 fn a_row_that_somebody_else_edits_is_not_remembered() {
     let (_directory, path) = file();
@@ -142,7 +143,8 @@ fn a_row_that_somebody_else_edits_is_not_remembered() {
     assert!(matches!(find(&vault), Err(VaultError::Tampered)));
 }
 
-/// A read that begins after a commit has returned never gives what was there before, with any number of readers.
+/// A read that begins after a commit has returned never gives what was there before, with any
+/// number of readers.
 #[test]
 fn no_reader_falls_behind_a_writer() {
     const ROUNDS: u64 = 300;

@@ -11,7 +11,8 @@ struct Time {
     steps: Vec<String>,
 }
 
-/// Copies of a vault that is written to, with its log continued, moved in part, moved as a whole and begun again.
+/// Copies of a vault that is written to, with its log continued, moved in part, moved as a whole
+/// and begun again.
 fn times(path: &Path) -> Vec<Time> {
     let mut times = Vec::new();
     let tables = open(path);
