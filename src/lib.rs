@@ -1,10 +1,10 @@
-//! Per-user OAuth 2 connections for agent runtimes: consent, an encrypted vault, refresh and
-//! resolution.
+//! Per-user OAuth 2 connections for AI agents.
 //!
-//! A user gives consent in a browser once. At each turn the host resolves the *acting user* and a
-//! provider to that user's access token, or sends a request with it. The crate is embeddable and
-//! synchronous: it needs no server and no runtime, and starts a thread only where the host asks for
-//! one ([`UpkeepGuard`], [`loopback`], parallel upkeep).
+//! Let each user of your application connect their own Gmail, Outlook or Jira account, and let your
+//! agent act with that account and no other. `valetkey` runs the consent flow, stores tokens in an
+//! encrypted vault, refreshes them, and gives each agent turn the access token of the user it works
+//! for. It is a synchronous library: no server, no async runtime, and no thread unless the host asks
+//! for one ([`UpkeepGuard`], [`loopback`], parallel upkeep).
 //!
 //! ```
 //! use valetkey::testing::Host;
@@ -26,40 +26,61 @@
 //! # }
 //! ```
 //!
-//! # Modules, from the top
+#![cfg_attr(
+    all(
+        feature = "gateway",
+        feature = "sqlite",
+        feature = "testing",
+        feature = "ureq"
+    ),
+    doc = "The [`guide`] leads from a first program to operation.\n"
+)]
+//! # How the parts fit together
 //!
-//! | module | what is in it |
+//! [`Connections`] holds the vault, the providers and the client registrations, and has the
+//! operations: start and complete a consent, list, revoke, maintain. A [`Resolver`] makes a
+//! [`Turn`](resolver::Turn) for an [`ActingUser`]; the turn resolves tokens, sends requests and masks
+//! the tokens in what it returns. An [`Error`] says what the host does next; most important is
+//! [`ConsentRequired`](error::ConsentRequired), which becomes a link for the user.
+//!
+//! # Modules
+//!
+//! | module | contents |
 //! |---|---|
 #![cfg_attr(
     feature = "gateway",
-    doc = "| [`gateway`] | the HTTP face: token endpoint, callback, one-time links, API, admin page |"
+    doc = "| [`gateway`] | the HTTP side: callback, one-time links, token endpoint, JSON API, admin page |"
 )]
-//! | [`resolver`] | turns: acting user → token, personal and workspace connections, requests sent as a user |
-//! | [`connections`] | [`Connections`] and its operations: consent, refresh, revocation, health, upkeep |
-//! | [`loopback`] | a consent in the browser of the person who uses a native app |
-//! | [`vault`] | the encrypted store: SQLite, memory, or a host's own database |
+//! | [`resolver`] | turns: from an acting user to a token, a request or a consent request; redaction |
+//! | [`connections`] | the operations: consent, refresh, revocation, health, upkeep |
+//! | [`loopback`] | a whole consent in a native app |
+//! | [`vault`] | the encrypted store: SQLite, memory, or a host's database |
 //! | [`provider`] | services and authorization servers as data; the [`catalog`] |
-//! | [`http`] | the seam to the network, and the default client |
-//! | [`model`], [`clock`], [`error`] | plain data, time, what can go wrong |
+//! | [`http`] | the network interface and the default client |
+//! | [`model`], [`clock`], [`error`] | plain data, time, errors |
 #![cfg_attr(
     feature = "testing",
-    doc = "| [`testing`] | a sandbox server, a manual clock, faults, the vault contract |"
+    doc = "| [`testing`] | a sandbox server, a manual clock, fault injection, the vault contract |"
 )]
 //!
-//! # Design
+//! # Principles
 //!
-//! **One transactional vault**, not a token store beside a metadata store: a rotated refresh token,
-//! its expiry and its generation commit together or not at all. **Generation compare-and-swap**
-//! everywhere: each write of tokens names the pair it saw. **Descriptors are data**: a server's
-//! quirks are members of a document, there is no code hook. **Secrets are types**. **Fail closed**:
-//! no master key, no vault; there is no "encryption off".
+//! - **One transactional vault.** A rotated refresh token, its expiry and its generation commit
+//!   together or not at all. Each write of tokens names the generation that it replaces.
+//! - **Descriptors are data.** What a server does differently is a member of a JSON document; there
+//!   is no code hook.
+//! - **Secrets are types.** They cannot be printed, cloned, compared or serialized, and are erased
+//!   when they are dropped.
+//! - **Failures are closed.** Without a master key there is no vault, and encryption cannot be
+//!   switched off. A vault or a provider that fails is never reported as "not connected".
 //!
 //! # Security
 //!
-//! The library cannot check who a person is: everything rests on [`ActingUser::authenticated`].
-//! Take both names from your authenticated session. What else is promised, to whom, and what is
-//! not, is in `SECURITY.md`.
+//! The library cannot check who a user is: everything rests on [`ActingUser::authenticated`]. Take
+//! both names from your authenticated session. `SECURITY.md` says what is promised to whom, and what
+//! is not.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
 // The parts that the feature `_internals` shows to this crate's own tests are `pub` where they are
 // defined.
 #![cfg_attr(not(feature = "_internals"), allow(unreachable_pub))]
@@ -90,16 +111,32 @@ pub mod testing;
 #[doc(hidden)]
 pub mod internals;
 
+#[doc(inline)]
 pub use crate::clock::{Clock, SystemClock};
+#[doc(inline)]
 pub use crate::connections::{Connections, Consent, ConsentOptions};
+#[doc(inline)]
 pub use crate::error::{Error, Result};
 pub use crate::manager::ConnectionManager;
+#[doc(inline)]
 pub use crate::model::{ActingUser, ConnectionId, Operator, TenantId, Timestamp, UserId};
 pub use crate::protocol::AuthorizationResponse;
+#[doc(inline)]
 pub use crate::provider::catalog;
+#[doc(inline)]
 pub use crate::resolver::Resolver;
 pub use crate::secret::{AccessToken, Binding, ClientSecret, Ticket};
 pub use crate::upkeep_guard::{UpkeepGuard, UpkeepOptions};
+
+// The guides use the features `gateway`, `sqlite`, `ureq` and `testing`.
+#[cfg(all(
+    any(doc, doctest),
+    feature = "gateway",
+    feature = "sqlite",
+    feature = "testing",
+    feature = "ureq"
+))]
+pub mod guide;
 
 #[cfg(all(doctest, feature = "sqlite"))]
 #[doc = include_str!("../README.md")]

@@ -13,7 +13,7 @@ use crate::source::{Source, Target};
 const LAYERS: [&[&str]; 12] = [
     &["internals"],
     &["testing"],
-    &["gateway", "loopback", "upkeep_guard"],
+    &["gateway", "guide", "loopback", "upkeep_guard"],
     &["resolver"],
     &["manager", "connections"],
     &["engine"],

@@ -4,6 +4,7 @@
 mod assurance;
 mod compile_fail;
 mod dependencies;
+mod documents;
 mod error_table;
 mod layers;
 mod public_face;
