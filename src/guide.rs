@@ -3,6 +3,8 @@
 //! Their code is compiled and run by the tests.
 
 #[doc = include_str!("../docs/guide/getting_started.md")]
+#[doc = "\n# The consent flow\n"]
+#[doc = include_str!("../docs/images/consent.svg")]
 pub mod getting_started {}
 
 #[doc = include_str!("../docs/guide/first_provider.md")]
@@ -15,9 +17,13 @@ pub mod gateway {}
 pub mod tenants {}
 
 #[doc = include_str!("../docs/guide/keys.md")]
+#[doc = "\n# The key hierarchy\n"]
+#[doc = include_str!("../docs/images/keys.svg")]
 pub mod keys {}
 
 #[doc = include_str!("../docs/guide/upkeep.md")]
+#[doc = "\n# The states of a refresh\n"]
+#[doc = include_str!("../docs/images/refresh.svg")]
 pub mod upkeep {}
 
 #[doc = include_str!("../docs/guide/processes.md")]
@@ -30,6 +36,8 @@ pub mod async_hosts {}
 pub mod bots_and_desktop {}
 
 #[doc = include_str!("../docs/guide/custom_stores.md")]
+#[doc = "\n# The records of a vault\n"]
+#[doc = include_str!("../docs/images/records.svg")]
 pub mod custom_stores {}
 
 #[doc = include_str!("../docs/guide/descriptors.md")]

@@ -14,29 +14,34 @@ from html import escape
 HERE = pathlib.Path(__file__).parent
 
 STYLE = """
-.box { fill: #f6f8fa; stroke: #57606a; stroke-width: 1.2 }
-.accent { fill: #ddf4ff; stroke: #0969da }
-.warn { fill: #fff8c5; stroke: #9a6700 }
-.line { stroke: #57606a; stroke-width: 1.4; fill: none }
-.dash { stroke-dasharray: 5 4 }
-.head { fill: #57606a }
-text { font: 14px system-ui, sans-serif; fill: #1f2328 }
-.small { font-size: 12px; fill: #57606a }
-.bold { font-weight: 600 }
-.ground { fill: #ffffff }
-.label { paint-order: stroke; stroke: #ffffff; stroke-width: 5px }
+.vk-box { fill: #f6f8fa; stroke: #57606a; stroke-width: 1.2 }
+.vk-accent { fill: #ddf4ff; stroke: #0969da }
+.vk-warn { fill: #fff8c5; stroke: #9a6700 }
+.vk-line { stroke: #57606a; stroke-width: 1.4; fill: none }
+.vk-dash { stroke-dasharray: 5 4 }
+.vk-head { fill: #57606a }
+.vk text { font: 14px system-ui, sans-serif; fill: #1f2328 }
+.vk .vk-small { font-size: 12px; fill: #57606a }
+.vk .vk-bold { font-weight: 600 }
+.vk-ground { fill: #ffffff }
+.vk-label { paint-order: stroke; stroke: #ffffff; stroke-width: 5px }
 @media (prefers-color-scheme: dark) {
-  .box { fill: #21262d; stroke: #9198a1 }
-  .accent { fill: #121d2f; stroke: #4493f8 }
-  .warn { fill: #272115; stroke: #d29922 }
-  .line { stroke: #9198a1 }
-  .head { fill: #9198a1 }
-  text { fill: #f0f6fc }
-  .small { fill: #9198a1 }
-  .ground { fill: #0d1117 }
-  .label { stroke: #0d1117 }
+  .vk-box { fill: #21262d; stroke: #9198a1 }
+  .vk-accent { fill: #121d2f; stroke: #4493f8 }
+  .vk-warn { fill: #272115; stroke: #d29922 }
+  .vk-line { stroke: #9198a1 }
+  .vk-head { fill: #9198a1 }
+  .vk text { fill: #f0f6fc }
+  .vk .vk-small { fill: #9198a1 }
+  .vk-ground { fill: #0d1117 }
+  .vk-label { stroke: #0d1117 }
 }
 """
+
+
+def classes(*names):
+    """Returns the classes of an element. The prefix keeps them apart from those of a page."""
+    return " ".join(f"vk-{name}" for name in " ".join(names).split())
 
 
 class Drawing:
@@ -49,14 +54,14 @@ class Drawing:
 
     def text(self, x, y, text, css="", anchor="middle"):
         for row, line in enumerate(text.split("\n")):
-            kind = f' class="{css}"' if css else ""
+            kind = f' class="{classes(css)}"' if css else ""
             self.parts.append(
                 f'<text x="{x}" y="{y + 17 * row}" text-anchor="{anchor}"{kind}>{escape(line)}</text>'
             )
 
     def box(self, x, y, w, h, text, detail="", css=""):
         self.parts.append(
-            f'<rect class="box {css}" x="{x}" y="{y}" width="{w}" height="{h}" rx="6"/>'
+            f'<rect class="{classes("box", css)}" x="{x}" y="{y}" width="{w}" height="{h}" rx="6"/>'
         )
         lines = text.count("\n") + 1
         rows = lines + (detail.count("\n") + 1 if detail else 0)
@@ -67,26 +72,26 @@ class Drawing:
 
     def arrow(self, *points, label="", at=None, css=""):
         path = " ".join(f"{'M' if n == 0 else 'L'}{x} {y}" for n, (x, y) in enumerate(points))
-        self.parts.append(f'<path class="line {css}" d="{path}" marker-end="url(#head)"/>')
+        self.parts.append(f'<path class="{classes("line", css)}" d="{path}" marker-end="url(#vk-head)"/>')
         if label:
             (x1, y1), (x2, y2) = points[0], points[-1]
             x, y = at or ((x1 + x2) / 2, (y1 + y2) / 2 - 7)
             self.text(x, y, label, "small label")
 
     def line(self, x1, y1, x2, y2, css=""):
-        self.parts.append(f'<path class="line {css}" d="M{x1} {y1} L{x2} {y2}"/>')
+        self.parts.append(f'<path class="{classes("line", css)}" d="M{x1} {y1} L{x2} {y2}"/>')
 
     def svg(self):
         width, height = self.size
         body = "\n".join(self.parts)
         return (
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" '
+            f'<svg class="vk" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" '
             f'role="img" aria-label="{escape(self.title)}">\n<title>{escape(self.title)}</title>\n'
-            f"<style>{STYLE}</style>\n"
-            '<defs><marker id="head" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="8" '
-            'markerHeight="8" orient="auto-start-reverse"><path class="head" d="M0 0 L10 5 L0 10 z"/>'
+            f"<style>{STYLE.strip()}</style>\n"
+            '<defs><marker id="vk-head" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="8" '
+            'markerHeight="8" orient="auto-start-reverse"><path class="vk-head" d="M0 0 L10 5 L0 10 z"/>'
             "</marker></defs>\n"
-            f'<rect class="ground" width="{width}" height="{height}"/>\n{body}\n</svg>\n'
+            f'<rect class="vk-ground" width="{width}" height="{height}"/>\n{body}\n</svg>\n'
         )
 
 
@@ -108,7 +113,7 @@ def layers():
         y = 15 + 45 * number
         css = "accent" if name in ("engine", "vault") else ""
         picture.parts.append(
-            f'<rect class="box {css}" x="20" y="{y}" width="640" height="36" rx="6"/>'
+            f'<rect class="{classes("box", css)}" x="20" y="{y}" width="640" height="36" rx="6"/>'
         )
         picture.text(36, y + 23, name, "bold", "start")
         picture.text(644, y + 23, detail, "small", "end")
@@ -221,7 +226,7 @@ def alternatives():
         picture.text(280, y + 21, name, anchor="end")
         css = "accent" if number == 0 else ""
         picture.parts.append(
-            f'<rect class="box {css}" x="295" y="{y}" width="{length:.0f}" height="30" rx="4"/>'
+            f'<rect class="{classes("box", css)}" x="295" y="{y}" width="{length:.0f}" height="30" rx="4"/>'
         )
         picture.text(305 + length, y + 21, f"{ratio:.1f}×", "bold", "start")
     picture.text(380, 45 + 46 * len(rows), "time of one read, as a multiple of `resolve`; logarithmic", "small")
