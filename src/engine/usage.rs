@@ -11,8 +11,8 @@ use crate::vault::TokenUse;
 /// Several pages, so that threads resolving different connections rarely contend.
 const PAGES: usize = 16;
 
-/// The capacity of a page. When it is full, `resolve` writes a batch of it, and `peek` adds no
-/// more.
+/// The capacity of a page. When it is full, `resolve` writes a batch of it, and `peek` stops
+/// adding to it.
 const FULL: usize = 8_192;
 
 /// The maximum number of a tenant's uses written in one transaction. Other writers wait about 10 ms

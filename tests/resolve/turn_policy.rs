@@ -40,7 +40,7 @@ fn the_explanation_is_the_decision() {
     let none = ResolveOptions::new("notes");
     let explain = |options: &ResolveOptions<'_>| world.resolver.turn(alice.clone()).explain(options);
     let fallback = "policy: the workspace connection is a fallback, by default".to_owned();
-    let no_own = "the person's own connection: none".to_owned();
+    let no_own = "the user's own connection: none".to_owned();
     let no_shared = "the workspace connection: none".to_owned();
     let fresh = "its token: good".to_owned();
 
@@ -61,7 +61,7 @@ fn the_explanation_is_the_decision() {
     assert_eq!(steps(&explain(&none)), told);
 
     let own = world.connect(&alice, "ada").id;
-    let own = format!("the person's own connection: {own} is chosen");
+    let own = format!("the user's own connection: {own} is chosen");
     let explanation = explain(&none);
     assert_eq!(steps(&explanation), [fallback, own, fresh]);
     assert!(explanation.refusal().is_none());

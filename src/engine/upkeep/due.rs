@@ -48,7 +48,7 @@ struct Queue<'a> {
     unanswered: u32,
     /// Consecutive failures, by client.
     strikes: HashMap<Lane, u32>,
-    /// True if no more grants are claimed.
+    /// True once the call stops claiming grants of this server.
     ended: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What the audit tells.
+//! The entries of the audit.
 
 use std::collections::HashSet;
 
@@ -306,7 +306,7 @@ fn used(make: Make<'_>) {
     assert_eq!(kinds(&*vault, "acme"), before, "a time of use is no entry");
 }
 
-/// Makes one change of each kind at a second of its own, and looks for entries with another time.
+/// Makes one change of each kind at a different second, and searches for entries with another time.
 fn times(make: Make<'_>) {
     let vault = make();
     let acme = tenant("acme");

@@ -1,4 +1,4 @@
-//! Refreshing: one claim at a time, commits by generation, failures by fence.
+//! Refreshing: one claim at a time, commits by generation, failures by claim.
 
 use std::sync::Barrier;
 use std::thread;
@@ -265,7 +265,7 @@ fn late(make: Make<'_>) {
     assert_eq!(fail(&*vault, &second, &refusal), CommitOutcome::Superseded);
     assert_eq!(access(&*vault, &connection).as_deref(), Some("access-2"));
 
-    // The same, but the refusal came first.
+    // The same race, but the refusal arrived first.
     let (first, _) = granted(claim(&*vault, 2, Attempt::Due, 0));
     let (second, _) = granted(claim(&*vault, 2, Attempt::Due, 31));
     assert_eq!(fail(&*vault, &second, &refusal), CommitOutcome::Stored);
@@ -285,7 +285,7 @@ fn revoked(make: Make<'_>) {
     assert_eq!(after.status, Status::Revoked);
     assert_eq!(after.refresh, RefreshState::default());
     assert!(token(&*vault, &connection.tenant, id(1)).is_none());
-    // A new consent after the revocation is a new grant: what is late is late.
+    // A new consent after the revocation is a new grant: late results do not affect it.
     let (connection, _) = reconnect(&*vault, &after, 2, "3");
     assert_eq!(commit(&*vault, &first, &tokens("2"), None), CommitOutcome::Gone);
     assert_eq!(access(&*vault, &connection).as_deref(), Some("access-3"));

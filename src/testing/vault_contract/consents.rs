@@ -1,4 +1,4 @@
-//! Consents are taken once and by one.
+//! Consent requests are taken once, by one caller.
 
 use std::sync::Barrier;
 use std::thread;
@@ -62,7 +62,7 @@ fn round_trip(make: Make<'_>) {
         ("consent", Prompt::Consent),
     ] {
         let mut other = consent("acme", name);
-        // Naming no scopes is not the same as leaving them to the provider.
+        // An empty list of scopes differs from leaving the scopes to the provider.
         other.request.scopes = Some(Scopes::default());
         other.request.hints.prompt = Some(prompt);
         must(vault.insert_consent(&other, None));
@@ -135,7 +135,7 @@ fn bounded(make: Make<'_>) {
     }
     let is_there = |number| must(vault.consent(&tenant("acme"), &nth(number).state)).is_some();
     assert!((0..MAX_CONSENTS).all(is_there));
-    // One that has ended makes room first; one whose code is being exchanged never does.
+    // Ended requests make room first; a request whose code is being exchanged never does.
     assert!(taken(&*vault, "n0", at(70)).is_some());
     assert!(taken(&*vault, "n9", at(70)).is_some());
     must(vault.close_consent(&tenant("acme"), &nth(9).state, ConsentStatus::Denied, at(70)));

@@ -1,4 +1,4 @@
-//! Forgetting people and workspaces.
+//! Forgetting users and tenants.
 
 use super::{
     Attempt, Check, ClaimOutcome, Make, access, at, claim, claim_of, commit_to, connect, connection, consent,

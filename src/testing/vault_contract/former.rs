@@ -1,4 +1,4 @@
-//! Former grants: what a new consent has replaced, kept with its tokens to be revoked one day.
+//! Former grants: grants replaced by a new consent, kept with their tokens to be revoked later.
 
 use super::{
     Attempt, Check, ClaimOutcome, Make, StoreOutcome, access, claim, claim_of, commit_to, ended, fail, gid,

@@ -1,4 +1,4 @@
-//! Grants and their connections: stored by compare and swap, whole or not at all.
+//! Grants and their connections: stored atomically by compare-and-swap.
 
 use super::{
     Check, Make, StoreOutcome, access, account, at, connect, connection, gid, grant, grant_of, id, label,
@@ -269,7 +269,7 @@ fn default(make: Make<'_>) {
     connect(&*vault, &second, "2");
     let defaults = || [&first, &second].map(|connection| stored(&*vault, connection).is_default);
     assert_eq!(defaults(), [false, true]);
-    // One grant for both moves the default from one to the other.
+    // A shared grant for both connections moves the default from one to the other.
     let mut grant = grant_of(&first, 3, 2);
     for (number, chosen) in [(3, 0), (4, 1)] {
         grant.id = gid(number);

@@ -1,4 +1,4 @@
-//! Revoking: what is given out and erased, and what waits for the provider.
+//! Revocation: returned tokens, erased tokens, and revocations pending at the provider.
 
 use std::time::Duration;
 
@@ -183,7 +183,7 @@ fn former_kept(make: Make<'_>) {
         (Some("access-2"), Some("refresh-2")),
     ];
     assert_eq!(held, expected);
-    // One former grant alone is kept under the name of a connection that had replaced it.
+    // One former grant is kept under the name of a connection that had replaced it.
     let (vault, one) = with_one(make);
     let (one, _) = reconnect(&*vault, &one, 2, "2");
     let request = Revoke {

@@ -1,4 +1,4 @@
-//! Key rotation, as far as it can be seen through the interface.
+//! Key rotation, as far as it is visible through the interface.
 
 use super::{
     Attempt, Check, Make, access, at, claim, connect, connection, consent, ended, granted, must, personal,

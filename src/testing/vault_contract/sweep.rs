@@ -1,4 +1,4 @@
-//! Deleting what has had its time.
+//! Deletion of expired records.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ pub(super) const CHECKS: &[Check] = &[
     ("a backup is written to a new file, or not supported", backup),
 ];
 
-/// Sweeps at this second, with at most this many rows of each kind. Nothing of the audit goes.
+/// Sweeps at this second, with at most this many rows of each kind. The audit is not pruned.
 pub(super) fn limits(now: i64, rows: usize) -> SweepLimits {
     SweepLimits {
         now: at(now),

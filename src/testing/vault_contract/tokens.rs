@@ -1,4 +1,5 @@
-//! Finding tokens: the one, the default, the labelled, or none; and nothing after a revocation.
+//! Finding tokens: the only one, the default, the labelled one, or none; and none after a
+//! revocation.
 
 use super::{
     Check, Make, access, at, connect, connection, find, gid, grant, grant_of, id, label, must, need_consent,
