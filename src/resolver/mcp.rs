@@ -77,7 +77,7 @@ pub fn url_elicitation_required(consents: &[(&ConsentRequest, &str)]) -> Value {
         .collect();
     json!({
         "code": URL_ELICITATION_REQUIRED,
-        "message": "This request needs the person's consent first.",
+        "message": "This request needs the user's consent first.",
         "data": { "elicitations": elicitations },
     })
 }

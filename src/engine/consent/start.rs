@@ -105,7 +105,6 @@ fn begin(
 }
 
 /// Returns a started flow that is still pending, to be continued in any browser of its user.
-/// person.
 pub(crate) fn resume(cx: &Context, flow: PendingConsent, secrets: FlowSecrets) -> Result<Consent> {
     let service = &cx.service(&flow.tenant, flow.provider.as_str())?;
     let options = ConsentOptions::of(&flow);

@@ -17,20 +17,17 @@ use crate::vault::{
 pub(super) const CHECKS: &[Check] = &[
     ("an empty vault has intact chains", empty),
     ("every chain is intact after all kinds of changes", intact),
-    ("each chain has a head of its own", heads),
+    ("each chain has its own head", heads),
     ("an exported head is proved, another is not", proved),
     ("nothing is pruned without a period", for_ever),
-    ("token uses and changes have periods of their own", periods),
+    ("token uses and changes have separate retention periods", periods),
     ("the newest entry about a connection's tokens survives", newest),
-    ("pruning is bounded and goes on where it stopped", bounded),
+    ("pruning is bounded and continues where it stopped", bounded),
     (
         "heads and receipts are proved after their entries were pruned",
         pruned_heads,
     ),
-    (
-        "a person who was forgotten leaves an intact chain when it is pruned",
-        forgotten,
-    ),
+    ("pruning the chain of a forgotten user keeps it intact", forgotten),
 ];
 
 fn verify(vault: &dyn Vault, chain: &AuditChain) -> AuditReport {

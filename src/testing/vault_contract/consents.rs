@@ -17,16 +17,16 @@ use crate::vault::{
 
 pub(super) const CHECKS: &[Check] = &[
     ("a consent comes back as it was stored", round_trip),
-    ("a person's consents are found, and nobody else's", found),
+    ("only the user's own consents are found", found),
     ("a pending consent is opened without being taken", opened),
-    ("a person has a bounded number of consents", bounded),
+    ("a user has a bounded number of consents", bounded),
     ("a consent is taken once", taken_once),
-    ("of many threads one takes a consent", taken_by_one_thread),
+    ("one of many threads takes a consent", taken_by_one_thread),
     ("an expired consent is not taken", expired),
     ("a consent belongs to its tenant", separate),
     ("a taken consent can be closed, another cannot", closed),
     ("a stored grant completes its consent", completed),
-    ("a grant that conflicts leaves its consent alone", not_completed),
+    ("a conflicting grant leaves its consent unchanged", not_completed),
 ];
 
 fn round_trip(make: Make<'_>) {

@@ -14,15 +14,18 @@ use crate::vault::{
 };
 
 pub(super) const CHECKS: &[Check] = &[
-    ("a handle claims under one name", named),
-    ("what is due is claimed, the soonest expiry first", soonest),
-    ("a claim on what is due gives what a refresh needs", given),
-    ("what cannot be refreshed is not due", not_due),
+    ("a handle claims under a stable id", named),
+    ("due grants are claimed, the soonest expiry first", soonest),
+    ("a claim on a due grant returns the data for a refresh", given),
+    ("a grant that cannot be refreshed is not due", not_due),
     (
-        "what is claimed or backs off is passed over before the limit",
+        "claimed grants and those that back off do not count for the limit",
         passed_over,
     ),
-    ("what was claimed as due lapses and is due again", lapses),
+    (
+        "a claim on a due grant lapses, and the grant is due again",
+        lapses,
+    ),
     ("idle grants come after those that expire", idle),
     ("only the grants of one server are claimed", other_server),
     ("a former grant is not due", former),

@@ -11,13 +11,10 @@ use crate::model::{Connection, FailureCode, NeedsConsent, Status};
 use crate::vault::{AuditFilter, AuditKind, CommitOutcome, RefreshFailure, Vault};
 
 pub(super) const CHECKS: &[Check] = &[
-    ("a quarantined token can be tried again", retried),
-    (
-        "a retry that is refused leaves the quarantine as it is",
-        refused_again,
-    ),
-    ("a quarantine that is over leaves nothing", over),
-    ("a revocation ends what is in quarantine", revoked),
+    ("a quarantined token can be retried", retried),
+    ("a refused retry leaves the quarantine unchanged", refused_again),
+    ("an ended quarantine leaves nothing", over),
+    ("a revocation ends quarantined tokens", revoked),
     ("a quarantined token is kept as a former grant", replaced),
 ];
 

@@ -15,17 +15,17 @@ use crate::vault::{
 };
 
 pub(super) const CHECKS: &[Check] = &[
-    ("a revocation gives the tokens out once and leaves none", revoked),
+    ("a revocation returns the tokens once and leaves none", revoked),
     ("a revocation without a refresh token", bare),
     ("a revoked connection is shown as it is stored", shown),
     ("a revocation waits for the provider with its tokens", kept),
     ("former grants wait for the provider as well", former_kept),
-    ("a second revocation returns what still waits", second),
-    ("a revocation after another consent returns all of it", all_of_it),
-    ("a pending revocation is lent, tried again, and ended", settled),
+    ("a second revocation returns the pending tokens", second),
+    ("a revocation after another consent returns all tokens", all_of_it),
+    ("a pending revocation is leased, retried, and ended", settled),
     ("a pending revocation is given up in time", given_up),
     ("late tokens wait for the provider", late),
-    ("a revocation keeps what is in quarantine", refused),
+    ("a revocation keeps quarantined tokens", refused),
     ("pending revocations are taken up to the limit", limited),
 ];
 

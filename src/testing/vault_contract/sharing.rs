@@ -15,18 +15,21 @@ use crate::vault::{
 
 pub(super) const CHECKS: &[Check] = &[
     ("one grant serves several connections", serves),
-    ("a refresh of a grant is everybody's who uses it", refreshed),
+    ("a refresh of a grant applies to all its connections", refreshed),
     ("a connection that joins a grant leaves its own", joined),
-    ("a connection that leaves a grant has one of its own", left),
-    ("who is revoked leaves the others to go on", revoked),
+    ("a connection that leaves a grant has a separate one", left),
+    ("a revoked connection leaves the grant to the others", revoked),
     (
         "a connection that leaves a shared grant keeps its last state",
         last_state,
     ),
     ("a grant is revoked with all its connections", revoked_together),
-    ("connections that ended together come back one by one", come_back),
-    ("a grant that is refused is refused for all who use it", refused),
-    ("a grant for several is stored whole or not at all", whole),
+    (
+        "connections that ended together are reactivated one by one",
+        come_back,
+    ),
+    ("a refused grant is refused for all its connections", refused),
+    ("a grant for several connections is stored atomically", whole),
 ];
 
 /// Grant 1, for the mail and the calendar, of this generation.

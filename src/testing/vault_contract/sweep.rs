@@ -12,8 +12,8 @@ pub(super) const CHECKS: &[Check] = &[
     ("an empty vault has nothing to sweep", empty),
     ("sweeping is bounded and takes expired requests only", consents),
     ("former grants whose tokens are dead are deleted", dead),
-    ("the tokens of a refresh that was under way live longer", revived),
-    ("residue is cleared, or the vault says that it is not", residue),
+    ("the tokens of a refresh in progress live longer", revived),
+    ("residue is cleared, or the vault reports otherwise", residue),
     ("a backup is written to a new file, or not supported", backup),
 ];
 

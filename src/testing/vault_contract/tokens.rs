@@ -13,12 +13,15 @@ use crate::vault::{
 
 pub(super) const CHECKS: &[Check] = &[
     ("one connection is found and shown as it is", one),
-    ("of several the default or none", several),
-    ("a label names one or none", labelled),
+    ("of several connections, the default or none", several),
+    ("a label selects one connection or none", labelled),
     ("missing scopes are named", missing),
     ("an id names one connection, with its scopes judged", by_id),
-    ("personal connections and those of the workspace are apart", apart),
-    ("what needs consent is found without a token", needs_consent),
+    ("personal and workspace connections are separate", apart),
+    (
+        "a connection that needs consent is found without a token",
+        needs_consent,
+    ),
     ("a token of 64 KiB fits and a larger one is refused", large),
 ];
 
