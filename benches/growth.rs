@@ -1,8 +1,8 @@
-//! What a vault costs when it has grown: a thousand connections beside a hundred thousand.
+//! The cost of a large vault: a thousand connections compared with a hundred thousand.
 //!
-//! `cargo bench --bench growth`; with `-- --million` the larger one has a million (1.5 GB of disk).
-//! The first scenario is the floor; those at the large vault are compared with their like at the
-//! small one by the lines at the end.
+//! `cargo bench --bench growth`; with `-- --million` the larger vault has a million (1.5 GB of
+//! disk). The first scenario is the floor. The lines at the end compare the scenarios of the large
+//! vault with those of the small one.
 
 #[allow(unreachable_pub, reason = "a module of the bench")]
 mod harness;
@@ -18,9 +18,9 @@ use valetkey::internals::vault::{ConnectionQuery, GrantStore as _};
 use valetkey::model::Owner;
 use valetkey::vault::SqliteVault;
 
-/// People whose records open. All others are copies of theirs.
+/// Users whose records can be decrypted. All others are copies of theirs.
 const REAL: usize = 1_000;
-/// As many people as a process serves in the same minutes.
+/// The number of users that a process serves within a few minutes.
 const HOT: usize = 100;
 
 fn main() {
@@ -38,8 +38,8 @@ fn main() {
     let mut scenarios = [
         Scenario::new("resolve, small", || small.resolve()),
         Scenario::new("resolve, large", || large.resolve()).at_most(1.25),
-        Scenario::new("list of one person, small", || small.list()),
-        Scenario::new("list of one person, large", || large.list()),
+        Scenario::new("list of one user, small", || small.list()),
+        Scenario::new("list of one user, large", || large.list()),
         Scenario::new("store, small", || small.store()),
         Scenario::new("store, large", || large.store()),
     ];
@@ -50,8 +50,8 @@ fn main() {
     opening(&small, &large);
 }
 
-/// What a process that begins waits for its first answer, round by round. What its end costs is not
-/// counted.
+/// The time from the start of a process to its first token, for each round. Closing is not
+/// included.
 #[allow(clippy::print_stdout, reason = "a bench reports on standard output")]
 fn opening(small: &Grown, large: &Grown) {
     let rounds = if is_smoke() { 3 } else { 200 };
@@ -70,7 +70,7 @@ fn opening(small: &Grown, large: &Grown) {
     }
 }
 
-/// A vault that is open, and a copy of it that is opened again and again.
+/// An open vault, and a copy of it that is opened repeatedly.
 struct Grown {
     resolver: Resolver,
     vault: SqliteVault,
@@ -106,12 +106,12 @@ impl Grown {
         assert_eq!(self.vault.connections(&query).expect("a list").len(), 1);
     }
 
-    /// A new grant of a connection, as another consent stores it.
+    /// A new grant of a connection, stored as by another consent.
     fn store(&self) {
         people::connect_again(&self.vault, &people::person(step(&self.next, REAL)));
     }
 
-    /// No other handle is open at that file.
+    /// No other handle has the file open.
     fn open(&self) -> Duration {
         let number = step(&self.next, HOT);
         let began = Instant::now();

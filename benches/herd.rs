@@ -1,8 +1,8 @@
-//! Many threads find the same token expired: how many requests are made, and how long until
-//! everybody has the new one.
+//! Many threads find the same token expired: the number of requests, and the time until all threads
+//! have the new token.
 //!
-//! `cargo bench --bench herd`. The token endpoint answers after 50 ms; the drain is what comes
-//! after its answer.
+//! `cargo bench --bench herd`. The token endpoint answers after 50 ms; the drain is the time after
+//! its response.
 
 #[allow(unreachable_pub, reason = "a module of the bench")]
 mod harness;
@@ -18,7 +18,7 @@ use valetkey::http::{HttpError, HttpRequest, HttpResponse};
 use valetkey::testing::{ManualClock, Sandbox};
 use valetkey::{Clock as _, Connections, Resolver};
 
-/// The time for which the token endpoint takes.
+/// The response time of the token endpoint.
 const ANSWER: Duration = Duration::from_millis(50);
 
 fn main() {

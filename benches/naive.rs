@@ -1,4 +1,5 @@
-//! What the same answer costs where it is not kept open, indexed and in the process.
+//! The cost of simpler designs: a vault that is reopened, a file without an index, and a separate
+//! server.
 //!
 //! `cargo bench --bench naive`. The floor is `resolve` itself.
 
@@ -49,7 +50,7 @@ fn main() {
     );
 }
 
-/// All tokens in one file, opened and searched for each.
+/// Stores all tokens in one file, which is opened and searched for each request.
 struct WholeFile {
     path: PathBuf,
     key: LessSafeKey,
@@ -90,7 +91,7 @@ impl WholeFile {
     }
 }
 
-/// The same resolver behind a small server.
+/// Serves the same resolver from a small server.
 struct Sidecar {
     server: Arc<tiny_http::Server>,
     agent: ureq::Agent,

@@ -1,8 +1,8 @@
-//! `redact` beside a plain search for one token in its plain form, on 1 MiB of a tool's output; and
-//! a whole `send`.
+//! `redact` compared with a plain search for one unencoded token, on 1 MiB of tool output; and a
+//! whole `send`.
 //!
-//! `cargo bench --bench redact`, or with `-- --smoke` for a short run. MB/s is 1,048,576 over the
-//! median in µs.
+//! `cargo bench --bench redact`, or with `-- --smoke` for a short run. MB/s is 1,048,576 divided by
+//! the median in µs.
 
 #[allow(unreachable_pub, reason = "a module of the bench")]
 mod harness;
@@ -78,7 +78,7 @@ fn main() {
     );
 }
 
-/// A person who is connected to a service whose API always answers the same.
+/// A user connected to a service whose API always returns the same response.
 fn connected() -> (Resolver, ActingUser) {
     let clock = ManualClock::default();
     let sandbox = Sandbox::new(clock.clone());

@@ -1,4 +1,5 @@
-//! `resolve` beside its floor: the bare point read and AES-256-GCM open that it cannot do without.
+//! `resolve` compared with its floor: the point read and the AES-256-GCM decryption that it cannot
+//! avoid.
 //!
 //! `cargo bench --bench resolve`, or with `-- --smoke` for a short run.
 
@@ -19,7 +20,7 @@ use valetkey::{ActingUser, Resolver};
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-/// As many people as a process serves in the same minutes.
+/// The number of users that a process serves within a few minutes.
 const HOT: usize = 100;
 
 fn main() {
@@ -43,7 +44,7 @@ fn main() {
     );
 }
 
-/// What no vault can do without: one cached statement, one blob, one open.
+/// The minimum work of any vault: one cached statement, one blob, one decryption.
 struct Floor {
     database: Database,
     key: LessSafeKey,

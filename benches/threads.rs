@@ -1,7 +1,7 @@
-//! `resolve` from many threads at once, and beside a writer who commits without a pause.
+//! `resolve` on several threads, and next to a thread that commits continuously.
 //!
-//! `cargo bench --bench threads`. The throughput of the whole group, beside that of one thread in
-//! the same round.
+//! `cargo bench --bench threads`. The result is the throughput of the whole group, compared with
+//! that of one thread in the same round.
 
 #[allow(unreachable_pub, reason = "a module of the bench")]
 mod harness;
@@ -42,7 +42,7 @@ fn main() {
     report(&rates, &beside);
 }
 
-/// Resolves a second, by so many threads together.
+/// Resolves for one second on this many threads.
 fn rate(resolver: &Resolver, threads: usize, slice: Duration) -> f64 {
     let (start, over, done) = (
         Barrier::new(threads + 1),
@@ -78,8 +78,8 @@ fn resolve(resolver: &Resolver, next: &Cell<usize>) {
     resolver.resolve(&person, "sandbox").expect("a token");
 }
 
-/// Returns how long resolves take while another handle commits: microseconds, the median and the
-/// 99th of a hundred.
+/// Returns the latency of resolves while another handle commits: the median and the 99th
+/// percentile, in microseconds.
 fn beside_a_writer(resolver: &Resolver, path: &std::path::Path, slice: Duration) -> (f64, f64) {
     let over = AtomicBool::new(false);
     let mut micros = Vec::new();

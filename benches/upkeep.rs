@@ -1,5 +1,5 @@
-//! The rate of refreshes by upkeep, as a share of the rate that the answers of the token endpoint
-//! allow.
+//! The refresh rate of upkeep, as a share of the rate that the token endpoint's response time
+//! allows.
 //!
 //! `cargo bench --bench upkeep`. The token endpoint answers after 50 ms; 1,000 connections are due.
 
@@ -16,13 +16,13 @@ use valetkey::http::{HttpError, HttpRequest, HttpResponse};
 use valetkey::testing::{ManualClock, Sandbox};
 use valetkey::{Clock as _, Connections};
 
-/// The time that the token endpoint takes for an answer.
+/// The response time of the token endpoint.
 const ANSWER: Duration = Duration::from_millis(50);
 
 fn main() {
     let due = if is_smoke() { 8 } else { 1_000 };
     for workers in [1, 8, 32] {
-        // One worker takes 50 s for all of them.
+        // A single worker takes 50 s for all of them.
         let due = if workers == 1 { due.min(100) } else { due };
         report(workers, due, upkeep(workers, due));
     }

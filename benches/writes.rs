@@ -1,8 +1,8 @@
-//! What writing costs, beside the least that a durable write can: and how long rotating keeps
-//! others from writing.
+//! The cost of writes compared with the minimum of a durable write, and how long key rotation
+//! blocks other writers.
 //!
-//! `cargo bench --bench writes`. Each write is one transaction with `synchronous=FULL`: its time is
-//! that of the disk.
+//! `cargo bench --bench writes`. Each write is one transaction with `synchronous=FULL`, so its time
+//! is that of the disk.
 
 #[allow(unreachable_pub, reason = "a module of the bench")]
 mod harness;
@@ -49,7 +49,7 @@ fn main() {
     rotation(directory.path());
 }
 
-/// The least that makes bytes durable.
+/// The minimum that makes bytes durable.
 struct Disk(Cell<Option<File>>);
 
 impl Disk {
@@ -66,7 +66,7 @@ impl Disk {
     }
 }
 
-/// SQLite without us.
+/// SQLite without this crate.
 struct Bare {
     database: Database,
     next: Cell<usize>,
@@ -91,7 +91,7 @@ impl Bare {
 
     fn upsert(&self) {
         let person = people::user(step(&self.next, PEOPLE));
-        // SQLite writes nothing where a row stays as it is.
+        // SQLite writes nothing if a row does not change.
         let sealed = vec![self.written.replace(self.written.get().wrapping_add(1)); people::TOKEN_BYTES];
         self.database
             .prepare_cached(
@@ -102,7 +102,7 @@ impl Bare {
     }
 }
 
-/// The vault's own transactions: sealed, counted, audited.
+/// The vault's own transactions: encrypted, counted and audited.
 struct Written {
     vault: SqliteVault,
     next: Cell<usize>,
@@ -152,8 +152,8 @@ impl Written {
     }
 }
 
-/// Rotates every key of a vault while another handle asks for the write lock without a pause: what
-/// it waits at most is how long a chunk holds it.
+/// Rotates every key of a vault while another handle requests the write lock continuously. The
+/// longest wait of that handle is the time that one chunk holds the lock.
 #[allow(clippy::print_stdout, reason = "a bench reports on standard output")]
 fn rotation(directory: &Path) {
     let (tenants, records) = if is_smoke() { (20, 200) } else { (2_000, 20_000) };
@@ -195,7 +195,7 @@ fn tenant_of(number: usize) -> valetkey::TenantId {
     valetkey::TenantId::new(format!("tenant-{number}")).expect("valid")
 }
 
-/// The first tenant has nearly everybody, each other has one person.
+/// The first tenant has nearly all users, each other tenant has one.
 fn fill(vault: &SqliteVault, tenants: usize, records: usize) {
     for number in 1..records + tenants {
         let person = valetkey::ActingUser::authenticated(
@@ -207,14 +207,15 @@ fn fill(vault: &SqliteVault, tenants: usize, records: usize) {
     }
 }
 
-/// Returns how long the work took, and how many milliseconds each of the other's transactions
+/// Returns the duration of the work, and the milliseconds that each transaction of the other handle
 /// waited for the lock.
 fn beside_a_writer(path: &Path, work: impl FnOnce()) -> (Duration, Vec<f64>) {
     let over = AtomicBool::new(false);
     thread::scope(|scope| {
         let other = scope.spawn(|| {
             let mut database = Database::open(path).expect("a database");
-            // SQLite's own handler sleeps longer at each try: it would measure its naps.
+            // SQLite's busy handler sleeps longer after each attempt, which would distort the
+            // measurement.
             database
                 .busy_handler(Some(|_| {
                     thread::sleep(Duration::from_micros(50));

@@ -1,6 +1,6 @@
-//! What this crate's own tests, fuzz targets and benches use beyond the public face.
+//! Items that this crate's tests, fuzz targets and benches use beyond the public API.
 //!
-//! Not covered by semantic versioning: anything here can change or go away in any release.
+//! Not covered by semantic versioning: anything here can change or disappear in any release.
 
 /// The parts of descriptors, and compiled descriptors.
 pub mod provider {
@@ -30,37 +30,37 @@ pub mod model {
         connection.use_grant(grant);
     }
 
-    /// Returns who issued the tokens of a connection.
+    /// Returns the issuer of a connection's tokens.
     #[must_use]
     pub const fn issued_by(connection: &Connection) -> &IssuedBy {
         &connection.issued_by
     }
 
-    /// Returns the claim and the failures of refreshes of a connection.
+    /// Returns the claim and the failures of a connection's refreshes.
     #[must_use]
     pub const fn refresh_state(connection: &Connection) -> &RefreshState {
         &connection.refresh
     }
 }
 
-/// What became of each set of tokens that a revocation ended.
+/// The outcome for each set of tokens that a revocation ended.
 pub mod revocation {
     use crate::connections::RevocationReport;
     pub use crate::engine::revoke::report::EndedTokens;
 
-    /// Returns the sets of tokens that ended.
+    /// Returns the revoked token sets.
     #[must_use]
     pub fn ended(report: &RevocationReport) -> &[EndedTokens] {
         &report.ended
     }
 }
 
-/// Requests to authorization servers, and the meanings of their answers.
+/// Requests to authorization servers, and the interpretation of their responses.
 pub mod protocol {
     pub use crate::protocol::*;
 }
 
-/// The operations of a vault, with their requests and answers.
+/// The operations of a vault, with their requests and responses.
 pub mod vault {
     pub use crate::vault::audit::*;
     pub use crate::vault::consent::*;
@@ -90,27 +90,27 @@ pub mod vault {
         pub use crate::vault::change::*;
     }
 
-    /// Keys and seals.
+    /// Keys and encryption.
     pub mod envelope {
         pub use crate::vault::envelope::*;
     }
 }
 
-/// Every kind of secret.
+/// All kinds of secrets.
 pub mod secret {
     pub use crate::secret::*;
 }
 
 /// Random numbers.
 pub mod random {
-    /// The bytes of a new id, or nothing if the operating system has no random numbers.
+    /// Returns the bytes of a new id, or an error if the operating system has no random numbers.
     #[must_use]
     pub fn uuid_v7(unix_millis: i64) -> Option<[u8; 16]> {
         crate::random::uuid_v7(unix_millis).ok()
     }
 }
 
-/// What the sandbox keeps to in the words of a descriptor.
+/// The rules of a descriptor that the sandbox follows.
 #[cfg(feature = "testing")]
 pub mod testing {
     pub use crate::testing::sandbox::personality::Described;

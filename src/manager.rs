@@ -1,4 +1,4 @@
-//! Every operation on connections, as a trait that a host substitutes in its tests.
+//! A trait with all operations on connections, which a host can substitute in tests.
 
 use std::collections::BTreeMap;
 
@@ -15,16 +15,16 @@ use crate::provider::Provider;
 use crate::secret::{Binding, Ticket};
 use crate::vault::{AuditEntry, Forgotten};
 
-/// Every operation on connections, for code that a host substitutes in its tests.
+/// All operations on connections, for code that a host tests with a substitute.
 ///
-/// [`Connections`] implements it and has the same operations as inherent methods. Operations that
-/// take a [`Principal`] work for an [`ActingUser`] on the connections of that user and for an
-/// [`Operator`] on all connections of the tenant; a connection beyond the reach of the caller is
+/// [`Connections`] implements it and has the same operations as inherent methods. For an
+/// [`ActingUser`], operations that take a [`Principal`] apply to that user's connections; for an
+/// [`Operator`], to all connections of the tenant. A connection outside the caller's reach is
 /// [`NotFound`](crate::Error::NotFound). [`loopback`](crate::loopback) and
 /// [`UpkeepGuard`](crate::UpkeepGuard) accept any implementation.
 ///
-/// A substitute forwards to the connections of a `testing::Host` what it does not change: the
-/// records of connections come from there.
+/// A substitute forwards unchanged operations to the connections of a `testing::Host`, which also
+/// creates the connection records.
 pub trait ConnectionManager: Send + Sync {
     /// See [`Connections::providers`].
     fn providers(&self) -> Vec<&Provider>;

@@ -1,14 +1,14 @@
-//! Spans at the seams and events, for the host's subscriber (feature `tracing`): their names and
-//! fields, all in one place.
+//! Spans and events for the host's subscriber (feature `tracing`), with all names and fields in one
+//! place.
 //!
-//! What operators may rely on is the table in `docs/tracing.md`. Fields hold ids, codes and times:
-//! never a URL with a query, a body, a header or a server's words. Without the feature nothing of
-//! this is compiled in.
+//! `docs/tracing.md` lists the names and fields that operators can rely on. Fields hold ids, codes
+//! and times, and never a URL with a query, a body, a header or a server's text. Without the
+//! feature, none of this is compiled.
 
 use crate::error::Result;
 use crate::model::{Connection, ConnectionId, Event, ProviderId, TenantId, UserId};
 
-/// Where a span is.
+/// The location of a span.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Seam {
     Start,
@@ -20,8 +20,8 @@ pub(crate) enum Seam {
     Maintain,
 }
 
-/// Who it is about, as far as that is known at the beginning. Names that nobody knows are not
-/// repeated: whoever asks for a provider may be a model.
+/// The user and provider of the span, as far as they are known at its start. Unknown provider names
+/// are omitted, because a model may have written them.
 #[derive(Debug, Clone, Copy, Default)]
 #[cfg_attr(
     not(feature = "tracing"),
@@ -65,7 +65,7 @@ mod off {
 
     pub(crate) const fn provider(_: &ProviderId) {}
 
-    /// The span that is open on this thread.
+    /// Returns the current span of this thread.
     pub(crate) struct Open;
 
     impl Open {
@@ -93,7 +93,7 @@ mod on {
     use crate::model::EventLevel;
     use crate::vault::VaultError;
 
-    /// Runs `act` in a span that says how it ended.
+    /// Runs `act` in a span and records the outcome.
     pub(crate) fn within<'a, T>(
         seam: Seam,
         about: impl FnOnce() -> About<'a>,
@@ -119,12 +119,12 @@ mod on {
         ended
     }
 
-    /// Adds the provider to the span that is open, where it was not known when the span began.
+    /// Adds the provider to the current span, if it was not known at the start of the span.
     pub(crate) fn provider(id: &ProviderId) {
         Span::current().record("provider", id.as_str());
     }
 
-    /// The span that is open on this thread, to be continued on another one.
+    /// The current span of this thread, to be continued on another one.
     pub(crate) struct Open(Span);
 
     impl Open {
@@ -134,12 +134,12 @@ mod on {
         }
     }
 
-    /// Returns the span that is open on this thread.
+    /// Returns the current span of this thread.
     pub(crate) fn current() -> Open {
         Open(Span::current())
     }
 
-    /// What happened, after it was stored.
+    /// Emits an event about a stored change.
     pub(crate) fn event(event: &Event) {
         macro_rules! emit {
             ($level:ident) => {
@@ -186,7 +186,7 @@ mod on {
             match self {
                 Self::Start => span!(INFO, "start"),
                 Self::Complete => span!(INFO, "complete"),
-                // In every turn, many times.
+                // Occurs many times in every turn.
                 Self::Resolve => span!(DEBUG, "resolve"),
                 Self::Send => span!(DEBUG, "send"),
                 Self::Refresh => span!(INFO, "refresh"),
@@ -213,7 +213,7 @@ mod on {
         }
     }
 
-    /// The error in one word, and the kind of it in another.
+    /// Returns the error's category and its kind, one word each.
     const fn described(error: &Error) -> (&'static str, Option<&'static str>) {
         match error {
             Error::ConsentRequired(need) => ("consent_required", Some(consent_reason(need.reason))),
@@ -323,7 +323,7 @@ mod tests {
     use super::on;
     use crate::model::{Event, EventKind, Timestamp};
 
-    /// Hears the levels and the messages of events.
+    /// Records the levels and messages of events.
     #[derive(Clone, Default)]
     struct Ear(Arc<Mutex<Vec<(Level, String)>>>);
 
@@ -358,7 +358,7 @@ mod tests {
         fn exit(&self, _: &Id) {}
     }
 
-    /// What an operator's alerts rest on.
+    /// Operators' alerts depend on these names.
     fn expected(kind: EventKind) -> Level {
         match (kind.as_str(), kind.detail()) {
             (

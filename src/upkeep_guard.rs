@@ -1,4 +1,4 @@
-//! UpkeepReport on a thread of its own, for hosts that have no scheduler.
+//! Runs upkeep on its own thread, for hosts without a scheduler.
 
 use std::fmt;
 use std::io;
@@ -10,21 +10,20 @@ use crate::connections::{Budget, UpkeepReport};
 use crate::error::Result;
 use crate::manager::ConnectionManager;
 
-/// The shortest pause between two runs, whatever a run says: upkeep that has more to do, or fails,
-/// must not spin.
+/// The minimum pause between two runs, regardless of the report: upkeep that has more to do or
+/// fails must not spin.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// A thread that calls [`maintain`](crate::Connections::maintain) regularly until the guard is
 /// dropped.
 ///
-/// The first run begins at once. Afterwards the thread waits as long as the report says
+/// The first run starts at once. Afterwards the thread waits as long as the report says
 /// ([`UpkeepReport::next`]), at most the interval and at least one second; after a failure it waits
-/// for the interval. Several processes may have a guard over the same vault: each refresh is
-/// claimed by one of them.
+/// for the interval. Several processes may have a guard for the same vault: one of them claims each
+/// refresh.
 ///
-/// Dropping the guard wakes the thread and waits until it has ended. A run that is under way is
-/// finished first, which takes at most the time of the [budget](Budget::time) and of the last
-/// request.
+/// Dropping the guard wakes the thread and waits until it has ended. A run in progress is completed
+/// first, which takes at most the time of the [budget](Budget::time) plus the last request.
 ///
 /// ```
 /// use valetkey::UpkeepGuard;
@@ -52,13 +51,12 @@ impl UpkeepGuard {
         UpkeepOptions::default().spawn(connections)
     }
 
-    /// Returns options for upkeep: how often it runs, how much it does, and who learns of the
-    /// results.
+    /// Returns options for upkeep: its interval, its budget, and a callback for the results.
     pub fn options() -> UpkeepOptions {
         UpkeepOptions::default()
     }
 
-    /// Begins a run now, or right after the one that is under way.
+    /// Starts a run now, or right after the one in progress.
     pub fn wake(&self) {
         self.shared.lock().is_woken = true;
         self.shared.changed.notify_all();
@@ -70,8 +68,8 @@ impl Drop for UpkeepGuard {
         self.shared.lock().is_over = true;
         self.shared.changed.notify_all();
         if let Some(thread) = self.thread.take() {
-            // A callback that owns the guard may drop it on the thread itself, which cannot wait
-            // for its own end.
+            // If a callback owns the guard, it may be dropped on this thread, which cannot wait for
+            // itself.
             if thread.thread().id() != thread::current().id() {
                 // A panic of the callback was reported when it happened.
                 let _ = thread.join();
@@ -86,7 +84,7 @@ impl fmt::Debug for UpkeepGuard {
     }
 }
 
-/// Who learns of the result of each run.
+/// A callback for the result of each run.
 type OnRun = Box<dyn FnMut(&Result<UpkeepReport>) + Send>;
 
 /// Options of an [`UpkeepGuard`].
@@ -120,7 +118,7 @@ pub struct UpkeepOptions {
 }
 
 impl Default for UpkeepOptions {
-    /// One run a minute, with the default budget.
+    /// Runs once a minute with the default budget.
     fn default() -> Self {
         Self {
             interval: Duration::from_secs(60),
@@ -137,14 +135,14 @@ impl UpkeepOptions {
         self
     }
 
-    /// Sets what one run may do.
+    /// Sets the budget of each run.
     pub const fn budget(mut self, budget: Budget) -> Self {
         self.budget = budget;
         self
     }
 
-    /// Calls this closure after each run with its report or its error. It runs on the thread of
-    /// upkeep and delays the next run; if it panics, upkeep ends.
+    /// Calls this closure after each run with its report or error. It runs on the upkeep thread and
+    /// delays the next run; if it panics, upkeep ends.
     pub fn on_run(mut self, on_run: impl FnMut(&Result<UpkeepReport>) + Send + 'static) -> Self {
         self.on_run = Box::new(on_run);
         self
@@ -194,7 +192,7 @@ impl fmt::Debug for UpkeepOptions {
     }
 }
 
-/// What the guard tells the thread.
+/// A message from the guard to the thread.
 #[derive(Default)]
 struct Shared {
     wishes: Mutex<Wishes>,
@@ -212,8 +210,7 @@ impl Shared {
         self.wishes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until the pause is over or the guard says something, and returns whether upkeep is to
-    /// end.
+    /// Waits until the pause is over or a message arrives, and returns whether upkeep should end.
     fn is_over_after(&self, pause: Duration) -> bool {
         let (mut wishes, _) = self
             .changed

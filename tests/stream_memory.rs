@@ -1,4 +1,4 @@
-//! 64 MiB go up and come down over a socket, through the default client, in little memory.
+//! Sends and receives 64 MiB over a socket with the default client, in little memory.
 
 use std::alloc::System;
 use std::io::{self, Read, Write};
@@ -18,7 +18,7 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 const SIZE: usize = 64 * 1024 * 1024;
 
-/// What both sides of the socket, the masks and the test may hold of it together.
+/// The memory limit for both sides of the socket, the masks and the test together.
 const WINDOW: usize = 2 * 1024 * 1024;
 
 fn live() -> usize {
@@ -26,7 +26,7 @@ fn live() -> usize {
     stats.bytes_allocated.wrapping_sub(stats.bytes_deallocated)
 }
 
-/// The most that was allocated beyond a beginning, at the moments of looking.
+/// The maximum allocation above a baseline, at the sampled moments.
 #[derive(Debug)]
 struct Peak {
     began: usize,
@@ -51,7 +51,7 @@ impl Peak {
     }
 }
 
-/// A reader that looks at the memory each time it is asked.
+/// A reader that samples the memory at each read.
 struct Watched<R>(R, Arc<Peak>);
 
 impl<R: Read> Read for Watched<R> {
@@ -61,8 +61,8 @@ impl<R: Read> Read for Watched<R> {
     }
 }
 
-/// Serves `PUT` by counting, and `GET` by 64 MiB that end in the token of the request, cut by the
-/// end of a write.
+/// Serves `PUT` by counting, and `GET` by 64 MiB that end in the token of the request, split
+/// between two writes.
 fn serve(listener: TcpListener) {
     for stream in listener.incoming() {
         let mut stream = stream.unwrap();
@@ -111,8 +111,8 @@ fn read_head(stream: &mut TcpStream) -> String {
     head
 }
 
-/// A turn of a person who is connected to a service on this machine: its API over the socket, all
-/// else in process.
+/// Returns a turn of a user connected to a service on this machine: its API over the socket, the
+/// rest in process.
 fn turn() -> Turn {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let origin = format!("http://{}", listener.local_addr().unwrap());
@@ -134,7 +134,7 @@ fn turn() -> Turn {
     host.resolver.turn(alice)
 }
 
-// One test: a second one beside it would count in the same memory.
+// A single test: a concurrent one would be counted in the same memory.
 #[test]
 fn sixty_four_mebibytes_pass_in_both_directions_through_a_small_window() {
     let turn = turn();

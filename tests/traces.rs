@@ -1,5 +1,5 @@
-//! A subscriber that reads everything, at every level, while every service is walked: spans with
-//! their outcome, and no secret.
+//! A subscriber that records every level while every service is used: spans with their outcome, and
+//! no secret.
 
 mod support;
 
@@ -23,7 +23,7 @@ use crate::support::examples::loopback::Loopback;
 use crate::support::printed::secrets;
 use crate::support::world::{self, person, response};
 
-/// All that was traced and logged.
+/// Everything that was traced and logged.
 struct Heard {
     text: String,
     spans: Vec<(
@@ -31,7 +31,7 @@ struct Heard {
         BTreeMap<&'static str, String>,
         &'static Metadata<'static>,
     )>,
-    /// The events of this crate: their level and their fields.
+    /// Returns the events of this crate: their level and their fields.
     events: Vec<(Level, BTreeMap<&'static str, String>)>,
 }
 
@@ -45,7 +45,7 @@ fn heard() -> MutexGuard<'static, Heard> {
     HEARD.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Reads the fields of one record.
+/// Collects the fields of one record.
 #[derive(Default)]
 struct Fields(BTreeMap<&'static str, String>);
 
@@ -61,7 +61,7 @@ impl Visit for Fields {
 struct Ear;
 
 thread_local! {
-    /// The spans that are open, the innermost last.
+    /// The open spans, innermost last.
     static OPEN: RefCell<Vec<Id>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -123,7 +123,7 @@ impl log::Log for Ear {
     fn flush(&self) {}
 }
 
-/// A service that is cut off at a word of the test.
+/// A service that the test can disconnect.
 #[derive(Clone)]
 struct Line<C>(C, std::sync::Arc<Mutex<bool>>);
 
@@ -145,8 +145,8 @@ struct Walk {
 }
 
 impl Walk {
-    /// Consent, use, expiry, an outage, revocation, for good and for bad; `act` is never asked what
-    /// came of it.
+    /// Performs consent, use, expiry, an outage and revocation, with and without success; the
+    /// results of `act` are ignored.
     fn through(&self, service: &str) {
         let (connections, alice) = (&self.connections, &self.alice);
         let resolver = Resolver::new(connections.clone());
@@ -296,7 +296,7 @@ fn promise_24_everything_is_traced_and_no_secret_is() {
         }
         let expected: &[&str] = match *name {
             "maintain" => &[],
-            // Who it is about is only known once a consent of theirs is found.
+            // The user is only known once their consent is found.
             "complete" if fields["outcome"] != "ok" => &["tenant", "user"],
             "resolve" if fields["outcome"] == "unknown_provider" => &["tenant", "user"],
             "refresh" => &["tenant", "connection", "provider"],
@@ -359,7 +359,7 @@ fn promise_24_everything_is_traced_and_no_secret_is() {
     ] {
         assert!(!heard.text.contains(word), "{word} was traced");
     }
-    // The default client logs the address of a request, with the query that the caller wrote.
+    // The default client logs the address of a request, including the query that the caller wrote.
     for line in heard.text.lines().filter(|line| line.contains("q=1")) {
         assert!(line.starts_with("ureq"), "{line}");
     }

@@ -1,8 +1,8 @@
-//! Scenarios side by side in one run.
+//! Measures scenarios side by side in one run.
 //!
-//! Absolute times belong to a machine; the ratio of two scenarios measured in the same round
+//! Absolute times depend on the machine; the ratio of two scenarios measured in the same round
 //! carries over. Each scenario is calibrated to about 20 ms, and the rounds interleave them, so
-//! that a change of clock speed or a noisy neighbour meets all of them alike.
+//! that a change of clock speed or other load affects all of them alike.
 
 #![allow(dead_code, reason = "each bench takes what it needs of it")]
 
@@ -11,10 +11,10 @@ pub mod people;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-/// The time for which one scenario runs in one round.
+/// The time that one scenario runs in one round.
 const SLICE: Duration = Duration::from_millis(20);
 
-/// One thing to measure.
+/// One measured scenario.
 pub struct Scenario<'a> {
     name: &'static str,
     run: Box<dyn FnMut() + 'a>,
@@ -39,7 +39,7 @@ impl<'a> Scenario<'a> {
         }
     }
 
-    /// The ratio to the floor that this must not exceed: `--check` fails if it does.
+    /// The maximum ratio to the floor: `--check` fails if it is exceeded.
     pub fn at_most(mut self, ratio: f64) -> Self {
         self.limit = Some(ratio);
         self
@@ -54,7 +54,8 @@ impl<'a> Scenario<'a> {
     }
 
     fn calibrate(&mut self, slice: Duration) {
-        // The first runs wait for the disk and fill the caches: they would make a slice of one.
+        // The first runs wait for the disk and fill the caches, which would distort the
+        // calibration.
         for _ in 0..100 {
             (self.run)();
         }
@@ -78,7 +79,7 @@ impl<'a> Scenario<'a> {
     }
 }
 
-/// Runs the scenarios round by round. The first one is the floor that the others are compared with.
+/// Runs the scenarios round by round. The first one is the floor, to which the others are compared.
 pub fn run(scenarios: &mut [Scenario<'_>], count_allocations: impl Fn(&mut dyn FnMut()) -> usize) {
     let (rounds, slice) = if is_smoke() { (2, SLICE / 20) } else { (25, SLICE) };
     for scenario in scenarios.iter_mut() {
@@ -106,12 +107,12 @@ pub fn run(scenarios: &mut [Scenario<'_>], count_allocations: impl Fn(&mut dyn F
     }
 }
 
-/// Returns whether the command line says so.
+/// Returns whether the command line contains this option.
 pub fn asked(option: &str) -> bool {
     std::env::args().any(|argument| argument == option)
 }
 
-/// Returns whether this is a short run, to see that the bench still works.
+/// Returns whether this is a short run, which only checks that the bench works.
 pub fn is_smoke() -> bool {
     asked("--smoke") || asked("--test")
 }
@@ -141,7 +142,7 @@ fn print(scenarios: &[Scenario<'_>]) {
     }
 }
 
-/// The value below which this share of the values lies.
+/// Returns the percentile of the values.
 pub fn quantile(values: &[f64], at: f64) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);

@@ -1,4 +1,4 @@
-//! Vaults full of people who have connected something.
+//! Vaults full of connected users.
 
 use std::cell::Cell;
 use std::path::Path;
@@ -17,7 +17,7 @@ use valetkey::testing::Sandbox;
 use valetkey::vault::{MasterKey, SqliteVault};
 use valetkey::{AccessToken, ActingUser, Clock as _, Connections, SystemClock, TenantId};
 
-/// The size of an access token that most providers issue.
+/// The length of an access token at most providers.
 pub const TOKEN_BYTES: usize = 570;
 
 pub fn user(person: usize) -> String {
@@ -32,7 +32,7 @@ pub fn person(number: usize) -> ActingUser {
     ActingUser::authenticated(tenant(), user(number)).expect("valid")
 }
 
-/// Somebody who has not connected anything.
+/// A user without a connection.
 pub fn stranger() -> ActingUser {
     ActingUser::authenticated(tenant(), "nobody").expect("valid")
 }
@@ -62,7 +62,7 @@ pub fn connect_all(vault: &impl GrantStore, people: usize) {
     }
 }
 
-/// Stores a new connection of this person, and returns it.
+/// Stores a new connection of this user, and returns it.
 pub fn connect(vault: &impl GrantStore, person: &ActingUser) -> Connection {
     let now = SystemClock.now();
     let grant = granted(person, now);
@@ -74,7 +74,7 @@ pub fn connect(vault: &impl GrantStore, person: &ActingUser) -> Connection {
     connection
 }
 
-/// Stores a new grant for a connection, as another consent of its owner does.
+/// Stores a new grant for a connection, as another consent of its owner would.
 pub fn connect_again(vault: &impl GrantStore, person: &ActingUser) {
     let connection = connection_of(vault, person);
     let mut grant = granted(person, SystemClock.now());
@@ -82,7 +82,7 @@ pub fn connect_again(vault: &impl GrantStore, person: &ActingUser) {
     store(vault, &grant, &connection);
 }
 
-/// The only connection of this person, or one of them.
+/// Returns the only connection of this user, or one of them.
 pub fn connection_of(vault: &impl GrantStore, person: &ActingUser) -> Connection {
     let owner = Owner::Personal(person.user().clone());
     let mut query = ConnectionQuery::of(person.tenant());
@@ -138,7 +138,7 @@ fn granted(person: &ActingUser, now: Timestamp) -> Grant {
     grant
 }
 
-/// A refresh token goes only to the server that issued it.
+/// A refresh token is sent only to the server that issued it.
 fn issued_by_the_sandbox() -> IssuedBy {
     let sandbox = Sandbox::new(SystemClock);
     let server = sandbox.server();
@@ -173,9 +173,9 @@ fn store(vault: &impl GrantStore, grant: &Grant, connection: &Connection) {
     assert!(matches!(outcome, Ok(StoreOutcome::Stored { .. })), "{outcome:?}");
 }
 
-/// Copies every row of a vault that is closed, under other names, until there are `times` as many.
-/// The copies do not open; they make the tables as large as those of a vault that has grown, in
-/// seconds instead of minutes.
+/// Copies every row of a closed vault under other names until there are `times` as many. The copies
+/// cannot be decrypted. They make the tables as large as those of a grown vault, within seconds
+/// instead of minutes.
 pub fn multiply(path: &Path, times: usize) {
     let database = Database::open(path).expect("a database");
     database
@@ -190,7 +190,7 @@ pub fn multiply(path: &Path, times: usize) {
         .query_row("SELECT max(slot) FROM secrets", [], |row| row.get(0))
         .expect("a slot");
     for time in 1..i64::try_from(times).expect("a count") {
-        // Ids begin with the time at which they were made, so that those of later rows are greater.
+        // Ids begin with their creation time, so those of later rows must be greater.
         let later = format!("{:08x}", 0x7000_0000 + time);
         database
             .execute_batch(&format!(
@@ -210,7 +210,7 @@ pub fn multiply(path: &Path, times: usize) {
         .expect("committed");
 }
 
-/// Walks round in an order that is not that of the rows.
+/// Iterates in an order that differs from that of the rows.
 pub fn step(next: &Cell<usize>, count: usize) -> usize {
     next.set((next.get() + 37) % count);
     next.get()

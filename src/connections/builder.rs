@@ -1,4 +1,4 @@
-//! Puts connections together and checks every descriptor once.
+//! Builds [`Connections`] and validates all descriptors.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -23,13 +23,13 @@ use crate::provider::{
 use crate::vault::Vault;
 
 impl Connections {
-    /// Begins to build connections over this vault. The catalogue's providers are in it already.
+    /// Starts building connections over this vault. The catalog's providers are included.
     pub fn builder(vault: impl Vault) -> ConnectionsBuilder {
         ConnectionsBuilder::new(Arc::new(vault))
     }
 
-    /// Begins to build connections over the vault in the SQLite file at `path`, which is made if it
-    /// does not exist.
+    /// Starts building connections over the vault in the SQLite file at `path`, which is created if
+    /// it does not exist.
     ///
     /// ```no_run
     /// use valetkey::provider::ClientRegistration;
@@ -37,7 +37,8 @@ impl Connections {
     /// use valetkey::{Connections, catalog};
     ///
     /// let key = MasterKey::from_file("/run/secrets/agent-key")?;
-    /// let client = ClientRegistration::new("client-id", "client-secret", "https://app.example/callback");
+    /// let redirect_uri = "https://app.example/callback";
+    /// let client = ClientRegistration::new("client-id", "client-secret", redirect_uri);
     /// let connections = Connections::open("agent.db", key)?
     ///     .client(catalog::GOOGLE, client)
     ///     .build()?;
@@ -95,17 +96,17 @@ impl ConnectionsBuilder {
         self
     }
 
-    /// Looks up the client registrations of tenants in this source. It is asked first; a
-    /// registration from [`client`](Self::client) applies to the tenants for which it has none.
-    /// Each call replaces the source.
+    /// Looks up the client registrations of tenants in this source first. A registration from
+    /// [`client`](Self::client) applies to tenants for which the source has none. Each call
+    /// replaces the source.
     #[must_use]
     pub fn clients(mut self, source: impl ClientSource) -> Self {
         self.registry.set_source(Arc::new(source));
         self
     }
 
-    /// Adds all authorization servers and providers of a file, as [`server`](Self::server) and
-    /// [`provider`](Self::provider) do.
+    /// Adds all authorization servers and providers in a file, like [`server`](Self::server) and
+    /// [`provider`](Self::provider).
     #[must_use]
     pub fn descriptors(mut self, file: DescriptorFile) -> Self {
         for server in file.servers {
@@ -117,7 +118,7 @@ impl ConnectionsBuilder {
         self
     }
 
-    /// Adds an authorization server. One with the id of a built-in server must say that it
+    /// Adds an authorization server. One with the id of a built-in server must state that it
     /// [replaces it](AuthorizationServer::replaces_builtin).
     #[must_use]
     pub fn server(mut self, server: AuthorizationServer) -> Self {
@@ -125,7 +126,7 @@ impl ConnectionsBuilder {
         self
     }
 
-    /// Adds a provider. One with the id of a built-in provider must say that it
+    /// Adds a provider. One with the id of a built-in provider must state that it
     /// [replaces it](Provider::replaces_builtin).
     #[must_use]
     pub fn provider(mut self, provider: Provider) -> Self {
@@ -140,46 +141,46 @@ impl ConnectionsBuilder {
         self
     }
 
-    /// Takes the time from this clock instead of the vault's.
+    /// Uses this clock instead of the vault's.
     #[must_use]
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Some(Arc::new(clock));
         self
     }
 
-    /// Tells this sink what happens.
+    /// Sends events to this sink.
     #[must_use]
     pub fn events(mut self, sink: impl EventSink) -> Self {
         self.events = Some(Arc::new(sink));
         self
     }
 
-    /// Sets how long things take and last.
+    /// Sets timeouts and lifetimes.
     #[must_use]
     pub const fn settings(mut self, settings: Settings) -> Self {
         self.settings = settings;
         self
     }
 
-    /// Lets descriptors name plain-http endpoints on loopback addresses.
+    /// Allows descriptors to name plain-HTTP endpoints on loopback addresses.
     ///
     /// # Security
     ///
-    /// For tests and demonstrations against a server on the same machine. Everything else stays
-    /// `https`.
+    /// Only for tests and demonstrations against a server on the same machine. All other endpoints
+    /// must use `https`.
     #[must_use]
     pub const fn dangerous_loopback_http(mut self) -> Self {
         self.transport = Transport::HttpsOrLoopback;
         self
     }
 
-    /// Checks and compiles the descriptors that were added, checks the registrations, and builds
-    /// the connections.
+    /// Validates and compiles the added descriptors, checks the registrations, and builds the
+    /// connections.
     ///
     /// # Errors
     ///
-    /// [`Misconfigured`](crate::Error::Misconfigured) names the descriptor and the field, or says
-    /// that there is no HTTP client.
+    /// [`Misconfigured`](crate::Error::Misconfigured) names the descriptor and the field, or
+    /// reports that there is no HTTP client.
     pub fn build(self) -> Result<Connections> {
         if let Some(invalid) = self.invalid {
             return Err(invalid.into());

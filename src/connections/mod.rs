@@ -43,10 +43,10 @@ use crate::secret::{Binding, Ticket};
 use crate::trace::{self, About, Seam};
 use crate::vault::{AuditEntry, AuditFilter, Forget, Forgotten};
 
-/// The connections of a host: consent, refresh, revocation, upkeep.
+/// The connections of a host: consent, refresh, revocation and upkeep.
 ///
-/// Cheap to clone, `Send + Sync`, without a runtime or a lasting thread of its own. Build one for a
-/// process and share it: refreshes of the same grant are joined within it.
+/// Cheap to clone, `Send + Sync`, without an async runtime or background threads. Build one for
+/// each process and share it, so that concurrent refreshes of a grant share one request.
 #[derive(Clone)]
 pub struct Connections {
     engine: Arc<Engine>,
@@ -92,7 +92,7 @@ impl Connections {
 }
 
 impl Connections {
-    /// Begins a consent for a connection of the acting user. Send the browser to
+    /// Starts a consent for a connection of the acting user. Send the browser to
     /// [`Consent::authorization_url`], and keep [`Consent::binding`] in a cookie of that browser
     /// until [`complete`](Self::complete).
     ///
@@ -115,8 +115,8 @@ impl Connections {
         start::start(&self.engine, acting_user, owner, provider.as_ref(), options)
     }
 
-    /// Begins a consent for a workspace connection. The operator gives the consent, and completes
-    /// it as [`Operator::acting_user`].
+    /// Starts a consent for a workspace connection. The operator gives the consent and completes it
+    /// as [`Operator::acting_user`].
     ///
     /// # Errors
     ///
@@ -137,8 +137,8 @@ impl Connections {
     }
 
     /// Prepares a consent for a user who is not in front of a browser now. An agent in a chat or an
-    /// operator passes the link on. Put the ticket into a link on the host's own origin. Only this
-    /// user can open it, for [`Settings::ticket_lifetime`], until the consent is answered.
+    /// operator passes the link on. Put the ticket into a link on the host's origin. Only this user
+    /// can open it, for [`Settings::ticket_lifetime`], until the consent is answered.
     ///
     /// # Errors
     ///
@@ -153,10 +153,9 @@ impl Connections {
         link::prepare(&self.engine, acting_user, owner, provider.as_ref(), options)
     }
 
-    /// Begins the consent that was prepared, when the user has opened its link. If the user opens
-    /// the link again while the consent is pending, in any browser, the result is the same
-    /// authorization URL and binding. If the authorization has expired unanswered, a new one
-    /// begins.
+    /// Starts a prepared consent when the user opens its link. If the user opens the link again
+    /// while the consent is pending, in any browser, the authorization URL and binding are the
+    /// same. If the authorization has expired unanswered, a new one starts.
     ///
     /// # Errors
     ///
@@ -168,8 +167,8 @@ impl Connections {
         link::open_prepared(&self.engine, acting_user, ticket)
     }
 
-    /// Returns the state of a consent of this user, by its [id](Consent::id), whichever process
-    /// began it. A ticket and the flow that it opened are one consent.
+    /// Returns the state of a consent of this user by its [id](Consent::id), whichever process
+    /// started it. A ticket and the flow that it opened are one consent.
     ///
     /// # Errors
     ///
@@ -179,9 +178,9 @@ impl Connections {
         poll::poll(&self.engine, acting_user, id)
     }
 
-    /// Withdraws a consent of this user. Its link opens nothing any more, and a flow that it opened
-    /// cannot be completed. Returns the state afterwards, which is not
-    /// [`Cancelled`](ConsentState::Cancelled) if the consent had ended before.
+    /// Withdraws a consent of this user. Its link no longer works, and a flow that it opened cannot
+    /// be completed. Returns the state afterwards, which is not
+    /// [`Cancelled`](ConsentState::Cancelled) if the consent had already ended.
     ///
     /// # Errors
     ///
@@ -190,8 +189,8 @@ impl Connections {
         poll::cancel(&self.engine, acting_user, id)
     }
 
-    /// Returns the open consents of a user of the operator's workspace, oldest first: links that
-    /// were not opened or not answered, and flows in progress.
+    /// Returns the pending consents of a user of the operator's tenant, oldest first: links that
+    /// are unopened or unanswered, and flows in progress.
     ///
     /// # Errors
     ///
@@ -200,8 +199,8 @@ impl Connections {
         poll::open_consents(&self.engine, operator.tenant(), user)
     }
 
-    /// Withdraws a consent of a user of the operator's workspace, for example after a link was sent
-    /// to a wrong address. The audit records a denial.
+    /// Withdraws a consent of a user of the operator's tenant, for example after a link was sent to
+    /// the wrong address. The audit records a denial.
     ///
     /// # Errors
     ///
@@ -212,16 +211,15 @@ impl Connections {
     }
 
     /// Completes a consent: checks that the response belongs to it, exchanges the code, determines
-    /// the account, and seals the tokens.
+    /// the account, and stores the encrypted tokens.
     ///
     /// # Errors
     ///
     /// [`Consent`](crate::Error::Consent) says what was wrong and whether the consent is still
-    /// open. Nothing is stored unless every step succeeds. Browsers deliver callbacks twice: for
-    /// the second delivery, by the same user in the same browser, the error is
-    /// [`Used`](crate::error::ConsentError::Used), during the first one and after it. A code is
-    /// never exchanged twice. Lead the user to the state that [`poll`](Self::poll) returns for the
-    /// id in that error.
+    /// open. Nothing is stored unless every step succeeds. Browsers may deliver a callback twice.
+    /// For a second delivery by the same user in the same browser, during or after the first, the
+    /// error is [`Used`](crate::error::ConsentError::Used). A code is never exchanged twice. Show
+    /// the user the state that [`poll`](Self::poll) returns for the id in that error.
     ///
     /// # Security
     ///
@@ -241,8 +239,8 @@ impl Connections {
         )
     }
 
-    /// Returns the connections that the caller can see, oldest first. Revoked ones are left out
-    /// unless the filter includes them.
+    /// Returns the connections that the caller can see, oldest first. Revoked connections are
+    /// excluded unless the filter includes them.
     ///
     /// # Errors
     ///
@@ -253,7 +251,7 @@ impl Connections {
         let Some(status) = filter.status else {
             return lists::page(&self.engine, by, filter, filter.after, limit);
         };
-        // The vault does not filter by status: pages are read until enough of them match.
+        // The vault does not filter by status, so pages are read until enough connections match.
         let mut found = Vec::new();
         let mut after = filter.after;
         let size = limit.clamp(100, 1_000);
@@ -270,11 +268,11 @@ impl Connections {
         Ok(found)
     }
 
-    /// Counts the connections of the operator's workspace by provider and status, revoked ones
-    /// included: numbers for metrics. A provider without a connection is absent.
+    /// Counts the connections of the operator's tenant by provider and status, including revoked
+    /// ones, for metrics. Providers without connections are absent.
     ///
-    /// Reads every connection of the workspace, in pages of 100. Call it at the pace of a metric,
-    /// not of a request.
+    /// This reads every connection of the tenant, in pages of 100. Call it at the interval of a
+    /// metric, not for each request.
     ///
     /// ```
     /// use valetkey::testing::Host;
@@ -326,15 +324,15 @@ impl Connections {
         lists::visible(&self.engine, by, id)
     }
 
-    /// Tries the refused refresh tokens of a provider again while they are in quarantine. Call it
-    /// after an operator has corrected a mistake for which the server refused the grants, such as a
-    /// wrong client secret. Tries at most `limit` grants in the operator's workspace, beginning
-    /// after the connection `after`; [`Retried::next`] says where to continue.
+    /// Retries the refused refresh tokens of a provider that are in quarantine. Call it after an
+    /// operator has fixed the cause of the refusals, such as a wrong client secret. At most `limit`
+    /// grants in the operator's tenant are tried, starting after the connection `after`;
+    /// [`Retried::next`] says where to continue.
     ///
     /// # Errors
     ///
     /// [`Misconfigured`](crate::Error::Misconfigured) if the registration is missing or still
-    /// wrong; [`Vault`](crate::Error::Vault) if the vault fails. A token that is refused again is
+    /// wrong; [`Vault`](crate::Error::Vault) if the vault fails. Tokens that are refused again are
     /// counted in the result.
     pub fn retry_rejected(
         &self,
@@ -346,9 +344,9 @@ impl Connections {
         retry::retry_rejected(&self.engine, operator, provider.as_ref(), after, limit)
     }
 
-    /// Revokes a connection: here at once, then at the provider, together with the grants that
-    /// later consents had replaced. The report says what was done in both places. Revoking a
-    /// revoked connection repeats what its provider has not confirmed.
+    /// Revokes a connection locally, then at the provider, together with the grants that later
+    /// consents replaced. The report describes both outcomes. Revoking a revoked connection retries
+    /// what its provider has not confirmed.
     ///
     /// # Errors
     ///
@@ -365,8 +363,8 @@ impl Connections {
         )
     }
 
-    /// Makes a connection the default of its owner: the one that is used if the owner has several
-    /// and a call names none.
+    /// Makes a connection the default of its owner: the one used if the owner has several and a
+    /// call names none.
     ///
     /// # Errors
     ///
@@ -386,8 +384,8 @@ impl Connections {
         }
     }
 
-    /// Reads the audit in the order of the page: for a user the entries about them, for an operator
-    /// those of the workspace.
+    /// Reads the audit in the order of the page: a user sees the entries about themselves, an
+    /// operator those of the tenant.
     ///
     /// # Errors
     ///
@@ -406,8 +404,8 @@ impl Connections {
     }
 
     /// Erases all data of a user: connections, tokens, consents and pending revocations. No request
-    /// is sent to a provider; revoke the connections first if the grants there should end too.
-    /// Returns `None` if the workspace is not known.
+    /// is sent to a provider; to end the grants there too, revoke the connections first. Returns
+    /// `None` if the tenant is unknown.
     ///
     /// # Errors
     ///
@@ -416,8 +414,8 @@ impl Connections {
         self.forget(operator, Some(user))
     }
 
-    /// Erases all data of the operator's workspace, its keys first. Nothing that was sealed with
-    /// these keys can be opened afterwards, except from a backup.
+    /// Erases all data of the operator's tenant, its keys first. Nothing that was encrypted with
+    /// these keys can be decrypted afterwards, except from a backup.
     ///
     /// # Errors
     ///
@@ -426,11 +424,10 @@ impl Connections {
         self.forget(operator, None)
     }
 
-    /// Does the work that is due, within the budget: stores tokens that could not be stored,
-    /// refreshes tokens that are about to expire and grants that have not been used for long,
-    /// repeats pending revocations, writes gathered token uses, deletes expired consent requests,
-    /// dead former grants, quarantines that have ended and old entries of the audit, and erases
-    /// residue. Every process may call it at the same time.
+    /// Performs the work that is due, within the budget: stores tokens that could not be stored,
+    /// refreshes expiring tokens and idle grants, retries pending revocations, writes collected
+    /// token uses, deletes expired consent requests, dead former grants, ended quarantines and old
+    /// audit entries, and erases residue. All processes may call it concurrently.
     ///
     /// # Errors
     ///
@@ -457,8 +454,8 @@ impl Connections {
     }
 
     /// Revokes the whole grant of a connection: this connection and all others that
-    /// [use the grant](Self::sharing), here at once, then at the provider. If no other connection
-    /// uses the grant, the result is that of [`revoke`](Self::revoke).
+    /// [use the grant](Self::sharing), locally, then at the provider. If no other connection uses
+    /// the grant, this is the same as [`revoke`](Self::revoke).
     ///
     /// # Errors
     ///
@@ -468,9 +465,9 @@ impl Connections {
         revoke::revoke_whole(&self.engine, &connection, &by.actor())
     }
 
-    /// Returns the connections of the same owner that would end with this one: their provider
-    /// revokes the access behind all services of the account at once (Google does). Ask before
-    /// revoking, and tell the person.
+    /// Returns the owner's connections that would end with this one, because their provider revokes
+    /// access for all services of the account at once (as Google does). Call it before revoking, to
+    /// inform the user.
     ///
     /// # Errors
     ///

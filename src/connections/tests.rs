@@ -1,5 +1,5 @@
-//! Every field of the options survives a ticket. A field that is added to one of the types does not
-//! compile here until it is compared.
+//! Every option survives storage in a ticket. When a field is added to one of the types, this file
+//! does not compile until the field is compared.
 
 use std::time::Duration;
 
@@ -83,7 +83,7 @@ fn promise_37_every_field_of_the_options_survives_a_ticket_and_a_restart() {
     assert_eq!(prompt, before.hints.prompt);
     assert_eq!(max_age, before.hints.max_age);
     assert_eq!(acr_values, before.hints.acr_values);
-    // Values that the host did not name have their defaults by now.
+    // Values that the host did not set now have their defaults.
     for (name, value) in &before.parameters {
         assert_eq!(parameters.get(name), Some(value), "{name}");
     }

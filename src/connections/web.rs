@@ -1,5 +1,5 @@
-//! What the gateway needs besides the public operations. It sees the stored consents of the caller
-//! and the registry, and never a token.
+//! Operations that the gateway needs in addition to the public ones. They expose the caller's
+//! stored consents and the registry, but never a token.
 
 use crate::connections::{
     Connections, Consent, ConsentOptions, ConsentState, Health, OpenConsent, PreparedConsent,
@@ -29,7 +29,7 @@ impl Connections {
         &self.engine.registry
     }
 
-    /// Reads from the vault, to show that it answers.
+    /// Reads from the vault to check that it responds.
     pub(crate) fn check_vault(&self, tenant: &TenantId) -> Result<(), VaultError> {
         self.engine
             .vault
@@ -37,7 +37,7 @@ impl Connections {
         Ok(())
     }
 
-    /// Begins a consent for this owner. The caller has checked that the acting user may.
+    /// Starts a consent for this owner. The caller has checked that the acting user is allowed to.
     pub(crate) fn start_for(
         &self,
         acting_user: &ActingUser,
@@ -48,7 +48,8 @@ impl Connections {
         start::start(&self.engine, acting_user, owner, provider, options)
     }
 
-    /// Prepares a consent for this owner. The caller has checked that the acting user may.
+    /// Prepares a consent for this owner. The caller has checked that the acting user is allowed
+    /// to.
     pub(crate) fn prepare_for(
         &self,
         acting_user: &ActingUser,
@@ -70,7 +71,7 @@ impl Connections {
             .consent(who.tenant(), &StateHash::of_ticket(ticket))
     }
 
-    /// Returns the stored consent with this state, if this user began it.
+    /// Returns the stored consent with this state, if this user started it.
     pub(crate) fn consent_of_state(
         &self,
         who: &ActingUser,
@@ -80,8 +81,8 @@ impl Connections {
         Ok(consent.filter(|consent| consent.user == *who.user()))
     }
 
-    /// Returns the stored consent with this id, if this user began it. Of a link and the flow that
-    /// it opened, the flow.
+    /// Returns the stored consent with this id, if this user started it. For a link and the flow
+    /// that it opened, returns the flow.
     pub(crate) fn consent_of_id(
         &self,
         who: &ActingUser,
@@ -92,13 +93,13 @@ impl Connections {
         Ok(of_id.min_by_key(PendingConsent::is_prepared))
     }
 
-    /// Returns the open consents of a user. The caller has checked that the acting user may see
-    /// them.
+    /// Returns the pending consents of a user. The caller has checked that the acting user is
+    /// allowed to see them.
     pub(crate) fn pending_of(&self, tenant: &TenantId, user: &UserId) -> Result<Vec<OpenConsent>> {
         poll::open_consents(&self.engine, tenant, user)
     }
 
-    /// Withdraws a consent of a user. The caller has checked that the acting user may.
+    /// Withdraws a consent of a user. The caller has checked that the acting user is allowed to.
     pub(crate) fn withdraw_of(
         &self,
         tenant: &TenantId,
@@ -108,21 +109,21 @@ impl Connections {
         poll::withdraw(&self.engine, tenant, user, id)
     }
 
-    /// Returns the health of a connection that has been read already.
+    /// Returns the health of a connection that is already loaded.
     pub(crate) fn health_of(&self, connection: &Connection) -> Health {
         health::health(&self.engine, connection)
     }
 
-    /// Returns the services that the grant of this connection could serve as well.
+    /// Returns the other services that the grant of this connection could serve.
     pub(crate) fn joinable(&self, connection: &Connection) -> Result<Vec<&Provider>> {
-        // Its service may have been taken out of the configuration, or have another client by now.
+        // Its service may have been removed from the configuration, or use another client now.
         let Ok(service) = self
             .engine
             .service(&connection.tenant, connection.provider.as_str())
         else {
             return Ok(Vec::new());
         };
-        // A grant that the server refused, or that was revoked, serves nothing more.
+        // A refused or revoked grant cannot serve any service.
         let ended = connection.status != Status::Active;
         if ended || one_grant(&service, connection, &connection.parameters).is_err() {
             return Ok(Vec::new());
@@ -134,7 +135,7 @@ impl Connections {
             .collect())
     }
 
-    /// Returns the services that this owner is connected to, whatever the status.
+    /// Returns the services that this owner is connected to, regardless of status.
     pub(crate) fn services_of(
         &self,
         tenant: &TenantId,

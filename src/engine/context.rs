@@ -1,5 +1,5 @@
-//! What every step of the engine works with: the vault, the registry, the clock, and the state that
-//! a process shares.
+//! The context of all engine operations: the vault, the registry, the clock and the state shared
+//! within a process.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ use crate::provider::{InvalidParameter, NoClient, Registry, Transport};
 use crate::trace::{self, About};
 use crate::vault::{Holder, Vault};
 
-/// The shared state of the connections of a host.
+/// The shared state of a host's connections.
 pub(crate) struct Context {
     pub(crate) vault: Arc<dyn Vault>,
     pub(crate) registry: Registry,
@@ -37,9 +37,9 @@ pub(crate) struct Context {
     pub(crate) in_progress: InProgress<Result<RefreshedToken, NotRefreshed>>,
     pub(crate) unsaved: UnsavedTokens,
     pub(crate) usage: Usage,
-    /// The server with which upkeep begins, so that each is the first in turn.
+    /// The server with which upkeep begins, so that each is first in turn.
     pub(crate) first_server: AtomicUsize,
-    /// The servers and clients that upkeep leaves alone for now.
+    /// The servers and clients that upkeep does not contact for now.
     pub(crate) resting: Resting,
 }
 
@@ -109,7 +109,7 @@ impl Context {
         }
     }
 
-    /// What a span of this person at this provider says, of what is known.
+    /// Returns the known span fields for this user at this provider.
     pub(crate) fn about<'a>(&'a self, acting_user: &'a ActingUser, provider: &str) -> About<'a> {
         About {
             tenant: Some(acting_user.tenant()),
@@ -120,7 +120,7 @@ impl Context {
     }
 }
 
-/// A provider with all that is needed to talk to its authorization server on behalf of one tenant.
+/// A provider with everything needed to contact its authorization server on behalf of one tenant.
 #[derive(Clone)]
 pub(crate) struct Service {
     pub(crate) tenant: TenantId,
@@ -137,9 +137,9 @@ impl Service {
         self.instance(parameters, &Parameters::new())
     }
 
-    /// Refuses values that lead to an instance for which the client is not registered, or to a host
-    /// inside a network. Those that were just `given` are checked wherever the rule takes them
-    /// from.
+    /// Rejects values that lead to an instance for which the client is not registered, or to a host
+    /// in an internal network. Values that were just `given` are checked regardless of where the
+    /// rule takes them from.
     pub(crate) fn check_instance(&self, parameters: &Parameters, given: &Parameters) -> Result<()> {
         self.instance(parameters, given).map(drop)
     }
@@ -160,7 +160,7 @@ impl Service {
         Ok(checked.endpoints())
     }
 
-    /// Adds what the provider wants in every request to its API.
+    /// Adds the headers and parameters that the provider requires in every API request.
     pub(crate) fn add_to_request(&self, parameters: &Parameters, request: &mut HttpRequest) {
         let client_id = self.client.client_id();
         self.provider
@@ -168,7 +168,7 @@ impl Service {
     }
 }
 
-/// Returns the error for a stored value that does not fit the descriptor of its server.
+/// Returns the error for a stored value that does not match the descriptor of its server.
 pub(crate) fn stored_parameter(server: &CompiledServer, unfit: UnfitParameter) -> Misconfigured {
     Misconfigured::StoredParameter {
         server: server.id.clone(),

@@ -1,11 +1,11 @@
-//! How good a stored token is: one rule for `resolve`, `explain` and `health`.
+//! Freshness of a stored token: one rule for `resolve`, `explain` and `health`.
 
 use std::time::Duration;
 
 use crate::model::{Connection, GrantId, Timestamp};
 use crate::vault::StoredToken;
 
-/// Times further ahead than this were written by a clock that was wrong.
+/// Times further ahead than this were written by a wrong clock.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(24 * 3600);
 
 /// The times of a set of tokens.
@@ -17,14 +17,14 @@ pub(crate) struct Times {
     pub(crate) refreshable: bool,
 }
 
-/// How good a stored token is.
+/// The freshness of a stored token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Freshness {
-    /// Good and not about to expire; where known, for so long.
+    /// Valid and not about to expire. Contains the remaining time, if known.
     Fresh(Option<Duration>),
-    /// Good, but due to be refreshed.
+    /// Valid, but due for refresh.
     Expiring,
-    /// Not good for as long as is needed.
+    /// Not valid for the required time.
     Stale,
 }
 
@@ -51,7 +51,7 @@ impl From<&StoredToken> for Times {
 }
 
 impl Times {
-    /// Judges the token by the clock. It must be good for `min_ttl`.
+    /// Evaluates the token against the clock. It must be valid for at least `min_ttl`.
     pub(crate) fn freshness(self, now: Timestamp, min_ttl: Duration) -> Freshness {
         if self.is_implausible(now) {
             return if self.refreshable {
@@ -61,7 +61,7 @@ impl Times {
             };
         }
         let Some(expires_at) = self.expires_at else {
-            // An unknown expiry means: use the token until it is refused.
+            // If the expiry is unknown, use the token until it is refused.
             return Freshness::Fresh(None);
         };
         let left = expires_at.saturating_since(now);
@@ -74,25 +74,25 @@ impl Times {
         Freshness::Fresh(Some(left))
     }
 
-    /// Returns whether the times were written by a clock that was far ahead: then nothing is known
-    /// of the expiry.
+    /// Returns whether the times were written by a clock that was far ahead, in which case the
+    /// expiry is unknown.
     ///
-    /// `expires_at` is `refreshed_at` plus a lifetime. If it is more than that lifetime and a day
-    /// ahead, so is `refreshed_at` more than a day.
+    /// `expires_at` is `refreshed_at` plus a lifetime. If `expires_at` is ahead by more than that
+    /// lifetime plus a day, then `refreshed_at` is ahead by more than a day.
     fn is_implausible(self, now: Timestamp) -> bool {
         self.refreshed_at.saturating_since(now) > CLOCK_TOLERANCE
     }
 }
 
-/// Returns how long before its expiry a token is refreshed: a tenth of its lifetime, at least a
-/// minute and at most five, but never more than half of it; and ±10 %, so that what was connected
-/// together is not refreshed together.
+/// Returns how long before its expiry a token is refreshed: a tenth of its lifetime, at least one
+/// minute and at most five, but never more than half of the lifetime. The result varies by ±10 %,
+/// so that connections created together are not refreshed together.
 fn margin(grant: GrantId, issued_at: Timestamp, expires_at: Timestamp) -> Duration {
     let lifetime = expires_at.saturating_since(issued_at);
     let margin = (lifetime / 10)
         .clamp(Duration::from_secs(60), Duration::from_secs(300))
         .min(lifetime / 2);
-    // The last bytes of a version 7 UUID are random; the same grant keeps its place in the crowd.
+    // The last bytes of a version 7 UUID are random, so each grant has a stable offset.
     let spread = u32::from(grant.as_bytes()[15]);
     margin * (9 * 255 + 2 * spread) / (10 * 255)
 }
@@ -154,15 +154,15 @@ mod tests {
 
     #[test]
     fn times_from_a_clock_that_was_far_ahead_are_not_believed() {
-        // Issued when the clock was a year ahead: without this, the token would count as good for a
-        // year.
+        // Issued when the clock was a year ahead. Without the rule, the token would count as valid
+        // for a year.
         let (issued, expires) = (365 * DAY, 365 * DAY + HOUR);
         assert_eq!(judged(issued, Some(expires), true, 0), Freshness::Stale);
         assert_eq!(judged(issued, None, true, 0), Freshness::Stale);
-        // Nothing can be refreshed: the expiry is unknown, so the token is used until it is
+        // Without a refresh token and with an unknown expiry, the token is used until it is
         // refused.
         assert_eq!(judged(issued, Some(expires), false, 0), Freshness::Fresh(None));
-        // Clocks that differ by hours are believed.
+        // Differences of a few hours between clocks are accepted.
         assert!(matches!(
             judged(DAY, Some(DAY + HOUR), true, 0),
             Freshness::Fresh(_)

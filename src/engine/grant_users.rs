@@ -1,4 +1,4 @@
-//! The connections that use a grant, and events about it, which go to each of them.
+//! The connections that use a grant, and the events sent to each of them.
 
 use std::sync::Arc;
 
@@ -6,14 +6,15 @@ use crate::engine::Context;
 use crate::model::{Connection, ConnectionId, EventKind, Grant, GrantId, ProviderId, TenantId};
 use crate::vault::{ConnectionQuery, VaultError};
 
-/// Tells the host of a change of a grant, once for each connection that uses it. Returns those.
+/// Reports a change of a grant to the host, once for each connection that uses it. Returns these
+/// connections.
 pub(crate) fn emit_to_users(
     cx: &Context,
     tenant: &TenantId,
     grant: GrantId,
     kind: EventKind,
 ) -> Arc<[ConnectionId]> {
-    // What changed is stored. That its connections cannot be read now is no reason to fail.
+    // The change is stored. Failing to read the connections now does not make the operation fail.
     let users = users(cx, tenant, grant).unwrap_or_default();
     for connection in &users {
         let user = connection.owner.user();
@@ -22,8 +23,8 @@ pub(crate) fn emit_to_users(
     users.iter().map(|connection| connection.id).collect()
 }
 
-/// Returns whether any service that uses the grant is in the registry. The service that the consent
-/// named need not be: others can use its grant.
+/// Returns whether any service that uses the grant is in the registry. This includes services other
+/// than the one named in the consent.
 pub(crate) fn is_offered(cx: &Context, grant: &Grant) -> Result<bool, VaultError> {
     let is_known = |provider: &ProviderId| cx.registry.provider(provider.as_str()).is_some();
     if is_known(&grant.provider) {
@@ -33,7 +34,7 @@ pub(crate) fn is_offered(cx: &Context, grant: &Grant) -> Result<bool, VaultError
     Ok(users.iter().any(|user| is_known(&user.provider)))
 }
 
-/// The connections that use a grant. Revoked ones do not.
+/// Returns the connections that use a grant, except revoked ones.
 pub(crate) fn users(cx: &Context, tenant: &TenantId, grant: GrantId) -> Result<Vec<Connection>, VaultError> {
     let mut query = ConnectionQuery::of(tenant);
     query.grant = Some(grant);

@@ -1,5 +1,4 @@
-//! The health of a connection: its state, in a few closed words, and whether a turn gets a token
-//! from it.
+//! Connection health: the state of a connection and whether a turn gets a token from it.
 
 use std::time::Duration;
 
@@ -18,7 +17,7 @@ use crate::vault::change::lifecycle::lasts;
 pub struct Health {
     /// The state.
     pub state: HealthState,
-    /// Whether a turn gets a token.
+    /// The availability of a token.
     pub(crate) usable: Usable,
     /// The time when its tokens were issued, by refresh or by consent.
     pub refreshed_at: Timestamp,
@@ -26,22 +25,22 @@ pub struct Health {
     pub last_failure: Option<FailureCode>,
     /// The time when that failure happened.
     pub failed_at: Option<Timestamp>,
-    /// The time when a new consent will be needed whatever is done, at servers that end a grant so
-    /// long after it was given.
+    /// The time by which a new consent is needed in any case, at servers that end a grant a fixed
+    /// time after it was given.
     pub reconsent_by: Option<Timestamp>,
-    /// The time when the grant dies if it is not refreshed before, at servers that end grants which
-    /// lie idle. `maintain` sees to it.
+    /// The time when the grant expires unless it is refreshed before, at servers that end idle
+    /// grants. `maintain` refreshes it in time.
     pub idle_until: Option<Timestamp>,
 }
 
-/// Whether a turn gets a token.
+/// The availability of a token for a turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Usable {
-    /// The stored one.
+    /// The stored token is usable.
     Now,
-    /// One that is refreshed first, unless the provider refuses that.
+    /// The token is refreshed first. The turn gets none if the provider refuses.
     AfterRefresh,
-    /// None. The state says what to do.
+    /// No token is available. The state says what to do.
     No,
 }
 
@@ -49,50 +48,50 @@ pub(crate) enum Usable {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HealthState {
-    /// The token is good; where known, for so long.
+    /// The token is valid.
     Healthy {
-        /// The time for which the access token is good for still.
+        /// The remaining lifetime of the access token, if known.
         expires_in: Option<Duration>,
     },
-    /// The token is about to expire or has expired; the next `resolve` refreshes it.
+    /// The token is about to expire or has expired. The next `resolve` refreshes it.
     Expiring,
-    /// A refresh is under way.
+    /// A refresh is in progress.
     Refreshing {
-        /// Since when.
+        /// The time when it started.
         since: Timestamp,
     },
-    /// Refreshing failed, for now.
+    /// The last refresh failed temporarily.
     BackingOff {
-        /// The next attempt.
+        /// The time of the next attempt.
         until: Timestamp,
-        /// Why.
+        /// The reason of the failure.
         failure: FailureCode,
     },
-    /// The provider's API refused the token although it had just been refreshed. The token is
-    /// handed out and may serve other requests. If it serves none, the access was withdrawn at the
-    /// service: connecting again may help.
+    /// The provider's API refused a newly refreshed token. `resolve` still returns the token, and
+    /// other requests with it may succeed. If none does, access was revoked at the service:
+    /// reconnecting may help.
     RefusedByApi {
-        /// The time when it refused.
+        /// The time when the API refused it.
         since: Timestamp,
     },
-    /// The tokens cannot be refreshed before the operator corrects the configuration.
+    /// The tokens cannot be refreshed until the operator corrects the configuration.
     Misconfigured(Misconfigured),
-    /// Only a new consent helps.
+    /// A new consent is required.
     NeedsConsent(NeedsConsent),
-    /// It was revoked.
+    /// The connection was revoked.
     Revoked,
 }
 
 impl Health {
     /// Returns whether a turn gets a token without a refresh. A connection whose tokens cannot be
-    /// refreshed serves its turns until the access token expires.
+    /// refreshed serves turns until its access token expires.
     #[must_use]
     pub fn is_usable_now(&self) -> bool {
         self.usable == Usable::Now
     }
 
-    /// Returns whether a turn gets a token once it has been refreshed, unless the provider refuses
-    /// that. The turn does it. If the connection is not [usable now](Self::is_usable_now) either, a
+    /// Returns whether a turn gets a token after a refresh, which the turn performs, unless the
+    /// provider refuses it. If the connection is not [usable now](Self::is_usable_now) either, a
     /// turn gets no token, and the [state](Self::state) says what to do.
     #[must_use]
     pub fn needs_refresh_first(&self) -> bool {
@@ -114,8 +113,8 @@ pub(crate) fn health(cx: &Context, connection: &Connection) -> Health {
         .refresh
         .refresh_token_expires_at
         .filter(|_| connection.refreshable);
-    // Where each refresh brings a new refresh token, its time begins again; otherwise nothing
-    // lengthens it.
+    // If each refresh returns a new refresh token, its lifetime restarts; otherwise nothing extends
+    // it.
     let moves = server.is_some_and(|server| server.rotation != RotationClass::Static);
     Health {
         state,
@@ -133,7 +132,7 @@ fn fares(cx: &Context, connection: &Connection) -> (HealthState, Usable) {
     if outlook == Outlook::Revoked {
         return (HealthState::Revoked, Usable::No);
     }
-    // Without these a turn gets nothing, and a consent cannot begin.
+    // Without these, a turn gets no token and a consent cannot start.
     match cx.service(&connection.tenant, connection.provider.as_str()) {
         Ok(_) => {}
         Err(Error::Misconfigured(error)) => {
@@ -186,8 +185,8 @@ fn outlook(cx: &Context, connection: &Connection) -> Outlook {
     )
 }
 
-/// Shows a connection as a turn would find it. One that is stored as active, and from which only a
-/// new consent brings a token, is shown so before a turn has noticed.
+/// Shows a connection as a turn would find it. If a connection is stored as active but needs a new
+/// consent, the result says so before a turn has noticed.
 pub(crate) fn shown(cx: &Context, mut connection: Connection) -> Connection {
     match outlook(cx, &connection) {
         Outlook::Spent(reason) => connection.status = Status::NeedsConsent(reason),

@@ -1,4 +1,4 @@
-//! Which connections and which entries of the audit to list.
+//! Filters for listing connections and audit entries.
 
 use std::collections::BTreeMap;
 
@@ -8,23 +8,23 @@ use crate::error::{Error, Result};
 use crate::model::{Actor, Connection, ConnectionId, Operator, Owner, Principal, ProviderId, Status, UserId};
 use crate::vault::{AuditOrder, ConnectionQuery, VaultError};
 
-/// Which entries of the audit to read.
+/// A filter for audit entries.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct AuditPage {
-    /// In which order.
+    /// The order of the entries.
     pub(crate) order: AuditOrder,
-    /// Only those that follow this number in the order of the page: the last one of the page
-    /// before. Zero: from the beginning.
+    /// Returns only entries after this number in the order of the page. Pass the last number of the
+    /// previous page, or zero to start.
     pub after: u64,
-    /// Only those of this connection.
+    /// Returns only entries about this connection.
     pub connection: Option<ConnectionId>,
-    /// At most so many. Absent: 1000.
+    /// The maximum number of entries. Default: 1000.
     pub limit: Option<usize>,
 }
 
 impl AuditPage {
-    /// What happened to one connection.
+    /// Returns a filter for the entries about one connection.
     #[must_use]
     pub fn of(connection: ConnectionId) -> Self {
         Self {
@@ -33,21 +33,21 @@ impl AuditPage {
         }
     }
 
-    /// The same, from the last entry back.
+    /// Returns the newest entries first.
     #[must_use]
     pub const fn newest_first(mut self) -> Self {
         self.order = AuditOrder::NewestFirst;
         self
     }
 
-    /// The same, after this number.
+    /// Returns only entries after this number.
     #[must_use]
     pub const fn after(mut self, number: u64) -> Self {
         self.after = number;
         self
     }
 
-    /// The same, at most so many.
+    /// Returns at most this many entries.
     #[must_use]
     pub const fn limit(mut self, limit: usize) -> Self {
         self.limit = Some(limit);
@@ -55,32 +55,33 @@ impl AuditPage {
     }
 }
 
-/// Which connections to list.
+/// A filter for connections.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct ConnectionFilter {
-    /// Only this person's own. For anybody but an operator and the person: none.
+    /// Returns only this user's own connections. For others than the user and an operator, the list
+    /// is empty.
     pub user: Option<UserId>,
-    /// Only those to this service.
+    /// Returns only connections to this service.
     pub provider: Option<String>,
-    /// Only those of this status.
+    /// Returns only connections with this status.
     pub(crate) status: Option<StatusFilter>,
-    /// True if revoked ones are listed too. [`revoked`](Self::revoked) implies it.
+    /// If true, revoked connections are included. [`revoked`](Self::revoked) implies it.
     pub include_revoked: bool,
-    /// Only those after this one: the last of the page before.
+    /// Returns only connections after this one. Pass the last id of the previous page.
     pub after: Option<ConnectionId>,
-    /// At most so many. Absent: 1000.
+    /// The maximum number of connections. Default: 1000.
     pub limit: Option<usize>,
 }
 
-/// A status to list by, whatever its reason.
+/// A status to filter by, regardless of its reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum StatusFilter {
-    /// Those that hold tokens.
+    /// Connections that hold tokens.
     Active,
-    /// Those that only a new consent brings back.
+    /// Connections that need a new consent.
     NeedsConsent,
-    /// Those that were revoked.
+    /// Revoked connections.
     Revoked,
 }
 
@@ -96,26 +97,26 @@ impl StatusFilter {
     }
 }
 
-/// How many connections there are of each status.
+/// The number of connections for each status.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StatusCounts {
-    /// Those that hold tokens.
+    /// Connections that hold tokens.
     pub active: usize,
-    /// Those that only a new consent brings back.
+    /// Connections that need a new consent.
     pub needs_consent: usize,
-    /// Those that were revoked and are still listed.
+    /// Revoked connections that are still listed.
     pub revoked: usize,
 }
 
 impl StatusCounts {
-    /// Returns the number of connections of any status.
+    /// Returns the total number of connections.
     #[must_use]
     pub const fn total(&self) -> usize {
         self.active + self.needs_consent + self.revoked
     }
 
-    /// Counts one more of this status.
+    /// Adds one connection of this status.
     pub(crate) const fn add(&mut self, status: Status) {
         let count = match status {
             Status::Active => &mut self.active,
@@ -127,7 +128,7 @@ impl StatusCounts {
 }
 
 impl ConnectionFilter {
-    /// Those to one service.
+    /// Returns a filter for the connections to one service.
     #[must_use]
     pub fn provider(provider: impl AsRef<str>) -> Self {
         Self {
@@ -136,49 +137,49 @@ impl ConnectionFilter {
         }
     }
 
-    /// The same, of one person alone.
+    /// Limits the filter to one user's connections.
     #[must_use]
     pub fn user(mut self, user: UserId) -> Self {
         self.user = Some(user);
         self
     }
 
-    /// Returns the same filter for connections that hold tokens alone.
+    /// Limits the filter to connections that hold tokens.
     #[must_use]
     pub const fn active(mut self) -> Self {
         self.status = Some(StatusFilter::Active);
         self
     }
 
-    /// Returns the same filter for connections that only a new consent brings back.
+    /// Limits the filter to connections that need a new consent.
     #[must_use]
     pub const fn needs_consent(mut self) -> Self {
         self.status = Some(StatusFilter::NeedsConsent);
         self
     }
 
-    /// Returns the same filter for revoked connections alone.
+    /// Limits the filter to revoked connections.
     #[must_use]
     pub const fn revoked(mut self) -> Self {
         self.status = Some(StatusFilter::Revoked);
         self
     }
 
-    /// The same, revoked ones included.
+    /// Includes revoked connections.
     #[must_use]
     pub fn include_revoked(mut self) -> Self {
         self.include_revoked = true;
         self
     }
 
-    /// The same, after this connection.
+    /// Returns only connections after this one.
     #[must_use]
     pub fn after(mut self, id: ConnectionId) -> Self {
         self.after = Some(id);
         self
     }
 
-    /// The same, at most so many.
+    /// Returns at most this many connections.
     #[must_use]
     pub fn limit(mut self, limit: usize) -> Self {
         self.limit = Some(limit);
@@ -186,8 +187,8 @@ impl ConnectionFilter {
     }
 }
 
-/// At most `limit` connections in reach that the filter's owner and provider admit, after one of
-/// them.
+/// Returns up to `limit` visible connections that match the filter's owner and provider, after the
+/// given one.
 pub(crate) fn page(
     cx: &Context,
     by: &dyn Principal,
@@ -248,7 +249,7 @@ pub(crate) fn managed(cx: &Context, by: &dyn Principal, id: ConnectionId) -> Res
     }
 }
 
-/// Counts the connections of a workspace by provider and status.
+/// Counts the connections of a tenant by provider and status.
 pub(crate) fn counts(cx: &Context, operator: &Operator) -> Result<BTreeMap<ProviderId, StatusCounts>> {
     const PAGE: usize = 100;
     let filter = ConnectionFilter::default().include_revoked();

@@ -1,4 +1,4 @@
-//! Consent, refresh, revocation and upkeep, one file for each step.
+//! Consent, refresh, revocation and upkeep.
 
 pub(crate) mod consent;
 pub(crate) mod context;

@@ -1,5 +1,5 @@
-//! What a turn gets from a connection, and what to do if it gets nothing: the one decision that
-//! `resolve`, `peek`, `explain`, `health`, `list` and upkeep share.
+//! Decides what a turn gets from a connection, and what to do if it gets no token. `resolve`,
+//! `peek`, `explain`, `health`, `list` and upkeep share this decision.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,24 +19,25 @@ use crate::provider::UnknownProvider;
 use crate::provider::compiled::{Client, CompiledServer, Endpoints};
 use crate::vault::change::lifecycle::lasts;
 
-/// What a turn would get now, judged by what is stored.
+/// The result for a turn, judged by the stored state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outlook {
-    /// The stored token. Where known, it is good for this long.
+    /// The stored token. Contains the remaining time, if known.
     Token(Option<Duration>),
-    /// The stored token, which is about to expire: it is refreshed first if that can be done at
+    /// The stored token, which is about to expire. It is refreshed first if that is possible at
     /// once.
     Expiring,
-    /// A token that is refreshed first.
+    /// A token that must be refreshed first.
     Refresh,
-    /// Nothing before a new consent.
+    /// No token until a new consent.
     Spent(NeedsConsent),
-    /// Nothing: the connection was revoked.
+    /// No token: the connection was revoked.
     Revoked,
 }
 
 impl Outlook {
-    /// Judges what is stored by the clock. The token must be good for `min_ttl`.
+    /// Evaluates the stored state against the clock. The token must be valid for at least
+    /// `min_ttl`.
     pub(crate) fn of(status: Status, times: Times, now: Timestamp, min_ttl: Duration) -> Self {
         match status {
             Status::NeedsConsent(reason) => return Self::Spent(reason),
@@ -52,7 +53,7 @@ impl Outlook {
     }
 }
 
-/// What decides whether a set of tokens can be refreshed.
+/// The data that determines whether a set of tokens can be refreshed.
 #[derive(Clone, Copy)]
 pub(crate) struct Refreshable<'a> {
     pub(crate) tenant: &'a TenantId,
@@ -95,9 +96,9 @@ pub(crate) struct Issuer {
 }
 
 impl Issuer {
-    /// Returns two bytes of a digest over what decides whether the server accepts the client. They
-    /// are stored beside a failure, to notice that the configuration changed, and are too few to
-    /// test guesses of the secret with.
+    /// Returns two bytes of a digest of everything that determines whether the server accepts the
+    /// client. They are stored with a failure to detect that the configuration has changed. Two
+    /// bytes are too few to test guesses of the secret.
     pub(crate) fn setup_check(&self) -> u16 {
         let mut digest = digest::Context::new(&digest::SHA256);
         let secret = self.client.client_secret.as_ref();
@@ -116,33 +117,33 @@ impl Issuer {
     }
 }
 
-/// Why a refresh is not attempted now.
+/// The reason why a refresh is not attempted now.
 #[derive(Debug)]
 pub(crate) enum Obstacle {
-    /// The configuration does not fit the tokens.
+    /// The configuration does not match the tokens.
     Misconfigured(Misconfigured),
     /// No service that uses the tokens is in the registry.
     UnknownProvider(ProviderId),
-    /// The client that the tokens were issued to is gone, as the host confirmed.
+    /// The client that the tokens were issued to no longer exists, as the host confirmed.
     ClientReplaced,
-    /// It is not known which client the tenant has.
+    /// The tenant's client is unknown because its source failed.
     ClientSourceFailed {
         /// The time when the source failed.
         at: Timestamp,
     },
     /// An earlier attempt failed.
     BackingOff {
-        /// The next attempt.
+        /// The time of the next attempt.
         until: Timestamp,
-        /// The reason why the last one failed.
+        /// The reason for the last failure.
         failure: FailureCode,
-        /// The server that was asked.
+        /// The server that was contacted.
         server: ServerId,
     },
 }
 
 impl Obstacle {
-    /// Returns what a caller is told who needs the refresh.
+    /// Returns the error for a caller that needs the refresh.
     pub(crate) fn to_not_refreshed(&self, now: Timestamp) -> NotRefreshed {
         match self {
             Self::Misconfigured(error) => NotRefreshed::Untried(error.clone().into()),
@@ -162,7 +163,7 @@ impl Obstacle {
     }
 }
 
-/// Returns the error of a refresh that failed, at the attempt and while it backs off.
+/// Returns the error of a failed refresh, both at the attempt and while it backs off.
 pub(crate) fn failed(server: &ServerId, failure: FailureCode, wait: Duration) -> Error {
     match failure {
         FailureCode::ClientRejected => Misconfigured::ClientRejected(server.clone()).into(),
@@ -181,8 +182,7 @@ pub(crate) fn failed(server: &ServerId, failure: FailureCode, wait: Duration) ->
     }
 }
 
-/// Returns the server and the client by which tokens are refreshed: those that issued them, or
-/// none.
+/// Returns the server and the client to refresh the tokens with: those that issued them.
 pub(crate) fn issuer(cx: &Context, of: Refreshable<'_>) -> Result<Issuer, Obstacle> {
     let from = of.issued_by;
     let offered = cx.registry.provider(of.provider.as_str());
@@ -224,7 +224,7 @@ pub(crate) fn issuer(cx: &Context, of: Refreshable<'_>) -> Result<Issuer, Obstac
     })
 }
 
-/// Returns why tokens cannot be refreshed now, if that is known without asking anybody.
+/// Returns why tokens cannot be refreshed now, if this is known without a request.
 pub(crate) fn obstacle(cx: &Context, of: Refreshable<'_>) -> Option<Obstacle> {
     let issuer = match issuer(cx, of) {
         Ok(issuer) => issuer,
@@ -241,8 +241,8 @@ pub(crate) fn obstacle(cx: &Context, of: Refreshable<'_>) -> Option<Obstacle> {
     })
 }
 
-/// Returns whether the configuration has changed since it made the last attempt fail: the back-off
-/// is void then.
+/// Returns whether the configuration has changed since it made the last attempt fail. If so, the
+/// back-off no longer applies.
 pub(crate) fn has_changed(refresh: &RefreshState, issuer: &Issuer) -> bool {
     let corrected = matches!(
         refresh.last_failure,
@@ -252,7 +252,7 @@ pub(crate) fn has_changed(refresh: &RefreshState, issuer: &Issuer) -> bool {
     corrected || refresh.failed_setup.is_some_and(another)
 }
 
-/// Returns the end of the back-off after a failure, if it is not over.
+/// Returns the end of the back-off after a failure, if it has not passed.
 pub(crate) fn backs_off(refresh: &RefreshState, now: Timestamp) -> Option<Timestamp> {
     refresh
         .not_before

@@ -1,4 +1,4 @@
-//! Writes that must not be lost, tried again while the vault cannot be written.
+//! Retries writes that must not be lost while the vault is unavailable.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,8 +12,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(15);
 /// The longest pause between two attempts to store.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// Stores what cannot be requested twice: tried again while the vault cannot be written, for longer
-/// than a failover of its database takes.
+/// Stores data that cannot be requested again. Retries while the vault cannot be written, for
+/// longer than a database failover takes.
 pub(crate) fn persist<T>(
     cx: &Context,
     mut write: impl FnMut() -> Result<T, VaultError>,

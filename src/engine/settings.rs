@@ -1,62 +1,60 @@
-//! How long things take and last.
+//! Timeouts and lifetimes.
 
 use std::time::Duration;
 
 use crate::model::FailureCode;
 
-/// How the handing out of tokens is audited.
+/// The audit mode for token uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum UseAudit {
-    /// Not at all.
+    /// Uses are not audited.
     Off,
-    /// In batches.
+    /// Uses are written in batches.
     Batched,
-    /// One by one, before the token is handed out.
+    /// Each use is written before the token is returned.
     Strict,
 }
 
-/// How long things take and last. The defaults suit a server that talks to providers over the
-/// internet.
+/// Timeouts and lifetimes. The defaults suit a server that contacts providers over the internet.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct Settings {
-    /// The time for which a consent can be completed: 10 minutes.
+    /// The lifetime of a consent: 10 minutes.
     pub consent_lifetime: Duration,
-    /// The time for which a prepared consent waits for its person: 24 hours.
+    /// The lifetime of a prepared consent: 24 hours.
     pub ticket_lifetime: Duration,
-    /// The time for which a request to a token, revocation or account endpoint may take: 10 s. At
-    /// most half of [`refresh_lease`](Self::refresh_lease): a claim must outlive its request.
+    /// The timeout of a request to a token, revocation or account endpoint: 10 s. At most half of
+    /// [`refresh_lease`](Self::refresh_lease): a claim must outlive its request.
     pub http_timeout: Duration,
-    /// The time for which a claim to refresh holds, if its holder vanishes: 30 s.
+    /// The lifetime of a refresh claim if its holder disappears: 30 s.
     pub refresh_lease: Duration,
-    /// The time for which `resolve` waits at most for a refresh, its own or another's: 20 s.
+    /// The maximum time that `resolve` waits for a refresh, its own or another caller's: 20 s.
     pub resolve_deadline: Duration,
-    /// The time for which a refused refresh token is kept, sealed and out of reach: 7 days. Zero
-    /// erases it at once.
+    /// The time that a refused refresh token is kept, encrypted and unavailable to turns: 7 days.
+    /// Zero erases it immediately.
     pub quarantine: Duration,
-    /// The time for which a revocation is tried again at a provider that does not answer: 7 days.
-    /// Then its tokens are erased.
+    /// The time that a revocation is retried at a provider that does not respond: 7 days. After
+    /// that, its tokens are erased.
     pub revocation_patience: Duration,
-    /// The time for which storing tokens that were fetched is tried again while the vault cannot be
-    /// written, at least [`refresh_lease`](Self::refresh_lease): 2 minutes. Longer than a failover
-    /// of the vault's database takes. The thread that fetched them waits for as long. Afterwards
-    /// they are kept in memory, and the next `maintain` or `resolve` stores them.
+    /// The time that storing fetched tokens is retried while the vault cannot be written: 2
+    /// minutes, and at least [`refresh_lease`](Self::refresh_lease). This is longer than a database
+    /// failover takes. The thread that fetched the tokens waits this long. Afterwards they are kept
+    /// in memory, and the next `maintain` or `resolve` stores them.
     pub store_patience: Duration,
-    /// The time for which the audit keeps token uses. Absent: for ever. `maintain` deletes older
-    /// ones.
+    /// The time that the audit keeps token uses. `None`: no limit. `maintain` deletes older ones.
     pub use_retention: Option<Duration>,
-    /// The time for which the audit keeps all other entries. Absent: for ever. The newest entry
-    /// about the tokens of a connection is always kept.
+    /// The time that the audit keeps all other entries. `None`: no limit. The newest entry about
+    /// the tokens of a connection is always kept.
     pub change_retention: Option<Duration>,
-    /// How the handing out of tokens is audited: in batches.
+    /// The audit mode for token uses. Default: in batches.
     pub(crate) use_audit: UseAudit,
-    /// The time for which a request by `Resolver::send` may take, and one by `send_stream` may
-    /// stand still: 60 s.
+    /// The time limit of a request by `Resolver::send`, and the maximum time without progress of a
+    /// request by `send_stream`: 60 s.
     pub send_timeout: Duration,
-    /// The time for which a request by `Turn::send_stream` may take, until the last byte of the
-    /// answer is read: 1 hour.
+    /// The time limit of a request by `Turn::send_stream`, until the last byte of the response is
+    /// read: 1 hour.
     pub stream_timeout: Duration,
-    /// The largest answer to `Resolver::send`: 32 MiB.
+    /// The maximum size of a response to `Resolver::send`: 32 MiB.
     pub send_max_bytes: usize,
 }
 
@@ -82,56 +80,56 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Sets how long a consent can be completed.
+    /// Sets the lifetime of a consent.
     #[must_use]
     pub const fn consent_lifetime(mut self, consent_lifetime: Duration) -> Self {
         self.consent_lifetime = consent_lifetime;
         self
     }
 
-    /// Sets how long a prepared consent waits for its person.
+    /// Sets the lifetime of a prepared consent.
     #[must_use]
     pub const fn ticket_lifetime(mut self, ticket_lifetime: Duration) -> Self {
         self.ticket_lifetime = ticket_lifetime;
         self
     }
 
-    /// Sets how long a request to a token, revocation or account endpoint may take.
+    /// Sets the timeout of requests to token, revocation and account endpoints.
     #[must_use]
     pub const fn http_timeout(mut self, http_timeout: Duration) -> Self {
         self.http_timeout = http_timeout;
         self
     }
 
-    /// Sets how long a claim to refresh holds if its holder vanishes.
+    /// Sets the lifetime of a refresh claim whose holder disappears.
     #[must_use]
     pub const fn refresh_lease(mut self, refresh_lease: Duration) -> Self {
         self.refresh_lease = refresh_lease;
         self
     }
 
-    /// Sets how long `resolve` waits at most for a refresh.
+    /// Sets the maximum time that `resolve` waits for a refresh.
     #[must_use]
     pub const fn resolve_deadline(mut self, resolve_deadline: Duration) -> Self {
         self.resolve_deadline = resolve_deadline;
         self
     }
 
-    /// Sets how long a refused refresh token is kept. Zero erases it at once.
+    /// Sets how long a refused refresh token is kept. Zero erases it immediately.
     #[must_use]
     pub const fn quarantine(mut self, quarantine: Duration) -> Self {
         self.quarantine = quarantine;
         self
     }
 
-    /// Sets how long a revocation is tried again at a provider that does not answer.
+    /// Sets how long a revocation is retried at a provider that does not respond.
     #[must_use]
     pub const fn revocation_patience(mut self, revocation_patience: Duration) -> Self {
         self.revocation_patience = revocation_patience;
         self
     }
 
-    /// Sets how long storing fetched tokens is tried again while the vault cannot be written.
+    /// Sets how long storing fetched tokens is retried while the vault cannot be written.
     #[must_use]
     pub const fn store_patience(mut self, store_patience: Duration) -> Self {
         self.store_patience = store_patience;
@@ -152,37 +150,38 @@ impl Settings {
         self
     }
 
-    /// Leaves token uses out of the audit. Only the time of a connection's last use is kept.
+    /// Turns off auditing of token uses. Only the time of a connection's last use is recorded.
     #[must_use]
     pub const fn no_use_audit(mut self) -> Self {
         self.use_audit = UseAudit::Off;
         self
     }
 
-    /// Writes each token use to the audit before the token is handed out: each `resolve` and each
-    /// `send` costs a commit, and fails if it cannot be written.
+    /// Writes each token use to the audit before the token is returned. Each `resolve` and each
+    /// `send` then costs a commit, and fails if the entry cannot be written.
     ///
-    /// Without this, uses are gathered in memory and written in batches, by `maintain` and by the
-    /// drop of the last handle. A crash loses what was gathered since: at most a minute, where
-    /// `maintain` is called each minute. While the vault cannot be written, some 8,192 uses of each
-    /// sixteenth of the connections are kept, and later ones are lost.
+    /// By default, uses are collected in memory and written in batches, by `maintain` and when the
+    /// last handle is dropped. A crash loses the uses collected since the last write: at most a
+    /// minute if `maintain` is called every minute. While the vault cannot be written, about 8,192
+    /// uses are kept for each sixteenth of the connections; later ones are lost.
     ///
-    /// `peek` writes nothing, so its uses are gathered in any case, and a crash can lose them. A
-    /// host that needs each use on disk before the token is used calls `resolve` only.
+    /// `peek` never writes, so its uses are always collected, and a crash can lose them. A host
+    /// that needs each use on disk before the token is used calls only `resolve`.
     #[must_use]
     pub const fn strict_use_audit(mut self) -> Self {
         self.use_audit = UseAudit::Strict;
         self
     }
 
-    /// Sets how long a request by `send` may take, and one by `send_stream` may stand still.
+    /// Sets the time limit of requests by `send`, and the maximum time without progress of requests
+    /// by `send_stream`.
     #[must_use]
     pub const fn send_timeout(mut self, send_timeout: Duration) -> Self {
         self.send_timeout = send_timeout;
         self
     }
 
-    /// Sets how long a request by `send_stream` may take, until the last byte of the answer is
+    /// Sets the time limit of requests by `send_stream`, until the last byte of the response is
     /// read.
     #[must_use]
     pub const fn stream_timeout(mut self, stream_timeout: Duration) -> Self {
@@ -190,21 +189,22 @@ impl Settings {
         self
     }
 
-    /// Sets the largest answer to `send`, in bytes.
+    /// Sets the maximum size of a response to `send`, in bytes.
     #[must_use]
     pub const fn send_max_bytes(mut self, send_max_bytes: usize) -> Self {
         self.send_max_bytes = send_max_bytes;
         self
     }
 
-    /// The timeout of a token request, kept below half the lease whatever the host set.
+    /// Returns the timeout of a token request, which is always below half of the lease.
     pub(crate) fn token_timeout(&self) -> Duration {
         self.http_timeout.min(self.refresh_lease * 2 / 5)
     }
 }
 
-/// Returns how long to wait after this many earlier failures in a row: 30 s, or 2 s where no
-/// request was sent, doubling to an hour. A server that asks for more time gets it, up to a day.
+/// Returns the pause after this many consecutive earlier failures: 30 s, or 2 s if no request was
+/// sent, doubling up to an hour. If the server asks for a longer pause, it is respected, up to a
+/// day.
 pub(crate) fn back_off(code: FailureCode, failures: u32, retry_after: Option<Duration>) -> Duration {
     const LONGEST: Duration = Duration::from_secs(3600);
     const LONGEST_ASKED: Duration = Duration::from_secs(24 * 3600);

@@ -1,4 +1,4 @@
-//! What is written when the last handle of the engine is dropped.
+//! Writes pending data when the last handle of the engine is dropped.
 
 use std::ops::Deref;
 
@@ -6,7 +6,7 @@ use crate::engine::Context;
 use crate::engine::refresh::commit;
 use crate::engine::uses;
 
-/// The engine of a host. It writes what is still in memory when its last handle is dropped.
+/// The engine of a host. It writes data still in memory when its last handle is dropped.
 pub(crate) struct Engine(Context);
 
 impl Engine {
@@ -25,8 +25,8 @@ impl Deref for Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        // The host is going down. Fetched tokens are worth one more attempt to store them, and uses
-        // one write.
+        // The host is shutting down. Fetched tokens are worth one more attempt to store them, and
+        // uses are worth one write.
         let _ = commit::save_all_unsaved(&self.0);
         let _ = uses::record_gathered(&self.0);
     }

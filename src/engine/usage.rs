@@ -1,4 +1,4 @@
-//! The token uses that are gathered in memory until they are written.
+//! Token uses collected in memory until they are written.
 
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
@@ -8,19 +8,19 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::model::{ActingUser, ConnectionId, ProviderId, Timestamp};
 use crate::vault::TokenUse;
 
-/// Several pages, so that threads which resolve different connections seldom meet.
+/// Several pages, so that threads resolving different connections rarely contend.
 const PAGES: usize = 16;
 
-/// A page with this many entries is full: `resolve` writes a batch of it, and `peek` adds nothing
-/// to it.
+/// The capacity of a page. When it is full, `resolve` writes a batch of it, and `peek` stops
+/// adding to it.
 const FULL: usize = 8_192;
 
-/// How many uses of a tenant are written in one transaction. Other writers wait for some 10 ms
-/// behind it.
+/// The maximum number of a tenant's uses written in one transaction. Other writers wait about 10 ms
+/// for it.
 pub(crate) const BATCH: usize = 512;
 
-/// Uses by one person in one turn closer together than this are one: the page shows minutes, and a
-/// turn calls many tools.
+/// Uses by the same user in the same turn within this interval are recorded once: the page shows
+/// minutes, and a turn calls many tools.
 const RESOLUTION_MILLIS: i64 = 1_000;
 
 #[derive(Debug, Default)]
@@ -30,16 +30,16 @@ pub(crate) struct Usage {
 
 #[derive(Debug, Default)]
 struct Page {
-    /// The place of the last entry of each connection, person and turn, by their hash.
+    /// The index of the last entry of each connection, user and turn, by their hash.
     last: HashMap<u64, usize>,
     hasher: RandomState,
     entries: Vec<TokenUse>,
-    /// The number of more entries than [`FULL`] that are gathered before the next attempt to write,
-    /// after one that failed.
+    /// The number of entries above [`FULL`] to collect before the next attempt to write, after a
+    /// failed one.
     patience: usize,
 }
 
-/// One handing out.
+/// One token use.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Handed<'a> {
     pub(crate) to: &'a ActingUser,
@@ -65,8 +65,7 @@ impl Handed<'_> {
         }
     }
 
-    /// Returns whether the entry tells of a use by the same person in the same turn, no longer ago
-    /// than the resolution.
+    /// Returns whether the entry is a use by the same user in the same turn within the resolution.
     fn continues(&self, known: &TokenUse) -> bool {
         let apart = self.at.as_unix_millis() - known.at.as_unix_millis();
         (0..RESOLUTION_MILLIS).contains(&apart)
@@ -78,14 +77,14 @@ impl Handed<'_> {
 }
 
 impl Usage {
-    /// Adds a use. Returns the oldest entries of one tenant, to be written, if the page is full.
+    /// Adds a use. If the page is full, returns the oldest entries of one tenant, to be written.
     pub(crate) fn note(&self, handed: Handed<'_>) -> Option<Vec<TokenUse>> {
         let mut page = self.page(handed.connection);
         page.add(handed);
         page.is_full().then(|| page.oldest())
     }
 
-    /// Adds a use, unless the page is full. Returns whether it is noted.
+    /// Adds a use, unless the page is full. Returns whether it was added.
     pub(crate) fn note_if_room(&self, handed: Handed<'_>) -> bool {
         let mut page = self.page(handed.connection);
         let room = page.entries.len() < FULL;
@@ -101,8 +100,8 @@ impl Usage {
         pages.flat_map(|page| lock(page).turn()).collect()
     }
 
-    /// Keeps uses that could not be written, up to a bound: a vault that stays locked must not fill
-    /// the memory.
+    /// Puts back uses that could not be written, up to a limit: a vault that stays locked must not
+    /// fill the memory.
     pub(crate) fn put_back(&self, uses: &[TokenUse]) {
         for entry in uses {
             let mut page = self.page(entry.connection);
@@ -124,8 +123,8 @@ fn lock(page: &Mutex<Page>) -> MutexGuard<'_, Page> {
 
 impl Page {
     fn add(&mut self, handed: Handed<'_>) {
-        // Turns that run side by side each find their own entry. Two that share a hash are told
-        // apart, and gathered twice.
+        // Concurrent turns each find their own entry. Two that share a hash are distinguished and
+        // recorded twice.
         let whose = self
             .hasher
             .hash_one((handed.connection, handed.to.user(), handed.turn));
@@ -185,7 +184,7 @@ mod tests {
         note(&bob, None, 999);
         note(&alice, None, 1_000);
         note(&alice, None, 2_500);
-        // Two turns side by side are two entries, however their calls fall.
+        // Two concurrent turns are two entries, in whatever order their calls arrive.
         for _ in 0..3 {
             note(&alice, Some("one"), 2_600);
             note(&alice, Some("other"), 2_600);
@@ -232,8 +231,8 @@ mod tests {
         assert_eq!(batch.len(), BATCH);
         assert_eq!(batch[0].at, handed(1).at);
         assert!(usage.note_if_room(handed(FULL + 2)));
-        // After a failure the next attempt comes a batch later, and the page does not grow beyond
-        // that.
+        // After a failure, the next attempt comes one batch later, and the page stays within its
+        // limit.
         usage.put_back(&batch);
         let next = (FULL + 3..).find_map(|second| note(second).map(|batch| (second, batch)));
         let (_, again) = next.unwrap();

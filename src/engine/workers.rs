@@ -1,11 +1,11 @@
-//! Several threads that share a list of work, for the time of one call.
+//! Threads that process a shared list of work during one call.
 
 use std::thread;
 
 use crate::trace;
 
-/// Runs `work` on at most `count` threads, one of them the caller's, until each of them returns.
-/// Where the system starts fewer threads, those that run do it all.
+/// Runs `work` on up to `count` threads, including the caller's, until each call returns. If the
+/// system cannot start that many, the running threads do all the work.
 pub(crate) fn run(count: usize, work: impl Fn() + Sync) {
     let span = trace::current();
     let work = &work;

@@ -1,4 +1,4 @@
-//! A consent for a native app: the browser comes back to a port on this machine
+//! Consents for native apps: the browser returns to a port on this machine
 //! ([RFC 8252 §7.3](https://www.rfc-editor.org/rfc/rfc8252#section-7.3)).
 
 mod page;
@@ -19,10 +19,10 @@ use crate::loopback::server::{MAX_VISITORS, Message, Server, Visitor};
 use crate::manager::ConnectionManager;
 use crate::model::{ActingUser, Connection};
 
-/// The longest that anybody waits for a browser.
+/// The longest time to wait for a browser.
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
 
-/// Why a connection was not made.
+/// The reason why a connection was not created.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoopbackError {
@@ -32,11 +32,10 @@ pub enum LoopbackError {
     /// The closure that opens the browser failed.
     #[error("the browser cannot be opened: {0}")]
     Browser(io::ErrorKind),
-    /// The browser did not come back in time: the person closed it, or has not decided. Start
-    /// again.
-    #[error("the browser did not come back in time")]
+    /// The browser did not return in time: the user closed it or has not decided. Start again.
+    #[error("the browser did not return in time")]
     TimedOut,
-    /// The authorization URL does not lead back to the port that was asked for: a substitute of
+    /// The authorization URL does not lead back to the requested port, because a substitute of
     /// [`ConnectionManager`] ignores [`ConsentOptions::loopback_port`].
     #[error("the authorization URL does not lead back to this process")]
     Redirect,
@@ -63,14 +62,14 @@ impl Default for LoopbackOptions {
 }
 
 impl LoopbackOptions {
-    /// Sets what to ask for. [`ConsentOptions::loopback_port`] is overwritten.
+    /// Sets the options of the consent. [`ConsentOptions::loopback_port`] is overwritten.
     pub fn consent(mut self, consent: ConsentOptions) -> Self {
         self.consent = consent;
         self
     }
 
     /// Sets how long to wait for the browser: 5 minutes by default, and at most a day. The consent
-    /// itself ends after
+    /// itself expires after
     /// [`Settings::consent_lifetime`](crate::connections::Settings::consent_lifetime).
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout.min(LONGEST_WAIT);
@@ -78,13 +77,13 @@ impl LoopbackOptions {
     }
 }
 
-/// Connects a service in the browser of the person who uses this program: listens on a free
-/// loopback port, opens the browser, waits until it comes back, and completes the consent.
+/// Connects a service in the browser of the user of this program: listens on a free loopback port,
+/// opens the browser, waits until it returns, and completes the consent.
 ///
-/// The client's redirect URI must be a loopback address such as `http://127.0.0.1/callback`. Its
-/// port is replaced by the one that is free, which every server that follows RFC 8252 accepts.
-/// `open` receives the authorization URL and opens it, as `webbrowser::open` does; a program
-/// without a browser prints it.
+/// The client's redirect URI must be a loopback address such as `http://127.0.0.1/callback`. The
+/// free port replaces its port, which every server that follows RFC 8252 accepts. `open` receives
+/// the authorization URL and opens it, as `webbrowser::open` does; a program without a browser
+/// prints it.
 ///
 /// ```
 /// use valetkey::loopback;
@@ -95,10 +94,12 @@ impl LoopbackOptions {
 /// let me = host.user("ada");
 /// # let sandbox = host.sandbox.clone();
 /// # let open_browser = move |url: &str| {
-/// #     let callback = url::Url::parse(&sandbox.approve(url, "ada")).map_err(std::io::Error::other)?;
+/// #     let callback = sandbox.approve(url, "ada");
+/// #     let callback = url::Url::parse(&callback).map_err(std::io::Error::other)?;
 /// #     let address = callback.socket_addrs(|| None)?;
 /// #     let mut stream = std::net::TcpStream::connect(&*address)?;
-/// #     write!(stream, "GET {}?{} HTTP/1.1\r\n\r\n", callback.path(), callback.query().unwrap_or_default())?;
+/// #     let (path, query) = (callback.path(), callback.query().unwrap_or_default());
+/// #     write!(stream, "GET {path}?{query} HTTP/1.1\r\n\r\n")?;
 /// #     stream.read_to_end(&mut Vec::new()).map(drop)
 /// # };
 /// let connection = loopback::connect(&host.connections, &me, "notes", open_browser)?;
@@ -108,30 +109,29 @@ impl LoopbackOptions {
 ///
 /// # Bounds
 ///
-/// Waits at most 5 minutes ([`LoopbackOptions::timeout`]), plus the time of a code exchange that
-/// has begun. `open` runs on the calling thread: the function does not return before `open` does.
-/// Requests are answered meanwhile. At most 16 connections to the port are open at a time, each for
-/// 10 s and 32 KiB; more of them close the oldest.
+/// The function waits at most 5 minutes ([`LoopbackOptions::timeout`]), plus the time of a code
+/// exchange that has started. `open` runs on the calling thread, and the function does not return
+/// before `open` does. Requests are answered meanwhile. At most 16 connections to the port are open
+/// at a time, each for 10 s and 32 KiB; further connections close the oldest.
 ///
 /// # Errors
 ///
 /// * [`LoopbackError::Connection`] for the errors of
 ///   [`Connections::start`](crate::Connections::start) and
-///   [`Connections::complete`](crate::Connections::complete): among them
+///   [`Connections::complete`](crate::Connections::complete), including
 ///   [`Misconfigured::NoLoopbackRedirect`](crate::error::Misconfigured::NoLoopbackRedirect), and
-///   [`ConsentError::Denied`] if the person refuses.
-/// * [`LoopbackError::TimedOut`] if the browser does not come back.
-/// * [`LoopbackError::Listen`], [`LoopbackError::Browser`] and [`LoopbackError::Redirect`] if it
-///   cannot begin.
+///   [`ConsentError::Denied`] if the user declines.
+/// * [`LoopbackError::TimedOut`] if the browser does not return.
+/// * [`LoopbackError::Listen`], [`LoopbackError::Browser`] and [`LoopbackError::Redirect`] if the
+///   consent cannot start.
 ///
 /// After an error the consent request is withdrawn.
 ///
 /// # Security
 ///
-/// Every program and every website in a browser on this machine can send requests to the port. One
-/// that does not carry the `state` of this consent is answered with an error and does not end the
-/// wait. Pass the URL to no shell: it contains characters that shells interpret. Do not write it to
-/// a log.
+/// Every program and every website in a browser on this machine can send requests to the port.
+/// Requests without the `state` of this consent get an error page and do not end the wait. Do not
+/// pass the URL to a shell: it contains characters that shells interpret. Do not log it.
 pub fn connect(
     connections: &dyn ConnectionManager,
     acting_user: &ActingUser,
@@ -147,7 +147,7 @@ pub fn connect(
     )
 }
 
-/// Connects a service as [`connect`] does, with these options.
+/// Connects a service like [`connect`], with these options.
 ///
 /// # Errors
 ///
@@ -174,13 +174,13 @@ pub fn connect_with(
         .server(listener, port)
         .and_then(|server| flow.run(&server, open));
     if connected.is_err() {
-        // The error says what happened; that the request cannot be withdrawn as well would hide it.
+        // The error says what happened; a failure to withdraw the request would hide it.
         let _ = connections.cancel(acting_user, consent.id());
     }
     connected
 }
 
-/// One consent and who waits for it.
+/// One consent and the channel to the waiting caller.
 struct Flow<'a> {
     connections: &'a dyn ConnectionManager,
     acting_user: &'a ActingUser,
@@ -189,7 +189,7 @@ struct Flow<'a> {
 }
 
 impl Flow<'_> {
-    /// Listens where the authorization URL leads back to.
+    /// Listens on the address to which the authorization URL leads back.
     fn server(&self, listener: TcpListener, port: u16) -> Result<Server, LoopbackError> {
         let redirect = redirect_uri(self.consent.authorization_url()).ok_or(LoopbackError::Redirect)?;
         if redirect.port_or_known_default() != Some(port) {
@@ -205,7 +205,7 @@ impl Flow<'_> {
         Server::new(listeners, redirect.path()).map_err(cannot_listen)
     }
 
-    /// Opens the browser, and answers on other threads what comes from it.
+    /// Opens the browser, and answers its requests on other threads.
     fn run(
         &self,
         server: &Server,
@@ -213,7 +213,7 @@ impl Flow<'_> {
     ) -> Result<Connection, LoopbackError> {
         let (sender, receiver) = sync_channel(MAX_VISITORS);
         thread::scope(|scope| {
-            // Stops the server however this ends: the scope waits for its threads.
+            // Stops the server in every case: the scope waits for its threads.
             let stop = server.stop_on_drop();
             let messages = sender.clone();
             scope.spawn(move || server.accept(scope, &messages));
@@ -221,7 +221,7 @@ impl Flow<'_> {
                 let _stop = stop;
                 self.wait(&receiver)
             });
-            // Also if the closure panics: the scope waits for the other threads.
+            // This also runs if the closure panics: the scope waits for the other threads.
             let mut cancel = CancelOnDrop(Some(sender));
             let opened = open(self.consent.authorization_url().as_str());
             if opened.is_ok() {
@@ -240,7 +240,8 @@ impl Flow<'_> {
     /// Waits for the callback of this consent.
     fn wait(&self, messages: &Receiver<Message>) -> Result<Connection, LoopbackError> {
         let result = self.completed(messages);
-        // Browsers deliver a callback twice at times. The second one reads what the first one did.
+        // Browsers sometimes deliver a callback twice. The second one reads the result of the
+        // first.
         let page = if result.is_ok() { Page::Done } else { Page::Failed };
         for message in messages.try_iter() {
             if let Message::Callback(_, visitor) = message {
@@ -277,7 +278,7 @@ impl Flow<'_> {
     }
 }
 
-/// Returns whether the callback was not that of this consent, which therefore stays open.
+/// Returns whether the callback did not belong to this consent, which therefore stays open.
 const fn leaves_open(error: &Error) -> bool {
     match error {
         Error::InvalidValue(error) => error.is_callback(),
@@ -299,7 +300,7 @@ fn redirect_uri(authorization_url: &Url) -> Option<Url> {
     Url::parse(&uri).ok()
 }
 
-/// Ends the wait when it is dropped, unless the sender has been taken out.
+/// Ends the wait when it is dropped, unless the sender has been taken.
 struct CancelOnDrop(Option<SyncSender<Message>>);
 
 impl Drop for CancelOnDrop {

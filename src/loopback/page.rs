@@ -1,28 +1,28 @@
-//! What a browser is shown. Nothing of a request is repeated.
+//! The pages shown in the browser. They never contain data from a request.
 
-/// An answer, whole.
+/// A complete response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Page {
-    /// The connection was made.
+    /// The connection was created.
     Done,
-    /// The connection was not made.
+    /// The connection was not created.
     Failed,
-    /// The callback is of another consent, or of none.
+    /// The callback does not belong to this consent.
     Unrelated,
     /// The request is not a callback.
     NotFound,
-    /// The request has another method than `GET`.
+    /// The method of the request is not `GET`.
     Method,
     /// The request is not HTTP.
     Malformed,
     /// The request is too large.
     TooLarge,
-    /// Others are being answered.
+    /// Too many requests are in progress.
     Busy,
 }
 
 impl Page {
-    /// Returns the answer as it goes over the wire.
+    /// Returns the response as bytes to send.
     pub(super) fn response(self) -> String {
         let (status, text) = match self {
             Self::Done => (

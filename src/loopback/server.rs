@@ -1,4 +1,4 @@
-//! A server for one callback: bounded in connections, bytes and time, and without state of its own.
+//! A stateless server for one callback, bounded in connections, bytes and time.
 
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -13,30 +13,31 @@ use zeroize::Zeroizing;
 use crate::loopback::page::Page;
 use crate::protocol::AuthorizationResponse;
 
-/// The most connections at a time. One more closes the oldest, which a browser may have opened in
-/// advance.
+/// The maximum number of open connections. An additional one closes the oldest, which a browser may
+/// have opened in advance.
 pub(super) const MAX_VISITORS: usize = 16;
-/// The most bytes of a request that are read.
+/// The maximum number of bytes of a request.
 const MAX_HEAD: usize = 32 * 1024;
-/// The time for which a request may take to arrive, and an answer to be taken.
+/// The time limit for receiving a request, and for sending a response.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How often the listeners are asked for a connection. The standard library cannot interrupt a
-/// blocking `accept`.
+/// The polling interval of the listeners. The standard library cannot interrupt a blocking
+/// `accept`.
 const POLL: Duration = Duration::from_millis(20);
 
-/// What the server tells the one who waits.
+/// A message from the server to the waiting caller.
 pub(super) enum Message {
-    /// A browser came to the callback.
+    /// A browser requested the callback.
     Callback(AuthorizationResponse, Visitor),
-    /// Nobody will come.
+    /// No more requests will arrive.
     Cancel,
 }
 
-/// A browser that waits for its answer.
+/// A browser that waits for its response.
 pub(super) struct Visitor(TcpStream);
 
 impl Visitor {
-    /// Answers, and closes the connection. A browser that has gone cannot be answered.
+    /// Sends the response and closes the connection. If the browser has disconnected, this does
+    /// nothing.
     pub(super) fn answer(self, page: Page) {
         respond(&self.0, page);
     }
@@ -85,8 +86,8 @@ impl Server {
         Stop(self)
     }
 
-    /// Accepts connections until the server is stopped, and reads each on a thread of its own: one
-    /// that says nothing holds up no other.
+    /// Accepts connections until the server is stopped, and reads each on its own thread, so that a
+    /// silent connection does not delay the others.
     pub(super) fn accept<'scope>(
         &'scope self,
         scope: &'scope Scope<'scope, '_>,
@@ -95,8 +96,8 @@ impl Server {
         while !self.is_over.load(Ordering::SeqCst) {
             let mut is_idle = true;
             for listener in &self.listeners {
-                // Every failure passes: the connection was broken off, or too many files are open
-                // for now.
+                // All failures are temporary: the connection was aborted, or too many files are
+                // open.
                 let Ok((stream, _)) = listener.accept() else {
                     continue;
                 };
@@ -114,9 +115,9 @@ impl Server {
         }
     }
 
-    /// Notes a connection, so that it can be closed from outside.
+    /// Registers a connection, so that it can be closed from outside.
     fn admit(&self, stream: &TcpStream) -> Option<u64> {
-        // On some systems the stream inherits the mode of its listener.
+        // On some systems, the stream inherits the mode of its listener.
         stream.set_nonblocking(false).ok()?;
         stream.set_write_timeout(Some(PATIENCE)).ok()?;
         let held = stream.try_clone().ok()?;
@@ -134,7 +135,7 @@ impl Server {
         Some(id)
     }
 
-    /// Forgets a connection, and returns whether it was still open.
+    /// Removes a connection, and returns whether it was still open.
     fn dismiss(&self, id: u64) -> bool {
         let open = &mut self.visitors().open;
         let before = open.len();
@@ -144,7 +145,7 @@ impl Server {
 
     fn serve(&self, id: u64, stream: TcpStream, messages: &SyncSender<Message>) {
         let request = self.read(&stream);
-        // From here on it is not closed from outside: it will be answered.
+        // From here on, the connection is not closed from outside: it gets a response.
         if !self.dismiss(id) {
             return;
         }
@@ -162,9 +163,10 @@ impl Server {
         }
     }
 
-    /// Reads a request, or says how it is answered; `None` if nobody is there to be answered.
+    /// Reads a request, or returns the error response for it. `None` if the peer has disconnected.
     fn read(&self, stream: &TcpStream) -> Result<AuthorizationResponse, Option<Page>> {
-        // The code is in it. Room enough from the start: a buffer that grows leaves copies behind.
+        // The request contains the code. The full capacity is reserved at once: a growing buffer
+        // leaves copies behind.
         let mut buffer = Zeroizing::new(vec![0; MAX_HEAD]);
         let len = read_head(stream, &mut buffer)?;
         let head = buffer.get(..len).unwrap_or_default();
@@ -194,7 +196,7 @@ impl Server {
     }
 }
 
-/// Reads until the empty line after the headers, and returns the length of what is before it.
+/// Reads up to the empty line after the headers, and returns the length of the data before it.
 fn read_head(mut stream: &TcpStream, buffer: &mut [u8]) -> Result<usize, Option<Page>> {
     let deadline = Instant::now() + PATIENCE;
     let mut len = 0;
@@ -221,8 +223,8 @@ fn read_head(mut stream: &TcpStream, buffer: &mut [u8]) -> Result<usize, Option<
     }
 }
 
-/// Finds the empty line after the headers. Up to `searched` there was none, but it may begin before
-/// that.
+/// Finds the empty line after the headers. The data up to `searched` does not contain it, but it
+/// may begin before that.
 fn end_of_head(bytes: &[u8], searched: usize) -> Option<usize> {
     let from = searched.saturating_sub(3);
     let found = bytes
@@ -232,8 +234,8 @@ fn end_of_head(bytes: &[u8], searched: usize) -> Option<usize> {
     Some(from + found)
 }
 
-/// Writes an answer and ends the connection. What still arrives is read for a moment: closing
-/// before that would reset the connection, and the browser would lose the page.
+/// Writes a response and ends the connection. Remaining input is read for a moment: closing earlier
+/// would reset the connection, and the browser would lose the page.
 fn respond(mut stream: &TcpStream, page: Page) {
     let written = stream
         .write_all(page.response().as_bytes())

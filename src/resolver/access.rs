@@ -1,4 +1,4 @@
-//! One access to a service: who acts, what is needed, and what is known of the turn.
+//! One access to a service: the acting user, the requirements and the state of the turn.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::resolver::options::ResolveOptions;
 use crate::resolver::policy::Policy;
 use crate::trace::About;
 
-/// What a resolver, its clones and their turns have in common.
+/// The state shared by a resolver, its clones and their turns.
 pub(super) struct Common {
     pub(super) connections: Connections,
     pub(super) engine: Arc<Engine>,
@@ -43,7 +43,7 @@ impl<'a> Access<'a> {
         &self.common.engine
     }
 
-    /// Returns what a span about this access says.
+    /// Returns the span fields of this access.
     pub(super) fn about(&self) -> About<'a> {
         self.cx().about(self.acting_user, &self.options.provider)
     }

@@ -1,10 +1,10 @@
-//! The consents that people were asked for and have not answered: each need of each person is asked
-//! for once, and needs that differ in their scopes alone are asked for together.
+//! Pending consents that users were asked for. Each consent is requested once for each user, and
+//! requests that differ only in their scopes are combined.
 //!
-//! A ticket is stored as a hash alone, so only the process that made it can show its link again:
-//! hence this memory, which all turns of a resolver and its clones share. Whether a link is still
-//! good is read from the vault each time, for another process may have seen it used or withdrawn. A
-//! process that does not know the link of another makes one of its own.
+//! A ticket is stored only as a hash, so only the process that created it can show its link again.
+//! All turns of a resolver and its clones therefore share this list. Whether a link is still valid
+//! is read from the vault each time, because it may have been used or withdrawn through another
+//! process. A process that does not know another's link creates its own.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,10 +13,11 @@ use crate::error::ConsentRequired;
 use crate::model::{ActingUser, Timestamp};
 use crate::resolver::consent_request::ConsentRequest;
 
-/// Several shelves, so that people who are asked at once seldom wait for each other.
+/// Several shelves, so that concurrent requests of different users rarely contend.
 const SHELVES: usize = 16;
 
-/// A shelf holds at most so many; the oldest is forgotten for the newest, and its link stays good.
+/// The capacity of a shelf. When it is full, the newest entry replaces the oldest, whose link stays
+/// valid.
 const KEPT: usize = 1_024;
 
 #[derive(Debug, Default)]
@@ -25,13 +26,13 @@ pub(super) struct AskedConsents {
     hasher: RandomState,
 }
 
-/// Those asked of some people, the oldest first.
+/// The pending consents of some users, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Shelf(Vec<(ActingUser, Arc<ConsentRequest>)>);
 
 impl AskedConsents {
-    /// Returns where this person's are. Held while one is prepared, so that two tools that ask at
-    /// once are asked for together.
+    /// Returns the shelf of this user. It stays locked while a consent is prepared, so that two
+    /// tools asking at the same time share one.
     pub(super) fn of(&self, person: &ActingUser) -> MutexGuard<'_, Shelf> {
         let place = self.hasher.hash_one(person) as usize % SHELVES;
         self.shelves[place].lock().unwrap_or_else(PoisonError::into_inner)
@@ -39,7 +40,7 @@ impl AskedConsents {
 }
 
 impl Shelf {
-    /// The one that this person was asked and that meets this need, if it has not expired.
+    /// Returns the pending consent of this user that satisfies the request, if it has not expired.
     pub(super) fn known(
         &mut self,
         person: &ActingUser,
@@ -54,7 +55,7 @@ impl Shelf {
             .next()
     }
 
-    /// What this person was asked for the same reason, but for other scopes.
+    /// Returns the user's pending consent for the same reason but different scopes.
     pub(super) fn like<'a>(
         &'a self,
         person: &'a ActingUser,

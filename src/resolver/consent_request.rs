@@ -4,7 +4,7 @@ use crate::engine::consent::link::PreparedConsent;
 use crate::error::ConsentRequired;
 use crate::model::ConsentId;
 
-/// A consent request that a turn made for its user: from [`Turn::ask`](crate::resolver::Turn::ask).
+/// A consent request of a turn for its user: returned by [`Turn::ask`](crate::resolver::Turn::ask).
 #[derive(Debug)]
 pub struct ConsentRequest {
     pub(super) need: ConsentRequired,
@@ -13,26 +13,26 @@ pub struct ConsentRequest {
 }
 
 impl ConsentRequest {
-    /// Names the consent to people, logs and protocols; it opens nothing.
+    /// Returns the id, which identifies the consent in pages, logs and protocols. It grants no
+    /// access.
     #[must_use]
     pub const fn id(&self) -> ConsentId {
         self.prepared.id()
     }
 
-    /// What is needed, and why.
+    /// Returns the requirement and its reason.
     #[must_use]
     pub const fn need(&self) -> &ConsentRequired {
         &self.need
     }
 
-    /// The consent that waits for the person: the ticket for a link on the host's own origin, and
-    /// until when it is good.
+    /// Returns the prepared consent: the ticket for a link on the host's origin, and its expiry.
     #[must_use]
     pub const fn prepared(&self) -> &PreparedConsent {
         &self.prepared
     }
 
-    /// One sentence for the person, without anything that a server or a model wrote.
+    /// Returns one sentence for the user, without text from a server or a model.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.message

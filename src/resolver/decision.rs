@@ -1,4 +1,4 @@
-//! The steps of a decision about a call, as the code that decides reports them.
+//! The steps of a decision about a call.
 
 use std::fmt;
 
@@ -9,47 +9,48 @@ use crate::resolver::policy::{Setting, WorkspaceConnections};
 /// A step of a decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
-    /// The policy does not allow the call; nothing else was looked at.
+    /// The policy denies the call. No further steps were taken.
     Denied,
-    /// The call names no label, and the policy wants one; nothing else was looked at.
+    /// The policy requires a label, and the call names none. No further steps were taken.
     LabelRequired,
-    /// The policy allows the call. What it says of workspace connections, and by which of its
-    /// settings.
+    /// The policy allows the call. Contains its rule for workspace connections, and the setting
+    /// that determined it.
     Policy(WorkspaceConnections, Setting),
-    /// The person's own connections were looked at.
+    /// The lookup of the user's own connections.
     Personal(Finding),
-    /// The workspace connection was looked at.
+    /// The lookup of the workspace connection.
     Workspace(Finding),
-    /// The token of the connection that was chosen.
+    /// The state of the selected connection's token.
     Token(TokenState),
 }
 
-/// What was found of a kind of connection.
+/// The result of looking up one kind of connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Finding {
-    /// None that fits.
+    /// No matching connection.
     Nothing,
-    /// Several, and none named or marked as the default.
+    /// Several connections, none of which is named or the default.
     Several,
-    /// This one, which needs its person.
+    /// This connection, which needs its user's consent.
     NeedsConsent(ConnectionId, ConsentReason),
-    /// This one, with all that is needed.
+    /// This connection, which satisfies all requirements.
     Active(ConnectionId),
 }
 
-/// What becomes of the token that is stored.
+/// The use of the stored token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TokenState {
-    /// It is handed out.
+    /// The token is returned as is.
     Fresh,
-    /// It is good and due to be refreshed: refreshed first if that can be done now, else handed
-    /// out.
+    /// The token is valid but due for refresh: it is refreshed first if possible now, otherwise
+    /// returned as is.
     Expiring,
-    /// It is not good for long enough and is refreshed first.
+    /// The token does not remain valid for long enough and is refreshed first.
     Stale,
-    /// It is not good for long enough, and cannot be refreshed now: the refusal says why.
+    /// The token does not remain valid for long enough and cannot be refreshed now; the error says
+    /// why.
     Blocked,
-    /// It is not good for long enough, and cannot be refreshed without the person.
+    /// The token does not remain valid for long enough and cannot be refreshed without the user.
     Spent,
 }
 
@@ -57,9 +58,9 @@ impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Denied => f.write_str("policy: denied: the policy lists it"),
-            Self::LabelRequired => f.write_str("policy: denied: the policy wants a label to be named"),
+            Self::LabelRequired => f.write_str("policy: denied: a label is required"),
             Self::Policy(workspace, setting) => write!(f, "policy: {workspace}, {setting}"),
-            Self::Personal(finding) => write!(f, "the person's own connection: {finding}"),
+            Self::Personal(finding) => write!(f, "the user's own connection: {finding}"),
             Self::Workspace(finding) => write!(f, "the workspace connection: {finding}"),
             Self::Token(state) => write!(f, "its token: {state}"),
         }
@@ -84,7 +85,7 @@ impl fmt::Display for TokenState {
             Self::Expiring => "good, and due to be refreshed",
             Self::Stale => "refreshed first",
             Self::Blocked => "not good for long enough, and cannot be refreshed now",
-            Self::Spent => "not good for long enough, with nothing to refresh it by",
+            Self::Spent => "not good for long enough, and there is no refresh token",
         })
     }
 }

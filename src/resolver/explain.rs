@@ -1,4 +1,4 @@
-//! Why a call is answered as it is, step by step, for an operator.
+//! Explains the decision about a call, step by step, for an operator.
 
 use std::fmt;
 
@@ -9,10 +9,11 @@ use crate::resolver::decision::{Step, TokenState};
 use crate::resolver::find::find;
 use crate::resolver::resolve::refusal;
 
-/// How [`Turn::resolve`](crate::resolver::Turn::resolve) decides, told by the code that decides:
-/// from [`Turn::explain`](crate::resolver::Turn::explain).
+/// The decision of [`Turn::resolve`](crate::resolver::Turn::resolve), reported by the code that
+/// makes it: returned by [`Turn::explain`](crate::resolver::Turn::explain).
 ///
-/// Holds ids and reasons, no secret. `Display` prints it for an operator, a step a line.
+/// It contains ids and reasons, but no secret. `Display` prints it for an operator, one line for
+/// each step.
 #[derive(Debug, Clone)]
 pub struct Explanation {
     steps: Vec<Step>,
@@ -21,12 +22,12 @@ pub struct Explanation {
 
 impl Explanation {
     /// Returns what was looked at, in this order, a line of text each, such as
-    /// `the person's own connection: none`.
+    /// `the user's own connection: none`.
     pub fn steps(&self) -> impl Iterator<Item = impl fmt::Display> {
         self.steps.iter()
     }
 
-    /// Returns why there is no token, if that is clear without asking the provider.
+    /// Returns why there is no token, if this is known without contacting the provider.
     #[must_use]
     pub const fn refusal(&self) -> Option<&Error> {
         self.refusal.as_ref()

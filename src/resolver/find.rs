@@ -1,4 +1,4 @@
-//! Which connection an access goes through.
+//! Finds the connection for an access.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::resolver::policy::{Call, Denial, WorkspaceConnections};
 use crate::resolver::token::ResolvedToken;
 use crate::vault::{Found, Of, StoredToken, TokenQuery};
 
-/// A connection that was found, active, with the scopes that are needed.
+/// An active connection that has the required scopes.
 pub(super) struct Candidate {
     pub(super) provider: Arc<CompiledProvider>,
     pub(super) stored: StoredToken,
@@ -22,7 +22,7 @@ pub(super) struct Candidate {
 }
 
 impl Candidate {
-    /// Judges the stored token by what the access needs.
+    /// Evaluates the stored token against the requirements of the access.
     pub(super) fn outlook(&self, access: &Access<'_>) -> Outlook {
         let times = Times::from(&self.stored);
         Outlook::of(
@@ -33,7 +33,7 @@ impl Candidate {
         )
     }
 
-    /// The error that asks for a new consent to this connection.
+    /// Returns the error that requests a new consent for this connection.
     pub(super) fn need(&self, reason: ConsentReason) -> Error {
         ConsentRequired::new(self.provider.id.clone(), reason)
             .reconnecting(self.stored.connection)
@@ -41,7 +41,7 @@ impl Candidate {
             .into()
     }
 
-    /// The token that is refreshed was this person's until now, and a tool may have seen it.
+    /// The refreshed token belonged to this user until now, and a tool may have seen it.
     pub(super) fn remember(self, ledger: &Ledger) {
         if let Some(token) = self.stored.access_token {
             ledger.note(&Arc::new(token));
@@ -62,16 +62,17 @@ impl Candidate {
     }
 }
 
-/// The connection that this person acts through: their own, else the workspace connection where the
-/// policy allows it.
+/// Finds the connection for this user: their own, or the workspace connection if the policy allows
+/// it.
 pub(super) fn find(access: &Access<'_>, tell: &mut dyn FnMut(Step)) -> Result<Candidate> {
     let options = access.options;
-    // A service that the host has not set up is not offered, whatever the person has.
+    // A service that the host has not configured is not offered, even if the user is connected to
+    // it.
     let provider = &access
         .cx()
         .service(access.acting_user.tenant(), &options.provider)?
         .provider;
-    // What no rule of a policy can name is no tool.
+    // A name that no policy rule can contain is not a valid tool name.
     options
         .tool
         .as_deref()
@@ -116,7 +117,7 @@ pub(super) fn find(access: &Access<'_>, tell: &mut dyn FnMut(Step)) -> Result<Ca
     )
 }
 
-/// Looks for a connection of this user, or of the workspace.
+/// Finds a connection of this user or of the tenant.
 fn look_up(
     access: &Access<'_>,
     user: Option<&UserId>,

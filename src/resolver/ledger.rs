@@ -1,4 +1,4 @@
-//! What is known of a turn: its tokens, so that they can be masked, and its name, for the audit.
+//! The state of a turn: its tokens, which are masked, and its id and purpose for the audit.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,12 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::resolver::redact::{Filter, Masks, SharedMasks};
 use crate::secret::AccessToken;
 
-/// Every token that was handed out or used. A token is wiped when the last who holds it lets it go.
+/// The tokens returned or used in a turn. A token is wiped when its last holder drops it.
 #[derive(Default)]
 pub(super) struct Ledger {
     page: Mutex<Page>,
-    /// The id of the turn in which tokens are used; none outside of a turn. Both names were
-    /// checked.
+    /// The id and purpose of the turn, both validated. Empty outside of a turn.
     pub(super) turn: Option<Box<str>>,
     pub(super) purpose: Option<Box<str>>,
 }
@@ -19,14 +18,14 @@ pub(super) struct Ledger {
 #[derive(Default)]
 struct Page {
     tokens: Vec<Arc<AccessToken>>,
-    /// What tells whether a text can hold one of them, from when it was last asked for.
+    /// The filter that rules out texts without a token, cached from its last use.
     filter: Option<Arc<Filter>>,
-    /// Masks for all of them, from when they were last asked for.
+    /// The masks for all tokens, cached from their last use.
     masks: SharedMasks,
 }
 
 impl Ledger {
-    /// Writes a token down, unless it is known.
+    /// Records a token, unless it is already recorded.
     pub(super) fn note(&self, token: &Arc<AccessToken>) {
         let mut page = self.page();
         let value = token.expose_secret();
@@ -38,7 +37,7 @@ impl Ledger {
         page.masks = None;
     }
 
-    /// Masks for all tokens written down so far; `None` if there are none.
+    /// Returns masks for all tokens recorded so far; `None` if there are none.
     pub(super) fn masks(&self) -> SharedMasks {
         let mut page = self.page();
         if page.masks.is_none() {
@@ -47,9 +46,9 @@ impl Ledger {
         page.masks.clone()
     }
 
-    /// Masks for all tokens written down so far; none as well if no token can be in any of these
-    /// texts. Most texts repeat no token. The filter that tells so is made in a small part of the
-    /// time that masks take, and is faster.
+    /// Returns masks for all tokens recorded so far, or `None` if there are none or if none of
+    /// these texts can contain one. Most texts contain no token. The filter that rules these out is
+    /// faster, and takes much less time to build than masks.
     pub(super) fn masks_for<'a>(&self, texts: impl IntoIterator<Item = &'a [u8]>) -> SharedMasks {
         let filter = {
             let mut page = self.page();

@@ -1,9 +1,8 @@
-//! A consent that is needed, in the words of the Model Context Protocol: plain JSON for a host that
-//! is an MCP server.
+//! Consent requests in the Model Context Protocol: plain JSON for a host that is an MCP server.
 //!
-//! What is asked for is a visit to a page, in *URL mode*: neither the client nor its model sees a
-//! token, a `state` or the provider's authorization URL. How a client asks for the answer depends
-//! on the revision it speaks:
+//! The client is asked to visit a page, in *URL mode*: neither the client nor its model sees a
+//! token, a `state` or the provider's authorization URL. The form of the request depends on the
+//! client's protocol revision:
 //!
 //! | revision | what to answer |
 //! |---|---|
@@ -11,16 +10,16 @@
 //! | 2025-11-25 | [`url_elicitation_required`], an error, if the client declared it when the session began |
 //! | a client that declared neither | the [message](ConsentRequest::message) and the link, as the tool's own text |
 //!
-//! When the client calls the tool again, resolve again: the vault knows whether the person has been
-//! there, and [`Turn::ask`](crate::resolver::Turn::ask) has the same consent for the same need. A
-//! client that answers [`Declined`](Action::Declined) or [`Cancelled`](Action::Cancelled) has ended
-//! the matter: withdraw the consent with [`Turn::cancel`](crate::resolver::Turn::cancel), so that
-//! the link opens nothing any more.
+//! When the client calls the tool again, resolve again: the vault knows whether the user has
+//! consented, and [`Turn::ask`](crate::resolver::Turn::ask) returns the same consent for the same
+//! requirement. If the client answers [`Declined`](Action::Declined) or
+//! [`Cancelled`](Action::Cancelled), withdraw the consent with
+//! [`Turn::cancel`](crate::resolver::Turn::cancel), so that the link no longer works.
 //!
-//! Whose consent it is comes from the turn, and so from whom the host authenticated: nothing here
-//! takes a name out of a client's message. What a server must know when the client calls again is
-//! sealed into the request state by a [`RequestStateKey`]; it opens for the same person and the
-//! same call alone, and once.
+//! The user of a consent comes from the turn, and thus from the host's authentication: nothing here
+//! takes a name from a client's message. The data that a server needs when the client calls again
+//! is encrypted into the request state by a [`RequestStateKey`]. The state opens only for the same
+//! user and the same call, and only once.
 
 mod canonical;
 mod request_state;
@@ -31,22 +30,22 @@ use serde_json::{Map, Value, json};
 
 use crate::resolver::consent_request::ConsentRequest;
 
-/// The JSON-RPC error code of revision 2025-11-25 for a request that needs a visit to a page first.
+/// The JSON-RPC error code of revision 2025-11-25 for a request that requires a visit to a page.
 pub const URL_ELICITATION_REQUIRED: i64 = -32042;
 
-/// Returns the result of revision 2026-07-28 that asks for these consents: `InputRequiredResult`.
+/// Returns the result of revision 2026-07-28 that requests these consents: `InputRequiredResult`.
 ///
-/// Each consent comes with the link at which its person finds it on the host's own origin, such as
-/// the gateway's `connect_url` of its ticket.
+/// Each consent is paired with its link on the host's origin, such as the gateway's `connect_url`
+/// of its ticket.
 ///
-/// `request_state` comes back as it is when the client calls again. It is text from an attacker
-/// then: make it with [`RequestStateKey::seal`]. Where the vault says all that the next call needs,
-/// give none.
+/// The client returns `request_state` when it calls again, at which point it is untrusted text.
+/// Create it with [`RequestStateKey::seal`]. If the vault holds everything that the next call
+/// needs, pass `None`.
 ///
 /// # Security
 ///
-/// Never pass the provider's authorization URL as a link: whoever opens it connects an account of
-/// theirs to *this* person. The page behind the link must check who is signed in, as the gateway's
+/// Never pass the provider's authorization URL as a link: a person who opens it connects their
+/// account to *this* user. The page behind the link must check who is signed in, as the gateway's
 /// does.
 #[must_use]
 pub fn input_required(consents: &[(&ConsentRequest, &str)], request_state: Option<&str>) -> Value {
@@ -64,8 +63,8 @@ pub fn input_required(consents: &[(&ConsentRequest, &str)], request_state: Optio
     result
 }
 
-/// Returns the JSON-RPC error object of revision 2025-11-25 that asks for these consents. Clients
-/// of later revisions do not know it. The links are those of [`input_required`].
+/// Returns the JSON-RPC error object of revision 2025-11-25 that requests these consents. Clients
+/// of later revisions do not support it. The links are those of [`input_required`].
 #[must_use]
 pub fn url_elicitation_required(consents: &[(&ConsentRequest, &str)]) -> Value {
     let elicitations: Vec<Value> = consents
@@ -78,7 +77,7 @@ pub fn url_elicitation_required(consents: &[(&ConsentRequest, &str)]) -> Value {
         .collect();
     json!({
         "code": URL_ELICITATION_REQUIRED,
-        "message": "This request needs the person's consent first.",
+        "message": "This request needs the user's consent first.",
         "data": { "elicitations": elicitations },
     })
 }
@@ -87,21 +86,21 @@ fn parameters(asked: &ConsentRequest, link: &str) -> Value {
     json!({ "mode": "url", "url": link, "message": asked.message() })
 }
 
-/// What the person did with the link, as the client says. Only the vault knows whether a consent
-/// was given.
+/// The user's response to the link, according to the client. Only the vault knows whether the user
+/// consented.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Action {
-    /// They opened it. The consent may still be under way.
+    /// The user opened the link. The consent may still be in progress.
     Accepted,
-    /// They said no: go on without, and do not ask again in this turn.
+    /// The user declined: continue without the service, and do not ask again in this turn.
     Declined,
-    /// They said nothing: ask again when they next want the same.
+    /// The user did not respond: ask again when the service is next needed.
     Cancelled,
 }
 
 impl Action {
-    /// The action of an answer to an elicitation; `None` if it is none.
+    /// Parses the action of an elicitation response; `None` if it is not one.
     #[must_use]
     pub fn of(answer: &Value) -> Option<Self> {
         match answer.get("action")?.as_str()? {

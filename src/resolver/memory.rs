@@ -1,4 +1,4 @@
-//! What a resolver remembers between turns, to save repetitions.
+//! The memory of a resolver between turns, which avoids repetition.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -7,7 +7,7 @@ use crate::model::{ConnectionId, GrantId, Scopes, TenantId};
 use crate::resolver::asked::AskedConsents;
 use crate::resolver::token::ResolvedToken;
 
-/// What was asked for and refreshed earlier. It saves repetitions and may be lost.
+/// Earlier consent requests and refreshes. It avoids repetition and may be lost.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     pub(super) asked: AskedConsents,
@@ -15,10 +15,10 @@ pub(super) struct Memory {
     pub(super) step_ups: StepUps,
 }
 
-/// More entries than this are not remembered: the memory saves repetitions and promises nothing.
+/// The maximum number of entries. The memory avoids repetition and guarantees nothing.
 const REMEMBERED: usize = 4_096;
 
-/// The generations that were made because an API refused the one before.
+/// The generations that were created because an API refused the previous one.
 #[derive(Debug, Default)]
 pub(super) struct RefreshedForApi(Mutex<HashMap<(TenantId, GrantId), u64>>);
 
@@ -40,13 +40,13 @@ impl RefreshedForApi {
     }
 }
 
-/// The scopes that APIs named and no descriptor knows, each told once for a connection. Whether a
-/// user is asked for them is the host's decision, so nothing of them is stored.
+/// Scopes that APIs named but no descriptor lists, each reported once for a connection. The host
+/// decides whether to ask the user for them, so they are not stored.
 #[derive(Debug, Default)]
 pub(super) struct StepUps(Mutex<HashSet<(TenantId, ConnectionId, Scopes)>>);
 
 impl StepUps {
-    /// Remembers the scopes. Returns whether they are new.
+    /// Records the scopes. Returns whether they are new.
     pub(super) fn add(&self, tenant: &TenantId, connection: ConnectionId, scopes: &Scopes) -> bool {
         let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if told.len() >= REMEMBERED {

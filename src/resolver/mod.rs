@@ -1,4 +1,4 @@
-//! From an acting user to an access token: what a host calls in its turn loop.
+//! Resolves the access token of an acting user in the host's turn loop.
 
 mod access;
 mod asked;
@@ -40,16 +40,16 @@ use crate::model::ActingUser;
 use crate::resolver::access::{Access, Common};
 use crate::resolver::ledger::Ledger;
 
-/// Makes turns, in which acting users resolve tokens and send requests.
+/// Creates turns, in which acting users resolve tokens and send requests.
 ///
-/// The user's own connection comes first; a workspace connection is a fallback, where the policy
+/// The user's own connection has precedence; a workspace connection is a fallback if the policy
 /// allows it; otherwise the result is [`ConsentRequired`](crate::Error::ConsentRequired). Cheap to
 /// clone.
 ///
 /// # From async code
 ///
-/// [`Turn::peek`] never touches the network and takes microseconds: call it where you are.
-/// [`Turn::resolve`] and [`Turn::send`] may wait for a provider, always with a bound: call them in
+/// [`Turn::peek`] never uses the network and takes microseconds: call it directly.
+/// [`Turn::resolve`] and [`Turn::send`] may wait for a provider, for a bounded time: call them in
 /// `spawn_blocking`.
 #[derive(Debug, Clone)]
 pub struct Resolver {
@@ -71,7 +71,7 @@ impl Resolver {
         }
     }
 
-    /// Sets the policy. What the resolver remembers of consent requests is kept.
+    /// Sets the policy. The memory of pending consent requests is kept.
     #[must_use]
     pub fn policy(self, policy: Policy) -> Self {
         let Common {
@@ -90,8 +90,8 @@ impl Resolver {
         }
     }
 
-    /// Begins a turn of this user: a guard that resolves and sends for them alone, and knows every
-    /// token of the turn by its value, so that none gets into a prompt, an answer or a log.
+    /// Starts a turn of this user: a guard that resolves and sends only for them, and knows every
+    /// token of the turn by its value, so that none of them reaches a prompt, a response or a log.
     #[must_use]
     pub fn turn(&self, acting_user: ActingUser) -> Turn {
         Turn::new(Arc::clone(&self.common), acting_user)

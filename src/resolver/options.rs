@@ -1,14 +1,14 @@
-//! What a turn needs of a token.
+//! The requirements of a turn for a token.
 
 use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use crate::model::{Label, ProviderId, Scopes};
 
-/// What a turn needs: the provider, and what its token must satisfy.
+/// The requirements of a turn: the provider, and the properties of its token.
 ///
 /// A provider's id converts into options without further requirements, so `turn.resolve("gmail")`
-/// is enough where a person has one account. Options can be used several times by reference.
+/// is enough if the user has one account. Options can be reused by reference.
 ///
 /// ```
 /// use valetkey::resolver::ResolveOptions;
@@ -22,25 +22,25 @@ use crate::model::{Label, ProviderId, Scopes};
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ResolveOptions<'a> {
-    /// Which provider.
+    /// The provider.
     pub provider: Cow<'a, str>,
-    /// Which of the person's connections, where they have several.
+    /// The label of the connection, for users with several.
     pub label: Option<Label>,
-    /// Which of the agent's tools calls, where the policy tells them apart. A call with a name that
-    /// is empty, is longer than 512 bytes, or has a control character or an invisible one in it
+    /// The agent's tool that makes the call, if the policy distinguishes tools. If the name is
+    /// empty, longer than 512 bytes, or contains a control character or an invisible one, the call
     /// fails with [`Error::InvalidValue`](crate::Error::InvalidValue).
     pub tool: Option<Cow<'a, str>>,
     /// The scopes that must have been granted.
     pub scopes: Scopes,
-    /// The time for which the token must be good for at least.
+    /// The minimum remaining lifetime of the token.
     pub min_ttl: Duration,
-    /// The time for which the call may take, waiting for a refresh and for the API's answer. The
-    /// settings' bounds hold besides.
+    /// The time limit of the call, including waiting for a refresh and for the API's response. The
+    /// limits of the settings also apply.
     pub deadline: Option<Duration>,
 }
 
 impl<'a> ResolveOptions<'a> {
-    /// The options for a provider, with no further requirement.
+    /// Creates options for a provider without further requirements.
     #[must_use]
     pub fn new(provider: impl Into<Cow<'a, str>>) -> Self {
         Self {
@@ -66,19 +66,19 @@ impl<'a> ResolveOptions<'a> {
         }
     }
 
-    /// Names one of several connections.
+    /// Selects one of several connections.
     #[must_use]
     pub fn label(mut self, label: Label) -> Self {
         self.label = Some(label);
         self
     }
 
-    /// Names the tool that calls.
+    /// Names the tool that makes the call.
     ///
     /// # Security
     ///
-    /// Take the name from the host's own registry of tools. One that a model may choose freely
-    /// passes by every rule of the [`Policy`](crate::resolver::Policy) about tools.
+    /// Take the name from the host's own registry of tools. A name that a model can choose freely
+    /// bypasses the rules of the [`Policy`](crate::resolver::Policy) about tools.
     #[must_use]
     pub fn tool(mut self, tool: impl Into<Cow<'a, str>>) -> Self {
         self.tool = Some(tool.into());
@@ -92,20 +92,21 @@ impl<'a> ResolveOptions<'a> {
         self
     }
 
-    /// Gives the call this long at most. `send` has what the refresh leaves of it.
+    /// Limits the duration of the call. `send` has the time that a refresh leaves of it.
     #[must_use]
     pub const fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = Some(deadline);
         self
     }
 
-    /// Returns when a call that began then must end, if it is not to take longer than this besides.
+    /// Returns the deadline of a call that began at this time and that is also limited to this
+    /// duration.
     pub(super) fn ends(&self, began: Instant, bound: Duration) -> Instant {
         began + self.deadline.map_or(bound, |deadline| deadline.min(bound))
     }
 
-    /// Requires the token to be good for at least this long. More than the provider's tokens ever
-    /// live leads to a refresh on each call.
+    /// Requires the token to be valid for at least this long. If it exceeds the lifetime of the
+    /// provider's tokens, every call refreshes the token.
     #[must_use]
     pub const fn min_ttl(mut self, min_ttl: Duration) -> Self {
         self.min_ttl = min_ttl;

@@ -1,15 +1,15 @@
-//! Whether a call may be made at all, and through whose connection.
+//! Determines which calls are allowed and when the workspace connection is used.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::model::{ActingUser, Label, ProviderId, Scopes, TenantId, UserId};
 
-/// What the host allows: which calls are denied, which must name a label, and when a person without
-/// a connection of their own may act through a workspace connection.
+/// Determines which calls are denied, which must name a label, and when a user without a personal
+/// connection may act through a workspace connection.
 ///
-/// Decided before the vault is asked, by provider, tool, person, scopes and label alone. `Display`
-/// prints it for an operator, a rule a line.
+/// The policy is evaluated before the vault is read, using only provider, tool, user, scopes and
+/// label. `Display` prints it for an operator, one line for each rule.
 #[derive(Debug, Clone, Default)]
 pub struct Policy {
     default: WorkspaceConnections,
@@ -20,43 +20,44 @@ pub struct Policy {
     labelled: BTreeSet<String>,
 }
 
-/// Why a call may not be made.
+/// The reason why a call is denied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Denial {
-    /// It is among the calls that are denied.
+    /// A rule denies the call.
     Listed,
-    /// It names no label, and the provider needs one.
+    /// The call names no label, and the provider requires one.
     LabelRequired,
 }
 
-/// Whether the workspace connection to a provider is used.
+/// The use of the workspace connection to a provider.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WorkspaceConnections {
-    /// For people without a connection of their own. A personal one always wins, even one that
-    /// needs consent: nobody is switched to another identity without a word.
+    /// The workspace connection is used for users without a personal connection. A personal
+    /// connection always takes precedence, even if it needs re-consent: valetkey never switches to
+    /// another identity silently.
     #[default]
     Fallback,
-    /// Never: everybody acts with their own.
+    /// The workspace connection is never used.
     Forbidden,
-    /// Always: personal connections to this provider are not looked at.
+    /// The workspace connection is always used. Personal connections to this provider are ignored.
     Required,
 }
 
-/// Which setting of a [`Policy`] decided about the workspace connection.
+/// The setting of a [`Policy`] that decided about the workspace connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Setting {
-    /// The one for whatever has no other.
+    /// The default setting.
     Default,
-    /// The one for the provider.
+    /// The setting of the provider.
     Provider,
-    /// The one for the tool.
+    /// The setting of the tool.
     Tool,
     /// [`Policy::personal_scopes`].
     Scopes,
 }
 
-/// Some of all calls: those to a provider, by a tool, of a person. What is not named is any.
+/// Selects calls by provider, tool and user. Unset criteria match everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Calls {
     provider: Option<String>,
@@ -64,7 +65,7 @@ pub struct Calls {
     person: Option<(TenantId, UserId)>,
 }
 
-/// What a decision goes by.
+/// The properties of a call that a decision depends on.
 pub(super) struct Call<'a> {
     pub(super) acting_user: &'a ActingUser,
     pub(super) provider: &'a ProviderId,
@@ -74,28 +75,28 @@ pub(super) struct Call<'a> {
 }
 
 impl Calls {
-    /// Returns all calls.
+    /// Selects all calls.
     #[must_use]
     pub fn all() -> Self {
         Self::default()
     }
 
-    /// Restricts the calls to those to this provider. A name that no provider has matches no call.
+    /// Limits the selection to calls to this provider. A name that no provider has matches no call.
     #[must_use]
     pub fn provider(mut self, provider: impl AsRef<str>) -> Self {
         self.provider = Some(provider.as_ref().to_owned());
         self
     }
 
-    /// Restricts the calls to those by this tool. A call that
-    /// [names](crate::resolver::ResolveOptions::tool) no tool is not among them.
+    /// Limits the selection to calls by this tool. Calls that do not
+    /// [name](crate::resolver::ResolveOptions::tool) a tool do not match.
     #[must_use]
     pub fn tool(mut self, tool: impl Into<String>) -> Self {
         self.tool = Some(tool.into());
         self
     }
 
-    /// Restricts the calls to those of this user.
+    /// Limits the selection to calls of this user.
     #[must_use]
     pub fn person(mut self, tenant: TenantId, user: UserId) -> Self {
         self.person = Some((tenant, user));
@@ -114,8 +115,8 @@ impl Calls {
 }
 
 impl Policy {
-    /// Creates a policy that denies nothing and applies this to every provider and tool without a
-    /// setting of its own.
+    /// Creates a policy that denies nothing and applies this rule to every provider and tool
+    /// without a specific setting.
     #[must_use]
     pub fn new(default: WorkspaceConnections) -> Self {
         Self {
@@ -124,52 +125,50 @@ impl Policy {
         }
     }
 
-    /// Sets whether the workspace connections of one provider are used. If the tool has a setting
-    /// too, the stricter one applies. A name that no provider has matches no call.
+    /// Sets when the workspace connection of one provider is used. If the tool also has a setting,
+    /// the stricter one applies. A name that no provider has matches no call.
     #[must_use]
     pub fn provider(mut self, provider: impl AsRef<str>, workspace: WorkspaceConnections) -> Self {
         self.providers.insert(provider.as_ref().to_owned(), workspace);
         self
     }
 
-    /// Sets whether workspace connections are used for the calls of one tool. If the provider has a
-    /// setting too, the stricter one applies: `Forbidden` before `Required` before `Fallback`.
+    /// Sets when workspace connections are used for calls of one tool. If the provider also has a
+    /// setting, the stricter one applies: `Forbidden` before `Required` before `Fallback`.
     #[must_use]
     pub fn tool(mut self, tool: impl Into<String>, workspace: WorkspaceConnections) -> Self {
         self.tools.insert(tool.into(), workspace);
         self
     }
 
-    /// Requires a personal connection for calls that need one of these scopes, even where a
-    /// workspace connection would be a fallback. For example, reading may fall back and sending may
-    /// not.
+    /// Requires a personal connection for calls that need one of these scopes, even if a workspace
+    /// connection would be a fallback. For example, reading may fall back while sending may not.
     ///
-    /// The policy sees the scopes that the caller [names](crate::resolver::ResolveOptions::scopes),
-    /// so name them for each tool.
+    /// The policy only sees the scopes that the caller
+    /// [names](crate::resolver::ResolveOptions::scopes), so name them for each tool.
     #[must_use]
     pub fn personal_scopes(mut self, scopes: Scopes) -> Self {
         self.personal_scopes = Some(scopes);
         self
     }
 
-    /// Denies these calls, whatever is connected and whatever else is set.
+    /// Denies these calls, regardless of connections and other settings.
     #[must_use]
     pub fn deny(mut self, calls: Calls) -> Self {
         self.denied.push(calls);
         self
     }
 
-    /// Denies calls to this provider that [name](crate::resolver::ResolveOptions::label) no label,
-    /// however few connections there are: which account is used is then never left to chance, nor
-    /// to a default.
+    /// Denies calls to this provider that do not [name](crate::resolver::ResolveOptions::label) a
+    /// label, even if there is only one connection. The account is then always explicit.
     #[must_use]
     pub fn require_label(mut self, provider: impl AsRef<str>) -> Self {
         self.labelled.insert(provider.as_ref().to_owned());
         self
     }
 
-    /// The whole decision: may the call be made, and if so, what holds for the workspace
-    /// connection, and by which setting.
+    /// Decides whether the call is allowed and, if so, which rule applies to the workspace
+    /// connection and which setting determined it.
     pub(super) fn decide(&self, call: &Call<'_>) -> Result<(WorkspaceConnections, Setting), Denial> {
         if self.denied.iter().any(|calls| calls.have(call)) {
             return Err(Denial::Listed);

@@ -1,9 +1,8 @@
-//! Another token for one that an API refused: a newer one that is stored already, or one that is
-//! refreshed.
+//! Replaces a token that an API refused: with a newer stored one, or by refreshing it.
 //!
-//! One refused token leads to one refresh at most, however often it is presented. An API that
-//! refuses the refreshed token as well has answered; its answer is handed on, because refreshing
-//! and asking the person change nothing.
+//! A refused token leads to at most one refresh, however often it is presented. If the API refuses
+//! the refreshed token as well, its response is returned, because neither another refresh nor a new
+//! consent would help.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -18,8 +17,7 @@ use crate::resolver::access::Access;
 use crate::resolver::token::ResolvedToken;
 use crate::vault::{Attempt, Claim, Found, Of, RefreshFailure, StoredToken, TokenQuery};
 
-/// Returns another token for one that the API refused, for a host that sends requests by a client
-/// of its own.
+/// Returns another token for one that the API refused, for hosts that use their own HTTP client.
 pub(super) fn refresh_refused(access: &Access<'_>, refused: &ResolvedToken) -> Result<Option<ResolvedToken>> {
     let cx = access.cx();
     let connection = lists::visible(cx, access.acting_user, refused.connection)?;
@@ -42,7 +40,7 @@ pub(super) fn refresh_refused(access: &Access<'_>, refused: &ResolvedToken) -> R
     another(access, refused, ends)
 }
 
-/// Returns another token after an answer of the API with this status, if there is one.
+/// Returns another token after a response of the API with this status, if there is one.
 pub(super) fn another_after(
     access: &Access<'_>,
     token: &ResolvedToken,
@@ -52,15 +50,15 @@ pub(super) fn another_after(
     if token.provider.refuses_token(status.as_u16()) {
         another(access, token, ends)
     } else if status.is_client_error() {
-        // Some servers end the old token at a refresh and answer with a status of their own. Where
-        // a newer one is stored, that is worth one more request.
+        // Some servers invalidate the old token at a refresh and answer with a nonstandard status.
+        // If a newer token is stored, one more request is worthwhile.
         newer(access, token)
     } else {
         Ok(None)
     }
 }
 
-/// Records that the API refuses a token that had just been refreshed.
+/// Records that the API refused a newly refreshed token.
 pub(super) fn note_refused(access: &Access<'_>, token: &ResolvedToken) -> Result<()> {
     let cx = access.cx();
     // No claim is held: only the generation counts.
@@ -74,7 +72,7 @@ pub(super) fn note_refused(access: &Access<'_>, token: &ResolvedToken) -> Result
     Ok(())
 }
 
-/// Returns a newer token that is stored, or one that is refreshed now.
+/// Returns a newer stored token, or refreshes the token now.
 fn another(access: &Access<'_>, refused: &ResolvedToken, ends: Instant) -> Result<Option<ResolvedToken>> {
     let Some(stored) = stored(access, refused)? else {
         return Ok(None);
@@ -118,14 +116,14 @@ fn another(access: &Access<'_>, refused: &ResolvedToken, ends: Instant) -> Resul
                 .add(access.acting_user.tenant(), &token);
             Ok(Some(token))
         }
-        // There is nothing to refresh it by.
+        // There is no refresh token.
         Err(Error::ConsentRequired(need)) if need.reason == ConsentReason::Expired => Ok(None),
         Err(Error::ConsentRequired(need)) => Err((*need).of(refused.is_workspace).into()),
         Err(error) => Err(error),
     }
 }
 
-/// Returns the stored token, if it is newer than one that was refused.
+/// Returns the stored token, if it is newer than the refused one.
 fn newer(access: &Access<'_>, refused: &ResolvedToken) -> Result<Option<ResolvedToken>> {
     let stored = stored(access, refused)?;
     Ok(stored
@@ -145,14 +143,14 @@ fn stored(access: &Access<'_>, token: &ResolvedToken) -> Result<Option<StoredTok
     }
 }
 
-/// Returns whether other tokens are stored than the refused one, and can be used.
+/// Returns whether the stored tokens differ from the refused one and are usable.
 fn is_newer(stored: &StoredToken, refused: &ResolvedToken) -> bool {
     let moved = stored.grant != refused.grant || stored.generation > refused.generation;
     stored.status == Status::Active && moved
 }
 
 impl ResolvedToken {
-    /// Returns the stored token of the same connection in the place of this one.
+    /// Returns the stored token of the same connection in place of this one.
     fn replaced_by(&self, stored: StoredToken) -> Option<Self> {
         Some(Self {
             access_token: Arc::new(stored.access_token?),

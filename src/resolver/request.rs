@@ -1,4 +1,4 @@
-//! Which requests may carry a person's token, by their method and headers.
+//! Checks which requests may carry a user's token, by their method and headers.
 
 use http::Method;
 use http::header::{
@@ -11,12 +11,12 @@ use crate::error::RequestRefused;
 use crate::provider::ProviderDescriptor;
 use crate::resolver::access::Access;
 
-/// Methods that no API of a service needs. `CONNECT` asks a proxy for a tunnel, `TRACE` and IIS's
-/// `TRACK` ask for the request back, token included, and `PRI` begins a connection of HTTP/2.
+/// Methods that no service API needs. `CONNECT` asks a proxy for a tunnel, `TRACE` and IIS's
+/// `TRACK` echo the request including the token, and `PRI` starts an HTTP/2 connection.
 const METHODS: [&str; 4] = ["CONNECT", "TRACE", "TRACK", "PRI"];
 
-/// Headers that belong to one connection, or that say where the request begins and ends. The HTTP
-/// client writes its own; `Host` follows from the address that was checked.
+/// Headers that belong to one connection or delimit the message. The HTTP client writes its own;
+/// `Host` is derived from the checked address.
 const CLIENTS: [HeaderName; 7] = [
     HOST,
     CONTENT_LENGTH,
@@ -27,7 +27,7 @@ const CLIENTS: [HeaderName; 7] = [
     EXPECT,
 ];
 
-/// The same without a constant in the crate `http`.
+/// Further such headers, for which the crate `http` has no constant.
 const OTHER_CLIENTS: [&str; 5] = [
     "keep-alive",
     "proxy-connection",
@@ -36,7 +36,7 @@ const OTHER_CLIENTS: [&str; 5] = [
     "proxy-authentication-info",
 ];
 
-/// Headers by which a server or a proxy takes another method, path or host than those that were
+/// Headers that make a server or proxy use another method, path or host than those that were
 /// checked.
 const OVERRIDES: [&str; 14] = [
     "x-http-method",
@@ -58,7 +58,7 @@ const OVERRIDES: [&str; 14] = [
 /// Headers that carry a credential or the name of a user.
 const CREDENTIALS: [HeaderName; 3] = [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE];
 
-/// The same without a constant in the crate `http`.
+/// Further such headers, for which the crate `http` has no constant.
 const OTHER_CREDENTIALS: [&str; 13] = [
     "cookie2",
     "private-token",
@@ -75,7 +75,7 @@ const OTHER_CREDENTIALS: [&str; 13] = [
     "dropbox-api-select-admin",
 ];
 
-/// How names of headers with credentials end, and begin.
+/// Suffixes and prefixes of names of headers that carry credentials.
 const CREDENTIAL_ENDS: [&str; 10] = [
     "api-key",
     "apikey",
@@ -90,7 +90,7 @@ const CREDENTIAL_ENDS: [&str; 10] = [
 ];
 const IMPERSONATION: &str = "impersonate-";
 
-/// Refuses methods that must not carry a token.
+/// Rejects methods that must not carry a token.
 pub(super) fn check_method(method: &Method) -> Result<(), RequestRefused> {
     let refused = METHODS
         .iter()
@@ -101,8 +101,8 @@ pub(super) fn check_method(method: &Method) -> Result<(), RequestRefused> {
     Ok(())
 }
 
-/// Refuses headers by which a request acts as somebody else, or somewhere else. A header that a
-/// descriptor sends to its API passes: the request may choose its value.
+/// Rejects headers that change the identity or the destination of a request. Headers that a
+/// descriptor sends to its API are allowed, and the request may choose their value.
 pub(super) fn check_headers<'a>(
     headers: &HeaderMap,
     providers: impl IntoIterator<Item = &'a ProviderDescriptor>,
@@ -137,7 +137,7 @@ fn is_credential(name: &HeaderName) -> bool {
         || text.starts_with(IMPERSONATION)
 }
 
-/// Refuses a request that must not carry a token of this provider, before a token is looked up.
+/// Rejects a request that must not carry a token of this provider, before a token is looked up.
 pub(super) fn check_request(access: &Access<'_>, parts: &Parts) -> Result<(), RequestRefused> {
     check_method(&parts.method)?;
     let service = access.cx().registry.provider(&access.options.provider);
@@ -147,7 +147,7 @@ pub(super) fn check_request(access: &Access<'_>, parts: &Parts) -> Result<(), Re
     )
 }
 
-/// Removes the headers that are the HTTP client's to write, and those that `Connection` names.
+/// Removes the headers that the HTTP client writes, and those that `Connection` names.
 pub(super) fn remove_clients_headers(headers: &mut HeaderMap) {
     let of_the_connection: Vec<HeaderName> = headers
         .get_all(CONNECTION)

@@ -1,4 +1,4 @@
-//! The token of an access: found, refreshed if it is due, and noted as used.
+//! Resolves an access: finds its token, refreshes it if it is due, and records the use.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -15,7 +15,7 @@ use crate::resolver::uses;
 use crate::trace::{self, Seam};
 use crate::vault::{Attempt, Claim, CommitOutcome, RefreshFailure};
 
-/// Finds the connection and returns its token, refreshed if need be.
+/// Finds the connection and returns its token, refreshed if necessary.
 pub(super) fn resolve(access: &Access<'_>) -> Result<ResolvedToken> {
     trace::within(
         Seam::Resolve,
@@ -29,7 +29,7 @@ pub(super) fn resolve(access: &Access<'_>) -> Result<ResolvedToken> {
     )
 }
 
-/// Returns the stored token if it is good as it is, without a request, a write or a wait.
+/// Returns the stored token if it is valid as it is, without a request, a write or a wait.
 pub(super) fn peek(access: &Access<'_>) -> Result<Option<ResolvedToken>> {
     let found = find(access, &mut |_| {})?;
     match found.outlook(access) {
@@ -44,8 +44,8 @@ pub(super) fn peek(access: &Access<'_>) -> Result<Option<ResolvedToken>> {
     }
 }
 
-/// The token, refreshed if it is due, or as it is while it is good and cannot be refreshed right
-/// now.
+/// Returns the token after refreshing it if it is due. If it cannot be refreshed now but is still
+/// valid, it is returned as is.
 fn current(access: &Access<'_>, found: Candidate) -> Result<ResolvedToken> {
     let cx = access.cx();
     let now = cx.now();
@@ -62,7 +62,7 @@ fn current(access: &Access<'_>, found: Candidate) -> Result<ResolvedToken> {
                 return hand_out(found);
             }
             match refresh_found(access, &found) {
-                // It is good still: an early refresh that fails is no reason to fail the turn.
+                // The token is still valid, so a failed early refresh does not fail the turn.
                 Err(Error::Unavailable { .. } | Error::Misconfigured(_) | Error::Vault(_)) => hand_out(found),
                 Err(Error::ConsentRequired(need)) if need.reason == ConsentReason::ClientChanged => {
                     hand_out(found)
@@ -82,8 +82,8 @@ fn current(access: &Access<'_>, found: Candidate) -> Result<ResolvedToken> {
     }
 }
 
-/// Returns the error with which a call ends now, if that is clear without asking the provider: the
-/// stored token is not good enough and cannot be refreshed.
+/// Returns the error of a call that must fail without contacting the provider: the stored token is
+/// not valid for long enough and cannot be refreshed.
 pub(super) fn refusal(access: &Access<'_>, found: &Candidate) -> Result<Option<Error>> {
     let cx = access.cx();
     match found.outlook(access) {
@@ -102,7 +102,7 @@ pub(super) fn refusal(access: &Access<'_>, found: &Candidate) -> Result<Option<E
     }
 }
 
-/// Gives a token of a later generation than the one that was found.
+/// Returns a token newer than the one found.
 fn refresh_found(access: &Access<'_>, found: &Candidate) -> Result<ResolvedToken> {
     let cx = access.cx();
     let refreshed = refresh::refresh(
@@ -134,8 +134,8 @@ fn refresh_found(access: &Access<'_>, found: &Candidate) -> Result<ResolvedToken
     })
 }
 
-/// An expired token with nothing to refresh it by is erased at once; one that is merely too
-/// short-lived is not.
+/// An expired token without a refresh token is erased at once. A token that is still valid but too
+/// short-lived is kept.
 fn expired(access: &Access<'_>, found: &Candidate) -> Result<ResolvedToken> {
     let cx = access.cx();
     let now = cx.now();

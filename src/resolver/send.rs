@@ -1,4 +1,4 @@
-//! A request sent as a person, with a token that the caller never sees.
+//! Sends requests as a user, with a token that the caller never sees.
 
 use std::borrow::Cow;
 use std::io::ErrorKind;
@@ -26,22 +26,22 @@ use crate::resolver::stream::{Download, Upload, Watch};
 use crate::resolver::token::ResolvedToken;
 use crate::trace::{self, Seam};
 
-/// One exchange: for which access, by when, and how its answer is wanted.
+/// One exchange: the access, the deadline and the limits of the response.
 struct Exchange<'a> {
     access: &'a Access<'a>,
-    /// The time when all of it must have ended.
+    /// The deadline of the whole exchange.
     ends: Instant,
-    /// The time for which each request may take besides.
+    /// The time limit of each request, in addition to the deadline.
     each: Duration,
-    /// The most bytes of the answer's body; `None` if it is read while it arrives.
+    /// The maximum size of the response body; `None` if it is streamed.
     most: Option<usize>,
 }
 
-/// Gives the body for one request, and what is seen of it on its way; `None` if it cannot be sent
+/// Returns the body for one request and the progress of sending it; `None` if it cannot be sent
 /// again.
 type Bodies<'a> = dyn FnMut() -> Result<Option<(Body, Option<Arc<Watch>>)>> + 'a;
 
-/// Sends a request, and returns its whole answer without the tokens of the turn.
+/// Sends a request and returns the whole response with the turn's tokens masked.
 pub(super) fn send(access: &Access<'_>, request: http::Request<Vec<u8>>) -> Result<http::Response<Vec<u8>>> {
     let settings = &access.cx().settings;
     let bound = settings.resolve_deadline + 2 * settings.send_timeout;
@@ -56,8 +56,8 @@ pub(super) fn send(access: &Access<'_>, request: http::Request<Vec<u8>>) -> Resu
     Ok(hand_back(answer, access.ledger))
 }
 
-/// Sends a request whose body is read while it is sent, and returns an answer that is read while it
-/// arrives.
+/// Sends a request whose body is read while it is sent, and returns a response that is read while
+/// it arrives.
 pub(super) fn send_stream(
     access: &Access<'_>,
     request: http::Request<Upload>,
@@ -80,7 +80,8 @@ pub(super) fn send_stream(
     } = answer;
     let ledger = access.ledger;
     redact_headers(&mut headers, &ledger.masks());
-    // What is read may be shorter or longer: `Download::announced` says what was announced.
+    // Masking can change the length of the body; `Download::announced` returns the announced
+    // length.
     headers.remove(CONTENT_LENGTH);
     let mut response = http::Response::new(Download::new(body, Redactor::new(ledger.masks()), exchange.ends));
     *response.status_mut() = status;
@@ -89,8 +90,8 @@ pub(super) fn send_stream(
 }
 
 impl Exchange<'_> {
-    /// Sends the request, and once more if its token is refused and can be refreshed and its body
-    /// sent again.
+    /// Sends the request. If its token is refused and can be refreshed, and its body can be sent
+    /// again, sends it once more.
     fn run(&self, parts: &Parts, upload: &mut Bodies<'_>) -> Result<HttpResponse> {
         let access = self.access;
         trace::within(
@@ -138,7 +139,7 @@ impl Exchange<'_> {
         }
         let mut outgoing = HttpRequest::new(parts.method.clone(), url.clone());
         outgoing.headers = parts.headers.clone();
-        // A compressed answer would carry an echo of the token past the masks.
+        // The masks cannot find a token that is echoed in a compressed response.
         outgoing
             .headers
             .insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
@@ -164,7 +165,7 @@ impl Exchange<'_> {
     }
 }
 
-/// What the provider wants in every request to its API.
+/// Adds the headers that the provider requires in every API request.
 pub(super) fn add_to_request(
     cx: &Context,
     acting_user: &ActingUser,
@@ -176,21 +177,21 @@ pub(super) fn add_to_request(
     Ok(())
 }
 
-/// Puts a request on the wire. Whoever calls this has checked where it goes.
+/// Sends a request. The caller has checked its address.
 pub(super) fn transmit(cx: &Context, outgoing: HttpRequest) -> Result<HttpResponse> {
     let limit = outgoing.max_response_bytes;
     let http = &cx.http;
     let mut answer = http.send(outgoing).map_err(|error| unanswered(error, limit))?;
     if let Some(most) = limit.filter(|_| answer.body.is_reader()) {
-        // The client did not keep to what was wanted. Returning an empty body would hide that.
+        // The client ignored the streaming request. Returning an empty body would hide that.
         let reader = std::mem::take(&mut answer.body).into_reader();
         answer.body = Body::read_from(reader, most).map_err(|error| unanswered(error, limit))?;
     }
     Ok(answer)
 }
 
-/// Returns why there is no answer. Refusals and limits of this side are told apart from failures of
-/// the provider: trying again changes nothing.
+/// Returns why there is no response. Refusals and limits on this side are distinguished from
+/// failures of the provider, because retrying them is useless.
 fn unanswered(error: HttpError, limit: Option<usize>) -> Error {
     match error {
         HttpError::Refused => RequestRefused::Client.into(),
@@ -200,7 +201,7 @@ fn unanswered(error: HttpError, limit: Option<usize>) -> Error {
     }
 }
 
-/// The absolute address of a request, if the token may go there.
+/// Returns the absolute address of a request, if the token may be sent there.
 pub(super) fn address(token: &ResolvedToken, uri: &http::Uri) -> Result<Url, RequestRefused> {
     let url = if uri.authority().is_some() {
         Url::parse(&uri.to_string()).map_err(|_| RequestRefused::Malformed)?
@@ -210,8 +211,8 @@ pub(super) fn address(token: &ResolvedToken, uri: &http::Uri) -> Result<Url, Req
             .api_base(&token.parameters)
             .ok_or(RequestRefused::NoBase)?;
         let path = uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
-        // What does not begin a path would lengthen the last part of the base, which may be its
-        // host.
+        // A relative address that does not begin with a slash would extend the last part of the
+        // base, which may be the host.
         if !path.starts_with(['/', '?']) {
             return Err(RequestRefused::Malformed);
         }
@@ -225,7 +226,7 @@ pub(super) fn address(token: &ResolvedToken, uri: &http::Uri) -> Result<Url, Req
     }
 }
 
-/// The answer as the caller may see it: an API that repeats the token repeats it to nobody.
+/// Returns the response for the caller, with echoed tokens masked.
 pub(super) fn hand_back(answer: HttpResponse, ledger: &Ledger) -> http::Response<Vec<u8>> {
     let HttpResponse {
         status,
@@ -249,7 +250,7 @@ pub(super) fn hand_back(answer: HttpResponse, ledger: &Ledger) -> http::Response
     response
 }
 
-/// Masks tokens in the values of headers, and leaves out headers that repeat a token in their name.
+/// Masks tokens in header values, and removes headers whose name contains a token.
 fn redact_headers(headers: &mut HeaderMap, masks: &SharedMasks) {
     let Some(masks) = masks else { return };
     let names = headers

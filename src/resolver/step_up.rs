@@ -1,4 +1,5 @@
-//! What an API's refusal for want of scopes means: a need of consent, or an answer like any other.
+//! Interprets an API's response about insufficient scopes: a consent requirement or an ordinary
+//! response.
 
 use http::StatusCode;
 use zeroize::Zeroizing;
@@ -11,11 +12,11 @@ use crate::resolver::access::Access;
 use crate::resolver::ledger::Ledger;
 use crate::resolver::token::ResolvedToken;
 
-/// Hands the answer on, unless the API says that the grant does not cover the request and a consent
-/// that nobody has asked for yet could change that.
+/// Returns the response, unless the API reports that the grant does not cover the request and a
+/// consent that has not been requested yet could change that.
 ///
-/// The API chooses the scopes that it names. Only those that the descriptor knows become part of
-/// the need, because the user is asked for them.
+/// The API chooses the scopes that it names. Only scopes in the descriptor become part of the
+/// requirement, because the user is asked for them.
 pub(super) fn finish(
     access: &Access<'_>,
     token: &ResolvedToken,
@@ -29,7 +30,8 @@ pub(super) fn finish(
     let Some(grant) = vault.grant(access.acting_user.tenant(), token.grant)? else {
         return Ok(answer);
     };
-    // What was asked for before, granted or not, is not asked for again: that would change nothing.
+    // Scopes that were already requested, granted or not, are not requested again: that would
+    // change nothing.
     let new = named.difference(&grant.granted).difference(&grant.requested);
     let unknown = new.difference(&token.provider.known_scopes());
     let known = new.difference(&unknown);
@@ -53,7 +55,8 @@ pub(super) fn finish(
     )
 }
 
-/// The scopes that the API names, if it refuses for want of scopes; empty if it names none.
+/// Returns the scopes that the API names if it refuses for insufficient scopes; empty if it names
+/// none.
 fn insufficient_scope(answer: &HttpResponse) -> Option<Scopes> {
     if answer.status != StatusCode::FORBIDDEN {
         return None;
@@ -64,7 +67,7 @@ fn insufficient_scope(answer: &HttpResponse) -> Option<Scopes> {
     }
 }
 
-/// The scopes, unless they repeat a token.
+/// Returns the scopes, unless they contain a token.
 fn without_token(scopes: Scopes, ledger: &Ledger) -> Scopes {
     let text = Zeroizing::new(scopes.join(" "));
     match ledger.masks_for([text.as_bytes()]) {

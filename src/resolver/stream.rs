@@ -1,4 +1,4 @@
-//! Bodies that need not fit into memory: read as they are sent, masked as they are read.
+//! Streamed bodies: read while they are sent, and masked while they are read.
 
 use std::fmt;
 use std::io::{self, Read};
@@ -12,13 +12,13 @@ use crate::error::RequestRefused;
 use crate::http::Body;
 use crate::resolver::Redactor;
 
-/// How much is read of an answer at once.
+/// The number of bytes of a response to read at once.
 const PIECE: usize = 16 * 1024;
 
-/// Opens the body, from its beginning.
+/// Opens the body from its beginning.
 type Open = Box<dyn FnMut() -> io::Result<Box<dyn Read + Send>> + Send>;
 
-/// A request's body for [`Turn::send_stream`](crate::resolver::Turn::send_stream): read while it is
+/// The request body of [`Turn::send_stream`](crate::resolver::Turn::send_stream), read while it is
 /// sent.
 ///
 /// ```
@@ -35,12 +35,12 @@ type Open = Box<dyn FnMut() -> io::Result<Box<dyn Read + Send>> + Send>;
 /// ```
 pub struct Upload {
     length: u64,
-    /// None: it can be opened no more.
+    /// The body; `None` once it can no longer be opened.
     open: Option<Open>,
     reopens: Reopens,
 }
 
-/// Whether a body can be read a second time.
+/// The number of times that a body can be read.
 #[derive(Clone, Copy)]
 enum Reopens {
     Always,
@@ -48,8 +48,8 @@ enum Reopens {
 }
 
 impl Upload {
-    /// A body of so many bytes that can be opened as often as need be: after a 401 it is sent once
-    /// more, from the beginning.
+    /// Creates a body of `length` bytes that can be opened any number of times: after a 401 it is
+    /// sent once more, from the beginning.
     pub fn new<R: Read + Send + 'static>(
         length: u64,
         mut open: impl FnMut() -> io::Result<R> + Send + 'static,
@@ -61,9 +61,9 @@ impl Upload {
         }
     }
 
-    /// A body of so many bytes that can be read once, such as a pipe. It is not sent again: where
-    /// the API refuses the token, the token is refreshed for the next call, and this call gives the
-    /// API's 401.
+    /// Creates a body of `length` bytes that can be read once, such as a pipe. It is not sent
+    /// again: if the API refuses the token, the token is refreshed for the next call, and this call
+    /// returns the API's 401.
     pub fn once(length: u64, reader: impl Read + Send + 'static) -> Self {
         let mut reader = Some(reader);
         Self {
@@ -76,13 +76,13 @@ impl Upload {
         }
     }
 
-    /// No body: for a download.
+    /// Creates an empty body, for a download.
     #[must_use]
     pub fn empty() -> Self {
         Self::new(0, || Ok(io::empty()))
     }
 
-    /// Opens the body for one request; `None` if that cannot be done again.
+    /// Opens the body for one request; `None` if that cannot be repeated.
     pub(super) fn open(&mut self) -> Result<Option<(Body, Arc<Watch>)>, RequestRefused> {
         let Some(open) = &mut self.open else {
             return Ok(None);
@@ -120,7 +120,7 @@ impl fmt::Debug for Upload {
     }
 }
 
-/// What became of a body on its way out, seen from the side of its reader.
+/// The state of a body being sent, as seen by its reader.
 #[derive(Debug, Default)]
 pub(super) struct Watch {
     touched: AtomicBool,
@@ -133,14 +133,14 @@ impl Watch {
         self.touched.load(Ordering::Relaxed)
     }
 
-    /// Returns why the host's reader gave no more.
+    /// Returns why the host's reader failed.
     pub(super) fn failed(&self) -> Option<io::ErrorKind> {
         self.failed.get().copied()
     }
 }
 
-/// As many bytes as were announced: no more are sent, and if there are fewer, the request breaks
-/// off.
+/// A reader of exactly the announced number of bytes. Further bytes are not sent; if there are
+/// fewer, the request is aborted.
 struct Exactly {
     reader: Box<dyn Read + Send>,
     left: u64,
@@ -164,20 +164,19 @@ impl Read for Exactly {
             Err(error) => error.kind(),
         };
         let _ = self.watch.failed.set(kind);
-        // The kind alone: what the host's reader says of itself may hold the name of a person's
-        // file.
+        // Only the error kind: the text of the host's reader may contain the name of a user's file.
         Err(kind.into())
     }
 }
 
-/// The body of an answer to [`Turn::send_stream`](crate::resolver::Turn::send_stream): read as it
-/// comes, every token that was known when it began masked, however it falls on the pieces.
+/// The response body of [`Turn::send_stream`](crate::resolver::Turn::send_stream), read as it
+/// arrives. Every token known at its start is masked, even if it is split between reads.
 ///
-/// It ends in an [`io::Error`] if the connection breaks or the time is over, never as if the body
-/// had ended there. No error holds a text of the server or of the HTTP client.
+/// It ends in an [`io::Error`] if the connection breaks or the time limit passes, never as if the
+/// body had ended there. Errors do not contain text of the server or the HTTP client.
 pub struct Download {
     reader: Option<Box<dyn Read + Send>>,
-    /// None once all has been read.
+    /// The body; `None` once all of it has been read.
     redactor: Option<Redactor>,
     piece: Zeroizing<Vec<u8>>,
     clean: Vec<u8>,
@@ -201,15 +200,15 @@ impl Download {
         }
     }
 
-    /// The length that the API announced. What is read is longer or shorter if a token was masked
-    /// in it.
+    /// Returns the length that the API announced. If a token is masked, the number of bytes read
+    /// differs.
     #[must_use]
     pub const fn announced(&self) -> Option<u64> {
         self.length
     }
 
-    /// Reads a piece and masks it. Nothing is clean yet, or all has been read, if it leaves nothing
-    /// to give.
+    /// Reads and masks a piece. If no output is available afterwards, either nothing is cleared yet
+    /// or the body has ended.
     fn advance(&mut self, reader: &mut dyn Read) -> io::Result<()> {
         if Instant::now() >= self.ends {
             return Err(io::ErrorKind::TimedOut.into());

@@ -1,4 +1,4 @@
-//! A token handed out for a turn, with the bounds within which it may be used.
+//! A token returned for a turn, with its allowed destinations.
 
 use std::sync::Arc;
 
@@ -11,17 +11,16 @@ use crate::protocol::bearer_value;
 use crate::provider::compiled::CompiledProvider;
 use crate::secret::{AccessToken, SecretBytes};
 
-/// An access token of a turn, with its connection, its expiry and the addresses that it may be sent
-/// to.
+/// An access token for one turn, with its connection, expiry and allowed destinations.
 ///
-/// It is neither `Clone` nor serialisable. Resolve again in the next turn, which takes
+/// It is neither `Clone` nor serializable. Resolve again in the next turn, which takes
 /// microseconds.
 #[derive(Debug)]
 pub struct ResolvedToken {
     pub(crate) access_token: Arc<AccessToken>,
     pub(crate) provider: Arc<CompiledProvider>,
     pub(crate) connection: ConnectionId,
-    /// The grant that it belongs to.
+    /// The grant that the token belongs to.
     pub(crate) grant: GrantId,
     pub(crate) generation: u64,
     pub(crate) expires_at: Option<Timestamp>,
@@ -30,31 +29,32 @@ pub struct ResolvedToken {
 }
 
 impl ResolvedToken {
-    /// Returns the token itself.
+    /// Returns the access token.
     #[must_use]
     pub fn access_token(&self) -> &AccessToken {
         &self.access_token
     }
 
     /// Returns the value of the `Authorization` header, or of the header that this provider expects
-    /// instead, marked sensitive.
+    /// instead, marked as sensitive.
     ///
     /// # Security
     ///
-    /// The value does not say where it may be sent. Prefer [`header_for`](Self::header_for), which
+    /// The value does not restrict where it is sent. Prefer [`header_for`](Self::header_for), which
     /// checks the address, or [`Turn::send`](crate::resolver::Turn::send). Remove the header when
     /// you follow a redirect to another origin.
     ///
     /// # Panics
     ///
-    /// Never: tokens that cannot stand in a header are refused when they are issued.
+    /// Never: tokens that are not valid in a header are refused when they are issued.
     #[must_use]
     pub fn dangerous_header(&self) -> HeaderValue {
         let (_, value) = self.header();
         header_value(&value).unwrap_or_else(|_| unreachable!("checked when the token was parsed"))
     }
 
-    /// Returns the header for a request to this address: its name and its value, marked sensitive.
+    /// Returns the header for a request to this address: its name, and its value marked as
+    /// sensitive.
     ///
     /// # Errors
     ///
@@ -85,25 +85,25 @@ impl ResolvedToken {
         self.connection
     }
 
-    /// Returns the generation of the token: how often the tokens of the grant were replaced.
+    /// Returns the generation of the token: how many times the tokens of the grant were replaced.
     #[must_use]
     pub const fn generation(&self) -> u64 {
         self.generation
     }
 
-    /// Returns when the token expires, if that is known.
+    /// Returns when the token expires, if known.
     #[must_use]
     pub const fn expires_at(&self) -> Option<Timestamp> {
         self.expires_at
     }
 
-    /// Returns whether it is the token of a workspace connection, not of the user's own.
+    /// Returns whether the token belongs to a workspace connection instead of a personal one.
     #[must_use]
     pub const fn is_workspace(&self) -> bool {
         self.is_workspace
     }
 
-    /// The name of the header that carries the token.
+    /// Returns the name of the header that carries the token.
     pub(super) fn header_name(&self) -> HeaderName {
         self.provider.token_header_name().clone()
     }

@@ -1,4 +1,4 @@
-//! Records that a token was handed out, and to whom.
+//! Records token uses and their users.
 
 use crate::engine::settings::UseAudit;
 use crate::engine::usage::Handed;
@@ -8,7 +8,7 @@ use crate::model::EventKind;
 use crate::resolver::access::Access;
 use crate::resolver::token::ResolvedToken;
 
-/// Records a use by `resolve`: at once or later, as the host's settings say.
+/// Records a use by `resolve`: now or later, according to the host's settings.
 pub(super) fn record(access: &Access<'_>, token: &ResolvedToken) -> Result<()> {
     let cx = access.cx();
     let handed = handed(access, token);
@@ -21,7 +21,7 @@ pub(super) fn record(access: &Access<'_>, token: &ResolvedToken) -> Result<()> {
     Ok(())
 }
 
-/// Notes a use by `peek`, without a write. Returns `false` if there is no room for the note.
+/// Records a use by `peek` in memory. Returns `false` if there is no room.
 pub(super) fn note_if_room(access: &Access<'_>, token: &ResolvedToken) -> bool {
     let noted = access.cx().usage.note_if_room(handed(access, token));
     if noted {
@@ -42,7 +42,7 @@ fn handed<'a>(access: &Access<'a>, token: &'a ResolvedToken) -> Handed<'a> {
     }
 }
 
-/// Tells the host that a workspace connection was used.
+/// Reports to the host that a workspace connection was used.
 fn report_fallback(access: &Access<'_>, token: &ResolvedToken) {
     if token.is_workspace {
         access.cx().emit(

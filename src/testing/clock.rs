@@ -1,4 +1,4 @@
-//! A clock that the test moves.
+//! A clock controlled by the test.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -7,38 +7,38 @@ use std::time::Duration;
 use crate::clock::Clock;
 use crate::model::Timestamp;
 
-/// A clock that stands still until the test moves it. Clones show the same time.
+/// A clock that only the test advances. Clones share the time.
 #[derive(Debug, Clone)]
 pub struct ManualClock(Arc<AtomicI64>);
 
 impl ManualClock {
-    /// Where [`ManualClock::default`] begins: 2030-01-01 00:00:00 UTC, far from any time that a
-    /// system's clock may slip into a test.
+    /// The initial time of [`ManualClock::default`]: 2030-01-01 00:00:00 UTC. If a test used the
+    /// system clock by mistake, the difference would be noticed.
     pub const START: Timestamp = Timestamp::from_unix_millis(1_893_456_000_000);
 
-    /// A clock that shows this time.
+    /// Creates a clock with this time.
     #[must_use]
     pub fn new(now: Timestamp) -> Self {
         Self(Arc::new(AtomicI64::new(now.as_unix_millis())))
     }
 
-    /// Moves the time on.
+    /// Moves the time forward.
     pub fn advance(&self, by: Duration) {
         self.change(|now| now + by);
     }
 
-    /// Moves the time back, as an operator or a time server may.
+    /// Moves the time back, as an operator or a time server might.
     pub fn rewind(&self, by: Duration) {
         self.change(|now| now.saturating_sub(by));
     }
 
-    /// Shows this time from now on.
+    /// Sets the time.
     pub fn set(&self, now: Timestamp) {
         self.0.store(now.as_unix_millis(), Ordering::SeqCst);
     }
 
     fn change(&self, change: impl Fn(Timestamp) -> Timestamp) {
-        // The closure always answers, so the update cannot fail; it is tried again if another
+        // The closure always returns a value, so the update cannot fail; it is retried if another
         // thread moved the clock.
         let _ = self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |millis| {
             Some(change(Timestamp::from_unix_millis(millis)).as_unix_millis())
@@ -47,7 +47,7 @@ impl ManualClock {
 }
 
 impl Default for ManualClock {
-    /// A clock at [`ManualClock::START`].
+    /// Creates a clock at [`ManualClock::START`].
     fn default() -> Self {
         Self::new(Self::START)
     }

@@ -1,10 +1,10 @@
-//! A sink that keeps events for the test.
+//! An event sink that keeps events for the test.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::model::{Event, EventKind, EventSink};
 
-/// An [`EventSink`] that keeps every event in order. Clones share what they keep.
+/// An [`EventSink`] that keeps every event in order. Clones share the events.
 ///
 /// ```
 /// use valetkey::model::EventKind;
@@ -21,19 +21,19 @@ use crate::model::{Event, EventKind, EventSink};
 pub struct EventLog(Arc<Mutex<Vec<Event>>>);
 
 impl EventLog {
-    /// Returns every event so far, oldest first.
+    /// Returns all events so far, oldest first.
     #[must_use]
     pub fn all(&self) -> Vec<Event> {
         self.lock().clone()
     }
 
-    /// Returns the kind of every event so far, oldest first.
+    /// Returns the kinds of all events so far, oldest first.
     #[must_use]
     pub fn kinds(&self) -> Vec<EventKind> {
         self.lock().iter().map(|event| event.kind).collect()
     }
 
-    /// Removes every event so far.
+    /// Removes all events.
     pub fn clear(&self) {
         self.lock().clear();
     }

@@ -1,4 +1,4 @@
-//! A client whose requests fail as the test says.
+//! An HTTP client whose requests fail on demand.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -9,37 +9,36 @@ use http::StatusCode;
 
 use crate::http::{HttpClient, HttpError, HttpRequest, HttpResponse};
 
-/// The time for which a gate stays shut before it gives up: a test that forgot to open it should
-/// fail, not hang.
+/// The timeout of a gate that is never opened: a test that forgets to open it should fail instead
+/// of hanging.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Makes the answer of [`Fault::Answer`].
+/// Creates the response of [`Fault::Answer`].
 type Answer = Box<dyn FnOnce(HttpRequest) -> Result<HttpResponse, HttpError> + Send>;
 
-/// What happens to one request.
+/// A fault for one request.
 #[non_exhaustive]
 pub enum Fault {
-    /// The request never leaves: [`HttpError::Connect`].
+    /// The request is never sent: [`HttpError::Connect`].
     Connect,
-    /// The request is lost on its way and the time runs out: [`HttpError::Timeout`]. The server did
-    /// not act.
+    /// The request is lost and times out: [`HttpError::Timeout`]. The server did not act.
     Timeout,
-    /// The server acts, and its answer comes too late: [`HttpError::Timeout`].
+    /// The server acts, but its response arrives too late: [`HttpError::Timeout`].
     TimeoutAfterSend,
-    /// The server acts, and the connection breaks before its answer: [`HttpError::Interrupted`].
+    /// The server acts, but the connection breaks before the response: [`HttpError::Interrupted`].
     InterruptedAfterSend,
-    /// Something in front of the server answers with this status and body. The server did not act.
+    /// A proxy in front of the server responds with this status and body. The server did not act.
     Status(u16, String),
-    /// The closure answers in the server's place. [`Fault::answer`] makes one.
+    /// The closure responds in place of the server. [`Fault::answer`] creates one.
     Answer(Answer),
-    /// The request waits at the gate, then goes on to the server.
+    /// The request waits at the gate, then reaches the server.
     Hold(Gate),
-    /// The server acts at once, and its answer waits at the gate.
+    /// The server acts immediately, and its response waits at the gate.
     HoldAnswer(Gate),
 }
 
 impl Fault {
-    /// The closure answers in the server's place.
+    /// Creates a fault whose closure responds in place of the server.
     #[must_use]
     pub fn answer(
         make: impl FnOnce(HttpRequest) -> Result<HttpResponse, HttpError> + Send + 'static,
@@ -92,10 +91,10 @@ impl fmt::Debug for Fault {
     }
 }
 
-/// A client in front of another, whose next requests fail as the test says. Clones share the
+/// A client that wraps another one and makes its next requests fail on demand. Clones share the
 /// script.
 ///
-/// Each fault is for one request: the first that fits takes it. Requests without a fault pass
+/// Each fault applies to one request: the first one that matches. Requests without a fault pass
 /// through.
 ///
 /// ```
@@ -130,7 +129,7 @@ struct Script {
 }
 
 impl FaultClient {
-    /// A client that passes everything on to `inner`, until it is told otherwise.
+    /// Creates a client that forwards everything to `inner` until faults are added.
     pub fn new(inner: impl HttpClient) -> Self {
         Self(Arc::new(Shared {
             inner: Box::new(inner),
@@ -138,13 +137,13 @@ impl FaultClient {
         }))
     }
 
-    /// The next request of all, behind those already scripted, meets this fault.
+    /// Adds a fault for the next request to any path, after the faults already scripted.
     pub fn next(&self, fault: Fault) -> &Self {
         self.script().faults.push_back((None, fault));
         self
     }
 
-    /// Scripts faults for requests to this path alone, such as `/token`.
+    /// Scripts faults for requests to this path, such as `/token`.
     #[must_use]
     pub fn on(&self, path: impl Into<String>) -> FaultScript<'_> {
         FaultScript {
@@ -153,24 +152,24 @@ impl FaultClient {
         }
     }
 
-    /// Returns how many faults no request has met yet.
+    /// Returns the number of faults that no request has triggered yet.
     #[must_use]
     pub fn pending(&self) -> usize {
         self.script().faults.len()
     }
 
-    /// Forgets the faults that no request has met yet.
+    /// Removes the faults that no request has triggered yet.
     pub fn clear(&self) {
         self.script().faults.clear();
     }
 
-    /// Returns how many requests were made, those that met a fault included.
+    /// Returns the number of requests, including those with a fault.
     #[must_use]
     pub fn requests(&self) -> usize {
         self.script().paths.len()
     }
 
-    /// Returns how many of them went to this path.
+    /// Returns the number of requests to this path.
     #[must_use]
     pub fn requests_to(&self, path: &str) -> usize {
         self.script().paths.iter().filter(|seen| *seen == path).count()
@@ -210,7 +209,7 @@ impl fmt::Debug for FaultClient {
     }
 }
 
-/// Scripts faults for one path; made by [`FaultClient::on`].
+/// A script of faults for one path, created by [`FaultClient::on`].
 #[derive(Debug)]
 pub struct FaultScript<'a> {
     client: &'a FaultClient,
@@ -218,7 +217,7 @@ pub struct FaultScript<'a> {
 }
 
 impl FaultScript<'_> {
-    /// The next request to this path, behind those already scripted, meets this fault.
+    /// Adds a fault for the next request to this path, after the faults already scripted.
     pub fn next(&self, fault: Fault) -> &Self {
         self.client
             .script()
@@ -228,8 +227,8 @@ impl FaultScript<'_> {
     }
 }
 
-/// Where requests wait until the test lets them go on. Clones are the same gate; once open, it
-/// stays open.
+/// A gate at which requests wait until the test opens it. Clones share the gate, which stays open
+/// once opened.
 #[derive(Clone, Default)]
 pub struct Gate(Arc<(Mutex<GateState>, Condvar)>);
 
@@ -240,29 +239,29 @@ struct GateState {
 }
 
 impl Gate {
-    /// A gate that is shut.
+    /// Creates a closed gate.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Lets everything go on that waits, and everything that comes.
+    /// Releases all waiting and future requests.
     pub fn open(&self) {
         self.state().open = true;
         self.0.1.notify_all();
     }
 
-    /// Returns how many requests have come to the gate so far.
+    /// Returns the number of requests that have reached the gate.
     #[must_use]
     pub fn arrived(&self) -> usize {
         self.state().arrived
     }
 
-    /// Blocks until so many requests have come to the gate.
+    /// Blocks until this many requests have reached the gate.
     ///
     /// # Panics
     ///
-    /// If they have not come after 30 s.
+    /// If they do not arrive within 30 s.
     pub fn wait_for_arrivals(&self, count: usize) {
         let (state, _) = self
             .0
@@ -277,8 +276,8 @@ impl Gate {
         );
     }
 
-    /// Waits until the gate is open. A gate that nobody opens ends in a timeout, as a server that
-    /// never answers does.
+    /// Waits until the gate is open. If it is never opened, the request times out, as with a server
+    /// that does not respond.
     fn pass(&self) -> Result<(), HttpError> {
         let mut state = self.state();
         state.arrived += 1;

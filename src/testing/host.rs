@@ -1,4 +1,4 @@
-//! A whole host in one call: the sandbox, its clock, and connections and a resolver that use both.
+//! A complete test host: the sandbox, its clock, and connections and a resolver that use both.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,8 +16,8 @@ use crate::testing::{FaultClient, ManualClock, Sandbox};
 use crate::vault::{SealedVault, Vault};
 
 /// A host for tests and examples: a [`Sandbox`] with the services `notes` and `mail`, and
-/// connections and a resolver over a vault in memory. Everything runs on one [`ManualClock`],
-/// without network and without waiting.
+/// connections and a resolver over an in-memory vault. Everything uses one [`ManualClock`], without
+/// network access or waiting.
 ///
 /// ```
 /// use valetkey::testing::Host;
@@ -40,12 +40,12 @@ use crate::vault::{SealedVault, Vault};
 pub struct Host {
     /// The authorization server and API.
     pub sandbox: Sandbox,
-    /// The time of the sandbox, the connections and the resolver.
+    /// The clock of the sandbox, the connections and the resolver.
     pub clock: ManualClock,
     /// The client through which the host reaches the sandbox. It fails on demand and counts
     /// requests.
     pub http: FaultClient,
-    /// Every event of the connections.
+    /// All events of the connections.
     pub events: EventLog,
     /// The host's connections.
     pub connections: Connections,
@@ -55,13 +55,13 @@ pub struct Host {
 }
 
 impl Host {
-    /// The workspace of [`user`](Self::user) and [`operator`](Self::operator).
+    /// The tenant of [`user`](Self::user) and [`operator`](Self::operator).
     pub const TENANT: &str = "acme";
 
-    /// The redirect URI that a host registers at the sandbox unless its builder is told another.
+    /// The redirect URI that a host registers at the sandbox unless the builder sets another.
     pub const REDIRECT_URI: &str = "https://host.test/callback";
 
-    /// Builds a host over an empty vault in memory, with the services `notes` and `mail`.
+    /// Builds a host over an empty in-memory vault, with the services `notes` and `mail`.
     ///
     /// # Panics
     ///
@@ -73,7 +73,7 @@ impl Host {
             .expect("the sandbox's own descriptors are valid")
     }
 
-    /// Builds a host that differs from [`new`](Self::new).
+    /// Creates a builder for a host that differs from [`new`](Self::new).
     pub fn builder<'a>() -> HostBuilder<'a> {
         HostBuilder {
             origin: None,
@@ -90,9 +90,9 @@ impl Host {
         }
     }
 
-    /// Builds another host over the same sandbox, clock and vault: another process, or this one
-    /// after a restart. It has the default services and descriptors unless the builder is told
-    /// others; events go to the same log.
+    /// Builds another host over the same sandbox, clock and vault, like another process or this one
+    /// after a restart. It has the default services and descriptors unless the builder changes
+    /// them; events go to the same log.
     pub fn another<'a>(&self) -> HostBuilder<'a> {
         let mut builder = Self::builder();
         builder.shared = Some((
@@ -105,7 +105,7 @@ impl Host {
         builder
     }
 
-    /// Returns this person of the workspace [`TENANT`](Self::TENANT), authenticated.
+    /// Returns this user of the tenant [`TENANT`](Self::TENANT), authenticated.
     ///
     /// # Panics
     ///
@@ -115,7 +115,7 @@ impl Host {
         ActingUser::authenticated(Self::TENANT, name).expect("the name is valid")
     }
 
-    /// Returns this operator of the workspace [`TENANT`](Self::TENANT), authenticated.
+    /// Returns this operator of the tenant [`TENANT`](Self::TENANT), authenticated.
     ///
     /// # Panics
     ///
@@ -125,8 +125,8 @@ impl Host {
         Operator::authenticated(Self::TENANT, name).expect("the name is valid")
     }
 
-    /// Walks a whole consent as this person: starts it, allows everything at the sandbox, completes
-    /// it. The account is the one that has the person's name, or else [`TestAccount::ADA`].
+    /// Performs a complete consent as this user: starts it, allows everything at the sandbox, and
+    /// completes it. The account is the one with the user's name, or else [`TestAccount::ADA`].
     ///
     /// # Panics
     ///
@@ -136,7 +136,8 @@ impl Host {
             .expect("the consent is completed")
     }
 
-    /// Walks a whole consent as this person, with this account of the sandbox and these options.
+    /// Performs a complete consent as this user, with this account of the sandbox and these
+    /// options.
     ///
     /// # Errors
     ///
@@ -156,8 +157,8 @@ impl Host {
         self.finish(user, &consent, account)
     }
 
-    /// Walks a whole consent for a workspace connection, as this operator. The account is chosen as
-    /// by [`connect`](Self::connect).
+    /// Performs a complete consent for a workspace connection, as this operator. The account is
+    /// selected as in [`connect`](Self::connect).
     ///
     /// # Panics
     ///
@@ -168,8 +169,8 @@ impl Host {
             .expect("the consent is completed")
     }
 
-    /// Walks a whole consent for a workspace connection, as this operator, with this account of the
-    /// sandbox and these options.
+    /// Performs a complete consent for a workspace connection, as this operator, with this account
+    /// of the sandbox and these options.
     ///
     /// # Errors
     ///
@@ -195,7 +196,7 @@ impl Host {
         self.connections.complete(user, response, consent.binding())
     }
 
-    /// Moves the clock past the life of every access token that exists now.
+    /// Moves the clock past the expiry of all access tokens that exist now.
     pub fn expire(&self) {
         let lifetime = self.sandbox.personality().access_token_lifetime;
         self.clock
@@ -215,7 +216,7 @@ fn account_of(user: &ActingUser) -> &'static str {
         .id
 }
 
-/// What several hosts have in common.
+/// The parts that several hosts share.
 type Shared = (Sandbox, ManualClock, FaultClient, EventLog);
 
 type Change<'a, T> = Box<dyn FnOnce(&mut T) + 'a>;
@@ -251,35 +252,35 @@ pub struct HostBuilder<'a> {
 }
 
 impl<'a> HostBuilder<'a> {
-    /// Keeps connections in this vault instead of an empty one in memory.
+    /// Stores connections in this vault instead of an empty in-memory one.
     pub fn vault(mut self, vault: impl Vault) -> Self {
         self.vault = Some(Arc::new(vault));
         self
     }
 
-    /// Puts the sandbox at this origin, such as `http://127.0.0.1:8080`, so that a real browser can
-    /// reach it: see [`Sandbox::at`]. The host itself still calls the sandbox in process. Without
-    /// effect on a host that shares a sandbox ([`Host::another`]).
+    /// Serves the sandbox at this origin, such as `http://127.0.0.1:8080`, so that a real browser
+    /// can reach it: see [`Sandbox::at`]. The host itself still calls the sandbox in process. This
+    /// has no effect on a host that shares a sandbox ([`Host::another`]).
     pub fn at(mut self, origin: impl Into<String>) -> Self {
         self.origin = Some(origin.into());
         self
     }
 
-    /// Changes how the sandbox behaves, before its descriptors are taken from it.
+    /// Changes the behavior of the sandbox before its descriptors are created.
     pub fn personality(mut self, change: impl FnOnce(&mut Personality) + 'a) -> Self {
         self.personality.push(Box::new(change));
         self
     }
 
-    /// Registers these services at the sandbox instead of `notes` and `mail`. Each has the
-    /// sandbox's notes as its API.
+    /// Registers these services at the sandbox instead of `notes` and `mail`. The API of each is
+    /// the sandbox's notes API.
     pub fn services<S: Into<String>>(mut self, ids: impl IntoIterator<Item = S>) -> Self {
         self.services = ids.into_iter().map(Into::into).collect();
         self
     }
 
     /// Changes the descriptors. The closure is called once for each service, with the descriptor of
-    /// the sandbox's server, which they share.
+    /// the sandbox's server, which all services share.
     pub fn describe(mut self, change: impl FnMut(&mut AuthorizationServer, &mut Provider) + 'a) -> Self {
         self.describe.push(Box::new(change));
         self
@@ -291,26 +292,27 @@ impl<'a> HostBuilder<'a> {
         self
     }
 
-    /// Gives the connections this registration at the sandbox's server instead of the one that the
-    /// sandbox accepts, such as a wrong secret.
+    /// Uses this registration at the sandbox's server instead of the one that the sandbox accepts,
+    /// for example one with a wrong secret.
     pub fn client(mut self, registration: ClientRegistration) -> Self {
         self.client = Some(registration);
         self
     }
 
-    /// Gives the resolver this policy.
+    /// Sets the policy of the resolver.
     pub fn policy(mut self, policy: Policy) -> Self {
         self.policy = policy;
         self
     }
 
-    /// Tells this sink every event too, after [`Host::events`] has kept it.
+    /// Also sends all events to this sink, after [`Host::events`] has stored them.
     pub fn events(mut self, sink: impl EventSink) -> Self {
         self.sinks.push(Box::new(sink));
         self
     }
 
-    /// Changes the connections last of all: other settings, more providers and their clients.
+    /// Changes the builder of the connections last, for example its settings or its providers and
+    /// their clients.
     pub fn connections(
         mut self,
         configure: impl FnOnce(&Sandbox, ConnectionsBuilder) -> ConnectionsBuilder + 'a,
@@ -323,8 +325,8 @@ impl<'a> HostBuilder<'a> {
     ///
     /// # Errors
     ///
-    /// Those of [`ConnectionsBuilder::build`]: a descriptor that was changed is not valid, or the
-    /// vault fails.
+    /// Those of [`ConnectionsBuilder::build`]: a changed descriptor is not valid, or the vault
+    /// fails.
     ///
     /// # Panics
     ///
@@ -378,7 +380,7 @@ impl<'a> HostBuilder<'a> {
     }
 }
 
-/// A sandbox of its own, and what goes with it: everything on one clock.
+/// A separate sandbox with its clock, client and event log.
 fn apart(origin: Option<&str>) -> Shared {
     let clock = ManualClock::default();
     let sandbox = match origin {
@@ -400,7 +402,7 @@ impl fmt::Debug for HostBuilder<'_> {
     }
 }
 
-/// The log, and the sinks that the test adds.
+/// The log and the sinks that the test adds.
 struct Told {
     log: EventLog,
     sinks: Vec<Box<dyn EventSink>>,

@@ -1,14 +1,12 @@
-//! What a host needs to test its own use of this crate: no network, no waiting, no account
-//! anywhere.
+//! Tools for testing a host's use of this crate, without network access, waiting or accounts.
 //!
-//! * [`Host`]: all of it put together in one call.
-//! * [`Sandbox`]: an authorization server with an account endpoint and an API behind it, in
-//!   process.
-//! * [`ManualClock`]: the time, moved by the test.
-//! * [`FaultClient`]: a client whose next requests fail as the test says.
-//! * [`assert_no_secrets`]: that prompts, transcripts and logs of a turn are clean.
-//! * [`vault_contract`]: what every [`Vault`](crate::vault::Vault) must do, as checks to be run on
-//!   yours.
+//! * [`Host`]: everything below, set up in one call.
+//! * [`Sandbox`]: an in-process authorization server with an account endpoint and an API.
+//! * [`ManualClock`]: a clock controlled by the test.
+//! * [`FaultClient`]: an HTTP client whose requests fail on demand.
+//! * [`assert_no_secrets`]: checks that prompts, transcripts and logs of a turn contain no token.
+//! * [`vault_contract`]: the contract of [`Vault`](crate::vault::Vault) as checks that you can run
+//!   on your own implementation.
 
 mod clock;
 mod events;

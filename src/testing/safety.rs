@@ -1,12 +1,11 @@
-//! Proof, in a host's own tests, that what it shows, stores and logs is clean.
+//! Checks in a host's tests that its output, storage and logs contain no token.
 
 use crate::resolver::Turn;
 
-/// Panics if a token of the turn is in one of the artefacts (prompts, transcripts, tool results,
-/// log lines), in any of the encodings that [`Turn::redact`] finds.
+/// Panics if one of the artifacts (prompts, transcripts, tool results, log lines) contains a token
+/// of the turn, in any of the encodings that [`Turn::redact`] finds.
 ///
-/// Each artefact has a name, which is all that the message says of it, with the place: an assertion
-/// that printed the token would be the leak itself.
+/// The message names only the artifact and the position: printing the token would be a leak.
 ///
 /// ```
 /// # use valetkey::testing::{ManualClock, Sandbox, assert_no_secrets};
@@ -25,7 +24,7 @@ use crate::resolver::Turn;
 ///
 /// # Panics
 ///
-/// If there is a token in an artefact.
+/// If an artifact contains a token.
 pub fn assert_no_secrets<'a, N, A>(turn: &Turn, artefacts: impl IntoIterator<Item = (N, &'a A)>)
 where
     N: AsRef<str>,

@@ -1,4 +1,4 @@
-//! The contract that every vault must pass, a host's own included.
+//! The contract that every vault must pass, including a host's own.
 //!
 //! Not part of this crate's semantic versioning: a new version may check more of the contract.
 //!
@@ -29,12 +29,12 @@ mod tokens;
 
 use self::fixtures::*;
 
-/// Checks the whole written contract of [`Vault`] against vaults that `make` makes, an empty one
-/// for each check.
+/// Checks the documented contract of [`Vault`] on vaults created by `make`, an empty one for each
+/// check.
 ///
 /// # Panics
 ///
-/// At the first promise that the vault breaks, with the name of the check in the message.
+/// At the first violation, with the name of the check in the message.
 pub fn check(make: &dyn Fn() -> Arc<dyn Vault>) {
     for (name, check) in [
         consents::CHECKS,
@@ -63,7 +63,7 @@ pub fn check(make: &dyn Fn() -> Arc<dyn Vault>) {
     }
 }
 
-/// Says which check was running when it panics.
+/// Names the running check when it panics.
 struct Name(&'static str);
 
 impl Drop for Name {

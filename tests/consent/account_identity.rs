@@ -1,5 +1,5 @@
-//! Whose account a connection is: named by the service, compared at every later consent, or marked
-//! as not verified.
+//! The account of a connection: identified by the service and compared at every later consent, or
+//! marked as not verified.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use valetkey::{ActingUser, ConsentOptions, Error, Result};
 
 use crate::support::world::{World, person, response};
 
-/// A host of services whose descriptors name no account.
+/// Returns a host with services whose descriptors do not identify the account.
 fn without_source(change: impl FnOnce(&mut Personality)) -> World {
     World::described(SealedVault::in_memory(), change, forget_account)
 }
@@ -105,7 +105,7 @@ fn promise_33_the_id_token_names_the_account_where_nothing_else_does() {
         1,
         "the other account's tokens are given back"
     );
-    // A plain start by another account makes another connection.
+    // A plain start with another account creates another connection.
     let other = world.connect(&alice, "grace");
     assert_ne!(other.id, connection.id);
     assert_eq!(
@@ -222,7 +222,7 @@ fn promise_33_a_host_can_require_that_the_account_is_named() {
             .is_empty()
     );
 
-    // It survives the way through a link.
+    // The option survives storage in a link.
     let prepared = world.connections.prepare(&alice, "notes", options()).unwrap();
     let consent = world.connections.open_link(&alice, prepared.ticket()).unwrap();
     let callback = world.sandbox.approve(consent.authorization_url(), "ada");

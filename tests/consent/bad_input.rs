@@ -1,4 +1,4 @@
-//! Bad input gets a clear, typed error, says nothing that it should not, and changes nothing.
+//! Bad input causes a clear, typed error that leaks nothing, and changes nothing.
 
 use valetkey::error::Misconfigured;
 use valetkey::provider::{ClientRegistration, InvalidDescriptor};
@@ -182,7 +182,7 @@ fn connection_parameters_are_checked_before_anything_is_stored() {
         let options = ConsentOptions::default().parameter(name, value);
         let error = connections.start(&alice, "gitlab", options).unwrap_err();
         assert!(matches!(error, Error::Parameter(_)), "{value}: {error:?}");
-        // An unknown name may be anything, so it is not repeated.
+        // An unknown name may be arbitrary text, so the error does not repeat it.
         assert!(name == "nothing" || error.to_string().contains(name));
         assert!(!error.to_string().contains("marker"));
     }

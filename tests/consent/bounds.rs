@@ -1,5 +1,5 @@
-//! One person's consent requests cost others nothing: what is read for a person does not grow with
-//! anybody else's.
+//! One user's consent requests cost other users nothing: the data read for a user does not grow
+//! with other users' requests.
 
 use valetkey::testing::Host;
 use valetkey::vault::{MasterKey, SealedVault};
@@ -39,7 +39,7 @@ fn what_is_read_for_a_person_does_not_grow_with_the_requests_of_others() {
     }
     assert_eq!(cost(&poll), polled);
     assert_eq!(cost(&open), opened);
-    // Nor does it grow without bound with her own: the oldest makes room.
+    // Her own requests are bounded as well: the oldest makes room.
     for _ in 0..70 {
         prepare(&alice);
     }

@@ -1,4 +1,4 @@
-//! The exchange of a code: with which client, and for how long.
+//! The exchange of a code: its client and its deadline.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -61,7 +61,7 @@ fn an_exchange_takes_less_than_half_of_a_claim() {
     }
 }
 
-/// What the operator has to correct is told as such at the consent, as it is at a refresh.
+/// A misconfiguration is reported at the consent as it is at a refresh.
 #[test]
 fn a_cause_has_one_class_of_error_at_the_exchange_and_at_a_refresh() {
     let causes: [fn() -> Fault; 5] = [

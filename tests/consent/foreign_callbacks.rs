@@ -1,4 +1,4 @@
-//! Callbacks that are not the ones that a consent waits for: each is refused, and the consent stays
+//! Callbacks other than the one that a consent waits for: each is refused, and the consent stays
 //! open.
 
 use valetkey::error::ConsentError;
@@ -7,14 +7,14 @@ use valetkey::{ActingUser, Binding, ConsentOptions};
 use crate::start_to_complete::consent_error;
 use crate::support::world::{World, person, response, stranger};
 
-/// A callback that is not the one that the consent waits for.
+/// A callback other than the one that the consent waits for.
 struct Foreign {
     promise: u8,
     name: &'static str,
     by: fn() -> ActingUser,
-    /// The binding of the browser, from those of this consent and of another of the same person.
+    /// The browser's binding, given those of this consent and of another consent of the same user.
     binding: fn(own: &str, other: &str) -> String,
-    /// The callback, from the genuine one.
+    /// The callback, derived from the genuine one.
     callback: fn(genuine: &str) -> String,
     expected: ConsentError,
 }
@@ -64,8 +64,8 @@ const FOREIGN: [Foreign; 7] = [
         expected: ConsentError::Unknown,
         ..GENUINE
     },
-    // modelcontextprotocol/rust-sdk#1167: the pending consent must survive an answer that is not
-    // the server's.
+    // modelcontextprotocol/rust-sdk#1167: the pending consent must survive a response that is not
+    // from the server.
     Foreign {
         promise: 20,
         name: "an answer of another issuer",
@@ -75,7 +75,7 @@ const FOREIGN: [Foreign; 7] = [
     },
 ];
 
-/// What each row of the table differs from.
+/// The genuine callback, which each row of the table modifies.
 const GENUINE: Foreign = Foreign {
     promise: 0,
     name: "",
@@ -85,7 +85,8 @@ const GENUINE: Foreign = Foreign {
     expected: ConsentError::Unknown,
 };
 
-/// Each is refused without a request, and the genuine callback still completes the consent.
+/// Each callback is refused without a request, and the genuine callback still completes the
+/// consent.
 fn is_refused_and_leaves_the_consent_open(promise: u8) {
     let mut tried = 0;
     for foreign in FOREIGN.iter().filter(|foreign| foreign.promise == promise) {

@@ -1,4 +1,4 @@
-//! One consent for several services: one grant, and a connection for each.
+//! One consent for several services: one grant, and a connection for each service.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -83,7 +83,7 @@ fn one_refresh_serves_every_service_of_a_grant() {
     }
 }
 
-/// What is asked for depends on whether the server adds to a grant.
+/// The requested scopes depend on whether the server adds to a grant.
 #[test]
 fn a_third_service_is_asked_for_by_what_the_server_needs() {
     for family in &FAMILIES {
@@ -121,7 +121,7 @@ fn a_third_service_is_asked_for_by_what_the_server_needs() {
     }
 }
 
-/// A host with all services of a family in one grant.
+/// Returns a host with all services of a family in one grant.
 fn all_three(family: &Family) -> (Host, [Connection; 3]) {
     let host = Host::new(family);
     let [first, second] = host.two(family);
@@ -302,7 +302,7 @@ fn an_ordinary_connection_is_extended_and_keeps_its_name() {
         assert_eq!(extended.requested, alone.requested);
         assert!(extended.missing_scopes().is_empty());
         assert_eq!(host.token(first), host.token(second));
-        // The same service with more scopes stays a connection of its own.
+        // The same service with more scopes remains a separate connection.
         let single = Host::new(family);
         let alone = single.connect(first, ConsentOptions::default());
         let more = Scopes::new([family.scopes[2]]).unwrap();
@@ -355,7 +355,8 @@ fn a_service_that_is_connected_again_by_itself_leaves_the_grant() {
             .unwrap()
             .is_empty()
     );
-    // With it in a grant of its own, the provider's revocation ends both: that is said before.
+    // If it has a separate grant, the provider's revocation ends both, which is reported
+    // beforehand.
     let together = host.connections.revoked_together(&host.alice, again.id).unwrap();
     assert_eq!(together.iter().map(|it| it.id).collect::<Vec<_>>(), [calendar.id]);
 }
@@ -405,7 +406,7 @@ fn to_reconnect_one_replaces_the_grant_for_all() {
     }
 }
 
-// n8n-io/n8n#6268, nextcloud/integration_google#79: a box was left unticked, and the failure came
+// n8n-io/n8n#6268, nextcloud/integration_google#79: a scope was declined, and the failure came
 // later.
 #[test]
 fn an_unticked_service_says_which_scopes_it_misses() {

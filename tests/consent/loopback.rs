@@ -1,4 +1,4 @@
-//! A consent whose browser comes back to a loopback port.
+//! Consents whose browser returns to a loopback port.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
@@ -29,7 +29,7 @@ fn at(redirect_uri: &str) -> Host {
     Host::builder().redirect_uri(redirect_uri).build().unwrap()
 }
 
-/// A browser in front of one callback.
+/// A browser that requests one callback.
 struct Browser(Url);
 
 impl Browser {
@@ -42,12 +42,12 @@ impl Browser {
         TcpStream::connect(("127.0.0.1", port)).unwrap()
     }
 
-    /// Sends this text and reads the answer to its end.
+    /// Sends this text and reads the whole response.
     fn send(&self, text: &str) -> String {
         let mut stream = self.connect();
         stream.write_all(text.as_bytes()).unwrap();
         let mut answer = String::new();
-        // A connection that is closed without an answer may be reset.
+        // A connection that is closed without a response may be reset.
         let _ = stream.read_to_string(&mut answer);
         answer
     }
@@ -62,7 +62,7 @@ impl Browser {
     }
 }
 
-/// Returns how many consent requests of Ada's are open.
+/// Returns the number of Ada's open consent requests.
 fn open_consents(host: &Host) -> usize {
     let ada = UserId::new("ada").unwrap();
     host.connections
@@ -156,7 +156,7 @@ fn connections_that_say_nothing_hold_up_no_other() {
         let browser = Browser::allow(&host.sandbox, url);
         let mut silent: Vec<TcpStream> = (0..40).map(|_| browser.connect()).collect();
         for stream in silent.iter_mut().skip(20) {
-            // The server has closed the oldest, and these may be among them.
+            // The server has closed the oldest connections, which may include these.
             let _ = stream.write_all(b"GET /callback?co");
         }
         assert!(browser.come_back().contains(DONE));
@@ -231,7 +231,7 @@ fn a_closure_that_panics_leaves_nobody_waiting() {
         });
     }));
     assert!(panicked.is_err());
-    // Nobody waits for the five minutes that a browser has.
+    // The test must not wait for the browser's five minutes.
     assert!(begun.elapsed() < Duration::from_secs(60));
 }
 
@@ -268,13 +268,15 @@ fn a_callback_that_is_delivered_again_is_answered_as_the_first_one() {
         thread::scope(|scope| {
             let first = scope.spawn(|| browser.come_back());
             in_exchange.recv().unwrap();
-            // The queue is full when one is sent away: then all others wait for the first one.
+            // If a connection is closed because the queue is full, all others wait for the first
+            // one.
             let (answered, answers) = sync_channel(17);
             for _ in 0..17 {
                 let (answered, browser) = (answered.clone(), &browser);
                 scope.spawn(move || {
                     let answer = loop {
-                        // Of many at the same moment, the oldest may be closed without an answer.
+                        // If many arrive at the same moment, the oldest may be closed without a
+                        // response.
                         let answer = browser.come_back();
                         if !answer.is_empty() {
                             break answer;

@@ -1,4 +1,4 @@
-//! What a turn says is needed: whoever satisfies it makes the same call succeed.
+//! The consent requirement of a turn: satisfying it makes the same call succeed.
 
 use valetkey::ConsentOptions;
 use valetkey::error::ConsentRequired;
@@ -25,7 +25,7 @@ fn finish(world: &World, consent: &valetkey::connections::Consent) {
     completed.unwrap();
 }
 
-/// Every combination of what a call can name.
+/// Returns every combination of options that a call can have.
 fn calls() -> Vec<ResolveOptions<'static>> {
     let label = || Label::new("work").unwrap();
     let scopes = || "notes.write".parse::<Scopes>().unwrap();

@@ -27,7 +27,7 @@ fn api_answers(world: &World, status: u16, requests: usize) {
     }
 }
 
-/// The API asks for scopes, request after request.
+/// The API requires scopes, at every request.
 fn api_wants(world: &World, scope: &'static str, requests: usize) {
     for _ in 0..requests {
         world.http.on("/api/notes").next(Fault::answer(move |_| {
@@ -45,7 +45,7 @@ fn promise_36_an_api_that_refuses_every_token_causes_one_refresh() {
     world.sandbox.clear_log();
     api_answers(&world, 401, 21);
     for _ in 0..20 {
-        // The API's answer is the answer: neither a refresh nor a consent would change it.
+        // The API's response is final: neither a refresh nor a consent would change it.
         let response = world.resolver.send(&alice, "notes", get("/notes")).unwrap();
         assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
         assert_eq!(response.body(), b"the api's own words");
@@ -59,7 +59,7 @@ fn promise_36_an_api_that_refuses_every_token_causes_one_refresh() {
     assert!(health.is_usable_now());
     assert!(world.resolver.resolve(&alice, "notes").is_ok());
 
-    // Another process knows it too.
+    // Another process also knows this.
     let mut other = world;
     other.resolver = valetkey::Resolver::new(other.connections.clone());
     api_answers(&other, 401, 1);
@@ -85,7 +85,7 @@ fn promise_36_a_refused_token_is_renewed_once_for_hosts_with_a_client_of_their_o
     let (alice, bob) = (person("alice"), person("bob"));
     world.connect_workspace_account("grace");
     world.connect(&alice, "ada");
-    // A user renews the workspace's token as well as their own.
+    // A user refreshes the workspace's token as well as their own.
     for user in [&alice, &bob] {
         let refused = world.resolver.resolve(user, "notes").unwrap();
         world.sandbox.clear_log();
@@ -112,7 +112,7 @@ fn promise_36_a_refused_token_is_renewed_once_for_hosts_with_a_client_of_their_o
                 .all(|token| token.is_workspace() == refused.is_workspace())
         );
 
-        // The API refuses that one as well: there is no better one.
+        // The API refuses that token as well: there is no better one.
         assert!(
             world
                 .resolver
@@ -122,7 +122,7 @@ fn promise_36_a_refused_token_is_renewed_once_for_hosts_with_a_client_of_their_o
                 .is_none()
         );
         assert_eq!(world.sandbox.count("/token"), 1);
-        // Whoever comes late with the old one is given the one that is stored.
+        // A late caller with the old token gets the stored one.
         let late = world
             .resolver
             .turn(user.clone())
@@ -163,8 +163,8 @@ fn promise_36_a_renewal_after_a_revocation_gives_nothing() {
     ));
 }
 
-// Django OAuth Toolkit answers a dead token with 403 and no challenge, and a refresh kills the
-// token that others hold.
+// Django OAuth Toolkit answers a dead token with 403 and no challenge, and a refresh invalidates
+// the token that other callers hold.
 #[test]
 fn promise_36_whatever_the_refusal_a_newer_stored_token_is_tried() {
     for status in [400, 401, 403, 404, 422] {
@@ -219,7 +219,7 @@ fn promise_36_the_same_step_up_is_requested_once() {
     assert_eq!(need.reason, ConsentReason::MissingScopes);
     assert_eq!(need.missing_scopes.to_string(), "notes.write");
 
-    // The person leaves the box unticked. The API is not a reason to ask the same again.
+    // The user declines the scope. The API must not cause the same question again.
     let options = ConsentOptions::from(need);
     let consent = world.connections.start(&alice, "notes", options).unwrap();
     let callback = world
@@ -247,7 +247,7 @@ fn promise_36_a_step_up_without_a_scope_or_for_one_that_is_granted_is_the_apis_a
     assert_eq!(response.status(), StatusCode::FORBIDDEN);
 }
 
-/// Every way in which a call can ask for consent: the consent that it asks for makes the same call
+/// Every situation in which a call requires consent: the requested consent makes the same call
 /// succeed.
 #[test]
 fn promise_36_each_consent_request_can_be_satisfied() {

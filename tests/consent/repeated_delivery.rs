@@ -1,5 +1,5 @@
-//! Callbacks and links that arrive more than once: one exchange, and the person is led to the state
-//! of the consent.
+//! Callbacks and links that arrive more than once: the code is exchanged once, and the user sees
+//! the state of the consent.
 
 use std::sync::Barrier;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use valetkey::{ActingUser, Consent, ConsentOptions, Error};
 
 use crate::support::world::{World, person, response};
 
-/// Completes a consent, and returns the connection that it leads to, now or before.
+/// Completes a consent, and returns the connection that it leads to, created now or before.
 fn led_to(world: &World, who: &ActingUser, callback: &str, consent: &Consent) -> Option<ConnectionId> {
     match world.complete(who, callback, consent) {
         Ok(connection) => Some(connection.id),
@@ -176,7 +176,7 @@ fn promise_38_a_link_that_is_opened_again_leads_to_the_same_authorization() {
             "{again:?}"
         );
         assert_eq!(world.token_requests(), 1);
-        // Also when nothing is left of the flow.
+        // This also holds after the flow has been deleted.
         world.clock.advance(Duration::from_secs(3_600));
         world.connections.maintain(Default::default()).unwrap();
         let again = world
@@ -313,7 +313,7 @@ fn promise_37_a_prepared_consent_asks_for_the_same_as_one_that_is_started() {
     let scopes = |text: &str| text.parse::<Scopes>().unwrap();
     let mut all = vec![
         ConsentOptions::default(),
-        // Naming no scopes is not the same as leaving them to the provider.
+        // An empty list of scopes differs from leaving the scopes to the provider.
         ConsentOptions::default().scopes(Scopes::default()),
         ConsentOptions::default().add_scopes(scopes("extra")),
         ConsentOptions::default()

@@ -1,4 +1,4 @@
-//! From `start` to `complete`: who may, with what, how often.
+//! From `start` to `complete`: permissions, inputs and repetitions.
 
 use std::sync::Barrier;
 use std::time::Duration;
@@ -71,7 +71,7 @@ fn promise_18_a_consent_that_expired_or_was_used_reaches_no_network() {
     assert_eq!(consent_error(&used), ConsentError::Used(consent.id()));
     assert_eq!(world.token_requests(), 1);
 
-    // A guess must not tell a state that was given from one that was not.
+    // A guess must not reveal whether a state exists.
     assert_eq!(unknown.to_string(), expired.to_string());
     assert_ne!(unknown.to_string(), used.to_string());
 }
@@ -174,8 +174,8 @@ fn promise_20_a_changed_token_endpoint_gets_no_code_and_the_consent_stays_open()
     world.complete(&alice, &callback, &consent).unwrap();
 }
 
-// n8n-io/n8n#6268, nextcloud/integration_google#79, getsentry/junior#319: a box left unticked
-// "succeeds" and fails later.
+// n8n-io/n8n#6268, nextcloud/integration_google#79, getsentry/junior#319: a consent with a declined
+// scope "succeeds" and fails later.
 #[test]
 fn a_scope_that_was_not_granted_is_known_at_once() {
     let world = World::new();
@@ -207,8 +207,7 @@ fn granted_is_what_the_answer_says_or_what_was_asked_for() {
     }
 }
 
-// PipedreamHQ/pipedream#18448, home-assistant/core#172475: no way to connect an existing connection
-// again.
+// PipedreamHQ/pipedream#18448, home-assistant/core#172475: a connection could not be reconnected.
 #[test]
 fn connecting_the_same_account_again_keeps_the_connection() {
     let (world, alice, first) = World::connected();

@@ -1,4 +1,4 @@
-//! The table of promises, compared with the tests that it names.
+//! Compares the table of promises with the tests that it names.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -7,7 +7,7 @@ use std::path::Path;
 /// A test of a promise: the file and the name of the function.
 type Test = (String, String);
 
-/// The Rust files below a directory of the crate, with their contents.
+/// Returns the Rust files below a directory of the crate, with their contents.
 fn sources(directory: &str) -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut found = Vec::new();
@@ -26,13 +26,13 @@ fn sources(directory: &str) -> Vec<(String, String)> {
     found
 }
 
-/// The number in the name of a test of a promise.
+/// Returns the number in the name of a promise's test.
 fn number(test: &str) -> Option<u32> {
     let (number, _) = test.strip_prefix("promise_")?.split_once('_')?;
     number.parse().ok()
 }
 
-/// Every test of a promise in the sources, those inside macros included.
+/// Returns every promise test in the sources, including those inside macros.
 fn written() -> BTreeSet<Test> {
     let mut tests = BTreeSet::new();
     for (file, text) in sources("tests").into_iter().chain(sources("src")) {
@@ -49,7 +49,7 @@ fn written() -> BTreeSet<Test> {
     tests
 }
 
-/// The rows of the table: the number, and each test with its file.
+/// Returns the rows of the table: the number, and each test with its file.
 fn rows() -> Vec<(u32, BTreeSet<Test>)> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/ASSURANCE.md");
     let text = fs::read_to_string(path).unwrap();
@@ -98,7 +98,7 @@ fn each_promise_has_one_row_in_order() {
     assert!(numbers.is_sorted_by(|one, next| one < next), "{numbers:?}");
 }
 
-/// Returns whether a path of the crate exists; a `*` in its last part stands for anything.
+/// Returns whether a path of the crate exists; a `*` in its last part matches anything.
 fn exists(path: &str) -> bool {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
     let name = path.file_name().unwrap().to_str().unwrap();
@@ -113,7 +113,7 @@ fn exists(path: &str) -> bool {
     })
 }
 
-/// What a page names between backticks as a path of this crate.
+/// Returns the paths of this crate that a page names in backticks.
 fn paths(page: &str) -> Vec<&str> {
     let spans = page.split('`').skip(1).step_by(2);
     let roots = [

@@ -1,8 +1,8 @@
-//! What must not compile does not: these assertions are checked by the compiler, and fail the build
-//! of this test.
+//! Code that must not compile: the compiler checks these assertions and fails the build of this
+//! test.
 //!
-//! A new secret type goes into `secret!` below, and a type that carries one into `carrier!`. One of
-//! `src/secret.rs` that was forgotten here fails the test.
+//! Add a new secret type to `secret!` below, and a type that contains one to `carrier!`. The test
+//! fails if a type of `src/secret.rs` is missing here.
 
 use std::fmt::Display;
 use std::ops::Deref;
@@ -28,8 +28,8 @@ use valetkey::{
 macro_rules! secret {
     ($($name:ty),* $(,)?) => {
         $(
-            // Wiped when dropped, so it must not be copied; printed as `[redacted]`, so it has
-            // `Debug` and no more.
+            // Wiped on drop, so it must not be copied; printed as `[redacted]`, so `Debug` is the
+            // only format.
             assert_not_impl_any!($name: Clone, Copy, Display, PartialEq, PartialOrd, std::hash::Hash, Deref);
             assert_not_impl_any!($name: serde::Serialize, AsRef<str>, AsRef<[u8]>, ToString, Into<String>);
             assert_impl_all!($name: std::fmt::Debug, Send, Sync);
@@ -45,7 +45,7 @@ secret! {
 macro_rules! carrier {
     ($($name:ty),* $(,)?) => {
         $(
-            // What carries secrets is not copied, printed, stored or sent on by a derive.
+            // Types that contain secrets must not derive copying, printing or serialization.
             assert_not_impl_any!($name: Clone, Copy, Display, PartialEq, serde::Serialize, ToString);
             assert_impl_all!($name: std::fmt::Debug);
         )*
@@ -60,20 +60,20 @@ carrier! {
 // Shared, because several vaults may be opened with them.
 assert_not_impl_any!(MasterKeys: Copy, Display, PartialEq, serde::Serialize);
 
-// What a host shares between its threads.
+// Types that a host shares between its threads.
 assert_impl_all!(Connections: Clone, Send, Sync);
 assert_impl_all!(Resolver: Clone, Send, Sync);
 
 #[test]
 fn promise_27_secrets_are_not_copied_printed_compared_or_serialised() {
-    // All of it was checked when this file was compiled.
+    // Everything was checked when this file was compiled.
     assert_eq!(
         format!("{:?}", AccessToken::new("tok")),
         "AccessToken([redacted])"
     );
 }
 
-/// The types that the calls of `secret!` in a file name.
+/// Returns the types that the `secret!` calls in a file name.
 fn secrets(source: &str) -> Vec<String> {
     let file = syn::parse_file(source).unwrap();
     let mut names = Vec::new();
@@ -87,7 +87,7 @@ fn secrets(source: &str) -> Vec<String> {
     names
 }
 
-/// The names of a list, whatever documents them.
+/// Returns the names in a list, ignoring their documentation.
 fn words(input: ParseStream<'_>) -> syn::Result<Vec<String>> {
     let mut names = Vec::new();
     while !input.is_empty() {

@@ -1,9 +1,9 @@
-//! The dependency tree stays small, and what must not be in it is not.
+//! The dependency tree stays small and does not contain forbidden crates.
 
 use std::collections::BTreeSet;
 use std::process::Command;
 
-/// The crates of the normal dependency tree with these features.
+/// Returns the crates of the normal dependency tree with these features.
 fn tree(arguments: &[&str]) -> BTreeSet<String> {
     let output = Command::new(env!("CARGO"))
         .args(["tree", "--edges", "normal", "--prefix", "none", "--format", "{p}"])

@@ -1,4 +1,4 @@
-//! The documentation of `Error` says for each variant what a host does next.
+//! The documentation of `Error` states for each variant what a host does next.
 
 use std::fs;
 use std::path::Path;

@@ -1,15 +1,15 @@
-//! The files of the crate import downwards only, and no file imports itself by way of others.
+//! The files of the crate import only from lower layers, and without cycles.
 //!
-//! The graph is that of the files below `src`: a file imports the file that defines what one of its
-//! paths leads to, through every re-export. To declare a module is not to import it, and to pass a
-//! name on is to import nothing, so a file that only declares and passes on is a face and imports
-//! nothing. An import of a test counts for the layers and not for cycles.
+//! The graph consists of the files below `src`: a file imports the file that defines the target of
+//! one of its paths, through all re-exports. Declaring a module or re-exporting a name is not an
+//! import, so a file that does only this is a facade and imports nothing. Imports in tests count for
+//! the layers but not for cycles.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::source::{Source, Target};
 
-/// From the top to the bottom. A file may import from its own layer and from those below.
+/// The layers from top to bottom. A file may import from its own layer and from lower ones.
 const LAYERS: [&[&str]; 12] = [
     &["internals"],
     &["testing"],
@@ -135,7 +135,7 @@ fn every_module_of_the_crate_has_a_layer() {
     }
 }
 
-/// A crate of a few files.
+/// Returns a crate of a few files.
 fn crate_of(files: &[(&str, &str)]) -> Source {
     let mut source = Source::default();
     for (file, text) in files {
@@ -220,7 +220,7 @@ fn an_upward_import_is_found_wherever_it_stands() {
     );
 }
 
-/// The hole of the test that this one replaced, in the file in which it was found.
+/// An import that the predecessor of this test missed, in the file where it was found.
 #[test]
 fn an_upward_import_is_found_in_the_crate_itself() {
     let mut source = Source::read();
@@ -261,12 +261,12 @@ fn a_cycle_is_found() {
         ),
         cycle
     );
-    // A parent that has items of its own is no face.
+    // A parent that has its own items is not a facade.
     let mut source = crate_of(&[ROOT, RESOLVER, POLICY, ENGINE, SETTINGS]);
     source.put("vault/mod.rs", "mod keys; pub struct Row; fn f(_: keys::Key) {}");
     source.put("vault/keys.rs", "use super::Row; pub struct Key;");
     assert_eq!(cycles(&imports(&source)), [["vault/keys.rs", "vault/mod.rs"]]);
-    // Tests and faces make none.
+    // Tests and facades do not cause cycles.
     assert!(
         cycles_of(
             "use super::keys::Key; pub struct Row;",

@@ -1,5 +1,4 @@
-//! The rules of the crate itself: layers, public face, dependencies, and code that must not
-//! compile.
+//! The rules of the crate itself: layers, public API, dependencies, and code that must not compile.
 
 mod assurance;
 mod compile_fail;

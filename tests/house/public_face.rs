@@ -1,14 +1,14 @@
-//! How much of the crate is public: each type is a promise to hosts.
+//! The size of the public API: each public type is a commitment to hosts.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::source::{Meaning, Names, Source, Target};
 
-/// The largest number of public structs, enums and traits, by the feature that shows them. The
-/// first is the default face, which every host sees.
+/// The maximum number of public structs, enums and traits for each feature that adds them. The
+/// first is the default API, which every host sees.
 const MOST: [(&str, usize); 3] = [("", 110), ("gateway", 6), ("testing", 20)];
 
-/// Returns the feature without which a type is not public, from the file that defines it.
+/// Returns the feature that makes a type public, determined by the file that defines it.
 fn feature(file: &str) -> &'static str {
     match file.split('/').next() {
         Some("gateway") => "gateway",
@@ -17,8 +17,7 @@ fn feature(file: &str) -> &'static str {
     }
 }
 
-/// Returns the public types by the file that defines them, with the paths by which they can be
-/// named.
+/// Returns the public types by the file that defines them, with the paths that name them.
 fn public_types(source: &Source) -> BTreeMap<(String, String), BTreeSet<String>> {
     let mut types = BTreeMap::new();
     let mut open = vec![(Names::new(), Names::new())];
@@ -62,8 +61,8 @@ fn public_types(source: &Source) -> BTreeMap<(String, String), BTreeSet<String>>
     types
 }
 
-/// Returns whether a name that a macro defines is that of a type: `TenantId`, and neither `MAX_LEN`
-/// nor `check`.
+/// Returns whether a name that a macro defines is the name of a type: `TenantId`, but not `MAX_LEN`
+/// or `check`.
 fn is_type_name(name: &str) -> bool {
     name.starts_with(char::is_uppercase) && name.contains(char::is_lowercase)
 }

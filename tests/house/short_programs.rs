@@ -1,9 +1,9 @@
-//! The way in is short: the programs that a newcomer reads have few lines.
+//! Getting started is short: the programs that a newcomer reads have few lines.
 
 use std::fs;
 use std::path::Path;
 
-/// Counts the lines of a program without its imports, comments and blank lines.
+/// Counts the lines of a program without imports, comments and blank lines.
 fn lines(program: &Path) -> usize {
     let source = fs::read_to_string(program).unwrap();
     let mut count = 0;

@@ -1,5 +1,4 @@
-//! The modules of the crate as they are written: which names each of them has, and what its code
-//! refers to.
+//! Reads the modules of the crate: the names in each module and the targets of its paths.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,26 +8,26 @@ use proc_macro2::{TokenStream, TokenTree};
 use syn::visit::{self, Visit};
 use syn::{Attribute, Item, ItemMod, ItemUse, Macro, UseTree, Visibility};
 
-/// The path of a module or of an item, without `crate`.
+/// The path of a module or an item, without `crate`.
 pub(crate) type Names = Vec<String>;
 
-/// What a name of a module stands for.
+/// The meaning of a name in a module.
 #[derive(Debug, Clone)]
 pub(crate) enum Meaning {
-    /// A struct, an enum, a union or a trait.
+    /// A struct, enum, union or trait.
     Type,
     /// Another item.
     Item,
-    /// A module below this one.
+    /// A child module.
     Module,
-    /// What this path leads to.
+    /// The target of this path.
     Import(Names),
 }
 
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
     pub(crate) meaning: Meaning,
-    /// True if it is `pub`, not hidden from the documentation, and there without `_internals`.
+    /// True if it is `pub`, documented, and available without `_internals`.
     pub(crate) is_public: bool,
 }
 
@@ -36,7 +35,7 @@ pub(crate) struct Entry {
 pub(crate) struct Module {
     pub(crate) file: String,
     pub(crate) names: BTreeMap<String, Vec<Entry>>,
-    /// The modules whose names are imported with `*`, and whether they are passed on with `pub`.
+    /// The modules imported with `*`, and whether they are re-exported with `pub`.
     pub(crate) globs: Vec<(Names, bool)>,
 }
 
@@ -45,25 +44,25 @@ pub(crate) struct Module {
 pub(crate) struct Reference {
     pub(crate) module: Names,
     pub(crate) path: Names,
-    /// True if only tests are compiled with it.
+    /// True if the path is compiled only for tests.
     pub(crate) in_test: bool,
-    /// True if it is a `use` that passes the name on.
+    /// True if the path is a `use` that re-exports the name.
     pub(crate) is_reexport: bool,
 }
 
-/// What a path leads to.
+/// The target of a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Target {
     Module(Names),
-    /// An item: the file that defines it, its name, and whether that is known to be a type.
+    /// An item: the file that defines it, its name, and whether it is known to be a type.
     Item(String, String, Option<bool>),
 }
 
-/// What stands in one file.
+/// The content of one file.
 #[derive(Debug, Clone)]
 struct Facts {
     references: Vec<Reference>,
-    /// The modules in files of their own that are declared for tests only.
+    /// The modules in separate files that are declared only for tests.
     tests: Vec<Names>,
 }
 
@@ -95,7 +94,7 @@ impl Source {
         }
     }
 
-    /// Adds a file, or puts it in the place of the one of this name below `src`.
+    /// Adds a file, or replaces the file with this name below `src`.
     pub(crate) fn put(&mut self, file: &str, text: &str) {
         let parsed = syn::parse_file(text).unwrap_or_else(|error| panic!("{file}: {error}"));
         let mut reader = Reader {
@@ -126,7 +125,7 @@ impl Source {
         self.modules.get(path)
     }
 
-    /// Returns every reference with the file in which it stands.
+    /// Returns every reference with the file that contains it.
     pub(crate) fn references(&self) -> Vec<(&str, Reference)> {
         let tests: Vec<_> = self.files.values().flat_map(|facts| &facts.tests).collect();
         let references = self.files.iter().flat_map(|(file, facts)| {
@@ -141,7 +140,7 @@ impl Source {
             .collect()
     }
 
-    /// Returns what a path in a module leads to, or nothing if that is outside the crate.
+    /// Returns the target of a path in a module, or `None` if it is outside the crate.
     pub(crate) fn resolve(&self, module: &[String], path: &[String]) -> Option<Target> {
         self.follow(module, path, 0)
     }
@@ -174,8 +173,8 @@ impl Source {
         Some(target)
     }
 
-    /// Returns what a name means in a module. More than one thing can have it: a module wins where
-    /// something follows.
+    /// Returns the meaning of a name in a module. A name can have several meanings: if the path
+    /// continues, a module takes precedence.
     fn name(&self, at: &[String], name: &str, is_followed: bool, depth: usize) -> Option<Target> {
         let module = self.module(at)?;
         let entries = module.names.get(name).map(Vec::as_slice).unwrap_or_default();
@@ -200,7 +199,7 @@ impl Source {
         })
     }
 
-    /// Follows an import. One that begins with its own name leads to a crate:
+    /// Resolves an import. One that begins with its own name refers to a crate:
     /// `use http::Method; use http;`.
     fn follow_import(&self, at: &[String], path: &[String], name: &str, depth: usize) -> Option<Target> {
         let is_own = path.first().is_some_and(|first| first == name);
@@ -211,7 +210,7 @@ impl Source {
     }
 }
 
-/// Returns the module that a file is, by its name below `src`.
+/// Returns the module of a file, given its name below `src`.
 fn module_of(file: &str) -> Names {
     let path = file.strip_suffix(".rs").unwrap_or(file);
     let path = path.strip_suffix("/mod").unwrap_or(path);
@@ -229,7 +228,7 @@ struct Reader {
     file: String,
     module: Names,
     in_test: bool,
-    /// True if what stands here is in the documentation without `_internals`.
+    /// True if the contents are documented without `_internals`.
     is_shown: bool,
     modules: BTreeMap<Names, Module>,
     facts: Facts,
@@ -321,7 +320,7 @@ impl Reader {
         }
     }
 
-    /// Refers to the paths in the tokens of a macro, which no parser knows.
+    /// Records the paths in the tokens of a macro, which the parser does not interpret.
     fn read_tokens(&mut self, tokens: TokenStream) {
         let mut path = Names::new();
         let mut colons = 0;
@@ -413,7 +412,7 @@ fn is_public(visibility: &Visibility) -> bool {
     matches!(visibility, Visibility::Public(_))
 }
 
-/// Returns whether an item is left out of the documentation, or there with `_internals` only.
+/// Returns whether an item is undocumented, or available only with `_internals`.
 fn is_hidden(attributes: &[Attribute]) -> bool {
     attributes.iter().any(|attribute| {
         let text = tokens_of(attribute);

@@ -1,4 +1,4 @@
-//! All that this process logs, the dependencies' records included, at every level.
+//! Everything that this process logs, including records of dependencies, at every level.
 
 use std::fmt::Write as _;
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
@@ -30,14 +30,14 @@ impl log::Log for Logs {
     fn flush(&self) {}
 }
 
-/// The log from one moment on. It includes what tests that run at the same time log, and no secret
-/// of theirs may be in it either.
+/// The log from a certain moment. It includes the records of concurrent tests, whose secrets must
+/// not appear either.
 pub(crate) struct Log {
     from: usize,
 }
 
 impl Log {
-    /// Listens from now on.
+    /// Starts recording.
     pub(crate) fn listen() -> Self {
         static LISTENING: Once = Once::new();
         LISTENING.call_once(|| {

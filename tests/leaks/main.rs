@@ -1,4 +1,4 @@
-//! No secret and no text written by a server in anything that is printed, logged or stored.
+//! Secrets and text written by servers do not appear in anything printed, logged or stored.
 
 mod logs;
 mod plaintext_in_files;

@@ -1,4 +1,4 @@
-//! No file of a vault shows a secret, in any shape.
+//! The files of a vault contain no secret in any encoding.
 
 #![cfg(feature = "sqlite")]
 
@@ -16,7 +16,7 @@ use crate::support::printed;
 use crate::support::vault::*;
 use crate::support::world::{World, operator, person};
 
-/// A text in the encodings in which a file could contain it.
+/// Returns the encodings in which a file could contain a text.
 fn shapes(text: &str) -> Vec<Vec<u8>> {
     let bytes = text.as_bytes();
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -31,7 +31,7 @@ fn shapes(text: &str) -> Vec<Vec<u8>> {
         utf16(u16::to_be_bytes),
     ];
     for skip in 0..3 {
-        // Base64 of the text at each of the three offsets that it may have within a longer one.
+        // Base64 of the text at each of the three offsets that it can have within a longer text.
         let whole = bytes.len() - skip;
         let part = &bytes[skip..skip + whole / 3 * 3];
         shapes.push(STANDARD.encode(part).into_bytes());
@@ -48,7 +48,7 @@ const MARKERS: [&str; 5] = [
     "MARKER-state",
 ];
 
-/// The secrets that are in the files of older versions.
+/// The secrets in the files of older versions.
 const OLDER: [&str; 9] = [
     "access-1-2",
     "refresh-1-2",
@@ -156,8 +156,7 @@ fn revocations(vault: &SqliteVault, long: &str, scan: &dyn Fn(&str)) {
     scan("tokens that came too late");
 }
 
-/// The same for a host: the public operations over a file, and every secret that was in use by
-/// then.
+/// The same for a host: the public operations on a file, and every secret in use so far.
 #[test]
 fn promise_01_no_plaintext_after_any_public_operation() {
     for schema in SCHEMAS {

@@ -1,5 +1,5 @@
-//! Every public path with marked secrets: not one of them in a `Debug`, a `Display`, an error
-//! chain, a log line, an event, a page or the output of an example.
+//! Every public path with marked secrets: none appears in a `Debug`, a `Display`, an error chain, a
+//! log line, an event, a page or the output of an example.
 
 use std::process::Command;
 
@@ -16,7 +16,8 @@ use crate::support::examples::loopback::Loopback;
 use crate::support::printed::{Transcript, secrets};
 use crate::support::world::{World, operator, person, response, stranger};
 
-/// What can be done with one connection, good and bad, with everything printed.
+/// Performs everything that can be done with one connection, successful or not, and prints the
+/// results.
 fn walk(world: &World, transcript: &mut Transcript) -> Vec<String> {
     let (alice, bob) = (person("alice"), person("bob"));
     let mut ours = Vec::new();

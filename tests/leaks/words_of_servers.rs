@@ -1,6 +1,6 @@
-//! Every service, every way of saying no, at every place where one can be said, with a marker in
-//! every field: it is in no error, no `Debug`, no panic, no event, no log line, no audit entry and
-//! on no page.
+//! Every service, every form of error response, and every place where one can occur, with a marker
+//! in every field: the marker appears in no error, `Debug`, panic, event, log line, audit entry or
+//! page.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -22,17 +22,17 @@ use crate::support::gateway::{BASE, Door, ORIGIN};
 use crate::support::printed::{self, Transcript, secrets};
 use crate::support::world::{Events, operator, person, response};
 
-/// An answer that says no: the status, the media type, the body. `{sent}` stands for the request,
-/// as some servers repeat it.
+/// An error response: the status, the media type and the body. `{sent}` stands for the request,
+/// because some servers repeat it.
 type Shape = (u16, &'static str, &'static str);
 
 const JSON: &str = "application/json";
 const FORM: &str = "application/x-www-form-urlencoded";
 const HTML: &str = "text/html; charset=utf-8";
 
-/// As services were seen to answer, and as they might.
+/// Responses that services have been observed to send, and possible ones.
 const SHAPES: [Shape; 30] = [
-    // RFC 6749 §5.2, with a code of the standard and with one that is none.
+    // RFC 6749 §5.2, with a standard code and a nonstandard one.
     (
         400,
         JSON,
@@ -134,14 +134,14 @@ const SHAPES: [Shape; 30] = [
     (429, JSON, r#"{"error":"slow_down","message":"marker"}"#),
 ];
 
-/// A service that stops answering as it should, at a word of the test.
+/// A service that the test can make fail.
 #[derive(Clone)]
 struct Trap {
     sandbox: Sandbox,
     set: Arc<Mutex<Option<(Shape, Whom)>>>,
 }
 
-/// Which requests meet it.
+/// The requests that fail.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Whom {
     All,
@@ -175,7 +175,7 @@ fn refusal((status, media_type, body): Shape, request: &HttpRequest) -> HttpResp
     let credentials = request.headers.get(AUTHORIZATION).map(HeaderValue::as_bytes);
     let credentials = String::from_utf8_lossy(credentials.unwrap_or_default()).into_owned();
     let body = body.replace("{sent}", &(sent + &credentials).replace('"', "'"));
-    // Which scopes are missing is the API's to say; that one of them is the token is not.
+    // The API says which scopes are missing. It must not be able to name the token as one.
     let token = credentials.strip_prefix("Bearer ").unwrap_or("all");
     let challenge = format!(
         r#"Bearer realm="marker", error="insufficient_scope", error_description="marker", scope="read {token}", error_uri="https://marker""#
@@ -201,7 +201,7 @@ struct Host {
     alice: ActingUser,
     service: String,
     server: String,
-    /// What was made here and never reached the sandbox.
+    /// Secrets created here that never reached the sandbox.
     made: Mutex<Vec<String>>,
 }
 
@@ -221,7 +221,7 @@ impl Host {
                 .events(events.clone())
                 .build()
         };
-        // Some take a loopback address alone, others none.
+        // Some accept only a loopback address, others reject it.
         let connections = build("https://app.test/callback")
             .or_else(|_| build("http://127.0.0.1:8080/callback"))
             .unwrap_or_else(|error| panic!("{service}: {error}"));
@@ -248,7 +248,7 @@ impl Host {
             .complete(&self.alice, response(&callback), consent.binding())
     }
 
-    /// Everything that a host or a person may look at.
+    /// Everything that a host or a user may look at.
     fn look(&self, it: &mut Transcript, connection: Option<&Connection>) {
         it.debug(&self.connections);
         it.debug(&self.events.all());
@@ -279,7 +279,7 @@ impl Host {
     }
 }
 
-/// The callback says no, through the library and through the gateway.
+/// An error callback, through the library and through the gateway.
 fn callbacks(host: &Host, it: &mut Transcript) -> usize {
     let callbacks = [
         "error=marker&error_description=marker&error_uri=https%3A%2F%2Fmarker.test",
@@ -317,13 +317,13 @@ fn callbacks(host: &Host, it: &mut Transcript) -> usize {
     callbacks.len()
 }
 
-/// One shape at each place. Returns at how many.
+/// Sends one error response at each place. Returns the number of places.
 fn refusals(host: &Host, shape: Shape, it: &mut Transcript) -> usize {
     let trap = &host.trap;
-    // Where the code is exchanged.
+    // At the code exchange.
     trap.set(shape, Whom::All);
     it.outcome(host.connect());
-    // Where the account, or the site, is asked for.
+    // At the account or site query.
     trap.set(shape, Whom::Questions);
     it.outcome(host.connect());
     trap.clear();
@@ -331,19 +331,19 @@ fn refusals(host: &Host, shape: Shape, it: &mut Transcript) -> usize {
         .connect()
         .unwrap_or_else(|error| panic!("{}: {error}", host.service));
 
-    // At the API: an answer is the host's, an error is ours.
+    // At the API: the response belongs to the host, the error to this crate.
     trap.set(shape, Whom::All);
     let request = Request::get("/things").body(Vec::new()).unwrap();
     if let Err(error) = host.resolver.send(&host.alice, &host.service, request) {
         it.error(error);
     }
-    // Where tokens are renewed; upkeep does so too.
+    // At the refresh, also by upkeep.
     host.clock.advance(Duration::from_secs(2 * 86_400));
     it.outcome(host.resolver.resolve(&host.alice, &host.service));
     it.outcome(host.connections.refresh(&host.alice, connection.id));
     it.outcome(host.connections.maintain(Default::default()));
     host.look(it, Some(&connection));
-    // Where they are revoked, at once and later.
+    // At the revocation, immediate and later.
     it.outcome(host.connections.revoke(&host.alice, connection.id));
     host.clock.advance(Duration::from_secs(86_400));
     it.outcome(host.connections.maintain(Default::default()));
@@ -370,7 +370,7 @@ fn promise_24_no_word_of_a_server_is_printed() {
     assert_eq!((services, cells), (21, 21 * (6 + 30 * 5)));
 }
 
-/// Does it, and searches all that was printed and logged meanwhile.
+/// Runs the closure, and searches everything printed and logged meanwhile.
 fn checked(host: &Host, act: impl FnOnce(&Host, &mut Transcript) -> usize) -> usize {
     let mut it = Transcript::default();
     let log = Log::listen();

@@ -1,4 +1,4 @@
-//! Another program holds the lock on the file: no panic, no lost answer, and an error that says so.
+//! Another program locks the file: no panic, no lost token response, and a specific error.
 
 use std::sync::mpsc::channel;
 use std::time::Duration;
@@ -10,8 +10,8 @@ use crate::support::processes::{Scene, alice, consent, count, renew};
 
 #[test]
 fn promise_15_a_fetched_token_waits_for_the_lock() {
-    // The answer is in hand when somebody else takes the lock, and keeps it beyond SQLite's own
-    // patience of 5 s.
+    // The response has arrived when another program takes the lock, and keeps it longer than
+    // SQLite's busy timeout of 5 s.
     let (answered, on_answer) = channel();
     let (locked, on_lock) = channel();
     let gate = std::sync::Mutex::new((false, on_lock));
@@ -20,7 +20,7 @@ fn promise_15_a_fetched_token_waits_for_the_lock() {
         move |path, answer| {
             let answer = answer();
             let mut gate = gate.lock().unwrap();
-            // The first token request is the code's; the lock is taken under the refresh.
+            // The first token request is for the code; the lock is taken during the refresh.
             if path == "/token" {
                 if gate.0 {
                     answered.send(()).unwrap();
@@ -67,7 +67,7 @@ fn promise_15_a_claim_that_cannot_be_written_is_no_request() {
         1,
         "a refresh token went out without a claim"
     );
-    // Reading goes on meanwhile.
+    // Reads continue meanwhile.
     Resolver::new(connections.clone())
         .resolve(&alice(), "notes")
         .unwrap();

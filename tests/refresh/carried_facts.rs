@@ -1,5 +1,5 @@
-//! What an answer leaves out stays as it was, and what it adds is read: lifetimes, scopes, the end
-//! of the refresh token.
+//! Fields missing from a response keep their values, and new ones are read: lifetimes, scopes, the
+//! expiry of the refresh token.
 
 use std::time::Duration;
 
@@ -16,8 +16,7 @@ use crate::support::world::{World, person};
 const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 
-/// The token endpoint answers the next request with this body, whose tokens are as good as any for
-/// the vault.
+/// Answers the next token request with this body, whose tokens the vault accepts.
 fn answers(world: &World, body: &str) {
     world.http.on("/token").next(Fault::Status(200, body.into()));
 }
@@ -34,7 +33,7 @@ trait Unnamed {
 }
 
 impl Unnamed for World {
-    /// Connects where the tokens are not the sandbox's own, so that it cannot say whose they are.
+    /// Connects with tokens that the sandbox did not issue, so it cannot identify their account.
     fn connect_unnamed(&self) -> Connection {
         self.try_connect(&person("alice"), "ada", ConsentOptions::default())
             .unwrap()
@@ -84,7 +83,7 @@ fn a_lifetime_that_was_never_named_is_not_invented() {
 
 #[test]
 fn the_end_of_the_refresh_token_is_known_in_time() {
-    // Google: a person can allow access for a limited time, which no refresh lengthens.
+    // Google: a user can allow access for a limited time, which a refresh does not extend.
     let limited = |server: &mut AuthorizationServer, provider: &mut Provider| {
         without_account(server, provider);
         server.rotation = RotationClass::Static;
@@ -97,13 +96,13 @@ fn the_end_of_the_refresh_token_is_known_in_time() {
     let health = |world: &World| world.connections.health(&person("alice"), connection.id).unwrap();
     assert_eq!(health(&world).reconsent_by, Some(end));
 
-    // A refresh that does not repeat it does not forget it.
+    // A refresh response without the value does not remove it.
     world.clock.advance(HOUR);
     answers(&world, r#"{"access_token":"at-2","expires_in":3600}"#);
     world.connections.maintain(Budget::default()).unwrap();
     assert_eq!(health(&world).reconsent_by, Some(end));
 
-    // Where each refresh brings a new refresh token, the time begins again with each.
+    // If each refresh returns a new refresh token, the lifetime restarts each time.
     let rotating = |server: &mut AuthorizationServer, provider: &mut Provider| {
         without_account(server, provider);
         server.rotation = RotationClass::SingleUse;
@@ -118,7 +117,7 @@ fn the_end_of_the_refresh_token_is_known_in_time() {
     assert_eq!(later.idle_until, Some(end + HOUR));
 }
 
-/// oidc-provider names the scopes of the resource alone.
+/// oidc-provider returns only the scopes of the resource.
 #[test]
 fn offline_access_is_granted_where_a_refresh_token_came() {
     for (refresh_token, missing) in [

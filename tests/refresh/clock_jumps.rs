@@ -1,4 +1,4 @@
-//! The clock jumps by an hour, back and forth, in the middle of things: no double dial and no
+//! The clock jumps by an hour, forward and back, during operations: no duplicate request and no
 //! endless claim.
 
 use std::time::Duration;
@@ -17,7 +17,7 @@ fn promise_16_a_step_of_the_clock_during_a_refresh_is_no_second_dial() {
         world.connect(&alice, "ada");
         world.expire();
         world.sandbox.clear_log();
-        // Another host of the same vault: what one claims, the other sees.
+        // Another host of the same vault sees the claims of the first.
         let elsewhere = world
             .another()
             .connections(|sandbox, builder| builder.http_client(sandbox.clone()))
@@ -34,7 +34,7 @@ fn promise_16_a_step_of_the_clock_during_a_refresh_is_no_second_dial() {
             });
             gate.wait_for_arrivals(1);
             if backwards {
-                // By less than a claim's span, so that it holds still.
+                // By less than the duration of a claim, so that it is still held.
                 world.clock.rewind(Duration::from_secs(20));
             } else {
                 world.clock.advance(Duration::from_secs(20));
@@ -47,7 +47,7 @@ fn promise_16_a_step_of_the_clock_during_a_refresh_is_no_second_dial() {
             });
             gate.open();
             assert_eq!(refreshing.join().unwrap().unwrap(), 2);
-            // After the step back the old token is good again, and is served without waiting.
+            // After the step back, the old token is valid again, and is returned without waiting.
             assert!(matches!(waiting.join().unwrap().unwrap(), 1 | 2));
         });
         assert_eq!(world.sandbox.count("/token"), 1, "backwards: {backwards}");
@@ -60,8 +60,8 @@ fn promise_16_a_claim_from_the_future_does_not_hold_for_ever() {
     let alice = person("alice");
     world.connect(&alice, "ada");
     world.expire();
-    // A refresh that is cut off leaves its claim or its back-off behind; then the clock goes back
-    // by an hour.
+    // An interrupted refresh leaves its claim or its back-off behind; then the clock goes back by
+    // an hour.
     world.http.on("/token").next(Fault::Timeout);
     assert!(world.resolver.resolve(&alice, "notes").is_err());
     world.clock.rewind(HOUR);

@@ -1,5 +1,5 @@
-//! A process forks while it refreshes, and somebody deletes its sign of life: neither leads to a
-//! second request with the same refresh token.
+//! A process forks during a refresh, or its lock file is deleted: neither leads to a second request
+//! with the same refresh token.
 
 #![cfg(unix)]
 #![allow(clippy::print_stdout, reason = "how the child tells its parent where it is")]
@@ -42,7 +42,7 @@ fn signs(file: &Path) -> Vec<PathBuf> {
     signs
 }
 
-/// Reads the answer of the token endpoint, calls `then`, and waits for a word from the parent.
+/// Reads the token response, calls `then`, and waits for a message from the parent.
 fn pausing(request: HttpRequest, then: impl FnOnce()) -> Result<HttpResponse, HttpError> {
     let is_refresh = request.url.path() == "/token";
     let response = UreqClient::new().dangerous_loopback_http().send(request)?;
@@ -55,7 +55,7 @@ fn pausing(request: HttpRequest, then: impl FnOnce()) -> Result<HttpResponse, Ht
     Ok(response)
 }
 
-/// A child that has the server's answer and has not stored it.
+/// A child that has received the server's response but has not stored it.
 struct Waiting {
     scene: Scene,
     connections: Connections,
@@ -80,8 +80,8 @@ impl Waiting {
         }
     }
 
-    /// Another process wants the same token meanwhile: it gets an error that says so, and dials
-    /// nobody.
+    /// Another process needs the same token meanwhile: it gets a specific error and sends no
+    /// request.
     fn nobody_else_dials(&self) {
         let before = self.scene.token_requests();
         let error = renew(&Resolver::new(self.connections.clone())).unwrap_err();
@@ -119,8 +119,7 @@ fn promise_40_a_missing_sign_of_life_causes_no_second_request() {
     waiting.finish();
 }
 
-/// A killed process is recognised as dead by every handle that asks, however many were opened
-/// since.
+/// Every handle recognizes a killed process as dead, however many handles were opened since.
 #[test]
 fn promise_40_the_claim_of_a_killed_process_does_not_have_to_lapse() {
     let mut waiting = Waiting::start(DELETED);
@@ -130,15 +129,16 @@ fn promise_40_the_claim_of_a_killed_process_does_not_have_to_lapse() {
         drop(waiting.scene.connections());
     }
     let error = renew(&Resolver::new(waiting.connections.clone())).unwrap_err();
-    // Its answer was lost, and the server takes the second use of the token for theft: that is
-    // said. A caller who waited for the claim to lapse would have given up, with another error.
+    // Its response was lost, and the server treats the second use of the token as theft, which the
+    // error reports. A caller that waited for the claim to lapse would have given up with another
+    // error.
     assert!(error.consent_required().is_some(), "{error:?}");
 }
 
-/// What the child of a fork has inherited.
+/// The state that the child of a fork has inherited.
 static INHERITED: OnceLock<(Connections, PathBuf)> = OnceLock::new();
 
-/// The forked child: everything is refused, and nothing of its parent's is touched.
+/// The forked child: everything is refused, and nothing of its parent is touched.
 fn in_a_forked_child(extra: SqliteVault) -> i32 {
     let (connections, file) = INHERITED.get().unwrap();
     let is_forked = |result: Result<(), Error>| matches!(result, Err(Error::Vault(VaultError::Forked)));

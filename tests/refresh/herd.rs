@@ -1,5 +1,5 @@
-//! A thousand threads on one expired connection: one token request, and nobody waits past their
-//! bound.
+//! A thousand threads on one expired connection: one token request, and each returns by its
+//! deadline.
 
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
@@ -40,7 +40,7 @@ fn promise_17_a_herd_makes_one_request() {
     assert_eq!(world.sandbox.count("/token"), 1);
 }
 
-// NangoHQ/nango#1005: waiters must be bounded, whoever is at it.
+// NangoHQ/nango#1005: waiting must be bounded, regardless of the holder.
 #[test]
 fn promise_17_nobody_waits_past_their_bound() {
     let vault = SqliteVault::in_memory(MasterKey::generate().unwrap()).unwrap();
@@ -65,8 +65,8 @@ fn promise_17_nobody_waits_past_their_bound() {
         let error = resolver.resolve(&alice, "notes").unwrap_err();
         assert!(matches!(error, Error::Unavailable { .. }), "{error:?}");
         assert!(error.is_retryable());
-        // The bound, and a generous allowance for a busy machine; without a bound this would last
-        // until the gate opens.
+        // The deadline plus a generous allowance for a busy machine. Without a deadline, this would
+        // last until the gate opens.
         assert!(began.elapsed() < Duration::from_secs(20));
         gate.open();
         assert_eq!(leader.join().unwrap().unwrap(), 2);

@@ -1,5 +1,5 @@
-//! Processes are killed while they refresh, again and again, before servers of every kind.
-//! Afterwards each connection is what the server thinks it is, or says why not.
+//! Processes are repeatedly killed during refreshes, with all kinds of servers. Afterwards each
+//! connection matches the server's state, or reports why it does not.
 #![allow(clippy::print_stderr, reason = "the figures are the result")]
 
 use std::time::{Duration, Instant};
@@ -69,9 +69,9 @@ fn kill_again_and_again(rotation: RotationClass, kills: usize, seed: u64) -> Fig
         }
         let mut lost = declared_lost(&resolver, &stored);
         if !lost {
-            // What is stored is what the server takes: the access token is live, and the refresh
-            // token works. Unless the dead process's request was still on its way, and a strict
-            // server ended the family by it: then it is said.
+            // The stored tokens are those that the server accepts: the access token is live, and
+            // the refresh token works. The exception is a request of the dead process that was
+            // still in progress and made a strict server end the family: the connection reports it.
             let token = resolver.resolve(&alice(), "notes").unwrap();
             lost = declared_lost(&resolver, &stored);
             let live = scene.sandbox.is_live(token.access_token().expose_secret());
@@ -88,8 +88,8 @@ fn kill_again_and_again(rotation: RotationClass, kills: usize, seed: u64) -> Fig
     figures
 }
 
-/// Renews the tokens, or finds the connection declared as lost in flight, which it may be only if
-/// there was a refresh that the child had not ended.
+/// Refreshes the tokens, or finds the connection reported as lost in flight. That is only allowed
+/// if the child had not completed a refresh.
 fn declared_lost(resolver: &Resolver, stored: &Connection) -> bool {
     let Err(error) = renew(resolver) else { return false };
     let need = error.consent_required().unwrap_or_else(|| panic!("{error:?}"));
@@ -109,7 +109,7 @@ fn read(connections: &Connections, connection: &Connection) -> Connection {
     connections.get(&alice(), connection.id).unwrap()
 }
 
-/// Waits until the child has made a request.
+/// Waits until the child has sent a request.
 fn at_work(scene: &Scene, before: usize, child: &mut std::process::Child) {
     let began = Instant::now();
     while scene.token_requests() == before {
@@ -122,8 +122,7 @@ fn at_work(scene: &Scene, before: usize, child: &mut std::process::Child) {
     }
 }
 
-/// A small generator of the test's own: where the kills fall must differ, and be the same again for
-/// the same seed.
+/// A small random generator: the times of the kills must vary, but be reproducible from the seed.
 struct Random(u64);
 
 impl Random {

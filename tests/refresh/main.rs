@@ -1,4 +1,4 @@
-//! Refreshes: one request for each generation, and no token lost.
+//! Refreshes: one request for each generation, and no lost token.
 
 mod busy_vault;
 mod carried_facts;

@@ -1,5 +1,5 @@
-//! Eight processes of eight threads each on one connection that is always about to expire: as many
-//! token requests as generations, exactly.
+//! Eight processes with eight threads each on one connection that is always about to expire:
+//! exactly as many token requests as generations.
 
 use valetkey::Resolver;
 

@@ -1,5 +1,5 @@
-//! A wrong client secret at a server that answers `invalid_grant` for it: nobody's grant is lost
-//! once it is mended.
+//! A wrong client secret at a server that answers `invalid_grant` for it: no grant is lost once the
+//! secret is corrected.
 
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ fn promise_29_a_mass_refusal_is_undone() {
             world.resolver.resolve(person, "notes"),
             Err(Error::ConsentRequired(_))
         ));
-        // Out of reach: not even asked about again.
+        // Unavailable: turns do not even retry it.
         let requests = world.http.requests();
         assert!(world.resolver.resolve(person, "notes").is_err());
         assert_eq!(world.http.requests(), requests);
@@ -53,13 +53,13 @@ fn promise_29_a_mass_refusal_is_undone() {
         0
     );
 
-    // Tried too early, nothing is lost either.
+    // Retrying too early loses nothing either.
     let early = world
         .connections
         .retry_rejected(&operator(), "notes", None, 5)
         .unwrap();
     assert_eq!((early.restored, early.refused), (0, 5));
-    // The next call goes on with others: those that were refused again do not hide them.
+    // The next call continues with other grants: those refused again do not hide them.
     let mut tried = early.refused;
     let mut after = early.next;
     while let Some(last) = after {

@@ -1,4 +1,4 @@
-//! A process is stopped in the middle of a refresh, for longer than its claim holds.
+//! A process is stopped during a refresh for longer than its claim holds.
 #![allow(clippy::print_stdout, reason = "how the child tells its parent where it is")]
 
 use std::io::{BufRead as _, BufReader};
@@ -18,15 +18,15 @@ use crate::support::processes::{Part, Scene, alice, consent, renew, signal};
 const ANSWERED: &str = "the server has answered";
 const STOPPED: &str = "stopped_holder::promise_13_a_late_token_is_saved_but_never_over_a_newer_one";
 
-/// Claims lapse soon, so that the test need not wait half a minute.
+/// A short lease, so that the test need not wait half a minute.
 fn short() -> Settings {
     let mut settings = Settings::default();
     settings.refresh_lease = Duration::from_secs(2);
     settings
 }
 
-/// A client that has read the answer of the token endpoint and then waits for a word from the
-/// parent: where a process can be stopped with the only good token in hand.
+/// A client that waits for a message from the parent after reading the token response, so that a
+/// process can be stopped while it holds the only valid token.
 fn pausing(request: HttpRequest) -> Result<HttpResponse, HttpError> {
     let is_refresh = request.url.path() == "/token";
     let response = UreqClient::new().dangerous_loopback_http().send(request)?;
@@ -45,7 +45,7 @@ struct Stopped {
     connection: valetkey::ConnectionId,
 }
 
-/// A child that has the server's answer to its refresh, and is stopped before it stores it.
+/// A child that has received the server's refresh response, and is stopped before it stores it.
 fn stopped(change: impl FnOnce(&mut Personality)) -> Stopped {
     let scene = Scene::new(change);
     let connections = scene.connections_with(short());
@@ -73,7 +73,7 @@ impl Stopped {
             .generation
     }
 
-    /// Waits until the claim has lapsed, by what the vault says of it.
+    /// Waits until the vault reports that the claim has lapsed.
     fn wait_for_lapse(&self) {
         let stored = self.connections.get(&alice(), self.connection).unwrap();
         let flight = refresh_state(&stored).in_flight.unwrap();
@@ -98,13 +98,13 @@ impl Stopped {
 #[test]
 fn promise_13_a_late_token_is_saved_but_never_over_a_newer_one() {
     if let Some(part) = Part::of(STOPPED) {
-        // Whatever comes of it: the parent looks at what is stored.
+        // The result does not matter: the parent checks the stored state.
         let _ = renew(&Resolver::new(part.connections_with(short(), pausing)));
-        // Nothing of the harness is to be printed into a pipe that nobody reads.
+        // The harness must not print into a pipe that is not read.
         std::process::exit(0);
     }
-    // Nobody took over: the late token is the only good one, and is saved although its claim has
-    // lapsed.
+    // No process took over: the late token is the only valid one, and is stored although its claim
+    // has lapsed.
     let mut alone = stopped(|it| it.rotation = RotationClass::SingleUseRevokesFamily);
     alone.wait_for_lapse();
     alone.go_on();
@@ -114,7 +114,7 @@ fn promise_13_a_late_token_is_saved_but_never_over_a_newer_one() {
         .unwrap();
     assert!(alone.scene.sandbox.is_live(token.access_token().expose_secret()));
 
-    // Somebody took over: the newer generation stays.
+    // Another process took over: the newer generation remains.
     let mut overtaken = stopped(|it| it.rotation = RotationClass::OldStaysValid);
     overtaken.wait_for_lapse();
     let resolver = Resolver::new(overtaken.connections.clone());
@@ -128,7 +128,8 @@ fn promise_13_a_late_token_is_saved_but_never_over_a_newer_one() {
         newer.access_token().expose_secret()
     );
 
-    // It was revoked meanwhile: the late token is not stored, and is revoked at the server.
+    // The connection was revoked meanwhile: the late token is not stored, and is revoked at the
+    // server.
     let mut revoked = stopped(|it| it.rotation = RotationClass::SingleUse);
     revoked.connections.revoke(&alice(), revoked.connection).unwrap();
     revoked.go_on();

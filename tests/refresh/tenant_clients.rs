@@ -1,5 +1,5 @@
-//! Tenants with their own OAuth apps: one `Connections` asks a source for the client of each
-//! tenant, at each use.
+//! Tenants with their own OAuth apps: one `Connections` gets the client of each tenant from a
+//! source, at each use.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -17,7 +17,7 @@ use valetkey::{ActingUser, Connections, ConsentOptions, Error, Operator, Resolve
 
 type Found = Result<Option<Arc<ClientRegistration>>, &'static str>;
 
-/// The registrations that the source returns. A tenant that is not listed has none.
+/// The registrations that the source returns. Tenants that are not listed have none.
 #[derive(Clone, Default)]
 struct Apps(Arc<Mutex<HashMap<String, Found>>>);
 
@@ -39,7 +39,7 @@ impl Apps {
     }
 }
 
-/// The sandbox, which does not answer requests that name one of these client ids as it should.
+/// The sandbox, except that requests with these client ids fail.
 #[derive(Clone)]
 struct Net {
     sandbox: Sandbox,
@@ -64,7 +64,7 @@ impl HttpClient for Net {
             Some(Broken::RateLimited) => http::StatusCode::TOO_MANY_REQUESTS,
             Some(Broken::Failing) => http::StatusCode::BAD_GATEWAY,
         };
-        // The sandbox logs it all the same.
+        // The sandbox logs it nevertheless.
         let _ = self.sandbox.send(request);
         Ok(HttpResponse::new(status, ""))
     }
@@ -86,12 +86,12 @@ struct Saas {
 }
 
 impl Saas {
-    /// A host over one vault. `acme` and `zeta` have their own apps.
+    /// Returns a host over one vault. `acme` and `zeta` have their own apps.
     fn new() -> Self {
         Self::with(None)
     }
 
-    /// The same with a client for all other tenants.
+    /// Returns the same host with a client for all other tenants.
     fn with(for_all: Option<&str>) -> Self {
         let clock = ManualClock::default();
         let sandbox = Sandbox::new(clock.clone());
@@ -139,7 +139,7 @@ impl Saas {
             .unwrap()
     }
 
-    /// The client ids of the requests that an action made, in order, with their paths.
+    /// Returns the client ids and paths of the requests that an action sent, in order.
     fn clients_of(&self, action: impl FnOnce()) -> Vec<(String, String)> {
         let before = self.sandbox.log().len();
         action();
@@ -264,7 +264,7 @@ fn a_registration_that_changes_counts_from_the_next_use() {
     saas.connect(&zoe);
     saas.expire();
 
-    // Another client, by mistake: the tokens stay with the one that they were issued to.
+    // Another client, by mistake: the tokens remain with the client that they were issued to.
     saas.apps
         .set("acme", saas.sandbox.another_registration("second", REDIRECT));
     let sent = saas.clients_of(|| {
@@ -282,7 +282,7 @@ fn a_registration_that_changes_counts_from_the_next_use() {
         HealthState::Misconfigured(Misconfigured::ClientChanged(connection.server().clone()))
     );
 
-    // The same change, confirmed: the person is asked again, and the new client is used.
+    // The same change, confirmed: the user is asked again, and the new client is used.
     let confirmed = saas
         .sandbox
         .another_registration("second", REDIRECT)
@@ -310,7 +310,7 @@ fn a_registration_that_changes_counts_from_the_next_use() {
     saas.resolver.resolve(&alice, "notes").unwrap();
 }
 
-/// The errors of all ways to a token, and of a consent.
+/// Returns the errors of all ways to get a token, and of a consent.
 fn errors(saas: &Saas, person: &ActingUser) -> Vec<Error> {
     let request = || http::Request::get("/notes").body(Vec::new()).unwrap();
     vec![
@@ -389,7 +389,7 @@ fn a_tenant_without_a_usable_client_gets_the_same_error_everywhere() {
         }
     ));
     assert!(saas.connections.providers_for(alice.tenant()).is_err());
-    // Upkeep waits for the source; whoever needs a token does not.
+    // Upkeep waits for the source; a caller that needs a token does not.
     saas.expire();
     let upkeep = saas.connections.maintain(Budget::default()).unwrap();
     assert_eq!((upkeep.passed_over, upkeep.failed), (1, 0));
@@ -457,7 +457,7 @@ fn a_tenant_in_trouble_does_not_delay_another_at_the_same_server() {
                 "failing" => broken(&saas, Broken::Failing),
                 _ => {}
             }
-            // All are due, and those of the tenant in trouble are first.
+            // All are due, and those of the failing tenant are first.
             saas.clock.advance(Duration::from_secs(55 * 60));
             let budget = Budget::default().refreshes(10).workers(workers);
             let sent = saas.clients_of(|| {
@@ -494,7 +494,7 @@ fn a_client_that_is_corrected_is_refreshed_again_before_its_tokens_expire() {
         saas.clock.advance(Duration::from_secs(60));
         saas.connections.maintain(Budget::default()).unwrap();
     }
-    // All but those that were tried with the wrong secret, which wait for their own back-off.
+    // All except those tried with the wrong secret, which wait for their back-off.
     assert!(saas.refreshed("acme") >= 1, "{}", saas.refreshed("acme"));
     let person = person("acme", "person-9");
     saas.resolver.resolve(&person, "notes").unwrap();

@@ -1,4 +1,4 @@
-//! Tokens that were fetched while the vault could not be written: retried, kept, stored later, and
+//! Tokens fetched while the vault cannot be written: retried, kept in memory, stored later, and
 //! never lost.
 
 use std::time::Duration;
@@ -14,7 +14,7 @@ use valetkey::{ActingUser, Connections, ConsentOptions, Error, Resolver};
 use crate::support::flaky::FlakyVault;
 use crate::support::world::{Events, REDIRECT, person, response};
 
-/// More failures than any patience of these tests.
+/// More failures than any retry in these tests.
 const FOR_GOOD: usize = usize::MAX;
 
 struct Host {
@@ -27,7 +27,7 @@ struct Host {
 }
 
 impl Host {
-    /// A host whose vault is waited for as long as this, on the vault's own clock.
+    /// Returns a host whose writes are retried for this long, by the vault's clock.
     fn new(patience: Duration) -> Self {
         let mut settings = Settings::default();
         settings.refresh_lease = Duration::from_millis(100);
@@ -105,7 +105,7 @@ fn what_could_not_be_stored_is_stored_by_the_next_resolve_without_a_request() {
     assert!(host.sandbox.is_live(&token));
     assert_eq!(host.sandbox.count("/token"), 2);
     assert!(host.events.kinds().contains(&EventKind::Refreshed));
-    // The single-use refresh token that came with it is the one that is used next.
+    // The next refresh uses the single-use refresh token from that response.
     host.expire();
     assert!(host.sandbox.is_live(&host.token().unwrap()));
 }
@@ -119,7 +119,7 @@ fn what_could_not_be_stored_is_stored_by_upkeep() {
     assert!(is_unreachable(&host.token()));
     assert!(is_unreachable(&host.connections.maintain(Budget::default())));
     host.vault.fail(0);
-    // Long after its claim has lapsed: the refresh token that was used up must not be sent again.
+    // Long after its claim has lapsed: the used refresh token must not be sent again.
     host.vault.clock.advance(Duration::from_secs(600));
     let upkeep = host.connections.maintain(Budget::default()).unwrap();
     assert_eq!((upkeep.tokens_saved, upkeep.refreshed), (1, 0));

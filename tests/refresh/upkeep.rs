@@ -1,4 +1,4 @@
-//! Upkeep: what is due is renewed before anybody waits for it, within the budget, once.
+//! Upkeep refreshes due grants before a turn has to wait, within the budget, once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -94,7 +94,7 @@ fn a_failure_is_counted_and_backs_off() {
 #[test]
 fn a_grant_that_lies_idle_is_touched_at_half_its_time() {
     let host = Host::builder()
-        // Tokens that live for ever: nothing but idleness makes them due.
+        // Tokens without expiry: they are due only because they are idle.
         .personality(|it| it.access_token_lifetime = None)
         .describe(|server, _| {
             server.refresh_token_idle = Some(Duration::from_secs(30 * 24 * 3_600));
@@ -134,7 +134,7 @@ fn tokens_that_live_shorter_than_upkeep_looks_ahead_are_not_refreshed_without_en
     assert_eq!(upkeep.next, Duration::from_secs(60));
 }
 
-/// What somebody else did meanwhile is not counted as done.
+/// The work of other callers is not counted.
 #[test]
 fn a_grant_that_was_revoked_meanwhile_is_neither_refreshed_nor_failed() {
     let (world, alice, connection) = World::connected();
@@ -149,7 +149,7 @@ fn a_grant_that_was_revoked_meanwhile_is_neither_refreshed_nor_failed() {
     assert_eq!((upkeep.refreshed, upkeep.failed), (0, 0), "{upkeep:?}");
 }
 
-/// Grants of a service that the host no longer has: they cannot be tried, whatever is done.
+/// Grants of a service that the host no longer has: they cannot be tried.
 #[test]
 fn grants_that_cannot_be_tried_keep_no_other_from_being_refreshed() {
     let mut world = World::new();
@@ -222,9 +222,9 @@ fn a_server_that_does_not_answer_keeps_no_other_waiting() {
         .unwrap();
     assert_eq!((upkeep.refreshed, upkeep.failed), (5, 3));
     dead.store(false, Ordering::SeqCst);
-    // The server is left alone for a little while, in the next call too.
+    // The server is skipped for a while, also in the next call.
     assert_eq!(connections.maintain(Budget::default()).unwrap().refreshed, 0);
-    // Then those are tried that were not tried, and those that failed after a while.
+    // Afterwards the untried grants come first, then those that failed.
     clock.advance(Duration::from_secs(15));
     assert_eq!(connections.maintain(Budget::default()).unwrap().refreshed, 2);
     clock.advance(Duration::from_secs(60));

@@ -1,4 +1,4 @@
-//! UpkeepReport on a thread of its own.
+//! Upkeep on its own thread.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::sync::{Arc, Mutex};
@@ -11,12 +11,12 @@ use valetkey::{Error, Result, UpkeepGuard};
 
 use crate::support::substitute::Substitute;
 
-/// Longer than any test waits: what happens before this has passed was not a matter of time.
+/// Longer than any test waits: events that occur earlier do not depend on time.
 const NEVER: Duration = Duration::from_secs(24 * 3600);
-/// The time for which a test waits for what must happen.
+/// The timeout for expected events.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Connections whose runs end as the closure says, and the number of each run as it begins.
+/// Connections whose runs end as the closure determines, and the number of each run as it starts.
 fn counted(
     end: impl Fn() -> Option<Result<UpkeepReport>> + Send + Sync + 'static,
 ) -> (Substitute, Receiver<()>) {
@@ -39,7 +39,7 @@ fn it_runs_at_once_and_whenever_it_is_woken_and_ends_with_the_guard() {
         assert_eq!(runs.recv_timeout(PATIENCE), Ok(()));
     }
     drop(guard);
-    // The connections went with the thread.
+    // The thread's handle of the connections was dropped with it.
     assert_eq!(
         runs.recv_timeout(Duration::ZERO),
         Err(RecvTimeoutError::Disconnected)

@@ -1,5 +1,6 @@
-//! Promise 34: whatever mix of connections cannot be tried, every connection that can be refreshed
-//! is refreshed before it expires, `next` is zero only if something was done, and no loop spins.
+//! Promise 34: with any mix of connections that cannot be tried, every connection that can be
+//! refreshed is refreshed before it expires, `next` is zero only if progress was made, and no loop
+//! spins.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,7 +18,7 @@ use valetkey::{Connections, Error};
 
 use crate::support::world::{self, Events, REDIRECT, person};
 
-/// What happens to one authorization server while the host restarts.
+/// The state of one authorization server while the host restarts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 enum Trouble {
     None,
@@ -154,7 +155,7 @@ impl Net {
     }
 }
 
-/// 30 connections at a server in trouble, due first, and 3 at a server that is well.
+/// 30 connections at a failing server, due first, and 3 at a healthy server.
 fn troubled(trouble: Trouble) -> (Net, Arc<SealedVault>, Events, Connections) {
     let net = Net::new(&["ill", "well"]);
     let (vault, events) = (Arc::new(SealedVault::in_memory()), Events::default());
@@ -179,8 +180,8 @@ fn promise_34_trouble_at_one_server_keeps_no_other_from_being_refreshed() {
     for trouble in TROUBLES {
         for workers in [1, 3, 8] {
             let (net, vault, _, host) = troubled(trouble);
-            // All are due, and the ill ones are first in order of expiry. The budget is smaller
-            // than their number.
+            // All are due, and those of the failing server expire first. The budget is smaller than
+            // their number.
             net.clock.advance(Duration::from_secs(55 * 60));
             let budget = Budget::default().refreshes(10).workers(workers);
             let mut rounds = 0;
@@ -193,8 +194,8 @@ fn promise_34_trouble_at_one_server_keeps_no_other_from_being_refreshed() {
                 );
                 assert!(rounds <= 3, "{trouble:?}, {workers} workers: {upkeep:?}");
             }
-            // Nothing is left to be done: no loop that sleeps `next` spins, and nobody is asked
-            // again at once.
+            // No work is left: a loop that sleeps for `next` does not spin, and no server is
+            // contacted again at once.
             let mut calls = 0;
             while host.maintain(budget).unwrap().next.is_zero() {
                 calls += 1;
@@ -214,7 +215,7 @@ fn promise_34_trouble_at_one_server_keeps_no_other_from_being_refreshed() {
     }
 }
 
-/// Returns how many of the connections at the server that is well were refreshed.
+/// Returns the number of refreshed connections at the healthy server.
 fn healthy(host: &Connections) -> usize {
     let connections = host
         .list(&world::operator(), &ConnectionFilter::default())
@@ -258,7 +259,7 @@ fn promise_34_upkeep_goes_on_as_soon_as_the_configuration_is_corrected() {
         Trouble::ServerRemoved,
     ] {
         let (net, vault, events, host) = troubled(trouble);
-        // The tokens of an hour are due 54 minutes after the consent.
+        // Tokens with a lifetime of one hour are due 54 minutes after the consent.
         net.clock.advance(Duration::from_secs(54 * 60));
         host.maintain(Budget::default()).unwrap();
         net.troubles.lock().unwrap().clear();
@@ -288,7 +289,7 @@ fn promise_34_a_wrong_secret_is_presented_a_few_times_and_the_right_one_at_once(
     assert_eq!(upkeep.refreshed, 3);
     assert!(net.requests.load(Ordering::SeqCst) - before < 3 + 8, "{upkeep:?}");
 
-    // Each caller is told the same while it backs off: the operator must act.
+    // Each caller gets the same error during the back-off: the operator must act.
     let user = person("person-0");
     let resolver = valetkey::Resolver::new(host);
     for _ in 0..3 {
@@ -299,7 +300,7 @@ fn promise_34_a_wrong_secret_is_presented_a_few_times_and_the_right_one_at_once(
         );
         assert!(!error.is_retryable());
     }
-    // The operator corrects the secret. No back-off of the wrong one counts.
+    // The operator corrects the secret. The back-offs of the wrong one no longer apply.
     net.troubles.lock().unwrap().clear();
     let corrected = valetkey::Resolver::new(net.host(&vault, &events));
     assert_eq!(corrected.resolve(&user, "ill").unwrap().generation(), 2);
@@ -331,7 +332,7 @@ fn promise_34_a_replaced_client_leads_to_a_consent_once_the_host_confirms_it() {
     let new_client = || ClientRegistration::new("new-client", "secret", REDIRECT);
     let connection = before.list(&alice, &ConnectionFilter::default()).unwrap()[0].id;
 
-    // Without a confirmation it may be a mistake: nobody is asked for anything.
+    // Without a confirmation it may be a mistake: no user is asked to consent.
     let host = replaced(new_client());
     let resolver = valetkey::Resolver::new(host.clone());
     assert!(resolver.resolve(&alice, "ill").is_ok(), "the token is good still");
@@ -345,7 +346,7 @@ fn promise_34_a_replaced_client_leads_to_a_consent_once_the_host_confirms_it() {
     let error = resolver.resolve(&alice, "ill").unwrap_err();
     assert!(matches!(error, Error::Misconfigured(_)), "{error:?}");
 
-    // With it, the person is told what to do, by whichever way they ask.
+    // With a confirmation, the user is asked to consent, whichever operation is called.
     let host = replaced(new_client().replacing(former));
     let resolver = valetkey::Resolver::new(host.clone());
     let reason = |error: Error| error.consent_required().map(|need| need.reason);
@@ -379,8 +380,8 @@ fn promise_34_a_dead_server_occupies_a_part_of_the_workers() {
         net.connect(&host, &format!("person-{number}"), "well");
     }
     net.clock.advance(Duration::from_secs(3_500));
-    // The dead server answers only when all who are well have been answered: with every worker at
-    // the dead one this would never happen.
+    // The dead server answers only after all healthy ones: if it occupied all workers, this would
+    // never happen.
     let answered = Arc::new(AtomicUsize::new(0));
     let client = {
         let (net, answered) = (net.clone(), Arc::clone(&answered));

@@ -1,4 +1,5 @@
-//! Acting user to token: whose, when, and what is said otherwise.
+//! From an acting user to a token: which connection, how long it is valid, and which error
+//! otherwise.
 
 use std::time::Duration;
 
@@ -101,8 +102,8 @@ fn the_policy_can_forbid_or_require_the_shared_connection() {
     assert_eq!(resolver.resolve(&alice, "notes").unwrap().connection(), shared.id);
 }
 
-// ComposioHQ/composio#3894, #2039, tinyhumansai/opencompany#820: the wrong account was chosen
-// without a word.
+// ComposioHQ/composio#3894, #2039, tinyhumansai/opencompany#820: the wrong account was selected
+// silently.
 #[test]
 fn several_accounts_are_ambiguous_until_one_is_named_or_the_default() {
     let world = World::new();
@@ -155,7 +156,8 @@ fn scopes_that_are_missing_are_named_and_a_new_consent_adds_them() {
     world.resolver.resolve(&alice, &both).unwrap();
 }
 
-// goose#11235, rust-sdk#594: a token without refresh token or expiry is good until it is refused.
+// goose#11235, rust-sdk#594: a token without a refresh token or expiry is valid until it is
+// refused.
 #[test]
 fn a_token_without_expiry_is_used_until_it_is_refused() {
     let world = World::like(|it| {

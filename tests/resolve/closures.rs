@@ -1,4 +1,4 @@
-//! Interfaces with one method take closures.
+//! Closures implement the interfaces with one method.
 
 use std::sync::{Arc, Mutex};
 

@@ -1,5 +1,5 @@
-//! Promise 35: whoever is asked about a connection says the same: whether a turn gets a token, and
-//! what to do otherwise.
+//! Promise 35: all operations agree about a connection: whether a turn gets a token, and what to do
+//! otherwise.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use valetkey::{ConnectionId, Connections, Error, Resolver};
 
 use crate::support::world::{REDIRECT, World, operator, person};
 
-/// What is stored of a connection.
+/// The stored state of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Record {
     Fresh,
@@ -51,7 +51,7 @@ const RECORDS: [Record; 13] = [
     Record::Revoked,
 ];
 
-/// What the host's configuration is by now.
+/// The current configuration of the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Configuration {
     Same,
@@ -168,7 +168,7 @@ fn host_over(
     builder.build().unwrap()
 }
 
-/// What one caller says, in the terms that all of them share.
+/// The answer of one operation, in common terms.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Said {
     Token,
@@ -187,7 +187,7 @@ fn said(error: &Error) -> Said {
     }
 }
 
-/// What the state of a connection says to somebody who reads it in a list or on a page.
+/// Interprets the state of a connection as shown in a list or on a page.
 fn read(health: &Health) -> Said {
     match &health.state {
         _ if health.is_usable_now() || health.needs_refresh_first() => Said::Token,
@@ -209,7 +209,7 @@ impl Authenticator for OperatorsOnly {
     }
 }
 
-/// What the API says of a connection, and the words of its page.
+/// Returns the API's report on a connection, and the text of its page.
 fn api_and_page(host: &Connections, connection: ConnectionId) -> (serde_json::Value, String) {
     let mount = Mount::new("https://app.test").unwrap();
     let gateway = Gateway::new(host.clone(), mount, OperatorsOnly);
@@ -239,7 +239,7 @@ fn promise_35_whoever_is_asked_says_the_same() {
             let alice = person("alice");
             let options = ResolveOptions::new("notes");
 
-            // Those who are asked without sending anything, first.
+            // Operations without requests come first.
             let health = host.health(&alice, connection.id).unwrap();
             let read_state = read(&health);
             let shown = host.get(&alice, connection.id).unwrap();
@@ -260,7 +260,7 @@ fn promise_35_whoever_is_asked_says_the_same() {
             };
             seen.insert(format!("{:?}", expected).split('(').next().unwrap().to_owned());
             let of_health = match (&read_state, &expected) {
-                // A revoked connection is none for a turn.
+                // For a turn, a revoked connection does not exist.
                 (Said::Nothing, Said::Consent(ConsentReason::NotConnected) | Said::Operator) => {
                     expected.clone()
                 }
@@ -291,7 +291,7 @@ fn promise_35_whoever_is_asked_says_the_same() {
                 HealthState::Revoked => ("revoked", "Revoked"),
                 other => panic!("{it}: {other:?}"),
             };
-            // A token that nothing renews is shown with its end.
+            // The expiry of a token that cannot be refreshed is shown.
             let ends = record == Record::FreshWithoutRefreshToken && word == "healthy";
             let title = if ends { "Expires in" } else { title };
             assert_eq!(state, word, "{it}: {api}");
@@ -317,7 +317,7 @@ fn promise_35_whoever_is_asked_says_the_same() {
                     "{it}: {explanation}"
                 );
             }
-            // A second caller is told what the first one was told.
+            // A second caller gets the same answer as the first.
             match resolver.resolve(&alice, "notes") {
                 Ok(_) => assert_eq!(expected, Said::Token, "{it}"),
                 Err(error) => assert_eq!(said(&error), expected, "{it}: the second call"),
@@ -359,8 +359,7 @@ fn promise_35_the_remedy_is_named() {
     }
 }
 
-/// Errors with which the caller who sent the request is answered, and everybody who comes while it
-/// backs off.
+/// The errors of the caller that sent the request, and of later callers during the back-off.
 #[test]
 fn promise_35_one_cause_has_one_class_of_error_for_every_caller() {
     type Answer = (&'static str, fn() -> Fault);
@@ -434,7 +433,7 @@ fn promise_35_a_refusal_without_a_reason_is_not_repeated_for_months() {
             .unwrap()[0];
         assert_eq!(connection.status, Status::NeedsConsent(NeedsConsent::Unexplained));
     }
-    // The cause was another one after all: nothing is lost.
+    // The cause turned out to be a different one: nothing is lost.
     let world = World::new();
     let alice = person("alice");
     world.connect(&alice, "ada");

@@ -1,4 +1,4 @@
-//! A turn acts for one person, and what it was handed does not leave it.
+//! A turn acts for one user, and the tokens that it returned do not leave it.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -65,7 +65,7 @@ fn a_token_renewed_during_the_turn_is_still_masked() {
     world.expire();
     let new = turn.resolve("notes").unwrap();
     assert_ne!(stored.generation(), new.generation());
-    // The turn found the old one in the vault and renewed it; it was never handed out in this turn.
+    // The turn found the old token in the vault and refreshed it; this turn never returned it.
     for token in [&stored, &new] {
         assert!(turn.contains_secret(token.access_token().expose_secret()));
     }
@@ -81,7 +81,7 @@ fn a_token_renewed_during_the_turn_is_still_masked() {
     }
 }
 
-// Within the margin, a token is renewed although it is still good: at the server, too.
+// Within the margin, a token is refreshed although it is still valid, also at the server.
 #[test]
 fn a_token_renewed_before_it_expired_is_still_masked() {
     let world = World::new();

@@ -1,4 +1,4 @@
-//! The audit names the turn in which a token was used, what it was for, and whose token it was.
+//! The audit names the turn of each token use, its purpose, and the owner of the token.
 
 use http::Request;
 use valetkey::connections::{AuditPage, Budget};
@@ -21,7 +21,7 @@ fn get(address: &str) -> http::request::Builder {
     Request::get(address)
 }
 
-/// What the audit says of uses, once upkeep has written them.
+/// Returns the audit entries about uses, after upkeep has written them.
 fn uses(world: &World, by: &ActingUser) -> Vec<AuditEntry> {
     world.connections.maintain(Budget::default()).unwrap();
     let mut entries = world.connections.audit(by, &AuditPage::default()).unwrap();
@@ -105,7 +105,7 @@ fn a_fallback_is_told_as_such() {
     world.connect(&alice, "ada");
     turn(&world, alice.clone(), "own").resolve("notes").unwrap();
     let mut uses = uses(&world, &alice);
-    // Uses of different connections are gathered apart, and written in no promised order.
+    // Uses of different connections are collected separately, and written in no guaranteed order.
     uses.sort_by_key(|entry| !entry.shared);
     let shared: Vec<_> = uses.iter().map(told).collect();
     assert_eq!(

@@ -1,4 +1,4 @@
-//! Consent asked for from inside a turn, also in the words of the Model Context Protocol.
+//! Consent requests within a turn, also in the format of the Model Context Protocol.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -161,7 +161,7 @@ fn later_turns_of_the_same_person_have_the_same_consent_while_it_is_good() {
         first.prepared().ticket().expose_secret()
     );
     assert_ne!(ask("bob").id(), first.id());
-    // Once it was opened its link is dead: who asks again gets another.
+    // The link no longer works after the consent was answered: a new request gets a new link.
     world
         .connections
         .open_link(&alice, first.prepared().ticket())
@@ -171,7 +171,7 @@ fn later_turns_of_the_same_person_have_the_same_consent_while_it_is_good() {
     // Withdrawn in another process: only the vault knows.
     world.connections.cancel(&alice, second.id()).unwrap();
     assert_ne!(ask("alice").id(), second.id());
-    // A resolver that does not know the link makes its own, and both are good.
+    // A resolver that does not know the link creates its own, and both are valid.
     let elsewhere = need(
         &Resolver::new(world.connections.clone()).turn(alice.clone()),
         "notes",
@@ -250,7 +250,7 @@ fn a_consent_can_be_followed_to_each_of_its_ends() {
             "too late"
         );
         assert!(turn.resolve("notes").is_ok());
-        // Somebody else's, and one that never was.
+        // Another user's consent, and one that never existed.
         for who in ["bob", "alice"] {
             let id = if who == "bob" {
                 asked.id()
@@ -305,7 +305,7 @@ fn what_was_cancelled_can_be_neither_opened_nor_completed() {
     }
 }
 
-/// An API that refuses for want of these scopes, whatever was granted.
+/// Makes the API report these scopes as missing, whatever was granted.
 fn wants(world: &World, scopes: &str) {
     let challenge = format!("Bearer error=\"insufficient_scope\", scope=\"{scopes}\"");
     world.http.on("/api/notes").next(Fault::answer(move |_| {
@@ -390,7 +390,7 @@ fn needs_for_other_scopes_of_a_connection_are_asked_for_together() {
     for scopes in ["notes.write", "notes.share", "notes.write notes.share"] {
         assert_eq!(ask(scopes).id(), both.id(), "{scopes}");
     }
-    // What was withdrawn is not asked for again with something else.
+    // A withdrawn requirement is not combined with a new one.
     turn.cancel(both.id()).unwrap();
     turn.cancel(first.id()).unwrap();
     assert_eq!(

@@ -1,4 +1,4 @@
-//! Placeholders stand for a token in one turn and towards one API.
+//! Placeholders stand for a token in one turn and for one API.
 
 use http::Request;
 use http::header::AUTHORIZATION;
@@ -138,7 +138,7 @@ fn whoever_is_not_connected_learns_it_when_the_placeholder_is_filled() {
     assert!(error.consent_required().is_some());
 }
 
-/// A world in which `mail` has an API of its own, apart from that of `notes`.
+/// A world in which `mail` has its own API, separate from that of `notes`.
 fn two_apis() -> World {
     World::described(
         valetkey::vault::SealedVault::in_memory(),
@@ -207,7 +207,7 @@ fn a_turn_makes_a_bounded_number_of_placeholders() {
         labelled(10_000),
         Err(Error::Request(RequestRefused::TooManyPlaceholders))
     ));
-    // Those that were made go on working.
+    // Existing placeholders remain valid.
     assert_eq!(turn.placeholder("notes").unwrap(), first);
     assert!(turn.fill(request("/notes", &format!("Bearer {first}"))).is_ok());
 }

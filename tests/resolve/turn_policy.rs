@@ -1,4 +1,4 @@
-//! Which connection a turn acts through, and why.
+//! Selects the connection for a turn, and explains the decision.
 
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ fn the_explanation_is_the_decision() {
     let none = ResolveOptions::new("notes");
     let explain = |options: &ResolveOptions<'_>| world.resolver.turn(alice.clone()).explain(options);
     let fallback = "policy: the workspace connection is a fallback, by default".to_owned();
-    let no_own = "the person's own connection: none".to_owned();
+    let no_own = "the user's own connection: none".to_owned();
     let no_shared = "the workspace connection: none".to_owned();
     let fresh = "its token: good".to_owned();
 
@@ -61,7 +61,7 @@ fn the_explanation_is_the_decision() {
     assert_eq!(steps(&explain(&none)), told);
 
     let own = world.connect(&alice, "ada").id;
-    let own = format!("the person's own connection: {own} is chosen");
+    let own = format!("the user's own connection: {own} is chosen");
     let explanation = explain(&none);
     assert_eq!(steps(&explanation), [fallback, own, fresh]);
     assert!(explanation.refusal().is_none());
@@ -84,8 +84,8 @@ fn notes() -> ProviderId {
     ProviderId::new("notes").unwrap()
 }
 
-/// Each setting that a provider and a tool can have, beside each need of scopes, with and without a
-/// connection of each kind: what the policy says, and through whose connection the call is made.
+/// Every setting of a provider and a tool, combined with every scope requirement, with and without
+/// a connection of each kind: the policy's decision, and the connection used for the call.
 #[test]
 fn the_whole_matrix_of_settings_is_decided_as_documented() {
     use WorkspaceConnections::{Fallback, Forbidden, Required};
@@ -116,7 +116,7 @@ fn the_whole_matrix_of_settings_is_decided_as_documented() {
                         if let Some(setting) = of_tool {
                             policy = policy.tool("t", setting);
                         }
-                        // The documentation, said another way.
+                        // The documented rule, in different words.
                         let strictest = of_provider.into_iter().chain(of_tool).max_by_key(|it| rank(*it));
                         let mut expected = strictest.unwrap_or(default);
                         if writes && expected == Fallback {
@@ -237,7 +237,7 @@ fn what_is_denied_is_denied_before_the_vault_is_asked() {
         );
         assert_eq!(found.is_ok(), !denied, "{calls}: {found:?}");
         if denied {
-            // Neither what is connected nor what is not shows.
+            // The explanation does not reveal whether a connection exists.
             assert_eq!(steps(&explained), ["policy: denied: the policy lists it"]);
             let requests = world.http.requests();
             assert!(matches!(turn.peek(&options), Err(Error::Denied(_))));
@@ -255,7 +255,7 @@ fn what_is_denied_is_denied_before_the_vault_is_asked() {
     }
 }
 
-/// Over a vault that can answer nothing any more, whoever asks it first fails with its error.
+/// If the vault fails, an operation that reads it before the policy returns the vault's error.
 #[test]
 #[cfg(feature = "sqlite")]
 fn what_is_denied_asks_nothing_of_the_vault() {
@@ -340,7 +340,7 @@ fn nobody_is_asked_to_connect_what_only_an_operator_can() {
     assert!(matches!(turn.ask(need), Err(Error::NotPermitted)));
 }
 
-/// A call by a tool that no rule of a policy can name fails, whatever the policy says.
+/// A call by a tool with an invalid name fails, whatever the policy says.
 #[test]
 fn a_tool_without_a_valid_name_calls_nothing() {
     let world = World::new();

@@ -1,5 +1,5 @@
-//! A request state opens for the person and the call that it was made for, once, in time, and for
-//! nobody and nothing else.
+//! A request state opens only for the user and the call that it was created for, once, and before
+//! it expires.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,7 +28,7 @@ fn arguments() -> Value {
     json!({ "to": ["ada"], "limit": 10 })
 }
 
-/// The parameters of a call of this tool.
+/// Returns the parameters of a call of this tool.
 fn parameters(name: &str, arguments: &Value) -> Value {
     json!({ "name": name, "arguments": arguments, "_meta": { "progressToken": 1 } })
 }
@@ -85,8 +85,8 @@ fn it_opens_for_whom_and_what_it_was_made_and_for_nothing_else() {
     }
     let another_key = self::key().open(&turn, METHOD, &call, &state);
     assert_eq!(another_key, Err(RequestStateError::Forged));
-    // None of that used it up: it is good for whom it was made, in another turn, in another order
-    // of the arguments and with other members of the protocol.
+    // None of these attempts used it up: it still opens for its user, in another turn, with the
+    // arguments in another order and with other protocol members.
     let later = world.resolver.turn(person("alice"));
     let same = r#"{"arguments":{"limit":10,"to":["ada"]},"requestState":"x","inputResponses":{},"name":"send_mail"}"#;
     let same = serde_json::from_str(same).unwrap();
@@ -170,8 +170,8 @@ fn it_says_nothing_to_who_holds_it_and_never_repeats() {
     assert_eq!(format!("{key:?}"), "RequestStateKey([redacted])");
 }
 
-/// The whole of it: asked, called again too early, consented, called again, and the same message
-/// sent once more.
+/// The whole sequence: asked, called again too early, consented, called again, and the same message
+/// repeated.
 #[test]
 fn a_call_is_answered_again_after_the_consent_and_a_replay_is_refused() {
     let world = World::new();

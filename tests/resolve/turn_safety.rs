@@ -1,4 +1,4 @@
-//! A host proves that its artefacts are clean.
+//! A host checks that its artifacts contain no token.
 
 use std::panic::catch_unwind;
 

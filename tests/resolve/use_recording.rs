@@ -1,4 +1,4 @@
-//! When the use of a token is written: by upkeep, not by the caller who waits for the token.
+//! The use of a token is written by upkeep, not by the caller that waits for the token.
 
 use valetkey::connections::{AuditPage, Budget, Settings};
 use valetkey::vault::{AuditKind, MasterKey, SealedVault};
@@ -7,7 +7,7 @@ use valetkey::{ActingUser, Connections, Resolver};
 use crate::support::counting::CountingStore;
 use crate::support::world::person;
 
-/// How many uses wait at most before a `resolve` writes some of them.
+/// The maximum number of uses kept in memory before a `resolve` writes some of them.
 const BOUND: usize = 8_192;
 
 struct Host {
@@ -36,7 +36,7 @@ impl Host {
         }
     }
 
-    /// Calls `peek` in a turn of its own. Returns whether there was a token.
+    /// Calls `peek` in a separate turn. Returns whether there was a token.
     fn peek(&self) -> bool {
         let turn = self.resolver.turn(self.alice.clone());
         turn.peek("notes").unwrap().is_some()
@@ -47,7 +47,7 @@ impl Host {
         turn.resolve("notes").unwrap();
     }
 
-    /// Returns how many uses the audit holds.
+    /// Returns the number of uses in the audit.
     fn audited(&self) -> usize {
         let mut page = AuditPage::default();
         let mut found = 0;
@@ -76,7 +76,7 @@ fn peek_writes_nothing_however_uses_are_audited() {
         for _ in 0..BOUND {
             assert!(host.peek(), "{settings:?}");
         }
-        // No use goes unrecorded for want of room: `resolve` must make some first.
+        // Every use is recorded even without room: `resolve` must first make some.
         assert!(!host.peek(), "{settings:?}");
         assert_eq!(host.store.writes(), writes, "{settings:?}");
         assert_eq!(host.audited(), 0, "{settings:?}");

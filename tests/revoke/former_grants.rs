@@ -1,4 +1,4 @@
-//! Grants that a later consent replaced: never used again, and ended together with their
+//! Former grants, which a later consent replaced: never used again, and revoked together with their
 //! connection.
 
 use std::time::Duration;
@@ -29,7 +29,8 @@ fn revoke(world: &World, alice: &ActingUser, connection: &Connection) -> Revocat
     world.connections.revoke(alice, connection.id).unwrap()
 }
 
-/// A host of a server where each consent is a grant of its own, by its descriptor.
+/// Returns a host of a server where, according to its descriptor, each consent creates a separate
+/// grant.
 fn with_separate_grants() -> World {
     let describe =
         |server: &mut valetkey::provider::AuthorizationServer, _: &mut _| server.separate_grants = true;
@@ -144,7 +145,7 @@ fn promise_32_what_is_not_confirmed_is_counted_and_tried_again() {
     let (world, alice, connection) = World::connected();
     let old = token(&world, &alice);
     reconnect(&world, &alice, &connection);
-    // The tokens of the connection end; those of the former grant meet a server that does not
+    // The tokens of the connection are revoked; for those of the former grant, the server does not
     // answer.
     world.http.on("/revoke").next(Fault::Timeout).next(Fault::Timeout);
     let revocation = revoke(&world, &alice, &connection);
@@ -153,7 +154,7 @@ fn promise_32_what_is_not_confirmed_is_counted_and_tried_again() {
     assert_eq!((ended(&revocation).len(), revocation.unconfirmed()), (2, 1));
     assert_eq!(world.sandbox.live_grants().len(), 1);
 
-    // A second time the pending ones are tried again, and the report tells what came of it.
+    // The second call retries the pending revocations, and the report contains the result.
     world.http.on("/revoke").next(Fault::Timeout).next(Fault::Timeout);
     let again = revoke(&world, &alice, &connection);
     assert!(matches!(again.at_provider, AtProvider::Unconfirmed { .. }));
@@ -265,7 +266,7 @@ fn former_grants_whose_tokens_are_dead_are_deleted() {
     assert_eq!(ended(&revoke(&world, &alice, &connection)).len(), 1);
 }
 
-/// What happens to the connections of one person.
+/// The steps performed on the connections of one user.
 #[derive(Debug, Clone, Copy)]
 enum Step {
     Connect,
@@ -304,7 +305,7 @@ fn carry_out(world: &World, alice: &ActingUser, step: Step) {
     let several = notes.len() > 1;
     let first = notes.into_iter().next();
     let options = ConsentOptions::default();
-    // Refused consents are another matter: their tokens never belong to a connection.
+    // Refused consents are a separate case: their tokens never belong to a connection.
     let account = first.as_ref().and_then(|it| it.account.clone());
     let account = account.map_or_else(|| "ada".into(), |account| account.id);
     match (step, first) {
@@ -312,11 +313,11 @@ fn carry_out(world: &World, alice: &ActingUser, step: Step) {
         (Step::ConnectBoth, _) => drop(world.try_connect(alice, "ada", options.also("mail"))),
         (Step::Reconnect, Some(it)) => drop(world.try_connect(alice, &account, options.reconnect(it.id))),
         (Step::Extend, Some(it)) => drop(world.try_connect(alice, &account, options.extending(it.id))),
-        // To an account that another connection has, it is refused.
+        // A consent to an account that another connection has is refused.
         (Step::Switch, Some(it)) if !several => {
             drop(world.try_connect(alice, "grace", options.reconnect_any_account(it.id)));
         }
-        // An access token that is refreshed before its end runs out by itself; here it has.
+        // An access token refreshed before its expiry expires by itself; here it has expired.
         (Step::Refresh, Some(it)) => {
             world.expire();
             drop(world.connections.refresh(alice, it.id));
@@ -341,7 +342,8 @@ proptest! {
         for step in steps {
             carry_out(&world, &alice, step);
         }
-        // What the steps before left unconfirmed is told of by revoking each connection once more.
+        // Revoking each connection once more reports everything that earlier steps left
+        // unconfirmed.
         let mut all = world.connections.list(
             &alice,
             &valetkey::connections::ConnectionFilter::default().include_revoked(),
@@ -358,7 +360,7 @@ proptest! {
         if confirmed {
             prop_assert!(world.sandbox.live_grants().is_empty(), "{reports:?}");
         }
-        // In the end upkeep has confirmed them all.
+        // In the end, upkeep has confirmed all of them.
         world.http.clear();
         for _ in 0..3 {
             world.clock.advance(Duration::from_secs(3_700));

@@ -1,5 +1,4 @@
-//! How a grant that serves several services ends: one by one, all at once, and in the middle of a
-//! refresh.
+//! The end of a grant that serves several services: one by one, all at once, and during a refresh.
 
 use std::collections::BTreeSet;
 use std::sync::Barrier;
@@ -69,7 +68,7 @@ fn the_whole_grant_can_be_ended_at_once() {
         .map(|event| event.connection.unwrap())
         .collect();
     assert_eq!(revoked, BTreeSet::from([mail.id, calendar.id]));
-    // One that shares with nobody ends as ever.
+    // A connection that does not share its grant is revoked as usual.
     let alone = host.connections.revoke_grant(&host.alice, drive.id).unwrap();
     assert_eq!(alone.connection.status, Status::Revoked);
 }
@@ -118,7 +117,7 @@ fn the_audit_and_the_receipt_name_only_what_people_know() {
     assert_eq!((upkeep.refreshed, upkeep.failed), (0, 0));
 }
 
-/// A refresh under way belongs to those that stay; the one that left gets nothing of it.
+/// A refresh in progress belongs to the remaining connections; the revoked one gets no token.
 #[test]
 fn who_leaves_during_a_refresh_gets_no_token_and_loses_nobody_elses() {
     let holds: [fn(Gate) -> Fault; 2] = [Fault::Hold, Fault::HoldAnswer];
@@ -152,7 +151,7 @@ fn who_leaves_during_a_refresh_gets_no_token_and_loses_nobody_elses() {
     }
 }
 
-/// The last one goes while the grant is being refreshed: the late token lives on nowhere.
+/// The last connection is revoked during a refresh: the late token is revoked as well.
 #[test]
 fn the_last_to_leave_takes_a_late_token_along() {
     for vault in vaults() {
@@ -178,8 +177,8 @@ fn the_last_to_leave_takes_a_late_token_along() {
     }
 }
 
-/// The last one leaves for a grant of its own while the old one is being refreshed: the late token
-/// is dropped, and not revoked, because that would end the new grant too.
+/// The last connection moves to a separate grant while the old one is being refreshed: the late
+/// token is dropped instead of revoked, because revoking it would end the new grant too.
 #[test]
 fn a_late_token_of_a_grant_that_was_left_does_not_end_the_new_one() {
     for vault in vaults() {
@@ -209,8 +208,8 @@ fn a_late_token_of_a_grant_that_was_left_does_not_end_the_new_one() {
     }
 }
 
-/// Many turns for several services at once, while one service comes and goes: one refresh for each
-/// generation, and no turn ever gets another grant's token.
+/// Many concurrent turns for several services, while one service is connected and revoked: one
+/// refresh for each generation, and no turn ever gets another grant's token.
 #[test]
 fn a_herd_over_several_services_makes_one_request() {
     let directory = tempfile::tempdir().unwrap();
@@ -219,8 +218,7 @@ fn a_herd_over_several_services_makes_one_request() {
     let open = || SqliteVault::open(&path, MasterKey::from_base64(&key.to_base64()).unwrap()).unwrap();
     let host = Host::over(GOOGLE, open());
     host.two(GOOGLE);
-    // A second handle on the same file stands for a second process: nothing but the file joins
-    // them.
+    // A second handle on the same file acts as a second process: they share only the file.
     let other = Connections::builder(open())
         .client("google", host.sandbox.registration(REDIRECT))
         .http_client(host.http.clone())

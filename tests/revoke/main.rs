@@ -1,4 +1,4 @@
-//! Revocation: what ends here and at the provider, and what is reported.
+//! Revocation: the effects here and at the provider, and the report.
 
 mod counts;
 mod former_grants;

@@ -1,5 +1,4 @@
-//! What revoking reports is true of the grant, not of a request: what was ended, what could not be
-//! confirmed, and what nobody could do.
+//! A revocation report describes the grant, not a request: revoked, unconfirmed, or not revocable.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -27,7 +26,7 @@ fn deletes(server: &mut AuthorizationServer, _: &mut Provider) {
     server.rotation = RotationClass::SingleUse;
 }
 
-/// The server takes the access token alone.
+/// The server accepts only the access token.
 fn takes_access_tokens(server: &mut AuthorizationServer, _: &mut Provider) {
     server.revocation = Revocation::Endpoint {
         url: "https://sandbox.test/revoke".into(),
@@ -49,7 +48,7 @@ fn described(describe: impl Fn(&mut AuthorizationServer, &mut Provider)) -> (Wor
     (world, connection)
 }
 
-/// Answers a DELETE of the installed app: 401 unless its token lives, else with this status.
+/// Answers a DELETE of the installed app: 401 unless its token is live, otherwise this status.
 fn answers_delete(world: &World, status: u16) {
     let sandbox = world.sandbox.clone();
     world
@@ -97,7 +96,7 @@ fn a_grant_that_the_person_has_ended_there_is_ended() {
         let revocation = world.connections.revoke(&person("alice"), connection.id).unwrap();
         assert_eq!(revocation.at_provider, AtProvider::Revoked, "{status}");
     }
-    // The refresh token is refused as well: nothing of the grant lives.
+    // The refresh token is refused as well: nothing of the grant is live.
     let (world, connection) = described(deletes);
     world.sandbox.revoke_at_server("ada");
     world.clock.advance(Duration::from_secs(25 * 3_600));
@@ -130,7 +129,7 @@ fn a_renewed_token_that_was_not_taken_is_kept_for_another_attempt() {
         .next(Fault::Status(503, String::new()));
     let revocation = world.connections.revoke(&person("alice"), connection.id).unwrap();
     assert!(matches!(revocation.at_provider, AtProvider::Unconfirmed { .. }));
-    // The refresh token that was used is dead; the pair that came for it ends the grant.
+    // The used refresh token is dead; the tokens obtained with it end the grant.
     world.clock.advance(Duration::from_secs(600));
     for _ in 0..2 {
         answers_delete(&world, 204);
@@ -170,7 +169,7 @@ fn a_revocation_that_fails_for_long_does_not_multiply() {
             let before = world.http.requests_to("/installed-app");
             world.connections.maintain(Budget::default()).unwrap();
             let asked = world.http.requests_to("/installed-app") - before;
-            // The tokens of this attempt, and those that it was given for them.
+            // The tokens of this attempt, and those obtained with them.
             assert!(asked <= 2, "{rotation:?}: {asked} requests in hour {hour}");
         }
         world.http.clear();
@@ -188,7 +187,7 @@ fn revoking_an_access_token_is_not_called_the_end_of_a_refresh_token() {
     let url = Some("https://sandbox.test/apps".to_owned());
     assert_eq!(revocation.at_provider, AtProvider::Attempted { url });
 
-    // Without a refresh token there is nothing else.
+    // Without a refresh token, no other token is left.
     let world = World::described(
         SealedVault::in_memory(),
         |it| it.issues_refresh_tokens = false,
@@ -226,7 +225,7 @@ fn a_refusal_is_repeated_as_one_and_the_tokens_are_tried_again() {
         refuse();
         let second = world.connections.revoke(&alice, connection.id).unwrap();
         assert_eq!(second.at_provider, AtProvider::Refused, "{refusal:?}");
-        // The server has changed its mind.
+        // The server now accepts the request.
         let third = world.connections.revoke(&alice, connection.id).unwrap();
         assert_eq!(third.at_provider, AtProvider::Revoked, "{refusal:?}");
         assert!(world.sandbox.live_grants().is_empty());
@@ -252,7 +251,7 @@ fn a_refusal_is_not_repeated_for_ever() {
         world.clock.advance(Duration::from_secs(3_600));
     }
     assert!((2..=2 * 7).contains(&requests), "{requests}");
-    // After a week the tokens are gone from here.
+    // After a week the vault erases the tokens.
     let upkeep = world.connections.maintain(Budget::default()).unwrap();
     assert_eq!(upkeep.residue, Erasure::Cleared);
 }
@@ -318,7 +317,7 @@ fn tokens_of_a_changed_configuration_go_nowhere_and_wait() {
         );
         assert_eq!(world.sandbox.live_grants().len(), 1, "{name}");
 
-        // The operator puts the configuration back: upkeep ends the grant.
+        // The operator restores the configuration: upkeep ends the grant.
         let corrected = rebuilt(&world, &vault, Some(world.sandbox.registration(REDIRECT)), true);
         world.clock.advance(Duration::from_secs(3_600));
         corrected.maintain(Budget::default()).unwrap();
@@ -326,7 +325,7 @@ fn tokens_of_a_changed_configuration_go_nowhere_and_wait() {
     }
 }
 
-/// A client that counts what goes to a server that does not answer.
+/// A client that counts the requests to an unresponsive server.
 #[derive(Debug, Clone)]
 struct Silent(Arc<Mutex<usize>>);
 

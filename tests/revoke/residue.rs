@@ -1,4 +1,4 @@
-//! What a revocation reports about the files, and what they contain then.
+//! The state of the files that a revocation reports, and their actual contents.
 
 #![cfg(feature = "sqlite")]
 
@@ -12,7 +12,7 @@ use valetkey::vault::Erasure;
 use crate::support::vault::{ciphertexts, open, place, records, residue};
 use crate::support::world::{World, person};
 
-/// A host over a vault in a file, with one connection, and its sealed records.
+/// Returns a host over a vault in a file, with one connection, and its encrypted records.
 fn connected(path: &Path) -> (World, valetkey::model::ConnectionId, Vec<Vec<u8>>) {
     let world = World::over(open(path).unwrap());
     let id = world.connect(&person("alice"), "ada").id;

@@ -1,4 +1,4 @@
-//! Revoking: here at once, then at the provider, and an honest word on both.
+//! Revocation: locally first, then at the provider, with a report of both.
 
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ fn nothing_resolves_and_the_server_has_ended_the_grant() {
     );
     assert_eq!(world.events.kinds().last(), Some(&EventKind::Revoked));
 
-    // The refresh token goes first: it is the one that must not live on.
+    // The refresh token is revoked first, because it must not remain valid.
     let log = world.sandbox.log();
     let hints: Vec<_> = log
         .iter()
@@ -46,7 +46,7 @@ fn nothing_resolves_and_the_server_has_ended_the_grant() {
     assert_eq!(hints, [Some("refresh_token"), Some("access_token")]);
 }
 
-/// Runs upkeep, and returns how many pending revocations it settled.
+/// Runs upkeep, and returns the number of settled pending revocations.
 fn settled(world: &World) -> usize {
     let report = world.connections.maintain(Budget::default()).unwrap();
     report.revocations_settled
@@ -60,15 +60,15 @@ fn revoking_twice_is_no_error() {
     assert_eq!(again.at_provider, AtProvider::NothingLeft);
 }
 
-/// What a provider offers and answers, and what is reported of it.
+/// The capabilities and responses of a provider, and the expected report.
 struct Case {
     name: &'static str,
-    /// The capability in the descriptor; the sandbox's own where there is none.
+    /// The capability in the descriptor; `None` for the sandbox's own.
     capability: Option<fn() -> Revocation>,
-    /// What becomes of each request to the endpoint.
+    /// The result of each request to the endpoint.
     fault: Option<fn() -> Fault>,
     expected: fn(&AtProvider) -> bool,
-    /// The requests that are made, and what is left to do here.
+    /// The number of requests, and the work left to upkeep.
     requests: usize,
     here: Erasure,
 }
@@ -150,7 +150,7 @@ fn what_is_reported_follows_from_what_the_provider_offers_and_answers() {
         assert!((case.expected)(&revocation.at_provider), "{name}: {revocation:?}");
         assert_eq!(revocation.here, case.here, "{name}");
         assert_eq!(host.http.requests_to("/revoke"), case.requests, "{name}");
-        // Whatever the provider does, nothing usable is left here.
+        // Regardless of the provider, nothing usable is stored.
         assert_eq!(revocation.connection.status, Status::Revoked, "{name}");
         assert!(host.resolver.resolve(&alice, "notes").is_err(), "{name}");
     }
@@ -179,7 +179,7 @@ fn the_record_stays_as_history_and_comes_back_with_a_new_consent() {
 }
 
 // NangoHQ/nango#459, elastic/kibana#277618, PostHog/posthog#70044: "disconnect" left the grant
-// alive at the provider.
+// valid at the provider.
 #[test]
 fn what_the_provider_did_not_confirm_is_tried_again_by_upkeep() {
     let (world, alice, connection) = World::connected();
@@ -273,7 +273,7 @@ fn a_forgotten_person_has_nothing_left() {
         1
     );
     assert!(world.resolver.resolve(&bob, "notes").is_err());
-    // A workspace that comes back begins anew.
+    // A tenant that returns starts afresh.
     world.connect(&bob, "grace");
     world.resolver.resolve(&bob, "notes").unwrap();
 }

@@ -1,5 +1,5 @@
-//! A revocation at any point of a refresh: afterwards nothing usable is stored, and nothing lives
-//! on at the server.
+//! A revocation at any point of a refresh: afterwards no usable token is stored, and none is valid
+//! at the server.
 
 use std::sync::Barrier;
 
@@ -17,7 +17,7 @@ fn worlds(rotation: RotationClass) -> [World; 2] {
     let behaviour = |it: &mut valetkey::testing::sandbox::Personality| {
         it.rotation = rotation;
         it.refresh_kills_old_access_token = true;
-        // Whoever ends the old tokens alone leaves those alive that came late.
+        // Revoking only the old tokens would leave the late ones valid.
         it.revocation_spares_family = true;
     };
     [

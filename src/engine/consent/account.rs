@@ -1,9 +1,8 @@
-//! Whose account a consent connected, in the words of each service that has a part in it.
+//! Determines which account a consent connected, as reported by each service involved.
 //!
-//! The sources of a service, in this order: what its descriptor names in the token answer, its
-//! account endpoint and, where the descriptor names neither, the id token. Where a source exists it
-//! must say whose account it is: otherwise a connection could pass to another account without
-//! anybody noticing.
+//! The sources, in this order: the fields that the descriptor names in the token response, the
+//! account endpoint, and, if the descriptor names neither, the ID token. If a source exists, it
+//! must identify the account: otherwise a connection could silently switch to another account.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,7 +20,7 @@ use crate::provider::compiled::CompiledProvider;
 use crate::secret::AccessToken;
 use crate::vault::{PendingConsent, Purpose};
 
-/// The account as each service names it. A service without a source is left out.
+/// Returns the account as reported by each service. Services without a source are omitted.
 pub(crate) fn accounts(
     cx: &Context,
     consent: &PendingConsent,
@@ -36,7 +35,7 @@ pub(crate) fn accounts(
     let target = target.map(|target| target.provider);
     let others = consent.services.keys().chain(&target);
     let mut accounts = BTreeMap::new();
-    // Services with the same source are asked once.
+    // Services with the same source are queried once.
     let mut asked: Vec<(Arc<CompiledProvider>, Option<Account>)> = Vec::new();
     for id in [&consent.provider].into_iter().chain(others) {
         let Some(entry) = cx.registry.provider(id.as_str()) else {
@@ -68,7 +67,7 @@ pub(crate) fn accounts(
     Ok(accounts)
 }
 
-/// The account by the service's own sources. `None` if it has none.
+/// Returns the account from the service's own sources, or `None` if it has none.
 fn account(
     cx: &Context,
     consent: &PendingConsent,
@@ -94,13 +93,13 @@ fn account(
     };
     match account_in_id_token(id_token, consent.issuer.as_deref(), &consent.client_id) {
         Ok(account) => Ok(Some(account)),
-        // Nothing here can read it: the service has no source.
+        // Nothing here can read the field, so the service has no source.
         Err(IdTokenError::NotSigned) => Ok(None),
         Err(_) => Err(ConsentError::AccountUnknown),
     }
 }
 
-/// Asks the account endpoint, if there is one.
+/// Queries the account endpoint, if there is one.
 fn ask(
     cx: &Context,
     consent: &PendingConsent,

@@ -1,4 +1,4 @@
-//! The second half of a consent: who came back, with what, and what becomes of it.
+//! The second half of a consent: validates the callback, exchanges the code and stores the result.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -23,10 +23,10 @@ use crate::secret::{AccessToken, AuthorizationCode, Binding, PkceVerifier, State
 use crate::trace;
 use crate::vault::{ConnectionQuery, ConsentStatus, PendingConsent, StateHash, Taken};
 
-/// Where the code of a consent goes.
+/// The destination of a consent's authorization code.
 struct Route {
     service: Service,
-    /// The values of placeholders that the callback brought.
+    /// The values of placeholders taken from the callback.
     brought: Parameters,
 }
 
@@ -42,13 +42,13 @@ pub(crate) fn complete(
     let response = response.with_code_of(&server)?;
     route(cx, &consent, &response)?;
 
-    // Nothing before this line uses the consent up: a forged callback must not invalidate the real
-    // one. Nothing after it can use it twice: a code is sent at most once. The ticket goes first,
-    // because after a crash in between the callback can still come again, and a ticket that is left
-    // would open another flow.
+    // Nothing before this line consumes the consent: a forged callback must not invalidate the real
+    // one. Nothing after it can use the consent twice: a code is sent at most once. The ticket is
+    // consumed first: after a crash in between, the callback can arrive again, whereas a remaining
+    // ticket would open another flow.
     link::spend_ticket(cx, &consent)?;
     let taken = cx.vault.take_consent(&consent.tenant, &consent.state, cx.now())?;
-    // From here on only what was taken counts: it is authenticated as a whole.
+    // From here on, use only the record that was taken: it is authenticated as a whole.
     let Taken::Consent(mut consent, verifier) = taken else {
         return Err(ConsentError::Used(consent.id).into());
     };
@@ -59,8 +59,8 @@ pub(crate) fn complete(
     completed
 }
 
-/// Checks that the answer comes from the server that was asked, and that the code goes where it was
-/// meant to go.
+/// Checks that the response comes from the server that was asked, and that the code goes to the
+/// intended endpoint.
 fn route(cx: &Context, consent: &PendingConsent, response: &AuthorizationResponse) -> Result<Route> {
     let service = cx.service(&consent.tenant, consent.provider.as_str())?;
     if check_issuer(service.server.issuer_policy, consent.issuer.as_deref(), response).is_err() {
@@ -70,15 +70,14 @@ fn route(cx: &Context, consent: &PendingConsent, response: &AuthorizationRespons
     if endpoints.token.as_str() != consent.token_endpoint || service.client.client_id() != consent.client_id {
         return Err(Misconfigured::IssuerChanged(service.server.id.clone()).into());
     }
-    // What the callback brings may choose among the endpoints that the descriptor lists, and
-    // nothing else.
+    // The callback may only select one of the endpoints that the descriptor lists.
     let brought = service
         .server
         .captured_from_callback(|name| response.other(name), cx.registry.transport())?;
     Ok(Route { service, brought })
 }
 
-/// Uses the answer to a consent that was taken.
+/// Processes the response to a consent that was taken.
 fn redeem(
     cx: &Context,
     consent: &mut PendingConsent,
@@ -95,7 +94,7 @@ fn redeem(
     }
 }
 
-/// Finds the consent and checks that it is still open, for this person, in this browser.
+/// Finds the consent and checks that it is open and belongs to this user and browser.
 fn open_consent(
     cx: &Context,
     acting_user: &ActingUser,
@@ -110,7 +109,8 @@ fn open_consent(
     if consent.user != *acting_user.user() {
         return Err(ConsentError::WrongUser.into());
     }
-    // Both sides are hashes of 256 random bits: how long the comparison takes says nothing of use.
+    // Both sides are hashes of 256 random bits, so the timing of the comparison reveals nothing
+    // useful.
     if consent.binding != StateHash::of_binding(binding) {
         return Err(ConsentError::WrongBrowser.into());
     }
@@ -123,8 +123,7 @@ fn open_consent(
     Ok(consent)
 }
 
-/// Records how a consent that was taken has failed. The error in hand is worth more than a failure
-/// to record it.
+/// Records how a taken consent failed. The original error matters more than a failure to record it.
 fn close(cx: &Context, consent: &PendingConsent, error: &Error) {
     let (status, kind) = match error {
         Error::Consent(ConsentError::Denied(_)) => (ConsentStatus::Denied, EventKind::ConsentDenied),
@@ -167,7 +166,7 @@ fn exchange(
         .map_err(|_| ConsentError::ExchangeFailed(FailureCode::RequestRejected))?;
     request.timeout = cx.settings.token_timeout();
 
-    // The lifetime counts from before the request: an answer that took long must not lengthen it.
+    // The lifetime starts before the request: a slow response must not extend it.
     let sent_at = cx.now();
     let response = cx
         .http
@@ -188,7 +187,7 @@ fn exchange(
     let connections = match record::store(cx, consent, service, &mut issued) {
         Ok(connections) => connections,
         Err(error) => {
-            // A vault that failed may have stored them all the same.
+            // The vault may have stored them all even though it returned an error.
             if !matches!(error, Error::Vault(_)) {
                 give_back(cx, consent, service, issued.own_tokens(), issued.accounts());
             }
@@ -212,7 +211,7 @@ fn announce(cx: &Context, consent: &PendingConsent, connections: &[Connection]) 
     }
 }
 
-/// Keeps what the answer, or a question after it, says of this connection's values.
+/// Records the values of this connection from the response or a later query.
 fn capture(
     cx: &Context,
     consent: &mut PendingConsent,
@@ -225,14 +224,14 @@ fn capture(
         cx.registry.transport(),
     )?;
     consent.parameters.extend(brought);
-    // A value of the answer may name the host that is asked next.
+    // A value from the response may determine the host that is queried next.
     service.check_instance(&consent.parameters, &Parameters::new())?;
     discover(cx, consent, service, access_token)?;
     service.check_instance(&consent.parameters, &Parameters::new())?;
     Ok(service.server.check_captured(&consent.parameters)?)
 }
 
-/// Revokes tokens that will not be stored, once, where nothing else can end with them.
+/// Revokes tokens that will not be stored, unless that would revoke a stored grant as well.
 fn give_back(
     cx: &Context,
     consent: &PendingConsent,
@@ -252,8 +251,9 @@ fn give_back(
     }
 }
 
-/// Returns whether the tokens are those of no connection's grant. A server may hang the consents of
-/// one account on one grant: then the tokens of a connection that exists would end with them.
+/// Returns true if the tokens do not belong to the grant of any connection. Some servers put all
+/// consents of an account into one grant; revoking these tokens would then end an existing
+/// connection.
 fn can_give_back(
     cx: &Context,
     consent: &PendingConsent,
@@ -281,7 +281,7 @@ fn can_give_back(
     })
 }
 
-/// Asks which of the person's sites the connection is for, where the descriptor says how.
+/// Asks which of the user's sites the connection is for, if the descriptor defines how.
 fn discover(
     cx: &Context,
     consent: &mut PendingConsent,
@@ -295,7 +295,7 @@ fn discover(
     let Some(template) = service.provider.discovery_template() else {
         return Ok(());
     };
-    // The values are those of this consent, not of an earlier one.
+    // Use the values of this consent, not of an earlier one.
     let url = template
         .expand(&consent.parameters)
         .map_err(|unfilled| InvalidParameter {
@@ -328,11 +328,11 @@ fn discover(
     }
 }
 
-/// The largest number of choices. An account with more has to name the value when the consent
+/// The maximum number of choices. A user with more sites must name the value when the consent
 /// starts.
 const MOST_CHOICES: usize = 50;
 
-/// The choice among the entries of a discovery, if a parameter can tell them apart.
+/// Returns the choices among the discovered entries, if a parameter can distinguish them.
 fn choice(cx: &Context, service: &Service, discovery: &Discovery, response: &HttpResponse) -> Option<Error> {
     let choices = discovery_choices(
         discovery,

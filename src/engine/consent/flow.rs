@@ -1,4 +1,4 @@
-//! The secrets of a flow: the values that its callback, its browser and its code are compared with.
+//! The secrets of a flow, checked against its callback, its browser and its code.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -26,11 +26,11 @@ impl FlowSecrets {
         })
     }
 
-    /// Returns the secrets of a flow that a ticket opens: the same at every call, so that opening
-    /// the link again leads to the same authorization.
+    /// Returns the secrets of a flow that a ticket opens. They are the same at every call, so that
+    /// opening the link again leads to the same authorization.
     ///
-    /// The seed is random and sealed in the vault. A reader of the link does not have it, and a
-    /// reader of one of these secrets learns nothing about the others.
+    /// The seed is random and encrypted in the vault. Someone who reads the link does not have it,
+    /// and one of these secrets reveals nothing about the others.
     pub(crate) fn of_ticket(seed: &PkceVerifier, number: u32) -> Self {
         let key = hmac::Key::new(hmac::HMAC_SHA256, seed.expose_secret().as_bytes());
         let derived = |label: &str| {

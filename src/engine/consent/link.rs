@@ -1,12 +1,12 @@
-//! A consent prepared for a person who is not here yet: a one-time link on the host's own origin.
+//! A prepared consent: a one-time link on the host's origin, for a user who is not present.
 //!
-//! An operator, an agent or a chat passes the link on; only the person it was made for can open it.
-//! The link contains no authorization URL: the flow begins when the person opens the link.
+//! An operator, an agent or a chat passes the link on; only the user it was created for can open
+//! it. The link contains no authorization URL: the flow begins when the user opens it.
 //!
-//! A link may be opened more than once: by a second click, a reload, a restored tab, or in another
-//! browser of the same person. Each time it leads to the same authorization, with the same `state`
-//! and binding, so that one consent comes of it. Once the consent is answered, the link leads to
-//! nothing more.
+//! The user may open a link more than once: with a second click, a reload, a restored tab, or in
+//! another browser. Each time it leads to the same authorization, with the same `state` and
+//! binding, so it results in one consent. Once the consent has been answered, the link no longer
+//! works.
 
 use crate::engine::Context;
 use crate::engine::consent::flow::FlowSecrets;
@@ -20,7 +20,7 @@ use crate::random;
 use crate::secret::{PkceVerifier, Ticket};
 use crate::vault::{ConsentStatus, PendingConsent, StateHash, Taken};
 
-/// A consent that waits for its person: see
+/// A consent that waits for its user to open the link: see
 /// [`ConnectionManager::prepare`](crate::ConnectionManager::prepare).
 #[derive(Debug)]
 pub struct PreparedConsent {
@@ -31,7 +31,7 @@ pub struct PreparedConsent {
 }
 
 impl PreparedConsent {
-    /// Returns the last part of the link: 43 characters that need no encoding in a URL.
+    /// Returns the last path segment of the link: 43 characters that need no URL encoding.
     #[must_use]
     pub const fn ticket(&self) -> &Ticket {
         &self.ticket
@@ -66,9 +66,9 @@ pub(crate) fn prepare(
         expires_at: now + cx.settings.ticket_lifetime,
     };
     let hash = StateHash::of_ticket(&prepared.ticket);
-    // No browser holds a binding to it: it can be opened, never completed.
+    // No browser holds a binding to it, so it can be opened but never completed.
     let mut consent = PendingConsent {
-        // Kept only where it is not the registered one.
+        // Stored only if it differs from the registered one.
         redirect_uri: match options.loopback_port {
             Some(port) => start::redirect_uri(service, Some(port))?,
             None => String::new(),
@@ -88,14 +88,14 @@ pub(crate) fn prepare(
         )
     };
     options.keep_in(&mut consent);
-    // The secrets of the flow that the ticket opens are derived from it.
+    // The secrets of the flow that the ticket opens are derived from this seed.
     let seed = new_verifier()?;
     cx.vault.insert_consent(&consent, Some(&seed))?;
     Ok(prepared)
 }
 
 /// Opens a ticket. The first call begins a flow. Later calls continue it while it is pending, and
-/// begin another one once it has expired unanswered: at any time a ticket has one flow that can be
+/// begin another one if it has expired unanswered. At any time, a ticket has one flow that can be
 /// completed.
 pub(crate) fn open_prepared(cx: &Context, acting_user: &ActingUser, ticket: &Ticket) -> Result<Consent> {
     let tenant = acting_user.tenant();
@@ -110,7 +110,7 @@ pub(crate) fn open_prepared(cx: &Context, acting_user: &ActingUser, ticket: &Tic
     if prepared.expires_at <= cx.now() {
         return Err(ConsentError::Expired.into());
     }
-    // Only what is opened counts from here on: it is authenticated as a whole.
+    // From here on, use only the opened record: it is authenticated as a whole.
     let Some((opened, seed)) = cx.vault.open_consent(tenant, &hash)? else {
         return Err(ConsentError::Used(prepared.id).into());
     };
@@ -118,7 +118,7 @@ pub(crate) fn open_prepared(cx: &Context, acting_user: &ActingUser, ticket: &Tic
         return open_once(cx, acting_user, opened);
     };
     match open_flow(cx, acting_user, &opened, &seed) {
-        // Another call may have begun the same flow at the same moment.
+        // Another call may have started the same flow at the same time.
         Err(Error::Vault(_)) => open_flow(cx, acting_user, &opened, &seed),
         opened => opened,
     }
@@ -156,7 +156,7 @@ fn open_flow(
     )
 }
 
-/// Opens a ticket of an older version, which has no seed: its flow cannot be found again.
+/// Opens a ticket created by an older version without a seed. Its flow cannot be derived again.
 fn open_once(cx: &Context, acting_user: &ActingUser, prepared: PendingConsent) -> Result<Consent> {
     let taken = cx
         .vault
@@ -175,7 +175,7 @@ fn open_once(cx: &Context, acting_user: &ActingUser, prepared: PendingConsent) -
     )
 }
 
-/// Takes the ticket that a flow was opened by, if there is one, so that it opens nothing more.
+/// Takes the ticket that opened a flow, if any, so that it cannot open another.
 pub(crate) fn spend_ticket(cx: &Context, flow: &PendingConsent) -> Result<()> {
     for ticket in cx.vault.consents(&flow.tenant, &flow.user)? {
         if ticket.id == flow.id && ticket.is_prepared() && ticket.status == ConsentStatus::Pending {
@@ -185,10 +185,10 @@ pub(crate) fn spend_ticket(cx: &Context, flow: &PendingConsent) -> Result<()> {
     Ok(())
 }
 
-/// The most flows of one ticket that are told apart. Each but the last has expired.
+/// The maximum number of flows of one ticket. All but the last have expired.
 const MAX_FLOWS: u32 = 1_024;
 
-/// Returns which flow of the ticket with this seed it is.
+/// Returns the index of the ticket's flow that has this seed.
 fn number_of(seed: &PkceVerifier, flow: &PendingConsent) -> Option<u32> {
     (0..MAX_FLOWS).find(|number| StateHash::of(&FlowSecrets::of_ticket(seed, *number).state) == flow.state)
 }

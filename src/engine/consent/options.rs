@@ -1,4 +1,4 @@
-//! What a host says when it begins a consent, and what it gets.
+//! Inputs and outputs of starting a consent.
 
 use std::time::Duration;
 
@@ -12,36 +12,36 @@ use crate::provider::loopback_port;
 use crate::secret::{Binding, State};
 use crate::vault::{PendingConsent, Purpose, RequestOptions};
 
-/// What to ask for, beside what the provider's descriptor says.
+/// Options of a consent, in addition to those of the provider's descriptor.
 ///
-/// `ConsentOptions::default()` connects a new account (or connects it again, if the person picks
-/// one that is connected already) with the provider's default scopes.
+/// `ConsentOptions::default()` connects a new account with the provider's default scopes. If the
+/// user selects an account that is already connected, that connection is renewed.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct ConsentOptions {
-    /// The scopes to ask for instead of the default ones. What the descriptor requires is added.
+    /// The scopes to request instead of the default ones. Scopes that the descriptor requires are
+    /// added.
     pub scopes: Option<Scopes>,
-    /// What is asked for in addition.
+    /// The scopes to request in addition.
     pub(crate) added_scopes: Scopes,
-    /// Names the connection, where the person has several. An existing one of that name is
-    /// connected again.
+    /// The label of the connection, for users with several. An existing connection with this label
+    /// is reconnected.
     pub label: Option<Label>,
-    /// What the person will see chosen or be asked at the server.
+    /// Hints and prompts for the page of the authorization server.
     pub(crate) hints: Hints,
-    /// The values of the descriptor's placeholders. Those of the connection that is connected again
-    /// count where none is given.
+    /// The values of the descriptor's placeholders. A reconnected connection keeps its values
+    /// unless they are given here.
     pub parameters: Parameters,
-    /// Connect this connection again; another account is refused unless `allow_other_account` was
-    /// called.
+    /// The connection to reconnect. Another account is refused unless `allow_other_account` is set.
     pub(crate) reconnect: Option<Reconnect>,
-    /// The services that the same consent is to serve besides.
+    /// Additional services that the same consent serves.
     pub(crate) also: Vec<String>,
-    /// True if the consent fails if the service does not say whose account was connected.
+    /// If true, the consent fails when the service does not identify the connected account.
     pub(crate) require_account: bool,
-    /// Where the host means to send the browser afterwards. Kept with the consent and given back;
-    /// never followed.
+    /// An address to which the host sends the browser afterwards. It is stored with the consent and
+    /// returned; valetkey never follows it.
     pub return_to: Option<String>,
-    /// The port of the redirect URI, instead of the registered one.
+    /// The port of the redirect URI, in place of the registered one.
     pub(crate) loopback_port: Option<u16>,
 }
 
@@ -61,14 +61,14 @@ impl Reconnect {
 }
 
 impl ConsentOptions {
-    /// Asks for these scopes.
+    /// Requests these scopes.
     #[must_use]
     pub fn scopes(mut self, scopes: Scopes) -> Self {
         self.scopes = Some(scopes);
         self
     }
 
-    /// Asks for these scopes in addition to the provider's default ones, or to those of
+    /// Requests these scopes in addition to the provider's default ones, or to those of
     /// [`scopes`](Self::scopes).
     #[must_use]
     pub fn add_scopes(mut self, scopes: Scopes) -> Self {
@@ -76,14 +76,15 @@ impl ConsentOptions {
         self
     }
 
-    /// Names the connection.
+    /// Sets the label of the connection.
     #[must_use]
     pub fn label(mut self, label: Label) -> Self {
         self.label = Some(label);
         self
     }
 
-    /// Tells the server whom to expect: an e-mail address, or what the server takes for one
+    /// Tells the server which user to expect: an e-mail address or another login hint that the
+    /// server accepts
     /// ([OpenID Connect §3.1.2.1](https://openid.net/specs/openid-connect-core-1_0.html#AuthRequest)).
     #[must_use]
     pub fn login_hint(mut self, hint: impl Into<String>) -> Self {
@@ -91,21 +92,21 @@ impl ConsentOptions {
         self
     }
 
-    /// Says what the page must or must not ask, beside what the descriptor asks for.
+    /// Sets the prompts of the authorization page, in addition to those of the descriptor.
     #[must_use]
     pub const fn prompt(mut self, prompt: Prompt) -> Self {
         self.hints.prompt = Some(prompt);
         self
     }
 
-    /// Sets how long ago the person may have signed in at the server.
+    /// Sets the maximum time since the user last signed in at the server.
     #[must_use]
     pub const fn max_age(mut self, max_age: Duration) -> Self {
         self.hints.max_age = Some(max_age);
         self
     }
 
-    /// Names the authentication classes that are wanted, separated by spaces
+    /// Requests these authentication context classes, separated by spaces
     /// ([RFC 9470 §4](https://www.rfc-editor.org/rfc/rfc9470#section-4)).
     #[must_use]
     pub fn acr_values(mut self, classes: impl Into<String>) -> Self {
@@ -120,76 +121,78 @@ impl ConsentOptions {
         self
     }
 
-    /// Connects this connection again: it keeps its id and history, and what it had been granted is
-    /// asked for again. If the person chooses another account, the consent fails and the connection
-    /// stays as it is.
+    /// Reconnects this connection. It keeps its id and history, and the scopes that it had been
+    /// granted are requested again. If the user selects another account, the consent fails and the
+    /// connection is unchanged.
     ///
-    /// The accounts can be compared only if the service names them. Where it does not, the
-    /// connection says that its account
-    /// [is not verified](crate::model::Connection::is_account_verified), and any account can be
-    /// chosen. [`require_account`](Self::require_account) refuses such a service.
+    /// The accounts can only be compared if the service identifies them. If it does not, the user
+    /// can select any account, and the connection is marked as
+    /// [not verified](crate::model::Connection::is_account_verified).
+    /// [`require_account`](Self::require_account) makes the consent fail instead.
     #[must_use]
     pub fn reconnect(mut self, id: ConnectionId) -> Self {
         self.reconnect = Some(Reconnect::SameAccount(id));
         self
     }
 
-    /// As [`reconnect`](Self::reconnect), to whatever account the person chooses.
+    /// Reconnects this connection like [`reconnect`](Self::reconnect), but accepts any account.
     #[must_use]
     pub fn reconnect_any_account(mut self, id: ConnectionId) -> Self {
         self.reconnect = Some(Reconnect::AnyAccount(id));
         self
     }
 
-    /// Serves this service with the same consent: one page for the person, one grant, and a
-    /// connection for each service. It must be at the same authorization server; its default scopes
-    /// are asked for. Call it again for a third.
+    /// Adds a service to the same consent: the user sees one page, and the result is one grant and
+    /// a connection for each service. The service must use the same authorization server; its
+    /// default scopes are requested. Call this method again to add more services.
     ///
-    /// One answer of the person can leave some services out: each connection says which scopes
-    /// [it misses](crate::model::Connection::missing_scopes).
+    /// The user can decline the scopes of some services: each connection lists the scopes that
+    /// [it lacks](crate::model::Connection::missing_scopes).
     #[must_use]
     pub fn also(mut self, provider: impl AsRef<str>) -> Self {
         self.also.push(provider.as_ref().to_owned());
         self
     }
 
-    /// Adds the named service, or more scopes of it, to the grant of this connection, which may be
-    /// to another service of the same authorization server. If the person chooses another account,
-    /// the consent fails and the grant stays as it is.
+    /// Adds the named service, or more scopes of it, to the grant of this connection, which may
+    /// belong to another service of the same authorization server. If the user selects another
+    /// account, the consent fails and the grant is unchanged.
     ///
-    /// Where the server adds to grants by itself, only what is missing is asked for; elsewhere all
-    /// that the grant serves, because the new one replaces it.
+    /// If the server adds scopes to grants incrementally, only the missing scopes are requested.
+    /// Otherwise, all scopes of the grant are requested, because the new grant replaces it.
     #[must_use]
     pub fn extending(mut self, id: ConnectionId) -> Self {
         self.reconnect = Some(Reconnect::Extend(id));
         self
     }
 
-    /// Lets the consent fail with [`AccountUnknown`](crate::error::ConsentError::AccountUnknown) if
-    /// the service does not say whose account was connected.
+    /// Makes the consent fail with [`AccountUnknown`](crate::error::ConsentError::AccountUnknown)
+    /// if the service does not identify the connected account.
     ///
-    /// Without this, a service that names no account in any way is connected all the same, and its
-    /// connection is marked as [not verified](crate::model::Connection::is_account_verified).
+    /// By default, such a service is connected and its connection is marked as
+    /// [not verified](crate::model::Connection::is_account_verified).
     #[must_use]
     pub const fn require_account(mut self) -> Self {
         self.require_account = true;
         self
     }
 
-    /// Keeps an address of the host's own with the consent, for after the callback.
+    /// Stores an address of the host with the consent, for use after the callback.
     #[must_use]
     pub fn return_to(mut self, address: impl Into<String>) -> Self {
         self.return_to = Some(address.into());
         self
     }
 
-    /// Sends the browser back to this port of the registered redirect URI, which must be a loopback
-    /// address such as `http://127.0.0.1/callback`. Its host and path stay as they are registered.
-    /// For a native app, which listens on whatever port is free
-    /// ([RFC 8252 §7.3](https://www.rfc-editor.org/rfc/rfc8252#section-7.3)); servers accept any
-    /// port there. [`loopback::connect`](crate::loopback::connect) calls it.
+    /// Sets the port of the redirect URI. The registered URI must be a loopback address such as
+    /// `http://127.0.0.1/callback`; its host and path are unchanged.
     ///
-    /// With a client that has another redirect URI, the consent does not start:
+    /// Native apps, which listen on any free port
+    /// ([RFC 8252 §7.3](https://www.rfc-editor.org/rfc/rfc8252#section-7.3)), use this; servers
+    /// accept any port for loopback addresses. [`loopback::connect`](crate::loopback::connect)
+    /// calls it.
+    ///
+    /// If the client's redirect URI is not a loopback address, the consent does not start:
     /// [`Misconfigured::NoLoopbackRedirect`](crate::error::Misconfigured::NoLoopbackRedirect).
     #[must_use]
     pub const fn loopback_port(mut self, port: u16) -> Self {
@@ -199,7 +202,7 @@ impl ConsentOptions {
 }
 
 impl ConsentOptions {
-    /// The options that a consent request was stored with.
+    /// Returns the options stored with a consent request.
     pub(crate) fn of(stored: &PendingConsent) -> Self {
         let PendingConsent {
             id: _,
@@ -251,7 +254,8 @@ impl ConsentOptions {
 }
 
 impl ConsentOptions {
-    /// Keeps in a consent request what the host asked for and what begins a flow again.
+    /// Stores the host's options in a consent request, together with the data needed to begin the
+    /// flow again.
     pub(crate) fn keep_in(self, consent: &mut PendingConsent) {
         consent.label = self.label;
         consent.require_account = self.require_account;
@@ -265,9 +269,9 @@ impl ConsentOptions {
 }
 
 impl From<&ConsentRequired> for ConsentOptions {
-    /// The options that meet the need: the same connection again, with the missing scopes beside
-    /// those it had; or a new connection with the label that was asked for and, beside the
-    /// provider's default scopes, those that are missing.
+    /// Returns the options that satisfy the request: for an existing connection, a reconnect with
+    /// the missing scopes in addition to the granted ones; otherwise a new connection with the
+    /// requested label, and with the missing scopes in addition to the provider's defaults.
     fn from(need: &ConsentRequired) -> Self {
         let missing = need.missing_scopes.clone();
         let options = Self {
@@ -285,15 +289,15 @@ impl From<&ConsentRequired> for ConsentOptions {
     }
 }
 
-/// A consent that has begun.
+/// A started consent.
 ///
 /// # Security
 ///
-/// Send the browser of the person who began it to [`authorization_url`](Self::authorization_url),
+/// Send the browser of the user who started it to [`authorization_url`](Self::authorization_url),
 /// and keep [`binding`](Self::binding) in that browser, in a cookie with the `__Host-` prefix,
-/// `Secure`, `HttpOnly` and `SameSite=Lax`. Do not send the URL to anybody: whoever opens it
-/// connects an account to *this* person. Do not open it with a shell command: it has characters
-/// that shells read.
+/// `Secure`, `HttpOnly` and `SameSite=Lax`. Do not send the URL to anyone: a person who opens it
+/// connects their account to *this* user. Do not open it with a shell command: it contains
+/// characters that shells interpret.
 #[derive(Debug)]
 pub struct Consent {
     pub(crate) id: ConsentId,
@@ -309,23 +313,23 @@ pub struct Consent {
     pub(crate) expires_at: Timestamp,
 }
 
-/// Writes the accessors of a consent that is open for a while.
+/// Defines the accessors that pending consents share.
 macro_rules! open_until {
     ($type:ident) => {
         impl $type {
-            /// Returns the id, which names the consent to people and logs. It opens nothing.
+            /// Returns the id, which identifies the consent in pages and logs. It grants no access.
             #[must_use]
             pub const fn id(&self) -> ConsentId {
                 self.id
             }
 
-            /// Returns the service that is to be connected.
+            /// Returns the service to be connected.
             #[must_use]
             pub const fn provider(&self) -> &ProviderId {
                 &self.provider
             }
 
-            /// Returns when the consent ends, if it is not answered.
+            /// Returns when the consent expires.
             #[must_use]
             pub const fn expires_at(&self) -> Timestamp {
                 self.expires_at
@@ -338,33 +342,34 @@ pub(crate) use open_until;
 open_until!(Consent);
 
 impl Consent {
-    /// Returns where to send the browser: `https`, or `http` to a loopback address in tests. It
-    /// holds `state`.
+    /// Returns the URL to send the browser to: `https`, or `http` to a loopback address in tests.
+    /// It contains `state`.
     #[must_use]
     pub const fn authorization_url(&self) -> &Url {
         &self.authorization_url.0
     }
 
-    /// Returns what to keep in the browser until the callback.
+    /// Returns the value to keep in the browser until the callback.
     #[must_use]
     pub const fn binding(&self) -> &Binding {
         &self.binding
     }
 
-    /// Returns the scopes that are asked for.
+    /// Returns the requested scopes.
     #[must_use]
     pub const fn scopes(&self) -> &Scopes {
         &self.scopes
     }
 }
 
-/// An authorization URL. Its query holds `state`, so `Debug` leaves the query out, and it is wiped
-/// when dropped.
+/// An authorization URL. Its query contains `state`, so `Debug` omits the query, and the text is
+/// wiped on drop.
 pub(crate) struct AuthorizationUrl(pub(crate) Url);
 
 impl Drop for AuthorizationUrl {
     fn drop(&mut self) {
-        // A URL cannot be wiped, but it gives up its text. What takes its place has nothing in it.
+        // A `Url` cannot be wiped, but its text can be taken out. The URL left in its place
+        // contains no secret.
         if let Ok(nothing) = Url::parse("about:blank") {
             drop(Zeroizing::new(String::from(std::mem::replace(
                 &mut self.0,

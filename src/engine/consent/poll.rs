@@ -1,4 +1,4 @@
-//! Where a consent stands, which are open, and how one is withdrawn.
+//! Reports the status of consents, lists pending ones and withdraws them.
 
 use std::collections::BTreeMap;
 
@@ -10,53 +10,54 @@ use crate::model::{
 };
 use crate::vault::{ConsentStatus, PendingConsent, Taken};
 
-/// Where a consent stands: from [`ConnectionManager::poll`](crate::ConnectionManager::poll).
+/// The status of a consent: returned by
+/// [`ConnectionManager::poll`](crate::ConnectionManager::poll).
 ///
-/// A courtesy to whoever waits. Whether the person is connected says
-/// [`Resolver::resolve`](crate::Resolver::resolve).
+/// Informational only. Call [`Resolver::resolve`](crate::Resolver::resolve) to find out whether the
+/// user is connected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConsentState {
-    /// It was prepared, and waits for its person to open the link.
+    /// The consent was prepared and waits for its user to open the link.
     Pending,
-    /// Its person is on their way through it. Of a link that was opened long ago, as well: how that
-    /// ended is kept for ten minutes after it could have been completed.
+    /// The user has started the consent. This is also the status of a link opened long ago: its
+    /// result is kept for ten minutes after the consent can no longer be completed.
     Opened,
-    /// It was given, and led to this connection.
+    /// The user consented, which led to this connection.
     Completed(ConnectionId),
-    /// The person or the server said no.
+    /// The user declined, or the server refused the request.
     Denied,
-    /// The code could not be exchanged, or its answer not be used.
+    /// The code could not be exchanged, or the response could not be used.
     Failed,
-    /// Nobody came in time.
+    /// The consent expired unanswered.
     Expired,
-    /// It was withdrawn.
+    /// The consent was withdrawn.
     Cancelled,
 }
 
-/// A consent that its person has not answered yet: a link, or a flow that a browser is in.
+/// A consent that its user has not answered yet: a link, or a flow in progress in a browser.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OpenConsent {
-    /// Names the consent to people and logs; it opens nothing.
+    /// The id, which identifies the consent in pages and logs. It grants no access.
     pub id: ConsentId,
-    /// The person who is to give it.
+    /// The user who is to consent.
     pub user: UserId,
-    /// The owner of the connection that it would lead to.
+    /// The owner of the connection that the consent would create.
     pub owner: Owner,
     /// The service.
     pub provider: ProviderId,
     /// The label of the connection, if it was named.
     pub label: Option<Label>,
-    /// True if its person has gone on to the provider.
+    /// True if the user has been sent to the provider.
     pub opened: bool,
-    /// The time when it was prepared or begun.
+    /// The time when the consent was prepared or started.
     pub created_at: Timestamp,
-    /// The time when it ends unless it is answered.
+    /// The time when the consent expires.
     pub expires_at: Timestamp,
 }
 
-/// How often a consent is looked at again that changes while it is withdrawn: it can be opened
+/// The number of attempts to withdraw a consent that changes meanwhile. A consent can be opened
 /// once.
 const ATTEMPTS: usize = 3;
 
@@ -72,8 +73,8 @@ pub(crate) fn cancel(cx: &Context, acting_user: &ActingUser, id: ConsentId) -> R
     withdraw(cx, acting_user.tenant(), acting_user.user(), id)
 }
 
-/// The consents of a person that are open, oldest first. Of a ticket and its flow, the one that
-/// decides.
+/// Returns the pending consents of a user, oldest first. For a ticket and its flow, the record that
+/// decides is returned.
 pub(crate) fn open_consents(cx: &Context, tenant: &TenantId, user: &UserId) -> Result<Vec<OpenConsent>> {
     let mut by_id: BTreeMap<ConsentId, PendingConsent> = BTreeMap::new();
     for consent in cx.vault.consents(tenant, user)? {
@@ -104,7 +105,7 @@ pub(crate) fn open_consents(cx: &Context, tenant: &TenantId, user: &UserId) -> R
     Ok(open.collect())
 }
 
-/// Withdraws a consent of this person, for the person or for an operator.
+/// Withdraws a consent of this user, on behalf of the user or an operator.
 pub(crate) fn withdraw(
     cx: &Context,
     tenant: &TenantId,
@@ -141,8 +142,8 @@ pub(crate) fn withdraw(
     state(cx, tenant, user, id)
 }
 
-/// Returns the record of this id that says how the consent stands, of a ticket and the flows that
-/// it opened.
+/// Returns the record with this id that determines the status, among a ticket and the flows that it
+/// opened.
 fn latest(cx: &Context, tenant: &TenantId, user: &UserId, id: ConsentId) -> Result<PendingConsent> {
     cx.vault
         .consents(tenant, user)?
@@ -152,10 +153,10 @@ fn latest(cx: &Context, tenant: &TenantId, user: &UserId, id: ConsentId) -> Resu
         .ok_or(Error::NotFound)
 }
 
-/// Returns which of the records of one id decides: the greatest.
+/// Returns the rank of a record among those with the same id: the greatest decides.
 fn weight(cx: &Context, consent: &PendingConsent) -> (u8, Timestamp) {
     let weight = match (consent.is_prepared(), state_of(cx, consent)) {
-        // A flow that nobody answered in time: its ticket may open another one.
+        // The flow expired unanswered, so its ticket may open another.
         (false, ConsentState::Expired) => 1,
         (false, _) => 3,
         (true, ConsentState::Pending) => 2,

@@ -1,4 +1,4 @@
-//! The grant that a consent leads to, and the connections that use it.
+//! Stores the grant that a consent leads to and the connections that use it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::thread;
@@ -21,41 +21,41 @@ use crate::vault::{
     Tokens,
 };
 
-/// The pause while another process refreshes the grant that is replaced.
+/// The pause while another process refreshes the grant to be replaced.
 const PAUSE: Duration = Duration::from_millis(15);
 
-/// How often a grant is put together again when another writer was faster.
+/// The number of times a grant is rebuilt after another writer changed it.
 const STORE_ATTEMPTS: usize = 4;
 
-/// What a code was exchanged for.
+/// The result of exchanging a code.
 pub(crate) struct Issued {
     tokens: Tokens,
-    /// True if the refresh token is that of the grant which is extended, and not of this answer.
+    /// True if the refresh token belongs to the extended grant and was not in this response.
     carried: bool,
-    /// The account, in the words of each service that names it.
+    /// The account, as identified by each service.
     accounts: BTreeMap<ProviderId, Account>,
-    /// The scopes that the answer names.
+    /// The scopes in the response.
     answered: Option<Scopes>,
     issued_by: IssuedBy,
     expires_at: Option<Timestamp>,
-    /// The lifetime that the answer names.
+    /// The lifetime in the response.
     lifetime: Option<Duration>,
-    /// The time when the refresh token expires, as the answer says.
+    /// The time when the refresh token expires, according to the response.
     refresh_token_expires_at: Option<Timestamp>,
     at: Timestamp,
 }
 
-/// A connection that is to use the new grant.
+/// A connection that will use the new grant.
 struct Member {
     provider: ProviderId,
-    /// As it is stored, if it exists.
+    /// The stored connection, if it exists.
     known: Option<Connection>,
-    /// The scopes that the consent asked for it. Absent: it uses the grant and is only carried
-    /// along.
+    /// The scopes that the consent requested for it. `None` if it merely continues to use the
+    /// grant.
     requested: Option<Scopes>,
 }
 
-/// What is stored of a consent.
+/// The stored result of a consent.
 struct Records {
     grant: Grant,
     connections: Vec<Connection>,
@@ -70,7 +70,7 @@ impl Issued {
         accounts: BTreeMap<ProviderId, Account>,
         at: Timestamp,
     ) -> Result<Self> {
-        // The token answer may have brought values that these addresses need.
+        // These addresses may need values from the token response.
         let endpoints = service.endpoints(&consent.parameters)?;
         let expires_in = answer.expires_in.or(service.server.default_expires_in);
         Ok(Self {
@@ -96,7 +96,7 @@ impl Issued {
         })
     }
 
-    /// The tokens that this answer brought.
+    /// Returns the tokens in this response.
     pub(crate) fn own_tokens(&self) -> Revocable<'_> {
         Revocable {
             access_token: Some(&self.tokens.access_token),
@@ -157,7 +157,7 @@ impl Member {
         };
         if let Some(requested) = self.requested {
             let account = issued.accounts.get(&connection.provider);
-            // Where another account may have been chosen, the old one says nothing.
+            // If the user may have selected another account, the stored account is not evidence.
             if account.is_some() || matches!(consent.purpose, Purpose::SwitchAccount(_)) {
                 connection.account = account.cloned();
             }
@@ -172,8 +172,8 @@ impl Member {
     }
 }
 
-/// Stores a new grant and the connections that use it: new ones, and those that the consent is for.
-/// Returns them, the named one first.
+/// Stores a new grant and the connections that use it, both new and existing. Returns them, the
+/// named one first.
 pub(crate) fn store(
     cx: &Context,
     consent: &PendingConsent,
@@ -195,15 +195,15 @@ pub(crate) fn store(
                 revoke::end_former(cx, &consent.tenant, &service.server, former);
                 return Ok(records.connections);
             }
-            // A refresh raised a generation, or another consent connected the account, since it was
-            // read.
+            // Since the read, a refresh increased the generation, or another consent connected the
+            // account.
             StoreOutcome::Conflict => {}
         }
     }
     Err(ConsentError::Conflict.into())
 }
 
-/// Puts together what is to be stored, from what is stored now.
+/// Builds the records to store from the current state of the vault.
 fn records(cx: &Context, consent: &PendingConsent, service: &Service, issued: &Issued) -> Result<Records> {
     let target = target(cx, consent, issued)?;
     let (members, requested, granted) = if consent.services.is_empty() {
@@ -248,8 +248,8 @@ fn records(cx: &Context, consent: &PendingConsent, service: &Service, issued: &I
     })
 }
 
-/// The connections that one consent serves together, with what they requested and what was granted
-/// to them.
+/// Returns the connections that one consent serves, with the scopes requested for and granted to
+/// each.
 fn joint(
     cx: &Context,
     consent: &PendingConsent,
@@ -257,7 +257,8 @@ fn joint(
     issued: &Issued,
     target: Option<Connection>,
 ) -> Result<(Vec<Member>, Scopes, Scopes)> {
-    // The grant that goes on, and who uses it. A consent that names another account ends that.
+    // The grant that continues and the connections that use it. A consent for another account ends
+    // it.
     let goes_on = matches!(consent.purpose, Purpose::Reconnect(_) | Purpose::Extend(_));
     let family = match &target {
         Some(target) if goes_on => scopes::family(cx, target)?,
@@ -271,8 +272,8 @@ fn joint(
     Ok((members, requested, granted))
 }
 
-/// The connections of the services that were asked for, the named one first, then the rest of the
-/// family.
+/// Returns the connections of the requested services, the named one first, followed by the rest of
+/// the family.
 fn members(
     cx: &Context,
     consent: &PendingConsent,
@@ -296,7 +297,7 @@ fn members(
     Ok(members)
 }
 
-/// The scopes of the grant as a whole.
+/// Returns the scopes of the whole grant.
 fn granted(
     cx: &Context,
     consent: &PendingConsent,
@@ -323,8 +324,7 @@ fn granted(
     Ok(granted_scopes(&service.server, &asked, issued.answered.as_ref()))
 }
 
-/// Assumes the lifetime that the server named for a grant that this one replaces, where its answer
-/// names none.
+/// Assumes the lifetime of a replaced grant if the response does not include one.
 fn carry_lifetime(cx: &Context, grant: &mut Grant, replaced: &BTreeSet<GrantId>) -> Result<()> {
     for id in replaced {
         let before = cx.vault.grant(&grant.tenant, *id)?;
@@ -338,7 +338,7 @@ fn carry_lifetime(cx: &Context, grant: &mut Grant, replaced: &BTreeSet<GrantId>)
     Ok(())
 }
 
-/// The connection that this consent names as the one to reconnect or to extend, if it names one.
+/// Returns the connection that this consent reconnects or extends, if any.
 fn target(cx: &Context, consent: &PendingConsent, issued: &Issued) -> Result<Option<Connection>> {
     let read = |id| cx.vault.connection(&consent.tenant, id)?.ok_or(Error::NotFound);
     match consent.purpose {
@@ -351,7 +351,7 @@ fn target(cx: &Context, consent: &PendingConsent, issued: &Issued) -> Result<Opt
                     Err(ConsentError::AccountMismatch.into())
                 }
                 (Some(_), None) => Err(ConsentError::AccountUnknown.into()),
-                // Revoked while the person was at the server: there is nothing left to extend.
+                // Revoked while the user was at the server: there is nothing left to extend.
                 _ if target.status == Status::Revoked && matches!(consent.purpose, Purpose::Extend(_)) => {
                     Err(Error::NotFound)
                 }
@@ -361,11 +361,11 @@ fn target(cx: &Context, consent: &PendingConsent, issued: &Issued) -> Result<Opt
     }
 }
 
-/// The owner's connection to the same account, a revoked one included: it comes back with its id
+/// Returns the owner's connection to the same account, including a revoked one, which keeps its id
 /// and history.
 ///
-/// A connection whose account was never verified is recognised by its label. It becomes verified if
-/// its service names the account by now.
+/// A connection whose account was never verified is recognized by its label. It becomes verified if
+/// its service now identifies the account.
 fn same_account(
     cx: &Context,
     consent: &PendingConsent,
@@ -391,8 +391,8 @@ fn same_account(
     Ok(ranked.min_by_key(|(rank, _)| *rank).map(|(_, known)| known))
 }
 
-/// Returns when the tokens of these grants are dead at the server at the latest, if that is known
-/// of all of them.
+/// Returns the latest time at which the tokens of these grants expire at the server, if known for
+/// all of them.
 fn dead_at(cx: &Context, consent: &PendingConsent, replaced: BTreeSet<GrantId>) -> Result<Option<Timestamp>> {
     let mut latest = None;
     for id in replaced {
@@ -411,7 +411,7 @@ fn dead_at(cx: &Context, consent: &PendingConsent, replaced: BTreeSet<GrantId>) 
 }
 
 fn tokens_dead_at(cx: &Context, grant: &Grant) -> Option<Timestamp> {
-    // A token of unknown expiry lives until it is refused.
+    // A token without an expiry lives until the server refuses it.
     let access_token = grant.expires_at?;
     if !grant.refreshable && grant.refresh.quarantined_until.is_none() {
         return Some(access_token);
@@ -423,8 +423,9 @@ fn tokens_dead_at(cx: &Context, grant: &Grant) -> Option<Timestamp> {
     Some(refresh_token.max(access_token))
 }
 
-/// A server that adds to a grant may leave its refresh token in force and say nothing of it. It is
-/// claimed, so that nobody uses it up meanwhile, and stored with the new access token.
+/// A server that adds to a grant may leave its refresh token in force without returning it. The
+/// grant is claimed, so that no other process uses the refresh token meanwhile, and the token is
+/// stored with the new access token.
 fn keep_refresh_token(
     cx: &Context,
     consent: &PendingConsent,
@@ -439,7 +440,7 @@ fn keep_refresh_token(
     }
     let deadline = Instant::now() + cx.settings.resolve_deadline;
     loop {
-        // Read with all checks: the token of another account's grant is nothing to be kept.
+        // Read with all checks: a token of another account's grant must not be kept.
         let Some(target) = target(cx, consent, issued)? else {
             return Ok(());
         };

@@ -1,4 +1,5 @@
-//! Which services a consent is for: the named one alone, or several that will use one grant.
+//! Determines which services a consent is for: only the named one, or several that will share a
+//! grant.
 
 use std::collections::BTreeMap;
 
@@ -12,17 +13,17 @@ use crate::model::{Connection, Grant, Parameters, ProviderId, Scopes, Status};
 use crate::provider::compiled::AddedParameters;
 use crate::provider::{ProviderDescriptor, ServerDescriptor};
 
-/// What a consent asks for.
+/// The services and scopes of a consent.
 pub(crate) struct Asked {
     /// The scopes of the authorization request.
     pub(crate) scopes: Scopes,
-    /// Each service with its scopes, where several are to use the grant.
+    /// Each service with its scopes, if several share the grant.
     pub(crate) services: BTreeMap<ProviderId, Scopes>,
-    /// What all of the services add to the authorization request.
+    /// Parameters of the authorization request that all services contribute.
     pub(crate) added: AddedParameters,
 }
 
-/// Puts together what is asked for, and refuses what no single grant can serve.
+/// Computes the scopes to request; fails if one grant cannot cover all services.
 pub(crate) fn asked(
     cx: &Context,
     service: &Service,
@@ -42,7 +43,8 @@ pub(crate) fn asked(
         None => Vec::new(),
     };
     let wanted = |provider: &ProviderDescriptor, named: Option<Scopes>| {
-        // A new grant replaces the old one at most servers: what is not asked for again is lost.
+        // At most servers, a new grant replaces the old one: scopes that are not requested again
+        // are lost.
         let held = family
             .iter()
             .find(|known| known.provider == provider.id)
@@ -66,14 +68,14 @@ pub(crate) fn asked(
         if !can_join(named, other) || disagree(&added, other.added_to_authorization()) {
             return Err(Error::NotOneGrant(other.id.clone()));
         }
-        // The values belong to the server that both share.
+        // The values belong to the server that both services use.
         joining.check_instance(parameters, &options.parameters)?;
         added.extend(other.added_to_authorization().clone());
         services.insert(other.id.clone(), wanted(other, None));
     }
 
     let all = union(services.values());
-    // Together or not at all: the others that use the grant would lose their part of it.
+    // All or none: the other connections of the grant would otherwise lose their scopes.
     let stays = extends || matches!(options.reconnect, Some(Reconnect::SameAccount(_))) && family.len() > 1;
     let scopes = match target {
         Some(target) if extends && adds_to(&service.server, target) => {
@@ -95,29 +97,30 @@ pub(crate) fn asked(
     })
 }
 
-/// The connections that use the same grant as this one, itself included. A revoked connection uses
-/// none.
+/// Returns the connections that use the same grant as this one, including itself. A revoked
+/// connection does not use a grant.
 pub(crate) fn family(cx: &Context, connection: &Connection) -> Result<Vec<Connection>> {
     if connection.status == Status::Revoked {
         return Ok(vec![connection.clone()]);
     }
     let users = grant_users::users(cx, &connection.tenant, connection.grant)?;
     if users.iter().all(|user| user.id != connection.id) {
-        // It was given another grant, or revoked, since it was read.
+        // It was moved to another grant or revoked since it was read.
         return Ok(vec![connection.clone()]);
     }
     Ok(users)
 }
 
-/// The grant of a connection: what was granted as a whole.
+/// Returns the grant of a connection, with the scopes of the whole grant.
 pub(crate) fn whole_grant(cx: &Context, connection: &Connection) -> Result<Grant> {
     cx.vault
         .grant(&connection.tenant, connection.grant)?
         .ok_or(Error::NotFound)
 }
 
-/// Returns whether one consent can be for both: at one server, and with nothing that is asked for
-/// in two ways. Where a service is at is found out for one connection at a time.
+/// Returns whether one consent can cover both services: they use one server and their request
+/// parameters do not conflict. A service whose server is discovered needs one consent for each
+/// connection.
 pub(crate) fn can_join(named: &ProviderDescriptor, other: &ProviderDescriptor) -> bool {
     other.id != named.id
         && other.server == named.server
@@ -131,18 +134,18 @@ fn disagree<V: PartialEq>(one: &BTreeMap<String, V>, other: &BTreeMap<String, V>
         .any(|(name, value)| one.get(name).is_some_and(|known| known != value))
 }
 
-/// Returns whether the server adds what is asked for to what this connection was granted: then only
-/// what is missing is asked.
+/// Returns whether the server adds the requested scopes to those that this connection has. If so,
+/// only the missing scopes are requested.
 pub(crate) fn adds_to(server: &ServerDescriptor, target: &Connection) -> bool {
     !server.extending_parameters.is_empty() && target.status == Status::Active
 }
 
-/// Returns whether a service can be served by the grant of a connection: the tokens come from one
-/// place, for one client.
+/// Returns whether the grant of a connection can serve a service: the tokens come from the same
+/// server, for the same client.
 pub(crate) fn one_grant(service: &Service, target: &Connection, parameters: &Parameters) -> Result<()> {
     let from = &target.issued_by;
     let other = || Error::NotOneGrant(service.provider.id.clone());
-    // The values of one server say nothing about another.
+    // Values for one server do not apply to another.
     if from.server != service.server.id || from.client_id != service.client.client_id() {
         return Err(other());
     }
@@ -152,7 +155,7 @@ pub(crate) fn one_grant(service: &Service, target: &Connection, parameters: &Par
     if same { Ok(()) } else { Err(other()) }
 }
 
-/// All scopes of these.
+/// Returns the union of these scopes.
 pub(crate) fn union<'a>(all: impl IntoIterator<Item = &'a Scopes>) -> Scopes {
     all.into_iter()
         .fold(Scopes::default(), |all, scopes| all.union(scopes))

@@ -1,4 +1,4 @@
-//! The first half of a consent: what is asked for, and what is bound.
+//! The first half of a consent: selects the scopes and creates the flow with its secrets.
 
 use crate::engine::Context;
 use crate::engine::consent::flow::FlowSecrets;
@@ -36,8 +36,7 @@ pub(crate) fn start(
     )
 }
 
-/// Starts a consent under an id that a ticket has already, with the secrets that belong to the
-/// ticket.
+/// Starts a consent with the id of a ticket and the secrets derived from it.
 pub(crate) fn start_as(
     cx: &Context,
     id: ConsentId,
@@ -105,8 +104,7 @@ fn begin(
     Ok(started(consent, authorization_url, secrets))
 }
 
-/// Returns a flow that has begun and is still pending, to be continued in any browser of its
-/// person.
+/// Returns a started flow that is still pending, to be continued in any browser of its user.
 pub(crate) fn resume(cx: &Context, flow: PendingConsent, secrets: FlowSecrets) -> Result<Consent> {
     let service = &cx.service(&flow.tenant, flow.provider.as_str())?;
     let options = ConsentOptions::of(&flow);
@@ -116,8 +114,8 @@ pub(crate) fn resume(cx: &Context, flow: PendingConsent, secrets: FlowSecrets) -
     Ok(started(flow, authorization_url, secrets))
 }
 
-/// What the consent is for, and the connection that it is for, if one is named: by id, or by a
-/// label that is in use.
+/// Returns the scopes of the consent and the connection it is for, if one is named by id or by a
+/// label in use.
 pub(crate) fn purpose(
     cx: &Context,
     tenant: &TenantId,
@@ -151,8 +149,8 @@ pub(crate) fn purpose(
     }
 }
 
-/// The values of the placeholders: what the host names counts, else what the connection had, else
-/// the default. They lead only to instances for which the client is registered.
+/// Returns the values of the placeholders: those of the host, else those of the connection, else
+/// the defaults. They must lead to an instance for which the client is registered.
 pub(crate) fn parameters(
     cx: &Context,
     service: &Service,
@@ -161,7 +159,7 @@ pub(crate) fn parameters(
 ) -> Result<Parameters> {
     let mut all = given.clone();
     for (name, value) in target.iter().flat_map(|target| &target.parameters) {
-        // The connection has it already, from where its rule says.
+        // The connection already has the value, obtained as its rule requires.
         given.retain(|other, same| (other, &*same) != (name, value));
         all.entry(name.clone()).or_insert_with(|| value.clone());
     }
@@ -189,7 +187,7 @@ fn labelled(
         .find(|known| known.label.as_ref() == Some(label)))
 }
 
-/// Returns the redirect URI of a flow: the registered one, or the same with this port.
+/// Returns the redirect URI of a flow: the registered one, with this port if given.
 pub(crate) fn redirect_uri(service: &Service, loopback_port: Option<u16>) -> Result<String> {
     let registered = service.client.redirect_uri();
     match loopback_port {
@@ -199,7 +197,7 @@ pub(crate) fn redirect_uri(service: &Service, loopback_port: Option<u16>) -> Res
     }
 }
 
-/// The verifier of a flow, where the server takes one.
+/// Returns the PKCE verifier of a flow, if the server supports PKCE.
 fn verifier<'a>(service: &Service, secrets: &'a FlowSecrets) -> Option<&'a PkceVerifier> {
     match service.server.pkce {
         Pkce::S256 => Some(&secrets.verifier),
@@ -207,7 +205,7 @@ fn verifier<'a>(service: &Service, secrets: &'a FlowSecrets) -> Option<&'a PkceV
     }
 }
 
-/// Writes the authorization request of a flow. The same flow and secrets give the same request.
+/// Builds the authorization request of a flow. The same flow and secrets produce the same request.
 fn authorization_url(
     service: &Service,
     added: &AddedParameters,

@@ -1,4 +1,4 @@
-//! Stores refreshed tokens before anybody sees them.
+//! Stores refreshed tokens before any caller sees them.
 
 use std::sync::Arc;
 
@@ -12,8 +12,8 @@ use crate::error::Result;
 use crate::model::{EventKind, GrantId, TenantId};
 use crate::vault::{CommitOutcome, VaultError};
 
-/// Stores what cannot be requested twice. Where the vault fails for longer than that takes, it is
-/// kept in memory.
+/// Stores tokens that cannot be requested again. If the vault is unavailable for longer than the
+/// retries last, they are kept in memory.
 pub(crate) fn commit(cx: &Context, fetched: Fetched) -> Result<RefreshedToken, NotRefreshed> {
     match persist(cx, || store_fetched(cx, &fetched)) {
         Ok(outcome) => committed(cx, fetched, outcome),
@@ -52,23 +52,23 @@ pub(crate) fn committed(
             Err(NotRefreshed::Moved(fetched.claim.generation))
         }
         CommitOutcome::Gone => {
-            // Revoked while the request was under way: the person said no, so the new tokens must
-            // not live on.
+            // The user revoked the connection while the request was in progress, so the new tokens
+            // must be revoked as well.
             at_provider::end_late_tokens(cx, &fetched);
             Err(NotRefreshed::Moved(fetched.claim.generation))
         }
     }
 }
 
-/// Stores the tokens that were kept for a grant. Until they are, its old refresh token is not used:
-/// it may be good for nothing any more.
+/// Stores the tokens kept in memory for a grant. Until they are stored, the old refresh token must
+/// not be used: the server may have invalidated it.
 pub(crate) fn save_unsaved(cx: &Context, tenant: &TenantId, grant: GrantId) -> Result<Saved, VaultError> {
     let Some(fetched) = cx.unsaved.take(tenant, grant) else {
         return Ok(Saved::Nothing);
     };
     match store_fetched(cx, &fetched) {
         Ok(outcome) => {
-            // The caller reads what is stored.
+            // The caller reads the stored tokens.
             drop(committed(cx, fetched, outcome));
             Ok(Saved::Settled)
         }
@@ -79,7 +79,7 @@ pub(crate) fn save_unsaved(cx: &Context, tenant: &TenantId, grant: GrantId) -> R
     }
 }
 
-/// Stores all tokens that were kept.
+/// Stores all tokens kept in memory.
 pub(crate) fn save_all_unsaved(cx: &Context) -> Result<usize, VaultError> {
     let grants = cx.unsaved.grants();
     for (tenant, grant) in &grants {

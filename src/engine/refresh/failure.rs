@@ -1,4 +1,4 @@
-//! Records a refresh that failed or could not be tried, and decides how long to wait.
+//! Records refreshes that failed or could not be tried, and computes the back-off.
 
 use std::time::Duration;
 
@@ -14,20 +14,20 @@ use crate::protocol::TokenFailure;
 use crate::provider::RotationClass;
 use crate::vault::{Claimed, CommitOutcome, RefreshFailure, VaultError};
 
-/// The time for which upkeep passes over a grant that cannot be tried until somebody changes the
-/// configuration. Shorter than the horizon of upkeep: after the change the grant is refreshed
-/// before its access token expires.
+/// The time that upkeep skips a grant that cannot be tried until the configuration changes. It is
+/// shorter than upkeep's horizon: after the change, the grant is refreshed before its access token
+/// expires.
 const PASSED_OVER: Duration = Duration::from_secs(120);
 
-/// How many attempts are made within the grace period of a server whose answer was lost.
+/// The number of attempts within the grace period of a server whose response was lost.
 const TRIES_WITHIN_GRACE: u32 = 4;
 
-/// After this many refusals without a reason, and this long after the access token expired, the
-/// person is told.
+/// The user is asked to reconnect after this many refusals without a reason, and this long after
+/// the access token expired.
 const UNEXPLAINED_FAILURES: u32 = 5;
 const UNEXPLAINED_FOR: Duration = Duration::from_secs(24 * 3600);
 
-/// Records a refresh that failed and tells the host. Returns what it means to the callers.
+/// Records a failed refresh and reports it to the host. Returns the result for the callers.
 pub(crate) fn failed(
     cx: &Context,
     issuer: &Issuer,
@@ -66,19 +66,19 @@ pub(crate) fn failed(
         CommitOutcome::Stored => {
             let users = grant_users::emit_to_users(cx, &grant.tenant, grant.id, event);
             if users.is_empty() {
-                // A consent replaced the grant meanwhile: its failure is nobody's.
+                // A consent replaced the grant meanwhile, so the failure concerns no connection.
                 return Err(NotRefreshed::Moved(claimed.claim.generation));
             }
             Err(not_refreshed)
         }
-        // The answer was about tokens that are not used any more: another caller's success counts.
+        // The response was about tokens that are no longer in use: another caller's success counts.
         CommitOutcome::Superseded | CommitOutcome::Former | CommitOutcome::Gone => {
             Err(NotRefreshed::Moved(claimed.claim.generation))
         }
     }
 }
 
-/// A refusal for good: the refresh token goes into quarantine.
+/// Handles a permanent refusal by moving the refresh token into quarantine.
 fn rejected_for(cx: &Context, reason: NeedsConsent) -> RefreshFailure {
     let (now, quarantine) = (cx.now(), cx.settings.quarantine);
     RefreshFailure::Rejected {
@@ -88,8 +88,8 @@ fn rejected_for(cx: &Context, reason: NeedsConsent) -> RefreshFailure {
     }
 }
 
-/// Ends the claim of a grant that cannot be tried, so that upkeep turns to the others meanwhile.
-/// Tells the host once.
+/// Ends the claim of a grant that cannot be tried, so that upkeep processes other grants meanwhile.
+/// Reports it to the host once.
 pub(crate) fn pass_over(cx: &Context, claimed: &Claimed, obstacle: &Obstacle) -> Result<(), VaultError> {
     let now = cx.now();
     let grant = &claimed.grant;
@@ -121,11 +121,11 @@ pub(crate) fn pass_over(cx: &Context, claimed: &Claimed, obstacle: &Obstacle) ->
     Ok(())
 }
 
-/// Returns how long to wait after a failure.
+/// Returns the back-off after a failure.
 fn pause(rotation: RotationClass, failures: u32, failure: &TokenFailure) -> Duration {
     let wait = back_off(failure.code, failures, failure.retry_after);
     match rotation {
-        // The answer was lost, and the old token is taken for this long only.
+        // The response was lost, and the server accepts the old token only for this long.
         RotationClass::Grace(period) if is_lost(failure.code) && failures < TRIES_WITHIN_GRACE => {
             wait.min(period / TRIES_WITHIN_GRACE)
         }
@@ -133,7 +133,7 @@ fn pause(rotation: RotationClass, failures: u32, failure: &TokenFailure) -> Dura
     }
 }
 
-/// Returns whether a refusal without a reason has lasted so long that the person should know.
+/// Returns whether refusals without a reason have lasted long enough to ask the user to reconnect.
 fn stays_unexplained(grant: &Grant, failure: &TokenFailure, now: Timestamp) -> bool {
     let says_nothing = match failure.code {
         FailureCode::Unexplained => true,
@@ -148,9 +148,8 @@ fn stays_unexplained(grant: &Grant, failure: &TokenFailure, now: Timestamp) -> b
         && now.saturating_since(expired_at) >= UNEXPLAINED_FOR
 }
 
-/// What it means that the server refused the refresh token. Where an earlier request with it may
-/// have been answered and the answer was lost, and the server takes each token once, that answer
-/// held the only good token.
+/// Returns the meaning of a refused refresh token. If the server accepts each token once, and the
+/// response to an earlier request may have been lost, that response held the only valid token.
 const fn rejection(rotation: RotationClass, outcome_unknown: bool) -> NeedsConsent {
     match rotation {
         RotationClass::Static | RotationClass::OldStaysValid => NeedsConsent::Rejected,

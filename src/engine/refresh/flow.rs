@@ -1,10 +1,9 @@
-//! A refresh from the call to the stored token, in the order in which it happens.
+//! Refreshes a grant, from the call to the stored token.
 //!
-//! The grant is claimed durably, the request is sent outside any transaction, the answer is
-//! committed by compare-and-swap, and only then does anybody see the token. A caller who is late
-//! takes the token that is stored. Only a final answer to the refresh token that is still stored
-//! ends a grant. Claims belong to a grant, so several connections that use one grant are refreshed
-//! once.
+//! The grant is claimed durably, the request is sent outside any transaction, and the response is
+//! committed by compare-and-swap. Only then does a caller get the token. A late caller uses the
+//! stored token. Only a final response about the refresh token that is still stored ends a grant.
+//! Claims belong to a grant, so connections that share a grant are refreshed together.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -22,13 +21,13 @@ use crate::model::{Actor, Connection, FailureCode, Scopes, Status};
 use crate::trace::{self, About, Seam};
 use crate::vault::{Attempt, ClaimOutcome, ClaimRequest, Claimed, Found, Of, TokenQuery};
 
-/// A second request is not worth beginning with less time than this.
+/// With less time than this remaining, a second request is not sent.
 const SHORTEST_REQUEST: Duration = Duration::from_secs(1);
 
-/// How often a caller who waits for another process looks.
+/// The polling interval of a caller that waits for another process.
 const POLL: Duration = Duration::from_millis(15);
 
-/// Refreshes a connection by name.
+/// Refreshes the named connection.
 pub(crate) fn refresh_now(cx: &Context, connection: &Connection, by: &Actor) -> Result<CurrentToken> {
     refresh(
         cx,
@@ -45,7 +44,7 @@ pub(crate) fn refresh_now(cx: &Context, connection: &Connection, by: &Actor) -> 
     )
 }
 
-/// Returns a token of a later generation than the one named, or says why there is none.
+/// Returns a token newer than `wanted.generation`, refreshing if necessary.
 pub(crate) fn refresh(cx: &Context, wanted: Wanted<'_>) -> Result<CurrentToken> {
     let about = || About {
         tenant: Some(wanted.tenant),
@@ -55,7 +54,7 @@ pub(crate) fn refresh(cx: &Context, wanted: Wanted<'_>) -> Result<CurrentToken> 
     trace::within(Seam::Refresh, about, || refresh_or_join(cx, wanted))
 }
 
-/// Leads the refresh of the grant, or waits for the caller in this process who leads it.
+/// Leads the refresh of the grant, or waits for the caller in this process that leads it.
 fn refresh_or_join(cx: &Context, wanted: Wanted<'_>) -> Result<CurrentToken> {
     loop {
         let joined = cx
@@ -64,14 +63,14 @@ fn refresh_or_join(cx: &Context, wanted: Wanted<'_>) -> Result<CurrentToken> {
                 refresh_as_leader(cx, wanted)
             });
         match joined {
-            // The refresh that was joined replaced an older token than ours. Its token is the one
-            // to be replaced.
+            // The joined refresh replaced an older token than ours. The token that it returned is
+            // the one to replace.
             Joined::Outcome(Ok(refreshed)) if refreshed.token.generation <= wanted.generation => {}
             Joined::Outcome(Err(NotRefreshed::Moved(from))) if from < wanted.generation => {}
             Joined::Outcome(Ok(refreshed)) if refreshed.users.contains(&wanted.connection) => {
                 return Ok(refreshed.token);
             }
-            // The connection was revoked or given another grant during the request.
+            // The connection was revoked or moved to another grant during the request.
             Joined::Outcome(Ok(_) | Err(NotRefreshed::Moved(_))) => return use_stored(cx, wanted),
             Joined::Outcome(Err(NotRefreshed::NeedsConsent(reason))) => return Err(need(wanted, reason)),
             Joined::Outcome(Err(NotRefreshed::Failed(error) | NotRefreshed::Untried(error))) => {
@@ -82,7 +81,7 @@ fn refresh_or_join(cx: &Context, wanted: Wanted<'_>) -> Result<CurrentToken> {
     }
 }
 
-/// Claims the grant, once the claim of another process has ended, and refreshes it.
+/// Claims the grant, after waiting for another process's claim to end, and refreshes it.
 fn refresh_as_leader(cx: &Context, wanted: Wanted<'_>) -> Result<RefreshedToken, NotRefreshed> {
     let moved = NotRefreshed::Moved(wanted.generation);
     if commit::save_unsaved(cx, wanted.tenant, wanted.grant)? == Saved::Settled {
@@ -95,7 +94,7 @@ fn refresh_as_leader(cx: &Context, wanted: Wanted<'_>) -> Result<RefreshedToken,
     let issuer =
         outlook::issuer(cx, (&grant).into()).map_err(|obstacle| obstacle.to_not_refreshed(cx.now()))?;
     let attempt = match wanted.attempt {
-        // The back-off was for a configuration that is not in force any more.
+        // The back-off was for a configuration that is no longer in force.
         Attempt::Due if has_changed(&grant.refresh, &issuer) => Attempt::Forced,
         attempt => attempt,
     };
@@ -136,7 +135,7 @@ fn refresh_as_leader(cx: &Context, wanted: Wanted<'_>) -> Result<RefreshedToken,
     }
 }
 
-/// Sends the request of a claimed refresh and stores what came of it.
+/// Sends the request of a claimed refresh and stores the result.
 fn perform(
     cx: &Context,
     claimed: Claimed,
@@ -156,8 +155,9 @@ fn perform(
         && is_lost(failure.code)
         && old_token_is_taken(issuer.server.rotation)
     {
-        // The server may have acted. It takes the same token again, so a second request finds out
-        // now what the back-off would only put off, and within the grace period, if there is one.
+        // The server may have acted on the request. It accepts the same token again, so a second
+        // request finds out now, within the grace period if there is one, instead of after the
+        // back-off.
         let left = deadline.saturating_duration_since(Instant::now());
         let timeout = left.min(cx.settings.token_timeout());
         if timeout >= SHORTEST_REQUEST {
@@ -170,7 +170,7 @@ fn perform(
     }
 }
 
-/// Refreshes a grant that is claimed already.
+/// Refreshes a grant that is already claimed.
 pub(crate) fn refresh_claimed(cx: &Context, claimed: Claimed) -> Result<RefreshedToken, NotRefreshed> {
     let (tenant, id) = (claimed.grant.tenant.clone(), claimed.grant.id);
     trace::provider(&claimed.grant.provider);
@@ -194,7 +194,7 @@ pub(crate) fn refresh_claimed(cx: &Context, claimed: Claimed) -> Result<Refreshe
     })
 }
 
-/// Returns the token that is stored for the connection now.
+/// Returns the token that is currently stored for the connection.
 fn use_stored(cx: &Context, wanted: Wanted<'_>) -> Result<CurrentToken> {
     let query = TokenQuery {
         tenant: wanted.tenant,

@@ -1,4 +1,5 @@
-//! One refresh at a time for each grant within a process. Every caller who waits gets its outcome.
+//! Ensures one refresh at a time for each grant within a process. All waiting callers get its
+//! outcome.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -29,10 +30,10 @@ enum State<T> {
     Lost,
 }
 
-/// How joining a refresh ended.
+/// The result of joining a refresh.
 #[derive(Debug)]
 pub(crate) enum Joined<T> {
-    /// The outcome, one's own or another's.
+    /// The outcome, from this caller's refresh or another's.
     Outcome(T),
     /// The deadline passed first.
     TimedOut,
@@ -53,11 +54,11 @@ impl<T: Clone> InProgress<T> {
             .contains_key(&(tenant.clone(), id))
     }
 
-    /// Runs `lead` in any case, and lets others join it unless another refresh of the grant is in
-    /// progress.
+    /// Runs `lead` in any case, and lets other callers join it unless another refresh of the grant
+    /// is in progress.
     ///
-    /// For a caller who holds the claim already: that other refresh waits for the claim, so this
-    /// call does not wait for it.
+    /// This is for a caller that already holds the claim: the other refresh waits for the claim, so
+    /// this call must not wait for it.
     pub(crate) fn lead(&self, tenant: &TenantId, id: GrantId, lead: impl FnOnce() -> T) -> T {
         let key = (tenant.clone(), id);
         let mut refreshes = self.refreshes.lock().unwrap_or_else(PoisonError::into_inner);
@@ -78,8 +79,8 @@ impl<T: Clone> InProgress<T> {
         outcome
     }
 
-    /// Runs `lead` if no refresh of the grant is in progress, and waits for the one in progress
-    /// otherwise. If its leader panics, one of the callers who wait becomes the leader.
+    /// Runs `lead` if no refresh of the grant is in progress; otherwise waits for the one in
+    /// progress. If its leader panics, one of the waiting callers becomes the leader.
     pub(crate) fn join(
         &self,
         tenant: &TenantId,
@@ -152,8 +153,8 @@ impl<T: Clone> Running<T> {
     }
 }
 
-/// Ends the refresh however its leader leaves, also by a panic. Nobody could refresh a grant whose
-/// entry outlives its leader until the process restarts.
+/// Ends the refresh when its leader returns or panics. If the entry outlived its leader, the grant
+/// could not be refreshed until the process restarts.
 struct Finish<'a, T> {
     all: &'a InProgress<T>,
     key: Key,
@@ -191,7 +192,7 @@ mod tests {
 
     use super::*;
 
-    /// The refreshes of one grant.
+    /// Returns the refreshes of one grant.
     struct Refreshes {
         all: InProgress<u8>,
         tenant: TenantId,
@@ -215,8 +216,8 @@ mod tests {
             self.all.lead(&self.tenant, self.id, lead)
         }
 
-        /// Joins for half a minute, which is longer than any test runs. `None` if the deadline
-        /// passed.
+        /// Joins with a deadline of half a minute, which is longer than any test runs. `None` if
+        /// the deadline passed.
         fn join(&self, lead: impl Fn() -> u8) -> Option<u8> {
             self.join_until(Instant::now() + Duration::from_secs(30), lead)
         }
@@ -228,8 +229,8 @@ mod tests {
             }
         }
 
-        /// Returns how many hold the refresh that is in progress: the list, the leader and
-        /// everybody who waits.
+        /// Returns the number of references to the refresh in progress: those of the list, the
+        /// leader and all waiting callers.
         fn holders(&self) -> usize {
             Arc::strong_count(&self.all.refreshes.lock().unwrap()[&(self.tenant.clone(), self.id)])
         }
@@ -248,8 +249,8 @@ mod tests {
                     waiting.fetch_add(1, Ordering::SeqCst);
                     let joined = refreshes.join(|| {
                         leads.fetch_add(1, Ordering::SeqCst);
-                        // The leader stays until everybody has come, so that a second running would
-                        // show.
+                        // The leader stays until all callers have joined, so that a second run
+                        // would be noticed.
                         while waiting.load(Ordering::SeqCst) < 64 || refreshes.holders() < 65 {
                             std::thread::yield_now();
                         }
@@ -268,7 +269,8 @@ mod tests {
         let refreshes = Refreshes::new();
         let outcome = refreshes.lead(|| {
             assert!(refreshes.is_running());
-            // A second one leads besides: waiting for the first would wait for its own claim.
+            // A second caller also leads: waiting for the first would mean waiting for its own
+            // claim.
             assert_eq!(refreshes.lead(|| 2), 2);
             std::thread::scope(|scope| {
                 let joined = scope.spawn(|| refreshes.join_until(Instant::now(), || 3));

@@ -1,5 +1,5 @@
-//! Refreshes without losing a token. [`flow`] has the steps in their order; the other files hold
-//! one step each.
+//! Refreshes tokens without losing any. [`flow`] has the steps in order; each other file implements
+//! one step.
 
 pub(crate) mod commit;
 pub(crate) mod failure;

@@ -1,4 +1,4 @@
-//! What a refresh is wanted for, and how it ends.
+//! Inputs and outcomes of a refresh.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -8,7 +8,7 @@ use crate::model::{Actor, ConnectionId, FailureCode, GrantId, ProviderId, Tenant
 use crate::secret::AccessToken;
 use crate::vault::{Attempt, StoredToken};
 
-/// A token that is stored and can be used.
+/// A token that is stored and usable.
 #[derive(Debug, Clone)]
 pub(crate) struct CurrentToken {
     pub(crate) generation: u64,
@@ -26,30 +26,30 @@ impl CurrentToken {
     }
 }
 
-/// The token that a refresh returned, stored before any caller sees it, and the connections that
-/// use its grant.
+/// The token that a refresh returned, which is stored before any caller sees it, and the
+/// connections that use its grant.
 #[derive(Debug, Clone)]
 pub(crate) struct RefreshedToken {
     pub(crate) token: CurrentToken,
     pub(crate) users: Arc<[ConnectionId]>,
 }
 
-/// The reason why a refresh returned no token.
+/// The reason why a refresh did not return a token.
 #[derive(Debug, Clone)]
 pub(crate) enum NotRefreshed {
-    /// Other tokens are stored than those of this generation, or the connections use another grant:
-    /// each connection reads its own.
+    /// The stored tokens have another generation, or the connections use another grant: each
+    /// connection reads its own.
     Moved(u64),
-    /// Only a new consent helps.
+    /// A new consent is required.
     NeedsConsent(ConsentReason),
     /// The refresh failed.
     Failed(Error),
-    /// No request was made, and none can be until the configuration changes.
+    /// No request was sent, and none can be until the configuration changes.
     Untried(Error),
 }
 
 impl NotRefreshed {
-    /// Returns what it means to an operator.
+    /// Returns the error for an operator.
     pub(crate) fn to_error(&self, provider: &ProviderId) -> Error {
         match self {
             Self::Moved(_) => Error::unavailable(FailureCode::Interrupted),
@@ -65,20 +65,20 @@ impl<E: Into<Error>> From<E> for NotRefreshed {
     }
 }
 
-/// A refresh that is wanted.
+/// A requested refresh.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Wanted<'a> {
     pub(crate) tenant: &'a TenantId,
-    /// The connection that it is for: errors are about this one.
+    /// The connection to refresh, named in errors.
     pub(crate) connection: ConnectionId,
-    /// Its service.
+    /// The service of the connection.
     pub(crate) provider: &'a ProviderId,
-    /// The grant that it uses.
+    /// The grant that the connection uses.
     pub(crate) grant: GrantId,
-    /// The generation that is to be replaced.
+    /// The generation to replace.
     pub(crate) generation: u64,
     pub(crate) attempt: Attempt,
-    /// Who requested it by name, if anybody did.
+    /// The caller that requested the refresh by name, if any.
     pub(crate) by: Option<&'a Actor>,
     pub(crate) deadline: Instant,
 }

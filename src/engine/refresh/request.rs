@@ -36,7 +36,7 @@ pub(crate) fn request_tokens(
     parse_refresh_response(&issuer.server, &response, || held(cx, grant))
 }
 
-/// The access token that a grant holds: a few servers let it live on and issue no other.
+/// The access token of a grant, for the few servers that keep it valid and do not issue another.
 fn held(cx: &Context, grant: &Grant) -> Option<AccessToken> {
     let user = grant_users::users(cx, &grant.tenant, grant.id)
         .ok()?
@@ -53,7 +53,7 @@ fn held(cx: &Context, grant: &Grant) -> Option<AccessToken> {
     }
 }
 
-/// Puts together what is to be stored. What the answer leaves out stays as it was.
+/// Builds the tokens to store. Fields missing from the response keep their values.
 pub(crate) fn fetched(
     issuer: &Issuer,
     claimed: Claimed,
@@ -72,7 +72,7 @@ pub(crate) fn fetched(
         claim: claimed.claim,
         tokens: Tokens {
             access_token: answer.access_token,
-            // RFC 6749 §6: an answer without a refresh token leaves the old one in force.
+            // RFC 6749 §6: a response without a refresh token leaves the old one in force.
             refresh_token: Some(answer.refresh_token.unwrap_or(claimed.refresh_token)),
             id_token: answer.id_token.or(claimed.id_token),
         },
@@ -88,13 +88,13 @@ pub(crate) fn fetched(
     }
 }
 
-/// Returns whether the request may have been answered although no answer was read.
+/// Returns whether the server may have answered the request although no response was read.
 pub(crate) const fn is_lost(code: FailureCode) -> bool {
     matches!(code, FailureCode::TimedOut | FailureCode::Interrupted)
 }
 
-/// Returns whether the server takes a refresh token again that it has answered once, for a while at
-/// least.
+/// Returns whether the server accepts a refresh token again after answering it, at least for a
+/// while.
 pub(crate) const fn old_token_is_taken(rotation: RotationClass) -> bool {
     matches!(
         rotation,

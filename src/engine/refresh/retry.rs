@@ -1,8 +1,8 @@
-//! Trying again what a server refused, after somebody mended the true cause.
+//! Retries quarantined refresh tokens after the cause of the refusal has been fixed.
 //!
-//! Some servers answer `invalid_grant` to a wrong client secret. A fleet of connections is refused
-//! then in minutes, and nobody's consent is at fault. Their refresh tokens wait in quarantine, out
-//! of reach of `resolve`.
+//! Some servers answer `invalid_grant` to a wrong client secret. All connections are then refused
+//! within minutes, although their grants are valid. Their refresh tokens wait in quarantine,
+//! unavailable to `resolve`.
 
 use std::collections::BTreeSet;
 use std::time::Instant;
@@ -14,21 +14,20 @@ use crate::error::{Error, Result};
 use crate::model::{Connection, ConnectionId, NeedsConsent, Operator, Principal as _, ProviderId, Status};
 use crate::vault::{Attempt, ConnectionQuery};
 
-/// How many connections are read at a time.
+/// The number of connections read at a time.
 const PAGE: usize = 200;
 
-/// What trying again gave. Several connections that use one grant count as one.
+/// The result of a retry. Several connections that use one grant count as one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Retried {
     /// Grants that work again.
     pub restored: usize,
-    /// Grants that were refused again; they stay in quarantine until its end.
+    /// Grants that were refused again. They stay in quarantine until it ends.
     pub refused: usize,
-    /// Grants whose server did not answer, or that somebody else is trying.
+    /// Grants whose server did not answer, or that another caller is retrying.
     pub failed: usize,
-    /// Where to go on, if there was more than the limit allowed: the last connection that was
-    /// looked at.
+    /// The last connection examined, if there were more than the limit allowed. Continue after it.
     pub next: Option<ConnectionId>,
 }
 
@@ -52,7 +51,7 @@ pub(crate) fn retry_rejected(
         };
         for connection in connections {
             if tried.contains(&connection.grant) {
-                // Several connections that use one grant are one refused token.
+                // Several connections that use one grant share one refused token.
                 continue;
             }
             if retried.restored + retried.refused + retried.failed == limit {
@@ -77,8 +76,7 @@ pub(crate) fn retry_rejected(
             match refreshed {
                 Ok(_) => retried.restored += 1,
                 Err(Error::ConsentRequired(_)) => retried.refused += 1,
-                // The same mistake still, for all of them: there is no use in asking a thousand
-                // times.
+                // The misconfiguration affects all of them; stop instead of repeating the request.
                 Err(error @ (Error::Vault(_) | Error::Misconfigured(_))) => return Err(error),
                 Err(_) => retried.failed += 1,
             }
@@ -87,8 +85,8 @@ pub(crate) fn retry_rejected(
     }
 }
 
-/// One page of connections, cut down to those in quarantine; with the id of its last. `None` at the
-/// end.
+/// Returns the quarantined connections of one page, with the id of the page's last connection.
+/// `None` at the end.
 fn rejected(
     cx: &Context,
     operator: &Operator,
@@ -105,7 +103,7 @@ fn rejected(
     let now = cx.now();
     page.retain(|connection| {
         let until = connection.refresh.quarantined_until;
-        // The token of a refresh that was lost on its way has been replaced at the server.
+        // The server has replaced the token of a refresh whose response was lost.
         let lost = connection.status == Status::NeedsConsent(NeedsConsent::LostInFlight);
         matches!(connection.status, Status::NeedsConsent(_))
             && !lost

@@ -6,13 +6,14 @@ use std::time::Duration;
 use crate::model::{Actor, Grant, GrantId, Scopes, TenantId, Timestamp};
 use crate::vault::{Claim, Refreshed, Tokens, VaultError};
 
-/// A vault that stays away must not fill the memory: at most this many sets of tokens are kept.
+/// The maximum number of token sets kept in memory, so that an unavailable vault does not exhaust
+/// it.
 const KEPT: usize = 1_000;
 
-/// RefreshedToken tokens on their way into the vault.
+/// Refreshed tokens that are not yet stored.
 #[derive(Debug)]
 pub(crate) struct Fetched {
-    /// The grant as it was claimed.
+    /// The claimed grant.
     pub(crate) grant: Grant,
     pub(crate) claim: Claim,
     pub(crate) tokens: Tokens,
@@ -42,21 +43,21 @@ impl Fetched {
     }
 }
 
-/// The fetched tokens that could not be stored. Their types wipe them when they are dropped.
+/// The fetched tokens that could not be stored. Their types wipe them on drop.
 #[derive(Debug, Default)]
 pub(crate) struct UnsavedTokens(Mutex<Vec<Fetched>>);
 
-/// What became of the tokens that were kept for a grant.
+/// The result of storing the tokens kept for a grant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Saved {
-    /// None were kept.
+    /// No tokens were kept.
     Nothing,
-    /// They are stored, or their place is taken by others.
+    /// The tokens are stored, or others have replaced them.
     Settled,
 }
 
 impl UnsavedTokens {
-    /// Keeps tokens that were not stored, unless they never can be or there is no room.
+    /// Keeps tokens that were not stored, unless storing them is impossible or there is no room.
     pub(crate) fn keep(&self, fetched: Fetched, error: &VaultError) {
         let mut kept = self.kept();
         if kept.len() < KEPT && !matches!(error, VaultError::TooLarge) {
@@ -64,7 +65,7 @@ impl UnsavedTokens {
         }
     }
 
-    /// Takes the tokens that are kept for a grant.
+    /// Takes the tokens kept for a grant.
     pub(crate) fn take(&self, tenant: &TenantId, grant: GrantId) -> Option<Fetched> {
         let mut kept = self.kept();
         let at = kept.iter().position(|fetched| fetched.is_of(tenant, grant))?;

@@ -1,4 +1,4 @@
-//! Ends tokens at their provider, and keeps trying where it does not answer.
+//! Revokes tokens at their provider, and retries if it does not answer.
 
 use std::time::Duration;
 
@@ -23,18 +23,18 @@ use crate::protocol::{Revocable, RevocationVerdict, revocation_requests, revocat
 use crate::provider::{Revocation, RevocationTokens, RotationClass, ServerDescriptor};
 use crate::vault::{ConnectionQuery, LateTokens, Settlement, Tokens, VaultError};
 
-/// A refusal is repeated after this time: somebody may have changed the server's mind, or its
-/// settings.
+/// The delay before retrying a refused revocation: the server's state or configuration may have
+/// changed.
 const AFTER_REFUSAL: Duration = Duration::from_secs(24 * 3600);
 
-/// What one round of revocation requests gave.
+/// The result of one round of revocation requests.
 enum Round {
     Ended(AtProvider),
-    /// The server does not take the access token any more, and takes no other.
+    /// The server no longer accepts the access token, and accepts no other token for revocation.
     AccessTokenRefused,
 }
 
-/// Tries once to end the tokens of a grant, and says what came of it.
+/// Tries once to revoke the tokens of a grant, and returns the outcome.
 pub(crate) fn end_at_provider(cx: &Context, grant: &Grant, tokens: Revocable<'_>) -> AtProvider {
     let Some(server) = cx.registry.server(grant.issued_by.server.as_str()) else {
         return AtProvider::NotAttempted(Misconfigured::UnknownServer(grant.issued_by.server.clone()));
@@ -49,8 +49,8 @@ pub(crate) fn end_at_provider(cx: &Context, grant: &Grant, tokens: Revocable<'_>
         Revocation::Unsupported => return AtProvider::Unsupported,
         Revocation::Endpoint { .. } | Revocation::DeleteWithBearer { .. } => {}
     }
-    // As with a refresh: tokens go only where they came from, from the client that they were issued
-    // to.
+    // As with a refresh, tokens are sent only to the server that issued them, by the client that
+    // they were issued to.
     let issuer = match outlook::issuer(cx, grant.into()) {
         Ok(issuer) => issuer,
         Err(Obstacle::ClientReplaced) => {
@@ -77,7 +77,7 @@ pub(crate) fn end_at_provider(cx: &Context, grant: &Grant, tokens: Revocable<'_>
     end_refreshed(cx, &issuer, grant, tokens)
 }
 
-/// Presents the tokens to the server's revocation endpoint.
+/// Sends the tokens to the server's revocation endpoint.
 fn present(cx: &Context, issuer: &Issuer, grant: &Grant, tokens: Revocable<'_>) -> Round {
     let server = &*issuer.server;
     let endpoint = issuer.endpoints.revocation.as_ref();
@@ -87,11 +87,11 @@ fn present(cx: &Context, issuer: &Issuer, grant: &Grant, tokens: Revocable<'_>) 
             failure: FailureCode::Misconfigured,
         }));
     };
-    // A refresh token alone is what is left of a grant that the server refused.
+    // After the server has refused a grant, only its refresh token remains.
     let refused = tokens.access_token.is_none() && matches!(grant.status, Status::NeedsConsent(_));
     let held = tokens.access_token.is_some() || tokens.refresh_token.is_some();
     if requests.is_empty() && held && !refused {
-        // The server takes no token of the kind that is held.
+        // The server does not accept tokens of the stored kind for revocation.
         return Round::Ended(AtProvider::Unsupported);
     }
     let mut outcome = AtProvider::NothingLeft;
@@ -114,7 +114,7 @@ fn present(cx: &Context, issuer: &Issuer, grant: &Grant, tokens: Revocable<'_>) 
             RevocationVerdict::Refused => AtProvider::Refused,
         });
     }
-    // RFC 7009 §2.1: revoking an access token may leave the refresh token alive.
+    // RFC 7009 §2.1: revoking an access token may leave the refresh token valid.
     let leaves_refresh_token = tokens.refresh_token.is_some()
         && matches!(
             server.revocation,
@@ -132,16 +132,16 @@ fn present(cx: &Context, issuer: &Issuer, grant: &Grant, tokens: Revocable<'_>) 
     Round::Ended(outcome)
 }
 
-/// Ends a grant whose access token is dead, at a server that takes no other token: with one that is
-/// refreshed for the purpose.
+/// Revokes a grant whose access token has expired, at a server that accepts only access tokens for
+/// revocation: refreshes the grant for this purpose.
 fn end_refreshed(cx: &Context, issuer: &Issuer, grant: &Grant, tokens: Revocable<'_>) -> AtProvider {
     let Some(refresh_token) = tokens.refresh_token else {
-        // An access token that has expired opens nothing.
+        // An expired access token needs no revocation.
         return AtProvider::NothingLeft;
     };
     let refused = Status::NeedsConsent(NeedsConsent::Rejected);
     if grant.status == refused || grant.status == Status::NeedsConsent(NeedsConsent::LostInFlight) {
-        // The server has refused the refresh token before.
+        // The server has already refused the refresh token.
         return AtProvider::NothingLeft;
     }
     let timeout = cx.settings.token_timeout();
@@ -163,8 +163,8 @@ fn end_refreshed(cx: &Context, issuer: &Issuer, grant: &Grant, tokens: Revocable
         Round::Ended(outcome) => outcome,
         Round::AccessTokenRefused => AtProvider::Refused,
     };
-    // Where the old refresh token is taken again, the next attempt needs nothing else. A copy of
-    // the tokens for each attempt would multiply.
+    // If the server accepts the old refresh token again, the next attempt needs nothing else.
+    // Storing the tokens of each attempt would multiply the copies.
     let replaced = !matches!(
         issuer.server.rotation,
         RotationClass::Static | RotationClass::OldStaysValid
@@ -185,13 +185,13 @@ fn end_refreshed(cx: &Context, issuer: &Issuer, grant: &Grant, tokens: Revocable
     outcome
 }
 
-/// Keeps tokens that nobody has confirmed to be dead, sealed, for another attempt.
+/// Stores tokens that are not confirmed to be dead, encrypted, for another attempt.
 fn keep_for_upkeep(cx: &Context, grant: &Grant, tokens: &Tokens) {
     let Some(connection) = named_by(cx, &grant.tenant, grant.id) else {
         return;
     };
     let now = cx.now();
-    // Without room, or with a vault that fails, there is nothing left that could be done.
+    // Without room, or with a failing vault, nothing else can be done.
     let _ = persist::persist(cx, || {
         cx.vault.queue_revocation(&LateTokens {
             grant,
@@ -203,12 +203,13 @@ fn keep_for_upkeep(cx: &Context, grant: &Grant, tokens: &Tokens) {
     });
 }
 
-/// Ends tokens that came too late to be stored: now, or by upkeep if the provider does not answer.
+/// Revokes tokens that arrived too late to be stored: now, or by upkeep if the provider does not
+/// answer.
 pub(crate) fn end_late_tokens(cx: &Context, fetched: &Fetched) -> AtProvider {
     let mut grant = fetched.grant.clone();
     grant.generation = fetched.claim.generation.saturating_add(1);
-    // Where everything of an account ends together, it ended with the revocation that these tokens
-    // missed. A connection that was made since must not end with them.
+    // If the provider revokes all access of an account together, these tokens ended with the
+    // revocation that they missed. A connection created since must not end with them.
     let others = ends_with(
         cx,
         &grant.tenant,
@@ -233,7 +234,7 @@ pub(crate) fn end_late_tokens(cx: &Context, fetched: &Fetched) -> AtProvider {
     outcome
 }
 
-/// A connection that used the grant, revoked or not.
+/// Returns a connection that used the grant, revoked or not.
 fn named_by(cx: &Context, tenant: &TenantId, grant: GrantId) -> Option<ConnectionId> {
     let mut query = ConnectionQuery::of(tenant);
     query.grant = Some(grant);
@@ -261,8 +262,8 @@ pub(crate) fn settlement(cx: &Context, outcome: &AtProvider, attempts: u32) -> S
     }
 }
 
-/// The live connections of an owner that end with tokens of this account and issuer, because the
-/// provider revokes the access behind all of them at once.
+/// Returns the owner's live connections that end with tokens of this account and issuer, because
+/// the provider revokes all of that access together.
 pub(crate) fn ends_with(
     cx: &Context,
     tenant: &TenantId,
@@ -282,7 +283,7 @@ pub(crate) fn ends_with(
     others.retain(|other| {
         let same_account = match (&other.account, account) {
             (Some(one), Some(other)) => one.id == other.id,
-            // Where one of them is not known, it may be the same.
+            // If either account is unknown, they may be the same.
             _ => true,
         };
         other.issued_by.server == issued_by.server
@@ -292,7 +293,7 @@ pub(crate) fn ends_with(
     Ok(others)
 }
 
-/// Returns whether the server's revocation takes an access token and nothing else.
+/// Returns whether the server's revocation endpoint accepts only access tokens.
 const fn takes_access_token_alone(server: &ServerDescriptor) -> bool {
     matches!(
         server.revocation,

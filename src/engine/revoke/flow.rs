@@ -1,4 +1,4 @@
-//! Revocation: here at once, then at the provider, with a report of what was done where.
+//! Revocation: locally first, then at the provider, reporting both outcomes.
 
 use crate::engine::Context;
 use crate::engine::consent::scopes;
@@ -10,10 +10,10 @@ use crate::protocol::Revocable;
 use crate::provider::{Revocation, ServerDescriptor};
 use crate::vault::{EndedGrant, Erasure, Revoke, RevokeWhat, Revoked, Settlement};
 
-/// How often a whole grant is revoked again because a consent replaced it at the same moment.
+/// The number of retries when a consent replaces the grant while it is being revoked.
 const ATTEMPTS: usize = 3;
 
-/// What was ended so far, and whether any of it waits for upkeep.
+/// The tokens revoked so far, and whether upkeep has to retry any.
 #[derive(Default)]
 struct Tally {
     ended: Vec<EndedTokens>,
@@ -47,7 +47,7 @@ pub(crate) fn revoke_whole(cx: &Context, connection: &Connection, by: &Actor) ->
     report(cx, connection, tally, Vec::new())
 }
 
-/// Revokes here, then at the provider. Returns the connections that go on using the grant.
+/// Revokes locally, then at the provider. Returns the connections that continue to use the grant.
 fn revoke_once(
     cx: &Context,
     connection: &Connection,
@@ -62,14 +62,14 @@ fn revoke_once(
         what,
         by: Some(by),
         now,
-        // Kept sealed for upkeep in the same transaction: a crash between here and the provider
-        // loses nothing.
+        // The tokens are kept encrypted for upkeep in the same transaction, so a crash before the
+        // provider answers does not lose them.
         keep_until: server
-            // The operator may add a server again that is not in the registry now.
+            // The operator may register a server again that is missing now.
             .is_none_or(|server| ends_by_program(server))
             .then(|| now + cx.settings.revocation_patience),
     })?;
-    // From here on nothing resolves it, whatever the network does.
+    // From here on, the connection does not resolve, whatever the network does.
     let Some(revoked) = revoked else {
         end_unsaved(cx, &connection.tenant, connection.grant, tally);
         return Ok(Vec::new());
@@ -93,15 +93,14 @@ fn revoke_once(
         ended, still_used_by, ..
     } = revoked;
     for ended in ended {
-        // What was stored before must have had tokens. Where none could be opened, nobody can end
-        // them.
+        // Earlier grants must have had tokens. If none could be decrypted, they cannot be revoked.
         let unopened = ended.grant.id == connection.grant && connection.status == Status::Active;
         end(cx, &ended, unopened, tally)?;
     }
     Ok(still_used_by)
 }
 
-/// Presents one set of tokens to its provider, and settles what is kept of it for upkeep.
+/// Sends one set of tokens to its provider, and settles its record for upkeep.
 fn end(cx: &Context, ended: &EndedGrant, unopened: bool, tally: &mut Tally) -> Result<()> {
     let nothing = ended.access_token.is_none() && ended.refresh_token.is_none();
     let (at_provider, settlement) = if nothing && unopened {
@@ -132,7 +131,7 @@ fn end(cx: &Context, ended: &EndedGrant, unopened: bool, tally: &mut Tally) -> R
     Ok(())
 }
 
-/// Ends tokens of the grant that were fetched and could not be stored yet.
+/// Revokes tokens of the grant that were fetched but could not be stored yet.
 fn end_unsaved(cx: &Context, tenant: &TenantId, grant: GrantId, tally: &mut Tally) {
     let Some(fetched) = cx.unsaved.take(tenant, grant) else {
         return;
@@ -174,7 +173,7 @@ fn read(cx: &Context, connection: &Connection) -> Result<Connection> {
         .ok_or(Error::NotFound)
 }
 
-/// Revokes former grants at once, at servers where each consent is a grant of its own.
+/// Revokes former grants at once, at servers where each consent creates a separate grant.
 pub(crate) fn end_former(cx: &Context, tenant: &TenantId, server: &ServerDescriptor, former: Vec<GrantId>) {
     if !server.separate_grants {
         return;
@@ -188,8 +187,8 @@ pub(crate) fn end_former(cx: &Context, tenant: &TenantId, server: &ServerDescrip
             now,
             keep_until: ends_by_program(server).then(|| now + cx.settings.revocation_patience),
         };
-        // The consent is complete. What fails here is tried again by upkeep, or when the connection
-        // is revoked.
+        // The consent is complete. Upkeep retries failed revocations, or they are retried when the
+        // connection is revoked.
         let Ok(Some(revoked)) = cx.vault.revoke(&revoke) else {
             continue;
         };
@@ -200,11 +199,11 @@ pub(crate) fn end_former(cx: &Context, tenant: &TenantId, server: &ServerDescrip
     }
 }
 
-/// The other live connections that end with this one, because the provider revokes the access
-/// behind them all.
+/// Returns the other live connections that end with this one, because the provider revokes their
+/// access together.
 pub(crate) fn shares_fate_with(cx: &Context, connection: &Connection) -> Result<Vec<Connection>> {
     if scopes::family(cx, connection)?.len() > 1 {
-        // It leaves the grant to the others: nothing is sent.
+        // The other connections keep the grant: nothing is sent.
         return Ok(Vec::new());
     }
     let account = connection.account.as_ref();

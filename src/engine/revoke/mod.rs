@@ -1,4 +1,4 @@
-//! Revocation. [`flow`] has the steps in their order; the other files hold one step each.
+//! Revocation. [`flow`] has the steps in order; each other file implements one step.
 
 pub(crate) mod at_provider;
 pub(crate) mod flow;

@@ -1,4 +1,4 @@
-//! What revoking did, in the words that a host acts on.
+//! Reports of a revocation.
 
 use std::time::Duration;
 
@@ -6,27 +6,27 @@ use crate::error::Misconfigured;
 use crate::model::{Connection, ConnectionId, GrantId};
 use crate::vault::Erasure;
 
-/// What revoking did, here and at the provider.
+/// A report of a revocation, locally and at the provider.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct RevocationReport {
-    /// The connection, revoked; its record stays as history.
+    /// The revoked connection. Its record is kept as history.
     pub connection: Connection,
-    /// Whether every file is free of the sealed tokens. Nothing can use them either way. Pending
-    /// while a reader keeps the log, and while tokens are kept for upkeep because the provider has
-    /// not answered.
+    /// The state of the encrypted tokens in the vault's files. They are unusable in any case. The
+    /// state is pending while a reader holds the log, and while tokens are kept for upkeep because
+    /// the provider has not answered.
     pub here: Erasure,
-    /// What became of the access at the provider: the worst outcome of all sets of tokens that
-    /// ended, or that other connections go on using it.
+    /// The outcome at the provider: the worst outcome of all revoked token sets, or
+    /// [`AtProvider::StillUsedBy`] if other connections continue to use the access.
     pub at_provider: AtProvider,
-    /// Each set of tokens that ended: those of the grant, those of the grants that it had replaced,
-    /// and those that an earlier revocation of the connection left unconfirmed.
+    /// Each revoked token set: those of the grant, of the grants that it replaced, and those that
+    /// an earlier revocation of the connection left unconfirmed.
     pub(crate) ended: Vec<EndedTokens>,
 }
 
 impl RevocationReport {
-    /// Returns how many sets of tokens ended that the provider has not confirmed to be dead. A
-    /// connection has several sets where later consents replaced its grant, or where an earlier
+    /// Returns the number of token sets that the provider has not confirmed to be dead. A
+    /// connection has several sets if later consents replaced its grant, or if an earlier
     /// revocation was not confirmed.
     #[must_use]
     pub fn unconfirmed(&self) -> usize {
@@ -37,67 +37,69 @@ impl RevocationReport {
     }
 }
 
-/// A set of tokens that ended with a connection, and what the provider said of it.
+/// A set of tokens revoked with a connection, and the provider's response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EndedTokens {
-    /// The grant that they belonged to.
+    /// The grant that the tokens belonged to.
     pub grant: GrantId,
-    /// Their generation.
+    /// The generation of the tokens.
     pub generation: u64,
-    /// True if they belonged to a former grant, which a later consent had replaced.
+    /// True if the tokens belonged to a former grant, which a later consent had replaced.
     pub former: bool,
-    /// What the provider said.
+    /// The outcome at the provider.
     pub at_provider: AtProvider,
 }
 
-/// What became of the access at the provider.
+/// The outcome of a revocation at the provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AtProvider {
     /// The provider confirmed that every set of tokens is dead.
     Revoked,
-    /// The provider said yes, and it is not documented that the grant ends by it. The person can
-    /// make sure at this page.
+    /// The provider accepted the request, but does not document that this ends the grant. The user
+    /// can check on this page.
     Attempted {
         /// The page, if there is one.
         url: Option<String>,
     },
-    /// The provider did not answer, or asks to try later. The grant may still live there; nothing
-    /// here can use it.
+    /// The provider did not answer, or asked to retry later. The grant may still be valid there,
+    /// but valetkey can no longer use it.
     Unconfirmed {
-        /// The time for which to wait, where that is known.
+        /// The time to wait, if known.
         retry_after: Option<Duration>,
     },
-    /// The provider refused to revoke it. The grant may still live there; nothing here can use it.
-    /// The tokens are kept sealed for a while, so that it can be tried again.
+    /// The provider refused the revocation. The grant may still be valid there, but valetkey can no
+    /// longer use it. The tokens are kept encrypted for a while, so that the revocation can be
+    /// retried.
     Refused,
-    /// Nothing was sent, because the configuration does not fit the tokens any more: they go only
-    /// where they came from. They are kept sealed for upkeep, in case the operator corrects it.
+    /// Nothing was sent, because the configuration does not match the tokens: they are sent only to
+    /// the server that issued them. They are kept encrypted for upkeep, in case the operator
+    /// corrects the configuration.
     NotAttempted(Misconfigured),
-    /// The provider has no way to revoke it by program; the person can do it at this page.
+    /// The provider has no revocation endpoint. The user can revoke the access on this page.
     ByUser {
         /// The page.
         url: String,
     },
-    /// No way to revoke it is known: the descriptor names neither an endpoint nor a page. The grant
-    /// lives on at the provider.
+    /// The descriptor names neither a revocation endpoint nor a page. The grant remains valid at
+    /// the provider.
     Unsupported,
-    /// No token is held here that could be revoked: none was issued, all are dead, or an earlier
-    /// answer said what became of them.
+    /// No token is stored that could be revoked: none was issued, all are dead, or an earlier
+    /// response settled them.
     NothingLeft,
-    /// Nothing was sent: these connections use the grant and go on with it. It is revoked with the
-    /// last of them.
+    /// Nothing was sent: these connections continue to use the grant. It is revoked with the last
+    /// of them.
     StillUsedBy(Vec<ConnectionId>),
 }
 
 impl AtProvider {
-    /// Returns the worse of two outcomes: the one that leaves more alive.
+    /// Returns the worse of two outcomes: the one that leaves more access valid.
     #[must_use]
     pub(crate) fn worse(self, other: Self) -> Self {
         if other.rank() > self.rank() { other } else { self }
     }
 
-    /// Returns whether another attempt may end what this one did not.
+    /// Returns whether another attempt may revoke tokens that this one did not.
     pub(crate) const fn may_be_tried_again(&self) -> bool {
         matches!(
             self,

@@ -1,24 +1,23 @@
-//! The limits of one call of upkeep.
+//! The limits of one upkeep call.
 
 use std::time::Duration;
 
-/// After this many failures in a row a server, or a client there, is left alone for a while.
+/// The number of consecutive failures after which upkeep stops contacting a server or client for a
+/// while.
 pub(crate) const STRIKES: u32 = 3;
 
-/// The limits of one call of upkeep.
+/// The limits of one upkeep call.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct Budget {
-    /// At most this many rows of each kind are deleted: 1000.
+    /// The maximum number of rows of each kind to delete: 1000.
     pub rows: usize,
-    /// At most this many grants are refreshed, and at most this many pending revocations are tried:
-    /// 100.
+    /// The maximum number of grants to refresh, and of pending revocations to retry: 100.
     pub refreshes: usize,
-    /// No request is begun after this time: 30 s. One that has begun is bounded by its own
-    /// deadline.
+    /// No request starts after this time: 30 s. Requests in progress have their own deadline.
     pub time: Duration,
-    /// At most this many requests are made at a time, each on a thread of its own: 8. No server is
-    /// asked by more than half of them while another server has work too.
+    /// The maximum number of concurrent requests, each on its own thread: 8. One server is
+    /// contacted by at most half of them while other servers have work.
     pub workers: usize,
 }
 
@@ -34,30 +33,29 @@ impl Default for Budget {
 }
 
 impl Budget {
-    /// Returns the same budget with this many rows.
+    /// Sets the maximum number of rows.
     #[must_use]
     pub const fn rows(mut self, rows: usize) -> Self {
         self.rows = rows;
         self
     }
 
-    /// Returns the same budget with this many refreshes. Zero for a process that must not touch the
-    /// network.
+    /// Sets the maximum number of refreshes. Zero suits a process that must not access the network.
     #[must_use]
     pub const fn refreshes(mut self, refreshes: usize) -> Self {
         self.refreshes = refreshes;
         self
     }
 
-    /// Returns the same budget with this much time.
+    /// Sets the time after which no request starts.
     #[must_use]
     pub const fn time(mut self, time: Duration) -> Self {
         self.time = time;
         self
     }
 
-    /// Returns the same budget with this many workers. One worker makes one request after the
-    /// other, on the caller's thread; zero counts as one.
+    /// Sets the number of workers. A single worker sends requests one after another on the caller's
+    /// thread. Zero counts as one.
     #[must_use]
     pub const fn workers(mut self, workers: usize) -> Self {
         self.workers = workers;

@@ -1,6 +1,7 @@
-//! Refreshes before somebody waits for them, fairly: each authorization server has its own list,
-//! and one that is slow or dead does not hold up the others. At one server, a client in trouble
-//! does not hold up the other clients.
+//! Refreshes tokens before a turn has to wait for them.
+//!
+//! Work is divided fairly: each authorization server has its own queue, so a slow or dead server
+//! does not delay the others. At one server, a failing client does not delay other clients.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::atomic::Ordering;
@@ -20,61 +21,60 @@ use crate::provider::ServerDescriptor;
 use crate::trace::{self, About, Seam};
 use crate::vault::{Claimed, DueQuery, RefreshFailure};
 
-/// Access tokens that expire within this time are refreshed by upkeep: what `resolve` would call
-/// due, and a minute more, so that a turn seldom waits.
+/// Upkeep refreshes access tokens that expire within this time: one minute more than `resolve`
+/// considers due, so that a turn seldom waits.
 const HORIZON: Duration = Duration::from_secs(6 * 60);
 
-/// What was refreshed.
+/// The result of refreshing.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Refreshes {
     pub(crate) refreshed: usize,
     pub(crate) failed: usize,
     pub(crate) passed_over: usize,
-    /// True if the budget ran out before the work did.
+    /// True if the budget ran out before the work was done.
     pub(crate) spent: bool,
 }
 
 /// The grants of one server.
 struct Queue<'a> {
     server: &'a ServerDescriptor,
-    /// Grants that this call has claimed and not begun to refresh.
+    /// Grants that this call has claimed but not begun to refresh.
     claimed: VecDeque<Claimed>,
-    /// Grants that this call has claimed at all.
+    /// All grants that this call has claimed.
     seen: BTreeSet<GrantId>,
-    /// The number of workers that are at it.
+    /// The number of workers that serve this queue.
     workers: usize,
-    /// Requests in a row that the server did not answer.
+    /// Consecutive requests that the server did not answer.
     unanswered: u32,
-    /// Failures in a row, by client.
+    /// Consecutive failures, by client.
     strikes: HashMap<Lane, u32>,
-    /// Nothing more is claimed.
+    /// True once the call stops claiming grants of this server.
     ended: bool,
 }
 
-/// What the workers of one call share.
+/// The state shared by the workers of one call.
 struct Schedule<'a> {
     queues: Vec<Queue<'a>>,
-    /// The queue whose turn is next.
+    /// The index of the next queue in turn.
     turn: usize,
-    /// The number of requests that were made or are being made. A grant that cannot be tried costs
-    /// none.
+    /// The number of requests sent or in progress. A grant that cannot be tried does not count.
     requests: usize,
     done: Refreshes,
-    /// The store failed: there is no use in going on.
+    /// The storage error that stops the call.
     failure: Option<Error>,
 }
 
-/// What a failure says of the server and of the client.
+/// The cause of a failure: the server or the client.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Trouble {
     None,
-    /// The server does not answer this client as it should.
+    /// The server does not answer this client properly.
     Strike(FailureCode),
-    /// The server refuses the client: it would refuse every other grant of the client as well.
+    /// The server refuses the client, and would refuse all its other grants as well.
     RefusesClient,
 }
 
-/// How a refresh ended.
+/// The outcome of one refresh.
 enum Ended {
     Refreshed,
     /// Another caller was faster, or the connection was revoked meanwhile.
@@ -84,7 +84,7 @@ enum Ended {
     StoreFailed(Error),
 }
 
-/// Refreshes what is due.
+/// Refreshes the grants that are due.
 pub(crate) fn refresh_due(cx: &Context, budget: Budget, until: Instant) -> Result<Refreshes> {
     if budget.refreshes == 0 {
         return Ok(Refreshes::default());
@@ -98,7 +98,7 @@ pub(crate) fn refresh_due(cx: &Context, budget: Budget, until: Instant) -> Resul
         failure: None,
     });
     let lock = || schedule.lock().unwrap_or_else(PoisonError::into_inner);
-    // Most calls find nothing to be done, and need no threads for it.
+    // Most calls find no work and need no threads.
     if !fill(cx, &mut lock(), budget, count, until) {
         return schedule
             .into_inner()
@@ -124,7 +124,7 @@ pub(crate) fn refresh_due(cx: &Context, budget: Budget, until: Instant) -> Resul
         .result()
 }
 
-/// One queue for each server that is not left alone, the next one first at each call.
+/// Returns one queue for each server that is not paused. Each call starts with the next server.
 fn queues(cx: &Context) -> Vec<Queue<'_>> {
     let now = cx.now();
     let mut queues: Vec<_> = cx
@@ -152,7 +152,7 @@ fn queues(cx: &Context) -> Vec<Queue<'_>> {
     queues
 }
 
-/// Takes the next grant to be refreshed, from the servers in turn.
+/// Takes the next grant to refresh, alternating between servers.
 fn next(
     cx: &Context,
     schedule: &mut Schedule<'_>,
@@ -169,10 +169,10 @@ fn next(
     queue.claimed.pop_front().map(|claimed| (index, claimed))
 }
 
-/// Claims grants until some are claimed. Returns `false` if there is nothing more to be done.
+/// Claims grants until at least one is claimed. Returns `false` if no work remains.
 fn fill(cx: &Context, schedule: &mut Schedule<'_>, budget: Budget, workers: usize, until: Instant) -> bool {
     loop {
-        // What is claimed is refreshed, even past the time: a claim that nobody ends makes others
+        // Claimed grants are refreshed even after the deadline: an abandoned claim makes others
         // wait.
         if schedule.filled().is_some() {
             return true;
@@ -195,11 +195,11 @@ fn fill(cx: &Context, schedule: &mut Schedule<'_>, budget: Budget, workers: usiz
     }
 }
 
-/// Claims grants of one server. Returns how many.
+/// Claims grants of one server. Returns their number.
 fn claim_for(cx: &Context, schedule: &mut Schedule<'_>, index: usize, limit: usize) -> usize {
     let queue = &mut schedule.queues[index];
     let now = cx.now();
-    // When half of the time has passed after which an idle grant dies, it is refreshed.
+    // An idle grant is refreshed after half of its idle lifetime.
     let idle = queue.server.refresh_token_idle;
     let claimed = cx.vault.claim_due(&DueQuery {
         server: &queue.server.id,
@@ -212,8 +212,8 @@ fn claim_for(cx: &Context, schedule: &mut Schedule<'_>, index: usize, limit: usi
     });
     match claimed {
         Ok(claimed) => {
-            // A grant that was refreshed in this call and is due again has tokens that live shorter
-            // than the horizon. All that was due before has had its turn.
+            // If a grant that this call refreshed is due again, its tokens live shorter than the
+            // horizon. All grants that were due before have had their turn.
             let again = claimed.iter().any(|claimed| !queue.seen.insert(claimed.grant.id));
             queue.ended |= again || claimed.is_empty();
             let count = claimed.len();
@@ -235,7 +235,7 @@ fn refresh_in_turn(cx: &Context, claimed: Claimed) -> Ended {
         ..About::default()
     };
     let mut ended = Ended::Refreshed;
-    // The span says how it ended; so does `ended`, in the terms of upkeep.
+    // The span records how it ended; so does `ended`, in the terms of upkeep.
     let _ = trace::within(Seam::Refresh, about, || {
         match refresh::refresh_claimed(cx, claimed) {
             Ok(_) => Ok(()),
@@ -253,7 +253,8 @@ fn refresh_in_turn(cx: &Context, claimed: Claimed) -> Ended {
     ended
 }
 
-/// Ends the claim of a grant whose client rests, so that upkeep turns to the others meanwhile.
+/// Ends the claim of a grant whose client is paused, so that upkeep processes other grants
+/// meanwhile.
 fn put_off(cx: &Context, claimed: &Claimed, lane: &Lane, rest: Rest) -> Ended {
     let code = match rest.failure {
         // This request was not sent, so the server has not acted on it.
@@ -293,7 +294,7 @@ fn tally(cx: &Context, schedule: &mut Schedule<'_>, index: usize, lane: &Lane, e
         Ended::PassedOver(problem) => {
             schedule.done.passed_over += 1;
             schedule.requests -= 1;
-            // Where tenants have no clients of their own, that concerns every grant of the server.
+            // If tenants have no clients of their own, this concerns every grant of the server.
             let no_client = matches!(problem, Some(Misconfigured::NoClient(_)));
             queue.ended |= no_client && lane.client.is_none();
         }
@@ -309,7 +310,7 @@ fn tally(cx: &Context, schedule: &mut Schedule<'_>, index: usize, lane: &Lane, e
     rest_after(cx, queue, lane, trouble);
 }
 
-/// Leaves the client alone that is in trouble, or the server if it does not answer at all.
+/// Pauses a failing client, or the whole server if it does not answer.
 fn rest_after(cx: &Context, queue: &mut Queue<'_>, lane: &Lane, trouble: Trouble) {
     let now = cx.now();
     match trouble {
@@ -341,7 +342,7 @@ fn rest_after(cx: &Context, queue: &mut Queue<'_>, lane: &Lane, trouble: Trouble
     }
 }
 
-/// Returns whether there was no answer: that does not depend on the client.
+/// Returns whether there was no answer, which is independent of the client.
 const fn is_unanswered(failure: FailureCode) -> bool {
     matches!(
         failure,
@@ -350,7 +351,7 @@ const fn is_unanswered(failure: FailureCode) -> bool {
 }
 
 impl Schedule<'_> {
-    /// Returns a queue with grants that are claimed and not begun.
+    /// Returns a queue that has grants claimed but not begun.
     fn filled(&self) -> Option<usize> {
         self.queues.iter().position(|queue| !queue.claimed.is_empty())
     }
@@ -362,7 +363,7 @@ impl Schedule<'_> {
         }
     }
 
-    /// Returns the next queue in turn that is open to one more worker.
+    /// Returns the next queue in turn that can take another worker.
     fn turn_of(&mut self, share: usize) -> Option<usize> {
         let count = self.queues.len();
         let index = (0..count)

@@ -1,12 +1,12 @@
-//! Which requests of upkeep fail together.
+//! Groups upkeep requests that fail together.
 
 use crate::engine::Context;
 use crate::engine::outlook;
 use crate::engine::upkeep::rest::Lane;
 use crate::model::Grant;
 
-/// Returns the requests that fail together with those for this grant. Without a source of clients,
-/// all requests to a server come from one client.
+/// Returns the group of requests that fail together with those for this grant. Without a client
+/// source, all requests to a server come from one client.
 pub(crate) fn lane(cx: &Context, grant: &Grant) -> Lane {
     let mut lane = Lane::of_server(grant.issued_by.server.clone());
     if cx.registry.clients().differ_by_tenant() {

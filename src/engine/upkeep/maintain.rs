@@ -1,7 +1,7 @@
-//! Upkeep, as a call that the host makes: once a minute or so, from any process.
+//! Upkeep: called by the host about once a minute, from any process.
 //!
-//! Nothing here needs to be done by one process alone. Each refresh is claimed like any other, so
-//! several processes divide the work between them.
+//! No task here requires a single process. Each refresh is claimed as usual, so several processes
+//! divide the work between them.
 
 use std::time::{Duration, Instant};
 
@@ -14,41 +14,41 @@ use crate::engine::uses;
 use crate::error::{Error, Result};
 use crate::vault::{Erasure, Retention, SweepLimits};
 
-/// What upkeep did.
+/// A report of one upkeep call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UpkeepReport {
-    /// The number of token uses that were written, for the audit and for the time of the last use.
+    /// The number of token uses written, for the audit and for the time of the last use.
     pub uses_recorded: usize,
-    /// The number of sets of tokens that were stored that could not be stored when they were
-    /// fetched.
+    /// The number of token sets stored now after an earlier attempt to store them had failed.
     pub tokens_saved: usize,
-    /// The number of grants this call refreshed. What another caller refreshed meanwhile is not
-    /// counted.
+    /// The number of grants refreshed by this call. Grants that another caller refreshed meanwhile
+    /// are not counted.
     pub refreshed: usize,
-    /// The number of refreshes failed, for now or for good; each connection's health says why.
+    /// The number of failed refreshes, temporary or permanent. Each connection's health gives the
+    /// reason.
     pub failed: usize,
-    /// The number of grants that were passed over because the configuration does not fit them.
-    /// Their health names the remedy.
+    /// The number of grants skipped because the configuration does not match them. Their health
+    /// names the remedy.
     pub passed_over: usize,
-    /// The number of pending revocations that were settled at their provider.
+    /// The number of pending revocations that their provider settled.
     pub revocations_settled: usize,
     /// The number of expired consent requests that were deleted.
     pub consents_purged: usize,
-    /// The number of refused refresh tokens that were erased at the end of their quarantine.
+    /// The number of refused refresh tokens erased at the end of their quarantine.
     pub quarantines_ended: usize,
-    /// The number of former grants that were deleted because their tokens are dead.
+    /// The number of former grants deleted because their tokens have expired.
     pub former_grants_purged: usize,
-    /// The number of entries of the audit that were deleted because they are too old.
+    /// The number of audit entries deleted because of their age.
     pub audit_entries_pruned: usize,
-    /// Whether every file is free of erased secrets.
+    /// The state of erased secrets in the vault's files.
     pub residue: Erasure,
-    /// The time when to call again: at once if the budget ran out and something was done, else in a
-    /// minute.
+    /// The time of the next call: immediately if the budget ran out and progress was made,
+    /// otherwise in a minute.
     pub next: Duration,
 }
 
-/// The first failure of several steps, each of which is tried whatever became of those before.
+/// The first failure among several steps, each of which runs regardless of earlier failures.
 #[derive(Default)]
 struct FirstFailure(Option<Error>);
 
@@ -68,12 +68,12 @@ pub(crate) fn maintain(cx: &Context, budget: Budget) -> Result<UpkeepReport> {
     let until = Instant::now() + budget.time;
     let now = cx.now();
     let mut failure = FirstFailure::default();
-    // A grant whose new tokens wait here must not be refreshed with its old ones.
+    // A grant whose new tokens are waiting here must not be refreshed with its old ones.
     let tokens_saved = failure.keep(commit::save_all_unsaved(cx));
     let uses_recorded = failure.keep(uses::record_gathered(cx));
     let swept = failure.keep(cx.vault.sweep(&SweepLimits {
         now,
-        // A used consent is remembered for one more lifetime, so that a late replay is told from a
+        // A used consent is remembered for one more lifetime, to distinguish a late replay from a
         // guess.
         consents_before: now.saturating_sub(cx.settings.consent_lifetime),
         retention: Retention {
@@ -84,7 +84,7 @@ pub(crate) fn maintain(cx: &Context, budget: Budget) -> Result<UpkeepReport> {
     }));
     let refreshes = failure.keep(due::refresh_due(cx, budget, until));
     let drained = failure.keep(outbox::drain_outbox(cx, budget, until));
-    // Last, and whatever failed before: this is what erased secrets leave behind.
+    // Last, and even after failures: removes the remains of erased secrets.
     let residue = failure.keep(cx.vault.clear_residue());
     if let Some(error) = failure.0 {
         return Err(error);

@@ -1,4 +1,4 @@
-//! Revocations that their provider has not confirmed, tried again by upkeep.
+//! Retries revocations that their provider has not confirmed.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -15,28 +15,28 @@ use crate::error::Result;
 use crate::protocol::Revocable;
 use crate::vault::{PendingRevocation, Settlement, VaultError};
 
-/// What became of the pending revocations.
+/// The result of retrying pending revocations.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Drained {
     pub(crate) settled: usize,
-    /// True if the budget ran out before the work did.
+    /// True if the budget ran out before the work was done.
     pub(crate) spent: bool,
 }
 
-/// What the workers of one call share.
+/// The state shared by the workers of one call.
 struct Work {
     pending: Vec<PendingRevocation>,
-    /// Attempts in a row that ended nothing, by server and client.
+    /// Consecutive attempts without a result, by server and client.
     silent: HashMap<Lane, u32>,
     settled: usize,
     failure: Option<VaultError>,
 }
 
-/// Tries what earlier attempts left open. A server that does not answer a client is not asked by it
-/// for the rest of the call.
+/// Retries pending revocations. If a server does not answer a client, that client does not contact
+/// it for the rest of the call.
 pub(crate) fn drain_outbox(cx: &Context, budget: Budget, until: Instant) -> Result<Drained> {
     let limit = budget.refreshes;
-    // Each worker gets to all that it has taken before the lease ends.
+    // Each worker must finish all that it has taken before the lease ends.
     let mut drained = Drained::default();
     let mut tried = 0;
     let mut silent = HashMap::new();
@@ -67,7 +67,7 @@ pub(crate) fn drain_outbox(cx: &Context, budget: Budget, until: Instant) -> Resu
     Ok(drained)
 }
 
-/// Tries one pending revocation. Returns whether there was one.
+/// Retries one pending revocation. Returns whether there was one.
 fn end_pending(cx: &Context, work: &Mutex<Work>) -> bool {
     let lock = || work.lock().unwrap_or_else(PoisonError::into_inner);
     let Some(pending) = lock().pending.pop() else {

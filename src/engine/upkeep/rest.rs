@@ -1,4 +1,4 @@
-//! Servers, and single clients there, that upkeep leaves alone for a while.
+//! Pauses: servers, or single clients there, that upkeep does not contact for a while.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -6,17 +6,18 @@ use std::time::Duration;
 
 use crate::model::{FailureCode, ServerId, Timestamp};
 
-/// For how long, at first and at most. Shorter than the horizon: a server that recovers is asked
-/// before the tokens expire.
+/// The first and the longest pause. Shorter than the horizon, so that a recovered server is
+/// contacted before the tokens expire.
 const REST: Duration = Duration::from_secs(15);
 const LONGEST_REST: Duration = Duration::from_secs(120);
 
-/// The requests that fail for the same reason: those to a server, or those of one client there.
+/// A group of requests that fail for the same reason: those to a server, or those of one client
+/// there.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Lane {
     pub(crate) server: ServerId,
-    /// The client, where tenants can have their own: its id, and the check of its registration and
-    /// of the endpoint. Two registrations with the same id and other secrets are two clients.
+    /// The client, if tenants can have their own: its id, and the check value of its registration
+    /// and endpoint. Two registrations with the same id but different secrets are two clients.
     pub(crate) client: Option<(String, u16)>,
 }
 
@@ -27,7 +28,7 @@ impl Lane {
     }
 }
 
-/// A pause, and why it was made.
+/// A pause and its reason.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rest {
     times: u32,
@@ -35,22 +36,22 @@ pub(crate) struct Rest {
     pub(crate) failure: FailureCode,
 }
 
-/// What upkeep leaves alone.
+/// The servers and clients that upkeep does not contact for now.
 #[derive(Debug, Default)]
 pub(crate) struct Resting {
     lanes: Mutex<HashMap<Lane, Rest>>,
 }
 
 impl Resting {
-    /// The pause of a lane, if it is not over.
+    /// Returns the pause of a lane, if it has not ended.
     pub(crate) fn rest(&self, lane: &Lane, now: Timestamp) -> Option<Rest> {
         self.lanes().get(lane).copied().filter(|rest| rest.until > now)
     }
 
-    /// Leaves a lane alone, for longer each time.
+    /// Pauses a lane, longer each time.
     pub(crate) fn add(&self, lane: &Lane, failure: FailureCode, now: Timestamp) {
         let mut lanes = self.lanes();
-        // A client that was replaced is not asked for again.
+        // A replaced client is not contacted again.
         lanes.retain(|_, rest| rest.until + LONGEST_REST > now);
         let times = lanes.get(lane).map_or(0, |rest| rest.times);
         let span = REST.saturating_mul(2_u32.saturating_pow(times)).min(LONGEST_REST);

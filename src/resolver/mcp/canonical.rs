@@ -1,16 +1,16 @@
-//! One sequence of bytes for each JSON value, whatever the order of its members.
+//! A canonical encoding of JSON values, independent of the order of members.
 
 use serde_json::Value;
 
-/// Appends the value: a letter for its kind, then its length or the number of its parts as u64,
-/// then these. Two values that differ never come out alike, and no value is the beginning of
+/// Appends the value: a letter for its kind, then its length or the number of its parts as `u64`,
+/// then the parts. Different values have different encodings, and no encoding is a prefix of
 /// another.
 pub(super) fn encode(value: &Value, out: &mut Vec<u8>) {
     match value {
         Value::Null => out.push(b'n'),
         Value::Bool(false) => out.push(b'f'),
         Value::Bool(true) => out.push(b't'),
-        // The shortest text that reads back as the same number; 1 and 1.0 are two.
+        // The shortest text that parses to the same number; 1 and 1.0 are different.
         Value::Number(number) => {
             out.push(b'd');
             encode_text(&number.to_string(), out);
@@ -29,8 +29,8 @@ pub(super) fn encode(value: &Value, out: &mut Vec<u8>) {
         Value::Object(members) => {
             out.push(b'o');
             encode_count(members.len(), out);
-            // Sorted here: whether the map is depends on a feature of `serde_json` that anybody may
-            // turn on.
+            // Sorted here, because the order of the map depends on a `serde_json` feature that any
+            // crate may enable.
             let mut members: Vec<_> = members.iter().collect();
             members.sort_unstable_by_key(|(name, _)| *name);
             for (name, member) in members {

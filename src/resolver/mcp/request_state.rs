@@ -1,5 +1,4 @@
-//! `requestState`: what comes back from a client as it was sent, and is text from an attacker until
-//! it opens.
+//! The MCP `requestState`: returned by a client, and untrusted until it is decrypted.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -19,7 +18,7 @@ use crate::resolver::consent_request::ConsentRequest;
 use crate::resolver::turn::Turn;
 use crate::vault::envelope::{Cipher, MasterKey};
 
-/// The version of the format: the first byte of a state, and bound into its seal.
+/// The version of the format: the first byte of a state, which is also authenticated.
 const FORMAT: u8 = 1;
 
 const NONCE: usize = 12;
@@ -27,30 +26,30 @@ const TAG: usize = 16;
 const DIGEST: usize = 32;
 const ID: usize = 16;
 
-/// What is sealed before the ids of the consents: expiry, serial number, and three digests.
+/// The encrypted data before the ids of the consents: expiry, serial number, and three digests.
 const FIXED: usize = 8 + ID + 3 * DIGEST;
 
-/// The most consents that one state names.
+/// The maximum number of consents in one state.
 const MAX_CONSENTS: usize = 64;
 
-/// The time for which a state is good unless it is said otherwise.
+/// The default lifetime of a state.
 const LIFETIME: Duration = Duration::from_secs(3600);
 
-/// The members of a request's parameters that belong to the protocol: they differ when the same
-/// call comes again.
+/// Members of a request's parameters that belong to the protocol and differ when the same call is
+/// repeated.
 const NOT_BOUND: [&str; 3] = ["_meta", "requestState", "inputResponses"];
 
 /// The member that holds the arguments of a call.
 const ARGUMENTS: &str = "arguments";
 
-/// Seals and opens request states: AES-256-GCM under a key of its own.
+/// Encrypts and decrypts request states with AES-256-GCM under a separate key.
 ///
-/// A state is bound to the person, the method and the parameters of the request, is good for an
-/// hour, and opens once. Of the parameters, `_meta`, `requestState` and `inputResponses` are left
-/// out: they differ when the same call comes again. A state holds the ids of the consents that were
-/// asked for and nothing that opens anything: whether the person is connected says the vault.
-/// Opening is remembered in this process, until the state has expired; another process with the
-/// same key opens it once more.
+/// A state is bound to the user, the method and the parameters of the request, is valid for an
+/// hour, and opens once. The parameters `_meta`, `requestState` and `inputResponses` are excluded,
+/// because they differ when the same call is repeated. A state contains the ids of the requested
+/// consents, which grant no access: only the vault knows whether the user is connected. Each
+/// process remembers the opened states until they expire; another process with the same key can
+/// open a state once more.
 ///
 /// ```
 /// # use valetkey::AuthorizationResponse;
@@ -86,38 +85,39 @@ const ARGUMENTS: &str = "arguments";
 pub struct RequestStateKey {
     cipher: Cipher,
     lifetime: Duration,
-    /// The serial numbers of the states that were opened, until they expire.
+    /// The serial numbers of opened states, until they expire.
     opened: Mutex<HashMap<[u8; ID], Timestamp>>,
 }
 
-/// Why a state is refused. To a client all of them are the same: it calls again without one.
+/// The reason why a state is refused. Clients handle all of them alike: they call again without a
+/// state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum RequestStateError {
-    /// It was not made with this key, or was changed.
-    #[error("the request state was not made here")]
+    /// The state was not created with this key, or was changed.
+    #[error("the request state is invalid")]
     Forged,
-    /// It was made for somebody else.
-    #[error("the request state is somebody else's")]
+    /// The state belongs to another user.
+    #[error("the request state belongs to another user")]
     WrongUser,
-    /// It was made for another method, or with other parameters than the arguments, such as the
+    /// The state belongs to another method, or to other parameters than the arguments, such as the
     /// name of another tool.
-    #[error("the request state is of another call")]
+    #[error("the request state belongs to another call")]
     OtherCall,
-    /// It was made for the same tool with other arguments.
-    #[error("the request state is of a call with other arguments")]
+    /// The state belongs to the same tool with other arguments.
+    #[error("the request state belongs to a call with other arguments")]
     OtherArguments,
-    /// Its time is over.
+    /// The state has expired.
     #[error("the request state has expired")]
     Expired,
-    /// It was opened before.
-    #[error("the request state was used already")]
+    /// The state was already used.
+    #[error("the request state was already used")]
     Used,
 }
 
 impl RequestStateKey {
-    /// The key that is derived from this one, by HKDF: the vault's master key, or one of its own,
-    /// read as that is read.
+    /// Derives the key by HKDF from this one: the vault's master key, or a separate key in the same
+    /// format.
     #[must_use]
     pub fn of(key: &MasterKey) -> Self {
         Self {
@@ -127,16 +127,16 @@ impl RequestStateKey {
         }
     }
 
-    /// The same key, whose states are good for this long.
+    /// Sets the lifetime of states.
     #[must_use]
     pub const fn lifetime(mut self, lifetime: Duration) -> Self {
         self.lifetime = lifetime;
         self
     }
 
-    /// Returns a state for this call of this turn's person, that names what they were asked for: 64
-    /// consents at most, more are not named. Give the method and the `params` of the request as the
-    /// client sent them.
+    /// Returns a state for this call of this turn's user that names the requested consents. At most
+    /// 64 consents are named; further ones are omitted. Pass the method and the `params` of the
+    /// request as the client sent them.
     ///
     /// # Errors
     ///
@@ -165,21 +165,21 @@ impl RequestStateKey {
         for consent in asked.iter().take(MAX_CONSENTS) {
             state.extend_from_slice(consent.id().as_bytes());
         }
-        // Fails for what is too long, and a state is short.
+        // Fails only for data that is too long, and a state is short.
         self.cipher
             .seal(nonce, &[FORMAT], &mut state, 1 + NONCE)
             .map_err(|_| Error::RandomUnavailable)?;
         Ok(URL_SAFE_NO_PAD.encode(state))
     }
 
-    /// Returns the consents that the state names, if it was made for this call of this turn's
-    /// person and is good; it is used up then. Whether they were given says [`Turn::poll`], or the
-    /// next resolve.
+    /// Opens a state and returns the consents that it names, if it is valid and was created for
+    /// this call of this turn's user. The state is then used up. Call [`Turn::poll`], or resolve
+    /// again, to find out whether the user consented.
     ///
     /// # Errors
     ///
-    /// [`RequestStateError`] says what is wrong with it. One that was made for somebody or
-    /// something else stays good for them.
+    /// [`RequestStateError`] gives the reason. A state that belongs to another user or call remains
+    /// valid for them.
     pub fn open(
         &self,
         turn: &Turn,
@@ -232,7 +232,8 @@ impl RequestStateKey {
     fn use_up(&self, serial: &[u8], expires_at: Timestamp, now: Timestamp) -> Result<(), RequestStateError> {
         let serial = serial.try_into().map_err(|_| RequestStateError::Forged)?;
         let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
-        // Only where it would grow: each is looked at a few times at most before it goes.
+        // Expired entries are only removed when the list would grow, so each is examined a few
+        // times at most.
         if opened.len() == opened.capacity() {
             opened.retain(|_, expires_at| *expires_at > now);
         }
@@ -249,15 +250,16 @@ impl fmt::Debug for RequestStateKey {
     }
 }
 
-/// Returns what a state is bound to: the person; the method and all parameters but the arguments;
-/// the arguments. Each part with its length: no two lists of parts are the same bytes.
+/// Returns the digests that a state is bound to: the user; the method and all parameters except the
+/// arguments; the arguments. Each part is prefixed with its length, so different lists of parts
+/// have different bytes.
 fn digests(person: &ActingUser, method: &str, parameters: &Value) -> [[u8; DIGEST]; 3] {
     let (mut rest, mut arguments) = (Vec::new(), Vec::new());
     match parameters {
         Value::Object(members) => {
             let mut members = members.clone();
             members.retain(|name, _| !NOT_BOUND.contains(&name.as_str()));
-            // No arguments are no bytes, and differ from every value.
+            // Absent arguments contribute no bytes and differ from every value.
             if let Some(given) = members.remove(ARGUMENTS) {
                 canonical::encode(&given, &mut arguments);
             }

@@ -1,4 +1,4 @@
-//! What a token looks like in text, in every encoding that a reading of the text does not undo.
+//! The encodings of a token in text that reading the text does not undo.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
@@ -7,16 +7,16 @@ use zeroize::Zeroizing;
 use super::unit::Unit;
 use super::view::{Reading, View};
 
-/// Encodings shorter than this are not searched for: they would be found by chance.
+/// Encodings shorter than this are not searched for: they would match by chance.
 const SHORTEST: usize = 8;
 
-/// Encodings with fewer letters and digits than this are searched for with all their characters.
+/// Encodings with fewer letters and digits than this are compared with all their characters.
 pub(super) const SHORTEST_LETTERS: usize = 16;
 
-/// The least number of characters that must be left of a token whose beginning or end is cut off.
+/// The minimum number of characters left of a token whose beginning or end is missing.
 const FRAGMENT: usize = 24;
 
-/// The largest number of characters that may be missing at the end.
+/// The maximum number of characters missing at the end.
 const MISSING: usize = 4;
 
 type Text = Zeroizing<Vec<u8>>;
@@ -26,12 +26,13 @@ type Text = Zeroizing<Vec<u8>>;
 pub(super) struct Encodings {
     /// Compared character by character.
     pub(super) characters: Vec<Text>,
-    /// Compared letter by letter, in lower case. Punctuation follows on the last letter alone.
+    /// Compared by letters and digits in lower case. Only the punctuation after the last letter is
+    /// kept.
     pub(super) letters: Vec<Text>,
 }
 
 impl Encodings {
-    /// Adds every encoding of a token.
+    /// Adds all encodings of a token.
     pub(super) fn add(&mut self, token: &[u8]) {
         for (characters, letters) in [
             (Reading::Characters, Reading::Letters),
@@ -63,7 +64,7 @@ impl Encodings {
         }
     }
 
-    /// Adds the text, its end alone, and its beginning without some of its end.
+    /// Adds the text, its end, and its beginning without the last characters.
     fn add_with_fragments(&mut self, characters: &[u8]) {
         let whole = Spelled::new(characters);
         self.letters.push(whole.without_tail());
@@ -82,7 +83,8 @@ impl Encodings {
     }
 }
 
-/// The letters and digits of a text in lower case, and the punctuation after the last of them.
+/// Returns the letters and digits of a text in lower case, and the punctuation after the last of
+/// them.
 struct Spelled {
     text: Text,
     letters: usize,
@@ -111,7 +113,7 @@ impl Spelled {
     }
 }
 
-/// The token as the reading shows it.
+/// The token as the view contains it.
 fn seen(token: &[u8], reading: Reading) -> Text {
     let mut seen = Zeroizing::new(Vec::with_capacity(token.len()));
     let mut view = View::new(reading);
@@ -132,7 +134,7 @@ fn hexadecimal(token: &[u8]) -> Text {
     text
 }
 
-/// `0x79, 0x61, 0x32` without what stands between.
+/// `0x79, 0x61, 0x32` without separators.
 fn hexadecimal_literals(token: &[u8]) -> Text {
     let mut text = Zeroizing::new(Vec::with_capacity(4 * token.len()));
     for byte in token {
@@ -141,7 +143,7 @@ fn hexadecimal_literals(token: &[u8]) -> Text {
     text
 }
 
-/// `121, 97, 50` without what stands between.
+/// `121, 97, 50` without separators.
 fn decimal(token: &[u8]) -> Text {
     let mut text = Zeroizing::new(Vec::with_capacity(3 * token.len()));
     for &byte in token {
@@ -156,8 +158,8 @@ const fn digit(value: u8) -> u8 {
     b"0123456789abcdef"[value as usize]
 }
 
-/// The characters of base64 that hold bits of the token alone, with this number of bytes before it
-/// in what was encoded: they decide how its bits fall on characters.
+/// Returns the base64 characters that contain only bits of the token, with this number of bytes
+/// before it in the encoded data, which determines its alignment.
 fn base64(token: &[u8], before: usize) -> Text {
     let mut shifted = Zeroizing::new(Vec::with_capacity(before + token.len()));
     shifted.resize(before, 0);

@@ -1,26 +1,27 @@
-//! Escapes, undone one byte at a time.
+//! Undoes escapes, one byte at a time.
 
 use super::unit::Unit;
 
-/// The longest escape: `&NonBreakingSpace;` with some room.
+/// The longest escape: `&NonBreakingSpace;` plus some room.
 const LONGEST: usize = 24;
 
-/// Which escapes a layer undoes.
+/// The escapes that a layer undoes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Dialect {
     /// Percent-encoding, backslash escapes and HTML entities.
     Plain,
-    /// The same, quoted-printable, where `=` begins an escape, and tags without attributes, such as
-    /// `<wbr>`. Only for text whose punctuation does not matter: a token may hold a `=` of its own.
+    /// These escapes and quoted-printable, where `=` begins an escape, and tags without attributes,
+    /// such as `<wbr>`. Only for text whose punctuation does not matter, because a token may
+    /// contain `=`.
     Mail,
 }
 
-/// Undoes escapes. What an escape stands for is read again as if it had stood there, so that text
-/// that was encoded twice is undone twice.
+/// Undoes escapes. The character that an escape stands for is read again as if it had been in the
+/// text, so double encoding is undone as well.
 #[derive(Debug)]
 pub(super) struct Layer {
     dialect: Dialect,
-    /// The bytes of an escape that is not complete yet.
+    /// The bytes of an incomplete escape.
     pending: [Unit; LONGEST],
     held: usize,
 }
@@ -39,7 +40,7 @@ impl Layer {
         self.held == 0 && !self.begins(byte)
     }
 
-    /// Returns where the text begins that has been read and not handed on.
+    /// Returns the start of the text that has been read but not passed on.
     pub(super) fn held_from(&self) -> Option<usize> {
         (self.held > 0).then_some(self.pending[0].begin)
     }
@@ -74,8 +75,8 @@ impl Layer {
         self.held = 0;
         let begin = self.pending[0].begin;
         for &byte in decoded {
-            // The first of them may begin an escape, which then is the only one held: this goes one
-            // level deep.
+            // The first of them may begin an escape, which is then the only one held, so the
+            // recursion is one level deep.
             self.hold(
                 Unit {
                     byte,
@@ -91,9 +92,9 @@ impl Layer {
         matches!(byte, b'%' | b'\\' | b'&') || (matches!(byte, b'=' | b'<') && self.dialect == Dialect::Mail)
     }
 
-    /// Returns whether this blank may stand within the escape that is held: escapes are wrapped
-    /// like any other text. Those of quoted-printable are not, and a line break after `=` is an
-    /// escape itself.
+    /// Returns whether this blank may occur within the held escape: text is wrapped within escapes
+    /// as anywhere else. Escapes of quoted-printable are not wrapped, and a line break after `=` is
+    /// an escape itself.
     fn is_wrapped_by(&self, blank: u8) -> bool {
         match (self.pending[0].byte, self.held) {
             (_, 0) | (b'&', 1) | (b'<', _) => false,
@@ -103,7 +104,7 @@ impl Layer {
         }
     }
 
-    /// The first byte held stands for itself; the others may begin something.
+    /// The first held byte stands for itself; the others may begin an escape.
     fn give_up(&mut self, emit: &mut impl FnMut(Unit)) {
         let (held, pending) = (self.held, self.pending);
         self.held = 0;
@@ -114,17 +115,17 @@ impl Layer {
     }
 }
 
-/// Blanks and line breaks, by which a token may be wrapped. NUL is every second byte of UTF-16.
+/// Blanks and line breaks, at which a token may be wrapped. In UTF-16, every second byte is NUL.
 pub(super) const fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c | 0)
 }
 
 enum Found {
-    /// It may become an escape.
+    /// The bytes may become an escape.
     More,
-    /// It will not.
+    /// The bytes are not an escape.
     None,
-    /// It stands for a character that no token has.
+    /// The escape stands for a character that does not occur in tokens.
     Nothing,
     Byte(u8),
     Character(char),
@@ -140,7 +141,8 @@ fn unescape(pending: &[Unit], dialect: Dialect) -> Found {
         (b'%', _) => byte_of(rest),
         (b'=', b'\n') if dialect == Dialect::Mail => Found::Byte(b'\n'),
         (b'=', _) => match byte_of(rest) {
-            // Other bytes stand for themselves, or in no token: `name=abc` is no escape.
+            // Other bytes stand for themselves or do not occur in tokens: `name=abc` is not an
+            // escape.
             Found::Byte(byte) if !byte.is_ascii_punctuation() => Found::None,
             found => found,
         },
@@ -151,7 +153,7 @@ fn unescape(pending: &[Unit], dialect: Dialect) -> Found {
     }
 }
 
-/// An escape by a backslash, with what follows its letter.
+/// Parses a backslash escape after its letter.
 fn backslash(letter: u8, rest: &[Unit]) -> Found {
     match letter {
         b'n' => Found::Byte(b'\n'),
@@ -169,7 +171,7 @@ fn backslash(letter: u8, rest: &[Unit]) -> Found {
     }
 }
 
-/// The rest of `&#43;` or `&#x2b;`.
+/// Parses the rest of `&#43;` or `&#x2b;`.
 fn reference(rest: &[Unit]) -> Found {
     let (radix, number) = match rest {
         [] => return Found::More,
@@ -179,12 +181,12 @@ fn reference(rest: &[Unit]) -> Found {
     until(b';', radix, number)
 }
 
-/// The rest of `\u{2b}`.
+/// Parses the rest of `\u{2b}`.
 fn braced(rest: &[Unit]) -> Found {
     until(b'}', 16, rest)
 }
 
-/// A number of one to eight digits with this end.
+/// Parses a number of one to eight digits with this terminator.
 fn until(end: u8, radix: u32, number: &[Unit]) -> Found {
     match number {
         [] => Found::More,
@@ -196,8 +198,8 @@ fn until(end: u8, radix: u32, number: &[Unit]) -> Found {
     }
 }
 
-/// A named character reference: none stands for a letter or a digit. `&amp;` and its like may begin
-/// another escape.
+/// Parses a named character reference. None stands for a letter or a digit. `&amp;` and similar
+/// ones may begin another escape.
 fn entity(rest: &[Unit]) -> Found {
     let (name, last) = match rest {
         [name @ .., last] if last.byte == b';' => (name, true),
@@ -221,7 +223,7 @@ fn entity(rest: &[Unit]) -> Found {
         .map_or(Found::Nothing, |(_, byte)| Found::Byte(*byte))
 }
 
-/// The rest of `<em>`, `</em>` or `<br />`.
+/// Parses the rest of `<em>`, `</em>` or `<br />`.
 fn tag(rest: &[Unit]) -> Found {
     let rest = match rest {
         [slash, rest @ ..] if slash.byte == b'/' => rest,
@@ -266,7 +268,7 @@ const NAMES: [(&str, u8); 16] = [
     ("Tab", b'\t'),
 ];
 
-/// Two hexadecimal digits.
+/// Parses two hexadecimal digits.
 fn byte_of(digits: &[Unit]) -> Found {
     match value(digits, 16) {
         Some(value) if digits.len() == 2 => Found::Byte(value.to_le_bytes()[0]),
@@ -275,7 +277,7 @@ fn byte_of(digits: &[Unit]) -> Found {
     }
 }
 
-/// The code of a character in this number of hexadecimal digits.
+/// Returns the character with this code of hexadecimal digits.
 fn digits(digits: &[Unit], count: usize) -> Found {
     match value(digits, 16) {
         Some(value) if digits.len() == count => character(value),
@@ -284,7 +286,7 @@ fn digits(digits: &[Unit], count: usize) -> Found {
     }
 }
 
-/// Three octal digits.
+/// Parses three octal digits.
 fn octal(first: u8, rest: &[Unit]) -> Found {
     match value(rest, 8) {
         Some(value) if rest.len() == 2 => {
@@ -295,12 +297,12 @@ fn octal(first: u8, rest: &[Unit]) -> Found {
     }
 }
 
-/// Half of a surrogate pair is in no token that a header can carry.
+/// Half of a surrogate pair does not occur in a token that is valid in a header.
 fn character(code: u32) -> Found {
     Found::Character(char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER))
 }
 
-/// The value of the digits; `None` if one is not a digit or the value is too large.
+/// Returns the value of the digits; `None` if one is not a digit or the value is too large.
 fn value(digits: &[Unit], radix: u32) -> Option<u32> {
     digits.iter().try_fold(0_u32, |value, unit| {
         let digit = char::from(unit.byte).to_digit(radix)?;

@@ -1,5 +1,4 @@
-//! Whether a text can hold a token at all, found out in a small part of the time that a search
-//! takes.
+//! Rules out texts that cannot contain a token, in a fraction of the time of a search.
 
 use std::fmt;
 
@@ -9,29 +8,30 @@ use super::encodings::{Encodings, SHORTEST_LETTERS};
 use super::view::{Reading, View, has_escapes, plain_run};
 use crate::secret::AccessToken;
 
-/// How many letters and digits make a piece: as many as fit into an integer.
+/// The number of letters and digits in a piece: as many as fit into an integer.
 const PIECE: usize = 8;
 
 /// The pieces of the endings of all encodings.
 ///
-/// Every encoding that is compared by its letters ends in 16 or more of them. Of 16 letters in a
-/// row, 8 begin at a multiple of 8, wherever they stand in a text. So it is enough to look at each
-/// eighth piece of the text. Tokens of one issuer often begin alike; they end apart.
+/// Every encoding that is compared by its letters ends in 16 or more of them. Any 16 consecutive
+/// letters contain 8 that begin at a multiple of 8, wherever they are in a text. It is therefore
+/// sufficient to check every eighth piece of the text. The filter uses the endings because tokens
+/// of one issuer often begin alike.
 pub(crate) struct Filter {
-    /// In order.
+    /// The pieces, sorted.
     pieces: Zeroizing<Vec<u64>>,
-    /// A bit for each piece, by a part of its product with a large number: most pieces of a text
-    /// have none.
+    /// A bit set with one bit for each piece, indexed by part of its product with a large number:
+    /// most pieces of a text are ruled out by their bit.
     bits: Zeroizing<Vec<u64>>,
-    /// True if there are encodings that are compared by other characters as well. Then every text
-    /// is suspect.
+    /// True if other encodings are compared by all their characters. In that case, every text may
+    /// contain a token.
     always: bool,
 }
 
 const BITS: usize = 1 << 14;
 
 impl Filter {
-    /// A filter for these tokens; `None` if there are none.
+    /// Creates a filter for these tokens; `None` if there are none.
     pub(crate) fn new<'a>(tokens: impl IntoIterator<Item = &'a AccessToken>) -> Option<Self> {
         let mut encodings = Encodings::default();
         for token in tokens {
@@ -62,7 +62,7 @@ impl Filter {
         Some(Self { pieces, bits, always })
     }
 
-    /// Returns whether the text may hold a token. If not, a search finds none.
+    /// Returns whether the text may contain a token. If not, a search finds none.
     pub(crate) fn suspects(&self, text: &[u8]) -> bool {
         self.always
             || self.suspects_as_it_stands(text)
@@ -86,7 +86,7 @@ impl Filter {
         for block in text.chunks(BLOCK) {
             let end = at + block.len();
             while at < end {
-                // Most text passes unchanged, and is not handed from stage to stage byte by byte.
+                // Fast path: most text passes unchanged and skips the stages of the view.
                 let plain = if view.is_idle() {
                     plain_run(&text[at..end])
                 } else {
@@ -121,13 +121,13 @@ impl fmt::Debug for Filter {
     }
 }
 
-/// How many bytes of a text are read before its letters are looked at.
+/// The number of bytes of a text that are read before their letters are checked.
 const BLOCK: usize = 4_096;
 
 /// The letters and digits of a part of a text.
 struct Letters<'a> {
     filter: &'a Filter,
-    /// A block, what is left of the one before, and what a view held back.
+    /// One block, the remainder of the previous one, and the bytes that a view held back.
     letters: Zeroizing<Vec<u8>>,
     held: usize,
 }
@@ -141,8 +141,8 @@ impl<'a> Letters<'a> {
         }
     }
 
-    /// Adds the byte if it is a letter or a digit. Without a branch: what a text goes on with
-    /// cannot be foreseen.
+    /// Adds the byte if it is a letter or a digit. It does not branch, because the next byte of a
+    /// text is unpredictable.
     #[inline]
     fn read(&mut self, byte: u8) {
         let letter = LETTERS[usize::from(byte)];
@@ -152,7 +152,7 @@ impl<'a> Letters<'a> {
         self.held += usize::from(letter != 0);
     }
 
-    /// Looks at the pieces that are whole. Returns whether the filter knows one of them.
+    /// Checks the complete pieces. Returns whether the filter knows one of them.
     fn end_block(&mut self) -> bool {
         let held = self.held.min(self.letters.len());
         let (pieces, rest) = self.letters[..held].as_chunks::<PIECE>();
@@ -178,8 +178,8 @@ const LETTERS: [u8; 256] = {
     letters
 };
 
-/// The place of a piece among the bits. Letters differ in their low bits, so these are spread over
-/// the product.
+/// Returns the index of the bit of a piece. Letters differ in their low bits, which the product
+/// distributes.
 fn bit_of(piece: u64) -> usize {
     (piece.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - BITS.trailing_zeros())) as usize
 }

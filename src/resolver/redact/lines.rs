@@ -1,18 +1,18 @@
-//! What programs put around text line by line: colours, line numbers, and the margins of
-//! hexadecimal dumps.
+//! Removes line decorations that programs add: colors, line numbers, and the margins of hexadecimal
+//! dumps.
 
 use super::unit::Unit;
 
-/// How much of an escape sequence of a terminal is left out at most: one that does not end is none.
+/// The maximum length of a terminal escape sequence. A longer one is treated as ordinary text.
 const LONGEST_SEQUENCE: usize = 256;
 
-/// How much of the right margin of a dump is left out at most.
+/// The maximum length of the right margin of a dump.
 const WIDEST_MARGIN: usize = 64;
 
-/// The longest number in the left margin: the offset of a dump.
+/// The maximum length of a number in the left margin: the offset of a dump.
 const LONGEST_NUMBER: usize = 8;
 
-/// Leaves out escape sequences of terminals, such as colours.
+/// Removes terminal escape sequences, such as colors.
 #[derive(Debug, Default)]
 pub(super) struct Terminal {
     state: Sequence,
@@ -21,14 +21,14 @@ pub(super) struct Terminal {
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 enum Sequence {
-    /// Outside of a sequence.
+    /// Outside a sequence.
     #[default]
     None,
     /// After the escape character.
     Begun,
     /// In a control sequence: `ESC [ 31 m`.
     Control,
-    /// In a string, such as the address of a link: up to BEL or `ESC \`.
+    /// In a string, such as the address of a link, up to BEL or `ESC \`.
     String,
 }
 
@@ -64,7 +64,7 @@ impl Terminal {
     }
 }
 
-/// Leaves out line numbers, and the offsets and the right margin of hexadecimal dumps.
+/// Removes line numbers, and the offsets and the right margin of hexadecimal dumps.
 #[derive(Debug)]
 pub(super) struct Margins {
     state: Margin,
@@ -75,20 +75,20 @@ pub(super) struct Margins {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Margin {
-    /// At the beginning of a line, or in the digits there.
+    /// At the beginning of a line, or in its leading digits.
     Left,
-    /// In the line itself.
+    /// In the text of a line.
     Line,
     /// In a line of `hexdump -C`, whose right margin begins with `|`.
     Dump,
-    /// In a line of `xxd`, whose right margin follows on two blanks, after as many.
+    /// In a line of `xxd`, whose right margin follows two blanks, after this many bytes.
     Xxd(u8),
-    /// In the right margin, after as many bytes.
+    /// In the right margin, after this many bytes.
     Right(usize),
 }
 
 impl Margins {
-    /// Text that begins in the middle of a line.
+    /// Creates the state for text that begins in the middle of a line.
     pub(super) fn new() -> Self {
         Self {
             state: Margin::Line,
@@ -102,7 +102,7 @@ impl Margins {
         self.state == Margin::Line
     }
 
-    /// Returns where the text begins that has been read and not handed on.
+    /// Returns the start of the text that has been read but not passed on.
     pub(super) fn held_from(&self) -> Option<usize> {
         (self.held > 0).then_some(self.pending[0].begin)
     }
@@ -174,7 +174,7 @@ impl Margins {
         emit(unit);
     }
 
-    /// Hands the digits on that are no number of a line.
+    /// Passes on leading digits that are not a line number.
     pub(super) fn finish(&mut self, emit: &mut impl FnMut(Unit)) {
         let held = std::mem::take(&mut self.held);
         for &unit in &self.pending[..held] {

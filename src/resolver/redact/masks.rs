@@ -1,5 +1,5 @@
-//! What stands for tokens in text: every encoding of each, searched for in one pass for each
-//! reading.
+//! Masks tokens in text: all their encodings, searched for in one pass for each reading of the
+//! text.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,17 +11,17 @@ use super::search::{Compares, Search, Track};
 use super::view::has_escapes;
 use crate::secret::AccessToken;
 
-/// What stands in the place of a token.
+/// The replacement of a token.
 pub(crate) const MASK: &str = "[redacted]";
 
 /// The encodings of some tokens.
 pub(crate) struct Masks {
-    /// One for the encodings that are compared letter by letter, one for shorter ones.
+    /// One search for encodings compared by letters and digits, and one for shorter encodings.
     searches: Vec<Search>,
 }
 
 impl Masks {
-    /// Masks for these tokens; `None` if there are none.
+    /// Creates masks for these tokens; `None` if there are none.
     pub(crate) fn new<'a>(tokens: impl IntoIterator<Item = &'a AccessToken>) -> Option<Self> {
         let mut encodings = Encodings::default();
         for token in tokens {
@@ -33,12 +33,12 @@ impl Masks {
         (!searches.is_empty()).then_some(Self { searches })
     }
 
-    /// The places of tokens in the text, from the first to the last, none touching another's bytes.
+    /// Returns the positions of tokens in the text, in order and without overlaps.
     pub(crate) fn find(&self, text: &[u8]) -> Vec<Range<usize>> {
         let mut found = Vec::new();
         let unescaped = !has_escapes(text);
         for search in &self.searches {
-            // Without an escape in the text both readings are the same.
+            // Without escapes in the text, both readings are the same.
             for track in search.tracks().iter_mut().skip(usize::from(unescaped)) {
                 track.read(search, text, 0, &mut |place| found.push(place));
                 track.finish(search, &mut |place| found.push(place));
@@ -48,16 +48,16 @@ impl Masks {
         found
     }
 
-    /// The text with every token masked; the very text if there is none in it.
+    /// Returns the text with every token masked, or the borrowed text if it contains none.
     pub(crate) fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
         match self.redact_bytes(text.as_bytes()) {
             Cow::Borrowed(_) => Cow::Borrowed(text),
-            // A token is text, so what is cut out of text leaves text.
+            // Tokens are text, so the remaining pieces are valid text.
             Cow::Owned(bytes) => Cow::Owned(into_text(bytes)),
         }
     }
 
-    /// As [`redact`](Self::redact), for bytes.
+    /// Masks tokens in bytes, like [`redact`](Self::redact).
     pub(crate) fn redact_bytes<'a>(&self, text: &'a [u8]) -> Cow<'a, [u8]> {
         let found = self.find(text);
         if found.is_empty() {
@@ -74,12 +74,12 @@ impl Masks {
         Cow::Owned(clean)
     }
 
-    /// The tracks of every search, for text that comes in pieces.
+    /// Creates the tracks of all searches, for text that arrives in pieces.
     pub(super) fn tracks(&self) -> Vec<[Track; 2]> {
         self.searches.iter().map(Search::tracks).collect()
     }
 
-    /// Each track with its search.
+    /// Returns each track with its search.
     pub(super) fn with_searches<'a>(
         &'a self,
         tracks: &'a mut [[Track; 2]],
@@ -89,7 +89,7 @@ impl Masks {
     }
 }
 
-/// Bytes that were text before tokens were cut out of them.
+/// Converts bytes back to text after tokens were cut out of them.
 pub(super) fn into_text(bytes: Vec<u8>) -> String {
     String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
@@ -100,7 +100,7 @@ impl fmt::Debug for Masks {
     }
 }
 
-/// Sorts places, and joins those that overlap.
+/// Sorts ranges and merges overlapping ones.
 pub(super) fn merge(places: &mut Vec<Range<usize>>) {
     places.sort_unstable_by_key(|place| place.start);
     places.dedup_by(|next, kept| {
@@ -112,5 +112,5 @@ pub(super) fn merge(places: &mut Vec<Range<usize>>) {
     });
 }
 
-/// Masks that a turn shares with the streams that it began.
+/// The masks shared by a turn and the streams that it started.
 pub(crate) type SharedMasks = Option<Arc<Masks>>;

@@ -1,15 +1,15 @@
-//! Tokens masked by their value, wherever they stand and however they are written.
+//! Masks tokens by their value, in all positions and encodings.
 //!
-//! Which forms are found, and which are not, is documented at
-//! [`Turn::redact`](crate::resolver::Turn::redact).
+//! [`Turn::redact`](crate::resolver::Turn::redact) documents which forms are found and which are
+//! not.
 //!
-//! A token of some length is compared by its letters and digits alone, in either case. Programs
-//! that encode, quote or wrap text leave these as they are, or encode every byte alike: the latter
-//! forms are patterns of their own. What stands for punctuation (`%2B`, `&#43;`, `\x2b`, `=2B`) is
-//! undone first, because it holds letters and digits itself. Undoing is ambiguous: a token after
-//! `name=` may begin like an escape. So each text is read twice, as it stands and with escapes
-//! undone. A short token would be found by chance if its punctuation did not count, so it is
-//! compared character by character.
+//! A long token is compared only by its letters and digits, ignoring case. Programs that encode,
+//! quote or wrap text either leave letters and digits unchanged or encode every byte in the same
+//! way; the latter forms are separate patterns. Escapes of punctuation (`%2B`, `&#43;`, `\x2b`,
+//! `=2B`) contain letters and digits themselves, so they are undone first. This is ambiguous: a
+//! token after `name=` may begin like an escape. Each text is therefore read twice, once as it is
+//! and once with escapes undone. A short token would match by chance if its punctuation were
+//! ignored, so it is compared character by character.
 
 mod encodings;
 mod escape;

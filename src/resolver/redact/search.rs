@@ -1,4 +1,4 @@
-//! A search for patterns in one reading of a text: an automaton, and where it stands.
+//! Searches for patterns in one reading of a text, with an automaton and its state.
 
 use std::ops::Range;
 
@@ -11,48 +11,48 @@ use super::unit::Unit;
 use super::view::{Reading, View, plain_run};
 use crate::random;
 
-/// How many bytes in a row a search for letters passes over within a token.
+/// The maximum number of consecutive bytes that a search for letters skips within a token.
 const WIDEST_GAP: usize = 128;
 
-/// Patterns, as one automaton.
+/// Patterns compiled into one automaton.
 pub(super) struct Search {
     automaton: NFA,
     start: StateID,
-    /// Where each byte is found in the automaton's alphabet. The automaton cannot be wiped, so it
-    /// is built over a random alphabet, which can: what is left of it in freed memory is a puzzle
-    /// without its key.
+    /// Maps each byte to the automaton's alphabet. The automaton cannot be wiped, so it is built
+    /// over a random alphabet, and this table, which can be wiped, is the key: without it, the
+    /// freed automaton does not reveal the tokens.
     alphabet: Zeroizing<[u8; 256]>,
-    /// What each byte of the text is to the search.
+    /// The role of each byte of the text.
     kinds: [Kind; 256],
     /// The length of the longest pattern.
     longest: usize,
     readings: [Reading; 2],
 }
 
-/// What a byte is to a search.
+/// The role of a byte in a search.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    /// It is compared, and some pattern begins with it.
+    /// Compared; some pattern begins with it.
     Begins,
-    /// It is compared.
+    /// Compared.
     Compared,
-    /// It is compared where a pattern goes on with it, and passed over elsewhere.
+    /// Compared if a pattern continues with it, otherwise skipped.
     Optional,
-    /// It is passed over.
+    /// Skipped.
     Skipped,
 }
 
-/// How a search compares.
+/// The kind of comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Compares {
-    /// Every character.
+    /// Compares every character.
     Characters,
-    /// Letters and digits, in either case.
+    /// Compares letters and digits, ignoring case.
     Letters,
 }
 
 impl Search {
-    /// A search for these patterns; `None` if there are none.
+    /// Creates a search for these patterns; `None` if there are none.
     pub(super) fn new(mut patterns: Vec<Zeroizing<Vec<u8>>>, compares: Compares) -> Option<Self> {
         let alphabet = alphabet(compares);
         let punctuation: Vec<u8> = match compares {
@@ -70,8 +70,8 @@ impl Search {
         let longest = patterns.iter().map(|pattern| pattern.len()).max()?;
         let automaton = NFA::builder()
             .match_kind(MatchKind::Standard)
-            // A prefilter would keep copies of the tokens, and looks at the text, not at the view
-            // of it.
+            // A prefilter would keep copies of the tokens, and would examine the text instead of
+            // its view.
             .prefilter(false)
             .build(patterns.iter().map(|pattern| pattern.as_slice()))
             .ok()?;
@@ -101,30 +101,30 @@ impl Search {
         })
     }
 
-    /// Tracks of both readings: with escapes undone, and as the text stands.
+    /// Returns tracks for both readings: with escapes undone, and unchanged.
     pub(super) fn tracks(&self) -> [Track; 2] {
         self.readings.map(|reading| Track::new(self, reading))
     }
 }
 
-/// One reading of a text on its way through the automaton.
+/// The progress of one reading of a text.
 #[derive(Debug)]
 pub(super) struct Track {
     view: View,
     place: Place,
 }
 
-/// Where a search stands.
+/// The state of a search.
 #[derive(Debug)]
 struct Place {
     state: StateID,
-    /// Where in the text the last bytes of the view begin that were compared, those left out that
-    /// begin nothing: as many as the longest pattern has, or more.
+    /// The text positions of the last compared bytes of the view, except skipped ones that begin no
+    /// pattern. Holds at least as many entries as the longest pattern.
     begins: Box<[usize]>,
     count: usize,
-    /// The number of bytes that were passed over since.
+    /// The number of bytes skipped since.
     gap: usize,
-    /// Up to here, nothing is part of what may yet become a token.
+    /// Text before this position cannot be part of a later match.
     calm: usize,
 }
 
@@ -142,7 +142,7 @@ impl Track {
         }
     }
 
-    /// Reads a piece of the text that begins at this place of it.
+    /// Reads a piece of the text that begins at this position.
     pub(super) fn read(
         &mut self,
         search: &Search,
@@ -153,7 +153,7 @@ impl Track {
         let Self { view, place } = self;
         let mut offset = 0;
         while offset < piece.len() {
-            // Most text passes unchanged, and is not handed from stage to stage byte by byte.
+            // Fast path: most text passes unchanged and skips the stages of the view.
             let plain = if view.passes_plain() {
                 plain_run(&piece[offset..])
             } else {
@@ -181,8 +181,7 @@ impl Track {
         view.finish(&mut |unit| place.step(search, unit, found));
     }
 
-    /// The place before which no token can begin that is not found yet, all having been read up to
-    /// `end`.
+    /// Returns the position before which no unfound token can begin, after reading up to `end`.
     pub(super) fn settled(&self, search: &Search, end: usize) -> usize {
         let Place {
             state,
@@ -237,7 +236,7 @@ impl Place {
         }
     }
 
-    /// Passes over a byte in the middle of what may be a token, as long as there are not too many.
+    /// Skips a byte within a possible token, unless too many have been skipped.
     fn pass_over(&mut self, search: &Search, unit: Unit) {
         self.gap += 1;
         if self.gap > WIDEST_GAP {
@@ -248,15 +247,16 @@ impl Place {
     }
 }
 
-/// A random order of the bytes, in which those are one that the search does not tell apart: the two
-/// alphabets of base64, or the two cases.
+/// Returns a random permutation of the bytes that maps bytes that the search does not distinguish
+/// to one value: the two alphabets of base64, or the two cases.
 fn alphabet(compares: Compares) -> Zeroizing<[u8; 256]> {
     let mut alphabet = Zeroizing::new([0; 256]);
     for (byte, place) in (0..=u8::MAX).zip(alphabet.iter_mut()) {
         *place = byte;
     }
     let mut random = Zeroizing::new([0; 512]);
-    // Without random numbers the masks still work; a heap dump would say more about what they were.
+    // Without random numbers the masks still work, but a heap dump would reveal more about the
+    // tokens.
     if random::fill(&mut random[..]).is_ok() {
         for (last, pair) in (1..256).rev().zip(random.as_chunks::<2>().0) {
             alphabet.swap(last, usize::from(u16::from_le_bytes(*pair)) % (last + 1));

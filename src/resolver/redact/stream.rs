@@ -1,4 +1,4 @@
-//! Masking of text that comes in pieces.
+//! Masks tokens in text that arrives in pieces.
 
 use std::fmt;
 use std::mem;
@@ -10,23 +10,24 @@ use super::masks::{MASK, into_text, merge};
 use super::search::Track;
 use super::{Masks, SharedMasks};
 
-/// Masks the tokens of a turn in text that comes in pieces, as a model or a download yields it:
-/// from [`Turn::redactor`](crate::resolver::Turn::redactor).
+/// Masks the tokens of a turn in text that arrives in pieces, such as the output of a model or a
+/// download: returned by [`Turn::redactor`](crate::resolver::Turn::redactor).
 ///
-/// What may be the beginning of a token is held back until it is clear whether it is one; clean
-/// text passes almost at once. At most the longest encoding of a token is held, with up to 128
-/// bytes between two of its characters. It knows the tokens that the turn knew when it was made.
+/// A possible beginning of a token is held back until the following text decides; other text passes
+/// almost immediately. At most the longest encoding of a token is held, with up to 128 bytes
+/// between two of its characters. The redactor masks the tokens that the turn knew when it was
+/// created.
 pub struct Redactor {
     search: Option<Search>,
 }
 
 struct Search {
     masks: std::sync::Arc<Masks>,
-    /// For each search, the text with its escapes undone, and as it is.
+    /// For each search, the text with its escapes undone, and the unchanged text.
     tracks: Vec<[Track; 2]>,
-    /// What has been read and not given out.
+    /// The text that has been read but not returned.
     held: Vec<u8>,
-    /// Where in the whole text it begins.
+    /// The position of that text within the whole text.
     at: usize,
     found: Vec<Range<usize>>,
 }
@@ -44,7 +45,7 @@ impl Redactor {
         }
     }
 
-    /// Takes the next piece and gives what is clear by now.
+    /// Reads the next piece and returns the text that is cleared.
     pub fn push(&mut self, piece: &str) -> String {
         match &mut self.search {
             Some(search) => into_text(search.push(piece.as_bytes(), true)),
@@ -52,8 +53,8 @@ impl Redactor {
         }
     }
 
-    /// As [`push`](Self::push), for bytes. Do not mix the two in one stream, unless the bytes are
-    /// whole characters.
+    /// Reads the next piece as bytes, like [`push`](Self::push). Use only one of the two methods in
+    /// a stream, unless all bytes are complete characters.
     pub fn push_bytes(&mut self, piece: &[u8]) -> Vec<u8> {
         match &mut self.search {
             Some(search) => search.push(piece, false),
@@ -61,13 +62,13 @@ impl Redactor {
         }
     }
 
-    /// The text has ended: gives what was held back.
+    /// Ends the text and returns the remainder.
     #[must_use]
     pub fn finish(self) -> String {
         into_text(self.finish_bytes())
     }
 
-    /// As [`finish`](Self::finish), for bytes.
+    /// Ends the text and returns the remainder as bytes, like [`finish`](Self::finish).
     #[must_use]
     pub fn finish_bytes(mut self) -> Vec<u8> {
         self.search.as_mut().map(Search::finish).unwrap_or_default()
@@ -110,7 +111,7 @@ impl Search {
         self.give(self.at + self.held.len())
     }
 
-    /// Gives out what is held up to this place of the text.
+    /// Returns the held text up to this position.
     fn give(&mut self, settled: usize) -> Vec<u8> {
         let mut clean = Vec::with_capacity(settled - self.at);
         let mut from = self.at;
@@ -129,7 +130,7 @@ impl Search {
         clean
     }
 
-    /// Growing in place would leave a copy of what may be half a token behind.
+    /// Growing in place would leave a copy behind, which may contain part of a token.
     fn hold(&mut self, piece: &[u8]) {
         if self.held.capacity() - self.held.len() < piece.len() {
             let mut grown = Vec::with_capacity((self.held.len() + piece.len()).next_power_of_two());

@@ -1,6 +1,6 @@
 //! One byte of a view.
 
-/// A byte of the view, and the bytes of the text that it stands for.
+/// A byte of the view, and the range of the text that it stands for.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Unit {
     pub(super) byte: u8,

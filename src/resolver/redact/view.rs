@@ -1,37 +1,36 @@
-//! Text as a search for tokens sees it: without blanks, with escapes undone.
+//! The text as a search for tokens sees it: without blanks and with escapes undone.
 //!
-//! Nothing is copied: each byte of the view is handed on with the place in the text that it comes
-//! from.
+//! Nothing is copied: each byte of the view is passed on with its position in the text.
 
 use super::escape::{Dialect, Layer, is_blank};
 use super::lines::{Margins, Terminal};
 use super::unit::Unit;
 
-/// How text is read.
+/// The ways to read a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reading {
-    /// Every character but blanks, as it stands.
+    /// All characters except blanks, unchanged.
     Characters,
-    /// Every character but blanks, escapes undone.
+    /// All characters except blanks, with escapes undone.
     UnescapedCharacters,
-    /// As it stands; the search passes over all but letters and digits.
+    /// The unchanged text; the search skips everything except letters and digits.
     Letters,
-    /// Escapes and quoted-printable undone, colours and margins left out; the search passes over
-    /// all but letters and digits.
+    /// Escapes and quoted-printable undone, colors and margins removed; the search skips everything
+    /// except letters and digits.
     UnescapedLetters,
 }
 
 impl Reading {
-    /// Returns whether the search compares letters and digits alone.
+    /// Returns whether the search compares only letters and digits.
     pub(super) const fn is_of_letters(self) -> bool {
         matches!(self, Self::Letters | Self::UnescapedLetters)
     }
 }
 
-/// Reads text byte by byte, in one of the ways.
+/// Reads text byte by byte in one of these ways.
 ///
-/// Two layers undo escapes: the second undoes what was encoded of the escapes of the first. So the
-/// view of a token is the same however much of it was encoded.
+/// Two layers undo escapes: the second one undoes encodings of the first one's escapes. The view of
+/// a token is therefore the same however much of it was encoded.
 #[derive(Debug)]
 pub(super) struct View {
     reading: Reading,
@@ -39,8 +38,7 @@ pub(super) struct View {
     inner: Layer,
     terminal: Terminal,
     margins: Margins,
-    /// True if the last byte was the escape character: a backslash after it ends a string of the
-    /// terminal.
+    /// True if the last byte was the escape character: a backslash after it ends a terminal string.
     escape: bool,
 }
 
@@ -61,8 +59,8 @@ impl View {
         }
     }
 
-    /// Returns whether nothing is held, so that bytes of a [plain run](plain_run) are handed on as
-    /// they are.
+    /// Returns whether nothing is held, so that bytes of a [plain run](plain_run) are passed on
+    /// unchanged.
     pub(super) fn is_idle(&self) -> bool {
         let layers = [&self.outer, &self.inner]
             .iter()
@@ -70,13 +68,13 @@ impl View {
         layers && self.terminal.passes() && self.margins.passes() && !self.escape
     }
 
-    /// Returns whether bytes of a [plain run](plain_run) are handed on as they are: blanks are not
-    /// where characters count.
+    /// Returns whether bytes of a [plain run](plain_run) are passed on unchanged. Blanks are not,
+    /// if all characters are compared.
     pub(super) fn passes_plain(&self) -> bool {
         self.reading.is_of_letters() && self.is_idle()
     }
 
-    /// Reads the byte at this place of the text. `emit` takes what it adds to the view.
+    /// Reads the byte at this position of the text. `emit` receives what it adds to the view.
     #[inline]
     pub(super) fn read(&mut self, byte: u8, at: usize, emit: &mut impl FnMut(Unit)) {
         let unit = Unit {
@@ -116,7 +114,7 @@ impl View {
         }
     }
 
-    /// The text has ended: what looked like the beginning of an escape was none.
+    /// Ends the text: an incomplete escape is ordinary text.
     pub(super) fn finish(&mut self, emit: &mut impl FnMut(Unit)) {
         let Self {
             outer,
@@ -137,7 +135,7 @@ impl View {
         }
     }
 
-    /// Returns where the text begins that has been read and not handed on.
+    /// Returns the start of the text that has been read but not passed on.
     pub(super) fn held_from(&self) -> Option<usize> {
         let margins = self.margins.held_from();
         margins
@@ -146,7 +144,7 @@ impl View {
     }
 }
 
-/// Hands on what is no blank.
+/// Passes on every byte that is not a blank.
 #[inline]
 fn visible(unit: Unit, emit: &mut impl FnMut(Unit)) {
     if !is_blank(unit.byte) {
@@ -154,20 +152,20 @@ fn visible(unit: Unit, emit: &mut impl FnMut(Unit)) {
     }
 }
 
-/// Returns whether the byte may begin an escape or a sequence of a terminal.
+/// Returns whether the byte may begin an escape or a terminal sequence.
 const fn begins_escape(byte: u8) -> bool {
     matches!(byte, b'%' | b'\\' | b'&' | b'=' | b'<' | 0x1b)
 }
 
-/// Returns how many bytes at the beginning of the text are read alike with and without escapes.
+/// Returns the number of bytes at the start of the text that are the same in both readings.
 pub(super) fn plain_run(text: &[u8]) -> usize {
     let other = |byte: &u8| begins_escape(*byte) || *byte == b'\n';
     text.iter().position(other).unwrap_or(text.len())
 }
 
-/// Returns whether the two readings with and without escapes may differ for this text.
+/// Returns whether the readings with and without escapes may differ for this text.
 pub(super) fn has_escapes(text: &[u8]) -> bool {
-    // In blocks and without an early end, so that many bytes are compared at once.
+    // In blocks without an early exit, so that the compiler vectorizes the comparison.
     let escapes = |block: &[u8]| {
         block
             .iter()

@@ -1,4 +1,4 @@
-//! Consent requests from inside a turn.
+//! Consent requests within a turn.
 
 use std::sync::Arc;
 
@@ -10,22 +10,22 @@ use crate::resolver::consent_request::ConsentRequest;
 use crate::resolver::turn::Turn;
 
 impl Turn {
-    /// Prepares the consent that meets the need. However many tools ask for the same, in this turn
-    /// and in later ones of the same person, there is one, while its link can be opened. A later
-    /// need for more scopes of the same connection is asked for together with the earlier ones.
+    /// Prepares a consent that satisfies the requirement. While its link can be opened, all tools
+    /// that ask for the same consent, in this turn and in later turns of the user, share it. A
+    /// later requirement for more scopes of the same connection is combined with the earlier ones.
     ///
-    /// Show the person a link on your own origin that ends in the ticket, such as the gateway's
-    /// `connect_url`; never the provider's authorization URL. Whether they have been there shows
-    /// when the tool resolves again, or by [`poll`](Self::poll).
+    /// Show the user a link on your own origin that ends in the ticket, such as the gateway's
+    /// `connect_url`; never the provider's authorization URL. To find out whether the user has
+    /// consented, resolve again or call [`poll`](Self::poll).
     ///
-    /// All turns of a [`Resolver`](crate::Resolver) and of its clones know of each other's links.
-    /// Another process does not, for the vault keeps no link, only its hash: it makes one of its
-    /// own, and both are good.
+    /// All turns of a [`Resolver`](crate::Resolver) and of its clones share these links. Another
+    /// process cannot, because the vault stores only a hash of the ticket: it creates its own link,
+    /// and both are valid.
     ///
     /// # Errors
     ///
-    /// [`NotPermitted`](Error::NotPermitted) where a workspace connection is needed, which only an
-    /// operator can connect; and all that [`prepare`](crate::Connections::prepare) returns.
+    /// [`NotPermitted`](Error::NotPermitted) if a workspace connection is needed, which only an
+    /// operator can connect; and those of [`prepare`](crate::Connections::prepare).
     pub fn ask(&self, need: &ConsentRequired) -> Result<Arc<ConsentRequest>> {
         if need.workspace {
             return Err(Error::NotPermitted);
@@ -63,22 +63,23 @@ impl Turn {
         self.common.engine.now()
     }
 
-    /// Returns where a consent stands that this person was asked for, in whatever turn or process:
-    /// as [`Connections::poll`](crate::Connections::poll).
+    /// Returns the state of a consent that this user was asked for in any turn or process, like
+    /// [`Connections::poll`](crate::Connections::poll).
     ///
     /// # Errors
     ///
-    /// [`NotFound`](Error::NotFound) if there is none of this person's, or a failure of the vault.
+    /// [`NotFound`](Error::NotFound) if this user has no such consent; [`Vault`](Error::Vault) if
+    /// the vault fails.
     pub fn poll(&self, id: ConsentId) -> Result<ConsentState> {
         self.common.connections.poll(&self.acting_user, id)
     }
 
-    /// Withdraws a consent that this person was asked for, such as when they decline: its link
-    /// opens nothing any more. As [`Connections::cancel`](crate::Connections::cancel).
+    /// Withdraws a consent that this user was asked for, for example when they decline: its link no
+    /// longer works. Like [`Connections::cancel`](crate::Connections::cancel).
     ///
     /// # Errors
     ///
-    /// As [`poll`](Self::poll).
+    /// Those of [`poll`](Self::poll).
     pub fn cancel(&self, id: ConsentId) -> Result<ConsentState> {
         self.common.connections.cancel(&self.acting_user, id)
     }

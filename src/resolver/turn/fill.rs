@@ -1,4 +1,4 @@
-//! Makes placeholders, and puts tokens in their place.
+//! Creates placeholders and replaces them by tokens.
 
 use std::sync::PoisonError;
 
@@ -22,17 +22,17 @@ impl Turn {
     /// Returns a placeholder for the token of this user, to be put into a header:
     /// `Authorization: Bearer vkp_…`. The same options in the same turn give the same placeholder.
     ///
-    /// A placeholder is random text that is good in the turn that made it and nowhere else. It is
-    /// no secret: a model may see it and a log may keep it. It stands for a token only in
-    /// [`fill`](Self::fill) and [`send_filled`](Self::send_filled), and only towards the provider's
-    /// own API.
+    /// A placeholder is random text that is valid only in the turn that created it. It is not a
+    /// secret: a model may see it and a log may contain it. Only [`fill`](Self::fill) and
+    /// [`send_filled`](Self::send_filled) replace it by a token, and only in requests to the
+    /// provider's API.
     ///
     /// # Errors
     ///
     /// [`UnknownProvider`](crate::Error::UnknownProvider),
     /// [`RandomUnavailable`](crate::Error::RandomUnavailable), and
-    /// [`TooManyPlaceholders`](RequestRefused::TooManyPlaceholders) after 1,024 different ones.
-    /// Whether the user is connected shows when the placeholder is filled.
+    /// [`TooManyPlaceholders`](RequestRefused::TooManyPlaceholders) after 1,024 different ones. A
+    /// missing connection is reported when the placeholder is filled.
     pub fn placeholder<'a>(&self, options: impl Into<ResolveOptions<'a>>) -> Result<String> {
         let options = options.into().into_owned();
         self.common.engine.registry.find(&options.provider)?;
@@ -52,24 +52,24 @@ impl Turn {
         Ok(placeholder)
     }
 
-    /// The request with tokens in the place of the placeholders in its headers, for the host to
+    /// Returns the request with tokens in place of the placeholders in its headers, for the host to
     /// send.
     ///
     /// # Errors
     ///
     /// [`Request`](crate::Error::Request) if the address does not belong to the API of every
-    /// provider whose placeholder is in it, if a placeholder is of another turn or stands in the
-    /// address, or if there are credentials beside it; and all that [`resolve`](Self::resolve)
-    /// returns.
+    /// provider whose placeholder is in the request, if a placeholder belongs to another turn or is
+    /// in the address, or if the request contains other credentials; and those of
+    /// [`resolve`](Self::resolve).
     ///
     /// # Security
     ///
-    /// The answer must not go back to the tool: it holds the token. Do not follow redirects with
-    /// it. [`send_filled`](Self::send_filled) does both right.
+    /// The response must not be returned to the tool, because it may echo the token. Do not follow
+    /// redirects. [`send_filled`](Self::send_filled) takes care of both.
     pub fn fill(&self, request: http::Request<Vec<u8>>) -> Result<HttpRequest> {
         let (mut parts, body) = request.into_parts();
         check_method(&parts.method)?;
-        // As in `send`: the address that was checked says which host it is.
+        // As in `send`, the checked address determines the host.
         remove_clients_headers(&mut parts.headers);
         if parts.uri.to_string().contains(MARK) {
             return Err(RequestRefused::Placeholder.into());
@@ -83,14 +83,14 @@ impl Turn {
                 headers.append(name, value.clone());
                 continue;
             };
-            // Of two values of one header, a server reads whichever it likes.
+            // If a header has two values, servers differ in which one they read.
             if parts.headers.get_all(name).iter().count() > 1 {
                 return Err(RequestRefused::Placeholder.into());
             }
             let promise = self.promise(&value.as_bytes()[at..])?;
             let token = self.resolve(&promise.options)?;
-            // The first provider's base decides where a relative address leads; every provider must
-            // allow the result.
+            // The first provider's base resolves a relative address; every provider must allow the
+            // result.
             let target = match &url {
                 Some(url) if token.allows(url) => url.clone(),
                 Some(_) => return Err(RequestRefused::Address.into()),
@@ -110,7 +110,7 @@ impl Turn {
             }
             secrets.push((name.clone(), SecretBytes::new(std::mem::take(&mut *filled))));
         }
-        // Without a placeholder there is no token to be sent, and nothing to say where it may go.
+        // Without a placeholder there is no token to send, and no provider to check the address.
         let url = url.ok_or(RequestRefused::Placeholder)?;
         check_headers(
             &headers,
@@ -137,13 +137,13 @@ impl Turn {
         Ok(outgoing)
     }
 
-    /// Fills the request and sends it. Redirects are not followed, nothing is tried again, and no
-    /// token of the turn comes back in the answer.
+    /// Fills the request and sends it. Redirects are not followed, nothing is retried, and tokens
+    /// of the turn are masked in the response.
     ///
     /// # Errors
     ///
-    /// As [`fill`](Self::fill), and [`Unavailable`](crate::Error::Unavailable) if there is no
-    /// answer.
+    /// Those of [`fill`](Self::fill), and [`Unavailable`](crate::Error::Unavailable) if there is no
+    /// response.
     pub fn send_filled(&self, request: http::Request<Vec<u8>>) -> Result<http::Response<Vec<u8>>> {
         let mut outgoing = self.fill(request)?;
         outgoing

@@ -1,4 +1,4 @@
-//! A turn of an agent on behalf of one user: the way in for a host.
+//! A turn of an agent on behalf of one user: the entry point for a host.
 
 mod ask;
 mod fill;
@@ -20,14 +20,14 @@ use crate::resolver::stream::{Download, Upload};
 use crate::resolver::token::ResolvedToken;
 use crate::resolver::{refused, resolve, send};
 
-/// A turn of an agent on behalf of one person: from [`Resolver::turn`](crate::Resolver::turn).
+/// A turn of an agent on behalf of one user: returned by [`Resolver::turn`](crate::Resolver::turn).
 ///
-/// It acts for nobody else, and remembers every token that it handed out or used, including those
-/// that were refreshed meanwhile: [`redact`](Self::redact) masks them *by value* in text that goes
-/// to a model, a user or a log. It is neither `Clone` nor serialisable; share it between the tools
-/// of the turn by reference. Dropping it wipes what it remembers.
+/// It acts only for this user, and records every token that it returned or used, including those
+/// that were refreshed meanwhile: [`redact`](Self::redact) masks them *by value* in text for a
+/// model, a user or a log. It is neither `Clone` nor serializable; tools of the turn share it by
+/// reference. Dropping it wipes the recorded tokens.
 ///
-/// Operations take a provider's id, or [`ResolveOptions`] where the provider alone is not enough.
+/// Operations take a provider's id, or [`ResolveOptions`] with further requirements.
 ///
 /// ```
 /// use valetkey::testing::Host;
@@ -51,7 +51,8 @@ pub struct Turn {
 
 impl Turn {
     pub(super) fn new(common: Arc<Common>, acting_user: ActingUser) -> Self {
-        // Ordered by time and unique, as every id of this crate. A turn without one is as safe.
+        // Unique and ordered by time, like every id of this crate. A turn without one is equally
+        // safe.
         let id = ConsentId::generate(common.engine.now()).ok();
         let mut ledger = Ledger::default();
         ledger.turn = id.map(|id| id.to_string().into());
@@ -63,20 +64,20 @@ impl Turn {
         }
     }
 
-    /// Sets the id that the host's runtime gave the turn. The audit names it at each use of a
-    /// token; it opens nothing.
+    /// Sets the id of the turn in the host's runtime. The audit includes it in each token use; it
+    /// grants no access.
     ///
     /// # Errors
     ///
-    /// [`InvalidValue`](Error::InvalidValue) if it is empty, is longer than 512 bytes, or has a
-    /// control character or an invisible one in it.
+    /// [`InvalidValue`](Error::InvalidValue) if the id is empty, is longer than 512 bytes, or
+    /// contains a control character or an invisible one.
     pub fn id(mut self, id: impl AsRef<str>) -> Result<Self> {
         self.ledger.turn = Some(checked("turn id", id.as_ref())?);
         Ok(self)
     }
 
-    /// Sets a few words about what the turn is for. The audit has them at each use of a token: put
-    /// no secret and no message of a person in them.
+    /// Sets a short description of the turn's purpose. The audit includes it in each token use: it
+    /// must not contain a secret or a user's message.
     ///
     /// # Errors
     ///
@@ -86,13 +87,13 @@ impl Turn {
         Ok(self)
     }
 
-    /// Returns the turn's id; `None` only where the operating system gave no random numbers.
+    /// Returns the turn's id; `None` only if the operating system had no random numbers.
     #[must_use]
     pub fn turn_id(&self) -> Option<&str> {
         self.ledger.turn.as_deref()
     }
 
-    /// Returns what the turn is for, if the host said so.
+    /// Returns the purpose of the turn, if the host set it.
     #[must_use]
     pub fn turn_purpose(&self) -> Option<&str> {
         self.ledger.purpose.as_deref()
@@ -104,7 +105,7 @@ impl Turn {
         &self.acting_user
     }
 
-    /// Returns the token of the acting user at a provider, refreshed if necessary.
+    /// Returns the access token of the acting user at a provider, refreshed if necessary.
     ///
     /// # Errors
     ///
@@ -125,10 +126,10 @@ impl Turn {
     /// Returns the stored token of the acting user at a provider if it is valid as it is; `None` if
     /// [`resolve`](Self::resolve) must refresh it first.
     ///
-    /// It uses no network, writes nothing and waits for no other caller. The use is noted in
-    /// memory, whatever [`Settings`](crate::connections::Settings) say, and `maintain` writes it.
-    /// The result is also `None` while about 8,192 noted uses wait for `maintain`; `resolve`, which
-    /// may write, then makes room.
+    /// It uses no network, does not write, and does not wait for another caller. The use is
+    /// recorded in memory, regardless of the [`Settings`](crate::connections::Settings), and
+    /// `maintain` writes it. The result is also `None` while about 8,192 recorded uses wait for
+    /// `maintain`; `resolve`, which may write, then makes room.
     ///
     /// # Errors
     ///
@@ -146,7 +147,7 @@ impl Turn {
     ///
     /// The address must belong to the provider's API; an address without a host is resolved against
     /// its base URL. Redirects are not followed. If the API refuses the token (401), the token is
-    /// refreshed once and the request is sent again. If the API asks for more scope (403), the
+    /// refreshed once and the request is sent again. If the API requires more scopes (403), the
     /// error is [`ConsentRequired`](Error::ConsentRequired), unless the user has granted these
     /// scopes.
     ///
@@ -161,15 +162,15 @@ impl Turn {
     /// (`X-HTTP-Method-Override`, `X-Original-URL`, `X-Forwarded-Host`, and similar ones). Every
     /// other method is sent.
     ///
-    /// If the answer repeats a token of this turn in its headers or its body, `[redacted]` replaces
-    /// it; see [`redact`](Self::redact) for the encodings that are found. The request asks the API
-    /// not to compress its answer, because a compressed answer cannot be searched.
+    /// If the response contains a token of this turn in its headers or its body, `[redacted]`
+    /// replaces it; see [`redact`](Self::redact) for the encodings that are found. The request asks
+    /// the API not to compress its response, because a compressed response cannot be searched.
     ///
     /// # Errors
     ///
     /// [`Request`](Error::Request) if the request may not be sent with this token;
-    /// [`AnswerTooLarge`](Error::AnswerTooLarge) if the answer exceeds a limit; and those of
-    /// [`resolve`](Self::resolve). Every other answer of the API is `Ok`, whatever its status.
+    /// [`AnswerTooLarge`](Error::AnswerTooLarge) if the response exceeds a limit; and those of
+    /// [`resolve`](Self::resolve). Every other response of the API is `Ok`, whatever its status.
     pub fn send<'a>(
         &self,
         options: impl Into<ResolveOptions<'a>>,
@@ -179,23 +180,24 @@ impl Turn {
     }
 
     /// Sends a request like [`send`](Self::send), with bodies that need not fit into memory. The
-    /// body of the request is read while it is sent, and the body of the answer is a reader.
+    /// body of the request is read while it is sent, and the body of the response is a reader.
     ///
     /// # Bounds
     ///
-    /// The size of an answer is not bounded. The exchange, until the last byte of the answer is
+    /// The size of a response is not limited. The exchange, until the last byte of the response is
     /// read, takes at most
     /// [`Settings::stream_timeout`](crate::connections::Settings::stream_timeout), or the
     /// [deadline](ResolveOptions::deadline) of the call if that is shorter. Time in which the host
     /// does not read counts. The default HTTP client also gives up if no data arrives for
     /// [`Settings::send_timeout`](crate::connections::Settings::send_timeout); a host's own client
-    /// is told this limit.
+    /// receives this limit.
     ///
     /// # Errors
     ///
     /// Those of [`send`](Self::send);
     /// [`RequestRefused::Upload`](crate::error::RequestRefused::Upload) if the body cannot be read;
-    /// [`Misconfigured`](Error::Misconfigured) if the host's HTTP client does not send readers.
+    /// [`Misconfigured`](Error::Misconfigured) if the host's HTTP client does not support
+    /// streaming.
     pub fn send_stream<'a>(
         &self,
         options: impl Into<ResolveOptions<'a>>,
@@ -204,18 +206,18 @@ impl Turn {
         send::send_stream(&self.access(&options.into()), request)
     }
 
-    /// Returns another token for one that the API refused, for hosts that send requests through a
-    /// client of their own. Returns `None` if the token cannot be refreshed, or if it was itself
-    /// made because the one before was refused. The answer of the API is final then.
+    /// Returns another token for one that the API refused, for hosts that use their own HTTP
+    /// client. Returns `None` if the token cannot be refreshed, or if it was itself refreshed
+    /// because the previous one was refused. The API's response is then final.
     ///
-    /// If a newer token is already stored, that one is returned. Otherwise the token is refreshed
-    /// once for each generation: callers that present the same refused token at the same time share
-    /// one request. A user can also refresh the token of a workspace connection in this way.
+    /// If a newer token is already stored, it is returned. Otherwise the token is refreshed once
+    /// for each generation: concurrent callers with the same refused token share one request. A
+    /// user can also refresh the token of a workspace connection in this way.
     ///
     /// # Errors
     ///
-    /// [`NotFound`](Error::NotFound) if the connection does not exist any more or is not within
-    /// this user's reach; [`ConsentRequired`](Error::ConsentRequired) if it needs a new consent;
+    /// [`NotFound`](Error::NotFound) if the connection does not exist or is not within this user's
+    /// reach; [`ConsentRequired`](Error::ConsentRequired) if it needs a new consent;
     /// [`Unavailable`](Error::Unavailable), [`Misconfigured`](Error::Misconfigured) or
     /// [`Vault`](Error::Vault) for the causes that [`resolve`](Self::resolve) lists.
     pub fn refresh_refused(&self, refused: &ResolvedToken) -> Result<Option<ResolvedToken>> {
@@ -244,7 +246,7 @@ impl Turn {
     }
 }
 
-/// Takes a name for the audit, if it is one.
+/// Validates a name for the audit.
 fn checked(what: &'static str, name: &str) -> Result<Box<str>> {
     check_name(what, name)?;
     Ok(name.into())

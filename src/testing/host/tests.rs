@@ -1,4 +1,4 @@
-//! What a test host is made of.
+//! Tests of the test host.
 
 use super::*;
 use crate::clock::Clock as _;

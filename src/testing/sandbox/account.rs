@@ -1,6 +1,6 @@
-//! The people who have an account at the sandbox.
+//! The users with an account at the sandbox.
 
-/// A person with an account at the sandbox.
+/// A user with an account at the sandbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct TestAccount {
@@ -8,7 +8,7 @@ pub struct TestAccount {
     pub id: &'static str,
     /// The e-mail address.
     pub email: &'static str,
-    /// The name for people.
+    /// The display name.
     pub name: &'static str,
 }
 
@@ -27,10 +27,10 @@ impl TestAccount {
         name: "Grace Hopper",
     };
 
-    /// Every account.
+    /// All accounts.
     pub const ALL: [Self; 2] = [Self::ADA, Self::GRACE];
 
-    /// The account with this id or e-mail address.
+    /// Returns the account with this id or e-mail address.
     #[must_use]
     pub fn find(id_or_email: &str) -> Option<Self> {
         Self::ALL

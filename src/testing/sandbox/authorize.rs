@@ -15,7 +15,7 @@ use crate::http::HttpResponse;
 use crate::model::{Scopes, Timestamp};
 use crate::provider::{Pkce, loopback_port, with_loopback_port};
 
-/// Answers with the consent page, with an error page, or with an error redirect.
+/// Responds with the consent page, an error page, or an error redirect.
 pub(super) fn ask(world: &mut World, received: &Received) -> HttpResponse {
     let (client, redirect) = match trusted_redirect(world, &received.query) {
         Ok(trusted) => trusted,
@@ -42,7 +42,7 @@ pub(super) fn ask(world: &mut World, received: &Received) -> HttpResponse {
     page
 }
 
-/// Takes the person's answer and sends them back with it.
+/// Processes the user's decision and redirects the browser.
 pub(super) fn decide(world: &mut World, received: &Received, now: Timestamp) -> HttpResponse {
     let form = &received.form;
     let Some(pending) = first(form, "request").and_then(|id| world.pending.remove(id)) else {
@@ -79,8 +79,8 @@ pub(super) fn decide(world: &mut World, received: &Received, now: Timestamp) -> 
     pending.redirect.back(world, &[("code", &code)])
 }
 
-/// The client and the redirect URI, if both are known. Otherwise nobody is redirected
-/// ([RFC 6749 §4.1.2.1](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.2.1)).
+/// Returns the client and the redirect URI, if both are valid. Otherwise the browser is not
+/// redirected ([RFC 6749 §4.1.2.1](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.2.1)).
 fn trusted_redirect(world: &World, query: &Pairs) -> Result<(String, Redirect), &'static str> {
     let client = single(query, "client_id").map_err(|Repeated| "The client is named twice.")?;
     let client = client.filter(|client| world.secret_of(client).is_some());
@@ -98,7 +98,8 @@ fn trusted_redirect(world: &World, query: &Pairs) -> Result<(String, Redirect), 
     }
 }
 
-/// Byte for byte, as RFC 9700 §2.1 says, but for the port of a loopback address (RFC 8252 §7.3).
+/// Compares byte for byte, as RFC 9700 §2.1 requires, except for the port of a loopback address
+/// (RFC 8252 §7.3).
 fn is_registered(world: &World, uri: &str) -> bool {
     let is_same = |registered: &String, port| with_loopback_port(registered, port).as_deref() == Some(uri);
     world.redirect_uris.contains(uri)
@@ -123,7 +124,7 @@ fn checked(world: &World, query: &Pairs) -> Result<(Scopes, Option<String>), &'s
     let challenge = single(query, "code_challenge").map_err(invalid)?;
     let method = single(query, "code_challenge_method").map_err(invalid)?;
     let well_formed = match world.personality.described.pkce {
-        // 32 bytes in base64url are 43 characters; `plain` is refused.
+        // 32 bytes in base64url are 43 characters; `plain` is rejected.
         Pkce::S256 => method == Some("S256") && challenge.is_some_and(|value| value.len() == 43),
         Pkce::Refused => method.is_none() && challenge.is_none(),
     };
@@ -139,7 +140,7 @@ fn checked(world: &World, query: &Pairs) -> Result<(Scopes, Option<String>), &'s
         .unwrap_or_default()
         .split(separator)
         .filter(|scope| !scope.is_empty());
-    // A scope with another server's separator in it is no scope.
+    // A scope that contains another server's separator is not valid.
     let scopes = Scopes::new(named).map_err(|_| "invalid_scope")?;
     if separator != "," && scopes.iter().any(|scope| scope.as_str().contains(',')) {
         return Err("invalid_scope");
@@ -154,7 +155,7 @@ impl Redirect {
 
     fn back(&self, world: &World, answer: &[(&str, &str)]) -> HttpResponse {
         let Ok(mut url) = Url::parse(&self.uri) else {
-            return pages::error("The redirect address is no address.");
+            return pages::error("The redirect address is not valid.");
         };
         let is_error = answer.iter().any(|(name, _)| *name == "error");
         {
@@ -177,7 +178,7 @@ impl Redirect {
             }
         }
         let location = HeaderValue::from_str(url.as_str()).expect("a URL is a legal header value");
-        // 303: the browser comes back with a GET, whatever the form was sent with.
+        // 303: the browser returns with a GET, regardless of the form's method.
         HttpResponse::new(StatusCode::SEE_OTHER, "")
             .with_header(header::LOCATION, location)
             .with_header(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))
@@ -185,7 +186,8 @@ impl Redirect {
     }
 }
 
-/// The origin, or the scheme where there is none: an app's own scheme.
+/// Returns the origin, or only the scheme of a URL without an origin, such as an app's private
+/// scheme.
 fn origin(url: &Url) -> String {
     if url.origin().is_tuple() {
         url.origin().ascii_serialization()

@@ -1,5 +1,5 @@
-//! A person with a browser, for tests: opens the link, reads the page, sends its form, stops at the
-//! redirect.
+//! A user with a browser, for tests: opens the link, reads the page, submits its form, and stops at
+//! the redirect.
 
 use http::{HeaderValue, Method, StatusCode, header};
 use url::{Url, form_urlencoded};
@@ -8,8 +8,8 @@ use super::log::Pairs;
 use super::{Sandbox, pages};
 use crate::http::{HttpRequest, HttpResponse};
 
-/// An authorization link that has been opened. The browser stands at the consent page, at an error
-/// page, or has been sent back already.
+/// An opened authorization link. The browser shows the consent page or an error page, or has
+/// already been redirected.
 #[derive(Debug)]
 pub struct Walk {
     sandbox: Sandbox,
@@ -46,25 +46,25 @@ impl Walk {
         &self.page
     }
 
-    /// Returns where the browser was sent without any question, if it was.
+    /// Returns the address to which the browser was redirected without a consent page, if it was.
     #[must_use]
     pub fn redirected_to(&self) -> Option<&str> {
         self.location.as_deref()
     }
 
-    /// The scopes that the page asks for.
+    /// Returns the scopes that the page requests.
     #[must_use]
     pub fn scopes(&self) -> Vec<String> {
         values(&self.inputs(), "scope")
     }
 
-    /// The accounts that the page offers.
+    /// Returns the accounts that the page offers.
     #[must_use]
     pub fn accounts(&self) -> Vec<String> {
         values(&self.inputs(), "account")
     }
 
-    /// Allows everything that is asked for, and gives the callback URL.
+    /// Allows all requested scopes and returns the callback URL.
     ///
     /// # Panics
     ///
@@ -75,7 +75,7 @@ impl Walk {
         self.decide("allow", Some(account), &scopes)
     }
 
-    /// Allows these scopes alone, and gives the callback URL.
+    /// Allows only these scopes and returns the callback URL.
     ///
     /// # Panics
     ///
@@ -91,7 +91,7 @@ impl Walk {
         self.decide("allow", Some(account), &ticked)
     }
 
-    /// Denies, and gives the callback URL.
+    /// Denies the request and returns the callback URL.
     ///
     /// # Panics
     ///
@@ -136,7 +136,7 @@ impl Walk {
         after.location.expect("the form leads back to the host")
     }
 
-    /// Names and values of the page's inputs.
+    /// Returns the names and values of the page's inputs.
     fn inputs(&self) -> Pairs {
         self.page
             .split("<input ")
@@ -160,33 +160,33 @@ fn attribute(tag: &str, name: &str) -> Option<String> {
     Some(pages::unescaped(value))
 }
 
-/// A person's part in the consent.
+/// The user's part of the consent.
 impl Sandbox {
     /// Opens an authorization link as a browser would.
     ///
     /// # Panics
     ///
-    /// If it is no URL.
+    /// If it is not a valid URL.
     #[must_use]
     pub fn consent(&self, authorization_url: impl AsRef<str>) -> Walk {
         Walk::open(self, authorization_url.as_ref())
     }
 
-    /// Opens the link, allows everything as this account, and gives the callback URL.
+    /// Opens the link, allows everything with this account, and returns the callback URL.
     ///
     /// # Panics
     ///
-    /// If the link does not lead to a page that asks for consent, or there is no such account.
+    /// If the link does not lead to a consent page, or there is no such account.
     #[must_use]
     pub fn approve(&self, authorization_url: impl AsRef<str>, account: &str) -> String {
         self.consent(authorization_url).allow(account)
     }
 
-    /// The same, with these boxes ticked alone.
+    /// Opens the link, allows only these scopes with this account, and returns the callback URL.
     ///
     /// # Panics
     ///
-    /// As [`approve`](Self::approve), and if one of the scopes is not asked for.
+    /// Like [`approve`](Self::approve), and if one of the scopes is not requested.
     #[must_use]
     pub fn approve_some<S: AsRef<str>>(
         &self,
@@ -197,11 +197,11 @@ impl Sandbox {
         self.consent(authorization_url).allow_some(account, scopes)
     }
 
-    /// Opens the link, denies, and gives the callback URL.
+    /// Opens the link, denies the request, and returns the callback URL.
     ///
     /// # Panics
     ///
-    /// If the link does not lead to a page that asks for consent.
+    /// If the link does not lead to a consent page.
     #[must_use]
     pub fn deny(&self, authorization_url: impl AsRef<str>) -> String {
         self.consent(authorization_url).deny()

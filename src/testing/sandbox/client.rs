@@ -1,4 +1,4 @@
-//! How the sandbox checks the client
+//! Client authentication at the sandbox
 //! ([RFC 6749 §2.3](https://www.rfc-editor.org/rfc/rfc6749#section-2.3)).
 
 use base64::Engine as _;
@@ -12,7 +12,7 @@ use super::state::World;
 use crate::http::HttpResponse;
 use crate::provider::ClientAuthentication;
 
-/// What is wrong with a request to the token or the revocation endpoint, in the words of
+/// The error of a request to the token or the revocation endpoint, in terms of
 /// [RFC 6749 §5.2](https://www.rfc-editor.org/rfc/rfc6749#section-5.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refused {
@@ -42,18 +42,18 @@ impl Refused {
     }
 }
 
-/// The value of a parameter that may come once.
+/// Returns the value of a parameter that must not be repeated.
 pub(super) fn parameter<'a>(received: &'a Received, name: &str) -> Result<Option<&'a str>, Refused> {
     single(&received.form, name).map_err(|_| Refused::InvalidRequest)
 }
 
-/// Checks that a client proves itself in the one way that is set, and in no other. Returns its id.
+/// Checks that a client authenticates only in the configured way. Returns its id.
 pub(super) fn authenticate(
     world: &World,
     received: &Received,
     authentication: ClientAuthentication,
 ) -> Result<String, Refused> {
-    // A credential in a URL ends up in logs: refused, whatever else is right.
+    // Credentials in a URL end up in logs: rejected, even if they are correct.
     if !received.query.is_empty() {
         return Err(Refused::InvalidRequest);
     }
@@ -96,7 +96,7 @@ pub(super) fn authenticate(
     }
 }
 
-/// Id and secret out of a Basic header, form-decoded if they were form-encoded first.
+/// Parses the id and secret in a Basic header, form-decoding them if they were form-encoded.
 fn credentials(header: &str, encoded: bool) -> Option<(String, String)> {
     let (scheme, value) = header.split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("basic") {
@@ -112,7 +112,7 @@ fn credentials(header: &str, encoded: bool) -> Option<(String, String)> {
 }
 
 fn decoded(part: &str) -> Option<String> {
-    // A reserved character that is still there was not encoded: `&` and `=` would split the field.
+    // A remaining reserved character was not encoded: `&` and `=` would split the field.
     if part.contains(['&', '=', ':', ' ']) {
         return None;
     }

@@ -1,4 +1,4 @@
-//! The addresses of a service as its descriptors name them.
+//! The addresses of a service, taken from its descriptors.
 
 use serde_json::{Value, json};
 use url::Url;
@@ -10,12 +10,12 @@ use crate::provider::compiled::{CompiledProvider, CompiledServer};
 use crate::provider::transport::Transport;
 use crate::provider::{AuthorizationServer, Discovery, InvalidParameter, ParameterProblem, Provider};
 
-/// The value of each parameter that a discovery fills.
+/// The value of every parameter that a discovery provides.
 const FOUND: &str = "found-1";
 
 impl Surface {
-    /// A service at the addresses of its descriptors, for a connection with these parameters. The
-    /// account endpoint answers with the sandbox's account; a discovery finds one entry.
+    /// Creates a sandbox at the addresses in a service's descriptors, for a connection with these
+    /// parameters. The account endpoint returns the sandbox's account; a discovery finds one entry.
     ///
     /// # Errors
     ///
@@ -73,12 +73,12 @@ impl Surface {
     }
 }
 
-/// The address without its query.
+/// Returns the address without its query.
 fn plain(url: &Url) -> String {
     format!("{}{}", url.origin().ascii_serialization(), url.path())
 }
 
-/// An object with these texts where the pointers point.
+/// Builds an object with these texts at the pointers.
 fn shaped<'a>(places: impl IntoIterator<Item = (&'a str, &'a str)>) -> Value {
     let mut root = json!({});
     for (pointer, text) in places {
@@ -94,7 +94,7 @@ fn shaped<'a>(places: impl IntoIterator<Item = (&'a str, &'a str)>) -> Value {
     root
 }
 
-/// The answer to a discovery: a list with the one entry that the parameters choose.
+/// Returns the response to a discovery: a list with the one entry that the parameters select.
 fn entry(discovery: &Discovery, parameters: &Parameters) -> String {
     let filled = discovery.values.values().map(|pointer| (pointer.as_str(), FOUND));
     let chosen = discovery.pick.as_ref().and_then(|pick| {

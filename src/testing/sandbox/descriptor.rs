@@ -1,4 +1,4 @@
-//! What a host needs to know of the sandbox: descriptors and its registration.
+//! Descriptors of the sandbox and its client registrations.
 
 use url::Url;
 
@@ -9,16 +9,16 @@ use crate::provider::{
     Provider, ProviderDescriptor, Revocation, RevocationAuth, RevocationTokens, ServerDescriptor,
 };
 
-/// What a host needs to know of the server.
+/// The data that a host needs about the server.
 impl Sandbox {
-    /// Returns where it is.
+    /// Returns the base URL.
     #[must_use]
     pub fn base_url(&self) -> &Url {
         &self.0.base
     }
 
-    /// The descriptor, true to how the sandbox behaves at the moment of the call. Its id is
-    /// `sandbox`.
+    /// Returns the server's descriptor, which matches the sandbox's behavior at the time of the
+    /// call. Its id is `sandbox`.
     #[must_use]
     pub fn server(&self) -> AuthorizationServer {
         let world = self.world();
@@ -42,7 +42,8 @@ impl Sandbox {
         AuthorizationServer(server)
     }
 
-    /// A service at this server. Several, with other ids, can share it.
+    /// Returns the descriptor of a service at this server. Several services with different ids can
+    /// share the server.
     ///
     /// # Panics
     ///
@@ -70,8 +71,8 @@ impl Sandbox {
         Provider(provider)
     }
 
-    /// The host's app at this server, with this redirect URI registered. A public client where its
-    /// client authentication is `none` (see
+    /// Returns the registration of the host's app at this server, with this redirect URI. It is a
+    /// public client if the sandbox's client authentication is `none` (see
     /// [`Personality::behave_as`](super::Personality::behave_as)).
     #[must_use]
     pub fn registration(&self, redirect_uri: &str) -> ClientRegistration {
@@ -83,9 +84,9 @@ impl Sandbox {
         }
     }
 
-    /// Another app at this server, with the same redirect URI registered. Its codes and tokens are
-    /// its own: they are refused from every other client. Its secret is `sbx-cs-` and the client
-    /// id.
+    /// Returns the registration of another app at this server, with the same redirect URI. Its
+    /// codes and tokens are rejected from every other client. Its secret is `sbx-cs-` followed by
+    /// the client id.
     #[must_use]
     pub fn another_registration(&self, client_id: &str, redirect_uri: &str) -> ClientRegistration {
         self.allow_redirect(redirect_uri);
@@ -98,28 +99,29 @@ impl Sandbox {
         }
     }
 
-    /// The client id of the host's app.
+    /// Returns the client id of the host's app.
     #[must_use]
     pub fn client_id(&self) -> String {
         self.world().client_id.clone()
     }
 
-    /// The client secret of the host's app. The same in every process, and full of reserved
-    /// characters.
+    /// Returns the client secret of the host's app. It is the same in every process and contains
+    /// many reserved characters.
     #[must_use]
     pub fn client_secret(&self) -> String {
         self.world().client_secret.clone()
     }
 
-    /// Takes this client secret from now on, and the old one no more.
+    /// Replaces the client secret; the old one is no longer accepted.
     pub fn change_client_secret(&self, secret: impl Into<String>) {
         let world = &mut *self.world();
         let old = std::mem::replace(&mut world.client_secret, secret.into());
         world.other_secrets.push(old);
     }
 
-    /// Registers one more redirect URI. Others are refused, byte for byte; of a loopback address
-    /// any port is accepted ([RFC 8252 §7.3](https://www.rfc-editor.org/rfc/rfc8252#section-7.3)).
+    /// Registers an additional redirect URI. Redirect URIs are compared byte for byte, except that
+    /// any port of a loopback address is accepted
+    /// ([RFC 8252 §7.3](https://www.rfc-editor.org/rfc/rfc8252#section-7.3)).
     pub fn allow_redirect(&self, redirect_uri: impl Into<String>) {
         self.world().redirect_uris.insert(redirect_uri.into());
     }

@@ -1,4 +1,4 @@
-//! What the sandbox has granted: its own truth, kept apart from what the library believes.
+//! The grants of the sandbox, recorded independently of the library under test.
 
 use std::collections::BTreeMap;
 
@@ -11,14 +11,14 @@ use crate::model::{Scopes, Timestamp};
 use crate::provider::RotationClass;
 use crate::random;
 
-/// Names a grant.
+/// Identifies a grant.
 pub(super) type GrantId = usize;
 
-/// The code or the refresh token is good for nothing. Servers do not say why.
+/// The code or the refresh token is not valid. Servers do not give the reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Dead;
 
-/// What a person allowed, before the code is exchanged.
+/// The user's decision, before the code is exchanged.
 pub(super) struct Code {
     pub(super) client: String,
     pub(super) account: TestAccount,
@@ -30,12 +30,12 @@ pub(super) struct Code {
 
 struct IssuedCode {
     code: Code,
-    /// Set when the code has been exchanged.
+    /// The grant, once the code has been exchanged.
     grant: Option<GrantId>,
 }
 
 pub(super) struct Grant {
-    /// The client that it was issued to.
+    /// The client that the token was issued to.
     pub(super) client: String,
     pub(super) account: TestAccount,
     pub(super) scopes: Scopes,
@@ -56,7 +56,7 @@ struct Refresh {
 #[derive(Clone, Copy)]
 enum RefreshState {
     Live,
-    /// Replaced, and taken until then.
+    /// Replaced, but still accepted until this time.
     Until(Timestamp),
     /// Replaced: using it again is a replay.
     Spent,
@@ -79,18 +79,18 @@ impl Access {
     }
 }
 
-/// Everything that the sandbox has issued, and what of it still lives.
+/// Everything that the sandbox has issued, and its state.
 #[derive(Default)]
 pub(super) struct Grants {
     grants: Vec<Grant>,
     codes: BTreeMap<String, IssuedCode>,
     access: BTreeMap<String, Access>,
     refresh: BTreeMap<String, Refresh>,
-    /// The access token issued last, for each grant.
+    /// The most recently issued access token of each grant.
     latest: BTreeMap<GrantId, String>,
 }
 
-/// A random value with a prefix that a leak test can search for.
+/// Returns a random value with a prefix that a leak test can search for.
 pub(super) fn fresh(prefix: &str) -> String {
     let random = random::token_256().expect("the operating system gives random numbers");
     format!("{prefix}{}", random.as_str())
@@ -103,8 +103,8 @@ impl Grants {
         value
     }
 
-    /// Exchanges a code for a grant: a new one, or with `join` the one of the account that lives. A
-    /// second exchange ends the grant of the first
+    /// Exchanges a code for a grant: a new one, or with `join` the account's live one. A second
+    /// exchange ends the grant of the first
     /// ([RFC 6749 §4.1.2](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.2)).
     pub(super) fn redeem(
         &mut self,
@@ -149,7 +149,7 @@ impl Grants {
         Ok(id)
     }
 
-    /// The latest grant of the same account and client of which any token lives.
+    /// Returns the latest grant of the same account and client that has a live token.
     fn living_grant_of(&self, like: &Grant, now: Timestamp) -> Option<GrantId> {
         (0..self.grants.len()).rev().find(|id| {
             let access = self.access.values().any(|it| it.grant == *id && it.is_live(now));
@@ -167,7 +167,7 @@ impl Grants {
         self.grants[id].scopes = scopes;
     }
 
-    /// The grant of a refresh token that may be used now. A replay of a spent one may end its
+    /// Returns the grant of a refresh token that is valid now. A replay of a used token may end its
     /// grant.
     pub(super) fn refreshable(
         &mut self,
@@ -185,7 +185,7 @@ impl Grants {
         Err(Dead)
     }
 
-    /// Replaces a refresh token by the rules of its class; `None` where it stays the same.
+    /// Replaces a refresh token according to the rotation class; `None` if it stays the same.
     pub(super) fn rotate(&mut self, token: &str, rotation: RotationClass, now: Timestamp) -> Option<String> {
         let old = self.refresh.get_mut(token)?;
         let grant = old.grant;
@@ -193,8 +193,8 @@ impl Grants {
             RotationClass::Static => return None,
             RotationClass::OldStaysValid => {}
             RotationClass::Grace(grace) => {
-                // The time runs from the first replacement: a second use within it does not prolong
-                // it.
+                // The period starts with the first replacement: a second use within it does not
+                // extend it.
                 if matches!(old.state, RefreshState::Live) {
                     old.state = RefreshState::Until(now + grace);
                 }
@@ -225,7 +225,7 @@ impl Grants {
         token
     }
 
-    /// The same access token as before with a new life, if it has not been revoked.
+    /// Returns the previous access token with a new lifetime, if it has not been revoked.
     pub(super) fn prolong_access(&mut self, grant: GrantId, expires_at: Option<Timestamp>) -> Option<String> {
         let token = self.latest.get(&grant)?;
         let access = self.access.get_mut(token).filter(|access| !access.dead)?;
@@ -239,56 +239,56 @@ impl Grants {
         }
     }
 
-    /// Revoked ones stay revoked; the others can be prolonged.
+    /// Revoked tokens stay revoked; others can be extended.
     pub(super) fn expire_access_tokens(&mut self, now: Timestamp) {
         for access in self.access.values_mut() {
             access.expires_at = Some(now);
         }
     }
 
-    /// The grant behind an access token that may be used now.
+    /// Returns the grant of an access token that is valid now.
     pub(super) fn bearer(&self, token: &str, now: Timestamp) -> Option<&Grant> {
         let access = self.access.get(token)?;
         access.is_live(now).then(|| self.grant(access.grant))
     }
 
-    /// The grant behind an access token that may be used now, by its name.
+    /// Returns the id of the grant of an access token that is valid now.
     pub(super) fn bearer_grant(&self, token: &str, now: Timestamp) -> Option<GrantId> {
         let access = self.access.get(token)?;
         access.is_live(now).then_some(access.grant)
     }
 
-    /// Returns whether this refresh token was replaced and is still taken.
+    /// Returns whether this refresh token was replaced but is still accepted.
     pub(super) fn is_replaced(&self, token: &str) -> bool {
         let refresh = self.refresh.get(token);
         refresh.is_some_and(|refresh| matches!(refresh.state, RefreshState::Until(_)))
     }
 
-    /// The access token of a grant that was issued last.
+    /// Returns the most recently issued access token of a grant.
     pub(super) fn latest_access(&self, grant: GrantId) -> Option<String> {
         self.latest.get(&grant).cloned()
     }
 
-    /// The account behind a token, dead or alive.
+    /// Returns the account of a token, dead or alive.
     pub(super) fn account_of(&self, token: &str) -> Option<TestAccount> {
         let refresh = self.refresh.get(token).map(|refresh| refresh.grant);
         let grant = refresh.or_else(|| self.access.get(token).map(|access| access.grant))?;
         Some(self.grants[grant].account)
     }
 
-    /// The client that a token was issued to.
+    /// Returns the client that a token was issued to.
     pub(super) fn client_of(&self, token: &str) -> Option<&str> {
         let refresh = self.refresh.get(token).map(|refresh| refresh.grant);
         let grant = refresh.or_else(|| self.access.get(token).map(|access| access.grant))?;
         Some(&self.grants[grant].client)
     }
 
-    /// Returns whether it is a refresh token, dead or alive.
+    /// Returns whether the token is a refresh token, dead or alive.
     pub(super) fn is_refresh_token(&self, token: &str) -> bool {
         self.refresh.contains_key(token)
     }
 
-    /// Ends a grant: every token of it is dead.
+    /// Ends a grant: all its tokens are dead.
     pub(super) fn end(&mut self, grant: GrantId) {
         self.kill_access_tokens(|of| of == grant);
         self.revoke_refresh(grant);
@@ -300,7 +300,7 @@ impl Grants {
         }
     }
 
-    /// Revokes what the token stands for: itself with its family, or all of its grant.
+    /// Revokes what the token stands for: itself with its family, or its whole grant.
     pub(super) fn revoke(&mut self, token: &str, whole_grant: bool) {
         let refresh = self.refresh.get(token).map(|refresh| refresh.grant);
         let access = self.access.get(token).map(|access| access.grant);
@@ -316,7 +316,7 @@ impl Grants {
         }
     }
 
-    /// Revokes this token and no other.
+    /// Revokes only this token.
     pub(super) fn revoke_alone(&mut self, token: &str) {
         if let Some(refresh) = self.refresh.get_mut(token) {
             refresh.state = RefreshState::Revoked;
@@ -326,7 +326,7 @@ impl Grants {
         }
     }
 
-    /// Ends every grant of the account, as when the person removes the app.
+    /// Ends all grants of the account, as when the user removes the app.
     pub(super) fn end_all_of(&mut self, account: TestAccount) {
         let ids: Vec<GrantId> = (0..self.grants.len())
             .filter(|id| self.grants[*id].account == account)
@@ -344,7 +344,7 @@ impl Grants {
                 .is_some_and(|refresh| refresh.is_live(now))
     }
 
-    /// The grants of which any token still lives.
+    /// Returns the grants that have a live token.
     pub(super) fn live(&self, now: Timestamp) -> Vec<LiveGrant> {
         let count = |id: GrantId| {
             let access = self.access.values().filter(|t| t.grant == id && t.is_live(now));
@@ -366,7 +366,7 @@ impl Grants {
             .collect()
     }
 
-    /// Every code and token ever issued.
+    /// Returns every code and token ever issued.
     pub(super) fn issued(&self) -> Vec<String> {
         let codes = self.codes.keys();
         codes
@@ -377,22 +377,22 @@ impl Grants {
     }
 }
 
-/// A grant of which at least one token lives.
+/// A grant with at least one live token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LiveGrant {
-    /// Who allowed it.
+    /// The account of the user who allowed it.
     pub account: TestAccount,
-    /// What was allowed.
+    /// The allowed scopes.
     pub scopes: Scopes,
-    /// The number of of its access tokens live.
+    /// The number of its live access tokens.
     pub access_tokens: usize,
-    /// The number of of its refresh tokens live; more than one within a grace period or where old
-    /// ones stay valid.
+    /// The number of its live refresh tokens. It exceeds one within a grace period, or if old
+    /// tokens stay valid.
     pub refresh_tokens: usize,
 }
 
-/// The S256 challenge of a verifier
+/// Returns the S256 challenge of a verifier
 /// ([RFC 7636 §4.2](https://www.rfc-editor.org/rfc/rfc7636#section-4.2)).
 fn s256(verifier: &str) -> String {
     URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, verifier.as_bytes()))

@@ -1,4 +1,4 @@
-//! What the sandbox was asked, for the test to look at.
+//! The requests received by the sandbox, for inspection by tests.
 
 use std::fmt;
 
@@ -8,10 +8,10 @@ use url::form_urlencoded;
 
 use crate::http::HttpRequest;
 
-/// Names and values in the order of arrival; a name may come twice.
+/// Names and values in order of arrival. Names may repeat.
 pub(super) type Pairs = Vec<(String, String)>;
 
-/// A request as it came, taken apart once for the handlers and the log.
+/// A received request, parsed once for the handlers and the log.
 #[derive(Clone)]
 pub(super) struct Received {
     pub(super) method: Method,
@@ -24,7 +24,7 @@ pub(super) struct Received {
     pub(super) body: String,
 }
 
-/// A parameter that may come once came twice
+/// A parameter that must not be repeated occurs twice
 /// ([RFC 6749 §3.1](https://www.rfc-editor.org/rfc/rfc6749#section-3.1)).
 #[derive(Debug)]
 pub(super) struct Repeated;
@@ -52,7 +52,7 @@ impl Received {
     }
 }
 
-/// The one value of this name.
+/// Returns the only value of this name.
 pub(super) fn single<'a>(pairs: &'a Pairs, name: &str) -> Result<Option<&'a str>, Repeated> {
     let mut values = pairs.iter().filter(|(key, _)| key == name);
     match (values.next(), values.next()) {
@@ -84,8 +84,8 @@ fn parameters(headers: &HeaderMap, body: &str) -> Pairs {
     }
 }
 
-/// Headers in memory of their own: a clone would share the credential's bytes and so keep the
-/// client from wiping them.
+/// Copies the headers: a clone would share the credential's bytes and prevent the client from
+/// wiping them.
 fn copied(headers: &HeaderMap) -> HeaderMap {
     let mut copies = HeaderMap::with_capacity(headers.len());
     for (name, value) in headers {
@@ -96,7 +96,7 @@ fn copied(headers: &HeaderMap) -> HeaderMap {
     copies
 }
 
-/// A request that the sandbox answered. `Debug` prints the names of its parameters and none of the
+/// A request that the sandbox answered. `Debug` prints the names of its parameters but not their
 /// values.
 #[derive(Clone)]
 pub struct Logged {
@@ -109,25 +109,25 @@ impl Logged {
         Self { received, status }
     }
 
-    /// The method.
+    /// Returns the method.
     #[must_use]
     pub const fn method(&self) -> &Method {
         &self.received.method
     }
 
-    /// The path, without the query.
+    /// Returns the path, without the query.
     #[must_use]
     pub fn path(&self) -> &str {
         &self.received.path
     }
 
-    /// The URL, without the query.
+    /// Returns the URL, without the query.
     #[must_use]
     pub fn address(&self) -> &str {
         &self.received.address
     }
 
-    /// The names and values of the query, in the order of arrival.
+    /// Returns the names and values of the query, in order of arrival.
     pub fn query_pairs(&self) -> impl Iterator<Item = (&str, &str)> {
         self.received
             .query
@@ -135,36 +135,36 @@ impl Logged {
             .map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// The status that was answered.
+    /// Returns the status of the response.
     #[must_use]
     pub const fn status(&self) -> StatusCode {
         self.status
     }
 
-    /// The first value of a parameter in the body.
+    /// Returns the first value of a parameter in the body.
     #[must_use]
     pub fn parameter(&self, name: &str) -> Option<&str> {
         first(&self.received.form, name)
     }
 
-    /// The names of the parameters in the body, in the order of arrival.
+    /// Returns the names of the parameters in the body, in order of arrival.
     pub fn parameter_names(&self) -> impl Iterator<Item = &str> {
         self.received.form.iter().map(|(name, _)| name.as_str())
     }
 
-    /// The first value of a parameter in the query.
+    /// Returns the first value of a parameter in the query.
     #[must_use]
     pub fn query(&self, name: &str) -> Option<&str> {
         first(&self.received.query, name)
     }
 
-    /// The headers, as they came.
+    /// Returns the headers as received.
     #[must_use]
     pub const fn headers(&self) -> &HeaderMap {
         &self.received.headers
     }
 
-    /// The first value of a header, if it is text.
+    /// Returns the first value of a header, if it is text.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.received
@@ -173,7 +173,7 @@ impl Logged {
             .and_then(|value| value.to_str().ok())
     }
 
-    /// The body, as it came.
+    /// Returns the body as received.
     #[must_use]
     pub fn body(&self) -> &str {
         &self.received.body

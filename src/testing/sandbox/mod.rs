@@ -1,8 +1,8 @@
-//! An authorization server to test against, with an account endpoint and a small API behind it.
+//! An authorization server for tests, with an account endpoint and a small API.
 //!
-//! It keeps its own truth and never asks the library: what it calls live is what it would accept.
-//! Every code, token and secret of it begins with [`Sandbox::SECRET_PREFIX`], so that a test can
-//! search logs, errors and files for them.
+//! It keeps its own state and never uses the library's: a token that it reports as live is one that
+//! it would accept. All its codes, tokens and secrets begin with [`Sandbox::SECRET_PREFIX`], so
+//! that a test can search logs, errors and files for them.
 
 mod account;
 mod authorize;
@@ -46,12 +46,11 @@ use self::state::World;
 use crate::clock::Clock;
 use crate::http::{Body, HttpClient, HttpError, HttpRequest, HttpResponse};
 
-/// An authorization server, an account endpoint and an API, in one process with the test. Clones
-/// are the same server.
+/// An authorization server, an account endpoint and an API, in the process of the test. Clones are
+/// the same server.
 ///
-/// As an [`HttpClient`] it answers requests to its own origin and cannot be reached at any other. A
-/// real browser can walk through it too: put [`handle`](Self::handle) behind any HTTP server on
-/// loopback.
+/// As an [`HttpClient`], it answers requests to its own origin and is unreachable at any other. A
+/// real browser can use it too: put [`handle`](Self::handle) behind any HTTP server on loopback.
 ///
 /// | path | what it does |
 /// |---|---|
@@ -61,7 +60,7 @@ use crate::http::{Body, HttpClient, HttpError, HttpRequest, HttpResponse};
 /// | `GET /userinfo` | `sub`, `email`, `name` of the account |
 /// | `GET /api/notes`, `POST /api/notes` | the account's notes; needs `notes.read`, `notes.write` |
 /// | `/api/echo` | the headers of the request, the credential included |
-/// | `PUT /api/file`, `GET /api/file` | one file of the account's, of any size that fits into memory |
+/// | `PUT /api/file`, `GET /api/file` | one file for each account, of any size that fits into memory |
 /// | `/api/redirect` | a redirect to another origin |
 ///
 /// ```
@@ -88,20 +87,20 @@ struct Inner {
 }
 
 impl Sandbox {
-    /// What every code, token and client secret of the sandbox begins with.
+    /// The prefix of every code, token and client secret of the sandbox.
     pub const SECRET_PREFIX: &'static str = "sbx-";
 
-    /// A server at `https://sandbox.test`, a name that leads nowhere (RFC 6761): for tests in
-    /// process.
+    /// Creates a server at `https://sandbox.test`, a name that does not resolve (RFC 6761), for
+    /// tests in process.
     pub fn new(clock: impl Clock) -> Self {
         Self::at("https://sandbox.test", clock)
     }
 
-    /// A server at this origin, such as `http://127.0.0.1:8080`.
+    /// Creates a server at this origin, such as `http://127.0.0.1:8080`.
     ///
     /// # Panics
     ///
-    /// If it is no `http` or `https` origin.
+    /// If it is not an `http` or `https` origin.
     pub fn at(base_url: &str, clock: impl Clock) -> Self {
         let base = Url::parse(base_url).expect("the base URL is a URL");
         assert!(
@@ -118,7 +117,7 @@ impl Sandbox {
         let world = World {
             base: base.clone(),
             client_id: "sandbox-client".into(),
-            // Reserved characters, so that each encoding of the credentials is put to the test.
+            // Reserved characters, so that each encoding of the credentials is tested.
             client_secret: "sbx-cs-not:so+secret %26é".into(),
             other_clients: BTreeMap::new(),
             redirect_uris: BTreeSet::new(),
@@ -141,14 +140,13 @@ impl Sandbox {
         }))
     }
 
-    /// Answers one request: routing by its path alone, so that it may be served under any name. Its
-    /// body is in memory.
+    /// Answers one request. Routing uses only the path, so the sandbox can be served under any
+    /// name. The body is in memory.
     #[must_use]
     pub fn handle(&self, request: HttpRequest) -> HttpResponse {
         let received = Received::new(&request);
         let file = (received.path == "/api/file").then(|| request.body.as_bytes().to_vec());
-        // What waits in the log is the sandbox's; the request is wiped before anything else
-        // happens.
+        // The log keeps its own copy; the request is wiped before anything else happens.
         drop(request);
         let now = self.0.clock.now();
         let world = &mut *self.world();
@@ -180,26 +178,26 @@ impl Sandbox {
     }
 }
 
-/// How it behaves, and what has happened.
+/// Control and inspection by tests.
 impl Sandbox {
-    /// Returns how the sandbox behaves now.
+    /// Returns the current behavior of the sandbox.
     #[must_use]
     pub fn personality(&self) -> Personality {
         self.world().personality.clone()
     }
 
-    /// Changes how it behaves from now on.
+    /// Changes the behavior of the sandbox.
     pub fn adjust(&self, change: impl FnOnce(&mut Personality)) {
         change(&mut self.world().personality);
     }
 
-    /// Every request so far, oldest first.
+    /// Returns all requests so far, oldest first.
     #[must_use]
     pub fn log(&self) -> Vec<Logged> {
         self.world().log.clone()
     }
 
-    /// Returns how many requests went to this path.
+    /// Returns the number of requests to this path.
     #[must_use]
     pub fn count(&self, path: &str) -> usize {
         self.world()
@@ -209,7 +207,7 @@ impl Sandbox {
             .count()
     }
 
-    /// Forgets the log.
+    /// Clears the log.
     pub fn clear_log(&self) {
         self.world().log.clear();
     }
@@ -221,14 +219,15 @@ impl Sandbox {
         self.world().grants.is_live(token, now)
     }
 
-    /// The grants of which any token lives.
+    /// Returns the grants that have a live token.
     #[must_use]
     pub fn live_grants(&self) -> Vec<LiveGrant> {
         let now = self.0.clock.now();
         self.world().grants.live(now)
     }
 
-    /// Every code, token and client secret that was ever issued: what a leak test searches for.
+    /// Returns every code, token and client secret that was ever issued, for a leak test to search
+    /// for.
     #[must_use]
     pub fn issued_secrets(&self) -> Vec<String> {
         let world = self.world();
@@ -239,7 +238,7 @@ impl Sandbox {
         secrets
     }
 
-    /// The person removes the app at the provider: every grant of this account ends.
+    /// Ends all grants of this account, as when the user removes the app at the provider.
     ///
     /// # Panics
     ///
@@ -249,7 +248,7 @@ impl Sandbox {
         self.world().grants.end_all_of(account);
     }
 
-    /// Ends the life of every access token now, whatever the clock says. Refresh tokens live on.
+    /// Expires all access tokens now, regardless of the clock. Refresh tokens stay valid.
     pub fn expire_access_tokens(&self) {
         let now = self.0.clock.now();
         self.world().grants.expire_access_tokens(now);

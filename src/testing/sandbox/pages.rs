@@ -1,5 +1,5 @@
-//! The pages that a person sees at the sandbox. Plain HTML forms: they work in any browser, with a
-//! screen reader, without script.
+//! The pages that a user sees at the sandbox. Plain HTML forms that work in any browser, with a
+//! screen reader and without scripts.
 
 use std::fmt::Write as _;
 
@@ -9,8 +9,8 @@ use super::account::TestAccount;
 use crate::http::HttpResponse;
 use crate::model::Scopes;
 
-/// `form-action` is left out on purpose: browsers apply it to the redirect after the form as well,
-/// and that one leads back to the host.
+/// `form-action` is omitted on purpose: browsers also apply it to the redirect after the form,
+/// which leads back to the host.
 const CONTENT_SECURITY_POLICY: &str =
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'";
 
@@ -24,7 +24,7 @@ small{display:block;margin-left:1.7rem}\
 button{font:inherit;padding:.6rem 1.4rem;margin-right:.75rem;border-radius:.5rem;border:1px solid GrayText;cursor:pointer}\
 button[value=allow]{font-weight:600}";
 
-/// The page that asks for consent.
+/// Returns the consent page.
 pub(super) fn consent(
     request: &str,
     client_id: &str,
@@ -77,7 +77,8 @@ pub(super) fn consent(
     page(StatusCode::OK, "Allow access?", &main)
 }
 
-/// The page for what cannot be told to the client: its own identity, or its redirect URI, is wrong.
+/// Returns the page for errors that cannot be reported to the client, because its identity or its
+/// redirect URI is wrong.
 pub(super) fn error(what: &'static str) -> HttpResponse {
     let main = format!("<h1>This link does not work</h1><p>{}</p>", escaped(what));
     page(StatusCode::BAD_REQUEST, "This link does not work", &main)
@@ -111,7 +112,7 @@ fn page(status: StatusCode, title: &str, main: &str) -> HttpResponse {
         })
 }
 
-/// Text for an element or a quoted attribute.
+/// Escapes text for an element or a quoted attribute.
 fn escaped(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
@@ -127,9 +128,9 @@ fn escaped(text: &str) -> String {
     safe
 }
 
-/// What [`escaped`] made, read back.
+/// Decodes the output of [`escaped`].
 pub(super) fn unescaped(text: &str) -> String {
-    // The ampersand last: `&amp;lt;` stands for `&lt;`, not for `<`.
+    // The ampersand is last: `&amp;lt;` stands for `&lt;`, not for `<`.
     text.replace("&lt;", "<")
         .replace("&gt;", ">")
         .replace("&quot;", "\"")

@@ -1,18 +1,19 @@
-//! Requests that wait for the person's answer.
+//! Authorization requests that wait for the user's decision.
 
 use crate::model::Scopes;
 
-/// A request that waits for the person's answer. Kept here, so that the page cannot change it.
+/// A request that waits for the user's decision. It is stored here, so that the page cannot change
+/// it.
 pub(super) struct Pending {
     pub(super) client: String,
     pub(super) redirect: Redirect,
     pub(super) scopes: Scopes,
     pub(super) challenge: Option<String>,
-    /// True if what the account granted before is added.
+    /// True if the scopes that the account granted before are added.
     pub(super) unites: bool,
 }
 
-/// Where the person is sent back to, and what is said there in every case.
+/// The address to which the browser is redirected, and the parameters included in every case.
 pub(super) struct Redirect {
     pub(super) uri: String,
     pub(super) state: Option<String>,

@@ -1,4 +1,4 @@
-//! How the sandbox behaves: what real servers do differently, as settings.
+//! The behavior of the sandbox: settings for the differences between real servers.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,102 +11,103 @@ use crate::provider::{
     RotationClass,
 };
 
-/// How the sandbox behaves. The default is a strict server that keeps to the standards.
+/// The behavior of the sandbox. The default is a strict server that follows the standards.
 ///
-/// Changed with [`Sandbox::adjust`](super::Sandbox::adjust), at any time: what was issued before
-/// stays as it was.
+/// Change it at any time with [`Sandbox::adjust`](super::Sandbox::adjust). Tokens already issued
+/// are unaffected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Personality {
-    /// The time for which an access token lives. None: for ever, and `expires_in` is not sent. One
+    /// The lifetime of access tokens. `None`: unlimited, and `expires_in` is omitted. Default: one
     /// hour.
     pub access_token_lifetime: Option<Duration>,
-    /// The time for which a code lives. One minute.
+    /// The lifetime of codes. Default: one minute.
     pub code_lifetime: Duration,
-    /// True if refresh tokens are issued at all. Yes.
+    /// True if refresh tokens are issued. Default: true.
     pub issues_refresh_tokens: bool,
-    /// What a refresh answer says where the refresh token stays the same: `static` in a
-    /// descriptor's `rotation`.
+    /// The refresh token in a refresh response when it does not change: `static` in a descriptor's
+    /// `rotation`.
     pub static_refresh_token: RefreshTokenEcho,
-    /// True if a refresh answers with the same access token, its life prolonged. No.
+    /// True if a refresh returns the same access token with an extended lifetime. Default: false.
     pub repeats_access_token: bool,
-    /// True if a refresh kills the access tokens before it. No.
+    /// True if a refresh invalidates earlier access tokens. Default: false.
     pub refresh_kills_old_access_token: bool,
-    /// What the authorization response says of the issuer.
+    /// The issuer in the authorization response.
     pub issuer: IssuerEcho,
-    /// Scopes that are dropped from every grant without a word.
+    /// Scopes that are silently removed from every grant.
     pub withheld_scopes: Vec<String>,
-    /// How token answers name the granted scopes.
+    /// The format of the granted scopes in token responses.
     pub scope_echo: ScopeEcho,
-    /// The `token_type` of token answers; none: the member is missing.
+    /// The `token_type` of token responses. `None`: the member is missing.
     pub token_type: Option<String>,
-    /// How token answers write `expires_in`.
+    /// The format of `expires_in` in token responses.
     pub expires_in: ExpiresIn,
-    /// True if token answers carry an `id_token`: a JWT with `iss`, `sub`, `aud` and `email`, whose
-    /// signature is none. No.
+    /// True if token responses contain an `id_token`: a JWT with `iss`, `sub`, `aud` and `email`
+    /// and without a valid signature. Default: false.
     pub id_token: bool,
-    /// The payload of id tokens, if another one: `{id}` stands for the account's id, `{email}` and
-    /// `{name}` likewise.
+    /// The payload of ID tokens, in place of the default: `{id}` stands for the account's id, and
+    /// likewise `{email}` and `{name}`.
     pub id_token_payload: Option<String>,
-    /// The status of token answers. 200.
+    /// The status of token responses. Default: 200.
     pub token_status: StatusCode,
-    /// How a dead grant, `invalid_grant`, is told.
+    /// The form of the `invalid_grant` error for a dead grant.
     pub dead_grant: Refusal,
-    /// True if a client that fails to prove itself is told `invalid_grant`, as some servers do. No.
+    /// True if a client that fails to authenticate gets `invalid_grant`, as at some servers.
+    /// Default: false.
     pub hides_invalid_client: bool,
-    /// While set, every token request is answered so, with `server_error`, and nothing is done.
+    /// If set, every token request gets this response, with `server_error`, and has no effect.
     pub token_outage: Option<Refusal>,
-    /// While set, every revocation is answered so, with `server_error`, and nothing is done.
+    /// If set, every revocation request gets this response, with `server_error`, and has no effect.
     pub revocation_outage: Option<Refusal>,
-    /// True if a consent of an account adds its tokens to the grant that lives, as servers do for a
-    /// browser whose session goes on. No: each consent makes a grant of its own.
+    /// True if a consent adds its tokens to the account's live grant, as some servers do within a
+    /// browser session. Default: false, each consent creates a separate grant.
     pub one_grant_per_account: bool,
-    /// True if revoking one token ends its whole grant. No: each dies separately.
+    /// True if revoking one token ends its whole grant. Default: false, each token is revoked
+    /// separately.
     pub revocation_ends_grant: bool,
-    /// True if revoking a refresh token leaves those alive that came after it. Most servers end the
-    /// family.
+    /// True if revoking a refresh token leaves later ones valid. Most servers end the family.
     pub revocation_spares_family: bool,
-    /// True if revoking one token ends every grant of the account, as Google does. No.
+    /// True if revoking one token ends all grants of the account, as at Google. Default: false.
     pub revocation_ends_account: bool,
-    /// What stands between scopes in the authorization request. A space.
+    /// The separator of scopes in the authorization request. Default: a space.
     pub scope_separator: String,
-    /// The parameter with which an authorization request adds to all that the account granted
-    /// before, as at Google. None: each grant stands for itself.
+    /// The parameter with which an authorization request adds to all scopes that the account
+    /// granted before, as at Google. `None`: each grant is independent.
     pub uniting_parameter: Option<(String, String)>,
-    /// Parameters without which an authorization request is refused.
+    /// Parameters that an authorization request must contain.
     pub required_parameters: BTreeMap<String, String>,
-    /// True if an authorization request with a `scope` is refused. No.
+    /// True if an authorization request with a `scope` is rejected. Default: false.
     pub refuses_scopes: bool,
-    /// The scope without which no refresh token is issued.
+    /// The scope required for a refresh token.
     pub offline_scope: Option<String>,
-    /// Other names under which scopes are answered; the empty name leaves the scope out.
+    /// Alternative names of scopes in responses; the empty name omits the scope.
     pub scope_names: BTreeMap<String, String>,
-    /// More members of token answers, as JSON: `{id}` stands for the account's id, `{email}` and
-    /// `{name}` likewise.
+    /// Additional members of token responses, as JSON: `{id}` stands for the account's id, and
+    /// likewise `{email}` and `{name}`.
     pub more_members: BTreeMap<String, String>,
-    /// Parameters without which a refresh is refused.
+    /// Parameters that a refresh request must contain.
     pub refresh_requires: Vec<String>,
-    /// True if a refresh token used again within its grace period is answered with the access token
-    /// of the first time and no refresh token, as Todoist does. No.
+    /// True if reusing a refresh token within its grace period returns the access token of the
+    /// first use and no refresh token, as at Todoist. Default: false.
     pub reuse_repeats_access_token: bool,
-    /// What a descriptor says of a server.
+    /// The behavior that a descriptor describes.
     pub(crate) described: Described,
 }
 
-/// How a server behaves in the words of a descriptor.
+/// The behavior of a server as described by a descriptor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Described {
-    /// What becomes of an old refresh token. The strictest: single use, and a replay ends the
-    /// grant.
+    /// The handling of old refresh tokens. Default: the strictest, where tokens are single use and
+    /// a replay ends the grant.
     pub rotation: RotationClass,
-    /// How the client must prove itself. By [`ClientAuthentication::Post`]; any other way is
-    /// refused.
+    /// The client authentication method. Default: [`ClientAuthentication::Post`]; other methods are
+    /// rejected.
     pub client_authentication: ClientAuthentication,
-    /// Whether a PKCE challenge must be there, or must not.
+    /// The rule for PKCE challenges: required, optional or rejected.
     pub pkce: Pkce,
-    /// How the client must prove itself to revoke. As at the token endpoint.
+    /// The client authentication method for revocation. Default: that of the token endpoint.
     pub revocation_authentication: RevocationAuth,
-    /// Which tokens can be revoked; others are refused. All.
+    /// The kinds of tokens that can be revoked; others are rejected. Default: all.
     pub revocation_takes: RevocationTokens,
 }
 
@@ -162,10 +163,10 @@ impl Default for Described {
 }
 
 impl Personality {
-    /// Behaves as this descriptor says of its server, as strictly: how the client proves itself, to
-    /// get tokens and to revoke them, whether a PKCE challenge must be there, what becomes of an
-    /// old refresh token, what stands between scopes, which tokens can be revoked, and whether
-    /// `iss` is sent. The rest stays as it is.
+    /// Adopts the behavior that this descriptor describes, enforced strictly: client authentication
+    /// at the token and revocation endpoints, the PKCE rule, the handling of old refresh tokens,
+    /// the separator of scopes, the kinds of tokens that can be revoked, and the presence of `iss`.
+    /// All other settings are unchanged.
     ///
     /// ```
     /// use valetkey::provider::AuthorizationServer;
@@ -213,7 +214,7 @@ impl Personality {
     }
 }
 
-/// For this crate's own tests alone: they set each of these by itself.
+/// Only for this crate's tests, which set each of these separately.
 #[cfg(feature = "_internals")]
 mod internals {
     use std::ops::{Deref, DerefMut};
@@ -237,59 +238,58 @@ mod internals {
     }
 }
 
-/// What a refresh answer says of a refresh token that stays the same.
+/// The content of a refresh response about an unchanged refresh token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RefreshTokenEcho {
-    /// Nothing.
+    /// The response has no refresh token.
     Omit,
-    /// The same token again.
+    /// The response repeats the token.
     Repeat,
-    /// The empty string.
+    /// The response contains the empty string.
     Empty,
 }
 
-/// What the authorization response says of the issuer
-/// ([RFC 9207](https://www.rfc-editor.org/rfc/rfc9207)).
+/// The issuer in the authorization response ([RFC 9207](https://www.rfc-editor.org/rfc/rfc9207)).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum IssuerEcho {
-    /// Its identifier, in codes and in errors.
+    /// The server's identifier, in codes and in errors.
     Always,
-    /// Its identifier, but not in errors.
+    /// The server's identifier, but not in errors.
     WithCodeOnly,
-    /// Nothing.
+    /// No issuer.
     Never,
-    /// Another identifier: what a mixed-up or hostile server would say.
+    /// Another identifier, as from a mix-up attack or a hostile server.
     Instead(String),
 }
 
-/// How a token answer names the granted scopes.
+/// The format of the granted scopes in a token response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ScopeEcho {
-    /// A string with spaces, as RFC 6749 says.
+    /// A string separated by spaces, as in RFC 6749.
     Spaces,
-    /// A string with commas.
+    /// A string separated by commas.
     Commas,
     /// An array of strings.
     Array,
-    /// Not at all.
+    /// The member is missing.
     Absent,
 }
 
-/// How a token answer writes `expires_in`.
+/// The format of `expires_in` in a token response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ExpiresIn {
-    /// A number of seconds, as RFC 6749 says.
+    /// A number of seconds, as in RFC 6749.
     Number,
     /// The number as a string.
     Text,
     /// The number with a decimal point.
     Float,
-    /// Not at all.
+    /// The member is missing.
     Absent,
-    /// This piece of JSON, whatever the lifetime: `315360000`, `-1`, `1e400`, `null`.
+    /// This JSON text, regardless of the lifetime: `315360000`, `-1`, `1e400`, `null`.
     Literal(String),
 }

@@ -1,4 +1,4 @@
-//! The sandbox in the place of a service.
+//! Handlers of the sandbox when it plays a service.
 
 use http::StatusCode;
 

@@ -6,18 +6,18 @@ use crate::clock::Clock;
 
 /// A sandbox that plays a service.
 impl Sandbox {
-    /// Plays one of the services of the catalogue, by its id: at its real addresses, in process,
+    /// Creates a sandbox that plays a service of the catalog: at its real addresses, in process,
     /// with its quirks.
     ///
     /// # Panics
     ///
-    /// If there is no service of this id.
+    /// If there is no service with this id.
     pub fn playing(service: &str, clock: impl Clock) -> Self {
         let (surface, personality) = services::service(service).expect("the sandbox plays this service");
         Self::playing_as(surface, personality, clock)
     }
 
-    /// Plays a service at these addresses and in this manner.
+    /// Creates a sandbox that plays a service at these addresses with this behavior.
     pub fn playing_as(surface: Surface, personality: Personality, clock: impl Clock) -> Self {
         let sandbox = Self::new(clock);
         {
@@ -28,7 +28,7 @@ impl Sandbox {
         sandbox
     }
 
-    /// The services that [`playing`](Self::playing) knows.
+    /// Returns the services that [`playing`](Self::playing) knows.
     #[must_use]
     pub const fn playable() -> &'static [&'static str] {
         &services::ALL

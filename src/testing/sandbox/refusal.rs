@@ -1,32 +1,32 @@
-//! How the sandbox says no, and JSON answers in general.
+//! Error responses of the sandbox, and JSON responses in general.
 
 use http::{HeaderValue, StatusCode, header};
 
 use crate::http::HttpResponse;
 
-/// How a refusal is told, at the token endpoint or at the revocation endpoint.
+/// The form of an error response from the token or the revocation endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// As [RFC 6749 §5.2](https://www.rfc-editor.org/rfc/rfc6749#section-5.2) says: 400 and JSON.
+    /// As in [RFC 6749 §5.2](https://www.rfc-editor.org/rfc/rfc6749#section-5.2): 400 and JSON.
     Json,
-    /// The same JSON with another status: 401, 403, 500 and even 200 are seen.
+    /// The same JSON with another status: servers use 401, 403, 500 and even 200.
     JsonWith(u16),
-    /// Another error code than the standard's.
+    /// An error code other than the standard's.
     Code {
         /// The status.
         status: u16,
         /// The `error` member.
         error: String,
     },
-    /// This status and nothing else.
+    /// This status without a body.
     Empty(u16),
-    /// This status and an HTML page, as a proxy in front of a server sends it.
+    /// This status and an HTML page, as sent by a proxy in front of a server.
     Html(u16),
     /// 429 with this `Retry-After`.
     RateLimited(String),
-    /// The standard's JSON, with this text in every member but `error`: to be searched for where it
-    /// must not be.
+    /// The standard's JSON with this text in every member except `error`. A test can search for the
+    /// text where it must not appear.
     Marked(String),
 }
 
@@ -65,12 +65,12 @@ fn code(status: u16) -> StatusCode {
     StatusCode::from_u16(status).expect("the status lies between 100 and 999")
 }
 
-/// A JSON answer that no cache keeps.
+/// Returns an uncacheable JSON response.
 pub(super) fn json(status: u16, body: &serde_json::Value) -> HttpResponse {
     json_text(code(status), body.to_string())
 }
 
-/// The same, from text that is JSON already.
+/// Returns an uncacheable response with text that is already JSON.
 pub(super) fn json_text(status: StatusCode, body: String) -> HttpResponse {
     HttpResponse::new(status, body)
         .with_header(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))

@@ -1,4 +1,4 @@
-//! What an access token opens: the account endpoint and a small API for notes.
+//! Resources that require an access token: the account endpoint and a small API for notes.
 
 use http::{HeaderValue, Method, StatusCode, header};
 use serde_json::json;
@@ -11,7 +11,7 @@ use super::surface::about;
 use crate::http::HttpResponse;
 use crate::model::{Scopes, Timestamp};
 
-/// Where `/api/redirect` leads: another origin, which no token may follow.
+/// The target of `/api/redirect`: another origin, to which no token may be sent.
 pub(super) const ELSEWHERE: &str = "https://elsewhere.test/api/notes";
 
 /// The challenge of [RFC 6750 §3.1](https://www.rfc-editor.org/rfc/rfc6750#section-3.1).
@@ -41,7 +41,7 @@ impl From<Challenge> for HttpResponse {
     }
 }
 
-/// `GET /userinfo`: whose account it is.
+/// `GET /userinfo`: returns the account.
 pub(super) fn userinfo(world: &World, received: &Received, now: Timestamp) -> HttpResponse {
     match bearer(world, received, now) {
         Ok((account, _)) => answer(
@@ -52,7 +52,7 @@ pub(super) fn userinfo(world: &World, received: &Received, now: Timestamp) -> Ht
     }
 }
 
-/// `GET /api/notes` and `POST /api/notes`: the account's own notes, and one more.
+/// `GET /api/notes` and `POST /api/notes`: returns the account's notes, or adds one.
 pub(super) fn notes(world: &mut World, received: &Received, now: Timestamp) -> HttpResponse {
     let writes = received.method == Method::POST;
     let needed = if writes { "notes.write" } else { "notes.read" };
@@ -69,7 +69,7 @@ pub(super) fn notes(world: &mut World, received: &Received, now: Timestamp) -> H
     answer(status, &json!({ "account": account.id, "notes": notes }))
 }
 
-/// `PUT /api/file` and `GET /api/file`: the account's one file, put there and read again.
+/// `PUT /api/file` and `GET /api/file`: stores or returns the account's file.
 pub(super) fn file(world: &mut World, received: &Received, put: Vec<u8>, now: Timestamp) -> HttpResponse {
     let writes = received.method == Method::PUT;
     let needed = if writes { "notes.write" } else { "notes.read" };
@@ -89,7 +89,7 @@ pub(super) fn file(world: &mut World, received: &Received, put: Vec<u8>, now: Ti
     }
 }
 
-/// `/api/echo`: the request's own headers, the credential included, as a careless API would.
+/// `/api/echo`: returns the request's headers including the credential, as a careless API would.
 pub(super) fn echo(received: &Received) -> HttpResponse {
     let headers: serde_json::Map<String, serde_json::Value> = received
         .headers
@@ -111,7 +111,7 @@ pub(super) fn redirect() -> HttpResponse {
         .with_header(header::LOCATION, HeaderValue::from_static(ELSEWHERE))
 }
 
-/// `GET` at a place that any token opens: the account, in the service's own words.
+/// `GET` at a path that accepts any token: returns the account in the service's own format.
 pub(super) fn about_account(world: &World, received: &Received, words: &str, now: Timestamp) -> HttpResponse {
     match bearer(world, received, now) {
         Ok((account, _)) => json_text(StatusCode::OK, about(&account, words)),
@@ -119,7 +119,7 @@ pub(super) fn about_account(world: &World, received: &Received, words: &str, now
     }
 }
 
-/// `DELETE` at the resource that stands for a grant: the grant of the token ends.
+/// `DELETE` at the resource that represents a grant: ends the grant of the token.
 pub(super) fn delete_grant(world: &mut World, received: &Received, id: &str, now: Timestamp) -> HttpResponse {
     let account = match bearer(world, received, now) {
         Ok((account, _)) => account,
@@ -136,7 +136,7 @@ pub(super) fn delete_grant(world: &mut World, received: &Received, id: &str, now
     answer(200, &json!({ "count": 1 }))
 }
 
-/// The account and scopes of the access token in the request.
+/// Returns the account and scopes of the request's access token.
 fn bearer(world: &World, received: &Received, now: Timestamp) -> Result<(TestAccount, Scopes), Challenge> {
     let token = received
         .header(&header::AUTHORIZATION)

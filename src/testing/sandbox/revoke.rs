@@ -31,12 +31,12 @@ fn revoke(world: &mut World, received: &Received) -> Result<(), Refused> {
         None => None,
     };
     let token = parameter(received, "token")?.ok_or(Refused::InvalidRequest)?;
-    // RFC 7009 §2.1: a token that was issued to another client is not revoked.
+    // RFC 7009 §2.1: a token issued to another client is not revoked.
     let owner = world.grants.client_of(token);
     if client.is_some() && owner.is_some() && client.as_deref() != owner {
         return Err(Refused::InvalidRequest);
     }
-    // Only a hint (RFC 7009 §2.1): looked at for repetition, never believed.
+    // Only a hint (RFC 7009 §2.1): it must not be repeated, and it is otherwise ignored.
     parameter(received, "token_type_hint")?;
     let takes = match world.personality.described.revocation_takes {
         RevocationTokens::Both | RevocationTokens::Either => true,

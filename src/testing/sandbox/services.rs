@@ -1,5 +1,5 @@
-//! How each service of the catalogue behaves, as far as it is known: written by hand from the
-//! services' documentation and from observation, never from the descriptors.
+//! The known behavior of each service in the catalog, written by hand from the services'
+//! documentation and from observation, never from the descriptors.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::refusal::Refusal;
 use super::surface::Surface;
 use crate::provider::{ClientAuthentication, Pkce, RevocationAuth, RevocationTokens, RotationClass};
 
-/// Every service that is played.
+/// The services that the sandbox can play.
 pub(super) const ALL: [&str; 21] = [
     "gmail",
     "google-calendar",
@@ -36,7 +36,7 @@ pub(super) const ALL: [&str; 21] = [
 const ATLASSIAN_SITES: &str =
     r#"[{"id":"cloud-1","url":"https://acme.atlassian.net","name":"acme","scopes":[]}]"#;
 
-/// Returns where the service is and how it behaves.
+/// Returns the addresses and the behavior of a service.
 pub(super) fn service(id: &str) -> Option<(Surface, Personality)> {
     Some(match id {
         "gmail" => google("https://gmail.googleapis.com/gmail/v1"),

@@ -1,4 +1,4 @@
-//! What changes while the sandbox runs.
+//! The mutable state of the sandbox.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use super::pending::Pending;
 use super::personality::Personality;
 use super::surface::Surface;
 
-/// All that changes while the sandbox runs. One lock: its truth is one sequence of events.
+/// The mutable state of the sandbox. A single lock keeps its events in one order.
 pub(super) struct World {
     pub(super) base: Url,
     pub(super) client_id: String,
@@ -21,17 +21,17 @@ pub(super) struct World {
     pub(super) personality: Personality,
     pub(super) pending: BTreeMap<String, Pending>,
     pub(super) grants: Grants,
-    /// Id tokens, and client secrets that were changed.
+    /// ID tokens, and client secrets that were replaced.
     pub(super) other_secrets: Vec<String>,
     pub(super) notes: BTreeMap<&'static str, Vec<String>>,
     pub(super) files: BTreeMap<&'static str, Vec<u8>>,
     pub(super) log: Vec<Logged>,
-    /// The addresses under which it plays a service; none: its own.
+    /// The addresses at which the sandbox plays a service. `None`: its own.
     pub(super) surface: Option<Surface>,
 }
 
 impl World {
-    /// The secret of a client, if it is known.
+    /// Returns the secret of a client, if it is known.
     pub(super) fn secret_of(&self, client: &str) -> Option<&str> {
         if client == self.client_id {
             return Some(&self.client_secret);
@@ -39,7 +39,7 @@ impl World {
         self.other_clients.get(client).map(String::as_str)
     }
 
-    /// What it calls itself: the origin, without a slash at its end, unless it plays somebody.
+    /// Returns the issuer: the origin without a trailing slash, or that of the service it plays.
     pub(super) fn issuer(&self) -> String {
         if let Some(issuer) = self.surface.as_ref().and_then(|surface| surface.issuer.clone()) {
             return issuer;

@@ -1,5 +1,5 @@
-//! The addresses under which the sandbox plays a service: hosts, paths and the words of its account
-//! answers.
+//! The addresses at which the sandbox plays a service: hosts, paths and the text of its account
+//! responses.
 
 use http::Method;
 use url::Url;
@@ -7,14 +7,13 @@ use url::Url;
 use super::account::TestAccount;
 use super::log::Received;
 
-/// Where a played service answers, and what its account endpoints say.
+/// The addresses of a played service and the content of its account endpoints.
 ///
-/// It is the sandbox's own knowledge, written down apart from the descriptors: a descriptor that
-/// errs is found out.
+/// They are recorded independently of the descriptors, so that tests detect errors in a descriptor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Surface {
-    /// What it calls itself in `iss`.
+    /// The issuer in `iss`.
     pub issuer: Option<String>,
     /// The authorization endpoint, without a query.
     pub authorization: String,
@@ -22,16 +21,17 @@ pub struct Surface {
     pub token: String,
     /// The revocation endpoint, if there is one.
     pub revocation: Option<String>,
-    /// Where a `DELETE` ends the grant, up to the id of the grant (`app-` and the account's id).
+    /// The prefix of the addresses at which a `DELETE` ends the grant, followed by the id of the
+    /// grant (`app-` and the account's id).
     pub deletion: Option<String>,
-    /// What a `GET` with any token finds, as JSON: `{id}`, `{email}` and `{name}` stand for the
+    /// Responses to a `GET` with any token, as JSON: `{id}`, `{email}` and `{name}` stand for the
     /// account's.
     pub resources: Vec<(String, String)>,
-    /// Where the API begins: everything below answers 200 to a live token.
+    /// The base addresses of the API: every path below answers 200 to a live token.
     pub api: String,
 }
 
-/// What stands at an address.
+/// The kind of resource at an address.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) enum Role {
     Authorization,
@@ -44,7 +44,7 @@ pub(super) enum Role {
 }
 
 impl Surface {
-    /// A service with these endpoints and nothing else.
+    /// Creates a service with only these endpoints.
     #[must_use]
     pub fn new(authorization: impl Into<String>, token: impl Into<String>, api: impl Into<String>) -> Self {
         Self {
@@ -82,7 +82,7 @@ impl Surface {
         }
     }
 
-    /// Returns whether the service has this host at all.
+    /// Returns whether this host belongs to the service.
     pub(super) fn knows(&self, url: &Url) -> bool {
         let known = [&self.authorization, &self.token, &self.api];
         let resources = self.resources.iter().map(|(url, _)| url);
@@ -96,7 +96,7 @@ impl Surface {
     }
 }
 
-/// A text with the account in it.
+/// Returns the text with the account's values inserted.
 pub(super) fn about(account: &TestAccount, words: &str) -> String {
     words
         .replace("{id}", account.id)

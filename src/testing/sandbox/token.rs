@@ -13,7 +13,7 @@ use super::surface::about;
 use crate::http::HttpResponse;
 use crate::model::{Scope, Scopes, Timestamp};
 
-/// What is handed out.
+/// The tokens of a response.
 struct Tokens {
     access: String,
     refresh: Option<String>,
@@ -110,8 +110,8 @@ fn refresh(world: &mut World, received: &Received, client: &str, now: Timestamp)
     Ok(completed(world, grant, access, refresh))
 }
 
-/// A `scope` at refresh narrows the grant for good, as some servers do; it can never widen it
-/// ([RFC 6749 §6](https://www.rfc-editor.org/rfc/rfc6749#section-6)).
+/// A `scope` in a refresh request permanently narrows the grant, as at some servers; it can never
+/// widen it ([RFC 6749 §6](https://www.rfc-editor.org/rfc/rfc6749#section-6)).
 fn narrow(world: &mut World, grant: GrantId, asked: &str) -> Result<(), Refused> {
     let asked: Scopes = asked.parse().map_err(|_| Refused::InvalidScope)?;
     if !asked.difference(&world.grants.grant(grant).scopes).is_empty() {
@@ -138,7 +138,7 @@ fn completed(world: &mut World, grant: GrantId, access: String, refresh: Option<
     }
 }
 
-/// A JWT whose signature is a random value that a leak test can search for.
+/// Returns a JWT whose signature is a random value that a leak test can search for.
 fn id_token(world: &World, grant: GrantId) -> String {
     let account = &world.grants.grant(grant).account;
     let payload = match &world.personality.id_token_payload {
@@ -159,7 +159,7 @@ fn id_token(world: &World, grant: GrantId) -> String {
     )
 }
 
-/// The scopes by the names that the answer has for them.
+/// Returns the scopes by their names in the response.
 fn echoed(personality: &Personality, scopes: &Scopes) -> Scopes {
     scopes
         .iter()
@@ -174,7 +174,7 @@ fn expiry(personality: &Personality, now: Timestamp) -> Option<Timestamp> {
     personality.access_token_lifetime.map(|lifetime| now + lifetime)
 }
 
-/// The answer as text: some of its shapes are JSON that no JSON library would write.
+/// Returns the response as text: some of its variants are JSON that no JSON library would write.
 fn written(personality: &Personality, tokens: &Tokens) -> HttpResponse {
     let mut members = vec![("access_token", quoted(&tokens.access))];
     if let Some(kind) = &personality.token_type {

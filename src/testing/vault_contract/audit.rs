@@ -1,4 +1,4 @@
-//! What the audit tells.
+//! The entries of the audit.
 
 use std::collections::HashSet;
 
@@ -14,14 +14,17 @@ use crate::vault::{
 };
 
 pub(super) const CHECKS: &[Check] = &[
-    ("each change is told once, to its own tenant", told),
-    ("each connection of a grant is told of", told_of_each),
-    ("the entries of each tenant are numbered without holes", numbered),
-    ("an entry names whose connection it is, and who acted", acted),
-    ("the actor of a forgetting is named, unless forgotten", forgetter),
-    ("a consent names the person who gave it", consented),
+    ("each change has one entry, in its own tenant", told),
+    ("each connection of a grant has an entry", told_of_each),
+    ("the entries of each tenant are numbered without gaps", numbered),
+    ("an entry names the owner and the actor", acted),
+    (
+        "the actor of an erasure is named, unless erased as well",
+        forgetter,
+    ),
+    ("a consent names the user who gave it", consented),
     ("the newest entries can be read first", newest_first),
-    ("a use is told and counts as a use", used),
+    ("a use has an audit entry and counts as a use", used),
     ("entries have the times that the caller gave", times),
 ];
 
@@ -306,7 +309,7 @@ fn used(make: Make<'_>) {
     assert_eq!(kinds(&*vault, "acme"), before, "a time of use is no entry");
 }
 
-/// Makes one change of each kind at a second of its own, and looks for entries with another time.
+/// Makes one change of each kind at a different second, and searches for entries with another time.
 fn times(make: Make<'_>) {
     let vault = make();
     let acme = tenant("acme");

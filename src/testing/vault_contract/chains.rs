@@ -17,20 +17,17 @@ use crate::vault::{
 pub(super) const CHECKS: &[Check] = &[
     ("an empty vault has intact chains", empty),
     ("every chain is intact after all kinds of changes", intact),
-    ("each chain has a head of its own", heads),
+    ("each chain has its own head", heads),
     ("an exported head is proved, another is not", proved),
     ("nothing is pruned without a period", for_ever),
-    ("token uses and changes have periods of their own", periods),
+    ("token uses and changes have separate retention periods", periods),
     ("the newest entry about a connection's tokens survives", newest),
-    ("pruning is bounded and goes on where it stopped", bounded),
+    ("pruning is bounded and continues where it stopped", bounded),
     (
         "heads and receipts are proved after their entries were pruned",
         pruned_heads,
     ),
-    (
-        "a person who was forgotten leaves an intact chain when it is pruned",
-        forgotten,
-    ),
+    ("pruning the chain of a forgotten user keeps it intact", forgotten),
 ];
 
 fn verify(vault: &dyn Vault, chain: &AuditChain) -> AuditReport {
@@ -44,7 +41,7 @@ fn verify(vault: &dyn Vault, chain: &AuditChain) -> AuditReport {
     report
 }
 
-/// Verifies every chain that the vault names, and the one that only old vaults have.
+/// Verifies every chain that the vault lists, and the one that only old vaults have.
 fn verify_all(vault: &dyn Vault) {
     for head in must(vault.audit_heads(None)) {
         let _ = verify(vault, &head.chain);
@@ -73,9 +70,9 @@ fn both() -> Retention {
     Retention::default().uses(SECOND).changes(SECOND)
 }
 
-/// Prunes until nothing is left to prune. Returns how many entries went.
+/// Prunes until nothing is left to prune. Returns the number of deleted entries.
 fn prune_all(vault: &dyn Vault, now: i64, retention: Retention) -> usize {
-    // What was kept for a row may go in a later pass only.
+    // Entries kept for a row may only be deleted in a later pass.
     (0..6).map(|_| prune(vault, now, retention, 99)).sum()
 }
 
@@ -90,7 +87,7 @@ fn empty(make: Make<'_>) {
     assert_eq!(must(vault.audit_heads(Some(&acme))).len(), 1);
 }
 
-/// Every kind of change, some of them several times.
+/// Makes every kind of change, some of them several times.
 fn change_everything(vault: &dyn Vault, acme: &TenantId) {
     must(vault.insert_consent(&consent("acme", "one"), Some(&verifier())));
     let taken = must(vault.take_consent(acme, &super::state("one"), at(1)));
@@ -138,7 +135,7 @@ fn intact(make: Make<'_>) {
     assert_eq!(report.checked, entries.len() as u64);
 }
 
-/// A vault with a connection of another tenant.
+/// Returns a vault with a connection of another tenant.
 fn with_another(make: Make<'_>) -> Arc<dyn Vault> {
     let vault = make();
     connect(&*vault, &connection("other", 1, personal("alice")), "1");
@@ -294,7 +291,7 @@ fn pruned_heads(make: Make<'_>) {
         let (again, _) = reconnect(&*vault, &stored(&*vault, &one), number, "x");
         assert_eq!(again.generation, u64::from(number));
         if number == 3 {
-            // Nobody exported this one: it cannot be recognised without its entry.
+            // Nothing exported this entry, so it cannot be recognized without its text.
             unexported = must(vault.audit(&AuditFilter::of(&one.tenant))).pop();
         } else {
             heads.push(head_of(&*vault, "acme"));
@@ -321,7 +318,7 @@ fn pruned_heads(make: Make<'_>) {
 }
 
 fn forgotten(make: Make<'_>) {
-    // A pass may have come to any place before somebody is forgotten.
+    // A pass may be interrupted at any point before a user is forgotten.
     for passes in 0..4 {
         let (vault, one) = with_one(make);
         let mut bobs = connection("acme", 2, personal("bob"));

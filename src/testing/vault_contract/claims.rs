@@ -1,4 +1,4 @@
-//! Refreshing: one claim at a time, commits by generation, failures by fence.
+//! Refreshing: one claim at a time, commits by generation, failures by claim.
 
 use std::sync::Barrier;
 use std::thread;
@@ -13,23 +13,20 @@ use crate::model::{Connection, FailureCode, InFlight, NeedsConsent, RefreshState
 use crate::vault::{Claim, CommitOutcome, RefreshFailure, Refreshed, Tokens, Vault};
 
 pub(super) const CHECKS: &[Check] = &[
-    ("a claim gives out what a refresh needs", given),
+    ("a claim returns the data for a refresh", given),
     ("a claim that cannot be granted says why", refused),
-    ("of many threads one gets the claim", one_of_many),
+    ("one of many threads gets the claim", one_of_many),
     (
         "a lapsed claim can be taken over, its outcome unknown",
         taken_over,
     ),
-    (
-        "a claim from a clock that went back does not hold for ever",
-        clock,
-    ),
+    ("a claim from a clock that went back expires", clock),
     ("a commit stores the tokens and clears the failures", committed),
     ("a commit counts by its generation", compare_and_swap),
-    ("a late holder may save the only good token", late),
-    ("a revocation wins over what is in flight", revoked),
-    ("the fence of a grant is never lowered", fence),
-    ("the lifetime that was named last is remembered", lifetime),
+    ("a late holder may store the only valid token", late),
+    ("a revocation wins over a refresh in flight", revoked),
+    ("the fence of a grant never decreases", fence),
+    ("the last known lifetime is remembered", lifetime),
 ];
 
 fn commit(vault: &dyn Vault, claim: &Claim, tokens: &Tokens, granted: Option<&Scopes>) -> CommitOutcome {
@@ -265,7 +262,7 @@ fn late(make: Make<'_>) {
     assert_eq!(fail(&*vault, &second, &refusal), CommitOutcome::Superseded);
     assert_eq!(access(&*vault, &connection).as_deref(), Some("access-2"));
 
-    // The same, but the refusal came first.
+    // The same race, but the refusal arrived first.
     let (first, _) = granted(claim(&*vault, 2, Attempt::Due, 0));
     let (second, _) = granted(claim(&*vault, 2, Attempt::Due, 31));
     assert_eq!(fail(&*vault, &second, &refusal), CommitOutcome::Stored);
@@ -285,7 +282,7 @@ fn revoked(make: Make<'_>) {
     assert_eq!(after.status, Status::Revoked);
     assert_eq!(after.refresh, RefreshState::default());
     assert!(token(&*vault, &connection.tenant, id(1)).is_none());
-    // A new consent after the revocation is a new grant: what is late is late.
+    // A new consent after the revocation is a new grant: late results do not affect it.
     let (connection, _) = reconnect(&*vault, &after, 2, "3");
     assert_eq!(commit(&*vault, &first, &tokens("2"), None), CommitOutcome::Gone);
     assert_eq!(access(&*vault, &connection).as_deref(), Some("access-3"));

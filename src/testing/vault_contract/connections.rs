@@ -106,7 +106,7 @@ fn default(make: Make<'_>) {
     assert_eq!(defaults(), [id(4), id(6)]);
 }
 
-/// The numbers of the connections that a query finds.
+/// Returns the numbers of the connections that a query finds.
 #[track_caller]
 fn numbers(vault: &dyn crate::vault::Vault, change: &dyn Fn(&mut ConnectionQuery<'_>)) -> Vec<u8> {
     let acme = tenant("acme");

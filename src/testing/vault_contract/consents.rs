@@ -1,4 +1,4 @@
-//! Consents are taken once and by one.
+//! Consent requests are taken once, by one caller.
 
 use std::sync::Barrier;
 use std::thread;
@@ -17,16 +17,16 @@ use crate::vault::{
 
 pub(super) const CHECKS: &[Check] = &[
     ("a consent comes back as it was stored", round_trip),
-    ("a person's consents are found, and nobody else's", found),
+    ("only the user's own consents are found", found),
     ("a pending consent is opened without being taken", opened),
-    ("a person has a bounded number of consents", bounded),
+    ("a user has a bounded number of consents", bounded),
     ("a consent is taken once", taken_once),
-    ("of many threads one takes a consent", taken_by_one_thread),
+    ("one of many threads takes a consent", taken_by_one_thread),
     ("an expired consent is not taken", expired),
     ("a consent belongs to its tenant", separate),
     ("a taken consent can be closed, another cannot", closed),
     ("a stored grant completes its consent", completed),
-    ("a grant that conflicts leaves its consent alone", not_completed),
+    ("a conflicting grant leaves its consent unchanged", not_completed),
 ];
 
 fn round_trip(make: Make<'_>) {
@@ -62,7 +62,7 @@ fn round_trip(make: Make<'_>) {
         ("consent", Prompt::Consent),
     ] {
         let mut other = consent("acme", name);
-        // Naming no scopes is not the same as leaving them to the provider.
+        // An empty list of scopes differs from leaving the scopes to the provider.
         other.request.scopes = Some(Scopes::default());
         other.request.hints.prompt = Some(prompt);
         must(vault.insert_consent(&other, None));
@@ -135,7 +135,7 @@ fn bounded(make: Make<'_>) {
     }
     let is_there = |number| must(vault.consent(&tenant("acme"), &nth(number).state)).is_some();
     assert!((0..MAX_CONSENTS).all(is_there));
-    // One that has ended makes room first; one whose code is being exchanged never does.
+    // Ended requests make room first; a request whose code is being exchanged never does.
     assert!(taken(&*vault, "n0", at(70)).is_some());
     assert!(taken(&*vault, "n9", at(70)).is_some());
     must(vault.close_consent(&tenant("acme"), &nth(9).state, ConsentStatus::Denied, at(70)));

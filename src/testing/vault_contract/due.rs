@@ -1,4 +1,4 @@
-//! Claiming what upkeep refreshes: the soonest expiry first, then the longest idle.
+//! Claims for upkeep: the soonest expiry first, then the longest idle.
 
 use std::sync::{Arc, Barrier};
 use std::thread;
@@ -14,15 +14,18 @@ use crate::vault::{
 };
 
 pub(super) const CHECKS: &[Check] = &[
-    ("a handle claims under one name", named),
-    ("what is due is claimed, the soonest expiry first", soonest),
-    ("a claim on what is due gives what a refresh needs", given),
-    ("what cannot be refreshed is not due", not_due),
+    ("a handle claims under a stable id", named),
+    ("due grants are claimed, the soonest expiry first", soonest),
+    ("a claim on a due grant returns the data for a refresh", given),
+    ("a grant that cannot be refreshed is not due", not_due),
     (
-        "what is claimed or backs off is passed over before the limit",
+        "claimed grants and those that back off do not count for the limit",
         passed_over,
     ),
-    ("what was claimed as due lapses and is due again", lapses),
+    (
+        "a claim on a due grant lapses, and the grant is due again",
+        lapses,
+    ),
     ("idle grants come after those that expire", idle),
     ("only the grants of one server are claimed", other_server),
     ("a former grant is not due", former),
@@ -32,7 +35,7 @@ pub(super) const CHECKS: &[Check] = &[
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
-/// The holder, the limit and the rest of a query for what expires within an hour.
+/// The holder, the limit and the rest of a query for grants that expire within an hour.
 struct Wanted {
     server: ServerId,
     holder: Holder,
@@ -66,7 +69,7 @@ impl Wanted {
         }))
     }
 
-    /// The numbers of the grants that are claimed.
+    /// Returns the numbers of the claimed grants.
     fn numbers(&self, vault: &dyn Vault) -> Vec<u8> {
         self.claim(vault)
             .iter()
@@ -86,7 +89,8 @@ fn expiring(vault: &dyn Vault, tenant: &str, number: u8, expires: Option<i64>) -
     connection
 }
 
-/// A vault with grants of two tenants whose tokens expire at seconds 50, 10, 3,601, never and -9.
+/// Returns a vault with grants of two tenants whose tokens expire at seconds 50, 10, 3,601, never
+/// and -9.
 fn with_five(make: Make<'_>) -> (Arc<dyn Vault>, Vec<Connection>) {
     let vault = make();
     let expiries = [Some(50), Some(10), Some(3_601), None, Some(-9)];
@@ -264,8 +268,8 @@ fn divided(make: Make<'_>) {
                     wanted.limit = 3;
                     barrier.wait();
                     let mut mine = Vec::new();
-                    // A round may bring nothing although something is left, if the others were
-                    // faster each time.
+                    // A round may return nothing although grants are left, if the other threads
+                    // were faster each time.
                     for _ in 0..all.len() {
                         mine.extend(wanted.numbers(&*vault));
                     }
@@ -307,7 +311,7 @@ fn consented(make: Make<'_>) {
     assert_eq!(stored(&*vault, &connection).id, id(1));
 }
 
-/// Claims the one grant that is due at this second.
+/// Claims the only grant that is due at this second.
 #[track_caller]
 pub(super) fn claim_one(vault: &dyn Vault, now: i64) -> Claimed {
     let mut wanted = Wanted::of(vault);

@@ -15,7 +15,7 @@ pub(super) const CHECKS: &[Check] = &[
     ("a grant can need a consent while it is claimed", consent_needed),
 ];
 
-/// A failure for now: no attempt for the next 30 seconds.
+/// A temporary failure: no attempt for the next 30 seconds.
 pub(super) const fn for_now(code: FailureCode, seconds: i64) -> RefreshFailure {
     let millis = 1_800_000_000_000 + seconds * 1_000;
     RefreshFailure::Transient {
@@ -129,7 +129,7 @@ fn rejected(make: Make<'_>) {
     }
 }
 
-/// A claim that is not open does not stop a grant from needing a consent: only the generation
+/// Without an open claim, a grant can still be marked as needing a consent: only the generation
 /// counts.
 fn consent_needed(make: Make<'_>) {
     let (vault, connection) = with_one(make);

@@ -1,4 +1,4 @@
-//! What the checks are made of: names, records, and the steps that they share.
+//! Fixtures of the checks: names, records, and shared steps.
 
 pub(super) use std::sync::Arc;
 pub(super) use std::time::Duration;
@@ -15,7 +15,7 @@ pub(super) use crate::vault::{
     StateHash, StoreOutcome, StoredToken, TokenQuery, Tokens, Vault,
 };
 
-/// Makes an empty vault.
+/// Creates an empty vault.
 pub(super) type Make<'a> = &'a dyn Fn() -> Arc<dyn Vault>;
 
 pub(super) type Check = (&'static str, fn(Make<'_>));
@@ -24,7 +24,7 @@ pub(super) fn at(seconds: i64) -> Timestamp {
     Timestamp::from_unix_millis(1_800_000_000_000 + seconds * 1_000)
 }
 
-/// Takes what must be there.
+/// Unwraps a value that must be present.
 #[track_caller]
 pub(super) fn must<T, E: std::fmt::Debug>(result: Result<T, E>) -> T {
     match result {
@@ -81,7 +81,7 @@ pub(super) fn verifier() -> PkceVerifier {
     PkceVerifier::new("verifier-1")
 }
 
-/// Wishes of a host, none of them left out.
+/// Consent options of a host, with every field set.
 pub(super) fn request_options() -> RequestOptions {
     let mut request = RequestOptions {
         scopes: Some(scopes("mail.read")),
@@ -125,7 +125,7 @@ pub(super) fn consent(tenant_name: &str, state_name: &str) -> PendingConsent {
     }
 }
 
-/// A grant of generation 1, for the mail of this owner. Its tokens expire at second 3,600.
+/// Returns a grant of generation 1, for the mail of this owner. Its tokens expire at second 3,600.
 pub(super) fn grant(tenant_name: &str, number: u8, owner: Owner) -> Grant {
     let mut issued_by = IssuedBy::new(
         must(ServerId::new("google")),
@@ -149,12 +149,12 @@ pub(super) fn grant(tenant_name: &str, number: u8, owner: Owner) -> Grant {
     grant
 }
 
-/// A connection with a grant of its own, both with this number.
+/// Returns a connection with its own grant, both with this number.
 pub(super) fn connection(tenant_name: &str, number: u8, owner: Owner) -> Connection {
     Connection::new(id(number), &grant(tenant_name, number, owner))
 }
 
-/// What a consent for this connection alone grants: the same facts under another id.
+/// Returns the grant of a consent for this connection alone: the same facts under another id.
 pub(super) fn grant_of(connection: &Connection, number: u8, generation: u64) -> Grant {
     let mut grant = Grant::new(
         gid(number),
@@ -212,7 +212,7 @@ pub(super) fn store(
     }))
 }
 
-/// Stores a new connection with a grant of its own. The grant has the number of the connection's.
+/// Stores a new connection with its own grant, which has the same number.
 #[track_caller]
 pub(super) fn connect(vault: &dyn Vault, connection: &Connection, name: &str) {
     let grant = grant_of(connection, connection.grant.as_bytes()[0], 1);
@@ -220,7 +220,7 @@ pub(super) fn connect(vault: &dyn Vault, connection: &Connection, name: &str) {
     assert_eq!(outcome, stored_none());
 }
 
-/// The connection as it is after a new consent for it alone, whose grant has this number.
+/// Returns the connection as it is after a new consent for it alone, whose grant has this number.
 pub(super) fn renewed(connection: &Connection, number: u8) -> (Grant, Connection) {
     let grant = grant_of(connection, number, connection.generation + 1);
     let mut renewed = connection.clone();
@@ -228,8 +228,7 @@ pub(super) fn renewed(connection: &Connection, number: u8) -> (Grant, Connection
     (grant, renewed)
 }
 
-/// Stores a new consent for an existing connection alone. Returns the connection and the former
-/// grants.
+/// Stores a new consent for one existing connection. Returns the connection and the former grants.
 #[track_caller]
 pub(super) fn reconnect(
     vault: &dyn Vault,
@@ -244,7 +243,7 @@ pub(super) fn reconnect(
     }
 }
 
-/// A vault with connection 1 of alice, which uses grant 1: generation 1, tokens "1".
+/// Returns a vault with connection 1 of alice, which uses grant 1: generation 1, tokens "1".
 #[track_caller]
 pub(super) fn with_one(make: Make<'_>) -> (Arc<dyn Vault>, Connection) {
     let vault = make();
@@ -261,7 +260,7 @@ pub(super) fn stored(vault: &dyn Vault, connection: &Connection) -> Connection {
     )
 }
 
-/// The token of a connection, found by its id.
+/// Returns the token of a connection, found by its id.
 #[track_caller]
 pub(super) fn token(vault: &dyn Vault, tenant: &TenantId, id: ConnectionId) -> Option<StoredToken> {
     let query = TokenQuery {
@@ -276,7 +275,7 @@ pub(super) fn token(vault: &dyn Vault, tenant: &TenantId, id: ConnectionId) -> O
     }
 }
 
-/// The access token that is stored for a connection, if it has one.
+/// Returns the access token stored for a connection, if it has one.
 #[track_caller]
 pub(super) fn access(vault: &dyn Vault, connection: &Connection) -> Option<String> {
     token(vault, &connection.tenant, connection.id)
@@ -325,7 +324,7 @@ pub(super) fn claim(vault: &dyn Vault, generation: u64, attempt: Attempt, now: i
     claim_of(vault, 1, generation, attempt, now)
 }
 
-/// A claim that must be granted: its proof, and whether an outcome is unknown.
+/// Makes a claim that must be granted. Returns its proof and whether an outcome is unknown.
 #[track_caller]
 pub(super) fn granted(outcome: ClaimOutcome) -> (Claim, bool) {
     match outcome {
@@ -368,7 +367,7 @@ pub(super) fn need_consent(
     must(vault.fail_refresh(&of.tenant, of.grant, &claim, &failure))
 }
 
-/// Revokes a connection. The tokens are not kept.
+/// Revokes a connection without keeping the tokens.
 #[track_caller]
 pub(super) fn revoke(vault: &dyn Vault, connection: &Connection, now: i64) -> Option<Revoked> {
     must(vault.revoke(&Revoke {
@@ -380,7 +379,7 @@ pub(super) fn revoke(vault: &dyn Vault, connection: &Connection, now: i64) -> Op
     }))
 }
 
-/// The sets of tokens that a revocation ended, as names of access and refresh tokens.
+/// Returns the token sets that a revocation ended, as names of access and refresh tokens.
 pub(super) fn ended(revoked: &Revoked) -> Vec<(Option<&str>, Option<&str>)> {
     let mut ended: Vec<_> = revoked
         .ended

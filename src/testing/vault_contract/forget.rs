@@ -1,4 +1,4 @@
-//! Forgetting people and workspaces.
+//! Forgetting users and tenants.
 
 use super::{
     Attempt, Check, ClaimOutcome, Make, access, at, claim, claim_of, commit_to, connect, connection, consent,
@@ -12,11 +12,11 @@ use crate::vault::{
 
 pub(super) const CHECKS: &[Check] = &[
     (
-        "a forgotten person leaves nothing, a neighbour everything",
+        "a forgotten user leaves nothing, other users are unaffected",
         person,
     ),
     (
-        "a forgotten person's grants are gone, former ones included",
+        "a forgotten user's grants are deleted, including former ones",
         grants,
     ),
     ("a forgotten tenant leaves nothing and may come back", workspace),

@@ -1,4 +1,4 @@
-//! Former grants: what a new consent has replaced, kept with its tokens to be revoked one day.
+//! Former grants: grants replaced by a new consent, kept with their tokens to be revoked later.
 
 use super::{
     Attempt, Check, ClaimOutcome, Make, StoreOutcome, access, claim, claim_of, commit_to, ended, fail, gid,
@@ -10,7 +10,7 @@ use crate::vault::{CommitOutcome, RefreshFailure, Vault};
 
 pub(super) const CHECKS: &[Check] = &[
     (
-        "a new consent turns the grant before into a former grant",
+        "a new consent turns the previous grant into a former grant",
         replaced,
     ),
     (
@@ -23,10 +23,7 @@ pub(super) const CHECKS: &[Check] = &[
     ),
     ("one consent replaces several grants", several),
     ("a former grant is not claimed", not_claimed),
-    (
-        "a refresh that was under way is stored in the former grant",
-        under_way,
-    ),
+    ("a refresh in progress is stored in the former grant", under_way),
     ("a refresh of a former grant may fail", fails),
     ("a former grant without tokens is deleted", without_tokens),
     ("a former grant ends alone, the connections go on", ends_alone),

@@ -1,4 +1,4 @@
-//! Grants and their connections: stored by compare and swap, whole or not at all.
+//! Grants and their connections: stored atomically by compare-and-swap.
 
 use super::{
     Check, Make, StoreOutcome, access, account, at, connect, connection, gid, grant, grant_of, id, label,
@@ -14,19 +14,25 @@ pub(super) const CHECKS: &[Check] = &[
         round_trip,
     ),
     ("a grant names the next generation", compare_and_swap),
-    ("a grant of several connections is above the highest", highest),
+    (
+        "a grant of several connections has a generation above the highest",
+        highest,
+    ),
     ("an id names one grant", used_id),
     ("a new grant replaces the tokens and the record", replaced),
     (
-        "a grant brings back what was revoked or needs consent",
+        "a grant reactivates connections that were revoked or need consent",
         brought_back,
     ),
     ("a connection keeps its owner and its provider", not_moved),
     ("labels are unique while not revoked", labels),
     ("accounts are unique while not revoked", accounts),
-    ("one grant does not bring the same label or account twice", twice),
+    (
+        "one grant does not contain the same label or account twice",
+        twice,
+    ),
     ("a grant needs a connection", unused),
-    ("a grant may bring and move the default", default),
+    ("a grant may set and move the default", default),
 ];
 
 fn round_trip(make: Make<'_>) {
@@ -217,12 +223,7 @@ fn unique(make: Make<'_>, mark: &dyn Fn(&mut Connection)) {
     connect(&*vault, &unmarked, "6");
     let mut late = unmarked;
     mark(&mut late);
-    conflicts(
-        &*vault,
-        &late,
-        7,
-        "a connection that exists cannot take it either",
-    );
+    conflicts(&*vault, &late, 7, "an existing connection cannot take it either");
     assert!(revoke(&*vault, &first, 1).is_some());
     connect(&*vault, &second, "2");
     conflicts(&*vault, &first, 8, "its place is taken");
@@ -269,7 +270,7 @@ fn default(make: Make<'_>) {
     connect(&*vault, &second, "2");
     let defaults = || [&first, &second].map(|connection| stored(&*vault, connection).is_default);
     assert_eq!(defaults(), [false, true]);
-    // One grant for both moves the default from one to the other.
+    // A shared grant for both connections moves the default from one to the other.
     let mut grant = grant_of(&first, 3, 2);
     for (number, chosen) in [(3, 0), (4, 1)] {
         grant.id = gid(number);

@@ -1,4 +1,4 @@
-//! Refused refresh tokens, which are kept for a while and tried again on request.
+//! Refused refresh tokens, which are kept for a while and retried on request.
 
 use std::sync::Arc;
 
@@ -11,13 +11,10 @@ use crate::model::{Connection, FailureCode, NeedsConsent, Status};
 use crate::vault::{AuditFilter, AuditKind, CommitOutcome, RefreshFailure, Vault};
 
 pub(super) const CHECKS: &[Check] = &[
-    ("a quarantined token can be tried again", retried),
-    (
-        "a retry that is refused leaves the quarantine as it is",
-        refused_again,
-    ),
-    ("a quarantine that is over leaves nothing", over),
-    ("a revocation ends what is in quarantine", revoked),
+    ("a quarantined token can be retried", retried),
+    ("a refused retry leaves the quarantine unchanged", refused_again),
+    ("an ended quarantine leaves nothing", over),
+    ("a revocation ends quarantined tokens", revoked),
     ("a quarantined token is kept as a former grant", replaced),
 ];
 
@@ -29,8 +26,8 @@ fn refusal(reason: NeedsConsent) -> RefreshFailure {
     }
 }
 
-/// A vault whose one grant was refused at second 5; its refresh token is in quarantine until second
-/// 900.
+/// Returns a vault whose only grant was refused at second 5; its refresh token is in quarantine
+/// until second 900.
 fn quarantined(make: Make<'_>) -> (Arc<dyn Vault>, Connection) {
     let (vault, connection) = with_one(make);
     let (first, _) = granted(claim(&*vault, 1, Attempt::Due, 0));
@@ -40,7 +37,7 @@ fn quarantined(make: Make<'_>) -> (Arc<dyn Vault>, Connection) {
     (vault, connection)
 }
 
-/// Ends the quarantines that are over. Returns how many.
+/// Ends quarantines whose time has passed. Returns their number.
 fn end(vault: &dyn Vault, now: i64, rows: usize) -> usize {
     must(vault.sweep(&sweep::limits(now, rows))).quarantines
 }
@@ -103,7 +100,7 @@ fn over(make: Make<'_>) {
     let entries = must(vault.audit(&AuditFilter::of(&refused.tenant)));
     let last = some(entries.last(), "an entry");
     assert_eq!((last.kind, last.at), (AuditKind::QuarantineErased, at(900)));
-    // A holder whose claim began in time may still come back with a good token.
+    // A holder whose claim began in time may still return with a valid token.
     let (vault, refused) = quarantined(make);
     let (late, _) = granted(claim(&*vault, 1, Attempt::Quarantined, 899));
     assert_eq!(end(&*vault, 900, 9), 1);

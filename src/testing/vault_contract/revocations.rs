@@ -1,4 +1,4 @@
-//! Revoking: what is given out and erased, and what waits for the provider.
+//! Revocation: returned tokens, erased tokens, and revocations pending at the provider.
 
 use std::time::Duration;
 
@@ -15,17 +15,17 @@ use crate::vault::{
 };
 
 pub(super) const CHECKS: &[Check] = &[
-    ("a revocation gives the tokens out once and leaves none", revoked),
+    ("a revocation returns the tokens once and leaves none", revoked),
     ("a revocation without a refresh token", bare),
     ("a revoked connection is shown as it is stored", shown),
     ("a revocation waits for the provider with its tokens", kept),
     ("former grants wait for the provider as well", former_kept),
-    ("a second revocation returns what still waits", second),
-    ("a revocation after another consent returns all of it", all_of_it),
-    ("a pending revocation is lent, tried again, and ended", settled),
+    ("a second revocation returns the pending tokens", second),
+    ("a revocation after another consent returns all tokens", all_of_it),
+    ("a pending revocation is leased, retried, and ended", settled),
     ("a pending revocation is given up in time", given_up),
     ("late tokens wait for the provider", late),
-    ("a revocation keeps what is in quarantine", refused),
+    ("a revocation keeps quarantined tokens", refused),
     ("pending revocations are taken up to the limit", limited),
 ];
 
@@ -183,7 +183,7 @@ fn former_kept(make: Make<'_>) {
         (Some("access-2"), Some("refresh-2")),
     ];
     assert_eq!(held, expected);
-    // One former grant alone is kept under the name of a connection that had replaced it.
+    // One former grant is kept under the name of a connection that had replaced it.
     let (vault, one) = with_one(make);
     let (one, _) = reconnect(&*vault, &one, 2, "2");
     let request = Revoke {

@@ -1,4 +1,4 @@
-//! Key rotation, as far as it can be seen through the interface.
+//! Key rotation, as far as it is visible through the interface.
 
 use super::{
     Attempt, Check, Make, access, at, claim, connect, connection, consent, ended, granted, must, personal,
@@ -7,10 +7,10 @@ use super::{
 use crate::vault::{AuditChain, AuditFilter, AuditKind, Rotation, Taken};
 
 pub(super) const CHECKS: &[Check] = &[
-    ("a new data key changes nothing that can be seen", data_key),
-    ("an old data key is destroyed once nothing names it", destroyed),
+    ("a new data key has no visible effect", data_key),
+    ("an old data key is destroyed once it is unused", destroyed),
     ("the master key that is active needs no rotation", master_key),
-    ("what does not exist is not rotated", nothing),
+    ("a missing tenant is not rotated", nothing),
 ];
 
 const ALL: Rotation<'static> = Rotation::Tokens { limit: 99 };

@@ -15,18 +15,21 @@ use crate::vault::{
 
 pub(super) const CHECKS: &[Check] = &[
     ("one grant serves several connections", serves),
-    ("a refresh of a grant is everybody's who uses it", refreshed),
+    ("a refresh of a grant applies to all its connections", refreshed),
     ("a connection that joins a grant leaves its own", joined),
-    ("a connection that leaves a grant has one of its own", left),
-    ("who is revoked leaves the others to go on", revoked),
+    ("a connection that leaves a grant has a separate one", left),
+    ("a revoked connection leaves the grant to the others", revoked),
     (
         "a connection that leaves a shared grant keeps its last state",
         last_state,
     ),
     ("a grant is revoked with all its connections", revoked_together),
-    ("connections that ended together come back one by one", come_back),
-    ("a grant that is refused is refused for all who use it", refused),
-    ("a grant for several is stored whole or not at all", whole),
+    (
+        "connections that ended together are reactivated one by one",
+        come_back,
+    ),
+    ("a refused grant is refused for all its connections", refused),
+    ("a grant for several connections is stored atomically", whole),
 ];
 
 /// Grant 1, for the mail and the calendar, of this generation.
@@ -38,7 +41,7 @@ pub(super) fn shared_grant(number: u8, generation: u64) -> Grant {
     shared
 }
 
-/// Connection 2, to the mail, and connection 3, to the calendar, as they show themselves.
+/// Returns connection 2, to the mail, and connection 3, to the calendar, as they are listed.
 pub(super) fn users(grant: &Grant) -> [Connection; 2] {
     let [mut mail, mut calendar] = [2, 3].map(|number| {
         let mut user = Connection::new(id(number), grant);
@@ -54,7 +57,7 @@ pub(super) fn users(grant: &Grant) -> [Connection; 2] {
     [mail, calendar]
 }
 
-/// A vault with connections 2 and 3, which use grant 1: generation 1, tokens "1".
+/// Returns a vault with connections 2 and 3, which use grant 1: generation 1, tokens "1".
 #[track_caller]
 pub(super) fn with_two(make: Make<'_>) -> (Arc<dyn Vault>, [Connection; 2]) {
     let vault = make();
@@ -64,7 +67,7 @@ pub(super) fn with_two(make: Make<'_>) -> (Arc<dyn Vault>, [Connection; 2]) {
     (vault, users)
 }
 
-/// Revokes a grant of tenant "acme". The tokens are not kept.
+/// Revokes a grant of tenant "acme" without keeping the tokens.
 #[track_caller]
 pub(super) fn revoke_grant(vault: &dyn Vault, id: GrantId, now: i64) -> Option<Revoked> {
     must(vault.revoke(&Revoke {
@@ -214,7 +217,7 @@ fn revoked(make: Make<'_>) {
     let found = find(&*vault, &mail.owner, None, &scopes(""));
     assert!(matches!(found, Found::Nothing));
     assert!(revoke(&*vault, &mail, 7).is_none(), "it was revoked before");
-    // The refresh that was under way is the others'.
+    // The refresh in progress belongs to the other connections.
     assert_eq!(commit_to(&*vault, 1, &held, "2"), CommitOutcome::Stored);
     assert_eq!(access(&*vault, &calendar).as_deref(), Some("access-2"));
     assert_eq!(
@@ -229,7 +232,7 @@ fn revoked(make: Make<'_>) {
     assert_eq!(last.connections[0].status, Status::Revoked);
     assert_eq!(ended(&last), [(Some("access-2"), Some("refresh-2"))]);
     assert_eq!(commit_to(&*vault, 1, &late, "late"), CommitOutcome::Gone);
-    // What was revoked comes back with a generation that it never had.
+    // A revoked connection returns with a generation that it never had.
     let (again, _) = reconnect(&*vault, &history, 7, "again");
     assert_eq!(again.generation, 2);
     assert_eq!(access(&*vault, &again).as_deref(), Some("access-again"));
@@ -325,7 +328,7 @@ fn refused(make: Make<'_>) {
     let claimed = claim(&*vault, 1, Attempt::Forced, 60);
     assert!(matches!(claimed, ClaimOutcome::NotActive(_)));
     assert_eq!(must(vault.sweep(&super::sweep::limits(100, 9))).quarantines, 1);
-    // A new consent for both brings both back.
+    // A new consent for both reactivates both.
     let grant = shared_grant(4, 2);
     let both = users(&grant);
     assert_eq!(store(&*vault, &grant, &both, &tokens("2")), stored_none());

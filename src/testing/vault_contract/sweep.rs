@@ -1,4 +1,4 @@
-//! Deleting what has had its time.
+//! Deletion of expired records.
 
 use std::time::Duration;
 
@@ -12,12 +12,12 @@ pub(super) const CHECKS: &[Check] = &[
     ("an empty vault has nothing to sweep", empty),
     ("sweeping is bounded and takes expired requests only", consents),
     ("former grants whose tokens are dead are deleted", dead),
-    ("the tokens of a refresh that was under way live longer", revived),
-    ("residue is cleared, or the vault says that it is not", residue),
+    ("the tokens of a refresh in progress live longer", revived),
+    ("residue is cleared, or the vault reports otherwise", residue),
     ("a backup is written to a new file, or not supported", backup),
 ];
 
-/// Sweeps at this second, with at most this many rows of each kind. Nothing of the audit goes.
+/// Sweeps at this second, with at most this many rows of each kind. The audit is not pruned.
 pub(super) fn limits(now: i64, rows: usize) -> SweepLimits {
     SweepLimits {
         now: at(now),

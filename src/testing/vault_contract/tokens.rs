@@ -1,4 +1,5 @@
-//! Finding tokens: the one, the default, the labelled, or none; and nothing after a revocation.
+//! Finding tokens: the only one, the default, the labelled one, or none; and none after a
+//! revocation.
 
 use super::{
     Check, Make, access, at, connect, connection, find, gid, grant, grant_of, id, label, must, need_consent,
@@ -12,12 +13,15 @@ use crate::vault::{
 
 pub(super) const CHECKS: &[Check] = &[
     ("one connection is found and shown as it is", one),
-    ("of several the default or none", several),
-    ("a label names one or none", labelled),
+    ("of several connections, the default or none", several),
+    ("a label selects one connection or none", labelled),
     ("missing scopes are named", missing),
     ("an id names one connection, with its scopes judged", by_id),
-    ("personal connections and those of the workspace are apart", apart),
-    ("what needs consent is found without a token", needs_consent),
+    ("personal and workspace connections are separate", apart),
+    (
+        "a connection that needs consent is found without a token",
+        needs_consent,
+    ),
     ("a token of 64 KiB fits and a larger one is refused", large),
 ];
 

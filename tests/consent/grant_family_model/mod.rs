@@ -1,5 +1,5 @@
-//! Grants for several connections under random histories: the vault in memory and the one in SQLite
-//! decide alike, and what must hold for every history holds.
+//! Grants for several connections under random histories: the in-memory vault and the SQLite vault
+//! decide alike, and the invariants hold for every history.
 
 mod steps;
 
@@ -24,10 +24,10 @@ use valetkey::vault::{MasterKey, SealedVault, SqliteVault, Vault};
 use self::steps::*;
 use crate::support::world::tenant;
 
-/// A token as a turn sees it: its value, its grant, its generation.
+/// A token as a turn sees it: its value, its grant and its generation.
 type Shown = (String, GrantId, u64);
 
-/// What a host can see of everything.
+/// The state that a host can observe.
 #[derive(Debug, PartialEq)]
 struct Picture {
     connections: Vec<(Connection, Option<Shown>)>,
@@ -35,12 +35,11 @@ struct Picture {
     grants: Vec<Grant>,
 }
 
-/// One vault with what a host knows of it.
+/// One vault, with the state that a host knows.
 struct Side<'a> {
     vault: &'a dyn Vault,
     claims: Vec<(GrantId, Claim)>,
-    /// The grants that were stored, in this order, with the number of the tokens that each was
-    /// given last.
+    /// The stored grants in order, with the number of the tokens last stored in each.
     grants: BTreeMap<GrantId, usize>,
     made: u8,
     issued: usize,
@@ -106,7 +105,7 @@ impl<'a> Side<'a> {
         self.consent(&all, 0, now)
     }
 
-    /// Takes a step. Returns its outcome.
+    /// Performs a step. Returns its outcome.
     fn step(&mut self, step: &Step, now: i64) -> String {
         match step {
             Step::Consent { services, off } => self.consent(services, *off, now),
@@ -256,8 +255,8 @@ impl<'a> Side<'a> {
             .collect();
         ended.sort();
         for (grant, _, refresh, is_kept) in &ended {
-            // An earlier revocation may have left tokens behind: otherwise they are those that the
-            // grant was given last.
+            // An earlier revocation may have left tokens; otherwise they are those last stored in
+            // the grant.
             let known = self.grants[grant];
             assert!(*is_kept || refresh.is_none_or(|it| it == format!("refresh-{known}")));
         }
@@ -296,7 +295,7 @@ impl<'a> Side<'a> {
                 );
                 let token = self.token(&connection);
                 if !self.grants.contains_key(&connection.grant) {
-                    // It was revoked while others used its grant: what it shows has a random id.
+                    // It was revoked while others used its grant, so its grant id is random.
                     assert_eq!(connection.status, Status::Revoked);
                     connection.grant = GrantId::from_bytes([0; 16]);
                 }
@@ -354,7 +353,7 @@ impl<'a> Side<'a> {
         for (token, grants) in by_token {
             assert_eq!(grants.len(), 1, "{token} is in two places");
         }
-        // Connections of one grant show the same.
+        // Connections of one grant show the same state.
         for users in in_use.values() {
             for user in users {
                 assert_eq!(user.status, users[0].status);
@@ -365,8 +364,8 @@ impl<'a> Side<'a> {
         let used: BTreeSet<_> = picture.connections.iter().map(|(it, _)| it.grant).collect();
         for grant in &picture.grants {
             match grant.former_of {
-                // A former grant is used by nobody, and its successor by somebody: so it ends with
-                // that one.
+                // A former grant has no connections, and its successor has some, so it ends
+                // together with the successor.
                 Some(current) => {
                     assert!(!used.contains(&grant.id), "{grant:?}");
                     assert!(in_use.contains_key(&current), "{grant:?}");
@@ -408,8 +407,8 @@ proptest! {
     }
 }
 
-/// A refresh that began before a new consent ends in the former grant. The connections do not
-/// notice.
+/// A refresh that began before a new consent ends in the former grant. The connections are
+/// unaffected.
 #[test]
 fn the_end_of_an_older_refresh_changes_nothing_about_the_connections() {
     for step in [

@@ -1,35 +1,35 @@
-//! The steps of a history, and the records that they write.
+//! The steps of a history, and the records that they store.
 
 use super::*;
 
-/// Three services of one person; each has one connection, with this number.
+/// Three services of one user; each has one connection with this number.
 pub(super) const SERVICES: [u8; 3] = [1, 2, 3];
 
 #[derive(Debug, Clone)]
 pub(super) enum Step {
-    /// A consent for these services. Its generation is off by this much.
+    /// A consent for these services, whose generation is off by this much.
     Consent { services: Vec<u8>, off: u64 },
-    /// A consent that extends the grant of one service by these.
+    /// A consent that extends the grant of one service by these services.
     Extend { of: u8, services: Vec<u8> },
-    /// The refresh of the grant that this service uses begins.
+    /// The start of a refresh of the grant that this service uses.
     Claim { service: u8 },
-    /// The refresh that began this many claims ago ends.
+    /// The end of the refresh that began this many claims ago.
     Commit { ago: usize },
     /// The server refuses the refresh token of that claim.
     Reject { ago: usize },
-    /// That refresh fails for now.
+    /// The refresh of that claim fails temporarily.
     Fail { ago: usize },
-    /// The grant of this service cannot be used any more.
+    /// The grant of this service needs a new consent.
     NeedConsent { service: u8 },
-    /// One connection is revoked. Its tokens are kept for the provider, or not.
+    /// The revocation of one connection, with or without keeping its tokens for the provider.
     Revoke { service: u8, keep: bool },
-    /// The grant that this service uses is revoked, with every connection that uses it.
+    /// The revocation of the grant that this service uses, with all its connections.
     RevokeAll { service: u8, keep: bool },
-    /// A former grant of the one that this service uses is revoked.
+    /// The revocation of a former grant of the one that this service uses.
     RevokeFormer { service: u8 },
-    /// What has had its time is deleted.
+    /// The deletion of expired records.
     Sweep,
-    /// The provider confirms what waits for it.
+    /// The provider confirms the pending revocations.
     Settle,
 }
 
@@ -79,7 +79,7 @@ pub(super) fn provider(service: u8) -> ProviderId {
     ProviderId::new(format!("service-{service}")).unwrap()
 }
 
-/// The grant of a consent for these services.
+/// Returns the grant of a consent for these services.
 pub(super) fn grant(number: u8, generation: u64, services: &[u8]) -> Grant {
     let mut grant = Grant::new(
         GrantId::from_bytes([number; 16]),

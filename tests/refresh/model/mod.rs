@@ -1,8 +1,8 @@
-//! The state machine of a refresh, explored over every schedule of three holders, a server of every
-//! kind, crashes, lost answers, lapsed claims, a revocation and a token that the API refuses.
+//! A state machine of a refresh, explored over every schedule of three holders, with all kinds of
+//! servers, crashes, lost responses, lapsed claims, a revocation and a token that the API refuses.
 //!
-//! The decisions are the library's own ([`lifecycle`]); the store is a value, each step of a holder
-//! is one transition, and the explorer tries each order in which they can happen.
+//! The decisions are the library's own ([`lifecycle`]). The store is a value, each step of a holder
+//! is one transition, and the explorer tries all orders of the steps.
 
 #![allow(clippy::print_stdout, reason = "a test tells how many cases it tried")]
 
@@ -22,7 +22,7 @@ use self::state::*;
 const LEASE: Duration = Duration::from_secs(30);
 const HOLDERS: usize = 3;
 
-/// Every universe that one step leads to.
+/// Returns all universes that one step leads to.
 fn steps(universe: &Universe, rotation: RotationClass) -> Vec<Universe> {
     let mut next = Vec::new();
     for index in 0..HOLDERS {
@@ -76,8 +76,8 @@ fn steps(universe: &Universe, rotation: RotationClass) -> Vec<Universe> {
     next
 }
 
-/// Somebody reports that the API refuses the access token of the first generation: a new consent is
-/// needed, if it is still that one.
+/// A caller reports that the API refuses the access token of the first generation. If that token is
+/// still stored, a new consent is needed.
 fn refuse(universe: &Universe) -> Universe {
     let mut next = universe.clone();
     next.refusals -= 1;
@@ -108,7 +108,7 @@ fn refuse(universe: &Universe) -> Universe {
     next
 }
 
-/// The server has acted, and its answer never comes.
+/// The server has acted, and its response never arrives.
 fn lose_answer(universe: &Universe, index: usize, claim: (u64, u64)) -> Universe {
     let mut next = universe.clone();
     next.lost_answers -= 1;
@@ -201,7 +201,7 @@ fn claim(next: &mut Universe, index: usize) -> Option<At> {
                 unknown: outcome_unknown,
             })
         }
-        // It waits; whatever it waits for is another step.
+        // It waits; the event that it waits for is a separate step.
         Decision::Held(_) => None,
         _ => Some(At::Done),
     }
@@ -238,14 +238,14 @@ fn end(next: &mut Universe, claim: Claim, unknown: bool, answer: Option<u32>, ro
     }
 }
 
-/// What must hold wherever nothing more can happen, and what must hold always.
+/// Checks the conditions of final states, and the invariants of all states.
 fn check(before: &Universe, after: &Universe, rotation: RotationClass) {
     assert!(
         after.stored.generation >= before.stored.generation,
         "a generation went back: {after:?}"
     );
-    // Every holder found the first generation too old: one of them raises it, and the tokens of the
-    // others come too late.
+    // Every holder found the first generation too old: one of them increases it, and the tokens of
+    // the others arrive too late.
     assert!(
         after.stored.generation <= 2,
         "a late answer was stored over a newer one: {after:?}"
@@ -272,7 +272,7 @@ fn check(before: &Universe, after: &Universe, rotation: RotationClass) {
         "two dial at once: {after:?}"
     );
     let crashed = after.holders.iter().any(|at| matches!(at, At::Crashed));
-    // Without a crash or a claim that lapsed under its holder, nothing is ever lost.
+    // Without a crash or a claim that lapsed under its holder, no token is lost.
     let refused = after.refused && after.stored.generation == 1;
     if !refused && (after.stored.status == 1 || after.stored.status == 2) {
         let lost_answer = after.lost_answers == 0;
@@ -296,13 +296,13 @@ fn has_lapsed(universe: &Universe) -> bool {
     universe.now > 0
 }
 
-/// At the end of all steps: what is stored is what the server takes, or the connection says that it
-/// is lost.
+/// At the end of all steps, the stored token is one that the server accepts, or the connection
+/// reports the loss.
 fn check_end(universe: &Universe, rotation: RotationClass) {
     if universe.stored.status == 0 {
         let token = universe.stored.token.expect("an active connection has a token");
-        // A claim that nobody ended, or an answer that never came: remembered, and declared at the
-        // next attempt.
+        // A claim that was not ended, or a response that never arrived, is remembered and reported
+        // at the next attempt.
         let waiting = universe.stored.held.is_some() || universe.stored.unknown.is_some();
         let good = universe
             .server
@@ -374,7 +374,7 @@ fn every_schedule_holds_before_every_kind_of_server() {
 
 #[test]
 fn the_explorer_bites() {
-    // A store that commits whatever comes: the late holder's token overwrites the newer one.
+    // A store that commits unconditionally: the late holder's token overwrites the newer one.
     let mut lifecycle = Lifecycle::granted(1, true, 2);
     let late = Claim {
         generation: 1,

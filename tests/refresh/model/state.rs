@@ -1,8 +1,8 @@
-//! The state of the model: what the vault stores, and what the server knows.
+//! The state of the model: the vault, the server and the holders.
 
 use super::*;
 
-/// The state of the model: what the vault stores, what the server knows, where each holder stands.
+/// The state of the model: the vault, the server and the progress of each holder.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Universe {
     pub(super) stored: Stored,
@@ -13,17 +13,17 @@ pub(super) struct Universe {
     pub(super) lost_answers: u8,
     pub(super) lapses: u8,
     pub(super) revocations: u8,
-    /// Reports that the API refuses the access token of the first generation.
+    /// The number of reports that the API refuses the access token of the first generation.
     pub(super) refusals: u8,
     /// True if such a report was stored.
     pub(super) refused: bool,
     /// A request of a holder that crashed, still on its way to the server.
     pub(super) on_its_way: Option<u32>,
-    /// Tokens that a late holder must give back to the server.
+    /// Tokens that a late holder must revoke at the server.
     pub(super) returned: Vec<u32>,
 }
 
-/// What the vault stores, flattened to what can be compared.
+/// The contents of the vault, flattened for comparison.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Stored {
     pub(super) status: u8,
@@ -36,21 +36,22 @@ pub(super) struct Stored {
     pub(super) token: Option<u32>,
 }
 
-/// A server's own truth.
+/// The state of a server.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Server {
     pub(super) current: u32,
     pub(super) issued: u32,
     pub(super) family_dead: bool,
-    /// Until when the token before is still taken, for servers with a grace window.
+    /// The end of the period in which the previous token is accepted, for servers with a grace
+    /// period.
     pub(super) grace_until: i64,
 }
 
-/// Where a holder stands.
+/// The progress of a holder.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum At {
     Idle,
-    /// It holds a claim and the refresh token, and has not dialled.
+    /// It holds a claim and the refresh token, and has not sent a request.
     Claimed {
         claim: (u64, u64),
         token: u32,
@@ -108,7 +109,7 @@ impl Stored {
 }
 
 impl Server {
-    /// What a refresh with this token gives: a new token's number, or a refusal.
+    /// Returns the result of a refresh with this token: the number of a new token, or a refusal.
     pub(super) fn refresh(&mut self, rotation: RotationClass, token: u32, now: i64) -> Option<u32> {
         if self.family_dead {
             return None;
@@ -130,7 +131,7 @@ impl Server {
         if let RotationClass::Grace(window) = rotation
             && token + 1 == self.current
         {
-            // A replay within the window is answered with the token that the lost answer held.
+            // A replay within the grace period returns the token of the lost response.
             let _ = window;
             return Some(self.current);
         }

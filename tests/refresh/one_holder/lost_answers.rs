@@ -1,4 +1,4 @@
-//! Answers of a token endpoint that were lost on their way.
+//! Lost responses of a token endpoint.
 
 use super::*;
 
@@ -15,8 +15,8 @@ fn an_answer_that_was_lost_is_declared_as_lost() {
             .is_retryable()
     );
     world.clock.advance(Duration::from_secs(61));
-    // The server takes each refresh token once and ends the family at a replay: nothing can be
-    // saved, but it is said.
+    // The server accepts each refresh token once and ends the family at a replay: the grant is
+    // lost, but the loss is reported.
     assert_eq!(
         reason(&world.resolver.resolve(&alice, "notes").unwrap_err()),
         ConsentReason::LostInFlight
@@ -40,7 +40,8 @@ fn an_answer_that_was_lost_is_asked_for_again_where_the_old_token_still_works() 
             world.sandbox.clear_log();
             let before = world.token_requests();
             world.http.on("/token").next(lost);
-            // At once: nobody waits for a back-off, and the grace period does not pass meanwhile.
+            // Immediately: no caller waits for a back-off, and the grace period does not pass
+            // meanwhile.
             token(&world, &alice);
             assert_eq!(world.token_requests() - before, 2, "{rotation:?}");
             world.expire();

@@ -1,4 +1,5 @@
-//! Renewing tokens: one request, nothing lost, and only a final answer ends a connection.
+//! A single holder refreshes tokens: one request, nothing lost, and only a final response ends a
+//! connection.
 
 mod lost_answers;
 mod several_hosts;
@@ -46,8 +47,8 @@ fn reason(error: &Error) -> ConsentReason {
         .reason
 }
 
-// macro-inc/macro#5107, google/adk-python#5329, golang/oauth2#84: a refresh worked in memory and
-// was never written back.
+// macro-inc/macro#5107, google/adk-python#5329, golang/oauth2#84: a refresh succeeded in memory but
+// was never stored.
 #[test]
 fn an_expired_token_is_renewed_once_and_stored() {
     let (world, alice) = connected();
@@ -63,8 +64,8 @@ fn an_expired_token_is_renewed_once_and_stored() {
     assert_eq!(request.parameter("scope"), None);
 }
 
-// NangoHQ/nango#6136: the second refresh sent the first refresh token again; one place alone holds
-// it.
+// NangoHQ/nango#6136: the second refresh sent the first refresh token again; it must be stored in
+// one place.
 #[test]
 fn rotation_goes_on_for_as_long_as_it_must() {
     for rotation in [
@@ -87,8 +88,7 @@ fn rotation_goes_on_for_as_long_as_it_must() {
     }
 }
 
-// NangoHQ/nango#298, openai/codex#26520: an answer without a refresh token erased the one that was
-// held.
+// NangoHQ/nango#298, openai/codex#26520: a response without a refresh token erased the stored one.
 #[test]
 fn an_answer_without_a_refresh_token_or_scope_keeps_the_old_ones() {
     for echo in [
@@ -110,7 +110,7 @@ fn an_answer_without_a_refresh_token_or_scope_keeps_the_old_ones() {
     }
 }
 
-// n8n-io/n8n#12742, authlib/authlib#673, typescript-sdk#1813: parallel callers refreshed the same
+// n8n-io/n8n#12742, authlib/authlib#673, typescript-sdk#1813: concurrent callers refreshed the same
 // token.
 #[test]
 fn sixty_four_callers_make_one_request() {
@@ -147,8 +147,7 @@ fn an_early_refresh_happens_inside_the_margin_and_not_before() {
     assert_eq!(world.resolver.resolve(&alice, "notes").unwrap().generation(), 2);
 }
 
-// NousResearch/hermes-agent#110720: an early refresh that was refused cleared a token that was
-// still good.
+// NousResearch/hermes-agent#110720: a refused early refresh erased a token that was still valid.
 #[test]
 fn while_the_token_is_good_a_failed_early_refresh_serves_it() {
     let (world, alice) = connected();
@@ -158,7 +157,7 @@ fn while_the_token_is_good_a_failed_early_refresh_serves_it() {
         .sandbox
         .adjust(|it| it.token_outage = Some(Refusal::JsonWith(503)));
     assert_eq!(token(&world, &alice), old);
-    // The back-off holds: the next turns do not knock again.
+    // During the back-off, the next turns send no request.
     assert_eq!(token(&world, &alice), old);
     assert_eq!(world.sandbox.count("/token"), 1);
     let listed = world.connections.list(&alice, &Default::default()).unwrap();
@@ -183,7 +182,7 @@ fn a_turn_beside_a_refresh_in_flight_gets_the_good_token_without_waiting() {
 }
 
 // PipedreamHQ/pipedream#5346 and others: an outage at the provider must not end connections.
-// google/adk-python's refresher: an expired token was handed out as if the refresh had succeeded.
+// google/adk-python's refresher: an expired token was returned as if the refresh had succeeded.
 #[test]
 fn only_a_final_answer_ends_a_connection() {
     let cases: [(Fault, FailureCode); 8] = [
@@ -241,7 +240,7 @@ fn a_wrong_client_secret_is_the_operators_to_mend() {
     token(&world, &alice);
 }
 
-// openai/codex#39054, TheFab21/ha-samsungtv-smart#111: a dead refresh token was tried for ever.
+// openai/codex#39054, TheFab21/ha-samsungtv-smart#111: a dead refresh token was retried forever.
 #[test]
 fn a_refused_grant_is_asked_about_once() {
     for dead in [Refusal::Json, Refusal::JsonWith(401), Refusal::JsonWith(403)] {
@@ -273,8 +272,7 @@ fn a_refused_grant_is_asked_about_once() {
     }
 }
 
-// openclaw/openclaw#112032: a refresh token was sent to an endpoint that came from a changed
-// configuration.
+// openclaw/openclaw#112032: a refresh token was sent to an endpoint from a changed configuration.
 #[test]
 fn a_refresh_token_goes_only_where_it_came_from() {
     let (world, alice) = connected();
@@ -384,7 +382,7 @@ fn health_says_how_it_fares() {
     assert_eq!(state(), HealthState::Revoked);
 }
 
-// tokens that live for seconds must not be renewed at each turn
+// Tokens with lifetimes of seconds must not be refreshed in each turn.
 #[test]
 fn a_short_lived_token_is_not_renewed_in_a_loop() {
     let (world, alice) = connected_like(World::like(|it| {
@@ -425,7 +423,7 @@ fn an_answer_that_names_no_scopes_keeps_them() {
     assert_eq!(after.account, before.account);
 }
 
-/// A token that was issued while the clock was a year ahead would count as good for a year.
+/// A token issued while the clock was a year ahead would count as valid for a year.
 #[test]
 fn times_of_a_clock_that_was_far_ahead_are_not_believed() {
     let year = Duration::from_secs(365 * 24 * 3_600);
@@ -442,14 +440,14 @@ fn times_of_a_clock_that_was_far_ahead_are_not_believed() {
             assert_eq!(token.generation(), 2);
             assert!(token.expires_at().unwrap() <= world.clock.now() + Duration::from_secs(3_600));
         } else {
-            // Nothing to refresh it by: it is used until the API refuses it.
+            // Without a refresh token, it is used until the API refuses it.
             assert_eq!(health, HealthState::Healthy { expires_in: None });
             assert_eq!(token.generation(), 1);
         }
     }
 }
 
-/// Upkeep holds the claim; a turn that needs the token meanwhile gets what it brings.
+/// Upkeep holds the claim; a turn that needs the token meanwhile gets the result.
 #[test]
 fn a_turn_joins_the_refresh_of_upkeep() {
     let (world, alice) = connected();

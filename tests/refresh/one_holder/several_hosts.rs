@@ -1,9 +1,8 @@
-//! Several hosts, and several handles of one host, that need the same token.
+//! Several hosts, or several handles of one host, that need the same token.
 
 use super::*;
 
-// Menci/Floway#67: the loser of a race was told `invalid_grant`, and destroyed what the winner had
-// got.
+// Menci/Floway#67: the loser of a race got `invalid_grant` and destroyed the winner's tokens.
 #[test]
 fn a_refusal_of_the_old_token_does_not_touch_the_new_one() {
     let vault = Arc::new(SealedVault::in_memory());
@@ -16,7 +15,7 @@ fn a_refusal_of_the_old_token_does_not_touch_the_new_one() {
     std::thread::scope(|scope| {
         let loser = scope.spawn(|| world.resolver.resolve(&alice, "notes"));
         gate.wait_for_arrivals(1);
-        // The loser is slow beyond its claim; somebody else takes over and wins.
+        // The loser takes longer than its claim lasts; another caller takes over and wins.
         world.clock.advance(Duration::from_secs(31));
         let won = winner.resolve(&alice, "notes").unwrap();
         assert_eq!(won.generation(), 2);
@@ -33,8 +32,7 @@ fn a_refusal_of_the_old_token_does_not_touch_the_new_one() {
     assert_eq!(world.resolver.resolve(&alice, "notes").unwrap().generation(), 3);
 }
 
-// eca#462, openai/codex#29017, openwork#4441: several hosts raced for a token that is good for one
-// use.
+// eca#462, openai/codex#29017, openwork#4441: several hosts competed for a single-use token.
 #[test]
 fn hosts_of_one_vault_take_turns() {
     let vault = Arc::new(SealedVault::in_memory());

@@ -1,8 +1,8 @@
-//! Addresses: the token goes to the API of its provider and nowhere else.
+//! Addresses: the token is sent only to the API of its provider.
 
 use super::*;
 
-/// Addresses that are not the API's, however they are written.
+/// Addresses outside the API, in many notations.
 const ELSEWHERE: &[&str] = &[
     "https://evil.test/api/notes",
     "https://sandbox.test.evil.test/api/notes",
@@ -93,7 +93,7 @@ fn the_token_goes_nowhere_else() {
     let requests = world.http.requests();
     let mut unreadable = Vec::new();
     for address in ELSEWHERE {
-        // What `http` itself cannot read never becomes a request.
+        // Text that `http` itself cannot parse never becomes a request.
         let Ok(request) = Request::get(*address).body(Vec::new()) else {
             unreadable.push(address);
             continue;
@@ -156,7 +156,7 @@ fn however_the_apis_own_address_is_written_the_request_arrives_there() {
     }
 }
 
-// The front end of a cloud serves the API and an attacker's site alike, and goes by this header.
+// A cloud's front end serves both the API and an attacker's site, and routes by this header.
 #[test]
 fn the_host_header_is_the_addresss_own() {
     let world = World::new();

@@ -1,4 +1,4 @@
-//! Requests sent as a person: where to, with what, and what a refusal leads to.
+//! Requests sent as a user: their destination, their contents, and the effects of refusals.
 
 mod addresses;
 
@@ -33,7 +33,7 @@ fn each_person_reads_their_own() {
     assert!(!read(&bob, "/notes").contains("Note G"));
 }
 
-/// A request by each way in which a person's token goes out, and how each was refused.
+/// Sends a request by each method that uses a user's token, and returns the refusals.
 fn refused(world: &World, request: impl Fn() -> http::request::Builder) -> [RequestRefused; 3] {
     let turn = world.resolver.turn(person("alice"));
     let placeholder = turn.placeholder("notes").unwrap();
@@ -103,7 +103,8 @@ fn a_header_that_the_descriptor_sends_may_be_chosen_by_the_request() {
     }
 }
 
-// A proxy drops what `Connection` names, such as the credential: a 401 at will.
+// A proxy drops headers that `Connection` names, such as the credential, which would cause a 401 at
+// will.
 #[test]
 fn headers_of_the_connection_do_not_go_out() {
     let world = World::new();
@@ -172,14 +173,14 @@ fn a_401_leads_to_one_refresh_and_one_more_try() {
     assert_eq!(world.sandbox.count("/api/notes"), 2);
 }
 
-// netclaw#1697: two late refusals of the same old token are one refresh.
+// netclaw#1697: two late refusals of the same old token cause one refresh.
 #[test]
 fn a_refusal_of_a_token_that_was_renewed_meanwhile_needs_no_request() {
     let world = World::new();
     let alice = person("alice");
     let connection = world.connect(&alice, "ada");
     world.sandbox.clear_log();
-    // Between the token going out and the refusal coming back, somebody else renews it.
+    // Between sending the token and receiving the refusal, another caller refreshes it.
     let connections = world.connections.clone();
     let who = alice.clone();
     world.http.on("/api/notes").next(Fault::answer(move |_| {
@@ -305,7 +306,7 @@ fn limits_of_this_side_are_told_apart_from_failures_of_the_provider() {
     assert!(matches!(error, Error::Request(RequestRefused::Client)));
 }
 
-/// A client that answers by a reader although the whole is wanted.
+/// A client that returns a stream although the whole body is requested.
 #[test]
 fn a_reader_that_is_too_large_or_breaks_is_told_apart() {
     let world = World::new();

@@ -1,5 +1,5 @@
-//! Bodies as readers, up and down: sent once more after a 401, masked wherever a piece ends, ended
-//! by an error alone.
+//! Streamed bodies, up and down: resent after a 401, masked at every split, and interrupted only by
+//! an error.
 
 mod uploads;
 
@@ -19,7 +19,7 @@ use valetkey::{ConsentOptions, Error};
 
 use crate::support::world::{World, person};
 
-/// A reader that gives these pieces, one a call, and then ends as told.
+/// A reader that returns these pieces, one for each call, and then ends as configured.
 struct Pieces {
     pieces: VecDeque<Vec<u8>>,
     ends: Option<io::Error>,
@@ -33,7 +33,7 @@ impl Pieces {
         }
     }
 
-    /// The bytes in pieces of this size.
+    /// Returns the bytes in pieces of this size.
     fn cut(bytes: &[u8], size: usize) -> Self {
         Self::of(bytes.chunks(size).map(<[u8]>::to_vec))
     }
@@ -70,7 +70,7 @@ fn all(response: Response<Download>) -> Vec<u8> {
     bytes
 }
 
-/// Gives something at each read, for much longer than any call may take here.
+/// Returns data at each read, for much longer than any call may take here.
 struct Endless(Instant);
 
 impl Read for Endless {
@@ -83,7 +83,7 @@ impl Read for Endless {
     }
 }
 
-/// A file that opens as often as need be, and says how often that was.
+/// A file that can be opened any number of times, and counts this.
 fn counted(bytes: &[u8]) -> (Upload, Arc<AtomicUsize>) {
     let opened = Arc::new(AtomicUsize::new(0));
     let (counter, bytes) = (Arc::clone(&opened), bytes.to_vec());
@@ -115,7 +115,7 @@ fn a_file_goes_up_and_comes_down_as_it_was() {
     assert!(!response.headers().contains_key(CONTENT_LENGTH));
     assert_eq!(response.body().announced(), Some(file.len() as u64));
     assert_eq!(all(response), file);
-    // From memory, without a turn, and in the usual way as well.
+    // From memory, without a turn, and in the usual way.
     let alice = person("alice");
     let sent = world
         .resolver
@@ -161,7 +161,7 @@ fn no_token_straddles_two_pieces_wherever_they_end() {
     let token = turn.resolve("notes").unwrap();
     let token = token.access_token().expose_secret().to_owned();
     let hex: String = token.bytes().map(|byte| format!("%{byte:02X}")).collect();
-    // At the beginning, in the middle, and as the very last bytes of all.
+    // At the beginning, in the middle, and at the very end.
     let body = format!("{token} middle {token}{hex} and at the end {token}").into_bytes();
     let clean = b"[redacted] middle [redacted][redacted] and at the end [redacted]";
     for size in (1..80).chain([body.len() - 1, body.len()]) {
@@ -170,7 +170,7 @@ fn no_token_straddles_two_pieces_wherever_they_end() {
             Ok(HttpResponse::new(StatusCode::OK, Body::from_reader(pieces, None)))
         }));
         let mut download = turn.send_stream("notes", get("/file")).unwrap().into_body();
-        // Nothing of a token is given out early, whatever the size of the reader's own buffer.
+        // No part of a token is returned early, whatever the size of the reader's buffer.
         let (mut read, mut buffer) = (Vec::new(), vec![0; 1 + size % 7]);
         loop {
             match download.read(&mut buffer).unwrap() {
@@ -272,7 +272,7 @@ fn a_download_that_breaks_off_ends_in_an_error_without_words_and_stays_there() {
     let mut download = turn.send_stream("notes", get("/file")).unwrap().into_body();
     let mut read = Vec::new();
     let error = download.read_to_end(&mut read).unwrap_err();
-    // The last letters before it may be the beginning of a token as well.
+    // The letters before it may also be the beginning of a token.
     assert!(
         read.len() > 2 && b"clean ".starts_with(&read),
         "what may be half a token is not given out: {read:?}"
@@ -307,7 +307,7 @@ fn a_download_ends_with_the_time_of_its_call() {
         .turn(alice.clone())
         .send_stream(&options, get("/file"))
         .unwrap();
-    // It never ends by itself, and each read gives something.
+    // It never ends by itself, and each read returns data.
     let error = io::copy(&mut response.into_body(), &mut io::sink()).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     assert!(begun.elapsed() >= Duration::from_secs(1));

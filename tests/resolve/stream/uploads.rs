@@ -1,4 +1,4 @@
-//! Bodies that are sent from a reader.
+//! Bodies sent from a reader.
 
 use super::*;
 
@@ -102,7 +102,8 @@ fn a_body_that_is_not_what_was_said_breaks_the_request_off() {
         );
         assert!(!error.is_retryable() && !format!("{error:?} {error}").contains("marker"));
     }
-    // More than was said is not sent: it would be read as the next request.
+    // Bytes beyond the announced length are not sent: the server would read them as the next
+    // request.
     assert_eq!(
         send(Upload::new(4, || Ok(&b"fourPUT /evil"[..]))).unwrap(),
         StatusCode::CREATED

@@ -1,12 +1,12 @@
-//! The forms in which programs write a token, made here by hand: each is masked, whole and in
-//! pieces.
+//! Handwritten examples of the forms in which programs write a token: each is masked, in one piece
+//! and in several.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 use super::{in_shared_pieces, masks};
 
-/// Tokens with the punctuation that tokens have, of every kind of issuer.
+/// Tokens with typical punctuation, from each kind of issuer.
 pub(super) const TOKENS: [&str; 6] = [
     "ya29.a0AfH6SMC_x-1/2+Kq~zz9dPqWvT7-Qm_4uXb=",
     "EwBwA8l6BAAU+/kj3Q==2r9Ls1/Zx+8vPqM7nB4cT6yUwE5dR0aK9hJ3gF2sD==",
@@ -28,7 +28,7 @@ fn of_bytes(token: &str, between: &str, write: impl Fn(u8) -> String) -> String 
     token.bytes().map(write).collect::<Vec<_>>().join(between)
 }
 
-/// Writes letters and digits as they are, and everything else like this.
+/// Keeps letters and digits, and encodes every other character with this function.
 fn punctuation(token: &str, write: impl Fn(u8) -> String) -> String {
     each(token, |text, character| {
         if character.is_ascii_alphanumeric() {
@@ -39,7 +39,7 @@ fn punctuation(token: &str, write: impl Fn(u8) -> String) -> String {
     })
 }
 
-/// The token with this text between pieces of this width.
+/// Inserts this text between pieces of the token of this width.
 fn broken(token: &str, width: usize, by: &str) -> String {
     let characters: Vec<char> = token.chars().collect();
     let pieces: Vec<String> = characters
@@ -57,7 +57,7 @@ fn numbered(token: &str, width: usize, number: impl Fn(usize) -> String) -> Stri
     text
 }
 
-/// In lines, which the caller joins by soft breaks.
+/// Splits the token into lines, which the caller joins by soft breaks.
 fn quoted_printable(token: &str) -> String {
     broken(token, 20, "\n").replace('=', "=3D")
 }
@@ -100,7 +100,7 @@ fn xxd(token: &str) -> String {
     text
 }
 
-/// Every form, by name.
+/// Returns all forms with their names.
 pub(super) fn forms(token: &str) -> Vec<(&'static str, String)> {
     let utf16 = |little: bool| {
         let bytes = token
@@ -250,7 +250,7 @@ fn hexadecimal_in_both_cases(token: &str) -> String {
     token.bytes().enumerate().map(digit).collect()
 }
 
-/// The longest run of letters and digits of the token that is left in the text.
+/// Returns the longest run of letters and digits of the token that remains in the text.
 fn longest_left(token: &str, text: &str) -> usize {
     let letters = |text: &str| -> Vec<u8> {
         let letters = text.bytes().filter(u8::is_ascii_alphanumeric);
@@ -279,7 +279,7 @@ fn each_form_is_masked_whole_and_in_pieces() {
                 clean.starts_with("[[: ") && clean.ends_with("}]"),
                 "{name}: {clean:?}"
             );
-            // What stays: the right margin of a dump, or the beginning of a token that was cut off
+            // What remains is the right margin of a dump, or the beginning of a token cut off
             // there.
             let fragment = ["no first character", "the last 24 characters"].contains(&name);
             let dump = ["hexdump -C", "xxd"].contains(&name);

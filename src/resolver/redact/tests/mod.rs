@@ -1,4 +1,4 @@
-//! Any embedding of a token, in any encoding, is masked; anything else passes unchanged.
+//! Every embedding of a token, in every encoding, is masked; all other text passes unchanged.
 
 mod forms;
 mod oracles;
@@ -81,7 +81,7 @@ fn wrapped(text: &str, width: usize, by: &str) -> String {
     lines.join(by)
 }
 
-/// The token in one of the encodings.
+/// Returns the token in one of the encodings.
 fn encoded(token: &str, encoding: u8, choices: &[u8]) -> String {
     match encoding {
         0 => token.to_owned(),
@@ -190,7 +190,7 @@ fn clean_text_passes_a_stream_almost_at_once() {
     assert!(given > 3_900, "{given} of 4000 bytes were given");
 }
 
-/// The tokens of RFC 6750.
+/// The token characters of RFC 6750.
 fn tokens() -> impl Strategy<Value = String> {
     "[A-Za-z0-9._~+/-]{12,78}={0,2}"
 }
@@ -232,7 +232,7 @@ proptest! {
         prop_assert!(filter.suspects(text.as_bytes()), "{}", text);
         let clean = masks(&token).redact(&text).into_owned();
         prop_assert!(clean.contains("[redacted]"), "{}", text);
-        // At most one character on either side holds bits of the token and of its neighbour.
+        // At most one character on either side contains bits of both the token and its neighbor.
         let left: usize = clean.bytes().filter(|byte| !byte.is_ascii_whitespace()).count();
         let most = before.len() * 4 / 3 + after.len() * 4 / 3 + "[redacted]".len() + 8;
         prop_assert!(left <= most, "{clean}");
@@ -276,7 +276,7 @@ fn a_match_within_a_match_does_not_shorten_it() {
 
 #[test]
 fn both_alphabets_of_base64_are_one() {
-    // Their base64 has characters 62 and 63.
+    // Their base64 contains characters 62 and 63.
     for token in ["~~~???o>>>", "?>?>?>~~~>?>?PqWvT9dZx8vMn7nB4cT6yUwE5dR0aK9h>>>"] {
         for before in ["", "x", "xy"] {
             let bytes = format!("{before}{token}");
@@ -312,8 +312,8 @@ fn tokens_that_begin_alike_are_told_apart() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
-    /// Long tokens are compared by their letters: such a search, too, gives the same whole and in
-    /// pieces.
+    /// Long tokens are compared by their letters. Such a search also gives the same result for one
+    /// piece and for several.
     #[test]
     fn any_bytes_around_a_long_token_pass_in_any_pieces(
         parts in vec(select(&[
@@ -366,7 +366,7 @@ fn the_filter_suspects_texts_with_tokens_and_hardly_any_other() {
     for token in forms::TOKENS {
         let (masks, filter) = (masks(token), Filter::new([&AccessToken::new(token)]).unwrap());
         for (name, form) in forms::forms(token) {
-            // However the letters before it shift the pieces.
+            // The result does not depend on the alignment of the pieces.
             for before in 0..9 {
                 let text = format!("{}\n{form}", "x".repeat(before));
                 assert!(filter.suspects(text.as_bytes()), "{name}: {text:?}");

@@ -1,4 +1,4 @@
-//! Tokens written by ordinary programs, where they are installed: what they write is masked.
+//! Tokens encoded by common programs, if they are installed: their output is masked.
 
 use std::process::Command;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::forms::TOKENS;
 use super::{in_shared_pieces, masks};
 
-/// Encodes the token that it is given, in one form for each line of its output, as JSON strings.
+/// Encodes its argument in several forms, one JSON string for each line of output.
 const PYTHON: &str = r#"
 import base64, binascii, html, json, quopri, shlex, string, sys, textwrap, urllib.parse
 token = sys.argv[1]
@@ -42,7 +42,7 @@ for form in forms:
     print(json.dumps(form))
 "#;
 
-/// What a shell command writes of the token on its input.
+/// Returns the output of a shell command for the token on its input.
 const SHELL: [&str; 21] = [
     "base64",
     "base64 -w 20",
@@ -67,7 +67,7 @@ const SHELL: [&str; 21] = [
     "perl -MMIME::QuotedPrint -0777 -ne 'print encode_qp($_)'",
 ];
 
-/// The output of the command; `None` if it is not installed.
+/// Returns the output of the command; `None` if it is not installed.
 fn output(command: &mut Command) -> Option<String> {
     let output = command.output().ok().filter(|output| output.status.success())?;
     String::from_utf8(output.stdout).ok()
