@@ -92,8 +92,7 @@
 //! # Routes and bodies
 //!
 //! A route is an encoding of everything that decides where a secret is sent. It is additional data:
-//! whoever changes an endpoint in the database makes the token unreadable instead of redirecting
-//! it.
+//! changing an endpoint in the database makes the token unreadable instead of redirecting it.
 //!
 //! | encoding | fields |
 //! |---|---|
@@ -124,9 +123,9 @@
 //! | checkpoint | chain key | `"checkpoint"`, vault 16, chain i64, number u64, MAC of that entry |
 //! | fingerprint | fingerprint key | the parts; the first 8 bytes. Of an access token: tenant, connection id 16, generation u64, token. Of a person that was forgotten: `"user"`, tenant, user |
 //!
-//! A chain is named by the number of its tenant in the database, 0 for the vault's own, −1 in gaps
-//! and checkpoints for the chain of schemas 1 and 2. Tenants' names need no MAC: the wrapped keys
-//! of a tenant name it.
+//! A chain is identified by the number of its tenant in the database, 0 for the vault's own chain,
+//! and −1 in gaps and checkpoints for the chain of schemas 1 and 2. Tenants' names need no MAC: the
+//! wrapped keys of a tenant name it.
 //!
 //! # What is authenticated
 //!
@@ -141,10 +140,10 @@
 //! | keys | tenant and version, by the wrapping | number of seals and whether it is retired: a key is replaced late or early, or destroyed together with what it seals. A lowered count matters only after 2³² seals |
 //! | audit | everything, by the chain | whether a run of entries was pruned is said by authenticated gaps |
 //!
-//! What is not authenticated lets an attacker delay, repeat or prevent something, which deleting
-//! the row does as well. It never makes a token readable, sends it to another place, or gives it to
-//! another person. Indexes are not authenticated either: a connection that is resolved is compared
-//! with the query.
+//! Changing data that is not authenticated lets an attacker delay, repeat or prevent an operation,
+//! which deleting the row does as well. It never makes a token readable, sends it to another
+//! destination, or gives it to another user. Indexes are not authenticated either: a resolved
+//! connection is compared with the query.
 //!
 //! **Not prevented:** putting back an earlier state of a whole row together with its sealed tokens.
 //! The audit finds it, because the newest entry about the connection names another generation or
