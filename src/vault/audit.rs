@@ -350,7 +350,7 @@ impl TokenUse {
     }
 }
 
-/// How much is stored about token uses.
+/// The extent to which token uses are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UseRecord {

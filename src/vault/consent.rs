@@ -193,7 +193,7 @@ pub struct PendingConsent {
     pub parameters: Parameters,
     /// The label of the resulting connection.
     pub label: Option<Label>,
-    /// Whether to create a connection or to renew one.
+    /// The purpose: to create a connection or to renew one.
     pub purpose: Purpose,
     /// True if the consent must fail when the provider does not name the account.
     #[cfg_attr(feature = "serde", serde(default))]

@@ -14,14 +14,14 @@ pub enum VaultError {
     #[error("the environment variable {0} is not set")]
     KeyNotSet(String),
     /// The file of the master key cannot be read.
-    #[error("the file of the master key cannot be read: {0}")]
+    #[error("the master key file cannot be read: {0}")]
     KeyUnreadable(std::io::ErrorKind),
     /// The path of the master key names a directory, a pipe or a device.
-    #[error("the file of the master key is not a regular file")]
+    #[error("the master key file is not a regular file")]
     KeyNotAFile,
     /// Users other than the owner have rights to the file of the master key.
     #[error(
-        "others than its owner have rights to the file of the master key (mode {mode:04o}); give it the mode 0400"
+        "users other than the owner have access to the master key file (mode {mode:04o}); set its mode to 0400"
     )]
     KeyExposed {
         /// The rights of the file.
@@ -37,7 +37,7 @@ pub enum VaultError {
     #[error("the master key does not open this vault")]
     WrongMasterKey,
     /// A data key names a master key that was not given.
-    #[error("a data key is wrapped by a master key that was not given")]
+    #[error("a data key is wrapped by a master key that was not provided")]
     UnknownMasterKey,
     /// A sealed record does not open: it was altered, moved or truncated. Nothing was changed.
     #[error("a sealed record does not open: it was altered or moved")]
@@ -63,13 +63,13 @@ pub enum VaultError {
     #[error("the vault file was replaced while it was open")]
     Replaced,
     /// The vault is open, here or in another process.
-    #[error("the vault is open")]
+    #[error("the vault is in use by this or another process")]
     InUse,
     /// The vault file is marked as read-only, or its file system is mounted read-only.
     #[error("the vault file or its file system is read-only; make it writable")]
     ReadOnly,
     /// This process has no rights to a file or a directory that the vault needs.
-    #[error("this process may not read and write {0}; give its user the rights to do so")]
+    #[error("this process has no read and write access to {0}; grant its user access")]
     AccessDenied(&'static str),
     /// The directory of the vault does not exist.
     #[error("the directory of the vault does not exist; create it first")]
@@ -108,7 +108,7 @@ pub enum VaultError {
     },
     /// The vault is on a file system on which SQLite's locks are not known to work.
     #[error(
-        "the vault is on the file system {0}, on which SQLite's locks are not known to hold; move it to a local disk, \
+        "the vault is on the file system {0}, on which SQLite's locks are not known to work; move it to a local disk, \
          or vouch for the file system (SqliteOptions::trust_file_system)"
     )]
     UnknownFileSystem(String),

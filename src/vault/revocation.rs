@@ -149,7 +149,7 @@ pub struct PendingRevocation {
     pub give_up_at: Timestamp,
 }
 
-/// How an attempt at a pending revocation ended.
+/// The outcome of an attempt at a pending revocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Settlement {

@@ -33,7 +33,7 @@ pub trait Housekeeping {
     ///
     /// # Errors
     ///
-    /// [`VaultError`] if nothing was erased, or not all rows of a workspace: then
+    /// [`VaultError`] if nothing was erased, or not all rows of a tenant: then
     /// [`clear_residue`](Self::clear_residue) continues.
     fn forget(&self, forget: &Forget<'_>) -> Result<Option<Forgotten>, VaultError>;
 
@@ -124,7 +124,7 @@ pub struct Swept {
 #[derive(Debug, Clone, Copy)]
 #[allow(clippy::exhaustive_structs, reason = "plain data")]
 pub struct Forget<'a> {
-    /// The workspace.
+    /// The tenant.
     pub tenant: &'a TenantId,
     /// The user; `None` for the whole tenant.
     pub user: Option<&'a UserId>,

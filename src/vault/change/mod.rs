@@ -158,7 +158,7 @@ impl Snapshot {
     }
 }
 
-/// What a write does with the tokens of a grant.
+/// The effect of a write on the tokens of a grant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(clippy::exhaustive_enums, reason = "a vault must handle every case")]
 pub enum TokenWrite {

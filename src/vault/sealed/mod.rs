@@ -1,11 +1,11 @@
 //! The vault: rules, keys and seals over a database that holds rows.
 //!
 //! ```text
-//! core         read, decide and seal outside, store what nobody has changed meanwhile
+//! core         read, decide and seal outside, store if nothing has changed meanwhile
 //! keyring      the vault's keys and those of its tenants
-//! rows         between the model and rows; what authenticates a row
+//! rows         encodings of rows, and their authentication
 //! snapshot     the rows that a decision is based on
-//! recent       what was read since the last commit
+//! recent       the rows that were read since the last commit
 //! apply        sealing and storing what a decision writes
 //! consents, grants, find, refresh, revocations, audit, verify, prune, upkeep, rotate
 //!              the operations of the six traits

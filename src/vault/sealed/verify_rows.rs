@@ -308,7 +308,7 @@ fn about_tokens(entry: AuditEntry, is_legacy: bool) -> Option<Last> {
         kind: entry.kind,
         generation: entry.generation?,
         fingerprint: entry.fingerprint,
-        // The user who consented for the workspace does not own the workspace connection.
+        // The user who consented to it does not own the workspace connection.
         owner: entry.user.filter(|_| !entry.shared),
         is_legacy,
     })

@@ -79,7 +79,7 @@ impl Access {
             // Only the owner can remove the rights, as `restrict` does.
             Sharing::Group if !is_own && mode & 0o007 != 0 => {
                 return Err(VaultError::UnsafePath(
-                    "a file that others than its owner and its group may use",
+                    "users other than the owner and the group have access to a file",
                 ));
             }
             Sharing::Owner | Sharing::Group => {}

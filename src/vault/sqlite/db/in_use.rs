@@ -2,8 +2,8 @@
 //!
 //! SQLite's locks belong to the process, and closing any descriptor of the file drops them all:
 //! another process would then consider itself the last one and truncate the log. So each file has
-//! one descriptor of ours in addition to SQLite's, its anchor. It is closed after the last
-//! connection, and never while another handle begins to use the file.
+//! one descriptor in addition to SQLite's, its anchor. It is closed after the last connection, and
+//! never while another handle begins to use the file.
 
 use std::fs::{self, File, Metadata};
 use std::path::Path;

@@ -67,7 +67,7 @@ struct Target {
     _in_use: Option<InUse>,
 }
 
-/// Whether a database file and its log belong together.
+/// The check that a database file and its log belong together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Content {
     Whole,
