@@ -148,8 +148,7 @@ impl Keyring {
             if let Some(row) = rows.vault()? {
                 return Ok(Write::Unchanged(row));
             }
-            // The vault's row is written before any other. Here it was removed from a vault with
-            // other rows.
+            // The vault's row is written before any other: here it was removed.
             if rows.head(Chain::Of(VAULT_CHAIN))?.is_some() || !rows.tenants(VAULT_CHAIN, 1)?.is_empty() {
                 return Err(VaultError::Damaged);
             }
@@ -387,15 +386,13 @@ impl Keyring {
     }
 
     /// Counts seals under the newest data key, in the transaction that stores them. Returns `false`
-    /// if the key has sealed enough or is no longer the newest; the transaction must then store
-    /// nothing.
+    /// if that key cannot be used any longer; the transaction must then store nothing.
     pub(super) fn count_seals(&self, rows: &mut dyn RowsMut, tenant: &Tenant, seals: u32) -> Result<bool> {
         rows.count_seals(tenant.row, tenant.newest.version(), seals, self.max_seals)
     }
 
     /// Appends entries to a tenant's chain, in the transaction that they record. Returns `false` if
-    /// the tenant's audit key has sealed enough or no longer exists; the transaction must then
-    /// store nothing.
+    /// the tenant's audit key cannot be used any longer; the transaction must then store nothing.
     pub(super) fn append(
         &self,
         rows: &mut dyn RowsMut,
