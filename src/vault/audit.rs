@@ -1,4 +1,4 @@
-//! The audit: entries, chains, heads, and how they are read and verified.
+//! The audit: entries, chains and heads, and how they are read and verified.
 
 mod head;
 
@@ -11,7 +11,7 @@ use crate::vault::VaultError;
 
 /// Records token uses, and reads and verifies the audit.
 ///
-/// Each tenant has a chain of its own, and the vault has one for what concerns no tenant. Every
+/// Each tenant has its own chain, and the vault has one for changes that concern no tenant. Every
 /// change commits in the same transaction as its entry.
 pub trait AuditLog {
     /// Stores token uses in one transaction: the time of the last use of each connection and, for
@@ -22,16 +22,16 @@ pub trait AuditLog {
     /// [`VaultError`] if nothing was stored.
     fn record_uses(&self, uses: &[TokenUse], record: UseRecord) -> Result<(), VaultError>;
 
-    /// Reads the audit of one tenant in the order that the filter names. A page at the end costs no
-    /// more than one at the beginning.
+    /// Reads the audit of one tenant in the order that the filter names. A page at the end costs as
+    /// much as one at the beginning.
     ///
     /// # Errors
     ///
     /// [`VaultError`] if the store cannot be read or an entry cannot be opened.
     fn audit(&self, filter: &AuditFilter<'_>) -> Result<Vec<AuditEntry>, VaultError>;
 
-    /// Returns the heads of all chains, or of one tenant's, for the host to keep elsewhere. A head
-    /// that was returned is recognised even after its entry was pruned.
+    /// Returns the heads of all chains, or of one tenant's, for the host to store elsewhere. An
+    /// exported head is recognised even after its entry was pruned.
     ///
     /// # Errors
     ///
@@ -39,7 +39,7 @@ pub trait AuditLog {
     fn audit_heads(&self, tenant: Option<&TenantId>) -> Result<Vec<AuditHead>, VaultError>;
 
     /// Verifies a chain from its first entry to its last, and compares the tenant's connections
-    /// with it. `progress` is told how many entries are verified, and how many there are.
+    /// with it. `progress` receives the number of verified entries and the total.
     ///
     /// # Errors
     ///
@@ -50,8 +50,8 @@ pub trait AuditLog {
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<AuditReport, VaultError>;
 
-    /// Returns whether the vault has exactly this entry: an exported head, or the proof of a
-    /// receipt. If not, the vault was rolled back, or is another one.
+    /// Returns whether the vault contains exactly this entry: an exported head, or the proof of a
+    /// receipt. If not, the vault was rolled back, or it is another vault.
     ///
     /// # Errors
     ///
@@ -59,7 +59,7 @@ pub trait AuditLog {
     fn proves(&self, head: &AuditHead) -> Result<bool, VaultError>;
 }
 
-/// What an audit entry tells.
+/// The kind of an audit entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
@@ -69,11 +69,11 @@ pub enum AuditKind {
     ConsentStarted,
     /// A consent was given and the connection stored.
     ConsentCompleted,
-    /// The person or the server said no.
+    /// The user declined, or the server refused the request.
     ConsentDenied,
-    /// The code could not be exchanged, or its answer not be used.
+    /// The code could not be exchanged, or the response could not be used.
     ConsentFailed,
-    /// The tokens were renewed.
+    /// The tokens were refreshed.
     Refreshed,
     /// The server refused the refresh token.
     RefreshRejected,
@@ -89,11 +89,11 @@ pub enum AuditKind {
     DefaultSet,
     /// A token was handed out.
     TokenUsed,
-    /// All of a person was erased.
+    /// All data of a user was erased.
     UserForgotten,
-    /// All of a workspace was erased.
+    /// All data of a tenant was erased.
     TenantForgotten,
-    /// A workspace has a new data key.
+    /// A tenant has a new data key.
     DataKeyRotated,
     /// Every key is wrapped by another master key.
     MasterKeyRotated,
@@ -120,7 +120,7 @@ impl AuditKind {
         Self::MasterKeyRotated,
     ];
 
-    /// The kind as one lower-case word, for storage and display.
+    /// Returns the kind as one lower-case word, for storage and display.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -143,7 +143,7 @@ impl AuditKind {
         }
     }
 
-    /// The kind that [`as_str`](Self::as_str) wrote.
+    /// Returns the kind that [`as_str`](Self::as_str) wrote.
     #[must_use]
     pub fn from_code(code: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == code)
@@ -157,23 +157,23 @@ impl fmt::Display for AuditKind {
     }
 }
 
-/// One entry of the audit. Holds ids and codes, never a secret.
+/// One entry of the audit. It holds ids and codes, never a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct AuditEntry {
-    /// Its place in the tenant's chain.
+    /// The position of the entry in its chain.
     pub number: u64,
-    /// When.
+    /// The time of the event, by the host's clock.
     pub at: Timestamp,
-    /// What.
+    /// The kind of the event.
     pub kind: AuditKind,
-    /// Whose connection it is; of a consent and of a use, the person who gave it or for whom it
-    /// was. None for a shared connection.
+    /// The user who owns the connection; for a consent, the user who gave it; for a use, the user
+    /// it was made for. `None` for a workspace connection.
     pub user: Option<UserId>,
-    /// Who made the change by name: revoked, chose the default, asked for a refresh, had a person
-    /// forgotten. None for what upkeep, a server or a turn brought about, for consents and uses
-    /// (there [`user`](Self::user) acted), and in entries of vaults that did not keep it yet.
+    /// The actor who requested the change: a revocation, a new default, a refresh, or the erasure
+    /// of a user. `None` for changes by upkeep, a server or a turn, for consents and uses (there
+    /// [`user`](Self::user) acted), and in entries of vaults that did not record it yet.
     #[cfg_attr(feature = "serde", serde(default))]
     pub actor: Option<Actor>,
     /// The connection.
@@ -182,22 +182,21 @@ pub struct AuditEntry {
     pub provider: Option<ProviderId>,
     /// The generation of the tokens concerned.
     pub generation: Option<u64>,
-    /// A keyed fingerprint of the access token of that generation, where one was stored.
+    /// A keyed fingerprint of the access token of that generation, if one was stored.
     pub fingerprint: Option<[u8; 8]>,
-    /// One word more, out of a closed set: why a consent is needed, how a revocation ended.
+    /// A detail from a closed set: why a consent is needed, how a revocation ended.
     pub detail: Option<String>,
-    /// Of a use: what for, in the host's words.
+    /// The purpose of a use, in the host's words.
     pub purpose: Option<String>,
-    /// Of a use: in which turn, in the host's words.
+    /// The turn of a use, in the host's words.
     pub turn: Option<String>,
-    /// Of a consent that was completed: whether the connection belongs to the workspace. Of a use:
-    /// whether it was the workspace connection's token, handed to a person without one of their
-    /// own.
+    /// For a completed consent: whether it is a workspace connection. For a use: whether the token
+    /// of the workspace connection was given to a user without a connection.
     pub shared: bool,
 }
 
 impl AuditEntry {
-    /// An entry of this kind, with nothing else in it and no number yet.
+    /// Returns an entry of this kind without details and without a number.
     #[must_use]
     pub const fn new(kind: AuditKind, at: Timestamp) -> Self {
         Self {
@@ -217,21 +216,21 @@ impl AuditEntry {
         }
     }
 
-    /// The same about a person.
+    /// Sets the user that the entry concerns.
     #[must_use]
     pub fn user(mut self, user: Option<&UserId>) -> Self {
         self.user = user.cloned();
         self
     }
 
-    /// The same, done by this one.
+    /// Sets the actor.
     #[must_use]
     pub fn by(mut self, actor: Option<&Actor>) -> Self {
         self.actor = actor.cloned();
         self
     }
 
-    /// The same about a connection.
+    /// Sets the connection that the entry concerns.
     #[must_use]
     pub fn about(mut self, connection: ConnectionId, provider: &ProviderId, generation: u64) -> Self {
         self.connection = Some(connection);
@@ -240,7 +239,7 @@ impl AuditEntry {
         self
     }
 
-    /// The same with one word more.
+    /// Sets the detail.
     #[must_use]
     pub fn detail(mut self, detail: &str) -> Self {
         self.detail = Some(detail.to_owned());
@@ -248,38 +247,38 @@ impl AuditEntry {
     }
 }
 
-/// In which order entries are read.
+/// The order in which entries are read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AuditOrder {
-    /// From the first one on.
+    /// Starts at the first entry.
     #[default]
     OldestFirst,
-    /// From the last one back.
+    /// Starts at the last entry.
     NewestFirst,
 }
 
-/// Which entries to read.
+/// Selects audit entries.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct AuditFilter<'a> {
-    /// The workspace. Nothing of another one is read.
+    /// The tenant. Entries of other tenants are never read.
     pub tenant: &'a TenantId,
-    /// In which order.
+    /// The order.
     pub order: AuditOrder,
-    /// Only those that follow this number in that order: the last one of the page before. Zero:
-    /// from the beginning.
+    /// Only entries that follow this number in that order: the last number of the previous page.
+    /// Zero starts at the beginning.
     pub after: u64,
-    /// Only those of this connection.
+    /// Only entries about this connection.
     pub connection: Option<ConnectionId>,
-    /// Only those of this person: about them, or about what they did.
+    /// Only entries about this user or about an action of this user.
     pub user: Option<&'a UserId>,
-    /// At most so many.
+    /// The largest number of entries to return.
     pub limit: usize,
 }
 
 impl<'a> AuditFilter<'a> {
-    /// The first thousand entries of a tenant.
+    /// Returns a filter for the first thousand entries of a tenant.
     #[must_use]
     pub const fn of(tenant: &'a TenantId) -> Self {
         Self {
@@ -302,7 +301,7 @@ impl<'a> AuditFilter<'a> {
         }
     }
 
-    /// Returns whether an entry, of the right tenant and number, is wanted.
+    /// Returns whether the filter selects an entry, whose tenant and number match already.
     #[must_use]
     pub fn wants(&self, entry: &AuditEntry) -> bool {
         self.connection.is_none_or(|id| entry.connection == Some(id))
@@ -317,13 +316,13 @@ impl<'a> AuditFilter<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(clippy::exhaustive_structs, reason = "plain data")]
 pub struct TokenUse {
-    /// The workspace.
+    /// The tenant.
     pub tenant: TenantId,
     /// The connection.
     pub connection: ConnectionId,
     /// The service.
     pub provider: ProviderId,
-    /// When.
+    /// The time of the use.
     pub at: Timestamp,
     /// The acting user.
     pub user: UserId,
@@ -351,11 +350,11 @@ impl TokenUse {
     }
 }
 
-/// What is stored of token uses.
+/// The extent to which token uses are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UseRecord {
-    /// Only when each connection was last used.
+    /// Only the time when each connection was last used.
     Times,
     /// The times, and an audit entry for each use.
     Entries,
@@ -368,11 +367,11 @@ pub enum UseRecord {
 pub struct AuditReport {
     /// The number of entries that were verified. Pruned ones are not counted.
     pub checked: u64,
-    /// The number of the first entry that is altered, missing, out of place or added. `None`: the
+    /// The number of the first entry that is altered, missing, out of place or added. `None` if the
     /// chain is intact.
     pub first_broken: Option<u64>,
-    /// Connections whose row is not the one that the audit tells of last: an older row was put
-    /// back, or a row was removed.
+    /// Connections whose row does not match the newest audit entry about it: an older row was put
+    /// back, or the row was removed.
     pub out_of_date: Vec<ConnectionId>,
 }
 

@@ -19,7 +19,7 @@ use crate::vault::VaultError;
 
 type Result<T> = std::result::Result<T, VaultError>;
 
-/// What precedes the bytes of an optional value that is present.
+/// The byte before an optional value that is present.
 const PRESENT: u8 = 1;
 
 /// A record that is being written, field by field.
@@ -33,12 +33,12 @@ pub(crate) struct Encoder {
 }
 
 impl Encoder {
-    /// A record without fields.
+    /// Returns a record without fields.
     pub(crate) fn new() -> Self {
         Self::default()
     }
 
-    /// The encoded record.
+    /// Returns the encoded record.
     pub(crate) fn finish(self) -> Vec<u8> {
         self.bytes
     }
@@ -46,7 +46,7 @@ impl Encoder {
     /// Appends one field that consists of these pieces.
     fn field(mut self, pieces: &[&[u8]]) -> Self {
         let len = pieces.iter().map(|piece| piece.len()).sum::<usize>();
-        // A field of 4 GiB cannot occur. If one did, the record would be refused when it is read.
+        // No field reaches 4 GiB. If one did, the record would be refused when it is read.
         let prefix = u32::try_from(len).unwrap_or(u32::MAX);
         self.bytes.reserve(4 + len);
         self.bytes.extend_from_slice(&prefix.to_be_bytes());
@@ -219,7 +219,7 @@ impl<'a> Decoder<'a> {
 
     /// Reads a list, whose items `item` reads.
     pub(crate) fn list<T>(&mut self, item: impl Fn(&mut Self) -> Result<T>) -> Result<Vec<T>> {
-        // The count may be damaged: it reserves nothing.
+        // The count may be damaged, so it does not decide how much memory is reserved.
         (0..self.u32()?).map(|_| item(self)).collect()
     }
 }

@@ -1,4 +1,4 @@
-//! Consent requests: what is stored between `start` and `complete`.
+//! Consent requests: the records between `start` and `complete`.
 
 use std::collections::BTreeMap;
 
@@ -12,20 +12,21 @@ use crate::protocol::Hints;
 use crate::secret::{Binding, PkceVerifier, State, Ticket};
 use crate::vault::VaultError;
 
-/// The largest number of consent requests that a vault keeps for one person of one tenant, ended
-/// ones included.
+/// The largest number of consent requests that a vault keeps for one user of a tenant, ended ones
+/// included.
 pub const MAX_CONSENTS: usize = 64;
 
 /// Stores consent requests.
 ///
-/// A stored request is sealed together with its PKCE verifier (an empty one where there is no
-/// PKCE): a request that was altered in the database does not open.
+/// A stored request is sealed together with its PKCE verifier (an empty one if there is no PKCE): a
+/// request that was altered in the database does not open.
 pub trait ConsentStore {
     /// Stores a consent request that has begun.
     ///
-    /// A person has at most [`MAX_CONSENTS`] requests. To make room, the oldest of those that have
-    /// ended or expired is deleted, or else the oldest pending one: then nobody can complete it,
-    /// and the audit records a denial. A request whose code is being exchanged is not deleted.
+    /// A user has at most [`MAX_CONSENTS`] requests. To make room, the vault deletes the oldest
+    /// request that has ended or expired, or else the oldest pending one: that one can no longer be
+    /// completed, and the audit records a denial. A request whose code is being exchanged is not
+    /// deleted.
     ///
     /// # Errors
     ///
@@ -45,29 +46,29 @@ pub trait ConsentStore {
     /// was altered.
     fn consent(&self, tenant: &TenantId, state: &StateHash) -> Result<Option<PendingConsent>, VaultError>;
 
-    /// Reads a pending consent request and its verifier, and leaves it pending. `None` if there is
-    /// no such request, or it is no longer pending. One that has expired is pending until it is
-    /// deleted.
+    /// Reads a pending consent request and its verifier, and leaves it pending. Returns `None` if
+    /// there is no such request or it is no longer pending. An expired request is pending until it
+    /// is deleted.
     ///
     /// # Errors
     ///
-    /// As [`consent`](Self::consent).
+    /// Those of [`consent`](Self::consent).
     fn open_consent(
         &self,
         tenant: &TenantId,
         state: &StateHash,
     ) -> Result<Option<(PendingConsent, Option<PkceVerifier>)>, VaultError>;
 
-    /// Reads the consent requests that a person began, whatever their status, until they are
-    /// deleted, in no order.
+    /// Reads the consent requests that a user began, whatever their status, until they are deleted.
+    /// The order is unspecified.
     ///
     /// # Errors
     ///
-    /// As [`consent`](Self::consent).
+    /// Those of [`consent`](Self::consent).
     fn consents(&self, tenant: &TenantId, user: &UserId) -> Result<Vec<PendingConsent>, VaultError>;
 
-    /// Takes a pending consent request and erases its stored verifier. Of any number of callers
-    /// exactly one gets it.
+    /// Takes a pending consent request and erases its stored verifier. Of any number of callers,
+    /// exactly one receives it.
     ///
     /// # Errors
     ///
@@ -75,8 +76,8 @@ pub trait ConsentStore {
     fn take_consent(&self, tenant: &TenantId, state: &StateHash, now: Timestamp)
     -> Result<Taken, VaultError>;
 
-    /// Stores how a taken consent request ended, if not in a stored grant. One that is not taken
-    /// stays as it is.
+    /// Stores how a taken consent request ended without a grant. A request that is not taken stays
+    /// unchanged.
     ///
     /// # Errors
     ///
@@ -108,19 +109,20 @@ pub enum Taken {
 pub struct StateHash([u8; 32]);
 
 impl StateHash {
-    /// The hash of a `state`.
+    /// Returns the hash of a `state`.
     #[must_use]
     pub fn of(state: &State) -> Self {
         Self::of_text(state.expose_secret())
     }
 
-    /// The hash of a binding.
+    /// Returns the hash of a binding.
     #[must_use]
     pub fn of_binding(binding: &Binding) -> Self {
         Self::of_text(binding.expose_secret())
     }
 
-    /// The hash of a ticket. Hashed twice: no `state`, which is text, can be made to have the same.
+    /// Returns the hash of a ticket. It is hashed twice, so that no `state`, which is text, can
+    /// have the same hash.
     #[must_use]
     pub fn of_ticket(ticket: &Ticket) -> Self {
         Self::of_bytes(&Self::of_text(ticket.expose_secret()).0)
@@ -136,83 +138,84 @@ impl StateHash {
         Self(hash)
     }
 
-    /// The hash with these bytes.
+    /// Returns the hash with these bytes.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
-    /// The bytes of the hash.
+    /// Returns the bytes of the hash.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 }
 
-/// A consent between `start` and `complete`, without its verifier.
+/// A consent request between `start` and `complete`, without its verifier.
 ///
-/// Plain data, all of it bound at the start: what comes back is compared with this, never trusted.
+/// Plain data, all of it fixed at the start: a callback is compared with this record and never
+/// trusted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[allow(clippy::exhaustive_structs, reason = "a vault must be able to build one")]
 pub struct PendingConsent {
-    /// Names the consent to people and logs.
+    /// Identifies the consent to users and in logs.
     pub id: ConsentId,
-    /// The key it is found by.
+    /// The key of the record.
     pub state: StateHash,
-    /// The hash of what the browser keeps.
+    /// The hash of the binding that the browser keeps.
     pub binding: StateHash,
-    /// The workspace.
+    /// The tenant.
     pub tenant: TenantId,
-    /// Who began it, and alone may complete it.
+    /// The user who began it. Only this user can complete it.
     pub user: UserId,
-    /// To whom the connection will belong.
+    /// The owner of the resulting connection.
     pub owner: Owner,
     /// The service.
     pub provider: ProviderId,
     /// The authorization server.
     pub server: ServerId,
-    /// The issuer that an `iss` is compared with.
+    /// The issuer that an `iss` parameter must match.
     pub issuer: Option<String>,
-    /// The only place that the code will be sent to.
+    /// The only endpoint that the code is sent to.
     pub token_endpoint: String,
-    /// The client that asked.
+    /// The client id of the request.
     pub client_id: String,
-    /// The redirect URI, byte for byte as sent.
+    /// The redirect URI, byte for byte as it was sent.
     pub redirect_uri: String,
-    /// The scopes as asked for.
+    /// The requested scopes.
     pub scopes: Scopes,
-    /// Where the consent is to serve several services: each of them, the named one included, with
-    /// its scopes.
+    /// For a consent that serves several services: each service with its scopes, the named one
+    /// included. Otherwise empty.
     #[cfg_attr(feature = "serde", serde(default))]
     pub services: BTreeMap<ProviderId, Scopes>,
     /// The values of the descriptor's placeholders.
     pub parameters: Parameters,
-    /// The label that the connection will bear.
+    /// The label of the resulting connection.
     pub label: Option<Label>,
-    /// A new connection, or which one again.
+    /// The purpose: to create a connection or to renew one.
     pub purpose: Purpose,
-    /// True if the consent fails if the provider does not name the account.
+    /// True if the consent must fail when the provider does not name the account.
     #[cfg_attr(feature = "serde", serde(default))]
     pub require_account: bool,
-    /// Where the host sends the browser afterwards; the host's own value, never one from a
-    /// callback.
+    /// The address that the host redirects the browser to afterwards. The host sets it; it is never
+    /// taken from a callback.
     pub return_to: Option<String>,
-    /// What the host asked of the authorization request.
+    /// The host's options for the authorization request.
     #[cfg_attr(feature = "serde", serde(default))]
     pub request: RequestOptions,
     /// The time when it began.
     pub created_at: Timestamp,
-    /// The time when it can be completed no more.
+    /// The time when it expires.
     pub expires_at: Timestamp,
-    /// Where it stands.
+    /// The status.
     pub status: ConsentStatus,
 }
 
 impl PendingConsent {
-    /// Returns a pending consent for a new connection of this owner, which its person is to give.
-    /// It asks for nothing yet, ends at once, and is held by no browser: its binding is its state,
-    /// as that of a ticket.
+    /// Returns a pending consent for a new connection of this owner, which its user is to give. It
+    /// requests no scopes, expires at once, and belongs to no browser: like that of a ticket, its
+    /// binding equals its state.
     #[must_use]
     pub fn new(
         id: ConsentId,
@@ -250,46 +253,46 @@ impl PendingConsent {
         }
     }
 
-    /// Returns whether it is a ticket, which waits for its person, and not a flow that a browser is
-    /// in. A flow that a ticket opened has the ticket's id.
+    /// Returns whether it is a ticket, which waits for its user, and not a flow that a browser has
+    /// begun. A flow that was opened from a ticket has the ticket's id.
     #[must_use]
     pub fn is_prepared(&self) -> bool {
         self.binding == self.state
     }
 }
 
-/// The host's wishes for an authorization request: kept with a consent request, so that the request
-/// can be written later, or again.
+/// The host's options for an authorization request. They are stored with the consent request, so
+/// that the authorization request can be built later or again.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[allow(clippy::exhaustive_structs, reason = "a vault must be able to build one")]
 pub struct RequestOptions {
-    /// The scopes that the host named instead of the provider's default ones.
+    /// The scopes that the host requested instead of the provider's default ones.
     pub scopes: Option<Scopes>,
-    /// The scopes that the host asked for in addition.
+    /// The scopes that the host requested in addition.
     pub added_scopes: Scopes,
-    /// What the consent page is asked to offer or to ask.
+    /// Hints for the consent page.
     pub hints: Hints,
 }
 
-/// What a consent is for.
+/// The purpose of a consent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Purpose {
-    /// To connect an account; if the account is connected already, that connection is renewed.
+    /// Connects an account. If the account is connected already, that connection is renewed.
     Connect,
-    /// To connect this one again; another account is refused.
+    /// Renews this connection; another account is refused.
     Reconnect(ConnectionId),
-    /// To connect this one again, to whatever account the person chooses.
+    /// Renews this connection with any account that the user chooses.
     SwitchAccount(ConnectionId),
-    /// To extend the grant of this one, by a service or by scopes; another account is refused.
+    /// Extends the grant of this connection by a service or by scopes; another account is refused.
     Extend(ConnectionId),
 }
 
 impl Purpose {
-    /// The connection that is to be renewed or extended, if one was named.
+    /// Returns the connection to be renewed or extended, if one was named.
     #[must_use]
     pub const fn target(self) -> Option<ConnectionId> {
         match self {
@@ -299,22 +302,22 @@ impl Purpose {
     }
 }
 
-/// Where a consent stands.
+/// The status of a consent request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum ConsentStatus {
-    /// Nobody has come back yet.
+    /// No callback has arrived.
     Pending,
-    /// The callback came; the code is being exchanged.
+    /// The callback arrived, and the code is being exchanged.
     Taken,
     /// The connection is stored.
     Completed(ConnectionId),
-    /// The person or the server said no.
+    /// The user declined, or the server refused the request.
     Denied,
-    /// The code could not be exchanged or the answer not be used.
+    /// The code could not be exchanged, or the response could not be used.
     Failed,
-    /// It was withdrawn, by its person or by the agent that had asked for it.
+    /// The user withdrew it, or the agent that had requested it did.
     Cancelled,
 }

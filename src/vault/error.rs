@@ -1,12 +1,12 @@
-//! What can go wrong with a vault.
+//! Errors of a vault.
 
 use std::error::Error as StdError;
 use std::sync::Arc;
 
 use crate::random::RandomUnavailable;
 
-/// A failure of the vault, or of the master key that opens it. Never means "not connected". It
-/// repeats neither a key nor the path of a file.
+/// A failure of the vault, or of the master key that opens it. It never means "not connected", and
+/// never contains a key or the path of a file.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum VaultError {
@@ -14,14 +14,14 @@ pub enum VaultError {
     #[error("the environment variable {0} is not set")]
     KeyNotSet(String),
     /// The file of the master key cannot be read.
-    #[error("the file of the master key cannot be read: {0}")]
+    #[error("the master key file cannot be read: {0}")]
     KeyUnreadable(std::io::ErrorKind),
     /// The path of the master key names a directory, a pipe or a device.
-    #[error("the file of the master key is not a regular file")]
+    #[error("the master key file is not a regular file")]
     KeyNotAFile,
-    /// Others than the owner have rights to the file of the master key.
+    /// Users other than the owner have rights to the file of the master key.
     #[error(
-        "others than its owner have rights to the file of the master key (mode {mode:04o}); give it the mode 0400"
+        "users other than the owner have access to the master key file (mode {mode:04o}); set its mode to 0400"
     )]
     KeyExposed {
         /// The rights of the file.
@@ -33,16 +33,16 @@ pub enum VaultError {
     /// The master key does not have 32 bytes.
     #[error("the master key does not have 32 bytes")]
     KeyWrongLength,
-    /// The master key is not the one that the vault was made with. Nothing was changed.
+    /// The master key is not the one that the vault was created with. Nothing was changed.
     #[error("the master key does not open this vault")]
     WrongMasterKey,
     /// A data key names a master key that was not given.
-    #[error("a data key is wrapped by a master key that was not given")]
+    #[error("a data key is wrapped by a master key that was not provided")]
     UnknownMasterKey,
     /// A sealed record does not open: it was altered, moved or truncated. Nothing was changed.
     #[error("a sealed record does not open: it was altered or moved")]
     Tampered,
-    /// The file is no vault of this crate.
+    /// The file is not a vault of this crate.
     #[error("the file is not a valetkey vault")]
     NotAVault,
     /// The file was written by a newer version of this crate.
@@ -53,35 +53,35 @@ pub enum VaultError {
         /// The newest version that can be read.
         supported: u32,
     },
-    /// The file is damaged or cut short.
+    /// The file is damaged or truncated.
     #[error("the vault file is damaged")]
     Damaged,
-    /// The database file and its log are of different times. Nothing was changed.
+    /// The database file and its log come from different points in time. Nothing was changed.
     #[error("the database file and its log do not belong together; restore both from one backup")]
     Mixed,
-    /// The file was replaced or overwritten while it was open. What was written last may be lost.
+    /// The file was replaced or overwritten while it was open. The most recent writes may be lost.
     #[error("the vault file was replaced while it was open")]
     Replaced,
     /// The vault is open, here or in another process.
-    #[error("the vault is open")]
+    #[error("the vault is in use by this or another process")]
     InUse,
     /// The vault file is marked as read-only, or its file system is mounted read-only.
     #[error("the vault file or its file system is read-only; make it writable")]
     ReadOnly,
     /// This process has no rights to a file or a directory that the vault needs.
-    #[error("this process may not read and write {0}; give its user the rights to do so")]
+    #[error("this process has no read and write access to {0}; grant its user access")]
     AccessDenied(&'static str),
-    /// The directory in which the vault is, or is to be made, does not exist.
+    /// The directory of the vault does not exist.
     #[error("the directory of the vault does not exist; create it first")]
     NoDirectory,
     /// The process or the system has no free file descriptor. The vault is unchanged.
     #[error("no file descriptor is free; raise the limit of open files or close some, then try again")]
     TooManyOpenFiles,
-    /// SQLite could not open a file of the vault, and no lasting cause was found. The vault is
+    /// SQLite could not open a file of the vault, and no permanent cause was found. The vault is
     /// unchanged.
     #[error("SQLite could not open the vault file, its log or its shared memory; try again")]
     CannotOpen,
-    /// The path is not a regular file with one name: a link, a directory, a device.
+    /// The path is not a regular file with a single name: it is a link, a directory or a device.
     #[error("the vault path is not safe: {0}")]
     UnsafePath(&'static str),
     /// A file of the vault belongs to another user.
@@ -95,7 +95,7 @@ pub enum VaultError {
         /// The uid of this process.
         process: u32,
     },
-    /// A file of a vault that a group shares belongs to another group.
+    /// A file of a vault that is shared with a group belongs to another group.
     #[error(
         "a file of the vault belongs to gid {file}, and new files in its directory to gid {process}; give the \
          directory the group of the vault and the setgid bit"
@@ -103,29 +103,29 @@ pub enum VaultError {
     OtherGroup {
         /// The gid of the file.
         file: u32,
-        /// The gid that files get which this process makes in the directory.
+        /// The gid of files that this process creates in the directory.
         process: u32,
     },
-    /// The vault is on a file system on which the locks of SQLite are not known to hold.
+    /// The vault is on a file system on which SQLite's locks are not known to work.
     #[error(
-        "the vault is on the file system {0}, on which SQLite's locks are not known to hold; move it to a local disk, \
+        "the vault is on the file system {0}, on which SQLite's locks are not known to work; move it to a local disk, \
          or vouch for the file system (SqliteOptions::trust_file_system)"
     )]
     UnknownFileSystem(String),
     /// The parent of this process opened the vault and then forked. The child can neither use that
-    /// handle nor open the same file: SQLite would rely on locks that only the parent has.
+    /// handle nor open the same file, because SQLite would rely on locks that only the parent has.
     #[error("the vault was opened before a fork; open it after the fork, or start the child with exec")]
     Forked,
-    /// The bundled SQLite is too old, or a setting that safety rests on did not take.
+    /// The bundled SQLite is too old, or a setting that safety depends on did not take effect.
     #[error("the SQLite library cannot be used: {0}")]
     Unsupported(&'static str),
-    /// This kind of vault cannot do that.
+    /// This kind of vault does not support the operation.
     #[error("this vault does not support {0}")]
     NotSupported(&'static str),
     /// Another process has held the write lock for too long. Nothing was changed; try again.
     #[error("the vault is locked by another process")]
     Busy,
-    /// The database cannot be reached for now, such as during a failover. Whether the last write
+    /// The database is temporarily unreachable, such as during a failover. Whether the last write
     /// was stored is unknown; the same call can be repeated.
     #[error("the vault's database cannot be reached")]
     Unreachable,
@@ -135,7 +135,7 @@ pub enum VaultError {
     /// A secret is larger than 64 KiB.
     #[error("a secret is larger than 64 KiB")]
     TooLarge,
-    /// The operating system gave no random numbers.
+    /// The operating system returned no random numbers.
     #[error("the operating system's random number generator failed")]
     RandomUnavailable,
     /// The store failed. The source is not part of this crate's stable interface.
@@ -150,12 +150,12 @@ impl From<RandomUnavailable> for VaultError {
 }
 
 impl VaultError {
-    /// A failure of the store beneath.
+    /// Wraps a failure of the underlying store.
     pub fn storage(source: impl StdError + Send + Sync + 'static) -> Self {
         Self::Storage(Arc::new(source))
     }
 
-    /// Returns whether the same call may succeed later although nobody changes the configuration.
+    /// Returns whether the same call may succeed later without a change of the configuration.
     #[must_use]
     pub const fn is_retryable(&self) -> bool {
         matches!(

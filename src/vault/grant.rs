@@ -10,11 +10,11 @@ use crate::vault::{StateHash, VaultError};
 /// Stores grants and connections.
 pub trait GrantStore {
     /// Stores the tokens of a consent as a new grant, makes the named connections use it, and
-    /// records the consent request as completed, in one transaction. Each connection has its entry
-    /// in the audit.
+    /// records the consent request as completed, in one transaction. Each connection gets an audit
+    /// entry.
     ///
-    /// A grant that no connection uses any more becomes a former grant of the new one, with its
-    /// sealed tokens, and so do its own former grants. One without tokens is deleted.
+    /// A grant that is no longer used by any connection becomes a former grant of the new one, with
+    /// its sealed tokens, and so do its own former grants. A grant without tokens is deleted.
     ///
     /// # Errors
     ///
@@ -35,16 +35,16 @@ pub trait GrantStore {
     /// [`VaultError`] if the store cannot be read; [`VaultError::Tampered`] if the row was altered.
     fn connection(&self, tenant: &TenantId, id: ConnectionId) -> Result<Option<Connection>, VaultError>;
 
-    /// Reads the connections that the query matches, in the order of their ids, without touching a
+    /// Reads the connections that the query matches, in the order of their ids, without reading a
     /// secret.
     ///
     /// # Errors
     ///
-    /// As [`connection`](Self::connection).
+    /// Those of [`connection`](Self::connection).
     fn connections(&self, query: &ConnectionQuery<'_>) -> Result<Vec<Connection>, VaultError>;
 
-    /// The hot path: finds the connection that the query names and opens its access token, and
-    /// nothing else. Revoked connections are passed over. Writes nothing.
+    /// Finds the connection that the query names and opens its access token, and nothing else. This
+    /// is the hot path: it skips revoked connections and writes nothing.
     ///
     /// # Errors
     ///
@@ -83,18 +83,17 @@ pub struct Tokens {
 #[derive(Debug)]
 #[allow(clippy::exhaustive_structs, reason = "handed to every vault")]
 pub struct NewGrant<'a> {
-    /// The consent request that they come from; recorded as completed.
+    /// The consent request that the tokens come from. It is recorded as completed.
     pub consent: &'a StateHash,
-    /// The grant, whole. Its generation is one more than the highest that its connections show; 1
-    /// if all are new.
+    /// The complete grant. Its generation is one more than the highest generation of its
+    /// connections, or 1 if all are new.
     pub grant: &'a Grant,
     /// Its tokens.
     pub tokens: &'a Tokens,
     /// The connections that use it from now on, at least one: new ones, and existing ones with the
-    /// same owner and provider as before. The consent leads to the first.
+    /// same owner and provider as before. The consent is recorded as completed with the first.
     pub connections: &'a [Connection],
-    /// The time when the tokens that are replaced are dead at the server at the latest, where that
-    /// is known.
+    /// The latest time at which the replaced tokens expire at the server, if known.
     pub former_dead_at: Option<Timestamp>,
 }
 
@@ -104,12 +103,12 @@ pub struct NewGrant<'a> {
 pub enum StoreOutcome {
     /// The grant is stored.
     Stored {
-        /// The grants that it replaced and that still hold tokens.
+        /// The replaced grants that still hold tokens.
         former: Vec<GrantId>,
     },
-    /// Nothing was stored: a generation to be replaced has moved on, or the owner has another
-    /// connection to that provider with the same label or account that is not revoked. Read again
-    /// and decide again.
+    /// Nothing was stored: a generation to be replaced has changed, or the owner has another
+    /// connection to that provider with the same label or account that is not revoked. The caller
+    /// reads and decides again.
     Conflict,
 }
 
@@ -117,19 +116,19 @@ pub enum StoreOutcome {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ConnectionQuery<'a> {
-    /// The workspace.
+    /// The tenant.
     pub tenant: &'a TenantId,
-    /// Only those of this owner. `None`: of every owner.
+    /// Only those of this owner. `None` selects all owners.
     pub owner: Option<&'a Owner>,
     /// Only those to this service.
     pub provider: Option<&'a ProviderId>,
     /// Only those that use this grant.
     pub grant: Option<GrantId>,
-    /// True if revoked ones are wanted too.
+    /// True to include revoked connections.
     pub with_revoked: bool,
-    /// Only those after this one.
+    /// Only connections after this one.
     pub after: Option<ConnectionId>,
-    /// At most this many.
+    /// The largest number of connections to return.
     pub limit: usize,
 }
 
@@ -153,9 +152,9 @@ impl<'a> ConnectionQuery<'a> {
 #[derive(Debug, Clone, Copy)]
 #[allow(clippy::exhaustive_structs, reason = "plain data, built on the hot path")]
 pub struct TokenQuery<'a> {
-    /// The workspace.
+    /// The tenant.
     pub tenant: &'a TenantId,
-    /// Whose connection.
+    /// The connection whose token is wanted.
     pub of: Of<'a>,
     /// The scopes that must have been granted.
     pub scopes: &'a Scopes,
@@ -167,11 +166,11 @@ pub struct TokenQuery<'a> {
 pub enum Of<'a> {
     /// By its owner and provider.
     Owner {
-        /// The user; absent for the workspace connection.
+        /// The user; `None` for the workspace connection.
         user: Option<&'a UserId>,
         /// The service.
         provider: &'a ProviderId,
-        /// The label, if one is named; otherwise the only connection, or the default.
+        /// The label, if one was named; otherwise the only connection or the default is selected.
         label: Option<&'a Label>,
     },
     /// By its id.
@@ -188,25 +187,25 @@ pub enum Of<'a> {
 pub enum Found {
     /// There is no such connection.
     Nothing,
-    /// The connection.
+    /// The connection and its token.
     One(StoredToken),
-    /// There are several, none was named and none is the default.
+    /// There are several connections; none was named and none is the default.
     Several,
 }
 
-/// An access token, and what a turn needs to know about its connection.
+/// An access token, and the facts about its connection that a turn needs.
 #[derive(Debug)]
 #[allow(clippy::exhaustive_structs, reason = "a vault must be able to build one")]
 pub struct StoredToken {
     /// The connection.
     pub connection: ConnectionId,
-    /// The grant that it uses: claims and refreshes name that one.
+    /// The grant that the connection uses. Claims and refreshes name it.
     pub grant: GrantId,
     /// The generation of the tokens.
     pub generation: u64,
     /// The status.
     pub status: Status,
-    /// The token; absent unless the status is active.
+    /// The token; `None` unless the status is active.
     pub access_token: Option<AccessToken>,
     /// The time when the tokens were issued.
     pub refreshed_at: Timestamp,
@@ -214,7 +213,7 @@ pub struct StoredToken {
     pub expires_at: Option<Timestamp>,
     /// True if there is a refresh token.
     pub refreshable: bool,
-    /// The scopes of the query that were not granted. Judged by the whole grant.
+    /// The scopes of the query that were not granted, judged by the whole grant.
     pub missing: Scopes,
     /// The values of the descriptor's placeholders.
     pub parameters: Parameters,

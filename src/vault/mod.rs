@@ -4,8 +4,8 @@
 //! * [`SealedVault`] keeps it in memory, or in any store that implements the two small traits
 //!   [`Store`] and [`Transaction`].
 //!
-//! All of them share the same rules, keys and seals, and all are a [`Vault`], which is what
-//! [`Connections`](crate::Connections) are built over. The methods of the vaults are for operators:
+//! All of them share the same rules, keys and seals, and all implement [`Vault`], which
+//! [`Connections`](crate::Connections) are built on. The methods of the vaults are for operators:
 //! backups, key rotation, and reading and verifying the audit. Share a vault with an
 //! [`Arc`](std::sync::Arc) to call them while connections use it.
 
@@ -64,23 +64,24 @@ use std::fmt::Debug;
 use parts::Parts;
 
 /// Stores connections and their secrets. Implemented by [`SqliteVault`], by [`SealedVault`] and by
-/// an [`Arc`](std::sync::Arc) of either; it cannot be implemented elsewhere. A host that brings a
-/// database implements [`Store`] and opens a [`SealedVault`] over it.
+/// an [`Arc`](std::sync::Arc) of either; it cannot be implemented elsewhere. To use another
+/// database, implement [`Store`] and open a [`SealedVault`] over it.
 ///
 /// # Promises
 ///
-/// * **Atomic.** Each operation is one transaction: it happens as a whole or not at all, and it is
-///   durable when it returns. A rotated refresh token that is lost in a crash is lost for good.
-/// * **Sealed.** What reaches a disk or a network is sealed, and bound to its tenant, owner,
-///   provider, grant and generation, and to everything that decides where it may be sent.
-/// * **Compare and swap.** A write of tokens names the generation that it saw. If another one is
-///   stored, nothing is written and the outcome says so.
-/// * **Audited.** Each change commits in the same transaction as its audit entry.
-/// * **Separate.** For one tenant, what belongs to another does not exist.
-/// * **Truthful.** A failure of the store is an error, never an empty answer. A record that cannot
-///   be opened is an error and is not overwritten.
-/// * **No waiting.** No operation waits for the network of a provider or for another caller's
-///   refresh; a lock on the store is waited for with a bound.
+/// * **Atomicity.** Each operation runs in one transaction and is durable when it returns. A
+///   rotated refresh token that is lost in a crash cannot be recovered.
+/// * **Encryption.** Secrets are sealed before they reach a disk or a network. Each is bound to its
+///   tenant, owner, provider, grant and generation, and to everything that decides where it may be
+///   sent.
+/// * **Optimistic concurrency.** A write of tokens names the generation that it expects. If another
+///   one is stored, nothing is written and the outcome says so.
+/// * **Auditing.** Each change commits in the same transaction as its audit entry.
+/// * **Tenant isolation.** Records of other tenants are invisible.
+/// * **Honest failures.** A failure of the store is an error, never an empty result. A record that
+///   cannot be opened is an error and is not overwritten.
+/// * **Bounded waiting.** No operation waits for the network of a provider or for another caller's
+///   refresh. A wait for a lock on the store has a timeout.
 #[cfg_attr(feature = "testing", doc = "")]
 #[cfg_attr(
     feature = "testing",
@@ -93,8 +94,8 @@ impl<T> Vault for T where T: Parts + Debug + Send + Sync + 'static {}
 mod parts {
     use super::{AuditLog, ConsentStore, GrantStore, Housekeeping, RefreshStore, RevocationStore};
 
-    /// The operations of a vault. They belong to the crate, so that they can change: this trait
-    /// cannot be named outside it, and what has it is a [`Vault`](super::Vault).
+    /// The operations of a vault. The trait cannot be named outside the crate, so its methods can
+    /// change; every type that implements it is a [`Vault`](super::Vault).
     #[allow(unnameable_types, reason = "seals `Vault`")]
     pub trait Parts:
         ConsentStore + GrantStore + RefreshStore + RevocationStore + AuditLog + Housekeeping

@@ -18,17 +18,17 @@ pub(super) struct Mount<'a> {
 
 /// Reads the table.
 pub(super) fn read() -> io::Result<String> {
-    // The kernel generates the table for each read, and its length is not known: one read with room
-    // enough.
+    // The kernel generates the table for each read and reports no length, so the buffer is large
+    // enough for one read.
     let mut table = Vec::with_capacity(64 * 1024);
     File::open(TABLE)?.read_to_end(&mut table)?;
     Ok(String::from_utf8_lossy(&table).into_owned())
 }
 
-/// Finds the innermost mount that has a path without links. Of several at one place, the last
-/// counts.
+/// Finds the innermost mount that contains a path, which has no links. Of several mounts at one
+/// place, the last one counts.
 pub(super) fn innermost<'a>(table: &'a str, path: &Path) -> Option<Mount<'a>> {
-    // As the table was read: bytes that are not UTF-8 are replaced in both.
+    // The table was read with invalid UTF-8 replaced, so the path is converted in the same way.
     let path = path.to_string_lossy();
     let path = Path::new(&*path);
     let mut innermost = (0, None);
@@ -44,7 +44,8 @@ pub(super) fn innermost<'a>(table: &'a str, path: &Path) -> Option<Mount<'a>> {
     innermost.1
 }
 
-/// id, parent, device, root, mount point, options, optional fields, "-", type, source, options
+/// Parses the fields of a line: id, parent, device, root, mount point, options, optional fields,
+/// "-", type, source, options.
 fn parse(line: &str) -> Option<(PathBuf, Mount<'_>)> {
     let (mount, file_system) = line.split_once(" - ")?;
     let mut fields = mount.split(' ').skip(4);
@@ -56,7 +57,7 @@ fn parse(line: &str) -> Option<(PathBuf, Mount<'_>)> {
     Some((unescape(point), mount))
 }
 
-/// Spaces and their like are written in octal.
+/// Decodes spaces and similar characters, which are written in octal.
 fn unescape(point: &str) -> PathBuf {
     let plain = [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")]
         .iter()

@@ -1,4 +1,4 @@
-//! Refreshes: claims, and how they end.
+//! Refresh claims and their results.
 
 use std::time::Duration;
 
@@ -9,26 +9,26 @@ use crate::model::{
 use crate::secret::{IdToken, RefreshToken};
 use crate::vault::{Tokens, VaultError};
 
-/// Stores claims on refreshes and their results.
+/// Stores refresh claims and their results.
 ///
 /// The decisions are pure functions in [`change::lifecycle`](crate::vault::change::lifecycle), the
-/// same for every vault. A refresh is a matter of the grant: all connections that use it are
-/// refreshed together.
+/// same for every vault. A refresh concerns the grant: all connections that use it are refreshed
+/// together.
 pub trait RefreshStore {
-    /// Identifies this handle in claims: the same at every call, another for every handle that is
-    /// opened.
+    /// Returns the id of this handle in claims. It is stable for the lifetime of the handle and
+    /// unique to it.
     ///
-    /// A vault that several processes share can tell whether the holder of a claim still lives, so
-    /// that nobody waits for the claim of a process that died.
+    /// A vault that several processes share can tell whether the holder of a claim is still alive,
+    /// so that no caller waits for the claim of a process that has ended.
     ///
     /// # Errors
     ///
-    /// [`VaultError`] if there are no random numbers, or the sign of life cannot be stored.
+    /// [`VaultError`] if there are no random numbers, or the holder's lock file cannot be stored.
     fn holder(&self) -> Result<Holder, VaultError>;
 
     /// Claims grants that are due at one authorization server: the soonest expiry first, then the
-    /// longest idle. A grant that is claimed already or backs off is passed over before the limit
-    /// applies, so that several hosts divide the work between them.
+    /// longest idle. Grants that are claimed already or that back off are skipped before the limit
+    /// applies, so that several hosts divide the work.
     ///
     /// # Errors
     ///
@@ -60,7 +60,7 @@ pub trait RefreshStore {
     ///
     /// # Errors
     ///
-    /// [`VaultError`] if it was not stored; a claim then lapses by itself.
+    /// [`VaultError`] if it was not stored. The claim then lapses when its time is over.
     fn fail_refresh(
         &self,
         tenant: &TenantId,
@@ -70,20 +70,20 @@ pub trait RefreshStore {
     ) -> Result<CommitOutcome, VaultError>;
 }
 
-/// The holder of claims: 16 random bytes, new each time a vault is opened.
+/// The holder of claims: 16 random bytes, generated when a vault is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(transparent))]
 pub struct Holder([u8; 16]);
 
 impl Holder {
-    /// The holder with these bytes.
+    /// Returns the holder with these bytes.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(bytes)
     }
 
-    /// The bytes.
+    /// Returns the bytes of the holder.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 16] {
         &self.0
@@ -94,64 +94,66 @@ impl Holder {
 #[derive(Debug, Clone, Copy)]
 #[allow(clippy::exhaustive_structs, reason = "plain data")]
 pub struct ClaimRequest<'a> {
-    /// The workspace.
+    /// The tenant.
     pub tenant: &'a TenantId,
     /// The grant.
     pub grant: GrantId,
-    /// Who claims.
+    /// The holder that claims.
     pub holder: Holder,
     /// The generation to be refreshed. If another one is stored, another caller was faster.
     pub generation: u64,
-    /// Why.
+    /// The reason for the request.
     pub attempt: Attempt,
     /// The current time.
     pub now: Timestamp,
-    /// The time for which the claim holds.
+    /// The duration of the claim.
     pub lease: Duration,
 }
 
-/// Why a refresh is requested.
+/// The reason for a refresh.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Attempt {
-    /// The token is about to expire or has expired. Waits for the back-off of earlier failures.
+    /// The token is about to expire or has expired. The request waits for the back-off of earlier
+    /// failures.
     Due,
-    /// Somebody requested it. Does not wait for the back-off.
+    /// A caller requested the refresh. The request does not wait for the back-off.
     Forced,
-    /// Somebody requested another try with a refused refresh token that is in quarantine. Does not
-    /// wait for the back-off.
+    /// A caller requested another attempt with a refused refresh token that is in quarantine. The
+    /// request does not wait for the back-off.
     Quarantined,
 }
 
-/// Selects grants to be refreshed before somebody waits for them.
+/// Selects grants to refresh before a caller has to wait for them.
 #[derive(Debug, Clone, Copy)]
 #[allow(clippy::exhaustive_structs, reason = "plain data")]
 pub struct DueQuery<'a> {
     /// The authorization server that issued them.
     pub server: &'a ServerId,
-    /// Who claims.
+    /// The holder that claims.
     pub holder: Holder,
     /// The current time.
     pub now: Timestamp,
-    /// The time for which the claims hold.
+    /// The duration of the claims.
     pub lease: Duration,
-    /// Those whose access token expires before `now` plus this. A token that lives for less than
-    /// twice as long is due when half of its life has passed: otherwise it would be due again right
-    /// after its refresh.
+    /// The time span before expiry in which a token is due: those that expire before `now` plus
+    /// this. A token whose lifetime is less than twice this span is due after half of its lifetime:
+    /// otherwise it would be due again right after its refresh.
     pub horizon: Duration,
-    /// Those whose tokens were issued before this time, where the server ends idle grants.
+    /// The time before which tokens must have been issued to be due, for servers that end idle
+    /// grants.
     pub idle_since: Option<Timestamp>,
-    /// At most this many.
+    /// The largest number of grants to claim.
     pub limit: usize,
 }
 
-/// A granted claim: later calls prove it by this.
+/// A granted claim. Later calls present it as proof.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(clippy::exhaustive_structs, reason = "a vault must be able to build one")]
 pub struct Claim {
     /// The generation that is being refreshed.
     pub generation: u64,
-    /// Raised by each claim of the grant.
+    /// The number of the claim. Each claim of the grant increases it.
     pub fence: u64,
 }
 
@@ -159,13 +161,13 @@ pub struct Claim {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ClaimOutcome {
-    /// It is granted: no other caller sends a request until it lapses.
+    /// The claim is granted. No other caller sends a request until it lapses.
     Granted(Box<Claimed>),
     /// Another caller holds a claim.
     Held(InFlight),
-    /// Another generation is stored than the one to be refreshed: read again.
+    /// Another generation is stored than the one to be refreshed. The caller reads again.
     Moved,
-    /// No attempt before this time.
+    /// The grant backs off until this time.
     BackingOff(Timestamp),
     /// There is no refresh token.
     NotRefreshable,
@@ -175,20 +177,20 @@ pub enum ClaimOutcome {
     Gone,
 }
 
-/// A granted claim and what it gives access to.
+/// A granted claim and the tokens that it gives access to.
 #[derive(Debug)]
 #[allow(clippy::exhaustive_structs, reason = "a vault must be able to build one")]
 pub struct Claimed {
-    /// The proof.
+    /// The claim, which proves later calls.
     pub claim: Claim,
-    /// The grant, as it is stored.
+    /// The grant as stored.
     pub grant: Grant,
-    /// The refresh token to be used.
+    /// The refresh token to use.
     pub refresh_token: RefreshToken,
-    /// The id token that is held, to be carried over.
+    /// The stored id token, to be carried over.
     pub id_token: Option<IdToken>,
     /// True if an earlier attempt with this refresh token may have reached the server although no
-    /// answer was read.
+    /// response was read.
     pub outcome_unknown: bool,
 }
 
@@ -204,21 +206,21 @@ impl Claimed {
 #[derive(Debug, Clone, Copy)]
 #[allow(clippy::exhaustive_structs, reason = "handed to every vault")]
 pub struct Refreshed<'a> {
-    /// The tokens, whole: the caller has carried over what the answer left out.
+    /// The complete tokens: the caller has carried over those that the response omitted.
     pub tokens: &'a Tokens,
-    /// The scopes, if the answer names them.
+    /// The scopes, if the response contains them.
     pub granted: Option<&'a Scopes>,
     /// The time when the access token expires, if known.
     pub expires_at: Option<Timestamp>,
-    /// The lifetime that the server named last for this grant: in this answer or, if it names none,
-    /// in an earlier one.
+    /// The lifetime that the server reported last for this grant, in this response or in an earlier
+    /// one.
     pub lifetime: Option<Duration>,
-    /// The time when the refresh token expires, if the answer says so. Absent: what an earlier
-    /// answer said goes on to hold.
+    /// The time when the refresh token expires, if the response contains it. If absent, the time
+    /// from an earlier response remains valid.
     pub refresh_token_expires_at: Option<Timestamp>,
     /// The time when the request was sent.
     pub at: Timestamp,
-    /// Who requested it; absent where it was due.
+    /// The actor who requested the refresh; `None` if it was due.
     pub by: Option<&'a Actor>,
 }
 
@@ -226,50 +228,52 @@ pub struct Refreshed<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CommitOutcome {
-    /// It is stored.
+    /// The result is stored.
     Stored,
-    /// It is stored in a former grant, to be revoked one day: the connections use another grant by
-    /// now.
+    /// The tokens are stored in a former grant, to be revoked later: the connections use another
+    /// grant by now.
     Former,
-    /// Another generation or, where the fence counts, another claim is stored: nothing was changed.
+    /// Another generation or, where the number of the claim counts, another claim is stored.
+    /// Nothing was changed.
     Superseded,
-    /// The grant is revoked or gone: nothing was changed.
+    /// The grant is revoked or does not exist. Nothing was changed.
     Gone,
 }
 
-/// Why a claim ended without new tokens.
+/// The reason why a claim ended without new tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RefreshFailure {
-    /// For now: the tokens are kept.
+    /// A temporary failure. The tokens are kept.
     Transient {
-        /// The failure. If it leaves open whether the server acted, that is remembered.
+        /// The failure. If it leaves open whether the server processed the request, the grant
+        /// records that.
         code: FailureCode,
         /// The time when it happened.
         at: Timestamp,
-        /// No attempt before this time.
+        /// The end of the back-off.
         not_before: Timestamp,
-        /// A check of the configuration that failed, where the failure is the operator's.
+        /// A checksum of the configuration, if an administrator has to correct it.
         setup: Option<u16>,
     },
-    /// The API refused the access token although it had just been refreshed: nothing was sent to
+    /// The API refused the access token although it had just been refreshed. No request was sent to
     /// the authorization server. Only the generation of the claim counts; the tokens are kept.
     TokenRefused {
         /// The time when it happened.
         at: Timestamp,
     },
-    /// For good: the access token is erased. The refresh token is kept sealed and out of reach
-    /// until `quarantined_until`, or erased at once without it.
+    /// A permanent failure. The access token is erased. The refresh token is kept sealed and
+    /// unusable until `quarantined_until`, or erased at once without it.
     Rejected {
         /// The reason why a new consent is needed.
         reason: NeedsConsent,
         /// The time when it happened.
         at: Timestamp,
-        /// Until when the refused refresh token is kept.
+        /// The time until which the refused refresh token is kept.
         quarantined_until: Option<Timestamp>,
     },
-    /// No request was made: an active grant cannot be used any more, and its tokens are erased.
-    /// Only the generation of the claim counts.
+    /// No request was sent: an active grant can no longer be used, and its tokens are erased. Only
+    /// the generation of the claim counts.
     ConsentNeeded {
         /// The reason why a new consent is needed.
         reason: NeedsConsent,

@@ -1,11 +1,11 @@
-//! The rows of a vault, sealed, and what a database must do with them.
+//! The sealed rows of a vault, and the contract of a database that stores them.
 //!
 //! [`SealedVault`](crate::vault::SealedVault) holds the rules, the keys and the seals; an
-//! implementation of [`Tables`] holds rows. It never sees a secret: what it stores in `access`,
-//! `rest` and `sealed` is ciphertext, and `route`, `details`, `body` and `state` are encodings that
-//! it need not understand.
+//! implementation of [`Tables`] holds rows. It never sees a secret: `access`, `rest` and `sealed`
+//! contain ciphertext, and `route`, `details`, `body` and `state` are encodings that it need not
+//! understand.
 //!
-//! Columns that an implementation searches are fields of their own. All others of a row are in one
+//! Columns that an implementation searches are separate fields. All others of a row are in one
 //! encoded field.
 
 mod row;
@@ -30,7 +30,7 @@ type Result<T> = std::result::Result<T, VaultError>;
 /// The chain of audit entries that belongs to the vault itself and to no tenant.
 pub(crate) const VAULT_CHAIN: TenantRow = 0;
 
-/// How a write transaction ends.
+/// The end of a write transaction.
 #[derive(Debug)]
 pub(crate) enum Write<T> {
     /// The changes are kept.
@@ -40,13 +40,13 @@ pub(crate) enum Write<T> {
     /// A key has sealed as much as it may, or a newer one exists. No change is kept; the caller
     /// reads the newest key and seals again.
     NewDataKey,
-    /// A row is not what the caller read. No change is kept; the caller reads again and decides
+    /// A row has changed since the caller read it. No change is kept; the caller reads and decides
     /// again.
     Moved,
 }
 
 impl<T> Write<T> {
-    /// The same end with another value.
+    /// Returns the same end with another value.
     pub(crate) fn map<U>(self, f: impl FnOnce(T) -> U) -> Write<U> {
         match self {
             Self::Commit(value) => Write::Commit(f(value)),
@@ -62,16 +62,16 @@ pub(crate) trait Rows {
     fn vault(&self) -> Result<Option<VaultRow>>;
 
     fn tenant(&self, name: &TenantId) -> Result<Option<TenantRow>>;
-    /// Tenants after this number, ascending. One without a name is being forgotten.
+    /// Returns tenants after this number, ascending. A tenant without a name is being erased.
     fn tenants(&self, after: TenantRow, limit: usize) -> Result<Vec<(TenantRow, Option<TenantId>)>>;
-    /// A tenant that is being forgotten.
+    /// Returns a tenant that is being erased.
     fn forgotten_tenant(&self) -> Result<Option<TenantRow>>;
 
-    /// The key with the highest version below `below`.
+    /// Returns the key with the highest version below `below`.
     fn newest_key(&self, tenant: TenantRow, below: u32) -> Result<Option<KeyRow>>;
     fn key(&self, tenant: TenantRow, version: u32) -> Result<Option<KeyRow>>;
     fn retired_keys(&self) -> Result<Vec<Of<u32>>>;
-    /// The ids of all master keys that wrap a key.
+    /// Returns the ids of all master keys that wrap a key.
     fn master_keys(&self) -> Result<Vec<[u8; 16]>>;
     fn keys_wrapped_by(&self, master_key: &[u8; 16], limit: usize) -> Result<Vec<Of<KeyRow>>>;
     /// Returns whether a grant, a consent request or a pending revocation names this version.
@@ -83,10 +83,11 @@ pub(crate) trait Rows {
     fn count_connections(&self, tenant: TenantRow, owner: Option<&str>) -> Result<usize>;
 
     fn grant(&self, tenant: TenantRow, id: GrantId) -> Result<Option<GrantRow>>;
-    /// The grants that this one replaced.
+    /// Returns the grants that this one replaced.
     fn former_grants(&self, tenant: TenantRow, of: GrantId) -> Result<Vec<GrantRow>>;
     fn grant_secrets(&self, tenant: TenantRow, id: GrantId) -> Result<Sealed>;
-    /// Grants after this one whose tokens this version of the key seals, with their sealed tokens.
+    /// Returns grants after this one whose tokens this version of the key seals, with their sealed
+    /// tokens.
     fn grants_sealed_by(
         &self,
         tenant: TenantRow,
@@ -95,18 +96,18 @@ pub(crate) trait Rows {
         limit: usize,
     ) -> Result<Vec<(GrantRow, Sealed)>>;
     fn due_grants(&self, due: &DueRows<'_>) -> Result<Vec<Of<GrantRow>>>;
-    /// Grants whose quarantine ended at `now` or before.
+    /// Returns grants whose quarantine ended at `now` or before.
     fn ended_quarantines(&self, now: i64, limit: usize) -> Result<Vec<Of<GrantId>>>;
-    /// Former grants that are dead at `now`.
+    /// Returns former grants that are dead at `now`.
     fn dead_grants(&self, now: i64, limit: usize) -> Result<Vec<Of<GrantId>>>;
 
-    /// A consent request and its sealed verifier.
+    /// Returns a consent request and its sealed verifier.
     fn consent(&self, tenant: TenantRow, state: &StateHash) -> Result<Option<(ConsentRow, Option<Vec<u8>>)>>;
     fn consents_of(&self, tenant: TenantRow, user: &str) -> Result<Vec<(ConsentRow, Option<Vec<u8>>)>>;
-    /// Consent requests that expired before this time.
+    /// Returns consent requests that expired before this time.
     fn expired_consents(&self, before: i64, limit: usize) -> Result<Vec<Of<StateHash>>>;
 
-    /// Pending revocations whose time has come, oldest first, with their sealed tokens.
+    /// Returns pending revocations that are due, oldest first, with their sealed tokens.
     fn due_revocations(&self, now: i64, limit: usize) -> Result<Vec<Of<(RevocationRow, Sealed)>>>;
     fn revocation(&self, tenant: TenantRow, id: RevocationId) -> Result<Option<(RevocationRow, Sealed)>>;
     fn revocations_of(
@@ -114,13 +115,14 @@ pub(crate) trait Rows {
         tenant: TenantRow,
         connection: ConnectionId,
     ) -> Result<Vec<(RevocationRow, Sealed)>>;
-    /// Returns whether at least this many revocations are pending, of all tenants.
+    /// Returns whether at least this many revocations are pending, counting all tenants.
     fn has_revocations(&self, at_least: usize) -> Result<bool>;
 
     fn head(&self, chain: Chain) -> Result<Option<HeadRow>>;
-    /// The highest number that is stored in the chain, pruned entries included; 0 without entries.
+    /// Returns the highest number that is stored in the chain, including pruned entries; 0 without
+    /// entries.
     fn last_number(&self, chain: Chain) -> Result<u64>;
-    /// Entries of a chain. Of the legacy chain, only of this tenant where one is given.
+    /// Returns entries of a chain; of the legacy chain, only those of this tenant if one is given.
     fn entries(
         &self,
         chain: Chain,
@@ -131,24 +133,25 @@ pub(crate) trait Rows {
     ) -> Result<Vec<AuditRow>>;
     fn gaps(&self, chain: Chain) -> Result<Vec<GapRow>>;
     fn checkpoint(&self, chain: Chain, number: u64) -> Result<Option<CheckpointRow>>;
-    /// The number up to which a pass of pruning has looked at a tenant's entries in this chain.
+    /// Returns the number up to which a pass of pruning has examined a tenant's entries in this
+    /// chain.
     fn pruned_to(&self, chain: Chain, of: TenantRow, what: Pruned) -> Result<u64>;
 }
 
-/// A write transaction: it sees its own changes.
+/// A write transaction. It sees its own changes.
 pub(crate) trait RowsMut: Rows {
     fn put_vault(&mut self, row: &VaultRow) -> Result<()>;
 
     fn insert_tenant(&mut self, name: &TenantId) -> Result<TenantRow>;
-    /// Takes the name off a tenant that is being forgotten, and deletes and overwrites all of its
+    /// Removes the name of a tenant that is being erased, and deletes and overwrites all of its
     /// keys.
     fn unname_tenant(&mut self, tenant: TenantRow) -> Result<()>;
     /// Deletes a tenant without rows, and its audit.
     fn delete_tenant(&mut self, tenant: TenantRow) -> Result<()>;
 
     fn insert_key(&mut self, tenant: TenantRow, key: &KeyRow) -> Result<()>;
-    /// Adds to the seals of a key that is not retired. `false`, and nothing is added, if they would
-    /// exceed `most` or there is no such key.
+    /// Adds to the seals of a key that is not retired. Returns `false`, and adds nothing, if they
+    /// would exceed `most` or there is no such key.
     fn count_seals(&mut self, tenant: TenantRow, version: u32, seals: u32, most: u32) -> Result<bool>;
     /// Marks the keys with a version from `from` up to but not including `below` as retired.
     fn retire_keys(&mut self, tenant: TenantRow, from: u32, below: u32) -> Result<()>;
@@ -157,12 +160,12 @@ pub(crate) trait RowsMut: Rows {
     /// Replaces a wrapped key if it is still `before`.
     fn rewrap_key(&mut self, tenant: TenantRow, before: &KeyRow, after: &KeyRow) -> Result<bool>;
 
-    /// Inserts or replaces a connection. `false`, and nothing is changed, if another that is not
-    /// revoked has its label, its account or the default.
+    /// Inserts or replaces a connection. Returns `false`, and changes nothing, if another
+    /// connection that is not revoked has its label, its account or the default.
     fn put_connection(&mut self, tenant: TenantRow, row: &ConnectionRow) -> Result<bool>;
 
-    /// Inserts or replaces a grant. A row that is replaced keeps or loses its tokens as `secrets`
-    /// says.
+    /// Inserts or replaces a grant. `secrets` says whether a replaced row keeps or loses its
+    /// tokens.
     fn put_grant(&mut self, tenant: TenantRow, row: &GrantRow, secrets: Secrets<'_>) -> Result<()>;
     /// Overwrites the tokens of a grant and deletes it.
     fn delete_grant(&mut self, tenant: TenantRow, id: GrantId) -> Result<()>;
@@ -196,21 +199,21 @@ pub(crate) trait RowsMut: Rows {
     fn set_pruned_to(&mut self, chain: Chain, of: TenantRow, what: Pruned, number: u64) -> Result<()>;
 
     /// Raises the times of last use, in one statement, whatever their number. Unknown connections
-    /// are left out.
+    /// are skipped.
     fn record_uses(&mut self, uses: &[(TenantRow, ConnectionId, i64)]) -> Result<()>;
 
-    /// Overwrites and deletes at most `limit` rows. `true` if nothing is left.
+    /// Overwrites and deletes at most `limit` rows. Returns `true` if nothing is left.
     fn erase(&mut self, tenant: TenantRow, doomed: Doomed<'_>, limit: usize) -> Result<bool>;
 }
 
-/// The rows of a vault, in whatever database.
+/// The rows of a vault in a database.
 pub(crate) trait Tables: Debug + Send + Sync + Sized + 'static {
-    /// Reads in one consistent view. `read` decrypts nothing: it may hold up a writer.
+    /// Runs reads in one consistent view. `read` decrypts nothing, because it may delay a writer.
     fn read<T>(&self, read: impl FnOnce(&dyn Rows) -> Result<T>) -> Result<T>;
 
-    /// The hot path: [`Rows::token`] in a view of its own, and the stamp of the state that was read
-    /// or of one before. `None` if `is_known` knows the answer at the present stamp. Without stamps
-    /// `is_known` is not asked.
+    /// Runs [`Rows::token`] in its own view, and returns the stamp of the state that was read or of
+    /// an earlier one. This is the hot path. Returns `None` if `is_known` has the answer for the
+    /// present stamp. Without stamps `is_known` is not called.
     fn token(
         &self,
         tenant: TenantRow,
@@ -218,22 +221,24 @@ pub(crate) trait Tables: Debug + Send + Sync + Sized + 'static {
         is_known: &mut dyn FnMut(Stamp) -> bool,
     ) -> Result<Option<(Option<Stamp>, FoundRows)>>;
 
-    /// Writes in one transaction, durably: what is committed survives a crash once this returns.
-    /// `write` may be called again if the database asks for it.
+    /// Writes in one transaction, durably: the committed changes survive a crash once this returns.
+    /// `write` may be called again if the database requires it.
     fn write<T>(&self, write: impl FnMut(&mut dyn RowsMut) -> Result<Write<T>>) -> Result<Write<T>>;
 
-    /// Names this handle in claims: the same at every call, another for every handle.
+    /// Identifies this handle in claims. The id is stable for the lifetime of the handle and unique
+    /// to it.
     fn holder(&self) -> Result<Holder>;
 
-    /// Returns whether a holder is known to be dead. When in doubt it lives.
+    /// Returns whether a holder is known to be dead. If in doubt, it counts as alive.
     fn is_dead(&self, holder: Holder) -> bool;
 
-    /// What an operator should know about the place where the rows are kept.
+    /// Returns warnings for the operator about the place where the rows are stored.
     fn warnings(&self) -> Vec<VaultWarning>;
 
     /// Writes a consistent copy to a new file.
     fn backup(&self, path: &Path) -> Result<()>;
 
-    /// Removes what erased secrets have left in files. `false` if something is left for now.
+    /// Removes the remains of erased secrets from files. Returns `false` if something is left for
+    /// now.
     fn clear_residue(&self) -> Result<bool>;
 }

@@ -1,4 +1,4 @@
-//! What every implementation of [`Tables`] must do, as checks to be run on each.
+//! Checks of the contract of [`Tables`], to be run on each implementation.
 
 mod audit;
 mod connections;
@@ -15,7 +15,7 @@ mod transactions;
 
 use crate::vault::tables::Tables;
 
-/// A check of one promise. It makes as many empty vaults as it needs.
+/// A check of one rule. It creates as many empty vaults as it needs.
 type Check<T> = fn(&dyn Fn() -> T);
 
 /// A list of checks with their names.
@@ -30,11 +30,11 @@ macro_rules! checks {
 }
 use checks;
 
-/// Runs all checks, each on empty vaults of its own that `make` makes.
+/// Runs all checks, each on its own empty vaults, which `make` creates.
 ///
 /// # Panics
 ///
-/// At the first promise that is broken, with the name of the check in the output.
+/// Panics at the first violated rule, with the name of the check in the output.
 pub(crate) fn check<T: Tables>(make: &dyn Fn() -> T) {
     let all = [
         transactions::checks(),
@@ -55,7 +55,7 @@ pub(crate) fn check<T: Tables>(make: &dyn Fn() -> T) {
     }
 }
 
-/// Says which check was running when it panics.
+/// Prints which check was running when it panics.
 struct Name(&'static str);
 
 impl Drop for Name {

@@ -1,4 +1,4 @@
-//! Housekeeping: what a vault does apart from serving connections.
+//! Housekeeping: the operations of a vault that do not serve a connection.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,35 +8,36 @@ use crate::clock::Clock;
 use crate::model::{Actor, TenantId, Timestamp, UserId};
 use crate::vault::{AuditHead, Erasure, VaultError, VaultWarning};
 
-/// Keeps a vault small, its keys fresh and its copies safe.
+/// Deletes expired records, rotates keys and writes backups.
 pub trait Housekeeping {
-    /// Returns the clock that decides claims and times: the store's own where several machines
-    /// share it, otherwise the system's. Connections use it unless the host names another.
+    /// Returns the clock that decides claims and times: the store's own if several machines share
+    /// it, otherwise the system's. Connections use it unless the host names another.
     fn clock(&self) -> Arc<dyn Clock>;
 
-    /// Returns what an operator should know about the place where the vault is kept.
+    /// Returns warnings for the operator about the place where the vault is stored.
     fn warnings(&self) -> Vec<VaultWarning>;
 
-    /// Deletes what has had its time, at most `limits.rows` rows of each kind.
+    /// Deletes records whose time has come, at most `limits.rows` rows of each kind.
     ///
     /// # Errors
     ///
-    /// [`VaultError`] if the store cannot be read or written. What was deleted before stays
-    /// deleted.
+    /// [`VaultError`] if the store cannot be read or written. Rows that were deleted before the
+    /// failure stay deleted.
     fn sweep(&self, limits: &SweepLimits) -> Result<Swept, VaultError>;
 
-    /// Erases everything of a person or a workspace. `None` if there is no such workspace.
+    /// Erases all data of a user or a tenant. Returns `None` if there is no such tenant.
     ///
-    /// A person's past entries in the audit stay, sealed under the workspace's key. Of a workspace
-    /// the keys go first: what is sealed with them is lost to everybody, backups excepted.
+    /// A user's past entries in the audit stay, sealed under the tenant's key. The keys of a tenant
+    /// are deleted first: the records sealed with them can then no longer be opened, except in
+    /// backups.
     ///
     /// # Errors
     ///
-    /// [`VaultError`] if nothing was erased, or not all rows of a workspace: then
+    /// [`VaultError`] if nothing was erased, or not all rows of a tenant: then
     /// [`clear_residue`](Self::clear_residue) continues.
     fn forget(&self, forget: &Forget<'_>) -> Result<Option<Forgotten>, VaultError>;
 
-    /// Clears what erased secrets may have left behind, and continues what a crash cut off.
+    /// Removes the remains of erased secrets, and continues operations that a crash interrupted.
     ///
     /// # Errors
     ///
@@ -52,38 +53,38 @@ pub trait Housekeeping {
     /// continues at the next call.
     fn rotate(&self, rotation: Rotation<'_>, now: Timestamp) -> Result<Rotated, VaultError>;
 
-    /// Writes a consistent copy of the vault to a new file, while others read and write.
+    /// Writes a consistent copy of the vault to a new file, while other callers read and write.
     ///
     /// # Errors
     ///
-    /// [`VaultError::Unsupported`] if this vault is not kept in a file; [`VaultError::UnsafePath`]
-    /// if something exists at `path`; [`VaultError`] if the copy could not be written. Nothing
-    /// exists at `path` then.
+    /// [`VaultError::Unsupported`] if this vault is not stored in a file;
+    /// [`VaultError::UnsafePath`] if something exists at `path`; [`VaultError`] if the copy could
+    /// not be written. Nothing exists at `path` then.
     fn backup(&self, path: &Path) -> Result<(), VaultError>;
 }
 
-/// What [`Housekeeping::sweep`] may delete.
+/// Limits of [`Housekeeping::sweep`].
 #[derive(Debug, Clone, Copy)]
 #[allow(clippy::exhaustive_structs, reason = "plain data")]
 pub struct SweepLimits {
     /// The current time.
     pub now: Timestamp,
-    /// Consent requests that expired before this time.
+    /// Consent requests that expired before this time are deleted.
     pub consents_before: Timestamp,
-    /// The time for which entries of the audit are kept.
+    /// The retention of the audit's entries.
     pub retention: Retention,
-    /// At most this many rows of each kind.
+    /// The largest number of rows of each kind.
     pub rows: usize,
 }
 
-/// How long entries of the audit are kept.
+/// The retention of audit entries.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Retention {
-    /// Token uses. `None`: for ever.
+    /// The retention of token uses. `None` keeps them for ever.
     pub uses: Option<Duration>,
-    /// All other entries. `None`: for ever. The newest entry about the tokens of a connection is
-    /// always kept.
+    /// The retention of all other entries. `None` keeps them for ever. The newest entry about the
+    /// tokens of a connection is always kept.
     pub changes: Option<Duration>,
 }
 
@@ -103,7 +104,7 @@ impl Retention {
     }
 }
 
-/// What [`Housekeeping::sweep`] deleted.
+/// The numbers of records that [`Housekeeping::sweep`] deleted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Swept {
@@ -119,27 +120,27 @@ pub struct Swept {
     pub more: bool,
 }
 
-/// A request to forget a person or a workspace.
+/// A request to erase a user or a tenant.
 #[derive(Debug, Clone, Copy)]
 #[allow(clippy::exhaustive_structs, reason = "plain data")]
 pub struct Forget<'a> {
-    /// The workspace.
+    /// The tenant.
     pub tenant: &'a TenantId,
-    /// The person; `None` for the whole workspace.
+    /// The user; `None` for the whole tenant.
     pub user: Option<&'a UserId>,
-    /// Who requested it. The audit names them unless it is the person who is forgotten.
+    /// The actor who requested it. The audit names the actor unless it is the erased user.
     pub by: Option<&'a Actor>,
     /// The current time.
     pub now: Timestamp,
 }
 
-/// A receipt for a person or workspace that was forgotten, for the host to keep.
+/// A receipt for an erased user or tenant, for the host to store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Forgotten {
     /// The audit entry that proves it.
     pub proof: AuditHead,
-    /// When.
+    /// The time of the erasure.
     pub at: Timestamp,
     /// The number of connections that were erased.
     pub connections: usize,
@@ -163,15 +164,15 @@ impl Forgotten {
 pub enum Rotation<'a> {
     /// Wraps at most `limit` keys with the active master key.
     MasterKey {
-        /// At most this many keys.
+        /// The largest number of keys.
         limit: usize,
     },
-    /// Gives a workspace a new data key.
+    /// Gives a tenant a new data key.
     DataKey(&'a TenantId),
-    /// Seals the tokens of at most `limit` grants, of all workspaces, with their newest data key,
-    /// and destroys data keys that seal nothing any more.
+    /// Seals the tokens of at most `limit` grants, of all tenants, with their newest data key, and
+    /// destroys data keys that no longer seal anything.
     Tokens {
-        /// At most this many grants.
+        /// The largest number of grants.
         limit: usize,
     },
 }
@@ -180,14 +181,13 @@ pub enum Rotation<'a> {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Rotated {
-    /// The number of keys that were wrapped, data keys were added or grants were sealed.
+    /// The number of keys that were wrapped, data keys that were added or grants that were sealed.
     pub done: usize,
     /// The number of old data keys that were destroyed.
     pub destroyed: usize,
-    /// The number of old data keys still seal something.
+    /// The number of old data keys that still seal something.
     pub remaining: usize,
-    /// The ids of other master keys that still wrap keys. Empty: those can be removed from the
-    /// host.
+    /// The ids of other master keys that still wrap keys. If empty, the host can remove those keys.
     pub still_named: Vec<[u8; 16]>,
 }
 

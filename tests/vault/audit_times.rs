@@ -1,4 +1,5 @@
-//! Entries of every kind are dated by the host's clock, which here is years ahead of the system's.
+//! Entries of every kind have the time of the host's clock, which is years ahead of the system's
+//! here.
 
 #![cfg(feature = "sqlite")]
 
@@ -18,7 +19,7 @@ use crate::support::world::{World, operator, person, tenant};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
-/// The times of all entries of all chains that are in the file now.
+/// Returns the times of all entries of all chains that are in the file now.
 fn entries(path: &Path) -> Vec<(String, Timestamp)> {
     let db = rusqlite::Connection::open(path).unwrap();
     let mut entries = db.prepare("SELECT kind, at FROM audit").unwrap();
@@ -37,7 +38,7 @@ struct Host {
 }
 
 impl Host {
-    /// Lets something happen, and then time pass. Every new entry must be from that moment.
+    /// Runs an action, then advances the clock. Every new entry must have the time of the action.
     fn step(&mut self, act: impl FnOnce(&World)) {
         let before = now(&self.world);
         act(&self.world);

@@ -1,4 +1,4 @@
-//! A vault in a file, opened with the key in another one.
+//! Connections over a vault in a file, opened with the key in another file.
 
 use std::fs;
 

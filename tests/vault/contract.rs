@@ -1,4 +1,4 @@
-//! Every vault of this crate passes the contract that others must pass.
+//! Every vault of this crate passes the contract that other stores must pass.
 
 use std::sync::Arc;
 

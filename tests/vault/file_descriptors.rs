@@ -1,5 +1,5 @@
-//! A process runs out of file descriptors: reading and writing go on, everything else says what is
-//! missing, and all is well once descriptors are free.
+//! A process runs out of file descriptors: reading and writing continue, every other call reports
+//! what is missing, and all calls work again once descriptors are free.
 
 #![cfg(all(unix, feature = "sqlite"))]
 
@@ -14,11 +14,11 @@ use crate::support::vault::*;
 const PATH: &str = "VALETKEY_DESCRIPTORS";
 const THREADS: usize = 8;
 
-/// Files that take up descriptors.
+/// Files that occupy descriptors.
 struct Held(#[allow(dead_code, reason = "held until it is dropped")] Vec<File>);
 
 impl Held {
-    /// Takes all descriptors but `free`.
+    /// Occupies all descriptors but `free`.
     fn all_but(free: usize) -> Self {
         let mut held = Vec::new();
         while let Ok(file) = File::open("/dev/null") {

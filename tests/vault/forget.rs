@@ -1,4 +1,4 @@
-//! What was forgotten is gone, and the audit proves it.
+//! Erased users and tenants leave no data, and the audit proves the erasure.
 
 #![cfg(feature = "sqlite")]
 
@@ -11,9 +11,9 @@ use valetkey::vault::{AuditKind, Erasure, SqliteVault};
 
 use crate::support::vault::*;
 
-/// Connections of two people: one was refreshed, one was connected again and has a former grant,
-/// two use one grant, one was revoked with its tokens still to be revoked at the provider. And
-/// consent requests of both.
+/// Creates connections of two users: one was refreshed, one was connected again and has a former
+/// grant, two use one grant, one was revoked with its tokens still to be revoked at the provider.
+/// Also creates consent requests of both.
 fn inhabited(vault: &SqliteVault) {
     for number in [11, 12, 13, 99] {
         let long = "a".repeat(usize::from(number) * 60);
@@ -85,7 +85,7 @@ fn a_forgotten_tenant_leaves_no_key_and_no_token(round: u8, schema: u32) {
     assert!(forget_tenant(&vault, &tenant()).unwrap().is_none(), "once");
     vault.integrity_check().unwrap();
 
-    // The name may come back, as somebody new, even in a process that knew the old one.
+    // The name may be used again by a new user, even in a process that knew the former one.
     grant(&other, &connection(1), &tokens("again", "again"));
     assert_eq!(access(&vault, &tenant(), 1).as_deref(), Some("again"));
     let entries = vault.audit(&AuditFilter::of(&tenant())).unwrap();
@@ -124,8 +124,8 @@ fn a_forgotten_user_leaves_no_token_and_a_neighbour_everything(schema: u32) {
     );
     let mut dead = everything(&path);
     dead.retain(|record| !alive.contains(record));
-    // In the files of older versions: one active connection of alice's, one in quarantine, one that
-    // waits for the provider, and a verifier.
+    // The files of older versions contain one active connection of alice's, one in quarantine, one
+    // that waits for the provider, and a verifier.
     let older = if schema == NEWEST { 0 } else { 2 + 1 + 2 + 1 };
     assert_eq!(
         dead.len(),
@@ -155,7 +155,7 @@ fn a_forgotten_user_leaves_no_token_and_a_neighbour_everything(schema: u32) {
     assert_eq!(receipt.connections, 0);
 }
 
-/// Both handles know the old workspace, and one of them never writes.
+/// Both handles know the old tenant, and one of them never writes.
 #[test]
 fn a_name_that_comes_back_is_found_by_a_process_that_knew_the_old_workspace() {
     let (_directory, path) = place();
@@ -182,7 +182,7 @@ fn promise_08_what_a_crash_cut_off_is_finished_by_the_next_clearing() {
     let vault = open(&path).unwrap();
     inhabited(&vault);
     let dead = everything(&path);
-    // As a crash leaves it after the first transaction: the keys are gone, the rows are not.
+    // The state after a crash following the first transaction: the keys are gone, the rows are not.
     let db = rusqlite::Connection::open(&path).unwrap();
     db.execute_batch(
         "PRAGMA secure_delete = ON;

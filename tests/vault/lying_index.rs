@@ -1,5 +1,5 @@
-//! An index of a store is not authenticated: an entry can be made to lead to another person's
-//! connection, whose row is intact. The token of that person is not handed out.
+//! An index of a store is not authenticated: an entry can be changed to lead to another user's
+//! connection, whose row is intact. The token of that user is not handed out.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The vault: its contract, its file and what others can do to that file.
+//! The vault: its contract, its file and the changes that others can make to that file.
 
 mod audit;
 mod audit_times;

@@ -1,5 +1,4 @@
-//! A file that an older version of this crate wrote opens with this one, and everything that was in
-//! it is there.
+//! Opens files that older versions of this crate wrote, and checks that all their records exist.
 //!
 //! `tests/vectors/schema-<n>.db` was written by the version whose newest schema was `n`, and is
 //! never written again.
@@ -28,7 +27,7 @@ fn other_tenant() -> TenantId {
     TenantId::new("globex").unwrap()
 }
 
-/// The workspace connection.
+/// Returns the workspace connection.
 fn of_all(number: u8) -> Connection {
     let mut of_all = connection(number);
     of_all.owner = Owner::Workspace;
@@ -47,8 +46,8 @@ fn version(db: &Database) -> u32 {
         .unwrap()
 }
 
-/// Does what a vault of some age has behind it. The files of schemas 1 and 2 contain the same, but
-/// for the last part.
+/// Creates the history of a vault of some age. The files of schemas 1 and 2 contain the same,
+/// except the last part.
 fn live(vault: &SqliteVault) {
     grant(vault, &connection(1), &tokens("access-1", "refresh-1"));
     refresh(vault, 1, &tokens("access-1-2", "refresh-1-2"));
@@ -78,7 +77,7 @@ fn live(vault: &SqliteVault) {
         turn: Some("turn-1".into()),
     };
     vault.record_uses(&[token_use], UseRecord::Entries).unwrap();
-    // Two keys at once: what is sealed with the older one is still there.
+    // Two keys at once: records sealed with the older one still exist.
     rotate_data_key(vault);
     vault
         .insert_consent(&consent("pending"), Some(&PkceVerifier::new(VERIFIER)))
@@ -86,7 +85,8 @@ fn live(vault: &SqliteVault) {
     live_with_grants(vault);
 }
 
-/// What came with schema 3: several connections that use one grant, and a former grant.
+/// Creates the records that schema 3 introduced: several connections that use one grant, and a
+/// former grant.
 fn live_with_grants(vault: &SqliteVault) {
     grant(vault, &connection(6), &tokens("access-6", "refresh-6"));
     let mut other = connection(7);
@@ -121,7 +121,7 @@ fn the_newest_schema_has_its_file() {
     everything_is_there(&open(&path).unwrap(), newest, &heads);
 }
 
-/// Every file that was kept, with the version that it has and the heads that were exported from it.
+/// Returns every kept file, with its version and the heads that were exported from it.
 fn kept() -> Vec<(PathBuf, u32, Vec<AuditHead>)> {
     let mut kept: Vec<_> = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors"))
         .unwrap()
@@ -141,14 +141,14 @@ fn kept() -> Vec<(PathBuf, u32, Vec<AuditHead>)> {
     kept
 }
 
-/// A copy that tests may open, with the rights that copies have.
+/// Returns a copy that tests may open, with the rights of a copied file.
 fn copy(of: &Path) -> (tempfile::TempDir, PathBuf) {
     let (directory, path) = place();
     fs::write(&path, fs::read(of).unwrap()).unwrap();
     (directory, path)
 }
 
-/// What `live` left.
+/// Checks that all records that `live` created exist.
 fn everything_is_there(vault: &SqliteVault, version: u32, heads: &[AuditHead]) {
     tokens_are_there(vault);
     if version >= 3 {
@@ -269,8 +269,8 @@ fn entries_are_there(vault: &SqliteVault, version: u32) {
     assert_eq!(chains(vault), expected);
 }
 
-/// And it goes on as any other: what was sealed then is refreshed, refused, sealed again and erased
-/// now.
+/// Checks that the vault continues to work: its records are refreshed, refused, sealed again and
+/// erased.
 fn it_goes_on(vault: &SqliteVault, version: u32, heads: &[AuditHead]) {
     refresh(vault, 1, &tokens("access-1-3", "refresh-1-3"));
     let former = grant(vault, &connection(1), &tokens("access-1-4", "refresh-1-4"));
@@ -318,8 +318,7 @@ fn it_goes_on(vault: &SqliteVault, version: u32, heads: &[AuditHead]) {
     vault.integrity_check().unwrap();
 }
 
-/// The heads that were exported are still recognised, but for that of the workspace that was
-/// forgotten.
+/// Checks that the exported heads are still recognised, except that of the erased tenant.
 fn heads_are_proved(vault: &SqliteVault, heads: &[AuditHead]) {
     for head in heads {
         let is_forgotten = head.tenant() == Some(&other_tenant());
@@ -341,7 +340,8 @@ fn each_older_file_opens_with_all_that_was_in_it() {
     }
 }
 
-/// The columns of every table and the indexes, in an order that does not depend on their history.
+/// Returns the columns of every table and the indexes, in an order that does not depend on their
+/// history.
 fn shape(db: &Database) -> Vec<String> {
     let mut statement = db
         .prepare(

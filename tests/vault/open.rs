@@ -1,5 +1,5 @@
-//! Which files are opened, which are refused and left as they are, and what another process may do
-//! to them.
+//! Files that are opened, files that are refused and remain unchanged, and the effects of other
+//! processes on them.
 
 #![cfg(feature = "sqlite")]
 
@@ -31,7 +31,7 @@ fn promise_05_a_wrong_key_says_so_and_changes_nothing() {
     let wrong = SqliteVault::open(&path, key(2));
     assert!(matches!(wrong, Err(VaultError::WrongMasterKey)), "{wrong:?}");
     assert!(content(&path) == before, "with another process at work");
-    // As a crash leaves it: the log still holds everything.
+    // The state after a crash: the log still holds all data.
     let crashed = tempfile::tempdir().unwrap();
     for (file, content) in files(&path) {
         let name = file.file_name().unwrap();
@@ -73,7 +73,7 @@ fn promise_05_a_wrong_key_leaves_an_older_file_as_it_is() {
         let wrong = SqliteVault::open(&path, key(2));
         assert!(matches!(wrong, Err(VaultError::WrongMasterKey)), "{wrong:?}");
         assert!(fs::read(&path).unwrap() == fs::read(vector(schema)).unwrap());
-        // Also in the middle of a migration, which only those with the key continue.
+        // The same holds in the middle of a migration, which only a process with the key continues.
         let cut_off = std::panic::catch_unwind(|| {
             SqliteVault::open_with_progress(&path, key(1), |_, _| panic!("cut off"))
         });
@@ -112,7 +112,7 @@ fn promise_05_a_key_that_was_not_given_is_missed_and_nothing_changes() {
     grant(&vault, &connection(1), &tokens("access", "refresh"));
     drop(vault);
     let before = fs::read(&path).unwrap();
-    // The first key proves itself, but wraps nothing of this tenant's.
+    // The first key proves itself, but wraps no key of this tenant.
     let vault = open(&path).unwrap();
     let found = find(&vault, &tenant(), id(1));
     assert!(matches!(found, Err(VaultError::UnknownMasterKey)), "{found:?}");
@@ -168,8 +168,8 @@ fn what_is_no_vault_is_refused_and_left_alone() {
     assert!(fs::read(&path).unwrap() == before);
 }
 
-/// The files of another program that was killed in a transaction: its database, which has new pages
-/// already, and the journal that takes them back.
+/// Returns the files of another program that was killed in a transaction: its database, which has
+/// new pages already, and the journal that rolls them back.
 fn killed_in_a_transaction(directory: &Path, setup: &str) -> PathBuf {
     let alive = directory.join("alive.db");
     let db = rusqlite::Connection::open(&alive).unwrap();
@@ -199,7 +199,7 @@ fn the_journal_of_another_program_is_not_rolled_back() {
         assert!(matches!(refused, Err(VaultError::NotAVault)), "{refused:?}");
         let after = (fs::read(&dead).unwrap(), fs::read(&journal).unwrap());
         assert!(before == after, "{setup}: SQLite has written to a foreign file");
-        // It was a journal that SQLite would have rolled back.
+        // The journal would have been rolled back by SQLite.
         let rows: i64 = rusqlite::Connection::open(&dead)
             .unwrap()
             .query_row("SELECT count(*) FROM t", [], |row| row.get(0))
@@ -209,8 +209,8 @@ fn the_journal_of_another_program_is_not_rolled_back() {
     }
 }
 
-/// What a power cut leaves just before the first transaction of a file ends: all of its pages, and
-/// the journal of an empty file.
+/// The state that a power cut leaves just before the first transaction of a file ends: all of its
+/// pages, and the journal of an empty file.
 #[test]
 fn a_file_whose_making_was_cut_off_becomes_a_vault() {
     let (_directory, path) = place();
@@ -267,7 +267,7 @@ fn a_vault_without_its_row_is_damaged() {
 
 #[test]
 fn many_handles_may_make_it_at_once() {
-    // Many times, because the race is between two reads of the handle that is late.
+    // The race is between two reads of the slower handle, so it is repeated many times.
     for _ in 0..50 {
         let (_directory, path) = place();
         std::thread::scope(|scope| {
@@ -296,7 +296,7 @@ fn open_and_close_in_a_child() {
 }
 
 /// SQLite's locks belong to the process, and closing any descriptor of the file drops them all:
-/// another process that closes the file last would then cut away the log that this one still writes
+/// another process that closes the file last would then delete the log that this one still writes
 /// to.
 #[test]
 fn nothing_is_lost_when_another_process_closes_the_vault() {
@@ -351,7 +351,7 @@ fn a_file_system_that_is_not_known_to_be_good_is_refused_by_name() {
     is_named(SqliteVault::restore(&backup, path, key(1)));
     let other = SqliteVault::options().trust_file_system("virtiofs");
     is_named(other.open(path, key(1)).map(drop));
-    // The host vouches for it; the file cannot be made there all the same.
+    // The host vouches for the file system, but the file cannot be created there.
     let trusting = SqliteVault::options().trust_file_system(kind);
     let error = trusting.open(path, key(1)).unwrap_err();
     assert!(!matches!(error, VaultError::UnknownFileSystem(_)), "{error:?}");

@@ -1,4 +1,4 @@
-//! No file contains what was erased.
+//! Erased records are in no file.
 
 #![cfg(feature = "sqlite")]
 
@@ -14,11 +14,11 @@ use valetkey::vault::{Erasure, SqliteVault};
 
 use crate::support::vault::*;
 
-/// The connections of a history: out of the way of those in the files of older versions.
+/// The connections of a history. Their numbers do not occur in the files of older versions.
 const NUMBERS: std::ops::Range<u8> = 10..18;
 
-/// One history: connections are made, connected again, refreshed and share grants; former grants
-/// end; one connection is revoked; and somebody may be reading meanwhile.
+/// One history: connections are created, connected again, refreshed and share grants; former grants
+/// end; one connection is revoked; and a reader may be active meanwhile.
 struct History<'a> {
     vault: &'a SqliteVault,
     path: &'a Path,
@@ -28,8 +28,8 @@ struct History<'a> {
 }
 
 impl History<'_> {
-    /// A token of any length that a record can have, small ones more often: overflow pages, slots
-    /// of all sizes.
+    /// Returns a token of any length that a record can have, small ones more often, to cover
+    /// overflow pages and slots of all sizes.
     fn token(&mut self, letter: &str, at_least: u64) -> String {
         let bound = [300, 2_000, 5_000, 32_000][usize::try_from(self.random.below(4)).unwrap()];
         let len = at_least.max(100 + self.random.below(bound));
@@ -39,7 +39,8 @@ impl History<'_> {
     /// Gives tokens to some connections, by a consent or a refresh, or ends a former grant.
     fn change(&mut self, at_least: u64) {
         let number = self.number();
-        // The id token is as long as the refresh token and lies beside it: together almost 64 KiB.
+        // The id token is as long as the refresh token and shares its record: together almost 64
+        // KiB.
         let new = tokens(&self.token("a", at_least), &self.token("r", at_least));
         let token = find(self.vault, &tenant(), id(number)).unwrap();
         match self.random.below(4) {
@@ -72,7 +73,7 @@ impl History<'_> {
         NUMBERS.start + u8::try_from(self.random.below(8)).unwrap()
     }
 
-    /// Lives through it. Returns every record that was ever there and is not any more.
+    /// Runs the history. Returns every record that existed at some time and no longer does.
     fn live(&mut self, changes: usize, at_least: u64) -> Vec<Vec<u8>> {
         let mut seen: HashSet<Vec<u8>> = HashSet::new();
         for _ in 0..changes {
@@ -92,7 +93,7 @@ impl History<'_> {
         seen.into_iter().collect()
     }
 
-    /// No generation falls.
+    /// Checks that no generation decreases.
     fn check_generations(&mut self) {
         for (number, known) in NUMBERS.zip(self.generations.iter_mut()) {
             let stored = self.vault.connection(&tenant(), id(number)).unwrap();
@@ -103,16 +104,17 @@ impl History<'_> {
     }
 }
 
-/// Returns when the database itself was last written: while the log only grows, it is not.
+/// Returns when the database itself was last written. While only the log grows, this does not
+/// change.
 fn written_at(path: &Path) -> SystemTime {
     fs::metadata(path).unwrap().modified().unwrap()
 }
 
-/// How many histories one vault has. Slots of every size pile up in it: a larger file takes longer
-/// to search.
+/// The number of histories in one vault. Slots of every size accumulate in it, and a larger file
+/// takes longer to search.
 const LIVES: usize = 20;
-/// The number of the one history that is long: it fills the log until SQLite moves it into the
-/// database by itself. The others never do.
+/// The number of the one long history, which fills the log until SQLite moves it into the database
+/// automatically. The others never do.
 const LONG: usize = 10;
 
 #[test]
@@ -172,13 +174,13 @@ fn many_lives(schema: u32, random: &mut Random) {
     assert!(generations.iter().sum::<u64>() > 60, "{generations:?}");
 }
 
-/// What an older version sealed is sealed again, in another format: nothing of the old records may
-/// stay behind.
+/// Records that an older version sealed are sealed again, in another format. No part of the old
+/// records may remain.
 #[test]
 fn promise_07_a_migration_leaves_nothing_of_the_old_records() {
     for schema in [1, 2] {
         let (_directory, path) = place_of(schema);
-        // The keys stay as they are: they are wrapped as before.
+        // The keys stay unchanged: they are wrapped as before.
         let dead = records(
             &path,
             "slot NOT IN (SELECT slot FROM tenant_keys UNION SELECT slot FROM free_slots)",

@@ -1,4 +1,4 @@
-//! Who may read a vault's files, and whose files are opened.
+//! The users who may read a vault's files, and the files that are opened.
 
 #![cfg(all(unix, feature = "sqlite"))]
 
@@ -35,13 +35,13 @@ fn files_are_for_their_owner_alone(schema: u32) {
         assert_eq!(mode(&file), 0o600, "{file:?}");
     }
     drop(vault);
-    // A copy with wider rights loses them.
+    // Opening a copy with wider rights restricts them.
     fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).unwrap();
     let _vault = open(&path).unwrap();
     assert_eq!(mode(&path), 0o600);
 }
 
-/// The child of the next test, under a mask that removes no rights.
+/// The child of the next test, under a umask that removes no rights.
 #[test]
 fn make_everything_in_a_child() {
     let Some(path) = std::env::var_os("VALETKEY_UMASK") else {
@@ -108,7 +108,7 @@ fn promise_26_links_and_directories_are_refused() {
         );
     }
     assert!(!directory.path().join("nowhere.db").exists());
-    // A link among the directories of the path is the host's own choice.
+    // The host is responsible for links among the directories of the path.
     let alias = directory.path().join("alias");
     symlink(directory.path(), &alias).unwrap();
     assert!(open(&alias.join("vault.db")).is_ok());

@@ -66,7 +66,7 @@ fn rotate_in_a_child() {
         let sealed = vault.reseal_tokens(100, at(6));
         match (wrapped, sealed) {
             (Ok(wrapped), Ok(sealed)) if wrapped.is_finished() && sealed.is_finished() => {
-                // So that there is always something to be killed in.
+                // This ensures that there is always work to interrupt.
                 for number in 0..TENANTS {
                     let rotated = vault.rotate_data_key(&tenant_of(number), at(6)).unwrap();
                     assert_eq!(rotated.done, 1);
@@ -111,7 +111,7 @@ fn promise_09_rotation_never_loses_a_token() {
         for reader in 0..4 {
             let (over, reads, path) = (&over, &reads, &path);
             scope.spawn(move || {
-                // Each has a handle and caches of its own; all have both keys, as every process
+                // Each thread has its own handle and caches; all have both keys, as every process
                 // must.
                 let vault = SqliteVault::open(path, keys(reader % 2 == 0)).unwrap();
                 let mut random = Random::new(100 + reader);
@@ -200,7 +200,7 @@ fn promise_09_an_old_data_key_is_destroyed_and_leaves_nothing() {
     rotate_data_key(&vault);
     let first = reseal(&vault, 4);
     assert_eq!((first.done, first.destroyed, first.remaining), (4, 0, 1));
-    // A write seals with the newest key, and a revocation leaves nothing to be sealed again.
+    // A write seals with the newest key, and a revocation leaves no token to seal again.
     refresh(&vault, 9, &tokens("access", "refresh"));
     assert!(revoke(&vault, 8).is_some());
     let second = reseal(&vault, 9);
@@ -213,8 +213,7 @@ fn promise_09_an_old_data_key_is_destroyed_and_leaves_nothing() {
     assert_eq!(reseal(&vault, 9), valetkey::vault::Rotated::default());
 }
 
-/// Keys of a file that an older version wrote, two at once for one workspace, are rotated as
-/// others.
+/// Keys of a file that an older version wrote, two at once for one tenant, are rotated like others.
 #[test]
 fn promise_09_the_keys_of_an_older_file_are_rotated() {
     for schema in [1, 2] {

@@ -17,8 +17,8 @@ fn other() -> TenantId {
     TenantId::new("other").unwrap()
 }
 
-/// Connections 10 to 14 of "acme" and 19 of "other", all with the same tokens. Number 13 was
-/// refreshed, 14 has a former grant.
+/// Creates connections 10 to 14 of "acme" and 19 of "other", all with the same tokens. Number 13
+/// was refreshed, 14 has a former grant.
 fn inhabited(vault: &SqliteVault) {
     let mut foreign = connection(19);
     foreign.tenant = other();
@@ -33,7 +33,7 @@ fn inhabited(vault: &SqliteVault) {
     );
 }
 
-/// The slot of every grant, and the connection that uses it, if one does.
+/// Returns the slot of every grant, and the connection that uses it, if there is one.
 fn slots(db: &Database) -> Vec<(i64, Option<[u8; 16]>)> {
     db.prepare(
         "SELECT g.slot, c.uuid FROM grants g
@@ -47,7 +47,7 @@ fn slots(db: &Database) -> Vec<(i64, Option<[u8; 16]>)> {
     .collect()
 }
 
-/// Every record moved into the place of every other, as somebody who can write to the file could.
+/// Moves every record into the place of every other, as a writer of the file could.
 #[test]
 fn promise_04_no_record_opens_in_the_place_of_another() {
     for schema in SCHEMAS {
@@ -94,18 +94,17 @@ fn no_record_opens_in_the_place_of_another(schema: u32) {
             .unwrap();
         assert!(find(&vault, &tenant, id).is_ok(), "put back, it opens");
     }
-    // In the files of older versions there are three more with tokens.
+    // The files of older versions contain three more with tokens.
     let (all, used) = if schema == NEWEST { (7, 6) } else { (10, 9) };
     assert_eq!(moved, used * (all * 2 - 1));
 }
 
-/// A column in which the host of the token endpoint is another one of the same length.
+/// Returns a column in which the host of the token endpoint is another one of the same length.
 fn mallory(column: &str) -> String {
     format!("unhex(replace(hex({column}), hex('issuer.test'), hex('mallory.com')))")
 }
 
-/// The record stays where it is, and a row that says whose it is or where it may be sent is
-/// changed.
+/// The record stays in place, and a row that says whose it is or where it may be sent is changed.
 #[test]
 fn promise_04_no_record_opens_in_a_row_that_was_changed() {
     let other_id = "x'08080808080808080808080808080808'";
@@ -132,7 +131,7 @@ fn promise_04_no_record_opens_in_a_row_that_was_changed() {
         grant(&vault, &connection(10), &tokens("access", "refresh"));
         let db = Database::open(&path).unwrap();
         assert_eq!(db.execute(&format!("UPDATE {change}"), []).unwrap(), 1);
-        // A process that has the file open remembers the keys: another process does not.
+        // A process that has the file open remembers the keys; another process does not.
         drop(vault);
         let of = if change.starts_with("tenants") {
             other()
@@ -177,8 +176,8 @@ fn promise_04_a_consent_request_that_was_changed_does_not_open() {
     }
 }
 
-/// Nobody gets the tokens of such a revocation: the place that they would be sent to may be the one
-/// that was changed.
+/// The tokens of such a revocation are not returned: the endpoint that they would be sent to may
+/// have been changed.
 #[test]
 fn promise_04_a_pending_revocation_that_was_changed_does_not_open() {
     for change in [
@@ -209,8 +208,7 @@ fn promise_04_a_pending_revocation_that_was_changed_does_not_open() {
     }
 }
 
-/// An active grant has tokens. If they are gone, somebody took them away: that is not "not
-/// connected".
+/// An active grant has tokens. If they are missing, they were removed: that is not "not connected".
 #[test]
 fn promise_04_a_token_that_was_taken_away_is_missed() {
     for change in [

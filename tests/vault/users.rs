@@ -1,6 +1,6 @@
-//! Several users of one machine: who may open a vault, and that refreshes stay safe between them.
+//! Several users of one machine: who may open a vault, and the safety of refreshes between them.
 //!
-//! Only root can start processes of other users; without it there is nothing to be tested.
+//! Only root can start processes of other users; without root the tests do nothing.
 
 #![cfg(all(unix, feature = "sqlite"))]
 #![allow(clippy::print_stdout, reason = "how a child answers its parent")]
@@ -34,7 +34,7 @@ struct Scene {
 }
 
 impl Scene {
-    /// `None` without the rights of root.
+    /// Creates the scene. Returns `None` without the rights of root.
     fn new() -> Option<Self> {
         let directory = tempfile::tempdir().unwrap();
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
@@ -86,9 +86,9 @@ impl Scene {
     }
 }
 
-/// Copies this program in a process of its own. If this process wrote the copy, a child that
-/// another test forks at that moment would inherit the open file, and the system refuses to start a
-/// program that is open for writing.
+/// Copies this program in a separate process. If this process wrote the copy, a child that another
+/// test forks at that moment would inherit the open file, and the system refuses to start a program
+/// that is open for writing.
 fn copy_program(to: &Path) {
     let copied = Command::new("cp")
         .arg(std::env::current_exe().unwrap())
@@ -106,7 +106,7 @@ fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().mode() & 0o777
 }
 
-/// Opens the vault and uses it: the answer is what came of it.
+/// Opens the vault and uses it. Returns the result as the answer.
 fn used(vault: Result<SqliteVault, VaultError>) -> Result<String, VaultError> {
     let vault = vault?;
     vault.holder()?;
@@ -172,8 +172,8 @@ fn promise_40_the_members_of_a_group_share_a_vault() {
         let answer = scene.answer(uid, GROUP, "use for group");
         assert_eq!(answer, format!("generation {number}"), "uid {uid}");
     }
-    // New files of another group get the group of the directory, but its own rights end at the
-    // directory.
+    // New files of another group get the group of the directory, but the group's own rights end at
+    // the directory.
     let refused = scene.answer(6_003, OTHER_GROUP, "use for group");
     assert!(refused.starts_with("AccessDenied("), "{refused}");
     chown(&scene.path, None, Some(OTHER_GROUP)).unwrap();
@@ -202,7 +202,7 @@ fn promise_40_root_maintains_a_vault_and_leaves_it_to_its_users() {
         let vault = open(&scene.path).unwrap();
         refresh(&vault, 1, &tokens("access", "refresh"));
         vault.backup(&scene.directory.path().join("backup.db")).unwrap();
-        // While root has it open, and after it has created the log.
+        // While root has it open, and after root has created the log.
         assert_eq!(scene.answer(OWNER, GROUP, role), "generation 3");
         drop(vault);
         SqliteVault::restore(scene.directory.path().join("backup.db"), &scene.path, key(1)).unwrap();

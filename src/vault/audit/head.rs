@@ -12,18 +12,18 @@ use crate::model::{InvalidValue, Rule, StoredName as _, TenantId};
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum AuditChain {
-    /// What concerns the whole vault: rotated master keys, forgotten workspaces.
+    /// Events that concern the whole vault: rotated master keys, erased tenants.
     Vault,
-    /// What concerns one workspace.
+    /// Events that concern one tenant.
     Tenant(TenantId),
-    /// The entries of all workspaces that were written before each had a chain of its own.
+    /// The entries of all tenants that were written before each tenant had its own chain.
     Legacy,
 }
 
-/// The newest entry of a chain, for the host to keep elsewhere. A vault that does not contain it
+/// The newest entry of a chain, for the host to store elsewhere. A vault that does not contain it
 /// was rolled back.
 ///
-/// [`Display`](fmt::Display) writes it as a line of text, and [`FromStr`] reads that.
+/// [`Display`](fmt::Display) writes the head as a line of text, and [`FromStr`] parses that.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct AuditHead {
     /// The chain.
@@ -40,7 +40,7 @@ impl AuditHead {
         Self { chain, number, mac }
     }
 
-    /// Returns the workspace whose chain it is; `None` for a chain of the vault itself.
+    /// Returns the tenant that the chain belongs to; `None` for a chain of the vault itself.
     #[must_use]
     pub const fn tenant(&self) -> Option<&TenantId> {
         match &self.chain {

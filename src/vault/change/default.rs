@@ -7,7 +7,7 @@ use crate::vault::{AuditEntry, AuditKind};
 /// Makes a connection the default among those of its owner to its provider; the snapshot holds all
 /// of them.
 ///
-/// The caller is told `false` if there is no such connection or it is revoked.
+/// Returns `false` to the caller if there is no such connection or it is revoked.
 #[must_use]
 pub fn set_default(
     snapshot: &Snapshot,
@@ -19,7 +19,7 @@ pub fn set_default(
         return Decided::Nothing(false);
     };
     let mut change = Change::default();
-    // The one that was the default comes first: no two are at any moment.
+    // The former default is written first, so that there are never two defaults.
     for other in &snapshot.connections {
         if other.id != id && other.is_default {
             let mut other = other.clone();

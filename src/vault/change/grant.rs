@@ -8,8 +8,8 @@ use crate::vault::{AuditEntry, AuditKind, NewGrant, StoreOutcome};
 /// Stores a new grant for connections.
 ///
 /// The snapshot holds every connection of the owner to the providers concerned, the connections
-/// that use the same grants as the named ones, all their grants, and the former grants of those.
-/// `user` is the person who consented.
+/// that share grants with the named ones, all their grants, and the former grants of those. `user`
+/// is the user who consented.
 #[must_use]
 pub fn store(snapshot: &Snapshot, new: &NewGrant<'_>, user: Option<&UserId>) -> Decided<StoreOutcome> {
     let connections: Vec<_> = new.connections.iter().map(StoredConnection::of).collect();
@@ -25,7 +25,8 @@ pub fn store(snapshot: &Snapshot, new: &NewGrant<'_>, user: Option<&UserId>) -> 
         .filter_map(|id| snapshot.grant(*id))
         .map(|stored| stored.lifecycle.generation)
         .max();
-    // No connection's generation ever falls, and a claim on what it used before is superseded.
+    // The generation of a connection never decreases, and a claim on its former grant is
+    // superseded.
     if new.grant.generation != shown.unwrap_or(0).saturating_add(1) || snapshot.grant(new.grant.id).is_some()
     {
         return Decided::Nothing(StoreOutcome::Conflict);
@@ -48,8 +49,8 @@ pub fn store(snapshot: &Snapshot, new: &NewGrant<'_>, user: Option<&UserId>) -> 
     Decided::Write(change, StoreOutcome::Stored { former })
 }
 
-/// Returns whether two of the connections are the same, or cannot both have their label, their
-/// account or the default.
+/// Returns whether two of the connections are identical, or conflict in their label, account or
+/// default.
 fn has_clash(connections: &[StoredConnection]) -> bool {
     connections.iter().enumerate().any(|(at, one)| {
         connections[..at].iter().any(|other| {
@@ -69,7 +70,7 @@ fn has_same_name(one: &StoredConnection, other: &StoredConnection) -> bool {
     one.label.is_some() && one.label == other.label || accounts[0].is_some() && accounts[0] == accounts[1]
 }
 
-/// Returns whether the id belongs to something else, or another connection that is not revoked has
+/// Returns whether the id belongs to another record, or another connection that is not revoked has
 /// the label or the account.
 fn is_taken(snapshot: &Snapshot, new: &StoredConnection) -> bool {
     if snapshot
@@ -85,7 +86,7 @@ fn is_taken(snapshot: &Snapshot, new: &StoredConnection) -> bool {
         .any(|other| has_same_name(other, new))
 }
 
-/// The grants that the connections use until now.
+/// Returns the grants that the connections use until now.
 fn replaced(snapshot: &Snapshot, connections: &[StoredConnection]) -> Vec<GrantId> {
     let mut replaced: Vec<GrantId> = connections
         .iter()
@@ -97,10 +98,11 @@ fn replaced(snapshot: &Snapshot, connections: &[StoredConnection]) -> Vec<GrantI
     replaced
 }
 
-/// Turns the grants that no connection uses any more into former grants of the new one. Returns
-/// those, with the former grants that they had.
+/// Turns the grants that are no longer used by any connection into former grants of the new one.
+/// Returns them together with their own former grants.
 ///
-/// Revoked connections count: those that were revoked together show the state of one grant.
+/// Revoked connections count as users: connections that were revoked together show the state of one
+/// grant.
 fn retire(
     change: &mut Change,
     snapshot: &Snapshot,
@@ -137,8 +139,8 @@ fn retire(
     former
 }
 
-/// Makes the connections use the new grant. At no moment have two connections the default: what
-/// loses it is written before what gets it.
+/// Makes the connections use the new grant. The connection that loses the default is written before
+/// the one that becomes it, so that there are never two.
 fn put_connections(
     change: &mut Change,
     snapshot: &Snapshot,

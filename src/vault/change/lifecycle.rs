@@ -1,5 +1,4 @@
-//! Where the tokens of a grant stand, and what may happen to them: pure functions, the same for
-//! every vault.
+//! The lifecycle of a grant's tokens: pure functions, the same for every vault.
 //!
 //! ```text
 //! Active(g) --claim--> claimed (g, fence) --commit--> Active(g+1)
@@ -13,7 +12,7 @@
 //!
 //! A vault stores one [`Lifecycle`] for each grant. Inside a transaction it reads the lifecycle,
 //! calls one of these functions, and stores the result. A function changes the lifecycle only as
-//! its documentation says. A new consent makes a new grant, which has a lifecycle of its own.
+//! its documentation says. A new consent creates a new grant with its own lifecycle.
 
 use std::time::Duration;
 
@@ -25,22 +24,22 @@ use crate::vault::{Attempt, Claim, ClaimOutcome, ClaimRequest, CommitOutcome, Ho
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[allow(clippy::exhaustive_structs, reason = "a vault must be able to build one")]
 pub struct Lifecycle {
-    /// Whether the tokens can be used.
+    /// The status, which says whether the tokens can be used.
     pub status: Status,
     /// The number of token pairs so far.
     pub generation: u64,
     /// True if there is a refresh token that may be used.
     pub refreshable: bool,
-    /// The number of claims so far. It never falls.
+    /// The number of claims so far. It never decreases.
     pub fence: u64,
     /// The claim that has not ended. It may have lapsed.
     pub held: Option<Held>,
-    /// The generation whose refresh token may have reached the server although no answer was read:
-    /// the current one, or the one before, whose request may still be on its way.
+    /// The generation whose refresh token may have reached the server although no response was
+    /// read: the current one, or the previous one, whose request may still be on its way.
     pub unknown_generation: Option<u64>,
     /// The number of failures since the last success.
     pub failures: u32,
-    /// No attempt before this time.
+    /// The end of the back-off: no attempt is made before this time.
     pub not_before: Option<Timestamp>,
     /// The last failure, until a success clears it.
     pub last_failure: Option<FailureCode>,
@@ -48,8 +47,8 @@ pub struct Lifecycle {
     pub failed_at: Option<Timestamp>,
     /// The end of the quarantine of a refused refresh token.
     pub quarantined_until: Option<Timestamp>,
-    /// A check of the configuration with which the last attempt failed, where the failure is the
-    /// operator's.
+    /// A checksum of the configuration with which the last attempt failed, if an administrator has
+    /// to correct it.
     pub failed_setup: Option<u16>,
     /// The time when the API refused the access token of this generation although it had just been
     /// refreshed.
@@ -88,7 +87,7 @@ pub enum Decision {
     Held(InFlight),
     /// Another generation is stored.
     Moved,
-    /// No attempt before this time.
+    /// The grant backs off until this time.
     BackingOff(Timestamp),
     /// There is no refresh token.
     NotRefreshable,
@@ -121,11 +120,11 @@ impl Decision {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(clippy::exhaustive_enums, reason = "a vault must handle every case")]
 pub enum Keep {
-    /// All of them.
+    /// All tokens.
     All,
     /// Only the refused refresh token, until its quarantine ends. The access token is erased.
     RefreshToken,
-    /// None.
+    /// No token.
     Nothing,
 }
 
@@ -158,14 +157,14 @@ impl Lifecycle {
             && self.quarantined_until.is_some_and(|until| until > now)
     }
 
-    /// Returns the end of the back-off after a failure, if it is not over.
+    /// Returns the end of the back-off after a failure, if it is not over yet.
     #[must_use]
     pub fn backs_off(&self, now: Timestamp) -> Option<Timestamp> {
         self.not_before
             .filter(|until| lasts(self.failed_at.unwrap_or(now), *until, Duration::ZERO, now))
     }
 
-    /// Returns the part that a grant shows.
+    /// Returns the refresh state that the grant shows.
     #[must_use]
     pub fn refresh_state(&self) -> RefreshState {
         RefreshState {
@@ -201,9 +200,9 @@ impl Held {
 
 /// Decides on a request to refresh. Changes the lifecycle only if the claim is granted.
 ///
-/// `dead` is a holder that is known not to exist any more: its claim counts as lapsed, whatever its
-/// time. A live claim of the same holder counts as that of another one, because two threads of one
-/// process are two clients to the authorization server.
+/// `dead` is a holder that is known to have ended: its claim counts as lapsed, whatever its time. A
+/// live claim of the same holder counts as that of another one, because two threads of one process
+/// are two clients to the authorization server.
 pub fn claim(lifecycle: &mut Lifecycle, request: &ClaimRequest<'_>, dead: Option<Holder>) -> Decision {
     if lifecycle.generation != request.generation {
         return Decision::Moved;
@@ -231,10 +230,11 @@ pub fn claim(lifecycle: &mut Lifecycle, request: &ClaimRequest<'_>, dead: Option
     }
 
     let generation = lifecycle.generation;
-    // The claim was never ended: its holder may have died before or after it sent its request.
+    // The claim never ended: its holder may have died before or after it sent its request.
     let this_unknown = lifecycle.held.is_some() || lifecycle.unknown_generation == Some(generation);
-    // The request of a process that died may arrive after its successor's request was answered. A
-    // server that ends all tokens of a grant at a replay then ends the successor's tokens as well.
+    // The request of a process that died may arrive after the response to its successor's request.
+    // A server that revokes all tokens of a grant when a token is replayed then revokes the
+    // successor's tokens as well.
     let outcome_unknown = this_unknown
         || lifecycle
             .unknown_generation
@@ -258,23 +258,23 @@ pub fn claim(lifecycle: &mut Lifecycle, request: &ClaimRequest<'_>, dead: Option
     }
 }
 
-/// Returns whether a period that was set at `since` to end at `until` still lasts.
+/// Returns whether a period that began at `since` and ends at `until` is not over yet.
 ///
-/// It does not if the clock went backwards by more than the length of the period: otherwise a claim
-/// would hold for hours after a correction of the clock. A smaller step backwards makes the period
-/// last longer by that step, so that two hosts whose clocks differ a little never hold the same
-/// claim.
+/// The period is also over if the clock was set back by more than the length of the period:
+/// otherwise a claim would hold for hours after a correction of the clock. A smaller step back
+/// extends the period by that step, so that two hosts whose clocks differ a little never hold the
+/// same claim.
 pub(crate) fn lasts(since: Timestamp, until: Timestamp, at_least: Duration, now: Timestamp) -> bool {
     let span = until.saturating_since(since).max(at_least);
     until > now && until.saturating_since(now) <= span.saturating_mul(2)
 }
 
 /// Decides on refreshed tokens. On [`CommitOutcome::Stored`] they must be stored together with the
-/// lifecycle, whose generation has risen by one.
+/// lifecycle, whose generation has increased by one.
 ///
 /// Only the generation counts, because a holder whose claim has lapsed may have the only valid
-/// tokens. That is true even if a later claim was refused meanwhile: its request used a refresh
-/// token that the first request had already replaced.
+/// tokens. This holds even if a later claim was refused meanwhile: its request used a refresh token
+/// that the first request had already replaced.
 pub fn commit(lifecycle: &mut Lifecycle, claim: &Claim, refreshable: bool) -> CommitOutcome {
     if lifecycle.status == Status::Revoked {
         return CommitOutcome::Gone;
@@ -383,8 +383,8 @@ fn refuse_token(lifecycle: &mut Lifecycle, generation: u64, at: Timestamp) -> (C
     (CommitOutcome::Stored, Keep::All)
 }
 
-/// Ends a quarantine whose time is over. Returns `true` if it ended: then the refused refresh token
-/// must be erased and the lifecycle must be stored.
+/// Ends a quarantine that is over. Returns `true` if it ended: then the refused refresh token must
+/// be erased and the lifecycle must be stored.
 pub fn end_quarantine(lifecycle: &mut Lifecycle, now: Timestamp) -> bool {
     if lifecycle.quarantined_until.is_none_or(|until| until > now) {
         return false;
@@ -394,8 +394,8 @@ pub fn end_quarantine(lifecycle: &mut Lifecycle, now: Timestamp) -> bool {
     true
 }
 
-/// Revokes. Returns `true` if the tokens were not revoked before: then they must be erased and the
-/// lifecycle must be stored.
+/// Revokes the tokens. Returns `true` if they were not revoked before: then they must be erased and
+/// the lifecycle must be stored.
 pub fn revoke(lifecycle: &mut Lifecycle) -> bool {
     if lifecycle.status == Status::Revoked {
         return false;

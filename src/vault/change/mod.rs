@@ -1,9 +1,9 @@
 //! The decisions of a vault: pure functions, the same for every database.
 //!
-//! Each takes what is stored (a [`Snapshot`]) and a request, and returns a [`Change`]: the rows to
-//! write, the audit entries that commit with them, and what the caller is told. They read no clock
-//! and open no secret. The vault reads the snapshot, decides, seals, and applies the change if no
-//! row of the snapshot was changed meanwhile.
+//! Each takes the stored state (a [`Snapshot`]) and a request, and returns a [`Change`]: the rows
+//! to write, the audit entries that commit with them, and the outcome for the caller. The functions
+//! read no clock and open no secret. The vault reads the snapshot, decides, seals, and applies the
+//! change if no row of the snapshot has changed meanwhile.
 
 pub mod default;
 pub mod grant;
@@ -22,7 +22,7 @@ use crate::vault::change::lifecycle::{Keep, Lifecycle};
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(clippy::exhaustive_structs, reason = "a snapshot must be buildable")]
 pub struct StoredConnection {
-    /// Identifies the connection.
+    /// The id of the connection.
     pub id: ConnectionId,
     /// The owner.
     pub owner: Owner,
@@ -47,7 +47,7 @@ pub struct StoredConnection {
 }
 
 impl StoredConnection {
-    /// Returns the part of a connection that is stored in its own row.
+    /// Returns the part of a connection that is stored in the connection's row.
     #[must_use]
     pub fn of(connection: &Connection) -> Self {
         Self {
@@ -93,9 +93,9 @@ impl StoredConnection {
 pub struct StoredGrant {
     /// The grant. Its status, generation and refresh state are those of the lifecycle.
     pub grant: Grant,
-    /// Where its tokens stand.
+    /// The lifecycle of its tokens.
     pub lifecycle: Lifecycle,
-    /// The time when the tokens of a former grant are dead at the server at the latest.
+    /// The latest time at which the tokens of a former grant expire at the server.
     pub dead_at: Option<Timestamp>,
     /// True if sealed tokens are stored.
     pub has_tokens: bool,
@@ -114,13 +114,13 @@ impl StoredGrant {
         }
     }
 
-    /// Shows the lifecycle in the grant, after it was changed.
+    /// Copies the changed lifecycle into the grant.
     fn settle(&mut self) {
         self.lifecycle.show_in(&mut self.grant);
     }
 }
 
-/// The rows that a decision is based on, all of one moment.
+/// The rows that a decision is based on, read in one transaction.
 #[derive(Debug, Clone, Default)]
 #[allow(clippy::exhaustive_structs, reason = "a snapshot must be buildable")]
 pub struct Snapshot {
@@ -158,13 +158,13 @@ impl Snapshot {
     }
 }
 
-/// What happens to the tokens of a grant that is written.
+/// The effect of a write on the tokens of a grant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(clippy::exhaustive_enums, reason = "a vault must handle every case")]
 pub enum TokenWrite {
-    /// They stay as far as this says.
+    /// Keeps the tokens to this extent.
     Keep(Keep),
-    /// The tokens of the request take their place.
+    /// Replaces them with the tokens of the request.
     New,
 }
 
@@ -178,7 +178,7 @@ pub struct GrantWrite {
     pub tokens: TokenWrite,
 }
 
-/// Tokens of a grant that are kept as a pending revocation, when the grant loses them.
+/// Tokens of a grant that are kept as a pending revocation when the grant loses them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(clippy::exhaustive_structs, reason = "a vault must read it")]
 pub struct Kept {
@@ -190,15 +190,15 @@ pub struct Kept {
     pub connection: ConnectionId,
     /// The time of the first attempt by upkeep.
     pub not_before: Timestamp,
-    /// The time when to give up.
+    /// The time after which upkeep gives up.
     pub give_up_at: Timestamp,
 }
 
-/// What a decision writes.
+/// The writes of a decision.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[allow(clippy::exhaustive_structs, reason = "a vault must read it")]
 pub struct Change {
-    /// Tokens to keep as pending revocations, before anything else is written.
+    /// Tokens to keep as pending revocations. They are copied before anything else is written.
     pub kept: Vec<Kept>,
     /// Grants to insert or replace.
     pub grants: Vec<GrantWrite>,
@@ -211,7 +211,7 @@ pub struct Change {
 }
 
 impl Change {
-    /// Adds a grant to be written, after its lifecycle was changed.
+    /// Adds a grant to be written, after its lifecycle has changed.
     fn put(&mut self, mut stored: StoredGrant, tokens: TokenWrite) {
         stored.settle();
         match tokens {
@@ -232,13 +232,13 @@ impl Change {
     }
 }
 
-/// A decision: what to write, if anything, and what to tell the caller.
+/// A decision: the change to write, if any, and the outcome for the caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(clippy::exhaustive_enums, reason = "a vault must handle every case")]
 pub enum Decided<T> {
-    /// Write this.
+    /// Writes this change.
     Write(Change, T),
-    /// Write nothing.
+    /// Writes nothing.
     Nothing(T),
 }
 

@@ -1,4 +1,4 @@
-//! Claiming refreshes, and storing how they ended.
+//! Decisions on refresh claims and on their results.
 
 use crate::model::Timestamp;
 use crate::vault::change::lifecycle::{self, Decision, Keep};
@@ -9,8 +9,8 @@ use crate::vault::{
 
 /// Decides on a request to refresh a grant. Changes the grant only if the claim is granted.
 ///
-/// A former grant is never refreshed: the caller is told to read again, and finds the grant that
-/// replaced it. `dead` is a holder that is known not to exist any more.
+/// A former grant is never refreshed: the caller is asked to read again, and finds the grant that
+/// replaced it. `dead` is a holder that is known to have ended.
 pub fn claim(stored: &mut StoredGrant, request: &ClaimRequest<'_>, dead: Option<Holder>) -> Decision {
     if stored.grant.former_of.is_some() {
         return Decision::Moved;
@@ -44,7 +44,7 @@ pub fn commit(snapshot: &Snapshot, claim: &Claim, refreshed: &Refreshed<'_>) -> 
     stored.grant.lifetime = refreshed.lifetime.or(stored.grant.lifetime);
     let is_former = stored.grant.former_of.is_some();
     if is_former {
-        // That time was known of the tokens that a consent replaced, not of these.
+        // That time applies to the tokens that a consent replaced, not to these.
         stored.dead_at = None;
     }
     let mut change = Change::default();
@@ -68,8 +68,8 @@ pub fn fail(snapshot: &Snapshot, claim: &Claim, failure: &RefreshFailure) -> Dec
         return Decided::Nothing(outcome);
     }
     let mut change = Change::default();
-    // A failure for now changes nothing for good and repeats itself: the grant records it, not the
-    // audit.
+    // A temporary failure has no lasting effect and repeats itself: the grant records it, the audit
+    // does not.
     let entry = match *failure {
         RefreshFailure::Rejected { reason, at, .. } => {
             Some(AuditEntry::new(AuditKind::RefreshRejected, at).detail(reason.as_str()))
@@ -103,7 +103,7 @@ pub fn end_quarantine(snapshot: &Snapshot, now: Timestamp) -> Decided<bool> {
     Decided::Write(change, true)
 }
 
-/// Writes a grant that may lose tokens. A former grant without any is of no use and is deleted.
+/// Writes a grant that may lose tokens. A former grant without tokens has no use and is deleted.
 fn keep_tokens(change: &mut Change, stored: StoredGrant, keep: Keep) {
     if keep == Keep::Nothing && stored.grant.former_of.is_some() {
         change.deleted.push(stored.grant.id);

@@ -7,44 +7,45 @@ use crate::vault::change::lifecycle::{self, Keep};
 use crate::vault::change::{Change, Decided, Kept, Snapshot, StoredConnection, StoredGrant, TokenWrite};
 use crate::vault::{AuditEntry, AuditKind, RevokeWhat};
 
-/// The time for which the caller who revokes has for the first attempt at the provider before
-/// upkeep makes one.
+/// The time that the revoking caller has for the first attempt at the provider before upkeep makes
+/// one.
 const HEAD_START: Duration = Duration::from_secs(60);
 
-/// A request to revoke, with the ids of rows that may have to be made.
+/// A request to revoke, with the ids of rows that may have to be created.
 #[derive(Debug, Clone, Copy)]
 #[allow(clippy::exhaustive_structs, reason = "plain data")]
 pub struct Request<'a> {
-    /// What to revoke.
+    /// The connection or grant to revoke.
     pub what: RevokeWhat,
-    /// Who revokes.
+    /// The actor who revokes.
     pub by: Option<&'a Actor>,
     /// The current time.
     pub now: Timestamp,
-    /// Until when tokens are kept as pending revocations; erased at once without it.
+    /// The time until which tokens are kept as pending revocations. `None` erases them at once.
     pub keep_until: Option<Timestamp>,
-    /// The id of the grant that shows how a revoked connection stood when others go on using its
-    /// grant.
+    /// The id of a grant that preserves the last state of a revoked connection while other
+    /// connections continue to use its grant.
     pub last_state: GrantId,
     /// Ids for pending revocations, one for each grant of the snapshot.
     pub pending: &'a [RevocationId],
 }
 
-/// What a revocation did.
+/// The result of a revocation.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[allow(clippy::exhaustive_structs, reason = "a vault must read it")]
 pub struct Outcome {
-    /// The connections that were revoked, as they show themselves now.
+    /// The revoked connections, in their new state.
     pub connections: Vec<Connection>,
     /// The grants whose tokens ended.
     pub ended: Vec<GrantId>,
-    /// The connections that go on using the grant.
+    /// The connections that continue to use the grant.
     pub still_used_by: Vec<ConnectionId>,
 }
 
-/// Revokes. The snapshot holds the connections that use the grant, the grant and its former grants.
+/// Revokes a connection or a grant. The snapshot holds the connections that use the grant, the
+/// grant and its former grants.
 ///
-/// The caller is told `None` if there is nothing to revoke.
+/// Returns `None` to the caller if there is nothing to revoke.
 #[must_use]
 pub fn revoke(snapshot: &Snapshot, request: &Request<'_>) -> Decided<Option<Outcome>> {
     match request.what {
@@ -81,8 +82,8 @@ fn revoke_connection(
     if still_used_by.is_empty() {
         return revoke_all(snapshot, request, stored, &[connection]);
     }
-    // The others go on. What this connection showed last is its own from now on: a revoked grant
-    // without tokens.
+    // The other connections continue to use the grant. This connection gets its own revoked grant
+    // without tokens, which preserves its last state.
     let mut change = Change::default();
     let entry = AuditEntry::new(AuditKind::Revoked, request.now)
         .by(request.by)
@@ -142,7 +143,7 @@ fn revoke_all(
     Decided::Write(change, Some(outcome))
 }
 
-/// Ends one former grant. The connections go on with the grant that replaced it.
+/// Ends one former grant. The connections continue to use the grant that replaced it.
 fn revoke_former(
     snapshot: &Snapshot,
     request: &Request<'_>,

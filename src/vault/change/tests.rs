@@ -1,4 +1,4 @@
-//! Random histories of changes, without a database: what must hold after each of them.
+//! Random histories of changes, without a database: invariants that hold after each change.
 
 mod steps;
 mod world;
@@ -8,8 +8,8 @@ use proptest::prelude::*;
 use steps::{End, Step, Store};
 use world::{Fate, World};
 
-/// Picks grants and claims of the past by number: the same history means the same things when it is
-/// made shorter.
+/// A step. It selects grants and claims of the past by number, so that a shortened history keeps
+/// its meaning.
 fn step() -> impl Strategy<Value = Step> {
     let store = (
         1_u8..16,
@@ -63,8 +63,8 @@ proptest! {
         }
     }
 
-    /// Whatever happened before: once everything is revoked, every set of tokens that was stored is
-    /// dead, was handed out, or waits for the provider.
+    /// After any history: once everything is revoked, every set of tokens that was stored is dead,
+    /// was handed out, or waits for the provider.
     #[test]
     fn promise_32_in_the_end_every_set_of_tokens_is_accounted_for(history in history()) {
         let mut world = World::default();
@@ -81,7 +81,7 @@ proptest! {
         }
     }
 
-    /// A request that does not fit what is stored changes nothing.
+    /// A request that does not match the stored state changes nothing.
     #[test]
     fn what_conflicts_writes_nothing(history in history(), wrong in any::<u8>()) {
         let mut world = World::default();
@@ -102,7 +102,7 @@ proptest! {
     }
 }
 
-/// Histories are worth nothing if nothing happens in them.
+/// The histories reach every kind of step; otherwise they test nothing.
 #[test]
 fn histories_reach_all_fates() {
     use proptest::strategy::ValueTree;

@@ -45,7 +45,7 @@ pub(super) fn encode_around(
 
 fn push(aad: &mut Vec<u8>, pieces: &[&[u8]]) {
     let len = pieces.iter().map(|piece| piece.len()).sum::<usize>();
-    // The longest part is a route of a few kilobytes, so that the length always fits.
+    // The longest part is a route of a few kilobytes, so its length always fits.
     aad.extend_from_slice(&u32::try_from(len).unwrap_or(u32::MAX).to_be_bytes());
     for piece in pieces {
         aad.extend_from_slice(piece);

@@ -11,9 +11,8 @@ pub(super) const TAG_LEN: usize = 16;
 
 /// A cipher key with its key schedule.
 ///
-/// The schedule is overwritten when the key is dropped. What `ring` left on the stack while it
-/// computed the schedule is not. The schedule is boxed, because moving it would leave copies
-/// behind.
+/// The schedule is overwritten when the key is dropped. Copies that `ring` left on the stack while
+/// computing it are not. The schedule is boxed, because moving it would leave copies behind.
 pub(crate) struct Cipher(Box<LessSafeKey>);
 
 impl Cipher {

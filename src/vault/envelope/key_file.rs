@@ -9,18 +9,19 @@ use zeroize::Zeroizing;
 use crate::vault::VaultError;
 use crate::vault::mountinfo;
 
-/// More than a key and the blanks around it. What is longer is not a key.
+/// The largest file that can hold a key and surrounding blanks. A longer file is not a key.
 const LONGEST: usize = 4_096;
 
-/// Reads a file that nobody else can read.
+/// Reads a key file and checks that only its owner can read it.
 pub(super) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, VaultError> {
-    // Looked at first: opening a pipe waits for its other end.
+    // The file type is checked before opening, because opening a pipe blocks until its other end is
+    // opened.
     check_kind(&fs::metadata(path).map_err(unreadable)?)?;
     let file = File::open(path).map_err(unreadable)?;
     let metadata = file.metadata().map_err(unreadable)?;
     check_kind(&metadata)?;
     check_rights(path, &metadata)?;
-    // With room enough from the start: a buffer that grows leaves copies behind.
+    // The buffer is allocated at full size, because growing it would leave copies behind.
     let mut bytes = Zeroizing::new(Vec::with_capacity(LONGEST + 1));
     file.take(LONGEST as u64 + 1)
         .read_to_end(&mut bytes)
@@ -59,8 +60,8 @@ const fn check_rights(_: &Path, _: &Metadata) -> Result<(), VaultError> {
     Ok(())
 }
 
-/// Returns whether a container runtime or systemd has put the file there, or another mount that
-/// this process cannot write to.
+/// Returns whether the file was placed there by a container runtime or systemd, or is on another
+/// mount that this process cannot write to.
 #[cfg(unix)]
 fn is_mounted_read_only(path: &Path, mounts: &str) -> bool {
     fs::canonicalize(path)
@@ -114,7 +115,7 @@ mod tests {
         let expected = MasterKey::from_base64(KEY).unwrap();
         let (_directory, path) = file(&bytes, 0o400);
         assert_eq!(MasterKey::from_file(&path).unwrap().id(), expected.id());
-        // Blanks around a text are not part of it; those at the ends of a key are.
+        // Blanks around base64 are ignored; blanks at the ends of a binary key belong to the key.
         (bytes[0], bytes[31]) = (b' ', b'\n');
         let (_directory, path) = file(&bytes, 0o400);
         let read = MasterKey::from_file(&path).unwrap();
@@ -131,8 +132,8 @@ mod tests {
             (b"not base64 at all!", VaultError::KeyNotBase64),
             (&[0xff; 31], VaultError::KeyNotBase64),
             (&[0xff; 33], VaultError::KeyNotBase64),
-            // 32 bytes of text: a password, or a key that was cut off. Neither has the entropy of a
-            // key.
+            // These are 32 bytes of text: a password, or a truncated key. Neither has the entropy
+            // of a key.
             (b"correct horse battery staple 123", VaultError::KeyNotBase64),
             (&KEY.as_bytes()[..32], VaultError::KeyWrongLength),
             (&[b'\n'; 32], VaultError::KeyWrongLength),
@@ -140,7 +141,7 @@ mod tests {
             let (_directory, path) = file(content, 0o600);
             assert_eq!(refused(&path), format!("{expected:?}"));
         }
-        // A host that passes the key instead of its path.
+        // The host passed the key instead of its path.
         let error = MasterKey::from_file(Path::new(KEY)).unwrap_err();
         assert!(matches!(
             error,

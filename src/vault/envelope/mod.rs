@@ -4,8 +4,8 @@
 //! ```text
 //! MasterKey ──HKDF-SHA256──▶ kek ──wraps──┬▶ DataKey ──seals──▶ records     several per tenant
 //!                                         ├▶ DataKey ──seals──▶ audit bodies several per tenant
-//!                                         ├▶ DataKey ──HKDF──▶ RowKey ──▶ MACs of rows, one per tenant
-//!                                         └▶ AuditKey ──▶ MACs of the audit, fingerprints, one per vault
+//!                                         ├▶ DataKey ──HKDF──▶ RowKey ──▶ row MACs, one per tenant
+//!                                         └▶ AuditKey ──▶ audit MACs, fingerprints, one per vault
 //! ```
 //!
 //! This page describes every byte that is sealed or authenticated, so that another program can read
@@ -27,7 +27,7 @@
 //! | flag | one byte, 0 or 1 |
 //! | optional (written *type?*) | no bytes if absent, otherwise `0x01` ‖ the value |
 //! | scopes | text: the scopes in the order of their bytes, with single spaces between them |
-//! | owner | text: the user, or empty for the workspace |
+//! | owner | text: the user, or empty for a workspace connection |
 //! | parameters | several fields: a u32 count, then name and value (text) of each, in the order of the names |
 //! | services | several fields: a u32 count, then provider (text) and scopes of each, in the order of the providers |
 //! | account | three fields: id text?, e-mail text?, label text?; all absent without an account |
@@ -92,8 +92,7 @@
 //! # Routes and bodies
 //!
 //! A route is an encoding of everything that decides where a secret is sent. It is additional data:
-//! whoever changes an endpoint in the database makes the token unreadable instead of redirecting
-//! it.
+//! changing an endpoint in the database makes the token unreadable instead of redirecting it.
 //!
 //! | encoding | fields |
 //! |---|---|
@@ -122,11 +121,11 @@
 //! | head of the chain of schemas 1 and 2 | chain key | `"head"`, then as above without the chain |
 //! | gap of pruned entries | chain key | `"gap"`, vault 16, chain i64, first u64, last u64, MAC of the entry before, MAC of the last |
 //! | checkpoint | chain key | `"checkpoint"`, vault 16, chain i64, number u64, MAC of that entry |
-//! | fingerprint | fingerprint key | the parts; the first 8 bytes. Of an access token: tenant, connection id 16, generation u64, token. Of a person that was forgotten: `"user"`, tenant, user |
+//! | fingerprint | fingerprint key | the parts; the first 8 bytes. Of an access token: tenant, connection id 16, generation u64, token. Of a user that was forgotten: `"user"`, tenant, user |
 //!
-//! A chain is named by the number of its tenant in the database, 0 for the vault's own, −1 in gaps
-//! and checkpoints for the chain of schemas 1 and 2. Tenants' names need no MAC: the wrapped keys
-//! of a tenant name it.
+//! A chain is identified by the number of its tenant in the database, 0 for the vault's own chain,
+//! and −1 in gaps and checkpoints for the chain of schemas 1 and 2. Tenants' names need no MAC: the
+//! wrapped keys of a tenant name it.
 //!
 //! # What is authenticated
 //!
@@ -141,10 +140,10 @@
 //! | keys | tenant and version, by the wrapping | number of seals and whether it is retired: a key is replaced late or early, or destroyed together with what it seals. A lowered count matters only after 2³² seals |
 //! | audit | everything, by the chain | whether a run of entries was pruned is said by authenticated gaps |
 //!
-//! What is not authenticated lets an attacker delay, repeat or prevent something, which deleting
-//! the row does as well. It never makes a token readable, sends it to another place, or gives it to
-//! another person. Indexes are not authenticated either: a connection that is resolved is compared
-//! with the query.
+//! Changing data that is not authenticated lets an attacker delay, repeat or prevent an operation,
+//! which deleting the row does as well. It never makes a token readable, sends it to another
+//! destination, or gives it to another user. Indexes are not authenticated either: a resolved
+//! connection is compared with the query.
 //!
 //! **Not prevented:** putting back an earlier state of a whole row together with its sealed tokens.
 //! The audit finds it, because the newest entry about the connection names another generation or

@@ -56,9 +56,9 @@ pub struct Context<'a> {
     pub kind: Kind,
     /// The vault.
     pub vault: VaultId,
-    /// The workspace.
+    /// The tenant.
     pub tenant: &'a TenantId,
-    /// The user that the secret belongs to; `None` if it belongs to the workspace.
+    /// The user that the secret belongs to; `None` for a workspace connection.
     pub owner: Option<&'a UserId>,
     /// The service.
     pub provider: &'a ProviderId,
@@ -76,7 +76,7 @@ pub struct Context<'a> {
 impl Context<'_> {
     fn encode(&self, format: u8, header: &[u8]) -> Vec<u8> {
         let generation = self.generation.to_be_bytes();
-        // The tag byte keeps the workspace apart from every name of a user.
+        // The tag byte distinguishes the workspace from every name of a user.
         let (tag, user) = match self.owner {
             Some(user) => (1, user.as_str()),
             None => (0, ""),

@@ -67,7 +67,7 @@ mod tests {
             &[b"connection", b"bob", b"", b"details"],
             &[b"connection", b"alice", b"\0", b"details"],
             &[b"connection", b"alice", b"", b"detailt"],
-            // The same bytes, divided otherwise.
+            // The same bytes, divided differently.
             &[b"connection", b"alic", b"e", b"details"],
             &[b"connectionalice", b"", b"details"],
             &[b"connection", b"alice", b"details"],
@@ -81,8 +81,8 @@ mod tests {
         }
     }
 
-    /// The comparison is `ring`'s, which takes the same time wherever the first difference is. What
-    /// can be tested is that it looks at every bit.
+    /// The comparison is `ring`'s, which takes constant time. This test checks that every bit is
+    /// compared.
     #[test]
     fn every_flipped_bit_of_a_mac_is_refused() {
         let key = row_key(1);

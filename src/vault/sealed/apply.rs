@@ -29,7 +29,7 @@ impl SealedRevocation {
     }
 }
 
-/// A change, ready to be stored: everything in it that is secret is sealed.
+/// A change, ready to be stored. All its secrets are sealed.
 struct Prepared {
     change: Change,
     new: Option<SealedTokens>,
@@ -37,28 +37,29 @@ struct Prepared {
     entries: Vec<AuditEntry>,
 }
 
-/// What was stored: which pending revocations keep tokens, and the tokens that ended.
+/// The result of storing a change: the pending revocations that keep tokens, and the tokens that
+/// ended.
 #[derive(Default)]
 pub(super) struct Applied {
     pub(super) pending: Vec<(GrantId, RevocationId)>,
     pub(super) opened: BTreeMap<GrantId, (Grant, Opened)>,
 }
 
-/// What a change needs beyond its snapshot.
+/// The inputs of a change beyond its snapshot.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Needs<'a> {
     /// The tokens of the request.
     pub(super) tokens: Option<&'a Tokens>,
-    /// The consent request to be recorded as completed, and the connection that it leads to.
+    /// The consent request to be recorded as completed, and the resulting connection.
     pub(super) completes: Option<(&'a StateHash, ConnectionId)>,
-    /// Whether the tokens of the grants in the snapshot end.
+    /// The way in which the tokens of the grants in the snapshot end, if they do.
     pub(super) ends: Ends,
 }
 
-/// Whether tokens of the snapshot are opened before they are erased.
+/// The treatment of the snapshot's tokens before they are erased.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Ends {
-    /// They are left sealed.
+    /// They stay sealed.
     #[default]
     Nothing,
     /// They are opened, to be revoked at the provider.
@@ -66,7 +67,7 @@ pub(super) enum Ends {
 }
 
 impl<T: Tables> Core<T> {
-    /// Reads, decides, seals and stores, again if another writer was faster.
+    /// Reads, decides, seals and stores. Repeats this if another writer was faster.
     pub(super) fn change<O>(
         &self,
         name: &TenantId,
@@ -152,8 +153,8 @@ impl<T: Tables> Core<T> {
         })
     }
 
-    /// Stores a prepared change, if no row of the snapshot has changed. Returns the pending
-    /// revocations that were made.
+    /// Stores a prepared change if no row of the snapshot has changed. Returns the pending
+    /// revocations that were created.
     fn store(
         &self,
         rows: &mut dyn RowsMut,
@@ -210,7 +211,7 @@ fn store_grant(
                 rest: &new.rest,
             },
         ),
-        // A decision writes new tokens only if the request brings some.
+        // A decision writes new tokens only if the request contains some.
         (TokenWrite::New, None) => return Err(VaultError::Damaged),
         (TokenWrite::Keep(Keep::All), _) => (seen.key_version, Secrets::Keep),
         (TokenWrite::Keep(Keep::RefreshToken), _) => (seen.key_version, Secrets::EraseAccess),
@@ -220,7 +221,7 @@ fn store_grant(
     rows.put_grant(tenant.row, &row, secrets)
 }
 
-/// Adds the keyed fingerprint of the access token to an entry about new tokens.
+/// Adds the keyed fingerprint of the access token to an audit entry about new tokens.
 fn fingerprint(key: &AuditKey, tenant: &TenantId, entry: &mut AuditEntry, tokens: &Tokens) {
     let is_about_tokens = matches!(entry.kind, AuditKind::ConsentCompleted | AuditKind::Refreshed);
     if let (true, Some(connection), Some(generation)) = (is_about_tokens, entry.connection, entry.generation)

@@ -11,10 +11,10 @@ use crate::vault::{AuditEntry, AuditFilter, AuditKind, AuditOrder, TokenUse, Use
 
 type Result<T> = std::result::Result<T, VaultError>;
 
-/// How many entries are read at a time.
+/// The number of entries that are read at a time.
 pub(super) const CHUNK: usize = 1_000;
 
-/// How many uses one transaction records: about a millisecond of the write lock.
+/// The number of uses that one transaction records: about a millisecond of the write lock.
 const MOST_USES: usize = 512;
 
 /// Reads an entry from its row and its opened body.
@@ -55,7 +55,7 @@ pub(super) fn entry(row: &AuditRow, mut fields: Fields) -> Result<AuditEntry> {
     Ok(entry)
 }
 
-/// Reads who acted: the role, a colon, the name.
+/// Reads the actor: the role, a colon, the name.
 fn actor(text: &str) -> Result<Actor> {
     let (role, user) = text.split_once(':').ok_or(VaultError::Tampered)?;
     let user = UserId::stored(user).map_err(|_| VaultError::Tampered)?;
@@ -95,7 +95,7 @@ impl<T: Tables> Core<T> {
             AuditOrder::NewestFirst => (Direction::Backward, u64::MAX),
         };
         let mut after = if filter.after == 0 { start } else { filter.after };
-        // The connection and the person are sealed, so that a page may have to read on.
+        // The connection and the user are sealed, so a page may have to read further.
         let mut chunk = (filter.limit - wanted.len().min(filter.limit)).min(CHUNK);
         while wanted.len() < filter.limit {
             let of = Some(tenant.row);
@@ -118,7 +118,7 @@ impl<T: Tables> Core<T> {
     }
 
     pub(super) fn record_uses(&self, uses: &[TokenUse], record: UseRecord) -> Result<()> {
-        // By tenant, because each has a chain of its own.
+        // The uses are grouped by tenant, because each tenant has its own chain.
         let mut by_tenant = BTreeMap::<_, Vec<&TokenUse>>::new();
         for token_use in uses {
             by_tenant.entry(&token_use.tenant).or_default().push(token_use);

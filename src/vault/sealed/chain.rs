@@ -1,7 +1,7 @@
-//! Writing the chains of the audit: entries that commit with the changes they tell of.
+//! Writes the chains of the audit: entries that commit with the changes they record.
 //!
-//! An entry's body is sealed inside the transaction, because only there its number is known. That
-//! is a few hundred bytes and a microsecond.
+//! The body of an entry is sealed inside the transaction, because its number is known only there.
+//! That takes about a microsecond for a few hundred bytes.
 
 use crate::model::{Actor, TenantId};
 use crate::vault::envelope::{AuditKey, DataKey, Link, VaultId};
@@ -20,7 +20,7 @@ pub(super) const fn chain_number(chain: Chain) -> TenantRow {
     }
 }
 
-/// The seal of a head. Schemas 1 and 2 had one chain and did not name it.
+/// Returns the seal of a head. Schemas 1 and 2 had one chain, which their seals did not name.
 pub(super) fn head_seal(
     key: &AuditKey,
     vault: VaultId,
@@ -35,13 +35,13 @@ pub(super) fn head_seal(
     }
 }
 
-/// Reads the head of a chain and checks its seal. One that is missing or altered counts as a break
-/// after what is stored: the vault goes on, because a token that cannot be stored is lost, and the
-/// break stays on record.
+/// Reads the head of a chain and checks its seal. A head that is missing or altered counts as a
+/// break after the stored entries. The vault continues to write, because a token that cannot be
+/// stored is lost, and the break stays on record.
 pub(super) fn head(rows: &dyn Rows, key: &AuditKey, vault: VaultId, chain: Chain) -> Result<HeadRow> {
     let last = rows.last_number(chain)?;
     let Some(mut head) = rows.head(chain)? else {
-        // A vault that was never of schema 1 or 2 has no legacy chain.
+        // A vault that never had schema 1 or 2 has no legacy chain.
         let is_absent = chain == Chain::Legacy && last == 0 && !continues_legacy(rows)?;
         return Ok(HeadRow {
             number: last,
@@ -59,8 +59,8 @@ pub(super) fn head(rows: &dyn Rows, key: &AuditKey, vault: VaultId, chain: Chain
     Ok(head)
 }
 
-/// Returns whether the vault's own chain, of which nothing is ever pruned, continues the one of
-/// schemas 1 and 2.
+/// Returns whether the vault's own chain, which is never pruned, continues the one of schemas 1 and
+/// 2.
 fn continues_legacy(rows: &dyn Rows) -> Result<bool> {
     let gaps = rows.gaps(Chain::Of(VAULT_CHAIN))?;
     Ok(gaps.first().is_some_and(|gap| gap.first == 1))
@@ -92,8 +92,8 @@ pub(super) fn begin(rows: &mut dyn RowsMut, key: &AuditKey, vault: VaultId, chai
     put_head(rows, key, vault, chain, 0, [0; 32], None)
 }
 
-/// Begins a chain after the one that schemas 1 and 2 kept for all tenants: its entries count as a
-/// gap, so that numbers go on and the new chain is linked to the old one.
+/// Begins a chain after the one that schemas 1 and 2 kept for all tenants. The old entries count as
+/// a gap, so that the numbers continue and the new chain is linked to the old one.
 #[cfg(feature = "sqlite")]
 pub(super) fn continue_legacy(
     rows: &mut dyn RowsMut,
@@ -117,7 +117,7 @@ pub(super) fn continue_legacy(
     put_head(rows, key, vault, chain, end.number, end.mac, None)
 }
 
-/// Appends entries to a tenant's chain, in the transaction of what they tell. Their bodies are
+/// Appends entries to a tenant's chain, in the transaction that they record. Their bodies are
 /// sealed with this key.
 pub(super) fn append(
     rows: &mut dyn RowsMut,
@@ -135,7 +135,7 @@ pub(super) fn append(
 }
 
 /// Appends an entry to the vault's own chain. Its body is not sealed, because no tenant's key can
-/// be used: it holds no name.
+/// be used; it contains no name.
 pub(super) fn append_bare(
     rows: &mut dyn RowsMut,
     key: &AuditKey,
@@ -197,7 +197,7 @@ fn extend(
     Ok((number, mac))
 }
 
-/// The fields of an entry's body, as they are sealed.
+/// The fields of an entry's body before sealing.
 struct Body<'a> {
     entry: &'a AuditEntry,
     generation: Option<[u8; 8]>,
@@ -239,7 +239,7 @@ impl<'a> Body<'a> {
     }
 }
 
-/// Returns who acted, as one field: the role, a colon, the name.
+/// Returns the actor as one field: the role, a colon, the name.
 fn actor_text(actor: &Actor) -> String {
     format!("{}:{}", actor.role(), actor.user().as_str())
 }

@@ -63,7 +63,7 @@ fn purpose(text: &str, target: Option<ConnectionId>) -> Result<Purpose> {
     })
 }
 
-/// Everything of a request that is not a column.
+/// Returns the encoding of all parts of a request that are not columns.
 fn body(consent: &PendingConsent) -> Vec<u8> {
     let encoder = Encoder::new()
         .bytes(consent.binding.as_bytes())
@@ -100,7 +100,7 @@ fn write_request(encoder: Encoder, request: &RequestOptions) -> Encoder {
         added_scopes,
         hints,
     } = request;
-    // A longer age than 584 years is no restriction.
+    // An age of more than 584 years is not a restriction.
     let nanos = |age: Duration| u64::try_from(age.as_nanos()).unwrap_or(u64::MAX);
     encoder
         .opt_text(scopes.as_ref().map(ToString::to_string).as_deref())
@@ -131,8 +131,9 @@ fn services(decoder: &mut Decoder<'_>) -> Result<BTreeMap<ProviderId, Scopes>> {
     Ok(pairs.into_iter().collect())
 }
 
-/// Everything in a row that stays as it was written. The status and what it leads to change without
-/// a key: they decide nothing, because a request that is pending again has no verifier.
+/// Returns all fields of a row that never change. The status and the resulting connection change
+/// without a key. They decide nothing, because a request that is set back to pending has no
+/// verifier.
 fn fixed_fields(row: &ConsentRow) -> Vec<u8> {
     Encoder::new()
         .bytes(row.state.as_bytes())
@@ -148,7 +149,7 @@ fn verify(row: &ConsentRow, key: &RowKey) -> Result<()> {
     key.verify(&[b"consent", &fixed_fields(row)], &row.mac)
 }
 
-/// The person who began the request in a row.
+/// Returns the user who began the request in a row.
 pub(super) fn person(row: ConsentRow, tenant: &Tenant) -> Result<UserId> {
     verify(&row, tenant.row_key())?;
     UserId::stored(row.user).map_err(rows::damaged)
@@ -211,7 +212,7 @@ pub(in crate::vault) fn consent_row(consent: &PendingConsent, key_version: u32, 
     row
 }
 
-/// What the verifier is bound to: the whole row, but for its status.
+/// Returns the encoding that the verifier is bound to: the whole row, except its status.
 fn route(row: &ConsentRow) -> Vec<u8> {
     Encoder::new()
         .bytes(row.state.as_bytes())
@@ -234,8 +235,8 @@ fn context<'a>(tenant: &'a Tenant, consent: &'a PendingConsent, route: &'a [u8])
     }
 }
 
-/// Seals the verifier of a request, an empty one where there is none: so every pending request is
-/// authenticated.
+/// Seals the verifier of a request, or an empty one if there is none, so that every pending request
+/// is authenticated.
 pub(in crate::vault) fn seal_verifier(
     tenant: &Tenant,
     consent: &PendingConsent,
@@ -294,7 +295,7 @@ impl<T: Tables> Core<T> {
         Ok(found.filter(|(consent, _)| consent.status == ConsentStatus::Pending))
     }
 
-    /// Reads the request in a row. One that is pending is authenticated by its verifier.
+    /// Reads the request in a row. A pending request is authenticated by its verifier.
     fn opened(
         &self,
         tenant: &Tenant,
@@ -352,8 +353,8 @@ impl<T: Tables> Core<T> {
     }
 
     pub(super) fn take_consent(&self, name: &TenantId, state: &StateHash, now: Timestamp) -> Result<Taken> {
-        // Opened first: one that does not open must not be taken, and nothing is decrypted in a
-        // transaction.
+        // The verifier is opened first: a request that does not open must not be taken, and nothing
+        // is decrypted inside a transaction.
         let found = again_if_tampered(|| self.read_consent(name, state))?;
         let (Some((mut consent, verifier)), Some(tenant)) = (found, self.tenant(name)?) else {
             return Ok(Taken::Nothing);
@@ -414,7 +415,7 @@ impl<T: Tables> Core<T> {
     }
 }
 
-/// What deleting a request would cost, the least first.
+/// The order in which requests are deleted to make room: the least harmful first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Standing {
     /// It has ended, or expired.
@@ -434,8 +435,8 @@ fn standing(row: &ConsentRow, now: i64) -> Standing {
     }
 }
 
-/// The requests of the same person that have to go before this one is inserted. Their ids are in
-/// the order of their beginning.
+/// Returns the requests of the same user that must be deleted before this one is inserted. Their
+/// ids are in the order in which they began.
 fn surplus(
     rows: &dyn RowsMut,
     tenant: &Tenant,
@@ -460,7 +461,7 @@ fn surplus(
         .collect()
 }
 
-/// The audit entry about a consent request.
+/// Returns the audit entry about a consent request.
 fn entry(consent: &PendingConsent, kind: AuditKind, at: Timestamp) -> AuditEntry {
     let mut entry = AuditEntry::new(kind, at).user(Some(&consent.user));
     entry.provider = Some(consent.provider.clone());

@@ -1,5 +1,5 @@
-//! What every operation is made of: read, decide and seal outside, store what nobody has changed
-//! meanwhile.
+//! The steps of every operation: read, decide and seal outside a transaction, and store if nothing
+//! has changed meanwhile.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,8 +13,8 @@ use crate::vault::tables::{RowsMut, Tables, Write};
 
 type Result<T> = std::result::Result<T, VaultError>;
 
-/// How often an operation is repeated when another writer was faster or the key changed. Each
-/// repetition means that another caller made progress.
+/// The number of times an operation is repeated when another writer was faster or the key changed.
+/// Each repetition means that another caller made progress.
 const ATTEMPTS: usize = 32;
 
 /// A vault over tables: all rules, keys and seals.
@@ -33,15 +33,15 @@ impl<T: Tables> Core<T> {
         }
     }
 
-    /// Makes the vault's own row if there is none, and checks that a master key is right for it.
+    /// Creates the vault's own row if there is none, and checks that a master key belongs to it.
     pub(in crate::vault) fn check_key(&self) -> Result<()> {
         self.keyring.vault(&self.tables).map(|_| ())
     }
 
-    /// The tenant, if anything is stored for it.
+    /// Returns the tenant, if anything is stored for it.
     ///
-    /// Another process may have forgotten the workspace, and its name may belong to a new one since
-    /// then: what is remembered is compared with what is stored.
+    /// Another process may have erased the tenant, and its name may belong to a new one since then,
+    /// so the remembered tenant is compared with the stored one.
     pub(super) fn tenant(&self, name: &TenantId) -> Result<Option<Arc<Tenant>>> {
         let Some(known) = self.remembered_tenant(name)? else {
             return Ok(None);
@@ -53,13 +53,13 @@ impl<T: Tables> Core<T> {
         self.remembered_tenant(name)
     }
 
-    /// The tenant as this process remembers it, for callers who find out by themselves that it was
-    /// forgotten.
+    /// Returns the tenant as this process remembers it, for callers that detect by themselves that
+    /// it was erased.
     pub(super) fn remembered_tenant(&self, name: &TenantId) -> Result<Option<Arc<Tenant>>> {
         self.keyring.tenant(&self.tables, name)
     }
 
-    /// Repeats `attempt` until its transaction has a result. The tenant is made if it does not
+    /// Repeats `attempt` until its transaction has a result. Creates the tenant if it does not
     /// exist.
     pub(super) fn repeat<O>(
         &self,
@@ -78,12 +78,11 @@ impl<T: Tables> Core<T> {
                 Write::Moved => {}
             }
         }
-        // Others change the same rows again and again: report it like a lock that is never
-        // released.
+        // Other callers keep changing the same rows; report it like a lock that is never released.
         Err(VaultError::Busy)
     }
 
-    /// Writes what needs no snapshot.
+    /// Runs a write that needs no snapshot.
     pub(super) fn write<O>(&self, write: impl FnMut(&mut dyn RowsMut) -> Result<Write<O>>) -> Result<O> {
         match self.tables.write(write)? {
             Write::Commit(value) | Write::Unchanged(value) => Ok(value),
@@ -99,7 +98,7 @@ impl<T: fmt::Debug> fmt::Debug for Core<T> {
 }
 
 /// Runs an operation again, once, if a record did not open: its key may have been replaced and
-/// destroyed after the record was read. One that was altered does not open the second time either.
+/// destroyed after the record was read. An altered record does not open the second time either.
 pub(super) fn again_if_tampered<O>(operation: impl Fn() -> Result<O>) -> Result<O> {
     match operation() {
         Err(VaultError::Tampered) => operation(),

@@ -1,4 +1,4 @@
-//! The hot path: a connection that is remembered or read, one record opened, nothing written.
+//! The hot path: one connection, remembered or read, and one record opened. Nothing is written.
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ impl<T: Tables> Core<T> {
         if let Some(answer) = self.answer(&tenant, wanted(&query.of))? {
             return self.give(&tenant, query, &answer);
         }
-        // The workspace was forgotten since its number was read. Its name may belong to a new one.
+        // The tenant was erased since its number was read. Its name may belong to a new one.
         let Some(tenant) = self.tenant(query.tenant)? else {
             return Ok(Found::Nothing);
         };
@@ -38,8 +38,8 @@ impl<T: Tables> Core<T> {
         }
     }
 
-    /// What is stored now: remembered if nothing was committed since, and read otherwise. `None` if
-    /// the workspace has another number now.
+    /// Returns the stored answer: the remembered one if nothing was committed since, and otherwise
+    /// a new read. Returns `None` if the tenant has another number now.
     fn answer(&self, tenant: &Tenant, wanted: Wanted<'_>) -> Result<Option<Arc<Answer>>> {
         let mut recent = None;
         let read = self.tables.token(tenant.row, wanted, &mut |stamp| {
@@ -135,11 +135,11 @@ fn wanted<'a>(of: &Of<'a>) -> Wanted<'a> {
     }
 }
 
-/// Checks everything that was read except the token, which only its key can check.
+/// Checks all that was read except the token, which only its key can check.
 fn authentic(tenant: &Tenant, wanted: Wanted<'_>, found: TokenRow) -> Result<Known> {
     let connection = &found.connection;
     rows::verify_connection(connection, tenant.row_key())?;
-    // An index is not authenticated: it could lead to another person's connection, whose row is
+    // An index is not authenticated: it could lead to another user's connection, whose row is
     // intact.
     if !is_wanted(wanted, connection) {
         return Err(VaultError::Tampered);
@@ -148,7 +148,7 @@ fn authentic(tenant: &Tenant, wanted: Wanted<'_>, found: TokenRow) -> Result<Kno
     rows::check_columns(&found.server, found.expires_at, &head)?;
     let lifecycle = rows::lifecycle_of(&found.status, found.generation, found.refreshable, &found.state)?;
     let access = match (lifecycle.status, found.access) {
-        // An active grant has a token: somebody took it away.
+        // An active grant has a token, so a missing token was removed.
         (Status::Active, None) => return Err(VaultError::Tampered),
         (Status::Active, access) => access,
         _ => None,
@@ -174,7 +174,7 @@ fn authentic(tenant: &Tenant, wanted: Wanted<'_>, found: TokenRow) -> Result<Kno
     })
 }
 
-/// Returns whether a connection is one that was asked for.
+/// Returns whether a connection matches the request.
 fn is_wanted(wanted: Wanted<'_>, row: &ConnectionRow) -> bool {
     match wanted {
         Wanted::Id(id) => row.id == id,
@@ -187,7 +187,7 @@ fn is_wanted(wanted: Wanted<'_>, row: &ConnectionRow) -> bool {
     }
 }
 
-/// The scopes that are wanted and not in the stored list. Allocates only if there are any.
+/// Returns the wanted scopes that the stored list lacks. Allocates only if there are any.
 fn missing(wanted: &Scopes, granted: &str) -> Scopes {
     wanted
         .iter()

@@ -11,7 +11,7 @@ use crate::vault::{ConnectionQuery, NewGrant, StoreOutcome, VaultError};
 
 type Result<T> = std::result::Result<T, VaultError>;
 
-/// A connection as it is shown.
+/// Returns a connection as the vault's callers see it.
 pub(super) fn shown(row: &ListedRow, tenant: &Tenant) -> Result<Connection> {
     let connection = rows::connection(&row.connection, tenant.row_key())?;
     rows::same(&row.grant.id, &connection.grant)?;
@@ -44,7 +44,7 @@ impl<T: Tables> Core<T> {
         Ok(outcome)
     }
 
-    /// The person who began a consent request.
+    /// Returns the user who began a consent request.
     fn consent_user(&self, tenant: &TenantId, state: &crate::vault::StateHash) -> Result<Option<UserId>> {
         let Some(tenant) = self.tenant(tenant)? else {
             return Ok(None);

@@ -8,22 +8,22 @@ use crate::vault::sealed::SealedVault;
 use crate::vault::sqlite::SqliteVault;
 use crate::vault::{AuditChain, AuditHead, AuditReport, Rotated, Rotation, VaultError};
 
-/// Writes the same methods for both kinds of vault.
+/// Defines the same methods for both kinds of vault.
 macro_rules! host_methods {
     ($($head:tt)*) => {
         $($head)* {
-            /// Returns what an operator should know about the place where the vault is kept.
+            /// Returns warnings for the operator about the place where the vault is stored.
             #[must_use]
             pub fn warnings(&self) -> Vec<VaultWarning> {
                 self.core().warnings()
             }
 
-            /// Wraps at most `limit` keys with the active master key. Repeat until [nothing
-            /// remains](Rotated::is_finished); then the former master key can be removed from the
-            /// host.
+            /// Wraps at most `limit` keys with the active master key. Repeat until
+            /// [nothing remains](Rotated::is_finished); the host can then remove the former master
+            /// key.
             ///
-            /// Give every process the new key as a former one first, then as the active one; rotate
-            /// then. An interrupted rotation continues at the next call.
+            /// First give every process the new key as a former one, then as the active one, and
+            /// then rotate. An interrupted rotation continues at the next call.
             ///
             /// # Errors
             ///
@@ -33,8 +33,8 @@ macro_rules! host_methods {
                 self.core().rotate(Rotation::MasterKey { limit }, now)
             }
 
-            /// Gives a workspace a new data key. Tokens are sealed with it from now on;
-            /// [`reseal_tokens`](Self::reseal_tokens) seals those that are stored.
+            /// Gives a tenant a new data key. New tokens are sealed with it;
+            /// [`reseal_tokens`](Self::reseal_tokens) seals the stored ones again.
             ///
             /// # Errors
             ///
@@ -43,10 +43,10 @@ macro_rules! host_methods {
                 self.core().rotate(Rotation::DataKey(tenant), now)
             }
 
-            /// Seals the tokens of at most `limit` grants, of all workspaces, with their newest
-            /// data key, and destroys data keys that seal nothing any more. Repeat until [nothing
-            /// remains](Rotated::is_finished). Consent requests and pending revocations keep an old
-            /// key alive while they last.
+            /// Seals the tokens of at most `limit` grants, of all tenants, with their newest data
+            /// key, and destroys data keys that no longer seal anything. Repeat until
+            /// [nothing remains](Rotated::is_finished). Consent requests and pending revocations
+            /// keep an old key alive as long as they exist.
             ///
             /// # Errors
             ///
@@ -55,11 +55,12 @@ macro_rules! host_methods {
                 self.core().rotate(Rotation::Tokens { limit }, now)
             }
 
-            /// Writes a consistent copy of the vault to a new file, while others read and write.
+            /// Writes a consistent copy of the vault to a new file, while other callers read and
+            /// write.
             ///
             /// # Errors
             ///
-            /// [`VaultError::Unsupported`] if this vault is not kept in a file;
+            /// [`VaultError::Unsupported`] if this vault is not stored in a file;
             /// [`VaultError::UnsafePath`] if something exists at `path`; [`VaultError`] if the copy
             /// could not be written. Nothing exists at `path` then.
             pub fn backup(&self, path: &Path) -> Result<(), VaultError> {
@@ -67,8 +68,7 @@ macro_rules! host_methods {
             }
 
             /// Returns the heads of all chains of the audit, or of one tenant's, for the host to
-            /// keep elsewhere. A head that was returned is recognised even after its entry was
-            /// pruned.
+            /// store elsewhere. An exported head is recognised even after its entry was pruned.
             ///
             /// # Errors
             ///
@@ -78,8 +78,8 @@ macro_rules! host_methods {
             }
 
             /// Verifies the audit of a tenant from its first entry to its last, and compares the
-            /// tenant's connections with it. `progress` is told how many entries are verified, and
-            /// how many there are.
+            /// tenant's connections with it. `progress` receives the number of verified entries and
+            /// the total.
             ///
             /// # Errors
             ///
@@ -93,10 +93,10 @@ macro_rules! host_methods {
                 self.core().verify_chain(&chain, &mut progress)
             }
 
-            /// Verifies the audit of the vault itself: what concerns no tenant or a forgotten one,
-            /// and the entries of all tenants from before each had a chain of its own. These are
-            /// two chains: `progress` is told of each by itself, and the report names a broken
-            /// entry of the first chain before one of the second.
+            /// Verifies the audit of the vault itself: events that concern no tenant or an erased
+            /// one, and the entries of all tenants that were written before each tenant had its own
+            /// chain. These are two chains: `progress` is called for each separately, and the
+            /// report names a broken entry of the first chain before one of the second.
             ///
             /// # Errors
             ///
@@ -112,8 +112,8 @@ macro_rules! host_methods {
                 Ok(report)
             }
 
-            /// Returns whether the vault has exactly this audit entry: an exported head, or the
-            /// proof of a receipt. If not, the vault was rolled back, or it is another one.
+            /// Returns whether the vault contains exactly this audit entry: an exported head, or
+            /// the proof of a receipt. If not, the vault was rolled back, or it is another vault.
             ///
             /// # Errors
             ///

@@ -13,7 +13,7 @@ type Result<T> = std::result::Result<T, VaultError>;
 
 /// A tenant gets a new data key after this many seals. Random nonces of 96 bits are good for 2^32.
 const MAX_SEALS: u32 = 1 << 30;
-/// How many tenants are remembered: well under a megabyte.
+/// The number of tenants that are remembered: well under a megabyte.
 const MAX_TENANTS: usize = 1024;
 
 /// From this version on, keys seal the bodies of audit entries; below it, tokens.
@@ -29,15 +29,15 @@ pub(in crate::vault) struct Keyring {
     tenants: RwLock<HashMap<TenantId, Arc<Tenant>>>,
 }
 
-/// The vault's own row, once a master key was found to be right for it.
+/// The vault's own row, after a master key was checked against it.
 pub(in crate::vault) struct Opened {
     pub(super) id: VaultId,
-    /// Wrapped until it is needed: most handles that are opened never write an audit entry.
+    /// The key stays wrapped until it is needed: most handles never write an audit entry.
     wrapped: Vec<u8>,
     audit_key: OnceLock<AuditKey>,
 }
 
-/// A tenant, its number, and the keys that were needed so far.
+/// A tenant, its number, and the keys that were used so far.
 pub(in crate::vault) struct Tenant {
     pub(super) row: TenantRow,
     pub(super) name: TenantId,
@@ -54,30 +54,31 @@ struct WrappedKey {
     wrapped: Vec<u8>,
 }
 
-/// Checks that one of the master keys is the one that the vault was made with.
+/// Checks that one of the master keys is the one that the vault was created with.
 pub(in crate::vault) fn check(keys: &MasterKeys, row: &VaultRow) -> Result<VaultId> {
     let id = VaultId::from_bytes(row.id);
     let key = keys.get(&row.master_key).ok_or(VaultError::WrongMasterKey)?;
     if key.check_value(id) == row.key_check {
         Ok(id)
     } else {
-        // The key is known and its proof is wrong: the row was altered.
+        // The key is known, but its proof is wrong: the row was altered.
         Err(VaultError::Tampered)
     }
 }
 
 impl Tenant {
-    /// The newest data key: what is sealed now is sealed with it.
+    /// Returns the newest data key, which seals new records.
     pub(super) const fn key(&self) -> &DataKey {
         &self.newest
     }
 
-    /// The key that authenticates the tenant's rows.
+    /// Returns the key that authenticates the tenant's rows.
     pub(super) const fn row_key(&self) -> &RowKey {
         &self.rows
     }
 
-    /// A tenant with one data key, which is also that of its rows, for tests that know the key.
+    /// Returns a tenant with one data key, which also authenticates its rows, for tests that know
+    /// the key.
     #[cfg(test)]
     pub(super) fn with_key(name: TenantId, vault: VaultId, key: DataKey) -> Self {
         Self {
@@ -115,7 +116,8 @@ impl Keyring {
         &self.keys
     }
 
-    /// The vault's own row: read and checked at the first call, made if there is none.
+    /// Returns the vault's own row. The first call reads and checks it, or creates it if there is
+    /// none.
     pub(super) fn vault<T: Tables>(&self, tables: &T) -> Result<&Opened> {
         if let Some(opened) = self.vault.get() {
             return Ok(opened);
@@ -146,8 +148,7 @@ impl Keyring {
             if let Some(row) = rows.vault()? {
                 return Ok(Write::Unchanged(row));
             }
-            // The row is made before anything else: it was removed from a vault that has more than
-            // that.
+            // The vault's row is written before any other: here it was removed.
             if rows.head(Chain::Of(VAULT_CHAIN))?.is_some() || !rows.tenants(VAULT_CHAIN, 1)?.is_empty() {
                 return Err(VaultError::Damaged);
             }
@@ -161,7 +162,7 @@ impl Keyring {
         }
     }
 
-    /// The key of the audit.
+    /// Returns the key of the audit.
     pub(super) fn audit_key<T: Tables>(&self, tables: &T) -> Result<(&AuditKey, VaultId)> {
         let opened = self.vault(tables)?;
         if let Some(key) = opened.audit_key.get() {
@@ -171,7 +172,7 @@ impl Keyring {
         Ok((opened.audit_key.get_or_init(|| key), opened.id))
     }
 
-    /// The tenant, if anything was ever stored for it.
+    /// Returns the tenant, if anything was ever stored for it.
     pub(super) fn tenant<T: Tables>(&self, tables: &T, name: &TenantId) -> Result<Option<Arc<Tenant>>> {
         let tenants = self.tenants.read().unwrap_or_else(PoisonError::into_inner);
         let known = tenants.get(name).map(Arc::clone);
@@ -182,7 +183,7 @@ impl Keyring {
         }
     }
 
-    /// The tenant with a data key that may still seal; both are made if there are none.
+    /// Returns the tenant with a data key that may still seal. Creates both if they do not exist.
     pub(super) fn sealing_tenant<T: Tables>(&self, tables: &T, name: &TenantId) -> Result<Arc<Tenant>> {
         if let Some(tenant) = self.tenant(tables, name)? {
             return Ok(tenant);
@@ -200,7 +201,7 @@ impl Keyring {
             let data = rows.newest_key(row, AUDIT_KEYS)?;
             let audit = rows.newest_key(row, ROW_KEY)?;
             let key = rows.key(row, ROW_KEY)?;
-            // A workspace comes with its keys and goes with them.
+            // A tenant is remembered and dropped together with its keys.
             let keys = data.zip(audit).zip(key).ok_or(VaultError::Damaged)?;
             Ok(Some((row, keys)))
         })?;
@@ -223,8 +224,7 @@ impl Keyring {
         });
         let mut tenants = self.tenants.write().unwrap_or_else(PoisonError::into_inner);
         if tenants.len() >= MAX_TENANTS {
-            // Any will do: the order of the map is random, and a tenant that is needed again is
-            // read again.
+            // Any tenant will do: a tenant that is needed again is read again.
             if let Some(victim) = tenants.keys().next().cloned() {
                 tenants.remove(&victim);
             }
@@ -259,7 +259,8 @@ impl Keyring {
         Ok(())
     }
 
-    /// Gives a tenant of schema 1 or 2 what came with schema 3, unless another process was faster.
+    /// Gives a tenant of schema 1 or 2 the keys and the chain of schema 3, unless another process
+    /// was faster.
     #[cfg(feature = "sqlite")]
     pub(super) fn upgrade_tenant<T: Tables>(
         &self,
@@ -280,7 +281,7 @@ impl Keyring {
         Ok(())
     }
 
-    /// Gives the vault of schema 1 or 2 a chain of its own, unless another process was faster.
+    /// Gives the vault of schema 1 or 2 its own chain, unless another process was faster.
     #[cfg(feature = "sqlite")]
     pub(super) fn upgrade_vault<T: Tables>(&self, tables: &T) -> Result<()> {
         let (audit_key, vault) = self.audit_key(tables)?;
@@ -311,8 +312,7 @@ impl Keyring {
             .open_format_1(context, record)
     }
 
-    /// What to do after [`Write::NewDataKey`]: read what is stored, and replace a key that is used
-    /// up.
+    /// Handles [`Write::NewDataKey`]: reads the stored keys, and replaces a key that is used up.
     pub(super) fn renew<T: Tables>(&self, tables: &T, stale: &Tenant, now: Timestamp) -> Result<()> {
         self.forget(&stale.name);
         let newest = tables.read(|rows| {
@@ -323,7 +323,7 @@ impl Keyring {
         })?;
         for newest in newest.into_iter().flatten() {
             let is_ours = [stale.newest.version(), stale.audit.version].contains(&newest.version);
-            // An audit key is replaced early enough for a batch of token uses.
+            // An audit key is replaced before a batch of token uses could exhaust it.
             let room = if newest.version >= AUDIT_KEYS {
                 self.max_seals / 2
             } else {
@@ -347,8 +347,7 @@ impl Keyring {
         Ok(added)
     }
 
-    /// Stores the key after `version`, unless another caller was faster or the tenant was
-    /// forgotten.
+    /// Stores the key after `version`, unless another caller was faster or the tenant was erased.
     fn add_key<T: Tables>(&self, tables: &T, tenant: &Tenant, version: u32, now: Timestamp) -> Result<bool> {
         let is_audit = version >= AUDIT_KEYS;
         let next = version
@@ -386,16 +385,14 @@ impl Keyring {
         })
     }
 
-    /// Counts seals under the newest data key, in the transaction that stores them. `false`: the
-    /// key has sealed enough or is no longer the newest, and nothing of the transaction may be
-    /// stored.
+    /// Counts seals under the newest data key, in the transaction that stores them. Returns `false`
+    /// if that key cannot be used any longer; the transaction must then store nothing.
     pub(super) fn count_seals(&self, rows: &mut dyn RowsMut, tenant: &Tenant, seals: u32) -> Result<bool> {
         rows.count_seals(tenant.row, tenant.newest.version(), seals, self.max_seals)
     }
 
-    /// Appends entries to a tenant's chain, in the transaction of what they tell. `false`: the
-    /// tenant's audit key has sealed enough or is gone, and nothing of the transaction may be
-    /// stored.
+    /// Appends entries to a tenant's chain, in the transaction that they record. Returns `false` if
+    /// the tenant's audit key cannot be used any longer; the transaction must then store nothing.
     pub(super) fn append(
         &self,
         rows: &mut dyn RowsMut,
@@ -422,12 +419,12 @@ impl Keyring {
         Ok(true)
     }
 
-    /// As [`count_seals`](Self::count_seals), for entries of the audit.
+    /// Counts entries of the audit, as [`count_seals`](Self::count_seals) counts seals.
     fn count_entries(&self, rows: &mut dyn RowsMut, tenant: &Tenant, entries: u32) -> Result<bool> {
         rows.count_seals(tenant.row, tenant.audit.version, entries, self.max_seals)
     }
 
-    /// The key that seals the bodies of a tenant's audit entries.
+    /// Returns the key that seals the bodies of a tenant's audit entries.
     fn entry_key<'a>(&self, tenant: &'a Tenant) -> Result<&'a DataKey> {
         if let Some(key) = tenant.audit_key.get() {
             return Ok(key);
@@ -473,7 +470,7 @@ impl Keyring {
         DataKey::unwrap(wrapped, &self.keys, tenant.vault, &tenant.name, version)
     }
 
-    /// A key other than the newest ones.
+    /// Returns a key other than the newest ones.
     pub(super) fn other_key<T: Tables>(
         &self,
         tables: &T,
@@ -485,8 +482,8 @@ impl Keyring {
         if let Some(known) = known {
             return Ok(known);
         }
-        // A record names a key that does not exist: the key was destroyed, and with it what it
-        // sealed.
+        // A record names a key that does not exist: the key was destroyed, and with it the record's
+        // content.
         let stored = tables
             .read(|rows| rows.key(tenant.row, version))?
             .ok_or(VaultError::Tampered)?;

@@ -9,9 +9,9 @@
 //!              what each kind of row consists of, and how it is found
 //! ```
 //!
-//! Every row lies under a key of its own. An index entry is a key without a row: its value is the
-//! key of the row that it leads to. Sealed secrets lie under keys of their own as well, so that
-//! listing rows never reads one.
+//! Each row has its own key. An index entry is a key without a row: its value is the key of the row
+//! that it leads to. Sealed secrets have their own keys as well, so that listing rows never reads
+//! one.
 
 mod audit;
 mod connections;
@@ -46,7 +46,7 @@ pub(in crate::vault) struct Kv<S> {
 }
 
 impl<S: Store> Kv<S> {
-    /// The rows in this store.
+    /// Returns the rows in this store.
     pub(in crate::vault) const fn new(store: S) -> Self {
         Self {
             store,
@@ -55,7 +55,7 @@ impl<S: Store> Kv<S> {
     }
 }
 
-/// Ends a transaction whose changes are not to be kept. Never leaves this module.
+/// Ends a transaction whose changes are not kept. It never leaves this module.
 #[derive(Debug, thiserror::Error)]
 #[error("the transaction was abandoned")]
 struct Abandoned;
@@ -66,7 +66,7 @@ impl Abandoned {
     }
 }
 
-/// The store did not do what its contract says.
+/// The error for a store that violates its contract.
 #[derive(Debug, thiserror::Error)]
 enum Breach {
     #[error("the store reported success without running the transaction")]
@@ -80,7 +80,7 @@ impl<S: Store> Tables for Kv<S> {
         let mut read = Some(read);
         let mut found = None;
         self.store.read(&mut |tx| {
-            // A second call would be against the contract: `read` can be called once.
+            // `read` calls its argument once; a second call violates the contract.
             let read = read.take().ok_or(VaultError::Busy)?;
             found = Some(read(&View { tx })?);
             Ok(())

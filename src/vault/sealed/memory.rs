@@ -15,7 +15,7 @@ type Value = Zeroizing<Vec<u8>>;
 
 /// A [`Store`] in memory: for tests, and for vaults that end with their process.
 ///
-/// Any number of transactions read at a time; one writes alone. The bytes of values that are
+/// Any number of transactions read at a time; a writer runs alone. The bytes of values that are
 /// overwritten or deleted are overwritten in memory at the end of the transaction.
 #[derive(Default)]
 #[allow(unnameable_types, reason = "public for this crate's own tests")]
@@ -24,7 +24,7 @@ pub struct MemoryStore {
 }
 
 impl MemoryStore {
-    /// An empty store.
+    /// Returns an empty store.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -38,7 +38,7 @@ impl fmt::Debug for MemoryStore {
 }
 
 impl Store for MemoryStore {
-    // A lock is poisoned by a panic in `work`, whose changes were undone.
+    // A panic in `work` poisons the lock. The changes of `work` were undone.
     fn read(
         &self,
         work: &mut dyn FnMut(&mut dyn Transaction) -> Result<(), VaultError>,
@@ -66,7 +66,7 @@ impl Store for MemoryStore {
     }
 }
 
-/// A write was attempted in a transaction that only reads.
+/// The error for a write in a transaction that only reads.
 #[derive(Debug, thiserror::Error)]
 #[error("a transaction that only reads cannot write")]
 struct ReadOnly;
@@ -95,7 +95,7 @@ impl Transaction for Reading<'_> {
 }
 
 /// A transaction that writes. Its changes are made at once, and undone in reverse order when it is
-/// dropped, also by a panic, unless the record of them was cleared.
+/// dropped, including during a panic, unless the record of them was cleared.
 struct Writing<'a> {
     values: &'a mut BTreeMap<Vec<u8>, Value>,
     undo: Vec<(Vec<u8>, Option<Value>)>,
@@ -140,7 +140,7 @@ fn get(values: &BTreeMap<Vec<u8>, Value>, key: &[u8]) -> Option<Vec<u8>> {
 }
 
 fn scan(values: &BTreeMap<Vec<u8>, Value>, from: &[u8], to: &[u8], limit: usize) -> Vec<(Vec<u8>, Vec<u8>)> {
-    // The map panics at a range whose end lies before its start.
+    // The map panics if the end of a range lies before its start.
     if to <= from {
         return Vec::new();
     }
@@ -267,7 +267,7 @@ mod tests {
     fn two_transactions_read_at_the_same_time() {
         let store = filled();
         let both = std::sync::Barrier::new(2);
-        // Without parallel readers the second would never reach the barrier.
+        // Without parallel readers the second reader would never reach the barrier.
         std::thread::scope(|scope| {
             for _ in 0..2 {
                 scope.spawn(|| {

@@ -1,11 +1,11 @@
 //! The vault: rules, keys and seals over a database that holds rows.
 //!
 //! ```text
-//! core         read, decide and seal outside, store what nobody has changed meanwhile
+//! core         read, decide and seal outside, store if nothing has changed meanwhile
 //! keyring      the vault's keys and those of its tenants
-//! rows         between the model and rows; what authenticates a row
+//! rows         encodings of rows, and their authentication
 //! snapshot     the rows that a decision is based on
-//! recent       what was read since the last commit
+//! recent       the rows that were read since the last commit
 //! apply        sealing and storing what a decision writes
 //! consents, grants, find, refresh, revocations, audit, verify, prune, upkeep, rotate
 //!              the operations of the six traits
@@ -61,9 +61,9 @@ use kv::Kv;
 
 /// A vault in memory, or over a host's own [`Store`].
 ///
-/// Everything that a vault promises is implemented here, once: sealing, authenticated routing,
-/// claims, shared and former grants, pending revocations, the audit. The store brings transactions
-/// over keys and values. Keep the store in an [`Arc`] to use it beside the vault.
+/// All rules of a vault are implemented here, once: sealing, authenticated routing, claims, shared
+/// and former grants, pending revocations, the audit. The store provides transactions over keys and
+/// values. Keep the store in an [`Arc`] to use it independently of the vault.
 ///
 /// ```
 /// use valetkey::Connections;
@@ -77,23 +77,23 @@ pub struct SealedVault {
 }
 
 impl SealedVault {
-    /// Opens the vault in a store, or makes one there.
+    /// Opens the vault in a store, or creates one there.
     ///
     /// # Errors
     ///
-    /// [`VaultError::WrongMasterKey`] if the vault was made with another key; otherwise what the
-    /// store reports.
+    /// [`VaultError::WrongMasterKey`] if the vault was created with another key; otherwise the
+    /// error of the store.
     pub fn open(store: impl Store, keys: impl Into<MasterKeys>) -> Result<Self, VaultError> {
         let vault = Self::over(store, keys);
         vault.core.check_key()?;
         Ok(vault)
     }
 
-    /// Makes an empty vault in memory, for tests and for hosts whose connections end with their
+    /// Creates an empty vault in memory, for tests and for hosts whose connections end with their
     /// process.
     ///
-    /// It is sealed like every other vault, under a key that everybody knows: nothing in the memory
-    /// of a process is protected from that process.
+    /// It is sealed like every other vault, under a publicly known key, because nothing in the
+    /// memory of a process is protected from that process.
     #[must_use]
     pub fn in_memory() -> Self {
         let key = MasterKey::of_bytes(Zeroizing::new([0; 32]));

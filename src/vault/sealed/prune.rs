@@ -1,10 +1,9 @@
-//! Pruning the audit: entries whose time is over are deleted, and the chain can be verified all the
-//! same.
+//! Prunes the audit: deletes entries whose retention has ended. The chain can still be verified.
 //!
-//! In place of entries stays a gap: the numbers, the MAC before the first and the MAC of the last,
-//! authenticated together. A verification crosses it. The newest entry about the tokens of a
-//! connection is never pruned, so that a row that was put back is noticed for as long as the row
-//! lives.
+//! A gap takes the place of pruned entries: their numbers, the MAC before the first and the MAC of
+//! the last, authenticated together. A verification continues across it. The newest entry about the
+//! tokens of a connection is never pruned, so that a row that was put back is detected for as long
+//! as the row exists.
 
 use crate::model::Timestamp;
 use crate::vault::envelope::{AuditKey, Link, VaultId};
@@ -19,20 +18,20 @@ use crate::vault::{AuditKind, SweepLimits, VaultError};
 
 type Result<T> = std::result::Result<T, VaultError>;
 
-/// How many entries one transaction looks at.
+/// The number of entries that one transaction examines.
 const CHUNK: usize = 250;
 
-/// One pass over a chain: which entries it may delete, and how far it has come.
+/// One pass over a chain: the entries that it may delete, and its progress.
 struct Pass<'a> {
     tenant: &'a Tenant,
     chain: Chain,
     what: Pruned,
-    /// Entries from this time on stay.
+    /// Entries from this time on are kept.
     before: Timestamp,
 }
 
 impl<T: Tables> Core<T> {
-    /// Deletes entries whose retention is over, of all tenants, at most `limits.rows`.
+    /// Deletes entries whose retention has ended, of all tenants, at most `limits.rows`.
     pub(super) fn prune(&self, limits: &SweepLimits) -> Result<usize> {
         let retention = limits.retention;
         if retention.uses.is_none() && retention.changes.is_none() {
@@ -90,8 +89,8 @@ impl<T: Tables> Core<T> {
             let is_end = due.len() < page.len() || page.is_empty();
             let Some(last) = due.last() else {
                 if from > 0 && pass.what == Pruned::Changes {
-                    // What was kept because it was the newest may be superseded by now: the next
-                    // pass begins again.
+                    // Entries that were kept because they were the newest may be superseded by now,
+                    // so the next pass begins again.
                     self.set_cursor(pass, 0)?;
                 }
                 return Ok(pruned);
@@ -117,8 +116,8 @@ impl<T: Tables> Core<T> {
         })
     }
 
-    /// Returns whether an entry whose time is over is of the kind that the pass deletes, and no row
-    /// depends on it.
+    /// Returns whether the retention of an entry has ended, the pass deletes entries of this kind,
+    /// and no row depends on it.
     fn may_go(&self, pass: &Pass<'_>, row: &AuditRow) -> Result<bool> {
         let is_use = row.kind == AuditKind::TokenUsed.as_str();
         match pass.what {
@@ -136,15 +135,15 @@ impl<T: Tables> Core<T> {
         let stored = self
             .tables
             .read(|rows| rows.connection(pass.tenant.row, connection))?;
-        // An entry about a row that was altered stays: a verification needs it.
+        // An entry about an altered row is kept, because a verification needs it.
         Ok(stored.is_none_or(|stored| {
             grants::shown(&stored, pass.tenant).is_ok_and(|shown| shown.generation > generation)
         }))
     }
 
-    /// Deletes entries, leaves gaps in their place and moves the cursor on. Returns how many it
-    /// deleted: none if the cursor was moved meanwhile, because then the entries must be looked at
-    /// again.
+    /// Deletes entries, leaves gaps in their place and advances the cursor. Returns how many it
+    /// deleted. If another process moved the cursor meanwhile, it deletes none, because the entries
+    /// must be examined again.
     fn delete(&self, pass: &Pass<'_>, doomed: &[u64], (from, to): (u64, u64)) -> Result<usize> {
         let (key, vault) = self.keyring.audit_key(&self.tables)?;
         self.write(|rows| {
@@ -162,8 +161,8 @@ impl<T: Tables> Core<T> {
 }
 
 /// Makes the next pass over a tenant's changes begin at the first entry. The entries that were kept
-/// for the rows of a person who is forgotten go then, before the entry that tells of it does: a
-/// verification must not miss the rows.
+/// for the rows of an erased user are then pruned before the entry that records the erasure, so
+/// that a verification does not miss the rows.
 pub(super) fn begin_again(rows: &mut dyn RowsMut, tenant: TenantRow) -> Result<()> {
     for chain in [Chain::Legacy, Chain::Of(tenant)] {
         rows.set_pruned_to(chain, tenant, Pruned::Changes, 0)?;
@@ -171,7 +170,7 @@ pub(super) fn begin_again(rows: &mut dyn RowsMut, tenant: TenantRow) -> Result<(
     Ok(())
 }
 
-/// Splits ascending numbers into runs without holes: the first and the last of each.
+/// Splits ascending numbers into runs of consecutive ones: the first and the last of each.
 fn runs(numbers: &[u64]) -> Vec<(u64, u64)> {
     let mut runs: Vec<(u64, u64)> = Vec::new();
     for number in numbers {
@@ -195,14 +194,14 @@ fn prune_run(
     let entries = rows.entries(chain, None, first - 1, Direction::Forward, length)?;
     let is_whole = entries.len() == length && entries.last().is_some_and(|entry| entry.number == last);
     let Some(end) = entries.last().filter(|_| is_whole) else {
-        // Another process has pruned some of it. The next pass sees what is left.
+        // Another process has pruned some of the entries. The next pass handles the remaining ones.
         return Ok(0);
     };
     let number = chain_number(chain);
     let gaps: Vec<_> = rows
         .gaps(chain)?
         .into_iter()
-        // A gap that nobody sealed would hide a break if it were joined.
+        // Joining a gap that was not sealed by a vault would hide a break.
         .filter(|gap| gap.seal == key.gap(vault, number, gap.first, gap.last, &gap.before, &gap.mac))
         .collect();
     let joined = gaps.iter().find(|gap| gap.last + 1 == first);
@@ -214,13 +213,13 @@ fn prune_run(
             .first()
         {
             Some(entry) if entry.number == first - 1 => (first, entry.mac),
-            // The chain is broken before the run: a gap would hide it.
+            // The chain is broken before the run. A gap would hide the break.
             _ => return Ok(0),
         },
     };
     let linked_to = joined.map_or(before, |gap| gap.mac);
     if !are_linked(key, vault, linked_to, &entries) {
-        // A verification must see the break, for as long as it takes until somebody verifies.
+        // The break must stay visible until a verification reports it.
         return Ok(0);
     }
     let next = gaps.iter().find(|gap| gap.first == last + 1);
@@ -241,7 +240,7 @@ fn prune_run(
     Ok(length)
 }
 
-/// Returns whether these consecutive entries are as they were written, after the one with this MAC.
+/// Returns whether these consecutive entries are unaltered and follow the entry with this MAC.
 fn are_linked(key: &AuditKey, vault: VaultId, mut before: [u8; 32], entries: &[AuditRow]) -> bool {
     entries.iter().all(|row| {
         let link = Link {

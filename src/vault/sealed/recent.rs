@@ -1,13 +1,12 @@
 //! The connections that were read since the last commit: authenticated, and still sealed.
 //!
-//! Reading a connection is three searches in the database and two authenticated rows. None of that
-//! can have changed while nothing was committed, which the tables report with a [`Stamp`]. The
-//! stamp is taken before the rows are read, so the rows are at least as new as their stamp. An
-//! equal stamp later means that nobody, in any process, has committed in between: the rows are
-//! those that a transaction begun now would read. What is remembered is dropped at the first sight
-//! of another stamp.
+//! Reading a connection takes three searches in the database and the authentication of two rows.
+//! The results cannot change without a commit, and the tables report commits with a [`Stamp`]. The
+//! stamp is taken before the rows are read, so the rows are at least as new as their stamp. If a
+//! later stamp is equal, no process has committed in between, and the rows are those that a
+//! transaction begun now would read. The first stamp that differs drops all remembered rows.
 //!
-//! Access tokens are remembered as the database holds them. Each call opens its own.
+//! Access tokens are remembered as the database stores them. Each call opens its own copy.
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
@@ -16,12 +15,13 @@ use std::sync::{Arc, PoisonError, RwLock};
 use crate::model::{ConnectionId, GrantId, Parameters, ProviderId, RefreshState, Status, Timestamp, UserId};
 use crate::vault::tables::{Stamp, TenantRow, Wanted};
 
-/// How many bytes are remembered for each source of stamps: about two thousand connections.
+/// The number of bytes that are remembered for each source of stamps: about two thousand
+/// connections.
 const MAX_BYTES: usize = 2 << 20;
-/// What an entry takes beside its texts and records.
+/// The size of an entry without its texts and records.
 const ENTRY: usize = 512;
 
-/// What a query found.
+/// The answer to a query.
 #[derive(Debug)]
 pub(super) enum Answer {
     Nothing,
@@ -50,14 +50,14 @@ pub(super) struct Known {
     pub(super) access: Option<Vec<u8>>,
 }
 
-/// What was read, for each source of stamps.
+/// The remembered answers, for each source of stamps.
 #[derive(Debug)]
 pub(super) struct Recent {
     hasher: RandomState,
     sources: [RwLock<Since>; Stamp::SOURCES],
 }
 
-/// What was read since the state that a stamp names.
+/// The answers that were read since the state that a stamp names.
 #[derive(Debug, Default)]
 struct Since {
     stamp: Option<Stamp>,
@@ -94,7 +94,7 @@ impl Recent {
         }
     }
 
-    /// Returns what was found when the tables were in this state.
+    /// Returns the remembered answer to a query, if the tables are still in this state.
     pub(super) fn get(&self, stamp: Stamp, tenant: TenantRow, wanted: Wanted<'_>) -> Option<Arc<Answer>> {
         let since = self.sources.get(stamp.source)?;
         let since = since.read().unwrap_or_else(PoisonError::into_inner);
@@ -105,7 +105,7 @@ impl Recent {
         entry.asked.is(tenant, wanted).then(|| Arc::clone(&entry.answer))
     }
 
-    /// Remembers what was found in rows that were read after the stamp was taken.
+    /// Remembers an answer from rows that were read after the stamp was taken.
     pub(super) fn put(&self, stamp: Stamp, tenant: TenantRow, wanted: Wanted<'_>, answer: &Arc<Answer>) {
         let Some(since) = self.sources.get(stamp.source) else {
             return;
@@ -125,7 +125,7 @@ impl Recent {
         since.put(self.place(tenant, wanted), entry);
     }
 
-    /// Returns where the answer to a query is kept. Two queries may have the same place; the later
+    /// Returns the place of the answer to a query. Two queries may have the same place; the later
     /// one takes it.
     fn place(&self, tenant: TenantRow, wanted: Wanted<'_>) -> u64 {
         self.hasher.hash_one((tenant, wanted))
@@ -139,7 +139,7 @@ impl Since {
             self.bytes -= before.bytes;
         }
         while self.bytes > MAX_BYTES {
-            // Places are random, so the first is any.
+            // Places are random, so the first one is as good as any.
             match self.entries.pop_first() {
                 Some((_, victim)) => self.bytes -= victim.bytes,
                 None => return,

@@ -1,4 +1,4 @@
-//! Claims on refreshes, and how they end.
+//! Refresh claims and their results.
 
 use std::collections::BTreeSet;
 
@@ -19,11 +19,11 @@ use crate::vault::{
 
 type Result<T> = std::result::Result<T, VaultError>;
 
-/// How often a claim is tried again when another writer was faster. Each time that other has
-/// decided something.
+/// The number of times a claim is tried again when another writer was faster. Each time, that
+/// writer made a decision.
 const ATTEMPTS: usize = 32;
 
-/// How a claim went: made, refused, or to be decided again.
+/// The result of an attempt to claim: granted, refused, or to be decided again.
 enum Tried {
     Claimed(Box<Claimed>),
     Refused(ClaimOutcome),
@@ -31,7 +31,7 @@ enum Tried {
 }
 
 impl<T: Tables> Core<T> {
-    /// The holder of a claim, if it is known to be dead.
+    /// Returns the holder of a claim, if it is known to be dead.
     fn dead_holder(&self, held: Option<Held>) -> Option<Holder> {
         held.map(|held| held.holder)
             .filter(|holder| self.tables.is_dead(*holder))
@@ -52,8 +52,8 @@ impl<T: Tables> Core<T> {
     }
 
     /// Reads, decides and decrypts first, then stores the claim if the grant has not changed. A
-    /// caller who only waits for another's claim never takes the write lock, and a claim that could
-    /// not be used is never stored.
+    /// caller that only waits for another's claim never takes the write lock, and a claim that
+    /// could not be used is never stored.
     fn try_claim(&self, tenant: &Tenant, request: &ClaimRequest<'_>) -> Result<Tried> {
         let read = self.tables.read(|rows| {
             let Some(row) = rows.grant(tenant.row, request.grant)? else {
@@ -98,7 +98,7 @@ impl<T: Tables> Core<T> {
         Ok((rest.refresh_token.ok_or(VaultError::Tampered)?, rest.id_token))
     }
 
-    /// Stores a claim if the grant is still as it was read.
+    /// Stores a claim if the grant has not changed since it was read.
     fn store_claim(&self, tenant: &Tenant, before: &GrantRow, stored: &StoredGrant) -> Result<bool> {
         let row = rows::grant_row(stored, before.key_version, before.revision, tenant.row_key());
         self.write(|rows| {
@@ -111,9 +111,8 @@ impl<T: Tables> Core<T> {
         })
     }
 
-    /// Claims from the head of the list. A grant that another host was faster to claim, or that
-    /// does not open, leaves its place to the next one: otherwise it would hide all that are due
-    /// after it.
+    /// Claims grants from the head of the list. A grant that another host claimed first, or that
+    /// does not open, is skipped: otherwise it would hide all grants that are due after it.
     pub(super) fn claim_due(&self, query: &DueQuery<'_>) -> Result<Vec<Claimed>> {
         let mut claimed = Vec::new();
         let mut passed_over = BTreeSet::new();
@@ -131,7 +130,7 @@ impl<T: Tables> Core<T> {
                     Ok(Some(granted)) => claimed.push(granted),
                     Ok(None) => _ = passed_over.insert(id),
                     Err(error) if claimed.is_empty() => return Err(error),
-                    // What is claimed must not be lost.
+                    // Grants that are claimed already must not be lost.
                     Err(_) => return Ok(claimed),
                 }
             }
@@ -150,7 +149,8 @@ impl<T: Tables> Core<T> {
         })
     }
 
-    /// Claims a grant that is due. `None` if another host was faster, or its tokens do not open.
+    /// Claims a grant that is due. Returns `None` if another host was faster, or its tokens do not
+    /// open.
     fn claim_one(&self, query: &DueQuery<'_>, due: &Of<GrantRow>) -> Result<Option<Claimed>> {
         let request = ClaimRequest {
             tenant: &due.name,
@@ -163,7 +163,7 @@ impl<T: Tables> Core<T> {
         };
         match self.claim_refresh(&request) {
             Ok(ClaimOutcome::Granted(granted)) => Ok(Some(*granted)),
-            // A turn that needs tokens which do not open is told so.
+            // A turn that needs tokens which do not open gets the error then.
             Ok(_) | Err(VaultError::Tampered | VaultError::Damaged | VaultError::UnknownMasterKey) => {
                 Ok(None)
             }

@@ -1,5 +1,5 @@
-//! Revoking, and what waits for the provider: tokens that stay sealed where nothing can resolve
-//! them.
+//! Revocations, and tokens that wait for the provider: they stay sealed, in a table that resolves
+//! never read.
 
 use std::time::Duration;
 
@@ -22,13 +22,14 @@ use crate::vault::{
 
 type Result<T> = std::result::Result<T, VaultError>;
 
-/// More pending revocations are not kept: a provider that is gone for good must not fill the disk.
+/// The largest number of pending revocations: a provider that never answers must not fill the disk.
 const MOST: usize = 10_000;
 
-/// How many grants one revocation can end at the provider: the current one and its former ones.
+/// The largest number of grants that one revocation ends at the provider: the current one and its
+/// former ones.
 const MOST_ENDED: usize = 256;
 
-/// Everything about the grant that a pending revocation needs.
+/// Returns the encoding of all facts about the grant that a pending revocation needs.
 fn body(grant: &Grant) -> Vec<u8> {
     Encoder::new()
         .bytes(grant.id.as_bytes())
@@ -47,7 +48,7 @@ fn grant(tenant: &TenantId, body: &[u8]) -> Result<Grant> {
     Ok(grant)
 }
 
-/// What the tokens are bound to: the whole row, but for the schedule.
+/// Returns the encoding that the tokens are bound to: the whole row, except the schedule.
 fn route(row: &RevocationRow) -> Vec<u8> {
     Encoder::new()
         .bytes(row.connection.as_bytes())
@@ -76,7 +77,7 @@ fn context<'a>(
     }
 }
 
-/// Seals tokens for a pending revocation. `None` if there are none.
+/// Seals tokens for a pending revocation. Returns `None` if there are none.
 pub(in crate::vault) fn seal(
     tenant: &Tenant,
     grant: &Grant,
@@ -123,7 +124,7 @@ pub(in crate::vault) fn row(
 }
 
 impl<T: Tables> Core<T> {
-    /// Seals what a revoked grant held for a pending revocation.
+    /// Seals the tokens of a revoked grant for a pending revocation.
     pub(super) fn seal_kept(
         &self,
         tenant: &Tenant,
@@ -148,7 +149,7 @@ impl<T: Tables> Core<T> {
         }))
     }
 
-    /// Stores pending revocations as far as there is room.
+    /// Stores pending revocations while there is room.
     pub(super) fn store_kept(
         rows: &mut dyn RowsMut,
         tenant: &Tenant,
@@ -215,7 +216,8 @@ impl<T: Tables> Core<T> {
         }
     }
 
-    /// The connection that a request names, for an answer about what an earlier revocation left.
+    /// Returns the connection that a request names, for an answer about tokens that an earlier
+    /// revocation left pending.
     fn named(&self, request: &Revoke<'_>) -> Result<Vec<crate::model::Connection>> {
         let RevokeWhat::Connection(id) = request.what else {
             return Ok(Vec::new());
@@ -256,8 +258,8 @@ impl<T: Tables> Core<T> {
         })
     }
 
-    /// Takes what an earlier revocation of a connection left pending: the caller makes the next
-    /// attempt.
+    /// Takes the pending revocations of a connection that an earlier call left: the caller makes
+    /// the next attempt.
     fn take_pending_of(&self, tenant: &Tenant, id: ConnectionId, now: Timestamp) -> Result<Vec<EndedGrant>> {
         let found = self.tables.read(|rows| rows.revocations_of(tenant.row, id))?;
         let mut taken = Vec::with_capacity(found.len());
@@ -361,7 +363,7 @@ impl<T: Tables> Core<T> {
             };
             match opened {
                 Some(revocation) => pending.push(revocation),
-                // It is too old, or does not open: nobody can revoke it any more.
+                // It is too old or does not open, so it can no longer be revoked.
                 None => self.settle_revocation(&name, row.id, Settlement::GivenUp, now)?,
             }
         }
@@ -402,8 +404,8 @@ impl<T: Tables> Core<T> {
     }
 }
 
-/// The audit entry about a pending revocation that ended. A row that cannot be read is named as far
-/// as it can be.
+/// Returns the audit entry about a pending revocation that ended. A row that cannot be read is
+/// named as far as possible.
 fn settled(name: &TenantId, row: &RevocationRow, settlement: Settlement, now: Timestamp) -> AuditEntry {
     let entry = AuditEntry::new(AuditKind::RevocationEnded, now).detail(settlement.as_str());
     match grant(name, &row.body) {

@@ -1,5 +1,5 @@
-//! New keys for old: master keys wrap data keys again, data keys seal tokens again. In chunks that
-//! readers do not notice.
+//! Rotates keys: wraps data keys with a new master key, and seals tokens with new data keys. It
+//! works in chunks that do not disturb readers.
 
 use crate::model::{TenantId, Timestamp};
 use crate::vault::envelope::{Context, DataKey, Kind};
@@ -11,7 +11,7 @@ use crate::vault::{AuditEntry, AuditKind, Rotated, Rotation, VaultError};
 
 type Result<T> = std::result::Result<T, VaultError>;
 
-/// How many keys or grants one transaction takes: well under 25 ms of the write lock.
+/// The number of keys or grants in one transaction: well under 25 ms of the write lock.
 const CHUNK: usize = 250;
 
 /// A grant whose tokens an old key seals, and the same tokens under the newest key.
@@ -77,15 +77,15 @@ impl<T: Tables> Core<T> {
         }
         self.write(|rows| {
             for (tenant, before, after) in &wrapped {
-                // Another process may rotate as well, or the tenant may be gone: then it is left as
-                // it is.
+                // Another process may rotate as well, or the tenant may be gone. Then the key stays
+                // unchanged.
                 rows.rewrap_key(*tenant, before, after)?;
             }
             Ok(Write::Commit(()))
         })
     }
 
-    /// Makes the active master key the vault's own, once no data key names another.
+    /// Makes the active master key the vault's own, once all data keys are wrapped by it.
     fn adopt_master_key(&self, now: Timestamp) -> Result<()> {
         let (key, vault) = self.keyring.audit_key(&self.tables)?;
         let master = self.keyring.master_keys();
@@ -134,10 +134,11 @@ impl<T: Tables> Core<T> {
         Ok(rotated)
     }
 
-    /// Seals again outside, and stores inside a transaction what nobody has changed meanwhile.
+    /// Seals again outside, and stores inside a transaction the records that have not changed
+    /// meanwhile.
     fn reseal_chunk(&self, name: &TenantId, grants: &[(GrantRow, Sealed)], now: Timestamp) -> Result<usize> {
         self.repeat(name, now, |tenant| {
-            // What does not open is an error to those who need it, and is not overwritten.
+            // A record that does not open is an error to its readers, and is not overwritten.
             let resealed: Vec<_> = grants
                 .iter()
                 .filter_map(|(row, sealed)| self.resealed(tenant, row, sealed).ok())
@@ -194,7 +195,7 @@ impl<T: Tables> Core<T> {
         tenant.key().seal(context, &fields.expose_all()?)
     }
 
-    /// Destroys a retired data key if nothing is sealed with it any more.
+    /// Destroys a retired data key if it no longer seals anything.
     fn destroy(&self, tenant: &Tenant, version: u32) -> Result<bool> {
         self.write(|rows| {
             if rows.names_key(tenant.row, version)? {

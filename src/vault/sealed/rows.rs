@@ -1,4 +1,4 @@
-//! Between the records of the model and rows: encodings, and what authenticates them.
+//! Encodings between the records of the model and rows, and the authentication of rows.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::vault::{Holder, VaultError};
 
 type Result<T> = std::result::Result<T, VaultError>;
 
-/// The owner as a column: empty for the workspace, because no user's name is.
+/// Returns the owner as a column: empty for the workspace, because a user's name is never empty.
 pub(in crate::vault) fn owner_text(owner: &Owner) -> &str {
     owner.user().map_or("", UserId::as_str)
 }
@@ -27,7 +27,7 @@ pub(super) fn owner(text: &str) -> Result<Owner> {
     UserId::stored(text).map(Owner::Personal).map_err(damaged)
 }
 
-/// What cannot be read was not written by this crate.
+/// Maps an unreadable value: this crate did not write it.
 pub(super) fn damaged<E>(_: E) -> VaultError {
     VaultError::Damaged
 }
@@ -77,8 +77,7 @@ pub(super) fn scopes(text: &str) -> Result<Scopes> {
     text.parse().map_err(damaged)
 }
 
-/// Checks that a row is the one that was asked for: the index by which it was found is not
-/// authenticated.
+/// Checks that a row is the requested one: the index by which it was found is not authenticated.
 pub(super) fn same<T: PartialEq>(found: &T, wanted: &T) -> Result<()> {
     if found == wanted {
         Ok(())
@@ -87,7 +86,7 @@ pub(super) fn same<T: PartialEq>(found: &T, wanted: &T) -> Result<()> {
     }
 }
 
-/// Checks that a listed connection is one that was asked for.
+/// Checks that a listed connection matches the request.
 pub(super) fn matches(row: &ConnectionRow, listing: &Listing<'_>) -> Result<()> {
     let is_wanted = listing.owner.is_none_or(|owner| row.owner == owner)
         && listing.provider.is_none_or(|provider| row.provider == provider)
@@ -110,7 +109,7 @@ fn details(connection: &StoredConnection) -> Vec<u8> {
         .finish()
 }
 
-/// The MAC of a connection's row, over everything that is in it.
+/// Computes the MAC of a connection's row, over all of its fields.
 fn with_mac_parts<T>(row: &ConnectionRow, f: impl FnOnce(&[&[u8]]) -> T) -> T {
     let label = row.label.as_deref();
     let account = row.account.as_deref();
@@ -119,7 +118,7 @@ fn with_mac_parts<T>(row: &ConnectionRow, f: impl FnOnce(&[&[u8]]) -> T) -> T {
         row.id.as_bytes(),
         row.owner.as_bytes(),
         row.provider.as_bytes(),
-        // An absent text differs from an empty one by the flag before it.
+        // The flag before a text distinguishes an absent text from an empty one.
         &[u8::from(label.is_some())],
         label.unwrap_or_default().as_bytes(),
         &[u8::from(row.is_default), u8::from(row.revoked)],
@@ -147,7 +146,7 @@ pub(super) fn connection_row(connection: &StoredConnection, key: &RowKey) -> Con
     row
 }
 
-/// Checks that a row is as it was written, for this connection.
+/// Checks that a row is unaltered and belongs to this connection.
 pub(super) fn verify_connection(row: &ConnectionRow, key: &RowKey) -> Result<()> {
     with_mac_parts(row, |parts| key.verify(parts, &row.mac))
 }
@@ -180,8 +179,8 @@ pub(super) fn connection(row: &ConnectionRow, key: &RowKey) -> Result<StoredConn
     })
 }
 
-/// The parameters of a connection whose row was verified: all that the hot path needs of its
-/// details.
+/// Returns the parameters of a connection whose row was verified: all that the hot path needs of
+/// its details.
 pub(super) fn connection_parameters(row: &ConnectionRow) -> Result<Parameters> {
     let mut decoder = Decoder::new(&row.details);
     for _ in 0..4 {
@@ -193,8 +192,8 @@ pub(super) fn connection_parameters(row: &ConnectionRow) -> Result<Parameters> {
 // --- grants
 // ---------------------------------------------------------------------------------------------------------
 
-/// Everything that decides where the tokens of a grant are sent and how they are shown: their
-/// additional data.
+/// Returns the encoding of everything that decides where the tokens of a grant are sent and how
+/// they are shown. It is their additional data.
 pub(super) fn route(grant: &Grant) -> Vec<u8> {
     let issuer = &grant.issued_by;
     let encoder = Encoder::new()
@@ -219,7 +218,7 @@ pub(super) fn route(grant: &Grant) -> Vec<u8> {
     write_account(encoder, grant.account.as_ref()).finish()
 }
 
-/// What the hot path needs of a route: the rest of it is read only where the grant itself is
+/// The part of a route that the hot path needs. The rest is read only when the grant itself is
 /// wanted.
 pub(super) struct Head<'a> {
     pub(super) server: &'a str,
@@ -239,7 +238,7 @@ pub(super) fn route_head<'a>(decoder: &mut Decoder<'a>) -> Result<Head<'a>> {
     })
 }
 
-/// Checks that the columns by which upkeep finds a grant are those of its route.
+/// Checks that the columns by which upkeep finds a grant agree with its route.
 pub(super) fn check_columns(server: &str, expires_at: Option<i64>, head: &Head<'_>) -> Result<()> {
     if server == head.server && expires_at == millis(head.expires_at) {
         Ok(())
@@ -248,7 +247,8 @@ pub(super) fn check_columns(server: &str, expires_at: Option<i64>, head: &Head<'
     }
 }
 
-/// Reads the facts of a grant from its route. Status, generation and refresh state are not in it.
+/// Reads the facts of a grant from its route, which does not contain the status, the generation and
+/// the refresh state.
 pub(super) fn grant_of_route(tenant: &TenantId, id: GrantId, route: &[u8]) -> Result<Grant> {
     let mut decoder = Decoder::new(route);
     let head = route_head(&mut decoder)?;
@@ -296,7 +296,8 @@ pub(super) fn status(text: &str) -> Result<Status> {
     }
 }
 
-/// The claim and the failures. Empty for a grant that never had either, which is most of them.
+/// Returns the encoding of the claim and the failures. It is empty for a grant that never had
+/// either, as most grants.
 fn state(lifecycle: &Lifecycle) -> Vec<u8> {
     let untouched = Lifecycle {
         status: lifecycle.status,
@@ -372,7 +373,7 @@ pub(super) fn lifecycle_of(
     Ok(lifecycle)
 }
 
-/// Everything that is in the row of a grant.
+/// Returns the encoding of all fields of a grant's row.
 fn grant_fields(row: &GrantRow) -> Vec<u8> {
     Encoder::new()
         .bytes(row.id.as_bytes())
@@ -394,14 +395,13 @@ fn grant_fields(row: &GrantRow) -> Vec<u8> {
         .finish()
 }
 
-/// Sets the MAC of a grant's row, after everything else in it.
+/// Sets the MAC of a grant's row, which covers all other fields.
 pub(super) fn sign_grant(row: &mut GrantRow, key: &RowKey) {
     row.mac = key.sign(&[b"grant", &grant_fields(row)]);
 }
 
-/// Reads a grant whose row is as it was written. What is sent, shown or sealed again comes from
-/// here; the hot path alone does without, because the access token that it opens is bound to the
-/// route.
+/// Reads a grant whose row is unaltered. All that is sent, shown or sealed again is read here. Only
+/// the hot path does without, because the access token that it opens is bound to the route.
 pub(super) fn grant(row: &GrantRow, tenant: &TenantId, key: &RowKey) -> Result<StoredGrant> {
     key.verify(&[b"grant", &grant_fields(row)], &row.mac)?;
     let head = route_head(&mut Decoder::new(&row.route))?;
@@ -419,7 +419,8 @@ pub(super) fn grant(row: &GrantRow, tenant: &TenantId, key: &RowKey) -> Result<S
     })
 }
 
-/// The row of a grant. The revision is one after `before`, the version of the key is the caller's.
+/// Returns the row of a grant. Its revision is one after `before`; the caller supplies the version
+/// of the key.
 pub(super) fn grant_row(stored: &StoredGrant, key_version: u32, before: u64, key: &RowKey) -> GrantRow {
     let StoredGrant { grant, lifecycle, .. } = stored;
     let mut row = GrantRow {
@@ -445,8 +446,8 @@ pub(super) fn grant_row(stored: &StoredGrant, key_version: u32, before: u64, key
     row
 }
 
-/// Returns whether the id of a connection is one at all: pending revocations of grants without
-/// users have none.
+/// Returns whether the id of a connection names one: pending revocations of grants without
+/// connections have none.
 pub(super) fn is_named(id: ConnectionId) -> bool {
     *id.as_bytes() != [0; 16]
 }

@@ -1,4 +1,4 @@
-//! Reading the rows that a decision is based on, and telling later whether they are still the same.
+//! Reads the rows that a decision is based on, and checks later whether they have changed.
 
 use std::collections::BTreeMap;
 
@@ -11,14 +11,14 @@ use crate::vault::tables::{ConnectionRow, GrantRow, ListedRow, Listing, Rows, Se
 
 type Result<T> = std::result::Result<T, VaultError>;
 
-/// What a row was when it was read.
+/// The state of a row when it was read.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct SeenGrant {
     pub(super) revision: u64,
     pub(super) key_version: u32,
 }
 
-/// A snapshot, how its rows were, and the sealed tokens that were read with it.
+/// A snapshot, the state of its rows, and the sealed tokens that were read with it.
 #[derive(Default)]
 pub(super) struct Read {
     pub(super) snapshot: Snapshot,
@@ -29,17 +29,17 @@ pub(super) struct Read {
 }
 
 impl Read {
-    /// What a grant was when it was read; zeros for one that did not exist.
+    /// Returns the state of a grant when it was read; zeros for one that did not exist.
     pub(super) fn seen(&self, id: GrantId) -> SeenGrant {
         self.grants.get(&id).copied().flatten().unwrap_or_default()
     }
 
-    /// Returns when a connection was last used.
+    /// Returns the time of the last use of a connection.
     pub(super) fn used_at(&self, id: ConnectionId) -> Option<Timestamp> {
         self.used.get(&id).copied()
     }
 
-    /// Returns whether every row is as it was read.
+    /// Returns whether no row has changed since it was read.
     pub(super) fn is_current(&self, rows: &dyn Rows, tenant: TenantRow) -> Result<bool> {
         for (id, seen) in &self.grants {
             let now = rows.grant(tenant, *id)?.map(|row| row.revision);
@@ -155,7 +155,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// The grant that replaced a grant which was read.
+    /// Returns the grant that replaced a grant of the snapshot.
     pub(super) fn successor(&self, of: GrantId) -> Option<GrantId> {
         self.read.snapshot.grant(of)?.grant.former_of
     }

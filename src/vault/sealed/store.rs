@@ -5,28 +5,29 @@ use std::sync::Arc;
 
 use crate::vault::VaultError;
 
-/// A database of keys and values, ordered by key: what a host implements to keep a vault in the
+/// A database of keys and values, ordered by key. A host implements it to keep a vault in the
 /// database that it already has.
 ///
-/// The store sees no secret. Tokens, verifiers and keys are encrypted before they reach it, and
-/// every row is bound to its place, so that a row that was altered or moved is noticed. Names of
-/// tenants, users, providers and accounts are in keys and values in the clear.
+/// The store never sees a secret. Tokens, verifiers and keys are encrypted before they reach it,
+/// and every row is bound to its place, so that an altered or moved row is detected. Keys and
+/// values contain the names of tenants, users, providers and accounts in the clear.
 ///
 /// # Contract
 ///
 /// * **Transactions.** [`read`](Self::read) and [`write`](Self::write) call `work` with one
-///   transaction. All its changes are kept, or none is. If `work` returns an error or panics, none
-///   is kept, and the error is returned as it is.
-/// * **Serializable.** The result of concurrent transactions is as if they had run one after the
+///   transaction. Either all its changes are kept or none. If `work` returns an error or panics,
+///   none is kept, and the error is returned unchanged.
+/// * **Serializability.** The result of concurrent transactions is as if they had run one after the
 ///   other, in all processes that use the database. Snapshot isolation is not enough: two
-///   transactions may each read what the other writes. A transaction that only reads sees one
-///   moment.
-/// * **Its own changes.** `get` and `scan` show the changes that the same transaction has made.
-/// * **Durable.** When `write` returns `Ok`, the changes survive a crash of the process and of
-///   the machine. A provider that replaces refresh tokens has already invalidated the former one: a
-///   write that is lost costs the user a new consent.
-/// * **Repetition.** After a conflict with another transaction, `write` may call `work` again, with
-///   a new transaction that shows none of the former changes. `read` calls `work` once, and returns
+///   transactions may each read data that the other writes. A transaction that only reads sees a
+///   single state.
+/// * **Visibility of own changes.** `get` and `scan` return the changes that the same transaction
+///   has made.
+/// * **Durability.** When `write` returns `Ok`, the changes survive a crash of the process and of
+///   the machine. A provider that rotates refresh tokens has already invalidated the former one: if
+///   the write is lost, the user has to consent again.
+/// * **Retries.** After a conflict with another transaction, `write` may call `work` again, with a
+///   new transaction that shows none of the former changes. `read` calls `work` once, and returns
 ///   [`VaultError::Busy`] if the transaction fails in the end. A wait for a lock is bounded and
 ///   ends in [`VaultError::Busy`] as well.
 /// * **Sizes.** Keys have at most 256 bytes and are not empty. Values have up to 200 KiB and may be
@@ -36,14 +37,15 @@ use crate::vault::VaultError;
 ///
 /// # Erasure
 ///
-/// The vault erases a secret by putting another value in its place or by deleting its key. After
-/// the transaction, no later transaction must be able to read the former value, and the store keeps
-/// no version, journal or undo record of it for longer than its own operation requires. A store
-/// that can overwrite the bytes in place does so.
+/// The vault erases a secret by storing another value in its place or by deleting its key. After
+/// the transaction, no later transaction can read the former value, and the store keeps no version,
+/// journal or undo record of it for longer than its own operation requires. A store that can
+/// overwrite the bytes in place does so.
 ///
 /// Many databases cannot: their logs, snapshots and unused pages hold former values for some time.
-/// Such a store removes them in [`erase_residue`](Self::erase_residue) and says there what is left.
-/// A former value is ciphertext; once the key that sealed it is erased as well, nobody can read it.
+/// Such a store removes them in [`erase_residue`](Self::erase_residue) and reports whether anything
+/// is left. A former value is ciphertext; once the key that sealed it is erased as well, it can no
+/// longer be decrypted.
 ///
 /// # Example
 ///
@@ -54,7 +56,7 @@ pub trait Store: Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// The error of `work`, unchanged, or a [`VaultError`] if the transaction did not take place.
+    /// The error of `work`, unchanged, or a [`VaultError`] if the transaction did not run.
     fn read(
         &self,
         work: &mut dyn FnMut(&mut dyn Transaction) -> Result<(), VaultError>,
@@ -64,22 +66,22 @@ pub trait Store: Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// The error of `work`, unchanged, or a [`VaultError`] if the transaction did not take place.
-    /// After any error nothing is kept.
+    /// The error of `work`, unchanged, or a [`VaultError`] if the transaction did not run. After
+    /// any error nothing is kept.
     fn write(
         &self,
         work: &mut dyn FnMut(&mut dyn Transaction) -> Result<(), VaultError>,
     ) -> Result<(), VaultError>;
 
-    /// Removes what overwritten and deleted values have left in files, logs and unused pages, as
-    /// far as it can be done now. Returns `true` only if nothing is left.
+    /// Removes the remains of overwritten and deleted values from files, logs and unused pages, as
+    /// far as possible now. Returns `true` only if nothing is left.
     ///
-    /// A store that cannot know, such as one on a server that keeps its own logs, returns `false`.
-    /// Backups that the host has made do not count.
+    /// A store that cannot know this, such as one on a server that keeps its own logs, returns
+    /// `false`. Backups that the host has made do not count.
     ///
     /// # Errors
     ///
-    /// [`VaultError`] if it could not be tried.
+    /// [`VaultError`] if the attempt failed.
     fn erase_residue(&self) -> Result<bool, VaultError>;
 }
 
@@ -107,8 +109,8 @@ pub trait Transaction {
     fn delete(&mut self, key: &[u8]) -> Result<(), VaultError>;
 
     /// Returns the keys from `from` (inclusive) to `to` (exclusive) and their values, in ascending
-    /// order of the bytes of the keys. At most `limit`, and fewer only if there are no others. None
-    /// if `to` is not greater than `from`.
+    /// order of the bytes of the keys. Returns at most `limit`, and fewer only if there are no
+    /// others. Returns none if `to` is not greater than `from`.
     ///
     /// # Errors
     ///
@@ -117,7 +119,7 @@ pub trait Transaction {
     fn scan(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Vec<(Vec<u8>, Vec<u8>)>, VaultError>;
 }
 
-/// Several handles on one store.
+/// Forwards to the shared store, so that several handles can use it.
 impl<S: Store + ?Sized> Store for Arc<S> {
     fn read(
         &self,

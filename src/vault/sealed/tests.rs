@@ -1,4 +1,4 @@
-//! What takes several handles or several keys.
+//! Behaviour that involves several handles or several keys.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -15,7 +15,7 @@ type Result<T> = std::result::Result<T, VaultError>;
 #[derive(Debug)]
 pub(super) struct SealedTokens {
     pub(super) access: Vec<u8>,
-    /// Empty without a refresh token and an id token.
+    /// The sealed refresh and id tokens; empty if there is neither.
     pub(super) rest: Vec<u8>,
 }
 
@@ -25,20 +25,20 @@ impl SealedTokens {
     }
 }
 
-/// What is sealed beside the access token.
+/// The secrets that are sealed separately from the access token.
 pub(super) struct Rest {
     pub(super) refresh_token: Option<RefreshToken>,
     pub(super) id_token: Option<IdToken>,
 }
 
-/// What was held of a grant, as far as it could be opened.
+/// The tokens of a grant that could be opened.
 #[derive(Default)]
 pub(super) struct Opened {
     pub(super) access_token: Option<AccessToken>,
     pub(super) refresh_token: Option<RefreshToken>,
 }
 
-/// What the records of a grant's tokens are bound to.
+/// Returns the context that the records of a grant's tokens are bound to.
 pub(super) fn context<'a>(tenant: &'a Tenant, grant: &'a Grant, kind: Kind, route: &'a [u8]) -> Context<'a> {
     Context {
         kind,
@@ -52,7 +52,7 @@ pub(super) fn context<'a>(tenant: &'a Tenant, grant: &'a Grant, kind: Kind, rout
     }
 }
 
-/// Seals tokens for a grant as it will be stored.
+/// Seals tokens for a grant in the state in which it will be stored.
 pub(super) fn seal(tenant: &Tenant, grant: &Grant, tokens: &Tokens) -> Result<SealedTokens> {
     let route = rows::route(grant);
     let context = context(tenant, grant, Kind::AccessToken, &route);
@@ -102,7 +102,7 @@ impl<T: Tables> Core<T> {
         })
     }
 
-    /// Opens what is held of a grant that ends. What does not open cannot be revoked at the
+    /// Opens the tokens of a grant that ends. Tokens that do not open cannot be revoked at the
     /// provider.
     pub(super) fn open_ended(&self, tenant: &Tenant, grant: &Grant, sealed: &Sealed) -> Opened {
         let route = rows::route(grant);

@@ -1,4 +1,5 @@
-//! The six traits, for every vault that is built on [`Core`], and for an `Arc` of any vault.
+//! Implements the six traits for every vault that is built on [`Core`], and for an `Arc` of any
+//! vault.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,8 +13,8 @@ use crate::secret::PkceVerifier;
 use crate::vault::sealed::SealedVault;
 use crate::vault::*;
 
-/// Implements one of the six traits by forwarding every method: to the core of a vault, or to what
-/// an `Arc` holds.
+/// Implements one of the six traits by forwarding every method: to the core of a vault, or to the
+/// vault in an `Arc`.
 macro_rules! forward {
     ($trait:ident { $(fn $method:ident($($name:ident: $type:ty),*) -> $out:ty;)* }) => {
         impl $trait for SealedVault {

@@ -1,4 +1,4 @@
-//! Sealing again, by the rules of this version, what schemas 1 and 2 sealed by theirs.
+//! Seals the records of schemas 1 and 2 again, by the rules of this version.
 
 use crate::model::{Connection, ConnectionId, Grant, GrantId, RevocationId, TenantId, Timestamp};
 use crate::secret::{AccessToken, PkceVerifier, RefreshToken};
@@ -18,7 +18,7 @@ type Result<T> = std::result::Result<T, VaultError>;
 /// A grant of schema 1 or 2, sealed again.
 pub(in crate::vault) struct UpgradedGrant {
     row: GrantRow,
-    /// `None` without tokens.
+    /// The sealed tokens; `None` if there are none.
     secrets: Option<(Vec<u8>, Vec<u8>)>,
 }
 
@@ -43,7 +43,7 @@ pub(in crate::vault) enum Upgraded {
 }
 
 impl Upgraded {
-    /// Returns how many seals it took.
+    /// Returns the number of seals that it took.
     pub(in crate::vault) fn seals(&self) -> u32 {
         match self {
             Self::Grant(grant) => grant.secrets.as_ref().map_or(0, |_| 2),
@@ -53,7 +53,7 @@ impl Upgraded {
         }
     }
 
-    /// Stores it.
+    /// Stores the record.
     pub(in crate::vault) fn store(&self, rows: &mut dyn RowsMut, tenant: TenantRow) -> Result<()> {
         match self {
             Self::Grant(grant) => {
@@ -64,7 +64,7 @@ impl Upgraded {
                 rows.put_grant(tenant, &grant.row, secrets)
             }
             Self::Connection(row, used_at) => {
-                // The unique indexes of the old file hold for the new one.
+                // The unique indexes of the old file apply to the new one as well.
                 if !rows.put_connection(tenant, row)? {
                     return Err(VaultError::Damaged);
                 }
@@ -89,13 +89,13 @@ impl Upgraded {
 }
 
 impl<T: Tables> Core<T> {
-    /// Gives a tenant the key that authenticates its rows, and a chain that continues the one of
-    /// all tenants.
+    /// Gives a tenant the key that authenticates its rows, and a chain that continues the common
+    /// one of all tenants.
     pub(in crate::vault) fn upgrade_tenant(&self, row: TenantRow, name: &TenantId) -> Result<()> {
         self.keyring.upgrade_tenant(&self.tables, row, name)
     }
 
-    /// Continues the vault's own chain after the one of all tenants.
+    /// Continues the vault's own chain after the common one of all tenants.
     pub(in crate::vault) fn upgrade_vault(&self) -> Result<()> {
         self.keyring.upgrade_vault(&self.tables)
     }
@@ -133,8 +133,8 @@ impl<T: Tables> Upgrader<'_, T> {
             .open_format_1(&self.core.tables, self.tenant, context, record)
     }
 
-    /// Seals the tokens of a grant again. Tokens that do not open are left behind: the grant is
-    /// then as one whose tokens were taken away, which is an error to those who need them.
+    /// Seals the tokens of a grant again. Tokens that do not open are left behind. The grant is
+    /// then like one whose tokens were removed, which is an error to its readers.
     pub(in crate::vault) fn grant(&self, stored: &StoredGrant, sealed: Sealed) -> Result<Upgraded> {
         let route = rows::route(&stored.grant);
         let access = tokens::context(self.tenant, &stored.grant, Kind::AccessToken, &route);
@@ -172,7 +172,7 @@ impl<T: Tables> Upgrader<'_, T> {
         Upgraded::Connection(row, connection.used_at)
     }
 
-    /// Seals a consent request again. One whose verifier does not open can be completed by nobody.
+    /// Seals a consent request again. A request whose verifier does not open cannot be completed.
     pub(in crate::vault) fn consent(
         &self,
         consent: &PendingConsent,
@@ -206,7 +206,7 @@ impl<T: Tables> Upgrader<'_, T> {
         Ok(Some(Upgraded::Consent(UpgradedConsent { row, sealed })))
     }
 
-    /// Seals a pending revocation again. One that does not open can be carried out by nobody.
+    /// Seals a pending revocation again. A revocation that does not open cannot be carried out.
     pub(in crate::vault) fn revocation(
         &self,
         grant: &Grant,

@@ -1,4 +1,4 @@
-//! Deleting what has had its time, and forgetting people and workspaces.
+//! Deletes records whose time has come, and erases users and tenants.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -20,11 +20,11 @@ use crate::vault::{
 
 type Result<T> = std::result::Result<T, VaultError>;
 
-/// How many rows one transaction deletes: a few milliseconds of the write lock.
+/// The number of rows that one transaction deletes: a few milliseconds of the write lock.
 const CHUNK: usize = 250;
 
 impl<T: Tables> Core<T> {
-    /// Several hosts of one local vault share the system's clock.
+    /// The hosts of one local vault share the system's clock.
     pub(super) fn clock(&self) -> Arc<dyn Clock> {
         Arc::new(SystemClock)
     }
@@ -133,8 +133,8 @@ impl<T: Tables> Core<T> {
             return Ok(None);
         }
         let (key, vault) = self.keyring.audit_key(&self.tables)?;
-        // The person's name is not in the entry. A keyed fingerprint is, which tells the same to
-        // those who know the name.
+        // The entry does not contain the user's name. It contains a keyed fingerprint, which
+        // identifies the user to those who know the name.
         let by = forget.by.filter(|actor| actor.user() != user);
         let mut entry = AuditEntry::new(AuditKind::UserForgotten, forget.now).by(by);
         entry.fingerprint = Some(user_fingerprint(key, forget.tenant, user));
@@ -170,7 +170,7 @@ impl<T: Tables> Core<T> {
                 return Ok(Write::Unchanged(None));
             }
             let count = rows.count_connections(tenant.row, None)?;
-            // The keys go first: from here on nothing of it can be opened by anybody.
+            // The keys are deleted first: from here on, none of the tenant's records can be opened.
             rows.unname_tenant(tenant.row)?;
             let (number, mac) = chain::append_bare(rows, key, vault, &entry, &fingerprint)?;
             let seal = key.checkpoint(vault, VAULT_CHAIN, number, &mac);
@@ -183,7 +183,7 @@ impl<T: Tables> Core<T> {
         Ok(forgotten)
     }
 
-    /// Erases the rows of workspaces whose keys are gone.
+    /// Erases the rows of tenants whose keys are gone.
     fn sweep_forgotten(&self) -> Result<()> {
         while let Some(tenant) = self.tables.read(|rows| rows.forgotten_tenant())? {
             self.write(|rows| {
@@ -197,7 +197,8 @@ impl<T: Tables> Core<T> {
     }
 
     pub(super) fn clear_residue(&self) -> Result<Erasure> {
-        // A crash may have left a workspace half forgotten: its keys are gone, its rows are not.
+        // A crash may have interrupted the erasure of a tenant: its keys are gone, its rows are
+        // not.
         self.sweep_forgotten()?;
         Ok(if self.tables.clear_residue()? {
             Erasure::Cleared

@@ -13,7 +13,7 @@ use crate::vault::{AuditChain, AuditHead, AuditReport, VaultError};
 
 type Result<T> = std::result::Result<T, VaultError>;
 
-/// Where a walk along a chain stands.
+/// The state of a walk along a chain.
 struct Walk {
     number: u64,
     mac: [u8; 32],
@@ -142,8 +142,8 @@ impl<T: Tables> Core<T> {
         Ok(report)
     }
 
-    /// Follows a chain to its end, across its gaps. Returns the first number that is not as it
-    /// should be.
+    /// Follows a chain to its end, across its gaps. Returns the number of the first entry that is
+    /// wrong.
     #[allow(clippy::too_many_arguments, reason = "the parts of one walk, in one place")]
     fn walk(
         &self,
@@ -173,7 +173,7 @@ impl<T: Tables> Core<T> {
             }
             for row in page {
                 if row.number > end.number {
-                    // Written since the head was read: the next verification sees it.
+                    // Written since the head was read; the next verification covers it.
                     return Ok(None);
                 }
                 let expected = walk.number + 1;

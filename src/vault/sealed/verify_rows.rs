@@ -1,4 +1,4 @@
-//! Comparing the rows of connections with what the audit tells of them last.
+//! Compares the rows of connections with the newest audit entries about them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,29 +13,29 @@ use crate::vault::{AuditEntry, AuditKind, VaultError};
 
 type Result<T> = std::result::Result<T, VaultError>;
 
-/// What the audit says last about the tokens of a connection.
+/// The newest statement of the audit about the tokens of a connection.
 struct Last {
     kind: AuditKind,
     generation: u64,
     fingerprint: Option<[u8; 8]>,
-    /// The user whose connection it is; none for a workspace connection.
+    /// The user who owns the connection; `None` for a workspace connection.
     owner: Option<UserId>,
     is_legacy: bool,
 }
 
-/// What the chains say about the connections of a tenant.
+/// The statements of the chains about the connections of a tenant.
 #[derive(Default)]
 pub(super) struct Noted {
     last: BTreeMap<ConnectionId, Last>,
-    /// Fingerprints of the people who were forgotten.
+    /// Fingerprints of the users who were erased.
     forgotten: BTreeSet<[u8; 8]>,
-    /// True if there are entries of schemas 1 and 2, which do not tell of every connection.
+    /// True if there are entries of schemas 1 and 2, which do not cover every connection.
     has_legacy: bool,
 }
 
 impl Noted {
-    /// Drops what was noted of a person who was forgotten: their rows are gone with good reason.
-    /// The entry names them by a fingerprint.
+    /// Drops the statements about an erased user, whose rows were deleted legitimately. The entry
+    /// identifies the user by a fingerprint.
     fn forget(&mut self, key: &AuditKey, tenant: &TenantId, fingerprint: [u8; 8]) {
         self.last.retain(|_, last| {
             let owner = last.owner.as_ref();
@@ -44,19 +44,19 @@ impl Noted {
         self.forgotten.insert(fingerprint);
     }
 
-    /// The connections that must have a row.
+    /// Returns the connections that must have a row.
     fn present(&self) -> impl Iterator<Item = ConnectionId> {
         let rows = self.last.iter().filter(|(_, last)| !last.is_legacy);
         rows.map(|(id, _)| *id)
     }
 }
 
-/// The fingerprint by which the audit names a person who was forgotten.
+/// Returns the fingerprint by which the audit identifies an erased user.
 pub(super) fn user_fingerprint(key: &AuditKey, tenant: &TenantId, user: &UserId) -> [u8; 8] {
     key.fingerprint(&[b"user", tenant.as_str().as_bytes(), user.as_str().as_bytes()])
 }
 
-/// A connection with its sealed tokens, all of one moment.
+/// A connection with its sealed tokens, read in one transaction.
 struct Stored {
     row: ListedRow,
     sealed: Sealed,
@@ -94,8 +94,8 @@ impl Found {
 }
 
 impl<T: Tables> Core<T> {
-    /// The connections whose rows are not what the audit says last about them. `noted` is what the
-    /// chain says up to the entry `end`.
+    /// Returns the connections whose rows contradict the newest audit entry about them. `noted`
+    /// holds the statements of the chain up to the entry `end`.
     pub(super) fn out_of_date(
         &self,
         tenant: &Tenant,
@@ -107,8 +107,8 @@ impl<T: Tables> Core<T> {
         if suspects.is_empty() {
             return Ok(Vec::new());
         }
-        // Rows may have changed since the chain was read. Now rows and entries are read in one
-        // view, in which every row that was changed has its entry.
+        // Rows may have changed since the chain was read. Rows and entries are therefore read again
+        // in one view, in which every changed row has its entry.
         let (entries, found) = self.tables.read(|rows| {
             let entries = entries_after(rows, tenant, of, end)?;
             Ok((entries, Found::read(rows, tenant, &suspects)?))
@@ -130,10 +130,10 @@ impl<T: Tables> Core<T> {
         Ok(suspects.into_iter().collect())
     }
 
-    /// The connections whose rows do not agree with what was noted, or are missing.
+    /// Returns the connections whose rows contradict the statements, or are missing.
     ///
-    /// A row that cannot be read spoils the page that it is on. It is looked for among those that
-    /// are known, so that it hides none of the others.
+    /// A row that cannot be read fails the page that it is on. Such a page is read again row by row
+    /// for the known connections, so that it hides none of the others.
     fn suspects(&self, tenant: &Tenant, key: &AuditKey, noted: &Noted) -> Result<BTreeSet<ConnectionId>> {
         let error = match self.listed_suspects(tenant, key, noted) {
             Err(error @ (VaultError::Damaged | VaultError::Tampered)) => error,
@@ -142,7 +142,7 @@ impl<T: Tables> Core<T> {
         let known: BTreeSet<_> = noted.last.keys().copied().collect();
         let found = self.tables.read(|rows| Found::read(rows, tenant, &known))?;
         if found.unreadable.is_empty() {
-            // It is none of those that the audit tells of.
+            // The audit has no entry about it.
             return Err(error);
         }
         Ok(known)
@@ -185,7 +185,8 @@ impl<T: Tables> Core<T> {
         Ok(suspects)
     }
 
-    /// Notes what the entries of a chain say about connections. Later entries replace earlier ones.
+    /// Records the statements of a chain's entries about connections. Later entries replace earlier
+    /// ones.
     pub(super) fn note_legacy(&self, tenant: &Tenant, noted: &mut Noted) -> Result<()> {
         let entries = self
             .tables
@@ -234,9 +235,8 @@ impl<T: Tables> Core<T> {
             return false;
         };
         let Some(last) = noted.last.get(&shown.id) else {
-            // Each connection has an entry from its first moment on, and the newest is not pruned
-            // while the row is there: the row was deleted, or its person forgotten, and it was put
-            // back.
+            // Each connection has an entry from its creation on, and the newest is not pruned while
+            // the row exists. So the row was deleted, or its user erased, and the row was put back.
             let owner = shown.owner.user();
             let is_forgotten = owner.is_some_and(|user| {
                 noted
@@ -246,7 +246,7 @@ impl<T: Tables> Core<T> {
             return noted.has_legacy && !is_forgotten;
         };
         if last.is_legacy && (shown.generation > last.generation || last.kind != AuditKind::Revoked) {
-            // Under schemas 1 and 2 the refreshes of shared tokens were not told of each
+            // Under schemas 1 and 2, the refresh of a shared token was not recorded for each
             // connection.
             return shown.generation >= last.generation;
         }
@@ -255,7 +255,7 @@ impl<T: Tables> Core<T> {
             && self.has_fingerprint(tenant, key, &shown, last, stored)
     }
 
-    /// Returns whether the access token that is stored is the one that the entry was written about.
+    /// Returns whether the stored access token is the one that the entry names.
     fn has_fingerprint(
         &self,
         tenant: &Tenant,
@@ -292,7 +292,7 @@ fn entries_after(rows: &dyn Rows, tenant: &Tenant, of: Chain, mut after: u64) ->
     }
 }
 
-/// What an entry says about the tokens of its connection, if it says anything.
+/// Returns the statement of an entry about the tokens of its connection, if it makes one.
 fn about_tokens(entry: AuditEntry, is_legacy: bool) -> Option<Last> {
     let counts = match entry.kind {
         AuditKind::ConsentCompleted
@@ -308,7 +308,7 @@ fn about_tokens(entry: AuditEntry, is_legacy: bool) -> Option<Last> {
         kind: entry.kind,
         generation: entry.generation?,
         fingerprint: entry.fingerprint,
-        // The person who gave a consent for the workspace does not own what came of it.
+        // The user who consented to it does not own the workspace connection.
         owner: entry.user.filter(|_| !entry.shared),
         is_legacy,
     })

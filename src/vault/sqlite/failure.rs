@@ -1,4 +1,4 @@
-//! What failures of SQLite and of the file system mean for a vault.
+//! Maps failures of SQLite and of the file system to errors of the vault.
 
 use std::fs::File;
 use std::io::{self, ErrorKind};
@@ -7,8 +7,8 @@ use rusqlite::{Error, ErrorCode, ffi};
 
 use crate::vault::VaultError;
 
-/// Names of the places that a process may have no rights to, as [`VaultError::AccessDenied`] tells
-/// them.
+/// The names of places that a process may have no rights to, as [`VaultError::AccessDenied`]
+/// reports them.
 pub(super) const DIRECTORY: &str = "the directory of the vault";
 pub(super) const FILE: &str = "a file of the vault";
 const SHARED_MEMORY: &str = "the shared memory (-shm) of the vault";
@@ -20,7 +20,7 @@ const NO_DESCRIPTOR: [i32; 2] = [24, 23];
 #[cfg(not(unix))]
 const NO_DESCRIPTOR: [i32; 1] = [4];
 
-/// Maps a failure of SQLite. Some contain a statement, none a bound value.
+/// Maps a failure of SQLite. Some failures contain a statement, none a bound value.
 pub(super) fn failed(error: Error) -> VaultError {
     match &error {
         Error::SqliteFailure(failure, _) => match meaning(failure.extended_code) {
@@ -28,7 +28,7 @@ pub(super) fn failed(error: Error) -> VaultError {
             Some(known) => known,
             None => VaultError::storage(error),
         },
-        // A value of another type than the schema allows: its own text would repeat the value.
+        // A value's type differs from the schema. SQLite's own text would repeat the value.
         Error::FromSqlConversionFailure(..)
         | Error::IntegralValueOutOfRange(..)
         | Error::Utf8Error(..)
@@ -37,7 +37,8 @@ pub(super) fn failed(error: Error) -> VaultError {
     }
 }
 
-/// The meaning of an extended result code; `None` if the vault has no error of its own for it.
+/// Returns the meaning of an extended result code; `None` if the vault has no specific error for
+/// it.
 fn meaning(extended: i32) -> Option<VaultError> {
     Some(match extended {
         ffi::SQLITE_READONLY_DBMOVED => VaultError::Replaced,
@@ -48,7 +49,7 @@ fn meaning(extended: i32) -> Option<VaultError> {
         ffi::SQLITE_IOERR_AUTH | ffi::SQLITE_IOERR_ACCESS => VaultError::AccessDenied(FILE),
         ffi::SQLITE_IOERR_CORRUPTFS | ffi::SQLITE_IOERR_DATA => VaultError::Damaged,
         _ => match ffi::Error::new(extended).code {
-            // The last one: several processes recovered the log at once, and this one gave up.
+            // For the last code, several processes recovered the log at once, and this one gave up.
             ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::FileLockingProtocolFailed => {
                 VaultError::Busy
             }
@@ -63,11 +64,12 @@ fn meaning(extended: i32) -> Option<VaultError> {
     })
 }
 
-/// SQLite reports only that it cannot open a file. Whether descriptors are the reason shows at
-/// another file: opening and closing one of the vault's would drop the locks of this process.
+/// Returns whether a file descriptor is free. SQLite reports only that it cannot open a file, so
+/// another file is opened to find out whether descriptors are the cause: opening and closing one of
+/// the vault's would drop the locks of this process.
 fn is_descriptor_free() -> bool {
-    // Every process can open the root directory. Elsewhere than on Unix it is not a file, which is
-    // another error.
+    // Every process can open the root directory. Outside Unix it is not a file, which is another
+    // error.
     !File::open("/").is_err_and(|error| is_out_of_descriptors(&error))
 }
 

@@ -1,14 +1,14 @@
-//! Signs of life: a locked file beside the database for each handle that may hold claims.
+//! Lock files of holders: a locked file beside the database for each handle that may hold claims.
 //!
-//! The operating system drops the lock when its process dies, however it dies. A sign whose lock is
-//! free therefore proves that its holder is dead, and nobody needs to wait for its claims to lapse.
-//! A *missing* sign proves nothing: a cleaner may have deleted it while its holder is waiting for
-//! an answer. The claims of such a holder lapse by their time.
+//! The operating system drops the lock when the process ends, however it ends. A lock file whose
+//! lock is free therefore proves that its holder is dead, and no caller needs to wait for its
+//! claims to lapse. A *missing* lock file proves nothing: a cleaner may have deleted it while its
+//! holder is waiting for a response. The claims of such a holder lapse by their time.
 //!
-//! So the sign of a dead holder has to stay for as long as its claims may. The first handle that
-//! finds it writes a mark into it, and the mark's age decides when it is removed.
+//! The lock file of a dead holder must therefore exist for as long as its claims may. The first
+//! handle that finds it writes a mark into it, and the age of the mark decides when it is removed.
 //!
-//! Only regular files of those who may use the database are signs. Anything else with such a name
+//! Only regular files of the users who may use the database count. Anything else with such a name
 //! is neither opened nor removed.
 
 use std::fs::{self, File, TryLockError};
@@ -26,16 +26,16 @@ use crate::vault::sqlite::sharing::Sharing;
 use crate::vault::{Holder, VaultError};
 
 const SUFFIX: &str = "-holder-";
-/// The time for which the sign of a dead holder stays: longer than the leases of its claims. If a
-/// lease is longer, its claim lapses by its time.
+/// The time for which the lock file of a dead holder is kept: longer than the leases of its claims.
+/// If a lease is longer, its claim lapses by its time.
 const KEPT: Duration = Duration::from_secs(3_600);
-/// The content of the sign of a holder that was found dead. The sign of a living one is empty.
+/// The content of the lock file of a holder that was found dead. That of a living holder is empty.
 const MARK: &[u8] = b"dead";
 
-/// The sign of life of this handle, and the way to look for those of others.
+/// The lock file of this handle, and the way to find those of others.
 #[derive(Debug)]
 pub(super) struct Holders {
-    /// The database; none for one in memory, where nobody else is.
+    /// The database; `None` for one in memory, which no other handle uses.
     database: Option<PathBuf>,
     sharing: Sharing,
     own: Mutex<Option<Own>>,
@@ -47,12 +47,12 @@ struct Own {
     _sign: Option<Sign>,
 }
 
-/// A locked file; its lock goes with it.
+/// A locked file. Dropping it releases the lock.
 #[derive(Debug)]
 struct Sign {
     path: PathBuf,
-    /// The process that made it. A forked child has a copy of this value, and drops it while its
-    /// parent lives.
+    /// The process that created it. A forked child has a copy of this value, and may drop it while
+    /// its parent lives.
     process: Process,
     _locked: File,
 }
@@ -74,8 +74,8 @@ impl Holders {
         }
     }
 
-    /// The name under which this handle claims. The first call makes its sign and clears away those
-    /// of the dead.
+    /// Returns the id under which this handle claims. The first call creates its lock file and
+    /// removes old ones of dead holders.
     pub(super) fn own(&self) -> Result<Holder, VaultError> {
         let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(own) = &*own {
@@ -96,8 +96,8 @@ impl Holders {
         Ok(holder)
     }
 
-    /// Returns whether a holder is known to be dead. When in doubt it lives, and its claim lapses
-    /// by its time.
+    /// Returns whether a holder is known to be dead. If in doubt, it counts as alive, and its claim
+    /// lapses by its time.
     pub(super) fn is_dead(&self, holder: Holder) -> bool {
         let Some(database) = &self.database else {
             return false;
@@ -126,7 +126,8 @@ fn live(database: &Path, sharing: Sharing) -> Result<Own, VaultError> {
         adopt(&file, sharing, database)?;
         match file.try_lock() {
             Ok(()) => {
-                // Between making and locking, another handle may have taken it for a dead one's.
+                // Between creating and locking it, another handle may have taken it for a dead
+                // holder's.
                 file.set_len(0).map_err(failed_at(FILE))?;
                 return Ok(Own {
                     holder,
@@ -137,7 +138,7 @@ fn live(database: &Path, sharing: Sharing) -> Result<Own, VaultError> {
                     }),
                 });
             }
-            // Another handle is looking at it right now.
+            // Another handle is examining it at the moment.
             Err(TryLockError::WouldBlock) => {
                 let _ = fs::remove_file(&path);
             }
@@ -155,14 +156,14 @@ fn sign_path(database: &Path, holder: Holder) -> PathBuf {
     beside(database, &format!("{SUFFIX}{hex}"))
 }
 
-/// What is at the path of a sign.
+/// The state of a lock file at a path.
 #[derive(Debug)]
 enum Found {
-    /// The sign of a living holder.
+    /// The lock file of a living holder.
     Alive,
-    /// The sign of a dead holder. Its lock is ours for as long as the file is open.
+    /// The lock file of a dead holder. This process holds its lock while the file is open.
     Dead(File),
-    /// Nothing, or something that says nothing.
+    /// There is no file, or it proves nothing.
     Unknown,
 }
 
@@ -179,7 +180,7 @@ impl Found {
         };
         let is_ours = match (fs::symlink_metadata(database), file.metadata()) {
             (Ok(database), Ok(sign)) => is_of_the_same(&database, &sign, sharing),
-            // Without a database there is nobody to share it with: the lock alone decides.
+            // Without a database no other handle shares it, so the lock alone decides.
             (Err(_), Ok(_)) => true,
             _ => false,
         };
@@ -194,13 +195,13 @@ impl Found {
     }
 }
 
-/// Marks the signs of the dead, and removes those that were marked long ago.
+/// Marks the lock files of dead holders, and removes those that were marked long ago.
 fn clear(database: &Path, sharing: Sharing, now: SystemTime) {
     for sign in signs(database) {
         let Found::Dead(file) = Found::at(database, &sign, sharing) else {
             continue;
         };
-        // A sign that cannot be marked stays until its owner looks.
+        // A lock file that cannot be marked is kept.
         let Ok(metadata) = file.metadata() else { continue };
         if metadata.len() == 0 {
             let _ = mark(&sign);
@@ -217,14 +218,14 @@ fn mark(sign: &Path) -> std::io::Result<()> {
     writing().open(sign)?.write_all(MARK)
 }
 
-/// Returns whether a handle of any process has made a sign and lives.
+/// Returns whether a handle of any process has a lock file and is alive.
 pub(super) fn has_living(database: &Path, sharing: Sharing) -> bool {
     signs(database)
         .iter()
         .any(|sign| matches!(Found::at(database, sign, sharing), Found::Alive))
 }
 
-/// The files with the names of signs.
+/// Returns the files with the names of lock files.
 fn signs(database: &Path) -> Vec<PathBuf> {
     let (Some(directory), Some(name)) = (database.parent(), database.file_name()) else {
         return Vec::new();

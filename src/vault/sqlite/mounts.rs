@@ -1,29 +1,29 @@
-//! Admits only file systems on which SQLite's locks and shared memory are known to hold, where the
-//! operating system says which one it is.
+//! Admits only file systems on which SQLite's locks and shared memory are known to work, on systems
+//! that report the kind of a file system.
 
 use std::path::Path;
 
 use crate::vault::sqlite::failure::{FILE, failed_at};
 use crate::vault::{VaultError, mountinfo};
 
-/// File systems of one kernel, by the names that Linux gives them: their locks hold between all
-/// processes of the machine, and all of them see the same mapped pages. Not among them are those
-/// that several machines share, the bind mounts of virtual machines (`9p`, `virtiofs`, `drvfs`,
-/// `vboxsf` and their like), everything in user space (`fuse`), and those without owners and modes
-/// (`vfat`, `exfat`, `ntfs3`).
+/// File systems of one kernel, by the names that Linux gives them: their locks work between all
+/// processes of the machine, and all of them see the same mapped pages. The list does not contain
+/// those that several machines share, the bind mounts of virtual machines (`9p`, `virtiofs`,
+/// `drvfs`, `vboxsf` and similar ones), everything in user space (`fuse`), and those without owners
+/// and modes (`vfat`, `exfat`, `ntfs3`).
 const KNOWN_GOOD: [&str; 19] = [
     "apfs", "bcachefs", "btrfs", "ext2", "ext3", "ext4", "f2fs", "hfs", "hfsplus", "jfs", "nilfs2",
     "overlay", "ramfs", "reiserfs", "rootfs", "tmpfs", "ufs", "xfs", "zfs",
 ];
 
-/// The name of a file system that the table does not show.
+/// The name of a file system that the table does not contain.
 const UNKNOWN: &str = "unknown";
-/// No kernel has a longer name for a file system.
+/// The longest name of a file system that is shown; no kernel has a longer one.
 const LONGEST_NAME: usize = 40;
 
-/// Refuses a path on a file system that is neither known to be good nor `trusted`. The directory of
-/// `path` is resolved. Other systems than Linux do not say where a file is; there every file system
-/// is admitted.
+/// Refuses a path on a file system that is neither known to be safe nor `trusted`. The directory of
+/// `path` is resolved. Systems other than Linux do not report the kind of a file system, so all are
+/// admitted there.
 pub(super) fn check(path: &Path, trusted: Option<&str>) -> Result<(), VaultError> {
     if cfg!(any(target_os = "linux", target_os = "android")) {
         check_in(&table()?, path, trusted)
@@ -32,7 +32,7 @@ pub(super) fn check(path: &Path, trusted: Option<&str>) -> Result<(), VaultError
     }
 }
 
-/// The table of the mounts; empty if it cannot be read.
+/// Returns the table of the mounts; empty if it cannot be read.
 fn table() -> Result<String, VaultError> {
     mountinfo::read().or_else(|error| match failed_at(FILE)(error) {
         VaultError::TooManyOpenFiles => Err(VaultError::TooManyOpenFiles),
@@ -51,8 +51,8 @@ fn check_in(mounts: &str, path: &Path, trusted: Option<&str>) -> Result<(), Vaul
     }
 }
 
-/// The name of a file system as errors show it. Whoever mounts a `fuse` file system chooses a part
-/// of its name.
+/// Returns the name of a file system for errors. A part of the name is chosen by the user who
+/// mounts a `fuse` file system.
 fn shown(kind: &str) -> String {
     kind.chars()
         .map(|c| {

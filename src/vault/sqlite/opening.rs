@@ -1,4 +1,4 @@
-//! Opening a vault in a file, and putting a backup in its place.
+//! Opens a vault in a file, and replaces it by a backup.
 
 use std::path::Path;
 
@@ -10,11 +10,11 @@ use crate::vault::sqlite::tables::SqliteTables;
 use crate::vault::sqlite::vault::SqliteVault;
 
 impl SqliteVault {
-    /// Opens the vault at `path`, or makes one there that only its owner can read.
+    /// Opens the vault at `path`, or creates one there that only its owner can read.
     ///
     /// # Errors
     ///
-    /// [`VaultError::WrongMasterKey`] if the vault was made with another key;
+    /// [`VaultError::WrongMasterKey`] if the vault was created with another key;
     /// [`VaultError::NotAVault`], [`NewerVersion`](VaultError::NewerVersion),
     /// [`Damaged`](VaultError::Damaged), [`Mixed`](VaultError::Mixed),
     /// [`Tampered`](VaultError::Tampered) or [`ReadOnly`](VaultError::ReadOnly) for a file that
@@ -22,7 +22,7 @@ impl SqliteVault {
     /// name; [`OtherOwner`](VaultError::OtherOwner), [`OtherGroup`](VaultError::OtherGroup) or
     /// [`AccessDenied`](VaultError::AccessDenied) for one that this process may not use;
     /// [`VaultError::NoDirectory`] if the directory does not exist;
-    /// [`VaultError::UnknownFileSystem`] on a file system where locks may not hold;
+    /// [`VaultError::UnknownFileSystem`] on a file system where locks may not work;
     /// [`VaultError::TooManyOpenFiles`] or [`CannotOpen`](VaultError::CannotOpen), which are
     /// temporary; [`VaultError::Unsupported`] if SQLite cannot be trusted with the file. The
     /// content of the file is unchanged then.
@@ -31,15 +31,15 @@ impl SqliteVault {
     }
 
     /// Opens the vault as [`open`](Self::open) does. A file that an older version wrote is migrated
-    /// first; `progress` is told how many of its records have been moved, and how many there are.
+    /// first; `progress` receives the number of migrated records and the total.
     ///
-    /// Several processes can do this at once, and a migration that was interrupted continues. The
-    /// write lock is never held for long, but nobody can use the vault before everything has moved:
-    /// measured, some 40 µs a record.
+    /// Several processes can do this at once, and an interrupted migration resumes. The write lock
+    /// is never held for long, but the vault cannot be used before all records have moved:
+    /// measured, about 40 µs a record.
     ///
     /// # Errors
     ///
-    /// As for [`open`](Self::open).
+    /// Those of [`open`](Self::open).
     pub fn open_with_progress(
         path: impl AsRef<Path>,
         keys: impl Into<MasterKeys>,
@@ -53,12 +53,12 @@ impl SqliteVault {
         SqliteOptions::default()
     }
 
-    /// Replaces the vault at `to`, or makes one there, by a copy of a backup. The backup stays as
-    /// it is.
+    /// Replaces the vault at `to` by a copy of a backup, or creates one there. The backup remains
+    /// unchanged.
     ///
-    /// Stop every process that uses the vault at `to` first. Erased secrets and revoked connections
-    /// come back with a backup that is older than their end: compare the audit heads that you keep
-    /// elsewhere with [`proves`](Self::proves).
+    /// Stop every process that uses the vault at `to` first. A backup contains secrets and
+    /// connections that were erased or revoked after it was made: compare the audit heads that you
+    /// store elsewhere with [`proves`](Self::proves).
     ///
     /// # Errors
     ///
@@ -81,7 +81,7 @@ impl SqliteOptions {
     ///
     /// # Errors
     ///
-    /// As for [`SqliteVault::open`].
+    /// Those of [`SqliteVault::open`].
     pub fn open(
         &self,
         path: impl AsRef<Path>,
@@ -94,7 +94,7 @@ impl SqliteOptions {
     ///
     /// # Errors
     ///
-    /// As for [`SqliteVault::open`].
+    /// Those of [`SqliteVault::open`].
     pub fn open_with_progress(
         &self,
         path: impl AsRef<Path>,
@@ -111,11 +111,11 @@ impl SqliteOptions {
         Ok(vault)
     }
 
-    /// Puts a backup in the place of the vault at `to`, as [`SqliteVault::restore`] does.
+    /// Replaces the vault at `to` by a backup, as [`SqliteVault::restore`] does.
     ///
     /// # Errors
     ///
-    /// As for [`SqliteVault::restore`].
+    /// Those of [`SqliteVault::restore`].
     pub fn restore(
         &self,
         backup: impl AsRef<Path>,

@@ -1,4 +1,4 @@
-//! Who may use a vault in a file, and where the file may be.
+//! Options: who may use a vault in a file, and where the file may be.
 
 use crate::vault::sqlite::sharing::Sharing;
 
@@ -27,35 +27,35 @@ pub struct SqliteOptions {
 }
 
 impl SqliteOptions {
-    /// Lets the members of the file's group use the vault, whatever their user id.
+    /// Allows the members of the file's group to use the vault, whatever their user id.
     ///
-    /// For processes that get another user id at each start, and for several users of one machine.
-    /// The files get the mode 0660. Their group must be the one that new files of the process get
-    /// in the directory: give the directory that group and the setgid bit
+    /// Use it for processes that get another user id at each start, and for several users of one
+    /// machine. The files get the mode 0660. Their group must be the one that new files of the
+    /// process get in the directory: give the directory that group and the setgid bit
     /// (`chgrp agents dir && chmod 2770 dir`), or run all processes in one group.
     ///
-    /// Without this option only the owner of the file can open it; root can as well, for
-    /// maintenance. Does nothing on Windows.
+    /// Without this option only the owner of the file can open it, and root for maintenance. The
+    /// option has no effect on Windows.
     ///
     /// # Security
     ///
-    /// Every member of the group can read the metadata in the file, alter and delete it. Its
-    /// secrets need the master key.
+    /// Every member of the group can read the metadata in the file, and alter or delete it. The
+    /// secrets require the master key.
     pub const fn share_with_group(mut self) -> Self {
         self.sharing = Sharing::Group;
         self
     }
 
-    /// Opens the vault on a file system of this kind although SQLite's locks are not known to hold
+    /// Opens the vault on a file system of this kind although SQLite's locks are not known to work
     /// there. `kind` is the name in [`VaultError::UnknownFileSystem`], such as `virtiofs` or
     /// `fuse.juicefs`.
     ///
     /// # Security
     ///
-    /// The host vouches for what the library cannot check: that only **one process on one machine**
-    /// has the vault open at any time, and that the file system stores what it reports as stored.
-    /// Otherwise the file can be damaged within minutes, refresh tokens can be used twice, and a
-    /// power cut can lose tokens that were reported as stored.
+    /// The host vouches for conditions that the library cannot check: only **one process on one
+    /// machine** has the vault open at any time, and the file system stores what it reports as
+    /// stored. Otherwise the file can be damaged within minutes, refresh tokens can be used twice,
+    /// and a power cut can lose tokens that were reported as stored.
     ///
     /// [`VaultError::UnknownFileSystem`]: crate::vault::VaultError::UnknownFileSystem
     pub fn trust_file_system(mut self, kind: impl Into<String>) -> Self {

@@ -1,7 +1,7 @@
 //! The process that opened a vault.
 //!
-//! A child that is forked without `exec` has a copy of everything, and SQLite in it believes to
-//! hold locks that only the parent has: it must neither use nor close what it inherited.
+//! A child that is forked without `exec` has a copy of all memory, and SQLite in it assumes locks
+//! that only the parent has. The child must neither use nor close the inherited connections.
 
 use crate::vault::VaultError;
 
@@ -14,12 +14,12 @@ impl Process {
         Self(std::process::id())
     }
 
-    /// Returns whether the value was made in this process, and not in a parent that was forked.
+    /// Returns whether the value was created in this process, and not in its parent before a fork.
     pub(super) fn is_current(self) -> bool {
         self == Self::current()
     }
 
-    /// Refuses to use a value of a parent.
+    /// Fails if the value was created by a parent.
     pub(super) fn check(self) -> Result<(), VaultError> {
         if self.is_current() {
             Ok(())

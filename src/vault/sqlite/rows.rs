@@ -1,4 +1,4 @@
-//! The rows as the layer above asks for them, each from the file of its concept.
+//! Implements the rows of the layer above, with a module for each kind of row.
 
 use crate::model::{ConnectionId, GrantId, RevocationId, TenantId};
 use crate::vault::sqlite::data::{audit, connection, consent, erase, grant, revocation, tenant, token};

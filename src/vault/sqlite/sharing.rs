@@ -1,17 +1,17 @@
-//! The access that the files of a vault give: to their owner, or to a group as well.
+//! The users who have access to the files of a vault: their owner, or a group as well.
 
-/// Who may use the files of a vault.
+/// The users who may use the files of a vault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Sharing {
-    /// The user who owns them.
+    /// Only the user who owns them.
     #[default]
     Owner,
-    /// The members of their group as well.
+    /// The owner and the members of the files' group.
     Group,
 }
 
 impl Sharing {
-    /// The rights of each file.
+    /// Returns the mode of each file.
     pub(crate) const fn mode(self) -> u32 {
         match self {
             Self::Owner => 0o600,

@@ -1,4 +1,4 @@
-//! Running statements.
+//! Runs statements.
 
 use rusqlite::{CachedStatement, Connection, Statement};
 
@@ -17,7 +17,7 @@ pub(super) struct Sql<'a>(pub(super) &'a Connection);
 
 /// A row whose columns are listed by [`columns`](super::data::columns).
 pub(super) trait Stored: Sized {
-    /// Gives each column's parameter its value.
+    /// Binds each column's parameter to its value.
     fn bind(&self, statement: &mut Statement<'_>) -> Result<()>;
     /// Takes the columns in the order of the list.
     fn read(columns: &mut Columns<'_>) -> Result<Self>;
@@ -70,8 +70,9 @@ impl<'a> Sql<'a> {
         Ok(self.one(sql, named, |_| Ok(()))?.is_some())
     }
 
-    /// Reads the first row, and tells whether there is another. For the hot path: the values are in
-    /// the order in which the statement first names its parameters, so that no name is looked up.
+    /// Reads the first row, and returns whether there is another. This is for the hot path: the
+    /// values are in the order in which the statement first names its parameters, so no name is
+    /// looked up.
     pub(super) fn first_in_order<T>(
         self,
         sql: &'static str,
@@ -91,18 +92,18 @@ impl<'a> Sql<'a> {
         Ok(Some((first, has_another)))
     }
 
-    /// Writes, and returns how many rows were written.
+    /// Runs a write, and returns the number of rows that were written.
     pub(super) fn execute(self, sql: &'static str, named: &Named<'_>) -> Result<usize> {
         self.prepare(sql, named)?.raw_execute().map_err(failed)
     }
 
-    /// Writes a row, with the values of other columns beside it.
+    /// Writes a row, with the values of additional columns.
     pub(super) fn put(self, sql: &'static str, row: &impl Stored, named: &Named<'_>) -> Result<()> {
         self.try_put(sql, row, named)?.map_err(failed)?;
         Ok(())
     }
 
-    /// As [`put`](Self::put). The inner error is that of a constraint, among others.
+    /// Writes a row like [`put`](Self::put). The inner error may be that of a constraint.
     pub(super) fn try_put(
         self,
         sql: &'static str,
@@ -115,7 +116,7 @@ impl<'a> Sql<'a> {
     }
 }
 
-/// Gives one parameter its value.
+/// Binds one parameter to its value.
 pub(super) fn bind(statement: &mut Statement<'_>, name: &str, value: &dyn Bind) -> Result<()> {
     statement.raw_bind_parameter(name, value.bind()).map_err(failed)
 }
@@ -133,7 +134,7 @@ pub(super) mod tests {
         RECORDED.with_borrow_mut(|all| all.insert(sql));
     }
 
-    /// Every statement that this thread has run so far.
+    /// Returns every statement that this thread has run so far.
     pub(in crate::vault::sqlite) fn recorded() -> Vec<&'static str> {
         RECORDED.with_borrow(|all| all.iter().copied().collect())
     }

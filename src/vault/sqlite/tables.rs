@@ -18,21 +18,22 @@ use crate::vault::sqlite::{data, schema};
 use crate::vault::tables::{FoundRows, Rows, RowsMut, Stamp, Tables, TenantRow, Wanted, Write};
 use crate::vault::{Holder, VaultError, VaultWarning};
 
-/// Whether a database has a vault row yet.
+/// Tells whether a database has a vault row yet.
 #[cfg(test)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fresh {
-    /// It has the tables and no vault row: it was just made, or its making was cut off.
+    /// The database has the tables and no vault row: it was just created, or its creation was
+    /// interrupted.
     Yes,
-    /// It is a vault.
+    /// The database is a vault.
     No,
 }
 
 /// The rows of a vault in one SQLite file, shared by any number of threads and processes of one
 /// machine.
 ///
-/// The file is in WAL mode with full synchronisation: what a method has stored survives a power
-/// cut.
+/// The file is in WAL mode with full synchronisation: the changes of a method that has returned
+/// survive a power cut.
 pub(crate) struct SqliteTables {
     holders: Holders,
     warnings: Vec<VaultWarning>,
@@ -40,7 +41,7 @@ pub(crate) struct SqliteTables {
 }
 
 impl SqliteTables {
-    /// Opens the file at `path`, or makes one there that its owner alone can use.
+    /// Opens the file at `path`, or creates one there that only its owner can use.
     ///
     /// # Errors
     ///
@@ -50,7 +51,7 @@ impl SqliteTables {
     /// cannot be used; [`VaultError::UnsafePath`] for a link, a directory or a file with a second
     /// name; [`OtherOwner`](VaultError::OtherOwner), [`OtherGroup`](VaultError::OtherGroup) or
     /// [`AccessDenied`](VaultError::AccessDenied) for one that this process may not use;
-    /// [`VaultError::UnknownFileSystem`] where locks may not hold; [`VaultError::Unsupported`] if
+    /// [`VaultError::UnknownFileSystem`] where locks may not work; [`VaultError::Unsupported`] if
     /// SQLite cannot be trusted with it. The content of the file is unchanged then.
     pub(crate) fn open_with(
         path: &Path,
@@ -59,7 +60,7 @@ impl SqliteTables {
     ) -> Result<Self, VaultError> {
         let check = |db: &Connection| match Sql(db).vault()? {
             Some(row) => keyring::check(keys, &row).map(drop),
-            // Its making was cut off, or it is not a vault any more: the layer above tells.
+            // Its creation was interrupted, or it is no longer a vault: the layer above decides.
             None => Ok(()),
         };
         let upgrade = |db: &mut Connection| {
@@ -74,7 +75,7 @@ impl SqliteTables {
         })
     }
 
-    /// Opens a file of the newest schema, and tells whether it has a vault row yet.
+    /// Opens a file of the newest schema, and returns whether it has a vault row yet.
     #[cfg(test)]
     pub(super) fn open(path: impl AsRef<Path>) -> Result<(Self, Fresh), VaultError> {
         Self::open_plain(path.as_ref(), &SqliteOptions::default())
@@ -97,17 +98,17 @@ impl SqliteTables {
         Ok((tables, fresh))
     }
 
-    /// Returns whether records of schema 1 or 2 are left to move.
+    /// Returns whether records of schema 1 or 2 remain to be moved.
     pub(super) fn is_migrating(&self) -> Result<bool, VaultError> {
         self.sql(|sql| begin::is_under_way(sql.0))
     }
 
-    /// Refuses a file with objects that are not exactly those of the schema.
+    /// Refuses a file with objects that differ from the schema.
     pub(super) fn verify_schema(&self) -> Result<(), VaultError> {
         self.sql(|sql| schema::verify(sql.0))
     }
 
-    /// Makes a database in memory, gone when it is dropped. It has no vault row.
+    /// Creates a database in memory, which is gone when it is dropped. It has no vault row.
     ///
     /// # Errors
     ///
@@ -120,7 +121,7 @@ impl SqliteTables {
         })
     }
 
-    /// Reads with statements of one's own.
+    /// Runs reads with the caller's own statements.
     pub(super) fn sql<T>(
         &self,
         read: impl FnOnce(Sql<'_>) -> Result<T, VaultError>,
@@ -128,7 +129,7 @@ impl SqliteTables {
         self.store.read(read)
     }
 
-    /// Writes with statements of one's own.
+    /// Runs writes with the caller's own statements.
     pub(super) fn write_sql<T>(
         &self,
         write: impl FnOnce(Sql<'_>) -> Result<Write<T>, VaultError>,
@@ -136,7 +137,7 @@ impl SqliteTables {
         self.store.write(write)
     }
 
-    /// Returns where the file is, links resolved; `None` in memory.
+    /// Returns the path of the file, with links resolved; `None` in memory.
     pub(crate) fn path(&self) -> Option<&Path> {
         self.store.place().map(|place| place.path.as_path())
     }
@@ -151,7 +152,7 @@ impl SqliteTables {
         restore::restore(backup, to, options, |row| keyring::check(keys, row).map(drop))
     }
 
-    /// Replaces the file at `to` by a copy of a backup, whoever made it.
+    /// Replaces the file at `to` by a copy of a backup, without a check of its keys.
     #[cfg(test)]
     pub(super) fn restore(backup: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<(), VaultError> {
         restore::restore(
@@ -162,11 +163,11 @@ impl SqliteTables {
         )
     }
 
-    /// Reads the whole file and checks that it is what SQLite wrote. Takes as long as reading it.
+    /// Reads the whole file and checks its integrity. The time grows with the size of the file.
     ///
     /// # Errors
     ///
-    /// [`VaultError::Damaged`] if it is not.
+    /// [`VaultError::Damaged`] if the check fails.
     pub(crate) fn integrity_check(&self) -> Result<(), VaultError> {
         self.store.read(backup::integrity_check)
     }

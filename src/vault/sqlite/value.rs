@@ -1,4 +1,4 @@
-//! Values on their way into statements and out of rows.
+//! Conversions of values for statements and from rows.
 
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 
@@ -7,18 +7,18 @@ use crate::vault::{StateHash, VaultError};
 
 /// A value for a parameter of a statement.
 pub(super) trait Bind {
-    /// The value, as SQLite takes it.
+    /// Returns the value for SQLite.
     fn bind(&self) -> ToSqlOutput<'_>;
 }
 
 /// A value of a column.
 pub(super) trait Column: Sized {
-    /// The value; `None` if it is not of this type.
+    /// Returns the value; `None` if it is of another type.
     fn column(value: ValueRef<'_>) -> Option<Self>;
 }
 
-/// Numbers that only count up from zero, and limits: what SQLite cannot hold is as good as its
-/// highest number.
+/// Numbers that only count up from zero, and limits: a number that SQLite cannot hold is replaced
+/// by its highest one.
 macro_rules! unsigned {
     ($($type:ty),+) => {$(
         impl Bind for $type {
@@ -162,7 +162,7 @@ impl<T: Column> Column for Option<T> {
     }
 }
 
-/// The columns of a row, taken one after the other.
+/// The columns of a row, taken one after another.
 pub(super) struct Columns<'r> {
     row: &'r rusqlite::Row<'r>,
     at: usize,
@@ -185,7 +185,7 @@ impl<'r> Columns<'r> {
         Ok(value)
     }
 
-    /// Takes a value out of the next column without a copy.
+    /// Takes a value from the next column without a copy.
     pub(super) fn blob<T>(&mut self, read: impl FnOnce(&[u8]) -> T) -> Result<Option<T>, VaultError> {
         let blob = self.peek()?.as_blob_or_null().map_err(|_| VaultError::Damaged)?;
         self.at += 1;
@@ -193,7 +193,7 @@ impl<'r> Columns<'r> {
     }
 
     fn peek(&self) -> Result<ValueRef<'r>, VaultError> {
-        // Only a statement with fewer columns than its reader takes gets here without one.
+        // A column is missing only if the statement has fewer columns than its reader takes.
         self.row.get_ref(self.at).map_err(|_| VaultError::Damaged)
     }
 }

@@ -9,34 +9,34 @@ use crate::vault::sqlite::tables::SqliteTables;
 
 /// A vault in one SQLite file, shared by any number of threads and processes of one machine.
 ///
-/// The file is in WAL mode with full synchronisation: what a method has stored survives a power
-/// cut. Secrets are opened after the statement that read them has ended, and sealed before the
-/// transaction that writes them begins.
+/// The file is in WAL mode with full synchronisation: the changes of a method that has returned
+/// survive a power cut. Secrets are opened after the statement that read them has ended, and sealed
+/// before the transaction that writes them begins.
 ///
 /// # Where the file may be
 ///
-/// * **On a local disk.** SQLite's locks and shared memory do not hold on network file systems, nor
+/// * **On a local disk.** SQLite's locks and shared memory do not work on network file systems, nor
 ///   on the directories that Docker Desktop, Podman, WSL and VirtualBox share with their virtual
-///   machines. On Linux the vault is opened only on file systems that are known to be good;
+///   machines. On Linux the vault is opened only on file systems that are known to be safe;
 ///   [`SqliteOptions::trust_file_system`] lets the host vouch for another one. macOS and Windows do
-///   not say where a file is: there the host is responsible.
-/// * **In a directory of its own,** which other users cannot write to. If they can, and the
-///   directory has no sticky bit, the vault warns of it
+///   not report the kind of a file system: there the host is responsible.
+/// * **In its own directory,** which other users cannot write to. If they can, and the directory
+///   has no sticky bit, the vault reports a warning
 ///   ([`VaultWarning::SharedDirectory`](crate::vault::VaultWarning::SharedDirectory)).
-/// * **Under one user.** Only its owner can use the file, and root;
-///   [`SqliteOptions::share_with_group`] admits a group. On Windows the file has the rights that
-///   its directory gives: restrict the directory.
+/// * **Under one user.** Only its owner and root can use the file;
+///   [`SqliteOptions::share_with_group`] admits a group. On Windows the file has the rights of its
+///   directory: restrict the directory.
 ///
 /// # Fork
 ///
-/// Open a vault after `fork`, never before: a forked child that has not called `exec` inherits what
-/// SQLite knows about the locks of its parent. In such a child every call on the inherited vault,
+/// Open a vault after `fork`, never before: a forked child that has not called `exec` inherits
+/// SQLite's state about the locks of its parent. In such a child every call on the inherited vault,
 /// and opening the same file again, returns [`VaultError::Forked`]. Dropping the inherited vault
-/// does nothing.
+/// has no effect.
 ///
 /// # Security
 ///
-/// A reader of the file sees names, times, scopes and sizes, and no secret.
+/// A reader of the file sees names, times, scopes and sizes, but no secret.
 ///
 /// [`SqliteOptions::share_with_group`]: crate::vault::SqliteOptions::share_with_group
 /// [`SqliteOptions::trust_file_system`]: crate::vault::SqliteOptions::trust_file_system
@@ -45,7 +45,8 @@ pub struct SqliteVault {
 }
 
 impl SqliteVault {
-    /// Makes a vault in memory: the same statements and the same seals, gone when it is dropped.
+    /// Creates a vault in memory, with the same statements and seals. It is gone when it is
+    /// dropped.
     ///
     /// # Errors
     ///
@@ -64,11 +65,11 @@ impl SqliteVault {
         &self.core
     }
 
-    /// Reads the whole file and checks that it is what SQLite wrote. Takes as long as reading it.
+    /// Reads the whole file and checks its integrity. The time grows with the size of the file.
     ///
     /// # Errors
     ///
-    /// [`VaultError::Damaged`] if it is not.
+    /// [`VaultError::Damaged`] if the check fails.
     pub fn integrity_check(&self) -> Result<(), VaultError> {
         self.core.tables.integrity_check()
     }

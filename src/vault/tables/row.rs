@@ -1,9 +1,9 @@
-//! The rows themselves.
+//! The types of rows.
 
 use crate::model::{ConnectionId, ConsentId, GrantId, RevocationId};
 use crate::vault::StateHash;
 
-/// The number of a tenant. A number is never used again for another tenant.
+/// The number of a tenant. A number is never reused for another tenant.
 pub(crate) type TenantRow = i64;
 
 /// The vault's own row.
@@ -26,7 +26,7 @@ pub(crate) struct KeyRow {
     pub(crate) wrapped: Vec<u8>,
     /// The number of records it has sealed.
     pub(crate) seals: u32,
-    /// True if a newer key took its place.
+    /// True if a newer key has replaced it.
     pub(crate) retired: bool,
 }
 
@@ -44,7 +44,8 @@ pub(crate) struct ConnectionRow {
     /// The id of the account, for the index that keeps it unique.
     pub(crate) account: Option<String>,
     pub(crate) details: Vec<u8>,
-    /// Authenticates every field above. Also tells whether the row has changed since it was read.
+    /// Authenticates every field above. It also shows whether the row has changed since it was
+    /// read.
     pub(crate) mac: [u8; 32],
 }
 
@@ -54,37 +55,38 @@ pub(crate) struct GrantRow {
     pub(crate) id: GrantId,
     /// The grant that replaced this one.
     pub(crate) former_of: Option<GrantId>,
-    /// `active`, `revoked`, or why a new consent is needed.
+    /// `active`, `revoked`, or the reason why a new consent is needed.
     pub(crate) status: String,
     pub(crate) generation: u64,
     pub(crate) refreshable: bool,
     pub(crate) server: String,
     pub(crate) expires_at: Option<i64>,
     pub(crate) refreshed_at: i64,
-    /// No refresh before this time.
+    /// The end of the back-off.
     pub(crate) not_before: Option<i64>,
     /// The time when the current claim lapses.
     pub(crate) held_until: Option<i64>,
-    /// Until when a refused refresh token is kept.
+    /// The time until which a refused refresh token is kept.
     pub(crate) quarantined_until: Option<i64>,
-    /// The time when the tokens of a former grant are dead at the server at the latest.
+    /// The latest time at which the tokens of a former grant expire at the server.
     pub(crate) dead_at: Option<i64>,
-    /// What decides where the tokens are sent: part of their additional data.
+    /// The encoding of everything that decides where the tokens are sent. It is part of their
+    /// additional data.
     pub(crate) route: Vec<u8>,
     /// The claim and the failures; empty if there is neither.
     pub(crate) state: Vec<u8>,
     /// The version of the key that seals the tokens; 0 without tokens.
     pub(crate) key_version: u32,
-    /// Raised by every write of the row.
+    /// The revision of the row. Every write increases it.
     pub(crate) revision: u64,
     /// Authenticates every field above.
     pub(crate) mac: [u8; 32],
 }
 
-/// What a write does to the sealed tokens of a grant.
+/// The effect of a write on the sealed tokens of a grant.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Secrets<'a> {
-    /// Leaves them as they are.
+    /// Keeps them.
     Keep,
     /// Overwrites them.
     Set {
@@ -99,7 +101,7 @@ pub(crate) enum Secrets<'a> {
     Erase,
 }
 
-/// Two sealed records, as far as there are any.
+/// Two sealed records, each of which may be absent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Sealed {
     pub(crate) access: Option<Vec<u8>>,
@@ -156,7 +158,7 @@ pub(crate) struct AuditRow {
 pub(crate) struct HeadRow {
     pub(crate) number: u64,
     pub(crate) mac: [u8; 32],
-    /// The first number that was not as it should be when something was written.
+    /// The number of the first broken entry that was found during a write.
     pub(crate) broken: Option<u64>,
     pub(crate) seal: [u8; 32],
 }

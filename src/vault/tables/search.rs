@@ -1,27 +1,27 @@
-//! What is searched, and what a search finds.
+//! Searches and their results.
 
 use crate::model::{ConnectionId, GrantId, TenantId};
 use crate::vault::tables::row::{ConnectionRow, GrantRow, TenantRow};
 
-/// Names a state of the tables: two equal stamps mean that nothing was committed between them, by
-/// this process or another.
+/// Identifies a state of the tables: two equal stamps mean that nothing was committed between them,
+/// by this process or another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stamp {
-    /// Below [`Self::SOURCES`]. Each source counts for itself, so that stamps of two sources are
-    /// never equal.
+    /// The source, a number below [`Self::SOURCES`]. Each source has its own counts, so stamps of
+    /// two sources are never equal.
     pub(crate) source: usize,
-    /// Counts what others have committed.
+    /// The count of other connections' commits.
     pub(crate) theirs: i64,
-    /// Counts what the source itself has written.
+    /// The count of the source's own writes.
     pub(crate) ours: u64,
 }
 
 impl Stamp {
-    /// How many sources of stamps there may be.
+    /// The number of sources of stamps.
     pub(crate) const SOURCES: usize = 5;
 }
 
-/// Which connection's token to find. Revoked connections are never found.
+/// Selects the connection whose token is wanted. Revoked connections are never found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Wanted<'a> {
     /// The only connection of this owner to this provider, or the default among several.
@@ -44,7 +44,7 @@ pub(crate) enum Wanted<'a> {
     Id(ConnectionId),
 }
 
-/// A connection with as much of its grant as the hot path needs.
+/// A connection with the part of its grant that the hot path needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TokenRow {
     pub(crate) connection: ConnectionRow,
@@ -61,7 +61,7 @@ pub(crate) struct TokenRow {
 }
 
 impl TokenRow {
-    /// Takes from the rows of a connection and its grant what a token needs.
+    /// Takes the fields that a token needs from the rows of a connection and its grant.
     pub(crate) fn new(connection: ConnectionRow, grant: GrantRow, access: Option<Vec<u8>>) -> Self {
         Self {
             connection,
@@ -78,12 +78,12 @@ impl TokenRow {
     }
 }
 
-/// What [`Rows::token`] found, all of one moment.
+/// The result of [`Rows::token`], read in one view.
 #[derive(Debug)]
 pub(crate) enum FoundRows {
-    /// No such connection.
+    /// There is no such connection.
     Nothing,
-    /// Several, and none is the default.
+    /// There are several connections, and none is the default.
     Several,
     /// A connection whose grant is missing.
     Damaged,
@@ -91,7 +91,7 @@ pub(crate) enum FoundRows {
     One(Box<TokenRow>),
 }
 
-/// Which connections to list, in the order of their ids.
+/// Selects connections to list, in the order of their ids.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Listing<'a> {
     /// Only of this owner; empty for workspace connections.
@@ -100,7 +100,7 @@ pub(crate) struct Listing<'a> {
     pub(crate) provider: Option<&'a str>,
     /// Only those that use this grant.
     pub(crate) grant: Option<GrantId>,
-    /// True if revoked ones are wanted too.
+    /// True to include revoked connections.
     pub(crate) with_revoked: bool,
     /// Only after this one.
     pub(crate) after: Option<ConnectionId>,
@@ -108,7 +108,7 @@ pub(crate) struct Listing<'a> {
     pub(crate) limit: usize,
 }
 
-/// A listed connection with its grant and the time of its last use, all of one moment.
+/// A listed connection with its grant and the time of its last use, read in one view.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ListedRow {
     pub(crate) connection: ConnectionRow,
@@ -124,31 +124,31 @@ pub(crate) struct Of<T> {
     pub(crate) row: T,
 }
 
-/// Which grants are due for a refresh at one authorization server: active, refreshable, not former,
-/// neither held (`held_until` is not after `now`) nor backing off (`not_before` is not after
-/// `now`), and either expiring before `expires_before` or refreshed before `refreshed_before`.
-/// Soonest expiry first, then longest idle.
+/// Selects grants that are due for a refresh at one authorization server: active, refreshable, not
+/// former, neither held (`held_until` is not after `now`) nor backing off (`not_before` is not
+/// after `now`), and either expiring before `expires_before` or refreshed before
+/// `refreshed_before`. Soonest expiry first, then longest idle.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct DueRows<'a> {
     /// The authorization server.
     pub(crate) server: &'a str,
-    /// Now.
+    /// The current time.
     pub(crate) now: i64,
-    /// Expiring before this time.
+    /// The time before which the access token must expire.
     pub(crate) expires_before: i64,
-    /// Refreshed before this time, where idle grants die.
+    /// The time before which the last refresh must have been, for servers that end idle grants.
     pub(crate) refreshed_before: Option<i64>,
     /// At most this many.
     pub(crate) limit: usize,
 }
 
-/// Whose rows to erase.
+/// Selects rows to erase.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Doomed<'a> {
-    /// Of one owner: connections and their grants, consent requests that the person began or that
-    /// are for them, pending revocations, times of use.
+    /// The rows of one owner: connections and their grants, consent requests that the user began or
+    /// that are for the user, pending revocations, times of use.
     Owner(&'a str),
-    /// Of the whole tenant, its keys and its audit excepted.
+    /// The rows of the whole tenant, except its keys and its audit.
     Everything,
 }
 
@@ -171,7 +171,7 @@ pub(crate) enum Chain {
     Legacy,
 }
 
-/// What a pass of pruning deletes.
+/// The kind of entries that a pass of pruning deletes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Pruned {
     /// Token uses.

@@ -288,7 +288,7 @@ fn a_gap_swallows_the_gaps_within_it<T: Tables>(make: &dyn Fn() -> T) {
     assert_eq!(gaps(), [gap(5, 5), gap(10, 25), same.clone()]);
     commit(&tables, |rows| rows.put_gap(Chain::Of(VAULT_CHAIN), &gap(1, 99)));
     assert_eq!(gaps(), [gap(5, 5), gap(10, 25), same]);
-    // One that begins within it and ends after it is not within it.
+    // A gap that begins within it and ends after it is not within it.
     put(&gap(35, 45));
     put(&gap(26, 37));
     assert!(gaps().contains(&gap(35, 45)));

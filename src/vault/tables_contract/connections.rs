@@ -36,7 +36,7 @@ fn ids(tables: &impl Tables, tenant: TenantRow, listing: &Listing<'_>) -> Vec<u8
         .collect()
 }
 
-/// Puts a connection and says whether it was accepted.
+/// Stores a connection and returns whether it was accepted.
 fn put(tables: &impl Tables, tenant: TenantRow, row: &ConnectionRow) -> bool {
     commit(tables, |rows| {
         let n = row.grant.as_bytes()[0];
@@ -92,7 +92,7 @@ fn a_connection_can_be_replaced<T: Tables>(make: &dyn Fn() -> T) {
             .connection,
         row
     );
-    // The former label and the default are free, and nothing of the former row is found any longer.
+    // The former label and the default are free, and no search finds the former row any longer.
     let mut other = connection(3, "ada", "notes");
     other.label = Some("work".to_owned());
     other.is_default = true;
@@ -201,7 +201,7 @@ fn a_refused_connection_changes_nothing_and_the_transaction_goes_on<T: Tables>(m
     );
 }
 
-/// Connections in no order: of ada (1 to 4), of bob (5) and of the workspace (6).
+/// Creates connections in no order: of ada (1 to 4), of bob (5) and of the workspace (6).
 fn filled<T: Tables>(tables: &T) -> TenantRow {
     let acme = tenant(tables, "acme");
     let other = tenant(tables, "zeta");

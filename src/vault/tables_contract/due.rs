@@ -1,5 +1,4 @@
-//! Grants whose time has come: for a refresh, at the end of a quarantine, at the end of their
-//! tokens.
+//! Grants that are due: for a refresh, at the end of a quarantine, at the end of their tokens.
 
 use super::checks;
 use super::fixtures::{commit, grant, grant_id, name, put_grants, read, tenant};

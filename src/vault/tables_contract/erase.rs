@@ -1,4 +1,4 @@
-//! Erasing a person or a workspace in chunks.
+//! Erases a user or a tenant in chunks.
 
 use super::checks;
 use super::fixtures::{
@@ -33,8 +33,8 @@ fn erase(tables: &impl Tables, tenant: TenantRow, doomed: Doomed<'_>) -> usize {
         .expect("an end")
 }
 
-/// Connections of ada (1 to 9), bob (10) and the workspace (11), consent requests and revocations
-/// of each.
+/// Creates connections of ada (1 to 9), bob (10) and the workspace (11), and consent requests and
+/// revocations of each.
 fn fill(tables: &impl Tables, tenant: TenantRow) {
     commit(tables, |rows| {
         for n in 1..=9 {
@@ -71,7 +71,7 @@ fn fill(tables: &impl Tables, tenant: TenantRow) {
     });
 }
 
-/// The numbers of what is left: connections, grants, consent requests, revocations.
+/// Returns the numbers of the remaining rows: connections, grants, consent requests, revocations.
 fn left(tables: &impl Tables, tenant: TenantRow) -> [Vec<u8>; 4] {
     read(tables, |rows| {
         let mut left = [const { Vec::new() }; 4];
@@ -130,7 +130,7 @@ fn a_person_is_erased_in_chunks_and_nobody_else<T: Tables>(make: &dyn Fn() -> T)
     )));
     assert_eq!(left(&tables, acme)[0], [10, 11]);
 
-    // The times of use are gone too: a connection with the same id would start without one.
+    // The times of use are deleted too: a connection with the same id would start without one.
     commit(&tables, |rows| {
         connect(rows, acme, &connection(1, "ada", "notes"))
     });
@@ -148,7 +148,7 @@ fn former_grants_are_erased_with_the_grant_that_replaced_them<T: Tables>(make: &
     commit(&tables, |rows| {
         connect(rows, acme, &connection(1, "ada", "notes"))?;
         connect(rows, acme, &connection(2, "bob", "notes"))?;
-        // 3 to 6 were replaced one after the other, 7 as 6 was.
+        // 3 to 6 were replaced one after another, 7 by the same grant as 6.
         for (n, of) in [(6, 1), (7, 1), (5, 6), (4, 5), (3, 4), (8, 2)] {
             put_grant(
                 rows,
@@ -179,7 +179,7 @@ fn a_grant_that_another_person_uses_stays<T: Tables>(make: &dyn Fn() -> T) {
                 ..connection(2, "", "mail")
             },
         )?;
-        // Two of ada's own that share a grant.
+        // Two of ada's own connections that share a grant.
         connect(rows, acme, &connection(3, "ada", "calendar"))?;
         connect(
             rows,

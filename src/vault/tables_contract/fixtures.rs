@@ -28,7 +28,7 @@ pub(in crate::vault) fn name(name: &str) -> TenantId {
     TenantId::new(name).unwrap()
 }
 
-/// A new tenant with this name and a key of version 1.
+/// Creates a tenant with this name and a key of version 1.
 pub(in crate::vault) fn tenant(tables: &impl Tables, named: &str) -> TenantRow {
     commit(tables, |rows| {
         let tenant = rows.insert_tenant(&name(named))?;
@@ -65,7 +65,7 @@ pub(in crate::vault) const fn state(n: u8) -> StateHash {
     StateHash::from_bytes([n; 32])
 }
 
-/// A connection of this owner to this provider that uses the grant with the same number.
+/// Returns a connection of this owner to this provider that uses the grant with the same number.
 pub(in crate::vault) fn connection(n: u8, owner: &str, provider: &str) -> ConnectionRow {
     ConnectionRow {
         id: connection_id(n),
@@ -81,7 +81,7 @@ pub(in crate::vault) fn connection(n: u8, owner: &str, provider: &str) -> Connec
     }
 }
 
-/// An active grant that can be refreshed, without an expiry.
+/// Returns an active grant that can be refreshed, without an expiry.
 pub(in crate::vault) fn grant(n: u8) -> GrantRow {
     GrantRow {
         id: grant_id(n),
@@ -151,7 +151,7 @@ pub(in crate::vault) fn connect(
     Ok(())
 }
 
-/// A pending consent request of ada for herself.
+/// Returns a pending consent request of ada for herself.
 pub(in crate::vault) fn consent(n: u8) -> ConsentRow {
     ConsentRow {
         state: state(n),

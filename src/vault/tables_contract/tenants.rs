@@ -92,7 +92,7 @@ fn a_tenant_that_is_being_forgotten_has_neither_name_nor_keys<T: Tables>(make: &
         [(acme, None), (zeta, Some(name("zeta")))]
     );
 
-    // The name can be given to somebody else at once.
+    // The name can be given to another tenant at once.
     let other = tenant(&tables, "acme");
     assert_ne!(other, acme);
     assert_eq!(read(&tables, |rows| rows.tenant(&name("acme"))), Some(other));

@@ -12,7 +12,7 @@ checks![
     a_connection_whose_grant_is_missing_is_damaged,
 ];
 
-/// What was found, in short: the first byte of the id of the connection.
+/// Returns the result in short: the first byte of the id of the connection.
 fn find(tables: &impl Tables, tenant: TenantRow, wanted: Wanted<'_>) -> Result<u8, &'static str> {
     match read(tables, |rows| rows.token(tenant, wanted)) {
         FoundRows::One(found) => Ok(found.connection.id.as_bytes()[0]),

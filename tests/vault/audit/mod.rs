@@ -19,7 +19,7 @@ use valetkey::vault::{AuditHead, AuditKind, AuditReport, SqliteVault, VaultError
 
 use crate::support::vault::*;
 
-/// What happens to each of the connections 11 and 12 in [`lived`], in order.
+/// The events of each of the connections 11 and 12 in [`lived`], in order.
 const KINDS: [AuditKind; 12] = [
     AuditKind::ConsentStarted,
     AuditKind::ConsentDenied,
@@ -53,7 +53,7 @@ fn fail(vault: &SqliteVault, number: u8, claim: &Claim, failure: &RefreshFailure
     vault.fail_refresh(&tenant(), grant, claim, failure).unwrap();
 }
 
-/// Does everything once, as [`KINDS`] says.
+/// Produces every event once, as [`KINDS`] lists them.
 fn live(vault: &SqliteVault) {
     vault.insert_consent(&consent("one"), None).unwrap();
     take(vault, "one", 1);
@@ -122,7 +122,7 @@ fn promise_28_every_change_has_its_entry() {
     let report = verify(&vault, &own_chain());
     assert!(report.is_intact() && report.checked == 12, "{report:?}");
 
-    // By page, by connection, by person; and nothing for another tenant.
+    // By page, by connection and by user; nothing for another tenant.
     let acme = tenant();
     let mut filter = AuditFilter::of(&acme);
     (filter.after, filter.limit) = (3, 2);
@@ -138,7 +138,7 @@ fn promise_28_every_change_has_its_entry() {
     assert!(vault.audit(&AuditFilter::of(&other)).unwrap().is_empty());
 }
 
-/// Of a grant that several connections use, each of them has its entry.
+/// If several connections use a grant, each of them gets its entry.
 #[test]
 fn promise_28_every_connection_of_a_grant_has_its_entry() {
     let (_directory, path) = place();
@@ -194,7 +194,7 @@ fn promise_28_each_tenant_and_the_vault_have_a_chain_of_their_own() {
         chains(&vault),
         [AuditChain::Vault, own_chain(), AuditChain::Tenant(globex.clone())]
     );
-    // What is done to one chain is not reported of another.
+    // Tampering with one chain is not reported for another.
     let db = Database::open(&path).unwrap();
     db.execute_batch("UPDATE audit SET at = at + 1 WHERE chain = 1 AND number = 2")
         .unwrap();
@@ -205,7 +205,7 @@ fn promise_28_each_tenant_and_the_vault_have_a_chain_of_their_own() {
     assert_eq!(verify(&vault, &AuditChain::Vault).checked, 1);
 }
 
-/// From then on no entry can be stored: the index refuses every new row.
+/// Makes the index refuse every new row, so that no entry can be stored.
 fn refuse_entries(path: &Path) {
     let db = Database::open(path).unwrap();
     db.execute_batch(
@@ -385,14 +385,14 @@ fn a_rollback_is_noticed_against_an_exported_head(schema: u32) {
     assert_intact(&restored);
     assert!(restored.proves(&early).unwrap());
     assert!(!restored.proves(&exported).unwrap());
-    // And it stays noticed when the restored one has gone on by as many entries.
+    // The rollback is still detected after the restored file has as many new entries.
     grant(&restored, &connection(14), &tokens("access", "refresh"));
     assert_eq!(head_of(&restored).number(), exported.number());
     assert!(!restored.proves(&exported).unwrap());
 }
 
-/// Two copies of a file go on by themselves. Each entry of both is genuine, and fits only into its
-/// own history.
+/// Two copies of a file continue independently. Each entry of both is genuine, and fits only into
+/// its own history.
 #[test]
 fn promise_28_an_entry_of_another_history_does_not_fit() {
     let (directory, path) = place();

@@ -1,12 +1,12 @@
-//! Changes to the tables of a chain, at random: every one is detected.
+//! Random changes to the tables of a chain. Every one is detected.
 
 use super::*;
 
-/// What is known of one chain of a file: its table, its number there, and what its numbers are.
+/// One chain of a file: its table, its number there, and the numbers of its entries.
 struct Target<'a> {
     db: &'a Database,
     table: &'static str,
-    /// Selects the chain's rows in its table.
+    /// The SQL condition that selects the chain's rows in its table.
     rows: &'static str,
     chain: i64,
     numbers: Vec<i64>,
@@ -30,12 +30,12 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// One of the numbers of the chain.
+    /// Returns one of the numbers of the chain.
     fn pick(&self, random: &mut Random) -> i64 {
         self.numbers[usize::try_from(random.below(self.numbers.len() as u64)).unwrap()]
     }
 
-    /// A statement that flips one bit of a blob.
+    /// Returns a statement that flips one bit of a blob.
     fn flip(&self, random: &mut Random, table: &str, column: &str, of: &str) -> String {
         let read = format!("SELECT {column} FROM {table} WHERE {of} ORDER BY random() LIMIT 1");
         let Ok(mut bytes) = self.db.query_row(&read, [], |row| row.get::<_, Vec<u8>>(0)) else {
@@ -48,7 +48,7 @@ impl<'a> Target<'a> {
         format!("UPDATE {table} SET {column} = x'{after}' WHERE {of} AND {column} = x'{before}'")
     }
 
-    /// One way of tampering with the chain that somebody has who can write to the file.
+    /// Returns one way in which a writer of the file can tamper with the chain.
     fn tamper(&self, random: &mut Random) -> String {
         let (table, rows, chain) = (self.table, self.rows, self.chain);
         let (pick, other) = (self.pick(random), self.pick(random));
@@ -74,7 +74,7 @@ impl<'a> Target<'a> {
                 self.flip(random, "audit_gaps", column, &gaps)
             }
             9 => format!("DELETE FROM audit_gaps WHERE {gaps}"),
-            // A gap is made to swallow an entry, or to give one up.
+            // A gap is made to cover one entry more or one less.
             10 => format!(
                 "UPDATE audit_gaps SET last = last + 1 WHERE {gaps};
                  DELETE FROM {table} WHERE {rows} AND number IN (SELECT last FROM audit_gaps WHERE {gaps})"
@@ -88,7 +88,7 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// A copy of an entry takes the place of another, and those after it move on.
+    /// A copy of an entry takes the place of another, and the following entries move up.
     fn insert(&self, pick: i64, other: i64) -> String {
         let (table, rows, chain) = (self.table, self.rows, self.chain);
         let columns = if table == "audit" {
@@ -104,7 +104,7 @@ impl<'a> Target<'a> {
         )
     }
 
-    /// The end of the chain is cut off, and the head is made to fit as far as possible.
+    /// The end of the chain is removed, and the head is made to match as far as possible.
     fn cut(&self, random: &mut Random, pick: i64) -> String {
         let (table, rows, chain) = (self.table, self.rows, self.chain);
         let head = match random.below(4) {
@@ -164,7 +164,8 @@ fn is_changed(db: &Database) -> bool {
     TABLES.into_iter().any(differs)
 }
 
-/// A file with everything in the chain of "acme", and two gaps in it: pruned entries.
+/// Returns a file with every kind of event in the chain of "acme", and two gaps in it: pruned
+/// entries.
 fn tampered_file(schema: u32) -> (tempfile::TempDir, std::path::PathBuf) {
     let (directory, path) = place_of(schema);
     let vault = open(&path).unwrap();
@@ -179,7 +180,7 @@ fn tampered_file(schema: u32) -> (tempfile::TempDir, std::path::PathBuf) {
     }
     let mut limits = sweep_limits(40);
     limits.retention = Retention::default().uses(Duration::from_secs(9));
-    // Not all of them: uses on both sides of an entry about a change leave two gaps.
+    // Some entries are kept: uses on both sides of an entry about a change leave two gaps.
     limits.rows = 12;
     assert_eq!(vault.sweep(&limits).unwrap().audit_entries, 12);
     assert_intact(&vault);
@@ -215,7 +216,7 @@ fn detects_all(path: &Path, chain: &AuditChain, table: (&'static str, &'static s
             tampered += 1;
             assert!(!verify(&vault, chain).is_intact(), "not detected: {sql}");
             detected += 1;
-            // What is written afterwards does not cover it up.
+            // Entries that are written afterwards do not hide it.
             if tampered % 10 == 0 {
                 grant(&vault, &connection(99), &tokens("access", "refresh"));
                 assert!(!verify(&vault, chain).is_intact(), "covered up: {sql}");
@@ -229,7 +230,7 @@ fn detects_all(path: &Path, chain: &AuditChain, table: (&'static str, &'static s
     assert!(verify(&vault, chain).is_intact(), "put back, it is whole");
 }
 
-/// Nothing is left of the chain of schemas 1 and 2 but that the others continue it.
+/// The only remains of the chain of schemas 1 and 2 are that the others continue it.
 #[test]
 fn promise_28_a_removed_chain_is_detected() {
     for schema in [1, 2] {
@@ -248,8 +249,8 @@ fn promise_28_a_removed_chain_is_detected() {
     }
 }
 
-/// Exported heads are recognised after their entries were pruned, by checkpoints. A changed
-/// checkpoint proves nothing, and no change makes a head that was never exported look like one.
+/// Checkpoints prove exported heads after their entries were pruned. A changed checkpoint proves
+/// nothing, and no change makes a head that was never exported look exported.
 #[test]
 fn promise_28_tampering_with_a_checkpoint_is_detected() {
     let (_directory, path) = place();

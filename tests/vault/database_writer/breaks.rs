@@ -1,4 +1,4 @@
-//! What hides an alteration of the audit or of a row, and does not succeed.
+//! Attempts to hide an alteration of the audit or of a row. They fail.
 
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ use crate::database_writer::edit::writer;
 use crate::database_writer::history::{History, PUT_BACK, put_back, verify};
 use crate::database_writer::world::{ACME, operator, person};
 
-/// An entry whose time is over is deleted by upkeep, which leaves an authenticated gap. One that a
-/// writer made old is not.
+/// Upkeep deletes entries whose retention has ended, and leaves an authenticated gap. It does not
+/// delete an entry that a writer made old.
 #[test]
 fn promise_31_an_entry_that_was_made_old_is_not_pruned() {
     let history = History::new(0);
@@ -61,7 +61,7 @@ fn promise_31_a_forged_gap_stays_a_break() {
     assert_eq!(verify(&history.host).first_broken, Some(2));
 }
 
-/// A connection without its grant cannot be read. It is named, and hides no other.
+/// A connection without its grant cannot be read. The report names it, and it hides no other.
 #[test]
 fn promise_31_a_row_that_cannot_be_read_hides_no_other() {
     let history = History::new(0);

@@ -1,4 +1,4 @@
-//! Edits of the file by a program that knows SQL and nothing else.
+//! Edits of the file by a program that only knows SQL.
 
 use std::path::Path;
 
@@ -7,12 +7,12 @@ use rusqlite::types::Value;
 
 use crate::database_writer::rules::{COLUMNS, Column};
 
-/// What an edit makes of the rows that it touches.
+/// The kind of rows that an edit leaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Effect {
-    /// Rows that the vault never wrote, or not there.
+    /// Rows that the vault never wrote, or that are missing.
     Change,
-    /// Rows that the vault wrote earlier in the same place: what they show was true then.
+    /// Rows that the vault wrote earlier in the same place: their content was true then.
     Rollback,
 }
 
@@ -42,7 +42,7 @@ impl Edit {
         }
     }
 
-    /// Returns `false` if SQLite refuses it or nothing is changed by it.
+    /// Applies the edit. Returns `false` if SQLite refuses it or it changes nothing.
     pub(crate) fn apply(&self, path: &Path, older: &Path) -> bool {
         let mut db = writer(path);
         db.execute("ATTACH ? AS old", [older.to_str().unwrap()]).unwrap();
@@ -59,7 +59,7 @@ impl Edit {
     }
 }
 
-/// A connection that enforces nothing that it can leave out.
+/// Opens a connection that skips every check that it can.
 pub(crate) fn writer(path: &Path) -> Connection {
     let db = Connection::open(path).unwrap();
     db.execute_batch("PRAGMA foreign_keys = OFF; PRAGMA ignore_check_constraints = ON")
@@ -67,7 +67,7 @@ pub(crate) fn writer(path: &Path) -> Connection {
     db
 }
 
-/// A column as the schema has it.
+/// A column of the schema.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Stored {
     pub(crate) table: String,
@@ -76,7 +76,7 @@ pub(crate) struct Stored {
     pub(crate) is_key: bool,
 }
 
-/// Every column of every table of the file.
+/// Returns every column of every table of the file.
 pub(crate) fn columns(db: &Connection) -> Vec<Stored> {
     let mut tables = db
         .prepare("SELECT name FROM sqlite_schema WHERE type = 'table'")
@@ -108,19 +108,19 @@ pub(crate) fn rule(column: &Stored) -> Option<&'static Column> {
         .find(|rule| rule.table == column.table && rule.name == column.name)
 }
 
-/// A row, by a condition that finds it again.
+/// A row, identified by a condition.
 #[derive(Debug, Clone)]
 pub(crate) struct Row {
     pub(crate) condition: String,
     pub(crate) key: Vec<Value>,
 }
 
-/// The rows of a table that satisfy a condition.
+/// Returns the rows of a table that satisfy a condition.
 pub(crate) fn rows(db: &Connection, columns: &[Stored], table: &str, of: &str) -> Vec<Row> {
     rows_in(db, columns, "main", table, of)
 }
 
-/// The same in an attached file.
+/// Returns the rows of a table in an attached file that satisfy a condition.
 pub(crate) fn rows_in(db: &Connection, columns: &[Stored], file: &str, table: &str, of: &str) -> Vec<Row> {
     let mut keys: Vec<_> = columns
         .iter()
@@ -148,7 +148,7 @@ pub(crate) fn rows_in(db: &Connection, columns: &[Stored], file: &str, table: &s
     found.unwrap().map(Result::unwrap).collect()
 }
 
-/// Sets one column of one row.
+/// Returns an edit that sets one column of one row.
 pub(crate) fn set(column: &Stored, row: &Row, value: &Value) -> Edit {
     let Stored { table, name, .. } = column;
     let sql = format!("UPDATE {table} SET {name} = ? WHERE {}", row.condition);
@@ -180,7 +180,8 @@ pub(crate) fn short(values: &[Value]) -> String {
     words.join(", ")
 }
 
-/// The values that an attacker would try in a column of a row, none of them the current one.
+/// Returns the values that an attacker would try in a column of a row, none of them the current
+/// one.
 pub(crate) fn values(db: &Connection, column: &Stored, row: &Row) -> Vec<Value> {
     let Stored {
         table, name, kind, ..
@@ -235,7 +236,7 @@ pub(crate) fn values(db: &Connection, column: &Stored, row: &Row) -> Vec<Value> 
         }
     }
     values.retain(|value| match (value, &current) {
-        // The zeros after a record are nobody's.
+        // The zeros after a record have no meaning.
         (Value::Blob(new), Value::Blob(old)) if table == "secrets" => record(new) != record(old),
         _ => *value != current,
     });
@@ -248,7 +249,7 @@ pub(crate) fn values(db: &Connection, column: &Stored, row: &Row) -> Vec<Value> 
     unique
 }
 
-/// What a slot holds, without the zeros that fill it up.
+/// Returns the content of a slot without the padding.
 fn record(slot: &[u8]) -> &[u8] {
     let Some((len, rest)) = slot.split_first_chunk::<4>() else {
         return slot;
@@ -271,7 +272,7 @@ fn altered(bytes: &[u8]) -> Vec<Vec<u8>> {
         all.push(shorter.to_vec());
     }
     // Another server, other scopes, another account: words of the same length, so that the encoding
-    // stays whole.
+    // remains valid.
     for (from, to) in [
         ("honest.test", "robber.test"),
         ("honest", "robber"),

@@ -1,4 +1,4 @@
-//! Random histories of a vault, and rows of their past that are put back.
+//! Random histories of a vault, and former rows that are put back.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -63,7 +63,8 @@ impl History {
         history
     }
 
-    /// One thing that people, operators or upkeep do. What fails is not what is tested here.
+    /// Runs one action of a user, an operator or upkeep. Failures of the action are not tested
+    /// here.
     fn step(&mut self) {
         let name = NAMES[self.random.below(NAMES.len())];
         let who = person((ACME, name));
@@ -158,11 +159,10 @@ pub(crate) fn verify(host: &Host) -> AuditReport {
     host.vault.verify_chain(&chain, &mut |_, _| {}).unwrap()
 }
 
-/// How a connection stands, as far as its tokens are concerned. `Err`: it cannot be read, or its
-/// token does not open.
+/// The state of a connection's tokens. `Err`: it cannot be read, or its token does not open.
 type Standing = Result<(u64, &'static str), ()>;
 
-/// Returns how every connection of the file stands.
+/// Returns the state of every connection of the file.
 fn standings(path: &Path, now: valetkey::Timestamp) -> BTreeMap<ConnectionId, Standing> {
     let host = Host::open(path, now).unwrap();
     let db = rusqlite::Connection::open(path).unwrap();
@@ -198,8 +198,8 @@ fn standing(host: &Host, id: ConnectionId) -> Standing {
     Ok((connection.generation, word))
 }
 
-/// What a writer puts back of an older copy: the row of a connection, with or without the grant and
-/// the tokens that it used, or nothing of a row that was not there yet.
+/// The rows that a writer puts back from an older copy: the row of a connection, with or without
+/// its grant and tokens, or a deletion if the row did not exist yet.
 pub(crate) const PUT_BACK: [&[&str]; 4] = [
     &["INSERT OR REPLACE INTO connections SELECT * FROM old.connections WHERE tenant = ?1 AND uuid = ?2"],
     &[
@@ -280,7 +280,7 @@ fn promise_31_a_row_that_is_put_back_is_named_and_no_other() {
                     let host = Host::open(&path, now).unwrap();
                     let chain = AuditChain::Tenant(tenant(ACME));
                     let Ok(report) = host.vault.verify_chain(&chain, &mut |_, _| {}) else {
-                        // A row that the audit does not know and that cannot be read.
+                        // A row that the audit does not contain and that cannot be read.
                         assert_eq!(
                             after.get(&id),
                             Some(&Err(())),
@@ -314,8 +314,8 @@ fn promise_31_a_row_that_is_put_back_is_named_and_no_other() {
     }
 }
 
-/// A revoked connection that is put back shows the newer generation of the grant that others went
-/// on with.
+/// A revoked connection that is put back shows the newer generation of the grant that other
+/// connections continued to use.
 #[test]
 fn promise_31_a_connection_that_left_its_grant_cannot_come_back() {
     let mut history = History::new(0);
@@ -336,7 +336,7 @@ fn promise_31_a_connection_that_left_its_grant_cannot_come_back() {
     assert_eq!(verify(&history.host).out_of_date, [notes.id]);
 }
 
-/// The workspace's connection outlives the operator who consented to it.
+/// The workspace connection outlives the operator who consented to it.
 #[test]
 fn promise_31_a_workspace_connection_is_compared_after_its_operator_is_forgotten() {
     let history = History::new(0);

@@ -1,4 +1,5 @@
-//! What a writer can do all the same, as `SECURITY.md` says, and what of it is noticed.
+//! Attacks by a writer that succeed, as `SECURITY.md` says, and the parts of them that are
+//! detected.
 
 use std::fs;
 use std::path::PathBuf;
@@ -41,7 +42,7 @@ impl Small {
         self.host.vault.backup(&self.older).unwrap();
     }
 
-    /// The account whose token alice is given for a service.
+    /// Returns the account whose token alice gets for a service.
     fn account_of_alice(&self, service: &str) -> String {
         let token = self
             .host
@@ -77,7 +78,7 @@ fn an_older_file_is_found_by_an_exported_head_and_a_verification() {
     assert!(verify(&older).is_intact(), "the older file is whole in itself");
     assert!(!older.vault.proves(&head).unwrap());
 
-    // The entry that the head names is put into the older file: then the chain is broken.
+    // The entry that the head names is copied into the older file: then the chain is broken.
     let db = writer(&rolled_back);
     db.execute("ATTACH ? AS newer", [small.path.to_str().unwrap()])
         .unwrap();
@@ -160,7 +161,7 @@ fn a_consent_that_is_put_back_is_its_persons_still() {
     db.execute("ATTACH ? AS old", [small.older.to_str().unwrap()])
         .unwrap();
     db.execute_batch(
-        // Its slot was used for the tokens meanwhile.
+        // Its slot was reused for the tokens meanwhile.
         "INSERT OR REPLACE INTO consents SELECT * FROM old.consents;
          INSERT INTO secrets SELECT 1000, s.access, s.rest FROM old.secrets s JOIN old.consents c ON c.slot = s.slot;
          UPDATE consents SET slot = 1000",

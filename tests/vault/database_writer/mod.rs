@@ -1,4 +1,4 @@
-//! A writer of the database who has no key: what they can change, and what comes of it.
+//! A writer of the database who has no key: the possible changes and their effects.
 
 #![cfg(feature = "sqlite")]
 #![allow(clippy::print_stdout, reason = "a test says how much it has tried")]
@@ -31,18 +31,18 @@ fn full() -> bool {
     std::env::var_os("VALETKEY_FULL").is_some()
 }
 
-/// When the file is edited.
+/// The moment at which the file is edited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum When {
-    /// Before it is opened.
+    /// Before the file is opened.
     Closed,
-    /// While it is open and has been used.
+    /// While the file is open and has been used.
     Open,
-    /// While a token request is under way: for a refresh, then for a code.
+    /// During a token request: for a refresh, then for a code.
     Requesting,
 }
 
-/// Uses a copy of the file that was edited. `None` if SQLite refuses the edit.
+/// Uses an edited copy of the file. Returns `None` if SQLite refuses the edit.
 fn outcome(world: &World, edit: &Edit, when: When) -> Option<Outcome> {
     let (_directory, path) = world.copy();
     let host = match when {
@@ -72,7 +72,7 @@ fn outcome(world: &World, edit: &Edit, when: When) -> Option<Outcome> {
     Some(Probe::new(&host, world).after(edit.effect).run())
 }
 
-/// Edits the file while a token is refreshed, or, where the edit is about consents, while a code is
+/// Edits the file while a token is refreshed, or, if the edit concerns consents, while a code is
 /// exchanged.
 fn during_requests(host: &Host, world: &World, edit: &Edit, path: &Path) {
     let (edit, path, older) = (edit.clone(), path.to_owned(), world.older.clone());
@@ -81,13 +81,13 @@ fn during_requests(host: &Host, world: &World, edit: &Edit, path: &Path) {
         edit.apply(&path, &older);
     });
     if !is_about_consents {
-        // Everybody's tokens have expired: the first to be refreshed is alice's.
+        // All tokens have expired. Alice's is refreshed first.
         host.clock.advance(Duration::from_secs(2 * 3_600));
         let _ = host.resolver.resolve(&world::person(world::PEOPLE[0]), "notes");
     }
 }
 
-/// Works on many cases with a few threads. Returns what `work` says is wrong.
+/// Processes many cases on a few threads. Returns the errors that `work` reports.
 fn each<T: Sync>(cases: &[T], work: impl Fn(&T) -> Option<String> + Sync) -> Vec<String> {
     let next = AtomicUsize::new(0);
     let wrong = Mutex::new(Vec::new());
@@ -154,8 +154,8 @@ fn cases(world: &World) -> Vec<Case> {
         for row in rows.iter().cycle().skip(at).take(many.min(rows.len())) {
             for (nth, value) in edit::values(&db, column, row).iter().enumerate() {
                 let edit = edit::set(column, row, value);
-                // An open handle differs in what it remembers: some values of each column are
-                // enough to see that.
+                // An open handle differs only in the rows that it remembers: some values of each
+                // column are enough to test that.
                 let when: &[When] = if full() || nth % 4 == 0 {
                     &[When::Closed, When::Open]
                 } else {
@@ -181,7 +181,7 @@ fn an_untouched_copy_raises_no_alarm() {
         let outcome = outcome(&world, &nothing, when).unwrap();
         assert!(!outcome.is_detected(), "{:#?}", outcome.alarms);
         assert_eq!(outcome.broken, Vec::<String>::new());
-        // What is tried here must be possible: otherwise nothing is tested.
+        // The attempted operations must be possible: otherwise the test proves nothing.
         for call in ["complete", "open", "complete link", "maintain"] {
             assert_eq!(outcome.calls[call], "ok", "{call}");
         }
@@ -233,7 +233,7 @@ fn promise_30_an_edit_of_any_column_redirects_nothing() {
     );
 }
 
-/// Applies edits to copies of the file, each at the named times. Nothing may be redirected.
+/// Applies edits to copies of the file, each at the named moments. No secret may be redirected.
 fn nothing_is_redirected(world: &World, edits: &[Edit], when: &[When]) {
     let cases: Vec<_> = edits
         .iter()
@@ -264,7 +264,7 @@ fn nothing_is_redirected(world: &World, edits: &[Edit], when: &[When]) {
     );
 }
 
-/// A sample that differs between runs of other sizes and never between runs of the same.
+/// Returns a sample that depends only on the size of the run.
 fn sample(mut edits: Vec<Edit>, most: usize, random: &mut Random) -> Vec<Edit> {
     while !full() && edits.len() > most {
         edits.swap_remove(random.below(edits.len()));
@@ -304,8 +304,8 @@ fn promise_30_rows_of_an_older_copy_redirect_nothing() {
     nothing_is_redirected(&world, &edits, &[When::Closed]);
 }
 
-/// What is stored at the end of a request is sealed with what is in the row: the row must be what
-/// it was.
+/// A result that is stored at the end of a request is sealed together with the row, so the row must
+/// be unaltered.
 #[test]
 fn promise_30_an_edit_during_a_request_redirects_nothing() {
     let world = World::build();

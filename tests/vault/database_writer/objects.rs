@@ -1,7 +1,7 @@
-//! Objects that a writer adds to the schema: refused when the file is opened, without effect on an
-//! open handle.
+//! Objects that a writer adds to the schema: they are refused when the file is opened, and do not
+//! affect an open handle.
 
-/// Triggers, views, tables and indexes that would change what valetkey's own statements do.
+/// Triggers, views, tables and indexes that would change the effect of valetkey's statements.
 pub(crate) const ADDED: [(&str, &str); 9] = [
     (
         "a trigger that keeps erased tokens",
@@ -33,7 +33,7 @@ pub(crate) const ADDED: [(&str, &str); 9] = [
     ),
 ];
 
-/// Objects whose statements were changed in place, and ones that are missing.
+/// Objects whose statements were changed in place, and missing objects.
 pub(crate) const CHANGED: [(&str, &str); 5] = [
     ("a missing index", "DROP INDEX connections_default"),
     (

@@ -1,4 +1,4 @@
-//! Uses everything that a vault offers after its file was edited, and checks what came of it.
+//! Uses every operation of a vault after its file was edited, and checks the results.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::database_writer::edit::Effect;
 use crate::database_writer::servers::{HONEST, HOSTILE, Seen, read_token};
 use crate::database_writer::world::{ACME, ELSEWHERE, Host, PEOPLE, World, operator, person, tenant};
 
-/// Whose account each person has where. Of several, any is theirs.
+/// The account of each user at each service. If there are several, any of them is right.
 const ACCOUNTS: [(usize, &str, &str, &[&str]); 11] = [
     (0, "notes", "honest", &["ada", "adawork"]),
     (0, "game", "robber", &["adaplays"]),
@@ -31,13 +31,13 @@ const ACCOUNTS: [(usize, &str, &str, &[&str]); 11] = [
     (7, "notes", "honest", &["anna"]),
 ];
 
-/// How the calls ended: the name of the vault's error, or of any other outcome.
+/// The results of the calls: the name of the vault's error, or of another outcome.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Outcome {
     pub(crate) calls: BTreeMap<String, String>,
-    /// The vault's errors, and what a verification found.
+    /// The vault's errors, and the findings of a verification.
     pub(crate) alarms: BTreeMap<String, String>,
-    /// What must never happen.
+    /// Violations of rules that hold for every edit.
     pub(crate) broken: Vec<String>,
 }
 
@@ -80,7 +80,7 @@ impl Outcome {
     }
 }
 
-/// The first word of an error: its variant.
+/// Returns the first word of an error: its variant.
 pub(crate) fn name(error: &impl std::fmt::Debug) -> String {
     let text = format!("{error:?}");
     text.split(|c: char| !c.is_alphanumeric())
@@ -106,13 +106,13 @@ impl<'a> Probe<'a> {
         }
     }
 
-    /// Expects what this effect allows.
+    /// Sets the effect that the edit may have.
     pub(crate) const fn after(mut self, effect: Effect) -> Self {
         self.effect = effect;
         self
     }
 
-    /// Uses what a handle remembers: keys, statements, pages.
+    /// Fills the caches of a handle: keys, statements, pages.
     pub(crate) fn warm(&self) {
         for who in PEOPLE {
             for service in ["notes", "mail", "game"] {
@@ -128,7 +128,7 @@ impl<'a> Probe<'a> {
         }
     }
 
-    /// Everything, in an order in which each step still has something to work on.
+    /// Runs all operations, in an order in which each step has data to work on.
     pub(crate) fn run(mut self) -> Outcome {
         self.look();
         self.consents();
@@ -146,7 +146,7 @@ impl<'a> Probe<'a> {
         self.outcome
     }
 
-    /// Reads without changing anything. What is shown is what is true.
+    /// Reads without changing anything. All results must be true.
     pub(crate) fn look(&mut self) {
         self.shown("list");
         for (workspace, id) in &self.world.grants {
@@ -194,7 +194,8 @@ impl<'a> Probe<'a> {
         }
     }
 
-    /// What identifies a connection never changes; what a refresh changes agrees with the token.
+    /// The fields that identify a connection never change; those that a refresh changes agree with
+    /// the token.
     fn check_shown(&mut self, shown: &Connection) {
         let known = self.world.connections.iter().find(|known| known.id == shown.id);
         let Some(known) = known else {
@@ -300,7 +301,7 @@ impl<'a> Probe<'a> {
         }
     }
 
-    /// Alice's consent and bob's link: others try first.
+    /// Completes alice's consent and bob's link. Other users try first.
     fn consents(&mut self) {
         let [alice, bob, .., mallory, namesake] = PEOPLE.map(person);
         for (label, who) in [("alice", &alice), ("mallory", &mallory)] {
@@ -400,8 +401,8 @@ impl<'a> Probe<'a> {
         }
     }
 
-    /// Ends some of everything: a connection, a family, one with a former grant, one that is
-    /// pending already.
+    /// Ends one of each kind: a connection, a family, one with a former grant, one that is pending
+    /// already.
     fn revoke(&mut self) {
         let known: Vec<_> = self.world.connections.clone();
         for connection in known {
@@ -417,7 +418,7 @@ impl<'a> Probe<'a> {
         }
     }
 
-    /// No server saw a secret of the other.
+    /// Checks that no server saw a secret of the other.
     fn requests(&mut self) {
         for Seen { origin, path, text } in self.host.network.seen() {
             let other = match origin.as_str() {
@@ -425,7 +426,7 @@ impl<'a> Probe<'a> {
                 HOSTILE => "-honest",
                 _ => "",
             };
-            // The verifiers of this vault are all for the honest server.
+            // All verifiers of this vault belong to the honest server.
             let verifier = origin != HONEST && text.contains("code_verifier");
             if other.is_empty() || text.contains(other) || verifier {
                 self.outcome.never(format!("sent to {origin}{path}: {text}"));

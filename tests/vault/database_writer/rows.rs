@@ -6,7 +6,7 @@ use rusqlite::types::Value;
 use crate::database_writer::edit::{self, Edit, Effect, Row, Stored, short};
 use crate::database_writer::world::World;
 
-/// A small generator that gives every run the same numbers.
+/// A small generator that yields the same numbers in every run.
 pub(crate) struct Random(u64);
 
 impl Random {
@@ -52,7 +52,7 @@ impl File {
         self.of_table(table).map(|column| column.name.clone()).collect()
     }
 
-    /// The edits of one column each that put something plausible there: what another row has,
+    /// Returns edits of one column each that store a plausible value: that of another row, or of
     /// another server.
     fn plausible(&self, column: &Stored, row: &Row) -> Vec<Edit> {
         let values = edit::values(&self.db, column, row);
@@ -62,7 +62,7 @@ impl File {
         chosen.map(|value| edit::set(column, row, &value)).collect()
     }
 
-    /// Every pair of columns of a row, for one row of each table.
+    /// Returns every pair of columns of a row, for one row of each table.
     pub(crate) fn pairs_within_rows(&self, random: &mut Random) -> Vec<Edit> {
         let mut pairs = Vec::new();
         for table in &self.tables {
@@ -71,7 +71,7 @@ impl File {
                 continue;
             }
             let row = &rows[random.below(rows.len())];
-            // Keys last: they are how the row is found.
+            // Keys come last, because they identify the row.
             let mut columns: Vec<_> = self.of_table(table).collect();
             columns.sort_by_key(|column| column.is_key);
             for (at, one) in columns.iter().enumerate() {
@@ -88,7 +88,7 @@ impl File {
         pairs
     }
 
-    /// Pairs of columns of different tables.
+    /// Returns pairs of columns of different tables.
     pub(crate) fn pairs_across_tables(&self, random: &mut Random, most: usize) -> Vec<Edit> {
         let mut single = Vec::new();
         for column in &self.columns {
@@ -115,8 +115,8 @@ impl File {
         pairs.into_iter().map(|(one, other)| one.and(other)).collect()
     }
 
-    /// The routes of grants and the bodies of consents, of at most this many rows, with every word
-    /// that could lead elsewhere.
+    /// Returns edits of the routes of grants and the bodies of consents, of at most this many rows,
+    /// with every word that could redirect a secret.
     pub(crate) fn routes(&self, most: usize) -> Vec<Edit> {
         let mut edits = Vec::new();
         for (table, name) in [
@@ -134,7 +134,7 @@ impl File {
         edits
     }
 
-    /// Rows deleted, exchanged, and copied under other keys.
+    /// Returns edits that delete rows, exchange them, and copy them under other keys.
     pub(crate) fn whole_rows(&self) -> Vec<Edit> {
         let mut edits = Vec::new();
         for table in &self.tables {
@@ -161,7 +161,7 @@ impl File {
         edits
     }
 
-    /// Exchanges everything but the keys of two rows.
+    /// Exchanges all columns but the keys of two rows.
     fn exchange(&self, table: &str, one: &Row, other: &Row) -> Option<Edit> {
         let columns: Vec<_> = self
             .of_table(table)
@@ -235,8 +235,8 @@ impl File {
         edits
     }
 
-    /// Rows and slots of an older copy of the file, put back one by one, by table, and with what
-    /// belongs to them.
+    /// Returns edits that put back rows and slots of an older copy of the file: one by one, by
+    /// table, and with the rows that belong to them.
     pub(crate) fn older_rows(&self) -> Vec<Edit> {
         let mut edits = Vec::new();
         for table in &self.tables {
@@ -279,7 +279,7 @@ impl File {
     }
 }
 
-/// What must be put back with a row, so that it works again.
+/// Returns the tables whose rows must be put back with a row, so that it works again.
 fn belonging(table: &str) -> Option<&'static [&'static str]> {
     match table {
         "connections" => Some(&[
@@ -295,8 +295,8 @@ fn belonging(table: &str) -> Option<&'static [&'static str]> {
     }
 }
 
-/// Rows that an attacker would write: a connection that names somebody else's grant, a revocation
-/// of a live grant with another address, a consent that is somebody else's.
+/// Returns rows that an attacker would write: a connection that names another user's grant, a
+/// revocation of a live grant with another address, another user's consent.
 pub(crate) fn forged() -> Vec<Edit> {
     let statements = [
         (

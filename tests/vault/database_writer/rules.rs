@@ -1,20 +1,21 @@
-//! What an edit of each column may bring about.
+//! The effects that an edit of each column may have.
 
-/// What an edit of a column may bring about, apart from what must never happen.
+/// The effects that an edit of a column may have, in addition to the rules that hold for every
+/// edit.
 #[derive(Debug, Clone, Copy)]
 #[allow(dead_code, reason = "the reasons are for whoever reads the table")]
 pub(crate) enum Rule {
-    /// A call fails with one of these errors, or a verification finds it.
+    /// A call fails with one of these errors, or a verification reports one.
     MustFail(&'static [&'static str]),
-    /// Every call ends as if nothing had been edited.
+    /// Every call ends as without the edit.
     Harmless(&'static str),
-    /// Calls may fail, and what was asked for may not happen.
+    /// Calls may fail, and requested operations may not happen.
     DenialOnly(&'static str),
 }
 
 use Rule::{DenialOnly, Harmless, MustFail};
 
-/// A column, and the rows whose edits the rule is about.
+/// A column, and the rows to which the rule applies.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Column {
     pub(crate) table: &'static str,
@@ -23,11 +24,11 @@ pub(crate) struct Column {
     pub(crate) rows: &'static str,
 }
 
-/// The row was authenticated, or names a key or a slot that is not there.
+/// The row was authenticated, or names a key or a slot that does not exist.
 const ROW: Rule = MustFail(&["Tampered", "Damaged", "UnknownMasterKey", "WrongMasterKey"]);
-/// As [`ROW`]; or the row is missed by the workspace that it belongs to, which a verification says.
+/// Like [`ROW`], or a verification reports that the tenant lacks the row.
 const MISSED: Rule = MustFail(&["Tampered", "Damaged", "Broken"]);
-/// Verifying the chain, or asking for an exported head.
+/// A verification of the chain fails, or the proof of an exported head.
 const CHAIN: Rule = MustFail(&["Broken", "Missing", "Tampered", "Damaged"]);
 
 const ALL: &str = "1";
@@ -286,5 +287,5 @@ pub(crate) const COLUMNS: &[Column] = &[
     ),
 ];
 
-/// What an open handle has read already and does not read again.
+/// The tables that an open handle has read already and does not read again.
 pub(crate) const REMEMBERED: [&str; 3] = ["vault", "tenants", "tenant_keys"];

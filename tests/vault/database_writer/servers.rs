@@ -1,5 +1,5 @@
-//! An honest authorization server and a hostile one. Neither remembers anything: each secret says
-//! by itself whose it is, so that any number of copies of one vault can be tried against them.
+//! An honest authorization server and a hostile one. Neither keeps state: each secret contains its
+//! owner, so that any number of copies of one vault can be used with them.
 
 use std::sync::{Arc, Mutex};
 
@@ -15,23 +15,23 @@ use valetkey::provider::{AuthorizationServer, ClientRegistration, Provider};
 use valetkey::testing::ManualClock;
 
 pub(crate) const REDIRECT: &str = "https://app.test/callback";
-/// Both names have the same length, so that one takes the place of the other in any encoding.
+/// Both names have the same length, so that one can replace the other in any encoding.
 pub(crate) const HONEST: &str = "https://honest.test";
 pub(crate) const HOSTILE: &str = "https://robber.test";
 
-/// The time for which access tokens live, in seconds.
+/// The lifetime of access tokens, in seconds.
 pub(crate) const LIFETIME: i64 = 3_600;
 
-/// A request, as the server at this origin saw it.
+/// A request as the server at this origin received it.
 #[derive(Debug, Clone)]
 pub(crate) struct Seen {
     pub(crate) origin: String,
     pub(crate) path: String,
-    /// Query, headers and body, as they came and decoded.
+    /// Query, headers and body, both as received and decoded.
     pub(crate) text: String,
 }
 
-/// The network: what is sent to either server.
+/// The network, which records the requests to either server.
 #[derive(Debug, Clone)]
 pub(crate) struct Network {
     clock: ManualClock,
@@ -61,7 +61,7 @@ impl Network {
         self.seen.lock().unwrap().clone()
     }
 
-    /// Does this while the next token request is under way.
+    /// Runs `act` during the next token request.
     pub(crate) fn meanwhile(&self, act: impl FnMut() + Send + 'static) {
         *self.meanwhile.lock().unwrap() = Some(Meanwhile(Box::new(act)));
     }
@@ -147,7 +147,8 @@ impl HttpClient for Network {
     }
 }
 
-/// The honest server: its addresses are templates, as at services that people run themselves.
+/// Returns the honest server. Its addresses are templates, as for services that users host
+/// themselves.
 pub(crate) fn honest_server() -> AuthorizationServer {
     let mut server = AuthorizationServer::new(
         ServerId::new("honest").unwrap(),
@@ -201,7 +202,7 @@ pub(crate) fn registration(server: &str) -> ClientRegistration {
     )
 }
 
-/// The account that an access token belongs to, the server that issued it, and when it expires.
+/// Returns the account that an access token belongs to, the server that issued it, and its expiry.
 pub(crate) fn read_token(token: &str) -> (String, String, Timestamp) {
     let parts: Vec<_> = token.split('-').collect();
     let [_, world, account, _, at] = parts[..] else {

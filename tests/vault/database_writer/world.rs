@@ -1,4 +1,4 @@
-//! A vault file with everything in it that a writer could be after, and hosts over copies of it.
+//! A vault file with every kind of record that a writer could attack, and hosts over copies of it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ use crate::database_writer::servers::{Network, honest_server, hostile_server, pr
 pub(crate) const ACME: &str = "acme";
 pub(crate) const ELSEWHERE: &str = "elsewhere";
 
-/// The people who have something in the vault, of which workspace, and the one who wants it.
+/// The users who have records in the vault, with their tenants, and the attacker.
 pub(crate) const PEOPLE: [(&str, &str); 8] = [
     (ACME, "alice"),
     (ACME, "bob"),
@@ -35,8 +35,8 @@ pub(crate) const PEOPLE: [(&str, &str); 8] = [
     (ELSEWHERE, "alice"),
 ];
 
-/// A directory for one file. In memory where the system has a place for that: the cases are many,
-/// and each waits for the disk some dozen times.
+/// Returns a directory for one file, in memory if the system provides one: there are many cases,
+/// and each would wait for the disk some dozen times.
 pub(crate) fn scratch() -> tempfile::TempDir {
     let memory = Path::new("/dev/shm");
     if memory.is_dir() && std::env::var_os("TMPDIR").is_none() {
@@ -79,7 +79,7 @@ impl Host {
         let vault = Arc::new(SqliteVault::open(path, key())?);
         let clock = ManualClock::new(now);
         let network = Network::new(clock.clone());
-        // Nothing else writes to the file: what cannot be stored at once never can.
+        // No other process writes to the file: a write that fails once would always fail.
         settings.store_patience = Duration::ZERO;
         settings.consent_lifetime = Duration::from_secs(24 * 3_600);
         let connections = Connections::builder(Arc::clone(&vault))
@@ -104,7 +104,7 @@ impl Host {
         })
     }
 
-    /// What the browser brings back after the person has said yes.
+    /// Returns the callback of a user who has consented.
     pub(crate) fn callback(&self, consent: &Consent, account: &str) -> String {
         callback(consent.authorization_url(), account)
     }
@@ -162,12 +162,12 @@ fn callback(authorization_url: &Url, account: &str) -> String {
     )
 }
 
-/// Everything that a test must know of the file.
+/// The facts about the file that the tests need.
 pub(crate) struct World {
     _directory: tempfile::TempDir,
     pub(crate) path: PathBuf,
     pub(crate) now: Timestamp,
-    /// Alice's pending consent for `mail`, as the browser will bring it back.
+    /// Alice's pending consent for `mail`, with its callback.
     pub(crate) pending: (ConsentId, String),
     binding: String,
     /// The link that was prepared for bob.
@@ -176,9 +176,9 @@ pub(crate) struct World {
     pub(crate) connections: Vec<Connection>,
     pub(crate) grants: Vec<(TenantId, GrantId)>,
     pub(crate) heads: Vec<AuditHead>,
-    /// What was shared by two connections.
+    /// A connection of a grant that two connections share.
     pub(crate) family: ConnectionId,
-    /// The file as it was before tokens were refreshed, replaced and revoked.
+    /// The file before tokens were refreshed, replaced and revoked.
     pub(crate) older: PathBuf,
 }
 
@@ -258,7 +258,7 @@ impl World {
         }
     }
 
-    /// A copy of the file in a directory of its own.
+    /// Returns a copy of the file in its own directory.
     pub(crate) fn copy(&self) -> (tempfile::TempDir, PathBuf) {
         let directory = scratch();
         let path = directory.path().join("vault.db");
@@ -267,7 +267,7 @@ impl World {
     }
 }
 
-/// All connections and grants, former ones included.
+/// Returns all connections and grants, former ones included.
 fn inventory(host: &Host, path: &Path) -> (Vec<Connection>, Vec<(TenantId, GrantId)>) {
     let db = rusqlite::Connection::open(path).unwrap();
     let ids = |sql: &str| -> Vec<(TenantId, [u8; 16])> {

@@ -1,5 +1,5 @@
-//! What a vault contains, as far as the scenarios can tell: as the steps leave it, and as it is
-//! read.
+//! The contents of a vault, as far as the scenarios use them: as the steps leave them, and as they
+//! are read.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,12 +21,12 @@ use crate::faults::world::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Contents {
     pub(crate) connections: BTreeMap<u8, Use>,
-    /// Those that have tokens.
+    /// The grants that have tokens.
     pub(crate) grants: BTreeMap<Name, Held>,
     pub(crate) consent: Consent,
     /// The grants whose tokens wait for the provider.
     pub(crate) waiting: BTreeSet<Name>,
-    /// True if what the audit told at the beginning is in it.
+    /// True if the entries that the audit had at the beginning are still in it.
     pub(crate) keeps_audit: bool,
 }
 
@@ -84,7 +84,7 @@ impl Contents {
         contents
     }
 
-    /// What it contains after this step.
+    /// Returns the contents after this step.
     pub(crate) fn after(&self, step: Step) -> Self {
         let mut next = self.clone();
         match step {
@@ -116,7 +116,7 @@ impl Contents {
         next
     }
 
-    /// Revokes a connection. Returns the grants that end with it, as they were.
+    /// Revokes a connection. Returns the grants that end with it, in their former state.
     pub(crate) fn revoke(&mut self, number: u8) -> BTreeMap<Name, Held> {
         let Some(Use::Active(name)) = self.connections.insert(number, Use::Revoked) else {
             panic!("{number} is not active");
@@ -131,7 +131,7 @@ impl Contents {
         ended
     }
 
-    /// The connections that use a grant.
+    /// Returns the connections that use a grant.
     pub(crate) fn users(&self, name: Name) -> BTreeSet<u8> {
         let users = self
             .connections
@@ -140,7 +140,7 @@ impl Contents {
         users.map(|(number, _)| *number).collect()
     }
 
-    /// Those of these grants whose first tokens it does not contain any more.
+    /// Returns those of these grants whose first tokens are no longer contained.
     pub(crate) fn lacking(&self, names: impl Iterator<Item = Name>) -> BTreeSet<Name> {
         let is_there = |name: &Name| {
             self.grants
@@ -193,13 +193,13 @@ impl Contents {
     }
 }
 
-/// What a run may have left.
+/// The contents that a run may leave.
 pub(crate) struct Allowed {
-    /// As one step has left it, or as the next would have.
+    /// The contents after each of the steps that may have been the last.
     pub(crate) contents: Vec<Contents>,
-    /// Of these grants' first tokens, nothing may be in any file.
+    /// The grants whose first tokens may not be in any file.
     pub(crate) cleared: BTreeSet<Name>,
-    /// What a backup contains, and whether there must be one.
+    /// The contents of a backup, and whether there must be one.
     pub(crate) backup: Option<(Contents, Taken)>,
 }
 
@@ -219,7 +219,7 @@ impl Allowed {
                 Step::Restore => {
                     let (backup, _) = allowed.backup.as_ref().expect("a backup");
                     next = backup.clone();
-                    // What the backup holds comes back.
+                    // The contents of the backup come back.
                     allowed.cleared.clear();
                 }
                 Step::Clear if run.said("done", index).as_deref() == Some("cleared") => {
@@ -228,7 +228,7 @@ impl Allowed {
                 _ => {}
             }
             if taken == Taken::Maybe {
-                // After this one there is none.
+                // After this step there is no backup.
                 allowed.contents = vec![now, next];
                 return allowed;
             }
@@ -239,7 +239,7 @@ impl Allowed {
     }
 }
 
-/// Reads what a vault contains. What its parts show must fit each other.
+/// Reads the contents of a vault. Its parts must agree with each other.
 pub(crate) fn read(vault: &SqliteVault, template: &Template, place: &str) -> Contents {
     let mut grants = BTreeMap::new();
     for name in ALL_NUMBERS
@@ -269,7 +269,7 @@ pub(crate) fn read(vault: &SqliteVault, template: &Template, place: &str) -> Con
     }
 }
 
-/// Reads a connection. It shows what its grant shows, and has the token of that very generation.
+/// Reads a connection. It has the state of its grant and the token of exactly that generation.
 fn connection(vault: &SqliteVault, number: u8, grants: &BTreeMap<Name, Held>, place: &str) -> Option<Use> {
     let connection = vault.connection(&tenant_of(number), id(number)).unwrap()?;
     let token = token(vault, &tenant_of(number), number);
@@ -295,7 +295,7 @@ fn connection(vault: &SqliteVault, number: u8, grants: &BTreeMap<Name, Held>, pl
     Some(Use::Active(name))
 }
 
-/// The access token that a turn gets by this connection.
+/// Returns the access token that a turn gets from this connection.
 pub(crate) fn token(vault: &SqliteVault, tenant: &TenantId, number: u8) -> Option<String> {
     let found = vault.find_token(&TokenQuery {
         tenant,
@@ -320,7 +320,7 @@ fn consent(vault: &SqliteVault) -> Consent {
     }
 }
 
-/// The grants whose tokens wait for the provider. Each has its own.
+/// Returns the grants whose tokens wait for the provider. Each waits with its own tokens.
 fn waiting(vault: &SqliteVault, place: &str) -> BTreeSet<Name> {
     let pending = vault.take_revocations(at(80_000), std::time::Duration::ZERO, 99);
     let mut waiting = BTreeSet::new();

@@ -10,8 +10,8 @@ use std::{env, fs};
 use crate::faults::scenario::Scenario;
 use crate::faults::world::Template;
 
-/// What changes a file. SQLite writes with `pwrite64`. What the child reports goes through `write`,
-/// which never fails.
+/// The system calls that change a file. SQLite writes with `pwrite64`. The child's report goes
+/// through `write`, which never fails.
 const CALLS: [&str; 9] = [
     "pwrite64",
     "fsync",
@@ -24,7 +24,7 @@ const CALLS: [&str; 9] = [
     "copy_file_range",
 ];
 
-/// How often each call is made.
+/// The number of times that each call is made.
 pub(crate) type Calls = BTreeMap<&'static str, usize>;
 
 #[derive(Debug, Clone, Copy)]
@@ -40,7 +40,7 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    /// What can happen at a call.
+    /// Returns the faults that can happen at a call.
     pub(crate) fn at(call: &'static str) -> Vec<Box<dyn Fn(usize) -> Self>> {
         let mut faults: Vec<Box<dyn Fn(usize) -> Self>> = vec![
             Box::new(move |nth| Self::Kill(call, nth)),
@@ -74,11 +74,11 @@ impl Fault {
     }
 }
 
-/// What became of it.
+/// The result of a run.
 pub(crate) struct Run {
-    /// Where it left its files.
+    /// The directory of its files.
     pub(crate) directory: tempfile::TempDir,
-    /// What the child said, line by line.
+    /// The output of the child, line by line.
     pub(crate) report: Vec<String>,
     pub(crate) calls: Calls,
     pub(crate) fault: Option<Fault>,
@@ -140,7 +140,7 @@ impl Run {
         self.directory.path().join("vault.db")
     }
 
-    /// What was said of a step, after this word.
+    /// Returns the report of a step after this word.
     pub(crate) fn said(&self, word: &str, step: usize) -> Option<String> {
         let line = format!("{word} {step} ");
         self.report
@@ -148,7 +148,7 @@ impl Run {
             .find_map(|said| Some(format!("{said} ").strip_prefix(&line)?.trim().to_owned()))
     }
 
-    /// `None`: it was not begun.
+    /// Returns how certain it is that a step was taken; `None` if it was not begun.
     pub(crate) fn taken(&self, step: usize) -> Option<Taken> {
         match (self.said("done", step), self.said("begin", step)) {
             (Some(_), _) => Some(Taken::Yes),
@@ -162,11 +162,11 @@ impl Run {
     }
 }
 
-/// How sure it is that a step was taken.
+/// The certainty that a step was taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Taken {
     Yes,
-    /// It was begun, and nothing says that it was done.
+    /// The step was begun, and there is no report that it was done.
     Maybe,
 }
 

@@ -1,4 +1,4 @@
-//! What may and may not be in the files of a run.
+//! The content that the files of a run must and must not have.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -48,8 +48,8 @@ pub(crate) fn intact(path: &Path, place: &str) {
     );
 }
 
-/// The shapes in which a secret might be in a file. Each contains one of these words: the first are
-/// of the scenarios, the others of the files of older schemas.
+/// The forms in which a secret might be in a file. Each contains one of these words: the first are
+/// from the scenarios, the others from the files of older schemas.
 static PLAINTEXT: LazyLock<AhoCorasick> = LazyLock::new(|| {
     let shapes = ["MARKER", "access-1-2", "refresh-1-2", "verifier-verifier"].map(|word| {
         let hex: String = word.bytes().map(|byte| format!("{byte:02x}")).collect();
@@ -66,7 +66,8 @@ pub(crate) fn no_plaintext(directory: &Path, place: &str) {
     }
 }
 
-/// What was reported as cleared is in no file of the vault, not even sealed.
+/// Checks that no file of the vault contains secrets that were reported as cleared, not even
+/// sealed.
 pub(crate) fn nothing_of(cleared: &BTreeSet<Name>, template: &Template, vault: &Path, place: &str) {
     let records = || {
         let sealed = template.sealed.iter();

@@ -1,4 +1,4 @@
-//! The child: takes one step after the other, and says what came of each.
+//! The child: takes one step after another, and reports the result of each.
 
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
@@ -44,7 +44,7 @@ pub(crate) fn run_if_asked() {
     };
     for (index, step) in scenario.steps.iter().enumerate() {
         say(format!("begin {index}"));
-        // What failed once is tried once more, as a host would.
+        // A failed step is tried once more, as a host would.
         let done = host.take(*step).or_else(|error| {
             say(format!("failed {index} {}", kind(&error)));
             host.take(*step)
@@ -61,7 +61,7 @@ pub(crate) fn run_if_asked() {
     say("end".into());
 }
 
-/// The variant alone: what a storage error has inside is for people.
+/// Returns only the variant: the source of a storage error is for users.
 fn kind(error: &VaultError) -> String {
     let debug = format!("{error:?}");
     debug.split(['(', ' ']).next().unwrap().to_owned()
@@ -71,7 +71,7 @@ struct Host {
     path: PathBuf,
     vault: Option<SqliteVault>,
     claim: Option<Claim>,
-    /// The pending revocations that it was given, by the grants whose tokens wait.
+    /// The pending revocations that were taken, by the grants whose tokens wait.
     taken: BTreeMap<Name, RevocationId>,
     takes: i64,
 }
@@ -201,7 +201,7 @@ impl Host {
         Ok(())
     }
 
-    /// Stores a grant for all who share the one before, and for those who join.
+    /// Stores a grant for all connections that share the former one, and for those that join.
     fn share(&self, first: u8, joining: &[u8]) -> Result<(), VaultError> {
         let before = of(FAMILY, first - 1);
         let tenant = tenant();

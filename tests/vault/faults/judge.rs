@@ -1,4 +1,4 @@
-//! Whether what a run has left is what its report allows.
+//! Checks that the files of a run match its report.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -50,13 +50,13 @@ pub(crate) fn judge(scenario: &Scenario, template: &Template, run: &Run) {
         audited(&vault, &place);
         assert_eq!(vault.clear_residue().unwrap(), Erasure::Cleared, "{place}");
     }
-    // By now nothing that the template held is in use: nothing of it comes back.
+    // By now no record of the template is in use, and none may come back.
     nothing_of(&template.names().collect(), template, &path, &place);
     intact(&path, &place);
     no_plaintext(run.directory.path(), &place);
 }
 
-/// Every chain of the audit is intact, and fits the connections.
+/// Checks that every chain of the audit is intact and agrees with the connections.
 pub(crate) fn audited(vault: &SqliteVault, place: &str) {
     let heads = vault.audit_heads(None).unwrap();
     assert!(
@@ -69,8 +69,8 @@ pub(crate) fn audited(vault: &SqliteVault, place: &str) {
     }
 }
 
-/// There is no backup, or a complete one: it opens like any vault and contains what was stored when
-/// it was made.
+/// Checks that there is no backup, or a complete one: it opens like any vault and has the contents
+/// of the vault at that time.
 fn backup(template: &Template, run: &Run, allowed: &Allowed, place: &str) {
     let file = run.directory.path().join("backup.db");
     if !file.exists() {
@@ -89,7 +89,8 @@ fn backup(template: &Template, run: &Run, allowed: &Allowed, place: &str) {
     assert_eq!(contents::read(&vault, template, &place), *expected, "{place}");
 }
 
-/// A full disk must not be called a damaged file: somebody might throw the file away.
+/// Checks the names of errors. A full disk must not be reported as a damaged file, because an
+/// operator might delete the file.
 fn failures_are_named(run: &Run, place: &str) {
     let mut failures = run.report.iter().filter(|line| line.starts_with("failed"));
     let allowed: &[&str] = match run.fault {
@@ -99,7 +100,7 @@ fn failures_are_named(run: &Run, place: &str) {
     };
     let named = failures.all(|line| allowed.iter().any(|name| line.ends_with(name)));
     assert!(named, "{place}: a failure has another name");
-    // What fails once succeeds when it is tried again.
+    // A step that fails once succeeds when it is tried again.
     if !matches!(run.fault, Some(Fault::Kill(..) | Fault::StaysFull(..))) {
         let last = run.report.iter().rev().nth(1);
         assert!(
@@ -109,8 +110,8 @@ fn failures_are_named(run: &Run, place: &str) {
     }
 }
 
-/// Everything can be used and ended: grants are refreshed, the consent cannot be taken twice, what
-/// waits is settled, and each connection is revoked.
+/// Checks that all records can be used and ended: grants are refreshed, the consent cannot be taken
+/// twice, pending revocations are settled, and each connection is revoked.
 fn goes_on(vault: &SqliteVault, mut contents: Contents, place: &str) {
     for (name, held) in &mut contents.grants {
         if held.former_of.is_none() {
@@ -143,7 +144,7 @@ fn goes_on(vault: &SqliteVault, mut contents: Contents, place: &str) {
     revoke_all(vault, contents, place);
 }
 
-/// Refreshes a grant. A claim that nobody ended does not keep others waiting, and is not forgotten.
+/// Refreshes a grant. A claim that never ended does not make others wait, and is recorded.
 fn refresh_once(vault: &SqliteVault, name: Name, held: &mut Held, place: &str) {
     let times: &[i64] = if held.claimed { &[20, 10_000] } else { &[10_000] };
     let mut last = None;
@@ -173,8 +174,8 @@ fn refresh_once(vault: &SqliteVault, name: Name, held: &mut Held, place: &str) {
     assert_eq!(outcome.unwrap(), CommitOutcome::Stored, "{place}: {name:?}");
 }
 
-/// Revokes each connection: the last one that uses a grant takes its tokens with it, and those of
-/// its former grants.
+/// Revokes each connection. The last one that uses a grant ends its tokens and those of its former
+/// grants.
 fn revoke_all(vault: &SqliteVault, mut contents: Contents, place: &str) {
     for number in contents.connections.clone().into_keys() {
         let Use::Active(name) = contents.connections[&number] else {
@@ -214,7 +215,7 @@ fn revoke_all(vault: &SqliteVault, mut contents: Contents, place: &str) {
     assert!(contents.grants.is_empty(), "{place}: {contents:?}");
 }
 
-/// The generation of tokens that ended. They are its own.
+/// Returns the generation of tokens that ended, and checks that they belong to the grant.
 fn own_generation(ended: &EndedGrant, place: &str) -> u64 {
     let (name, generation) = (name_of(ended.grant.id), ended.grant.generation);
     let (access_token, refresh_token) = (ended.access_token.as_ref(), ended.refresh_token.as_ref());
@@ -224,8 +225,8 @@ fn own_generation(ended: &EndedGrant, place: &str) -> u64 {
     generation
 }
 
-/// The grants that have a place for tokens in the file. Those of a tenant without a name are being
-/// forgotten.
+/// Returns the grants that have a slot in the file. Those of a tenant without a name are being
+/// erased.
 fn with_a_slot(run: &Run) -> BTreeSet<Name> {
     let db = rusqlite::Connection::open(run.vault()).unwrap();
     let mut statement = db

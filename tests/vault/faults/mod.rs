@@ -1,13 +1,14 @@
-//! What is left of a vault when the process dies or the disk fails at any write, sync, truncation,
+//! The state of a vault after the process dies or the disk fails at any write, sync, truncation,
 //! renaming or removal.
 //!
 //! Each scenario runs in a child process under `strace`, which can make the n-th call of a kind
-//! fail or kill the child there: without privileges, without unsafe code, and at the very calls
+//! fail or kill the child there: without privileges, without unsafe code, and at exactly the calls
 //! that SQLite makes. First the calls of an undisturbed run are counted, then the same run is
-//! disturbed at one after the other; at some of them unless `VALETKEY_FULL` is set.
+//! repeated with a fault at one call after another, or at some of them unless `VALETKEY_FULL` is
+//! set.
 //!
-//! A killed process is not a power cut: what was written and not synced is still there. A process
-//! that is killed in the middle of a call is like one that is killed before or after it.
+//! Killing a process is not a power cut: data that was written and not synced still exists. A
+//! process that is killed in the middle of a call is like one that is killed before or after it.
 
 #![cfg(all(target_os = "linux", feature = "sqlite"))]
 
@@ -27,7 +28,7 @@ use std::io::Write as _;
 use disturb::{Calls, Fault, Run};
 use scenario::Scenario;
 
-/// The child: does nothing unless a parent started it.
+/// The child. It does nothing unless a parent started it.
 #[test]
 fn child() {
     host::run_if_asked();
@@ -108,7 +109,7 @@ fn promise_12_opening_a_file_of_schema_2() {
     survives(&scenario::MIGRATE_2);
 }
 
-/// How many places each fault is put at, unless all of them are wanted.
+/// The number of calls at which each fault is injected, unless all of them are wanted.
 const SAMPLE: usize = 6;
 
 fn survives(scenario: &'static Scenario) {
@@ -132,7 +133,7 @@ fn survives(scenario: &'static Scenario) {
         *hits += usize::from(run.was_disturbed);
     }
     for (kind, (runs, hits)) in done {
-        // A call or two may go away where an earlier run saw them (a log that was cut already), not
+        // A run may lack a call or two of an earlier run (if a log was truncated already), but not
         // more.
         assert!(
             hits * 10 >= runs * 9,
@@ -142,14 +143,14 @@ fn survives(scenario: &'static Scenario) {
     }
 }
 
-/// Every fault at every call where it can happen, or at some of them.
+/// Returns every fault at every call where it can happen, or a sample of them.
 fn places(calls: &Calls) -> Vec<Fault> {
     let full = std::env::var_os("VALETKEY_FULL").is_some();
     let mut places = Vec::new();
     for (call, count) in calls {
         let step = if full { 1 } else { count.div_ceil(SAMPLE) };
         for faults in Fault::at(call) {
-            // From the end, so that the last call is always one of them.
+            // The sample begins at the end, so that it always contains the last call.
             places.extend((1..=*count).rev().step_by(step).map(faults));
         }
     }

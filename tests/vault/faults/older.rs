@@ -1,4 +1,5 @@
-//! Whether everything that a file of an older schema held is there, however far its migration came.
+//! Checks that all records of a file of an older schema exist, however far its migration
+//! progressed.
 
 use std::time::Duration;
 

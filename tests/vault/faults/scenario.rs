@@ -1,4 +1,4 @@
-//! What a host does to a vault, step by step.
+//! The calls of a host to a vault, step by step.
 
 /// Names a grant: the connection that it was given for, and its first generation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -17,7 +17,7 @@ pub(crate) enum Step {
     Open,
     InsertConsent,
     TakeConsent,
-    /// Stores a grant for one connection. The consent, if it was taken, is completed by it.
+    /// Stores a grant for one connection. This completes the consent, if it was taken.
     Grant(Name),
     /// Stores a grant for several services: these, and those that use a grant of [`FAMILY`]
     /// already.
@@ -28,30 +28,30 @@ pub(crate) enum Step {
     Claim(Name, u64),
     /// Stores the tokens of this generation.
     Commit(Name, u64),
-    /// Stores tokens that came after the grant had been replaced.
+    /// Stores tokens that arrived after the grant had been replaced.
     CommitLate(Name, u64),
     Fail(Name),
     /// Revokes a connection, the last one that uses its grant.
     Revoke(u8),
-    /// Revokes a connection whose grant others go on using.
+    /// Revokes a connection whose grant other connections continue to use.
     Leave(u8),
     /// Ends a former grant.
     End(Name),
     /// Revokes a connection, and keeps the tokens for the provider.
     Queue(u8),
-    /// Keeps tokens that came too late to be stored.
+    /// Keeps tokens that arrived too late to be stored.
     QueueLate(Name),
-    /// Takes what waits for the provider.
+    /// Takes the pending revocations.
     Take,
-    /// The provider did not answer, or it did.
+    /// Settles an attempt: the provider did not answer, or it did.
     TryLater(Name),
     Settle(Name),
-    /// Erases everything of alice.
+    /// Erases all data of alice.
     ForgetUser,
-    /// Erases everything of acme.
+    /// Erases all data of acme.
     ForgetTenant,
     Backup,
-    /// Puts the backup in the place of the vault.
+    /// Replaces the vault by the backup.
     Restore,
     /// Adds a data key, and seals two grants again with it.
     RotateDataKey,
@@ -74,20 +74,21 @@ pub(crate) enum Beginning {
     Nothing,
     /// A vault with connections, closed.
     Closed,
-    /// The same, as a crash leaves it: all of it in the log, and one connection has a former grant.
+    /// A vault with connections after a crash: all of it is in the log, and one connection has a
+    /// former grant.
     Crashed,
     /// A file of an older schema.
     Older(u32),
 }
 
-/// The connections of a vault that exists at the beginning, by number. All but [`REVOKED`] are
+/// The numbers of the connections of a vault that exists at the beginning. All but [`REVOKED`] are
 /// active in generation 1.
 pub(crate) const ACTIVE: [u8; 5] = [1, 2, BOBS, HELD, NEIGHBOUR];
-/// All others belong to alice.
+/// Belongs to bob; all others of the tenant belong to alice.
 pub(crate) const BOBS: u8 = 3;
-/// It belongs to another tenant.
+/// Belongs to another tenant.
 pub(crate) const NEIGHBOUR: u8 = 8;
-/// Its refresh was claimed, and the claim never ended.
+/// Has a refresh claim that never ended.
 pub(crate) const HELD: u8 = 4;
 pub(crate) const REVOKED: u8 = 5;
 // Scenarios add connections 6 and 7.
@@ -158,7 +159,7 @@ pub(crate) const REVOKE: Scenario = Scenario {
         Step::Claim(of(1, 1), 1),
         Step::Revoke(1),
         Step::Clear,
-        // Its tokens lie where those of the revoked connections did.
+        // Its tokens are in the slots of the revoked connections.
         Step::Grant(of(7, 1)),
         Step::Close,
     ],
@@ -228,7 +229,7 @@ pub(crate) const FORGET_USER: Scenario = Scenario {
         Step::Queue(1),
         Step::ForgetUser,
         Step::Clear,
-        // Somebody with that name may come back.
+        // Another user with that name may be created.
         Step::Grant(of(7, 1)),
         Step::Close,
     ],

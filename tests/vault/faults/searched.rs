@@ -1,4 +1,4 @@
-//! Looks for erased records in the files of a vault.
+//! Searches the files of a vault for erased records.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,8 +14,8 @@ pub(crate) fn residue<'a>(path: &Path, dead: impl IntoIterator<Item = &'a Vec<u8
     })
 }
 
-/// The files of the vault at `path` with what is in them. A backup, or a part of one, holds what
-/// was there when it was made.
+/// Returns the files of the vault at `path` with their content. A backup, or a part of one,
+/// contains the records of the time when it was made.
 fn files(path: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let name = path.file_name().unwrap().to_str().unwrap();
     ["", "-wal", "-shm", "-journal"]

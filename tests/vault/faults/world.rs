@@ -1,4 +1,4 @@
-//! Who is who in the scenarios, and the files that they begin with.
+//! The names in the scenarios, and the files that they begin with.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -25,10 +25,11 @@ use crate::faults::scenario::{
 use crate::support::vault;
 pub(crate) use crate::support::world::tenant;
 
-/// When pending revocations are given up.
+/// The time when pending revocations are given up.
 pub(crate) const GIVE_UP: Timestamp = at(90_000);
 
-/// The master keys of a host, the active one first. The vault was made with the first key.
+/// Returns the master keys of a host, the active one first. The vault was created with the first
+/// key.
 pub(crate) fn keys([active, former]: [u8; 2]) -> MasterKeys {
     let key = |byte| MasterKey::from_base64(&STANDARD.encode([byte; 32])).unwrap();
     MasterKeys::new(key(active), [key(former)])
@@ -91,7 +92,7 @@ pub(crate) const fn at(seconds: i64) -> Timestamp {
     Timestamp::from_unix_millis(seconds * 1_000)
 }
 
-/// Some tokens are small, some have pages of their own.
+/// Some tokens are small, some occupy their own pages.
 fn repeats(number: u8) -> usize {
     if number.is_multiple_of(2) { 500 } else { 5 }
 }
@@ -137,7 +138,7 @@ pub(crate) fn consent() -> PendingConsent {
 /// The holder of every claim.
 const HOLDER: [u8; 16] = [1; 16];
 
-/// Leaves the sign of life of a holder that was killed: nobody waits for what it claimed.
+/// Creates the lock file of a killed holder, so that no caller waits for its claims.
 pub(crate) fn leave_a_dead_sign(vault: &Path) {
     let name: String = HOLDER.iter().map(|byte| format!("{byte:02x}")).collect();
     fs::write(vault.with_extension(format!("db-holder-{name}")), "").unwrap();
@@ -197,7 +198,7 @@ pub(crate) fn store(vault: &SqliteVault, name: Name, numbers: &[u8]) -> Result<(
     Ok(())
 }
 
-/// Revokes one of acme's, or the neighbour's.
+/// Revokes one of acme's connections, or the neighbour's.
 pub(crate) fn revoke(
     vault: &SqliteVault,
     tenant: &TenantId,
@@ -213,7 +214,7 @@ pub(crate) fn revoke(
     })
 }
 
-/// What a vault of an older schema held, and the head of its audit.
+/// Returns a vault of an older schema, and the head of its audit.
 fn older(schema: u32) -> (PathBuf, AuditHead) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/vectors/schema-{schema}.db"));
     let head = fs::read_to_string(file.with_extension("head")).unwrap();
@@ -223,9 +224,9 @@ fn older(schema: u32) -> (PathBuf, AuditHead) {
 /// The files that a scenario begins with.
 pub(crate) struct Template {
     directory: tempfile::TempDir,
-    /// The sealed records of each grant. In an older file: of each row that has any.
+    /// The sealed records of each grant; in an older file, of each row that has any.
     pub(crate) sealed: Vec<(Name, Vec<u8>)>,
-    /// The ends of its audit.
+    /// The heads of its audit.
     pub(crate) heads: Vec<AuditHead>,
 }
 
@@ -271,7 +272,7 @@ impl Template {
         revoke(&vault, &tenant(), RevokeWhat::Connection(id(REVOKED)), None).unwrap();
         assert_eq!(vault.clear_residue().unwrap(), Erasure::Cleared);
         if beginning == Beginning::Crashed {
-            // So that there is something in the log.
+            // This leaves data in the log.
             store(&vault, of(1, 2), &[1]).unwrap();
             self.take(&path);
         }
@@ -289,7 +290,7 @@ impl Template {
     fn take(&self, path: &Path) {
         for file in files(path.parent().unwrap()) {
             let name = file.file_name().unwrap();
-            // A crash does not keep the index of the log: it is made again.
+            // A crash does not preserve the index of the log, which is rebuilt.
             if name != "vault.db-shm" {
                 fs::copy(&file, self.directory.path().join(name)).unwrap();
             }
@@ -302,7 +303,7 @@ impl Template {
         }
     }
 
-    /// The names of the grants that it holds, with their generations: that of each is its first.
+    /// Returns the names of the grants that it holds, with their first generations.
     pub(crate) fn names(&self) -> impl Iterator<Item = Name> {
         self.sealed.iter().map(|(name, _)| *name)
     }
@@ -317,7 +318,7 @@ pub(crate) fn files(directory: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// The records that a query finds in slots, without their lengths and padding.
+/// Returns the records that a query finds in slots, without their lengths and padding.
 fn sealed(path: &Path, query: &str) -> Vec<(Name, Vec<u8>)> {
     let db = rusqlite::Connection::open(path).unwrap();
     let mut statement = db.prepare(query).unwrap();

@@ -1,4 +1,4 @@
-//! The known answers, opened and written here and there.
+//! The known answers, opened and written by both implementations.
 
 use serde::Deserialize;
 use valetkey::internals::vault::envelope::{DataKey, VaultId, check_value};
@@ -133,7 +133,7 @@ fn the_known_answers_of_format_1_still_open() {
             &tenant,
             answer.version,
         );
-        // Which key came out shows in what it opens.
+        // The opened record shows which key was unwrapped.
         let place = format::Place {
             kind: "rest",
             vault,

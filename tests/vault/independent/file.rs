@@ -1,5 +1,5 @@
-//! Who holds the master key can read a vault's file without this crate: from the documentation of
-//! `vault::envelope` and the names of tables and columns.
+//! A vault's file can be read without this crate by a program that has the master key: from the
+//! documentation of `vault::envelope` and the names of tables and columns.
 
 use std::time::Duration;
 
@@ -65,7 +65,7 @@ fn grant() -> Grant {
     grant
 }
 
-/// The route of [`grant`], as the documentation has it.
+/// Returns the route of [`grant`] according to the documentation.
 fn route() -> Vec<u8> {
     format::join::<Vec<u8>>(&[
         b"google".to_vec(),
@@ -139,7 +139,7 @@ fn request() -> RequestOptions {
     request
 }
 
-/// The body of [`consent`], as the documentation has it.
+/// Returns the body of [`consent`] according to the documentation.
 fn consent_body() -> Vec<u8> {
     format::join::<Vec<u8>>(&[
         consent().binding.as_bytes().to_vec(),
@@ -169,7 +169,7 @@ fn consent_body() -> Vec<u8> {
     ])
 }
 
-/// A vault's file, and what was read from it with the master key.
+/// A vault's file, and the values that were read from it with the master key.
 struct File {
     db: Db,
     vault: [u8; 16],
@@ -178,7 +178,7 @@ struct File {
 }
 
 impl File {
-    /// Lets `write` fill a vault, closes it, and opens its file.
+    /// Fills a vault with `write`, closes it, and opens its file.
     fn of(write: impl FnOnce(&SqliteVault)) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("vault.db");
@@ -201,13 +201,13 @@ impl File {
         }
     }
 
-    /// One value of the only row of a table.
+    /// Returns one value of the only row of a table.
     fn value<T: FromSql>(&self, column: &str, table: &str) -> T {
         let query = format!("SELECT {column} FROM {table}");
         self.db.query_one(&query, [], |row| row.get(0)).unwrap()
     }
 
-    /// A record: u32 length, the record, zeros.
+    /// Returns a record: u32 length, the record, zeros.
     fn slot(&self, column: &str, slot: i64) -> Vec<u8> {
         let slot: Vec<u8> = self.value(column, &format!("secrets WHERE slot = {slot}"));
         let (len, rest) = slot.split_first_chunk::<4>().unwrap();
@@ -240,7 +240,7 @@ impl File {
         }
     }
 
-    /// The fields of a record that the tenant's data key sealed.
+    /// Returns the fields of a record that the tenant's data key sealed.
     fn open(&self, place: &format::Place<'_>, record: &[u8]) -> Vec<Vec<u8>> {
         let plaintext = format::open(&self.key(DATA_KEY), DATA_KEY, place, record).expect("opens");
         format::split(&plaintext).expect("fields")

@@ -1,5 +1,5 @@
-//! What this crate seals, another implementation opens from the documented format alone; and the
-//! other way round.
+//! Another implementation, written from the documented format alone, opens the records that this
+//! crate seals, and vice versa.
 
 mod answers;
 #[cfg(feature = "sqlite")]
@@ -29,7 +29,7 @@ fn kind(name: &str) -> Kind {
     }
 }
 
-/// A place with its names checked.
+/// A place with checked names.
 struct Names {
     tenant: TenantId,
     owner: Option<UserId>,
@@ -59,7 +59,7 @@ impl Names {
     }
 }
 
-/// The crate's data key with these bytes: it takes none from outside but wrapped.
+/// Returns the crate's data key with these bytes. The crate accepts only wrapped keys from outside.
 fn data_key(secret: &format::Key, version: u32) -> DataKey {
     let wrapped = format::wrap(&[1; 32], [2; 16], "acme", version, [3; 12], secret);
     let tenant = TenantId::new("acme").unwrap();
@@ -75,7 +75,7 @@ fn read(mut fields: Fields, count: usize) -> Vec<Vec<u8>> {
     read
 }
 
-/// What may stand in a name.
+/// The characters that are allowed in a name.
 const NAME: &str = "[^\\p{C}\\p{Zl}\\p{Zp}]{1,40}";
 
 const KINDS: [&str; 5] = [
@@ -221,7 +221,7 @@ proptest! {
         let wrapped = ours.wrap(&keys, vault_id, &name).unwrap();
         let unwrapped = format::unwrap(&master, vault, &tenant, version, &wrapped);
         prop_assert!(unwrapped.is_some(), "wrapped here, not unwrapped there");
-        // The same key, and not only one of the same length.
+        // The keys are equal, not only their lengths.
         let record = ours.seal(&names.context(&place), &[b"token"]).unwrap();
         let opened = format::open(&unwrapped.unwrap(), version, &place, &record);
         prop_assert!(opened.is_some_and(|opened| format::split(&opened) == Some(vec![b"token".to_vec()])));

@@ -1,5 +1,5 @@
-//! From schemas 1 and 2 to the newest one: with many rows, while processes are killed, several at
-//! once, and without holding the write lock for long.
+//! Migration from schemas 1 and 2 to the newest one: with many rows, while processes are killed,
+//! several at once, and without holding the write lock for long.
 
 #![cfg(feature = "sqlite")]
 #![allow(clippy::print_stdout, reason = "a test tells how many cases it tried")]
@@ -23,14 +23,14 @@ use valetkey::vault::{SqliteVault, VaultError};
 use crate::support::vault::log::Watch;
 use crate::support::vault::*;
 
-/// Checks that everything which [`filled`] wrote is there.
+/// Checks that all records that [`filled`] wrote exist.
 fn everything_is_there(vault: &SqliteVault, schema: u32, rows: u32) {
     let step = (rows / 50).max(20);
     for number in 0..rows {
         let tenant = TenantId::new(workspace(number)).unwrap();
         let row = Row::of(number, schema);
         connection_is_there(vault, &tenant, number, row);
-        // Each of these is a write of its own: ten of every so many will do.
+        // Each of these is a separate write, so only ten of them are made.
         if number % step < 10 {
             secrets_are_there(vault, &tenant, number, row);
         }
@@ -93,7 +93,7 @@ fn secrets_are_there(vault: &SqliteVault, tenant: &TenantId, number: u32, row: R
         (ClaimOutcome::Granted(claimed), Row::Active | Row::Shared | Row::Claimed) => {
             let refresh = claimed.refresh_token.expose_secret();
             assert_eq!(refresh, format!("refresh-{number}"));
-            // A claim that was not ended is remembered.
+            // A claim that did not end is still recorded.
             assert_eq!(claimed.outcome_unknown, row == Row::Claimed);
         }
         (ClaimOutcome::NotActive(status), Row::Expired | Row::Revoked) => assert_eq!(status, stored.status),
@@ -129,7 +129,7 @@ fn everything_of_an_older_file_is_there_and_progress_is_reported() {
         assert!(reports.len() as u64 >= total / 100, "{}", reports.len());
         println!("schema {schema}: {total} records in {took:?}");
         everything_is_there(&vault, schema, rows);
-        // The second time there is nothing to report.
+        // The second call has nothing to report.
         drop(vault);
         SqliteVault::open_with_progress(&path, key(1), |_, _| panic!("migrated again")).unwrap();
     }
@@ -165,10 +165,11 @@ fn child(path: &Path, wait: Option<&str>) -> Child {
     command.spawn().unwrap()
 }
 
-/// Lets the child make this many reports and go on for a while, and kills it. Returns how many
-/// reports it had made; `None` if it was done before.
+/// Lets the child make this many reports and run for a while longer, then kills it. Returns how
+/// many reports it had made; `None` if it had finished before.
 fn kill(child: &mut Child, reports: u64, then: Duration) -> Option<u64> {
-    // Kept until the child is dead: it must not die of a pipe that nobody reads.
+    // The pipe is kept until the child is dead, so that the child does not fail when it writes to
+    // it.
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let mut seen = 0;
     let mut is_done = false;
@@ -176,7 +177,7 @@ fn kill(child: &mut Child, reports: u64, then: Duration) -> Option<u64> {
         let Some(line) = lines.next() else { break };
         let line = line.unwrap();
         is_done = line == MIGRATED;
-        // The test's own lines are no reports.
+        // The output of the test harness does not contain reports.
         seen += u64::from(line.parse::<u64>().is_ok());
     }
     let until = Instant::now() + then;
@@ -238,8 +239,8 @@ fn several_processes_migrate_at_once_and_some_die() {
     }
 }
 
-/// A process of an older version does not know the tables that it finds: it cannot write to them by
-/// mistake.
+/// A process of an older version does not know the tables that it finds, so it cannot write to them
+/// by mistake.
 #[test]
 fn an_older_version_finds_no_table_once_a_migration_has_begun() {
     for schema in [1, 2] {
@@ -267,7 +268,7 @@ fn an_older_version_finds_no_table_once_a_migration_has_begun() {
     }
 }
 
-/// What cannot be opened stays an error to those who need it. The rest of the file moves.
+/// A record that cannot be opened remains an error to its readers. The rest of the file moves.
 #[test]
 fn a_record_that_was_altered_does_not_stop_the_migration() {
     for schema in [1, 2] {
@@ -279,7 +280,7 @@ fn a_record_that_was_altered_does_not_stop_the_migration() {
              WHERE slot = (SELECT slot FROM connections WHERE uuid = ?1)",
             [altered.as_bytes()],
         );
-        // STRICT tables take no text where a blob belongs.
+        // STRICT tables do not accept text in a blob column.
         assert!(changed.is_err());
         db.execute(
             "UPDATE secrets SET access = CAST(substr(access, 1, 40) || zeroblob(length(access) - 40) AS BLOB)

@@ -11,20 +11,20 @@ use crate::support::vault::{at, place_of, state};
 /// The master key of the kept files.
 const MASTER: Key = [1; 32];
 
-/// What a row of an older file is, by its number.
+/// The kind of a row of an older file, by its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Row {
-    /// A connection with tokens of its own.
+    /// A connection with its own tokens.
     Active,
     /// A connection that needs a new consent and has no tokens.
     Expired,
-    /// A revoked connection, and its tokens that wait for the provider.
+    /// A revoked connection whose tokens wait for the provider.
     Revoked,
-    /// Two connections that share the tokens of a third record. Schema 1 had no such thing: there
+    /// Two connections that share the tokens of a third record. Schema 1 had no such record: there
     /// it is [`Active`](Self::Active).
     Shared,
-    /// A connection with tokens of its own that somebody is refreshing, and a consent request of
-    /// the same person.
+    /// A connection with its own tokens and a refresh claim, and a consent request of the same
+    /// user.
     Claimed,
 }
 
@@ -50,7 +50,7 @@ pub(crate) fn owner(number: u32) -> String {
     format!("user-{number}")
 }
 
-/// Every third row is of the other workspace.
+/// Every third row belongs to the other tenant.
 pub(crate) const fn workspace(number: u32) -> &'static str {
     if number.is_multiple_of(3) {
         "globex"
@@ -65,13 +65,13 @@ struct File<'a> {
     vault: [u8; 16],
     /// The columns of a connection that all rows have in common.
     common: String,
-    /// For each workspace its row and its data keys with their versions.
+    /// For each tenant its row and its data keys with their versions.
     acme: (i64, Vec<(u32, Key)>),
     globex: (i64, Vec<(u32, Key)>),
     nonce: u64,
 }
 
-/// A file of this schema with what the kept one has, and this many rows more.
+/// Returns a file of this schema with the records of the kept one, and this many additional rows.
 pub(crate) fn filled(schema: u32, rows: u32) -> (tempfile::TempDir, std::path::PathBuf) {
     let (directory, path) = place_of(schema);
     fill(&path, schema, rows);
@@ -88,7 +88,7 @@ fn fill(path: &Path, schema: u32, rows: u32) {
     db.execute_batch("COMMIT").unwrap();
 }
 
-/// The record in the bytes of a slot.
+/// Returns the record in the bytes of a slot.
 fn unpad(padded: &[u8]) -> &[u8] {
     let (len, rest) = padded.split_first_chunk::<4>().unwrap();
     &rest[..u32::from_be_bytes(*len) as usize]
@@ -175,7 +175,7 @@ impl<'a> File<'a> {
         self.db.execute(&set, [row]).unwrap();
     }
 
-    /// A record that keeps tokens, and two connections that share it.
+    /// Inserts a record that keeps tokens, and two connections that share it.
     fn shared(&mut self, number: u32) {
         let keeper = uuid(number, 3);
         let slot = self.tokens(number, keeper);

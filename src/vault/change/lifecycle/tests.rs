@@ -109,7 +109,8 @@ fn a_live_claim_holds_and_a_lapsed_one_does_not() {
             (129, true),
             (130, false),
             (100_000, false),
-            // The clock went backwards: by up to the lease it still holds, beyond that never.
+            // The clock was set back: by up to the length of the lease, the claim holds; beyond
+            // that, it lapses.
             (99, true),
             (70, true),
             (69, false),
@@ -188,7 +189,7 @@ fn an_unknown_outcome_is_remembered_for_one_success_more() {
     let mut lifecycle = active();
     assert_eq!(decide(&mut lifecycle, 5, Attempt::Due, 0), granted(3, false));
     assert_eq!(decide(&mut lifecycle, 5, Attempt::Due, 40), granted(4, true));
-    // The next attempt did not even reach the server: the one before it still may have.
+    // The next attempt did not reach the server; the previous one still may have.
     let failure = RefreshFailure::Transient {
         setup: None,
         code: FailureCode::Unreachable,
@@ -209,7 +210,8 @@ fn an_unknown_outcome_is_remembered_for_one_success_more() {
         fence: 5,
     };
     assert_eq!(commit(&mut lifecycle, &claim, true), CommitOutcome::Stored);
-    // The request of the first attempt may still arrive, and a strict server end the family by it.
+    // The request of the first attempt may still arrive, and a strict server may revoke the family
+    // when it does.
     let claim = Claim {
         generation: 6,
         fence: 6,
@@ -262,7 +264,7 @@ fn the_code_of_a_failure_says_whether_the_outcome_is_unknown() {
     }
 }
 
-/// Every combination of status, generation and claim against each of the writes.
+/// Every combination of status, generation and claim, with each of the writes.
 #[test]
 fn the_table_of_writes() {
     let transient = RefreshFailure::Transient {
@@ -386,7 +388,7 @@ fn a_refusal_keeps_the_refresh_token_only_in_quarantine() {
                 ..active()
             }
         );
-        // A late holder still has the only good token.
+        // A late holder still has the only valid token.
         assert_eq!(commit(&mut lifecycle, &claim, true), CommitOutcome::Stored);
         assert_eq!(lifecycle, Lifecycle::granted(6, true, 2));
     }

@@ -1,4 +1,4 @@
-//! The steps of a history: what callers ask of a vault.
+//! The steps of a history: the calls of a vault's callers.
 
 use std::time::Duration;
 
@@ -17,20 +17,20 @@ use crate::vault::{
 /// A new consent.
 #[derive(Debug, Clone)]
 pub(super) struct Store {
-    /// The connections that it is for, one bit for each.
+    /// The connections of the consent, one bit for each.
     pub(super) connections: u8,
-    /// Which of them becomes the default, if it is among them.
+    /// The connection that becomes the default, if it is among them.
     pub(super) default: Option<u8>,
-    /// Another account for all of them.
+    /// A different account for all of them.
     pub(super) account: Option<u8>,
     pub(super) refreshable: bool,
     /// True if it names the next generation.
     pub(super) is_next: bool,
-    /// In how many seconds the tokens that it replaces are dead.
+    /// The number of seconds after which the replaced tokens are dead.
     pub(super) dead_in: Option<i64>,
 }
 
-/// How a claim ends without tokens.
+/// The ways in which a claim ends without tokens.
 #[derive(Debug, Clone)]
 pub(super) enum End {
     Transient,
@@ -52,7 +52,7 @@ pub(super) enum Step {
     Sweep { seconds: i64 },
 }
 
-/// Takes a step, if it can be taken.
+/// Runs a step, if it is possible.
 pub(super) fn take(world: &mut World, step: &Step) {
     match step {
         Step::Store(new) => store(world, new),
@@ -78,8 +78,8 @@ fn tenant() -> TenantId {
     TenantId::new("acme").unwrap()
 }
 
-/// Four connections: three of alice, two of which are to the same service, and one of the
-/// workspace.
+/// Returns the place of one of four connections: three of alice, two of which are to the same
+/// service, and a workspace connection.
 fn place(number: u8) -> (Owner, ProviderId) {
     let (owner, provider) = match number {
         0 | 1 => (Owner::Personal(UserId::new("alice").unwrap()), "gmail"),
@@ -149,7 +149,7 @@ fn apply_stored(world: &mut World, new: &Store, request: &NewGrant<'_>, decided:
     match decided {
         Decided::Write(change, StoreOutcome::Stored { former }) => {
             assert!(new.is_next);
-            // No tokens may be erased: those that are replaced are kept in former grants.
+            // No tokens may be erased: the replaced ones are kept in former grants.
             world.apply(&change, (&[], Fate::Refused));
             for id in former {
                 assert_eq!(world.grant(id).unwrap().grant.former_of, Some(request.grant.id));
@@ -210,7 +210,7 @@ fn claim(world: &mut World, number: u8, attempt: u8) {
     world.claims.push((grant, claim));
 }
 
-/// A claim that was granted once, whatever has become of it.
+/// Returns a claim that was granted at some time, whatever has happened to it since.
 fn claimed(world: &World, number: u8) -> Option<(GrantId, Claim)> {
     let at = usize::from(number).checked_rem(world.claims.len())?;
     world.claims.get(at).copied()
@@ -250,7 +250,8 @@ fn commit(world: &mut World, number: u8, refreshable: bool) {
     }
 }
 
-/// The grant and the connections that use it: all that the end of a refresh is decided by.
+/// Returns the grant and the connections that use it, the only inputs of a decision about the end
+/// of a refresh.
 fn of_grant(mut snapshot: change::Snapshot, grant: GrantId) -> change::Snapshot {
     snapshot.grants.retain(|stored| stored.grant.id == grant);
     snapshot

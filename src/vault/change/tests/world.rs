@@ -1,4 +1,4 @@
-//! What a vault holds, as far as the decisions need it: rows, and which tokens lie where.
+//! A model of a vault for the decisions: rows, and the place of each set of tokens.
 
 use std::collections::BTreeMap;
 
@@ -11,20 +11,20 @@ use crate::vault::change::{Change, Snapshot, StoredConnection, StoredGrant, Toke
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Tokens(u32);
 
-/// What became of a set of tokens.
+/// The fate of a set of tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Fate {
-    /// It is sealed in a grant, current or former.
+    /// The set is sealed in a grant, current or former.
     Held,
-    /// It waits for the provider.
+    /// The set waits for the provider.
     Pending,
-    /// It was given to the caller who revoked.
+    /// The set was given to the caller who revoked.
     GivenOut,
-    /// A refresh brought the next set.
+    /// A refresh replaced the set by the next one.
     Refreshed,
-    /// The server had refused it, or nothing could be done with it: erased on request.
+    /// The server refused the set, or it was unusable: it was erased on request.
     Refused,
-    /// It is dead at the server by its age.
+    /// The set is too old and dead at the server.
     Dead,
 }
 
@@ -32,7 +32,7 @@ impl Fate {
     pub(super) const ALL: usize = 6;
 }
 
-/// Which grants a step may take tokens from, and what becomes of these.
+/// The grants from which a step may take tokens, and the fate of those tokens.
 pub(super) type Taken<'a> = (&'a [GrantId], Fate);
 
 /// The rows of one tenant.
@@ -54,7 +54,7 @@ impl World {
         Timestamp::from_unix_millis(1_000_000_000 + self.now * 1_000)
     }
 
-    /// The bytes of an id that was never used.
+    /// Returns the bytes of an id that was never used.
     pub(super) fn next_id(&mut self) -> [u8; 16] {
         self.last_id += 1;
         u128::from(self.last_id).to_be_bytes()
@@ -68,7 +68,7 @@ impl World {
         self.grants.get(&id)
     }
 
-    /// A grant that exists, former ones included.
+    /// Returns an existing grant, former ones included.
     pub(super) fn pick(&self, number: u8) -> Option<GrantId> {
         let at = usize::from(number).checked_rem(self.grants.len())?;
         self.grants.keys().nth(at).copied()
@@ -84,7 +84,7 @@ impl World {
             .count()
     }
 
-    /// The tokens that grants hold.
+    /// Returns the grants that hold tokens.
     pub(super) fn held(&self) -> Vec<GrantId> {
         self.tokens.keys().copied().collect()
     }
@@ -93,7 +93,7 @@ impl World {
         self.fates.iter()
     }
 
-    /// Everything that a change can change.
+    /// Returns everything that a change can modify.
     pub(super) fn rows(&self) -> (Vec<StoredConnection>, Vec<StoredGrant>, Vec<(Tokens, Fate)>) {
         (
             self.connections.values().cloned().collect(),
@@ -102,8 +102,8 @@ impl World {
         )
     }
 
-    /// The rows with these connections, these grants, and everything that a vault reads together
-    /// with them.
+    /// Returns the rows with these connections, these grants, and everything that a vault reads
+    /// together with them.
     pub(super) fn snapshot(
         &self,
         wanted: &dyn Fn(&StoredConnection) -> bool,
@@ -136,8 +136,8 @@ impl World {
         all
     }
 
-    /// Applies a change in the order in which a vault stores it. Tokens may only go where the step
-    /// says.
+    /// Applies a change in the order in which a vault stores it. Only the grants that the step
+    /// names may lose tokens.
     pub(super) fn apply(&mut self, change: &Change, taken: Taken<'_>) {
         for kept in &change.kept {
             let tokens = self.tokens[&kept.grant];
@@ -175,7 +175,7 @@ impl World {
         }
     }
 
-    /// Takes the tokens of a grant away.
+    /// Takes the tokens of a grant.
     fn take(&mut self, id: GrantId, (from, fate): Taken<'_>) {
         let Some(tokens) = self.tokens.remove(&id) else {
             return;
@@ -203,8 +203,8 @@ impl World {
         }
     }
 
-    /// Stores a connection as a table with unique indexes does: at no moment may two have the same
-    /// place.
+    /// Stores a connection as a table with unique indexes does: two connections may never have the
+    /// same place.
     fn put(&mut self, connection: &StoredConnection) {
         for other in self
             .connections
@@ -226,7 +226,7 @@ impl World {
         self.connections.insert(connection.id, connection.clone());
     }
 
-    /// What holds at every moment.
+    /// Checks the invariants that hold at every moment.
     pub(super) fn check(&mut self) {
         for connection in self.connections.values() {
             let stored = &self.grants[&connection.grant];

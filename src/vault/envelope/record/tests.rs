@@ -164,8 +164,7 @@ fn a_record_of_an_unknown_format_names_no_version() {
     }
 }
 
-/// Format 1 differs in nothing but the domain and the route: there is no other path through the
-/// cipher.
+/// Format 1 differs only in the domain and the route: there is no other path through the cipher.
 #[test]
 fn format_1_ignores_the_route() {
     let parts = Parts::new();
@@ -278,7 +277,7 @@ fn promise_03_every_truncation_and_extension_is_refused() {
 fn promise_04_a_record_opens_at_its_own_place_only() {
     let names = Parts::new();
     let (alice, bob) = (user("alice"), user("bob"));
-    // `gmai` + `l…` and `acme` + `alice` shifted over a boundary must not read alike.
+    // `gmai` + `l…` and `acme` + `alice`, shifted over a boundary, must not have the same encoding.
     let (tenants, providers) = (
         [tenant("acme"), tenant("acmea")],
         [provider("gmail"), provider("gmai")],

@@ -1,5 +1,4 @@
-//! The encodings of consent requests, compared with known answers, and what happens to altered
-//! rows.
+//! The encodings of consent requests, compared with known answers, and the effect of altered rows.
 
 use serde::Deserialize;
 

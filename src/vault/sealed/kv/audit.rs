@@ -8,7 +8,7 @@ use crate::vault::codec::{Decoder, Encoder};
 use crate::vault::sealed::store::Transaction;
 use crate::vault::tables::{AuditRow, Chain, CheckpointRow, Direction, GapRow, HeadRow, Pruned, TenantRow};
 
-/// How many entries are read at a time when their number is not limited.
+/// The number of entries that are read at a time when it is not limited.
 const WINDOW: u64 = 128;
 
 fn entry_key(chain: Chain, number: u64) -> Key {
@@ -65,10 +65,10 @@ pub(super) fn delete(tx: &mut dyn Transaction, chain: Chain, numbers: &[u64]) ->
         .try_for_each(|number| tx.delete(entry_key(chain, *number).as_bytes()))
 }
 
-/// The highest number of a stored entry below `below`.
+/// Returns the highest number of a stored entry below `below`.
 ///
-/// A store is read in ascending order only. Usually the head has the highest number, and one look
-/// at what follows it suffices; otherwise a search by halves finds the number.
+/// A store is read in ascending order only. Usually the head has the highest number, and one scan
+/// of the keys after it confirms that; otherwise a binary search finds the number.
 fn highest(tx: &dyn Transaction, chain: Chain, below: u64) -> Result<Option<u64>> {
     let end = entry_key(chain, below);
     let (mut low, mut high) = (0, below);
@@ -87,7 +87,7 @@ fn highest(tx: &dyn Transaction, chain: Chain, below: u64) -> Result<Option<u64>
     }
 }
 
-/// The number in the key of an entry.
+/// Returns the number in the key of an entry.
 fn number_of(key: &[u8], chain: Chain) -> Result<u64> {
     let beginning = all_entries(chain);
     let number = key
@@ -99,7 +99,7 @@ fn number_of(key: &[u8], chain: Chain) -> Result<u64> {
         .map_err(|_| VaultError::Damaged)
 }
 
-/// The entries whose numbers are at least `low` and below `high`, in ascending order.
+/// Returns the entries whose numbers are at least `low` and below `high`, in ascending order.
 fn window(tx: &dyn Transaction, chain: Chain, low: u64, high: u64) -> Result<Vec<AuditRow>> {
     row::collect(
         tx,
@@ -118,7 +118,7 @@ pub(super) fn entries(
     direction: Direction,
     limit: usize,
 ) -> Result<Vec<AuditRow>> {
-    // A chain of its own belongs to its tenant as a whole.
+    // A tenant's own chain contains only its entries.
     let of = of.filter(|_| chain == Chain::Legacy);
     let is_wanted = |row: &AuditRow| of.is_none() || row.tenant == of;
     match direction {
@@ -132,8 +132,8 @@ pub(super) fn entries(
     }
 }
 
-/// Numbers have no holes but where entries were pruned, so a window below the last entry that was
-/// read usually contains as many entries as it is wide.
+/// Numbers are consecutive except where entries were pruned, so a window below the last entry that
+/// was read usually contains as many entries as it is wide.
 fn backward(
     tx: &dyn Transaction,
     chain: Chain,
@@ -274,7 +274,7 @@ pub(super) fn set_pruned_to(
     row::put_number(tx, &pruned_to_key(chain, of, what), number)
 }
 
-/// Deletes a chain and all that belongs to it.
+/// Deletes a chain with its head, gaps and checkpoints.
 pub(super) fn delete_chain(tx: &mut dyn Transaction, chain: Chain) -> Result<()> {
     for table in [
         Table::Entry,

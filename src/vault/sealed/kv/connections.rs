@@ -58,7 +58,7 @@ impl row::Row for ConnectionRow {
     }
 }
 
-/// The index entries that no other connection may have, unless one of the two is revoked.
+/// Returns the index entries that no other connection may have, unless one of the two is revoked.
 fn unique(tenant: TenantRow, row: &ConnectionRow) -> impl Iterator<Item = Key> {
     let of = |table| Key::of(table).tenant(tenant).text(&row.owner).text(&row.provider);
     let label = row
@@ -184,8 +184,8 @@ pub(super) fn get(tx: &dyn Transaction, tenant: TenantRow, id: ConnectionId) -> 
         .transpose()
 }
 
-/// Reads the narrowest range of keys that contains all the wanted connections. In each of them, ids
-/// ascend.
+/// Reads the narrowest range of keys that contains all the wanted connections. In each range, the
+/// ids ascend.
 pub(super) fn list(tx: &dyn Transaction, tenant: TenantRow, listing: &Listing<'_>) -> Result<Vec<ListedRow>> {
     let all = match (listing.grant, listing.owner, listing.provider) {
         (Some(grant), _, _) => by_grant(tenant, grant),
@@ -252,7 +252,7 @@ pub(super) fn record_uses(tx: &mut dyn Transaction, uses: &[(TenantRow, Connecti
     Ok(())
 }
 
-/// Some connections of an owner, or of the tenant.
+/// Returns some connections of an owner, or of the tenant.
 pub(super) fn some(
     tx: &dyn Transaction,
     tenant: TenantRow,

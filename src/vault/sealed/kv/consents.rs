@@ -80,8 +80,8 @@ fn by_owner(tenant: TenantRow, owner: &str) -> Key {
     Key::of(Table::ConsentByOwner).tenant(tenant).text(owner)
 }
 
-/// The beginning of the index entries of consent requests whose verifier this version of the key
-/// seals.
+/// Returns the beginning of the index entries of consent requests whose verifier this version of
+/// the key seals.
 pub(super) fn by_key(tenant: TenantRow, version: u32) -> Key {
     Key::of(Table::ConsentByKey).tenant(tenant).version(version)
 }
@@ -155,7 +155,7 @@ pub(super) fn delete(tx: &mut dyn Transaction, tenant: TenantRow, state: &StateH
     row::delete::<ConsentRow>(tx, tenant, &key(tenant, state))
 }
 
-/// Some consent requests that a person began or that are for them, or some of the tenant.
+/// Returns some consent requests that a user began or that are for the user, or some of the tenant.
 pub(super) fn some(
     tx: &dyn Transaction,
     tenant: TenantRow,

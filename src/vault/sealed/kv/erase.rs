@@ -1,4 +1,4 @@
-//! Erasing a person or a workspace in chunks.
+//! Erases a user or a tenant in chunks.
 
 use super::Result;
 use super::{audit, connections, consents, grants, keys, revocations, tenants};
@@ -6,10 +6,10 @@ use crate::model::GrantId;
 use crate::vault::sealed::store::Transaction;
 use crate::vault::tables::{Chain, ConnectionRow, Doomed, TenantRow};
 
-/// How many rows a connection and its grant are.
+/// The number of rows that a connection and its grant take.
 const PAIR: usize = 2;
 
-/// How many rows may still be erased.
+/// The number of rows that may still be erased.
 struct Chunk {
     left: usize,
 }
@@ -20,8 +20,8 @@ impl Chunk {
     }
 }
 
-/// At most `limit` rows. If that is less than [`PAIR`], a pair is erased nevertheless, because it
-/// is inseparable.
+/// Erases at most `limit` rows. If that is less than [`PAIR`], a pair is erased nevertheless,
+/// because it is inseparable.
 pub(super) fn erase(
     tx: &mut dyn Transaction,
     tenant: TenantRow,
@@ -47,7 +47,7 @@ pub(super) fn erase(
         erase_connection(tx, tenant, &connection, &mut chunk)?;
     }
     if person.is_none() {
-        // Those that no connection uses.
+        // The grants that no connection uses.
         for id in grants::some(tx, tenant, chunk.left)? {
             grants::delete(tx, tenant, id)?;
             chunk.count(1);
@@ -61,9 +61,9 @@ pub(super) fn erase(
 
 /// Erases a connection, and its grant with the former ones unless another connection uses it.
 ///
-/// The former grants go first, as far as the chunk allows. A connection and its grant go together:
-/// nobody must find a connection without a grant, and nothing would lead to a grant without a
-/// connection.
+/// The former grants go first, as far as the chunk allows. A connection and its grant are erased
+/// together: a reader must not find a connection without a grant, and a grant without a connection
+/// could not be found again.
 fn erase_connection(
     tx: &mut dyn Transaction,
     tenant: TenantRow,
@@ -83,11 +83,11 @@ fn erase_connection(
     Ok(())
 }
 
-/// Erases all grants that this one replaced, directly or by way of others. `true` if none is left.
+/// Erases all grants that this one replaced, directly or indirectly. Returns `true` if none is
+/// left.
 fn erase_former(tx: &mut dyn Transaction, tenant: TenantRow, of: GrantId, chunk: &mut Chunk) -> Result<bool> {
-    // From a grant to the one that it replaced, and so on: the oldest goes first, because the
-    // others lead to it. A grant is never on the path twice, even if the rows were altered so that
-    // they form a circle.
+    // The path leads from each grant to one that it replaced. The oldest is deleted first, because
+    // the others lead to it. A grant is never on the path twice, even if altered rows form a cycle.
     let mut path = vec![of];
     while let Some(&last) = path.last() {
         let formers = grants::formers(tx, tenant, last)?;
@@ -107,13 +107,13 @@ fn erase_former(tx: &mut dyn Transaction, tenant: TenantRow, of: GrantId, chunk:
     Ok(true)
 }
 
-/// Takes the name and the keys of a tenant away. What is sealed with them is lost.
+/// Removes the name and the keys of a tenant. The records sealed with them are lost.
 pub(super) fn unname_tenant(tx: &mut dyn Transaction, tenant: TenantRow) -> Result<()> {
     tenants::unname(tx, tenant)?;
     keys::delete_all(tx, tenant)
 }
 
-/// Deletes what is left of a tenant: its keys, its audit and its row.
+/// Deletes the remaining rows of a tenant: its keys, its audit and its own row.
 pub(super) fn delete_tenant(tx: &mut dyn Transaction, tenant: TenantRow) -> Result<()> {
     keys::delete_all(tx, tenant)?;
     audit::delete_chain(tx, Chain::Of(tenant))?;

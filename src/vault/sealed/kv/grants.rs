@@ -99,7 +99,7 @@ fn by_former(tenant: TenantRow, of: GrantId) -> Key {
     Key::of(Table::GrantByFormer).tenant(tenant).id(of.as_bytes())
 }
 
-/// The beginning of the index entries of grants that this version of the key seals.
+/// Returns the beginning of the index entries of grants that this version of the key seals.
 pub(super) fn by_key(tenant: TenantRow, version: u32) -> Key {
     Key::of(Table::GrantByKey).tenant(tenant).version(version)
 }
@@ -150,8 +150,8 @@ pub(super) fn sealed_by(
     })
 }
 
-/// First the grants that expire, by expiry, then those that are only idle, by the time of their
-/// last refresh.
+/// Returns first the grants that expire, by expiry, then those that are only idle, by the time of
+/// their last refresh.
 pub(super) fn due(tx: &dyn Transaction, due: &DueRows<'_>) -> Result<Vec<Of<GrantRow>>> {
     let is_free = |grant: &GrantRow| {
         grant.held_until.is_none_or(|until| until <= due.now)
@@ -186,13 +186,13 @@ pub(super) fn due(tx: &dyn Transaction, due: &DueRows<'_>) -> Result<Vec<Of<Gran
     Ok(found)
 }
 
-/// The grant that an index entry leads to, and its tenant.
+/// Returns the grant that an index entry leads to, and its tenant.
 fn indexed(tx: &dyn Transaction, key: Vec<u8>) -> Result<(TenantRow, GrantRow)> {
     let key = Key::from_bytes(key);
     Ok((key.tenant_of_row()?, row::expect(tx, &key)?))
 }
 
-/// The grants in an index by time whose time is not after `now`, the earliest first.
+/// Returns the grants in an index by time whose time is not after `now`, the earliest first.
 fn until(tx: &dyn Transaction, index: Table, now: i64, limit: usize) -> Result<Vec<Of<GrantId>>> {
     let end = Key::of(index).time(now).end();
     row::collect(tx, Key::of(index), &end, limit, |_, key| {
@@ -238,7 +238,7 @@ pub(super) fn delete(tx: &mut dyn Transaction, tenant: TenantRow, id: GrantId) -
     row::delete::<GrantRow>(tx, tenant, &key(tenant, id))
 }
 
-/// Some grants of a tenant.
+/// Returns some grants of a tenant.
 pub(super) fn some(tx: &dyn Transaction, tenant: TenantRow, limit: usize) -> Result<Vec<GrantId>> {
     let all = Key::of(Table::Grant).tenant(tenant);
     row::collect(tx, all.clone(), &all.end(), limit, |key, _| {

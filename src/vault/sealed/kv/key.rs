@@ -1,9 +1,9 @@
-//! How keys are made.
+//! The construction of keys.
 //!
-//! A key is the number of its table followed by components. Numbers are big-endian and times are
+//! A key is the number of its table followed by components. Numbers are big-endian, and times are
 //! shifted so that negative ones sort first; ids have a fixed length. Text is preceded by its
-//! length, so that no name is the beginning of another one's keys. Long text is replaced by its
-//! hash, so that keys stay short.
+//! length, so that the keys of one name never begin with those of another. Long text is replaced by
+//! its hash, so that keys stay short.
 
 use ring::digest::{SHA256, digest};
 
@@ -13,10 +13,11 @@ use crate::vault::tables::{Chain, TenantRow};
 /// The longest text that is part of a key as it is, in bytes.
 const MAX_TEXT: usize = 64;
 
-/// What precedes the hash of longer text, in place of a length.
+/// The byte before the hash of a longer text, in place of a length.
 const HASHED: u8 = 0xff;
 
-/// What a key leads to. The numbers are part of the stored format: they are added, never changed.
+/// The kind of record that a key leads to. The numbers are part of the stored format: new ones are
+/// added, and existing ones never change.
 ///
 /// `T` is the tenant. The rows come first, each with its indexes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,14 +29,14 @@ pub(super) enum Table {
     Tenant = 2,
     /// Name → T.
     TenantByName = 3,
-    /// T that is being forgotten → T.
+    /// T of a tenant that is being erased → T.
     TenantForgotten = 4,
-    /// The highest T that was ever given.
+    /// The highest T that was ever assigned.
     LastTenant = 5,
 
     /// T, version in descending order → a key without its wrapped bytes.
     Key = 10,
-    /// The same → the wrapped bytes.
+    /// T, version in descending order → the wrapped bytes.
     KeyWrapped = 11,
     /// Master key, T, version → key.
     KeyByMaster = 12,
@@ -123,14 +124,14 @@ pub(super) enum Table {
 pub(super) struct Key(Vec<u8>);
 
 impl Key {
-    /// The beginning of all keys of a table.
+    /// Returns the beginning of all keys of a table.
     pub(super) fn of(table: Table) -> Self {
         let mut bytes = Vec::with_capacity(48);
         bytes.push(table as u8);
         Self(bytes)
     }
 
-    /// The key with these bytes, which a store returned.
+    /// Returns the key with these bytes, which a store returned.
     pub(super) const fn from_bytes(bytes: Vec<u8>) -> Self {
         Self(bytes)
     }
@@ -188,13 +189,13 @@ impl Key {
         &self.0
     }
 
-    /// The first key after this one.
+    /// Returns the first key after this one.
     pub(super) fn next(mut self) -> Self {
         self.0.push(0);
         self
     }
 
-    /// The first key after all keys that begin with this one.
+    /// Returns the first key after all keys that begin with this one.
     pub(super) fn end(mut self) -> Self {
         while let Some(last) = self.0.pop() {
             if last < u8::MAX {
@@ -205,14 +206,15 @@ impl Key {
         self
     }
 
-    /// The tenant of a row's key. The keys of all rows except the vault's own begin with it.
+    /// Returns the tenant of a row's key. The keys of all rows except the vault's own begin with
+    /// it.
     pub(super) fn tenant_of_row(&self) -> Result<TenantRow, VaultError> {
         let (_, rest) = self.0.split_first().ok_or(VaultError::Damaged)?;
         let (tenant, _) = rest.split_first_chunk::<8>().ok_or(VaultError::Damaged)?;
         Ok((u64::from_be_bytes(*tenant) ^ (1 << 63)).cast_signed())
     }
 
-    /// The bytes of this key after the first `len`.
+    /// Returns the bytes of this key after the first `len`.
     pub(super) fn after(&self, len: usize) -> Result<&[u8], VaultError> {
         self.0.get(len..).ok_or(VaultError::Damaged)
     }

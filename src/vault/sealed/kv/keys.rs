@@ -1,6 +1,6 @@
 //! The wrapped keys of tenants.
 //!
-//! The wrapped bytes lie under a key of their own: they are written once, however often the row
+//! The wrapped bytes have their own key in the store: they are written once, however often the row
 //! counts a seal.
 
 use super::Result;
@@ -57,7 +57,7 @@ impl row::Row for Counted {
     }
 }
 
-/// Versions are inverted, so that the newest comes first.
+/// Returns the key of a row. Versions are inverted, so that the newest comes first.
 fn key(tenant: TenantRow, version: u32) -> Key {
     Key::of(Table::Key).tenant(tenant).version(!version)
 }
@@ -110,7 +110,7 @@ pub(super) fn master_keys(tx: &dyn Transaction) -> Result<Vec<[u8; 16]>> {
     let end = Key::of(Table::KeyByMaster).end();
     let mut from = Key::of(Table::KeyByMaster);
     let mut all = Vec::new();
-    // Reads one index entry of each master key.
+    // Reads one index entry for each master key.
     loop {
         let found = tx.scan(from.as_bytes(), end.as_bytes(), 1)?;
         let Some((key, _)) = found.into_iter().next() else {
@@ -202,7 +202,8 @@ pub(super) fn delete_all(tx: &mut dyn Transaction, tenant: TenantRow) -> Result<
     Ok(())
 }
 
-/// Replaces what a rewrap changes. Seals that were counted since `before` was read are kept.
+/// Replaces the fields that a rewrap changes. Seals that were counted since `before` was read are
+/// kept.
 pub(super) fn rewrap(
     tx: &mut dyn Transaction,
     tenant: TenantRow,

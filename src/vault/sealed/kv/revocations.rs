@@ -79,7 +79,8 @@ fn by_owner(tenant: TenantRow, owner: &str) -> Key {
     Key::of(Table::RevocationByOwner).tenant(tenant).text(owner)
 }
 
-/// The beginning of the index entries of revocations whose tokens this version of the key seals.
+/// Returns the beginning of the index entries of revocations whose tokens this version of the key
+/// seals.
 pub(super) fn by_key(tenant: TenantRow, version: u32) -> Key {
     Key::of(Table::RevocationByKey).tenant(tenant).version(version)
 }
@@ -171,7 +172,7 @@ pub(super) fn delete(tx: &mut dyn Transaction, tenant: TenantRow, id: Revocation
     row::delete::<RevocationRow>(tx, tenant, &key(tenant, id))
 }
 
-/// Some revocations of an owner, or of the tenant.
+/// Returns some revocations of an owner, or of the tenant.
 pub(super) fn some(
     tx: &dyn Transaction,
     tenant: TenantRow,

@@ -9,24 +9,24 @@ use crate::vault::codec::{Decoder, Encoder};
 use crate::vault::sealed::store::Transaction;
 use crate::vault::tables::TenantRow;
 
-/// How many keys are read at a time.
+/// The number of keys that are read at a time.
 const PAGE: usize = 128;
 
 /// A type of row that belongs to a tenant.
 pub(super) trait Row: Sized {
-    /// The key under which the row lies.
+    /// Returns the key of the row.
     fn key(&self, tenant: TenantRow) -> Key;
 
-    /// All index entries that lead to the row.
+    /// Returns all index entries that lead to the row.
     fn indexes(&self, tenant: TenantRow) -> Vec<Key>;
 
     fn encode(&self) -> Vec<u8>;
 
-    /// Reads all fields. The caller sees to it that there is no other.
+    /// Reads all fields. The caller checks that no other field follows.
     fn decode(record: &mut Decoder<'_>) -> Result<Self>;
 }
 
-/// A row with this key exists already.
+/// The error for an inserted row whose key exists already.
 #[derive(Debug, thiserror::Error)]
 #[error("the row exists already")]
 pub(super) struct Duplicate;
@@ -107,8 +107,8 @@ pub(super) fn each(
     }
 }
 
-/// What `choose` makes of the keys in a range and their values, in ascending order, without those
-/// of which it makes nothing. At most `limit`.
+/// Applies `choose` to the keys in a range and their values, in ascending order, and returns its
+/// results without the `None`s. At most `limit`.
 pub(super) fn collect<T>(
     tx: &dyn Transaction,
     from: Key,
@@ -131,7 +131,7 @@ pub(super) fn collect<T>(
     Ok(all)
 }
 
-/// All rows to which the index entries that begin with `index` lead.
+/// Returns all rows to which the index entries that begin with `index` lead.
 pub(super) fn indexed<R: Row>(tx: &dyn Transaction, index: Key) -> Result<Vec<R>> {
     let end = index.clone().end();
     collect(tx, index, &end, usize::MAX, |_, key| {
@@ -154,7 +154,7 @@ pub(super) fn clear(tx: &mut dyn Transaction, beginning: Key) -> Result<()> {
     Ok(())
 }
 
-/// Reads a number that lies under a key of its own.
+/// Reads a number that has its own key.
 pub(super) fn number(tx: &dyn Transaction, key: &Key) -> Result<Option<u64>> {
     let Some(value) = tx.get(key.as_bytes())? else {
         return Ok(None);
@@ -165,12 +165,12 @@ pub(super) fn number(tx: &dyn Transaction, key: &Key) -> Result<Option<u64>> {
     Ok(Some(number))
 }
 
-/// Puts a number under a key of its own.
+/// Stores a number under its own key.
 pub(super) fn put_number(tx: &mut dyn Transaction, key: &Key, number: u64) -> Result<()> {
     tx.put(key.as_bytes(), &Encoder::new().u64(number).finish())
 }
 
-/// Puts a sealed record under a key of its own, or deletes what lies there if it is empty.
+/// Stores a sealed record under its own key, or deletes the key if the record is empty.
 pub(super) fn put_sealed(tx: &mut dyn Transaction, key: &Key, sealed: &[u8]) -> Result<()> {
     if sealed.is_empty() {
         tx.delete(key.as_bytes())

@@ -1,4 +1,4 @@
-//! The reading half of a transaction. Each method is a function of the module of its kind of row.
+//! The reading half of a transaction. Each method is a function in the module of its kind of row.
 
 use super::{Result, View, audit, connections, consents, grants, keys, revocations, tenants};
 use crate::model::{ConnectionId, GrantId, RevocationId, TenantId};

@@ -1,4 +1,4 @@
-//! The writing half of a transaction. Each method is a function of the module of its kind of row.
+//! The writing half of a transaction. Each method is a function in the module of its kind of row.
 
 use super::{Result, View, audit, connections, consents, erase, grants, keys, revocations, tenants};
 use crate::model::{ConnectionId, GrantId, RevocationId, TenantId};

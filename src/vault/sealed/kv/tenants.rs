@@ -44,7 +44,7 @@ pub(super) fn put_vault(tx: &mut dyn Transaction, row: &VaultRow) -> Result<()> 
     tx.put(Key::of(Table::Vault).as_bytes(), &record.finish())
 }
 
-/// A tenant. One without a name is being forgotten.
+/// A tenant. A tenant without a name is being erased.
 #[derive(Debug)]
 struct Tenant {
     number: TenantRow,
@@ -84,12 +84,12 @@ fn key(tenant: TenantRow) -> Key {
     Key::of(Table::Tenant).tenant(tenant)
 }
 
-/// The name of a tenant, unless it is being forgotten or does not exist.
+/// Returns the name of a tenant, unless it is being erased or does not exist.
 pub(super) fn name(tx: &dyn Transaction, tenant: TenantRow) -> Result<Option<TenantId>> {
     Ok(row::get::<Tenant>(tx, &key(tenant))?.and_then(|tenant| tenant.name))
 }
 
-/// A row with the name of its tenant. `None` if the tenant is being forgotten.
+/// Returns a row with the name of its tenant; `None` if the tenant is being erased.
 pub(super) fn named<T>(tx: &dyn Transaction, tenant: TenantRow, row: T) -> Result<Option<Of<T>>> {
     Ok(name(tx, tenant)?.map(|name| Of { tenant, name, row }))
 }
@@ -142,7 +142,7 @@ pub(super) fn insert(tx: &mut dyn Transaction, name: &TenantId) -> Result<Tenant
     Ok(tenant)
 }
 
-/// Takes the name of a tenant away.
+/// Removes the name of a tenant.
 pub(super) fn unname(tx: &mut dyn Transaction, tenant: TenantRow) -> Result<()> {
     if tx.get(key(tenant).as_bytes())?.is_some() {
         row::put(

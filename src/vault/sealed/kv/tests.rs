@@ -1,4 +1,4 @@
-//! The contract of the tables, and what only holds for a store of keys and values.
+//! The contract of the tables, and rules that apply only to a store of keys and values.
 
 use std::cell::Cell;
 use std::sync::{Arc, Mutex};
@@ -11,8 +11,7 @@ use crate::vault::sealed::MemoryStore;
 use crate::vault::tables::*;
 use crate::vault::tables_contract;
 
-/// A store in memory that remembers which keys were read, and runs every write as often as it is
-/// told.
+/// A store in memory that records which keys were read, and runs every write a set number of times.
 #[derive(Debug)]
 struct Spy {
     store: MemoryStore,
@@ -29,7 +28,7 @@ impl Spy {
         })
     }
 
-    /// The numbers of the tables of which something was read since the last call.
+    /// Returns the numbers of the tables that were read since the last call.
     fn tables_read(&self) -> Vec<u8> {
         self.read.lock().unwrap().drain(..).map(|key| key[0]).collect()
     }
@@ -53,7 +52,7 @@ impl Store for Spy {
     }
 
     fn write(&self, work: &mut dyn FnMut(&mut dyn Transaction) -> Result<()>) -> Result<()> {
-        /// A transaction that is run again.
+        /// The error of a transaction that is run again.
         #[derive(Debug, thiserror::Error)]
         #[error("again")]
         struct Again;
@@ -117,7 +116,7 @@ const REST: &[u8] = b"sealed refresh token";
 const VERIFIER: &[u8] = b"sealed verifier";
 const WRAPPED: &[u8] = b"wrapped key";
 
-/// A tenant with one row of every kind.
+/// Creates a tenant with one row of every kind.
 fn fill(tables: &impl Tables) -> TenantRow {
     use tables_contract::fixtures::{connection, consent, entry, grant, key, name, revocation};
     let set = Secrets::Set {
@@ -290,14 +289,14 @@ fn a_repeated_write_starts_over_and_returns_its_last_end() {
     assert!(matches!(written, Ok(Write::Commit(3))));
 }
 
-/// A store that does not do what the contract says.
+/// A store that violates the contract.
 #[derive(Debug)]
 enum Broken {
-    /// Reports success and runs nothing.
+    /// Reports success without running the transaction.
     Idle,
     /// Reports success although the transaction failed.
     Forgiving,
-    /// Reads twice.
+    /// Runs each read twice.
     Repeating,
 }
 

@@ -106,7 +106,7 @@ fn what_is_remembered_is_bounded() {
     let since = recent.sources[2].read().unwrap();
     assert_eq!((since.entries.len(), since.bytes), (most, most * ENTRY));
     drop(since);
-    // The same query again takes no more room.
+    // Repeating the same query takes no additional room.
     let recent = Recent::new();
     for _ in 0..3 {
         recent.put(stamp(1, 1), 1, GMAIL, &several());

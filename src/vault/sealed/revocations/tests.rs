@@ -1,4 +1,4 @@
-//! The encodings of pending revocations, compared with known answers, and what happens to altered
+//! The encodings of pending revocations, compared with known answers, and the effect of altered
 //! rows.
 
 use serde::Deserialize;
@@ -33,7 +33,7 @@ impl Answer {
     }
 }
 
-/// Each pending revocation with the grant that it belongs to.
+/// Returns each pending revocation with the grant that it belongs to.
 fn answers() -> Vec<(Answer, GrantAnswer)> {
     let answers: Vec<Answer> = vectors::format_2("revocations");
     assert_eq!(answers.len(), 2);

@@ -1,5 +1,5 @@
-//! The encodings of connections and grants, compared with known answers, and what happens to
-//! altered rows.
+//! The encodings of connections and grants, compared with known answers, and the effect of altered
+//! rows.
 
 use serde::Deserialize;
 

@@ -137,7 +137,8 @@ const DELETE_CHAIN: [&str; 5] = [
     "DELETE FROM audit_checkpoints WHERE chain = :chain",
 ];
 
-/// The number of a chain in the tables that all chains share. No tenant has a negative number.
+/// Returns the number of a chain in the tables that all chains share. Tenants never have negative
+/// numbers.
 const fn number(chain: Chain) -> TenantRow {
     match chain {
         Chain::Of(tenant) => tenant,
@@ -305,8 +306,8 @@ pub(crate) fn put_checkpoint(sql: Sql<'_>, chain: Chain, row: &CheckpointRow) ->
     sql.put(PUT_CHECKPOINT, row, &[(":chain", &number(chain))])
 }
 
-/// Deletes the chain of a tenant with all that belongs to it. Entries of schemas 1 and 2 stay in
-/// their common chain.
+/// Deletes the chain of a tenant with its head, gaps and checkpoints. Entries of schemas 1 and 2
+/// stay in their common chain.
 pub(crate) fn delete_chain(sql: Sql<'_>, tenant: TenantRow) -> Result<()> {
     for statement in DELETE_CHAIN {
         sql.execute(statement, &[(":chain", &tenant)])?;

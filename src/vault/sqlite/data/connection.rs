@@ -20,8 +20,8 @@ macro_rules! connection_columns {
 }
 connection_columns!(stored);
 
-/// A connection with its grant and its last use. A connection without a grant is damage, and not to
-/// be left out.
+/// A connection with its grant and its last use. A connection without a grant is damaged and must
+/// not be omitted.
 macro_rules! listed {
     ($index:literal, $where:literal) => {
         concat!(
@@ -38,7 +38,7 @@ macro_rules! listed {
         )
     };
 }
-/// A page of them. The index is named, because the planner would rather walk the whole tenant.
+/// A page of them. The index is named, because the planner would otherwise walk the whole tenant.
 macro_rules! listing {
     ($index:literal, $where:literal) => {
         concat!(
@@ -119,7 +119,7 @@ pub(crate) fn count_connections(sql: Sql<'_>, tenant: TenantRow, owner: Option<&
     Ok(count?.unwrap_or_default())
 }
 
-/// A violated index undoes the statement alone; the transaction goes on.
+/// A violated index undoes only the statement; the transaction continues.
 pub(crate) fn put_connection(sql: Sql<'_>, tenant: TenantRow, row: &ConnectionRow) -> Result<bool> {
     match sql.try_put(PUT, row, &[(":tenant", &tenant)])? {
         Ok(_) => Ok(true),
@@ -141,7 +141,7 @@ pub(crate) fn record_uses(sql: Sql<'_>, uses: &[(TenantRow, ConnectionId, i64)])
     Ok(())
 }
 
-/// Bytes as `unhex` takes them, because JSON has no bytes.
+/// Encodes bytes for `unhex`, because JSON has no bytes.
 pub(super) fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut text = String::with_capacity(2 * bytes.len());
@@ -163,7 +163,7 @@ const USES_GRANT: &str = "SELECT 1 FROM connections INDEXED BY connections_by_gr
 const DELETE: &str = "DELETE FROM connections WHERE tenant = :tenant AND uuid = :uuid";
 const DELETE_USE: &str = "DELETE FROM uses WHERE tenant = :tenant AND uuid = :uuid";
 
-/// Some connections with their grants: of one owner, or of the whole tenant.
+/// Returns some connections with their grants: of one owner, or of the whole tenant.
 pub(super) fn some(
     sql: Sql<'_>,
     tenant: TenantRow,

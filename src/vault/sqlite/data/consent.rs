@@ -131,7 +131,7 @@ fn wipe(sql: Sql<'_>, tenant: TenantRow, state: &StateHash) -> Result<()> {
     }
 }
 
-/// Some consent requests that this person began.
+/// Returns some consent requests that this user began.
 pub(super) fn some_of_user(
     sql: Sql<'_>,
     tenant: TenantRow,
@@ -145,7 +145,7 @@ pub(super) fn some_of_user(
     )
 }
 
-/// Some consent requests for connections of this owner.
+/// Returns some consent requests for connections of this owner.
 pub(super) fn some_of_owner(
     sql: Sql<'_>,
     tenant: TenantRow,
@@ -159,7 +159,7 @@ pub(super) fn some_of_owner(
     )
 }
 
-/// Some consent requests of a tenant.
+/// Returns some consent requests of a tenant.
 pub(super) fn some(sql: Sql<'_>, tenant: TenantRow, limit: usize) -> Result<Vec<StateHash>> {
     sql.all(OF_TENANT, &[(":tenant", &tenant), (":limit", &limit)], taken)
 }

@@ -1,4 +1,4 @@
-//! Erasing the rows of an owner or of a whole tenant, some at a time.
+//! Erases the rows of an owner or of a whole tenant in chunks.
 
 use crate::model::GrantId;
 use crate::vault::VaultError;
@@ -12,8 +12,8 @@ const FORMER_OF: &str = "SELECT uuid FROM grants INDEXED BY grants_former
     WHERE tenant = :tenant AND former_of = :of";
 const OTHER_GRANTS: &str = "SELECT uuid FROM grants WHERE tenant = :tenant LIMIT :limit";
 
-/// A connection goes together with the grants that nothing else uses, so that none is left without
-/// its grant: with these there may be a few rows more than the limit.
+/// A connection is erased together with the grants that only it uses, so that no connection is left
+/// without its grant. The number of rows may therefore exceed the limit slightly.
 pub(crate) fn erase(sql: Sql<'_>, tenant: TenantRow, doomed: Doomed<'_>, limit: usize) -> Result<bool> {
     let owner = match doomed {
         Doomed::Owner(owner) => Some(owner),
@@ -41,12 +41,13 @@ pub(crate) fn erase(sql: Sql<'_>, tenant: TenantRow, doomed: Doomed<'_>, limit: 
     Ok(left > 0)
 }
 
-/// Deletes a grant and those that it replaced. Returns how many.
+/// Deletes a grant and those that it replaced. Returns how many were deleted.
 fn delete_grants(sql: Sql<'_>, tenant: TenantRow, id: GrantId) -> Result<usize> {
     let mut doomed = vec![id];
     let mut deleted = 0;
     while let Some(id) = doomed.pop() {
-        // Deleted before its former ones are listed: one that names itself is not found again.
+        // The grant is deleted before its former ones are listed, so that one that names itself is
+        // not found again.
         grant::delete_grant(sql, tenant, id)?;
         doomed.extend(sql.all(FORMER_OF, &[(":tenant", &tenant), (":of", &id)], taken::<GrantId>)?);
         deleted += 1;
@@ -64,7 +65,7 @@ fn erase_consents_of(sql: Sql<'_>, tenant: TenantRow, person: &str, mut left: us
     Ok(left)
 }
 
-/// Erases what no connection leads to.
+/// Erases the rows that no connection leads to.
 fn erase_others(sql: Sql<'_>, tenant: TenantRow, mut left: usize) -> Result<usize> {
     for state in consent::some(sql, tenant, left)? {
         consent::delete_consent(sql, tenant, &state)?;

@@ -42,7 +42,7 @@ const SEALED_BY: &str = concat!(
     WHERE g.tenant = :tenant AND g.key_version = :version AND g.slot IS NOT NULL AND g.uuid > :after
     ORDER BY g.uuid LIMIT :limit"
 );
-/// What both searches for due grants ask for, beside the time.
+/// The conditions that both searches for due grants share, in addition to the time.
 macro_rules! due_rows {
     () => {
         concat!(
@@ -188,7 +188,8 @@ pub(crate) fn delete_grant(sql: Sql<'_>, tenant: TenantRow, id: GrantId) -> Resu
     Ok(())
 }
 
-/// The slot of a grant's tokens: none of a grant that is not there, and maybe none of one that is.
+/// The slot of a grant's tokens. The outer `None` means that the grant does not exist, the inner
+/// one that it has no slot.
 #[allow(clippy::option_option, reason = "a grant or none, with or without tokens")]
 fn slot(sql: Sql<'_>, tenant: TenantRow, id: GrantId) -> Result<Option<Option<Slot>>> {
     sql.one(SLOT, &[(":tenant", &tenant), (":uuid", &id)], taken)

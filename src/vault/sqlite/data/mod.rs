@@ -1,6 +1,6 @@
-//! The statements, one file per kind of row.
+//! The statements, one file for each kind of row.
 //!
-//! Where a statement names an index, the planner would rather walk all rows of the tenant in the
+//! A statement names an index where the planner would otherwise walk all rows of the tenant in the
 //! primary key.
 
 pub(super) mod audit;
@@ -56,7 +56,7 @@ use crate::vault::sqlite::sql::Stored;
 use crate::vault::sqlite::value::{Column, Columns};
 use crate::vault::tables::Of;
 
-/// A row that begins with the number and the name of its tenant.
+/// Reads a row that begins with the number and the name of its tenant.
 fn of_tenant<T>(
     columns: &mut Columns<'_>,
     read: impl FnOnce(&mut Columns<'_>) -> Result<T, VaultError>,

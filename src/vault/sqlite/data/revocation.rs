@@ -146,7 +146,7 @@ pub(crate) fn delete_revocation(sql: Sql<'_>, tenant: TenantRow, id: RevocationI
     Ok(())
 }
 
-/// Some pending revocations: of one owner, or of the whole tenant.
+/// Returns some pending revocations: of one owner, or of the whole tenant.
 pub(super) fn some(
     sql: Sql<'_>,
     tenant: TenantRow,

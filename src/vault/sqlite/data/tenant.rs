@@ -138,7 +138,7 @@ pub(crate) fn unname_tenant(sql: Sql<'_>, tenant: TenantRow) -> Result<()> {
     Ok(())
 }
 
-/// Deletes the row of a tenant. SQLite refuses while other rows name it.
+/// Deletes the row of a tenant. SQLite refuses this while other rows name it.
 pub(crate) fn delete_tenant(sql: Sql<'_>, tenant: TenantRow) -> Result<()> {
     sql.execute(DELETE_TENANT, &[(":tenant", &tenant)])?;
     Ok(())

@@ -1,8 +1,7 @@
-//! The hot path: a connection, what is needed of its grant, and its access token, by one search in
-//! each table.
+//! The hot path: a connection, the required part of its grant, and its access token, with one
+//! search in each table.
 //!
-//! Only the columns that are needed are read, and of the connection only those that the caller does
-//! not name.
+//! Only the required columns are read. Of the connection, those that the caller names are not read.
 
 use crate::model::ConnectionId;
 use crate::vault::VaultError;
@@ -30,7 +29,7 @@ macro_rules! token {
     };
 }
 
-/// The default comes first; a second row tells whether one is needed.
+/// The default comes first; a second row shows whether one is needed.
 const BY_OWNER: &str = concat!(
     token!("", "c.owner = :owner AND c.provider = :provider"),
     " ORDER BY c.is_default DESC LIMIT 2"
@@ -79,7 +78,7 @@ fn by_id(sql: Sql<'_>, tenant: TenantRow, id: ConnectionId) -> Result<Read> {
     sql.first_in_order(BY_ID, &values, |columns| read(columns, None))
 }
 
-/// `None` if the connection has no grant.
+/// Reads the row of a token. Returns `None` if the connection has no grant.
 fn read(columns: &mut Columns<'_>, named: Option<(&str, &str)>) -> Result<Option<Box<TokenRow>>> {
     if columns.is_null()? {
         return Ok(None);

@@ -1,4 +1,4 @@
-//! Whose files a vault may consist of, and who has rights to them.
+//! Checks who owns the files of a vault and who has rights to them.
 
 use std::fs::{self, File, Metadata};
 use std::io::ErrorKind;
@@ -16,7 +16,7 @@ const COMPANIONS: [(&str, &str); 3] = [
     ("-journal", "the rollback journal of the vault"),
 ];
 
-/// What this process may use.
+/// The identity of this process and the sharing of the vault, which decide which files it may use.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Access {
     process: Ids,
@@ -31,8 +31,9 @@ struct Ids {
 }
 
 impl Access {
-    /// Learns the user and the group of this process from a file that it makes beside the database:
-    /// the one way that needs no unsafe code, and works in a process without `/proc`.
+    /// Determines the user and the group of this process from a file that it creates beside the
+    /// database. This is the only way that needs no unsafe code, and it works in a process without
+    /// `/proc`.
     pub(super) fn learn(path: &Path, sharing: Sharing) -> Result<Self, VaultError> {
         let token = crate::random::token_256()?;
         let probe = path.with_file_name(format!(".valetkey-{}", token.as_str()));
@@ -52,12 +53,12 @@ impl Access {
 
     fn check_ids(self, file: Ids, mode: u32, place: &'static str) -> Result<(), VaultError> {
         let Ids { uid, gid } = self.process;
-        // Marked as read-only, which root would not notice.
+        // The file is marked as read-only, which root would not notice.
         if mode & 0o222 == 0 && mode & 0o444 != 0 {
             return Err(VaultError::ReadOnly);
         }
-        // Root may use every file, for maintenance. SQLite gives what it creates there to the owner
-        // of the database.
+        // Root may use every file, for maintenance. SQLite gives the files that it creates to the
+        // owner of the database.
         if uid == 0 {
             return Ok(());
         }
@@ -75,10 +76,10 @@ impl Access {
                     process: gid,
                 });
             }
-            // Only the owner can take them away, as `restrict` does.
+            // Only the owner can remove the rights, as `restrict` does.
             Sharing::Group if !is_own && mode & 0o007 != 0 => {
                 return Err(VaultError::UnsafePath(
-                    "a file that others than its owner and its group may use",
+                    "users other than the owner and the group have access to a file",
                 ));
             }
             Sharing::Owner | Sharing::Group => {}
@@ -91,7 +92,7 @@ impl Access {
         }
     }
 
-    /// Gives the vault the rights that it should have: a copy or a backup comes with others.
+    /// Gives the vault its proper rights: a copy or a backup may have others.
     pub(super) fn restrict(self, path: &Path) -> Result<(), VaultError> {
         #[cfg(unix)]
         for file in [path.to_path_buf(), beside(path, "-wal"), beside(path, "-shm")] {
@@ -110,14 +111,14 @@ impl Access {
         Ok(())
     }
 
-    /// Returns whether the rights of a file of this user are not what they should be. Those of
-    /// another user's file are that user's choice, for root as well.
+    /// Returns whether the rights of this user's file differ from the proper ones. The rights of
+    /// another user's file are that user's choice, even for root.
     #[cfg(unix)]
     fn differs(self, metadata: &Metadata) -> bool {
         ids(metadata).uid == self.process.uid && mode(metadata) & 0o7777 != self.sharing.mode()
     }
 
-    /// Refuses files beside the database that SQLite would open and that are not ours.
+    /// Refuses files beside the database that SQLite would open and that belong to others.
     pub(super) fn check_companions(self, path: &Path) -> Result<(), VaultError> {
         for (suffix, place) in COMPANIONS {
             match fs::symlink_metadata(beside(path, suffix)) {
@@ -148,8 +149,8 @@ fn mode(metadata: &Metadata) -> u32 {
     std::os::unix::fs::MetadataExt::mode(metadata)
 }
 
-/// Windows has neither: the rights of a new file are those of its directory, and every file counts
-/// as this process's.
+/// Windows has neither: a new file gets the rights of its directory, and every file counts as this
+/// process's.
 #[cfg(not(unix))]
 const fn ids(_: &Metadata) -> Ids {
     Ids { uid: 1, gid: 1 }
@@ -164,8 +165,8 @@ fn mode(metadata: &Metadata) -> u32 {
     }
 }
 
-/// Returns whether the same people may use two files: a sign of life that anybody could make says
-/// nothing.
+/// Returns whether the same users can write two files: a lock file that other users could have
+/// created proves nothing.
 pub(in crate::vault::sqlite) fn is_of_the_same(
     database: &Metadata,
     other: &Metadata,
@@ -176,7 +177,7 @@ pub(in crate::vault::sqlite) fn is_of_the_same(
         || (sharing == Sharing::Group && ids.gid == database.gid && mode(other) & 0o007 == 0)
 }
 
-/// Gives a new file beside the database to those who may use the database.
+/// Gives a new file beside the database to the users who may use the database.
 pub(in crate::vault::sqlite) fn adopt(
     file: &File,
     sharing: Sharing,
@@ -193,7 +194,7 @@ pub(in crate::vault::sqlite) fn adopt(
         if let Ok(database) = fs::symlink_metadata(database) {
             let wanted = ids(&database);
             let found = ids(&file.metadata().map_err(VaultError::storage)?);
-            // Root leaves what it makes to those who use the database.
+            // Root gives the files that it creates to the users of the database.
             if found != wanted && found.uid == 0 {
                 let rights = fs::Permissions::from_mode(mode(&database) & 0o660);
                 file.set_permissions(rights)

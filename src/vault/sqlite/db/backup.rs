@@ -1,4 +1,4 @@
-//! A copy of the database while it is in use, and asking SQLite whether the file is whole.
+//! Copies the database while it is in use, and checks the integrity of a file.
 
 use std::fs::{self, File};
 use std::io::ErrorKind;
@@ -15,15 +15,15 @@ use crate::vault::sqlite::sql::Sql;
 
 const EXISTS: VaultError = VaultError::UnsafePath("the backup exists already");
 
-/// Writes a consistent copy to a new file, which begins a lineage of its own.
+/// Writes a consistent copy to a new file, which begins its own lineage.
 pub(in crate::vault::sqlite) fn backup(store: &Store, path: &Path) -> Result<(), VaultError> {
     store.check_process()?;
     let path = files::resolve(path)?;
     if fs::symlink_metadata(&path).is_ok() {
         return Err(EXISTS);
     }
-    // Complete before it has its name: an empty file that a crash left there would be opened as a
-    // new vault.
+    // The copy is complete before it gets its name: an empty file that a crash left there would be
+    // opened as a new vault.
     let partial = Partial::beside(&path)?;
     copy_into(store, &partial.path)?;
     begin_lineage(&partial.path)?;
@@ -31,13 +31,13 @@ pub(in crate::vault::sqlite) fn backup(store: &Store, path: &Path) -> Result<(),
     publish(&partial.path, &path)
 }
 
-/// A file without its final name; removed when dropped, unless it was renamed.
+/// A file without its final name. It is removed when dropped, unless it was renamed.
 pub(super) struct Partial {
     pub(super) path: PathBuf,
 }
 
 impl Partial {
-    /// Makes an empty file that its owner alone can use. SQLite fills it.
+    /// Creates an empty file that only its owner can use. SQLite fills it.
     pub(super) fn beside(path: &Path) -> Result<Self, VaultError> {
         let token = crate::random::token_256()?;
         let path = files::beside(path, &format!(".partial-{}", token.as_str()));
@@ -60,14 +60,14 @@ fn copy_into(store: &Store, path: &Path) -> Result<(), VaultError> {
     };
     let copy = |db: &Connection| db.execute("VACUUM INTO ?1", [text]).map_err(failed);
     match store.place() {
-        // A connection of its own: neither the writer nor a reader waits for the copy.
+        // A separate connection, so that neither the writer nor a reader waits for the copy.
         Some(place) => copy(&place.connect()?)?,
         None => copy(&store.writer())?,
     };
     Ok(())
 }
 
-/// Begins a lineage in a copy that nobody else has open. Leaves no log beside it.
+/// Begins a lineage in a copy that no other connection has open. Leaves no log beside it.
 pub(super) fn begin_lineage(path: &Path) -> Result<(), VaultError> {
     let db = connect(path)?;
     let mode = db.pragma_update_and_check(None, "journal_mode", "DELETE", |row| row.get::<_, String>(0));
@@ -84,12 +84,12 @@ pub(super) fn sync(path: &Path) -> Result<(), VaultError> {
         .map_err(failed_at(FILE))
 }
 
-/// Gives a complete copy its name, unless there is something by now.
+/// Gives a complete copy its name, unless the name is in use by now.
 fn publish(partial: &Path, path: &Path) -> Result<(), VaultError> {
     match fs::hard_link(partial, path) {
         Ok(()) => {}
         Err(error) if error.kind() == ErrorKind::AlreadyExists => return Err(EXISTS),
-        // Some file systems have no second names.
+        // Some file systems do not support hard links.
         Err(error) if matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::PermissionDenied) => {
             if fs::symlink_metadata(path).is_ok() {
                 return Err(EXISTS);
@@ -98,7 +98,7 @@ fn publish(partial: &Path, path: &Path) -> Result<(), VaultError> {
         }
         Err(error) => return Err(failed_at(DIRECTORY)(error)),
     }
-    // A second name would make it unsafe to open.
+    // A file with a second name could not be opened safely.
     files::remove(partial)
         .and_then(|()| files::sync_directory(path))
         .inspect_err(|_| {
@@ -106,7 +106,7 @@ fn publish(partial: &Path, path: &Path) -> Result<(), VaultError> {
         })
 }
 
-/// Reads the whole file and checks that it is what SQLite wrote. Takes as long as reading it.
+/// Reads the whole file and checks its integrity. The time grows with the size of the file.
 pub(in crate::vault::sqlite) fn integrity_check(sql: Sql<'_>) -> Result<(), VaultError> {
     let db = sql.0;
     let verdict: String = db

@@ -9,8 +9,8 @@ use crate::vault::sqlite::sql::Sql;
 
 const MAGIC: &[u8; 16] = b"valetkey-pulse-1";
 const LEN: usize = 72;
-/// What the page of `pulse` has before the beat: payload length, row 1, and the types NULL and BLOB
-/// of 72 bytes.
+/// The bytes of the page of `pulse` before the beat: payload length, row 1, and the types NULL and
+/// BLOB of 72 bytes.
 const CELL: [u8; 6] = [0x4c, 0x01, 0x04, 0x00, 0x81, 0x1c];
 const CELL_LEN: usize = CELL.len() + LEN;
 
@@ -18,12 +18,12 @@ const INSERT: &str = "INSERT INTO pulse (only, beat) VALUES (1, :beat)";
 const READ: &str = "SELECT beat FROM pulse WHERE only = 1";
 const WRITE: &str = "UPDATE pulse SET beat = :beat WHERE only = 1";
 
-/// One write transaction, as the file remembers it.
+/// One write transaction, as recorded in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::vault::sqlite) struct Beat {
     pub(super) lineage: [u8; 16],
     pub(super) number: u64,
-    /// The token of the transaction before; zeros in the first of a lineage.
+    /// The token of the previous transaction; zeros in the first of a lineage.
     pub(super) previous: [u8; 16],
     pub(super) token: [u8; 16],
 }
@@ -72,8 +72,8 @@ impl Beat {
         })
     }
 
-    /// The beat in a page, if the page is that of `pulse`: a leaf with this one row and nothing
-    /// else.
+    /// Returns the beat in a page, if it is the page of `pulse`: a leaf that contains only this
+    /// row.
     pub(super) fn of_page(page: &[u8]) -> Option<Self> {
         let at = page.len().checked_sub(CELL_LEN)?;
         let [high, low] = u16::try_from(at).ok()?.to_be_bytes();
@@ -101,7 +101,7 @@ pub(super) fn found_again(db: &Connection) -> Result<(), VaultError> {
     write(db, &Beat::first()?)
 }
 
-/// Reads the beat as this connection sees it, the log included.
+/// Reads the beat as this connection sees it, including the log.
 pub(super) fn read(db: &Connection) -> Result<Beat, VaultError> {
     Sql(db)
         .one(READ, &[], |columns| columns.blob(Beat::decode))?
@@ -117,7 +117,7 @@ fn write(db: &Connection, beat: &Beat) -> Result<(), VaultError> {
     }
 }
 
-/// Writes the next beat. Returns the one before and the next.
+/// Writes the next beat. Returns the previous one and the next.
 pub(super) fn write_next(db: &Connection) -> Result<(Beat, Beat), VaultError> {
     let before = read(db)?;
     let next = before.next()?;

@@ -1,4 +1,4 @@
-//! Connections, all configured alike.
+//! Opens connections, which all have the same configuration.
 
 use std::path::Path;
 use std::time::Duration;
@@ -12,11 +12,11 @@ use crate::vault::sqlite::failure::failed;
 /// Earlier versions can corrupt a write-ahead log that two processes share.
 const OLDEST_SQLITE: i32 = 3_051_003;
 pub(in crate::vault::sqlite) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// More than there are statements: none is ever compiled twice by one connection.
+/// More than the number of statements, so that no connection compiles a statement twice.
 const STATEMENTS: usize = 128;
 
-/// What SQLite may not do with a file that others could have prepared, and that bound values never
-/// make it compile a statement again.
+/// The features that are disabled because others may have prepared the file, and the setting that
+/// keeps bound values from recompiling a statement.
 const CONFIGURATION: [(DbConfig, bool, &str); 7] = [
     (DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true, "stable plans"),
     (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true, "defensive"),
@@ -41,7 +41,7 @@ const PRAGMAS: [(&str, i64); 7] = [
     ("cache_size", -8000),
 ];
 
-/// Without these, macOS reports what is only in the drive's cache as written.
+/// Without these, macOS reports data as written that is still in the drive's cache.
 #[cfg(target_os = "macos")]
 const SYSTEM_PRAGMAS: [(&str, i64); 2] = [("fullfsync", 1), ("checkpoint_fullfsync", 1)];
 #[cfg(not(target_os = "macos"))]
@@ -54,7 +54,7 @@ pub(super) fn check_library() -> Result<(), VaultError> {
     Ok(())
 }
 
-/// One more connection to a file. It leaves the log alone when it is closed.
+/// Opens another connection to a file. It leaves the log unchanged when it is closed.
 pub(super) fn connect(path: &Path) -> Result<Connection, VaultError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX
@@ -66,21 +66,21 @@ pub(super) fn connect(path: &Path) -> Result<Connection, VaultError> {
     Ok(db)
 }
 
-/// A database in memory.
+/// Opens a database in memory.
 pub(super) fn in_memory() -> Result<Connection, VaultError> {
     let db = Connection::open_in_memory().map_err(failed)?;
     configure(&db)?;
     Ok(db)
 }
 
-/// Returns whether the last connection moves the log into the database and deletes it.
+/// Sets whether closing the last connection moves the log into the database and deletes it.
 pub(super) fn checkpoint_on_close(db: &Connection, wanted: bool) -> Result<(), VaultError> {
     let option = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
     set(db, option, !wanted, "checkpoint on close")
 }
 
 fn set(db: &Connection, option: DbConfig, value: bool, name: &'static str) -> Result<(), VaultError> {
-    // A refused option is not an error to SQLite: it returns what holds.
+    // A refused option is not an error to SQLite: it returns the value that applies.
     if db.set_db_config(option, value).map_err(failed)? == value {
         Ok(())
     } else {
@@ -101,7 +101,8 @@ fn configure(db: &Connection) -> Result<(), VaultError> {
     Ok(())
 }
 
-/// A misspelt or refused pragma is not an error to SQLite: asks for what safety rests on.
+/// Checks the value of a pragma that safety depends on: a misspelt or refused pragma is not an
+/// error to SQLite.
 pub(super) fn expect(db: &Connection, pragma: &'static str, value: i64) -> Result<(), VaultError> {
     let found: i64 = db
         .pragma_query_value(None, pragma, |row| row.get(0))

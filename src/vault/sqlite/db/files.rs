@@ -1,5 +1,5 @@
-//! Files beside and beneath SQLite: opened without following links and without waiting, and only
-//! our own.
+//! Files of the vault, opened without following links and without blocking, and only if they belong
+//! to this process's user.
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::ErrorKind;
@@ -9,7 +9,7 @@ use crate::vault::sqlite::failure::{DIRECTORY, FILE, failed_at};
 use crate::vault::sqlite::sharing::Sharing;
 use crate::vault::{VaultError, VaultWarning};
 
-/// `O_NONBLOCK` and `O_NOFOLLOW`: a FIFO is not waited for, a link is not followed.
+/// `O_NONBLOCK` and `O_NOFOLLOW`: opening does not wait for a FIFO and does not follow a link.
 #[cfg(all(
     any(target_os = "linux", target_os = "android"),
     any(
@@ -43,8 +43,8 @@ const PLAIN: i32 = 0x4 | 0x100;
 ))]
 const PLAIN: i32 = 0;
 
-/// The path with its directory's links resolved, so that the file itself can be opened without
-/// following any.
+/// Returns the path with the links of its directory resolved, so that the file itself can be opened
+/// without following any.
 pub(in crate::vault::sqlite) fn resolve(path: &Path) -> Result<PathBuf, VaultError> {
     let name = path.file_name().ok_or(VaultError::UnsafePath("no file name"))?;
     let directory = match path.parent() {
@@ -62,14 +62,14 @@ pub(in crate::vault::sqlite) fn resolve(path: &Path) -> Result<PathBuf, VaultErr
     }
 }
 
-/// The path with something after its name.
+/// Returns the path with a suffix after its name.
 pub(in crate::vault::sqlite) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     PathBuf::from(name)
 }
 
-/// For reading a file that may be anything.
+/// Returns options for reading a file of any kind.
 fn reading() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.read(true);
@@ -78,7 +78,7 @@ fn reading() -> OpenOptions {
     options
 }
 
-/// For writing into a file that is there.
+/// Returns options for writing to an existing file.
 pub(in crate::vault::sqlite) fn writing() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.write(true);
@@ -87,12 +87,13 @@ pub(in crate::vault::sqlite) fn writing() -> OpenOptions {
     options
 }
 
-/// For making a file that its owner alone can use.
+/// Returns options for creating a file that only its owner can use.
 pub(in crate::vault::sqlite) fn private() -> OpenOptions {
     making(Sharing::Owner)
 }
 
-/// For making a file that these people can use, unless the mask of the process takes rights away.
+/// Returns options for creating a file that these users can use, unless the process's umask removes
+/// rights.
 pub(in crate::vault::sqlite) fn making(sharing: Sharing) -> OpenOptions {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
@@ -107,9 +108,9 @@ pub(in crate::vault::sqlite) fn making(sharing: Sharing) -> OpenOptions {
     options
 }
 
-/// Opens a regular file for reading. `None` if there is none or it is something else.
+/// Opens a regular file for reading. Returns `None` if there is none or it is of another kind.
 pub(in crate::vault::sqlite) fn open_regular(path: &Path) -> Result<Option<File>, VaultError> {
-    // Looked at first: even opening a socket or a device can have an effect.
+    // The kind is checked first: even opening a socket or a device can have an effect.
     match fs::symlink_metadata(path) {
         Ok(metadata) if metadata.is_file() => {}
         Ok(_) => return Ok(None),
@@ -140,7 +141,8 @@ pub(in crate::vault::sqlite) fn check_kind(metadata: &Metadata) -> Result<(), Va
     Ok(())
 }
 
-/// What the directory of a vault lets others do. A group that shares the vault creates files in it.
+/// Returns warnings about the rights that the directory of a vault gives to others. A group that
+/// shares the vault creates files in it.
 pub(super) fn warnings(path: &Path, sharing: Sharing) -> Vec<VaultWarning> {
     #[cfg(unix)]
     {
@@ -163,7 +165,7 @@ pub(super) fn warnings(path: &Path, sharing: Sharing) -> Vec<VaultWarning> {
     Vec::new()
 }
 
-/// Makes the name of a file last.
+/// Makes the name of a file durable.
 pub(super) fn sync_directory(path: &Path) -> Result<(), VaultError> {
     #[cfg(unix)]
     if let Some(directory) = path.parent() {
@@ -176,7 +178,7 @@ pub(super) fn sync_directory(path: &Path) -> Result<(), VaultError> {
     Ok(())
 }
 
-/// Removes a file that may not be there.
+/// Removes a file if it exists.
 pub(super) fn remove(path: &Path) -> Result<(), VaultError> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(failed_at(DIRECTORY)(error)),

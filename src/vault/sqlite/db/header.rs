@@ -1,5 +1,5 @@
-//! The first bytes of a database file, read before SQLite is let near it: it would roll back a
-//! foreign journal.
+//! Checks the first bytes of a database file before SQLite opens it, because SQLite would roll back
+//! a foreign journal.
 
 use std::fs::{self, File};
 use std::io::{Read as _, Seek as _, SeekFrom};
@@ -13,14 +13,14 @@ const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 const JOURNAL_MAGIC: &[u8; 8] = b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7";
 const LEN: u64 = 100;
 
-/// The header of a file that is a vault, or is being made one.
+/// The header of a file that is a vault or is being created as one.
 pub(super) struct Header {
-    /// 0 while the vault is being made.
+    /// The schema version; 0 while the vault is being created.
     pub(super) version: u32,
     pub(super) page_size: u64,
 }
 
-/// Refuses what is plainly not a vault. `None` for an empty file.
+/// Refuses a file that is recognisably not a vault. Returns `None` for an empty file.
 pub(super) fn check(path: &Path, mut file: &File) -> Result<Option<Header>, VaultError> {
     let len = file.metadata().map_err(VaultError::storage)?.len();
     if len == 0 {
@@ -55,8 +55,8 @@ pub(super) fn check(path: &Path, mut file: &File) -> Result<Option<Header>, Vaul
     Ok(Some(Header { version, page_size }))
 }
 
-/// Returns whether the file was cut off while it was being made: its journal is that of an empty
-/// file. The journal of any other file holds data that somebody has committed.
+/// Returns whether the creation of the file was interrupted: its journal is that of an empty file.
+/// The journal of any other file holds committed data.
 fn rolls_back_to_nothing(path: &Path) -> Result<bool, VaultError> {
     let Some(journal) = open_regular(&beside(path, "-journal"))? else {
         return Ok(false);
@@ -69,8 +69,8 @@ fn rolls_back_to_nothing(path: &Path) -> Result<bool, VaultError> {
     Ok(bytes.starts_with(JOURNAL_MAGIC) && number(&bytes, 16) == Some(0))
 }
 
-/// Returns whether the database file is complete without a journal or a log. What was being made or
-/// moved when a process died is finished by SQLite.
+/// Returns whether the database file is complete without a journal or a log. If a process died
+/// while creating or moving data, SQLite finishes that.
 fn is_settled(path: &Path) -> bool {
     fs::symlink_metadata(beside(path, "-journal")).is_err()
         && !fs::symlink_metadata(beside(path, "-wal")).is_ok_and(|log| log.len() > 0)
@@ -85,7 +85,7 @@ fn check_length(header: &[u8], page_size: u64, len: u64) -> Result<(), VaultErro
     Ok(())
 }
 
-/// A big-endian number of four bytes.
+/// Returns a big-endian number of four bytes.
 pub(super) fn number(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_be_bytes(*bytes.get(at..)?.first_chunk::<4>()?))
 }

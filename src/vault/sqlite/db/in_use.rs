@@ -1,9 +1,9 @@
 //! The files that this process has open.
 //!
 //! SQLite's locks belong to the process, and closing any descriptor of the file drops them all:
-//! another process would then take itself for the last one and cut away the log. So each file has
-//! one descriptor of ours beside those of SQLite, its anchor. It is closed after the last
-//! connection, and never while another handle begins to use the file.
+//! another process would then consider itself the last one and truncate the log. So each file has
+//! one descriptor in addition to SQLite's, its anchor. It is closed after the last connection, and
+//! never while another handle begins to use the file.
 
 use std::fs::{self, File, Metadata};
 use std::path::Path;
@@ -15,7 +15,7 @@ use crate::vault::sqlite::process::Process;
 
 static OPEN: Mutex<Vec<Arc<Anchor>>> = Mutex::new(Vec::new());
 
-/// Which file it is, whatever it is called.
+/// The identity of a file, independent of its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::vault::sqlite) struct Identity {
     #[cfg(unix)]
@@ -41,25 +41,25 @@ impl Identity {
         }
     }
 
-    /// The file that is at this path now; `None` if there is none.
+    /// Returns the identity of the file at this path; `None` if there is none.
     pub(super) fn at(path: &Path) -> Option<Self> {
         let metadata = fs::symlink_metadata(path).ok()?;
         Some(Self::from_metadata(path, &metadata))
     }
 }
 
-/// A file that is open, and what was seen in it.
+/// An open file, and the facts that were observed in it.
 #[derive(Debug)]
 pub(in crate::vault::sqlite) struct Anchor {
     pub(super) identity: Identity,
     pub(super) file: File,
     process: Process,
-    /// The highest beat that was seen in the database file itself; 0 if none was.
+    /// The highest beat that was observed in the database file itself; 0 if there was none.
     pub(super) highest: AtomicU64,
 }
 
 impl Anchor {
-    /// Refuses if another file is at the path now.
+    /// Fails if another file is at the path now.
     pub(super) fn check_place(&self, path: &Path) -> Result<(), VaultError> {
         if Identity::at(path).as_ref() == Some(&self.identity) {
             Ok(())
@@ -69,7 +69,7 @@ impl Anchor {
     }
 }
 
-/// The list of open files, locked: nothing is opened or closed meanwhile.
+/// The locked list of open files. While it exists, no other thread opens or closes a file.
 pub(super) struct OpenFiles(MutexGuard<'static, Vec<Arc<Anchor>>>);
 
 impl OpenFiles {
@@ -77,8 +77,8 @@ impl OpenFiles {
         Self(OPEN.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// One more use of the file at this path, if it is open already. Refuses a file that was open
-    /// before a fork: SQLite would take itself for the owner of its parent's locks.
+    /// Registers another use of the file at this path, if it is open already. Refuses a file that
+    /// was open before a fork: SQLite would assume that it owns its parent's locks.
     pub(super) fn share(&self, path: &Path, metadata: &Metadata) -> Result<Option<InUse>, VaultError> {
         let identity = Identity::from_metadata(path, metadata);
         let Some(anchor) = self.0.iter().find(|anchor| anchor.identity == identity) else {
@@ -96,7 +96,7 @@ impl OpenFiles {
         self.0.iter().any(|anchor| anchor.identity == identity)
     }
 
-    /// The first use of a file.
+    /// Registers the first use of a file.
     pub(super) fn enter(&mut self, path: &Path, file: File) -> Result<InUse, VaultError> {
         let metadata = file.metadata().map_err(VaultError::storage)?;
         let anchor = Arc::new(Anchor {
@@ -110,10 +110,11 @@ impl OpenFiles {
     }
 }
 
-/// That a file is in use, until this is dropped: after the last connection of its owner.
+/// Marks a file as in use until it is dropped, which happens after its owner's last connection is
+/// closed.
 #[derive(Debug)]
 pub(in crate::vault::sqlite) struct InUse {
-    /// Taken out when dropped.
+    /// `None` only while it is being dropped.
     anchor: Option<Arc<Anchor>>,
 }
 
@@ -127,7 +128,7 @@ impl Drop for InUse {
     fn drop(&mut self) {
         let mut open = OpenFiles::lock();
         drop(self.anchor.take());
-        // What only the list holds is closed here, under its lock.
+        // If only the list holds the anchor, it is closed here, under the list's lock.
         open.0.retain(|anchor| Arc::strong_count(anchor) > 1);
     }
 }

@@ -1,14 +1,14 @@
-//! Whether a database file and its log are of one time, and whether the file is still the one that
+//! Checks that a database file and its log belong together, and that the file is still the one that
 //! was opened.
 //!
 //! Every write transaction rewrites the one row of `pulse` in place: a beat. It names the lineage
-//! of the file, counts the transactions, and links each to the one before by random tokens. So
+//! of the file, counts the transactions, and links each to the previous one by random tokens. So
 //! every transaction in a log has a frame with its beat, and the database file shows how far the
-//! log was moved into it. A file and a log belong together only if the file's token is that before
-//! the first transaction of the log, or that of one of them.
+//! log was moved into it. A file and a log belong together only if the file's token precedes the
+//! first transaction of the log, or belongs to one of its transactions.
 //!
-//! A backup begins a lineage of its own: it fits no older log, and it is noticed when it is copied
-//! over a file that is open.
+//! A backup begins its own lineage: it does not match an older log, and copying it over an open
+//! file is detected.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -30,17 +30,17 @@ use crate::vault::sqlite::schema;
 
 const PAGE: &str = "SELECT rootpage FROM sqlite_schema WHERE name = 'pulse'";
 
-/// The time for which other processes may move the log while it is compared.
+/// The time for which other processes may move the log during the comparison.
 const PATIENCE: Duration = Duration::from_secs(2);
 const RETRY: Duration = Duration::from_millis(2);
-/// How often a page is read again that another process may be writing.
+/// The number of times a page is read again that another process may be writing.
 const READS: usize = 3;
 
 /// Compares a database file that this process does not have open with the log beside it.
 ///
 /// Another process may move the log into the file meanwhile, or begin a new round of it. A file and
-/// a log are refused only when the same token and the same round have been seen twice: both were
-/// still between the two looks.
+/// a log are refused only when the same token and the same round have been observed twice: then
+/// neither changed between the two reads.
 pub(super) fn check(path: &Path, file: &File, header: &Header) -> Result<(), VaultError> {
     let log = beside(path, "-wal");
     let ends = Instant::now() + PATIENCE;
@@ -60,7 +60,7 @@ pub(super) fn check(path: &Path, file: &File, header: &Header) -> Result<(), Vau
     }
 }
 
-/// What was seen when a file and its log did not fit.
+/// The facts that were observed when a file and its log did not match.
 #[derive(Debug, PartialEq, Eq)]
 struct Seen {
     file: Option<Beat>,
@@ -73,7 +73,7 @@ impl Seen {
     }
 }
 
-/// `None` if they fit.
+/// Compares the file with the log. Returns `None` if they belong together.
 fn compare(log: &Path, file: &File, header: &Header) -> Result<Option<Seen>, VaultError> {
     let transactions = match log::read(log)? {
         Log::Empty => return Ok(None),
@@ -109,12 +109,12 @@ fn fits(file: Option<&Beat>, log: &Transactions, version: u32) -> bool {
             let linked = file.token == first.previous;
             linked || log.beats.iter().any(|(_, beat)| beat.token == file.token)
         }
-        // The log itself brings the file to schema 3.
+        // The log itself contains the migration of the file to schema 3.
         None => version < schema::NEWEST && first.previous == [0; 16],
     }
 }
 
-/// The beat in the database file itself.
+/// Returns the beat in the database file itself.
 fn beat_in(file: &File, page: u32, page_size: u64) -> Result<Option<Beat>, VaultError> {
     let mut content = vec![0; usize::try_from(page_size).map_err(|_| VaultError::Damaged)?];
     let at = u64::from(page.saturating_sub(1)).saturating_mul(page_size);
@@ -123,7 +123,7 @@ fn beat_in(file: &File, page: u32, page_size: u64) -> Result<Option<Beat>, Vault
         .flatten())
 }
 
-/// Fills the buffer from this place of the file. `false` if the file ends before.
+/// Fills the buffer from this offset of the file. Returns `false` if the file ends before.
 fn read_at(file: &File, buffer: &mut [u8], at: u64) -> Result<bool, VaultError> {
     match fill(file, buffer, at) {
         Ok(()) => Ok(true),
@@ -137,7 +137,7 @@ fn fill(file: &File, buffer: &mut [u8], at: u64) -> std::io::Result<()> {
     std::os::unix::fs::FileExt::read_exact_at(file, buffer, at)
 }
 
-/// The file has one position for all threads: each read names its own.
+/// All threads share the position of the file, so each read names its own offset.
 #[cfg(windows)]
 fn fill(file: &File, mut buffer: &mut [u8], mut at: u64) -> std::io::Result<()> {
     while !buffer.is_empty() {
@@ -159,19 +159,20 @@ fn fill(mut file: &File, buffer: &mut [u8], at: u64) -> std::io::Result<()> {
     file.read_exact(buffer)
 }
 
-/// Watches that the file at the path stays the one that was opened.
+/// Checks repeatedly that the file at the path is still the one that was opened.
 #[derive(Debug)]
 pub(super) struct Guard {
     path: PathBuf,
     lineage: [u8; 16],
     page: u32,
     page_size: u64,
-    /// The log. It is made with the first transaction and stays as long as a connection is open.
+    /// The log. It is created with the first transaction and exists as long as a connection is
+    /// open.
     log: OnceLock<Identity>,
 }
 
 impl Guard {
-    /// Begins to watch: what the file shows now must not go back.
+    /// Begins to watch: the beat in the file must not decrease from now on.
     pub(super) fn new(path: &Path, db: &Connection, anchor: Option<&Anchor>) -> Result<Self, VaultError> {
         let page = db.query_row(PAGE, [], |row| row.get(0)).map_err(failed)?;
         let page_size: u32 = db
@@ -192,8 +193,8 @@ impl Guard {
         Ok(guard)
     }
 
-    /// Refuses if the file or its log was replaced, or if the file was overwritten. `current` is
-    /// the beat that the connection sees.
+    /// Fails if the file or its log was replaced, or if the file was overwritten. `current` is the
+    /// beat that the connection sees.
     pub(super) fn check(&self, anchor: &Anchor, current: &Beat) -> Result<(), VaultError> {
         if current.lineage != self.lineage {
             return Err(VaultError::Replaced);
@@ -218,7 +219,8 @@ impl Guard {
     }
 
     fn check_content(&self, anchor: &Anchor, current: &Beat) -> Result<(), VaultError> {
-        // Read before the page: what another thread sees later may be higher.
+        // It is read before the page, because the beat that another thread sees later may be
+        // higher.
         let highest = anchor.highest.load(Ordering::Acquire);
         for _ in 0..READS {
             let Some(beat) = beat_in(&anchor.file, self.page, self.page_size)? else {
@@ -233,7 +235,7 @@ impl Guard {
             anchor.highest.fetch_max(beat.number, Ordering::AcqRel);
             return Ok(());
         }
-        // A file that was brought to schema 3 has its first beat in the log for a while.
+        // After the migration to schema 3, the first beat of a file is only in the log for a while.
         if highest == 0 {
             Ok(())
         } else {

@@ -1,4 +1,4 @@
-//! The write-ahead log, read as SQLite recovers it: the frames of its current round up to the last
+//! Reads the write-ahead log as SQLite recovers it: the frames of its current round up to the last
 //! commit.
 
 use std::fs::File;
@@ -16,21 +16,21 @@ const FRAME_HEADER_LEN: usize = 24;
 const MAGIC: u32 = 0x377f_0682;
 const FORMAT: u32 = 3_007_000;
 
-/// What a log says.
+/// The content of a log.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Log {
-    /// There is no committed transaction in it.
+    /// The log has no committed transaction.
     Empty,
     /// Another process began a new round of the log while it was read.
     Moving,
-    /// It has committed transactions.
+    /// The log has committed transactions.
     Committed(Transactions),
 }
 
 /// The committed transactions of a log.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Transactions {
-    /// Names the round of the log.
+    /// Identifies the round of the log.
     pub(super) salts: [u8; 8],
     /// The beats in the order of their commits, each with the number of its page.
     pub(super) beats: Vec<(u32, Beat)>,
@@ -56,7 +56,7 @@ pub(super) fn read(path: &Path) -> Result<Log, VaultError> {
     Ok(beats.map_or(Log::Empty, |beats| Log::Committed(Transactions { salts, beats })))
 }
 
-/// The beats of all committed frames; `None` without any committed frame.
+/// Returns the beats of all committed frames; `None` without a committed frame.
 fn committed(mut round: Round, reader: &mut impl Read) -> Result<Option<Vec<(u32, Beat)>>, VaultError> {
     let mut beats = Vec::new();
     let mut pending = Vec::new();
@@ -76,7 +76,7 @@ fn committed(mut round: Round, reader: &mut impl Read) -> Result<Option<Vec<(u32
     Ok(has_commits.then_some(beats))
 }
 
-/// A round of the log, with the checksum of what was read of it so far.
+/// A round of the log, with the checksum of the part that was read so far.
 struct Round {
     salts: [u8; 8],
     page_size: usize,
@@ -104,8 +104,8 @@ impl Round {
         round.is_sum(header, 24).then_some(round)
     }
 
-    /// Page number, whether it ends a transaction, and content of the next frame; `None` where the
-    /// round ends.
+    /// Returns the page number of the next frame, whether it ends a transaction, and its content;
+    /// `None` where the round ends.
     fn frame<'f>(&mut self, frame: &'f [u8]) -> Option<(u32, bool, &'f [u8])> {
         let (header, content) = frame.split_at_checked(FRAME_HEADER_LEN)?;
         if header.get(8..16)? != self.salts {
@@ -141,7 +141,7 @@ impl Round {
     }
 }
 
-/// The next block of this length; `None` if the file ends before.
+/// Returns the next block of this length; `None` if the file ends before.
 fn block(reader: &mut impl Read, len: usize) -> Result<Option<Vec<u8>>, VaultError> {
     let mut bytes = vec![0; len];
     match reader.read_exact(&mut bytes) {

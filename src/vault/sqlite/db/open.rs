@@ -1,4 +1,4 @@
-//! Opening the file: nothing is written before it is known to be ours.
+//! Opens the file. Nothing is written before the file is known to be a vault of this user.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -31,10 +31,10 @@ pub(in crate::vault::sqlite) struct Opened {
     pub(in crate::vault::sqlite) warnings: Vec<VaultWarning>,
 }
 
-/// Opens the file at `path`, or makes it. A file that is new, or whose making was cut off, has the
-/// tables and no vault row. `check` decides whether a file that exists may be used: if not, it
-/// stays as it is, byte for byte. A file of schema 1 or 2 is then given to `upgrade`, which begins
-/// its migration.
+/// Opens the file at `path`, or creates it. A file that is new, or whose creation was interrupted,
+/// has the tables and no vault row. `check` decides whether an existing file may be used: if not,
+/// it remains byte for byte unchanged. A file of schema 1 or 2 is then passed to `upgrade`, which
+/// begins its migration.
 pub(in crate::vault::sqlite) fn open(
     path: &Path,
     options: &SqliteOptions,
@@ -54,7 +54,8 @@ pub(in crate::vault::sqlite) fn open(
         return Err(VaultError::ReadOnly);
     }
     if schema::state(&writer)? == State::Empty {
-        // In rollback mode, so that the file itself says what it is from its first page on.
+        // The file is created in rollback mode, so that its first page identifies it from the
+        // beginning.
         schema::create(&mut writer)?;
     }
     match schema::state(&writer)? {
@@ -69,7 +70,7 @@ pub(in crate::vault::sqlite) fn open(
     if !begin::is_under_way(&writer)? {
         schema::verify(&writer)?;
     }
-    // Only now may closing write into the file.
+    // Only from here on may closing write to the file.
     checkpoint_on_close(&writer, true)?;
     access.restrict(&path)?;
     use_log(&writer)?;
@@ -81,7 +82,7 @@ pub(in crate::vault::sqlite) fn open(
     })
 }
 
-/// Makes a database in memory, with tables and without a vault row.
+/// Creates a database in memory, with tables and without a vault row.
 pub(in crate::vault::sqlite) fn in_memory() -> Result<Connection, VaultError> {
     check_library()?;
     let mut db = connections::in_memory()?;
@@ -89,8 +90,8 @@ pub(in crate::vault::sqlite) fn in_memory() -> Result<Connection, VaultError> {
     Ok(db)
 }
 
-/// Keeps a write-ahead log from now on. While several begin at once SQLite refuses this without a
-/// wait, lest they wait for each other: a handle that is refused tries again.
+/// Switches to a write-ahead log. If several connections do this at once, SQLite refuses at once
+/// instead of waiting, to avoid a deadlock, so the call is repeated.
 fn use_log(db: &Connection) -> Result<(), VaultError> {
     let ends = Instant::now() + BUSY_TIMEOUT;
     loop {
@@ -104,8 +105,7 @@ fn use_log(db: &Connection) -> Result<(), VaultError> {
     }
 }
 
-/// Makes the file for its owner alone, or checks the one that is there. Leaves what is there as it
-/// is.
+/// Creates the file for its owner only, or checks the existing one, which remains unchanged.
 fn admit(path: &Path, options: &SqliteOptions) -> Result<(InUse, Access), VaultError> {
     let mut open = OpenFiles::lock();
     make(path, options)?;
@@ -124,13 +124,13 @@ fn admit(path: &Path, options: &SqliteOptions) -> Result<(InUse, Access), VaultE
     Ok((open.enter(path, file)?, access))
 }
 
-/// Makes an empty file if there is none. A log without its database file is not a new vault.
+/// Creates an empty file if there is none. A log without its database file is not a new vault.
 fn make(path: &Path, options: &SqliteOptions) -> Result<(), VaultError> {
     let has_log = fs::symlink_metadata(beside(path, "-wal")).is_ok_and(|log| log.len() > 0);
     let is_missing = || {
         fs::symlink_metadata(path).map_or_else(
             |error| error.kind() == ErrorKind::NotFound,
-            // Another process that makes the file has no log before the file has a header.
+            // Another process that creates the file has no log before the file has a header.
             |file| file.is_file() && file.len() == 0,
         )
     };

@@ -1,4 +1,4 @@
-//! Where an open database is.
+//! The location of an open database.
 
 use std::path::PathBuf;
 
@@ -10,7 +10,7 @@ use crate::vault::sqlite::db::in_use::InUse;
 use crate::vault::sqlite::db::lineage::Guard;
 use crate::vault::sqlite::failure::failed;
 
-/// Where the database is, and that it is in use.
+/// The location of the database, and the mark that it is in use.
 #[derive(Debug)]
 pub(in crate::vault::sqlite) struct Place {
     pub(in crate::vault::sqlite) path: PathBuf,
@@ -20,7 +20,7 @@ pub(in crate::vault::sqlite) struct Place {
 }
 
 impl Place {
-    /// One more connection to the file. Refuses if another file is at the path now.
+    /// Opens another connection to the file. Fails if another file is at the path now.
     pub(super) fn connect(&self) -> Result<Connection, VaultError> {
         let db = connect(&self.path)?;
         if let Some(anchor) = self.in_use.anchor() {
@@ -29,7 +29,8 @@ impl Place {
         Ok(db)
     }
 
-    /// One more connection, for reading only. It has every file open that it will ever need.
+    /// Opens another connection for reading only. It opens every file that it will ever need at
+    /// once.
     pub(super) fn reader(&self) -> Result<Connection, VaultError> {
         let db = self.connect()?;
         db.pragma_update(None, "query_only", true).map_err(failed)?;

@@ -8,13 +8,14 @@ use rusqlite::Connection;
 use crate::vault::VaultError;
 use crate::vault::sqlite::db::place::Place;
 
-/// Measured: beyond four slots nothing is gained, and each has a page cache of its own.
+/// In measurements, more than four slots brought no gain, and each has its own page cache.
 pub(super) const SLOTS: usize = 4;
 
 static NEXT_HOME: AtomicUsize = AtomicUsize::new(0);
 
 thread_local! {
-    /// Where this thread begins to look: threads that start apart rarely meet.
+    /// The slot at which this thread begins its search. Threads with different slots rarely
+    /// collide.
     static HOME: usize = NEXT_HOME.fetch_add(1, Ordering::Relaxed) % SLOTS;
 }
 
@@ -33,14 +34,14 @@ impl Readers {
         }
     }
 
-    /// Returns whether one of them was needed already.
+    /// Returns whether any of them has been needed.
     pub(super) fn are_open(&self) -> bool {
         self.open.load(Ordering::Relaxed)
     }
 
-    /// Lends a connection to the file at `place`, with its number. A connection stays in its slot
-    /// until the end. While none can be opened, for want of descriptors, `without` is asked to
-    /// read.
+    /// Passes a connection to the file at `place` to `read`, with its number. A connection stays in
+    /// its slot until the end. While none can be opened, because there are no free descriptors,
+    /// `without` reads instead.
     pub(super) fn with<T, R>(
         &self,
         place: &Place,
@@ -64,13 +65,13 @@ impl Readers {
     }
 
     fn slot(&self) -> (usize, MutexGuard<'_, Option<Connection>>) {
-        // A thread that is being torn down has lost its home.
+        // The home of a thread that is being torn down is not available.
         let home = HOME.try_with(|home| *home).unwrap_or(0);
         let (before, from) = self.slots.split_at(home);
         for (number, slot) in (home..).zip(from).chain((0..).zip(before)) {
             match slot.try_lock() {
                 Ok(free) => return (number, free),
-                // A thread panicked with it, and its view was ended on the way: there is nothing to
+                // A thread panicked with it. Its view ended during the unwinding, so nothing needs
                 // repair.
                 Err(TryLockError::Poisoned(free)) => return (number, free.into_inner()),
                 Err(TryLockError::WouldBlock) => {}

@@ -1,8 +1,8 @@
-//! Putting a backup in the place of a vault.
+//! Replaces a vault by a backup.
 //!
-//! Each step leaves something that opens: the old file, complete without its log; then the new
-//! file, complete without a log. The new file begins a lineage of its own, so that no log that a
-//! crash leaves behind is taken for its log.
+//! Each step leaves a file that opens: first the old file, complete without its log, then the new
+//! file, complete without a log. The new file begins its own lineage, so that a log that a crash
+//! leaves behind is never applied to it.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
@@ -26,8 +26,8 @@ use crate::vault::tables::{Rows as _, VaultRow};
 
 const MISSING: VaultError = VaultError::UnsafePath("there is no such backup");
 
-/// Replaces the vault at `to` by a copy of the file at `backup`, whose own row `check` accepts. The
-/// backup stays as it is.
+/// Replaces the vault at `to` by a copy of the file at `backup`, whose vault row `check` accepts.
+/// The backup remains unchanged.
 pub(in crate::vault::sqlite) fn restore(
     backup: &Path,
     to: &Path,
@@ -58,16 +58,16 @@ pub(in crate::vault::sqlite) fn restore(
     files::sync_directory(&to)
 }
 
-/// The vault that is to be replaced, out of everybody's reach until this is dropped.
+/// The vault to be replaced. No other process can use it until this is dropped.
 struct Target {
-    /// Holds SQLite's exclusive lock. None if there is no file, or none that SQLite can lock.
+    /// Holds SQLite's exclusive lock. `None` if there is no file, or none that SQLite can lock.
     locked: Option<Connection>,
     content: Content,
-    /// Last, because it must outlive the connection.
+    /// Declared last, because it must outlive the connection.
     _in_use: Option<InUse>,
 }
 
-/// Whether a database file and its log belong together.
+/// The check that a database file and its log belong together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Content {
     Whole,
@@ -93,7 +93,7 @@ impl Target {
             Err(error) => return Err(error),
         };
         if let (Some(db), Content::Whole) = (&locked, content) {
-            // If nothing comes of it, the files are left as any other handle leaves them.
+            // If the restore fails, the files are left as any other handle leaves them.
             checkpoint_on_close(db, true)?;
         }
         Ok(Self {
@@ -103,17 +103,17 @@ impl Target {
         })
     }
 
-    /// Makes the file complete without its log, as far as that can be done: it is what a crash
-    /// leaves.
+    /// Makes the file complete without its log, as far as possible: a crash leaves the file in this
+    /// state.
     fn settle(&self) -> Result<(), VaultError> {
         let (Some(db), Content::Whole) = (&self.locked, self.content) else {
             return Ok(());
         };
-        // Once the new file has the name, closing must touch nothing that has it.
+        // Once the new file has the name, closing must not touch any file with that name.
         checkpoint_on_close(db, false)?;
         let settled = db.pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(()));
         match settled.map_err(failed) {
-            // A damaged file is replaced as it is.
+            // A damaged file is replaced without being completed.
             Ok(()) | Err(VaultError::Damaged | VaultError::NotAVault) => Ok(()),
             Err(VaultError::Busy) => Err(VaultError::InUse),
             Err(error) => Err(error),
@@ -121,7 +121,7 @@ impl Target {
     }
 }
 
-/// Marks the file as used by this process. `None` if there is none.
+/// Marks the file as used by this process. Returns `None` if there is none.
 fn enter(path: &Path, sharing: Sharing) -> Result<Option<(InUse, Content)>, VaultError> {
     let mut open = OpenFiles::lock();
     let metadata = match fs::symlink_metadata(path) {
@@ -143,16 +143,16 @@ fn enter(path: &Path, sharing: Sharing) -> Result<Option<(InUse, Content)>, Vaul
             Err(VaultError::Mixed) => Content::Broken,
             Err(error) => return Err(error),
         },
-        // Damage is what a backup is for; a file of something else is not ours to replace.
+        // A backup is meant to replace damaged vaults. A file of another kind is not replaced.
         Ok(None) | Err(VaultError::Damaged) => Content::Broken,
         Err(error) => return Err(error),
     };
     Ok(Some((open.enter(path, file)?, content)))
 }
 
-/// Every connection in WAL mode keeps a shared lock on the database file, even while it does
-/// nothing. Only the exclusive locking mode, set before the first access, asks for all of them to
-/// be gone.
+/// Opens the file for this connection alone. Every connection in WAL mode holds a shared lock on
+/// the database file, even while it is idle. Only the exclusive locking mode, set before the first
+/// access, requires that there are no others.
 fn exclusive(path: &Path) -> Result<Connection, VaultError> {
     let db = connect(path)?;
     db.busy_timeout(std::time::Duration::ZERO).map_err(failed)?;
@@ -189,7 +189,7 @@ fn copy_content(mut from: &File, mut to: &File) -> Result<(), VaultError> {
     to.sync_all().map_err(failed_at(FILE))
 }
 
-/// Opens the copy as any vault is opened, and reads all of it.
+/// Opens the copy like any vault and reads all of it.
 fn verify(
     path: &Path,
     options: &SqliteOptions,

@@ -1,15 +1,15 @@
-//! Whether anything was committed since.
+//! Detects whether anything was committed since an earlier read.
 
 use crate::vault::VaultError;
 use crate::vault::sqlite::sql::Sql;
 use crate::vault::tables::Stamp;
 
-/// Changes, for the connection that asks, with each commit of another connection, in this process
-/// or another.
+/// The value that SQLite changes, for the connection that asks, with each commit of another
+/// connection, in this process or another.
 const THEIRS: &str = "PRAGMA data_version";
 
-/// Takes the stamp of a connection. Its own commits do not change the version of its data, so what
-/// it has written itself is counted beside it.
+/// Returns the stamp of a connection. A connection's own commits do not change its data version, so
+/// its own writes are counted separately.
 pub(in crate::vault::sqlite) fn stamp(source: usize, sql: Sql<'_>) -> Result<Stamp, VaultError> {
     let theirs = sql.one(THEIRS, &[], |columns| columns.take())?;
     Ok(Stamp {

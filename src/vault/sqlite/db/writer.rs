@@ -16,14 +16,14 @@ use crate::vault::sqlite::process::Process;
 use crate::vault::sqlite::sql::Sql;
 use crate::vault::tables::{Stamp, Write};
 
-/// The time for which a reader is waited for before the log is left for later.
+/// The time to wait for a reader before the log is left for later.
 const PATIENCE: Duration = Duration::from_millis(100);
 const RETRY: Duration = Duration::from_millis(5);
 
 const MOVE: &str = "PRAGMA wal_checkpoint(PASSIVE)";
 const CUT: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
 
-/// The number of the writer; the readers have those below it.
+/// The number of the writer. The readers have the numbers below it.
 const WRITER: usize = SLOTS;
 const _: () = assert!(WRITER < Stamp::SOURCES, "every connection is a source of stamps");
 
@@ -39,11 +39,12 @@ pub(in crate::vault::sqlite) struct Store {
 
 #[derive(Debug)]
 struct Connections {
-    /// Before the writer, because fields are dropped in order: the writer closes last and takes the
-    /// log with it.
+    /// Declared before the writer, because fields are dropped in order: the writer closes last and
+    /// removes the log.
     readers: Readers,
     writer: Mutex<Connection>,
-    /// None for a database in memory. Last: it is released after every connection is closed.
+    /// `None` for a database in memory. Declared last: it is released after every connection is
+    /// closed.
     place: Option<Place>,
 }
 
@@ -63,17 +64,17 @@ impl Store {
         self.connections.place.as_ref()
     }
 
-    /// Refuses to be used in a forked child.
+    /// Fails in a forked child.
     pub(in crate::vault::sqlite) fn check_process(&self) -> Result<(), VaultError> {
         self.process.check()
     }
 
-    /// Reads in one view.
+    /// Runs reads in one view.
     ///
-    /// A connection parses the whole schema when it is opened, which is most of what a process
-    /// waits for its first answer. So the writer reads as well, until a thread finds it busy; from
-    /// then on nobody waits behind a commit. Without a file there are no readers, and the writer
-    /// reads always.
+    /// A connection parses the whole schema when it is opened, which takes most of the time until
+    /// the first answer of a process. The writer therefore serves reads as well, until a thread
+    /// finds it busy; from then on readers serve them, and no read waits for a commit. Without a
+    /// file there are no readers, and the writer always serves reads.
     pub(in crate::vault::sqlite) fn read<T>(
         &self,
         read: impl FnOnce(Sql<'_>) -> Result<T, VaultError>,
@@ -81,8 +82,8 @@ impl Store {
         self.read_once(|_, sql| view(sql.0, read))
     }
 
-    /// Reads with a single statement, which needs no view around it. `read` learns which connection
-    /// it reads with: the same number means the same connection for as long as the store lives.
+    /// Reads with a single statement, which needs no view. `read` receives the number of its
+    /// connection: the same number means the same connection for as long as the store exists.
     pub(in crate::vault::sqlite) fn read_once<T>(
         &self,
         read: impl FnOnce(usize, Sql<'_>) -> Result<T, VaultError>,
@@ -98,13 +99,13 @@ impl Store {
             return read(WRITER, Sql(&writer));
         }
         let read = |number, db: &Connection| read(number, Sql(db));
-        // The writer has its descriptors already.
+        // The writer already has its descriptors.
         connections
             .readers
             .with(place, read, |read| read(WRITER, &self.writer()))
     }
 
-    /// Writes in one transaction that has the write lock from its beginning.
+    /// Writes in one transaction that holds the write lock from its beginning.
     pub(in crate::vault::sqlite) fn write<T>(
         &self,
         write: impl FnOnce(Sql<'_>) -> Result<Write<T>, VaultError>,
@@ -120,8 +121,8 @@ impl Store {
             let (before, next) = beat::write_next(&transaction)?;
             self.check_file(&before)?;
             transaction.commit().map_err(failed)?;
-            // Replaced while it was written: what was committed is not in the file that is there
-            // now.
+            // If the file was replaced during the write, the committed data is not in the file that
+            // is there now.
             self.check_file(&next)?;
         } else {
             transaction.rollback().map_err(failed)?;
@@ -129,8 +130,8 @@ impl Store {
         Ok(end)
     }
 
-    /// Moves the log into the database, where `secure_delete` has overwritten what was erased, and
-    /// cuts it to nothing. `false` if a reader that began before keeps the log as it is.
+    /// Moves the log into the database, where `secure_delete` has overwritten erased data, and
+    /// truncates it to zero. Returns `false` if a reader that began before prevents this.
     pub(in crate::vault::sqlite) fn cut_log(&self) -> Result<bool, VaultError> {
         self.check_process()?;
         if self.place().is_none() {
@@ -144,13 +145,14 @@ impl Store {
             if Instant::now() >= ends {
                 return Ok(false);
             }
-            // Nobody who wants to write waits meanwhile.
+            // Writers do not wait meanwhile.
             thread::sleep(RETRY);
         }
     }
 
-    /// SQLite holds the write lock while it cuts the log, and would wait for readers inside. So the
-    /// log is moved before, without that lock, and nothing is waited for.
+    /// Truncates the log if no reader prevents it. SQLite holds the write lock while it truncates
+    /// the log, and would wait for readers with it. So the log is moved before, without that lock
+    /// and without waiting.
     fn try_cut_log(&self) -> Result<bool, VaultError> {
         let writer = self.writer();
         self.check_file(&beat::read(&writer)?)?;
@@ -160,8 +162,8 @@ impl Store {
         cut
     }
 
-    /// The writing connection. A thread that panicked with it has rolled back: a transaction does
-    /// so when dropped.
+    /// Returns the writing connection. If a thread panicked while holding it, its transaction was
+    /// rolled back when it was dropped.
     pub(in crate::vault::sqlite) fn writer(&self) -> MutexGuard<'_, Connection> {
         let writer = &self.connections.writer;
         writer.lock().unwrap_or_else(PoisonError::into_inner)
@@ -186,15 +188,14 @@ impl Store {
 impl Drop for Store {
     fn drop(&mut self) {
         if !self.process.is_current() {
-            // SQLite cannot close what a parent has opened: it stays open until the child ends or
-            // calls `exec`.
+            // SQLite cannot close a connection that a parent has opened: it stays open until the
+            // child ends or calls `exec`.
             std::mem::forget(Arc::clone(&self.connections));
         }
     }
 }
 
-/// Moves the log into the database in one of SQLite's ways. `false` if others keep it from being
-/// done whole.
+/// Runs a checkpoint of this mode. Returns `false` if other connections prevent its completion.
 fn checkpoint(db: &Connection, how: &str) -> Result<bool, VaultError> {
     match db.query_row(how, [], |row| row.get::<_, bool>(0)).map_err(failed) {
         Ok(is_busy) => Ok(!is_busy),
@@ -203,7 +204,7 @@ fn checkpoint(db: &Connection, how: &str) -> Result<bool, VaultError> {
     }
 }
 
-/// Reads with everything of one moment, however many statements there are.
+/// Runs reads in one view, however many statements they use.
 fn view<T>(db: &Connection, read: impl FnOnce(Sql<'_>) -> Result<T, VaultError>) -> Result<T, VaultError> {
     Sql(db).execute(BEGIN, &[])?;
     let view = View(db);
@@ -212,12 +213,12 @@ fn view<T>(db: &Connection, read: impl FnOnce(Sql<'_>) -> Result<T, VaultError>)
     done
 }
 
-/// A view that ends however its reader ends.
+/// A view that ends when it is dropped.
 struct View<'a>(&'a Connection);
 
 impl Drop for View<'_> {
     fn drop(&mut self) {
-        // It has written nothing: ending it cannot fail in a way that matters.
+        // It has written nothing, so a failure to end it has no effect.
         let _ = Sql(self.0).execute(END, &[]);
     }
 }

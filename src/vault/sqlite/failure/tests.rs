@@ -1,6 +1,7 @@
 use super::*;
 
-/// What each extended code of SQLite means: the variant of [`VaultError`], by its name in `Debug`.
+/// The meaning of each extended code of SQLite: the variant of [`VaultError`], by its name in
+/// `Debug`.
 const MEANINGS: [(i32, &str); 74] = [
     (ffi::SQLITE_ERROR, "Storage"),
     (ffi::SQLITE_ERROR_RETRY, "Storage"),

@@ -14,7 +14,7 @@ fn count(directory: &Path) -> usize {
     fs::read_dir(directory).unwrap().count()
 }
 
-/// What a holder leaves that was killed.
+/// Creates the lock file that a killed holder leaves.
 fn dead_sign(database: &Path, byte: u8) -> Holder {
     let holder = Holder::from_bytes([byte; 16]);
     fs::write(sign_path(database, holder), "").unwrap();

@@ -1,4 +1,4 @@
-//! The first transaction of a migration, and whether one is under way.
+//! The first transaction of a migration, and the check whether one is in progress.
 
 use rusqlite::{Connection, TransactionBehavior};
 
@@ -30,7 +30,7 @@ DROP TABLE audit_head_2;
 
 const UNDER_WAY: &str = "SELECT 1 FROM sqlite_schema WHERE name = 'connections_2'";
 
-/// What schema 2 added to schema 1 is there.
+/// Returns a row if the columns that schema 2 added to schema 1 exist.
 const IS_SCHEMA_2: &str = "SELECT 1 FROM pragma_table_info('connections_2') WHERE name = 'shares'";
 
 /// Returns whether a migration has begun and not ended.
@@ -43,7 +43,7 @@ pub(super) fn is_schema_2(sql: Sql<'_>) -> Result<bool> {
     sql.exists(IS_SCHEMA_2, &[])
 }
 
-/// Renames the old tables and makes the new ones, unless another process was faster.
+/// Renames the old tables and creates the new ones, unless another process was faster.
 pub(in crate::vault::sqlite) fn begin(db: &mut Connection) -> Result<()> {
     let transaction = db
         .transaction_with_behavior(TransactionBehavior::Immediate)
@@ -54,7 +54,7 @@ pub(in crate::vault::sqlite) fn begin(db: &mut Connection) -> Result<()> {
     if version >= NEWEST {
         return Ok(());
     }
-    // Nothing in here looks at the rows, however many there are.
+    // No statement here reads the rows, however many there are.
     transaction.execute_batch(RENAME).map_err(failed)?;
     schema::create_missing(&transaction)?;
     transaction.execute_batch(TAKE_OVER).map_err(failed)?;

@@ -1,4 +1,4 @@
-//! Moving connections and the records that kept tokens for several of them.
+//! Moves connections and the records that kept tokens for several of them.
 
 use crate::model::TenantId;
 use crate::vault::VaultError;
@@ -41,7 +41,7 @@ impl Table for Connections {
         })
     }
 
-    /// A row with tokens of its own becomes a grant and a connection that uses it; one that kept
+    /// A row with its own tokens becomes a grant and a connection that uses it; one that kept
     /// tokens for others becomes a grant; one that shared such a record becomes a connection.
     fn upgrade(
         name: &TenantId,

@@ -1,4 +1,4 @@
-//! Moving consent requests.
+//! Moves consent requests.
 
 use std::collections::BTreeMap;
 
@@ -31,7 +31,8 @@ macro_rules! read {
 const READ_1: &str = read!("''");
 const READ_2: &str = read!("c.services");
 
-/// A row of `consents_2`. Without a tenant's name the consent cannot be read, and is not needed.
+/// A row of `consents_2`. Without the name of its tenant the request cannot be read, and is not
+/// needed.
 pub(super) struct OldConsent {
     consent: Option<PendingConsent>,
     sealed: Option<Vec<u8>>,
@@ -101,8 +102,8 @@ fn consent(columns: &mut Columns<'_>, tenant: TenantId) -> Result<PendingConsent
         expires_at: old::time(columns)?,
         status: status(columns)?,
     };
-    // A ticket of these schemas keeps the scopes that the host named where others keep those that
-    // were asked for.
+    // A ticket of these schemas stores the scopes that the host named in the column of the
+    // requested scopes.
     if consent.is_prepared() && !consent.scopes.is_empty() {
         consent.request.scopes = Some(consent.scopes.clone());
     }

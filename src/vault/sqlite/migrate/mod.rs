@@ -1,13 +1,13 @@
-//! From schemas 1 and 2 to schema 3, while several processes may try at once, and from wherever a
-//! crash left it.
+//! Migrates files of schemas 1 and 2 to schema 3. Several processes can run it at once, and it
+//! resumes after a crash at any point.
 //!
 //! The first transaction renames the old tables, so that a process of an older version fails
-//! instead of writing to them, and makes the new ones. Then records move in chunks: read, opened
-//! and sealed again outside a transaction, stored and deleted from the old table inside one. The
-//! last transaction drops the empty tables. A process that opens the vault meanwhile takes part;
-//! nobody uses it before everything has moved.
+//! instead of writing to them, and creates the new ones. Then records move in chunks: they are
+//! read, opened and sealed again outside a transaction, then stored and deleted from the old table
+//! inside one. The last transaction drops the empty tables. A process that opens the vault
+//! meanwhile takes part; no process uses the vault before all records have moved.
 //!
-//! The entries of the audit stay where they are: see
+//! The entries of the audit stay in place: see
 //! [`Chain::Legacy`](crate::vault::tables::Chain::Legacy).
 
 pub(super) mod begin;
@@ -32,15 +32,15 @@ use crate::vault::tables::{Tables as _, TenantRow, Write};
 
 type Result<T> = std::result::Result<T, VaultError>;
 
-/// How many records one transaction moves: well under 25 ms of the write lock.
+/// The number of records that one transaction moves: well under 25 ms of the write lock.
 const CHUNK: usize = 100;
-/// After this many chunks the rows that are left are counted, because other processes may move some
-/// as well.
+/// The number of chunks after which the remaining rows are counted again, because other processes
+/// may move some as well.
 const RECOUNT: u64 = 50;
 
 const DROP: &str = "DROP TABLE connections_2; DROP TABLE consents_2; DROP TABLE outbox_2;";
 
-/// The rows that are left to move.
+/// The rows that remain to be moved.
 const LEFT: &str = "SELECT 1 FROM (SELECT 1 FROM connections_2 UNION ALL SELECT 1 FROM consents_2
     UNION ALL SELECT 1 FROM outbox_2) LIMIT 1";
 
@@ -57,14 +57,14 @@ trait Table {
 
     /// The statement that deletes a row.
     const DELETE: &'static str;
-    /// The statement that tells whether a row exists.
+    /// The statement that checks whether a row exists.
     const EXISTS: &'static str;
 
-    /// Reads some records, all of one tenant, and that tenant. In no order, which would take a look
-    /// at all of them.
+    /// Reads some records, all of one tenant, and that tenant. They have no order, because sorting
+    /// would read all of them.
     fn read(sql: Sql<'_>, limit: usize) -> Result<Vec<(TenantRow, Old<Self::Record>)>>;
 
-    /// Seals a record again. `None`: it is left behind, because nobody can use it.
+    /// Seals a record again. Returns `None` if it is left behind because it can no longer be used.
     fn upgrade(
         name: &TenantId,
         old: &Self::Record,
@@ -72,7 +72,7 @@ trait Table {
     ) -> Result<Vec<Upgraded>>;
 }
 
-/// Moves everything that is left to move.
+/// Moves all remaining records.
 pub(super) fn run(core: &Core<SqliteTables>, progress: &mut dyn FnMut(u64, u64)) -> Result<()> {
     let now = SystemClock.now();
     core.upgrade_vault()?;
@@ -90,8 +90,8 @@ pub(super) fn run(core: &Core<SqliteTables>, progress: &mut dyn FnMut(u64, u64))
         report(left);
     }
     finish(&core.tables)?;
-    // Into the file itself: what it held before is overwritten there, and a file that is replaced
-    // is noticed by it.
+    // The log is moved into the file itself: that overwrites its former content, and replacing the
+    // file can then be detected.
     core.tables.clear_residue()?;
     report(0);
     Ok(())
@@ -138,7 +138,7 @@ fn move_chunk<T: Table>(core: &Core<SqliteTables>, now: Timestamp) -> Result<Opt
         Some(name) => core
             .upgrade_chunk(&name, now, |with| upgrade_chunk::<T>(core, &name, &chunk, with))
             .map(Some),
-        // The workspace is being forgotten: its keys are gone.
+        // The tenant is being erased: its keys are gone.
         None => delete_chunk::<T>(core, &chunk).map(Some),
     }
 }

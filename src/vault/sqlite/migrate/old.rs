@@ -1,4 +1,4 @@
-//! The tables of schemas 1 and 2, as they are while their rows move.
+//! The tables of schemas 1 and 2 while their rows move.
 
 use serde::de::DeserializeOwned;
 
@@ -110,7 +110,7 @@ fn status(text: &str) -> Result<Status> {
     }
 }
 
-/// Returns who issued tokens. One endpoint was recorded: that of the refresh.
+/// Returns the issuer of tokens. Only one endpoint was recorded: that of the refresh.
 pub(super) fn issuer(columns: &mut Columns<'_>) -> Result<IssuedBy> {
     let server: ServerId = name(columns)?;
     let (endpoint, client_id): (String, String) = (columns.take()?, columns.take()?);
@@ -211,8 +211,8 @@ fn lifecycle(columns: &mut Columns<'_>) -> Result<Lifecycle> {
 }
 
 impl OldConnection {
-    /// The grant that keeps the tokens of this row. It has the row's id, to which the old seals are
-    /// bound.
+    /// Returns the grant that holds the tokens of this row. It has the row's id, to which the old
+    /// seals are bound.
     pub(super) fn grant(&self, tenant: &TenantId) -> StoredGrant {
         let id = GrantId::from_bytes(*self.id.as_bytes());
         let (owner, provider) = (self.owner.clone(), self.provider.clone());
@@ -235,7 +235,7 @@ impl OldConnection {
         stored
     }
 
-    /// The connection in this row, and the grant that it uses.
+    /// Returns the connection in this row, and the grant that it uses.
     pub(super) fn connection(&self, tenant: &TenantId) -> (Connection, GrantId) {
         let own = self.grant(tenant);
         let mut connection = Connection::new(self.id, &own.grant);

@@ -1,4 +1,4 @@
-//! Moving pending revocations.
+//! Moves pending revocations.
 
 use crate::model::{
     ConnectionId, Grant, GrantId, IssuedBy, Owner, Parameters, ProviderId, TenantId, Timestamp,

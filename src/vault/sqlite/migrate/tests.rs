@@ -48,7 +48,7 @@ fn access(vault: &SqliteVault, tenant: &TenantId, number: u8) -> Option<String> 
     }
 }
 
-/// The master key of the kept files.
+/// Returns the master key of the kept files.
 fn vector_key() -> MasterKey {
     key(1)
 }
@@ -104,7 +104,7 @@ fn everything_of_an_older_file_is_there_after_the_migration() {
         assert!(vault.audit(&AuditFilter::of(&acme)).unwrap().len() > 5);
         vault.integrity_check().unwrap();
         drop(vault);
-        // Once is enough, and the second time there is nothing to report.
+        // A second call has nothing to migrate and nothing to report.
         let vault =
             SqliteVault::open_with_progress(&path, vector_key(), |_, _| panic!("migrated again")).unwrap();
         assert_eq!(access(&vault, &acme, 1).as_deref(), Some("access-1-2"));
@@ -153,8 +153,8 @@ fn several_migrate_at_once_and_each_can_use_the_vault_afterwards() {
     }
 }
 
-/// Adds connections that need a new consent: rows without tokens, which cost a migration as much
-/// otherwise.
+/// Adds connections that need a new consent: rows without tokens, which take a migration as long as
+/// others.
 fn grow(path: &Path, rows: u32) {
     let db = Database::open(path).unwrap();
     let columns: Vec<String> = db
@@ -182,7 +182,7 @@ fn grow(path: &Path, rows: u32) {
 fn a_migration_that_was_cut_off_goes_on() {
     let (_directory, path) = copy(2);
     grow(&path, 950);
-    // Each report comes after a committed chunk: leave there, as a process that is killed does.
+    // Each report follows a committed chunk. The test exits there, like a killed process.
     for _ in 0..3 {
         let left = thread::scope(|scope| {
             scope

@@ -1,6 +1,6 @@
 use super::*;
 
-/// Every kind that is admitted. A kind is added here and in the list, with a reason.
+/// All admitted kinds. A kind is added here and in the list, with a reason.
 const GOOD: [&str; 19] = [
     "ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "jfs", "reiserfs", "bcachefs", "nilfs2", "tmpfs",
     "ramfs", "rootfs", "overlay", "apfs", "hfs", "hfsplus", "ufs",

@@ -1,10 +1,10 @@
-//! The tables of schema 3, and whether a file has exactly these.
+//! The tables of schema 3, and the check that a file has exactly these.
 //!
-//! Sealed tokens are in a table of their own: listing connections never touches a page with
-//! ciphertext. Owner `''` is the workspace itself, because a user's name is never empty. Rows of
-//! `tenants` are never given a number twice (AUTOINCREMENT), because processes remember them; a
-//! tenant without a name is being forgotten. Everything sealed lies in `secrets`, whose rows never
-//! move: wrapped keys and verifiers too.
+//! Sealed tokens have their own table: listing connections never touches a page with ciphertext.
+//! The owner `''` is the workspace itself, because a user's name is never empty. Numbers of
+//! `tenants` are never reused (AUTOINCREMENT), because processes remember them; a tenant without a
+//! name is being erased. All sealed records lie in `secrets`, whose rows never move, including
+//! wrapped keys and verifiers.
 //!
 //! `pulse` is the first table, so that its row is on page 2 of every file that is made with this
 //! schema.
@@ -15,13 +15,13 @@ use crate::vault::VaultError;
 use crate::vault::sqlite::db::beat;
 use crate::vault::sqlite::failure::failed;
 
-/// "vkey": tells a vault from any other SQLite file.
+/// "vkey": distinguishes a vault from other SQLite files.
 pub(super) const APPLICATION_ID: i32 = 0x766b_6579;
 /// The schema version that this crate writes.
 pub(super) const NEWEST: u32 = 3;
 
 const V3: &str = include_str!("v3.sql");
-/// Made by SQLite itself for the tables above.
+/// The objects that SQLite itself creates for the tables above.
 const OF_SQLITE: [(&str, &str, Option<&str>); 2] = [
     (
         "table",
@@ -31,11 +31,11 @@ const OF_SQLITE: [(&str, &str, Option<&str>); 2] = [
     ("index", "sqlite_autoindex_tenants_1", None),
 ];
 
-/// The index of the old audit, by its name in new files.
+/// The index of the old audit, under its name in new files.
 const LEGACY_INDEX: &str = "audit_legacy_by_tenant";
 
-/// What the audit of schemas 1 and 2 is called after a migration, which leaves its rows where they
-/// are.
+/// The names of the audit's tables of schemas 1 and 2 after a migration, which leaves their rows in
+/// place.
 const MIGRATED: [(&str, &str, Option<&str>); 2] = [
     (
         "table",
@@ -52,14 +52,14 @@ const MIGRATED: [(&str, &str, Option<&str>); 2] = [
     ),
 ];
 
-/// The statements of the schema, each exactly as SQLite keeps it.
+/// Returns the statements of the schema, each exactly as SQLite stores it.
 fn statements() -> impl Iterator<Item = &'static str> {
     V3.split(';')
         .map(str::trim)
         .filter(|statement| !statement.is_empty())
 }
 
-/// Type, name and text of a statement, as `sqlite_schema` has them.
+/// Returns the type, name and text of a statement, as in `sqlite_schema`.
 fn object(statement: &'static str) -> Option<(&'static str, &'static str, Option<&'static str>)> {
     let rest = statement.strip_prefix("CREATE ")?;
     let rest = rest.strip_prefix("UNIQUE ").unwrap_or(rest);
@@ -73,20 +73,21 @@ fn object(statement: &'static str) -> Option<(&'static str, &'static str, Option
     Some((kind, name, Some(statement)))
 }
 
-/// What a file is, as SQLite sees it.
+/// The state of a file, as SQLite sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {
-    /// Nothing is in it yet.
+    /// The file is empty.
     Empty,
     /// A vault with this schema version.
     Vault(u32),
 }
 
-/// One statement, so that all of it is of one moment: another process may be making the vault.
+/// A single statement, so that all its values are of one state: another process may be creating the
+/// vault.
 const STATE: &str = "SELECT (SELECT application_id FROM pragma_application_id),
     (SELECT user_version FROM pragma_user_version), (SELECT count(*) FROM sqlite_schema)";
 
-/// Tells a vault from an empty file and from anything else. Writes nothing.
+/// Distinguishes a vault from an empty file and from anything else. Writes nothing.
 pub(super) fn state(db: &Connection) -> Result<State, VaultError> {
     let (application, version, objects) = db
         .query_row(STATE, [], |row| {
@@ -114,8 +115,8 @@ pub(super) fn state(db: &Connection) -> Result<State, VaultError> {
     }
 }
 
-/// Makes the tables in an empty file, if no other process was faster. The file has no vault row
-/// yet.
+/// Creates the tables in an empty file, unless another process was faster. The file has no vault
+/// row yet.
 pub(super) fn create(db: &mut Connection) -> Result<(), VaultError> {
     let transaction = db
         .transaction_with_behavior(TransactionBehavior::Immediate)
@@ -134,7 +135,7 @@ pub(super) fn create(db: &mut Connection) -> Result<(), VaultError> {
     transaction.commit().map_err(failed)
 }
 
-/// Makes the tables and indexes that a file of schema 1 or 2 lacks, after its own were renamed.
+/// Creates the tables and indexes that a file of schema 1 or 2 lacks, after its own were renamed.
 pub(super) fn create_missing(db: &Connection) -> Result<(), VaultError> {
     for statement in statements() {
         let Some((_, name, _)) = object(statement) else {
@@ -151,7 +152,7 @@ pub(super) fn create_missing(db: &Connection) -> Result<(), VaultError> {
     Ok(())
 }
 
-/// Refuses a file of schema 1 or 2 with triggers or views, which this crate never made.
+/// Refuses a file of schema 1 or 2 with triggers or views, which this crate never created.
 pub(super) fn verify_old(db: &Connection) -> Result<(), VaultError> {
     let is_foreign = db
         .prepare("SELECT 1 FROM sqlite_schema WHERE type NOT IN ('table', 'index')")
@@ -164,8 +165,7 @@ pub(super) fn verify_old(db: &Connection) -> Result<(), VaultError> {
     }
 }
 
-/// Refuses a file with any object that is not exactly one of ours: a trigger, a view, a changed
-/// index.
+/// Refuses a file with any object that differs from the schema: a trigger, a view, a changed index.
 pub(super) fn verify(db: &Connection) -> Result<(), VaultError> {
     let expected: Vec<_> = statements().filter_map(object).chain(OF_SQLITE).collect();
     let mut statement = db

@@ -6,7 +6,7 @@ fn the_tables_are_kept_exactly_as_they_are_written() {
     create(&mut db).unwrap();
     verify(&db).unwrap();
     assert_eq!(state(&db).unwrap(), State::Vault(NEWEST));
-    // Once is enough.
+    // A second call changes nothing.
     create(&mut db).unwrap();
     assert_eq!(
         crate::vault::tables::Rows::vault(&crate::vault::sqlite::sql::Sql(&db)).unwrap(),
@@ -37,7 +37,7 @@ fn any_other_object_is_refused() {
 #[test]
 fn what_is_cut_off_while_it_is_made_leaves_an_empty_file() {
     let mut db = Connection::open_in_memory().unwrap();
-    // The last table is there already: the statements before it are undone with it.
+    // The last table exists already: the statements before it are rolled back.
     db.execute_batch("CREATE TABLE audit_checkpoints (a)").unwrap();
     assert!(matches!(create(&mut db), Err(VaultError::NotAVault)));
     db.execute_batch("DROP TABLE audit_checkpoints").unwrap();

@@ -1,4 +1,4 @@
-//! What was read before is used again, and never after a commit.
+//! Remembered rows are used again, and never after a commit.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -32,7 +32,7 @@ fn gmail() -> ProviderId {
     ProviderId::new("gmail").unwrap()
 }
 
-/// Stores tokens of a new consent; the generation is in the token.
+/// Stores the tokens of a new consent. The access token contains the generation.
 fn store(vault: &SqliteVault, generation: u64) {
     let issued_by = IssuedBy::new(
         ServerId::new("google").unwrap(),
@@ -65,7 +65,7 @@ fn store(vault: &SqliteVault, generation: u64) {
     assert!(matches!(stored, Ok(StoreOutcome::Stored { .. })), "{stored:?}");
 }
 
-/// The generation in the token that is found.
+/// Returns the generation in the token that is found.
 fn find(vault: &SqliteVault) -> Result<Option<u64>, VaultError> {
     let found = vault.find_token(&TokenQuery {
         tenant: &name("acme"),
@@ -125,8 +125,8 @@ fn a_vault_in_memory_sees_its_own_commits() {
     assert_eq!(find(&vault).unwrap(), None);
 }
 
-/// What others write past the vault is authenticated at the next read, although the row before was
-/// authentic.
+/// Rows that others write past the vault are authenticated at the next read, although the former
+/// row was authentic.
 #[test]
 fn a_row_that_somebody_else_edits_is_not_remembered() {
     let (_directory, path) = file();
@@ -143,8 +143,8 @@ fn a_row_that_somebody_else_edits_is_not_remembered() {
     assert!(matches!(find(&vault), Err(VaultError::Tampered)));
 }
 
-/// A read that begins after a commit has returned never gives what was there before, with any
-/// number of readers.
+/// A read that begins after a commit has returned never returns the former row, with any number of
+/// readers.
 #[test]
 fn no_reader_falls_behind_a_writer() {
     const ROUNDS: u64 = 300;

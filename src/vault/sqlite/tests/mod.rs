@@ -82,7 +82,7 @@ pub(super) fn write<T>(
     }
 }
 
-/// A tenant with these connections, each with a grant and tokens of its own.
+/// Creates a tenant with these connections, each with its own grant and tokens.
 pub(super) fn filled(tables: &SqliteTables, connections: &[u8]) -> TenantRow {
     write(tables, |rows| {
         let tenant = rows.insert_tenant(&name("acme"))?;
@@ -104,7 +104,7 @@ pub(super) fn put(rows: &mut dyn RowsMut, tenant: TenantRow, number: u8) -> Resu
     Ok(())
 }
 
-/// The access token of a connection, as it lies in the database.
+/// Returns the access token of a connection as stored in the database.
 pub(super) fn access(
     tables: &SqliteTables,
     tenant: TenantRow,
@@ -143,7 +143,8 @@ fn a_connection_is_inserted_and_then_replaced() {
         .unwrap()
         .unwrap();
     assert_eq!((found.connection, found.grant), (row.clone(), grant(1)));
-    // Another with the same label, account or default changes nothing, and the transaction goes on.
+    // Another connection with the same label, account or default changes nothing, and the
+    // transaction continues.
     let mut other = connection(2);
     other.provider.clone_from(&row.provider);
     for taken in [
@@ -163,7 +164,7 @@ fn a_connection_is_inserted_and_then_replaced() {
         assert!(!put.unwrap());
         let stored = tables.read(|rows| rows.connection(tenant, other.id)).unwrap();
         assert_eq!(stored.unwrap().connection, connection(2));
-        // What is revoked holds nothing.
+        // A revoked connection holds no label, account or default.
         other.revoked = true;
         assert!(write(&tables, |rows| rows.put_connection(tenant, &other)).unwrap());
         assert!(write(&tables, |rows| rows.put_connection(tenant, &connection(2))).unwrap());
@@ -317,7 +318,7 @@ fn reading_writes_nothing_and_compiles_nothing_twice() {
 fn readers_cannot_write() {
     let (_directory, path) = file();
     let (tables, _) = SqliteTables::open(&path).unwrap();
-    // While the writer is taken: otherwise it would read itself.
+    // The writer is kept busy: otherwise it would serve the read.
     let _writer = tables.store.writer();
     let written = tables.store.read(|sql| {
         sql.0

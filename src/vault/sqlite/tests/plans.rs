@@ -1,4 +1,4 @@
-//! How statements find their rows.
+//! The query plans of the statements.
 
 use rusqlite::Connection;
 
@@ -19,7 +19,7 @@ fn plan(db: &Connection, sql: &str) -> Vec<String> {
     plan
 }
 
-/// All statements that the walk ran, each with its plan.
+/// Returns all statements that the walk ran, each with its plan.
 fn plans() -> Vec<(&'static str, Vec<String>)> {
     let tables = SqliteTables::in_memory().unwrap();
     walk(&tables);
@@ -39,12 +39,12 @@ fn no_statement_reads_a_table_from_end_to_end() {
         for step in plan {
             let is_bounded = step.contains("VIRTUAL TABLE")
                 || step.contains("CONSTANT ROW")
-                // Those that are being forgotten are in the index of names, and one is enough.
+                // Tenants that are being erased are in the index of names, and one is enough.
                 || sql.starts_with("SELECT 1 FROM revocations LIMIT 1")
-                // The table holds only the keys that reseal has not destroyed yet.
+                // The table holds only the keys that resealing has not destroyed yet.
                 || step.contains("tenant_keys_retired");
             assert!(!step.starts_with("SCAN") || is_bounded, "{sql}: {step}");
-            // All rows of a tenant are walked where all are wanted, and nowhere else.
+            // A statement walks all rows of a tenant only if all are wanted.
             let is_whole = step.contains("PRIMARY KEY (tenant=?)");
             let wants_all = [
                 "WHERE tenant = :tenant",
@@ -53,7 +53,7 @@ fn no_statement_reads_a_table_from_end_to_end() {
             ];
             let wants_all =
                 sql.contains("ORDER BY uuid LIMIT") || wants_all.iter().any(|end| sql.ends_with(end));
-            // Before a tenant is deleted, SQLite looks for one row that names it.
+            // Before a tenant is deleted, SQLite searches for one row that names it.
             let is_check = sql.starts_with("DELETE FROM tenants");
             assert!(!is_whole || wants_all || is_check, "{sql}: {step}");
             let is_sorted = step.contains("TEMP B-TREE");

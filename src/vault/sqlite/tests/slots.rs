@@ -42,7 +42,7 @@ fn slots_are_used_again_and_never_lost() {
         WHERE hex(secrets.access) || hex(secrets.rest) GLOB '*[1-9A-F]*'";
     assert_eq!(count(&tables, nonzero), 0, "what is free is zeros");
     for number in 1..=20 {
-        // A token of another size moves to another slot, one of a like size stays.
+        // A token of another size moves to another slot; one of a similar size stays.
         for extra in [0, 1] {
             let access = vec![8; usize::from(number) * 50 + extra];
             set(&tables, tenant, number, &access, &[8; 9]);
@@ -78,7 +78,7 @@ fn each_change_of_the_secrets_does_what_it_says() {
     assert_eq!(count(&tables, BUSY_SLOTS), 0);
 }
 
-/// Nothing may be called erased that was not overwritten.
+/// A record may be reported as erased only if it was overwritten.
 #[test]
 fn a_slot_that_is_gone_is_noticed_by_everything_that_uses_it() {
     let tables = SqliteTables::in_memory().unwrap();
@@ -105,7 +105,7 @@ fn a_slot_that_is_gone_is_noticed_by_everything_that_uses_it() {
     tampered(write(&tables, |rows| rows.delete_grant(tenant, grant(1).id)));
 }
 
-/// What cannot be cut out of its slot does not open, but it can be erased.
+/// A record that cannot be read from its slot does not open, but it can be erased.
 #[test]
 fn a_broken_record_is_handed_up_and_can_be_erased() {
     let tables = SqliteTables::in_memory().unwrap();
@@ -119,7 +119,7 @@ fn a_broken_record_is_handed_up_and_can_be_erased() {
     assert_eq!(secrets(&tables, tenant, 1), Sealed::default());
 }
 
-/// After many changes of tokens, no dead ciphertext is left anywhere in the file.
+/// After many changes of tokens, the file contains no dead ciphertext.
 #[test]
 fn erased_tokens_are_nowhere_in_the_file() {
     let (_directory, path) = file();

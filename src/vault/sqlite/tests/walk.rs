@@ -46,7 +46,7 @@ fn revocation(number: u8) -> RevocationRow {
     }
 }
 
-/// Calls every method at least once, and checks what is not checked elsewhere.
+/// Calls every method at least once, and checks the results that are not checked elsewhere.
 pub(super) fn walk(tables: &SqliteTables) {
     let tenant = write(tables, |rows| fill(rows)).unwrap();
     tables

@@ -1,4 +1,4 @@
-//! What was refused, and is kept for a while.
+//! Refused refresh tokens in quarantine.
 
 use super::*;
 

@@ -7,7 +7,7 @@ const MEMBER: Ids = Ids { uid: 1_002, gid: 50 };
 const STRANGER: Ids = Ids { uid: 1_003, gid: 60 };
 const ROOT: Ids = Ids { uid: 0, gid: 0 };
 
-/// The variant of the error, `ok` without one.
+/// Returns the variant of the error, or `ok` without one.
 fn outcome(process: Ids, sharing: Sharing, mode: u32) -> String {
     let access = Access { process, sharing };
     match access.check_ids(OWNER, 0o100_000 | mode, FILE) {

@@ -1,4 +1,4 @@
-//! Other processes: this test binary, started again for one of the functions below.
+//! Other processes: this test binary, started again to run one of the functions below.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::{Child, Command, Stdio};
@@ -30,7 +30,7 @@ impl Other {
         Self(child)
     }
 
-    /// Has the process write this many times, while this one goes on.
+    /// Has the process write this many times while this one continues.
     pub(super) fn write(&mut self, times: usize) {
         self.0
             .stdin
@@ -40,7 +40,7 @@ impl Other {
             .unwrap();
     }
 
-    /// Ends as if the machine had taken it away.
+    /// Kills the process without any clean-up.
     pub(super) fn kill(mut self) {
         self.0.kill().unwrap();
     }

@@ -1,4 +1,4 @@
-//! What is opened and what is not.
+//! Files that are opened and files that are refused.
 
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::os::unix::net::UnixListener;

@@ -1,18 +1,18 @@
-//! Files of different times put together.
+//! Combinations of files from different times.
 
 use super::*;
 use crate::vault::sqlite::db::beat::{self, Beat};
 use crate::vault::sqlite::db::log::{self, Log};
 use crate::vault::sqlite::tests as rows;
 
-/// A copy and what could be seen when it was taken.
+/// A copy, and the state that was visible when it was made.
 struct Time {
     copy: Copy,
     steps: Vec<String>,
 }
 
-/// Copies of a vault that is written to, with its log continued, moved in part, moved as a whole
-/// and begun again.
+/// Returns copies of a vault that is being written, with its log continued, moved in part, moved as
+/// a whole and begun again.
 fn times(path: &Path) -> Vec<Time> {
     let mut times = Vec::new();
     let tables = open(path);
@@ -33,7 +33,7 @@ fn times(path: &Path) -> Vec<Time> {
             step(&tables, &format!("{round}-{number}")).unwrap();
             take(&tables);
         }
-        // A reader keeps the rest of the log where it is.
+        // A reader prevents the rest of the log from being moved.
         let reader = rusqlite::Connection::open(path).unwrap();
         reader
             .execute_batch("BEGIN; SELECT count(*) FROM tenants")
@@ -180,7 +180,7 @@ fn each_transaction_has_one_beat_and_is_linked_to_the_one_before() {
     assert_eq!(log.beats[3].1, last);
 }
 
-/// The page of the beat is known by its whole form: nothing that a user stores passes for it.
+/// The page of the beat is recognised by its whole form: no user data can pass for it.
 #[test]
 fn nothing_else_in_a_vault_looks_like_a_beat() {
     let (directory, path) = file();
@@ -211,7 +211,7 @@ fn nothing_else_in_a_vault_looks_like_a_beat() {
     assert_ne!(found[0].1.lineage, beat.lineage);
 }
 
-/// The log of a process that writes and moves its log all the time is never taken for another's.
+/// The log of a process that constantly writes and moves its log is never taken for another's.
 #[test]
 fn a_busy_process_is_not_in_the_way() {
     let (_directory, path) = file();

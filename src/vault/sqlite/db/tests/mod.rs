@@ -22,7 +22,7 @@ pub(super) fn file() -> (tempfile::TempDir, PathBuf) {
     (directory, path)
 }
 
-/// Opens or makes a vault.
+/// Opens or creates a vault.
 pub(super) fn open(path: &Path) -> SqliteTables {
     let (tables, fresh) = SqliteTables::open(path).unwrap();
     if fresh == Fresh::Yes {
@@ -39,14 +39,14 @@ pub(super) fn open(path: &Path) -> SqliteTables {
     tables
 }
 
-/// One transaction that can be seen.
+/// Runs one visible transaction.
 pub(super) fn step(tables: &SqliteTables, name: &str) -> Result<(), VaultError> {
     let name = TenantId::new(name).unwrap();
     tables.write(|rows| rows.insert_tenant(&name).map(Write::Commit))?;
     Ok(())
 }
 
-/// What the transactions have left.
+/// Returns the effects of the transactions.
 pub(super) fn steps(tables: &SqliteTables) -> Vec<String> {
     let tenants = tables.read(|rows| rows.tenants(0, 10_000)).unwrap();
     tenants
@@ -55,7 +55,7 @@ pub(super) fn steps(tables: &SqliteTables) -> Vec<String> {
         .collect()
 }
 
-/// The bytes of a file and of what lies beside it; nothing for what is not there.
+/// The bytes of a file and of its companions; `None` for those that do not exist.
 #[derive(Clone)]
 pub(super) struct Copy {
     pub(super) database: Vec<u8>,

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// A vault with three transactions, a copy after the first, and a backup after the second.
+/// Returns a vault with three transactions, a copy after the first, and a backup after the second.
 fn vault() -> (tempfile::TempDir, PathBuf, SqliteTables, Copy, PathBuf) {
     let (directory, path) = file();
     let tables = open(&path);
@@ -32,10 +32,10 @@ fn another_file_under_the_name_is_noticed_before_the_next_write() {
     is_replaced(step(&tables, "lost"));
     is_replaced(tables.clear_residue().map(drop));
     let _writer = tables.store.writer();
-    // The writer is taken: a reader is opened, and finds the other file.
+    // The writer is busy: a reader is opened, and finds the other file.
     is_replaced(tables.read(|rows| rows.tenants(0, 9)).map(drop));
     drop(_writer);
-    // Back in its place, it goes on.
+    // With the file back in its place, the vault continues to work.
     fs::rename(&aside, &path).unwrap();
     step(&tables, "kept").unwrap();
     assert_eq!(steps(&tables), ["one", "two", "three", "four", "kept"]);

@@ -1,8 +1,8 @@
-//! Putting a backup back.
+//! Restoring a backup.
 
 use super::*;
 
-/// A vault with a step after its backup, closed.
+/// Returns a closed vault that has a step after its backup.
 fn vault() -> (tempfile::TempDir, PathBuf, PathBuf) {
     let (directory, path) = file();
     let backup = directory.path().join("backup.db");
@@ -40,7 +40,7 @@ fn a_backup_takes_the_place_of_a_vault_and_stays() {
     assert_eq!(steps(&open(&new)), ["before"]);
 }
 
-/// To read it and close it would drop the locks that this process has on it.
+/// Reading and closing it would drop the locks that this process has on it.
 #[test]
 fn a_vault_that_is_open_is_not_taken_for_a_backup() {
     let (directory, path, backup) = vault();
@@ -54,12 +54,12 @@ fn a_vault_that_is_open_is_not_taken_for_a_backup() {
     }
     fs::remove_file(name).unwrap();
     step(&tables, "still writes").unwrap();
-    // A backup may have several names: tools that save space make them.
+    // A backup may have several names: tools that save space create them.
     fs::hard_link(&backup, directory.path().join("link.db")).unwrap();
     SqliteTables::restore(&backup, &to).unwrap();
 }
 
-/// A crash has left a log: it belongs to the old file.
+/// A crash has left a log, which belongs to the old file.
 #[test]
 fn the_old_log_goes_with_the_old_file() {
     let (directory, path, backup) = vault();
@@ -71,7 +71,7 @@ fn the_old_log_goes_with_the_old_file() {
     SqliteTables::restore(&backup, &path).unwrap();
     assert_eq!(files(&directory), ["backup.db", "vault.db"]);
     assert_eq!(steps(&open(&path)), ["before"]);
-    // Even if it were still there, it would not be taken for the new file's.
+    // Even if it still existed, it would not be applied to the new file.
     fs::write(beside(&path, "-wal"), &copy.log).unwrap();
     assert!(matches!(SqliteTables::open(&path), Err(VaultError::Mixed)));
 }
@@ -159,7 +159,7 @@ fn a_copy_with_its_log_is_restored_with_it() {
     ));
 }
 
-/// A file and a log that do not fit are not moved into each other on the way.
+/// A file and a log that do not match are not merged in the process.
 #[test]
 fn a_mixed_vault_is_replaced() {
     let (_directory, path, backup) = vault();
