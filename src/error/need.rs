@@ -1,8 +1,8 @@
-//! What a person has to do before the same call succeeds: consent, or a choice.
+//! The consent or choice that a call needs before it can succeed.
 
 use crate::model::{ConnectionId, Label, NeedsConsent, ProviderId, Scopes};
 
-/// Consent is needed before this person can act at this provider.
+/// A consent that the user must give before the call can use this provider.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{provider} needs consent: {reason}")]
 #[non_exhaustive]
@@ -11,23 +11,24 @@ pub struct ConsentRequired {
     pub provider: ProviderId,
     /// The connection that a new consent would reconnect, if there is one.
     pub connection: Option<ConnectionId>,
-    /// The label of the connection that was asked for, if one was named.
+    /// The label of the requested connection, if the call names one.
     pub label: Option<Label>,
-    /// Why.
+    /// The reason.
     pub reason: ConsentReason,
-    /// The scopes that are needed and not granted.
+    /// The scopes that are needed but not granted.
     pub missing_scopes: Scopes,
-    /// More scopes that the provider's API named when it refused a request, and that the descriptor
-    /// does not know. No consent asks for them, because an API must not choose what a user is asked
-    /// for. A host that knows them adds them to the [`ConsentOptions`](crate::ConsentOptions), or
-    /// to the descriptor. The API wrote them: `Debug` prints their number.
+    /// Further scopes that the provider's API named when it refused a request and that the
+    /// descriptor does not list. A consent does not request them, because an API must not choose
+    /// what a user is asked for. A host that knows them adds them to the
+    /// [`ConsentOptions`](crate::ConsentOptions) or to the descriptor. The API wrote them, so
+    /// `Debug` prints only their number.
     pub scopes_named_by_api: Scopes,
     /// True if a workspace connection is needed, which only an operator can connect.
     pub workspace: bool,
 }
 
 impl ConsentRequired {
-    /// A need without a connection or missing scopes.
+    /// Returns a need without a connection or missing scopes.
     pub(crate) fn new(provider: ProviderId, reason: ConsentReason) -> Self {
         Self {
             provider,
@@ -40,36 +41,36 @@ impl ConsentRequired {
         }
     }
 
-    /// The same need, to be met by reconnecting this connection.
+    /// Returns the need with a connection to reconnect.
     pub(crate) fn reconnecting(mut self, connection: ConnectionId) -> Self {
         self.connection = Some(connection);
         self
     }
 
-    /// The same need, for a connection with this label.
+    /// Returns the need for a connection with this label.
     pub(crate) fn labelled(mut self, label: Option<Label>) -> Self {
         self.label = label;
         self
     }
 
-    /// The same need, for these scopes.
+    /// Returns the need with these missing scopes.
     pub(crate) fn missing(mut self, scopes: Scopes) -> Self {
         self.missing_scopes = scopes;
         self
     }
 
-    /// The same need, with these scopes that an API named and the descriptor does not know.
+    /// Returns the need with these scopes, which an API named and the descriptor does not list.
     pub(crate) fn named_by_api(mut self, scopes: Scopes) -> Self {
         self.scopes_named_by_api = scopes;
         self
     }
 
-    /// Returns whether a consent for this need meets the other one as well.
+    /// Returns whether a consent for this need also satisfies `other`.
     pub(crate) fn covers(&self, other: &Self) -> bool {
         self.is_like(other) && other.missing_scopes.difference(&self.missing_scopes).is_empty()
     }
 
-    /// Returns whether both needs differ in their scopes alone.
+    /// Returns whether the needs differ only in their scopes.
     pub(crate) fn is_like(&self, other: &Self) -> bool {
         self.provider == other.provider
             && self.connection == other.connection
@@ -78,7 +79,7 @@ impl ConsentRequired {
             && self.workspace == other.workspace
     }
 
-    /// Returns the same need, for a workspace connection or for a personal one.
+    /// Returns the need for a workspace connection or for a personal one.
     pub(crate) const fn of(mut self, workspace: bool) -> Self {
         self.workspace = workspace;
         self
@@ -99,21 +100,21 @@ impl std::fmt::Debug for ConsentRequired {
     }
 }
 
-/// Why consent is needed.
+/// A reason why consent is needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ConsentReason {
-    /// The person has not connected this service.
+    /// The user has not connected this service.
     NotConnected,
-    /// The connection does not cover all that is needed.
+    /// The connection lacks a scope that the call needs.
     MissingScopes,
     /// The access token expired and cannot be refreshed.
     Expired,
-    /// The provider refused the grant: access was removed there, or it grew too old.
+    /// The provider rejected the grant: access was revoked there or has expired.
     Rejected,
-    /// A refresh was interrupted, and the provider does not accept the old token any more.
+    /// A refresh was interrupted, and the provider no longer accepts the old token.
     LostInFlight,
-    /// The provider has refused the refresh for more than a day and does not say why.
+    /// The provider has refused the refresh for more than a day without giving a reason.
     Unexplained,
     /// The host's client at the authorization server was replaced.
     ClientChanged,
