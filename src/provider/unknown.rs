@@ -1,17 +1,17 @@
-//! Ids that name no provider.
+//! Reports ids that do not name a provider.
 
 use crate::model::ProviderId;
 
-/// The longest id that an error repeats, in bytes.
+/// The maximum length of an id that an error repeats, in bytes.
 const MAX_SHOWN: usize = 64;
 
-/// An id that names no provider, with the ids that do.
+/// An id that does not name a provider, with the known ids.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct UnknownProvider {
-    /// The id that was given, where it looks like one: letters, digits, `.`, `-` and `_`, at most
-    /// 64. Anything else may be hostile, or a secret in the wrong place, and is not repeated.
+    /// The requested id, if it has the form of an id: at most 64 letters, digits, `.`, `-` and `_`.
+    /// Any other text may be hostile, or a misplaced secret, and is not repeated.
     pub(crate) given: Option<String>,
-    /// The ids of the providers, in order.
+    /// The ids of the providers, in alphabetical order.
     pub(crate) known: Vec<ProviderId>,
 }
 
@@ -26,7 +26,7 @@ impl UnknownProvider {
     }
 }
 
-/// Returns the message about an id that names no provider.
+/// Returns the message for an id that does not name a provider.
 pub(crate) fn message(given: Option<&str>, known: &[ProviderId]) -> String {
     let mut message = match given {
         Some(given) => format!("no provider has the id \"{given}\""),
