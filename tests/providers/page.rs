@@ -1,5 +1,5 @@
-//! `docs/providers.md` says what the descriptors say.
-//! `VALETKEY_WRITE_DOCS=1 cargo test --test providers page` writes it anew.
+//! Compares `docs/providers.md` with the descriptors.
+//! `VALETKEY_WRITE_DOCS=1 cargo test --test providers page` regenerates it.
 
 use std::fmt::Write as _;
 use std::path::Path;
