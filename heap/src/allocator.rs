@@ -102,8 +102,8 @@ unsafe impl GlobalAlloc for Keeper {
         let Some((whole, offset)) = with_header(layout) else {
             return ptr::null_mut();
         };
-        // Zeroed: a block that is freed half written must not show its earlier content. SAFETY: the
-        // size is not zero, because it includes the header.
+        // Zeroed: a block that is freed half written must not show its earlier content.
+        // SAFETY: the size is not zero, because it includes the header.
         let base = unsafe { System.alloc_zeroed(whole) };
         if base.is_null() {
             return base;

@@ -76,8 +76,8 @@ pub fn google() -> AuthorizationServer {
     server.register_at = Some("https://console.cloud.google.com/auth/clients".into());
     server.notes = vec![
         "One client serves all seven services; enable each API in the project.".into(),
-        "While the consent screen is in status Testing, refresh tokens die after seven days.".into(),
-        "Restricted scopes (all of Gmail but sending, all of Drive, all of Google Health) need a review of the app.".into(),
+        "While the consent screen has the status Testing, refresh tokens expire after seven days.".into(),
+        "Restricted scopes (all of Gmail except sending, all of Drive, all of Google Health) require a review of the app.".into(),
     ];
     AuthorizationServer(server)
 }
@@ -277,10 +277,10 @@ pub fn fitbit() -> Provider {
     );
     provider.group = "Health & lifestyle".into();
     provider.notes = vec![
-        "Fitbit's own OAuth server answers 410 since November 2026: people connect with their Google account, and old \
-         tokens cannot be carried over."
+        "Fitbit's own OAuth server has answered 410 since November 2026: users connect with their Google account, and old \
+         tokens cannot be migrated."
             .into(),
-        "An account without a Google Health profile is answered with 400, a project without access with 403.".into(),
+        "The API answers 400 for an account without a Google Health profile, and 403 for a project without access.".into(),
     ];
     Provider(provider)
 }

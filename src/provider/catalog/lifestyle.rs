@@ -48,8 +48,8 @@ pub fn oura_server() -> AuthorizationServer {
     server.access_page = Some("https://cloud.ouraring.com/".into());
     server.register_at = Some("https://developer.ouraring.com".into());
     server.notes = vec![
-        "Enable each scope in the portal: others are dropped from the grant without a word.".into(),
-        "An app from the old portal works with oura-legacy only; tokens are never carried between the two."
+        "Enable each scope in the portal: others are silently removed from the grant.".into(),
+        "An app from the old portal works only with oura-legacy; tokens cannot be migrated between the two."
             .into(),
     ];
     AuthorizationServer(server)
@@ -166,9 +166,9 @@ pub fn smartthings_server() -> AuthorizationServer {
     server.redirects.loopback = Loopback::Refused;
     server.register_at = Some("https://developer.smartthings.com/workspace".into());
     server.notes = vec![
-        "Only public https callbacks; ask for no scope that the app was not made with.".into(),
+        "Only public https callbacks; request only scopes that the app was created with.".into(),
         "An idle connection must be refreshed within 30 days.".into(),
-        "Each location that a person adds counts towards the app's limit of installs.".into(),
+        "Each location that a user adds counts towards the app's limit of installs.".into(),
     ];
     AuthorizationServer(server)
 }
@@ -231,8 +231,8 @@ pub fn spotify_accounts() -> AuthorizationServer {
     server.register_at = Some("https://developer.spotify.com/dashboard".into());
     server.notes = vec![
         "Register the loopback callback without a port and with the address, not with localhost.".into(),
-        "In development mode an app has five users and its owner needs Premium.".into(),
-        "Six months after the consent the person must give it again.".into(),
+        "In development mode, an app may have five users, and its owner needs Premium.".into(),
+        "Six months after the consent, the user must consent again.".into(),
     ];
     AuthorizationServer(server)
 }

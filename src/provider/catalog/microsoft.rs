@@ -72,7 +72,7 @@ pub fn microsoft() -> AuthorizationServer {
     server.notes = vec![
         "One client serves all four services.".into(),
         "Personal accounts remove access at https://account.live.com/consent/Manage, not at the page for work accounts.".into(),
-        "Apps for several organisations need publisher verification; an organisation may ask its administrator.".into(),
+        "Apps for several organizations need publisher verification; an organization may require approval by its administrator.".into(),
     ];
     AuthorizationServer(server)
 }

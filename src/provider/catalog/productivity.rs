@@ -60,8 +60,8 @@ pub fn todoist_server() -> AuthorizationServer {
     server.access_page = Some("https://app.todoist.com/app/settings/integrations".into());
     server.register_at = Some("https://developer.todoist.com/appconsole.html".into());
     server.notes = vec![
-        "Apps made since mid-2026 have expiring tokens; an older app may answer without expiry and refresh token, which \
-         works too."
+        "Apps created since mid-2026 have expiring tokens; for an older app, the answer may lack expiry and refresh token, \
+         which also works."
             .into(),
     ];
     AuthorizationServer(server)
@@ -109,7 +109,7 @@ pub fn todoist() -> Provider {
     ));
     provider.notes = vec![
         "A connection with the scope task:add alone (least privilege) cannot read its account: it stays unverified, and two \
-         accounts of a person cannot be told apart."
+         accounts of a user cannot be distinguished."
             .into(),
     ];
     Provider(provider)
@@ -146,10 +146,8 @@ pub fn asana_server() -> AuthorizationServer {
     server.redirects.loopback = Loopback::Refused;
     server.access_page = Some("https://app.asana.com/0/my-apps".into());
     server.register_at = Some("https://app.asana.com/0/my-apps".into());
-    server.notes = vec![
-        "Register every scope that is asked for, or choose full permissions and set scope_mode to full."
-            .into(),
-    ];
+    server.notes =
+        vec!["Register every requested scope, or choose full permissions and set scope_mode to full.".into()];
     AuthorizationServer(server)
 }
 
@@ -248,7 +246,7 @@ pub fn atlassian() -> AuthorizationServer {
     server.register_at = Some("https://developer.atlassian.com/console/myapps/".into());
     server.notes = vec![
         "An app has one callback URL. Scopes are enabled for each API in the console; offline_access is not listed there.".into(),
-        "A refresh ends the previous access token at once, also while the old refresh token is still accepted.".into(),
+        "A refresh invalidates the previous access token at once, even while the old refresh token is still accepted.".into(),
     ];
     AuthorizationServer(server)
 }
@@ -327,8 +325,8 @@ pub fn clickup() -> Provider {
         &["/user/username"],
     ));
     provider.notes = vec![
-        "There are no scopes and no read-only mode: what an agent may do is for the host to limit.".into(),
-        "A 401 with the code OAUTH_023 means that the workspace was not picked, not that the token is dead."
+        "There are no scopes and no read-only mode: the host must limit what an agent may do.".into(),
+        "A 401 with the code OAUTH_023 means that the user did not select the workspace, not that the token is invalid."
             .into(),
     ];
     Provider(provider)
@@ -359,8 +357,8 @@ pub fn gitlab_server() -> AuthorizationServer {
     server.access_page = Some("{base_url}/-/user_settings/applications".into());
     server.register_at = Some("{base_url}/-/user_settings/applications".into());
     server.notes = vec![
-        "The application's scopes must cover those that are asked for.".into(),
-        "For an instance of your own, list it in ClientRegistration::for_base_urls: a client is registered at one instance."
+        "The application's scopes must cover the requested ones.".into(),
+        "List a self-managed instance in ClientRegistration::for_base_urls: a client is registered at one instance."
             .into(),
     ];
     AuthorizationServer(server)
