@@ -2,18 +2,23 @@
 //!
 //! No error contains a secret, a body, a URL or text that a server wrote.
 
+mod named;
 mod need;
 
+pub use named::NamedProvider;
 pub use need::{ConsentReason, ConsentRequired};
 
 use std::time::Duration;
 
 pub use crate::model::InvalidValue;
-use crate::model::{ConsentId, FailureCode, ProviderId, ServerId};
+use crate::model::{ConsentId, FailureCode, Label, ProviderId, ServerId};
 pub use crate::protocol::AuthorizationError;
 use crate::provider::{InvalidDescriptor, InvalidParameter, UnknownProvider, unknown_provider_message};
 use crate::random::RandomUnavailable;
 use crate::vault::VaultError;
+
+/// The maximum number of labels in a message.
+const MOST_LABELS: usize = 5;
 
 /// A result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -41,19 +46,29 @@ pub enum Error {
     ConsentRequired(Box<ConsentRequired>),
 
     /// The user connected several accounts. The call names none, and none is the default.
-    #[error("several accounts are connected to {0}; name one by its label or mark one as the default")]
-    Ambiguous(ProviderId),
+    #[error("{}", ambiguous(provider, labels, *accounts))]
+    Ambiguous {
+        /// The provider.
+        provider: NamedProvider,
+        /// The number of connected accounts.
+        accounts: usize,
+        /// The labels of those accounts that have one, in alphabetical order.
+        labels: Vec<Label>,
+    },
     /// The call names no label, and the host's policy
     /// [requires one](crate::resolver::Policy::require_label). The vault was not read.
-    #[error("this call to {0} is denied: the policy wants a label to be named")]
-    LabelRequired(ProviderId),
+    #[error("{0}: denied by policy, which requires a label; pass one with ResolveOptions::label")]
+    LabelRequired(NamedProvider),
     /// The account has several sites, and a connection is for one of them. The new tokens were
     /// revoked and nothing was stored. Start the consent again with
     /// [`ConsentOptions::parameter`](crate::ConsentOptions::parameter) set to one of the choices.
-    #[error("{provider} offers several values of \"{parameter}\"; start again with one of them")]
+    #[error(
+        "{provider}: the account offers {} values for \"{parameter}\"; let the user choose one and start again with it",
+        choices.len()
+    )]
     ChoiceRequired {
         /// The provider.
-        provider: ProviderId,
+        provider: NamedProvider,
         /// The connection parameter that needs a value.
         parameter: String,
         /// The values to choose from: 2 to 50 different ones, each allowed by the parameter's rule.
@@ -66,17 +81,17 @@ pub enum Error {
 
     /// The host's policy [denies](crate::resolver::Policy::deny) the call, regardless of what is
     /// connected. The vault was not read.
-    #[error("this call to {0} is denied: the policy lists it")]
-    Denied(ProviderId),
+    #[error("{0}: denied by policy")]
+    Denied(NamedProvider),
     /// No such connection exists within the caller's reach.
-    #[error("there is no such connection")]
+    #[error("no such connection is within the caller's reach")]
     NotFound,
     /// The connection belongs to the workspace, and only an operator may change it.
     #[error("only an operator may change a workspace connection")]
     NotPermitted,
 
     /// The provider failed temporarily. The connection is kept.
-    #[error("{failure}")]
+    #[error("{}", unavailable(*failure, *retry_after))]
     Unavailable {
         /// The failure.
         failure: FailureCode,
@@ -87,7 +102,7 @@ pub enum Error {
     #[error(transparent)]
     Vault(#[from] VaultError),
     /// The operating system returned no random numbers.
-    #[error("the operating system's random number generator failed")]
+    #[error("the operating system returned no random numbers; retry")]
     RandomUnavailable,
 
     /// An administrator must fix the configuration. The connection is kept.
@@ -112,8 +127,8 @@ pub enum Error {
     InvalidValue(#[from] InvalidValue),
     /// The services cannot share one grant: this one has a different authorization server, client
     /// or address, or must be connected separately.
-    #[error("{0} cannot be served by the same grant")]
-    NotOneGrant(ProviderId),
+    #[error("{0}: this service cannot share the grant; connect it separately")]
+    NotOneGrant(NamedProvider),
     /// The request may not be sent with this user's token.
     #[error(transparent)]
     Request(#[from] RequestRefused),
@@ -169,14 +184,38 @@ impl Error {
     }
 }
 
+fn ambiguous(provider: &NamedProvider, labels: &[Label], accounts: usize) -> String {
+    let shown = labels
+        .iter()
+        .take(MOST_LABELS)
+        .map(|label| format!("\"{label}\""));
+    let mut shown: Vec<String> = shown.collect();
+    if labels.len() > MOST_LABELS {
+        shown.push("…".into());
+    }
+    let labels = if shown.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", shown.join(", "))
+    };
+    format!("{provider}: {accounts} accounts are connected{labels}; pass a label or set a default")
+}
+
+fn unavailable(failure: FailureCode, retry_after: Option<Duration>) -> String {
+    match retry_after {
+        Some(wait) => format!("{failure}; retry in {} s", wait.as_secs_f64().ceil()),
+        None => failure.to_string(),
+    }
+}
+
 fn answer_too_large(limit: Option<usize>) -> String {
     match limit {
         Some(limit) => format!(
-            "the request was delivered, but the answer is larger than {limit} bytes, the limit of the settings; \
-             `send_stream` has none"
+            "the API processed the request, but its answer exceeds {limit} bytes; raise Settings::send_max_bytes \
+             or call Turn::send_stream"
         ),
         None => {
-            "the request was delivered, but the answer has more headers than the HTTP client reads".into()
+            "the API processed the request, but its answer has more headers than the HTTP client reads".into()
         }
     }
 }
@@ -214,20 +253,22 @@ impl From<InvalidDescriptor> for Error {
 #[non_exhaustive]
 pub enum Misconfigured {
     /// The service of the connection is no longer in the registry.
-    #[error("the service {0} is not in the registry; add its descriptor again or revoke the connection")]
+    #[error("no descriptor is registered for the provider \"{0}\"; add it again or revoke the connection")]
     UnknownProvider(ProviderId),
     /// No client is registered for this authorization server.
-    #[error("no client registration for the authorization server {0}")]
+    #[error("no client is registered for \"{0}\"; call ConnectionsBuilder::client")]
     NoClient(ServerId),
     /// The authorization server that issued the tokens is no longer in the registry. The tokens are
     /// kept.
-    #[error("the authorization server {0} is not in the registry; add it again or revoke the connection")]
+    #[error(
+        "no descriptor is registered for the authorization server \"{0}\"; add it again or revoke the connection"
+    )]
     UnknownServer(ServerId),
     /// The authorization server refuses the client id or secret.
-    #[error("the authorization server {0} refuses the client credentials")]
+    #[error("\"{0}\" rejects the client; correct the client id and secret of its registration")]
     ClientRejected(ServerId),
     /// The authorization server rejects the request itself, or answers it with a redirect.
-    #[error("the authorization server {server} refuses the request: {failure}")]
+    #[error("\"{server}\" cannot be used: {failure}; correct its descriptor or client registration")]
     RequestRejected {
         /// The authorization server.
         server: ServerId,
@@ -237,20 +278,22 @@ pub enum Misconfigured {
     /// The descriptor names a different server or token endpoint than the one that issued the
     /// tokens. The tokens are not sent anywhere else: restore the old values, or ask the users to
     /// connect again.
-    #[error("the token endpoint of {0} has changed since the consent; restore it or connect again")]
+    #[error("the token endpoint of \"{0}\" has changed since the consent; restore it or connect again")]
     IssuerChanged(ServerId),
     /// The registration names a different client than the one that the tokens were issued to. Only
     /// that client can refresh them: restore it, or confirm with
     /// [`ClientRegistration::replacing`](crate::provider::ClientRegistration::replacing) that it no
     /// longer exists. The users are then asked for a new consent.
-    #[error("the client of {0} has changed since the consent; restore it or confirm that it was replaced")]
+    #[error(
+        "the client of \"{0}\" has changed since the consent; restore it or call ClientRegistration::replacing"
+    )]
     ClientChanged(ServerId),
     /// The values of the connection lead to an instance of the server for which the client is not
     /// registered. Nothing was sent, because the client secret and the tokens of one instance must
     /// not reach another. List the instance in
     /// [`ClientRegistration::for_base_urls`](crate::provider::ClientRegistration::for_base_urls).
     #[error(
-        "the client at {0} is not registered for the base URL of this connection: list it in \
+        "the client of \"{0}\" is not registered for the base URL of this connection; list it in \
          ClientRegistration::for_base_urls"
     )]
     InstanceNotRegistered(ServerId),
@@ -258,7 +301,7 @@ pub enum Misconfigured {
     /// ([`ConsentOptions::loopback_port`](crate::ConsentOptions::loopback_port)), but the client's
     /// redirect URI is not a loopback address.
     #[error(
-        "the redirect URI of the client at {0} is not a loopback address; register one such as http://127.0.0.1/callback"
+        "the redirect URI of \"{0}\" is not a loopback address; register one such as http://127.0.0.1/callback"
     )]
     NoLoopbackRedirect(ServerId),
     /// A descriptor is not valid.
@@ -266,12 +309,12 @@ pub enum Misconfigured {
     Descriptor(Box<InvalidDescriptor>),
     /// The client registration that a [`ClientSource`](crate::provider::ClientSource) returned does
     /// not fit its server.
-    #[error("the client registration of a tenant is not valid: {0}")]
+    #[error("the client registration from the ClientSource is not valid: {0}")]
     Client(Box<InvalidDescriptor>),
     /// A stored parameter of the connection does not fit the descriptor of the authorization
     /// server, which has changed since the consent. Restore the descriptor, or connect again.
     #[error(
-        "the stored parameter \"{name}\" does not fit the descriptor of the authorization server {server}"
+        "the stored parameter \"{name}\" does not fit the descriptor of \"{server}\"; restore the descriptor or connect again"
     )]
     StoredParameter {
         /// The authorization server.
@@ -281,10 +324,10 @@ pub enum Misconfigured {
     },
     /// The host's HTTP client answered without reading the request's body: it does not support
     /// bodies that are readers.
-    #[error("the HTTP client does not send bodies that are readers")]
+    #[error("the HTTP client does not support bodies that are readers; send a body in memory")]
     NoUploads,
     /// There is no HTTP client: the feature `ureq` is off, and the host set none.
-    #[error("no HTTP client was given")]
+    #[error("no HTTP client is set; enable the feature `ureq` or call ConnectionsBuilder::http_client")]
     NoHttpClient,
 }
 
@@ -319,43 +362,43 @@ impl Misconfigured {
 #[non_exhaustive]
 pub enum ConsentError {
     /// No consent has this `state`.
-    #[error("this consent is not valid any more; start again")]
+    #[error("this consent is no longer valid; start again")]
     Unknown,
     /// The same user has already completed this consent in the same browser: the callback was
     /// delivered twice, or the link was opened again. Nothing was done a second time.
     /// [`poll`](crate::ConnectionManager::poll) returns the state of the consent with this id: show
     /// the user that state, and do not ask them to start again.
-    #[error("this consent was answered before; its state says how")]
+    #[error("this consent is already complete; show its state")]
     Used(ConsentId),
     /// The consent is older than ten minutes.
-    #[error("this consent is not valid any more; start again")]
+    #[error("this consent is no longer valid; start again")]
     Expired,
     /// Another user started the consent. It stays open for them.
-    #[error("this consent was begun by somebody else")]
+    #[error("this consent was started by another user; sign in as that user or start again")]
     WrongUser,
     /// The consent was started in another browser. It stays open there.
-    #[error("this consent was begun in another browser")]
+    #[error("this consent was started in another browser; continue there or start again")]
     WrongBrowser,
     /// The response comes from a different authorization server than the one that was asked. The
     /// consent stays open.
-    #[error("the answer does not come from the authorization server that was asked")]
+    #[error("the response comes from a different authorization server than the one that was asked")]
     IssuerMismatch,
     /// The user declined, or the authorization server refused the request.
-    #[error("the consent was not given: {0}")]
+    #[error("the consent was declined: {0}")]
     Denied(AuthorizationError),
     /// The code could not be exchanged, and it may have been used up. Start again.
     #[error("the code could not be exchanged: {0}; start again")]
     ExchangeFailed(FailureCode),
     /// The user chose a different account than the one being reconnected. Nothing was changed.
-    #[error("another account was chosen than the one that is connected")]
+    #[error("a different account was chosen; start again with the connected account")]
     AccountMismatch,
     /// The provider did not name the account, so the crate cannot check that it is the one being
     /// reconnected. Nothing was changed.
-    #[error("the provider did not say which account was chosen")]
+    #[error("the provider did not name the account, so it cannot be compared with the connected one")]
     AccountUnknown,
     /// Another connection of the same owner received that label or account at the same moment.
     /// Start again.
-    #[error("the same connection was changed at the same moment; start again")]
+    #[error("another consent changed the connection at the same moment; start again")]
     Conflict,
 }
 
@@ -364,41 +407,41 @@ pub enum ConsentError {
 #[non_exhaustive]
 pub enum RequestRefused {
     /// The URL is outside the provider's API: it has another host, port, scheme or path.
-    #[error("the token of this provider may not be sent to this address")]
+    #[error("the URL is not one of the provider's API hosts, so the token is not sent there")]
     Address,
     /// The request has a header that carries a credential or names a user, so it would act as two
     /// users at once.
-    #[error("the request has credentials of its own")]
+    #[error("the request contains credentials; remove that header")]
     ForeignCredentials,
     /// The method is `CONNECT`, `TRACE`, `TRACK` or `PRI`. No service API needs these methods, and
     /// they can carry the token past the service.
-    #[error("a request with this method may not carry a token")]
+    #[error("the methods CONNECT, TRACE, TRACK and PRI are not allowed with a token")]
     Method,
     /// A header, such as `X-HTTP-Method-Override`, asks the server for a different method, path or
     /// host than those that were checked. Set them in the request itself.
-    #[error("a header asks for another method, path or host than the request has")]
+    #[error("a header overrides the method, path or host; set them in the request itself")]
     Override,
     /// The URL is relative, and the provider has no base URL.
-    #[error("the address is relative and the provider has no base URL")]
+    #[error("the URL is relative and the provider has no base URL; use an absolute URL")]
     NoBase,
     /// The URL cannot be read.
-    #[error("the address cannot be read")]
+    #[error("the URL cannot be parsed")]
     Malformed,
     /// The placeholder belongs to another turn, or is in a position where tokens are not allowed.
-    #[error("the placeholder is of another turn or stands where no token may")]
+    #[error("this placeholder belongs to another turn, or is in a position where tokens are not allowed")]
     Placeholder,
     /// The turn has reached the limit of 1,024 different placeholders. Reuse a placeholder, or
     /// begin another turn.
-    #[error("the turn has made 1024 placeholders, which is the limit of a turn")]
+    #[error("the turn has 1024 placeholders, the limit; reuse one or begin another turn")]
     TooManyPlaceholders,
     /// The token contains characters that are not valid in a header.
-    #[error("the token cannot stand in a header")]
+    #[error("the token contains characters that are not valid in a header")]
     Header,
     /// The HTTP client does not send such a request. Nothing was sent.
-    #[error("the HTTP client does not send such a request")]
+    #[error("the HTTP client refuses the request: plain http, or a URL without a host")]
     Client,
     /// The request's body cannot be opened or read, is shorter than its declared length, or was
     /// read already. Part of it may have been sent.
-    #[error("the body cannot be read: {0}")]
+    #[error("the request's body cannot be read: {0}")]
     Upload(std::io::ErrorKind),
 }

@@ -9,7 +9,7 @@ use zeroize::{Zeroize as _, Zeroizing};
 
 /// The operating system returned no random numbers. The operation cannot continue without them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the operating system's random number generator failed")]
+#[error("the operating system returned no random numbers; retry")]
 pub(crate) struct RandomUnavailable;
 
 /// Fills `bytes` from the operating system's generator.

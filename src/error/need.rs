@@ -1,14 +1,21 @@
 //! The consent or choice that a call needs before it can succeed.
 
-use crate::model::{ConnectionId, Label, NeedsConsent, ProviderId, Scopes};
+use std::fmt;
+
+use super::NamedProvider;
+use crate::model::{ConnectionId, Label, NeedsConsent, ProviderId, Scope, Scopes};
+
+/// The maximum number of scopes in a message.
+const MOST_SCOPES: usize = 5;
 
 /// A consent that the user must give before the call can use this provider.
-#[derive(Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{provider} needs consent: {reason}")]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConsentRequired {
     /// The service.
     pub provider: ProviderId,
+    /// The display name of the service.
+    pub provider_name: String,
     /// The connection that a new consent would reconnect, if there is one.
     pub connection: Option<ConnectionId>,
     /// The label of the requested connection, if the call names one.
@@ -29,9 +36,11 @@ pub struct ConsentRequired {
 
 impl ConsentRequired {
     /// Returns a need without a connection or missing scopes.
-    pub(crate) fn new(provider: ProviderId, reason: ConsentReason) -> Self {
+    pub(crate) fn new(provider: impl Into<NamedProvider>, reason: ConsentReason) -> Self {
+        let provider = provider.into();
         Self {
-            provider,
+            provider_name: provider.name().into(),
+            provider: provider.id().clone(),
             connection: None,
             label: None,
             reason,
@@ -86,8 +95,50 @@ impl ConsentRequired {
     }
 }
 
-impl std::fmt::Debug for ConsentRequired {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl std::error::Error for ConsentRequired {}
+
+impl fmt::Display for ConsentRequired {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.provider_name)?;
+        match self.reason {
+            ConsentReason::NotConnected => {
+                f.write_str(if self.workspace {
+                    "no workspace account is connected"
+                } else {
+                    "no account is connected"
+                })?;
+                self.label
+                    .as_ref()
+                    .map_or(Ok(()), |label| write!(f, " with the label \"{label}\""))
+            }
+            ConsentReason::MissingScopes if !self.missing_scopes.is_empty() => {
+                let more = self.missing_scopes.len().saturating_sub(MOST_SCOPES);
+                let shown: Vec<&str> = self
+                    .missing_scopes
+                    .iter()
+                    .take(MOST_SCOPES)
+                    .map(Scope::as_str)
+                    .collect();
+                let one = self.missing_scopes.len() == 1;
+                write!(
+                    f,
+                    "the connection lacks the scope{} {}",
+                    if one { "" } else { "s" },
+                    shown.join(", ")
+                )?;
+                if more > 0 {
+                    write!(f, " and {more} more")?;
+                }
+                Ok(())
+            }
+            reason => write!(f, "{reason}"),
+        }?;
+        f.write_str("; ask for consent")
+    }
+}
+
+impl fmt::Debug for ConsentRequired {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ConsentRequired")
             .field("provider", &self.provider)
             .field("connection", &self.connection)
@@ -132,16 +183,16 @@ impl From<NeedsConsent> for ConsentReason {
     }
 }
 
-impl std::fmt::Display for ConsentReason {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for ConsentReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::NotConnected => "not connected yet",
-            Self::MissingScopes => "more access is needed than was granted",
-            Self::Expired => "the access expired and cannot be refreshed",
-            Self::Rejected => "the provider ended the access",
-            Self::LostInFlight => "a refresh was interrupted and its token was lost",
-            Self::Unexplained => "the provider refuses to refresh the access and does not say why",
-            Self::ClientChanged => "this application has a new registration at the provider",
+            Self::NotConnected => "no account is connected",
+            Self::MissingScopes => "the connection lacks a scope that the API requires",
+            Self::Expired => "access expired and cannot be refreshed",
+            Self::Rejected => "access was revoked at the provider or has expired",
+            Self::LostInFlight => "a refresh was interrupted, and its new token was lost",
+            Self::Unexplained => "the provider refuses to refresh access without giving a reason",
+            Self::ClientChanged => "the application has a new client registration at the provider",
         })
     }
 }

@@ -5,25 +5,25 @@
 #[non_exhaustive]
 pub enum HttpError {
     /// The server's name could not be resolved. The request was not sent.
-    #[error("the name of the server cannot be resolved")]
+    #[error("the server's name could not be resolved")]
     UnknownHost,
     /// None of the server's addresses could be reached. The request was not sent.
-    #[error("the server cannot be reached")]
+    #[error("the server could not be reached")]
     Connect,
     /// The proxy refused the connection. The request was not sent.
-    #[error("the proxy refuses the connection")]
+    #[error("the proxy refused the connection")]
     Proxy,
     /// The server does not support TLS, or no version that the client supports. The request was not
     /// sent.
-    #[error("no secure connection to the server can be made")]
+    #[error("no TLS connection to the server could be established")]
     Tls,
     /// The server's certificate is not trusted: its root is unknown, it has expired, or it is for
     /// another name. The request was not sent. `UreqClient::roots` adds the root of a private
     /// certificate authority.
-    #[error("the certificate of the server is not trusted")]
+    #[error("the server's certificate is not trusted; add a private root with UreqClient::roots")]
     Untrusted,
     /// The client refused to send the request: plain `http`, or a URL without a host.
-    #[error("the request is not allowed by the HTTP client")]
+    #[error("the HTTP client refused the request: plain http, or a URL without a host")]
     Refused,
     /// The server sent no complete answer in time. It may have processed the request.
     #[error("the server did not answer in time")]
@@ -34,7 +34,7 @@ pub enum HttpError {
     /// The body of the answer is larger than
     /// [`max_response_bytes`](crate::http::HttpRequest::max_response_bytes). The server has
     /// processed the request.
-    #[error("the answer is larger than allowed")]
+    #[error("the answer is larger than the request allows")]
     TooLarge,
     /// The answer has more or larger headers than the client reads. The server has processed the
     /// request.

@@ -34,11 +34,11 @@ pub enum LoopbackError {
     Browser(io::ErrorKind),
     /// The browser did not come back in time: the person closed it, or has not decided. Start
     /// again.
-    #[error("the browser did not come back in time")]
+    #[error("the user did not finish the consent in time; start again")]
     TimedOut,
     /// The authorization URL does not lead back to the port that was asked for: a substitute of
     /// [`ConnectionManager`] ignores [`ConsentOptions::loopback_port`].
-    #[error("the authorization URL does not lead back to this process")]
+    #[error("the authorization URL does not lead back to this process; honor ConsentOptions::loopback_port")]
     Redirect,
     /// The consent could not be started or completed.
     #[error(transparent)]

@@ -204,11 +204,13 @@ impl EventKind {
     fn write_clause(self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::ConsentStarted => "A consent was started",
-            Self::ConsentCompleted => "A consent was given, and the connection is stored",
-            Self::ConsentDenied => "A consent was refused by the user or by the provider",
-            Self::ConsentFailed => "A consent failed after the user had given it, and must be started again",
+            Self::ConsentCompleted => "A consent was completed, and the connection was stored",
+            Self::ConsentDenied => "A consent was declined by the user or refused by the provider",
+            Self::ConsentFailed => {
+                "A consent failed after the user had approved it, and must be started again"
+            }
             Self::AccountNotVerified => {
-                "A connection is stored without an account, because the provider does not name one"
+                "A connection was stored without an account, because the provider does not name one"
             }
             Self::Refreshed => "The tokens were refreshed",
             Self::RefreshFailed(code) => return write!(f, "The tokens were not refreshed: {code}"),
@@ -221,7 +223,10 @@ impl EventKind {
             }
             Self::OutsideMount => "The gateway received a request with a path outside its mount",
             Self::VaultWarning(warning) => {
-                return write!(f, "The surroundings of the vault weaken it: {warning}");
+                return write!(
+                    f,
+                    "The environment of the vault weakens its guarantees: {warning}"
+                );
             }
         })
     }
@@ -250,11 +255,11 @@ impl EventKind {
 /// Returns the reason for a needed consent as a clause.
 const fn need(reason: NeedsConsent) -> &'static str {
     match reason {
-        NeedsConsent::Rejected => "the provider ended the access",
-        NeedsConsent::Expired => "the access expired and cannot be refreshed",
-        NeedsConsent::LostInFlight => "a refresh was interrupted, and its token is lost",
-        NeedsConsent::Unexplained => "the provider refuses to refresh the access and does not say why",
-        NeedsConsent::ClientChanged => "this application has a new registration at the provider",
+        NeedsConsent::Rejected => "access was revoked at the provider or has expired",
+        NeedsConsent::Expired => "access expired and cannot be refreshed",
+        NeedsConsent::LostInFlight => "a refresh was interrupted, and its new token was lost",
+        NeedsConsent::Unexplained => "the provider refuses to refresh access without giving a reason",
+        NeedsConsent::ClientChanged => "the application has a new client registration at the provider",
     }
 }
 

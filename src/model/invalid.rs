@@ -71,30 +71,30 @@ impl From<std::convert::Infallible> for InvalidValue {
 /// A rule for a value. Its message continues the description of the value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 pub(crate) enum Rule {
-    #[error("is empty; valid are 1 to 512 bytes")]
+    #[error("is empty; it must have 1 to 512 bytes")]
     Empty,
-    #[error("is longer than 512 bytes")]
+    #[error("is longer than 512 bytes; shorten it")]
     TooLong,
-    #[error("has a control character in it; remove it")]
+    #[error("contains a control character; remove it")]
     ControlCharacter,
-    #[error("has an invisible character in it; remove it")]
+    #[error("contains an invisible character; remove it")]
     InvisibleCharacter,
-    #[error("is not a UUID")]
+    #[error("is not a UUID; pass an id that valetkey returned")]
     NotAUuid,
 
-    #[error("is empty; valid are 1 to 1024 bytes")]
+    #[error("is empty; it must have 1 to 1024 bytes")]
     ScopeEmpty,
-    #[error("is longer than 1024 bytes")]
+    #[error("is longer than 1024 bytes; shorten it")]
     ScopeTooLong,
     #[error(
-        "has a character that RFC 6749 does not allow; valid are the printable ones of ASCII, without the space, the \
-         quotation mark and the backslash"
+        "contains a character that RFC 6749 does not allow; allowed is printable ASCII except the space, the quotation \
+         mark and the backslash"
     )]
     ScopeCharacter,
 
-    #[error("is not one of RFC 3339, such as 1985-04-12T23:20:50Z")]
+    #[error("is not in the format of RFC 3339, such as 1985-04-12T23:20:50Z")]
     NotRfc3339,
-    #[error("is not an exported one; valid is the text that an `AuditHead` was displayed as")]
+    #[error("is not an exported head; pass the text that `AuditHead` displays")]
     AuditHead,
 
     /// [RFC 6749 §3.1](https://www.rfc-editor.org/rfc/rfc6749#section-3.1).
@@ -108,18 +108,20 @@ pub(crate) enum Rule {
     #[error("is longer than 64 KiB")]
     CallbackTooLong,
     /// The callback has both a code and an error, no query, or whitespace inside.
-    #[error("is not an authorization response; valid is the URL that the browser was led to, or its query")]
+    #[error(
+        "is not an authorization response; pass the URL that the browser was redirected to, or its query"
+    )]
     CallbackMalformed,
 
     #[cfg(feature = "ureq")]
-    #[error("are not certificates in PEM, or one of them cannot be a root")]
+    #[error("are not PEM certificates, or one of them is not a valid root")]
     Roots,
     #[cfg(feature = "ureq")]
     #[error("is not the URL of an HTTP proxy, which begins with http:// or https://")]
     Proxy,
 
     #[cfg(feature = "gateway")]
-    #[error("is not an https origin, such as https://agent.example")]
+    #[error("is not an https origin, such as https://agent.example; set a path with Mount::under")]
     Origin,
     #[cfg(feature = "gateway")]
     #[error(

@@ -191,6 +191,9 @@ pub enum FailureCode {
     /// The answer exceeds a limit of this crate (1 MiB in total, 64 KiB per token) or the HTTP
     /// client's limit for headers (128 in the default client).
     AnswerTooLarge,
+    /// The server issued a token of another type than `bearer`. If the API accepts it as a bearer
+    /// token, set `answer.any_token_type` in the descriptor.
+    UnknownTokenType,
     /// The server rejected the client: wrong id or secret. An administrator must fix this.
     ClientRejected,
     /// The server rejected the request itself (`invalid_request`, `unsupported_grant_type`, …). An
@@ -224,6 +227,7 @@ impl FailureCode {
             Self::RateLimited => "rate_limited",
             Self::UnreadableAnswer => "unreadable_answer",
             Self::AnswerTooLarge => "answer_too_large",
+            Self::UnknownTokenType => "unknown_token_type",
             Self::ClientRejected => "client_rejected",
             Self::RequestRejected => "request_rejected",
             Self::GrantRejected => "grant_rejected",
@@ -241,7 +245,7 @@ impl FailureCode {
     }
 
     /// Every code.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Unreachable,
         Self::Untrusted,
         Self::NotSent,
@@ -251,6 +255,7 @@ impl FailureCode {
         Self::RateLimited,
         Self::UnreadableAnswer,
         Self::AnswerTooLarge,
+        Self::UnknownTokenType,
         Self::ClientRejected,
         Self::RequestRejected,
         Self::GrantRejected,
@@ -270,6 +275,7 @@ impl FailureCode {
                 | Self::ServerError
                 | Self::UnreadableAnswer
                 | Self::AnswerTooLarge
+                | Self::UnknownTokenType
         )
     }
 
@@ -291,21 +297,25 @@ impl std::fmt::Display for FailureCode {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Unreachable => "the provider cannot be reached",
-            Self::Untrusted => "the certificate of the provider is not trusted",
-            Self::NotSent => "the HTTP client does not send such a request",
+            Self::Untrusted => "the provider's certificate is not trusted",
+            Self::NotSent => "the HTTP client refused the request",
             Self::TimedOut => "the provider did not answer in time",
-            Self::Interrupted => "the connection to the provider broke",
-            Self::ServerError => "the provider has an error of its own",
-            Self::RateLimited => "the provider asks for fewer requests",
+            Self::Interrupted => "the connection to the provider was interrupted",
+            Self::ServerError => "the provider reported an internal error",
+            Self::RateLimited => "the provider received too many requests",
             Self::UnreadableAnswer => "the provider's answer could not be read",
             Self::AnswerTooLarge => {
-                "the provider's answer exceeds a limit: 1 MiB in all, 64 KiB for a token, 128 headers"
+                "the provider's answer exceeds a limit: 1 MiB in total, 64 KiB per token, 128 headers"
             }
-            Self::ClientRejected => "the provider refuses the client credentials",
-            Self::RequestRejected => "the provider refuses the request",
-            Self::GrantRejected => "the provider refuses the grant",
+            Self::UnknownTokenType => {
+                "the provider issued a token of another type than bearer; if its API accepts the token, set \
+                 answer.any_token_type in the descriptor"
+            }
+            Self::ClientRejected => "the provider rejected the client credentials",
+            Self::RequestRejected => "the provider rejected the request",
+            Self::GrantRejected => "the provider rejected the grant",
             Self::Redirected => "the provider answered with a redirect",
-            Self::Unexplained => "the provider refuses the request and does not say why",
+            Self::Unexplained => "the provider refused the request without giving a reason",
             Self::Misconfigured => "the configuration does not fit the connection",
             Self::ClientSourceFailed => "the client registration could not be looked up",
         })

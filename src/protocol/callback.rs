@@ -54,38 +54,38 @@ pub enum AuthorizationError {
     #[error("access was denied")]
     AccessDenied,
     /// The request was malformed. An administrator must fix this.
-    #[error("the provider refuses the request")]
+    #[error("the provider rejected the request; correct the descriptor")]
     InvalidRequest,
     /// The client is not authorized to make this request. An administrator must fix this.
-    #[error("the provider does not allow this client to ask")]
+    #[error("the provider does not authorize this client; correct its registration there")]
     UnauthorizedClient,
     /// The server does not issue codes. An administrator must fix this.
-    #[error("the provider does not support the response type")]
+    #[error("the provider does not support the response type; correct the descriptor")]
     UnsupportedResponseType,
     /// A scope is unknown or not allowed for this client.
-    #[error("the provider refuses the scopes")]
+    #[error("the provider rejected the scopes; enable them for the client, or request others")]
     InvalidScope,
     /// The server reported an internal error.
-    #[error("the provider has an error of its own")]
+    #[error("the provider reported an internal error; try again later")]
     ServerError,
     /// The server is overloaded or under maintenance.
-    #[error("the provider is temporarily unavailable")]
+    #[error("the provider is temporarily unavailable; try again later")]
     TemporarilyUnavailable,
     /// The server must ask the user for consent, but the request forbids prompts.
-    #[error("the provider needs to ask for consent")]
+    #[error("the provider must ask for consent; start again without prompt=none")]
     ConsentRequired,
     /// The user must sign in, but the request forbids prompts.
-    #[error("the provider needs the person to sign in")]
+    #[error("the user must sign in; start again without prompt=none")]
     LoginRequired,
     /// The server must ask the user something, but the request forbids prompts.
-    #[error("the provider needs to ask something")]
+    #[error("the provider must ask the user a question; start again without prompt=none")]
     InteractionRequired,
     /// The resource is unknown ([RFC 8707 §2](https://www.rfc-editor.org/rfc/rfc8707#section-2)).
     /// An administrator must fix this.
-    #[error("the provider does not know the resource")]
+    #[error("the provider does not know the resource; correct the descriptor")]
     InvalidTarget,
     /// A code that the server defines itself.
-    #[error("the provider gave no authorization")]
+    #[error("the provider issued no authorization")]
     Other,
 }
 
@@ -279,7 +279,7 @@ fn query_of(callback: &str) -> Option<&str> {
 /// The response does not come from the server that was asked: a mix-up or a forgery. The rest of
 /// the response is void.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the callback does not come from the authorization server that was asked")]
+#[error("the callback comes from a different authorization server than the one that was asked")]
 pub struct IssuerMismatch;
 
 /// Compares the response's issuer with the expected one, code point by code point

@@ -60,8 +60,8 @@ fn seconds(number: f64) -> Option<Duration> {
     (number < ABSURD).then(|| Duration::from_secs_f64(number.trunc().max(1.0)))
 }
 
-/// Returns the time until `end`, a time since 1970. Without a clock of its own, this module uses
-/// the answer's `Date`.
+/// Returns the time until `end`, a time since 1970. This module has no clock and uses the
+/// answer's `Date`.
 fn left(end: Duration, response: &HttpResponse) -> Option<Duration> {
     let date = response.headers.get(DATE)?.to_str().ok()?;
     let left = end.checked_sub(Duration::from_secs(date_seconds(date)?))?;

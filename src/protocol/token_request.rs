@@ -22,19 +22,19 @@ use crate::secret::{AuthorizationCode, PkceVerifier, RefreshToken, State};
 #[non_exhaustive]
 pub enum RequestError {
     /// The endpoint is not https (or http to a loopback address), or has a user or a fragment.
-    #[error("the endpoint is not an https URL without user and fragment")]
+    #[error("the endpoint is not an https URL without user and fragment; correct the descriptor")]
     Endpoint,
     /// The redirect URI is not a URL.
-    #[error("the redirect URI is not a URL")]
+    #[error("the redirect URI is not a URL; correct the client registration")]
     RedirectUri,
     /// The server requires a client secret, but the registration has none.
-    #[error("the registration has no client secret")]
+    #[error("the client registration has no secret; call ClientRegistration::new with it")]
     ClientSecret,
     /// The credential contains a character that is not valid in a header.
-    #[error("the credential cannot be put into a header")]
+    #[error("the credential contains characters that are not valid in a header")]
     Header,
     /// The endpoint cannot be written as an HTTP request target.
-    #[error("the endpoint cannot be put into a request")]
+    #[error("the endpoint cannot be written as a request target")]
     Target,
 }
 

@@ -116,7 +116,7 @@ fn parse(
     let id_token = answer.id_token.as_mut().filter(is_kept);
     let other_type = answer.token_type.as_ref().is_some_and(|kind| !is_bearer(kind));
     if other_type && !server.answer.any_token_type {
-        return Err(unreadable());
+        return Err(TokenFailure::new(FailureCode::UnknownTokenType));
     }
     // Each secret type wipes the string that it receives.
     let answered = refresh_token.map(|token| RefreshToken::new(std::mem::take(&mut **token)));

@@ -105,17 +105,17 @@ pub struct InvalidParameter {
 #[non_exhaustive]
 pub enum ParameterProblem {
     /// The server has no such parameter.
-    #[error("is not known to this server")]
+    #[error("is not a parameter of this server")]
     Unknown,
     /// The parameter has no default, and neither the host nor the provider gave a value.
-    #[error("is missing")]
+    #[error("is missing; set it with ConsentOptions::parameter")]
     Missing,
     /// Several values are possible and the host set none: the user must choose.
-    #[error("must be named, because the provider offers several")]
+    #[error("is ambiguous; set it, because the provider offers several values")]
     Several,
     /// The value would send tokens to an IP address, or to the name of a host inside a network.
     #[error(
-        "names a host that is not public; if you mean it, list its base URL in ClientRegistration::for_base_urls"
+        "names a host that is not public; if this is intended, list its base URL in ClientRegistration::for_base_urls"
     )]
     InternalHost,
     /// The value is not of the required kind.

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::provider::unknown::similar;
+
 use crate::provider::redirect::InvalidRedirect;
 use crate::provider::template::{InvalidTemplate, Unfilled};
 
@@ -54,6 +56,21 @@ impl fmt::Display for InvalidDescriptor {
 
 impl std::error::Error for InvalidDescriptor {}
 
+fn unknown_server(given: &str, known: &[String]) -> String {
+    let similar = similar(given, known.iter().map(String::as_str));
+    let hint = similar.map_or_else(String::new, |id| format!("did you mean \"{id}\"? "));
+    let known = known.join(", ");
+    format!("no server has the id {given:?}; {hint}known are: {known}")
+}
+
+fn client_secret(needs_secret: bool) -> &'static str {
+    if needs_secret {
+        "is missing: this server requires a confidential client; call ClientRegistration::new with the secret"
+    } else {
+        "is set, but this server takes public clients only; call ClientRegistration::public"
+    }
+}
+
 /// The mistake in a field of a descriptor.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum DescriptorProblem {
@@ -71,7 +88,7 @@ pub(crate) enum DescriptorProblem {
     #[error(transparent)]
     Template(#[from] InvalidTemplate),
     /// The URL is `http`.
-    #[error("is not https")]
+    #[error("is not https; for a sandbox on this machine, call ConnectionsBuilder::dangerous_loopback_http")]
     NotHttps,
     /// The URL has a query or a path where none is allowed.
     #[error("is not a bare origin or has a query")]
@@ -83,7 +100,7 @@ pub(crate) enum DescriptorProblem {
     #[error("{{{0}}} has no rule: add one to the server's parameters")]
     NoRule(String),
     /// A placeholder whose rule has a kind that does not fit its place.
-    #[error("the rule for {{{name}}} is of a kind that may not stand here: {fitting}")]
+    #[error("the rule for {{{name}}} has a kind that is not allowed here: {fitting}")]
     WrongKind {
         /// The placeholder.
         name: String,
@@ -92,11 +109,11 @@ pub(crate) enum DescriptorProblem {
     },
     /// The name of a credential in braces.
     #[error(
-        "{{{0}}} is a credential: it is sent where the protocol sends it, and may not stand in a URL, a header or a parameter"
+        "{{{0}}} is a credential: the protocol sends it, and it is not allowed in a URL, a header or a parameter"
     )]
     Credential(String),
     /// A name for a part of the request, in a place where that part is not known.
-    #[error("{{{0}}} stands for a part of another request and may not stand here")]
+    #[error("{{{0}}} stands for a part of another request and is not allowed here")]
     BuiltIn(String),
     /// The discovery provides a value whose rule names a different source.
     #[error("fills \"{0}\", whose rule must have the source \"discovery\"")]
@@ -110,7 +127,7 @@ pub(crate) enum DescriptorProblem {
         problem: RuleProblem,
     },
     /// A value is not a scope.
-    #[error("has a scope that RFC 6749 does not allow, or with the scope separator in it")]
+    #[error("has a scope that RFC 6749 does not allow, or that contains the scope separator")]
     Scope,
     /// A value is not a JSON pointer.
     #[error("has a JSON pointer that does not begin with \"/\"")]
@@ -120,8 +137,8 @@ pub(crate) enum DescriptorProblem {
     NoPointer,
     /// A value that the browser controls would decide where secrets are sent.
     #[error(
-        "takes {{{0}}} from the callback, which the browser brings: make its rule a \"one_of\" list, and add an alternative \
-         without it after \" || \"; where no list is possible, let the host name the value"
+        "takes {{{0}}} from the callback, which the browser controls: make its rule a \"one_of\" list, and add an alternative \
+         without it after \" || \"; if no list is possible, let the host set the value"
     )]
     FromCallback(String),
     /// An endpoint needs, before the consent, a value that is known only after it.
@@ -138,10 +155,10 @@ pub(crate) enum DescriptorProblem {
     #[error("do not cover the API base: no request to a path would be sent")]
     NotCovered,
     /// A parameter may not be renamed or omitted: state and PKCE protect the consent.
-    #[error("may not rename or leave out \"{0}\"")]
+    #[error("may not rename or omit \"{0}\"")]
     Renamed(String),
     /// The header cannot be sent, or HTTP itself uses it.
-    #[error("is not a header that can carry a token")]
+    #[error("is not a header that can carry a token; use Authorization or a header of the API")]
     Header,
     /// The name is not a header name, or the header frames the message or carries a credential.
     #[error("may not set the header \"{0}\": it is not valid, frames the message or carries a credential")]
@@ -150,13 +167,13 @@ pub(crate) enum DescriptorProblem {
     #[error("has \"{0}\", a placeholder of another language: write {{name}}")]
     Lookalike(&'static str),
     /// A field that is compared or sent literally contains a placeholder.
-    #[error("is not a template, and has a brace, \"$\", \"<\" or \">\" in it")]
+    #[error("is not a template, but contains a brace, \"$\", \"<\" or \">\"")]
     NoTemplate,
     /// A value has unbalanced braces.
-    #[error("has a brace without its partner")]
+    #[error("has an unbalanced brace")]
     Braces,
     /// A value contains `||` without the spaces that separate alternatives.
-    #[error("has \"||\": alternatives are separated by \" || \", with one blank on either side")]
+    #[error("has \"||\": alternatives are separated by \" || \", with one space on either side")]
     Bar,
     /// A list of statuses is empty, or contains a status that is not a client error.
     #[error("must list statuses from 400 to 499")]
@@ -165,34 +182,34 @@ pub(crate) enum DescriptorProblem {
     #[error("has an entry with neither a code nor a status from 400 to 499")]
     DeadGrant,
     /// The separator between scopes is not one that servers use.
-    #[error("must be a blank or one of \",\" \"+\" \";\" \"|\"")]
+    #[error("must be a space or one of \",\" \"+\" \";\" \"|\"")]
     Separator,
     /// The issuer is missing although the policy compares it.
     #[error("is missing: the issuer policy compares it with the callback's \"iss\"")]
     NoIssuer,
     /// The value is not one of the choices.
-    #[error("has a value that is not possible here")]
+    #[error("has a value that is not allowed here")]
     Value,
     /// The value is empty.
     #[error("is empty")]
     Empty,
     /// The id contains a character that URLs and files would have to escape.
-    #[error("has a blank or one of \"/\", \"?\", \"#\" and \"%\" in it")]
+    #[error("contains a space or one of \"/\", \"?\", \"#\" and \"%\"")]
     Id,
     /// Two descriptors have the same id.
-    #[error("is that of two descriptors: give one of them another id")]
+    #[error("is used by two descriptors: give one of them another id")]
     Twice,
     /// Two clients are registered for one server.
-    #[error("is registered twice: one client serves all providers of a server")]
+    #[error("is registered twice: register one client, which serves all providers of the server")]
     TwoClients,
     /// The id is that of a built-in descriptor.
     #[error("is that of a built-in descriptor: choose another id, or set \"replaces_builtin\" to true")]
     ReplacesBuiltin,
     /// The descriptor says that it replaces a built-in one, but none has its id.
-    #[error("is true, and no built-in descriptor has this id")]
+    #[error("is true, but no built-in descriptor has this id")]
     ReplacesNothing,
     /// The id does not name a server.
-    #[error("no server has the id {given:?}; known are: {}", .known.join(", "))]
+    #[error("{}", unknown_server(given, known))]
     UnknownServer {
         /// The id in the descriptor.
         given: String,
@@ -216,11 +233,14 @@ pub(crate) enum DescriptorProblem {
     BaseUrl,
     /// The value has whitespace or quotes around it, from the file or the variable that it was read
     /// from.
-    #[error("begins or ends with a blank, or is in quotes")]
+    #[error("begins or ends with whitespace, or is in quotes: remove them")]
     Wrapped,
-    /// The client is public but has a client secret, or the reverse.
-    #[error("does not fit the server's client authentication")]
-    ClientSecret,
+    /// The server requires a secret and the client has none, or the reverse.
+    #[error("{}", client_secret(*needs_secret))]
+    ClientSecret {
+        /// True if the server requires a confidential client.
+        needs_secret: bool,
+    },
 }
 
 impl From<Unfilled> for DescriptorProblem {
@@ -237,47 +257,45 @@ impl From<Unfilled> for DescriptorProblem {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum RuleProblem {
     /// The name contains characters other than letters, digits, `_`, `-` and `.`.
-    #[error("has a name with other characters than letters, digits, \"_\", \"-\" and \".\"")]
+    #[error("has a name with characters other than letters, digits, \"_\", \"-\" and \".\"")]
     Name,
     /// The name stands for a part of the request itself.
     #[error(
-        "has a name that is taken: redirect_uri, scope, client_id, random and state stand for parts of the request"
+        "has a reserved name: redirect_uri, scope, client_id, random and state stand for parts of the request"
     )]
     Reserved,
     /// The name is that of a credential.
-    #[error("has the name of a credential, which no value of a connection may be")]
+    #[error("has the name of a credential: choose another name")]
     Credential,
     /// The name has two rules.
-    #[error("is there twice")]
+    #[error("is defined twice")]
     Twice,
     /// The list of values is empty.
     #[error("lists no values")]
     NoValues,
     /// The pattern requires a scheme, but this kind of value has none.
     #[error(
-        "has a pattern that begins with a scheme, which is cut off a \"host\" before the pattern sees it"
+        "has a pattern that begins with a scheme, which is removed from a \"host\" before the pattern is matched"
     )]
     Scheme,
     /// The pattern cannot be compiled.
     #[error(
-        "has a pattern that cannot be used: a regular expression of at most 512 bytes, with look-ahead only at its start"
+        "has a pattern that is not valid: write a regular expression of at most 512 bytes, with look-ahead only at its start"
     )]
     Pattern,
     /// The rule does not accept its own default.
-    #[error("has a default that it does not accept itself, or that does not make a URL where it is put")]
+    #[error("has a default that it does not accept itself, or that does not produce a URL")]
     Default,
     /// The rule does not accept its own example.
     #[error("has an example that it does not accept itself")]
     Example,
     /// The parameter of the callback is missing, or one of the protocol's own.
-    #[error(
-        "takes its value from a parameter of the callback that has no name, or one that the protocol uses"
-    )]
+    #[error("takes its value from a callback parameter that has no name, or one that the protocol uses")]
     CallbackName,
     /// A base URL or a host would come from the callback.
     #[error(
-        "takes a base URL or a host from the callback, which the browser brings: make it a \"one_of\" list, and give each \
-         endpoint an alternative without it after \" || \"; where no list is possible, let the host name the value"
+        "takes a base URL or a host from the callback, which the browser controls: make it a \"one_of\" list, and give each \
+         endpoint an alternative without it after \" || \"; if no list is possible, let the host set the value"
     )]
     BaseUrlFromCallback,
     /// The pointer into the token answer does not begin with `/`.

@@ -41,14 +41,14 @@ pub enum Loopback {
 #[non_exhaustive]
 pub enum InvalidRedirect {
     /// The URI is not an absolute URL with a host.
-    #[error("the redirect URI is not an absolute URL")]
+    #[error("the redirect URI is not an absolute URL, such as https://agent.example/callback")]
     NotAbsolute,
     /// The URI has a fragment
     /// ([RFC 6749 §3.1.2](https://www.rfc-editor.org/rfc/rfc6749#section-3.1.2)).
-    #[error("the redirect URI has a fragment")]
+    #[error("the redirect URI has a fragment; remove it")]
     Fragment,
     /// The URI has a user name or a password.
-    #[error("the redirect URI has a user name in it")]
+    #[error("the redirect URI contains a user name; remove it")]
     UserInfo,
     /// The scheme is neither `https` nor `http`, and contains no dot
     /// ([RFC 8252 §7.1](https://www.rfc-editor.org/rfc/rfc8252#section-7.1)): another app could
@@ -61,7 +61,7 @@ pub enum InvalidRedirect {
     /// have such a scheme, and they cannot keep a secret
     /// ([RFC 8252 §8.5](https://www.rfc-editor.org/rfc/rfc8252#section-8.5)).
     #[error(
-        "a redirect URI with a scheme of its own is for public clients; register the client without a secret, or use \
+        "a redirect URI with a private-use scheme requires a public client; register the client without a secret, or use \
          an https address"
     )]
     SchemeOfConfidentialClient,

@@ -11,7 +11,7 @@ use crate::random::RandomUnavailable;
 #[non_exhaustive]
 pub enum VaultError {
     /// The environment variable that should hold the master key is not set, or it is empty.
-    #[error("the environment variable {0} is not set")]
+    #[error("the environment variable {0} is not set; set it to a key from `openssl rand -base64 32`")]
     KeyNotSet(String),
     /// The file of the master key cannot be read.
     #[error("the file of the master key cannot be read: {0}")]
@@ -21,26 +21,26 @@ pub enum VaultError {
     KeyNotAFile,
     /// Others than the owner have rights to the file of the master key.
     #[error(
-        "others than its owner have rights to the file of the master key (mode {mode:04o}); give it the mode 0400"
+        "the file of the master key is accessible to other users (mode {mode:04o}); set its mode to 0400"
     )]
     KeyExposed {
         /// The rights of the file.
         mode: u32,
     },
     /// The text of the master key is not base64.
-    #[error("the master key is not base64")]
+    #[error("the master key is not base64; create one with `openssl rand -base64 32`")]
     KeyNotBase64,
     /// The master key does not have 32 bytes.
-    #[error("the master key does not have 32 bytes")]
+    #[error("the master key does not have 32 bytes; create one with `openssl rand -base64 32`")]
     KeyWrongLength,
     /// The master key is not the one that the vault was made with. Nothing was changed.
-    #[error("the master key does not open this vault")]
+    #[error("the master key does not open this vault; use the key that it was created with")]
     WrongMasterKey,
     /// A data key names a master key that was not given.
-    #[error("a data key is wrapped by a master key that was not given")]
+    #[error("a data key is wrapped by an unknown master key; add that key to the keyring")]
     UnknownMasterKey,
     /// A sealed record does not open: it was altered, moved or truncated. Nothing was changed.
-    #[error("a sealed record does not open: it was altered or moved")]
+    #[error("a sealed record cannot be opened, because it was altered or moved")]
     Tampered,
     /// The file is no vault of this crate.
     #[error("the file is not a valetkey vault")]
@@ -57,29 +57,29 @@ pub enum VaultError {
     #[error("the vault file is damaged")]
     Damaged,
     /// The database file and its log are of different times. Nothing was changed.
-    #[error("the database file and its log do not belong together; restore both from one backup")]
+    #[error("the database file and its log do not match; restore both from one backup")]
     Mixed,
     /// The file was replaced or overwritten while it was open. What was written last may be lost.
-    #[error("the vault file was replaced while it was open")]
+    #[error("the vault file was replaced while it was open; open it again")]
     Replaced,
     /// The vault is open, here or in another process.
-    #[error("the vault is open")]
+    #[error("the vault is open; close it first")]
     InUse,
     /// The vault file is marked as read-only, or its file system is mounted read-only.
     #[error("the vault file or its file system is read-only; make it writable")]
     ReadOnly,
     /// This process has no rights to a file or a directory that the vault needs.
-    #[error("this process may not read and write {0}; give its user the rights to do so")]
+    #[error("this process may not read and write {0}; grant its user access")]
     AccessDenied(&'static str),
     /// The directory in which the vault is, or is to be made, does not exist.
     #[error("the directory of the vault does not exist; create it first")]
     NoDirectory,
     /// The process or the system has no free file descriptor. The vault is unchanged.
-    #[error("no file descriptor is free; raise the limit of open files or close some, then try again")]
+    #[error("no file descriptor is free; raise the limit of open files, then retry")]
     TooManyOpenFiles,
     /// SQLite could not open a file of the vault, and no lasting cause was found. The vault is
     /// unchanged.
-    #[error("SQLite could not open the vault file, its log or its shared memory; try again")]
+    #[error("SQLite could not open the vault file, its log or its shared memory; retry")]
     CannotOpen,
     /// The path is not a regular file with one name: a link, a directory, a device.
     #[error("the vault path is not safe: {0}")]
@@ -108,8 +108,8 @@ pub enum VaultError {
     },
     /// The vault is on a file system on which the locks of SQLite are not known to hold.
     #[error(
-        "the vault is on the file system {0}, on which SQLite's locks are not known to hold; move it to a local disk, \
-         or vouch for the file system (SqliteOptions::trust_file_system)"
+        "the vault is on the file system {0}, where SQLite's locks are not known to work; move it to a local disk, \
+         or trust the file system (SqliteOptions::trust_file_system)"
     )]
     UnknownFileSystem(String),
     /// The parent of this process opened the vault and then forked. The child can neither use that
@@ -123,23 +123,23 @@ pub enum VaultError {
     #[error("this vault does not support {0}")]
     NotSupported(&'static str),
     /// Another process has held the write lock for too long. Nothing was changed; try again.
-    #[error("the vault is locked by another process")]
+    #[error("the vault is locked by another process; retry")]
     Busy,
     /// The database cannot be reached for now, such as during a failover. Whether the last write
     /// was stored is unknown; the same call can be repeated.
-    #[error("the vault's database cannot be reached")]
+    #[error("the vault's database cannot be reached; retry")]
     Unreachable,
     /// The disk is full.
-    #[error("the disk is full")]
+    #[error("the disk is full; free some space, then retry")]
     DiskFull,
     /// A secret is larger than 64 KiB.
     #[error("a secret is larger than 64 KiB")]
     TooLarge,
     /// The operating system gave no random numbers.
-    #[error("the operating system's random number generator failed")]
+    #[error("the operating system returned no random numbers; retry")]
     RandomUnavailable,
     /// The store failed. The source is not part of this crate's stable interface.
-    #[error("the vault's storage failed")]
+    #[error("the vault's storage failed; its source says why")]
     Storage(#[source] Arc<dyn StdError + Send + Sync>),
 }
 

@@ -34,7 +34,7 @@ pub(crate) fn asked(
     if extends && let Some(target) = target {
         one_grant(service, target, parameters)?;
         if service.provider.discovery.is_some() && target.provider != service.provider.id {
-            return Err(Error::NotOneGrant(service.provider.id.clone()));
+            return Err(Error::NotOneGrant((&service.provider).into()));
         }
     }
     let family = match target {
@@ -64,7 +64,7 @@ pub(crate) fn asked(
             continue;
         }
         if !can_join(named, other) || disagree(&added, other.added_to_authorization()) {
-            return Err(Error::NotOneGrant(other.id.clone()));
+            return Err(Error::NotOneGrant(other.into()));
         }
         // The values belong to the server that both share.
         joining.check_instance(parameters, &options.parameters)?;
@@ -141,7 +141,7 @@ pub(crate) fn adds_to(server: &ServerDescriptor, target: &Connection) -> bool {
 /// place, for one client.
 pub(crate) fn one_grant(service: &Service, target: &Connection, parameters: &Parameters) -> Result<()> {
     let from = &target.issued_by;
-    let other = || Error::NotOneGrant(service.provider.id.clone());
+    let other = || Error::NotOneGrant((&service.provider).into());
     // The values of one server say nothing about another.
     if from.server != service.server.id || from.client_id != service.client.client_id() {
         return Err(other());

@@ -5,7 +5,7 @@
 pub(crate) enum InvalidTemplate {
     /// A brace has no partner, or the text between braces is not a name.
     #[error(
-        "has a brace without its partner, or braces around what is not a name: a name has letters, digits, \"_\", \"-\" \
+        "has an unbalanced brace, or braces around text that is not a name: a name has letters, digits, \"_\", \"-\" \
          and \".\""
     )]
     Braces,
@@ -13,26 +13,26 @@ pub(crate) enum InvalidTemplate {
     #[error("has \"{0}\", a placeholder of another language: write {{name}}")]
     Lookalike(&'static str),
     /// `|` without the spaces that separate alternatives.
-    #[error("has \"|\": alternatives are separated by \" || \", with one blank on either side")]
+    #[error("has \"|\": alternatives are separated by \" || \", with one space on either side")]
     Bar,
     /// A character that a URL parser would silently rewrite, or that is not allowed in a URL.
-    #[error("has the character {0:?}, which may not stand there: percent-encode it, or leave it out")]
+    #[error("has the character {0:?}, which is not allowed there: percent-encode it, or remove it")]
     Character(char),
     /// A placeholder is adjacent to literal text of the host: `https://api{x}` could become a
     /// foreign domain.
-    #[error("{{{0}}} must be a whole label of the host, or have a fixed domain of two labels behind it")]
+    #[error("{{{0}}} must be a whole label of the host, or be followed by a fixed domain of two labels")]
     Host(String),
     /// The text after a base URL does not begin a path: `{base_url}.evil` would be another host.
-    #[error("needs \"/\" behind {{{0}}}, which stands for a whole base URL")]
+    #[error("needs \"/\" after {{{0}}}, which stands for a whole base URL")]
     BehindBase(String),
     /// The template begins with neither a scheme nor a base URL.
-    #[error("does not begin with https:// or with a base URL in braces")]
+    #[error("does not begin with https:// or a base URL in braces")]
     NoScheme,
     /// The scheme is neither https nor http to a loopback address.
-    #[error("is not https")]
+    #[error("is not https; for a sandbox on this machine, call ConnectionsBuilder::dangerous_loopback_http")]
     NotHttps,
     /// The URL has a user name, a password or a fragment, or its host ends in a dot.
-    #[error("has a user name, a fragment or a host that ends in a dot")]
+    #[error("has a user name, a fragment or a host that ends in a dot: remove it")]
     NotBare,
     /// The text is not an absolute URL.
     #[error("is not an absolute URL")]

@@ -48,7 +48,10 @@ pub(in crate::provider) fn registration(
     if has_secret == needs_secret && has_secret == registration.client_secret.is_some() {
         Ok(bases)
     } else {
-        Err(invalid("client_secret", DescriptorProblem::ClientSecret))
+        Err(invalid(
+            "client_secret",
+            DescriptorProblem::ClientSecret { needs_secret },
+        ))
     }
 }
 

@@ -95,23 +95,23 @@ pub struct RequestStateKey {
 #[non_exhaustive]
 pub enum RequestStateError {
     /// It was not made with this key, or was changed.
-    #[error("the request state was not made here")]
+    #[error("the request state was not created with this key; repeat the call without it")]
     Forged,
     /// It was made for somebody else.
-    #[error("the request state is somebody else's")]
+    #[error("the request state belongs to another user; repeat the call without it")]
     WrongUser,
     /// It was made for another method, or with other parameters than the arguments, such as the
     /// name of another tool.
-    #[error("the request state is of another call")]
+    #[error("the request state belongs to another call; repeat the call without it")]
     OtherCall,
     /// It was made for the same tool with other arguments.
-    #[error("the request state is of a call with other arguments")]
+    #[error("the request state belongs to a call with other arguments; repeat the call without it")]
     OtherArguments,
     /// Its time is over.
-    #[error("the request state has expired")]
+    #[error("the request state has expired; repeat the call without it")]
     Expired,
     /// It was opened before.
-    #[error("the request state was used already")]
+    #[error("the request state was used already; repeat the call without it")]
     Used,
 }
 
